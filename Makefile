@@ -1,0 +1,107 @@
+# Needs only make and Python 3.11 or later; every other tool is installed into .venv by the first
+# target that wants it.
+
+PYTHON ?= python3
+ARGS ?=
+
+VENV := .venv
+VENV_GENERATE := .venv-generate
+VENV_PROTOBUF6 := .venv-protobuf6
+BIN := $(VENV)/bin
+
+VERSION := $(shell sed -n 's/^version = "\(.*\)"$$/\1/p' pyproject.toml)
+RELEASE_IMAGE := tests/compat/crucible_ir-$(VERSION).binpb
+RULES_PROTO := third_party/buf/validate/validate.proto
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help setup run test test-protobuf6 lint format check-format types generate check-generated \
+	breaking release-image check-package bench clean
+
+help: ## Show this list
+	@echo "Usage: make TARGET [ARGS=...] [PYTHON=python3.12]"
+	@sed -n 's/^\([a-z0-9-]*\):[^#]*## \(.*\)$$/\1|\2/p' $(MAKEFILE_LIST) \
+		| awk -F'|' '{ printf "  %-16s %s\n", $$1, $$2 }'
+
+setup: $(VENV)/.installed ## Make the environment .venv with the package and every tool
+
+run: setup ## Tour the examples: read, validate, draw and convert each document
+	$(BIN)/python examples/tour.py $(ARGS)
+
+test: setup ## Run the tests and the doctests (ARGS="-k name")
+	$(BIN)/python -m pytest $(ARGS)
+
+test-protobuf6: $(VENV_PROTOBUF6)/.installed ## Run the tests on the oldest major of protobuf
+	$(VENV_PROTOBUF6)/bin/python -c 'import google.protobuf as p; print("protobuf", p.__version__)'
+	$(VENV_PROTOBUF6)/bin/python -m pytest $(ARGS)
+
+lint: setup $(RULES_PROTO) ## Check the code with ruff and the schema with buf
+	$(BIN)/ruff check
+	$(BIN)/buf lint
+
+format: setup ## Format the code and the schema in place
+	$(BIN)/ruff format
+	$(BIN)/buf format proto --write
+
+check-format: setup ## Fail where `make format` would change something
+	$(BIN)/ruff format --check
+	$(BIN)/buf format proto --diff --exit-code
+
+types: setup ## Check the types with mypy --strict
+	$(BIN)/mypy
+
+generate: $(VENV_GENERATE)/.installed $(RULES_PROTO) ## Write everything derived from the schema
+	$(VENV_GENERATE)/bin/python tools/generate.py
+
+check-generated: $(VENV_GENERATE)/.installed $(RULES_PROTO) ## Fail where `make generate` would change something
+	$(VENV_GENERATE)/bin/python tools/generate.py --check
+
+breaking: setup $(RULES_PROTO) ## Fail where the schema breaks with a release in tests/compat
+	@set -e; for image in tests/compat/*.binpb; do \
+		echo "buf breaking proto --against $$image"; \
+		$(BIN)/buf breaking proto --against "$$image"; \
+	done
+
+release-image: check-generated ## Keep the schema of this version for later breaking checks
+	@test ! -e $(RELEASE_IMAGE) || \
+		{ echo "$(RELEASE_IMAGE) exists: a release's image does not change"; exit 1; }
+	@mkdir -p $(dir $(RELEASE_IMAGE))
+	cp python/crucible_ir/schema/descriptors.binpb $(RELEASE_IMAGE)
+
+check-package: setup ## Build the sdist and the wheel, and try the wheel in an empty environment
+	$(BIN)/python tools/check_package.py
+
+bench: setup ## Measure and print the figures of the README
+	$(BIN)/python tools/bench.py $(ARGS)
+
+clean: ## Remove everything that the other targets can make again
+	rm -rf $(VENV) $(VENV_GENERATE) $(VENV_PROTOBUF6) third_party dist build \
+		.pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name .git -prune -o -name __pycache__ -prune -exec rm -rf {} +
+
+# An environment is made anew when what pyproject.toml asks for changes.
+define make-venv
+@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	{ echo "$(PYTHON) is not Python 3.11 or later: try make PYTHON=python3.12"; exit 1; }
+$(PYTHON) -m venv --clear $(@D)
+$(@D)/bin/python -m pip install --quiet --upgrade pip
+endef
+
+$(VENV)/.installed: pyproject.toml
+	$(make-venv)
+	$(@D)/bin/python -m pip install --quiet --editable . --group dev
+	@touch $@
+
+$(VENV_PROTOBUF6)/.installed: pyproject.toml
+	$(make-venv)
+	$(@D)/bin/python -m pip install --quiet --editable . --group dev 'protobuf<7'
+	@touch $@
+
+$(VENV_GENERATE)/.installed: pyproject.toml
+	$(make-venv)
+	$(@D)/bin/python -m pip install --quiet --group generate
+	@touch $@
+
+$(RULES_PROTO): tools/fetch_third_party.py | $(VENV)/.installed
+	$(BIN)/python tools/fetch_third_party.py
+	@touch $@

@@ -1,0 +1,142 @@
+"""What the generated code registers and asks of its runtime, and what the generators refuse."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+import pytest
+from google.protobuf import descriptor_pool
+from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
+
+import fetch_third_party
+import generate
+import schema_image
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGE = ROOT / "python" / "crucible_ir"
+GENCODE = sorted(PACKAGE.glob("**/v[0-9]*/*_pb2.py"))
+
+REGISTERED_BY_IMPORT = """
+import json, sys
+from google.protobuf import descriptor_pool
+from google.protobuf.descriptor_pb2 import FileDescriptorProto
+
+class RecordingPool:
+    names = []
+
+    def __init__(self, pool):
+        self.pool = pool
+
+    def AddSerializedFile(self, content):
+        self.names.append(FileDescriptorProto.FromString(content).name)
+        return self.pool.AddSerializedFile(content)
+
+    def __getattr__(self, name):
+        return getattr(self.pool, name)
+
+pool = RecordingPool(descriptor_pool.Default())
+descriptor_pool.Default = lambda: pool
+import crucible_ir
+from crucible_ir import v1
+json.dump({"files": pool.names, "modules": sorted(sys.modules)}, sys.stdout)
+"""
+
+
+def published() -> FileDescriptorSet:
+    content = (PACKAGE / "schema" / "descriptors.binpb").read_bytes()
+    return FileDescriptorSet.FromString(content)
+
+
+def test_importing_the_package_registers_only_its_own_files_and_the_well_known_types() -> None:
+    command = [sys.executable, "-c", REGISTERED_BY_IMPORT]
+    result = json.loads(subprocess.check_output(command, text=True))
+    own = {name for name in result["files"] if not name.startswith("google/protobuf/")}
+    protos = (ROOT / "proto").rglob("v1/*.proto")
+    assert own == {path.relative_to(ROOT / "proto").as_posix() for path in protos}
+    assert "buf" not in result["modules"]
+
+
+@pytest.mark.parametrize("module", GENCODE, ids=lambda path: path.name)
+def test_generated_code_loads_on_the_oldest_protobuf_that_the_package_allows(module: Path) -> None:
+    header = re.search(r"^# Protobuf Python Version: (.*)$", module.read_text(), re.MULTILINE)
+    assert header
+    assert tuple(map(int, header[1].split("."))) <= (6, 33, 5)
+
+
+def test_the_descriptor_set_stands_alone_and_needs_no_rules_schema() -> None:
+    pool = descriptor_pool.DescriptorPool()
+    for file in published().file:
+        pool.Add(file)
+    assert pool.FindMessageTypeByName("crucible_ir.v1.Experiment").fields_by_name["pipeline"]
+    assert not [file.name for file in published().file if file.name.startswith("buf/")]
+
+
+def test_the_descriptor_set_keeps_the_comment_of_every_message() -> None:
+    for file in published().file:
+        if file.name.startswith("crucible_ir/"):
+            message_paths = [[4, index] for index in range(len(file.message_type))]
+            commented = [
+                list(location.path)
+                for location in file.source_code_info.location
+                if location.leading_comments.strip()
+            ]
+            assert [path for path in message_paths if path not in commented] == []
+
+
+def test_cutting_an_import_keeps_the_other_imports_and_their_comments_together() -> None:
+    file = FileDescriptorProto(name="a.proto", dependency=["x.proto", "rules.proto", "y.proto"])
+    for index, comment in enumerate(["of x", "of rules", "of y"]):
+        file.source_code_info.location.add(path=[3, index], leading_comments=comment)
+    file.source_code_info.location.add(path=[4, 1], leading_comments="of a message")
+
+    cut = schema_image.without_import(file, "rules.proto")
+
+    assert list(cut.dependency) == ["x.proto", "y.proto"]
+    found = [(list(at.path), at.leading_comments) for at in cut.source_code_info.location]
+    assert found == [([3, 0], "of x"), ([3, 1], "of y"), ([4, 1], "of a message")]
+
+
+def test_generated_files_that_differ_are_missing_or_are_stale_are_each_named(
+    tmp_path: Path,
+) -> None:
+    committed = tmp_path / "crucible_ir" / "v1"
+    committed.mkdir(parents=True)
+    (committed / "same.py").write_bytes(b"same")
+    (committed / "old.py").write_bytes(b"old")
+    (committed / "gone.py").write_bytes(b"gone")
+    fresh = {
+        "crucible_ir/v1/same.py": b"same",
+        "crucible_ir/v1/old.py": b"new",
+        "crucible_ir/v1/added.py": b"added",
+    }
+    assert generate.compare(fresh, tmp_path) == [
+        "differs: crucible_ir/v1/old.py",
+        "missing: crucible_ir/v1/added.py",
+        "stale: crucible_ir/v1/gone.py",
+    ]
+
+    generate.update(fresh, tmp_path)
+
+    assert generate.compare(fresh, tmp_path) == []
+
+
+def test_a_fetched_file_with_another_checksum_is_refused_and_not_written(tmp_path: Path) -> None:
+    archive = tmp_path / "protovalidate.tar.gz"
+    content = b'syntax = "proto3";\n'
+    with tarfile.open(archive, "w:gz") as contents:
+        entry = tarfile.TarInfo("protovalidate-1.2.0/upstream/proto/buf/validate/validate.proto")
+        entry.size = len(content)
+        contents.addfile(entry, io.BytesIO(content))
+    target = tmp_path / "third_party" / "buf" / "validate" / "validate.proto"
+
+    fetched = fetch_third_party.read_validate_proto(archive)
+    assert fetched == content
+    with pytest.raises(fetch_third_party.FetchError, match="wrong checksum"):
+        fetch_third_party.install(fetched, target)
+    assert not target.exists()
