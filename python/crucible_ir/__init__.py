@@ -1,0 +1,96 @@
+"""Crucible IR: the contract that ML teams exchange work through.
+
+Messages and enums are in `crucible_ir.v1`; what this module offers builds, validates, reads and
+writes them. A name is imported when it is first used, so that ``import crucible_ir`` costs little
+more than the messages.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from crucible_ir import v1 as v1
+
+if TYPE_CHECKING:
+    from google.protobuf.message import Message
+
+    from crucible_ir.building.constructors import *  # noqa: F403  # its __all__ has a constructor for each message
+    from crucible_ir.building.experiment import ExperimentBuilder as ExperimentBuilder
+    from crucible_ir.building.experiment import experiment as experiment
+    from crucible_ir.errors import DecodeError as DecodeError
+    from crucible_ir.errors import EncodeError as EncodeError
+    from crucible_ir.errors import Error as Error
+    from crucible_ir.errors import FieldError as FieldError
+    from crucible_ir.errors import Position as Position
+    from crucible_ir.errors import ValidationError as ValidationError
+    from crucible_ir.errors import Violation as Violation
+    from crucible_ir.schema.defaults import with_defaults as with_defaults
+    from crucible_ir.schema.types import UnknownTypeError as UnknownTypeError
+    from crucible_ir.serialization.binary import decoder as decoder
+    from crucible_ir.serialization.binary import from_binary as from_binary
+    from crucible_ir.serialization.binary import to_binary as to_binary
+    from crucible_ir.serialization.crucible_json import from_crucible_json as from_crucible_json
+    from crucible_ir.serialization.crucible_json import to_crucible_json as to_crucible_json
+    from crucible_ir.serialization.protojson import from_dict as from_dict
+    from crucible_ir.serialization.protojson import from_json as from_json
+    from crucible_ir.serialization.protojson import to_dict as to_dict
+    from crucible_ir.serialization.protojson import to_json as to_json
+    from crucible_ir.serialization.text_form import from_text as from_text
+    from crucible_ir.serialization.text_form import to_text as to_text
+    from crucible_ir.serialization.yaml_form import from_yaml as from_yaml
+    from crucible_ir.serialization.yaml_form import to_yaml as to_yaml
+    from crucible_ir.validation.check import is_valid as is_valid
+    from crucible_ir.validation.check import validate as validate
+    from crucible_ir.validation.check import violations as violations
+
+    #: Every message class of ``crucible_ir.v1``, by its short name.
+    MESSAGE_TYPES: dict[str, type[Message]]
+
+__version__ = "0.2.0"
+
+#: Where each name lives; `make test` holds it to the imports above.
+_HOMES = {
+    "crucible_ir.building.experiment": ("ExperimentBuilder", "experiment"),
+    "crucible_ir.errors": (
+        "DecodeError",
+        "EncodeError",
+        "Error",
+        "FieldError",
+        "Position",
+        "ValidationError",
+        "Violation",
+    ),
+    "crucible_ir.schema.defaults": ("with_defaults",),
+    "crucible_ir.schema.types": ("UnknownTypeError",),
+    "crucible_ir.serialization.binary": ("decoder", "from_binary", "to_binary"),
+    "crucible_ir.serialization.crucible_json": ("from_crucible_json", "to_crucible_json"),
+    "crucible_ir.serialization.protojson": ("from_dict", "from_json", "to_dict", "to_json"),
+    "crucible_ir.serialization.text_form": ("from_text", "to_text"),
+    "crucible_ir.serialization.yaml_form": ("from_yaml", "to_yaml"),
+    "crucible_ir.validation.check": ("is_valid", "validate", "violations"),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name when it is first asked for."""
+    if name == "MESSAGE_TYPES":
+        from crucible_ir.schema.types import message_types
+
+        value: object = message_types()
+    elif name == "new" or name.startswith("new_"):
+        value = getattr(import_module("crucible_ir.building.constructors"), name)
+    elif name in _HOME_OF:
+        value = getattr(import_module(_HOME_OF[name]), name)
+    else:
+        raise AttributeError(f"module 'crucible_ir' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """List the public names, those not yet imported included."""
+    from crucible_ir.building import constructors
+
+    return sorted({*_HOME_OF, *constructors.__all__, "MESSAGE_TYPES", "__version__", "v1"})

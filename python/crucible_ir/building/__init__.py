@@ -1,0 +1,1 @@
+"""Making messages: constructors for every type and a fluent builder for experiments."""

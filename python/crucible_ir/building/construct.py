@@ -1,0 +1,286 @@
+"""From keyword arguments to a message: names checked, values converted, defaults filled in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+from functools import cache
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from crucible_ir.building.plain_values import plain, unwrap_scalar
+from crucible_ir.errors import FieldError, near_miss, shorten
+from crucible_ir.paths import MapKey, format_path
+from crucible_ir.schema import vocabulary
+from crucible_ir.schema.defaults import fill
+from crucible_ir.schema.types import descriptor_of, field_of, held_enum, held_message, is_map
+from crucible_ir.serialization import opaque
+from crucible_ir.serialization.protojson_codec import unknown_name
+from crucible_ir.serialization.refusal import Refusal
+from crucible_ir.serialization.timestamps import read_timestamp, set_moment
+
+if TYPE_CHECKING:
+    MessageT = TypeVar("MessageT", bound=Message)
+
+_Setter = Callable[[Message, Any], None]
+_CPP = FieldDescriptor
+
+_INTEGERS = {
+    _CPP.CPPTYPE_INT32: (-(2**31), 2**31 - 1),
+    _CPP.CPPTYPE_INT64: (-(2**63), 2**63 - 1),
+    _CPP.CPPTYPE_UINT32: (0, 2**32 - 1),
+    _CPP.CPPTYPE_UINT64: (0, 2**64 - 1),
+}
+
+
+def construct(type_: type[MessageT], fields: Mapping[str, object]) -> MessageT:
+    """Return a message with the given fields set and the others at their defaults.
+
+    A field given as ``None`` stays unset and takes no default.
+
+    Raises:
+        FieldError: A name is not a field of the message, or a value does not fit its field; the
+            error has the path and, where there is one, the near miss.
+    """
+    message = type_()
+    try:
+        _assign(message, fields)
+    except Refusal as refusal:
+        path = format_path((type_.DESCRIPTOR.name, *refusal.parts))
+        raise FieldError(refusal.reason, path=path) from None
+    return message
+
+
+def _assign(message: Message, fields: Mapping[str, object]) -> None:
+    descriptor = descriptor_of(message)
+    setters = _setters(descriptor)
+    for name, value in fields.items():
+        setter = setters.get(name)
+        if setter is None:
+            guess = near_miss(str(name), setters)
+            raise Refusal(f"{descriptor.name} has no such field{guess}").under(str(name))
+        if value is None:
+            continue
+        try:
+            _refuse_second_member(message, field_of(descriptor, name))
+            setter(message, value)
+        except Refusal as refusal:
+            raise refusal.under(name) from None
+        except UnicodeEncodeError:
+            raise opaque.unpaired_surrogate().under(name) from None
+    fill(message, given=_decided(descriptor, fields), lists=True)
+
+
+def _decided(descriptor: Descriptor, fields: Mapping[str, object]) -> set[str]:
+    """Return the given names, and for a custom list the list that it completes."""
+    decided = set(fields)
+    for field in descriptor.fields:
+        custom = vocabulary.custom_member(field)
+        if custom is not None and custom.name in decided:
+            decided.add(field.name)
+    return decided
+
+
+def _refuse_second_member(message: Message, field: FieldDescriptor) -> None:
+    oneof = field.containing_oneof
+    if oneof is not None and len(oneof.fields) > 1:
+        chosen = message.WhichOneof(oneof.name)
+        if chosen is not None:
+            raise Refusal(f"{chosen} is set already, and only one member of {oneof.name} may be")
+
+
+@cache
+def _setters(descriptor: Descriptor) -> dict[str, _Setter]:
+    return {field.name: _setter(field) for field in descriptor.fields}
+
+
+def _setter(field: FieldDescriptor) -> _Setter:
+    if is_map(field):
+        return _map_setter(field)
+    if field.is_repeated:
+        return _list_setter(field)
+    if field.message_type is not None:
+        return lambda message, value: set_message(getattr(message, field.name), value)
+    custom = vocabulary.custom_member(field)
+    if custom is not None:
+        return _open_setter(field, custom)
+    convert = _converter(field)
+    return lambda message, value: setattr(message, field.name, convert(value))
+
+
+def _open_setter(field: FieldDescriptor, custom: FieldDescriptor) -> _Setter:
+    def assign(message: Message, value: object) -> None:
+        number = _known(field, value)
+        if number is None:
+            setattr(message, custom.name, value)
+        else:
+            setattr(message, field.name, number)
+
+    return assign
+
+
+def _known(field: FieldDescriptor, value: object) -> int | None:
+    """Return the number of a value of an open vocabulary; ``None`` for a custom name."""
+    enum = held_enum(field)
+    if isinstance(value, str):
+        known = vocabulary.numbers(enum).get(value)
+        if known is None and value in enum.values_by_name:
+            known = enum.values_by_name[value].number
+        return known
+    return _enum_number(field, value)
+
+
+def _list_setter(field: FieldDescriptor) -> _Setter:
+    custom = vocabulary.custom_member(field)
+    convert = None if field.message_type is not None else _converter(field)
+
+    def assign(message: Message, values: object) -> None:
+        target = getattr(message, field.name)
+        for index, value in enumerate(_items(values)):
+            try:
+                if custom is not None:
+                    number = _known(field, value)
+                    if number is None:
+                        getattr(message, custom.name).append(value)
+                    else:
+                        target.append(number)
+                elif convert is not None:
+                    target.append(convert(value))
+                else:
+                    set_message(target.add(), value)
+            except Refusal as refusal:
+                raise refusal.under(index) from None
+
+    return assign
+
+
+def _items(values: object) -> Iterable[object]:
+    if isinstance(values, (str, bytes, Mapping, Message)) or not isinstance(values, Iterable):
+        raise Refusal(f"expected a list, got {_shown(values)}")
+    return values
+
+
+def _map_setter(field: FieldDescriptor) -> _Setter:
+    value_field = field_of(held_message(field), "value")
+    convert = _converter(value_field)
+
+    def assign(message: Message, values: object) -> None:
+        if not isinstance(values, Mapping):
+            raise Refusal(f"expected a mapping, got {_shown(values)}")
+        target = getattr(message, field.name)
+        for key, value in values.items():
+            if not isinstance(key, str):
+                raise Refusal(f"a key must be a string, got {_shown(key)}")
+            try:
+                target[key] = convert(value)
+            except Refusal as refusal:
+                raise refusal.under(MapKey(key)) from None
+
+    return assign
+
+
+def set_message(target: Message, value: object) -> None:
+    """Fill an empty message from one of its type, or from a mapping or value that stands for one.
+
+    Raises:
+        Refusal: The value does not fit.
+    """
+    name = target.DESCRIPTOR.full_name
+    if isinstance(value, Message):
+        if value.DESCRIPTOR.full_name != name:
+            raise Refusal(f"expected a {name}, got a {value.DESCRIPTOR.full_name}")
+        target.CopyFrom(value)
+        # CopyFrom alone leaves a field absent when the message that is copied is empty.
+        target.SetInParent()
+    elif name == "google.protobuf.Struct":
+        if not isinstance(value, Mapping):
+            raise Refusal(f"expected a mapping, got {_shown(value)}")
+        opaque.read_struct(plain(value), target, 0)  # type: ignore[arg-type]  # a Struct by name
+    elif name == "google.protobuf.Value":
+        opaque.read_value(plain(value), target, 0)  # type: ignore[arg-type]  # a Value by name
+    elif isinstance(target, Timestamp):
+        if isinstance(value, datetime):
+            set_moment(value, target)
+        elif isinstance(value, str):
+            read_timestamp(value, target)
+        else:
+            raise Refusal(f"expected a datetime with a time zone, got {_shown(value)}")
+    elif isinstance(value, Mapping):
+        target.SetInParent()
+        _assign(target, value)
+    else:
+        raise Refusal(f"expected a {name} or a mapping of its fields, got {_shown(value)}")
+
+
+def _converter(field: FieldDescriptor) -> Callable[[Any], object]:
+    kind = field.cpp_type
+    if kind == _CPP.CPPTYPE_ENUM:
+        return lambda value: _enum_number(field, value)
+    if kind == _CPP.CPPTYPE_BOOL:
+        return _boolean
+    if kind in _INTEGERS:
+        low, high = _INTEGERS[kind]
+        return lambda value: _integer(value, low, high)
+    if kind in (_CPP.CPPTYPE_DOUBLE, _CPP.CPPTYPE_FLOAT):
+        return _number
+    return _bytes if field.type == _CPP.TYPE_BYTES else _text
+
+
+def _enum_number(field: FieldDescriptor, value: object) -> int:
+    """Return the number of an enum value given by plain name, full name or number."""
+    enum = held_enum(field)
+    if isinstance(value, str):
+        numbers = vocabulary.numbers(enum)
+        if value in numbers:
+            return numbers[value]
+        if value in enum.values_by_name:
+            return int(enum.values_by_name[value].number)
+        raise Refusal(unknown_name(value, enum, numbers))
+    return _integer(value, -(2**31), 2**31 - 1)
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise Refusal(f"expected a string, got {_shown(value)}")
+    return str.__str__(value)
+
+
+def _bytes(value: object) -> bytes:
+    if not isinstance(value, (bytes, bytearray, memoryview)):
+        raise Refusal(f"expected bytes, got {_shown(value)}")
+    return bytes(value)
+
+
+def _boolean(value: object) -> bool:
+    value = unwrap_scalar(value)
+    if not isinstance(value, bool):
+        raise Refusal(f"expected True or False, got {_shown(value)}")
+    return value
+
+
+def _integer(value: object, low: int, high: int) -> int:
+    value = unwrap_scalar(value)
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise Refusal(f"expected an integer, got {_shown(value)}")
+    if not low <= value <= high:
+        shown = opaque.shown_integer(value)
+        raise Refusal(f"{shown} is out of range; an integer here is {low} to {high}")
+    return int(value)
+
+
+def _number(value: object) -> float:
+    value = unwrap_scalar(value)
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise Refusal(f"expected a number, got {_shown(value)}")
+    try:
+        return float(value)
+    except OverflowError:
+        raise Refusal(f"{_shown(value)} is beyond what a double can hold") from None
+
+
+def _shown(value: object) -> str:
+    shown = opaque.shown_integer(value) if isinstance(value, int) else shorten(value)
+    return f"{type(value).__name__} {shown}"

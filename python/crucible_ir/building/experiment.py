@@ -1,0 +1,234 @@
+"""A fluent builder for experiments."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Self, Unpack
+
+from google.protobuf.message import Message
+
+from crucible_ir import v1
+from crucible_ir.building.construct import construct, set_message
+from crucible_ir.errors import FieldError
+from crucible_ir.paths import format_path
+from crucible_ir.serialization.refusal import Refusal
+from crucible_ir.validation.check import ensure_valid
+
+if TYPE_CHECKING:
+    from crucible_ir.building import constructors as fields
+
+
+def experiment(id: str) -> ExperimentBuilder:
+    """Begin an experiment.
+
+    Args:
+        id: Identifies the experiment within your namespace.
+
+    >>> built = (
+    ...     experiment("mmlu-eval")
+    ...     .with_backend("openai_gpt4", options={"temperature": 0.2})
+    ...     .with_dataset("mmlu", split="test")
+    ...     .add_stage("inference")
+    ...     .build()
+    ... )
+    >>> built.backend.profile
+    'default'
+    """
+    return ExperimentBuilder(construct(v1.Experiment, {"id": id}))
+
+
+class ExperimentBuilder:
+    """An experiment in the making: every method changes the builder and returns it.
+
+    A message that a method is given is copied, never kept or changed. Keyword arguments are the
+    fields of the message in question; what is left out takes its default from the schema, and
+    ``None`` leaves a field unset. Every method raises `FieldError` for a name or value that the
+    schema does not take; the schema's rules are checked by `build`.
+    """
+
+    def __init__(self, message: v1.Experiment) -> None:
+        self._message = v1.Experiment()
+        self._message.CopyFrom(message)
+
+    def copy(self) -> ExperimentBuilder:
+        """Return a builder of its own that starts from what this one holds."""
+        return ExperimentBuilder(self._message)
+
+    def with_description(self, description: str) -> Self:
+        """Say what the experiment is for."""
+        return self._set("description", description)
+
+    def with_owner(self, owner: str) -> Self:
+        """Name the person or team that answers for the experiment."""
+        return self._set("owner", owner)
+
+    def with_tags(self, *tags: str | Iterable[str]) -> Self:
+        """Add labels, one by one or in lists."""
+        for tag in tags:
+            self._extend("tags", [tag] if isinstance(tag, str) else tag)
+        return self
+
+    def with_metadata(self, metadata: Mapping[str, object] | None = None, **items: object) -> Self:
+        """Add facts that no field holds; a key given again replaces the earlier value."""
+        made = construct(v1.Experiment, {"metadata": {**(metadata or {}), **items}})
+        target = self._message.metadata
+        target.SetInParent()
+        for key, value in made.metadata.fields.items():
+            target.fields[key].CopyFrom(value)
+        return self
+
+    def with_backend(
+        self, backend: str | v1.BackendRef, /, **options: Unpack[fields.BackendRefFields]
+    ) -> Self:
+        """Set the backend under experiment, by id and fields or as a message."""
+        return self._set("backend", _message(v1.BackendRef, "id", backend, options))
+
+    def add_stage(
+        self, stage: str | v1.StageDef, /, **options: Unpack[fields.StageDefFields]
+    ) -> Self:
+        """Add a stage at the end of the pipeline, by name and fields or as a message."""
+        return self._extend("pipeline", [_message(v1.StageDef, "name", stage, options)])
+
+    def with_dataset(
+        self, dataset: str | v1.DatasetRef, /, **options: Unpack[fields.DatasetRefFields]
+    ) -> Self:
+        """Set the dataset, by name and fields or as a message."""
+        return self._set("dataset", _message(v1.DatasetRef, "name", dataset, options))
+
+    def with_ensemble(
+        self,
+        ensemble: fields.EnsembleStrategyName | v1.Ensemble | None = None,
+        /,
+        **options: Unpack[fields.EnsembleFields],
+    ) -> Self:
+        """Ask several models, by strategy and fields or as a message."""
+        return self._reliability("ensemble", _message(v1.Ensemble, "strategy", ensemble, options))
+
+    def with_hedging(
+        self,
+        hedging: fields.HedgingStrategyName | v1.Hedging | None = None,
+        /,
+        **options: Unpack[fields.HedgingFields],
+    ) -> Self:
+        """Repeat slow requests, by strategy and fields or as a message."""
+        return self._reliability("hedging", _message(v1.Hedging, "strategy", hedging, options))
+
+    def with_stats(
+        self, stats: v1.Stats | None = None, /, **options: Unpack[fields.StatsFields]
+    ) -> Self:
+        """Set the statistical tests."""
+        return self._reliability("stats", _message(v1.Stats, None, stats, options))
+
+    def with_fairness(
+        self, fairness: v1.Fairness | None = None, /, **options: Unpack[fields.FairnessFields]
+    ) -> Self:
+        """Set the fairness metrics; they are enabled unless ``enabled`` says otherwise."""
+        if fairness is None:
+            options.setdefault("enabled", True)
+        return self._reliability("fairness", _message(v1.Fairness, None, fairness, options))
+
+    def with_guardrails(
+        self, guardrails: v1.Guardrail | None = None, /, **options: Unpack[fields.GuardrailFields]
+    ) -> Self:
+        """Set the checks on inputs and outputs."""
+        return self._reliability("guardrails", _message(v1.Guardrail, None, guardrails, options))
+
+    def with_feedback_config(
+        self,
+        config: v1.FeedbackConfig | None = None,
+        /,
+        **options: Unpack[fields.FeedbackConfigFields],
+    ) -> Self:
+        """Set how feedback is collected; it is enabled unless ``enabled`` says otherwise."""
+        if config is None:
+            options.setdefault("enabled", True)
+        return self._reliability("feedback", _message(v1.FeedbackConfig, None, config, options))
+
+    def add_output(
+        self, output: str | v1.OutputSpec, /, **options: Unpack[fields.OutputSpecFields]
+    ) -> Self:
+        """Add a report to write, by name and fields or as a message."""
+        return self._extend("outputs", [_message(v1.OutputSpec, "name", output, options)])
+
+    def with_experiment_type(
+        self, experiment_type: fields.ExperimentTypeName | v1.ExperimentType | str
+    ) -> Self:
+        """Say what kind of experiment it is; a name outside the vocabulary is kept as custom."""
+        self._message.ClearField("experiment_type")
+        self._message.ClearField("custom_experiment_type")
+        made = construct(v1.Experiment, {"experiment_type": experiment_type})
+        self._message.MergeFrom(made)
+        return self
+
+    def with_model_version(
+        self,
+        version: str | v1.ModelVersion,
+        /,
+        **options: Unpack[fields.ModelVersionFields],
+    ) -> Self:
+        """Set the model version under evaluation, by id and fields or as a message."""
+        return self._set("model_version", _message(v1.ModelVersion, "id", version, options))
+
+    def with_training_config(
+        self,
+        config: str | v1.TrainingConfig,
+        /,
+        **options: Unpack[fields.TrainingConfigFields],
+    ) -> Self:
+        """Set how to train, by id and fields or as a message."""
+        return self._set("training_config", _message(v1.TrainingConfig, "id", config, options))
+
+    def with_baseline(
+        self, baseline: str | v1.ModelRef, /, **options: Unpack[fields.ModelRefFields]
+    ) -> Self:
+        """Set the model to compare with, by id and fields or as a message."""
+        return self._set("baseline", _message(v1.ModelRef, "id", baseline, options))
+
+    def build(self) -> v1.Experiment:
+        """Return the experiment; the builder can be used on.
+
+        Raises:
+            ValidationError: The experiment breaks rules of the schema; the error lists them all.
+        """
+        built = v1.Experiment()
+        built.CopyFrom(self._message)
+        return ensure_valid(built)
+
+    def _set(self, field: str, value: object) -> Self:
+        made = construct(v1.Experiment, {field: value})
+        self._message.ClearField(field)
+        self._message.MergeFrom(made)
+        return self
+
+    def _extend(self, field: str, values: Iterable[object]) -> Self:
+        self._message.MergeFrom(construct(v1.Experiment, {field: values}))
+        return self
+
+    def _reliability(self, field: str, value: Message) -> Self:
+        target: Any = getattr(self._message.reliability, field)
+        target.CopyFrom(value)
+        target.SetInParent()
+        return self
+
+
+def _message(
+    type_: type[Message], key: str | None, value: object, options: Mapping[str, Any]
+) -> Message:
+    """Return a message from itself, or from the value of its leading field and other fields."""
+    if isinstance(value, Message):
+        if options:
+            names = ", ".join(options)
+            raise FieldError(f"give either a {type_.DESCRIPTOR.name} or fields, not both: {names}")
+        made = type_()
+        try:
+            set_message(made, value)
+        except Refusal as refusal:
+            raise FieldError(refusal.reason, path=format_path(refusal.parts)) from None
+        return made
+    if value is None:
+        return construct(type_, options)
+    if key is None:
+        raise FieldError(f"expected a {type_.DESCRIPTOR.name}, got {type(value).__name__}")
+    if key in options:
+        raise FieldError("given twice", path=f"{type_.DESCRIPTOR.name}.{key}")
+    return construct(type_, {key: value, **options})

@@ -1,0 +1,143 @@
+"""The errors that this package raises on purpose, and the violations that they list."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+#: The most characters of an offending value that an error shows.
+SHOWN_VALUE_LENGTH = 80
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """A place in a text document: line and column, counted from 1, the column in characters."""
+
+    line: int
+    column: int
+
+    def __str__(self) -> str:
+        return f"{self.line}:{self.column}"
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """One rule of the schema that a message breaks.
+
+    Attributes:
+        path: The field, from the message's root, as ``pipeline[2].name`` or ``weights["gpt-4"]``;
+            empty when the rule is about the message as a whole.
+        rule_id: The rule's stable id, such as ``required`` or ``int32.gt`` (protovalidate's ids)
+            or ``message.content_required`` (this schema's own).
+        message: What the rule asks for, in words.
+        value: The offending value; ``None`` when there is none to show.
+        position: Where the value stands, when the message was read from text.
+    """
+
+    path: str
+    rule_id: str
+    message: str
+    value: object = None
+    position: Position | None = None
+
+    def __str__(self) -> str:
+        where = f"{self.path}: " if self.path else ""
+        return f"{where}{self.message} [{self.rule_id}]"
+
+
+class Error(Exception):
+    """Base of every error that this package raises on purpose."""
+
+
+class _LocatedError(Error, ValueError):
+    """An error about one place of one message."""
+
+    def __init__(self, reason: str, *, path: str = "", position: Position | None = None) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.path = path
+        self.position = position
+
+    def __str__(self) -> str:
+        parts = [str(self.position) if self.position else "", self.path, self.reason]
+        return ": ".join(part for part in parts if part)
+
+
+class DecodeError(_LocatedError):
+    """The input is not a document of the expected type and form.
+
+    Attributes:
+        reason: What is wrong, what was expected and, where there is one, the near miss.
+        path: The place in the document, as in `Violation.path`; empty for the document as a whole.
+        position: Line and column, for text input.
+    """
+
+
+class EncodeError(_LocatedError):
+    """The message holds something that the target form cannot carry.
+
+    Attributes:
+        reason: What cannot be written, and why.
+        path: The field, as in `Violation.path`.
+        position: Always ``None``: a message has no text.
+    """
+
+
+class FieldError(_LocatedError, TypeError):
+    """A constructor or builder was given a field or value that the message does not take.
+
+    Attributes:
+        reason: What is wrong, what was expected and, where there is one, the near miss.
+        path: The field, as in `Violation.path`.
+        position: Always ``None``: arguments have no text.
+    """
+
+
+class ValidationError(Error, ValueError):
+    """A message breaks rules of the schema.
+
+    Attributes:
+        type_name: The full name of the message's type.
+        violations: Every broken rule, in the order of the schema's fields.
+    """
+
+    def __init__(self, type_name: str, violations: Iterable[Violation]) -> None:
+        self.type_name = type_name
+        self.violations = list(violations)
+        super().__init__(type_name, self.violations)
+
+    def __str__(self) -> str:
+        count = len(self.violations)
+        lines = [f"{self.type_name}: {count} violation{'' if count == 1 else 's'}"]
+        for violation in self.violations:
+            at = f"{violation.position}: " if violation.position else ""
+            shown = "" if violation.value is None else f", got {shorten(violation.value)}"
+            lines.append(f"  {at}{violation}{shown}")
+        return "\n".join(lines)
+
+
+def shorten(value: object) -> str:
+    """Show a value on one line, cut to `SHOWN_VALUE_LENGTH` characters.
+
+    >>> shorten("a" * 200) == repr("a" * 200)[:SHOWN_VALUE_LENGTH - 1] + "…"
+    True
+    """
+    if isinstance(value, (str, bytes)) and len(value) > SHOWN_VALUE_LENGTH:
+        value = value[: SHOWN_VALUE_LENGTH + 1]
+    text = repr(value) if isinstance(value, (str, bytes, int, float, type(None))) else str(value)
+    text = " ".join(text.split())
+    return text if len(text) <= SHOWN_VALUE_LENGTH else text[: SHOWN_VALUE_LENGTH - 1] + "…"
+
+
+def near_miss(name: str, known: Iterable[str]) -> str:
+    """Name the known spelling closest to ``name``, as a clause to end an error with, or nothing.
+
+    >>> near_miss("epoch", ["epochs", "device"])
+    '; did you mean "epochs"?'
+    >>> near_miss("zzz", ["epochs"])
+    ''
+    """
+    folded = {candidate.lower(): candidate for candidate in known}
+    close = difflib.get_close_matches(name.lower()[:128], folded, n=1, cutoff=0.6)
+    return f'; did you mean "{folded[close[0]]}"?' if close else ""

@@ -1,0 +1,54 @@
+"""Paths: how errors name a place inside a message or document."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from typing import TypeAlias
+
+
+class MapKey(str):
+    """A key of a map, as opposed to the name of a field; paths quote it."""
+
+    __slots__ = ()
+
+
+#: One step of a path: a field's name, a map's key or an index into a list.
+Part: TypeAlias = str | int
+
+_STEP = re.compile(r'\.?([^.\[\]"]+)|\[(\d+)\]|\[("(?:[^"\\]|\\.)*")\]|\[(-?\w+)\]')
+
+
+def format_path(parts: Iterable[Part]) -> str:
+    """Write a path as ``pipeline[2].name`` or ``weights["gpt-4"]``.
+
+    >>> format_path(["config", "weights", MapKey("gpt-4"), 0])
+    'config.weights["gpt-4"][0]'
+    """
+    text = ""
+    for part in parts:
+        if isinstance(part, MapKey):
+            text += f"[{json.dumps(part, ensure_ascii=False)}]"
+        elif isinstance(part, int):
+            text += f"[{part}]"
+        else:
+            text += f".{part}" if text else part
+    return text
+
+
+def parse_path(text: str) -> tuple[Part, ...]:
+    """Read a path that `format_path` wrote.
+
+    >>> parse_path('pipeline[2].weights["a.b"]')
+    ('pipeline', 2, 'weights', 'a.b')
+    """
+    parts: list[Part] = []
+    for name, index, key, bare in _STEP.findall(text):
+        if index:
+            parts.append(int(index))
+        elif key:
+            parts.append(MapKey(json.loads(key)))
+        else:
+            parts.append(MapKey(bare) if bare else name)
+    return tuple(parts)

@@ -1,0 +1,1 @@
+"""Reflection over the schema: message types, vocabularies, defaults, comments and rules."""

@@ -1,0 +1,93 @@
+"""The message types of the IR, by name and by class."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, TypeVar, cast, overload
+
+from crucible_ir import v1
+from crucible_ir.errors import Error, near_miss
+
+if TYPE_CHECKING:
+    from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
+    from google.protobuf.message import Message
+
+    MessageT = TypeVar("MessageT", bound=Message)
+
+#: The package that the IR's messages live in.
+PACKAGE = "crucible_ir.v1"
+
+
+class UnknownTypeError(Error, LookupError):
+    """A message type was asked for by a name that the IR does not have."""
+
+
+@cache
+def message_types() -> dict[str, type[Message]]:
+    """Return every top-level message class of ``crucible_ir.v1`` by its short name."""
+    exported = ((name, getattr(v1, name)) for name in v1.__all__)
+    return {name: cls for name, cls in exported if hasattr(cls, "FromString")}
+
+
+@overload
+def message_type(type_: type[MessageT]) -> type[MessageT]: ...
+@overload
+def message_type(type_: str) -> type[Message]: ...
+def message_type(type_: str | type[Message]) -> type[Message]:
+    """Return a message class, given itself or its short or full name.
+
+    Raises:
+        UnknownTypeError: The IR has no message of this name; the error names the nearest one.
+
+    >>> message_type("StageDef") is v1.StageDef is message_type("crucible_ir.v1.StageDef")
+    True
+    """
+    if not isinstance(type_, str):
+        if getattr(type_, "DESCRIPTOR", None) is None:
+            raise UnknownTypeError(f"{type_!r} is neither a message class nor the name of one")
+        return type_
+    types = message_types()
+    found = types.get(type_.removeprefix(f"{PACKAGE}."))
+    if found is None:
+        raise UnknownTypeError(f'unknown message type "{type_}"{near_miss(type_, types)}')
+    return found
+
+
+@cache
+def document_members() -> dict[str, str]:
+    """Return the member of ``Document.content`` for each message that can stand alone."""
+    content = descriptor_of(v1.Document).oneofs_by_name["content"]
+    return {held_message(field).name: field.name for field in content.fields}
+
+
+def descriptor_of(message: Message | type[Message]) -> Descriptor:
+    """Return the descriptor of a message or of its class."""
+    return cast("Descriptor", message.DESCRIPTOR)
+
+
+def field_of(message: Descriptor, name: str) -> FieldDescriptor:
+    """Return a field of a message by its name."""
+    return message.fields_by_name[name]
+
+
+def held_message(field: FieldDescriptor) -> Descriptor:
+    """Return the message type of a field that is known to hold messages."""
+    return cast("Descriptor", field.message_type)
+
+
+def held_enum(field: FieldDescriptor) -> EnumDescriptor:
+    """Return the enum type of a field that is known to hold enum values."""
+    return cast("EnumDescriptor", field.enum_type)
+
+
+def is_map(field: FieldDescriptor) -> bool:
+    """Tell whether a field is a map."""
+    entry = field.message_type
+    return entry is not None and entry.has_options and bool(entry.GetOptions().map_entry)
+
+
+def message_of(field: FieldDescriptor) -> Descriptor | None:
+    """Return the descriptor of the messages that a field holds, seeing through maps."""
+    if is_map(field):
+        return message_of(field_of(held_message(field), "value"))
+    return field.message_type

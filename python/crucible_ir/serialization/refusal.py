@@ -1,0 +1,55 @@
+"""How a codec refuses a value: the reason now, the path as the call stack unwinds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from crucible_ir.errors import DecodeError, EncodeError
+from crucible_ir.paths import Part, format_path
+
+if TYPE_CHECKING:
+    from crucible_ir.errors import Position
+
+#: The deepest nesting of messages, counted from 0 at the root, that protobuf reads back.
+#: A message counts 1; so do a map's entry, and the Struct, Value and ListValue of opaque JSON.
+MAX_DEPTH = 100
+
+
+class Refusal(Exception):
+    """A value that a codec does not take; each caller adds its own step to the path.
+
+    It never leaves the package.
+
+    Attributes:
+        reason: What is wrong and what was expected.
+        at_key: Whether the last step's key, rather than its value, is what is wrong.
+    """
+
+    def __init__(self, reason: str, *parts: Part, at_key: bool = False) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.at_key = at_key
+        self.reversed_parts: list[Part] = list(reversed(parts))
+
+    def under(self, part: Part) -> Refusal:
+        """Say that the refused value stands below a field, key or index."""
+        self.reversed_parts.append(part)
+        return self
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """The path from the root to the refused value."""
+        return tuple(reversed(self.reversed_parts))
+
+    def decode_error(self, position: Position | None = None) -> DecodeError:
+        """Return the error that a reader raises for this refusal."""
+        return DecodeError(self.reason, path=format_path(self.parts), position=position)
+
+    def encode_error(self) -> EncodeError:
+        """Return the error that a writer raises for this refusal."""
+        return EncodeError(self.reason, path=format_path(self.parts))
+
+
+def too_deep() -> Refusal:
+    """Return the refusal of a value that protobuf could not read back."""
+    return Refusal(f"nested deeper than the {MAX_DEPTH} levels that protobuf reads back")

@@ -1,0 +1,79 @@
+"""Text format documents: the door between protobuf's text format and any message."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, TypeVar, overload
+
+from google.protobuf import text_format
+
+from crucible_ir.errors import DecodeError, Position, near_miss
+from crucible_ir.schema.types import message_type, message_types
+from crucible_ir.serialization.binary import reads_back
+from crucible_ir.serialization.json_text import decode_utf8
+from crucible_ir.serialization.refusal import too_deep
+from crucible_ir.validation.check import ensure_valid
+
+if TYPE_CHECKING:
+    from google.protobuf.message import Message
+
+    MessageT = TypeVar("MessageT", bound=Message)
+
+_PLACE = re.compile(r"^\d+:\d+ : ")
+_NO_FIELD = re.compile(r'Message type "([^"]+)" has no field named "([^"]+)"')
+
+
+def to_text(message: Message) -> str:
+    """Write a message in protobuf's text format.
+
+    >>> from crucible_ir import v1
+    >>> print(to_text(v1.StageDef(name="embed")), end="")
+    name: "embed"
+    """
+    return text_format.MessageToString(message, as_utf8=True)
+
+
+@overload
+def from_text(data: str | bytes, type: type[MessageT], *, validate: bool = True) -> MessageT: ...
+@overload
+def from_text(data: str | bytes, type: str, *, validate: bool = True) -> Message: ...
+def from_text(data: str | bytes, type: str | type[Message], *, validate: bool = True) -> Message:
+    """Read a message from protobuf's text format.
+
+    Args:
+        data: The text, or its UTF-8 bytes.
+        type: The message's class or its name.
+        validate: Whether the schema's rules must hold.
+
+    Raises:
+        DecodeError: The text does not describe such a message; the error has a position.
+        ValidationError: The message breaks rules of the schema.
+    """
+    text = decode_utf8(data)
+    message = message_type(type)()
+    try:
+        text_format.Parse(text, message)
+    except text_format.ParseError as error:
+        line, column = error.GetLine(), error.GetColumn()
+        place = Position(line, column) if line is not None and column is not None else None
+        raise DecodeError(_reason(str(error)), position=place) from None
+    except RecursionError:
+        raise too_deep().decode_error() from None
+    except ValueError as error:
+        raise DecodeError(str(error)) from None
+    if not reads_back(message):
+        raise too_deep().decode_error()
+    if validate:
+        ensure_valid(message)
+    return message
+
+
+def _reason(text: str) -> str:
+    reason = _PLACE.sub("", text).strip().rstrip(".")
+    match = _NO_FIELD.search(reason)
+    if match is None:
+        return reason
+    owner, name = match.groups()
+    found = message_types().get(owner.rpartition(".")[2])
+    guess = near_miss(name, found.DESCRIPTOR.fields_by_name) if found is not None else ""
+    return f'{owner.rpartition(".")[2]} has no field "{name}"{guess}'
