@@ -1,0 +1,94 @@
+"""Lints of deployments, wanted and reported."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from crucible_ir import v1
+from crucible_ir.linting.advice import Finding, Severity
+from crucible_ir.linting.table import lint_for
+
+
+@lint_for(
+    v1.DeploymentConfig,
+    "deployment_config.single_replica",
+    Severity.WARNING,
+    "A production deployment has one replica and no scaling, so one failure takes it down.",
+    bad={
+        "id": "deploy_prod",
+        "model_version_id": "gpt2_v1",
+        "environment": "DEPLOYMENT_ENVIRONMENT_PRODUCTION",
+        "replicas": 1,
+    },
+    good={
+        "id": "deploy_prod",
+        "model_version_id": "gpt2_v1",
+        "environment": "DEPLOYMENT_ENVIRONMENT_PRODUCTION",
+        "replicas": 2,
+    },
+)
+def single_replica(config: v1.DeploymentConfig) -> Iterator[Finding]:
+    """Report ``replicas`` of 1 in production, unless ``scaling`` says something."""
+    production = v1.DeploymentEnvironment.DEPLOYMENT_ENVIRONMENT_PRODUCTION
+    if config.environment == production and config.replicas == 1 and not config.scaling.fields:
+        yield Finding(
+            ("replicas",),
+            "a production deployment has one replica",
+            "ask for two or more, or set scaling",
+        )
+
+
+@lint_for(
+    v1.DeploymentStatus,
+    "deployment_status.ready_above_total",
+    Severity.WARNING,
+    "More replicas are ready than exist.",
+    bad={
+        "id": "status_1",
+        "deployment_id": "deploy_prod",
+        "ready_replicas": 3,
+        "total_replicas": 2,
+    },
+    good={
+        "id": "status_1",
+        "deployment_id": "deploy_prod",
+        "ready_replicas": 2,
+        "total_replicas": 3,
+    },
+)
+def ready_above_total(status: v1.DeploymentStatus) -> Iterator[Finding]:
+    """Report ``ready_replicas`` above ``total_replicas``."""
+    if status.HasField("total_replicas") and status.ready_replicas > status.total_replicas:
+        yield Finding(
+            ("ready_replicas",),
+            f"{status.ready_replicas} replicas are ready of {status.total_replicas}",
+            "check the two counts; they may be swapped",
+        )
+
+
+@lint_for(
+    v1.DeploymentStatus,
+    "deployment_status.no_error_message",
+    Severity.WARNING,
+    "A failed deployment does not say why.",
+    bad={
+        "id": "status_1",
+        "deployment_id": "deploy_prod",
+        "state": "DEPLOYMENT_STATE_FAILED",
+    },
+    good={
+        "id": "status_1",
+        "deployment_id": "deploy_prod",
+        "state": "DEPLOYMENT_STATE_FAILED",
+        "error_message": "the image could not be pulled",
+    },
+)
+def no_error_message(status: v1.DeploymentStatus) -> Iterator[Finding]:
+    """Report a failed deployment without ``error_message``, or with a blank one."""
+    failed = status.state == v1.DeploymentState.DEPLOYMENT_STATE_FAILED
+    if failed and not status.error_message.strip():
+        yield Finding(
+            ("state",),
+            "the deployment has failed, but nothing says why",
+            "say why in error_message",
+        )

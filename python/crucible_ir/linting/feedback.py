@@ -1,0 +1,62 @@
+"""Lints of how feedback is collected."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from crucible_ir import v1
+from crucible_ir.linting.advice import Finding, Severity
+from crucible_ir.linting.table import lint_for
+
+
+@lint_for(
+    v1.FeedbackConfig,
+    "feedback_config.no_storage_options",
+    Severity.INFO,
+    "Feedback is sampled, but nothing says where its storage is: no path, bucket or connection.",
+    bad={"enabled": True, "sampling_rate": 0.1, "storage": "FEEDBACK_STORAGE_S3"},
+    good={
+        "enabled": True,
+        "sampling_rate": 0.1,
+        "storage": "FEEDBACK_STORAGE_S3",
+        "options": {"bucket": "crucible-feedback"},
+    },
+)
+def no_storage_options(config: v1.FeedbackConfig) -> Iterator[Finding]:
+    """Report feedback that is collected without ``options``."""
+    if config.options.fields:
+        return
+    if _samples(config):
+        place = "sampling_rate" if config.HasField("sampling_rate") else "enabled"
+        yield Finding(
+            (place,),
+            "feedback is sampled, but its storage has no options",
+            "say in options where to keep it, such as a path or a bucket",
+        )
+
+
+def _samples(config: v1.FeedbackConfig) -> bool:
+    """Tell whether a configuration collects: it is on, or has a rate and is not off."""
+    if config.HasField("enabled") and not config.enabled:
+        return False
+    if config.HasField("sampling_rate"):
+        return config.sampling_rate > 0
+    return config.enabled
+
+
+@lint_for(
+    v1.FeedbackConfig,
+    "feedback_config.pii_kept",
+    Severity.WARNING,
+    "Feedback is kept with the personal data that is in it.",
+    bad={"anonymize_pii": False},
+    good={"anonymize_pii": True},
+)
+def pii_kept(config: v1.FeedbackConfig) -> Iterator[Finding]:
+    """Report ``anonymize_pii`` set to false."""
+    if config.HasField("anonymize_pii") and not config.anonymize_pii:
+        yield Finding(
+            ("anonymize_pii",),
+            "personal data is kept with the feedback",
+            "set it to true, or make sure that everyone concerned agrees",
+        )

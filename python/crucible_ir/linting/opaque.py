@@ -1,0 +1,204 @@
+"""Lints of opaque maps, whose content the schema does not know: no secrets in there."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from crucible_ir import v1
+from crucible_ir.linting.advice import Finding, Severity
+from crucible_ir.linting.table import lint_for_all
+from crucible_ir.paths import MapKey
+from crucible_ir.schema.types import is_map, message_of
+
+if TYPE_CHECKING:
+    from google.protobuf.descriptor import Descriptor, FieldDescriptor
+    from google.protobuf.message import Message
+
+    from crucible_ir.paths import Part
+
+_STRUCT = "google.protobuf.Struct"
+_LIST = "google.protobuf.ListValue"
+_VALUE = "google.protobuf.Value"
+
+#: Last words of keys whose value is a secret, whatever it looks like. A key that goes on after the
+#: word, as in ``api_key_env`` or ``secret_name``, says where the secret is instead.
+_SECRET_WORDS = frozenset(
+    {"apikey", "apikeys", "passphrase", "passwd", "password", "passwords", "pwd", "secret"}
+)
+
+#: What makes a secret of the word "key" or "keys" after it.
+_SECRET_KEYS = frozenset(
+    {"access", "account", "api", "auth", "encryption", "private", "secret", "signing"}
+)
+
+#: Last words of keys that hold a secret only if the value looks like one: a tokenizer has
+#: tokens too, and so has a table.
+_MAYBE_SECRET_WORDS = frozenset(
+    {"auth", "authorization", "bearer", "credential", "credentials", "token"}
+)
+
+_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
+
+#: The forms that well-known services give their keys, and two that any service may use.
+_TOKEN = re.compile(
+    r"""
+      sk-[\w-]*?[A-Za-z0-9]{20,}[\w-]*                # OpenAI, Anthropic
+    | hf_[A-Za-z0-9]{30,}                             # Hugging Face
+    | gh[oprsu]_[A-Za-z0-9]{36,}                      # GitHub
+    | github_pat_\w{22,}
+    | glpat-[\w-]{20,}                                # GitLab
+    | (?:AKIA|ASIA)[A-Z0-9]{16}                       # AWS
+    | AIza[\w-]{35}                                   # Google
+    | xox[abeprs]-[\w-]{10,}                          # Slack
+    | npm_[A-Za-z0-9]{36}
+    | pypi-[\w-]{50,}
+    | eyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]+            # a JSON Web Token
+    | (?:Bearer|Basic)\s+[\w.~+/=-]{16,}
+    | -----BEGIN\ (?:[A-Z]+\ )*PRIVATE\ KEY-----.*
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+
+#: A URI with a password before the host.
+_PASSWORD_IN_URI = re.compile(r"[A-Za-z][\w+.-]*://[^\s/:@]*:([^\s/@]+)@\S+")
+
+#: What stands for a secret without being one: a reference to a variable or a store, a mask, or a
+#: word that describes a column or setting rather than fills it.
+_PLACEHOLDER = re.compile(
+    r"""
+      \$\w+ | \$\{.*\} | %\w+%                       # $NAME, ${NAME}, %NAME%
+    | <.*> | \[.*\] | \{.*\} | \(.*\)                # <token>, {{ token }}, {:system, "NAME"}
+    | (?:arn|env|file|op|ssm|system|vault):.*         # vault:path
+    | [*.x•-]+                                        # ****
+    | \W*(?:changeme|hidden|masked|redacted|removed)\W*
+    | any | auto | basic | bearer | env | keychain | keyring | none | null | vault
+    | disabled | enabled | false | optional | required | true
+    | binary | bool(?:ean)? | bytes | (?:large_)?string | keyword | object | str | text
+    | utf8 | varchar
+    """,
+    re.VERBOSE | re.DOTALL | re.IGNORECASE,
+)
+
+#: The name of an environment variable.
+_VARIABLE = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+")
+
+#: The fewest characters of a value that looks like a token under a key that only may be secret.
+_SHORTEST_TOKEN = 16
+
+
+@lint_for_all(
+    "opaque.secret",
+    Severity.WARNING,
+    "An opaque map holds what looks like a secret. Documents are stored and passed on; only the "
+    "name of an environment variable belongs there.",
+    example_type=v1.BackendRef,
+    bad={"id": "gpt4", "options": {"api_key": "not-a-real-key", "temperature": 0.2}},
+    good={"id": "gpt4", "options": {"api_key_env": "OPENAI_API_KEY", "temperature": 0.2}},
+)
+def secret(message: Message) -> Iterator[Finding]:
+    """Report each string in an opaque map whose key or form gives it away; never show it."""
+    for path, text in _strings(message):
+        key = next((part for part in reversed(path) if isinstance(part, MapKey)), "")
+        reason = _secrecy(key, text)
+        if reason:
+            yield Finding(
+                path,
+                reason,
+                "keep it in an environment variable and name that, and revoke the one written here",
+            )
+
+
+def _secrecy(key: str, text: str) -> str | None:
+    """Say what makes a string look like a secret, or nothing."""
+    text = text.strip()
+    if not text or _is_placeholder(text):
+        return None
+    if _TOKEN.fullmatch(text):
+        return "this looks like an access token"
+    found = _PASSWORD_IN_URI.fullmatch(text)
+    if found and not _is_placeholder(found[1]):
+        return "there is a password in this URI"
+    if _names_secret(key) or (_may_name_secret(key) and _looks_random(text)):
+        return "by its key, this is a secret"
+    return None
+
+
+def _is_placeholder(text: str) -> bool:
+    return bool(_VARIABLE.fullmatch(text) or _PLACEHOLDER.fullmatch(text))
+
+
+def _names_secret(key: str) -> bool:
+    words = _words(key)
+    if not words:
+        return False
+    if words[-1] in _SECRET_WORDS:
+        return True
+    return len(words) > 1 and words[-1] in ("key", "keys") and words[-2] in _SECRET_KEYS
+
+
+def _may_name_secret(key: str) -> bool:
+    words = _words(key)
+    return bool(words) and words[-1] in _MAYBE_SECRET_WORDS
+
+
+@cache
+def _words(key: str) -> tuple[str, ...]:
+    """Split a key into lower-case words.
+
+    >>> _words("openaiAPIKey"), _words("x-api-key"), _words("SECRET_KEY_ENV")
+    (('openai', 'api', 'key'), ('x', 'api', 'key'), ('secret', 'key', 'env'))
+    """
+    return tuple(word.lower() for word in _WORD.findall(key))
+
+
+def _looks_random(text: str) -> bool:
+    """Tell whether a string is long, in one piece, and mixes letters and digits."""
+    return (
+        len(text) >= _SHORTEST_TOKEN
+        and not re.search(r"\s", text)
+        and any(character.isdigit() for character in text)
+        and any(character.isalpha() for character in text)
+    )
+
+
+def _strings(message: Message) -> Iterator[tuple[tuple[Part, ...], str]]:
+    """Yield each string in the opaque fields of a message, with its path, in a stable order."""
+    for field in _opaque_fields(message.DESCRIPTOR):
+        held = getattr(message, field.name)
+        if is_map(field):
+            for key in sorted(held):
+                yield from _strings_in((field.name, MapKey(key)), held[key])
+        elif field.is_repeated:
+            for index, item in enumerate(held):
+                yield from _strings_in((field.name, index), item)
+        elif message.HasField(field.name):
+            yield from _strings_in((field.name,), held)
+
+
+def _strings_in(path: tuple[Part, ...], opaque: Any) -> Iterator[tuple[tuple[Part, ...], str]]:
+    """Yield the strings in a Struct, ListValue or Value, without recursion."""
+    waiting: list[tuple[tuple[Part, ...], Any]] = [(path, opaque)]
+    while waiting:
+        path, held = waiting.pop()
+        if held.DESCRIPTOR.full_name == _VALUE:
+            kind = held.WhichOneof("kind")
+            if kind == "string_value":
+                yield path, held.string_value
+            elif kind in ("struct_value", "list_value"):
+                waiting.append((path, getattr(held, kind)))
+        elif held.DESCRIPTOR.full_name == _STRUCT:
+            keys = sorted(held.fields, reverse=True)
+            waiting += (((*path, MapKey(key)), held.fields[key]) for key in keys)
+        else:
+            last = len(held.values) - 1
+            waiting += (((*path, index), held.values[index]) for index in range(last, -1, -1))
+
+
+@cache
+def _opaque_fields(message: Descriptor) -> tuple[FieldDescriptor, ...]:
+    found = ((field, message_of(field)) for field in message.fields)
+    opaque = (_STRUCT, _LIST, _VALUE)
+    return tuple(field for field, held in found if held is not None and held.full_name in opaque)

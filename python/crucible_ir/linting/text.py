@@ -1,0 +1,192 @@
+"""Lints of strings: control characters in names, and places that are no URIs or not safe ones."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import cache
+from ipaddress import ip_address
+from typing import TYPE_CHECKING
+from urllib.parse import SplitResult, urlsplit
+
+from google.protobuf.descriptor import FieldDescriptor
+
+from crucible_ir import v1
+from crucible_ir.linting.advice import Finding, Severity
+from crucible_ir.linting.table import lint_for_all
+from crucible_ir.schema.rules import rules_of
+
+if TYPE_CHECKING:
+    from google.protobuf.descriptor import Descriptor
+    from google.protobuf.message import Message
+
+    from crucible_ir.paths import Part
+
+#: The last word of the names of fields that hold URIs.
+_PLACES = frozenset({"uri", "uris", "url", "urls"})
+
+#: The field that says where a running service answers.
+_ENDPOINT = "endpoint_url"
+
+#: A URI by RFC 3986: a scheme, then its characters and well-formed percent-encodings only.
+_URI = re.compile(
+    r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*):"
+    r"(?:[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=-]|%[0-9A-Fa-f]{2})*"
+)
+
+#: What reads as a host with a port, although a parser takes the host for a scheme.
+_HOST_AND_PORT = re.compile(r"[A-Za-z0-9.-]+:\d+(?:/.*)?")
+
+#: The characters of Unicode's category Cc.
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+
+#: Schemes that name a host.
+_NETWORK = frozenset({"http", "https", "ws", "wss", "grpc", "grpcs", "tcp", "ftp"})
+
+#: Those of them that send everything in the clear.
+_CLEAR = frozenset({"http", "ws", "grpc", "tcp", "ftp"})
+
+
+@lint_for_all(
+    "text.control_character",
+    Severity.WARNING,
+    "A required string, such as an id, holds a control character, which logs and terminals mangle.",
+    example_type=v1.StageDef,
+    bad={"name": "infer\tence"},
+    good={"name": "inference"},
+)
+def control_character(message: Message) -> Iterator[Finding]:
+    """Report each required string with a character of Unicode's category Cc."""
+    for name in _single_strings(message.DESCRIPTOR):
+        found = _CONTROL.search(getattr(message, name))
+        # The rules are read last: it takes long, and hardly a message gets this far.
+        if found and name in _required_fields(message.DESCRIPTOR):
+            yield Finding(
+                (name,),
+                f"character {found.start() + 1} is the control character U+{ord(found[0]):04X}",
+                "remove it",
+            )
+
+
+@lint_for_all(
+    "uri.malformed",
+    Severity.WARNING,
+    "A field that holds a URI or URL holds something else, such as a bare host or path.",
+    example_type=v1.BackendRef,
+    bad={"id": "gpt4", "endpoint_url": "localhost:8080"},
+    good={"id": "gpt4", "endpoint_url": "http://localhost:8080"},
+)
+def malformed_uri(message: Message) -> Iterator[Finding]:
+    """Report each string in a field named as a URI that is not one by RFC 3986."""
+    for path, text in _places(message):
+        if _HOST_AND_PORT.fullmatch(text):
+            host = text.partition(":")[0]
+            scheme = "http" if _is_loopback(host) else "https"
+            yield Finding(path, "this is a host and a port, not a URI", f"write {scheme}://{text}")
+        elif _split(text) is None:
+            yield Finding(
+                path,
+                "this is empty, not a URI" if not text else "this is not a URI",
+                "write it in full, from a scheme such as https:// or file:// on",
+            )
+
+
+@lint_for_all(
+    "uri.insecure_endpoint",
+    Severity.WARNING,
+    "An endpoint is reached without encryption, and is not on this machine.",
+    example_type=v1.BackendRef,
+    bad={"id": "gpt4", "endpoint_url": "http://api.example.com/v1"},
+    good={"id": "gpt4", "endpoint_url": "https://api.example.com/v1"},
+)
+def insecure_endpoint(message: Message) -> Iterator[Finding]:
+    """Report each ``endpoint_url`` that is neither encrypted nor on a loopback address."""
+    for path, text in _places(message):
+        split = _split(text)
+        if path != (_ENDPOINT,) or split is None or split.scheme not in _CLEAR:
+            continue
+        if not _is_loopback(split.hostname or ""):
+            yield Finding(
+                path,
+                f"{split.scheme}:// sends prompts, answers and keys in the clear",
+                "use https://",
+            )
+
+
+@lint_for_all(
+    "uri.password",
+    Severity.WARNING,
+    "A URI holds a password.",
+    example_type=v1.ModelRef,
+    bad={"id": "gpt2", "artifact_uri": "https://reader:hunter2@models.example.com/gpt2"},
+    good={"id": "gpt2", "artifact_uri": "https://models.example.com/gpt2"},
+)
+def password_in_uri(message: Message) -> Iterator[Finding]:
+    """Report each URI with a password before its host."""
+    for path, text in _places(message):
+        split = _split(text)
+        if split and split.password:
+            yield Finding(
+                path,
+                "there is a password in this URI",
+                "take it out, and change the password: it has been written down",
+            )
+
+
+@cache
+def _single_strings(message: Descriptor) -> tuple[str, ...]:
+    return tuple(
+        field.name
+        for field in message.fields
+        if field.type == FieldDescriptor.TYPE_STRING and not field.is_repeated
+    )
+
+
+@cache
+def _required_fields(message: Descriptor) -> frozenset[str]:
+    return frozenset(rule.field_path for rule in rules_of(message) if rule.rule_id == "required")
+
+
+@cache
+def _place_fields(message: Descriptor) -> tuple[FieldDescriptor, ...]:
+    return tuple(
+        field
+        for field in message.fields
+        if field.type == FieldDescriptor.TYPE_STRING and field.name.split("_")[-1] in _PLACES
+    )
+
+
+def _places(message: Message) -> Iterator[tuple[tuple[Part, ...], str]]:
+    """Yield each string that should be a URI, with its path."""
+    for field in _place_fields(message.DESCRIPTOR):
+        value = getattr(message, field.name)
+        if field.is_repeated:
+            for index, text in enumerate(value):
+                yield (field.name, index), text
+        elif value or (field.has_presence and message.HasField(field.name)):
+            yield (field.name,), value
+
+
+def _split(text: str) -> SplitResult | None:
+    """Return the parts of a URI, or nothing if the text is not one."""
+    found = _URI.fullmatch(text)
+    # A scheme of one letter is a drive.
+    if found is None or len(found["scheme"]) == 1:
+        return None
+    try:
+        split = urlsplit(text)
+        named = split.port is None or split.hostname
+    except ValueError:
+        return None
+    if not named or (split.scheme in _NETWORK and not split.hostname):
+        return None
+    return split
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False

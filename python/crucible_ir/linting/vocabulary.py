@@ -1,0 +1,185 @@
+"""Lints of open vocabularies: custom names that are empty, known already or misspelt."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import cache
+from typing import TYPE_CHECKING
+
+from crucible_ir import v1
+from crucible_ir.linting.advice import Finding, Severity
+from crucible_ir.linting.table import lint_for_all
+from crucible_ir.schema.types import message_types
+from crucible_ir.schema.vocabulary import custom_member, numbers
+
+if TYPE_CHECKING:
+    from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
+    from google.protobuf.message import Message
+
+    from crucible_ir.paths import Part
+
+#: Names in use outside the schema that happen to stand one edit from a name of the schema.
+_ESTABLISHED = re.compile(
+    r"""
+      [adghilnvx]pu                                   # devices
+    | [bdgrs]nn | gcn | mlm                           # architectures and tasks
+    | nadam | radam | adan | sgd[mpw]                 # optimizers
+    | rmse | msle | mape | mle | nce                  # losses
+    | ancova | manova | [fz]_?test | cohens_[fh]      # statistics
+    | tsv | gcp                                       # formats and clouds
+    """,
+    re.VERBOSE,
+)
+
+#: Shorter names are too close to everything for one edit to mean anything.
+_SHORTEST_MISSPELT = 3
+
+
+@lint_for_all(
+    "vocabulary.empty_custom",
+    Severity.WARNING,
+    "A custom name of an open vocabulary is empty.",
+    example_type=v1.ModelRef,
+    bad={"id": "gpt2", "custom_provider": ""},
+    good={"id": "gpt2", "custom_provider": "in_house"},
+)
+def empty_custom(message: Message) -> Iterator[Finding]:
+    """Report each custom name that is set and empty."""
+    for field, path, name in _custom_names(message):
+        if not name:
+            yield Finding(
+                path,
+                "the custom name is empty",
+                f"leave it out, or name the {field.name.replace('_', ' ')}",
+            )
+
+
+@lint_for_all(
+    "vocabulary.known_value",
+    Severity.WARNING,
+    "A custom name of an open vocabulary spells a name that the schema knows, so readers that look "
+    "for the enum value miss it.",
+    example_type=v1.ModelRef,
+    bad={"id": "gpt2", "custom_provider": "huggingface"},
+    good={"id": "gpt2", "provider": "MODEL_PROVIDER_HUGGINGFACE"},
+)
+def known_value(message: Message) -> Iterator[Finding]:
+    """Report each custom name that is the plain or full name of a value of the enum beside it."""
+    for field, path, name in _custom_names(message):
+        value = _value_spelt(field.enum_type, name)
+        if value is not None:
+            yield Finding(
+                path,
+                f'"{name}" is a name that the schema knows',
+                f"use {value} in {field.name}",
+            )
+
+
+@lint_for_all(
+    "vocabulary.near_known",
+    Severity.WARNING,
+    "A custom name of an open vocabulary is one edit away from a name that the schema knows.",
+    example_type=v1.Stats,
+    bad={"custom_tests": ["mann_whitney"]},
+    good={"tests": ["STATISTICAL_TEST_MANNWHITNEY"], "custom_tests": ["permutation"]},
+)
+def near_known(message: Message) -> Iterator[Finding]:
+    """Report each custom name that differs by case, separators or one edit from a known one.
+
+    A name that another vocabulary of the schema knows is a word of its own, not a misspelling:
+    ``jsonl`` is no slip for ``json``.
+    """
+    for field, path, name in _custom_names(message):
+        folded = _fold(name)
+        if _value_spelt(field.enum_type, name) or _ESTABLISHED.fullmatch(folded):
+            continue
+        known = _nearest(folded, field.enum_type)
+        if known is not None and (known == folded or folded not in _known_names()):
+            yield Finding(
+                path,
+                f'"{name}" is close to "{known}"',
+                f"use {_value_spelt(field.enum_type, known)} in {field.name} if that is meant",
+            )
+
+
+def _custom_names(message: Message) -> Iterator[tuple[FieldDescriptor, tuple[Part, ...], str]]:
+    """Yield each custom name in a message, with the enum field beside it and its own path."""
+    for field, custom in _open_vocabularies(message.DESCRIPTOR):
+        if custom.is_repeated:
+            for index, name in enumerate(getattr(message, custom.name)):
+                yield field, (custom.name, index), name
+        elif message.HasField(custom.name):
+            yield field, (custom.name,), getattr(message, custom.name)
+
+
+@cache
+def _open_vocabularies(
+    message: Descriptor,
+) -> tuple[tuple[FieldDescriptor, FieldDescriptor], ...]:
+    pairs = ((field, custom_member(field)) for field in message.fields)
+    return tuple((field, custom) for field, custom in pairs if custom is not None)
+
+
+def _value_spelt(enum: EnumDescriptor | None, name: str) -> str | None:
+    """Return the full name of the enum value that a plain or full name spells."""
+    if enum is None:
+        return None
+    number = numbers(enum).get(name)
+    value = enum.values_by_name.get(name) if number is None else enum.values_by_number[number]
+    return value.name if value is not None and value.number else None
+
+
+@cache
+def _known_names() -> frozenset[str]:
+    """Return every plain name of every vocabulary of the schema."""
+    enums = (
+        field.enum_type
+        for message in message_types().values()
+        for field in message.DESCRIPTOR.fields
+        if field.enum_type is not None
+    )
+    return frozenset(name for enum in enums for name in numbers(enum))
+
+
+def _fold(name: str) -> str:
+    return name.strip().lower().replace("-", "_").replace(" ", "_")
+
+
+def _nearest(folded: str, enum: EnumDescriptor | None) -> str | None:
+    known = numbers(enum) if enum is not None else {}
+    if folded in known:
+        return folded
+    return next(
+        (
+            name
+            for name in known
+            if len(name) >= _SHORTEST_MISSPELT and within_one_edit(folded, name)
+        ),
+        None,
+    )
+
+
+def within_one_edit(left: str, right: str) -> bool:
+    """Tell whether one insertion, deletion, replacement or swap of neighbours separates two names.
+
+    Equal names are within one edit too.
+
+    >>> within_one_edit("adma", "adam"), within_one_edit("adamw", "adam")
+    (True, True)
+    >>> within_one_edit("lion", "adam")
+    False
+    """
+    start = 0
+    for ours, theirs in zip(left, right, strict=False):
+        if ours != theirs:
+            break
+        start += 1
+    ours, theirs = left[start:], right[start:]
+    swapped = ours[1:2] + ours[:1] + ours[2:]
+    return (
+        ours[1:] == theirs[1:]
+        or ours[1:] == theirs
+        or ours == theirs[1:]
+        or (len(ours) == len(theirs) and swapped == theirs)
+    )

@@ -1,0 +1,243 @@
+"""Rules: what the schema's protovalidate options ask of each message, in a plain form.
+
+The options travel with the descriptors as bytes. Their own schema, and with it the id and the words
+of every standard rule, is the one that `protovalidate` carries; nothing of it is repeated here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from google.protobuf import (
+    descriptor_pb2,
+    descriptor_pool,
+    duration_pb2,
+    field_mask_pb2,
+    message_factory,
+    timestamp_pb2,
+)
+
+if TYPE_CHECKING:
+    from google.protobuf.descriptor import Descriptor, FieldDescriptor, OneofDescriptor
+    from google.protobuf.message import Message
+
+#: A rule's parameter in plain form: durations and timestamps as their JSON text, lists as tuples.
+Parameter: TypeAlias = bool | int | float | str | bytes | tuple[Any, ...]
+
+#: The meaning of the standard rules that are not written in CEL and so bring no words.
+_NATIVE = {
+    "required": "must be set, and a field without presence must not be zero or empty",
+    "enum.defined_only": "value must be one of the defined enum values",
+}
+
+_HAS = re.compile(r"(!?)has\(rules\.(\w+)\)")
+_BOUNDS = re.compile(r"rules\.(\w+) (<|>=) rules\.(\w+)")
+_WORDS = re.compile(r"\?\s*'([^']*)'(?:\.format\(\[(.*?)\]\)\s*:)?")
+_ARGUMENT = re.compile(r"rules\.(\w+)|getField\(rules, '(\w+)'\)")
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One rule that a message type declares.
+
+    Attributes:
+        message_type: The full name of the message type.
+        field_path: The field or oneof that the rule is about, ``tags[]`` for each item of a list
+            and ``weights{key}`` or ``weights{value}`` for the entries of a map; empty when the rule
+            is about the message as a whole.
+        rule_id: The id that a violation carries.
+        parameters: The rule's parameters by name, such as ``{"gte": 0.0, "lte": 1.0}``.
+        description: What the rule asks for, in the words that a violation uses.
+        meaning: The same with the parameters' names in place of their values.
+    """
+
+    message_type: str
+    field_path: str
+    rule_id: str
+    parameters: Mapping[str, Parameter] = field(default_factory=dict)
+    description: str = ""
+    meaning: str = ""
+
+
+@cache
+def rules_of(message: Descriptor) -> tuple[Rule, ...]:
+    """Return every rule that a message type declares itself; those of its fields' types are theirs.
+
+    >>> from crucible_ir import v1
+    >>> [(rule.field_path, rule.rule_id) for rule in rules_of(v1.Choice.DESCRIPTOR)]
+    [('index', 'int32.gte'), ('finish_reason', 'enum.defined_only')]
+    """
+    return tuple(_message_rules(message))
+
+
+def _message_rules(message: Descriptor) -> Iterator[Rule]:
+    name = message.full_name
+    if message.has_options:
+        declared = _read(message, "google.protobuf.MessageOptions", "buf.validate.message")
+        yield from _cel_rules(name, "", declared)
+        for group in declared.oneof:
+            fields = ", ".join(group.fields)
+            words = f"only one of {fields} can be set"
+            if group.required:
+                words = f"one of {fields} must be set"
+            parameters = {"fields": tuple(group.fields), "required": group.required}
+            yield Rule(name, "", "message.oneof", parameters, words, words)
+    for oneof in message.oneofs:
+        if oneof.has_options:
+            declared = _read(oneof, "google.protobuf.OneofOptions", "buf.validate.oneof")
+            if declared.required:
+                members = ", ".join(member.name for member in oneof.fields)
+                words = f"exactly one of {members} must be set"
+                yield _native(name, oneof.name, "required", "required", words)
+    for member in message.fields:
+        if member.has_options:
+            declared = _read(member, "google.protobuf.FieldOptions", "buf.validate.field")
+            words = "must be set"
+            if member.cpp_type == member.CPPTYPE_STRING and not member.has_presence:
+                words = "must not be empty"
+            yield from _field_rules(name, member.name, declared, words)
+
+
+def _field_rules(name: str, path: str, declared: Any, required: str) -> Iterator[Rule]:
+    if declared.ignore == _constant("buf.validate.Ignore", "IGNORE_ALWAYS"):
+        return
+    yield from _cel_rules(name, path, declared)
+    if declared.required:
+        yield _native(name, path, "required", "required", required)
+    kind = declared.WhichOneof("type")
+    if kind is None:
+        return
+    standard = getattr(declared, kind)
+    for option, value in standard.ListFields():
+        if option.name in _INNER:
+            yield from _field_rules(name, path + _INNER[option.name], value, required)
+        elif value is not False or option.name == "const":
+            yield from _standard_rules(name, path, kind, option, standard)
+
+
+#: What rules about the parts of a list or map add to the path of the list or map.
+_INNER = {"items": "[]", "keys": "{key}", "values": "{value}"}
+
+
+def _standard_rules(
+    name: str, path: str, kind: str, option: FieldDescriptor, standard: Message
+) -> Iterator[Rule]:
+    native = f"{kind}.{option.name}"
+    if native in _NATIVE:
+        yield _native(name, path, native, option.name, _NATIVE[native])
+        return
+    predefined = _read(option, "google.protobuf.FieldOptions", "buf.validate.predefined")
+    for cel in predefined.cel:
+        if option.name != "example" and _applies(cel.expression, standard):
+            template, names = _words(cel)
+            values = {used: _plain(standard, used) for used in names or [option.name]}
+            yield Rule(
+                name,
+                path,
+                cel.id,
+                values,
+                _fill(template, [_shown(values[used]) for used in names]),
+                _fill(template, [f"<{used}>" for used in names]),
+            )
+
+
+def _cel_rules(name: str, path: str, declared: Any) -> Iterator[Rule]:
+    written = [(cel.id, cel.message, cel.expression) for cel in declared.cel]
+    written += [(expression, "", expression) for expression in declared.cel_expression]
+    for rule_id, message, expression in written:
+        words = message or f'"{expression}" returned false'
+        yield Rule(name, path, rule_id, {"expression": expression}, words, words)
+
+
+def _native(name: str, path: str, rule_id: str, option: str, words: str) -> Rule:
+    return Rule(name, path, rule_id, {option: True}, words, _NATIVE[rule_id])
+
+
+def _applies(expression: str, standard: Message) -> bool:
+    """Tell whether a standard rule is the one for this choice of bounds.
+
+    A lower bound has one rule for when it stands alone and one for each upper bound beside it;
+    each says so in its own expression.
+    """
+    for negation, name in _HAS.findall(expression):
+        if standard.HasField(name) == bool(negation):
+            return False
+    for left, sign, right in _BOUNDS.findall(expression):
+        below = _ordered(getattr(standard, left)) < _ordered(getattr(standard, right))
+        if below != (sign == "<"):
+            return False
+    return True
+
+
+def _ordered(bound: Any) -> Any:
+    return (bound.seconds, bound.nanos) if hasattr(bound, "seconds") else bound
+
+
+def _words(cel: Any) -> tuple[str, list[str]]:
+    """Return the words of a rule's violation, and the parameters that fill its placeholders."""
+    if cel.message:
+        return cel.message, []
+    found = _WORDS.search(cel.expression)
+    if found is None:
+        return cel.expression, []
+    return found[1], [bare or quoted for bare, quoted in _ARGUMENT.findall(found[2] or "")]
+
+
+def _fill(template: str, values: list[str]) -> str:
+    pieces = re.split("%[sd]", template)
+    return pieces[0] + "".join(map("".join, zip(values, pieces[1:], strict=True)))
+
+
+def _plain(standard: Message, name: str) -> Parameter:
+    value = getattr(standard, name)
+    if standard.DESCRIPTOR.fields_by_name[name].is_repeated:
+        return tuple(map(_plain_single, value))
+    return _plain_single(value)
+
+
+def _plain_single(value: Any) -> Parameter:
+    plain: Parameter = value.ToJsonString() if hasattr(value, "ToJsonString") else value
+    return plain
+
+
+def _shown(value: Parameter) -> str:
+    """Write a parameter as CEL's ``format`` does: a whole number without a point."""
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(_shown, value))}]"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(value)
+
+
+def _read(
+    declared: Descriptor | FieldDescriptor | OneofDescriptor, options: str, extension: str
+) -> Any:
+    """Return the rules in a descriptor's options, which its own classes keep as unknown bytes."""
+    pool = _rule_schema()
+    known = message_factory.GetMessageClass(pool.FindMessageTypeByName(options))
+    parsed: Any = known.FromString(declared.GetOptions().SerializeToString())
+    return parsed.Extensions[pool.FindExtensionByName(extension)]
+
+
+def _constant(enum: str, name: str) -> int:
+    number: int = _rule_schema().FindEnumTypeByName(enum).values_by_name[name].number
+    return number
+
+
+@cache
+def _rule_schema() -> descriptor_pool.DescriptorPool:
+    """Return a pool of our own with the schema of the rules, so that the global one stays clean."""
+    # Imported here because it takes longer than the rest of the package together.
+    import protovalidate
+
+    pool = descriptor_pool.DescriptorPool()
+    for needed in (descriptor_pb2, duration_pb2, field_mask_pb2, timestamp_pb2):
+        pool.AddSerializedFile(needed.DESCRIPTOR.serialized_pb)
+    pool.AddSerializedFile(protovalidate.ViolationPb.desc().file.proto.to_binary())
+    return pool

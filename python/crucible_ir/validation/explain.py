@@ -1,0 +1,334 @@
+"""Explanations: what a rule or lint means, where it is declared, what fails it and what passes."""
+
+from __future__ import annotations
+
+import math
+import re
+import textwrap
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from google.protobuf import json_format, message_factory, text_format
+from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from crucible_ir.errors import Error, near_miss, shorten
+from crucible_ir.schema.rules import Parameter, Rule, rules_of
+from crucible_ir.schema.types import is_map, message_types
+
+if TYPE_CHECKING:
+    from google.protobuf.descriptor import Descriptor
+
+    from crucible_ir.linting import Severity
+
+#: Strings of the forms that rules ask for; the first is what a string without a form gets.
+_STRINGS = ("example", "1.0.0", "https://example.com", "name@example.com", "2001:db8::1")
+
+#: A string of a document too long to be shown in full.
+_LONG_STRING = re.compile(r'"((?:[^"\\]|\\.){60,})"')
+
+
+class UnknownRuleError(Error, LookupError):
+    """An explanation was asked for by an id that is neither a rule's nor a lint's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Declaration:
+    """One place of the schema that declares a rule.
+
+    Attributes:
+        path: The message type and the field, as ``TrainingConfig.epochs``; the message type alone
+            for a rule about the message as a whole.
+        parameters: The rule's parameters there.
+        description: What the rule asks for there.
+    """
+
+    path: str
+    parameters: Mapping[str, Parameter]
+    description: str
+
+    @property
+    def asks(self) -> str:
+        """What the rule asks for there, with the expression of a rule that is written in CEL."""
+        expression = self.parameters.get("expression")
+        return (
+            f"{self.description}: {expression}" if isinstance(expression, str) else self.description
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A message that shows what a rule or lint says; as text its type and its ProtoJSON.
+
+    Attributes:
+        message: The message; never change it.
+    """
+
+    message: Message
+
+    def __str__(self) -> str:
+        return f"{self.message.DESCRIPTOR.name} {_LONG_STRING.sub(_shortened, _text(self.message))}"
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What there is to say about a rule or lint.
+
+    Attributes:
+        id: The id of the rule or lint.
+        severity: How much a lint matters; ``None`` for a rule, which is law.
+        meaning: What it asks for; a rule's parameters stand in angle brackets.
+        declarations: Every place of the schema that declares the rule; none for a lint.
+        failing: A message that breaks this rule only, or gets this advice only.
+        passing: The same put right.
+    """
+
+    id: str
+    severity: Severity | None
+    meaning: str
+    declarations: tuple[Declaration, ...]
+    failing: Example | None
+    passing: Example | None
+
+    def __str__(self) -> str:
+        kind = "rule" if self.severity is None else f"lint, {self.severity}"
+        blocks = [f"{self.id} ({kind})\n  {self.meaning}"]
+        if self.declarations:
+            blocks.append("Declared by\n" + "\n".join(_grouped(self.declarations)))
+        if self.failing is not None and self.passing is not None:
+            blocks.append(f"Fails   {self.failing}\nPasses  {self.passing}")
+        return "\n\n".join(blocks)
+
+
+def explain(rule_id: str) -> Explanation:
+    """Explain a rule of the schema or a lint, given its id.
+
+    Raises:
+        UnknownRuleError: Nothing has this id; the error names the nearest one.
+
+    >>> print(explain("double.gte"))
+    double.gte (rule)
+      must be greater than or equal to <gte>
+    <BLANKLINE>
+    Declared by
+      must be greater than or equal to 0
+        Hedging.budget_percent
+    <BLANKLINE>
+    Fails   Hedging {"budget_percent": -1.0}
+    Passes  Hedging {"budget_percent": 1.0}
+    """
+    # Imported here, since most explanations are of rules.
+    from crucible_ir.linting import LINTS
+
+    if rule_id in _rules_by_id():
+        return _explain_rule(rule_id)
+    if rule_id in LINTS:
+        lint = LINTS[rule_id]
+        bad, good = (
+            Example(json_format.ParseDict(dict(example), lint.example_type()))
+            for example in (lint.bad, lint.good)
+        )
+        return Explanation(lint.id, lint.severity, lint.summary, (), bad, good)
+    hint = near_miss(rule_id, [*_rules_by_id(), *LINTS])
+    raise UnknownRuleError(f"no rule or lint has the id {shorten(rule_id)}{hint}")
+
+
+def rule_ids() -> tuple[str, ...]:
+    """Return the id of every rule that the schema declares, in alphabetical order.
+
+    These are the ids that a `Violation` of a message of the IR can carry.
+    """
+    return tuple(sorted(_rules_by_id()))
+
+
+@cache
+def _rules_by_id() -> dict[str, tuple[Rule, ...]]:
+    found: dict[str, tuple[Rule, ...]] = {}
+    for cls in message_types().values():
+        for rule in rules_of(cls.DESCRIPTOR):
+            found[rule.rule_id] = (*found.get(rule.rule_id, ()), rule)
+    return found
+
+
+@cache
+def _explain_rule(rule_id: str) -> Explanation:
+    rules = _rules_by_id()[rule_id]
+    declarations = tuple(
+        Declaration(_short_path(rule), rule.parameters, rule.description) for rule in rules
+    )
+    pairs = [pair for rule in rules if (pair := _examples(rule)) is not None]
+    failing, passing = min(pairs, key=_size, default=(None, None))
+    return Explanation(rule_id, None, rules[0].meaning, declarations, failing, passing)
+
+
+def _short_path(rule: Rule) -> str:
+    name = rule.message_type.rpartition(".")[2]
+    return f"{name}.{rule.field_path}" if rule.field_path else name
+
+
+def _size(pair: tuple[Example, Example]) -> int:
+    return sum(example.message.ByteSize() for example in pair)
+
+
+def _text(message: Message) -> str:
+    try:
+        return json_format.MessageToJson(
+            message, indent=None, preserving_proto_field_name=True, ensure_ascii=False
+        )
+    except (json_format.SerializeToJsonError, ValueError):
+        # JSON cannot write a timestamp that is out of range; binary can carry it.
+        return "{" + text_format.MessageToString(message, as_one_line=True) + "}"
+
+
+def _grouped(declarations: tuple[Declaration, ...]) -> Iterator[str]:
+    """Yield lines that name the declaring fields under what the rule asks of them."""
+    paths: dict[str, list[str]] = {}
+    for place in declarations:
+        paths.setdefault(place.asks, []).append(place.path)
+    for asks, declaring in paths.items():
+        yield f"  {asks}"
+        yield textwrap.indent(textwrap.fill(", ".join(declaring), 92), " " * 4)
+
+
+def _shortened(string: re.Match[str]) -> str:
+    return f'"{string[1][:20]}…" ({len(string[1])} characters)'
+
+
+def _examples(rule: Rule) -> tuple[Example, Example] | None:
+    """Find a message that breaks a rule and nothing else, and the same put right.
+
+    The candidates come from the rule's parameters; protovalidate judges them.
+    """
+    base = _valid(message_types()[rule.message_type.rpartition(".")[2]].DESCRIPTOR)
+    broken = (rule.field_path, rule.rule_id)
+    for trial in _changes(base, _fields_of(base, rule.field_path)):
+        if _violations(trial) == [broken]:
+            return Example(trial), Example(_repaired(trial, broken))
+    return None
+
+
+@cache
+def _valid(message: Descriptor) -> Message:
+    """Return a small valid message of a type; never change it."""
+    made: Message = message_factory.GetMessageClass(message)()
+    while violations := _violations(made):
+        made = _repaired(made, violations[0])
+    return made
+
+
+def _repaired(message: Message, broken: tuple[str, str]) -> Message:
+    """Return a copy of a message with one field changed so that one of its violations is gone."""
+    before = _violations(message)
+    fields = _fields_of(message, broken[0])
+    present = {field.name for field, _ in message.ListFields()}
+    # A message's rule is met by adding to what there is, if possible.
+    fields.sort(key=lambda field: field.name in present)
+    for trial in _changes(message, fields):
+        after = _violations(trial)
+        if broken not in after and set(after) <= set(before):
+            return trial
+    raise AssertionError(f"{message.DESCRIPTOR.full_name}: no value satisfies {broken}")
+
+
+def _violations(message: Message) -> list[tuple[str, str]]:
+    """Return the path, in the form of `Rule.field_path`, and the id of each violation."""
+    # Imported here because it takes longer than the rest of the package together.
+    import protovalidate
+
+    found = []
+    for violation in protovalidate.collect_violations(message):
+        proto = violation.proto
+        path = ""
+        for element in proto.field.elements if proto.field else ():
+            path += f".{element.field_name}" if path else element.field_name
+            if element.subscript is not None:
+                is_index = element.subscript.field == "index"
+                path += "[]" if is_index else "{key}" if proto.for_key else "{value}"
+        found.append((path, proto.rule_id))
+    return found
+
+
+def _fields_of(message: Message, path: str) -> list[Any]:
+    """Return the field descriptors that a path is about: all of them for a message's rule."""
+    declared = message.DESCRIPTOR
+    name = re.split(r"\W", path)[0]
+    if name in declared.fields_by_name:
+        return [declared.fields_by_name[name]]
+    if name in declared.oneofs_by_name:
+        return list(declared.oneofs_by_name[name].fields)
+    return list(declared.fields)
+
+
+def _changes(message: Message, fields: list[Any]) -> Iterator[Message]:
+    """Yield copies of a message in which one of some fields is unset or has another value."""
+    for field in fields:
+        for value in (*_values(field), None):
+            trial = type(message)()
+            trial.CopyFrom(message)
+            trial.ClearField(field.name)
+            if isinstance(value, Message):
+                getattr(trial, field.name).CopyFrom(value)
+            elif isinstance(value, list):
+                getattr(trial, field.name).extend(value)
+            elif value is not None:
+                try:
+                    setattr(trial, field.name, value)
+                except ValueError:  # The limit is that of the type: nothing lies past it.
+                    continue
+            yield trial
+
+
+def _values(field: FieldDescriptor) -> Iterator[Any]:
+    """Yield values for a field, first likely ones, then those at and around its rules' limits."""
+    limits = [
+        limit
+        for rule in rules_of(field.containing_type)
+        if rule.field_path.rstrip("[]") == field.name
+        for limit in rule.parameters.values()
+    ]
+    sizes = [limit for limit in limits if isinstance(limit, int) and limit is not True]
+    if field.is_repeated:
+        item = next(_single_values(field, limits), None)
+        if item is not None and not is_map(field):
+            yield from ([item] * size for limit in (1, *sizes) for size in _around(limit))
+    else:
+        yield from _single_values(field, limits)
+
+
+def _single_values(field: FieldDescriptor, limits: list[Parameter]) -> Iterator[Any]:
+    numbers = [limit for limit in limits if isinstance(limit, (int, float)) and limit is not True]
+    if field.message_type is not None:
+        if field.message_type.full_name == Timestamp.DESCRIPTOR.full_name:
+            yield from _timestamps([limit for limit in limits if isinstance(limit, str)])
+        else:
+            yield _valid(field.message_type)
+    elif field.enum_type is not None:
+        known = [value.number for value in field.enum_type.values]
+        yield from (*known[1:], max(known) + 1)
+    elif field.type == FieldDescriptor.TYPE_STRING:
+        yield from _STRINGS
+        yield from ("a" * size for limit in numbers for size in _around(int(limit)))
+    elif field.type == FieldDescriptor.TYPE_BYTES:
+        yield from (string.encode() for string in _STRINGS)
+    elif field.type == FieldDescriptor.TYPE_BOOL:
+        yield from (True, False)
+    else:
+        near = [1, *(value for limit in numbers for value in _around(limit))]
+        yield from near
+        if field.type in (FieldDescriptor.TYPE_DOUBLE, FieldDescriptor.TYPE_FLOAT):
+            yield from (math.inf, math.nan)
+
+
+def _timestamps(limits: list[str]) -> Iterator[Timestamp]:
+    yield Timestamp()
+    for limit in limits:
+        at = Timestamp()
+        at.FromJsonString(limit)
+        yield from (Timestamp(seconds=second, nanos=at.nanos) for second in _around(at.seconds))
+
+
+def _around(limit: Any) -> tuple[Any, Any, Any]:
+    return limit, limit + 1, limit - 1

@@ -1,0 +1,84 @@
+"""A selection says which advice counts and what fails a check."""
+
+from __future__ import annotations
+
+import pytest
+
+from crucible_ir import v1
+from crucible_ir.linting import LINTS, Selection, SelectionError, Severity, lint
+
+MESSAGE = v1.Ensemble(models=["a"], weights={"b": 0.5})
+BOTH = ["ensemble.weight_without_model", "ensemble.weights_sum"]
+
+
+def left(selection: Selection) -> list[str]:
+    return [advice.id for advice in selection.filter(lint(MESSAGE))]
+
+
+@pytest.mark.parametrize(
+    ("select", "ignore", "expected"),
+    [
+        ((), (), BOTH),
+        (("ensemble",), (), BOTH),
+        (("hedging",), (), []),
+        (("ensemble.weights_sum",), (), BOTH[1:]),
+        ((), ("ensemble.weights_sum",), BOTH[:1]),
+        ((), ("ensemble",), []),
+        (("ensemble",), ("ensemble.weights_sum",), BOTH[:1]),
+        (("ensemble.weights_sum",), ("ensemble",), BOTH[1:]),
+        (("ensemble",), ("ensemble",), []),
+        (("ensemble.weights_sum",), ("ensemble.weights_sum",), []),
+        (("hedging", "ensemble.weights_sum"), ("stats",), BOTH[1:]),
+    ],
+)
+def test_the_longest_entry_decides_and_ignore_wins_a_draw(
+    select: tuple[str, ...], ignore: tuple[str, ...], expected: list[str]
+) -> None:
+    assert left(Selection(select=select, ignore=ignore)) == expected
+
+
+def test_without_entries_every_lint_counts() -> None:
+    assert all(map(Selection().selects, LINTS))
+
+
+@pytest.mark.parametrize(
+    ("entry", "near"),
+    [
+        ("ensemble.no_model", "ensemble.no_models"),
+        ("Ensemble.no_models", "ensemble.no_models"),
+        ("ensembel", "ensemble"),
+    ],
+)
+def test_an_entry_that_means_no_lint_is_an_error_with_the_near_miss(entry: str, near: str) -> None:
+    with pytest.raises(SelectionError, match=f'^select: no lint is called .*"{near}"'):
+        Selection(select=(entry,))
+    with pytest.raises(SelectionError, match=f'^ignore: no lint is called .*"{near}"'):
+        Selection(ignore=(entry,))
+
+
+def test_part_of_a_subject_is_no_entry() -> None:
+    with pytest.raises(SelectionError):
+        Selection(select=("ens",))
+
+
+@pytest.mark.parametrize(
+    ("fail_on", "warned", "informed"),
+    [
+        (Severity.INFO, True, True),
+        (Severity.WARNING, True, False),
+        (None, False, False),
+    ],
+)
+def test_advice_fails_a_check_from_a_severity_on(
+    fail_on: Severity | None, warned: bool, informed: bool
+) -> None:
+    selection = Selection(fail_on=fail_on)
+    warning, info = lint(MESSAGE)
+    assert (warning.severity, info.severity) == (Severity.WARNING, Severity.INFO)
+    assert selection.fails([info, warning]) == warned
+    assert selection.fails([info]) == informed
+    assert not selection.fails([])
+
+
+def test_warnings_fail_unless_told_otherwise() -> None:
+    assert Selection().fail_on is Severity.WARNING

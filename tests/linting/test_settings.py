@@ -1,0 +1,143 @@
+"""Settings are found in the nearest folder that has some, and bad ones are refused by name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from crucible_ir.linting import Selection, SelectionError, Severity, load_settings
+
+OWN = "crucible-ir.toml"
+SHARED = "pyproject.toml"
+
+
+def refused(folder: Path) -> str:
+    with pytest.raises(SelectionError) as refusal:
+        load_settings(folder)
+    text = str(refusal.value)
+    assert text.startswith(str(folder))
+    return text.removeprefix(f"{folder}/")
+
+
+def test_without_a_file_every_lint_counts(tmp_path: Path) -> None:
+    assert load_settings(tmp_path) == Selection()
+
+
+def test_all_keys_are_read_from_a_file_of_our_own(tmp_path: Path) -> None:
+    (tmp_path / OWN).write_text(
+        '[lint]\nselect = ["ensemble", "uri.malformed"]\nignore = ["stats"]\nfail-on = "info"\n'
+    )
+    assert load_settings(tmp_path) == Selection(
+        select=("ensemble", "uri.malformed"), ignore=("stats",), fail_on=Severity.INFO
+    )
+
+
+def test_all_keys_are_read_from_pyproject(tmp_path: Path) -> None:
+    (tmp_path / SHARED).write_text(
+        '[tool.crucible-ir.lint]\nselect = ["hedging"]\nignore = []\nfail-on = "never"\n'
+    )
+    assert load_settings(tmp_path) == Selection(select=("hedging",), fail_on=None)
+
+
+def test_the_nearest_folder_decides_alone(tmp_path: Path) -> None:
+    inner = tmp_path / "a" / "b"
+    inner.mkdir(parents=True)
+    (tmp_path / OWN).write_text('[lint]\nselect = ["stats"]\nfail-on = "info"\n')
+    assert load_settings(inner) == Selection(select=("stats",), fail_on=Severity.INFO)
+    (tmp_path / "a" / SHARED).write_text('[tool.crucible-ir.lint]\nignore = ["uri"]\n')
+    assert load_settings(inner) == Selection(ignore=("uri",))
+
+
+def test_in_one_folder_our_own_file_comes_first(tmp_path: Path) -> None:
+    (tmp_path / OWN).write_text('[lint]\nselect = ["stats"]\n')
+    (tmp_path / SHARED).write_text('[tool.crucible-ir.lint]\nselect = ["uri"]\n')
+    assert load_settings(tmp_path) == Selection(select=("stats",))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", '[project]\nname = "x"\n', '[tool.ruff.lint]\nselect = ["E"]\n', "[tool.crucible]\n"],
+)
+def test_a_pyproject_without_our_table_is_passed_by(tmp_path: Path, text: str) -> None:
+    inner = tmp_path / "inner"
+    inner.mkdir()
+    (inner / SHARED).write_text(text)
+    (tmp_path / OWN).write_text('[lint]\nselect = ["stats"]\n')
+    assert load_settings(inner) == Selection(select=("stats",))
+
+
+def test_an_empty_table_means_the_defaults(tmp_path: Path) -> None:
+    (tmp_path / OWN).write_text("[lint]\n")
+    assert load_settings(tmp_path) == Selection()
+
+
+def test_a_relative_folder_is_searched_from_the_working_folder_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / OWN).write_text('[lint]\nselect = ["stats"]\n')
+    (tmp_path / "inner").mkdir()
+    monkeypatch.chdir(tmp_path / "inner")
+    assert load_settings(Path()) == Selection(select=("stats",))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('[lint]\nselct = ["uri"]\n', '[lint]: unknown key "selct"; did you mean "select"?'),
+        ('[lint]\nfail_on = "info"\n', '[lint]: unknown key "fail_on"; did you mean "fail-on"?'),
+        ("[lint]\ncolour = 1\n", '[lint]: unknown key "colour"'),
+        (
+            '[lint]\nselect = "uri"\n',
+            "[lint]: select should be a list of lint ids, got 'uri'",
+        ),
+        ("[lint]\nignore = [1]\n", "[lint]: ignore should be a list of lint ids, got [1]"),
+        (
+            '[lint]\nfail-on = "warn"\n',
+            '[lint]: fail-on should be "info", "warning" or "never", got \'warn\'; '
+            'did you mean "warning"?',
+        ),
+        (
+            "[lint]\nfail-on = true\n",
+            '[lint]: fail-on should be "info", "warning" or "never", got True',
+        ),
+        (
+            '[lint]\nselect = ["uri.malformd"]\n',
+            "[lint]: select: no lint is called 'uri.malformd'; did you mean \"uri.malformed\"?",
+        ),
+        ("lint = 3\n", "lint should be a table"),
+        ('[lnt]\nselect = ["uri"]\n', 'unknown table "lnt"; did you mean "lint"?'),
+    ],
+)
+def test_a_mistake_in_our_own_file_is_named(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / OWN).write_text(text)
+    assert refused(tmp_path) == f"{OWN}: {message}"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "[tool.crucible-ir.lint]\nignored = []\n",
+            '[tool.crucible-ir.lint]: unknown key "ignored"; did you mean "ignore"?',
+        ),
+        (
+            "[tool.crucible_ir.linting]\nignore = []\n",
+            'unknown table "tool.crucible_ir"; did you mean "crucible-ir"?',
+        ),
+        (
+            "[tool.crucible-ir.lints]\nignore = []\n",
+            'unknown table "tool.crucible-ir.lints"; did you mean "lint"?',
+        ),
+        ("[tool]\ncrucible-ir = 1\n", "tool.crucible-ir should be a table"),
+    ],
+)
+def test_a_mistake_in_pyproject_is_named(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / SHARED).write_text(text)
+    assert refused(tmp_path) == f"{SHARED}: {message}"
+
+
+@pytest.mark.parametrize("content", [b"[lint", b"\xff\xfe", b"a = " + b"[" * 5000])
+def test_a_file_that_is_not_toml_is_named(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / OWN).write_bytes(content)
+    assert refused(tmp_path).startswith(f"{OWN}: cannot be read as TOML: ")

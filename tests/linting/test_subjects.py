@@ -1,0 +1,272 @@
+"""The lints of single message types, at the edges of what they look for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from google.protobuf.json_format import ParseDict
+from google.protobuf.message import Message
+
+from crucible_ir import v1
+from crucible_ir.linting import lint
+
+CONFIG = {"id": "c", "model_ref": {"id": "m"}, "dataset_ref": {"name": "d"}}
+
+
+def ids(type_: type[Message], **fields: Any) -> list[str]:
+    return [advice.id for advice in lint(ParseDict(fields, type_()))]
+
+
+@pytest.mark.parametrize("strategy", ["NONE", "UNSPECIFIED"])
+def test_a_strategy_that_combines_nothing_needs_no_models(strategy: str) -> None:
+    assert ids(v1.Ensemble, strategy=f"ENSEMBLE_STRATEGY_{strategy}") == []
+
+
+@pytest.mark.parametrize("strategy", ["MAJORITY", "BEST_CONFIDENCE", "UNANIMOUS"])
+def test_every_other_strategy_needs_models(strategy: str) -> None:
+    assert ids(v1.Ensemble, strategy=f"ENSEMBLE_STRATEGY_{strategy}") == ["ensemble.no_models"]
+
+
+@pytest.mark.parametrize(
+    "weights", [{"a": 1}, {"a": 0.333, "b": 0.333, "c": 0.333}, {"a": 0.1, "b": 0.2, "c": 0.7}]
+)
+def test_weights_that_sum_to_1_but_for_rounding_are_fine(weights: dict[str, float]) -> None:
+    assert ids(v1.Ensemble, models=sorted(weights), weights=weights) == []
+
+
+@pytest.mark.parametrize(
+    ("weights", "total"),
+    [
+        ({"a": 0.5, "b": 0.4}, "0.9"),
+        ({"a": 60, "b": 40}, "100"),
+        ({"a": "NaN"}, "nan"),
+        ({"a": "Infinity"}, "inf"),
+        ({"a": 1e308, "b": 1e308}, "inf"),
+        ({"a": "Infinity", "b": "-Infinity"}, "nan"),
+    ],
+)
+def test_weights_that_do_not_sum_to_1_are_told_their_sum(
+    weights: dict[str, Any], total: str
+) -> None:
+    [advice] = lint(ParseDict({"models": sorted(weights), "weights": weights}, v1.Ensemble()))
+    assert (advice.id, advice.message) == (
+        "ensemble.weights_sum",
+        f"the weights sum to {total}, not 1",
+    )
+
+
+def test_a_model_without_weight_matters_to_the_weighted_strategy_only() -> None:
+    fields = {"models": ["a", "b"], "weights": {"a": 1}}
+    weighted = ids(v1.Ensemble, strategy="ENSEMBLE_STRATEGY_WEIGHTED", **fields)
+    assert weighted == ["ensemble.model_without_weight"]
+    assert ids(v1.Ensemble, strategy="ENSEMBLE_STRATEGY_MAJORITY", **fields) == []
+
+
+@pytest.mark.parametrize("percentile", [0.0, 1.01, 50, 95, 100])
+def test_a_percentile_that_can_only_be_a_percent_is_fine(percentile: float) -> None:
+    assert ids(v1.Hedging, percentile=percentile) == []
+
+
+@pytest.mark.parametrize(
+    ("percentile", "percent"), [(0.95, "95"), (0.999, "99.9"), (0.07, "7"), (1.0, "100")]
+)
+def test_a_percentile_up_to_1_is_shown_as_the_percent_it_may_mean(
+    percentile: float, percent: str
+) -> None:
+    [advice] = lint(v1.Hedging(percentile=percentile))
+    assert advice.fix == f"write {percent} if percent is meant"
+
+
+def test_hedging_at_once_is_a_delay() -> None:
+    assert ids(v1.Hedging, strategy="HEDGING_STRATEGY_FIXED", delay_ms=0) == []
+
+
+@pytest.mark.parametrize(("alpha", "level"), [(0.05, 0.95), (0.01, 0.99), (0.1, 0.9), (0.3, 0.7)])
+def test_alpha_and_confidence_level_that_sum_to_1_agree(alpha: float, level: float) -> None:
+    assert ids(v1.Stats, alpha=alpha, confidence_level=level) == []
+
+
+@pytest.mark.parametrize("fields", [{"alpha": 0.01}, {"confidence_level": 0.99}])
+def test_one_of_alpha_and_confidence_level_has_nothing_to_disagree_with(
+    fields: dict[str, float],
+) -> None:
+    assert ids(v1.Stats, **fields) == []
+
+
+def test_alpha_of_a_half_is_odd_but_legal_and_no_confidence_level() -> None:
+    assert ids(v1.Stats, alpha=0.5) == []
+    assert ids(v1.Stats, alpha=0.51) == ["stats.large_alpha"]
+
+
+def test_the_level_that_goes_with_alpha_is_in_the_fix() -> None:
+    [advice] = lint(v1.Stats(alpha=0.05, confidence_level=0.9))
+    assert advice.fix == "set it to 0.95, or leave it unset"
+    [advice] = lint(v1.Stats(alpha=0.9))
+    assert advice.fix == "set it to 0.1 if 0.9 is the confidence level"
+
+
+@pytest.mark.parametrize("fields", [{}, {"enabled": False}, {"group_by": "age"}])
+def test_fairness_that_is_not_enabled_needs_nothing(fields: dict[str, Any]) -> None:
+    assert ids(v1.Fairness, **fields) == []
+
+
+def test_a_custom_metric_is_a_metric() -> None:
+    assert ids(v1.Fairness, enabled=True, group_by="age", custom_metrics=["calibration"]) == []
+
+
+def test_redaction_with_detection_switched_off_is_reported() -> None:
+    expected = ["guardrail.redaction_without_detection"]
+    assert ids(v1.Guardrail, pii_redaction=True, pii_detection=False) == expected
+    assert ids(v1.Guardrail, pii_redaction=False) == []
+
+
+def test_every_repetition_of_a_stage_name_is_reported_against_the_first() -> None:
+    pipeline = [{"name": name} for name in "abaA"] + [{"name": "a"}]
+    found = lint(ParseDict({"pipeline": pipeline}, v1.Experiment()))
+    assert [(advice.path, advice.message) for advice in found] == [
+        ("pipeline[2].name", "stage 0 has this name too"),
+        ("pipeline[4].name", "stage 0 has this name too"),
+    ]
+
+
+def test_stages_without_a_name_are_for_validation_to_report() -> None:
+    assert ids(v1.Experiment, pipeline=[{}, {}]) == []
+
+
+def test_a_stage_that_does_not_say_whether_it_runs_may_run() -> None:
+    assert ids(v1.Experiment, pipeline=[{"name": "a", "enabled": False}, {"name": "b"}]) == []
+    assert ids(v1.Experiment) == []
+
+
+def test_a_custom_type_of_experiment_needs_neither_baseline_nor_training() -> None:
+    assert ids(v1.Experiment, custom_experiment_type="replication") == []
+
+
+@pytest.mark.parametrize(
+    "measured",
+    [{"best_metrics": {"loss": "NaN"}}, {"metrics_history": [{}, {"values": {"loss": 1}}]}],
+)
+def test_a_completed_run_with_any_value_has_metrics(measured: dict[str, Any]) -> None:
+    run = {"id": "r", "config": CONFIG, "status": "TRAINING_STATUS_COMPLETED", **measured}
+    assert ids(v1.TrainingRun, **run) == []
+
+
+def test_a_history_of_empty_rows_has_no_metrics() -> None:
+    run = {"id": "r", "config": CONFIG, "status": "TRAINING_STATUS_COMPLETED"}
+    assert ids(v1.TrainingRun, **run, metrics_history=[{}]) == ["training_run.no_final_metrics"]
+
+
+def test_a_blank_error_message_says_nothing() -> None:
+    failed = {"status": "TRAINING_STATUS_FAILED", "error_message": " \n"}
+    assert ids(v1.TrainingRun, **failed) == ["training_run.no_error_message"]
+    failed = {"state": "DEPLOYMENT_STATE_FAILED", "error_message": " \n"}
+    assert ids(v1.DeploymentStatus, **failed) == ["deployment_status.no_error_message"]
+
+
+def test_a_run_that_ends_as_it_starts_is_in_order_and_a_nanosecond_earlier_is_not() -> None:
+    started = {"started_at": "2025-12-26T12:00:00.000000001Z"}
+    same = {"completed_at": "2025-12-26T12:00:00.000000001Z"}
+    earlier = {"completed_at": "2025-12-26T12:00:00Z"}
+    assert ids(v1.TrainingRun, **started, **same) == []
+    assert ids(v1.TrainingRun, **started, **earlier) == ["training_run.completed_before_started"]
+    assert ids(v1.TrainingRun, **earlier) == []
+
+
+@pytest.mark.parametrize(
+    ("epoch", "epochs", "expected"),
+    [
+        (0, 1, []),
+        (1, 1, []),
+        (2, 1, ["training_run.epoch_beyond_epochs"]),
+        (9, None, []),
+    ],
+)
+def test_an_epoch_may_be_the_number_of_epochs_for_those_who_count_from_1(
+    epoch: int, epochs: int | None, expected: list[str]
+) -> None:
+    config = CONFIG if epochs is None else {**CONFIG, "epochs": epochs}
+    assert ids(v1.TrainingRun, config=config, current_epoch=epoch) == expected
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"environment": "DEPLOYMENT_ENVIRONMENT_STAGING", "replicas": 1},
+        {"environment": "DEPLOYMENT_ENVIRONMENT_PRODUCTION"},
+        {
+            "environment": "DEPLOYMENT_ENVIRONMENT_PRODUCTION",
+            "replicas": 1,
+            "scaling": {"min": 2, "max": 5},
+        },
+    ],
+    ids=["staging", "the deployer decides", "scaling decides"],
+)
+def test_one_replica_is_a_risk_only_where_it_is_what_production_gets(
+    fields: dict[str, Any],
+) -> None:
+    assert ids(v1.DeploymentConfig, **fields) == []
+
+
+def test_ready_replicas_without_a_total_are_fine() -> None:
+    assert ids(v1.DeploymentStatus, ready_replicas=3) == []
+    assert ids(v1.DeploymentStatus, ready_replicas=3, total_replicas=3) == []
+    found = ids(v1.DeploymentStatus, ready_replicas=1, total_replicas=0)
+    assert found == ["deployment_status.ready_above_total"]
+
+
+def test_traffic_shares_need_not_be_the_whole() -> None:
+    assert ids(v1.DeploymentStatus, traffic_percent=5) == []
+
+
+@pytest.mark.parametrize(
+    ("fields", "collects"),
+    [
+        ({"enabled": True}, True),
+        ({"sampling_rate": 0.1}, True),
+        ({"enabled": True, "options": {}}, True),
+        ({"enabled": True, "options": {"path": "./feedback"}}, False),
+        ({"enabled": False, "sampling_rate": 1.0}, False),
+        ({"enabled": True, "sampling_rate": 0}, False),
+        ({}, False),
+    ],
+)
+def test_storage_needs_options_only_if_something_is_sampled(
+    fields: dict[str, Any], collects: bool
+) -> None:
+    expected = ["feedback_config.no_storage_options"] if collects else []
+    assert ids(v1.FeedbackConfig, **fields) == expected
+
+
+def test_pii_is_kept_only_where_the_document_says_so() -> None:
+    assert ids(v1.FeedbackConfig, anonymize_pii=False) == ["feedback_config.pii_kept"]
+    assert ids(v1.FeedbackConfig) == []
+
+
+def test_a_schema_without_a_format_is_unused() -> None:
+    expected = ["generation_options.unused_json_schema"]
+    assert ids(v1.GenerationOptions, json_schema={"type": "object"}) == expected
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"thinking_budget_tokens": 9}, {"extended_thinking": False, "thinking_budget_tokens": 0}],
+)
+def test_a_budget_is_unused_only_if_thinking_is_switched_off(fields: dict[str, Any]) -> None:
+    assert ids(v1.GenerationOptions, **fields) == []
+
+
+def test_the_smallest_budget_is_one() -> None:
+    budget = {"extended_thinking": False, "thinking_budget_tokens": 1}
+    assert ids(v1.GenerationOptions, **budget) == ["generation_options.unused_thinking_budget"]
+
+
+def test_creation_and_update_are_compared_in_every_message_that_has_both() -> None:
+    times = {"created_at": "2025-12-26T12:00:01Z", "updated_at": "2025-12-26T12:00:00Z"}
+    expected = ["timestamp.updated_before_created"]
+    assert ids(v1.Experiment, **times) == ids(v1.DeploymentStatus, **times) == expected
+
+
+def test_nothing_is_split_off_by_a_split_of_zero() -> None:
+    assert ids(v1.TrainingConfig, validation_split=0.0) == []
+    assert ids(v1.TrainingConfig, validation_split=0.999) == []

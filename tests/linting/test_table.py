@@ -1,0 +1,140 @@
+"""Every lint of the table keeps what its entry promises."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import subprocess
+import sys
+
+import protovalidate
+import pytest
+from google.protobuf.json_format import ParseDict
+from google.protobuf.message import Message
+
+from crucible_ir import v1
+from crucible_ir.errors import Position
+from crucible_ir.linting import LINTS, Lint, Severity, lint
+from crucible_ir.linting.table import Example
+
+EVERY_LINT = [pytest.param(entry, id=entry.id) for entry in LINTS.values()]
+
+#: The advice that the package promises to give.
+PROMISED = {
+    "ensemble strategy without models": "ensemble.no_models",
+    "weights for models that are not listed": "ensemble.weight_without_model",
+    "weights that do not sum to 1": "ensemble.weights_sum",
+    "weighted strategy without weights": "ensemble.no_weights",
+    "percentile strategy without percentile": "hedging.no_percentile",
+    "fixed without delay": "hedging.no_delay",
+    "percentile between 0 and 1": "hedging.fractional_percentile",
+    "confidence level and alpha that disagree": "stats.levels_disagree",
+    "fairness enabled without metrics": "fairness.no_metrics",
+    "guardrail redaction without detection": "guardrail.redaction_without_detection",
+    "custom value within one edit of a known one": "vocabulary.near_known",
+    "custom value that is empty": "vocabulary.empty_custom",
+    "custom value that spells a known one": "vocabulary.known_value",
+    "duplicate stage names": "experiment.duplicate_stage_name",
+    "all stages disabled": "experiment.all_stages_disabled",
+    "training experiment without training config": "experiment.no_training_config",
+    "comparison without baseline": "experiment.no_baseline",
+    "completed run without final metrics": "training_run.no_final_metrics",
+    "failed run without error message": "training_run.no_error_message",
+    "completed before started": "training_run.completed_before_started",
+    "current epoch beyond epochs": "training_run.epoch_beyond_epochs",
+    "ready replicas above total": "deployment_status.ready_above_total",
+    "production deployment with one replica": "deployment_config.single_replica",
+    "non-https endpoint outside loopback": "uri.insecure_endpoint",
+    "endpoint that is not a URI": "uri.malformed",
+    "control characters in ids": "text.control_character",
+    "secrets in opaque maps": "opaque.secret",
+    "sampling with no storage options": "feedback_config.no_storage_options",
+    "PII kept": "feedback_config.pii_kept",
+}
+
+
+def parsed(entry: Lint, example: Example) -> Message:
+    message: Message = ParseDict(dict(example), entry.example_type())
+    return message
+
+
+@pytest.mark.parametrize("entry", EVERY_LINT)
+def test_the_bad_example_gets_this_advice_once_and_no_other(entry: Lint) -> None:
+    [advice] = lint(parsed(entry, entry.bad))
+    assert (advice.id, advice.severity) == (entry.id, entry.severity)
+
+
+@pytest.mark.parametrize("entry", EVERY_LINT)
+def test_the_good_example_gets_no_advice(entry: Lint) -> None:
+    assert lint(parsed(entry, entry.good)) == []
+
+
+@pytest.mark.parametrize("entry", EVERY_LINT)
+def test_the_examples_are_valid_since_advice_is_not_law(entry: Lint) -> None:
+    for example in (entry.bad, entry.good):
+        protovalidate.validate(parsed(entry, example))
+
+
+@pytest.mark.parametrize("entry", EVERY_LINT)
+def test_advice_says_where_what_and_what_to_do(entry: Lint) -> None:
+    [advice] = lint(parsed(entry, entry.bad))
+    assert advice.path
+    for words in (advice.message, advice.fix):
+        assert words
+        assert not words.endswith(".")
+    assert str(advice) == f"{advice.path}: {advice.message} [{advice.id}]; {advice.fix}"
+    assert advice.position is None
+
+
+@pytest.mark.parametrize("entry", EVERY_LINT)
+def test_an_id_is_the_message_in_snake_case_or_a_subject_and_a_name(entry: Lint) -> None:
+    assert re.fullmatch(r"[a-z_]+\.[a-z_]+", entry.id)
+    if entry.message_type is not None:
+        name = entry.message_type.DESCRIPTOR.name
+        assert entry.id.partition(".")[0] == re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
+
+
+@pytest.mark.parametrize("entry", EVERY_LINT)
+def test_a_summary_is_made_of_sentences(entry: Lint) -> None:
+    assert entry.summary[0].isupper()
+    assert entry.summary.endswith(".")
+
+
+@pytest.mark.parametrize("lint_id", PROMISED.values(), ids=PROMISED.keys())
+def test_the_table_has_what_was_promised(lint_id: str) -> None:
+    assert lint_id in LINTS
+
+
+def test_a_warning_is_graver_than_an_info() -> None:
+    assert Severity.WARNING.at_least(Severity.INFO)
+    assert Severity.INFO.at_least(Severity.INFO)
+    assert not Severity.INFO.at_least(Severity.WARNING)
+
+
+def test_the_function_is_found_after_its_package_was_imported() -> None:
+    script = (
+        "import crucible_ir.linting, crucible_ir as ir\n"
+        "print([advice.id for advice in ir.lint(ir.v1.Hedging(percentile=0.5))])"
+    )
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert ran.stdout == "['hedging.fractional_percentile']\n"
+
+
+def test_linting_a_clean_message_does_not_load_protovalidate() -> None:
+    script = (
+        "import sys\n"
+        "from crucible_ir import v1\n"
+        "from crucible_ir.linting import lint\n"
+        "print(lint(v1.StageDef(name='inference')), 'protovalidate' in sys.modules)"
+    )
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert ran.stdout == "[] False\n"
+
+
+def test_a_reader_of_text_adds_the_position_to_a_copy() -> None:
+    [advice] = lint(v1.Hedging(percentile=0.5))
+    placed = dataclasses.replace(advice, position=Position(3, 7))
+    assert (placed.position, placed.id, advice.position) == (Position(3, 7), advice.id, None)
+    attribute = "position"
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        setattr(advice, attribute, Position(1, 1))
