@@ -26,7 +26,7 @@ _F = FieldDescriptorProto
 _SCALARS = {
     _F.TYPE_STRING: "str",
     _F.TYPE_BYTES: "bytes",
-    _F.TYPE_BOOL: "bool",
+    _F.TYPE_BOOL: "Boolean",
     _F.TYPE_DOUBLE: "Number",
     _F.TYPE_FLOAT: "Number",
     _F.TYPE_INT32: "Integer",
@@ -45,7 +45,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Literal, SupportsFloat, SupportsIndex, TypeAlias, TypedDict, Unpack, overload
+from typing import (
+    Literal,
+    Protocol,
+    SupportsFloat,
+    SupportsIndex,
+    TypeAlias,
+    TypedDict,
+    Unpack,
+    overload,
+)
 
 from google.protobuf.message import Message
 from google.protobuf.struct_pb2 import Struct
@@ -55,6 +64,15 @@ from crucible_ir import v1
 from crucible_ir.building.construct import construct
 from crucible_ir.schema.types import message_type
 
+class BooleanScalar(Protocol):
+    """What numpy's boolean has of `bool`."""
+
+    def item(self) -> bool:
+        """Return the value as a `bool`."""
+
+
+#: A truth value, a numpy one included.
+Boolean: TypeAlias = bool | BooleanScalar
 #: An integer, a numpy one included.
 Integer: TypeAlias = SupportsIndex
 #: A number, a numpy one included.
@@ -176,16 +194,20 @@ def new(type: str | type[Message], /, **fields: object) -> Message:
             error has the path and, where there is one, the near miss.
         UnknownTypeError: There is no such type.
 
-    >>> new("ModelRef", id="gpt2", provider="huggingface").framework == v1.MODEL_FRAMEWORK_NX
-    True
+    >>> new("ModelRef", id="gpt2", provider="huggingface")
+    id: "gpt2"
+    provider: MODEL_PROVIDER_HUGGINGFACE
+    framework: MODEL_FRAMEWORK_NX
+    <BLANKLINE>
     """
     return construct(message_type(type), fields)'''
 
 
 def _constructor(message: DescriptorProto) -> str:
     name = message.name
+    article = "an" if name[0] in "AEIO" else "a"
     return (
         f"def new_{_snake(name)}(**fields: Unpack[{name}Fields]) -> v1.{name}:\n"
-        f'    """Return a {name} with its defaults; arguments and errors as in `new`."""\n'
+        f'    """Return {article} {name} with its defaults; arguments and errors as in `new`."""\n'
         f"    return construct(v1.{name}, fields)"
     )

@@ -7,6 +7,7 @@ more than the messages.
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,12 @@ if TYPE_CHECKING:
     from crucible_ir.errors import Position as Position
     from crucible_ir.errors import ValidationError as ValidationError
     from crucible_ir.errors import Violation as Violation
+    from crucible_ir.linting import Advice as Advice
+    from crucible_ir.linting import Selection as Selection
+    from crucible_ir.linting import SelectionError as SelectionError
+    from crucible_ir.linting import Severity as Severity
+    from crucible_ir.linting import lint as lint
+    from crucible_ir.linting import load_settings as load_settings
     from crucible_ir.schema.defaults import with_defaults as with_defaults
     from crucible_ir.schema.types import UnknownTypeError as UnknownTypeError
     from crucible_ir.serialization.binary import decoder as decoder
@@ -43,6 +50,10 @@ if TYPE_CHECKING:
     from crucible_ir.validation.check import is_valid as is_valid
     from crucible_ir.validation.check import validate as validate
     from crucible_ir.validation.check import violations as violations
+    from crucible_ir.validation.explain import Explanation as Explanation
+    from crucible_ir.validation.explain import UnknownRuleError as UnknownRuleError
+    from crucible_ir.validation.explain import explain as explain
+    from crucible_ir.validation.explain import rule_ids as rule_ids
 
     #: Every message class of ``crucible_ir.v1``, by its short name.
     MESSAGE_TYPES: dict[str, type[Message]]
@@ -61,6 +72,15 @@ _HOMES = {
         "ValidationError",
         "Violation",
     ),
+    "crucible_ir.linting": (
+        "Advice",
+        "Selection",
+        "SelectionError",
+        "Severity",
+        "lint",
+        "load_settings",
+    ),
+    "crucible_ir.validation.explain": ("Explanation", "UnknownRuleError", "explain", "rule_ids"),
     "crucible_ir.schema.defaults": ("with_defaults",),
     "crucible_ir.schema.types": ("UnknownTypeError",),
     "crucible_ir.serialization.binary": ("decoder", "from_binary", "to_binary"),
@@ -73,20 +93,26 @@ _HOMES = {
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 
-def __getattr__(name: str) -> object:
-    """Import a public name when it is first asked for."""
-    if name == "MESSAGE_TYPES":
-        from crucible_ir.schema.types import message_types
+# Hidden from type checkers, which would take it to mean that every name exists.
+if not TYPE_CHECKING:
 
-        value: object = message_types()
-    elif name == "new" or name.startswith("new_"):
-        value = getattr(import_module("crucible_ir.building.constructors"), name)
-    elif name in _HOME_OF:
-        value = getattr(import_module(_HOME_OF[name]), name)
-    else:
-        raise AttributeError(f"module 'crucible_ir' has no attribute {name!r}")
-    globals()[name] = value
-    return value
+    def __getattr__(name: str) -> object:
+        """Import a public name when it is first asked for."""
+        value = _find(name)
+        if value is None:
+            reason = f"module 'crucible_ir' has no attribute {name!r}"
+            raise AttributeError(reason, name=name, obj=sys.modules[__name__])
+        globals()[name] = value
+        return value
+
+
+def _find(name: str) -> object:
+    if name == "MESSAGE_TYPES":
+        return import_module("crucible_ir.schema.types").message_types()
+    home = _HOME_OF.get(name)
+    if name == "new" or name.startswith("new_"):
+        home = "crucible_ir.building.constructors"
+    return getattr(import_module(home), name, None) if home else None
 
 
 def __dir__() -> list[str]:

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 #: The most characters of an offending value that an error shows.
 SHOWN_VALUE_LENGTH = 80
+
+#: The most characters that the reason or the path of an error has before escaping.
+MAX_TEXT_LENGTH = 2_000
+
+#: Control characters and surrogates.
+_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +62,8 @@ class _LocatedError(Error, ValueError):
 
     def __init__(self, reason: str, *, path: str = "", position: Position | None = None) -> None:
         super().__init__(reason)
-        self.reason = reason
-        self.path = path
+        self.reason = _one_line(reason)
+        self.path = _one_line(path)
         self.position = position
 
     def __str__(self) -> str:
@@ -115,6 +122,16 @@ class ValidationError(Error, ValueError):
             shown = "" if violation.value is None else f", got {shorten(violation.value)}"
             lines.append(f"  {at}{violation}{shown}")
         return "\n".join(lines)
+
+
+def _one_line(text: str) -> str:
+    """Escape what the input could use to break a line, steer a terminal or fail to print.
+
+    The longest texts are cut, so that an error is never as long as the input that it is about.
+    """
+    if len(text) > MAX_TEXT_LENGTH:
+        text = text[: MAX_TEXT_LENGTH - 1] + "…"
+    return _UNPRINTABLE.sub(lambda match: ascii(match[0])[1:-1], text)
 
 
 def shorten(value: object) -> str:

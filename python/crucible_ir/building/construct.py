@@ -18,14 +18,16 @@ from crucible_ir.schema import vocabulary
 from crucible_ir.schema.defaults import fill
 from crucible_ir.schema.types import descriptor_of, field_of, held_enum, held_message, is_map
 from crucible_ir.serialization import opaque
+from crucible_ir.serialization.binary import reads_back
 from crucible_ir.serialization.protojson_codec import unknown_name
-from crucible_ir.serialization.refusal import Refusal
+from crucible_ir.serialization.refusal import MAX_DEPTH, Refusal, too_deep
 from crucible_ir.serialization.timestamps import read_timestamp, set_moment
 
 if TYPE_CHECKING:
     MessageT = TypeVar("MessageT", bound=Message)
 
-_Setter = Callable[[Message, Any], None]
+#: Sets one field of a message, itself at a depth below the root, from a value.
+_Setter = Callable[[Message, Any, int], None]
 _CPP = FieldDescriptor
 
 _INTEGERS = {
@@ -47,31 +49,55 @@ def construct(type_: type[MessageT], fields: Mapping[str, object]) -> MessageT:
     """
     message = type_()
     try:
-        _assign(message, fields)
+        _assign(message, fields, 0)
+        if not reads_back(message):
+            raise _unreadable(message)
     except Refusal as refusal:
         path = format_path((type_.DESCRIPTOR.name, *refusal.parts))
         raise FieldError(refusal.reason, path=path) from None
     return message
 
 
-def _assign(message: Message, fields: Mapping[str, object]) -> None:
+def _unreadable(message: Message) -> Refusal:
+    """Return the refusal of a message that holds a given one too deep, with the field it is in."""
+    names = [field.name for field, _ in message.ListFields()]
+    for name in names:
+        alone = type(message)()
+        alone.CopyFrom(message)
+        for other in names:
+            if other != name:
+                alone.ClearField(other)
+        if not reads_back(alone):
+            return too_deep().under(name)
+    return too_deep()
+
+
+def _assign(message: Message, fields: Mapping[str, object], depth: int) -> None:
+    if depth > MAX_DEPTH:
+        raise too_deep()
     descriptor = descriptor_of(message)
     setters = _setters(descriptor)
     for name, value in fields.items():
         setter = setters.get(name)
         if setter is None:
-            guess = near_miss(str(name), setters)
-            raise Refusal(f"{descriptor.name} has no such field{guess}").under(str(name))
+            raise _unknown_field(descriptor, str(name))
         if value is None:
             continue
         try:
             _refuse_second_member(message, field_of(descriptor, name))
-            setter(message, value)
+            setter(message, value, depth)
         except Refusal as refusal:
             raise refusal.under(name) from None
-        except UnicodeEncodeError:
-            raise opaque.unpaired_surrogate().under(name) from None
     fill(message, given=_decided(descriptor, fields), lists=True)
+
+
+def _unknown_field(descriptor: Descriptor, name: str) -> Refusal:
+    hint = near_miss(name, _setters(descriptor))
+    for oneof in descriptor.oneofs:
+        if oneof.name == name:
+            hint = f"; give one of {', '.join(member.name for member in oneof.fields)}"
+    shown = name.encode(errors="backslashreplace").decode()
+    return Refusal(f"{descriptor.name} has no such field{hint}").under(shown)
 
 
 def _decided(descriptor: Descriptor, fields: Mapping[str, object]) -> set[str]:
@@ -94,7 +120,12 @@ def _refuse_second_member(message: Message, field: FieldDescriptor) -> None:
 
 @cache
 def _setters(descriptor: Descriptor) -> dict[str, _Setter]:
-    return {field.name: _setter(field) for field in descriptor.fields}
+    made = {field.name: _setter(field) for field in descriptor.fields}
+    for field in descriptor.fields:
+        custom = vocabulary.custom_member(field)
+        if custom is not None:
+            made[custom.name] = _custom_setter(custom, made[field.name])
+    return made
 
 
 def _setter(field: FieldDescriptor) -> _Setter:
@@ -103,32 +134,50 @@ def _setter(field: FieldDescriptor) -> _Setter:
     if field.is_repeated:
         return _list_setter(field)
     if field.message_type is not None:
-        return lambda message, value: set_message(getattr(message, field.name), value)
+        return lambda message, value, depth: set_message(
+            getattr(message, field.name), value, depth + 1
+        )
     custom = vocabulary.custom_member(field)
     if custom is not None:
         return _open_setter(field, custom)
     convert = _converter(field)
-    return lambda message, value: setattr(message, field.name, convert(value))
+    return lambda message, value, depth: setattr(message, field.name, convert(value))
 
 
 def _open_setter(field: FieldDescriptor, custom: FieldDescriptor) -> _Setter:
-    def assign(message: Message, value: object) -> None:
+    def assign(message: Message, value: object, depth: int) -> None:
         number = _known(field, value)
         if number is None:
-            setattr(message, custom.name, value)
+            setattr(message, custom.name, _text(value))
         else:
             setattr(message, field.name, number)
 
     return assign
 
 
+def _custom_setter(custom: FieldDescriptor, assign: _Setter) -> _Setter:
+    """Take strings alone, and leave it to the vocabulary's setter whether they are documented."""
+    if not custom.is_repeated:
+        return lambda message, value, depth: assign(message, _text(value), depth)
+
+    def assign_all(message: Message, values: object, depth: int) -> None:
+        for index, value in enumerate(_items(values)):
+            try:
+                assign(message, [_text(value)], depth)
+            except Refusal as refusal:
+                raise refusal.under(index) from None
+
+    return assign_all
+
+
 def _known(field: FieldDescriptor, value: object) -> int | None:
     """Return the number of a value of an open vocabulary; ``None`` for a custom name."""
     enum = held_enum(field)
     if isinstance(value, str):
-        known = vocabulary.numbers(enum).get(value)
-        if known is None and value in enum.values_by_name:
-            known = enum.values_by_name[value].number
+        name = _text(value)
+        known = vocabulary.numbers(enum).get(name)
+        if known is None and name in enum.values_by_name:
+            known = enum.values_by_name[name].number
         return known
     return _enum_number(field, value)
 
@@ -137,20 +186,20 @@ def _list_setter(field: FieldDescriptor) -> _Setter:
     custom = vocabulary.custom_member(field)
     convert = None if field.message_type is not None else _converter(field)
 
-    def assign(message: Message, values: object) -> None:
+    def assign(message: Message, values: object, depth: int) -> None:
         target = getattr(message, field.name)
         for index, value in enumerate(_items(values)):
             try:
                 if custom is not None:
                     number = _known(field, value)
                     if number is None:
-                        getattr(message, custom.name).append(value)
+                        getattr(message, custom.name).append(_text(value))
                     else:
                         target.append(number)
                 elif convert is not None:
                     target.append(convert(value))
                 else:
-                    set_message(target.add(), value)
+                    set_message(target.add(), value, depth + 1)
             except Refusal as refusal:
                 raise refusal.under(index) from None
 
@@ -167,23 +216,29 @@ def _map_setter(field: FieldDescriptor) -> _Setter:
     value_field = field_of(held_message(field), "value")
     convert = _converter(value_field)
 
-    def assign(message: Message, values: object) -> None:
+    def assign(message: Message, values: object, depth: int) -> None:
         if not isinstance(values, Mapping):
             raise Refusal(f"expected a mapping, got {_shown(values)}")
         target = getattr(message, field.name)
         for key, value in values.items():
             if not isinstance(key, str):
                 raise Refusal(f"a key must be a string, got {_shown(key)}")
+            name = _text(key)
             try:
-                target[key] = convert(value)
+                target[name] = convert(value)
             except Refusal as refusal:
-                raise refusal.under(MapKey(key)) from None
+                raise refusal.under(MapKey(name)) from None
 
     return assign
 
 
-def set_message(target: Message, value: object) -> None:
+def set_message(target: Message, value: object, depth: int = 0) -> None:
     """Fill an empty message from one of its type, or from a mapping or value that stands for one.
+
+    Args:
+        target: The message to fill.
+        value: What it is to hold.
+        depth: How many messages the target lies below the root.
 
     Raises:
         Refusal: The value does not fit.
@@ -198,9 +253,9 @@ def set_message(target: Message, value: object) -> None:
     elif name == "google.protobuf.Struct":
         if not isinstance(value, Mapping):
             raise Refusal(f"expected a mapping, got {_shown(value)}")
-        opaque.read_struct(plain(value), target, 0)  # type: ignore[arg-type]  # a Struct by name
+        opaque.read_struct(plain(value), target, depth)  # type: ignore[arg-type]  # a Struct by name
     elif name == "google.protobuf.Value":
-        opaque.read_value(plain(value), target, 0)  # type: ignore[arg-type]  # a Value by name
+        opaque.read_value(plain(value), target, depth)  # type: ignore[arg-type]  # a Value by name
     elif isinstance(target, Timestamp):
         if isinstance(value, datetime):
             set_moment(value, target)
@@ -210,7 +265,7 @@ def set_message(target: Message, value: object) -> None:
             raise Refusal(f"expected a datetime with a time zone, got {_shown(value)}")
     elif isinstance(value, Mapping):
         target.SetInParent()
-        _assign(target, value)
+        _assign(target, value, depth)
     else:
         raise Refusal(f"expected a {name} or a mapping of its fields, got {_shown(value)}")
 
@@ -233,19 +288,28 @@ def _enum_number(field: FieldDescriptor, value: object) -> int:
     """Return the number of an enum value given by plain name, full name or number."""
     enum = held_enum(field)
     if isinstance(value, str):
+        name = _text(value)
         numbers = vocabulary.numbers(enum)
-        if value in numbers:
-            return numbers[value]
-        if value in enum.values_by_name:
-            return int(enum.values_by_name[value].number)
-        raise Refusal(unknown_name(value, enum, numbers))
+        if name in numbers:
+            return numbers[name]
+        if name in enum.values_by_name:
+            return int(enum.values_by_name[name].number)
+        raise Refusal(unknown_name(name, enum, numbers))
+    value = unwrap_scalar(value)
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise Refusal(f"expected a name or number of {enum.name}, got {_shown(value)}")
     return _integer(value, -(2**31), 2**31 - 1)
 
 
 def _text(value: object) -> str:
     if not isinstance(value, str):
         raise Refusal(f"expected a string, got {_shown(value)}")
-    return str.__str__(value)
+    text = str.__str__(value)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise opaque.unpaired_surrogate() from None
+    return text
 
 
 def _bytes(value: object) -> bytes:

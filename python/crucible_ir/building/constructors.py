@@ -5,7 +5,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Literal, SupportsFloat, SupportsIndex, TypeAlias, TypedDict, Unpack, overload
+from typing import (
+    Literal,
+    Protocol,
+    SupportsFloat,
+    SupportsIndex,
+    TypeAlias,
+    TypedDict,
+    Unpack,
+    overload,
+)
 
 from google.protobuf.message import Message
 from google.protobuf.struct_pb2 import Struct
@@ -15,6 +24,16 @@ from crucible_ir import v1
 from crucible_ir.building.construct import construct
 from crucible_ir.schema.types import message_type
 
+
+class BooleanScalar(Protocol):
+    """What numpy's boolean has of `bool`."""
+
+    def item(self) -> bool:
+        """Return the value as a `bool`."""
+
+
+#: A truth value, a numpy one included.
+Boolean: TypeAlias = bool | BooleanScalar
 #: An integer, a numpy one included.
 Integer: TypeAlias = SupportsIndex
 #: A number, a numpy one included.
@@ -174,13 +193,13 @@ class CapabilitiesFields(TypedDict, total=False):
     provider: str | None
     models: Iterable[str] | None
     default_model: str | None
-    supports_streaming: bool | None
-    supports_tools: bool | None
-    supports_vision: bool | None
-    supports_audio: bool | None
-    supports_json_mode: bool | None
-    supports_extended_thinking: bool | None
-    supports_caching: bool | None
+    supports_streaming: Boolean | None
+    supports_tools: Boolean | None
+    supports_vision: Boolean | None
+    supports_audio: Boolean | None
+    supports_json_mode: Boolean | None
+    supports_extended_thinking: Boolean | None
+    supports_caching: Boolean | None
     max_tokens: Integer | None
     max_context_length: Integer | None
     max_images_per_request: Integer | None
@@ -349,26 +368,26 @@ class ExperimentFields(TypedDict, total=False):
 class FairnessFields(TypedDict, total=False):
     """The fields of crucible_ir.v1.Fairness, as keyword arguments."""
 
-    enabled: bool | None
+    enabled: Boolean | None
     metrics: Iterable[FairnessMetricName | v1.FairnessMetric | str] | None
     custom_metrics: Iterable[str] | None
     group_by: str | None
     threshold: Number | None
-    fail_on_violation: bool | None
+    fail_on_violation: Boolean | None
     options: JsonObject | None
 
 
 class FeedbackConfigFields(TypedDict, total=False):
     """The fields of crucible_ir.v1.FeedbackConfig, as keyword arguments."""
 
-    enabled: bool | None
+    enabled: Boolean | None
     sampling_rate: Number | None
     feedback_types: Iterable[FeedbackTypeName | v1.FeedbackType | str] | None
     custom_feedback_types: Iterable[str] | None
     storage: FeedbackStorageName | v1.FeedbackStorage | str | None
     custom_storage: str | None
     retention_days: Integer | None
-    anonymize_pii: bool | None
+    anonymize_pii: Boolean | None
     drift_detection: JsonObject | None
     retraining_trigger: JsonObject | None
     options: JsonObject | None
@@ -405,9 +424,9 @@ class GenerationOptionsFields(TypedDict, total=False):
     stop: Iterable[str] | None
     response_format: ResponseFormatName | v1.ResponseFormat | None
     json_schema: JsonObject | None
-    stream: bool | None
+    stream: Boolean | None
     cache_control: CacheControlName | v1.CacheControl | None
-    extended_thinking: bool | None
+    extended_thinking: Boolean | None
     thinking_budget_tokens: Integer | None
     seed: Integer | None
     timeout_ms: Integer | None
@@ -419,12 +438,12 @@ class GuardrailFields(TypedDict, total=False):
 
     profiles: Iterable[GuardrailProfileName | v1.GuardrailProfile | str] | None
     custom_profiles: Iterable[str] | None
-    prompt_injection_detection: bool | None
-    jailbreak_detection: bool | None
-    pii_detection: bool | None
-    pii_redaction: bool | None
-    content_moderation: bool | None
-    fail_on_detection: bool | None
+    prompt_injection_detection: Boolean | None
+    jailbreak_detection: Boolean | None
+    pii_detection: Boolean | None
+    pii_redaction: Boolean | None
+    content_moderation: Boolean | None
+    fail_on_detection: Boolean | None
     options: JsonObject | None
 
 
@@ -545,7 +564,7 @@ class StageDefFields(TypedDict, total=False):
     name: str | None
     module: str | None
     options: JsonObject | None
-    enabled: bool | None
+    enabled: Boolean | None
 
 
 class StatsFields(TypedDict, total=False):
@@ -613,7 +632,7 @@ class TrainingConfigFields(TypedDict, total=False):
     device: DeviceName | v1.Device | str | None
     custom_device: str | None
     seed: Integer | None
-    mixed_precision: bool | None
+    mixed_precision: Boolean | None
     gradient_clipping: Number | None
     early_stopping: JsonObject | None
     checkpoint_every: Integer | None
@@ -896,14 +915,17 @@ def new(type: str | type[Message], /, **fields: object) -> Message:
             error has the path and, where there is one, the near miss.
         UnknownTypeError: There is no such type.
 
-    >>> new("ModelRef", id="gpt2", provider="huggingface").framework == v1.MODEL_FRAMEWORK_NX
-    True
+    >>> new("ModelRef", id="gpt2", provider="huggingface")
+    id: "gpt2"
+    provider: MODEL_PROVIDER_HUGGINGFACE
+    framework: MODEL_FRAMEWORK_NX
+    <BLANKLINE>
     """
     return construct(message_type(type), fields)
 
 
 def new_audio_content(**fields: Unpack[AudioContentFields]) -> v1.AudioContent:
-    """Return a AudioContent with its defaults; arguments and errors as in `new`."""
+    """Return an AudioContent with its defaults; arguments and errors as in `new`."""
     return construct(v1.AudioContent, fields)
 
 
@@ -958,12 +980,12 @@ def new_document(**fields: Unpack[DocumentFields]) -> v1.Document:
 
 
 def new_ensemble(**fields: Unpack[EnsembleFields]) -> v1.Ensemble:
-    """Return a Ensemble with its defaults; arguments and errors as in `new`."""
+    """Return an Ensemble with its defaults; arguments and errors as in `new`."""
     return construct(v1.Ensemble, fields)
 
 
 def new_experiment(**fields: Unpack[ExperimentFields]) -> v1.Experiment:
-    """Return a Experiment with its defaults; arguments and errors as in `new`."""
+    """Return an Experiment with its defaults; arguments and errors as in `new`."""
     return construct(v1.Experiment, fields)
 
 
@@ -998,7 +1020,7 @@ def new_hedging(**fields: Unpack[HedgingFields]) -> v1.Hedging:
 
 
 def new_image_content(**fields: Unpack[ImageContentFields]) -> v1.ImageContent:
-    """Return a ImageContent with its defaults; arguments and errors as in `new`."""
+    """Return an ImageContent with its defaults; arguments and errors as in `new`."""
     return construct(v1.ImageContent, fields)
 
 
@@ -1023,7 +1045,7 @@ def new_model_version(**fields: Unpack[ModelVersionFields]) -> v1.ModelVersion:
 
 
 def new_output_spec(**fields: Unpack[OutputSpecFields]) -> v1.OutputSpec:
-    """Return a OutputSpec with its defaults; arguments and errors as in `new`."""
+    """Return an OutputSpec with its defaults; arguments and errors as in `new`."""
     return construct(v1.OutputSpec, fields)
 
 

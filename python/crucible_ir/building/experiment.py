@@ -64,17 +64,22 @@ class ExperimentBuilder:
 
     def with_tags(self, *tags: str | Iterable[str]) -> Self:
         """Add labels, one by one or in lists."""
+        made = v1.Experiment()
         for tag in tags:
-            self._extend("tags", [tag] if isinstance(tag, str) else tag)
+            made.MergeFrom(
+                construct(v1.Experiment, {"tags": [tag] if isinstance(tag, str) else tag})
+            )
+        self._message.MergeFrom(made)
         return self
 
-    def with_metadata(self, metadata: Mapping[str, object] | None = None, **items: object) -> Self:
+    def with_metadata(self, metadata: fields.JsonObject | None = None, **items: object) -> Self:
         """Add facts that no field holds; a key given again replaces the earlier value."""
-        made = construct(v1.Experiment, {"metadata": {**(metadata or {}), **items}})
+        parts = [construct(v1.Experiment, {"metadata": given}) for given in (metadata, items)]
         target = self._message.metadata
         target.SetInParent()
-        for key, value in made.metadata.fields.items():
-            target.fields[key].CopyFrom(value)
+        for made in parts:
+            for key, value in made.metadata.fields.items():
+                target.fields[key].CopyFrom(value)
         return self
 
     def with_backend(
@@ -205,9 +210,9 @@ class ExperimentBuilder:
         return self
 
     def _reliability(self, field: str, value: Message) -> Self:
-        target: Any = getattr(self._message.reliability, field)
-        target.CopyFrom(value)
-        target.SetInParent()
+        made = construct(v1.Experiment, {"reliability": {field: value}})
+        self._message.reliability.ClearField(field)
+        self._message.MergeFrom(made)
         return self
 
 
@@ -218,17 +223,20 @@ def _message(
     if isinstance(value, Message):
         if options:
             names = ", ".join(options)
-            raise FieldError(f"give either a {type_.DESCRIPTOR.name} or fields, not both: {names}")
+            reason = f"give either a message or fields, not both: {names}"
+            raise FieldError(reason, path=type_.DESCRIPTOR.name)
         made = type_()
         try:
             set_message(made, value)
         except Refusal as refusal:
-            raise FieldError(refusal.reason, path=format_path(refusal.parts)) from None
+            path = format_path((type_.DESCRIPTOR.name, *refusal.parts))
+            raise FieldError(refusal.reason, path=path) from None
         return made
     if value is None:
         return construct(type_, options)
     if key is None:
-        raise FieldError(f"expected a {type_.DESCRIPTOR.name}, got {type(value).__name__}")
+        wanted = f"expected a {type_.DESCRIPTOR.full_name} or fields by name"
+        raise FieldError(f"{wanted}, got {type(value).__name__}", path=type_.DESCRIPTOR.name)
     if key in options:
         raise FieldError("given twice", path=f"{type_.DESCRIPTOR.name}.{key}")
     return construct(type_, {key: value, **options})

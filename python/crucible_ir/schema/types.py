@@ -6,7 +6,7 @@ from functools import cache
 from typing import TYPE_CHECKING, TypeVar, cast, overload
 
 from crucible_ir import v1
-from crucible_ir.errors import Error, near_miss
+from crucible_ir.errors import Error, near_miss, shorten
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
@@ -43,13 +43,15 @@ def message_type(type_: str | type[Message]) -> type[Message]:
     True
     """
     if not isinstance(type_, str):
-        if getattr(type_, "DESCRIPTOR", None) is None:
-            raise UnknownTypeError(f"{type_!r} is neither a message class nor the name of one")
+        if not (isinstance(type_, type) and hasattr(type_, "FromString")):
+            shown = shorten(type_)
+            raise UnknownTypeError(f"{shown} is neither a message class nor the name of one")
         return type_
     types = message_types()
     found = types.get(type_.removeprefix(f"{PACKAGE}."))
     if found is None:
-        raise UnknownTypeError(f'unknown message type "{type_}"{near_miss(type_, types)}')
+        guess = near_miss(type_, types)
+        raise UnknownTypeError(f"unknown message type {shorten(type_)}{guess}")
     return found
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from google.protobuf.message import Message
 
-from crucible_ir.errors import Error, ValidationError, Violation
+from crucible_ir.errors import Error, ValidationError, Violation, shorten
 from crucible_ir.paths import MapKey, Part, format_path
 from crucible_ir.schema.types import descriptor_of
 
@@ -80,8 +80,10 @@ def _violated(
     try:
         found = _collector()(message)
     except Exception as error:
-        name = message.DESCRIPTOR.full_name if isinstance(message, Message) else repr(message)
-        raise Error(f"{name} could not be validated: {error}") from error
+        if not isinstance(message, Message):
+            got = f"{type(message).__name__} {shorten(message)}"
+            raise Error(f"expected a protobuf message, got {got}") from None
+        raise Error(f"{message.DESCRIPTOR.full_name} could not be validated: {error}") from error
     return [_violation(descriptor_of(message), item, find) for item in found]
 
 

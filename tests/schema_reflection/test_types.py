@@ -1,0 +1,95 @@
+"""What the reflection says about message types, read off the compiled schema independently."""
+
+from __future__ import annotations
+
+from importlib import resources
+from typing import Any
+
+import pytest
+from google.protobuf.descriptor_pb2 import FileDescriptorSet
+
+import crucible_ir as ir
+from crucible_ir import v1
+from crucible_ir.schema import types
+
+IMAGE = FileDescriptorSet.FromString(
+    resources.files("crucible_ir.schema").joinpath("descriptors.binpb").read_bytes()
+)
+MESSAGES = {
+    message.name: message
+    for file in IMAGE.file
+    if file.package == "crucible_ir.v1"
+    for message in file.message_type
+}
+
+
+def field(message: Any, name: str) -> Any:
+    return message.DESCRIPTOR.fields_by_name[name]
+
+
+def test_the_message_types_are_those_of_the_descriptor_set_that_is_shipped() -> None:
+    assert set(types.message_types()) == set(MESSAGES)
+    for name, cls in types.message_types().items():
+        assert cls.DESCRIPTOR.full_name == f"crucible_ir.v1.{name}"
+
+
+@pytest.mark.parametrize("name", sorted(MESSAGES))
+def test_a_message_type_is_found_by_short_name_by_full_name_and_by_class(name: str) -> None:
+    cls = getattr(v1, name)
+    assert types.message_type(name) is cls
+    assert types.message_type(f"crucible_ir.v1.{name}") is cls
+    assert types.message_type(cls) is cls
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("Experimnt", "unknown message type 'Experimnt'; did you mean \"Experiment\"?"),
+        ("experiment", "unknown message type 'experiment'; did you mean \"Experiment\"?"),
+        ("crucible_ir.v2.Experiment", "unknown message type 'crucible_ir.v2.Experiment'"),
+        ("ModelProvider", "unknown message type 'ModelProvider'"),
+        ("a\nb", "unknown message type 'a\\nb'"),
+    ],
+)
+def test_an_unknown_name_is_told_with_the_nearest_one(name: str, told: str) -> None:
+    with pytest.raises(ir.UnknownTypeError) as caught:
+        types.message_type(name)
+    assert str(caught.value).startswith(told)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_document_has_a_member_for_every_message_that_stands_alone() -> None:
+    (document,) = (message for name, message in MESSAGES.items() if name == "Document")
+    (content,) = (i for i, oneof in enumerate(document.oneof_decl) if oneof.name == "content")
+    declared = {
+        member.type_name.rpartition(".")[2]: member.name
+        for member in document.field
+        if member.HasField("oneof_index") and member.oneof_index == content
+    }
+    assert types.document_members() == declared
+    # The design counts them: the messages that stand alone.
+    assert len(declared) == 23
+    assert declared["FeedbackConfig"] == "feedback_config"
+    assert "MetricsSnapshot" not in declared
+
+
+@pytest.mark.parametrize(
+    ("held_by", "is_map", "holds"),
+    [
+        (field(v1.Experiment, "pipeline"), False, "crucible_ir.v1.StageDef"),
+        (field(v1.Experiment, "metadata"), False, "google.protobuf.Struct"),
+        (field(v1.Experiment, "created_at"), False, "google.protobuf.Timestamp"),
+        (field(v1.Experiment, "id"), False, None),
+        (field(v1.Experiment, "experiment_type"), False, None),
+        (field(v1.Experiment, "tags"), False, None),
+        (field(v1.Ensemble, "weights"), True, None),
+        (field(v1.Experiment(metadata={}).metadata, "fields"), True, "google.protobuf.Value"),
+    ],
+    ids=lambda value: getattr(value, "full_name", None),
+)
+def test_maps_and_the_messages_that_fields_hold_are_told_apart(
+    held_by: Any, is_map: bool, holds: str | None
+) -> None:
+    assert types.is_map(held_by) is is_map
+    held = types.message_of(held_by)
+    assert (held.full_name if held is not None else None) == holds

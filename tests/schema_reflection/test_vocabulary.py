@@ -1,0 +1,93 @@
+"""Plain names and open vocabularies, held to the design's table and to the descriptors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+import crucible_ir as ir
+from crucible_ir import v1
+from crucible_ir.schema import vocabulary
+
+FIELDS: list[Any] = [field for cls in ir.MESSAGE_TYPES.values() for field in cls.DESCRIPTOR.fields]
+ENUMS: dict[str, Any] = {
+    field.enum_type.name: field.enum_type for field in FIELDS if field.enum_type is not None
+}
+
+
+@pytest.mark.parametrize(
+    ("enum", "names"),
+    [
+        ("DeploymentStrategy", ["rolling", "blue_green", "canary", "recreate"]),
+        ("ModelProvider", ["local", "huggingface", "openai", "anthropic", "s3", "gcs"]),
+        ("TrainingStatus", ["pending", "running", "completed", "failed", "cancelled"]),
+        (
+            "HedgingStrategy",
+            ["off", "fixed", "percentile", "adaptive", "workload_aware", "exponential_backoff"],
+        ),
+        ("StatisticalTest", ["ttest", "bootstrap", "anova", "mannwhitney", "wilcoxon", "kruskal"]),
+        ("DeploymentHealth", ["unknown", "healthy", "unhealthy", "degraded"]),
+        ("CacheControl", ["ephemeral"]),
+    ],
+)
+def test_plain_names_are_the_designs_in_its_order_numbered_from_1(
+    enum: str, names: list[str]
+) -> None:
+    assert vocabulary.numbers(ENUMS[enum]) == dict(zip(names, range(1, 99), strict=False))
+
+
+@pytest.mark.parametrize("enum", sorted(ENUMS))
+def test_a_plain_name_with_the_prefix_is_the_full_name(enum: str) -> None:
+    type_ = ENUMS[enum]
+    for name, number in vocabulary.numbers(type_).items():
+        assert vocabulary.prefix(type_) + name.upper() == type_.values_by_number[number].name
+        assert vocabulary.names(type_)[number] == name
+
+
+@pytest.mark.parametrize("enum", sorted(ENUMS))
+def test_unspecified_has_no_plain_name(enum: str) -> None:
+    assert len(vocabulary.names(ENUMS[enum])) == len(ENUMS[enum].values) - 1
+    assert 0 not in vocabulary.names(ENUMS[enum])
+    assert "unspecified" not in vocabulary.numbers(ENUMS[enum])
+
+
+@pytest.mark.parametrize(
+    ("message", "open_fields", "closed_fields"),
+    [
+        (v1.ModelRef, {"provider", "framework", "architecture", "task"}, set()),
+        (v1.OutputSpec, {"formats", "sink"}, set()),
+        (v1.DeploymentStatus, {"health"}, {"state"}),
+        (v1.Ensemble, set(), {"strategy", "execution_mode"}),
+        (v1.TrainingRun, set(), {"status"}),
+        (v1.Message, set(), {"role"}),
+    ],
+)
+def test_a_vocabulary_is_open_where_a_custom_member_stands_beside_it(
+    message: Any, open_fields: set[str], closed_fields: set[str]
+) -> None:
+    members = {
+        field.name: vocabulary.custom_member(field)
+        for field in message.DESCRIPTOR.fields
+        if field.enum_type is not None
+    }
+    assert {name for name, member in members.items() if member is not None} == open_fields
+    assert {name for name, member in members.items() if member is None} == closed_fields
+    customs = {f"custom_{name}" for name in open_fields}
+    assert vocabulary.custom_members(message.DESCRIPTOR) == customs
+
+
+def test_a_custom_member_shares_the_oneof_and_the_cardinality_of_its_field() -> None:
+    pairs = [(field, vocabulary.custom_member(field)) for field in FIELDS]
+    found = [(field, custom) for field, custom in pairs if custom is not None]
+    assert len(found) > 20
+    for field, custom in found:
+        assert custom.cpp_type == custom.CPPTYPE_STRING
+        assert custom.is_repeated == field.is_repeated
+        assert custom.containing_oneof == field.containing_oneof
+        if not field.is_repeated:
+            assert field.containing_oneof.name == f"{field.name}_kind"
+
+
+def test_a_field_that_is_no_enum_has_no_custom_member() -> None:
+    assert vocabulary.custom_member(v1.ModelRef.DESCRIPTOR.fields_by_name["id"]) is None
