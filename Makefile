@@ -81,8 +81,9 @@ clean: ## Remove everything that the other targets can make again
 
 # An environment is made anew when what pyproject.toml asks for changes.
 define make-venv
-@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-	{ echo "$(PYTHON) is not Python 3.11 or later: try make PYTHON=python3.12"; exit 1; }
+@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or \
+	sys.exit("$(PYTHON) is Python %d.%d" % sys.version_info[:2])' || \
+	{ echo "Python 3.11 or later is needed; name one, as in: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1; }
 $(PYTHON) -m venv --clear $(@D)
 $(@D)/bin/python -m pip install --quiet --upgrade pip
 endef

@@ -1,0 +1,214 @@
+"""``crucible-ir convert``: write a document in another form."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from crucible_ir.cli.inputs import (
+    STANDARD,
+    Reading,
+    Source,
+    content_of,
+    form_for,
+    sources,
+    type_for,
+)
+from crucible_ir.cli.losses import losses
+from crucible_ir.cli.options import FORM_NAME, reading_options
+from crucible_ir.cli.outputs import write_output
+from crucible_ir.cli.program import Command
+from crucible_ir.cli.progress import with_progress
+from crucible_ir.cli.session import GOOD, INVALID, CannotRunError, Session
+from crucible_ir.errors import DecodeError, EncodeError, Error, ValidationError
+from crucible_ir.serialization.forms import (
+    ENDINGS,
+    FORMS,
+    UnknownFormError,
+    form_named,
+    form_of,
+)
+
+if TYPE_CHECKING:
+    from crucible_ir.serialization.forms import Form
+
+_EXAMPLES = (
+    ("crucible-ir convert examples/experiment.yaml experiment.binpb", "YAML to binary."),
+    (
+        "crucible-ir convert --to json examples/experiment.yaml",
+        "To standard output; --to says the form.",
+    ),
+    (
+        "crucible-ir convert --out-dir build --to crucible-json examples/feedback*",
+        "Many documents, each to a file of its own.",
+    ),
+    (
+        "crucible-ir convert --type Prompt --strict prompt.binpb prompt.json",
+        "Fail rather than leave behind what JSON cannot hold.",
+    ),
+)
+
+
+@click.command(cls=Command, examples=_EXAMPLES)
+@click.argument("documents", nargs=-1, required=True, metavar="IN [OUT]")
+@click.option("--to", "to_form", type=FORM_NAME, metavar="FORM", help="Form of the output.")
+@click.option("--output", "-o", metavar="OUT", help="Write here; `-` is standard output.")
+@click.option(
+    "--out-dir",
+    metavar="FOLDER",
+    help="Write each input here, under its own name and the ending of --to.",
+)
+@click.option(
+    "--indent",
+    type=click.IntRange(0, 8),
+    default=2,
+    show_default=True,
+    metavar="N",
+    help="Spaces a level in JSON; 0 writes one line.",
+)
+@click.option(
+    "--strict", is_flag=True, help="Fail where the output would not hold all of the input."
+)
+@click.option(
+    "--no-validate", is_flag=True, help="Convert documents that break the schema's rules, too."
+)
+@reading_options
+@click.pass_obj
+def command(
+    session: Session,
+    documents: tuple[str, ...],
+    type_name: str | None,
+    from_form: str | None,
+    max_bytes: int,
+    to_form: str | None,
+    output: str | None,
+    out_dir: str | None,
+    indent: int,
+    strict: bool,
+    no_validate: bool,
+) -> int:
+    """Write a document in another form.
+
+    The forms are told from the endings of IN and OUT, or given by --from and --to. OUT is replaced
+    only once the output is complete and was read back. Where the output does not hold all of the
+    input, such as the fields of a newer schema in JSON, a warning says so.
+    """
+    reading = Reading(type_name, from_form, max_bytes)
+    converter = _Converter(session, reading, indent or None, strict, not no_validate)
+    if out_dir is not None:
+        return _convert_many(converter, documents, out_dir, to_form, output)
+    if len(documents) > 2 or (len(documents) == 2 and output is not None):
+        raise click.UsageError("one input and one output, or --out-dir for many inputs")
+    target = output or (documents[1] if len(documents) == 2 else STANDARD)
+    found = list(sources(documents[:1], reading))
+    if len(found) != 1:
+        raise click.UsageError(f"{documents[0]} stands for {len(found)} files: give --out-dir")
+    form = _target_form(target, to_form)
+    if target == STANDARD and not form.is_text and sys.stdout.isatty():
+        raise click.UsageError("binary would garble the terminal: give OUT, or redirect it")
+    return converter.convert(found[0], target, form)
+
+
+def _convert_many(
+    converter: _Converter,
+    documents: tuple[str, ...],
+    out_dir: str,
+    to_form: str | None,
+    output: str | None,
+) -> int:
+    if output is not None or to_form is None:
+        raise click.UsageError("--out-dir goes with --to, and without --output")
+    form = form_named(to_form)
+    found = list(sources(documents, converter.reading))
+    targets: dict[str, Source] = {}
+    for source in found:
+        target = str(Path(out_dir) / (_stem(source.name) + form.endings[0]))
+        if target in targets:
+            raise CannotRunError(
+                f"{targets[target].name} and {source.name} would both become {target}"
+            )
+        targets[target] = source
+    os.makedirs(out_dir, exist_ok=True)
+    status = GOOD
+    for target, source in with_progress(targets.items(), len(targets)):
+        try:
+            status = max(status, converter.convert(source, target, form))
+        except CannotRunError as error:
+            converter.session.fail(str(error))
+            status = 2
+    return status
+
+
+def _stem(name: str) -> str:
+    """Return a file's name without its folder and without the ending of its form."""
+    base = "stdin" if name == STANDARD else os.path.basename(name)
+    ending = next((ending for ending in ENDINGS if base.lower().endswith(ending)), "")
+    return base.removesuffix(base[len(base) - len(ending) :]) if ending else base
+
+
+def _target_form(target: str, to_form: str | None) -> Form:
+    if to_form is not None:
+        return form_named(to_form)
+    if target == STANDARD:
+        raise click.UsageError(f"standard output has no ending: give --to {'|'.join(FORMS)}")
+    try:
+        return form_of(target)
+    except UnknownFormError as error:
+        raise CannotRunError(f"{target}: {error}; give --to {'|'.join(FORMS)}") from None
+
+
+class _Converter:
+    """Converts one document after the other by the same options."""
+
+    def __init__(
+        self,
+        session: Session,
+        reading: Reading,
+        indent: int | None,
+        strict: bool,
+        validate: bool,
+    ) -> None:
+        self.session = session
+        self.reading = reading
+        self.indent = indent
+        self.strict = strict
+        self.validate = validate
+
+    def convert(self, source: Source, target: str, form: Form) -> int:
+        """Convert one document and return the exit status for it."""
+        try:
+            content = self._converted(source, target, form)
+        except ValidationError as error:
+            for violation in error.violations:
+                at = f":{violation.position}" if violation.position else ""
+                self.session.fail(f"{source.name}{at}: {violation}")
+            return INVALID
+        except (DecodeError, EncodeError) as error:
+            self.session.refuse(source.name, error)
+            return INVALID
+        except CannotRunError as error:
+            raise CannotRunError(f"{source.name}: {error}") from None
+        if content is None:
+            return INVALID
+        write_output(target, content)
+        return GOOD
+
+    def _converted(self, source: Source, target: str, form: Form) -> bytes | None:
+        content = content_of(source, self.reading)
+        origin = form_for(source, self.reading)
+        message = origin.read(content, type_for(content, origin, self.reading), self.validate)
+        written = form.write(message, self.indent)
+        try:
+            lost = losses(message, written, form)
+        except Error as error:
+            lost = [f"{form.name} cannot be read back: {error}"]
+        for loss in lost:
+            self.session.fail(f"{source.name}: {'' if self.strict else 'warning: '}{loss}")
+        if lost and self.strict:
+            self.session.fail(f"{target}: not written, since {form.name} does not hold all of it")
+            return None
+        return written

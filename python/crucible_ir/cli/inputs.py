@@ -1,0 +1,184 @@
+"""The documents that a command is given: names, patterns and folders in, their content out."""
+
+from __future__ import annotations
+
+import difflib
+import glob
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from crucible_ir.cli.session import CannotRunError, reason_of
+from crucible_ir.serialization.forms import FORMS, UnknownFormError, form_named, form_of
+from crucible_ir.serialization.shape import AmbiguousShapeError, type_of
+
+if TYPE_CHECKING:
+    from google.protobuf.message import Message
+
+    from crucible_ir.serialization.forms import Form
+
+#: The most bytes that a document may have, unless the user says otherwise.
+MAX_BYTES: Final = 64 * 1024 * 1024
+
+#: What stands for standard input and standard output.
+STANDARD: Final = "-"
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How documents are to be read.
+
+    Attributes:
+        type_name: The name of their message type; ``None`` to tell it from each document.
+        form_name: The name of their form; ``None`` to tell it from each file's ending.
+        max_bytes: The most bytes that one may have.
+    """
+
+    type_name: str | None = None
+    form_name: str | None = None
+    max_bytes: int = MAX_BYTES
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One document that a command is given.
+
+    Attributes:
+        name: What reports call it: the file's name as given, or ``-``.
+        content: What was read from standard input; ``None`` for a file.
+    """
+
+    name: str
+    content: bytes | None = None
+
+
+def sources(arguments: Iterable[str], reading: Reading) -> Iterator[Source]:
+    """Yield the documents that a command line names, each once, in the order given.
+
+    A file's name stands for itself. A folder stands for the files in it, at any depth, that have
+    the ending of a form, in alphabetical order; hidden ones are left out. Anything else that holds
+    ``*``, ``?`` or ``[`` is a pattern, in which ``**`` stands for any folders.
+
+    Raises:
+        CannotRunError: A pattern matches nothing, or standard input cannot be read.
+    """
+    seen: set[str] = set()
+    for argument in arguments:
+        for name in _names(argument):
+            if os.path.normpath(name) in seen:
+                continue
+            seen.add(os.path.normpath(name))
+            if name == STANDARD:
+                yield Source(name, _read_stream(reading.max_bytes))
+            else:
+                yield Source(name)
+
+
+def _names(argument: str) -> Iterable[str]:
+    if os.path.isdir(argument):
+        return _files_below(argument)
+    if argument == STANDARD or os.path.lexists(argument) or not glob.has_magic(argument):
+        return [argument]
+    found = sorted(glob.iglob(argument, recursive=True))
+    if not found:
+        raise CannotRunError(f"no file matches {argument}")
+    return [inner for name in found for inner in (_files_below(name) or [name])]
+
+
+def _files_below(folder: str) -> list[str]:
+    """Return the files below a folder that have the ending of a form; none if it is no folder."""
+    found: list[str] = []
+    for parent, folders, files in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        found += [
+            os.path.normpath(os.path.join(parent, name))
+            for name in sorted(files)
+            if not name.startswith(".") and _has_form(name)
+        ]
+    return found
+
+
+def _has_form(name: str) -> bool:
+    try:
+        form_of(name)
+    except UnknownFormError:
+        return False
+    return True
+
+
+def content_of(source: Source, reading: Reading) -> bytes:
+    """Return the bytes of a document.
+
+    Raises:
+        CannotRunError: It cannot be read, or has more bytes than allowed.
+    """
+    if source.content is not None:
+        return source.content
+    try:
+        with open(source.name, "rb") as file:
+            return _limited(file.read(reading.max_bytes + 1), reading.max_bytes)
+    except FileNotFoundError as error:
+        guess = _file_meant_by(source.name)
+        raise CannotRunError(f"cannot be read: {reason_of(error)}{guess}") from None
+    except OSError as error:
+        raise CannotRunError(f"cannot be read: {reason_of(error)}") from None
+
+
+def _file_meant_by(name: str) -> str:
+    """Name the file beside a missing one that is most like it, its ending left out of account."""
+    folder, base = os.path.split(name)
+    try:
+        beside = {inner.split(".")[0]: inner for inner in sorted(os.listdir(folder or os.curdir))}
+    except OSError:
+        return ""
+    close = difflib.get_close_matches(base.split(".")[0], beside, n=1)
+    return f'; did you mean "{os.path.join(folder, beside[close[0]])}"?' if close else ""
+
+
+def _read_stream(max_bytes: int) -> bytes:
+    try:
+        return _limited(sys.stdin.buffer.read(max_bytes + 1), max_bytes)
+    except (OSError, CannotRunError) as error:
+        reason = reason_of(error) if isinstance(error, OSError) else str(error)
+        raise CannotRunError(f"standard input: {reason}") from None
+
+
+def _limited(content: bytes, max_bytes: int) -> bytes:
+    if len(content) > max_bytes:
+        raise CannotRunError(f"has more than {max_bytes} bytes; --max-bytes allows more")
+    return content
+
+
+def form_for(source: Source, reading: Reading) -> Form:
+    """Return the form of a document.
+
+    Raises:
+        CannotRunError: Neither the user nor the file's ending tells it.
+    """
+    if reading.form_name is not None:
+        return form_named(reading.form_name)
+    if source.name == STANDARD:
+        raise CannotRunError(f"standard input has no ending: give --from {'|'.join(FORMS)}")
+    try:
+        return form_of(source.name)
+    except UnknownFormError as error:
+        raise CannotRunError(f"{error}; give --from {'|'.join(FORMS)}") from None
+
+
+def type_for(content: bytes, form: Form, reading: Reading) -> type[Message]:
+    """Return the message type of a document.
+
+    Raises:
+        CannotRunError: Neither the user nor the document tells it.
+        DecodeError: The document is not of its form, or has fields of no type.
+    """
+    from crucible_ir.schema.types import message_type
+
+    if reading.type_name is not None:
+        return message_type(reading.type_name)
+    try:
+        return type_of(content, form)
+    except AmbiguousShapeError as error:
+        raise CannotRunError(f"{error}; give --type") from None

@@ -1,0 +1,80 @@
+"""What a form did not hold of a message, found by reading back what was written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from google.protobuf.unknown_fields import UnknownFieldSet
+
+from crucible_ir.paths import MapKey, Part, format_path
+from crucible_ir.schema.types import is_map, message_of
+
+if TYPE_CHECKING:
+    from google.protobuf.message import Message
+
+    from crucible_ir.serialization.forms import Form
+
+
+def losses(message: Message, written: bytes, form: Form) -> list[str]:
+    """Say what of a message is not in the bytes that a form wrote of it, a line each.
+
+    Raises:
+        DecodeError: What was written cannot be read.
+    """
+    lost = [] if not form.is_text else list(_unknown_fields(message, ()))
+    back = form.read(written, type(message), False)
+    known = type(message)()
+    known.CopyFrom(message)
+    known.DiscardUnknownFields()
+    back.DiscardUnknownFields()
+    if known != back:
+        lost += [f"{format_path(path) or 'the message'} changes" for path in _changes(known, back)]
+    return lost
+
+
+def _unknown_fields(message: Message, path: tuple[Part, ...]) -> Iterator[str]:
+    unknown = UnknownFieldSet(message)
+    numbers = sorted({unknown[index].field_number for index in range(len(unknown))})
+    if numbers:
+        plural = "s" if len(numbers) > 1 else ""
+        where = format_path(path) or message.DESCRIPTOR.name
+        listed = ", ".join(map(str, numbers))
+        yield f"{where}: unknown field{plural} {listed} (a newer schema's) would be lost"
+    for part, inner in _held(message):
+        yield from _unknown_fields(inner, (*path, *part))
+
+
+def _held(message: Message) -> Iterator[tuple[tuple[Part, ...], Any]]:
+    """Yield every message that a message holds, with the steps that lead to it."""
+    for field, value in message.ListFields():
+        if message_of(field) is None:
+            continue
+        if is_map(field):
+            yield from (((field.name, MapKey(str(key))), value[key]) for key in value)
+        elif field.is_repeated:
+            yield from (((field.name, index), item) for index, item in enumerate(value))
+        else:
+            yield (field.name,), value
+
+
+def _changes(before: Any, after: Any, path: tuple[Part, ...] = ()) -> Iterator[tuple[Part, ...]]:
+    """Yield the paths of the fields that differ, as deep as both sides have them."""
+    for field in before.DESCRIPTOR.fields:
+        one, other = getattr(before, field.name), getattr(after, field.name)
+        same_presence = not field.has_presence or (
+            before.HasField(field.name) == after.HasField(field.name)
+        )
+        if same_presence and one == other:
+            continue
+        here = (*path, field.name)
+        if message_of(field) is None or is_map(field) or not same_presence:
+            yield here
+        elif not field.is_repeated:
+            yield from _changes(one, other, here)
+        elif len(one) != len(other):
+            yield here
+        else:
+            for index, (left, right) in enumerate(zip(one, other, strict=True)):
+                if left != right:
+                    yield from _changes(left, right, (*here, index))

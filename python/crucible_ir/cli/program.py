@@ -1,0 +1,204 @@
+"""The program: its commands, the options that all of them take, and what becomes of errors."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Any, NoReturn
+
+import click
+
+import crucible_ir
+from crucible_ir.cli.session import (
+    COULD_NOT_RUN,
+    DEBUG_VARIABLE,
+    INVALID,
+    Session,
+    debug_is_set,
+    reason_of,
+)
+from crucible_ir.errors import DecodeError, EncodeError, Error, ValidationError, near_miss
+
+#: The exit statuses of a process that a signal ended, by convention 128 and the signal's number.
+_INTERRUPTED = 130
+_PIPE_CLOSED = 141
+
+#: The commands and what they do; the module of a command is imported when the command is used.
+COMMANDS = {
+    "validate": "Check documents against the schema's rules.",
+    "lint": "Give advice on documents that may be valid but look like a mistake.",
+    "convert": "Write a document in another form.",
+    "show": "Draw a document as a tree.",
+    "new": "Write a commented document to start from.",
+    "schema": "List messages and their fields, or export the schema.",
+    "explain": "Say what a rule or lint means.",
+    "completion": "Print the completion script for a shell.",
+}
+
+
+def add_common_options(command: click.Command) -> None:
+    """Give a command the options that every command takes, and the program itself."""
+
+    def set_color(context: click.Context, _: click.Parameter, value: str | None) -> None:
+        if value is not None:
+            context.ensure_object(Session).color = value
+
+    def set_debug(context: click.Context, _: click.Parameter, value: bool) -> None:
+        if value:
+            context.ensure_object(Session).debug = True
+
+    command.params += [
+        click.Option(
+            ["--color"],
+            type=click.Choice(["auto", "always", "never"]),
+            expose_value=False,
+            callback=set_color,
+            help="Colour: by default on a terminal, unless NO_COLOR is set.",
+        ),
+        click.Option(
+            ["--debug"],
+            is_flag=True,
+            expose_value=False,
+            callback=set_debug,
+            help=f"Show the traceback of an unexpected error (or set {DEBUG_VARIABLE}=1).",
+        ),
+    ]
+
+
+class Command(click.Command):
+    """A command that takes the common options and teaches by examples."""
+
+    def __init__(self, *args: Any, examples: Sequence[tuple[str, str]] = (), **extra: Any) -> None:
+        extra["context_settings"] = {"help_option_names": ["-h", "--help"]}
+        super().__init__(*args, **extra)
+        self.examples = tuple(examples)
+        add_common_options(self)
+
+    def format_epilog(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the examples, each with what it does below it."""
+        if self.examples:
+            with formatter.section("Examples"):
+                for line, meaning in self.examples:
+                    formatter.write(f"{'':{formatter.current_indent}}{line}\n")
+                    formatter.indent()
+                    formatter.write_text(meaning)
+                    formatter.dedent()
+
+
+class _OutputClosedError(Exception):
+    """Whoever read the output has gone."""
+
+
+class Program(click.Group):
+    """The group of all commands; it imports none but the one that is used."""
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        """Return the names of the commands, the everyday ones first."""
+        return list(COMMANDS)
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        """Import a command."""
+        if name not in COMMANDS:
+            return None
+        module = import_module(f"crucible_ir.cli.commands.{name}")
+        command: click.Command = module.command
+        return command
+
+    def resolve_command(
+        self, context: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command that the arguments name, or say which one is nearest."""
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            context.fail(f'there is no command "{args[0]}"{near_miss(args[0], COMMANDS)}')
+        return super().resolve_command(context, args)
+
+    def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+    def invoke(self, context: click.Context) -> Any:
+        """Run a command; tell a closed pipe apart before click ends the process over it."""
+        try:
+            return super().invoke(context)
+        except BrokenPipeError:
+            raise _OutputClosedError from None
+
+    def main(self, *args: Any, **extra: Any) -> NoReturn:
+        """Run the program and end the process with its exit status; no error shows a traceback."""
+        for stream in (sys.stdout, sys.stderr):
+            if hasattr(stream, "reconfigure"):
+                # A terminal that cannot show a character gets its escape, not an error.
+                stream.reconfigure(errors="backslashreplace")
+        session = Session(debug=debug_is_set())
+        extra["standalone_mode"] = False
+        try:
+            status = super().main(*args, obj=session, **extra)
+            sys.stdout.flush()
+        except Exception as error:
+            status = _status_of(error, session)
+        sys.exit(status or 0)
+
+
+def _status_of(error: Exception, session: Session) -> int:
+    """Say what went wrong, and return the exit status for it."""
+    if isinstance(error, (_OutputClosedError, BrokenPipeError)):
+        _silence(sys.stdout)
+        return _PIPE_CLOSED
+    if isinstance(error, click.Abort):
+        return _INTERRUPTED
+    if isinstance(error, click.ClickException):
+        error.show()
+        return error.exit_code
+    if isinstance(error, OSError):
+        _silence(sys.stdout)
+        where = f"{error.filename}: " if error.filename else ""
+        session.fail(f"{where}{reason_of(error)}")
+        return COULD_NOT_RUN
+    if isinstance(error, Error):
+        session.fail(str(error))
+        is_verdict = isinstance(error, (DecodeError, EncodeError, ValidationError))
+        return INVALID if is_verdict else COULD_NOT_RUN
+    if session.debug:
+        import traceback
+
+        traceback.print_exception(error)
+    session.fail(f"this is a bug: {type(error).__name__}: {' '.join(str(error).split())}")
+    if not session.debug:
+        print(
+            f"Run it again with --debug or {DEBUG_VARIABLE}=1 to see where, and report it.",
+            file=sys.stderr,
+        )
+    return COULD_NOT_RUN
+
+
+def _silence(stream: Any) -> None:
+    """Drop what could not be written, which Python would try again, and complain, at the end."""
+    try:
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, stream.fileno())
+        os.close(null)
+    except (OSError, ValueError):
+        # A stream without a descriptor, as in tests, is nothing that Python flushes at exit.
+        return
+
+
+@click.command(
+    cls=Program,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Forms are told from a file's ending: .json (ProtoJSON), .crucible.json, .yaml, .txtpb"
+    " and .binpb; `-` is standard input. Exit status: 0 good, 1 invalid, 2 could not run."
+    " `crucible-ir COMMAND --help` has examples.",
+)
+@click.version_option(crucible_ir.__version__, prog_name="crucible-ir")
+def program() -> None:
+    """Validate, convert, draw and write documents of Crucible IR.
+
+    Crucible IR is the contract that ML teams exchange experiments, models, training runs,
+    deployments and feedback through.
+    """
+
+
+add_common_options(program)

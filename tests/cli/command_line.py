@@ -1,0 +1,35 @@
+"""Runs the command line in this process, as a shell would."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from click.testing import CliRunner
+
+from crucible_ir.cli.program import program
+
+ROOT = Path(__file__).resolve().parents[2]
+EXAMPLES = ROOT / "examples"
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run left behind."""
+
+    status: int
+    out: str
+    err: str
+    data: bytes
+
+    @property
+    def lines(self) -> list[str]:
+        return self.out.splitlines()
+
+
+def run(*arguments: object, stdin: bytes = b"") -> Result:
+    """Run ``crucible-ir`` with arguments and return what it left behind."""
+    result = CliRunner().invoke(
+        program, [str(argument) for argument in arguments], input=stdin, prog_name="crucible-ir"
+    )
+    return Result(result.exit_code, result.stdout, result.stderr, result.stdout_bytes)

@@ -1,0 +1,209 @@
+"""`crucible-ir convert`: every form into every other, whole files only, and no silent loss."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from itertools import permutations
+from pathlib import Path
+
+import pytest
+from cli.command_line import EXAMPLES, run
+from google.protobuf import json_format, text_format
+
+import crucible_ir as ir
+from crucible_ir import v1
+
+ENDINGS = (".json", ".crucible.json", ".yaml", ".txtpb", ".binpb")
+
+
+def experiment() -> v1.Experiment:
+    return ir.from_yaml((EXAMPLES / "experiment.yaml").read_bytes(), v1.Experiment)
+
+
+@pytest.mark.parametrize(("origin", "target"), list(permutations(ENDINGS, 2)))
+def test_a_document_goes_from_every_form_to_every_other_and_back(
+    folder: Path, origin: str, target: str
+) -> None:
+    first = run("convert", EXAMPLES / "experiment.yaml", f"a{origin}")
+    there = run("convert", "--type", "Experiment", f"a{origin}", f"b{target}")
+    back = run("convert", "--type", "Experiment", f"b{target}", "c.binpb")
+    assert [first.status, there.status, back.status] == [0, 0, 0]
+    assert [first.err, there.err, back.err] == ["", "", ""]
+    assert v1.Experiment.FromString((folder / "c.binpb").read_bytes()) == experiment()
+
+
+def test_google_reads_what_was_written(folder: Path) -> None:
+    for name in ("e.json", "e.txtpb"):
+        assert run("convert", EXAMPLES / "experiment.yaml", name).status == 0
+    text = (folder / "e.txtpb").read_text(encoding="utf-8")
+    assert text_format.Parse(text, v1.Experiment()) == experiment()
+    text = (folder / "e.json").read_text(encoding="utf-8")
+    assert json_format.Parse(text, v1.Experiment()) == experiment()
+
+
+def test_standard_output_takes_its_form_from_to_and_ends_with_a_line_break() -> None:
+    result = run("convert", "--to", "json", "--indent", 0, EXAMPLES / "model_version.json")
+    assert result.status == 0
+    assert result.out.count("\n") == 1
+    assert json.loads(result.out)["modelId"] == "meta-llama/Llama-3.1-8B"
+
+
+def test_binary_goes_through_standard_input_and_output_unchanged(folder: Path) -> None:
+    written = run("convert", "--to", "binary", EXAMPLES / "prompt.yaml").data
+    again = run(
+        *("convert", "--from", "binary", "--to", "binary", "--type", "Prompt", "-"), stdin=written
+    )
+    assert again.data == written
+
+
+def test_standard_output_without_a_form_is_an_error_that_lists_the_forms() -> None:
+    result = run("convert", EXAMPLES / "prompt.yaml")
+    assert result.status == 2
+    assert "give --to json|crucible-json|yaml|text|binary" in result.err
+
+
+def test_an_invalid_document_is_not_converted_unless_asked(folder: Path) -> None:
+    (folder / "out.json").write_text("before")
+    result = run("convert", EXAMPLES / "broken_experiment.yaml", "out.json")
+    assert result.status == 1
+    assert "pipeline[1].name: must not be empty [required]" in result.err
+    assert (folder / "out.json").read_text() == "before"
+    assert (
+        run("convert", "--no-validate", EXAMPLES / "broken_experiment.yaml", "out.json").status == 0
+    )
+    assert json.loads((folder / "out.json").read_text())["id"] == "broken"
+
+
+def with_unknown_field() -> bytes:
+    # Field 1000 with wire type 0 and value 5: the key is 1000 << 3, 8000, as the varint c0 3e.
+    return v1.StageDef(name="embed").SerializeToString() + b"\xc0\x3e\x05"
+
+
+def test_fields_of_a_newer_schema_are_kept_by_binary_and_warned_about_elsewhere(
+    folder: Path,
+) -> None:
+    (folder / "s.binpb").write_bytes(with_unknown_field())
+    kept = run("convert", "--type", "StageDef", "s.binpb", "copy.binpb")
+    assert (kept.status, kept.err) == (0, "")
+    assert (folder / "copy.binpb").read_bytes() == with_unknown_field()
+    for form in ("json", "crucible-json", "yaml", "text"):
+        result = run("convert", "--type", "StageDef", "--to", form, "s.binpb")
+        assert result.status == 0
+        assert result.err == (
+            "crucible-ir: s.binpb: warning: StageDef: unknown field 1000 (a newer schema's)"
+            " would be lost\n"
+        )
+
+
+def test_strict_writes_nothing_where_something_would_be_lost(folder: Path) -> None:
+    (folder / "s.binpb").write_bytes(with_unknown_field())
+    result = run("convert", "--strict", "--type", "StageDef", "s.binpb", "s.json")
+    assert result.status == 1
+    assert "unknown field 1000" in result.err
+    assert not (folder / "s.json").exists()
+
+
+def test_a_change_that_a_dialect_makes_is_named(folder: Path) -> None:
+    # Crucible JSON has one key for both members: "adam" comes back as the enum value.
+    config = v1.TrainingConfig(
+        id="t",
+        model_ref=v1.ModelRef(id="m"),
+        dataset_ref=v1.DatasetRef(name="d"),
+        custom_optimizer="adam",
+    )
+    (folder / "t.json").write_text(ir.to_json(config))
+    result = run("convert", "--strict", "t.json", "t.crucible.json")
+    assert result.status == 1
+    assert "optimizer changes" in result.err
+    assert run("convert", "--strict", "t.json", "t.yaml").status == 0
+
+
+def test_what_a_form_cannot_write_is_an_error_with_the_field(folder: Path) -> None:
+    run_ = v1.Hedging(options={"x": float("nan")})
+    (folder / "h.binpb").write_bytes(run_.SerializeToString())
+    result = run("convert", "--type", "Hedging", "h.binpb", "h.json")
+    assert result.status == 1
+    assert result.err.startswith("crucible-ir: h.binpb: options")
+    assert not (folder / "h.json").exists()
+
+
+def test_many_documents_go_to_a_folder_under_their_own_names(folder: Path) -> None:
+    result = run(
+        *("convert", "--out-dir", "out", "--to", "crucible-json"),
+        *(EXAMPLES / "model.yaml", EXAMPLES / "capabilities.json", EXAMPLES / "training_run.*"),
+    )
+    assert (result.status, result.err) == (0, "")
+    assert sorted(path.name for path in (folder / "out").iterdir()) == [
+        "capabilities.crucible.json",
+        "model.crucible.json",
+        "training_run.crucible.json",
+    ]
+
+
+def test_two_documents_that_would_become_one_file_are_refused(folder: Path) -> None:
+    for name in ("a.yaml", "b/a.json"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text('{"name": "d", "split": "DATASET_SPLIT_TEST"}')
+    result = run("convert", "--out-dir", "out", "--to", "text", "a.yaml", "b/a.json")
+    assert result.status == 2
+    assert "a.yaml and b/a.json would both become out/a.txtpb" in result.err
+    assert not (folder / "out").exists()
+
+
+def test_one_bad_document_does_not_stop_the_others(folder: Path) -> None:
+    (folder / "a.json").write_text("{")
+    (folder / "b.json").write_text('{"name": "d", "split": "DATASET_SPLIT_TEST"}')
+    result = run("convert", "--out-dir", "out", "--to", "text", "a.json", "b.json", "c.json")
+    assert result.status == 2
+    assert [path.name for path in (folder / "out").iterdir()] == ["b.txtpb"]
+    assert [line.split(":")[1].strip() for line in result.err.splitlines()] == ["a.json", "c.json"]
+
+
+def test_a_written_file_has_the_permissions_of_the_one_before_or_the_users_own(
+    folder: Path,
+) -> None:
+    os.umask(mask := os.umask(0o077) or 0o022)
+    run("convert", EXAMPLES / "model.yaml", "new.json")
+    assert stat.S_IMODE((folder / "new.json").stat().st_mode) == 0o666 & ~mask
+    (folder / "new.json").chmod(0o640)
+    run("convert", EXAMPLES / "model.yaml", "new.json")
+    assert stat.S_IMODE((folder / "new.json").stat().st_mode) == 0o640
+    assert [path.name for path in folder.iterdir()] == ["new.json"]
+
+
+def test_a_link_keeps_pointing_at_the_file_that_is_written(folder: Path) -> None:
+    (folder / "real.json").write_text("before")
+    (folder / "link.json").symlink_to("real.json")
+    assert run("convert", EXAMPLES / "model.yaml", "link.json").status == 0
+    assert (folder / "link.json").is_symlink()
+    assert json.loads((folder / "real.json").read_text())["name"] == "Llama 3.1 8B"
+
+
+def test_an_output_that_cannot_be_written_is_named(folder: Path) -> None:
+    result = run("convert", EXAMPLES / "model.yaml", "no/such/folder.json")
+    assert result.status == 2
+    assert result.err == (
+        "crucible-ir: no/such/folder.json: cannot be written: no such file or directory\n"
+    )
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("a.json", "b.json", "c.json"),
+        ("a.json", "b.json", "-o", "c.json"),
+        ("--out-dir", "x", "a.json"),
+        ("--out-dir", "x", "--to", "json", "-o", "y", "a.json"),
+        ("a.json", "b.unknown"),
+        (".", "b.json"),
+    ],
+)
+def test_arguments_that_do_not_go_together_are_refused(
+    folder: Path, arguments: tuple[str, ...]
+) -> None:
+    (folder / "a.json").write_text("{}")
+    (folder / "b.json").write_text("{}")
+    assert run("convert", *arguments).status == 2
+    assert (folder / "b.json").read_text() == "{}"

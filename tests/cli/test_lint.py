@@ -1,0 +1,103 @@
+"""`crucible-ir lint`: advice with its place, selected by options, settings and the document."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from cli.command_line import EXAMPLES, run
+
+ENSEMBLE = """\
+strategy: ENSEMBLE_STRATEGY_WEIGHTED
+models: [a, b]
+weights: {a: 0.5, b: 0.7}
+"""
+HEDGING = "strategy: HEDGING_STRATEGY_PERCENTILE\npercentile: 0.95\n"
+
+
+@pytest.fixture(autouse=True)
+def documents(folder: Path) -> None:
+    (folder / "ensemble.yaml").write_text(ENSEMBLE)
+    (folder / "hedging.yaml").write_text(HEDGING)
+
+
+def test_advice_has_its_place_severity_words_id_and_fix() -> None:
+    result = run("lint", "--type", "Hedging", "hedging.yaml")
+    assert result.status == 1
+    assert result.lines[0] == "hedging.yaml: failed Hedging, 1 remark"
+    assert result.lines[1].startswith("hedging.yaml:2:13: percentile: warning: ")
+    assert "[hedging.fractional_percentile]; " in result.lines[1]
+    assert result.lines[2:4] == ["    2 | percentile: 0.95", "      |             ^"]
+
+
+def test_info_alone_passes_unless_fail_on_says_otherwise() -> None:
+    passed = run("lint", "--type", "Ensemble", "ensemble.yaml")
+    assert passed.status == 0
+    assert passed.lines[0] == "ensemble.yaml: passed Ensemble, 1 remark"
+    assert "[ensemble.weights_sum]" in passed.out
+    assert run("lint", "--type", "Ensemble", "--fail-on", "info", "ensemble.yaml").status == 1
+    assert run("lint", "--type", "Hedging", "--fail-on", "never", "hedging.yaml").status == 0
+
+
+def test_select_and_ignore_take_an_id_or_a_subject() -> None:
+    lint = ("lint", "--type", "Hedging", "hedging.yaml")
+    assert run(*lint, "--ignore", "hedging").status == 0
+    assert run(*lint, "--ignore", "hedging.fractional_percentile").status == 0
+    assert run(*lint, "--select", "ensemble").status == 0
+    assert run(*lint, "--select", "ensemble", "--select", "hedging").status == 1
+    unknown = run(*lint, "--ignore", "hedgin")
+    assert unknown.status == 2
+    assert 'did you mean "hedging"?' in unknown.err
+
+
+def test_settings_of_the_documents_folder_hold_and_options_go_before_them(folder: Path) -> None:
+    (folder / "sub").mkdir()
+    (folder / "sub" / "hedging.yaml").write_text(HEDGING)
+    (folder / "sub" / "crucible-ir.toml").write_text('[lint]\nignore = ["hedging"]\n')
+    both = run("lint", "--type", "Hedging", "hedging.yaml", "sub/hedging.yaml")
+    assert both.lines[0] == "hedging.yaml: failed Hedging, 1 remark"
+    assert "sub/hedging.yaml: passed Hedging" in both.lines
+    assert run("lint", "--type", "Hedging", "--ignore", "ensemble", "sub/hedging.yaml").status == 1
+    (folder / "sub" / "crucible-ir.toml").write_text("[lint]\nignore = 3\n")
+    broken = run("lint", "--type", "Hedging", "sub/hedging.yaml")
+    assert broken.status == 2
+    assert "ignore should be a list of lint ids" in broken.err
+
+
+def test_a_document_can_leave_advice_out_for_itself(folder: Path) -> None:
+    text = "modelVersionId: m\nid: d\nenvironment: DEPLOYMENT_ENVIRONMENT_PRODUCTION\nreplicas: 1\n"
+    (folder / "d.yaml").write_text(text)
+    assert "deployment_config.single_replica" in run("lint", "d.yaml").out
+    ignored = "metadata: {crucible_ir_lint_ignore: [deployment_config.single_replica]}\n"
+    (folder / "d.yaml").write_text(text + ignored)
+    assert run("lint", "d.yaml").status == 0
+
+
+@pytest.mark.parametrize("form", ["json", "crucible-json", "binary", "text"])
+def test_advice_is_the_same_in_every_form(form: str) -> None:
+    run("convert", "--type", "Hedging", "--to", form, "-o", "h", "hedging.yaml")
+    result = run("lint", "--type", "Hedging", "--from", form, "--format", "json", "h")
+    remarks = json.loads(result.out)["documents"][0]["remarks"]
+    assert [remark["rule"] for remark in remarks] == ["hedging.fractional_percentile"]
+    assert (remarks[0]["line"] is not None) == (form in ("json", "crucible-json"))
+
+
+def test_an_invalid_document_is_linted_and_an_undecodable_one_fails(folder: Path) -> None:
+    (folder / "x.yaml").write_text("percentile: 950\nstrategy: HEDGING_STRATEGY_PERCENTILE\n")
+    assert run("lint", "--type", "Hedging", "x.yaml").status == 0
+    (folder / "x.yaml").write_text("percentil: 95\n")
+    assert run("lint", "--type", "Hedging", "x.yaml").status == 1
+
+
+def test_several_processes_say_the_same_as_one(folder: Path) -> None:
+    for number in range(12):
+        (folder / f"{number:02}.yaml").write_text(HEDGING)
+    one, two = (run("lint", "--type", "Hedging", "--jobs", jobs, "0*.yaml") for jobs in (1, 2))
+    assert one == two
+    assert one.status == 1
+
+
+def test_the_examples_need_no_advice() -> None:
+    result = run("lint", "--fail-on", "info", EXAMPLES)
+    assert result.status == 0, result.out

@@ -1,0 +1,90 @@
+"""`crucible-ir new`: a document that is valid as it stands and stays so with every line in use."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import protovalidate
+import pytest
+import yaml
+from cli.command_line import run
+from google.protobuf import json_format
+
+import crucible_ir as ir
+from crucible_ir import v1
+from crucible_ir.cli.starter import starter
+
+#: A line of a starter document that only the # keeps from being one of the document's fields.
+OPTIONAL = re.compile(r"# (\w+): ")
+
+
+def is_valid_yaml(text: str, name: str) -> bool:
+    message = ir.from_yaml(text, name, validate=False)
+    return not protovalidate.collect_violations(message)
+
+
+@pytest.mark.parametrize("name", ir.MESSAGE_TYPES)
+def test_the_document_is_valid_as_it_stands(name: str) -> None:
+    result = run("new", name)
+    assert result.status == 0
+    assert is_valid_yaml(result.out, name)
+
+
+def others_of_its_oneof(name: str, field: str) -> set[str]:
+    oneof = ir.MESSAGE_TYPES[name].DESCRIPTOR.fields_by_name[field].containing_oneof
+    return {other.name for other in oneof.fields} - {field} if oneof is not None else set()
+
+
+@pytest.mark.parametrize("name", ir.MESSAGE_TYPES)
+def test_each_optional_line_can_be_put_to_use(name: str) -> None:
+    lines = starter(ir.MESSAGE_TYPES[name]).removesuffix("{}\n").split("\n")
+    used = set()
+    for number, line in enumerate(lines):
+        match = OPTIONAL.match(line)
+        if match is None or match[1] not in ir.MESSAGE_TYPES[name].DESCRIPTOR.fields_by_name:
+            continue
+        used.add(match[1])
+        text = "\n".join([*lines[:number], line.removeprefix("# "), *lines[number + 1 :]])
+        document = yaml.safe_load(text)
+        for other in others_of_its_oneof(name, match[1]):
+            document.pop(other, None)
+        message = json_format.ParseDict(document, ir.MESSAGE_TYPES[name]())
+        assert not protovalidate.collect_violations(message), line
+        assert (
+            match[1] in {field.name for field, _ in message.ListFields()} or not document[match[1]]
+        )
+    assert used or name in ("ContentParts", "MetricsSnapshot")
+
+
+@pytest.mark.parametrize("name", ir.MESSAGE_TYPES)
+def test_every_field_is_there_except_the_custom_members(name: str) -> None:
+    text = starter(ir.MESSAGE_TYPES[name])
+    for field in ir.MESSAGE_TYPES[name].DESCRIPTOR.fields:
+        found = re.search(rf"^(# )?{field.name}:", text, re.M)
+        assert bool(found) != field.name.startswith("custom_")
+
+
+def test_a_field_comes_with_its_comment_vocabulary_and_default() -> None:
+    lines = starter(v1.TrainingConfig).split("\n")
+    at = lines.index("# optimizer: OPTIMIZER_ADAM")
+    words = " ".join(line.removeprefix("# ") for line in lines[at - 5 : at])
+    assert "The optimizer. Open vocabulary" in words
+    assert "Default: adam." in words
+    assert "OPTIMIZER_RMSPROP; any other as custom_optimizer." in words
+
+
+def test_a_file_is_not_replaced_unless_asked(folder: Path) -> None:
+    assert run("new", "ModelRef", "-o", "m.yaml").status == 0
+    first = (folder / "m.yaml").read_text()
+    result = run("new", "StageDef", "-o", "m.yaml")
+    assert (result.status, result.err) == (2, "crucible-ir: m.yaml exists; --force replaces it\n")
+    assert (folder / "m.yaml").read_text() == first
+    assert run("new", "StageDef", "--force", "-o", "m.yaml").status == 0
+    assert (folder / "m.yaml").read_text() != first
+
+
+def test_an_unknown_type_names_the_near_miss() -> None:
+    result = run("new", "Promt")
+    assert result.status == 2
+    assert 'did you mean "Prompt"?' in result.err

@@ -1,0 +1,301 @@
+"""The program around the commands: help, colour, exit statuses, and what becomes of errors."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import pty
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+import click
+import pytest
+from cli.command_line import EXAMPLES, run
+
+from crucible_ir import __version__
+from crucible_ir.cli import progress
+from crucible_ir.cli.program import COMMANDS, Command
+from crucible_ir.serialization import forms
+
+PROGRAM = (sys.executable, "-m", "crucible_ir")
+
+
+def command_of(name: str) -> Command:
+    command = importlib.import_module(f"crucible_ir.cli.commands.{name}").command
+    assert isinstance(command, Command)
+    return command
+
+
+def test_help_lists_every_command_without_importing_one() -> None:
+    code = (
+        "import sys; from crucible_ir.cli import main\n"
+        "try: main()\n"
+        "finally: print(sorted(m for m in sys.modules if m.split('.')[0] in"
+        " ('rich', 'yaml', 'protovalidate', 'multiprocessing') or '.commands.' in m))"
+    )
+    out = subprocess.check_output([sys.executable, "-c", code, "--help"], text=True)
+    for name, summary in COMMANDS.items():
+        assert re.search(rf"^  {name} +{summary.split()[0]}", out, re.MULTILINE)
+    assert out.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_list_of_commands_says_what_each_help_says(name: str) -> None:
+    help_text = command_of(name).help
+    assert help_text is not None
+    assert help_text.split("\n")[0] == COMMANDS[name]
+    assert run(name, "--help").status == 0
+
+
+def arguments_of(line: str) -> tuple[list[str], bytes]:
+    """Split an example as a shell does, without what it writes to."""
+    words = shlex.split(line)
+    if ">" in words:
+        del words[words.index(">") :]
+    if "<" in words:
+        at = words.index("<")
+        return words[1:at], Path(words[at + 1]).read_bytes()
+    return words[1:], b""
+
+
+EVERY_EXAMPLE = [
+    line for name in COMMANDS if name != "completion" for line, _ in command_of(name).examples
+]
+
+
+@pytest.mark.parametrize("line", EVERY_EXAMPLE)
+def test_every_example_of_the_help_does_something(folder: Path, line: str) -> None:
+    shutil.copytree(EXAMPLES, "examples")
+    (folder / "runs" / "may").mkdir(parents=True)
+    run("convert", "examples/training_run.crucible.json", "run.json")
+    shutil.copy("run.json", "runs/may/run.json")
+    run("convert", "examples/prompt.yaml", "prompt.binpb")
+    run("convert", "examples/experiment.yaml", "experiment.binpb")
+    arguments, stdin = arguments_of(line)
+    result = run(*arguments, stdin=stdin)
+    # The folder of examples holds one document that is invalid on purpose.
+    expected = 1 if arguments[0] == "validate" and "examples" in arguments else 0
+    assert result.status == expected, result.err
+    assert result.out or list(folder.iterdir())
+
+
+def test_the_version_is_the_packages() -> None:
+    assert run("--version").out == f"crucible-ir, version {__version__}\n"
+
+
+def test_a_misspelt_command_has_its_near_miss() -> None:
+    result = run("vaildate", "x")
+    assert result.status == 2
+    assert 'there is no command "vaildate"; did you mean "validate"?' in result.err
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_prints_a_script_for_the_shell(shell: str) -> None:
+    result = run("completion", shell)
+    assert result.status == 0
+    assert "_CRUCIBLE_IR_COMPLETE" in result.out
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("crucible-ir va", {"validate"}),
+        ("crucible-ir validate --type Train", {"TrainingConfig", "TrainingRun"}),
+        ("crucible-ir convert --to ya", {"yaml"}),
+        ("crucible-ir explain double.gte", {"double.gte", "double.gte_lte"}),
+        ("crucible-ir schema TrainingS", {"TrainingStatus"}),
+    ],
+)
+def test_the_shell_completes_commands_types_forms_and_ids(words: str, expected: set[str]) -> None:
+    environment = os.environ | {
+        "_CRUCIBLE_IR_COMPLETE": "bash_complete",
+        "COMP_WORDS": words,
+        "COMP_CWORD": str(len(words.split()) - 1),
+    }
+    command = [sys.executable, "-c", "from crucible_ir.cli import main; main()"]
+    out = subprocess.check_output(command, env=environment, text=True)
+    assert {line.split(",")[1] for line in out.splitlines()} == expected
+
+
+def fail_as_a_bug_would(*_: object) -> NoReturn:
+    raise KeyError("line one\nline two")
+
+
+@pytest.fixture
+def bug(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    (folder / "d.yaml").write_text("name: d\nsplit: DATASET_SPLIT_TEST\n")
+    monkeypatch.setattr("crucible_ir.cli.checking.type_for", fail_as_a_bug_would)
+
+
+def test_an_unexpected_error_is_called_a_bug_without_a_traceback(bug: None) -> None:
+    result = run("validate", "d.yaml")
+    assert result.status == 2
+    first, second = result.err.splitlines()
+    assert first == r"crucible-ir: this is a bug: KeyError: 'line one\nline two'"
+    assert "--debug" in second
+
+
+@pytest.mark.parametrize("arguments", [("--debug", "validate"), ("validate", "--debug")])
+def test_debug_shows_the_traceback(bug: None, arguments: tuple[str, ...]) -> None:
+    result = run(*arguments, "d.yaml")
+    assert result.status == 2
+    assert "Traceback" in result.err
+    assert "fail_as_a_bug_would" in result.err
+
+
+def test_the_environment_can_ask_for_the_traceback(
+    bug: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CRUCIBLE_IR_DEBUG", "1")
+    assert "Traceback" in run("validate", "d.yaml").err
+
+
+def test_an_interrupt_ends_the_program_with_130(
+    monkeypatch: pytest.MonkeyPatch, folder: Path
+) -> None:
+    def interrupt(*_: object) -> NoReturn:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("crucible_ir.cli.checking.content_of", interrupt)
+    result = run("validate", "d.yaml")
+    assert result.status == 130
+    assert "Traceback" not in result.err
+
+
+def test_an_interrupt_ends_the_workers_too(folder: Path) -> None:
+    os.mkfifo("waits.yaml")
+    process = subprocess.Popen(
+        [*PROGRAM, "validate", "--jobs", "2", "waits.yaml", "other.yaml"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
+    # A worker that opens the pipe for reading lets it be opened for writing.
+    with open("waits.yaml", "wb"):
+        process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert b"Traceback" not in err
+
+
+def test_a_closed_pipe_ends_the_program_in_silence(folder: Path) -> None:
+    process = subprocess.Popen(
+        [*PROGRAM, "schema", "Experiment", "--export", "json-schema"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.close()
+    assert process.stderr.read() == b""
+    process.stderr.close()
+    assert process.wait() == 141
+
+
+@pytest.mark.parametrize("command", ["validate", "show", "explain", "schema"])
+def test_a_closed_pipe_is_silent_in_what_is_drawn_too(command: str) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    arguments = [str(EXAMPLES / "experiment.yaml")] if command in ("validate", "show") else []
+    process = subprocess.run(
+        [*PROGRAM, command, *arguments], stdout=write, stderr=subprocess.PIPE, check=False
+    )
+    os.close(write)
+    assert (process.returncode, process.stderr) == (141, b"")
+
+
+def on_a_terminal(*arguments: str, **environment: str) -> str:
+    """Run the program with a terminal as its output and return what it wrote there."""
+    leader, follower = pty.openpty()
+    process = subprocess.Popen(
+        [*PROGRAM, *arguments],
+        stdin=follower,
+        stdout=follower,
+        stderr=follower,
+        env=os.environ | {"TERM": "xterm-256color"} | environment,
+    )
+    os.close(follower)
+    written = b""
+    while True:
+        try:
+            chunk = os.read(leader, 65536)
+        except OSError:
+            # Linux says so when the last follower is closed.
+            break
+        if not chunk:
+            break
+        written += chunk
+    os.close(leader)
+    process.wait()
+    return written.decode()
+
+
+def test_colour_is_for_terminals_unless_told_otherwise() -> None:
+    show = ("show", str(EXAMPLES / "model.yaml"))
+    assert "\x1b[" not in run(*show).out
+    assert "\x1b[" in run(*show, "--color", "always").out
+    assert "\x1b[" in run("--color", "always", *show).out
+    assert "\x1b[" in on_a_terminal(*show)
+    assert "\x1b[" not in on_a_terminal(*show, NO_COLOR="1")
+    assert "\x1b[" not in on_a_terminal(*show, "--color", "never")
+    assert "\x1b[" not in on_a_terminal(*show, TERM="dumb")
+    assert "\x1b[" in on_a_terminal(*show, "--color", "always", NO_COLOR="1")
+
+
+def test_binary_is_not_written_to_a_terminal() -> None:
+    written = on_a_terminal("convert", "--to", "binary", str(EXAMPLES / "model.yaml"))
+    assert "binary would garble the terminal" in written
+
+
+def test_a_bar_shows_on_a_terminal_once_work_takes_long_and_is_gone_at_the_end(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clock = iter(range(100))
+    monkeypatch.setattr("time.monotonic", lambda: float(next(clock)))
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    for item in progress.with_progress("abc", 3):
+        print(item)
+    written = capsys.readouterr()
+    assert written.out == "a\nb\nc\n"
+    assert "2/3" in written.err
+    assert written.err.endswith("\r\x1b[2K")
+
+
+def test_no_bar_shows_where_nobody_watches(capsys: pytest.CaptureFixture[str]) -> None:
+    assert list(progress.with_progress("abc", 3)) == ["a", "b", "c"]
+    assert capsys.readouterr().err == ""
+
+
+def test_a_character_that_the_output_cannot_hold_is_escaped(folder: Path) -> None:
+    (folder / "d.yaml").write_text("name: caf\u00e9\nsplit: DATASET_SPLIT_TEST\n", encoding="utf-8")
+    out = subprocess.check_output(
+        [*PROGRAM, "show", "d.yaml"], env=os.environ | {"PYTHONIOENCODING": "ascii"}
+    )
+    assert rb"caf\xe9" in out
+
+
+def test_a_file_name_that_is_not_utf8_is_shown_escaped(folder: Path) -> None:
+    name = os.fsdecode(b"d\xff.yaml")
+    (folder / name).write_text("name: d\nsplit: DATASET_SPLIT_TEST\n")
+    assert run("validate", ".").lines[0] == r"d\udcff.yaml: valid DatasetRef"
+    for form in ("json", "sarif", "github", "junit"):
+        assert run("validate", "--format", form, ".").status == 0
+
+
+def test_every_form_is_in_the_help_of_from() -> None:
+    text = " ".join(run("convert", "--help").out.split())
+    for name in forms.FORMS:
+        assert name in text
+
+
+def test_commands_are_click_commands_that_take_the_common_options() -> None:
+    for name in COMMANDS:
+        options = {option for p in command_of(name).params for option in p.opts}
+        assert {"--color", "--debug"} <= options
+        assert isinstance(command_of(name), click.Command)
