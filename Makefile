@@ -72,7 +72,8 @@ check-package: setup ## Build the sdist and the wheel, and try the wheel in an e
 	$(BIN)/python tools/check_package.py
 
 bench: setup ## Measure and print the figures of the README
-	$(BIN)/python tools/bench.py $(ARGS)
+	$(BIN)/python benchmarks/import_time.py
+	$(BIN)/python benchmarks/validation.py $(ARGS)
 
 clean: ## Remove everything that the other targets can make again
 	rm -rf $(VENV) $(VENV_GENERATE) $(VENV_PROTOBUF6) third_party dist build \

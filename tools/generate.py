@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import generate_constructors
+import generate_guards
 import generate_messages
 import schema_image
 from schema_image import SchemaImage
@@ -21,6 +22,7 @@ ROOT = Path(__file__).resolve().parent.parent
 GENERATORS: tuple[Callable[[SchemaImage, Path], None], ...] = (
     generate_messages.generate,
     generate_constructors.generate,
+    generate_guards.generate,
 )
 
 #: The folders that hold generated files only: a file there that no generator writes is stale.

@@ -6,6 +6,7 @@ import difflib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 #: The most characters of an offending value that an error shows.
 SHOWN_VALUE_LENGTH = 80
@@ -28,8 +29,7 @@ class Position:
         return f"{self.line}:{self.column}"
 
 
-@dataclass(frozen=True, slots=True)
-class Violation:
+class Violation(NamedTuple):
     """One rule of the schema that a message breaks.
 
     Attributes:
@@ -109,10 +109,10 @@ class ValidationError(Error, ValueError):
         violations: Every broken rule, in the order of the schema's fields.
     """
 
-    def __init__(self, type_name: str, violations: Iterable[Violation]) -> None:
+    # The constructor above this one has nothing to do: BaseException.__new__ keeps the arguments.
+    def __init__(self, type_name: str, violations: list[Violation]) -> None:
         self.type_name = type_name
-        self.violations = list(violations)
-        super().__init__(type_name, self.violations)
+        self.violations = violations
 
     def __str__(self) -> str:
         count = len(self.violations)

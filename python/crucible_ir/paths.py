@@ -28,12 +28,12 @@ def format_path(parts: Iterable[Part]) -> str:
     """
     text = ""
     for part in parts:
-        if isinstance(part, MapKey):
-            text += f"[{json.dumps(part, ensure_ascii=False)}]"
-        elif isinstance(part, int):
-            text += f"[{part}]"
-        else:
+        if type(part) is str:
             text += f".{part}" if text else part
+        elif isinstance(part, MapKey):
+            text += f"[{json.dumps(part, ensure_ascii=False)}]"
+        else:
+            text += f"[{part}]"
     return text
 
 

@@ -1,4 +1,4 @@
-"""The ``.proto`` files of the schema: inside an installed package, or beside it in the repository."""
+"""Find the `.proto` files: inside an installed package, or beside it in the repository."""
 
 from __future__ import annotations
 

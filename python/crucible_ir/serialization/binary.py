@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from google.protobuf import message as google_message
 
 from crucible_ir.errors import EncodeError
 from crucible_ir.schema.types import descriptor_of, message_type
+from crucible_ir.serialization.refusal import MAX_DEPTH, too_deep
 from crucible_ir.serialization.wire import diagnose
-from crucible_ir.validation.check import ensure_valid
+from crucible_ir.validation.check import ensure_valid_by_rules, guard_of
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -19,15 +20,17 @@ if TYPE_CHECKING:
 
 
 def to_binary(message: Message) -> bytes:
-    """Write a message in protobuf's wire format, unknown fields included.
+    """Write a message in protobuf's wire format, unknown fields included and map keys in order.
 
     Raises:
         EncodeError: The message is too large, or nested deeper than protobuf writes.
     """
     try:
-        return message.SerializeToString()
+        data = message.SerializeToString(deterministic=True)
     except (google_message.EncodeError, ValueError, RecursionError) as error:
         raise EncodeError(f"cannot be written as protobuf: {error}") from None
+    ensure_reads_back(message, data)
+    return data
 
 
 @overload
@@ -56,23 +59,51 @@ def decoder(type: type[MessageT], *, validate: bool = True) -> Callable[[bytes],
 def decoder(type: str, *, validate: bool = True) -> Callable[[bytes], Message]: ...
 def decoder(type: str | type[Message], *, validate: bool = True) -> Callable[[bytes], Message]:
     """Return a function that does what `from_binary` does for one type, for hot loops."""
-    cls = message_type(type)
-    parse = cls.FromString
+    cls: Any = message_type(type)
+    parse: Callable[[bytes], Message] = cls.FromString
+    # A class that is not this package's own has no guard, and protovalidate decides alone.
+    guard = (guard_of(cls) or _never_sure) if validate else None
 
     def decode(data: bytes) -> Message:
         try:
             message = parse(data)
         except Exception as error:
             raise diagnose(data, descriptor_of(cls), error) from None
-        return ensure_valid(message) if validate else message
+        try:
+            if guard is None or guard(message):
+                return message
+        except Exception:
+            # A guard that fails is a guard that is not sure.
+            return ensure_valid_by_rules(message)
+        return ensure_valid_by_rules(message)
 
     return decode
 
 
-def reads_back(message: Message) -> bool:
+def _never_sure(_: Message) -> bool:
+    return False
+
+
+def ensure_reads_back(message: Message, data: bytes | None = None) -> None:
+    """Refuse a message that is nested so deep that protobuf cannot read what it writes of it.
+
+    Args:
+        message: The message.
+        data: Its bytes, where they have been written already.
+
+    Raises:
+        EncodeError: The message is such a one.
+    """
+    # Each level of nesting takes two bytes at least, a tag and a length.
+    size = message.ByteSize() if data is None else len(data)
+    if size > 2 * MAX_DEPTH and not reads_back(message, data):
+        raise too_deep().encode_error()
+
+
+def reads_back(message: Message, data: bytes | None = None) -> bool:
     """Tell whether protobuf can read what it writes of a message, which deep nesting prevents."""
     try:
-        type(message).FromString(message.SerializeToString())
+        type(message).FromString(message.SerializeToString() if data is None else data)
     except (google_message.DecodeError, google_message.EncodeError, ValueError):
         return False
     return True

@@ -1,4 +1,9 @@
-"""The verdict on a message: protovalidate's, with its violations in this package's own type."""
+"""The verdict on a message: protovalidate's, with its violations in this package's own type.
+
+A generated guard looks first (`crucible_ir.validation.guards`): where it is certain that no rule is
+broken, which for a valid message it is, protovalidate is not asked. Whatever else a guard does,
+raising included, protovalidate decides.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +15,7 @@ from google.protobuf.message import Message
 
 from crucible_ir.errors import Error, ValidationError, Violation, shorten
 from crucible_ir.paths import MapKey, Part, format_path
-from crucible_ir.schema.types import descriptor_of
+from crucible_ir.schema.types import descriptor_of, message_types
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor
@@ -35,7 +40,7 @@ def validate(message: MessageT) -> MessageT:
 
 def is_valid(message: Message) -> bool:
     """Tell whether a message keeps every rule of the schema."""
-    return not _violated(message, None)
+    return certainly_valid(message) or not _broken(message, None)
 
 
 def violations(message: Message) -> list[Violation]:
@@ -45,7 +50,7 @@ def violations(message: Message) -> list[Violation]:
     >>> [str(violation) for violation in violations(v1.StageDef())]
     ['name: must not be empty [required]']
     """
-    return _violated(message, None)
+    return [] if certainly_valid(message) else _broken(message, None)
 
 
 def ensure_valid(
@@ -60,10 +65,38 @@ def ensure_valid(
     Raises:
         ValidationError: It is not valid.
     """
-    broken = _violated(message, find)
+    return message if certainly_valid(message) else ensure_valid_by_rules(message, find)
+
+
+def ensure_valid_by_rules(
+    message: MessageT, find: Callable[[tuple[Part, ...]], Position] | None = None
+) -> MessageT:
+    """Do what `ensure_valid` does without asking the guard, for a caller that already has."""
+    broken = _broken(message, find)
     if broken:
         raise ValidationError(message.DESCRIPTOR.full_name, broken)
     return message
+
+
+# Typed as Any: mypy takes a message class, which can be hashed, for a message, which cannot.
+@cache
+def guard_of(type_: Any) -> Callable[[Message], bool] | None:
+    """Return the guard of a message class; ``None`` for a class that is not this package's own."""
+    from crucible_ir.validation.guards import GUARDS
+
+    name = descriptor_of(type_).full_name
+    own = message_types().get(name.rpartition(".")[2])
+    return GUARDS.get(name) if own is type_ else None
+
+
+def certainly_valid(message: Message) -> bool:
+    """Tell whether the guard of a message's type is certain that it keeps every rule."""
+    try:
+        class_: Any = type(message)
+        guard = guard_of(class_)
+        return guard is not None and guard(message)
+    except Exception:
+        return False
 
 
 @cache
@@ -74,7 +107,7 @@ def _collector() -> Callable[[Message], Sequence[Any]]:
     return protovalidate.collect_violations
 
 
-def _violated(
+def _broken(
     message: Message, find: Callable[[tuple[Part, ...]], Position] | None
 ) -> list[Violation]:
     try:
@@ -84,27 +117,41 @@ def _violated(
             got = f"{type(message).__name__} {shorten(message)}"
             raise Error(f"expected a protobuf message, got {got}") from None
         raise Error(f"{message.DESCRIPTOR.full_name} could not be validated: {error}") from error
-    return [_violation(descriptor_of(message), item, find) for item in found]
+    return [_violation(message, item.proto, find) for item in found]
 
 
 def _violation(
-    descriptor: Descriptor, found: Any, find: Callable[[tuple[Part, ...]], Position] | None
+    message: Message, found: Any, find: Callable[[tuple[Part, ...]], Position] | None
 ) -> Violation:
-    proto = found.proto
-    parts = _parts(proto)
-    text = _wording(descriptor, parts, proto.rule_id) or proto.message or "is invalid"
-    return Violation(
-        path=format_path(parts),
-        rule_id=proto.rule_id,
-        message=text,
-        value=_shown(found.field_value, proto.rule_id),
-        position=find(parts) if find is not None else None,
-    )
+    parts = _parts(found)
+    rule_id = found.rule_id
+    value: object = None
+    if rule_id == "required":
+        text = _required_wording(descriptor_of(message), parts)
+    else:
+        text = found.message or "is invalid"
+        value = _shown(_value_at(message, parts)) if parts else None
+    position = None if find is None else find(parts)
+    return Violation(format_path(parts), rule_id, text, value, position)
+
+
+def _value_at(message: Message, parts: tuple[Part, ...]) -> Any:
+    """Return what a path of fields leads to.
+
+    The violation has it too, as an object of another library that takes longer to make than the
+    violation took to find.
+    """
+    value: Any = message
+    for part in parts:
+        is_item = isinstance(part, (int, MapKey))
+        value = value[part] if is_item else getattr(value, str(part))
+    return value
 
 
 def _parts(proto: Any) -> tuple[Part, ...]:
     parts: list[Part] = []
-    for element in proto.field.elements if proto.field is not None else ():
+    field = proto.field
+    for element in field.elements if field is not None else ():
         parts.append(element.field_name)
         subscript = element.subscript
         if subscript is not None:
@@ -113,18 +160,16 @@ def _parts(proto: Any) -> tuple[Part, ...]:
     return tuple(parts)
 
 
-def _wording(descriptor: Descriptor, parts: tuple[Part, ...], rule_id: str) -> str | None:
+def _required_wording(descriptor: Descriptor, parts: tuple[Part, ...]) -> str:
     """Say what ``required`` asks for in the field's terms; other rules speak for themselves."""
-    if rule_id != "required" or not parts:
-        return None
     owner: Descriptor | None = descriptor
     for part in parts[:-1]:
         if owner is not None and isinstance(part, str) and not isinstance(part, MapKey):
             field = owner.fields_by_name.get(part)
             owner = field.message_type if field is not None else None
-    name = str(parts[-1])
+    name = str(parts[-1]) if parts else ""
     if owner is None:
-        return None
+        return "must be set"
     if name in owner.oneofs_by_name:
         members = ", ".join(field.name for field in owner.oneofs_by_name[name].fields)
         return f"exactly one of {members} must be set"
@@ -134,14 +179,10 @@ def _wording(descriptor: Descriptor, parts: tuple[Part, ...], rule_id: str) -> s
     return "must be set"
 
 
-def _shown(value: Any, rule_id: str) -> object:
+def _shown(value: Any) -> object:
     """Return what a violation shows: a scalar as it is, text for what could still change."""
-    if rule_id == "required" or value is None:
-        return None
     if isinstance(value, (str, bytes, bool, int, float)):
         return value
     if isinstance(value, Message):
         return " ".join(str(value).split())
-    if hasattr(value, "__len__"):
-        return f"{len(value)} items" if len(value) else None
-    return str(value)
+    return f"{len(value)} items" if len(value) else None

@@ -1,0 +1,327 @@
+"""Measures what a verdict costs: against parsing alone, protovalidate, pydantic and msgspec."""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import json
+import statistics
+import timeit
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+import msgspec
+import protovalidate
+import pydantic
+from google.protobuf import json_format
+
+import crucible_ir
+from crucible_ir import v1
+from crucible_ir.validation.guards import GUARDS
+
+ROUNDS = 101
+#: How long one subject runs before the next one's turn, in seconds.
+TURN = 0.002
+
+MAX_ID_BYTES = 512
+MAX_INT32 = 2**31 - 1
+
+EVENT: dict[str, Any] = {
+    "id": "fb-0a1b2c3d",
+    "deployment_id": "prod-eu-7",
+    "model_version": "3.1.0",
+    "input": {
+        "prompt": "What is the capital of France?",
+        "params": {"temperature": 0.2, "max_tokens": 64},
+    },
+    "output": {"text": "Paris.", "usage": {"prompt_tokens": 12, "completion_tokens": 3}},
+    "feedback_type": "rating",
+    "feedback_value": 4,
+    "user_id": "u-1234",
+    "session_id": "s-9876",
+    "latency_ms": 182,
+    "timestamp": "2025-03-01T12:00:00.250Z",
+    "metadata": {"client": "web", "page": 2},
+}
+
+EXPERIMENT: dict[str, Any] = {
+    "id": "gsm8k-ensemble-07",
+    "backend": {
+        "id": "meta-llama/Llama-3.1-8B",
+        "profile": "lora_finetune",
+        "options": {"temperature": 0.2, "max_tokens": 512},
+    },
+    "pipeline": [
+        {"name": "load", "options": {"limit": 500}, "enabled": True},
+        {"name": "infer", "options": {"batch_size": 16}, "enabled": True},
+        {"name": "score", "options": {"metric": "exact_match"}, "enabled": True},
+    ],
+    "description": "A majority vote of two models",
+    "tags": ["gsm8k", "ensemble"],
+    "metadata": {"ticket": "EVAL-118", "cost_limit": 25},
+    "dataset": {
+        "name": "gsm8k",
+        "provider": "DATASET_PROVIDER_HUGGINGFACE",
+        "split": "DATASET_SPLIT_TEST",
+    },
+    "reliability": {
+        "ensemble": {
+            "strategy": "ENSEMBLE_STRATEGY_MAJORITY",
+            "models": ["gpt-4", "claude-3"],
+            "min_agreement": 0.6,
+        },
+        "stats": {"tests": ["STATISTICAL_TEST_BOOTSTRAP"], "alpha": 0.05},
+    },
+    "outputs": [{"name": "report", "formats": ["OUTPUT_FORMAT_MARKDOWN"]}],
+    "created_at": "2025-03-01T12:00:00Z",
+    "experiment_type": "EXPERIMENT_TYPE_EVALUATION",
+}
+
+FeedbackType = Literal["thumbs", "rating", "correction", "label", "flag"]
+
+
+def fits(text: str) -> str:
+    """Refuse an id of more bytes than the schema allows; a pydantic validator."""
+    if len(text) > MAX_ID_BYTES // 4 and len(text.encode()) > MAX_ID_BYTES:
+        raise ValueError(f"more than {MAX_ID_BYTES} bytes")
+    return text
+
+
+class PydanticEvent(pydantic.BaseModel):
+    """A FeedbackEvent as pydantic checks it."""
+
+    id: Annotated[str, pydantic.Field(min_length=1), pydantic.AfterValidator(fits)]
+    deployment_id: str | None = None
+    model_version: str | None = None
+    input: dict[str, Any] | None = None
+    output: dict[str, Any] | None = None
+    feedback_type: FeedbackType | None = None
+    custom_feedback_type: str | None = None
+    feedback_value: Any = None
+    user_id: str | None = None
+    session_id: str | None = None
+    latency_ms: Annotated[int, pydantic.Field(ge=0, le=MAX_INT32)] | None = None
+    timestamp: datetime | None = None
+    metadata: dict[str, Any] | None = None
+
+
+class MsgspecEvent(msgspec.Struct):
+    """A FeedbackEvent as msgspec checks it."""
+
+    id: Annotated[str, msgspec.Meta(min_length=1)]
+    deployment_id: str | None = None
+    model_version: str | None = None
+    input: dict[str, Any] | None = None
+    output: dict[str, Any] | None = None
+    feedback_type: FeedbackType | None = None
+    custom_feedback_type: str | None = None
+    feedback_value: Any = None
+    user_id: str | None = None
+    session_id: str | None = None
+    latency_ms: Annotated[int, msgspec.Meta(ge=0, le=MAX_INT32)] | None = None
+    timestamp: datetime | None = None
+    metadata: dict[str, Any] | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse an id of more bytes than the schema allows: msgspec itself counts characters."""
+        fits(self.id)
+
+
+@dataclass(frozen=True, slots=True)
+class Ratio:
+    """A figure: how many times as long one subject takes as another.
+
+    Attributes:
+        name: What is compared.
+        subject: The key of the subject above the line.
+        base: The key of the subject below the line.
+        target: What the figure is to be, as ``<= 1.5``; empty where it is only reported.
+    """
+
+    name: str
+    subject: str
+    base: str
+    target: str = ""
+
+    def meets(self, figure: float) -> str:
+        """Say whether the figure is what it is to be."""
+        if not self.target:
+            return ""
+        sign, bound = self.target.split()
+        met = figure <= float(bound) if sign == "<=" else figure >= float(bound)
+        return "yes" if met else "NO"
+
+
+RATIOS = (
+    Ratio("decoder(FeedbackEvent) / parse alone", "decode event", "parse event", "<= 1.5"),
+    Ratio("decoder(Experiment) / parse alone", "decode experiment", "parse experiment", "<= 4.5"),
+    Ratio("protovalidate / guard, event", "protovalidate event", "guard event", ">= 40"),
+    Ratio(
+        "protovalidate / guard, experiment",
+        "protovalidate experiment",
+        "guard experiment",
+        ">= 5.5",
+    ),
+    Ratio(
+        "pydantic model_validate_json / decoder, event", "pydantic event", "decode event", ">= 2"
+    ),
+    Ratio("msgspec msgpack decode / decoder, event", "msgspec event", "decode event"),
+    Ratio(
+        "invalid event / protovalidate alone", "decode invalid", "protovalidate invalid", "<= 1.1"
+    ),
+)
+
+
+def main() -> None:
+    """Check that the peers agree, measure, and print the figures."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"default: {ROUNDS}")
+    arguments = parser.parse_args()
+    check_peers()
+    names = subject_names()
+    sizes = (len(names[data]) for data in ("event_data", "experiment_data"))
+    print("event {} bytes, experiment {} bytes".format(*sizes))
+    times = measure(names, arguments.rounds)
+    for name, nanoseconds in times.items():
+        print(f"{name:<26} {statistics.median(nanoseconds) / 1000:8.2f} us")
+    print(f"\n{'ratio':<46} {'median':>7}  {'target':>7}  met")
+    for ratio in RATIOS:
+        pairs = zip(times[ratio.subject], times[ratio.base], strict=True)
+        figure = statistics.median(above / below for above, below in pairs)
+        print(f"{ratio.name:<46} {figure:7.2f}  {ratio.target:>7}  {ratio.meets(figure)}")
+
+
+#: What is measured, by name: statements, so that no call is added to what they measure.
+SUBJECTS = {
+    "parse event": "FeedbackEvent.FromString(event_data)",
+    "decode event": "decode_event(event_data)",
+    "guard event": "guard_event(event)",
+    "protovalidate event": "collect_violations(event)",
+    "pydantic event": "PydanticEvent.model_validate_json(event_json)",
+    "msgspec event": "decode_msgpack(event_msgpack)",
+    "parse experiment": "Experiment.FromString(experiment_data)",
+    "decode experiment": "decode_experiment(experiment_data)",
+    "guard experiment": "guard_experiment(experiment)",
+    "protovalidate experiment": "collect_violations(experiment)",
+    "decode invalid": "refusal(decode_event, invalid_data)",
+    "protovalidate invalid": "refusal(parse_and_validate, invalid_data)",
+}
+
+
+def subject_names() -> dict[str, Any]:
+    """Prepare the names that the subjects use."""
+    event, experiment = event_message(EVENT), json_format.ParseDict(EXPERIMENT, v1.Experiment())
+    invalid = event_message(EVENT | {"latency_ms": -1})
+    guard_event, guard_experiment = (
+        GUARDS[each.DESCRIPTOR.full_name] for each in (event, experiment)
+    )
+    assert guard_event(event) and guard_experiment(experiment) and not guard_event(invalid)
+    return {
+        "FeedbackEvent": v1.FeedbackEvent,
+        "Experiment": v1.Experiment,
+        "event": event,
+        "event_data": event.SerializeToString(),
+        "event_json": json.dumps(EVENT),
+        "event_msgpack": msgspec.msgpack.encode(msgspec.convert(EVENT, MsgspecEvent)),
+        "invalid_data": invalid.SerializeToString(),
+        "experiment": experiment,
+        "experiment_data": experiment.SerializeToString(),
+        "decode_event": crucible_ir.decoder(v1.FeedbackEvent),
+        "decode_experiment": crucible_ir.decoder(v1.Experiment),
+        "decode_msgpack": msgspec.msgpack.Decoder(MsgspecEvent).decode,
+        "guard_event": guard_event,
+        "guard_experiment": guard_experiment,
+        "PydanticEvent": PydanticEvent,
+        "collect_violations": protovalidate.collect_violations,
+        "parse_and_validate": parse_and_validate,
+        "refusal": refusal,
+    }
+
+
+def event_message(document: dict[str, Any]) -> v1.FeedbackEvent:
+    """Build the message of an event's document."""
+    document = copy.deepcopy(document)
+    if document.get("feedback_type"):
+        document["feedback_type"] = f"FEEDBACK_TYPE_{document['feedback_type'].upper()}"
+    return json_format.ParseDict(document, v1.FeedbackEvent())
+
+
+def parse_and_validate(data: bytes) -> object:
+    """Parse an event and raise what protovalidate finds."""
+    event = v1.FeedbackEvent.FromString(data)
+    protovalidate.validate(event)
+    return event
+
+
+def refusal(read: Callable[[bytes], object], data: bytes) -> ValueError:
+    """Return the error that reading raises."""
+    try:
+        read(data)
+    except ValueError as error:
+        return error
+    raise AssertionError("the event was to be refused")
+
+
+def check_peers() -> None:
+    """Check that the peers' verdicts on events are protovalidate's."""
+    edits: list[dict[str, Any]] = [{}, {"id": ""}, {"id": "a" * 512}, {"id": "a" * 513}]
+    edits += [{"id": "é" * count} for count in (128, 256, 257)]
+    edits += [{"latency_ms": value} for value in (-1, 0, MAX_INT32, None)]
+    edits += [{"timestamp": f"{date}T00:00:00Z"} for date in ("0001-01-01", "9999-12-31")]
+    edits += [{name: None} for name in EVENT if name not in ("id", "latency_ms")]
+    for edit in edits:
+        document = EVENT | edit
+        is_valid = not protovalidate.collect_violations(event_message(document))
+        for accepts in (pydantic_accepts, msgspec_accepts):
+            assert accepts(document) == is_valid, f"{accepts.__name__} of {edit}: not {is_valid}"
+
+
+def pydantic_accepts(document: dict[str, Any]) -> bool:
+    """Tell whether pydantic takes an event."""
+    try:
+        PydanticEvent.model_validate_json(json.dumps(document))
+    except pydantic.ValidationError:
+        return False
+    return True
+
+
+def msgspec_accepts(document: dict[str, Any]) -> bool:
+    """Tell whether msgspec takes an event."""
+    moment = document["timestamp"] and datetime.fromisoformat(document["timestamp"])
+    try:
+        data = msgspec.msgpack.encode(document | {"timestamp": moment})
+        msgspec.msgpack.decode(data, type=MsgspecEvent)
+    except msgspec.ValidationError:
+        return False
+    return True
+
+
+def measure(names: dict[str, Any], rounds: int) -> dict[str, list[float]]:
+    """Run every subject in turn, so that a change of the machine's load meets all of them alike.
+
+    Args:
+        names: The names that the subjects use.
+        rounds: How many turns each has.
+
+    Returns:
+        The nanoseconds of one call, round by round.
+    """
+    timers = {name: timeit.Timer(subject, globals=names) for name, subject in SUBJECTS.items()}
+    calls = {name: calls_in_a_turn(timer) for name, timer in timers.items()}
+    times: dict[str, list[float]] = {name: [] for name in timers}
+    for _ in range(rounds):
+        for name, timer in timers.items():
+            times[name].append(timer.timeit(calls[name]) / calls[name] * 1e9)
+    return times
+
+
+def calls_in_a_turn(timer: timeit.Timer) -> int:
+    """Choose how often to call a subject in its turn."""
+    timer.timeit(100)
+    return max(1, int(TURN / (timer.timeit(100) / 100)))
+
+
+if __name__ == "__main__":
+    main()

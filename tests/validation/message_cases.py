@@ -1,0 +1,387 @@
+"""Generates messages around the edges of the schema's rules: valid, broken, odd and damaged."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache, partial
+from random import Random
+from typing import Any
+
+from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.message import DecodeError, Message
+from protovalidate import collect_violations
+
+from crucible_ir import v1
+
+MESSAGE_CLASSES: dict[str, type[Message]] = {
+    name: exported
+    for name in v1.__all__
+    if isinstance(exported := getattr(v1, name), type) and issubclass(exported, Message)
+}
+
+STRUCT, VALUE, TIMESTAMP = (f"google.protobuf.{name}" for name in ("Struct", "Value", "Timestamp"))
+WELL_KNOWN = (STRUCT, VALUE, TIMESTAMP)
+
+#: Values that keep every rule of the schema, so that one rule can be broken at a time: a string
+#: that is a version, a number within every range, a name that every enum has.
+VALID_STRING = "1.2.3"
+VALID_DOUBLE = 0.5
+VALID_INTEGER = 1
+VALID_SECONDS = 1_735_732_800
+
+#: Strings around the limits of the schema, 512 and 8192 bytes, in characters of one to four bytes,
+#: and around what a version may be.
+STRINGS = (
+    *("", "a", "\x00", " "),
+    *("a" * length for length in (127, 128, 129, 511, 512, 513, 2048, 2049, 8191, 8192, 8193)),
+    *("é" * length for length in (128, 129, 256, 257)),
+    *("€" * length for length in (170, 171)),
+    *("😀" * length for length in (128, 129, 2048, 2049)),
+    *("😀" * 127 + "abcd", "😀" * 127 + "abcde"),
+    *("0.0.0", "10.20.30-alpha.1+build.5", "1.2.3-x-y-z.--", "1.2.3+" + "a" * 506),
+    *("1.2", "1.2.3\n", " 1.2.3", "01.2.3", "1.2.3-01", "1.2.3-", "1.2.3+", "1.٢.3", "v1.2.3"),
+    "1.2.3+" + "a" * 507,
+)
+INTEGERS = (-(2**31), -2, -1, 0, 1, 2, 2**31 - 1)
+DOUBLES = (
+    *(-math.inf, -1.0, -5e-324, -0.0, 0.0, 5e-324),
+    *(math.nextafter(1.0, 0.0), 1.0, math.nextafter(1.0, 2.0)),
+    *(math.nextafter(100.0, 0.0), 100.0, math.nextafter(100.0, 101.0)),
+    *(1.7976931348623157e308, math.inf, math.nan),
+)
+
+#: Instants around the first and last that RFC 3339 can write, the start of the year 1 and the end
+#: of 9999, some with nanoseconds that no Timestamp should have.
+FIRST_SECOND, LAST_SECOND, MAX_NANOS = -62_135_596_800, 253_402_300_799, 999_999_999
+NANOS = (0, 1, MAX_NANOS, -1, MAX_NANOS + 1, -(2**31), 2**31 - 1)
+SECONDS = (
+    *(-(2**63), -1, 0, 2**63 - 1),
+    *(FIRST_SECOND + offset for offset in range(-1, 5)),
+    *(LAST_SECOND + offset for offset in range(-4, 4)),
+)
+
+#: A number and a string in fields that the schema does not have, as a newer peer might send.
+UNKNOWN_FIELDS = (b"\xf8\xff\x07\x05", b"\xfa\xff\x07\x03new")
+
+#: How often a message may be inside itself in the messages that are built.
+NESTING = 2
+
+#: How many ways to choose the members of oneofs are tried: enough for each member of a Document,
+#: and for each kind of content in a prompt.
+CHOICES = 23
+
+Edit = Callable[[Message], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A field of a message at some depth.
+
+    Attributes:
+        steps: The way from the root to the message: names of fields, with positions in lists.
+        field: The field.
+    """
+
+    steps: tuple[tuple[str, int | None], ...]
+    field: FieldDescriptor
+
+    def owner(self, root: Any) -> Any:
+        """Find the message that holds the field; what an earlier edit removed is made anew."""
+        message = root
+        for name, position in self.steps:
+            message = getattr(message, name)
+            if position is not None:
+                while len(message) <= position:
+                    message.add()
+                message = message[position]
+        return message
+
+
+def cases(name: str, seed: int, count: int) -> Iterator[Message]:
+    """Generate messages of a type: every single edit of its bases, then random cases.
+
+    Args:
+        name: The name of the type, as `Experiment`.
+        seed: What the random cases depend on.
+        count: The number of random cases.
+    """
+    for base in bases(name):
+        for edit in edits(name, base):
+            yield edited(name, base, [edit])
+    random = Random(f"{name} {seed}")
+    for _ in range(count):
+        base = random.choice(bases(name))
+        chosen = random.choices(edits(name, base), k=random.choice((0, 2, 2, 3)))
+        message = edited(name, base, chosen)
+        yield message if random.random() < 0.6 else damaged(message, random)
+
+
+def count_single_edits(name: str) -> int:
+    """Count the cases that do not depend on chance."""
+    return sum(len(edits(name, base)) for base in bases(name))
+
+
+def edited(name: str, base: bytes, chosen: list[Edit]) -> Message:
+    """Copy a base and edit the copy."""
+    message = MESSAGE_CLASSES[name].FromString(base)
+    for edit in chosen:
+        edit(message)
+    return message
+
+
+def damaged(message: Message, random: Random) -> Message:
+    """Change bytes of a message until one of the changes can still be read."""
+    original = message.SerializeToString()
+    while True:
+        data = bytearray(original)
+        for _ in range(random.choice((1, 1, 2, 4))):
+            damage(data, random)
+        try:
+            return type(message).FromString(bytes(data))
+        except DecodeError:
+            continue
+
+
+def damage(data: bytearray, random: Random) -> None:
+    """Change, insert, remove or repeat some bytes."""
+    start = random.randrange(len(data) + 1)
+    end = min(len(data), start + random.choice((1, 1, 2, 8)))
+    match random.randrange(4):
+        case 0:
+            data[start:end] = random.randbytes(end - start)
+        case 1:
+            data[start:start] = random.randbytes(1)
+        case 2:
+            del data[start:end]
+        case 3:
+            data[start:start] = data[start:end]
+
+
+@cache
+def bases(name: str) -> tuple[bytes, ...]:
+    """Build valid messages of a type: the smallest, one of small messages, and full ones."""
+    message_class = MESSAGE_CLASSES[name]
+    full = full_messages(message_class)
+    smallest, sparse = message_class(), message_class()
+    for reduced, keeps_messages in ((smallest, False), (sparse, True)):
+        reduced.CopyFrom(full[0])
+        reduce(reduced, reduced, keeps_messages)
+    messages = [each.SerializeToString(deterministic=True) for each in (smallest, sparse, *full)]
+    return tuple(dict.fromkeys(messages))
+
+
+def full_messages(message_class: type[Message]) -> list[Message]:
+    """Build messages with every field set, so many that each member of each oneof is in one."""
+    kept: list[Message] = []
+    seen: set[str] = set()
+    for choice in range(CHOICES):
+        message = message_class()
+        fill(message, choice, (message.DESCRIPTOR.full_name,))
+        names = {site.field.full_name for site in sites(message) if is_set(site, message)}
+        if not kept or not names <= seen:
+            kept.append(message)
+            seen |= names
+    return kept
+
+
+def is_set(site: Site, root: Message) -> bool:
+    """Tell whether there is something in a field."""
+    return any(field == site.field for field, _ in site.owner(root).ListFields())
+
+
+def fill(message: Any, choice: int, inside: tuple[str, ...]) -> None:
+    """Set every field to a valid value, lists to two of them, and one member of each oneof.
+
+    Args:
+        message: The message.
+        choice: Which members of oneofs to set: the lowest digits say so for the message itself, the
+            others for the messages in it.
+        inside: The full names of the messages that it is in, and its own.
+    """
+    oneofs = message.DESCRIPTOR.oneofs
+    deeper = choice // max([len(oneof.fields) for oneof in oneofs], default=1)
+    for field in message.DESCRIPTOR.fields:
+        oneof = field.containing_oneof
+        if oneof and oneof.fields[choice % len(oneof.fields)].name != field.name:
+            continue
+        if field.message_type and inside.count(field.message_type.full_name) >= NESTING:
+            continue
+        value = getattr(message, field.name)
+        if is_map(field):
+            value.update({"loss": VALID_DOUBLE, "": math.nan})
+        elif field.is_repeated and field.message_type:
+            for _ in range(2):
+                fill_held(value.add(), deeper, inside)
+        elif field.is_repeated:
+            value.extend([valid_scalar(field)] * 2)
+        elif field.message_type:
+            value.SetInParent()
+            fill_held(value, deeper, inside)
+        else:
+            setattr(message, field.name, valid_scalar(field))
+
+
+def fill_held(message: Any, choice: int, inside: tuple[str, ...]) -> None:
+    """Fill a message that a field holds."""
+    match message.DESCRIPTOR.full_name:
+        case "google.protobuf.Struct":
+            message.update({"key": [1, None, {"nested": True}]})
+        case "google.protobuf.Value":
+            message.number_value = 4
+        case "google.protobuf.Timestamp":
+            message.seconds = VALID_SECONDS
+        case name:
+            fill(message, choice, (*inside, name))
+
+
+def valid_scalar(field: FieldDescriptor) -> Any:
+    """Choose a value that keeps every rule of the schema."""
+    match field.type:
+        case FieldDescriptor.TYPE_STRING:
+            return VALID_STRING
+        case FieldDescriptor.TYPE_BYTES:
+            return VALID_STRING.encode()
+        case FieldDescriptor.TYPE_DOUBLE:
+            return VALID_DOUBLE
+    return VALID_INTEGER
+
+
+def is_map(field: FieldDescriptor) -> bool:
+    """Tell whether a field is a map."""
+    return field.message_type is not None and field.message_type.GetOptions().map_entry
+
+
+def reduce(root: Message, message: Any, keeps_messages: bool) -> None:
+    """Clear what can be cleared of a valid root, or of a message in it, without a violation.
+
+    Args:
+        root: The root.
+        message: The root or a message in it.
+        keeps_messages: Whether messages stay, the first of each list, and only become smaller.
+    """
+    for field, _ in message.ListFields():
+        is_nested = field.message_type and field.message_type.full_name not in WELL_KNOWN
+        is_nested = is_nested and not is_map(field)
+        if not (keeps_messages and is_nested):
+            kept = message.SerializeToString()
+            message.ClearField(field.name)
+            if not collect_violations(root):
+                continue
+            message.MergeFromString(kept)
+        if is_nested:
+            value = getattr(message, field.name)
+            if field.is_repeated:
+                del value[1:]
+                value = value[0]
+            reduce(root, value, keeps_messages)
+
+
+@cache
+def edits(name: str, base: bytes) -> list[Edit]:
+    """List the single edits of a base: every value of interest for every field at every depth."""
+    message = MESSAGE_CLASSES[name].FromString(base)
+    return [edit for site in sites(message) for edit in edits_at(site)]
+
+
+def sites(message: Any, steps: tuple[tuple[str, int | None], ...] = ()) -> Iterator[Site]:
+    """List the fields of a message and of the messages that are set in it."""
+    for field in message.DESCRIPTOR.fields:
+        yield Site(steps, field)
+        if field.message_type is None or field.message_type.full_name in WELL_KNOWN:
+            continue
+        if is_map(field):
+            continue
+        if field.is_repeated:
+            for position, item in enumerate(getattr(message, field.name)):
+                yield from sites(item, (*steps, (field.name, position)))
+        elif message.HasField(field.name):
+            yield from sites(getattr(message, field.name), (*steps, (field.name, None)))
+
+
+def edits_at(site: Site) -> Iterator[Edit]:
+    """List the edits of one field."""
+    field = site.field
+    yield partial(clear, site)
+    if field.index == 0:
+        for data in UNKNOWN_FIELDS:
+            yield partial(merge, site, data)
+    if is_map(field):
+        for entries in ({}, {"": math.nan}, {"a": -1.0, "b": math.inf}):
+            yield partial(assign_map, site, entries)
+    elif field.is_repeated and field.message_type:
+        yield from (partial(resize, site, count) for count in (1, 2, 3))
+    elif field.is_repeated:
+        yield from (partial(assign_list, site, [value, value]) for value in scalars(field))
+    elif field.message_type:
+        yield partial(empty, site)
+        if field.message_type.full_name == TIMESTAMP:
+            for seconds in SECONDS:
+                yield from (partial(assign_instant, site, seconds, nanos) for nanos in NANOS)
+    else:
+        yield from (partial(assign, site, value) for value in scalars(field))
+
+
+def scalars(field: FieldDescriptor) -> tuple[Any, ...]:
+    """List the values of interest for a field."""
+    if field.enum_type:
+        last = max(value.number for value in field.enum_type.values)
+        return (-(2**31), -1, 0, 1, 2, last, last + 1, 2**31 - 1)
+    match field.type:
+        case FieldDescriptor.TYPE_STRING:
+            return STRINGS
+        case FieldDescriptor.TYPE_BYTES:
+            return (b"", b"\xff\x00")
+        case FieldDescriptor.TYPE_DOUBLE:
+            return DOUBLES
+        case FieldDescriptor.TYPE_BOOL:
+            return (False, True)
+    return INTEGERS
+
+
+def clear(site: Site, root: Message) -> None:
+    """Unset a field."""
+    site.owner(root).ClearField(site.field.name)
+
+
+def merge(site: Site, data: bytes, root: Message) -> None:
+    """Add encoded fields to the message that holds a field."""
+    site.owner(root).MergeFromString(data)
+
+
+def assign(site: Site, value: Any, root: Message) -> None:
+    """Set a scalar."""
+    setattr(site.owner(root), site.field.name, value)
+
+
+def assign_list(site: Site, values: list[Any], root: Message) -> None:
+    """Set a list of scalars."""
+    getattr(site.owner(root), site.field.name)[:] = values
+
+
+def assign_map(site: Site, entries: dict[str, float], root: Message) -> None:
+    """Set a map of numbers."""
+    field = getattr(site.owner(root), site.field.name)
+    field.clear()
+    field.update(entries)
+
+
+def resize(site: Site, count: int, root: Message) -> None:
+    """Make a list of messages shorter, or longer by messages that are empty."""
+    items = getattr(site.owner(root), site.field.name)
+    del items[count:]
+    while len(items) < count:
+        items.add()
+
+
+def empty(site: Site, root: Message) -> None:
+    """Set a message with nothing in it."""
+    clear(site, root)
+    getattr(site.owner(root), site.field.name).SetInParent()
+
+
+def assign_instant(site: Site, seconds: int, nanos: int, root: Message) -> None:
+    """Set a Timestamp."""
+    timestamp = getattr(site.owner(root), site.field.name)
+    timestamp.seconds, timestamp.nanos = seconds, nanos

@@ -1,0 +1,208 @@
+"""Breaking any one condition of the guards is noticed, so each of them is needed and tested."""
+
+from __future__ import annotations
+
+import ast
+import math
+from collections.abc import Callable, Iterator
+from copy import deepcopy
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+from google.protobuf.message import Message
+from protovalidate import collect_violations
+from validation.guard_soundness import is_odd
+from validation.message_cases import MESSAGE_CLASSES, bases, edited, edits
+
+from crucible_ir.validation import guards
+
+MODULE = ast.parse(Path(guards.__file__).read_text(encoding="utf-8"))
+FUNCTIONS = {node.name: node for node in MODULE.body if isinstance(node, ast.FunctionDef)}
+
+#: The message type of each guard, by the guard's name.
+GUARDED = {guard.__name__: name.rpartition(".")[2] for name, guard in guards.GUARDS.items()}
+
+COMPARISONS: dict[type[ast.cmpop], tuple[ast.cmpop, ...]] = {
+    ast.Lt: (ast.LtE(), ast.GtE()),
+    ast.LtE: (ast.Lt(), ast.Gt()),
+    ast.Gt: (ast.GtE(), ast.LtE()),
+    ast.GtE: (ast.Gt(), ast.Lt()),
+    ast.Eq: (ast.NotEq(),),
+    ast.NotEq: (ast.Eq(),),
+    ast.In: (ast.NotIn(),),
+    ast.NotIn: (ast.In(),),
+    ast.Is: (ast.IsNot(),),
+    ast.IsNot: (ast.Is(),),
+}
+
+Verdict = Callable[[Message], bool]
+
+#: How many valid messages are tried first: they notice a guard that refuses too much.
+FIRST_VALID = 20
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_breaking_any_one_condition_of_a_guard_is_noticed(function: str) -> None:
+    tried, unnoticed = 0, []
+    for description, mutant in mutants(FUNCTIONS[function]):
+        tried += 1
+        if not is_noticed(function, mutant):
+            unnoticed.append(description)
+    assert unnoticed == []
+    assert tried > 0
+
+
+def is_noticed(function: str, mutant: ast.FunctionDef) -> bool:
+    """Tell whether a mutant's verdict is wrong on a message, or right only after the slow path."""
+    if function in ASKED_BY:
+        return any(is_noticed_by(guard, mutant, corpus(guard)) for guard in ASKED_BY[function])
+    return is_noticed_by(function, mutant, corpus(function)) or is_noticed_by(
+        function, mutant, passed_at_first_sight(function), AT_FIRST_SIGHT
+    )
+
+
+#: The functions that look again where the first look does not tell, with guards that ask them.
+ASKED_BY = {
+    "_fits": ("guard_stage_def", "guard_audio_content"),
+    "_is_within": ("guard_feedback_event",),
+}
+
+#: Stands in for them, so that a guard must do with its first look.
+AT_FIRST_SIGHT = dict.fromkeys(ASKED_BY, lambda *_: False)
+
+
+def is_noticed_by(
+    function: str,
+    mutant: ast.FunctionDef,
+    messages: list[tuple[Message, bool]],
+    names: dict[str, Any] | None = None,
+) -> bool:
+    """Tell whether a guard with a mutant in it gives a wrong verdict on one of some messages."""
+    guard = compiled(function, mutant, names or {})
+    return any(verdict(guard, message) != expected for message, expected in messages)
+
+
+@cache
+def corpus(function: str) -> list[tuple[Message, bool]]:
+    """Collect every single edit of the bases of a guard's type, each with what it is to say."""
+    name = GUARDED[function]
+    messages = [edited(name, base, [edit]) for base in bases(name) for edit in edits(name, base)]
+    judged = [(each, not collect_violations(each) and not is_odd(each)) for each in messages]
+    valid = [case for case in judged if case[1]]
+    invalid = [case for case in judged if not case[1]]
+    return [*valid[:FIRST_VALID], *invalid, *valid[FIRST_VALID:]]
+
+
+@cache
+def passed_at_first_sight(function: str) -> list[tuple[Message, bool]]:
+    """Select the messages that a guard passes without a second look at anything in them."""
+    guard = compiled(function, FUNCTIONS[function], AT_FIRST_SIGHT)
+    return [case for case in corpus(function) if verdict(guard, case[0])]
+
+
+def compiled(function: str, mutant: ast.FunctionDef, names: dict[str, Any]) -> Verdict:
+    """Compile a guard, in a module where a function is replaced."""
+    namespace = vars(guards) | names
+    bodies: list[ast.stmt] = [mutant]
+    if mutant.name != function:
+        bodies.append(FUNCTIONS[function])
+    exec(compile(ast.Module(bodies, []), mutant.name, "exec"), namespace)
+    guard: Verdict = namespace[function]
+    return guard
+
+
+def verdict(guard: Verdict, message: Message) -> bool:
+    """Ask a guard, as its callers do: anything but True means that it is not sure."""
+    try:
+        return guard(message) is True
+    except Exception:
+        return False
+
+
+def mutants(function: ast.FunctionDef) -> Iterator[tuple[str, ast.FunctionDef]]:
+    """Break each condition of a function in every way, one at a time, and say where and how."""
+    for index, node in enumerate(ast.walk(function)):
+        for number, (how, _) in enumerate(replacements(node)):
+            copy = deepcopy(function)
+            target = list(ast.walk(copy))[index]
+            replacement = list(replacements(target))[number][1]
+            mutant = Replace(target, replacement).visit(copy)
+            yield f"line {getattr(node, 'lineno', '?')}: {how}", ast.fix_missing_locations(mutant)
+
+
+class Replace(ast.NodeTransformer):
+    """Replaces one node of a tree."""
+
+    def __init__(self, target: ast.AST, replacement: Any) -> None:
+        self._target = target
+        self._replacement = replacement
+
+    def visit(self, node: ast.AST) -> Any:
+        return self._replacement if node is self._target else self.generic_visit(node)
+
+
+def replacements(node: ast.AST) -> Iterator[tuple[str, Any]]:
+    """List what a node can be replaced by so that a condition changes."""
+    match node:
+        case ast.Compare(left, operators, comparators):
+            for index, operator in enumerate(operators):
+                for other in COMPARISONS[type(operator)]:
+                    changed = [*operators[:index], other, *operators[index + 1 :]]
+                    name = type(other).__name__
+                    yield f"comparison {index} is {name}", ast.Compare(left, changed, comparators)
+        case ast.Constant(bool()):
+            pass
+        case ast.Constant(int(value)):
+            yield f"{value} + 1", ast.Constant(value + 1)
+            yield f"{value} - 1", ast.Constant(value - 1)
+        case ast.Constant(float(value)):
+            yield f"just above {value}", ast.Constant(math.nextafter(value, math.inf))
+            yield f"just below {value}", ast.Constant(math.nextafter(value, -math.inf))
+        case ast.Name("INFINITY"):
+            yield "the largest double", ast.Constant(math.nextafter(math.inf, 0))
+        case ast.BoolOp(operator, values):
+            swapped = ast.Or() if isinstance(operator, ast.And) else ast.And()
+            yield "and or swapped", ast.BoolOp(swapped, values)
+            for index in range(len(values)):
+                rest = [*values[:index], *values[index + 1 :]]
+                # And so may that of a guard which would pass the unset message.
+                if all(passes_unset(value) for value in rest):
+                    continue
+                yield f"without operand {index}", joined(operator, rest)
+        case ast.UnaryOp(ast.Not(), operand):
+            yield "without not", operand
+        case ast.If(_, body):
+            yield "never", ast.If(ast.Constant(False), body, [])
+            # A block's question whether a message is set may only save time: it is not dropped.
+            if isinstance(body[0], ast.Return):
+                yield "always", ast.If(ast.Constant(True), body, [])
+        case ast.For():
+            yield "without the loop", ast.Pass()
+        case ast.Slice():
+            yield "without the first", ast.Slice(lower=ast.Constant(1))
+            yield "without the last", ast.Slice(upper=ast.Constant(-1))
+        case ast.Match(subject, match_cases):
+            for index, dropped in enumerate(match_cases):
+                kept = [*match_cases[:index], *match_cases[index + 1 :]]
+                yield f"without case {ast.unparse(dropped.pattern)}", ast.Match(subject, kept)
+        case ast.Call(ast.Name(name)) if name in FUNCTIONS:
+            yield f"without {name}", ast.Constant(True)
+        case ast.Return(value) if value:
+            yield "the opposite", ast.Return(ast.UnaryOp(ast.Not(), value))
+
+
+def passes_unset(condition: ast.expr) -> bool:
+    """Tell whether a condition asks a guard that passes what is read from an unset field."""
+    match condition:
+        case ast.UnaryOp(ast.Not(), call):
+            return passes_unset(call)
+        case ast.Call(ast.Name(name)) if name in GUARDED:
+            return verdict(getattr(guards, name), MESSAGE_CLASSES[GUARDED[name]]())
+    return False
+
+
+def joined(operator: ast.boolop, values: list[ast.expr]) -> ast.expr:
+    """Join conditions, of which there may be only one."""
+    return values[0] if len(values) == 1 else ast.BoolOp(operator, values)

@@ -1,0 +1,148 @@
+"""Write the guards: Python functions that tell quickly that a message certainly breaks no rule.
+
+Reads the rules of the schema from compiled descriptors, prints the rules that no guard decides, and
+writes one module.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from google.protobuf.descriptor import Descriptor, FileDescriptor
+from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
+from google.protobuf.descriptor_pool import DescriptorPool
+
+from guard_generator.module import GuardWriter
+from guard_generator.rules import RULES_FILE, Fallback, RuleReader
+from schema_image import SchemaImage
+
+PACKAGE = "crucible_ir.v1"
+MODULE = Path("crucible_ir/validation/guards.py")
+
+
+@dataclass(frozen=True, slots=True)
+class Guards:
+    """A module of guards.
+
+    Attributes:
+        source: Its Python source.
+        fallbacks: The rules that it leaves to protovalidate.
+    """
+
+    source: str
+    fallbacks: list[Fallback]
+
+
+def main() -> int:
+    """Write the guards of a descriptor set, or of the installed package."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "--descriptors",
+        type=Path,
+        metavar="SET.binpb",
+        help="the compiled schema (default: that of the installed package)",
+    )
+    parser.add_argument("--output", type=Path, metavar="FILE", help="default: standard output")
+    arguments = parser.parse_args()
+    if arguments.descriptors:
+        files = list(FileDescriptorSet.FromString(arguments.descriptors.read_bytes()).file)
+    else:
+        files = installed_files()
+    guards = write(files, PACKAGE)
+    report(guards.fallbacks)
+    if arguments.output:
+        arguments.output.write_text(guards.source, encoding="utf-8")
+    else:
+        print(guards.source, end="")
+    return 0
+
+
+def generate(image: SchemaImage, python: Path) -> None:
+    """Write the guards of the schema.
+
+    Args:
+        image: The compiled schema.
+        python: The folder that holds, or is to hold, the package `crucible_ir`.
+    """
+    guards = write(list(image.full.file), PACKAGE)
+    report(guards.fallbacks)
+    target = python / MODULE
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(guards.source, encoding="utf-8")
+
+
+def write(files: list[FileDescriptorProto], package: str) -> Guards:
+    """Write the guards of every message of a proto package.
+
+    Args:
+        files: The compiled schema, each file after those that it imports. The schema of the rules
+            is taken from it, or from protovalidate where it is not there.
+        package: The proto package, which is also the Python package of the messages' classes.
+    """
+    rules_file = next((file for file in files if file.name == RULES_FILE), None)
+    writer = GuardWriter(RuleReader(rules_file or protovalidate_file()))
+    source = writer.module(package, package, messages(files, package))
+    return Guards(source, writer.fallbacks)
+
+
+def messages(files: Iterable[FileDescriptorProto], package: str) -> Iterator[Descriptor]:
+    """List the messages of a proto package, by file and then as declared, nested ones too."""
+    pool = DescriptorPool()
+    own = []
+    for file in files:
+        pool.AddSerializedFile(file.SerializeToString())
+        if file.package == package:
+            own.append(file)
+    for file in sorted(own, key=lambda file: file.name):
+        for message in file.message_type:
+            yield from with_nested(pool.FindMessageTypeByName(f"{package}.{message.name}"))
+
+
+def with_nested(message: Descriptor) -> Iterator[Descriptor]:
+    """List a message and those declared in it, without the entries of maps."""
+    yield message
+    for nested in message.nested_types:
+        if not nested.GetOptions().map_entry:
+            yield from with_nested(nested)
+
+
+def protovalidate_file() -> FileDescriptorProto:
+    """Take the schema of the rules from the installed protovalidate, compiled as it is there."""
+    import protovalidate
+
+    compiled = protovalidate.ViolationPb.desc().file.proto.to_binary()
+    return FileDescriptorProto.FromString(compiled)
+
+
+def installed_files() -> list[FileDescriptorProto]:
+    """Copy the files of the installed package, each after those that it imports."""
+    from crucible_ir import v1
+
+    found: dict[str, FileDescriptorProto] = {}
+    for name in v1.__all__:
+        collect(getattr(v1, name).DESCRIPTOR.file, found)
+    return list(found.values())
+
+
+def collect(file: FileDescriptor, found: dict[str, FileDescriptorProto]) -> None:
+    """Add a file, after those that it imports, to the files found so far."""
+    for imported in file.dependencies:
+        collect(imported, found)
+    if file.name not in found:
+        found[file.name] = FileDescriptorProto.FromString(file.serialized_pb)
+
+
+def report(fallbacks: list[Fallback]) -> None:
+    """Print the rules that no guard decides."""
+    for fallback in fallbacks:
+        print(f"guards: left to protovalidate: {fallback}", file=sys.stderr)
+    if not fallbacks:
+        print("guards: every rule is decided", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Turns protovalidate's rules, read from descriptors, into Python guard functions."""

@@ -1,0 +1,418 @@
+"""Turns the rules of one value into Python conditions that are true only where the rules hold."""
+
+from __future__ import annotations
+
+import keyword
+import math
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from google.protobuf.descriptor import EnumDescriptor, FieldDescriptor
+
+from guard_generator import patterns
+from guard_generator.rules import UnsupportedRuleError, set_rules
+
+#: Stands for the value in a condition, until the writer knows what to call it. No generated source
+#: can hold it otherwise: `repr` escapes it.
+VALUE = "\0"
+
+#: The largest number of nanoseconds in a valid Timestamp.
+MAX_NANOS = 999_999_999
+
+#: By how many whole seconds nanoseconds can shift an instant, if they are any 32-bit number.
+MIN_NANOS_SECONDS, MAX_NANOS_SECONDS = -(2**31) // 10**9, (2**31 - 1) // 10**9
+
+#: The most bytes that UTF-8 takes for a character.
+MAX_CHARACTER_BYTES = 4
+
+FLOATS = {"float": FieldDescriptor.TYPE_FLOAT, "double": FieldDescriptor.TYPE_DOUBLE}
+
+NUMBERS = FLOATS | {
+    "int32": FieldDescriptor.TYPE_INT32,
+    "int64": FieldDescriptor.TYPE_INT64,
+    "uint32": FieldDescriptor.TYPE_UINT32,
+    "uint64": FieldDescriptor.TYPE_UINT64,
+    "sint32": FieldDescriptor.TYPE_SINT32,
+    "sint64": FieldDescriptor.TYPE_SINT64,
+    "fixed32": FieldDescriptor.TYPE_FIXED32,
+    "fixed64": FieldDescriptor.TYPE_FIXED64,
+    "sfixed32": FieldDescriptor.TYPE_SFIXED32,
+    "sfixed64": FieldDescriptor.TYPE_SFIXED64,
+    "enum": FieldDescriptor.TYPE_ENUM,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """A Python condition on `VALUE`.
+
+    Attributes:
+        holds: True only where the rules certainly hold.
+        fails: The negation of `holds`, in its most readable spelling.
+    """
+
+    holds: str
+    fails: str
+
+    def on(self, value: str) -> Condition:
+        """Name the value."""
+        return Condition(self.holds.replace(VALUE, value), self.fails.replace(VALUE, value))
+
+
+def truth(expression: str) -> Condition:
+    """Hold where a bool is true."""
+    return Condition(expression, f"not {expression}")
+
+
+def nonempty(value: str) -> Condition:
+    """Hold where a string, bytes, a list or a map is not empty."""
+    return Condition(f"len({value}) > 0", f"not {value}")
+
+
+def either(first: str, second: str) -> Condition:
+    """Hold where one of two expressions is true."""
+    return Condition(f"{first} or {second}", f"not {first} and not {second}")
+
+
+def equal(value: str, constant: str) -> Condition:
+    """Hold where a value is a constant."""
+    return Condition(f"{value} == {constant}", f"{value} != {constant}")
+
+
+def contained(item: str, container: str) -> Condition:
+    """Hold where an item is in a container."""
+    return Condition(f"{item} in {container}", f"{item} not in {container}")
+
+
+def opposite(condition: Condition) -> Condition:
+    """Hold where a condition does not."""
+    return Condition(condition.fails, condition.holds)
+
+
+def attribute(owner: str, name: str) -> str:
+    """Spell a field of a message; some names are words of Python's own."""
+    return f'getattr({owner}, "{name}")' if keyword.iskeyword(name) else f"{owner}.{name}"
+
+
+def literal(value: Any) -> str:
+    """Spell a constant of a rule, strings in double quotes where that takes no escapes.
+
+    Raises:
+        UnsupportedRuleError: The constant is NaN or infinite.
+
+    >>> print(literal("it"), literal(b"it's"), literal(0.5))
+    "it" b"it's" 0.5
+    """
+    refuse_non_finite(value)
+    spelled = repr(value)
+    if spelled.endswith("'") and spelled.count("'") == 2 and '"' not in spelled:
+        return spelled.replace("'", '"')
+    return spelled
+
+
+def refuse_non_finite(value: Any) -> None:
+    """Refuse a constant that is NaN or infinite."""
+    if isinstance(value, float) and not math.isfinite(value):
+        raise UnsupportedRuleError(f"a constant of {value}")
+
+
+def listing(values: Any) -> str:
+    """Spell constants as a tuple."""
+    spelled = [literal(value) for value in values]
+    return f"({', '.join(spelled)}{',' if len(spelled) == 1 else ''})"
+
+
+@dataclass
+class Interval:
+    """The numbers between two bounds, each of them open, closed or missing.
+
+    Attributes:
+        is_whole: Whether the numbers are integers, so that none of them is NaN.
+    """
+
+    low: Any = None
+    high: Any = None
+    low_is_open: bool = False
+    high_is_open: bool = False
+    is_whole: bool = True
+
+    def at_least(self, bound: Any, *, is_open: bool = False) -> None:
+        """Raise the lower bound to this one where that is narrower."""
+        if self.low is None or (bound, is_open) > (self.low, self.low_is_open):
+            self.low, self.low_is_open = bound, is_open
+
+    def at_most(self, bound: Any, *, is_open: bool = False) -> None:
+        """Lower the upper bound to this one where that is narrower."""
+        if self.high is None or (-bound, is_open) > (-self.high, self.high_is_open):
+            self.high, self.high_is_open = bound, is_open
+
+    def has_zero(self) -> bool:
+        """Tell whether zero is inside."""
+        below = self.low is not None and (self.low > 0 or (self.low_is_open and self.low == 0))
+        above = self.high is not None and (self.high < 0 or (self.high_is_open and self.high == 0))
+        return not below and not above
+
+    def conditions(self, value: str = VALUE) -> list[Condition]:
+        """Compare a value with the bounds, if there are any."""
+        rising = "<" if self.low_is_open else "<="
+        capped = "<" if self.high_is_open else "<="
+        if self.low is None and self.high is None:
+            return []
+        if self.low is None:
+            holds = f"{value} {capped} {spelled(self.high)}"
+            fails = f"{value} {'>=' if self.high_is_open else '>'} {spelled(self.high)}"
+        elif self.high is None:
+            holds = f"{value} {'>' if self.low_is_open else '>='} {spelled(self.low)}"
+            fails = f"{value} {'<=' if self.low_is_open else '<'} {spelled(self.low)}"
+        elif self.is_whole and self.low == self.high and rising == capped == "<=":
+            return [equal(value, spelled(self.low))]
+        else:
+            return [truth(f"{spelled(self.low)} {rising} {value} {capped} {spelled(self.high)}")]
+        # Every comparison with NaN is false, so a float is only asked what it is.
+        return [Condition(holds, fails if self.is_whole else f"not {holds}")]
+
+
+def spelled(bound: Any) -> str:
+    """Spell a bound; the infinities that `finite` asks for have a name."""
+    if bound in (math.inf, -math.inf):
+        return "INFINITY" if bound > 0 else "-INFINITY"
+    return repr(bound)
+
+
+def conditions(
+    field: FieldDescriptor, rules: Any, *, nonzero: bool, name_pattern: Callable[[str], str]
+) -> list[Condition]:
+    """Turn the rules of one value, a field's or an element's, into conditions.
+
+    Args:
+        field: The field that holds the value.
+        rules: Its `buf.validate.FieldRules`.
+        nonzero: Whether the value must also differ from its type's zero.
+        name_pattern: Names a compiled regular expression, to be called with what it searches.
+
+    Raises:
+        UnsupportedRuleError: A rule is not among those that guards decide.
+    """
+    kind = rules.WhichOneof("type")
+    typed: Any = getattr(rules, kind) if kind else None
+    if kind in NUMBERS and field.type == NUMBERS[kind]:
+        return list(number_conditions(field, kind, typed, nonzero=nonzero))
+    if kind == "string" and field.type == FieldDescriptor.TYPE_STRING:
+        return list(string_conditions(typed, nonzero=nonzero, name_pattern=name_pattern))
+    if kind == "bytes" and field.type == FieldDescriptor.TYPE_BYTES:
+        return list(bytes_conditions(typed, nonzero=nonzero))
+    if kind == "bool" and field.type == FieldDescriptor.TYPE_BOOL:
+        return list(bool_conditions(typed, nonzero=nonzero))
+    message = field.message_type
+    if kind == "timestamp" and message and message.full_name == "google.protobuf.Timestamp":
+        return list(timestamp_conditions(typed))
+    if kind:
+        names = ", ".join(f"{kind}.{rule}" for rule, _ in set_rules(typed))
+        raise UnsupportedRuleError(names or kind)
+    return [differs_from_zero(field)] if nonzero else []
+
+
+def differs_from_zero(field: FieldDescriptor) -> Condition:
+    """Hold where a value is not its type's zero; a negative zero is one."""
+    if field.type in NUMBERS.values():
+        return opposite(equal(VALUE, "0"))
+    return truth(VALUE) if field.type == FieldDescriptor.TYPE_BOOL else nonempty(VALUE)
+
+
+def number_conditions(
+    field: FieldDescriptor, kind: str, rules: Any, *, nonzero: bool
+) -> Iterator[Condition]:
+    """Compare a number, or an enum's, with the constants of its rules."""
+    interval = Interval(is_whole=kind not in FLOATS)
+    given = dict(set_rules(rules))
+    yield from range_conditions(given, interval)
+    if given.pop("finite", False):
+        interval.at_least(-math.inf, is_open=True)
+        interval.at_most(math.inf, is_open=True)
+    if given.pop("defined_only", False) and field.enum_type:
+        yield from defined_only_conditions(field.enum_type, interval)
+    if nonzero and interval.low == 0:
+        interval.at_least(0, is_open=True)
+    elif nonzero and interval.has_zero():
+        yield differs_from_zero(field)
+    yield from interval.conditions()
+    yield from constant_conditions(given)
+    refuse_rest(kind, given)
+
+
+def range_conditions(given: dict[str, Any], interval: Interval) -> Iterator[Condition]:
+    """Take the bounds out of the rules and into the interval.
+
+    Bounds that are crossed ask for a value outside of them, in a condition of its own.
+    """
+    low_rule = next((rule for rule in ("gt", "gte") if rule in given), None)
+    high_rule = next((rule for rule in ("lt", "lte") if rule in given), None)
+    low = given.pop(low_rule) if low_rule else None
+    high = given.pop(high_rule) if high_rule else None
+    refuse_non_finite(low)
+    refuse_non_finite(high)
+    if low is not None and high is not None and high < low:
+        below = f"{VALUE} {'<' if high_rule == 'lt' else '<='} {high!r}"
+        above = f"{VALUE} {'>' if low_rule == 'gt' else '>='} {low!r}"
+        yield either(below, above)
+        return
+    if low is not None:
+        interval.at_least(low, is_open=low_rule == "gt")
+    if high is not None:
+        interval.at_most(high, is_open=high_rule == "lt")
+
+
+def defined_only_conditions(enum: EnumDescriptor, interval: Interval) -> Iterator[Condition]:
+    """Ask for one of an enum's numbers: by the interval, if they have no gaps."""
+    numbers = sorted({value.number for value in enum.values})
+    if len(numbers) == numbers[-1] - numbers[0] + 1:
+        interval.at_least(numbers[0])
+        interval.at_most(numbers[-1])
+    else:
+        yield contained(VALUE, listing(numbers))
+
+
+def constant_conditions(given: dict[str, Any]) -> Iterator[Condition]:
+    """Take the rules that list values out of the rules."""
+    if "const" in given:
+        yield equal(VALUE, literal(given.pop("const")))
+    if "in" in given:
+        yield contained(VALUE, listing(given.pop("in")))
+    if "not_in" in given:
+        yield opposite(contained(VALUE, listing(given.pop("not_in"))))
+
+
+def refuse_rest(kind: str, given: dict[str, Any]) -> None:
+    """Refuse the rules that nobody took, unless they are switched off."""
+    unknown = ", ".join(f"{kind}.{rule}" for rule, value in given.items() if value is not False)
+    if unknown:
+        raise UnsupportedRuleError(unknown)
+
+
+def string_conditions(
+    rules: Any, *, nonzero: bool, name_pattern: Callable[[str], str]
+) -> Iterator[Condition]:
+    """Ask a string for its length in characters and in bytes, and for what it holds."""
+    given = dict(set_rules(rules))
+    characters = take_lengths(given, "min_len", "max_len", "len")
+    encoded = take_lengths(given, "min_bytes", "max_bytes", "len_bytes")
+    pattern = patterns.translate(given.pop("pattern")) if "pattern" in given else None
+    if nonzero and (pattern is None or re.search(pattern, "")):
+        characters.at_least(1)
+    if pattern is None:
+        yield from string_size_conditions(characters, encoded)
+    else:
+        # What is searched may as well be encoded. The limit comes first: it bounds the search.
+        yield from encoded.conditions(f"len({VALUE}.encode())")
+        yield from length_conditions(characters)
+        search = name_pattern(pattern)
+        yield Condition(f"{search}({VALUE}) is not None", f"{search}({VALUE}) is None")
+    yield from content_conditions(given)
+    if "not_contains" in given:
+        yield opposite(contained(literal(given.pop("not_contains")), VALUE))
+    refuse_rest("string", given)
+
+
+def string_size_conditions(characters: Interval, encoded: Interval) -> Iterator[Condition]:
+    """Compare a string's lengths, and spare the encoding where few characters are proof enough."""
+    few = (encoded.high or 0) // MAX_CHARACTER_BYTES
+    if encoded.low is not None or few == 0:
+        yield from encoded.conditions(f"len({VALUE}.encode())")
+    elif (characters.low, characters.high) == (1, None):
+        yield either(f"0 < len({VALUE}) <= {few}", f"_fits({VALUE}, {encoded.high})")
+        return
+    else:
+        yield either(f"len({VALUE}) <= {few}", f"len({VALUE}.encode()) <= {encoded.high}")
+    yield from length_conditions(characters)
+
+
+def length_conditions(lengths: Interval, value: str = VALUE) -> list[Condition]:
+    """Compare a length; for one or more, ask as Python does."""
+    if (lengths.low, lengths.high) == (1, None):
+        return [nonempty(value)]
+    return lengths.conditions(f"len({value})")
+
+
+def take_lengths(given: dict[str, Any], least: str, most: str, exact: str = "") -> Interval:
+    """Take the bounds of a length out of the rules."""
+    lengths = Interval()
+    if least in given:
+        lengths.at_least(given.pop(least))
+    if most in given:
+        lengths.at_most(given.pop(most))
+    if exact in given:
+        lengths.at_least(given[exact])
+        lengths.at_most(given.pop(exact))
+    return lengths
+
+
+def content_conditions(given: dict[str, Any]) -> Iterator[Condition]:
+    """Take the rules on what a string or bytes holds out of the rules."""
+    yield from constant_conditions(given)
+    if "prefix" in given:
+        yield truth(f"{VALUE}.startswith({literal(given.pop('prefix'))})")
+    if "suffix" in given:
+        yield truth(f"{VALUE}.endswith({literal(given.pop('suffix'))})")
+    if "contains" in given:
+        yield contained(literal(given.pop("contains")), VALUE)
+
+
+def bytes_conditions(rules: Any, *, nonzero: bool) -> Iterator[Condition]:
+    """Ask bytes for their length and for what they hold."""
+    given = dict(set_rules(rules))
+    lengths = take_lengths(given, "min_len", "max_len", "len")
+    if nonzero:
+        lengths.at_least(1)
+    yield from length_conditions(lengths)
+    yield from content_conditions(given)
+    refuse_rest("bytes", given)
+
+
+def bool_conditions(rules: Any, *, nonzero: bool) -> Iterator[Condition]:
+    """Ask a bool for its constant."""
+    given = dict(set_rules(rules))
+    if nonzero:
+        yield truth(VALUE)
+    if "const" in given:
+        yield truth(VALUE) if given.pop("const") else opposite(truth(VALUE))
+    refuse_rest("bool", given)
+
+
+def timestamp_conditions(rules: Any) -> Iterator[Condition]:
+    """Compare a Timestamp with the constants of its rules.
+
+    Nanoseconds outside their range shift the instant; where that matters, nothing is certain.
+    """
+    moments = {}
+    for rule, constant in set_rules(rules):
+        if rule not in ("const", "gt", "gte", "lt", "lte") or not 0 <= constant.nanos <= MAX_NANOS:
+            raise UnsupportedRuleError(f"timestamp.{rule}")
+        moments[rule] = (constant.seconds, constant.nanos)
+    seconds, instants = Interval(), Interval()
+    outside = list(range_conditions(moments, instants))
+    # A bound at the very start or end of a second is a bound of the seconds alone.
+    if instants.low and instants.low[1] == 0 and not instants.low_is_open:
+        seconds.at_least(instants.low[0])
+        instants.low = None
+    if instants.high and instants.high[1] == MAX_NANOS and not instants.high_is_open:
+        seconds.at_most(instants.high[0])
+        instants.high = None
+    exact = [*outside, *instants.conditions(), *constant_conditions(moments)]
+    if seconds.low is not None and seconds.high is not None and not exact:
+        yield second_condition(seconds)
+        return
+    yield from seconds.conditions(f"{VALUE}.seconds")
+    yield from Interval(0, MAX_NANOS).conditions(f"{VALUE}.nanos")
+    for condition in exact:
+        yield condition.on(f"({VALUE}.seconds, {VALUE}.nanos)")
+
+
+def second_condition(seconds: Interval) -> Condition:
+    """Compare a Timestamp with its first and last second, if it can be without its nanoseconds."""
+    exact = f"_is_within({VALUE}, {seconds.low}, {seconds.high})"
+    inner = Interval(seconds.low - MIN_NANOS_SECONDS, seconds.high - MAX_NANOS_SECONDS)
+    if inner.low > inner.high:
+        return truth(exact)
+    return either(inner.conditions(f"{VALUE}.seconds")[0].holds, exact)
