@@ -8,7 +8,6 @@ list of entries, one a key, is built once from the schema and kept.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -22,7 +21,13 @@ from crucible_ir.schema import vocabulary
 from crucible_ir.schema.defaults import defaults, prototype
 from crucible_ir.schema.types import descriptor_of, field_of, held_enum, held_message, is_map
 from crucible_ir.serialization import opaque, scalars
-from crucible_ir.serialization.protojson_codec import read_items, unknown_key, unknown_name
+from crucible_ir.serialization.protojson_codec import (
+    oneof_name,
+    read_items,
+    second_member,
+    unknown_key,
+    unknown_name,
+)
 from crucible_ir.serialization.refusal import MAX_DEPTH, Refusal, too_deep
 from crucible_ir.serialization.timestamps import read_timestamp, write_timestamp
 
@@ -42,14 +47,15 @@ class _Entry:
         fields: The names of the fields that the key stands for.
         write: Gives the key's value, or ``None`` for null.
         read: Fills the fields from a value that is not null, at the message's depth.
-        optional: Whether the key is left out, rather than null, when nothing is set.
+        oneof: The oneof, other than an open vocabulary, whose member the field is; of its keys
+            only the set member's is there.
     """
 
     key: str
     fields: tuple[str, ...]
     write: Callable[[Any], object]
     read: Callable[[Any, Any, int], None]
-    optional: bool = False
+    oneof: str | None = None
 
 
 def to_plain(message: Message) -> object:
@@ -111,7 +117,7 @@ def _write_object(message: Message) -> dict[str, object]:
             value = entry.write(message)
         except Refusal as refusal:
             raise refusal.under(entry.key) from None
-        if value is not None or not entry.optional:
+        if value is not None or entry.oneof is None:
             made[entry.key] = value
     return made
 
@@ -136,6 +142,8 @@ def _read_object(value: object, message: Message, depth: int) -> None:
         if item is None:
             continue
         try:
+            if entry.oneof is not None and message.WhichOneof(entry.oneof) is not None:
+                raise second_member(descriptor, entry.oneof, message.WhichOneof(entry.oneof))
             entry.read(item, message, depth)
         except Refusal as refusal:
             raise refusal.under(key) from None
@@ -168,13 +176,11 @@ def _entry(field: FieldDescriptor) -> _Entry:
     if custom is not None:
         codec = _open_list if field.is_repeated else _open_vocabulary
         return _Entry(field.name, (field.name, custom.name), *codec(field, custom))
-    oneof = field.containing_oneof
-    shared = oneof is not None and len(oneof.fields) > 1
     if is_map(field):
         read_write = _map_codec(field)
     else:
         read_write = _list_codec(field) if field.is_repeated else _single_codec(field)
-    return _Entry(field.name, (field.name,), *read_write, optional=shared)
+    return _Entry(field.name, (field.name,), *read_write, oneof=oneof_name(field))
 
 
 _Codec = tuple[Callable[[Any], object], Callable[[Any, Any, int], None]]
@@ -296,14 +302,10 @@ def _item_writer(field: FieldDescriptor) -> Callable[[Any], object]:
     if field.enum_type is not None:
         return lambda number: _plain_name(held_enum(field), number)
     if field.cpp_type in (_CPP.CPPTYPE_DOUBLE, _CPP.CPPTYPE_FLOAT):
-        return _write_number
+        return scalars.write_double
     if field.type == _CPP.TYPE_BYTES:
         return scalars.write_bytes
     return lambda value: value
-
-
-def _write_number(value: float) -> object:
-    return scalars.write_double(value) if not math.isfinite(value) else opaque.whole(value)
 
 
 def _item_reader(field: FieldDescriptor) -> Callable[..., object]:
@@ -476,6 +478,11 @@ _READERS: dict[str, Callable[[Any, Any, int], None]] = {
     "google.protobuf.Value": opaque.read_value,
     "google.protobuf.Timestamp": lambda value, message, _: read_timestamp(value, message),
 }
+
+#: Messages of the IR that are not spelled one key a field.
+SPECIAL_MESSAGES = frozenset(
+    name for name in (*_JOINED, *_WRITERS) if not name.startswith("google.protobuf.")
+)
 
 #: Messages whose fields' names do not show in the document, for `document_path`.
 _FLAT = frozenset(

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, TypeVar, overload
 
 from crucible_ir.schema.types import message_type
 from crucible_ir.serialization import crucible_codec, json_text
+from crucible_ir.serialization.binary import ensure_reads_back
 from crucible_ir.serialization.reading import read_plain
-from crucible_ir.serialization.refusal import Refusal
+from crucible_ir.serialization.refusal import Refusal, too_deep
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor
@@ -35,9 +36,14 @@ def to_crucible_json(message: Message, *, indent: int | None = None) -> str:
     '{"name":"embed","module":null,"options":null,"enabled":true}'
     """
     try:
-        return json_text.write(crucible_codec.to_plain(message), indent=indent)
+        text = json_text.write(crucible_codec.to_plain(message), indent=indent)
     except Refusal as refusal:
         raise refusal.encode_error() from None
+    except RecursionError:
+        raise too_deep().encode_error() from None
+    if json_text.may_be_deep(text):
+        ensure_reads_back(message)
+    return text
 
 
 @overload

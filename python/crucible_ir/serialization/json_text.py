@@ -10,9 +10,11 @@ from typing import NoReturn
 from crucible_ir.errors import DecodeError, Position
 from crucible_ir.paths import Part, format_path
 from crucible_ir.serialization.located import LocatedNode
-from crucible_ir.serialization.refusal import Refusal
+from crucible_ir.serialization.refusal import MAX_DEPTH, Refusal, too_deep
 
-_TOKEN = re.compile(r'[\[\]{},:]|"(?:[^"\\]|\\.)*"|[^\s\[\]{},:"]+')
+_TOKEN = re.compile(r'[\[\]{},:]|"[^"\\]*(?:\\.[^"\\]*)*"|[^\s\[\]{},:"]+')
+_NOT_FINITE = re.compile("NaN|-?Infinity")
+_LONG_INTEGER = re.compile(r"-?[0-9]{4301,}")
 _BYTE_ORDER_MARK = "\ufeff"
 
 
@@ -26,6 +28,8 @@ def decode_utf8(data: str | bytes | bytearray | memoryview) -> str:
     Raises:
         DecodeError: The bytes are not UTF-8; the error holds the place of the first bad one.
     """
+    if not isinstance(data, (str, bytes, bytearray, memoryview)):
+        raise DecodeError(f"expected text or its bytes, got {type(data).__name__}")
     if not isinstance(data, str):
         raw = bytes(data)
         try:
@@ -55,12 +59,13 @@ def parse(text: str) -> object:
         _, duplicate = _scan(text)
         raise (duplicate or DecodeError("an object repeats a key")) from None
     except RecursionError:
-        raise DecodeError("nested too deeply to read") from None
+        raise too_deep().decode_error(_first_too_deep(text)) from None
     except Refusal as refusal:
-        raise DecodeError(refusal.reason, position=_first_constant(text)) from None
+        raise refusal.decode_error(_first(_NOT_FINITE, text)) from None
     except ValueError:
         # Python refuses to make an integer of more than 4300 digits.
-        raise DecodeError("a number has too many digits") from None
+        place = _first(_LONG_INTEGER, text)
+        raise DecodeError("a number has too many digits", position=place) from None
 
 
 def write(value: object, *, indent: int | None = None) -> str:
@@ -69,6 +74,14 @@ def write(value: object, *, indent: int | None = None) -> str:
     return json.dumps(
         value, ensure_ascii=False, allow_nan=False, indent=indent, separators=separators
     )
+
+
+def may_be_deep(text: str) -> bool:
+    """Tell whether the message that a JSON text was written from may be nested too deeply to read.
+
+    An object or a list stands for three levels of messages at most.
+    """
+    return text.count("{") + text.count("[") > MAX_DEPTH // 3
 
 
 def locate(text: str) -> LocatedNode:
@@ -93,10 +106,25 @@ def _position(text: str, offset: int) -> Position:
     return Position(text.count("\n", 0, offset) + 1, offset - before)
 
 
-def _first_constant(text: str) -> Position | None:
+def _first(pattern: re.Pattern[str], text: str) -> Position | None:
+    """Return where the first token stands that a pattern matches as a whole."""
     for token in _TOKEN.finditer(text):
-        if token.group() in ("NaN", "Infinity", "-Infinity"):
+        if pattern.fullmatch(token.group()):
             return _position(text, token.start())
+    return None
+
+
+def _first_too_deep(text: str) -> Position | None:
+    """Return where the brackets first are deeper than any message."""
+    depth = 0
+    for token in _TOKEN.finditer(text):
+        symbol = token.group()
+        if symbol in "[{":
+            depth += 1
+            if depth > MAX_DEPTH:
+                return _position(text, token.start())
+        elif symbol in "]}":
+            depth -= 1
     return None
 
 
@@ -109,7 +137,6 @@ def _scan(text: str) -> tuple[LocatedNode, DecodeError | None]:
         return Position(line, offset - starts[line - 1] + 1)
 
     root = LocatedNode(Position(1, 1))
-    duplicate: DecodeError | None = None
     stack: list[tuple[LocatedNode, bool]] = []
     path: list[Part] = []
     key: Part | None = None
@@ -131,23 +158,24 @@ def _scan(text: str) -> tuple[LocatedNode, DecodeError | None]:
         here = at(token.start())
         if expecting_key and symbol.startswith('"'):
             key = json.loads(symbol)
-            if key in stack[-1][0].keys and duplicate is None:
+            if key in stack[-1][0].keys:
                 first = stack[-1][0].keys[key]
                 reason = f'duplicate key "{key}", first given at {first}'
-                duplicate = DecodeError(reason, path=format_path(path), position=here)
+                # What comes after may not even be JSON.
+                return root, DecodeError(reason, path=format_path(path), position=here)
             stack[-1][0].keys[key] = here
             continue
-        node = LocatedNode(here)
+        node = LocatedNode(here) if symbol in "[{" else None
         part: Part = 0
         if stack:
             parent, is_object = stack[-1]
             part = len(parent.children) if not is_object or key is None else key
-            parent.children[part] = node
+            parent.children[part] = here if node is None else node
         else:
-            root = node
-        if symbol in "[{":
+            root = LocatedNode(here) if node is None else node
+        if node is not None:
             if stack:
                 path.append(part)
             stack.append((node, symbol == "{"))
             expecting_key = symbol == "{"
-    return root, duplicate
+    return root, None

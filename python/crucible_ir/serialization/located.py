@@ -15,12 +15,13 @@ class LocatedNode:
 
     Attributes:
         position: Where the value begins.
-        children: The values below, by key or index.
+        children: The values below, by key or index; a scalar is just its position, since a
+            document may have millions.
         keys: Where the keys of an object begin.
     """
 
     position: Position
-    children: dict[Part, LocatedNode] = field(default_factory=dict)
+    children: dict[Part, LocatedNode | Position] = field(default_factory=dict)
     keys: dict[Part, Position] = field(default_factory=dict)
 
     def find(self, path: Sequence[Sequence[Part]], *, key: bool = False) -> Position:
@@ -30,12 +31,14 @@ class LocatedNode:
             path: For each step, the spellings to try.
             key: Whether to return where the last step's key stands rather than its value.
         """
-        node = self
+        node: LocatedNode | Position = self
         for number, spellings in enumerate(path):
+            if isinstance(node, Position):
+                break
             found = next((part for part in spellings if part in node.children), None)
             if found is None:
                 break
-            if key and number == len(path) - 1:
-                return node.keys.get(found, node.children[found].position)
+            if key and number == len(path) - 1 and found in node.keys:
+                return node.keys[found]
             node = node.children[found]
-        return node.position
+        return node if isinstance(node, Position) else node.position

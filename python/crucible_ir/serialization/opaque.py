@@ -34,6 +34,8 @@ def read_struct(value: object, struct: Struct, depth: int) -> None:
             raise refusal.under(MapKey(key)) from None
         except ValueError:
             raise unpaired_surrogate().under(MapKey(ascii(key)[1:-1])) from None
+        except TypeError:
+            raise not_a_key(key) from None
 
 
 def read_list(value: object, target: ListValue, depth: int) -> None:
@@ -153,6 +155,11 @@ def describe(value: object) -> str:
 def shown_integer(value: int) -> str:
     """Write an integer, or its magnitude where it is long."""
     return str(value) if value.bit_length() <= 128 else f"of {value.bit_length()} bits"
+
+
+def not_a_key(key: object) -> Refusal:
+    """Return the refusal of a key that is not a string, which plain values can have."""
+    return Refusal(f"a key must be a string, got {describe(key)}")
 
 
 def unpaired_surrogate() -> Refusal:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, TypeVar, overload
 
 from crucible_ir.schema.types import message_type
 from crucible_ir.serialization import json_text, protojson_codec
+from crucible_ir.serialization.binary import ensure_reads_back
 from crucible_ir.serialization.reading import read_plain, spell_protojson
-from crucible_ir.serialization.refusal import Refusal
+from crucible_ir.serialization.refusal import Refusal, too_deep
 from crucible_ir.validation.check import ensure_valid
 
 if TYPE_CHECKING:
@@ -33,15 +34,26 @@ def to_json(message: Message, *, indent: int | None = None, original_names: bool
     >>> to_json(v1.BackendRef(id="gpt4", model_version="2025-01"))
     '{"id":"gpt4","modelVersion":"2025-01"}'
     """
-    return json_text.write(to_dict(message, original_names=original_names), indent=indent)
+    text = json_text.write(_plain(message, original_names), indent=indent)
+    if json_text.may_be_deep(text):
+        ensure_reads_back(message)
+    return text
 
 
 def to_dict(message: Message, *, original_names: bool = False) -> object:
     """Return a message's ProtoJSON as plain values; arguments and errors as in `to_json`."""
+    plain = _plain(message, original_names)
+    ensure_reads_back(message)
+    return plain
+
+
+def _plain(message: Message, original_names: bool) -> object:
     try:
         return protojson_codec.to_plain(message, original_names=original_names)
     except Refusal as refusal:
         raise refusal.encode_error() from None
+    except RecursionError:
+        raise too_deep().encode_error() from None
 
 
 @overload

@@ -8,6 +8,7 @@ Stricter than google's library in four points: a repeated key, an unknown key, a
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -33,6 +34,9 @@ _FieldReader: TypeAlias = Callable[[object, Any, int], None]
 
 _NULL_VALUE = "google.protobuf.NullValue"
 _VALUE = "google.protobuf.Value"
+_DURATION = re.compile(r"(-?)(\d{1,12})(?:\.(\d{1,9}))?s", re.ASCII)
+#: The most seconds that a Duration holds: some ten thousand years.
+_LONGEST_DURATION = 315_576_000_000
 _CPP = FieldDescriptor
 
 
@@ -136,7 +140,8 @@ def _item_writer(field: FieldDescriptor, original_names: bool) -> MessageWriter 
         enum = held_enum(field)
         if enum.full_name == _NULL_VALUE:
             return lambda _: None
-        names = {number: value.name for number, value in enum.values_by_number.items()}
+        # Where several names share a number, the first is written.
+        names = {value.number: value.name for value in reversed(enum.values)}
         return lambda number: names.get(number, number)
     if kind in (_CPP.CPPTYPE_INT64, _CPP.CPPTYPE_UINT64):
         return str
@@ -160,7 +165,7 @@ def reader(descriptor: Descriptor) -> MessageReader:
         return special
     by_key: dict[str, tuple[FieldDescriptor, str, str | None, _FieldReader]] = {}
     for field in descriptor.fields:
-        entry = (field, field.name, _oneof_name(field), _field_reader(field))
+        entry = (field, field.name, oneof_name(field), _field_reader(field))
         by_key[field.json_name] = by_key[field.name] = entry
 
     def read(value: object, message: Message, depth: int) -> None:
@@ -181,10 +186,7 @@ def reader(descriptor: Descriptor) -> MessageReader:
                     continue
                 if oneof is not None:
                     if oneof in chosen:
-                        raise Refusal(
-                            f'"{chosen[oneof]}" is set already, and only one member of'
-                            f" {descriptor.name}.{oneof} may be"
-                        )
+                        raise second_member(descriptor, oneof, chosen[oneof])
                     chosen[oneof] = key
                 read_field(item, message, depth)
             except Refusal as refusal:
@@ -197,11 +199,19 @@ def reader(descriptor: Descriptor) -> MessageReader:
 
 def unknown_key(key: str, owner: str, known: dict[str, Any]) -> Refusal:
     """Return the refusal of a key that a message does not have."""
+    if type(key) is not str:
+        return opaque.not_a_key(key)
     shown = key if len(key) <= 64 else f"{key[:64]}…"
     return Refusal(f'{owner} has no field "{shown}"{near_miss(key, known)}', key, at_key=True)
 
 
-def _oneof_name(field: FieldDescriptor) -> str | None:
+def second_member(descriptor: Descriptor, oneof: str, first: str | None) -> Refusal:
+    """Return the refusal of a member of a oneof after another was given."""
+    owner = descriptor.name
+    return Refusal(f'"{first}" is set already, and only one member of {owner}.{oneof} may be')
+
+
+def oneof_name(field: FieldDescriptor) -> str | None:
     """Return the name of the oneof that a field shares with others; ``optional`` makes none."""
     oneof = field.containing_oneof
     return oneof.name if oneof is not None and len(oneof.fields) > 1 else None
@@ -372,6 +382,8 @@ def unknown_name(name: str, enum: EnumDescriptor, known: dict[str, int]) -> str:
 
 def _write_any(original_names: bool, message: Any) -> dict[str, object]:
     if not message.type_url:
+        if message.value:
+            raise Refusal("an Any with a value but no type cannot be written as JSON")
         return {}
     inner = _any_message(message.type_url)
     try:
@@ -430,15 +442,30 @@ def _write_text_form(message: Any) -> object:
         raise Refusal(str(error)) from None
 
 
-def _read_text_form(value: object, message: Any, _: int) -> None:
+def _read_duration(value: object, message: Any, _: int) -> None:
+    match = _DURATION.fullmatch(value) if type(value) is str else None
+    if match is None:
+        raise Refusal(
+            'expected a duration in seconds such as "1.5s", with at most nine digits after the'
+            f" point, got {opaque.describe(value)}"
+        )
+    sign = -1 if match[1] else 1
+    seconds = int(match[2])
+    if seconds > _LONGEST_DURATION:
+        raise Refusal(f"a duration is at most {_LONGEST_DURATION} seconds either way")
+    message.SetInParent()
+    message.seconds = sign * seconds
+    message.nanos = sign * int((match[3] or "").ljust(9, "0"))
+
+
+def _read_field_mask(value: object, message: Any, _: int) -> None:
     if type(value) is not str:
-        name = message.DESCRIPTOR.name
-        raise Refusal(f"expected a {name} in a string, got {opaque.describe(value)}")
+        raise Refusal(f"expected a FieldMask in a string, got {opaque.describe(value)}")
     message.SetInParent()
     try:
         message.FromJsonString(value)
     except ValueError as error:
-        raise Refusal(f"not a {message.DESCRIPTOR.name}: {error}") from None
+        raise Refusal(f"not a FieldMask: {error}") from None
 
 
 def _write_wrapper(message: Any) -> object:
@@ -480,8 +507,8 @@ _WELL_KNOWN_WRITERS: dict[str, Callable[..., Any]] = {
 
 _WELL_KNOWN_READERS: dict[str, MessageReader] = {
     "google.protobuf.Any": _read_any,
-    "google.protobuf.Duration": _read_text_form,
-    "google.protobuf.FieldMask": _read_text_form,
+    "google.protobuf.Duration": _read_duration,
+    "google.protobuf.FieldMask": _read_field_mask,
     "google.protobuf.ListValue": opaque.read_list,
     "google.protobuf.Struct": opaque.read_struct,
     "google.protobuf.Timestamp": lambda value, message, _: read_timestamp(value, message),

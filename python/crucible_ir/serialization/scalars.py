@@ -14,9 +14,8 @@ from google.protobuf.descriptor import FieldDescriptor
 from crucible_ir.serialization.opaque import describe, shown_integer
 from crucible_ir.serialization.refusal import Refusal
 
-_NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
+_NUMBER = re.compile(r"(-?)(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
 _NOT_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
-_FLOAT32_MAX = 3.4028234663852886e38
 _RANGES = {
     FieldDescriptor.CPPTYPE_INT32: (-(2**31), 2**31 - 1),
     FieldDescriptor.CPPTYPE_INT64: (-(2**63), 2**63 - 1),
@@ -54,12 +53,23 @@ def integer_reader(cpp_type: int, *, quoted: bool = True) -> Reader:
 def _whole(text: str) -> int:
     """Return the integer that JSON number text stands for, without going through a double."""
     match = _NUMBER.fullmatch(text)
-    if match is None or match[2] or match[3]:
-        number = float(text)
-        if not number.is_integer():
-            raise Refusal(f"expected an integer, got {describe(text)}")
-        return int(number)
-    return int(text)
+    if match is None or not (match[3] or match[4]):
+        return int(text)
+    sign, before, after, exponent = match.groups("")
+    digits = int(sign + before + after[1:])
+    scale = int(exponent[1:] or 0) - len(after[1:])
+    if not digits:
+        return 0
+    # No integer type reaches 10^20.
+    if scale > 20:
+        raise Refusal(f"{describe(text)} is out of range for an integer")
+    power: int = 10 ** min(abs(scale), len(text) + 20)
+    if scale >= 0:
+        return digits * power
+    whole, rest = divmod(digits, power)
+    if rest:
+        raise Refusal(f"expected an integer, got {describe(text)}")
+    return whole
 
 
 def float_reader(*, single: bool, quoted: bool = True) -> Reader:
@@ -82,7 +92,7 @@ def float_reader(*, single: bool, quoted: bool = True) -> Reader:
             number = float(value)
         except OverflowError:
             number = math.inf
-        if math.isinf(number) or (single and abs(number) > _FLOAT32_MAX):
+        if math.isinf(number) or (single and _single_bits(number) is None):
             shown = describe(value)
             raise Refusal(f'{shown} is out of range; write "Infinity" if that is meant')
         return number
@@ -132,14 +142,20 @@ def write_double(value: object) -> object:
 def write_float(value: object) -> object:
     """Write a 32-bit float with the fewest digits that read back as the same 32 bits."""
     number = write_double(value)
-    if isinstance(number, str):
+    if not isinstance(number, float):
         return number
-    bits = struct.pack("<f", number)
-    for digits in range(6, 9):
-        short = float(f"{number:.{digits}g}")
-        if abs(short) <= _FLOAT32_MAX and struct.pack("<f", short) == bits:
-            return short
-    return float(f"{number:.9g}")
+    bits = _single_bits(number)
+    candidates = (float(f"{number:.{digits}g}") for digits in range(6, 9))
+    short = (candidate for candidate in candidates if _single_bits(candidate) == bits)
+    return next(short, float(f"{number:.9g}"))
+
+
+def _single_bits(number: float) -> bytes | None:
+    """Return the 32 bits of the nearest float, or ``None`` where that is infinite."""
+    try:
+        return struct.pack("<f", number)
+    except OverflowError:
+        return None
 
 
 def write_bytes(value: object) -> str:

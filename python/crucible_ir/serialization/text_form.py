@@ -9,7 +9,7 @@ from google.protobuf import text_format
 
 from crucible_ir.errors import DecodeError, Position, near_miss
 from crucible_ir.schema.types import message_type, message_types
-from crucible_ir.serialization.binary import reads_back
+from crucible_ir.serialization.binary import ensure_reads_back, reads_back
 from crucible_ir.serialization.json_text import decode_utf8
 from crucible_ir.serialization.refusal import too_deep
 from crucible_ir.validation.check import ensure_valid
@@ -26,10 +26,14 @@ _NO_FIELD = re.compile(r'Message type "([^"]+)" has no field named "([^"]+)"')
 def to_text(message: Message) -> str:
     """Write a message in protobuf's text format.
 
+    Raises:
+        EncodeError: The message is nested deeper than protobuf reads back.
+
     >>> from crucible_ir import v1
     >>> print(to_text(v1.StageDef(name="embed")), end="")
     name: "embed"
     """
+    ensure_reads_back(message)
     return text_format.MessageToString(message, as_utf8=True)
 
 
@@ -56,7 +60,7 @@ def from_text(data: str | bytes, type: str | type[Message], *, validate: bool = 
     except text_format.ParseError as error:
         line, column = error.GetLine(), error.GetColumn()
         place = Position(line, column) if line is not None and column is not None else None
-        raise DecodeError(_reason(str(error)), position=place) from None
+        raise DecodeError(_reason(str(error), text, line), position=place) from None
     except RecursionError:
         raise too_deep().decode_error() from None
     except ValueError as error:
@@ -68,12 +72,18 @@ def from_text(data: str | bytes, type: str | type[Message], *, validate: bool = 
     return message
 
 
-def _reason(text: str) -> str:
-    reason = _PLACE.sub("", text).strip().rstrip(".")
+def _reason(said: str, text: str, line: int | None) -> str:
+    """Return what google's error says, less the place and the whole of the line there."""
+    reason = _PLACE.sub("", said)
+    if line is not None:
+        for shown in ("", *text.split("\n")[line - 1 : line]):
+            reason = reason.removeprefix(f"'{shown}': ")
+    reason = reason.strip().rstrip(".")
     match = _NO_FIELD.search(reason)
     if match is None:
         return reason
     owner, name = match.groups()
     found = message_types().get(owner.rpartition(".")[2])
     guess = near_miss(name, found.DESCRIPTOR.fields_by_name) if found is not None else ""
-    return f'{owner.rpartition(".")[2]} has no field "{name}"{guess}'
+    shown = name if len(name) <= 64 else f"{name[:64]}…"
+    return f'{owner.rpartition(".")[2]} has no field "{shown}"{guess}'

@@ -34,6 +34,9 @@ _HEX = re.compile(r"0x[0-9a-fA-F]+", re.ASCII)
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?", re.ASCII)
 _NOT_FINITE = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 _CORE = "tag:yaml.org,2002:"
+_SCALAR_TAGS = ("str", "int", "float", "bool", "null")
+#: What is not a printable character of YAML 1.2 (5.1).
+_FORBIDDEN = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _TAG_OF = {int: "int", float: "float", bool: "bool", type(None): "null"}
 
 
@@ -61,7 +64,7 @@ def parse(text: str) -> tuple[object, LocatedNode]:
 class _Composer:
     def __init__(self) -> None:
         self.stack: list[_Open] = []
-        self.anchors: dict[str, tuple[object, LocatedNode, int]] = {}
+        self.anchors: dict[str, tuple[object, LocatedNode | Position, int]] = {}
         self.aliased = 0
         self.documents = 0
         self.root: tuple[object, LocatedNode] = (None, LocatedNode(Position(1, 1)))
@@ -70,11 +73,12 @@ class _Composer:
         try:
             for event in yaml.parse(text, Loader=_Loader):
                 self.take(event)
-        except yaml.YAMLError as error:
-            mark = getattr(error, "problem_mark", None)
-            problem = getattr(error, "problem", None) or getattr(error, "reason", None) or "bad"
+        except yaml.MarkedYAMLError as error:
+            mark = error.problem_mark
             place = Position(mark.line + 1, mark.column + 1) if mark is not None else None
-            raise DecodeError(f"not YAML: {problem}", position=place) from None
+            raise DecodeError(f"not YAML: {error.problem}", position=place) from None
+        except (yaml.reader.ReaderError, UnicodeEncodeError):
+            raise _forbidden_character(text) from None
         return self.root
 
     def take(self, event: yaml.Event) -> None:
@@ -112,6 +116,7 @@ class _Composer:
     def take_scalar(self, event: yaml.ScalarEvent, here: Position) -> None:
         parent = self.stack[-1] if self.stack else None
         if parent is not None and isinstance(parent.value, dict) and parent.key is None:
+            self.check_tag(event.tag, here, *_SCALAR_TAGS)
             if event.value in parent.keys:
                 first = parent.keys[event.value]
                 raise self.error(f'duplicate key "{event.value}", first given at {first}', here)
@@ -120,10 +125,9 @@ class _Composer:
             parent.node.keys[event.value] = here
             return
         value = self.resolve(event, here)
-        node = LocatedNode(here)
         if event.anchor:
-            self.anchors[event.anchor] = (value, node, 1)
-        self.put(value, node, 1)
+            self.anchors[event.anchor] = (value, here, 1)
+        self.put(value, here, 1)
 
     def take_alias(self, event: yaml.AliasEvent, here: Position) -> None:
         if self.stack and isinstance(self.stack[-1].value, dict) and self.stack[-1].key is None:
@@ -136,9 +140,9 @@ class _Composer:
             raise self.error(f"aliases stand for more than {MAX_ALIASED_VALUES} values", here)
         self.put(value, node, size)
 
-    def put(self, value: object, node: LocatedNode, size: int) -> None:
+    def put(self, value: object, node: LocatedNode | Position, size: int) -> None:
         if not self.stack:
-            self.root = (value, node)
+            self.root = (value, LocatedNode(node) if isinstance(node, Position) else node)
             return
         parent = self.stack[-1]
         parent.size += size
@@ -154,8 +158,8 @@ class _Composer:
         """Return the plain value of a scalar by the core schema, or by its core tag."""
         text = event.value
         tag = (event.tag or "").removeprefix(_CORE)
-        self.check_tag(event.tag, here, "str", "int", "float", "bool", "null")
-        if tag == "str" or (not tag and not event.implicit[0]):
+        self.check_tag(event.tag, here, *_SCALAR_TAGS)
+        if tag in ("str", "!") or (not tag and not event.implicit[0]):
             return text
         value = self.plain(text, here)
         if tag and _TAG_OF.get(type(value)) != tag and (tag, type(value)) != ("float", int):
@@ -199,6 +203,17 @@ class _Composer:
         return DecodeError(reason, path=format_path(path), position=here)
 
 
+def _forbidden_character(text: str) -> DecodeError:
+    """Return the error about the first character that YAML does not allow, even in quotes."""
+    found = _FORBIDDEN.search(text)
+    if found is None:
+        return DecodeError("not YAML: it holds a character that YAML does not allow")
+    before = text[: found.start()]
+    place = Position(before.count("\n") + 1, len(before) - before.rfind("\n"))
+    shown = f"U+{ord(found.group()):04X}"
+    return DecodeError(f"not YAML: the character {shown} is not allowed", position=place)
+
+
 def _position(event: yaml.Event) -> Position:
     mark: Any = event.start_mark
     return Position(mark.line + 1, mark.column + 1)
@@ -217,8 +232,15 @@ def _represent_text(writer: Any, text: str) -> yaml.Node:
         and text == text.rstrip(" ")
         and all(line == line.rstrip() and line.isprintable() for line in text.split("\n"))
     )
-    node: yaml.Node = writer.represent_scalar(f"{_CORE}str", text, style="|" if literal else None)
+    # The writer quotes what YAML 1.1 would take for something else; YAML 1.2 adds a few numbers.
+    style = "|" if literal else "'" if _is_number(text) else None
+    node: yaml.Node = writer.represent_scalar(f"{_CORE}str", text, style=style)
     return node
+
+
+def _is_number(text: str) -> bool:
+    """Tell whether YAML 1.2 takes unquoted text for a number."""
+    return any(pattern.fullmatch(text) for pattern in (_INT, _OCTAL, _HEX, _FLOAT))
 
 
 _Writer.add_representer(str, _represent_text)

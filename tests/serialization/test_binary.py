@@ -1,0 +1,144 @@
+"""Binary: protobuf's own, with errors that say where the bytes stop making sense."""
+
+from __future__ import annotations
+
+import pytest
+
+import crucible_ir as ir
+from crucible_ir import v1
+
+#: Bytes, the type that they are not, the path and the reason. Wire format: a tag is the field's
+#: number times eight plus 0 for a varint, 1 for eight bytes, 2 for a length and its bytes, 5 for
+#: four. StageDef: name = 1 (tag 0x0a), options = 3 (0x1a), enabled = 4 (0x20).
+BROKEN: list[tuple[str, bytes, str, str]] = [
+    ("StageDef", b"\x0a", "name", "cut off at byte 1, in the middle of a number"),
+    ("StageDef", b"\x0a\x05ab", "name", "cut off at byte 4: 3 bytes more are announced"),
+    ("StageDef", b"\x0a\x02a\xff", "name", "byte 3, 0xff, is not UTF-8"),
+    ("StageDef", b"\x20", "enabled", "cut off at byte 1, in the middle of a number"),
+    (
+        "StageDef",
+        b"\x20" + b"\xff" * 11,
+        "enabled",
+        "the number at byte 1 is longer than ten bytes",
+    ),
+    ("StageDef", b"\x00", "", "byte 0 gives the field number 0, which there cannot be"),
+    ("StageDef", b"\x0b", "name", "byte 0 begins a group, which no message here has"),
+    ("StageDef", b"\x0f", "name", "byte 0 has the wire type 7, which does not begin a value"),
+    ("StageDef", b"\x7d\x01\x02", "", "cut off at byte 3: a number needs 2 bytes more"),
+    ("StageDef", b"\x79\x01\x02", "", "cut off at byte 3: a number needs 6 bytes more"),
+    # options { fields { key: <two bytes, one of them missing> } }
+    (
+        "StageDef",
+        b"\x1a\x04\x0a\x02\x0a\x02",
+        "options.fields.key",
+        "cut off at byte 6: 2 bytes more are announced",
+    ),
+    # Experiment: pipeline = 3 (0x1a); the second stage's name is not UTF-8
+    (
+        "Experiment",
+        b"\x1a\x03\x0a\x01a\x1a\x03\x0a\x01\xff",
+        "pipeline[1].name",
+        "byte 9, 0xff, is not UTF-8",
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("type_", "data", "path", "reason"), BROKEN, ids=[data.hex() for _, data, *_ in BROKEN]
+)
+def test_says_where_bytes_are_not_a_message(
+    type_: str, data: bytes, path: str, reason: str
+) -> None:
+    with pytest.raises(ir.DecodeError) as caught:
+        ir.from_binary(data, type_)
+    assert caught.value.path == path
+    assert caught.value.reason == f"not a crucible_ir.v1.{type_}: {reason}"
+
+
+@pytest.mark.parametrize("data", ["text", 3, None, ["a"]], ids=repr)
+def test_refuses_what_is_not_bytes(data: bytes) -> None:
+    with pytest.raises(ir.DecodeError, match=f"expected bytes, got {type(data).__name__}"):
+        ir.from_binary(data, "StageDef")
+
+
+@pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
+def test_reads_anything_that_holds_bytes(kind: type) -> None:
+    data = kind(v1.StageDef(name="a").SerializeToString())
+    assert ir.from_binary(data, v1.StageDef) == v1.StageDef(name="a")
+
+
+def test_a_field_of_another_wire_type_is_unknown_and_kept() -> None:
+    # enabled as a length-delimited field: what a schema that changed its type would write.
+    data = b"\x0a\x01a\x22\x02hi"
+    stage = ir.from_binary(data, v1.StageDef)
+    assert stage == v1.StageDef.FromString(data)
+    assert not stage.HasField("enabled")
+    assert ir.to_binary(stage) == data
+
+
+def test_the_last_value_of_a_field_wins() -> None:
+    assert ir.from_binary(b"\x0a\x01a\x0a\x01b", v1.StageDef).name == "b"
+
+
+def test_rules_are_checked_unless_asked_not_to() -> None:
+    with pytest.raises(ir.ValidationError) as caught:
+        ir.from_binary(b"", "StageDef")
+    assert [violation.path for violation in caught.value.violations] == ["name"]
+    assert ir.from_binary(b"", v1.StageDef, validate=False) == v1.StageDef()
+
+
+def test_a_decoder_does_what_from_binary_does() -> None:
+    decode = ir.decoder(v1.StageDef)
+    assert decode(b"\x0a\x01a") == v1.StageDef(name="a")
+    with pytest.raises(ir.ValidationError):
+        decode(b"")
+    with pytest.raises(ir.DecodeError):
+        decode(b"\x0a")
+    assert ir.decoder("StageDef", validate=False)(b"") == v1.StageDef()
+
+
+def chain(levels: int) -> v1.BackendRef:
+    """Return a reference with so many fallbacks below it, one inside another."""
+    made = v1.BackendRef(id="b")
+    lowest = made
+    for _ in range(levels):
+        lowest = lowest.fallback
+        lowest.id = "b"
+    return made
+
+
+def nested_map(objects: int) -> v1.StageDef:
+    """Return a stage whose options hold so many objects inside one another, themselves included."""
+    made = v1.StageDef(name="a")
+    lowest = made.options
+    for _ in range(objects - 1):
+        lowest = lowest.fields["a"].struct_value
+    lowest.fields["a"].bool_value = True
+    return made
+
+
+FORMS = [
+    (ir.to_binary, ir.from_binary),
+    (ir.to_json, ir.from_json),
+    (ir.to_crucible_json, ir.from_crucible_json),
+    (ir.to_yaml, ir.from_yaml),
+    (ir.to_text, ir.from_text),
+]
+
+
+# A hundred levels below the root: see "Limits" in proto/README.md. An object inside an opaque map
+# costs three levels, and its field one.
+@pytest.mark.parametrize(("write", "read"), FORMS, ids=[write.__name__ for write, _ in FORMS])
+@pytest.mark.parametrize("deepest", [chain(100), nested_map(33)], ids=["fallbacks", "objects"])
+def test_every_form_holds_the_deepest_message(write, read, deepest) -> None:  # type: ignore[no-untyped-def]
+    again = read(write(deepest), type(deepest))
+    assert write(again) == write(deepest)
+
+
+@pytest.mark.parametrize("write", [write for write, _ in FORMS], ids=lambda write: write.__name__)
+@pytest.mark.parametrize(
+    "too_deep", [chain(101), nested_map(34), chain(2000)], ids=["fallbacks", "objects", "many"]
+)
+def test_no_form_writes_what_could_not_be_read_back(write, too_deep) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(ir.EncodeError, match="nested deeper than the 100 levels"):
+        write(too_deep)

@@ -1,0 +1,701 @@
+"""Crucible JSON, rule by rule, as proto/README.md defines the dialect."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.message import Message
+from google.protobuf.struct_pb2 import ListValue, Struct, Value
+from google.protobuf.timestamp_pb2 import Timestamp
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from json_values import same_json
+from message_strategies import messages
+
+import crucible_ir as ir
+from crucible_ir import v1
+from crucible_ir.schema.types import (
+    descriptor_of,
+    document_members,
+    field_of,
+    held_enum,
+    is_map,
+    message_of,
+)
+
+NULL = Value(null_value=0)  # type: ignore[arg-type]  # the stub wants the enum's own type
+USER = v1.MessageRole.MESSAGE_ROLE_USER
+
+
+def read(text: str, type_: str) -> Message:
+    return ir.from_crucible_json(text, type_, validate=False)
+
+
+def refusal(text: str, type_: str) -> str:
+    with pytest.raises(ir.DecodeError) as caught:
+        read(text, type_)
+    return str(caught.value)
+
+
+def struct(**numbers: float) -> Struct:
+    return Struct(fields={key: Value(number_value=number) for key, number in numbers.items()})
+
+
+#: What a message without a field set is written as: every key, in the schema's order.
+EMPTY = {
+    "StageDef": '{"name":"","module":null,"options":null,"enabled":null}',
+    "OutputSpec": '{"name":"","formats":[],"sink":null,"options":null}',
+    "Ensemble": (
+        '{"strategy":null,"execution_mode":null,"models":[],"weights":{},"min_agreement":null,'
+        '"timeout_ms":null,"options":null}'
+    ),
+    "Message": '{"role":null,"content":null,"name":null,"tool_calls":[],"tool_call_id":null}',
+    "ToolCall": '{"id":null,"name":"","arguments":null}',
+    "MetricsSnapshot": "{}",
+    "FeedbackEvent": (
+        '{"id":"","deployment_id":null,"model_version":null,"input":null,"output":null,'
+        '"feedback_type":null,"feedback_value":null,"user_id":null,"session_id":null,'
+        '"latency_ms":null,"timestamp":null,"metadata":null}'
+    ),
+    # Of a oneof that is not an open vocabulary only the set member has its key.
+    "ImageContent": '{"media_type":null}',
+    "Document": '{"ir_version":"","producer_name":null,"producer_version":null}',
+}
+
+
+@pytest.mark.parametrize(("type_", "text"), EMPTY.items(), ids=EMPTY)
+def test_writes_every_key_null_or_empty_when_unset(type_: str, text: str) -> None:
+    assert ir.to_crucible_json(ir.MESSAGE_TYPES[type_]()) == text
+
+
+#: A message, the key it has something under, and what is there, as text.
+WRITTEN: list[tuple[Message, str, str]] = [
+    # Plain names, whichever member of an open vocabulary is set; documented names first
+    (
+        v1.DeploymentConfig(strategy=v1.DeploymentStrategy.DEPLOYMENT_STRATEGY_BLUE_GREEN),
+        "strategy",
+        '"blue_green"',
+    ),
+    (v1.DeploymentConfig(custom_strategy="shadow"), "strategy", '"shadow"'),
+    (v1.DeploymentConfig(custom_strategy=""), "strategy", '""'),
+    (
+        v1.Hedging(strategy=v1.HedgingStrategy.HEDGING_STRATEGY_EXPONENTIAL_BACKOFF),
+        "strategy",
+        '"exponential_backoff"',
+    ),
+    (
+        v1.OutputSpec(
+            custom_formats=["pdf", "ps"],
+            formats=[v1.OutputFormat.OUTPUT_FORMAT_CSV, v1.OutputFormat.OUTPUT_FORMAT_JSON],
+        ),
+        "formats",
+        '["csv","json","pdf","ps"]',
+    ),
+    # Numbers with a fraction
+    (v1.TrainingConfig(learning_rate=1.0), "learning_rate", "1"),
+    (v1.TrainingConfig(learning_rate=0.1), "learning_rate", "0.1"),
+    (v1.TrainingConfig(learning_rate=-0.0), "learning_rate", "-0.0"),
+    (v1.TrainingConfig(learning_rate=2.0**53), "learning_rate", "9007199254740992"),
+    (v1.TrainingConfig(learning_rate=2.0**54), "learning_rate", "1.8014398509481984e+16"),
+    (v1.TrainingConfig(learning_rate=float("nan")), "learning_rate", '"NaN"'),
+    (v1.TrainingConfig(learning_rate=-float("inf")), "learning_rate", '"-Infinity"'),
+    (v1.TrainingRun(best_metrics={"loss": float("inf")}), "best_metrics", '{"loss":"Infinity"}'),
+    # Moments: the fraction as short as it can be. 946684800 is the first second of 2000 in UTC.
+    (
+        v1.FeedbackEvent(timestamp=Timestamp(seconds=946684800)),
+        "timestamp",
+        '"2000-01-01T00:00:00Z"',
+    ),
+    (
+        v1.FeedbackEvent(timestamp=Timestamp(seconds=946684800, nanos=500_000_000)),
+        "timestamp",
+        '"2000-01-01T00:00:00.5Z"',
+    ),
+    (
+        v1.FeedbackEvent(timestamp=Timestamp(seconds=946684800, nanos=120)),
+        "timestamp",
+        '"2000-01-01T00:00:00.00000012Z"',
+    ),
+    # The places where a value has a shape of its own
+    (
+        v1.TrainingRun(
+            metrics_history=[v1.MetricsSnapshot(values={"a": 1.0}), v1.MetricsSnapshot()]
+        ),
+        "metrics_history",
+        '[{"a":1},{}]',
+    ),
+    (v1.Message(text="hi"), "content", '"hi"'),
+    (v1.Message(text=""), "content", '""'),
+    (v1.Message(parts=v1.ContentParts()), "content", "[]"),
+    (
+        v1.Message(parts=v1.ContentParts(parts=[v1.ContentPart(text="hi")])),
+        "content",
+        '[{"type":"text","text":"hi"}]',
+    ),
+    (
+        v1.Message(
+            parts=v1.ContentParts(
+                parts=[v1.ContentPart(image=v1.ImageContent(base64=b"hi", media_type="image/png"))]
+            )
+        ),
+        "content",
+        '[{"type":"image","base64":"aGk=","media_type":"image/png"}]',
+    ),
+    (
+        v1.Message(
+            parts=v1.ContentParts(
+                parts=[
+                    v1.ContentPart(image=v1.ImageContent(url="u")),
+                    v1.ContentPart(audio=v1.AudioContent(url="a")),
+                    v1.ContentPart(tool_result=v1.ToolResultContent(tool_call_id="c")),
+                ]
+            )
+        ),
+        "content",
+        '[{"type":"image","url":"u","media_type":null},{"type":"audio","url":"a","format":null},'
+        '{"type":"tool_result","tool_call_id":"c","content":null}]',
+    ),
+    (v1.ToolCall(map=struct(by=2)), "arguments", '{"by":2}'),
+    (v1.ToolCall(map=Struct()), "arguments", "{}"),
+    (v1.ToolCall(raw='{"by":'), "arguments", '"{\\"by\\":"'),
+    (
+        v1.Prompt(tool_choice=v1.ToolChoice(mode=v1.ToolChoiceMode.TOOL_CHOICE_MODE_NONE)),
+        "tool_choice",
+        '"none"',
+    ),
+    (v1.Prompt(tool_choice=v1.ToolChoice(name="zoom")), "tool_choice", '{"name":"zoom"}'),
+    (v1.Prompt(tools=[struct(a=1), Struct()]), "tools", '[{"a":1},{}]'),
+]
+
+
+#: The same for what is written to the letter: integers are numbers, and whole numbers of an opaque
+#: map have no point up to 2^53.
+TO_THE_LETTER: list[tuple[Message, str, str]] = [
+    (v1.TrainingConfig(seed=2**63 - 1), "seed", "9223372036854775807"),
+    (v1.TrainingConfig(seed=-(2**63)), "seed", "-9223372036854775808"),
+    (v1.TrainingConfig(epochs=0), "epochs", "0"),
+    (v1.StageDef(options=struct(k=3.0)), "options", '{"k":3}'),
+    (v1.StageDef(options=struct(k=-(2.0**53))), "options", '{"k":-9007199254740992}'),
+    (v1.StageDef(options=struct(k=2.0**53 + 2)), "options", '{"k":9007199254740994.0}'),
+    (v1.StageDef(options=struct(k=0.5)), "options", '{"k":0.5}'),
+    (v1.StageDef(options=struct(k=1e300)), "options", '{"k":1e+300}'),
+    (v1.StageDef(options=Struct(fields={"k": NULL})), "options", '{"k":null}'),
+    (v1.StageDef(options=Struct()), "options", "{}"),
+    (v1.FeedbackEvent(feedback_value=Value(bool_value=False)), "feedback_value", "false"),
+    (v1.FeedbackEvent(feedback_value=Value(number_value=5)), "feedback_value", "5"),
+    (v1.FeedbackEvent(feedback_value=Value(list_value=ListValue())), "feedback_value", "[]"),
+    (v1.FeedbackEvent(feedback_value=NULL), "feedback_value", "null"),
+]
+
+
+@pytest.mark.parametrize(
+    ("message", "key", "text"), WRITTEN, ids=[f"{key}: {text}" for _, key, text in WRITTEN]
+)
+def test_writes_each_kind_of_value_as_the_dialect_has_it(
+    message: Message, key: str, text: str
+) -> None:
+    assert same_json(json.loads(ir.to_crucible_json(message))[key], json.loads(text))
+
+
+@pytest.mark.parametrize(
+    ("message", "key", "text"),
+    TO_THE_LETTER,
+    ids=[f"{key}: {text}" for _, key, text in TO_THE_LETTER],
+)
+def test_writes_integers_and_opaque_maps_to_the_letter(
+    message: Message, key: str, text: str
+) -> None:
+    written = ir.to_crucible_json(message)
+    assert f'"{key}":{text},' in written or f'"{key}":{text}}}' in written
+
+
+def test_indents_on_request() -> None:
+    assert ir.to_crucible_json(v1.ToolCall(name="a"), indent=1) == (
+        '{\n "id": null,\n "name": "a",\n "arguments": null\n}'
+    )
+
+
+#: A type, a document, and the fields that it sets.
+READ: list[tuple[str, str, dict[str, Any]]] = [
+    # A missing key takes its default, null leaves it unset; so at every depth
+    (
+        "TrainingConfig",
+        "{}",
+        {
+            "epochs": 1,
+            "batch_size": 32,
+            "learning_rate": 0.001,
+            "optimizer": v1.Optimizer.OPTIMIZER_ADAM,
+            "loss_function": v1.LossFunction.LOSS_FUNCTION_CROSS_ENTROPY,
+            "metrics": ["loss", "accuracy"],
+            "device": v1.Device.DEVICE_CPU,
+            "mixed_precision": False,
+        },
+    ),
+    (
+        "TrainingConfig",
+        '{"epochs": null, "batch_size": null, "learning_rate": null, "optimizer": null,'
+        ' "loss_function": null, "metrics": null, "device": null, "mixed_precision": null}',
+        {},
+    ),
+    ("OutputSpec", '{"formats": []}', {"sink": v1.OutputSink.OUTPUT_SINK_FILE}),
+    ("OutputSpec", '{"formats": null, "sink": null}', {}),
+    ("StageDef", "{}", {"enabled": True}),
+    ("StageDef", '{"enabled": null, "name": null, "options": null}', {}),
+    (
+        "ReliabilityConfig",
+        '{"hedging": {"strategy": null}, "stats": null}',
+        {"hedging": v1.Hedging()},
+    ),
+    (
+        "ReliabilityConfig",
+        '{"hedging": {}}',
+        {"hedging": v1.Hedging(strategy=v1.HedgingStrategy.HEDGING_STRATEGY_OFF)},
+    ),
+    (
+        "Prompt",
+        "{}",
+        {"options": v1.GenerationOptions(stream=False, extended_thinking=False)},
+    ),
+    ("Prompt", '{"options": null}', {}),
+    (
+        "Prompt",
+        '{"options": {"stream": null}}',
+        {"options": v1.GenerationOptions(extended_thinking=False)},
+    ),
+    # Open vocabularies
+    ("OutputSpec", '{"formats": [], "sink": "s3"}', {"sink": v1.OutputSink.OUTPUT_SINK_S3}),
+    ("OutputSpec", '{"formats": [], "sink": "kafka"}', {"custom_sink": "kafka"}),
+    ("OutputSpec", '{"formats": [], "sink": ""}', {"custom_sink": ""}),
+    ("OutputSpec", '{"formats": [], "sink": "S3"}', {"custom_sink": "S3"}),
+    ("OutputSpec", '{"formats": [], "sink": "unspecified"}', {"custom_sink": "unspecified"}),
+    (
+        "OutputSpec",
+        '{"formats": ["pdf", "csv", "ps", "csv"], "sink": null}',
+        {"formats": [v1.OutputFormat.OUTPUT_FORMAT_CSV] * 2, "custom_formats": ["pdf", "ps"]},
+    ),
+    # Values
+    ("StageDef", '{"enabled": false, "options": {}}', {"enabled": False, "options": Struct()}),
+    (
+        "StageDef",
+        '{"enabled": null, "options": {"a": null, "b": 1}}',
+        {"options": Struct(fields={"a": NULL, "b": Value(number_value=1)})},
+    ),
+    ("MetricsSnapshot", '{"a": 1, "b": "NaN"}', {"values": {"a": 1.0, "b": float("nan")}}),
+    ("MetricsSnapshot", "{}", {}),
+    (
+        "TrainingRun",
+        '{"status": null, "metrics_history": [{"a": "-Infinity"}, {}], "best_metrics": null}',
+        {
+            "metrics_history": [
+                v1.MetricsSnapshot(values={"a": -float("inf")}),
+                v1.MetricsSnapshot(),
+            ]
+        },
+    ),
+    (
+        "FeedbackEvent",
+        '{"feedback_type": null, "feedback_value": null}',
+        {},
+    ),
+    (
+        "FeedbackEvent",
+        '{"feedback_type": null, "feedback_value": [null]}',
+        {"feedback_value": Value(list_value=ListValue(values=[NULL]))},
+    ),
+    (
+        "FeedbackEvent",
+        '{"feedback_type": null, "timestamp": "2000-01-01T01:00:00.25+01:00"}',
+        {"timestamp": Timestamp(seconds=946684800, nanos=250_000_000)},
+    ),
+    (
+        "GenerationOptions",
+        '{"stream": null, "extended_thinking": null, "seed": 9007199254740993}',
+        {"seed": 2**53 + 1},
+    ),
+    ("Usage", '{"total_tokens": 1e3}', {"total_tokens": 1000}),
+    # Shapes of their own
+    ("Message", '{"role": "user", "content": "hi"}', {"role": USER, "text": "hi"}),
+    ("Message", '{"content": []}', {"parts": v1.ContentParts()}),
+    ("Message", '{"content": null, "tool_calls": null}', {}),
+    (
+        "Message",
+        '{"content": [{"type": "text", "text": ""}, {"url": "u", "type": "image"}]}',
+        {
+            "parts": v1.ContentParts(
+                parts=[v1.ContentPart(text=""), v1.ContentPart(image=v1.ImageContent(url="u"))]
+            )
+        },
+    ),
+    ("ToolCall", '{"arguments": {"by": 2}}', {"map": struct(by=2)}),
+    ("ToolCall", '{"arguments": {}}', {"map": Struct()}),
+    ("ToolCall", '{"arguments": ""}', {"raw": ""}),
+    ("ToolCall", '{"arguments": null}', {}),
+    (
+        "Prompt",
+        '{"options": null, "tool_choice": "required"}',
+        {"tool_choice": v1.ToolChoice(mode=v1.ToolChoiceMode.TOOL_CHOICE_MODE_REQUIRED)},
+    ),
+    (
+        "Prompt",
+        '{"options": null, "tool_choice": {"name": "auto"}}',
+        {"tool_choice": v1.ToolChoice(name="auto")},
+    ),
+    (
+        "Document",
+        '{"stage_def": {"enabled": null, "name": "a"}}',
+        {"stage_def": v1.StageDef(name="a")},
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("type_", "text", "fields"), READ, ids=[f"{type_} {text}" for type_, text, _ in READ]
+)
+def test_reads_each_kind_of_value_as_the_dialect_has_it(
+    type_: str, text: str, fields: dict[str, Any]
+) -> None:
+    assert read(text, type_) == ir.MESSAGE_TYPES[type_](**fields)
+
+
+def test_defaults_of_messages_in_lists_apply_to_each() -> None:
+    text = '{"pipeline": [{"name": "a"}, {"name": "b", "enabled": null}]}'
+    experiment = read(text, "Experiment")
+    assert experiment == v1.Experiment(
+        pipeline=[v1.StageDef(name="a", enabled=True), v1.StageDef(name="b")]
+    )
+
+
+#: A type, a document, and the error, its columns counted by hand.
+REFUSED = [
+    ("StageDef", "null", "1:1: expected an object, got null"),
+    ("StageDef", '{"nmae": "x"}', '1:2: nmae: StageDef has no field "nmae"; did you mean "name"?'),
+    (
+        "TrainingConfig",
+        '{"modelRef": {}}',
+        '1:2: modelRef: TrainingConfig has no field "modelRef"; did you mean "model_ref"?',
+    ),
+    (
+        "OutputSpec",
+        '{"custom_sink": "x"}',
+        '1:2: custom_sink: OutputSpec has no field "custom_sink"',
+    ),
+    ("Message", '{"text": "x"}', '1:2: text: Message has no field "text"'),
+    ("StageDef", '{"name": "a", "name": "a"}', '1:15: duplicate key "name", first given at 1:2'),
+    ("StageDef", '{"name": 1}', "1:10: name: expected a string, got the number 1"),
+    (
+        "StageDef",
+        '{"enabled": "true"}',
+        "1:13: enabled: expected true or false, got the string 'true'",
+    ),
+    ("StageDef", '{"options": []}', "1:13: options: expected an object, got a list"),
+    (
+        "TrainingConfig",
+        '{"epochs": "3"}',
+        "1:12: epochs: expected an integer, got the string '3'",
+    ),
+    (
+        "TrainingConfig",
+        '{"epochs": 3000000000}',
+        "1:12: epochs: 3000000000 is out of range; an integer here is -2147483648 to 2147483647",
+    ),
+    (
+        "TrainingConfig",
+        '{"learning_rate": "0.1"}',
+        '1:19: learning_rate: expected a number, "NaN", "Infinity" or "-Infinity", got the string'
+        " '0.1'",
+    ),
+    (
+        "TrainingConfig",
+        '{"learning_rate": NaN}',
+        '1:19: not JSON: NaN stands bare; a number that is not finite is written "NaN"',
+    ),
+    (
+        "Hedging",
+        '{"strategy": "adaptiv"}',
+        '1:14: strategy: HedgingStrategy has no value "adaptiv"; did you mean "adaptive"?',
+    ),
+    (
+        "Hedging",
+        '{"strategy": "HEDGING_STRATEGY_OFF"}',
+        '1:14: strategy: HedgingStrategy has no value "HEDGING_STRATEGY_OFF"; expected one of off,'
+        " fixed, percentile, adaptive, workload_aware, exponential_backoff",
+    ),
+    ("Hedging", '{"strategy": 1}', "1:14: strategy: expected a string, got the number 1"),
+    ("OutputSpec", '{"sink": 1}', "1:10: sink: expected a string, got the number 1"),
+    ("OutputSpec", '{"formats": "csv"}', "1:13: formats: expected a list, got the string 'csv'"),
+    ("OutputSpec", '{"formats": ["csv", null]}', "1:21: formats[1]: expected a string, got null"),
+    (
+        "TrainingRun",
+        '{"metrics_history": [{"a": 1}, {"b": null}]}',
+        '1:38: metrics_history[1]["b"]: expected a number, got null',
+    ),
+    (
+        "Ensemble",
+        '{"weights": {"gpt-4": true}}',
+        '1:23: weights["gpt-4"]: expected a number, got true',
+    ),
+    (
+        "StageDef",
+        '{"options": {"a": {"b": 9007199254740993}}}',
+        '1:25: options["a"]["b"]: the integer 9007199254740993 is beyond 2^53, which a number in'
+        " opaque JSON cannot hold exactly; write it as a string",
+    ),
+    (
+        "FeedbackEvent",
+        '{"timestamp": "yesterday"}',
+        "1:15: timestamp: expected an RFC 3339 timestamp such as 2025-12-26T12:00:00Z, got the"
+        " string 'yesterday'",
+    ),
+    (
+        "Prompt",
+        '{"messages": [{"content": 5}]}',
+        "1:27: messages[0].content: expected a string or a list of parts, got the number 5",
+    ),
+    (
+        "Prompt",
+        '{"messages": [{"content": [{"text": "a"}]}]}',
+        "1:28: messages[0].content[0]: expected a type out of text, image, audio, tool_result, got"
+        " no type",
+    ),
+    (
+        "Prompt",
+        '{"messages": [{"content": [{"type": "video"}]}]}',
+        "1:28: messages[0].content[0]: expected a type out of text, image, audio, tool_result, got"
+        " the string 'video'",
+    ),
+    (
+        "Message",
+        '{"content": [{"type": "image", "ulr": "x"}]}',
+        '1:32: content[0].ulr: ImageContent has no field "ulr"; did you mean "url"?',
+    ),
+    (
+        "Message",
+        '{"content": [{"type": "text", "url": "x"}]}',
+        '1:31: content[0].url: a text part has no field "url"',
+    ),
+    (
+        "Message",
+        '{"content": [{"type": "text"}]}',
+        "1:14: content[0].text: expected a string, got null",
+    ),
+    (
+        "ToolCall",
+        '{"arguments": 1}',
+        "1:15: arguments: expected an object or a string, got the number 1",
+    ),
+    (
+        "ToolCall",
+        '{"arguments": []}',
+        "1:15: arguments: expected an object or a string, got a list",
+    ),
+    (
+        "Prompt",
+        '{"tool_choice": "atuo"}',
+        '1:17: tool_choice: ToolChoiceMode has no value "atuo"; did you mean "auto"?',
+    ),
+    (
+        "Prompt",
+        '{"tool_choice": {"nam": "x"}}',
+        '1:18: tool_choice.nam: a tool choice has no field "nam"; did you mean "name"?',
+    ),
+    (
+        "Prompt",
+        '{"tool_choice": 1}',
+        '1:17: tool_choice: expected one of auto, none, required, or {"name": ...}, got the'
+        " number 1",
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("type_", "text", "error"), REFUSED, ids=[f"{type_} {text}" for type_, text, _ in REFUSED]
+)
+def test_says_where_and_what_and_the_near_miss(type_: str, text: str, error: str) -> None:
+    assert refusal(text, type_) == error
+
+
+def test_refuses_two_members_of_a_oneof() -> None:
+    image = '{"content": [{"type": "image", "url": "u", "base64": "aGk="}]}'
+    assert refusal(image, "Message").startswith("1:54: content[0].base64: ")
+    document = '{"ir_version": "1", "stage_def": {}, "hedging": {}}'
+    assert refusal(document, "Document").startswith("1:49: hedging: ")
+
+
+#: What Crucible JSON cannot write, and the path that the error names.
+UNWRITABLE: list[tuple[Message, str]] = [
+    (v1.Hedging(strategy=77), "strategy"),  # type: ignore[arg-type]  # a newer peer's number
+    (v1.OutputSpec(sink=77), "sink"),  # type: ignore[arg-type]  # a newer peer's number
+    (v1.OutputSpec(formats=[1, 77]), "formats"),  # type: ignore[list-item]  # a newer peer's number
+    (v1.Prompt(tool_choice=v1.ToolChoice(mode=77)), "tool_choice"),  # type: ignore[arg-type]  # a newer peer's number
+    (
+        v1.Prompt(
+            messages=[v1.Message(), v1.Message(parts=v1.ContentParts(parts=[v1.ContentPart()]))]
+        ),
+        "messages[1].content[0]",
+    ),
+    (v1.StageDef(options=struct(a=float("nan"))), 'options["a"]'),
+    (v1.FeedbackEvent(feedback_value=Value()), "feedback_value"),
+    (v1.FeedbackEvent(timestamp=Timestamp(seconds=253402300800)), "timestamp"),
+]
+
+
+@pytest.mark.parametrize(("message", "path"), UNWRITABLE, ids=[path for _, path in UNWRITABLE])
+def test_names_the_field_that_cannot_be_written(message: Message, path: str) -> None:
+    with pytest.raises(ir.EncodeError) as caught:
+        ir.to_crucible_json(message)
+    assert caught.value.path == path
+
+
+def test_says_that_a_number_has_no_name() -> None:
+    with pytest.raises(ir.EncodeError, match="strategy: HedgingStrategy 77 has no name here"):
+        ir.to_crucible_json(v1.Hedging(strategy=77))  # type: ignore[arg-type]  # a newer peer's
+
+
+def test_violations_have_the_place_in_the_document() -> None:
+    text = """{
+  "messages": [
+    {"role": null, "content": "x"},
+    {"role": "user", "content": [
+      {"type": "audio", "url": ""}
+    ]},
+    {"role": "user"}
+  ],
+  "options": {"max_tokens": -1}
+}"""
+    with pytest.raises(ir.ValidationError) as caught:
+        ir.from_crucible_json(text, "Prompt")
+    assert [
+        (violation.path, violation.rule_id, str(violation.position))
+        for violation in caught.value.violations
+    ] == [
+        ("messages[0].role", "required", "3:14"),
+        ("messages[1].parts.parts[0].audio.url", "required", "5:32"),
+        ("messages[2]", "message.content_required", "7:5"),
+        ("options.max_tokens", "int32.gte", "9:29"),
+    ]
+
+
+# What the dialect carries
+
+DOCUMENT_TYPES = {name: ir.MESSAGE_TYPES[name] for name in [*document_members(), "Document"]}
+
+
+def carried(message: Message) -> Message:
+    """Return what is left of a message after Crucible JSON, which tells less apart in five points.
+
+    - UNSPECIFIED in an open vocabulary is unset, and left out of a list.
+    - A custom name that is a documented one becomes the enum value.
+    - A tool choice without a choice, or with the mode UNSPECIFIED, is unset.
+    - The JSON value null as a feedback value is unset.
+    - Unknown fields have no place (the messages here have none).
+    """
+    copy = type(message)()
+    copy.CopyFrom(message)
+    for inner in walk(copy):
+        _merge_vocabularies(inner)
+        match inner:
+            case v1.Prompt(tool_choice=v1.ToolChoice(mode=0) as choice):
+                if not choice.HasField("name"):
+                    inner.ClearField("tool_choice")
+            case v1.FeedbackEvent(feedback_value=value) if value.HasField("null_value"):
+                inner.ClearField("feedback_value")
+    return copy
+
+
+def walk(message: Message) -> Iterator[Message]:
+    """Yield a message of the IR and every one inside it."""
+    yield message
+    value: Any
+    for field, value in message.ListFields():
+        held = message_of(field)
+        if held is None or is_map(field) or held.file.package != "crucible_ir.v1":
+            continue
+        for inner in value if field.is_repeated else [value]:
+            yield from walk(inner)
+
+
+def _merge_vocabularies(message: Message) -> None:
+    for custom in descriptor_of(message).fields:
+        name = custom.name.removeprefix("custom_")
+        if name == custom.name:
+            continue
+        field = field_of(descriptor_of(message), name)
+        names = plain_names(field)
+        if not field.is_repeated:
+            if message.HasField(custom.name):
+                number = names.get(getattr(message, custom.name))
+                if number is not None:
+                    setattr(message, field.name, number)
+            elif not getattr(message, field.name):
+                message.ClearField(field.name)
+            continue
+        listed = [number for number in getattr(message, field.name) if number]
+        custom_names = list(getattr(message, custom.name))
+        message.ClearField(field.name)
+        message.ClearField(custom.name)
+        known = [names[name] for name in custom_names if name in names]
+        getattr(message, field.name).extend(listed + known)
+        getattr(message, custom.name).extend(n for n in custom_names if n not in names)
+
+
+def plain_names(field: FieldDescriptor) -> dict[str, int]:
+    """Return the plain names of an enum field: less the prefix that ends in UNSPECIFIED's name."""
+    enum = held_enum(field)
+    prefix = enum.values_by_number[0].name.removesuffix("UNSPECIFIED")
+    return {
+        value.name.removeprefix(prefix).lower(): value.number
+        for value in enum.values
+        if value.number
+    }
+
+
+def has_an_empty_part(message: Message) -> bool:
+    return any(
+        isinstance(inner, v1.ContentPart) and inner.WhichOneof("part") is None
+        for inner in walk(message)
+    )
+
+
+@pytest.mark.parametrize("type_", DOCUMENT_TYPES.values(), ids=DOCUMENT_TYPES)
+@settings(max_examples=20)
+@given(data=st.data())
+def test_reads_back_all_that_the_dialect_can_tell_apart(
+    type_: type[Message], data: st.DataObject
+) -> None:
+    message = data.draw(messages(type_, named_enums=True))
+    if has_an_empty_part(message):
+        with pytest.raises(ir.EncodeError, match="a content part with nothing in it"):
+            ir.to_crucible_json(message)
+        return
+    text = ir.to_crucible_json(message)
+    assert ir.from_crucible_json(text, type_, validate=False) == carried(message)
+    assert ir.from_crucible_json(text.encode(), type_, validate=False) == carried(message)
+
+
+def test_what_is_not_carried_is_what_the_specification_says() -> None:
+    lost: list[tuple[Message, Message]] = [
+        (v1.OutputSpec(sink=v1.OutputSink.OUTPUT_SINK_UNSPECIFIED), v1.OutputSpec()),
+        (v1.OutputSpec(custom_sink="s3"), v1.OutputSpec(sink=v1.OutputSink.OUTPUT_SINK_S3)),
+        (v1.OutputSpec(formats=[v1.OutputFormat.OUTPUT_FORMAT_UNSPECIFIED]), v1.OutputSpec()),
+        (
+            v1.OutputSpec(custom_formats=["csv", "pdf"]),
+            v1.OutputSpec(formats=[v1.OutputFormat.OUTPUT_FORMAT_CSV], custom_formats=["pdf"]),
+        ),
+        (v1.Prompt(tool_choice=v1.ToolChoice()), v1.Prompt()),
+        (
+            v1.Prompt(
+                tool_choice=v1.ToolChoice(mode=v1.ToolChoiceMode.TOOL_CHOICE_MODE_UNSPECIFIED)
+            ),
+            v1.Prompt(),
+        ),
+        (v1.FeedbackEvent(feedback_value=NULL), v1.FeedbackEvent()),
+    ]
+    for message, left in lost:
+        assert carried(message) == left
+        again = ir.from_crucible_json(ir.to_crucible_json(message), type(message), validate=False)
+        assert again == left

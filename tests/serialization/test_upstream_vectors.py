@@ -1,0 +1,195 @@
+"""Crucible JSON gives the verdicts and re-encodings that the Elixir package itself gave.
+
+`upstream_cases.jsonl` holds documents with both, `upstream_examples.jsonl` the package's published
+examples. Where this package means to differ, the reason is listed here with what tells its cases.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.message import Message
+from json_values import same_json
+
+import crucible_ir as ir
+from crucible_ir.schema.types import descriptor_of, document_members, held_message, message_of
+
+VECTORS = Path(__file__).parents[1] / "vectors"
+
+
+@dataclass(frozen=True)
+class Case:
+    """One document and what the Elixir package said of it."""
+
+    line: int
+    type: str
+    input: dict[str, Any]
+    valid: bool
+    errors: tuple[str, ...]
+    output: dict[str, Any] | None
+
+    @property
+    def descriptor(self) -> Descriptor:
+        return descriptor_of(ir.MESSAGE_TYPES[self.type])
+
+    def __str__(self) -> str:
+        return f"{self.line}-{self.type}"
+
+
+def lines_of(name: str) -> list[Any]:
+    text = (VECTORS / name).read_text(encoding="utf-8")
+    return [json.loads(line) for line in text.splitlines()]
+
+
+CASES = [
+    Case(line, made["type"], made["input"], made["valid"], tuple(made["errors"]), made["output"])
+    for line, made in enumerate(lines_of("upstream_cases.jsonl"), 1)
+]
+EXAMPLES = [(made["type"], made["document"]) for made in lines_of("upstream_examples.jsonl")]
+
+
+def has_open_vocabulary(field: FieldDescriptor) -> bool:
+    owner = field.containing_type
+    assert owner is not None
+    return field.enum_type is not None and f"custom_{field.name}" in owner.fields_by_name
+
+
+def closed_vocabularies(descriptor: Descriptor) -> Iterator[str]:
+    for field in descriptor.fields:
+        if field.enum_type is not None and not has_open_vocabulary(field):
+            yield field.name
+
+
+def null_in_a_closed_vocabulary(case: Case, error: str) -> bool:
+    """The package asks for a name where the key is there; here null is unset, as for any field."""
+    field, _, complaint = error.partition(" ")
+    return (
+        complaint.startswith("must be one of")
+        and field in closed_vocabularies(case.descriptor)
+        and case.input.get(field, field) is None
+    )
+
+
+#: Why a complaint of the Elixir package is not one here, and what tells such a complaint. There is
+#: no reason to refuse what the package accepts.
+INTENDED_DIFFERENCES: dict[str, Callable[[Case, str], bool]] = {
+    "null in a closed vocabulary is unset": null_in_a_closed_vocabulary,
+}
+
+
+def reasons_to_differ(case: Case, error: str) -> list[str]:
+    return [reason for reason, applies in INTENDED_DIFFERENCES.items() if applies(case, error)]
+
+
+def shared_complaints(case: Case) -> list[str]:
+    return [error for error in case.errors if not reasons_to_differ(case, error)]
+
+
+def read(case: Case) -> Message:
+    return ir.from_crucible_json(json.dumps(case.input), case.type, validate=False)
+
+
+def test_the_vectors_are_whole() -> None:
+    assert len(CASES) == 600
+    assert {case.type for case in CASES} == set(document_members())
+    assert len(EXAMPLES) == 26
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_gives_the_recorded_verdict(case: Case) -> None:
+    try:
+        valid = ir.is_valid(read(case))
+    except ir.DecodeError:
+        valid = False
+    assert case.valid is not bool(case.errors)
+    assert valid is not bool(shared_complaints(case)), case.errors
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if shared_complaints(case)], ids=str)
+def test_complains_about_the_fields_that_the_elixir_package_complains_about(case: Case) -> None:
+    theirs = {error.split()[0] for error in shared_complaints(case)}
+    with pytest.raises((ir.DecodeError, ir.ValidationError)) as caught:
+        ir.from_crucible_json(json.dumps(case.input), case.type)
+    error = caught.value
+    if isinstance(error, ir.ValidationError):
+        assert theirs <= {field_of(violation) for violation in error.violations}
+    else:
+        assert isinstance(error, ir.DecodeError)
+        # Decoding stops at the first field that cannot be read.
+        assert error.path in theirs
+
+
+def field_of(violation: ir.Violation) -> str:
+    """Return the field that a violation is about: a rule of the whole message has it in its id."""
+    return violation.path or violation.rule_id.rpartition(".")[2].removesuffix("_required")
+
+
+def test_every_reason_to_differ_has_cases() -> None:
+    used = {
+        reason
+        for case in CASES
+        for error in case.errors
+        for reason in reasons_to_differ(case, error)
+    }
+    assert used == set(INTENDED_DIFFERENCES)
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case.valid], ids=str)
+def test_gives_the_recorded_encoding(case: Case) -> None:
+    output = json.loads(ir.to_crucible_json(read(case)))
+    assert case.output is not None
+    assert output.keys() == case.output.keys()
+    assert same_json(comparable(output, case.descriptor), comparable(case.output, case.descriptor))
+
+
+def comparable(value: object, descriptor: Descriptor) -> object:
+    """Leave out what is null or an empty list or map, and sort the lists of open vocabularies.
+
+    The values of opaque maps stay as they are.
+    """
+    if isinstance(value, list):
+        return [comparable(item, descriptor) for item in value]
+    if not isinstance(value, dict):
+        return value
+    made: dict[str, object] = {}
+    for key, item in value.items():
+        field = descriptor.fields_by_name.get(key)
+        if item in (None, [], {}):
+            continue
+        if field is not None and field.is_repeated and has_open_vocabulary(field):
+            made[key] = sorted(item)
+        elif field is not None and _holds_messages(field):
+            made[key] = comparable(item, held_message(field))
+        else:
+            made[key] = item
+    return made
+
+
+def _holds_messages(field: FieldDescriptor) -> bool:
+    message = message_of(field)
+    return message is not None and message.file.package == "crucible_ir.v1"
+
+
+@pytest.mark.parametrize(
+    ("type_", "document"),
+    EXAMPLES,
+    ids=[f"{n}-{type_}" for n, (type_, _) in enumerate(EXAMPLES, 1)],
+)
+def test_published_examples_survive_every_form(type_: str, document: dict[str, Any]) -> None:
+    read = ir.from_crucible_json(json.dumps(document), type_)
+    message = ir.from_binary(ir.to_binary(read), type_)
+    message = ir.from_json(ir.to_json(message), type_)
+    message = ir.from_yaml(ir.to_yaml(message), type_)
+    message = ir.from_text(ir.to_text(message), type_)
+    message = ir.from_binary(ir.to_binary(message), type_)
+    assert message == read
+    written = json.loads(ir.to_crucible_json(message))
+    descriptor = descriptor_of(ir.MESSAGE_TYPES[type_])
+    assert written.keys() == document.keys()
+    assert same_json(comparable(written, descriptor), comparable(document, descriptor))
