@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
-from mypy import api
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -99,16 +100,20 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[int, str]]:
         (folder / f"{name}.py").write_text(source, encoding="utf-8")
     config = folder / "mypy.ini"
     config.write_text(f"[mypy]\nmypy_path = {ROOT / 'python'}\n", encoding="utf-8")
-    output, problems, _ = api.run(
+    # In a process of its own: mypy raises the recursion limit for the whole process.
+    done = subprocess.run(
         [
-            "--strict",
+            *(sys.executable, "-m", "mypy", "--strict"),
             *("--config-file", str(config)),
             *("--cache-dir", str(ROOT / ".mypy_cache" / "callers")),
             *("--follow-imports", "silent"),
             *(str(folder / f"{name}.py") for name in ("right", "wrong")),
-        ]
+        ],
+        capture_output=True,
+        text=True,
     )
-    assert problems == ""
+    assert done.stderr == ""
+    output = done.stdout
     found: dict[str, dict[int, str]] = {"right": {}, "wrong": {}}
     for name, line, text in re.findall(r"(right|wrong)\.py:(\d+): (.*)", output):
         found[name][int(line)] = found[name].get(int(line), "") + text + "\n"
@@ -132,9 +137,9 @@ def test_a_type_checker_sees_the_precise_type(
     told: dict[str, dict[int, str]], line: int, code: str, type_: str
 ) -> None:
     revealed = re.findall(r'Revealed type is "(.*)"', told["right"][line])
-    assert [re.sub(r"def |[\w.]+\.", "", text).replace("data: ", "") for text in revealed] == [
-        type_
-    ]
+    shown = [re.sub(r"def |[\w.]+\.", "", text).replace("data: ", "") for text in revealed]
+    # mypy spells a named tuple by its fields and puts its name last.
+    assert [re.sub(r"tuple\[[^]]*fallback=(\w+)\]", r"\1", text) for text in shown] == [type_]
 
 
 @pytest.mark.parametrize(

@@ -175,6 +175,8 @@ def test_an_interrupt_ends_the_workers_too(folder: Path) -> None:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         start_new_session=True,
+        # What a shell runs in the background ignores interrupts, and so would what it runs.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     # A worker that opens the pipe for reading lets it be opened for writing.
     with open("waits.yaml", "wb"):

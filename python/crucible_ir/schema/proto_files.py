@@ -30,6 +30,5 @@ def proto_folder() -> Path:
 def proto_files() -> dict[str, bytes]:
     """Return the content of every ``.proto`` file by the name that others import it by."""
     root = proto_folder()
-    return {
-        path.relative_to(root).as_posix(): path.read_bytes() for path in sorted(root.rglob("*.proto"))
-    }
+    files = sorted(root.rglob("*.proto"))
+    return {path.relative_to(root).as_posix(): path.read_bytes() for path in files}
