@@ -175,9 +175,7 @@ def _overload(message: DescriptorProto) -> str:
     )
 
 
-_NEW = '''@overload
-def new(type: str, /, **fields: object) -> Message: ...
-def new(type: str | type[Message], /, **fields: object) -> Message:
+_NEW = '''def new(type: str | type[Message], /, **fields: object) -> Message:
     """Return a message of any type, with the given fields set and the others at their defaults.
 
     Enum values are given by plain name (``"blue_green"``); a name outside an open vocabulary goes

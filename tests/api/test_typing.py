@@ -74,6 +74,8 @@ ir.new_experiment(backend={"identity": "b"})  # -> backend
 ir.new_experiment(pipeline=[{"name": "s", "enabled": "yes"}])  # -> StageDefFields
 ir.new_experiment(created_at=5)  # -> created_at
 ir.new(ir.v1.ModelRef, idd="m")  # -> overload
+ir.new("ModelRef", idd="m")  # -> overload
+ir.new("ModelReff", id="m")  # -> overload
 ir.new(ir.v1.TrainingRun, status="complete")  # -> overload
 ir.new_modelref(id="m")  # -> new_modelref
 ir.v1.ModelReference()  # -> ModelReference

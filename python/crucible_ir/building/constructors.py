@@ -896,8 +896,6 @@ def new(
 def new(type: Literal["Usage"] | type[v1.Usage], /, **fields: Unpack[UsageFields]) -> v1.Usage: ...
 
 
-@overload
-def new(type: str, /, **fields: object) -> Message: ...
 def new(type: str | type[Message], /, **fields: object) -> Message:
     """Return a message of any type, with the given fields set and the others at their defaults.
 

@@ -7,7 +7,8 @@ from datetime import date, time
 from typing import Any
 
 from crucible_ir.paths import MapKey
-from crucible_ir.serialization.refusal import MAX_DEPTH, Refusal, too_deep
+from crucible_ir.serialization.limits import MAX_DEPTH
+from crucible_ir.serialization.refusal import Refusal, too_deep
 
 
 def unwrap_scalar(value: Any) -> Any:
