@@ -150,3 +150,12 @@ def test_unknown_fields_are_kept() -> None:
     # Field 1000, a varint of 5, is none that the schema has.
     newer = v1.BackendRef.FromString(b"\xc0\x3e\x05")
     assert ir.with_defaults(newer).SerializeToString().endswith(b"\xc0\x3e\x05")
+
+
+def test_a_message_that_nests_beyond_the_stack_is_an_error() -> None:
+    root = backend = ir.v1.BackendRef()
+    for _ in range(20_000):
+        backend = backend.fallback
+        backend.SetInParent()
+    with pytest.raises(ir.Error, match="nested too deeply"):
+        ir.with_defaults(root)

@@ -367,3 +367,13 @@ def test_what_is_not_a_message_is_an_error_of_the_package(thing: Any) -> None:
     for function in (ir.validate, ir.is_valid, ir.violations):
         with pytest.raises(ir.Error, match=r"^expected a protobuf message, got "):
             function(thing)
+
+
+def test_a_broken_message_that_nests_too_deep_for_the_rules_is_an_error_and_no_crash() -> None:
+    stage = ir.v1.StageDef()
+    value = stage.options.fields["a"]
+    for _ in range(5_000):
+        value = value.struct_value.fields["a"]
+    value.number_value = 1
+    with pytest.raises(ir.Error, match="could not be validated"):
+        ir.violations(stage)

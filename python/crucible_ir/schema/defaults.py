@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from google.protobuf import message_factory
 
+from crucible_ir.errors import Error
 from crucible_ir.schema.types import (
     descriptor_of,
     field_of,
@@ -113,13 +114,19 @@ def with_defaults(message: MessageT) -> MessageT:
     Messages inside are filled too. Lists stay as they are: an empty list means empty, and list
     defaults are for construction alone (proto/README.md, "Defaults").
 
+    Raises:
+        Error: The message is nested deeper than Python's stack reaches.
+
     >>> from crucible_ir import v1
     >>> with_defaults(v1.BackendRef(id="gpt4")).profile
     'default'
     """
     copy = type(message)()
     copy.CopyFrom(message)
-    _fill_deep(copy)
+    try:
+        _fill_deep(copy)
+    except RecursionError:
+        raise Error(f"the {message.DESCRIPTOR.name} is nested too deeply to fill") from None
     return copy
 
 

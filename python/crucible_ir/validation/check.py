@@ -24,6 +24,13 @@ if TYPE_CHECKING:
 
 MessageT = TypeVar("MessageT", bound=Message)
 
+#: Up to how many bytes a message cannot nest so deep that protovalidate overflows the stack: each
+#: level takes two bytes or more, and thousands of levels are read without harm.
+_SURELY_SHALLOW_BYTES = 4096
+
+#: The most characters that a violation takes to say what its rule asks for.
+_MAX_WORDING_LENGTH = 100
+
 
 def validate(message: MessageT) -> MessageT:
     """Return a message if it keeps every rule of the schema.
@@ -35,12 +42,15 @@ def validate(message: MessageT) -> MessageT:
     >>> validate(v1.StageDef(name="embed")).name
     'embed'
     """
-    return ensure_valid(message)
+    if not certainly_valid(message):
+        _ensure_shallow(message)
+        ensure_valid_by_rules(message)
+    return message
 
 
 def is_valid(message: Message) -> bool:
     """Tell whether a message keeps every rule of the schema."""
-    return certainly_valid(message) or not _broken(message, None)
+    return not violations(message)
 
 
 def violations(message: Message) -> list[Violation]:
@@ -50,13 +60,16 @@ def violations(message: Message) -> list[Violation]:
     >>> [str(violation) for violation in violations(v1.StageDef())]
     ['name: must not be empty [required]']
     """
-    return [] if certainly_valid(message) else _broken(message, None)
+    if certainly_valid(message):
+        return []
+    _ensure_shallow(message)
+    return _broken(message, None)
 
 
 def ensure_valid(
     message: MessageT, find: Callable[[tuple[Part, ...]], Position] | None = None
 ) -> MessageT:
-    """Return a message if it is valid.
+    """Return a message that was read or built here, and so nests no deeper than protobuf reads.
 
     Args:
         message: The message.
@@ -107,17 +120,30 @@ def _collector() -> Callable[[Message], Sequence[Any]]:
     return protovalidate.collect_violations
 
 
+def _ensure_shallow(message: Message) -> None:
+    """Refuse what nests so deep that protovalidate would overflow the stack and end the process."""
+    if not isinstance(message, Message):
+        got = f"{type(message).__name__} {shorten(message)}"
+        raise Error(f"expected a protobuf message, got {got}")
+    if message.ByteSize() <= _SURELY_SHALLOW_BYTES:
+        return
+    try:
+        type(message).FromString(message.SerializeToString())
+    except Exception as error:
+        raise Error(f"{message.DESCRIPTOR.full_name} could not be validated: {error}") from error
+
+
 def _broken(
     message: Message, find: Callable[[tuple[Part, ...]], Position] | None
 ) -> list[Violation]:
     try:
         found = _collector()(message)
     except Exception as error:
-        if not isinstance(message, Message):
-            got = f"{type(message).__name__} {shorten(message)}"
-            raise Error(f"expected a protobuf message, got {got}") from None
         raise Error(f"{message.DESCRIPTOR.full_name} could not be validated: {error}") from error
-    return [_violation(message, item.proto, find) for item in found]
+    broken = []
+    for item in found:
+        broken.append(_violation(message, item.proto, find))
+    return broken
 
 
 def _violation(
@@ -130,9 +156,17 @@ def _violation(
         text = _required_wording(descriptor_of(message), parts)
     else:
         text = found.message or "is invalid"
-        value = _shown(_value_at(message, parts)) if parts else None
+        if len(text) > _MAX_WORDING_LENGTH:
+            # A long pattern helps nobody here: `explain` has it whole.
+            text = f"{text[:_MAX_WORDING_LENGTH]}…"
+        value = _value_at(message, parts) if parts else None
+        if type(value) not in _SHOWN_AS_THEY_ARE:
+            value = _shown(value)
     position = None if find is None else find(parts)
     return Violation(format_path(parts), rule_id, text, value, position)
+
+
+_SHOWN_AS_THEY_ARE = frozenset([str, bytes, bool, int, float, type(None)])
 
 
 def _value_at(message: Message, parts: tuple[Part, ...]) -> Any:
@@ -180,9 +214,7 @@ def _required_wording(descriptor: Descriptor, parts: tuple[Part, ...]) -> str:
 
 
 def _shown(value: Any) -> object:
-    """Return what a violation shows: a scalar as it is, text for what could still change."""
-    if isinstance(value, (str, bytes, bool, int, float)):
-        return value
+    """Return what a violation shows of a value that could still change, as text."""
     if isinstance(value, Message):
         return " ".join(str(value).split())
     return f"{len(value)} items" if len(value) else None
