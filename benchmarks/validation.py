@@ -7,7 +7,7 @@ import copy
 import json
 import statistics
 import timeit
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Literal
@@ -183,11 +183,15 @@ def main() -> None:
     names = subject_names()
     sizes = (len(names[data]) for data in ("event_data", "experiment_data"))
     print("event {} bytes, experiment {} bytes".format(*sizes))
-    times = measure(names, arguments.rounds)
+    report(measure(SUBJECTS, names, arguments.rounds), RATIOS)
+
+
+def report(times: dict[str, list[float]], ratios: Sequence[Ratio]) -> None:
+    """Print the median time of each subject, and the median of each ratio beside its target."""
     for name, nanoseconds in times.items():
         print(f"{name:<26} {statistics.median(nanoseconds) / 1000:8.2f} us")
     print(f"\n{'ratio':<46} {'median':>7}  {'target':>7}  met")
-    for ratio in RATIOS:
+    for ratio in ratios:
         pairs = zip(times[ratio.subject], times[ratio.base], strict=True)
         figure = statistics.median(above / below for above, below in pairs)
         print(f"{ratio.name:<46} {figure:7.2f}  {ratio.target:>7}  {ratio.meets(figure)}")
@@ -298,17 +302,18 @@ def msgspec_accepts(document: dict[str, Any]) -> bool:
     return True
 
 
-def measure(names: dict[str, Any], rounds: int) -> dict[str, list[float]]:
+def measure(subjects: dict[str, str], names: dict[str, Any], rounds: int) -> dict[str, list[float]]:
     """Run every subject in turn, so that a change of the machine's load meets all of them alike.
 
     Args:
+        subjects: What is measured, by name: statements.
         names: The names that the subjects use.
         rounds: How many turns each has.
 
     Returns:
         The nanoseconds of one call, round by round.
     """
-    timers = {name: timeit.Timer(subject, globals=names) for name, subject in SUBJECTS.items()}
+    timers = {name: timeit.Timer(subject, globals=names) for name, subject in subjects.items()}
     calls = {name: calls_in_a_turn(timer) for name, timer in timers.items()}
     times: dict[str, list[float]] = {name: [] for name in timers}
     for _ in range(rounds):

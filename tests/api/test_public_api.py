@@ -27,8 +27,7 @@ DESIGNED = {
     *("to_binary", "from_binary", "decoder", "to_json", "from_json"),
     *("to_crucible_json", "from_crucible_json", "to_yaml", "from_yaml", "with_defaults"),
     *("Error", "DecodeError", "ValidationError"),
-    "lint",
-    "Advice",
+    *("lint", "Advice", "digest", "diff", "Change", "read_delimited", "write_delimited"),
 }
 
 #: What the design asks for without naming it: the constructors of the other messages, the text
@@ -45,6 +44,8 @@ ADDED = {
     *("EncodeError", "FieldError", "UnknownTypeError", "Position", "ExperimentBuilder"),
     *("Severity", "Selection", "SelectionError", "load_settings"),
     *("explain", "Explanation", "UnknownRuleError", "rule_ids"),
+    *("ChangeKind", "StreamError", "StreamCount", "read_jsonl", "write_jsonl"),
+    *("Limits", "LimitError"),
     "__version__",
 }
 

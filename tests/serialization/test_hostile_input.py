@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -297,6 +298,10 @@ def test_groups_without_end_are_refused(tag: int) -> None:
     assert isinstance(refusal("binary", start * 100_000, "BackendRef"), ir.DecodeError)
 
 
+def test_an_escape_that_there_is_not_is_refused_where_warnings_are_errors() -> None:
+    assert isinstance(refusal("text", r'name: "\o"'), ir.DecodeError)
+
+
 LARGE = "x" * (10 * MEGABYTE)
 
 
@@ -476,3 +481,62 @@ def test_a_damaged_document_is_a_message_or_an_error(form: str, draws: st.DataOb
         except ir.ValidationError as error:
             assert error.violations
         assert_reads_back(form, message)
+
+
+# Streams
+
+ReadStream = Callable[..., Iterator[Message]]
+STREAM_READERS: list[ReadStream] = [ir.read_delimited, ir.read_jsonl]
+
+
+def stream_outcome(read: ReadStream, data: bytes) -> tuple[list[Message], list[ir.StreamError]]:
+    """Return what was read of a stream, and the errors of what was left out."""
+    bad: list[ir.StreamError] = []
+    good: list[Message] = []
+    try:
+        good.extend(read(io.BytesIO(data), v1.StageDef, on_bad=bad.append))
+    except ir.StreamError as error:
+        assert error.ends_stream
+        bad.append(error)
+    assert all(len(str(error)) < LONGEST_ERROR for error in bad)
+    return good, bad
+
+
+@settings(max_examples=300)
+@given(data=st.binary(max_size=300))
+def test_any_bytes_are_a_stream_or_an_error_with_its_record(data: bytes) -> None:
+    for read in STREAM_READERS:
+        good, bad = stream_outcome(read, data)
+        numbers = [error.record for error in bad]
+        assert numbers == sorted(set(numbers))
+        assert all(error.offset < max(len(data), 1) for error in bad)
+        assert all(number < len(good) + len(bad) for number in numbers)
+
+
+@settings(max_examples=300)
+@given(draws=st.data())
+def test_a_damaged_stream_keeps_the_records_before_the_damage(draws: st.DataObject) -> None:
+    stages = [v1.StageDef(name="x" * length) for length in (1, 130, 5)]
+    for write, read in zip((ir.write_delimited, ir.write_jsonl), STREAM_READERS, strict=True):
+        file = io.BytesIO()
+        write(file, stages)
+        whole = file.getvalue()
+        at = draws.draw(st.integers(0, len(whole) - 1))
+        data = whole[:at] + draws.draw(st.binary(max_size=20)) + whole[at + 1 :]
+        file = io.BytesIO()
+        ends = []
+        for stage in stages:
+            write(file, [stage])
+            ends.append(file.tell())
+        before = sum(end <= at for end in ends)
+        good, _ = stream_outcome(read, data)
+        assert good[:before] == stages[:before]
+
+
+@pytest.mark.parametrize("record", [b"\0", b"{}\n"], ids=["delimited", "jsonl"])
+def test_a_stream_of_bad_records_is_left_out_whole(record: bytes) -> None:
+    read = STREAM_READERS[record.endswith(b"\n")]
+    count = ir.StreamCount()
+    stream = io.BytesIO(record * 20_000)
+    assert list(read(stream, v1.StageDef, on_bad=lambda _: None, count=count)) == []
+    assert (count.records, count.skipped) == (0, 20_000)

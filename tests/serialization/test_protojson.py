@@ -374,7 +374,12 @@ ONLY_GOOGLE_ACCEPTS: dict[str, list[str]] = {
     "base64 has no other characters, and padding only at its end": [
         *('{"oneBytes": "aGk=="}', '{"oneBytes": "aGk=aGk="}', '{"oneBytes": "aG k="}'),
         *('{"oneBytes": "aG\\nk="}', '{"oneBytes": "!!!!"}', '{"oneBytes": "="}'),
-        *('{"oneBytes": "YWJj="}', '{"oneBytes": "YQ=a"}', '{"oneBytes": "YQ==="}'),
+        *(
+            '{"oneBytes": "YWJj="}',
+            '{"oneBytes": "YQ=a"}',
+            '{"oneBytes": "YQ==="}',
+            '{"oneBytes": "===="}',
+        ),
     ],
     "a timestamp is RFC 3339": [
         *('{"oneTimestamp": "2000-01-01T00:00:00.Z"}', '{"oneTimestamp": "2000-1-1T00:00:00Z"}'),
@@ -494,6 +499,24 @@ ERRORS = [
 @pytest.mark.parametrize(("text", "error"), ERRORS, ids=[text for text, _ in ERRORS])
 def test_says_where_and_what_and_the_near_miss(text: str, error: str) -> None:
     assert str(refusal(text)) == error
+
+
+# A message and a map's entry are a level each, and there may be a hundred below
+# the root.
+@pytest.mark.parametrize(
+    ("before", "after", "most"),
+    [
+        ('{"oneItself": ', "}", 100),
+        ('{"listOfItself": [', "]}", 100),
+        ('{"mapToItself": {"a": ', "}}", 50),
+    ],
+    ids=["messages", "lists", "maps"],
+)
+def test_reads_as_deep_as_protobuf_does(before: str, after: str, most: int) -> None:
+    deepest = read(before * most + "{}" + after * most)
+    assert EveryFeature.FromString(deepest.SerializeToString()) == deepest
+    error = refusal(before * (most + 1) + "{}" + after * (most + 1))
+    assert error.reason == "nested deeper than the 100 levels that protobuf reads back"
 
 
 def test_reads_bytes_as_it_reads_text() -> None:

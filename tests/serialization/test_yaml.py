@@ -12,7 +12,7 @@ from message_strategies import plain_values, texts
 
 import crucible_ir as ir
 from crucible_ir import v1
-from crucible_ir.serialization.yaml_text import MAX_ALIASED_VALUES, MAX_YAML_DEPTH
+from crucible_ir.serialization.limits import MAX_ALIASED_VALUES, MAX_YAML_DEPTH
 
 
 def read(text: str | bytes, type_: str = "StageDef") -> Message:
@@ -254,6 +254,32 @@ def test_writes_blocks_in_the_schemas_order_and_quotes_where_needed(
 ) -> None:
     assert ir.to_yaml(message) == text
     assert read(text, message.DESCRIPTOR.name) == message
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(
+            "gpt2",
+            "meta-llama/Llama-3.1-8B",
+            "train[:10%]",
+            "s3://bucket/key?x=1",
+            "a b, c",
+            "1.2.0",
+        ),
+        *("it's", 'say "hi"', "#1 is not first"[1:], "user@example.org", "ends with a dot.", "é"),
+    ],
+)
+def test_writes_no_quotes_where_none_are_needed(text: str) -> None:
+    assert ir.to_yaml(v1.StageDef(name=text)) == f"name: {text}\n"
+    assert opaque(text) == text
+
+
+def test_writes_long_text_as_a_block_that_is_read_line_by_line() -> None:
+    stage = v1.StageDef(name="a", options={"prompt": "You are:\n  - kind\n\n# not a comment\n"})
+    assert ir.to_yaml(stage) == (
+        "name: a\noptions:\n  prompt: |\n    You are:\n      - kind\n\n    # not a comment\n"
+    )
 
 
 @settings(max_examples=300)

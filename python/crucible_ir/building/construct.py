@@ -19,8 +19,8 @@ from crucible_ir.schema.defaults import fill
 from crucible_ir.schema.types import descriptor_of, field_of, held_enum, held_message, is_map
 from crucible_ir.serialization import opaque
 from crucible_ir.serialization.binary import reads_back
-from crucible_ir.serialization.protojson_codec import unknown_name
 from crucible_ir.serialization.limits import MAX_DEPTH
+from crucible_ir.serialization.protojson_codec import unknown_name
 from crucible_ir.serialization.refusal import Refusal, too_deep
 from crucible_ir.serialization.timestamps import read_timestamp, set_moment
 

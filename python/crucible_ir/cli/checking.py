@@ -5,19 +5,33 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from crucible_ir.cli.findings import (
+    DECODE,
     FileReport,
+    Finding,
+    Level,
     Outcome,
     of_advice,
     of_decode_error,
     of_validation_error,
 )
-from crucible_ir.cli.inputs import Reading, Source, content_of, form_for, type_for
+from crucible_ir.cli.inputs import (
+    STANDARD,
+    Reading,
+    Source,
+    any_form_for,
+    content_of,
+    read_document,
+    type_for,
+)
+from crucible_ir.cli.records import Records, open_records
 from crucible_ir.cli.session import CannotRunError
-from crucible_ir.errors import DecodeError, ValidationError
+from crucible_ir.errors import DecodeError, Position, ValidationError
+from crucible_ir.serialization.stream_forms import StreamForm
+from crucible_ir.serialization.streams import StreamError
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -26,7 +40,9 @@ if TYPE_CHECKING:
     from crucible_ir.serialization.forms import Form
 
 #: How many documents a process is handed at a time.
-_CHUNK = 8
+_CHUNK: Final = 8
+#: How many findings about one stream are kept; the others are counted.
+_MOST_FINDINGS: Final = 1000
 
 #: Checks one document. It must be something that another process can be sent.
 Check: TypeAlias = Callable[[Source], FileReport]
@@ -40,7 +56,11 @@ class Validation:
 
     def __call__(self, source: Source) -> FileReport:
         """Check one document."""
-        return _check(source, self.reading, _validate)
+
+        def validate_it(name: str, content: bytes, type_: type[Message], form: Form) -> FileReport:
+            return _validate(name, content, type_, form, self.reading)
+
+        return _check(source, self.reading, validate_it, _validate_records)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,23 +77,30 @@ class Linting:
 
     def __call__(self, source: Source) -> FileReport:
         """Check one document."""
+        selection = self.selections[source.name]
 
         def lint_it(name: str, content: bytes, type_: type[Message], form: Form) -> FileReport:
-            return _lint(name, content, type_, form, self.selections[source.name])
+            return _lint(name, content, type_, form, self.reading, selection)
 
-        return _check(source, self.reading, lint_it)
+        def lint_records(records: Records, found: _Found) -> None:
+            _lint_records(records, found, selection)
+
+        return _check(source, self.reading, lint_it, lint_records)
 
 
 def _check(
     source: Source,
     reading: Reading,
     judge: Callable[[str, bytes, type[Message], Form], FileReport],
+    judge_records: Callable[[Records, _Found], None],
 ) -> FileReport:
     type_name = ""
     content = b""
     try:
+        form = any_form_for(source, reading)
+        if isinstance(form, StreamForm):
+            return _check_stream(source, form, reading, judge_records)
         content = content_of(source, reading)
-        form = form_for(source, reading)
         type_ = type_for(content, form, reading)
         type_name = type_.DESCRIPTOR.name
         return judge(source.name, content, type_, form)
@@ -84,9 +111,11 @@ def _check(
         return FileReport(source.name, Outcome.INVALID, type_name, (finding,))
 
 
-def _validate(name: str, content: bytes, type_: type[Message], form: Form) -> FileReport:
+def _validate(
+    name: str, content: bytes, type_: type[Message], form: Form, reading: Reading
+) -> FileReport:
     try:
-        form.read(content, type_, True)
+        read_document(content, form, type_, reading, validate=True)
     except ValidationError as error:
         findings = of_validation_error(error, lines_of(content))
         return FileReport(name, Outcome.INVALID, type_.DESCRIPTOR.name, findings)
@@ -94,12 +123,17 @@ def _validate(name: str, content: bytes, type_: type[Message], form: Form) -> Fi
 
 
 def _lint(
-    name: str, content: bytes, type_: type[Message], form: Form, selection: Selection
+    name: str,
+    content: bytes,
+    type_: type[Message],
+    form: Form,
+    reading: Reading,
+    selection: Selection,
 ) -> FileReport:
     from crucible_ir.linting import lint
     from crucible_ir.paths import parse_path
 
-    message = form.read(content, type_, False)
+    message = read_document(content, form, type_, reading, validate=False)
     advice = selection.filter(lint(message))
     place = form.places(content, type_) if advice and form.places else None
     lines = lines_of(content) if advice else []
@@ -108,6 +142,93 @@ def _lint(
     )
     outcome = Outcome.INVALID if selection.fails(advice) else Outcome.GOOD
     return FileReport(name, outcome, type_.DESCRIPTOR.name, findings)
+
+
+@dataclass(slots=True)
+class _Found:
+    """What is found in a stream, up to as much as is reported."""
+
+    findings: list[Finding] = field(default_factory=list)
+    bad_records: int = 0
+    omitted: int = 0
+
+    def add(self, findings: Iterable[Finding], *, is_bad: bool) -> None:
+        """Add what is found in one record."""
+        self.bad_records += is_bad
+        for finding in findings:
+            if len(self.findings) < _MOST_FINDINGS:
+                self.findings.append(finding)
+            else:
+                self.omitted += 1
+
+    def add_bad(self, bad: StreamError) -> None:
+        """Add what is wrong with a record."""
+        self.add(_of_stream_error(bad), is_bad=True)
+
+
+def _of_stream_error(bad: StreamError) -> Iterator[Finding]:
+    if isinstance(bad.error, ValidationError):
+        for finding in of_validation_error(bad.error, []):
+            yield replace(finding, record=bad.record, position=_in_stream(finding.position, bad))
+    else:
+        at = "" if bad.position else f", in the record at byte {bad.offset}"
+        yield Finding(
+            DECODE,
+            Level.ERROR,
+            bad.path,
+            bad.reason + at,
+            position=bad.position,
+            record=bad.record,
+        )
+
+
+def _in_stream(position: Position | None, bad: StreamError) -> Position | None:
+    """Return where a place in the document of a record is in the stream."""
+    if bad.position is None:
+        return None
+    return bad.position if position is None else replace(position, line=bad.position.line)
+
+
+def _check_stream(
+    source: Source,
+    form: StreamForm,
+    reading: Reading,
+    judge: Callable[[Records, _Found], None],
+) -> FileReport:
+    found = _Found()
+    with open_records(source, form, reading) as records:
+        try:
+            judge(records, found)
+        except StreamError as error:
+            # Nobody knows where the next record begins: what was found so far counts.
+            found.add_bad(error)
+            records.count.skipped += 1
+    return FileReport(
+        source.name,
+        Outcome.INVALID if found.bad_records else Outcome.GOOD,
+        records.type_.DESCRIPTOR.name if records.type_ else "",
+        tuple(found.findings),
+        records=records.count.records + records.count.skipped,
+        bad_records=found.bad_records,
+        omitted=found.omitted,
+    )
+
+
+def _validate_records(records: Records, found: _Found) -> None:
+    for _ in records.messages(validate=True, on_bad=found.add_bad):
+        continue
+
+
+def _lint_records(records: Records, found: _Found, selection: Selection) -> None:
+    from crucible_ir.linting import lint
+
+    count = records.count
+    for message in records.messages(validate=False, on_bad=found.add_bad):
+        advice = selection.filter(lint(message))
+        if advice:
+            number = count.records + count.skipped - 1
+            findings = (replace(of_advice(item, None, []), record=number) for item in advice)
+            found.add(findings, is_bad=selection.fails(advice))
 
 
 def lines_of(content: bytes) -> list[str]:
@@ -127,6 +248,9 @@ def check_all(check: Check, documents: Iterable[Source], *, jobs: int) -> Iterat
         CannotRunError: A process was ended by something else.
     """
     jobs = jobs or os.cpu_count() or 1
+    documents = list(documents)
+    if jobs > 1 and any(each.name == STANDARD and each.content is None for each in documents):
+        raise CannotRunError("standard input as a stream is read by one process: leave out --jobs")
     if jobs == 1:
         yield from map(check, documents)
         return

@@ -46,6 +46,7 @@ class Finding:
         fix: What to do about it; empty where nothing is suggested.
         position: Where it stands, in text forms.
         line: The line of the document that it stands in; empty where there is none.
+        record: The number of the record of a stream, from 0; ``None`` in a document.
     """
 
     rule: str
@@ -56,6 +57,19 @@ class Finding:
     fix: str = ""
     position: Position | None = None
     line: str = ""
+    record: int | None = None
+
+    def place(self, name: str) -> str:
+        """Return where it stands: a file's name and the line and column, or else the record."""
+        if self.position is not None:
+            return f"{name}:{self.position}"
+        return name if self.record is None else f"{name}:record {self.record}"
+
+    @property
+    def subject(self) -> str:
+        """What it is about within the file, as the beginning of a sentence; empty for all of it."""
+        record = "" if self.record is None else f"record {self.record}: "
+        return f"{record}{self.path}: " if self.path else record
 
     @property
     def words(self) -> str:
@@ -73,6 +87,9 @@ class FileReport:
         type_name: The name of the message type, once it is known.
         findings: What there is to know, in the order of the schema's fields.
         reason: Why the document could not be read; empty where it could.
+        records: How many records a stream has; ``None`` for a document.
+        bad_records: How many of them are not good.
+        omitted: How many findings there are beyond those that are listed.
     """
 
     name: str
@@ -80,6 +97,9 @@ class FileReport:
     type_name: str = ""
     findings: tuple[Finding, ...] = ()
     reason: str = ""
+    records: int | None = None
+    bad_records: int = 0
+    omitted: int = 0
 
 
 def of_decode_error(error: DecodeError, lines: list[str]) -> Finding:

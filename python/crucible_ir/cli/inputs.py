@@ -7,20 +7,23 @@ import glob
 import os
 import sys
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from crucible_ir.cli.session import CannotRunError, reason_of
-from crucible_ir.serialization.forms import FORMS, UnknownFormError, form_named, form_of
+from crucible_ir.serialization.forms import Form, UnknownFormError
+from crucible_ir.serialization.limits import Limits
 from crucible_ir.serialization.shape import AmbiguousShapeError, type_of
+from crucible_ir.serialization.stream_forms import (
+    FORM_NAMES,
+    STREAM_FORMS,
+    StreamForm,
+    form_named,
+    form_of,
+)
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
-
-    from crucible_ir.serialization.forms import Form
-
-#: The most bytes that a document may have, unless the user says otherwise.
-MAX_BYTES: Final = 64 * 1024 * 1024
 
 #: What stands for standard input and standard output.
 STANDARD: Final = "-"
@@ -33,12 +36,12 @@ class Reading:
     Attributes:
         type_name: The name of their message type; ``None`` to tell it from each document.
         form_name: The name of their form; ``None`` to tell it from each file's ending.
-        max_bytes: The most bytes that one may have.
+        limits: How large and deep one may be.
     """
 
     type_name: str | None = None
     form_name: str | None = None
-    max_bytes: int = MAX_BYTES
+    limits: Limits = field(default_factory=Limits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +50,7 @@ class Source:
 
     Attributes:
         name: What reports call it: the file's name as given, or ``-``.
-        content: What was read from standard input; ``None`` for a file.
+        content: What was read from standard input; ``None`` for a file, and for a stream.
     """
 
     name: str
@@ -70,8 +73,8 @@ def sources(arguments: Iterable[str], reading: Reading) -> Iterator[Source]:
             if os.path.normpath(name) in seen:
                 continue
             seen.add(os.path.normpath(name))
-            if name == STANDARD:
-                yield Source(name, _read_stream(reading.max_bytes))
+            if name == STANDARD and reading.form_name not in STREAM_FORMS:
+                yield Source(name, _read_standard_input(reading.limits.max_bytes))
             else:
                 yield Source(name)
 
@@ -118,12 +121,16 @@ def content_of(source: Source, reading: Reading) -> bytes:
         return source.content
     try:
         with open(source.name, "rb") as file:
-            return _limited(file.read(reading.max_bytes + 1), reading.max_bytes)
-    except FileNotFoundError as error:
-        guess = _file_meant_by(source.name)
-        raise CannotRunError(f"cannot be read: {reason_of(error)}{guess}") from None
+            most = reading.limits.max_bytes
+            return _limited(file.read(most + 1), most)
     except OSError as error:
-        raise CannotRunError(f"cannot be read: {reason_of(error)}") from None
+        raise CannotRunError(unreadable(source.name, error)) from None
+
+
+def unreadable(name: str, error: OSError) -> str:
+    """Say why a file cannot be read, and which one may have been meant."""
+    guess = _file_meant_by(name) if isinstance(error, FileNotFoundError) else ""
+    return f"cannot be read: {reason_of(error)}{guess}"
 
 
 def _file_meant_by(name: str) -> str:
@@ -137,7 +144,7 @@ def _file_meant_by(name: str) -> str:
     return f'; did you mean "{os.path.join(folder, beside[close[0]])}"?' if close else ""
 
 
-def _read_stream(max_bytes: int) -> bytes:
+def _read_standard_input(max_bytes: int) -> bytes:
     try:
         return _limited(sys.stdin.buffer.read(max_bytes + 1), max_bytes)
     except (OSError, CannotRunError) as error:
@@ -155,16 +162,42 @@ def form_for(source: Source, reading: Reading) -> Form:
     """Return the form of a document.
 
     Raises:
+        CannotRunError: Neither the user nor the file's ending tells it, or it is a stream.
+    """
+    form = any_form_for(source, reading)
+    if isinstance(form, StreamForm):
+        raise CannotRunError("it is a stream of records, and a document is expected")
+    return form
+
+
+def any_form_for(source: Source, reading: Reading) -> Form | StreamForm:
+    """Return the form of a document or a stream.
+
+    Raises:
         CannotRunError: Neither the user nor the file's ending tells it.
     """
     if reading.form_name is not None:
         return form_named(reading.form_name)
     if source.name == STANDARD:
-        raise CannotRunError(f"standard input has no ending: give --from {'|'.join(FORMS)}")
+        raise CannotRunError(f"standard input has no ending: give --from {'|'.join(FORM_NAMES)}")
     try:
         return form_of(source.name)
     except UnknownFormError as error:
-        raise CannotRunError(f"{error}; give --from {'|'.join(FORMS)}") from None
+        raise CannotRunError(f"{error}; give --from {'|'.join(FORM_NAMES)}") from None
+
+
+def read_document(
+    content: bytes, form: Form, type_: type[Message], reading: Reading, *, validate: bool
+) -> Message:
+    """Read a document within the limits.
+
+    Raises:
+        DecodeError: It is not of its form and type, or over a limit.
+        ValidationError: It breaks rules of the schema, which ``validate`` asks to hold.
+    """
+    message = form.read(content, type_, validate)
+    reading.limits.check(message)
+    return message
 
 
 def type_for(content: bytes, form: Form, reading: Reading) -> type[Message]:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from google.protobuf.unknown_fields import UnknownFieldSet
-
-from crucible_ir.paths import MapKey, Part, format_path
+from crucible_ir.paths import Part, format_path
 from crucible_ir.schema.types import is_map, message_of
+from crucible_ir.unknown_fields import unknown_fields
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -22,7 +21,7 @@ def losses(message: Message, written: bytes, form: Form) -> list[str]:
     Raises:
         DecodeError: What was written cannot be read.
     """
-    lost = [] if not form.is_text else list(_unknown_fields(message, ()))
+    lost = unknown_losses(message) if form.is_text else []
     back = form.read(written, type(message), False)
     known = type(message)()
     known.CopyFrom(message)
@@ -33,29 +32,16 @@ def losses(message: Message, written: bytes, form: Form) -> list[str]:
     return lost
 
 
-def _unknown_fields(message: Message, path: tuple[Part, ...]) -> Iterator[str]:
-    unknown = UnknownFieldSet(message)
-    numbers = sorted({unknown[index].field_number for index in range(len(unknown))})
-    if numbers:
-        plural = "s" if len(numbers) > 1 else ""
-        where = format_path(path) or message.DESCRIPTOR.name
-        listed = ", ".join(map(str, numbers))
-        yield f"{where}: unknown field{plural} {listed} (a newer schema's) would be lost"
-    for part, inner in _held(message):
-        yield from _unknown_fields(inner, (*path, *part))
+def unknown_losses(message: Message) -> list[str]:
+    """Say which unknown fields of a message every form but binary loses, a line each."""
+    return [_unknown_loss(message, path, numbers) for path, numbers in unknown_fields(message)]
 
 
-def _held(message: Message) -> Iterator[tuple[tuple[Part, ...], Any]]:
-    """Yield every message that a message holds, with the steps that lead to it."""
-    for field, value in message.ListFields():
-        if message_of(field) is None:
-            continue
-        if is_map(field):
-            yield from (((field.name, MapKey(str(key))), value[key]) for key in value)
-        elif field.is_repeated:
-            yield from (((field.name, index), item) for index, item in enumerate(value))
-        else:
-            yield (field.name,), value
+def _unknown_loss(message: Message, path: tuple[Part, ...], numbers: list[int]) -> str:
+    plural = "s" if len(numbers) > 1 else ""
+    where = format_path(path) or message.DESCRIPTOR.name
+    listed = ", ".join(map(str, numbers))
+    return f"{where}: unknown field{plural} {listed} (a newer schema's) would be lost"
 
 
 def _changes(before: Any, after: Any, path: tuple[Part, ...] = ()) -> Iterator[tuple[Part, ...]]:

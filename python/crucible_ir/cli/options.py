@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 import click
 from click.shell_completion import CompletionItem
 
-from crucible_ir.cli.inputs import MAX_BYTES
+from crucible_ir.cli.inputs import Reading
 from crucible_ir.cli.reports import FORMATS
-from crucible_ir.serialization.forms import FORMS, UnknownFormError, form_named
+from crucible_ir.serialization.forms import FORMS, UnknownFormError
+from crucible_ir.serialization.limits import MAX_BYTES, MAX_DEPTH, MAX_FRAME_BYTES, Limits
+from crucible_ir.serialization.stream_forms import FORM_NAMES, STREAM_FORMS, form_named
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,10 +57,12 @@ class _FormName(TextParameter):
             self.fail(str(error), param, ctx)
 
     def shell_complete(self, ctx: Any, param: Any, incomplete: str) -> list[CompletionItem]:
+        summaries = {form.name: form.summary for form in FORMS.values()}
+        summaries |= {form.name: form.summary for form in STREAM_FORMS.values()}
         return [
-            CompletionItem(form.name, help=form.summary)
-            for form in FORMS.values()
-            if form.name.startswith(incomplete)
+            CompletionItem(name, help=summary)
+            for name, summary in summaries.items()
+            if name.startswith(incomplete)
         ]
 
 
@@ -82,27 +88,55 @@ def from_option() -> Decorator:
         "from_form",
         type=FORM_NAME,
         metavar="FORM",
-        help=f"Form of the input: {', '.join(FORMS)}; by default told from the file's ending.",
+        help=f"Form of the input: {', '.join(FORM_NAMES)}; by default told from the file's ending.",
     )
 
 
-def max_bytes_option() -> Decorator:
-    """Return ``--max-bytes``."""
+def _limit_option(name: str, default: int | None, most: int | None, help_: str) -> Decorator:
     return click.option(
-        "--max-bytes",
-        type=click.IntRange(min=1),
-        default=MAX_BYTES,
-        show_default=True,
+        name,
+        type=click.IntRange(0 if name == "--max-depth" else 1, most),
+        default=default,
+        show_default=default is not None,
         metavar="N",
-        help="Refuse documents that are larger.",
+        help=help_,
     )
+
+
+def limit_options() -> list[Decorator]:
+    """Return the options that say how large and deep documents may be."""
+    return [
+        _limit_option(
+            "--max-items", None, None, "Refuse lists and maps with more items; by default any."
+        ),
+        _limit_option(
+            "--max-string-bytes", None, None, "Refuse longer strings; by default none is too long."
+        ),
+        _limit_option("--max-depth", MAX_DEPTH, MAX_DEPTH, "Refuse messages nested deeper."),
+        _limit_option(
+            "--max-frame-bytes",
+            MAX_FRAME_BYTES,
+            None,
+            "Refuse larger records of a stream.",
+        ),
+        _limit_option("--max-bytes", MAX_BYTES, None, "Refuse documents that are larger."),
+    ]
 
 
 def reading_options(command: Any) -> Any:
-    """Add the options that say how documents are to be read."""
-    for option in (max_bytes_option(), from_option(), type_option()):
-        command = option(command)
-    return command
+    """Add the options that say how documents are to be read, which become one: ``reading``."""
+
+    @wraps(command)
+    def gathered(
+        *arguments: Any, type_name: str | None, from_form: str | None, **options: Any
+    ) -> Any:
+        limits = Limits(**{each.name: options.pop(each.name) for each in fields(Limits)})
+        return command(*arguments, reading=Reading(type_name, from_form, limits), **options)
+
+    made: Any = gathered
+    for option in (*limit_options(), from_option(), type_option()):
+        made = option(made)
+    return made
 
 
 def checking_options(command: Any) -> Any:

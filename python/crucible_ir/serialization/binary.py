@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from google.protobuf import message as google_message
 
 from crucible_ir.errors import EncodeError
 from crucible_ir.schema.types import descriptor_of, message_type
-from crucible_ir.serialization.refusal import MAX_DEPTH, too_deep
+from crucible_ir.serialization.limits import MAX_DEPTH, read_within
+from crucible_ir.serialization.refusal import too_deep
 from crucible_ir.serialization.wire import diagnose
 from crucible_ir.validation.check import ensure_valid_by_rules, guard_of
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
+
+    from crucible_ir.serialization.limits import Limits
 
     MessageT = TypeVar("MessageT", bound=Message)
 
@@ -34,31 +38,47 @@ def to_binary(message: Message) -> bytes:
 
 
 @overload
-def from_binary(data: bytes, type: type[MessageT], *, validate: bool = True) -> MessageT: ...
+def from_binary(
+    data: bytes, type: type[MessageT], *, validate: bool = True, limits: Limits | None = None
+) -> MessageT: ...
 @overload
-def from_binary(data: bytes, type: str, *, validate: bool = True) -> Message: ...
-def from_binary(data: bytes, type: str | type[Message], *, validate: bool = True) -> Message:
+def from_binary(
+    data: bytes, type: str, *, validate: bool = True, limits: Limits | None = None
+) -> Message: ...
+def from_binary(
+    data: bytes, type: str | type[Message], *, validate: bool = True, limits: Limits | None = None
+) -> Message:
     """Read a message from protobuf's wire format; fields that it does not know are kept.
 
     Args:
         data: The bytes of one message.
         type: The message's class or its name.
         validate: Whether the schema's rules must hold.
+        limits: How large and deep the document may be; ``None`` sets no limit but memory.
 
     Raises:
+        LimitError: The document is over one of the limits.
         DecodeError: The bytes are not such a message; the error names the offset and the field.
         ValidationError: The message breaks rules of the schema.
     """
-    read = decoder(message_type(type), validate=validate)
+    read = decoder(message_type(type), validate=validate, limits=limits)
     return read(data)
 
 
 @overload
-def decoder(type: type[MessageT], *, validate: bool = True) -> Callable[[bytes], MessageT]: ...
+def decoder(
+    type: type[MessageT], *, validate: bool = True, limits: Limits | None = None
+) -> Callable[[bytes], MessageT]: ...
 @overload
-def decoder(type: str, *, validate: bool = True) -> Callable[[bytes], Message]: ...
-def decoder(type: str | type[Message], *, validate: bool = True) -> Callable[[bytes], Message]:
+def decoder(
+    type: str, *, validate: bool = True, limits: Limits | None = None
+) -> Callable[[bytes], Message]: ...
+def decoder(
+    type: str | type[Message], *, validate: bool = True, limits: Limits | None = None
+) -> Callable[[bytes], Message]:
     """Return a function that does what `from_binary` does for one type, for hot loops."""
+    if limits is not None:
+        return partial(read_within, limits, decoder(message_type(type), validate=validate))
     cls: Any = message_type(type)
     parse: Callable[[bytes], Message] = cls.FromString
     # A class that is not this package's own has no guard, and protovalidate decides alone.

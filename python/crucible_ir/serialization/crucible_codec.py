@@ -21,6 +21,7 @@ from crucible_ir.schema import vocabulary
 from crucible_ir.schema.defaults import defaults, prototype
 from crucible_ir.schema.types import descriptor_of, field_of, held_enum, held_message, is_map
 from crucible_ir.serialization import opaque, scalars
+from crucible_ir.serialization.limits import MAX_DEPTH
 from crucible_ir.serialization.protojson_codec import (
     oneof_name,
     read_items,
@@ -28,7 +29,7 @@ from crucible_ir.serialization.protojson_codec import (
     unknown_key,
     unknown_name,
 )
-from crucible_ir.serialization.refusal import MAX_DEPTH, Refusal, too_deep
+from crucible_ir.serialization.refusal import Refusal, too_deep
 from crucible_ir.serialization.timestamps import read_timestamp, write_timestamp
 
 if TYPE_CHECKING:
@@ -281,7 +282,7 @@ def _map_codec(field: FieldDescriptor) -> _Codec:
 
     def write(message: Message) -> object:
         target = getattr(message, name)
-        return {str(key): write_item(target[key]) for key in target}
+        return {str(key): write_item(target[key]) for key in sorted(target)}
 
     def read(value: object, message: Message, _: int) -> None:
         if type(value) is not dict:

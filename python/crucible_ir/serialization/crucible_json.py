@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from crucible_ir.schema.types import message_type
 from crucible_ir.serialization import crucible_codec, json_text
 from crucible_ir.serialization.binary import ensure_reads_back
+from crucible_ir.serialization.limits import read_within
+from crucible_ir.serialization.quick_crucible import crucible_reader, crucible_writer
+from crucible_ir.serialization.quick_text import write_text
 from crucible_ir.serialization.reading import read_plain
 from crucible_ir.serialization.refusal import Refusal, too_deep
+from crucible_ir.validation.check import certainly_valid
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor
     from google.protobuf.message import Message
 
     from crucible_ir.paths import Part
+    from crucible_ir.serialization.limits import Limits
 
     MessageT = TypeVar("MessageT", bound=Message)
 
@@ -36,6 +41,15 @@ def to_crucible_json(message: Message, *, indent: int | None = None) -> str:
     '{"name":"embed","module":null,"options":null,"enabled":true}'
     """
     try:
+        descriptor: Any = message.DESCRIPTOR
+        return write_text(crucible_writer(descriptor)(message, 0), indent)
+    except Exception:
+        # What is out of the ordinary is written, or refused, by the codec.
+        return _careful_text(message, indent)
+
+
+def _careful_text(message: Message, indent: int | None) -> str:
+    try:
         text = json_text.write(crucible_codec.to_plain(message), indent=indent)
     except Refusal as refusal:
         raise refusal.encode_error() from None
@@ -48,12 +62,18 @@ def to_crucible_json(message: Message, *, indent: int | None = None) -> str:
 
 @overload
 def from_crucible_json(
-    data: str | bytes, type: type[MessageT], *, validate: bool = True
+    data: str | bytes, type: type[MessageT], *, validate: bool = True, limits: Limits | None = None
 ) -> MessageT: ...
 @overload
-def from_crucible_json(data: str | bytes, type: str, *, validate: bool = True) -> Message: ...
 def from_crucible_json(
-    data: str | bytes, type: str | type[Message], *, validate: bool = True
+    data: str | bytes, type: str, *, validate: bool = True, limits: Limits | None = None
+) -> Message: ...
+def from_crucible_json(
+    data: str | bytes,
+    type: str | type[Message],
+    *,
+    validate: bool = True,
+    limits: Limits | None = None,
 ) -> Message:
     """Read a message of the IR from Crucible JSON; a missing key takes its default.
 
@@ -61,21 +81,43 @@ def from_crucible_json(
         data: JSON text, or its UTF-8 bytes.
         type: The message's class or its name.
         validate: Whether the schema's rules must hold.
+        limits: How large and deep the document may be; ``None`` sets no limit but memory.
 
     Raises:
+        LimitError: The document is over one of the limits.
         DecodeError: The text is not the Crucible JSON of such a message; the error has a path and
             a position.
         ValidationError: The message breaks rules of the schema.
     """
+    if limits is not None:
+        read = partial(from_crucible_json, type=message_type(type), validate=validate)
+        within: Message = read_within(limits, read, data)
+        return within
+    cls = message_type(type)
+    message = _quick_message(data, cls)
+    if message is not None and (not validate or certainly_valid(message)):
+        return message
     text = json_text.decode_utf8(data)
     return read_plain(
         json_text.parse(text),
-        message_type(type),
+        cls,
         fill=crucible_codec.fill_from_plain,
         spell=_spell,
         locate=partial(json_text.locate, text),
         validate=validate,
     )
+
+
+def _quick_message(data: str | bytes, cls: type[Message]) -> Message | None:
+    """Read a message the quick way; ``None`` where the text is out of the ordinary."""
+    message = cls()
+    try:
+        plain = json_text.parse_ordinary(data)
+        descriptor: Any = cls.DESCRIPTOR
+        crucible_reader(descriptor)(plain, message, 0)
+    except Exception:
+        return None
+    return message
 
 
 def _spell(descriptor: Descriptor, path: tuple[Part, ...]) -> list[list[Part]]:

@@ -10,7 +10,8 @@ import math
 from typing import TYPE_CHECKING
 
 from crucible_ir.paths import MapKey
-from crucible_ir.serialization.refusal import MAX_DEPTH, Refusal, too_deep
+from crucible_ir.serialization.limits import MAX_DEPTH
+from crucible_ir.serialization.refusal import Refusal, too_deep
 
 if TYPE_CHECKING:
     from google.protobuf.struct_pb2 import ListValue, Struct, Value
@@ -87,9 +88,11 @@ def read_value(value: object, target: Value, depth: int) -> None:
 def write_struct(struct: Struct) -> dict[str, object]:
     """Return a Struct as a plain object."""
     made: dict[str, object] = {}
-    for key, item in struct.fields.items():
+    fields = struct.fields
+    # protobuf keeps no order of keys; sorted, a document comes out the same each time.
+    for key in sorted(fields):
         try:
-            made[key] = write_value(item)
+            made[key] = write_value(fields[key])
         except Refusal as refusal:
             raise refusal.under(MapKey(key)) from None
     return made

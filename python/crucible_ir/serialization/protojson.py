@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from crucible_ir.schema.types import message_type
 from crucible_ir.serialization import json_text, protojson_codec
 from crucible_ir.serialization.binary import ensure_reads_back
+from crucible_ir.serialization.limits import read_within
+from crucible_ir.serialization.quick_protojson import protojson_reader, protojson_writer
+from crucible_ir.serialization.quick_text import write_text
 from crucible_ir.serialization.reading import read_plain, spell_protojson
 from crucible_ir.serialization.refusal import Refusal, too_deep
-from crucible_ir.validation.check import ensure_valid
+from crucible_ir.validation.check import certainly_valid, ensure_valid
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
+
+    from crucible_ir.serialization.limits import Limits
 
     MessageT = TypeVar("MessageT", bound=Message)
 
@@ -34,6 +39,15 @@ def to_json(message: Message, *, indent: int | None = None, original_names: bool
     >>> to_json(v1.BackendRef(id="gpt4", model_version="2025-01"))
     '{"id":"gpt4","modelVersion":"2025-01"}'
     """
+    try:
+        descriptor: Any = message.DESCRIPTOR
+        return write_text(protojson_writer(descriptor, original_names)(message, 0), indent)
+    except Exception:
+        # What is out of the ordinary is written, or refused, by the codec.
+        return _careful_text(message, indent, original_names)
+
+
+def _careful_text(message: Message, indent: int | None, original_names: bool) -> str:
     text = json_text.write(_plain(message, original_names), indent=indent)
     if json_text.may_be_deep(text):
         ensure_reads_back(message)
@@ -57,31 +71,69 @@ def _plain(message: Message, original_names: bool) -> object:
 
 
 @overload
-def from_json(data: str | bytes, type: type[MessageT], *, validate: bool = True) -> MessageT: ...
+def from_json(
+    data: str | bytes, type: type[MessageT], *, validate: bool = True, limits: Limits | None = None
+) -> MessageT: ...
 @overload
-def from_json(data: str | bytes, type: str, *, validate: bool = True) -> Message: ...
-def from_json(data: str | bytes, type: str | type[Message], *, validate: bool = True) -> Message:
+def from_json(
+    data: str | bytes, type: str, *, validate: bool = True, limits: Limits | None = None
+) -> Message: ...
+def from_json(
+    data: str | bytes,
+    type: str | type[Message],
+    *,
+    validate: bool = True,
+    limits: Limits | None = None,
+) -> Message:
     """Read a message from ProtoJSON.
 
     Args:
         data: JSON text, or its UTF-8 bytes.
         type: The message's class or its name.
         validate: Whether the schema's rules must hold.
+        limits: How large and deep the document may be; ``None`` sets no limit but memory.
 
     Raises:
+        LimitError: The document is over one of the limits.
         DecodeError: The text is not the ProtoJSON of such a message; the error has a path and a
             position.
         ValidationError: The message breaks rules of the schema.
     """
+    if limits is not None:
+        read = partial(from_json, type=message_type(type), validate=validate)
+        within: Message = read_within(limits, read, data)
+        return within
+    cls = message_type(type)
+    message = _quick_message(data, cls)
+    if message is not None and (not validate or certainly_valid(message)):
+        return message
     text = json_text.decode_utf8(data)
     return read_plain(
         json_text.parse(text),
-        message_type(type),
+        cls,
         fill=protojson_codec.fill_from_plain,
         spell=spell_protojson,
         locate=partial(json_text.locate, text),
         validate=validate,
     )
+
+
+def _quick_message(data: str | bytes, cls: type[Message]) -> Message | None:
+    """Read a message the quick way; ``None`` where the text is out of the ordinary."""
+    descriptor: Any = cls.DESCRIPTOR
+    try:
+        plain = json_text.parse_ordinary(data)
+    except Exception:
+        return None
+    for original_names in (False, True):
+        message = cls()
+        try:
+            protojson_reader(descriptor, original_names)(plain, message, 0)
+        except Exception:
+            # The keys may be spelled the other way, or the codec has to say what is wrong.
+            continue
+        return message
+    return None
 
 
 @overload

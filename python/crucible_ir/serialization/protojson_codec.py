@@ -20,7 +20,8 @@ from crucible_ir.errors import near_miss
 from crucible_ir.paths import MapKey
 from crucible_ir.schema.types import descriptor_of, field_of, held_enum, held_message, is_map
 from crucible_ir.serialization import opaque, scalars
-from crucible_ir.serialization.refusal import MAX_DEPTH, Refusal, too_deep
+from crucible_ir.serialization.limits import MAX_DEPTH
+from crucible_ir.serialization.refusal import Refusal, too_deep
 from crucible_ir.serialization.timestamps import read_timestamp, write_timestamp
 
 if TYPE_CHECKING:
@@ -116,7 +117,7 @@ def _write_map(
     key_text: Callable[[Any], str], item: MessageWriter | None, values: Any
 ) -> dict[str, object]:
     made: dict[str, object] = {}
-    for key in values:
+    for key in sorted(values):
         value = values[key]
         try:
             made[key_text(key)] = value if item is None else item(value)

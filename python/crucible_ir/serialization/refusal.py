@@ -6,13 +6,10 @@ from typing import TYPE_CHECKING
 
 from crucible_ir.errors import DecodeError, EncodeError
 from crucible_ir.paths import Part, format_path
+from crucible_ir.serialization.limits import MAX_DEPTH
 
 if TYPE_CHECKING:
     from crucible_ir.errors import Position
-
-#: The deepest nesting of messages, counted from 0 at the root, that protobuf reads back.
-#: A message counts 1; so do a map's entry, and the Struct, Value and ListValue of opaque JSON.
-MAX_DEPTH = 100
 
 
 class Refusal(Exception):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar, overload
 
 from google.protobuf import text_format
@@ -11,11 +12,14 @@ from crucible_ir.errors import DecodeError, Position, near_miss
 from crucible_ir.schema.types import message_type, message_types
 from crucible_ir.serialization.binary import ensure_reads_back, reads_back
 from crucible_ir.serialization.json_text import decode_utf8
+from crucible_ir.serialization.limits import read_within
 from crucible_ir.serialization.refusal import too_deep
 from crucible_ir.validation.check import ensure_valid
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
+
+    from crucible_ir.serialization.limits import Limits
 
     MessageT = TypeVar("MessageT", bound=Message)
 
@@ -38,21 +42,37 @@ def to_text(message: Message) -> str:
 
 
 @overload
-def from_text(data: str | bytes, type: type[MessageT], *, validate: bool = True) -> MessageT: ...
+def from_text(
+    data: str | bytes, type: type[MessageT], *, validate: bool = True, limits: Limits | None = None
+) -> MessageT: ...
 @overload
-def from_text(data: str | bytes, type: str, *, validate: bool = True) -> Message: ...
-def from_text(data: str | bytes, type: str | type[Message], *, validate: bool = True) -> Message:
+def from_text(
+    data: str | bytes, type: str, *, validate: bool = True, limits: Limits | None = None
+) -> Message: ...
+def from_text(
+    data: str | bytes,
+    type: str | type[Message],
+    *,
+    validate: bool = True,
+    limits: Limits | None = None,
+) -> Message:
     """Read a message from protobuf's text format.
 
     Args:
         data: The text, or its UTF-8 bytes.
         type: The message's class or its name.
         validate: Whether the schema's rules must hold.
+        limits: How large and deep the document may be; ``None`` sets no limit but memory.
 
     Raises:
+        LimitError: The document is over one of the limits.
         DecodeError: The text does not describe such a message; the error has a position.
         ValidationError: The message breaks rules of the schema.
     """
+    if limits is not None:
+        read = partial(from_text, type=message_type(type), validate=validate)
+        within: Message = read_within(limits, read, data)
+        return within
     text = decode_utf8(data)
     message = message_type(type)()
     try:
@@ -63,7 +83,8 @@ def from_text(data: str | bytes, type: str | type[Message], *, validate: bool = 
         raise DecodeError(_reason(str(error), text, line), position=place) from None
     except RecursionError:
         raise too_deep().decode_error() from None
-    except ValueError as error:
+    except (ValueError, DeprecationWarning) as error:
+        # Python warns of an escape that there is not, and may have been told to raise that.
         raise DecodeError(str(error)) from None
     if not reads_back(message):
         raise too_deep().decode_error()

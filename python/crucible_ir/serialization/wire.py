@@ -8,7 +8,8 @@ from google.protobuf.descriptor import FieldDescriptor
 
 from crucible_ir.errors import DecodeError
 from crucible_ir.schema.types import is_map, message_of
-from crucible_ir.serialization.refusal import MAX_DEPTH, Refusal, too_deep
+from crucible_ir.serialization.limits import MAX_DEPTH
+from crucible_ir.serialization.refusal import Refusal, too_deep
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor

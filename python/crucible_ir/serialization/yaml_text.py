@@ -15,13 +15,9 @@ import yaml
 
 from crucible_ir.errors import DecodeError, Position
 from crucible_ir.paths import MapKey, Part, format_path
+from crucible_ir.serialization.limits import MAX_ALIASED_VALUES, MAX_YAML_DEPTH
 from crucible_ir.serialization.located import LocatedNode
 from crucible_ir.serialization.opaque import describe
-
-#: The deepest nesting of a YAML document; protobuf itself reads no more than 100 levels.
-MAX_YAML_DEPTH = 200
-#: The most values that the aliases of one document may stand for in all.
-MAX_ALIASED_VALUES = 100_000
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _Dumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)

@@ -13,8 +13,9 @@ from crucible_ir.cli.inputs import (
     STANDARD,
     Reading,
     Source,
+    any_form_for,
     content_of,
-    form_for,
+    read_document,
     sources,
     type_for,
 )
@@ -25,12 +26,13 @@ from crucible_ir.cli.program import Command
 from crucible_ir.cli.progress import with_progress
 from crucible_ir.cli.session import GOOD, INVALID, CannotRunError, Session
 from crucible_ir.errors import DecodeError, EncodeError, Error, ValidationError
-from crucible_ir.serialization.forms import (
-    ENDINGS,
-    FORMS,
-    UnknownFormError,
+from crucible_ir.serialization.forms import UnknownFormError
+from crucible_ir.serialization.stream_forms import (
+    FORM_NAMES,
+    StreamForm,
     form_named,
     form_of,
+    stem_of,
 )
 
 if TYPE_CHECKING:
@@ -49,6 +51,10 @@ _EXAMPLES = (
     (
         "crucible-ir convert --type Prompt --strict prompt.binpb prompt.json",
         "Fail rather than leave behind what JSON cannot hold.",
+    ),
+    (
+        "crucible-ir convert --type FeedbackEvent events.binpbs.gz events.jsonl",
+        "A stream of any length, record by record.",
     ),
 )
 
@@ -74,6 +80,11 @@ _EXAMPLES = (
     "--strict", is_flag=True, help="Fail where the output would not hold all of the input."
 )
 @click.option(
+    "--skip-bad",
+    is_flag=True,
+    help="Leave out the bad records of a stream rather than stop; the exit status is then 1.",
+)
+@click.option(
     "--no-validate", is_flag=True, help="Convert documents that break the schema's rules, too."
 )
 @reading_options
@@ -81,14 +92,13 @@ _EXAMPLES = (
 def command(
     session: Session,
     documents: tuple[str, ...],
-    type_name: str | None,
-    from_form: str | None,
-    max_bytes: int,
+    reading: Reading,
     to_form: str | None,
     output: str | None,
     out_dir: str | None,
     indent: int,
     strict: bool,
+    skip_bad: bool,
     no_validate: bool,
 ) -> int:
     """Write a document in another form.
@@ -96,9 +106,14 @@ def command(
     The forms are told from the endings of IN and OUT, or given by --from and --to. OUT is replaced
     only once the output is complete and was read back. Where the output does not hold all of the
     input, such as the fields of a newer schema in JSON, a warning says so.
+
+    A stream (.binpbs or .jsonl, and compressed with .gz or .zst) is converted record by record, in
+    memory that does not grow with it. A document becomes a stream of one record, and a stream of
+    one record a document.
     """
-    reading = Reading(type_name, from_form, max_bytes)
-    converter = _Converter(session, reading, indent or None, strict, not no_validate)
+    converter = _Converter(
+        session, reading, indent or None, strict=strict, validate=not no_validate, skip_bad=skip_bad
+    )
     if out_dir is not None:
         return _convert_many(converter, documents, out_dir, to_form, output)
     if len(documents) > 2 or (len(documents) == 2 and output is not None):
@@ -108,7 +123,8 @@ def command(
     if len(found) != 1:
         raise click.UsageError(f"{documents[0]} stands for {len(found)} files: give --out-dir")
     form = _target_form(target, to_form)
-    if target == STANDARD and not form.is_text and sys.stdout.isatty():
+    is_text = form.record.is_text if isinstance(form, StreamForm) else form.is_text
+    if target == STANDARD and not is_text and sys.stdout.isatty():
         raise click.UsageError("binary would garble the terminal: give OUT, or redirect it")
     return converter.convert(found[0], target, form)
 
@@ -126,7 +142,10 @@ def _convert_many(
     found = list(sources(documents, converter.reading))
     targets: dict[str, Source] = {}
     for source in found:
-        target = str(Path(out_dir) / (_stem(source.name) + form.endings[0]))
+        target = str(
+            Path(out_dir)
+            / (stem_of("stdin" if source.name == STANDARD else source.name) + form.endings[0])
+        )
         if target in targets:
             raise CannotRunError(
                 f"{targets[target].name} and {source.name} would both become {target}"
@@ -143,22 +162,15 @@ def _convert_many(
     return status
 
 
-def _stem(name: str) -> str:
-    """Return a file's name without its folder and without the ending of its form."""
-    base = "stdin" if name == STANDARD else os.path.basename(name)
-    ending = next((ending for ending in ENDINGS if base.lower().endswith(ending)), "")
-    return base.removesuffix(base[len(base) - len(ending) :]) if ending else base
-
-
-def _target_form(target: str, to_form: str | None) -> Form:
+def _target_form(target: str, to_form: str | None) -> Form | StreamForm:
     if to_form is not None:
         return form_named(to_form)
     if target == STANDARD:
-        raise click.UsageError(f"standard output has no ending: give --to {'|'.join(FORMS)}")
+        raise click.UsageError(f"standard output has no ending: give --to {'|'.join(FORM_NAMES)}")
     try:
         return form_of(target)
     except UnknownFormError as error:
-        raise CannotRunError(f"{target}: {error}; give --to {'|'.join(FORMS)}") from None
+        raise CannotRunError(f"{target}: {error}; give --to {'|'.join(FORM_NAMES)}") from None
 
 
 class _Converter:
@@ -169,19 +181,25 @@ class _Converter:
         session: Session,
         reading: Reading,
         indent: int | None,
+        *,
         strict: bool,
         validate: bool,
+        skip_bad: bool,
     ) -> None:
         self.session = session
         self.reading = reading
         self.indent = indent
         self.strict = strict
         self.validate = validate
+        self.skip_bad = skip_bad
 
-    def convert(self, source: Source, target: str, form: Form) -> int:
-        """Convert one document and return the exit status for it."""
+    def convert(self, source: Source, target: str, form: Form | StreamForm) -> int:
+        """Convert one document or stream and return the exit status for it."""
         try:
-            content = self._converted(source, target, form)
+            origin = any_form_for(source, self.reading)
+            if isinstance(origin, StreamForm) or isinstance(form, StreamForm):
+                return self._stream(source, origin, target, form)
+            content = self._converted(source, origin, target, form)
         except ValidationError as error:
             for violation in error.violations:
                 at = f":{violation.position}" if violation.position else ""
@@ -197,10 +215,25 @@ class _Converter:
         write_output(target, content)
         return GOOD
 
-    def _converted(self, source: Source, target: str, form: Form) -> bytes | None:
+    def _stream(
+        self, source: Source, origin: Form | StreamForm, target: str, form: Form | StreamForm
+    ) -> int:
+        from crucible_ir.cli.stream_conversion import StreamConversion
+
+        conversion = StreamConversion(
+            self.session,
+            self.reading,
+            indent=self.indent,
+            strict=self.strict,
+            validate=self.validate,
+            skip_bad=self.skip_bad,
+        )
+        return conversion.run(source, origin, target, form)
+
+    def _converted(self, source: Source, origin: Form, target: str, form: Form) -> bytes | None:
         content = content_of(source, self.reading)
-        origin = form_for(source, self.reading)
-        message = origin.read(content, type_for(content, origin, self.reading), self.validate)
+        type_ = type_for(content, origin, self.reading)
+        message = read_document(content, origin, type_, self.reading, validate=self.validate)
         written = form.write(message, self.indent)
         try:
             lost = losses(message, written, form)

@@ -59,9 +59,7 @@ def command(
     select: tuple[str, ...],
     ignore: tuple[str, ...],
     fail_on: str | None,
-    type_name: str | None,
-    from_form: str | None,
-    max_bytes: int,
+    reading: Reading,
     report_format: str,
     jobs: int,
     quiet: bool,
@@ -73,7 +71,6 @@ def command(
     document leaves advice out by the list crucible_ir_lint_ignore in its metadata. Rules of the
     schema are not checked here: that is `crucible-ir validate`.
     """
-    reading = Reading(type_name, from_form, max_bytes)
     found = list(sources(documents, reading))
     asked: dict[str, Any] = {"select": select, "ignore": ignore, "fail_on": fail_on}
     check = Linting(reading, _selections(found, {key: it for key, it in asked.items() if it}))

@@ -31,9 +31,7 @@ _EXAMPLES = (
 def command(
     session: Session,
     documents: tuple[str, ...],
-    type_name: str | None,
-    from_form: str | None,
-    max_bytes: int,
+    reading: Reading,
     report_format: str,
     jobs: int,
     quiet: bool,
@@ -45,7 +43,6 @@ def command(
     `crucible-ir explain RULE` says more. The exit status is 1 if any document is invalid, and 2 if
     any could not be read.
     """
-    reading = Reading(type_name, from_form, max_bytes)
     found = list(sources(documents, reading))
     reports = check_all(Validation(reading), found, jobs=min(jobs, len(found)) if jobs else 0)
     shown = with_progress(reports, len(found))

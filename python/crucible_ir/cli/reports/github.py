@@ -23,9 +23,8 @@ def _lines(report: FileReport) -> Iterator[str]:
         if finding.position is not None:
             place |= {"line": finding.position.line, "col": finding.position.column}
         place["title"] = finding.rule
-        path = f"{finding.path}: " if finding.path else ""
         fix = f"; {finding.fix}" if finding.fix else ""
-        yield _command(_COMMANDS[finding.level], place, f"{path}{finding.words}{fix}")
+        yield _command(_COMMANDS[finding.level], place, f"{finding.subject}{finding.words}{fix}")
 
 
 def _command(name: str, properties: dict[str, object], message: str) -> str:

@@ -35,8 +35,17 @@ def _document(report: FileReport, wording: Wording) -> dict[str, object]:
         "verdict": verdicts.get(report.outcome, "unreadable"),
         "type": report.type_name or None,
         "reason": report.reason or None,
+        **_stream(report),
         wording.findings[1]: [_finding(finding) for finding in report.findings],
     }
+
+
+def _stream(report: FileReport) -> dict[str, object]:
+    """Return what there is to say about a stream only."""
+    if report.records is None:
+        return {}
+    counts = {"records": report.records, "bad_records": report.bad_records}
+    return {**counts, "omitted_findings": report.omitted}
 
 
 def _finding(finding: Finding) -> dict[str, object]:
@@ -44,6 +53,7 @@ def _finding(finding: Finding) -> dict[str, object]:
         "rule": finding.rule,
         "level": finding.level.value,
         "path": finding.path,
+        **({} if finding.record is None else {"record": finding.record}),
         "message": finding.message,
         "value": finding.value or None,
         "fix": finding.fix or None,

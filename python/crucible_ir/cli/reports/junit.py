@@ -41,7 +41,6 @@ def _add_case(suite: ElementTree.Element, report: FileReport, wording: Wording) 
 
 
 def _line(name: str, finding: Finding) -> str:
-    at = f":{finding.position}" if finding.position else ""
     path = f"{finding.path}: " if finding.path else ""
     fix = f"; {finding.fix}" if finding.fix else ""
-    return printable(f"{name}{at}: {path}{finding.words} [{finding.rule}]{fix}")
+    return printable(f"{finding.place(name)}: {path}{finding.words} [{finding.rule}]{fix}")

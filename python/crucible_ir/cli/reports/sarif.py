@@ -77,7 +77,6 @@ def _invocation(reports: list[FileReport]) -> dict[str, object]:
 
 
 def _result(name: str, finding: Finding, index: int) -> dict[str, object]:
-    path = f"{finding.path}: " if finding.path else ""
     fix = f"; {finding.fix}" if finding.fix else ""
     place: dict[str, Any] = {"artifactLocation": _artifact(name)}
     if finding.position is not None:
@@ -92,7 +91,7 @@ def _result(name: str, finding: Finding, index: int) -> dict[str, object]:
         "ruleId": finding.rule,
         "ruleIndex": index,
         "level": _LEVELS[finding.level],
-        "message": {"text": f"{path}{finding.words}{fix}"},
+        "message": {"text": f"{finding.subject}{finding.words}{fix}"},
         "locations": [location],
     }
 

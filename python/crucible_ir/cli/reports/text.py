@@ -51,11 +51,16 @@ def _write_file(report: FileReport, wording: Wording, console: Console) -> None:
             excerpt = _excerpt(finding)
             if excerpt is not None:
                 console.print(excerpt, soft_wrap=True)
+    if report.omitted:
+        left = f"{name}: and {wording.count(report.omitted)} more"
+        console.print(Text(left, "aside"), soft_wrap=True)
 
 
 def _verdict(report: FileReport, wording: Wording) -> Iterator[str | tuple[str, str]]:
     if report.outcome is Outcome.UNREADABLE:
         yield printable(report.reason), "bad"
+    elif report.records is not None:
+        yield from _stream_verdict(report, wording)
     elif any(finding.rule == DECODE for finding in report.findings):
         what = f" as {report.type_name}" if report.type_name else ""
         yield f"cannot be decoded{what}", "bad"
@@ -67,10 +72,22 @@ def _verdict(report: FileReport, wording: Wording) -> Iterator[str | tuple[str, 
             yield f", {wording.count(len(report.findings))}"
 
 
+def _stream_verdict(report: FileReport, wording: Wording) -> Iterator[str | tuple[str, str]]:
+    good = report.outcome is Outcome.GOOD
+    yield (wording.good, "good") if good else (wording.bad, "bad")
+    if report.type_name:
+        yield f" {report.type_name}"
+    records = f"{report.records} record{'' if report.records == 1 else 's'}"
+    yield f", {records}" if good else f", {report.bad_records} of {records}"
+    findings = len(report.findings) + report.omitted
+    if findings:
+        yield f", {wording.count(findings)}"
+
+
 def _finding_line(name: str, finding: Finding) -> Text:
     style = _STYLES[finding.level]
     line = Text()
-    line.append(f"{name}:{finding.position}: " if finding.position else f"{name}: ", "where")
+    line.append(f"{finding.place(name)}: ", "where")
     if finding.path:
         line.append(f"{printable(finding.path)}: ", "name")
     if finding.level is not Level.ERROR:

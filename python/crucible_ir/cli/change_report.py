@@ -1,0 +1,116 @@
+"""Changes and conflicts between documents, for people and for machines."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from typing import TYPE_CHECKING, Final
+
+from rich.text import Text
+
+from crucible_ir.cli.session import printable
+from crucible_ir.differences import ABSENT, Change, ChangeKind, Conflict
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+#: How many characters of a value are shown, unless all are.
+_MOST_CHARACTERS: Final = 200
+
+#: What the line of each kind of change begins with, and its style.
+_MARKS: Final = {
+    ChangeKind.ADDED: ("+", "good"),
+    ChangeKind.REMOVED: ("-", "bad"),
+    ChangeKind.CHANGED: ("~", "warn"),
+    ChangeKind.MOVED: (">", "note"),
+}
+
+
+def change_lines(changes: list[Change], names: list[str], *, full: bool) -> Iterator[Text]:
+    """Yield a line for each of two documents, one for each change, and one that counts them.
+
+    Args:
+        changes: The changes; at least one.
+        names: What the documents are called.
+        full: Whether to show all of long values.
+    """
+    for mark, name in zip(("---", "+++"), names, strict=True):
+        yield Text(f"{mark} {printable(name)}", "name")
+    for change in changes:
+        mark, style = _MARKS[change.kind]
+        yield Text.assemble(
+            (f"{mark} {_place(change.path)}: ", style), _description(change, full=full)
+        )
+    kinds = Counter(change.kind for change in changes)
+    counts = ", ".join(f"{kinds[kind]} {kind}" for kind in ChangeKind if kinds[kind])
+    yield Text(f"{_count(changes, 'change')}: {counts}", "aside")
+
+
+def _description(change: Change, *, full: bool) -> str:
+    old, new = _shown(change.old, full=full), _shown(change.new, full=full)
+    if change.kind is ChangeKind.MOVED:
+        return f"moved from {old} to {new}"
+    if change.kind is ChangeKind.CHANGED:
+        return f"{old} → {new}"
+    return new if change.kind is ChangeKind.ADDED else old
+
+
+def conflict_lines(conflicts: list[Conflict], *, full: bool) -> Iterator[Text]:
+    """Yield each conflict with what the base and both sides hold, and a line that counts them.
+
+    Args:
+        conflicts: The conflicts; at least one.
+        full: Whether to show all of long values.
+    """
+    for conflict in conflicts:
+        yield Text(f"! {_place(conflict.path)}", "bad")
+        for side in ("base", "ours", "theirs"):
+            value = getattr(conflict, side)
+            shown = "unset" if value is ABSENT else _shown(value, full=full)
+            yield Text.assemble((f"  {side + ':':8}", "aside"), shown)
+    yield Text(_count(conflicts, "conflict"), "aside")
+
+
+def _place(path: str) -> str:
+    return printable(path) or "the message"
+
+
+def _shown(value: object, *, full: bool) -> str:
+    text = printable(json.dumps(value, ensure_ascii=False))
+    if full or len(text) <= _MOST_CHARACTERS:
+        return text
+    return f"{text[:_MOST_CHARACTERS]}… ({len(text)} characters)"
+
+
+def _count(items: list[Change] | list[Conflict], noun: str) -> str:
+    return f"{len(items)} {noun}{'' if len(items) == 1 else 's'}"
+
+
+def changes_json(changes: list[Change], names: list[str]) -> str:
+    """Return the changes between two documents as one JSON object."""
+    content = {"command": "diff", **dict(zip(("a", "b"), names, strict=True))}
+    # ASCII only: a file's name that is not UTF-8 has no other way into JSON.
+    return json.dumps({**content, "changes": list(map(_change, changes))}, indent=2)
+
+
+def _change(change: Change) -> dict[str, object]:
+    made: dict[str, object] = {"path": change.path, "kind": change.kind.value}
+    if change.kind is not ChangeKind.ADDED:
+        made["old"] = change.old
+    if change.kind is not ChangeKind.REMOVED:
+        made["new"] = change.new
+    if change.index is not None:
+        made["index"] = change.index
+    return made
+
+
+def conflicts_json(conflicts: list[Conflict], names: list[str]) -> str:
+    """Return the conflicts of a merge as one JSON object; a side that has no value has no key."""
+    content = {"command": "diff", **dict(zip(("base", "ours", "theirs"), names, strict=True))}
+    return json.dumps({**content, "conflicts": list(map(_conflict, conflicts))}, indent=2)
+
+
+def _conflict(conflict: Conflict) -> dict[str, object]:
+    sides = {"base": conflict.base, "ours": conflict.ours, "theirs": conflict.theirs}
+    present = {side: value for side, value in sides.items() if value is not ABSENT}
+    return {"path": conflict.path, **present}

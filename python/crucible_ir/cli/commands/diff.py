@@ -1,0 +1,209 @@
+"""``crucible-ir diff``: say what differs between two documents, or merge the work of two sides."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from crucible_ir.cli.inputs import STANDARD, Reading
+from crucible_ir.cli.options import FORM_NAME, reading_options
+from crucible_ir.cli.program import Command
+from crucible_ir.cli.session import GOOD, INVALID, CannotRunError, Session
+from crucible_ir.cli.together import Document, read_together
+from crucible_ir.errors import EncodeError, Error
+from crucible_ir.serialization.forms import UnknownFormError, form_named, form_of
+
+if TYPE_CHECKING:
+    from google.protobuf.message import Message
+
+    from crucible_ir.serialization.forms import Form
+
+_EXAMPLES = (
+    (
+        "crucible-ir diff examples/experiment.yaml experiment.binpb",
+        "YAML against binary, which is taken to be of the same type; silent if they are equal.",
+    ),
+    (
+        "crucible-ir diff --tolerance 1e-6 --format json run.json runs/may/run.json",
+        "Metrics may be a millionth apart.",
+    ),
+    (
+        "crucible-ir diff --three-way run.json runs/may/run.json run.json --output merged.json",
+        "Merge what two sides made of the first document.",
+    ),
+)
+
+
+def _report_options(command: Any) -> Any:
+    """Add the options that say how the report looks."""
+    full = click.option("--full", is_flag=True, help="Show long values to their end.")
+    report_format = click.option(
+        "--format",
+        "report_format",
+        type=click.Choice(["text", "json"]),
+        default="text",
+        show_default=True,
+        help="Format of the report: for people, or for a machine.",
+    )
+    return full(report_format(command))
+
+
+@click.command(cls=Command, examples=_EXAMPLES)
+@click.argument("documents", nargs=-1, required=True, metavar="A B")
+@click.option(
+    "--tolerance",
+    type=float,
+    metavar="T",
+    help="Numbers x and y are equal if |x - y| <= T * max(1, |x|, |y|).",
+)
+@click.option(
+    "--defaults-equal", is_flag=True, help="An unset field equals one that holds its default."
+)
+@click.option("--three-way", is_flag=True, help="Merge: give BASE OURS THEIRS in place of A B.")
+@click.option("--output", "-o", metavar="OUT", help="Write the merge here, not to standard output.")
+@click.option("--to", "to_form", type=FORM_NAME, metavar="FORM", help="Form of the merge.")
+@click.option(
+    "--allow-unknown-fields",
+    is_flag=True,
+    help="Leave out fields that only a newer schema knows, rather than refuse them.",
+)
+@_report_options
+@reading_options
+@click.pass_obj
+def command(
+    session: Session,
+    documents: tuple[str, ...],
+    tolerance: float | None,
+    defaults_equal: bool,
+    three_way: bool,
+    output: str | None,
+    to_form: str | None,
+    allow_unknown_fields: bool,
+    full: bool,
+    report_format: str,
+    reading: Reading,
+) -> int:
+    """Say what differs between two documents, or merge the work of two sides.
+
+    The documents may be in different forms, and need not be valid. The exit status is 0 if they are
+    equal, 1 if they differ, and 2 if they cannot be compared.
+
+    With --three-way, what OURS and THEIRS changed in BASE is merged, and written in the form that
+    --to or OUT tells, or else in that of OURS. If both changed one thing in different ways, nothing
+    is written: these conflicts are reported, and the exit status is 1.
+    """
+    _check_usage(
+        documents,
+        three_way=three_way,
+        comparing=tolerance is not None or defaults_equal,
+        merging=output is not None or to_form is not None,
+    )
+    read = read_together(documents, reading)
+    as_json = report_format == "json"
+    try:
+        if not three_way:
+            return _compare(
+                session,
+                read,
+                full=full,
+                as_json=as_json,
+                tolerance=tolerance or 0.0,
+                defaults_equal=defaults_equal,
+                allow_unknown_fields=allow_unknown_fields,
+            )
+        merged = _merged(
+            session, read, full=full, as_json=as_json, allow_unknown_fields=allow_unknown_fields
+        )
+        if merged is None:
+            return INVALID
+        target = STANDARD if output is None else output
+        _write(session, merged, target, _target_form(target, to_form, read[1].form))
+    except EncodeError as error:
+        raise CannotRunError(str(error)) from None
+    return GOOD
+
+
+def _check_usage(
+    documents: tuple[str, ...], *, three_way: bool, comparing: bool, merging: bool
+) -> None:
+    names = ("BASE", "OURS", "THEIRS") if three_way else ("A", "B")
+    if len(documents) != len(names):
+        raise click.UsageError(f"give {' '.join(names)}; got {len(documents)} documents")
+    if documents.count(STANDARD) > 1:
+        raise click.UsageError("only one document can come from standard input")
+    if three_way and comparing:
+        raise click.UsageError("--tolerance and --defaults-equal do not go with --three-way")
+    if merging and not three_way:
+        raise click.UsageError("--output and --to go with --three-way")
+
+
+def _compare(
+    session: Session, documents: list[Document], *, full: bool, as_json: bool, **options: Any
+) -> int:
+    from crucible_ir.cli.change_report import change_lines, changes_json
+    from crucible_ir.differences import diff
+
+    a, b = (document.message for document in documents)
+    names = [document.name for document in documents]
+    changes = diff(a, b, **options)
+    if as_json:
+        print(changes_json(changes, names))
+    elif changes:
+        console = session.out()
+        for line in change_lines(changes, names, full=full):
+            console.print(line, soft_wrap=True)
+    return INVALID if changes else GOOD
+
+
+def _merged(
+    session: Session,
+    documents: list[Document],
+    *,
+    full: bool,
+    as_json: bool,
+    allow_unknown_fields: bool,
+) -> Message | None:
+    """Return the merged message, or report the conflicts and return ``None``."""
+    from crucible_ir.cli.change_report import conflict_lines, conflicts_json
+    from crucible_ir.differences import merge
+
+    base, ours, theirs = (document.message for document in documents)
+    merged = merge(base, ours, theirs, allow_unknown_fields=allow_unknown_fields)
+    if not merged.conflicts:
+        return merged.message
+    if as_json:
+        print(conflicts_json(merged.conflicts, [document.name for document in documents]))
+    else:
+        console = session.out()
+        for line in conflict_lines(merged.conflicts, full=full):
+            console.print(line, soft_wrap=True)
+    return None
+
+
+def _target_form(target: str, to_form: str | None, otherwise: Form) -> Form:
+    if to_form is not None:
+        return form_named(to_form)
+    try:
+        return otherwise if target == STANDARD else form_of(target)
+    except UnknownFormError:
+        return otherwise
+
+
+def _write(session: Session, message: Message, target: str, form: Form) -> None:
+    """Write a merged message, with a warning for each rule that it breaks and each loss."""
+    from crucible_ir.cli.losses import losses
+    from crucible_ir.cli.outputs import write_output
+    from crucible_ir.validation.check import violations
+
+    if target == STANDARD and not form.is_text and sys.stdout.isatty():
+        raise click.UsageError("binary would garble the terminal: give --output, or redirect it")
+    content = form.write(message, 2)
+    try:
+        warnings = losses(message, content, form)
+    except Error as error:
+        warnings = [f"{form.name} cannot be read back: {error}"]
+    for warning in [*map(str, violations(message)), *warnings]:
+        session.fail(f"{target}: warning: {warning}")
+    write_output(target, content)

@@ -1,0 +1,175 @@
+"""``crucible-ir digest``: print the digests of documents, or check them against a list."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from crucible_ir.cli.inputs import (
+    Reading,
+    Source,
+    any_form_for,
+    content_of,
+    read_document,
+    sources,
+    type_for,
+)
+from crucible_ir.cli.options import reading_options
+from crucible_ir.cli.program import Command
+from crucible_ir.cli.records import open_records, reasons_of
+from crucible_ir.cli.session import (
+    COULD_NOT_RUN,
+    GOOD,
+    INVALID,
+    CannotRunError,
+    Session,
+    printable,
+)
+from crucible_ir.errors import DecodeError, EncodeError
+from crucible_ir.serialization.stream_forms import StreamForm
+from crucible_ir.serialization.streams import StreamError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    #: Yields the digest of a document, or those of a stream's records, with the name of each.
+    Digest = Callable[[Source], Iterator[tuple[str, str]]]
+
+_EXAMPLES = (
+    ("crucible-ir digest examples/*.yaml > digests.txt", "A line for each document."),
+    ("crucible-ir digest --type Prompt prompt.binpb", "Binary does not tell its type."),
+)
+
+#: The end of the name of a stream's record.
+_RECORD: Final = re.compile(r"\.[a-z.]+:record [0-9]+$")
+_LINE: Final = re.compile(r"(sha256:[0-9a-f]{64})  (.+)")
+
+
+@click.command(cls=Command, examples=_EXAMPLES)
+@click.argument("documents", nargs=-1, metavar="FILE...")
+@click.option(
+    "--check", "list_name", metavar="LIST", help="Check the documents that a list of digests names."
+)
+@click.option(
+    "--allow-unknown-fields",
+    is_flag=True,
+    help="Leave out fields that only a newer schema knows, rather than refuse them.",
+)
+@reading_options
+@click.pass_obj
+def command(
+    session: Session,
+    documents: tuple[str, ...],
+    list_name: str | None,
+    allow_unknown_fields: bool,
+    reading: Reading,
+) -> int:
+    """Print the digests of documents, or check them against a list.
+
+    A digest is that of what a document says, not of how it is written: it is the same in YAML, in
+    JSON and in binary, and in any language. Each line has a digest, two spaces and the name of the
+    file; a stream has a line for each of its records. With --check, LIST is a file of such lines or
+    `-`; the exit status is then 1 if a document has another digest or none, and 2 if one cannot be
+    read.
+    """
+    if bool(documents) == (list_name is not None):
+        raise click.UsageError("give documents, or a list of digests with --check")
+
+    def digest_of(source: Source) -> Iterator[tuple[str, str]]:
+        return _digests(source, reading, allow_unknown_fields=allow_unknown_fields)
+
+    if list_name is None:
+        return _print_digests(session, sources(documents, reading), digest_of)
+    return _check(session, list(_listed(list_name, reading)), digest_of)
+
+
+def _digests(
+    source: Source, reading: Reading, *, allow_unknown_fields: bool
+) -> Iterator[tuple[str, str]]:
+    from crucible_ir.canonical import digest
+
+    form = any_form_for(source, reading)
+    if isinstance(form, StreamForm):
+        with open_records(source, form, reading) as records:
+            for number, message in enumerate(records.messages(validate=False, on_bad=None)):
+                records.progress.clear()
+                name = f"{source.name}:record {number}"
+                yield digest(message, allow_unknown_fields=allow_unknown_fields), name
+        return
+    content = content_of(source, reading)
+    type_ = type_for(content, form, reading)
+    message = read_document(content, form, type_, reading, validate=False)
+    yield digest(message, allow_unknown_fields=allow_unknown_fields), source.name
+
+
+def _print_digests(session: Session, documents: Iterable[Source], digest_of: Digest) -> int:
+    status = GOOD
+    for source in documents:
+        try:
+            for digest, name in digest_of(source):
+                print(f"{digest}  {printable(name)}")
+        except CannotRunError as error:
+            session.fail(f"{source.name}: {error}")
+            status = COULD_NOT_RUN
+        except StreamError as error:
+            for reason in reasons_of(source.name, error):
+                session.fail(reason)
+            status = max(status, INVALID)
+        except (DecodeError, EncodeError) as error:
+            session.refuse(source.name, error)
+            status = max(status, INVALID)
+    return status
+
+
+def _listed(list_name: str, reading: Reading) -> Iterator[tuple[Source, str]]:
+    """Yield the documents of a list and the digests that they should have.
+
+    Raises:
+        CannotRunError: The list cannot be read, is empty, or has a line that is not one of a list.
+    """
+    for listed in sources([list_name], replace(reading, form_name=None)):
+        try:
+            text = content_of(listed, reading).decode("utf-8", errors="surrogateescape")
+        except CannotRunError as error:
+            raise CannotRunError(f"{list_name}: {error}") from None
+        lines = [line.rstrip("\r") for line in text.split("\n") if line.strip()]
+        if not lines:
+            raise CannotRunError(f"{list_name}: it lists no digest")
+        for number, line in enumerate(lines, start=1):
+            match = _LINE.fullmatch(line)
+            if match is None:
+                raise CannotRunError(
+                    f"{list_name}:{number}: expected a digest, two spaces and a name"
+                )
+            yield Source(match[2]), match[1]
+
+
+def _only_digest(digest_of: Digest, source: Source) -> str:
+    if _RECORD.search(source.name):
+        raise CannotRunError("a record of a stream cannot be checked by itself")
+    found = [digest for digest, _ in digest_of(source)]
+    if len(found) != 1:
+        raise CannotRunError(f"a stream of {len(found)} records has no digest of its own")
+    return found[0]
+
+
+def _check(session: Session, listed: list[tuple[Source, str]], digest_of: Digest) -> int:
+    console = session.out()
+    status = GOOD
+    for source, expected in listed:
+        verdict, style, own = "ok", "good", GOOD
+        try:
+            if _only_digest(digest_of, source) != expected:
+                verdict, style, own = "differs", "bad", INVALID
+        except CannotRunError as error:
+            session.fail(f"{source.name}: {error}")
+            verdict, style, own = "unreadable", "bad", COULD_NOT_RUN
+        except (DecodeError, EncodeError) as error:
+            session.refuse(source.name, error)
+            verdict, style, own = "has no digest", "bad", INVALID
+        console.print(f"{printable(source.name)}: {verdict}", style=style, soft_wrap=True)
+        status = max(status, own)
+    return status

@@ -1,0 +1,297 @@
+"""Streams on the command line: converted record by record, checked, drawn, and never half lost."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+from pathlib import Path
+
+import pytest
+from cli.command_line import run
+from google.protobuf import json_format, proto
+
+import crucible_ir as ir
+from crucible_ir import v1
+from crucible_ir.cli import progress
+from crucible_ir.serialization.streams import StreamCount
+
+BAD_LINES = (
+    "crucible-ir: bad.binpbs:record 1: id: must not be empty [required]\n"
+    "crucible-ir: bad.binpbs:record 3: latency_ms: must be greater than or equal to 0 [int32.gte]\n"
+)
+
+
+def event(number: int) -> v1.FeedbackEvent:
+    return v1.FeedbackEvent(id=f"e{number}", latency_ms=number)
+
+
+EVENTS = [event(number) for number in range(5)]
+
+
+@pytest.fixture(autouse=True)
+def streams(folder: Path) -> None:
+    """Write a good stream, one with two bad records out of five, and one that is cut off."""
+    ir.write_delimited("good.binpbs", EVENTS)
+    bad = [event(number) for number in range(5)]
+    bad[1].id = ""
+    bad[3].latency_ms = -1
+    ir.write_delimited("bad.binpbs", bad)
+    (folder / "cut.binpbs").write_bytes((folder / "good.binpbs").read_bytes()[:-1])
+
+
+def convert(*arguments: object, stdin: bytes = b"") -> tuple[int, str]:
+    result = run("convert", "--type", "FeedbackEvent", *arguments, stdin=stdin)
+    return result.status, result.err
+
+
+def test_delimited_becomes_json_lines_and_comes_back(folder: Path) -> None:
+    assert convert("good.binpbs", "a.jsonl") == (0, "")
+    texts = (folder / "a.jsonl").read_text().splitlines()
+    assert [json_format.Parse(text, v1.FeedbackEvent()) for text in texts] == EVENTS
+    assert convert("a.jsonl", "b.binpbs") == (0, "")
+    assert (folder / "b.binpbs").read_bytes() == (folder / "good.binpbs").read_bytes()
+    file = io.BytesIO((folder / "b.binpbs").read_bytes())
+    assert [proto.parse_length_prefixed(v1.FeedbackEvent, file) for _ in EVENTS] == EVENTS
+
+
+@pytest.mark.parametrize("ending", ["gz", "zst"])
+def test_compression_goes_by_the_ending(folder: Path, ending: str) -> None:
+    assert convert("good.binpbs", f"a.jsonl.{ending}") == (0, "")
+    assert convert(f"a.jsonl.{ending}", f"b.binpbs.{ending}") == (0, "")
+    assert convert(f"b.binpbs.{ending}", "c.binpbs") == (0, "")
+    assert (folder / "c.binpbs").read_bytes() == (folder / "good.binpbs").read_bytes()
+    if ending == "gz":
+        assert gzip.decompress((folder / "a.jsonl.gz").read_bytes()).count(b"\n") == 5
+
+
+def test_streams_go_through_pipes(folder: Path) -> None:
+    stdin = (folder / "good.binpbs").read_bytes()
+    result = run(
+        *("convert", "--type", "FeedbackEvent", "--from", "delimited", "--to", "jsonl", "-"),
+        stdin=stdin,
+    )
+    assert (result.status, len(result.lines)) == (0, 5)
+    back = run(
+        *("convert", "--type", "FeedbackEvent", "--from", "jsonl", "--to", "delimited", "-"),
+        stdin=result.data,
+    )
+    assert back.data == stdin
+
+
+def test_a_document_is_a_stream_of_one_and_the_other_way_round(folder: Path) -> None:
+    ir.write_delimited("one.binpbs", EVENTS[:1])
+    assert convert("one.binpbs", "one.yaml") == (0, "")
+    assert ir.from_yaml((folder / "one.yaml").read_text(), "FeedbackEvent") == EVENTS[0]
+    assert convert("one.yaml", "again.binpbs") == (0, "")
+    assert (folder / "again.binpbs").read_bytes() == (folder / "one.binpbs").read_bytes()
+
+
+@pytest.mark.parametrize(("records", "words"), [(0, "holds no record"), (2, "more than one")])
+def test_a_stream_that_is_not_one_record_is_no_document(
+    folder: Path, records: int, words: str
+) -> None:
+    ir.write_delimited("some.binpbs", EVENTS[:records])
+    status, err = convert("some.binpbs", "some.yaml")
+    assert (status, words in err) == (2, True)
+    assert not (folder / "some.yaml").exists()
+
+
+def test_an_empty_stream_becomes_an_empty_stream_without_a_type(folder: Path) -> None:
+    (folder / "empty.binpbs").write_bytes(b"")
+    assert run("convert", "empty.binpbs", "empty.jsonl").status == 0
+    assert (folder / "empty.jsonl").read_bytes() == b""
+
+
+def test_the_first_bad_record_stops_and_leaves_the_output_as_it_was(folder: Path) -> None:
+    (folder / "out.jsonl").write_text("before")
+    assert convert("bad.binpbs", "out.jsonl") == (1, BAD_LINES.splitlines(True)[0])
+    status, err = convert("cut.binpbs", "out.jsonl")
+    assert status == 1
+    assert err.startswith("crucible-ir: cut.binpbs:record 4: the stream ends 1 byte before")
+    assert (folder / "out.jsonl").read_text() == "before"
+    assert not [path for path in folder.iterdir() if path.suffix == ".tmp"]
+
+
+def test_skip_bad_goes_on_counts_and_says_why(folder: Path) -> None:
+    status, err = convert("--skip-bad", "bad.binpbs", "out.jsonl")
+    assert (status, err) == (1, f"{BAD_LINES}crucible-ir: bad.binpbs: 2 of 5 records left out\n")
+    ids = [json.loads(line)["id"] for line in (folder / "out.jsonl").read_text().splitlines()]
+    assert ids == ["e0", "e2", "e4"]
+
+
+def test_skip_bad_keeps_what_comes_before_the_end_of_what_can_be_read(folder: Path) -> None:
+    status, err = convert("--skip-bad", "cut.binpbs", "out.jsonl")
+    assert status == 1
+    assert "cut.binpbs:record 4: the stream ends" in err
+    assert err.endswith("reading ended there\ncrucible-ir: cut.binpbs: 1 of 5 records left out\n")
+    assert len((folder / "out.jsonl").read_text().splitlines()) == 4
+
+
+def test_only_the_first_reasons_are_told(folder: Path) -> None:
+    (folder / "many.jsonl").write_text("{\n" * 1_000)
+    status, err = convert("--skip-bad", "many.jsonl", "out.binpbs")
+    assert status == 1
+    assert len(err.splitlines()) == 6
+    assert err.endswith("many.jsonl: 1000 of 1000 records left out\n")
+
+
+def test_what_a_record_cannot_be_written_as_is_a_bad_record(folder: Path) -> None:
+    poisoned = event(1)
+    poisoned.input["x"] = float("nan")
+    ir.write_delimited("nan.binpbs", [event(0), poisoned, event(2)])
+    status, err = convert("nan.binpbs", "out.jsonl")
+    assert status == 1
+    assert 'nan.binpbs:record 1: input["x"]: ' in err
+    assert not (folder / "out.jsonl").exists()
+    assert convert("--skip-bad", "nan.binpbs", "out.jsonl")[0] == 1
+    assert len((folder / "out.jsonl").read_text().splitlines()) == 2
+
+
+def test_strict_stops_where_json_lines_lose_the_fields_of_a_newer_schema(folder: Path) -> None:
+    # Field 1000 with wire type 0 and value 5: the key is 1000 << 3, 8000, as the varint c0 3e.
+    newer = v1.FeedbackEvent.FromString(event(1).SerializeToString() + b"\xc0\x3e\x05")
+    ir.write_delimited("new.binpbs", [event(0), *[newer] * 8])
+    status, err = convert("--strict", "new.binpbs", "out.jsonl")
+    assert status == 1
+    assert "new.binpbs:record 1: FeedbackEvent: unknown field 1000" in err
+    assert not (folder / "out.jsonl").exists()
+    status, err = convert("new.binpbs", "out.jsonl")
+    assert (status, err.count("warning: new.binpbs:record")) == (0, 5)
+    assert err.endswith("warning: new.binpbs: 8 records lose fields in all\n")
+    assert convert("--strict", "new.binpbs", "copy.binpbs") == (0, "")
+    assert (folder / "copy.binpbs").read_bytes() == (folder / "new.binpbs").read_bytes()
+
+
+def test_a_folder_of_streams_is_converted_file_by_file(folder: Path) -> None:
+    assert convert("--out-dir", "out", "--to", "jsonl", "good.binpbs", "bad.binpbs")[0] == 1
+    assert [path.name for path in (folder / "out").iterdir()] == ["good.jsonl"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("good.binpbs", "a.json.gz"), "only streams"),
+        (("missing.binpbs", "a.jsonl"), "no such file"),
+        (("good.binpbs", "no/such/a.jsonl"), "cannot be written"),
+    ],
+)
+def test_what_cannot_be_done_is_said(arguments: tuple[str, ...], words: str) -> None:
+    status, err = convert(*arguments)
+    assert (status, words in err) == (2, True)
+
+
+def test_a_binary_stream_does_not_tell_its_type_unless_it_holds_documents(folder: Path) -> None:
+    result = run("convert", "good.binpbs", "a.jsonl")
+    assert (result.status, "give --type" in result.err) == (2, True)
+    document = v1.Document(ir_version="0.2.0", feedback_event=event(1))
+    ir.write_delimited("documents.binpbs", [document])
+    assert run("convert", "documents.binpbs", "a.jsonl").status == 0
+    assert json.loads((folder / "a.jsonl").read_text())["feedbackEvent"]["id"] == "e1"
+
+
+# The other commands
+
+
+# An event of five takes seven bytes: its size, a tag, a size and two letters, a tag and a number.
+
+
+def test_validate_names_the_record_of_each_violation() -> None:
+    result = run("validate", "--type", "FeedbackEvent", "good.binpbs", "bad.binpbs", "cut.binpbs")
+    assert result.status == 1
+    assert result.lines[:6] == [
+        "good.binpbs: valid FeedbackEvent, 5 records",
+        "bad.binpbs: invalid FeedbackEvent, 2 of 5 records, 2 violations",
+        "bad.binpbs:record 1: id: must not be empty [required]",
+        "bad.binpbs:record 3: latency_ms: must be greater than or equal to 0, got -1 [int32.gte]",
+        "cut.binpbs: invalid FeedbackEvent, 1 of 5 records, 1 violation",
+        "cut.binpbs:record 4: the stream ends 1 byte before the record does, in the record at byte"
+        " 28 [decode]",
+    ]
+
+
+def test_validate_gives_line_and_column_of_json_lines(folder: Path) -> None:
+    (folder / "a.jsonl").write_text('{"id":"a"}\n\n{"id":"b","latencyMs":-1}\n{"id":"c"\n')
+    result = run("validate", "--type", "FeedbackEvent", "a.jsonl")
+    # The value's column, and the end of the line that a bracket is missing from.
+    assert [line.split(": ")[0] for line in result.lines[1:3]] == ["a.jsonl:3:23", "a.jsonl:4:10"]
+
+
+@pytest.mark.parametrize("report", ["json", "sarif", "github", "junit"])
+def test_every_report_names_the_record(report: str) -> None:
+    result = run("validate", "--type", "FeedbackEvent", "--format", report, "bad.binpbs")
+    assert result.status == 1
+    assert ('"record": 3' if report == "json" else "record 3: latency_ms") in result.out
+
+
+def test_many_findings_are_counted_rather_than_kept(folder: Path) -> None:
+    ir.write_delimited("bad.binpbs", [v1.FeedbackEvent()] * 1_500)
+    result = run("validate", "--type", "FeedbackEvent", "bad.binpbs")
+    assert "1500 of 1500 records, 1500 violations" in result.lines[0]
+    assert "bad.binpbs: and 500 violations more" in result.lines
+
+
+def test_processes_share_streams_but_not_standard_input(folder: Path) -> None:
+    result = run("validate", "--jobs", "2", "--type", "FeedbackEvent", "good.binpbs", "bad.binpbs")
+    assert result.lines[0] == "good.binpbs: valid FeedbackEvent, 5 records"
+    (folder / "a.jsonl").write_text('{"id":"a"}\n')
+    arguments = ("validate", "--jobs", "2", "--type", "FeedbackEvent", "--from", "jsonl")
+    result = run(*arguments, "-", "a.jsonl", stdin=b"{}\n")
+    assert (result.status, "leave out --jobs" in result.err) == (2, True)
+
+
+def test_lint_show_and_digest_take_records() -> None:
+    lint = run("lint", "--type", "FeedbackEvent", "good.binpbs")
+    assert lint.lines[0].startswith("good.binpbs: passed FeedbackEvent, 5 records")
+    show = run("show", "--type", "FeedbackEvent", "--records", "2", "good.binpbs")
+    assert [line for line in show.lines if "record" in line] == [
+        "FeedbackEvent good.binpbs:record 0",
+        "FeedbackEvent good.binpbs:record 1",
+    ]
+    digests = run("digest", "--type", "FeedbackEvent", "good.binpbs")
+    assert digests.lines == [
+        f"{ir.digest(each)}  good.binpbs:record {number}" for number, each in enumerate(EVENTS)
+    ]
+
+
+def test_diff_is_for_documents() -> None:
+    result = run("diff", "--type", "FeedbackEvent", "good.binpbs", "bad.binpbs")
+    assert (result.status, "it is a stream" in result.err) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("flag", "words"),
+    [
+        (("--max-frame-bytes", 3), "record 0: 6 bytes are over the limit of 3"),
+        (("--max-string-bytes", 1), "record 0: id: a string of 2 bytes is over the limit of 1"),
+    ],
+)
+def test_limits_have_flags(flag: tuple[object, ...], words: str) -> None:
+    result = run("validate", "--type", "FeedbackEvent", *flag, "good.binpbs")
+    assert (result.status, words in result.out) == (1, True)
+
+
+def test_limits_hold_for_documents_too(folder: Path) -> None:
+    (folder / "s.yaml").write_text("{name: s, options: {list: [1, 2, 3]}}")
+    for flag, words in (
+        (("--max-items", 2), 'options["list"]: 3 items is over the limit of 2'),
+        (("--max-depth", 2), "level 3 is over the limit of 2"),
+        (("--max-bytes", 10), "has more than 10 bytes; --max-bytes allows more"),
+    ):
+        result = run("validate", "--type", "StageDef", *flag, "s.yaml")
+        assert (result.status in (1, 2), words in result.out) == (True, True)
+
+
+def test_progress_on_a_terminal_has_the_rate(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clock = iter(range(10_000))
+    monkeypatch.setattr("time.monotonic", lambda: float(next(clock)))
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    with progress.StreamProgress(200, lambda: 50) as shown:
+        for number in range(1, 200):
+            shown.show(StreamCount(records=number, bytes=number * 1_000_000))
+    err = capsys.readouterr().err
+    # The clock is read at the start and then at every 64th record: the second look is at 2 s.
+    assert "\r\x1b[2K 25%  128 records, 64/s, 64.0 MB/s" in err
+    assert err.endswith("\r\x1b[2K")

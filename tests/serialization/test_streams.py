@@ -1,0 +1,319 @@
+"""Streams: google's framing byte for byte, damage that is named, memory that does not grow."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import tracemalloc
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from google.protobuf import json_format, proto
+from hypothesis import given
+from hypothesis import strategies as st
+
+import crucible_ir as ir
+from crucible_ir import v1
+from crucible_ir.serialization import compression
+from crucible_ir.serialization.streams import varint
+
+# By hand: field 1 is "a", so 0a 01 61, three bytes.
+STAGE_A = bytes([3, 0x0A, 1, 0x61])
+STAGE_B = bytes([3, 0x0A, 1, 0x62])
+
+
+def names(data: bytes, **options: Any) -> list[str]:
+    return [stage.name for stage in ir.read_delimited(io.BytesIO(data), v1.StageDef, **options)]
+
+
+def written(*messages: v1.StageDef) -> bytes:
+    file = io.BytesIO()
+    assert ir.write_delimited(file, messages) == len(messages)
+    return file.getvalue()
+
+
+def refusal(data: bytes, **options: Any) -> ir.StreamError:
+    with pytest.raises(ir.StreamError) as caught:
+        names(data, **options)
+    return caught.value
+
+
+def test_the_bytes_are_those_counted_by_hand() -> None:
+    assert written(v1.StageDef(name="a"), v1.StageDef(name="b")) == STAGE_A + STAGE_B
+    # A name of 300 bytes: the field takes 1 + 2 + 300 = 303 bytes, af 02 as a varint.
+    assert written(v1.StageDef(name="x" * 300))[:5] == bytes([0xAF, 0x02, 0x0A, 0xAC, 0x02])
+    assert written(v1.StageDef()) == b"\0"
+    assert written() == b""
+
+
+@given(texts=st.lists(st.text(max_size=400), max_size=8))
+def test_google_writes_and_reads_the_same_stream(texts: list[str]) -> None:
+    stages = [v1.StageDef(name=text) for text in texts]
+    file = io.BytesIO()
+    for stage in stages:
+        proto.serialize_length_prefixed(stage, file)
+    assert file.getvalue() == written(*stages)
+    assert (
+        list(ir.read_delimited(io.BytesIO(file.getvalue()), "StageDef", validate=False)) == stages
+    )
+    ours = io.BytesIO(written(*stages))
+    assert [proto.parse_length_prefixed(v1.StageDef, ours) for _ in stages] == stages
+    assert proto.parse_length_prefixed(v1.StageDef, ours) is None
+
+
+@given(number=st.integers(0, 2**64 - 1))
+def test_varints_are_those_of_protobuf(number: int) -> None:
+    # Field 1 of google.protobuf.UInt64Value, less its tag.
+    from google.protobuf.wrappers_pb2 import UInt64Value
+
+    assert varint(number) == (UInt64Value(value=number).SerializeToString()[1:] or b"\0")
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 100])
+def test_records_are_found_however_the_file_gives_its_bytes(size: int) -> None:
+    class Slow(io.BytesIO):
+        def read(self, _: int | None = -1, /) -> bytes:
+            return super().read(size)
+
+    stages = [v1.StageDef(name="n" * length) for length in (1, 126, 127, 128, 300, 20_000)]
+    assert list(ir.read_delimited(Slow(written(*stages)), v1.StageDef, validate=False)) == stages
+
+
+def test_a_stream_cut_off_at_any_byte_but_an_end_of_a_record_is_an_error() -> None:
+    data = STAGE_A + written(v1.StageDef(name="x" * 300)) + STAGE_B
+    ends = {0: 0, 4: 1, 4 + 305: 2, len(data): 3}
+    for end in range(len(data) + 1):
+        if end in ends:
+            assert len(names(data[:end])) == ends[end]
+            continue
+        error = refusal(data[:end])
+        record = sum(end > boundary for boundary in ends) - 1
+        assert (error.record, error.offset, error.ends_stream) == (
+            record,
+            [0, 4, 309][record],
+            True,
+        )
+        assert "the stream ends" in error.reason
+        # What comes before the end is read, and nothing is called with what cannot be left out.
+        count = ir.StreamCount()
+        with pytest.raises(ir.StreamError):
+            names(data[:end], on_bad=pytest.fail, count=count)
+        assert count.records == record
+
+
+@pytest.mark.parametrize(
+    "size", [b"\xff" * 10, b"\xff" * 11, b"\xff" * 9 + b"\x02", b"\x80" * 10 + b"\x01"]
+)
+def test_a_size_that_is_no_varint_of_64_bits_ends_the_stream(size: bytes) -> None:
+    error = refusal(STAGE_A + size + STAGE_B * 5, on_bad=pytest.fail)
+    assert str(error) == "record 1 at byte 4: its size is not a varint of 64 bits"
+    assert error.ends_stream
+
+
+def test_a_size_of_ten_bytes_may_still_be_small() -> None:
+    assert names(b"\x83" + b"\x80" * 8 + b"\x00" + STAGE_A[1:]) == ["a"]
+
+
+@pytest.mark.parametrize("length", [50, 70_000, 300_000])
+def test_a_record_over_the_limit_is_left_out_and_the_next_one_read(length: int) -> None:
+    data = STAGE_A + written(v1.StageDef(name="x" * length)) + STAGE_B
+    limit = 40
+    error = refusal(data, max_frame_bytes=limit)
+    assert (error.record, error.offset, error.ends_stream) == (1, 4, False)
+    assert f"over the limit of {limit}" in error.reason
+    bad: list[ir.StreamError] = []
+    count = ir.StreamCount()
+    assert names(data, max_frame_bytes=limit, on_bad=bad.append, count=count) == ["a", "b"]
+    assert [str(each) for each in bad] == [str(error)]
+    assert (count.records, count.skipped, count.bytes) == (2, 1, len(data))
+
+
+def test_the_limit_itself_is_accepted() -> None:
+    assert names(STAGE_A, max_frame_bytes=3) == ["a"]
+    assert refusal(STAGE_A, max_frame_bytes=2).record == 0
+
+
+def test_a_size_that_is_only_claimed_costs_no_memory() -> None:
+    tracemalloc.start()
+    try:
+        for claimed in (2**26, 2**40, 2**63):
+            error = refusal(varint(claimed) + b"x" * 100, max_frame_bytes=2**64)
+            assert f"ends {claimed - 100} bytes before" in error.reason
+        assert tracemalloc.get_traced_memory()[1] < 2**20
+    finally:
+        tracemalloc.stop()
+
+
+def test_bad_messages_are_told_with_what_is_wrong_and_counted() -> None:
+    broken = written(v1.StageDef())  # A stage has to have a name.
+    # Field 1 says that two bytes follow, and one does.
+    damaged = bytes([3, 0x0A, 2, 0x61])
+    data = STAGE_A + broken + damaged + STAGE_B
+    bad: list[ir.StreamError] = []
+    count = ir.StreamCount()
+    assert names(data, on_bad=bad.append, count=count) == ["a", "b"]
+    assert [(each.record, each.offset) for each in bad] == [(1, 4), (2, 5)]
+    assert str(bad[0]) == "record 1 at byte 4: name: must not be empty [required]"
+    assert isinstance(bad[0].error, ir.ValidationError)
+    assert bad[1].path == "name"
+    assert (count.records, count.skipped, count.bytes) == (2, 2, len(data))
+    assert refusal(data).record == 1
+    assert names(STAGE_A + broken, validate=False) == ["a", ""]
+
+
+def test_what_on_bad_raises_ends_reading() -> None:
+    def stop(error: ir.StreamError) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        names(b"\0" + STAGE_A, on_bad=stop)
+
+
+def many(count: int) -> Iterator[v1.StageDef]:
+    return (v1.StageDef(name=f"stage {number}") for number in range(count))
+
+
+@pytest.mark.parametrize("ending", ["", ".gz", ".zst", ".GZ"])
+@pytest.mark.parametrize("kind", ["binpbs", "jsonl"])
+def test_a_path_says_whether_it_is_compressed(tmp_path: Path, kind: str, ending: str) -> None:
+    path = tmp_path / f"stages.{kind}{ending}"
+    if kind == "binpbs":
+        ir.write_delimited(path, many(100))
+        found = list(ir.read_delimited(str(path), v1.StageDef))
+    else:
+        ir.write_jsonl(path, many(100))
+        found = list(ir.read_jsonl(str(path), v1.StageDef))
+    assert found == list(many(100))
+    magic = {"": b"", ".gz": b"\x1f\x8b", ".zst": b"\x28\xb5\x2f\xfd"}[ending.lower()]
+    assert path.read_bytes().startswith(magic)
+    if ending == ".gz":
+        assert b"stage 99" in gzip.decompress(path.read_bytes())
+
+
+@pytest.mark.parametrize("ending", ["gz", "zst"])
+def test_compressed_parts_behind_one_another_are_read_to_the_last(
+    tmp_path: Path, ending: str
+) -> None:
+    path = tmp_path / f"stages.binpbs.{ending}"
+    ir.write_delimited(path, many(3))
+    path.write_bytes(path.read_bytes() * 2)
+    assert len(list(ir.read_delimited(path, v1.StageDef))) == 6
+
+
+@pytest.mark.parametrize("kind", ["binpbs", "jsonl"])
+@pytest.mark.parametrize("ending", ["gz", "zst"])
+def test_damaged_compressed_data_is_an_error_of_the_stream(
+    tmp_path: Path, kind: str, ending: str
+) -> None:
+    path = tmp_path / f"stages.{kind}.{ending}"
+    write, read = (
+        (ir.write_delimited, ir.read_delimited)
+        if kind == "binpbs"
+        else (ir.write_jsonl, ir.read_jsonl)
+    )
+    write(path, many(200))
+    whole = path.read_bytes()
+    damages = [whole[:end] for end in range(1, len(whole), 29)]
+    damages += [whole[:20] + bytes([whole[20] ^ 0xFF]) + whole[21:], b"no compressed data at all"]
+    for data in damages:
+        path.write_bytes(data)
+        with pytest.raises(ir.StreamError) as caught:
+            list(read(path, v1.StageDef, on_bad=lambda _: None))
+        assert caught.value.ends_stream
+        assert "compressed data is" in caught.value.reason
+
+
+def test_zst_without_its_package_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing(name: str) -> None:
+        raise ImportError(name)
+
+    monkeypatch.setattr(compression, "import_module", missing)
+    path = tmp_path / "stages.binpbs.zst"
+    with pytest.raises(ir.Error, match=r"crucible-ir\[zstd\]"):
+        ir.write_delimited(path, [])
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("kind", ["binpbs", "binpbs.gz", "binpbs.zst", "jsonl"])
+def test_memory_does_not_grow_with_the_stream(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / f"stages.{kind}"
+    peaks = []
+    for count in (20_000, 40_000):
+        write, read = (
+            (ir.write_jsonl, ir.read_jsonl)
+            if kind == "jsonl"
+            else (ir.write_delimited, ir.read_delimited)
+        )
+        tracemalloc.start()
+        try:
+            write(path, many(count))
+            assert sum(1 for _ in read(path, v1.StageDef)) == count
+            peaks.append(tracemalloc.get_traced_memory()[1])
+        finally:
+            tracemalloc.stop()
+    # The longer stream has some 200 kB more, and both more than is read at a time.
+    assert peaks[1] < peaks[0] + 100_000
+
+
+def test_an_open_file_is_left_open() -> None:
+    file = io.BytesIO(STAGE_A)
+    assert [stage.name for stage in ir.read_delimited(file, v1.StageDef)] == ["a"]
+    assert not file.closed
+
+
+# JSON lines
+
+
+def lines(data: bytes, **options: Any) -> list[str]:
+    return [stage.name for stage in ir.read_jsonl(io.BytesIO(data), v1.StageDef, **options)]
+
+
+def test_json_lines_are_one_line_of_protojson_each_for_google_too() -> None:
+    file = io.BytesIO()
+    stages = [v1.StageDef(name="é\n\u2028", options={"a": [1, None]}), v1.StageDef(name="b")]
+    assert ir.write_jsonl(file, stages) == 2
+    first, second, end = file.getvalue().split(b"\n")
+    assert end == b""
+    assert [json_format.Parse(line, v1.StageDef()) for line in (first, second)] == stages
+    assert list(ir.read_jsonl(io.BytesIO(file.getvalue()), v1.StageDef)) == stages
+
+
+def test_blank_lines_line_endings_and_a_missing_last_one_do_not_matter() -> None:
+    assert lines(b'\xef\xbb\xbf{"name":"a"}\r\n\n  \t\n{"name": "b"}') == ["a", "b"]
+    assert lines(b"") == lines(b"\n\n") == []
+
+
+def test_bad_lines_are_told_with_their_line_and_column_and_left_out() -> None:
+    data = b'{"name":"a"}\n\n{"name": 1}\n{"name":""}\n{\n{"name":"b"}\n'
+    bad: list[ir.StreamError] = []
+    count = ir.StreamCount()
+    assert lines(data, on_bad=bad.append, count=count) == ["a", "b"]
+    # Lines and columns counted by hand; records are numbered from 0, the blank line left out.
+    found = [(each.record, each.offset, str(each.position)) for each in bad]
+    assert found == [(1, 14, "3:10"), (2, 26, "4:1"), (3, 38, "5:2")]
+    assert str(bad[0]) == "record 1 at line 3: name: expected a string, got the number 1"
+    assert (count.records, count.skipped, count.bytes) == (2, 3, len(data))
+    with pytest.raises(ir.StreamError, match="record 1 at line 3"):
+        lines(data)
+
+
+def test_a_line_over_the_limit_is_left_out_to_its_end() -> None:
+    long = b'{"name":"' + b"x" * 200_000 + b'"}\n'
+    data = b'{"name":"a"}\n' + long + b'{"name":"b"}\n' + long[:-1]
+    bad: list[ir.StreamError] = []
+    assert lines(data, max_frame_bytes=12, on_bad=bad.append) == ["a", "b"]
+    assert [(each.record, str(each.position)) for each in bad] == [(1, "2:1"), (3, "4:1")]
+    assert "over the limit of 12 bytes" in bad[0].reason
+
+
+@pytest.mark.parametrize(
+    ("end", "good", "bad"), [(0, 0, 0), (5, 0, 1), (12, 1, 0), (13, 1, 0), (20, 1, 1), (25, 2, 0)]
+)
+def test_a_line_that_is_cut_off_is_a_bad_record(end: int, good: int, bad: int) -> None:
+    count = ir.StreamCount()
+    lines(b'{"name":"a"}\n{"name":"b"}'[:end], on_bad=lambda _: None, count=count)
+    assert (count.records, count.skipped) == (good, bad)
