@@ -3,10 +3,13 @@
 
 PYTHON ?= python3
 ARGS ?=
+# The seconds that `make fuzz` gives each decoder.
+TIME ?= 60
 
 VENV := .venv
 VENV_GENERATE := .venv-generate
 VENV_PROTOBUF6 := .venv-protobuf6
+VENV_FUZZ := .venv-fuzz
 BIN := $(VENV)/bin
 
 VERSION := $(shell sed -n 's/^version = "\(.*\)"$$/\1/p' pyproject.toml)
@@ -16,7 +19,8 @@ RULES_PROTO := third_party/buf/validate/validate.proto
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help setup run test test-protobuf6 lint format check-format types generate check-generated \
-	breaking release-image check-package bench clean
+	breaking release-image check-package bench bench-exchange \
+	fuzz clean
 
 help: ## Show this list
 	@echo "Usage: make TARGET [ARGS=...] [PYTHON=python3.12]"
@@ -25,7 +29,7 @@ help: ## Show this list
 
 setup: $(VENV)/.installed ## Make the environment .venv with the package and every tool
 
-run: setup ## Tour the examples: read, validate, draw and convert each document
+run: setup ## Tour the examples: judged, drawn, converted, and handed to an exchange
 	$(BIN)/python examples/tour.py $(ARGS)
 
 test: setup ## Run the tests and the doctests (ARGS="-k name")
@@ -74,10 +78,17 @@ check-package: setup ## Build the sdist and the wheel, and try the wheel in an e
 bench: setup ## Measure and print the figures of the README
 	$(BIN)/python benchmarks/import_time.py
 	$(BIN)/python benchmarks/validation.py $(ARGS)
+	$(BIN)/python -m benchmarks.serialization $(ARGS)
+
+fuzz: $(VENV_FUZZ)/.installed ## Fuzz every decoder (TIME=600 seconds each, ARGS=yaml for one)
+	$(VENV_FUZZ)/bin/python fuzz/run.py --time $(TIME) $(ARGS)
+
+bench-exchange: setup ## Measure the exchange against bare SQLite and bare gRPC (ARGS="--soak 600")
+	$(BIN)/python benchmarks/exchange.py $(ARGS)
 
 clean: ## Remove everything that the other targets can make again
-	rm -rf $(VENV) $(VENV_GENERATE) $(VENV_PROTOBUF6) third_party dist build \
-		.pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(VENV_GENERATE) $(VENV_PROTOBUF6) $(VENV_FUZZ) third_party dist build \
+		.fuzz .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name .git -prune -o -name __pycache__ -prune -exec rm -rf {} +
 
 # An environment is made anew when what pyproject.toml asks for changes.
@@ -97,6 +108,11 @@ $(VENV)/.installed: pyproject.toml
 $(VENV_PROTOBUF6)/.installed: pyproject.toml
 	$(make-venv)
 	$(@D)/bin/python -m pip install --quiet --editable . --group dev 'protobuf<7'
+	@touch $@
+
+$(VENV_FUZZ)/.installed: pyproject.toml
+	$(make-venv)
+	$(@D)/bin/python -m pip install --quiet --editable . --group fuzz
 	@touch $@
 
 $(VENV_GENERATE)/.installed: pyproject.toml

@@ -1,4 +1,4 @@
-"""Write the descriptor set and the Python classes of the schema's messages."""
+"""Write the descriptor set and the Python classes of the schema's messages and services."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 from google.protobuf.descriptor_pb2 import FileDescriptorProto
 
 from schema_image import SchemaImage
+from service_stubs import service_stubs
 
 DESCRIPTOR_SET = Path("crucible_ir/schema/descriptors.binpb")
 
@@ -28,6 +29,8 @@ __all__ = [
 def generate(image: SchemaImage, python: Path) -> None:
     """Write the descriptor set, protoc's modules with their stubs, and each package's module.
 
+    A package's module does not import the modules of its services: those need grpc.
+
     Args:
         image: The compiled schema.
         python: The folder that holds, or is to hold, the package `crucible_ir`.
@@ -35,19 +38,27 @@ def generate(image: SchemaImage, python: Path) -> None:
     descriptor_set = python / DESCRIPTOR_SET
     descriptor_set.parent.mkdir(parents=True, exist_ok=True)
     descriptor_set.write_bytes(image.published.SerializeToString(deterministic=True))
-    run_protoc(descriptor_set, [file.name for file in image.own_files], python)
+    run_protoc(descriptor_set, image.own_files, python)
     by_folder: dict[Path, list[FileDescriptorProto]] = defaultdict(list)
     for file in image.own_files:
         by_folder[Path(file.name).parent].append(file)
     for folder, files in by_folder.items():
         text = package_module(folder, files)
         (python / folder / "__init__.py").write_text(text, encoding="utf-8")
+    for file in image.own_files:
+        if file.service:
+            stubs = python / f"{file.name.removesuffix('.proto')}_pb2_grpc.pyi"
+            stubs.write_text(service_stubs(file), encoding="utf-8")
 
 
-def run_protoc(descriptor_set: Path, names: list[str], python: Path) -> None:
+def run_protoc(descriptor_set: Path, files: list[FileDescriptorProto], python: Path) -> None:
     """Generate modules and stubs from the descriptors, which do not import the rules."""
     command = [sys.executable, "-m", "grpc_tools.protoc", f"--descriptor_set_in={descriptor_set}"]
+    names = [file.name for file in files]
     subprocess.run([*command, f"--python_out={python}", f"--pyi_out={python}", *names], check=True)
+    services = [file.name for file in files if file.service]
+    if services:
+        subprocess.run([*command, f"--grpc_python_out={python}", *services], check=True)
 
 
 def package_module(folder: Path, files: list[FileDescriptorProto]) -> str:

@@ -34,12 +34,40 @@ def test_the_tour_reads_draws_and_carries_every_document() -> None:
     documents = {
         path.name for path in (ROOT / "examples").iterdir() if path.suffix not in (".py", "")
     }
-    marked = {match[2]: match[1] for line in lines if (match := re.match(r"  ([✓✗]) (\S+)", line))}
+    marked = {
+        match[2]: match[1] for line in lines if (match := re.match(r"  ([✓✗]) (\S+\.\S+)", line))
+    }
     assert marked == {name: "✗" if name == "broken_experiment.yaml" else "✓" for name in documents}
     carried = {line.split()[0] for line in lines if line.rstrip().endswith(" unchanged")}
     assert carried == documents - {"broken_experiment.yaml"}
     assert "prompt.yaml, drawn:" in lines
-    assert lines[-1] == "13 of 13 documents came back unchanged."
+    assert "13 of 13 documents came back unchanged." in lines
+
+
+def test_the_tour_ends_at_the_end_of_the_exchange() -> None:
+    result = tour(ROOT / "examples")
+    steps = re.findall(r"^  ✓ (publish|promote|ingest|trace|export) ", result.stdout, re.MULTILINE)
+    assert steps == ["publish", "promote", "ingest", "trace", "export"]
+    lineage = re.findall(r"^ +(\w+) \S+ +(stored|feedback|embedded) ", result.stdout, re.MULTILINE)
+    assert lineage == [
+        ("FeedbackEvent", "feedback"),
+        ("DeploymentConfig", "stored"),
+        ("ModelVersion", "stored"),
+        ("ModelRef", "stored"),
+        ("TrainingRun", "stored"),
+        ("TrainingConfig", "stored"),
+        ("DatasetRef", "embedded"),
+    ]
+    assert result.stdout.splitlines()[-1] == "The journey ended where it should."
+
+
+def test_a_chain_that_is_broken_is_noticed(examples: Path) -> None:
+    run = examples / "training_run.crucible.json"
+    run.write_text(run.read_text().replace('"run_001"', '"run_elsewhere"'))
+    result = tour(examples)
+    assert result.returncode == 1
+    assert result.stderr.startswith("the exchange: evt_123_05000 cannot be traced to its dataset")
+    assert "Traceback" not in result.stderr
 
 
 def test_there_is_a_document_of_every_domain_and_form() -> None:

@@ -1,0 +1,323 @@
+"""Measures the exchange against what it stands on: bare SQLite, and a bare echo over gRPC."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import itertools
+import multiprocessing
+import os
+import sqlite3
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import grpc
+import grpc.aio
+
+from crucible_ir import from_dict, v1
+from crucible_ir.exchange import AsyncExchangeClient, ExchangeClient
+from crucible_ir.exchange import v1 as exchange_v1
+
+LISTENING: Final = "listening on "
+GET: Final = "/crucible_ir.exchange.v1.ExchangeService/Get"
+ECHO: Final = "/echo.Echo/Echo"
+
+#: How many rounds each ratio is the median of; in each round one subject runs after the other.
+ROUNDS: Final = 5
+EVENTS_A_ROUND: Final = 20_000
+BATCH: Final = 500
+CALLS_A_ROUND: Final = 1500
+CALLERS: Final = 8
+WATCHERS: Final = 1000
+CHANGES: Final = 20
+
+LEAST_INGESTED: Final = 0.4
+LEAST_GOTTEN: Final = 0.6
+MOST_SLOWDOWN: Final = 2.0
+MOST_GROWTH: Final = 1.25
+
+VERSION: Final = v1.ModelVersion(
+    id="llama_mmlu_3",
+    model_id="meta-llama/Llama-3.1-8B",
+    version="1.2.0",
+    training_run_id="run_001",
+    artifact_uri="s3://models/llama-mmlu/1.2.0",
+)
+
+#: Makes the ids of events that no other round has used.
+_rounds = itertools.count()
+
+
+@contextmanager
+def served(folder: Path) -> Iterator[tuple[str, int]]:
+    """Run a server on a store in a folder; give its address and its process id."""
+    command = [sys.executable, "-m", "crucible_ir", "serve", "--listen", "127.0.0.1:0"]
+    with (
+        open(folder / "server.log", "w") as log,
+        subprocess.Popen(
+            command, cwd=folder, stdout=subprocess.PIPE, stderr=log, text=True
+        ) as process,
+    ):
+        try:
+            assert process.stdout is not None
+            line = process.stdout.readline()
+            if not line.startswith(LISTENING):
+                sys.exit(f"the server did not start: {(folder / 'server.log').read_text()}")
+            yield line.removeprefix(LISTENING).strip(), process.pid
+        finally:
+            process.terminate()
+            process.communicate()
+
+
+def events() -> list[v1.FeedbackEvent]:
+    """Return events as a service sends them, with ids that were never used."""
+    round_ = next(_rounds)
+    event = from_dict(
+        {
+            "id": "e",
+            "deploymentId": "prod-eu-7",
+            "modelVersion": "llama_mmlu_3",
+            "input": {"prompt": "What is the capital of France?", "params": {"temperature": 0.2}},
+            "output": {"text": "Paris.", "usage": {"prompt_tokens": 12, "completion_tokens": 3}},
+            "feedbackType": "FEEDBACK_TYPE_RATING",
+            "feedbackValue": 4,
+            "latencyMs": 182,
+            "timestamp": "2025-03-01T12:00:00.250Z",
+        },
+        v1.FeedbackEvent,
+    )
+    made = []
+    for number in range(EVENTS_A_ROUND):
+        copy = v1.FeedbackEvent()
+        copy.CopyFrom(event)
+        copy.id = f"e{round_}-{number}"
+        made.append(copy)
+    return made
+
+
+def measure_ingestion(client: ExchangeClient, folder: Path) -> float:
+    """Print and return events ingested a second ÷ rows inserted a second by bare SQLite."""
+    bare = sqlite3.connect(folder / "bare.db", isolation_level=None)
+    bare.execute("PRAGMA journal_mode=WAL")
+    bare.execute("PRAGMA synchronous=FULL")
+    bare.execute("CREATE TABLE events (id BLOB PRIMARY KEY, event BLOB NOT NULL)")
+
+    def insert(sent: list[v1.FeedbackEvent]) -> None:
+        rows = [(event.id.encode(), event.SerializeToString()) for event in sent]
+        begun = time.perf_counter()
+        for start in range(0, len(rows), BATCH):
+            bare.execute("BEGIN IMMEDIATE")
+            bare.executemany("INSERT INTO events VALUES (?, ?)", rows[start : start + BATCH])
+            bare.execute("COMMIT")
+        bare_rates.append(len(rows) / (time.perf_counter() - begun))
+
+    rates: list[float] = []
+    bare_rates: list[float] = []
+    for _ in range(ROUNDS):
+        sent = events()
+        insert(sent)
+        begun = time.perf_counter()
+        report = client.ingest(sent)
+        rates.append(len(sent) / (time.perf_counter() - begun))
+        if report.accepted != len(sent):
+            sys.exit(f"the exchange took {report}")
+    bare.close()
+    return show(
+        "events durably ingested ÷ bare SQLite executemany", rates, bare_rates, LEAST_INGESTED
+    )
+
+
+def serve_echo(pipe: Any, size: int) -> None:
+    """Serve answers of a size over gRPC, with nothing around them."""
+
+    async def echo(request: bytes, context: object) -> bytes:
+        return answer
+
+    async def serve() -> None:
+        server = grpc.aio.server()
+        handler = grpc.unary_unary_rpc_method_handler(echo)
+        server.add_generic_rpc_handlers(
+            (grpc.method_handlers_generic_handler("echo.Echo", {"Echo": handler}),)
+        )
+        port = server.add_insecure_port("127.0.0.1:0")
+        await server.start()
+        pipe.send(port)
+        await server.wait_for_termination()
+
+    answer = b"x" * size
+    asyncio.run(serve())
+
+
+async def measure_get(address: str) -> float:
+    """Print and return documents fetched a second ÷ echoes a second, by several callers each."""
+    async with grpc.aio.insecure_channel(address) as channel:
+        get = channel.unary_unary(GET, None, None)
+        request = exchange_v1.GetRequest(type="ModelVersion", id=VERSION.id).SerializeToString()
+        size = len(await get(request))
+        near, far = multiprocessing.Pipe()
+        process = multiprocessing.get_context("spawn").Process(
+            target=serve_echo, args=(far, size), daemon=True
+        )
+        process.start()
+        try:
+            port = await asyncio.to_thread(near.recv)
+            async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as bare:
+                echo = bare.unary_unary(ECHO, None, None)
+                rates, bare_rates = [], []
+                for _ in range(ROUNDS):
+                    bare_rates.append(await rate_of(lambda: echo(request)))
+                    rates.append(await rate_of(lambda: get(request)))
+        finally:
+            process.terminate()
+            process.join()
+    return show("Get ÷ bare grpc.aio echo", rates, bare_rates, LEAST_GOTTEN)
+
+
+async def rate_of(call: Callable[[], Awaitable[object]]) -> float:
+    """Return how many calls a second several callers make together."""
+
+    async def make_calls() -> None:
+        for _ in range(CALLS_A_ROUND // CALLERS):
+            await call()
+
+    begun = time.perf_counter()
+    await asyncio.gather(*(make_calls() for _ in range(CALLERS)))
+    return CALLS_A_ROUND // CALLERS * CALLERS / (time.perf_counter() - begun)
+
+
+def multiply(database: Path, count: int) -> None:
+    """Make many documents of the only one in a store, faster than they can be published."""
+    with sqlite3.connect(database) as connection:
+        for table, keys in (("revisions", ("sequence",)), ("documents", ("created_sequence",))):
+            columns = [row[1] for row in connection.execute(f"PRAGMA table_info({table})")]
+            chosen = [
+                "CAST(printf('m%08d', n) AS BLOB)" if column == "id" else column
+                for column in columns
+            ]
+            chosen = ["n" if column in keys else column for column in chosen]
+            connection.execute(
+                "WITH RECURSIVE numbers(n) AS "
+                f"(SELECT 2 UNION ALL SELECT n + 1 FROM numbers WHERE n < {count})"
+                f" INSERT INTO {table} ({', '.join(columns)})"
+                f" SELECT {', '.join(chosen)} FROM {table}, numbers"
+            )
+        connection.execute("UPDATE counters SET value = ? WHERE name = 'sequence'", (count,))
+    connection.close()
+
+
+def measure_pages(client: ExchangeClient, count: int) -> float:
+    """Print and return what the last pages of a long list cost ÷ what the first ones cost."""
+    costs = []
+    seen = 0
+    begun = time.perf_counter()
+    for _ in client.list_documents(v1.ModelVersion, order="id", page_size=1000):
+        seen += 1
+        if seen % 1000 == 0:
+            costs.append(time.perf_counter() - begun)
+            begun = time.perf_counter()
+    if seen != count:
+        sys.exit(f"{seen} of {count} documents were listed")
+    decile = max(1, len(costs) // 10)
+    first, last = statistics.median(costs[:decile]), statistics.median(costs[-decile:])
+    print(
+        f"{seen:,} records in pages of 1,000: {first * 1e3:.1f} ms the first, "
+        f"{last * 1e3:.1f} ms the last; ratio {last / first:.2f} (at most {MOST_SLOWDOWN})"
+    )
+    return last / first
+
+
+async def measure_watchers(address: str) -> bool:
+    """Print how long changes take to reach many watchers; tell whether all reached all."""
+    async with AsyncExchangeClient(address, timeout=120) as client:
+        watches = [client.watch(types=[v1.ModelRef]) for _ in range(WATCHERS)]
+        await asyncio.gather(*(watch.begin() for watch in watches))
+        begun = time.perf_counter()
+        for number in range(CHANGES):
+            await client.publish(v1.ModelRef(id=f"watched-{number}"))
+
+        async def sequences(watch: AsyncIterator[Any]) -> list[int]:
+            return [(await anext(watch)).record.sequence for _ in range(CHANGES)]
+
+        told = await asyncio.gather(*map(sequences, watches))
+        seconds = time.perf_counter() - begun
+        await asyncio.gather(*(watch.close() for watch in watches))
+    same = all(each == told[0] for each in told) and len(set(told[0])) == CHANGES
+    rate = WATCHERS * CHANGES / seconds
+    print(f"{WATCHERS:,} watchers were told of {CHANGES} changes each: {rate:,.0f} a second")
+    return same
+
+
+def soak(client: ExchangeClient, pid: int, seconds: float) -> float:
+    """Work for some time; print and return the server's memory at the end ÷ in the middle."""
+    samples = []
+    begun = time.perf_counter()
+    number = 0
+    while (spent := time.perf_counter() - begun) < seconds:
+        version = v1.ModelVersion()
+        version.CopyFrom(VERSION)
+        version.id = f"soak-{number % 1000}"
+        version.artifact_uri = f"s3://models/{number}"
+        client.publish(version)
+        client.get(v1.ModelVersion, version.id)
+        if number % 50 == 0:
+            client.ingest(events()[:BATCH])
+            samples.append((spent, memory_of(pid)))
+        number += 1
+    middle = [size for at, size in samples if at > seconds / 3][:10]
+    growth = statistics.median(size for _, size in samples[-10:]) / statistics.median(middle)
+    print(
+        f"soak of {seconds:g} s, {number:,} revisions: {samples[-1][1] / 1e6:.0f} MB, "
+        f"{growth:.2f} of what it was after a third (at most {MOST_GROWTH})"
+    )
+    return growth
+
+
+def memory_of(pid: int) -> int:
+    """Return the resident memory of a process, in bytes."""
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def show(what: str, rates: list[float], bare_rates: list[float], least: float) -> float:
+    """Print two rates and their ratio, the median of those of the rounds, and return it."""
+    ratio = statistics.median(
+        rate / bare_rate for rate, bare_rate in zip(rates, bare_rates, strict=True)
+    )
+    print(
+        f"{what}: {statistics.median(rates):,.0f} ÷ {statistics.median(bare_rates):,.0f} a second,"
+        f" ratio {ratio:.2f} (at least {least})"
+    )
+    return ratio
+
+
+def main() -> int:
+    """Measure, print, and return whether everything is as fast as it has to be."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--soak", type=float, default=10.0, metavar="SECONDS")
+    parser.add_argument("--records", type=int, default=100_000, metavar="N")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        with served(folder) as (address, _), ExchangeClient(address) as client:
+            client.publish(VERSION)
+            good = [
+                measure_ingestion(client, folder) >= LEAST_INGESTED,
+                asyncio.run(measure_get(address)) >= LEAST_GOTTEN,
+            ]
+        multiply(folder / "exchange.db", options.records)
+        with served(folder) as (address, pid), ExchangeClient(address) as client:
+            good.append(measure_pages(client, options.records) <= MOST_SLOWDOWN)
+            good.append(asyncio.run(measure_watchers(address)))
+            good.append(soak(client, pid, options.soak) <= MOST_GROWTH)
+    return 0 if all(good) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,122 @@
+"""``crucible-ir export``: write feedback events from an exchange to a file."""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, datetime
+
+import click
+
+from crucible_ir.cli.exchange import Server, server_options
+from crucible_ir.cli.inputs import STANDARD
+from crucible_ir.cli.options import FORM_NAME
+from crucible_ir.cli.outputs import open_output
+from crucible_ir.cli.program import Command
+from crucible_ir.cli.progress import StreamProgress
+from crucible_ir.cli.session import GOOD, CannotRunError, Session, printable
+from crucible_ir.serialization.compression import CompressionMissingError, compressed
+from crucible_ir.serialization.forms import UnknownFormError
+from crucible_ir.serialization.stream_forms import STREAM_FORMS, StreamForm, form_of
+from crucible_ir.serialization.streams import StreamCount
+
+_EXAMPLES = (
+    ("crucible-ir export -o events.binpbs", "Every event."),
+    (
+        "crucible-ir export --deployment deploy_prod --since 2025-12-01 -o december.jsonl",
+        "Those of one deployment from a moment on.",
+    ),
+)
+
+
+def _moment(
+    context: click.Context, parameter: click.Parameter, value: str | None
+) -> datetime | None:
+    """Read a moment in ISO 8601; without a time zone it is in UTC."""
+    if value is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(value)
+    except ValueError:
+        reason = f'expected a moment such as 2025-12-26T12:00:00Z, got "{value}"'
+        raise click.BadParameter(reason, context, parameter) from None
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+
+
+@click.command(cls=Command, examples=_EXAMPLES)
+@click.option(
+    "--output", "-o", required=True, metavar="FILE", help="Write here; `-` is standard output."
+)
+@click.option(
+    "--to",
+    "to_form",
+    type=FORM_NAME,
+    metavar="FORM",
+    help=f"Form of the output: {', '.join(STREAM_FORMS)}; by default told from FILE's ending.",
+)
+@click.option("--deployment", metavar="ID", help="Only events of this deployment.")
+@click.option(
+    "--type", "feedback_types", multiple=True, metavar="NAME", help="Only this type of feedback."
+)
+@click.option("--model-version", metavar="ID", help="Only events of this model version.")
+@click.option("--since", callback=_moment, metavar="MOMENT", help="Only events from then on.")
+@click.option("--until", callback=_moment, metavar="MOMENT", help="Only events before then.")
+@server_options
+@click.pass_obj
+def command(
+    session: Session,
+    output: str,
+    to_form: str | None,
+    deployment: str | None,
+    feedback_types: tuple[str, ...],
+    model_version: str | None,
+    since: datetime | None,
+    until: datetime | None,
+    server: Server,
+) -> int:
+    """Write feedback events from an exchange to a file.
+
+    The events come in the order in which they were taken in. FILE appears only when it is complete;
+    it is compressed if its name ends in .gz or .zst.
+    """
+    from crucible_ir.exchange import EventFilter
+
+    form = _form(output, to_form)
+    if output == STANDARD and form.name == "delimited" and sys.stdout.isatty():
+        raise click.UsageError("binary would garble the terminal: give a file, or redirect it")
+    wanted = EventFilter(deployment, feedback_types, model_version, since, until)
+    count = StreamCount()
+    try:
+        with (
+            server.connect() as client,
+            open_output(output) as raw,
+            compressed(raw, output) as target,
+            StreamProgress(0, None) as progress,
+        ):
+            for event in client.export(wanted, batch_size=1000):
+                record = form.encode(event)
+                target.write(record)
+                count.records += 1
+                count.bytes += len(record)
+                progress.show(count)
+    except CompressionMissingError as error:
+        raise CannotRunError(str(error)) from None
+    if output != STANDARD:
+        events = "event" if count.records == 1 else "events"
+        session.out().print(f"{printable(output)}: {count.records} {events}", style="good")
+    return GOOD
+
+
+def _form(output: str, to_form: str | None) -> StreamForm:
+    if to_form is not None:
+        if to_form not in STREAM_FORMS:
+            raise click.UsageError(f"--to takes a form of streams: {', '.join(STREAM_FORMS)}")
+        return STREAM_FORMS[to_form]
+    if output == STANDARD:
+        raise click.UsageError(f"standard output has no ending: give --to {'|'.join(STREAM_FORMS)}")
+    try:
+        form = form_of(output)
+    except UnknownFormError as error:
+        raise CannotRunError(f"{output}: {error}; give --to {'|'.join(STREAM_FORMS)}") from None
+    if not isinstance(form, StreamForm):
+        raise CannotRunError(f"{output}: {form.name} holds one document; events are a stream")
+    return form

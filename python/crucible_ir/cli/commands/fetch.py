@@ -1,0 +1,87 @@
+"""``crucible-ir fetch``: get a document from an exchange."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from crucible_ir.cli.exchange import Server, server_options
+from crucible_ir.cli.inputs import STANDARD
+from crucible_ir.cli.options import FORM_NAME, TYPE_NAME
+from crucible_ir.cli.outputs import write_output
+from crucible_ir.cli.program import Command
+from crucible_ir.cli.session import GOOD, INVALID, CannotRunError, Session
+from crucible_ir.serialization.forms import FORMS, Form, UnknownFormError, form_of
+
+_EXAMPLES = (
+    ("crucible-ir fetch ModelVersion llama_mmlu_3", "The latest revision, as YAML."),
+    ("crucible-ir fetch ModelVersion llama_mmlu_3 --revision 1 -o v1.json", "An earlier one."),
+)
+
+
+@click.command(cls=Command, examples=_EXAMPLES)
+@click.argument("type_name", type=TYPE_NAME, metavar="TYPE")
+@click.argument("id_", metavar="ID")
+@click.option("--revision", type=click.IntRange(min=1), metavar="N", help="By default the latest.")
+@click.option(
+    "--output", "-o", default=STANDARD, metavar="OUT", help="Write here; `-` is standard output."
+)
+@click.option(
+    "--to",
+    "to_form",
+    type=FORM_NAME,
+    metavar="FORM",
+    help="Form of the output; by default told from the ending of OUT, else yaml.",
+)
+@click.option(
+    "--document",
+    is_flag=True,
+    help="Write the whole Document, which tells its producer, and not its content alone.",
+)
+@server_options
+@click.pass_obj
+def command(
+    session: Session,
+    type_name: str,
+    id_: str,
+    revision: int | None,
+    output: str,
+    to_form: str | None,
+    document: bool,
+    server: Server,
+) -> int:
+    """Get a document from an exchange.
+
+    The exit status is 1 if there is no such document, or the revision is its deletion.
+    """
+    from crucible_ir.exchange import NotFoundError
+
+    form = _form(output, to_form)
+    if output == STANDARD and not form.is_text and sys.stdout.isatty():
+        raise click.UsageError("binary would garble the terminal: give -o, or redirect it")
+    try:
+        with server.connect() as client:
+            stored = client.get(type_name, id_, revision=revision)
+    except NotFoundError as error:
+        session.fail(str(error))
+        return INVALID
+    message = stored.document if document else stored.content
+    if message is None:
+        session.fail(f"{type_name} {id_}: revision {stored.record.revision} is its deletion")
+        return INVALID
+    write_output(output, form.write(message, 2))
+    return GOOD
+
+
+def _form(output: str, to_form: str | None) -> Form:
+    if to_form is not None:
+        if to_form not in FORMS:
+            raise click.UsageError(f"{to_form} is a form of streams; this is one document")
+        return FORMS[to_form]
+    if output == STANDARD:
+        return FORMS["yaml"]
+    try:
+        return form_of(output)
+    except UnknownFormError as error:
+        raise CannotRunError(f"{output}: {error}; give --to {'|'.join(FORMS)}") from None

@@ -1,0 +1,165 @@
+"""Where the exchange is, and how a client makes itself known to it."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+import grpc
+import grpc.aio
+
+import crucible_ir
+from crucible_ir.exchange.client.failures import ExchangeError, InsecureChannelError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+#: The address that a server listens on unless it is told otherwise.
+DEFAULT_TARGET: Final = "127.0.0.1:50551"
+
+#: The largest message that a client takes, in bytes: a document beside its record, with room.
+MAX_RECEIVED_BYTES: Final = 16 * 1024 * 1024
+
+#: An address as gRPC spells it. One that looks otherwise does not count as this machine's.
+_ADDRESS: Final = re.compile(
+    r"(?:dns:(?:///)?|ipv4:|ipv6:)?(?:\[(?P<bracketed>[^\]]+)\]|(?P<host>[^:/,\[\]]+))(?::[0-9]+)?"
+)
+
+#: What HTTP can carry in a header, as RFC 6750 spells a bearer token.
+_TOKEN: Final = re.compile(r"[A-Za-z0-9\-._~+/]+=*")
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """The certificates of a connection, in PEM.
+
+    Attributes:
+        ca: The certificates that the server's has to be signed by; ``None`` for those that gRPC
+            brings along.
+        certificate: The client's own certificate, for a server that asks for one.
+        key: The private key of that certificate.
+    """
+
+    ca: bytes | None = None
+    certificate: bytes | None = None
+    key: bytes | None = field(default=None, repr=False)
+
+    @classmethod
+    def from_files(
+        cls,
+        ca: str | os.PathLike[str] | None = None,
+        certificate: str | os.PathLike[str] | None = None,
+        key: str | os.PathLike[str] | None = None,
+    ) -> Tls:
+        """Read the certificates from files.
+
+        Raises:
+            OSError: A file cannot be read.
+        """
+        return cls(*(_content(path) for path in (ca, certificate, key)))
+
+    def __post_init__(self) -> None:
+        if (self.certificate is None) != (self.key is None):
+            raise ExchangeError("a client's certificate and its key go together")
+
+
+def _content(path: str | os.PathLike[str] | None) -> bytes | None:
+    if path is None:
+        return None
+    with open(path, "rb") as file:
+        return file.read()
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """Where the exchange is, and how a client makes itself known to it.
+
+    Attributes:
+        target: The address, as ``host:port`` or any other name that gRPC resolves.
+        token: What the server knows the caller by, if it asks.
+        tls: The certificates; ``None`` for a connection in plain text.
+
+    Raises:
+        InsecureChannelError: A token would leave this machine in plain text.
+        ExchangeError: The token cannot be one.
+    """
+
+    target: str = DEFAULT_TARGET
+    token: str | None = field(default=None, repr=False)
+    tls: Tls | None = None
+
+    def __post_init__(self) -> None:
+        if self.token is None:
+            return
+        if not _TOKEN.fullmatch(self.token):
+            raise ExchangeError(
+                "the token is empty or has characters that a token cannot have, such as a space"
+            )
+        if self.tls is None and not is_loopback(self.target):
+            raise InsecureChannelError(
+                f"the token would go to {self.target} in plain text: connect with TLS"
+            )
+
+    @property
+    def metadata(self) -> tuple[tuple[str, str], ...]:
+        """What every call carries."""
+        return () if self.token is None else (("authorization", f"Bearer {self.token}"),)
+
+    def open(self) -> grpc.Channel:
+        """Return a channel that blocks. It connects when it is first used."""
+        if self.tls is None:
+            return grpc.insecure_channel(self.target, self._options)
+        return grpc.secure_channel(self.target, self._credentials(self.tls), self._options)
+
+    def open_async(self) -> grpc.aio.Channel:
+        """Return a channel for asyncio. It connects when it is first used."""
+        if self.tls is None:
+            return grpc.aio.insecure_channel(self.target, self._options)
+        return grpc.aio.secure_channel(self.target, self._credentials(self.tls), self._options)
+
+    @staticmethod
+    def _credentials(tls: Tls) -> grpc.ChannelCredentials:
+        return grpc.ssl_channel_credentials(tls.ca, tls.key, tls.certificate)
+
+    @property
+    def _options(self) -> Sequence[tuple[str, str | int]]:
+        return (
+            ("grpc.max_receive_message_length", MAX_RECEIVED_BYTES),
+            ("grpc.primary_user_agent", f"crucible-ir/{crucible_ir.__version__}"),
+            # A server that comes back is found within seconds, not within gRPC's two minutes.
+            ("grpc.initial_reconnect_backoff_ms", 100),
+            ("grpc.max_reconnect_backoff_ms", 3000),
+            # A connection whose other end is gone without a word is noticed. Servers of the
+            # exchange put up with being asked this often; where others object, gRPC asks less.
+            ("grpc.keepalive_time_ms", 20_000),
+            ("grpc.keepalive_timeout_ms", 10_000),
+            # Retries are made by the client, which knows what may be repeated.
+            ("grpc.enable_retries", 0),
+            # What is meant for this machine is not sent to a proxy.
+            ("grpc.enable_http_proxy", 0 if is_loopback(self.target) else 1),
+        )
+
+
+def is_loopback(target: str) -> bool:
+    """Tell whether an address is one of this machine, that nobody else can listen in on.
+
+    >>> [is_loopback(target) for target in ("127.0.0.1:50551", "[::1]:1", "localhost", "unix:x")]
+    [True, True, True, True]
+    >>> [is_loopback(target) for target in ("10.0.0.7:50551", "localhost.example.com:443")]
+    [False, False]
+    """
+    if target.startswith("unix:"):
+        return True
+    address = _ADDRESS.fullmatch(target)
+    if address is None:
+        return False
+    host = address["bracketed"] or address["host"]
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

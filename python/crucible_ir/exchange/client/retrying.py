@@ -1,0 +1,120 @@
+"""When to call again, after how long, and when to give up."""
+
+from __future__ import annotations
+
+import random
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from crucible_ir.schema.types import descriptor_of
+
+if TYPE_CHECKING:
+    from google.protobuf.message import Message
+
+    from crucible_ir.exchange.client.failures import ExchangeError
+
+#: The seconds that a call may take, its repetitions included, unless the caller says otherwise.
+DEFAULT_TIMEOUT: Final = 30.0
+
+#: The seconds for which a watch tries to come back after its connection broke.
+MAX_OUTAGE: Final = 600.0
+
+#: The codes after which the same call may succeed. A deadline that has passed leaves no time.
+_PASSING: Final = frozenset({"UNAVAILABLE", "ABORTED"})
+
+#: The field by which a server knows a request that changes something when it comes again.
+_REQUEST_ID: Final = "request_id"
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """How calls that fail for a passing reason are made again, until their deadline.
+
+    Each delay is drawn evenly from between half of its bound and all of it, so that clients that
+    lost one server do not all come back at once; the bound grows with every failure in a row.
+
+    Attributes:
+        first_delay: The bound of the first delay, in seconds.
+        factor: What the bound grows by.
+        longest_delay: What it grows up to, in seconds.
+        most_attempts: How often a call is made at most; ``None`` to go by the deadline alone, 1 for
+            never again.
+    """
+
+    first_delay: float = 0.1
+    factor: float = 2.0
+    longest_delay: float = 5.0
+    most_attempts: int | None = None
+
+    def bound(self, failures: int) -> float:
+        """Return the longest delay after so many failures in a row, from 1.
+
+        >>> [RetryPolicy().bound(failures) for failures in (1, 2, 3, 99)]
+        [0.1, 0.2, 0.4, 5.0]
+        """
+        # Beyond some twenty doublings the power only overflows.
+        return min(self.longest_delay, self.first_delay * self.factor ** min(failures - 1, 64))
+
+
+def is_passing(error: ExchangeError) -> bool:
+    """Tell whether the same call may succeed when it is made again."""
+    return error.code in _PASSING
+
+
+def is_repeatable(request: Message) -> bool:
+    """Tell whether a request does nothing more when it comes twice.
+
+    Those that change something carry a request id to be told apart by; all others only read.
+    """
+    has_id = _REQUEST_ID in descriptor_of(request).fields_by_name
+    return not has_id or request.HasField(_REQUEST_ID)
+
+
+class Attempts:
+    """The attempts of one call: counts failures in a row and says how long to wait.
+
+    Args:
+        policy: How to retry.
+        patience: The seconds after which to give up, counted from now and again from each success;
+            ``None`` for never.
+        repeatable: Whether the call may be made twice at all.
+    """
+
+    def __init__(
+        self, policy: RetryPolicy, patience: float | None, *, repeatable: bool = True
+    ) -> None:
+        self._policy = policy
+        self._patience = patience
+        self._repeatable = repeatable
+        self.succeeded()
+
+    def succeeded(self) -> None:
+        """Begin anew: whatever fails next is the first failure in a row."""
+        self._failures = 0
+        self._since = time.monotonic()
+
+    @property
+    def remaining(self) -> float | None:
+        """The seconds until it is given up; ``None`` for never."""
+        if self._patience is None:
+            return None
+        return max(0.0, self._since + self._patience - time.monotonic())
+
+    def delay_after(self, error: ExchangeError) -> float:
+        """Return how many seconds to wait before the next attempt.
+
+        Raises:
+            ExchangeError: There is to be no further attempt: this is the error of the last one.
+        """
+        self._failures += 1
+        if not (self._repeatable and is_passing(error)):
+            raise error
+        most = self._policy.most_attempts
+        if most is not None and self._failures >= most:
+            raise error
+        delay = self._policy.bound(self._failures) * random.uniform(0.5, 1.0)
+        remaining = self.remaining
+        if remaining is not None and delay >= remaining:
+            raise error
+        return delay

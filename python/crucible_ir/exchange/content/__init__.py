@@ -1,0 +1,1 @@
+"""What the exchange reads from a document: its identity, its indexed fields and its references."""

@@ -1,0 +1,251 @@
+"""Who calls, and whether they may: tokens, client certificates, and the role for each method."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import secrets
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import grpc
+import grpc.aio
+
+from crucible_ir.exchange.server import errors
+from crucible_ir.exchange.server.caller import ANYONE, CALLER, Caller
+from crucible_ir.exchange.server.entry import with_entry
+from crucible_ir.exchange.server.interceptor import Interceptor
+from crucible_ir.exchange.server.tokens import Role, Token, TokenFile, TokensError, split_token
+from crucible_ir.exchange.store.records import EVERYTHING
+
+if TYPE_CHECKING:
+    Handler = grpc.RpcMethodHandler[Any, Any]
+    Context = grpc.aio.ServicerContext[Any, Any]
+
+_log = logging.getLogger(__name__)
+
+_EXCHANGE: Final = "/crucible_ir.exchange.v1.ExchangeService"
+_FEEDBACK: Final = "/crucible_ir.exchange.v1.FeedbackService"
+_VALIDATION: Final = "/crucible_ir.exchange.v1.ValidationService"
+
+#: The least role that each method needs. A method that is not here is refused to everyone.
+METHOD_ROLES: Final[dict[str, Role]] = {
+    f"{_EXCHANGE}/Publish": Role.PUBLISHER,
+    f"{_EXCHANGE}/BatchPublish": Role.PUBLISHER,
+    f"{_EXCHANGE}/Get": Role.READER,
+    f"{_EXCHANGE}/List": Role.READER,
+    f"{_EXCHANGE}/ListRevisions": Role.READER,
+    f"{_EXCHANGE}/Delete": Role.ADMIN,
+    f"{_EXCHANGE}/Watch": Role.READER,
+    f"{_EXCHANGE}/TraceLineage": Role.READER,
+    f"{_FEEDBACK}/Ingest": Role.PUBLISHER,
+    f"{_FEEDBACK}/Export": Role.READER,
+    f"{_FEEDBACK}/Summarize": Role.READER,
+    f"{_VALIDATION}/Validate": Role.READER,
+    f"{_VALIDATION}/Convert": Role.READER,
+    "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo": Role.READER,
+}
+
+#: The methods that anyone may call: a load balancer asks for a server's health without a token.
+OPEN_METHODS: Final = frozenset({"/grpc.health.v1.Health/Check", "/grpc.health.v1.Health/Watch"})
+
+_METADATA_KEY: Final = "authorization"
+_SCHEME: Final = "bearer"
+
+
+class Identity(NamedTuple):
+    """Somebody known, and what they may do."""
+
+    caller: Caller
+    role: Role
+
+
+#: Whoever calls a server that asks nobody who they are.
+_ANYBODY: Final = Identity(ANYONE, Role.ADMIN)
+
+
+#: A refusal in this shape does not wait for a request that may never come, or be large.
+READS_NOTHING: Final = grpc.stream_stream_rpc_method_handler(lambda _, __: ())
+
+
+def _unauthenticated(reason: str, description: str) -> errors.RpcError:
+    """Return the error for a caller who has not shown who they are."""
+    return errors.RpcError(
+        grpc.StatusCode.UNAUTHENTICATED, description, [errors.error_info(reason)]
+    )
+
+
+class TokenChecker:
+    """Checks tokens against a file, which may change at any time.
+
+    Args:
+        file: The file of tokens.
+        now: The clock.
+
+    Raises:
+        TokensError: The file is readable for others, or no file of tokens.
+        OSError: The file cannot be read.
+    """
+
+    def __init__(
+        self, file: TokenFile, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    ) -> None:
+        self._file = file
+        self._now = now
+        self._stamp = file.stamp()
+        self._tokens = file.read()
+        # The ids of tokens that were checked before, by a digest that means nothing elsewhere.
+        self._checked: dict[bytes, str] = {}
+        self._key = secrets.token_bytes(32)
+
+    async def identify(self, text: str) -> Identity:
+        """Return who a token belongs to.
+
+        Raises:
+            RpcError: It belongs to nobody, has expired, or cannot be checked.
+        """
+        self._read_again()
+        token = await self._token(text)
+        if token is None:
+            raise _unauthenticated("TOKEN_INVALID", "the token is not one of this server's")
+        if token.has_expired(self._now()):
+            raise _unauthenticated("TOKEN_EXPIRED", "the token has expired")
+        return Identity(Caller(token.name, token.scope), token.role)
+
+    async def _token(self, text: str) -> Token | None:
+        parts = split_token(text)
+        if parts is None:
+            return None
+        id_, secret = parts
+        token = self._tokens.get(id_)
+        if token is None:
+            return None
+        digest = hashlib.blake2b(text.encode("ascii"), key=self._key, digest_size=32).digest()
+        if self._checked.get(digest) == id_:
+            return token
+        # The hash takes milliseconds, in which other calls go on.
+        if not await asyncio.to_thread(token.matches, secret):
+            return None
+        if self._tokens.get(id_) is not token:
+            # The file changed meanwhile.
+            return None
+        self._checked[digest] = id_
+        return token
+
+    def _read_again(self) -> None:
+        """Read the file if it changed; when it cannot be read, nobody is let in."""
+        try:
+            stamp = self._file.stamp()
+            if stamp != self._stamp:
+                self._tokens = self._file.read()
+                self._checked.clear()
+                self._stamp = stamp
+        except (OSError, TokensError) as error:
+            _log.error("the tokens cannot be read: %s", error)
+            raise errors.unavailable(
+                "TOKENS_UNREADABLE", "the server cannot read its tokens"
+            ) from None
+
+
+class AuthenticationInterceptor(Interceptor):
+    """Lets a call through if its caller is known and has the role that its method needs.
+
+    Args:
+        tokens: Checks tokens; ``None`` when there are none.
+        certificate_role: The role of whoever shows a client certificate, when that is all that is
+            asked for; ``None`` when it is not asked for.
+    """
+
+    def __init__(self, tokens: TokenChecker | None, certificate_role: Role | None = None) -> None:
+        self._tokens = tokens
+        self._certificate_role = certificate_role
+
+    async def intercept(self, handler: Handler, details: grpc.HandlerCallDetails) -> Handler:
+        """Let a call through, or return a handler that says why not."""
+        if details.method in OPEN_METHODS:
+            return handler
+        if self._tokens is None and self._certificate_role is not None:
+            return _certified(handler, details.method, self._certificate_role)
+        try:
+            identity = await self._identify(details)
+            _check_role(identity, details.method)
+        except errors.RpcError as error:
+            return errors.denying_handler(error, READS_NOTHING)
+        CALLER.set(identity.caller)
+        return handler
+
+    async def _identify(self, details: grpc.HandlerCallDetails) -> Identity:
+        if self._tokens is None:
+            return _ANYBODY
+        return await self._tokens.identify(_bearer_token(details))
+
+
+def _certified(handler: Handler, method: str, role: Role) -> Handler:
+    """Return a handler that takes the caller's name from the client certificate."""
+
+    async def enter(request: Any, context: Context) -> Any:
+        identity = Identity(Caller(certified_name(context), EVERYTHING), role)
+        try:
+            _check_role(identity, method)
+        except errors.RpcError as error:
+            await errors.abort(context, error)
+        CALLER.set(identity.caller)
+        return request
+
+    return with_entry(handler, enter)
+
+
+def _bearer_token(details: grpc.HandlerCallDetails) -> str:
+    """Return the token that a call brings.
+
+    Raises:
+        RpcError: It brings none, several, or something else.
+    """
+    values = [
+        value for key, value in details.invocation_metadata or () if key.lower() == _METADATA_KEY
+    ]
+    if not values:
+        raise _unauthenticated(
+            "TOKEN_MISSING", "a token is needed, in the metadata `authorization: Bearer TOKEN`"
+        )
+    scheme, _, token = values[0].partition(" ") if isinstance(values[0], str) else ("", "", "")
+    if len(values) > 1 or scheme.lower() != _SCHEME:
+        raise _unauthenticated(
+            "TOKEN_MISSING", "the metadata authorization is not one `Bearer TOKEN`"
+        )
+    return token.strip()
+
+
+def certified_name(context: Context) -> str | None:
+    """Return the common name of a client certificate, or else its first alternative name."""
+    shown = context.auth_context()
+    for key in ("x509_common_name", "x509_subject_alternative_name"):
+        for value in shown.get(key, ()):
+            if value:
+                return bytes(value).decode("utf-8", "replace")
+    return None
+
+
+def _check_role(identity: Identity, method: str) -> None:
+    """Raise `RpcError` unless a role suffices for a method."""
+    needed = METHOD_ROLES.get(method)
+    if needed is not None and identity.role >= needed:
+        return
+    if needed is None:
+        raise errors.RpcError(
+            grpc.StatusCode.PERMISSION_DENIED,
+            "nobody may call this method",
+            [errors.error_info("METHOD_WITHOUT_ROLE", {"method": method})],
+        )
+    raise errors.RpcError(
+        grpc.StatusCode.PERMISSION_DENIED,
+        f"this needs the role {needed}, and the caller is a {identity.role}",
+        [
+            errors.error_info(
+                "ROLE_REQUIRED",
+                {"method": method, "needed": str(needed), "role": str(identity.role)},
+            )
+        ],
+    )

@@ -1,0 +1,186 @@
+"""Feedback events: taken in, given out again and summed up."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import AsyncIterable, AsyncIterator
+from contextlib import aclosing
+
+import grpc
+import grpc.aio
+
+from crucible_ir import v1 as ir_v1
+from crucible_ir.exchange import v1
+from crucible_ir.exchange.server.boundary import check_request
+from crucible_ir.exchange.server.caller import Caller, current_caller
+from crucible_ir.exchange.server.conversions import item_error, microseconds, timestamp
+from crucible_ir.exchange.server.errors import RpcError, error_info, invalid_argument, translate
+from crucible_ir.exchange.server.latencies import latency_summary
+from crucible_ir.exchange.server.pages import page_key, page_token, query_hash
+from crucible_ir.exchange.server.settings import Settings
+from crucible_ir.exchange.server.streaming import Draining, answered
+from crucible_ir.exchange.store import Store
+from crucible_ir.exchange.store.records import EVERYTHING, EventQuery, EventRow, Microseconds
+from crucible_ir.exchange.v1.feedback_service_pb2_grpc import FeedbackServiceServicer
+from crucible_ir.schema import vocabulary
+from crucible_ir.validation.check import is_valid, violations
+
+#: What a request's batch_size is when it is unset.
+BATCH_SIZE = 500
+
+#: How many events are checked before other calls get their turn.
+EVENTS_AT_A_TIME = 200
+
+_TYPE_NAMES = {
+    number: name.encode()
+    for number, name in vocabulary.names(ir_v1.FeedbackType.DESCRIPTOR).items()
+}
+
+
+class FeedbackService(FeedbackServiceServicer):
+    """Implements ``crucible_ir.exchange.v1.FeedbackService`` on a store."""
+
+    def __init__(self, store: Store, settings: Settings, draining: Draining) -> None:
+        self._store = store
+        self._settings = settings
+        self._draining = draining
+
+    async def Ingest(
+        self,
+        request_iterator: AsyncIterable[v1.IngestRequest],
+        context: grpc.aio.ServicerContext[v1.IngestRequest, v1.IngestResponse],
+    ) -> AsyncIterator[v1.IngestResponse]:
+        """Take in batches of events, and acknowledge each when it is durable."""
+        caller = current_caller()
+
+        async def answer(request: v1.IngestRequest) -> v1.IngestResponse:
+            return await self._take(request, caller)
+
+        in_flight = self._settings.batches_in_flight
+        responses = answered(request_iterator, answer, in_flight=in_flight, draining=self._draining)
+        async with aclosing(responses):
+            async for response in responses:
+                yield response
+
+    async def _take(self, request: v1.IngestRequest, caller: Caller) -> v1.IngestResponse:
+        check_request(request)
+        response = v1.IngestResponse(batch_id=request.batch_id)
+        rows: list[EventRow] = []
+        indices: list[int] = []
+        for index, event in enumerate(request.events):
+            if index % EVENTS_AT_A_TIME == EVENTS_AT_A_TIME - 1:
+                await asyncio.sleep(0)
+            error = _refusal(event, caller)
+            if error is None:
+                rows.append(event_row(event))
+                indices.append(index)
+            else:
+                response.rejected.add(index=index, error=error)
+        duplicates = await self._store.ingest(rows) if rows else []
+        response.accepted = len(rows) - len(duplicates)
+        response.duplicates.extend(indices[duplicate] for duplicate in duplicates)
+        return response
+
+    async def Export(
+        self,
+        request: v1.ExportRequest,
+        context: grpc.aio.ServicerContext[v1.ExportRequest, v1.ExportResponse],
+    ) -> AsyncIterator[v1.ExportResponse]:
+        """Return events in the order in which they were taken in."""
+        query = _query(request, current_caller())
+        hashed = query_hash(request, "batch_size", "cursor")
+        key = page_key(hashed, request.cursor, "cursor")
+        after = key if isinstance(key, int) else 0
+        limit = request.batch_size if request.HasField("batch_size") else BATCH_SIZE
+        through = await self._store.last_event()
+        while events := await self._store.export(query, after=after, through=through, limit=limit):
+            if self._draining.has_begun:
+                raise self._draining.error()
+            after = events[-1].position
+            yield v1.ExportResponse(
+                events=(ir_v1.FeedbackEvent.FromString(event.event) for event in events),
+                cursor=page_token(hashed, after),
+            )
+
+    async def Summarize(
+        self,
+        request: v1.SummarizeRequest,
+        context: grpc.aio.ServicerContext[v1.SummarizeRequest, v1.SummarizeResponse],
+    ) -> v1.SummarizeResponse:
+        """Count events and their latencies by type and time."""
+        bucket = request.bucket.ToMicroseconds() if request.HasField("bucket") else None
+        counts = await self._store.summarize(
+            _query(request, current_caller()), bucket=bucket, limit=self._settings.summary_counts
+        )
+        groups: dict[tuple[Microseconds | None, str | None], dict[int | None, int]]
+        groups = defaultdict(dict)
+        for count in counts:
+            groups[count.bucket, count.feedback_type][count.latency_ms] = count.events
+        if len(groups) > self._settings.summaries:
+            raise RpcError(
+                grpc.StatusCode.OUT_OF_RANGE,
+                f"there are {len(groups)} spans and types, more than {self._settings.summaries}; "
+                "ask for longer spans or less time",
+                [error_info("TOO_MUCH")],
+            )
+        ordered = sorted(groups.items(), key=lambda group: (group[0][0] or 0, group[0][1] or ""))
+        return v1.SummarizeResponse(
+            summaries=(
+                v1.FeedbackSummary(
+                    feedback_type=feedback_type,
+                    start_time=None if start is None else timestamp(start),
+                    count=sum(latencies.values()),
+                    latency=latency_summary(latencies),
+                )
+                for (start, feedback_type), latencies in ordered
+            )
+        )
+
+
+def _refusal(event: ir_v1.FeedbackEvent, caller: Caller) -> v1.ItemError | None:
+    """Return why an event cannot be kept, if there is a reason."""
+    if not is_valid(event):
+        broken = violations(event)
+        return item_error(invalid_argument("invalid event", broken), broken)
+    if caller.scope is EVERYTHING:
+        return None
+    try:
+        caller.check("FeedbackEvent", event.id)
+    except RpcError as error:
+        return item_error(translate(error))
+    return None
+
+
+def event_row(event: ir_v1.FeedbackEvent) -> EventRow:
+    """Return what a store keeps of a valid event."""
+    deployment_id = event.deployment_id
+    model_version = event.model_version
+    return EventRow(
+        event.id.encode(),
+        deployment_id.encode() if deployment_id else None,
+        _type_name(event),
+        model_version.encode() if model_version else None,
+        microseconds(event.timestamp) if event.HasField("timestamp") else None,
+        event.latency_ms if event.HasField("latency_ms") else None,
+        event.SerializeToString(),
+    )
+
+
+def _type_name(event: ir_v1.FeedbackEvent) -> bytes | None:
+    number = event.feedback_type
+    if number:
+        return _TYPE_NAMES.get(number) or str(number).encode()
+    return event.custom_feedback_type.encode() or None
+
+
+def _query(request: v1.ExportRequest | v1.SummarizeRequest, caller: Caller) -> EventQuery:
+    has = request.HasField
+    return EventQuery(
+        deployment_id=request.deployment_id if has("deployment_id") else None,
+        feedback_types=tuple(request.feedback_types),
+        model_version=request.model_version if has("model_version") else None,
+        start_time=microseconds(request.start_time) if has("start_time") else None,
+        end_time=microseconds(request.end_time) if has("end_time") else None,
+        scope=caller.scope,
+    )

@@ -1,0 +1,276 @@
+"""How much a caller may ask of a server: calls, messages and time."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter, OrderedDict
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import grpc
+import grpc.aio
+from google.protobuf.message import DecodeError
+
+from crucible_ir.errors import shorten
+from crucible_ir.exchange.server import errors
+from crucible_ir.exchange.server.caller import current_caller
+from crucible_ir.exchange.server.entry import behavior_of, remade, when_done, with_entry
+from crucible_ir.exchange.server.interceptor import Interceptor
+
+if TYPE_CHECKING:
+    Handler = grpc.RpcMethodHandler[Any, Any]
+    Context = grpc.aio.ServicerContext[Any, Any]
+
+#: How many callers' rates are remembered; the ones that called longest ago are forgotten.
+_REMEMBERED_CALLERS: Final = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a server allows; a limit that is ``None`` does not exist.
+
+    Attributes:
+        message_bytes: The largest message that is read, in bytes, after decompression.
+        metadata_bytes: The most metadata of a call, in bytes.
+        calls: The most calls at a time, of all callers.
+        calls_per_connection: The most calls at a time on one connection; more of them wait.
+        calls_per_caller: The most calls at a time of one caller, streams included.
+        calls_per_second: The most calls that one caller begins in a second.
+        burst: The most calls that one caller begins at once, where there is a rate.
+        bytes_in_flight: The most bytes of messages that are read and not yet dealt with. A stream
+            waits for room; a single request is refused.
+        seconds: The longest that a call that is no stream may take.
+        deadline_required: Whether calls that are no streams have to bring a deadline.
+    """
+
+    message_bytes: int = 4 * 1024 * 1024
+    metadata_bytes: int = 16 * 1024
+    calls: int | None = 10_000
+    calls_per_connection: int = 2_000
+    calls_per_caller: int | None = 4_000
+    calls_per_second: float | None = None
+    burst: int = 100
+    bytes_in_flight: int | None = 256 * 1024 * 1024
+    seconds: float | None = 60.0
+    deadline_required: bool = False
+
+
+class _Unreadable:
+    """Stands for a message that is no message of its type."""
+
+    __slots__ = ("reason",)
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+
+
+class _Room:
+    """How many bytes there is room for."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._held = 0
+        self._waiting: list[asyncio.Future[None]] = []
+
+    def take(self, size: int) -> bool:
+        """Take some, if there is enough; one message fits whatever its size if nothing is held."""
+        if self._held and self._held + size > self._size:
+            return False
+        self._held += size
+        return True
+
+    async def wait(self, size: int) -> None:
+        """Take some as soon as there is enough."""
+        while not self.take(size):
+            freed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._waiting.append(freed)
+            await freed
+
+    def give_back(self, size: int) -> None:
+        """Give some back."""
+        self._held -= size
+        waiting, self._waiting = self._waiting, []
+        for freed in waiting:
+            if not freed.done():
+                freed.set_result(None)
+
+
+class _Rates:
+    """How many calls each caller may begin now: a bucket of tokens each."""
+
+    def __init__(self, per_second: float, burst: int, clock: Callable[[], float]) -> None:
+        self._per_second = per_second
+        self._burst = float(burst)
+        self._clock = clock
+        # What was left, and when that was; the caller who called last is at the end.
+        self._left: OrderedDict[str, tuple[float, float]] = OrderedDict()
+
+    def take(self, caller: str) -> bool:
+        """Tell whether a caller may begin a call, and count it."""
+        now = self._clock()
+        left, then = self._left.pop(caller, (self._burst, now))
+        left = min(self._burst, left + (now - then) * self._per_second)
+        allowed = left >= 1
+        self._left[caller] = (left - 1 if allowed else left, now)
+        if len(self._left) > _REMEMBERED_CALLERS:
+            self._left.popitem(last=False)
+        return allowed
+
+
+class LimitsInterceptor(Interceptor):
+    """Refuses calls beyond the limits, with RESOURCE_EXHAUSTED and what was exceeded.
+
+    Args:
+        limits: The limits.
+        clock: Tells the time in seconds, for the rates.
+    """
+
+    def __init__(self, limits: Limits, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._limits = limits
+        self._calls: Counter[str] = Counter()
+        self._room = None if limits.bytes_in_flight is None else _Room(limits.bytes_in_flight)
+        self._rates = (
+            None
+            if limits.calls_per_second is None
+            else _Rates(limits.calls_per_second, limits.burst, clock)
+        )
+
+    async def intercept(self, handler: Handler, details: grpc.HandlerCallDetails) -> Handler:
+        """Hold a call to the limits."""
+        sizes: list[int] = []
+
+        async def enter_stream(requests: AsyncIterator[Any], context: Context) -> Any:
+            await _refusing(context, self._admit, context)
+            return self._readable(requests, sizes)
+
+        async def enter_request(request: Any, context: Context) -> Any:
+            await _refusing(context, self._admit, context)
+            await _refusing(context, _check_readable, request)
+            await _refusing(context, self._make_room, sizes.pop(), context)
+            return request
+
+        async def enter_answered(request: Any, context: Context) -> Any:
+            await _refusing(context, self._check_deadline, context)
+            return await enter_request(request, context)
+
+        counted = remade(handler, behavior_of(handler), _counting(handler, sizes))
+        if handler.request_streaming:
+            return with_entry(counted, enter_stream)
+        if handler.response_streaming:
+            return with_entry(counted, enter_request)
+        return with_entry(remade(counted, self._in_time(handler)), enter_answered)
+
+    def _admit(self, context: Context) -> None:
+        """Count a call, or refuse it."""
+        caller = current_caller().name or host_of(context.peer())
+        if self._rates is not None and not self._rates.take(caller):
+            raise errors.quota(
+                f"caller:{caller}",
+                f"more than {self._limits.calls_per_second:g} calls a second",
+            )
+        most = self._limits.calls_per_caller
+        if most is not None and self._calls[caller] >= most:
+            raise errors.quota(f"caller:{caller}", f"more than {most} calls at a time")
+        self._calls[caller] += 1
+        when_done(context, lambda _: self._leave(caller))
+
+    def _leave(self, caller: str) -> None:
+        self._calls[caller] -= 1
+        if not self._calls[caller]:
+            del self._calls[caller]
+
+    def _check_deadline(self, context: Context) -> None:
+        if self._limits.deadline_required and context.time_remaining() is None:
+            raise errors.RpcError(
+                grpc.StatusCode.INVALID_ARGUMENT,
+                "this server wants a deadline for this call",
+                [errors.error_info("DEADLINE_REQUIRED", {})],
+            )
+
+    def _make_room(self, size: int, context: Context) -> None:
+        room = self._room
+        if room is None:
+            return
+        if not room.take(size):
+            raise errors.quota(
+                "server", f"the server holds {self._limits.bytes_in_flight} bytes of other requests"
+            )
+        when_done(context, lambda _: room.give_back(size))
+
+    def _in_time(self, handler: Handler) -> Any:
+        """Return the function of a handler with an end to the time that it may take."""
+        behavior = behavior_of(handler)
+        if self._limits.seconds is None:
+            return behavior
+
+        async def answer(request: Any, context: Context) -> Any:
+            try:
+                async with asyncio.timeout(self._limits.seconds) as limit:
+                    return await behavior(request, context)
+            except TimeoutError:
+                if not limit.expired():
+                    raise
+            await context.abort(
+                grpc.StatusCode.DEADLINE_EXCEEDED,
+                f"the server gives a call {self._limits.seconds:g} seconds",
+            )
+
+        return answer
+
+    async def _readable(self, requests: AsyncIterator[Any], sizes: list[int]) -> AsyncIterator[Any]:
+        """Yield the requests of a stream; each has its room until the next is asked for."""
+        room = self._room
+        async for request in requests:
+            size = sizes.pop()
+            _check_readable(request)
+            if room is None:
+                yield request
+                continue
+            await room.wait(size)
+            try:
+                yield request
+            finally:
+                room.give_back(size)
+
+
+async def _refusing(context: Context, check: Callable[..., None], *arguments: Any) -> None:
+    """Check something, and abort the call when that fails."""
+    try:
+        check(*arguments)
+    except errors.RpcError as error:
+        await errors.abort(context, error)
+
+
+def host_of(peer: str) -> str:
+    """Return the address of a peer without its port, which differs by connection.
+
+    >>> host_of("ipv4:127.0.0.1:4242"), host_of("ipv6:%5B::1%5D:4242"), host_of("unix:")
+    ('ipv4:127.0.0.1', 'ipv6:%5B::1%5D', 'unix')
+    """
+    return peer.rpartition(":")[0]
+
+
+def _counting(handler: Handler, sizes: list[int]) -> Callable[[bytes], Any]:
+    """Return a reader of messages that tells their sizes, and whether they could be read."""
+    read: Any = handler.request_deserializer
+
+    def deserialize(content: bytes) -> Any:
+        sizes.append(len(content))
+        try:
+            return read(content)
+        except DecodeError as error:
+            return _Unreadable(shorten(str(error)))
+
+    return deserialize
+
+
+def _check_readable(request: Any) -> None:
+    """Raise `RpcError` for a message that could not be read."""
+    if isinstance(request, _Unreadable):
+        raise errors.RpcError(
+            grpc.StatusCode.INVALID_ARGUMENT,
+            f"the request is no message of its type: {request.reason}",
+            [errors.error_info("UNREADABLE", {})],
+        )

@@ -1,0 +1,131 @@
+"""Watching calls from the outside: each one is told to those who log, count and trace."""
+
+from __future__ import annotations
+
+import re
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+import grpc
+import grpc.aio
+
+from crucible_ir.exchange.server.caller import current_caller
+from crucible_ir.exchange.server.entry import when_done, with_entry
+from crucible_ir.exchange.server.interceptor import Interceptor
+
+if TYPE_CHECKING:
+    Handler = grpc.RpcMethodHandler[Any, Any]
+    Context = grpc.aio.ServicerContext[Any, Any]
+
+#: The metadata key of a request's id, in a call and in its answer.
+REQUEST_ID_KEY: Final = "x-request-id"
+
+_REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
+
+
+@dataclass(slots=True)
+class Call:
+    """One call, for those who watch; nothing of what is said in it.
+
+    Attributes:
+        method: The full name, as ``/crucible_ir.exchange.v1.ExchangeService/Get``.
+        request_id: Identifies the call in logs: the client's own id, or one made here.
+        metadata: The call's metadata, which may hold secrets.
+        started: When it began, in seconds of a clock that only goes forward.
+        peer: The address that it comes from.
+        caller: The name of the caller; ``None`` when nobody knows.
+        code: How it ended.
+        seconds: How long it took.
+    """
+
+    method: str
+    request_id: str
+    metadata: Sequence[tuple[str, Any]] = field(repr=False)
+    started: float
+    peer: str = ""
+    caller: str | None = None
+    code: grpc.StatusCode = grpc.StatusCode.OK
+    seconds: float = 0.0
+
+
+class Observer(Protocol):
+    """Is told of calls."""
+
+    def begin(self, call: Call) -> None:
+        """Learn of a call that begins; this runs in its task."""
+
+    def end(self, call: Call) -> None:
+        """Learn how a call ended; this need not run in its task."""
+
+    def unknown(self, method: str) -> None:
+        """Learn of a call to a method that does not exist."""
+
+
+class ObservingInterceptor(Interceptor):
+    """Gives each call an id, and tells observers of it. It stands outside all other interceptors.
+
+    Args:
+        observers: Whom to tell.
+        caller_of: Returns the name of the caller.
+    """
+
+    def __init__(
+        self,
+        observers: Sequence[Observer],
+        caller_of: Callable[[Context], str | None] = lambda _: current_caller().name,
+    ) -> None:
+        self._observers = tuple(observers)
+        self._caller_of = caller_of
+
+    async def intercept(self, handler: Handler, details: grpc.HandlerCallDetails) -> Handler:
+        """Watch a call."""
+        metadata: Any = details.invocation_metadata or ()
+        call = Call(details.method, request_id_of(metadata), metadata, time.perf_counter())
+
+        async def enter(request: Any, context: Context) -> Any:
+            self._begin(call, context)
+            return request
+
+        return with_entry(handler, enter)
+
+    def miss(self, details: grpc.HandlerCallDetails) -> None:
+        """Tell of a call to a method that does not exist."""
+        for observer in self._observers:
+            observer.unknown(details.method)
+
+    def _begin(self, call: Call, context: Context) -> None:
+        call.peer = context.peer()
+        call.caller = self._caller_of(context)
+        context.set_trailing_metadata(((REQUEST_ID_KEY, call.request_id),))
+        when_done(context, lambda ended: self._end(call, ended))
+        for observer in self._observers:
+            observer.begin(call)
+
+    def _end(self, call: Call, context: Any) -> None:
+        call.seconds = time.perf_counter() - call.started
+        call.code = _code_of(context)
+        for observer in self._observers:
+            observer.end(call)
+
+
+def request_id_of(metadata: Sequence[tuple[str, Any]]) -> str:
+    """Return the id that a call brings, if it is fit for a line of a log, or else a new one."""
+    for key, value in metadata:
+        if key == REQUEST_ID_KEY and isinstance(value, str) and _REQUEST_ID.fullmatch(value):
+            return value
+    return uuid.uuid4().hex
+
+
+def _code_of(context: Any) -> grpc.StatusCode:
+    """Return how a call ended."""
+    code = context.code()
+    if isinstance(code, grpc.StatusCode):
+        return code
+    if context.done():
+        return grpc.StatusCode.OK
+    remaining = context.time_remaining()
+    late = remaining is not None and remaining <= 0
+    return grpc.StatusCode.DEADLINE_EXCEEDED if late else grpc.StatusCode.CANCELLED

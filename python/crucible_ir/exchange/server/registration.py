@@ -1,0 +1,105 @@
+"""The services together: made from a store, registered with a server, drained and closed."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from contextlib import suppress
+
+import grpc.aio
+from google.protobuf.descriptor import FileDescriptor
+
+from crucible_ir.exchange.server.exchange_service import ExchangeService
+from crucible_ir.exchange.server.feed import ChangeFeed
+from crucible_ir.exchange.server.feedback_service import FeedbackService
+from crucible_ir.exchange.server.settings import Settings
+from crucible_ir.exchange.server.streaming import Draining
+from crucible_ir.exchange.server.validation_service import ValidationService
+from crucible_ir.exchange.store import Store
+from crucible_ir.exchange.store.failures import StoreFailure
+from crucible_ir.exchange.v1 import (
+    exchange_service_pb2,
+    exchange_service_pb2_grpc,
+    feedback_service_pb2,
+    feedback_service_pb2_grpc,
+    validation_service_pb2,
+    validation_service_pb2_grpc,
+)
+
+#: How often request ids that may be forgotten are looked for, in seconds.
+FORGET_SECONDS = 3600
+
+_DAY = 86_400_000_000
+
+_FILES: tuple[FileDescriptor, ...] = (
+    exchange_service_pb2.DESCRIPTOR,
+    feedback_service_pb2.DESCRIPTOR,
+    validation_service_pb2.DESCRIPTOR,
+)
+
+_logger = logging.getLogger(__name__)
+
+
+def service_names() -> list[str]:
+    """Return the full name of every service."""
+    return [service.full_name for file in _FILES for service in file.services_by_name.values()]
+
+
+def method_names() -> list[str]:
+    """Return every method as it is called on the wire, ``/package.Service/Method``."""
+    return [
+        f"/{service.full_name}/{method.name}"
+        for file in _FILES
+        for service in file.services_by_name.values()
+        for method in service.methods
+    ]
+
+
+class Services:
+    """The services of the exchange on one store, which they do not close."""
+
+    def __init__(self, store: Store, settings: Settings | None = None) -> None:
+        self._store = store
+        self._settings = settings or Settings()
+        self._draining = Draining()
+        self._feed = ChangeFeed(store, self._settings)
+        self._forgetting: asyncio.Task[None] | None = None
+
+    def register(self, server: grpc.aio.Server) -> None:
+        """Add every service to a server, which needs a `BoundaryInterceptor` as its last."""
+        exchange_service_pb2_grpc.add_ExchangeServiceServicer_to_server(
+            ExchangeService(self._store, self._feed, self._settings, self._draining), server
+        )
+        feedback_service_pb2_grpc.add_FeedbackServiceServicer_to_server(
+            FeedbackService(self._store, self._settings, self._draining), server
+        )
+        validation_service_pb2_grpc.add_ValidationServiceServicer_to_server(
+            ValidationService(), server
+        )
+
+    async def start(self) -> None:
+        """Begin to follow the store's changes; before the server starts."""
+        await self._feed.start()
+        self._forgetting = asyncio.create_task(self._forget_requests())
+
+    def drain(self) -> None:
+        """Ask every stream to end: what is held is answered, and nothing more is read."""
+        self._draining.begin()
+
+    async def close(self) -> None:
+        """Stop what runs beside the calls; after the server stopped."""
+        if self._forgetting is not None:
+            self._forgetting.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._forgetting
+        await self._feed.close()
+
+    async def _forget_requests(self) -> None:
+        while True:
+            before = time.time_ns() // 1000 - self._settings.request_days * _DAY
+            try:
+                await self._store.forget_requests(before)
+            except StoreFailure as error:
+                _logger.warning("old request ids cannot be removed now: %s", error)
+            await asyncio.sleep(FORGET_SECONDS)

@@ -1,0 +1,349 @@
+"""A server from its first listening to its last answer: what it is made of, and how it stops."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+import grpc
+import grpc.aio
+
+from crucible_ir.errors import Error
+from crucible_ir.exchange.server.addresses import DEFAULT_ADDRESS, Address, parse_address
+from crucible_ir.exchange.server.authentication import (
+    AuthenticationInterceptor,
+    TokenChecker,
+    certified_name,
+)
+from crucible_ir.exchange.server.boundary import BoundaryInterceptor
+from crucible_ir.exchange.server.caller import current_caller
+from crucible_ir.exchange.server.gate import Gate
+from crucible_ir.exchange.server.health import Health
+from crucible_ir.exchange.server.limits import Limits, LimitsInterceptor
+from crucible_ir.exchange.server.logs import CallLog
+from crucible_ir.exchange.server.metrics import Metrics
+from crucible_ir.exchange.server.observing import Observer, ObservingInterceptor
+from crucible_ir.exchange.server.reflection import register_reflection
+from crucible_ir.exchange.server.tls import TlsFiles, server_credentials
+from crucible_ir.exchange.server.tokens import Role, TokenFile
+from crucible_ir.exchange.server.tracing import Tracing
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+_log: Final = logging.getLogger(__name__)
+
+#: Where metrics are served: on this machine only, since they ask for no token.
+_METRICS_HOST: Final = "127.0.0.1"
+
+#: How long the last answers may take to be sent, in seconds.
+_LAST_SECONDS: Final = 0.5
+
+#: How long calls that were cancelled may take to let go of what they hold.
+_CANCELLED_SECONDS: Final = 5.0
+
+
+class ServingError(Error):
+    """A server cannot serve as it was asked to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Keepalive:
+    """How a server finds connections that are dead, and which pings it puts up with.
+
+    Attributes:
+        ping_seconds: The silence after which the server asks whether the client is there.
+        ping_timeout_seconds: The silence after that which ends the connection and its calls.
+        least_client_ping_seconds: Clients that ping more often are disconnected.
+        connection_seconds: The age at which a connection is ended in good order, so that clients
+            spread over servers anew; ``None`` for never.
+    """
+
+    ping_seconds: float = 60.0
+    ping_timeout_seconds: float = 20.0
+    least_client_ping_seconds: float = 10.0
+    connection_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ServerOptions:
+    """How to serve.
+
+    Attributes:
+        address: Where to listen.
+        tls: The certificates; ``None`` for no encryption.
+        tokens: The file of tokens; ``None`` to ask for none.
+        certificate_role: The role of whoever shows a client certificate, where there are no tokens.
+        insecure: Whether to listen beyond this machine without encryption or without asking who
+            calls.
+        limits: How much a caller may ask for.
+        keepalive: How to find dead connections.
+        grace_seconds: How long calls may take to end once the server stops.
+        health: Whether to offer the standard health service.
+        reflection: Whether to offer the standard reflection service.
+        metrics_port: The port on which to serve figures to Prometheus; ``None`` for none.
+        tracing: Whether to make spans for OpenTelemetry.
+    """
+
+    address: Address = field(default_factory=lambda: parse_address(DEFAULT_ADDRESS))
+    tls: TlsFiles | None = None
+    tokens: TokenFile | None = None
+    certificate_role: Role = Role.READER
+    insecure: bool = False
+    limits: Limits = field(default_factory=Limits)
+    keepalive: Keepalive = field(default_factory=Keepalive)
+    grace_seconds: float = 30.0
+    health: bool = False
+    reflection: bool = False
+    metrics_port: int | None = None
+    tracing: bool = False
+
+    @property
+    def asks_for_certificates(self) -> bool:
+        """Whether clients have to show a certificate."""
+        return self.tls is not None and self.tls.client_ca is not None
+
+    def check(self) -> None:
+        """Refuse to be reachable by others without encryption and authentication.
+
+        Raises:
+            ServingError: The options would allow that, and do not say that it is meant.
+        """
+        if self.address.is_local or self.insecure:
+            return
+        missing = []
+        if self.tls is None:
+            missing.append("TLS (--tls-cert and --tls-key)")
+        if self.tokens is None and not self.asks_for_certificates:
+            missing.append("authentication (--tokens or --client-ca)")
+        if missing:
+            raise ServingError(
+                f"{self.address} can be reached from other machines: that needs"
+                f" {' and '.join(missing)}, or --insecure"
+            )
+
+
+class ServiceSet(Protocol):
+    """The services of a server."""
+
+    def register(self, server: grpc.aio.Server) -> None:
+        """Add the services to a server."""
+
+    async def start(self) -> None:
+        """Begin what goes on in the background."""
+
+    def drain(self) -> None:
+        """End streams in good order: nothing new is begun, and what is held is finished."""
+
+    async def close(self) -> None:
+        """End what goes on in the background."""
+
+
+class ExchangeServer:
+    """A server of services. Use it as an asynchronous context manager, or start and stop it.
+
+    Args:
+        services: The services.
+        service_names: Their full names.
+        options: How to serve.
+
+    Attributes:
+        address: Where it listens, once it was started.
+        metrics_port: Where it serves figures to Prometheus, once it was started.
+
+    Raises:
+        ServingError: The options are not safe, and do not say that this is meant.
+        MissingExtraError: The options ask for what is not installed.
+        TokensError: The file of tokens cannot be used.
+        TlsError: The certificates cannot be used.
+        OSError: A file cannot be read.
+    """
+
+    def __init__(
+        self, services: ServiceSet, service_names: Iterable[str], options: ServerOptions
+    ) -> None:
+        options.check()
+        self._services = services
+        self._options = options
+        self.address = options.address
+        self.metrics_port: int | None = None
+        self._credentials = None if options.tls is None else server_credentials(options.tls)
+        self._metrics = None if options.metrics_port is None else Metrics()
+        self._gate = Gate()
+        self._hurried = asyncio.Event()
+        names = list(service_names)
+        self._health = Health(names) if options.health else None
+        self._server = grpc.aio.server(
+            interceptors=self._interceptors(),
+            options=_channel_arguments(options),
+            maximum_concurrent_rpcs=options.limits.calls,
+        )
+        services.register(self._server)
+        if self._health is not None:
+            self._health.register(self._server)
+        if options.reflection:
+            register_reflection(self._server, names)
+
+    async def __aenter__(self) -> ExchangeServer:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.stop()
+
+    async def start(self) -> None:
+        """Begin to listen.
+
+        Raises:
+            ServingError: The address cannot be listened on.
+            MetricsError: Nor can that of the metrics.
+        """
+        self.address = self._bind()
+        if self._metrics is not None:
+            self.metrics_port = self._metrics.serve(_METRICS_HOST, self._options.metrics_port or 0)
+        await self._services.start()
+        await self._server.start()
+        if self._health is not None:
+            await self._health.start()
+        _log.info("listening on %s", self.address)
+
+    async def stop(self, grace_seconds: float | None = None) -> None:
+        """Stop: take no new calls, end streams in good order, and wait for what is in progress.
+
+        Args:
+            grace_seconds: How long to wait before calls are cancelled; by default as the options
+                say.
+        """
+        grace = self._options.grace_seconds if grace_seconds is None else grace_seconds
+        _log.info("stopping")
+        if self._health is not None:
+            await self._health.stop()
+        self._gate.shut()
+        self._services.drain()
+        hurried = asyncio.ensure_future(self._hurried.wait())
+        emptied = asyncio.ensure_future(self._gate.wait_until_empty(grace))
+        await asyncio.wait([hurried, emptied], return_when=asyncio.FIRST_COMPLETED)
+        hurried.cancel()
+        emptied.cancel()
+        # Refusals are still on their way; whoever watches the server's health stays as long as
+        # they are let.
+        await self._server.stop(None if self._hurried.is_set() else _LAST_SECONDS)
+        await self._gate.wait_until_empty(_CANCELLED_SECONDS)
+        await self._services.close()
+        if self._metrics is not None:
+            await asyncio.to_thread(self._metrics.close)
+        _log.info("stopped")
+
+    def hurry(self) -> None:
+        """Cancel the calls that a stop waits for."""
+        self._hurried.set()
+
+    def _interceptors(self) -> list[grpc.aio.ServerInterceptor[Any, Any]]:
+        """Return the interceptors, the outermost first."""
+        options = self._options
+        observers: list[Observer] = [CallLog()]
+        if self._metrics is not None:
+            observers.append(self._metrics)
+        if options.tracing:
+            observers.append(Tracing())
+        role = options.certificate_role if options.asks_for_certificates else None
+        tokens = None if options.tokens is None else TokenChecker(options.tokens)
+        named_by_certificate = tokens is None and role is not None
+        return [
+            ObservingInterceptor(
+                observers, certified_name if named_by_certificate else _caller_name
+            ),
+            self._gate,
+            AuthenticationInterceptor(tokens, role),
+            LimitsInterceptor(options.limits),
+            BoundaryInterceptor(),
+        ]
+
+    def _bind(self) -> Address:
+        address = str(self._options.address)
+        try:
+            if self._credentials is None:
+                port = self._server.add_insecure_port(address)
+            else:
+                port = self._server.add_secure_port(address, self._credentials)
+        except RuntimeError:
+            raise ServingError(
+                f"cannot listen on {address}: it is in use, or no address of this machine"
+            ) from None
+        asked = self._options.address
+        return asked if asked.port is None else Address(asked.host, port)
+
+
+def _caller_name(_: object) -> str | None:
+    return current_caller().name
+
+
+def _channel_arguments(options: ServerOptions) -> list[tuple[str, int]]:
+    """Return the options in the terms of gRPC's core."""
+    limits, keepalive = options.limits, options.keepalive
+    arguments = {
+        # Applies to what a message is after decompression, too.
+        "grpc.max_receive_message_length": limits.message_bytes,
+        "grpc.max_metadata_size": limits.metadata_bytes,
+        "grpc.absolute_max_metadata_size": limits.metadata_bytes,
+        "grpc.max_concurrent_streams": limits.calls_per_connection,
+        # Two servers on one port would share its connections without a word.
+        "grpc.so_reuseport": 0,
+        "grpc.keepalive_time_ms": _milliseconds(keepalive.ping_seconds),
+        "grpc.keepalive_timeout_ms": _milliseconds(keepalive.ping_timeout_seconds),
+        "grpc.http2.ping_timeout_ms": _milliseconds(keepalive.ping_timeout_seconds),
+        "grpc.keepalive_permit_without_calls": 1,
+        # A watch may be silent for long; its connection is asked about all the same.
+        "grpc.http2.max_pings_without_data": 0,
+        "grpc.http2.min_ping_interval_without_data_ms": _milliseconds(
+            keepalive.least_client_ping_seconds
+        ),
+        # A connection that does not begin to speak HTTP/2 is closed.
+        "grpc.server_handshake_timeout_ms": _milliseconds(keepalive.ping_timeout_seconds),
+    }
+    if keepalive.connection_seconds is not None:
+        arguments["grpc.max_connection_age_ms"] = _milliseconds(keepalive.connection_seconds)
+        arguments["grpc.max_connection_age_grace_ms"] = _milliseconds(options.grace_seconds)
+    return list(arguments.items())
+
+
+def _milliseconds(seconds: float) -> int:
+    return max(1, round(seconds * 1000))
+
+
+async def serve_until_signalled(
+    server: ExchangeServer, announce: Callable[[Address], None]
+) -> None:
+    """Serve until the process is told to end; a second signal ends it without grace.
+
+    Args:
+        server: The server, not yet started.
+        announce: Is told where it listens, when it does.
+    """
+    loop = asyncio.get_running_loop()
+    signalled = asyncio.Event()
+
+    def on_signal() -> None:
+        if signalled.is_set():
+            server.hurry()
+        signalled.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, on_signal)
+    try:
+        await server.start()
+        announce(server.address)
+        await signalled.wait()
+        await server.stop()
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)

@@ -1,0 +1,115 @@
+"""Answering a stream of requests in order, with a bounded number of them in progress."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable
+from contextlib import aclosing
+from typing import TypeVar
+
+from crucible_ir.exchange.server.errors import RpcError, unavailable
+
+RequestT = TypeVar("RequestT")
+ResponseT = TypeVar("ResponseT")
+
+
+class Draining:
+    """Whether the server is to end its streams."""
+
+    def __init__(self) -> None:
+        self._begun = asyncio.Event()
+
+    def begin(self) -> None:
+        """Ask every stream to end."""
+        self._begun.set()
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether streams are to end."""
+        return self._begun.is_set()
+
+    async def wait(self) -> None:
+        """Return when streams are to end."""
+        await self._begun.wait()
+
+    def error(self) -> RpcError:
+        """Return the error with which a stream ends that its client could resume elsewhere."""
+        return unavailable("DRAINING", "the server is stopping; resume the stream on another")
+
+
+async def answered(
+    requests: AsyncIterable[RequestT],
+    answer: Callable[[RequestT], Awaitable[ResponseT]],
+    *,
+    in_flight: int,
+    draining: Draining,
+) -> AsyncGenerator[ResponseT]:
+    """Yield the answers to requests, in the order of the requests.
+
+    Requests are read while earlier ones are in progress, but no more than so many are held. When
+    the server drains, none is read any more, those that are held are answered, and an error ends
+    the stream.
+
+    Args:
+        requests: The requests.
+        answer: Answers one; an error that it raises ends the stream.
+        in_flight: The most requests to hold.
+        draining: Whether to read on.
+
+    Raises:
+        RpcError: The server drains.
+    """
+    held: asyncio.Queue[asyncio.Task[ResponseT] | None] = asyncio.Queue()
+    room = asyncio.Semaphore(in_flight)
+    running: set[asyncio.Task[ResponseT]] = set()
+
+    async def read() -> None:
+        try:
+            async with aclosing(_until_draining(requests, draining)) as reading:
+                async for request in reading:
+                    await room.acquire()
+                    task = asyncio.ensure_future(answer(request))
+                    running.add(task)
+                    held.put_nowait(task)
+        finally:
+            held.put_nowait(None)
+
+    reader = asyncio.create_task(read())
+    try:
+        while (task := await held.get()) is not None:
+            response = await task
+            running.discard(task)
+            room.release()
+            yield response
+        await reader
+        if draining.has_begun:
+            raise draining.error()
+    finally:
+        reader.cancel()
+        for task in running:
+            task.cancel()
+        await asyncio.gather(reader, *running, return_exceptions=True)
+
+
+async def _until_draining(
+    requests: AsyncIterable[RequestT], draining: Draining
+) -> AsyncGenerator[RequestT]:
+    """Yield requests until there are no more, or the server drains."""
+    iterator = aiter(requests)
+    stopping = asyncio.create_task(draining.wait())
+    reading: asyncio.Future[RequestT] | None = None
+    try:
+        while True:
+            reading = asyncio.ensure_future(anext(iterator))
+            await asyncio.wait({reading, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            if not reading.done():
+                return
+            try:
+                request = reading.result()
+            except StopAsyncIteration:
+                return
+            yield request
+    finally:
+        stopping.cancel()
+        if reading is not None:
+            reading.cancel()

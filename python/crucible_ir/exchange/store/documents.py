@@ -1,0 +1,401 @@
+"""Publishing, deleting and reading documents: the statements, on a connection in a transaction."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import and_, bindparam, delete, exists, insert, null, select, update
+
+from crucible_ir.exchange.store import requests
+from crucible_ir.exchange.store.failures import EtagMismatchError, NotFoundError
+from crucible_ir.exchange.store.records import (
+    Changes,
+    Comparison,
+    Deletion,
+    Entry,
+    ListQuery,
+    Microseconds,
+    Page,
+    Publication,
+    Published,
+    Record,
+)
+from crucible_ir.exchange.store.rows import (
+    RECORD_COLUMNS,
+    begins_with,
+    bounded,
+    entry,
+    record,
+    within,
+)
+from crucible_ir.exchange.store.tables import (
+    counters,
+    document_references,
+    documents,
+    field_values,
+    revisions,
+)
+
+if TYPE_CHECKING:
+    from sqlalchemy import ColumnElement, Connection
+
+#: Rows are fetched few at a time where a page may end before the query does.
+_STREAMED = {"stream_results": True, "max_row_buffer": 50}
+
+_IS_LATEST = and_(
+    revisions.c.type == documents.c.type,
+    revisions.c.id == documents.c.id,
+    revisions.c.revision == documents.c.revision,
+)
+_LATEST = (
+    select(
+        *RECORD_COLUMNS,
+        revisions.c.document,
+        revisions.c.content_hash,
+        documents.c.created_sequence,
+    )
+    .join_from(documents, revisions, _IS_LATEST)
+    .where(documents.c.type == bindparam("type"), documents.c.id == bindparam("id"))
+)
+_REVISION = select(*RECORD_COLUMNS, revisions.c.document).where(
+    revisions.c.type == bindparam("type"),
+    revisions.c.id == bindparam("id"),
+    revisions.c.revision == bindparam("revision"),
+)
+
+
+def publish(connection: Connection, publication: Publication, now: Microseconds) -> Published:
+    """Store a document, as `Store.publish` says."""
+    remembered = requests.recall(connection, publication.publisher, publication.request)
+    if remembered is not None:
+        return remembered
+    result, latest = _outcome(connection, publication, now)
+    if not result.unchanged:
+        sequence = next_sequence(connection)
+        result = _numbered(result, sequence, publication.document)
+        _write_revision(connection, result.record, latest, publication)
+        _write_lookups(connection, publication)
+    requests.remember(connection, publication.publisher, publication.request, result, now)
+    return result
+
+
+def preview(connection: Connection, publication: Publication, now: Microseconds) -> Published:
+    """Tell what would become of a document, as `Store.preview` says."""
+    remembered = requests.recall(connection, publication.publisher, publication.request)
+    return remembered or _outcome(connection, publication, now)[0]
+
+
+def remove(connection: Connection, deletion: Deletion, now: Microseconds) -> Record:
+    """Delete a document, as `Store.delete` says."""
+    remembered = requests.recall(connection, deletion.publisher, deletion.request)
+    if remembered is not None:
+        return remembered.record
+    latest = _latest(connection, deletion.type, deletion.id)
+    if latest is None or latest.deleted:
+        reason = "was never published" if latest is None else "was deleted already"
+        raise NotFoundError(deletion.type, deletion.id, reason)
+    _check_etag(deletion, latest)
+    unnumbered = Record(
+        type=deletion.type,
+        id=deletion.id,
+        revision=latest.revision + 1,
+        sequence=0,
+        etag="",
+        digest=None,
+        create_time=latest.create_time,
+        update_time=max(now, latest.update_time),
+        publisher=deletion.publisher,
+        deleted=True,
+    )
+    result = _numbered(Published(unnumbered, False, False), next_sequence(connection), b"")
+    _write_revision(connection, result.record, latest, None)
+    _drop_lookups(connection, deletion.type, deletion.id)
+    requests.remember(connection, deletion.publisher, deletion.request, result, now)
+    return result.record
+
+
+def _outcome(
+    connection: Connection, publication: Publication, now: Microseconds
+) -> tuple[Published, Any]:
+    """Tell what publishing leads to, the sequence and the etag left out, and the latest row."""
+    latest = _latest(connection, publication.type, publication.id)
+    _check_etag(publication, latest)
+    lives = latest is not None and not latest.deleted
+    if latest is not None and lives and bytes(latest.content_hash) == publication.content_hash:
+        return Published(record(latest), created=False, unchanged=True), latest
+    update_time = now if latest is None else max(now, latest.update_time)
+    new = Record(
+        type=publication.type,
+        id=publication.id,
+        revision=1 if latest is None else latest.revision + 1,
+        sequence=0,
+        etag="",
+        digest=publication.digest,
+        create_time=latest.create_time if latest is not None and lives else update_time,
+        update_time=update_time,
+        publisher=publication.publisher,
+        deleted=False,
+    )
+    return Published(new, created=not lives, unchanged=False), latest
+
+
+def _check_etag(change: Publication | Deletion, latest: Any) -> None:
+    present = "" if latest is None or latest.deleted else latest.etag
+    if change.etag is not None and change.etag != present:
+        raise EtagMismatchError(change.type, change.id, change.etag, present)
+
+
+def _latest(connection: Connection, type_: str, id_: str) -> Any:
+    return connection.execute(_LATEST, {"type": type_, "id": id_.encode()}).one_or_none()
+
+
+def next_sequence(connection: Connection) -> int:
+    """Take the next sequence number; it is given back if the transaction fails."""
+    taken = connection.execute(
+        update(counters)
+        .where(counters.c.name == "sequence")
+        .values(value=counters.c.value + 1)
+        .returning(counters.c.value)
+    )
+    return int(taken.scalar_one())
+
+
+def _numbered(result: Published, sequence: int, document: bytes) -> Published:
+    """Give a new revision its sequence number and an etag that no other revision has."""
+    old = result.record
+    seed = f"{sequence}:{old.revision}:".encode() + document
+    return Published(
+        Record(
+            old.type,
+            old.id,
+            old.revision,
+            sequence,
+            hashlib.sha256(seed).hexdigest()[:32],
+            old.digest,
+            old.create_time,
+            old.update_time,
+            old.publisher,
+            old.deleted,
+        ),
+        result.created,
+        result.unchanged,
+    )
+
+
+def _write_revision(
+    connection: Connection,
+    new: Record,
+    latest: Any,
+    publication: Publication | None,
+) -> None:
+    key = {"type": new.type, "id": new.id.encode()}
+    born = latest is None or (latest.deleted and not new.deleted)
+    state: dict[str, Any] = {"revision": new.revision, "deleted": new.deleted}
+    if latest is None or born:
+        state["created_sequence"] = new.sequence
+    if latest is None:
+        connection.execute(insert(documents).values(**key, **state))
+    else:
+        connection.execute(
+            update(documents)
+            .where(documents.c.type == key["type"], documents.c.id == key["id"])
+            .values(**state)
+        )
+    connection.execute(
+        insert(revisions).values(
+            **key,
+            sequence=new.sequence,
+            revision=new.revision,
+            etag=new.etag,
+            digest=new.digest,
+            create_time=new.create_time,
+            update_time=new.update_time,
+            publisher=None if new.publisher is None else new.publisher.encode(),
+            deleted=new.deleted,
+            content_hash=None if publication is None else publication.content_hash,
+            document=None if publication is None else publication.document,
+        )
+    )
+
+
+def _write_lookups(connection: Connection, publication: Publication) -> None:
+    """Replace the values and references by which the document's earlier revision was found."""
+    _drop_lookups(connection, publication.type, publication.id)
+    id_ = publication.id.encode()
+    if publication.fields:
+        connection.execute(
+            insert(field_values),
+            [
+                {"type": publication.type, "id": id_, "field": field, "value": value.encode()}
+                for field, value in dict.fromkeys(publication.fields)
+            ],
+        )
+    if publication.references:
+        connection.execute(
+            insert(document_references),
+            [
+                {
+                    "document_type": publication.type,
+                    "document_id": id_,
+                    "holder_type": reference.holder_type,
+                    "holder_id": reference.holder_id.encode(),
+                    "field": reference.field,
+                    "target_type": reference.target_type,
+                    "target_id": reference.target_id.encode(),
+                    "embedded": reference.embedded,
+                }
+                for reference in dict.fromkeys(publication.references)
+            ],
+        )
+
+
+def _drop_lookups(connection: Connection, type_: str, id_: str) -> None:
+    key = id_.encode()
+    connection.execute(
+        delete(field_values).where(field_values.c.type == type_, field_values.c.id == key)
+    )
+    connection.execute(
+        delete(document_references).where(
+            document_references.c.document_type == type_,
+            document_references.c.document_id == key,
+        )
+    )
+
+
+def get(connection: Connection, type_: str, id_: str, revision: int | None) -> Entry:
+    """Return a revision of a document, as `Store.get` says."""
+    key = {"type": type_, "id": id_.encode()}
+    if revision is not None:
+        found = connection.execute(_REVISION, {**key, "revision": revision}).one_or_none()
+        if found is None:
+            raise NotFoundError(type_, id_, f"has no revision {revision}")
+        return entry(found)
+    latest = connection.execute(_LATEST, key).one_or_none()
+    if latest is None:
+        raise NotFoundError(type_, id_)
+    if latest.deleted:
+        raise NotFoundError(type_, id_, f"was deleted by revision {latest.revision}")
+    return entry(latest)
+
+
+def list_documents(connection: Connection, query: ListQuery) -> Page:
+    """Return a page of documents, as `Store.list_documents` says."""
+    if query.scope.types is not None and query.type not in query.scope.types:
+        return Page([], None)
+    key = documents.c.created_sequence if query.newest_first else documents.c.id
+    document = revisions.c.document if query.include_documents else null()
+    statement = (
+        select(*RECORD_COLUMNS, document, documents.c.created_sequence)
+        .join_from(documents, revisions, _IS_LATEST)
+        .where(documents.c.type == query.type, within(query.scope, documents.c.id))
+        .where(*_conditions(query))
+        .order_by(key.desc() if query.newest_first else key)
+        .limit(query.limit + 1)
+    )
+    if isinstance(query.after, int):
+        statement = statement.where(documents.c.created_sequence < query.after)
+    elif query.after is not None:
+        statement = statement.where(documents.c.id > query.after.encode())
+    if not query.include_deleted:
+        statement = statement.where(documents.c.deleted.is_(False))
+    keys: list[str | int] = []
+    entries: list[Entry] = []
+    with connection.execute(statement, execution_options=_STREAMED) as rows:
+        size = 0
+        for row in rows:
+            if len(entries) == query.limit or size >= query.max_bytes:
+                return Page(entries, keys[-1])
+            entries.append(entry(row))
+            keys.append(row.created_sequence if query.newest_first else entries[-1].record.id)
+            size += len(entries[-1].document or b"")
+    return Page(entries, None)
+
+
+def _conditions(query: ListQuery) -> list[ColumnElement[bool]]:
+    found: list[ColumnElement[bool]] = []
+    for condition in query.conditions:
+        wanted = condition.value.encode()
+        is_id = condition.field == "id"
+        column: ColumnElement[bytes] = documents.c.id if is_id else field_values.c.value
+        holds = (
+            column == wanted
+            if condition.comparison is Comparison.EQUALS
+            else begins_with(column, wanted)
+        )
+        if not is_id:
+            holds = documents.c.id.in_(
+                select(field_values.c.id).where(
+                    field_values.c.type == query.type,
+                    field_values.c.field == condition.field,
+                    holds,
+                )
+            )
+        found.append(holds)
+    return found
+
+
+def list_revisions(
+    connection: Connection,
+    type_: str,
+    id_: str,
+    *,
+    before: int | None,
+    limit: int,
+    max_bytes: int,
+    include_documents: bool,
+) -> Page:
+    """Return a page of revisions, as `Store.list_revisions` says."""
+    document = revisions.c.document if include_documents else null()
+    of_document = and_(revisions.c.type == type_, revisions.c.id == id_.encode())
+    statement = select(*RECORD_COLUMNS, document).where(of_document)
+    if before is not None:
+        statement = statement.where(revisions.c.revision < before)
+    statement = statement.order_by(revisions.c.revision.desc()).limit(limit + 1)
+    with connection.execute(statement, execution_options=_STREAMED) as rows:
+        entries = list(bounded(map(entry, rows), limit, max_bytes))
+        more = rows.first() is not None
+    if not entries and before is None:
+        raise NotFoundError(type_, id_)
+    return Page(entries, entries[-1].record.revision if more else None)
+
+
+def counter(connection: Connection, name: str) -> int:
+    """Return one of the store's counters."""
+    found = connection.execute(select(counters.c.value).where(counters.c.name == name))
+    return int(found.scalar_one())
+
+
+def changes(
+    connection: Connection, after: int, *, limit: int, max_bytes: int, include_documents: bool
+) -> Changes:
+    """Return changes in order, as `Store.changes` says."""
+    last = counter(connection, "sequence")
+    compacted = counter(connection, "compacted")
+    document = revisions.c.document if include_documents else null()
+    statement = (
+        select(*RECORD_COLUMNS, document)
+        .where(revisions.c.sequence > max(after, compacted))
+        .order_by(revisions.c.sequence)
+        .limit(limit)
+    )
+    with connection.execute(statement, execution_options=_STREAMED) as rows:
+        entries = list(bounded(map(entry, rows), limit, max_bytes))
+    return Changes(
+        entries,
+        gap_through=compacted if after < compacted else 0,
+        through=entries[-1].record.sequence if entries else max(last, after),
+    )
+
+
+def compact(connection: Connection, through: int) -> None:
+    """Forget revisions that are not the latest, as `Store.compact` says."""
+    through = min(through, counter(connection, "sequence"))
+    if through <= counter(connection, "compacted"):
+        return
+    connection.execute(
+        delete(revisions).where(
+            revisions.c.sequence <= through, ~exists().where(_IS_LATEST).correlate(revisions)
+        )
+    )
+    connection.execute(update(counters).where(counters.c.name == "compacted").values(value=through))

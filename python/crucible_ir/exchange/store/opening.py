@@ -1,0 +1,78 @@
+"""Opening a store by its address."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+
+from sqlalchemy import make_url
+from sqlalchemy.exc import ArgumentError
+
+from crucible_ir.errors import shorten
+from crucible_ir.exchange.store.database import Database, Driver
+from crucible_ir.exchange.store.failures import StoreError
+from crucible_ir.exchange.store.interface import Store
+from crucible_ir.exchange.store.sql_store import Clock, SqlStore, system_clock
+
+
+class StoreAddressError(StoreError, ValueError):
+    """The address of a store cannot be understood or used."""
+
+
+async def open_store(address: str | os.PathLike[str], *, clock: Clock = system_clock) -> Store:
+    """Open a store; make it when there is none, and bring an older one up to this release.
+
+    Args:
+        address: The path of a SQLite file, or a URL: ``sqlite:///path`` or
+            ``postgresql://user@host/database``.
+        clock: Tells the time.
+
+    Raises:
+        StoreAddressError: The address is of no known kind, or its driver is not installed.
+        StoreFailure: The database cannot be opened, or was made by a newer release.
+    """
+    driver = await asyncio.to_thread(_driver, os.fspath(address))
+    return SqlStore(Database(driver), clock)
+
+
+def _driver(address: str) -> Driver:
+    if "://" not in address:
+        return _sqlite(address)
+    try:
+        url = make_url(address)
+    except (ArgumentError, ValueError):
+        raise StoreAddressError(f"the store's address {_hidden(address)} is not a URL") from None
+    kind = url.get_backend_name()
+    if kind == "sqlite":
+        return _sqlite(url.database or "")
+    if kind in ("postgresql", "postgres"):
+        try:
+            from crucible_ir.exchange.store.postgresql import PostgresqlDriver
+        except ImportError as error:
+            raise StoreAddressError(
+                "a store in PostgreSQL needs psycopg: pip install 'crucible-ir[postgresql]'"
+            ) from error
+        return PostgresqlDriver(url)
+    raise StoreAddressError(
+        f"the store's address begins with {shorten(kind)}; expected postgresql://, sqlite:/// or "
+        "the path of a file"
+    )
+
+
+def _sqlite(path: str) -> Driver:
+    from crucible_ir.exchange.store.sqlite import SqliteDriver
+
+    if not path or path == ":memory:":
+        raise StoreAddressError("a store in SQLite needs the path of a file")
+    file = Path(path)
+    if not file.parent.is_dir():
+        raise StoreAddressError(f"the folder of the store's file does not exist: {file.parent}")
+    if file.is_dir():
+        raise StoreAddressError(f"the store's path is a folder: {file}")
+    return SqliteDriver(file)
+
+
+def _hidden(address: str) -> str:
+    """Show an address without what may be a password."""
+    return shorten(address.partition("://")[0] + "://…")

@@ -1,0 +1,138 @@
+"""The tables of a store, as the latest migration leaves them.
+
+Ids and values are bytes: they are compared byte for byte in every database, and may hold NUL, which
+PostgreSQL's text cannot.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKeyConstraint,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+)
+
+METADATA = MetaData()
+
+#: A number that grows by itself: SQLite does that for INTEGER only.
+_Position = BigInteger().with_variant(Integer(), "sqlite")
+
+#: The version of the schema, in one row.
+schema_version = Table("schema_version", METADATA, Column("version", Integer, nullable=False))
+
+#: Two numbers: the sequence number of the latest change, and the one up to which history is gone.
+counters = Table(
+    "counters",
+    METADATA,
+    Column("name", String(32), primary_key=True),
+    Column("value", BigInteger, nullable=False),
+)
+
+#: Each document with its latest revision. ``created_sequence`` is where its present life began.
+documents = Table(
+    "documents",
+    METADATA,
+    Column("type", String(64), primary_key=True),
+    Column("id", LargeBinary, primary_key=True),
+    Column("revision", Integer, nullable=False),
+    Column("created_sequence", BigInteger, nullable=False),
+    Column("deleted", Boolean, nullable=False),
+    Index("documents_by_creation", "type", "created_sequence"),
+)
+
+#: Every revision. The changes are the revisions in the order of ``sequence``.
+revisions = Table(
+    "revisions",
+    METADATA,
+    Column("sequence", BigInteger, primary_key=True, autoincrement=False),
+    Column("type", String(64), nullable=False),
+    Column("id", LargeBinary, nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("etag", String(64), nullable=False),
+    Column("digest", String(71)),
+    Column("create_time", BigInteger, nullable=False),
+    Column("update_time", BigInteger, nullable=False),
+    Column("publisher", LargeBinary),
+    Column("deleted", Boolean, nullable=False),
+    Column("content_hash", LargeBinary),
+    Column("document", LargeBinary),
+    Index("revisions_by_document", "type", "id", "revision", unique=True),
+)
+
+#: The values by which the latest revisions can be found.
+field_values = Table(
+    "field_values",
+    METADATA,
+    Column("type", String(64), primary_key=True),
+    Column("field", String(64), primary_key=True),
+    Column("value", LargeBinary, primary_key=True),
+    Column("id", LargeBinary, primary_key=True),
+    ForeignKeyConstraint(["type", "id"], ["documents.type", "documents.id"]),
+    Index("field_values_by_document", "type", "id"),
+)
+
+#: The references that the latest revisions hold; the holder is the document or a copy inside it.
+document_references = Table(
+    "document_references",
+    METADATA,
+    Column("number", _Position, Identity(always=True), primary_key=True),
+    Column("document_type", String(64), nullable=False),
+    Column("document_id", LargeBinary, nullable=False),
+    Column("holder_type", String(64), nullable=False),
+    Column("holder_id", LargeBinary, nullable=False),
+    Column("field", String(64), nullable=False),
+    Column("target_type", String(64), nullable=False),
+    Column("target_id", LargeBinary, nullable=False),
+    Column("embedded", Boolean, nullable=False),
+    Index("references_by_document", "document_type", "document_id"),
+    Index("references_by_holder", "holder_type", "holder_id"),
+    Index("references_by_target", "target_type", "target_id"),
+)
+
+#: The results of requests that carried an id.
+requests = Table(
+    "requests",
+    METADATA,
+    Column("publisher", LargeBinary, primary_key=True),
+    Column("request_id", LargeBinary, primary_key=True),
+    Column("fingerprint", LargeBinary, nullable=False),
+    Column("time", BigInteger, nullable=False),
+    Column("type", String(64), nullable=False),
+    Column("id", LargeBinary, nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("sequence", BigInteger, nullable=False),
+    Column("etag", String(64), nullable=False),
+    Column("digest", String(71)),
+    Column("create_time", BigInteger, nullable=False),
+    Column("update_time", BigInteger, nullable=False),
+    Column("record_publisher", LargeBinary),
+    Column("deleted", Boolean, nullable=False),
+    Column("created", Boolean, nullable=False),
+    Column("unchanged", Boolean, nullable=False),
+    Index("requests_by_time", "time"),
+)
+
+#: The feedback events, in the order of arrival.
+feedback_events = Table(
+    "feedback_events",
+    METADATA,
+    Column("position", _Position, Identity(always=True), primary_key=True),
+    Column("id", LargeBinary, nullable=False),
+    Column("deployment_id", LargeBinary),
+    Column("feedback_type", LargeBinary),
+    Column("model_version", LargeBinary),
+    Column("time", BigInteger, nullable=False),
+    Column("latency_ms", Integer),
+    Column("event", LargeBinary, nullable=False),
+    Index("feedback_events_by_id", "id", unique=True),
+    Index("feedback_events_by_deployment", "deployment_id", "position"),
+    Index("feedback_events_by_model_version", "model_version", "position"),
+)

@@ -1,0 +1,212 @@
+"""The commands that talk to an exchange, against a real server."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from pathlib import Path
+
+import pytest
+from cli.command_line import EXAMPLES, run
+from exchange.client.served import Served, Wire
+
+from crucible_ir import from_json, from_yaml, v1
+from crucible_ir.exchange import ExchangeClient
+from crucible_ir.serialization.streams import read_delimited, write_delimited
+
+
+@pytest.fixture(autouse=True)
+def environment(shared: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CRUCIBLE_IR_SERVER", shared.address)
+    monkeypatch.delenv("CRUCIBLE_IR_TOKEN", raising=False)
+    monkeypatch.chdir(tmp_path)
+
+
+def write_version(name: str, id_: str, version: str = "1.0.0", **fields: str) -> None:
+    content = {"id": id_, "modelId": "gpt2", "version": version, **fields}
+    Path(name).write_text(json.dumps(content))
+
+
+def test_publish_says_what_became_of_each_document() -> None:
+    first, second = str(uuid.uuid4()), str(uuid.uuid4())
+    write_version("a.json", first)
+    write_version("b.json", second)
+    result = run("publish", "a.json", "b.json")
+    assert (result.status, result.err) == (0, "")
+    assert [line.split(", etag")[0] for line in result.lines] == [
+        f"a.json: created ModelVersion {first}, revision 1",
+        f"b.json: created ModelVersion {second}, revision 1",
+    ]
+    write_version("a.json", first, "1.0.1")
+    assert ": revised ModelVersion" in run("publish", "a.json").out
+    assert ": unchanged ModelVersion" in run("publish", "a.json").out
+
+
+def test_publish_as_json_has_the_records() -> None:
+    id_ = str(uuid.uuid4())
+    write_version("a.json", id_)
+    [document] = json.loads(run("publish", "--format", "json", "a.json").out)["documents"]
+    assert (document["file"], document["verdict"]) == ("a.json", "created")
+    assert (document["record"]["id"], document["record"]["revision"]) == (id_, 1)
+
+
+def test_publish_stores_the_good_documents_beside_bad_ones(client: ExchangeClient) -> None:
+    id_ = str(uuid.uuid4())
+    write_version("good.json", id_)
+    write_version("bad.json", "bad", version="1")
+    result = run("publish", "bad.json", "good.json")
+    assert result.status == 1
+    assert "bad.json: 1:45: version: does not match" in result.err
+    assert client.get(v1.ModelVersion, id_).record.revision == 1
+    assert run("publish", "good.json", "missing.json").status == 2
+
+
+def test_publish_tells_an_outdated_etag() -> None:
+    id_ = str(uuid.uuid4())
+    write_version("a.json", id_)
+    assert run("publish", "--etag", "", "a.json").status == 0
+    write_version("a.json", id_, "1.0.1")
+    result = run("publish", "--etag", "outdated", "a.json")
+    assert result.status == 1
+    assert "etag" in result.err
+
+
+def test_publish_takes_an_id_from_a_file_s_name_where_there_is_none() -> None:
+    prompt = EXAMPLES / "prompt.yaml"
+    assert run("publish", prompt).status == 1
+    assert "Prompt prompt, revision" in run("publish", "--id-from-name", prompt).out
+
+
+def test_publish_validate_only_stores_nothing() -> None:
+    id_ = str(uuid.uuid4())
+    write_version("a.json", id_)
+    assert run("publish", "--validate-only", "a.json").out.endswith(", not stored\n")
+    assert run("fetch", "ModelVersion", id_).status == 1
+
+
+def test_fetch_writes_a_document_in_any_form(client: ExchangeClient) -> None:
+    message = v1.ModelVersion(id=str(uuid.uuid4()), model_id="gpt2", version="1.0.0")
+    client.publish(message)
+    changed = v1.ModelVersion(id=message.id, model_id="gpt2", version="2.0.0")
+    client.publish(changed)
+    assert from_yaml(run("fetch", "ModelVersion", message.id).out, v1.ModelVersion) == changed
+    assert run("fetch", "ModelVersion", message.id, "--revision", "1", "-o", "v.json").status == 0
+    assert from_json(Path("v.json").read_text(), v1.ModelVersion) == message
+    whole = run("fetch", "ModelVersion", message.id, "--document", "--to", "json")
+    document = from_json(whole.out, v1.Document)
+    assert (document.model_version, document.producer_name) == (changed, "crucible-ir")
+
+
+def test_fetch_says_that_there_is_no_such_document() -> None:
+    result = run("fetch", "ModelVersion", "never-published")
+    assert (result.status, result.out) == (1, "")
+    assert result.err == "crucible-ir: ModelVersion 'never-published' was never published\n"
+
+
+def test_list_filters_by_fields() -> None:
+    owner = uuid.uuid4().hex[:12]
+    for number in range(3):
+        write_version(f"{number}.json", f"{owner}-{number}", createdBy=owner)
+    run("publish", "0.json", "1.json", "2.json")
+    found = run("list", "ModelVersion", "--filter", f"created_by={owner}", "--format", "json")
+    ids = [json.loads(line)["id"] for line in found.lines]
+    assert ids == [f"{owner}-2", f"{owner}-1", f"{owner}-0"]
+    table = run("list", "ModelVersion", "--filter", f"id={owner}-*", "--order", "id", "--limit", 2)
+    assert [line.split()[1] for line in table.lines[1:]] == [f"{owner}-0", f"{owner}-1"]
+    history = run("list", "ModelVersion", "--revisions-of", f"{owner}-0", "--format", "json")
+    assert [json.loads(line)["revision"] for line in history.lines] == [1]
+
+
+def test_list_refuses_a_field_that_does_not_exist() -> None:
+    result = run("list", "ModelVersion", "--filter", "bogus=1")
+    assert result.status == 2
+    assert "bogus" in result.err
+    assert run("list", "--filter", "stage=x").status == 2
+    assert run("list", "ModelVersion", "--filter", "stage").status == 2
+
+
+def test_watch_ends_after_as_many_changes_as_asked_for(client: ExchangeClient) -> None:
+    prefix = str(uuid.uuid4())
+    for number in range(3):
+        client.publish(v1.ModelRef(id=f"{prefix}-{number}"))
+    client.delete(v1.ModelRef, f"{prefix}-0")
+    options = ("--after", 0, "--id-prefix", prefix, "--count", 4)
+    lines = run("watch", "ModelRef", *options, "--format", "json").lines
+    changes = [json.loads(line)["change"] for line in lines]
+    assert [(each["id"], each["deleted"]) for each in changes] == [
+        (f"{prefix}-0", False),
+        (f"{prefix}-1", False),
+        (f"{prefix}-2", False),
+        (f"{prefix}-0", True),
+    ]
+    assert f": deleted ModelRef {prefix}-0, revision 2 at " in run("watch", *options).lines[3]
+
+
+def test_trace_names_what_a_document_came_from(client: ExchangeClient) -> None:
+    id_ = str(uuid.uuid4())
+    client.publish(v1.DeploymentConfig(id=id_, model_version_id=f"{id_}-version"))
+    lines = run("trace", "DeploymentConfig", id_).lines
+    assert lines[1].split() == ["DeploymentConfig", id_, "stored", "1"]
+    assert lines[2].split() == ["ModelVersion", f"{id_}-version", "missing", "model_version_id"]
+    lineage = json.loads(run("trace", "DeploymentConfig", id_, "--format", "json").out)
+    assert lineage["missing"] == [{"type": "ModelVersion", "id": f"{id_}-version"}]
+    assert run("trace", "DeploymentConfig", f"{id_}-other").status == 1
+
+
+def test_events_are_ingested_from_files_and_exported_into_one() -> None:
+    name = str(uuid.uuid4())
+    sent = [v1.FeedbackEvent(id=f"{name}/{number}", deployment_id=name) for number in range(50)]
+    write_delimited("events.binpbs", sent[:40])
+    Path("events.jsonl").write_text(
+        "".join(json.dumps({"id": event.id, "deploymentId": name}) + "\n" for event in sent[40:])
+    )
+    result = run("ingest", "events.binpbs", "events.jsonl")
+    assert (result.status, result.out) == (0, "50 accepted, 0 there already\n")
+    again = json.loads(run("ingest", "events.jsonl", "--format", "json").out)
+    assert (again["accepted"], again["duplicates"], again["refused"]) == (0, 10, 0)
+    exported = run("export", "--deployment", name, "-o", "all.binpbs.gz")
+    assert (exported.status, exported.out) == (0, "all.binpbs.gz: 50 events\n")
+    assert list(read_delimited("all.binpbs.gz", v1.FeedbackEvent)) == sent
+    lines = run("export", "--deployment", name, "-o", "-", "--to", "jsonl").lines
+    assert [json.loads(line)["id"] for line in lines] == [event.id for event in sent]
+
+
+def test_events_that_are_refused_are_told_and_the_others_kept() -> None:
+    name = str(uuid.uuid4())
+    good, bad = {"id": name, "latencyMs": 1}, {"id": f"{name}-bad", "latencyMs": -1}
+    lines = [json.dumps(bad), "no event", json.dumps(good)]
+    Path("events.jsonl").write_text("\n".join(lines) + "\n")
+    result = run("ingest", "events.jsonl")
+    assert (result.status, result.out) == (1, "1 accepted, 0 there already, 1 refused\n")
+    assert f"event 0 ({name}-bad): " in result.err
+    assert "latency_ms" in result.err
+    assert "events.jsonl:2:" in result.err
+
+
+def test_export_needs_a_stream_to_write() -> None:
+    assert run("export", "-o", "events.json").status == 2
+    assert run("export", "-o", "-").status == 2
+    assert run("export", "-o", "e.jsonl", "--since", "yesterday").status == 2
+    assert not Path("events.json").exists()
+
+
+def test_a_server_that_cannot_be_reached_is_named(shared: Served) -> None:
+    wire = Wire(shared.port)
+    wire.close()
+    result = run("list", "--server", wire.address, "--timeout", "0.2")
+    assert result.status == 2
+    assert result.err.startswith(f"crucible-ir: {wire.address} cannot be reached: ")
+
+
+def test_a_token_for_another_machine_needs_tls(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CRUCIBLE_IR_TOKEN", "secret")
+    result = run("list", "--server", "exchange.example.com:50551")
+    assert result.status == 2
+    assert "in plain text: connect with TLS" in result.err
+    assert "secret" not in result.err
+
+
+def test_a_token_file_that_cannot_be_read_is_named() -> None:
+    result = run("list", "--token-file", "missing")
+    assert (result.status, result.out) == (2, "")
+    assert "missing: the token cannot be read: no such file" in result.err

@@ -1,0 +1,158 @@
+"""A client says who it is to the right server only, and needs its extra to be installed."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from exchange.client.served import Served
+
+import crucible_ir.exchange
+from crucible_ir import v1
+from crucible_ir.exchange import (
+    ExchangeClient,
+    ExchangeError,
+    InsecureChannelError,
+    PermissionDeniedError,
+    Tls,
+    UnauthenticatedError,
+)
+from crucible_ir.exchange.client.connection import Connection, is_loopback
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "10.0.0.7:50551",
+        "exchange.example.com:443",
+        "localhost.example.com:50551",
+        "127.0.0.1.example.com:50551",
+        "[::1].example.com:50551",
+        "dns://10.0.0.1/localhost:50551",
+        "ipv4:127.0.0.1:1,10.0.0.7:1",
+        "127.0.0.1@10.0.0.7:50551",
+        "0.0.0.0:50551",
+        "",
+    ],
+)
+def test_a_token_does_not_leave_the_machine_in_plain_text(target: str) -> None:
+    with pytest.raises(InsecureChannelError, match="plain text"):
+        ExchangeClient(target, token="secret")
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "127.0.0.1:50551",
+        "127.8.9.1:1",
+        "[::1]:50551",
+        "localhost",
+        "localhost:1",
+        "unix:/run/x",
+        "dns:///localhost:1",
+    ],
+)
+def test_a_token_may_go_to_this_machine(target: str) -> None:
+    assert is_loopback(target)
+    Connection(target, token="secret")
+
+
+def test_a_token_goes_anywhere_under_tls() -> None:
+    ExchangeClient("exchange.example.com:443", token="secret", tls=Tls()).close()
+
+
+@pytest.mark.parametrize("token", ["", "two words", "line\nbreak", "ünicode"])
+def test_what_cannot_be_a_token_is_refused(token: str) -> None:
+    with pytest.raises(ExchangeError, match="token"):
+        ExchangeClient(token=token)
+
+
+def test_secrets_are_not_shown() -> None:
+    connection = Connection("exchange:1", token="secret", tls=Tls(certificate=b"c", key=b"key"))
+    assert "secret" not in repr(connection)
+    assert "b'key'" not in repr(connection)
+
+
+def test_a_certificate_needs_its_key() -> None:
+    with pytest.raises(ExchangeError, match="go together"):
+        Tls(certificate=b"c")
+
+
+def make_token(folder: Path) -> str:
+    """Make a reader's token; standard output has the token alone."""
+    command = [sys.executable, "-m", "crucible_ir", "tokens", "create", "dashboard"]
+    result = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
+    return result.stdout.strip()
+
+
+def test_a_fork_s_child_is_told_to_make_its_own_client(shared: Served) -> None:
+    script = (
+        "import os\n"
+        "from crucible_ir.exchange import ExchangeClient, ClosedError\n"
+        f"client = ExchangeClient({shared.address!r})\n"
+        "if os.fork():\n    os.wait()\n    os._exit(0)\n"
+        "try:\n    client.get('ModelRef', 'm')\n"
+        "except ClosedError as error:\n    print(error, flush=True)\n"
+        "os._exit(0)\n"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert result.stdout == "the client was made before a fork: make one in each process\n"
+
+
+def test_the_package_imports_no_grpc_until_a_client_is_asked_for() -> None:
+    script = (
+        "import sys, crucible_ir, crucible_ir.exchange\n"
+        "print('grpc' in sys.modules)\n"
+        "crucible_ir.exchange.ExchangeClient\n"
+        "print('grpc' in sys.modules)\n"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert result.stdout.split() == ["False", "True"]
+
+
+@pytest.mark.parametrize("missing", ["grpc", "google.rpc"])
+def test_what_is_not_installed_is_named_with_the_extra(missing: str) -> None:
+    script = (
+        "import sys\n"
+        f"sys.modules[{missing!r}] = None\n"
+        "from crucible_ir.errors import Error\n"
+        "import crucible_ir.exchange\n"
+        "try:\n    crucible_ir.exchange.ExchangeClient\n"
+        "except Error as error:\n    print(error)\n"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert result.stdout.endswith("pip install crucible-ir[exchange]\n")
+
+
+def test_every_public_name_is_there() -> None:
+    names = [name for name in dir(crucible_ir.exchange) if name != "v1"]
+    assert {"ExchangeClient", "AsyncExchangeClient", "ExchangeError"} <= set(names)
+    for name in names:
+        assert getattr(crucible_ir.exchange, name).__name__ == name
+    with pytest.raises(AttributeError, match="no attribute 'Nothing'"):
+        getattr(crucible_ir.exchange, "Nothing")  # noqa: B009  # mypy knows the names that exist
+
+
+def test_a_server_that_asks_for_tokens_lets_in_whoever_has_one(tmp_path: Path) -> None:
+    token = make_token(tmp_path)
+    served = Served(tmp_path, "--tokens", "tokens.json")
+    try:
+        with (
+            ExchangeClient(served.address) as nobody,
+            pytest.raises(UnauthenticatedError),
+        ):
+            nobody.get("ModelRef", "m")
+        with ExchangeClient(served.address, token=token) as reader:
+            assert list(reader.list_documents(v1.ModelRef)) == []
+            with pytest.raises(PermissionDeniedError):
+                reader.publish(v1.ModelRef(id="m"))
+    finally:
+        served.stop()

@@ -1,0 +1,78 @@
+"""The guide names what there is, and its program runs."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+import threading
+import uuid
+from pathlib import Path
+
+from click import Command, Context, Group
+from exchange.client.served import Served
+
+import crucible_ir.exchange
+from crucible_ir import v1
+from crucible_ir.cli.program import program
+from crucible_ir.exchange import AsyncExchangeClient, ExchangeClient, Tls
+
+GUIDE = (Path(__file__).resolve().parents[3] / "docs" / "exchange.md").read_text()
+
+
+def test_every_error_of_the_guide_exists_and_the_other_way_round() -> None:
+    table = GUIDE.split("## Errors")[1].split("## Guarantees")[0]
+    named = set(re.findall(r"`(\w+Error)`", table)) - {"ExchangeError"}
+    offered = {name for name in dir(crucible_ir.exchange) if name.endswith("Error")}
+    assert named == offered - {"ExchangeError", "MissingExtraError", "PreconditionError"}
+
+
+def test_every_call_of_the_guide_exists_and_the_other_way_round() -> None:
+    table = GUIDE.split("| to | call |")[1].split("`AsyncExchangeClient`")[0]
+    named = {name for name in re.findall(r"`(\w+)(?:\(\))?`", table) if name[0].islower()}
+    offered = {name for name in vars(ExchangeClient) if not name.startswith("_")} - {"close"}
+    assert named - {"upstream", "downstream"} == offered
+    assert offered <= set(vars(AsyncExchangeClient))
+
+
+def test_every_option_of_the_guide_s_commands_exists() -> None:
+    for line in re.findall(r"^crucible-ir .*$", GUIDE, re.MULTILINE):
+        words = line.partition("#")[0].split()[1:]
+        context = Context(program)
+        command: Command | None = program.get_command(context, words[0])
+        if isinstance(command, Group):
+            command = command.get_command(context, words[1])
+        assert command is not None, line
+        known = {option for parameter in command.params for option in parameter.opts}
+        assert {word for word in words if word.startswith("--")} <= known, line
+
+
+def test_the_guide_s_program_runs(shared: Served) -> None:
+    [block] = re.findall(r"```py\n(.*?)```", GUIDE, re.DOTALL)
+    code = block.replace('"exchange.example.com:50551"', repr(shared.address))
+    code = code.replace("token=token", "token=None").replace(
+        'tls=Tls.from_files(ca="ca.pem")', "tls=None"
+    )
+    code = code.replace("for change in client.watch(", "for change in watched(client.watch(")
+    code = code.replace("DeploymentConfig]):", "DeploymentConfig])):")
+    name = str(uuid.uuid4())
+
+    def watched(watch: crucible_ir.exchange.Watch) -> list[object]:
+        deployment = v1.DeploymentConfig(id=name, model_version_id="llama_mmlu_3")
+        publishing = threading.Thread(target=publish, args=(deployment,))
+        publishing.start()
+        publishing.join()
+        return [next(watch)]
+
+    def publish(message: v1.DeploymentConfig | v1.ModelVersion) -> None:
+        with ExchangeClient(shared.address) as client:
+            client.publish(message)
+
+    publish(v1.ModelVersion(id="llama_mmlu_3", model_id="llama", version="1.0.0"))
+    names: dict[str, object] = {"events": [v1.FeedbackEvent(id=name)], "watched": watched}
+    exec(compile(textwrap.dedent(code), "docs/exchange.md", "exec"), names)
+    assert names["Tls"] is Tls
+    with ExchangeClient(shared.address) as client:
+        stored = client.get(v1.ModelVersion, "llama_mmlu_3")
+        assert list(client.export())
+    assert isinstance(stored.content, v1.ModelVersion)
+    assert stored.content.stage == v1.ModelStage.MODEL_STAGE_PRODUCTION

@@ -1,0 +1,202 @@
+"""The blocking client hands documents over and gets them back, against a real server."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from exchange.client.served import Served
+
+from crucible_ir import v1
+from crucible_ir.canonical import digest
+from crucible_ir.errors import Error, FieldError
+from crucible_ir.exchange import (
+    EtagMismatchError,
+    ExchangeClient,
+    ExchangeError,
+    InvalidDocumentError,
+    NotFoundError,
+    Publication,
+    RequestReusedError,
+)
+from crucible_ir.schema.types import UnknownTypeError
+
+
+def version(id_: str | None = None, **fields: object) -> v1.ModelVersion:
+    message = v1.ModelVersion(id=id_ or f"m-{uuid.uuid4()}", model_id="gpt2", version="1.0.0")
+    for name, value in fields.items():
+        setattr(message, name, value)
+    return message
+
+
+def test_a_published_document_is_fetched_as_it_was(client: ExchangeClient) -> None:
+    message = version()
+    before = datetime.now(UTC) - timedelta(seconds=5)
+    published = client.publish(message)
+    stored = client.get(v1.ModelVersion, message.id)
+    assert stored.content == message
+    assert stored.record == published.record
+    assert (published.created, published.unchanged) == (True, False)
+    record = stored.record
+    assert (record.type, record.id, record.revision) == ("ModelVersion", message.id, 1)
+    assert record.digest == digest(message)
+    assert before < record.create_time <= datetime.now(UTC) + timedelta(seconds=5)
+    assert not record.deleted
+
+
+def test_a_document_without_an_id_needs_one(client: ExchangeClient) -> None:
+    prompt = v1.Prompt(messages=[v1.Message(role="MESSAGE_ROLE_USER", text="hi")])
+    with pytest.raises(InvalidDocumentError):
+        client.publish(prompt)
+    id_ = f"p-{uuid.uuid4()}"
+    assert client.publish(prompt, id=id_).record.id == id_
+
+
+def test_what_no_document_holds_is_refused_before_it_is_sent(client: ExchangeClient) -> None:
+    with pytest.raises(FieldError, match="a document cannot hold a MetricsSnapshot"):
+        client.publish(v1.MetricsSnapshot())
+
+
+def test_an_invalid_document_is_refused_with_its_violations(client: ExchangeClient) -> None:
+    with pytest.raises(InvalidDocumentError) as caught:
+        client.publish(version(version="1.0", model_id=""))
+    found = {(violation.path, violation.rule_id) for violation in caught.value.violations}
+    assert found == {
+        ("document.model_version.version", "string.pattern"),
+        ("document.model_version.model_id", "required"),
+    }
+    assert isinstance(caught.value, Error)
+    assert caught.value.code == "INVALID_ARGUMENT"
+
+
+def test_an_outdated_etag_is_told_with_the_latest_one(client: ExchangeClient) -> None:
+    message = version()
+    first = client.publish(message, etag="").record
+    message.version = "1.0.1"
+    second = client.publish(message, etag=first.etag).record
+    assert second.revision == 2
+    with pytest.raises(EtagMismatchError) as caught:
+        client.publish(version(message.id, version="1.0.2"), etag=first.etag)
+    assert caught.value.latest == second.etag
+    with pytest.raises(EtagMismatchError):
+        client.publish(version(message.id, version="1.0.2"), etag="")
+
+
+def test_a_request_id_stands_for_one_request(client: ExchangeClient) -> None:
+    message, request_id = version(), str(uuid.uuid4())
+    first = client.publish(message, request_id=request_id)
+    assert client.publish(message, request_id=request_id) == first
+    with pytest.raises(RequestReusedError):
+        client.publish(version(message.id, version="2.0.0"), request_id=request_id)
+
+
+def test_validate_only_stores_nothing(client: ExchangeClient) -> None:
+    message = version()
+    preview = client.publish(message, validate_only=True)
+    assert (preview.created, preview.record.sequence, preview.record.etag) == (True, 0, "")
+    with pytest.raises(NotFoundError, match=message.id):
+        client.get("ModelVersion", message.id)
+
+
+def test_a_deleted_document_leaves_its_revisions(client: ExchangeClient) -> None:
+    message = version()
+    first = client.publish(message).record
+    deletion = client.delete(v1.ModelVersion, message.id, etag=first.etag)
+    assert (deletion.revision, deletion.deleted) == (2, True)
+    with pytest.raises(NotFoundError):
+        client.get(v1.ModelVersion, message.id)
+    assert client.get(v1.ModelVersion, message.id, revision=1).content == message
+    tombstone = client.get(v1.ModelVersion, message.id, revision=2)
+    assert (tombstone.document, tombstone.content) == (None, None)
+    revisions = client.list_revisions(v1.ModelVersion, message.id, page_size=1)
+    assert [entry.record.revision for entry in revisions] == [2, 1]
+
+
+def test_a_list_asks_for_as_many_pages_as_it_takes(client: ExchangeClient) -> None:
+    owner = f"creator-{uuid.uuid4()}"
+    ids = [f"{owner}/{number:02}" for number in range(25)]
+    outcomes = list(client.publish_many(version(id_, created_by=owner) for id_ in ids))
+    assert [outcome.index for outcome in outcomes] == list(range(25))
+    by_id = client.list_documents(
+        v1.ModelVersion, where={"created_by": owner}, order="id", page_size=7
+    )
+    assert [entry.record.id for entry in by_id] == ids
+    newest = client.list_documents(
+        v1.ModelVersion, where_prefix={"id": f"{owner}/1"}, include_documents=True
+    )
+    found = list(newest)
+    assert [entry.record.id for entry in found] == [id_ for id_ in reversed(ids) if "/1" in id_]
+    assert all(entry.content is not None for entry in found)
+
+
+def test_many_documents_are_stored_each_by_itself(client: ExchangeClient) -> None:
+    good, bad, other = version(), version(version="1"), version()
+    outcomes = list(client.publish_many([good, bad, Publication(other, etag="wrong")]))
+    assert [outcome.index for outcome in outcomes] == [0, 1, 2]
+    assert outcomes[0].published is not None
+    assert isinstance(outcomes[1].error, InvalidDocumentError)
+    assert [violation.rule_id for violation in outcomes[1].error.violations] == ["string.pattern"]
+    assert outcomes[2].error is not None
+    assert outcomes[2].error.code == "FAILED_PRECONDITION"
+
+
+def test_leaving_a_batch_early_ends_it(client: ExchangeClient) -> None:
+    first = next(client.publish_many(version() for _ in range(1000))).published
+    assert first is not None
+    assert client.get(v1.ModelVersion, first.record.id).record.revision == 1
+
+
+def test_a_lineage_names_what_is_missing(client: ExchangeClient) -> None:
+    message = version(model_id=f"model-{uuid.uuid4()}")
+    client.publish(message)
+    lineage = client.trace(v1.ModelVersion, message.id)
+    states = {(node.reference.type, node.state, node.depth) for node in lineage.nodes}
+    assert states == {("ModelVersion", "stored", 0), ("ModelRef", "missing", 1)}
+    assert [(end.type, end.id) for end in lineage.missing] == [("ModelRef", message.model_id)]
+    [edge] = lineage.edges
+    assert (edge.source.id, edge.target.id, edge.field) == (
+        message.id,
+        message.model_id,
+        "model_id",
+    )
+    back = client.trace("ModelRef", message.model_id, direction="downstream")
+    assert [node.reference.id for node in back.nodes] == [message.model_id, message.id]
+
+
+def test_documents_are_validated_and_converted_for_others(client: ExchangeClient) -> None:
+    text = b"id: m\nmodel_id: gpt2\nversion: '1'\n"
+    verdict = client.validate(text, "ModelVersion", "yaml")
+    assert not verdict.valid
+    [violation] = verdict.violations
+    assert (violation.path, violation.rule_id) == ("version", "string.pattern")
+    assert violation.position is not None
+    assert violation.position.line == 3
+    unreadable = client.validate(b"[", "ModelVersion", "json")
+    assert unreadable.failure is not None
+    message = version("m")
+    assert client.validate(message).valid
+    made = client.convert(message, "json")
+    assert client.convert(made, "binary", type=v1.ModelVersion, form="json") == (
+        message.SerializeToString()
+    )
+    with pytest.raises(InvalidDocumentError):
+        client.convert(text, "json", type="ModelVersion", form="yaml")
+
+
+def test_wrong_arguments_are_refused_with_the_near_miss(client: ExchangeClient) -> None:
+    with pytest.raises(UnknownTypeError, match='did you mean "ModelVersion"'):
+        client.get("ModelVersoin", "m")
+    with pytest.raises(FieldError, match="expected one of newest, id"):
+        client.list_documents("ModelVersion", order="oldest")
+    with pytest.raises(FieldError, match='did you mean "upstream"'):
+        client.trace("ModelVersion", "m", direction="upstraem")
+    with pytest.raises(FieldError, match="type: needed for bytes"):
+        client.validate(b"")
+
+
+def test_a_closed_client_says_so(shared: Served) -> None:
+    client = ExchangeClient(shared.address)
+    client.close()
+    with pytest.raises(ExchangeError, match="the client was closed"):
+        client.get("ModelVersion", "m")

@@ -1,0 +1,156 @@
+"""The blocking client hands feedback over in batches and gets it back, against a real server."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from crucible_ir import v1
+from crucible_ir.errors import FieldError
+from crucible_ir.exchange import EventFilter, ExchangeClient, InvalidDocumentError
+from crucible_ir.exchange import v1 as exchange_v1
+from crucible_ir.exchange.client.outbox import EventOutbox
+from crucible_ir.exchange.client.results import RefusedEvent
+
+
+def events(
+    count: int, deployment: str | None = None, **fields: object
+) -> Iterator[v1.FeedbackEvent]:
+    name = deployment or str(uuid.uuid4())
+    for number in range(count):
+        event = v1.FeedbackEvent(id=f"{name}/{number}", deployment_id=name)
+        for field, value in fields.items():
+            setattr(event, field, value)
+        yield event
+
+
+def test_what_was_ingested_is_exported_in_the_same_order(client: ExchangeClient) -> None:
+    name = str(uuid.uuid4())
+    sent = list(events(1700, name))
+    report = client.ingest(sent)
+    assert (report.accepted, report.duplicates, report.refused_count) == (1700, 0, 0)
+    assert report.batches == 4
+    assert list(client.export(EventFilter(deployment_id=name), batch_size=300)) == sent
+
+
+def test_events_that_are_there_already_are_counted_and_kept_once(client: ExchangeClient) -> None:
+    name = str(uuid.uuid4())
+    client.ingest(events(10, name))
+    report = client.ingest(events(15, name))
+    assert (report.accepted, report.duplicates, report.total) == (5, 10, 15)
+    assert len(list(client.export(EventFilter(deployment_id=name)))) == 15
+
+
+def test_refused_events_are_told_by_their_place_among_all(client: ExchangeClient) -> None:
+    name = str(uuid.uuid4())
+    sent = list(events(1200, name))
+    sent[3].latency_ms = -1
+    sent[1100].id = ""
+    told: list[RefusedEvent] = []
+    report = client.ingest(sent, on_refused=told.append)
+    assert (report.accepted, report.refused_count) == (1198, 2)
+    assert report.refused == told
+    assert [(item.index, item.id) for item in told] == [(3, f"{name}/3"), (1100, "")]
+    errors = [item.error for item in told]
+    assert all(isinstance(error, InvalidDocumentError) for error in errors)
+    rules = [[each.rule_id for each in error.violations] for error in errors]  # type: ignore[attr-defined]  # asserted above
+    assert rules == [["int32.gte"], ["required"]]
+    assert not any(item.retryable for item in told)
+
+
+def test_an_error_of_the_caller_s_own_function_reaches_the_caller(client: ExchangeClient) -> None:
+    def complain(refused: RefusedEvent) -> None:
+        raise RuntimeError("enough")
+
+    with pytest.raises(RuntimeError, match="enough"):
+        client.ingest(events(1, latency_ms=-1), on_refused=complain)
+
+
+def test_an_event_does_not_wait_for_others_longer_than_it_is_told_to(
+    client: ExchangeClient,
+) -> None:
+    with client.ingestion(max_seconds=0.05) as ingestion:
+        ingestion.add(next(events(1)))
+        while not ingestion.report.accepted:
+            time.sleep(0.01)
+        assert ingestion.report.batches == 1
+
+
+def test_flushing_waits_for_the_acknowledgement_of_all_so_far(client: ExchangeClient) -> None:
+    with client.ingestion(max_seconds=3600) as ingestion:
+        for event in events(7):
+            ingestion.add(event)
+        ingestion.flush()
+        assert ingestion.report.accepted == 7
+        ingestion.add(next(events(1)))
+    assert ingestion.report.accepted == 8
+
+
+def test_batches_are_cut_by_count_and_by_bytes() -> None:
+    [event] = events(1, "d")
+    size = event.ByteSize()
+    by_count = EventOutbox(max_events=3, max_bytes=10**6, max_seconds=3600)
+    by_bytes = EventOutbox(max_events=100, max_bytes=2 * size, max_seconds=3600)
+    for outbox in (by_count, by_bytes):
+        for _ in range(7):
+            outbox.add(event)
+        outbox.closed = True
+    assert sizes(by_count) == [3, 3, 1]
+    assert sizes(by_bytes) == [2, 2, 2, 1]
+
+
+def test_an_event_that_is_larger_than_a_batch_goes_alone() -> None:
+    small, large = v1.FeedbackEvent(id="a"), v1.FeedbackEvent(id="b" * 500)
+    outbox = EventOutbox(max_events=100, max_bytes=100, max_seconds=3600)
+    for event in (small, large, small):
+        outbox.add(event)
+    outbox.closed = True
+    assert sizes(outbox) == [1, 1, 1]
+
+
+def sizes(outbox: EventOutbox) -> list[int]:
+    return [len(batch.events) for batch in iter(outbox.take, None)]
+
+
+def test_what_was_not_acknowledged_is_sent_again_in_order() -> None:
+    outbox = EventOutbox(max_events=1, most_outstanding=3)
+    for event in events(3, "d"):
+        assert outbox.has_room
+        outbox.add(event)
+    assert not outbox.has_room
+    taken = [batch.batch_id for batch in iter(outbox.take, None)]
+    outbox.acknowledge(exchange_v1.IngestResponse(batch_id=0, accepted=1))
+    outbox.rewind()
+    assert outbox.has_room
+    assert taken == [0, 1, 2]
+    assert [batch.batch_id for batch in iter(outbox.take, None)] == [1, 2]
+    assert outbox.resent == 2
+
+
+def test_a_summary_counts_by_type_and_span_of_time(client: ExchangeClient) -> None:
+    name = str(uuid.uuid4())
+    sent = list(events(4, name, feedback_type=v1.FeedbackType.FEEDBACK_TYPE_RATING))
+    start = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
+    for number, event in enumerate(sent):
+        event.latency_ms = 10 * (number + 1)
+        event.timestamp.FromDatetime(start + timedelta(minutes=30 * number))
+    client.ingest(sent)
+    summaries = client.summarize(EventFilter(deployment_id=name), bucket=timedelta(hours=1))
+    assert [(each.feedback_type, each.start_time, each.count) for each in summaries] == [
+        ("rating", start, 2),
+        ("rating", start + timedelta(hours=1), 2),
+    ]
+    latency = summaries[0].latency
+    assert latency is not None
+    assert (latency.count, latency.mean_ms, latency.min_ms, latency.max_ms) == (2, 15.0, 10, 20)
+    later = EventFilter(deployment_id=name, start_time=start + timedelta(minutes=45))
+    assert [event.id for event in client.export(later)] == [f"{name}/2", f"{name}/3"]
+
+
+def test_a_moment_without_a_time_zone_is_refused() -> None:
+    with pytest.raises(FieldError, match="start_time: a moment needs a time zone"):
+        EventFilter(start_time=datetime(2026, 1, 1))

@@ -1,0 +1,64 @@
+"""Publications, events and references for tests of stores."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+from crucible_ir.exchange.store.records import (
+    EventRow,
+    FieldReference,
+    FieldValue,
+    Publication,
+    RequestKey,
+)
+
+
+def publication(
+    id_: str = "m1",
+    body: str = "one",
+    *,
+    type_: str = "ModelVersion",
+    etag: str | None = None,
+    request_id: str | None = None,
+    publisher: str | None = None,
+    fields: Sequence[tuple[str, str]] = (),
+    references: Sequence[FieldReference] = (),
+) -> Publication:
+    """Return a publication whose document is any bytes: a store does not read them."""
+    request = None
+    if request_id is not None:
+        request = RequestKey(request_id, hashlib.sha256(f"{type_}/{id_}/{body}".encode()).digest())
+    return Publication(
+        type=type_,
+        id=id_,
+        document=body.encode(),
+        content_hash=hashlib.sha256(body.encode()).digest(),
+        digest=None,
+        publisher=publisher,
+        etag=etag,
+        request=request,
+        fields=tuple(FieldValue(*pair) for pair in fields),
+        references=tuple(references),
+    )
+
+
+def reference(holder: str, field: str, target: str, *, embedded: bool = False) -> FieldReference:
+    """Return a reference between documents that are written ``Type/id``."""
+    holder_type, _, holder_id = holder.partition("/")
+    target_type, _, target_id = target.partition("/")
+    return FieldReference(holder_type, holder_id, field, target_type, target_id, embedded)
+
+
+def event(
+    id_: str,
+    *,
+    deployment: str | None = None,
+    type_: str | None = "thumbs",
+    version: str | None = None,
+    time: int | None = 0,
+    latency: int | None = None,
+) -> EventRow:
+    """Return an event whose content is its id."""
+    encoded = [None if text is None else text.encode() for text in (deployment, type_, version)]
+    return EventRow(id_.encode(), encoded[0], encoded[1], encoded[2], time, latency, id_.encode())

@@ -1,0 +1,113 @@
+"""Checking and converting messages over a real channel."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import grpc
+import grpc.aio
+import pytest
+from exchange.loopback import broken_rules, serving
+
+import crucible_ir as ir
+from crucible_ir.exchange import v1
+from crucible_ir.exchange.store import open_store
+
+Form = v1.Form
+
+
+async def test_a_verdict_lists_the_broken_rules_by_path(tmp_path: Path) -> None:
+    content = b'{"id": "x", "pipeline": [{"name": ""}]}'
+    request = v1.ValidateRequest(content=content, type="Experiment", form=Form.FORM_JSON)
+    async with serving(await open_store(tmp_path / "x.db")) as server:
+        verdict = await server.validation.Validate(request)
+    assert not verdict.valid
+    assert {(v.path, v.rule_id) for v in verdict.violations} == {
+        ("backend", "required"),
+        ("pipeline[0].name", "required"),
+    }
+
+
+async def test_a_valid_message_may_still_get_advice(tmp_path: Path) -> None:
+    content = b'{"id": "e", "customFeedbackType": "thumbz"}'
+    request = v1.ValidateRequest(content=content, type="FeedbackEvent", form=Form.FORM_JSON)
+    async with serving(await open_store(tmp_path / "x.db")) as server:
+        verdict = await server.validation.Validate(request)
+        request.skip_lints = True
+        quiet = await server.validation.Validate(request)
+    assert verdict.valid
+    assert verdict.lints
+    assert (quiet.valid, list(quiet.lints)) == (True, [])
+
+
+async def test_what_cannot_be_read_is_a_result_with_its_place(tmp_path: Path) -> None:
+    request = v1.ValidateRequest(
+        content=b'{\n "id": "x",\n "nmae": 1}', type="ModelRef", form=Form.FORM_JSON
+    )
+    async with serving(await open_store(tmp_path / "x.db")) as server:
+        verdict = await server.validation.Validate(request)
+    assert not verdict.valid
+    assert (verdict.failure.line, verdict.failure.path) == (3, "nmae")
+
+
+async def test_a_message_is_converted_between_all_forms(tmp_path: Path) -> None:
+    message = ir.new("ModelRef", id="gpt2", metadata={"a": [1, None, {"b": "é"}]})
+    forms: list[Any] = [form for form in Form.values() if form]
+    async with serving(await open_store(tmp_path / "x.db")) as server:
+        content = ir.to_binary(message)
+        source: Any = Form.FORM_BINARY
+        for target in [*forms, Form.FORM_BINARY]:
+            response = await server.validation.Convert(
+                v1.ConvertRequest(
+                    content=content, type="ModelRef", source_form=source, target_form=target
+                )
+            )
+            if target == Form.FORM_CRUCIBLE_JSON:
+                assert json.loads(response.content)["provider"] == "local"
+            content, source = response.content, target
+    assert ir.from_binary(content, "ModelRef") == message
+
+
+async def test_converting_what_is_invalid_has_to_be_allowed(tmp_path: Path) -> None:
+    request = v1.ConvertRequest(
+        content=b"{}",
+        type="ModelRef",
+        source_form=Form.FORM_JSON,
+        target_form=Form.FORM_YAML,
+    )
+    async with serving(await open_store(tmp_path / "x.db")) as server:
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await server.validation.Convert(request)
+        assert broken_rules(caught.value) == {("id", "required")}
+        request.allow_invalid = True
+        assert (await server.validation.Convert(request)).content == b"{}\n"
+
+
+@pytest.mark.parametrize(
+    ("fields", "rule"),
+    [
+        ({"content": b"{"}, ("content", "content.readable")),
+        ({"content": b"\xff"}, ("content", "content.readable")),
+        ({"type": "Modelref"}, ("type", "type.known")),
+        ({"type": ""}, ("type", "required")),
+        ({"source_form": 0}, ("source_form", "required")),
+        ({"target_form": 99}, ("target_form", "enum.defined_only")),
+    ],
+)
+async def test_a_request_that_makes_no_sense_is_refused(
+    tmp_path: Path, fields: dict[str, Any], rule: tuple[str, str]
+) -> None:
+    request: dict[str, Any] = {
+        "content": b'{"id": "x"}',
+        "type": "ModelRef",
+        "source_form": Form.FORM_JSON,
+        "target_form": Form.FORM_YAML,
+        **fields,
+    }
+    async with serving(await open_store(tmp_path / "x.db")) as server:
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await server.validation.Convert(v1.ConvertRequest(**request))
+        assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+        assert broken_rules(caught.value) == {rule}

@@ -1,0 +1,286 @@
+"""What is logged, counted and traced of calls: ids, ends and callers, never what was said."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import logging
+import re
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import grpc
+import grpc.aio
+import pytest
+from exchange.serving.servers import (
+    GET,
+    LOOPBACK,
+    bearer,
+    channel_to,
+    failure,
+    model,
+    run,
+    serving,
+    standing_in,
+    stub_on,
+)
+
+from crucible_ir.exchange import v1
+from crucible_ir.exchange.server.logs import log_to
+from crucible_ir.exchange.server.metrics import Metrics, MetricsError
+from crucible_ir.exchange.server.serving import ServerOptions
+from crucible_ir.exchange.server.tokens import Role, TokenFile
+
+SECRET = "what nobody else may read"
+
+
+@pytest.fixture(autouse=True)
+def log() -> Iterator[None]:
+    """Leave logging as it was."""
+    logger = logging.getLogger("crucible_ir.exchange")
+    before = (list(logger.handlers), logger.level, logger.propagate)
+    yield
+    logger.handlers[:], level, logger.propagate = before
+    logger.setLevel(level)
+
+
+async def call_in_every_way(channel: Any, token: str) -> None:
+    """Make calls that succeed, fail, stream and are not allowed; a secret is in each."""
+    stub = stub_on(channel)
+    document = model("m")
+    document.model_ref.name = SECRET
+    metadata = (*bearer(token), ("x-request-id", "mine/1"), ("x-other", SECRET))
+    await stub.Publish(v1.PublishRequest(document=document), metadata=metadata)
+    await failure(stub.Get(v1.GetRequest(type="ModelRef", id=SECRET), metadata=metadata))
+    await failure(stub.Get(GET, metadata=bearer(f"{SECRET} {token}")))
+    await failure(channel.unary_unary(f"/x/{'y' * 500}")(SECRET.encode()))
+    watch = stub.Watch(v1.WatchRequest(after_sequence=0), metadata=metadata)
+    await watch.read()
+    watch.cancel()
+
+
+@pytest.mark.parametrize("log_format", ["json", "text"])
+def test_the_log_has_a_line_for_each_call_and_no_secret(tmp_path: Path, log_format: str) -> None:
+    tokens = TokenFile(tmp_path / "tokens.json")
+    _, token = tokens.create('the "trainer"', Role.ADMIN)
+    written = io.StringIO()
+    log_to(written, log_format=log_format)
+
+    async def work() -> None:
+        options = ServerOptions(address=LOOPBACK, tokens=tokens)
+        async with serving(tmp_path, options) as server, channel_to(server) as channel:
+            await call_in_every_way(channel, token)
+
+    run(work())
+    text = written.getvalue()
+    assert SECRET not in text
+    assert token not in text
+    assert token.rpartition("_")[2] not in text
+    service = "/crucible_ir.exchange.v1.ExchangeService"
+    expected = [
+        (f"{service}/Publish", "OK"),
+        (f"{service}/Get", "NOT_FOUND"),
+        (f"{service}/Get", "UNAUTHENTICATED"),
+        (f"/x/{'y' * 197}", "UNIMPLEMENTED"),
+        (f"{service}/Watch", "CANCELLED"),
+    ]
+    if log_format == "text":
+        found = re.findall(r"INFO call method=(\S+) code=(\S+)", text)
+        assert found == expected
+        assert 'caller="the \\"trainer\\""' in text
+        return
+    lines = [json.loads(line) for line in text.splitlines()]
+    calls = [line for line in lines if line["message"] == "call"]
+    assert [(call["method"], call["code"]) for call in calls] == expected
+    assert [call.get("caller") for call in calls] == [
+        'the "trainer"',
+        'the "trainer"',
+        None,
+        None,
+        'the "trainer"',
+    ]
+    assert [call.get("request_id") for call in calls[:2]] == ["mine/1", "mine/1"]
+    for call in (*calls[:3], calls[4]):
+        assert call["peer"].startswith("ipv4:127.0.0.1:")
+        assert 0 <= call["duration_ms"] < 30_000
+    assert [line["message"].split()[0] for line in lines if line["message"] != "call"] == [
+        "listening",
+        "stopping",
+        "stopped",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("given", "is_kept"),
+    [
+        ("mine", True),
+        ("a" * 128, True),
+        ("a" * 129, False),
+        ("", False),
+        ("two words", False),
+        ('x","level":"forged', False),
+    ],
+)
+def test_a_request_id_is_kept_if_it_is_fit_for_a_log_and_made_otherwise(
+    tmp_path: Path, given: str, is_kept: bool
+) -> None:
+    async def work() -> list[str]:
+        async with serving(tmp_path) as server, channel_to(server) as channel:
+            metadata = (("x-request-id", given),)
+            failed = await failure(stub_on(channel).Get(GET, metadata=metadata))
+            call = stub_on(channel).Publish(
+                v1.PublishRequest(document=model("m")), metadata=metadata
+            )
+            await call
+            ended = [failed.trailing_metadata(), await call.trailing_metadata()]
+            return [dict(metadata)["x-request-id"] for metadata in ended]
+
+    ids = run(work())
+    if is_kept:
+        assert ids == [given, given]
+    else:
+        assert all(re.fullmatch("[0-9a-f]{32}", id_) for id_ in ids)
+        assert len(set(ids)) == 2
+
+
+def samples_of(page: str) -> dict[str, float]:
+    """Return the samples of a page in Prometheus's text format."""
+    lines = [line for line in page.splitlines() if not line.startswith("#")]
+    return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines)}
+
+
+def test_metrics_count_calls_by_method_and_code_and_made_up_methods_together(
+    tmp_path: Path,
+) -> None:
+    tokens = TokenFile(tmp_path / "tokens.json")
+    _, token = tokens.create("trainer", Role.ADMIN)
+
+    async def work() -> str:
+        options = ServerOptions(address=LOOPBACK, tokens=tokens, metrics_port=0)
+        async with serving(tmp_path, options) as server, channel_to(server) as channel:
+            await call_in_every_way(channel, token)
+            await failure(channel.unary_unary("/another")(b""))
+            # The end of the watch is counted once the server has heard of it.
+            await asyncio.sleep(0.1)
+            return await asyncio.to_thread(page_of, server.metrics_port)
+
+    def page_of(port: int | None) -> str:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as response:
+            return str(response.read().decode())
+
+    page = run(work())
+    assert SECRET not in page
+    assert "yyy" not in page
+    samples = samples_of(page)
+    name, service = "crucible_ir_exchange", "/crucible_ir.exchange.v1.ExchangeService"
+    for method, code, count in [
+        (f"{service}/Publish", "OK", 1),
+        (f"{service}/Get", "NOT_FOUND", 1),
+        (f"{service}/Get", "UNAUTHENTICATED", 1),
+        (f"{service}/Watch", "CANCELLED", 1),
+        ("unknown", "UNIMPLEMENTED", 2),
+    ]:
+        assert samples[f'{name}_calls_total{{code="{code}",method="{method}"}}'] == count
+    assert samples[f'{name}_call_seconds_count{{method="{service}/Get"}}'] == 2
+    assert samples[f'{name}_calls_in_progress{{method="{service}/Watch"}}'] == 0
+
+
+def test_metrics_tell_what_is_in_progress() -> None:
+    async def work() -> dict[str, float]:
+        from prometheus_client import generate_latest
+
+        options = ServerOptions(address=LOOPBACK, metrics_port=0)
+        async with standing_in(options) as (server, services), channel_to(server) as channel:
+            call = stub_on(channel).Get(GET)
+            await services.begun.acquire()
+            assert server._metrics is not None
+            page = generate_latest(server._metrics.registry).decode()
+            services.go.set()
+            await call
+            return samples_of(page)
+
+    method = "/crucible_ir.exchange.v1.ExchangeService/Get"
+    assert run(work())[f'crucible_ir_exchange_calls_in_progress{{method="{method}"}}'] == 1
+
+
+def test_a_port_that_is_taken_is_named() -> None:
+    first, second = Metrics(), Metrics()
+    port = first.serve("127.0.0.1", 0)
+    try:
+        with pytest.raises(MetricsError, match=f"127.0.0.1:{port}"):
+            second.serve("127.0.0.1", port)
+    finally:
+        first.close()
+
+
+def test_a_span_is_made_for_each_call_within_that_of_the_client(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from opentelemetry import trace
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+    from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    monkeypatch.setattr(trace, "get_tracer_provider", lambda: provider)
+    parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+    async def work() -> None:
+        options = ServerOptions(address=LOOPBACK, tracing=True)
+        async with serving(tmp_path, options) as server, channel_to(server) as channel:
+            metadata = (("traceparent", parent), ("x-request-id", "mine"))
+            await failure(stub_on(channel).Get(GET, metadata=metadata))
+            watch = stub_on(channel).Watch(v1.WatchRequest())
+            await watch.read()
+            watch.cancel()
+            await failure(channel.unary_unary("/unknown")(b""))
+
+    run(work())
+    get, watch = exporter.get_finished_spans()
+    assert get.name == "crucible_ir.exchange.v1.ExchangeService/Get"
+    assert get.kind is trace.SpanKind.SERVER
+    assert get.parent is not None
+    assert f"{get.parent.trace_id:032x}" == parent[3:35]
+    assert f"{get.parent.span_id:016x}" == parent[36:52]
+    assert dict(get.attributes or {}) == {
+        "rpc.system": "grpc",
+        "rpc.service": "crucible_ir.exchange.v1.ExchangeService",
+        "rpc.method": "Get",
+        "rpc.grpc.status_code": 5,
+        "crucible_ir.request_id": "mine",
+    }
+    assert watch.parent is None
+    assert (watch.attributes or {})["rpc.grpc.status_code"] == grpc.StatusCode.CANCELLED.value[0]
+
+
+def test_reflection_tells_the_services_and_their_schema(tmp_path: Path) -> None:
+    from google.protobuf import descriptor_pb2
+    from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+
+    async def work() -> list[Any]:
+        options = ServerOptions(address=LOOPBACK, reflection=True)
+        async with serving(tmp_path, options) as server, channel_to(server) as channel:
+            stub: Any = reflection_pb2_grpc.ServerReflectionStub(channel)
+            requests = [
+                reflection_pb2.ServerReflectionRequest(list_services=""),
+                reflection_pb2.ServerReflectionRequest(
+                    file_containing_symbol="crucible_ir.exchange.v1.ExchangeService"
+                ),
+            ]
+            return [answer async for answer in stub.ServerReflectionInfo(iter(requests))]
+
+    services, files = run(work())
+    assert {service.name for service in services.list_services_response.service} == {
+        "crucible_ir.exchange.v1.ExchangeService",
+        "crucible_ir.exchange.v1.FeedbackService",
+        "crucible_ir.exchange.v1.ValidationService",
+        "grpc.reflection.v1alpha.ServerReflection",
+    }
+    content = files.file_descriptor_response.file_descriptor_proto[0]
+    file = descriptor_pb2.FileDescriptorProto.FromString(content)
+    assert [service.name for service in file.service] == ["ExchangeService"]

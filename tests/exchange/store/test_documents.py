@@ -1,0 +1,283 @@
+"""Documents in a store: what publishing, deleting and reading mean in every kind of database."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from exchange.publications import publication
+
+from crucible_ir.exchange.store import open_store
+from crucible_ir.exchange.store.failures import (
+    EtagMismatchError,
+    NotFoundError,
+    RequestReusedError,
+)
+from crucible_ir.exchange.store.records import Deletion, Published, RequestKey
+
+HOSTILE_IDS = [
+    "/",
+    "..",
+    "../../etc/passwd",
+    "%",
+    "_",
+    "a%b",
+    "nul\x00inside",
+    "\x00",
+    "'; DROP TABLE documents; --",
+    '"quoted"',
+    "\N{SNOWMAN}",
+    "\U0010ffff",
+    "e\N{COMBINING ACUTE ACCENT}",
+    "\N{LATIN SMALL LETTER E WITH ACUTE}",
+    "UPPER",
+    "upper",
+    " ",
+    "x" * 512,
+]
+
+
+async def test_a_published_document_is_read_back_as_it_was(address: str) -> None:
+    store = await open_store(address, clock=lambda: 1_700_000_000_000_001)
+    published = await store.publish(publication(body="\x00\xff text", publisher="ann"))
+    entry = await store.get("ModelVersion", "m1")
+    await store.close()
+    assert entry.document == "\x00\xff text".encode()
+    assert entry.record == published.record
+    assert (published.created, published.unchanged) == (True, False)
+    record = entry.record
+    assert (record.type, record.id, record.revision, record.sequence) == (
+        "ModelVersion",
+        "m1",
+        1,
+        1,
+    )
+    assert record.create_time == record.update_time == 1_700_000_000_000_001
+    assert (record.publisher, record.deleted) == ("ann", False)
+
+
+async def test_the_same_content_again_makes_no_revision(address: str) -> None:
+    store = await open_store(address)
+    first = await store.publish(publication())
+    again = await store.publish(publication())
+    position = await store.position()
+    await store.close()
+    assert again == Published(first.record, created=False, unchanged=True)
+    assert position == 1
+
+
+async def test_other_content_makes_a_revision_and_the_earlier_one_stays(address: str) -> None:
+    times = iter([100, 200])
+    store = await open_store(address, clock=lambda: next(times))
+    first = (await store.publish(publication(body="one"))).record
+    second = (await store.publish(publication(body="two"))).record
+    old = await store.get("ModelVersion", "m1", 1)
+    new = await store.get("ModelVersion", "m1")
+    await store.close()
+    assert (old.document, new.document) == (b"one", b"two")
+    assert (second.revision, second.sequence) == (2, 2)
+    assert (second.create_time, second.update_time) == (100, 200)
+    assert first.etag != second.etag
+    assert old.record == first
+
+
+async def test_a_document_that_is_not_there_is_not_found(address: str) -> None:
+    store = await open_store(address)
+    await store.publish(publication())
+    for type_, id_, revision in [
+        ("ModelVersion", "m2", None),
+        ("ModelRef", "m1", None),
+        ("ModelVersion", "m1", 2),
+        ("ModelVersion", "M1", None),
+    ]:
+        with pytest.raises(NotFoundError) as caught:
+            await store.get(type_, id_, revision)
+        assert (caught.value.type, caught.value.id) == (type_, id_)
+    with pytest.raises(NotFoundError):
+        await store.list_revisions("ModelVersion", "m2")
+    await store.close()
+
+
+async def test_any_text_is_an_id_of_its_own(address: str) -> None:
+    store = await open_store(address)
+    for id_ in HOSTILE_IDS:
+        await store.publish(publication(id_, f"body of {id_!r}"))
+    for id_ in HOSTILE_IDS:
+        entry = await store.get("ModelVersion", id_)
+        assert entry.record.id == id_
+        assert entry.document == f"body of {id_!r}".encode()
+    assert await store.position() == len(HOSTILE_IDS)
+    await store.close()
+
+
+async def test_an_etag_must_be_that_of_the_latest_revision(address: str) -> None:
+    store = await open_store(address)
+    first = (await store.publish(publication(body="one", etag=""))).record
+    second = (await store.publish(publication(body="two", etag=first.etag))).record
+    for etag in (first.etag, "", "unheard-of"):
+        with pytest.raises(EtagMismatchError) as caught:
+            await store.publish(publication(body="three", etag=etag))
+        assert caught.value.latest == second.etag
+    with pytest.raises(EtagMismatchError) as missing:
+        await store.publish(publication("m2", etag=first.etag))
+    assert missing.value.latest == ""
+    assert (await store.get("ModelVersion", "m1")).document == b"two"
+    await store.close()
+
+
+async def test_of_many_writers_on_one_etag_one_wins_and_the_others_are_told(address: str) -> None:
+    store = await open_store(address)
+    etag = (await store.publish(publication(body="start"))).record.etag
+    results = await asyncio.gather(
+        *(store.publish(publication(body=f"writer {n}", etag=etag)) for n in range(20)),
+        return_exceptions=True,
+    )
+    won = [result for result in results if isinstance(result, Published)]
+    told = [result for result in results if isinstance(result, EtagMismatchError)]
+    assert (len(won), len(told)) == (1, 19)
+    assert {error.latest for error in told} == {won[0].record.etag}
+    assert await store.position() == 2
+    await store.close()
+
+
+async def test_a_repeated_request_changes_nothing_and_has_the_first_ones_result(
+    address: str,
+) -> None:
+    store = await open_store(address)
+    wanted = publication(request_id="r1", publisher="ann", etag="")
+    first = await store.publish(wanted)
+    await store.publish(publication(body="two", publisher="bob"))
+    assert await store.publish(wanted) == first
+    assert (await store.get("ModelVersion", "m1")).document == b"two"
+    assert await store.position() == 2
+    await store.close()
+
+
+async def test_a_request_id_belongs_to_one_request_of_one_publisher(address: str) -> None:
+    store = await open_store(address)
+    await store.publish(publication(request_id="r1", publisher="ann"))
+    with pytest.raises(RequestReusedError):
+        await store.publish(publication(body="two", request_id="r1", publisher="ann"))
+    other = await store.publish(publication(body="two", request_id="r1", publisher="bob"))
+    assert other.record.revision == 2
+    await store.close()
+
+
+async def test_a_request_that_was_forgotten_counts_as_a_new_one(address: str) -> None:
+    times = iter([100, 200, 300, 400])
+    store = await open_store(address, clock=lambda: next(times))
+    old = publication(body="one", request_id="old")
+    await store.publish(old)
+    new = publication(body="two", request_id="new")
+    remembered = await store.publish(new)
+    await store.forget_requests(200)
+    assert await store.publish(new) == remembered
+    assert (await store.publish(old)).record.revision == 3
+    await store.close()
+
+
+async def test_a_deletion_is_a_revision_without_a_document(address: str) -> None:
+    store = await open_store(address)
+    first = (await store.publish(publication())).record
+    gone = await store.delete(Deletion("ModelVersion", "m1", publisher="ann", etag=first.etag))
+    assert (gone.revision, gone.sequence, gone.deleted, gone.publisher) == (2, 2, True, "ann")
+    with pytest.raises(NotFoundError, match="deleted by revision 2"):
+        await store.get("ModelVersion", "m1")
+    assert (await store.get("ModelVersion", "m1", 1)).document == b"one"
+    tombstone = await store.get("ModelVersion", "m1", 2)
+    assert (tombstone.record, tombstone.document) == (gone, None)
+    await store.close()
+
+
+async def test_what_is_not_there_cannot_be_deleted(address: str) -> None:
+    store = await open_store(address)
+    with pytest.raises(NotFoundError):
+        await store.delete(Deletion("ModelVersion", "m1"))
+    latest = (await store.publish(publication())).record
+    with pytest.raises(EtagMismatchError):
+        await store.delete(Deletion("ModelVersion", "m1", etag=latest.etag + "0"))
+    await store.delete(Deletion("ModelVersion", "m1"))
+    with pytest.raises(NotFoundError, match="already"):
+        await store.delete(Deletion("ModelVersion", "m1"))
+    assert await store.position() == 2
+    await store.close()
+
+
+async def test_a_repeated_deletion_with_its_request_id_has_the_same_result(address: str) -> None:
+    store = await open_store(address)
+    await store.publish(publication())
+    wanted = Deletion("ModelVersion", "m1", request=RequestKey("r1", b"delete m1"))
+    assert await store.delete(wanted) == await store.delete(wanted)
+    await store.close()
+
+
+async def test_a_deleted_document_can_be_created_again_with_a_further_revision(
+    address: str,
+) -> None:
+    times = iter([100, 200, 300])
+    store = await open_store(address, clock=lambda: next(times))
+    await store.publish(publication())
+    await store.delete(Deletion("ModelVersion", "m1"))
+    again = await store.publish(publication(etag=""))
+    assert again.created and not again.unchanged
+    assert (again.record.revision, again.record.create_time) == (3, 300)
+    await store.close()
+
+
+async def test_a_preview_tells_what_would_be_and_stores_nothing(address: str) -> None:
+    store = await open_store(address)
+    preview = await store.preview(publication())
+    assert (preview.created, preview.record.revision) == (True, 1)
+    assert (preview.record.sequence, preview.record.etag) == (0, "")
+    assert await store.position() == 0
+    first = await store.publish(publication())
+    assert await store.preview(publication()) == Published(first.record, False, True)
+    with pytest.raises(EtagMismatchError):
+        await store.preview(publication(body="two", etag=""))
+    await store.close()
+
+
+async def test_a_clock_that_goes_back_takes_no_document_back(address: str) -> None:
+    times = iter([500, 100, 50, 400])
+    store = await open_store(address, clock=lambda: next(times))
+    records = [(await store.publish(publication(body=str(n)))).record for n in range(2)]
+    records.append(await store.delete(Deletion("ModelVersion", "m1")))
+    records.append((await store.publish(publication(body="4"))).record)
+    await store.close()
+    assert [record.update_time for record in records] == [500, 500, 500, 500]
+    assert [record.sequence for record in records] == [1, 2, 3, 4]
+
+
+async def test_sequence_numbers_have_no_gaps_whatever_is_refused_between(address: str) -> None:
+    store = await open_store(address)
+    await asyncio.gather(
+        *(store.publish(publication(f"m{n}", etag="")) for n in range(50)),
+        *(store.publish(publication(f"m{n}", "other", etag="no")) for n in range(50)),
+        return_exceptions=True,
+    )
+    changes = await store.changes(0, limit=1000)
+    await store.close()
+    assert [entry.record.sequence for entry in changes.entries] == list(range(1, 51))
+
+
+async def test_what_was_stored_is_there_when_the_store_is_opened_again(address: str) -> None:
+    store = await open_store(address)
+    first = await store.publish(publication(request_id="r1"))
+    await store.close()
+    again = await open_store(address)
+    assert (await again.get("ModelVersion", "m1")).record == first.record
+    assert await again.publish(publication(request_id="r1")) == first
+    assert await again.position() == 1
+    await again.close()
+
+
+async def test_a_write_that_nobody_waits_for_any_more_does_not_stop_the_others(
+    address: str,
+) -> None:
+    store = await open_store(address)
+    abandoned = asyncio.create_task(store.publish(publication("m1")))
+    await asyncio.sleep(0)
+    abandoned.cancel()
+    published = await store.publish(publication("m2"))
+    assert published.record.id == "m2"
+    await store.close()

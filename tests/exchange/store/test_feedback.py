@@ -1,0 +1,129 @@
+"""Feedback events in a store: kept once, returned in order, counted."""
+
+from __future__ import annotations
+
+import pytest
+from exchange.publications import event
+
+from crucible_ir.exchange.store import Store, open_store
+from crucible_ir.exchange.store.failures import TooMuchError
+from crucible_ir.exchange.store.records import EventQuery, LatencyCount, Scope
+
+EVERY_EVENT = EventQuery()
+
+
+async def exported(store: Store, query: EventQuery = EVERY_EVENT, limit: int = 2) -> list[str]:
+    found: list[str] = []
+    after, through = 0, await store.last_event()
+    while events := await store.export(query, after=after, through=through, limit=limit):
+        assert len(events) <= limit
+        found += [item.event.decode() for item in events]
+        after = events[-1].position
+    return found
+
+
+async def test_an_event_is_kept_once_and_repetitions_are_named_by_index(address: str) -> None:
+    store = await open_store(address)
+    assert await store.ingest([event("a"), event("b")]) == []
+    assert await store.ingest([event("c"), event("a"), event("d"), event("c"), event("b")]) == [
+        1,
+        3,
+        4,
+    ]
+    assert await store.ingest([event("a"), event("a")]) == [0, 1]
+    assert await store.ingest([event("e"), event("e"), event("e")]) == [1, 2]
+    assert await exported(store) == ["a", "b", "c", "d", "e"]
+    assert await store.ingest([]) == []
+    await store.close()
+
+
+async def test_the_first_of_two_events_with_one_id_stays(address: str) -> None:
+    store = await open_store(address)
+    await store.ingest([event("a", deployment="first")])
+    await store.ingest([event("a", deployment="second")])
+    assert await exported(store, EventQuery(deployment_id="first")) == ["a"]
+    assert await exported(store, EventQuery(deployment_id="second")) == []
+    await store.close()
+
+
+async def test_events_are_chosen_by_each_condition_and_by_all_together(address: str) -> None:
+    store = await open_store(address)
+    await store.ingest(
+        [
+            event("a", deployment="d1", type_="thumbs", version="v1", time=10),
+            event("b", deployment="d2", type_="rating", version="v1", time=20),
+            event("c", deployment="d1", type_=None, version="v2", time=30),
+            event("d", deployment=None, type_="star", version=None, time=-5),
+        ]
+    )
+    for query, expected in [
+        (EventQuery(), "abcd"),
+        (EventQuery(deployment_id="d1"), "ac"),
+        (EventQuery(feedback_types=("rating", "star")), "bd"),
+        (EventQuery(model_version="v1"), "ab"),
+        (EventQuery(start_time=10), "abc"),
+        (EventQuery(end_time=20), "ad"),
+        (EventQuery(start_time=10, end_time=30, model_version="v1"), "ab"),
+        (EventQuery(scope=Scope(id_prefixes=("b", "d"))), "bd"),
+        (EventQuery(scope=Scope(types=frozenset({"ModelRef"}))), ""),
+        (EventQuery(scope=Scope(types=frozenset({"FeedbackEvent"}))), "abcd"),
+    ]:
+        assert "".join(await exported(store, query)) == expected
+    await store.close()
+
+
+async def test_an_event_without_a_time_has_that_of_its_arrival(address: str) -> None:
+    store = await open_store(address, clock=lambda: 777)
+    await store.ingest([event("a", time=None)])
+    assert await exported(store, EventQuery(start_time=777, end_time=778)) == ["a"]
+    await store.close()
+
+
+async def test_an_export_ends_where_the_events_ended_when_it_began(address: str) -> None:
+    store = await open_store(address)
+    await store.ingest([event("a"), event("b")])
+    through = await store.last_event()
+    await store.ingest([event("c")])
+    events = await store.export(EventQuery(), after=0, through=through, limit=10)
+    assert [item.event for item in events] == [b"a", b"b"]
+    await store.close()
+
+
+async def test_events_are_counted_by_span_type_and_latency(address: str) -> None:
+    store = await open_store(address)
+    await store.ingest(
+        [
+            event("a", time=0, latency=5),
+            event("b", time=9, latency=5),
+            event("c", time=10, latency=5),
+            event("d", time=-1, latency=7),
+            event("e", time=-10, latency=None),
+            event("f", time=-11, type_=None),
+        ]
+    )
+    counts = await store.summarize(EventQuery(), bucket=10, limit=100)
+    assert set(counts) == {
+        LatencyCount(0, "thumbs", 5, 2),
+        LatencyCount(10, "thumbs", 5, 1),
+        LatencyCount(-10, "thumbs", 7, 1),
+        LatencyCount(-10, "thumbs", None, 1),
+        LatencyCount(-20, None, None, 1),
+    }
+    overall = await store.summarize(EventQuery(), bucket=None, limit=100)
+    assert set(overall) == {
+        LatencyCount(None, "thumbs", 5, 3),
+        LatencyCount(None, "thumbs", 7, 1),
+        LatencyCount(None, "thumbs", None, 1),
+        LatencyCount(None, None, None, 1),
+    }
+    assert len(await store.summarize(EventQuery(), bucket=10, limit=5)) == 5
+    with pytest.raises(TooMuchError):
+        await store.summarize(EventQuery(), bucket=10, limit=4)
+    await store.close()
+
+
+async def test_feedback_takes_no_sequence_number(address: str) -> None:
+    store = await open_store(address)
+    await store.ingest([event("a")])
+    assert await store.position() == 0
+    await store.close()

@@ -1,0 +1,223 @@
+"""Lists, revisions and changes of a store: complete, in order, and bounded."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+from exchange.publications import publication
+
+from crucible_ir.exchange.store import Store, open_store
+from crucible_ir.exchange.store.failures import NotFoundError
+from crucible_ir.exchange.store.records import (
+    Comparison,
+    Condition,
+    Deletion,
+    Entry,
+    ListQuery,
+    Scope,
+)
+
+
+async def all_pages(store: Store, query: ListQuery) -> list[Entry]:
+    entries: list[Entry] = []
+    while True:
+        page = await store.list_documents(query)
+        entries += page.entries
+        if page.next is None:
+            return entries
+        assert page.entries
+        query = replace(query, after=page.next)
+
+
+def ids(entries: list[Entry]) -> list[str]:
+    return [entry.record.id for entry in entries]
+
+
+async def test_a_list_goes_by_creation_or_by_the_bytes_of_the_id(address: str) -> None:
+    store = await open_store(address)
+    for id_ in ("b", "a", "B", "é", "z"):
+        await store.publish(publication(id_))
+    await store.publish(publication("other", type_="ModelRef"))
+    await store.publish(publication("b", "changed"))
+    newest = await all_pages(store, ListQuery("ModelVersion", limit=2))
+    by_id = await all_pages(store, ListQuery("ModelVersion", newest_first=False, limit=2))
+    await store.close()
+    assert ids(newest) == ["z", "é", "B", "a", "b"]
+    assert ids(by_id) == ["B", "a", "b", "z", "é"]
+    assert newest[-1].record.revision == 2
+
+
+async def test_conditions_hold_for_the_latest_revision_and_all_at_once(address: str) -> None:
+    store = await open_store(address)
+    await store.publish(publication("m1", fields=[("stage", "staging"), ("owner", "ann")]))
+    await store.publish(publication("m2", fields=[("stage", "production"), ("owner", "anna")]))
+    await store.publish(publication("m3", fields=[("stage", "production"), ("owner", "bob")]))
+    await store.publish(publication("m1", "two", fields=[("stage", "production"), ("tags", "x")]))
+
+    async def found(*conditions: tuple[str, Comparison, str]) -> set[str]:
+        wanted = tuple(Condition(*condition) for condition in conditions)
+        return set(ids(await all_pages(store, ListQuery("ModelVersion", wanted))))
+
+    equals, prefix = Comparison.EQUALS, Comparison.PREFIX
+    assert await found(("stage", equals, "production")) == {"m1", "m2", "m3"}
+    assert await found(("stage", equals, "staging")) == set()
+    assert await found(("owner", prefix, "ann")) == {"m2"}
+    assert await found(("owner", prefix, ""), ("id", prefix, "m")) == {"m2", "m3"}
+    assert await found(("owner", equals, "bob"), ("stage", equals, "production")) == {"m3"}
+    assert await found(("id", equals, "m1"), ("tags", equals, "x")) == {"m1"}
+    assert await found(("id", prefix, "%")) == set()
+    await store.close()
+
+
+async def test_deleted_documents_are_listed_only_on_request(address: str) -> None:
+    store = await open_store(address)
+    await store.publish(publication("m1", fields=[("owner", "ann")]))
+    await store.publish(publication("m2"))
+    await store.delete(Deletion("ModelVersion", "m1"))
+    assert ids(await all_pages(store, ListQuery("ModelVersion"))) == ["m2"]
+    everything = await all_pages(store, ListQuery("ModelVersion", include_deleted=True))
+    assert [(e.record.id, e.record.deleted) for e in everything] == [("m2", False), ("m1", True)]
+    await store.close()
+
+
+async def test_a_list_shows_only_what_the_caller_may_see(address: str) -> None:
+    store = await open_store(address)
+    for id_ in ("team-a/1", "team-a/2", "team-b/1", "team-"):
+        await store.publish(publication(id_))
+    for scope, expected in [
+        (Scope(id_prefixes=("team-a/",)), {"team-a/1", "team-a/2"}),
+        (Scope(id_prefixes=("team-a/1", "team-b/")), {"team-a/1", "team-b/1"}),
+        (Scope(id_prefixes=()), set()),
+        (Scope(types=frozenset({"ModelRef"})), set()),
+    ]:
+        listed = await all_pages(store, ListQuery("ModelVersion", limit=1, scope=scope))
+        assert set(ids(listed)) == expected
+    await store.close()
+
+
+@pytest.mark.parametrize("newest_first", [True, False])
+async def test_pages_cover_each_document_once_while_others_come_and_go(
+    address: str, newest_first: bool
+) -> None:
+    store = await open_store(address)
+    steady = {f"s{n:03}" for n in range(60)}
+    for id_ in sorted(steady):
+        await store.publish(publication(id_))
+    await store.publish(publication("s030-doomed"))
+    query = ListQuery("ModelVersion", newest_first=newest_first, limit=7)
+    seen: list[str] = []
+    for step in range(100):
+        page = await store.list_documents(query)
+        seen += ids(page.entries)
+        await store.publish(publication(f"a{step}"))
+        await store.publish(publication(f"s{step:03}-new"))
+        await store.publish(publication("s000", f"changed {step}"))
+        if step == 1:
+            await store.delete(Deletion("ModelVersion", "s030-doomed"))
+        if page.next is None:
+            break
+        query = replace(query, after=page.next)
+    await store.close()
+    assert len(seen) == len(set(seen))
+    assert steady <= set(seen)
+
+
+async def test_a_page_of_large_documents_ends_early_and_the_next_goes_on(address: str) -> None:
+    store = await open_store(address)
+    for n in range(5):
+        await store.publish(publication(f"m{n}", f"{n}" * 1000))
+    query = ListQuery("ModelVersion", include_documents=True, max_bytes=1500)
+    page = await store.list_documents(query)
+    entries = await all_pages(store, query)
+    await store.close()
+    assert ids(page.entries) == ["m4", "m3"]
+    assert [entry.document for entry in entries] == [
+        f"{n}".encode() * 1000 for n in (4, 3, 2, 1, 0)
+    ]
+
+
+async def test_revisions_are_listed_newest_first_page_by_page(address: str) -> None:
+    store = await open_store(address)
+    for n in range(5):
+        await store.publish(publication(body=f"body {n}"))
+    first = await store.list_revisions("ModelVersion", "m1", limit=2, include_documents=True)
+    assert [entry.document for entry in first.entries] == [b"body 4", b"body 3"]
+    assert first.next == 4
+    rest = await store.list_revisions("ModelVersion", "m1", before=4, limit=3)
+    assert [entry.record.revision for entry in rest.entries] == [3, 2, 1]
+    assert rest.next is None
+    assert all(entry.document is None for entry in rest.entries)
+    with pytest.raises(NotFoundError):
+        await store.list_revisions("ModelVersion", "m0")
+    await store.close()
+
+
+async def test_changes_are_told_in_order_from_any_point(address: str) -> None:
+    store = await open_store(address)
+    await store.publish(publication("m1"))
+    await store.publish(publication("m2"))
+    await store.delete(Deletion("ModelVersion", "m1"))
+    changes = await store.changes(1, limit=1)
+    assert [entry.record.id for entry in changes.entries] == ["m2"]
+    assert (changes.gap_through, changes.through) == (0, 2)
+    rest = await store.changes(2)
+    assert [(e.record.sequence, e.record.deleted) for e in rest.entries] == [(3, True)]
+    assert (await store.changes(3)).entries == []
+    assert (await store.changes(3)).through == 3
+    await store.close()
+
+
+async def test_compaction_keeps_the_latest_revisions_and_tells_of_the_gap(address: str) -> None:
+    store = await open_store(address)
+    for n in range(3):
+        await store.publish(publication("m1", f"body {n}"))
+    await store.publish(publication("m2"))
+    await store.publish(publication("m1", "body 3"))
+    await store.compact(3)
+    for revision in (1, 2, 3):
+        with pytest.raises(NotFoundError):
+            await store.get("ModelVersion", "m1", revision)
+    assert (await store.get("ModelVersion", "m1")).document == b"body 3"
+    changes = await store.changes(0)
+    assert changes.gap_through == 3
+    assert [entry.record.sequence for entry in changes.entries] == [4, 5]
+    assert (await store.changes(3)).gap_through == 0
+    await store.close()
+
+
+async def test_compaction_goes_no_further_than_the_latest_change(address: str) -> None:
+    store = await open_store(address)
+    await store.publish(publication("m1"))
+    await store.compact(100)
+    await store.publish(publication("m2"))
+    changes = await store.changes(1)
+    assert (changes.gap_through, len(changes.entries)) == (0, 1)
+    await store.close()
+
+
+async def test_two_stores_on_one_database_number_their_changes_together(address: str) -> None:
+    one, two = await open_store(address), await open_store(address)
+    await asyncio.gather(
+        *(one.publish(publication(f"one {n}")) for n in range(30)),
+        *(two.publish(publication(f"two {n}")) for n in range(30)),
+    )
+    changes = await one.changes(0, limit=100)
+    await asyncio.gather(one.close(), two.close())
+    assert [entry.record.sequence for entry in changes.entries] == list(range(1, 61))
+    assert len({entry.record.id for entry in changes.entries}) == 60
+
+
+async def test_a_store_that_waits_learns_of_a_change_made_by_another(address: str) -> None:
+    one, two = await open_store(address), await open_store(address)
+
+    async def follow() -> str:
+        while not (changes := await one.changes(0)).entries:
+            await one.wait(0, 60)
+        return changes.entries[0].record.id
+
+    following = asyncio.create_task(follow())
+    await two.publish(publication("m1"))
+    assert await asyncio.wait_for(following, 30) == "m1"
+    await asyncio.gather(one.close(), two.close())

@@ -1,0 +1,136 @@
+"""Tables of every older version are brought up to this one, with what is in them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from exchange.publications import event, publication
+from sqlalchemy import Engine, create_engine, inspect, make_url, text
+
+from crucible_ir.exchange.store import StoreAddressError, open_store
+from crucible_ir.exchange.store.failures import StoreFailure, StoreVersionError
+from crucible_ir.exchange.store.migrations import CURRENT_VERSION, migrate, version_of
+from crucible_ir.exchange.store.tables import METADATA
+
+
+def engine_of(address: str) -> Engine:
+    if "://" not in address:
+        return create_engine(f"sqlite:///{address}")
+    return create_engine(make_url(address).set(drivername="postgresql+psycopg"))
+
+
+def shape(engine: Engine) -> dict[str, object]:
+    """Describe the tables by what a database tells of them."""
+    inspector = inspect(engine)
+    return {
+        name: (
+            {c["name"]: (str(c["type"]), c["nullable"]) for c in inspector.get_columns(name)},
+            inspector.get_pk_constraint(name)["constrained_columns"],
+            {
+                index["name"]: (index["column_names"], bool(index["unique"]))
+                for index in inspector.get_indexes(name)
+            },
+        )
+        for name in inspector.get_table_names()
+    }
+
+
+async def test_a_new_store_has_the_latest_version(address: str) -> None:
+    await (await open_store(address)).close()
+    engine = engine_of(address)
+    with engine.connect() as connection:
+        assert version_of(connection) == CURRENT_VERSION
+    engine.dispose()
+
+
+async def test_migrating_makes_the_tables_that_the_statements_are_written_for(
+    address: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    await (await open_store(address)).close()
+    migrated = engine_of(address)
+    if "://" in address:
+        other = request.getfixturevalue("cluster").create_database()
+    else:
+        other = str(tmp_path / "declared.db")
+    declared = engine_of(other)
+    METADATA.create_all(declared)
+    assert shape(migrated) == shape(declared)
+    migrated.dispose()
+    declared.dispose()
+
+
+@pytest.mark.parametrize("version", range(1, CURRENT_VERSION))
+async def test_an_older_version_is_brought_up_and_keeps_its_documents(
+    address: str, version: int
+) -> None:
+    engine = engine_of(address)
+    with engine.begin() as connection:
+        migrate(connection, through=version)
+        assert version_of(connection) == version
+        insert_old_document(connection.execute)
+    engine.dispose()
+    store = await open_store(address)
+    entry = await store.get("ModelVersion", "old")
+    assert (entry.document, entry.record.etag, entry.record.publisher) == (b"doc", "e", "ann")
+    assert (await store.publish(publication("new"))).record.sequence == 2
+    assert await store.ingest([event("a")]) == []
+    await store.close()
+
+
+def insert_old_document(execute: object) -> None:
+    """Insert a document as version 1 keeps it, in statements of their own."""
+    assert callable(execute)
+    key = {"id": b"old"}
+    execute(text("UPDATE counters SET value = 1 WHERE name = 'sequence'"))
+    execute(text("INSERT INTO documents VALUES ('ModelVersion', :id, 1, 1, false)"), key)
+    execute(
+        text(
+            "INSERT INTO revisions (sequence, type, id, revision, etag, create_time, update_time, "
+            "publisher, deleted, content_hash, document) VALUES "
+            "(1, 'ModelVersion', :id, 1, 'e', 5, 5, :publisher, false, :hash, :document)"
+        ),
+        {**key, "publisher": b"ann", "hash": b"h", "document": b"doc"},
+    )
+
+
+async def test_a_newer_version_is_refused_and_left_alone(address: str) -> None:
+    await (await open_store(address)).close()
+    engine = engine_of(address)
+    with engine.begin() as connection:
+        connection.execute(text(f"UPDATE schema_version SET version = {CURRENT_VERSION + 1}"))
+    with pytest.raises(StoreVersionError, match=str(CURRENT_VERSION + 1)):
+        await open_store(address)
+    with engine.connect() as connection:
+        assert version_of(connection) == CURRENT_VERSION + 1
+    engine.dispose()
+
+
+@pytest.mark.parametrize(
+    ("address", "words"),
+    [
+        ("mysql://host/db", "expected postgresql://"),
+        ("://", "not a URL"),
+        ("sqlite://", "needs the path"),
+        (":memory:", "needs the path"),
+        ("/no/such/folder/x.db", "does not exist"),
+        ("/tmp", "is a folder"),
+    ],
+)
+async def test_an_address_of_no_use_is_refused_in_words(address: str, words: str) -> None:
+    with pytest.raises(StoreAddressError, match=words):
+        await open_store(address)
+
+
+async def test_a_file_that_is_no_database_is_refused_and_left_alone(tmp_path: Path) -> None:
+    file = tmp_path / "notes.txt"
+    file.write_text("not a database, whatever its length may be" * 100)
+    with pytest.raises(StoreFailure, match="not a SQLite database"):
+        await open_store(file)
+    assert file.read_text().startswith("not a database")
+
+
+async def test_a_password_is_not_shown_when_an_address_is_refused() -> None:
+    with pytest.raises(StoreAddressError) as caught:
+        await open_store("postgresql://ann:secret@host:port/db")
+    assert "secret" not in str(caught.value)
