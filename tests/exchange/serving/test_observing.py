@@ -73,6 +73,11 @@ def test_the_log_has_a_line_for_each_call_and_no_secret(tmp_path: Path, log_form
         options = ServerOptions(address=LOOPBACK, tokens=tokens)
         async with serving(tmp_path, options) as server, channel_to(server) as channel:
             await call_in_every_way(channel, token)
+            # The server hears of the cancellation a moment after the client, and stopping it
+            # before would end the watch in another way.
+            async with asyncio.timeout(10):
+                while "/Watch" not in written.getvalue():
+                    await asyncio.sleep(0.01)
 
     run(work())
     text = written.getvalue()

@@ -23,6 +23,9 @@ MAX_OUTAGE: Final = 600.0
 #: The codes after which the same call may succeed. A deadline that has passed leaves no time.
 _PASSING: Final = frozenset({"UNAVAILABLE", "ABORTED"})
 
+#: What grpc.aio itself says, not the server, of a write to a stream that the other side just ended.
+_LOST_STREAM: Final = "Internal error from Core"
+
 #: The field by which a server knows a request that changes something when it comes again.
 _REQUEST_ID: Final = "request_id"
 
@@ -59,7 +62,7 @@ class RetryPolicy:
 
 def is_passing(error: ExchangeError) -> bool:
     """Tell whether the same call may succeed when it is made again."""
-    return error.code in _PASSING
+    return error.code in _PASSING or (error.code == "INTERNAL" and error.message == _LOST_STREAM)
 
 
 def is_repeatable(request: Message) -> bool:
