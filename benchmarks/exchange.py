@@ -142,7 +142,7 @@ def serve_echo(pipe: Any, size: int) -> None:
 
     async def serve() -> None:
         server = grpc.aio.server()
-        handler = grpc.unary_unary_rpc_method_handler(echo)
+        handler: grpc.RpcMethodHandler[bytes, bytes] = grpc.unary_unary_rpc_method_handler(echo)
         server.add_generic_rpc_handlers(
             (grpc.method_handlers_generic_handler("echo.Echo", {"Echo": handler}),)
         )
@@ -158,7 +158,7 @@ def serve_echo(pipe: Any, size: int) -> None:
 async def measure_get(address: str) -> float:
     """Print and return documents fetched a second ÷ echoes a second, by several callers each."""
     async with grpc.aio.insecure_channel(address) as channel:
-        get = channel.unary_unary(GET, None, None)
+        get: Any = channel.unary_unary(GET, None, None)
         request = exchange_v1.GetRequest(type="ModelVersion", id=VERSION.id).SerializeToString()
         size = len(await get(request))
         near, far = multiprocessing.Pipe()
@@ -169,7 +169,7 @@ async def measure_get(address: str) -> float:
         try:
             port = await asyncio.to_thread(near.recv)
             async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as bare:
-                echo = bare.unary_unary(ECHO, None, None)
+                echo: Any = bare.unary_unary(ECHO, None, None)
                 rates, bare_rates = [], []
                 for _ in range(ROUNDS):
                     bare_rates.append(await rate_of(lambda: echo(request)))

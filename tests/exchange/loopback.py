@@ -29,9 +29,7 @@ if TYPE_CHECKING:
     from crucible_ir.exchange.v1.feedback_service_pb2_grpc import FeedbackServiceAsyncStub
     from crucible_ir.exchange.v1.validation_service_pb2_grpc import ValidationServiceAsyncStub
 
-    Interceptor = grpc.aio.ServerInterceptor[Any, Any]
-else:
-    Interceptor = grpc.aio.ServerInterceptor
+Interceptor = grpc.aio.ServerInterceptor
 
 DETAILS = (
     error_details_pb2.BadRequest,

@@ -67,7 +67,9 @@ _ANYBODY: Final = Identity(ANYONE, Role.ADMIN)
 
 
 #: A refusal in this shape does not wait for a request that may never come, or be large.
-READS_NOTHING: Final = grpc.stream_stream_rpc_method_handler(lambda _, __: ())
+READS_NOTHING: Final[grpc.RpcMethodHandler[Any, Any]] = grpc.stream_stream_rpc_method_handler(
+    lambda _, __: ()
+)
 
 
 def _unauthenticated(reason: str, description: str) -> errors.RpcError:

@@ -22,12 +22,9 @@ if TYPE_CHECKING:
     # At run time grpc's classes take no type arguments.
     Handler = grpc.RpcMethodHandler[Any, Any]
     Context = grpc.aio.ServicerContext[Any, Any]
-    Interceptor = grpc.aio.ServerInterceptor[Any, Any]
-else:
-    Interceptor = grpc.aio.ServerInterceptor
 
 
-class BoundaryInterceptor(Interceptor):
+class BoundaryInterceptor(grpc.aio.ServerInterceptor):
     """Holds requests to their rules and gives every error its status and details.
 
     It has to be the last interceptor, next to the services. A request of a stream is held to its
@@ -36,9 +33,9 @@ class BoundaryInterceptor(Interceptor):
 
     async def intercept_service(
         self,
-        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler]],
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Any]],
         handler_call_details: grpc.HandlerCallDetails,
-    ) -> Handler:
+    ) -> Any:
         """Return the handler of a method, within the boundary."""
         handler = await continuation(handler_call_details)
         if handler is None or not handler_call_details.method.startswith(PREFIX):

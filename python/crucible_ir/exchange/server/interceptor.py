@@ -10,14 +10,11 @@ import grpc
 import grpc.aio
 
 if TYPE_CHECKING:
-    Handler = grpc.RpcMethodHandler[Any, Any]
-    _ServerInterceptor = grpc.aio.ServerInterceptor[Any, Any]
-else:
     # At run time the class takes no parameters.
-    _ServerInterceptor = grpc.aio.ServerInterceptor
+    Handler = grpc.RpcMethodHandler[Any, Any]
 
 
-class Interceptor(_ServerInterceptor):
+class Interceptor(grpc.aio.ServerInterceptor):
     """Changes the handlers of calls."""
 
     async def intercept_service(

@@ -7,7 +7,7 @@ import logging
 import signal
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 import grpc
 import grpc.aio
@@ -247,7 +247,7 @@ class ExchangeServer:
         """Cancel the calls that a stop waits for."""
         self._hurried.set()
 
-    def _interceptors(self) -> list[grpc.aio.ServerInterceptor[Any, Any]]:
+    def _interceptors(self) -> list[grpc.aio.ServerInterceptor]:
         """Return the interceptors, the outermost first."""
         options = self._options
         observers: list[Observer] = [CallLog()]
