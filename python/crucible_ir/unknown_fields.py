@@ -9,12 +9,10 @@ from google.protobuf.unknown_fields import UnknownFieldSet
 
 from crucible_ir.errors import EncodeError
 from crucible_ir.paths import MapKey, Part, format_path
-from crucible_ir.schema.types import is_map, message_of
+from crucible_ir.schema.types import OPAQUE_MESSAGES, is_map, message_of
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
-
-_OPAQUE = {f"google.protobuf.{name}" for name in ("Struct", "Value", "ListValue")}
 
 
 def unknown_fields(message: Message) -> Iterator[tuple[tuple[Part, ...], list[int]]]:
@@ -72,7 +70,7 @@ def _below(
 
 def _held(message: Message) -> Iterator[tuple[tuple[Part, ...], Any]]:
     """Yield every message that a message holds, with the steps that lead to it."""
-    is_opaque = message.DESCRIPTOR.full_name in _OPAQUE
+    is_opaque = message.DESCRIPTOR.full_name in OPAQUE_MESSAGES
     for field, value in message.ListFields():
         if message_of(field) is None:
             continue

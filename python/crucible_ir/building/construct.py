@@ -22,6 +22,7 @@ from crucible_ir.serialization.binary import reads_back
 from crucible_ir.serialization.limits import MAX_DEPTH
 from crucible_ir.serialization.protojson_codec import unknown_name
 from crucible_ir.serialization.refusal import Refusal, too_deep
+from crucible_ir.serialization.scalars import INTEGER_RANGES
 from crucible_ir.serialization.timestamps import read_timestamp, set_moment
 
 if TYPE_CHECKING:
@@ -30,13 +31,6 @@ if TYPE_CHECKING:
 #: Sets one field of a message, itself at a depth below the root, from a value.
 _Setter = Callable[[Message, Any, int], None]
 _CPP = FieldDescriptor
-
-_INTEGERS = {
-    _CPP.CPPTYPE_INT32: (-(2**31), 2**31 - 1),
-    _CPP.CPPTYPE_INT64: (-(2**63), 2**63 - 1),
-    _CPP.CPPTYPE_UINT32: (0, 2**32 - 1),
-    _CPP.CPPTYPE_UINT64: (0, 2**64 - 1),
-}
 
 
 def construct(type_: type[MessageT], fields: Mapping[str, object]) -> MessageT:
@@ -277,8 +271,8 @@ def _converter(field: FieldDescriptor) -> Callable[[Any], object]:
         return lambda value: _enum_number(field, value)
     if kind == _CPP.CPPTYPE_BOOL:
         return _boolean
-    if kind in _INTEGERS:
-        low, high = _INTEGERS[kind]
+    if kind in INTEGER_RANGES:
+        low, high = INTEGER_RANGES[kind]
         return lambda value: _integer(value, low, high)
     if kind in (_CPP.CPPTYPE_DOUBLE, _CPP.CPPTYPE_FLOAT):
         return _number

@@ -30,9 +30,6 @@ from crucible_ir.serialization import json_text
 if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor
 
-#: The least width that comments are wrapped to, however narrow the terminal is.
-_LEAST_WIDTH: Final = 20
-
 _SCALARS: Final = {
     number: name.removeprefix("TYPE_").lower()
     for name, number in vars(FieldDescriptor).items()

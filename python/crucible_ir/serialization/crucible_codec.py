@@ -426,7 +426,9 @@ def _write_tool_choice(choice: v1.ToolChoice) -> object:
 
 def _read_tool_choice(value: object, choice: v1.ToolChoice, _: int) -> None:
     if type(value) is str:
-        choice.mode = _closed_reader(v1.ToolChoiceMode.DESCRIPTOR)(value)  # type: ignore[assignment]
+        # protoc's stub wants the enum's own type, which does not exist at run time.
+        mode: Any = _closed_reader(v1.ToolChoiceMode.DESCRIPTOR)(value)
+        choice.mode = mode
     elif type(value) is dict:
         choice.SetInParent()
         for key in value:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from crucible_ir.errors import DecodeError
 from crucible_ir.paths import MapKey, Part, format_path
-from crucible_ir.schema.types import is_map, message_of
+from crucible_ir.schema.types import OPAQUE_MESSAGES, is_map, message_of
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -30,9 +30,6 @@ MAX_DEPTH = 100
 MAX_YAML_DEPTH = 200
 #: The most values that the aliases of one YAML document may stand for in all.
 MAX_ALIASED_VALUES = 100_000
-
-#: What makes up an opaque map; a path names what is in it rather than these messages' fields.
-_OPAQUE = {f"google.protobuf.{name}" for name in ("Struct", "Value", "ListValue")}
 
 
 class LimitError(DecodeError):
@@ -110,7 +107,8 @@ class Limits:
     def _check(self, message: Message, path: tuple[Part, ...], depth: int) -> None:
         if depth > self.max_depth:
             raise LimitError(f"level {depth}", "max_depth", self.max_depth, parts=path)
-        is_opaque = message.DESCRIPTOR.full_name in _OPAQUE
+        # A path names what is in an opaque map rather than these messages' fields.
+        is_opaque = message.DESCRIPTOR.full_name in OPAQUE_MESSAGES
         for field, value in message.ListFields():
             here = path if is_opaque else (*path, field.name)
             if field.is_repeated:

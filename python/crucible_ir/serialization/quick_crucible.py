@@ -33,12 +33,6 @@ if TYPE_CHECKING:
 
 _CPP = FieldDescriptor
 _FLOATS = (_CPP.CPPTYPE_DOUBLE, _CPP.CPPTYPE_FLOAT)
-_INTEGERS = (
-    _CPP.CPPTYPE_INT32,
-    _CPP.CPPTYPE_INT64,
-    _CPP.CPPTYPE_UINT32,
-    _CPP.CPPTYPE_UINT64,
-)
 _SNAPSHOT = v1.MetricsSnapshot.DESCRIPTOR.full_name
 
 
@@ -336,7 +330,7 @@ class _ReaderSource(MessageSource):
     def add_scalar(self, depth: int, field: FieldDescriptor, v: str, assign: str) -> None:
         """Add the check of a scalar and its assignment, where ``{}`` stands for the value."""
         test = TYPE_TESTS.get(field.cpp_type)
-        if field.cpp_type in _INTEGERS:
+        if field.cpp_type in scalars.INTEGER_RANGES:
             test = "type({v}) is not int"
         if test is not None:
             self.add(depth, f"if {test.format(v=v)}: {self.stop}()")

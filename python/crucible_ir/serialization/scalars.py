@@ -16,7 +16,8 @@ from crucible_ir.serialization.refusal import Refusal
 
 _NUMBER = re.compile(r"(-?)(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
 _NOT_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
-_RANGES = {
+#: The least and the greatest value of each integer type, by its C++ type.
+INTEGER_RANGES = {
     FieldDescriptor.CPPTYPE_INT32: (-(2**31), 2**31 - 1),
     FieldDescriptor.CPPTYPE_INT64: (-(2**63), 2**63 - 1),
     FieldDescriptor.CPPTYPE_UINT32: (0, 2**32 - 1),
@@ -25,13 +26,11 @@ _RANGES = {
 
 #: Turns a plain JSON value into a field's value, or raises a Refusal.
 Reader = Callable[[object], object]
-#: Turns a field's value into a plain JSON value, or raises a Refusal.
-Writer = Callable[[object], object]
 
 
 def integer_reader(cpp_type: int, *, quoted: bool = True) -> Reader:
     """Return the reader of an integer type; ``quoted`` says whether strings are taken too."""
-    low, high = _RANGES[cpp_type]
+    low, high = INTEGER_RANGES[cpp_type]
 
     def read(value: object) -> int:
         if type(value) is int:

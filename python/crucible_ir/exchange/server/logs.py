@@ -12,9 +12,6 @@ import grpc
 
 from crucible_ir.exchange.server.observing import Call
 
-#: The formats of a log.
-LOG_FORMATS: Final = ("text", "json")
-
 #: The logger above those of all modules of the exchange.
 _ROOT: Final = "crucible_ir.exchange"
 
