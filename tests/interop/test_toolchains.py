@@ -1,0 +1,100 @@
+"""Toolchains are told by what their programs say; without one a test is skipped or fails."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from interop.toolchains import (
+    GO,
+    JAVA,
+    NODE,
+    RUST,
+    AbsentError,
+    Program,
+    Toolchain,
+    require,
+    versions,
+)
+
+#: What the programs answer, as seen on Debian 12; Maven colours its answer.
+ANSWERS = {
+    "go version": "go version go1.26.8 linux/amd64",
+    "node --version": "v20.20.2",
+    "npm --version": "11.19.1",
+    "java --version": "openjdk 21 2023-09-19\nOpenJDK Runtime Environment (build 21+35-2513)",
+    "mvn --version": "\x1b[1mApache Maven 3.8.7\x1b[m\nMaven home: /usr/share/maven",
+    "cargo --version": "cargo 1.95.0 (f2d3ce0bd 2026-03-21)",
+}
+
+
+@pytest.fixture
+def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A search path of one folder."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    return tmp_path
+
+
+def install(folder: Path, name: str, script: str) -> None:
+    (folder / name).write_text(f"#!/bin/sh\n{script}\n")
+    (folder / name).chmod(0o755)
+
+
+def install_answering(folder: Path, question: str, answer: str) -> None:
+    name, option = question.split()
+    (folder / f"{name}.txt").write_text(answer)
+    # There are only the shell's own commands on this path.
+    reading = f'while read -r line; do echo "$line"; done < {folder}/{name}.txt; echo "$line"'
+    install(folder, name, f'[ "$*" = {option} ] || exit 9\n{reading}')
+
+
+@pytest.mark.parametrize(
+    ("toolchain", "expected"),
+    [
+        (GO, {"go": "1.26.8"}),
+        (NODE, {"node": "20.20.2", "npm": "11.19.1"}),
+        (JAVA, {"java": "21", "mvn": "3.8.7"}),
+        (RUST, {"cargo": "1.95.0"}),
+    ],
+    ids=lambda value: value.name if isinstance(value, Toolchain) else "",
+)
+def test_the_versions_are_read_from_what_the_programs_say(
+    path: Path, toolchain: Toolchain, expected: dict[str, str]
+) -> None:
+    for question, answer in ANSWERS.items():
+        install_answering(path, question, answer)
+    assert versions(toolchain) == expected
+    assert require(toolchain) == expected
+
+
+TOOLS = Toolchain("Tools", (Program("hammer", "1.9"),))
+
+
+@pytest.mark.parametrize("said", ["hammer 1.9", "hammer 1.9.0", "hammer 1.10", "2"])
+def test_a_version_is_compared_by_its_numbers(path: Path, said: str) -> None:
+    install_answering(path, "hammer --version", said)
+    assert require(TOOLS)
+
+
+@pytest.mark.parametrize(
+    ("script", "reason"),
+    [
+        (None, "Tools is not installed: there is no hammer"),
+        ("echo hammer 1.8.9", "Tools is too old: hammer is 1.8.9, not 1.9 or later"),
+        ("echo hammer", "Tools does not work: hammer tells no version"),
+        ("exit 3", "Tools does not work: .* returned non-zero exit status 3"),
+    ],
+)
+def test_what_is_absent_skips_by_name_and_fails_on_ci(
+    path: Path, monkeypatch: pytest.MonkeyPatch, script: str | None, reason: str
+) -> None:
+    if script is not None:
+        install(path, "hammer", script)
+    with pytest.raises(AbsentError, match=reason):
+        versions(TOOLS)
+    monkeypatch.delenv("CI", raising=False)
+    with pytest.raises(pytest.skip.Exception, match=reason):
+        require(TOOLS)
+    monkeypatch.setenv("CI", "true")
+    with pytest.raises(pytest.fail.Exception, match=reason):
+        require(TOOLS)

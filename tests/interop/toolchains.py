@@ -1,0 +1,88 @@
+"""Which languages this machine has the tools of, and what becomes of tests without them."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+
+import pytest
+
+#: Seconds that a program has to say its version.
+PATIENCE = 60
+
+
+@dataclass(frozen=True)
+class Program:
+    """A program of a toolchain."""
+
+    name: str
+    #: The oldest version that will do.
+    oldest: str
+    #: What makes it print its version, with the number first.
+    question: str = "--version"
+
+
+@dataclass(frozen=True)
+class Toolchain:
+    """The programs that build and run what is written in a language."""
+
+    name: str
+    programs: tuple[Program, ...]
+
+
+GO = Toolchain("Go", (Program("go", "1.26", "version"),))
+NODE = Toolchain("Node.js", (Program("node", "20"), Program("npm", "10")))
+JAVA = Toolchain("Java", (Program("java", "17"), Program("mvn", "3.8")))
+RUST = Toolchain("Rust", (Program("cargo", "1.85"),))
+
+
+class AbsentError(Exception):
+    """A toolchain is not here, or too old."""
+
+
+def versions(toolchain: Toolchain) -> dict[str, str]:
+    """Return the version of each program of a toolchain by its name.
+
+    Raises:
+        AbsentError: A program is not on the path, does not tell its version, or is too old.
+    """
+    return {program.name: _version(toolchain, program) for program in toolchain.programs}
+
+
+def require(toolchain: Toolchain) -> dict[str, str]:
+    """Return the versions of a toolchain; without it, skip the test by name, or fail it on CI."""
+    try:
+        return versions(toolchain)
+    except AbsentError as absent:
+        if os.environ.get("CI"):
+            pytest.fail(str(absent))
+        pytest.skip(str(absent))
+
+
+def _version(toolchain: Toolchain, program: Program) -> str:
+    path = shutil.which(program.name)
+    if path is None:
+        raise AbsentError(f"{toolchain.name} is not installed: there is no {program.name}")
+    try:
+        said = subprocess.run(
+            [path, program.question], capture_output=True, text=True, check=True, timeout=PATIENCE
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        raise AbsentError(f"{toolchain.name} does not work: {error}") from error
+    # Maven colours its answer even where nobody sees it.
+    number = re.search(r"\d+(\.\d+)*", re.sub(r"\x1b\[[\d;]*m", "", said.stdout))
+    if number is None:
+        raise AbsentError(f"{toolchain.name} does not work: {program.name} tells no version")
+    if _parts(number[0]) < _parts(program.oldest):
+        raise AbsentError(
+            f"{toolchain.name} is too old: {program.name} is {number[0]}, not {program.oldest}"
+            " or later"
+        )
+    return number[0]
+
+
+def _parts(version: str) -> tuple[int, ...]:
+    return tuple(map(int, version.split(".")))
