@@ -19,7 +19,7 @@ RULES_PROTO := third_party/buf/validate/validate.proto
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help setup run test test-protobuf6 lint format check-format types generate check-generated \
-	breaking release-image check-package bench bench-exchange \
+	conformance-cases breaking release-image check-package bench bench-exchange \
 	fuzz clean
 
 help: ## Show this list
@@ -59,6 +59,9 @@ generate: $(VENV_GENERATE)/.installed $(RULES_PROTO) ## Write everything derived
 
 check-generated: $(VENV_GENERATE)/.installed $(RULES_PROTO) ## Fail where `make generate` would change something
 	$(VENV_GENERATE)/bin/python tools/generate.py --check
+
+conformance-cases: setup ## Write the conformance cases that are derived from the schema
+	$(BIN)/python tools/generate_conformance_cases.py $(ARGS)
 
 breaking: setup $(RULES_PROTO) ## Fail where the schema breaks with a release in tests/compat
 	@set -e; for image in tests/compat/*.binpb; do \

@@ -15,7 +15,11 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 
 #: Which folder of the repository becomes which folder of the wheel.
-SHIPPED = {"python/crucible_ir": "crucible_ir", "proto": "crucible_ir/proto"}
+SHIPPED = {
+    "python/crucible_ir": "crucible_ir",
+    "proto": "crucible_ir/proto",
+    "tests/vectors/conformance": "crucible_ir/conformance/suites",
+}
 
 PYTHON_BLOCK = re.compile(r"^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 
@@ -94,9 +98,14 @@ def check_installed(wheel: Path, folder: Path) -> None:
     run(python, "-m", "pip", "install", "--quiet", str(wheel))
     run(python, "-m", "pip", "check")
     run(python, "-c", IMPORT_CHECK, cwd=elsewhere)
-    run(str(environment / "bin" / "crucible-ir"), "--help", cwd=elsewhere)
+    program = str(environment / "bin" / "crucible-ir")
+    run(program, "--help", cwd=elsewhere)
     run(python, "-c", readme_example(), cwd=elsewhere)
     print("The README's Python ran as written.")
+    empty = folder / "empty"
+    empty.mkdir()
+    executor = (python, "-m", "crucible_ir.conformance.executor")
+    run(program, "conformance", "run", "--", *executor, cwd=empty)
 
 
 def readme_example() -> str:

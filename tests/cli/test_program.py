@@ -76,7 +76,12 @@ EVERY_EXAMPLE = [
 
 
 @pytest.mark.parametrize("line", EVERY_EXAMPLE)
-def test_every_example_of_the_help_does_something(folder: Path, line: str) -> None:
+def test_every_example_of_the_help_does_something(
+    folder: Path, line: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # An executor is a program that is found as a shell finds it.
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    monkeypatch.setenv("PATH", path)
     shutil.copytree(EXAMPLES, "examples")
     (folder / "runs" / "may").mkdir(parents=True)
     run("convert", "examples/training_run.crucible.json", "run.json")

@@ -45,6 +45,7 @@ COMMANDS = {
     "ingest": "Hand feedback events over to an exchange.",
     "export": "Write feedback events from an exchange to a file.",
     "tokens": "Make, list and revoke the tokens that a server asks for.",
+    "conformance": "Certify an implementation of the IR in any language.",
     "completion": "Print the completion script for a shell.",
 }
 
@@ -96,6 +97,10 @@ class Command(click.Command):
                     formatter.indent()
                     formatter.write_text(meaning)
                     formatter.dedent()
+
+
+class CommandGroup(Command, click.Group):
+    """A command with commands of its own, and examples."""
 
 
 class _OutputClosedError(Exception):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from crucible_ir.cli.options import TYPE_NAME
-from crucible_ir.cli.program import Command
+from crucible_ir.cli.program import Command, CommandGroup
 from crucible_ir.cli.session import GOOD, Session, printable
 
 if TYPE_CHECKING:
@@ -34,10 +34,6 @@ _EXAMPLES = (
 
 _DURATION = re.compile(r"([1-9][0-9]{0,5})([smhdw])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-
-
-class _Group(Command, click.Group):
-    """A command with commands of its own, and examples."""
 
 
 class _Ending(MomentParameter):
@@ -81,7 +77,7 @@ _FILE_OPTION = click.option(
 )
 
 
-@click.command(cls=_Group, examples=_EXAMPLES)
+@click.command(cls=CommandGroup, examples=_EXAMPLES)
 def command() -> None:
     """Make, list and revoke the tokens that a server asks for.
 

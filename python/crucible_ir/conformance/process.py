@@ -1,0 +1,245 @@
+"""An executor as a process: started, asked with a time limit, and ended, whatever it does."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import selectors
+import signal
+import subprocess
+import time
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Any, Final, Self
+
+from google.protobuf.message import DecodeError
+
+from crucible_ir.conformance import v1
+from crucible_ir.conformance.frames import FrameBuffer, FrameError, frame
+from crucible_ir.errors import Error
+
+#: The bytes that are read or written at once.
+_CHUNK: Final = 1 << 16
+#: The last bytes of an executor's standard error that are kept.
+_KEPT_ERROR_BYTES: Final = 4096
+#: The seconds that an executor has for ending once it has closed its output.
+_ENDING_SECONDS: Final = 2.0
+
+
+class ExecutorError(Error):
+    """An executor did not answer as the protocol says; it has been ended.
+
+    Attributes:
+        reason: What it did, in words.
+        stderr: The last of what it wrote to its standard error.
+    """
+
+    def __init__(self, reason: str, stderr: str = "") -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.stderr = stderr
+
+
+class StartError(Error):
+    """An executor's command could not be started."""
+
+
+class Executor:
+    """An executor that runs as a process of its own, to be used as a context manager.
+
+    It has a process group to itself: ending it ends what it started, and nothing else.
+
+    Args:
+        command: The program and its arguments.
+        timeout: The seconds that it has for each response.
+
+    Raises:
+        StartError: There is no such program, or it must not be run.
+    """
+
+    def __init__(self, command: Sequence[str], *, timeout: float) -> None:
+        self.timeout = timeout
+        self._received = FrameBuffer()
+        self._outgoing = b""
+        self._errors = bytearray()
+        try:
+            self._process = subprocess.Popen(
+                list(command),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                start_new_session=True,
+            )
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise StartError(f"cannot start {command[0]!r}: {reason.lower()}") from None
+        self._selector = selectors.DefaultSelector()
+        for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
+            os.set_blocking(_pipe(stream).fileno(), False)
+        for stream in (self._process.stdout, self._process.stderr):
+            self._selector.register(_pipe(stream), selectors.EVENT_READ)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.kill()
+
+    @property
+    def stderr(self) -> str:
+        """The last of what it wrote to its standard error."""
+        return self._errors.decode("utf-8", errors="replace").strip()
+
+    def ask(self, request: v1.Request) -> v1.Response:
+        """Send a request and return the response.
+
+        Raises:
+            ExecutorError: It ended, did not answer in time, or answered with something else.
+        """
+        deadline = time.monotonic() + self.timeout
+        self._move(0.0)
+        if len(self._received):
+            raise self._failure(f"it wrote {self._stray()} without being asked")
+        self._outgoing = frame(request)
+        self._want_to_write()
+        while (body := self._taken()) is None:
+            if not self._is_registered(self._process.stdout):
+                raise self._failure(self._how_it_ended())
+            remaining = deadline - time.monotonic()
+            if remaining <= 0:
+                raise self._failure(self._silence())
+            self._move(remaining)
+        if len(self._received):
+            raise self._failure(f"after its response it wrote {self._stray()}")
+        try:
+            response = v1.Response.FromString(body)
+        except DecodeError:
+            raise self._failure(f"its {len(body):,} bytes are not a Response") from None
+        if response.WhichOneof("response") is None:
+            raise self._failure("its Response says nothing")
+        return response
+
+    def finish(self) -> str | None:
+        """Close its input and wait for it to end; return what was wrong with that, in words."""
+        self._outgoing = b""
+        self._drop(self._process.stdin)
+        deadline = time.monotonic() + self.timeout
+        while self._is_registered(self._process.stdout):
+            remaining = deadline - time.monotonic()
+            if remaining <= 0:
+                return f"it still ran {self.timeout:g} s after the end of its input"
+            self._move(remaining)
+        if len(self._received):
+            return f"at the end it wrote {self._stray()}"
+        status = self._status(max(deadline - time.monotonic(), 0.1))
+        if status is None:
+            return f"it still ran {self.timeout:g} s after the end of its input"
+        return None if status == 0 else f"at the end of its input it {_status_in_words(status)}"
+
+    def kill(self) -> None:
+        """End it at once, and whatever it started; one that has ended stays as it is."""
+        if self._process.returncode is None:
+            # Until it is waited for, nothing else can have its number.
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+        for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
+            self._drop(stream)
+        self._selector.close()
+
+    def _taken(self) -> bytes | None:
+        try:
+            return self._received.take()
+        except FrameError as error:
+            shown = self._received.peek(40)
+            raise self._failure(f"it wrote {shown!r}: {error}") from None
+
+    def _failure(self, reason: str) -> ExecutorError:
+        # What it says about the matter may still be on its way.
+        if self._selector.get_map():
+            self._move(0.0)
+        self.kill()
+        return ExecutorError(reason, self.stderr)
+
+    def _silence(self) -> str:
+        got = f"; all there is of it is {self._stray()}" if len(self._received) else ""
+        unread = ", and had not read the whole request" if self._outgoing else ""
+        return f"it did not answer within {self.timeout:g} s{unread}{got}"
+
+    def _stray(self) -> str:
+        return f"{len(self._received):,} bytes, {self._received.peek(40)!r}"
+
+    def _how_it_ended(self) -> str:
+        status = self._status(_ENDING_SECONDS)
+        if status is None:
+            return "it closed its output instead of answering"
+        return f"it {_status_in_words(status)} instead of answering"
+
+    def _status(self, seconds: float) -> int | None:
+        try:
+            return self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return None
+
+    def _move(self, seconds: float) -> None:
+        """Wait until bytes can be moved, at most for some seconds, and move them."""
+        for key, _ in self._selector.select(seconds):
+            if key.fileobj is self._process.stdin:
+                self._write()
+            else:
+                self._read(key.fileobj)
+
+    def _read(self, stream: Any) -> None:
+        data = os.read(stream.fileno(), _CHUNK)
+        if not data:
+            self._drop(stream)
+        elif stream is self._process.stdout:
+            self._received.feed(data)
+        else:
+            self._errors += data
+            del self._errors[:-_KEPT_ERROR_BYTES]
+
+    def _write(self) -> None:
+        try:
+            sent = os.write(_pipe(self._process.stdin).fileno(), self._outgoing[:_CHUNK])
+        except BrokenPipeError:
+            # It no longer reads; whether it has ended shows at its output.
+            self._outgoing = b""
+            self._drop(self._process.stdin)
+            return
+        self._outgoing = self._outgoing[sent:]
+        if not self._outgoing:
+            self._selector.unregister(_pipe(self._process.stdin))
+
+    def _want_to_write(self) -> None:
+        stdin = _pipe(self._process.stdin)
+        if not stdin.closed and not self._is_registered(stdin):
+            self._selector.register(stdin, selectors.EVENT_WRITE)
+
+    def _is_registered(self, stream: Any) -> bool:
+        return not stream.closed and stream in self._selector.get_map()
+
+    def _drop(self, stream: Any) -> None:
+        if self._is_registered(stream):
+            self._selector.unregister(stream)
+        # Closing flushes nothing: what is written goes past Python's own buffer.
+        with contextlib.suppress(BrokenPipeError):
+            stream.close()
+
+
+def _pipe(stream: Any) -> Any:
+    assert stream is not None
+    return stream
+
+
+def _status_in_words(status: int) -> str:
+    if status >= 0:
+        return f"ended with status {status}"
+    with contextlib.suppress(ValueError):
+        return f"was ended by {signal.Signals(-status).name}"
+    return f"was ended by signal {-status}"

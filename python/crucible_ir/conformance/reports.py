@@ -1,0 +1,195 @@
+"""Reports: a run as text for people, as JSON, and as JUnit XML for build servers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Final
+from xml.etree import ElementTree
+
+from crucible_ir.conformance.comparison import ASPECTS
+from crucible_ir.conformance.results import CaseResult, Run, Verdict
+
+#: A line of text and the style that it is shown in.
+Line = tuple[str, str]
+
+#: The most characters of a value that the text report shows, unless it is to show all.
+_SHOWN_LENGTH: Final = 300
+
+_STYLES: Final = {
+    Verdict.PASSED: "good",
+    Verdict.FAILED: "bad",
+    Verdict.EXPECTED_FAILURE: "warn",
+    Verdict.NOT_OFFERED: "aside",
+    Verdict.NOT_REACHED: "aside",
+}
+
+
+def case_lines(result: CaseResult, *, verbose: bool = False) -> Iterator[Line]:
+    """Yield the lines about one case: none for one that is as it must be, unless verbose."""
+    if not verbose and result.verdict is not Verdict.FAILED:
+        return
+    yield f"{result.name}: {result.verdict}", _STYLES[result.verdict]
+    shown = [
+        each
+        for each in result.differences
+        if verbose or result.verdicts[each.aspect] is Verdict.FAILED
+    ]
+    for difference in shown:
+        excuse = result.excuses.get(difference.aspect)
+        yield f"  {difference.aspect}{f' (expected: {excuse})' if excuse else ''}", "where"
+        yield f"    expected {_cut(difference.expected, verbose)}", ""
+        yield f"    got      {_cut(difference.got, verbose)}", ""
+    if shown and result.reason:
+        yield f"  {result.reason}", "aside"
+
+
+def summary_lines(run: Run) -> Iterator[Line]:
+    """Yield the lines that say what a run came to."""
+    for problem in run.problems:
+        yield f"executor: {problem}", "bad"
+    for stale in run.stale:
+        yield f"expected failures, {stale}: remove or narrow the line", "bad"
+    yield f"{run.implementation}", "name"
+    columns = [verdict for verdict in Verdict if any(run.aspects[a][verdict] for a in ASPECTS)]
+    yield f"{'':12}" + "".join(f"{verdict:>18}" for verdict in columns), "aside"
+    for aspect, counts in run.aspects.items():
+        cells = "".join(f"{counts[verdict]:>18,}" for verdict in columns)
+        offered = aspect == ASPECTS[0] or aspect in run.offered
+        yield f"{aspect:12}{cells}", "" if offered else "aside"
+    if run.unknown_aspects:
+        numbers = ", ".join(map(str, run.unknown_aspects))
+        yield f"It offers aspects that this harness does not know: {numbers}", "aside"
+    parts = [f"{count:,} {verdict}" for verdict in Verdict if (count := run.cases[verdict])]
+    total = len(run.results)
+    verdict = "conforms" if run.passed else "does not conform"
+    yield (
+        f"{total:,} case{'' if total == 1 else 's'}: {', '.join(parts)}: {verdict}",
+        "good" if run.passed else "bad",
+    )
+
+
+def to_text(run: Run, verbose: bool) -> str:
+    """Return a run as text for people."""
+    lines = [line for result in run.results for line in case_lines(result, verbose=verbose)]
+    return "\n".join(_printable(text) for text, _ in (*lines, *summary_lines(run)))
+
+
+def to_json(run: Run, verbose: bool) -> str:
+    """Return a run as a JSON document, which always has every case whole."""
+    document = {
+        "command": list(run.command),
+        "implementation": run.implementation,
+        "offered": [aspect for aspect in ASPECTS if aspect in run.offered],
+        "passed": run.passed,
+        "cases": {verdict.value: count for verdict, count in run.cases.items()},
+        "aspects": {
+            aspect: {verdict.value: count for verdict, count in counts.items()}
+            for aspect, counts in run.aspects.items()
+        },
+        "stale_expected_failures": run.stale,
+        "problems": run.problems,
+        "results": [_plain(result) for result in run.results],
+    }
+    return json.dumps(document, indent=2, ensure_ascii=False)
+
+
+def _plain(result: CaseResult) -> dict[str, object]:
+    return {
+        "name": result.name,
+        "message_type": result.message_type,
+        "reason": result.reason,
+        "verdict": result.verdict.value,
+        "aspects": {aspect: verdict.value for aspect, verdict in result.verdicts.items()},
+        "differences": [
+            {
+                "aspect": each.aspect,
+                "expected": each.expected,
+                "got": each.got,
+                "expected_failure": result.excuses.get(each.aspect),
+            }
+            for each in result.differences
+        ],
+        "seconds": round(result.seconds, 6),
+    }
+
+
+def to_junit(run: Run, verbose: bool) -> str:
+    """Return a run as JUnit XML: a test suite a topic, a test case a case."""
+    root = ElementTree.Element("testsuites", {"name": run.implementation})
+    topics: dict[str, list[CaseResult]] = {}
+    for result in run.results:
+        topics.setdefault(result.name.partition("/")[0], []).append(result)
+    for topic, results in topics.items():
+        verdicts = [result.verdict for result in results]
+        suite = ElementTree.SubElement(
+            root,
+            "testsuite",
+            {
+                "name": topic,
+                "tests": str(len(results)),
+                "failures": str(verdicts.count(Verdict.FAILED)),
+                "skipped": str(len(results) - _counted(verdicts)),
+                "time": f"{sum(result.seconds for result in results):.3f}",
+            },
+        )
+        for result in results:
+            _add_case(suite, topic, result)
+    _add_remarks(root, run)
+    ElementTree.indent(root)
+    return ElementTree.tostring(root, encoding="unicode")
+
+
+def _counted(verdicts: list[Verdict]) -> int:
+    return verdicts.count(Verdict.PASSED) + verdicts.count(Verdict.FAILED)
+
+
+def _add_case(suite: ElementTree.Element, topic: str, result: CaseResult) -> None:
+    name = result.name.partition("/")[2]
+    attributes = {"classname": topic, "name": name, "time": f"{result.seconds:.3f}"}
+    case = ElementTree.SubElement(suite, "testcase", attributes)
+    text = "\n".join(line for line, _ in case_lines(result, verbose=True))
+    if result.verdict is Verdict.FAILED:
+        failed = [each for each in ASPECTS if result.verdicts.get(each) is Verdict.FAILED]
+        element = ElementTree.SubElement(case, "failure", {"message": ", ".join(failed)})
+        element.text = _printable(text)
+    elif result.verdict is Verdict.EXPECTED_FAILURE:
+        reasons = "; ".join(sorted(set(result.excuses.values())))
+        message = _printable(f"expected failure: {reasons}")
+        ElementTree.SubElement(case, "skipped", {"message": message})
+    elif result.verdict is Verdict.NOT_OFFERED:
+        ElementTree.SubElement(case, "skipped", {"message": "not offered"})
+
+
+def _add_remarks(root: ElementTree.Element, run: Run) -> None:
+    """Add what fails a run and belongs to no case, as cases of a suite of its own."""
+    remarks = [("expected failures", stale) for stale in run.stale]
+    remarks += [("executor", problem) for problem in run.problems]
+    if not remarks:
+        return
+    count = str(len(remarks))
+    attributes = {"name": "the run as a whole", "tests": count, "failures": count}
+    suite = ElementTree.SubElement(root, "testsuite", attributes)
+    for number, (about, words) in enumerate(remarks, start=1):
+        case = ElementTree.SubElement(
+            suite, "testcase", {"classname": about, "name": f"{about} {number}"}
+        )
+        ElementTree.SubElement(case, "failure", {"message": _printable(words)})
+
+
+def _printable(text: str) -> str:
+    """Escape what XML cannot hold and what a terminal would obey, line by line."""
+    from crucible_ir.cli.session import printable
+
+    return "\n".join(map(printable, text.split("\n")))
+
+
+def _cut(text: str, verbose: bool) -> str:
+    indented = text.replace("\n", "\n    ")
+    if verbose or len(indented) <= _SHOWN_LENGTH:
+        return indented
+    return f"{indented[:_SHOWN_LENGTH]}… ({len(text):,} characters; --verbose shows all)"
+
+
+#: What writes a report, by the name of its format.
+REPORTS: Final = {"text": to_text, "json": to_json, "junit": to_junit}

@@ -1,0 +1,90 @@
+"""The published cases: enough of them, of every rule, well formed, and true."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+import generate_conformance_cases
+from conformance_cases import layout, truth
+from crucible_ir.conformance import v1
+from crucible_ir.conformance.suites import NamedCase, read_suites, select_cases, suite_folder
+from crucible_ir.schema.rules import rules_of
+from crucible_ir.schema.types import descriptor_of, message_types
+
+CASES = select_cases(suite_folder())
+FILES = sorted(suite_folder().glob("*.txtpb"))
+
+
+def broken(case: v1.Case) -> set[str]:
+    return {rule.rule_id for rule in case.expected.evaluation.broken_rules.rules}
+
+
+def test_every_rule_id_of_the_schema_has_a_passing_and_a_failing_case() -> None:
+    declared = {
+        (name, rule.field_path, rule.rule_id)
+        for name, cls in message_types().items()
+        for rule in rules_of(descriptor_of(cls))
+    }
+    assert len(declared) > 100
+    failing = Counter(rule_id for named in CASES for rule_id in broken(named.case))
+    assert {rule_id for _, _, rule_id in declared} == set(failing)
+    valid = {
+        named.case.request.message_type.rpartition(".")[2]
+        for named in CASES
+        if named.case.expected.WhichOneof("outcome") == "evaluation" and not broken(named.case)
+    }
+    assert {name for name, _, _ in declared} <= valid
+
+
+def test_every_rule_of_every_field_has_a_failing_case() -> None:
+    declared = {
+        (name, rule.field_path, rule.rule_id)
+        for name, cls in message_types().items()
+        for rule in rules_of(descriptor_of(cls))
+    }
+    failing = {
+        (named.case.request.message_type.rpartition(".")[2], rule.path, rule.rule_id)
+        for named in CASES
+        for rule in named.case.expected.evaluation.broken_rules.rules
+    }
+    assert {
+        # A rule about the message as a whole has no path.
+        (name, path, rule_id)
+        for name, path, rule_id in declared
+    } - failing == set()
+
+
+def test_names_are_unique_and_can_stand_in_a_line_of_expected_failures() -> None:
+    names = Counter(named.name for named in CASES)
+    assert [name for name, count in names.items() if count > 1] == []
+    assert [name for name in names if not re.fullmatch(r"[a-z_0-9]+/[\w.]+", name)] == []
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_a_file_is_named_for_its_topic_and_written_as_the_tool_writes_it(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    suite, comments = layout.read(text)
+    assert suite.topic == path.stem
+    assert layout.write(suite, comments) == text
+
+
+def test_no_file_of_cases_is_stale() -> None:
+    fresh = generate_conformance_cases.files()
+    assert sorted(fresh) == FILES
+    stale = [path.name for path, text in fresh.items() if path.read_text("utf-8") != text]
+    assert stale == [], "run `make conformance-cases`"
+
+
+@pytest.mark.parametrize("suite", read_suites(suite_folder()), ids=lambda suite: suite.topic)
+def test_every_expected_value_is_what_other_implementations_say(suite: v1.Suite) -> None:
+    for case in suite.cases:
+        name = NamedCase(suite.topic, case).name
+        expected = truth.expected(case.request)
+        if expected.WhichOneof("outcome") == "decode_error":
+            assert case.expected.WhichOneof("outcome") == "decode_error", name
+        else:
+            assert case.expected == expected, name

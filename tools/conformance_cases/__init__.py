@@ -1,0 +1,1 @@
+"""Derives the conformance cases from the schema, with expected values from independent truths."""
