@@ -12,8 +12,8 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from conformance_cases import fields, layout, rules
-from conformance_cases.drafts import ContradictionError, Draft, complete
+from conformance_cases import digests, fields, layout, nesting, rules, strangers
+from conformance_cases.drafts import ContradictionError, Draft, complete, complete_by_hand
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "tests" / "vectors" / "conformance"
@@ -34,6 +34,13 @@ DERIVED: dict[str, Callable[[], Iterator[Draft]]] = {
     "fields_null": fields.nulls,
     "fields_zero": fields.zeros,
     "fields_defaults": fields.defaults,
+    "unknown_fields": strangers.unknown_fields,
+    "unknown_fields_nested": strangers.nested_unknown_fields,
+    "unknown_keys": strangers.unknown_keys,
+    "oneofs": strangers.oneofs,
+    "wrong_types": strangers.wrong_types,
+    "limits_nesting": nesting.limits,
+    "digests": digests.published,
     "enums_values": fields.enum_values,
     "enums_unknown_numbers": fields.unknown_enum_numbers,
     "enums_unknown_names": fields.unknown_enum_names,
@@ -72,6 +79,10 @@ def files() -> dict[Path, str]:
     for topic, drafts in DERIVED.items():
         suite = complete(topic, drafts())
         made[FOLDER / f"{topic}.txtpb"] = layout.write(suite, layout.Comments(_note(drafts)))
+    for path in sorted(FOLDER.glob("*.txtpb")):
+        if path not in made:
+            suite, comments = layout.read(path.read_text(encoding="utf-8"))
+            made[path] = layout.write(complete_by_hand(suite), comments)
     return made
 
 

@@ -135,7 +135,7 @@ def unknown_enum_names() -> Iterator[Draft]:
                 f"{descriptor.name}.{field.name}.{label}",
                 descriptor.full_name,
                 json=compact(plain),
-                broken=None,
+                refused="the enum has no value of this name",
             )
 
 

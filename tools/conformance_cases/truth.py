@@ -12,7 +12,7 @@ from typing import Any
 import protovalidate
 import rfc8785
 from google.protobuf import json_format
-from google.protobuf.message import DecodeError, Message
+from google.protobuf.message import DecodeError, EncodeError, Message
 from google.protobuf.unknown_fields import UnknownFieldSet
 
 from crucible_ir import v1 as ir_v1
@@ -20,6 +20,9 @@ from crucible_ir.conformance import v1
 
 #: The largest integer that rfc8785 takes as such; beyond it a number is the double that it is.
 _MAX_INTEGER = 2**53 - 1
+
+#: More levels than google's JSON reader is ever given.
+_ANY_DEPTH = 10_000
 
 #: A broken rule: its path and its id.
 Broken = tuple[str, str]
@@ -34,7 +37,7 @@ def expected(request: v1.EvaluateRequest) -> v1.EvaluateResponse:
     """Return what must come out for a payload."""
     try:
         message = decoded(request)
-    except (json_format.ParseError, DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (json_format.ParseError, DecodeError, EncodeError, ValueError, RecursionError) as error:
         return v1.EvaluateResponse(decode_error=" ".join(str(error).split()))
     return v1.EvaluateResponse(evaluation=evaluation(message))
 
@@ -43,8 +46,12 @@ def decoded(request: v1.EvaluateRequest) -> Message:
     """Read a payload as google's library does."""
     message: Message = message_class(request.message_type)()
     if request.WhichOneof("payload") == "json":
-        return json_format.Parse(request.json, message)
-    message.MergeFromString(request.binary)
+        # Its JSON reader counts levels in a way of its own, but what its binary reader would not
+        # take back is too deep.
+        json_format.Parse(request.json, message, max_recursion_depth=_ANY_DEPTH)
+        type(message).FromString(message.SerializeToString())
+    else:
+        message.MergeFromString(request.binary)
     return message
 
 
@@ -55,17 +62,27 @@ def evaluation(message: Message) -> v1.Evaluation:
     for path, rule_id in sorted(broken_rules(message)):
         made.broken_rules.rules.add(path=path, rule_id=rule_id)
     try:
-        # What is written must read back, or another implementation could not be held to it.
+        _refuse_value_without_kind(message)
         made.json = json_format.MessageToJson(message, indent=None)
-    except (json_format.SerializeToJsonError, ValueError) as error:
-        made.json_error = " ".join(str(error).split())
-        made.digest_error = "ProtoJSON cannot write the message"
+    except (json_format.SerializeToJsonError, ValueError):
+        made.json_error = made.digest_error = "ProtoJSON cannot write the message"
         return made
     if holds_unknown_fields(message):
         made.digest_error = "the message holds unknown fields"
     else:
         made.digest = digest(json.loads(made.json))
     return made
+
+
+def _refuse_value_without_kind(message: Any) -> None:
+    """Refuse a Value without a kind, which google/protobuf/struct.proto calls an error.
+
+    google's Python writes it as null.
+    """
+    if message.DESCRIPTOR.full_name == "google.protobuf.Value" and not message.WhichOneof("kind"):
+        raise ValueError("a Value has no kind")
+    for inner in _held(message):
+        _refuse_value_without_kind(inner)
 
 
 def broken_rules(message: Message) -> set[Broken]:
