@@ -63,14 +63,16 @@ def evaluation(message: Message) -> v1.Evaluation:
         made.broken_rules.rules.add(path=path, rule_id=rule_id)
     try:
         _refuse_value_without_kind(message)
-        made.json = json_format.MessageToJson(message, indent=None)
+        plain = json_format.MessageToDict(message)
+        # Sorted, since the order of a map is another in each process.
+        made.json = json.dumps(plain, ensure_ascii=False, sort_keys=True, allow_nan=False)
     except (json_format.SerializeToJsonError, ValueError):
         made.json_error = made.digest_error = "ProtoJSON cannot write the message"
         return made
     if holds_unknown_fields(message):
         made.digest_error = "the message holds unknown fields"
     else:
-        made.digest = digest(json.loads(made.json))
+        made.digest = digest(plain)
     return made
 
 
