@@ -22,6 +22,8 @@ from crucible_ir.errors import Error
 _CHUNK: Final = 1 << 16
 #: The last bytes of an executor's standard error that are kept.
 _KEPT_ERROR_BYTES: Final = 4096
+#: The most bytes that are shown of what should not be there.
+_SHOWN_BYTES: Final = 40
 #: The seconds that an executor has for ending once it has closed its output.
 _ENDING_SECONDS: Final = 2.0
 
@@ -95,13 +97,18 @@ class Executor:
         """The last of what it wrote to its standard error."""
         return self._errors.decode("utf-8", errors="replace").strip()
 
-    def ask(self, request: v1.Request) -> v1.Response:
+    def ask(self, request: v1.Request, *, timeout: float | None = None) -> v1.Response:
         """Send a request and return the response.
+
+        Args:
+            request: The request.
+            timeout: The seconds that it has for this one; ``None`` for as long as for any.
 
         Raises:
             ExecutorError: It ended, did not answer in time, or answered with something else.
         """
-        deadline = time.monotonic() + self.timeout
+        seconds = self.timeout if timeout is None else timeout
+        deadline = time.monotonic() + seconds
         self._move(0.0)
         if len(self._received):
             raise self._failure(f"it wrote {self._stray()} without being asked")
@@ -112,14 +119,15 @@ class Executor:
                 raise self._failure(self._how_it_ended())
             remaining = deadline - time.monotonic()
             if remaining <= 0:
-                raise self._failure(self._silence())
+                raise self._failure(self._silence(seconds))
             self._move(remaining)
-        if len(self._received):
-            raise self._failure(f"after its response it wrote {self._stray()}")
         try:
             response = v1.Response.FromString(body)
         except DecodeError:
-            raise self._failure(f"its {len(body):,} bytes are not a Response") from None
+            shown = f"{len(body):,} bytes, {body[:_SHOWN_BYTES]!r}"
+            raise self._failure(f"what it wrote is no Response: {shown}") from None
+        if len(self._received):
+            raise self._failure(f"after its response it wrote {self._stray()}")
         if response.WhichOneof("response") is None:
             raise self._failure("its Response says nothing")
         return response
@@ -156,7 +164,7 @@ class Executor:
         try:
             return self._received.take()
         except FrameError as error:
-            shown = self._received.peek(40)
+            shown = self._received.peek(_SHOWN_BYTES)
             raise self._failure(f"it wrote {shown!r}: {error}") from None
 
     def _failure(self, reason: str) -> ExecutorError:
@@ -166,13 +174,13 @@ class Executor:
         self.kill()
         return ExecutorError(reason, self.stderr)
 
-    def _silence(self) -> str:
+    def _silence(self, seconds: float) -> str:
         got = f"; all there is of it is {self._stray()}" if len(self._received) else ""
         unread = ", and had not read the whole request" if self._outgoing else ""
-        return f"it did not answer within {self.timeout:g} s{unread}{got}"
+        return f"it did not answer within {seconds:g} s{unread}{got}"
 
     def _stray(self) -> str:
-        return f"{len(self._received):,} bytes, {self._received.peek(40)!r}"
+        return f"{len(self._received):,} bytes, {self._received.peek(_SHOWN_BYTES)!r}"
 
     def _how_it_ended(self) -> str:
         status = self._status(_ENDING_SECONDS)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from typing import Final
 from xml.etree import ElementTree
 
-from crucible_ir.conformance.comparison import ASPECTS
+from crucible_ir.conformance.comparison import ASPECTS, Difference
+from crucible_ir.conformance.crossing import Crossing
 from crucible_ir.conformance.results import CaseResult, Run, Verdict
 
 #: A line of text and the style that it is shown in.
@@ -36,12 +38,19 @@ def case_lines(result: CaseResult, *, verbose: bool = False) -> Iterator[Line]:
         if verbose or result.verdicts[each.aspect] is Verdict.FAILED
     ]
     for difference in shown:
-        excuse = result.excuses.get(difference.aspect)
-        yield f"  {difference.aspect}{f' (expected: {excuse})' if excuse else ''}", "where"
-        yield f"    expected {_cut(difference.expected, verbose)}", ""
-        yield f"    got      {_cut(difference.got, verbose)}", ""
+        yield from _difference_lines(
+            difference, verbose=verbose, excuse=result.excuses.get(difference.aspect)
+        )
     if shown and result.reason:
         yield f"  {result.reason}", "aside"
+
+
+def _difference_lines(
+    difference: Difference, *, verbose: bool, excuse: str | None = None
+) -> Iterator[Line]:
+    yield f"  {difference.aspect}{f' (expected: {excuse})' if excuse else ''}", "where"
+    yield f"    expected {_cut(difference.expected, verbose)}", ""
+    yield f"    got      {_cut(difference.got, verbose)}", ""
 
 
 def summary_lines(run: Run) -> Iterator[Line]:
@@ -67,6 +76,30 @@ def summary_lines(run: Run) -> Iterator[Line]:
         f"{total:,} case{'' if total == 1 else 's'}: {', '.join(parts)}: {verdict}",
         "good" if run.passed else "bad",
     )
+
+
+def crossing_lines(crossing: Crossing) -> Iterator[Line]:
+    """Yield the lines that say how executors read one another."""
+    names = [f"{chr(ord('A') + index)}" for index in range(len(crossing.commands))]
+    counts = Counter((each.writer, each.reader) for each in crossing.disagreements)
+    for each in crossing.disagreements:
+        yield f"{each.case}: {names[each.reader]} reads what {names[each.writer]} wrote", "bad"
+        for difference in each.differences:
+            yield from _difference_lines(difference, verbose=False)
+    for problem in crossing.problems:
+        yield f"executor: {problem}", "bad"
+    for name, run in zip(names, crossing.own, strict=True):
+        yield f"{name}  {run.implementation}", "name"
+    yield f"{'written by':12}" + "".join(f"{f'read by {name}':>18}" for name in names), "aside"
+    for writer, name in enumerate(names):
+        cells = []
+        for reader in range(len(names)):
+            wrong, asked = counts[writer, reader], crossing.read.get((writer, reader), 0)
+            cells.append(f"{wrong:,} of {asked:,} differ" if wrong else f"{asked:,}")
+        yield f"{name:12}" + "".join(f"{cell:>18}" for cell in cells), ""
+    verdict = "they read one another alike" if crossing.passed else "they do not agree"
+    total = sum(crossing.read.values())
+    yield f"{total:,} messages read: {verdict}", "good" if crossing.passed else "bad"
 
 
 def to_text(run: Run, verbose: bool) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -24,6 +24,8 @@ from crucible_ir.errors import Error
 
 #: The seconds that an executor has for a response, unless told otherwise.
 DEFAULT_TIMEOUT: Final = 10.0
+#: The seconds that an executor has at least for the first response: some have much to load.
+STARTING_TIMEOUT: Final = 60.0
 #: How many times an executor is started anew before the rest of the cases is given up.
 MAX_RESTARTS: Final = 25
 
@@ -64,7 +66,7 @@ class Runner:
     def __post_init__(self) -> None:
         self.run = Run(tuple(self.command))
 
-    def results(self, cases: Sequence[NamedCase]) -> Iterator[CaseResult]:
+    def results(self, cases: Sequence[NamedCase]) -> Generator[CaseResult]:
         """Ask about each case and yield what came of it; `run` is complete afterwards.
 
         Raises:
@@ -206,7 +208,8 @@ class Runner:
 
 
 def _described(executor: Executor) -> v1.DescribeResponse:
-    response = executor.ask(v1.Request(describe=v1.DescribeRequest()))
+    patience = max(executor.timeout, STARTING_TIMEOUT)
+    response = executor.ask(v1.Request(describe=v1.DescribeRequest()), timeout=patience)
     outcome = response.WhichOneof("response")
     if outcome != "describe":
         executor.kill()

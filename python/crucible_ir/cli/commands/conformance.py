@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from crucible_ir.conformance.reports import Line
+    from crucible_ir.conformance.running import CannotAskError
 
 _EXECUTOR = "python -m crucible_ir.conformance.executor"
 
@@ -44,6 +46,14 @@ _RUN_EXAMPLES = (
     (
         "crucible-ir conformance run --payloads python.binpbs -- ./executor",
         "… and let another implementation read it.",
+    ),
+)
+
+_CROSS_EXAMPLES = (
+    (f"crucible-ir conformance cross '{_EXECUTOR}' './executor'", "Two implementations."),
+    (
+        f"crucible-ir conformance cross --suite wire '{_EXECUTOR}'",
+        "One that reads what it writes itself.",
     ),
 )
 
@@ -79,6 +89,16 @@ def _selecting_options(decorated: Any) -> Any:
         help="A folder of cases or a file of them, instead of the published ones.",
     )
     return suite(case(vectors(decorated)))
+
+
+_timeout_option = click.option(
+    "--timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    default=10.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long an executor may take over one response; over its first, a minute at least.",
+)
 
 
 class _RunCommand(Command):
@@ -138,14 +158,7 @@ def list_(
     metavar="FILE",
     help="The failures that are known, a line each: `topic/case aspect  # reason`.",
 )
-@click.option(
-    "--timeout",
-    type=click.FloatRange(min=0, min_open=True),
-    default=10.0,
-    show_default=True,
-    metavar="SECONDS",
-    help="How long the executor may take over one response.",
-)
+@_timeout_option
 @click.option(
     "--format",
     "report_format",
@@ -219,9 +232,7 @@ def run(
             if for_people:
                 _print(session, case_lines(result, verbose=verbose))
     except CannotAskError as error:
-        for line in str(error).splitlines():
-            session.fail(line)
-        return COULD_NOT_RUN
+        return _cannot_ask(session, error)
     if for_people:
         _print(session, summary_lines(runner.run))
     if report_format != "text" or output is not None:
@@ -230,6 +241,58 @@ def run(
     if save_binaries is not None:
         write_output(save_binaries, saved.content())
     return GOOD if runner.run.passed else INVALID
+
+
+@command.command(cls=Command, name="cross", examples=_CROSS_EXAMPLES)
+@click.argument("executors", nargs=-1, required=True, metavar="EXECUTOR...")
+@_selecting_options
+@_timeout_option
+@click.pass_obj
+def cross(
+    session: Session,
+    executors: tuple[str, ...],
+    topics: tuple[str, ...],
+    cases: tuple[str, ...],
+    vectors: Path | None,
+    timeout: float,
+) -> int:
+    """Let executors read what the others write, which all must read alike.
+
+    EXECUTOR is a command with its arguments, quoted as one word. Each is asked about every case,
+    and then about the bytes that each of them wrote: the same message, the same ProtoJSON, the same
+    broken rules and the same digest must come out. What an executor gets wrong about a case's own
+    payload is left to `run`. The exit status is 1 where two do not agree.
+    """
+    from crucible_ir.conformance.crossing import Crossing
+    from crucible_ir.conformance.reports import crossing_lines
+    from crucible_ir.conformance.running import CannotAskError
+    from crucible_ir.conformance.suites import select_cases, suite_folder
+
+    selected = select_cases(vectors or suite_folder(), topics, cases)
+    crossing = Crossing([_words(text) for text in executors], timeout=timeout)
+    try:
+        for _ in with_progress(crossing.results(selected), crossing.questions(selected)):
+            pass
+    except CannotAskError as error:
+        return _cannot_ask(session, error)
+    _print(session, crossing_lines(crossing))
+    return GOOD if crossing.passed else INVALID
+
+
+def _words(text: str) -> list[str]:
+    try:
+        words = shlex.split(text)
+    except ValueError as error:
+        raise click.UsageError(f"{text!r} is no command: {str(error).lower()}") from None
+    if not words:
+        raise click.UsageError("an executor is a command, not an empty word")
+    return words
+
+
+def _cannot_ask(session: Session, error: CannotAskError) -> int:
+    for line in str(error).splitlines():
+        session.fail(line)
+    return COULD_NOT_RUN
 
 
 def _print(session: Session, lines: Iterable[Line]) -> None:
