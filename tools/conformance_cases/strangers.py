@@ -136,7 +136,9 @@ def wrong_types() -> Iterator[Draft]:
                 words = f"{field.json_name} does not take this"
                 if (kind, label) in _GOOGLE_READS:
                     words = f"{words} {GOOGLE_READS_IT}"
-                yield _refused(f"{name}.{field.name}.{label}", descriptor, plain, words)
+                # The kind is in the name, so that a pattern can name what a library gets wrong.
+                case = f"{name}.{field.name}.{kind}_from_{label}"
+                yield _refused(case, descriptor, plain, words)
 
 
 def _kind(field: FieldDescriptor) -> str | None:

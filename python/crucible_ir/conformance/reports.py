@@ -15,7 +15,7 @@ from crucible_ir.conformance.results import CaseResult, Run, Verdict
 #: A line of text and the style that it is shown in.
 Line = tuple[str, str]
 
-#: The most characters of a value that the text report shows, unless it is to show all.
+#: The most characters of a line of a value that the text report shows, unless it is to show all.
 _SHOWN_LENGTH: Final = 300
 
 _STYLES: Final = {
@@ -218,10 +218,13 @@ def _printable(text: str) -> str:
 
 
 def _cut(text: str, verbose: bool) -> str:
-    indented = text.replace("\n", "\n    ")
-    if verbose or len(indented) <= _SHOWN_LENGTH:
-        return indented
-    return f"{indented[:_SHOWN_LENGTH]}… ({len(text):,} characters; --verbose shows all)"
+    return "\n    ".join(line if verbose else _cut_line(line) for line in text.split("\n"))
+
+
+def _cut_line(line: str) -> str:
+    if len(line) <= _SHOWN_LENGTH:
+        return line
+    return f"{line[:_SHOWN_LENGTH]}… ({len(line):,} characters; --verbose shows all)"
 
 
 #: What writes a report, by the name of its format.

@@ -1,0 +1,313 @@
+"""``crucible-ir conformance``: what it prints, what it writes, and its exit status."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+from cli.command_line import Result, run
+from conformance import misbehaving_executor
+
+from crucible_ir.conformance import v1
+from crucible_ir.conformance.suites import read_suites
+
+OWN = (sys.executable, "-m", "crucible_ir.conformance.executor")
+MISBEHAVING = (sys.executable, str(misbehaving_executor.__file__))
+
+#: A topic of a case that asks for a wrong digest, and one that this package's executor passes.
+SUITE = """\
+topic: "stages"
+
+cases {
+  name: "good"
+  reason: "Its digest is wrong."
+  request { message_type: "crucible_ir.v1.StageDef" json: '{"name": "good"}' }
+  expected {
+    evaluation {
+      binary: "\\n\\004good"
+      json: '{"name": "good"}'
+      broken_rules {}
+      digest: "sha256:0000"
+    }
+  }
+}
+
+cases {
+  name: "bad"
+  reason: "It is cut off."
+  request { message_type: "crucible_ir.v1.StageDef" json: '{"name": "bad"' }
+  expected { decode_error: "the document is cut off" }
+}
+"""
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    (tmp_path / "stages.txtpb").write_text(SUITE)
+    return tmp_path
+
+
+def conformance(*arguments: object) -> Result:
+    return run("conformance", *arguments)
+
+
+def run_stages(*arguments: object, command: tuple[str, ...] = OWN) -> Result:
+    return conformance("run", "--vectors", "stages.txtpb", *arguments, "--", *command)
+
+
+def test_a_failure_is_shown_with_what_was_expected_and_what_came() -> None:
+    result = run_stages()
+    assert result.status == 1
+    digest = hashlib.sha256(b'{"name":"good"}').hexdigest()
+    assert result.lines[:5] == [
+        "stages/good: failed",
+        "  digest",
+        "    expected sha256:0000",
+        f"    got      sha256:{digest}",
+        "  Its digest is wrong.",
+    ]
+    assert result.lines[-1] == "2 cases: 1 passed, 1 failed: does not conform"
+
+
+def test_a_table_counts_what_came_of_each_aspect() -> None:
+    lines = [line.split() for line in run_stages().lines]
+    assert ["passed", "failed"] in lines
+    for row in (["decode", "2", "0"], ["binary", "1", "0"], ["digest", "0", "1"]):
+        assert row in lines
+
+
+def test_the_last_of_an_executor_s_standard_error_is_shown() -> None:
+    result = run_stages(command=(*MISBEHAVING, "crash"))
+    assert result.status == 1
+    assert "stages/bad: failed" in result.lines
+    assert any(line.endswith("| RuntimeError: the executor has a bug") for line in result.lines)
+
+
+def test_cases_are_selected_by_patterns() -> None:
+    assert run_stages("--case", "bad").lines[-1] == "1 case: 1 passed: conforms"
+    assert run_stages("--case", "stages/b*", "--suite", "sta*").status == 0
+    assert run_stages("--case", "good").status == 1
+    nothing = run_stages("--case", "ugly")
+    assert nothing.status == 2
+    assert nothing.err == "crucible-ir: no case matches 'ugly'\n"
+    topic = conformance("run", "--suite", "json_txet", "--", *OWN)
+    assert topic.err == "crucible-ir: no case matches 'json_txet'; did you mean \"json_text\"?\n"
+
+
+def test_expected_failures_decide_the_exit_status(folder: Path) -> None:
+    known = folder / "known.txt"
+    known.write_text("stages/good digest  # the case is wrong\n")
+    good = run_stages("--expected-failures", known)
+    assert good.status == 0
+    assert good.lines[-1] == "2 cases: 1 passed, 1 expected failure: conforms"
+    known.write_text("stages/good digest  # the case is wrong\nstages/bad *  # not so\n")
+    stale = run_stages("--expected-failures", known)
+    assert stale.status == 1
+    assert (
+        "expected failures, line 2: stages/bad *: stages/bad does not fail: remove or narrow the"
+        " line"
+    ) in stale.lines
+    # What is not among the selected cases is not stale.
+    assert run_stages("--expected-failures", known, "--case", "good").status == 0
+    known.write_text("stages/good\n")
+    assert run_stages("--expected-failures", known).status == 2
+
+
+def test_verbose_shows_every_case_and_every_reason(folder: Path) -> None:
+    (folder / "known.txt").write_text("stages/good digest  # the case is wrong\n")
+    result = run_stages("--verbose", "--expected-failures", "known.txt")
+    assert "stages/bad: passed" in result.lines
+    assert "  digest (expected: the case is wrong)" in result.lines
+
+
+def test_the_report_in_json_has_every_case(folder: Path) -> None:
+    result = run_stages("--format", "json")
+    assert result.status == 1
+    report = json.loads(result.out)
+    assert report["passed"] is False
+    assert report["offered"] == ["binary", "json", "violations", "digest"]
+    assert report["cases"] == {"failed": 1, "passed": 1}
+    assert report["aspects"]["digest"] == {"failed": 1}
+    [good, bad] = report["results"]
+    assert good["verdict"] == "failed"
+    assert [each["aspect"] for each in good["differences"]] == ["digest"]
+    assert (bad["name"], bad["verdict"], bad["aspects"]) == (
+        "stages/bad",
+        "passed",
+        {"decode": "passed"},
+    )
+
+
+def test_the_report_in_junit_counts_as_build_servers_do(folder: Path) -> None:
+    (folder / "known.txt").write_text("stages/none *  # there is none\n")
+    result = run_stages(
+        "--format", "junit", "--output", "report.xml", "--expected-failures", "known.txt"
+    )
+    assert result.status == 1
+    # The text for people still goes to standard output.
+    assert result.lines[-1].endswith("does not conform")
+    root = ElementTree.parse("report.xml").getroot()
+    [stages, whole] = root.findall("testsuite")
+    assert (stages.get("tests"), stages.get("failures"), stages.get("skipped")) == ("2", "1", "0")
+    [failure] = stages.findall("testcase/failure")
+    assert failure.get("message") == "digest"
+    [stale] = whole.findall("testcase/failure")
+    assert stale.get("message") == "line 1: stages/none *: there is no such case"
+    assert whole.get("failures") == "1"
+
+
+def test_what_an_executor_cannot_do_is_skipped_in_junit(folder: Path) -> None:
+    result = run_stages("--format", "junit", command=(*MISBEHAVING, "offer_little"))
+    assert result.status == 0
+    root = ElementTree.fromstring(result.out)
+    assert [each.get("message") for each in root.iter("skipped")] == ["not offered"] * 2
+
+
+def test_a_report_in_text_goes_to_a_file(folder: Path) -> None:
+    result = run_stages("--output", "report.txt", "--case", "bad")
+    assert result.status == 0
+    assert (folder / "report.txt").read_text() == result.out
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        (("no-such-program",), "cannot start 'no-such-program': no such file or directory"),
+        ((*MISBEHAVING, "not_start"), "asked who it is, the executor failed: it ended with"),
+        ((*MISBEHAVING, "not_start"), "  | a library is missing"),
+    ],
+)
+def test_an_executor_that_cannot_be_run_is_told_apart_from_one_that_fails(
+    command: tuple[str, ...], words: str
+) -> None:
+    result = run_stages(command=command)
+    assert result.status == 2
+    assert words in result.err
+
+
+def test_what_is_wrong_with_a_file_of_cases_is_said_with_the_line(folder: Path) -> None:
+    (folder / "broken.txtpb").write_text('topic: "broken"\ncase {}\n')
+    result = conformance("run", "--vectors", "broken.txtpb", "--", *OWN)
+    assert result.status == 2
+    assert "broken.txtpb:2:" in result.err
+    (folder / "noise.binpbs").write_bytes(b"\x03abc")
+    result = conformance("run", "--vectors", "noise.binpbs", "--", *OWN)
+    assert result.status == 2
+    assert "noise.binpbs: not a stream of suites" in result.err
+    assert conformance("run", "--vectors", "none.txtpb", "--", *OWN).err == (
+        "crucible-ir: none.txtpb: no such file or directory\n"
+    )
+
+
+def test_what_one_executor_writes_another_can_be_asked_about(folder: Path) -> None:
+    saved = folder / "saved.binpbs"
+    assert run_stages("--save-binaries", saved, "--case", "good").status == 1
+    [suite] = read_suites(saved)
+    [case] = suite.cases
+    assert (suite.topic, case.name) == ("stages", "good")
+    assert case.request == v1.EvaluateRequest(
+        message_type="crucible_ir.v1.StageDef", binary=b"\n\x04good"
+    )
+    # An expected failure of the case itself need not fail on what another made of it.
+    (folder / "known.txt").write_text("stages/good *  # known\nstages/bad *  # known\n")
+    result = conformance("run", "--payloads", saved, "--expected-failures", "known.txt", "--", *OWN)
+    assert result.status == 0
+    assert result.lines[-1] == "1 case: 1 expected failure: conforms"
+    both = conformance("run", "--payloads", saved, "--vectors", saved, "--", *OWN)
+    assert both.status == 2
+    assert "leave out --vectors" in both.err
+
+
+def test_executors_that_agree_read_one_another_alike() -> None:
+    own = shlex.join(OWN)
+    result = conformance("cross", "--suite", "opaque", own, own)
+    assert result.status == 0, result.out
+    assert result.lines[-1].endswith("messages read: they read one another alike")
+    rows = [line.split() for line in result.lines]
+    [count] = {int(cell) for row in rows if row[0] in "AB" and len(row) == 3 for cell in row[1:]}
+    assert 20 < count < 100
+
+
+def test_an_executor_that_misreads_another_is_named(folder: Path) -> None:
+    careless = folder / "careless.py"
+    careless.write_text(CARELESS)
+    own = shlex.join(OWN)
+    command = shlex.join((sys.executable, str(careless)))
+    result = conformance("cross", "--suite", "enums_unknown_numbers", own, command)
+    assert result.status == 1
+    named = {line.partition(": ")[2] for line in result.lines if " reads what " in line}
+    assert named == {"B reads what A wrote", "B reads what B wrote"}
+    assert result.lines[-1].endswith("they do not agree")
+    # What it gets wrong about the case's own payload is left to `run`.
+    result = conformance("cross", "--suite", "unknown_fields", own, command)
+    assert result.status == 0
+    assert result.lines[-1].endswith("they read one another alike")
+
+
+#: Reads JSON well, and in binary takes every message for an empty one.
+CARELESS = """\
+import sys
+from crucible_ir.conformance import executor, frames
+while (body := frames.read_frame(sys.stdin.buffer)) is not None:
+    request = executor.v1.Request.FromString(body)
+    if request.evaluate.HasField("binary"):
+        request.evaluate.binary = b""
+    sys.stdout.buffer.write(frames.frame(executor.answer(request)))
+    sys.stdout.buffer.flush()
+"""
+
+
+@pytest.mark.parametrize("text", ["", "'", "  "])
+def test_a_command_that_is_none_is_an_error_of_usage(text: str) -> None:
+    assert conformance("cross", text).status == 2
+
+
+def test_list_counts_the_cases_of_each_topic() -> None:
+    result = conformance("list")
+    assert result.status == 0
+    counts = {line.split()[1]: int(line.split()[0].replace(",", "")) for line in result.lines[:-1]}
+    assert counts["rules_own"] >= 10
+    assert result.lines[-1] == f" {sum(counts.values()):,}  cases in {len(counts)} topics"
+    verbose = conformance("list", "--suite", "json_text", "--case", "nul", "--verbose")
+    assert verbose.out == (
+        "json_text/nul  The character U+0000 is legal in a string, and C programs cut it off"
+        " there.\n"
+    )
+
+
+def test_an_interrupt_ends_the_executor_and_the_run(folder: Path) -> None:
+    command = [sys.executable, "-m", "crucible_ir", "conformance", "run", "--vectors"]
+    command += ["stages.txtpb", "--timeout", "60", "--", *MISBEHAVING, "hang"]
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=folder, start_new_session=True
+    )
+    executor = 0
+    deadline = time.monotonic() + 60
+    while not executor and time.monotonic() < deadline:
+        executor = child_of(process.pid)
+        time.sleep(0.05)
+    assert executor
+    # The first case, which is answered, has been printed once the second is asked.
+    assert process.stdout is not None
+    process.stdout.readline()
+    os.kill(process.pid, signal.SIGINT)
+    process.communicate(timeout=60)
+    assert process.returncode == 130
+    with pytest.raises(ProcessLookupError):
+        os.kill(executor, 0)
+
+
+def child_of(pid: int) -> int:
+    found = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return int(found[0]) if found else 0
