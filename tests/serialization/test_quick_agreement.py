@@ -8,6 +8,7 @@ import random
 import re
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,14 +28,24 @@ from crucible_ir import v1
 from crucible_ir.schema.types import descriptor_of
 from crucible_ir.serialization import (
     crucible_codec,
+    crucible_json,
     json_text,
+    protojson,
     protojson_codec,
     quick_protojson,
     quick_text,
 )
 from crucible_ir.serialization.binary import reads_back
-from crucible_ir.serialization.quick_crucible import crucible_reader, crucible_writer
-from crucible_ir.serialization.quick_protojson import protojson_reader, protojson_writer
+from crucible_ir.serialization.quick_crucible import (
+    crucible_document_reader,
+    crucible_reader,
+    crucible_writer,
+)
+from crucible_ir.serialization.quick_protojson import (
+    protojson_document_reader,
+    protojson_reader,
+    protojson_writer,
+)
 from crucible_ir.serialization.refusal import Refusal
 
 ROOT = Path(__file__).parents[2]
@@ -72,18 +83,34 @@ def carefully_written(message: Message, form: str) -> list[object]:
 
 
 def quickly_read(text: str | bytes, type_: type[Message], form: str) -> Message | None:
+    """Read a document, which what reads it as a message inside another has to agree with."""
     descriptor = descriptor_of(type_)
-    readers = [crucible_reader(descriptor)]
+    pairs = [(crucible_document_reader(descriptor), crucible_reader(descriptor))]
     if form == "json":
-        readers = [protojson_reader(descriptor, names) for names in (False, True)]
-    for read in readers:
-        message = type_()
-        try:
-            read(json_text.parse_ordinary(text), message, 0)
-        except Exception:
-            continue
-        return message
+        pairs = [
+            (protojson_document_reader(descriptor, names), protojson_reader(descriptor, names))
+            for names in (False, True)
+        ]
+    try:
+        plain = json_text.parse_ordinary(text)
+    except Exception:
+        return None
+    for read_document, read_bytes in pairs:
+        inner = attempt(partial(_parsed, type_, read_bytes, plain))
+        message = attempt(partial(read_document, plain))
+        if inner is not None:
+            assert message is not None
+            assert_equal(inner, message)
+        if message is not None:
+            return message
     return None
+
+
+def attempt(read: Callable[[], Message]) -> Message | None:
+    try:
+        return read()
+    except Exception:
+        return None
 
 
 def carefully_read(text: str, type_: type[Message], form: str) -> Message:
@@ -515,7 +542,12 @@ def test_threads_that_meet_at_a_new_writer_all_get_what_they_ask_for() -> None:
     message = chain(3)
     experiment = v1.Experiment(id="e", backend=message, tags=["a"])
     expected = ir.to_json(experiment), ir.to_crucible_json(experiment)
-    caches = (protojson_writer, protojson_reader, crucible_writer, crucible_reader)
+    caches = (
+        *(protojson._quick_writer, protojson._quick_way),
+        *(crucible_json._quick_writer, crucible_json._quick_way),
+        *(protojson_writer, protojson_reader, protojson_document_reader),
+        *(crucible_writer, crucible_reader, crucible_document_reader),
+    )
     for cache in caches:
         cache.cache_clear()
     wrong: list[object] = []
@@ -580,20 +612,30 @@ def test_documents_that_the_checks_are_for_are_refused(type_: type[Message], tex
         ir.from_json(text, type_, validate=False)
 
 
-def readers_without_a_check(type_: type[Message]) -> Iterator[tuple[str, Callable[..., None]]]:
-    """Yield readers that differ from the quick one in that a check of theirs does nothing."""
+def readers_without_a_check(
+    type_: type[Message],
+) -> Iterator[tuple[str, Callable[[object], Message]]]:
+    """Yield readers that differ from a quick one in that a check of theirs does nothing."""
     descriptor = descriptor_of(type_)
-    whole = quick_protojson._ReaderSource(descriptor, False)
-    whole.reader()
-    for number, line in enumerate(whole.lines):
-        # Protobuf's own setters refuse what is not an integer, from version 7 on.
-        is_spare = "is not int" in line or "depth" in line
-        if line.endswith(f": {whole.stop}()") and not is_spare:
-            lines = whole.lines.copy()
-            lines[number] = line[: len(line) - len(line.lstrip())] + "pass"
-            names: dict[str, Any] = dict(whole.values)
-            exec("\n".join(lines), names)
-            yield line.strip(), names[f"read_{descriptor.name}"]
+    for is_document in (True, False):
+        whole = quick_protojson.ProtoJsonReaderSource(descriptor, False)
+        name = (whole.document_reader() if is_document else whole.reader()).__name__
+        for number, line in enumerate(whole.lines):
+            # Protobuf's own setters refuse what is not an integer, from version 7 on.
+            is_spare = ("is not int" in line and is_document) or "depth" in line
+            if line.endswith(f": {whole.stop}()") and not is_spare:
+                lines = whole.lines.copy()
+                lines[number] = line[: len(line) - len(line.lstrip())] + "pass"
+                names: dict[str, Any] = dict(whole.values)
+                exec("\n".join(lines), names)
+                read = names[name]
+                if not is_document:
+                    read = partial(_parsed, type_, read)
+                yield line.strip(), read
+
+
+def _parsed(type_: type[Message], read: Callable[[object, int], bytes], plain: object) -> Message:
+    return type_.FromString(read(plain, 0))
 
 
 def test_no_check_of_a_reader_can_be_left_out_unnoticed() -> None:
@@ -602,7 +644,7 @@ def test_no_check_of_a_reader_can_be_left_out_unnoticed() -> None:
         accepted = []
         for document in REFUSED[v1.FeedbackEvent]:
             try:
-                read(orjson.loads(document), v1.FeedbackEvent(), 0)
+                read(orjson.loads(document))
             except Exception:
                 continue
             accepted.append(document)

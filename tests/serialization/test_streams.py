@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 import crucible_ir as ir
 from crucible_ir import v1
 from crucible_ir.serialization import compression
-from crucible_ir.serialization.streams import varint
+from crucible_ir.serialization.varints import varint
 
 # By hand: field 1 is "a", so 0a 01 61, three bytes.
 STAGE_A = bytes([3, 0x0A, 1, 0x61])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, BinaryIO
 
 from crucible_ir.errors import Error
-from crucible_ir.serialization.streams import varint
+from crucible_ir.serialization.varints import varint
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message

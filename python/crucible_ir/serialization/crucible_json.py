@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from functools import partial
+from collections.abc import Callable
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from crucible_ir.schema.types import message_type
 from crucible_ir.serialization import crucible_codec, json_text
 from crucible_ir.serialization.binary import ensure_reads_back
 from crucible_ir.serialization.limits import read_within
-from crucible_ir.serialization.quick_crucible import crucible_reader, crucible_writer
+from crucible_ir.serialization.quick_crucible import crucible_document_reader, crucible_writer
+from crucible_ir.serialization.quick_protojson import QuickWriter
 from crucible_ir.serialization.quick_text import write_text
 from crucible_ir.serialization.reading import read_plain
 from crucible_ir.serialization.refusal import Refusal, too_deep
-from crucible_ir.validation.check import certainly_valid
+from crucible_ir.validation.check import guard_of
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor
@@ -41,11 +43,16 @@ def to_crucible_json(message: Message, *, indent: int | None = None) -> str:
     '{"name":"embed","module":null,"options":null,"enabled":true}'
     """
     try:
-        descriptor: Any = message.DESCRIPTOR
-        return write_text(crucible_writer(descriptor)(message, 0), indent)
+        cls: Any = type(message)
+        return write_text(_quick_writer(cls)(message, 0), indent)
     except Exception:
         # What is out of the ordinary is written, or refused, by the codec.
         return _careful_text(message, indent)
+
+
+@cache
+def _quick_writer(cls: Any) -> QuickWriter:
+    return crucible_writer(cls.DESCRIPTOR)
 
 
 def _careful_text(message: Message, indent: int | None) -> str:
@@ -93,14 +100,19 @@ def from_crucible_json(
         read = partial(from_crucible_json, type=message_type(type), validate=validate)
         within: Message = read_within(limits, read, data)
         return within
-    cls = message_type(type)
-    message = _quick_message(data, cls)
-    if message is not None and (not validate or certainly_valid(message)):
-        return message
+    try:
+        asked: Any = type
+        quick, guard = _quick_way(asked)
+        message = quick(json_text.parse_ordinary(data))
+        if not validate or guard(message):
+            return message
+    except Exception:
+        # What is out of the ordinary is read, or refused, by the codec.
+        pass
     text = json_text.decode_utf8(data)
     return read_plain(
         json_text.parse(text),
-        cls,
+        message_type(type),
         fill=crucible_codec.fill_from_plain,
         spell=_spell,
         locate=partial(json_text.locate, text),
@@ -108,16 +120,18 @@ def from_crucible_json(
     )
 
 
-def _quick_message(data: str | bytes, cls: type[Message]) -> Message | None:
-    """Read a message the quick way; ``None`` where the text is out of the ordinary."""
-    message = cls()
-    try:
-        plain = json_text.parse_ordinary(data)
-        descriptor: Any = cls.DESCRIPTOR
-        crucible_reader(descriptor)(plain, message, 0)
-    except Exception:
-        return None
-    return message
+# Typed as Any: mypy takes a message class, which can be hashed, for a message, which cannot.
+@cache
+def _quick_way(
+    type_: Any,
+) -> tuple[Callable[[object], Message], Callable[[Message], bool]]:
+    """Return what reads plain values as a message the quick way, or raises, and what judges it."""
+    cls: Any = message_type(type_)
+    return crucible_document_reader(cls.DESCRIPTOR), guard_of(cls) or _never
+
+
+def _never(_: Message) -> bool:
+    return False
 
 
 def _spell(descriptor: Descriptor, path: tuple[Part, ...]) -> list[list[Part]]:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from functools import partial
+from collections.abc import Callable
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from crucible_ir.schema.types import message_type
 from crucible_ir.serialization import json_text, protojson_codec
 from crucible_ir.serialization.binary import ensure_reads_back
 from crucible_ir.serialization.limits import read_within
-from crucible_ir.serialization.quick_protojson import protojson_reader, protojson_writer
+from crucible_ir.serialization.quick_protojson import (
+    QuickWriter,
+    protojson_document_reader,
+    protojson_writer,
+)
 from crucible_ir.serialization.quick_text import write_text
 from crucible_ir.serialization.reading import read_plain, spell_protojson
 from crucible_ir.serialization.refusal import Refusal, too_deep
-from crucible_ir.validation.check import certainly_valid, ensure_valid
+from crucible_ir.validation.check import ensure_valid, guard_of
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -40,11 +45,17 @@ def to_json(message: Message, *, indent: int | None = None, original_names: bool
     '{"id":"gpt4","modelVersion":"2025-01"}'
     """
     try:
-        descriptor: Any = message.DESCRIPTOR
-        return write_text(protojson_writer(descriptor, original_names)(message, 0), indent)
+        class_: Any = type(message)
+        write = _quick_writer(class_, original_names)
+        return write_text(write(message, 0), indent)
     except Exception:
         # What is out of the ordinary is written, or refused, by the codec.
         return _careful_text(message, indent, original_names)
+
+
+@cache
+def _quick_writer(class_: Any, original_names: bool) -> QuickWriter:
+    return protojson_writer(class_.DESCRIPTOR, original_names)
 
 
 def _careful_text(message: Message, indent: int | None, original_names: bool) -> str:
@@ -103,14 +114,19 @@ def from_json(
         read = partial(from_json, type=message_type(type), validate=validate)
         within: Message = read_within(limits, read, data)
         return within
-    cls = message_type(type)
-    message = _quick_message(data, cls)
-    if message is not None and (not validate or certainly_valid(message)):
-        return message
+    try:
+        asked: Any = type
+        quick, guard = _quick_way(asked)
+        message = quick(json_text.parse_ordinary(data))
+        if not validate or guard(message):
+            return message
+    except Exception:
+        # What is out of the ordinary is read, or refused, by the codec.
+        pass
     text = json_text.decode_utf8(data)
     return read_plain(
         json_text.parse(text),
-        cls,
+        message_type(type),
         fill=protojson_codec.fill_from_plain,
         spell=spell_protojson,
         locate=partial(json_text.locate, text),
@@ -118,22 +134,29 @@ def from_json(
     )
 
 
-def _quick_message(data: str | bytes, cls: type[Message]) -> Message | None:
-    """Read a message the quick way; ``None`` where the text is out of the ordinary."""
-    descriptor: Any = cls.DESCRIPTOR
-    try:
-        plain = json_text.parse_ordinary(data)
-    except Exception:
-        return None
-    for original_names in (False, True):
-        message = cls()
+# Typed as Any: mypy takes a message class, which can be hashed, for a message, which cannot.
+@cache
+def _quick_way(
+    type_: Any,
+) -> tuple[Callable[[object], Message], Callable[[Message], bool]]:
+    """Return what reads plain values as a message the quick way, or raises, and what judges it."""
+    cls: Any = message_type(type_)
+    lower_camel, original = (
+        protojson_document_reader(cls.DESCRIPTOR, names) for names in (False, True)
+    )
+
+    def read(plain: object) -> Message:
         try:
-            protojson_reader(descriptor, original_names)(plain, message, 0)
+            return lower_camel(plain)
         except Exception:
-            # The keys may be spelled the other way, or the codec has to say what is wrong.
-            continue
-        return message
-    return None
+            # The keys may be spelled the other way.
+            return original(plain)
+
+    return read, guard_of(cls) or _never
+
+
+def _never(_: Message) -> bool:
+    return False
 
 
 @overload

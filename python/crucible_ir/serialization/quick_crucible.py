@@ -7,44 +7,40 @@ a way of their own (a prompt's content, tool calls and choices) go through that 
 
 from __future__ import annotations
 
-from functools import cache
+from collections.abc import Callable
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, cast
 
+from google.protobuf import message_factory
 from google.protobuf.descriptor import FieldDescriptor
 
 from crucible_ir import v1
 from crucible_ir.schema import vocabulary
 from crucible_ir.schema.defaults import defaults, prototype
 from crucible_ir.schema.types import field_of, held_enum, held_message, is_map
-from crucible_ir.serialization import crucible_codec, quick_values, scalars
+from crucible_ir.serialization import crucible_codec, quick_values, quick_wire, scalars
 from crucible_ir.serialization.binary import ensure_reads_back
-from crucible_ir.serialization.quick_protojson import (
-    TYPE_TESTS,
-    MessageSource,
-    QuickReader,
-    QuickWriter,
-    inlines,
-)
+from crucible_ir.serialization.quick_protojson import QuickWriter, has_default
+from crucible_ir.serialization.quick_reader import OPAQUE_READERS, QuickReader, ReaderSource
+from crucible_ir.serialization.quick_source import MessageSource, inlines
 from crucible_ir.serialization.quick_text import MAX_ITEMS_AT_ONCE, LargeList
-from crucible_ir.serialization.quick_values import ORDINARY_DEPTH, ORDINARY_NESTING, not_ordinary
+from crucible_ir.serialization.quick_values import ORDINARY_NESTING, not_ordinary
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor, EnumDescriptor
+    from google.protobuf.message import Message
 
 _CPP = FieldDescriptor
 _FLOATS = (_CPP.CPPTYPE_DOUBLE, _CPP.CPPTYPE_FLOAT)
+_STRUCT = "google.protobuf.Struct"
 _SNAPSHOT = v1.MetricsSnapshot.DESCRIPTOR.full_name
 
 
-def _read_snapshot(value: Any, snapshot: Any, depth: int) -> None:
-    if type(value) is not dict:
-        not_ordinary()
-    snapshot.SetInParent()
-    values = snapshot.values
-    for key, number in value.items():
-        if type(number) is not float and type(number) is not int:
-            not_ordinary()
-        values[key] = number
+_SNAPSHOT_HEADS = quick_wire.double_entry_heads(v1.MetricsSnapshot.VALUES_FIELD_NUMBER)
+
+
+def _read_snapshot(value: Any, _: int) -> bytes:
+    return quick_wire.double_entries(value, _SNAPSHOT_HEADS)
 
 
 _WRITERS: dict[str, QuickWriter] = {
@@ -53,12 +49,7 @@ _WRITERS: dict[str, QuickWriter] = {
     "google.protobuf.Timestamp": quick_values.write_shortest_timestamp,
     _SNAPSHOT: lambda snapshot, _: quick_values.write_doubles(snapshot.values),
 }
-_READERS: dict[str, QuickReader] = {
-    "google.protobuf.Struct": quick_values.read_struct,
-    "google.protobuf.Value": quick_values.read_value,
-    "google.protobuf.Timestamp": quick_values.read_timestamp,
-    _SNAPSHOT: _read_snapshot,
-}
+_READERS: dict[str, QuickReader] = {**OPAQUE_READERS, _SNAPSHOT: _read_snapshot}
 
 
 @cache
@@ -112,102 +103,120 @@ def _write_carefully(message: Any, _: int) -> object:
 
 
 class _WriterSource(MessageSource):
-    """The source of a writer: ``m`` is the message, ``d`` the dict that is filled."""
+    """The source of a writer: each message is one display of its keys and values.
+
+    Variables: ``m`` is the message, ``d`` its dict, ``v_1`` the value of field number 1 where that
+    takes statements, and ``x`` whatever was read last.
+    """
 
     def writer(self) -> QuickWriter:
+        """Return the writer."""
         name = f"write_{self.message.name}"
         self.add(0, f"def {name}(m, n):")
-        self.add(1, "d = {}")
         self.add_message(1, self.message, "m", "d", "")
         self.add(1, "return d")
         return self.function(name)
 
     def add_message(self, depth: int, message: Descriptor, m: str, d: str, suffix: str) -> None:
+        """Add the lines that write the message in the variable ``m`` to the dict ``d``."""
+        entries: list[str] = []
+        members: list[FieldDescriptor] = []
         for field in _keyed_fields(message):
-            target = f"{d}[{field.name!r}]"
-            source = f"{m}.{field.name}"
-            if is_map(field):
-                self.add_map(depth, field, source, target, suffix)
-            elif field.is_repeated:
-                self.add_list(depth, field, m, target, suffix)
-            elif vocabulary.custom_member(field) is not None:
-                known = f"{self.names(field)}[{source}] if {field.name!r} in {m}"
-                custom = f"{m}.custom_{field.name} if 'custom_{field.name}' in {m}"
-                self.add(depth, f"{target} = {known} else {custom} else None")
-            elif field.message_type is not None:
-                self.add_inner(depth, field, m, target, suffix)
-            elif _shares_oneof(field):
+            if _shares_oneof(field) and vocabulary.custom_member(field) is None:
                 # Only the member of a oneof that is set has a key.
-                value = self.item(field, source)
-                self.add(depth, f"if {field.name!r} in {m}: {target} = {value}")
-            elif field.has_presence:
-                value = f"{self.item(field, source)} if {field.name!r} in {m} else None"
-                self.add(depth, f"{target} = {value}")
+                members.append(field)
             else:
-                self.add(depth, f"{target} = {self.item(field, source)}")
+                value = self.value(depth, field, m, suffix)
+                entries.append(f"{field.name!r}: {value}")
+        self.add(depth, f"{d} = {{{', '.join(entries)}}}")
+        for field in members:
+            self.add(depth, f"if {field.name!r} in {m}:")
+            written = self.present(depth + 1, field, m, suffix)
+            self.add(depth + 1, f"{d}[{field.name!r}] = {written}")
 
-    def add_inner(
-        self, depth: int, field: FieldDescriptor, m: str, target: str, suffix: str
-    ) -> None:
-        message = held_message(field)
-        self.add(depth, f"if {field.name!r} in {m}:")
-        if inlines(self, message) and not _is_special(message):
-            inner = f"{suffix}_{field.number}"
-            self.add(depth + 1, f"m{inner} = {m}.{field.name}")
-            self.add(depth + 1, f"d{inner} = {target} = {{}}")
-            self.add_message(depth + 1, message, f"m{inner}", f"d{inner}", inner)
-        else:
-            self.add(depth + 1, f"{target} = {self.item(field, f'{m}.{field.name}')}")
-        if not _shares_oneof(field):
-            self.add(depth, f"else: {target} = None")
+    def value(self, depth: int, field: FieldDescriptor, m: str, suffix: str) -> str:
+        """Add the lines that a field takes, and return the expression of its value."""
+        source, is_set = f"{m}.{field.name}", f"{field.name!r} in {m}"
+        if is_map(field):
+            return self.map_items(field, source)
+        if field.is_repeated:
+            return self.items(depth, field, m, suffix)
+        custom = vocabulary.custom_member(field)
+        if custom is not None:
+            other = f"{m}.{custom.name} if {custom.name!r} in {m} else None"
+            return f"{self.names(field)}[x] if (x := {source}) else {other}"
+        if field.message_type is not None:
+            v = f"v{suffix}_{field.number}"
+            self.add(depth, f"{v} = None")
+            self.add(depth, f"if {is_set}:")
+            written = self.present(depth + 1, field, m, suffix)
+            if written != v:
+                self.add(depth + 1, f"{v} = {written}")
+            return v
+        if not field.has_presence:
+            return self.item(field, source)
+        if has_default(field):
+            # What has a default is mostly set, and a value that is not zero is.
+            return f"{self.item(field, 'x')} if (x := {source}) or {is_set} else None"
+        return f"{self.item(field, source)} if {is_set} else None"
 
-    def add_list(
-        self, depth: int, field: FieldDescriptor, m: str, target: str, suffix: str
-    ) -> None:
+    def present(self, depth: int, field: FieldDescriptor, m: str, suffix: str) -> str:
+        """Add the lines that a field that is set takes, and return the expression of its value."""
+        source, inner = f"{m}.{field.name}", f"{suffix}_{field.number}"
+        if field.message_type is not None and held_message(field).full_name == _STRUCT:
+            self.add_struct(depth, source, f"v{inner}")
+            return f"v{inner}"
+        if field.message_type is None or not self.is_inline(held_message(field)):
+            return self.item(field, source)
+        self.add(depth, f"m{inner} = {source}")
+        self.add_message(depth, held_message(field), f"m{inner}", f"v{inner}", inner)
+        return f"v{inner}"
+
+    def is_inline(self, message: Descriptor) -> bool:
+        """Tell whether a message inside a message is written by the same function."""
+        return (
+            inlines(self, message) and not _is_special(message) and message.full_name != _SNAPSHOT
+        )
+
+    def items(self, depth: int, field: FieldDescriptor, m: str, suffix: str) -> str:
+        """Add the lines that a list takes, and return the expression of it."""
         source = f"{m}.{field.name}"
-        if vocabulary.custom_member(field) is not None:
-            known = f"[{self.names(field)}[x] for x in {source}[:] if x]"
-            self.add(depth, f"{target} = {known} + {m}.custom_{field.name}[:]")
-        elif field.message_type is None:
+        custom = vocabulary.custom_member(field)
+        if custom is not None:
+            return f"[{self.names(field)}[x] for x in {source}[:] if x] + {m}.{custom.name}[:]"
+        if field.message_type is None:
             item = self.item(field, "x")
-            made = f"{source}[:]" if item == "x" else f"[{item} for x in {source}[:]]"
-            self.add(depth, f"{target} = {made}")
-        else:
-            self.add_messages(depth, field, source, target, suffix)
-
-    def add_messages(
-        self, depth: int, field: FieldDescriptor, source: str, target: str, suffix: str
-    ) -> None:
+            return f"{source}[:]" if item == "x" else f"[{item} for x in {source}[:]]"
         message = held_message(field)
-        v, large, write = f"v{suffix}", self.refer("large", LargeList), self.message_writer(message)
+        inner = f"{suffix}_{field.number}"
+        large, write = self.refer("large", LargeList), self.message_writer(message)
+        v = f"v{inner}"
         self.add(depth, f"{v} = {source}")
-        self.add(depth, f"if len({v}) > {MAX_ITEMS_AT_ONCE}: {target} = {large}({v}, {write}, n)")
+        self.add(depth, f"if len({v}) > {MAX_ITEMS_AT_ONCE}: {v} = {large}({v}, {write}, n)")
         if message.full_name == _SNAPSHOT:
             rows = self.refer("rows", quick_values.write_rows)
-            self.add(depth, f"else: {target} = {rows}([x.values for x in {v}[:]])")
-        elif inlines(self, message) and not _is_special(message):
-            inner = f"{suffix}_{field.number}"
+            self.add(depth, f"else: {v} = {rows}([x.values for x in {v}[:]])")
+        elif self.is_inline(message):
             self.add(depth, "else:")
-            self.add(depth + 1, f"l{inner} = {target} = []")
+            self.add(depth + 1, f"l{inner} = []")
             self.add(depth + 1, f"for m{inner} in {v}[:]:")
-            self.add(depth + 2, f"d{inner} = {{}}")
-            self.add(depth + 2, f"l{inner}.append(d{inner})")
             self.add_message(depth + 2, message, f"m{inner}", f"d{inner}", inner)
+            self.add(depth + 2, f"l{inner}.append(d{inner})")
+            self.add(depth + 1, f"{v} = l{inner}")
         else:
-            self.add(depth, f"else: {target} = [{write}(x, n) for x in {v}[:]]")
+            self.add(depth, f"else: {v} = [{write}(x, n) for x in {v}[:]]")
+        return v
 
-    def add_map(
-        self, depth: int, field: FieldDescriptor, source: str, target: str, suffix: str
-    ) -> None:
+    def map_items(self, field: FieldDescriptor, source: str) -> str:
+        """Return the expression of a map."""
         value = field_of(held_message(field), "value")
-        v = f"v{suffix}"
-        self.add(depth, f"{v} = {source}")
         if value.cpp_type == _CPP.CPPTYPE_DOUBLE:
-            self.add(depth, f"{target} = {self.refer('doubles', quick_values.write_doubles)}({v})")
-        else:
-            self.add(depth, f"{target} = {{k: {self.item(value, f'{v}[k]')} for k in {v}}}")
+            write = self.refer("doubles", quick_values.write_doubles)
+            return f"{write}(x) if (x := {source}) else {{}}"
+        return f"{{k: {self.item(value, f'{source}[k]')} for k in {source}}}"
 
     def names(self, field: FieldDescriptor) -> str:
+        """Return the name of an enum's plain names by number."""
         return self.refer("names", _plain_names(held_enum(field)))
 
     def item(self, field: FieldDescriptor, text: str) -> str:
@@ -217,12 +226,15 @@ class _WriterSource(MessageSource):
         if field.enum_type is not None:
             return f"{self.names(field)}[{text}]"
         if field.cpp_type in _FLOATS:
-            return f"{self.refer('finite', quick_values.finite)}({text})"
+            # The difference is NaN, which equals nothing, for what is not finite.
+            stop = f"{self.refer('not_ordinary', not_ordinary)}()"
+            return f"(y if (y := {text}) - y == 0.0 else {stop})"
         if field.type == _CPP.TYPE_BYTES:
             return f"{self.refer('write_bytes', scalars.write_bytes)}({text})"
         return text
 
     def message_writer(self, message: Descriptor) -> str:
+        """Return the name of the writer of another type."""
         late = self.is_under_way(message) and not _is_special(message)
         return self.refer("write", _LateWriter(message) if late else crucible_writer(message))
 
@@ -254,145 +266,89 @@ def crucible_reader(message: Descriptor) -> QuickReader:
     if message.full_name in _READERS:
         return _READERS[message.full_name]
     if _is_special(message) or message.full_name.startswith("google.protobuf."):
-        return crucible_codec.fill_from_plain
-    return _ReaderSource(message).reader()
+        return partial(_read_carefully, message_factory.GetMessageClass(message))
+    return CrucibleReaderSource(message).reader()
 
 
-class _ReaderSource(MessageSource):
-    """The source of a reader: ``d`` is the plain object, ``m`` the message, ``v`` a value."""
+def _read_carefully(cls: type[Message], value: Any, depth: int) -> bytes:
+    message = cls()
+    crucible_codec.fill_from_plain(value, message, depth)
+    return message.SerializePartialToString()
 
-    def __init__(self, message: Descriptor) -> None:
-        super().__init__(message)
-        self.stop = self.refer("not_ordinary", not_ordinary)
 
-    def reader(self) -> QuickReader:
-        name = f"read_{self.message.name}"
-        self.add(0, f"def {name}(d, m, depth):")
-        self.add(1, f"if depth > {ORDINARY_DEPTH}: {self.stop}()")
-        self.add_message(1, self.message, "d", "m", "", 0)
-        return self.function(name)
+@cache
+def crucible_document_reader(message: Descriptor) -> Callable[[Any], Message]:
+    """Return the quick Crucible JSON reader of documents; what `crucible_reader` says holds."""
+    own = message.full_name.startswith("google.protobuf.") or _is_special(message)
+    if own or message.full_name in _READERS:
+        read, parse = crucible_reader(message), message_factory.GetMessageClass(message).FromString
+        return lambda plain: parse(read(plain, 0))
+    return CrucibleReaderSource(message).document_reader()
 
-    def add_message(
-        self, depth: int, message: Descriptor, d: str, m: str, suffix: str, below: int
-    ) -> None:
-        """Add the lines that read the object in ``d`` into the message in ``m``.
 
-        ``suffix`` keeps variables apart from those around; ``below`` says how many messages deep
-        the message is in the one that the function reads.
-        """
-        fields = _keyed_fields(message)
-        known = self.refer("keys", frozenset(field.name for field in fields))
-        self.add(depth, f"if type({d}) is not dict or not {known}.issuperset({d}): {self.stop}()")
-        self.add(depth, f"{m}.SetInParent()")
-        declared = defaults(message)
-        v = f"v{suffix}"
-        for field in fields:
-            key = repr(field.name)
-            if field.name in declared:
-                # A missing key reads as the default's own spelling.
-                default = self.refer("default", _plain_default(field))
-                self.add(depth, f"{v} = {d}[{key}] if {key} in {d} else {default}")
-                self.add(depth, f"if {v} is not None:")
-            else:
-                self.add(depth, f"if {key} in {d} and ({v} := {d}[{key}]) is not None:")
-            self.add_field(depth + 1, field, v, m, suffix, below)
+class CrucibleReaderSource(ReaderSource):
+    """The source of a Crucible JSON reader."""
+
+    def fields(self, message: Descriptor) -> list[FieldDescriptor]:
+        """Return the fields that give a key its name: not the custom members."""
+        return _keyed_fields(message)
+
+    def key(self, field: FieldDescriptor) -> str:
+        """Return the key of a field."""
+        return field.name
+
+    def missing(self, field: FieldDescriptor) -> object:
+        """Return a field's default, in its own spelling, or none."""
+        declared = field.name in defaults(cast("Descriptor", field.containing_type))
+        return _plain_default(field) if declared else super().missing(field)
+
+    def numbers(self, field: FieldDescriptor) -> dict[str, int]:
+        """Return the numbers of an enum field's values by plain name."""
+        return vocabulary.numbers(held_enum(field))
+
+    def integer(self, field: FieldDescriptor, v: str) -> str:
+        """Return the expression of an integer, which is a plain number."""
+        return v
+
+    def reader_of(self, message: Descriptor) -> QuickReader:
+        """Return the reader of another type."""
+        return crucible_reader(message)
+
+    def is_inline(self, message: Descriptor) -> bool:
+        """Tell whether a message inside a message is read by the same function."""
+        return (
+            super().is_inline(message)
+            and not _is_special(message)
+            and message.full_name not in _READERS
+        )
 
     def add_field(
-        self, depth: int, field: FieldDescriptor, v: str, m: str, suffix: str, below: int
+        self, depth: int, field: FieldDescriptor, v: str, o: str, suffix: str, below: int
     ) -> None:
-        if is_map(field):
-            self.add_map(depth, field, v, m)
-        elif field.is_repeated:
-            self.add_list(depth, field, v, m, suffix, below)
-        elif vocabulary.custom_member(field) is not None:
-            n = f"n{suffix}"
-            self.add(depth, f"{n} = {self.numbers(field)}.get({v})")
-            self.add(depth, f"if {n} is None: {m}.custom_{field.name} = {v}")
-            self.add(depth, f"else: {m}.{field.name} = {n}")
-        else:
-            self.add_singular(depth, field, v, m, suffix, below)
-
-    def add_singular(
-        self, depth: int, field: FieldDescriptor, v: str, m: str, suffix: str, below: int
-    ) -> None:
-        oneof = field.containing_oneof
-        for other in oneof.fields if oneof is not None else ():
-            # The careful codec says what happens to a second member of a oneof.
-            if other.index < field.index:
-                self.add(depth, f"if {other.name!r} in {m}: {self.stop}()")
-        if field.message_type is not None:
-            inner = f"{suffix}_{field.number}"
-            self.add(depth, f"m{inner} = {m}.{field.name}")
-            self.add_item(depth, held_message(field), v, f"m{inner}", inner, below + 1)
-        else:
-            self.add_scalar(depth, field, v, f"{m}.{field.name} = {{}}")
-
-    def add_scalar(self, depth: int, field: FieldDescriptor, v: str, assign: str) -> None:
-        """Add the check of a scalar and its assignment, where ``{}`` stands for the value."""
-        test = TYPE_TESTS.get(field.cpp_type)
-        if field.cpp_type in scalars.INTEGER_RANGES:
-            test = "type({v}) is not int"
-        if test is not None:
-            self.add(depth, f"if {test.format(v=v)}: {self.stop}()")
-        if field.enum_type is not None:
-            v = f"{self.numbers(field)}[{v}]"
-        elif field.type == _CPP.TYPE_BYTES:
-            v = f"{self.refer('read_bytes', scalars.read_bytes)}({v})"
-        elif field.cpp_type == _CPP.CPPTYPE_FLOAT:
-            # No message of the IR has one.
-            v = f"{self.stop}()"
-        self.add(depth, assign.format(v))
-
-    def add_item(
-        self, depth: int, message: Descriptor, v: str, m: str, suffix: str, below: int
-    ) -> None:
-        if inlines(self, message) and not _is_special(message):
-            self.add_message(depth, message, v, m, suffix, below)
+        """Add the lines that read a field: a name outside an open vocabulary is a custom one."""
+        custom = vocabulary.custom_member(field)
+        if custom is None:
+            super().add_field(depth, field, v, o, suffix, below)
             return
-        late = self.is_under_way(message) and not _is_special(message)
-        read = _LateReader(message) if late else crucible_reader(message)
-        self.add(depth, f"{self.refer('read', read)}({v}, {m}, depth + {below})")
-
-    def add_list(
-        self, depth: int, field: FieldDescriptor, v: str, m: str, suffix: str, below: int
-    ) -> None:
-        self.add(depth, f"if type({v}) is not list: {self.stop}()")
-        if field.message_type is not None:
-            inner = f"{suffix}_{field.number}"
-            self.add(depth, f"a{inner} = {m}.{field.name}.add")
-            self.add(depth, f"for x{inner} in {v}:")
-            self.add(depth + 1, f"m{inner} = a{inner}()")
-            message = held_message(field)
-            self.add_item(depth + 1, message, f"x{inner}", f"m{inner}", inner, below + 1)
-        elif vocabulary.custom_member(field) is not None:
+        numbers = self.numbers(field)
+        values = self.refer("values", quick_wire.enum_values(field.number, numbers))
+        head = self.refer("head", quick_wire.heads(custom.number))
+        if field.is_repeated:
+            self.add(depth, f"if type({v}) is not list: {self.stop}()")
             self.add(depth, f"for x in {v}:")
-            self.add(depth + 1, f"n = {self.numbers(field)}.get(x)")
-            self.add(depth + 1, f"if n is None: {m}.custom_{field.name}.append(x)")
-            self.add(depth + 1, f"else: {m}.{field.name}.append(n)")
-        elif field.type == _CPP.TYPE_STRING:
-            self.add(depth, f"{m}.{field.name}.extend({v})")
-        else:
-            self.add(depth, f"for x in {v}:")
-            self.add_scalar(depth + 1, field, "x", f"{m}.{field.name}.append({{}})")
+            depth, v = depth + 1, "x"
+        self.add(depth, f"c = {values}.get({v})")
+        self.add(depth, "if c is None:")
+        self.add(depth + 1, f"e = {v}.encode()")
+        self.add(depth + 1, f"c = {head}[len(e)] + e")
+        self.add(depth, f"{o} += c")
 
-    def add_map(self, depth: int, field: FieldDescriptor, v: str, m: str) -> None:
-        self.add(depth, f"if type({v}) is not dict: {self.stop}()")
-        self.add(depth, f"t = {m}.{field.name}")
-        self.add(depth, f"for k, x in {v}.items():")
-        self.add_scalar(depth + 1, field_of(held_message(field), "value"), "x", "t[k] = {}")
-
-    def numbers(self, field: FieldDescriptor) -> str:
-        return self.refer("numbers", vocabulary.numbers(held_enum(field)))
-
-
-class _LateReader:
-    """The reader of a recursive type, looked up when it is first called."""
-
-    def __init__(self, message: Descriptor) -> None:
-        self.message = message
-        self.reader: QuickReader | None = None
-
-    def __call__(self, value: Any, message: Any, depth: int) -> None:
-        if self.reader is None:
-            self.reader = crucible_reader(self.message)
-        self.reader(value, message, depth)
+    def add_setting(self, depth: int, field: FieldDescriptor, v: str) -> None:
+        """Add the lines that set a field: a name outside an open vocabulary is a custom one."""
+        custom = vocabulary.custom_member(field)
+        if custom is None:
+            super().add_setting(depth, field, v)
+            return
+        self.add(depth, f"n = {self.refer('numbers', self.numbers(field))}.get({v})")
+        self.add(depth, f"if n is None: m.{custom.name} = {v}")
+        self.add(depth, f"else: m.{field.name} = n")

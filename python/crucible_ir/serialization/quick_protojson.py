@@ -1,11 +1,13 @@
 """ProtoJSON, the quick way: functions specialised for one message type each.
 
 A loop over the fields of a message spends most of its time finding out what each field is. The
-functions made here know: their source has a few lines for each field, put together from the
-descriptor, such as ``if "owner" in m: d["owner"] = m.owner``. Measured on protobuf 7.36, reading an
-attribute takes 40 ns and testing presence 35, where ``ListFields`` takes 1900 on twelve fields. The
-way through protobuf-py's native codec, which parses the bytes anew, takes about as long (`make
-bench` has both), but it has no public way from a descriptor to a class.
+functions made here know. A writer's source has a few lines for each field, put together from the
+descriptor, such as ``if "owner" in m: d["owner"] = m.owner``, and orjson writes what they gather.
+Measured on protobuf 7.36, reading an attribute takes 40 ns and testing presence 35, where
+``ListFields`` takes 1900 on twelve fields. A reader goes the other way by writing the message's
+bytes, for which see `quick_reader`. protobuf-py's native codec, which goes through the bytes both
+ways, takes about as long (`make bench` has it), but it has no public way from a descriptor to a
+class.
 
 What is out of the ordinary (another spelling of a value than google's library writes, an enum
 number without a name, deep nesting) raises, and `protojson_codec` reads or writes from the start.
@@ -14,30 +16,33 @@ So there is one truth, and this is a shortcut to it; the tests hold the two to t
 
 from __future__ import annotations
 
-import keyword
 import re
 from collections.abc import Callable
 from functools import cache
-from typing import TYPE_CHECKING, Any, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias, cast
 
+from google.protobuf import message_factory
 from google.protobuf.descriptor import FieldDescriptor
 
+from crucible_ir.schema.defaults import default_text
 from crucible_ir.schema.types import field_of, held_enum, held_message, is_map
 from crucible_ir.serialization import quick_values, scalars
-from crucible_ir.serialization.function_source import FunctionSource
+from crucible_ir.serialization.quick_reader import (
+    ABSENT,
+    OPAQUE_READERS,
+    QuickReader,
+    ReaderSource,
+)
+from crucible_ir.serialization.quick_source import MessageSource, inlines, is_ordinary
 from crucible_ir.serialization.quick_text import MAX_ITEMS_AT_ONCE, LargeList
-from crucible_ir.serialization.quick_values import ORDINARY_DEPTH, ORDINARY_NESTING, not_ordinary
+from crucible_ir.serialization.quick_values import ORDINARY_NESTING, not_ordinary
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor, EnumDescriptor
+    from google.protobuf.message import Message
 
 #: Turns a message into a plain value, or raises; the number is how far types nest in themselves.
 QuickWriter: TypeAlias = Callable[[Any, int], Any]
-#: Fills a message, at a depth, from a plain object, or raises.
-QuickReader: TypeAlias = Callable[[Any, Any, int], None]
-
-#: Up to how many lines the messages inside a message are handled by its own function.
-MAX_INLINE_LINES = 500
 
 _CPP = FieldDescriptor
 _QUOTED_INTEGER = re.compile(r"0|-?[1-9]\d{0,18}", re.ASCII)
@@ -48,65 +53,8 @@ _WRITERS: dict[str, QuickWriter] = {
     "google.protobuf.ListValue": quick_values.write_list,
     "google.protobuf.Timestamp": quick_values.write_timestamp,
 }
-_READERS: dict[str, QuickReader] = {
-    "google.protobuf.Struct": quick_values.read_struct,
-    "google.protobuf.Value": quick_values.read_value,
-    "google.protobuf.ListValue": quick_values.read_list,
-    "google.protobuf.Timestamp": quick_values.read_timestamp,
-}
-
-_READ_FLOAT = scalars.float_reader(single=True)
-
-#: What is out of the ordinary in a plain value, by the type of the field.
-TYPE_TESTS = {
-    _CPP.CPPTYPE_BOOL: "{v} is not True and {v} is not False",
-    _CPP.CPPTYPE_INT32: "type({v}) is not int",
-    _CPP.CPPTYPE_UINT32: "type({v}) is not int",
-    _CPP.CPPTYPE_DOUBLE: "type({v}) is not float and type({v}) is not int",
-}
-
-
-def inlines(source: FunctionSource, message: Descriptor) -> bool:
-    """Tell whether a message inside a message is handled by the same function."""
-    return (
-        len(source.lines) < MAX_INLINE_LINES
-        and not message.full_name.startswith("google.protobuf.")
-        and not message.is_extendable
-        and not can_hold(message, message)
-    )
-
-
-class MessageSource(FunctionSource):
-    """The source of a function for one message type."""
-
-    def __init__(self, message: Descriptor) -> None:
-        super().__init__()
-        self.message = message
-
-    def is_under_way(self, message: Descriptor) -> bool:
-        """Tell whether a type's own function cannot be made before this one is."""
-        return message.full_name == self.message.full_name or can_hold(message, self.message)
-
-
-@cache
-def held_by(message: Descriptor) -> dict[str, Descriptor]:
-    """Return the message types that a message can hold, at any depth, by name."""
-    found: dict[str, Descriptor] = {}
-    queue = [message]
-    while queue:
-        for field in queue.pop().fields:
-            held = field.message_type
-            if held is None or held.full_name in found or held.full_name in _WRITERS:
-                continue
-            found[held.full_name] = held
-            queue.append(held)
-    return found
-
-
-def can_hold(message: Descriptor, other: Descriptor) -> bool:
-    """Tell whether a message can hold one of another type, at any depth."""
-    return other.full_name in held_by(message)
-
+#: The types to which null is a value.
+_NULL_TYPES = ("google.protobuf.Value", "google.protobuf.NullValue")
 
 # Writing
 
@@ -126,7 +74,7 @@ def protojson_writer(message: Descriptor, original_names: bool) -> QuickWriter:
     return _WriterSource(message, original_names).writer()
 
 
-def _never(message: Any, nesting: int) -> None:
+def _never(message: Any, nesting: int) -> NoReturn:
     not_ordinary()
 
 
@@ -162,7 +110,7 @@ class _WriterSource(MessageSource):
         for field in message.fields:
             key = field.name if self.original_names else field.json_name
             target = f"{d}[{key!r}]"
-            if not _is_ordinary(field):
+            if not is_ordinary(field):
                 self.add(depth, f"{self.refer('not_ordinary', not_ordinary)}()")
             elif is_map(field):
                 self.add_map(depth, field, m, target, suffix)
@@ -172,55 +120,93 @@ class _WriterSource(MessageSource):
                 self.add_present(depth, field, m, target, suffix)
             else:
                 v = f"v{suffix}"
-                self.add(depth, f"{v} = {m}.{field.name}")
                 # Minus zero is not the default, though it is as false as zero.
                 floating = field.cpp_type in (_CPP.CPPTYPE_DOUBLE, _CPP.CPPTYPE_FLOAT)
-                condition = f"{v} or str({v}) == '-0.0'" if floating else v
-                self.add(depth, f"if {condition}: {target} = {self.item(field, v)}")
+                minus_zero = f" or str({v}) == '-0.0'" if floating else ""
+                test = f"if ({v} := {m}.{field.name}){minus_zero}:"
+                self.add_scalar(depth, field, test, v, target)
 
     def add_present(
         self, depth: int, field: FieldDescriptor, m: str, target: str, suffix: str
     ) -> None:
-        test = f"{'elif' if _follows(field) else 'if'} {field.name!r} in {m}:"
-        if field.message_type is not None and inlines(self, held_message(field)):
+        branch = "elif" if _follows(field) else "if"
+        is_set = f"{field.name!r} in {m}"
+        source = f"{m}.{field.name}"
+        if field.message_type is None:
+            v = f"v{suffix}"
+            if has_default(field):
+                # What has a default is mostly set, and a value that is not zero is.
+                self.add_scalar(depth, field, f"{branch} ({v} := {source}) or {is_set}:", v, target)
+            else:
+                self.add_scalar(depth, field, f"{branch} {is_set}:", source, target)
+        elif inlines(self, held_message(field)):
             inner = f"{suffix}_{field.number}"
-            self.add(depth, test)
-            self.add(depth + 1, f"m{inner} = {m}.{field.name}")
+            self.add(depth, f"{branch} {is_set}:")
+            self.add(depth + 1, f"m{inner} = {source}")
             self.add(depth + 1, f"d{inner} = {target} = {{}}")
             self.add_message(depth + 1, held_message(field), f"m{inner}", f"d{inner}", inner)
+        elif held_message(field).full_name == "google.protobuf.Struct":
+            self.add(depth, f"{branch} {is_set}:")
+            self.add_struct(depth + 1, source, "s")
+            self.add(depth + 1, f"{target} = s")
         else:
-            self.add(depth, f"{test} {target} = {self.item(field, f'{m}.{field.name}')}")
+            self.add(depth, f"{branch} {is_set}: {target} = {self.item(field, source)}")
+
+    def add_scalar(
+        self, depth: int, field: FieldDescriptor, test: str, source: str, target: str
+    ) -> None:
+        """Add the lines that write a scalar, the expression ``source``, where a test holds."""
+        if field.cpp_type == _CPP.CPPTYPE_DOUBLE:
+            self.add(depth, test)
+            self.add(depth + 1, f"x = {source}")
+            # The difference is NaN, which equals nothing, for what is not finite.
+            self.add(depth + 1, f"if x - x != 0.0: {self.refer('not_ordinary', not_ordinary)}()")
+            self.add(depth + 1, f"{target} = x")
+        else:
+            self.add(depth, f"{test} {target} = {self.item(field, source)}")
 
     def add_list(
         self, depth: int, field: FieldDescriptor, m: str, target: str, suffix: str
     ) -> None:
-        v = f"v{suffix}"
+        v, count = f"v{suffix}", f"c{suffix}"
         self.add(depth, f"{v} = {m}.{field.name}")
         if field.message_type is None:
-            item = self.item(field, "x")
-            made = f"{v}[:]" if item == "x" else f"[{item} for x in {v}[:]]"
-            self.add(depth, f"if {v}: {target} = {made}")
+            self.add(depth, f"if {v}: {target} = {self.scalar_items(field, v)}")
             return
         message = held_message(field)
         large, write = self.refer("large", LargeList), self.message_writer(message)
-        self.add(depth, f"if len({v}) > {MAX_ITEMS_AT_ONCE}: {target} = {large}({v}, {write}, n)")
+        self.add(depth, f"{count} = len({v})")
+        self.add(depth, f"if {count} > {MAX_ITEMS_AT_ONCE}: {target} = {large}({v}, {write}, n)")
         # Copying to a list and going through that takes less time than going through the field.
         if inlines(self, message) and is_row(message):
             inner_field = message.fields[0]
             key = inner_field.name if self.original_names else inner_field.json_name
             rows = self.refer("rows", quick_values.write_rows)
             maps = f"{rows}([x.{inner_field.name} for x in {v}[:]])"
-            self.add(depth, f"elif {v}: {target} = [{{{key!r}: x}} if x else {{}} for x in {maps}]")
+            self.add(
+                depth, f"elif {count}: {target} = [{{{key!r}: x}} if x else {{}} for x in {maps}]"
+            )
         elif inlines(self, message):
             inner = f"{suffix}_{field.number}"
-            self.add(depth, f"elif {v}:")
+            self.add(depth, f"elif {count}:")
             self.add(depth + 1, f"l{inner} = {target} = []")
             self.add(depth + 1, f"for m{inner} in {v}[:]:")
             self.add(depth + 2, f"d{inner} = {{}}")
             self.add(depth + 2, f"l{inner}.append(d{inner})")
             self.add_message(depth + 2, message, f"m{inner}", f"d{inner}", inner)
         else:
-            self.add(depth, f"elif {v}: {target} = [{write}(x, n) for x in {v}[:]]")
+            self.add(depth, f"elif {count}: {target} = [{write}(x, n) for x in {v}[:]]")
+
+    def scalar_items(self, field: FieldDescriptor, v: str) -> str:
+        """Return the expression that writes the scalars of the list in the variable ``v``."""
+        item = self.item(field, "x")
+        if item == "x":
+            return f"{v}[:]"
+        if field.cpp_type == _CPP.CPPTYPE_ENUM and item.endswith("[x]"):
+            # Mapping takes no function of its own, as a comprehension does up to Python 3.11.
+            named = self.refer("named", _enum_names(held_enum(field)).__getitem__)
+            return f"[*map({named}, {v}[:])]"
+        return f"[{item} for x in {v}[:]]"
 
     def add_map(self, depth: int, field: FieldDescriptor, m: str, target: str, suffix: str) -> None:
         v = f"v{suffix}"
@@ -266,12 +252,10 @@ class _WriterSource(MessageSource):
         return self.refer("write", known or _LateWriter(message, self))
 
 
-def _is_ordinary(field: FieldDescriptor) -> bool:
-    return (
-        field.name.isidentifier()
-        and not keyword.iskeyword(field.name)
-        and field.type != _CPP.TYPE_GROUP
-    )
+@cache
+def has_default(field: FieldDescriptor) -> bool:
+    """Tell whether the schema has a default for a field, which constructors fill in."""
+    return default_text(field) is not None
 
 
 def _follows(field: FieldDescriptor) -> bool:
@@ -315,186 +299,69 @@ def protojson_reader(message: Descriptor, original_names: bool) -> QuickReader:
     It knows one spelling of the keys, so that no field can be given twice. Its caller has to see
     to it that no object repeats a key.
     """
-    if message.full_name in _READERS:
-        return _READERS[message.full_name]
+    if message.full_name in OPAQUE_READERS:
+        return OPAQUE_READERS[message.full_name]
     if message.full_name.startswith("google.protobuf.") or message.is_extendable:
         return _refuse
-    return _ReaderSource(message, original_names).reader()
+    return ProtoJsonReaderSource(message, original_names).reader()
 
 
-def _refuse(value: Any, message: Any, depth: int) -> None:
+def _refuse(value: Any, depth: int) -> NoReturn:
     not_ordinary()
 
 
-class _ReaderSource(MessageSource):
-    """The source of a reader: for each field, look its key up and set it.
+@cache
+def protojson_document_reader(
+    message: Descriptor, original_names: bool
+) -> Callable[[Any], Message]:
+    """Return the quick ProtoJSON reader of documents; what is said of `protojson_reader` holds."""
+    read = protojson_reader(message, original_names)
+    if read is _refuse or message.full_name in OPAQUE_READERS:
+        parse = message_factory.GetMessageClass(message).FromString
+        return lambda plain: parse(read(plain, 0))
+    return ProtoJsonReaderSource(message, original_names).document_reader()
 
-    Variables: ``d`` is the plain object, ``m`` the message, ``v`` a value, ``depth`` the depth of
-    the message that the function is called with.
-    """
+
+class ProtoJsonReaderSource(ReaderSource):
+    """The source of a ProtoJSON reader."""
 
     def __init__(self, message: Descriptor, original_names: bool) -> None:
         super().__init__(message)
         self.original_names = original_names
-        self.stop = self.refer("not_ordinary", not_ordinary)
-
-    def reader(self) -> QuickReader:
-        name = f"read_{self.message.name}"
-        self.add(0, f"def {name}(d, m, depth):")
-        self.add(1, f"if depth > {ORDINARY_DEPTH}: {self.stop}()")
-        self.add_message(1, self.message, "d", "m", "", 0)
-        return self.function(name)
-
-    def add_message(
-        self, depth: int, message: Descriptor, d: str, m: str, suffix: str, below: int
-    ) -> None:
-        """Add the lines that read the object in ``d`` into the message in ``m``.
-
-        ``suffix`` keeps variables apart from those around; ``below`` says how many messages deep
-        the message is in the one that the function reads.
-        """
-        keys = {self.key(field) for field in message.fields}
-        known = self.refer("keys", frozenset(keys))
-        self.add(depth, f"if type({d}) is not dict or not {known}.issuperset({d}): {self.stop}()")
-        for field in message.fields:
-            v, key = f"v{suffix}", repr(self.key(field))
-            if _takes_null(field):
-                self.add(depth, f"if {key} in {d}:")
-                self.add(depth + 1, f"{v} = {d}[{key}]")
-            else:
-                self.add(depth, f"if {key} in {d} and ({v} := {d}[{key}]) is not None:")
-            if not _is_ordinary(field):
-                self.add(depth + 1, f"{self.stop}()")
-            elif is_map(field):
-                self.add_map(depth + 1, field, v, m)
-            elif field.is_repeated:
-                self.add_list(depth + 1, field, v, m, suffix, below)
-            else:
-                self.add_singular(depth + 1, field, v, m, suffix, below)
 
     def key(self, field: FieldDescriptor) -> str:
+        """Return the key of a field, in the one spelling."""
         return field.name if self.original_names else field.json_name
 
-    def add_singular(
-        self, depth: int, field: FieldDescriptor, v: str, m: str, suffix: str, below: int
-    ) -> None:
-        self.add_oneof_check(depth, field, m)
-        if field.message_type is None:
-            self.add_check(depth, field, v)
-            self.add(depth, f"{m}.{field.name} = {self.converted(field, v)}")
-            return
-        inner = f"{suffix}_{field.number}"
-        self.add(depth, f"m{inner} = {m}.{field.name}")
-        if held_message(field).full_name not in _READERS:
-            self.add(depth, f"m{inner}.SetInParent()")
-        self.add_item(depth, held_message(field), v, f"m{inner}", inner, below + 1)
+    def missing(self, field: FieldDescriptor) -> object:
+        """Return what stands for a missing key: null, unless that is a value."""
+        return ABSENT if _takes_null(field) else super().missing(field)
 
-    def add_item(
-        self, depth: int, message: Descriptor, v: str, m: str, suffix: str, below: int
-    ) -> None:
-        if inlines(self, message):
-            self.add_message(depth, message, v, m, suffix, below)
-        else:
-            self.add(depth, f"{self.message_reader(message)}({v}, {m}, depth + {below})")
+    def numbers(self, field: FieldDescriptor) -> dict[str, int]:
+        """Return the numbers of an enum field's values by name."""
+        if held_enum(field).full_name == "google.protobuf.NullValue":
+            # Null is a value of it: it is left to the codec, whatever it is.
+            return {}
+        return {value.name: value.number for value in held_enum(field).values}
 
-    def add_oneof_check(self, depth: int, field: FieldDescriptor, m: str) -> None:
-        oneof = field.containing_oneof
-        if oneof is None:
-            return
-        for other in oneof.fields:
-            # Fields are read in the order of the schema: later members are not set yet.
-            if other.index < field.index:
-                self.add(depth, f"if {other.name!r} in {m}: {self.stop}()")
-
-    def add_list(
-        self, depth: int, field: FieldDescriptor, v: str, m: str, suffix: str, below: int
-    ) -> None:
-        self.add(depth, f"if type({v}) is not list: {self.stop}()")
-        if field.message_type is not None:
-            inner = f"{suffix}_{field.number}"
-            self.add(depth, f"a{inner} = {m}.{field.name}.add")
-            self.add(depth, f"for x{inner} in {v}:")
-            self.add(depth + 1, f"m{inner} = a{inner}()")
-            message = held_message(field)
-            self.add_item(depth + 1, message, f"x{inner}", f"m{inner}", inner, below + 1)
-            return
-        item = self.converted(field, "x")
-        if field.cpp_type in TYPE_TESTS:
-            self.add(depth, f"for x in {v}:")
-            self.add_check(depth + 1, field, "x")
-        made = v if item == "x" else f"[{item} for x in {v}]"
-        self.add(depth, f"{m}.{field.name}.extend({made})")
-
-    def add_map(self, depth: int, field: FieldDescriptor, v: str, m: str) -> None:
-        value = field_of(held_message(field), "value")
-        key = field_of(held_message(field), "key")
-        if key.type != _CPP.TYPE_STRING or value.message_type is not None:
-            self.add(depth, f"{self.stop}()")
-            return
-        self.add(depth, f"if type({v}) is not dict: {self.stop}()")
-        self.add(depth, f"t = {m}.{field.name}")
-        self.add(depth, f"for k, x in {v}.items():")
-        self.add_check(depth + 1, value, "x")
-        self.add(depth + 1, f"t[k] = {self.converted(value, 'x')}")
-
-    def add_check(self, depth: int, field: FieldDescriptor, v: str) -> None:
-        """Add the check of a scalar's type where protobuf's setter would take too much."""
-        test = TYPE_TESTS.get(field.cpp_type)
-        if test is not None:
-            self.add(depth, f"if {test.format(v=v)}: {self.stop}()")
-
-    def converted(self, field: FieldDescriptor, v: str) -> str:
-        """Return the expression for a scalar's value, from the expression of its plain value."""
-        kind = field.cpp_type
-        if kind == _CPP.CPPTYPE_ENUM:
-            if held_enum(field).full_name == "google.protobuf.NullValue":
-                return f"{self.stop}()"
-            return f"{self.refer('numbers', _enum_numbers(held_enum(field)))}[{v}]"
-        if kind in (_CPP.CPPTYPE_INT64, _CPP.CPPTYPE_UINT64):
+    def integer(self, field: FieldDescriptor, v: str) -> str:
+        """Return the expression of an integer: one of 64 bits is a string."""
+        if field.cpp_type in (_CPP.CPPTYPE_INT64, _CPP.CPPTYPE_UINT64):
             return f"{self.refer('integer', _integer)}({v})"
-        if field.type == _CPP.TYPE_BYTES:
-            return f"{self.refer('read_bytes', scalars.read_bytes)}({v})"
-        if kind == _CPP.CPPTYPE_FLOAT:
-            return f"{self.refer('read_float', _READ_FLOAT)}({v})"
         return v
 
-    def message_reader(self, message: Descriptor) -> str:
-        known = _READERS.get(message.full_name)
-        if known is None and not self.is_under_way(message):
-            known = protojson_reader(message, self.original_names)
-        # A type that holds itself cannot find its own reader before it is made.
-        return self.refer("read", known or _LateReader(message, self.original_names))
+    def reader_of(self, message: Descriptor) -> QuickReader:
+        """Return the reader of another type, in the same spelling."""
+        return protojson_reader(message, self.original_names)
 
 
 def _takes_null(field: FieldDescriptor) -> bool:
     """Tell whether null is a value of the field rather than its absence."""
-    if field.is_repeated:
-        return False
-    if field.message_type is not None:
-        return bool(held_message(field).full_name == "google.protobuf.Value")
-    return field.enum_type is not None
+    held = field.message_type or field.enum_type
+    return not field.is_repeated and held is not None and held.full_name in _NULL_TYPES
 
 
 def _integer(value: Any) -> int:
     if type(value) is int:
         return value
     return int(value) if _QUOTED_INTEGER.fullmatch(value) else not_ordinary()
-
-
-@cache
-def _enum_numbers(enum: EnumDescriptor) -> dict[str, int]:
-    return {value.name: value.number for value in enum.values}
-
-
-class _LateReader:
-    """The reader of a recursive type, looked up when it is first called."""
-
-    def __init__(self, message: Descriptor, original_names: bool) -> None:
-        self.message = message
-        self.original_names = original_names
-        self.reader: QuickReader | None = None
-
-    def __call__(self, value: Any, message: Any, depth: int) -> None:
-        if self.reader is None:
-            self.reader = protojson_reader(self.message, self.original_names)
-        self.reader(value, message, depth)

@@ -46,17 +46,18 @@ def write_text(value: object, indent: int | None) -> str:
     Raises:
         ValueError: The indentation is one that orjson does not write.
     """
-    if indent is not None and indent != 2:
-        raise ValueError("orjson indents by two spaces or not at all")
     try:
-        raw = orjson.dumps(value, None, None if indent is None else orjson.OPT_INDENT_2)
+        if indent is None:
+            return orjson.dumps(value).decode()
+        if indent == 2:
+            return orjson.dumps(value, None, orjson.OPT_INDENT_2).decode()
     except orjson.JSONEncodeError:
         text = ""
         # CPython grows the string in place, so that the text is held once.
         for part in _parts(value, indent):
             text += part
         return text
-    return raw.decode()
+    raise ValueError("orjson indents by two spaces or not at all")
 
 
 def _parts(value: object, indent: int | None) -> Iterator[str]:

@@ -8,6 +8,7 @@ record ends where the file does. A stream of JSON lines has the ProtoJSON of a m
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -23,6 +24,7 @@ from crucible_ir.serialization.compression import (
     open_target,
 )
 from crucible_ir.serialization.limits import MAX_FRAME_BYTES
+from crucible_ir.serialization.varints import varint
 from crucible_ir.validation.check import guard_of
 
 if TYPE_CHECKING:
@@ -291,15 +293,16 @@ def decode_batches(
     before = 0
     for batch in batches:
         base, _, buffer, spans, _, problem = batch
-        for index, (body, end) in enumerate(spans):
+        for span in spans:
+            body, end = span
             try:
                 # Where there is a problem there are no bytes, and reading them does no harm.
                 message = parse(buffer[body:end])
-                good = guard(message) and not problem
+                good = guard(message)
             except Exception:
                 good = False
-            if not good:
-                found = _carefully(batch, index, read.decode, before + index)
+            if not good or problem:
+                found = _carefully(batch, span, read.decode, before)
                 if isinstance(found, StreamError):
                     if count is not None:
                         count.skipped += 1
@@ -317,10 +320,12 @@ def decode_batches(
 
 
 def _carefully(
-    batch: Batch, index: int, decode: Callable[[bytes], Message], number: int
+    batch: Batch, span: tuple[int, int], decode: Callable[[bytes], Message], before: int
 ) -> Message | StreamError:
-    """Read one record of a batch, or say what is wrong with it."""
-    body, end = batch.spans[index]
+    """Read one record of a batch, or say what is wrong with it; ``before`` counts earlier ones."""
+    index = bisect_left(batch.spans, span)
+    number = before + index
+    body, end = span
     begin = batch.spans[index - 1][1] if index else batch.start
     data = b"" if batch.problem else batch.buffer[body:end]
     frame = Frame(batch.base + begin, batch.base + end, batch.line, data, batch.problem)
@@ -422,8 +427,8 @@ def _spans(buffer: bytes, at: int, max_frame_bytes: int) -> tuple[list[tuple[int
         size = buffer[at]
         body = at + 1
         if size > 0x7F:
-            if body < length and buffer[body] < 0x80:
-                size = size & 0x7F | buffer[body] << 7
+            if body < length and (second := buffer[body]) < 0x80:
+                size = size & 0x7F | second << 7
                 body += 1
             else:
                 whole = _size(buffer, at)
@@ -567,17 +572,3 @@ def json_record(message: Message) -> bytes:
     from crucible_ir.serialization.protojson import to_json
 
     return to_json(message).encode() + b"\n"
-
-
-def varint(number: int) -> bytes:
-    """Return a number from 0 on as a varint.
-
-    >>> varint(300).hex()
-    'ac02'
-    """
-    made = bytearray()
-    while number > 0x7F:
-        made.append(number & 0x7F | 0x80)
-        number >>= 7
-    made.append(number)
-    return bytes(made)

@@ -33,6 +33,7 @@ _CORE = "tag:yaml.org,2002:"
 _SCALAR_TAGS = ("str", "int", "float", "bool", "null")
 #: What is not a printable character of YAML 1.2 (5.1).
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_TOO_DEEP = f"nested deeper than {MAX_YAML_DEPTH} levels"
 _TAG_OF = {int: "int", float: "float", bool: "bool", type(None): "null"}
 
 
@@ -72,6 +73,9 @@ class _Composer:
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark
             place = Position(mark.line + 1, mark.column + 1) if mark is not None else None
+            # libyaml reads ahead, and newer ones have a limit of their own that they meet there.
+            if "nesting depth" in str(error.problem):
+                raise DecodeError(_TOO_DEEP, position=place) from None
             raise DecodeError(f"not YAML: {error.problem}", position=place) from None
         except (yaml.reader.ReaderError, UnicodeEncodeError):
             raise _forbidden_character(text) from None
@@ -102,7 +106,7 @@ class _Composer:
         if self.stack and isinstance(self.stack[-1].value, dict) and self.stack[-1].key is None:
             raise self.error("a key must be a scalar", here)
         if len(self.stack) >= MAX_YAML_DEPTH:
-            raise self.error(f"nested deeper than {MAX_YAML_DEPTH} levels", here)
+            raise self.error(_TOO_DEEP, here)
         if event.anchor:
             # An alias inside its own anchor would make a document without end.
             self.anchors.pop(event.anchor, None)
