@@ -91,7 +91,8 @@ bench-exchange: setup ## Measure the exchange against bare SQLite and bare gRPC 
 
 clean: ## Remove everything that the other targets can make again
 	rm -rf $(VENV) $(VENV_GENERATE) $(VENV_PROTOBUF6) $(VENV_FUZZ) third_party dist build \
-		.fuzz .pytest_cache .mypy_cache .ruff_cache .hypothesis
+		.fuzz .pytest_cache .mypy_cache .ruff_cache .hypothesis \
+		tests/interop/*/build tests/interop/*/gen tests/interop/*/node_modules
 	find . -name .git -prune -o -name __pycache__ -prune -exec rm -rf {} +
 
 # An environment is made anew when what pyproject.toml asks for changes.

@@ -1,0 +1,213 @@
+"""TypeScript: its own libraries agree with us, its client calls our server, its guide runs."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trustme
+from exchange.client.served import Served
+from google.protobuf.json_format import ParseDict
+from interop.builds import kept_build
+from interop.toolchains import NODE, require
+
+import crucible_ir as ir
+from crucible_ir.exchange import ExchangeClient, Record, v1
+
+ROOT = Path(__file__).resolve().parents[2]
+PROJECT = ROOT / "tests" / "interop" / "typescript"
+SCHEMA = ROOT / "python" / "crucible_ir" / "schema" / "descriptors.binpb"
+GUIDE = (ROOT / "docs" / "typescript.md").read_text(encoding="utf-8")
+MANIFEST: dict[str, Any] = json.loads((PROJECT / "package.json").read_text(encoding="utf-8"))
+
+#: Seconds that a build or a program has.
+PATIENCE = 120
+
+
+def run(*command: str, cwd: Path = PROJECT, **environment: str) -> str:
+    """Run a program with buf and crucible-ir on its path, and return what it printed."""
+    scripts = str(Path(sys.executable).parent)
+    ran = subprocess.run(
+        command,
+        cwd=cwd,
+        env={**os.environ, "PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}", **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert ran.returncode == 0, f"{' '.join(command)}\n{ran.stdout}"
+    return ran.stdout
+
+
+@pytest.fixture(scope="session")
+def project() -> Path:
+    """The project with its packages installed."""
+    tools = [f"{name} {version}" for name, version in require(NODE).items()]
+    manifests = [PROJECT / "package.json", PROJECT / "package-lock.json"]
+    install = ("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline")
+    kept_build(PROJECT / "node_modules", manifests, lambda: run(*install), tools=tools)
+    return PROJECT
+
+
+@pytest.fixture(scope="session")
+def programs(project: Path) -> Path:
+    """The folder of the project's programs, generated and compiled."""
+    settings = ["package-lock.json", "buf.gen.yaml", "tsconfig.json"]
+    inputs = [SCHEMA, *(project / name for name in settings), *(project / "src").iterdir()]
+    kept_build(project / "build", inputs, lambda: run("npm", "run", "build"))
+    return project / "build" / "src"
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[Served]:
+    served = Served(tmp_path)
+    yield served
+    served.stop()
+
+
+def test_a_client_takes_documents_and_feedback_through_the_exchange(
+    programs: Path, served: Served
+) -> None:
+    told = json.loads(run("node", str(programs / "exchange_journey.js"), served.address))
+
+    version = ir.v1.ModelVersion(id="llama_mmlu_3", model_id="llama", version="1.0.0")
+    staging, production = (ir.v1.Document(ir_version="0.2.0", model_version=version) for _ in "12")
+    staging.model_version.stage = ir.v1.ModelStage.MODEL_STAGE_STAGING
+    staging.model_version.metrics.update(accuracy=0.75, loss=float("nan"))
+    staging.model_version.options.update({"notes": ["first", None], "limit": 3})
+    production.model_version.stage = ir.v1.ModelStage.MODEL_STAGE_PRODUCTION
+    rating = ir.v1.FeedbackType.FEEDBACK_TYPE_RATING
+    e1 = ir.v1.FeedbackEvent(id="e1", deployment_id="d1", latency_ms=0, feedback_type=rating)
+    e2 = ir.v1.FeedbackEvent(id="e2")
+    e2.feedback_value.number_value = 4.5
+
+    with ExchangeClient(served.address) as client:
+        first, second = (
+            client.get(ir.v1.ModelVersion, version.id, revision=number) for number in (1, 2)
+        )
+        assert [first.content, second.content] == [staging.model_version, production.model_version]
+        assert list(client.export()) == [e1, e2]
+
+    published = ParseDict(told["published"], v1.PublishResponse())
+    assert (Record.of(published.record), published.created) == (first.record, True)
+    repeated = ParseDict(told["repeated"], v1.PublishResponse())
+    assert (Record.of(repeated.record), repeated.unchanged) == (first.record, True)
+    got = ParseDict(told["got"], v1.GetResponse())
+    assert (Record.of(got.record), got.document) == (first.record, staging)
+    changes = [ParseDict(change, v1.Change()) for change in told["watched"]]
+    assert [(Record.of(change.record), change.document) for change in changes] == [
+        (first.record, staging),
+        (second.record, production),
+    ]
+
+    one, two = (ParseDict(told_of, v1.IngestResponse()) for told_of in told["ingested"])
+    assert one == v1.IngestResponse(batch_id=1, accepted=2)
+    assert (two.batch_id, two.accepted, list(two.duplicates)) == (2, 0, [0])
+    assert [
+        (rejected.index, [(broken.path, broken.rule_id) for broken in rejected.error.violations])
+        for rejected in two.rejected
+    ] == [(1, [("id", "required")]), (2, [("latency_ms", "int32.gte")])]
+
+    assert told["invalidDocument"] == {
+        "code": "InvalidArgument",
+        "violations": [
+            {"field": "document.model_version.model_id", "reason": "required"},
+            {"field": "document.model_version.version", "reason": "string.pattern"},
+        ],
+    }
+    assert told["staleEtag"] == {
+        "code": "FailedPrecondition",
+        "violations": [{"type": "ETAG", "subject": "ModelVersion/llama_mmlu_3"}],
+        "latest": [second.record.etag],
+    }
+    assert told["missingDocument"] == {
+        "code": "NotFound",
+        "resources": [{"resourceType": "ModelVersion", "resourceName": "never_published"}],
+    }
+
+
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+NAME = re.compile(r"(?:#|//) (\S+)\n")
+BLOCKS: list[tuple[str, str]] = FENCE.findall(GUIDE)
+COMMANDS = [line for kind, text in BLOCKS if kind == "sh" for line in text.splitlines()]
+FILES = {name[1]: text for _, text in BLOCKS if (name := NAME.match(text))}
+OUTPUTS = {
+    name[1]: output
+    for (kind, program), (_, output) in pairwise(BLOCKS)
+    if kind == "ts" and (name := NAME.match(program))
+}
+
+
+@pytest.fixture(scope="module")
+def guide(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project of somebody who does what the guide says."""
+    folder = tmp_path_factory.mktemp("guide")
+    (folder / "node_modules").symlink_to(project / "node_modules")
+    (folder / "package.json").write_text("{}")
+    for name, text in FILES.items():
+        (folder / name).write_text(text)
+    for command in COMMANDS:
+        if not command.startswith("npm install "):
+            run("bash", "-c", command, cwd=folder)
+    return folder
+
+
+def test_the_guide_installs_what_the_tests_run_with() -> None:
+    installed = re.findall(r"(\S+)@([\d.]+)", "\n".join(COMMANDS))
+    assert dict(installed) == MANIFEST["dependencies"] | MANIFEST["devDependencies"]
+
+
+def test_every_program_of_the_guide_has_a_name_and_shows_what_it_prints() -> None:
+    names = [name for name in FILES if name.endswith(".ts")]
+    assert len(names) == sum(kind == "ts" for kind, _ in BLOCKS)
+    assert all(OUTPUTS[name] for name in names)
+
+
+@pytest.mark.parametrize("name", ["check.ts", "make.ts", "digest.ts"])
+def test_the_programs_of_the_guide_print_what_they_show(guide: Path, name: str) -> None:
+    assert run("node", compiled(name), cwd=guide) == OUTPUTS[name]
+
+
+def test_the_guide_s_client_talks_to_an_exchange(guide: Path, served: Served) -> None:
+    redirect(guide / compiled("exchange.ts"), "127.0.0.1:50551", served.address)
+    assert run("node", compiled("exchange.ts"), cwd=guide) == OUTPUTS["exchange.ts"]
+
+
+def test_the_guide_s_client_shows_its_token_over_tls(guide: Path, tmp_path: Path) -> None:
+    root = trustme.CA()
+    certificate = root.issue_cert("127.0.0.1")
+    certificate.cert_chain_pems[0].write_to_path(str(tmp_path / "cert.pem"))
+    certificate.private_key_pem.write_to_path(str(tmp_path / "key.pem"))
+    root.cert_pem.write_to_path(str(guide / "ca.pem"))
+    token = run("crucible-ir", "tokens", "create", "trainer", cwd=tmp_path).strip()
+    tls = ("--tls-cert", "cert.pem", "--tls-key", "key.pem")
+    served = Served(tmp_path, *tls, "--tokens", "tokens.json")
+    try:
+        redirect(guide / compiled("secured.ts"), "exchange.example.com:50551", served.address)
+        printed = run("node", compiled("secured.ts"), cwd=guide, CRUCIBLE_IR_TOKEN=token)
+        assert printed == OUTPUTS["secured.ts"]
+        with pytest.raises(AssertionError, match="unauthenticated"):
+            run("node", compiled("secured.ts"), cwd=guide, CRUCIBLE_IR_TOKEN="guessed")
+    finally:
+        served.stop()
+
+
+def compiled(name: str) -> str:
+    return f"build/{Path(name).stem}.js"
+
+
+def redirect(program: Path, example: str, address: str) -> None:
+    """Make a program call a server of ours where it calls the guide's."""
+    text = program.read_text()
+    assert text.count(example) == 1
+    program.write_text(text.replace(example, address))

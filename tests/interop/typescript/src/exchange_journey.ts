@@ -1,0 +1,145 @@
+// Takes a model version and feedback events through the exchange whose address is the argument, and
+// prints what the exchange told about each step as one JSON object.
+import { create, toJson, type MessageInitShape } from "@bufbuild/protobuf";
+import { Code, ConnectError, createClient } from "@connectrpc/connect";
+import { createGrpcTransport } from "@connectrpc/connect-node";
+import {
+  ChangeSchema,
+  ExchangeService,
+  GetResponseSchema,
+  PublishResponseSchema,
+  type Change,
+} from "../gen/crucible_ir/exchange/v1/exchange_service_pb.js";
+import {
+  FeedbackService,
+  IngestRequestSchema,
+  IngestResponseSchema,
+} from "../gen/crucible_ir/exchange/v1/feedback_service_pb.js";
+import { DocumentSchema, type Document } from "../gen/crucible_ir/v1/document_pb.js";
+import { FeedbackType } from "../gen/crucible_ir/v1/feedback_pb.js";
+import { ModelStage, ModelVersionSchema } from "../gen/crucible_ir/v1/model_pb.js";
+import {
+  BadRequestSchema,
+  ErrorInfoSchema,
+  PreconditionFailureSchema,
+  ResourceInfoSchema,
+} from "../gen/google/rpc/error_details_pb.js";
+
+const [address] = process.argv.slice(2);
+if (address === undefined) {
+  throw new Error("usage: exchange_journey.js HOST:PORT");
+}
+const transport = createGrpcTransport({ baseUrl: `http://${address}` });
+const exchange = createClient(ExchangeService, transport);
+const feedback = createClient(FeedbackService, transport);
+
+const ID = { type: "ModelVersion", id: "llama_mmlu_3" };
+
+function modelVersion(fields: MessageInitShape<typeof ModelVersionSchema>): Document {
+  const value = { id: ID.id, modelId: "llama", version: "1.0.0", ...fields };
+  return create(DocumentSchema, {
+    irVersion: "0.2.0",
+    content: { case: "modelVersion", value },
+  });
+}
+
+const staging = modelVersion({
+  metrics: { accuracy: 0.75, loss: Number.NaN },
+  options: { notes: ["first", null], limit: 3 },
+  stageKind: { case: "stage", value: ModelStage.STAGING },
+});
+const production = modelVersion({ stageKind: { case: "stage", value: ModelStage.PRODUCTION } });
+
+/** Publishes a second revision while a watch that began before the first one goes on. */
+async function watched(): Promise<Change[]> {
+  const changes: Change[] = [];
+  const watching = new AbortController();
+  const request = { afterSequence: 0n, types: [ID.type], includeDocuments: true };
+  const stream = exchange.watch(request, { signal: watching.signal });
+  for await (const { event } of stream) {
+    if (event.case !== "change") {
+      continue;
+    }
+    changes.push(event.value);
+    if (changes.length === 2) {
+      break;
+    }
+    await exchange.publish({ document: production, etag: event.value.record?.etag });
+  }
+  watching.abort();
+  return changes;
+}
+
+/** Two batches; the second repeats an event, and holds two that break rules. */
+async function* batches(): AsyncIterable<MessageInitShape<typeof IngestRequestSchema>> {
+  const feedbackTypeKind = { case: "feedbackType", value: FeedbackType.RATING } as const;
+  yield {
+    batchId: 1n,
+    events: [
+      { id: "e1", deploymentId: "d1", latencyMs: 0, feedbackTypeKind },
+      { id: "e2", feedbackValue: { kind: { case: "numberValue", value: 4.5 } } },
+    ],
+  };
+  yield { batchId: 2n, events: [{ id: "e1" }, { id: "" }, { id: "e3", latencyMs: -1 }] };
+}
+
+async function ingested() {
+  const acknowledgements = [];
+  for await (const acknowledgement of feedback.ingest(batches())) {
+    acknowledgements.push(toJson(IngestResponseSchema, acknowledgement));
+  }
+  return acknowledgements;
+}
+
+async function refused(call: Promise<unknown>): Promise<ConnectError> {
+  return call.then(
+    () => Promise.reject(new Error("the exchange did not refuse")),
+    (reason: unknown) => ConnectError.from(reason),
+  );
+}
+
+async function invalidDocument() {
+  const document = modelVersion({ modelId: "", version: "1" });
+  const error = await refused(exchange.publish({ document }));
+  return {
+    code: Code[error.code],
+    violations: error
+      .findDetails(BadRequestSchema)
+      .flatMap((request) => request.fieldViolations)
+      .map(({ field, reason }) => ({ field, reason })),
+  };
+}
+
+async function staleEtag() {
+  const error = await refused(exchange.publish({ document: staging, etag: "stale" }));
+  return {
+    code: Code[error.code],
+    violations: error
+      .findDetails(PreconditionFailureSchema)
+      .flatMap((failure) => failure.violations)
+      .map(({ type, subject }) => ({ type, subject })),
+    latest: error.findDetails(ErrorInfoSchema).map(({ metadata }) => metadata["latest"]),
+  };
+}
+
+async function missingDocument() {
+  const error = await refused(exchange.get({ ...ID, id: "never_published" }));
+  return {
+    code: Code[error.code],
+    resources: error
+      .findDetails(ResourceInfoSchema)
+      .map(({ resourceType, resourceName }) => ({ resourceType, resourceName })),
+  };
+}
+
+const story = {
+  published: toJson(PublishResponseSchema, await exchange.publish({ document: staging, etag: "" })),
+  repeated: toJson(PublishResponseSchema, await exchange.publish({ document: staging })),
+  got: toJson(GetResponseSchema, await exchange.get(ID)),
+  watched: (await watched()).map((change) => toJson(ChangeSchema, change)),
+  ingested: await ingested(),
+  invalidDocument: await invalidDocument(),
+  staleEtag: await staleEtag(),
+  missingDocument: await missingDocument(),
+};
+console.log(JSON.stringify(story));
