@@ -136,6 +136,6 @@ def test_the_commands_of_a_newcomer_stand_at_the_top() -> None:
 def test_the_changelog_has_an_entry_for_this_version() -> None:
     pyproject = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     (version,) = re.findall(r'^version = "(.*)"$', pyproject, flags=re.MULTILINE)
-    latest = re.search(r"^## \[(.*?)\]", CHANGELOG, flags=re.MULTILINE)
+    latest = re.search(r"^## \[(\d.*?)\]", CHANGELOG, flags=re.MULTILINE)
     assert latest is not None
     assert latest[1] == version
