@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ from interop.builds import kept_build
 from interop.toolchains import NODE, require
 
 import crucible_ir as ir
+from crucible_ir.conformance.expected_failures import read_expected_failures
 from crucible_ir.exchange import ExchangeClient, Record, v1
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -31,6 +33,12 @@ MANIFEST: dict[str, Any] = json.loads((PROJECT / "package.json").read_text(encod
 #: Seconds that a build or a program has.
 PATIENCE = 120
 
+HARNESS = ("crucible-ir", "conformance")
+
+#: The executors, as they are run in `PROJECT`.
+EXECUTOR = ("node", "build/src/executor.js")
+OURS = (sys.executable, "-m", "crucible_ir.conformance.executor")
+
 
 def run(*command: str, cwd: Path = PROJECT, **environment: str) -> str:
     """Run a program with buf and crucible-ir on its path, and return what it printed."""
@@ -39,13 +47,12 @@ def run(*command: str, cwd: Path = PROJECT, **environment: str) -> str:
         command,
         cwd=cwd,
         env={**os.environ, "PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}", **environment},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
+        capture_output=True,
         text=True,
         timeout=PATIENCE,
         check=False,
     )
-    assert ran.returncode == 0, f"{' '.join(command)}\n{ran.stdout}"
+    assert ran.returncode == 0, f"{' '.join(command)}\n{ran.stdout}{ran.stderr}"
     return ran.stdout
 
 
@@ -75,13 +82,31 @@ def served(tmp_path: Path) -> Iterator[Served]:
     served.stop()
 
 
+def test_it_conforms_save_for_what_is_known_of_its_libraries(programs: Path) -> None:
+    known = str(PROJECT / "expected_failures.txt")
+    report = run(*HARNESS, "run", "--expected-failures", known, "--", *EXECUTOR)
+    assert "not offered" not in report
+    for library in ("@bufbuild/protobuf", "@bufbuild/protovalidate", "canonicalize"):
+        assert f"{library} {MANIFEST['dependencies'][library]}" in report
+
+
+def test_it_and_python_read_one_another_alike(programs: Path) -> None:
+    run(*HARNESS, "cross", shlex.join(EXECUTOR), shlex.join(OURS))
+
+
+def test_every_failure_that_is_known_has_a_link_to_its_reason() -> None:
+    entries = read_expected_failures(PROJECT / "expected_failures.txt")
+    assert [entry for entry in entries if "https://" not in entry.reason] == []
+
+
 def test_a_client_takes_documents_and_feedback_through_the_exchange(
     programs: Path, served: Served
 ) -> None:
     told = json.loads(run("node", str(programs / "exchange_journey.js"), served.address))
 
     version = ir.v1.ModelVersion(id="llama_mmlu_3", model_id="llama", version="1.0.0")
-    staging, production = (ir.v1.Document(ir_version="0.2.0", model_version=version) for _ in "12")
+    staging = ir.v1.Document(ir_version="0.2.0", model_version=version)
+    production = ir.v1.Document(ir_version="0.2.0", model_version=version)
     staging.model_version.stage = ir.v1.ModelStage.MODEL_STAGE_STAGING
     staging.model_version.metrics.update(accuracy=0.75, loss=float("nan"))
     staging.model_version.options.update({"notes": ["first", None], "limit": 3})
@@ -173,7 +198,7 @@ def test_every_program_of_the_guide_has_a_name_and_shows_what_it_prints() -> Non
     assert all(OUTPUTS[name] for name in names)
 
 
-@pytest.mark.parametrize("name", ["check.ts", "make.ts", "digest.ts"])
+@pytest.mark.parametrize("name", ["check.ts", "make.ts", "digest.ts", "surprises.ts"])
 def test_the_programs_of_the_guide_print_what_they_show(guide: Path, name: str) -> None:
     assert run("node", compiled(name), cwd=guide) == OUTPUTS[name]
 

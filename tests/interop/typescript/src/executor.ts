@@ -35,6 +35,8 @@ import { file_crucible_ir_exchange_v1_validation_service } from "../gen/crucible
 type Evaluation = MessageInitShape<typeof EvaluationSchema>;
 type Outcome = MessageInitShape<typeof EvaluateResponseSchema>;
 
+// A message nests up to 100 levels below its root; protobuf-es counts the root.
+const READING = { recursionLimit: 101 };
 const LIBRARIES = ["@bufbuild/protobuf", "@bufbuild/protovalidate", "canonicalize"];
 
 // The services use, one file or another, every message of the schema.
@@ -98,10 +100,10 @@ function evaluate({ messageType, payload }: EvaluateRequest): Outcome {
 function decode(schema: DescMessage, payload: EvaluateRequest["payload"]): Message {
   switch (payload.case) {
     case "binary":
-      return fromBinary(schema, payload.value);
+      return fromBinary(schema, payload.value, READING);
     case "json": {
       const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
-      return fromJsonString(schema, utf8.decode(payload.value));
+      return fromJsonString(schema, utf8.decode(payload.value), READING);
     }
     default:
       throw new Error("no payload");
