@@ -1,0 +1,191 @@
+// Command executor tells the conformance harness what Go's protobuf, protovalidate and JCS
+// libraries make of a payload.
+package main
+
+import (
+	"bufio"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"os"
+	"runtime/debug"
+	"strings"
+
+	"buf.build/go/protovalidate"
+	"github.com/gowebpki/jcs"
+	"google.golang.org/protobuf/encoding/protodelim"
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protopath"
+	"google.golang.org/protobuf/reflect/protorange"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/reflect/protoregistry"
+
+	conformancev1 "github.com/north-shore-ai/crucible-ir/gen/go/crucible_ir/conformance/v1"
+	// These register the messages that payloads are of.
+	_ "github.com/north-shore-ai/crucible-ir/gen/go/crucible_ir/exchange/v1"
+	_ "github.com/north-shore-ai/crucible-ir/gen/go/crucible_ir/v1"
+)
+
+func main() {
+	if err := serve(os.Stdin, os.Stdout); err != nil {
+		log.Fatal(err)
+	}
+}
+
+// serve answers requests until there are no more.
+func serve(in io.Reader, out io.Writer) error {
+	requests := bufio.NewReader(in)
+	framing := protodelim.UnmarshalOptions{MaxSize: -1}
+	for {
+		request := &conformancev1.Request{}
+		if err := framing.UnmarshalFrom(requests, request); errors.Is(err, io.EOF) {
+			return nil
+		} else if err != nil {
+			return err
+		}
+		if _, err := protodelim.MarshalTo(out, answer(request)); err != nil {
+			return err
+		}
+	}
+}
+
+func answer(request *conformancev1.Request) *conformancev1.Response {
+	switch asked := request.GetRequest().(type) {
+	case *conformancev1.Request_Describe:
+		return &conformancev1.Response{Response: &conformancev1.Response_Describe{Describe: describe()}}
+	case *conformancev1.Request_Evaluate:
+		evaluated, err := evaluate(asked.Evaluate)
+		if err != nil {
+			return executorError(err)
+		}
+		return &conformancev1.Response{Response: &conformancev1.Response_Evaluate{Evaluate: evaluated}}
+	default:
+		return executorError(errors.New("the request is none that this executor knows"))
+	}
+}
+
+func executorError(err error) *conformancev1.Response {
+	return &conformancev1.Response{
+		Response: &conformancev1.Response_ExecutorError{ExecutorError: words(err)},
+	}
+}
+
+func describe() *conformancev1.DescribeResponse {
+	var libraries []string
+	if build, ok := debug.ReadBuildInfo(); ok {
+		libraries = append(libraries, build.GoVersion)
+		for _, module := range build.Deps {
+			switch module.Path {
+			case "google.golang.org/protobuf", "buf.build/go/protovalidate", "github.com/gowebpki/jcs":
+				libraries = append(libraries, module.Path+" "+module.Version)
+			}
+		}
+	}
+	return &conformancev1.DescribeResponse{
+		Implementation: strings.Join(libraries, ", "),
+		Aspects: []conformancev1.Aspect{
+			conformancev1.Aspect_ASPECT_BINARY,
+			conformancev1.Aspect_ASPECT_JSON,
+			conformancev1.Aspect_ASPECT_VIOLATIONS,
+			conformancev1.Aspect_ASPECT_DIGEST,
+		},
+	}
+}
+
+// evaluate reads a payload and says everything about it. Its error is the executor's own fault.
+func evaluate(request *conformancev1.EvaluateRequest) (*conformancev1.EvaluateResponse, error) {
+	name := protoreflect.FullName(request.GetMessageType())
+	messageType, err := protoregistry.GlobalTypes.FindMessageByName(name)
+	if err != nil {
+		return nil, fmt.Errorf("message type %q: %w", name, err)
+	}
+	message := messageType.New().Interface()
+	switch payload := request.GetPayload().(type) {
+	case *conformancev1.EvaluateRequest_Binary:
+		err = proto.Unmarshal(payload.Binary, message)
+	case *conformancev1.EvaluateRequest_Json:
+		err = protojson.Unmarshal(payload.Json, message)
+	default:
+		return nil, errors.New("the payload is in no form that this executor knows")
+	}
+	if err != nil {
+		return &conformancev1.EvaluateResponse{
+			Outcome: &conformancev1.EvaluateResponse_DecodeError{DecodeError: words(err)},
+		}, nil
+	}
+	binary, err := proto.Marshal(message)
+	if err != nil {
+		return nil, err
+	}
+	evaluation := &conformancev1.Evaluation{Binary: binary}
+	setJSONAndDigest(evaluation, message)
+	setRules(evaluation, message)
+	return &conformancev1.EvaluateResponse{
+		Outcome: &conformancev1.EvaluateResponse_Evaluation{Evaluation: evaluation},
+	}, nil
+}
+
+func setJSONAndDigest(evaluation *conformancev1.Evaluation, message proto.Message) {
+	json, err := protojson.Marshal(message)
+	if err != nil {
+		evaluation.JsonOutcome = &conformancev1.Evaluation_JsonError{JsonError: words(err)}
+		evaluation.DigestOutcome = &conformancev1.Evaluation_DigestError{DigestError: words(err)}
+		return
+	}
+	evaluation.JsonOutcome = &conformancev1.Evaluation_Json{Json: string(json)}
+	if digest, err := digest(message, json); err != nil {
+		evaluation.DigestOutcome = &conformancev1.Evaluation_DigestError{DigestError: words(err)}
+	} else {
+		evaluation.DigestOutcome = &conformancev1.Evaluation_Digest{Digest: digest}
+	}
+}
+
+// digest returns the digest of a message whose ProtoJSON is given.
+func digest(message proto.Message, json []byte) (string, error) {
+	if err := refuseUnknownFields(message); err != nil {
+		return "", err
+	}
+	canonical, err := jcs.Transform(json)
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("sha256:%x", sha256.Sum256(canonical)), nil
+}
+
+// refuseUnknownFields returns an error that names the first unknown fields, at any depth: ProtoJSON
+// would leave them out.
+func refuseUnknownFields(message proto.Message) error {
+	return protorange.Range(message.ProtoReflect(), func(place protopath.Values) error {
+		if place.Index(-1).Step.Kind() == protopath.UnknownAccessStep {
+			return fmt.Errorf("%v: unknown fields have no place in a digest", place.Path)
+		}
+		return nil
+	})
+}
+
+func setRules(evaluation *conformancev1.Evaluation, message proto.Message) {
+	err := protovalidate.Validate(message)
+	var invalid *protovalidate.ValidationError
+	if err != nil && !errors.As(err, &invalid) {
+		evaluation.RulesOutcome = &conformancev1.Evaluation_RulesError{RulesError: words(err)}
+		return
+	}
+	broken := &conformancev1.BrokenRules{}
+	if invalid != nil {
+		for _, violation := range invalid.Violations {
+			broken.Rules = append(broken.Rules, &conformancev1.BrokenRule{
+				Path:   protovalidate.FieldPathString(violation.Proto.GetField()),
+				RuleId: violation.Proto.GetRuleId(),
+			})
+		}
+	}
+	evaluation.RulesOutcome = &conformancev1.Evaluation_BrokenRules{BrokenRules: broken}
+}
+
+// words returns what an error says as a string that a message can hold: it may quote the payload.
+func words(err error) string {
+	return strings.ToValidUTF8(err.Error(), "\uFFFD")
+}
