@@ -29,6 +29,9 @@ import (
 	_ "github.com/north-shore-ai/crucible-ir/gen/go/crucible_ir/v1"
 )
 
+// mostMessages bounds nesting as the specification asks: the root and 100 levels below it.
+const mostMessages = 101
+
 func main() {
 	if err := serve(os.Stdin, os.Stdout); err != nil {
 		log.Fatal(err)
@@ -105,9 +108,9 @@ func evaluate(request *conformancev1.EvaluateRequest) (*conformancev1.EvaluateRe
 	message := messageType.New().Interface()
 	switch payload := request.GetPayload().(type) {
 	case *conformancev1.EvaluateRequest_Binary:
-		err = proto.Unmarshal(payload.Binary, message)
+		err = proto.UnmarshalOptions{RecursionLimit: mostMessages}.Unmarshal(payload.Binary, message)
 	case *conformancev1.EvaluateRequest_Json:
-		err = protojson.Unmarshal(payload.Json, message)
+		err = protojson.UnmarshalOptions{RecursionLimit: mostMessages}.Unmarshal(payload.Json, message)
 	default:
 		return nil, errors.New("the payload is in no form that this executor knows")
 	}

@@ -125,9 +125,16 @@ type form struct {
 	write func(proto.Message) ([]byte, error)
 }
 
+// mostMessages bounds nesting as the specification asks: the root and 100 levels below it.
+const mostMessages = 101
+
 var forms = map[exchangev1.Form]form{
-	exchangev1.Form_FORM_BINARY: {proto.Unmarshal, proto.Marshal},
-	exchangev1.Form_FORM_JSON:   {protojson.Unmarshal, protojson.Marshal},
+	exchangev1.Form_FORM_BINARY: {
+		proto.UnmarshalOptions{RecursionLimit: mostMessages}.Unmarshal, proto.Marshal,
+	},
+	exchangev1.Form_FORM_JSON: {
+		protojson.UnmarshalOptions{RecursionLimit: mostMessages}.Unmarshal, protojson.Marshal,
+	},
 }
 
 func formOf(field string, asked exchangev1.Form) (form, error) {

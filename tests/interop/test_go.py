@@ -1,0 +1,411 @@
+"""Go: its own libraries agree with us, its programs talk to ours over gRPC, its guide runs."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+import trustme
+from exchange import loopback
+from exchange.client.served import Served
+from google.protobuf.json_format import ParseDict
+from interop.builds import kept_build
+from interop.toolchains import GO, require
+
+import crucible_ir as ir
+from crucible_ir.exchange import ExchangeClient, v1
+from crucible_ir.exchange.v1.validation_service_pb2_grpc import ValidationServiceStub
+
+ROOT = Path(__file__).resolve().parents[2]
+PROJECT = ROOT / "tests" / "interop" / "go"
+BUILD = PROJECT / "build"
+PROGRAMS = ("./executor", "./journey", "./validator")
+SCHEMA = ROOT / "python" / "crucible_ir" / "schema" / "descriptors.binpb"
+EXAMPLES = ROOT / "examples"
+GUIDE = (ROOT / "docs" / "go.md").read_text(encoding="utf-8")
+
+#: Seconds that a build or a program has.
+PATIENCE = 300
+
+
+def run(*command: str, cwd: Path = PROJECT, **environment: str) -> str:
+    """Run a program with buf, crucible-ir and the plugins on its path; return what it printed."""
+    folders = [str(BUILD), str(Path(sys.executable).parent), os.environ["PATH"]]
+    # Neither another release of Go is fetched, nor git asked about the repository.
+    go = {"GOTOOLCHAIN": "local", "GOFLAGS": "-buildvcs=false", "GOWORK": "off"}
+    ran = subprocess.run(
+        command,
+        cwd=cwd,
+        env={**os.environ, **go, "PATH": os.pathsep.join(folders), **environment},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert ran.returncode == 0, f"{' '.join(command)}\n{ran.stdout}{ran.stderr}"
+    return ran.stdout
+
+
+@pytest.fixture(scope="session")
+def build() -> Path:
+    """The folder of the programs, generated and compiled."""
+    tools = [f"{name} {version}" for name, version in require(GO).items()]
+
+    def make() -> None:
+        shutil.rmtree(PROJECT / "gen", ignore_errors=True)
+        run("go", "build", "-o", "build/", "tool")
+        run("buf", "generate")
+        run("go", "build", "-o", "build/", *PROGRAMS)
+
+    settings = [PROJECT / name for name in ("go.mod", "go.sum", "buf.gen.yaml")]
+    kept_build(BUILD, [SCHEMA, *settings, *PROJECT.glob("[!bg]*/*.go")], make, tools=tools)
+    return BUILD
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[Served]:
+    served = Served(tmp_path)
+    yield served
+    served.stop()
+
+
+def test_the_oldest_go_that_will_do_is_the_one_of_the_module() -> None:
+    [needed] = re.findall(r"^go (.*)$", (PROJECT / "go.mod").read_text(), re.MULTILINE)
+    assert f"{GO.programs[0].oldest}.0" == needed
+
+
+def test_the_programs_are_formatted_and_vetted(build: Path) -> None:
+    assert run("gofmt", "-l", *PROGRAMS) == ""
+    run("go", "vet", *PROGRAMS)
+
+
+# Conformance
+
+
+def conformance(*arguments: str) -> dict[str, Any]:
+    """Run the harness and return its report."""
+    command = ("crucible-ir", "conformance", "run", "--format", "json", *arguments)
+    report: dict[str, Any] = json.loads(run(*command))
+    return report
+
+
+@pytest.fixture(scope="module")
+def by_go(build: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], str]:
+    """The report on Go, and the file of the bytes that it wrote."""
+    written = str(tmp_path_factory.mktemp("conformance") / "go.binpbs")
+    expected = ("--expected-failures", "expected_failures.txt")
+    return conformance(*expected, "--save-binaries", written, "--", "build/executor"), written
+
+
+def test_go_conforms_in_every_case_and_aspect_that_is_not_expected_to_fail(
+    by_go: tuple[dict[str, Any], str],
+) -> None:
+    report, _ = by_go
+    assert report["passed"]
+    assert report["offered"] == ["binary", "json", "violations", "digest"]
+    assert "protovalidate v" in report["implementation"]
+    for aspect in report["offered"]:
+        assert set(report["aspects"][aspect]) == {"passed"}
+
+
+def test_go_and_python_read_the_bytes_of_one_another(
+    by_go: tuple[dict[str, Any], str], tmp_path: Path
+) -> None:
+    python = (sys.executable, "-m", "crucible_ir.conformance.executor")
+    by_python = str(tmp_path / "python.binpbs")
+    conformance("--save-binaries", by_python, "--", *python)
+    for report in (
+        conformance("--payloads", by_go[1], "--", *python),
+        conformance("--payloads", by_python, "--", "build/executor"),
+    ):
+        assert report["passed"]
+        assert set(report["aspects"]["binary"]) == {"passed"}
+
+
+# A client in Go
+
+
+def test_a_client_takes_documents_and_feedback_through_the_exchange(
+    build: Path, served: Served
+) -> None:
+    told = json.loads(run("journey", served.address))
+
+    canary = ir.v1.Document(ir_version="0.2.0")
+    canary.model_version.id = "go_1"
+    canary.model_version.model_id = "llama"
+    canary.model_version.version = "1.2.0"
+    canary.model_version.custom_stage = "canary"
+    canary.model_version.metrics["accuracy"] = 0.93
+    promoted = ir.v1.Document.FromString(canary.SerializeToString())
+    promoted.model_version.stage = ir.v1.ModelStage.MODEL_STAGE_PRODUCTION
+    accepted = [
+        ir.v1.FeedbackEvent(id="go_a", latency_ms=12),
+        ir.v1.FeedbackEvent(id="go_b"),
+        ir.v1.FeedbackEvent(id="go_d"),
+    ]
+    with ExchangeClient(served.address) as client:
+        kept = [client.get(ir.v1.ModelVersion, "go_1", revision=number) for number in (1, 2)]
+        assert [each.content for each in kept] == [canary.model_version, promoted.model_version]
+        assert list(client.export()) == accepted
+    etags = [each.record.etag for each in kept]
+
+    first, second = (ParseDict(each, v1.PublishResponse()) for each in told["published"])
+    assert (first.created, second.created) == (True, False)
+    assert [first.record.etag, second.record.etag] == etags
+    got = ParseDict(told["got"], v1.GetResponse())
+    assert (got.record, got.document) == (second.record, promoted)
+    changes = [ParseDict(each, v1.WatchResponse()).change for each in told["watched"]]
+    assert [change.record for change in changes] == [first.record, second.record]
+    assert [change.document for change in changes] == [canary, promoted]
+
+    one, two = (ParseDict(each, v1.IngestResponse()) for each in told["ingested"])
+    assert one == v1.IngestResponse(batch_id=0, accepted=2, duplicates=[2])
+    assert (two.batch_id, two.accepted, list(two.duplicates)) == (1, 1, [])
+    [rejected] = two.rejected
+    [violation] = rejected.error.violations
+    assert rejected.index == 0
+    assert (violation.path, violation.rule_id) == ("latency_ms", "int32.gte")
+
+    assert told["refused"] == {
+        "invalid": {
+            "code": "InvalidArgument",
+            "broken_rules": [
+                {"field": "document.model_version.model_id", "rule_id": "required"},
+                {"field": "document.model_version.version", "rule_id": "string.pattern"},
+            ],
+        },
+        "stale": {
+            "code": "FailedPrecondition",
+            "preconditions": [{"type": "ETAG", "subject": "ModelVersion/go_1"}],
+            "reason": "ETAG_MISMATCH",
+        },
+        "missing": {
+            "code": "NotFound",
+            "resource": {"type": "ModelVersion", "name": "go_2"},
+        },
+    }
+
+
+# A server in Go
+
+
+@pytest.fixture(scope="module")
+def validator(build: Path) -> Iterator[str]:
+    """The address of a ValidationService in Go."""
+    server = subprocess.Popen(
+        [build / "validator"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert server.stdout is not None
+    yield server.stdout.readline().removeprefix("listening on ").strip()
+    try:
+        # It stops when its input ends.
+        server.communicate(timeout=PATIENCE)
+    finally:
+        server.kill()
+    assert server.returncode == 0
+
+
+@pytest.fixture
+def go(validator: str) -> Iterator[ExchangeClient]:
+    """Our client, talking to the server in Go."""
+    with ExchangeClient(validator) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def python(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ExchangeClient]:
+    """Our client, talking to our server."""
+    served = Served(tmp_path_factory.mktemp("python"))
+    with ExchangeClient(served.address) as client:
+        yield client
+    served.stop()
+
+
+BROKEN = ir.from_yaml(
+    (EXAMPLES / "broken_experiment.yaml").read_text(), ir.v1.Experiment, validate=False
+)
+
+#: Documents, good, broken and unreadable, with their types and forms.
+DOCUMENTS: dict[str, tuple[bytes, str, str]] = {
+    "example in binary": ((EXAMPLES / "finished_run.binpb").read_bytes(), "TrainingRun", "binary"),
+    "example in JSON": ((EXAMPLES / "model_version.json").read_bytes(), "ModelVersion", "json"),
+    "every rule broken, in binary": (BROKEN.SerializeToString(), "Experiment", "binary"),
+    "every rule broken, in JSON": (
+        ir.to_json(BROKEN).encode(),
+        "Experiment",
+        "json",
+    ),
+    "nothing": (b"", "Experiment", "binary"),
+    "unknown field": (b"\n\x01m\xf8\x07\x01", "ModelRef", "binary"),
+    "damaged": (b"\n\xff", "ModelRef", "binary"),
+    "bad UTF-8": (b"\n\x01\xff", "ModelRef", "binary"),
+    "bad UTF-8 in JSON": (b'{"id": "\xff"}', "ModelRef", "json"),
+    "unknown key": (b'{"id": "m", "nmae": "x"}', "ModelRef", "json"),
+    "unknown name": (b'{"id": "m", "provider": "MODEL_PROVIDER_MOON"}', "ModelRef", "json"),
+}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS.values(), ids=DOCUMENTS)
+def test_a_server_in_go_gives_our_verdict(
+    go: ExchangeClient, python: ExchangeClient, document: tuple[bytes, str, str]
+) -> None:
+    theirs, ours = go.validate(*document), python.validate(*document)
+    assert theirs.valid == ours.valid
+    assert (theirs.failure is None) == (ours.failure is None)
+    assert broken_rules(theirs.violations) == broken_rules(ours.violations)
+
+
+def test_a_server_in_go_lists_every_broken_rule(go: ExchangeClient) -> None:
+    verdict = go.validate(BROKEN)
+    assert not verdict.valid
+    assert broken_rules(verdict.violations) == [
+        ("model_version.version", "string.pattern"),
+        ("pipeline[1].name", "required"),
+        ("reliability.hedging.percentile", "double.gte_lte"),
+        ("training_config.dataset_ref", "required"),
+        ("training_config.epochs", "int32.gt"),
+        ("training_config.validation_split", "double.gte_lte"),
+    ]
+
+
+def test_a_server_in_go_converts_from_binary_to_json_and_back(go: ExchangeClient) -> None:
+    version = ir.new_model_version(
+        id="m", model_id="llama", version="1.0.0", metrics={"loss": float("inf")}, options={"a": 1}
+    )
+    text = go.convert(version, "json")
+    assert ir.from_json(text, ir.v1.ModelVersion) == version
+    binary = go.convert(text, "binary", type="ModelVersion", form="json")
+    assert ir.from_binary(binary, ir.v1.ModelVersion) == version
+
+
+@pytest.mark.parametrize(
+    ("changes", "rule"),
+    [
+        ({"content": b'{"version": "1.0.0", "id": "m"}'}, ("model_id", "required")),
+        ({"content": b'{"id": '}, ("content", "content.readable")),
+        ({"type": "Modelversion"}, ("type", "type.known")),
+        ({"type": "model_version"}, ("type", "string.pattern")),
+        ({"target_form": v1.Form.FORM_UNSPECIFIED}, ("target_form", "required")),
+        ({"target_form": v1.Form.FORM_YAML}, ("target_form", "form.known")),
+    ],
+)
+def test_a_server_in_go_refuses_with_typed_details(
+    validator: str, changes: dict[str, Any], rule: tuple[str, str]
+) -> None:
+    request: dict[str, Any] = {
+        "content": b'{"version": "1.0.0", "id": "m", "modelId": "llama"}',
+        "type": "ModelVersion",
+        "source_form": v1.Form.FORM_JSON,
+        "target_form": v1.Form.FORM_BINARY,
+        **changes,
+    }
+    with grpc.insecure_channel(validator) as channel:
+        stub = ValidationServiceStub(channel)
+        with pytest.raises(grpc.RpcError) as caught:
+            stub.Convert(v1.ConvertRequest(**request), timeout=PATIENCE)
+    error: Any = caught.value
+    assert error.code() == grpc.StatusCode.INVALID_ARGUMENT
+    assert loopback.broken_rules(error) == {rule}
+
+
+def broken_rules(violations: Iterable[ir.Violation]) -> list[tuple[str, str]]:
+    return sorted((violation.path, violation.rule_id) for violation in violations)
+
+
+# The guide
+
+
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+BLOCKS: list[tuple[str, str]] = FENCE.findall(GUIDE)
+COMMANDS = [text for kind, text in BLOCKS if kind == "sh"]
+FILES = {name[1]: text for _, text in BLOCKS if (name := re.match(r"(?:#|//) (\S+\.\w+)\n", text))}
+SESSIONS = {
+    name[1]: (name[0].strip("$ \n"), text[name.end() :])
+    for kind, text in BLOCKS
+    if kind == "console" and (name := re.match(r"\$ go run \./(\w+)\n", text))
+}
+
+
+@pytest.fixture(scope="module")
+def guide(build: Path) -> Path:
+    """The project of somebody who does what the guide says."""
+    folder = build / "guide"
+
+    def make() -> None:
+        # The checksums of what the tests run with hold here, too.
+        shutil.copy(PROJECT / "go.sum", folder)
+        for name, text in FILES.items():
+            (folder / name).parent.mkdir(exist_ok=True)
+            (folder / name).write_text(text, encoding="utf-8")
+        run("go", "mod", "init", "example.com/service", cwd=folder)
+        for commands in COMMANDS:
+            run("bash", "-ec", commands, cwd=folder)
+
+    page = ROOT / "docs" / "go.md"
+    kept_build(folder, [page, SCHEMA, PROJECT / "go.sum"], make, tools=require(GO).values())
+    return folder
+
+
+def test_the_guide_installs_what_the_tests_run_with(guide: Path) -> None:
+    installed, tested = (
+        set(re.findall(r"^\s(\S+ v\S+)", (folder / "go.mod").read_text(), re.MULTILINE))
+        for folder in (guide, PROJECT)
+    )
+    assert installed == tested
+    assert (guide / "go.sum").read_bytes() == (PROJECT / "go.sum").read_bytes()
+
+
+def test_every_program_of_the_guide_is_formatted_vetted_and_run(guide: Path) -> None:
+    programs = [Path(name).parent.name for name in FILES if name.endswith(".go")]
+    assert len(programs) == sum(kind == "go" for kind, _ in BLOCKS)
+    assert programs == list(SESSIONS)
+    assert run("gofmt", "-l", *programs, cwd=guide) == ""
+    run("go", "vet", *(f"./{name}" for name in programs), cwd=guide)
+
+
+@pytest.mark.parametrize("name", ["check", "make", "digest"])
+def test_the_programs_of_the_guide_print_what_they_show(guide: Path, name: str) -> None:
+    command, shown = SESSIONS[name]
+    assert run("bash", "-c", command, cwd=guide) == shown
+
+
+def test_the_guide_s_client_talks_to_an_exchange(guide: Path, served: Served) -> None:
+    redirect(guide, "publish", "127.0.0.1:50551", served.address)
+    command, shown = SESSIONS["publish"]
+    assert run("bash", "-c", command, cwd=guide) == shown
+
+
+def test_the_guide_s_client_shows_its_token_over_tls(guide: Path, tmp_path: Path) -> None:
+    root = trustme.CA()
+    certificate = root.issue_cert("127.0.0.1")
+    certificate.cert_chain_pems[0].write_to_path(str(tmp_path / "cert.pem"))
+    certificate.private_key_pem.write_to_path(str(tmp_path / "key.pem"))
+    root.cert_pem.write_to_path(str(guide / "ca.pem"))
+    token = run("crucible-ir", "tokens", "create", "trainer", cwd=tmp_path).strip()
+    tls = ("--tls-cert", "cert.pem", "--tls-key", "key.pem")
+    served = Served(tmp_path, *tls, "--tokens", "tokens.json")
+    try:
+        redirect(guide, "secured", "exchange.example.com:50551", served.address)
+        command, shown = SESSIONS["secured"]
+        printed = run("bash", "-c", command, cwd=guide, CRUCIBLE_IR_TOKEN=token)
+        assert printed == shown
+        with pytest.raises(AssertionError, match="Unauthenticated"):
+            run("bash", "-c", command, cwd=guide, CRUCIBLE_IR_TOKEN="guessed")
+    finally:
+        served.stop()
+
+
+def redirect(folder: Path, name: str, example: str, address: str) -> None:
+    """Make a program call a server of ours where it calls the guide's."""
+    text = FILES[f"{name}/main.go"]
+    assert text.count(example) == 1
+    (folder / name / "main.go").write_text(text.replace(example, address), encoding="utf-8")
