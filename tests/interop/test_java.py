@@ -27,8 +27,9 @@ GUIDE = (ROOT / "docs" / "java.md").read_text(encoding="utf-8")
 #: Seconds that a build or a program has.
 PATIENCE = 300
 
-#: The executor, as it is run in `BUILD`.
-EXECUTOR = ("java", "-cp", "target/classes:target/dependency/*", "org.crucibleir.interop.Executor")
+#: The executors, as they are run in `BUILD`.
+EXECUTOR = "java -cp 'target/classes:target/dependency/*' org.crucibleir.interop.Executor"
+OURS = f"{sys.executable} -m crucible_ir.conformance.executor"
 
 
 def run(command: str, folder: Path) -> str:
@@ -96,6 +97,22 @@ def served(tmp_path: Path) -> Iterator[Served]:
     server = Served(tmp_path)
     yield server
     server.stop()
+
+
+def test_java_conforms_save_for_what_is_known_of_its_libraries(build: Path) -> None:
+    expected = f"--expected-failures {PROJECT / 'expected_failures.txt'}"
+    report = run(f"crucible-ir conformance run {expected} -- {EXECUTOR}", build)
+    for library in ("protobuf-java", "protovalidate", "java-json-canonicalization"):
+        assert library in report
+    assert "not offered" not in report
+
+
+def test_java_and_python_make_the_same_of_each_other_s_bytes(build: Path, tmp_path: Path) -> None:
+    known = f"--expected-failures {PROJECT / 'expected_failures.txt'}"
+    for writer, reader, failures in ((EXECUTOR, OURS, known), (OURS, EXECUTOR, "")):
+        written = tmp_path / "written.binpbs"
+        run(f"crucible-ir conformance run --save-binaries {written} {failures} -- {writer}", build)
+        run(f"crucible-ir conformance run --payloads {written} -- {reader}", build)
 
 
 def test_what_the_guide_puts_into_a_pom_is_in_the_one_that_is_built() -> None:
