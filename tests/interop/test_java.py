@@ -16,6 +16,8 @@ from interop.builds import kept_build
 from interop.toolchains import JAVA, require
 
 import crucible_ir as ir
+from crucible_ir.conformance.process import Executor
+from crucible_ir.conformance.v1 import EvaluateRequest, Request
 from crucible_ir.exchange import ExchangeClient
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -113,6 +115,29 @@ def test_java_and_python_make_the_same_of_each_other_s_bytes(build: Path, tmp_pa
         written = tmp_path / "written.binpbs"
         run(f"crucible-ir conformance run --save-binaries {written} {failures} -- {writer}", build)
         run(f"crucible-ir conformance run --payloads {written} -- {reader}", build)
+
+
+#: A StageDef that is no ProtoJSON, for each way in which the guide says that JsonFormat reads more.
+LENIENCES = {
+    "the last of two equal keys": '{"name": "a", "name": "b"}',
+    "keys without quotes": '{name: "a"}',
+    "a bare `NaN`": '{"options": {"a": NaN}}',
+    "text after the document": '{"name": "a"} b',
+    "integers beyond 2^53": '{"options": {"a": 9007199254740993}}',
+}
+
+
+def test_java_reads_more_than_protojson_as_the_guide_says(build: Path) -> None:
+    classes = f"{build}/target/classes:{build}/target/dependency/*"
+    command = ["java", "-cp", classes, "org.crucibleir.interop.Executor"]
+    with Executor(command, timeout=PATIENCE) as executor:
+        for words, text in LENIENCES.items():
+            assert words in " ".join(GUIDE.split())
+            asked = EvaluateRequest(message_type="crucible_ir.v1.StageDef", json=text.encode())
+            told = executor.ask(Request(evaluate=asked)).evaluate
+            assert told.WhichOneof("outcome") == "evaluation", words
+            with pytest.raises(ir.DecodeError):
+                ir.from_json(text, ir.v1.StageDef, validate=False)
 
 
 def test_what_the_guide_puts_into_a_pom_is_in_the_one_that_is_built() -> None:
