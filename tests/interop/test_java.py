@@ -30,7 +30,7 @@ GUIDE = (ROOT / "docs" / "java.md").read_text(encoding="utf-8")
 PATIENCE = 300
 
 #: The harness, and the executors, as they are run in `BUILD`.
-RUN = "crucible-ir conformance run"
+RUN = f"crucible-ir conformance run --timeout {PATIENCE}"
 EXECUTOR = "java -cp 'target/classes:target/dependency/*' org.crucibleir.interop.Executor"
 OURS = f"{sys.executable} -m crucible_ir.conformance.executor"
 
