@@ -81,8 +81,7 @@ def decoder(
         return partial(read_within, limits, decoder(message_type(type), validate=validate))
     cls: Any = message_type(type)
     parse: Callable[[bytes], Message] = cls.FromString
-    # A class that is not this package's own has no guard, and protovalidate decides alone.
-    guard = (guard_of(cls) or _never_sure) if validate else None
+    guard = guard_of(cls) if validate else None
 
     def decode(data: bytes) -> Message:
         try:
@@ -98,10 +97,6 @@ def decoder(
         return ensure_valid_by_rules(message)
 
     return decode
-
-
-def _never_sure(_: Message) -> bool:
-    return False
 
 
 def ensure_reads_back(message: Message, data: bytes | None = None) -> None:

@@ -127,11 +127,7 @@ def _quick_way(
 ) -> tuple[Callable[[object], Message], Callable[[Message], bool]]:
     """Return what reads plain values as a message the quick way, or raises, and what judges it."""
     cls: Any = message_type(type_)
-    return crucible_document_reader(cls.DESCRIPTOR), guard_of(cls) or _never
-
-
-def _never(_: Message) -> bool:
-    return False
+    return crucible_document_reader(cls.DESCRIPTOR), guard_of(cls)
 
 
 def _spell(descriptor: Descriptor, path: tuple[Part, ...]) -> list[list[Part]]:

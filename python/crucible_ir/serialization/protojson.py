@@ -152,11 +152,7 @@ def _quick_way(
             # The keys may be spelled the other way.
             return original(plain)
 
-    return read, guard_of(cls) or _never
-
-
-def _never(_: Message) -> bool:
-    return False
+    return read, guard_of(cls)
 
 
 @overload

@@ -259,7 +259,7 @@ def binary_reading(type_: Any, *, validate: bool) -> Reading:
     """Return how binary messages of a class are read."""
     guard = guard_of(type_) if validate else _always
     decode = decoder(type_, validate=validate)
-    return Reading(type_.FromString, guard or _never, decode)
+    return Reading(type_.FromString, guard, decode)
 
 
 def json_reading(type_: type[Message], *, validate: bool) -> Reading:
@@ -273,10 +273,6 @@ def json_reading(type_: type[Message], *, validate: bool) -> Reading:
 
 def _always(_: object) -> bool:
     return True
-
-
-def _never(_: object) -> bool:
-    return False
 
 
 def decode_batches(

@@ -93,21 +93,24 @@ def ensure_valid_by_rules(
 
 # Typed as Any: mypy takes a message class, which can be hashed, for a message, which cannot.
 @cache
-def guard_of(type_: Any) -> Callable[[Message], bool] | None:
-    """Return the guard of a message class; ``None`` for a class that is not this package's own."""
+def guard_of(type_: Any) -> Callable[[Message], bool]:
+    """Return the guard of a message class; for a class of somebody else, one that is never sure."""
     from crucible_ir.validation.guards import GUARDS
 
     name = descriptor_of(type_).full_name
     own = message_types().get(name.rpartition(".")[2])
-    return GUARDS.get(name) if own is type_ else None
+    return GUARDS[name] if own is type_ and name in GUARDS else _never_sure
+
+
+def _never_sure(_: object) -> bool:
+    return False
 
 
 def certainly_valid(message: Message) -> bool:
     """Tell whether the guard of a message's type is certain that it keeps every rule."""
     try:
         class_: Any = type(message)
-        guard = guard_of(class_)
-        return guard is not None and guard(message)
+        return guard_of(class_)(message)
     except Exception:
         return False
 
