@@ -34,7 +34,7 @@ COMMANDS = {
     "digest": "Print the digests of documents, or check them against a list.",
     "diff": "Say what differs between two documents, or merge the work of two sides.",
     "new": "Write a commented document to start from.",
-    "schema": "List messages and their fields, or export the schema.",
+    "schema": "List messages and their fields, export the schema, or compare two versions of it.",
     "explain": "Say what a rule or lint means.",
     "serve": "Run an exchange: a server that keeps documents and feedback for others.",
     "publish": "Store documents in an exchange.",

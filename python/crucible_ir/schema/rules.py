@@ -77,7 +77,7 @@ def rules_of(message: Descriptor) -> tuple[Rule, ...]:
 def _message_rules(message: Descriptor) -> Iterator[Rule]:
     name = message.full_name
     if message.has_options:
-        declared = _read(message, "google.protobuf.MessageOptions", "buf.validate.message")
+        declared = message_rules(message)
         yield from _cel_rules(name, "", declared)
         for group in declared.oneof:
             fields = ", ".join(group.fields)
@@ -88,14 +88,14 @@ def _message_rules(message: Descriptor) -> Iterator[Rule]:
             yield Rule(name, "", "message.oneof", parameters, words, words)
     for oneof in message.oneofs:
         if oneof.has_options:
-            declared = _read(oneof, "google.protobuf.OneofOptions", "buf.validate.oneof")
+            declared = oneof_rules(oneof)
             if declared.required:
                 members = ", ".join(member.name for member in oneof.fields)
                 words = f"exactly one of {members} must be set"
                 yield _native(name, oneof.name, "required", "required", words)
     for member in message.fields:
         if member.has_options:
-            declared = _read(member, "google.protobuf.FieldOptions", "buf.validate.field")
+            declared = field_rules(member)
             words = "must be set"
             if member.cpp_type == member.CPPTYPE_STRING and not member.has_presence:
                 words = "must not be empty"
@@ -103,7 +103,7 @@ def _message_rules(message: Descriptor) -> Iterator[Rule]:
 
 
 def _field_rules(name: str, path: str, declared: Any, required: str) -> Iterator[Rule]:
-    if declared.ignore == _constant("buf.validate.Ignore", "IGNORE_ALWAYS"):
+    if is_always_ignored(declared):
         return
     yield from _cel_rules(name, path, declared)
     if declared.required:
@@ -113,14 +113,14 @@ def _field_rules(name: str, path: str, declared: Any, required: str) -> Iterator
         return
     standard = getattr(declared, kind)
     for option, value in standard.ListFields():
-        if option.name in _INNER:
-            yield from _field_rules(name, path + _INNER[option.name], value, required)
+        if option.name in INNER_RULES:
+            yield from _field_rules(name, path + INNER_RULES[option.name], value, required)
         elif value is not False or option.name == "const":
             yield from _standard_rules(name, path, kind, option, standard)
 
 
 #: What rules about the parts of a list or map add to the path of the list or map.
-_INNER = {"items": "[]", "keys": "{key}", "values": "{value}"}
+INNER_RULES = {"items": "[]", "keys": "{key}", "values": "{value}"}
 
 
 def _standard_rules(
@@ -213,6 +213,27 @@ def _shown(value: Parameter) -> str:
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
     return str(value)
+
+
+def message_rules(message: Descriptor) -> Any:
+    """Return the ``buf.validate.MessageRules`` of a message, of a pool of any origin."""
+    return _read(message, "google.protobuf.MessageOptions", "buf.validate.message")
+
+
+def oneof_rules(oneof: OneofDescriptor) -> Any:
+    """Return the ``buf.validate.OneofRules`` of a oneof."""
+    return _read(oneof, "google.protobuf.OneofOptions", "buf.validate.oneof")
+
+
+def field_rules(field: FieldDescriptor) -> Any:
+    """Return the ``buf.validate.FieldRules`` of a field."""
+    return _read(field, "google.protobuf.FieldOptions", "buf.validate.field")
+
+
+def is_always_ignored(declared: Any) -> bool:
+    """Tell whether a ``buf.validate.FieldRules`` asks for itself to be ignored."""
+    ignore: int = declared.ignore
+    return ignore == _constant("buf.validate.Ignore", "IGNORE_ALWAYS")
 
 
 def _read(

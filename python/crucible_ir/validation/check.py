@@ -152,7 +152,7 @@ def _broken(
 def _violation(
     message: Message, found: Any, find: Callable[[tuple[Part, ...]], Position] | None
 ) -> Violation:
-    parts = _parts(found)
+    parts = path_of(found)
     rule_id = found.rule_id
     value: object = None
     if rule_id == "required":
@@ -185,7 +185,8 @@ def _value_at(message: Message, parts: tuple[Part, ...]) -> Any:
     return value
 
 
-def _parts(proto: Any) -> tuple[Part, ...]:
+def path_of(proto: Any) -> tuple[Part, ...]:
+    """Return the path of a violation, given as protovalidate's own message."""
     parts: list[Part] = []
     field = proto.field
     for element in field.elements if field is not None else ():

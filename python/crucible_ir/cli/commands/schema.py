@@ -1,4 +1,4 @@
-"""``crucible-ir schema``: list messages and their fields, or export the schema."""
+"""``crucible-ir schema``: list messages and their fields, export the schema, or compare two."""
 
 from __future__ import annotations
 
@@ -34,16 +34,41 @@ _EXAMPLES = (
         "crucible-ir schema --export descriptor-set --output ir.binpb",
         "A FileDescriptorSet, for buf, grpcurl and protoc --descriptor_set_in.",
     ),
+    (
+        "crucible-ir schema diff ir-0.2.0.binpb installed",
+        "What changed between two versions of the schema; `schema diff --help` has more.",
+    ),
 )
+
+_DIFF = "diff"
+
+
+class _SchemaCommand(Command):
+    """A command that hands over to ``schema diff``; no message or enum is called that."""
+
+    def make_context(
+        self,
+        info_name: str | None,
+        args: list[str],
+        parent: click.Context | None = None,
+        **extra: Any,
+    ) -> click.Context:
+        """Return the context of ``schema diff`` if the arguments begin with its name."""
+        if args[:1] != [_DIFF]:
+            return super().make_context(info_name, args, parent, **extra)
+        from crucible_ir.cli.commands.schema_diff import command as diff
+
+        return diff.make_context(f"{info_name} {_DIFF}", args[1:], parent, **extra)
 
 
 def _complete(context: Any, parameter: Any, incomplete: str) -> list[CompletionItem]:
     from crucible_ir.cli.schema_view import described_types
 
-    return [CompletionItem(name) for name in described_types() if name.startswith(incomplete)]
+    names = [_DIFF, *described_types()]
+    return [CompletionItem(name) for name in names if name.startswith(incomplete)]
 
 
-@click.command(cls=Command, examples=_EXAMPLES)
+@click.command(cls=_SchemaCommand, examples=_EXAMPLES)
 @click.argument("name", required=False, shell_complete=_complete)
 @click.option(
     "--export",
@@ -58,10 +83,12 @@ def _complete(context: Any, parameter: Any, incomplete: str) -> list[CompletionI
 )
 @click.pass_obj
 def command(session: Session, name: str | None, export: str | None, output: str | None) -> int:
-    """List messages and their fields, or export the schema.
+    """List messages and their fields, export the schema, or compare two versions of it.
 
     NAME is a message or an enum: its fields come with rules, defaults and comments. The exported
     .proto files import buf/validate/validate.proto, which comes with protovalidate.
+
+    With `diff` in place of NAME, two versions of the schema are compared.
     """
     if export is None:
         if output is not None:

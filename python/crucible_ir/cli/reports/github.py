@@ -17,17 +17,20 @@ def render(reports: list[FileReport], wording: Wording) -> str:
 
 def _lines(report: FileReport) -> Iterator[str]:
     if report.outcome is Outcome.UNREADABLE:
-        yield _command("error", {"file": report.name}, f"{report.name}: {report.reason}")
+        yield workflow_command("error", {"file": report.name}, f"{report.name}: {report.reason}")
     for finding in report.findings:
         place: dict[str, object] = {"file": report.name}
         if finding.position is not None:
             place |= {"line": finding.position.line, "col": finding.position.column}
         place["title"] = finding.rule
         fix = f"; {finding.fix}" if finding.fix else ""
-        yield _command(_COMMANDS[finding.level], place, f"{finding.subject}{finding.words}{fix}")
+        yield workflow_command(
+            _COMMANDS[finding.level], place, f"{finding.subject}{finding.words}{fix}"
+        )
 
 
-def _command(name: str, properties: dict[str, object], message: str) -> str:
+def workflow_command(name: str, properties: dict[str, object], message: str) -> str:
+    """Return a workflow command: its name, its properties and its message, each escaped."""
     listed = ",".join(f"{key}={_property(str(value))}" for key, value in properties.items())
     return f"::{name} {listed}::{_data(message)}"
 

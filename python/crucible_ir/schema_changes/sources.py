@@ -1,0 +1,132 @@
+"""Where versions of the schema are found: installed, in descriptor sets, in wheels, in releases."""
+
+from __future__ import annotations
+
+import os
+import re
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from crucible_ir.schema_changes.versions import SchemaError, SchemaVersion
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from crucible_ir.schema_changes.released_lints import ReleasedLint
+
+#: What stands for the version of this package.
+INSTALLED: Final = "installed"
+
+#: The most bytes that a descriptor set may have; the schema's own has less than a hundredth.
+MAX_BYTES: Final = 64 * 1024 * 1024
+
+_IN_WHEEL: Final = "crucible_ir/schema/descriptors.binpb"
+_VERSION_NUMBER: Final = re.compile(r"v?(\d+(?:\.\d+)*\S*)")
+
+
+def find_schema(name: str, releases: Path | None = None) -> SchemaVersion:
+    """Find a version of the schema.
+
+    Args:
+        name: ``installed`` for that of this package; the path of a binary descriptor set, beside
+            which its lints may be recorded, or of a wheel of this package; or, where there is a
+            folder of releases, a version number.
+        releases: The folder in which releases are looked for, as `make release-image` names them
+            (``crucible_ir-0.2.0.binpb``) or as wheels.
+
+    Raises:
+        SchemaError: It is nowhere, or is none.
+    """
+    if name == INSTALLED:
+        return installed_schema()
+    path = Path(name)
+    if path.is_dir():
+        raise SchemaError(
+            f"{name}: is a folder; give a descriptor set, as `buf build --as-file-descriptor-set"
+            " --output schema.binpb` makes one of its .proto files"
+        )
+    if not path.exists() and _VERSION_NUMBER.fullmatch(name) and os.sep not in name:
+        path = _release(name.removeprefix("v"), releases)
+    if path.suffix == ".whl":
+        return _in_wheel(path)
+    return SchemaVersion.parse(str(path), _content(path), _lints_beside(path))
+
+
+def installed_schema() -> SchemaVersion:
+    """Return the version of this package."""
+    from crucible_ir.schema.comments import descriptor_set
+    from crucible_ir.schema_changes.released_lints import installed_lints
+
+    return SchemaVersion.parse(INSTALLED, descriptor_set(), installed_lints())
+
+
+def lints_file(image: Path) -> Path:
+    """Return the file that the lints of a release are recorded in, given its descriptor set."""
+    return image.with_name(f"{image.name.removesuffix('.binpb')}.lints.json")
+
+
+def _release(number: str, releases: Path | None) -> Path:
+    if releases is None:
+        raise SchemaError(
+            f"{number}: there is no such file; for a version number, say where releases are:"
+            " --releases FOLDER"
+        )
+    if not releases.is_dir():
+        raise SchemaError(f"{releases}: is not a folder of releases")
+    found = [
+        path
+        for path in sorted(releases.iterdir())
+        if path.name == f"crucible_ir-{number}.binpb"
+        or (path.name.startswith(f"crucible_ir-{number}-") and path.suffix == ".whl")
+    ]
+    if not found:
+        raise SchemaError(f"{releases}: has no release {number}{_others(releases)}")
+    return found[0]
+
+
+def _others(releases: Path) -> str:
+    names = (
+        re.match(r"crucible_ir-([^-]+?)(?:\.binpb$|-.*\.whl$)", path.name)
+        for path in sorted(releases.iterdir())
+    )
+    numbers = sorted({found[1] for found in names if found})
+    return f"; it has {', '.join(numbers)}" if numbers else "; it has none"
+
+
+def _content(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise SchemaError(f"{path}: cannot be read: {reason}") from None
+    return _limited(str(path), content)
+
+
+def _limited(name: str, content: bytes) -> bytes:
+    if len(content) > MAX_BYTES:
+        raise SchemaError(f"{name}: has more than {MAX_BYTES} bytes")
+    return content
+
+
+def _lints_beside(path: Path) -> Mapping[str, ReleasedLint] | None:
+    from crucible_ir.schema_changes.released_lints import read_lints
+
+    beside = lints_file(path)
+    return read_lints(str(beside), _content(beside)) if beside.is_file() else None
+
+
+def _in_wheel(path: Path) -> SchemaVersion:
+    try:
+        with zipfile.ZipFile(path) as wheel, wheel.open(_IN_WHEEL) as file:
+            content = file.read(MAX_BYTES + 1)
+    except KeyError:
+        raise SchemaError(f"{path}: is no wheel of crucible-ir: has no {_IN_WHEEL}") from None
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise SchemaError(f"{path}: cannot be read: {reason}") from None
+    except Exception as error:
+        # zipfile raises all sorts of errors on archives that are damaged or encrypted.
+        raise SchemaError(f"{path}: is not a wheel: {error}") from None
+    return SchemaVersion.parse(str(path), _limited(str(path), content))

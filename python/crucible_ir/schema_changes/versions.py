@@ -1,0 +1,203 @@
+"""A version of the schema: its descriptors, and the lints that came with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final
+
+from google.protobuf import descriptor_pool, message_factory
+from google.protobuf.descriptor_pb2 import (
+    DescriptorProto,
+    FileDescriptorProto,
+    FileDescriptorSet,
+)
+from google.protobuf.message import DecodeError
+
+from crucible_ir.errors import Error, shorten
+from crucible_ir.paths import format_path
+from crucible_ir.validation.check import path_of
+
+if TYPE_CHECKING:
+    from google.protobuf.descriptor import Descriptor
+    from google.protobuf.message import Message
+
+    from crucible_ir.schema_changes.released_lints import ReleasedLint
+
+#: What the names of the schema's own packages begin with.
+_OWN: Final = "crucible_ir."
+
+
+class SchemaError(Error):
+    """Something is not a version of the schema, or cannot be found or read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """A message, enum, service or extension of a version, and where it stands.
+
+    Attributes:
+        file: The file that declares it.
+        scope: The full name of what it stands in: a package or a message.
+        proto: The declaration.
+    """
+
+    file: FileDescriptorProto
+    scope: str
+    proto: Any
+
+    @property
+    def full_name(self) -> str:
+        """Its full name."""
+        return f"{self.scope}.{self.proto.name}"
+
+    @property
+    def package(self) -> str:
+        """The proto package that it belongs to."""
+        return self.file.package
+
+
+@dataclass(frozen=True)
+class SchemaVersion:
+    """One version of the schema.
+
+    Attributes:
+        name: What reports call it.
+        files: Its descriptors, and those of everything that they import.
+        lints: The lints that came with it, by id; ``None`` if that is not known.
+    """
+
+    name: str
+    files: FileDescriptorSet
+    lints: Mapping[str, ReleasedLint] | None = None
+
+    @classmethod
+    def parse(
+        cls, name: str, content: bytes, lints: Mapping[str, ReleasedLint] | None = None
+    ) -> SchemaVersion:
+        """Read a serialized ``FileDescriptorSet``.
+
+        Raises:
+            SchemaError: It is none, lacks an import, or holds no package of Crucible IR.
+        """
+        try:
+            files = FileDescriptorSet.FromString(content)
+        except DecodeError:
+            raise SchemaError(f"{name}: is not a binary FileDescriptorSet") from None
+        version = cls(name, files, lints)
+        if not any(version.own_files()):
+            raise SchemaError(f"{name}: holds no file of a package {_OWN}*")
+        version.pool  # noqa: B018  # Says now, rather than later, what cannot be linked.
+        return version
+
+    def own_files(self) -> Iterator[FileDescriptorProto]:
+        """Yield the files of the schema's own packages."""
+        return (file for file in self.files.file if file.package.startswith(_OWN))
+
+    @cached_property
+    def packages(self) -> set[str]:
+        """The names of the schema's own packages."""
+        return {file.package for file in self.own_files()}
+
+    @cached_property
+    def messages(self) -> dict[str, Declared]:
+        """Every message of the schema by its full name, entries of maps left out."""
+        return {
+            each.full_name: each
+            for file in self.own_files()
+            for message in file.message_type
+            for each in _with_nested(file, file.package, message)
+        }
+
+    @cached_property
+    def enums(self) -> dict[str, Declared]:
+        """Every enum of the schema by its full name."""
+        top = [
+            Declared(file, file.package, enum)
+            for file in self.own_files()
+            for enum in file.enum_type
+        ]
+        nested = [
+            Declared(each.file, each.full_name, enum)
+            for each in self.messages.values()
+            for enum in each.proto.enum_type
+        ]
+        return {each.full_name: each for each in (*top, *nested)}
+
+    @cached_property
+    def pool(self) -> descriptor_pool.DescriptorPool:
+        """The descriptors, linked.
+
+        Raises:
+            SchemaError: An import is missing, or the files contradict themselves.
+        """
+        pool = descriptor_pool.DescriptorPool()
+        waiting = {file.name: file for file in self.files.file}
+        while waiting:
+            ready = [file for file in waiting.values() if not waiting.keys() & set(file.dependency)]
+            if not ready:
+                raise SchemaError(f"{self.name}: its files import one another in a circle")
+            for file in ready:
+                self._add(pool, waiting.pop(file.name))
+        return pool
+
+    def _add(self, pool: descriptor_pool.DescriptorPool, file: FileDescriptorProto) -> None:
+        present = {other.name for other in self.files.file}
+        missing = [name for name in file.dependency if name not in present]
+        if missing:
+            raise SchemaError(
+                f"{self.name}: {shorten(file.name)} imports {shorten(missing[0])}, which is not in"
+                " it; make it with the imports, as `buf build` or `protoc --include_imports` does"
+            )
+        try:
+            pool.Add(file)
+        except (TypeError, ValueError) as error:
+            reason = shorten(str(error).strip())
+            raise SchemaError(f"{self.name}: {shorten(file.name)} is broken: {reason}") from None
+
+    @cached_property
+    def _validator(self) -> Any:
+        # One of its own: validators keep what they compiled by the names of messages, which two
+        # versions share. Imported here because it takes longer than the rest together.
+        import protovalidate
+
+        return protovalidate.Validator()
+
+    def broken_rules(self, message: Message) -> list[tuple[str, str]]:
+        """Return the path and the rule id of each rule of this version that a message breaks.
+
+        Args:
+            message: A message of a class of this version.
+
+        Raises:
+            SchemaError: A rule is not one that protovalidate can check.
+        """
+        try:
+            found = self._validator.collect_violations(message)
+        except Exception as error:
+            name = message.DESCRIPTOR.full_name
+            raise SchemaError(f"{self.name}: {name} could not be validated: {error}") from error
+        protos = (violation.proto for violation in found)
+        return [(format_path(path_of(proto)), proto.rule_id) for proto in protos]
+
+    def message(self, full_name: str) -> Descriptor:
+        """Return a message's descriptor by its full name."""
+        found: Descriptor = self.pool.FindMessageTypeByName(full_name)
+        return found
+
+    def message_class(self, full_name: str) -> type[Message]:
+        """Return a message's class, of this version, by its full name."""
+        made: type[Message] = message_factory.GetMessageClass(self.message(full_name))
+        return made
+
+
+def _with_nested(
+    file: FileDescriptorProto, scope: str, message: DescriptorProto
+) -> Iterator[Declared]:
+    if message.options.map_entry:
+        return
+    declared = Declared(file, scope, message)
+    yield declared
+    for nested in message.nested_type:
+        yield from _with_nested(file, declared.full_name, nested)
