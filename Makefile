@@ -12,8 +12,6 @@ VENV_PROTOBUF6 := .venv-protobuf6
 VENV_FUZZ := .venv-fuzz
 BIN := $(VENV)/bin
 
-VERSION := $(shell sed -n 's/^version = "\(.*\)"$$/\1/p' pyproject.toml)
-RELEASE_IMAGE := tests/compat/crucible_ir-$(VERSION).binpb
 RULES_PROTO := third_party/buf/validate/validate.proto
 
 .DEFAULT_GOAL := help
@@ -63,17 +61,11 @@ check-generated: $(VENV_GENERATE)/.installed $(RULES_PROTO) ## Fail where `make 
 conformance-cases: setup ## Write the conformance cases that are derived from the schema
 	$(BIN)/python tools/generate_conformance_cases.py $(ARGS)
 
-breaking: setup $(RULES_PROTO) ## Fail where the schema breaks with a release in tests/compat
-	@set -e; for image in tests/compat/*.binpb; do \
-		echo "buf breaking proto --against $$image"; \
-		$(BIN)/buf breaking proto --against "$$image"; \
-	done
+breaking: setup $(RULES_PROTO) ## Fail where the schema breaks a promise to a release in tests/compat
+	$(BIN)/python tools/check_breaking.py
 
-release-image: check-generated ## Keep the schema of this version for later breaking checks
-	@test ! -e $(RELEASE_IMAGE) || \
-		{ echo "$(RELEASE_IMAGE) exists: a release's image does not change"; exit 1; }
-	@mkdir -p $(dir $(RELEASE_IMAGE))
-	cp python/crucible_ir/schema/descriptors.binpb $(RELEASE_IMAGE)
+release-image: setup check-generated ## Keep this version's schema, lints and documents for later checks
+	$(BIN)/python tools/keep_release.py
 
 check-package: setup ## Build the sdist and the wheel, and try the wheel in an empty environment
 	$(BIN)/python tools/check_package.py

@@ -1,0 +1,281 @@
+"""Documents of every message type, as a release writes them, for later releases to read.
+
+Of each type there are messages with every field set, of every member of its oneofs and every name
+of its vocabularies; messages of values at the ends of what the rules allow; and the smallest one.
+The values come from lists of candidates, of which the rules choose: nothing here knows the schema.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from google.protobuf import json_format
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
+
+import crucible_ir as ir
+from crucible_ir.schema.types import descriptor_of, held_message, is_map
+
+#: Candidates for the values of each type, the first that the rules allow is taken.
+ORDINARY: dict[int, Sequence[Any]] = {
+    FieldDescriptor.CPPTYPE_STRING: ("{name} 1", "1.2.3-rc.1+build.5", "a"),
+    FieldDescriptor.CPPTYPE_DOUBLE: (2.5, 0.25, 0.0),
+    FieldDescriptor.CPPTYPE_INT32: (3, 1, 0),
+    FieldDescriptor.CPPTYPE_INT64: (2**53 + 1, 3, 1, 0),
+    FieldDescriptor.CPPTYPE_BOOL: (True, False),
+}
+EXTREME: dict[int, Sequence[Any]] = {
+    FieldDescriptor.CPPTYPE_STRING: ('\u00e9\u4e2d\U0001f600 "\\\n\t\u2028', "0.0.0", "0"),
+    FieldDescriptor.CPPTYPE_DOUBLE: (
+        math.nan,
+        math.inf,
+        1.7976931348623157e308,
+        100.0,
+        1.0,
+        5e-324,
+    ),
+    FieldDescriptor.CPPTYPE_INT32: (-(2**31), 2**31 - 1, 1, 0),
+    FieldDescriptor.CPPTYPE_INT64: (-(2**63), 2**63 - 1, 1, 0),
+    FieldDescriptor.CPPTYPE_BOOL: (False, True),
+}
+LEAST: dict[int, Sequence[Any]] = {
+    FieldDescriptor.CPPTYPE_STRING: ("", "\0", "0.0.0", "0"),
+    FieldDescriptor.CPPTYPE_DOUBLE: (-math.inf, -0.0, 5e-324, 0.0, 1.0),
+    FieldDescriptor.CPPTYPE_INT32: (0, 1),
+    FieldDescriptor.CPPTYPE_INT64: (0, 1),
+    FieldDescriptor.CPPTYPE_BOOL: (False, True),
+}
+
+#: What the messages of other schemas hold, by the name of their type, for each set of candidates.
+FOREIGN: dict[str, dict[str, str]] = {
+    "Struct": {
+        "ordinary": '{"limit": 2.5, "flags": [true, null, "x"], "inner": {"a": {}}}',
+        "extreme": '{"\u00e9\\"\\n": [[], {}, -1.7976931348623157e308, 9007199254740992]}',
+        "least": "{}",
+    },
+    "Value": {"ordinary": '{"stars": 4}', "extreme": '[null, -0.5, "\u4e2d"]', "least": "false"},
+    "Timestamp": {
+        "ordinary": '"2025-12-26T12:00:00.5Z"',
+        "extreme": '"9999-12-31T23:59:59.999999999Z"',
+        "least": '"0001-01-01T00:00:00Z"',
+    },
+}
+SETS = {"ordinary": ORDINARY, "extreme": EXTREME, "least": LEAST}
+
+#: How many messages deep every field of a message is set; below that, only what must be.
+DEPTH = 2
+
+#: An enum number that no release of this schema gives a name, as a newer peer might send one.
+UNKNOWN_NUMBER = 2**30
+
+
+@dataclass(frozen=True, slots=True)
+class ReleasedDocument:
+    """A message in every form that a release wrote it in.
+
+    Attributes:
+        name: What sets it apart from the others of its type.
+        type: The name of its type.
+        binary: Its protobuf encoding, in base64.
+        json: Its ProtoJSON.
+        crucible_json: Its Crucible JSON; ``None`` if that cannot hold it.
+        digest: Its digest.
+        crucible_digest: The digest of what its Crucible JSON reads as.
+    """
+
+    name: str
+    type: str
+    binary: str
+    json: str
+    crucible_json: str | None
+    digest: str
+    crucible_digest: str | None
+
+
+def documents_file(image: Path) -> Path:
+    """Return the file that a release's documents are in, given its descriptor set."""
+    return image.with_name(f"{image.name.removesuffix('.binpb')}.documents.jsonl")
+
+
+def write_documents() -> str:
+    """Return the documents of this release as JSON lines, in ASCII so that nothing changes them."""
+    return "".join(json.dumps(asdict(each)) + "\n" for each in documents())
+
+
+def documents() -> Iterator[ReleasedDocument]:
+    """Yield the documents of every type, each valid and no two of them equal."""
+    for type_name, cls in ir.MESSAGE_TYPES.items():
+        seen: set[bytes] = set()
+        for name, message in messages(cls):
+            binary = message.SerializeToString(deterministic=True)
+            if binary not in seen:
+                seen.add(binary)
+                yield document(name, type_name, message)
+
+
+def messages(cls: type[Message]) -> Iterator[tuple[str, Message]]:
+    """Yield valid messages of a type, each with a name."""
+    smallest = Filler("ordinary").smallest(cls)
+    yield "only what is required", smallest
+    yield "defaults filled in", ir.with_defaults(smallest)
+    for choice in range(choices(cls)):
+        yield f"every field, choice {choice}", Filler("ordinary", choice).full(cls)
+    yield "extreme values", Filler("extreme").full(cls)
+    yield "least values", Filler("least", 1).full(cls)
+    yield "numbers of a newer vocabulary", Filler("newer").full(cls)
+
+
+def choices(cls: type[Message]) -> int:
+    """Return how many messages it takes for each oneof member and each name of a type's fields."""
+    fields = descriptor_of(cls).fields
+    return max([1, *(len(members_beside(field)) * max(1, len(names(field))) for field in fields)])
+
+
+def members_beside(field: FieldDescriptor) -> Sequence[FieldDescriptor]:
+    """Return the fields of which one can be set, a field among them."""
+    oneof = field.containing_oneof
+    return [field] if oneof is None else list(oneof.fields)
+
+
+def names(field: FieldDescriptor) -> list[int]:
+    """Return the numbers of a field's vocabulary that mean something."""
+    enum = field.enum_type
+    return [] if enum is None else [value.number for value in enum.values if value.number]
+
+
+class Filler:
+    """Makes messages of values that the rules allow.
+
+    Args:
+        candidates: The set of candidates to take values from; ``newer`` for ordinary ones with
+            numbers that have no name yet wherever a vocabulary is open.
+        choice: Which member of each oneof, and which name of each vocabulary, to set.
+    """
+
+    def __init__(self, candidates: str, choice: int = 0) -> None:
+        self.is_newer = candidates == "newer"
+        self.candidates = "ordinary" if self.is_newer else candidates
+        self.choice = choice
+
+    def full(self, cls: type[Message], depth: int = DEPTH) -> Message:
+        """Return a message with every field set, and in it such messages down to a depth."""
+        made = cls()
+        for field in descriptor_of(cls).fields:
+            if self.is_chosen(field):
+                self.fill(made, field, lambda inner: self.held(inner, depth))
+        return ir.validate(made)
+
+    def held(self, cls: type[Message], depth: int) -> Message:
+        """Return a message to be held by another."""
+        return self.full(cls, depth - 1) if depth > 1 else self.smallest(cls)
+
+    def smallest(self, cls: type[Message], inside: tuple[str, ...] = ()) -> Message:
+        """Return a message from which nothing more can be cleared.
+
+        Args:
+            cls: Its type.
+            inside: The full names of the messages that it is in.
+        """
+        within = (*inside, descriptor_of(cls).full_name)
+        made = cls()
+        for field in descriptor_of(cls).fields:
+            inner = field.message_type
+            if self.is_chosen(field) and (inner is None or inner.full_name not in within):
+                self.fill(made, field, lambda inner: self.smallest(inner, within))
+        for field, _ in made.ListFields():
+            kept = made.SerializeToString()
+            made.ClearField(field.name)
+            if not ir.is_valid(made):
+                made.ParseFromString(kept)
+        return ir.validate(made)
+
+    def is_chosen(self, field: FieldDescriptor) -> bool:
+        """Tell whether a field is the member of its oneof to set."""
+        beside = members_beside(field)
+        return beside[self.choice % len(beside)].name == field.name
+
+    def fill(
+        self, message: Any, field: FieldDescriptor, held: Callable[[type[Message]], Message]
+    ) -> None:
+        """Set a field, a list to two values.
+
+        Args:
+            message: The message to change.
+            field: The field.
+            held: Makes a message of the schema to be held, given its type.
+        """
+        target = getattr(message, field.name)
+        if is_map(field):
+            entry = held_message(field)
+            for key in ("b", "a"):
+                target[key] = self.scalars(entry.fields_by_name["value"])[0]
+        elif field.message_type is None:
+            self.fill_scalar(message, field)
+        else:
+            for each in [target.add(), target.add()] if field.is_repeated else [target]:
+                each.CopyFrom(self.message_of(held_message(field), held))
+                each.SetInParent()
+
+    def message_of(self, inner: Descriptor, held: Callable[[type[Message]], Message]) -> Message:
+        """Return a message of the schema or of another one."""
+        cls = GetMessageClass(inner)
+        if inner.name in FOREIGN:
+            return json_format.Parse(FOREIGN[inner.name][self.candidates], cls())
+        return held(cls)
+
+    def fill_scalar(self, message: Any, field: FieldDescriptor) -> None:
+        """Set a field to the first candidate that its rules allow, a list to the first two."""
+        for value in self.scalars(field):
+            alone: Any = type(message)()
+            if field.is_repeated:
+                getattr(alone, field.name).extend([value, value])
+            else:
+                setattr(alone, field.name, value)
+            broken = {violation.path.partition("[")[0] for violation in ir.violations(alone)}
+            if field.name not in broken:
+                message.MergeFrom(alone)
+                return
+        raise ValueError(f"no candidate for {field.full_name} is allowed: add one")
+
+    def scalars(self, field: FieldDescriptor) -> Sequence[Any]:
+        """Return the candidates for a field that holds no messages."""
+        if field.enum_type is not None:
+            known = names(field)
+            index = self.choice // len(members_beside(field)) % len(known)
+            return [*([UNKNOWN_NUMBER] if self.is_newer else []), known[index]]
+        found = SETS[self.candidates][field.cpp_type]
+        if field.cpp_type == FieldDescriptor.CPPTYPE_STRING:
+            found = [text.format(name=field.name) for text in found]
+        if field.type == FieldDescriptor.TYPE_BYTES:
+            found = [text.encode() for text in found]
+        return found
+
+
+def document(name: str, type_name: str, message: Message) -> ReleasedDocument:
+    """Write a message in every form.
+
+    Raises:
+        ValueError: A form reads back as another message.
+    """
+    binary, text = ir.to_binary(message), ir.to_json(message)
+    digest = ir.digest(message)
+    for read in (ir.from_binary(binary, type_name), ir.from_json(text, type_name)):
+        if ir.digest(read) != digest:
+            raise ValueError(f"{type_name}, {name}: does not read back as it was")
+    crucible, crucible_digest = None, None
+    try:
+        written = ir.to_crucible_json(message)
+        crucible_digest = ir.digest(ir.from_crucible_json(written, type_name))
+        crucible = written
+    except (ir.EncodeError, ir.DecodeError):
+        # A number without a name, or a part that stands as null unless its message is around it.
+        pass
+    encoded = base64.b64encode(binary).decode("ascii")
+    return ReleasedDocument(name, type_name, encoded, text, crucible, digest, crucible_digest)
