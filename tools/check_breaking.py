@@ -10,6 +10,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import sysconfig
+from dataclasses import replace
 from pathlib import Path
 
 import schema_image
@@ -56,7 +57,7 @@ def by_buf(image: Path) -> int:
 
 def by_us(image: Path, current: SchemaVersion) -> int:
     """Print what changed since a release and return the exit status that it calls for."""
-    released = find_schema(str(image))
+    released = replace(find_schema(str(image)), name=str(image.relative_to(ROOT)))
     changes = compare(released, current)
     console = make_console(sys.stdout, color="auto")
     for line in schema_change_lines(changes, released, current):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from google.protobuf.descriptor_pb2 import (
     DescriptorProto,
+    EnumDescriptorProto,
     FieldDescriptorProto,
     MethodDescriptorProto,
     ServiceDescriptorProto,
@@ -136,22 +137,27 @@ def _options(declared: Any) -> dict[str, str]:
 
 
 def _reservation_changes(package: str, place: str, was: Any, is_: Any) -> Iterator[SchemaChange]:
-    # An enum's ranges include their end, a message's do not; both are compared as they are.
     given_back = [
-        f"{each.start} to {each.end}" for each in was.reserved_range if not _covered(each, is_)
+        f"{first} to {last}" for first, last in _reserved(was) if not _covered(first, last, is_)
     ]
     given_back += [f'"{name}"' for name in was.reserved_name if name not in is_.reserved_name]
     for reserved in given_back:
         yield SchemaChange(ChangeKind.RESERVATION_REMOVED, package, place, old=reserved)
 
 
-def _covered(reserved: Any, by: Any) -> bool:
-    """Tell whether a reserved range lies in those of another declaration, one or several."""
-    start = reserved.start
-    for each in sorted(by.reserved_range, key=lambda each: int(each.start)):
-        if each.start <= start <= each.end:
-            start = max(start, each.end)
-    return bool(start >= reserved.end)
+def _reserved(declared: Any) -> list[tuple[int, int]]:
+    """Return the first and last number of each range that a message or enum reserves."""
+    # The ranges of an enum include their end, those of a message do not.
+    beyond = 0 if isinstance(declared, EnumDescriptorProto) else 1
+    return sorted((each.start, each.end - beyond) for each in declared.reserved_range)
+
+
+def _covered(first: int, last: int, by: Any) -> bool:
+    """Tell whether a range lies in those that a declaration reserves, one or several."""
+    for start, end in _reserved(by):
+        if start <= first <= end:
+            first = end + 1
+    return first > last
 
 
 def _field_changes(
