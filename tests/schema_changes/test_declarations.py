@@ -220,7 +220,9 @@ ALLOWED: dict[str, tuple[Edit, ChangeKind]] = {
     ),
     "an enum is added": (
         lambda files: (
-            file_of(files, "StageDef").enum_type.add(name="New").value.add(name="NEW_UNSPECIFIED")
+            file_of(files, "StageDef")
+            .enum_type.add(name="New")
+            .value.add(name="NEW_UNSPECIFIED", number=0)
         ),
         ChangeKind.ENUM_ADDED,
     ),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     _Told: TypeAlias = tuple[ChangeKind, str | None, str | None]
 
 _CLOSING: Final = "enum.defined_only"
+_REQUIRED: Final = "required"
 _ALWAYS: Final = "IGNORE_ALWAYS"
 
 _KIND_OF: Final = {
@@ -85,6 +86,7 @@ def _in_message(
         for before, after in pairs(was.fields, is_.fields)
         if before is not None and after is not None
     }
+    new_names = {before: after for after, before in renamed.items()}
     before = _places(was)
     after = {_as_named_before(path, renamed): place for path, place in _places(is_).items()}
     for path in dict.fromkeys((*before, *after)):
@@ -99,8 +101,8 @@ def _in_message(
             continue
         pair = before.get(path, _Place()), after.get(path, _Place())
         full = f"{name}.{path}" if path else name
-        refuses_empty = _refuses_empty(old, new, name, path, renamed)
-        for kind, told, now in _in_place(*pair, refuses_empty):
+        names = (path, new_names.get(path, path)) if path in was.fields_by_name else None
+        for kind, told, now in _in_place(*pair, _Unset((old, new), name, names)):
             yield SchemaChange(kind, package, full, told, now)
 
 
@@ -121,30 +123,41 @@ def _as_named_before(path: str, renamed: Mapping[str, str]) -> str:
     return renamed.get(subject, subject) + path[len(subject) :]
 
 
-def _refuses_empty(
-    old: SchemaVersion, new: SchemaVersion, name: str, path: str, renamed: Mapping[str, str]
-) -> Callable[[], bool]:
-    """Return a function that tells whether a rule of a version refuses a field's zero value."""
+@dataclass(frozen=True, slots=True)
+class _Unset:
+    """What the versions make of a message in which a field is unset or empty.
 
-    def refuses() -> bool:
-        for version in (old, new):
-            empty = version.message_class(name)()
-            broken = [_as_named_before(each, renamed) for each, _ in version.broken_rules(empty)]
-            if path in broken or path not in version.message(name).fields_by_name:
-                return True
-        return False
+    Attributes:
+        versions: The old and the new version.
+        message: The full name of the message.
+        names: The name of the field in each version; ``None`` for a place that is no field.
+    """
 
-    return refuses
+    versions: tuple[SchemaVersion, SchemaVersion]
+    message: str
+    names: tuple[str, str] | None
+
+    def refusals(self, index: int) -> list[str] | None:
+        """Return the ids of the rules that a version refuses it by; ``None`` if that is not known.
+
+        Args:
+            index: 0 for the old version, 1 for the new one.
+        """
+        if self.names is None:
+            return None
+        empty = self.versions[index].message_class(self.message)()
+        broken = self.versions[index].broken_rules(empty)
+        return [rule_id for path, rule_id in broken if path == self.names[index]]
 
 
-def _in_place(before: _Place, after: _Place, refuses_empty: Callable[[], bool]) -> Iterator[_Told]:
+def _in_place(before: _Place, after: _Place, unset: _Unset) -> Iterator[_Told]:
     ignored = {place.ignore_name for place in (before, after)} & {_ALWAYS}
     if before.ignore != after.ignore:
-        told = _change_of_ignore(before, after, refuses_empty)
+        told = _change_of_ignore(before, after, unset)
         if told is not None:
             yield told
     if not ignored:
-        yield from _changes_of_rules(before.rules, after.rules)
+        yield from _changes_of_rules(before.rules, after.rules, unset)
         for name in sorted(before.modifiers.keys() | after.modifiers.keys()):
             was, is_ = before.modifiers.get(name), after.modifiers.get(name)
             if was != is_:
@@ -157,14 +170,12 @@ def _in_place(before: _Place, after: _Place, refuses_empty: Callable[[], bool]) 
         yield ChangeKind.RULE_CHANGED, words[0], words[1]
 
 
-def _change_of_ignore(
-    before: _Place, after: _Place, refuses_empty: Callable[[], bool]
-) -> _Told | None:
+def _change_of_ignore(before: _Place, after: _Place, unset: _Unset) -> _Told | None:
     loosened = after.ignore > before.ignore
     looser, stricter = (after, before) if loosened else (before, after)
     if not (stricter.rules or stricter.holds_messages):
         return None
-    if looser.ignore_name != _ALWAYS and not refuses_empty():
+    if looser.ignore_name != _ALWAYS and unset.refusals(0) == unset.refusals(1) == []:
         # The zero value is what it lets through, and no rule would have refused that.
         return None
     kind = ChangeKind.RULE_LOOSENED if loosened else ChangeKind.RULE_TIGHTENED
@@ -172,7 +183,7 @@ def _change_of_ignore(
 
 
 def _changes_of_rules(
-    before: Mapping[Hashable, Rule], after: Mapping[Hashable, Rule]
+    before: Mapping[Hashable, Rule], after: Mapping[Hashable, Rule], unset: _Unset
 ) -> Iterator[_Told]:
     gone = {key: rule for key, rule in before.items() if key not in after}
     come = {key: rule for key, rule in after.items() if key not in before}
@@ -181,16 +192,31 @@ def _changes_of_rules(
         if same:
             yield ChangeKind.RULE_ID_CHANGED, _words(gone.pop(same[0])), _words(come.pop(key))
     for rule in gone.values():
-        closed = rule.rule_id == _CLOSING
-        kind = ChangeKind.VOCABULARY_OPENED if closed else ChangeKind.RULE_REMOVED
-        yield kind, _words(rule), None
+        yield _loss(rule, unset)
     for rule in come.values():
-        closed = rule.rule_id == _CLOSING
-        kind = ChangeKind.VOCABULARY_CLOSED if closed else ChangeKind.RULE_ADDED
-        yield kind, None, _words(rule)
+        yield _gain(rule, unset)
     for key, rule in before.items():
         if key in after:
             yield from _changes_of_rule(rule, after[key])
+
+
+def _loss(rule: Rule, unset: _Unset) -> _Told:
+    if rule.rule_id == _CLOSING:
+        return ChangeKind.VOCABULARY_OPENED, _words(rule), None
+    others = unset.refusals(1) if rule.rule_id == _REQUIRED else None
+    if others:
+        # It hid the other rules of an empty field, which refuse it now under their own ids.
+        return ChangeKind.RULE_ID_CHANGED, _words(rule), ", ".join(f"[{each}]" for each in others)
+    return ChangeKind.RULE_REMOVED, _words(rule), None
+
+
+def _gain(rule: Rule, unset: _Unset) -> _Told:
+    if rule.rule_id == _CLOSING:
+        return ChangeKind.VOCABULARY_CLOSED, None, _words(rule)
+    others = unset.refusals(0) if rule.rule_id == _REQUIRED else None
+    if others:
+        return ChangeKind.RULE_ID_CHANGED, ", ".join(f"[{each}]" for each in others), _words(rule)
+    return ChangeKind.RULE_ADDED, None, _words(rule)
 
 
 def _changes_of_rule(old: Rule, new: Rule) -> Iterator[_Told]:
