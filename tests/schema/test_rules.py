@@ -7,6 +7,7 @@ from typing import Any
 import protovalidate
 import pytest
 from google.protobuf import (
+    any_pb2,
     descriptor_pb2,
     descriptor_pool,
     duration_pb2,
@@ -131,7 +132,15 @@ RULES = {
         ('string { prefix: "b" }', 'f: "a"'),
         ("string { email: true }", 'f: "a"'),
         ("string { uuid: true }", 'f: "a"'),
+        ("string { well_known_regex: KNOWN_REGEX_HTTP_HEADER_NAME strict: false }", 'f: "\\n"'),
         ("string { hostname: true }", 'f: " "'),
+    ],
+    "bytes": [
+        ('bytes { const: "ab" }', 'f: "a"'),
+        ('bytes { prefix: "b" }', 'f: "a"'),
+        ('bytes { suffix: "b" }', 'f: "a"'),
+        ('bytes { contains: "b" }', 'f: "a"'),
+        ('bytes { in: ["ab", "c"] }', 'f: "a"'),
     ],
     "repeated string": [
         ("repeated { min_items: 2 }", 'f: "a"'),
@@ -144,6 +153,10 @@ RULES = {
         ("duration { gt { seconds: 4 } lt { seconds: 1 } }", "f { seconds: 2 }"),
         ("duration { in: { seconds: 4 } }", "f { seconds: 2 }"),
     ],
+    "any": [
+        ('any { in: ["b", "c"] }', 'f { type_url: "a" }'),
+        ('any { not_in: ["a", "c"] }', 'f { type_url: "a" }'),
+    ],
     "timestamp": [
         ("timestamp { lt_now: true }", "f { seconds: 253402300799 }"),
         ("timestamp { within { seconds: 60 } }", "f { seconds: 253402300799 }"),
@@ -154,7 +167,7 @@ CASES = [
     for kind, cases in RULES.items()
     for rules, broken in cases
 ]
-MESSAGES = {"duration": duration_pb2, "timestamp": timestamp_pb2}
+MESSAGES = {"any": any_pb2, "duration": duration_pb2, "timestamp": timestamp_pb2}
 
 
 #: Where this package says it in its own words, as `crucible_ir.violations` does.
@@ -182,10 +195,10 @@ def options(kind: str, text: str) -> bytes:
 
 def message_class(file: descriptor_pb2.FileDescriptorProto) -> type[Message]:
     pool = descriptor_pool.DescriptorPool()
-    for module in (duration_pb2, timestamp_pb2):
+    for module in MESSAGES.values():
         pool.AddSerializedFile(module.DESCRIPTOR.serialized_pb)
     file.name, file.package, file.syntax = "case.proto", "case", "proto3"
-    file.dependency.extend(module.DESCRIPTOR.name for module in (duration_pb2, timestamp_pb2))
+    file.dependency.extend(module.DESCRIPTOR.name for module in MESSAGES.values())
     pool.AddSerializedFile(file.SerializeToString())
     return message_factory.GetMessageClass(pool.FindMessageTypeByName("case.Case"))
 

@@ -66,13 +66,12 @@ def changes_undone(edit: Edit) -> list[SchemaChange]:
 
 def file_of(files: FileDescriptorSet, name: str) -> FileDescriptorProto:
     """Find the file of the IR that declares a message or enum."""
-    return next(
-        file
-        for file in files.file
-        if file.package == PACKAGE
-        for each in (*file.message_type, *file.enum_type)
-        if each.name == name
-    )
+    for file in files.file:
+        declared = {message.name for message in file.message_type}
+        declared |= {enum.name for enum in file.enum_type}
+        if file.package == PACKAGE and name in declared:
+            return file
+    raise LookupError(name)
 
 
 def message_of(files: FileDescriptorSet, name: str) -> DescriptorProto:

@@ -32,11 +32,14 @@ Parameter: TypeAlias = bool | int | float | str | bytes | tuple[Any, ...]
 _NATIVE = {
     "required": "must be set, and a field without presence must not be zero or empty",
     "enum.defined_only": "value must be one of the defined enum values",
+    "any.in": "type URL must be in the allow list",
+    "any.not_in": "type URL must not be in the block list",
 }
 
 _HAS = re.compile(r"(!?)has\(rules\.(\w+)\)")
 _BOUNDS = re.compile(r"rules\.(\w+) (<|>=) rules\.(\w+)")
 _WORDS = re.compile(r"\?\s*'([^']*)'(?:\.format\(\[(.*?)\]\)\s*:)?")
+_PLACEHOLDER = re.compile("%[sdx]")
 _ARGUMENT = re.compile(r"rules\.(\w+)|getField\(rules, '(\w+)'\)")
 
 
@@ -128,7 +131,8 @@ def _standard_rules(
 ) -> Iterator[Rule]:
     native = f"{kind}.{option.name}"
     if native in _NATIVE:
-        yield _native(name, path, native, option.name, _NATIVE[native])
+        values = {option.name: _plain(standard, option.name)}
+        yield Rule(name, path, native, values, _NATIVE[native], _NATIVE[native])
         return
     predefined = _read(option, "google.protobuf.FieldOptions", "buf.validate.predefined")
     for cel in predefined.cel:
@@ -140,7 +144,7 @@ def _standard_rules(
                 path,
                 cel.id,
                 values,
-                _fill(template, [_shown(values[used]) for used in names]),
+                _fill(template, _filled_in(template, [values[used] for used in names])),
                 _fill(template, [f"<{used}>" for used in names]),
             )
 
@@ -164,7 +168,8 @@ def _applies(expression: str, standard: Message) -> bool:
     each says so in its own expression.
     """
     for negation, name in _HAS.findall(expression):
-        if standard.HasField(name) == bool(negation):
+        is_bound = standard.DESCRIPTOR.fields_by_name[name].containing_oneof is not None
+        if is_bound and standard.HasField(name) == bool(negation):
             return False
     for left, sign, right in _BOUNDS.findall(expression):
         below = _ordered(getattr(standard, left)) < _ordered(getattr(standard, right))
@@ -187,8 +192,16 @@ def _words(cel: Any) -> tuple[str, list[str]]:
     return found[1], [bare or quoted for bare, quoted in _ARGUMENT.findall(found[2] or "")]
 
 
+def _filled_in(template: str, values: list[Parameter]) -> list[str]:
+    """Return what fills the placeholders of some words: bytes in hexadecimal where they say so."""
+    return [
+        value.hex() if placeholder == "%x" and isinstance(value, bytes) else _shown(value)
+        for placeholder, value in zip(_PLACEHOLDER.findall(template), values, strict=True)
+    ]
+
+
 def _fill(template: str, values: list[str]) -> str:
-    pieces = re.split("%[sd]", template)
+    pieces = _PLACEHOLDER.split(template)
     return pieces[0] + "".join(map("".join, zip(values, pieces[1:], strict=True)))
 
 
@@ -210,6 +223,8 @@ def _shown(value: Parameter) -> str:
         return f"[{', '.join(map(_shown, value))}]"
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, bytes):
+        return value.decode(errors="replace")
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
     return str(value)
