@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import re
 import zipfile
@@ -74,12 +75,13 @@ def _release(number: str, releases: Path | None) -> Path:
         )
     if not releases.is_dir():
         raise SchemaError(f"{releases}: is not a folder of releases")
-    found = [
-        path
-        for path in sorted(releases.iterdir())
-        if path.name == f"crucible_ir-{number}.binpb"
-        or (path.name.startswith(f"crucible_ir-{number}-") and path.suffix == ".whl")
-    ]
+    image = releases / f"crucible_ir-{number}.binpb"
+    # The descriptor set comes first: beside it the lints are recorded.
+    found = (
+        [image]
+        if image.is_file()
+        else sorted(releases.glob(f"crucible_ir-{glob.escape(number)}-*.whl"))
+    )
     if not found:
         raise SchemaError(f"{releases}: has no release {number}{_others(releases)}")
     return found[0]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
@@ -69,8 +69,8 @@ class SchemaVersion:
     """
 
     name: str
-    files: FileDescriptorSet
-    lints: Mapping[str, ReleasedLint] | None = None
+    files: FileDescriptorSet = field(repr=False)
+    lints: Mapping[str, ReleasedLint] | None = field(default=None, repr=False)
 
     @classmethod
     def parse(

@@ -1,0 +1,139 @@
+"""What a release wrote is read by this version, is valid and means the same."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections import Counter
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+from google.protobuf import json_format
+from google.protobuf.message import Message
+
+import crucible_ir as ir
+from crucible_ir.schema_changes import SchemaVersion, find_schema
+from crucible_ir.schema_changes.sources import lints_file
+from release_documents import ReleasedDocument, documents_file
+
+FOLDER = Path(__file__).resolve().parent
+RELEASES = sorted(FOLDER.glob("*.binpb"))
+PACKAGE = "crucible_ir.v1"
+
+
+@cache
+def released(image: Path) -> SchemaVersion:
+    return find_schema(str(image))
+
+
+@cache
+def documents(image: Path) -> list[ReleasedDocument]:
+    lines = documents_file(image).read_text(encoding="ascii").splitlines()
+    return [ReleasedDocument(**json.loads(line)) for line in lines]
+
+
+def cases() -> list[Any]:
+    """Return every document of every release, the documents of a type together."""
+    return [
+        pytest.param(image, type_name, id=f"{image.stem} {type_name}")
+        for image in RELEASES
+        for type_name in dict.fromkeys(document.type for document in documents(image))
+    ]
+
+
+def of_type(image: Path, type_name: str) -> Iterator[ReleasedDocument]:
+    return (each for each in documents(image) if each.type == type_name)
+
+
+@pytest.mark.parametrize("image", RELEASES, ids=lambda image: image.stem)
+def test_every_release_is_kept_with_its_lints_and_documents(image: Path) -> None:
+    assert lints_file(image).is_file()
+    assert documents_file(image).is_file()
+
+
+@pytest.mark.parametrize(("image", "type_name"), cases())
+def test_binary_and_json_decode_are_valid_and_have_the_digest_that_they_had(
+    image: Path, type_name: str
+) -> None:
+    for document in of_type(image, type_name):
+        from_binary = ir.from_binary(base64.b64decode(document.binary), type_name)
+        from_json = ir.from_json(document.json, type_name)
+        assert from_binary == from_json, document.name
+        assert ir.digest(from_binary) == document.digest, document.name
+
+
+@pytest.mark.parametrize(("image", "type_name"), cases())
+def test_crucible_json_decodes_and_means_what_it_meant(image: Path, type_name: str) -> None:
+    for document in of_type(image, type_name):
+        if document.crucible_json is not None:
+            read = ir.from_crucible_json(document.crucible_json, type_name)
+            assert ir.digest(read) == document.crucible_digest, document.name
+
+
+@pytest.mark.parametrize(("image", "type_name"), cases())
+def test_this_version_writes_them_as_the_release_did(image: Path, type_name: str) -> None:
+    for document in of_type(image, type_name):
+        message = ir.from_json(document.json, type_name)
+        assert json.loads(ir.to_json(message)) == json.loads(document.json), document.name
+        if document.crucible_json is not None:
+            read = ir.from_crucible_json(document.crucible_json, type_name)
+            written = json.loads(ir.to_crucible_json(read))
+            assert holds(written, json.loads(document.crucible_json)), document.name
+
+
+def holds(written: Any, recorded: Any) -> bool:
+    """Tell whether JSON is what was recorded, but for keys of fields that a later release added."""
+    if isinstance(recorded, dict):
+        return all(key in written and holds(written[key], recorded[key]) for key in recorded)
+    if isinstance(recorded, list):
+        return len(written) == len(recorded) and all(map(holds, written, recorded))
+    return bool(written == recorded)
+
+
+@pytest.mark.parametrize(("image", "type_name"), cases())
+def test_the_schema_of_the_release_reads_the_same_from_both_forms(
+    image: Path, type_name: str
+) -> None:
+    """None of this package's code has a part in it: the documents are what they claim to be."""
+    version = released(image)
+    class_ = version.message_class(f"{PACKAGE}.{type_name}")
+    for document in of_type(image, type_name):
+        from_binary = class_.FromString(base64.b64decode(document.binary))
+        from_json = json_format.Parse(document.json, class_())
+        assert from_binary == from_json, document.name
+        assert version.broken_rules(from_binary) == [], document.name
+
+
+@pytest.mark.parametrize("image", RELEASES, ids=lambda image: image.stem)
+def test_the_documents_hold_every_type_field_and_name_of_the_release(image: Path) -> None:
+    version = released(image)
+    seen: Counter[str] = Counter()
+    for document in documents(image):
+        class_ = version.message_class(f"{PACKAGE}.{document.type}")
+        count(class_.FromString(base64.b64decode(document.binary)), seen)
+    names = [name for name, each in version.messages.items() if each.package == PACKAGE]
+    for name in names:
+        assert seen[name] >= 4, name
+        for field in version.message(name).fields:
+            assert seen[field.full_name], field.full_name
+            for value in field.enum_type.values if field.enum_type is not None else ():
+                held = f"{field.full_name} = {value.number}"
+                assert seen[held] or value.number == 0, held
+
+
+def count(message: Message, seen: Counter[str]) -> None:
+    """Count the types, the fields and the enum numbers of a message of the released schema."""
+    seen[message.DESCRIPTOR.full_name] += 1
+    for field, value in message.ListFields():
+        seen[field.full_name] += 1
+        is_map = field.message_type is not None and field.message_type.GetOptions().map_entry
+        if is_map:
+            continue
+        for each in value if field.is_repeated else [value]:
+            if field.enum_type is not None:
+                seen[f"{field.full_name} = {each}"] += 1
+            elif field.message_type is not None and field.message_type.file.package == PACKAGE:
+                count(each, seen)

@@ -1,0 +1,59 @@
+"""The release that may make a change is the one that proto/README.md promises."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from crucible_ir.schema_changes import ChangeKind, Release, SchemaChange
+from crucible_ir.schema_changes.changes import IN_DEVELOPMENT, PROMISES
+
+ROOT = Path(__file__).resolve().parents[2]
+SPECIFICATION = (ROOT / "proto" / "README.md").read_text(encoding="utf-8")
+
+
+def table(heading: str) -> list[list[str]]:
+    """Return the rows of the table below a heading, less the two at its top."""
+    section = SPECIFICATION.split(f"\n## {heading}\n")[1].split("\n## ")[0]
+    rows = [line.strip("|").split("|") for line in section.splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in row] for row in rows[2:]]
+
+
+def release_of(cell: str) -> Release:
+    found = re.match(r"any release|minor release|`v2`", cell)
+    assert found, cell
+    return Release(found[0].strip("`"))
+
+
+@pytest.mark.parametrize("kind", ChangeKind)
+def test_the_promise_of_every_kind_stands_in_the_row_of_its_release(kind: ChangeKind) -> None:
+    release, words = PROMISES[kind]
+    rows = {row[0]: release_of(row[1]) for row in table("Versioning")}
+    holding = [row for row, allowed in rows.items() if words in row and allowed is release]
+    assert holding, words
+
+
+def test_every_row_of_the_promises_is_looked_for() -> None:
+    words = [words for _, words in PROMISES.values()]
+    missed = [row[0] for row in table("Versioning") if not any(each in row[0] for each in words)]
+    assert missed == []
+
+
+def test_what_is_in_development_is_what_the_table_of_stability_calls_so() -> None:
+    packages = {
+        name
+        for row in table("Stability")
+        for name in re.findall(r"`(crucible_ir[\w.]*v\d+)`", row[0])
+        if "in development" in row[1]
+    }
+    assert packages == IN_DEVELOPMENT
+
+
+def test_any_release_may_change_a_package_in_development_and_v2_alone_breaks_a_stable_one() -> None:
+    (package,) = IN_DEVELOPMENT
+    for kind, (release, _) in PROMISES.items():
+        assert SchemaChange(kind, package, "place").release is Release.ANY
+        stable = SchemaChange(kind, "crucible_ir.v1", "place")
+        assert (stable.release, stable.is_breaking) == (release, release is Release.V2)

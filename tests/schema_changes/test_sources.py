@@ -1,0 +1,142 @@
+"""Versions of the schema are found where users have them, and what is none is refused clearly."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+import pytest
+from google.protobuf.descriptor_pb2 import FileDescriptorSet
+from schema_changes.mutations import current_files
+
+from crucible_ir.linting import LINTS
+from crucible_ir.schema.comments import descriptor_set
+from crucible_ir.schema_changes import SchemaError, SchemaVersion, compare, find_schema
+
+WHEEL = "crucible_ir-0.9.0-py3-none-any.whl"
+IN_WHEEL = "crucible_ir/schema/descriptors.binpb"
+
+
+def wheel(path: Path, name: str = IN_WHEEL, content: bytes | None = None) -> Path:
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(name, descriptor_set() if content is None else content)
+    return path
+
+
+def test_installed_is_the_schema_and_the_lints_of_this_package() -> None:
+    found = find_schema("installed")
+    assert found.files == FileDescriptorSet.FromString(descriptor_set())
+    assert found.lints is not None
+    assert set(found.lints) == set(LINTS)
+
+
+def test_a_descriptor_set_is_read_with_the_lints_beside_it(tmp_path: Path) -> None:
+    (tmp_path / "a.binpb").write_bytes(descriptor_set())
+    alone = find_schema(str(tmp_path / "a.binpb"))
+    assert alone.lints is None
+    (tmp_path / "a.lints.json").write_text("[]")
+    assert find_schema(str(tmp_path / "a.binpb")).lints == {}
+    assert compare(alone, find_schema("installed")) == []
+
+
+def test_a_wheel_is_looked_into(tmp_path: Path) -> None:
+    found = find_schema(str(wheel(tmp_path / WHEEL)))
+    assert compare(found, find_schema("installed")) == []
+
+
+@pytest.mark.parametrize("number", ["0.9.0", "v0.9.0"])
+def test_a_version_number_is_found_among_releases(tmp_path: Path, number: str) -> None:
+    with pytest.raises(SchemaError, match="say where releases are: --releases FOLDER"):
+        find_schema(number)
+    with pytest.raises(SchemaError, match=r"has no release 0\.9\.0; it has none"):
+        find_schema(number, tmp_path)
+    wheel(tmp_path / WHEEL)
+    assert find_schema(number, tmp_path).name == str(tmp_path / WHEEL)
+    (tmp_path / "crucible_ir-0.9.0.binpb").write_bytes(descriptor_set())
+    assert find_schema(number, tmp_path).name.endswith("crucible_ir-0.9.0.binpb")
+    with pytest.raises(SchemaError, match=r"has no release 1\.0; it has 0\.9\.0"):
+        find_schema("1.0", tmp_path)
+    with pytest.raises(SchemaError, match="is not a folder of releases"):
+        find_schema(number, tmp_path / WHEEL)
+
+
+def test_a_file_whose_name_looks_like_a_version_is_that_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("0.9.0").write_bytes(descriptor_set())
+    assert find_schema("0.9.0").name == "0.9.0"
+
+
+def without_imports() -> bytes:
+    files = FileDescriptorSet()
+    files.file.extend(f for f in current_files().file if f.package == "crucible_ir.v1")
+    return files.SerializeToString()
+
+
+def with_a_duplicate() -> bytes:
+    files = FileDescriptorSet()
+    files.CopyFrom(current_files())
+    files.file.add(name="crucible_ir/v1/twice.proto", package="crucible_ir.v1").message_type.add(
+        name="Experiment"
+    )
+    return files.SerializeToString()
+
+
+def in_a_circle() -> bytes:
+    files = FileDescriptorSet()
+    files.file.add(name="a.proto", package="crucible_ir.v1", dependency=["b.proto"])
+    files.file.add(name="b.proto", package="crucible_ir.v1", dependency=["a.proto"])
+    return files.SerializeToString()
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"\xff\xff", "is not a binary FileDescriptorSet"),
+        (b"", "holds no file of a package crucible_ir"),
+        (b"\n\x03\n\x01x", "holds no file"),
+        (without_imports(), "which is not in it; make it with the imports"),
+        (with_a_duplicate(), "duplicate symbol"),
+        (in_a_circle(), "import one another in a circle"),
+    ],
+    ids=["no protobuf", "empty", "another schema", "no imports", "a duplicate", "a circle"],
+)
+def test_what_is_no_version_of_the_schema_is_refused_with_the_reason(
+    tmp_path: Path, content: bytes, reason: str
+) -> None:
+    (tmp_path / "x.binpb").write_bytes(content)
+    with pytest.raises(SchemaError, match=reason) as refused:
+        find_schema(str(tmp_path / "x.binpb"))
+    assert str(refused.value).startswith(str(tmp_path / "x.binpb"))
+
+
+def test_folders_missing_files_and_damaged_wheels_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(SchemaError, match="is a folder; give a descriptor set"):
+        find_schema(str(tmp_path))
+    with pytest.raises(SchemaError, match="cannot be read: no such file or directory"):
+        find_schema(str(tmp_path / "missing.binpb"))
+    with pytest.raises(SchemaError, match="cannot be read: no such file or directory"):
+        find_schema(str(tmp_path / "missing.whl"))
+    (tmp_path / "bad.whl").write_bytes(b"PK no zip")
+    with pytest.raises(SchemaError, match="is not a wheel"):
+        find_schema(str(tmp_path / "bad.whl"))
+    other = wheel(tmp_path / "other.whl", "other/data.binpb")
+    with pytest.raises(SchemaError, match="is no wheel of crucible-ir"):
+        find_schema(str(other))
+
+
+def test_a_descriptor_set_that_is_too_large_is_not_read_to_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("crucible_ir.schema_changes.sources.MAX_BYTES", 1000)
+    (tmp_path / "x.binpb").write_bytes(descriptor_set())
+    for path in (tmp_path / "x.binpb", wheel(tmp_path / WHEEL)):
+        with pytest.raises(SchemaError, match="has more than 1000 bytes"):
+            find_schema(str(path))
+
+
+def test_files_may_stand_in_any_order() -> None:
+    files = FileDescriptorSet(file=list(reversed(current_files().file)))
+    shuffled = SchemaVersion.parse("shuffled", files.SerializeToString())
+    assert compare(shuffled, find_schema("installed")) == []
