@@ -90,6 +90,7 @@ def test_every_example_of_the_help_does_something(
     run("convert", "examples/experiment.yaml", "experiment.binpb")
     for stream in ("events.jsonl", "events.binpbs.gz"):
         run("convert", "examples/feedback_event.crucible.json", stream)
+    run("schema", "--export", "descriptor-set", "--output", "ir.binpb")
     arguments, stdin = arguments_of(line)
     result = run(*arguments, stdin=stdin)
     # The folder of examples holds one document that is invalid on purpose.

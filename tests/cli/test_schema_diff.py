@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,7 @@ from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from schema_changes.mutations import current_files, edit_rules, field_of, message_of
 
 import crucible_ir as ir
+from crucible_ir.cli.commands.schema_diff import command
 from crucible_ir.cli.program import program
 from crucible_ir.v1 import options_pb2
 
@@ -154,6 +157,19 @@ def test_the_help_has_examples_and_schema_points_to_it() -> None:
     assert "schema diff --help" in " ".join(run("schema", "--help").out.split())
 
 
+@pytest.mark.parametrize("line", [line for line, _ in command.examples])
+def test_every_example_of_the_help_compares_something(folder: Path, line: str) -> None:
+    (folder / "tests").symlink_to(ROOT / "tests")
+    (folder / "old").mkdir()
+    for name in ("ir.binpb", "a.binpb", "b.binpb"):
+        written(name)
+    with zipfile.ZipFile("old/crucible_ir-0.2.0-py3-none-any.whl", "w") as wheel:
+        wheel.write("ir.binpb", "crucible_ir/schema/descriptors.binpb")
+    result = run(*shlex.split(line)[1:])
+    assert (result.status, result.err) == (0, "")
+    assert result.out
+
+
 def completions(*words: str) -> list[CompletionItem]:
     completer = ShellComplete(program, {}, "crucible-ir", "_CRUCIBLE_IR_COMPLETE")
     return completer.get_completions(list(words[:-1]), words[-1])
@@ -172,7 +188,10 @@ def test_the_word_its_versions_and_its_options_are_completed() -> None:
 def test_a_closed_pipe_is_silent() -> None:
     read, write = os.pipe()
     os.close(read)
-    command = [sys.executable, "-m", "crucible_ir", "schema", "diff", "installed", "installed"]
-    process = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, check=False)
+    arguments = ["schema", "diff", "installed", "installed"]
+    whole = [sys.executable, "-m", "crucible_ir"]
+    process = subprocess.run(
+        [*whole, *arguments], stdout=write, stderr=subprocess.PIPE, check=False
+    )
     os.close(write)
     assert (process.returncode, process.stderr) == (141, b"")

@@ -35,7 +35,7 @@ _EXAMPLES = (
         "A FileDescriptorSet, for buf, grpcurl and protoc --descriptor_set_in.",
     ),
     (
-        "crucible-ir schema diff ir-0.2.0.binpb installed",
+        "crucible-ir schema diff ir.binpb installed",
         "What changed between two versions of the schema; `schema diff --help` has more.",
     ),
 )

@@ -20,7 +20,7 @@ _INSTALLED = "installed"
 
 _EXAMPLES = (
     (
-        "crucible-ir schema diff ir-0.2.0.binpb installed",
+        "crucible-ir schema diff ir.binpb installed",
         "What this package changed since a descriptor set was exported.",
     ),
     (
