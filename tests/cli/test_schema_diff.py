@@ -121,6 +121,8 @@ def test_a_kept_release_can_be_compared_by_its_number(release: str) -> None:
         (["9.9.9", "installed"], "say where releases are: --releases FOLDER"),
         (["instaled", "installed"], "instaled: cannot be read: no such file or directory"),
         (["installed", "installed", "--format", "sarif"], "'sarif' is not one of"),
+        (["-", "-"], "only one version can come from standard input"),
+        (["installed", "-"], "standard input: holds no file of a package"),
         (["a", "b", "c"], "Got unexpected extra argument (c)"),
     ],
 )
@@ -165,7 +167,9 @@ def test_every_example_of_the_help_compares_something(folder: Path, line: str) -
         written(name)
     with zipfile.ZipFile("old/crucible_ir-0.2.0-py3-none-any.whl", "w") as wheel:
         wheel.write("ir.binpb", "crucible_ir/schema/descriptors.binpb")
-    result = run(*shlex.split(line)[1:])
+    arguments, _, read = line.partition(" < ")
+    stdin = Path(read).read_bytes() if read else b""
+    result = run(*shlex.split(arguments)[1:], stdin=stdin)
     assert (result.status, result.err) == (0, "")
     assert result.out
 

@@ -11,12 +11,12 @@ from google.protobuf import (
     descriptor_pb2,
     descriptor_pool,
     duration_pb2,
-    field_mask_pb2,
     message_factory,
     text_format,
     timestamp_pb2,
 )
 from google.protobuf.message import Message
+from schema_changes.mutations import rule_schema
 
 from crucible_ir import v1
 from crucible_ir.schema.rules import Rule, rules_of
@@ -174,18 +174,9 @@ MESSAGES = {"any": any_pb2, "duration": duration_pb2, "timestamp": timestamp_pb2
 OWN_WORDS = {"required": "must be set"}
 
 
-def rule_pool() -> descriptor_pool.DescriptorPool:
-    """Return a pool with the schema of the rules as protovalidate carries it."""
-    pool = descriptor_pool.DescriptorPool()
-    for module in (descriptor_pb2, duration_pb2, field_mask_pb2, timestamp_pb2):
-        pool.AddSerializedFile(module.DESCRIPTOR.serialized_pb)
-    pool.AddSerializedFile(protovalidate.ViolationPb.desc().file.proto.to_binary())
-    return pool
-
-
 def options(kind: str, text: str) -> bytes:
     """Return the bytes of options whose extension has the value that is written in text form."""
-    pool = rule_pool()
+    pool = rule_schema()
     class_ = message_factory.GetMessageClass(
         pool.FindMessageTypeByName(f"google.protobuf.{kind.capitalize()}Options")
     )

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import cache, partial, reduce
+from itertools import islice
+from random import Random
 from typing import Any
 
 import pytest
@@ -41,6 +43,7 @@ from schema_changes.witnesses import (
     single_values,
     truth,
 )
+from validation import message_cases
 
 from crucible_ir.schema.rules import rules_of
 from crucible_ir.schema_changes import ChangeKind, SchemaChange, SchemaVersion, compare
@@ -220,7 +223,7 @@ def scalar_cases() -> list[Any]:
     return chosen
 
 
-@settings(max_examples=100)
+@settings(max_examples=50)
 @given(st.data())
 def test_no_value_that_is_newly_refused_goes_with_a_change_that_is_said_to_be_allowed(
     data: st.DataObject,
@@ -239,6 +242,54 @@ def test_no_value_that_is_newly_refused_goes_with_a_change_that_is_said_to_be_al
         assert not is_promised(said)
     kinds = {change.kind for change in said}
     assert not (real.wider and not kinds & (WIDENING | {ChangeKind.RULE_CHANGED}))
+
+
+@cache
+def cases_by_message() -> dict[str, list[tuple[str, RuleEdit]]]:
+    """Return every small change of a rule, by the name of the message of the IR that has it."""
+    return {
+        message.name: [
+            (f"{PACKAGE}.{message.name}.{field.name}", edit)
+            for field in message.field
+            for _, edit in edits(rules_in(field))
+        ]
+        for message in messages_of(current_files())
+    }
+
+
+@settings(max_examples=60)
+@given(st.data())
+def test_no_message_becomes_invalid_by_changes_that_a_minor_release_may_make(
+    data: st.DataObject,
+) -> None:
+    """Several rules change at once, in one direction or the other; whole messages are judged."""
+    with_rules = sorted(name for name, found in cases_by_message().items() if found)
+    name = data.draw(st.sampled_from(with_rules))
+    chosen = data.draw(st.lists(st.sampled_from(cases_by_message()[name]), min_size=1, max_size=4))
+
+    def edit(files: FileDescriptorSet) -> None:
+        for path, change in chosen:
+            edit_rules(found(files, path), change)
+
+    old, new = current(), version("new", edit)
+    if data.draw(st.booleans()):
+        old, new = new, old
+    judged = random_messages(name, data.draw(st.integers(0, 2**16)))
+    classes = [each.message_class(f"{PACKAGE}.{name}") for each in (old, new)]
+    lost = [
+        message
+        for message in judged
+        if not old.broken_rules(classes[0].FromString(message))
+        and new.broken_rules(classes[1].FromString(message))
+    ]
+    assert not lost or any(change.is_breaking for change in compare(old, new))
+
+
+def random_messages(name: str, seed: int) -> list[bytes]:
+    """Return messages of a type around the edges of its rules, most of them valid."""
+    random = Random(seed)
+    chosen = list(islice(message_cases.cases(name, seed, 0), 4_000))
+    return [each.SerializeToString() for each in random.sample(chosen, min(60, len(chosen)))]
 
 
 def required_oneofs() -> list[tuple[str, str]]:

@@ -141,7 +141,7 @@ PROMISES: Final = {
 
 #: The packages that proto/README.md, "Stability", calls in development: any release may change
 #: anything about them.
-IN_DEVELOPMENT: Final = frozenset({"crucible_ir.exchange.v1"})
+IN_DEVELOPMENT: Final = frozenset({"crucible_ir.conformance.v1", "crucible_ir.exchange.v1"})
 
 
 @dataclass(frozen=True, slots=True)

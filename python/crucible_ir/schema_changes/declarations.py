@@ -339,7 +339,7 @@ def _value_changes(
 
 
 def _extension_changes(old: SchemaVersion, new: SchemaVersion) -> Iterator[SchemaChange]:
-    before, after = _extensions(old), _extensions(new)
+    before, after = old.extensions, new.extensions
     kinds = (ChangeKind.EXTENSION_ADDED, ChangeKind.EXTENSION_REMOVED)
     yield from _coming_and_going((old, new), before, after, *kinds)
     for name in _in_both(before, after):
@@ -347,20 +347,6 @@ def _extension_changes(old: SchemaVersion, new: SchemaVersion) -> Iterator[Schem
         if was != is_:
             kind = ChangeKind.EXTENSION_CHANGED
             yield SchemaChange(kind, before[name].package, name, was, is_)
-
-
-def _extensions(version: SchemaVersion) -> dict[str, Declared]:
-    top = [
-        Declared(file, file.package, each)
-        for file in version.own_files()
-        for each in file.extension
-    ]
-    nested = [
-        Declared(each.file, each.full_name, extension)
-        for each in version.messages.values()
-        for extension in each.proto.extension
-    ]
-    return {each.full_name: each for each in (*top, *nested)}
 
 
 def _extension_text(extension: FieldDescriptorProto) -> str:

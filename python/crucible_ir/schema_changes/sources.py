@@ -7,7 +7,7 @@ import os
 import re
 import zipfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import IO, TYPE_CHECKING, Final
 
 from crucible_ir.schema_changes.versions import SchemaError, SchemaVersion
 
@@ -52,6 +52,23 @@ def find_schema(name: str, releases: Path | None = None) -> SchemaVersion:
     if path.suffix == ".whl":
         return _in_wheel(path)
     return SchemaVersion.parse(str(path), _content(path), _lints_beside(path))
+
+
+def read_schema(name: str, file: IO[bytes]) -> SchemaVersion:
+    """Read a binary descriptor set.
+
+    Args:
+        name: What reports call it.
+        file: What to read it from, to its end.
+
+    Raises:
+        SchemaError: It is none, or cannot be read.
+    """
+    try:
+        content = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise SchemaError(_unreadable(name, error)) from None
+    return SchemaVersion.parse(name, _limited(name, content))
 
 
 def installed_schema() -> SchemaVersion:
@@ -101,9 +118,12 @@ def _content(path: Path) -> bytes:
         with path.open("rb") as file:
             content = file.read(MAX_BYTES + 1)
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise SchemaError(f"{path}: cannot be read: {reason}") from None
+        raise SchemaError(_unreadable(str(path), error)) from None
     return _limited(str(path), content)
+
+
+def _unreadable(name: str, error: OSError) -> str:
+    return f"{name}: cannot be read: {(error.strerror or str(error)).lower()}"
 
 
 def _limited(name: str, content: bytes) -> bytes:
@@ -126,8 +146,7 @@ def _in_wheel(path: Path) -> SchemaVersion:
     except KeyError:
         raise SchemaError(f"{path}: is no wheel of crucible-ir: has no {_IN_WHEEL}") from None
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise SchemaError(f"{path}: cannot be read: {reason}") from None
+        raise SchemaError(_unreadable(str(path), error)) from None
     except Exception as error:
         # zipfile raises all sorts of errors on archives that are damaged or encrypted.
         raise SchemaError(f"{path}: is not a wheel: {error}") from None

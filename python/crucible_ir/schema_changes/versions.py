@@ -113,15 +113,23 @@ class SchemaVersion:
     @cached_property
     def enums(self) -> dict[str, Declared]:
         """Every enum of the schema by its full name."""
+        return self._in_files_and_messages("enum_type")
+
+    @cached_property
+    def extensions(self) -> dict[str, Declared]:
+        """Every extension of the schema by its full name."""
+        return self._in_files_and_messages("extension")
+
+    def _in_files_and_messages(self, attribute: str) -> dict[str, Declared]:
         top = [
-            Declared(file, file.package, enum)
+            Declared(file, file.package, each)
             for file in self.own_files()
-            for enum in file.enum_type
+            for each in getattr(file, attribute)
         ]
         nested = [
-            Declared(each.file, each.full_name, enum)
-            for each in self.messages.values()
-            for enum in each.proto.enum_type
+            Declared(message.file, message.full_name, each)
+            for message in self.messages.values()
+            for each in getattr(message.proto, attribute)
         ]
         return {each.full_name: each for each in (*top, *nested)}
 

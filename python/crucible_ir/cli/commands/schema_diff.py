@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 from click.shell_completion import CompletionItem
 
+from crucible_ir.cli.inputs import STANDARD
 from crucible_ir.cli.program import Command
 from crucible_ir.cli.session import GOOD, INVALID, Session
 
@@ -30,6 +32,10 @@ _EXAMPLES = (
     (
         "crucible-ir schema diff 0.2.0 installed --releases tests/compat",
         "The same against a release that is kept in a folder, its lints included.",
+    ),
+    (
+        "crucible-ir schema diff installed - < ir.binpb",
+        "The same for what another program writes, such as buf build.",
     ),
     (
         "crucible-ir schema diff --format json a.binpb b.binpb",
@@ -66,19 +72,30 @@ def command(session: Session, old: str, new: str, releases: Path | None, report_
     """Say what changed between two versions of the schema, and which release may change it.
 
     OLD and NEW are each a binary descriptor set, as `crucible-ir schema --export descriptor-set`
-    or `buf build` writes it; a wheel of this package; `installed` for the schema of this package;
-    or, with --releases, a version number. Fields, vocabularies, rules, defaults and JSON names are
-    compared, and lints where they are recorded beside OLD. Comments are not changes.
+    or `buf build` writes it, `-` for one from standard input; a wheel of this package; `installed`
+    for the schema of this package; or, with --releases, a version number. Fields, vocabularies,
+    rules, defaults and JSON names are compared, and lints where they are recorded beside OLD.
+    Comments are not changes.
 
     The exit status is 0 if a release of this schema version may make every change, 1 if one of them
     breaks its promises, and 2 if the versions cannot be compared.
     """
-    from crucible_ir.schema_changes import compare, find_schema
+    from crucible_ir.schema_changes import compare
 
-    versions = find_schema(old, releases), find_schema(new, releases)
+    if old == new == STANDARD:
+        raise click.UsageError("only one version can come from standard input")
+    versions = _find(old, releases), _find(new, releases)
     changes = compare(*versions)
     _print(session, changes, versions, report_format)
     return INVALID if any(change.is_breaking for change in changes) else GOOD
+
+
+def _find(name: str, releases: Path | None) -> SchemaVersion:
+    from crucible_ir.schema_changes import find_schema, read_schema
+
+    if name == STANDARD:
+        return read_schema("standard input", sys.stdin.buffer)
+    return find_schema(name, releases)
 
 
 def _print(
