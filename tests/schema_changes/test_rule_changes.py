@@ -406,17 +406,53 @@ def test_ignoring_all_rules_of_a_field_is_looser_and_no_longer_ignoring_them_bre
     assert (real.wider, real.narrower) == (True, False)
 
 
-def test_ignoring_zero_values_matters_where_a_rule_refuses_them() -> None:
-    def ignored(path: str) -> list[SchemaChange]:
-        def edit(files: FileDescriptorSet) -> None:
-            edit_rules(field_of(files, path), lambda rules: setattr(rules, "ignore", 1))
+@pytest.mark.parametrize(
+    ("path", "is_looser"),
+    [
+        ("Experiment.pipeline", True),
+        # Zero keeps the rule in any case.
+        ("Hedging.strategy", False),
+        # These have presence, so that it is whether they are set that counts.
+        ("TrainingConfig.epochs", False),
+        ("Experiment.backend", False),
+    ],
+)
+def test_ignoring_zero_values_is_looser_only_where_a_rule_refuses_them(
+    path: str, is_looser: bool
+) -> None:
+    def ignore(files: FileDescriptorSet) -> None:
+        edit_rules(field_of(files, path), lambda rules: setattr(rules, "ignore", 1))
 
-        return changes_by(edit)
+    message, _, name = path.partition(".")
+    old, new = current(), version("new", ignore)
+    zero: Any = None if old.message(f"{PACKAGE}.{message}").fields_by_name[name].message_type else 0
+    assert truth(old, new, f"{PACKAGE}.{message}", name, [None, zero]).wider == is_looser
+    kinds = [each.kind for each in compare(old, new)]
+    assert kinds == ([ChangeKind.RULE_LOOSENED] if is_looser else [])
+    kinds = [each.kind for each in compare(new, old)]
+    assert kinds == ([ChangeKind.RULE_TIGHTENED] if is_looser else [])
 
-    assert [change.kind for change in ignored("Experiment.pipeline")] == [ChangeKind.RULE_LOOSENED]
-    # One has presence, the other accepts zero in any case.
-    assert ignored("TrainingConfig.epochs") == []
-    assert ignored("Hedging.strategy") == []
+
+def lists_of_ruled_items() -> list[str]:
+    return [
+        f"{name}.{field.name}"
+        for name, message in own_messages(current_files())
+        for field in message.field
+        if rules_in(field).repeated.HasField("items")
+    ]
+
+
+@pytest.mark.parametrize("path", lists_of_ruled_items())
+def test_ignoring_a_list_is_one_change_though_its_items_have_rules_too(path: str) -> None:
+    def ignore(files: FileDescriptorSet) -> None:
+        edit_rules(found(files, path), lambda rules: setattr(rules, "ignore", 3))
+
+    (change,) = (c for c in changes_by(ignore) if c.kind is not ChangeKind.RULE_ID_REMOVED)
+    assert (change.kind, change.place) == (ChangeKind.RULE_LOOSENED, path)
+
+
+def test_some_lists_have_rules_for_their_items() -> None:
+    assert lists_of_ruled_items()
 
 
 def test_rules_move_with_a_field_that_is_renamed() -> None:

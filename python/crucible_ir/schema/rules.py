@@ -106,7 +106,7 @@ def _message_rules(message: Descriptor) -> Iterator[Rule]:
 
 
 def _field_rules(name: str, path: str, declared: Any, required: str) -> Iterator[Rule]:
-    if is_always_ignored(declared):
+    if declared.ignore == _constant("buf.validate.Ignore", "IGNORE_ALWAYS"):
         return
     yield from _cel_rules(name, path, declared)
     if declared.required:
@@ -243,12 +243,6 @@ def oneof_rules(oneof: OneofDescriptor) -> Any:
 def field_rules(field: FieldDescriptor) -> Any:
     """Return the ``buf.validate.FieldRules`` of a field."""
     return _read(field, "google.protobuf.FieldOptions", "buf.validate.field")
-
-
-def is_always_ignored(declared: Any) -> bool:
-    """Tell whether a ``buf.validate.FieldRules`` asks for itself to be ignored."""
-    ignore: int = declared.ignore
-    return ignore == _constant("buf.validate.Ignore", "IGNORE_ALWAYS")
 
 
 def _read(

@@ -10,7 +10,6 @@ from crucible_ir.schema.rules import (
     INNER_RULES,
     Rule,
     field_rules,
-    is_always_ignored,
     message_rules,
     oneof_rules,
     rules_of,
@@ -149,6 +148,11 @@ class _Unset:
         broken = self.versions[index].broken_rules(empty)
         return [rule_id for path, rule_id in broken if path == self.names[index]]
 
+    def is_judged_the_same(self) -> bool:
+        """Tell whether both versions are known to refuse it by the same rules, or not to."""
+        before = self.refusals(0)
+        return before is not None and before == self.refusals(1)
+
 
 def _in_place(before: _Place, after: _Place, unset: _Unset) -> Iterator[_Told]:
     ignored = {place.ignore_name for place in (before, after)} & {_ALWAYS}
@@ -175,8 +179,8 @@ def _change_of_ignore(before: _Place, after: _Place, unset: _Unset) -> _Told | N
     looser, stricter = (after, before) if loosened else (before, after)
     if not (stricter.rules or stricter.holds_messages):
         return None
-    if looser.ignore_name != _ALWAYS and unset.refusals(0) == unset.refusals(1) == []:
-        # The zero value is what it lets through, and no rule would have refused that.
+    if looser.ignore_name != _ALWAYS and unset.is_judged_the_same():
+        # The zero value is all that it lets through, and that of a field with presence not even.
         return None
     kind = ChangeKind.RULE_LOOSENED if loosened else ChangeKind.RULE_TIGHTENED
     return kind, before.ignore_name, after.ignore_name
@@ -275,7 +279,7 @@ def _places(message: Descriptor) -> dict[str, _Place]:
         if member.has_options:
             declared = field_rules(member)
             found[member.name] = _Place(unknown=_unknown(declared))
-            _add_declared(found, member.name, declared, has_presence=member.has_presence)
+            _add_declared(found, member.name, declared)
             found[member.name].holds_messages = message_of(member) is not None
         else:
             found[member.name] = _Place(holds_messages=message_of(member) is not None)
@@ -289,16 +293,11 @@ def _places(message: Descriptor) -> dict[str, _Place]:
     return found
 
 
-def _add_declared(
-    found: dict[str, _Place], path: str, declared: Any, *, has_presence: bool
-) -> None:
+def _add_declared(found: dict[str, _Place], path: str, declared: Any) -> None:
     """Record what `rules_of` does not tell: what is ignored, and what modifies other rules."""
     place = found.setdefault(path, _Place())
     enum = declared.DESCRIPTOR.fields_by_name["ignore"].enum_type
     ignore = declared.ignore
-    if has_presence and not is_always_ignored(declared):
-        # An unset field is ignored in any case, and its zero value is not.
-        ignore = 0
     known = enum.values_by_number.get(ignore)
     place.ignore, place.ignore_name = ignore, known.name if known else str(ignore)
     kind = declared.WhichOneof("type")
@@ -307,7 +306,7 @@ def _add_declared(
     standard = getattr(declared, kind)
     for option, value in standard.ListFields():
         if option.name in INNER_RULES:
-            _add_declared(found, path + INNER_RULES[option.name], value, has_presence=False)
+            _add_declared(found, path + INNER_RULES[option.name], value)
         elif option.name == "strict" and standard.HasField("well_known_regex"):
             place.modifiers[option.name] = f"{option.name} = {str(value).lower()}"
 
