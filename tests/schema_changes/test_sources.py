@@ -83,6 +83,16 @@ def with_a_duplicate() -> bytes:
     return files.SerializeToString()
 
 
+def with_a_map_of_nothing() -> bytes:
+    files = FileDescriptorSet()
+    files.CopyFrom(current_files())
+    for file in files.file:
+        for message in file.message_type:
+            for entry in message.nested_type:
+                entry.field[1].name = "other"
+    return files.SerializeToString()
+
+
 def in_a_circle() -> bytes:
     files = FileDescriptorSet()
     files.file.add(name="a.proto", package="crucible_ir.v1", dependency=["b.proto"])
@@ -96,11 +106,22 @@ def in_a_circle() -> bytes:
         (b"\xff\xff", "is not a binary FileDescriptorSet"),
         (b"", "holds no file of a package crucible_ir"),
         (b"\n\x03\n\x01x", "holds no file"),
+        (b"\n\x06\n\x01\xff\x12\x01\xff", "is not UTF-8"),
         (without_imports(), "which is not in it; make it with the imports"),
         (with_a_duplicate(), "duplicate symbol"),
         (in_a_circle(), "import one another in a circle"),
+        (with_a_map_of_nothing(), "has a map without key or value"),
     ],
-    ids=["no protobuf", "empty", "another schema", "no imports", "a duplicate", "a circle"],
+    ids=[
+        "no protobuf",
+        "empty",
+        "another schema",
+        "no UTF-8",
+        "no imports",
+        "a duplicate",
+        "a circle",
+        "a map of nothing",
+    ],
 )
 def test_what_is_no_version_of_the_schema_is_refused_with_the_reason(
     tmp_path: Path, content: bytes, reason: str

@@ -271,6 +271,8 @@ def _rules_of(message: Descriptor) -> tuple[Rule, ...]:
 
 def _places(message: Descriptor) -> dict[str, _Place]:
     """Return the places of a message that have rules, or could have, by their path."""
+    # Says first what cannot be read.
+    rules = _rules_of(message)
     found: dict[str, _Place] = {"": _Place(unknown=_unknown(message_rules(message)))}
     for oneof in message.oneofs:
         if oneof.has_options:
@@ -283,7 +285,7 @@ def _places(message: Descriptor) -> dict[str, _Place]:
             found[member.name].holds_messages = message_of(member) is not None
         else:
             found[member.name] = _Place(holds_messages=message_of(member) is not None)
-    for rule in _rules_of(message):
+    for rule in rules:
         place = found.setdefault(rule.field_path, _Place())
         key = _identity(rule)
         # Nothing keeps two rules of one place from sharing an id.

@@ -85,9 +85,20 @@ class SchemaVersion:
             files = FileDescriptorSet.FromString(content)
         except DecodeError:
             raise SchemaError(f"{name}: is not a binary FileDescriptorSet") from None
+        if not all(isinstance(text, str) for file in files.file for text in _texts(file)):
+            # protobuf's own descriptors are proto2, in which strings need not be text.
+            raise SchemaError(f"{name}: a file's name, package or import is not UTF-8")
         version = cls(name, files, lints)
         if not any(version.own_files()):
             raise SchemaError(f"{name}: holds no file of a package {_OWN}*")
+        for declared in version.messages.values():
+            for entry in declared.proto.nested_type:
+                # protobuf links these all the same.
+                names = [field.name for field in entry.field]
+                if entry.options.map_entry and names != ["key", "value"]:
+                    raise SchemaError(
+                        f"{name}: {declared.full_name} has a map without key or value"
+                    )
         version.pool  # noqa: B018  # Says now, rather than later, what cannot be linked.
         return version
 
@@ -198,6 +209,10 @@ class SchemaVersion:
         """Return a message's class, of this version, by its full name."""
         made: type[Message] = message_factory.GetMessageClass(self.message(full_name))
         return made
+
+
+def _texts(file: FileDescriptorProto) -> tuple[object, ...]:
+    return file.name, file.package, *file.dependency
 
 
 def _with_nested(
