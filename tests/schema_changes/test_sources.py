@@ -88,8 +88,9 @@ def with_a_map_of_nothing() -> bytes:
     files.CopyFrom(current_files())
     for file in files.file:
         for message in file.message_type:
-            for entry in message.nested_type:
-                entry.field[1].name = "other"
+            for nested in message.nested_type:
+                if nested.options.map_entry:
+                    nested.field[1].name = "other"
     return files.SerializeToString()
 
 
