@@ -29,7 +29,7 @@ from schema_changes.mutations import (
     version,
 )
 
-from crucible_ir.schema_changes import ChangeKind, Release, compare
+from crucible_ir.schema_changes import ChangeKind, Release, SchemaVersion, compare
 from crucible_ir.v1 import options_pb2
 
 DEFAULT: Any = options_pb2.default
@@ -346,11 +346,34 @@ def test_a_default_spelled_in_another_way_is_no_change() -> None:
     assert changes_by(respell) == []
 
 
-def test_true_and_one_are_different_defaults() -> None:
-    def change(files: FileDescriptorSet) -> None:
-        field_of(files, "StageDef.enabled").options.Extensions[DEFAULT] = "1"
+def having(default: str) -> SchemaVersion:
+    """Return a version in which one field has a default, which need not fit it."""
 
-    assert [change.kind for change in changes_by(change)] == [ChangeKind.DEFAULT_CHANGED]
+    def edit(files: FileDescriptorSet) -> None:
+        field_of(files, "StageDef.enabled").options.Extensions[DEFAULT] = default
+
+    return version("having", edit)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("true", "1"),
+        ("[true]", "[1]"),
+        ('{"a": 0}', '{"a": false}'),
+        ("[1]", "[1, 1]"),
+        ("{}", "[]"),
+    ],
+)
+def test_defaults_that_only_python_takes_for_equal_differ(before: str, after: str) -> None:
+    changes = compare(having(before), having(after))
+    assert [change.kind for change in changes] == [ChangeKind.DEFAULT_CHANGED]
+    assert compare(having(before), having(f" {before}")) == []
+
+
+def test_a_default_that_is_no_json_is_compared_as_text() -> None:
+    assert compare(having("["), having("[")) == []
+    assert len(compare(having("["), having("[" * 100_000))) == 1
 
 
 def test_every_field_of_the_schema_is_missed_when_it_has_another_name() -> None:

@@ -7,10 +7,13 @@ from pathlib import Path
 
 import pytest
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
-from schema_changes.mutations import current_files
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from schema_changes.mutations import current, current_files
 
 from crucible_ir.linting import LINTS
 from crucible_ir.schema.comments import descriptor_set
+from crucible_ir.schema.rules import rules_of
 from crucible_ir.schema_changes import SchemaError, SchemaVersion, compare, find_schema
 
 WHEEL = "crucible_ir-0.9.0-py3-none-any.whl"
@@ -162,3 +165,21 @@ def test_files_may_stand_in_any_order() -> None:
     files = FileDescriptorSet(file=list(reversed(current_files().file)))
     shuffled = SchemaVersion.parse("shuffled", files.SerializeToString())
     assert compare(shuffled, find_schema("installed")) == []
+
+
+@settings(max_examples=60)
+@given(st.data())
+def test_a_damaged_descriptor_set_is_compared_or_refused_and_nothing_else(
+    data: st.DataObject,
+) -> None:
+    damaged = bytearray(current_files().SerializeToString())
+    for _ in range(data.draw(st.integers(1, 3))):
+        damaged[data.draw(st.integers(0, len(damaged) - 1))] = data.draw(st.integers(0, 255))
+    try:
+        read = SchemaVersion.parse("damaged", bytes(damaged))
+        compare(current(), read)
+        compare(read, current())
+    except SchemaError as refused:
+        assert "damaged" in str(refused) or "cannot be read" in str(refused)
+    finally:
+        rules_of.cache_clear()

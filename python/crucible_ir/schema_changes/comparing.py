@@ -23,6 +23,10 @@ def compare(old: SchemaVersion, new: SchemaVersion) -> list[SchemaChange]:
 
     Raises:
         SchemaError: The rules of a version cannot be read.
+
+    >>> from crucible_ir.schema_changes.sources import find_schema
+    >>> compare(find_schema("installed"), find_schema("installed"))
+    []
     """
     rules = list(rule_changes(old, new))
     changes = [*declaration_changes(old, new), *rules, *lint_changes(old, new, rules)]

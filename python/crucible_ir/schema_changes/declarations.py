@@ -250,12 +250,18 @@ def _default(field: FieldDescriptorProto) -> str | None:
 def _same_json(before: str, after: str) -> bool:
     """Tell whether two defaults are one value spelled in two ways, as ``1`` and ``1.0`` are."""
     try:
-        values = [json.loads(text) for text in (before, after)]
-    except ValueError:
+        return _same(json.loads(before), json.loads(after))
+    except (ValueError, RecursionError):
         return before == after
-    return bool(values[0] == values[1]) and isinstance(values[0], bool) == isinstance(
-        values[1], bool
-    )
+
+
+def _same(before: Any, after: Any) -> bool:
+    """Compare JSON values; unlike in Python, ``true`` and ``1`` are two of them."""
+    if isinstance(before, list) and isinstance(after, list):
+        return len(before) == len(after) and all(map(_same, before, after))
+    if isinstance(before, dict) and isinstance(after, dict):
+        return before.keys() == after.keys() and all(_same(before[k], after[k]) for k in before)
+    return bool(before == after) and isinstance(before, bool) == isinstance(after, bool)
 
 
 def _oneof(field: FieldDescriptorProto, message: DescriptorProto) -> str | None:
