@@ -52,7 +52,7 @@ def test_a_change_that_breaks_stands_first_with_what_it_was_and_is_and_why() -> 
         "--- old.binpb",
         "+++ new.binpb",
         "! crucible_ir.v1.TrainingConfig.epochs: default changed: 1 → 3",
-        "    breaking, only in v2: an existing field's default added, changed",
+        "    breaking, only in v2: an existing field's default added, changed or removed",
         "! crucible_ir.v1.TrainingConfig.epochs: rule tightened: must be greater than 0 [int32.gt]"
         " → must be greater than 2 [int32.gt]",
         "    breaking, only in v2: a narrower range",

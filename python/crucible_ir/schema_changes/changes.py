@@ -80,6 +80,9 @@ class ChangeKind(StrEnum):
     METHOD_CHANGED = "method_changed"
 
 
+_OF_DEFAULTS: Final = "an existing field's default added, changed or removed"
+_OF_REMOVAL: Final = "a message, enum, service or method removed"
+
 #: For each kind the release that may make it, and the words of the promise: they stand in
 #: proto/README.md, "Versioning", in the row of that release.
 PROMISES: Final = {
@@ -88,10 +91,10 @@ PROMISES: Final = {
     ChangeKind.FILE_REMOVED: (Release.V2, "a package or file removed"),
     ChangeKind.FILE_OPTION_CHANGED: (Release.V2, "an option that shapes generated code changed"),
     ChangeKind.MESSAGE_ADDED: (Release.MINOR, "a new message"),
-    ChangeKind.MESSAGE_REMOVED: (Release.V2, "a message, enum, service or method removed"),
+    ChangeKind.MESSAGE_REMOVED: (Release.V2, _OF_REMOVAL),
     ChangeKind.MESSAGE_MOVED: (Release.V2, "a message or enum moved to another file"),
     ChangeKind.ENUM_ADDED: (Release.MINOR, "a new enum"),
-    ChangeKind.ENUM_REMOVED: (Release.V2, "a message, enum, service or method removed"),
+    ChangeKind.ENUM_REMOVED: (Release.V2, _OF_REMOVAL),
     ChangeKind.ENUM_MOVED: (Release.V2, "a message or enum moved to another file"),
     ChangeKind.DEPRECATED: (Release.MINOR, "marked deprecated"),
     ChangeKind.NO_LONGER_DEPRECATED: (Release.MINOR, "or no longer"),
@@ -106,12 +109,9 @@ PROMISES: Final = {
     ChangeKind.FIELD_RETYPED: (Release.V2, "retyped"),
     ChangeKind.FIELD_MOVED: (Release.V2, "moved into or out of a oneof"),
     ChangeKind.JSON_NAME_CHANGED: (Release.V2, "renamed in JSON"),
-    ChangeKind.DEFAULT_ADDED: (Release.V2, "an existing field's default added"),
-    ChangeKind.DEFAULT_CHANGED: (Release.V2, "an existing field's default added, changed"),
-    ChangeKind.DEFAULT_REMOVED: (
-        Release.V2,
-        "an existing field's default added, changed or removed",
-    ),
+    ChangeKind.DEFAULT_ADDED: (Release.V2, _OF_DEFAULTS),
+    ChangeKind.DEFAULT_CHANGED: (Release.V2, _OF_DEFAULTS),
+    ChangeKind.DEFAULT_REMOVED: (Release.V2, _OF_DEFAULTS),
     ChangeKind.ENUM_VALUE_ADDED: (Release.MINOR, "a new name in an open vocabulary"),
     ChangeKind.CLOSED_ENUM_VALUE_ADDED: (Release.MINOR, "a new name in a closed vocabulary"),
     ChangeKind.ENUM_VALUE_REMOVED: (Release.V2, "removed"),
@@ -133,9 +133,9 @@ PROMISES: Final = {
     ChangeKind.EXTENSION_REMOVED: (Release.V2, "an option of our own changed or removed"),
     ChangeKind.EXTENSION_CHANGED: (Release.V2, "an option of our own changed"),
     ChangeKind.SERVICE_ADDED: (Release.MINOR, "a new service or method"),
-    ChangeKind.SERVICE_REMOVED: (Release.V2, "a message, enum, service or method removed"),
+    ChangeKind.SERVICE_REMOVED: (Release.V2, _OF_REMOVAL),
     ChangeKind.METHOD_ADDED: (Release.MINOR, "a new service or method"),
-    ChangeKind.METHOD_REMOVED: (Release.V2, "a message, enum, service or method removed"),
+    ChangeKind.METHOD_REMOVED: (Release.V2, _OF_REMOVAL),
     ChangeKind.METHOD_CHANGED: (Release.V2, "a method's messages or streaming changed"),
 }
 
