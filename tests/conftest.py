@@ -17,4 +17,4 @@ settings.register_profile("dev", _PATIENT)
 settings.load_profile("ci" if os.environ.get("CI") else "dev")
 
 # Modules that tests import: pytest would import them a second time to look for doctests.
-collect_ignore = ["every_feature.py", "message_strategies.py"]
+collect_ignore = ["every_feature.py", "message_strategies.py", "pages.py"]
