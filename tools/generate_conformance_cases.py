@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from conformance_cases import digests, fields, layout, nesting, rules, strangers
+from conformance_cases import digests, fields, layout, nesting, rules, specification, strangers
 from conformance_cases.drafts import ContradictionError, Draft, complete, complete_by_hand
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -41,6 +41,7 @@ DERIVED: dict[str, Callable[[], Iterator[Draft]]] = {
     "wrong_types": strangers.wrong_types,
     "limits_nesting": nesting.limits,
     "digests": digests.published,
+    "specification": specification.examples,
     "enums_values": fields.enum_values,
     "enums_unknown_numbers": fields.unknown_enum_numbers,
     "enums_unknown_names": fields.unknown_enum_names,

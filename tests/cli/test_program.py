@@ -124,6 +124,8 @@ def test_completion_prints_a_script_for_the_shell(shell: str) -> None:
         ("crucible-ir convert --to ya", {"yaml"}),
         ("crucible-ir explain double.gte", {"double.gte", "double.gte_lte"}),
         ("crucible-ir schema TrainingS", {"TrainingStatus"}),
+        ("crucible-ir conformance c", {"cross"}),
+        ("crucible-ir conformance run --suite rules_o", {"rules_own"}),
     ],
 )
 def test_the_shell_completes_commands_types_forms_and_ids(words: str, expected: set[str]) -> None:

@@ -142,8 +142,8 @@ class Executor:
             if remaining <= 0:
                 return f"it still ran {self.timeout:g} s after the end of its input"
             self._move(remaining)
-        if len(self._received):
-            return f"at the end it wrote {self._stray()}"
+            if len(self._received):
+                return f"at the end it wrote {self._stray()}"
         status = self._status(max(deadline - time.monotonic(), 0.1))
         if status is None:
             return f"it still ran {self.timeout:g} s after the end of its input"
@@ -155,7 +155,8 @@ class Executor:
             # Until it is waited for, nothing else can have its number.
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.wait()
+            # One that runs as somebody else cannot be killed, and must not be waited for.
+            self._status(_ENDING_SECONDS)
         for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
             self._drop(stream)
         self._selector.close()
