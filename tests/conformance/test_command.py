@@ -87,6 +87,13 @@ def test_a_table_counts_what_came_of_each_aspect() -> None:
         assert row in lines
 
 
+def test_the_topics_in_which_cases_fail_are_counted_where_there_are_several(folder: Path) -> None:
+    assert not any(line.endswith(" failed") and ": " in line for line in run_stages().lines[5:-1])
+    (folder / "others.txtpb").write_text(SUITE.replace('"stages"', '"others"'))
+    lines = conformance("run", "--vectors", folder, "--", *OWN).lines
+    assert lines[-3:-1] == ["others: 1 failed", "stages: 1 failed"]
+
+
 def test_the_last_of_an_executor_s_standard_error_is_shown() -> None:
     result = run_stages(command=(*MISBEHAVING, "crash"))
     assert result.status == 1

@@ -20,43 +20,50 @@ CASES = select_cases(suite_folder())
 FILES = sorted(suite_folder().glob("*.txtpb"))
 
 
-def broken(case: v1.Case) -> set[str]:
-    return {rule.rule_id for rule in case.expected.evaluation.broken_rules.rules}
+#: Every rule of the schema: the type that declares it, the field or oneof, and the rule's id.
+RULES = {
+    (name, rule.field_path, rule.rule_id)
+    for name, cls in message_types().items()
+    for rule in rules_of(descriptor_of(cls))
+}
 
 
-def test_every_rule_id_of_the_schema_has_a_passing_and_a_failing_case() -> None:
-    declared = {
-        (name, rule.field_path, rule.rule_id)
-        for name, cls in message_types().items()
-        for rule in rules_of(descriptor_of(cls))
-    }
-    assert len(declared) > 100
-    failing = Counter(rule_id for named in CASES for rule_id in broken(named.case))
-    assert {rule_id for _, _, rule_id in declared} == set(failing)
-    valid = {
-        named.case.request.message_type.rpartition(".")[2]
-        for named in CASES
-        if named.case.expected.WhichOneof("outcome") == "evaluation" and not broken(named.case)
-    }
-    assert {name for name, _, _ in declared} <= valid
+def type_of(case: v1.Case) -> str:
+    return case.request.message_type.rpartition(".")[2]
+
+
+def can_be_read(case: v1.Case) -> bool:
+    return case.expected.HasField("evaluation")
+
+
+def set_fields(case: v1.Case) -> set[str]:
+    """Return the fields of a case's message that are set, with the oneofs that they are in.
+
+    The empty name stands for the message as a whole.
+    """
+    fields = [field for field, _ in truth.decoded(case.request).ListFields()]
+    oneofs = [field.containing_oneof.name for field in fields if field.containing_oneof]
+    return {"", *oneofs, *(field.name for field in fields)}
 
 
 def test_every_rule_of_every_field_has_a_failing_case() -> None:
-    declared = {
-        (name, rule.field_path, rule.rule_id)
-        for name, cls in message_types().items()
-        for rule in rules_of(descriptor_of(cls))
-    }
+    assert len(RULES) > 100
     failing = {
-        (named.case.request.message_type.rpartition(".")[2], rule.path, rule.rule_id)
+        (type_of(named.case), rule.path, rule.rule_id)
         for named in CASES
         for rule in named.case.expected.evaluation.broken_rules.rules
     }
-    assert {
-        # A rule about the message as a whole has no path.
-        (name, path, rule_id)
-        for name, path, rule_id in declared
-    } - failing == set()
+    assert RULES - failing == set()
+    assert {rule_id for _, _, rule_id in failing} == {rule_id for _, _, rule_id in RULES}
+
+
+def test_every_rule_of_every_field_has_a_case_in_which_the_field_is_set_and_passes() -> None:
+    passing = set()
+    for named in CASES:
+        if can_be_read(named.case):
+            wrong = {rule.path for rule in named.case.expected.evaluation.broken_rules.rules}
+            passing |= {(type_of(named.case), name) for name in set_fields(named.case) - wrong}
+    assert {(name, path) for name, path, _ in RULES} - passing == set()
 
 
 def test_names_are_unique_and_can_stand_in_a_line_of_expected_failures() -> None:

@@ -25,7 +25,7 @@ def examples() -> Iterator[Draft]:
         request = v1.EvaluateRequest(message_type=full_name, json=text.encode())
         found = truth.expected(request)
         if "refused" in words:
-            # What google reads all the same is an integer beyond 2^53: the topic `opaque` has those.
+            # What google reads all the same is an integer beyond 2^53, which `opaque` has.
             if found.WhichOneof("outcome") == "decode_error":
                 words = "the specification refuses it"
                 yield Draft(name, full_name, json=request.json, refused=words)

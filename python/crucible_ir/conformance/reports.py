@@ -69,6 +69,7 @@ def summary_lines(run: Run) -> Iterator[Line]:
     if run.unknown_aspects:
         numbers = ", ".join(map(str, run.unknown_aspects))
         yield f"It offers aspects that this harness does not know: {numbers}", "aside"
+    yield from _failing_topics(run)
     parts = [f"{count:,} {verdict}" for verdict in Verdict if (count := run.cases[verdict])]
     total = len(run.results)
     verdict = "conforms" if run.passed else "does not conform"
@@ -76,6 +77,14 @@ def summary_lines(run: Run) -> Iterator[Line]:
         f"{total:,} case{'' if total == 1 else 's'}: {', '.join(parts)}: {verdict}",
         "good" if run.passed else "bad",
     )
+
+
+def _failing_topics(run: Run) -> Iterator[Line]:
+    """Yield a line for each topic in which cases fail, where there are several."""
+    failed = [each.name for each in run.results if each.verdict is Verdict.FAILED]
+    counts = Counter(name.partition("/")[0] for name in failed)
+    if len(counts) > 1:
+        yield from ((f"{topic}: {count:,} failed", "bad") for topic, count in counts.items())
 
 
 def crossing_lines(crossing: Crossing) -> Iterator[Line]:
