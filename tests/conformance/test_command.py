@@ -23,6 +23,8 @@ from crucible_ir.conformance.suites import read_suites
 OWN = (sys.executable, "-m", "crucible_ir.conformance.executor")
 MISBEHAVING = (sys.executable, str(misbehaving_executor.__file__))
 
+GOOD_DIGEST = "sha256:" + hashlib.sha256(b'{"name":"good"}').hexdigest()
+
 #: A topic of a case that asks for a wrong digest, and one that this package's executor passes.
 SUITE = """\
 topic: "stages"
@@ -69,12 +71,11 @@ def run_stages(*arguments: object, command: tuple[str, ...] = OWN) -> Result:
 def test_a_failure_is_shown_with_what_was_expected_and_what_came() -> None:
     result = run_stages()
     assert result.status == 1
-    digest = hashlib.sha256(b'{"name":"good"}').hexdigest()
     assert result.lines[:5] == [
         "stages/good: failed",
         "  digest",
         "    expected sha256:0000",
-        f"    got      sha256:{digest}",
+        f"    got      {GOOD_DIGEST}",
         "  Its digest is wrong.",
     ]
     assert result.lines[-1] == "2 cases: 1 passed, 1 failed: does not conform"
@@ -273,6 +274,23 @@ while (body := frames.read_frame(sys.stdin.buffer)) is not None:
     sys.stdout.buffer.write(frames.frame(executor.answer(request)))
     sys.stdout.buffer.flush()
 """
+
+
+def test_bytes_that_an_executor_gets_wrong_in_another_case_are_no_disagreement(
+    folder: Path,
+) -> None:
+    careless = folder / "careless.py"
+    careless.write_text(CARELESS)
+    command = shlex.join((sys.executable, str(careless)))
+    good = SUITE.partition('cases {\n  name: "bad"')[0].replace("sha256:0000", GOOD_DIGEST)
+    (folder / "good.txtpb").write_text(good)
+    arguments = ("cross", "--vectors", "good.txtpb", shlex.join(OWN), command)
+    assert conformance(*arguments).status == 1
+    payload = 'json: \'{"name": "good"}\' }'
+    again = good.partition("cases")[2].replace('name: "good"\n', 'name: "in_binary"\n', 1)
+    again = again.replace(payload, 'binary: "\\n\\004good" }')
+    (folder / "good.txtpb").write_text(f"{good}cases{again}")
+    assert conformance(*arguments).status == 0
 
 
 @pytest.mark.parametrize("text", ["", "'", "  "])

@@ -33,7 +33,8 @@ class Disagreement:
 class Crossing:
     """Runs executors over cases, and then each over what all of them wrote.
 
-    What a reader gets wrong about a case's own payload is its own fault and no disagreement.
+    What a reader gets wrong about a case's own payload, or about the same bytes in another case, is
+    its own fault and no disagreement.
 
     Attributes:
         commands: The executors' programs with their arguments.
@@ -99,17 +100,16 @@ class Crossing:
                 writers.append(of)
                 for writer in of:
                     self.read[writer, reader] = self.read.get((writer, reader), 0) + 1
-        known = {
-            result.name: {difference.aspect for difference in result.differences}
-            for result in self.own[reader].results
-        }
+        by_name: dict[str, set[str]] = {}
+        by_payload: dict[bytes, set[str]] = {}
+        for named, result in zip(cases, self.own[reader].results, strict=True):
+            wrong = {difference.aspect for difference in result.differences}
+            by_name[named.name] = wrong
+            by_payload.setdefault(_payload(named), set()).update(wrong)
         runner = Runner(self.commands[reader], timeout=self.timeout, is_substitute=True)
-        for of, result in zip(writers, runner.results(asked), strict=True):
-            found = tuple(
-                difference
-                for difference in result.differences
-                if difference.aspect not in known[result.name]
-            )
+        for of, named, result in zip(writers, asked, runner.results(asked), strict=True):
+            known = by_name[named.name] | by_payload.get(_payload(named), set())
+            found = tuple(each for each in result.differences if each.aspect not in known)
             if found:
                 self.disagreements += [
                     Disagreement(result.name, writer, reader, found) for writer in of
@@ -125,3 +125,8 @@ class Crossing:
                 data = written[name]
                 found[data] = (*found.get(data, ()), writer)
         return found
+
+
+def _payload(named: NamedCase) -> bytes:
+    """Return what a case asks about, as bytes that are equal for the same question."""
+    return named.case.request.SerializeToString(deterministic=True)
