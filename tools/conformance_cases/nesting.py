@@ -8,7 +8,7 @@ from google.protobuf.descriptor import Descriptor
 
 from conformance_cases.drafts import Draft
 from conformance_cases.samples import types
-from crucible_ir.serialization.streams import varint
+from crucible_ir.serialization.varints import varint
 
 #: The levels below the root that every implementation reads (proto/README.md, "Limits").
 DEEPEST = 100
