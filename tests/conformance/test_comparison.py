@@ -97,6 +97,8 @@ def test_json_that_stands_for_the_same_values_is_the_same(text: str) -> None:
         '{"name":"s","enabled":false,"enabled":false}',
         '{"name":"s","enabled":false} ',
         '{"name":"s","enabled":false}x',
+        "[" * 100_000,
+        "[" * 100_000 + "]" * 100_000,
         "",
     ],
 )

@@ -147,6 +147,8 @@ def _compare_json(case: v1.Case, got: v1.Evaluation) -> Iterator[Difference]:
         except ValueError as error:
             yield Difference("json", expected.json, f"no JSON, {error}: {got.json}")
             return
+        except RecursionError:
+            same = False
         if not same:
             yield Difference("json", expected.json, got.json)
     elif outcome != expected.WhichOneof("json_outcome"):
