@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from crucible_ir.conformance import v1
-from crucible_ir.conformance.comparison import Difference
+from crucible_ir.conformance.comparison import DECODE, Difference
 from crucible_ir.conformance.results import CaseResult, Run
 from crucible_ir.conformance.running import DEFAULT_TIMEOUT, Runner
 from crucible_ir.conformance.suites import NamedCase
@@ -34,7 +34,7 @@ class Crossing:
     """Runs executors over cases, and then each over what all of them wrote.
 
     What a reader gets wrong about a case's own payload, or about the same bytes in another case, is
-    its own fault and no disagreement.
+    its own fault and no disagreement. What it gets wrong there, it may also fail to read here.
 
     Attributes:
         commands: The executors' programs with their arguments.
@@ -89,33 +89,41 @@ class Crossing:
         return len(cases) * count * (1 + count)
 
     def _read(self, reader: int, cases: Sequence[NamedCase]) -> Iterator[CaseResult]:
-        writers: list[tuple[int, ...]] = []
-        asked: list[NamedCase] = []
+        asked = list(self._written_cases(cases))
+        faults = self._faults(reader, cases)
+        runner = Runner(self.commands[reader], timeout=self.timeout, is_substitute=True)
+        results = runner.results([named for named, _ in asked])
+        for (named, writers), result in zip(asked, results, strict=True):
+            known = faults[named.name] | faults.get(_payload(named), set())
+            if known:
+                known |= {DECODE}
+            found = tuple(each for each in result.differences if each.aspect not in known)
+            for writer in writers:
+                self.read[writer, reader] = self.read.get((writer, reader), 0) + 1
+                if found:
+                    self.disagreements.append(Disagreement(result.name, writer, reader, found))
+            yield result
+        self.problems += runner.run.problems
+
+    def _written_cases(
+        self, cases: Sequence[NamedCase]
+    ) -> Iterator[tuple[NamedCase, tuple[int, ...]]]:
+        """Yield each case with each of the bytes that were written for it, and by whom."""
         for named in cases:
-            for data, of in self._versions(named.name).items():
+            for data, writers in self._versions(named.name).items():
                 case = v1.Case()
                 case.CopyFrom(named.case)
                 case.request.binary = data
-                asked.append(NamedCase(named.topic, case))
-                writers.append(of)
-                for writer in of:
-                    self.read[writer, reader] = self.read.get((writer, reader), 0) + 1
-        by_name: dict[str, set[str]] = {}
-        by_payload: dict[bytes, set[str]] = {}
+                yield NamedCase(named.topic, case), writers
+
+    def _faults(self, reader: int, cases: Sequence[NamedCase]) -> dict[str | bytes, set[str]]:
+        """Return the aspects that a reader gets wrong by itself, by case and by payload."""
+        faults: dict[str | bytes, set[str]] = {}
         for named, result in zip(cases, self.own[reader].results, strict=True):
             wrong = {difference.aspect for difference in result.differences}
-            by_name[named.name] = wrong
-            by_payload.setdefault(_payload(named), set()).update(wrong)
-        runner = Runner(self.commands[reader], timeout=self.timeout, is_substitute=True)
-        for of, named, result in zip(writers, asked, runner.results(asked), strict=True):
-            known = by_name[named.name] | by_payload.get(_payload(named), set())
-            found = tuple(each for each in result.differences if each.aspect not in known)
-            if found:
-                self.disagreements += [
-                    Disagreement(result.name, writer, reader, found) for writer in of
-                ]
-            yield result
-        self.problems += runner.run.problems
+            for key in (named.name, _payload(named)):
+                faults.setdefault(key, set()).update(wrong)
+        return faults
 
     def _versions(self, name: str) -> dict[bytes, tuple[int, ...]]:
         """Return the bytes that were written for a case, and by whom."""
