@@ -36,7 +36,7 @@ class Toolchain:
 GO = Toolchain("Go", (Program("go", "1.26", "version"),))
 NODE = Toolchain("Node.js", (Program("node", "20"), Program("npm", "10")))
 JAVA = Toolchain("Java", (Program("java", "17"), Program("mvn", "3.8")))
-RUST = Toolchain("Rust", (Program("cargo", "1.85"),))
+RUST = Toolchain("Rust", (Program("cargo", "1.89"),))
 
 
 class AbsentError(Exception):
