@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -134,6 +135,11 @@ def test_rust_makes_the_same_of_the_bytes_that_python_writes(build: Path, tmp_pa
 def test_rust_builds_with_the_versions_that_are_committed(build: Path) -> None:
     lock = (PROJECT / "Cargo.lock").read_text(encoding="utf-8")
     assert (build / "Cargo.lock").read_text(encoding="utf-8") == lock
+
+
+def test_the_oldest_rust_that_will_do_is_the_one_of_the_manifest() -> None:
+    manifest = tomllib.loads((PROJECT / "Cargo.toml").read_text(encoding="utf-8"))
+    assert RUST.programs[0].oldest == manifest["package"]["rust-version"]
 
 
 #: For each way in which the guide says that prost-reflect reads more than ProtoJSON: a message's
