@@ -9,7 +9,7 @@ import sys
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from crucible_ir.exchange.client.failures import MissingExtraError as MissingExtraError
+from crucible_ir.extras import MissingExtraError as MissingExtraError
 
 if TYPE_CHECKING:
     from crucible_ir.exchange import v1 as v1

@@ -11,10 +11,10 @@ import pytest
 from exchange.serving.servers import GET, LOOPBACK, channel_to, failure, run, serving, stub_on
 
 from crucible_ir.exchange.server.addresses import DEFAULT_ADDRESS, AddressError, parse_address
-from crucible_ir.exchange.server.extras import MissingExtraError
 from crucible_ir.exchange.server.serving import ServerOptions, ServingError
 from crucible_ir.exchange.server.tls import TlsFiles
 from crucible_ir.exchange.server.tokens import TokenFile
+from crucible_ir.extras import MissingExtraError
 
 TLS = TlsFiles("cert.pem", "key.pem")
 MUTUAL = TlsFiles("cert.pem", "key.pem", "ca.pem")

@@ -165,7 +165,7 @@ def command(store: str, log_format: str, **given: Any) -> int:
     """
     import asyncio
 
-    from crucible_ir.exchange.server.extras import optional_module
+    from crucible_ir.extras import optional_module
 
     for module in ("grpc", "google.rpc.status_pb2", "sqlalchemy"):
         optional_module(module, "exchange")

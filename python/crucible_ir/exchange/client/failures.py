@@ -110,7 +110,3 @@ class InsecureChannelError(ExchangeError):
 
 class ClosedError(ExchangeError):
     """The client was closed, or belongs to another process."""
-
-
-class MissingExtraError(Error, ImportError):
-    """What the exchange needs is not installed."""

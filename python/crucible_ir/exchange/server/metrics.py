@@ -7,8 +7,8 @@ from typing import Any, Final
 import grpc
 
 from crucible_ir.errors import Error
-from crucible_ir.exchange.server.extras import optional_module
 from crucible_ir.exchange.server.observing import Call
+from crucible_ir.extras import optional_module
 
 #: The upper bounds of the histogram of durations, in seconds.
 _BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60)

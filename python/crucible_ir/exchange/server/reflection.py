@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from crucible_ir.exchange.server.extras import optional_module
+from crucible_ir.extras import optional_module
 
 if TYPE_CHECKING:
     import grpc.aio

@@ -6,8 +6,8 @@ from typing import Any, Final
 
 import grpc
 
-from crucible_ir.exchange.server.extras import optional_module
 from crucible_ir.exchange.server.observing import Call
+from crucible_ir.extras import optional_module
 
 #: The codes that are the server's fault, by OpenTelemetry's semantic conventions for gRPC servers.
 _FAULTS: Final = frozenset(

@@ -8,7 +8,7 @@ from typing import Any
 from crucible_ir.errors import Error
 
 
-class MissingExtraError(Error):
+class MissingExtraError(Error, ImportError):
     """What was asked for needs an extra of this package that is not installed, or does not fit."""
 
 
