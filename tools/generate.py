@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+import generate_betterproto
 import generate_constructors
 import generate_guards
 import generate_messages
@@ -23,10 +24,11 @@ GENERATORS: tuple[Callable[[SchemaImage, Path], None], ...] = (
     generate_messages.generate,
     generate_constructors.generate,
     generate_guards.generate,
+    generate_betterproto.generate,
 )
 
 #: The folders that hold generated files only: a file there that no generator writes is stale.
-GENERATED_FOLDERS = "crucible_ir/**/v[0-9]*"
+GENERATED_FOLDERS = ("crucible_ir/**/v[0-9]*", generate_betterproto.GENERATED.as_posix())
 
 
 def main() -> int:
@@ -97,7 +99,8 @@ def stale_files(fresh: dict[str, bytes], committed: Path) -> list[str]:
     """List the files of the generated folders that no generator wrote."""
     found = {
         path.relative_to(committed).as_posix()
-        for folder in committed.glob(GENERATED_FOLDERS)
+        for pattern in GENERATED_FOLDERS
+        for folder in committed.glob(pattern)
         for path in folder.rglob("*")
         if path.is_file() and "__pycache__" not in path.parts
     }

@@ -53,13 +53,21 @@ def build(root: Path) -> SchemaImage:
 
 def publishable(full: FileDescriptorSet) -> FileDescriptorSet:
     """Copy the schema's own files and what they still need once the rules' schema is cut out."""
-    files = [without_import(file, RULES_FILE) for file in full.file]
-    needed = reachable(files, (file.name for file in files if file.name.startswith(OWN_PREFIX)))
-    published = FileDescriptorSet(file=(file for file in files if file.name in needed))
+    published = without_file(full, RULES_FILE)
     for file in published.file:
         if not file.name.startswith(OWN_PREFIX):
             file.ClearField("source_code_info")
     return published
+
+
+def without_file(files: FileDescriptorSet, name: str) -> FileDescriptorSet:
+    """Copy the schema's own files and what they still need once one file is cut out.
+
+    Nothing else in them may refer to what that file declares.
+    """
+    rest = [without_import(file, name) for file in files.file if file.name != name]
+    needed = reachable(rest, (file.name for file in rest if file.name.startswith(OWN_PREFIX)))
+    return FileDescriptorSet(file=(file for file in rest if file.name in needed))
 
 
 def without_import(file: FileDescriptorProto, name: str) -> FileDescriptorProto:

@@ -1,0 +1,1 @@
+"""The conformance protocol for betterproto2: its messages."""

@@ -1,0 +1,111 @@
+"""The way between protobuf's messages and betterproto2's: through the wire, and nothing lost."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar, overload
+
+import betterproto2
+from google.protobuf.message import Message
+
+from crucible_ir.betterproto.classes import dataclass_of, protobuf_class_of
+from crucible_ir.betterproto.moments import refuse_lost_moments
+from crucible_ir.betterproto.wholeness import refuse_misfits
+from crucible_ir.errors import DecodeError, EncodeError, Error, shorten
+from crucible_ir.schema.types import UnknownTypeError, descriptor_of, message_type
+from crucible_ir.serialization.binary import from_binary, to_binary
+from crucible_ir.serialization.refusal import Refusal, too_deep
+
+MessageT = TypeVar("MessageT", bound=Message)
+DataclassT = TypeVar("DataclassT", bound=betterproto2.Message)
+
+
+@overload
+def to_betterproto(message: Message, type: type[DataclassT]) -> DataclassT: ...
+@overload
+def to_betterproto(message: Message, type: None = None) -> betterproto2.Message: ...
+def to_betterproto(
+    message: Message, type: type[betterproto2.Message] | None = None
+) -> betterproto2.Message:
+    """Return a message as betterproto2's dataclass of the same type, unknown fields included.
+
+    Args:
+        message: A message of the IR or of the exchange.
+        type: The dataclass that is expected, which type checkers then know as the result's.
+
+    Raises:
+        EncodeError: The message holds what betterproto2 would lose, such as the nanoseconds of a
+            timestamp; the error names the path.
+        UnknownTypeError: The message is of another package, or not of the expected type.
+
+    >>> import crucible_ir as ir
+    >>> from crucible_ir.betterproto import v1
+    >>> to_betterproto(ir.v1.StageDef(name="embed"), v1.StageDef)
+    StageDef(name='embed')
+    """
+    if not isinstance(message, Message):
+        raise Error(f"expected a protobuf message, got {message.__class__.__name__}")
+    protobuf_class: Any = message.__class__
+    class_ = dataclass_of(protobuf_class)
+    if type is not None and type is not class_:
+        raise UnknownTypeError(f"expected {_name(type)}, got {descriptor_of(message).full_name}")
+    data = to_binary(message)
+    try:
+        refuse_lost_moments(message)
+        return class_.parse(data)
+    except Refusal as refusal:
+        raise refusal.encode_error() from None
+    except RecursionError:
+        raise too_deep().encode_error() from None
+    except Exception as error:
+        raise EncodeError(f"betterproto2 cannot read the message: {error}") from error
+
+
+@overload
+def from_betterproto(
+    message: betterproto2.Message, type: type[MessageT], *, validate: bool = True
+) -> MessageT: ...
+@overload
+def from_betterproto(
+    message: betterproto2.Message, type: str | None = None, *, validate: bool = True
+) -> Message: ...
+def from_betterproto(
+    message: betterproto2.Message, type: str | type[Message] | None = None, *, validate: bool = True
+) -> Message:
+    """Return a dataclass of betterproto2 as protobuf's message of the same type.
+
+    betterproto2 does not look at what its dataclasses hold; this does.
+
+    Args:
+        message: A message of a class of `crucible_ir.betterproto`.
+        type: The class that is expected, or its name; type checkers then know the result's.
+        validate: Whether the schema's rules must hold.
+
+    Raises:
+        DecodeError: A field holds what its type cannot, or what would be lost; the error names
+            the path.
+        ValidationError: The message breaks rules of the schema.
+        UnknownTypeError: The message is of a class of another package, or not of the expected type.
+
+    >>> from crucible_ir.betterproto import v1
+    >>> from_betterproto(v1.StageDef(name="embed")).name
+    'embed'
+    """
+    if not isinstance(message, betterproto2.Message):
+        raise Error(f"expected a message of betterproto2, got {message.__class__.__name__}")
+    class_ = protobuf_class_of(message.__class__)
+    if type is not None and message_type(type) is not class_:
+        raise UnknownTypeError(f"expected {_name(type)}, got {message.__class__.__name__}")
+    try:
+        refuse_misfits(message)
+        data = bytes(message)
+    except Refusal as refusal:
+        raise refusal.decode_error() from None
+    except RecursionError:
+        raise too_deep().decode_error() from None
+    except Exception as error:
+        raise DecodeError(f"betterproto2 cannot write the message: {error}") from error
+    return from_binary(data, class_, validate=validate)
+
+
+def _name(type_: Any) -> str:
+    return type_ if isinstance(type_, str) else getattr(type_, "__name__", shorten(type_))

@@ -1,0 +1,121 @@
+"""betterproto2 and google's runtime agree: binary and ProtoJSON, both ways, on every type."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import betterproto2
+import pytest
+from google.protobuf import json_format
+from google.protobuf.message import Message
+from hypothesis import given
+from json_values import same_json
+from message_strategies import messages
+
+import crucible_ir as ir
+from crucible_ir.betterproto import from_betterproto, to_betterproto
+
+VECTORS = Path(__file__).parents[1] / "vectors"
+#: A timestamp whose nanoseconds a datetime cannot hold: ProtoJSON writes no digit more than needed.
+NINE_DIGITS = re.compile(r'"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z"')
+
+
+def lines_of(name: str) -> Iterator[dict[str, Any]]:
+    for line in (VECTORS / name).read_text(encoding="utf-8").splitlines():
+        yield json.loads(line)
+
+
+def upstream_documents() -> Iterator[Message]:
+    for case in lines_of("upstream_cases.jsonl"):
+        try:
+            yield ir.from_crucible_json(json.dumps(case["input"]), case["type"], validate=False)
+        except ir.DecodeError:
+            # No message at all, whatever the runtime.
+            assert not case["valid"]
+    for example in lines_of("upstream_examples.jsonl"):
+        yield ir.from_crucible_json(json.dumps(example["document"]), example["type"])
+
+
+def digest_documents() -> Iterator[Message]:
+    for path in sorted((VECTORS / "digest").glob("*.jsonl")):
+        for vector in lines_of(f"digest/{path.name}"):
+            if "json" in vector:
+                yield ir.from_json(vector["json"], vector["type"], validate=False)
+
+
+def messages_of(package: str) -> list[type[Message]]:
+    module = import_module(package)
+    exported = (getattr(module, name) for name in module.__all__)
+    return [value for value in exported if hasattr(value, "FromString")]
+
+
+def agree_in_binary(message: Message) -> betterproto2.Message | None:
+    """Check that nothing is lost or read otherwise; return the dataclass if it was not refused."""
+    type_ = type(message)
+    try:
+        converted = to_betterproto(message)
+        assert from_betterproto(converted, type_, validate=False) == message
+    except (ir.EncodeError, ir.DecodeError) as error:
+        assert "betterproto2" in error.reason
+        assert error.path
+        return None
+    assert type_.FromString(bytes(converted)) == message
+    return converted
+
+
+def agree(message: Message) -> None:
+    """Check both forms, unless a nanosecond forbids it; nothing else may."""
+    text = json_format.MessageToJson(message)
+    converted = agree_in_binary(message)
+    assert (converted is None) is bool(NINE_DIGITS.search(text)), message
+    if converted is not None:
+        assert same_json(json.loads(converted.to_json()), json.loads(text))
+        assert type(message).FromString(bytes(type(converted).from_json(text))) == message
+
+
+@pytest.mark.parametrize("source", [upstream_documents, digest_documents])
+def test_every_vector_is_the_same_in_binary_and_in_json(source: Any) -> None:
+    found = list(source())
+    assert len(found) > 300
+    for message in found:
+        agree(message)
+
+
+def test_messages_without_json_are_the_same_in_binary_unless_a_datetime_cannot_hold_them() -> None:
+    refused = []
+    for vector in lines_of("digest/refused.jsonl"):
+        data = base64.b64decode(vector["binary"])
+        message = ir.from_binary(data, vector["type"], validate=False)
+        try:
+            assert from_betterproto(to_betterproto(message), validate=False) == message
+        except ir.EncodeError as error:
+            refused.append((vector["name"], error.path))
+    assert refused == [("a time in the year 10000", "created_at")]
+
+
+@pytest.mark.parametrize("type_", messages_of("crucible_ir.v1"), ids=lambda type_: type_.__name__)
+def test_generated_messages_are_the_same_or_refused_for_a_nanosecond(type_: type[Message]) -> None:
+    @given(messages(type_))
+    def check(message: Message) -> None:
+        agree(message)
+
+    check()
+
+
+@pytest.mark.parametrize(
+    "type_",
+    messages_of("crucible_ir.exchange.v1") + messages_of("crucible_ir.conformance.v1"),
+    ids=lambda type_: type_.__name__,
+)
+def test_messages_of_the_services_are_the_same_in_binary_or_refused(type_: type[Message]) -> None:
+    @given(messages(type_))
+    def check(message: Message) -> None:
+        agree_in_binary(message)
+
+    check()
