@@ -15,7 +15,7 @@ from crucible_ir.betterproto.classes import Field, fields_of, protobuf_class_of
 from crucible_ir.betterproto.generated.google.protobuf import Duration
 from crucible_ir.errors import near_miss, shorten
 from crucible_ir.paths import MapKey
-from crucible_ir.schema.types import descriptor_of, field_of, held_message, is_map
+from crucible_ir.schema.types import OPAQUE_MESSAGES, descriptor_of, field_of, held_message, is_map
 from crucible_ir.serialization.limits import MAX_DEPTH
 from crucible_ir.serialization.opaque import shown_integer
 from crucible_ir.serialization.refusal import Refusal, too_deep
@@ -32,6 +32,7 @@ class _Shape(NamedTuple):
     attributes: frozenset[str]
     checks: tuple[tuple[Field, _Check], ...]
     oneofs: tuple[tuple[str, ...], ...]
+    is_opaque: bool
 
 
 def refuse_misfits(message: betterproto2.Message, depth: int = 0) -> None:
@@ -56,13 +57,17 @@ def refuse_misfits(message: betterproto2.Message, depth: int = 0) -> None:
     for members in shape.oneofs:
         given = [name for name in members if attributes[name] is not None]
         if len(given) > 1:
-            raise Refusal(f"{given[0]} and {given[1]} exclude one another", given[1])
+            parts = () if shape.is_opaque else given[1:2]
+            raise Refusal(f"{given[0]} and {given[1]} exclude one another", *parts)
     for field, check in shape.checks:
         value = attributes[field.name]
         if value is not None:
             try:
                 check(value, depth)
             except Refusal as refusal:
+                # A path names what is in an opaque map, not the fields that make up the map.
+                if shape.is_opaque:
+                    raise
                 raise refusal.under(field.descriptor.name) from None
 
 
@@ -70,11 +75,14 @@ def refuse_misfits(message: betterproto2.Message, depth: int = 0) -> None:
 def _shape(class_: type[betterproto2.Message]) -> _Shape:
     fields = fields_of(class_)
     names = {field.descriptor.number: field.name for field in fields}
-    oneofs = descriptor_of(protobuf_class_of(class_)).oneofs
+    descriptor = descriptor_of(protobuf_class_of(class_))
     return _Shape(
         frozenset(names.values()) | {_UNKNOWN_FIELDS},
         tuple((field, _field_check(field)) for field in fields),
-        tuple(tuple(names[member.number] for member in oneof.fields) for oneof in oneofs),
+        tuple(
+            tuple(names[member.number] for member in oneof.fields) for oneof in descriptor.oneofs
+        ),
+        descriptor.full_name in OPAQUE_MESSAGES,
     )
 
 
