@@ -25,6 +25,13 @@ def unknown_fields(message: Message) -> Iterator[tuple[tuple[Part, ...], list[in
     >>> list(unknown_fields(v1.Experiment(backend=newer)))
     [(('backend',), [127])]
     """
+    for path, holder in holders_of_unknown_fields(message):
+        unknown = UnknownFieldSet(holder)
+        yield path, sorted({unknown[index].field_number for index in range(len(unknown))})
+
+
+def holders_of_unknown_fields(message: Message) -> Iterator[tuple[tuple[Part, ...], Message]]:
+    """Yield each message inside that holds unknown fields itself, with its path."""
     if _holds_any(message):
         yield from _below(message, ())
 
@@ -57,13 +64,9 @@ def _holds_any(message: Message) -> bool:
     return known.ByteSize() != message.ByteSize()
 
 
-def _below(
-    message: Message, path: tuple[Part, ...]
-) -> Iterator[tuple[tuple[Part, ...], list[int]]]:
-    unknown = UnknownFieldSet(message)
-    numbers = sorted({unknown[index].field_number for index in range(len(unknown))})
-    if numbers:
-        yield path, numbers
+def _below(message: Message, path: tuple[Part, ...]) -> Iterator[tuple[tuple[Part, ...], Message]]:
+    if len(UnknownFieldSet(message)):
+        yield path, message
     for parts, inner in _held(message):
         yield from _below(inner, (*path, *parts))
 

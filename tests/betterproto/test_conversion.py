@@ -161,6 +161,25 @@ def test_a_timestamp_that_a_datetime_cannot_hold_is_refused_with_its_path(
     assert reason in refused.value.reason
 
 
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"\xfb\x07\x08\x01\xfc\x07", "cannot keep the unknown field 127, a group"),
+        (b"\x08\x05", "would misread what is in the place of id, in wire type 0"),
+    ],
+)
+def test_an_unknown_field_that_betterproto2_would_misread_is_refused_with_its_path(
+    data: bytes, reason: str
+) -> None:
+    document = ir.v1.Document(
+        experiment=ir.v1.Experiment(backend=ir.v1.BackendRef.FromString(data))
+    )
+    with pytest.raises(ir.EncodeError) as refused:
+        to_betterproto(document)
+    assert refused.value.path == "experiment.backend"
+    assert reason in refused.value.reason
+
+
 def test_the_path_of_a_timestamp_leads_through_messages_and_lists() -> None:
     exact = Timestamp(seconds=1, nanos=1)
     document = ir.v1.Document(

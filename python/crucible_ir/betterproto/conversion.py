@@ -9,6 +9,7 @@ from google.protobuf.message import Message
 
 from crucible_ir.betterproto.classes import dataclass_of, protobuf_class_of
 from crucible_ir.betterproto.moments import refuse_lost_moments
+from crucible_ir.betterproto.unknown import refuse_misread_unknown_fields
 from crucible_ir.betterproto.wholeness import refuse_misfits
 from crucible_ir.errors import DecodeError, EncodeError, Error, shorten
 from crucible_ir.schema.types import UnknownTypeError, descriptor_of, message_type
@@ -51,6 +52,7 @@ def to_betterproto(
     data = to_binary(message)
     try:
         refuse_lost_moments(message)
+        refuse_misread_unknown_fields(message)
         return class_.parse(data)
     except Refusal as refusal:
         raise refusal.encode_error() from None
