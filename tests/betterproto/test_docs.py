@@ -1,0 +1,31 @@
+"""The guide's programs run, and print what it says they print."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from exchange.client.served import Served
+from pages import ROOT, check_links, check_python
+
+DOCS = ROOT / "docs"
+GUIDE = (DOCS / "python-betterproto.md").read_text(encoding="utf-8")
+
+
+def test_the_python_blocks_run_in_sequence_and_print_what_is_shown() -> None:
+    assert check_python(GUIDE, "docs/python-betterproto.md") == 2
+
+
+def test_every_link_to_a_file_leads_somewhere() -> None:
+    check_links(GUIDE, DOCS)
+
+
+def test_the_program_that_calls_an_exchange_runs(
+    exchange: Served, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    [code] = re.findall(r"```py\n(.*?)```", GUIDE, re.DOTALL)
+    code = code.replace('"exchange.example.com"', '"127.0.0.1"').replace("ssl=True", "ssl=None")
+    code = code.replace("50551", str(exchange.port))
+    exec(compile(code, "docs/python-betterproto.md", "exec"), {"token": "none"})
+    assert capsys.readouterr().out == "1\ndocument.model_ref.id required\n"
