@@ -31,6 +31,37 @@ assert installed.is_relative_to(sys.prefix), f"imported from {installed}, not fr
 print("crucible-ir", importlib.metadata.version("crucible-ir"), "imported from", installed.parent)
 """
 
+#: What the extra for betterproto2 brings: neither needed nor imported without it.
+BETTERPROTO = ("betterproto2", "grpclib", "dateutil")
+
+BASE_CHECK = f"""\
+import importlib.util, sys
+import crucible_ir as ir
+assert ir.from_json(ir.to_json(ir.new_stage_def(name="s")), "StageDef").name == "s"
+there = [name for name in {BETTERPROTO!r} if importlib.util.find_spec(name)]
+assert not there, f"the base install brings {{there}}"
+try:
+    import crucible_ir.betterproto
+except ImportError as error:
+    assert "pip install 'crucible-ir[betterproto]'" in str(error), error
+else:
+    raise AssertionError("crucible_ir.betterproto was imported without its extra")
+print("Without its extra, crucible_ir.betterproto says what to install.")
+"""
+
+BETTERPROTO_CHECK = f"""\
+import sys
+import crucible_ir as ir
+message = ir.new_stage_def(name="s", options={{"n": 1}})
+assert not [name for name in {BETTERPROTO!r} if name in sys.modules]
+from crucible_ir.betterproto import from_betterproto, to_betterproto, v1
+from crucible_ir.betterproto.exchange import v1 as exchange_v1
+import google.protobuf.struct_pb2
+converted = to_betterproto(message, v1.StageDef)
+assert from_betterproto(converted) == message and exchange_v1.ExchangeServiceStub
+print("With its extra, crucible_ir.betterproto converts a message:", converted)
+"""
+
 
 class PackageError(Exception):
     """The built package is not what it should be."""
@@ -88,7 +119,7 @@ def check_contents(wheel: Path) -> None:
 
 
 def check_installed(wheel: Path, folder: Path) -> None:
-    """Install the wheel alone into a new environment and run its import, command and examples."""
+    """Install the wheel into a new environment and run what it offers, then with an extra."""
     environment = folder / "environment"
     venv.create(environment, with_pip=True)
     python = str(environment / "bin" / "python")
@@ -100,23 +131,32 @@ def check_installed(wheel: Path, folder: Path) -> None:
     run(python, "-c", IMPORT_CHECK, cwd=elsewhere)
     program = str(environment / "bin" / "crucible-ir")
     run(program, "--help", cwd=elsewhere)
-    run(python, "-c", readme_example(), cwd=elsewhere)
+    run(python, "-c", python_of("README.md"), cwd=elsewhere)
     print("The README's Python ran as written.")
+    run(python, "-c", BASE_CHECK, cwd=elsewhere)
+    run(python, "-m", "pip", "install", "--quiet", f"{wheel}[betterproto]")
+    run(python, "-m", "pip", "check")
+    run(python, "-c", BETTERPROTO_CHECK, cwd=elsewhere)
+    run(python, "-c", python_of("docs/python-betterproto.md"), cwd=elsewhere)
+    print("The Python of docs/python-betterproto.md ran as written.")
     empty = folder / "empty"
     empty.mkdir()
     executor = (python, "-m", "crucible_ir.conformance.executor")
     run(program, "conformance", "run", "--", *executor, cwd=empty)
 
 
-def readme_example() -> str:
-    """Join the README's Python blocks, which continue one another, into one script.
+def python_of(page: str) -> str:
+    """Join a page's Python blocks, which continue one another, into one script.
+
+    Args:
+        page: The page's path in the repository.
 
     Raises:
-        PackageError: The README shows no Python.
+        PackageError: The page shows no Python.
     """
-    blocks = PYTHON_BLOCK.findall((ROOT / "README.md").read_text(encoding="utf-8"))
+    blocks = PYTHON_BLOCK.findall((ROOT / page).read_text(encoding="utf-8"))
     if not blocks:
-        raise PackageError("README.md shows no Python to run")
+        raise PackageError(f"{page} shows no Python to run")
     return "\n".join(blocks)
 
 

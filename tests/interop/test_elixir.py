@@ -1,0 +1,42 @@
+"""The page for Elixir runs as far as it is Python, and its test for Elixir knows every message."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+from pages import ROOT, check_commands, check_links, check_python
+
+from crucible_ir.schema.types import document_members
+
+DOCS = ROOT / "docs"
+PAGE = (DOCS / "elixir.md").read_text(encoding="utf-8")
+ELIXIR_TEST = Path(__file__).parent / "elixir" / "crucible_vectors_test.exs"
+VECTORS = ROOT / "tests" / "vectors" / "upstream_cases.jsonl"
+
+
+def test_the_python_blocks_run_in_sequence_and_print_what_is_shown() -> None:
+    assert check_python(PAGE, "docs/elixir.md") == 2
+
+
+def test_the_commands_run_in_sequence_and_print_what_is_shown(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "examples", tmp_path / "examples")
+    assert check_commands(PAGE, tmp_path, {"crucible-ir", "cat"}) == 4
+
+
+def test_every_link_to_a_file_leads_somewhere() -> None:
+    check_links(PAGE, DOCS)
+
+
+def test_the_test_for_elixir_has_a_struct_for_every_message_that_stands_alone() -> None:
+    modules = re.findall(r'"(\w+)" => ([\w.]+)', ELIXIR_TEST.read_text(encoding="utf-8"))
+    assert {name for name, _ in modules} == set(document_members())
+    assert len({module for _, module in modules}) == len(modules)
+
+
+def test_the_figures_of_the_page_are_those_of_the_vectors() -> None:
+    cases = [json.loads(line) for line in VECTORS.read_text(encoding="utf-8").splitlines()]
+    assert f"has {len(cases)} documents" in PAGE
+    assert f"each of the {sum(case['valid'] for case in cases)} came back" in PAGE
