@@ -126,6 +126,39 @@ def test_generated_files_that_differ_are_missing_or_are_stale_are_each_named(
     assert generate.compare(fresh, tmp_path) == []
 
 
+def test_what_betterproto2_no_longer_generates_is_stale(tmp_path: Path) -> None:
+    stale = tmp_path / "crucible_ir" / "betterproto" / "generated" / "google" / "rpc.py"
+    stale.parent.mkdir(parents=True)
+    stale.write_bytes(b"")
+    assert generate.compare({}, tmp_path) == [
+        "stale: crucible_ir/betterproto/generated/google/rpc.py"
+    ]
+
+
+def test_cutting_a_file_leaves_out_what_only_it_imports() -> None:
+    files = FileDescriptorSet(
+        file=[
+            FileDescriptorProto(name="google/protobuf/descriptor.proto"),
+            FileDescriptorProto(name="google/protobuf/struct.proto"),
+            FileDescriptorProto(
+                name="crucible_ir/options.proto", dependency=["google/protobuf/descriptor.proto"]
+            ),
+            FileDescriptorProto(
+                name="crucible_ir/message.proto",
+                dependency=["crucible_ir/options.proto", "google/protobuf/struct.proto"],
+            ),
+        ]
+    )
+
+    cut = schema_image.without_file(files, "crucible_ir/options.proto")
+
+    assert [file.name for file in cut.file] == [
+        "google/protobuf/struct.proto",
+        "crucible_ir/message.proto",
+    ]
+    assert list(cut.file[1].dependency) == ["google/protobuf/struct.proto"]
+
+
 def test_a_fetched_file_with_another_checksum_is_refused_and_not_written(tmp_path: Path) -> None:
     archive = tmp_path / "protovalidate.tar.gz"
     content = b'syntax = "proto3";\n'
