@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import betterproto2
 import pytest
+from google.protobuf import json_format
 from google.protobuf.descriptor_pb2 import FileDescriptorProto
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -126,6 +127,14 @@ def test_a_value_without_a_kind_stays_without_one() -> None:
     converted = to_betterproto(message, v1.FeedbackEvent)
     assert converted.feedback_value == Value()
     assert from_betterproto(converted, ir.v1.FeedbackEvent) == message
+
+
+def test_an_opaque_map_is_converted_by_itself_too() -> None:
+    plain = {"seeds": [1, 2], "note": None, "deep": {"on": True}}
+    converted = Struct.from_dict(plain)
+    message = from_betterproto(converted)
+    assert json_format.MessageToDict(message) == plain
+    assert to_betterproto(message, Struct) == converted
 
 
 def test_neither_way_shares_anything_with_what_it_was_given() -> None:

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from importlib.metadata import requires
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+
+from crucible_ir.betterproto.generated.crucible_ir import v1 as messages
 
 WITHOUT = """
 import sys
@@ -66,6 +71,15 @@ def test_another_release_of_betterproto2_than_the_generator_s_is_named_as_the_re
         "MissingExtraError the module crucible_ir.betterproto.v1 does not fit what else is"
         " installed; run: pip install --upgrade 'crucible-ir[betterproto]' (Unsupported version."
     )
+
+
+def test_the_extra_asks_for_the_minor_release_of_the_generator() -> None:
+    major, minor = map(int, str(vars(messages)["_COMPILER_VERSION"]).split(".")[:2])
+    [asked] = [
+        Requirement(each) for each in requires("crucible-ir") or () if "betterproto2" in each
+    ]
+    assert asked.specifier == SpecifierSet(f">={major}.{minor},<{major}.{minor + 1}")
+    assert asked.extras == {"grpclib"}
 
 
 def test_the_messages_alone_do_not_need_grpclib() -> None:

@@ -201,3 +201,63 @@ def test_a_request_with_a_value_of_another_type_is_not_sent(exchange: Served) ->
         assert refused.value.path == "revision"
 
     play(exchange, scene)
+
+
+def test_a_message_of_another_type_does_not_get_into_a_stream(exchange: Served) -> None:
+    async def scene(channel: Channel) -> None:
+        stub = exchange_v1.FeedbackServiceStub(channel)
+        events: list[Any] = [v1.FeedbackEvent(id="e")]
+        with pytest.raises(ir.UnknownTypeError, match="expected IngestRequest, got FeedbackEvent"):
+            [answer async for answer in stub.ingest(events)]
+
+    play(exchange, scene)
+
+
+def test_what_goes_wrong_while_sending_is_raised_and_what_was_sent_before_is_answered(
+    exchange: Served,
+) -> None:
+    async def batches() -> AsyncIterator[exchange_v1.IngestRequest]:
+        yield exchange_v1.IngestRequest(batch_id=1, events=[v1.FeedbackEvent(id="before")])
+        raise OSError("the disk is gone")
+
+    async def scene(channel: Channel) -> None:
+        answered = []
+        with pytest.raises(OSError, match="the disk is gone"):
+            async for answer in exchange_v1.FeedbackServiceStub(channel).ingest(batches()):
+                answered.append(answer.batch_id)
+        assert answered in ([], [1])
+
+    play(exchange, scene)
+
+
+def test_a_request_that_the_server_refuses_ends_the_stream_with_its_status(
+    exchange: Served,
+) -> None:
+    async def batches() -> AsyncIterator[exchange_v1.IngestRequest]:
+        while True:
+            yield exchange_v1.IngestRequest(batch_id=-1)
+
+    async def scene(channel: Channel) -> None:
+        with pytest.raises(grpclib.GRPCError) as refused:
+            [answer async for answer in exchange_v1.FeedbackServiceStub(channel).ingest(batches())]
+        assert refused.value.status is grpclib.const.Status.INVALID_ARGUMENT
+
+    play(exchange, scene)
+
+
+def test_a_stream_that_is_left_early_is_closed(exchange: Served) -> None:
+    name = str(uuid.uuid4())
+
+    async def batches() -> AsyncIterator[exchange_v1.IngestRequest]:
+        yield exchange_v1.IngestRequest(batch_id=1, events=[v1.FeedbackEvent(id=name)])
+        await asyncio.sleep(PATIENCE)
+
+    async def scene(channel: Channel) -> None:
+        stream = exchange_v1.FeedbackServiceStub(channel).ingest(batches())
+        assert (await anext(aiter(stream))).accepted == 1
+        await stream.aclose()  # type: ignore[attr-defined]  # typed as an iterator
+        # The generated method leaves what it iterates over to the event loop to close.
+        while any("_send_messages" in repr(task) for task in asyncio.all_tasks()):
+            await asyncio.sleep(0.01)
+
+    play(exchange, scene)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import betterproto2
 from grpclib.encoding.base import CodecBase
 
@@ -25,13 +23,17 @@ class LosslessCodec(CodecBase):
 
     __content_subtype__ = "proto"
 
-    def encode(self, message: betterproto2.Message, message_type: Any) -> bytes:
+    def encode(
+        self, message: betterproto2.Message, message_type: type[betterproto2.Message]
+    ) -> bytes:
         """Write a message.
 
         Raises:
             DecodeError: A field holds what its type cannot; the error names the path.
+            UnknownTypeError: The message is of another type.
         """
-        return to_binary(from_betterproto(message, validate=False))
+        expected = protobuf_class_of(message_type)
+        return to_binary(from_betterproto(message, expected, validate=False))
 
     def decode(self, data: bytes, message_type: type[betterproto2.Message]) -> betterproto2.Message:
         """Read a message.
