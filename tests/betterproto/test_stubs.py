@@ -234,8 +234,8 @@ def test_a_request_that_the_server_refuses_ends_the_stream_with_its_status(
     exchange: Served,
 ) -> None:
     async def batches() -> AsyncIterator[exchange_v1.IngestRequest]:
-        while True:
-            yield exchange_v1.IngestRequest(batch_id=-1)
+        yield exchange_v1.IngestRequest(batch_id=-1)
+        await asyncio.sleep(PATIENCE)
 
     async def scene(channel: Channel) -> None:
         with pytest.raises(grpclib.GRPCError) as refused:

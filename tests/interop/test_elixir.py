@@ -13,7 +13,7 @@ from crucible_ir.schema.types import document_members
 
 DOCS = ROOT / "docs"
 PAGE = (DOCS / "elixir.md").read_text(encoding="utf-8")
-ELIXIR_TEST = Path(__file__).parent / "elixir" / "crucible_vectors_test.exs"
+ELIXIR_TEST = ROOT / "tests" / "vectors" / "crucible_vectors_test.exs"
 VECTORS = ROOT / "tests" / "vectors" / "upstream_cases.jsonl"
 
 
