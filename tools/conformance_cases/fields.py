@@ -13,8 +13,9 @@ from conformance_cases.drafts import Draft, of_message
 from conformance_cases.layout import compact
 from conformance_cases.rules import number_rules_broken
 from conformance_cases.samples import is_required, minimal, rules_on, set_sample, types
+from crucible_ir.schema import vocabulary
 from crucible_ir.schema.defaults import default_text
-from crucible_ir.schema.types import PACKAGE, is_map
+from crucible_ir.schema.types import PACKAGE, held_enum, is_map
 
 
 def one_at_a_time() -> Iterator[Draft]:
@@ -127,9 +128,13 @@ def unknown_enum_names() -> Iterator[Draft]:
     for descriptor, field in _every_field():
         if field.enum_type is None:
             continue
-        name = field.enum_type.values[1].name
+        value = held_enum(field).values[1]
         plain = json_format.MessageToDict(minimal(descriptor))
-        for label, spelling in (("lower_case", name.lower()), ("plain", name.split("_")[-1])):
+        spellings = {
+            "lower_case": value.name.lower(),
+            "plain": vocabulary.names(held_enum(field))[value.number],
+        }
+        for label, spelling in spellings.items():
             plain[field.json_name] = [spelling] if field.is_repeated else spelling
             yield Draft(
                 f"{descriptor.name}.{field.name}.{label}",
