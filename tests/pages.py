@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 ROOT = Path(__file__).resolve().parents[1]
 
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+_FILE = re.compile(r"(?:#|//) (\S+\.\w+)\n")
 
 
 class Command(NamedTuple):
@@ -28,13 +29,24 @@ def fences(page: str) -> list[tuple[str, str]]:
     return _FENCE.findall(page)
 
 
+def blocks(page: str, language: str) -> list[str]:
+    """Return the text of each block of a language."""
+    return [text for kind, text in fences(page) if kind == language]
+
+
+def files(page: str) -> dict[str, str]:
+    """Return the blocks whose first line is a comment with a file's name, by that name."""
+    named = [(_FILE.match(text), text) for _, text in fences(page)]
+    return {name[1]: text for name, text in named if name is not None}
+
+
 def python_blocks(page: str) -> list[tuple[str, str]]:
     """Return each block of Python with the output that is shown after it, if there is any."""
-    blocks = fences(page)
-    following = [*blocks[1:], ("", "")]
+    found = fences(page)
+    following = [*found[1:], ("", "")]
     return [
         (code, output if kind == "text" else "")
-        for (language, code), (kind, output) in zip(blocks, following, strict=True)
+        for (language, code), (kind, output) in zip(found, following, strict=True)
         if language == "python"
     ]
 
@@ -42,24 +54,29 @@ def python_blocks(page: str) -> list[tuple[str, str]]:
 def commands(page: str) -> list[Command]:
     """Return the commands of the blocks of console."""
     found = []
-    for language, text in fences(page):
-        if language == "console":
-            for part in re.split(r"^\$ ", text, flags=re.MULTILINE)[1:]:
-                line, _, shown = part.partition("\n")
-                found.append(Command(line, shown))
+    for text in blocks(page, "console"):
+        for part in re.split(r"^\$ ", text, flags=re.MULTILINE)[1:]:
+            line, _, shown = part.partition("\n")
+            found.append(Command(line, shown))
+    return found
+
+
+def command_of(page: str, program: str) -> Command:
+    """Return the one command of a page that has the name of a program among its words."""
+    [found] = [each for each in commands(page) if program in each.line.split()]
     return found
 
 
 def check_python(page: str, name: str) -> int:
     """Run the blocks of Python in sequence, as one program; return how many there are."""
     names: dict[str, Any] = {"__name__": "__main__"}
-    blocks = python_blocks(page)
-    for code, shown in blocks:
+    found = python_blocks(page)
+    for code, shown in found:
         printed = io.StringIO()
         with contextlib.redirect_stdout(printed):
             exec(compile(code, name, "exec"), names)
         assert without_trailing_spaces(printed.getvalue()) == shown, code
-    return len(blocks)
+    return len(found)
 
 
 def check_commands(page: str, folder: Path, programs: set[str]) -> int:

@@ -1,6 +1,49 @@
-"""What the interop tests import is not collected."""
+"""What the tests of several languages need: a server of ours, and the bytes that Python writes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from exchange.client.served import Served
+from interop import executors
+from interop.secured import Secured
+
+from crucible_ir.conformance.payloads import SavedBinaries
+from crucible_ir.conformance.running import Runner
+from crucible_ir.conformance.suites import select_cases, suite_folder
 
 # pytest would import these a second time to look for doctests.
-collect_ignore = ["builds.py", "toolchains.py"]
+collect_ignore = ["builds.py", "executors.py", "programs.py", "secured.py", "toolchains.py"]
 # An executor is a program: it runs as soon as it is imported.
 collect_ignore_glob = ["*/executor.py"]
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[Served]:
+    """An exchange of our own."""
+    server = Served(tmp_path)
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def secured(tmp_path: Path) -> Iterator[Secured]:
+    """An exchange of our own that is called over TLS and asks for a token."""
+    server = Secured(tmp_path)
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def written_by_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The bytes that Python writes for the published cases, as cases for another to read."""
+    saved = SavedBinaries()
+    cases = select_cases(suite_folder())
+    runner = Runner(executors.command("python"), timeout=executors.PATIENCE, on_answer=saved.add)
+    assert sum(1 for _ in runner.results(cases)) == len(cases)
+    assert runner.run.passed
+    path = tmp_path_factory.mktemp("python") / "python.binpbs"
+    path.write_bytes(saved.content())
+    return path

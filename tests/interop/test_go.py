@@ -3,56 +3,51 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
-import trustme
 from exchange import loopback
 from exchange.client.served import Served
 from google.protobuf.json_format import ParseDict
+from interop import executors, programs
 from interop.builds import kept_build
+from interop.programs import PATIENCE, ROOT, SCHEMA, search_path
+from interop.secured import Secured
 from interop.toolchains import GO, require
+from pages import blocks, commands, files
 
 import crucible_ir as ir
+from crucible_ir.conformance.results import Verdict
 from crucible_ir.exchange import ExchangeClient, v1
 from crucible_ir.exchange.v1.validation_service_pb2_grpc import ValidationServiceStub
 
-ROOT = Path(__file__).resolve().parents[2]
+pytestmark = pytest.mark.toolchain
+
 PROJECT = ROOT / "tests" / "interop" / "go"
 BUILD = PROJECT / "build"
-PROGRAMS = ("./executor", "./journey", "./validator")
-SCHEMA = ROOT / "python" / "crucible_ir" / "schema" / "descriptors.binpb"
+PROGRAMS = "./executor ./journey ./validator"
 EXAMPLES = ROOT / "examples"
 GUIDE = (ROOT / "docs" / "go.md").read_text(encoding="utf-8")
 
-#: Seconds that a build or a program has.
-PATIENCE = 300
 
-
-def run(*command: str, cwd: Path = PROJECT, **environment: str) -> str:
-    """Run a program with buf, crucible-ir and the plugins on its path; return what it printed."""
-    folders = [str(BUILD), str(Path(sys.executable).parent), os.environ["PATH"]]
-    # Neither another release of Go is fetched, nor git asked about the repository.
-    go = {"GOTOOLCHAIN": "local", "GOFLAGS": "-buildvcs=false", "GOWORK": "off"}
-    ran = subprocess.run(
+def run(command: str, folder: Path = PROJECT, **environment: str) -> str:
+    """Run a command line with the plugins on its path as well."""
+    return programs.run(
         command,
-        cwd=cwd,
-        env={**os.environ, **go, "PATH": os.pathsep.join(folders), **environment},
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        check=False,
+        folder,
+        PATH=search_path(BUILD),
+        # Neither another release of Go is fetched, nor git asked about the repository.
+        GOTOOLCHAIN="local",
+        GOFLAGS="-buildvcs=false",
+        GOWORK="off",
+        **environment,
     )
-    assert ran.returncode == 0, f"{' '.join(command)}\n{ran.stdout}{ran.stderr}"
-    return ran.stdout
 
 
 @pytest.fixture(scope="session")
@@ -62,20 +57,13 @@ def build() -> Path:
 
     def make() -> None:
         shutil.rmtree(PROJECT / "gen", ignore_errors=True)
-        run("go", "build", "-o", "build/", "tool")
-        run("buf", "generate")
-        run("go", "build", "-o", "build/", *PROGRAMS)
+        run("go build -o build/ tool")
+        run("buf generate")
+        run(f"go build -o build/ {PROGRAMS}")
 
     settings = [PROJECT / name for name in ("go.mod", "go.sum", "buf.gen.yaml")]
     kept_build(BUILD, [SCHEMA, *settings, *PROJECT.glob("[!bg]*/*.go")], make, tools=tools)
     return BUILD
-
-
-@pytest.fixture
-def served(tmp_path: Path) -> Iterator[Served]:
-    served = Served(tmp_path)
-    yield served
-    served.stop()
 
 
 def test_the_oldest_go_that_will_do_is_the_one_of_the_module() -> None:
@@ -84,51 +72,15 @@ def test_the_oldest_go_that_will_do_is_the_one_of_the_module() -> None:
 
 
 def test_the_programs_are_formatted_and_vetted(build: Path) -> None:
-    assert run("gofmt", "-l", *PROGRAMS) == ""
-    run("go", "vet", *PROGRAMS)
+    assert run(f"gofmt -l {PROGRAMS}") == ""
+    run(f"go vet {PROGRAMS}")
 
 
-# Conformance
-
-
-def conformance(*arguments: str) -> dict[str, Any]:
-    """Run the harness and return its report."""
-    command = ("crucible-ir", "conformance", "run", "--format", "json", *arguments)
-    report: dict[str, Any] = json.loads(run(*command))
-    return report
-
-
-@pytest.fixture(scope="module")
-def by_go(build: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], str]:
-    """The report on Go, and the file of the bytes that it wrote."""
-    written = str(tmp_path_factory.mktemp("conformance") / "go.binpbs")
-    expected = ("--expected-failures", "expected_failures.txt")
-    return conformance(*expected, "--save-binaries", written, "--", "build/executor"), written
-
-
-def test_go_conforms_in_every_case_and_aspect_that_is_not_expected_to_fail(
-    by_go: tuple[dict[str, Any], str],
-) -> None:
-    report, _ = by_go
-    assert report["passed"]
-    assert report["offered"] == ["binary", "json", "violations", "digest"]
-    assert "protovalidate v" in report["implementation"]
-    for aspect in report["offered"]:
-        assert set(report["aspects"][aspect]) == {"passed"}
-
-
-def test_go_and_python_read_the_bytes_of_one_another(
-    by_go: tuple[dict[str, Any], str], tmp_path: Path
-) -> None:
-    python = (sys.executable, "-m", "crucible_ir.conformance.executor")
-    by_python = str(tmp_path / "python.binpbs")
-    conformance("--save-binaries", by_python, "--", *python)
-    for report in (
-        conformance("--payloads", by_go[1], "--", *python),
-        conformance("--payloads", by_python, "--", "build/executor"),
-    ):
-        assert report["passed"]
-        assert set(report["aspects"]["binary"]) == {"passed"}
+def test_go_conforms_in_every_case_and_aspect_that_is_not_expected_to_fail(build: Path) -> None:
+    told = executors.check_conformance("go")
+    assert "protovalidate v" in told.implementation
+    for aspect in told.offered:
+        assert set(told.aspects[aspect]) == {Verdict.PASSED}
 
 
 # A client in Go
@@ -137,7 +89,7 @@ def test_go_and_python_read_the_bytes_of_one_another(
 def test_a_client_takes_documents_and_feedback_through_the_exchange(
     build: Path, served: Served
 ) -> None:
-    told = json.loads(run("journey", served.address))
+    told = json.loads(run(f"build/journey {served.address}"))
 
     canary = ir.v1.Document(ir_version="0.2.0")
     canary.model_version.id = "go_1"
@@ -324,14 +276,11 @@ def broken_rules(violations: Iterable[ir.Violation]) -> list[tuple[str, str]]:
 # The guide
 
 
-FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
-BLOCKS: list[tuple[str, str]] = FENCE.findall(GUIDE)
-COMMANDS = [text for kind, text in BLOCKS if kind == "sh"]
-FILES = {name[1]: text for _, text in BLOCKS if (name := re.match(r"(?:#|//) (\S+\.\w+)\n", text))}
+FILES = files(GUIDE)
 SESSIONS = {
-    name[1]: (name[0].strip("$ \n"), text[name.end() :])
-    for kind, text in BLOCKS
-    if kind == "console" and (name := re.match(r"\$ go run \./(\w+)\n", text))
+    name[1]: command
+    for command in commands(GUIDE)
+    if (name := re.fullmatch(r"go run \./(\w+)", command.line))
 }
 
 
@@ -346,9 +295,9 @@ def guide(build: Path) -> Path:
         for name, text in FILES.items():
             (folder / name).parent.mkdir(exist_ok=True)
             (folder / name).write_text(text, encoding="utf-8")
-        run("go", "mod", "init", "example.com/service", cwd=folder)
-        for commands in COMMANDS:
-            run("bash", "-ec", commands, cwd=folder)
+        run("go mod init example.com/service", folder)
+        for steps in blocks(GUIDE, "sh"):
+            run(steps, folder)
 
     page = ROOT / "docs" / "go.md"
     kept_build(folder, [page, SCHEMA, PROJECT / "go.sum"], make, tools=require(GO).values())
@@ -365,43 +314,33 @@ def test_the_guide_installs_what_the_tests_run_with(guide: Path) -> None:
 
 
 def test_every_program_of_the_guide_is_formatted_vetted_and_run(guide: Path) -> None:
-    programs = [Path(name).parent.name for name in FILES if name.endswith(".go")]
-    assert len(programs) == sum(kind == "go" for kind, _ in BLOCKS)
-    assert programs == list(SESSIONS)
-    assert run("gofmt", "-l", *programs, cwd=guide) == ""
-    run("go", "vet", *(f"./{name}" for name in programs), cwd=guide)
+    named = [Path(name).parent.name for name in FILES if name.endswith(".go")]
+    assert len(named) == len(blocks(GUIDE, "go"))
+    assert named == list(SESSIONS)
+    folders = " ".join(f"./{name}" for name in named)
+    assert run(f"gofmt -l {folders}", guide) == ""
+    run(f"go vet {folders}", guide)
 
 
 @pytest.mark.parametrize("name", ["check", "make", "digest"])
 def test_the_programs_of_the_guide_print_what_they_show(guide: Path, name: str) -> None:
     command, shown = SESSIONS[name]
-    assert run("bash", "-c", command, cwd=guide) == shown
+    assert run(command, guide) == shown
 
 
 def test_the_guide_s_client_talks_to_an_exchange(guide: Path, served: Served) -> None:
     redirect(guide, "publish", "127.0.0.1:50551", served.address)
     command, shown = SESSIONS["publish"]
-    assert run("bash", "-c", command, cwd=guide) == shown
+    assert run(command, guide) == shown
 
 
-def test_the_guide_s_client_shows_its_token_over_tls(guide: Path, tmp_path: Path) -> None:
-    root = trustme.CA()
-    certificate = root.issue_cert("127.0.0.1")
-    certificate.cert_chain_pems[0].write_to_path(str(tmp_path / "cert.pem"))
-    certificate.private_key_pem.write_to_path(str(tmp_path / "key.pem"))
-    root.cert_pem.write_to_path(str(guide / "ca.pem"))
-    token = run("crucible-ir", "tokens", "create", "trainer", cwd=tmp_path).strip()
-    tls = ("--tls-cert", "cert.pem", "--tls-key", "key.pem")
-    served = Served(tmp_path, *tls, "--tokens", "tokens.json")
-    try:
-        redirect(guide, "secured", "exchange.example.com:50551", served.address)
-        command, shown = SESSIONS["secured"]
-        printed = run("bash", "-c", command, cwd=guide, CRUCIBLE_IR_TOKEN=token)
-        assert printed == shown
-        with pytest.raises(AssertionError, match="Unauthenticated"):
-            run("bash", "-c", command, cwd=guide, CRUCIBLE_IR_TOKEN="guessed")
-    finally:
-        served.stop()
+def test_the_guide_s_client_shows_its_token_over_tls(guide: Path, secured: Secured) -> None:
+    (guide / "ca.pem").write_bytes(secured.roots)
+    redirect(guide, "secured", "exchange.example.com:50551", secured.address)
+    command, shown = SESSIONS["secured"]
+    assert run(command, guide, CRUCIBLE_IR_TOKEN=secured.token) == shown
+    with pytest.raises(AssertionError, match="Unauthenticated"):
+        run(command, guide, CRUCIBLE_IR_TOKEN="guessed")
 
 
 def redirect(folder: Path, name: str, example: str, address: str) -> None:

@@ -3,57 +3,29 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import shlex
-import subprocess
-import sys
-from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
-import trustme
 from exchange.client.served import Served
 from google.protobuf.json_format import ParseDict
+from interop import executors
 from interop.builds import kept_build
+from interop.programs import ROOT, SCHEMA, run
+from interop.secured import Secured
 from interop.toolchains import NODE, require
+from pages import blocks, fences, files
 
 import crucible_ir as ir
-from crucible_ir.conformance.expected_failures import read_expected_failures
 from crucible_ir.exchange import ExchangeClient, Record, v1
 
-ROOT = Path(__file__).resolve().parents[2]
+pytestmark = pytest.mark.toolchain
+
 PROJECT = ROOT / "tests" / "interop" / "typescript"
-SCHEMA = ROOT / "python" / "crucible_ir" / "schema" / "descriptors.binpb"
 GUIDE = (ROOT / "docs" / "typescript.md").read_text(encoding="utf-8")
 MANIFEST: dict[str, Any] = json.loads((PROJECT / "package.json").read_text(encoding="utf-8"))
-
-#: Seconds that a build or a program has.
-PATIENCE = 120
-
-HARNESS = ("crucible-ir", "conformance")
-
-#: The executors, as they are run in `PROJECT`.
-EXECUTOR = ("node", "build/src/executor.js")
-OURS = (sys.executable, "-m", "crucible_ir.conformance.executor")
-
-
-def run(*command: str, cwd: Path = PROJECT, **environment: str) -> str:
-    """Run a program with buf and crucible-ir on its path, and return what it printed."""
-    scripts = str(Path(sys.executable).parent)
-    ran = subprocess.run(
-        command,
-        cwd=cwd,
-        env={**os.environ, "PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}", **environment},
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        check=False,
-    )
-    assert ran.returncode == 0, f"{' '.join(command)}\n{ran.stdout}{ran.stderr}"
-    return ran.stdout
 
 
 @pytest.fixture(scope="session")
@@ -61,8 +33,8 @@ def project() -> Path:
     """The project with its packages installed."""
     tools = [f"{name} {version}" for name, version in require(NODE).items()]
     manifests = [PROJECT / "package.json", PROJECT / "package-lock.json"]
-    install = ("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline")
-    kept_build(PROJECT / "node_modules", manifests, lambda: run(*install), tools=tools)
+    install = "npm ci --ignore-scripts --no-audit --no-fund --prefer-offline"
+    kept_build(PROJECT / "node_modules", manifests, lambda: run(install, PROJECT), tools=tools)
     return PROJECT
 
 
@@ -71,38 +43,25 @@ def programs(project: Path) -> Path:
     """The folder of the project's programs, generated and compiled."""
     settings = ["package-lock.json", "buf.gen.yaml", "tsconfig.json"]
     inputs = [SCHEMA, *(project / name for name in settings), *(project / "src").iterdir()]
-    kept_build(project / "build", inputs, lambda: run("npm", "run", "build"))
+    kept_build(project / "build", inputs, lambda: run("npm run build", project))
     return project / "build" / "src"
 
 
-@pytest.fixture
-def served(tmp_path: Path) -> Iterator[Served]:
-    served = Served(tmp_path)
-    yield served
-    served.stop()
-
-
 def test_it_conforms_save_for_what_is_known_of_its_libraries(programs: Path) -> None:
-    known = str(PROJECT / "expected_failures.txt")
-    report = run(*HARNESS, "run", "--expected-failures", known, "--", *EXECUTOR)
-    assert "not offered" not in report
+    implementation = executors.check_conformance("typescript").implementation
     for library in ("@bufbuild/protobuf", "@bufbuild/protovalidate", "canonicalize"):
-        assert f"{library} {MANIFEST['dependencies'][library]}" in report
-
-
-def test_it_and_python_read_one_another_alike(programs: Path) -> None:
-    run(*HARNESS, "cross", shlex.join(EXECUTOR), shlex.join(OURS))
+        assert f"{library} {MANIFEST['dependencies'][library]}" in implementation
 
 
 def test_every_failure_that_is_known_has_a_link_to_its_reason() -> None:
-    entries = read_expected_failures(PROJECT / "expected_failures.txt")
+    entries = executors.known_failures("typescript")
     assert [entry for entry in entries if "https://" not in entry.reason] == []
 
 
 def test_a_client_takes_documents_and_feedback_through_the_exchange(
     programs: Path, served: Served
 ) -> None:
-    told = json.loads(run("node", str(programs / "exchange_journey.js"), served.address))
+    told = json.loads(run(f"node build/src/exchange_journey.js {served.address}", PROJECT))
 
     version = ir.v1.ModelVersion(id="llama_mmlu_3", model_id="llama", version="1.0.0")
     staging = ir.v1.Document(ir_version="0.2.0", model_version=version)
@@ -161,15 +120,13 @@ def test_a_client_takes_documents_and_feedback_through_the_exchange(
     }
 
 
-FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
-NAME = re.compile(r"(?:#|//) (\S+)\n")
-BLOCKS: list[tuple[str, str]] = FENCE.findall(GUIDE)
-COMMANDS = [line for kind, text in BLOCKS if kind == "sh" for line in text.splitlines()]
-FILES = {name[1]: text for _, text in BLOCKS if (name := NAME.match(text))}
+STEPS = [step for text in blocks(GUIDE, "sh") for step in text.splitlines()]
+FILES = files(GUIDE)
 OUTPUTS = {
-    name[1]: output
-    for (kind, program), (_, output) in pairwise(BLOCKS)
-    if kind == "ts" and (name := NAME.match(program))
+    name: output
+    for (_, text), (_, output) in pairwise(fences(GUIDE))
+    for name, program in FILES.items()
+    if name.endswith(".ts") and program == text
 }
 
 
@@ -181,50 +138,40 @@ def guide(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "package.json").write_text("{}")
     for name, text in FILES.items():
         (folder / name).write_text(text)
-    for command in COMMANDS:
-        if not command.startswith("npm install "):
-            run("bash", "-c", command, cwd=folder)
+    for step in STEPS:
+        if not step.startswith("npm install "):
+            run(step, folder)
     return folder
 
 
 def test_the_guide_installs_what_the_tests_run_with() -> None:
-    installed = re.findall(r"(\S+)@([\d.]+)", "\n".join(COMMANDS))
+    installed = re.findall(r"(\S+)@([\d.]+)", "\n".join(STEPS))
     assert dict(installed) == MANIFEST["dependencies"] | MANIFEST["devDependencies"]
 
 
 def test_every_program_of_the_guide_has_a_name_and_shows_what_it_prints() -> None:
     names = [name for name in FILES if name.endswith(".ts")]
-    assert len(names) == sum(kind == "ts" for kind, _ in BLOCKS)
+    assert len(names) == len(blocks(GUIDE, "ts"))
     assert all(OUTPUTS[name] for name in names)
 
 
 @pytest.mark.parametrize("name", ["check.ts", "make.ts", "digest.ts", "surprises.ts"])
 def test_the_programs_of_the_guide_print_what_they_show(guide: Path, name: str) -> None:
-    assert run("node", compiled(name), cwd=guide) == OUTPUTS[name]
+    assert run(f"node {compiled(name)}", guide) == OUTPUTS[name]
 
 
 def test_the_guide_s_client_talks_to_an_exchange(guide: Path, served: Served) -> None:
     redirect(guide / compiled("exchange.ts"), "127.0.0.1:50551", served.address)
-    assert run("node", compiled("exchange.ts"), cwd=guide) == OUTPUTS["exchange.ts"]
+    assert run(f"node {compiled('exchange.ts')}", guide) == OUTPUTS["exchange.ts"]
 
 
-def test_the_guide_s_client_shows_its_token_over_tls(guide: Path, tmp_path: Path) -> None:
-    root = trustme.CA()
-    certificate = root.issue_cert("127.0.0.1")
-    certificate.cert_chain_pems[0].write_to_path(str(tmp_path / "cert.pem"))
-    certificate.private_key_pem.write_to_path(str(tmp_path / "key.pem"))
-    root.cert_pem.write_to_path(str(guide / "ca.pem"))
-    token = run("crucible-ir", "tokens", "create", "trainer", cwd=tmp_path).strip()
-    tls = ("--tls-cert", "cert.pem", "--tls-key", "key.pem")
-    served = Served(tmp_path, *tls, "--tokens", "tokens.json")
-    try:
-        redirect(guide / compiled("secured.ts"), "exchange.example.com:50551", served.address)
-        printed = run("node", compiled("secured.ts"), cwd=guide, CRUCIBLE_IR_TOKEN=token)
-        assert printed == OUTPUTS["secured.ts"]
-        with pytest.raises(AssertionError, match="unauthenticated"):
-            run("node", compiled("secured.ts"), cwd=guide, CRUCIBLE_IR_TOKEN="guessed")
-    finally:
-        served.stop()
+def test_the_guide_s_client_shows_its_token_over_tls(guide: Path, secured: Secured) -> None:
+    (guide / "ca.pem").write_bytes(secured.roots)
+    redirect(guide / compiled("secured.ts"), "exchange.example.com:50551", secured.address)
+    command = f"node {compiled('secured.ts')}"
+    assert run(command, guide, CRUCIBLE_IR_TOKEN=secured.token) == OUTPUTS["secured.ts"]
+    with pytest.raises(AssertionError, match="unauthenticated"):
+        run(command, guide, CRUCIBLE_IR_TOKEN="guessed")
 
 
 def compiled(name: str) -> str:

@@ -6,55 +6,29 @@ The tests of each language build its executor. They run before this one, whose n
 from __future__ import annotations
 
 import os
-import shlex
-import sys
+import shutil
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
+from interop.executors import BUILT, COMMANDS, FOLDER, PATIENCE, command
 
 from crucible_ir.conformance.crossing import Crossing
 from crucible_ir.conformance.reports import crossing_lines
 from crucible_ir.conformance.suites import select_cases, suite_folder
-from crucible_ir.schema.comments import descriptor_set
-
-FOLDER = Path(__file__).parent
-
-#: How each executor is run, with {folder} for the folder of its language and {schema} for a file
-#: with the descriptor set. The language is left out as long as it has no folder.
-COMMANDS = {
-    "python": "{python} -m crucible_ir.conformance.executor",
-    "protobuf": "{python} {folder}/executor.py {schema}",
-    "betterproto": "{python} {folder}/executor.py",
-    "go": "{folder}/build/executor",
-    "java": "java -cp {folder}/build/target/classes:{folder}/build/target/dependency/*"
-    " org.crucibleir.interop.Executor",
-    "rust": "{folder}/build/target/debug/executor",
-    "typescript": "node {folder}/build/src/executor.js",
-}
-
-#: What is there of an executor once it is built.
-BUILT = {
-    "go": "build/executor",
-    "java": "build/target/classes",
-    "rust": "build/target/debug/executor",
-    "typescript": "build/src/executor.js",
-}
-
-#: Seconds that an executor has for a response.
-PATIENCE = 120.0
 
 
-def commands(schema: Path) -> Iterator[list[str]]:
-    for language, command in COMMANDS.items():
+def commands() -> Iterator[list[str]]:
+    for language in COMMANDS:
         folder = FOLDER / language
         if not folder.is_dir():
             continue
+        program, *arguments = command(language)
         built = folder / BUILT.get(language, "")
-        if built.exists():
-            yield shlex.split(command.format(python=sys.executable, folder=folder, schema=schema))
+        if built.exists() and shutil.which(program):
+            yield [program, *arguments]
         elif os.environ.get("CI"):
-            pytest.fail(f"{built} is missing: test_{language}.py should have built it")
+            missing = program if built.exists() else f"{built}, which test_{language}.py builds,"
+            pytest.fail(f"{missing} is missing")
 
 
 def test_every_language_has_its_command() -> None:
@@ -63,10 +37,8 @@ def test_every_language_has_its_command() -> None:
     assert set(BUILT) <= set(COMMANDS)
 
 
-def test_all_executors_read_one_another_alike(tmp_path: Path) -> None:
-    schema = tmp_path / "crucible_ir.binpb"
-    schema.write_bytes(descriptor_set())
-    crossing = Crossing(list(commands(schema)), timeout=PATIENCE)
+def test_all_executors_read_one_another_alike() -> None:
+    crossing = Crossing(list(commands()), timeout=PATIENCE)
     cases = select_cases(suite_folder())
     assert sum(1 for _ in crossing.results(cases)) <= crossing.questions(cases)
     assert crossing.passed, "\n".join(line for line, _ in crossing_lines(crossing))

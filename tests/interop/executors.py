@@ -1,0 +1,80 @@
+"""The executor of each language: how it is run, and what comes of asking it about cases."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from interop.programs import SCHEMA
+
+from crucible_ir.conformance.comparison import OFFERED_ASPECTS
+from crucible_ir.conformance.expected_failures import Entry, read_expected_failures
+from crucible_ir.conformance.reports import to_text
+from crucible_ir.conformance.results import Run
+from crucible_ir.conformance.running import Runner
+from crucible_ir.conformance.suites import select_cases, suite_folder
+
+FOLDER = Path(__file__).parent
+
+#: How each executor is run, with {folder} for the folder of its language and {schema} for the file
+#: with the descriptor set. The language is left out as long as it has no folder.
+COMMANDS = {
+    "python": "{python} -m crucible_ir.conformance.executor",
+    "protobuf": "{python} {folder}/executor.py {schema}",
+    "betterproto": "{python} {folder}/executor.py",
+    "go": "{folder}/build/executor",
+    # It ends before the second of Java's compilers would pay.
+    "java": "java -XX:TieredStopAtLevel=1"
+    " -cp {folder}/build/target/classes:{folder}/build/target/dependency/*"
+    " org.crucibleir.interop.Executor",
+    "rust": "{folder}/build/target/debug/executor",
+    "typescript": "node {folder}/build/src/executor.js",
+}
+
+#: What is there of an executor once it is built.
+BUILT = {
+    "go": "build/executor",
+    "java": "build/target/classes",
+    "rust": "build/target/debug/executor",
+    "typescript": "build/src/executor.js",
+}
+
+#: Seconds that an executor has for a response.
+PATIENCE = 120.0
+
+
+def command(language: str) -> list[str]:
+    places = {"python": sys.executable, "folder": FOLDER / language, "schema": SCHEMA}
+    return [part.format(**places) for part in COMMANDS[language].split()]
+
+
+def known_failures(language: str) -> tuple[Entry, ...]:
+    return read_expected_failures(FOLDER / language / "expected_failures.txt")
+
+
+def check_conformance(language: str) -> Run:
+    """Check that an executor offers every aspect, and fails where it is known to and nowhere else.
+
+    Returns:
+        What came of the published cases.
+    """
+    runner = Runner(command(language), timeout=PATIENCE, expected_failures=known_failures(language))
+    run = _passing(runner, suite_folder())
+    assert run.offered == set(OFFERED_ASPECTS.values())
+    return run
+
+
+def check_reading(language: str, payloads: Path, known: Sequence[Entry]) -> None:
+    """Check that an executor makes of the bytes of another what it must, save for what is known."""
+    runner = Runner(
+        command(language), timeout=PATIENCE, expected_failures=known, is_substitute=True
+    )
+    _passing(runner, payloads)
+
+
+def _passing(runner: Runner, cases: Path) -> Run:
+    selected = select_cases(cases)
+    assert sum(1 for _ in runner.results(selected)) == len(selected)
+    assert runner.run.passed, to_text(runner.run, verbose=False)
+    return runner.run

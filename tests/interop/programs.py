@@ -1,0 +1,49 @@
+"""Running a program with this environment's own programs on its path."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+SCHEMA = ROOT / "python" / "crucible_ir" / "schema" / "descriptors.binpb"
+
+#: Seconds that a build or a program has.
+PATIENCE = 600
+
+
+def search_path(*folders: Path) -> str:
+    """Return a search path of some folders, this environment's programs, and all others."""
+    return os.pathsep.join(
+        (*map(str, folders), str(Path(sys.executable).parent), os.environ["PATH"])
+    )
+
+
+def run(command: str, folder: Path, **environment: str) -> str:
+    """Run a command line with crucible-ir, buf and protoc on its path.
+
+    Args:
+        command: The line, for bash.
+        folder: Where it runs.
+        environment: What else it finds in its environment.
+
+    Returns:
+        What it printed, on standard output and on standard error.
+
+    Raises:
+        AssertionError: It failed; what it printed is in the message.
+    """
+    ran = subprocess.run(
+        ["bash", "-ec", command],
+        cwd=folder,
+        env={**os.environ, "PATH": search_path(), **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert ran.returncode == 0, f"$ {command}\n{ran.stdout}"
+    return ran.stdout
