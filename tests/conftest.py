@@ -1,9 +1,14 @@
-"""Hypothesis profiles: repeatable in continuous integration, searching on a developer's machine."""
+"""How all tests run: Hypothesis repeats itself on CI alone, and what was skipped is named.
+
+On a developer's machine Hypothesis searches.
+"""
 
 from __future__ import annotations
 
 import os
+from collections import Counter
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 # The first example pays for imports and for the rules that protovalidate compiles, and generated
@@ -18,3 +23,14 @@ settings.load_profile("ci" if os.environ.get("CI") else "dev")
 
 # Modules that tests import: pytest would import them a second time to look for doctests.
 collect_ignore = ["every_feature.py", "message_strategies.py", "pages.py"]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say what was skipped: a line for each reason, such as a language that is not installed."""
+    skipped: list[pytest.TestReport] = terminalreporter.stats.get("skipped", [])
+    reasons = Counter(
+        report.longrepr[2] for report in skipped if isinstance(report.longrepr, tuple)
+    )
+    for reason, count in sorted(reasons.items()):
+        text = reason.removeprefix("Skipped: ")
+        terminalreporter.write_line(f"{count} test{'' if count == 1 else 's'} skipped: {text}")
