@@ -23,6 +23,7 @@ ANSWERS = {
     "node --version": "v20.20.2",
     "npm --version": "11.19.1",
     "java --version": "openjdk 21 2023-09-19\nOpenJDK Runtime Environment (build 21+35-2513)",
+    "javac --version": "javac 17.0.15",
     "mvn --version": "\x1b[1mApache Maven 3.8.7\x1b[m\nMaven home: /usr/share/maven",
     "cargo --version": "cargo 1.95.0 (f2d3ce0bd 2026-03-21)",
 }
@@ -53,7 +54,7 @@ def install_answering(folder: Path, question: str, answer: str) -> None:
     [
         (GO, {"go": "1.26.8"}),
         (NODE, {"node": "20.20.2", "npm": "11.19.1"}),
-        (JAVA, {"java": "21", "mvn": "3.8.7"}),
+        (JAVA, {"java": "21", "javac": "17.0.15", "mvn": "3.8.7"}),
         (RUST, {"cargo": "1.95.0"}),
     ],
     ids=lambda value: value.name if isinstance(value, Toolchain) else "",
@@ -79,7 +80,10 @@ def test_a_version_is_compared_by_its_numbers(path: Path, said: str) -> None:
 @pytest.mark.parametrize(
     ("script", "reason"),
     [
-        (None, "Tools is not installed: there is no hammer"),
+        (
+            None,
+            "Tools is not installed: there is no hammer, of which 1.9 or later is needed",
+        ),
         ("echo hammer 1.8.9", "Tools is too old: hammer is 1.8.9, not 1.9 or later"),
         ("echo hammer", "Tools does not work: hammer tells no version"),
         ("exit 3", "Tools does not work: .* returned non-zero exit status 3"),

@@ -1,4 +1,7 @@
-"""Which languages this machine has the tools of, and what becomes of tests without them."""
+"""Which languages this machine has the tools of, and what becomes of tests without them.
+
+Run as a program, it prints what is missing.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import os
 import re
 import shutil
 import subprocess
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
@@ -35,8 +39,9 @@ class Toolchain:
 
 GO = Toolchain("Go", (Program("go", "1.26", "version"),))
 NODE = Toolchain("Node.js", (Program("node", "20"), Program("npm", "10")))
-JAVA = Toolchain("Java", (Program("java", "17"), Program("mvn", "3.8")))
+JAVA = Toolchain("Java", (Program("java", "17"), Program("javac", "17"), Program("mvn", "3.8")))
 RUST = Toolchain("Rust", (Program("cargo", "1.89"),))
+TOOLCHAINS = (GO, JAVA, NODE, RUST)
 
 
 class AbsentError(Exception):
@@ -65,7 +70,10 @@ def require(toolchain: Toolchain) -> dict[str, str]:
 def _version(toolchain: Toolchain, program: Program) -> str:
     path = shutil.which(program.name)
     if path is None:
-        raise AbsentError(f"{toolchain.name} is not installed: there is no {program.name}")
+        raise AbsentError(
+            f"{toolchain.name} is not installed: there is no {program.name}, of which"
+            f" {program.oldest} or later is needed"
+        )
     try:
         said = subprocess.run(
             [path, program.question], capture_output=True, text=True, check=True, timeout=PATIENCE
@@ -86,3 +94,16 @@ def _version(toolchain: Toolchain, program: Program) -> str:
 
 def _parts(version: str) -> tuple[int, ...]:
     return tuple(map(int, version.split(".")))
+
+
+def _absences() -> Iterator[str]:
+    for toolchain in TOOLCHAINS:
+        try:
+            versions(toolchain)
+        except AbsentError as absent:
+            yield str(absent)
+
+
+if __name__ == "__main__":
+    for absence in _absences():
+        print(absence)
