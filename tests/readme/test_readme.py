@@ -9,8 +9,12 @@ from pathlib import Path
 import pytest
 from pages import ROOT, check_commands, check_links, check_python
 
+from crucible_ir.conformance.expected_failures import read_expected_failures
+from crucible_ir.conformance.suites import select_cases, suite_folder
+
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 CHANGELOG = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+CASES = select_cases(suite_folder())
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 
 
@@ -33,6 +37,23 @@ def test_the_commands_run_in_sequence_and_print_what_is_shown(elsewhere: Path) -
 @pytest.mark.parametrize("page", [README, CHANGELOG], ids=["README", "CHANGELOG"])
 def test_every_link_to_a_file_leads_somewhere(page: str) -> None:
     check_links(page, ROOT)
+
+
+def test_the_rules_differ_between_languages_in_as_many_cases_as_it_says() -> None:
+    differing = {}
+    for folder in re.findall(
+        r"\[list\]\((tests/interop/\w+)/", README.partition("## Other lang")[2]
+    ):
+        entries = read_expected_failures(ROOT / folder / "expected_failures.txt")
+        selected = [entry for entry in entries if entry.names_aspect("violations")]
+        differing[Path(folder).name] = sum(
+            any(entry.names_case(case.name) for entry in selected) for case in CASES
+        )
+    assert differing == {"go": 0, "java": 0, "rust": 2, "typescript": 0}
+    flowing = " ".join(README.split())
+    assert "in Python, Go, Java and TypeScript, and in Rust but for two of more than" in flowing
+    [least] = re.findall(r"more than ([\d,]+) published cases", flowing)
+    assert len(CASES) > int(least.replace(",", ""))
 
 
 def test_every_link_to_a_section_leads_to_one() -> None:
