@@ -67,7 +67,8 @@ def arguments_of(line: str) -> tuple[list[str], bytes]:
 #: Commands whose examples need more than files: a shell, or a server, which tests/exchange has.
 ELSEWHERE = {
     "completion",
-    *("serve", "publish", "fetch", "list", "watch", "trace", "ingest", "export", "tokens"),
+    *("serve", "publish", "fetch", "list", "watch", "trace", "compact"),
+    *("ingest", "export", "tokens"),
 }
 
 EVERY_EXAMPLE = [

@@ -42,6 +42,7 @@ COMMANDS = {
     "list": "List the documents of an exchange.",
     "watch": "Tell of changes in an exchange as they happen.",
     "trace": "Follow a document to what it came from, or to what came of it.",
+    "compact": "Drop old revisions from an exchange, and keep the latest ones.",
     "ingest": "Hand feedback events over to an exchange.",
     "export": "Write feedback events from an exchange to a file.",
     "tokens": "Make, list and revoke the tokens that a server asks for.",

@@ -133,5 +133,5 @@ def test_every_method_of_every_service_is_named_as_on_the_wire() -> None:
         "crucible_ir.exchange.v1.FeedbackService",
         "crucible_ir.exchange.v1.ValidationService",
     ]
-    assert len(method_names()) == 13
+    assert len(method_names()) == 14
     assert "/crucible_ir.exchange.v1.FeedbackService/Ingest" in method_names()

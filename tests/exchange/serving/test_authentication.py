@@ -70,7 +70,7 @@ def test_every_method_of_the_schema_has_its_role_and_no_other_has_one() -> None:
 
 
 def test_methods_that_change_something_are_not_for_readers() -> None:
-    changing = {"Publish", "BatchPublish", "Delete", "Ingest"}
+    changing = {"Publish", "BatchPublish", "Delete", "Compact", "Ingest"}
     for method, role in METHOD_ROLES.items():
         assert (role > Role.READER) == (method.rpartition("/")[2] in changing), method
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from exchange.publications import publication
 
-from crucible_ir.exchange.store import Store, open_store
+from crucible_ir.exchange.store import Store, open_store, sql_store
 from crucible_ir.exchange.store.failures import NotFoundError
 from crucible_ir.exchange.store.records import (
     Comparison,
@@ -175,7 +175,7 @@ async def test_compaction_keeps_the_latest_revisions_and_tells_of_the_gap(addres
         await store.publish(publication("m1", f"body {n}"))
     await store.publish(publication("m2"))
     await store.publish(publication("m1", "body 3"))
-    await store.compact(3)
+    assert await store.compact(3) == 3
     for revision in (1, 2, 3):
         with pytest.raises(NotFoundError):
             await store.get("ModelVersion", "m1", revision)
@@ -190,10 +190,73 @@ async def test_compaction_keeps_the_latest_revisions_and_tells_of_the_gap(addres
 async def test_compaction_goes_no_further_than_the_latest_change(address: str) -> None:
     store = await open_store(address)
     await store.publish(publication("m1"))
-    await store.compact(100)
+    assert await store.compact(100) == 1
     await store.publish(publication("m2"))
     changes = await store.changes(1)
     assert (changes.gap_through, len(changes.entries)) == (0, 1)
+    await store.close()
+
+
+async def test_what_an_earlier_compaction_spared_goes_once_it_is_the_latest_no_more(
+    address: str,
+) -> None:
+    store = await open_store(address)
+    for body in ("one", "two"):
+        await store.publish(publication("m1", body))
+    await store.compact(2)
+    assert (await store.get("ModelVersion", "m1", 2)).document == b"two"
+    await store.publish(publication("m1", "three"))
+    assert await store.compact(2) == 2
+    page = await store.list_revisions("ModelVersion", "m1")
+    assert [entry.record.revision for entry in page.entries] == [3]
+    assert (await store.changes(2)).gap_through == 0
+    await store.close()
+
+
+async def test_a_compaction_in_many_steps_keeps_what_one_step_keeps(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sql_store, "COMPACTED_AT_A_TIME", 3)
+    store = await open_store(address)
+    for n in range(40):
+        await store.publish(publication(f"m{n % 7}", f"body {n}"))
+    assert await store.compact(38) == 38
+    # The last of each document: 33 to 39 of the bodies, whose numbers are 34 to 40.
+    found = await store.changes(38)
+    assert [entry.record.sequence for entry in found.entries] == [39, 40]
+    for n in range(7):
+        page = await store.list_revisions("ModelVersion", f"m{n}")
+        assert len(page.entries) == 1
+    assert await store.compact(0) == 38
+    await store.close()
+
+
+async def test_deletions_survive_a_compaction(address: str) -> None:
+    store = await open_store(address)
+    await store.publish(publication("m1"))
+    await store.delete(Deletion("ModelVersion", "m1"))
+    await store.compact(2)
+    page = await store.list_revisions("ModelVersion", "m1")
+    assert [(entry.record.revision, entry.record.deleted) for entry in page.entries] == [(2, True)]
+    assert (await store.publish(publication("m1"))).record.revision == 3
+    await store.close()
+
+
+async def test_what_was_made_before_a_moment_ends_at_the_first_change_made_later(
+    address: str,
+) -> None:
+    # The clock goes back and on: the third change looks older than the second.
+    moments = iter([100, 300, 200, 400])
+    store = await open_store(address, clock=lambda: next(moments))
+    assert await store.made_before(1000) == 0
+    for n in range(4):
+        await store.publish(publication(f"m{n}"))
+    for moment, expected in [(100, 0), (101, 1), (250, 1), (300, 1), (301, 3), (401, 4)]:
+        assert await store.made_before(moment) == expected, moment
+    await store.compact(3)
+    # What is left of the history counts, and not the latest revisions from before it.
+    assert await store.made_before(150) == 3
+    assert await store.made_before(401) == 4
     await store.close()
 
 

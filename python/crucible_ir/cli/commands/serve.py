@@ -9,8 +9,11 @@ import click
 
 from crucible_ir.cli.program import Command
 from crucible_ir.cli.session import GOOD
+from crucible_ir.cli.spans import Span
 
 if TYPE_CHECKING:
+    from datetime import timedelta
+
     from crucible_ir.exchange.server.addresses import Address
     from crucible_ir.exchange.server.serving import ServerOptions
     from crucible_ir.exchange.server.settings import Settings
@@ -25,6 +28,10 @@ _EXAMPLES = (
     (
         "crucible-ir serve --store postgresql://localhost/exchange --health --metrics-port 9464",
         "On PostgreSQL, with a health service and metrics.",
+    ),
+    (
+        "crucible-ir serve --keep-history 90d",
+        "Drop revisions that are older than ninety days and not the latest of their document.",
     ),
 )
 
@@ -99,6 +106,12 @@ _OPTIONS = (
         "--require-deadline",
         is_flag=True,
         help="Refuse calls that are no streams and bring no deadline.",
+    ),
+    click.option(
+        "--keep-history",
+        type=Span(),
+        metavar="SPAN",
+        help="Drop older revisions that are not the latest, such as after 90d; by default none.",
     ),
     click.option(
         "--heartbeat",
@@ -236,11 +249,13 @@ def _options(given: dict[str, Any]) -> ServerOptions:
 def _settings(given: dict[str, Any]) -> Settings:
     from crucible_ir.exchange.server.settings import Settings
 
+    history: timedelta | None = given["keep_history"]
     return Settings(
         **_set(
             {
                 "heartbeat_seconds": given["heartbeat"],
                 "slow_consumer_seconds": given["slow_consumer"],
+                "history_seconds": None if history is None else history.total_seconds(),
             }
         )
     )

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,7 @@ import click
 from crucible_ir.cli.options import TYPE_NAME
 from crucible_ir.cli.program import Command, CommandGroup
 from crucible_ir.cli.session import GOOD, Session, printable
+from crucible_ir.cli.spans import span_of
 
 if TYPE_CHECKING:
     from crucible_ir.exchange.server.tokens import Token
@@ -31,9 +31,6 @@ _EXAMPLES = (
         "A reader of everything, for ninety days.",
     ),
 )
-
-_DURATION = re.compile(r"([1-9][0-9]{0,5})([smhdw])")
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
 class _Ending(MomentParameter):
@@ -59,9 +56,8 @@ class _Ending(MomentParameter):
 def _after(now: datetime, text: str) -> datetime | None:
     """Return the end of a span from now, or the moment that a text names; ``None`` for neither."""
     try:
-        if span := _DURATION.fullmatch(text):
-            return now + timedelta(**{_UNITS[span[2]]: int(span[1])})
-        return datetime.fromisoformat(text)
+        span = span_of(text)
+        return datetime.fromisoformat(text) if span is None else now + span
     except (ValueError, OverflowError):
         return None
 
@@ -93,7 +89,7 @@ def command() -> None:
     type=click.Choice(["reader", "publisher", "admin"]),
     default="reader",
     show_default=True,
-    help="What it allows: to read; to publish and ingest, too; to delete, too.",
+    help="What it allows: to read; to publish and ingest, too; to delete and compact, too.",
 )
 @click.option(
     "--type",

@@ -321,6 +321,20 @@ class AsyncExchangeClient:
         request = requests.trace(type, id, revision, direction, max_depth, max_nodes)
         return Lineage.of(await self._call(self._exchange.TraceLineage, request, timeout))
 
+    async def compact(
+        self,
+        *,
+        keep_after: int | None = None,
+        keep_within: timedelta | None = None,
+        timeout: float | None = None,
+    ) -> int:
+        """Drop the beginning of the history: revisions that are not the latest of their document.
+
+        What it takes, returns and raises is that of `ExchangeClient.compact`.
+        """
+        request = requests.compact(keep_after, keep_within)
+        return (await self._call(self._exchange.Compact, request, timeout)).oldest_sequence
+
     def ingestion(
         self,
         *,

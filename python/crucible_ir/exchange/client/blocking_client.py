@@ -397,6 +397,34 @@ class ExchangeClient:
         request = requests.trace(type, id, revision, direction, max_depth, max_nodes)
         return Lineage.of(self._call(self._exchange.TraceLineage, request, timeout))
 
+    def compact(
+        self,
+        *,
+        keep_after: int | None = None,
+        keep_within: timedelta | None = None,
+        timeout: float | None = None,
+    ) -> int:
+        """Drop the beginning of the history: revisions that are not the latest of their document.
+
+        Latest revisions and feedback events stay. A watch that goes on from before is told a `Gap`.
+
+        Args:
+            keep_after: The sequence number after which every change is kept.
+            keep_within: The time before now within which every change is kept. One of the two has
+                to be given.
+            timeout: The seconds that it may take.
+
+        Returns:
+            The first sequence number from which on every change is remembered.
+
+        Raises:
+            PermissionDeniedError: The caller is no admin, or one of some documents only.
+            InvalidDocumentError: No change has that sequence number yet.
+            ExchangeError: The call failed.
+        """
+        request = requests.compact(keep_after, keep_within)
+        return self._call(self._exchange.Compact, request, timeout).oldest_sequence
+
     def ingestion(
         self,
         *,

@@ -92,6 +92,17 @@ def delete(type_: TypeName, id_: str, etag: str | None, request_id: str | None) 
     )
 
 
+def compact(keep_after: int | None, keep_within: timedelta | None) -> v1.CompactRequest:
+    """Return a request to drop the beginning of the history.
+
+    Raises:
+        FieldError: It is not said what to keep, or it is said twice.
+    """
+    if (keep_after is None) == (keep_within is None):
+        raise FieldError("give one of keep_after and keep_within")
+    return v1.CompactRequest(after_sequence=keep_after, within=keep_within)
+
+
 def name_of(type_: TypeName) -> str:
     """Return the short name of a message type.
 

@@ -68,7 +68,8 @@ def is_passing(error: ExchangeError) -> bool:
 def is_repeatable(request: Message) -> bool:
     """Tell whether a request does nothing more when it comes twice.
 
-    Those that change something carry a request id to be told apart by; all others only read.
+    Those that change a document carry a request id to be told apart by; all others only read, or
+    drop what the first one has dropped already.
     """
     has_id = _REQUEST_ID in descriptor_of(request).fields_by_name
     return not has_id or request.HasField(_REQUEST_ID)

@@ -28,10 +28,12 @@ from crucible_ir.exchange.server.errors import (
     RpcError,
     error_info,
     field_violation,
+    permission_denied,
     quota,
     translate,
 )
 from crucible_ir.exchange.server.feed import ChangeFeed
+from crucible_ir.exchange.server.history import compact_history
 from crucible_ir.exchange.server.pages import page_key, page_token, query_hash
 from crucible_ir.exchange.server.publications import (
     check_type,
@@ -43,6 +45,7 @@ from crucible_ir.exchange.server.settings import Settings
 from crucible_ir.exchange.server.streaming import Draining, answered
 from crucible_ir.exchange.store import Store
 from crucible_ir.exchange.store.records import (
+    EVERYTHING,
     Changes,
     Comparison,
     Condition,
@@ -205,12 +208,7 @@ class ExchangeService(ExchangeServiceServicer):
         watch = _Watch(request, current_caller())
         position = await self._store.position()
         after = request.after_sequence if request.HasField("after_sequence") else position
-        if after > position:
-            raise RpcError(
-                grpc.StatusCode.OUT_OF_RANGE,
-                f"there is no change {after}: the latest is {position}",
-                [error_info("SEQUENCE_AHEAD", {"latest": str(position)})],
-            )
+        _check_sequence(after, position)
         interval = (
             request.heartbeat_interval_ms / 1000
             if request.HasField("heartbeat_interval_ms")
@@ -257,6 +255,21 @@ class ExchangeService(ExchangeServiceServicer):
                 await context.write(response)
         except TimeoutError:
             raise quota("watch", "the client is too slow to follow the changes") from None
+
+    async def Compact(
+        self,
+        request: v1.CompactRequest,
+        context: grpc.aio.ServicerContext[v1.CompactRequest, v1.CompactResponse],
+    ) -> v1.CompactResponse:
+        """Drop the beginning of the history."""
+        if current_caller().scope != EVERYTHING:
+            raise permission_denied("the credentials do not cover every document")
+        if request.HasField("within"):
+            compacted = await compact_history(self._store, request.within.ToMicroseconds())
+        else:
+            _check_sequence(request.after_sequence, await self._store.position())
+            compacted = await self._store.compact(request.after_sequence)
+        return v1.CompactResponse(oldest_sequence=compacted + 1)
 
     async def TraceLineage(
         self,
@@ -348,6 +361,16 @@ class _Watch:
             (not self._types or record.type in self._types)
             and record.id.startswith(self._id_prefix)
             and self._scope.allows(record.type, record.id)
+        )
+
+
+def _check_sequence(sequence: int, latest: int) -> None:
+    """Raise `RpcError` for a sequence number that no change has yet."""
+    if sequence > latest:
+        raise RpcError(
+            grpc.StatusCode.OUT_OF_RANGE,
+            f"there is no change {sequence}: the latest is {latest}",
+            [error_info("SEQUENCE_AHEAD", {"latest": str(latest)})],
         )
 
 

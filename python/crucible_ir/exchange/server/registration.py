@@ -13,6 +13,7 @@ from google.protobuf.descriptor import FileDescriptor
 from crucible_ir.exchange.server.exchange_service import ExchangeService
 from crucible_ir.exchange.server.feed import ChangeFeed
 from crucible_ir.exchange.server.feedback_service import FeedbackService
+from crucible_ir.exchange.server.history import compact_history
 from crucible_ir.exchange.server.settings import Settings
 from crucible_ir.exchange.server.streaming import Draining
 from crucible_ir.exchange.server.validation_service import ValidationService
@@ -27,7 +28,8 @@ from crucible_ir.exchange.v1 import (
     validation_service_pb2_grpc,
 )
 
-#: How often request ids that may be forgotten are looked for, in seconds.
+#: How often request ids and changes that may be forgotten are looked for, in seconds; more often
+#: where changes are kept for less than ten times that.
 FORGET_SECONDS = 3600
 
 _DAY = 86_400_000_000
@@ -81,7 +83,7 @@ class Services:
     async def start(self) -> None:
         """Begin to follow the store's changes; before the server starts."""
         await self._feed.start()
-        self._forgetting = asyncio.create_task(self._forget_requests())
+        self._forgetting = asyncio.create_task(self._forget())
 
     def drain(self) -> None:
         """Ask every stream to end: what is held is answered, and nothing more is read."""
@@ -95,11 +97,16 @@ class Services:
                 await self._forgetting
         await self._feed.close()
 
-    async def _forget_requests(self) -> None:
+    async def _forget(self) -> None:
+        """Remove what need not be remembered any more, time and again."""
+        kept = self._settings.history_seconds
+        pause = FORGET_SECONDS if kept is None else min(FORGET_SECONDS, max(1.0, kept / 10))
         while True:
             before = time.time_ns() // 1000 - self._settings.request_days * _DAY
             try:
                 await self._store.forget_requests(before)
+                if kept is not None:
+                    await compact_history(self._store, round(kept * 1_000_000))
             except StoreFailure as error:
-                _logger.warning("old request ids cannot be removed now: %s", error)
-            await asyncio.sleep(FORGET_SECONDS)
+                _logger.warning("old request ids and changes cannot be removed now: %s", error)
+            await asyncio.sleep(pause)

@@ -388,14 +388,52 @@ def changes(
     )
 
 
-def compact(connection: Connection, through: int) -> None:
-    """Forget revisions that are not the latest, as `Store.compact` says."""
-    through = min(through, counter(connection, "sequence"))
-    if through <= counter(connection, "compacted"):
-        return
+def made_before(connection: Connection, moment: Microseconds) -> int:
+    """Return the last change before all that were made later, as `Store.made_before` says."""
+    first_kept = connection.execute(
+        select(revisions.c.sequence)
+        .where(
+            revisions.c.sequence > counter(connection, "compacted"),
+            revisions.c.update_time >= moment,
+        )
+        .order_by(revisions.c.sequence)
+        .limit(1)
+    ).scalar_one_or_none()
+    return counter(connection, "sequence") if first_kept is None else int(first_kept) - 1
+
+
+def compact(connection: Connection, *, after: int, through: int, most: int) -> tuple[int, bool]:
+    """Forget revisions that are not the latest, in one step of a compaction.
+
+    A step passes over rows from before an earlier compaction, too: what was the latest revision
+    then need not be it any more.
+
+    Args:
+        connection: The connection.
+        after: The sequence number that the step before has come to; 0 for the first.
+        through: The sequence number to go up to.
+        most: The most rows to pass over.
+
+    Returns:
+        The sequence number that this step has come to, and whether it was the last.
+    """
+    wanted = min(through, counter(connection, "sequence"))
+    passed = select(revisions.c.sequence).where(
+        revisions.c.sequence > after, revisions.c.sequence <= wanted
+    )
+    reached = connection.execute(
+        passed.order_by(revisions.c.sequence).offset(most - 1).limit(1)
+    ).scalar_one_or_none()
+    step = wanted if reached is None else int(reached)
     connection.execute(
         delete(revisions).where(
-            revisions.c.sequence <= through, ~exists().where(_IS_LATEST).correlate(revisions)
+            revisions.c.sequence > after,
+            revisions.c.sequence <= step,
+            ~exists().where(_IS_LATEST).correlate(revisions),
         )
     )
-    connection.execute(update(counters).where(counters.c.name == "compacted").values(value=through))
+    if step > counter(connection, "compacted"):
+        connection.execute(
+            update(counters).where(counters.c.name == "compacted").values(value=step)
+        )
+    return step, step >= wanted

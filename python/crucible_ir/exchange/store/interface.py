@@ -94,8 +94,15 @@ class Store(Protocol):
     async def wait(self, after: int, timeout: float) -> None:
         """Return when there may be a change after a sequence number, or after so many seconds."""
 
-    async def compact(self, through: int) -> None:
-        """Forget revisions that are not the latest, up to a sequence number."""
+    async def made_before(self, moment: Microseconds) -> int:
+        """Return the sequence number up to which every change was made before a moment."""
+
+    async def compact(self, through: int) -> int:
+        """Forget revisions that are not the latest, up to a sequence number.
+
+        Returns:
+            The sequence number up to which history is gone, by this or an earlier compaction.
+        """
 
     async def forget_requests(self, before: Microseconds) -> None:
         """Forget the ids of requests that were made before a moment."""

@@ -27,6 +27,9 @@ from crucible_ir.exchange.store.records import (
     StoredEvent,
 )
 
+#: How many revisions a compaction passes over at a time: between, other writers get their turn.
+COMPACTED_AT_A_TIME = 5_000
+
 #: Tells the time.
 Clock = Callable[[], Microseconds]
 
@@ -116,9 +119,19 @@ class SqlStore:
         """Return when there may be a change after a sequence number."""
         await self._database.wait(after, timeout)
 
-    async def compact(self, through: int) -> None:
+    async def made_before(self, moment: Microseconds) -> int:
+        """Return the sequence number up to which every change was made before a moment."""
+        return await self._database.read(partial(documents.made_before, moment=moment))
+
+    async def compact(self, through: int) -> int:
         """Forget revisions that are not the latest, up to a sequence number."""
-        await self._database.write(partial(documents.compact, through=through))
+        reached, is_done = 0, False
+        while not is_done:
+            step = partial(
+                documents.compact, after=reached, through=through, most=COMPACTED_AT_A_TIME
+            )
+            reached, is_done = await self._database.write(step)
+        return await self._database.read(partial(documents.counter, name="compacted"))
 
     async def forget_requests(self, before: Microseconds) -> None:
         """Forget the ids of requests that were made before a moment."""

@@ -3,6 +3,7 @@ import datetime
 from crucible_ir.exchange.v1 import record_pb2 as _record_pb2
 from crucible_ir.exchange.v1 import violation_pb2 as _violation_pb2
 from crucible_ir.v1 import document_pb2 as _document_pb2
+from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
@@ -289,3 +290,17 @@ class LineageEdge(_message.Message):
     target: _record_pb2.Reference
     field: str
     def __init__(self, source: _Optional[_Union[_record_pb2.Reference, _Mapping]] = ..., target: _Optional[_Union[_record_pb2.Reference, _Mapping]] = ..., field: _Optional[str] = ...) -> None: ...
+
+class CompactRequest(_message.Message):
+    __slots__ = ("after_sequence", "within")
+    AFTER_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    WITHIN_FIELD_NUMBER: _ClassVar[int]
+    after_sequence: int
+    within: _duration_pb2.Duration
+    def __init__(self, after_sequence: _Optional[int] = ..., within: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
+
+class CompactResponse(_message.Message):
+    __slots__ = ("oldest_sequence",)
+    OLDEST_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    oldest_sequence: int
+    def __init__(self, oldest_sequence: _Optional[int] = ...) -> None: ...

@@ -77,6 +77,11 @@ class ExchangeServiceStub(object):
                 request_serializer=crucible__ir_dot_exchange_dot_v1_dot_exchange__service__pb2.TraceLineageRequest.SerializeToString,
                 response_deserializer=crucible__ir_dot_exchange_dot_v1_dot_exchange__service__pb2.TraceLineageResponse.FromString,
                 _registered_method=True)
+        self.Compact = channel.unary_unary(
+                '/crucible_ir.exchange.v1.ExchangeService/Compact',
+                request_serializer=crucible__ir_dot_exchange_dot_v1_dot_exchange__service__pb2.CompactRequest.SerializeToString,
+                response_deserializer=crucible__ir_dot_exchange_dot_v1_dot_exchange__service__pb2.CompactResponse.FromString,
+                _registered_method=True)
 
 
 class ExchangeServiceServicer(object):
@@ -151,6 +156,16 @@ class ExchangeServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Compact(self, request, context):
+        """Drops the beginning of the history: revisions that are no longer the latest of their document.
+        Latest revisions stay, deletions among them, and so do all feedback events. It may be asked for
+        again: what is gone already is no error. Errors: PERMISSION_DENIED for a caller who may not see
+        every document, OUT_OF_RANGE when there is no such sequence number yet.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ExchangeServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -193,6 +208,11 @@ def add_ExchangeServiceServicer_to_server(servicer, server):
                     servicer.TraceLineage,
                     request_deserializer=crucible__ir_dot_exchange_dot_v1_dot_exchange__service__pb2.TraceLineageRequest.FromString,
                     response_serializer=crucible__ir_dot_exchange_dot_v1_dot_exchange__service__pb2.TraceLineageResponse.SerializeToString,
+            ),
+            'Compact': grpc.unary_unary_rpc_method_handler(
+                    servicer.Compact,
+                    request_deserializer=crucible__ir_dot_exchange_dot_v1_dot_exchange__service__pb2.CompactRequest.FromString,
+                    response_serializer=crucible__ir_dot_exchange_dot_v1_dot_exchange__service__pb2.CompactResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -414,6 +434,33 @@ class ExchangeService(object):
             '/crucible_ir.exchange.v1.ExchangeService/TraceLineage',
             crucible__ir_dot_exchange_dot_v1_dot_exchange__service__pb2.TraceLineageRequest.SerializeToString,
             crucible__ir_dot_exchange_dot_v1_dot_exchange__service__pb2.TraceLineageResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Compact(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/crucible_ir.exchange.v1.ExchangeService/Compact',
+            crucible__ir_dot_exchange_dot_v1_dot_exchange__service__pb2.CompactRequest.SerializeToString,
+            crucible__ir_dot_exchange_dot_v1_dot_exchange__service__pb2.CompactResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -21,6 +21,7 @@ class ExchangeServiceStub:
     Delete: grpc.UnaryUnaryMultiCallable[crucible_ir.exchange.v1.exchange_service_pb2.DeleteRequest, crucible_ir.exchange.v1.exchange_service_pb2.DeleteResponse]
     Watch: grpc.UnaryStreamMultiCallable[crucible_ir.exchange.v1.exchange_service_pb2.WatchRequest, crucible_ir.exchange.v1.exchange_service_pb2.WatchResponse]
     TraceLineage: grpc.UnaryUnaryMultiCallable[crucible_ir.exchange.v1.exchange_service_pb2.TraceLineageRequest, crucible_ir.exchange.v1.exchange_service_pb2.TraceLineageResponse]
+    Compact: grpc.UnaryUnaryMultiCallable[crucible_ir.exchange.v1.exchange_service_pb2.CompactRequest, crucible_ir.exchange.v1.exchange_service_pb2.CompactResponse]
 
 class ExchangeServiceAsyncStub:
     """ExchangeServiceStub over a channel of grpc.aio; for type checkers only, there is no such class."""
@@ -33,6 +34,7 @@ class ExchangeServiceAsyncStub:
     Delete: grpc.aio.UnaryUnaryMultiCallable[crucible_ir.exchange.v1.exchange_service_pb2.DeleteRequest, crucible_ir.exchange.v1.exchange_service_pb2.DeleteResponse]
     Watch: grpc.aio.UnaryStreamMultiCallable[crucible_ir.exchange.v1.exchange_service_pb2.WatchRequest, crucible_ir.exchange.v1.exchange_service_pb2.WatchResponse]
     TraceLineage: grpc.aio.UnaryUnaryMultiCallable[crucible_ir.exchange.v1.exchange_service_pb2.TraceLineageRequest, crucible_ir.exchange.v1.exchange_service_pb2.TraceLineageResponse]
+    Compact: grpc.aio.UnaryUnaryMultiCallable[crucible_ir.exchange.v1.exchange_service_pb2.CompactRequest, crucible_ir.exchange.v1.exchange_service_pb2.CompactResponse]
 
 class ExchangeServiceServicer:
     """What a server of grpc.aio implements."""
@@ -45,5 +47,6 @@ class ExchangeServiceServicer:
     def Delete(self, request: crucible_ir.exchange.v1.exchange_service_pb2.DeleteRequest, context: grpc.aio.ServicerContext[crucible_ir.exchange.v1.exchange_service_pb2.DeleteRequest, crucible_ir.exchange.v1.exchange_service_pb2.DeleteResponse]) -> Awaitable[crucible_ir.exchange.v1.exchange_service_pb2.DeleteResponse]: ...
     def Watch(self, request: crucible_ir.exchange.v1.exchange_service_pb2.WatchRequest, context: grpc.aio.ServicerContext[crucible_ir.exchange.v1.exchange_service_pb2.WatchRequest, crucible_ir.exchange.v1.exchange_service_pb2.WatchResponse]) -> AsyncIterator[crucible_ir.exchange.v1.exchange_service_pb2.WatchResponse] | Awaitable[None]: ...
     def TraceLineage(self, request: crucible_ir.exchange.v1.exchange_service_pb2.TraceLineageRequest, context: grpc.aio.ServicerContext[crucible_ir.exchange.v1.exchange_service_pb2.TraceLineageRequest, crucible_ir.exchange.v1.exchange_service_pb2.TraceLineageResponse]) -> Awaitable[crucible_ir.exchange.v1.exchange_service_pb2.TraceLineageResponse]: ...
+    def Compact(self, request: crucible_ir.exchange.v1.exchange_service_pb2.CompactRequest, context: grpc.aio.ServicerContext[crucible_ir.exchange.v1.exchange_service_pb2.CompactRequest, crucible_ir.exchange.v1.exchange_service_pb2.CompactResponse]) -> Awaitable[crucible_ir.exchange.v1.exchange_service_pb2.CompactResponse]: ...
 
 def add_ExchangeServiceServicer_to_server(servicer: ExchangeServiceServicer, server: grpc.aio.Server) -> None: ...

@@ -7,6 +7,8 @@ __all__ = (
     "BatchPublishRequest",
     "BatchPublishResponse",
     "Change",
+    "CompactRequest",
+    "CompactResponse",
     "ConvertRequest",
     "ConvertResponse",
     "DeleteRequest",
@@ -351,6 +353,58 @@ class Change(betterproto2.Message):
 
 
 default_message_pool.register_message("crucible_ir.exchange.v1", "Change", Change)
+
+
+@dataclass(eq=False, repr=False)
+class CompactRequest(betterproto2.Message):
+    """
+    Asks to drop the beginning of the history.
+
+    Oneofs:
+        - kept: Which changes are kept in any case. Required: exactly one member is set.
+    """
+
+    after_sequence: "int | None" = betterproto2.field(
+        1, betterproto2.TYPE_INT64, optional=True, group="kept"
+    )
+    """
+    Those after this sequence number; 0 drops nothing. Range: 0 or more.
+    """
+
+    within: "datetime.timedelta | None" = betterproto2.field(
+        2,
+        betterproto2.TYPE_MESSAGE,
+        unwrap=lambda: ___google__protobuf__.Duration,
+        optional=True,
+        group="kept",
+    )
+    """
+    Those made within this time before now, and all that came after the first of them. Range: 0
+    to 36600 days; 0 keeps nothing but latest revisions.
+    """
+
+
+default_message_pool.register_message(
+    "crucible_ir.exchange.v1", "CompactRequest", CompactRequest
+)
+
+
+@dataclass(eq=False, repr=False)
+class CompactResponse(betterproto2.Message):
+    """
+    Tells how far back the history now goes.
+    """
+
+    oldest_sequence: "int" = betterproto2.field(1, betterproto2.TYPE_INT64)
+    """
+    The first sequence number from which on every change is remembered: a watch that has seen the
+    one before it is told no gap. It may be that of the next change to come.
+    """
+
+
+default_message_pool.register_message(
+    "crucible_ir.exchange.v1", "CompactResponse", CompactResponse
+)
 
 
 @dataclass(eq=False, repr=False)
@@ -1932,6 +1986,30 @@ class ExchangeServiceStub(betterproto2_grpclib.ServiceStub):
             "/crucible_ir.exchange.v1.ExchangeService/TraceLineage",
             message,
             TraceLineageResponse,
+            timeout=timeout,
+            deadline=deadline,
+            metadata=metadata,
+        )
+
+    async def compact(
+        self,
+        message: "CompactRequest",
+        *,
+        timeout: "float | None" = None,
+        deadline: "Deadline | None" = None,
+        metadata: "MetadataLike | None" = None,
+    ) -> "CompactResponse":
+        """
+        Drops the beginning of the history: revisions that are no longer the latest of their document.
+        Latest revisions stay, deletions among them, and so do all feedback events. It may be asked for
+        again: what is gone already is no error. Errors: PERMISSION_DENIED for a caller who may not see
+        every document, OUT_OF_RANGE when there is no such sequence number yet.
+        """
+
+        return await self._unary_unary(
+            "/crucible_ir.exchange.v1.ExchangeService/Compact",
+            message,
+            CompactResponse,
             timeout=timeout,
             deadline=deadline,
             metadata=metadata,
