@@ -283,13 +283,43 @@ def test_a_message_within_the_limit_is_read_and_one_beyond_it_refused(
             request = v1.PublishRequest(document=document)
             assert 9_900 < request.ByteSize() <= 10_000
             await publish(request, compression=compression)
-            document.model_ref.name = "n" * 10_000
-            error = await failure(
-                publish(v1.PublishRequest(document=document), compression=compression)
-            )
-            assert error.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+            for size in (10_000, 1_000_000, 5_000_000):
+                # A little too large, or so much that gRPC itself refuses it.
+                document.model_ref.name = "n" * size
+                error = await failure(
+                    publish(v1.PublishRequest(document=document), compression=compression)
+                )
+                assert error.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+                assert quota_of(error) == ("message" if size < 5_000_000 else "")
 
     run(work())
+
+
+def test_a_stream_keeps_what_came_before_a_message_that_is_too_large(tmp_path: Path) -> None:
+    async def work() -> None:
+        options = limited(message_bytes=10_000)
+        async with serving(tmp_path, options) as server, channel_to(server) as channel:
+            stream = stub_on(channel).BatchPublish()
+            await stream.write(item(0, 100))
+            assert (await stream.read()).HasField("published")
+            await stream.write(item(1, 10_000))
+            error = await failure(stream.read())
+            assert error.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+            assert quota_of(error) == "message"
+            assert "is larger than the 10000 that are read" in error.details()
+            assert (await stub_on(channel).Get(GET)).record.revision == 1
+
+    run(work())
+
+
+@pytest.mark.parametrize(
+    ("message_bytes", "transport_bytes"),
+    [(4 * 2**20, 8 * 2**20), (1024, 1024 + 2**20), (2**30, 2**31)],
+)
+def test_what_grpc_hands_over_before_it_is_refused_is_bounded(
+    message_bytes: int, transport_bytes: int
+) -> None:
+    assert Limits(message_bytes=message_bytes).transport_bytes == transport_bytes
 
 
 def test_metadata_beyond_the_limit_is_refused(tmp_path: Path) -> None:

@@ -29,6 +29,7 @@ from exchange.serving.servers import (
 )
 
 from crucible_ir.exchange import v1
+from crucible_ir.exchange.server.limits import Limits
 from crucible_ir.exchange.server.logs import log_to
 from crucible_ir.exchange.server.metrics import Metrics, MetricsError
 from crucible_ir.exchange.server.serving import ServerOptions
@@ -172,10 +173,6 @@ def test_metrics_count_calls_by_method_and_code_and_made_up_methods_together(
             await asyncio.sleep(0.1)
             return await asyncio.to_thread(page_of, server.metrics_port)
 
-    def page_of(port: int | None) -> str:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as response:
-            return str(response.read().decode())
-
     page = run(work())
     assert SECRET not in page
     assert "yyy" not in page
@@ -191,6 +188,124 @@ def test_metrics_count_calls_by_method_and_code_and_made_up_methods_together(
         assert samples[f'{name}_calls_total{{code="{code}",method="{method}"}}'] == count
     assert samples[f'{name}_call_seconds_count{{method="{service}/Get"}}'] == 2
     assert samples[f'{name}_calls_in_progress{{method="{service}/Watch"}}'] == 0
+
+
+def page_of(port: int | None) -> str:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as response:
+        return str(response.read().decode())
+
+
+BATCH_PUBLISH = "/crucible_ir.exchange.v1.ExchangeService/BatchPublish"
+PUBLISH = "/crucible_ir.exchange.v1.ExchangeService/Publish"
+
+
+def oversized(size: int) -> v1.PublishRequest:
+    document = model("m")
+    document.model_ref.name = "n" * size
+    return v1.PublishRequest(document=document)
+
+
+def lines_of(written: io.StringIO) -> list[dict[str, Any]]:
+    lines = [json.loads(line) for line in written.getvalue().splitlines()]
+    return [line for line in lines if not line["message"].startswith(("listening", "stop"))]
+
+
+@pytest.mark.parametrize("compression", [grpc.Compression.NoCompression, grpc.Compression.Gzip])
+def test_a_message_that_is_too_large_has_a_line_of_its_own_and_is_counted(
+    tmp_path: Path, compression: grpc.Compression
+) -> None:
+    written = io.StringIO()
+    log_to(written, log_format="json")
+
+    async def work() -> str:
+        limits = Limits(message_bytes=10_000)
+        options = ServerOptions(address=LOOPBACK, limits=limits, metrics_port=0)
+        async with serving(tmp_path, options) as server, channel_to(server) as channel:
+            stub = stub_on(channel)
+            await failure(stub.Publish(oversized(20_000), compression=compression))
+            stream = stub.BatchPublish(compression=compression)
+            await stream.write(v1.BatchPublishRequest(publish=oversized(20_000)))
+            await failure(stream.read())
+            return await asyncio.to_thread(page_of, server.metrics_port)
+
+    text = run(work())
+    told = lines_of(written)
+    assert [(line["message"], line["method"]) for line in told] == [
+        ("message too large", PUBLISH),
+        ("call", PUBLISH),
+        ("message too large", BATCH_PUBLISH),
+        ("call", BATCH_PUBLISH),
+    ]
+    assert [line["code"] for line in told[1::2]] == ["RESOURCE_EXHAUSTED"] * 2
+    for line, request in zip(
+        told[::2],
+        (oversized(20_000), v1.BatchPublishRequest(publish=oversized(20_000))),
+        strict=True,
+    ):
+        assert (line["bytes"], line["limit"]) == (request.ByteSize(), 10_000)
+    for method in (PUBLISH, BATCH_PUBLISH):
+        count = f'crucible_ir_exchange_calls_total{{code="RESOURCE_EXHAUSTED",method="{method}"}}'
+        assert f"{count} 1.0" in text
+
+
+def test_a_call_that_grpc_refuses_before_it_begins_is_told_and_counted(tmp_path: Path) -> None:
+    written = io.StringIO()
+    log_to(written, log_format="json")
+
+    async def work() -> str:
+        limits = Limits(message_bytes=10_000)
+        options = ServerOptions(address=LOOPBACK, limits=limits, metrics_port=0)
+        async with serving(tmp_path, options) as server, channel_to(server) as channel:
+            metadata = (("x-request-id", "mine/1"),)
+            publish = stub_on(channel).Publish
+            error = await failure(publish(oversized(5_000_000), metadata=metadata))
+            assert error.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+            # Of ten megabytes there are ten kilobytes on the wire.
+            packed = publish(oversized(10_000_000), compression=grpc.Compression.Gzip)
+            assert (await failure(packed)).code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+            given_up = channel.stream_stream(PUBLISH)()
+            await given_up.wait_for_connection()
+            given_up.cancel()
+            async with asyncio.timeout(10):
+                while written.getvalue().count("call not begun") < 3:
+                    await asyncio.sleep(0.01)
+            await failure(stub_on(channel).Get(GET))
+            return await asyncio.to_thread(page_of, server.metrics_port)
+
+    text = run(work())
+    told = lines_of(written)
+    assert [line["message"] for line in told] == ["call not begun"] * 3 + ["call"]
+    assert [line["method"] for line in told[:3]] == [PUBLISH] * 3
+    assert told[0]["request_id"] == "mine/1"
+    assert f'crucible_ir_exchange_calls_not_begun_total{{method="{PUBLISH}"}} 3.0' in text
+    assert "n" * 100 not in written.getvalue()
+
+
+@pytest.mark.parametrize("is_lost", [True, False])
+def test_a_stream_that_its_client_or_grpc_breaks_off_has_not_ended_well(
+    tmp_path: Path, is_lost: bool
+) -> None:
+    written = io.StringIO()
+    log_to(written, log_format="json")
+
+    async def work() -> None:
+        options = ServerOptions(address=LOOPBACK, limits=Limits(message_bytes=10_000))
+        async with serving(tmp_path, options) as server, channel_to(server) as channel:
+            for _ in range(5):
+                stream = stub_on(channel).BatchPublish()
+                await stream.write(v1.BatchPublishRequest(publish=oversized(1)))
+                await stream.read()
+                if is_lost:
+                    await stream.write(v1.BatchPublishRequest(publish=oversized(5_000_000)))
+                    await failure(stream.read())
+                else:
+                    stream.cancel()
+            async with asyncio.timeout(10):
+                while len(lines_of(written)) < 5:
+                    await asyncio.sleep(0.01)
+
+    run(work())
+    assert [line["code"] for line in lines_of(written)] == ["CANCELLED"] * 5
 
 
 def test_metrics_tell_what_is_in_progress() -> None:

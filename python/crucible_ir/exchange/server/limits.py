@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections import Counter, OrderedDict
 from collections.abc import AsyncIterator, Callable
@@ -18,10 +19,20 @@ from crucible_ir.exchange.server import errors
 from crucible_ir.exchange.server.caller import current_caller
 from crucible_ir.exchange.server.entry import behavior_of, remade, when_done, with_entry
 from crucible_ir.exchange.server.interceptor import Interceptor
+from crucible_ir.exchange.server.logs import LOG_FIELDS
 
 if TYPE_CHECKING:
     Handler = grpc.RpcMethodHandler[Any, Any]
     Context = grpc.aio.ServicerContext[Any, Any]
+
+_log: Final = logging.getLogger(__name__)
+
+#: By how much gRPC's own limit on a message is larger than ours, in bytes, at least.
+_LEAST_MARGIN: Final = 1024 * 1024
+
+#: For how long a stream of requests that came to its end is held, in seconds: where it was not its
+#: client that ended it but the loss of the call, the call is cancelled in the meantime.
+_END_SECONDS: Final = 0.01
 
 #: How many callers' rates are remembered; the ones that called longest ago are forgotten.
 _REMEMBERED_CALLERS: Final = 10_000
@@ -56,6 +67,16 @@ class Limits:
     seconds: float | None = 60.0
     deadline_required: bool = False
 
+    @property
+    def transport_bytes(self) -> int:
+        """The largest message that gRPC hands over.
+
+        What is larger gRPC refuses without a word to anybody but the client. It has to be more than
+        the limit, so that a message a little too large is refused here, with details and a line in
+        the log; and not much more, since that much is held of each message before it is refused.
+        """
+        return self.message_bytes + max(self.message_bytes, _LEAST_MARGIN)
+
 
 class _Unreadable:
     """Stands for a message that is no message of its type."""
@@ -64,6 +85,15 @@ class _Unreadable:
 
     def __init__(self, reason: str) -> None:
         self.reason = reason
+
+
+class _TooLarge:
+    """Stands for a message that is larger than allowed."""
+
+    __slots__ = ("size",)
+
+    def __init__(self, size: int) -> None:
+        self.size = size
 
 
 class _Room:
@@ -143,11 +173,11 @@ class LimitsInterceptor(Interceptor):
 
         async def enter_stream(requests: AsyncIterator[Any], context: Context) -> Any:
             await _refusing(context, self._admit, context)
-            return self._readable(requests, sizes)
+            return self._readable(requests, sizes, details.method)
 
         async def enter_request(request: Any, context: Context) -> Any:
             await _refusing(context, self._admit, context)
-            await _refusing(context, _check_readable, request)
+            await _refusing(context, self._check_readable, request, details.method)
             await _refusing(context, self._make_room, sizes.pop(), context)
             return request
 
@@ -155,7 +185,8 @@ class LimitsInterceptor(Interceptor):
             await _refusing(context, self._check_deadline, context)
             return await enter_request(request, context)
 
-        counted = remade(handler, behavior_of(handler), _counting(handler, sizes))
+        reading = _counting(handler, sizes, self._limits.message_bytes)
+        counted = remade(handler, behavior_of(handler), reading)
         if handler.request_streaming:
             return with_entry(counted, enter_stream)
         if handler.response_streaming:
@@ -219,12 +250,31 @@ class LimitsInterceptor(Interceptor):
 
         return answer
 
-    async def _readable(self, requests: AsyncIterator[Any], sizes: list[int]) -> AsyncIterator[Any]:
+    def _check_readable(self, request: Any, method: str) -> None:
+        """Raise `RpcError` for a message that is too large or could not be read."""
+        if isinstance(request, _TooLarge):
+            most = self._limits.message_bytes
+            fields = {"method": method, "bytes": request.size, "limit": most}
+            _log.info("message too large", extra={LOG_FIELDS: fields})
+            raise errors.quota(
+                "message",
+                f"a message of {request.size} bytes is larger than the {most} that are read",
+            )
+        if isinstance(request, _Unreadable):
+            raise errors.RpcError(
+                grpc.StatusCode.INVALID_ARGUMENT,
+                f"the request is no message of its type: {request.reason}",
+                [errors.error_info("UNREADABLE", {})],
+            )
+
+    async def _readable(
+        self, requests: AsyncIterator[Any], sizes: list[int], method: str
+    ) -> AsyncIterator[Any]:
         """Yield the requests of a stream; each has its room until the next is asked for."""
         room = self._room
         async for request in requests:
             size = sizes.pop()
-            _check_readable(request)
+            self._check_readable(request, method)
             if room is None:
                 yield request
                 continue
@@ -233,6 +283,7 @@ class LimitsInterceptor(Interceptor):
                 yield request
             finally:
                 room.give_back(size)
+        await asyncio.sleep(_END_SECONDS)
 
 
 async def _refusing(context: Context, check: Callable[..., None], *arguments: Any) -> None:
@@ -252,25 +303,18 @@ def host_of(peer: str) -> str:
     return peer.rpartition(":")[0]
 
 
-def _counting(handler: Handler, sizes: list[int]) -> Callable[[bytes], Any]:
+def _counting(handler: Handler, sizes: list[int], most: int) -> Callable[[bytes], Any]:
     """Return a reader of messages that tells their sizes, and whether they could be read."""
     read: Any = handler.request_deserializer
 
     def deserialize(content: bytes) -> Any:
-        sizes.append(len(content))
+        size = len(content)
+        sizes.append(size)
+        if size > most:
+            return _TooLarge(size)
         try:
             return read(content)
         except DecodeError as error:
             return _Unreadable(shorten(str(error)))
 
     return deserialize
-
-
-def _check_readable(request: Any) -> None:
-    """Raise `RpcError` for a message that could not be read."""
-    if isinstance(request, _Unreadable):
-        raise errors.RpcError(
-            grpc.StatusCode.INVALID_ARGUMENT,
-            f"the request is no message of its type: {request.reason}",
-            [errors.error_info("UNREADABLE", {})],
-        )

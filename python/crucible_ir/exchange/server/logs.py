@@ -18,7 +18,7 @@ _ROOT: Final = "crucible_ir.exchange"
 _calls: Final = logging.getLogger(f"{_ROOT}.calls")
 
 #: The attribute of a log record that holds its fields.
-_FIELDS: Final = "exchange_fields"
+LOG_FIELDS: Final = "exchange_fields"
 
 #: How a call may end through no fault of its caller.
 _FAULTS: Final = frozenset(
@@ -50,12 +50,17 @@ class CallLog:
             "peer": call.peer,
             "caller": call.caller,
         }
-        _calls.log(level, "call", extra={_FIELDS: fields})
+        _calls.log(level, "call", extra={LOG_FIELDS: fields})
+
+    def lost(self, call: Call) -> None:
+        """Log a call that gRPC ended before it began."""
+        fields = {"method": call.method, "request_id": call.request_id}
+        _calls.info("call not begun", extra={LOG_FIELDS: fields})
 
     def unknown(self, method: str) -> None:
         """Log a call to a method that does not exist."""
         fields = {"method": method[:200], "code": grpc.StatusCode.UNIMPLEMENTED.name}
-        _calls.info("call", extra={_FIELDS: fields})
+        _calls.info("call", extra={LOG_FIELDS: fields})
 
 
 def log_to(stream: TextIO = sys.stderr, *, log_format: str = "text") -> None:
@@ -104,7 +109,7 @@ class _Text(logging.Formatter):
 
 
 def _fields_of(record: logging.LogRecord) -> dict[str, Any]:
-    fields: dict[str, Any] = getattr(record, _FIELDS, {})
+    fields: dict[str, Any] = getattr(record, LOG_FIELDS, {})
     return fields
 
 

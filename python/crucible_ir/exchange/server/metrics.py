@@ -51,6 +51,12 @@ class Metrics:
             ["method"],
             registry=self.registry,
         )
+        self._lost = prometheus.Counter(
+            "crucible_ir_exchange_calls_not_begun",
+            "Calls that gRPC refused, or whose client gave up, before their request had come.",
+            ["method"],
+            registry=self.registry,
+        )
         prometheus.ProcessCollector(registry=self.registry)
 
     def begin(self, call: Call) -> None:
@@ -62,6 +68,10 @@ class Metrics:
         self._in_progress.labels(call.method).dec()
         self._calls.labels(call.method, call.code.name).inc()
         self._seconds.labels(call.method).observe(call.seconds)
+
+    def lost(self, call: Call) -> None:
+        """Count a call that gRPC ended before it began."""
+        self._lost.labels(call.method).inc()
 
     def unknown(self, method: str) -> None:
         """Count a call to a method that does not exist."""

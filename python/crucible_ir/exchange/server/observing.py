@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
 import uuid
@@ -37,6 +38,7 @@ class Call:
         started: When it began, in seconds of a clock that only goes forward.
         peer: The address that it comes from.
         caller: The name of the caller; ``None`` when nobody knows.
+        has_begun: Whether its request has come, or the stream of its requests was opened.
         code: How it ended.
         seconds: How long it took.
     """
@@ -47,6 +49,7 @@ class Call:
     started: float
     peer: str = ""
     caller: str | None = None
+    has_begun: bool = False
     code: grpc.StatusCode = grpc.StatusCode.OK
     seconds: float = 0.0
 
@@ -59,6 +62,14 @@ class Observer(Protocol):
 
     def end(self, call: Call) -> None:
         """Learn how a call ended; this need not run in its task."""
+
+    def lost(self, call: Call) -> None:
+        """Learn of a call that ended before it began.
+
+        Its client gave up before the request had come; or gRPC refused the request, as one that is
+        far too large or cannot be decompressed, or the call, as one too many. gRPC does not say
+        which.
+        """
 
     def unknown(self, method: str) -> None:
         """Learn of a call to a method that does not exist."""
@@ -89,6 +100,10 @@ class ObservingInterceptor(Interceptor):
             self._begin(call, context)
             return request
 
+        task = asyncio.current_task()
+        if task is not None:
+            # That of the whole call: gRPC has no other way to tell of its end before it begins.
+            task.add_done_callback(lambda _: self._lose(call))
         return with_entry(handler, enter)
 
     def miss(self, details: grpc.HandlerCallDetails) -> None:
@@ -96,7 +111,13 @@ class ObservingInterceptor(Interceptor):
         for observer in self._observers:
             observer.unknown(details.method)
 
+    def _lose(self, call: Call) -> None:
+        if not call.has_begun:
+            for observer in self._observers:
+                observer.lost(call)
+
     def _begin(self, call: Call, context: Context) -> None:
+        call.has_begun = True
         call.peer = context.peer()
         call.caller = self._caller_of(context)
         context.set_trailing_metadata(((REQUEST_ID_KEY, call.request_id),))

@@ -292,7 +292,7 @@ def _channel_arguments(options: ServerOptions) -> list[tuple[str, int]]:
     limits, keepalive = options.limits, options.keepalive
     arguments = {
         # Applies to what a message is after decompression, too.
-        "grpc.max_receive_message_length": limits.message_bytes,
+        "grpc.max_receive_message_length": limits.transport_bytes,
         "grpc.max_metadata_size": limits.metadata_bytes,
         "grpc.absolute_max_metadata_size": limits.metadata_bytes,
         "grpc.max_concurrent_streams": limits.calls_per_connection,

@@ -67,5 +67,8 @@ class Tracing:
             span.set_status(self._trace.Status(self._trace.StatusCode.ERROR, call.code.name))
         span.end()
 
+    def lost(self, call: Call) -> None:
+        """A call that did not begin has no span."""
+
     def unknown(self, method: str) -> None:
         """A method that does not exist has no span."""
