@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from crucible_ir.exchange.client.failures import PreconditionError as PreconditionError
     from crucible_ir.exchange.client.failures import QuotaExceededError as QuotaExceededError
     from crucible_ir.exchange.client.failures import RequestReusedError as RequestReusedError
+    from crucible_ir.exchange.client.failures import TlsError as TlsError
     from crucible_ir.exchange.client.failures import UnauthenticatedError as UnauthenticatedError
     from crucible_ir.exchange.client.failures import UnavailableError as UnavailableError
     from crucible_ir.exchange.client.requests import EventFilter as EventFilter
@@ -64,6 +65,7 @@ _HOMES = {
         "PreconditionError",
         "QuotaExceededError",
         "RequestReusedError",
+        "TlsError",
         "UnauthenticatedError",
         "UnavailableError",
     ),

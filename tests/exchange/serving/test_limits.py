@@ -306,7 +306,7 @@ def test_a_stream_keeps_what_came_before_a_message_that_is_too_large(tmp_path: P
             error = await failure(stream.read())
             assert error.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
             assert quota_of(error) == "message"
-            assert "is larger than the 10000 that are read" in error.details()
+            assert "is larger than the 10000 that are read" in str(error.details())
             assert (await stub_on(channel).Get(GET)).record.revision == 1
 
     run(work())

@@ -22,8 +22,9 @@ from exchange.serving.servers import (
 )
 
 from crucible_ir.exchange import v1
+from crucible_ir.exchange.certificates import CertificateError
 from crucible_ir.exchange.server.serving import ExchangeServer, ServerOptions
-from crucible_ir.exchange.server.tls import TlsError, TlsFiles, server_credentials
+from crucible_ir.exchange.server.tls import TlsFiles, server_credentials
 from crucible_ir.exchange.server.tokens import Role, TokenFile
 
 
@@ -147,7 +148,7 @@ def test_where_there_are_tokens_a_certificate_does_not_take_their_place(
 def test_a_key_that_is_not_the_certificates_is_refused(tmp_path: Path, pki: Pki) -> None:
     other = tmp_path / "other.pem"
     pki.root.issue_cert("localhost").private_key_pem.write_to_path(str(other))
-    with pytest.raises(TlsError, match="key values mismatch"):
+    with pytest.raises(CertificateError, match="key values mismatch"):
         server_credentials(TlsFiles(pki.certificate, other))
 
 
@@ -160,5 +161,5 @@ def test_files_that_are_no_certificates_are_named(tmp_path: Path, pki: Pki, cont
         TlsFiles(pki.certificate, broken),
         TlsFiles(pki.certificate, pki.key, broken),
     ):
-        with pytest.raises(TlsError, match=r"broken\.pem"):
+        with pytest.raises(CertificateError, match=r"broken\.pem"):
             server_credentials(files)

@@ -98,7 +98,7 @@ class AsyncExchangeClient:
         timeout: float = DEFAULT_TIMEOUT,
         retry: RetryPolicy | None = None,
     ) -> None:
-        connection = Connection(target, token, tls)
+        self._connection = connection = Connection(target, token, tls)
         self._timeout = timeout
         self._retry = retry or RetryPolicy()
         self._metadata = connection.metadata
@@ -396,7 +396,7 @@ class AsyncExchangeClient:
                     attempts.succeeded()
                 return
             except ExchangeError as error:
-                delay = attempts.delay_after(error)
+                delay = await attempts.delay_after_on_loop(error)
             finally:
                 call.cancel()
             await asyncio.sleep(delay)
@@ -461,12 +461,17 @@ class AsyncExchangeClient:
             try:
                 return await method(request, timeout=attempts.remaining, metadata=self._metadata)
             except grpc.aio.AioRpcError as error:
-                delay = attempts.delay_after(failure_of(error))
+                delay = await attempts.delay_after_on_loop(failure_of(error))
             await asyncio.sleep(delay)
 
     def _attempts(self, timeout: float | None = None, *, repeatable: bool = True) -> Attempts:
         patience = self._timeout if timeout is None else timeout
-        return Attempts(self._retry, patience, repeatable=repeatable)
+        return Attempts(
+            self._retry,
+            patience,
+            repeatable=repeatable,
+            explained=self._connection.explained,
+        )
 
     def _ensure_open(self) -> None:
         if self._closed:
@@ -572,16 +577,16 @@ class AsyncWatch(AsyncIterator[Change | Gap]):
                     return answer
                 error = UnavailableError("the server ended the watch", code="UNAVAILABLE")
             self._call = None
-            await self._pause(self._delay_after(error))
+            await self._pause(await self._delay_after(error))
 
     async def _pause(self, seconds: float) -> None:
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._closed.wait()
 
-    def _delay_after(self, error: ExchangeError) -> float:
+    async def _delay_after(self, error: ExchangeError) -> float:
         if not self._begun:
-            return self._beginning.delay_after(error)
+            return await self._beginning.delay_after_on_loop(error)
         if is_resumable(error):
             # What cut the watch off says nothing about whether it may go on.
             return self._resuming.delay_after(UnavailableError(error.message, code="UNAVAILABLE"))

@@ -195,7 +195,7 @@ class AcknowledgedStream(Generic[RequestT, AnswerT]):
                 self._outbox.rewind()
                 self._changes.notify()
                 if not self._outbox.is_empty:
-                    await asyncio.sleep(self._attempts.delay_after(error))
+                    await asyncio.sleep(await self._attempts.delay_after_on_loop(error))
         except Exception as error:
             # It is raised again in the task that is waiting for this one.
             self._failure = error
@@ -207,7 +207,7 @@ class AcknowledgedStream(Generic[RequestT, AnswerT]):
         if self._outbox.is_empty:
             while self._outbox.is_empty and not self._outbox.closed:
                 await self._changes.wait()
-            self._attempts.succeeded()
+            self._attempts.begin_anew()
         return not self._outbox.is_empty
 
     async def _run_stream(self) -> ExchangeError:

@@ -98,7 +98,7 @@ class ExchangeClient:
         timeout: float = DEFAULT_TIMEOUT,
         retry: RetryPolicy | None = None,
     ) -> None:
-        connection = Connection(target, token, tls)
+        self._connection = connection = Connection(target, token, tls)
         self._timeout = timeout
         self._retry = retry or RetryPolicy()
         self._metadata = connection.metadata
@@ -596,7 +596,12 @@ class ExchangeClient:
 
     def _attempts(self, timeout: float | None = None, *, repeatable: bool = True) -> Attempts:
         patience = self._timeout if timeout is None else timeout
-        return Attempts(self._retry, patience, repeatable=repeatable)
+        return Attempts(
+            self._retry,
+            patience,
+            repeatable=repeatable,
+            explained=self._connection.explained,
+        )
 
     def _ensure_open(self) -> None:
         if self._closed:

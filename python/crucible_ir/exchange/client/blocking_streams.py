@@ -240,7 +240,7 @@ class AcknowledgedStream(Generic[RequestT, AnswerT]):
                 self._changed.wait_for(
                     lambda: self._abandoned or self._outbox.closed or not self._outbox.is_empty
                 )
-                self._attempts.succeeded()
+                self._attempts.begin_anew()
             return not self._abandoned and not self._outbox.is_empty
 
     def _pause(self, seconds: float) -> None:

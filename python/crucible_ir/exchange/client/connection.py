@@ -12,7 +12,9 @@ import grpc
 import grpc.aio
 
 import crucible_ir
-from crucible_ir.exchange.client.failures import ExchangeError, InsecureChannelError
+from crucible_ir.exchange.certificates import CertificateError, check_pair, check_roots
+from crucible_ir.exchange.client.failures import ExchangeError, InsecureChannelError, TlsError
+from crucible_ir.exchange.client.handshake import tls_problem
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,8 +27,16 @@ MAX_RECEIVED_BYTES: Final = 16 * 1024 * 1024
 
 #: An address as gRPC spells it. One that looks otherwise does not count as this machine's.
 _ADDRESS: Final = re.compile(
-    r"(?:dns:(?:///)?|ipv4:|ipv6:)?(?:\[(?P<bracketed>[^\]]+)\]|(?P<host>[^:/,\[\]]+))(?::[0-9]+)?"
+    r"(?:dns:(?:///)?|ipv4:|ipv6:)?(?:\[(?P<bracketed>[^\]]+)\]|(?P<host>[^:/,\[\]]+))"
+    r"(?::(?P<port>[0-9]{1,5}))?"
 )
+
+#: The port that gRPC takes where an address has none.
+_DEFAULT_PORT: Final = 443
+
+#: What gRPC says when no connection was made, and when it cannot use what a client has for TLS.
+_NO_CONNECTION: Final = "failed to connect to all addresses"
+_LOCAL_FAULT: Final = "Failed to create security handshaker"
 
 #: What HTTP can carry in a header, as RFC 6750 spells a bearer token.
 _TOKEN: Final = re.compile(r"[A-Za-z0-9\-._~+/]+=*")
@@ -57,9 +67,19 @@ class Tls:
         """Read the certificates from files.
 
         Raises:
+            TlsError: A file is not what it should be, or the key is not the certificate's.
             OSError: A file cannot be read.
         """
-        return cls(*(_content(path) for path in (ca, certificate, key)))
+        # They are read first: an error of Python's TLS does not name a file that is not there.
+        made = cls(*(_content(path) for path in (ca, certificate, key)))
+        try:
+            if ca is not None:
+                check_roots(ca)
+            if certificate is not None and key is not None:
+                check_pair(certificate, key)
+        except CertificateError as error:
+            raise TlsError(str(error)) from None
+        return made
 
     def __post_init__(self) -> None:
         if (self.certificate is None) != (self.key is None):
@@ -108,6 +128,19 @@ class Connection:
         """What every call carries."""
         return () if self.token is None else (("authorization", f"Bearer {self.token}"),)
 
+    def explained(self, error: ExchangeError) -> ExchangeError:
+        """Return an error that says why, where no connection could be made and TLS is at fault.
+
+        This connects to the server, which may take some seconds.
+        """
+        if _LOCAL_FAULT in error.message:
+            return TlsError("the certificates or the key of this client cannot be used")
+        endpoint = _endpoint(self.target)
+        if endpoint is None or _NO_CONNECTION not in error.message:
+            return error
+        problem = tls_problem(*endpoint, self.tls)
+        return error if problem is None else TlsError(f"no connection to {self.target}: {problem}")
+
     def open(self) -> grpc.Channel:
         """Return a channel that blocks. It connects when it is first used."""
         if self.tls is None:
@@ -153,13 +186,21 @@ def is_loopback(target: str) -> bool:
     """
     if target.startswith("unix:"):
         return True
-    address = _ADDRESS.fullmatch(target)
-    if address is None:
+    endpoint = _endpoint(target)
+    if endpoint is None:
         return False
-    host = address["bracketed"] or address["host"]
+    host, _ = endpoint
     if host == "localhost":
         return True
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def _endpoint(target: str) -> tuple[str, int] | None:
+    """Return the host and the port of an address, where it is spelled as one of these."""
+    address = _ADDRESS.fullmatch(target)
+    if address is None:
+        return None
+    return address["bracketed"] or address["host"], int(address["port"] or _DEFAULT_PORT)

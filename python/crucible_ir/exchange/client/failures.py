@@ -104,6 +104,10 @@ class DeadlineExceededError(UnavailableError):
     """The answer did not come in time; whether something was changed is unknown."""
 
 
+class TlsError(ExchangeError):
+    """The certificates cannot be used, or those of the other side are not accepted."""
+
+
 class InsecureChannelError(ExchangeError):
     """A token would be sent where others can read it."""
 

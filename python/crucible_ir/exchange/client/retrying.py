@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import time
 from dataclasses import dataclass
@@ -10,6 +11,8 @@ from typing import TYPE_CHECKING, Final
 from crucible_ir.schema.types import descriptor_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from google.protobuf.message import Message
 
     from crucible_ir.exchange.client.failures import ExchangeError
@@ -83,18 +86,31 @@ class Attempts:
         patience: The seconds after which to give up, counted from now and again from each success;
             ``None`` for never.
         repeatable: Whether the call may be made twice at all.
+        explained: Returns what the first failure of all comes from, if that is known better; it may
+            take a while.
     """
 
     def __init__(
-        self, policy: RetryPolicy, patience: float | None, *, repeatable: bool = True
+        self,
+        policy: RetryPolicy,
+        patience: float | None,
+        *,
+        repeatable: bool = True,
+        explained: Callable[[ExchangeError], ExchangeError] | None = None,
     ) -> None:
         self._policy = policy
         self._patience = patience
         self._repeatable = repeatable
-        self.succeeded()
+        self._explained = explained
+        self.begin_anew()
 
     def succeeded(self) -> None:
-        """Begin anew: whatever fails next is the first failure in a row."""
+        """Begin anew after an answer: there is nothing to explain about a server that answers."""
+        self._explained = None
+        self.begin_anew()
+
+    def begin_anew(self) -> None:
+        """Forget the failures: whatever fails next is the first in a row."""
         self._failures = 0
         self._since = time.monotonic()
 
@@ -105,12 +121,21 @@ class Attempts:
             return None
         return max(0.0, self._since + self._patience - time.monotonic())
 
+    async def delay_after_on_loop(self, error: ExchangeError) -> float:
+        """Do what `delay_after` does without holding up the event loop."""
+        if self._explained is None:
+            return self.delay_after(error)
+        return await asyncio.to_thread(self.delay_after, error)
+
     def delay_after(self, error: ExchangeError) -> float:
         """Return how many seconds to wait before the next attempt.
 
         Raises:
             ExchangeError: There is to be no further attempt: this is the error of the last one.
         """
+        if self._explained is not None:
+            explained, self._explained = self._explained, None
+            error = explained(error)
         self._failures += 1
         if not (self._repeatable and is_passing(error)):
             raise error

@@ -159,7 +159,7 @@ class ExchangeServer:
         ServingError: The options are not safe, and do not say that this is meant.
         MissingExtraError: The options ask for what is not installed.
         TokensError: The file of tokens cannot be used.
-        TlsError: The certificates cannot be used.
+        CertificateError: The certificates cannot be used.
         OSError: A file cannot be read.
     """
 

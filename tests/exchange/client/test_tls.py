@@ -1,0 +1,370 @@
+"""Clients and commands talk TLS with a real server, and say whose certificate is at fault."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import trustme
+from cli.command_line import run
+from exchange.client.served import Served, Wire
+
+from crucible_ir import v1
+from crucible_ir.exchange import (
+    AsyncExchangeClient,
+    ExchangeClient,
+    ExchangeError,
+    Gap,
+    RetryPolicy,
+    Tls,
+    TlsError,
+    UnauthenticatedError,
+    UnavailableError,
+)
+from crucible_ir.exchange.client.connection import Connection
+from crucible_ir.exchange.client.handshake import tls_problem
+from crucible_ir.exchange.server.tokens import Role, TokenFile
+
+#: A client that tried for so long would be one that retries what it cannot mend.
+LONG = 60.0
+
+
+class Pki:
+    """A root and certificates of it in the files of a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.root = trustme.CA()
+        self.root.cert_pem.write_to_path(str(folder / "ca.pem"))
+        trustme.CA().cert_pem.write_to_path(str(folder / "other-ca.pem"))
+        self.issue(self.root, "server", "localhost", "127.0.0.1")
+        self.issue(self.root, "elsewhere", "elsewhere.example")
+        self.issue(self.root, "trainer", "trainer.example", common_name="trainer")
+        self.issue(trustme.CA(), "stranger", "stranger.example")
+
+    def issue(
+        self, root: trustme.CA, name: str, *identities: str, common_name: str | None = None
+    ) -> None:
+        certificate = root.issue_cert(*identities, common_name=common_name)
+        for blob in certificate.cert_chain_pems:
+            blob.write_to_path(str(self.folder / f"{name}.pem"), append=True)
+        certificate.private_key_pem.write_to_path(str(self.folder / f"{name}.key"))
+
+    def tls(self, ca: str = "ca", name: str | None = None) -> Tls:
+        certificate = None if name is None else self.folder / f"{name}.pem"
+        key = None if name is None else self.folder / f"{name}.key"
+        return Tls.from_files(self.folder / f"{ca}.pem", certificate, key)
+
+    def serving(self, *options: str, name: str = "server") -> Served:
+        return Served(
+            self.folder, "--tls-cert", f"{name}.pem", "--tls-key", f"{name}.key", *options
+        )
+
+
+@pytest.fixture(scope="module")
+def pki(tmp_path_factory: pytest.TempPathFactory) -> Pki:
+    return Pki(tmp_path_factory.mktemp("pki"))
+
+
+@pytest.fixture(scope="module")
+def secure(pki: Pki) -> Iterator[Served]:
+    """A server with TLS."""
+    served = pki.serving("--store", "tls.db")
+    yield served
+    served.stop()
+
+
+@pytest.fixture(scope="module")
+def mutual(pki: Pki) -> Iterator[Served]:
+    """A server that asks for a client's certificate, which lets its owner publish."""
+    options = ("--client-ca", "ca.pem", "--certificate-role", "publisher", "--store", "mutual.db")
+    served = pki.serving(*options)
+    yield served
+    served.stop()
+
+
+@pytest.fixture(scope="module")
+def elsewhere(pki: Pki) -> Iterator[Served]:
+    """A server with a certificate for another name."""
+    served = pki.serving("--store", "elsewhere.db", name="elsewhere")
+    yield served
+    served.stop()
+
+
+#: What a client does: it is given the address and the certificates.
+Attempt = Callable[[str, Tls | None], None]
+
+
+def get_blocking(address: str, tls: Tls | None) -> None:
+    with ExchangeClient(address, tls=tls, timeout=LONG) as client:
+        list(client.list_documents(v1.ModelRef))
+
+
+def get_async(address: str, tls: Tls | None) -> None:
+    async def work() -> None:
+        async with AsyncExchangeClient(address, tls=tls, timeout=LONG) as client:
+            async for _ in client.list_documents(v1.ModelRef):
+                pass
+
+    asyncio.run(work())
+
+
+def watch_blocking(address: str, tls: Tls | None) -> None:
+    with ExchangeClient(address, tls=tls, timeout=LONG) as client:
+        client.watch().close()
+
+
+def watch_async(address: str, tls: Tls | None) -> None:
+    async def work() -> None:
+        async with AsyncExchangeClient(address, tls=tls, timeout=LONG) as client, client.watch():
+            pass
+
+    asyncio.run(work())
+
+
+def ingest_blocking(address: str, tls: Tls | None) -> None:
+    with ExchangeClient(address, tls=tls, timeout=LONG) as client:
+        client.ingest([v1.FeedbackEvent(id=str(uuid.uuid4()))])
+
+
+def ingest_async(address: str, tls: Tls | None) -> None:
+    async def work() -> None:
+        async with AsyncExchangeClient(address, tls=tls, timeout=LONG) as client:
+            await client.ingest([v1.FeedbackEvent(id=str(uuid.uuid4()))])
+
+    asyncio.run(work())
+
+
+ATTEMPTS = [get_blocking, get_async, watch_blocking, watch_async, ingest_blocking, ingest_async]
+
+
+def problem_of(attempt: Attempt, address: str, tls: Tls | None) -> str:
+    """Return the words of the error with which an attempt ends, without long trying."""
+    started = time.monotonic()
+    with pytest.raises(TlsError) as caught:
+        attempt(address, tls)
+    assert time.monotonic() - started < LONG / 3
+    prefix = f"no connection to {address}: "
+    assert str(caught.value).startswith(prefix)
+    return str(caught.value).removeprefix(prefix)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+@pytest.mark.parametrize("attempt", ATTEMPTS)
+def test_a_client_that_trusts_the_root_is_served(
+    pki: Pki, secure: Served, attempt: Attempt, host: str
+) -> None:
+    attempt(f"{host}:{secure.port}", pki.tls())
+
+
+@pytest.mark.parametrize("attempt", ATTEMPTS)
+def test_a_certificate_of_another_root_is_named_as_the_fault(
+    pki: Pki, secure: Served, attempt: Attempt
+) -> None:
+    words = problem_of(attempt, secure.address, pki.tls("other-ca"))
+    assert words == "its certificate is not accepted: unable to get local issuer certificate"
+
+
+@pytest.mark.parametrize("attempt", ATTEMPTS)
+def test_a_certificate_for_another_host_is_named_as_the_fault(
+    pki: Pki, elsewhere: Served, attempt: Attempt
+) -> None:
+    address = f"localhost:{elsewhere.port}"
+    words = problem_of(attempt, address, pki.tls())
+    assert words.startswith("its certificate is not accepted: Hostname mismatch")
+    assert "'localhost'" in words
+
+
+@pytest.mark.parametrize("attempt", ATTEMPTS)
+def test_a_client_certificate_that_is_missing_or_not_accepted_is_named_as_the_fault(
+    pki: Pki, mutual: Served, attempt: Attempt
+) -> None:
+    words = problem_of(attempt, mutual.address, pki.tls())
+    assert words == "it closed the connection: it may ask for a client's certificate"
+    words = problem_of(attempt, mutual.address, pki.tls(name="stranger"))
+    assert words == "it closed the connection: it may not accept this client's certificate"
+
+
+def test_one_side_with_tls_and_one_without_do_not_understand_each_other(
+    pki: Pki, secure: Served, shared: Served
+) -> None:
+    words = problem_of(get_blocking, secure.address, None)
+    assert words == "it speaks TLS, and this is plain text"
+    words = problem_of(get_blocking, shared.address, pki.tls())
+    assert words.startswith("it does not speak TLS as it should: ")
+
+
+async def test_a_client_certificate_names_the_publisher(pki: Pki, mutual: Served) -> None:
+    with ExchangeClient(mutual.address, tls=pki.tls(name="trainer")) as client:
+        record = client.publish(v1.ModelRef(id="blocking")).record
+        assert record.publisher == "trainer"
+    async with AsyncExchangeClient(mutual.address, tls=pki.tls(name="trainer")) as client_:
+        assert (await client_.publish(v1.ModelRef(id="async"))).record.publisher == "trainer"
+        async with client_.watch(record.sequence) as watch:
+            change = await anext(watch)
+            assert not isinstance(change, Gap)
+            assert change.record.id == "async"
+
+
+def test_a_token_goes_over_tls(pki: Pki) -> None:
+    _, text = TokenFile(pki.folder / "tokens.json").create("dashboard", Role.READER)
+    served = pki.serving("--tokens", "tokens.json", "--store", "tokens.db")
+    try:
+        with ExchangeClient(served.address, tls=pki.tls(), token=text) as client:
+            assert list(client.list_documents(v1.ModelRef)) == []
+        with (
+            ExchangeClient(served.address, tls=pki.tls()) as client,
+            pytest.raises(UnauthenticatedError),
+        ):
+            list(client.list_documents(v1.ModelRef))
+    finally:
+        served.kill()
+
+
+def test_a_server_with_tls_that_comes_late_is_waited_for(pki: Pki) -> None:
+    served = pki.serving("--client-ca", "ca.pem", "--store", "late.db")
+    served.stop()
+    quick = RetryPolicy(first_delay=0.01, longest_delay=0.1)
+    starting = threading.Timer(0.5, served.start)
+    starting.start()
+    try:
+        with ExchangeClient(
+            served.address, tls=pki.tls(name="trainer"), timeout=LONG, retry=quick
+        ) as client:
+            assert list(client.list_documents(v1.ModelRef)) == []
+    finally:
+        starting.join()
+        served.kill()
+
+
+def test_where_nobody_listens_tls_is_not_at_fault(pki: Pki, shared: Served) -> None:
+    wire = Wire(shared.port)
+    wire.close()
+    for tls in (None, pki.tls()):
+        with (
+            ExchangeClient(wire.address, tls=tls, timeout=0.3) as client,
+            pytest.raises(UnavailableError),
+        ):
+            list(client.list_documents(v1.ModelRef))
+
+
+def test_nothing_is_at_fault_with_a_server_that_is_well(
+    pki: Pki, secure: Served, mutual: Served, shared: Served
+) -> None:
+    assert tls_problem("127.0.0.1", secure.port, pki.tls()) is None
+    assert tls_problem("127.0.0.1", mutual.port, pki.tls(name="trainer")) is None
+    assert tls_problem("127.0.0.1", shared.port, None) is None
+
+
+def test_files_that_are_no_certificates_are_named(pki: Pki, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.pem"
+    for content in (b"", b"not PEM", b"-----BEGIN CERTIFICATE-----\nAAAA\n"):
+        broken.write_bytes(content)
+        with pytest.raises(TlsError, match=r"broken\.pem holds no certificates"):
+            Tls.from_files(broken)
+        trainer = (pki.folder / "trainer.pem", pki.folder / "trainer.key")
+        for pair in ((broken, trainer[1]), (trainer[0], broken)):
+            with pytest.raises(TlsError, match=r"broken\.pem"):
+                Tls.from_files(pki.folder / "ca.pem", *pair)
+    with pytest.raises(TlsError, match="key values mismatch"):
+        Tls.from_files(None, pki.folder / "trainer.pem", pki.folder / "stranger.key")
+    with pytest.raises(ExchangeError, match="go together"):
+        Tls.from_files(None, pki.folder / "trainer.pem")
+    with pytest.raises(FileNotFoundError):
+        Tls.from_files(tmp_path / "missing.pem")
+
+
+@pytest.mark.parametrize(
+    "tls", [Tls(ca=b"not PEM"), Tls(certificate=b"not PEM", key=b"neither is this")]
+)
+def test_certificates_in_memory_that_are_none_are_told(secure: Served, tls: Tls) -> None:
+    with pytest.raises(TlsError, match="of this client cannot be used"):
+        get_blocking(secure.address, tls)
+
+
+def test_a_key_that_is_not_the_certificates_is_told_before_the_server_is_blamed(
+    pki: Pki, mutual: Served
+) -> None:
+    trainer, stranger = pki.tls(name="trainer"), pki.tls(name="stranger")
+    mixed = Tls(trainer.ca, trainer.certificate, stranger.key)
+    with pytest.raises(TlsError, match="of this client cannot be used"):
+        get_blocking(mutual.address, mixed)
+    assert "key values mismatch" in str(tls_problem("127.0.0.1", mutual.port, mixed))
+
+
+def test_an_address_that_names_no_port_or_a_socket_is_left_to_grpc() -> None:
+    unreached = UnavailableError("failed to connect to all addresses", code="UNAVAILABLE")
+    assert Connection("unix:/no/such/socket").explained(unreached) is unreached
+    other = UnavailableError("the store cannot be reached now", code="UNAVAILABLE")
+    assert Connection("127.0.0.1:1").explained(other) is other
+
+
+def options_of(pki: Pki, address: str, ca: str = "ca", name: str | None = None) -> list[str]:
+    """Return the options of a command that say what a client is told by arguments."""
+    options = ["--server", address, "--ca", str(pki.folder / f"{ca}.pem")]
+    if name is not None:
+        options += ["--certificate", str(pki.folder / f"{name}.pem")]
+        options += ["--key", str(pki.folder / f"{name}.key")]
+    return options
+
+
+def test_commands_take_certificates(
+    pki: Pki, mutual: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("m.json").write_text('{"id": "from the command line", "modelId": "m", "version": "1.0.0"}')
+    options = options_of(pki, mutual.address, name="trainer")
+    published = run("publish", "m.json", *options)
+    assert (published.status, published.err) == (0, "")
+    listed = run("list", "ModelVersion", "--format", "json", *options)
+    assert '"publisher": "trainer"' in listed.out
+    refused = run("compact", "--keep-after", 0, *options)
+    assert (refused.status, refused.out) == (2, "")
+    assert "needs the role admin" in refused.err
+
+
+@pytest.mark.parametrize(
+    ("server", "ca", "name", "words"),
+    [
+        ("secure", "other-ca", None, "its certificate is not accepted: unable to get local issuer"),
+        ("elsewhere", "ca", None, "its certificate is not accepted: IP address mismatch"),
+        ("mutual", "ca", None, "it may ask for a client's certificate"),
+        ("mutual", "ca", "stranger", "it may not accept this client's certificate"),
+    ],
+)
+def test_commands_say_which_certificate_is_at_fault(
+    pki: Pki,
+    request: pytest.FixtureRequest,
+    server: str,
+    ca: str,
+    name: str | None,
+    words: str,
+) -> None:
+    address = request.getfixturevalue(server).address
+    result = run("list", "ModelRef", *options_of(pki, address, ca, name))
+    assert (result.status, result.out) == (2, "")
+    [line] = result.err.splitlines()
+    assert line.startswith(f"crucible-ir: no connection to {address}: ")
+    assert words in line
+
+
+def test_commands_name_a_file_that_cannot_be_used(pki: Pki, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.pem"
+    broken.write_text("not PEM")
+    for file, words in ((broken, "holds no certificates"), (tmp_path / "none", "no such file")):
+        result = run("list", "ModelRef", "--ca", file)
+        assert (result.status, result.out) == (2, "")
+        assert str(file) in result.err
+        assert words in result.err
+    certificate = pki.folder / "trainer.pem"
+    alone = run("list", "--certificate", certificate, "--key", pki.folder / "trainer.key")
+    assert alone.status == 2
+    assert "--certificate and --key go with --ca" in alone.err
+    without_key = run("list", "--ca", pki.folder / "ca.pem", "--certificate", certificate)
+    assert without_key.status == 2
+    assert "go together" in without_key.err
