@@ -67,6 +67,7 @@ class Wire:
         self.connections = 0
         self.swallow_answers = False
         self.silent = False
+        self._frozen: set[socket.socket] = set()
         self._closed = False
         self._threads = [threading.Thread(target=self._accept, daemon=True)]
         self._threads[0].start()
@@ -95,12 +96,17 @@ class Wire:
     def _pump(self, source: socket.socket, target: socket.socket, answers: bool) -> None:
         with suppress(OSError):
             while data := source.recv(65536):
-                if answers and (self.silent or self.swallow_answers):
+                if source in self._frozen or (answers and (self.silent or self.swallow_answers)):
                     continue
                 target.sendall(data)
         for end in (source, target):
             with suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
+
+    def freeze(self) -> None:
+        """Forward nothing more of any connection, and close none; new ones work."""
+        with self._lock:
+            self._frozen |= set(self._sockets)
 
     def cut(self) -> None:
         """Break every connection; new ones can be made."""

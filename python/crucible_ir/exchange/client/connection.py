@@ -22,6 +22,12 @@ if TYPE_CHECKING:
 #: The address that a server listens on unless it is told otherwise.
 DEFAULT_TARGET: Final = "127.0.0.1:50551"
 
+#: The silence after which a client asks whether the server is there, and the silence after that
+#: which ends the connection, in seconds. Together they leave time for another attempt until the
+#: deadline that calls have by default; servers want no pings more often than every ten seconds.
+PING_SECONDS = 15.0
+PING_TIMEOUT_SECONDS = 5.0
+
 #: The largest message that a client takes, in bytes: a document beside its record, with room.
 MAX_RECEIVED_BYTES: Final = 16 * 1024 * 1024
 
@@ -167,8 +173,10 @@ class Connection:
             ("grpc.max_reconnect_backoff_ms", 3000),
             # A connection whose other end is gone without a word is noticed. Servers of the
             # exchange put up with being asked this often; where others object, gRPC asks less.
-            ("grpc.keepalive_time_ms", 20_000),
-            ("grpc.keepalive_timeout_ms", 10_000),
+            ("grpc.keepalive_time_ms", round(PING_SECONDS * 1000)),
+            ("grpc.keepalive_timeout_ms", round(PING_TIMEOUT_SECONDS * 1000)),
+            # gRPC takes this one for a ping that is not answered, and the other for data.
+            ("grpc.http2.ping_timeout_ms", round(PING_TIMEOUT_SECONDS * 1000)),
             # Retries are made by the client, which knows what may be repeated.
             ("grpc.enable_retries", 0),
             # What is meant for this machine is not sent to a proxy.
