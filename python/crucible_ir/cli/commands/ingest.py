@@ -162,6 +162,7 @@ def _json(report: IngestReport, unreadable: int) -> dict[str, object]:
         "unreadable": unreadable,
         "batches": report.batches,
         "resent": report.resent,
+        "retried": report.retried,
         "refusals": [
             {
                 "index": item.index,

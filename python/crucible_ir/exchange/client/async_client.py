@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
 from datetime import timedelta
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar, cast
 
@@ -24,7 +24,7 @@ from crucible_ir.exchange.client.outbox import (
     BATCH_SECONDS,
     MOST_OUTSTANDING,
     EventOutbox,
-    Outbox,
+    PublicationOutbox,
 )
 from crucible_ir.exchange.client.requests import EventFilter, Publication
 from crucible_ir.exchange.client.results import (
@@ -155,31 +155,19 @@ class AsyncExchangeClient:
         return self._publish_many(documents)
 
     async def _publish_many(self, documents: Many[Message | Publication]) -> AsyncIterator[Outcome]:
-        outbox: Outbox[v1.BatchPublishRequest] = Outbox()
-        outcomes: deque[Outcome] = deque()
-
-        def settle(answer: v1.BatchPublishResponse) -> None:
-            outbox.settle(answer.index)
-            outcomes.append(Outcome.of(answer))
-
+        outbox = PublicationOutbox(self._attempts)
+        outcomes = outbox.outcomes
         stream = AcknowledgedStream(
             lambda sent: self._exchange.BatchPublish(sent, metadata=self._metadata),
             outbox,
-            settle,
+            outbox.receive,
             self._attempts(),
             self._timeout,
         )
         try:
-            index = -1
             async for item in _each(documents):
-                index += 1
                 publication = item if isinstance(item, Publication) else Publication(item)
-                request = v1.BatchPublishRequest(index=index, publish=publication.request())
-
-                def put(index: int = index, request: v1.BatchPublishRequest = request) -> None:
-                    outbox.put(index, request)
-
-                await stream.submit(put)
+                await stream.submit(partial(outbox.add, publication.request()))
                 while outcomes:
                     yield outcomes.popleft()
             while not outbox.is_empty or outcomes:
@@ -351,7 +339,7 @@ class AsyncExchangeClient:
         self._ensure_open()
         return AsyncIngestion(
             lambda sent: self._feedback.Ingest(sent, metadata=self._metadata),
-            EventOutbox(max_events, max_bytes, max_seconds, most_outstanding),
+            EventOutbox(max_events, max_bytes, max_seconds, most_outstanding, self._attempts),
             self._attempts(),
             self._timeout,
             on_refused,

@@ -243,7 +243,7 @@ class AcknowledgedStream(Generic[RequestT, AnswerT]):
             request = self._outbox.take()
             if request is not None:
                 yield request
-            elif self._outbox.closed:
+            elif self._outbox.closed and self._outbox.is_empty:
                 return
             else:
                 await self._changes.wait(self._outbox.due_in)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import timedelta
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
 
@@ -29,7 +29,7 @@ from crucible_ir.exchange.client.outbox import (
     BATCH_SECONDS,
     MOST_OUTSTANDING,
     EventOutbox,
-    Outbox,
+    PublicationOutbox,
 )
 from crucible_ir.exchange.client.requests import EventFilter, Publication
 from crucible_ir.exchange.client.results import (
@@ -160,7 +160,8 @@ class ExchangeClient:
         """Store many documents, each by itself, and yield what became of each, in order.
 
         Documents are taken from the iterable as they are sent, a limited number ahead of the
-        results. After a broken connection those without a result are sent again.
+        results. After a broken connection those without a result are sent again, and so is one that
+        is refused for a passing reason, until its own deadline.
 
         Args:
             documents: Documents, messages that one can hold, or publications.
@@ -172,29 +173,19 @@ class ExchangeClient:
         return self._publish_many(iter(documents))
 
     def _publish_many(self, documents: Iterator[Message | Publication]) -> Iterator[Outcome]:
-        outbox: Outbox[v1.BatchPublishRequest] = Outbox()
-        outcomes: deque[Outcome] = deque()
-
-        def settle(answer: v1.BatchPublishResponse) -> None:
-            outbox.settle(answer.index)
-            outcomes.append(Outcome.of(answer))
-
+        outbox = PublicationOutbox(self._attempts)
+        outcomes = outbox.outcomes
         stream = AcknowledgedStream(
             lambda sent: self._exchange.BatchPublish(sent, metadata=self._metadata),
             outbox,
-            settle,
+            outbox.receive,
             self._attempts(),
             self._timeout,
         )
         try:
-            for index, item in enumerate(documents):
+            for item in documents:
                 publication = item if isinstance(item, Publication) else Publication(item)
-                request = v1.BatchPublishRequest(index=index, publish=publication.request())
-
-                def put(index: int = index, request: v1.BatchPublishRequest = request) -> None:
-                    outbox.put(index, request)
-
-                stream.submit(put)
+                stream.submit(partial(outbox.add, publication.request()))
                 while outcomes:
                     yield outcomes.popleft()
             while not outbox.is_empty or outcomes:
@@ -447,7 +438,7 @@ class ExchangeClient:
         self._ensure_open()
         return Ingestion(
             lambda sent: self._feedback.Ingest(sent, metadata=self._metadata),
-            EventOutbox(max_events, max_bytes, max_seconds, most_outstanding),
+            EventOutbox(max_events, max_bytes, max_seconds, most_outstanding, self._attempts),
             self._attempts(),
             self._timeout,
             on_refused,
@@ -460,6 +451,8 @@ class ExchangeClient:
         on_refused: Callable[[RefusedEvent], None] | None = None,
     ) -> IngestReport:
         """Hand over feedback events and return what became of them, once all are answered for.
+
+        An event that is refused for a passing reason is sent again, until its own deadline.
 
         Args:
             events: The events; only some batches are held at a time.

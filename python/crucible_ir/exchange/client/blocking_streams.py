@@ -279,7 +279,7 @@ class AcknowledgedStream(Generic[RequestT, AnswerT]):
                 request = self._outbox.take()
                 if request is not None:
                     return request
-                if self._outbox.closed:
+                if self._outbox.closed and self._outbox.is_empty:
                     return None
                 self._changed.wait(self._outbox.due_in)
             return None

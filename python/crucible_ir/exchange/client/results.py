@@ -302,6 +302,7 @@ class IngestReport:
         refused_count: How many were refused.
         batches: How many batches were acknowledged.
         resent: How many batches were sent again because a connection broke.
+        retried: How often an event was sent again because it was refused for a passing reason.
     """
 
     accepted: int = 0
@@ -310,6 +311,7 @@ class IngestReport:
     refused_count: int = 0
     batches: int = 0
     resent: int = 0
+    retried: int = 0
 
     @property
     def total(self) -> int:

@@ -136,14 +136,17 @@ class Attempts:
         if self._explained is not None:
             explained, self._explained = self._explained, None
             error = explained(error)
-        self._failures += 1
-        if not (self._repeatable and is_passing(error)):
-            raise error
-        most = self._policy.most_attempts
-        if most is not None and self._failures >= most:
-            raise error
-        delay = self._policy.bound(self._failures) * random.uniform(0.5, 1.0)
-        remaining = self.remaining
-        if remaining is not None and delay >= remaining:
+        delay = self.next_delay() if self._repeatable and is_passing(error) else None
+        if delay is None:
             raise error
         return delay
+
+    def next_delay(self) -> float | None:
+        """Count a failure; return how many seconds to wait, or ``None`` to give up."""
+        self._failures += 1
+        most = self._policy.most_attempts
+        if most is not None and self._failures >= most:
+            return None
+        delay = self._policy.bound(self._failures) * random.uniform(0.5, 1.0)
+        remaining = self.remaining
+        return delay if remaining is None or delay < remaining else None
