@@ -1,0 +1,364 @@
+"""What proto/README.md says of the exchange is what the schema and the server do."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import grpc
+import grpc.aio
+import pytest
+from exchange.loopback import details, document, publish_request, serving
+from google.protobuf.descriptor import FileDescriptor, MethodDescriptor
+
+import crucible_ir as ir
+from crucible_ir import v1 as ir_v1
+from crucible_ir.exchange import v1
+from crucible_ir.exchange.content.references import REFERENCES
+from crucible_ir.exchange.server import (
+    errors,
+    exchange_service,
+    feedback_service,
+)
+from crucible_ir.exchange.server.authentication import METHOD_ROLES
+from crucible_ir.exchange.server.caller import Caller
+from crucible_ir.exchange.server.limits import Limits
+from crucible_ir.exchange.server.settings import Settings
+from crucible_ir.exchange.store import failures, open_store
+from crucible_ir.exchange.store.records import Scope
+from crucible_ir.exchange.v1 import (
+    exchange_service_pb2,
+    feedback_service_pb2,
+    validation_service_pb2,
+)
+from crucible_ir.validation.check import violations
+
+ROOT = Path(__file__).parents[2]
+SPECIFICATION = (ROOT / "proto" / "README.md").read_text(encoding="utf-8")
+EXCHANGE = SPECIFICATION.split("\n## Exchange\n")[1].split("\n## ")[0]
+FILES: tuple[FileDescriptor, ...] = (
+    exchange_service_pb2.DESCRIPTOR,
+    feedback_service_pb2.DESCRIPTOR,
+    validation_service_pb2.DESCRIPTOR,
+)
+
+
+def table(heading: str) -> list[list[str]]:
+    """Return the rows of the table whose first column has a heading."""
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in EXCHANGE.split(f"\n| {heading} |")[1].split("\n\n")[0].splitlines()[2:]
+    ]
+    assert rows
+    return rows
+
+
+def shape(method: MethodDescriptor) -> str:
+    words = {False: "one", True: "stream"}
+    return f"{words[method.client_streaming]}, {words[method.server_streaming]}"
+
+
+def test_the_table_of_methods_is_that_of_the_schema_and_of_the_roles() -> None:
+    declared = [
+        [
+            service.name,
+            method.name,
+            shape(method),
+            str(METHOD_ROLES[f"/{service.full_name}/{method.name}"]),
+        ]
+        for file in FILES
+        for service in file.services_by_name.values()
+        for method in service.methods
+    ]
+    assert table("service") == declared
+
+
+def test_the_table_of_references_is_the_one_that_is_followed() -> None:
+    told = {row[0]: dict(re.findall(r"`(\w+)` to (\w+)", row[1])) for row in table("in")}
+    assert told == REFERENCES
+    for type_, fields in told.items():
+        known = ir.MESSAGE_TYPES[type_].DESCRIPTOR.fields_by_name
+        assert fields.keys() <= set(known)
+
+
+def reasons_in_code() -> set[str]:
+    """Return the reasons that the server gives, wherever it makes an error."""
+    makers = {"error_info", "unavailable", "_unauthenticated", "failed_precondition"}
+    found = set()
+    folder = Path(inspect.getfile(errors)).parent
+    for file in folder.glob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if not isinstance(node, ast.Call) or not node.args:
+                continue
+            name = getattr(node.func, "attr", getattr(node.func, "id", ""))
+            first = node.args[0]
+            if name in makers and isinstance(first, ast.Constant):
+                found.add(str(first.value))
+    assert len(found) > 10
+    # The etag's reason is made from the kind of its precondition.
+    return {"ETAG_MISMATCH" if reason == "ETAG" else reason for reason in found}
+
+
+def test_the_table_of_errors_has_every_reason_and_code() -> None:
+    rows = table("code")
+    told = {reason for row in rows for reason in re.findall(r"`([A-Z_]+)`", row[2])}
+    assert told == reasons_in_code()
+    for row in rows:
+        assert row[0] in grpc.StatusCode.__members__
+
+
+FAILURES: list[Exception] = [
+    failures.NotFoundError("ModelRef", "m"),
+    failures.EtagMismatchError("ModelRef", "m", "a", "b"),
+    failures.RequestReusedError("r"),
+    failures.TooMuchError("too much"),
+    failures.StoreUnavailableError("x"),
+    failures.StoreFullError("x"),
+    failures.StoreReadOnlyError("x"),
+    failures.StoreFailure("x"),
+    RuntimeError("x"),
+    ir.ValidationError("ModelRef", [ir.Violation("id", "required", "must be set")]),
+]
+
+
+@pytest.mark.parametrize("error", FAILURES, ids=lambda error: type(error).__name__)
+def test_an_error_has_the_details_of_its_row(error: Exception) -> None:
+    told = errors.translate(error)
+    names = {detail.DESCRIPTOR.name for detail in told.details}
+    reasons = {getattr(detail, "reason", "") for detail in told.details} - {""}
+    rows = [row for row in table("code") if row[0] == told.code.name]
+    matching = [
+        row
+        for row in rows
+        if set(re.findall(r"`([A-Z]\w+[a-z]\w*)`", row[1])) == names
+        and reasons <= set(re.findall(r"`([A-Z_]+)`", row[2]))
+    ]
+    assert matching, (told.code, names, reasons)
+    for detail in told.details:
+        if detail.DESCRIPTOR.name == "ErrorInfo":
+            assert f"`{getattr(detail, 'domain')}`" in EXCHANGE  # noqa: B009
+
+
+def bound(label: str) -> str:
+    [row] = [row for row in table("what") if row[0] == label]
+    return row[1]
+
+
+def numbers(label: str) -> list[int]:
+    return [int(text.replace(",", "")) for text in re.findall(r"\d[\d,]*", bound(label))]
+
+
+def broken(request: Any) -> bool:
+    return bool(violations(request))
+
+
+def name(length: int) -> str:
+    return "x" * length
+
+
+#: For each bound that is a rule: what makes a request that is just as long, large or many.
+RULES: dict[str, list[Callable[[int], Any]]] = {
+    "an id, an id prefix, a filter's value": [
+        lambda n: v1.GetRequest(type="ModelRef", id=name(n)),
+        lambda n: v1.DeleteRequest(type="ModelRef", id=name(n)),
+        lambda n: v1.WatchRequest(id_prefix=name(n)),
+        lambda n: v1.Filter(field="id", prefix=name(n)),
+    ],
+    "an etag, a request id": [
+        lambda n: v1.DeleteRequest(type="ModelRef", id="m", etag=name(n)),
+        lambda n: v1.DeleteRequest(type="ModelRef", id="m", request_id=name(n)),
+        lambda n: v1.PublishRequest(document=document(ir_v1.ModelRef(id="m")), etag=name(n)),
+        lambda n: v1.PublishRequest(document=document(ir_v1.ModelRef(id="m")), request_id=name(n)),
+    ],
+    "filters of a list": [
+        lambda n: v1.ListRequest(type="ModelRef", filters=[v1.Filter(field="id", equals="m")] * n)
+    ],
+    "types of a watch": [lambda n: v1.WatchRequest(types=["ModelRef"] * n)],
+    "events of a batch": [
+        lambda n: v1.IngestRequest(events=[ir_v1.FeedbackEvent(id="e")] * n),
+    ],
+}
+
+
+@pytest.mark.parametrize("label", RULES)
+def test_a_bound_that_is_a_rule_is_where_the_page_says(label: str) -> None:
+    most = numbers(label)[-1]
+    for make in RULES[label]:
+        assert not broken(make(most))
+        assert broken(make(most + 1))
+
+
+def test_bounds_of_numbers_are_where_the_page_says() -> None:
+    least, most, usual = numbers("entries of a page")
+    assert [
+        broken(v1.ListRequest(type="ModelRef", page_size=n)) for n in (0, least, most, most + 1)
+    ] == [True, False, False, True]
+    assert (least, usual) == (1, exchange_service.PAGE_SIZE)
+    least, most, usual = numbers("events of one message of an export")
+    assert [broken(v1.ExportRequest(batch_size=n)) for n in (0, least, most, most + 1)] == [
+        True,
+        False,
+        False,
+        True,
+    ]
+    assert usual == feedback_service.BATCH_SIZE
+    depth, usual_depth, nodes, usual_nodes = numbers("a lineage")
+    trace = v1.TraceLineageRequest(type="ModelRef", id="m", max_depth=depth, max_nodes=nodes)
+    assert not broken(trace)
+    assert broken(v1.TraceLineageRequest(type="ModelRef", id="m", max_depth=depth + 1))
+    assert broken(v1.TraceLineageRequest(type="ModelRef", id="m", max_nodes=nodes + 1))
+    assert (usual_depth, usual_nodes) == (exchange_service.MAX_DEPTH, exchange_service.MAX_NODES)
+    least, hours, usual = numbers("heartbeat interval")
+    most = hours * 3_600_000
+    assert [
+        broken(v1.WatchRequest(heartbeat_interval_ms=n)) for n in (least - 1, least, most, most + 1)
+    ] == [True, False, False, True]
+    assert usual == Settings().heartbeat_seconds
+    assert numbers("events of a batch")[0] == 1
+    assert broken(v1.IngestRequest())
+
+
+def test_bounds_of_a_server_are_its_defaults() -> None:
+    limits = Limits()
+    [mebibytes] = numbers("a message")
+    assert mebibytes * 2**20 == limits.message_bytes
+    [kibibytes] = numbers("metadata of a call")
+    assert kibibytes * 2**10 == limits.metadata_bytes
+    assert numbers("a call that is no stream") == [limits.seconds]
+    assert numbers("request ids") == [Settings().request_days]
+    [mebibytes] = numbers("a content to validate or convert")
+    most = mebibytes * 2**20
+    for size, is_broken in ((most, False), (most + 1, True)):
+        request = v1.ValidateRequest(content=bytes(size), type="ModelRef", form=v1.Form.FORM_JSON)
+        assert broken(request) is is_broken
+
+
+async def code_of(call: Any) -> grpc.StatusCode:
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await call
+    return caught.value.code()
+
+
+def unknown_fields(message: Any) -> bytes:
+    """Return a message in binary with a field that no schema has yet."""
+    return bytes(message.SerializeToString()) + b"\xf8\xff\xff\xff\x0f\x2a"
+
+
+async def test_unknown_fields_come_back_and_defaults_are_not_applied(address: str) -> None:
+    async with serving(await open_store(address)) as server:
+        sent = ir_v1.Document.FromString(
+            unknown_fields(
+                document(
+                    ir_v1.TrainingConfig(
+                        id="t",
+                        model_ref=ir_v1.ModelRef.FromString(unknown_fields(ir_v1.ModelRef(id="m"))),
+                        dataset_ref=ir_v1.DatasetRef(name="d"),
+                    )
+                )
+            )
+        )
+        await server.exchange.Publish(v1.PublishRequest(document=sent))
+        got = await server.exchange.Get(v1.GetRequest(type="TrainingConfig", id="t"))
+        assert got.document.SerializeToString(deterministic=True) == sent.SerializeToString(
+            deterministic=True
+        )
+        assert not got.document.training_config.HasField("epochs")
+
+
+async def test_who_publishes_and_what_else_a_document_says_makes_no_revision(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "x.db"
+    content = ir_v1.ModelRef(id="m")
+    async with serving(await open_store(path), caller=Caller("ann")) as server:
+        first = await server.exchange.Publish(publish_request(content))
+    async with serving(await open_store(path), caller=Caller("bob")) as server:
+        other = document(content)
+        other.producer_name = "another"
+        again = await server.exchange.Publish(v1.PublishRequest(document=other))
+        assert (again.unchanged, again.created) == (True, False)
+        assert again.record == first.record
+        # It is a change that an etag can be asked for, all the same.
+        stale = v1.PublishRequest(document=other, etag="stale")
+        assert await code_of(server.exchange.Publish(stale)) is grpc.StatusCode.FAILED_PRECONDITION
+
+
+async def test_a_request_id_answers_for_the_first_request_whatever_happened_since(
+    address: str,
+) -> None:
+    async with serving(await open_store(address)) as server:
+        request = publish_request(ir_v1.ModelRef(id="m"), request_id="r", etag="")
+        first = await server.exchange.Publish(request)
+        await server.exchange.Publish(publish_request(ir_v1.ModelRef(id="m", name="n")))
+        await server.exchange.Delete(v1.DeleteRequest(type="ModelRef", id="m"))
+        assert await server.exchange.Publish(request) == first
+        for other in (
+            publish_request(ir_v1.ModelRef(id="m", name="n"), request_id="r", etag=""),
+            publish_request(ir_v1.ModelRef(id="other"), request_id="r", etag=""),
+            publish_request(ir_v1.BackendRef(id="m"), request_id="r", etag=""),
+            publish_request(ir_v1.ModelRef(id="m"), request_id="r", etag="other"),
+            publish_request(ir_v1.ModelRef(id="m"), request_id="r"),
+        ):
+            code = await code_of(server.exchange.Publish(other))
+            assert code is grpc.StatusCode.FAILED_PRECONDITION
+        deletion = v1.DeleteRequest(type="ModelRef", id="m", request_id="r")
+        assert await code_of(server.exchange.Delete(deletion)) is (
+            grpc.StatusCode.FAILED_PRECONDITION
+        )
+
+
+async def test_a_request_that_was_refused_or_only_checked_leaves_its_id_free(address: str) -> None:
+    async with serving(await open_store(address)) as server:
+        content = ir_v1.ModelRef(id="m")
+        refused = publish_request(content, request_id="r", etag="stale")
+        assert await code_of(server.exchange.Publish(refused)) is (
+            grpc.StatusCode.FAILED_PRECONDITION
+        )
+        checked = publish_request(content, request_id="r", validate_only=True)
+        assert (await server.exchange.Publish(checked)).created
+        taken = publish_request(content, request_id="r")
+        assert (await server.exchange.Publish(taken)).record.revision == 1
+
+
+async def test_no_error_tells_whether_there_is_a_document_outside_the_scope(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "x.db"
+    async with serving(await open_store(path)) as server:
+        stored = await server.exchange.Publish(publish_request(ir_v1.ModelRef(id="b/there")))
+    scope = Scope(id_prefixes=("a/",))
+    async with serving(await open_store(path), caller=Caller("ann", scope)) as server:
+        told = []
+        for id_ in ("b/there", "b/not there"):
+            key: dict[str, Any] = {"type": "ModelRef", "id": id_}
+            content = ir_v1.ModelRef(id=id_)
+            calls = [
+                server.exchange.Get(v1.GetRequest(**key)),
+                server.exchange.Get(v1.GetRequest(**key, revision=1)),
+                server.exchange.ListRevisions(v1.ListRevisionsRequest(**key)),
+                server.exchange.Delete(v1.DeleteRequest(**key, etag=stored.record.etag)),
+                server.exchange.TraceLineage(v1.TraceLineageRequest(**key)),
+                server.exchange.Publish(publish_request(content)),
+                server.exchange.Publish(publish_request(content, etag="")),
+                server.exchange.Publish(publish_request(content, validate_only=True)),
+            ]
+            told.append([await failure_of(call) for call in calls])
+        assert told[0] == told[1]
+        assert {code for code, _, _ in told[0]} == {grpc.StatusCode.PERMISSION_DENIED}
+
+
+async def failure_of(call: Any) -> tuple[grpc.StatusCode, str | None, str]:
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await call
+    error = caught.value
+    return error.code(), error.details(), details(error)["ErrorInfo"].reason
+
+
+def test_the_page_names_no_other_code_or_reason_than_there_are() -> None:
+    known = {*grpc.StatusCode.__members__, *reasons_in_code(), "ETAG"}
+    assert set(re.findall(r"`([A-Z]{3,}[A-Z_]*)`", EXCHANGE)) <= known
+    assert set(re.findall(r"\b[A-Z]{4,}(?:_[A-Z]+)+\b", EXCHANGE)) <= known
