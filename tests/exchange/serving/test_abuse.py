@@ -15,6 +15,7 @@ from typing import Any
 import grpc
 import grpc.aio
 import pytest
+from exchange.odd_ids import ODD_IDS
 from exchange.serving.servers import (
     GET,
     LOOPBACK,
@@ -248,31 +249,6 @@ def test_a_method_that_does_not_exist_is_unimplemented_with_or_without_a_token(
         ServerOptions(address=LOOPBACK, tokens=tokens),
     ):
         assert run(work(options)).code() == grpc.StatusCode.UNIMPLEMENTED
-
-
-#: Ids that are all the world of something else.
-ODD_IDS = [
-    "/",
-    "..",
-    "../../etc/passwd",
-    "a/../b",
-    "%",
-    "%00",
-    "100%",
-    "_",
-    "a\x00b",
-    "\x00",
-    "'; DROP TABLE documents; --",
-    '" OR ""="',
-    "\\",
-    "\r\n",
-    "\x1b[31m",
-    " ",
-    "caf\u00e9",
-    "cafe\u0301",
-    "\U0001f9ea" * 128,
-    "x" * 512,
-]
 
 
 def test_odd_ids_are_ids_like_any_other(tmp_path: Path) -> None:

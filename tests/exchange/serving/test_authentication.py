@@ -92,6 +92,41 @@ def test_every_method_is_refused_without_a_token_and_without_waiting_for_a_reque
     run(work())
 
 
+def test_every_method_is_refused_with_a_token_that_is_good_no_more_or_never_was(
+    tmp_path: Path, tokens: TokenFile
+) -> None:
+    past = datetime.now(UTC) - timedelta(seconds=1)
+    _, expired = tokens.create("expired", Role.ADMIN, expires=past)
+    revoked_token, revoked = tokens.create("revoked", Role.ADMIN)
+    tokens.revoke(revoked_token.id)
+    _, good = tokens.create("good", Role.ADMIN)
+    wrong = good[:-1] + ("A" if good[-1] != "A" else "B")
+    other = TokenFile(tmp_path / "other.json")
+    _, strange = other.create("good", Role.ADMIN)
+    expected = {
+        expired: "TOKEN_EXPIRED",
+        revoked: "TOKEN_INVALID",
+        wrong: "TOKEN_INVALID",
+        good[:-1]: "TOKEN_INVALID",
+        strange: "TOKEN_INVALID",
+    }
+
+    async def work() -> None:
+        async with (
+            serving(tmp_path, guarded(tokens, reflection=True)) as server,
+            channel_to(server) as channel,
+        ):
+            # A token that was let in once makes no other one good.
+            await failure(stub_on(channel).Get(GET, metadata=bearer(good)))
+            for method in METHOD_ROLES:
+                for text, reason in expected.items():
+                    error = await end_of(channel, method, bearer(text))
+                    assert error.code() == grpc.StatusCode.UNAUTHENTICATED, (method, reason)
+                    assert reason_of(error) == reason, method
+
+    run(work())
+
+
 def test_a_token_opens_what_its_role_allows_and_nothing_else(
     tmp_path: Path, tokens: TokenFile
 ) -> None:
