@@ -8,11 +8,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psycopg
 import pytest
 from exchange import postgresql
 from exchange import publications as given
 from exchange.publications import publication
-from sqlalchemy import Connection, Engine, event
+from sqlalchemy import Connection, Engine, event, make_url
+from sqlalchemy.exc import DBAPIError
 
 from crucible_ir.exchange.store import open_store
 from crucible_ir.exchange.store.failures import (
@@ -20,6 +22,7 @@ from crucible_ir.exchange.store.failures import (
     StoreReadOnlyError,
     StoreUnavailableError,
 )
+from crucible_ir.exchange.store.postgresql import PostgresqlDriver
 
 
 @contextmanager
@@ -115,3 +118,131 @@ async def test_a_lost_connection_is_told_and_comes_back(cluster: postgresql.Clus
     assert (await store.get("ModelVersion", "m1")).record.sequence == 1
     await store.ping()
     await store.close()
+
+
+async def test_a_read_only_database_of_postgresql_is_told_and_can_still_be_read(
+    cluster: postgresql.Cluster,
+) -> None:
+    address = cluster.create_database()
+    store = await open_store(address)
+    kept = await store.publish(publication("kept"))
+    await store.close()
+    database = address.rpartition("/")[2]
+    set_option(address, f"ALTER DATABASE {database} SET default_transaction_read_only = on")
+    store = await open_store(address)
+    with pytest.raises(StoreReadOnlyError):
+        await store.publish(publication("m1"))
+    assert (await store.get("ModelVersion", "kept")).record == kept.record
+    await store.close()
+
+
+def set_option(address: str, statement: str) -> None:
+    with psycopg.connect(address, autocommit=True) as connection:
+        connection.execute(statement.encode())
+
+
+@pytest.mark.parametrize(
+    ("state", "failure"),
+    [
+        ("53100", StoreFullError),
+        ("25006", StoreReadOnlyError),
+        ("08006", StoreUnavailableError),
+        ("40001", StoreUnavailableError),
+        ("53300", StoreUnavailableError),
+        ("57P01", StoreUnavailableError),
+        ("42P01", None),
+    ],
+)
+async def test_what_postgresql_says_by_its_codes_is_told_as_what_it_is(
+    cluster: postgresql.Cluster, state: str, failure: type[Exception] | None
+) -> None:
+    driver = PostgresqlDriver(make_url(cluster.create_database()))
+    code = f"RAISE EXCEPTION 'x' USING ERRCODE = '{state}'"
+    try:
+        with pytest.raises(DBAPIError) as caught, driver.writer.begin() as connection:
+            connection.exec_driver_sql(f"DO $$ BEGIN {code}; END $$")
+        told = driver.failure(caught.value)
+        assert type(told) is (type(None) if failure is None else failure)
+    finally:
+        driver.reader.dispose()
+        driver.writer.dispose()
+
+
+async def test_what_is_committed_is_on_the_disk_whatever_the_database_is_set_to(
+    cluster: postgresql.Cluster,
+) -> None:
+    address = cluster.create_database()
+    database = address.rpartition("/")[2]
+    for setting, expected in (("off", "on"), ("remote_apply", "remote_apply")):
+        set_option(address, f"ALTER DATABASE {database} SET synchronous_commit = {setting}")
+        driver = PostgresqlDriver(make_url(address))
+        with driver.writer.connect() as connection:
+            assert connection.exec_driver_sql("SHOW synchronous_commit").scalar_one() == expected
+        driver.reader.dispose()
+        driver.writer.dispose()
+
+
+async def test_sqlite_waits_for_the_disk_at_every_commit(tmp_path: Path) -> None:
+    settings: list[tuple[str, int]] = []
+
+    def committed(connection: Connection) -> None:
+        mode = connection.exec_driver_sql("PRAGMA journal_mode").scalar_one()
+        settings.append((mode, connection.exec_driver_sql("PRAGMA synchronous").scalar_one()))
+
+    store = await open_store(tmp_path / "exchange.db")
+    event.listen(Engine, "commit", committed)
+    try:
+        await store.publish(publication("m"))
+        await store.ingest([given.event("e")])
+    finally:
+        event.remove(Engine, "commit", committed)
+    await store.close()
+    # 2 is FULL: the log is synchronised at each commit, not only at a checkpoint.
+    assert set(settings) == {("wal", 2)}
+
+
+async def test_notifications_of_others_are_no_changes_and_no_harm(
+    cluster: postgresql.Cluster,
+) -> None:
+    address = cluster.create_database()
+    store = await open_store(address)
+    await until_listening(address, 1)
+    for payload in ("", "garbage", "1.5"):
+        set_option(address, f"NOTIFY crucible_ir_exchange, '{payload}'")
+    await store.publish(publication("m1"))
+    await asyncio.wait_for(store.wait(0, 60), 30)
+    assert [entry.record.sequence for entry in (await store.changes(0)).entries] == [1]
+    await store.close()
+
+
+async def test_a_store_that_lost_its_ear_still_learns_of_changes(
+    cluster: postgresql.Cluster,
+) -> None:
+    address = cluster.create_database()
+    one, two = await open_store(address), await open_store(address)
+    await until_listening(address, 2)
+    ended = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+    set_option(address, f"{ended} WHERE query LIKE 'LISTEN%'")
+
+    async def follow() -> str:
+        while not (changes := await one.changes(0)).entries:
+            await one.wait(0, 60)
+        return changes.entries[0].record.id
+
+    following = asyncio.create_task(follow())
+    await two.publish(publication("m1"))
+    assert await asyncio.wait_for(following, 30) == "m1"
+    await until_listening(address, 2)
+    await asyncio.gather(one.close(), two.close())
+
+
+async def until_listening(address: str, stores: int) -> None:
+    """Return when so many stores listen to what others announce."""
+    query = (
+        "SELECT count(*) FROM pg_stat_activity"
+        " WHERE query LIKE 'LISTEN%' AND datname = current_database()"
+    )
+    async with asyncio.timeout(30):
+        with psycopg.connect(address, autocommit=True) as connection:
+            while connection.execute(query.encode()).fetchone() != (stores,):
+                await asyncio.sleep(0.05)

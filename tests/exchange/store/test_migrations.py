@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
+from typing import cast
 
 import pytest
 from exchange.publications import event, publication
-from sqlalchemy import Engine, create_engine, inspect, make_url, text
+from sqlalchemy import (
+    Connection,
+    Engine,
+    create_engine,
+    create_mock_engine,
+    inspect,
+    make_url,
+    text,
+)
 
 from crucible_ir.exchange.store import StoreAddressError, open_store
 from crucible_ir.exchange.store.failures import StoreFailure, StoreVersionError
-from crucible_ir.exchange.store.migrations import CURRENT_VERSION, migrate, version_of
+from crucible_ir.exchange.store.migrations import (
+    CURRENT_VERSION,
+    MIGRATIONS,
+    migrate,
+    version_of,
+)
 from crucible_ir.exchange.store.tables import METADATA
 
 
@@ -92,6 +107,26 @@ def insert_old_document(execute: object) -> None:
         ),
         {**key, "publisher": b"ann", "hash": b"h", "document": b"doc"},
     )
+
+
+#: The digests of the statements of each step, as they were when it was released: databases exist
+#: that they made.
+RELEASED = {
+    ("sqlite", 1): "b67298da64f3ed3b",
+    ("sqlite", 2): "67562f623d4eb72c",
+    ("postgresql", 1): "6540f1acf3bd1772",
+    ("postgresql", 2): "9a5dc47980c2913a",
+}
+
+
+@pytest.mark.parametrize(("dialect", "version"), RELEASED)
+def test_a_step_that_was_released_does_what_it_did(dialect: str, version: int) -> None:
+    said = hashlib.sha256()
+    engine = create_mock_engine(
+        f"{dialect}://", lambda statement, *_, **__: said.update(f"{statement};".encode())
+    )
+    MIGRATIONS[version](cast("Connection", engine))
+    assert said.hexdigest()[:16] == RELEASED[dialect, version]
 
 
 async def test_a_newer_version_is_refused_and_left_alone(address: str) -> None:

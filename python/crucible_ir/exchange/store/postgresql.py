@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import Any
 
 import psycopg
-from sqlalchemy import URL, Connection, Engine, create_engine, func, select
+from sqlalchemy import URL, Connection, Engine, create_engine, event, func, select
 from sqlalchemy.exc import DBAPIError
 
 from crucible_ir.exchange.store.announcements import Announcements
@@ -56,6 +57,7 @@ class PostgresqlDriver:
         url = url.set(drivername="postgresql+psycopg")
         self._address = url.set(drivername="postgresql").render_as_string(hide_password=False)
         self.writer: Engine = _engine(url, 2, {"isolation_level": "READ COMMITTED"})
+        event.listen(self.writer, "connect", _wait_for_the_disk)
         reading = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
         self.reader: Engine = _engine(url, READERS, reading)
         try:
@@ -86,7 +88,9 @@ class PostgresqlDriver:
                 ) as connection:
                     await connection.execute(f"LISTEN {CHANNEL}")
                     async for notification in connection.notifies():
-                        announcements.announce(int(notification.payload))
+                        # Anybody who may connect may notify the channel, of anything.
+                        with suppress(ValueError):
+                            announcements.announce(int(notification.payload))
             except psycopg.Error:
                 await asyncio.sleep(RECONNECT_SECONDS)
 
@@ -104,6 +108,15 @@ class PostgresqlDriver:
             )
         found = _FAILURES.get(state) or _FAILURES.get(state[:2])
         return found[0](f"{found[1]} ({error.orig})") if found is not None else None
+
+
+def _wait_for_the_disk(connection: Any, _: object) -> None:
+    """Have commits return when they are durable, where the database is set to be quicker."""
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW synchronous_commit")
+        if cursor.fetchone() == ("off",):
+            cursor.execute("SET synchronous_commit = on")
+    connection.commit()
 
 
 def _engine(url: URL, connections: int, options: dict[str, Any]) -> Engine:
