@@ -18,6 +18,7 @@ collect_ignore = [
     "postgresql.py",
     "publications.py",
     "server/server_process.py",
+    "sqlite.py",
 ]
 
 

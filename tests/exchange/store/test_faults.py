@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
@@ -13,6 +11,7 @@ import pytest
 from exchange import postgresql
 from exchange import publications as given
 from exchange.publications import publication
+from exchange.sqlite import pragma
 from sqlalchemy import Connection, Engine, event, make_url
 from sqlalchemy.exc import DBAPIError
 
@@ -23,20 +22,6 @@ from crucible_ir.exchange.store.failures import (
     StoreUnavailableError,
 )
 from crucible_ir.exchange.store.postgresql import PostgresqlDriver
-
-
-@contextmanager
-def pragma(setting: str) -> Iterator[None]:
-    """Set a pragma at the beginning of each transaction."""
-
-    def begin(connection: Connection) -> None:
-        connection.exec_driver_sql(f"PRAGMA {setting}")
-
-    event.listen(Engine, "begin", begin)
-    try:
-        yield
-    finally:
-        event.remove(Engine, "begin", begin)
 
 
 async def test_a_full_disk_is_told_and_nothing_is_lost_or_half_written(tmp_path: Path) -> None:

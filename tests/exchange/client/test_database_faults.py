@@ -1,0 +1,136 @@
+"""What clients see while a server's database is full, read-only, gone, or its server is killed."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from exchange import postgresql
+from exchange.client.served import Served
+from exchange.loopback import serving
+from exchange.sqlite import pragma
+
+from crucible_ir import v1
+from crucible_ir.exchange import (
+    AsyncExchangeClient,
+    Change,
+    ExchangeClient,
+    PreconditionError,
+    QuotaExceededError,
+    RetryPolicy,
+    UnavailableError,
+)
+from crucible_ir.exchange.store import open_store
+
+QUICK = RetryPolicy(first_delay=0.01, longest_delay=0.1)
+
+
+def version(number: int) -> v1.ModelVersion:
+    return v1.ModelVersion(id=f"m{number}", model_id="gpt2", version="1.0.0")
+
+
+def large(id_: str) -> v1.ModelRef:
+    message = v1.ModelRef(id=id_)
+    message.metadata.update({"text": "x" * 1_000_000})
+    return message
+
+
+async def test_a_full_disk_is_told_and_what_is_there_can_be_read(tmp_path: Path) -> None:
+    async with (
+        serving(await open_store(tmp_path / "x.db")) as server,
+        AsyncExchangeClient(f"127.0.0.1:{server.port}", timeout=4, retry=QUICK) as client,
+    ):
+        kept = (await client.publish(version(1))).record
+        with pragma("max_page_count = 1"):
+            with pytest.raises(QuotaExceededError, match="no room left"):
+                await client.publish(large("a"))
+            outcomes = [each async for each in client.publish_many([large("b"), large("c")])]
+            # Each was tried again until its deadline.
+            assert [(each.published, each.retryable) for each in outcomes] == [(None, True)] * 2
+            with pytest.raises(QuotaExceededError, match="no room left"):
+                await client.ingest(v1.FeedbackEvent(id=f"{n}" * 500) for n in range(1000))
+            assert (await client.get(v1.ModelVersion, "m1")).record == kept
+        with pragma("max_page_count = 1000000"):
+            assert (await client.publish(large("a"))).record.sequence == 2
+
+
+async def test_a_read_only_database_is_told_and_can_be_read(tmp_path: Path) -> None:
+    async with (
+        serving(await open_store(tmp_path / "x.db")) as server,
+        AsyncExchangeClient(f"127.0.0.1:{server.port}", timeout=4, retry=QUICK) as client,
+    ):
+        kept = (await client.publish(version(1))).record
+        with pragma("query_only = ON"):
+            with pytest.raises(PreconditionError, match="cannot be written") as caught:
+                await client.publish(version(2))
+            assert caught.value.reason == "STORE_READ_ONLY"
+            assert (await client.get(v1.ModelVersion, "m1")).record == kept
+        with pragma("query_only = OFF"):
+            assert (await client.publish(version(2))).record.sequence == 2
+
+
+@pytest.fixture
+def on_postgresql(cluster: postgresql.Cluster, tmp_path: Path) -> Iterator[Served]:
+    """A server on PostgreSQL, which may be killed."""
+    served = Served(tmp_path, "--store", cluster.create_database())
+    yield served
+    served.kill()
+
+
+def test_a_database_that_is_lost_and_comes_back_is_waited_for(
+    cluster: postgresql.Cluster, on_postgresql: Served
+) -> None:
+    with (
+        ExchangeClient(on_postgresql.address, timeout=60, retry=QUICK) as client,
+        client.watch() as watch,
+    ):
+        client.publish(version(0))
+        cluster.stop()
+        returning = threading.Timer(1.0, cluster.start)
+        returning.start()
+        try:
+            with (
+                ExchangeClient(on_postgresql.address, timeout=0.3, retry=QUICK) as hasty,
+                pytest.raises(UnavailableError),
+            ):
+                hasty.get(v1.ModelVersion, "m0")
+            outcomes = list(client.publish_many(map(version, range(1, 50))))
+        finally:
+            returning.join()
+        assert all(outcome.published is not None for outcome in outcomes)
+        report = client.ingest(v1.FeedbackEvent(id=f"e{number}") for number in range(100))
+        assert report.total == 100
+        told = [next(watch) for _ in range(50)]
+        assert [change.record.sequence for change in told if isinstance(change, Change)] == list(
+            range(1, 51)
+        )
+        assert {change.record.revision for change in told if isinstance(change, Change)} == {1}
+
+
+def test_a_server_on_postgresql_that_is_killed_loses_and_doubles_nothing(
+    on_postgresql: Served,
+) -> None:
+    with ExchangeClient(on_postgresql.address, timeout=60, retry=QUICK) as client:
+        with client.ingestion(max_events=20) as ingestion:
+            for number in range(2000):
+                ingestion.add(v1.FeedbackEvent(id=f"e{number}"))
+                if number == 1000:
+                    assert ingestion.report.accepted
+                    on_postgresql.kill()
+                    on_postgresql.start()
+        found = [event.id for event in client.export()]
+        assert sorted(found) == sorted(f"e{number}" for number in range(2000))
+        published = []
+        for outcome in client.publish_many(map(version, range(200))):
+            published.append(outcome.published)
+            if len(published) == 100:
+                on_postgresql.kill()
+                on_postgresql.start()
+        assert all(each is not None and each.created for each in published)
+        records = [each.record for each in client.list_documents(v1.ModelVersion)]
+        assert {record.id: record.revision for record in records} == {
+            f"m{number}": 1 for number in range(200)
+        }
+        assert max(record.sequence for record in records) == 200
