@@ -284,3 +284,28 @@ async def test_a_store_that_waits_learns_of_a_change_made_by_another(address: st
     await two.publish(publication("m1"))
     assert await asyncio.wait_for(following, 30) == "m1"
     await asyncio.gather(one.close(), two.close())
+
+
+async def test_a_compaction_and_publications_at_the_same_time_leave_each_other_alone(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sql_store, "COMPACTED_AT_A_TIME", 7)
+    store, other = await open_store(address), await open_store(address)
+    for n in range(60):
+        await store.publish(publication(f"m{n % 5}", f"{n}"))
+
+    async def publish(on: Store, name: str) -> None:
+        for n in range(20):
+            await on.publish(publication(name, f"{n}"))
+
+    compacted, again, *_ = await asyncio.gather(
+        store.compact(60), other.compact(50), publish(store, "a"), publish(other, "b")
+    )
+    assert compacted == 60
+    assert 50 <= again <= 60
+    for name, revision in (("a", 20), ("b", 20), ("m0", 12), ("m4", 12)):
+        assert (await store.get("ModelVersion", name)).record.revision == revision
+    changes = await other.changes(0, limit=1000)
+    assert changes.gap_through == 60
+    assert [entry.record.sequence for entry in changes.entries] == list(range(61, 101))
+    await asyncio.gather(store.close(), other.close())
