@@ -63,12 +63,12 @@ def id_of(event: Change | Gap) -> str:
     return event.record.id
 
 
-async def see_it_resumed_by_the_client_for_threads(folder: Path) -> None:
+async def see_it_resumed_by_the_client_for_threads(folder: Path, heartbeat_ms: int) -> None:
     async with watched(folder) as (wire, publisher):
 
         def begin() -> tuple[ExchangeClient, Watch]:
             client = ExchangeClient(wire.address, retry=QUICK)
-            return client, client.watch(heartbeat_ms=NEVER)
+            return client, client.watch(heartbeat_ms=heartbeat_ms)
 
         client, watch = await asyncio.to_thread(begin)
         try:
@@ -87,11 +87,11 @@ async def see_it_resumed_by_the_client_for_threads(folder: Path) -> None:
         assert wire.connections == 2
 
 
-async def see_it_resumed_by_the_client_for_asyncio(folder: Path) -> None:
+async def see_it_resumed_by_the_client_for_asyncio(folder: Path, heartbeat_ms: int) -> None:
     async with (
         watched(folder) as (wire, publisher),
         AsyncExchangeClient(wire.address, retry=QUICK) as client,
-        client.watch(heartbeat_ms=NEVER) as watch,
+        client.watch(heartbeat_ms=heartbeat_ms) as watch,
     ):
         await publisher.publish(v1.ModelRef(id="before"))
         assert id_of(await anext(watch)) == "before"
@@ -105,7 +105,7 @@ async def see_it_resumed_by_the_client_for_asyncio(folder: Path) -> None:
         assert wire.connections == 2
 
 
-BOTH: list[Callable[[Path], Awaitable[None]]] = [
+BOTH: list[Callable[[Path, int], Awaitable[None]]] = [
     see_it_resumed_by_the_client_for_threads,
     see_it_resumed_by_the_client_for_asyncio,
 ]
@@ -113,9 +113,19 @@ BOTH: list[Callable[[Path], Awaitable[None]]] = [
 
 @pytest.mark.parametrize("see_it_resumed", BOTH)
 async def test_a_ping_without_an_answer_ends_a_connection_and_the_watch_goes_on(
-    tmp_path: Path, frequent_pings: None, see_it_resumed: Callable[[Path], Awaitable[None]]
+    tmp_path: Path, frequent_pings: None, see_it_resumed: Callable[[Path, int], Awaitable[None]]
 ) -> None:
-    await see_it_resumed(tmp_path)
+    await see_it_resumed(tmp_path, NEVER)
+
+
+@pytest.mark.parametrize("see_it_resumed", BOTH)
+async def test_heartbeats_that_fail_to_come_are_noticed_without_pings_and_the_watch_goes_on(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    see_it_resumed: Callable[[Path, int], Awaitable[None]],
+) -> None:
+    monkeypatch.setattr(connection, "PING_SECONDS", 3600.0)
+    await see_it_resumed(tmp_path, 100)
 
 
 async def test_an_ingestion_goes_on_too_and_keeps_every_event_once(

@@ -47,6 +47,7 @@ from crucible_ir.exchange.client.retrying import (
     RetryPolicy,
     is_repeatable,
 )
+from crucible_ir.exchange.client.statuses import SILENCE
 from crucible_ir.exchange.client.watching import WatchPosition, is_resumable
 from crucible_ir.exchange.v1.exchange_service_pb2_grpc import ExchangeServiceStub
 from crucible_ir.exchange.v1.feedback_service_pb2_grpc import FeedbackServiceStub
@@ -110,6 +111,9 @@ class AsyncExchangeClient:
         self._exchange = cast("ExchangeServiceAsyncStub", ExchangeServiceStub(channel))
         self._feedback = cast("FeedbackServiceAsyncStub", FeedbackServiceStub(channel))
         self._validation = cast("ValidationServiceAsyncStub", ValidationServiceStub(channel))
+        # What watches are opened with, and the channel of that where it is not the client's own.
+        self._watching = self._exchange
+        self._watching_apart: grpc.aio.Channel | None = None
 
     async def __aenter__(self) -> Self:
         return self
@@ -125,8 +129,11 @@ class AsyncExchangeClient:
     async def close(self) -> None:
         """End every call and let go of the connection."""
         self._closed = True
-        if self._process == os.getpid():
-            await self._channel.close(None)
+        if self._process != os.getpid():
+            return
+        if self._watching_apart is not None:
+            await self._watching_apart.close(None)
+        await self._channel.close(None)
 
     async def publish(
         self,
@@ -284,12 +291,31 @@ class AsyncExchangeClient:
         """
         position = WatchPosition(after, types, id_prefix, include_documents, heartbeat_ms)
 
-        def open_call() -> Attended[v1.WatchResponse]:
+        stub = self._exchange
+
+        async def open_call(after_silence: bool) -> Attended[v1.WatchResponse]:
+            nonlocal stub
             self._ensure_open()
-            call = self._exchange.Watch(position.request(), metadata=self._metadata)
+            stub = await self._watch_stub(stub if after_silence else None)
+            call = stub.Watch(position.request(), metadata=self._metadata)
             return Attended(call, position.silence)
 
         return AsyncWatch(open_call, position, self._attempts(), Attempts(self._retry, max_outage))
+
+    async def _watch_stub(
+        self, silent: ExchangeServiceAsyncStub | None
+    ) -> ExchangeServiceAsyncStub:
+        """Return what to open a watch with: over a new connection if this one has fallen silent.
+
+        Other calls have deadlines, and stay on theirs until gRPC finds that it is dead.
+        """
+        if silent is self._watching and not self._closed:
+            dead, self._watching_apart = self._watching_apart, self._connection.open_async()
+            stub = ExchangeServiceStub(cast("grpc.Channel", self._watching_apart))
+            self._watching = cast("ExchangeServiceAsyncStub", stub)
+            if dead is not None:
+                await dead.close(None)
+        return self._watching
 
     async def trace(
         self,
@@ -481,7 +507,8 @@ class AsyncWatch(AsyncIterator[Change | Gap]):
     """Changes of an exchange, each exactly once and in order, across broken connections.
 
     Args:
-        open_call: Opens a call that goes on from the position.
+        open_call: Opens a call that goes on from the position; it is told whether the server fell
+            silent on the last one.
         position: What is asked for, and how far it was told.
         beginning: How often to try to begin.
         resuming: How often to try to resume.
@@ -489,7 +516,7 @@ class AsyncWatch(AsyncIterator[Change | Gap]):
 
     def __init__(
         self,
-        open_call: Callable[[], Attended[v1.WatchResponse]],
+        open_call: Callable[[bool], Awaitable[Attended[v1.WatchResponse]]],
         position: WatchPosition,
         beginning: Attempts,
         resuming: Attempts,
@@ -500,6 +527,7 @@ class AsyncWatch(AsyncIterator[Change | Gap]):
         self._resuming = resuming
         self._begun = False
         self._closed = asyncio.Event()
+        self._after_silence = False
         self._call: Attended[v1.WatchResponse] | None = None
 
     async def begin(self) -> None:
@@ -553,7 +581,7 @@ class AsyncWatch(AsyncIterator[Change | Gap]):
             if self._closed.is_set():
                 raise ClosedError("the watch was closed")
             if self._call is None:
-                self._call = self._open_call()
+                self._call = await self._open_call(self._after_silence)
             try:
                 answer = await self._call.receive()
             except ExchangeError as failure:
@@ -565,6 +593,7 @@ class AsyncWatch(AsyncIterator[Change | Gap]):
                     return answer
                 error = UnavailableError("the server ended the watch", code="UNAVAILABLE")
             self._call = None
+            self._after_silence = error.reason == SILENCE
             await self._pause(await self._delay_after(error))
 
     async def _pause(self, seconds: float) -> None:

@@ -52,6 +52,7 @@ from crucible_ir.exchange.client.retrying import (
     RetryPolicy,
     is_repeatable,
 )
+from crucible_ir.exchange.client.statuses import SILENCE
 from crucible_ir.exchange.client.watching import WatchPosition, is_resumable
 from crucible_ir.exchange.v1.exchange_service_pb2_grpc import ExchangeServiceStub
 from crucible_ir.exchange.v1.feedback_service_pb2_grpc import FeedbackServiceStub
@@ -108,6 +109,10 @@ class ExchangeClient:
         self._exchange = ExchangeServiceStub(self._channel)
         self._feedback = FeedbackServiceStub(self._channel)
         self._validation = ValidationServiceStub(self._channel)
+        # What watches are opened with, and the channel of that where it is not the client's own.
+        self._watching = self._exchange
+        self._watching_apart: grpc.Channel | None = None
+        self._lock = threading.Lock()
 
     def __enter__(self) -> Self:
         return self
@@ -123,8 +128,12 @@ class ExchangeClient:
     def close(self) -> None:
         """End every call and let go of the connection."""
         self._closed = True
-        if self._process == os.getpid():
-            self._channel.close()
+        if self._process != os.getpid():
+            return
+        with self._lock:
+            if self._watching_apart is not None:
+                self._watching_apart.close()
+        self._channel.close()
 
     def publish(
         self,
@@ -351,12 +360,29 @@ class ExchangeClient:
         """
         position = WatchPosition(after, types, id_prefix, include_documents, heartbeat_ms)
 
-        def open_call() -> Attended[v1.WatchResponse]:
+        stub = self._exchange
+
+        def open_call(after_silence: bool) -> Attended[v1.WatchResponse]:
+            nonlocal stub
             self._ensure_open()
-            call = self._exchange.Watch(position.request(), metadata=self._metadata)
+            stub = self._watch_stub(stub if after_silence else None)
+            call = stub.Watch(position.request(), metadata=self._metadata)
             return Attended(call, position.silence)
 
         return Watch(open_call, position, self._attempts(), Attempts(self._retry, max_outage))
+
+    def _watch_stub(self, silent: ExchangeServiceStub | None) -> ExchangeServiceStub:
+        """Return what to open a watch with: over a new connection if this one has fallen silent.
+
+        Other calls have deadlines, and stay on theirs until gRPC finds that it is dead.
+        """
+        with self._lock:
+            if silent is self._watching and not self._closed:
+                if self._watching_apart is not None:
+                    self._watching_apart.close()
+                self._watching_apart = self._connection.open()
+                self._watching = ExchangeServiceStub(self._watching_apart)
+            return self._watching
 
     def trace(
         self,
@@ -607,7 +633,8 @@ class Watch(Iterator[Change | Gap]):
     """Changes of an exchange, each exactly once and in order, across broken connections.
 
     Args:
-        open_call: Opens a call that goes on from the position.
+        open_call: Opens a call that goes on from the position; it is told whether the server fell
+            silent on the last one.
         position: What is asked for, and how far it was told.
         beginning: How often to try to begin.
         resuming: How often to try to resume.
@@ -615,7 +642,7 @@ class Watch(Iterator[Change | Gap]):
 
     def __init__(
         self,
-        open_call: Callable[[], Attended[v1.WatchResponse]],
+        open_call: Callable[[bool], Attended[v1.WatchResponse]],
         position: WatchPosition,
         beginning: Attempts,
         resuming: Attempts,
@@ -626,7 +653,8 @@ class Watch(Iterator[Change | Gap]):
         self._resuming = resuming
         self._begun = False
         self._closed = threading.Event()
-        self._call: Attended[v1.WatchResponse] | None = open_call()
+        self._after_silence = False
+        self._call: Attended[v1.WatchResponse] | None = open_call(False)
         while not position.is_known:
             self._position.advance(self._receive())
 
@@ -671,7 +699,7 @@ class Watch(Iterator[Change | Gap]):
             if self._closed.is_set():
                 raise ClosedError("the watch was closed")
             if self._call is None:
-                self._call = self._open_call()
+                self._call = self._open_call(self._after_silence)
             try:
                 answer = next(self._call)
             except StopIteration:
@@ -685,6 +713,7 @@ class Watch(Iterator[Change | Gap]):
                 self._resuming.succeeded()
                 return answer
             self._call = None
+            self._after_silence = error.reason == SILENCE
             self._closed.wait(self._delay_after(error))
 
     def _delay_after(self, error: ExchangeError) -> float:

@@ -148,13 +148,13 @@ class Connection:
         return error if problem is None else TlsError(f"no connection to {self.target}: {problem}")
 
     def open(self) -> grpc.Channel:
-        """Return a channel that blocks. It connects when it is first used."""
+        """Return a channel that blocks; its connection is its own, and made on first use."""
         if self.tls is None:
             return grpc.insecure_channel(self.target, self._options)
         return grpc.secure_channel(self.target, self._credentials(self.tls), self._options)
 
     def open_async(self) -> grpc.aio.Channel:
-        """Return a channel for asyncio. It connects when it is first used."""
+        """Return a channel for asyncio; its connection is its own, and made on first use."""
         if self.tls is None:
             return grpc.aio.insecure_channel(self.target, self._options)
         return grpc.aio.secure_channel(self.target, self._credentials(self.tls), self._options)
@@ -167,6 +167,8 @@ class Connection:
     def _options(self) -> Sequence[tuple[str, str | int]]:
         return (
             ("grpc.max_receive_message_length", MAX_RECEIVED_BYTES),
+            # Channels to one server share a connection otherwise, also one that is dead.
+            ("grpc.use_local_subchannel_pool", 1),
             ("grpc.primary_user_agent", f"crucible-ir/{crucible_ir.__version__}"),
             # A server that comes back is found within seconds, not within gRPC's two minutes.
             ("grpc.initial_reconnect_backoff_ms", 100),

@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 #: The trailer that carries a ``google.rpc.Status``.
 _DETAILS: Final = "grpc-status-details-bin"
 
+#: The reason of the error for a server that has said nothing for too long.
+SILENCE: Final = "SILENCE"
+
 _CLASSES: Final[dict[str, type[ExchangeError]]] = {
     "INVALID_ARGUMENT": InvalidDocumentError,
     "OUT_OF_RANGE": InvalidDocumentError,
@@ -98,7 +101,9 @@ def error_of_item(item: v1.ItemError) -> ExchangeError:
 
 def silence(seconds: float) -> UnavailableError:
     """Return the error for a server that has said nothing for too long."""
-    return UnavailableError(f"the server said nothing for {seconds:g} s", code="UNAVAILABLE")
+    return UnavailableError(
+        f"the server said nothing for {seconds:g} s", code="UNAVAILABLE", reason=SILENCE
+    )
 
 
 def violations_of(violations: Iterable[v1.Violation]) -> list[Violation]:
