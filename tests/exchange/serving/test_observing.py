@@ -237,6 +237,8 @@ def test_a_message_that_is_too_large_has_a_line_of_its_own_and_is_counted(
         ("call", BATCH_PUBLISH),
     ]
     assert [line["code"] for line in told[1::2]] == ["RESOURCE_EXHAUSTED"] * 2
+    for message, call in zip(told[::2], told[1::2], strict=True):
+        assert message["request_id"] == call["request_id"]
     for line, request in zip(
         told[::2],
         (oversized(20_000), v1.BatchPublishRequest(publish=oversized(20_000))),

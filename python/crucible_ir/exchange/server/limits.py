@@ -20,6 +20,7 @@ from crucible_ir.exchange.server.caller import current_caller
 from crucible_ir.exchange.server.entry import behavior_of, remade, when_done, with_entry
 from crucible_ir.exchange.server.interceptor import Interceptor
 from crucible_ir.exchange.server.logs import LOG_FIELDS
+from crucible_ir.exchange.server.observing import current_call
 
 if TYPE_CHECKING:
     Handler = grpc.RpcMethodHandler[Any, Any]
@@ -173,11 +174,11 @@ class LimitsInterceptor(Interceptor):
 
         async def enter_stream(requests: AsyncIterator[Any], context: Context) -> Any:
             await _refusing(context, self._admit, context)
-            return self._readable(requests, sizes, details.method)
+            return self._readable(requests, sizes)
 
         async def enter_request(request: Any, context: Context) -> Any:
             await _refusing(context, self._admit, context)
-            await _refusing(context, self._check_readable, request, details.method)
+            await _refusing(context, self._check_readable, request)
             await _refusing(context, self._make_room, sizes.pop(), context)
             return request
 
@@ -250,11 +251,13 @@ class LimitsInterceptor(Interceptor):
 
         return answer
 
-    def _check_readable(self, request: Any, method: str) -> None:
+    def _check_readable(self, request: Any) -> None:
         """Raise `RpcError` for a message that is too large or could not be read."""
         if isinstance(request, _TooLarge):
             most = self._limits.message_bytes
-            fields = {"method": method, "bytes": request.size, "limit": most}
+            fields: dict[str, object] = {"bytes": request.size, "limit": most}
+            if call := current_call():
+                fields |= {"method": call.method, "request_id": call.request_id}
             _log.info("message too large", extra={LOG_FIELDS: fields})
             raise errors.quota(
                 "message",
@@ -267,14 +270,12 @@ class LimitsInterceptor(Interceptor):
                 [errors.error_info("UNREADABLE", {})],
             )
 
-    async def _readable(
-        self, requests: AsyncIterator[Any], sizes: list[int], method: str
-    ) -> AsyncIterator[Any]:
+    async def _readable(self, requests: AsyncIterator[Any], sizes: list[int]) -> AsyncIterator[Any]:
         """Yield the requests of a stream; each has its room until the next is asked for."""
         room = self._room
         async for request in requests:
             size = sizes.pop()
-            self._check_readable(request, method)
+            self._check_readable(request)
             if room is None:
                 yield request
                 continue

@@ -7,6 +7,7 @@ import re
 import time
 import uuid
 from collections.abc import Callable, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -52,6 +53,15 @@ class Call:
     has_begun: bool = False
     code: grpc.StatusCode = grpc.StatusCode.OK
     seconds: float = 0.0
+
+
+#: The call in progress, in its task.
+_CALL: Final[ContextVar[Call | None]] = ContextVar("call", default=None)
+
+
+def current_call() -> Call | None:
+    """Return the call in progress, where calls are observed."""
+    return _CALL.get()
 
 
 class Observer(Protocol):
@@ -118,6 +128,7 @@ class ObservingInterceptor(Interceptor):
 
     def _begin(self, call: Call, context: Context) -> None:
         call.has_begun = True
+        _CALL.set(call)
         call.peer = context.peer()
         call.caller = self._caller_of(context)
         context.set_trailing_metadata(((REQUEST_ID_KEY, call.request_id),))
