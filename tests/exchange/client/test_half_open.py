@@ -39,14 +39,14 @@ A_WHILE = 2.0
 @pytest.fixture
 def frequent_pings(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have clients made from now on ask often whether the server is there."""
-    monkeypatch.setattr(connection, "PING_SECONDS", 0.4)
-    monkeypatch.setattr(connection, "PING_TIMEOUT_SECONDS", 0.4)
+    monkeypatch.setattr(connection, "PING_SECONDS", 1.0)
+    monkeypatch.setattr(connection, "PING_TIMEOUT_SECONDS", 2.0)
 
 
 @asynccontextmanager
 async def watched(folder: Path) -> AsyncIterator[tuple[Wire, AsyncExchangeClient]]:
     """Serve through a wire that can be frozen; the client has a connection of its own."""
-    keepalive = Keepalive(least_client_ping_seconds=0.1)
+    keepalive = Keepalive(least_client_ping_seconds=0.001)
     options = ServerOptions(address=LOOPBACK, keepalive=keepalive, grace_seconds=1)
     async with asyncio.timeout(PATIENCE), serving(folder, options) as server:
         assert server.address.port is not None
