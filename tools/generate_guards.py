@@ -16,12 +16,15 @@ from google.protobuf.descriptor import Descriptor, FileDescriptor
 from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
 from google.protobuf.descriptor_pool import DescriptorPool
 
-from guard_generator.module import GuardWriter
+from guard_generator.module import GuardWriter, reachable
 from guard_generator.rules import RULES_FILE, Fallback, RuleReader
 from schema_image import SchemaImage
 
 PACKAGE = "crucible_ir.v1"
+EXCHANGE_PACKAGE = "crucible_ir.exchange.v1"
+
 MODULE = Path("crucible_ir/validation/guards.py")
+REQUESTS_MODULE = Path("crucible_ir/exchange/request_guards.py")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +71,28 @@ def generate(image: SchemaImage, python: Path) -> None:
         image: The compiled schema.
         python: The folder that holds, or is to hold, the package `crucible_ir`.
     """
-    guards = write(list(image.full.file), PACKAGE)
-    report(guards.fallbacks)
-    target = python / MODULE
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(guards.source, encoding="utf-8")
+    files = list(image.full.file)
+    for module, guards in (
+        (MODULE, write(files, PACKAGE)),
+        (REQUESTS_MODULE, write_requests(files)),
+    ):
+        report(guards.fallbacks)
+        target = python / module
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(guards.source, encoding="utf-8")
+
+
+def write_requests(files: list[FileDescriptorProto]) -> Guards:
+    """Write the guards of what the methods of the exchange are asked with.
+
+    Args:
+        files: As for `write`.
+    """
+    own = MODULE.with_suffix("").as_posix().replace("/", ".")
+    guarded = {message.full_name: own for message in messages(files, PACKAGE)}
+    writer = guard_writer(files, guarded)
+    source = writer.module(EXCHANGE_PACKAGE, EXCHANGE_PACKAGE, requests(files, EXCHANGE_PACKAGE))
+    return Guards(source, writer.fallbacks)
 
 
 def write(files: list[FileDescriptorProto], package: str) -> Guards:
@@ -83,10 +103,15 @@ def write(files: list[FileDescriptorProto], package: str) -> Guards:
             is taken from it, or from protovalidate where it is not there.
         package: The proto package, which is also the Python package of the messages' classes.
     """
-    rules_file = next((file for file in files if file.name == RULES_FILE), None)
-    writer = GuardWriter(RuleReader(rules_file or protovalidate_file()))
+    writer = guard_writer(files, {})
     source = writer.module(package, package, messages(files, package))
     return Guards(source, writer.fallbacks)
+
+
+def guard_writer(files: list[FileDescriptorProto], guarded: dict[str, str]) -> GuardWriter:
+    """Return what writes the guards of a schema; the arguments are those of the others."""
+    rules_file = next((file for file in files if file.name == RULES_FILE), None)
+    return GuardWriter(RuleReader(rules_file or protovalidate_file()), guarded)
 
 
 def messages(files: Iterable[FileDescriptorProto], package: str) -> Iterator[Descriptor]:
@@ -100,6 +125,25 @@ def messages(files: Iterable[FileDescriptorProto], package: str) -> Iterator[Des
     for file in sorted(own, key=lambda file: file.name):
         for message in file.message_type:
             yield from with_nested(pool.FindMessageTypeByName(f"{package}.{message.name}"))
+
+
+def requests(files: list[FileDescriptorProto], package: str) -> list[Descriptor]:
+    """List the messages that methods of a proto package take, and those of it in them."""
+    taken = {
+        method.input_type.lstrip(".")
+        for file in files
+        if file.package == package
+        for service in file.service
+        for method in service.method
+    }
+    every = list(messages(files, package))
+    held = {
+        each.full_name
+        for message in every
+        if message.full_name in taken
+        for each in reachable(message)
+    }
+    return [message for message in every if message.full_name in taken | held]
 
 
 def with_nested(message: Descriptor) -> Iterator[Descriptor]:
@@ -121,10 +165,12 @@ def protovalidate_file() -> FileDescriptorProto:
 def installed_files() -> list[FileDescriptorProto]:
     """Copy the files of the installed package, each after those that it imports."""
     from crucible_ir import v1
+    from crucible_ir.exchange import v1 as exchange_v1
 
     found: dict[str, FileDescriptorProto] = {}
-    for name in v1.__all__:
-        collect(getattr(v1, name).DESCRIPTOR.file, found)
+    for package in (v1, exchange_v1):
+        for name in package.__all__:
+            collect(getattr(package, name).DESCRIPTOR.file, found)
     return list(found.values())
 
 

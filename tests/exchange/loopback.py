@@ -16,6 +16,7 @@ from crucible_ir import v1 as ir_v1
 from crucible_ir.exchange import v1
 from crucible_ir.exchange.server.boundary import BoundaryInterceptor
 from crucible_ir.exchange.server.caller import CALLER, Caller
+from crucible_ir.exchange.server.interceptor import InterceptorChain
 from crucible_ir.exchange.server.registration import Services
 from crucible_ir.exchange.server.settings import Settings
 from crucible_ir.exchange.store import Store
@@ -69,7 +70,7 @@ async def serving(
     store: Store, settings: Settings | None = None, caller: Caller | None = None
 ) -> AsyncIterator[Loopback]:
     """Serve a store, which is closed with the server."""
-    interceptors: list[Any] = [BoundaryInterceptor()]
+    interceptors: list[Any] = [InterceptorChain([BoundaryInterceptor()])]
     if caller is not None:
         interceptors.insert(0, _SetCaller(caller))
     server = grpc.aio.server(interceptors=interceptors)

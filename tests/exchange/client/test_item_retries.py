@@ -121,7 +121,8 @@ class Unsteady:
         fails = self.attempts[key] <= self._fails(id_)
         if fails and not self._after:
             raise StoreUnavailableError("not now")
-        result = await work(argument)
+        # Done even where whoever asks has gone meanwhile: the next attempt is not the first.
+        result = await asyncio.shield(work(argument))
         if fails:
             raise StoreUnavailableError("not now")
         return result

@@ -7,6 +7,7 @@ import io
 import json
 import logging
 import re
+import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,8 +31,9 @@ from exchange.serving.servers import (
 
 from crucible_ir.exchange import v1
 from crucible_ir.exchange.server.limits import Limits
-from crucible_ir.exchange.server.logs import log_to
+from crucible_ir.exchange.server.logs import CallLog, log_to
 from crucible_ir.exchange.server.metrics import Metrics, MetricsError
+from crucible_ir.exchange.server.observing import Call
 from crucible_ir.exchange.server.serving import ServerOptions
 from crucible_ir.exchange.server.tokens import Role, TokenFile
 
@@ -406,3 +408,76 @@ def test_reflection_tells_the_services_and_their_schema(tmp_path: Path) -> None:
     content = files.file_descriptor_response.file_descriptor_proto[0]
     file = descriptor_pb2.FileDescriptorProto.FromString(content)
     assert [service.name for service in file.service] == ["ExchangeService"]
+
+
+def call_to(name: str, code: grpc.StatusCode = grpc.StatusCode.OK) -> Call:
+    return Call(f"/x/{name}", f"id of {name}", (), 0.0, "ipv4:1.2.3.4:5", None, True, code, 0.25)
+
+
+def test_calls_that_went_well_are_logged_together_and_no_later_than_one_that_failed() -> None:
+    written = io.StringIO()
+    log_to(written)
+
+    async def work() -> None:
+        log = CallLog()
+        log.end(call_to("one"))
+        log.end(call_to("two"))
+        await asyncio.sleep(0)
+        assert not written.getvalue()
+        log.end(call_to("three", grpc.StatusCode.INTERNAL))
+        await asyncio.sleep(0.01)
+        assert names_in(written) == ["one", "two", "three"]
+        log.end(call_to("four"))
+        await asyncio.sleep(0.2)
+        assert names_in(written) == ["one", "two", "three", "four"]
+        for number in range(256):
+            log.end(call_to(str(number)))
+        await asyncio.sleep(0)
+        assert len(names_in(written)) == 260
+
+    run(work())
+
+
+def names_in(written: io.StringIO) -> list[str]:
+    return re.findall(r" call method=/x/(\S+) code=\S+ duration_ms=250.0 ", written.getvalue())
+
+
+def test_handlers_of_others_are_given_calls_as_records() -> None:
+    found: list[logging.LogRecord] = []
+
+    class Collecting(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            found.append(record)
+
+    logger = logging.getLogger("crucible_ir.exchange")
+    logger.handlers[:] = [Collecting()]
+    logger.setLevel(logging.INFO)
+
+    async def work() -> None:
+        log = CallLog()
+        log.end(call_to("one"))
+        log.end(call_to("two", grpc.StatusCode.UNAVAILABLE))
+
+    begun = time.time()
+    run(work())
+    assert [(each.name, each.getMessage(), each.levelname) for each in found] == [
+        ("crucible_ir.exchange.calls", "call", "INFO"),
+        ("crucible_ir.exchange.calls", "call", "WARNING"),
+    ]
+    assert [vars(each)["exchange_fields"]["request_id"] for each in found] == [
+        "id of one",
+        "id of two",
+    ]
+    assert all(begun - 1 < each.created <= time.time() for each in found)
+
+
+def test_a_log_that_nobody_reads_any_more_stops_nothing() -> None:
+    closed = io.StringIO()
+    log_to(closed)
+    closed.close()
+
+    async def work() -> None:
+        CallLog().end(call_to("one", grpc.StatusCode.INTERNAL))
+        await asyncio.sleep(0)
+
+    run(work())

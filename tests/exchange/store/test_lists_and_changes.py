@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import replace
 
 import pytest
+from exchange.paging import all_pages
 from exchange.publications import publication
 
 from crucible_ir.exchange.store import Store, open_store, sql_store
@@ -18,17 +19,6 @@ from crucible_ir.exchange.store.records import (
     ListQuery,
     Scope,
 )
-
-
-async def all_pages(store: Store, query: ListQuery) -> list[Entry]:
-    entries: list[Entry] = []
-    while True:
-        page = await store.list_documents(query)
-        entries += page.entries
-        if page.next is None:
-            return entries
-        assert page.entries
-        query = replace(query, after=page.next)
 
 
 def ids(entries: list[Entry]) -> list[str]:

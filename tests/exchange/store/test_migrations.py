@@ -26,6 +26,7 @@ from crucible_ir.exchange.store.migrations import (
     migrate,
     version_of,
 )
+from crucible_ir.exchange.store.records import Comparison, Condition, ListQuery
 from crucible_ir.exchange.store.tables import METADATA
 
 
@@ -90,6 +91,10 @@ async def test_an_older_version_is_brought_up_and_keeps_its_documents(
     assert (entry.document, entry.record.etag, entry.record.publisher) == (b"doc", "e", "ann")
     assert (await store.publish(publication("new"))).record.sequence == 2
     assert await store.ingest([event("a")]) == []
+    await store.publish(publication("new", "two", fields=[("stage", "staging")]))
+    condition = Condition("stage", Comparison.EQUALS, "staging")
+    page = await store.list_documents(ListQuery("ModelVersion", (condition,)))
+    assert [entry.record.id for entry in page.entries] == ["new", "old"]
     await store.close()
 
 
@@ -106,6 +111,13 @@ def insert_old_document(execute: object) -> None:
             "(1, 'ModelVersion', :id, 1, 'e', 5, 5, :publisher, false, :hash, :document)"
         ),
         {**key, "publisher": b"ann", "hash": b"h", "document": b"doc"},
+    )
+    execute(
+        text(
+            "INSERT INTO field_values (type, field, value, id) VALUES "
+            "('ModelVersion', 'stage', :value, :id)"
+        ),
+        {**key, "value": b"staging"},
     )
 
 

@@ -16,6 +16,7 @@ import grpc.aio
 from crucible_ir.exchange import v1
 from crucible_ir.exchange.client import requests
 from crucible_ir.exchange.client.async_streams import AcknowledgedStream, Attended, failure_of
+from crucible_ir.exchange.client.batches import INGEST, EventBatch
 from crucible_ir.exchange.client.connection import DEFAULT_TARGET, Connection, Tls
 from crucible_ir.exchange.client.failures import ClosedError, ExchangeError, UnavailableError
 from crucible_ir.exchange.client.outbox import (
@@ -110,6 +111,9 @@ class AsyncExchangeClient:
         channel = cast("grpc.Channel", self._channel)
         self._exchange = cast("ExchangeServiceAsyncStub", ExchangeServiceStub(channel))
         self._feedback = cast("FeedbackServiceAsyncStub", FeedbackServiceStub(channel))
+        self._ingest = self._channel.stream_stream(
+            INGEST, EventBatch.encode, v1.IngestResponse.FromString
+        )
         self._validation = cast("ValidationServiceAsyncStub", ValidationServiceStub(channel))
         # What watches are opened with, and the channel of that where it is not the client's own.
         self._watching = self._exchange
@@ -364,7 +368,7 @@ class AsyncExchangeClient:
         """
         self._ensure_open()
         return AsyncIngestion(
-            lambda sent: self._feedback.Ingest(sent, metadata=self._metadata),
+            lambda sent: self._ingest(sent, metadata=self._metadata),
             EventOutbox(max_events, max_bytes, max_seconds, most_outstanding, self._attempts),
             self._attempts(),
             self._timeout,
@@ -626,8 +630,8 @@ class AsyncIngestion:
     def __init__(
         self,
         open_call: Callable[
-            [AsyncIterator[v1.IngestRequest]],
-            grpc.aio.StreamStreamCall[v1.IngestRequest, v1.IngestResponse],
+            [AsyncIterator[EventBatch]],
+            grpc.aio.StreamStreamCall[EventBatch, v1.IngestResponse],
         ],
         outbox: EventOutbox,
         attempts: Attempts,

@@ -141,9 +141,11 @@ class AcknowledgedStream(Generic[RequestT, AnswerT]):
         Raises:
             ExchangeError: The stream failed for good.
         """
-        await self.wait_for(lambda: self._outbox.has_room)
+        if self._failure is not None or not self._outbox.has_room:
+            await self.wait_for(lambda: self._outbox.has_room)
         put()
-        self._changes.notify()
+        if self._outbox.calls_for_sending:
+            self._changes.notify()
 
     async def wait_for(self, condition: Callable[[], object]) -> None:
         """Wait until something holds, which is looked at whenever an answer has come.

@@ -15,6 +15,7 @@ import grpc
 
 from crucible_ir.exchange import v1
 from crucible_ir.exchange.client import requests
+from crucible_ir.exchange.client.batches import INGEST, EventBatch
 from crucible_ir.exchange.client.blocking_streams import (
     AcknowledgedStream,
     Attended,
@@ -108,6 +109,9 @@ class ExchangeClient:
         self._channel = connection.open()
         self._exchange = ExchangeServiceStub(self._channel)
         self._feedback = FeedbackServiceStub(self._channel)
+        self._ingest = self._channel.stream_stream(
+            INGEST, EventBatch.encode, v1.IngestResponse.FromString
+        )
         self._validation = ValidationServiceStub(self._channel)
         # What watches are opened with, and the channel of that where it is not the client's own.
         self._watching = self._exchange
@@ -463,7 +467,7 @@ class ExchangeClient:
         """
         self._ensure_open()
         return Ingestion(
-            lambda sent: self._feedback.Ingest(sent, metadata=self._metadata),
+            lambda sent: self._ingest(sent, metadata=self._metadata),
             EventOutbox(max_events, max_bytes, max_seconds, most_outstanding, self._attempts),
             self._attempts(),
             self._timeout,
@@ -740,7 +744,7 @@ class Ingestion:
 
     def __init__(
         self,
-        open_call: Callable[[Iterator[v1.IngestRequest]], Call[v1.IngestResponse]],
+        open_call: Callable[[Iterator[EventBatch]], Call[v1.IngestResponse]],
         outbox: EventOutbox,
         attempts: Attempts,
         patience: float,

@@ -24,6 +24,11 @@ AnswerT_co = TypeVar("AnswerT_co", covariant=True)
 #: How long a server may take to end a stream on which everything was answered.
 GOODBYE_SECONDS: Final = 2.0
 
+#: With more requests than this not yet sent, the thread that makes them lets the one that sends
+#: them have its turn, for so many seconds at most.
+MOST_UNSENT: Final = 1
+LET_IN_SECONDS: Final = 0.05
+
 #: How often silence is looked for, in parts of what is allowed.
 _LOOKS: Final = 4
 
@@ -158,10 +163,15 @@ class AcknowledgedStream(Generic[RequestT, AnswerT]):
             ExchangeError: The stream failed for good.
         """
         with self._changed:
-            self._changed.wait_for(lambda: self._failure or self._outbox.has_room)
-            self._raise_failure()
+            if self._failure is not None or not self._outbox.has_room:
+                self._changed.wait_for(lambda: self._failure or self._outbox.has_room)
+                self._raise_failure()
             put()
-            self._changed.notify_all()
+            if self._outbox.calls_for_sending:
+                self._changed.notify_all()
+                if self._outbox.unsent > MOST_UNSENT:
+                    # A thread that computes keeps others out for milliseconds: they are let in.
+                    self._changed.wait(LET_IN_SECONDS)
 
     def wait_for(self, condition: Callable[[], object]) -> None:
         """Wait until something holds, which is looked at whenever an answer has come.
@@ -278,6 +288,7 @@ class AcknowledgedStream(Generic[RequestT, AnswerT]):
             while not self._abandoned and stream == self._stream:
                 request = self._outbox.take()
                 if request is not None:
+                    self._changed.notify_all()
                     return request
                 if self._outbox.closed and self._outbox.is_empty:
                     return None

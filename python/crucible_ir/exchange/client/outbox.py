@@ -7,7 +7,9 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
+from crucible_ir import v1 as ir_v1
 from crucible_ir.exchange import v1
+from crucible_ir.exchange.client.batches import EventBatch
 from crucible_ir.exchange.client.failures import ExchangeError
 from crucible_ir.exchange.client.results import IngestReport, Outcome, RefusedEvent
 from crucible_ir.exchange.client.statuses import error_of_item
@@ -102,6 +104,16 @@ class Outbox(Generic[RequestT]):
         """Take a request to send after so many seconds."""
         self._due[number] = time.monotonic() + seconds
         self.put(number, request)
+
+    @property
+    def calls_for_sending(self) -> bool:
+        """Whether what was put in last makes a difference to whoever sends."""
+        return True
+
+    @property
+    def unsent(self) -> int:
+        """How many requests wait to be sent, those that are postponed included."""
+        return len(self._waiting)
 
     def settle(self, number: int) -> RequestT:
         """Strike out a request that was acknowledged, and return it.
@@ -213,7 +225,7 @@ def _document_key(publication: v1.PublishRequest) -> _DocumentKey:
     return member, identity_of(getattr(publication.document, member))
 
 
-class EventOutbox(Outbox[v1.IngestRequest]):
+class EventOutbox(Outbox[EventBatch]):
     """Feedback events in batches: one is sent when it is full, or has waited long enough.
 
     Events that are refused for a passing reason are sent again, in a batch of their own.
@@ -240,7 +252,7 @@ class EventOutbox(Outbox[v1.IngestRequest]):
         self._max_events = max_events
         self._max_bytes = max_bytes
         self._max_seconds = max_seconds
-        self._open = v1.IngestRequest()
+        self._open = EventBatch()
         self._open_bytes = 0
         self._opened = 0.0
         self._next_batch = 0
@@ -266,33 +278,48 @@ class EventOutbox(Outbox[v1.IngestRequest]):
             return None
         return max(0.0, self._opened + self._max_seconds - time.monotonic())
 
+    @property
+    def calls_for_sending(self) -> bool:
+        """Whether a batch was finished, or one was begun, so that its time runs."""
+        return len(self._open.events) <= 1
+
     def add(self, event: FeedbackEvent) -> None:
-        """Take an event to send."""
-        size = event.ByteSize()
-        if self._open.events and self._open_bytes + size > self._max_bytes:
+        """Take an event to send.
+
+        Raises:
+            TypeError: It is something else.
+        """
+        if not isinstance(event, ir_v1.FeedbackEvent):
+            raise TypeError(f"expected a FeedbackEvent, got {type(event).__name__}")
+        content = event.SerializeToString()
+        size = self._open_bytes + len(content)
+        events = self._open.events
+        if events and size > self._max_bytes:
             self.seal()
-        if not self._open.events:
+            events = self._open.events
+            size = len(content)
+        if not events:
             self._opened = time.monotonic()
-        self._open.events.append(event)
-        self._open_bytes += size
+        events.append(content)
+        self._open_bytes = size
         self._added += 1
-        if len(self._open.events) >= self._max_events or self._open_bytes >= self._max_bytes:
+        if len(events) >= self._max_events or size >= self._max_bytes:
             self.seal()
 
     def seal(self) -> None:
         """Send the events at hand without waiting for others."""
         if not self._open.events:
             return
-        batch, self._open, self._open_bytes = self._open, v1.IngestRequest(), 0
+        batch, self._open, self._open_bytes = self._open, EventBatch(), 0
         self._number(batch, range(self._added - len(batch.events), self._added))
         self.put(batch.batch_id, batch)
 
-    def _number(self, batch: v1.IngestRequest, indices: Sequence[int]) -> None:
+    def _number(self, batch: EventBatch, indices: Sequence[int]) -> None:
         batch.batch_id = self._next_batch
         self._next_batch += 1
         self._indices[batch.batch_id] = indices
 
-    def take(self) -> v1.IngestRequest | None:
+    def take(self) -> EventBatch | None:
         """Return the next batch to send, if one is full or has waited long enough."""
         if self.closed or self._full_in == 0.0:
             self.seal()
@@ -315,7 +342,7 @@ class EventOutbox(Outbox[v1.IngestRequest]):
         again = [item.index for item in answer.rejected if item.error.retryable]
         delay = attempts.next_delay() if attempts is not None and again else None
         if attempts is not None and delay is not None:
-            rest = v1.IngestRequest(events=[batch.events[index] for index in again])
+            rest = batch.chosen(again)
             self._number(rest, [indices[index] for index in again])
             self._attempts[rest.batch_id] = attempts
             self.postpone(rest.batch_id, rest, delay)
@@ -328,7 +355,7 @@ class EventOutbox(Outbox[v1.IngestRequest]):
         refused = [
             RefusedEvent(
                 indices[item.index],
-                batch.events[item.index].id,
+                batch.event(item.index).id,
                 error_of_item(item.error),
                 item.error.retryable,
             )

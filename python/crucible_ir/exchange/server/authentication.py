@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import logging
 import secrets
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -15,12 +15,13 @@ import grpc.aio
 
 from crucible_ir.exchange.server import errors
 from crucible_ir.exchange.server.caller import ANYONE, CALLER, Caller
-from crucible_ir.exchange.server.entry import with_entry
 from crucible_ir.exchange.server.interceptor import Interceptor
 from crucible_ir.exchange.server.tokens import Role, Token, TokenFile, TokensError, split_token
 from crucible_ir.exchange.store.records import EVERYTHING
 
 if TYPE_CHECKING:
+    from crucible_ir.exchange.server.entry import Enter
+
     Handler = grpc.RpcMethodHandler[Any, Any]
     Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -65,12 +66,6 @@ class Identity(NamedTuple):
 
 #: Whoever calls a server that asks nobody who they are.
 _ANYBODY: Final = Identity(ANYONE, Role.ADMIN)
-
-
-#: A refusal in this shape does not wait for a request that may never come, or be large.
-READS_NOTHING: Final[grpc.RpcMethodHandler[Any, Any]] = grpc.stream_stream_rpc_method_handler(
-    lambda _, __: ()
-)
 
 
 def _unauthenticated(reason: str, description: str) -> errors.RpcError:
@@ -163,41 +158,37 @@ class AuthenticationInterceptor(Interceptor):
 
     def __init__(self, tokens: TokenChecker | None, certificate_role: Role | None = None) -> None:
         self._tokens = tokens
-        self._certificate_role = certificate_role
+        # A certificate is known only once the call has begun.
+        self._role_of_certified = certificate_role if tokens is None else None
 
-    async def intercept(self, handler: Handler, details: grpc.HandlerCallDetails) -> Handler:
-        """Let a call through, or return a handler that says why not."""
-        if details.method in OPEN_METHODS:
-            return handler
-        if self._tokens is None and self._certificate_role is not None:
-            return _certified(handler, details.method, self._certificate_role)
-        try:
-            identity = await self._identify(details)
-            _check_role(identity, details.method)
-        except errors.RpcError as error:
-            return errors.denying_handler(error, READS_NOTHING)
+    def admit(self, details: grpc.HandlerCallDetails) -> Awaitable[None] | None:
+        """Let a call through, or say why not."""
+        if details.method in OPEN_METHODS or self._role_of_certified is not None:
+            return None
+        if self._tokens is not None:
+            return self._admit(self._tokens, details)
+        # Whoever calls may do all that anyone may, and is the caller that calls have anyhow.
+        _check_role(_ANYBODY, details.method)
+        return None
+
+    async def _admit(self, tokens: TokenChecker, details: grpc.HandlerCallDetails) -> None:
+        identity = await tokens.identify(_bearer_token(details))
+        _check_role(identity, details.method)
         CALLER.set(identity.caller)
-        return handler
 
-    async def _identify(self, details: grpc.HandlerCallDetails) -> Identity:
-        if self._tokens is None:
-            return _ANYBODY
-        return await self._tokens.identify(_bearer_token(details))
+    def entry(self, handler: Handler, method: str) -> Enter | None:
+        """Take the caller's name from the client certificate, where that is what is asked for."""
+        role = self._role_of_certified
+        if role is None or method in OPEN_METHODS:
+            return None
 
-
-def _certified(handler: Handler, method: str, role: Role) -> Handler:
-    """Return a handler that takes the caller's name from the client certificate."""
-
-    async def enter(request: Any, context: Context) -> Any:
-        identity = Identity(Caller(certified_name(context), EVERYTHING), role)
-        try:
+        def enter(request: Any, context: Context) -> Any:
+            identity = Identity(Caller(certified_name(context), EVERYTHING), role)
             _check_role(identity, method)
-        except errors.RpcError as error:
-            await errors.abort(context, error)
-        CALLER.set(identity.caller)
-        return request
+            CALLER.set(identity.caller)
+            return request
 
-    return with_entry(handler, enter)
+        return enter
 
 
 def _bearer_token(details: grpc.HandlerCallDetails) -> str:

@@ -20,8 +20,14 @@ _RETRYABLE = frozenset({8, 10, 14})
 
 def timestamp(moment: Microseconds) -> Timestamp:
     """Return a moment as a message."""
-    seconds, rest = divmod(moment, _MICROSECONDS)
-    return Timestamp(seconds=seconds, nanos=rest * 1000)
+    message = Timestamp()
+    _write_timestamp(moment, message)
+    return message
+
+
+def _write_timestamp(moment: Microseconds, message: Timestamp) -> None:
+    message.seconds, rest = divmod(moment, _MICROSECONDS)
+    message.nanos = rest * 1000
 
 
 def microseconds(moment: Timestamp) -> Microseconds:
@@ -31,18 +37,25 @@ def microseconds(moment: Timestamp) -> Microseconds:
 
 def record_message(record: Record) -> v1.Record:
     """Return a record as a message."""
-    return v1.Record(
-        type=record.type,
-        id=record.id,
-        revision=record.revision,
-        sequence=record.sequence,
-        etag=record.etag,
-        digest=record.digest,
-        create_time=timestamp(record.create_time),
-        update_time=timestamp(record.update_time),
-        publisher=record.publisher,
-        deleted=record.deleted,
-    )
+    message = v1.Record()
+    write_record(record, message)
+    return message
+
+
+def write_record(record: Record, message: v1.Record) -> None:
+    """Fill an empty message with a record; inside another message that spares a copy."""
+    message.type = record.type
+    message.id = record.id
+    message.revision = record.revision
+    message.sequence = record.sequence
+    message.etag = record.etag
+    if record.digest is not None:
+        message.digest = record.digest
+    _write_timestamp(record.create_time, message.create_time)
+    _write_timestamp(record.update_time, message.update_time)
+    if record.publisher is not None:
+        message.publisher = record.publisher
+    message.deleted = record.deleted
 
 
 def document_message(document: bytes | None) -> ir_v1.Document | None:
@@ -52,7 +65,16 @@ def document_message(document: bytes | None) -> ir_v1.Document | None:
 
 def entry_message(entry: Entry) -> v1.Entry:
     """Return a record and its document as a message."""
-    return v1.Entry(record=record_message(entry.record), document=document_message(entry.document))
+    message = v1.Entry()
+    write_entry(entry, message)
+    return message
+
+
+def write_entry(entry: Entry, message: v1.Entry | v1.GetResponse) -> None:
+    """Fill an empty message with a record and its document."""
+    write_record(entry.record, message.record)
+    if entry.document is not None:
+        message.document.ParseFromString(entry.document)
 
 
 def reference_message(reference: Reference) -> v1.Reference:

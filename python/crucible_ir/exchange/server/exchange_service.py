@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterable, AsyncIterator, Iterable
 from contextlib import aclosing
-from typing import Any
+from typing import Any, cast
 
 import grpc
 import grpc.aio
@@ -43,6 +43,7 @@ from crucible_ir.exchange.server.publications import (
 )
 from crucible_ir.exchange.server.settings import Settings
 from crucible_ir.exchange.server.streaming import Draining, answered
+from crucible_ir.exchange.server.written import WrittenEntries
 from crucible_ir.exchange.store import Store
 from crucible_ir.exchange.store.records import (
     EVERYTHING,
@@ -86,6 +87,7 @@ class ExchangeService(ExchangeServiceServicer):
         self._feed = feed
         self._settings = settings
         self._draining = draining
+        self._written = WrittenEntries()
 
     async def Publish(
         self,
@@ -136,9 +138,8 @@ class ExchangeService(ExchangeServiceServicer):
         check_type(request.type)
         current_caller().check(request.type, request.id)
         entry = await self._store.get(request.type, request.id, _revision(request))
-        return v1.GetResponse(
-            record=record_message(entry.record), document=document_message(entry.document)
-        )
+        # It is in binary already, as the registration of the services says.
+        return cast("v1.GetResponse", self._written.response(entry))
 
     async def List(
         self,

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterable, AsyncIterator
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable
 from contextlib import aclosing
+from functools import partial
+from typing import cast
 
 import grpc
 import grpc.aio
 
 from crucible_ir import v1 as ir_v1
 from crucible_ir.exchange import v1
+from crucible_ir.exchange.server.batches import ReceivedBatch
 from crucible_ir.exchange.server.boundary import check_request
 from crucible_ir.exchange.server.caller import Caller, current_caller
 from crucible_ir.exchange.server.conversions import item_error, microseconds, timestamp
@@ -24,7 +27,7 @@ from crucible_ir.exchange.store import Store
 from crucible_ir.exchange.store.records import EVERYTHING, EventQuery, EventRow, Microseconds
 from crucible_ir.exchange.v1.feedback_service_pb2_grpc import FeedbackServiceServicer
 from crucible_ir.schema import vocabulary
-from crucible_ir.validation.check import is_valid, violations
+from crucible_ir.validation.check import certainly_valid, violations
 
 #: What a request's batch_size is when it is unset.
 BATCH_SIZE = 500
@@ -51,35 +54,39 @@ class FeedbackService(FeedbackServiceServicer):
         request_iterator: AsyncIterable[v1.IngestRequest],
         context: grpc.aio.ServicerContext[v1.IngestRequest, v1.IngestResponse],
     ) -> AsyncIterator[v1.IngestResponse]:
-        """Take in batches of events, and acknowledge each when it is durable."""
-        caller = current_caller()
+        """Take in batches of events, and acknowledge each when it is durable.
 
-        async def answer(request: v1.IngestRequest) -> v1.IngestResponse:
-            return await self._take(request, caller)
+        The requests are read by `ReceivedBatch.read`, as the registration of the services says.
+        """
+        caller = current_caller()
+        batches = cast("AsyncIterable[ReceivedBatch]", request_iterator)
+
+        def answer(batch: ReceivedBatch) -> Awaitable[v1.IngestResponse]:
+            return self._take(batch, caller)
 
         in_flight = self._settings.batches_in_flight
-        responses = answered(request_iterator, answer, in_flight=in_flight, draining=self._draining)
+        responses = answered(batches, answer, in_flight=in_flight, draining=self._draining)
         async with aclosing(responses):
             async for response in responses:
                 yield response
 
-    async def _take(self, request: v1.IngestRequest, caller: Caller) -> v1.IngestResponse:
-        check_request(request)
-        response = v1.IngestResponse(batch_id=request.batch_id)
+    async def _take(self, batch: ReceivedBatch, caller: Caller) -> v1.IngestResponse:
+        check_request(batch.request)
+        response = v1.IngestResponse(batch_id=batch.request.batch_id)
         rows: list[EventRow] = []
-        indices: list[int] = []
-        for index, event in enumerate(request.events):
-            if index % EVENTS_AT_A_TIME == EVENTS_AT_A_TIME - 1:
+        for start in range(0, len(batch.events), EVENTS_AT_A_TIME):
+            if start:
                 await asyncio.sleep(0)
-            error = _refusal(event, caller)
-            if error is None:
-                rows.append(event_row(event))
-                indices.append(index)
-            else:
-                response.rejected.add(index=index, error=error)
+            rows += _rows(batch, start, caller, response)
+        count = len(batch.events)
+        # While the store works, nothing is held but what it is to keep.
+        del batch
         duplicates = await self._store.ingest(rows) if rows else []
         response.accepted = len(rows) - len(duplicates)
-        response.duplicates.extend(indices[duplicate] for duplicate in duplicates)
+        if duplicates:
+            rejected = {item.index for item in response.rejected}
+            indices = [index for index in range(count) if index not in rejected]
+            response.duplicates.extend(indices[duplicate] for duplicate in duplicates)
         return response
 
     async def Export(
@@ -138,11 +145,28 @@ class FeedbackService(FeedbackServiceServicer):
         )
 
 
+def _rows(
+    batch: ReceivedBatch, start: int, caller: Caller, response: v1.IngestResponse
+) -> list[EventRow]:
+    """Return what a store is to keep of some events of a batch, and say which are rejected."""
+    rows = []
+    some = slice(start, start + EVENTS_AT_A_TIME)
+    pairs = zip(batch.events[some], batch.contents[some], strict=True)
+    for index, (event, content) in enumerate(pairs, start):
+        error = _refusal(event, caller)
+        if error is None:
+            rows.append(event_row(event, content))
+        else:
+            response.rejected.add(index=index, error=error)
+    return rows
+
+
 def _refusal(event: ir_v1.FeedbackEvent, caller: Caller) -> v1.ItemError | None:
     """Return why an event cannot be kept, if there is a reason."""
-    if not is_valid(event):
+    if not certainly_valid(event):
         broken = violations(event)
-        return item_error(invalid_argument("invalid event", broken), broken)
+        if broken:
+            return item_error(invalid_argument("invalid event", broken), broken)
     if caller.scope is EVERYTHING:
         return None
     try:
@@ -152,26 +176,36 @@ def _refusal(event: ir_v1.FeedbackEvent, caller: Caller) -> v1.ItemError | None:
     return None
 
 
-def event_row(event: ir_v1.FeedbackEvent) -> EventRow:
-    """Return what a store keeps of a valid event."""
-    deployment_id = event.deployment_id
-    model_version = event.model_version
-    return EventRow(
-        event.id.encode(),
-        deployment_id.encode() if deployment_id else None,
-        _type_name(event),
-        model_version.encode() if model_version else None,
-        microseconds(event.timestamp) if event.HasField("timestamp") else None,
-        event.latency_ms if event.HasField("latency_ms") else None,
-        event.SerializeToString(),
-    )
+#: Makes a row of its values, without the call of a function in Python that its class would take.
+_new_row = partial(tuple.__new__, EventRow)
 
 
-def _type_name(event: ir_v1.FeedbackEvent) -> bytes | None:
+def event_row(event: ir_v1.FeedbackEvent, content: bytes) -> EventRow:
+    """Return what a store keeps of a valid event.
+
+    Args:
+        event: The event.
+        content: Its bytes.
+    """
     number = event.feedback_type
-    if number:
-        return _TYPE_NAMES.get(number) or str(number).encode()
-    return event.custom_feedback_type.encode() or None
+    time = None
+    if event.HasField("timestamp"):
+        moment = event.timestamp
+        time = moment.seconds * 1_000_000 + moment.nanos // 1000
+    latency = event.latency_ms
+    return _new_row(
+        (
+            event.id.encode(),
+            event.deployment_id.encode() or None,
+            (_TYPE_NAMES.get(number) or str(number).encode())
+            if number
+            else (event.custom_feedback_type.encode() or None),
+            event.model_version.encode() or None,
+            time,
+            latency if latency or event.HasField("latency_ms") else None,
+            content,
+        )
+    )
 
 
 def _query(request: v1.ExportRequest | v1.SummarizeRequest, caller: Caller) -> EventQuery:

@@ -9,11 +9,13 @@ import grpc
 import grpc.aio
 
 from crucible_ir.exchange.server import errors
-from crucible_ir.exchange.server.authentication import OPEN_METHODS, READS_NOTHING
-from crucible_ir.exchange.server.entry import when_done, with_entry
+from crucible_ir.exchange.server.authentication import OPEN_METHODS
+from crucible_ir.exchange.server.entry import when_done
 from crucible_ir.exchange.server.interceptor import Interceptor
 
 if TYPE_CHECKING:
+    from crucible_ir.exchange.server.entry import Enter
+
     Handler = grpc.RpcMethodHandler[Any, Any]
     Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -34,13 +36,14 @@ class Gate(Interceptor):
         self._empty = asyncio.Event()
         self._empty.set()
 
-    async def intercept(self, handler: Handler, details: grpc.HandlerCallDetails) -> Handler:
+    def admit(self, details: grpc.HandlerCallDetails) -> None:
         """Let a call through, or refuse it."""
-        if details.method in OPEN_METHODS:
-            return handler
-        if self._is_shut:
-            return errors.denying_handler(_SHUT, READS_NOTHING)
-        return with_entry(handler, self._enter)
+        if self._is_shut and details.method not in OPEN_METHODS:
+            raise _SHUT
+
+    def entry(self, handler: Handler, method: str) -> Enter | None:
+        """Count the calls of a method."""
+        return None if method in OPEN_METHODS else self._enter
 
     def shut(self) -> None:
         """Let no more calls through."""
@@ -54,12 +57,13 @@ class Gate(Interceptor):
         except TimeoutError:
             return
 
-    async def _enter(self, request: Any, context: Context) -> Any:
+    def _enter(self, request: Any, context: Context) -> Any:
         if self._is_shut:
             # It was shut while the request was on its way.
-            await errors.abort(context, _SHUT)
+            raise _SHUT
+        if not self._inside:
+            self._empty.clear()
         self._inside += 1
-        self._empty.clear()
         when_done(context, self._leave)
         return request
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import Counter, OrderedDict
+from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import grpc
 import grpc.aio
@@ -17,12 +17,15 @@ from google.protobuf.message import DecodeError
 from crucible_ir.errors import shorten
 from crucible_ir.exchange.server import errors
 from crucible_ir.exchange.server.caller import current_caller
-from crucible_ir.exchange.server.entry import behavior_of, remade, when_done, with_entry
+from crucible_ir.exchange.server.entry import behavior_of, remade, when_done
 from crucible_ir.exchange.server.interceptor import Interceptor
 from crucible_ir.exchange.server.logs import LOG_FIELDS
 from crucible_ir.exchange.server.observing import current_call
+from crucible_ir.exchange.server.overdue import Clock
 
 if TYPE_CHECKING:
+    from crucible_ir.exchange.server.entry import Enter
+
     Handler = grpc.RpcMethodHandler[Any, Any]
     Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -88,13 +91,44 @@ class _Unreadable:
         self.reason = reason
 
 
+@dataclass(frozen=True, slots=True)
 class _TooLarge:
-    """Stands for a message that is larger than allowed."""
+    """Stands for a message that is larger than allowed, in bytes."""
 
-    __slots__ = ("size",)
+    size: int
+    most: int
 
-    def __init__(self, size: int) -> None:
-        self.size = size
+
+class _Received(NamedTuple):
+    """A message and its size in bytes."""
+
+    size: int
+    message: Any
+
+    def readable(self) -> Any:
+        """Return the message.
+
+        Raises:
+            RpcError: It is too large or could not be read.
+        """
+        message = self.message
+        if isinstance(message, _TooLarge):
+            fields: dict[str, object] = {"bytes": message.size, "limit": message.most}
+            if call := current_call():
+                fields |= {"method": call.method, "request_id": call.request_id}
+            _log.info("message too large", extra={LOG_FIELDS: fields})
+            raise errors.quota(
+                "message",
+                f"a message of {message.size} bytes is larger than the {message.most} that are"
+                " read",
+            )
+        if isinstance(message, _Unreadable):
+            raise errors.RpcError(
+                grpc.StatusCode.INVALID_ARGUMENT,
+                f"the request is no message of its type: {message.reason}",
+                [errors.error_info("UNREADABLE", {})],
+            )
+        return message
 
 
 class _Room:
@@ -122,6 +156,8 @@ class _Room:
     def give_back(self, size: int) -> None:
         """Give some back."""
         self._held -= size
+        if not self._waiting:
+            return
         waiting, self._waiting = self._waiting, []
         for freed in waiting:
             if not freed.done():
@@ -160,7 +196,7 @@ class LimitsInterceptor(Interceptor):
 
     def __init__(self, limits: Limits, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._limits = limits
-        self._calls: Counter[str] = Counter()
+        self._calls: dict[str, int] = {}
         self._room = None if limits.bytes_in_flight is None else _Room(limits.bytes_in_flight)
         self._rates = (
             None
@@ -168,131 +204,106 @@ class LimitsInterceptor(Interceptor):
             else _Rates(limits.calls_per_second, limits.burst, clock)
         )
 
-    async def intercept(self, handler: Handler, details: grpc.HandlerCallDetails) -> Handler:
-        """Hold a call to the limits."""
-        sizes: list[int] = []
-
-        async def enter_stream(requests: AsyncIterator[Any], context: Context) -> Any:
-            await _refusing(context, self._admit, context)
-            return self._readable(requests, sizes)
-
-        async def enter_request(request: Any, context: Context) -> Any:
-            await _refusing(context, self._admit, context)
-            await _refusing(context, self._check_readable, request)
-            await _refusing(context, self._make_room, sizes.pop(), context)
-            return request
-
-        async def enter_answered(request: Any, context: Context) -> Any:
-            await _refusing(context, self._check_deadline, context)
-            return await enter_request(request, context)
-
-        reading = _counting(handler, sizes, self._limits.message_bytes)
-        counted = remade(handler, behavior_of(handler), reading)
+    def entry(self, handler: Handler, method: str) -> Enter:
+        """Hold the calls of a method to the limits, before they begin."""
         if handler.request_streaming:
-            return with_entry(counted, enter_stream)
-        if handler.response_streaming:
-            return with_entry(counted, enter_request)
-        return with_entry(remade(counted, self._in_time(handler)), enter_answered)
+            return self._enter_stream
+        if handler.response_streaming or not self._limits.deadline_required:
+            return self._enter
+        return self._enter_with_deadline
 
-    def _admit(self, context: Context) -> None:
-        """Count a call, or refuse it."""
+    def wrap(self, handler: Handler, method: str) -> Handler:
+        """Measure the messages of a method, and give its calls an end."""
+        is_stream = handler.request_streaming or handler.response_streaming
+        behavior = behavior_of(handler) if is_stream else self._in_time(handler)
+        return remade(handler, behavior, _measuring(handler, self._limits.message_bytes))
+
+    def _enter_stream(self, requests: AsyncIterator[_Received], context: Context) -> Any:
+        caller = self._count(context)
+        when_done(context, lambda _: self._leave(caller))
+        return self._readable(requests)
+
+    def _enter(self, received: _Received, context: Context) -> Any:
+        caller = self._count(context)
+        room = self._room
+        if room is None:
+            when_done(context, lambda _: self._leave(caller))
+            return received.readable()
+        size = received.size
+        taken = room.take(size)
+
+        def leave(_: object) -> None:
+            self._leave(caller)
+            if taken:
+                room.give_back(size)
+
+        when_done(context, leave)
+        request = received.readable()
+        if not taken:
+            raise errors.quota(
+                "server", f"the server holds {self._limits.bytes_in_flight} bytes of other requests"
+            )
+        return request
+
+    def _enter_with_deadline(self, received: _Received, context: Context) -> Any:
+        if context.time_remaining() is None:
+            raise errors.RpcError(
+                grpc.StatusCode.INVALID_ARGUMENT,
+                "this server wants a deadline for this call",
+                [errors.error_info("DEADLINE_REQUIRED", {})],
+            )
+        return self._enter(received, context)
+
+    def _count(self, context: Context) -> str:
+        """Count a call, or refuse it; return for whom it counts."""
         caller = current_caller().name or host_of(context.peer())
         if self._rates is not None and not self._rates.take(caller):
             raise errors.quota(
                 f"caller:{caller}",
                 f"more than {self._limits.calls_per_second:g} calls a second",
             )
+        calls = self._calls.get(caller, 0)
         most = self._limits.calls_per_caller
-        if most is not None and self._calls[caller] >= most:
+        if most is not None and calls >= most:
             raise errors.quota(f"caller:{caller}", f"more than {most} calls at a time")
-        self._calls[caller] += 1
-        when_done(context, lambda _: self._leave(caller))
+        self._calls[caller] = calls + 1
+        return caller
 
     def _leave(self, caller: str) -> None:
-        self._calls[caller] -= 1
-        if not self._calls[caller]:
+        calls = self._calls[caller] - 1
+        if calls:
+            self._calls[caller] = calls
+        else:
             del self._calls[caller]
-
-    def _check_deadline(self, context: Context) -> None:
-        if self._limits.deadline_required and context.time_remaining() is None:
-            raise errors.RpcError(
-                grpc.StatusCode.INVALID_ARGUMENT,
-                "this server wants a deadline for this call",
-                [errors.error_info("DEADLINE_REQUIRED", {})],
-            )
-
-    def _make_room(self, size: int, context: Context) -> None:
-        room = self._room
-        if room is None:
-            return
-        if not room.take(size):
-            raise errors.quota(
-                "server", f"the server holds {self._limits.bytes_in_flight} bytes of other requests"
-            )
-        when_done(context, lambda _: room.give_back(size))
 
     def _in_time(self, handler: Handler) -> Any:
         """Return the function of a handler with an end to the time that it may take."""
         behavior = behavior_of(handler)
-        if self._limits.seconds is None:
+        seconds = self._limits.seconds
+        if seconds is None:
             return behavior
 
-        async def answer(request: Any, context: Context) -> Any:
-            try:
-                async with asyncio.timeout(self._limits.seconds) as limit:
-                    return await behavior(request, context)
-            except TimeoutError:
-                if not limit.expired():
-                    raise
+        async def end(context: Context) -> None:
             await context.abort(
-                grpc.StatusCode.DEADLINE_EXCEEDED,
-                f"the server gives a call {self._limits.seconds:g} seconds",
+                grpc.StatusCode.DEADLINE_EXCEEDED, f"the server gives a call {seconds:g} seconds"
             )
 
-        return answer
+        return Clock(seconds).limit(behavior, end)
 
-    def _check_readable(self, request: Any) -> None:
-        """Raise `RpcError` for a message that is too large or could not be read."""
-        if isinstance(request, _TooLarge):
-            most = self._limits.message_bytes
-            fields: dict[str, object] = {"bytes": request.size, "limit": most}
-            if call := current_call():
-                fields |= {"method": call.method, "request_id": call.request_id}
-            _log.info("message too large", extra={LOG_FIELDS: fields})
-            raise errors.quota(
-                "message",
-                f"a message of {request.size} bytes is larger than the {most} that are read",
-            )
-        if isinstance(request, _Unreadable):
-            raise errors.RpcError(
-                grpc.StatusCode.INVALID_ARGUMENT,
-                f"the request is no message of its type: {request.reason}",
-                [errors.error_info("UNREADABLE", {})],
-            )
-
-    async def _readable(self, requests: AsyncIterator[Any], sizes: list[int]) -> AsyncIterator[Any]:
+    async def _readable(self, requests: AsyncIterator[_Received]) -> AsyncIterator[Any]:
         """Yield the requests of a stream; each has its room until the next is asked for."""
         room = self._room
-        async for request in requests:
-            size = sizes.pop()
-            self._check_readable(request)
+        async for received in requests:
+            request = received.readable()
             if room is None:
                 yield request
                 continue
-            await room.wait(size)
+            await room.wait(received.size)
             try:
                 yield request
             finally:
-                room.give_back(size)
+                room.give_back(received.size)
         await asyncio.sleep(_END_SECONDS)
-
-
-async def _refusing(context: Context, check: Callable[..., None], *arguments: Any) -> None:
-    """Check something, and abort the call when that fails."""
-    try:
-        check(*arguments)
-    except errors.RpcError as error:
-        await errors.abort(context, error)
 
 
 def host_of(peer: str) -> str:
@@ -304,18 +315,17 @@ def host_of(peer: str) -> str:
     return peer.rpartition(":")[0]
 
 
-def _counting(handler: Handler, sizes: list[int], most: int) -> Callable[[bytes], Any]:
+def _measuring(handler: Handler, most: int) -> Callable[[bytes], _Received]:
     """Return a reader of messages that tells their sizes, and whether they could be read."""
     read: Any = handler.request_deserializer
 
-    def deserialize(content: bytes) -> Any:
+    def deserialize(content: bytes) -> _Received:
         size = len(content)
-        sizes.append(size)
         if size > most:
-            return _TooLarge(size)
+            return _Received(size, _TooLarge(size, most))
         try:
-            return read(content)
+            return _Received(size, read(content))
         except DecodeError as error:
-            return _Unreadable(shorten(str(error)))
+            return _Received(size, _Unreadable(shorten(str(error))))
 
     return deserialize

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import re
+import secrets
 import time
-import uuid
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -15,10 +16,12 @@ import grpc
 import grpc.aio
 
 from crucible_ir.exchange.server.caller import current_caller
-from crucible_ir.exchange.server.entry import when_done, with_entry
+from crucible_ir.exchange.server.entry import when_done
 from crucible_ir.exchange.server.interceptor import Interceptor
 
 if TYPE_CHECKING:
+    from crucible_ir.exchange.server.entry import Enter
+
     Handler = grpc.RpcMethodHandler[Any, Any]
     Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -55,7 +58,12 @@ class Call:
     seconds: float = 0.0
 
 
-#: The call in progress, in its task.
+#: Ids have to differ and need not be hard to guess: they are made of what this process drew once,
+#: and a number.
+_PROCESS: Final = secrets.token_hex(8)
+_calls: Final = itertools.count()
+
+#: The call in progress, from before its request is read; in its task.
 _CALL: Final[ContextVar[Call | None]] = ContextVar("call", default=None)
 
 
@@ -101,20 +109,19 @@ class ObservingInterceptor(Interceptor):
         self._observers = tuple(observers)
         self._caller_of = caller_of
 
-    async def intercept(self, handler: Handler, details: grpc.HandlerCallDetails) -> Handler:
-        """Watch a call."""
+    def admit(self, details: grpc.HandlerCallDetails) -> None:
+        """Give a call its id."""
         metadata: Any = details.invocation_metadata or ()
         call = Call(details.method, request_id_of(metadata), metadata, time.perf_counter())
-
-        async def enter(request: Any, context: Context) -> Any:
-            self._begin(call, context)
-            return request
-
+        _CALL.set(call)
         task = asyncio.current_task()
         if task is not None:
             # That of the whole call: gRPC has no other way to tell of its end before it begins.
             task.add_done_callback(lambda _: self._lose(call))
-        return with_entry(handler, enter)
+
+    def entry(self, handler: Handler, method: str) -> Enter:
+        """Watch the calls of a method."""
+        return self._begin
 
     def miss(self, details: grpc.HandlerCallDetails) -> None:
         """Tell of a call to a method that does not exist."""
@@ -126,15 +133,17 @@ class ObservingInterceptor(Interceptor):
             for observer in self._observers:
                 observer.lost(call)
 
-    def _begin(self, call: Call, context: Context) -> None:
+    def _begin(self, request: Any, context: Context) -> Any:
+        call = _CALL.get()
+        assert call is not None, "a call is admitted before it begins"
         call.has_begun = True
-        _CALL.set(call)
         call.peer = context.peer()
         call.caller = self._caller_of(context)
         context.set_trailing_metadata(((REQUEST_ID_KEY, call.request_id),))
         when_done(context, lambda ended: self._end(call, ended))
         for observer in self._observers:
             observer.begin(call)
+        return request
 
     def _end(self, call: Call, context: Any) -> None:
         call.seconds = time.perf_counter() - call.started
@@ -148,7 +157,7 @@ def request_id_of(metadata: Sequence[tuple[str, Any]]) -> str:
     for key, value in metadata:
         if key == REQUEST_ID_KEY and isinstance(value, str) and _REQUEST_ID.fullmatch(value):
             return value
-    return uuid.uuid4().hex
+    return f"{_PROCESS}{next(_calls):016x}"
 
 
 def _code_of(context: Any) -> grpc.StatusCode:

@@ -5,11 +5,16 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Callable
 from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final, cast
 
+import grpc
 import grpc.aio
 from google.protobuf.descriptor import FileDescriptor
 
+from crucible_ir.exchange.server.batches import ReceivedBatch
+from crucible_ir.exchange.server.entry import behavior_of, remade
 from crucible_ir.exchange.server.exchange_service import ExchangeService
 from crucible_ir.exchange.server.feed import ChangeFeed
 from crucible_ir.exchange.server.feedback_service import FeedbackService
@@ -27,6 +32,10 @@ from crucible_ir.exchange.v1 import (
     validation_service_pb2,
     validation_service_pb2_grpc,
 )
+
+if TYPE_CHECKING:
+    # At run time the class takes no parameters.
+    Handler = grpc.RpcMethodHandler[Any, Any]
 
 #: How often request ids and changes that may be forgotten are looked for, in seconds; more often
 #: where changes are kept for less than ten times that.
@@ -58,6 +67,45 @@ def method_names() -> list[str]:
     ]
 
 
+#: What reads the requests of methods whose services want more than the message.
+_READERS: Final[dict[str, dict[str, Callable[[bytes], object]]]] = {
+    "crucible_ir.exchange.v1.FeedbackService": {"Ingest": ReceivedBatch.read}
+}
+
+#: What writes the responses of methods whose services return them written already.
+_WRITERS: Final[dict[str, dict[str, Callable[[Any], bytes]]]] = {
+    "crucible_ir.exchange.v1.ExchangeService": {"Get": bytes}
+}
+
+
+class FoundByName:
+    """Stands for a server to which services are added that it looks up when they are called.
+
+    Generated code also registers each method with gRPC's core. The server then waits for the next
+    call of each of them by itself, and again for all of them after every call, which costs more
+    than looking up a name.
+
+    Args:
+        server: The server.
+    """
+
+    def __init__(self, server: grpc.aio.Server) -> None:
+        self._server = server
+
+    def add_generic_rpc_handlers(self, handlers: object) -> None:
+        """Wait for the same handlers by their names."""
+
+    def add_registered_method_handlers(self, service: str, handlers: dict[str, Handler]) -> None:
+        """Add the methods of a service."""
+        for name, read in _READERS.get(service, {}).items():
+            handlers[name] = remade(handlers[name], behavior_of(handlers[name]), read)
+        for name, write in _WRITERS.get(service, {}).items():
+            handlers[name] = remade(handlers[name], behavior_of(handlers[name]), write=write)
+        self._server.add_generic_rpc_handlers(
+            (grpc.method_handlers_generic_handler(service, handlers),)
+        )
+
+
 class Services:
     """The services of the exchange on one store, which they do not close."""
 
@@ -70,6 +118,7 @@ class Services:
 
     def register(self, server: grpc.aio.Server) -> None:
         """Add every service to a server, which needs a `BoundaryInterceptor` as its last."""
+        server = cast("grpc.aio.Server", FoundByName(server))
         exchange_service_pb2_grpc.add_ExchangeServiceServicer_to_server(
             ExchangeService(self._store, self._feed, self._settings, self._draining), server
         )

@@ -12,6 +12,11 @@ class Announcements:
         self._latest = 0
         self._changed = asyncio.Event()
 
+    @property
+    def latest(self) -> int:
+        """The sequence number of the latest change that is known of; 0 when none is."""
+        return self._latest
+
     def announce(self, sequence: int) -> None:
         """Tell all who wait of a change; on the event loop's thread."""
         if sequence > self._latest:

@@ -1,13 +1,15 @@
 """Running work on a database: reads side by side, writes one after another and durable.
 
 The statements of a store are plain functions of a connection. They run on threads, so that the
-event loop never waits for a disk; writes that come in while another is being made durable share the
-next transaction.
+event loop never waits for a disk, not even for a single row; writes that come in while another is
+being made durable share the next transaction.
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -16,8 +18,9 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from sqlalchemy.exc import DBAPIError
 
 from crucible_ir.exchange.store.announcements import Announcements
-from crucible_ir.exchange.store.documents import counter
+from crucible_ir.exchange.store.documents import taken_sequence
 from crucible_ir.exchange.store.failures import Refused, StoreFailure, StoreUnavailableError
+from crucible_ir.exchange.store.points import Finder, Lookup, Points
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
@@ -25,11 +28,29 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Work = Callable[["Connection"], Any]
 
-#: The most works that share one transaction.
+#: How much work shares a transaction at most: so many documents, or 16 times as many events. More
+#: would wait for those that come after it, whose senders wait for their acknowledgement meanwhile.
 MAX_GROUP = 256
+EVENTS_A_WORK = 16
 
 #: The number of threads that read.
 READERS = 4
+
+#: For how long it may go unnoticed that another process changed something, in seconds.
+FRESH_SECONDS = 0.005
+
+#: The most threads that look up single rows: where one waits for a disk, others go on.
+POINT_READERS = 4
+
+
+class LatestSequence(Protocol):
+    """A connection that knows one thing."""
+
+    def __call__(self) -> int | None:
+        """Return the sequence number of the latest change, if that takes no waiting."""
+
+    def close(self) -> None:
+        """Disconnect."""
 
 
 class Driver(Protocol):
@@ -38,14 +59,17 @@ class Driver(Protocol):
     Attributes:
         writer: Makes connections for writing.
         reader: Makes connections for reading; each transaction sees one state.
-        point_reader: Makes connections for single statements that are answered from memory, so
-            fast that they may run on the event loop; ``None`` where reading takes a round trip.
+        finder: Makes connections for looking up single rows where that is quick; ``None`` where
+            it takes a round trip as all reading does.
+        sequence: Makes what tells the sequence number of the latest change from memory, or ``None``
+            where that would take longer; it may be asked on the event loop.
         poll_seconds: How often to look for changes that other processes made.
     """
 
     writer: Engine
     reader: Engine
-    point_reader: Engine | None
+    finder: Callable[[], Finder] | None
+    sequence: Callable[[], LatestSequence] | None
     poll_seconds: float
 
     def lock(self, connection: Connection) -> None:
@@ -53,6 +77,12 @@ class Driver(Protocol):
 
     def announce(self, connection: Connection, sequence: int) -> None:
         """Tell other processes of a change when the transaction is committed."""
+
+    def committed(self, size: int) -> None:
+        """Learn that so much work was committed, as a part of `MAX_GROUP`; on the loop's thread."""
+
+    def close(self) -> None:
+        """Finish what goes on beside reading and writing."""
 
     def failure(self, error: DBAPIError) -> StoreFailure | None:
         """Say what a driver's error means; ``None`` for one that has no business to occur."""
@@ -68,11 +98,14 @@ class Database:
         self._driver = driver
         self._writing = ThreadPoolExecutor(1, "exchange-writer")
         self._reading = ThreadPoolExecutor(READERS, "exchange-reader")
-        self._pending: list[tuple[Work, asyncio.Future[Any]]] = []
+        self._pending: deque[tuple[Work, int, asyncio.Future[Any]]] = deque()
         self._awake = asyncio.Event()
         self._closing = False
         self.announcements = Announcements()
-        self._point = driver.point_reader.connect() if driver.point_reader else None
+        self._points = Points(driver.finder, POINT_READERS) if driver.finder else None
+        self._sequence = driver.sequence() if driver.sequence else None
+        self._told: int | None = None
+        self._ask_again = 0.0
         self._writer = asyncio.create_task(self._write_groups())
         self._listener = asyncio.create_task(driver.listen(self.announcements))
 
@@ -84,21 +117,38 @@ class Database:
         """
         return await asyncio.get_running_loop().run_in_executor(self._reading, self._read, work)
 
-    async def read_point(self, work: Callable[[Connection], T]) -> T:
-        """Run work of a single statement that finds a row by its key.
+    def sequence(self) -> int | None:
+        """Return the sequence number of the latest change, if that takes no waiting.
+
+        The database is asked every few milliseconds, for what other processes change; changes that
+        this one made are known at once, and before they are acknowledged.
+        """
+        if self._sequence is None:
+            return None
+        now = time.monotonic()
+        if now >= self._ask_again:
+            self._told = self._sequence()
+            self._ask_again = now + FRESH_SECONDS
+        return None if self._told is None else max(self._told, self.announcements.latest)
+
+    async def find(self, lookup: Lookup) -> Any:
+        """Return the row that a lookup finds, if there is one; its types are the driver's.
 
         Raises:
             StoreFailure: The database failed.
         """
-        if self._point is None:
-            return await self.read(work)
-        try:
-            return work(self._point)
-        except DBAPIError as error:
-            raise self._translated(error) from error
+        if self._points is not None:
+            return await self._points.find(lookup)
+        return await self.read(
+            lambda connection: connection.execute(lookup.statement, lookup.parameters).one_or_none()
+        )
 
-    async def write(self, work: Callable[[Connection], T]) -> T:
+    async def write(self, work: Callable[[Connection], T], weight: int = 1) -> T:
         """Run work in a transaction, after all work that was given before; return when durable.
+
+        Args:
+            work: The work.
+            weight: How much it is, as a part of `MAX_GROUP`.
 
         Raises:
             StoreFailure: The database failed.
@@ -106,7 +156,7 @@ class Database:
         if self._closing:
             raise StoreUnavailableError("the store is closing")
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._pending.append((work, future))
+        self._pending.append((work, weight, future))
         self._awake.set()
         return await future
 
@@ -122,17 +172,18 @@ class Database:
         self._listener.cancel()
         with suppress(asyncio.CancelledError):
             await self._listener
-        if self._point is not None:
-            self._point.close()
         await asyncio.to_thread(self._shut_down)
 
     def _shut_down(self) -> None:
         self._writing.shutdown()
         self._reading.shutdown()
-        engines = (self._driver.point_reader, self._driver.reader, self._driver.writer)
-        for engine in engines:
-            if engine is not None:
-                engine.dispose()
+        if self._points is not None:
+            self._points.close()
+        if self._sequence is not None:
+            self._sequence.close()
+        self._driver.close()
+        self._driver.reader.dispose()
+        self._driver.writer.dispose()
 
     def _read(self, work: Callable[[Connection], T]) -> T:
         try:
@@ -148,13 +199,19 @@ class Database:
                 self._awake.clear()
                 await self._awake.wait()
                 continue
-            group = [item for item in self._pending[:MAX_GROUP] if not item[1].cancelled()]
-            del self._pending[:MAX_GROUP]
-            if not group:
+            works: list[Work] = []
+            futures: list[asyncio.Future[Any]] = []
+            size = 0
+            while self._pending and (not works or size + self._pending[0][1] <= MAX_GROUP):
+                work, weight, future = self._pending.popleft()
+                if not future.cancelled():
+                    works.append(work)
+                    futures.append(future)
+                    size += weight
+            if not works:
                 continue
-            works = [work for work, _ in group]
             outcomes, sequence = await loop.run_in_executor(self._writing, self._run, works)
-            for (_, future), (result, error) in zip(group, outcomes, strict=True):
+            for future, (result, error) in zip(futures, outcomes, strict=True):
                 if future.cancelled():
                     continue
                 if error is None:
@@ -162,6 +219,7 @@ class Database:
                 else:
                     future.set_exception(error)
             self.announcements.announce(sequence)
+            self._driver.committed(size)
 
     def _run(self, works: list[Work]) -> tuple[list[tuple[Any, Exception | None]], int]:
         """Run works in one transaction, or if that fails before its end, each in its own."""
@@ -185,14 +243,14 @@ class Database:
         with self._driver.writer.connect() as connection:
             transaction = connection.begin()
             self._driver.lock(connection)
-            before = counter(connection, "sequence")
+            taken_sequence(connection)
             for work in works:
                 try:
                     outcomes.append((work(connection), None))
                 except Refused as refusal:
                     outcomes.append((None, refusal))
-            sequence = counter(connection, "sequence")
-            if sequence > before:
+            sequence = taken_sequence(connection)
+            if sequence:
                 self._driver.announce(connection, sequence)
             try:
                 transaction.commit()

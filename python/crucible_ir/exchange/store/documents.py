@@ -9,9 +9,10 @@ from sqlalchemy import and_, bindparam, delete, exists, insert, null, select, up
 
 from crucible_ir.exchange.store import requests
 from crucible_ir.exchange.store.failures import EtagMismatchError, NotFoundError
+from crucible_ir.exchange.store.lists import IS_LATEST, list_statement
+from crucible_ir.exchange.store.points import Lookup
 from crucible_ir.exchange.store.records import (
     Changes,
-    Comparison,
     Deletion,
     Entry,
     ListQuery,
@@ -23,11 +24,9 @@ from crucible_ir.exchange.store.records import (
 )
 from crucible_ir.exchange.store.rows import (
     RECORD_COLUMNS,
-    begins_with,
     bounded,
     entry,
     record,
-    within,
 )
 from crucible_ir.exchange.store.tables import (
     counters,
@@ -38,16 +37,14 @@ from crucible_ir.exchange.store.tables import (
 )
 
 if TYPE_CHECKING:
-    from sqlalchemy import ColumnElement, Connection
+    from sqlalchemy import Connection
+
+#: Under this key a connection knows which sequence number was taken last.
+_TAKEN = "crucible_ir.sequence"
 
 #: Rows are fetched few at a time where a page may end before the query does.
 _STREAMED = {"stream_results": True, "max_row_buffer": 50}
 
-_IS_LATEST = and_(
-    revisions.c.type == documents.c.type,
-    revisions.c.id == documents.c.id,
-    revisions.c.revision == documents.c.revision,
-)
 _LATEST = (
     select(
         *RECORD_COLUMNS,
@@ -55,7 +52,7 @@ _LATEST = (
         revisions.c.content_hash,
         documents.c.created_sequence,
     )
-    .join_from(documents, revisions, _IS_LATEST)
+    .join_from(documents, revisions, IS_LATEST)
     .where(documents.c.type == bindparam("type"), documents.c.id == bindparam("id"))
 )
 _REVISION = select(*RECORD_COLUMNS, revisions.c.document).where(
@@ -75,7 +72,8 @@ def publish(connection: Connection, publication: Publication, now: Microseconds)
         sequence = next_sequence(connection)
         result = _numbered(result, sequence, publication.document)
         _write_revision(connection, result.record, latest, publication)
-        _write_lookups(connection, publication)
+        created = sequence if result.created else latest.created_sequence
+        _write_lookups(connection, publication, created)
     requests.remember(connection, publication.publisher, publication.request, result, now)
     return result
 
@@ -158,7 +156,14 @@ def next_sequence(connection: Connection) -> int:
         .values(value=counters.c.value + 1)
         .returning(counters.c.value)
     )
-    return int(taken.scalar_one())
+    sequence = int(taken.scalar_one())
+    connection.info[_TAKEN] = sequence
+    return sequence
+
+
+def taken_sequence(connection: Connection) -> int:
+    """Return the last sequence number that was taken on a connection since this was asked; or 0."""
+    return int(connection.info.pop(_TAKEN, 0))
 
 
 def _numbered(result: Published, sequence: int, document: bytes) -> Published:
@@ -219,15 +224,27 @@ def _write_revision(
     )
 
 
-def _write_lookups(connection: Connection, publication: Publication) -> None:
-    """Replace the values and references by which the document's earlier revision was found."""
+def _write_lookups(connection: Connection, publication: Publication, created: int) -> None:
+    """Replace the values and references by which the document's earlier revision was found.
+
+    Args:
+        connection: The connection.
+        publication: The document.
+        created: The sequence number with which its present life began.
+    """
     _drop_lookups(connection, publication.type, publication.id)
     id_ = publication.id.encode()
     if publication.fields:
         connection.execute(
             insert(field_values),
             [
-                {"type": publication.type, "id": id_, "field": field, "value": value.encode()}
+                {
+                    "type": publication.type,
+                    "id": id_,
+                    "field": field,
+                    "value": value.encode(),
+                    "created_sequence": created,
+                }
                 for field, value in dict.fromkeys(publication.fields)
             ],
         )
@@ -263,44 +280,32 @@ def _drop_lookups(connection: Connection, type_: str, id_: str) -> None:
     )
 
 
-def get(connection: Connection, type_: str, id_: str, revision: int | None) -> Entry:
-    """Return a revision of a document, as `Store.get` says."""
-    key = {"type": type_, "id": id_.encode()}
-    if revision is not None:
-        found = connection.execute(_REVISION, {**key, "revision": revision}).one_or_none()
-        if found is None:
-            raise NotFoundError(type_, id_, f"has no revision {revision}")
-        return entry(found)
-    latest = connection.execute(_LATEST, key).one_or_none()
-    if latest is None:
-        raise NotFoundError(type_, id_)
-    if latest.deleted:
-        raise NotFoundError(type_, id_, f"was deleted by revision {latest.revision}")
-    return entry(latest)
+def lookup(type_: str, id_: str, revision: int | None) -> Lookup:
+    """Return what finds a revision of a document, by default the latest."""
+    key: dict[str, Any] = {"type": type_, "id": id_.encode()}
+    if revision is None:
+        return Lookup(_LATEST, key)
+    return Lookup(_REVISION, {**key, "revision": revision})
+
+
+def found(row: Any, type_: str, id_: str, revision: int | None) -> Entry:
+    """Return the entry that a lookup found, as `Store.get` says."""
+    if row is None:
+        reason = () if revision is None else (f"has no revision {revision}",)
+        raise NotFoundError(type_, id_, *reason)
+    result = entry(row)
+    if revision is None and result.record.deleted:
+        raise NotFoundError(type_, id_, f"was deleted by revision {result.record.revision}")
+    return result
 
 
 def list_documents(connection: Connection, query: ListQuery) -> Page:
     """Return a page of documents, as `Store.list_documents` says."""
     if query.scope.types is not None and query.type not in query.scope.types:
         return Page([], None)
-    key = documents.c.created_sequence if query.newest_first else documents.c.id
-    document = revisions.c.document if query.include_documents else null()
-    statement = (
-        select(*RECORD_COLUMNS, document, documents.c.created_sequence)
-        .join_from(documents, revisions, _IS_LATEST)
-        .where(documents.c.type == query.type, within(query.scope, documents.c.id))
-        .where(*_conditions(query))
-        .order_by(key.desc() if query.newest_first else key)
-        .limit(query.limit + 1)
-    )
-    if isinstance(query.after, int):
-        statement = statement.where(documents.c.created_sequence < query.after)
-    elif query.after is not None:
-        statement = statement.where(documents.c.id > query.after.encode())
-    if not query.include_deleted:
-        statement = statement.where(documents.c.deleted.is_(False))
     keys: list[str | int] = []
     entries: list[Entry] = []
+    statement = list_statement(connection, query)
     with connection.execute(statement, execution_options=_STREAMED) as rows:
         size = 0
         for row in rows:
@@ -310,29 +315,6 @@ def list_documents(connection: Connection, query: ListQuery) -> Page:
             keys.append(row.created_sequence if query.newest_first else entries[-1].record.id)
             size += len(entries[-1].document or b"")
     return Page(entries, None)
-
-
-def _conditions(query: ListQuery) -> list[ColumnElement[bool]]:
-    found: list[ColumnElement[bool]] = []
-    for condition in query.conditions:
-        wanted = condition.value.encode()
-        is_id = condition.field == "id"
-        column: ColumnElement[bytes] = documents.c.id if is_id else field_values.c.value
-        holds = (
-            column == wanted
-            if condition.comparison is Comparison.EQUALS
-            else begins_with(column, wanted)
-        )
-        if not is_id:
-            holds = documents.c.id.in_(
-                select(field_values.c.id).where(
-                    field_values.c.type == query.type,
-                    field_values.c.field == condition.field,
-                    holds,
-                )
-            )
-        found.append(holds)
-    return found
 
 
 def list_revisions(
@@ -360,10 +342,14 @@ def list_revisions(
     return Page(entries, entries[-1].record.revision if more else None)
 
 
+#: Finds the sequence number of the latest change.
+SEQUENCE = Lookup(select(counters.c.value).where(counters.c.name == "sequence"), {})
+
+
 def counter(connection: Connection, name: str) -> int:
     """Return one of the store's counters."""
-    found = connection.execute(select(counters.c.value).where(counters.c.name == name))
-    return int(found.scalar_one())
+    value = connection.execute(select(counters.c.value).where(counters.c.name == name))
+    return int(value.scalar_one())
 
 
 def changes(
@@ -429,7 +415,7 @@ def compact(connection: Connection, *, after: int, through: int, most: int) -> t
         delete(revisions).where(
             revisions.c.sequence > after,
             revisions.c.sequence <= step,
-            ~exists().where(_IS_LATEST).correlate(revisions),
+            ~exists().where(IS_LATEST).correlate(revisions),
         )
     )
     if step > counter(connection, "compacted"):

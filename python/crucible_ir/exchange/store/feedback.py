@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Sequence
-from itertools import count
-from typing import TYPE_CHECKING, Any
+from functools import cache
+from itertools import chain, count
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import func, null, select, true
 
 from crucible_ir.exchange.store.failures import TooMuchError
+from crucible_ir.exchange.store.points import Lookup
 from crucible_ir.exchange.store.records import (
     EventQuery,
     EventRow,
@@ -25,29 +28,64 @@ if TYPE_CHECKING:
 #: How a database's driver writes the place of a value.
 _PLACE = {"sqlite": "?", "postgresql": "%s"}
 
-_INSERT = (
-    f"INSERT INTO feedback_events ({', '.join(EventRow._fields)}) "
-    "VALUES ({places}) ON CONFLICT (id) DO NOTHING"
-)
+#: How many events a statement keeps: as many as fit. SQLite takes such a statement in one call,
+#: during which other threads run; for the last few, a statement each. It takes 32,766 values at a
+#: time, and older versions 999.
+_TOGETHER = (500, 100, 20, 1) if sqlite3.sqlite_version_info >= (3, 32) else (100, 20, 1)
 
 
-def ingest(connection: Connection, events: Sequence[EventRow], now: Microseconds) -> list[int]:
+@cache
+def _insert(dialect: str, events: int) -> str:
+    """Return the statement that keeps so many events."""
+    row = f"({', '.join([_PLACE[dialect]] * len(EventRow._fields))})"
+    return (
+        f"INSERT INTO feedback_events ({', '.join(EventRow._fields)}) "
+        f"VALUES {', '.join([row] * events)} ON CONFLICT (id) DO NOTHING"
+    )
+
+
+class Ingestion(NamedTuple):
+    """Events to keep, as statements take them.
+
+    They are made before the transaction, so that the one thread that writes has little to do in
+    Python between one statement and the next.
+
+    Attributes:
+        events: The events.
+        values: The values of some of them after another, and how many these are.
+    """
+
+    events: Sequence[EventRow]
+    values: list[tuple[int, tuple[Any, ...]]]
+
+    @classmethod
+    def of(cls, events: Sequence[EventRow], now: Microseconds) -> Ingestion:
+        """Take events; those that state no time get the present one."""
+        rows = [event if event.time is not None else event._replace(time=now) for event in events]
+        values = []
+        done = 0
+        for size in _TOGETHER:
+            while len(rows) - done >= size:
+                values.append((size, _values(rows[done : done + size])))
+                done += size
+        return cls(events, values)
+
+
+def ingest(connection: Connection, ingestion: Ingestion) -> list[int]:
     """Keep events and return the indices of those that were there already.
 
-    The statement goes to the driver as it is: this is the path that has to be fast.
+    The statements go to the driver as they are: this is the path that has to be fast.
     """
-    places = ", ".join([_PLACE[connection.dialect.name]] * len(EventRow._fields))
-    before = last_event(connection)
-    rows: list[tuple[Any, ...]] = [
-        event if event.time is not None else event._replace(time=now) for event in events
-    ]
-    if not rows:
+    events = ingestion.events
+    dialect = connection.dialect.name
+    new_count = 0
+    for size, values in ingestion.values:
+        new_count += connection.exec_driver_sql(_insert(dialect, size), values).rowcount
+    if new_count == len(events):
         return []
-    done = connection.exec_driver_sql(_INSERT.format(places=places), rows)
-    if done.rowcount == len(rows):
-        return []
+    # Those that are new have the last positions, since nobody else keeps any meanwhile.
     kept = connection.execute(
-        select(feedback_events.c.id).where(feedback_events.c.position > before)
+        select(feedback_events.c.id).order_by(feedback_events.c.position.desc()).limit(new_count)
     ).scalars()
     new = {bytes(id_) for id_ in kept}
     duplicates = []
@@ -59,9 +97,29 @@ def ingest(connection: Connection, events: Sequence[EventRow], now: Microseconds
     return duplicates
 
 
-def last_event(connection: Connection) -> int:
-    """Return the position of the latest event; 0 when there is none."""
-    return connection.execute(select(func.max(feedback_events.c.position))).scalar_one() or 0
+def _values(rows: Sequence[EventRow]) -> tuple[Any, ...]:
+    """Return the values of rows, one after another, as a driver takes them quickest.
+
+    SQLite's driver looks for an adapter for each value of `bytes`, and there is none; it takes a
+    `bytearray` as it is.
+    """
+    ids, deployments, types, versions, times, latencies, events = zip(*rows, strict=True)
+    known = {value: bytearray(value) for value in {*deployments, *types, *versions} if value}
+    known_or_null = {None: None, b"": bytearray(), **known}.__getitem__
+    columns = (
+        map(bytearray, ids),
+        map(known_or_null, deployments),
+        map(known_or_null, types),
+        map(known_or_null, versions),
+        times,
+        latencies,
+        map(bytearray, events),
+    )
+    return tuple(chain.from_iterable(zip(*columns, strict=True)))
+
+
+#: Finds the position of the latest event, null when there is none.
+LAST_EVENT = Lookup(select(func.max(feedback_events.c.position)), {})
 
 
 def export(

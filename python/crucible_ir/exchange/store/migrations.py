@@ -120,6 +120,17 @@ CREATE INDEX feedback_events_by_deployment ON feedback_events (deployment_id, po
 CREATE INDEX feedback_events_by_model_version ON feedback_events (model_version, position)
 """
 
+_LISTS = """
+ALTER TABLE field_values ADD COLUMN created_sequence BIGINT DEFAULT 0 NOT NULL;
+UPDATE field_values SET created_sequence = (
+    SELECT documents.created_sequence FROM documents
+    WHERE documents.type = field_values.type AND documents.id = field_values.id
+);
+CREATE INDEX field_values_by_creation ON field_values (type, field, value, created_sequence);
+DROP INDEX field_values_by_document;
+CREATE INDEX field_values_by_document ON field_values (type, id, field, value)
+"""
+
 
 def _run(script: str) -> Callable[[Connection], None]:
     def step(connection: Connection) -> None:
@@ -130,7 +141,11 @@ def _run(script: str) -> Callable[[Connection], None]:
 
 
 #: The step that makes each version from the one before, by the version that it makes.
-MIGRATIONS: dict[int, Callable[[Connection], None]] = {1: _run(_DOCUMENTS), 2: _run(_FEEDBACK)}
+MIGRATIONS: dict[int, Callable[[Connection], None]] = {
+    1: _run(_DOCUMENTS),
+    2: _run(_FEEDBACK),
+    3: _run(_LISTS),
+}
 
 #: The version that this release reads and writes.
 CURRENT_VERSION = max(MIGRATIONS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -11,7 +12,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, func, sele
 from sqlalchemy.exc import DBAPIError
 
 from crucible_ir.exchange.store.announcements import Announcements
-from crucible_ir.exchange.store.database import READERS
+from crucible_ir.exchange.store.database import READERS, LatestSequence
 from crucible_ir.exchange.store.failures import (
     StoreFailure,
     StoreFullError,
@@ -19,6 +20,7 @@ from crucible_ir.exchange.store.failures import (
     StoreUnavailableError,
 )
 from crucible_ir.exchange.store.migrations import migrate
+from crucible_ir.exchange.store.points import Finder
 
 #: The advisory lock that a writer holds: any number, as long as every server takes the same.
 WRITER_LOCK = 0x63727563_69626C65
@@ -51,7 +53,8 @@ class PostgresqlDriver:
     """A database of a PostgreSQL server; writers of all processes take turns by a lock."""
 
     poll_seconds = 2.0
-    point_reader: Engine | None = None
+    finder: Callable[[], Finder] | None = None
+    sequence: Callable[[], LatestSequence] | None = None
 
     def __init__(self, url: URL) -> None:
         url = url.set(drivername="postgresql+psycopg")
@@ -78,6 +81,12 @@ class PostgresqlDriver:
     def announce(self, connection: Connection, sequence: int) -> None:
         """Notify the channel, which takes effect when the transaction is committed."""
         connection.execute(select(func.pg_notify(CHANNEL, str(sequence))))
+
+    def committed(self, size: int) -> None:
+        """Do nothing: the server looks after its files."""
+
+    def close(self) -> None:
+        """Do nothing: there is nothing beside the connections."""
 
     async def listen(self, announcements: Announcements) -> None:
         """Pass on notifications; where the connection fails, polling goes on meanwhile."""

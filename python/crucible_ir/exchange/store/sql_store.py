@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from crucible_ir.exchange.store import documents, feedback, lineage, requests
-from crucible_ir.exchange.store.database import Database
+from crucible_ir.exchange.store.database import EVENTS_A_WORK, Database
+from crucible_ir.exchange.store.latest import LatestEntries
 from crucible_ir.exchange.store.records import (
     PAGE_BYTES,
     Changes,
@@ -45,6 +46,7 @@ class SqlStore:
     def __init__(self, database: Database, clock: Clock = system_clock) -> None:
         self._database = database
         self._clock = clock
+        self._latest = LatestEntries(database.sequence)
 
     async def publish(self, publication: Publication) -> Published:
         """Store a document."""
@@ -66,9 +68,16 @@ class SqlStore:
 
     async def get(self, type_: str, id_: str, revision: int | None = None) -> Entry:
         """Return a revision of a document."""
-        return await self._database.read_point(
-            partial(documents.get, type_=type_, id_=id_, revision=revision)
-        )
+        if revision is not None:
+            row = await self._database.find(documents.lookup(type_, id_, revision))
+            return documents.found(row, type_, id_, revision)
+        entry = self._latest.find(type_, id_)
+        if entry is None:
+            as_of = self._latest.as_of
+            row = await self._database.find(documents.lookup(type_, id_, None))
+            entry = documents.found(row, type_, id_, None)
+            self._latest.keep(entry, as_of)
+        return entry
 
     async def list_documents(self, query: ListQuery) -> Page:
         """Return a page of the latest revisions of the documents of a type."""
@@ -99,7 +108,7 @@ class SqlStore:
 
     async def position(self) -> int:
         """Return the sequence number of the latest change."""
-        return await self._database.read_point(partial(documents.counter, name="sequence"))
+        return int((await self._database.find(documents.SEQUENCE))[0])
 
     async def changes(
         self, after: int, *, limit: int = 500, include_documents: bool = True
@@ -143,13 +152,14 @@ class SqlStore:
 
     async def ingest(self, events: Sequence[EventRow]) -> list[int]:
         """Keep events and return the indices of those that were there already."""
+        ingestion = feedback.Ingestion.of(events, self._clock())
         return await self._database.write(
-            lambda connection: feedback.ingest(connection, events, self._clock())
+            partial(feedback.ingest, ingestion=ingestion), 1 + len(events) // EVENTS_A_WORK
         )
 
     async def last_event(self) -> int:
         """Return the position of the latest event."""
-        return await self._database.read_point(feedback.last_event)
+        return (await self._database.find(feedback.LAST_EVENT))[0] or 0
 
     async def export(
         self, query: EventQuery, *, after: int, through: int, limit: int

@@ -67,7 +67,8 @@ revisions = Table(
     Index("revisions_by_document", "type", "id", "revision", unique=True),
 )
 
-#: The values by which the latest revisions can be found.
+#: The values by which the latest revisions can be found, with the ``created_sequence`` of their
+#: document: what has a value is found in either order of a list.
 field_values = Table(
     "field_values",
     METADATA,
@@ -75,8 +76,10 @@ field_values = Table(
     Column("field", String(64), primary_key=True),
     Column("value", LargeBinary, primary_key=True),
     Column("id", LargeBinary, primary_key=True),
+    Column("created_sequence", BigInteger, nullable=False),
     ForeignKeyConstraint(["type", "id"], ["documents.type", "documents.id"]),
-    Index("field_values_by_document", "type", "id"),
+    Index("field_values_by_creation", "type", "field", "value", "created_sequence"),
+    Index("field_values_by_document", "type", "id", "field", "value"),
 )
 
 #: The references that the latest revisions hold; the holder is the document or a copy inside it.

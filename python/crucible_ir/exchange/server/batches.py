@@ -1,0 +1,82 @@
+"""Batches of feedback events as they came, with the bytes of each.
+
+What is kept of an event are the bytes that its sender wrote; to write it anew would cost more than
+all else that a server does with it.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from crucible_ir import v1 as ir_v1
+from crucible_ir.exchange import v1
+from crucible_ir.schema.types import descriptor_of, field_of
+
+_VARINT, _LENGTH = 0, 2
+
+
+def _tag(field: str, wire_type: int) -> int:
+    return field_of(descriptor_of(v1.IngestRequest), field).number << 3 | wire_type
+
+
+_BATCH_ID: Final = _tag("batch_id", _VARINT)
+_EVENT: Final = _tag("events", _LENGTH)
+
+
+class ReceivedBatch(NamedTuple):
+    """A batch of events, and the bytes of each event."""
+
+    request: v1.IngestRequest
+    events: list[ir_v1.FeedbackEvent]
+    contents: list[bytes]
+
+    @classmethod
+    def read(cls, data: bytes) -> ReceivedBatch:
+        """Read an ``IngestRequest``.
+
+        Raises:
+            google.protobuf.message.DecodeError: It is none.
+        """
+        request = v1.IngestRequest.FromString(data)
+        events = request.events[:]
+        contents = event_contents(data)
+        if contents is None or len(contents) != len(events):
+            contents = [event.SerializeToString() for event in events]
+        return cls(request, events, contents)
+
+
+def event_contents(data: bytes) -> list[bytes] | None:
+    r"""Return the bytes of each event in an ``IngestRequest`` that protobuf can read.
+
+    Returns:
+        The bytes; ``None`` for a request with fields that this release does not know.
+
+    >>> event_contents(bytes.fromhex("0805" "1203 0a0161" "1203 0a0162"))
+    [b'\n\x01a', b'\n\x01b']
+    """
+    found = []
+    at, end = 0, len(data)
+    while at < end:
+        tag = data[at]
+        if tag == _EVENT:
+            size = data[at + 1]
+            at += 2
+            shift = 7
+            if size > 0x7F:
+                size &= 0x7F
+                while data[at] > 0x7F:
+                    size |= (data[at] & 0x7F) << shift
+                    shift += 7
+                    at += 1
+                size |= data[at] << shift
+                at += 1
+            found.append(data[at : at + size])
+            at += size
+        elif tag == _BATCH_ID:
+            at += 1
+            while data[at] > 0x7F:
+                at += 1
+            at += 1
+        else:
+            return None
+    return found

@@ -1,0 +1,76 @@
+"""The latest revisions that were asked for not long ago, in memory for as long as nothing changes.
+
+What was read is right while the sequence number of the latest change stays. This process knows that
+number of its own changes; for those of others, which may write to the same database, it asks.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from crucible_ir.exchange.store.records import Entry
+
+#: The most bytes of documents to keep.
+MAX_BYTES: Final = 16 * 1024 * 1024
+
+#: What an entry takes beside its document, about, in bytes.
+_OVERHEAD: Final = 1024
+
+
+class LatestEntries:
+    """Remembers entries, the ones asked for last, up to a size.
+
+    Args:
+        sequence: Tells the sequence number of the latest change, at once or not at all: ``None``
+            when that cannot be known without waiting.
+        max_bytes: The most bytes of documents to keep.
+    """
+
+    def __init__(self, sequence: Callable[[], int | None], max_bytes: int = MAX_BYTES) -> None:
+        self._sequence = sequence
+        self._max_bytes = max_bytes
+        self._entries: OrderedDict[tuple[str, str], Entry] = OrderedDict()
+        self._bytes = 0
+        self._as_of: int | None = None
+
+    def find(self, type_: str, id_: str) -> Entry | None:
+        """Return the latest revision of a document, if it is remembered."""
+        sequence = self._sequence()
+        if sequence != self._as_of:
+            self._entries.clear()
+            self._bytes = 0
+            self._as_of = sequence
+        key = (type_, id_)
+        entry = self._entries.get(key)
+        if entry is not None:
+            self._entries.move_to_end(key)
+        return entry
+
+    @property
+    def as_of(self) -> int | None:
+        """The sequence number that was told last."""
+        return self._as_of
+
+    def keep(self, entry: Entry, as_of: int | None) -> None:
+        """Remember an entry, unless something changed since it was asked for.
+
+        Args:
+            entry: The entry, as it was read after it was not found here.
+            as_of: The sequence number that was told last before it was read.
+        """
+        key = (entry.record.type, entry.record.id)
+        size = _size_of(entry)
+        if as_of is None or as_of != self._as_of or key in self._entries or size > self._max_bytes:
+            return
+        self._entries[key] = entry
+        self._bytes += size
+        while self._bytes > self._max_bytes:
+            _, oldest = self._entries.popitem(last=False)
+            self._bytes -= _size_of(oldest)
+
+
+def _size_of(entry: Entry) -> int:
+    return len(entry.document or b"") + _OVERHEAD
