@@ -182,13 +182,17 @@ class _WriterSource(MessageSource):
         """Add the lines that a list takes, and return the expression of it."""
         source = f"{m}.{field.name}"
         custom = vocabulary.custom_member(field)
+        inner = f"{suffix}_{field.number}"
         if custom is not None:
-            return f"[{self.names(field)}[x] for x in {source}[:] if x] + {m}.{custom.name}[:]"
+            # A loop takes no function of its own, as a comprehension does up to Python 3.11.
+            self.add(depth, f"l{inner} = []")
+            self.add(depth, f"for x in {source}[:]:")
+            self.add(depth + 1, f"if x: l{inner}.append({self.names(field)}[x])")
+            return f"l{inner} + {m}.{custom.name}[:]"
         if field.message_type is None:
             item = self.item(field, "x")
             return f"{source}[:]" if item == "x" else f"[{item} for x in {source}[:]]"
         message = held_message(field)
-        inner = f"{suffix}_{field.number}"
         large, write = self.refer("large", LargeList), self.message_writer(message)
         v = f"v{inner}"
         self.add(depth, f"{v} = {source}")

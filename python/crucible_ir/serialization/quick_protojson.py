@@ -171,7 +171,14 @@ class _WriterSource(MessageSource):
         v, count = f"v{suffix}", f"c{suffix}"
         self.add(depth, f"{v} = {m}.{field.name}")
         if field.message_type is None:
-            self.add(depth, f"if {v}: {target} = {self.scalar_items(field, v)}")
+            item = self.item(field, "x")
+            if item == "x":
+                self.add(depth, f"if {v}: {target} = {v}[:]")
+            else:
+                # A loop takes no function of its own, as a comprehension does up to Python 3.11.
+                self.add(depth, f"if {v}:")
+                self.add(depth + 1, f"l = {target} = []")
+                self.add(depth + 1, f"for x in {v}[:]: l.append({item})")
             return
         message = held_message(field)
         large, write = self.refer("large", LargeList), self.message_writer(message)
@@ -196,17 +203,6 @@ class _WriterSource(MessageSource):
             self.add_message(depth + 2, message, f"m{inner}", f"d{inner}", inner)
         else:
             self.add(depth, f"elif {count}: {target} = [{write}(x, n) for x in {v}[:]]")
-
-    def scalar_items(self, field: FieldDescriptor, v: str) -> str:
-        """Return the expression that writes the scalars of the list in the variable ``v``."""
-        item = self.item(field, "x")
-        if item == "x":
-            return f"{v}[:]"
-        if field.cpp_type == _CPP.CPPTYPE_ENUM and item.endswith("[x]"):
-            # Mapping takes no function of its own, as a comprehension does up to Python 3.11.
-            named = self.refer("named", _enum_names(held_enum(field)).__getitem__)
-            return f"[*map({named}, {v}[:])]"
-        return f"[{item} for x in {v}[:]]"
 
     def add_map(self, depth: int, field: FieldDescriptor, m: str, target: str, suffix: str) -> None:
         v = f"v{suffix}"

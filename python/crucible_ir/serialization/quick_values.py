@@ -146,6 +146,12 @@ def write_doubles(numbers: Any) -> dict[str, float]:
 
 def write_rows(maps: list[Any]) -> list[dict[str, float]]:
     """Return the maps of a table's rows as plain objects, checked together."""
-    rows = [{key: numbers[key] for key in numbers} for numbers in maps]
+    rows: list[dict[str, float]] = []
+    for numbers in maps:
+        # Up to Python 3.11 a comprehension for each would be a call for each.
+        row: dict[str, float] = {}
+        for key in numbers:
+            row[key] = numbers[key]
+        rows.append(row)
     total = sum(chain.from_iterable(map(dict.values, rows)))
     return rows if total - total == 0.0 else not_ordinary()

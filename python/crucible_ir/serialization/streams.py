@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     MessageT = TypeVar("MessageT", bound=Message)
 
 #: How much is read from a file at a time, in bytes.
-_CHUNK_BYTES = 64 * 1024
+_CHUNK_BYTES = 32 * 1024
 #: The bytes that a varint of 64 bits may take.
 _MAX_VARINT_BYTES = 10
 #: How many of the rules that a record breaks its error lists.
