@@ -6,6 +6,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -154,3 +155,24 @@ def test_a_summary_counts_by_type_and_span_of_time(client: ExchangeClient) -> No
 def test_a_moment_without_a_time_zone_is_refused() -> None:
     with pytest.raises(FieldError, match="start_time: a moment needs a time zone"):
         EventFilter(start_time=datetime(2026, 1, 1))
+
+
+def test_full_batches_of_events_that_were_there_are_sent_without_waiting_for_others(
+    client: ExchangeClient,
+) -> None:
+    name = str(uuid.uuid4())
+    with client.ingestion(max_events=7, max_seconds=3600) as ingestion:
+        ingestion.add_all(list(events(250, name)))
+        deadline = time.monotonic() + 20
+        while ingestion.report.accepted < 245 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert ingestion.report.accepted == 245
+    assert ingestion.report.accepted == 250
+    found = client.export(EventFilter(deployment_id=name))
+    assert sorted(event.id for event in found) == sorted(event.id for event in events(250, name))
+
+
+def test_what_is_no_event_is_refused_before_it_is_sent(client: ExchangeClient) -> None:
+    wrong: Any = v1.ModelRef(id="m")
+    with pytest.raises(TypeError, match="expected a FeedbackEvent, got ModelRef"):
+        client.ingest([wrong])

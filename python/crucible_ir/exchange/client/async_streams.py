@@ -144,7 +144,7 @@ class AcknowledgedStream(Generic[RequestT, AnswerT]):
         if self._failure is not None or not self._outbox.has_room:
             await self.wait_for(lambda: self._outbox.has_room)
         put()
-        if self._outbox.calls_for_sending:
+        if self._outbox.has_news():
             self._changes.notify()
 
     async def wait_for(self, condition: Callable[[], object]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
 from types import TracebackType
@@ -28,6 +28,7 @@ from crucible_ir.exchange.client.outbox import (
     BATCH_BYTES,
     BATCH_EVENTS,
     BATCH_SECONDS,
+    EVENTS_TOGETHER,
     MOST_OUTSTANDING,
     EventOutbox,
     PublicationOutbox,
@@ -492,8 +493,11 @@ class ExchangeClient:
             ExchangeError: The stream failed for good.
         """
         with self.ingestion(on_refused=on_refused) as ingestion:
-            for event in events:
-                ingestion.add(event)
+            if isinstance(events, Sequence):
+                ingestion.add_all(events)
+            else:
+                for event in events:
+                    ingestion.add(event)
         return ingestion.report
 
     def export(
@@ -784,6 +788,16 @@ class Ingestion:
             ExchangeError: The stream failed for good.
         """
         self._stream.submit(lambda: self._outbox.add(event))
+
+    def add_all(self, events: Sequence[FeedbackEvent]) -> None:
+        """Take events that are there already, in less time than one after another.
+
+        Raises:
+            ExchangeError: The stream failed for good.
+        """
+        for start in range(0, len(events), EVENTS_TOGETHER):
+            some = events[start : start + EVENTS_TOGETHER]
+            self._stream.submit(partial(self._outbox.add_all, some))
 
     def flush(self) -> None:
         """Wait until every event so far is answered for.

@@ -167,7 +167,7 @@ class AcknowledgedStream(Generic[RequestT, AnswerT]):
                 self._changed.wait_for(lambda: self._failure or self._outbox.has_room)
                 self._raise_failure()
             put()
-            if self._outbox.calls_for_sending:
+            if self._outbox.has_news():
                 self._changed.notify_all()
                 if self._outbox.unsent > MOST_UNSENT:
                     # A thread that computes keeps others out for milliseconds: they are let in.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from crucible_ir import v1 as ir_v1
@@ -28,6 +28,9 @@ MOST_OUTSTANDING: Final = 32
 BATCH_EVENTS: Final = 500
 BATCH_BYTES: Final = 1024 * 1024
 BATCH_SECONDS: Final = 0.5
+
+#: How many events are taken at a time of those that are there already.
+EVENTS_TOGETHER: Final = 100
 
 #: The refusals that a report keeps; beyond, they are counted.
 KEPT_REFUSALS: Final = 1000
@@ -105,9 +108,8 @@ class Outbox(Generic[RequestT]):
         self._due[number] = time.monotonic() + seconds
         self.put(number, request)
 
-    @property
-    def calls_for_sending(self) -> bool:
-        """Whether what was put in last makes a difference to whoever sends."""
+    def has_news(self) -> bool:
+        """Tell whether what was put in since this was asked makes a difference to whoever sends."""
         return True
 
     @property
@@ -255,6 +257,7 @@ class EventOutbox(Outbox[EventBatch]):
         self._open = EventBatch()
         self._open_bytes = 0
         self._opened = 0.0
+        self._news = False
         self._next_batch = 0
         self._added = 0
         # The places of a batch's events among all events.
@@ -278,10 +281,10 @@ class EventOutbox(Outbox[EventBatch]):
             return None
         return max(0.0, self._opened + self._max_seconds - time.monotonic())
 
-    @property
-    def calls_for_sending(self) -> bool:
-        """Whether a batch was finished, or one was begun, so that its time runs."""
-        return len(self._open.events) <= 1
+    def has_news(self) -> bool:
+        """Tell whether a batch was finished, or one was begun, so that its time runs."""
+        news, self._news = self._news, False
+        return news
 
     def add(self, event: FeedbackEvent) -> None:
         """Take an event to send.
@@ -300,16 +303,27 @@ class EventOutbox(Outbox[EventBatch]):
             size = len(content)
         if not events:
             self._opened = time.monotonic()
+            self._news = True
         events.append(content)
         self._open_bytes = size
         self._added += 1
         if len(events) >= self._max_events or size >= self._max_bytes:
             self.seal()
 
+    def add_all(self, events: Iterable[FeedbackEvent]) -> None:
+        """Take events to send.
+
+        Raises:
+            TypeError: One is something else.
+        """
+        for event in events:
+            self.add(event)
+
     def seal(self) -> None:
         """Send the events at hand without waiting for others."""
         if not self._open.events:
             return
+        self._news = True
         batch, self._open, self._open_bytes = self._open, EventBatch(), 0
         self._number(batch, range(self._added - len(batch.events), self._added))
         self.put(batch.batch_id, batch)
