@@ -21,6 +21,10 @@ settings.register_profile("ci", _PATIENT, derandomize=True, print_blob=True)
 settings.register_profile("dev", _PATIENT)
 settings.load_profile("ci" if os.environ.get("CI") else "dev")
 
+# gRPC prepares for forks that go on using it. Tests fork only to run other programs, and doing so
+# in the midst of a call has ended the process. It is read when grpc is imported.
+os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "false")
+
 # Modules that tests import: pytest would import them a second time to look for doctests.
 collect_ignore = ["every_feature.py", "message_strategies.py", "pages.py"]
 
