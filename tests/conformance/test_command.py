@@ -315,7 +315,13 @@ def test_an_interrupt_ends_the_executor_and_the_run(folder: Path) -> None:
     command = [sys.executable, "-m", "crucible_ir", "conformance", "run", "--vectors"]
     command += ["stages.txtpb", "--timeout", "60", "--", *MISBEHAVING, "hang"]
     process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=folder, start_new_session=True
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=folder,
+        start_new_session=True,
+        # Tests that run in the background of a shell are to see what a terminal's user sees.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     executor = 0
     deadline = time.monotonic() + 60
