@@ -7,16 +7,22 @@ from contextlib import contextmanager
 
 from sqlalchemy import Connection, Engine, event
 
+_settings: list[str] = []
+
+
+# Stays for good: the threads of a store go through the listeners at any time, and a list that is
+# gone through must not change.
+@event.listens_for(Engine, "begin")
+def _set(connection: Connection) -> None:
+    for setting in tuple(_settings):
+        connection.exec_driver_sql(f"PRAGMA {setting}")
+
 
 @contextmanager
 def pragma(setting: str) -> Iterator[None]:
     """Set a pragma at the beginning of each transaction."""
-
-    def begin(connection: Connection) -> None:
-        connection.exec_driver_sql(f"PRAGMA {setting}")
-
-    event.listen(Engine, "begin", begin)
+    _settings.append(setting)
     try:
         yield
     finally:
-        event.remove(Engine, "begin", begin)
+        _settings.remove(setting)

@@ -174,14 +174,14 @@ async def test_sqlite_waits_for_the_disk_at_every_commit(tmp_path: Path) -> None
         mode = connection.exec_driver_sql("PRAGMA journal_mode").scalar_one()
         settings.append((mode, connection.exec_driver_sql("PRAGMA synchronous").scalar_one()))
 
-    store = await open_store(tmp_path / "exchange.db")
     event.listen(Engine, "commit", committed)
     try:
+        store = await open_store(tmp_path / "exchange.db")
         await store.publish(publication("m"))
         await store.ingest([given.event("e")])
+        await store.close()
     finally:
         event.remove(Engine, "commit", committed)
-    await store.close()
     # 2 is FULL: the log is synchronised at each commit, not only at a checkpoint.
     assert set(settings) == {("wal", 2)}
 
