@@ -81,6 +81,48 @@ def test_records_are_found_however_the_file_gives_its_bytes(size: int) -> None:
     assert list(ir.read_delimited(Slow(written(*stages)), v1.StageDef, validate=False)) == stages
 
 
+def padded(size: int, padding: int) -> bytes:
+    """Return a size as a varint that takes more bytes than it needs."""
+    made = bytearray(varint(size))
+    if padding:
+        made[-1] |= 0x80
+        made += b"\x80" * (padding - 1) + b"\0"
+    return bytes(made)
+
+
+@given(
+    records=st.lists(
+        st.tuples(
+            st.sampled_from([0, 1, 124, 125, 126, 127, 300, 16_380, 16_381, 40_000]),
+            st.integers(0, 4),
+            st.booleans(),
+        ),
+        max_size=12,
+    )
+)
+def test_each_record_is_told_by_where_it_stands(records: list[tuple[int, int, bool]]) -> None:
+    data, begins, ends = b"", [], []
+    for length, padding, good in records:
+        # A name that is not UTF-8 is what makes a record bad.
+        body = v1.StageDef(name="n" * length).SerializeToString() if good else b"\x0a\x01\xff"
+        begins.append(len(data))
+        data += padded(len(body), padding) + body
+        ends.append(len(data))
+    bad: list[ir.StreamError] = []
+    count = ir.StreamCount()
+    told = []
+    for stage in ir.read_delimited(
+        io.BytesIO(data), v1.StageDef, validate=False, on_bad=bad.append, count=count
+    ):
+        told.append((len(stage.name), count.bytes))
+    expected = [(length, end) for (length, _, good), end in zip(records, ends, strict=True) if good]
+    assert told == expected
+    assert [(each.record, each.offset) for each in bad] == [
+        (index, begins[index]) for index, (_, _, good) in enumerate(records) if not good
+    ]
+    assert count.bytes == len(data)
+
+
 def test_a_stream_cut_off_at_any_byte_but_an_end_of_a_record_is_an_error() -> None:
     data = STAGE_A + written(v1.StageDef(name="x" * 300)) + STAGE_B
     ends = {0: 0, 4: 1, 4 + 305: 2, len(data): 3}

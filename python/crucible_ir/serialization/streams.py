@@ -8,10 +8,12 @@ record ends where the file does. A stream of JSON lines has the ProtoJSON of a m
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
+from operator import length_hint
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, overload
 
 from crucible_ir.errors import DecodeError, Error, Position, ValidationError
@@ -114,8 +116,9 @@ class Batch(NamedTuple):
     Attributes:
         base: Where the buffer begins in the stream.
         start: Where the first record begins in the buffer.
-        buffer: The bytes.
-        spans: Where each message begins and ends in the buffer; the next record begins at the end.
+        buffer: The bytes; empty where there is but one record.
+        records: The bytes of each message.
+        end: Where the last record ends in the buffer.
         line: The number of the line of the only record; 0 where there are no lines.
         problem: Why there are no bytes of the only record; empty where there are.
     """
@@ -123,9 +126,20 @@ class Batch(NamedTuple):
     base: int
     start: int
     buffer: bytes
-    spans: list[tuple[int, int]]
+    records: list[bytes]
+    end: int
     line: int = 0
     problem: str = ""
+
+    def ends(self) -> Iterator[int]:
+        """Yield where each record ends in the buffer, which few readers ask for."""
+        at = self.start
+        for record in self.records[:-1]:
+            while self.buffer[at] > 0x7F:
+                at += 1
+            at += 1 + len(record)
+            yield at
+        yield self.end
 
 
 #: What to do with the error of a record that can be left out.
@@ -275,6 +289,10 @@ def _always(_: object) -> bool:
     return True
 
 
+def _never(_: object) -> bool:
+    return False
+
+
 def decode_batches(
     batches: Iterable[Batch],
     read: Reading,
@@ -285,24 +303,26 @@ def decode_batches(
 
     This is the hot loop: what is not needed for each good record is found out for the others.
     """
-    parse, guard = read.parse, read.guard
+    parse = read.parse
     before = 0
     for batch in batches:
-        base, _, buffer, spans, _, problem = batch
-        for span in spans:
-            body, end = span
+        # Where there is a problem there are no bytes, and reading them does no harm.
+        guard = _never if batch.problem else read.guard
+        records = iter(batch.records)
+        ends = batch.ends() if count is not None else iter(())
+        for data in records:
             try:
-                # Where there is a problem there are no bytes, and reading them does no harm.
-                message = parse(buffer[body:end])
+                message = parse(data)
                 good = guard(message)
             except Exception:
                 good = False
-            if not good or problem:
-                found = _carefully(batch, span, read.decode, before)
+            if not good:
+                index = len(batch.records) - 1 - length_hint(records)
+                found = _carefully(batch, index, read.decode, before)
                 if isinstance(found, StreamError):
                     if count is not None:
                         count.skipped += 1
-                        count.bytes = base + end
+                        count.bytes = batch.base + next(ends)
                     if on_bad is None:
                         raise found
                     on_bad(found)
@@ -310,20 +330,18 @@ def decode_batches(
                 message = found
             if count is not None:
                 count.records += 1
-                count.bytes = base + end
+                count.bytes = batch.base + next(ends)
             yield message
-        before += len(spans)
+        before += len(batch.records)
 
 
 def _carefully(
-    batch: Batch, span: tuple[int, int], decode: Callable[[bytes], Message], before: int
+    batch: Batch, index: int, decode: Callable[[bytes], Message], before: int
 ) -> Message | StreamError:
     """Read one record of a batch, or say what is wrong with it; ``before`` counts earlier ones."""
-    index = bisect_left(batch.spans, span)
     number = before + index
-    body, end = span
-    begin = batch.spans[index - 1][1] if index else batch.start
-    data = b"" if batch.problem else batch.buffer[body:end]
+    begin, end = islice((batch.start, *batch.ends()), index, index + 2)
+    data = batch.records[index]
     frame = Frame(batch.base + begin, batch.base + end, batch.line, data, batch.problem)
     if frame.problem:
         return stream_error(frame, number)
@@ -360,11 +378,10 @@ def _reason(error: DecodeError | ValidationError) -> str:
 
 def frames(batches: Iterable[Batch]) -> Iterator[Frame]:
     """Yield each record of a stream that was split, those that are over the limit included."""
-    for base, start, buffer, spans, line, problem in batches:
-        begin = start
-        for body, end in spans:
-            data = b"" if problem else buffer[body:end]
-            yield Frame(base + begin, base + end, line, data, problem)
+    for batch in batches:
+        base, begin = batch.base, batch.start
+        for data, end in zip(batch.records, batch.ends(), strict=True):
+            yield Frame(base + begin, base + end, batch.line, data, batch.problem)
             begin = end
 
 
@@ -377,23 +394,23 @@ def split_delimited(source: Source, max_frame_bytes: int) -> Iterator[Batch]:
     buffer = b""
     base = at = record = 0
     while True:
-        spans, after = _spans(buffer, at, max_frame_bytes)
-        if spans:
-            yield Batch(base, at, buffer, spans)
-            record += len(spans)
-            at = after
+        records, end = _whole_records(buffer, at, max_frame_bytes)
+        if records:
+            yield Batch(base, at, buffer, records, end)
+            record += len(records)
+            at = end
         head = _size(buffer, at)
         if head is not None:
             body, size = head
             missing = body + size - len(buffer)
             if size > max_frame_bytes:
                 problem = f"{size} bytes are over the limit of {max_frame_bytes}"
-                yield Batch(base, at, b"", [(body + size, body + size)], problem=problem)
+                yield Batch(base, at, b"", [b""], body + size, problem=problem)
                 _skip(source, missing, record + 1, base + at)
-            elif missing > _CHUNK_BYTES:
-                whole = buffer[at:] + _exactly(source, missing, record, base + at)
-                yield Batch(base + at, 0, whole, [(body - at, body - at + size)])
-            if size > max_frame_bytes or missing > _CHUNK_BYTES:
+            elif missing <= 0 or missing > _CHUNK_BYTES:
+                rest = _exactly(source, max(missing, 0), record, base + at)
+                yield Batch(base, at, b"", [buffer[body : body + size] + rest], body + size)
+            if size > max_frame_bytes or missing <= 0 or missing > _CHUNK_BYTES:
                 record += 1
                 at = body + size
                 if missing > 0:
@@ -411,32 +428,31 @@ def split_delimited(source: Source, max_frame_bytes: int) -> Iterator[Batch]:
         buffer, base, at = buffer[at:] + more, base + at, 0
 
 
-def _spans(buffer: bytes, at: int, max_frame_bytes: int) -> tuple[list[tuple[int, int]], int]:
+def _whole_records(buffer: bytes, at: int, max_frame_bytes: int) -> tuple[list[bytes], int]:
     """Find the messages that are whole in a buffer from an offset on, and where they end.
 
-    It stops at the first that is not, over the limit, or has no good size.
+    It stops at the first that is not, is over the limit, or has a size of more than two bytes.
     """
-    spans: list[tuple[int, int]] = []
-    add = spans.append
+    records: list[bytes] = []
+    add = records.append
     length = len(buffer)
-    while at < length:
-        size = buffer[at]
-        body = at + 1
-        if size > 0x7F:
-            if body < length and (second := buffer[body]) < 0x80:
-                size = size & 0x7F | second << 7
-                body += 1
+    # The size's second byte may be past the end, which takes no time where it is not.
+    with suppress(IndexError):
+        while at < length:
+            size = buffer[at]
+            if size < 0x80:
+                body = at + 1
+            elif (second := buffer[at + 1]) < 0x80:
+                size += (second << 7) - 0x80
+                body = at + 2
             else:
-                whole = _size(buffer, at)
-                if whole is None:
-                    break
-                body, size = whole
-        end = body + size
-        if end > length or size > max_frame_bytes:
-            break
-        add((body, end))
-        at = end
-    return spans, at
+                break
+            end = body + size
+            if end > length or size > max_frame_bytes:
+                break
+            add(buffer[body:end])
+            at = end
+    return records, at
 
 
 def _size(buffer: bytes, at: int) -> tuple[int, int] | None:
@@ -464,14 +480,14 @@ def split_lines(source: Source, max_frame_bytes: int) -> Iterator[Batch]:
         size = len(data)
         if len(data.removesuffix(b"\n")) > max_frame_bytes:
             problem = f"the line is over the limit of {max_frame_bytes} bytes"
-            yield Batch(offset, 0, b"", [(size, size)], line, problem)
+            yield Batch(offset, 0, b"", [b""], size, line, problem)
             while data and not data.endswith(b"\n"):
                 data = _line(source, _CHUNK_BYTES, record, offset)
                 size += len(data)
             record += 1
         elif data.strip():
             # Less its line break, which an error at the end of the line would be placed after.
-            yield Batch(offset, 0, data.rstrip(b"\r\n"), [(0, size)], line)
+            yield Batch(offset, 0, b"", [data.rstrip(b"\r\n")], size, line)
             record += 1
         offset += size
 
