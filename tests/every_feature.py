@@ -165,6 +165,8 @@ def _legacy() -> DescriptorProto:
     built.add_list("shades", shade)
     built.add_map("shade_of", "int32", shade)
     built.add("count", "int32").default_value = "7"
+    # Proto2 does not check that text is UTF-8.
+    built.add("note", "string")
     built.add("modern", f".{PACKAGE}.EveryFeature")
     return built.proto
 

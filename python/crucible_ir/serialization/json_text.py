@@ -11,6 +11,7 @@ import orjson
 
 from crucible_ir.errors import DecodeError, Position
 from crucible_ir.paths import Part, format_path
+from crucible_ir.serialization.byte_text import byte_text_json
 from crucible_ir.serialization.limits import MAX_DEPTH
 from crucible_ir.serialization.located import LocatedNode
 from crucible_ir.serialization.refusal import Refusal, too_deep
@@ -73,15 +74,18 @@ def parse(text: str) -> object:
 
 
 def parse_ordinary(data: str | bytes) -> object:
-    """Parse a JSON text that is written as orjson writes it, white space aside.
+    """Parse a JSON text that is written as orjson writes it, white space aside, to byte text.
 
     It is the quick way of `parse`: writing what was read gives the same text only if nothing was
-    lost on the way, such as the first of two equal keys or the digits of a long number.
+    lost on the way, such as the first of two equal keys or the digits of a long number. What the
+    strings that it returns stand for is told in `byte_text`.
 
     Raises:
         ValueError: The text is written in another way, or it is not JSON; `parse` knows which.
     """
     raw = data.encode() if isinstance(data, str) else data
+    if not data.isascii():
+        raw = byte_text_json(raw)
     value = orjson.loads(raw)
     written = orjson.dumps(value)
     if raw != written and (

@@ -20,6 +20,7 @@ from crucible_ir.schema.defaults import defaults, prototype
 from crucible_ir.schema.types import field_of, held_enum, held_message, is_map
 from crucible_ir.serialization import crucible_codec, quick_values, quick_wire, scalars
 from crucible_ir.serialization.binary import ensure_reads_back
+from crucible_ir.serialization.byte_text import ENCODING, real_values
 from crucible_ir.serialization.quick_protojson import QuickWriter, has_default
 from crucible_ir.serialization.quick_reader import OPAQUE_READERS, QuickReader, ReaderSource
 from crucible_ir.serialization.quick_source import MessageSource, inlines
@@ -39,7 +40,7 @@ _SNAPSHOT = v1.MetricsSnapshot.DESCRIPTOR.full_name
 _SNAPSHOT_HEADS = quick_wire.double_entry_heads(v1.MetricsSnapshot.VALUES_FIELD_NUMBER)
 
 
-def _read_snapshot(value: Any, _: int) -> bytes:
+def _read_snapshot(value: Any, _: int) -> str:
     return quick_wire.double_entries(value, _SNAPSHOT_HEADS)
 
 
@@ -274,10 +275,10 @@ def crucible_reader(message: Descriptor) -> QuickReader:
     return CrucibleReaderSource(message).reader()
 
 
-def _read_carefully(cls: type[Message], value: Any, depth: int) -> bytes:
+def _read_carefully(cls: type[Message], value: Any, depth: int) -> str:
     message = cls()
-    crucible_codec.fill_from_plain(value, message, depth)
-    return message.SerializePartialToString()
+    crucible_codec.fill_from_plain(real_values(value), message, depth)
+    return message.SerializePartialToString().decode(ENCODING)
 
 
 @cache
@@ -286,7 +287,7 @@ def crucible_document_reader(message: Descriptor) -> Callable[[Any], Message]:
     own = message.full_name.startswith("google.protobuf.") or _is_special(message)
     if own or message.full_name in _READERS:
         read, parse = crucible_reader(message), message_factory.GetMessageClass(message).FromString
-        return lambda plain: parse(read(plain, 0))
+        return lambda plain: parse(read(plain, 0).encode(ENCODING))
     return CrucibleReaderSource(message).document_reader()
 
 
@@ -343,16 +344,5 @@ class CrucibleReaderSource(ReaderSource):
             depth, v = depth + 1, "x"
         self.add(depth, f"c = {values}.get({v})")
         self.add(depth, "if c is None:")
-        self.add(depth + 1, f"e = {v}.encode()")
-        self.add(depth + 1, f"c = {head}[len(e)] + e")
+        self.add(depth + 1, f"c = {head}[len({v})] + {v}")
         self.add(depth, f"{o} += c")
-
-    def add_setting(self, depth: int, field: FieldDescriptor, v: str) -> None:
-        """Add the lines that set a field: a name outside an open vocabulary is a custom one."""
-        custom = vocabulary.custom_member(field)
-        if custom is None:
-            super().add_setting(depth, field, v)
-            return
-        self.add(depth, f"n = {self.refer('numbers', self.numbers(field))}.get({v})")
-        self.add(depth, f"if n is None: m.{custom.name} = {v}")
-        self.add(depth, f"else: m.{field.name} = n")

@@ -27,6 +27,7 @@ from google.protobuf.descriptor import FieldDescriptor
 from crucible_ir.schema.defaults import default_text
 from crucible_ir.schema.types import field_of, held_enum, held_message, is_map
 from crucible_ir.serialization import quick_values, scalars
+from crucible_ir.serialization.byte_text import ENCODING
 from crucible_ir.serialization.quick_reader import (
     ABSENT,
     OPAQUE_READERS,
@@ -314,7 +315,7 @@ def protojson_document_reader(
     read = protojson_reader(message, original_names)
     if read is _refuse or message.full_name in OPAQUE_READERS:
         parse = message_factory.GetMessageClass(message).FromString
-        return lambda plain: parse(read(plain, 0))
+        return lambda plain: parse(read(plain, 0).encode(ENCODING))
     return ProtoJsonReaderSource(message, original_names).document_reader()
 
 

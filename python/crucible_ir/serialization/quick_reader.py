@@ -1,8 +1,9 @@
 """The quick way from plain values to a message: functions that write its bytes, to be parsed.
 
 The source of a reader has a few lines for each field, put together from the descriptor, such as
-``if v_2 is not None: e = v_2.encode(); o += head[len(e)] + e``. What the pieces are made of stands
-in `quick_wire`, and what a form spells in its own way in a subclass of `ReaderSource`.
+``if v_2 is not None: o += head[len(v_2)] + v_2``. The plain values hold byte text, and byte text is
+what a reader writes (see `byte_text`). What the pieces are made of stands in `quick_wire`, and what
+a form spells in its own way in a subclass of `ReaderSource`.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from google.protobuf.descriptor import FieldDescriptor
 
 from crucible_ir.schema.types import field_of, held_message, is_map
 from crucible_ir.serialization import quick_wire, scalars
+from crucible_ir.serialization.byte_text import ENCODING
 from crucible_ir.serialization.quick_source import MessageSource, inlines, is_ordinary
 from crucible_ir.serialization.quick_values import ORDINARY_DEPTH, not_ordinary
 
@@ -23,15 +25,15 @@ if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor
     from google.protobuf.message import Message
 
-#: Turns a plain object, at a depth, into the bytes of a message, or raises.
-QuickReader: TypeAlias = Callable[[Any, int], bytes]
+#: Turns a plain object, at a depth, into the byte text of a message, or raises.
+QuickReader: TypeAlias = Callable[[Any, int], str]
 
 #: Readers of the messages that every form writes alike.
 OPAQUE_READERS: dict[str, QuickReader] = {
-    "google.protobuf.Struct": quick_wire.struct_bytes,
-    "google.protobuf.Value": quick_wire.value_bytes,
-    "google.protobuf.ListValue": quick_wire.list_bytes,
-    "google.protobuf.Timestamp": quick_wire.timestamp_bytes,
+    "google.protobuf.Struct": quick_wire.struct_text,
+    "google.protobuf.Value": quick_wire.value_text,
+    "google.protobuf.ListValue": quick_wire.list_text,
+    "google.protobuf.Timestamp": quick_wire.timestamp_text,
 }
 
 #: Stands for a missing key where null is a value.
@@ -52,9 +54,9 @@ _CHECKED = {
 class ReaderSource(MessageSource):
     """The source of a reader: for each field, find its value and add its bytes.
 
-    Variables: ``d`` is the plain object, ``o`` the bytes of its message, ``v_1`` the value of field
-    number 1, ``e`` encoded text, ``p`` parts of a list, ``x`` an item, and ``depth`` the depth of
-    the message that the function is called for.
+    Variables: ``d`` is the plain object, ``o`` the byte text of its message, ``v_1`` the value of
+    field number 1, ``k`` a key, ``x`` an item, and ``depth`` the depth of the message that the
+    function is called for.
     """
 
     def __init__(self, message: Descriptor) -> None:
@@ -97,23 +99,13 @@ class ReaderSource(MessageSource):
     # What all forms share
 
     def document_reader(self) -> Callable[[Any], Message]:
-        """Return the reader of a message that is the whole of a document.
-
-        Its scalars are set on the message, once everything else has been parsed.
-        """
+        """Return the reader of a message that is the whole of a document."""
         name = f"read_{self.message.name}_document"
-        cls = message_factory.GetMessageClass(self.message)
-        new, parse = self.refer("new", cls), self.refer("parse", cls.FromString)
+        parse = self.refer("parse", message_factory.GetMessageClass(self.message).FromString)
         self.add(0, f"def {name}(d):")
         self.add(1, "depth = 0")
-        values = self.add_values(1, self.message, "d", "")
-        scalars = [field for field in values if not _can_be_large(field)]
-        self.add_bytes(1, self.message, values, "", 0, set(values) - set(scalars))
-        self.add(1, f"m = {parse}(o) if o else {new}()")
-        for field in scalars:
-            self.add_given(1, field, values)
-            self.add_setting(2, field, values[field])
-        self.add(1, "return m")
+        self.add_message(1, self.message, "d", "", 0)
+        self.add(1, f"return {parse}(o.encode({ENCODING!r}))")
         return self.function(name)
 
     def reader(self) -> QuickReader:
@@ -126,18 +118,11 @@ class ReaderSource(MessageSource):
         return self.function(name)
 
     def add_message(self, depth: int, message: Descriptor, d: str, suffix: str, below: int) -> None:
-        """Add the lines that put the bytes of the object in ``d`` into the variable ``o``.
+        """Add the lines that put the byte text of the object in ``d`` into the variable ``o``.
 
         ``suffix`` keeps variables apart from those around; ``below`` says how many messages deep
         the message is in the one that the function reads.
         """
-        values = self.add_values(depth, message, d, suffix)
-        self.add_bytes(depth, message, values, suffix, below, set(values))
-
-    def add_values(
-        self, depth: int, message: Descriptor, d: str, suffix: str
-    ) -> dict[FieldDescriptor, str]:
-        """Add the lines that find the value of every field, and return their variables."""
         fields = self.fields(message)
         values = {field: f"v{suffix}_{field.number}" for field in fields}
         # One statement finds every value, in the order of the schema: a key that is not the
@@ -145,26 +130,14 @@ class ReaderSource(MessageSource):
         missing = {self.key(field): self.missing(field) for field in fields}
         names = "".join(f"{v}, " for v in values.values()) or "() "
         self.add(depth, f"{names}= ({self.refer('missing', missing)} | {d}).values()")
-        return values
-
-    def add_bytes(
-        self,
-        depth: int,
-        message: Descriptor,
-        values: dict[FieldDescriptor, str],
-        suffix: str,
-        below: int,
-        fields: set[FieldDescriptor],
-    ) -> None:
-        """Add the lines that put the bytes of some of a message's fields into a variable."""
-        # What can be large comes last, since what comes after it copies it once more.
-        rest = sorted((field for field in values if field in fields), key=_can_be_large)
+        # What can be large comes last, so that little is moved when the text grows.
+        rest = sorted(values, key=_can_be_large)
         if rest and self.missing(rest[0]) == "":
             # A string without presence may as well be written when it is empty.
             first = rest.pop(0)
             self.add_scalar(depth, first, values[first], f"o{suffix} = {{}}")
         else:
-            self.add(depth, f"o{suffix} = b''")
+            self.add(depth, f"o{suffix} = ''")
         for field in rest:
             self.add_given(depth, field, values)
             self.add_field(depth + 1, field, values[field], f"o{suffix}", suffix, below)
@@ -178,31 +151,6 @@ class ReaderSource(MessageSource):
             if other in values:
                 given = self.is_given(other, values[other])
                 self.add(depth + 1, f"if {given}: {self.stop}()")
-
-    def add_setting(self, depth: int, field: FieldDescriptor, v: str) -> None:
-        """Add the lines that set a scalar field of the message in ``m`` to its plain value."""
-        kind = field.cpp_type
-        if not is_ordinary(field):
-            self.add(depth, f"{self.stop}()")
-            return
-        if kind in _CHECKED:
-            self.add(depth, f"if {_CHECKED[kind].format(v=v)}: {self.stop}()")
-        if kind == _CPP.CPPTYPE_ENUM:
-            v = f"{self.refer('numbers', self.numbers(field))}[{v}]"
-        elif field.type == _CPP.TYPE_BYTES:
-            v = f"{self.refer('read_bytes', scalars.read_bytes)}({v})"
-        elif kind == _CPP.CPPTYPE_FLOAT:
-            v = f"{self.refer('read', _READ_FLOAT)}({v})"
-        elif kind in scalars.INTEGER_RANGES:
-            v = self.add_integer(depth, field, v)
-        self.add(depth, f"m.{field.name} = {v}")
-
-    def add_integer(self, depth: int, field: FieldDescriptor, v: str) -> str:
-        """Add the check of an integer, and return the expression of it."""
-        number = self.integer(field, v)
-        if number == v:
-            self.add(depth, f"if type({v}) is not int: {self.stop}()")
-        return number
 
     def is_given(self, field: FieldDescriptor, v: str) -> str:
         """Return the expression that tells whether a field has a value, which would be in ``v``."""
@@ -229,10 +177,35 @@ class ReaderSource(MessageSource):
 
     def add_item(self, depth: int, message: Descriptor, v: str, suffix: str, below: int) -> None:
         """Add the lines that put the bytes of a message inside a message into a variable."""
-        if self.is_inline(message):
+        if message.full_name == "google.protobuf.Struct":
+            self.add_struct_entries(depth, v, f"o{suffix}", below)
+        elif self.is_inline(message):
             self.add_message(depth, message, v, suffix, below)
         else:
             self.add(depth, f"o{suffix} = {self.message_reader(message)}({v}, depth + {below})")
+
+    def add_struct_entries(self, depth: int, v: str, o: str, below: int) -> None:
+        """Add the lines that put the bytes of a Struct into the variable ``o``.
+
+        They do what `quick_wire.struct_text` does, less the call.
+        """
+        heads = self.refer("number_heads", quick_wire.NUMBER_HEADS)
+        doubles = self.refer("doubles", quick_wire.EXACT_DOUBLES)
+        pack = self.refer("pack", quick_wire.pack_double)
+        keys = self.refer("keys", quick_wire.KEYS)
+        inners = self.refer("inners", quick_wire.SHORT_TEXTS)
+        entries = self.refer("entries", quick_wire.ENTRIES)
+        entry = self.refer("entry", quick_wire.entry)
+        double = f"{pack}(x).decode({ENCODING!r})"
+        self.add(depth, f"{o} = ''")
+        self.add(depth, f"for k, x in {v}.items():")
+        self.add(depth + 1, "t = type(x)")
+        self.add(depth + 1, f"if t is int: {o} += {heads}[k] + {doubles}[x]")
+        self.add(depth + 1, f"elif t is float and x - x == 0.0: {o} += {heads}[k] + {double}")
+        self.add(depth + 1, f"elif t is str and len(x) < {quick_wire.SHORT_TEXT}:")
+        self.add(depth + 2, f"k, i = {keys}[k], {inners}[len(x)]")
+        self.add(depth + 2, f"{o} += f'{{{entries}[len(k) + len(i) + len(x)]}}{{k}}{{i}}{{x}}'")
+        self.add(depth + 1, f"else: {o} += {entry}(k, x, depth + {below})")
 
     def message_reader(self, message: Descriptor) -> str:
         """Return the name of the reader of another type."""
@@ -245,22 +218,15 @@ class ReaderSource(MessageSource):
         self, depth: int, field: FieldDescriptor, v: str, o: str, suffix: str, below: int
     ) -> None:
         """Add the lines that read a list."""
-        self.add(depth, f"if type({v}) is not list: {self.stop}()")
-        if field.enum_type is not None:
-            values = quick_wire.enum_values(field.number, self.numbers(field))
-            named = self.refer("named", values.__getitem__)
-            self.add(depth, f"{o} += {self.join}(map({named}, {v}))")
-            return
         inner = f"{suffix}_{field.number}"
-        self.add(depth, f"p{inner} = []")
+        self.add(depth, f"if type({v}) is not list: {self.stop}()")
         self.add(depth, f"for x{inner} in {v}:")
         if field.message_type is not None:
             self.add_item(depth + 1, held_message(field), f"x{inner}", inner, below + 1)
             head = self.refer("head", quick_wire.heads(field.number))
-            self.add(depth + 1, f"p{inner} += {head}[len(o{inner})], o{inner}")
+            self.add(depth + 1, f"{o} += {head}[len(o{inner})] + o{inner}")
         else:
-            self.add_scalar(depth + 1, field, f"x{inner}", f"p{inner} += ({{}},)")
-        self.add(depth, f"{o} += {self.join}(p{inner})")
+            self.add_scalar(depth + 1, field, f"x{inner}", f"{o} += {{}}")
 
     def add_map(self, depth: int, field: FieldDescriptor, v: str, o: str) -> None:
         """Add the lines that read a map."""
@@ -274,24 +240,21 @@ class ReaderSource(MessageSource):
         else:
             head = self.refer("head", quick_wire.heads(field.number))
             start = self.refer("head", quick_wire.heads(1))
-            self.add(depth, "p = []")
             self.add(depth, f"for k, x in {v}.items():")
-            self.add(depth + 1, "e = k.encode()")
-            self.add(depth + 1, f"k = {start}[len(e)] + e")
-            self.add_scalar(depth + 1, value, "x", "c = {}")
-            self.add(depth + 1, f"p += {head}[len(k) + len(c)], k, c")
-            self.add(depth, f"{o} += {self.join}(p)")
+            self.add(depth + 1, f"k = {start}[len(k)] + k")
+            self.add_scalar(depth + 1, value, "x", "k += {}")
+            self.add(depth + 1, f"{o} += {head}[len(k)] + k")
 
     def add_scalar(self, depth: int, field: FieldDescriptor, v: str, use: str) -> None:
         """Add the lines that read a scalar and use its bytes, which stand for ``{}`` in ``use``."""
         kind = field.cpp_type
         if field.type in (_CPP.TYPE_STRING, _CPP.TYPE_BYTES):
-            text = f"{v}.encode()"
-            if field.type == _CPP.TYPE_BYTES:
-                text = f"{self.refer('read_bytes', scalars.read_bytes)}({v})"
             head = self.refer("head", quick_wire.heads(field.number))
-            self.add(depth, f"e = {text}")
-            self.add(depth, use.format(f"{head}[len(e)] + e"))
+            if field.type == _CPP.TYPE_BYTES:
+                read = self.refer("read_bytes", scalars.read_bytes)
+                self.add(depth, f"e = {read}({v}).decode({ENCODING!r})")
+                v = "e"
+            self.add(depth, use.format(f"{head}[len({v})] + {v}"))
         elif kind == _CPP.CPPTYPE_BOOL:
             false, true = (self.refer("flag", flag) for flag in quick_wire.flags(field))
             self.add(depth, f"if {_CHECKED[kind].format(v=v)}: {self.stop}()")
@@ -300,23 +263,23 @@ class ReaderSource(MessageSource):
             values = quick_wire.enum_values(field.number, self.numbers(field))
             self.add(depth, use.format(f"{self.refer('values', values)}[{v}]"))
         elif kind == _CPP.CPPTYPE_DOUBLE:
-            start = self.refer("tag", quick_wire.fixed_tag(field))
-            pack = self.refer("pack", quick_wire.pack_double)
+            start = quick_wire.fixed_tag(field)
+            pack = self.refer("pack", quick_wire.pack_tagged_double(len(start)))
             self.add(depth, f"if {_CHECKED[kind].format(v=v)}: {self.stop}()")
-            self.add(depth, use.format(f"{start} + {pack}({v})"))
+            self.add(
+                depth, use.format(f"{pack}({start.encode(ENCODING)!r}, {v}).decode({ENCODING!r})")
+            )
         elif kind == _CPP.CPPTYPE_FLOAT:
-            start = self.refer("tag", quick_wire.fixed_tag(field))
+            start = quick_wire.fixed_tag(field)
             read, pack = self.refer("read", _READ_FLOAT), self.refer("pack", _PACK_FLOAT)
-            self.add(depth, use.format(f"{start} + {pack}({read}({v}))"))
+            number = f"{pack}({read}({v})).decode({ENCODING!r})"
+            self.add(depth, use.format(f"{start!r} + {number}"))
         else:
-            number = self.add_integer(depth, field, v)
+            number = self.integer(field, v)
+            if number == v:
+                self.add(depth, f"if type({v}) is not int: {self.stop}()")
             table = self.refer("integers", quick_wire.integers(field))
             self.add(depth, use.format(f"{table}[{number}]"))
-
-    @property
-    def join(self) -> str:
-        """The name of the function that joins parts."""
-        return self.refer("join", quick_wire.join)
 
 
 def _can_be_large(field: FieldDescriptor) -> bool:
@@ -338,7 +301,7 @@ class _LateReader:
         self.find = find
         self.reader: QuickReader | None = None
 
-    def __call__(self, value: Any, depth: int) -> bytes:
+    def __call__(self, value: Any, depth: int) -> str:
         if self.reader is None:
             self.reader = self.find(self.message)
         return self.reader(value, depth)
