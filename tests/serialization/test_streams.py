@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import gzip
 import io
+import sys
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -16,7 +19,7 @@ from hypothesis import strategies as st
 
 import crucible_ir as ir
 from crucible_ir import v1
-from crucible_ir.serialization import compression
+from crucible_ir.serialization import compression, streams
 from crucible_ir.serialization.varints import varint
 
 # By hand: field 1 is "a", so 0a 01 61, three bytes.
@@ -203,6 +206,38 @@ def test_bad_messages_are_told_with_what_is_wrong_and_counted() -> None:
     assert (count.records, count.skipped, count.bytes) == (2, 2, len(data))
     assert refusal(data).record == 1
     assert names(STAGE_A + broken, validate=False) == ["a", ""]
+
+
+def lines_run(work: Callable[[], object]) -> int:
+    """Count the lines of the module of streams that are run."""
+    count = 0
+
+    def trace(frame: FrameType, event: str, _: object) -> Any:
+        nonlocal count
+        if frame.f_code.co_filename != streams.__file__:
+            return None
+        count += event == "line"
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        work()
+    finally:
+        sys.settrace(before)
+    return count
+
+
+@pytest.mark.parametrize("count", [None, ir.StreamCount()])
+@pytest.mark.parametrize("record", [b"\0", STAGE_A])
+def test_twice_as_many_records_take_twice_the_work(
+    record: bytes, count: ir.StreamCount | None
+) -> None:
+    few, many = (
+        lines_run(partial(names, record * number, on_bad=lambda _: None, count=count))
+        for number in (500, 5_000)
+    )
+    assert many <= 10 * few
 
 
 def test_what_on_bad_raises_ends_reading() -> None:

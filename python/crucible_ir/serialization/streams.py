@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
 from operator import length_hint
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, overload
 
@@ -131,15 +130,16 @@ class Batch(NamedTuple):
     line: int = 0
     problem: str = ""
 
-    def ends(self) -> Iterator[int]:
-        """Yield where each record ends in the buffer, which few readers ask for."""
+    def ends(self) -> list[int]:
+        """Return where each record ends in the buffer, which few readers ask for."""
+        ends = []
         at = self.start
         for record in self.records[:-1]:
             while self.buffer[at] > 0x7F:
                 at += 1
             at += 1 + len(record)
-            yield at
-        yield self.end
+            ends.append(at)
+        return [*ends, self.end]
 
 
 #: What to do with the error of a record that can be left out.
@@ -309,20 +309,24 @@ def decode_batches(
         # Where there is a problem there are no bytes, and reading them does no harm.
         guard = _never if batch.problem else read.guard
         records = iter(batch.records)
-        ends = batch.ends() if count is not None else iter(())
+        ends: list[int] = []
         for data in records:
             try:
                 message = parse(data)
                 good = guard(message)
             except Exception:
                 good = False
+            if good and count is None:
+                yield message
+                continue
+            index = len(batch.records) - 1 - length_hint(records)
+            ends = ends or batch.ends()
             if not good:
-                index = len(batch.records) - 1 - length_hint(records)
-                found = _carefully(batch, index, read.decode, before)
+                found = _carefully(batch, index, ends, read.decode, before)
                 if isinstance(found, StreamError):
                     if count is not None:
                         count.skipped += 1
-                        count.bytes = batch.base + next(ends)
+                        count.bytes = batch.base + ends[index]
                     if on_bad is None:
                         raise found
                     on_bad(found)
@@ -330,17 +334,17 @@ def decode_batches(
                 message = found
             if count is not None:
                 count.records += 1
-                count.bytes = batch.base + next(ends)
+                count.bytes = batch.base + ends[index]
             yield message
         before += len(batch.records)
 
 
 def _carefully(
-    batch: Batch, index: int, decode: Callable[[bytes], Message], before: int
+    batch: Batch, index: int, ends: list[int], decode: Callable[[bytes], Message], before: int
 ) -> Message | StreamError:
     """Read one record of a batch, or say what is wrong with it; ``before`` counts earlier ones."""
     number = before + index
-    begin, end = islice((batch.start, *batch.ends()), index, index + 2)
+    begin, end = ends[index - 1] if index else batch.start, ends[index]
     data = batch.records[index]
     frame = Frame(batch.base + begin, batch.base + end, batch.line, data, batch.problem)
     if frame.problem:
