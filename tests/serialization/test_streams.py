@@ -230,7 +230,7 @@ def lines_run(work: Callable[[], object]) -> int:
 
 @pytest.mark.parametrize("count", [None, ir.StreamCount()])
 @pytest.mark.parametrize("record", [b"\0", STAGE_A])
-def test_twice_as_many_records_take_twice_the_work(
+def test_ten_times_as_many_records_take_ten_times_the_work(
     record: bytes, count: ir.StreamCount | None
 ) -> None:
     few, many = (
