@@ -41,6 +41,11 @@ DETAILS = (
 )
 
 
+#: Options of a channel that reads no further ahead than it must: without them the transport itself
+#: takes megabytes before its reader has to.
+NARROW = [("grpc.http2.bdp_probe", 0), ("grpc.http2.lookahead_bytes", 65535)]
+
+
 @dataclass
 class Loopback:
     """A running server and stubs for its services."""

@@ -1,18 +1,26 @@
-"""The blocking client hands feedback over in batches and gets it back, against a real server."""
+"""Clients hand feedback over in batches and get it back, against a real server."""
 
 from __future__ import annotations
 
+import asyncio
 import time
 import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
+from exchange.client.served import Served
 
 from crucible_ir import v1
 from crucible_ir.errors import FieldError
-from crucible_ir.exchange import EventFilter, ExchangeClient, InvalidDocumentError
+from crucible_ir.exchange import (
+    AsyncExchangeClient,
+    EventFilter,
+    ExchangeClient,
+    InvalidDocumentError,
+)
 from crucible_ir.exchange import v1 as exchange_v1
 from crucible_ir.exchange.client.outbox import EventOutbox
 from crucible_ir.exchange.client.results import RefusedEvent
@@ -176,3 +184,40 @@ def test_what_is_no_event_is_refused_before_it_is_sent(client: ExchangeClient) -
     wrong: Any = v1.ModelRef(id="m")
     with pytest.raises(TypeError, match="expected a FeedbackEvent, got ModelRef"):
         client.ingest([wrong])
+
+
+def slowly_exported(address: str) -> list[str]:
+    with ExchangeClient(address) as client:
+        found = client.export(batch_size=5)
+        ids = [next(found).id]
+        time.sleep(1)
+        return ids + [event.id for event in found]
+
+
+def slowly_exported_with_asyncio(address: str) -> list[str]:
+    async def ids() -> list[str]:
+        async with AsyncExchangeClient(address) as client:
+            found = aiter(client.export(batch_size=5))
+            first = await anext(found)
+            await asyncio.sleep(1)
+            return [first.id, *[event.id async for event in found]]
+
+    return asyncio.run(ids())
+
+
+def test_an_export_that_was_cut_off_for_reading_slowly_goes_on(tmp_path: Path) -> None:
+    served = Served(tmp_path, "--slow-consumer", "0.2")
+    try:
+        with ExchangeClient(served.address) as client:
+            # More than what is under way between the two is ever allowed to be.
+            sent = [v1.FeedbackEvent(id=str(number)) for number in range(150)]
+            for event in sent:
+                event.metadata.update({"text": "x" * 200_000})
+            client.ingest(sent)
+        for export in (slowly_exported, slowly_exported_with_asyncio):
+            assert export(served.address) == [event.id for event in sent]
+    finally:
+        served.stop()
+    log = (tmp_path / "server.log").read_text()
+    cut_off = [line for line in log.splitlines() if "Export" in line and "RESOURCE_EXH" in line]
+    assert len(cut_off) == 2, log

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 import uuid
 
 import pytest
@@ -124,6 +125,20 @@ def test_an_outage_that_lasts_too_long_ends_a_watch(wire: Wire) -> None:
         with pytest.raises(UnavailableError):
             next(watch)
         assert list(watch) == []
+
+
+def test_the_time_that_a_reader_takes_is_no_outage(wire: Wire, client: ExchangeClient) -> None:
+    prefix = str(uuid.uuid4())
+    with (
+        ExchangeClient(wire.address, retry=QUICK) as cut_off,
+        cut_off.watch(id_prefix=prefix, max_outage=0.5) as watch,
+    ):
+        client.publish(version(f"{prefix}/0"))
+        assert told(next(watch)).record.id == f"{prefix}/0"
+        time.sleep(0.7)
+        wire.cut()
+        client.publish(version(f"{prefix}/1"))
+        assert told(next(watch)).record.id == f"{prefix}/1"
 
 
 def test_closing_a_watch_wakes_whoever_waits_for_it(client: ExchangeClient) -> None:

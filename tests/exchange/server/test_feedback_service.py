@@ -10,7 +10,7 @@ from typing import Any
 import grpc
 import grpc.aio
 import pytest
-from exchange.loopback import Loopback, broken_rules, details, items, serving
+from exchange.loopback import NARROW, Loopback, broken_rules, details, items, serving, stubs
 
 from crucible_ir import v1 as ir_v1
 from crucible_ir.exchange import v1
@@ -242,3 +242,27 @@ async def test_a_summary_counts_by_type_and_span_with_percentiles_by_nearest_ran
     assert star.start_time.ToJsonString() == "2026-01-01T01:00:00Z"
     assert not everything.HasField("start_time")
     assert everything.latency == latency_
+
+
+async def test_an_export_that_nobody_takes_is_cut_off_and_its_cursor_goes_on(
+    tmp_path: Path,
+) -> None:
+    settings = Settings(slow_consumer_seconds=0.3)
+    events = [feedback(str(number), metadata={"text": "x" * 200_000}) for number in range(20)]
+    async with serving(await open_store(tmp_path / "x.db"), settings) as server:
+        for number, event in enumerate(events):
+            await ingest(server, batch(number, event))
+        target = f"127.0.0.1:{server.port}"
+        async with grpc.aio.insecure_channel(target, options=NARROW) as channel:
+            slow = stubs(channel)[1].Export(v1.ExportRequest(batch_size=1))
+            stream = aiter(slow)
+            answers = [await anext(stream)]
+            await asyncio.sleep(1)
+            with pytest.raises(grpc.aio.AioRpcError) as caught:
+                async for answer in stream:
+                    answers.append(answer)
+            assert caught.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+            assert details(caught.value)["QuotaFailure"].violations[0].subject == "export"
+        got = [event for answer in answers for event in answer.events]
+        assert len(got) < 20
+        assert got + await exported(server, cursor=answers[-1].cursor) == events

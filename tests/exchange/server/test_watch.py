@@ -9,7 +9,14 @@ from typing import Any
 import grpc
 import grpc.aio
 import pytest
-from exchange.loopback import collected, details, publish_request, serving, stubs
+from exchange.loopback import (
+    NARROW,
+    collected,
+    details,
+    publish_request,
+    serving,
+    stubs,
+)
 
 import crucible_ir as ir
 from crucible_ir.exchange import v1
@@ -143,10 +150,8 @@ async def test_a_watch_on_one_server_sees_what_another_stored(address: str) -> N
 async def test_a_reader_that_takes_nothing_is_cut_off_and_nobody_else(tmp_path: Path) -> None:
     settings = Settings(slow_consumer_seconds=0.3)
     async with serving(await open_store(tmp_path / "x.db"), settings) as server:
-        # Without these the transport itself takes megabytes before the reader has to.
-        narrow = [("grpc.http2.bdp_probe", 0), ("grpc.http2.lookahead_bytes", 65535)]
         target = f"127.0.0.1:{server.port}"
-        async with grpc.aio.insecure_channel(target, options=narrow) as channel:
+        async with grpc.aio.insecure_channel(target, options=NARROW) as channel:
             slow = stubs(channel)[0].Watch(
                 v1.WatchRequest(after_sequence=0, include_documents=True)
             )

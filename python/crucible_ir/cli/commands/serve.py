@@ -123,7 +123,7 @@ _OPTIONS = (
         "--slow-consumer",
         type=click.FloatRange(0, min_open=True),
         metavar="S",
-        help="Cut off a watch whose client takes longer for one message.",
+        help="Cut off a watch or an export whose client takes longer for one message.",
     ),
     click.option(
         "--ping",

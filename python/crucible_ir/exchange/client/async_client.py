@@ -49,7 +49,7 @@ from crucible_ir.exchange.client.retrying import (
     is_repeatable,
 )
 from crucible_ir.exchange.client.statuses import SILENCE
-from crucible_ir.exchange.client.watching import WatchPosition, is_resumable
+from crucible_ir.exchange.client.watching import WatchPosition
 from crucible_ir.exchange.v1.exchange_service_pb2_grpc import ExchangeServiceStub
 from crucible_ir.exchange.v1.feedback_service_pb2_grpc import FeedbackServiceStub
 from crucible_ir.exchange.v1.validation_service_pb2_grpc import ValidationServiceStub
@@ -402,19 +402,24 @@ class AsyncExchangeClient:
 
     async def _export(self, request: v1.ExportRequest) -> AsyncIterator[FeedbackEvent]:
         attempts = self._attempts()
+        begun = False
         while True:
             call: Attended[v1.ExportResponse] = Attended(
                 self._feedback.Export(request, metadata=self._metadata), self._timeout
             )
             try:
                 while (answer := await call.receive()) is not None:
+                    begun = True
                     for event in answer.events:
                         yield event
                     request.cursor = answer.cursor
                     attempts.succeeded()
                 return
             except ExchangeError as error:
-                delay = await attempts.delay_after_on_loop(error)
+                if begun:
+                    delay = attempts.delay_before_resuming(error)
+                else:
+                    delay = await attempts.delay_after_on_loop(error)
             finally:
                 call.cancel()
             await asyncio.sleep(delay)
@@ -608,10 +613,7 @@ class AsyncWatch(AsyncIterator[Change | Gap]):
     async def _delay_after(self, error: ExchangeError) -> float:
         if not self._begun:
             return await self._beginning.delay_after_on_loop(error)
-        if is_resumable(error):
-            # What cut the watch off says nothing about whether it may go on.
-            return self._resuming.delay_after(UnavailableError(error.message, code="UNAVAILABLE"))
-        raise error
+        return self._resuming.delay_before_resuming(error)
 
 
 class AsyncIngestion:

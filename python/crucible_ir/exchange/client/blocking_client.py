@@ -55,7 +55,7 @@ from crucible_ir.exchange.client.retrying import (
     is_repeatable,
 )
 from crucible_ir.exchange.client.statuses import SILENCE
-from crucible_ir.exchange.client.watching import WatchPosition, is_resumable
+from crucible_ir.exchange.client.watching import WatchPosition
 from crucible_ir.exchange.v1.exchange_service_pb2_grpc import ExchangeServiceStub
 from crucible_ir.exchange.v1.feedback_service_pb2_grpc import FeedbackServiceStub
 from crucible_ir.exchange.v1.validation_service_pb2_grpc import ValidationServiceStub
@@ -505,7 +505,8 @@ class ExchangeClient:
     ) -> Iterator[FeedbackEvent]:
         """Yield feedback events in the order in which they were taken in.
 
-        An export goes on by itself after a broken connection.
+        An export goes on by itself after a broken connection, and after being cut off for reading
+        slowly.
 
         Args:
             events: Which events; ``None`` for all.
@@ -520,16 +521,19 @@ class ExchangeClient:
 
     def _export(self, request: v1.ExportRequest) -> Iterator[FeedbackEvent]:
         attempts = self._attempts()
+        begun = False
         while True:
             call = Attended(self._feedback.Export(request, metadata=self._metadata), self._timeout)
             try:
                 for answer in call:
+                    begun = True
                     yield from answer.events
                     request.cursor = answer.cursor
                     attempts.succeeded()
                 return
             except ExchangeError as error:
-                delay = attempts.delay_after(error)
+                delay_after = attempts.delay_before_resuming if begun else attempts.delay_after
+                delay = delay_after(error)
             finally:
                 call.cancel()
             time.sleep(delay)
@@ -727,10 +731,7 @@ class Watch(Iterator[Change | Gap]):
     def _delay_after(self, error: ExchangeError) -> float:
         if not self._begun:
             return self._beginning.delay_after(error)
-        if is_resumable(error):
-            # What cut the watch off says nothing about whether it may go on.
-            return self._resuming.delay_after(UnavailableError(error.message, code="UNAVAILABLE"))
-        raise error
+        return self._resuming.delay_before_resuming(error)
 
 
 class Ingestion:

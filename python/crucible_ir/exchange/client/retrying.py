@@ -68,6 +68,11 @@ def is_passing(error: ExchangeError) -> bool:
     return error.code in _PASSING or (error.code == "INTERNAL" and error.message == _LOST_STREAM)
 
 
+def is_resumable(error: ExchangeError) -> bool:
+    """Tell whether a stream that ended so goes on: a server cuts off whoever reads slowly."""
+    return is_passing(error) or error.code in ("RESOURCE_EXHAUSTED", "CANCELLED")
+
+
 def is_repeatable(request: Message) -> bool:
     """Tell whether a request does nothing more when it comes twice.
 
@@ -137,6 +142,21 @@ class Attempts:
             explained, self._explained = self._explained, None
             error = explained(error)
         delay = self.next_delay() if self._repeatable and is_passing(error) else None
+        if delay is None:
+            raise error
+        return delay
+
+    def delay_before_resuming(self, error: ExchangeError) -> float:
+        """Return how many seconds to wait before a stream goes on where it broke off.
+
+        What its reader takes between two messages counts for nothing: time begins with a failure.
+
+        Raises:
+            ExchangeError: It is not to go on: this is the error that ended it.
+        """
+        if not self._failures:
+            self._since = time.monotonic()
+        delay = self.next_delay() if is_resumable(error) else None
         if delay is None:
             raise error
         return delay

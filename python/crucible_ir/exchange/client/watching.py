@@ -8,10 +8,8 @@ from typing import TYPE_CHECKING, Final
 from crucible_ir.exchange import v1
 from crucible_ir.exchange.client.requests import name_of
 from crucible_ir.exchange.client.results import Change, Gap, Heartbeat, event_of
-from crucible_ir.exchange.client.retrying import is_passing
 
 if TYPE_CHECKING:
-    from crucible_ir.exchange.client.failures import ExchangeError
     from crucible_ir.exchange.client.requests import TypeName
 
 #: The seconds of silence beyond a heartbeat's interval after which a connection counts as dead.
@@ -86,8 +84,3 @@ def _reached(event: Change | Gap | Heartbeat | None) -> int | None:
     if isinstance(event, Gap):
         return event.through_sequence
     return None if event is None else event.sequence
-
-
-def is_resumable(error: ExchangeError) -> bool:
-    """Tell whether a watch that ended like this goes on: a server cuts off whoever reads slowly."""
-    return is_passing(error) or error.code in ("RESOURCE_EXHAUSTED", "CANCELLED")

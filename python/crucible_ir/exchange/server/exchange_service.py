@@ -29,7 +29,6 @@ from crucible_ir.exchange.server.errors import (
     error_info,
     field_violation,
     permission_denied,
-    quota,
     translate,
 )
 from crucible_ir.exchange.server.feed import ChangeFeed
@@ -42,7 +41,7 @@ from crucible_ir.exchange.server.publications import (
     publication,
 )
 from crucible_ir.exchange.server.settings import Settings
-from crucible_ir.exchange.server.streaming import Draining, answered
+from crucible_ir.exchange.server.streaming import Draining, answered, send
 from crucible_ir.exchange.server.written import WrittenEntries
 from crucible_ir.exchange.store import Store
 from crucible_ir.exchange.store.records import (
@@ -250,12 +249,8 @@ class ExchangeService(ExchangeServiceServicer):
         context: grpc.aio.ServicerContext[v1.WatchRequest, v1.WatchResponse],
         response: v1.WatchResponse,
     ) -> None:
-        """Send a message, unless the client does not take it for too long."""
-        try:
-            async with asyncio.timeout(self._settings.slow_consumer_seconds):
-                await context.write(response)
-        except TimeoutError:
-            raise quota("watch", "the client is too slow to follow the changes") from None
+        within = self._settings.slow_consumer_seconds
+        await send(context, response, within=within, stream="watch")
 
     async def Compact(
         self,

@@ -22,7 +22,7 @@ from crucible_ir.exchange.server.errors import RpcError, error_info, invalid_arg
 from crucible_ir.exchange.server.latencies import latency_summary
 from crucible_ir.exchange.server.pages import page_key, page_token, query_hash
 from crucible_ir.exchange.server.settings import Settings
-from crucible_ir.exchange.server.streaming import Draining, answered
+from crucible_ir.exchange.server.streaming import Draining, answered, send
 from crucible_ir.exchange.store import Store
 from crucible_ir.exchange.store.records import EVERYTHING, EventQuery, EventRow, Microseconds
 from crucible_ir.exchange.v1.feedback_service_pb2_grpc import FeedbackServiceServicer
@@ -94,7 +94,7 @@ class FeedbackService(FeedbackServiceServicer):
         self,
         request: v1.ExportRequest,
         context: grpc.aio.ServicerContext[v1.ExportRequest, v1.ExportResponse],
-    ) -> AsyncIterator[v1.ExportResponse]:
+    ) -> None:
         """Return events in the order in which they were taken in."""
         query = _query(request, current_caller())
         hashed = query_hash(request, "batch_size", "cursor")
@@ -106,10 +106,12 @@ class FeedbackService(FeedbackServiceServicer):
             if self._draining.has_begun:
                 raise self._draining.error()
             after = events[-1].position
-            yield v1.ExportResponse(
+            response = v1.ExportResponse(
                 events=(ir_v1.FeedbackEvent.FromString(event.event) for event in events),
                 cursor=page_token(hashed, after),
             )
+            within = self._settings.slow_consumer_seconds
+            await send(context, response, within=within, stream="export")
 
     async def Summarize(
         self,

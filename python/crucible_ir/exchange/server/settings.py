@@ -11,8 +11,8 @@ class Settings:
 
     Attributes:
         heartbeat_seconds: The longest silence of a watch that does not ask for another.
-        slow_consumer_seconds: How long a watch waits for a client to take one message before it is
-            cut off.
+        slow_consumer_seconds: How long a watch or an export waits for a client to take one message
+            before it is cut off.
         batches_in_flight: The most batches or items of one stream that are held unanswered; no
             more are read before one is answered.
         feed_changes: The most changes that are kept in memory for watches.

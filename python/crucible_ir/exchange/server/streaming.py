@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable
 from contextlib import aclosing
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from crucible_ir.exchange.server.errors import RpcError, unavailable
+from crucible_ir.exchange.server.errors import RpcError, quota, unavailable
+
+if TYPE_CHECKING:
+    import grpc.aio
 
 RequestT = TypeVar("RequestT")
 ResponseT = TypeVar("ResponseT")
@@ -35,6 +38,31 @@ class Draining:
     def error(self) -> RpcError:
         """Return the error with which a stream ends that its client could resume elsewhere."""
         return unavailable("DRAINING", "the server is stopping; resume the stream on another")
+
+
+async def send(
+    context: grpc.aio.ServicerContext[RequestT, ResponseT],
+    response: ResponseT,
+    *,
+    within: float,
+    stream: str,
+) -> None:
+    """Send a message of a stream that could go on for ever, unless its client does not take it.
+
+    Args:
+        context: The call.
+        response: The message.
+        within: The seconds after which the client is cut off.
+        stream: What the stream is called in the error.
+
+    Raises:
+        RpcError: The client did not take the message in time.
+    """
+    try:
+        async with asyncio.timeout(within):
+            await context.write(response)
+    except TimeoutError:
+        raise quota(stream, f"the client is too slow to follow the {stream}") from None
 
 
 async def answered(
