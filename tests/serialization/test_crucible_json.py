@@ -699,3 +699,9 @@ def test_what_is_not_carried_is_what_the_specification_says() -> None:
         assert carried(message) == left
         again = ir.from_crucible_json(ir.to_crucible_json(message), type(message), validate=False)
         assert again == left
+
+
+def test_a_tool_choice_that_is_not_made_is_null() -> None:
+    assert ir.to_crucible_json(v1.ToolChoice()) == "null"
+    assert ir.from_crucible_json("null", v1.ToolChoice) == v1.ToolChoice()
+    assert ir.from_crucible_json(" null ", "ToolChoice") == v1.ToolChoice()

@@ -79,7 +79,8 @@ def fields_of(class_: type[betterproto2.Message]) -> tuple[Field, ...]:
     by_number = {field.number: field for field in descriptor_of(protobuf_class_of(class_)).fields}
     hints = typing.get_type_hints(class_)
     # Every generated class is a dataclass, which their common base does not say.
-    declared: tuple[dataclasses.Field[Any], ...] = dataclasses.fields(class_)  # type: ignore[arg-type]
+    made: Any = class_
+    declared: tuple[dataclasses.Field[Any], ...] = dataclasses.fields(made)
     return tuple(
         Field(
             field.name,

@@ -435,7 +435,8 @@ def _read_tool_choice(value: object, choice: v1.ToolChoice, _: int) -> None:
             if key != "name":
                 raise unknown_key(key, "a tool choice", {"name": None})
         choice.name = scalars.read_string(value.get("name"))
-    else:
+    elif value is not None:
+        # Null is a choice that is not made: a whole document can be one.
         modes = ", ".join(vocabulary.numbers(v1.ToolChoiceMode.DESCRIPTOR))
         got = opaque.describe(value)
         raise Refusal(f'expected one of {modes}, or {{"name": ...}}, got {got}')
