@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -205,7 +205,10 @@ def slowly_exported_with_asyncio(address: str) -> list[str]:
     return asyncio.run(ids())
 
 
-def test_an_export_that_was_cut_off_for_reading_slowly_goes_on(tmp_path: Path) -> None:
+@pytest.mark.parametrize("export", [slowly_exported, slowly_exported_with_asyncio])
+def test_an_export_that_was_cut_off_for_reading_slowly_goes_on(
+    tmp_path: Path, export: Callable[[str], list[str]]
+) -> None:
     served = Served(tmp_path, "--slow-consumer", "0.2")
     try:
         with ExchangeClient(served.address) as client:
@@ -214,10 +217,9 @@ def test_an_export_that_was_cut_off_for_reading_slowly_goes_on(tmp_path: Path) -
             for event in sent:
                 event.metadata.update({"text": "x" * 200_000})
             client.ingest(sent)
-        for export in (slowly_exported, slowly_exported_with_asyncio):
-            assert export(served.address) == [event.id for event in sent]
+        assert export(served.address) == [event.id for event in sent]
     finally:
         served.stop()
     log = (tmp_path / "server.log").read_text()
-    cut_off = [line for line in log.splitlines() if "Export" in line and "RESOURCE_EXH" in line]
-    assert len(cut_off) == 2, log
+    # A busy machine may be slow of itself, once more.
+    assert any("Export" in line and "RESOURCE_EXHAUSTED" in line for line in log.splitlines()), log
