@@ -46,6 +46,8 @@ INTEGERS = (
     *(3_599_999, 3_600_000, 3_600_001, 2**31 - 1),
 )
 ENUMS = (-1, 0, 1, 2, 3, 4, 5, 6, 2**31 - 1)
+#: Mostly around what short lists may hold: a long one takes long to judge.
+COUNTS = (*(0, 1, 2, 16, 17, 64, 65) * 4, 10_000, 10_001)
 SIZES = (0, 3 * 1024 * 1024, 3 * 1024 * 1024 + 1)
 SECONDS = (-(2**40), -62_135_596_801, -62_135_596_800, 0, 253_402_300_799, 253_402_300_800, 2**40)
 
@@ -60,7 +62,7 @@ def filled(type_: Any, random: Random, reckless: float) -> Any:
         if not field.is_repeated:
             fill(message, field, random, reckless if is_odd else 0.0)
             continue
-        count = random.choice((0, 1, 2, 16, 17, 64, 65, 10_000, 10_001)) if is_odd else 1
+        count = random.choice(COUNTS) if is_odd else 1
         items = getattr(message, field.name)
         for _ in range(count):
             if field.message_type is None:
