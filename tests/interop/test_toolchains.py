@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from interop.toolchains import (
+    CPP,
     GO,
     JAVA,
     NODE,
@@ -19,6 +20,9 @@ from interop.toolchains import (
 
 #: What the programs answer, as seen on Debian 12; Maven colours its answer.
 ANSWERS = {
+    "c++ --version": "c++ (Debian 12.2.0-14+deb12u1) 12.2.0\nCopyright (C) 2022 Free Software",
+    "cmake --version": "cmake version 3.25.1\n\nCMake suite maintained by Kitware",
+    "protoc --version": "libprotoc 3.21.12",
     "go version": "go version go1.26.8 linux/amd64",
     "node --version": "v20.20.2",
     "npm --version": "11.19.1",
@@ -41,17 +45,22 @@ def install(folder: Path, name: str, script: str) -> None:
     (folder / name).chmod(0o755)
 
 
-def install_answering(folder: Path, question: str, answer: str) -> None:
+#: What a compiler does that finds the header of a library.
+FINDING = '[ "$*" = "-fsyntax-only -include google/protobuf/util/json_util.h -x c++ /dev/null" ]'
+
+
+def install_answering(folder: Path, question: str, answer: str, otherwise: str = "exit 9") -> None:
     name, option = question.split()
     (folder / f"{name}.txt").write_text(answer)
     # There are only the shell's own commands on this path.
     reading = f'while read -r line; do echo "$line"; done < {folder}/{name}.txt; echo "$line"'
-    install(folder, name, f'[ "$*" = {option} ] || exit 9\n{reading}')
+    install(folder, name, f'[ "$*" = {option} ] || {{ {otherwise}; exit; }}\n{reading}')
 
 
 @pytest.mark.parametrize(
     ("toolchain", "expected"),
     [
+        (CPP, {"c++": "12.2.0", "cmake": "3.25.1", "protoc": "3.21.12"}),
         (GO, {"go": "1.26.8"}),
         (NODE, {"node": "20.20.2", "npm": "11.19.1"}),
         (JAVA, {"java": "21", "javac": "17.0.15", "mvn": "3.8.7"}),
@@ -63,7 +72,7 @@ def test_the_versions_are_read_from_what_the_programs_say(
     path: Path, toolchain: Toolchain, expected: dict[str, str]
 ) -> None:
     for question, answer in ANSWERS.items():
-        install_answering(path, question, answer)
+        install_answering(path, question, answer, FINDING if "c++" in question else "exit 9")
     assert versions(toolchain) == expected
     assert require(toolchain) == expected
 
@@ -102,3 +111,16 @@ def test_what_is_absent_skips_by_name_and_fails_on_ci(
     monkeypatch.setenv("CI", "true")
     with pytest.raises(pytest.fail.Exception, match=reason):
         require(TOOLS)
+
+
+def test_a_library_whose_header_is_not_found_is_absent(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for question, answer in ANSWERS.items():
+        install_answering(path, question, answer)
+    monkeypatch.setenv("CI", "true")
+    with pytest.raises(
+        pytest.fail.Exception,
+        match=r"C\+\+ is not installed: c\+\+ does not find google/protobuf/util/json_util\.h",
+    ):
+        require(CPP)

@@ -35,13 +35,20 @@ class Toolchain:
 
     name: str
     programs: tuple[Program, ...]
+    #: Headers of C++ that the first program has to find.
+    headers: tuple[str, ...] = ()
 
 
+CPP = Toolchain(
+    "C++",
+    (Program("c++", "9"), Program("cmake", "3.16"), Program("protoc", "3.21")),
+    headers=("google/protobuf/util/json_util.h",),
+)
 GO = Toolchain("Go", (Program("go", "1.26", "version"),))
 NODE = Toolchain("Node.js", (Program("node", "20"), Program("npm", "10")))
 JAVA = Toolchain("Java", (Program("java", "17"), Program("javac", "17"), Program("mvn", "3.8")))
 RUST = Toolchain("Rust", (Program("cargo", "1.89"),))
-TOOLCHAINS = (GO, JAVA, NODE, RUST)
+TOOLCHAINS = (CPP, GO, JAVA, NODE, RUST)
 
 
 class AbsentError(Exception):
@@ -52,9 +59,13 @@ def versions(toolchain: Toolchain) -> dict[str, str]:
     """Return the version of each program of a toolchain by its name.
 
     Raises:
-        AbsentError: A program is not on the path, does not tell its version, or is too old.
+        AbsentError: A program is not on the path, does not tell its version, or is too old; or a
+            header is missing.
     """
-    return {program.name: _version(toolchain, program) for program in toolchain.programs}
+    found = {program.name: _version(toolchain, program) for program in toolchain.programs}
+    for header in toolchain.headers:
+        _find(toolchain, header)
+    return found
 
 
 def require(toolchain: Toolchain) -> dict[str, str]:
@@ -90,6 +101,17 @@ def _version(toolchain: Toolchain, program: Program) -> str:
             " or later"
         )
     return number[0]
+
+
+def _find(toolchain: Toolchain, header: str) -> None:
+    compiler = toolchain.programs[0].name
+    question = [compiler, "-fsyntax-only", "-include", header, "-x", "c++", os.devnull]
+    try:
+        subprocess.run(question, capture_output=True, check=True, timeout=PATIENCE)
+    except (OSError, subprocess.SubprocessError) as error:
+        raise AbsentError(
+            f"{toolchain.name} is not installed: {compiler} does not find {header}"
+        ) from error
 
 
 def _parts(version: str) -> tuple[int, ...]:
