@@ -23,6 +23,7 @@ COMMANDS = {
     "python": "{python} -m crucible_ir.conformance.executor",
     "protobuf": "{python} {folder}/executor.py {schema}",
     "betterproto": "{python} {folder}/executor.py",
+    "cpp": "{folder}/build/build/executor",
     "go": "{folder}/build/executor",
     # It ends before the second of Java's compilers would pay.
     "java": "java -XX:TieredStopAtLevel=1"
@@ -34,6 +35,7 @@ COMMANDS = {
 
 #: What is there of an executor once it is built.
 BUILT = {
+    "cpp": "build/build/executor",
     "go": "build/executor",
     "java": "build/target/classes",
     "rust": "build/target/debug/executor",

@@ -1,0 +1,299 @@
+"""C++, with the protobuf of Debian, agrees with us in binary and JSON, and its guide runs."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import pytest
+from interop import executors, programs
+from interop.builds import kept_build
+from interop.programs import PATIENCE, ROOT, SCHEMA
+from interop.toolchains import CPP, require
+from pages import blocks, command_of, commands, files
+
+import crucible_ir as ir
+from crucible_ir.conformance.frames import frame
+from crucible_ir.conformance.process import Executor
+from crucible_ir.conformance.results import Verdict
+from crucible_ir.conformance.v1 import EvaluateRequest, EvaluateResponse, Request
+
+pytestmark = pytest.mark.toolchain
+
+PROJECT = ROOT / "tests" / "interop" / "cpp"
+BUILD = PROJECT / "build"
+GUIDE = (ROOT / "docs" / "cpp.md").read_text(encoding="utf-8")
+SETTINGS = (PROJECT / "CMakeLists.txt").read_text(encoding="utf-8")
+
+#: The C++ files of the guide without the line that names them, by that name.
+PROGRAMS = {
+    name: code.removeprefix(f"// {name}\n")
+    for name, code in files(GUIDE).items()
+    if name.endswith(".cc")
+}
+
+INSTALLING, BUILDING = blocks(GUIDE, "sh")
+
+
+def search_path() -> str:
+    """Return a search path with this environment last: its protoc does not fit Debian's library."""
+    own = str(Path(sys.executable).parent)
+    others = [folder for folder in os.environ["PATH"].split(os.pathsep) if folder != own]
+    return os.pathsep.join([*others, own])
+
+
+run = partial(programs.run, folder=BUILD, PATH=search_path())
+
+
+@pytest.fixture(scope="session")
+def build() -> Path:
+    """The executor and the programs of the guide, built by the commands of the guide."""
+    tools = require(CPP)
+
+    def make() -> None:
+        shutil.copy(PROJECT / "CMakeLists.txt", BUILD)
+        shutil.copytree(PROJECT / "src", BUILD / "src")
+        for path, code in PROGRAMS.items():
+            (BUILD / path).write_text(code, encoding="utf-8")
+        run(BUILDING)
+
+    kept_build(
+        BUILD,
+        [PROJECT / "CMakeLists.txt", *PROJECT.glob("src/*"), SCHEMA],
+        make,
+        tools=[*tools.values(), BUILDING, *PROGRAMS.values()],
+    )
+    return BUILD
+
+
+def test_cpp_conforms_in_binary_and_json_save_for_what_is_known_of_its_library(
+    build: Path,
+) -> None:
+    told = executors.check_conformance("cpp", offered={"binary", "json"})
+    assert re.fullmatch(r"protobuf for C\+\+ 3\.21\.\d+", told.implementation)
+    assert told.cases[Verdict.PASSED] > 3_400
+    assert set(told.aspects["binary"]) == {Verdict.PASSED, Verdict.NOT_REACHED}
+    for aspect in ("violations", "digest"):
+        assert set(told.aspects[aspect]) == {Verdict.NOT_OFFERED}
+
+
+def test_every_failure_that_is_known_has_a_link_to_its_reason() -> None:
+    entries = executors.known_failures("cpp")
+    assert [entry for entry in entries if "https://" not in entry.reason] == []
+
+
+def test_cpp_makes_the_same_of_the_bytes_that_python_writes(
+    build: Path, written_by_python: Path
+) -> None:
+    known = executors.known_failures("cpp")
+    # What is too deep to be read as JSON is read here, and is then too deep to be written as JSON.
+    [unread] = [entry for entry in known if entry.pattern == "limits_nesting/fallbacks_100_in_json"]
+    written = [entry for entry in known if not entry.names_aspect("decode")]
+    executors.check_reading("cpp", written_by_python, [*written, replace(unread, aspect="json")])
+
+
+def test_the_oldest_tools_that_will_do_are_those_of_the_project() -> None:
+    oldest = {program.name: program.oldest for program in CPP.programs}
+    assert f"cmake_minimum_required(VERSION {oldest['cmake']})" in SETTINGS
+    assert f"find_package(Protobuf {oldest['protoc']} REQUIRED)" in SETTINGS
+
+
+def test_ci_installs_what_the_guide_installs() -> None:
+    assert INSTALLING.removeprefix("apt-get install").strip() in (ROOT / ".ci" / "run").read_text()
+
+
+def test_every_file_of_the_schema_is_compiled() -> None:
+    [names] = re.findall(r"^set\(protos\s([^)]*)\)", SETTINGS, flags=re.MULTILINE)
+    schema = ROOT / "proto" / "crucible_ir" / "v1"
+    assert sorted(names.split()) == sorted(file.stem for file in schema.glob("*.proto"))
+
+
+# Payloads
+
+
+def evaluated(name: str, **payload: bytes) -> EvaluateResponse:
+    """Return what the executor makes of a payload of a message type of `crucible_ir.v1`."""
+    request = Request(evaluate=EvaluateRequest(message_type=f"crucible_ir.v1.{name}", **payload))
+    with Executor(executors.command("cpp"), timeout=executors.PATIENCE) as executor:
+        response = executor.ask(request)
+        assert executor.finish() is None
+    assert response.WhichOneof("response") == "evaluate", response
+    return response.evaluate
+
+
+#: For each way in which the guide says that C++ reads more than ProtoJSON: a message's type, such a
+#: text, and what C++ reads in it.
+LENIENCES = {
+    "leaves out a `null` in a list": (
+        "GenerationOptions",
+        '{"stop": ["a", null, "b"]}',
+        '{"stop": ["a", "b"]}',
+    ),
+    "makes one in a map the default": (
+        "MetricsSnapshot",
+        '{"values": {"a": null}}',
+        '{"values": {"a": 0}}',
+    ),
+    "it takes the last": ("BackendRef", '{"id": "a", "id": "b"}', '{"id": "b"}'),
+    "one value for a list of one": ("GenerationOptions", '{"stop": "a"}', '{"stop": ["a"]}'),
+    '`"yes"` for a bool': ("Fairness", '{"enabled": "yes"}', '{"enabled": true}'),
+    "integers beyond 2^53": (
+        "BackendRef",
+        '{"id": "a", "options": {"a": 9007199254740993}}',
+        '{"id": "a", "options": {"a": 9007199254740992}}',
+    ),
+    "after the ninth": (
+        "ModelVersion",
+        '{"createdAt": "2025-12-26T12:00:00.1234567891Z"}',
+        '{"createdAt": "2025-12-26T12:00:00.123456789Z"}',
+    ),
+    "Commas may trail": ("BackendRef", '{"id": "a",}', '{"id": "a"}'),
+    "quotes may be single": ("BackendRef", "{\"id\": 'a'}", '{"id": "a"}'),
+    "keys need none": ("BackendRef", '{id: "a"}', '{"id": "a"}'),
+}
+
+
+@pytest.mark.parametrize("words", LENIENCES)
+def test_cpp_reads_more_than_protojson_as_the_guide_says(build: Path, words: str) -> None:
+    assert words in " ".join(GUIDE.split())
+    name, text, meant = LENIENCES[words]
+    told = evaluated(name, json=text.encode())
+    read = ir.from_binary(told.evaluation.binary, name, validate=False)
+    assert read == ir.from_json(meant, name, validate=False)
+    with pytest.raises(ir.DecodeError):
+        ir.from_json(text, name, validate=False)
+
+
+def test_what_is_not_finite_in_an_opaque_map_is_written_as_a_word(build: Path) -> None:
+    message = ir.v1.BackendRef(id="a")
+    message.options.update({"low": float("-inf"), "none": float("nan")})
+    told = evaluated("BackendRef", binary=message.SerializeToString())
+    read = ir.from_json(told.evaluation.json, ir.v1.BackendRef, validate=False)
+    assert dict(read.options) == {"low": "-Infinity", "none": "NaN"}
+    assert 'the words `"NaN"` and `"Infinity"`' in " ".join(GUIDE.split())
+
+
+@pytest.mark.parametrize("levels", [64, 65])
+def test_json_is_written_of_as_many_levels_as_the_guide_says(build: Path, levels: int) -> None:
+    message = nested(levels)
+    told = evaluated("BackendRef", binary=message.SerializeToString()).evaluation
+    assert ir.from_binary(told.binary, ir.v1.BackendRef, validate=False) == message
+    assert told.WhichOneof("json_outcome") == ("json" if levels <= 64 else "json_error")
+    assert "deeper than 64 levels" in GUIDE
+
+
+def nested(levels: int) -> ir.v1.BackendRef:
+    """Return a message with some levels of messages in it."""
+    message = ir.v1.BackendRef(id="innermost")
+    for _ in range(levels):
+        message = ir.v1.BackendRef(fallback=message)
+    return message
+
+
+DEEP = 100_000
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        {"json": b'{"options": {"a": ' + b"[" * DEEP + b"]" * DEEP + b"}}"},
+        {"json": b'{"fallback": ' * DEEP},
+        {"json": b'{"options": {"a": ' + b"[" * DEEP},
+        {"json": b'"' + b"\xff" * DEEP},
+        {"binary": b"\x83\x3e" * DEEP},
+        {"binary": b"\x0a\xff\xff\xff\xff\x07"},
+    ],
+    ids=["lists", "messages", "open lists", "no UTF-8", "groups", "length"],
+)
+def test_a_hostile_payload_is_answered(build: Path, payload: dict[str, bytes]) -> None:
+    assert evaluated("BackendRef", **payload).decode_error
+
+
+@pytest.mark.parametrize(
+    ("request_", "reason"),
+    [
+        (
+            Request(evaluate=EvaluateRequest(message_type="crucible_ir.v1.Nothing", binary=b"")),
+            "there is no message type crucible_ir.v1.Nothing",
+        ),
+        (
+            Request(evaluate=EvaluateRequest(message_type="crucible_ir.v1.BackendRef")),
+            "the payload is in no form that is known here",
+        ),
+        (Request(), "a request that is not known here"),
+    ],
+    ids=["type", "payload", "request"],
+)
+def test_what_is_unknown_is_answered(build: Path, request_: Request, reason: str) -> None:
+    with Executor(executors.command("cpp"), timeout=executors.PATIENCE) as executor:
+        assert executor.ask(request_).executor_error == reason
+        assert executor.ask(Request(describe={})).describe.implementation
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        frame(Request(describe={}))[:-1],
+        b"\xff\xff\xff\xff\x07",
+        b"\xff\xff\xff\xff\x0f",
+        b"\xff" * 20,
+        b"\xff\xff\xff\xff\x07\x12\xfa\xff\xff\xff\x07\x1a\xf0\xff\xff\xff\x07{",
+        b"\x01\x00",
+    ],
+    ids=["cut off", "2 GiB", "4 GiB", "endless", "2 GiB of JSON", "no request"],
+)
+def test_a_broken_frame_ends_it_with_a_status(build: Path, broken: bytes) -> None:
+    ran = subprocess.run(
+        executors.command("cpp"), input=broken, capture_output=True, timeout=PATIENCE, check=False
+    )
+    assert (ran.returncode, ran.stdout) == (1, b"")
+
+
+# The guide
+
+
+def test_what_the_guide_puts_into_files_is_what_is_built() -> None:
+    [settings] = blocks(GUIDE, "cmake")
+    assert SETTINGS.startswith(settings)
+
+
+def test_every_program_of_the_guide_is_run_by_a_test() -> None:
+    names = ["read_versions", "pass_on", "write_version"]
+    assert list(PROGRAMS) == [f"src/{name}.cc" for name in names]
+    assert len(blocks(GUIDE, "cpp")) == len(names)
+    assert f"foreach(program IN ITEMS {' '.join(names)})" in SETTINGS
+    lines = [command.line for command in commands(GUIDE)]
+    assert [line.split()[0] for line in lines] == [
+        *(f"build/{name}" for name in names),
+        "crucible-ir",
+        "crucible-ir",
+    ]
+
+
+@pytest.mark.parametrize("program", ["build/read_versions", "build/pass_on"])
+def test_the_guide_s_programs_print_what_it_says(program: str, build: Path) -> None:
+    command, shown = command_of(GUIDE, program)
+    assert run(command) == shown
+
+
+def test_what_the_guide_writes_is_ours_and_is_judged_as_it_says(build: Path) -> None:
+    command, shown = command_of(GUIDE, "build/write_version")
+    assert run(command) == shown
+    version = ir.v1.ModelVersion(
+        id="llama_mmlu_3",
+        model_id="llama",
+        version="1.0.0",
+        stage=ir.v1.ModelStage.MODEL_STAGE_STAGING,
+        metrics={"accuracy": 0.684},
+    )
+    assert ir.from_json(shown, ir.v1.ModelVersion) == version
+    assert ir.from_binary((build / "version.binpb").read_bytes(), ir.v1.ModelVersion) == version
+    for program in ("validate", "digest"):
+        command, shown = command_of(GUIDE, program)
+        assert run(command) == shown
