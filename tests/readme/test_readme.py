@@ -49,7 +49,8 @@ def test_the_rules_differ_between_languages_in_as_many_cases_as_it_says() -> Non
         differing[Path(folder).name] = sum(
             any(entry.names_case(case.name) for entry in selected) for case in CASES
         )
-    assert differing == {"go": 0, "java": 0, "rust": 2, "typescript": 0}
+    # C++ is not asked about rules.
+    assert differing == {"cpp": 0, "go": 0, "java": 0, "rust": 2, "typescript": 0}
     flowing = " ".join(README.split())
     assert "in Python, Go, Java and TypeScript, and in Rust but for two of more than" in flowing
     [least] = re.findall(r"more than ([\d,]+) published cases", flowing)
