@@ -15,7 +15,7 @@ import pytest
 from interop import executors, programs
 from interop.builds import kept_build
 from interop.programs import PATIENCE, ROOT, SCHEMA
-from interop.toolchains import CPP, require
+from interop.toolchains import CPP, require, system_path
 from pages import blocks, command_of, commands, files
 
 import crucible_ir as ir
@@ -41,14 +41,10 @@ PROGRAMS = {
 INSTALLING, BUILDING = blocks(GUIDE, "sh")
 
 
-def search_path() -> str:
-    """Return a search path with this environment last: its protoc does not fit Debian's library."""
-    own = str(Path(sys.executable).parent)
-    others = [folder for folder in os.environ["PATH"].split(os.pathsep) if folder != own]
-    return os.pathsep.join([*others, own])
+# What is installed for Python comes last.
+SEARCH_PATH = os.pathsep.join([system_path(), str(Path(sys.executable).parent)])
 
-
-run = partial(programs.run, folder=BUILD, PATH=search_path())
+run = partial(programs.run, folder=BUILD, PATH=SEARCH_PATH)
 
 
 @pytest.fixture(scope="session")

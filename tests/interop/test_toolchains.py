@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,7 @@ from interop.toolchains import (
     Program,
     Toolchain,
     require,
+    system_path,
     versions,
 )
 
@@ -77,7 +80,7 @@ def test_the_versions_are_read_from_what_the_programs_say(
     assert require(toolchain) == expected
 
 
-TOOLS = Toolchain("Tools", (Program("hammer", "1.9"),))
+TOOLS = Toolchain("Tools", (Program("hammer", "1.9", too_new="3"),))
 
 
 @pytest.mark.parametrize("said", ["hammer 1.9", "hammer 1.9.0", "hammer 1.10", "2"])
@@ -94,6 +97,7 @@ def test_a_version_is_compared_by_its_numbers(path: Path, said: str) -> None:
             "Tools is not installed: there is no hammer, of which 1.9 or later is needed",
         ),
         ("echo hammer 1.8.9", "Tools is too old: hammer is 1.8.9, not 1.9 or later"),
+        ("echo hammer 3.0", "Tools is too new: hammer is 3.0, not before 3"),
         ("echo hammer", "Tools does not work: hammer tells no version"),
         ("exit 3", "Tools does not work: .* returned non-zero exit status 3"),
     ],
@@ -124,3 +128,11 @@ def test_a_library_whose_header_is_not_found_is_absent(
         match=r"C\+\+ is not installed: c\+\+ does not find google/protobuf/util/json_util\.h",
     ):
         require(CPP)
+
+
+def test_what_is_installed_for_python_is_no_tool_of_the_system(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = str(Path(sys.executable).parent)
+    monkeypatch.setenv("PATH", os.pathsep.join([own, str(path), "/elsewhere"]))
+    assert system_path() == os.pathsep.join([str(path), "/elsewhere"])

@@ -9,8 +9,10 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -27,6 +29,8 @@ class Program:
     oldest: str
     #: What makes it print its version, with the number first.
     question: str = "--version"
+    #: The first version that is too new; empty where none is.
+    too_new: str = ""
 
 
 @dataclass(frozen=True)
@@ -41,7 +45,7 @@ class Toolchain:
 
 CPP = Toolchain(
     "C++",
-    (Program("c++", "9"), Program("cmake", "3.16"), Program("protoc", "3.21")),
+    (Program("c++", "9"), Program("cmake", "3.16"), Program("protoc", "3.21", too_new="3.22")),
     headers=("google/protobuf/util/json_util.h",),
 )
 GO = Toolchain("Go", (Program("go", "1.26", "version"),))
@@ -59,8 +63,8 @@ def versions(toolchain: Toolchain) -> dict[str, str]:
     """Return the version of each program of a toolchain by its name.
 
     Raises:
-        AbsentError: A program is not on the path, does not tell its version, or is too old; or a
-            header is missing.
+        AbsentError: A program is not on the path, does not tell its version, or is too old or too
+            new; or a header is missing.
     """
     found = {program.name: _version(toolchain, program) for program in toolchain.programs}
     for header in toolchain.headers:
@@ -79,7 +83,7 @@ def require(toolchain: Toolchain) -> dict[str, str]:
 
 
 def _version(toolchain: Toolchain, program: Program) -> str:
-    path = shutil.which(program.name)
+    path = shutil.which(program.name, path=system_path())
     if path is None:
         raise AbsentError(
             f"{toolchain.name} is not installed: there is no {program.name}, of which"
@@ -100,7 +104,19 @@ def _version(toolchain: Toolchain, program: Program) -> str:
             f"{toolchain.name} is too old: {program.name} is {number[0]}, not {program.oldest}"
             " or later"
         )
+    if program.too_new and _parts(number[0]) >= _parts(program.too_new):
+        raise AbsentError(
+            f"{toolchain.name} is too new: {program.name} is {number[0]}, not before"
+            f" {program.too_new}"
+        )
     return number[0]
+
+
+def system_path() -> str:
+    """Return the search path without this environment, whose protoc is not that of the system."""
+    own = str(Path(sys.executable).parent)
+    folders = os.environ.get("PATH", os.defpath).split(os.pathsep)
+    return os.pathsep.join(folder for folder in folders if folder != own)
 
 
 def _find(toolchain: Toolchain, header: str) -> None:
