@@ -16,9 +16,9 @@ collect_ignore = [
     "paging.py",
     "loopback.py",
     "odd_ids.py",
+    "ports.py",
     "postgresql.py",
     "publications.py",
-    "server/server_process.py",
     "sqlite.py",
 ]
 

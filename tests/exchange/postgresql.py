@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
-import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
+from exchange.ports import kept_port
 
 
 def binaries() -> Path | None:
@@ -81,14 +81,11 @@ def _unprivileged() -> str:
 @contextmanager
 def running_cluster(programs: Path) -> Iterator[Cluster]:
     """Run a cluster in a temporary folder."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
     with tempfile.TemporaryDirectory(prefix="crucible-ir-postgresql-") as name:
         folder = Path(name)
         if os.geteuid() == 0:
             shutil.chown(folder, _unprivileged())
-        cluster = Cluster(folder, programs, port)
+        cluster = Cluster(folder, programs, kept_port())
         cluster.initialise()
         cluster.start()
         try:

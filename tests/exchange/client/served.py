@@ -11,14 +11,16 @@ import threading
 from contextlib import suppress
 from pathlib import Path
 
+from exchange.ports import kept_port
+
 
 class Served:
-    """An exchange on a free port of this machine that can be killed and started again."""
+    """An exchange on a port of this machine that can be killed and started again."""
 
     def __init__(self, folder: Path, *options: str) -> None:
         self.folder = folder
         self.options = options
-        self.port = 0
+        self.port = kept_port()
         self.process: subprocess.Popen[str] | None = None
         self.start()
 
@@ -27,7 +29,7 @@ class Served:
         return f"127.0.0.1:{self.port}"
 
     def start(self) -> None:
-        """Start it, on the port that it had before."""
+        """Start it on its port."""
         listen = f"127.0.0.1:{self.port}"
         command = [sys.executable, "-m", "crucible_ir", "serve", "--listen", listen, *self.options]
         with open(self.folder / "server.log", "a") as log:
@@ -38,7 +40,6 @@ class Served:
         assert process.stdout is not None
         line = process.stdout.readline()
         assert line.startswith("listening on "), (self.folder / "server.log").read_text()
-        self.port = int(line.strip().rpartition(":")[2])
 
     def kill(self) -> None:
         """End it with a signal that it cannot handle."""
@@ -60,7 +61,7 @@ class Wire:
 
     def __init__(self, port: int) -> None:
         self._server_port = port
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener = socket.create_server(("127.0.0.1", kept_port()))
         self.address = f"127.0.0.1:{self._listener.getsockname()[1]}"
         self._lock = threading.Lock()
         self._sockets: list[socket.socket] = []

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import socket
 import threading
 import time
 import uuid
 
 import pytest
 from exchange.client.served import Served, Wire
+from exchange.ports import kept_port
 
 from crucible_ir import v1
 from crucible_ir.exchange import (
@@ -30,12 +30,6 @@ def version() -> v1.ModelVersion:
     return v1.ModelVersion(id=f"m-{uuid.uuid4()}", model_id="gpt2", version="1.0.0")
 
 
-def closed_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-    return port
-
-
 def test_a_server_that_comes_late_is_waited_for(served: Served) -> None:
     served.stop()
     with ExchangeClient(served.address, timeout=60, retry=QUICK) as client:
@@ -46,7 +40,7 @@ def test_a_server_that_comes_late_is_waited_for(served: Served) -> None:
 
 
 def test_a_server_that_does_not_come_is_given_up_at_the_deadline() -> None:
-    with ExchangeClient(f"127.0.0.1:{closed_port()}", timeout=0.3, retry=QUICK) as client:
+    with ExchangeClient(f"127.0.0.1:{kept_port()}", timeout=0.3, retry=QUICK) as client:
         started = time.monotonic()
         with pytest.raises(UnavailableError):
             client.get("ModelVersion", "m")
