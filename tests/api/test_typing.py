@@ -102,12 +102,14 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[int, str]]:
         (folder / f"{name}.py").write_text(source, encoding="utf-8")
     config = folder / "mypy.ini"
     config.write_text(f"[mypy]\nmypy_path = {ROOT / 'python'}\n", encoding="utf-8")
+    # Two environments may be tested at the same time, and mypy keeps others out of its cache.
+    cache = ROOT / ".mypy_cache" / f"callers-{Path(sys.prefix).name}"
     # In a process of its own: mypy raises the recursion limit for the whole process.
     done = subprocess.run(
         [
             *(sys.executable, "-m", "mypy", "--strict"),
             *("--config-file", str(config)),
-            *("--cache-dir", str(ROOT / ".mypy_cache" / "callers")),
+            *("--cache-dir", str(cache)),
             *("--follow-imports", "silent"),
             *(str(folder / f"{name}.py") for name in ("right", "wrong")),
         ],
