@@ -32,8 +32,9 @@ PATIENCE = 60
 #: The heartbeats' interval where their absence must not be what is noticed, in milliseconds.
 NEVER = 3_600_000
 
-#: How long a connection is well before it is not, in seconds: several pings.
-A_WHILE = 2.0
+#: How long a connection is well before it is not, in seconds: more pings than gRPC itself allows to
+#: whoever sends nothing else.
+A_WHILE = 3.5
 
 
 @pytest.fixture

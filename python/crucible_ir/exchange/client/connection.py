@@ -179,6 +179,8 @@ class Connection:
             ("grpc.keepalive_timeout_ms", round(PING_TIMEOUT_SECONDS * 1000)),
             # gRPC takes this one for a ping that is not answered, and the other for data.
             ("grpc.http2.ping_timeout_ms", round(PING_TIMEOUT_SECONDS * 1000)),
+            # A client that only listens sends no data, after which gRPC would ask once a minute.
+            ("grpc.http2.max_pings_without_data", 0),
             # Retries are made by the client, which knows what may be repeated.
             ("grpc.enable_retries", 0),
             # What is meant for this machine is not sent to a proxy.
