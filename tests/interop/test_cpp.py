@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from interop import executors, programs
 from interop.builds import kept_build
+from interop.guides import version_of_the_guides
 from interop.programs import PATIENCE, ROOT, SCHEMA
 from interop.toolchains import CPP, require, system_path
 from pages import blocks, command_of, commands, files
@@ -281,13 +282,7 @@ def test_the_guide_s_programs_print_what_it_says(program: str, build: Path) -> N
 def test_what_the_guide_writes_is_ours_and_is_judged_as_it_says(build: Path) -> None:
     command, shown = command_of(GUIDE, "build/write_version")
     assert run(command) == shown
-    version = ir.v1.ModelVersion(
-        id="llama_mmlu_3",
-        model_id="llama",
-        version="1.0.0",
-        stage=ir.v1.ModelStage.MODEL_STAGE_STAGING,
-        metrics={"accuracy": 0.684},
-    )
+    version = version_of_the_guides()
     assert ir.from_json(shown, ir.v1.ModelVersion) == version
     assert ir.from_binary((build / "version.binpb").read_bytes(), ir.v1.ModelVersion) == version
     for program in ("validate", "digest"):

@@ -9,6 +9,7 @@ import pytest
 from exchange.client.served import Served
 from interop import executors
 from interop.builds import kept_build
+from interop.guides import version_of_the_guides
 from interop.programs import ROOT, run
 from interop.toolchains import JAVA, require
 from pages import blocks, command_of, commands, files
@@ -119,13 +120,7 @@ def test_the_guide_s_check_tells_what_is_broken(programs: Path) -> None:
 def test_the_guide_s_digest_is_ours(programs: Path) -> None:
     command, shown = command_of(GUIDE, "DigestVersion.java")
     assert run(command, programs) == shown
-    version = ir.v1.ModelVersion(
-        id="llama_mmlu_3",
-        model_id="llama",
-        version="1.0.0",
-        stage=ir.v1.ModelStage.MODEL_STAGE_STAGING,
-        metrics={"accuracy": 0.684},
-    )
+    version = version_of_the_guides()
     assert shown == f"{ir.digest(version)}\n"
 
 

@@ -11,6 +11,7 @@ import pytest
 from exchange.client.served import Served
 from interop import executors, programs
 from interop.builds import kept_build
+from interop.guides import version_of_the_guides
 from interop.programs import ROOT, SCHEMA
 from interop.toolchains import RUST, require
 from pages import blocks, command_of, commands, files
@@ -140,13 +141,7 @@ def test_the_guide_s_programs_print_what_it_says(program: str, build: Path) -> N
 def test_the_guide_s_json_and_digest_are_ours(build: Path) -> None:
     command, shown = command_of(GUIDE, "digest_version")
     assert run(command) == shown
-    version = ir.v1.ModelVersion(
-        id="llama_mmlu_3",
-        model_id="llama",
-        version="1.0.0",
-        stage=ir.v1.ModelStage.MODEL_STAGE_STAGING,
-        metrics={"accuracy": 0.684},
-    )
+    version = version_of_the_guides()
     text, digest = shown.splitlines()
     assert ir.from_json(text, ir.v1.ModelVersion) == version
     assert digest == ir.digest(version)

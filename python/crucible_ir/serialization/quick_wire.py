@@ -289,6 +289,7 @@ def double_entries(value: Any, heads: NameTable) -> str:
 
 
 _EPOCH = datetime(1970, 1, 1)
+_SECOND_NUMBERS = {f"{second:02}": second for second in range(60)}
 _ORDINARY_MINUTE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:", re.ASCII)
 _SECONDS, _NANOS = tag(1, _VARINT), tag(2, _VARINT)
 
@@ -301,9 +302,6 @@ def _minute(text: str) -> NameTable:
     since = datetime.fromisoformat(f"{text}00") - _EPOCH
     start = since.days * 86_400 + since.seconds
     return NameTable(lambda digits: _SECONDS + _varint(start + _SECOND_NUMBERS[digits]))
-
-
-_SECOND_NUMBERS = {f"{second:02}": second for second in range(60)}
 
 
 @lru_cache(maxsize=4096)

@@ -115,7 +115,7 @@ class Batch(NamedTuple):
     Attributes:
         base: Where the buffer begins in the stream.
         start: Where the first record begins in the buffer.
-        buffer: The bytes; empty where there is but one record.
+        buffer: The bytes that the records stand in; may be empty where there is but one.
         records: The bytes of each message.
         end: Where the last record ends in the buffer.
         line: The number of the line of the only record; 0 where there are no lines.

@@ -1,0 +1,16 @@
+"""What the guides for several languages have in common."""
+
+from __future__ import annotations
+
+from crucible_ir import v1
+
+
+def version_of_the_guides() -> v1.ModelVersion:
+    """Return the model version that their programs write and digest."""
+    return v1.ModelVersion(
+        id="llama_mmlu_3",
+        model_id="llama",
+        version="1.0.0",
+        stage=v1.ModelStage.MODEL_STAGE_STAGING,
+        metrics={"accuracy": 0.684},
+    )
