@@ -12,6 +12,7 @@ VENV_PROTOBUF6 := .venv-protobuf6
 VENV_FUZZ := .venv-fuzz
 BIN := $(VENV)/bin
 
+VERSION := python/crucible_ir/version.py
 RULES_PROTO := third_party/buf/validate/validate.proto
 
 .DEFAULT_GOAL := help
@@ -90,7 +91,7 @@ clean: ## Remove everything that the other targets can make again
 		tests/interop/*/build tests/interop/*/gen tests/interop/*/node_modules
 	find . -name .git -prune -o -name __pycache__ -prune -exec rm -rf {} +
 
-# An environment is made anew when what pyproject.toml asks for changes.
+# An environment is made anew when what pyproject.toml asks for, or the version, changes.
 define make-venv
 @$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or \
 	sys.exit("$(PYTHON) is Python %d.%d" % sys.version_info[:2])' || \
@@ -99,17 +100,17 @@ $(PYTHON) -m venv --clear $(@D)
 $(@D)/bin/python -m pip install --quiet --upgrade pip
 endef
 
-$(VENV)/.installed: pyproject.toml
+$(VENV)/.installed: pyproject.toml $(VERSION)
 	$(make-venv)
 	$(@D)/bin/python -m pip install --quiet --editable . --group dev
 	@touch $@
 
-$(VENV_PROTOBUF6)/.installed: pyproject.toml
+$(VENV_PROTOBUF6)/.installed: pyproject.toml $(VERSION)
 	$(make-venv)
 	$(@D)/bin/python -m pip install --quiet --editable . --group dev 'protobuf<7'
 	@touch $@
 
-$(VENV_FUZZ)/.installed: pyproject.toml
+$(VENV_FUZZ)/.installed: pyproject.toml $(VERSION)
 	$(make-venv)
 	$(@D)/bin/python -m pip install --quiet --editable . --group fuzz
 	@touch $@

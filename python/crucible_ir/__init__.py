@@ -12,6 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from crucible_ir import v1 as v1
+from crucible_ir.version import VERSION
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -70,7 +71,7 @@ if TYPE_CHECKING:
     #: Every message class of ``crucible_ir.v1``, by its short name.
     MESSAGE_TYPES: dict[str, type[Message]]
 
-__version__ = "0.2.0"
+__version__ = VERSION
 
 #: Where each name lives; `make test` holds it to the imports above.
 _HOMES = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -16,6 +17,9 @@ MAX_TEXT_LENGTH = 2_000
 
 #: Control characters and surrogates.
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+
+#: The Unicode categories of control, directional and separator characters, and of surrogates.
+_UNSAFE_CATEGORIES = ("Cc", "Cf", "Cs", "Zl", "Zp")
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +149,23 @@ def shorten(value: object) -> str:
     text = repr(value) if isinstance(value, (str, bytes, int, float, type(None))) else str(value)
     text = " ".join(text.split())
     return text if len(text) <= SHOWN_VALUE_LENGTH else text[: SHOWN_VALUE_LENGTH - 1] + "…"
+
+
+def printable(text: str) -> str:
+    r"""Escape control and directional characters, which a terminal would obey rather than show.
+
+    >>> printable("\x1b[31mred\x07")
+    '\\x1b[31mred\\x07'
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(map(_escape_unsafe, text))
+
+
+def _escape_unsafe(character: str) -> str:
+    if unicodedata.category(character) not in _UNSAFE_CATEGORIES:
+        return character
+    return character.encode("unicode_escape").decode("ascii")
 
 
 def near_miss(name: str, known: Iterable[str]) -> str:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final
 
 from rich.text import Text
 
-from crucible_ir.cli.session import printable
 from crucible_ir.differences import ABSENT, Change, ChangeKind, Conflict
+from crucible_ir.errors import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

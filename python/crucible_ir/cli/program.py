@@ -10,7 +10,6 @@ from typing import Any, NoReturn
 
 import click
 
-import crucible_ir
 from crucible_ir.cli.session import (
     COULD_NOT_RUN,
     DEBUG_VARIABLE,
@@ -20,6 +19,7 @@ from crucible_ir.cli.session import (
     reason_of,
 )
 from crucible_ir.errors import DecodeError, EncodeError, Error, ValidationError, near_miss
+from crucible_ir.version import VERSION
 
 #: The exit statuses of a process that a signal ended, by convention 128 and the signal's number.
 _INTERRUPTED = 130
@@ -209,7 +209,7 @@ def _silence(stream: Any) -> None:
     " and .binpb; `-` is standard input. Exit status: 0 good, 1 invalid, 2 could not run."
     " `crucible-ir COMMAND --help` has examples.",
 )
-@click.version_option(crucible_ir.__version__, prog_name="crucible-ir")
+@click.version_option(VERSION, prog_name="crucible-ir")
 def program() -> None:
     """Validate, convert, draw and write documents of Crucible IR.
 

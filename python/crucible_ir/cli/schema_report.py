@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from rich.text import Text
 
 from crucible_ir.cli.reports.github import workflow_command
-from crucible_ir.cli.session import printable
+from crucible_ir.errors import printable
 from crucible_ir.schema_changes import Release, SchemaChange
 
 if TYPE_CHECKING:

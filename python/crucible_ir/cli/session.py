@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
-import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TextIO
 
-from crucible_ir.errors import DecodeError, EncodeError, Error
+from crucible_ir.errors import DecodeError, EncodeError, Error, printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -20,8 +19,6 @@ COULD_NOT_RUN: Final = 2
 
 #: The environment variable that does what ``--debug`` does.
 DEBUG_VARIABLE: Final = "CRUCIBLE_IR_DEBUG"
-
-_DIRECTIONAL: Final = ("Cc", "Cf", "Cs", "Zl", "Zp")
 
 
 class CannotRunError(Error):
@@ -63,23 +60,6 @@ class Session:
         at = f":{error.position}" if error.position else ""
         path = f"{error.path}: " if error.path else ""
         self.fail(f"{name}{at}: {path}{error.reason}")
-
-
-def printable(text: str) -> str:
-    r"""Escape whatever a terminal would obey rather than show: control and directional characters.
-
-    >>> printable("\x1b[31mred\x07")
-    '\\x1b[31mred\\x07'
-    """
-    if text.isascii() and text.isprintable():
-        return text
-    return "".join(map(_shown, text))
-
-
-def _shown(character: str) -> str:
-    if unicodedata.category(character) not in _DIRECTIONAL:
-        return character
-    return character.encode("unicode_escape").decode("ascii")
 
 
 def reason_of(error: OSError) -> str:

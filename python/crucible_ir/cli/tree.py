@@ -11,8 +11,7 @@ from google.protobuf.descriptor import FieldDescriptor
 from rich.text import Text
 from rich.tree import Tree
 
-from crucible_ir.cli.session import printable
-from crucible_ir.errors import Violation
+from crucible_ir.errors import Violation, printable
 from crucible_ir.paths import MapKey, Part, format_path
 from crucible_ir.schema import vocabulary
 from crucible_ir.schema.defaults import defaults

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import crucible_ir as ir
 from crucible_ir.conformance import v1
 from crucible_ir.conformance.frames import frame, read_frame
+from crucible_ir.version import VERSION
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -58,7 +59,7 @@ def answer(request: v1.Request) -> v1.Response:
 def _describe() -> v1.DescribeResponse:
     libraries = ", ".join(f"{name} {version(name)}" for name in ("protobuf", "protovalidate"))
     return v1.DescribeResponse(
-        implementation=f"crucible-ir {ir.__version__} ({libraries})", aspects=_ASPECTS
+        implementation=f"crucible-ir {VERSION} ({libraries})", aspects=_ASPECTS
     )
 
 

@@ -11,6 +11,7 @@ from xml.etree import ElementTree
 from crucible_ir.conformance.comparison import ASPECTS, Difference
 from crucible_ir.conformance.crossing import Crossing
 from crucible_ir.conformance.results import CaseResult, Run, Verdict
+from crucible_ir.errors import printable
 
 #: A line of text and the style that it is shown in.
 Line = tuple[str, str]
@@ -221,8 +222,6 @@ def _add_remarks(root: ElementTree.Element, run: Run) -> None:
 
 def _printable(text: str) -> str:
     """Escape what XML cannot hold and what a terminal would obey, line by line."""
-    from crucible_ir.cli.session import printable
-
     return "\n".join(map(printable, text.split("\n")))
 
 

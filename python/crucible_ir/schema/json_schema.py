@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from google.protobuf.descriptor import FieldDescriptor
 
-import crucible_ir
 from crucible_ir.schema.comments import comment
 from crucible_ir.schema.defaults import default_text
 from crucible_ir.schema.rules import Rule, rules_of
@@ -26,6 +25,7 @@ from crucible_ir.schema.types import (
     is_map,
     message_of,
 )
+from crucible_ir.version import VERSION
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor, OneofDescriptor
@@ -97,7 +97,7 @@ def json_schema(type_: type[Message]) -> Schema:
     root = descriptor_of(type_)
     return {
         "$schema": _DIALECT,
-        "$comment": f"{root.full_name} in ProtoJSON, Crucible IR {crucible_ir.__version__}",
+        "$comment": f"{root.full_name} in ProtoJSON, Crucible IR {VERSION}",
         "title": root.name,
         "$ref": _reference(root)["$ref"],
         "$defs": {message.name: _message_schema(message) for message in _reachable(root)},

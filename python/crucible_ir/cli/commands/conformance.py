@@ -13,7 +13,8 @@ from crucible_ir.cli.inputs import STANDARD
 from crucible_ir.cli.outputs import write_output
 from crucible_ir.cli.program import Command, CommandGroup
 from crucible_ir.cli.progress import with_progress
-from crucible_ir.cli.session import COULD_NOT_RUN, GOOD, INVALID, Session, printable
+from crucible_ir.cli.session import COULD_NOT_RUN, GOOD, INVALID, Session
+from crucible_ir.errors import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

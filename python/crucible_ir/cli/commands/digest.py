@@ -26,9 +26,8 @@ from crucible_ir.cli.session import (
     INVALID,
     CannotRunError,
     Session,
-    printable,
 )
-from crucible_ir.errors import DecodeError, EncodeError
+from crucible_ir.errors import DecodeError, EncodeError, printable
 from crucible_ir.serialization.stream_forms import StreamForm
 from crucible_ir.serialization.streams import StreamError
 

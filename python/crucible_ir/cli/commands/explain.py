@@ -8,7 +8,8 @@ import click
 from click.shell_completion import CompletionItem
 
 from crucible_ir.cli.program import Command
-from crucible_ir.cli.session import GOOD, Session, printable
+from crucible_ir.cli.session import GOOD, Session
+from crucible_ir.errors import printable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -13,7 +13,8 @@ from crucible_ir.cli.options import FORM_NAME
 from crucible_ir.cli.outputs import open_output
 from crucible_ir.cli.program import Command
 from crucible_ir.cli.progress import StreamProgress
-from crucible_ir.cli.session import GOOD, CannotRunError, Session, printable
+from crucible_ir.cli.session import GOOD, CannotRunError, Session
+from crucible_ir.errors import printable
 from crucible_ir.serialization.compression import CompressionMissingError, compressed
 from crucible_ir.serialization.forms import UnknownFormError
 from crucible_ir.serialization.stream_forms import STREAM_FORMS, StreamForm, form_of

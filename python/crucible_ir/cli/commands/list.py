@@ -11,7 +11,8 @@ import click
 from crucible_ir.cli.exchange import Server, format_option, json_text, record_json, server_options
 from crucible_ir.cli.options import TYPE_NAME
 from crucible_ir.cli.program import Command
-from crucible_ir.cli.session import GOOD, INVALID, Session, printable
+from crucible_ir.cli.session import GOOD, INVALID, Session
+from crucible_ir.errors import printable
 
 if TYPE_CHECKING:
     from crucible_ir.exchange import ExchangeClient, Record, Stored

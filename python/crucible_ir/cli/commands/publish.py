@@ -26,9 +26,8 @@ from crucible_ir.cli.session import (
     INVALID,
     CannotRunError,
     Session,
-    printable,
 )
-from crucible_ir.errors import DecodeError, FieldError, ValidationError
+from crucible_ir.errors import DecodeError, FieldError, ValidationError, printable
 from crucible_ir.serialization.stream_forms import stem_of
 
 if TYPE_CHECKING:

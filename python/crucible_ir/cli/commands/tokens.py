@@ -10,8 +10,9 @@ import click
 
 from crucible_ir.cli.options import TYPE_NAME
 from crucible_ir.cli.program import Command, CommandGroup
-from crucible_ir.cli.session import GOOD, Session, printable
+from crucible_ir.cli.session import GOOD, Session
 from crucible_ir.cli.spans import span_of
+from crucible_ir.errors import printable
 
 if TYPE_CHECKING:
     from crucible_ir.exchange.server.tokens import Token

@@ -10,7 +10,8 @@ import click
 from crucible_ir.cli.exchange import Server, format_option, json_text, record_json, server_options
 from crucible_ir.cli.options import TYPE_NAME
 from crucible_ir.cli.program import Command
-from crucible_ir.cli.session import GOOD, Session, printable
+from crucible_ir.cli.session import GOOD, Session
+from crucible_ir.errors import printable
 
 if TYPE_CHECKING:
     from crucible_ir.exchange import Change, Gap

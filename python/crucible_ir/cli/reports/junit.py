@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 
 from crucible_ir.cli.findings import FileReport, Finding, Outcome
 from crucible_ir.cli.reports.wording import Wording
-from crucible_ir.cli.session import printable
+from crucible_ir.errors import printable
 
 
 def render(reports: list[FileReport], wording: Wording) -> str:

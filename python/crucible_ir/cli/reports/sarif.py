@@ -8,10 +8,10 @@ from pathlib import PurePath
 from typing import Any, Final
 from urllib.parse import quote
 
-from crucible_ir import __version__
 from crucible_ir.cli.findings import DECODE, FileReport, Finding, Level, Outcome
 from crucible_ir.cli.reports.wording import Wording
 from crucible_ir.errors import Error
+from crucible_ir.version import VERSION
 
 _SCHEMA: Final = (
     "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
@@ -31,7 +31,7 @@ def render(reports: list[FileReport], wording: Wording) -> str:
         "tool": {
             "driver": {
                 "name": "crucible-ir",
-                "semanticVersion": __version__,
+                "semanticVersion": VERSION,
                 "rules": [_rule(rule) for rule in ids],
             }
         },

@@ -11,7 +11,7 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from crucible_ir.cli.findings import DECODE, FileReport, Finding, Level, Outcome
-from crucible_ir.cli.session import printable
+from crucible_ir.errors import printable
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Final
 import grpc
 import grpc.aio
 
-import crucible_ir
 from crucible_ir.exchange.certificates import CertificateError, check_pair, check_roots
 from crucible_ir.exchange.client.failures import ExchangeError, InsecureChannelError, TlsError
 from crucible_ir.exchange.client.handshake import tls_problem
+from crucible_ir.version import VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -169,7 +169,7 @@ class Connection:
             ("grpc.max_receive_message_length", MAX_RECEIVED_BYTES),
             # Channels to one server share a connection otherwise, also one that is dead.
             ("grpc.use_local_subchannel_pool", 1),
-            ("grpc.primary_user_agent", f"crucible-ir/{crucible_ir.__version__}"),
+            ("grpc.primary_user_agent", f"crucible-ir/{VERSION}"),
             # A server that comes back is found within seconds, not within gRPC's two minutes.
             ("grpc.initial_reconnect_backoff_ms", 100),
             ("grpc.max_reconnect_backoff_ms", 3000),

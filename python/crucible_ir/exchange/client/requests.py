@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final, cast
 
-import crucible_ir
 from crucible_ir.errors import FieldError, near_miss
 from crucible_ir.exchange import v1
 from crucible_ir.schema import vocabulary
 from crucible_ir.schema.types import descriptor_of, document_members, message_type
 from crucible_ir.v1 import Document
+from crucible_ir.version import VERSION
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import EnumDescriptor
@@ -77,9 +77,9 @@ def document_of(message: Message) -> Document:
     if name not in members:
         raise FieldError(f"a document cannot hold a {name}{near_miss(name, members)}")
     document = Document(
-        ir_version=crucible_ir.__version__,
+        ir_version=VERSION,
         producer_name=_PRODUCER,
-        producer_version=crucible_ir.__version__,
+        producer_version=VERSION,
     )
     getattr(document, members[name]).CopyFrom(message)
     return document
