@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from crucible_ir.exchange.client.blocking_client import ExchangeClient as ExchangeClient
     from crucible_ir.exchange.client.blocking_client import Ingestion as Ingestion
     from crucible_ir.exchange.client.blocking_client import Watch as Watch
-    from crucible_ir.exchange.client.connection import Tls as Tls
     from crucible_ir.exchange.client.failures import ClosedError as ClosedError
     from crucible_ir.exchange.client.failures import DeadlineExceededError as DeadlineExceededError
     from crucible_ir.exchange.client.failures import EtagMismatchError as EtagMismatchError
@@ -47,12 +46,12 @@ if TYPE_CHECKING:
     from crucible_ir.exchange.client.results import Summary as Summary
     from crucible_ir.exchange.client.results import Verdict as Verdict
     from crucible_ir.exchange.client.retrying import RetryPolicy as RetryPolicy
+    from crucible_ir.exchange.client.tls import Tls as Tls
 
 #: Where each name lives; `make test` holds it to the imports above.
 _HOMES = {
     "async_client": ("AsyncExchangeClient", "AsyncIngestion", "AsyncWatch"),
     "blocking_client": ("ExchangeClient", "Ingestion", "Watch"),
-    "connection": ("Tls",),
     "failures": (
         "ClosedError",
         "DeadlineExceededError",
@@ -83,6 +82,7 @@ _HOMES = {
         "Verdict",
     ),
     "retrying": ("RetryPolicy",),
+    "tls": ("Tls",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

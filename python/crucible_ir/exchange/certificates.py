@@ -1,4 +1,4 @@
-"""Files of certificates and keys, checked by Python's own TLS, which says what is wrong."""
+"""Checks files of certificates and keys with Python's own TLS, which reports the reason."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class CertificateError(Error):
 
 
 def check_pair(certificate: FileName, key: FileName) -> None:
-    """Check that a file holds a certificate, in PEM, and another one its key.
+    """Check that one file contains a certificate in PEM and the other its private key.
 
     Raises:
         CertificateError: They do not.
@@ -26,27 +26,27 @@ def check_pair(certificate: FileName, key: FileName) -> None:
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     try:
-        # An empty password: a key that needs one is refused rather than asked about.
+        # With an empty password, an encrypted key is an error instead of a prompt.
         context.load_cert_chain(certificate, key, password="")
     except ssl.SSLError as error:
         raise CertificateError(
-            f"{certificate} and {key} are no certificate and its key: {reason_of(error)}"
+            f"{certificate} and {key} are not a certificate and its private key: {reason_of(error)}"
         ) from None
 
 
 def check_roots(roots: FileName) -> None:
-    """Check that a file holds certificates, in PEM.
+    """Check that a file contains certificates in PEM.
 
     Raises:
-        CertificateError: It holds none.
+        CertificateError: It contains none.
         OSError: The file cannot be read.
     """
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(roots)
     except ssl.SSLError as error:
-        raise CertificateError(f"{roots} holds no certificates: {reason_of(error)}") from None
+        raise CertificateError(f"{roots} contains no certificates: {reason_of(error)}") from None
 
 
 def reason_of(error: ssl.SSLError) -> str:
-    """Say in words what TLS fails for."""
+    """Return the reason of a TLS error in lower case words."""
     return (error.reason or str(error)).replace("_", " ").lower()

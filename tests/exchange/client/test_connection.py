@@ -76,7 +76,7 @@ def test_secrets_are_not_shown() -> None:
 
 
 def test_a_certificate_needs_its_key() -> None:
-    with pytest.raises(ExchangeError, match="go together"):
+    with pytest.raises(ExchangeError, match="private key together"):
         Tls(certificate=b"c")
 
 

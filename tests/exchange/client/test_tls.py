@@ -27,7 +27,7 @@ from crucible_ir.exchange import (
     UnavailableError,
 )
 from crucible_ir.exchange.client.connection import Connection
-from crucible_ir.exchange.client.handshake import tls_problem
+from crucible_ir.exchange.client.tls import tls_problem
 from crucible_ir.exchange.server.tokens import Role, TokenFile
 
 #: A client that tried for so long would be one that retries what it cannot mend.
@@ -149,7 +149,7 @@ def problem_of(attempt: Attempt, address: str, tls: Tls | None) -> str:
     with pytest.raises(TlsError) as caught:
         attempt(address, tls)
     assert time.monotonic() - started < LONG / 3
-    prefix = f"no connection to {address}: "
+    prefix = f"cannot connect to {address}: "
     assert str(caught.value).startswith(prefix)
     return str(caught.value).removeprefix(prefix)
 
@@ -167,7 +167,9 @@ def test_a_certificate_of_another_root_is_named_as_the_fault(
     pki: Pki, secure: Served, attempt: Attempt
 ) -> None:
     words = problem_of(attempt, secure.address, pki.tls("other-ca"))
-    assert words == "its certificate is not accepted: unable to get local issuer certificate"
+    assert (
+        words == "the server's certificate is not trusted: unable to get local issuer certificate"
+    )
 
 
 @pytest.mark.parametrize("attempt", ATTEMPTS)
@@ -176,7 +178,7 @@ def test_a_certificate_for_another_host_is_named_as_the_fault(
 ) -> None:
     address = f"localhost:{elsewhere.port}"
     words = problem_of(attempt, address, pki.tls())
-    assert words.startswith("its certificate is not accepted: Hostname mismatch")
+    assert words.startswith("the server's certificate is not trusted: Hostname mismatch")
     assert "'localhost'" in words
 
 
@@ -185,18 +187,18 @@ def test_a_client_certificate_that_is_missing_or_not_accepted_is_named_as_the_fa
     pki: Pki, mutual: Served, attempt: Attempt
 ) -> None:
     words = problem_of(attempt, mutual.address, pki.tls())
-    assert words == "it closed the connection: it may ask for a client's certificate"
+    assert words == "the server closed the connection: it may require a client certificate"
     words = problem_of(attempt, mutual.address, pki.tls(name="stranger"))
-    assert words == "it closed the connection: it may not accept this client's certificate"
+    assert words == "the server closed the connection: it may not trust this client's certificate"
 
 
 def test_one_side_with_tls_and_one_without_do_not_understand_each_other(
     pki: Pki, secure: Served, shared: Served
 ) -> None:
     words = problem_of(get_blocking, secure.address, None)
-    assert words == "it speaks TLS, and this is plain text"
+    assert words == "the server requires TLS, but this connection is plain text"
     words = problem_of(get_blocking, shared.address, pki.tls())
-    assert words.startswith("it does not speak TLS as it should: ")
+    assert words.startswith("the TLS handshake failed: ")
 
 
 async def test_a_client_certificate_names_the_publisher(pki: Pki, mutual: Served) -> None:
@@ -265,7 +267,7 @@ def test_files_that_are_no_certificates_are_named(pki: Pki, tmp_path: Path) -> N
     broken = tmp_path / "broken.pem"
     for content in (b"", b"not PEM", b"-----BEGIN CERTIFICATE-----\nAAAA\n"):
         broken.write_bytes(content)
-        with pytest.raises(TlsError, match=r"broken\.pem holds no certificates"):
+        with pytest.raises(TlsError, match=r"broken\.pem contains no certificates"):
             Tls.from_files(broken)
         trainer = (pki.folder / "trainer.pem", pki.folder / "trainer.key")
         for pair in ((broken, trainer[1]), (trainer[0], broken)):
@@ -273,7 +275,7 @@ def test_files_that_are_no_certificates_are_named(pki: Pki, tmp_path: Path) -> N
                 Tls.from_files(pki.folder / "ca.pem", *pair)
     with pytest.raises(TlsError, match="key values mismatch"):
         Tls.from_files(None, pki.folder / "trainer.pem", pki.folder / "stranger.key")
-    with pytest.raises(ExchangeError, match="go together"):
+    with pytest.raises(ExchangeError, match="private key together"):
         Tls.from_files(None, pki.folder / "trainer.pem")
     with pytest.raises(FileNotFoundError):
         Tls.from_files(tmp_path / "missing.pem")
@@ -283,7 +285,7 @@ def test_files_that_are_no_certificates_are_named(pki: Pki, tmp_path: Path) -> N
     "tls", [Tls(ca=b"not PEM"), Tls(certificate=b"not PEM", key=b"neither is this")]
 )
 def test_certificates_in_memory_that_are_none_are_told(secure: Served, tls: Tls) -> None:
-    with pytest.raises(TlsError, match="of this client cannot be used"):
+    with pytest.raises(TlsError, match="this client's certificates or key cannot be used"):
         get_blocking(secure.address, tls)
 
 
@@ -292,7 +294,7 @@ def test_a_key_that_is_not_the_certificates_is_told_before_the_server_is_blamed(
 ) -> None:
     trainer, stranger = pki.tls(name="trainer"), pki.tls(name="stranger")
     mixed = Tls(trainer.ca, trainer.certificate, stranger.key)
-    with pytest.raises(TlsError, match="of this client cannot be used"):
+    with pytest.raises(TlsError, match="this client's certificates or key cannot be used"):
         get_blocking(mutual.address, mixed)
     assert "key values mismatch" in str(tls_problem("127.0.0.1", mutual.port, mixed))
 
@@ -331,10 +333,15 @@ def test_commands_take_certificates(
 @pytest.mark.parametrize(
     ("server", "ca", "name", "words"),
     [
-        ("secure", "other-ca", None, "its certificate is not accepted: unable to get local issuer"),
-        ("elsewhere", "ca", None, "its certificate is not accepted: IP address mismatch"),
-        ("mutual", "ca", None, "it may ask for a client's certificate"),
-        ("mutual", "ca", "stranger", "it may not accept this client's certificate"),
+        (
+            "secure",
+            "other-ca",
+            None,
+            "the server's certificate is not trusted: unable to get local issuer",
+        ),
+        ("elsewhere", "ca", None, "the server's certificate is not trusted: IP address mismatch"),
+        ("mutual", "ca", None, "it may require a client certificate"),
+        ("mutual", "ca", "stranger", "it may not trust this client's certificate"),
     ],
 )
 def test_commands_say_which_certificate_is_at_fault(
@@ -349,14 +356,14 @@ def test_commands_say_which_certificate_is_at_fault(
     result = run("list", "ModelRef", *options_of(pki, address, ca, name))
     assert (result.status, result.out) == (2, "")
     [line] = result.err.splitlines()
-    assert line.startswith(f"crucible-ir: no connection to {address}: ")
+    assert line.startswith(f"crucible-ir: cannot connect to {address}: ")
     assert words in line
 
 
 def test_commands_name_a_file_that_cannot_be_used(pki: Pki, tmp_path: Path) -> None:
     broken = tmp_path / "broken.pem"
     broken.write_text("not PEM")
-    for file, words in ((broken, "holds no certificates"), (tmp_path / "none", "no such file")):
+    for file, words in ((broken, "contains no certificates"), (tmp_path / "none", "no such file")):
         result = run("list", "ModelRef", "--ca", file)
         assert (result.status, result.out) == (2, "")
         assert str(file) in result.err
@@ -367,4 +374,4 @@ def test_commands_name_a_file_that_cannot_be_used(pki: Pki, tmp_path: Path) -> N
     assert "--certificate and --key go with --ca" in alone.err
     without_key = run("list", "--ca", pki.folder / "ca.pem", "--certificate", certificate)
     assert without_key.status == 2
-    assert "go together" in without_key.err
+    assert "private key together" in without_key.err

@@ -22,7 +22,7 @@ from crucible_ir.exchange.client.blocking_streams import (
     Call,
     failure_of,
 )
-from crucible_ir.exchange.client.connection import DEFAULT_TARGET, Connection, Tls
+from crucible_ir.exchange.client.connection import DEFAULT_TARGET, Connection
 from crucible_ir.exchange.client.failures import ClosedError, ExchangeError, UnavailableError
 from crucible_ir.exchange.client.outbox import (
     BATCH_BYTES,
@@ -55,6 +55,7 @@ from crucible_ir.exchange.client.retrying import (
     is_repeatable,
 )
 from crucible_ir.exchange.client.statuses import SILENCE
+from crucible_ir.exchange.client.tls import Tls
 from crucible_ir.exchange.client.watching import WatchPosition
 from crucible_ir.exchange.v1.exchange_service_pb2_grpc import ExchangeServiceStub
 from crucible_ir.exchange.v1.feedback_service_pb2_grpc import FeedbackServiceStub
