@@ -16,13 +16,13 @@ from rich.text import Text
 
 import crucible_ir as ir
 from crucible_ir import v1
-from crucible_ir.canonical import digest
 from crucible_ir.cli.commands.trace import print_lineage
 from crucible_ir.exchange import EtagMismatchError, ExchangeClient, Publication
 from crucible_ir.exchange.client.requests import document_of
 from crucible_ir.exchange.client.results import content_of
 from crucible_ir.exchange.content.identity import identity_of
-from crucible_ir.serialization.streams import read_delimited, write_delimited
+from crucible_ir.serialization.json.canonical import digest
+from crucible_ir.serialization.streams.records import read_delimited, write_delimited
 
 #: How many feedback events are handed over.
 EVENTS = 10_000

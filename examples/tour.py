@@ -17,8 +17,8 @@ from rich.text import Text
 import crucible_ir as ir
 from crucible_ir.cli.console import make_console
 from crucible_ir.cli.tree import draw
-from crucible_ir.serialization.forms import ENDINGS, FORMS, form_of
-from crucible_ir.serialization.shape import type_of
+from crucible_ir.serialization.formats import EXTENSIONS, FORMATS, format_of
+from crucible_ir.serialization.type_detection import detect_type
 
 EXAMPLES = Path(__file__).resolve().parent
 
@@ -58,7 +58,9 @@ def main() -> int:
 
 def read_all(console: Console) -> dict[str, Message]:
     """Read every document, print the verdicts and return those that are valid."""
-    names = sorted(path.name for path in EXAMPLES.iterdir() if path.name.endswith(tuple(ENDINGS)))
+    names = sorted(
+        path.name for path in EXAMPLES.iterdir() if path.name.endswith(tuple(EXTENSIONS))
+    )
     console.print(f"Crucible IR {ir.__version__}: {len(names)} documents, read and validated\n")
     valid: dict[str, Message] = {}
     for name in names:
@@ -80,8 +82,8 @@ def read_all(console: Console) -> dict[str, Message]:
 
 def read(name: str) -> Message:
     """Read and validate a document; its form is told from its name, its type from its fields."""
-    data, form = (EXAMPLES / name).read_bytes(), form_of(name)
-    return form.read(data, type_of(data, form), True)
+    data, form = (EXAMPLES / name).read_bytes(), format_of(name)
+    return form.read(data, detect_type(data, form), True)
 
 
 def print_violations(console: Console, name: str, error: ir.ValidationError) -> None:
@@ -123,9 +125,9 @@ def carry(message: Message) -> tuple[Message, list[int]]:
     """Write and read a message in each form in turn; return what came back and the sizes."""
     sizes = []
     for name in JOURNEY:
-        data = FORMS[name].write(message, None)
+        data = FORMATS[name].write(message, None)
         sizes.append(len(data))
-        message = FORMS[name].read(data, type(message), True)
+        message = FORMATS[name].read(data, type(message), True)
     return message, sizes
 
 

@@ -16,8 +16,8 @@ from google.protobuf.message import Message
 
 import crucible_ir as ir
 from crucible_ir import v1
-from crucible_ir.serialization.forms import FORMS, form_of
-from crucible_ir.serialization.streams import StreamError, read_delimited, read_jsonl
+from crucible_ir.serialization.formats import FORMATS, format_of
+from crucible_ir.serialization.streams.records import StreamError, read_delimited, read_jsonl
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 
@@ -47,7 +47,7 @@ class OverBoundError(AssertionError):
 
 
 def _document(form: str) -> Decode:
-    read = FORMS[form].read
+    read = FORMATS[form].read
 
     def decode(data: bytes, type_: type[Message]) -> None:
         read(data, type_, True)
@@ -70,7 +70,7 @@ def _leave_out(_: StreamError) -> None:
 
 
 DECODERS: dict[str, Decode] = {
-    **{form: _document(form) for form in FORMS},
+    **{form: _document(form) for form in FORMATS},
     "delimited": _delimited,
     "jsonl": _jsonl,
 }
@@ -106,7 +106,7 @@ def seeds(name: str) -> Iterator[bytes]:
     """Yield the examples of this repository as inputs of a decoder."""
     for path in sorted(EXAMPLES.iterdir()):
         try:
-            form = form_of(path.name)
+            form = format_of(path.name)
         except ir.Error:
             continue
         for index, type_ in enumerate(TYPES):
@@ -118,8 +118,8 @@ def seeds(name: str) -> Iterator[bytes]:
 
 
 def _written(name: str, message: Message) -> bytes:
-    if name in FORMS:
-        return FORMS[name].write(message, None)
+    if name in FORMATS:
+        return FORMATS[name].write(message, None)
     stream = io.BytesIO()
     write = ir.write_delimited if name == "delimited" else ir.write_jsonl
     write(stream, [message, message])

@@ -20,10 +20,9 @@ if TYPE_CHECKING:
     from crucible_ir.building.constructors import *  # noqa: F403  # its __all__ has a constructor for each message
     from crucible_ir.building.experiment import ExperimentBuilder as ExperimentBuilder
     from crucible_ir.building.experiment import experiment as experiment
-    from crucible_ir.canonical import digest as digest
-    from crucible_ir.differences import Change as Change
-    from crucible_ir.differences import ChangeKind as ChangeKind
-    from crucible_ir.differences import diff as diff
+    from crucible_ir.diffing import Change as Change
+    from crucible_ir.diffing import ChangeKind as ChangeKind
+    from crucible_ir.diffing import diff as diff
     from crucible_ir.errors import DecodeError as DecodeError
     from crucible_ir.errors import EncodeError as EncodeError
     from crucible_ir.errors import Error as Error
@@ -42,24 +41,25 @@ if TYPE_CHECKING:
     from crucible_ir.serialization.binary import decoder as decoder
     from crucible_ir.serialization.binary import from_binary as from_binary
     from crucible_ir.serialization.binary import to_binary as to_binary
-    from crucible_ir.serialization.crucible_json import from_crucible_json as from_crucible_json
-    from crucible_ir.serialization.crucible_json import to_crucible_json as to_crucible_json
+    from crucible_ir.serialization.json.canonical import digest as digest
+    from crucible_ir.serialization.json.crucible import from_crucible_json as from_crucible_json
+    from crucible_ir.serialization.json.crucible import to_crucible_json as to_crucible_json
+    from crucible_ir.serialization.json.protojson import from_dict as from_dict
+    from crucible_ir.serialization.json.protojson import from_json as from_json
+    from crucible_ir.serialization.json.protojson import to_dict as to_dict
+    from crucible_ir.serialization.json.protojson import to_json as to_json
     from crucible_ir.serialization.limits import LimitError as LimitError
     from crucible_ir.serialization.limits import Limits as Limits
-    from crucible_ir.serialization.protojson import from_dict as from_dict
-    from crucible_ir.serialization.protojson import from_json as from_json
-    from crucible_ir.serialization.protojson import to_dict as to_dict
-    from crucible_ir.serialization.protojson import to_json as to_json
-    from crucible_ir.serialization.streams import StreamCount as StreamCount
-    from crucible_ir.serialization.streams import StreamError as StreamError
-    from crucible_ir.serialization.streams import read_delimited as read_delimited
-    from crucible_ir.serialization.streams import read_jsonl as read_jsonl
-    from crucible_ir.serialization.streams import write_delimited as write_delimited
-    from crucible_ir.serialization.streams import write_jsonl as write_jsonl
-    from crucible_ir.serialization.text_form import from_text as from_text
-    from crucible_ir.serialization.text_form import to_text as to_text
-    from crucible_ir.serialization.yaml_form import from_yaml as from_yaml
-    from crucible_ir.serialization.yaml_form import to_yaml as to_yaml
+    from crucible_ir.serialization.streams.records import StreamCount as StreamCount
+    from crucible_ir.serialization.streams.records import StreamError as StreamError
+    from crucible_ir.serialization.streams.records import read_delimited as read_delimited
+    from crucible_ir.serialization.streams.records import read_jsonl as read_jsonl
+    from crucible_ir.serialization.streams.records import write_delimited as write_delimited
+    from crucible_ir.serialization.streams.records import write_jsonl as write_jsonl
+    from crucible_ir.serialization.text import from_text as from_text
+    from crucible_ir.serialization.text import to_text as to_text
+    from crucible_ir.serialization.yaml import from_yaml as from_yaml
+    from crucible_ir.serialization.yaml import to_yaml as to_yaml
     from crucible_ir.validation.check import is_valid as is_valid
     from crucible_ir.validation.check import validate as validate
     from crucible_ir.validation.check import violations as violations
@@ -76,8 +76,8 @@ __version__ = VERSION
 #: Where each name lives; `make test` holds it to the imports above.
 _HOMES = {
     "crucible_ir.building.experiment": ("ExperimentBuilder", "experiment"),
-    "crucible_ir.canonical": ("digest",),
-    "crucible_ir.differences": ("Change", "ChangeKind", "diff"),
+    "crucible_ir.serialization.json.canonical": ("digest",),
+    "crucible_ir.diffing": ("Change", "ChangeKind", "diff"),
     "crucible_ir.errors": (
         "DecodeError",
         "EncodeError",
@@ -99,10 +99,10 @@ _HOMES = {
     "crucible_ir.schema.defaults": ("with_defaults",),
     "crucible_ir.schema.types": ("UnknownTypeError",),
     "crucible_ir.serialization.binary": ("decoder", "from_binary", "to_binary"),
-    "crucible_ir.serialization.crucible_json": ("from_crucible_json", "to_crucible_json"),
+    "crucible_ir.serialization.json.crucible": ("from_crucible_json", "to_crucible_json"),
     "crucible_ir.serialization.limits": ("LimitError", "Limits"),
-    "crucible_ir.serialization.protojson": ("from_dict", "from_json", "to_dict", "to_json"),
-    "crucible_ir.serialization.streams": (
+    "crucible_ir.serialization.json.protojson": ("from_dict", "from_json", "to_dict", "to_json"),
+    "crucible_ir.serialization.streams.records": (
         "StreamCount",
         "StreamError",
         "read_delimited",
@@ -110,8 +110,8 @@ _HOMES = {
         "write_delimited",
         "write_jsonl",
     ),
-    "crucible_ir.serialization.text_form": ("from_text", "to_text"),
-    "crucible_ir.serialization.yaml_form": ("from_yaml", "to_yaml"),
+    "crucible_ir.serialization.text": ("from_text", "to_text"),
+    "crucible_ir.serialization.yaml": ("from_yaml", "to_yaml"),
     "crucible_ir.validation.check": ("is_valid", "validate", "violations"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

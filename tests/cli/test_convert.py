@@ -15,14 +15,14 @@ from google.protobuf import json_format, text_format
 import crucible_ir as ir
 from crucible_ir import v1
 
-ENDINGS = (".json", ".crucible.json", ".yaml", ".txtpb", ".binpb")
+EXTENSIONS = (".json", ".crucible.json", ".yaml", ".txtpb", ".binpb")
 
 
 def experiment() -> v1.Experiment:
     return ir.from_yaml((EXAMPLES / "experiment.yaml").read_bytes(), v1.Experiment)
 
 
-@pytest.mark.parametrize(("origin", "target"), list(permutations(ENDINGS, 2)))
+@pytest.mark.parametrize(("origin", "target"), list(permutations(EXTENSIONS, 2)))
 def test_a_document_goes_from_every_form_to_every_other_and_back(
     folder: Path, origin: str, target: str
 ) -> None:

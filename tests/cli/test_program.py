@@ -21,7 +21,7 @@ from cli.command_line import EXAMPLES, run
 from crucible_ir import __version__
 from crucible_ir.cli import progress
 from crucible_ir.cli.program import COMMANDS, Command
-from crucible_ir.serialization import forms
+from crucible_ir.serialization import formats
 
 PROGRAM = (sys.executable, "-m", "crucible_ir")
 
@@ -309,7 +309,7 @@ def test_a_file_name_that_is_not_utf8_is_shown_escaped(folder: Path) -> None:
 
 def test_every_form_is_in_the_help_of_from() -> None:
     text = " ".join(run("convert", "--help").out.split())
-    for name in forms.FORMS:
+    for name in formats.FORMATS:
         assert name in text
 
 

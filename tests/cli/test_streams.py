@@ -14,7 +14,7 @@ from google.protobuf import json_format, proto
 import crucible_ir as ir
 from crucible_ir import v1
 from crucible_ir.cli import progress
-from crucible_ir.serialization.streams import StreamCount
+from crucible_ir.serialization.streams.records import StreamCount
 
 BAD_LINES = (
     "crucible-ir: bad.binpbs:record 1: id: must not be empty [required]\n"

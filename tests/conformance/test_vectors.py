@@ -28,7 +28,7 @@ RULES = {
 }
 
 
-def type_of(case: v1.Case) -> str:
+def detect_type(case: v1.Case) -> str:
     return case.request.message_type.rpartition(".")[2]
 
 
@@ -49,7 +49,7 @@ def set_fields(case: v1.Case) -> set[str]:
 def test_every_rule_of_every_field_has_a_failing_case() -> None:
     assert len(RULES) > 100
     failing = {
-        (type_of(named.case), rule.path, rule.rule_id)
+        (detect_type(named.case), rule.path, rule.rule_id)
         for named in CASES
         for rule in named.case.expected.evaluation.broken_rules.rules
     }
@@ -62,7 +62,7 @@ def test_every_rule_of_every_field_has_a_case_in_which_the_field_is_set_and_pass
     for named in CASES:
         if can_be_read(named.case):
             wrong = {rule.path for rule in named.case.expected.evaluation.broken_rules.rules}
-            passing |= {(type_of(named.case), name) for name in set_fields(named.case) - wrong}
+            passing |= {(detect_type(named.case), name) for name in set_fields(named.case) - wrong}
     assert {(name, path) for name, path, _ in RULES} - passing == set()
 
 

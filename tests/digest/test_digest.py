@@ -22,8 +22,8 @@ from hypothesis import strategies as st
 from message_strategies import messages
 
 import crucible_ir as ir
-from crucible_ir.canonical import canonical_json, digest
 from crucible_ir.schema.types import descriptor_of
+from crucible_ir.serialization.json.canonical import canonical_json, digest
 
 v1 = ir.v1
 VECTORS = Path(__file__).parent.parent / "vectors" / "digest"

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from crucible_ir.linting import lint
-from crucible_ir.serialization.crucible_json import from_crucible_json
+from crucible_ir.serialization.json.crucible import from_crucible_json
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "vectors" / "upstream_examples.jsonl"
 

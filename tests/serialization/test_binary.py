@@ -117,7 +117,7 @@ def nested_map(objects: int) -> v1.StageDef:
     return made
 
 
-FORMS = [
+FORMATS = [
     (ir.to_binary, ir.from_binary),
     (ir.to_json, ir.from_json),
     (ir.to_crucible_json, ir.from_crucible_json),
@@ -128,14 +128,14 @@ FORMS = [
 
 # A hundred levels below the root: see "Limits" in proto/README.md. An object inside an opaque map
 # costs three levels, and its field one.
-@pytest.mark.parametrize(("write", "read"), FORMS, ids=[write.__name__ for write, _ in FORMS])
+@pytest.mark.parametrize(("write", "read"), FORMATS, ids=[write.__name__ for write, _ in FORMATS])
 @pytest.mark.parametrize("deepest", [chain(100), nested_map(33)], ids=["fallbacks", "objects"])
 def test_every_form_holds_the_deepest_message(write, read, deepest) -> None:  # type: ignore[no-untyped-def]
     again = read(write(deepest), type(deepest))
     assert write(again) == write(deepest)
 
 
-@pytest.mark.parametrize("write", [write for write, _ in FORMS], ids=lambda write: write.__name__)
+@pytest.mark.parametrize("write", [write for write, _ in FORMATS], ids=lambda write: write.__name__)
 @pytest.mark.parametrize(
     "too_deep", [chain(101), nested_map(34), chain(2000)], ids=["fallbacks", "objects", "many"]
 )

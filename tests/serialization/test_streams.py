@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 import crucible_ir as ir
 from crucible_ir import v1
-from crucible_ir.serialization import compression, streams
+from crucible_ir.serialization.streams import compression, records
 from crucible_ir.serialization.varints import varint
 
 # By hand: field 1 is "a", so 0a 01 61, three bytes.
@@ -214,7 +214,7 @@ def lines_run(work: Callable[[], object]) -> int:
 
     def trace(frame: FrameType, event: str, _: object) -> Any:
         nonlocal count
-        if frame.f_code.co_filename != streams.__file__:
+        if frame.f_code.co_filename != records.__file__:
             return None
         count += event == "line"
         return trace

@@ -14,7 +14,7 @@ from crucible_ir.betterproto.wholeness import refuse_misfits
 from crucible_ir.errors import DecodeError, EncodeError, Error, shorten
 from crucible_ir.schema.types import UnknownTypeError, descriptor_of, message_type
 from crucible_ir.serialization.binary import from_binary, to_binary
-from crucible_ir.serialization.refusal import Refusal, too_deep
+from crucible_ir.serialization.conversion_error import ConversionError, too_deep
 
 MessageT = TypeVar("MessageT", bound=Message)
 DataclassT = TypeVar("DataclassT", bound=betterproto2.Message)
@@ -54,8 +54,8 @@ def to_betterproto(
         refuse_lost_moments(message)
         refuse_misread_unknown_fields(message)
         return class_.parse(data)
-    except Refusal as refusal:
-        raise refusal.encode_error() from None
+    except ConversionError as error:
+        raise error.encode_error() from None
     except RecursionError:
         raise too_deep().encode_error() from None
     except Exception as error:
@@ -100,8 +100,8 @@ def from_betterproto(
     try:
         refuse_misfits(message)
         data = bytes(message)
-    except Refusal as refusal:
-        raise refusal.decode_error() from None
+    except ConversionError as error:
+        raise error.decode_error() from None
     except RecursionError:
         raise too_deep().decode_error() from None
     except Exception as error:

@@ -12,7 +12,7 @@ from google.protobuf.unknown_fields import UnknownFieldSet
 from crucible_ir.betterproto.generated.google.protobuf import Duration, Timestamp
 from crucible_ir.paths import MapKey
 from crucible_ir.schema.types import descriptor_of, is_map, message_of
-from crucible_ir.serialization.refusal import Refusal
+from crucible_ir.serialization.conversion_error import ConversionError
 
 #: What betterproto2 has in place of the messages of these types, as it reads and writes them.
 MOMENTS: dict[str, type[Timestamp] | type[Duration]] = {
@@ -28,7 +28,7 @@ def refuse_lost_moments(message: Message) -> None:
     """Raise if betterproto2 would not give back a timestamp or duration inside a message.
 
     Raises:
-        Refusal: It would not; the path is that of the first.
+        ConversionError: It would not; the path is that of the first.
     """
     for field, is_moment in _steps(descriptor_of(message)):
         check = refuse_lost_moment if is_moment else refuse_lost_moments
@@ -38,13 +38,13 @@ def refuse_lost_moments(message: Message) -> None:
             for key in keys:
                 try:
                     check(held[key])
-                except Refusal as refusal:
-                    raise refusal.under(key).under(field.name) from None
+                except ConversionError as error:
+                    raise error.under(key).under(field.name) from None
         elif message.HasField(field.name):
             try:
                 check(getattr(message, field.name))
-            except Refusal as refusal:
-                raise refusal.under(field.name) from None
+            except ConversionError as error:
+                raise error.under(field.name) from None
 
 
 def refuse_lost_moment(moment: Any) -> None:
@@ -54,20 +54,20 @@ def refuse_lost_moment(moment: Any) -> None:
         moment: A message of one of the types of `MOMENTS`.
 
     Raises:
-        Refusal: It would not.
+        ConversionError: It would not.
     """
     class_ = MOMENTS[moment.DESCRIPTOR.full_name]
     what = class_.__name__
     shown = f"{moment.seconds} s and {moment.nanos} ns"
     if len(UnknownFieldSet(moment)):
-        raise Refusal(f"betterproto2 would lose the unknown fields of this {what}")
+        raise ConversionError(f"betterproto2 would lose the unknown fields of this {what}")
     try:
         wrapped = class_(moment.seconds, moment.nanos).to_wrapped()
         back = class_.from_wrapped(wrapped)  # type: ignore[arg-type]  # of the same class
     except (OverflowError, ValueError) as error:
-        raise Refusal(f"betterproto2 cannot hold a {what} of {shown}: {error}") from None
+        raise ConversionError(f"betterproto2 cannot hold a {what} of {shown}: {error}") from None
     if (back.seconds, back.nanos) != (moment.seconds, moment.nanos):
-        raise Refusal(
+        raise ConversionError(
             f"betterproto2 would make {back.seconds} s and {back.nanos} ns of this {what} of"
             f" {shown}: it keeps microseconds"
         )

@@ -16,12 +16,12 @@ from crucible_ir.betterproto.generated.google.protobuf import Duration
 from crucible_ir.errors import near_miss, shorten
 from crucible_ir.paths import MapKey
 from crucible_ir.schema.types import OPAQUE_MESSAGES, descriptor_of, field_of, held_message, is_map
+from crucible_ir.serialization.conversion_error import ConversionError, too_deep
+from crucible_ir.serialization.json.opaque import shown_integer
+from crucible_ir.serialization.json.scalars import INTEGER_RANGES
 from crucible_ir.serialization.limits import MAX_DEPTH
-from crucible_ir.serialization.opaque import shown_integer
-from crucible_ir.serialization.refusal import Refusal, too_deep
-from crucible_ir.serialization.scalars import INTEGER_RANGES
 
-#: Raises a Refusal of a value, itself at a depth below the root message.
+#: Raises a ConversionError of a value, itself at a depth below the root message.
 _Check: TypeAlias = Callable[[Any, int], None]
 
 #: Where betterproto2 keeps the bytes of the fields that it does not know.
@@ -43,8 +43,8 @@ def refuse_misfits(message: betterproto2.Message, depth: int = 0) -> None:
         depth: How many messages it is below the root.
 
     Raises:
-        Refusal: It does: a value of another type or out of its range, an attribute that is no
-            field, two members of one oneof, a naive datetime.
+        ConversionError: It has a value of another type or out of range, an unknown attribute,
+            two members of one oneof, a naive datetime.
     """
     if depth > MAX_DEPTH:
         raise too_deep()
@@ -53,22 +53,22 @@ def refuse_misfits(message: betterproto2.Message, depth: int = 0) -> None:
     if not attributes.keys() <= shape.attributes:
         extra = min(attributes.keys() - shape.attributes)
         guess = near_miss(extra, shape.attributes)
-        raise Refusal(f"{type(message).__name__} has no such field{guess}", extra)
+        raise ConversionError(f"{type(message).__name__} has no such field{guess}", extra)
     for members in shape.oneofs:
         given = [name for name in members if attributes[name] is not None]
         if len(given) > 1:
             parts = () if shape.is_opaque else given[1:2]
-            raise Refusal(f"{given[0]} and {given[1]} exclude one another", *parts)
+            raise ConversionError(f"{given[0]} and {given[1]} exclude one another", *parts)
     for field, check in shape.checks:
         value = attributes[field.name]
         if value is not None:
             try:
                 check(value, depth)
-            except Refusal as refusal:
+            except ConversionError as error:
                 # A path names what is in an opaque map, not the fields that make up the map.
                 if shape.is_opaque:
                     raise
-                raise refusal.under(field.descriptor.name) from None
+                raise error.under(field.descriptor.name) from None
 
 
 @cache
@@ -109,8 +109,8 @@ def _map_check(check_key: _Check, check_value: _Check) -> _Check:
             try:
                 check_key(key, depth)
                 check_value(item, depth + 1)
-            except Refusal as refusal:
-                raise refusal.under(MapKey(key)) from None
+            except ConversionError as error:
+                raise error.under(MapKey(key)) from None
 
     return check
 
@@ -122,8 +122,8 @@ def _list_check(check_item: _Check) -> _Check:
         for index, item in enumerate(value):
             try:
                 check_item(item, depth)
-            except Refusal as refusal:
-                raise refusal.under(index) from None
+            except ConversionError as error:
+                raise error.under(index) from None
 
     return check
 
@@ -170,7 +170,7 @@ def _integer_check(low: int, high: int) -> _Check:
             raise _unexpected("an integer", value)
         if not low <= value <= high:
             shown = shown_integer(value)
-            raise Refusal(f"{shown} is out of range; an integer here is {low} to {high}")
+            raise ConversionError(f"{shown} is out of range; an integer here is {low} to {high}")
 
     return check
 
@@ -182,7 +182,7 @@ def _check_double(value: Any, depth: int) -> None:
         except OverflowError:
             exact = False
         if not exact:
-            raise Refusal(f"a double cannot hold {shown_integer(value)} exactly")
+            raise ConversionError(f"a double cannot hold {shown_integer(value)} exactly")
     elif not isinstance(value, float):
         raise _unexpected("a number", value)
 
@@ -190,7 +190,7 @@ def _check_double(value: Any, depth: int) -> None:
 def _check_double_without_presence(value: Any, depth: int) -> None:
     _check_double(value, depth)
     if value == 0 and math.copysign(1, value) < 0:
-        raise Refusal("betterproto2 would leave -0.0 out, as it does 0.0")
+        raise ConversionError("betterproto2 would leave -0.0 out, as it does 0.0")
 
 
 def _check_bool(value: Any, depth: int) -> None:
@@ -204,7 +204,7 @@ def _check_string(value: Any, depth: int) -> None:
     try:
         value.encode()
     except UnicodeEncodeError:
-        raise Refusal("holds an unpaired surrogate, which UTF-8 cannot write") from None
+        raise ConversionError("holds an unpaired surrogate, which UTF-8 cannot write") from None
 
 
 def _check_bytes(value: Any, depth: int) -> None:
@@ -217,16 +217,18 @@ def _check_datetime(value: Any, depth: int) -> None:
         raise _unexpected("a datetime", value)
     if getattr(value, "nanosecond", 0):
         # A datetime of pandas.
-        raise Refusal(f"betterproto2 would lose the nanoseconds of {value.isoformat()}")
+        raise ConversionError(f"betterproto2 would lose the nanoseconds of {value.isoformat()}")
     if value.utcoffset() is None:
-        raise Refusal(
+        raise ConversionError(
             "the datetime is naive; give it a time zone, for example"
             f" {value.isoformat()} with tzinfo=datetime.UTC"
         )
     try:
         value.astimezone(UTC)
     except OverflowError:
-        raise Refusal(f"{value.isoformat()} is outside the years 1 to 9999 in UTC") from None
+        raise ConversionError(
+            f"{value.isoformat()} is outside the years 1 to 9999 in UTC"
+        ) from None
 
 
 def _check_timedelta(value: Any, depth: int) -> None:
@@ -234,7 +236,7 @@ def _check_timedelta(value: Any, depth: int) -> None:
         raise _unexpected("a timedelta", value)
     back = Duration.from_wrapped(value).to_wrapped()
     if back != value:
-        raise Refusal(f"betterproto2 would write {back} for a timedelta of {value}")
+        raise ConversionError(f"betterproto2 would write {back} for a timedelta of {value}")
 
 
 _MOMENT_CHECKS: dict[type, _Check] = {datetime: _check_datetime, timedelta: _check_timedelta}
@@ -246,5 +248,5 @@ _SCALAR_CHECKS: dict[int, _Check] = {
 }
 
 
-def _unexpected(what: str, value: object) -> Refusal:
-    return Refusal(f"expected {what}, got {type(value).__name__} {shorten(value)}")
+def _unexpected(what: str, value: object) -> ConversionError:
+    return ConversionError(f"expected {what}, got {type(value).__name__} {shorten(value)}")

@@ -11,19 +11,19 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from crucible_ir.building.plain_values import plain, unwrap_scalar
+from crucible_ir.building.json_values import plain, unwrap_scalar
 from crucible_ir.errors import FieldError, near_miss, shorten
 from crucible_ir.paths import MapKey, format_path
 from crucible_ir.schema import vocabulary
 from crucible_ir.schema.defaults import fill
 from crucible_ir.schema.types import descriptor_of, field_of, held_enum, held_message, is_map
-from crucible_ir.serialization import opaque
 from crucible_ir.serialization.binary import reads_back
+from crucible_ir.serialization.conversion_error import ConversionError, too_deep
+from crucible_ir.serialization.json import opaque
+from crucible_ir.serialization.json.protojson_codec import unknown_name
+from crucible_ir.serialization.json.scalars import INTEGER_RANGES
+from crucible_ir.serialization.json.timestamps import read_timestamp, set_datetime
 from crucible_ir.serialization.limits import MAX_DEPTH
-from crucible_ir.serialization.protojson_codec import unknown_name
-from crucible_ir.serialization.refusal import Refusal, too_deep
-from crucible_ir.serialization.scalars import INTEGER_RANGES
-from crucible_ir.serialization.timestamps import read_timestamp, set_moment
 
 if TYPE_CHECKING:
     MessageT = TypeVar("MessageT", bound=Message)
@@ -47,14 +47,14 @@ def construct(type_: type[MessageT], fields: Mapping[str, object]) -> MessageT:
         _assign(message, fields, 0)
         if not reads_back(message):
             raise _unreadable(message)
-    except Refusal as refusal:
-        path = format_path((type_.DESCRIPTOR.name, *refusal.parts))
-        raise FieldError(refusal.reason, path=path) from None
+    except ConversionError as error:
+        path = format_path((type_.DESCRIPTOR.name, *error.parts))
+        raise FieldError(error.reason, path=path) from None
     return message
 
 
-def _unreadable(message: Message) -> Refusal:
-    """Return the refusal of a message that holds a given one too deep, with the field it is in."""
+def _unreadable(message: Message) -> ConversionError:
+    """Return the error of a message that holds a given one too deep, with the field it is in."""
     names = [field.name for field, _ in message.ListFields()]
     for name in names:
         alone = type(message)()
@@ -81,18 +81,18 @@ def _assign(message: Message, fields: Mapping[str, object], depth: int) -> None:
         try:
             _refuse_second_member(message, field_of(descriptor, name))
             setter(message, value, depth)
-        except Refusal as refusal:
-            raise refusal.under(name) from None
+        except ConversionError as error:
+            raise error.under(name) from None
     fill(message, given=_decided(descriptor, fields), lists=True)
 
 
-def _unknown_field(descriptor: Descriptor, name: str) -> Refusal:
+def _unknown_field(descriptor: Descriptor, name: str) -> ConversionError:
     hint = near_miss(name, _setters(descriptor))
     for oneof in descriptor.oneofs:
         if oneof.name == name:
             hint = f"; give one of {', '.join(member.name for member in oneof.fields)}"
     shown = name.encode(errors="backslashreplace").decode()
-    return Refusal(f"{descriptor.name} has no such field{hint}").under(shown)
+    return ConversionError(f"{descriptor.name} has no such field{hint}").under(shown)
 
 
 def _decided(descriptor: Descriptor, fields: Mapping[str, object]) -> set[str]:
@@ -110,7 +110,9 @@ def _refuse_second_member(message: Message, field: FieldDescriptor) -> None:
     if oneof is not None and len(oneof.fields) > 1:
         chosen = message.WhichOneof(oneof.name)
         if chosen is not None:
-            raise Refusal(f"{chosen} is set already, and only one member of {oneof.name} may be")
+            raise ConversionError(
+                f"{chosen} is set already, and only one member of {oneof.name} may be"
+            )
 
 
 @cache
@@ -159,8 +161,8 @@ def _custom_setter(custom: FieldDescriptor, assign: _Setter) -> _Setter:
         for index, value in enumerate(_items(values)):
             try:
                 assign(message, [_text(value)], depth)
-            except Refusal as refusal:
-                raise refusal.under(index) from None
+            except ConversionError as error:
+                raise error.under(index) from None
 
     return assign_all
 
@@ -195,15 +197,15 @@ def _list_setter(field: FieldDescriptor) -> _Setter:
                     target.append(convert(value))
                 else:
                     set_message(target.add(), value, depth + 1)
-            except Refusal as refusal:
-                raise refusal.under(index) from None
+            except ConversionError as error:
+                raise error.under(index) from None
 
     return assign
 
 
 def _items(values: object) -> Iterable[object]:
     if isinstance(values, (str, bytes, Mapping, Message)) or not isinstance(values, Iterable):
-        raise Refusal(f"expected a list, got {_shown(values)}")
+        raise ConversionError(f"expected a list, got {_shown(values)}")
     return values
 
 
@@ -213,16 +215,16 @@ def _map_setter(field: FieldDescriptor) -> _Setter:
 
     def assign(message: Message, values: object, depth: int) -> None:
         if not isinstance(values, Mapping):
-            raise Refusal(f"expected a mapping, got {_shown(values)}")
+            raise ConversionError(f"expected a mapping, got {_shown(values)}")
         target = getattr(message, field.name)
         for key, value in values.items():
             if not isinstance(key, str):
-                raise Refusal(f"a key must be a string, got {_shown(key)}")
+                raise ConversionError(f"a key must be a string, got {_shown(key)}")
             name = _text(key)
             try:
                 target[name] = convert(value)
-            except Refusal as refusal:
-                raise refusal.under(MapKey(name)) from None
+            except ConversionError as error:
+                raise error.under(MapKey(name)) from None
 
     return assign
 
@@ -236,33 +238,33 @@ def set_message(target: Message, value: object, depth: int = 0) -> None:
         depth: How many messages the target lies below the root.
 
     Raises:
-        Refusal: The value does not fit.
+        ConversionError: The value does not fit.
     """
     name = target.DESCRIPTOR.full_name
     if isinstance(value, Message):
         if value.DESCRIPTOR.full_name != name:
-            raise Refusal(f"expected a {name}, got a {value.DESCRIPTOR.full_name}")
+            raise ConversionError(f"expected a {name}, got a {value.DESCRIPTOR.full_name}")
         target.CopyFrom(value)
         # CopyFrom alone leaves a field absent when the message that is copied is empty.
         target.SetInParent()
     elif name == "google.protobuf.Struct":
         if not isinstance(value, Mapping):
-            raise Refusal(f"expected a mapping, got {_shown(value)}")
+            raise ConversionError(f"expected a mapping, got {_shown(value)}")
         opaque.read_struct(plain(value), target, depth)  # type: ignore[arg-type]  # a Struct by name
     elif name == "google.protobuf.Value":
         opaque.read_value(plain(value), target, depth)  # type: ignore[arg-type]  # a Value by name
     elif isinstance(target, Timestamp):
         if isinstance(value, datetime):
-            set_moment(value, target)
+            set_datetime(value, target)
         elif isinstance(value, str):
             read_timestamp(value, target)
         else:
-            raise Refusal(f"expected a datetime with a time zone, got {_shown(value)}")
+            raise ConversionError(f"expected a datetime with a time zone, got {_shown(value)}")
     elif isinstance(value, Mapping):
         target.SetInParent()
         _assign(target, value, depth)
     else:
-        raise Refusal(f"expected a {name} or a mapping of its fields, got {_shown(value)}")
+        raise ConversionError(f"expected a {name} or a mapping of its fields, got {_shown(value)}")
 
 
 def _converter(field: FieldDescriptor) -> Callable[[Any], object]:
@@ -289,16 +291,16 @@ def _enum_number(field: FieldDescriptor, value: object) -> int:
             return numbers[name]
         if name in enum.values_by_name:
             return int(enum.values_by_name[name].number)
-        raise Refusal(unknown_name(name, enum, numbers))
+        raise ConversionError(unknown_name(name, enum, numbers))
     value = unwrap_scalar(value)
     if not isinstance(value, int) or isinstance(value, bool):
-        raise Refusal(f"expected a name or number of {enum.name}, got {_shown(value)}")
+        raise ConversionError(f"expected a name or number of {enum.name}, got {_shown(value)}")
     return _integer(value, -(2**31), 2**31 - 1)
 
 
 def _text(value: object) -> str:
     if not isinstance(value, str):
-        raise Refusal(f"expected a string, got {_shown(value)}")
+        raise ConversionError(f"expected a string, got {_shown(value)}")
     text = str.__str__(value)
     try:
         text.encode()
@@ -309,35 +311,35 @@ def _text(value: object) -> str:
 
 def _bytes(value: object) -> bytes:
     if not isinstance(value, (bytes, bytearray, memoryview)):
-        raise Refusal(f"expected bytes, got {_shown(value)}")
+        raise ConversionError(f"expected bytes, got {_shown(value)}")
     return bytes(value)
 
 
 def _boolean(value: object) -> bool:
     value = unwrap_scalar(value)
     if not isinstance(value, bool):
-        raise Refusal(f"expected True or False, got {_shown(value)}")
+        raise ConversionError(f"expected True or False, got {_shown(value)}")
     return value
 
 
 def _integer(value: object, low: int, high: int) -> int:
     value = unwrap_scalar(value)
     if not isinstance(value, int) or isinstance(value, bool):
-        raise Refusal(f"expected an integer, got {_shown(value)}")
+        raise ConversionError(f"expected an integer, got {_shown(value)}")
     if not low <= value <= high:
         shown = opaque.shown_integer(value)
-        raise Refusal(f"{shown} is out of range; an integer here is {low} to {high}")
+        raise ConversionError(f"{shown} is out of range; an integer here is {low} to {high}")
     return int(value)
 
 
 def _number(value: object) -> float:
     value = unwrap_scalar(value)
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise Refusal(f"expected a number, got {_shown(value)}")
+        raise ConversionError(f"expected a number, got {_shown(value)}")
     try:
         return float(value)
     except OverflowError:
-        raise Refusal(f"{_shown(value)} is beyond what a double can hold") from None
+        raise ConversionError(f"{_shown(value)} is beyond what a double can hold") from None
 
 
 def _shown(value: object) -> str:

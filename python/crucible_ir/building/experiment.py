@@ -11,7 +11,7 @@ from crucible_ir import v1
 from crucible_ir.building.construct import construct, set_message
 from crucible_ir.errors import FieldError
 from crucible_ir.paths import format_path
-from crucible_ir.serialization.refusal import Refusal
+from crucible_ir.serialization.conversion_error import ConversionError
 from crucible_ir.validation.check import ensure_valid
 
 if TYPE_CHECKING:
@@ -228,9 +228,9 @@ def _message(
         made = type_()
         try:
             set_message(made, value)
-        except Refusal as refusal:
-            path = format_path((type_.DESCRIPTOR.name, *refusal.parts))
-            raise FieldError(refusal.reason, path=path) from None
+        except ConversionError as error:
+            path = format_path((type_.DESCRIPTOR.name, *error.parts))
+            raise FieldError(error.reason, path=path) from None
         return made
     if value is None:
         return construct(type_, options)

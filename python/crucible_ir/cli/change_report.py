@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from rich.text import Text
 
-from crucible_ir.differences import ABSENT, Change, ChangeKind, Conflict
+from crucible_ir.diffing import ABSENT, Change, ChangeKind, Conflict
 from crucible_ir.errors import printable
 
 if TYPE_CHECKING:

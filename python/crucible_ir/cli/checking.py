@@ -30,14 +30,14 @@ from crucible_ir.cli.inputs import (
 from crucible_ir.cli.records import Records, open_records
 from crucible_ir.cli.session import CannotRunError
 from crucible_ir.errors import DecodeError, Position, ValidationError
-from crucible_ir.serialization.stream_forms import StreamForm
-from crucible_ir.serialization.streams import StreamError
+from crucible_ir.serialization.streams.formats import StreamFormat
+from crucible_ir.serialization.streams.records import StreamError
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
     from crucible_ir.linting import Selection
-    from crucible_ir.serialization.forms import Form
+    from crucible_ir.serialization.formats import Format
 
 #: How many documents a process is handed at a time.
 _CHUNK: Final = 8
@@ -57,7 +57,9 @@ class Validation:
     def __call__(self, source: Source) -> FileReport:
         """Check one document."""
 
-        def validate_it(name: str, content: bytes, type_: type[Message], form: Form) -> FileReport:
+        def validate_it(
+            name: str, content: bytes, type_: type[Message], form: Format
+        ) -> FileReport:
             return _validate(name, content, type_, form, self.reading)
 
         return _check(source, self.reading, validate_it, _validate_records)
@@ -79,7 +81,7 @@ class Linting:
         """Check one document."""
         selection = self.selections[source.name]
 
-        def lint_it(name: str, content: bytes, type_: type[Message], form: Form) -> FileReport:
+        def lint_it(name: str, content: bytes, type_: type[Message], form: Format) -> FileReport:
             return _lint(name, content, type_, form, self.reading, selection)
 
         def lint_records(records: Records, found: _Found) -> None:
@@ -91,14 +93,14 @@ class Linting:
 def _check(
     source: Source,
     reading: Reading,
-    judge: Callable[[str, bytes, type[Message], Form], FileReport],
+    judge: Callable[[str, bytes, type[Message], Format], FileReport],
     judge_records: Callable[[Records, _Found], None],
 ) -> FileReport:
     type_name = ""
     content = b""
     try:
         form = any_form_for(source, reading)
-        if isinstance(form, StreamForm):
+        if isinstance(form, StreamFormat):
             return _check_stream(source, form, reading, judge_records)
         content = content_of(source, reading)
         type_ = type_for(content, form, reading)
@@ -112,7 +114,7 @@ def _check(
 
 
 def _validate(
-    name: str, content: bytes, type_: type[Message], form: Form, reading: Reading
+    name: str, content: bytes, type_: type[Message], form: Format, reading: Reading
 ) -> FileReport:
     try:
         read_document(content, form, type_, reading, validate=True)
@@ -126,7 +128,7 @@ def _lint(
     name: str,
     content: bytes,
     type_: type[Message],
-    form: Form,
+    form: Format,
     reading: Reading,
     selection: Selection,
 ) -> FileReport:
@@ -191,7 +193,7 @@ def _in_stream(position: Position | None, bad: StreamError) -> Position | None:
 
 def _check_stream(
     source: Source,
-    form: StreamForm,
+    form: StreamFormat,
     reading: Reading,
     judge: Callable[[Records, _Found], None],
 ) -> FileReport:

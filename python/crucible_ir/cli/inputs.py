@@ -11,16 +11,16 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from crucible_ir.cli.session import CannotRunError, reason_of
-from crucible_ir.serialization.forms import Form, UnknownFormError
+from crucible_ir.serialization.formats import Format, UnknownFormatError
 from crucible_ir.serialization.limits import Limits
-from crucible_ir.serialization.shape import AmbiguousShapeError, type_of
-from crucible_ir.serialization.stream_forms import (
-    FORM_NAMES,
-    STREAM_FORMS,
-    StreamForm,
-    form_named,
-    form_of,
+from crucible_ir.serialization.streams.formats import (
+    FORMAT_NAMES,
+    STREAM_FORMATS,
+    StreamFormat,
+    format_named,
+    format_of,
 )
+from crucible_ir.serialization.type_detection import AmbiguousTypeError, detect_type
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -73,7 +73,7 @@ def sources(arguments: Iterable[str], reading: Reading) -> Iterator[Source]:
             if os.path.normpath(name) in seen:
                 continue
             seen.add(os.path.normpath(name))
-            if name == STANDARD and reading.form_name not in STREAM_FORMS:
+            if name == STANDARD and reading.form_name not in STREAM_FORMATS:
                 yield Source(name, _read_standard_input(reading.limits.max_bytes))
             else:
                 yield Source(name)
@@ -105,8 +105,8 @@ def _files_below(folder: str) -> list[str]:
 
 def _has_form(name: str) -> bool:
     try:
-        form_of(name)
-    except UnknownFormError:
+        format_of(name)
+    except UnknownFormatError:
         return False
     return True
 
@@ -158,36 +158,36 @@ def _limited(content: bytes, max_bytes: int) -> bytes:
     return content
 
 
-def form_for(source: Source, reading: Reading) -> Form:
+def form_for(source: Source, reading: Reading) -> Format:
     """Return the form of a document.
 
     Raises:
         CannotRunError: Neither the user nor the file's ending tells it, or it is a stream.
     """
     form = any_form_for(source, reading)
-    if isinstance(form, StreamForm):
+    if isinstance(form, StreamFormat):
         raise CannotRunError("it is a stream of records, and a document is expected")
     return form
 
 
-def any_form_for(source: Source, reading: Reading) -> Form | StreamForm:
+def any_form_for(source: Source, reading: Reading) -> Format | StreamFormat:
     """Return the form of a document or a stream.
 
     Raises:
         CannotRunError: Neither the user nor the file's ending tells it.
     """
     if reading.form_name is not None:
-        return form_named(reading.form_name)
+        return format_named(reading.form_name)
     if source.name == STANDARD:
-        raise CannotRunError(f"standard input has no ending: give --from {'|'.join(FORM_NAMES)}")
+        raise CannotRunError(f"standard input has no ending: give --from {'|'.join(FORMAT_NAMES)}")
     try:
-        return form_of(source.name)
-    except UnknownFormError as error:
-        raise CannotRunError(f"{error}; give --from {'|'.join(FORM_NAMES)}") from None
+        return format_of(source.name)
+    except UnknownFormatError as error:
+        raise CannotRunError(f"{error}; give --from {'|'.join(FORMAT_NAMES)}") from None
 
 
 def read_document(
-    content: bytes, form: Form, type_: type[Message], reading: Reading, *, validate: bool
+    content: bytes, form: Format, type_: type[Message], reading: Reading, *, validate: bool
 ) -> Message:
     """Read a document within the limits.
 
@@ -200,7 +200,7 @@ def read_document(
     return message
 
 
-def type_for(content: bytes, form: Form, reading: Reading) -> type[Message]:
+def type_for(content: bytes, form: Format, reading: Reading) -> type[Message]:
     """Return the message type of a document.
 
     Raises:
@@ -212,6 +212,6 @@ def type_for(content: bytes, form: Form, reading: Reading) -> type[Message]:
     if reading.type_name is not None:
         return message_type(reading.type_name)
     try:
-        return type_of(content, form)
-    except AmbiguousShapeError as error:
+        return detect_type(content, form)
+    except AmbiguousTypeError as error:
         raise CannotRunError(f"{error}; give --type") from None

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 from crucible_ir.paths import Part, format_path
 from crucible_ir.schema.types import is_map, message_of
-from crucible_ir.unknown_fields import unknown_fields
+from crucible_ir.schema.unknown_fields import unknown_fields
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
-    from crucible_ir.serialization.forms import Form
+    from crucible_ir.serialization.formats import Format
 
 
-def losses(message: Message, written: bytes, form: Form) -> list[str]:
+def losses(message: Message, written: bytes, form: Format) -> list[str]:
     """Say what of a message is not in the bytes that a form wrote of it, a line each.
 
     Raises:

@@ -10,10 +10,10 @@ import click
 from click.shell_completion import CompletionItem
 
 from crucible_ir.cli.inputs import Reading
-from crucible_ir.cli.reports import FORMATS
-from crucible_ir.serialization.forms import FORMS, UnknownFormError
+from crucible_ir.cli.reports import REPORT_FORMATS
+from crucible_ir.serialization.formats import FORMATS, UnknownFormatError
 from crucible_ir.serialization.limits import MAX_BYTES, MAX_DEPTH, MAX_FRAME_BYTES, Limits
-from crucible_ir.serialization.stream_forms import FORM_NAMES, STREAM_FORMS, form_named
+from crucible_ir.serialization.streams.formats import FORMAT_NAMES, STREAM_FORMATS, format_named
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,13 +52,13 @@ class _FormName(TextParameter):
 
     def convert(self, value: Any, param: Any, ctx: Any) -> str:
         try:
-            return form_named(value).name
-        except UnknownFormError as error:
+            return format_named(value).name
+        except UnknownFormatError as error:
             self.fail(str(error), param, ctx)
 
     def shell_complete(self, ctx: Any, param: Any, incomplete: str) -> list[CompletionItem]:
-        summaries = {form.name: form.summary for form in FORMS.values()}
-        summaries |= {form.name: form.summary for form in STREAM_FORMS.values()}
+        summaries = {form.name: form.summary for form in FORMATS.values()}
+        summaries |= {form.name: form.summary for form in STREAM_FORMATS.values()}
         return [
             CompletionItem(name, help=summary)
             for name, summary in summaries.items()
@@ -88,7 +88,7 @@ def from_option() -> Decorator:
         "from_form",
         type=FORM_NAME,
         metavar="FORM",
-        help=f"Form of the input: {', '.join(FORM_NAMES)}; by default told from the file's ending.",
+        help=f"Input format: {', '.join(FORMAT_NAMES)}; by default inferred from the extension.",
     )
 
 
@@ -156,7 +156,7 @@ def checking_options(command: Any) -> Any:
         click.option(
             "--format",
             "report_format",
-            type=click.Choice(FORMATS),
+            type=click.Choice(REPORT_FORMATS),
             default="text",
             show_default=True,
             help="Format of the report: for people, or for a machine.",

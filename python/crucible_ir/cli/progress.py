@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, Self, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from crucible_ir.serialization.streams import StreamCount
+    from crucible_ir.serialization.streams.records import StreamCount
 
 ItemT = TypeVar("ItemT")
 
@@ -122,7 +122,7 @@ def stream_bar(count: StreamCount, seconds: float, done: float | None) -> str:
         seconds: The time that took.
         done: The part of the file that has been read, from 0 to 1, where that is known.
 
-    >>> from crucible_ir.serialization.streams import StreamCount
+    >>> from crucible_ir.serialization.streams.records import StreamCount
     >>> stream_bar(StreamCount(records=90_000, bytes=27_000_000), 2.0, 0.25)
     ' 25%  90,000 records, 45,000/s, 13.5 MB/s'
     """

@@ -17,21 +17,21 @@ from crucible_ir.cli.progress import StreamProgress
 from crucible_ir.cli.session import CannotRunError
 from crucible_ir.errors import DecodeError
 from crucible_ir.schema.types import message_type
-from crucible_ir.serialization.compression import CompressionMissingError, decompressed
 from crucible_ir.serialization.limits import read_within
-from crucible_ir.serialization.streams import (
+from crucible_ir.serialization.streams.compression import CompressionMissingError, decompressed
+from crucible_ir.serialization.streams.records import (
     StreamCount,
     StreamError,
     decode_batches,
 )
-from crucible_ir.serialization.streams import frames as frames_of
+from crucible_ir.serialization.streams.records import frames as frames_of
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
-    from crucible_ir.serialization.compression import Source as Bytes
-    from crucible_ir.serialization.stream_forms import StreamForm
-    from crucible_ir.serialization.streams import Batch
+    from crucible_ir.serialization.streams.compression import Source as Bytes
+    from crucible_ir.serialization.streams.formats import StreamFormat
+    from crucible_ir.serialization.streams.records import Batch
 
 
 @dataclass(slots=True)
@@ -49,7 +49,7 @@ class Records:
     """
 
     name: str
-    form: StreamForm
+    form: StreamFormat
     reading: Reading
     type_: type[Message] | None
     batches: Iterator[Batch]
@@ -85,7 +85,7 @@ def _certain(_: object) -> bool:
 
 
 @contextmanager
-def open_records(source: Source, form: StreamForm, reading: Reading) -> Iterator[Records]:
+def open_records(source: Source, form: StreamFormat, reading: Reading) -> Iterator[Records]:
     """Open a stream and tell the type of its messages.
 
     Raises:
@@ -111,7 +111,7 @@ def open_records(source: Source, form: StreamForm, reading: Reading) -> Iterator
             raw.close()
 
 
-def _split(name: str, form: StreamForm, plain: Bytes, reading: Reading) -> Iterator[Batch]:
+def _split(name: str, form: StreamFormat, plain: Bytes, reading: Reading) -> Iterator[Batch]:
     try:
         yield from form.split(plain, reading.limits.max_frame_bytes)
     except OSError as error:
@@ -128,7 +128,7 @@ def _size(raw: IO[bytes]) -> int:
 
 
 def _typed(
-    batches: Iterator[Batch], form: StreamForm, reading: Reading
+    batches: Iterator[Batch], form: StreamFormat, reading: Reading
 ) -> tuple[type[Message] | None, Iterator[Batch]]:
     """Tell the type of a stream's messages, from its first record where the user does not."""
     if reading.type_name is not None:

@@ -25,7 +25,7 @@ from crucible_ir.schema.types import (
     message_types,
 )
 from crucible_ir.schema.vocabulary import custom_member, custom_members, names, numbers
-from crucible_ir.serialization import json_text
+from crucible_ir.serialization.json import parsing
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor
@@ -138,7 +138,7 @@ def _default(field: FieldDescriptor) -> str | None:
     if text is None or field.enum_type is None:
         return text
     values = field.enum_type.values_by_name
-    given = json_text.parse(text)
+    given = parsing.parse(text)
     listed = [_plain(held_enum(field), values[name].number) for name in _as_list(given)]
     return f"[{', '.join(listed)}]" if field.is_repeated else listed[0]
 

@@ -21,7 +21,7 @@ from crucible_ir.schema.types import (
     is_map,
 )
 from crucible_ir.schema.vocabulary import custom_member, custom_members
-from crucible_ir.serialization import json_text
+from crucible_ir.serialization.json import parsing
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor, OneofDescriptor
@@ -182,10 +182,10 @@ def _repaired(message: Descriptor, made: dict[str, Any]) -> dict[str, Any]:
 def _is_valid(message: Descriptor, plain: dict[str, Any]) -> bool:
     from google.protobuf.message_factory import GetMessageClass
 
-    from crucible_ir.serialization.protojson import from_json
+    from crucible_ir.serialization.json.protojson import from_json
     from crucible_ir.validation.check import is_valid
 
-    text = json_text.write(plain)
+    text = parsing.write(plain)
     return is_valid(from_json(text, GetMessageClass(message), validate=False))
 
 
@@ -201,7 +201,7 @@ def _sample(field: FieldDescriptor) -> Any:
     """Return a legal value for a field: its default if it has one."""
     text = default_text(field)
     if text is not None:
-        return json_text.parse(text)
+        return parsing.parse(text)
     if is_map(field):
         return {"key": _item(field_of(held_message(field), "value"))}
     item = _item(field)

@@ -13,17 +13,17 @@ from crucible_ir.cli.progress import StreamProgress
 from crucible_ir.cli.records import open_records, reasons_of
 from crucible_ir.cli.session import GOOD, INVALID, CannotRunError
 from crucible_ir.errors import EncodeError, Error
-from crucible_ir.serialization.compression import CompressionMissingError, compressed
-from crucible_ir.serialization.stream_forms import STREAM_ENDINGS, StreamForm
-from crucible_ir.serialization.streams import StreamCount, StreamError
+from crucible_ir.serialization.streams.compression import CompressionMissingError, compressed
+from crucible_ir.serialization.streams.formats import STREAM_EXTENSIONS, StreamFormat
+from crucible_ir.serialization.streams.records import StreamCount, StreamError
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
     from crucible_ir.cli.inputs import Reading, Source
     from crucible_ir.cli.session import Session
-    from crucible_ir.serialization.compression import Target
-    from crucible_ir.serialization.forms import Form
+    from crucible_ir.serialization.formats import Format
+    from crucible_ir.serialization.streams.compression import Target
 
 #: How many bad records, and how many losses, are told in full; the others are counted.
 _MOST_TOLD: Final = 5
@@ -68,7 +68,11 @@ class StreamConversion:
         self.ended: StreamError | None = None
 
     def run(
-        self, source: Source, origin: Form | StreamForm, target: str, form: Form | StreamForm
+        self,
+        source: Source,
+        origin: Format | StreamFormat,
+        target: str,
+        form: Format | StreamFormat,
     ) -> int:
         """Convert and return the exit status.
 
@@ -80,13 +84,13 @@ class StreamConversion:
         self.name = source.name
         try:
             with self._messages(source, origin) as messages, open_output(target) as raw:
-                if isinstance(form, StreamForm):
+                if isinstance(form, StreamFormat):
                     with compressed(raw, target) as output:
                         self._write_stream(messages, form, output)
                 else:
                     raw.write(self._only(messages, form))
         except StreamError as error:
-            if not isinstance(origin, StreamForm):
+            if not isinstance(origin, StreamFormat):
                 raise
             self._tell(reasons_of(source.name, error))
             return INVALID
@@ -98,8 +102,10 @@ class StreamConversion:
         return self._sum_up()
 
     @contextmanager
-    def _messages(self, source: Source, origin: Form | StreamForm) -> Iterator[Iterator[Message]]:
-        if isinstance(origin, StreamForm):
+    def _messages(
+        self, source: Source, origin: Format | StreamFormat
+    ) -> Iterator[Iterator[Message]]:
+        if isinstance(origin, StreamFormat):
             with open_records(source, origin, self.reading) as records:
                 self.count, self.progress = records.count, records.progress
                 on_bad = self._leave_out if self.skip_bad else None
@@ -126,7 +132,9 @@ class StreamConversion:
         if self.count.skipped <= _MOST_TOLD:
             self._tell(reasons_of(self.name, bad))
 
-    def _write_stream(self, messages: Iterator[Message], form: StreamForm, output: Target) -> None:
+    def _write_stream(
+        self, messages: Iterator[Message], form: StreamFormat, output: Target
+    ) -> None:
         for message in messages:
             record = self._encoded(message, form.encode)
             if record is not None:
@@ -153,7 +161,7 @@ class StreamConversion:
     def _number(self) -> int:
         return self.count.records + self.count.skipped - 1
 
-    def _weigh(self, message: Message, record: bytes, form: Form) -> None:
+    def _weigh(self, message: Message, record: bytes, form: Format) -> None:
         """Say what a text form does not hold of a message; binary holds everything.
 
         Raises:
@@ -171,14 +179,14 @@ class StreamConversion:
         if self.lossy <= _MOST_TOLD:
             self._tell([f"warning: {line}" for line in told])
 
-    def _only(self, messages: Iterator[Message], form: Form) -> bytes:
+    def _only(self, messages: Iterator[Message], form: Format) -> bytes:
         """Write the only message of a stream as a document."""
         message = next(messages, None)
         if message is None:
             raise CannotRunError(f"holds no record that a {form.name} document could hold")
         written = self._encoded(message, lambda message: form.write(message, self.indent))
         if written is None or next(messages, None) is not None:
-            endings = " or ".join(STREAM_ENDINGS)
+            endings = " or ".join(STREAM_EXTENSIONS)
             raise CannotRunError(
                 "holds more than one record, and a document holds one: give an output that ends in"
                 f" {endings}"

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
 
     from crucible_ir.cli.inputs import Reading
-    from crucible_ir.serialization.forms import Form
+    from crucible_ir.serialization.formats import Format
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Document:
     """
 
     name: str
-    form: Form
+    form: Format
     message: Message
 
 
@@ -38,7 +38,7 @@ class _Opened:
     """A document whose bytes are known, and its type if it tells it, or else why it does not."""
 
     name: str
-    form: Form
+    form: Format
     content: bytes
     type_: type[Message] | None
     doubt: str = ""

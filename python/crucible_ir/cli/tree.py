@@ -16,8 +16,8 @@ from crucible_ir.paths import MapKey, Part, format_path
 from crucible_ir.schema import vocabulary
 from crucible_ir.schema.defaults import defaults
 from crucible_ir.schema.types import field_of, held_message, is_map
-from crucible_ir.serialization.refusal import Refusal
-from crucible_ir.serialization.timestamps import write_timestamp
+from crucible_ir.serialization.conversion_error import ConversionError
+from crucible_ir.serialization.json.timestamps import write_timestamp
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -188,7 +188,7 @@ class _Artist:
         if value.DESCRIPTOR.full_name == _TIMESTAMP:
             try:
                 return write_timestamp(value), "number"
-            except Refusal as refusal:
+            except ConversionError as refusal:
                 return f"{value.seconds} s, {value.nanos} ns: {refusal.reason}", "bad"
         return self.json(_plain(value)) if isinstance(value, _opaque_types()) else None
 

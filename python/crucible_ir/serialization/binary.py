@@ -10,8 +10,8 @@ from google.protobuf import message as google_message
 
 from crucible_ir.errors import EncodeError
 from crucible_ir.schema.types import descriptor_of, message_type
+from crucible_ir.serialization.conversion_error import too_deep
 from crucible_ir.serialization.limits import MAX_DEPTH, read_within
-from crucible_ir.serialization.refusal import too_deep
 from crucible_ir.serialization.wire import diagnose
 from crucible_ir.validation.check import ensure_valid_by_rules, guard_of
 

@@ -18,9 +18,10 @@ from crucible_ir import v1
 from crucible_ir.schema import vocabulary
 from crucible_ir.schema.defaults import defaults, prototype
 from crucible_ir.schema.types import field_of, held_enum, held_message, is_map
-from crucible_ir.serialization import crucible_codec, quick_values, quick_wire, scalars
+from crucible_ir.serialization import quick_values, quick_wire
 from crucible_ir.serialization.binary import ensure_reads_back
 from crucible_ir.serialization.byte_text import ENCODING, real_values
+from crucible_ir.serialization.json import crucible_codec, scalars
 from crucible_ir.serialization.quick_protojson import QuickWriter, has_default
 from crucible_ir.serialization.quick_reader import OPAQUE_READERS, QuickReader, ReaderSource
 from crucible_ir.serialization.quick_source import MessageSource, inlines

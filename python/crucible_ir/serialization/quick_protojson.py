@@ -26,8 +26,9 @@ from google.protobuf.descriptor import FieldDescriptor
 
 from crucible_ir.schema.defaults import default_text
 from crucible_ir.schema.types import field_of, held_enum, held_message, is_map
-from crucible_ir.serialization import quick_values, scalars
+from crucible_ir.serialization import quick_values
 from crucible_ir.serialization.byte_text import ENCODING
+from crucible_ir.serialization.json import scalars
 from crucible_ir.serialization.quick_reader import (
     ABSENT,
     OPAQUE_READERS,

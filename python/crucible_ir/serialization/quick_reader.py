@@ -16,8 +16,9 @@ from google.protobuf import message_factory
 from google.protobuf.descriptor import FieldDescriptor
 
 from crucible_ir.schema.types import field_of, held_message, is_map
-from crucible_ir.serialization import quick_wire, scalars
+from crucible_ir.serialization import quick_wire
 from crucible_ir.serialization.byte_text import ENCODING
+from crucible_ir.serialization.json import scalars
 from crucible_ir.serialization.quick_source import MessageSource, inlines, is_ordinary
 from crucible_ir.serialization.quick_values import ORDINARY_DEPTH, not_ordinary
 

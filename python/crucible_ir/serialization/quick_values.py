@@ -11,8 +11,8 @@ from functools import lru_cache
 from itertools import chain
 from typing import Any, NoReturn
 
-from crucible_ir.serialization.opaque import MAX_EXACT_INTEGER
-from crucible_ir.serialization.timestamps import MAX_SECONDS, MIN_SECONDS, NANOS_PER_SECOND
+from crucible_ir.serialization.json.opaque import MAX_EXACT_INTEGER
+from crucible_ir.serialization.json.timestamps import MAX_SECONDS, MIN_SECONDS, NANOS_PER_SECOND
 
 #: The depth up to which a reader does not have to count exactly.
 ORDINARY_DEPTH = 60

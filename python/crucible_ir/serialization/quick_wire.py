@@ -21,9 +21,9 @@ from typing import Any
 from google.protobuf.descriptor import FieldDescriptor
 
 from crucible_ir.serialization.byte_text import ENCODING
-from crucible_ir.serialization.opaque import MAX_EXACT_INTEGER
+from crucible_ir.serialization.json.opaque import MAX_EXACT_INTEGER
+from crucible_ir.serialization.json.scalars import INTEGER_RANGES
 from crucible_ir.serialization.quick_values import ORDINARY_DEPTH, not_ordinary
-from crucible_ir.serialization.scalars import INTEGER_RANGES
 from crucible_ir.serialization.varints import varint
 
 _VARINT, _FIXED64, _LENGTH, _FIXED32 = 0, 1, 2, 5

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from crucible_ir.schema.types import descriptor_of
-from crucible_ir.serialization.refusal import Refusal
+from crucible_ir.serialization.conversion_error import ConversionError
 from crucible_ir.validation.check import ensure_valid
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from crucible_ir.errors import Position
     from crucible_ir.paths import Part
-    from crucible_ir.serialization.located import LocatedNode
+    from crucible_ir.serialization.positions import LocatedNode
 
     MessageT = TypeVar("MessageT", bound=Message)
 
@@ -51,9 +51,9 @@ def read_plain(
     message = type_()
     try:
         fill(plain, message, 0)
-    except Refusal as refusal:
-        place = locate().find([[part] for part in refusal.parts], key=refusal.at_key)
-        raise refusal.decode_error(place) from None
+    except ConversionError as error:
+        place = locate().find([[part] for part in error.parts], key=error.at_key)
+        raise error.decode_error(place) from None
     if validate:
         ensure_valid(message, place_finder(descriptor_of(type_), spell, locate))
     return message

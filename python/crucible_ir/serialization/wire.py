@@ -8,8 +8,8 @@ from google.protobuf.descriptor import FieldDescriptor
 
 from crucible_ir.errors import DecodeError
 from crucible_ir.schema.types import is_map, message_of
+from crucible_ir.serialization.conversion_error import ConversionError, too_deep
 from crucible_ir.serialization.limits import MAX_DEPTH
-from crucible_ir.serialization.refusal import Refusal, too_deep
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor
@@ -31,10 +31,9 @@ def diagnose(data: object, descriptor: Descriptor, error: Exception) -> DecodeEr
     raw = bytes(data)
     try:
         _walk(raw, 0, len(raw), descriptor, 0)
-    except Refusal as refusal:
-        return DecodeError(
-            f"not a {descriptor.full_name}: {refusal.reason}", path=refusal.decode_error().path
-        )
+    except ConversionError as found:
+        reason, path = found.reason, found.decode_error().path
+        return DecodeError(f"not a {descriptor.full_name}: {reason}", path=path)
     return DecodeError(f"not a {descriptor.full_name}: {error}")
 
 
@@ -47,16 +46,18 @@ def _walk(data: bytes, start: int, end: int, descriptor: Descriptor | None, dept
         tag, after = _varint(data, at, end)
         number, kind = tag >> 3, tag & 7
         if not 0 < number <= _MAX_FIELD_NUMBER:
-            raise Refusal(f"byte {at} gives the field number {number}, which there cannot be")
+            raise ConversionError(
+                f"byte {at} gives the field number {number}, which there cannot be"
+            )
         field = descriptor.fields_by_number.get(number) if descriptor is not None else None
         try:
             at = _value(data, after, end, kind, field, depth)
-        except Refusal as refusal:
+        except ConversionError as error:
             if field is None:
                 raise
             if field.is_repeated and not is_map(field):
-                refusal.under(counts.get(field.name, 0))
-            raise refusal.under(field.name) from None
+                error.under(counts.get(field.name, 0))
+            raise error.under(field.name) from None
         if field is not None:
             counts[field.name] = counts.get(field.name, 0) + 1
 
@@ -70,17 +71,19 @@ def _value(
     if kind in (_FIXED32, _FIXED64):
         after = at + (4 if kind == _FIXED32 else 8)
         if after > end:
-            raise Refusal(f"cut off at byte {end}: a number needs {after - end} bytes more")
+            raise ConversionError(f"cut off at byte {end}: a number needs {after - end} bytes more")
         return after
     if kind == _LENGTH:
         size, at = _varint(data, at, end)
         if size > end - at:
-            raise Refusal(f"cut off at byte {end}: {size - (end - at)} bytes more are announced")
+            raise ConversionError(
+                f"cut off at byte {end}: {size - (end - at)} bytes more are announced"
+            )
         _content(data, at, at + size, field, depth)
         return at + size
     if kind == _START_GROUP:
-        raise Refusal(f"byte {at - 1} begins a group, which no message here has")
-    raise Refusal(f"byte {at - 1} has the wire type {kind}, which does not begin a value")
+        raise ConversionError(f"byte {at - 1} begins a group, which no message here has")
+    raise ConversionError(f"byte {at - 1} has the wire type {kind}, which does not begin a value")
 
 
 def _content(data: bytes, start: int, end: int, field: FieldDescriptor | None, depth: int) -> None:
@@ -91,7 +94,7 @@ def _content(data: bytes, start: int, end: int, field: FieldDescriptor | None, d
             data[start:end].decode("utf-8")
         except UnicodeDecodeError as error:
             bad = start + error.start
-            raise Refusal(f"byte {bad}, 0x{data[bad]:02x}, is not UTF-8") from None
+            raise ConversionError(f"byte {bad}, 0x{data[bad]:02x}, is not UTF-8") from None
     elif message_of(field) is not None or is_map(field):
         _walk(data, start, end, field.message_type, depth + 1)
 
@@ -100,9 +103,9 @@ def _varint(data: bytes, at: int, end: int) -> tuple[int, int]:
     value = 0
     for shift in range(10):
         if at + shift >= end:
-            raise Refusal(f"cut off at byte {end}, in the middle of a number")
+            raise ConversionError(f"cut off at byte {end}, in the middle of a number")
         byte = data[at + shift]
         value |= (byte & 0x7F) << (7 * shift)
         if byte < 0x80:
             return value, at + shift + 1
-    raise Refusal(f"the number at byte {at} is longer than ten bytes")
+    raise ConversionError(f"the number at byte {at} is longer than ten bytes")

@@ -15,9 +15,9 @@ import yaml
 
 from crucible_ir.errors import DecodeError, Position
 from crucible_ir.paths import MapKey, Part, format_path
+from crucible_ir.serialization.json.opaque import describe
 from crucible_ir.serialization.limits import MAX_ALIASED_VALUES, MAX_YAML_DEPTH
-from crucible_ir.serialization.located import LocatedNode
-from crucible_ir.serialization.opaque import describe
+from crucible_ir.serialization.positions import LocatedNode
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _Dumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)

@@ -9,7 +9,6 @@ import pytest
 from exchange.client.served import Served
 
 from crucible_ir import v1
-from crucible_ir.canonical import digest
 from crucible_ir.errors import Error, FieldError
 from crucible_ir.exchange import (
     EtagMismatchError,
@@ -21,6 +20,7 @@ from crucible_ir.exchange import (
     RequestReusedError,
 )
 from crucible_ir.schema.types import UnknownTypeError
+from crucible_ir.serialization.json.canonical import digest
 
 
 def version(id_: str | None = None, **fields: object) -> v1.ModelVersion:

@@ -15,12 +15,12 @@ import crucible_ir as ir
 from crucible_ir.exchange import v1
 from crucible_ir.exchange.store import open_store
 
-Form = v1.Form
+Format = v1.Form
 
 
 async def test_a_verdict_lists_the_broken_rules_by_path(tmp_path: Path) -> None:
     content = b'{"id": "x", "pipeline": [{"name": ""}]}'
-    request = v1.ValidateRequest(content=content, type="Experiment", form=Form.FORM_JSON)
+    request = v1.ValidateRequest(content=content, type="Experiment", form=Format.FORM_JSON)
     async with serving(await open_store(tmp_path / "x.db")) as server:
         verdict = await server.validation.Validate(request)
     assert not verdict.valid
@@ -32,7 +32,7 @@ async def test_a_verdict_lists_the_broken_rules_by_path(tmp_path: Path) -> None:
 
 async def test_a_valid_message_may_still_get_advice(tmp_path: Path) -> None:
     content = b'{"id": "e", "customFeedbackType": "thumbz"}'
-    request = v1.ValidateRequest(content=content, type="FeedbackEvent", form=Form.FORM_JSON)
+    request = v1.ValidateRequest(content=content, type="FeedbackEvent", form=Format.FORM_JSON)
     async with serving(await open_store(tmp_path / "x.db")) as server:
         verdict = await server.validation.Validate(request)
         request.skip_lints = True
@@ -44,7 +44,7 @@ async def test_a_valid_message_may_still_get_advice(tmp_path: Path) -> None:
 
 async def test_what_cannot_be_read_is_a_result_with_its_place(tmp_path: Path) -> None:
     request = v1.ValidateRequest(
-        content=b'{\n "id": "x",\n "nmae": 1}', type="ModelRef", form=Form.FORM_JSON
+        content=b'{\n "id": "x",\n "nmae": 1}', type="ModelRef", form=Format.FORM_JSON
     )
     async with serving(await open_store(tmp_path / "x.db")) as server:
         verdict = await server.validation.Validate(request)
@@ -54,17 +54,17 @@ async def test_what_cannot_be_read_is_a_result_with_its_place(tmp_path: Path) ->
 
 async def test_a_message_is_converted_between_all_forms(tmp_path: Path) -> None:
     message = ir.new("ModelRef", id="gpt2", metadata={"a": [1, None, {"b": "é"}]})
-    forms: list[Any] = [form for form in Form.values() if form]
+    forms: list[Any] = [form for form in Format.values() if form]
     async with serving(await open_store(tmp_path / "x.db")) as server:
         content = ir.to_binary(message)
-        source: Any = Form.FORM_BINARY
-        for target in [*forms, Form.FORM_BINARY]:
+        source: Any = Format.FORM_BINARY
+        for target in [*forms, Format.FORM_BINARY]:
             response = await server.validation.Convert(
                 v1.ConvertRequest(
                     content=content, type="ModelRef", source_form=source, target_form=target
                 )
             )
-            if target == Form.FORM_CRUCIBLE_JSON:
+            if target == Format.FORM_CRUCIBLE_JSON:
                 assert json.loads(response.content)["provider"] == "local"
             content, source = response.content, target
     assert ir.from_binary(content, "ModelRef") == message
@@ -74,8 +74,8 @@ async def test_converting_what_is_invalid_has_to_be_allowed(tmp_path: Path) -> N
     request = v1.ConvertRequest(
         content=b"{}",
         type="ModelRef",
-        source_form=Form.FORM_JSON,
-        target_form=Form.FORM_YAML,
+        source_form=Format.FORM_JSON,
+        target_form=Format.FORM_YAML,
     )
     async with serving(await open_store(tmp_path / "x.db")) as server:
         with pytest.raises(grpc.aio.AioRpcError) as caught:
@@ -102,8 +102,8 @@ async def test_a_request_that_makes_no_sense_is_refused(
     request: dict[str, Any] = {
         "content": b'{"id": "x"}',
         "type": "ModelRef",
-        "source_form": Form.FORM_JSON,
-        "target_form": Form.FORM_YAML,
+        "source_form": Format.FORM_JSON,
+        "target_form": Format.FORM_YAML,
         **fields,
     }
     async with serving(await open_store(tmp_path / "x.db")) as server:

@@ -26,17 +26,17 @@ from crucible_ir.cli.program import Command
 from crucible_ir.cli.progress import with_progress
 from crucible_ir.cli.session import GOOD, INVALID, CannotRunError, Session
 from crucible_ir.errors import DecodeError, EncodeError, Error, ValidationError
-from crucible_ir.serialization.forms import UnknownFormError
-from crucible_ir.serialization.stream_forms import (
-    FORM_NAMES,
-    StreamForm,
-    form_named,
-    form_of,
+from crucible_ir.serialization.formats import UnknownFormatError
+from crucible_ir.serialization.streams.formats import (
+    FORMAT_NAMES,
+    StreamFormat,
+    format_named,
+    format_of,
     stem_of,
 )
 
 if TYPE_CHECKING:
-    from crucible_ir.serialization.forms import Form
+    from crucible_ir.serialization.formats import Format
 
 _EXAMPLES = (
     ("crucible-ir convert examples/experiment.yaml experiment.binpb", "YAML to binary."),
@@ -123,7 +123,7 @@ def command(
     if len(found) != 1:
         raise click.UsageError(f"{documents[0]} stands for {len(found)} files: give --out-dir")
     form = _target_form(target, to_form)
-    is_text = form.record.is_text if isinstance(form, StreamForm) else form.is_text
+    is_text = form.record.is_text if isinstance(form, StreamFormat) else form.is_text
     if target == STANDARD and not is_text and sys.stdout.isatty():
         raise click.UsageError("binary would garble the terminal: give OUT, or redirect it")
     return converter.convert(found[0], target, form)
@@ -138,13 +138,13 @@ def _convert_many(
 ) -> int:
     if output is not None or to_form is None:
         raise click.UsageError("--out-dir goes with --to, and without --output")
-    form = form_named(to_form)
+    form = format_named(to_form)
     found = list(sources(documents, converter.reading))
     targets: dict[str, Source] = {}
     for source in found:
         target = str(
             Path(out_dir)
-            / (stem_of("stdin" if source.name == STANDARD else source.name) + form.endings[0])
+            / (stem_of("stdin" if source.name == STANDARD else source.name) + form.extensions[0])
         )
         if target in targets:
             raise CannotRunError(
@@ -162,15 +162,15 @@ def _convert_many(
     return status
 
 
-def _target_form(target: str, to_form: str | None) -> Form | StreamForm:
+def _target_form(target: str, to_form: str | None) -> Format | StreamFormat:
     if to_form is not None:
-        return form_named(to_form)
+        return format_named(to_form)
     if target == STANDARD:
-        raise click.UsageError(f"standard output has no ending: give --to {'|'.join(FORM_NAMES)}")
+        raise click.UsageError(f"standard output has no ending: give --to {'|'.join(FORMAT_NAMES)}")
     try:
-        return form_of(target)
-    except UnknownFormError as error:
-        raise CannotRunError(f"{target}: {error}; give --to {'|'.join(FORM_NAMES)}") from None
+        return format_of(target)
+    except UnknownFormatError as error:
+        raise CannotRunError(f"{target}: {error}; give --to {'|'.join(FORMAT_NAMES)}") from None
 
 
 class _Converter:
@@ -193,11 +193,11 @@ class _Converter:
         self.validate = validate
         self.skip_bad = skip_bad
 
-    def convert(self, source: Source, target: str, form: Form | StreamForm) -> int:
+    def convert(self, source: Source, target: str, form: Format | StreamFormat) -> int:
         """Convert one document or stream and return the exit status for it."""
         try:
             origin = any_form_for(source, self.reading)
-            if isinstance(origin, StreamForm) or isinstance(form, StreamForm):
+            if isinstance(origin, StreamFormat) or isinstance(form, StreamFormat):
                 return self._stream(source, origin, target, form)
             content = self._converted(source, origin, target, form)
         except ValidationError as error:
@@ -216,7 +216,11 @@ class _Converter:
         return GOOD
 
     def _stream(
-        self, source: Source, origin: Form | StreamForm, target: str, form: Form | StreamForm
+        self,
+        source: Source,
+        origin: Format | StreamFormat,
+        target: str,
+        form: Format | StreamFormat,
     ) -> int:
         from crucible_ir.cli.stream_conversion import StreamConversion
 
@@ -230,7 +234,7 @@ class _Converter:
         )
         return conversion.run(source, origin, target, form)
 
-    def _converted(self, source: Source, origin: Form, target: str, form: Form) -> bytes | None:
+    def _converted(self, source: Source, origin: Format, target: str, form: Format) -> bytes | None:
         content = content_of(source, self.reading)
         type_ = type_for(content, origin, self.reading)
         message = read_document(content, origin, type_, self.reading, validate=self.validate)

@@ -13,12 +13,12 @@ from crucible_ir.cli.program import Command
 from crucible_ir.cli.session import GOOD, INVALID, CannotRunError, Session
 from crucible_ir.cli.together import Document, read_together
 from crucible_ir.errors import EncodeError, Error
-from crucible_ir.serialization.forms import UnknownFormError, form_named, form_of
+from crucible_ir.serialization.formats import UnknownFormatError, format_named, format_of
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
-    from crucible_ir.serialization.forms import Form
+    from crucible_ir.serialization.formats import Format
 
 _EXAMPLES = (
     (
@@ -143,7 +143,7 @@ def _compare(
     session: Session, documents: list[Document], *, full: bool, as_json: bool, **options: Any
 ) -> int:
     from crucible_ir.cli.change_report import change_lines, changes_json
-    from crucible_ir.differences import diff
+    from crucible_ir.diffing import diff
 
     a, b = (document.message for document in documents)
     names = [document.name for document in documents]
@@ -167,7 +167,7 @@ def _merged(
 ) -> Message | None:
     """Return the merged message, or report the conflicts and return ``None``."""
     from crucible_ir.cli.change_report import conflict_lines, conflicts_json
-    from crucible_ir.differences import merge
+    from crucible_ir.diffing import merge
 
     base, ours, theirs = (document.message for document in documents)
     merged = merge(base, ours, theirs, allow_unknown_fields=allow_unknown_fields)
@@ -182,16 +182,16 @@ def _merged(
     return None
 
 
-def _target_form(target: str, to_form: str | None, otherwise: Form) -> Form:
+def _target_form(target: str, to_form: str | None, otherwise: Format) -> Format:
     if to_form is not None:
-        return form_named(to_form)
+        return format_named(to_form)
     try:
-        return otherwise if target == STANDARD else form_of(target)
-    except UnknownFormError:
+        return otherwise if target == STANDARD else format_of(target)
+    except UnknownFormatError:
         return otherwise
 
 
-def _write(session: Session, message: Message, target: str, form: Form) -> None:
+def _write(session: Session, message: Message, target: str, form: Format) -> None:
     """Write a merged message, with a warning for each rule that it breaks and each loss."""
     from crucible_ir.cli.losses import losses
     from crucible_ir.cli.outputs import write_output

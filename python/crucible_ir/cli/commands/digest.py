@@ -28,8 +28,8 @@ from crucible_ir.cli.session import (
     Session,
 )
 from crucible_ir.errors import DecodeError, EncodeError, printable
-from crucible_ir.serialization.stream_forms import StreamForm
-from crucible_ir.serialization.streams import StreamError
+from crucible_ir.serialization.streams.formats import StreamFormat
+from crucible_ir.serialization.streams.records import StreamError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -88,10 +88,10 @@ def command(
 def _digests(
     source: Source, reading: Reading, *, allow_unknown_fields: bool
 ) -> Iterator[tuple[str, str]]:
-    from crucible_ir.canonical import digest
+    from crucible_ir.serialization.json.canonical import digest
 
     form = any_form_for(source, reading)
-    if isinstance(form, StreamForm):
+    if isinstance(form, StreamFormat):
         with open_records(source, form, reading) as records:
             for number, message in enumerate(records.messages(validate=False, on_bad=None)):
                 records.progress.clear()

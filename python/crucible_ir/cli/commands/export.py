@@ -15,10 +15,10 @@ from crucible_ir.cli.program import Command
 from crucible_ir.cli.progress import StreamProgress
 from crucible_ir.cli.session import GOOD, CannotRunError, Session
 from crucible_ir.errors import printable
-from crucible_ir.serialization.compression import CompressionMissingError, compressed
-from crucible_ir.serialization.forms import UnknownFormError
-from crucible_ir.serialization.stream_forms import STREAM_FORMS, StreamForm, form_of
-from crucible_ir.serialization.streams import StreamCount
+from crucible_ir.serialization.formats import UnknownFormatError
+from crucible_ir.serialization.streams.compression import CompressionMissingError, compressed
+from crucible_ir.serialization.streams.formats import STREAM_FORMATS, StreamFormat, format_of
+from crucible_ir.serialization.streams.records import StreamCount
 
 _EXAMPLES = (
     ("crucible-ir export -o events.binpbs", "Every event."),
@@ -52,7 +52,7 @@ def _moment(
     "to_form",
     type=FORM_NAME,
     metavar="FORM",
-    help=f"Form of the output: {', '.join(STREAM_FORMS)}; by default told from FILE's ending.",
+    help=f"Form of the output: {', '.join(STREAM_FORMATS)}; by default told from FILE's ending.",
 )
 @click.option("--deployment", metavar="ID", help="Only events of this deployment.")
 @click.option(
@@ -107,17 +107,19 @@ def command(
     return GOOD
 
 
-def _form(output: str, to_form: str | None) -> StreamForm:
+def _form(output: str, to_form: str | None) -> StreamFormat:
     if to_form is not None:
-        if to_form not in STREAM_FORMS:
-            raise click.UsageError(f"--to takes a form of streams: {', '.join(STREAM_FORMS)}")
-        return STREAM_FORMS[to_form]
+        if to_form not in STREAM_FORMATS:
+            raise click.UsageError(f"--to takes a form of streams: {', '.join(STREAM_FORMATS)}")
+        return STREAM_FORMATS[to_form]
     if output == STANDARD:
-        raise click.UsageError(f"standard output has no ending: give --to {'|'.join(STREAM_FORMS)}")
+        raise click.UsageError(
+            f"standard output has no ending: give --to {'|'.join(STREAM_FORMATS)}"
+        )
     try:
-        form = form_of(output)
-    except UnknownFormError as error:
-        raise CannotRunError(f"{output}: {error}; give --to {'|'.join(STREAM_FORMS)}") from None
-    if not isinstance(form, StreamForm):
+        form = format_of(output)
+    except UnknownFormatError as error:
+        raise CannotRunError(f"{output}: {error}; give --to {'|'.join(STREAM_FORMATS)}") from None
+    if not isinstance(form, StreamFormat):
         raise CannotRunError(f"{output}: {form.name} holds one document; events are a stream")
     return form

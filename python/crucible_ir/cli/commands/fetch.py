@@ -12,7 +12,7 @@ from crucible_ir.cli.options import FORM_NAME, TYPE_NAME
 from crucible_ir.cli.outputs import write_output
 from crucible_ir.cli.program import Command
 from crucible_ir.cli.session import GOOD, INVALID, CannotRunError, Session
-from crucible_ir.serialization.forms import FORMS, Form, UnknownFormError, form_of
+from crucible_ir.serialization.formats import FORMATS, Format, UnknownFormatError, format_of
 
 _EXAMPLES = (
     ("crucible-ir fetch ModelVersion llama_mmlu_3", "The latest revision, as YAML."),
@@ -74,14 +74,14 @@ def command(
     return GOOD
 
 
-def _form(output: str, to_form: str | None) -> Form:
+def _form(output: str, to_form: str | None) -> Format:
     if to_form is not None:
-        if to_form not in FORMS:
+        if to_form not in FORMATS:
             raise click.UsageError(f"{to_form} is a form of streams; this is one document")
-        return FORMS[to_form]
+        return FORMATS[to_form]
     if output == STANDARD:
-        return FORMS["yaml"]
+        return FORMATS["yaml"]
     try:
-        return form_of(output)
-    except UnknownFormError as error:
-        raise CannotRunError(f"{output}: {error}; give --to {'|'.join(FORMS)}") from None
+        return format_of(output)
+    except UnknownFormatError as error:
+        raise CannotRunError(f"{output}: {error}; give --to {'|'.join(FORMATS)}") from None

@@ -26,8 +26,8 @@ from crucible_ir.cli.session import (
     Session,
 )
 from crucible_ir.errors import DecodeError
-from crucible_ir.serialization.stream_forms import StreamForm
-from crucible_ir.serialization.streams import StreamError
+from crucible_ir.serialization.streams.formats import StreamFormat
+from crucible_ir.serialization.streams.records import StreamError
 
 if TYPE_CHECKING:
     from crucible_ir.cli.inputs import Source
@@ -115,7 +115,7 @@ class _Inputs:
         from crucible_ir.v1 import FeedbackEvent
 
         form = any_form_for(source, self.reading)
-        if isinstance(form, StreamForm):
+        if isinstance(form, StreamFormat):
             with open_records(source, form, self.reading) as records:
                 for message in records.messages(
                     validate=False, on_bad=lambda bad: self._leave_out(source.name, bad)

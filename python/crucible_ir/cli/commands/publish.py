@@ -28,7 +28,7 @@ from crucible_ir.cli.session import (
     Session,
 )
 from crucible_ir.errors import DecodeError, FieldError, ValidationError, printable
-from crucible_ir.serialization.stream_forms import stem_of
+from crucible_ir.serialization.streams.formats import stem_of
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message

@@ -21,8 +21,8 @@ from crucible_ir.cli.program import Command
 from crucible_ir.cli.records import open_records, reasons_of
 from crucible_ir.cli.session import COULD_NOT_RUN, GOOD, INVALID, CannotRunError, Session
 from crucible_ir.errors import DecodeError
-from crucible_ir.serialization.stream_forms import StreamForm
-from crucible_ir.serialization.streams import StreamError
+from crucible_ir.serialization.streams.formats import StreamFormat
+from crucible_ir.serialization.streams.records import StreamError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -89,7 +89,7 @@ def command(
 
 def _show(source: Source, reading: Reading, draw_one: Callable[..., int], most: int) -> int:
     form = any_form_for(source, reading)
-    if isinstance(form, StreamForm):
+    if isinstance(form, StreamFormat):
         return _show_records(source, form, reading, draw_one, most)
     content = content_of(source, reading)
     type_ = type_for(content, form, reading)
@@ -97,7 +97,7 @@ def _show(source: Source, reading: Reading, draw_one: Callable[..., int], most: 
 
 
 def _show_records(
-    source: Source, form: StreamForm, reading: Reading, draw_one: Callable[..., int], most: int
+    source: Source, form: StreamFormat, reading: Reading, draw_one: Callable[..., int], most: int
 ) -> int:
     status = GOOD
     with open_records(source, form, reading) as records:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from crucible_ir.cli.session import Session
 
 #: The formats; ``text`` is for people. The module of the same name writes a machine's.
-FORMATS = ("text", "json", "sarif", "github", "junit")
+REPORT_FORMATS = ("text", "json", "sarif", "github", "junit")
 
 
 def write_report(
@@ -27,7 +27,7 @@ def write_report(
     """Write a report to standard output and return the outcome that decides the exit status.
 
     Args:
-        name: The format, out of `FORMATS`.
+        name: The format, out of `REPORT_FORMATS`.
         reports: What was found, document by document; the text format shows each as it comes.
         wording: What the check calls its outcomes.
         session: The options of this run.

@@ -6,7 +6,6 @@ import hashlib
 from typing import TYPE_CHECKING
 
 from crucible_ir import v1 as ir_v1
-from crucible_ir.canonical import DIGEST_PREFIX, digest
 from crucible_ir.errors import EncodeError, near_miss, shorten
 from crucible_ir.exchange import v1
 from crucible_ir.exchange.content.fields import field_values
@@ -20,6 +19,7 @@ from crucible_ir.exchange.store.records import (
     RequestKey,
 )
 from crucible_ir.schema.types import descriptor_of, document_members
+from crucible_ir.serialization.json.canonical import DIGEST_PREFIX, digest
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message

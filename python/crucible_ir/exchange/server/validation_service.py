@@ -15,16 +15,16 @@ from crucible_ir.exchange.v1.validation_service_pb2_grpc import ValidationServic
 from crucible_ir.linting import Advice, lint
 from crucible_ir.paths import parse_path
 from crucible_ir.schema.types import UnknownTypeError, message_type
-from crucible_ir.serialization.forms import FORMS, Form
+from crucible_ir.serialization.formats import FORMATS, Format
 from crucible_ir.validation.check import ensure_valid, violations
 
 #: The form that each number stands for.
 _FORMS = {
-    v1.Form.FORM_BINARY: FORMS["binary"],
-    v1.Form.FORM_JSON: FORMS["json"],
-    v1.Form.FORM_CRUCIBLE_JSON: FORMS["crucible-json"],
-    v1.Form.FORM_YAML: FORMS["yaml"],
-    v1.Form.FORM_TEXT: FORMS["text"],
+    v1.Form.FORM_BINARY: FORMATS["binary"],
+    v1.Form.FORM_JSON: FORMATS["json"],
+    v1.Form.FORM_CRUCIBLE_JSON: FORMATS["crucible-json"],
+    v1.Form.FORM_YAML: FORMATS["yaml"],
+    v1.Form.FORM_TEXT: FORMATS["text"],
 }
 
 
@@ -69,8 +69,8 @@ def _validate(request: v1.ValidateRequest) -> v1.ValidateResponse:
 
 def _convert(request: v1.ConvertRequest) -> v1.ConvertResponse:
     _check_type(request.type)
-    source: Form = _FORMS[request.source_form]
-    target: Form = _FORMS[request.target_form]
+    source: Format = _FORMS[request.source_form]
+    target: Format = _FORMS[request.target_form]
     try:
         message = source.read(request.content, message_type(request.type), False)
     except DecodeError as error:

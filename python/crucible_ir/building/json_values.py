@@ -1,0 +1,91 @@
+"""Python values for opaque JSON, brought down to the plain types that a codec takes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date, time
+from typing import Any
+
+from crucible_ir.paths import MapKey
+from crucible_ir.serialization.conversion_error import ConversionError, too_deep
+from crucible_ir.serialization.limits import MAX_DEPTH
+
+
+def unwrap_scalar(value: Any) -> Any:
+    """Return the Python number or bool inside a numpy scalar, and anything else as it is."""
+    if hasattr(value, "dtype") and hasattr(value, "item") and getattr(value, "shape", None) == ():
+        return value.item()
+    return value
+
+
+def plain(value: object) -> object:
+    """Return a value made of dict, list, str, int, float, bool and None alone.
+
+    Takes mappings with string keys, lists, tuples and numpy scalars.
+
+    Raises:
+        ConversionError: The value contains a cycle, a key that is not a string, or an object that
+            JSON cannot represent.
+    """
+    return _plain(value, [])
+
+
+def _plain(value: object, above: list[int]) -> object:
+    value = unwrap_scalar(value)
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        return str.__str__(value)
+    if isinstance(value, int):
+        return int(value)
+    if isinstance(value, float):
+        return float(value)
+    if isinstance(value, (Mapping, list, tuple)):
+        if id(value) in above:
+            raise ConversionError("the value contains itself")
+        if len(above) > MAX_DEPTH:
+            raise too_deep()
+        above.append(id(value))
+        try:
+            return _mapping(value, above) if isinstance(value, Mapping) else _list(value, above)
+        finally:
+            above.pop()
+    raise ConversionError(f"opaque JSON has no form for {_kind(value)}{_hint(value)}")
+
+
+def _mapping(value: Mapping[Any, object], above: list[int]) -> dict[str, object]:
+    made: dict[str, object] = {}
+    for key, item in value.items():
+        if not isinstance(key, str):
+            raise ConversionError(f"a key of opaque JSON must be a string, got {key!r}")
+        try:
+            made[str.__str__(key)] = _plain(item, above)
+        except ConversionError as error:
+            raise error.under(MapKey(key)) from None
+    return made
+
+
+def _list(value: list[object] | tuple[object, ...], above: list[int]) -> list[object]:
+    made: list[object] = []
+    for index, item in enumerate(value):
+        try:
+            made.append(_plain(item, above))
+        except ConversionError as error:
+            raise error.under(index) from None
+    return made
+
+
+def _kind(value: object) -> str:
+    return f"{type(value).__module__}.{type(value).__qualname__}".removeprefix("builtins.")
+
+
+def _hint(value: object) -> str:
+    if isinstance(value, (date, time)):
+        return "; use its isoformat()"
+    if hasattr(value, "tolist"):
+        return "; use its tolist()"
+    if isinstance(value, (set, frozenset)):
+        return "; use a list"
+    if isinstance(value, (bytes, bytearray)):
+        return "; use base64 text"
+    return ""

@@ -1,0 +1,211 @@
+"""Finding the changes between two messages."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import zip_longest
+from typing import TYPE_CHECKING, Final
+
+from crucible_ir.diffing.changes import Change, ChangeKind
+from crucible_ir.diffing.json_values import json_values
+from crucible_ir.diffing.matching import (
+    longest_common_subsequence,
+    longest_increasing_subsequence,
+)
+from crucible_ir.diffing.structure import (
+    ABSENT,
+    ListOf,
+    MapOf,
+    Plain,
+    Record,
+    Structure,
+    identity,
+    structure_of,
+)
+from crucible_ir.diffing.tolerance import Likeness
+from crucible_ir.paths import MapKey, Part, format_path
+from crucible_ir.schema.types import descriptor_of
+
+if TYPE_CHECKING:
+    from google.protobuf.message import Message
+
+#: How many pairs of list elements one diff compares in search of those that belong together. It
+#: takes a second or two; lists for which this is not enough are compared position by position.
+MAX_PAIRS: Final = 4_000_000
+
+#: How many pairs a comparison counts as that is not exact, since it looks into both elements.
+_INEXACT_COST: Final = 16
+
+
+def diff(
+    a: Message,
+    b: Message,
+    *,
+    tolerance: float = 0.0,
+    defaults_equal: bool = False,
+    allow_unknown_fields: bool = False,
+) -> list[Change]:
+    """Return what has to change in a message to make another of it; nothing if they are equal.
+
+    The elements of a list of messages are matched by ``id``, or by ``name``, if that is set and
+    unique in both lists. Those of any other list are matched by a longest common subsequence, and
+    what that leaves between two matches pairs up by position. Opaque maps are compared key by key.
+
+    Args:
+        a: The message to start from; neither message need be valid.
+        b: The message to end with, of the same type.
+        tolerance: Doubles ``x`` and ``y`` are the same if ``|x - y| <= tolerance * max(1, |x|,
+            |y|)``. NaN is the same as NaN.
+        defaults_equal: Whether an unset field is the same as one that holds its default.
+        allow_unknown_fields: Whether to leave out fields that the schema does not know, rather
+            than refuse a message that holds some.
+
+    Returns:
+        The changes in the order of the schema. If neither ``tolerance`` nor ``defaults_equal``
+        leaves something out, applying them to ``a`` gives ``b``.
+
+    Raises:
+        ComparisonError: The messages are of different types, or the tolerance is not one.
+        EncodeError: ProtoJSON cannot write one of the messages, or it holds unknown fields.
+
+    >>> from crucible_ir import v1
+    >>> a = v1.Experiment(id="e", pipeline=[v1.StageDef(name="load"), v1.StageDef(name="score")])
+    >>> b = v1.Experiment(id="e", pipeline=[v1.StageDef(name="score", module="Score")])
+    >>> for change in diff(a, b):
+    ...     print(change.kind, change.path, change.new)
+    removed pipeline["load"] None
+    added pipeline["score"].module Score
+    """
+    comparison = _Comparison(Likeness(tolerance, defaults_equal))
+    one, other = json_values(a, b, allow_unknown_fields=allow_unknown_fields)
+    return list(comparison.changes(structure_of(descriptor_of(a)), one, other, _Place()))
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a value is in both messages; indices into a list may differ."""
+
+    a: tuple[Part, ...] = ()
+    b: tuple[Part, ...] = ()
+
+    def below(self, part: Part, part_b: Part | None = None) -> _Place:
+        return _Place((*self.a, part), (*self.b, part if part_b is None else part_b))
+
+    def removed(self, value: Plain, index: int | None = None) -> Change:
+        return Change(format_path(self.a), ChangeKind.REMOVED, old=value, index=index)
+
+    def added(self, value: Plain, index: int | None = None) -> Change:
+        return Change(format_path(self.b), ChangeKind.ADDED, new=value, index=index)
+
+    def changed(self, old: Plain, new: Plain) -> Change:
+        return Change(format_path(self.a), ChangeKind.CHANGED, old, new)
+
+    def moved(self, old: int, new: int) -> Change:
+        return Change(format_path(self.a), ChangeKind.MOVED, old, new, index=new)
+
+
+class _Comparison:
+    """Compares one pair of messages; the work of matching lists is limited for it as a whole."""
+
+    def __init__(self, likeness: Likeness) -> None:
+        self.likeness = likeness
+        self.pairs_left = MAX_PAIRS if likeness.is_exact else MAX_PAIRS // _INEXACT_COST
+
+    def changes(
+        self, structure: Structure, one: Plain, other: Plain, place: _Place
+    ) -> Iterator[Change]:
+        """Yield the changes from one value to another."""
+        if one is ABSENT:
+            yield place.added(other)
+        elif other is ABSENT:
+            yield place.removed(one)
+        elif not self.likeness.same(structure, one, other):
+            yield from self.inside(structure.of(one, other), one, other, place)
+
+    def inside(
+        self, structure: Structure, one: Plain, other: Plain, place: _Place
+    ) -> Iterator[Change]:
+        """Yield the changes between two values that are known to differ."""
+        if isinstance(structure, Record):
+            for name, field, left, right in self.likeness.fields(structure, one, other):
+                if left is not right:
+                    part = structure.part(name)
+                    yield from self.changes(field.structure, left, right, place.below(part))
+        elif isinstance(structure, MapOf):
+            for key in sorted(one.keys() | other.keys()):
+                left, right = one.get(key, ABSENT), other.get(key, ABSENT)
+                yield from self.changes(structure.item, left, right, place.below(MapKey(key)))
+        elif isinstance(structure, ListOf):
+            own = identity(structure.item, one or other)
+            # Which field it is must be plain from `a` alone, whose elements the paths own.
+            if own is None or own != identity(structure.item, other, one):
+                yield from self.in_order(structure.item, one, other, place)
+            else:
+                yield from self.by_identity(structure.item, own, one, other, place)
+        else:
+            yield place.changed(one, other)
+
+    def by_identity(
+        self, item: Structure, name: str, one: list[Plain], other: list[Plain], place: _Place
+    ) -> Iterator[Change]:
+        """Yield the changes between lists whose elements have an identity."""
+        old_index = {element[name]: index for index, element in enumerate(one)}
+        new_keys = {element[name] for element in other}
+        for index, element in enumerate(one):
+            if element[name] not in new_keys:
+                yield place.below(MapKey(element[name])).removed(element, index)
+        kept = [old_index[element[name]] for element in other if element[name] in old_index]
+        staying = longest_increasing_subsequence(kept)
+        for index, element in enumerate(other):
+            here = place.below(MapKey(element[name]))
+            old = old_index.get(element[name])
+            if old is None:
+                yield here.added(element, index)
+                continue
+            if old not in staying:
+                yield here.moved(old, index)
+            yield from self.changes(item, one[old], element, here)
+
+    def in_order(
+        self, item: Structure, one: list[Plain], other: list[Plain], place: _Place
+    ) -> Iterator[Change]:
+        """Yield the changes between lists whose elements have nothing but their order."""
+        start, start_b = 0, 0
+        for end, end_b in [*self.matches(item, one, other), (len(one), len(other))]:
+            for index, index_b in zip_longest(range(start, end), range(start_b, end_b)):
+                if index is None:
+                    yield place.below(index_b).added(other[index_b], index_b)
+                elif index_b is None:
+                    yield place.below(index).removed(one[index], index)
+                else:
+                    here = place.below(index, index_b)
+                    yield from self.changes(item, one[index], other[index_b], here)
+            start, start_b = end + 1, end_b + 1
+
+    def matches(
+        self, item: Structure, one: list[Plain], other: list[Plain]
+    ) -> list[tuple[int, int]]:
+        """Return the indices of the elements that are the same, as far as pairs are left."""
+        if self.likeness.is_exact:
+            # Comparing the text of two elements is much faster than looking into them.
+            found, pairs = longest_common_subsequence(
+                list(map(_text, one)),
+                list(map(_text, other)),
+                str.__eq__,
+                max_cells=self.pairs_left,
+            )
+        else:
+            found, pairs = longest_common_subsequence(
+                one,
+                other,
+                lambda left, right: self.likeness.same(item, left, right),
+                max_cells=self.pairs_left,
+            )
+        self.pairs_left -= pairs
+        return found
+
+
+def _text(value: Plain) -> str:
+    return json.dumps(value, sort_keys=True)

@@ -1,0 +1,1 @@
+"""JSON: one codec, with the dialects ProtoJSON and Crucible JSON."""

@@ -1,0 +1,162 @@
+"""Scalars of ProtoJSON: numbers, bytes and text as the specification lets them be written."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import math
+import re
+import struct
+from collections.abc import Callable
+
+from google.protobuf.descriptor import FieldDescriptor
+
+from crucible_ir.serialization.conversion_error import ConversionError
+from crucible_ir.serialization.json.opaque import describe, shown_integer
+
+_NUMBER = re.compile(r"(-?)(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
+_NOT_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
+#: The least and the greatest value of each integer type, by its C++ type.
+INTEGER_RANGES = {
+    FieldDescriptor.CPPTYPE_INT32: (-(2**31), 2**31 - 1),
+    FieldDescriptor.CPPTYPE_INT64: (-(2**63), 2**63 - 1),
+    FieldDescriptor.CPPTYPE_UINT32: (0, 2**32 - 1),
+    FieldDescriptor.CPPTYPE_UINT64: (0, 2**64 - 1),
+}
+
+#: Turns a plain JSON value into a field's value, or raises a ConversionError.
+Reader = Callable[[object], object]
+
+
+def integer_reader(cpp_type: int, *, quoted: bool = True) -> Reader:
+    """Return the reader of an integer type; ``quoted`` says whether strings are taken too."""
+    low, high = INTEGER_RANGES[cpp_type]
+
+    def read(value: object) -> int:
+        if type(value) is int:
+            number = value
+        elif type(value) is float and value.is_integer():
+            number = int(value)
+        elif quoted and type(value) is str and _NUMBER.fullmatch(value) and len(value) <= 64:
+            number = _whole(value)
+        else:
+            raise ConversionError(f"expected an integer, got {describe(value)}")
+        if not low <= number <= high:
+            shown = shown_integer(number)
+            raise ConversionError(f"{shown} is out of range; an integer here is {low} to {high}")
+        return number
+
+    return read
+
+
+def _whole(text: str) -> int:
+    """Return the integer that JSON number text stands for, without going through a double."""
+    match = _NUMBER.fullmatch(text)
+    if match is None or not (match[3] or match[4]):
+        return int(text)
+    sign, before, after, exponent = match.groups("")
+    digits = int(sign + before + after[1:])
+    scale = int(exponent[1:] or 0) - len(after[1:])
+    if not digits:
+        return 0
+    # No integer type reaches 10^20.
+    if scale > 20:
+        raise ConversionError(f"{describe(text)} is out of range for an integer")
+    power: int = 10 ** min(abs(scale), len(text) + 20)
+    if scale >= 0:
+        return digits * power
+    whole, rest = divmod(digits, power)
+    if rest:
+        raise ConversionError(f"expected an integer, got {describe(text)}")
+    return whole
+
+
+def float_reader(*, single: bool, quoted: bool = True) -> Reader:
+    """Return the reader of ``float`` (``single``) or ``double``; quoted as in `integer_reader`.
+
+    The strings ``NaN``, ``Infinity`` and ``-Infinity`` are taken either way.
+    """
+
+    def read(value: object) -> float:
+        if type(value) is str:
+            if value in _NOT_FINITE:
+                return _NOT_FINITE[value]
+            if not quoted or not _NUMBER.fullmatch(value):
+                raise ConversionError(
+                    f'expected a number, "NaN", "Infinity" or "-Infinity", got {describe(value)}'
+                )
+        elif type(value) is not float and type(value) is not int:
+            raise ConversionError(f"expected a number, got {describe(value)}")
+        try:
+            number = float(value)
+        except OverflowError:
+            number = math.inf
+        if math.isinf(number) or (single and _single_bits(number) is None):
+            shown = describe(value)
+            raise ConversionError(f'{shown} is out of range; write "Infinity" if that is meant')
+        return number
+
+    return read
+
+
+def read_bool(value: object) -> bool:
+    """Read a boolean."""
+    if type(value) is not bool:
+        raise ConversionError(f"expected true or false, got {describe(value)}")
+    return value
+
+
+def read_string(value: object) -> str:
+    """Read a string."""
+    if type(value) is not str:
+        raise ConversionError(f"expected a string, got {describe(value)}")
+    return value
+
+
+def read_bytes(value: object) -> bytes:
+    """Read base64 text in the standard or the URL-safe alphabet, padded or not."""
+    if type(value) is not str:
+        raise ConversionError(f"expected base64 in a string, got {describe(value)}")
+    text = value.replace("-", "+").replace("_", "/")
+    bare = text.rstrip("=")
+    try:
+        if len(text) - len(bare) > 2 or (text != bare and len(text) % 4):
+            raise binascii.Error("wrong padding")
+        return base64.b64decode(bare + "=" * (-len(bare) % 4), validate=True)
+    except (binascii.Error, ValueError) as error:
+        reason = str(error)
+        raise ConversionError(f"expected base64: {reason[0].lower()}{reason[1:]}") from None
+
+
+def write_double(value: object) -> object:
+    """Write a double: a number, or the name of what is not finite."""
+    number = float(value)  # type: ignore[arg-type]  # a field's value
+    if math.isfinite(number):
+        return number
+    if math.isnan(number):
+        return "NaN"
+    return "Infinity" if number > 0 else "-Infinity"
+
+
+def write_float(value: object) -> object:
+    """Write a 32-bit float with the fewest digits that read back as the same 32 bits."""
+    number = write_double(value)
+    if not isinstance(number, float):
+        return number
+    bits = _single_bits(number)
+    candidates = (float(f"{number:.{digits}g}") for digits in range(6, 9))
+    short = (candidate for candidate in candidates if _single_bits(candidate) == bits)
+    return next(short, float(f"{number:.9g}"))
+
+
+def _single_bits(number: float) -> bytes | None:
+    """Return the 32 bits of the nearest float, or ``None`` where that is infinite."""
+    try:
+        return struct.pack("<f", number)
+    except OverflowError:
+        return None
+
+
+def write_bytes(value: object) -> str:
+    """Write bytes as base64 in the standard alphabet with padding."""
+    return base64.b64encode(value).decode("ascii")  # type: ignore[arg-type]  # a field's value

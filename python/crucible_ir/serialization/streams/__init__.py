@@ -1,0 +1,1 @@
+"""Streams of messages: length-delimited, JSON lines, and their compression."""

@@ -1,0 +1,125 @@
+"""JSON text: read strictly, from text or bytes, with the place of whatever is wrong."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from message_strategies import plain_values
+
+import crucible_ir as ir
+from crucible_ir import v1
+from crucible_ir.serialization.json import parsing
+
+
+def refusal(data: str | bytes) -> str:
+    with pytest.raises(ir.DecodeError) as caught:
+        parsing.parse(parsing.decode_utf8(data))
+    return str(caught.value)
+
+
+#: Texts and errors; lines and columns counted by hand, in characters.
+REFUSED: list[tuple[str | bytes, str]] = [
+    ("", "1:1: not JSON: expecting value"),
+    ('{"a": tru}', "1:7: not JSON: expecting value"),
+    ('{"é": 1,\n "a" 2}', "2:6: not JSON: expecting ':' delimiter"),
+    ("[1]\n[2]", "2:1: not JSON: extra data"),
+    ('["a\nb"]', "1:4: not JSON: invalid control character at"),
+    ('{"a": 1, "b": 2, "a": 3}', '1:18: duplicate key "a", first given at 1:2'),
+    (
+        '{"x": [{"y": 1},\n  {"y": 1, "\\u0079": 2}]}',
+        '2:12: x[1]: duplicate key "y", first given at 2:4',
+    ),
+    ('[{"a": 1, "a": 2}]]', '1:11: [0]: duplicate key "a", first given at 1:3'),
+    ("[1, NaN]", '1:5: not JSON: NaN stands bare; a number that is not finite is written "NaN"'),
+    (
+        '["NaN",\n-Infinity]',
+        '2:1: not JSON: -Infinity stands bare; a number that is not finite is written "-Infinity"',
+    ),
+    (f"[1,\n {'9' * 5000}]", "2:2: a number has too many digits"),
+    ("[" * 100_000, "1:101: nested deeper than the 100 levels that protobuf reads back"),
+    (b'{"a": "\xff"}', "1:8: byte 0xff is not UTF-8"),
+    ('{\n "é": "'.encode() + b'\xc3"}', "2:8: byte 0xc3 is not UTF-8"),
+    ("{}".encode("utf-16"), "1:1: byte 0xff is not UTF-8"),
+]
+
+
+@pytest.mark.parametrize(("data", "error"), REFUSED, ids=[error for _, error in REFUSED])
+def test_says_where_text_is_not_strict_json(data: str | bytes, error: str) -> None:
+    assert refusal(data) == error
+
+
+@pytest.mark.parametrize("data", [3, None, ["a"], {"a": 1}], ids=repr)
+def test_refuses_what_is_neither_text_nor_bytes(data: str) -> None:
+    for read in (ir.from_json, ir.from_crucible_json, ir.from_yaml, ir.from_text):
+        with pytest.raises(ir.DecodeError, match="expected text or its bytes"):
+            read(data, "StageDef")
+
+
+@pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
+def test_reads_anything_that_holds_bytes(kind: type) -> None:
+    assert ir.from_json(kind(b'{"name": "a"}'), v1.StageDef) == v1.StageDef(name="a")
+
+
+@pytest.mark.parametrize(
+    "text", ['\ufeff{"name": "a"}', '\r\n{\r\n\t"name":\r\n"a"\r\n}\r\n'], ids=["mark", "CRLF"]
+)
+def test_reads_what_editors_do_to_files(text: str) -> None:
+    for read in (ir.from_json, ir.from_crucible_json):
+        assert read(text, v1.StageDef).name == "a"
+        assert read(text.encode(), v1.StageDef).name == "a"
+
+
+def test_a_line_ends_at_a_line_feed_only() -> None:
+    text = '{"name": "\u2028\x85",\r\n "enabled": 1}'
+    with pytest.raises(ir.DecodeError) as caught:
+        ir.from_json(text, "StageDef")
+    assert str(caught.value.position) == "2:13"
+
+
+def test_violations_have_the_place_of_the_value_in_either_spelling() -> None:
+    text = """{
+  "id": "", "model_ref": {"id": "m"},
+  "datasetRef": {},
+  "epochs": 0, "learningRate": "NaN",
+  "batch_size": -1
+}"""
+    with pytest.raises(ir.ValidationError) as caught:
+        ir.from_json(text, "TrainingConfig")
+    assert [(v.path, v.rule_id, str(v.position)) for v in caught.value.violations] == [
+        ("id", "required", "2:9"),
+        ("dataset_ref.name", "required", "3:17"),
+        ("epochs", "int32.gt", "4:13"),
+        ("batch_size", "int32.gt", "5:17"),
+        ("learning_rate", "double.gt", "4:32"),
+        ("learning_rate", "double.finite", "4:32"),
+    ]
+
+
+@given(plain=plain_values)
+def test_reads_and_writes_what_the_standard_library_does(plain: object) -> None:
+    assert parsing.parse(json.dumps(plain)) == plain
+    for indent in (None, 2):
+        assert json.loads(parsing.write(plain, indent=indent)) == plain
+
+
+@given(plain=plain_values)
+def test_finds_the_place_of_every_value(plain: object) -> None:
+    text = json.dumps(plain, indent=1, ensure_ascii=False)
+    root = parsing.locate(text)
+
+    def check(value: object, path: list[list[str | int]]) -> None:
+        place = root.find(path)
+        lines = text.split("\n")
+        rest = "\n".join([lines[place.line - 1][place.column - 1 :], *lines[place.line :]])
+        found, _ = json.JSONDecoder().raw_decode(rest)
+        assert found == value
+        if isinstance(value, dict):
+            for key, item in value.items():
+                check(item, [*path, [key]])
+        if isinstance(value, list):
+            for index, item in enumerate(value):
+                check(item, [*path, [index]])
+
+    check(plain, [])
