@@ -30,8 +30,8 @@ def test_a_field_has_its_type_comment_rules_vocabulary_and_default() -> None:
     first, *comment, rule, default = blocks["epochs"].splitlines()
     assert first == "epochs  optional int32"
     assert " ".join(line.strip() for line in comment) == (
-        "The number of passes over the data. Range: greater than 0. Unset: the trainer's own"
-        " choice. Default: 1."
+        "The number of passes over the data. Range: greater than 0. Unset: the trainer"
+        " chooses. Default: 1."
     )
     assert rule == "    rule: must be greater than 0 [int32.gt]"
     assert default == "    default: 1"

@@ -56,7 +56,7 @@ RANGE_IN_WORDS = {
     "1..8192 bytes": "1 to 8192 bytes",
     "semver of 1..512 bytes": "a semantic version of 1 to 512 bytes",
     "1 item or more": "1 stage or more",
-    "years 1..9999": "years 1 to 9999, as RFC 3339 can write",
+    "years 1..9999": "years 1 to 9999, the range of RFC 3339",
 }
 
 #: What each seed type may be in the schema. The seed's atoms are strings or vocabularies.

@@ -20,8 +20,8 @@ def test_every_declaration_has_the_comment_above_it() -> None:
     message = descriptor_of(v1.TrainingConfig)
     assert comment(message).startswith("How a model is trained: model, data and hyperparameters.")
     assert comment(message.fields_by_name["epochs"]) == (
-        "The number of passes over the data. Range: greater than 0. Unset: the trainer's own"
-        " choice. Default: 1."
+        "The number of passes over the data. Range: greater than 0. Unset: the trainer"
+        " chooses. Default: 1."
     )
     assert comment(message.oneofs_by_name["device_kind"]).startswith("The kind of device")
     enum = message.fields_by_name["optimizer"].enum_type

@@ -120,7 +120,7 @@ class CacheControl(betterproto2.Enum):
 class DatasetFormat(betterproto2.Enum):
     """
     File formats of datasets. Open vocabulary: a name that is not listed goes into the custom member
-    beside the field, and a reader accepts a number that it does not know.
+    beside the field, and a reader accepts an unknown number.
     """
 
     UNSPECIFIED = 0
@@ -140,7 +140,7 @@ class DatasetFormat(betterproto2.Enum):
 
     JSONL = 3
     """
-    One JSON value a line.
+    One JSON value per line.
     """
 
     ARROW = 4
@@ -172,7 +172,7 @@ class DatasetFormat(betterproto2.Enum):
 class DatasetProvider(betterproto2.Enum):
     """
     Where datasets come from. Open vocabulary: a name that is not listed goes into the custom member
-    beside the field, and a reader accepts a number that it does not know.
+    beside the field, and a reader accepts an unknown number.
     """
 
     UNSPECIFIED = 0
@@ -210,7 +210,7 @@ class DatasetProvider(betterproto2.Enum):
 class DatasetSplit(betterproto2.Enum):
     """
     The conventional parts of a dataset. Open vocabulary: a name that is not listed goes into the
-    custom member beside the field, and a reader accepts a number that it does not know.
+    custom member beside the field, and a reader accepts an unknown number.
     """
 
     UNSPECIFIED = 0
@@ -255,7 +255,7 @@ class DatasetSplit(betterproto2.Enum):
 class DeploymentEnvironment(betterproto2.Enum):
     """
     Environments that models are deployed into. Open vocabulary: a name that is not listed goes into
-    the custom member beside the field, and a reader accepts a number that it does not know.
+    the custom member beside the field, and a reader accepts an unknown number.
     """
 
     UNSPECIFIED = 0
@@ -265,17 +265,17 @@ class DeploymentEnvironment(betterproto2.Enum):
 
     DEVELOPMENT = 1
     """
-    For developers.
+    For development.
     """
 
     STAGING = 2
     """
-    For trials.
+    For tests before production.
     """
 
     PRODUCTION = 3
     """
-    For users.
+    For end users.
     """
 
     @classmethod
@@ -300,7 +300,7 @@ class DeploymentEnvironment(betterproto2.Enum):
 class DeploymentHealth(betterproto2.Enum):
     """
     A deployment's health. Open vocabulary: a name that is not listed goes into the custom member
-    beside the field, and a reader accepts a number that it does not know.
+    beside the field, and a reader accepts an unknown number.
     """
 
     UNSPECIFIED = 0
@@ -351,7 +351,7 @@ class DeploymentHealth(betterproto2.Enum):
 
 class DeploymentState(betterproto2.Enum):
     """
-    Where a deployment stands. Closed vocabulary: a number that is not listed is invalid.
+    States of a deployment. Closed vocabulary: a number that is not listed is invalid.
     """
 
     UNSPECIFIED = 0
@@ -376,7 +376,7 @@ class DeploymentState(betterproto2.Enum):
 
     DEGRADED = 4
     """
-    Serving in part.
+    Partly serving.
     """
 
     FAILED = 5
@@ -417,7 +417,7 @@ class DeploymentState(betterproto2.Enum):
 class DeploymentStrategy(betterproto2.Enum):
     """
     Ways for a new version to replace an old one. Open vocabulary: a name that is not listed goes
-    into the custom member beside the field, and a reader accepts a number that it does not know.
+    into the custom member beside the field, and a reader accepts an unknown number.
     """
 
     UNSPECIFIED = 0
@@ -469,7 +469,7 @@ class DeploymentStrategy(betterproto2.Enum):
 class Device(betterproto2.Enum):
     """
     Kinds of compute device. Open vocabulary: a name that is not listed goes into the custom member
-    beside the field, and a reader accepts a number that it does not know.
+    beside the field, and a reader accepts an unknown number.
     """
 
     UNSPECIFIED = 0
@@ -521,7 +521,7 @@ class Device(betterproto2.Enum):
 class EffectSizeType(betterproto2.Enum):
     """
     Measures of effect size. Open vocabulary: a name that is not listed goes into the custom member
-    beside the field, and a reader accepts a number that it does not know.
+    beside the field, and a reader accepts an unknown number.
     """
 
     UNSPECIFIED = 0
@@ -575,22 +575,22 @@ class EnsembleExecutionMode(betterproto2.Enum):
 
     PARALLEL = 1
     """
-    All at once.
+    All models at the same time.
     """
 
     SEQUENTIAL = 2
     """
-    One after the other.
+    One model after the other.
     """
 
     HEDGED = 3
     """
-    The next when the last is slow.
+    The next model when the previous one is slow.
     """
 
     CASCADE = 4
     """
-    The next when the last is not good enough.
+    The next model when the previous answer is not good enough.
     """
 
     @classmethod
@@ -632,7 +632,7 @@ class EnsembleStrategy(betterproto2.Enum):
 
     MAJORITY = 2
     """
-    The answer that most models give.
+    The answer given by most models.
     """
 
     WEIGHTED = 3
@@ -647,7 +647,7 @@ class EnsembleStrategy(betterproto2.Enum):
 
     UNANIMOUS = 5
     """
-    The answer, if all models give the same.
+    The common answer, if all models agree.
     """
 
     @classmethod
@@ -676,7 +676,7 @@ class EnsembleStrategy(betterproto2.Enum):
 class ExperimentType(betterproto2.Enum):
     """
     The kinds of experiment. Open vocabulary: a name that is not listed goes into the custom member
-    beside the field, and a reader accepts a number that it does not know.
+    beside the field, and a reader accepts an unknown number.
     """
 
     UNSPECIFIED = 0
@@ -728,7 +728,7 @@ class ExperimentType(betterproto2.Enum):
 class FairnessMetric(betterproto2.Enum):
     """
     Fairness metrics. Open vocabulary: a name that is not listed goes into the custom member beside
-    the field, and a reader accepts a number that it does not know.
+    the field, and a reader accepts an unknown number.
     """
 
     UNSPECIFIED = 0
@@ -780,7 +780,7 @@ class FairnessMetric(betterproto2.Enum):
 class FeedbackStorage(betterproto2.Enum):
     """
     Places where feedback is kept. Open vocabulary: a name that is not listed goes into the custom
-    member beside the field, and a reader accepts a number that it does not know.
+    member beside the field, and a reader accepts an unknown number.
     """
 
     UNSPECIFIED = 0
@@ -832,7 +832,7 @@ class FeedbackStorage(betterproto2.Enum):
 class FeedbackType(betterproto2.Enum):
     """
     Kinds of feedback. Open vocabulary: a name that is not listed goes into the custom member beside
-    the field, and a reader accepts a number that it does not know.
+    the field, and a reader accepts an unknown number.
     """
 
     UNSPECIFIED = 0
@@ -847,22 +847,22 @@ class FeedbackType(betterproto2.Enum):
 
     RATING = 2
     """
-    A grade on a scale.
+    A rating on a scale.
     """
 
     CORRECTION = 3
     """
-    What the answer should have been.
+    A corrected answer.
     """
 
     LABEL = 4
     """
-    A class for the answer.
+    A label for the answer.
     """
 
     FLAG = 5
     """
-    A mark that something is wrong.
+    A report of a problem.
     """
 
     @classmethod
@@ -910,7 +910,7 @@ class FinishReason(betterproto2.Enum):
 
     TOOL_CALLS = 3
     """
-    The model asks for tool calls.
+    The model requests tool calls.
     """
 
     CONTENT_FILTER = 4
@@ -949,7 +949,7 @@ class FinishReason(betterproto2.Enum):
 class GuardrailProfile(betterproto2.Enum):
     """
     Sets of guardrail checks. Open vocabulary: a name that is not listed goes into the custom member
-    beside the field, and a reader accepts a number that it does not know.
+    beside the field, and a reader accepts an unknown number.
     """
 
     UNSPECIFIED = 0
@@ -964,17 +964,17 @@ class GuardrailProfile(betterproto2.Enum):
 
     STRICT = 2
     """
-    Every check, at its tightest.
+    Every check, at its strictest.
     """
 
     MODERATE = 3
     """
-    A middle way.
+    Checks between strict and permissive.
     """
 
     PERMISSIVE = 4
     """
-    Only the gravest checks.
+    Only the most important checks.
     """
 
     @classmethod
@@ -1025,7 +1025,7 @@ class HedgingStrategy(betterproto2.Enum):
 
     ADAPTIVE = 4
     """
-    After a delay that is learned.
+    After a delay learned from past requests.
     """
 
     WORKLOAD_AWARE = 5
@@ -1066,7 +1066,7 @@ class HedgingStrategy(betterproto2.Enum):
 class LossFunction(betterproto2.Enum):
     """
     Loss functions. Open vocabulary: a name that is not listed goes into the custom member beside
-    the field, and a reader accepts a number that it does not know.
+    the field, and a reader accepts an unknown number.
     """
 
     UNSPECIFIED = 0
@@ -1132,7 +1132,7 @@ class MessageRole(betterproto2.Enum):
 
     USER = 2
     """
-    The person or program that asks.
+    The person or program that sends the prompt.
     """
 
     ASSISTANT = 3
@@ -1169,7 +1169,7 @@ class MessageRole(betterproto2.Enum):
 class ModelArchitecture(betterproto2.Enum):
     """
     Families of model architectures. Open vocabulary: a name that is not listed goes into the custom
-    member beside the field, and a reader accepts a number that it does not know.
+    member beside the field, and a reader accepts an unknown number.
     """
 
     UNSPECIFIED = 0
@@ -1220,8 +1220,8 @@ class ModelArchitecture(betterproto2.Enum):
 
 class ModelFramework(betterproto2.Enum):
     """
-    Frameworks and formats that models are kept in. Open vocabulary: a name that is not listed goes
-    into the custom member beside the field, and a reader accepts a number that it does not know.
+    Frameworks and formats of stored models. Open vocabulary: a name that is not listed goes into
+    the custom member beside the field, and a reader accepts an unknown number.
     """
 
     UNSPECIFIED = 0
@@ -1280,7 +1280,7 @@ class ModelFramework(betterproto2.Enum):
 class ModelProvider(betterproto2.Enum):
     """
     Where models come from. Open vocabulary: a name that is not listed goes into the custom member
-    beside the field, and a reader accepts a number that it does not know.
+    beside the field, and a reader accepts an unknown number.
     """
 
     UNSPECIFIED = 0
@@ -1345,8 +1345,8 @@ class ModelProvider(betterproto2.Enum):
 
 class ModelStage(betterproto2.Enum):
     """
-    Stages of a model version's life. Open vocabulary: a name that is not listed goes into the
-    custom member beside the field, and a reader accepts a number that it does not know.
+    Stages in the life cycle of a model version. Open vocabulary: a name that is not listed goes
+    into the custom member beside the field, and a reader accepts an unknown number.
     """
 
     UNSPECIFIED = 0
@@ -1356,22 +1356,22 @@ class ModelStage(betterproto2.Enum):
 
     DEVELOPMENT = 1
     """
-    In the making.
+    Under development.
     """
 
     STAGING = 2
     """
-    On trial.
+    Under evaluation before production.
     """
 
     PRODUCTION = 3
     """
-    In use.
+    In production use.
     """
 
     ARCHIVED = 4
     """
-    Out of use.
+    No longer in use.
     """
 
     @classmethod
@@ -1397,8 +1397,8 @@ class ModelStage(betterproto2.Enum):
 
 class ModelTask(betterproto2.Enum):
     """
-    Tasks that models do. Open vocabulary: a name that is not listed goes into the custom member
-    beside the field, and a reader accepts a number that it does not know.
+    Tasks that models perform. Open vocabulary: a name that is not listed goes into the custom
+    member beside the field, and a reader accepts an unknown number.
     """
 
     UNSPECIFIED = 0
@@ -1408,17 +1408,17 @@ class ModelTask(betterproto2.Enum):
 
     TEXT_CLASSIFICATION = 1
     """
-    Assigns a class to a text.
+    Assigns a class to text.
     """
 
     TEXT_GENERATION = 2
     """
-    Writes text.
+    Generates text.
     """
 
     EMBEDDING = 3
     """
-    Turns an input into a vector.
+    Maps an input to a vector.
     """
 
     QA = 4
@@ -1428,7 +1428,7 @@ class ModelTask(betterproto2.Enum):
 
     SUMMARIZATION = 5
     """
-    Shortens a text.
+    Summarizes text.
     """
 
     @classmethod
@@ -1457,7 +1457,7 @@ class ModelTask(betterproto2.Enum):
 class MultipleTestingCorrection(betterproto2.Enum):
     """
     Corrections for multiple testing. Open vocabulary: a name that is not listed goes into the
-    custom member beside the field, and a reader accepts a number that it does not know.
+    custom member beside the field, and a reader accepts an unknown number.
     """
 
     UNSPECIFIED = 0
@@ -1502,7 +1502,7 @@ class MultipleTestingCorrection(betterproto2.Enum):
 class Optimizer(betterproto2.Enum):
     """
     Gradient-descent optimizers. Open vocabulary: a name that is not listed goes into the custom
-    member beside the field, and a reader accepts a number that it does not know.
+    member beside the field, and a reader accepts an unknown number.
     """
 
     UNSPECIFIED = 0
@@ -1554,7 +1554,7 @@ class Optimizer(betterproto2.Enum):
 class OutputFormat(betterproto2.Enum):
     """
     Formats of reports. Open vocabulary: a name that is not listed goes into the custom member
-    beside the field, and a reader accepts a number that it does not know.
+    beside the field, and a reader accepts an unknown number.
     """
 
     UNSPECIFIED = 0
@@ -1612,8 +1612,8 @@ class OutputFormat(betterproto2.Enum):
 
 class OutputSink(betterproto2.Enum):
     """
-    Places where reports go. Open vocabulary: a name that is not listed goes into the custom member
-    beside the field, and a reader accepts a number that it does not know.
+    Destinations of reports. Open vocabulary: a name that is not listed goes into the custom member
+    beside the field, and a reader accepts an unknown number.
     """
 
     UNSPECIFIED = 0
@@ -1664,7 +1664,7 @@ class OutputSink(betterproto2.Enum):
 
 class ResponseFormat(betterproto2.Enum):
     """
-    The forms that an answer can be held to. Closed vocabulary: a number that is not listed is
+    Formats that an answer can be restricted to. Closed vocabulary: a number that is not listed is
     invalid.
     """
 
@@ -1685,7 +1685,7 @@ class ResponseFormat(betterproto2.Enum):
 
     JSON_SCHEMA = 3
     """
-    JSON that fits a given JSON Schema.
+    JSON that conforms to a given JSON Schema.
     """
 
     @classmethod
@@ -1710,7 +1710,7 @@ class ResponseFormat(betterproto2.Enum):
 class StatisticalTest(betterproto2.Enum):
     """
     Statistical tests. Open vocabulary: a name that is not listed goes into the custom member beside
-    the field, and a reader accepts a number that it does not know.
+    the field, and a reader accepts an unknown number.
     """
 
     UNSPECIFIED = 0
@@ -1775,7 +1775,8 @@ class StatisticalTest(betterproto2.Enum):
 
 class ToolChoiceMode(betterproto2.Enum):
     """
-    How free the model is to call tools. Closed vocabulary: a number that is not listed is invalid.
+    Whether the model may or must call tools. Closed vocabulary: a number that is not listed is
+    invalid.
     """
 
     UNSPECIFIED = 0
@@ -1819,7 +1820,7 @@ class ToolChoiceMode(betterproto2.Enum):
 
 class TrainingStatus(betterproto2.Enum):
     """
-    Where a training run stands. Closed vocabulary: a number that is not listed is invalid.
+    States of a training run. Closed vocabulary: a number that is not listed is invalid.
     """
 
     UNSPECIFIED = 0
@@ -1839,17 +1840,17 @@ class TrainingStatus(betterproto2.Enum):
 
     COMPLETED = 3
     """
-    Ended well.
+    Ended successfully.
     """
 
     FAILED = 4
     """
-    Ended in an error.
+    Ended with an error.
     """
 
     CANCELLED = 5
     """
-    Stopped by request.
+    Stopped on request.
     """
 
     @classmethod
@@ -1878,20 +1879,20 @@ class TrainingStatus(betterproto2.Enum):
 @dataclass(eq=False, repr=False)
 class AudioContent(betterproto2.Message):
     """
-    A sound, by reference.
+    An audio recording, by reference.
     """
 
     url: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
     """
-    The sound's URL. Longer than an id may be, since signed URLs are. Required. Range: 1 to 8192
-    bytes.
+    The URL of the recording. It may be longer than an id, because signed URLs are long. Required.
+    Range: 1 to 8192 bytes.
     """
 
     format: "str | None" = betterproto2.field(
         2, betterproto2.TYPE_STRING, optional=True
     )
     """
-    The audio format, for example wav. Unset: to be told from the data.
+    The audio format, for example wav. Unset: inferred from the data.
     """
 
 
@@ -1901,8 +1902,8 @@ default_message_pool.register_message("crucible_ir.v1", "AudioContent", AudioCon
 @dataclass(eq=False, repr=False)
 class BackendRef(betterproto2.Message):
     """
-    A reference to a backend that answers prompts, with the profile to use and where to turn when it
-    fails.
+    A reference to a backend that answers prompts, with the profile to use and the fallback for when
+    it fails.
     """
 
     id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
@@ -1914,22 +1915,22 @@ class BackendRef(betterproto2.Message):
         2, betterproto2.TYPE_STRING, optional=True
     )
     """
-    The backend's configuration profile. Unset: the backend's own choice. Default: default.
+    The backend's configuration profile. Unset: the backend chooses. Default: default.
     """
 
     options: "__google__protobuf__.Struct | None" = betterproto2.field(
         3, betterproto2.TYPE_MESSAGE, optional=True
     )
     """
-    Backend settings, such as a temperature or the name of an environment variable. Never secrets
-    themselves. Opaque: any JSON object, never validated. Unset: nothing is said.
+    Backend settings, such as a temperature or the name of an environment variable. Must not
+    contain secrets. Opaque: any JSON object, never validated. Unset: not stated.
     """
 
     model_version: "str | None" = betterproto2.field(
         4, betterproto2.TYPE_STRING, optional=True
     )
     """
-    The model version to ask for, as the backend spells it. Unset: the backend's current one.
+    The model version to ask for, in the backend's own notation. Unset: the backend's current one.
     """
 
     endpoint_url: "str | None" = betterproto2.field(
@@ -1961,7 +1962,7 @@ default_message_pool.register_message("crucible_ir.v1", "BackendRef", BackendRef
 @dataclass(eq=False, repr=False)
 class Capabilities(betterproto2.Message):
     """
-    What a backend supports, and its limits and prices.
+    The features, limits and prices of a backend.
     """
 
     backend_id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
@@ -1971,7 +1972,7 @@ class Capabilities(betterproto2.Message):
 
     provider: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
     """
-    Names the company or system that runs the backend. Required. Range: 1 to 512 bytes.
+    The company or system that runs the backend. Required. Range: 1 to 512 bytes.
     """
 
     models: "list[str]" = betterproto2.field(3, betterproto2.TYPE_STRING, repeated=True)
@@ -2004,28 +2005,29 @@ class Capabilities(betterproto2.Message):
         7, betterproto2.TYPE_BOOL, optional=True
     )
     """
-    Whether prompts may hold images. Unset: not known. Default: false.
+    Whether prompts may contain images. Unset: not known. Default: false.
     """
 
     supports_audio: "bool | None" = betterproto2.field(
         8, betterproto2.TYPE_BOOL, optional=True
     )
     """
-    Whether prompts may hold audio. Unset: not known. Default: false.
+    Whether prompts may contain audio. Unset: not known. Default: false.
     """
 
     supports_json_mode: "bool | None" = betterproto2.field(
         9, betterproto2.TYPE_BOOL, optional=True
     )
     """
-    Whether answers can be held to JSON. Unset: not known. Default: true.
+    Whether answers can be restricted to JSON. Unset: not known. Default: true.
     """
 
     supports_extended_thinking: "bool | None" = betterproto2.field(
         10, betterproto2.TYPE_BOOL, optional=True
     )
     """
-    Whether the model can think at length before it answers. Unset: not known. Default: false.
+    Whether the model supports extended thinking before it answers. Unset: not known. Default:
+    false.
     """
 
     supports_caching: "bool | None" = betterproto2.field(
@@ -2039,36 +2041,36 @@ class Capabilities(betterproto2.Message):
         12, betterproto2.TYPE_INT32, optional=True
     )
     """
-    The most tokens that one completion may hold. Range: 0 or more. Unset: not known.
+    The maximum number of tokens in one completion. Range: 0 or more. Unset: not known.
     """
 
     max_context_length: "int | None" = betterproto2.field(
         13, betterproto2.TYPE_INT32, optional=True
     )
     """
-    The most tokens that prompt and completion may hold together. Range: 0 or more. Unset: not
-    known.
+    The maximum number of tokens in a prompt and its completion together. Range: 0 or more. Unset:
+    not known.
     """
 
     max_images_per_request: "int | None" = betterproto2.field(
         14, betterproto2.TYPE_INT32, optional=True
     )
     """
-    The most images that one prompt may hold. Range: 0 or more. Unset: not known.
+    The maximum number of images in one prompt. Range: 0 or more. Unset: not known.
     """
 
     requests_per_minute: "int | None" = betterproto2.field(
         15, betterproto2.TYPE_INT32, optional=True
     )
     """
-    The rate limit in requests a minute. Range: 0 or more. Unset: not known.
+    The rate limit in requests per minute. Range: 0 or more. Unset: not known.
     """
 
     tokens_per_minute: "int | None" = betterproto2.field(
         16, betterproto2.TYPE_INT32, optional=True
     )
     """
-    The rate limit in tokens a minute. Range: 0 or more. Unset: not known.
+    The rate limit in tokens per minute. Range: 0 or more. Unset: not known.
     """
 
     cost_per_million_input: "float | None" = betterproto2.field(
@@ -2090,8 +2092,8 @@ class Capabilities(betterproto2.Message):
         19, betterproto2.TYPE_MESSAGE, optional=True
     )
     """
-    Facts about the backend that no field holds. Opaque: any JSON object, never validated. Unset:
-    nothing is said.
+    Additional metadata about the backend. Opaque: any JSON object, never validated. Unset: not
+    stated.
     """
 
 
@@ -2120,14 +2122,14 @@ class Choice(betterproto2.Message):
         3, betterproto2.TYPE_ENUM, default_factory=lambda: FinishReason(0)
     )
     """
-    Why generation ended. Closed vocabulary. Unset: not known.
+    Why generation stopped. Closed vocabulary. Unset: not known.
     """
 
     thinking: "Thinking | None" = betterproto2.field(
         4, betterproto2.TYPE_MESSAGE, optional=True
     )
     """
-    What the model thought before it answered. Unset: none.
+    The model's thinking before it answered. Unset: none.
     """
 
 
@@ -2149,14 +2151,14 @@ class Completion(betterproto2.Message):
 
     model: "str | None" = betterproto2.field(2, betterproto2.TYPE_STRING, optional=True)
     """
-    The model that answered, as the backend spells it. Unset: not stated.
+    The model that answered, in the backend's own notation. Unset: not stated.
     """
 
     usage: "Usage | None" = betterproto2.field(
         3, betterproto2.TYPE_MESSAGE, optional=True
     )
     """
-    The tokens that were spent. Unset: not known.
+    The tokens used. Unset: not known.
     """
 
     latency_ms: "int | None" = betterproto2.field(
@@ -2193,16 +2195,15 @@ class Completion(betterproto2.Message):
         8, betterproto2.TYPE_MESSAGE, optional=True
     )
     """
-    The backend's response as it came. Opaque: any JSON object, never validated. Unset: nothing is
-    said.
+    The backend's raw response. Opaque: any JSON object, never validated. Unset: not stated.
     """
 
     metadata: "__google__protobuf__.Struct | None" = betterproto2.field(
         9, betterproto2.TYPE_MESSAGE, optional=True
     )
     """
-    Facts about the completion that no field holds. Opaque: any JSON object, never validated.
-    Unset: nothing is said.
+    Additional metadata about the completion. Opaque: any JSON object, never validated. Unset: not
+    stated.
     """
 
 
@@ -2215,7 +2216,7 @@ class ContentPart(betterproto2.Message):
     One part of a message.
 
     Oneofs:
-        - part: The part's content; its member tells its type. Required.
+        - part: The content of the part. The member that is set determines its type. Required.
     """
 
     text: "str | None" = betterproto2.field(
@@ -2236,7 +2237,7 @@ class ContentPart(betterproto2.Message):
         3, betterproto2.TYPE_MESSAGE, optional=True, group="part"
     )
     """
-    A sound.
+    Audio.
     """
 
     tool_result: "ToolResultContent | None" = betterproto2.field(
@@ -2253,7 +2254,7 @@ default_message_pool.register_message("crucible_ir.v1", "ContentPart", ContentPa
 @dataclass(eq=False, repr=False)
 class ContentParts(betterproto2.Message):
     """
-    The parts of a message, wrapped so that a message can tell parts from plain text.
+    The parts of a message, in a message of their own because a oneof cannot contain a list.
     """
 
     parts: "list[ContentPart]" = betterproto2.field(
@@ -2270,21 +2271,21 @@ default_message_pool.register_message("crucible_ir.v1", "ContentParts", ContentP
 @dataclass(eq=False, repr=False)
 class DatasetRef(betterproto2.Message):
     """
-    A reference to a dataset: where it comes from and which part to read.
+    A reference to a dataset: its provider and the part to read.
 
     Oneofs:
         - provider_kind: Where the dataset comes from. Open vocabulary: at most one of the two members is set. Unset:
             not stated. Default: crucible_datasets.
         - split_kind: The part of the dataset to read. Open vocabulary: at most one of the two members is set.
             Unset: the whole dataset. Default: train.
-        - format_kind: The file format of the data. Open vocabulary: at most one of the two members is set. Unset: to
-            be told from the data.
+        - format_kind: The file format of the data. Open vocabulary: at most one of the two members is set. Unset:
+            inferred from the data.
     """
 
     name: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
     """
-    The dataset's name as its provider spells it, for example wikitext-103. Required. Range: 1 to
-    512 bytes.
+    The dataset's name in its provider's own notation, for example wikitext-103. Required. Range:
+    1 to 512 bytes.
     """
 
     provider: "DatasetProvider | None" = betterproto2.field(
@@ -2298,7 +2299,7 @@ class DatasetRef(betterproto2.Message):
         3, betterproto2.TYPE_STRING, optional=True, group="provider_kind"
     )
     """
-    A name outside the documented ones.
+    Any other name.
     """
 
     split: "DatasetSplit | None" = betterproto2.field(
@@ -2312,7 +2313,7 @@ class DatasetRef(betterproto2.Message):
         5, betterproto2.TYPE_STRING, optional=True, group="split_kind"
     )
     """
-    A name outside the documented ones.
+    Any other name.
     """
 
     options: "__google__protobuf__.Struct | None" = betterproto2.field(
@@ -2320,14 +2321,14 @@ class DatasetRef(betterproto2.Message):
     )
     """
     Provider settings, such as a limit or a revision. Opaque: any JSON object, never validated.
-    Unset: nothing is said.
+    Unset: not stated.
     """
 
     version: "str | None" = betterproto2.field(
         7, betterproto2.TYPE_STRING, optional=True
     )
     """
-    The dataset's version as its provider spells it. Unset: the provider's current one.
+    The dataset's version in its provider's own notation. Unset: the provider's current one.
     """
 
     format: "DatasetFormat | None" = betterproto2.field(
@@ -2341,7 +2342,7 @@ class DatasetRef(betterproto2.Message):
         9, betterproto2.TYPE_STRING, optional=True, group="format_kind"
     )
     """
-    A name outside the documented ones.
+    Any other name.
     """
 
     schema: "__google__protobuf__.Struct | None" = betterproto2.field(
@@ -2349,7 +2350,7 @@ class DatasetRef(betterproto2.Message):
     )
     """
     The columns that the reader expects, in a notation agreed with the provider. Opaque: any JSON
-    object, never validated. Unset: nothing is said.
+    object, never validated. Unset: not stated.
     """
 
 
@@ -2359,14 +2360,14 @@ default_message_pool.register_message("crucible_ir.v1", "DatasetRef", DatasetRef
 @dataclass(eq=False, repr=False)
 class DeploymentConfig(betterproto2.Message):
     """
-    What should be deployed: a model version, where, in how many replicas and how a new version
-    replaces an old one.
+    The desired state of a deployment: the model version, the target, the number of replicas, and
+    how a new version replaces an old one.
 
     Oneofs:
         - environment_kind: The environment to deploy into. Open vocabulary: at most one of the two members is set. Unset:
             not stated. Default: development.
         - strategy_kind: How a new version replaces the old one. Open vocabulary: at most one of the two members is
-            set. Unset: the deployer's own choice. Default: rolling.
+            set. Unset: the deployer chooses. Default: rolling.
     """
 
     id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
@@ -2384,31 +2385,30 @@ class DeploymentConfig(betterproto2.Message):
     )
     """
     Where to deploy, in the deployer's own terms. Opaque: any JSON object, never validated. Unset:
-    nothing is said.
+    not stated.
     """
 
     replicas: "int | None" = betterproto2.field(
         4, betterproto2.TYPE_INT32, optional=True
     )
     """
-    The number of replicas to run. Range: greater than 0. Unset: the deployer's own choice.
-    Default: 1.
+    The number of replicas to run. Range: greater than 0. Unset: the deployer chooses. Default: 1.
     """
 
     resources: "__google__protobuf__.Struct | None" = betterproto2.field(
         5, betterproto2.TYPE_MESSAGE, optional=True
     )
     """
-    What each replica needs, in the deployer's own terms. Opaque: any JSON object, never
-    validated. Unset: nothing is said.
+    The resources of each replica, in the deployer's own terms. Opaque: any JSON object, never
+    validated. Unset: not stated.
     """
 
     scaling: "__google__protobuf__.Struct | None" = betterproto2.field(
         6, betterproto2.TYPE_MESSAGE, optional=True
     )
     """
-    How the number of replicas follows the load. Opaque: any JSON object, never validated. Unset:
-    the number of replicas stays.
+    How the number of replicas scales with the load. Opaque: any JSON object, never validated.
+    Unset: the number of replicas is fixed.
     """
 
     environment: "DeploymentEnvironment | None" = betterproto2.field(
@@ -2422,7 +2422,7 @@ class DeploymentConfig(betterproto2.Message):
         8, betterproto2.TYPE_STRING, optional=True, group="environment_kind"
     )
     """
-    A name outside the documented ones.
+    Any other name.
     """
 
     strategy: "DeploymentStrategy | None" = betterproto2.field(
@@ -2436,7 +2436,7 @@ class DeploymentConfig(betterproto2.Message):
         10, betterproto2.TYPE_STRING, optional=True, group="strategy_kind"
     )
     """
-    A name outside the documented ones.
+    Any other name.
     """
 
     health_check: "__google__protobuf__.Struct | None" = betterproto2.field(
@@ -2451,24 +2451,22 @@ class DeploymentConfig(betterproto2.Message):
         12, betterproto2.TYPE_MESSAGE, optional=True
     )
     """
-    How the deployment is reached. Opaque: any JSON object, never validated. Unset: nothing is
-    said.
+    How the deployment is reached. Opaque: any JSON object, never validated. Unset: not stated.
     """
 
     metadata: "__google__protobuf__.Struct | None" = betterproto2.field(
         13, betterproto2.TYPE_MESSAGE, optional=True
     )
     """
-    Facts about the deployment that no field holds. Opaque: any JSON object, never validated.
-    Unset: nothing is said.
+    Additional metadata about the deployment. Opaque: any JSON object, never validated. Unset: not
+    stated.
     """
 
     options: "__google__protobuf__.Struct | None" = betterproto2.field(
         14, betterproto2.TYPE_MESSAGE, optional=True
     )
     """
-    Deployer settings that no field holds. Opaque: any JSON object, never validated. Unset:
-    nothing is said.
+    Additional deployer settings. Opaque: any JSON object, never validated. Unset: not stated.
     """
 
 
@@ -2480,7 +2478,7 @@ default_message_pool.register_message(
 @dataclass(eq=False, repr=False)
 class DeploymentStatus(betterproto2.Message):
     """
-    What is deployed: a deployment's state at one moment.
+    The observed state of a deployment at one point in time.
 
     Oneofs:
         - health_kind: The deployment's health. Open vocabulary: at most one of the two members is set. Unset: not
@@ -2494,21 +2492,21 @@ class DeploymentStatus(betterproto2.Message):
 
     deployment_id: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
     """
-    The id of the deployment that is reported on. Required. Range: 1 to 512 bytes.
+    The id of the deployment that this status describes. Required. Range: 1 to 512 bytes.
     """
 
     state: "DeploymentState" = betterproto2.field(
         3, betterproto2.TYPE_ENUM, default_factory=lambda: DeploymentState(0)
     )
     """
-    Where the deployment stands. Closed vocabulary. Unset: not known. Default: pending.
+    The state of the deployment. Closed vocabulary. Unset: not known. Default: pending.
     """
 
     ready_replicas: "int | None" = betterproto2.field(
         4, betterproto2.TYPE_INT32, optional=True
     )
     """
-    The number of replicas that take traffic. Range: 0 or more. Unset: not known.
+    The number of replicas that receive traffic. Range: 0 or more. Unset: not known.
     """
 
     total_replicas: "int | None" = betterproto2.field(
@@ -2522,15 +2520,15 @@ class DeploymentStatus(betterproto2.Message):
         6, betterproto2.TYPE_STRING, optional=True
     )
     """
-    Where the deployment answers. Unset: it cannot be reached yet.
+    The address of the deployment. Unset: it cannot be reached yet.
     """
 
     traffic_percent: "float | None" = betterproto2.field(
         7, betterproto2.TYPE_DOUBLE, optional=True
     )
     """
-    The share of traffic that the deployment gets, in percent. Shares of several deployments need
-    not sum to 100. Range: 0 to 100. Unset: not known.
+    The share of traffic that the deployment receives, in percent. Shares of several deployments
+    need not sum to 100. Range: 0 to 100. Unset: not known.
     """
 
     health: "DeploymentHealth | None" = betterproto2.field(
@@ -2544,7 +2542,7 @@ class DeploymentStatus(betterproto2.Message):
         9, betterproto2.TYPE_STRING, optional=True, group="health_kind"
     )
     """
-    A name outside the documented ones.
+    Any other name.
     """
 
     last_health_check: "datetime.datetime | None" = betterproto2.field(
@@ -2554,14 +2552,14 @@ class DeploymentStatus(betterproto2.Message):
         optional=True,
     )
     """
-    When the health was last checked. Range: years 1 to 9999, as RFC 3339 can write. Unset: never.
+    When the health was last checked. Range: years 1 to 9999, the range of RFC 3339. Unset: never.
     """
 
     error_message: "str | None" = betterproto2.field(
         11, betterproto2.TYPE_STRING, optional=True
     )
     """
-    What is wrong, in words for people. Unset: no error is known.
+    The error, as text for people to read. Unset: no error is known.
     """
 
     created_at: "datetime.datetime | None" = betterproto2.field(
@@ -2571,7 +2569,7 @@ class DeploymentStatus(betterproto2.Message):
         optional=True,
     )
     """
-    When the deployment was created. Range: years 1 to 9999, as RFC 3339 can write. Unset: not
+    When the deployment was created. Range: years 1 to 9999, the range of RFC 3339. Unset: not
     known.
     """
 
@@ -2582,7 +2580,8 @@ class DeploymentStatus(betterproto2.Message):
         optional=True,
     )
     """
-    When this status was taken. Range: years 1 to 9999, as RFC 3339 can write. Unset: not known.
+    When this status was observed. Range: years 1 to 9999, the range of RFC 3339. Unset: not
+    known.
     """
 
 
@@ -2598,12 +2597,12 @@ class Document(betterproto2.Message):
     several types.
 
     Oneofs:
-        - content: The document itself; its member tells its type. Required.
+        - content: The message itself. The member that is set determines its type. Required.
     """
 
     ir_version: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
     """
-    The version of the specification that the producer wrote to, for example 0.2.0. Required.
+    The version of the specification that the producer implements, for example 0.2.0. Required.
     Range: 1 to 512 bytes.
     """
 
@@ -2796,16 +2795,14 @@ class Ensemble(betterproto2.Message):
         1, betterproto2.TYPE_ENUM, default_factory=lambda: EnsembleStrategy(0)
     )
     """
-    How the answers are combined. Closed vocabulary. Unset: the reader's own choice. Default:
-    none.
+    How the answers are combined. Closed vocabulary. Unset: the reader chooses. Default: none.
     """
 
     execution_mode: "EnsembleExecutionMode" = betterproto2.field(
         2, betterproto2.TYPE_ENUM, default_factory=lambda: EnsembleExecutionMode(0)
     )
     """
-    How the models are called. Closed vocabulary. Unset: the reader's own choice. Default:
-    parallel.
+    How the models are called. Closed vocabulary. Unset: the reader chooses. Default: parallel.
     """
 
     models: "list[str]" = betterproto2.field(3, betterproto2.TYPE_STRING, repeated=True)
@@ -2821,7 +2818,7 @@ class Ensemble(betterproto2.Message):
         ),
     )
     """
-    Each model's weight, by its id; used by the weighted strategy. They need not sum to 1.
+    The weight of each model, by its id, for the weighted strategy. The weights need not sum to 1.
     """
 
     min_agreement: "float | None" = betterproto2.field(
@@ -2835,16 +2832,16 @@ class Ensemble(betterproto2.Message):
         6, betterproto2.TYPE_INT32, optional=True
     )
     """
-    How long to wait for the models, in milliseconds. Range: greater than 0. Unset: the reader's
-    own limit.
+    The time limit for the answers of the models, in milliseconds. Range: greater than 0. Unset:
+    the reader's own limit.
     """
 
     options: "__google__protobuf__.Struct | None" = betterproto2.field(
         7, betterproto2.TYPE_MESSAGE, optional=True
     )
     """
-    Settings of the strategy that no field holds. Opaque: any JSON object, never validated. Unset:
-    nothing is said.
+    Additional settings of the strategy. Opaque: any JSON object, never validated. Unset: not
+    stated.
     """
 
 
@@ -2854,12 +2851,12 @@ default_message_pool.register_message("crucible_ir.v1", "Ensemble", Ensemble)
 @dataclass(eq=False, repr=False)
 class Experiment(betterproto2.Message):
     """
-    A declared experiment: a backend, a pipeline of stages over a dataset, and what to report. It
-    describes work; nothing in it runs.
+    A declared experiment: a backend, a pipeline of stages over a dataset, and the reports to write.
+    It describes work and does not run anything.
 
     Oneofs:
-        - experiment_type_kind: What kind of experiment it is. Open vocabulary: at most one of the two members is set. Unset:
-            not stated.
+        - experiment_type_kind: The kind of experiment. Open vocabulary: at most one of the two members is set. Unset: not
+            stated.
     """
 
     id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
@@ -2878,20 +2875,20 @@ class Experiment(betterproto2.Message):
         3, betterproto2.TYPE_MESSAGE, repeated=True
     )
     """
-    The stages in the order in which they run. Required. An empty list and an absent one are the
-    same. Range: 1 stage or more.
+    The stages, in order of execution. Required. An empty list and an absent one are the same.
+    Range: 1 stage or more.
     """
 
     description: "str | None" = betterproto2.field(
         4, betterproto2.TYPE_STRING, optional=True
     )
     """
-    What the experiment is for, in words for people. Unset: not stated.
+    What the experiment is for, as text for people to read. Unset: not stated.
     """
 
     owner: "str | None" = betterproto2.field(5, betterproto2.TYPE_STRING, optional=True)
     """
-    The person or team that answers for the experiment. Unset: not stated.
+    The person or team responsible for the experiment. Unset: not stated.
     """
 
     tags: "list[str]" = betterproto2.field(6, betterproto2.TYPE_STRING, repeated=True)
@@ -2903,8 +2900,8 @@ class Experiment(betterproto2.Message):
         7, betterproto2.TYPE_MESSAGE, optional=True
     )
     """
-    Facts about the experiment that no field holds. Opaque: any JSON object, never validated.
-    Unset: nothing is said.
+    Additional metadata about the experiment. Opaque: any JSON object, never validated. Unset: not
+    stated.
     """
 
     dataset: "DatasetRef | None" = betterproto2.field(
@@ -2918,8 +2915,8 @@ class Experiment(betterproto2.Message):
         9, betterproto2.TYPE_MESSAGE, optional=True
     )
     """
-    How answers are made reliable and results are judged. Unset: no reliability mechanism is asked
-    for.
+    How answers are made reliable and how results are evaluated. Unset: no reliability mechanism
+    is used.
     """
 
     outputs: "list[OutputSpec]" = betterproto2.field(
@@ -2936,7 +2933,7 @@ class Experiment(betterproto2.Message):
         optional=True,
     )
     """
-    When the experiment was declared. Range: years 1 to 9999, as RFC 3339 can write. Unset: not
+    When the experiment was declared. Range: years 1 to 9999, the range of RFC 3339. Unset: not
     known.
     """
 
@@ -2947,7 +2944,7 @@ class Experiment(betterproto2.Message):
         optional=True,
     )
     """
-    When the declaration last changed. Range: years 1 to 9999, as RFC 3339 can write. Unset: not
+    When the declaration last changed. Range: years 1 to 9999, the range of RFC 3339. Unset: not
     known.
     """
 
@@ -2962,7 +2959,7 @@ class Experiment(betterproto2.Message):
         14, betterproto2.TYPE_STRING, optional=True, group="experiment_type_kind"
     )
     """
-    A name outside the documented ones.
+    Any other name.
     """
 
     model_version: "ModelVersion | None" = betterproto2.field(
@@ -2976,7 +2973,7 @@ class Experiment(betterproto2.Message):
         16, betterproto2.TYPE_MESSAGE, optional=True
     )
     """
-    How to train, when the experiment trains. Unset: none.
+    The training configuration, if the experiment trains a model. Unset: none.
     """
 
     baseline: "ModelRef | None" = betterproto2.field(
@@ -3007,17 +3004,16 @@ class Fairness(betterproto2.Message):
         2, betterproto2.TYPE_ENUM, repeated=True
     )
     """
-    The metrics to compute. Open vocabulary: names outside the documented ones go into
-    custom_metrics. Order between the two lists carries nothing; duplicates are accepted. An empty
-    list and an absent one are the same.
+    The metrics to compute. Open vocabulary: other names go into custom_metrics. The order between
+    the two lists has no meaning; duplicates are accepted. An empty list and an absent one are the
+    same.
     """
 
     custom_metrics: "list[str]" = betterproto2.field(
         3, betterproto2.TYPE_STRING, repeated=True
     )
     """
-    The part of metrics outside the documented names. An empty list and an absent one are the
-    same.
+    The metrics that have no documented name. An empty list and an absent one are the same.
     """
 
     group_by: "str | None" = betterproto2.field(
@@ -3031,7 +3027,7 @@ class Fairness(betterproto2.Message):
         5, betterproto2.TYPE_DOUBLE, optional=True
     )
     """
-    The largest difference between groups that passes, in the metric's own scale. Any number.
+    The largest acceptable difference between groups, on the metric's own scale. Any number.
     Unset: not stated.
     """
 
@@ -3047,8 +3043,8 @@ class Fairness(betterproto2.Message):
         7, betterproto2.TYPE_MESSAGE, optional=True
     )
     """
-    Settings of the metrics that no field holds. Opaque: any JSON object, never validated. Unset:
-    nothing is said.
+    Additional settings of the metrics. Opaque: any JSON object, never validated. Unset: not
+    stated.
     """
 
 
@@ -3062,7 +3058,7 @@ class FeedbackConfig(betterproto2.Message):
 
     Oneofs:
         - storage_kind: Where feedback is kept. Open vocabulary: at most one of the two members is set. Unset: the
-            collector's own choice. Default: postgres.
+            collector chooses. Default: postgres.
     """
 
     enabled: "bool | None" = betterproto2.field(
@@ -3076,25 +3072,24 @@ class FeedbackConfig(betterproto2.Message):
         2, betterproto2.TYPE_DOUBLE, optional=True
     )
     """
-    The fraction of requests for which feedback is kept. Range: 0 to 1. Unset: the collector's own
-    choice. Default: 1.0.
+    The fraction of requests for which feedback is kept. Range: 0 to 1. Unset: the collector
+    chooses. Default: 1.0.
     """
 
     feedback_types: "list[FeedbackType]" = betterproto2.field(
         3, betterproto2.TYPE_ENUM, repeated=True
     )
     """
-    The kinds of feedback to collect. Open vocabulary: names outside the documented ones go into
-    custom_feedback_types. Order between the two lists carries nothing; duplicates are accepted.
-    An empty list and an absent one are the same. Default: [thumbs, correction].
+    The kinds of feedback to collect. Open vocabulary: other names go into custom_feedback_types.
+    The order between the two lists has no meaning; duplicates are accepted. An empty list and an
+    absent one are the same. Default: [thumbs, correction].
     """
 
     custom_feedback_types: "list[str]" = betterproto2.field(
         4, betterproto2.TYPE_STRING, repeated=True
     )
     """
-    The part of feedback_types outside the documented names. An empty list and an absent one are
-    the same.
+    The feedback types that have no documented name. An empty list and an absent one are the same.
     """
 
     storage: "FeedbackStorage | None" = betterproto2.field(
@@ -3108,14 +3103,14 @@ class FeedbackConfig(betterproto2.Message):
         6, betterproto2.TYPE_STRING, optional=True, group="storage_kind"
     )
     """
-    A name outside the documented ones.
+    Any other name.
     """
 
     retention_days: "int | None" = betterproto2.field(
         7, betterproto2.TYPE_INT32, optional=True
     )
     """
-    How long feedback is kept, in days. Range: greater than 0. Unset: for ever.
+    How long feedback is kept, in days. Range: greater than 0. Unset: forever.
     """
 
     anonymize_pii: "bool | None" = betterproto2.field(
@@ -3123,29 +3118,30 @@ class FeedbackConfig(betterproto2.Message):
     )
     """
     Whether personally identifiable information is removed before feedback is kept. Unset: the
-    collector's own choice. Default: true.
+    collector chooses. Default: true.
     """
 
     drift_detection: "__google__protobuf__.Struct | None" = betterproto2.field(
         9, betterproto2.TYPE_MESSAGE, optional=True
     )
     """
-    How drift is detected. Opaque: any JSON object, never validated. Unset: drift is not watched.
+    How drift is detected. Opaque: any JSON object, never validated. Unset: drift is not
+    monitored.
     """
 
     retraining_trigger: "__google__protobuf__.Struct | None" = betterproto2.field(
         10, betterproto2.TYPE_MESSAGE, optional=True
     )
     """
-    What starts a retraining. Opaque: any JSON object, never validated. Unset: nothing does.
+    The conditions that start a retraining. Opaque: any JSON object, never validated. Unset:
+    feedback does not start one.
     """
 
     options: "__google__protobuf__.Struct | None" = betterproto2.field(
         11, betterproto2.TYPE_MESSAGE, optional=True
     )
     """
-    Collector settings that no field holds. Opaque: any JSON object, never validated. Unset:
-    nothing is said.
+    Additional collector settings. Opaque: any JSON object, never validated. Unset: not stated.
     """
 
 
@@ -3160,8 +3156,8 @@ class FeedbackEvent(betterproto2.Message):
     One piece of feedback on one answer of a deployed model.
 
     Oneofs:
-        - feedback_type_kind: What kind of feedback it is. Open vocabulary: at most one of the two members is set. Unset:
-            not stated. Default: thumbs.
+        - feedback_type_kind: The kind of feedback. Open vocabulary: at most one of the two members is set. Unset: not
+            stated. Default: thumbs.
     """
 
     id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
@@ -3188,14 +3184,14 @@ class FeedbackEvent(betterproto2.Message):
         4, betterproto2.TYPE_MESSAGE, optional=True
     )
     """
-    What the model was given. Opaque: any JSON object, never validated. Unset: nothing is said.
+    The model's input. Opaque: any JSON object, never validated. Unset: not stated.
     """
 
     output: "__google__protobuf__.Struct | None" = betterproto2.field(
         5, betterproto2.TYPE_MESSAGE, optional=True
     )
     """
-    What the model answered. Opaque: any JSON object, never validated. Unset: nothing is said.
+    The model's output. Opaque: any JSON object, never validated. Unset: not stated.
     """
 
     feedback_type: "FeedbackType | None" = betterproto2.field(
@@ -3209,7 +3205,7 @@ class FeedbackEvent(betterproto2.Message):
         7, betterproto2.TYPE_STRING, optional=True, group="feedback_type_kind"
     )
     """
-    A name outside the documented ones.
+    Any other name.
     """
 
     feedback_value: "__google__protobuf__.Value | None" = betterproto2.field(
@@ -3248,15 +3244,15 @@ class FeedbackEvent(betterproto2.Message):
         optional=True,
     )
     """
-    When the feedback was given. Range: years 1 to 9999, as RFC 3339 can write. Unset: not known.
+    When the feedback was given. Range: years 1 to 9999, the range of RFC 3339. Unset: not known.
     """
 
     metadata: "__google__protobuf__.Struct | None" = betterproto2.field(
         13, betterproto2.TYPE_MESSAGE, optional=True
     )
     """
-    Facts about the event that no field holds. Opaque: any JSON object, never validated. Unset:
-    nothing is said.
+    Additional metadata about the event. Opaque: any JSON object, never validated. Unset: not
+    stated.
     """
 
 
@@ -3266,7 +3262,7 @@ default_message_pool.register_message("crucible_ir.v1", "FeedbackEvent", Feedbac
 @dataclass(eq=False, repr=False)
 class GenerationOptions(betterproto2.Message):
     """
-    How a backend is to generate an answer. The Elixir package calls it Backend.Options.
+    How a backend generates an answer. The Elixir package calls this message Backend.Options.
     """
 
     model: "str | None" = betterproto2.field(1, betterproto2.TYPE_STRING, optional=True)
@@ -3285,7 +3281,7 @@ class GenerationOptions(betterproto2.Message):
         3, betterproto2.TYPE_INT32, optional=True
     )
     """
-    The most tokens to generate. Range: 0 or more. Unset: the backend's own limit.
+    The maximum number of tokens to generate. Range: 0 or more. Unset: the backend's own limit.
     """
 
     top_p: "float | None" = betterproto2.field(
@@ -3305,7 +3301,8 @@ class GenerationOptions(betterproto2.Message):
         6, betterproto2.TYPE_DOUBLE, optional=True
     )
     """
-    The penalty on tokens by how often they occurred. Unset: the backend's own setting.
+    The penalty on tokens in proportion to how often they occurred. Unset: the backend's own
+    setting.
     """
 
     presence_penalty: "float | None" = betterproto2.field(
@@ -3324,7 +3321,7 @@ class GenerationOptions(betterproto2.Message):
         9, betterproto2.TYPE_ENUM, default_factory=lambda: ResponseFormat(0)
     )
     """
-    The form that the answer must take. Closed vocabulary. Unset: the backend's own choice.
+    The required format of the answer. Closed vocabulary. Unset: the backend chooses.
     """
 
     json_schema: "__google__protobuf__.Struct | None" = betterproto2.field(
@@ -3332,7 +3329,7 @@ class GenerationOptions(betterproto2.Message):
     )
     """
     The JSON Schema for the answer. Required when response_format is json_schema. Opaque: any JSON
-    object, never validated. Unset: nothing is said.
+    object, never validated. Unset: not stated.
     """
 
     stream: "bool | None" = betterproto2.field(
@@ -3346,14 +3343,14 @@ class GenerationOptions(betterproto2.Message):
         12, betterproto2.TYPE_ENUM, default_factory=lambda: CacheControl(0)
     )
     """
-    How the backend may cache the prompt. Closed vocabulary. Unset: no caching is asked for.
+    How the backend may cache the prompt. Closed vocabulary. Unset: caching is not requested.
     """
 
     extended_thinking: "bool | None" = betterproto2.field(
         13, betterproto2.TYPE_BOOL, optional=True
     )
     """
-    Whether the model may think at length before it answers. Unset: the reader's own setting
+    Whether the model may use extended thinking before it answers. Unset: the reader's own setting
     applies. Default: false.
     """
 
@@ -3361,20 +3358,20 @@ class GenerationOptions(betterproto2.Message):
         14, betterproto2.TYPE_INT32, optional=True
     )
     """
-    The most tokens to think with. Range: 0 or more. Unset: the backend's own limit.
+    The maximum number of tokens for thinking. Range: 0 or more. Unset: the backend's own limit.
     """
 
     seed: "int | None" = betterproto2.field(15, betterproto2.TYPE_INT64, optional=True)
     """
-    The random seed, where the backend supports one. Any 64-bit integer. Unset: the backend's own
-    choice.
+    The random seed, where the backend supports one. Any 64-bit integer. Unset: the backend
+    chooses.
     """
 
     timeout_ms: "int | None" = betterproto2.field(
         16, betterproto2.TYPE_INT32, optional=True
     )
     """
-    How long to wait for the answer, in milliseconds. Range: 0 or more. Unset: the caller's own
+    The time limit for the answer, in milliseconds. Range: 0 or more. Unset: the caller's own
     limit.
     """
 
@@ -3382,8 +3379,7 @@ class GenerationOptions(betterproto2.Message):
         17, betterproto2.TYPE_MESSAGE, optional=True
     )
     """
-    Backend settings that no field holds. Opaque: any JSON object, never validated. Unset: nothing
-    is said.
+    Additional backend settings. Opaque: any JSON object, never validated. Unset: not stated.
     """
 
 
@@ -3395,24 +3391,23 @@ default_message_pool.register_message(
 @dataclass(eq=False, repr=False)
 class Guardrail(betterproto2.Message):
     """
-    Checks on what goes into and comes out of a model.
+    Checks on the inputs and outputs of a model.
     """
 
     profiles: "list[GuardrailProfile]" = betterproto2.field(
         1, betterproto2.TYPE_ENUM, repeated=True
     )
     """
-    The sets of checks to apply. Open vocabulary: names outside the documented ones go into
-    custom_profiles. Order between the two lists carries nothing; duplicates are accepted. An
-    empty list and an absent one are the same. Default: [default].
+    The sets of checks to apply. Open vocabulary: other names go into custom_profiles. The order
+    between the two lists has no meaning; duplicates are accepted. An empty list and an absent one
+    are the same. Default: [default].
     """
 
     custom_profiles: "list[str]" = betterproto2.field(
         2, betterproto2.TYPE_STRING, repeated=True
     )
     """
-    The part of profiles outside the documented names. An empty list and an absent one are the
-    same.
+    The profiles that have no documented name. An empty list and an absent one are the same.
     """
 
     prompt_injection_detection: "bool | None" = betterproto2.field(
@@ -3463,8 +3458,8 @@ class Guardrail(betterproto2.Message):
         9, betterproto2.TYPE_MESSAGE, optional=True
     )
     """
-    Settings of the checks that no field holds. Opaque: any JSON object, never validated. Unset:
-    nothing is said.
+    Additional settings of the checks. Opaque: any JSON object, never validated. Unset: not
+    stated.
     """
 
 
@@ -3474,53 +3469,54 @@ default_message_pool.register_message("crucible_ir.v1", "Guardrail", Guardrail)
 @dataclass(eq=False, repr=False)
 class Hedging(betterproto2.Message):
     """
-    Repeating a request when its answer is slow, and taking the first that comes.
+    Repeating a request when its answer is slow, and using the first answer that arrives.
     """
 
     strategy: "HedgingStrategy" = betterproto2.field(
         1, betterproto2.TYPE_ENUM, default_factory=lambda: HedgingStrategy(0)
     )
     """
-    When a repeat is sent. Closed vocabulary. Unset: the reader's own choice. Default: off.
+    When a repeat is sent. Closed vocabulary. Unset: the reader chooses. Default: off.
     """
 
     delay_ms: "int | None" = betterproto2.field(
         2, betterproto2.TYPE_INT32, optional=True
     )
     """
-    How long to wait before a repeat, in milliseconds; 0 sends it at once. Range: 0 or more.
-    Unset: the strategy's own delay.
+    The delay before a repeat, in milliseconds; 0 sends it immediately. Range: 0 or more. Unset:
+    the strategy's own delay.
     """
 
     percentile: "float | None" = betterproto2.field(
         3, betterproto2.TYPE_DOUBLE, optional=True
     )
     """
-    The latency percentile after which a repeat is sent. Both 0.95 and 95 are in use for the same
-    thing; the value is never rescaled. Range: 0 to 100. Unset: the strategy's own.
+    The latency percentile after which a repeat is sent. Producers write 0.95 or 95 for the same
+    percentile; the value is never rescaled. Range: 0 to 100. Unset: the strategy's own value.
     """
 
     max_hedges: "int | None" = betterproto2.field(
         4, betterproto2.TYPE_INT32, optional=True
     )
     """
-    The most repeats of one request. Range: greater than 0. Unset: the strategy's own limit.
+    The maximum number of repeats of one request. Range: greater than 0. Unset: the strategy's own
+    limit.
     """
 
     budget_percent: "float | None" = betterproto2.field(
         5, betterproto2.TYPE_DOUBLE, optional=True
     )
     """
-    The most extra requests, in percent of all requests. Range: 0 or more. Unset: there is no
-    budget.
+    The maximum share of extra requests, in percent of all requests. Range: 0 or more. Unset:
+    there is no budget.
     """
 
     options: "__google__protobuf__.Struct | None" = betterproto2.field(
         6, betterproto2.TYPE_MESSAGE, optional=True
     )
     """
-    Settings of the strategy that no field holds. Opaque: any JSON object, never validated. Unset:
-    nothing is said.
+    Additional settings of the strategy. Opaque: any JSON object, never validated. Unset: not
+    stated.
     """
 
 
@@ -3547,14 +3543,14 @@ class ImageContent(betterproto2.Message):
         2, betterproto2.TYPE_BYTES, optional=True, group="source"
     )
     """
-    The image's bytes; JSON carries them in base64.
+    The image's bytes; JSON encodes them as base64.
     """
 
     media_type: "str | None" = betterproto2.field(
         3, betterproto2.TYPE_STRING, optional=True
     )
     """
-    The image's media type, for example image/png. Unset: to be told from the data.
+    The image's media type, for example image/png. Unset: inferred from the data.
     """
 
 
@@ -3567,7 +3563,7 @@ class Message(betterproto2.Message):
     One turn of a conversation.
 
     Oneofs:
-        - content: What is said. Unset only when there are tool calls.
+        - content: The content of the turn. Unset only when there are tool calls.
     """
 
     role: "MessageRole" = betterproto2.field(
@@ -3600,7 +3596,7 @@ class Message(betterproto2.Message):
         5, betterproto2.TYPE_MESSAGE, repeated=True
     )
     """
-    The tool calls that the assistant asks for. An empty list and an absent one are the same.
+    The tool calls that the assistant requests. An empty list and an absent one are the same.
     """
 
     tool_call_id: "str | None" = betterproto2.field(
@@ -3617,7 +3613,7 @@ default_message_pool.register_message("crucible_ir.v1", "Message", Message)
 @dataclass(eq=False, repr=False)
 class MetricsSnapshot(betterproto2.Message):
     """
-    One row of a metrics history: what was measured at one point of a run.
+    One row of a metrics history: the measurements at one point of a run.
     """
 
     values: "dict[str, float]" = betterproto2.field(
@@ -3628,7 +3624,7 @@ class MetricsSnapshot(betterproto2.Message):
         ),
     )
     """
-    The measured values, by metric name; diverged runs are real. NaN and infinities are legal.
+    The measured values, by metric name. NaN and infinities are legal, because runs can diverge.
     """
 
 
@@ -3640,7 +3636,7 @@ default_message_pool.register_message(
 @dataclass(eq=False, repr=False)
 class ModelRef(betterproto2.Message):
     """
-    A reference to a model: who provides it and how to load it.
+    A reference to a model: its provider and how to load it.
 
     Oneofs:
         - provider_kind: Where the model comes from. Open vocabulary: at most one of the two members is set. Unset: not
@@ -3649,8 +3645,8 @@ class ModelRef(betterproto2.Message):
             Unset: not stated. Default: nx.
         - architecture_kind: The model's architecture. Open vocabulary: at most one of the two members is set. Unset: not
             stated.
-        - task_kind: The task that the model does. Open vocabulary: at most one of the two members is set. Unset:
-            not stated.
+        - task_kind: The task that the model performs. Open vocabulary: at most one of the two members is set.
+            Unset: not stated.
     """
 
     id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
@@ -3660,14 +3656,14 @@ class ModelRef(betterproto2.Message):
 
     name: "str | None" = betterproto2.field(2, betterproto2.TYPE_STRING, optional=True)
     """
-    The model's name for people. Unset: not stated.
+    The human-readable name of the model. Unset: not stated.
     """
 
     version: "str | None" = betterproto2.field(
         3, betterproto2.TYPE_STRING, optional=True
     )
     """
-    The model's version as its provider spells it. Unset: the provider's current one.
+    The model's version in its provider's own notation. Unset: the provider's current one.
     """
 
     provider: "ModelProvider | None" = betterproto2.field(
@@ -3681,7 +3677,7 @@ class ModelRef(betterproto2.Message):
         5, betterproto2.TYPE_STRING, optional=True, group="provider_kind"
     )
     """
-    A name outside the documented ones.
+    Any other name.
     """
 
     framework: "ModelFramework | None" = betterproto2.field(
@@ -3695,7 +3691,7 @@ class ModelRef(betterproto2.Message):
         7, betterproto2.TYPE_STRING, optional=True, group="framework_kind"
     )
     """
-    A name outside the documented ones.
+    Any other name.
     """
 
     architecture: "ModelArchitecture | None" = betterproto2.field(
@@ -3709,7 +3705,7 @@ class ModelRef(betterproto2.Message):
         9, betterproto2.TYPE_STRING, optional=True, group="architecture_kind"
     )
     """
-    A name outside the documented ones.
+    Any other name.
     """
 
     task: "ModelTask | None" = betterproto2.field(
@@ -3723,7 +3719,7 @@ class ModelRef(betterproto2.Message):
         11, betterproto2.TYPE_STRING, optional=True, group="task_kind"
     )
     """
-    A name outside the documented ones.
+    Any other name.
     """
 
     artifact_uri: "str | None" = betterproto2.field(
@@ -3737,16 +3733,16 @@ class ModelRef(betterproto2.Message):
         13, betterproto2.TYPE_MESSAGE, optional=True
     )
     """
-    Facts about the model that no field holds. Opaque: any JSON object, never validated. Unset:
-    nothing is said.
+    Additional metadata about the model. Opaque: any JSON object, never validated. Unset: not
+    stated.
     """
 
     options: "__google__protobuf__.Struct | None" = betterproto2.field(
         14, betterproto2.TYPE_MESSAGE, optional=True
     )
     """
-    Provider settings, such as a region or the name of an environment variable. Never secrets
-    themselves. Opaque: any JSON object, never validated. Unset: nothing is said.
+    Provider settings, such as a region or the name of an environment variable. Must not contain
+    secrets. Opaque: any JSON object, never validated. Unset: not stated.
     """
 
 
@@ -3759,7 +3755,7 @@ class ModelVersion(betterproto2.Message):
     An immutable version of a registered model, with its lineage and measured quality.
 
     Oneofs:
-        - stage_kind: How far the version has come towards production. Open vocabulary: at most one of the two
+        - stage_kind: The stage of the version on its way to production. Open vocabulary: at most one of the two
             members is set. Unset: not stated. Default: development.
     """
 
@@ -3775,8 +3771,8 @@ class ModelVersion(betterproto2.Message):
 
     version: "str" = betterproto2.field(3, betterproto2.TYPE_STRING)
     """
-    The version number, by Semantic Versioning 2.0.0. Required. Range: a semantic version of 1 to
-    512 bytes.
+    The version number, according to Semantic Versioning 2.0.0. Required. Range: a semantic
+    version of 1 to 512 bytes.
     """
 
     stage: "ModelStage | None" = betterproto2.field(
@@ -3790,14 +3786,14 @@ class ModelVersion(betterproto2.Message):
         5, betterproto2.TYPE_STRING, optional=True, group="stage_kind"
     )
     """
-    A name outside the documented ones.
+    Any other name.
     """
 
     training_run_id: "str | None" = betterproto2.field(
         6, betterproto2.TYPE_STRING, optional=True
     )
     """
-    The id of the training run that made the version. Unset: not stated.
+    The id of the training run that produced the version. Unset: not stated.
     """
 
     metrics: "dict[str, float]" = betterproto2.field(
@@ -3822,14 +3818,14 @@ class ModelVersion(betterproto2.Message):
         9, betterproto2.TYPE_STRING, optional=True
     )
     """
-    The version that this one was made from. Unset: it has no parent.
+    The version that this one was derived from. Unset: it has no parent.
     """
 
     description: "str | None" = betterproto2.field(
         10, betterproto2.TYPE_STRING, optional=True
     )
     """
-    What is special about the version, in words for people. Unset: not stated.
+    A description of the version, as text for people to read. Unset: not stated.
     """
 
     created_at: "datetime.datetime | None" = betterproto2.field(
@@ -3839,22 +3835,21 @@ class ModelVersion(betterproto2.Message):
         optional=True,
     )
     """
-    When the version was made. Range: years 1 to 9999, as RFC 3339 can write. Unset: not known.
+    When the version was created. Range: years 1 to 9999, the range of RFC 3339. Unset: not known.
     """
 
     created_by: "str | None" = betterproto2.field(
         12, betterproto2.TYPE_STRING, optional=True
     )
     """
-    Who or what made the version. Unset: not stated.
+    The person or program that created the version. Unset: not stated.
     """
 
     options: "__google__protobuf__.Struct | None" = betterproto2.field(
         13, betterproto2.TYPE_MESSAGE, optional=True
     )
     """
-    Registry settings that no field holds. Opaque: any JSON object, never validated. Unset:
-    nothing is said.
+    Additional registry settings. Opaque: any JSON object, never validated. Unset: not stated.
     """
 
 
@@ -3864,33 +3859,32 @@ default_message_pool.register_message("crucible_ir.v1", "ModelVersion", ModelVer
 @dataclass(eq=False, repr=False)
 class OutputSpec(betterproto2.Message):
     """
-    A report to write: what it is called, in which formats and where it goes.
+    A report to write: its name, its formats and its destination.
 
     Oneofs:
-        - sink_kind: Where the output goes. Open vocabulary: at most one of the two members is set. Unset: the
-            reader's own choice. Default: file.
+        - sink_kind: The destination of the output. Open vocabulary: at most one of the two members is set. Unset:
+            the reader chooses. Default: file.
     """
 
     name: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
     """
-    Names the output. Required. Range: 1 to 512 bytes.
+    The name of the output. Required. Range: 1 to 512 bytes.
     """
 
     formats: "list[OutputFormat]" = betterproto2.field(
         2, betterproto2.TYPE_ENUM, repeated=True
     )
     """
-    The formats to write. Open vocabulary: names outside the documented ones go into
-    custom_formats. Order between the two lists carries nothing; duplicates are accepted. An empty
-    list and an absent one are the same. Default: [markdown].
+    The formats to write. Open vocabulary: other names go into custom_formats. The order between
+    the two lists has no meaning; duplicates are accepted. An empty list and an absent one are the
+    same. Default: [markdown].
     """
 
     custom_formats: "list[str]" = betterproto2.field(
         3, betterproto2.TYPE_STRING, repeated=True
     )
     """
-    The part of formats outside the documented names. An empty list and an absent one are the
-    same.
+    The formats that have no documented name. An empty list and an absent one are the same.
     """
 
     sink: "OutputSink | None" = betterproto2.field(
@@ -3904,7 +3898,7 @@ class OutputSpec(betterproto2.Message):
         5, betterproto2.TYPE_STRING, optional=True, group="sink_kind"
     )
     """
-    A name outside the documented ones.
+    Any other name.
     """
 
     options: "__google__protobuf__.Struct | None" = betterproto2.field(
@@ -3912,7 +3906,7 @@ class OutputSpec(betterproto2.Message):
     )
     """
     Settings of the sink and the formats, such as a path. Opaque: any JSON object, never
-    validated. Unset: nothing is said.
+    validated. Unset: not stated.
     """
 
 
@@ -3937,8 +3931,8 @@ class Prompt(betterproto2.Message):
         2, betterproto2.TYPE_STRING, optional=True
     )
     """
-    The system instruction, for backends that take it apart from the messages. Unset: there is
-    none.
+    The system instruction, for backends that take it separately from the messages. Unset: there
+    is none.
     """
 
     tools: "list[__google__protobuf__.Struct]" = betterproto2.field(
@@ -3953,7 +3947,7 @@ class Prompt(betterproto2.Message):
         4, betterproto2.TYPE_MESSAGE, optional=True
     )
     """
-    Whether and which tool the model must call. Unset: the backend's own choice.
+    Whether and which tool the model must call. Unset: the backend chooses.
     """
 
     options: "GenerationOptions | None" = betterproto2.field(
@@ -3981,8 +3975,8 @@ class Prompt(betterproto2.Message):
         8, betterproto2.TYPE_MESSAGE, optional=True
     )
     """
-    Facts about the request that no field holds. Opaque: any JSON object, never validated. Unset:
-    nothing is said.
+    Additional metadata about the request. Opaque: any JSON object, never validated. Unset: not
+    stated.
     """
 
 
@@ -3992,7 +3986,8 @@ default_message_pool.register_message("crucible_ir.v1", "Prompt", Prompt)
 @dataclass(eq=False, repr=False)
 class ReliabilityConfig(betterproto2.Message):
     """
-    How answers are made reliable and results are judged. Each part is off unless it is present.
+    How answers are made reliable and how results are evaluated. Each part is off unless it is
+    present.
     """
 
     ensemble: "Ensemble | None" = betterproto2.field(
@@ -4034,23 +4029,23 @@ class ReliabilityConfig(betterproto2.Message):
         6, betterproto2.TYPE_MESSAGE, optional=True
     )
     """
-    How the running system is watched. Opaque: any JSON object, never validated. Unset: nothing is
-    said.
+    How the running system is monitored. Opaque: any JSON object, never validated. Unset: not
+    stated.
     """
 
     drift: "__google__protobuf__.Struct | None" = betterproto2.field(
         7, betterproto2.TYPE_MESSAGE, optional=True
     )
     """
-    How drift is detected. Opaque: any JSON object, never validated. Unset: nothing is said.
+    How drift is detected. Opaque: any JSON object, never validated. Unset: not stated.
     """
 
     circuit_breaker: "__google__protobuf__.Struct | None" = betterproto2.field(
         8, betterproto2.TYPE_MESSAGE, optional=True
     )
     """
-    When to stop calling a failing backend. Opaque: any JSON object, never validated. Unset:
-    nothing is said.
+    When to stop calling a failing backend. Opaque: any JSON object, never validated. Unset: not
+    stated.
     """
 
     feedback: "FeedbackConfig | None" = betterproto2.field(
@@ -4074,15 +4069,16 @@ class StageDef(betterproto2.Message):
 
     name: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
     """
-    Names the stage; unique within a pipeline by convention. Required. Range: 1 to 512 bytes.
+    The name of the stage; unique within a pipeline by convention. Required. Range: 1 to 512
+    bytes.
     """
 
     module: "str | None" = betterproto2.field(
         2, betterproto2.TYPE_STRING, optional=True
     )
     """
-    The implementation to load, as its runtime spells it, for example Elixir.MyApp.Stage. Unset:
-    the reader finds the implementation by the stage's name.
+    The implementation to load, in the notation of its runtime, for example Elixir.MyApp.Stage.
+    Unset: the reader finds the implementation by the stage's name.
     """
 
     options: "__google__protobuf__.Struct | None" = betterproto2.field(
@@ -4121,23 +4117,23 @@ class Stats(betterproto2.Message):
         1, betterproto2.TYPE_ENUM, repeated=True
     )
     """
-    The tests to run. Open vocabulary: names outside the documented ones go into custom_tests.
-    Order between the two lists carries nothing; duplicates are accepted. An empty list and an
-    absent one are the same. Default: [ttest, bootstrap].
+    The tests to run. Open vocabulary: other names go into custom_tests. The order between the two
+    lists has no meaning; duplicates are accepted. An empty list and an absent one are the same.
+    Default: [ttest, bootstrap].
     """
 
     custom_tests: "list[str]" = betterproto2.field(
         2, betterproto2.TYPE_STRING, repeated=True
     )
     """
-    The part of tests outside the documented names. An empty list and an absent one are the same.
+    The tests that have no documented name. An empty list and an absent one are the same.
     """
 
     alpha: "float | None" = betterproto2.field(
         3, betterproto2.TYPE_DOUBLE, optional=True
     )
     """
-    The significance level. Range: 0 to 1. Unset: the reader's own choice. Default: 0.05.
+    The significance level. Range: 0 to 1. Unset: the reader chooses. Default: 0.05.
     """
 
     confidence_level: "float | None" = betterproto2.field(
@@ -4158,7 +4154,7 @@ class Stats(betterproto2.Message):
         6, betterproto2.TYPE_STRING, optional=True, group="effect_size_type_kind"
     )
     """
-    A name outside the documented ones.
+    Any other name.
     """
 
     multiple_testing_correction: "MultipleTestingCorrection | None" = (
@@ -4180,22 +4176,21 @@ class Stats(betterproto2.Message):
         group="multiple_testing_correction_kind",
     )
     """
-    A name outside the documented ones.
+    Any other name.
     """
 
     bootstrap_iterations: "int | None" = betterproto2.field(
         9, betterproto2.TYPE_INT32, optional=True
     )
     """
-    The number of bootstrap resamples. Range: greater than 0. Unset: the reader's own choice.
+    The number of bootstrap resamples. Range: greater than 0. Unset: the reader chooses.
     """
 
     options: "__google__protobuf__.Struct | None" = betterproto2.field(
         10, betterproto2.TYPE_MESSAGE, optional=True
     )
     """
-    Settings of the tests that no field holds. Opaque: any JSON object, never validated. Unset:
-    nothing is said.
+    Additional settings of the tests. Opaque: any JSON object, never validated. Unset: not stated.
     """
 
 
@@ -4205,19 +4200,19 @@ default_message_pool.register_message("crucible_ir.v1", "Stats", Stats)
 @dataclass(eq=False, repr=False)
 class Thinking(betterproto2.Message):
     """
-    A model's thinking, as far as the backend shows it.
+    A model's thinking, as far as the backend exposes it.
     """
 
     content: "str | None" = betterproto2.field(
         1, betterproto2.TYPE_STRING, optional=True
     )
     """
-    The text of the thinking. Unset: not shown.
+    The text of the thinking. Unset: not exposed.
     """
 
     tokens: "int | None" = betterproto2.field(2, betterproto2.TYPE_INT32, optional=True)
     """
-    The number of tokens spent on thinking. Range: 0 or more. Unset: not known.
+    The number of tokens used for thinking. Range: 0 or more. Unset: not known.
     """
 
 
@@ -4227,7 +4222,7 @@ default_message_pool.register_message("crucible_ir.v1", "Thinking", Thinking)
 @dataclass(eq=False, repr=False)
 class ToolCall(betterproto2.Message):
     """
-    A call of a tool that the model asks for.
+    A tool call that the model requests.
 
     Oneofs:
         - arguments: The arguments. Unset: the call has none.
@@ -4254,7 +4249,7 @@ class ToolCall(betterproto2.Message):
         4, betterproto2.TYPE_STRING, optional=True, group="arguments"
     )
     """
-    The arguments as the model wrote them, which may not be well-formed JSON.
+    The arguments as the model wrote them, if they are not a well-formed JSON object.
     """
 
 
@@ -4267,21 +4262,21 @@ class ToolChoice(betterproto2.Message):
     Whether and which tool the model must call.
 
     Oneofs:
-        - choice: The choice. Unset: the backend's own.
+        - choice: The choice. Unset: the backend chooses.
     """
 
     mode: "ToolChoiceMode | None" = betterproto2.field(
         1, betterproto2.TYPE_ENUM, optional=True, group="choice"
     )
     """
-    A general choice. Closed vocabulary. Unset: the backend's own choice.
+    A general choice. Closed vocabulary. Unset: the backend chooses.
     """
 
     name: "str | None" = betterproto2.field(
         2, betterproto2.TYPE_STRING, optional=True, group="choice"
     )
     """
-    The name of the one tool that must be called.
+    The name of the tool that must be called.
     """
 
 
@@ -4318,12 +4313,12 @@ class TrainingConfig(betterproto2.Message):
     How a model is trained: model, data and hyperparameters.
 
     Oneofs:
-        - optimizer_kind: The optimizer. Open vocabulary: at most one of the two members is set. Unset: the trainer's
-            own choice. Default: adam.
+        - optimizer_kind: The optimizer. Open vocabulary: at most one of the two members is set. Unset: the trainer
+            chooses. Default: adam.
         - loss_function_kind: The loss to minimize. Open vocabulary: at most one of the two members is set. Unset: the
-            trainer's own choice. Default: cross_entropy.
+            trainer chooses. Default: cross_entropy.
         - device_kind: The kind of device to train on. Open vocabulary: at most one of the two members is set. Unset:
-            the trainer's own choice. Default: cpu.
+            the trainer chooses. Default: cpu.
     """
 
     id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
@@ -4347,7 +4342,7 @@ class TrainingConfig(betterproto2.Message):
 
     epochs: "int | None" = betterproto2.field(4, betterproto2.TYPE_INT32, optional=True)
     """
-    The number of passes over the data. Range: greater than 0. Unset: the trainer's own choice.
+    The number of passes over the data. Range: greater than 0. Unset: the trainer chooses.
     Default: 1.
     """
 
@@ -4355,16 +4350,16 @@ class TrainingConfig(betterproto2.Message):
         5, betterproto2.TYPE_INT32, optional=True
     )
     """
-    The number of examples in one optimizer step. Range: greater than 0. Unset: the trainer's own
-    choice. Default: 32.
+    The number of examples in one optimizer step. Range: greater than 0. Unset: the trainer
+    chooses. Default: 32.
     """
 
     learning_rate: "float | None" = betterproto2.field(
         6, betterproto2.TYPE_DOUBLE, optional=True
     )
     """
-    The initial learning rate. Range: greater than 0, finite. Unset: the trainer's own choice.
-    Default: 0.001.
+    The initial learning rate. Range: greater than 0, finite. Unset: the trainer chooses. Default:
+    0.001.
     """
 
     optimizer: "Optimizer | None" = betterproto2.field(
@@ -4378,7 +4373,7 @@ class TrainingConfig(betterproto2.Message):
         8, betterproto2.TYPE_STRING, optional=True, group="optimizer_kind"
     )
     """
-    A name outside the documented ones.
+    Any other name.
     """
 
     loss_function: "LossFunction | None" = betterproto2.field(
@@ -4392,7 +4387,7 @@ class TrainingConfig(betterproto2.Message):
         10, betterproto2.TYPE_STRING, optional=True, group="loss_function_kind"
     )
     """
-    A name outside the documented ones.
+    Any other name.
     """
 
     metrics: "list[str]" = betterproto2.field(
@@ -4421,19 +4416,19 @@ class TrainingConfig(betterproto2.Message):
         14, betterproto2.TYPE_STRING, optional=True, group="device_kind"
     )
     """
-    A name outside the documented ones.
+    Any other name.
     """
 
     seed: "int | None" = betterproto2.field(15, betterproto2.TYPE_INT64, optional=True)
     """
-    The random seed. Any 64-bit integer. Unset: the trainer's own choice.
+    The random seed. Any 64-bit integer. Unset: the trainer chooses.
     """
 
     mixed_precision: "bool | None" = betterproto2.field(
         16, betterproto2.TYPE_BOOL, optional=True
     )
     """
-    Whether to train in mixed precision. Unset: the trainer's own choice. Default: false.
+    Whether to train in mixed precision. Unset: the trainer chooses. Default: false.
     """
 
     gradient_clipping: "float | None" = betterproto2.field(
@@ -4456,16 +4451,14 @@ class TrainingConfig(betterproto2.Message):
         19, betterproto2.TYPE_INT32, optional=True
     )
     """
-    The number of epochs between checkpoints. Range: greater than 0. Unset: the trainer's own
-    choice.
+    The number of epochs between checkpoints. Range: greater than 0. Unset: the trainer chooses.
     """
 
     options: "__google__protobuf__.Struct | None" = betterproto2.field(
         20, betterproto2.TYPE_MESSAGE, optional=True
     )
     """
-    Trainer settings that no field holds. Opaque: any JSON object, never validated. Unset: nothing
-    is said.
+    Additional trainer settings. Opaque: any JSON object, never validated. Unset: not stated.
     """
 
 
@@ -4477,7 +4470,7 @@ default_message_pool.register_message(
 @dataclass(eq=False, repr=False)
 class TrainingRun(betterproto2.Message):
     """
-    One execution of a training configuration: how far it is and what it measured.
+    One execution of a training configuration: its progress and its measurements.
     """
 
     id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
@@ -4496,15 +4489,15 @@ class TrainingRun(betterproto2.Message):
         3, betterproto2.TYPE_ENUM, default_factory=lambda: TrainingStatus(0)
     )
     """
-    Where the run stands. Closed vocabulary. Unset: not known. Default: pending.
+    The state of the run. Closed vocabulary. Unset: not known. Default: pending.
     """
 
     current_epoch: "int | None" = betterproto2.field(
         4, betterproto2.TYPE_INT32, optional=True
     )
     """
-    The epoch in progress or last finished. Trainers count from 0. Range: 0 or more. Unset:
-    training has not begun.
+    The epoch in progress or last finished. Counted from 0. Range: 0 or more. Unset: training has
+    not begun.
     """
 
     metrics_history: "list[MetricsSnapshot]" = betterproto2.field(
@@ -4529,14 +4522,14 @@ class TrainingRun(betterproto2.Message):
         7, betterproto2.TYPE_STRING, repeated=True
     )
     """
-    Where the checkpoints are, oldest first. An empty list and an absent one are the same.
+    The URIs of the checkpoints, oldest first. An empty list and an absent one are the same.
     """
 
     final_model_version: "str | None" = betterproto2.field(
         8, betterproto2.TYPE_STRING, optional=True
     )
     """
-    The model version that the run produced. Unset: none was produced yet.
+    The model version that the run produced. Unset: the run has not produced one yet.
     """
 
     started_at: "datetime.datetime | None" = betterproto2.field(
@@ -4546,7 +4539,7 @@ class TrainingRun(betterproto2.Message):
         optional=True,
     )
     """
-    When the run started. Range: years 1 to 9999, as RFC 3339 can write. Unset: the run has not
+    When the run started. Range: years 1 to 9999, the range of RFC 3339. Unset: the run has not
     started.
     """
 
@@ -4557,7 +4550,7 @@ class TrainingRun(betterproto2.Message):
         optional=True,
     )
     """
-    When the run ended, however it ended. Range: years 1 to 9999, as RFC 3339 can write. Unset:
+    When the run ended, successfully or not. Range: years 1 to 9999, the range of RFC 3339. Unset:
     the run has not ended.
     """
 
@@ -4565,15 +4558,15 @@ class TrainingRun(betterproto2.Message):
         11, betterproto2.TYPE_STRING, optional=True
     )
     """
-    Why the run failed, in words for people. Unset: no error is known.
+    The reason for a failure, as text for people to read. Unset: no error is known.
     """
 
     options: "__google__protobuf__.Struct | None" = betterproto2.field(
         12, betterproto2.TYPE_MESSAGE, optional=True
     )
     """
-    Facts about the run that no field holds. Opaque: any JSON object, never validated. Unset:
-    nothing is said.
+    Additional metadata about the run. Opaque: any JSON object, never validated. Unset: not
+    stated.
     """
 
 
@@ -4583,7 +4576,7 @@ default_message_pool.register_message("crucible_ir.v1", "TrainingRun", TrainingR
 @dataclass(eq=False, repr=False)
 class Usage(betterproto2.Message):
     """
-    The tokens that one completion spent.
+    The tokens used by one completion.
     """
 
     prompt_tokens: "int | None" = betterproto2.field(
@@ -4604,14 +4597,14 @@ class Usage(betterproto2.Message):
         3, betterproto2.TYPE_INT32, optional=True
     )
     """
-    The number of tokens that the backend charges in all. Range: 0 or more. Unset: not known.
+    The total number of tokens that the backend charges for. Range: 0 or more. Unset: not known.
     """
 
     thinking_tokens: "int | None" = betterproto2.field(
         4, betterproto2.TYPE_INT32, optional=True
     )
     """
-    The number of tokens spent on thinking. Range: 0 or more. Unset: not known.
+    The number of tokens used for thinking. Range: 0 or more. Unset: not known.
     """
 
     cached_tokens: "int | None" = betterproto2.field(

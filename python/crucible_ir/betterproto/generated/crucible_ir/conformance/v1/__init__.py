@@ -30,8 +30,8 @@ betterproto2.check_compiler_version(_COMPILER_VERSION)
 
 class Aspect(betterproto2.Enum):
     """
-    What is compared, besides whether a payload can be read at all. Open vocabulary: an executor may
-    name aspects that the harness does not know.
+    What the harness compares, in addition to whether a payload can be decoded. Open vocabulary: an
+    executor may name aspects that the harness does not know.
     """
 
     UNSPECIFIED = 0
@@ -83,13 +83,13 @@ class Aspect(betterproto2.Enum):
 @dataclass(eq=False, repr=False)
 class BrokenRule(betterproto2.Message):
     """
-    A rule that does not hold.
+    A rule that the message breaks.
     """
 
     path: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
     """
-    The field as protovalidate writes it, for example pipeline[2].name or metrics["loss"]. Empty:
-    the message as a whole.
+    The path of the field in protovalidate's notation, for example pipeline[2].name or
+    metrics["loss"]. Empty: the whole message.
     """
 
     rule_id: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
@@ -113,7 +113,7 @@ class BrokenRules(betterproto2.Message):
         1, betterproto2.TYPE_MESSAGE, repeated=True
     )
     """
-    Each of them, in any order.
+    The rules, in any order.
     """
 
 
@@ -125,17 +125,17 @@ default_message_pool.register_message(
 @dataclass(eq=False, repr=False)
 class Case(betterproto2.Message):
     """
-    A payload and what every implementation must make of it.
+    A payload and the result that every implementation must give.
     """
 
     name: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
     """
-    The case's name within its topic, unique there.
+    The name of the case, unique within its topic.
     """
 
     reason: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
     """
-    Why the case exists, in words for people.
+    The reason for the case, as text for people to read.
     """
 
     request: "EvaluateRequest | None" = betterproto2.field(
@@ -149,7 +149,7 @@ class Case(betterproto2.Message):
         4, betterproto2.TYPE_MESSAGE, optional=True
     )
     """
-    What must come out. In words for people, why, where it cannot.
+    The expected result. For errors, the text gives the reason and is not compared.
     """
 
 
@@ -159,7 +159,7 @@ default_message_pool.register_message("crucible_ir.conformance.v1", "Case", Case
 @dataclass(eq=False, repr=False)
 class DescribeRequest(betterproto2.Message):
     """
-    Asks an executor to introduce itself.
+    Asks an executor to describe itself.
     """
 
     pass
@@ -173,21 +173,21 @@ default_message_pool.register_message(
 @dataclass(eq=False, repr=False)
 class DescribeResponse(betterproto2.Message):
     """
-    An executor's introduction.
+    The description of an executor.
     """
 
     implementation: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
     """
-    The libraries and their versions, in words for people, for example "protobuf-go 1.36.10,
-    protovalidate-go 1.0.1".
+    The libraries and their versions, as text for people to read, for example "protobuf-go
+    1.36.10, protovalidate-go 1.0.1".
     """
 
     aspects: "list[Aspect]" = betterproto2.field(
         2, betterproto2.TYPE_ENUM, repeated=True
     )
     """
-    What the executor can do. What it leaves out is neither asked of it nor counted as passed, and
-    the report says so.
+    The aspects that the executor supports. The harness does not check the others, does not count
+    them as passed, and lists them in the report.
     """
 
 
@@ -199,10 +199,10 @@ default_message_pool.register_message(
 @dataclass(eq=False, repr=False)
 class EvaluateRequest(betterproto2.Message):
     """
-    Asks an executor to read a payload and to say everything about it.
+    Asks an executor to decode a payload and to report every supported aspect of it.
 
     Oneofs:
-        - payload: The message, in one of the forms.
+        - payload: The message, in one of two formats.
     """
 
     message_type: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
@@ -221,7 +221,7 @@ class EvaluateRequest(betterproto2.Message):
         3, betterproto2.TYPE_BYTES, optional=True, group="payload"
     )
     """
-    ProtoJSON: bytes, since they may not be UTF-8.
+    ProtoJSON, as bytes because it may not be valid UTF-8.
     """
 
 
@@ -233,24 +233,24 @@ default_message_pool.register_message(
 @dataclass(eq=False, repr=False)
 class EvaluateResponse(betterproto2.Message):
     """
-    What an implementation makes of a payload, or in a case, what it must make of it.
+    The result of evaluating a payload; in a case, the expected result.
 
     Oneofs:
-        - outcome: Whether the payload could be read.
+        - outcome: Whether the payload could be decoded.
     """
 
     decode_error: "str | None" = betterproto2.field(
         1, betterproto2.TYPE_STRING, optional=True, group="outcome"
     )
     """
-    It cannot: why, in words for people. The words are not compared.
+    It could not be decoded: the reason, as text for people to read. The text is not compared.
     """
 
     evaluation: "Evaluation | None" = betterproto2.field(
         2, betterproto2.TYPE_MESSAGE, optional=True, group="outcome"
     )
     """
-    It can.
+    It was decoded.
     """
 
 
@@ -262,19 +262,18 @@ default_message_pool.register_message(
 @dataclass(eq=False, repr=False)
 class Evaluation(betterproto2.Message):
     """
-    A message that was read, seen from every side. An executor leaves out the aspects that it did not
-    name.
+    The evaluation of a decoded message. An executor leaves out the aspects that it does not
+    support.
 
     Oneofs:
-        - json_outcome: The message as ProtoJSON, without unknown fields. Compared as the values that it stands for.
-        - rules_outcome: Whether the rules hold.
+        - json_outcome: The message as ProtoJSON, without unknown fields. Compared after parsing.
+        - rules_outcome: Whether the message satisfies the rules.
         - digest_outcome: The digest that the specification defines.
     """
 
     binary: "bytes" = betterproto2.field(1, betterproto2.TYPE_BYTES)
     """
-    The message in the binary format, with the unknown fields it came with. Compared as the message
-    that it reads as.
+    The message in the binary format, including its unknown fields. Compared after decoding.
     """
 
     json: "str | None" = betterproto2.field(
@@ -288,21 +287,21 @@ class Evaluation(betterproto2.Message):
         3, betterproto2.TYPE_STRING, optional=True, group="json_outcome"
     )
     """
-    ProtoJSON cannot write the message: why, in words for people.
+    ProtoJSON cannot represent the message: the reason, as text for people to read.
     """
 
     broken_rules: "BrokenRules | None" = betterproto2.field(
         4, betterproto2.TYPE_MESSAGE, optional=True, group="rules_outcome"
     )
     """
-    The rules that are broken, none of them when the message is valid. Compared as a set.
+    The rules that the message breaks; empty if it is valid. Compared as a set.
     """
 
     rules_error: "str | None" = betterproto2.field(
         5, betterproto2.TYPE_STRING, optional=True, group="rules_outcome"
     )
     """
-    The rules could not be evaluated: why, in words for people.
+    The rules could not be evaluated: the reason, as text for people to read.
     """
 
     digest: "str | None" = betterproto2.field(
@@ -316,7 +315,7 @@ class Evaluation(betterproto2.Message):
         7, betterproto2.TYPE_STRING, optional=True, group="digest_outcome"
     )
     """
-    The message has no digest: why, in words for people.
+    The message has no digest: the reason, as text for people to read.
     """
 
 
@@ -328,25 +327,26 @@ default_message_pool.register_message(
 @dataclass(eq=False, repr=False)
 class Request(betterproto2.Message):
     """
-    What the harness writes to the standard input of an executor: each message after its size as a
-    varint. The executor answers each in order, with one Response, and ends when its input does.
+    A message that the harness writes to the standard input of an executor, after its size as a
+    varint. The executor answers each request in order with one Response, and exits at the end of
+    its input.
 
     Oneofs:
-        - request: What is asked.
+        - request: The request.
     """
 
     describe: "DescribeRequest | None" = betterproto2.field(
         1, betterproto2.TYPE_MESSAGE, optional=True, group="request"
     )
     """
-    Who are you? Always the first request.
+    Describe the executor. Always the first request.
     """
 
     evaluate: "EvaluateRequest | None" = betterproto2.field(
         2, betterproto2.TYPE_MESSAGE, optional=True, group="request"
     )
     """
-    What do you make of this payload?
+    Evaluate a payload.
     """
 
 
@@ -356,10 +356,10 @@ default_message_pool.register_message("crucible_ir.conformance.v1", "Request", R
 @dataclass(eq=False, repr=False)
 class Response(betterproto2.Message):
     """
-    What an executor writes to its standard output, framed as requests are.
+    A message that an executor writes to its standard output, framed like a request.
 
     Oneofs:
-        - response: What is answered.
+        - response: The answer.
     """
 
     describe: "DescribeResponse | None" = betterproto2.field(
@@ -380,8 +380,8 @@ class Response(betterproto2.Message):
         3, betterproto2.TYPE_STRING, optional=True, group="response"
     )
     """
-    The executor itself is at fault: a request it does not know, or an exception that is not the
-    payload's doing. Such a case fails.
+    An error of the executor itself: an unknown request, or an exception that the payload did
+    not cause. Such a case fails.
     """
 
 
@@ -398,7 +398,7 @@ class Suite(betterproto2.Message):
 
     topic: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
     """
-    What the cases are about, the first part of each of their names.
+    The topic of the cases, which is the first part of their names.
     """
 
     cases: "list[Case]" = betterproto2.field(
