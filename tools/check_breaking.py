@@ -17,7 +17,7 @@ import schema_image
 from crucible_ir.cli.console import make_console
 from crucible_ir.cli.schema_report import schema_change_lines
 from crucible_ir.schema_changes import SchemaError, SchemaVersion, compare, find_schema
-from crucible_ir.schema_changes.released_lints import installed_lints
+from crucible_ir.schema_changes.sources import installed_lints
 
 ROOT = Path(__file__).resolve().parent.parent
 RELEASES = ROOT / "tests" / "compat"

@@ -13,8 +13,12 @@ from pathlib import Path
 import crucible_ir
 from crucible_ir.schema_changes import compare, find_schema
 from crucible_ir.schema_changes.changes import IN_DEVELOPMENT
-from crucible_ir.schema_changes.released_lints import installed_lints, write_lints
-from crucible_ir.schema_changes.sources import INSTALLED, lints_file
+from crucible_ir.schema_changes.sources import (
+    INSTALLED,
+    installed_lints,
+    lints_file,
+    write_lints,
+)
 from release_documents import documents_file, write_documents
 
 ROOT = Path(__file__).resolve().parent.parent

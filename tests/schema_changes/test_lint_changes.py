@@ -15,12 +15,8 @@ from schema_changes.mutations import current, edit_rules, field_of, message_of, 
 import crucible_ir as ir
 from crucible_ir.linting import LINTS
 from crucible_ir.schema_changes import ChangeKind, Release, SchemaChange, SchemaError, compare
-from crucible_ir.schema_changes.released_lints import (
-    ReleasedLint,
-    installed_lints,
-    read_lints,
-    write_lints,
-)
+from crucible_ir.schema_changes.sources import installed_lints, read_lints, write_lints
+from crucible_ir.schema_changes.versions import ReleasedLint
 
 
 def about_lints(

@@ -13,8 +13,7 @@ import check_breaking
 import keep_release
 from crucible_ir.schema.comments import descriptor_set
 from crucible_ir.schema_changes import SchemaVersion, compare, find_schema
-from crucible_ir.schema_changes.released_lints import installed_lints
-from crucible_ir.schema_changes.sources import lints_file
+from crucible_ir.schema_changes.sources import installed_lints, lints_file
 from release_documents import ReleasedDocument, documents, documents_file, write_documents
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -15,9 +15,8 @@ from google.protobuf.descriptor_pb2 import (
 )
 
 from crucible_ir.schema_changes.changes import ChangeKind, SchemaChange
-from crucible_ir.schema_changes.pairing import pairs
 from crucible_ir.schema_changes.rule_changes import is_closed_vocabulary
-from crucible_ir.schema_changes.versions import Declared
+from crucible_ir.schema_changes.versions import Declared, pairs
 from crucible_ir.v1 import options_pb2
 
 if TYPE_CHECKING:

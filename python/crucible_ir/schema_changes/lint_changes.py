@@ -14,8 +14,7 @@ from crucible_ir.schema_changes.changes import ChangeKind, SchemaChange
 if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor
 
-    from crucible_ir.schema_changes.released_lints import ReleasedLint
-    from crucible_ir.schema_changes.versions import SchemaVersion
+    from crucible_ir.schema_changes.versions import ReleasedLint, SchemaVersion
 
 #: What makes a rule refuse more than it did.
 _STRICTER: Final = frozenset(

@@ -16,9 +16,8 @@ from crucible_ir.schema.rules import (
 )
 from crucible_ir.schema.types import message_of
 from crucible_ir.schema_changes.changes import ChangeKind, SchemaChange
-from crucible_ir.schema_changes.pairing import pairs
 from crucible_ir.schema_changes.rule_effects import BOUNDS, Effect, effect
-from crucible_ir.schema_changes.versions import SchemaError, SchemaVersion
+from crucible_ir.schema_changes.versions import SchemaError, SchemaVersion, pairs
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor, FieldDescriptor

@@ -1,20 +1,20 @@
-"""Where versions of the schema are found: installed, in descriptor sets, in wheels, in releases."""
+"""Find versions of the schema, and their lints: installed, in descriptor sets, wheels, releases."""
 
 from __future__ import annotations
 
 import glob
+import json
 import os
 import re
 import zipfile
+from dataclasses import asdict
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final
 
-from crucible_ir.schema_changes.versions import SchemaError, SchemaVersion
+from crucible_ir.schema_changes.versions import ReleasedLint, SchemaError, SchemaVersion
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from crucible_ir.schema_changes.released_lints import ReleasedLint
 
 #: What stands for the version of this package.
 INSTALLED: Final = "installed"
@@ -74,7 +74,6 @@ def read_schema(name: str, file: IO[bytes]) -> SchemaVersion:
 def installed_schema() -> SchemaVersion:
     """Return the version of this package."""
     from crucible_ir.schema.comments import descriptor_set
-    from crucible_ir.schema_changes.released_lints import installed_lints
 
     return SchemaVersion.parse(INSTALLED, descriptor_set(), installed_lints())
 
@@ -82,6 +81,45 @@ def installed_schema() -> SchemaVersion:
 def lints_file(image: Path) -> Path:
     """Return the file that the lints of a release are recorded in, given its descriptor set."""
     return image.with_name(f"{image.name.removesuffix('.binpb')}.lints.json")
+
+
+def installed_lints() -> dict[str, ReleasedLint]:
+    """Return this package's lints by id, in the order of their ids."""
+    from google.protobuf import json_format
+
+    from crucible_ir.linting import LINTS, lint
+
+    found = {}
+    for lint_id, entry in sorted(LINTS.items()):
+        message = json_format.ParseDict(dict(entry.bad), entry.example_type())
+        (path,) = {advice.path for advice in lint(message) if advice.id == lint_id}
+        full_name = entry.example_type.DESCRIPTOR.full_name
+        found[lint_id] = ReleasedLint(
+            lint_id, entry.severity.value, entry.summary, full_name, path, entry.bad
+        )
+    return found
+
+
+def write_lints(lints: Mapping[str, ReleasedLint]) -> str:
+    """Return a table of lints as JSON."""
+    return json.dumps([asdict(each) for each in lints.values()], indent=2) + "\n"
+
+
+def read_lints(name: str, content: bytes) -> dict[str, ReleasedLint]:
+    """Read a table of lints that `write_lints` wrote.
+
+    Args:
+        name: What errors call it.
+        content: The JSON.
+
+    Raises:
+        SchemaError: It is not such a table.
+    """
+    try:
+        lints = [ReleasedLint(**each) for each in json.loads(content)]
+    except (ValueError, TypeError, RecursionError):
+        raise SchemaError(f"{name}: is not the table of lints of a release") from None
+    return {each.id: each for each in lints}
 
 
 def _release(number: str, releases: Path | None) -> Path:
@@ -133,8 +171,6 @@ def _limited(name: str, content: bytes) -> bytes:
 
 
 def _lints_beside(path: Path) -> Mapping[str, ReleasedLint] | None:
-    from crucible_ir.schema_changes.released_lints import read_lints
-
     beside = lints_file(path)
     return read_lints(str(beside), _content(beside)) if beside.is_file() else None
 

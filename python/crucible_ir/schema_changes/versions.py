@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
@@ -22,8 +22,6 @@ from crucible_ir.validation.check import path_of
 if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor
     from google.protobuf.message import Message
-
-    from crucible_ir.schema_changes.released_lints import ReleasedLint
 
 #: What the names of the schema's own packages begin with.
 _OWN: Final = "crucible_ir."
@@ -56,6 +54,27 @@ class Declared:
     def package(self) -> str:
         """The proto package that it belongs to."""
         return self.file.package
+
+
+@dataclass(frozen=True, slots=True)
+class ReleasedLint:
+    """One lint of a release.
+
+    Attributes:
+        id: The lint's id.
+        severity: How much its advice matters.
+        summary: What it looks for, as one sentence.
+        type: The full name of the message type of the example.
+        path: The field that it gave advice on.
+        example: A valid message that it gave advice on, as ProtoJSON with the schema's own names.
+    """
+
+    id: str
+    severity: str
+    summary: str
+    type: str
+    path: str
+    example: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -224,3 +243,30 @@ def _with_nested(
     yield declared
     for nested in message.nested_type:
         yield from _with_nested(file, declared.full_name, nested)
+
+
+def pairs(old: Iterable[Any], new: Iterable[Any]) -> Iterator[tuple[Any, Any]]:
+    """Pair fields or enum values by name; those whose name is in one version only, by number.
+
+    So a field that is renamed or renumbered, but not both, is told from one that is removed.
+
+    Args:
+        old: Their descriptors in the old version.
+        new: Their descriptors in the new version.
+
+    Yields:
+        Both descriptors, or one and ``None``; in the order of the old version, new ones last.
+    """
+    before, after = list(old), list(new)
+    by_name = {each.name: each for each in after}
+    names = {each.name for each in before}
+    by_number = {each.number: each for each in after if each.name not in names}
+    paired: set[str] = set()
+    for each in before:
+        other = by_name.get(each.name) or by_number.pop(each.number, None)
+        if other is not None:
+            paired.add(other.name)
+        yield each, other
+    for each in after:
+        if each.name not in paired:
+            yield None, each
