@@ -11,6 +11,7 @@ from pages import ROOT, check_commands, check_links, check_python
 
 from crucible_ir.conformance.expected_failures import read_expected_failures
 from crucible_ir.conformance.suites import select_cases, suite_folder
+from crucible_ir.version import VERSION
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 CHANGELOG = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
@@ -77,8 +78,6 @@ def test_the_commands_of_a_newcomer_stand_at_the_top() -> None:
 
 
 def test_the_changelog_has_an_entry_for_this_version() -> None:
-    pyproject = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
-    (version,) = re.findall(r'^version = "(.*)"$', pyproject, flags=re.MULTILINE)
     latest = re.search(r"^## \[(\d.*?)\]", CHANGELOG, flags=re.MULTILINE)
     assert latest is not None
-    assert latest[1] == version
+    assert latest[1] == VERSION
