@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 import crucible_ir as ir
 from crucible_ir import v1
 from crucible_ir.schema import defaults
+from crucible_ir.schema.fields import describe_field
 
 #: The tests name types and fields in ways that a type checker cannot follow.
 new: Any = ir.new
@@ -35,7 +36,7 @@ def parsed(cls: Any, document: dict[str, Any]) -> Any:
     ],
 )
 def test_a_default_is_declared_as_protojson(message: Any, field: str, text: str | None) -> None:
-    assert defaults.default_text(message.DESCRIPTOR.fields_by_name[field]) == text
+    assert describe_field(message.DESCRIPTOR.fields_by_name[field]).default == text
 
 
 @pytest.mark.parametrize(

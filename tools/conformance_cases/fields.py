@@ -14,7 +14,7 @@ from conformance_cases.layout import compact
 from conformance_cases.rules import number_rules_broken
 from conformance_cases.samples import is_required, minimal, rules_on, set_sample, types
 from crucible_ir.schema import vocabulary
-from crucible_ir.schema.defaults import default_text
+from crucible_ir.schema.fields import describe_field
 from crucible_ir.schema.types import PACKAGE, held_enum, is_map
 
 
@@ -70,7 +70,7 @@ def zeros() -> Iterator[Draft]:
 def defaults() -> Iterator[Draft]:
     """Yield cases for documents that spell a default out, which is not the same as leaving it."""
     for descriptor, field in _every_field():
-        default = default_text(field)
+        default = describe_field(field).default
         if default is None:
             continue
         plain = json_format.MessageToDict(minimal(descriptor))

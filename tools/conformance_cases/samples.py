@@ -11,8 +11,9 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from conformance_cases.truth import message_class
+from crucible_ir.schema.fields import OPAQUE_MESSAGES
 from crucible_ir.schema.rules import Rule, rules_of
-from crucible_ir.schema.types import OPAQUE_MESSAGES, PACKAGE, message_types
+from crucible_ir.schema.types import PACKAGE, message_types
 
 #: A required string, which must also be a semantic version where a pattern asks for one.
 TEXT = "1.2.3"

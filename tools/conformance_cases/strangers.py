@@ -11,7 +11,8 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from conformance_cases.drafts import GOOGLE_READS_IT, Draft, of_message
 from conformance_cases.layout import compact
 from conformance_cases.samples import embeddings, minimal, set_sample, types
-from crucible_ir.schema.types import OPAQUE_MESSAGES, is_map
+from crucible_ir.schema.fields import OPAQUE_MESSAGES
+from crucible_ir.schema.types import is_map
 
 #: Fields of each wire type, with numbers that no message of the schema has: as name and bytes.
 UNKNOWN_FIELDS = {

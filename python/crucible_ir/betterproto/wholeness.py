@@ -15,7 +15,8 @@ from crucible_ir.betterproto.classes import Field, fields_of, protobuf_class_of
 from crucible_ir.betterproto.generated.google.protobuf import Duration
 from crucible_ir.errors import near_miss, shorten
 from crucible_ir.paths import MapKey
-from crucible_ir.schema.types import OPAQUE_MESSAGES, descriptor_of, field_of, held_message, is_map
+from crucible_ir.schema.fields import OPAQUE_MESSAGES
+from crucible_ir.schema.types import descriptor_of, field_of, held_message, is_map
 from crucible_ir.serialization.conversion_error import ConversionError, too_deep
 from crucible_ir.serialization.json.opaque import shown_integer
 from crucible_ir.serialization.json.scalars import INTEGER_RANGES

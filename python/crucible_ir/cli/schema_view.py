@@ -12,7 +12,7 @@ from rich.text import Text
 
 from crucible_ir.errors import near_miss, shorten
 from crucible_ir.schema.comments import comment, summary
-from crucible_ir.schema.defaults import default_text
+from crucible_ir.schema.fields import describe_field
 from crucible_ir.schema.rules import Rule, rules_of
 from crucible_ir.schema.types import (
     PACKAGE,
@@ -134,7 +134,7 @@ def _facts(field: FieldDescriptor) -> Iterator[tuple[str, str]]:
 
 
 def _default(field: FieldDescriptor) -> str | None:
-    text = default_text(field)
+    text = describe_field(field).default
     if text is None or field.enum_type is None:
         return text
     values = field.enum_type.values_by_name

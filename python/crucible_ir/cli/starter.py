@@ -11,7 +11,7 @@ import yaml
 from google.protobuf.descriptor import FieldDescriptor
 
 from crucible_ir.schema.comments import comment
-from crucible_ir.schema.defaults import default_text
+from crucible_ir.schema.fields import describe_field
 from crucible_ir.schema.rules import Rule, rules_of
 from crucible_ir.schema.types import (
     descriptor_of,
@@ -199,7 +199,7 @@ def _requires(rules: tuple[Rule, ...], path: str) -> bool:
 
 def _sample(field: FieldDescriptor) -> Any:
     """Return a legal value for a field: its default if it has one."""
-    text = default_text(field)
+    text = describe_field(field).default
     if text is not None:
         return parsing.parse(text)
     if is_map(field):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from google.protobuf.descriptor import FieldDescriptor
 
 from crucible_ir.paths import MapKey, Part
-from crucible_ir.schema.defaults import default_text
+from crucible_ir.schema.fields import describe_field
 from crucible_ir.schema.types import field_of, held_message, is_map
 from crucible_ir.serialization.json import parsing
 
@@ -170,7 +170,7 @@ def _field(field: FieldDescriptor) -> Field:
     if field.is_repeated:
         # A default there is for construction alone: an empty list is empty.
         return Field(ListOf(_item(field)), empty=[])
-    text = default_text(field)
+    text = describe_field(field).default
     default = ABSENT if text is None else parsing.parse(text)
     oneof = field.containing_oneof
     if oneof is None or len(oneof.fields) == 1:

@@ -4,43 +4,22 @@ from __future__ import annotations
 
 import json
 from functools import cache
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from google.protobuf import message_factory
 
 from crucible_ir.errors import Error
-from crucible_ir.schema.types import (
-    descriptor_of,
-    field_of,
-    held_enum,
-    held_message,
-    is_map,
-    message_of,
-)
-from crucible_ir.v1 import options_pb2
+from crucible_ir.schema.fields import Field, fields_of
+from crucible_ir.schema.types import descriptor_of
+from crucible_ir.schema.walk import messages_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from google.protobuf.descriptor import Descriptor, FieldDescriptor
+    from google.protobuf.descriptor import Descriptor
     from google.protobuf.message import Message
 
     MessageT = TypeVar("MessageT", bound=Message)
-
-
-def default_text(field: FieldDescriptor) -> str | None:
-    """Return a field's declared default as ProtoJSON text, or ``None`` if it has none.
-
-    >>> from crucible_ir import v1
-    >>> default_text(v1.TrainingConfig.DESCRIPTOR.fields_by_name["epochs"])
-    '1'
-    """
-    if not field.has_options:
-        return None
-    options = field.GetOptions()
-    # protoc's stubs type an extension as a plain field.
-    extension: Any = options_pb2.default
-    return str(options.Extensions[extension]) if options.HasExtension(extension) else None
 
 
 @cache
@@ -49,21 +28,20 @@ def defaults(message: Descriptor) -> dict[str, object]:
 
     Enum values are numbers, lists are tuples, and a message default is the default message.
     """
-    found: dict[str, object] = {}
-    for field in message.fields:
-        text = default_text(field)
-        if text is not None:
-            found[field.name] = _value(field, json.loads(text))
-    return found
+    return {
+        field.name: _value(field, json.loads(field.default))
+        for field in fields_of(message).values()
+        if field.default is not None
+    }
 
 
-def _value(field: FieldDescriptor, value: object) -> object:
+def _value(field: Field, value: object) -> object:
     if isinstance(value, list):
         return tuple(_value(field, item) for item in value)
-    if field.enum_type is not None:
-        return held_enum(field).values_by_name[str(value)].number
-    if field.message_type is not None:
-        return prototype(held_message(field))
+    if field.enum is not None:
+        return field.enum.values_by_name[str(value)].number
+    if field.message is not None:
+        return prototype(field.message)
     return value
 
 
@@ -85,27 +63,27 @@ def fill(message: Message, *, given: Iterable[str] = (), lists: bool) -> None:
     """
     descriptor = descriptor_of(message)
     decided = set(given)
+    fields = fields_of(descriptor)
     for name, value in defaults(descriptor).items():
-        field = field_of(descriptor, name)
+        field = fields[name]
         if name in decided:
             continue
-        if field.is_repeated:
+        if field.is_list:
             if lists and not getattr(message, name):
                 getattr(message, name).extend(value)
         elif _is_unset(message, field):
-            if field.message_type is not None:
+            if field.message is not None:
                 getattr(message, name).CopyFrom(value)
             else:
                 setattr(message, name, value)
 
 
-def _is_unset(message: Message, field: FieldDescriptor) -> bool:
-    oneof = field.containing_oneof
-    if oneof is not None:
-        return message.WhichOneof(oneof.name) is None
+def _is_unset(message: Message, field: Field) -> bool:
+    if field.oneof is not None:
+        return message.WhichOneof(field.oneof) is None
     if field.has_presence:
         return not message.HasField(field.name)
-    return bool(getattr(message, field.name) == field.default_value)
+    return bool(getattr(message, field.name) == field.descriptor.default_value)
 
 
 def with_defaults(message: MessageT) -> MessageT:
@@ -134,22 +112,13 @@ def _fill_deep(message: Message) -> None:
     if not _reaches_default(descriptor_of(message)):
         return
     fill(message, lists=False)
-    for field, value in message.ListFields():
-        if message_of(field) is None:
-            continue
-        if is_map(field):
-            inner = [value[key] for key in value]
-        elif field.is_repeated:
-            inner = list(value)
-        else:
-            inner = [value]
-        for item in inner:
-            _fill_deep(item)
+    for _, inside in messages_in(message):
+        _fill_deep(inside)
 
 
 @cache
 def _reaches_default(message: Descriptor) -> bool:
-    """Tell whether a message, or one that it can hold, declares a default."""
+    """Return whether a message type, or one that it can contain, declares a default."""
     seen: set[str] = set()
     queue = [message]
     while queue:
@@ -159,5 +128,5 @@ def _reaches_default(message: Descriptor) -> bool:
         seen.add(current.full_name)
         if defaults(current):
             return True
-        queue += [held for held in map(message_of, current.fields) if held is not None]
+        queue += [field.message for field in fields_of(current).values() if field.message]
     return False

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from google.protobuf.descriptor import FieldDescriptor
 
 from crucible_ir.schema.comments import comment
-from crucible_ir.schema.defaults import default_text
+from crucible_ir.schema.fields import describe_field
 from crucible_ir.schema.rules import Rule, rules_of
 from crucible_ir.schema.types import (
     descriptor_of,
@@ -207,7 +207,7 @@ def _field_schema(field: FieldDescriptor, rules: dict[str, list[Rule]]) -> Schem
         schema = _item_schema(field, own)
     if not _is_required(own):
         schema = _or_null(schema)
-    text = default_text(field)
+    text = describe_field(field).default
     made = {"description": comment(field), **schema}
     if text is not None:
         made["default"] = json.loads(text)

@@ -14,9 +14,6 @@ if TYPE_CHECKING:
 
     MessageT = TypeVar("MessageT", bound=Message)
 
-#: The messages that opaque JSON is made of.
-OPAQUE_MESSAGES = frozenset(f"google.protobuf.{name}" for name in ("Struct", "Value", "ListValue"))
-
 #: The package that the IR's messages live in.
 PACKAGE = "crucible_ir.v1"
 

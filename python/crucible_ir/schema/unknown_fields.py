@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from google.protobuf.unknown_fields import UnknownFieldSet
 
 from crucible_ir.errors import EncodeError
-from crucible_ir.paths import MapKey, Part, format_path
-from crucible_ir.schema.types import OPAQUE_MESSAGES, is_map, message_of
+from crucible_ir.paths import Part, format_path
+from crucible_ir.schema.walk import walk
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -33,7 +33,9 @@ def unknown_fields(message: Message) -> Iterator[tuple[tuple[Part, ...], list[in
 def holders_of_unknown_fields(message: Message) -> Iterator[tuple[tuple[Part, ...], Message]]:
     """Yield each message inside that holds unknown fields itself, with its path."""
     if _holds_any(message):
-        yield from _below(message, ())
+        yield from (
+            (path, inside) for path, inside in walk(message) if len(UnknownFieldSet(inside))
+        )
 
 
 def reject_unknown_fields(message: Message, *, purpose: str) -> None:
@@ -57,31 +59,8 @@ def reject_unknown_fields(message: Message, *, purpose: str) -> None:
 
 
 def _holds_any(message: Message) -> bool:
-    """Tell whether there are unknown fields, at the speed of protobuf's own code."""
+    """Return whether there are unknown fields, at the speed of protobuf's own code."""
     known = type(message)()
     known.CopyFrom(message)
     known.DiscardUnknownFields()
     return known.ByteSize() != message.ByteSize()
-
-
-def _below(message: Message, path: tuple[Part, ...]) -> Iterator[tuple[tuple[Part, ...], Message]]:
-    if len(UnknownFieldSet(message)):
-        yield path, message
-    for parts, inner in _held(message):
-        yield from _below(inner, (*path, *parts))
-
-
-def _held(message: Message) -> Iterator[tuple[tuple[Part, ...], Any]]:
-    """Yield every message that a message holds, with the steps that lead to it."""
-    is_opaque = message.DESCRIPTOR.full_name in OPAQUE_MESSAGES
-    for field, value in message.ListFields():
-        if message_of(field) is None:
-            continue
-        # A path names what is in an opaque map, not the fields that make up the map.
-        here = () if is_opaque else (field.name,)
-        if is_map(field):
-            yield from (((*here, MapKey(str(key))), value[key]) for key in sorted(value))
-        elif field.is_repeated:
-            yield from (((*here, index), item) for index, item in enumerate(value))
-        else:
-            yield here, value

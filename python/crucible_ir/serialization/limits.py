@@ -6,13 +6,14 @@ refused with a `LimitError`, which says which limit it was.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from crucible_ir.errors import DecodeError
-from crucible_ir.paths import MapKey, Part, format_path
-from crucible_ir.schema.types import OPAQUE_MESSAGES, is_map, message_of
+from crucible_ir.paths import Part, format_path
+from crucible_ir.schema.fields import Kind
+from crucible_ir.schema.walk import items, set_fields
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -107,19 +108,15 @@ class Limits:
     def _check(self, message: Message, path: tuple[Part, ...], depth: int) -> None:
         if depth > self.max_depth:
             raise LimitError(f"level {depth}", "max_depth", self.max_depth, parts=path)
-        # A path names what is in an opaque map rather than these messages' fields.
-        is_opaque = message.DESCRIPTOR.full_name in OPAQUE_MESSAGES
-        for field, value in message.ListFields():
-            here = path if is_opaque else (*path, field.name)
-            if field.is_repeated:
-                self._check_count(value, here)
-            # A map's entry is a message too, and so a level.
-            below = depth + 2 if is_map(field) else depth + 1
-            for parts, item in _items(field, value, here):
-                if isinstance(item, (str, bytes)):
-                    self._check_length(item, parts)
-                elif message_of(field) is not None:
-                    self._check(item, parts, below)
+        for steps, field, value in set_fields(message):
+            if field.is_list or field.is_map:
+                self._check_count(value, (*path, *steps))
+        for steps, field, item in items(message):
+            if isinstance(item, (str, bytes)):
+                self._check_length(item, (*path, *steps))
+            elif field.kind is Kind.MESSAGE:
+                # A map's entry is a message too, and so a level.
+                self._check(item, (*path, *steps), depth + (2 if field.is_map else 1))
 
     def _check_count(self, values: Any, path: tuple[Part, ...]) -> None:
         if self.max_items is not None and len(values) > self.max_items:
@@ -135,18 +132,6 @@ class Limits:
         size = len(value) if isinstance(value, bytes) else len(value.encode())
         if size > most:
             raise LimitError(f"a string of {size} bytes", "max_string_bytes", most, parts=path)
-
-
-def _items(
-    field: Any, value: Any, path: tuple[Part, ...]
-) -> Iterator[tuple[tuple[Part, ...], Any]]:
-    """Yield the values of a field with the path of each."""
-    if is_map(field):
-        yield from (((*path, MapKey(str(key))), value[key]) for key in sorted(value))
-    elif field.is_repeated:
-        yield from (((*path, index), item) for index, item in enumerate(value))
-    else:
-        yield path, value
 
 
 def read_within(limits: Limits, read: Callable[[DataT], MessageT], data: DataT) -> MessageT:

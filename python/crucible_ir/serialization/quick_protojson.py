@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias, cast
 from google.protobuf import message_factory
 from google.protobuf.descriptor import FieldDescriptor
 
-from crucible_ir.schema.defaults import default_text
+from crucible_ir.schema.fields import describe_field
 from crucible_ir.schema.types import field_of, held_enum, held_message, is_map
 from crucible_ir.serialization import quick_values
 from crucible_ir.serialization.byte_text import ENCODING
@@ -253,7 +253,7 @@ class _WriterSource(MessageSource):
 @cache
 def has_default(field: FieldDescriptor) -> bool:
     """Tell whether the schema has a default for a field, which constructors fill in."""
-    return default_text(field) is not None
+    return describe_field(field).default is not None
 
 
 def _follows(field: FieldDescriptor) -> bool:

@@ -1,0 +1,198 @@
+"""The descriptor model: one description of each field of a message type, computed once.
+
+Codecs, constructors, the diff, JSON Schema, lints and the exchange read this description. Only this
+package looks at a descriptor's ``cpp_type`` or asks whether a field is a map.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from functools import cache
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, cast
+
+from google.protobuf.descriptor import FieldDescriptor
+
+from crucible_ir.schema import vocabulary
+from crucible_ir.v1 import options_pb2
+
+if TYPE_CHECKING:
+    from google.protobuf.descriptor import Descriptor, EnumDescriptor
+
+#: The messages that opaque JSON is made of.
+OPAQUE_MESSAGES = frozenset(f"google.protobuf.{name}" for name in ("Struct", "Value", "ListValue"))
+
+
+class Kind(Enum):
+    """The type of a field's values; ``sint32``, ``fixed32`` and the like count as ``int32``."""
+
+    BOOL = "bool"
+    INT32 = "int32"
+    INT64 = "int64"
+    UINT32 = "uint32"
+    UINT64 = "uint64"
+    FLOAT = "float"
+    DOUBLE = "double"
+    STRING = "string"
+    BYTES = "bytes"
+    ENUM = "enum"
+    MESSAGE = "message"
+
+
+class Cardinality(Enum):
+    """How many values a field holds."""
+
+    SINGULAR = "singular"
+    LIST = "list"
+    MAP = "map"
+
+
+#: The least and the greatest value of each integer type.
+INTEGER_RANGES: Mapping[Kind, tuple[int, int]] = MappingProxyType(
+    {
+        Kind.INT32: (-(2**31), 2**31 - 1),
+        Kind.INT64: (-(2**63), 2**63 - 1),
+        Kind.UINT32: (0, 2**32 - 1),
+        Kind.UINT64: (0, 2**64 - 1),
+    }
+)
+
+_KIND_OF_CPP_TYPE = {
+    FieldDescriptor.CPPTYPE_BOOL: Kind.BOOL,
+    FieldDescriptor.CPPTYPE_INT32: Kind.INT32,
+    FieldDescriptor.CPPTYPE_INT64: Kind.INT64,
+    FieldDescriptor.CPPTYPE_UINT32: Kind.UINT32,
+    FieldDescriptor.CPPTYPE_UINT64: Kind.UINT64,
+    FieldDescriptor.CPPTYPE_FLOAT: Kind.FLOAT,
+    FieldDescriptor.CPPTYPE_DOUBLE: Kind.DOUBLE,
+    FieldDescriptor.CPPTYPE_STRING: Kind.STRING,
+    FieldDescriptor.CPPTYPE_ENUM: Kind.ENUM,
+    FieldDescriptor.CPPTYPE_MESSAGE: Kind.MESSAGE,
+}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Field:
+    """One field of a message type.
+
+    Attributes:
+        descriptor: The descriptor that the other attributes are read from.
+        name: The name in the schema, such as ``model_ref``.
+        json_name: The name in ProtoJSON, such as ``modelRef``.
+        cardinality: Whether it holds one value, a list or a map.
+        kind: The type of its value, of each item of its list, or of each value of its map.
+        key: The type of its map's keys; ``None`` unless it is a map.
+        message: The message type of its values; ``None`` for other kinds.
+        enum: The enum type of its values; ``None`` for other kinds.
+        has_presence: Whether unset differs from the zero value.
+        oneof: The name of the oneof that it shares with other fields, if any.
+        custom: For an open vocabulary, the string field that holds names outside the enum.
+        is_custom: Whether it is the string field of an open vocabulary.
+        default: The default that the schema declares, as ProtoJSON text; ``None`` for none.
+    """
+
+    descriptor: FieldDescriptor
+    name: str
+    json_name: str
+    cardinality: Cardinality
+    kind: Kind
+    key: Kind | None
+    message: Descriptor | None
+    enum: EnumDescriptor | None
+    has_presence: bool
+    oneof: str | None
+    custom: str | None
+    is_custom: bool
+    default: str | None
+
+    @property
+    def is_list(self) -> bool:
+        """Whether the field is repeated and not a map."""
+        return self.cardinality is Cardinality.LIST
+
+    @property
+    def is_map(self) -> bool:
+        """Whether the field is a map."""
+        return self.cardinality is Cardinality.MAP
+
+    @property
+    def is_opaque(self) -> bool:
+        """Whether the field holds opaque JSON, whose content the schema does not describe_field."""
+        return self.message is not None and self.message.full_name in OPAQUE_MESSAGES
+
+    @property
+    def members(self) -> tuple[str, ...]:
+        """The names of the fields of its oneof, itself included; empty outside a oneof."""
+        shared = self.descriptor.containing_oneof if self.oneof is not None else None
+        return tuple(field.name for field in shared.fields) if shared is not None else ()
+
+    @property
+    def short_names(self) -> Mapping[str, int]:
+        """The numbers of its enum by short name, without ``unspecified``."""
+        return vocabulary.numbers(self.enum) if self.enum is not None else {}
+
+
+@cache
+def fields_of(message: Descriptor) -> Mapping[str, Field]:
+    """Return the fields of a message type by name, in the order of the schema.
+
+    >>> from crucible_ir import v1
+    >>> provider = fields_of(v1.DatasetRef.DESCRIPTOR)["provider"]
+    >>> provider.kind, provider.custom, provider.default
+    (<Kind.ENUM: 'enum'>, 'custom_provider', '"DATASET_PROVIDER_CRUCIBLE_DATASETS"')
+    """
+    return MappingProxyType({field.name: describe_field(field) for field in message.fields})
+
+
+@cache
+def describe_field(field: FieldDescriptor) -> Field:
+    """Return the description of a field or extension."""
+    entry = field.message_type
+    is_map = entry is not None and entry.has_options and bool(entry.GetOptions().map_entry)
+    value, key = field, None
+    if entry is not None and is_map:
+        value, key = entry.fields_by_name["value"], _kind(entry.fields_by_name["key"])
+    if is_map:
+        cardinality = Cardinality.MAP
+    else:
+        cardinality = Cardinality.LIST if field.is_repeated else Cardinality.SINGULAR
+    oneof = field.containing_oneof
+    custom = None if field.is_extension else vocabulary.custom_member(field)
+    return Field(
+        descriptor=field,
+        name=field.name,
+        json_name=field.json_name,
+        cardinality=cardinality,
+        kind=_kind(value),
+        key=key,
+        message=value.message_type,
+        enum=value.enum_type,
+        has_presence=field.has_presence,
+        # protoc makes a oneof of one member for each ``optional`` field.
+        oneof=oneof.name if oneof is not None and len(oneof.fields) > 1 else None,
+        custom=custom.name if custom is not None else None,
+        is_custom=not field.is_extension and _is_custom(field),
+        default=_default(field),
+    )
+
+
+def _kind(field: FieldDescriptor) -> Kind:
+    if field.type == FieldDescriptor.TYPE_BYTES:
+        return Kind.BYTES
+    return _KIND_OF_CPP_TYPE[field.cpp_type]
+
+
+def _is_custom(field: FieldDescriptor) -> bool:
+    owner = cast("Descriptor", field.containing_type)
+    return field.name in vocabulary.custom_members(owner)
+
+
+def _default(field: FieldDescriptor) -> str | None:
+    if not field.has_options:
+        return None
+    options = field.GetOptions()
+    # protoc's stubs type an extension as a plain field.
+    extension: Any = options_pb2.default
+    return str(options.Extensions[extension]) if options.HasExtension(extension) else None

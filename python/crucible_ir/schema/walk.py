@@ -1,0 +1,70 @@
+"""The walk over a message: the values that are set, each with its path and its field."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from crucible_ir.paths import MapKey, Part
+from crucible_ir.schema.fields import OPAQUE_MESSAGES, Cardinality, Field, Kind, describe_field
+
+if TYPE_CHECKING:
+    from google.protobuf.message import Message
+
+#: The steps from a message to a value inside it.
+Path: TypeAlias = tuple[Part, ...]
+
+
+def set_fields(message: Message) -> Iterator[tuple[Path, Field, Any]]:
+    """Yield the fields of a message that are set, with their paths and values, by field number.
+
+    In opaque JSON the path is empty, since the fields of Struct, Value and ListValue are not part
+    of the document: keys and indexes alone make up the paths there.
+    """
+    is_opaque = message.DESCRIPTOR.full_name in OPAQUE_MESSAGES
+    for descriptor, value in message.ListFields():
+        yield () if is_opaque else (descriptor.name,), describe_field(descriptor), value
+
+
+def items(message: Message) -> Iterator[tuple[Path, Field, Any]]:
+    """Yield each value directly inside a message: each item of a list, each value of a map.
+
+    Maps are in the order of their keys.
+
+    >>> from crucible_ir import v1
+    >>> snapshot = v1.MetricsSnapshot(values={"loss": 0.5, "accuracy": 0.9})
+    >>> [(path, value) for path, _, value in items(snapshot)]
+    [(('values', 'accuracy'), 0.9), (('values', 'loss'), 0.5)]
+    """
+    for here, field, value in set_fields(message):
+        if field.cardinality is Cardinality.SINGULAR:
+            yield here, field, value
+        elif field.cardinality is Cardinality.LIST:
+            yield from (((*here, index), field, item) for index, item in enumerate(value))
+        else:
+            yield from (((*here, MapKey(str(key))), field, value[key]) for key in sorted(value))
+
+
+def messages_in(message: Message) -> Iterator[tuple[Path, Message]]:
+    """Yield each message directly inside a message, with the steps that lead to it."""
+    for path, field, value in items(message):
+        if field.kind is Kind.MESSAGE:
+            yield path, value
+
+
+def walk(root: Message) -> Iterator[tuple[Path, Message]]:
+    """Yield a message and every message inside it, each before those inside it, with its path.
+
+    It does not recurse: a message built in memory may be nested deeper than Python's stack.
+
+    >>> from crucible_ir import v1
+    >>> chain = v1.BackendRef(id="a", fallback=v1.BackendRef(id="b"))
+    >>> [(path, message.id) for path, message in walk(chain)]
+    [((), 'a'), (('fallback',), 'b')]
+    """
+    waiting: list[tuple[Path, Message]] = [((), root)]
+    while waiting:
+        path, message = waiting.pop()
+        yield path, message
+        inside = [((*path, *steps), held) for steps, held in messages_in(message)]
+        waiting += reversed(inside)
