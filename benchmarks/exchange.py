@@ -42,7 +42,7 @@ import grpc.aio
 from crucible_ir import from_dict, v1
 from crucible_ir.exchange import AsyncExchangeClient, ExchangeClient
 from crucible_ir.exchange import v1 as exchange_v1
-from crucible_ir.exchange.content.fields import field_values
+from crucible_ir.exchange.content import field_values
 
 LISTENING: Final = "listening on "
 GET: Final = "/crucible_ir.exchange.v1.ExchangeService/Get"

@@ -20,7 +20,7 @@ from crucible_ir.cli.commands.trace import print_lineage
 from crucible_ir.exchange import EtagMismatchError, ExchangeClient, Publication
 from crucible_ir.exchange.client.requests import document_of
 from crucible_ir.exchange.client.results import content_of
-from crucible_ir.exchange.content.identity import identity_of
+from crucible_ir.exchange.content import identity_of
 from crucible_ir.serialization.json.canonical import digest
 from crucible_ir.serialization.streams.records import read_delimited, write_delimited
 

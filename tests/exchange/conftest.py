@@ -19,6 +19,7 @@ collect_ignore = [
     "ports.py",
     "postgresql.py",
     "publications.py",
+    "servers.py",
     "sqlite.py",
 ]
 

@@ -14,11 +14,11 @@ from google.rpc import error_details_pb2, status_pb2
 
 from crucible_ir import v1 as ir_v1
 from crucible_ir.exchange import v1
-from crucible_ir.exchange.server.boundary import BoundaryInterceptor
-from crucible_ir.exchange.server.caller import CALLER, Caller
-from crucible_ir.exchange.server.interceptor import InterceptorChain
-from crucible_ir.exchange.server.registration import Services
-from crucible_ir.exchange.server.settings import Settings
+from crucible_ir.exchange.server.options import Settings
+from crucible_ir.exchange.server.rpc.call_context import CALLER, Caller
+from crucible_ir.exchange.server.rpc.interceptor import InterceptorChain
+from crucible_ir.exchange.server.rpc.request_validation import BoundaryInterceptor
+from crucible_ir.exchange.server.services.registration import Services
 from crucible_ir.exchange.store import Store
 from crucible_ir.exchange.v1.exchange_service_pb2_grpc import ExchangeServiceStub
 from crucible_ir.exchange.v1.feedback_service_pb2_grpc import FeedbackServiceStub

@@ -17,18 +17,16 @@ from google.protobuf.descriptor import FileDescriptor, MethodDescriptor
 
 import crucible_ir as ir
 from crucible_ir import v1 as ir_v1
-from crucible_ir.exchange import v1
-from crucible_ir.exchange.content.references import REFERENCES
-from crucible_ir.exchange.server import (
-    errors,
-    exchange_service,
-    feedback_service,
-)
-from crucible_ir.exchange.server.authentication import METHOD_ROLES
-from crucible_ir.exchange.server.caller import Caller
-from crucible_ir.exchange.server.limits import Limits
-from crucible_ir.exchange.server.settings import Settings
-from crucible_ir.exchange.store import failures, open_store
+from crucible_ir.exchange import server, v1
+from crucible_ir.exchange.content import REFERENCES
+from crucible_ir.exchange.server.options import Settings
+from crucible_ir.exchange.server.rpc.call_context import Caller
+from crucible_ir.exchange.server.rpc.errors import translate
+from crucible_ir.exchange.server.security.authentication import METHOD_ROLES
+from crucible_ir.exchange.server.security.limits import Limits
+from crucible_ir.exchange.server.services import exchange_service, feedback_service
+from crucible_ir.exchange.store import errors as store_errors
+from crucible_ir.exchange.store import open_store
 from crucible_ir.exchange.store.records import Scope
 from crucible_ir.exchange.v1 import (
     exchange_service_pb2,
@@ -89,8 +87,8 @@ def reasons_in_code() -> set[str]:
     """Return the reasons that the server gives, wherever it makes an error."""
     makers = {"error_info", "unavailable", "_unauthenticated", "failed_precondition"}
     found = set()
-    folder = Path(inspect.getfile(errors)).parent
-    for file in folder.glob("*.py"):
+    folder = Path(inspect.getfile(server)).parent
+    for file in folder.rglob("*.py"):
         for node in ast.walk(ast.parse(file.read_text())):
             if not isinstance(node, ast.Call) or not node.args:
                 continue
@@ -112,14 +110,14 @@ def test_the_table_of_errors_has_every_reason_and_code() -> None:
 
 
 FAILURES: list[Exception] = [
-    failures.NotFoundError("ModelRef", "m"),
-    failures.EtagMismatchError("ModelRef", "m", "a", "b"),
-    failures.RequestReusedError("r"),
-    failures.TooMuchError("too much"),
-    failures.StoreUnavailableError("x"),
-    failures.StoreFullError("x"),
-    failures.StoreReadOnlyError("x"),
-    failures.StoreFailure("x"),
+    store_errors.NotFoundError("ModelRef", "m"),
+    store_errors.EtagMismatchError("ModelRef", "m", "a", "b"),
+    store_errors.RequestReusedError("r"),
+    store_errors.TooMuchError("too much"),
+    store_errors.StoreUnavailableError("x"),
+    store_errors.StoreFullError("x"),
+    store_errors.StoreReadOnlyError("x"),
+    store_errors.StoreFailure("x"),
     RuntimeError("x"),
     ir.ValidationError("ModelRef", [ir.Violation("id", "required", "must be set")]),
 ]
@@ -127,7 +125,7 @@ FAILURES: list[Exception] = [
 
 @pytest.mark.parametrize("error", FAILURES, ids=lambda error: type(error).__name__)
 def test_an_error_has_the_details_of_its_row(error: Exception) -> None:
-    told = errors.translate(error)
+    told = translate(error)
     names = {detail.DESCRIPTOR.name for detail in told.details}
     reasons = {getattr(detail, "reason", "") for detail in told.details} - {""}
     rows = [row for row in table("code") if row[0] == told.code.name]

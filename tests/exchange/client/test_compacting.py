@@ -21,7 +21,7 @@ from crucible_ir.exchange import (
     NotFoundError,
     PermissionDeniedError,
 )
-from crucible_ir.exchange.server.tokens import Role, TokenFile
+from crucible_ir.exchange.server.security.tokens import Role, TokenFile
 
 
 def revise(client: ExchangeClient, times: int) -> None:

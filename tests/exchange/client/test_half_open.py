@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from exchange.client.served import Wire
-from exchange.serving.servers import LOOPBACK, serving
+from exchange.servers import LOOPBACK, serving
 
 from crucible_ir import v1
 from crucible_ir.exchange import (
@@ -22,7 +22,7 @@ from crucible_ir.exchange import (
 )
 from crucible_ir.exchange.client import connection
 from crucible_ir.exchange.client.retrying import DEFAULT_TIMEOUT
-from crucible_ir.exchange.server.serving import Keepalive, ServerOptions
+from crucible_ir.exchange.server.options import Keepalive, ServerOptions
 
 QUICK = RetryPolicy(first_delay=0.01, longest_delay=0.1)
 

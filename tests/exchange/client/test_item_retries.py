@@ -27,7 +27,7 @@ from crucible_ir.exchange.client.outbox import EventOutbox, PublicationOutbox
 from crucible_ir.exchange.client.requests import Publication
 from crucible_ir.exchange.client.retrying import Attempts
 from crucible_ir.exchange.store import Store, open_store
-from crucible_ir.exchange.store.failures import StoreUnavailableError
+from crucible_ir.exchange.store.errors import StoreUnavailableError
 from crucible_ir.exchange.v1.feedback_service_pb2_grpc import (
     FeedbackServiceServicer,
     add_FeedbackServiceServicer_to_server,

@@ -28,7 +28,7 @@ from crucible_ir.exchange import (
 )
 from crucible_ir.exchange.client.connection import Connection
 from crucible_ir.exchange.client.tls import tls_problem
-from crucible_ir.exchange.server.tokens import Role, TokenFile
+from crucible_ir.exchange.server.security.tokens import Role, TokenFile
 
 #: A client that tried for so long would be one that retries what it cannot mend.
 LONG = 60.0

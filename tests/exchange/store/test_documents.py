@@ -8,11 +8,7 @@ import pytest
 from exchange.publications import publication
 
 from crucible_ir.exchange.store import open_store
-from crucible_ir.exchange.store.failures import (
-    EtagMismatchError,
-    NotFoundError,
-    RequestReusedError,
-)
+from crucible_ir.exchange.store.errors import EtagMismatchError, NotFoundError, RequestReusedError
 from crucible_ir.exchange.store.records import Deletion, Published, RequestKey
 
 HOSTILE_IDS = [

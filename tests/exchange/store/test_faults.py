@@ -16,12 +16,12 @@ from sqlalchemy import Connection, Engine, event, make_url
 from sqlalchemy.exc import DBAPIError
 
 from crucible_ir.exchange.store import open_store
-from crucible_ir.exchange.store.failures import (
+from crucible_ir.exchange.store.engine.postgresql import PostgresqlDriver
+from crucible_ir.exchange.store.errors import (
     StoreFullError,
     StoreReadOnlyError,
     StoreUnavailableError,
 )
-from crucible_ir.exchange.store.postgresql import PostgresqlDriver
 
 
 async def test_a_full_disk_is_told_and_nothing_is_lost_or_half_written(tmp_path: Path) -> None:

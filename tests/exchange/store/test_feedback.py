@@ -6,7 +6,7 @@ import pytest
 from exchange.publications import event
 
 from crucible_ir.exchange.store import Store, open_store
-from crucible_ir.exchange.store.failures import TooMuchError
+from crucible_ir.exchange.store.errors import TooMuchError
 from crucible_ir.exchange.store.records import EventQuery, LatencyCount, Scope
 
 EVERY_EVENT = EventQuery()

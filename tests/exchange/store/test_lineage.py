@@ -6,7 +6,7 @@ import pytest
 from exchange.publications import event, publication, reference
 
 from crucible_ir.exchange.store import Store, open_store
-from crucible_ir.exchange.store.failures import NotFoundError
+from crucible_ir.exchange.store.errors import NotFoundError
 from crucible_ir.exchange.store.records import (
     Deletion,
     Lineage,

@@ -13,9 +13,10 @@ from exchange.publications import publication
 from sqlalchemy import Connection, Engine, create_engine, make_url, text
 
 from crucible_ir import v1
-from crucible_ir.exchange.content.fields import indexed_fields
-from crucible_ir.exchange.store import lists, open_store
+from crucible_ir.exchange.content import indexed_fields
+from crucible_ir.exchange.store import open_store
 from crucible_ir.exchange.store.records import Comparison, Condition, Deletion, ListQuery
+from crucible_ir.exchange.store.statements import lists
 
 #: Enough that a database which walks all of a table says so in its plan.
 MANY = 30_000

@@ -10,7 +10,7 @@ from exchange.paging import all_pages
 from exchange.publications import publication
 
 from crucible_ir.exchange.store import Store, open_store, sql_store
-from crucible_ir.exchange.store.failures import NotFoundError
+from crucible_ir.exchange.store.errors import NotFoundError
 from crucible_ir.exchange.store.records import (
     Comparison,
     Condition,

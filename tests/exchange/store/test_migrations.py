@@ -19,15 +19,15 @@ from sqlalchemy import (
 )
 
 from crucible_ir.exchange.store import StoreAddressError, open_store
-from crucible_ir.exchange.store.failures import StoreFailure, StoreVersionError
-from crucible_ir.exchange.store.migrations import (
+from crucible_ir.exchange.store.engine.migrations import (
     CURRENT_VERSION,
     MIGRATIONS,
     migrate,
     version_of,
 )
+from crucible_ir.exchange.store.errors import StoreFailure, StoreVersionError
 from crucible_ir.exchange.store.records import Comparison, Condition, ListQuery
-from crucible_ir.exchange.store.tables import METADATA
+from crucible_ir.exchange.store.statements.tables import METADATA
 
 
 def engine_of(address: str) -> Engine:

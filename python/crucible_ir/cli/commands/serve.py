@@ -14,9 +14,8 @@ from crucible_ir.cli.spans import Span
 if TYPE_CHECKING:
     from datetime import timedelta
 
-    from crucible_ir.exchange.server.addresses import Address
-    from crucible_ir.exchange.server.serving import ServerOptions
-    from crucible_ir.exchange.server.settings import Settings
+    from crucible_ir.exchange.server.listening import Address
+    from crucible_ir.exchange.server.options import ServerOptions, Settings
 
 _EXAMPLES = (
     ("crucible-ir serve", "On this machine only, into exchange.db in this folder."),
@@ -182,7 +181,7 @@ def command(store: str, log_format: str, **given: Any) -> int:
 
     for module in ("grpc", "google.rpc.status_pb2", "sqlalchemy"):
         optional_module(module, "exchange")
-    from crucible_ir.exchange.server.logs import log_to
+    from crucible_ir.exchange.server.observability.logs import log_to
 
     log_to(log_format=log_format)
     asyncio.run(_serve(store, _options(given), _settings(given)))
@@ -190,7 +189,7 @@ def command(store: str, log_format: str, **given: Any) -> int:
 
 
 async def _serve(store_name: str, options: ServerOptions, settings: Settings) -> None:
-    from crucible_ir.exchange.server.registration import Services, service_names
+    from crucible_ir.exchange.server.services.registration import Services, service_names
     from crucible_ir.exchange.server.serving import ExchangeServer, serve_until_signalled
     from crucible_ir.exchange.store.opening import open_store
 
@@ -208,11 +207,10 @@ def _announce(address: Address) -> None:
 
 
 def _options(given: dict[str, Any]) -> ServerOptions:
-    from crucible_ir.exchange.server.addresses import DEFAULT_ADDRESS, parse_address
-    from crucible_ir.exchange.server.limits import Limits
-    from crucible_ir.exchange.server.serving import Keepalive, ServerOptions
-    from crucible_ir.exchange.server.tls import TlsFiles
-    from crucible_ir.exchange.server.tokens import Role, TokenFile
+    from crucible_ir.exchange.server.listening import DEFAULT_ADDRESS, TlsFiles, parse_address
+    from crucible_ir.exchange.server.options import Keepalive, ServerOptions
+    from crucible_ir.exchange.server.security.limits import Limits
+    from crucible_ir.exchange.server.security.tokens import Role, TokenFile
 
     certificate, key, client_ca = given["tls_cert"], given["tls_key"], given["client_ca"]
     if (certificate is None) != (key is None):
@@ -247,7 +245,7 @@ def _options(given: dict[str, Any]) -> ServerOptions:
 
 
 def _settings(given: dict[str, Any]) -> Settings:
-    from crucible_ir.exchange.server.settings import Settings
+    from crucible_ir.exchange.server.options import Settings
 
     history: timedelta | None = given["keep_history"]
     return Settings(

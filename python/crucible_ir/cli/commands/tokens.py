@@ -15,7 +15,7 @@ from crucible_ir.cli.spans import span_of
 from crucible_ir.errors import printable
 
 if TYPE_CHECKING:
-    from crucible_ir.exchange.server.tokens import Token
+    from crucible_ir.exchange.server.security.tokens import Token
 
     MomentParameter = click.ParamType[datetime]
 else:
@@ -120,7 +120,7 @@ def create(
     path: Path,
 ) -> int:
     """Make a token for NAME and print it, once and for all: it is kept nowhere."""
-    from crucible_ir.exchange.server.tokens import Role, TokenFile
+    from crucible_ir.exchange.server.security.tokens import Role, TokenFile
     from crucible_ir.exchange.store.records import Scope
 
     scope = Scope(frozenset(types) if types else None, prefixes or None)
@@ -136,7 +136,7 @@ def list_(session: Session, path: Path) -> int:
     """List the tokens of a file, without their secrets."""
     from rich.table import Table
 
-    from crucible_ir.exchange.server.tokens import TokenFile
+    from crucible_ir.exchange.server.security.tokens import TokenFile
 
     table = Table("id", "name", "role", "types", "id prefixes", "created", "expires", box=None)
     now = datetime.now(UTC)
@@ -153,7 +153,7 @@ def list_(session: Session, path: Path) -> int:
 @_FILE_OPTION
 def revoke(id_: str, path: Path) -> int:
     """Revoke the token with an ID, as `crucible-ir tokens list` shows it."""
-    from crucible_ir.exchange.server.tokens import TokenFile
+    from crucible_ir.exchange.server.security.tokens import TokenFile
 
     token = TokenFile(path).revoke(id_)
     print(f"revoked the token {token.id} of {printable(token.name)}")

@@ -13,7 +13,7 @@ from crucible_ir.exchange.client.batches import EventBatch
 from crucible_ir.exchange.client.failures import ExchangeError
 from crucible_ir.exchange.client.results import IngestReport, Outcome, RefusedEvent
 from crucible_ir.exchange.client.statuses import error_of_item
-from crucible_ir.exchange.content.identity import identity_of
+from crucible_ir.exchange.content import identity_of
 
 if TYPE_CHECKING:
     from crucible_ir.exchange.client.retrying import Attempts

@@ -10,8 +10,8 @@ from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
 from crucible_ir.errors import shorten
-from crucible_ir.exchange.store.database import Database, Driver
-from crucible_ir.exchange.store.failures import StoreError
+from crucible_ir.exchange.store.engine.database import Database, Driver
+from crucible_ir.exchange.store.errors import StoreError
 from crucible_ir.exchange.store.interface import Store
 from crucible_ir.exchange.store.sql_store import Clock, SqlStore, system_clock
 
@@ -48,7 +48,7 @@ def _driver(address: str) -> Driver:
         return _sqlite(url.database or "")
     if kind in ("postgresql", "postgres"):
         try:
-            from crucible_ir.exchange.store.postgresql import PostgresqlDriver
+            from crucible_ir.exchange.store.engine.postgresql import PostgresqlDriver
         except ImportError as error:
             raise StoreAddressError(
                 "a store in PostgreSQL needs psycopg: pip install 'crucible-ir[postgresql]'"
@@ -61,7 +61,7 @@ def _driver(address: str) -> Driver:
 
 
 def _sqlite(path: str) -> Driver:
-    from crucible_ir.exchange.store.sqlite import SqliteDriver
+    from crucible_ir.exchange.store.engine.sqlite import SqliteDriver
 
     if not path or path == ":memory:":
         raise StoreAddressError("a store in SQLite needs the path of a file")

@@ -6,9 +6,8 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from crucible_ir.exchange.store import documents, feedback, lineage, requests
-from crucible_ir.exchange.store.database import EVENTS_A_WORK, Database
-from crucible_ir.exchange.store.latest import LatestEntries
+from crucible_ir.exchange.store.engine.database import EVENTS_A_WORK, Database
+from crucible_ir.exchange.store.entry_cache import LatestEntries
 from crucible_ir.exchange.store.records import (
     PAGE_BYTES,
     Changes,
@@ -27,6 +26,7 @@ from crucible_ir.exchange.store.records import (
     Record,
     StoredEvent,
 )
+from crucible_ir.exchange.store.statements import changes, documents, feedback, lineage, requests
 
 #: How many revisions a compaction passes over at a time: between, other writers get their turn.
 COMPACTED_AT_A_TIME = 5_000
@@ -108,7 +108,7 @@ class SqlStore:
 
     async def position(self) -> int:
         """Return the sequence number of the latest change."""
-        return int((await self._database.find(documents.SEQUENCE))[0])
+        return int((await self._database.find(changes.SEQUENCE))[0])
 
     async def changes(
         self, after: int, *, limit: int = 500, include_documents: bool = True
@@ -116,7 +116,7 @@ class SqlStore:
         """Return changes after a sequence number, in order."""
         return await self._database.read(
             partial(
-                documents.changes,
+                changes.changes,
                 after=after,
                 limit=limit,
                 max_bytes=PAGE_BYTES,
@@ -130,17 +130,17 @@ class SqlStore:
 
     async def made_before(self, moment: Microseconds) -> int:
         """Return the sequence number up to which every change was made before a moment."""
-        return await self._database.read(partial(documents.made_before, moment=moment))
+        return await self._database.read(partial(changes.made_before, moment=moment))
 
     async def compact(self, through: int) -> int:
         """Forget revisions that are not the latest, up to a sequence number."""
         reached, is_done = 0, False
         while not is_done:
             step = partial(
-                documents.compact, after=reached, through=through, most=COMPACTED_AT_A_TIME
+                changes.compact, after=reached, through=through, most=COMPACTED_AT_A_TIME
             )
             reached, is_done = await self._database.write(step)
-        return await self._database.read(partial(documents.counter, name="compacted"))
+        return await self._database.read(partial(changes.counter, name="compacted"))
 
     async def forget_requests(self, before: Microseconds) -> None:
         """Forget the ids of requests that were made before a moment."""
@@ -186,7 +186,7 @@ class SqlStore:
 
     async def ping(self) -> None:
         """Return when the database answers."""
-        await self._database.read(partial(documents.counter, name="sequence"))
+        await self._database.read(partial(changes.counter, name="sequence"))
 
     async def close(self) -> None:
         """Finish what was begun and let go of the database."""

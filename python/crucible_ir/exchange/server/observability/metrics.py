@@ -1,0 +1,102 @@
+"""Figures for Prometheus: calls by method and code, their durations, and those in progress."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import grpc
+
+from crucible_ir.errors import Error
+from crucible_ir.exchange.server.rpc.call_context import Call
+from crucible_ir.extras import optional_module
+
+#: The upper bounds of the histogram of durations, in seconds.
+_BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60)
+
+#: Stands for the names of methods that do not exist, which callers can make up without end.
+_UNKNOWN: Final = "unknown"
+
+
+class MetricsError(Error):
+    """The figures cannot be served."""
+
+
+class Metrics:
+    """Counts calls.
+
+    Raises:
+        MissingExtraError: The extra ``metrics`` is not installed.
+    """
+
+    def __init__(self) -> None:
+        self._prometheus = prometheus = optional_module("prometheus_client", "metrics")
+        self.registry = prometheus.CollectorRegistry()
+        self._served: Any = None
+        self._calls = prometheus.Counter(
+            "crucible_ir_exchange_calls",
+            "Calls that ended.",
+            ["method", "code"],
+            registry=self.registry,
+        )
+        self._seconds = prometheus.Histogram(
+            "crucible_ir_exchange_call_seconds",
+            "How long calls took, streams included.",
+            ["method"],
+            buckets=_BUCKETS,
+            registry=self.registry,
+        )
+        self._in_progress = prometheus.Gauge(
+            "crucible_ir_exchange_calls_in_progress",
+            "Calls that began and did not end.",
+            ["method"],
+            registry=self.registry,
+        )
+        self._lost = prometheus.Counter(
+            "crucible_ir_exchange_calls_not_begun",
+            "Calls that gRPC refused, or whose client gave up, before their request had come.",
+            ["method"],
+            registry=self.registry,
+        )
+        prometheus.ProcessCollector(registry=self.registry)
+
+    def begin(self, call: Call) -> None:
+        """Count a call that begins."""
+        self._in_progress.labels(call.method).inc()
+
+    def end(self, call: Call) -> None:
+        """Count a call that ended."""
+        self._in_progress.labels(call.method).dec()
+        self._calls.labels(call.method, call.code.name).inc()
+        self._seconds.labels(call.method).observe(call.seconds)
+
+    def lost(self, call: Call) -> None:
+        """Count a call that gRPC ended before it began."""
+        self._lost.labels(call.method).inc()
+
+    def unknown(self, method: str) -> None:
+        """Count a call to a method that does not exist."""
+        self._calls.labels(_UNKNOWN, grpc.StatusCode.UNIMPLEMENTED.name).inc()
+
+    def serve(self, host: str, port: int) -> int:
+        """Serve the figures over HTTP, and return the port.
+
+        Raises:
+            MetricsError: The address cannot be listened on.
+        """
+        try:
+            self._served = self._prometheus.start_http_server(port, host, self.registry)
+        except OSError as error:
+            raise MetricsError(
+                f"cannot serve metrics on {host}:{port}: {error.strerror or error}"
+            ) from None
+        bound: int = self._served[0].server_port
+        return bound
+
+    def close(self) -> None:
+        """Stop serving."""
+        if self._served is not None:
+            server, thread = self._served
+            server.shutdown()
+            server.server_close()
+            thread.join()
+            self._served = None

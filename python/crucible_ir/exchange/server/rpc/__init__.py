@@ -1,0 +1,1 @@
+"""What every call passes through: interceptors, hooks, errors and request validation."""

@@ -1,0 +1,222 @@
+"""Errors as they travel: a status code with the typed details of ``google.rpc``."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterable, Iterable, Mapping
+from typing import Any, Final, NoReturn
+
+import grpc
+import grpc.aio
+from google.protobuf.any_pb2 import Any as AnyMessage
+from google.protobuf.message import Message
+from google.rpc import error_details_pb2, status_pb2
+
+from crucible_ir.errors import DecodeError, EncodeError, Error, ValidationError, Violation
+from crucible_ir.exchange.store.errors import (
+    EtagMismatchError,
+    NotFoundError,
+    RequestReusedError,
+    StoreFailure,
+    StoreFullError,
+    StoreReadOnlyError,
+    StoreUnavailableError,
+    TooMuchError,
+)
+
+#: The domain of the reasons in ``ErrorInfo``.
+DOMAIN = "crucible-ir"
+
+#: The trailer that carries the details.
+DETAILS_TRAILER = "grpc-status-details-bin"
+
+#: The most violations that an error lists: trailers are limited to a few kilobytes.
+MAX_VIOLATIONS = 20
+
+#: The longest message, in characters, for the same reason.
+MAX_MESSAGE = 1000
+
+# Operators filter by this name, so it does not follow the module.
+_log: Final = logging.getLogger("crucible_ir.exchange.server.errors")
+
+
+class RpcError(Error):
+    """The reason to end a call with a status other than OK.
+
+    Attributes:
+        code: The status code.
+        message: What is wrong, in words for people.
+        details: Typed details, messages of ``google.rpc``.
+    """
+
+    def __init__(
+        self, code: grpc.StatusCode, message: str, details: Iterable[Message] = ()
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message if len(message) <= MAX_MESSAGE else message[: MAX_MESSAGE - 1] + "…"
+        self.details = list(details)
+
+
+def invalid_argument(message: str, violations: Iterable[Violation]) -> RpcError:
+    """Return the error for a request that breaks rules; each rule's id is given as the reason."""
+    broken = list(violations)
+    fields = [
+        error_details_pb2.BadRequest.FieldViolation(
+            field=violation.path, description=violation.message, reason=violation.rule_id
+        )
+        for violation in broken[:MAX_VIOLATIONS]
+    ]
+    first = f": {broken[0]}" if broken else ""
+    more = f", and {len(broken) - 1} more" if len(broken) > 1 else ""
+    detail = error_details_pb2.BadRequest(field_violations=fields)
+    return RpcError(grpc.StatusCode.INVALID_ARGUMENT, f"{message}{first}{more}", [detail])
+
+
+def field_violation(path: str, rule_id: str, description: str) -> RpcError:
+    """Return the error for one field of a request that breaks one rule."""
+    return invalid_argument("invalid request", [Violation(path, rule_id, description)])
+
+
+def failed_precondition(
+    kind: str, subject: str, description: str, metadata: Mapping[str, str] | None = None
+) -> RpcError:
+    """Return the error for a request that the state of things does not allow.
+
+    Args:
+        kind: What is wrong, such as ``ETAG``.
+        subject: What it is about, such as ``ModelVersion/m1``.
+        description: What is wrong, in words for people.
+        metadata: Facts for programs.
+    """
+    failure = error_details_pb2.PreconditionFailure(
+        violations=[
+            error_details_pb2.PreconditionFailure.Violation(
+                type=kind, subject=subject, description=description
+            )
+        ]
+    )
+    info = error_info(f"{kind}_MISMATCH" if kind == "ETAG" else kind, metadata)
+    return RpcError(grpc.StatusCode.FAILED_PRECONDITION, description, [failure, info])
+
+
+def not_found(resource_type: str, resource_name: str, description: str) -> RpcError:
+    """Return the error for a document or revision that is not there."""
+    detail = error_details_pb2.ResourceInfo(
+        resource_type=resource_type, resource_name=resource_name, description=description
+    )
+    return RpcError(grpc.StatusCode.NOT_FOUND, description, [detail])
+
+
+def quota(subject: str, description: str) -> RpcError:
+    """Return the error for a limit that was reached."""
+    detail = error_details_pb2.QuotaFailure(
+        violations=[
+            error_details_pb2.QuotaFailure.Violation(subject=subject, description=description)
+        ]
+    )
+    return RpcError(grpc.StatusCode.RESOURCE_EXHAUSTED, description, [detail])
+
+
+def permission_denied(description: str) -> RpcError:
+    """Return the error for a caller who may not do what they ask for."""
+    return RpcError(
+        grpc.StatusCode.PERMISSION_DENIED, description, [error_info("PERMISSION_DENIED")]
+    )
+
+
+def unavailable(reason: str, description: str) -> RpcError:
+    """Return the error for a call that may succeed if it is made again."""
+    return RpcError(grpc.StatusCode.UNAVAILABLE, description, [error_info(reason)])
+
+
+def error_info(
+    reason: str, metadata: Mapping[str, str] | None = None, domain: str = DOMAIN
+) -> error_details_pb2.ErrorInfo:
+    """Return the detail that names a reason for programs."""
+    return error_details_pb2.ErrorInfo(reason=reason, domain=domain, metadata=metadata or {})
+
+
+def translate(error: Exception) -> RpcError:
+    """Return what a caller is told of an error.
+
+    A fault of this program is told without its words, which may hold what is nobody's business.
+    """
+    match error:
+        case RpcError():
+            return error
+        case ValidationError():
+            return invalid_argument("invalid request", error.violations)
+        case DecodeError() | EncodeError():
+            return field_violation(error.path, "readable", error.reason)
+        case NotFoundError():
+            return not_found(error.type, error.id, str(error))
+        case EtagMismatchError():
+            subject = f"{error.type}/{error.id}"
+            return failed_precondition("ETAG", subject, str(error), {"latest": error.latest})
+        case RequestReusedError():
+            return failed_precondition("REQUEST_ID", error.request_id, str(error))
+        case TooMuchError():
+            return RpcError(grpc.StatusCode.OUT_OF_RANGE, str(error), [error_info("TOO_MUCH")])
+        case StoreUnavailableError():
+            return unavailable("STORE_UNAVAILABLE", "the store cannot be reached now")
+        case StoreFullError():
+            return quota("store", "the store has no room left")
+        case StoreReadOnlyError():
+            return failed_precondition("STORE_READ_ONLY", "store", "the store cannot be written")
+        case StoreFailure():
+            _log.error("the store failed: %s", error)
+            return RpcError(grpc.StatusCode.INTERNAL, "the store failed", [error_info("STORE")])
+    _log.error("a call failed: %s", type(error).__name__, exc_info=error)
+    return RpcError(grpc.StatusCode.INTERNAL, "the server failed", [error_info("INTERNAL")])
+
+
+def status_of(error: RpcError) -> status_pb2.Status:
+    """Return an error as the message that travels in the trailer."""
+    status = status_pb2.Status(code=error.code.value[0], message=error.message)
+    for detail in error.details:
+        packed = AnyMessage()
+        packed.Pack(detail)
+        status.details.append(packed)
+    return status
+
+
+async def abort(context: grpc.aio.ServicerContext[Any, Any], error: RpcError) -> NoReturn:
+    """End a call with an error's status and details."""
+    trailer = (DETAILS_TRAILER, status_of(error).SerializeToString())
+    await context.abort(error.code, error.message, (*(context.trailing_metadata() or ()), trailer))
+
+
+def denying_handler(
+    error: RpcError, handler: grpc.RpcMethodHandler[Any, Any] | None = None
+) -> grpc.RpcMethodHandler[Any, Any]:
+    """Return a handler that ends every call with an error, for use in place of another.
+
+    Args:
+        error: The error.
+        handler: The handler that it stands for; the call's shape is the same.
+    """
+
+    async def refuse(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
+        await abort(context, error)
+
+    async def refuse_with_stream(
+        request: Any, context: grpc.aio.ServicerContext[Any, Any]
+    ) -> AsyncIterable[Any]:
+        await abort(context, error)
+        yield
+
+    takes_stream = handler is not None and handler.request_streaming
+    if handler is not None and handler.response_streaming:
+        make = (
+            grpc.stream_stream_rpc_method_handler
+            if takes_stream
+            else grpc.unary_stream_rpc_method_handler
+        )
+        return make(refuse_with_stream)
+    make_unary = (
+        grpc.stream_unary_rpc_method_handler
+        if takes_stream
+        else grpc.unary_unary_rpc_method_handler
+    )
+    return make_unary(refuse)

@@ -1,0 +1,100 @@
+"""The latest changes, read once from the store and kept in memory for all that watch."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from bisect import bisect_right
+from contextlib import suppress
+from typing import Final
+
+from crucible_ir.exchange.server.options import Settings
+from crucible_ir.exchange.store import Store
+from crucible_ir.exchange.store.errors import StoreFailure
+from crucible_ir.exchange.store.records import Changes, Entry
+from crucible_ir.exchange.store.statements.changes import Announcements
+
+#: How long to wait for changes at a time, and after a failure of the store, in seconds.
+PAUSE_SECONDS = 1.0
+
+# Operators filter by this name, so it does not follow the module.
+_log: Final = logging.getLogger("crucible_ir.exchange.server.feed")
+
+
+class ChangeFeed:
+    """Follows the changes of a store, so that each is read once and not by every watch."""
+
+    def __init__(self, store: Store, settings: Settings) -> None:
+        self._store = store
+        self._settings = settings
+        self._entries: list[Entry] = []
+        self._sequences: list[int] = []
+        self._bytes = 0
+        # Changes after the first and up to the second are in memory.
+        self._after = 0
+        self._through = 0
+        self._announcements = Announcements()
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Begin to follow the changes from now on."""
+        self._after = self._through = await self._store.position()
+        self._task = asyncio.create_task(self._follow())
+
+    async def close(self) -> None:
+        """Stop following."""
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+
+    async def since(self, after: int) -> Changes:
+        """Return changes after a sequence number: from memory, or where they are older, the store.
+
+        Raises:
+            StoreFailure: The store failed.
+        """
+        if after < self._after:
+            return await self._store.changes(after)
+        first = bisect_right(self._sequences, after)
+        return Changes(self._entries[first:], gap_through=0, through=max(self._through, after))
+
+    async def wait(self, after: int, timeout: float) -> None:
+        """Return when there is a change after a sequence number, or after so many seconds."""
+        await self._announcements.wait(after, timeout)
+
+    async def _follow(self) -> None:
+        while True:
+            try:
+                await self._store.wait(self._through, PAUSE_SECONDS)
+                changes = await self._store.changes(self._through)
+            except StoreFailure as error:
+                _log.warning("changes cannot be read now: %s", error)
+                await asyncio.sleep(PAUSE_SECONDS)
+                continue
+            if changes.gap_through:
+                # History was compacted before it was read: what is in memory does not join up.
+                self._forget(len(self._entries))
+                self._after = changes.gap_through
+            self._keep(changes)
+
+    def _keep(self, changes: Changes) -> None:
+        self._entries += changes.entries
+        self._sequences += [entry.record.sequence for entry in changes.entries]
+        self._bytes += sum(len(entry.document or b"") for entry in changes.entries)
+        self._through = changes.through
+        excess = max(0, len(self._entries) - self._settings.feed_changes)
+        size = self._bytes - sum(len(entry.document or b"") for entry in self._entries[:excess])
+        while size > self._settings.feed_bytes:
+            size -= len(self._entries[excess].document or b"")
+            excess += 1
+        self._forget(excess)
+        if changes.entries:
+            self._announcements.announce(self._through)
+
+    def _forget(self, count: int) -> None:
+        if not count:
+            return
+        self._after = self._sequences[count - 1]
+        self._bytes -= sum(len(entry.document or b"") for entry in self._entries[:count])
+        del self._entries[:count], self._sequences[:count]

@@ -1,0 +1,107 @@
+"""Between the plain values of the store and the messages of the services."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from crucible_ir import v1 as ir_v1
+from crucible_ir.errors import Violation
+from crucible_ir.exchange import v1
+from crucible_ir.exchange.server.rpc.errors import RpcError
+from crucible_ir.exchange.store.records import Entry, Microseconds, Record, Reference
+
+_MICROSECONDS = 1_000_000
+
+#: The status codes with which the same request may succeed later.
+_RETRYABLE = frozenset({8, 10, 14})
+
+
+def timestamp(moment: Microseconds) -> Timestamp:
+    """Return a moment as a message."""
+    message = Timestamp()
+    _write_timestamp(moment, message)
+    return message
+
+
+def _write_timestamp(moment: Microseconds, message: Timestamp) -> None:
+    message.seconds, rest = divmod(moment, _MICROSECONDS)
+    message.nanos = rest * 1000
+
+
+def microseconds(moment: Timestamp) -> Microseconds:
+    """Return a message's moment; what is less than a microsecond is cut off."""
+    return moment.seconds * _MICROSECONDS + moment.nanos // 1000
+
+
+def record_message(record: Record) -> v1.Record:
+    """Return a record as a message."""
+    message = v1.Record()
+    write_record(record, message)
+    return message
+
+
+def write_record(record: Record, message: v1.Record) -> None:
+    """Fill an empty message with a record; inside another message that spares a copy."""
+    message.type = record.type
+    message.id = record.id
+    message.revision = record.revision
+    message.sequence = record.sequence
+    message.etag = record.etag
+    if record.digest is not None:
+        message.digest = record.digest
+    _write_timestamp(record.create_time, message.create_time)
+    _write_timestamp(record.update_time, message.update_time)
+    if record.publisher is not None:
+        message.publisher = record.publisher
+    message.deleted = record.deleted
+
+
+def document_message(document: bytes | None) -> ir_v1.Document | None:
+    """Return a stored document as a message."""
+    return None if document is None else ir_v1.Document.FromString(document)
+
+
+def entry_message(entry: Entry) -> v1.Entry:
+    """Return a record and its document as a message."""
+    message = v1.Entry()
+    write_entry(entry, message)
+    return message
+
+
+def write_entry(entry: Entry, message: v1.Entry | v1.GetResponse) -> None:
+    """Fill an empty message with a record and its document."""
+    write_record(entry.record, message.record)
+    if entry.document is not None:
+        message.document.ParseFromString(entry.document)
+
+
+def reference_message(reference: Reference) -> v1.Reference:
+    """Return a reference as a message."""
+    return v1.Reference(type=reference.type, id=reference.id)
+
+
+def violation_messages(violations: Iterable[Violation]) -> list[v1.Violation]:
+    """Return violations as messages."""
+    return [
+        v1.Violation(
+            path=violation.path,
+            rule_id=violation.rule_id,
+            message=violation.message,
+            line=violation.position.line if violation.position else None,
+            column=violation.position.column if violation.position else None,
+        )
+        for violation in violations
+    ]
+
+
+def item_error(error: RpcError, violations: Iterable[Violation] = ()) -> v1.ItemError:
+    """Return an error as the result for one item of a stream."""
+    code = error.code.value[0]
+    return v1.ItemError(
+        code=code,
+        message=error.message,
+        violations=violation_messages(violations),
+        retryable=code in _RETRYABLE,
+    )

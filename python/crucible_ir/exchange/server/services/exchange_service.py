@@ -1,0 +1,357 @@
+"""Documents: published, fetched, listed, watched and traced."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, AsyncIterator, Iterable
+from contextlib import aclosing
+from typing import Any, Final, cast
+
+import grpc
+import grpc.aio
+
+from crucible_ir.errors import ValidationError, near_miss, shorten
+from crucible_ir.exchange import v1
+from crucible_ir.exchange.content import indexed_fields, references_of
+from crucible_ir.exchange.server.options import Settings
+from crucible_ir.exchange.server.rpc.call_context import Caller, current_caller
+from crucible_ir.exchange.server.rpc.drain import Draining
+from crucible_ir.exchange.server.rpc.errors import (
+    RpcError,
+    error_info,
+    field_violation,
+    permission_denied,
+    translate,
+)
+from crucible_ir.exchange.server.rpc.request_validation import check_request
+from crucible_ir.exchange.server.services.change_broadcaster import ChangeFeed
+from crucible_ir.exchange.server.services.conversions import (
+    document_message,
+    entry_message,
+    item_error,
+    record_message,
+    reference_message,
+    write_entry,
+)
+from crucible_ir.exchange.server.services.page_tokens import page_key, page_token, query_hash
+from crucible_ir.exchange.server.services.publications import (
+    check_type,
+    content_of,
+    deletion,
+    publication,
+)
+from crucible_ir.exchange.server.services.retention import compact_history
+from crucible_ir.exchange.server.services.streaming import answered
+from crucible_ir.exchange.server.services.watch import WatchStream
+from crucible_ir.exchange.store import Store
+from crucible_ir.exchange.store.records import (
+    EVERYTHING,
+    Comparison,
+    Condition,
+    Entry,
+    FieldReference,
+    LineageQuery,
+    ListQuery,
+    NodeState,
+    Published,
+    Record,
+    Reference,
+)
+from crucible_ir.exchange.v1.exchange_service_pb2_grpc import ExchangeServiceServicer
+from crucible_ir.schema.types import descriptor_of, message_type
+
+#: What a request's page_size, max_depth and max_nodes are when they are unset.
+PAGE_SIZE = 100
+MAX_DEPTH = 32
+MAX_NODES = 1000
+
+#: The most answers to keep, and the largest, in bytes: larger ones cost more to send than to write.
+MOST_ENTRIES: Final = 1024
+MOST_BYTES: Final = 4096
+
+_Direction = v1.LineageDirection
+
+_STATES = {
+    NodeState.STORED: v1.LineageNodeState.LINEAGE_NODE_STATE_STORED,
+    NodeState.EMBEDDED: v1.LineageNodeState.LINEAGE_NODE_STATE_EMBEDDED,
+    NodeState.FEEDBACK: v1.LineageNodeState.LINEAGE_NODE_STATE_FEEDBACK,
+    NodeState.DELETED: v1.LineageNodeState.LINEAGE_NODE_STATE_DELETED,
+    NodeState.MISSING: v1.LineageNodeState.LINEAGE_NODE_STATE_MISSING,
+}
+
+
+class ResponseCache:
+    """Keeps answers by the sequence number of their revision, which never changes."""
+
+    def __init__(self) -> None:
+        self._written: dict[int, bytes] = {}
+
+    def response(self, entry: Entry) -> bytes:
+        """Return the ``GetResponse`` with an entry, in binary."""
+        sequence = entry.record.sequence
+        written = self._written.get(sequence)
+        if written is not None:
+            return written
+        message = v1.GetResponse()
+        write_entry(entry, message)
+        written = message.SerializeToString()
+        if len(written) <= MOST_BYTES:
+            if len(self._written) >= MOST_ENTRIES:
+                # Those that are asked for are soon here again.
+                self._written.clear()
+            self._written[sequence] = written
+        return written
+
+
+class ExchangeService(ExchangeServiceServicer):
+    """Implements ``crucible_ir.exchange.v1.ExchangeService`` on a store."""
+
+    def __init__(
+        self, store: Store, feed: ChangeFeed, settings: Settings, draining: Draining
+    ) -> None:
+        self._store = store
+        self._feed = feed
+        self._settings = settings
+        self._draining = draining
+        self._written = ResponseCache()
+
+    async def Publish(
+        self,
+        request: v1.PublishRequest,
+        context: grpc.aio.ServicerContext[v1.PublishRequest, v1.PublishResponse],
+    ) -> v1.PublishResponse:
+        """Store a document."""
+        return await self._publish(request, current_caller())
+
+    async def BatchPublish(
+        self,
+        request_iterator: AsyncIterable[v1.BatchPublishRequest],
+        context: grpc.aio.ServicerContext[v1.BatchPublishRequest, v1.BatchPublishResponse],
+    ) -> AsyncIterator[v1.BatchPublishResponse]:
+        """Store many documents, each by itself."""
+        caller = current_caller()
+
+        async def answer(request: v1.BatchPublishRequest) -> v1.BatchPublishResponse:
+            try:
+                check_request(request)
+                published = await self._publish(request.publish, caller)
+            except Exception as error:
+                violations = error.violations if isinstance(error, ValidationError) else ()
+                refusal = item_error(translate(error), violations)
+                return v1.BatchPublishResponse(index=request.index, error=refusal)
+            return v1.BatchPublishResponse(index=request.index, published=published)
+
+        in_flight = self._settings.batches_in_flight
+        responses = answered(request_iterator, answer, in_flight=in_flight, draining=self._draining)
+        async with aclosing(responses):
+            async for response in responses:
+                yield response
+
+    async def _publish(self, request: v1.PublishRequest, caller: Caller) -> v1.PublishResponse:
+        wanted = publication(request, caller)
+        if request.validate_only:
+            published = await self._store.preview(wanted)
+        else:
+            published = await self._store.publish(wanted)
+        return _publish_response(published)
+
+    async def Get(
+        self,
+        request: v1.GetRequest,
+        context: grpc.aio.ServicerContext[v1.GetRequest, v1.GetResponse],
+    ) -> v1.GetResponse:
+        """Return one document."""
+        check_type(request.type)
+        current_caller().check(request.type, request.id)
+        entry = await self._store.get(request.type, request.id, _revision(request))
+        # It is in binary already, as the registration of the services says.
+        return cast("v1.GetResponse", self._written.response(entry))
+
+    async def List(
+        self,
+        request: v1.ListRequest,
+        context: grpc.aio.ServicerContext[v1.ListRequest, v1.ListResponse],
+    ) -> v1.ListResponse:
+        """Return one page of the documents of a type."""
+        check_type(request.type)
+        query = query_hash(request, "page_size", "page_token")
+        newest_first = request.order != v1.ListOrder.LIST_ORDER_ID
+        page = await self._store.list_documents(
+            ListQuery(
+                type=request.type,
+                conditions=tuple(_conditions(request)),
+                newest_first=newest_first,
+                after=page_key(query, request.page_token),
+                limit=request.page_size if request.HasField("page_size") else PAGE_SIZE,
+                include_deleted=request.include_deleted,
+                include_documents=request.include_documents,
+                scope=current_caller().scope,
+            )
+        )
+        return v1.ListResponse(
+            entries=map(entry_message, page.entries),
+            next_page_token=page_token(query, page.next),
+        )
+
+    async def ListRevisions(
+        self,
+        request: v1.ListRevisionsRequest,
+        context: grpc.aio.ServicerContext[v1.ListRevisionsRequest, v1.ListRevisionsResponse],
+    ) -> v1.ListRevisionsResponse:
+        """Return one page of the revisions of a document."""
+        check_type(request.type)
+        current_caller().check(request.type, request.id)
+        query = query_hash(request, "page_size", "page_token")
+        before = page_key(query, request.page_token)
+        page = await self._store.list_revisions(
+            request.type,
+            request.id,
+            before=before if isinstance(before, int) else None,
+            limit=request.page_size if request.HasField("page_size") else PAGE_SIZE,
+            include_documents=request.include_documents,
+        )
+        return v1.ListRevisionsResponse(
+            entries=map(entry_message, page.entries),
+            next_page_token=page_token(query, page.next),
+        )
+
+    async def Delete(
+        self,
+        request: v1.DeleteRequest,
+        context: grpc.aio.ServicerContext[v1.DeleteRequest, v1.DeleteResponse],
+    ) -> v1.DeleteResponse:
+        """Delete a document."""
+        record = await self._store.delete(deletion(request, current_caller()))
+        return v1.DeleteResponse(record=record_message(record))
+
+    async def Watch(
+        self,
+        request: v1.WatchRequest,
+        context: grpc.aio.ServicerContext[v1.WatchRequest, v1.WatchResponse],
+    ) -> None:
+        """Tell of changes, past and to come, until either side has had enough."""
+        for type_ in request.types:
+            check_type(type_, "types")
+        position = await self._store.position()
+        after = request.after_sequence if request.HasField("after_sequence") else position
+        _check_sequence(after, position)
+        watch = WatchStream(request, current_caller(), self._feed, self._settings, self._draining)
+        await watch.run(context, after)
+
+    async def Compact(
+        self,
+        request: v1.CompactRequest,
+        context: grpc.aio.ServicerContext[v1.CompactRequest, v1.CompactResponse],
+    ) -> v1.CompactResponse:
+        """Drop the beginning of the history."""
+        if current_caller().scope != EVERYTHING:
+            raise permission_denied("the credentials do not cover every document")
+        if request.HasField("within"):
+            compacted = await compact_history(self._store, request.within.ToMicroseconds())
+        else:
+            _check_sequence(request.after_sequence, await self._store.position())
+            compacted = await self._store.compact(request.after_sequence)
+        return v1.CompactResponse(oldest_sequence=compacted + 1)
+
+    async def TraceLineage(
+        self,
+        request: v1.TraceLineageRequest,
+        context: grpc.aio.ServicerContext[v1.TraceLineageRequest, v1.TraceLineageResponse],
+    ) -> v1.TraceLineageResponse:
+        """Follow the references of a document."""
+        check_type(request.type)
+        caller = current_caller()
+        caller.check(request.type, request.id)
+        references, record = await self._start(request)
+        both = request.direction == _Direction.LINEAGE_DIRECTION_BOTH
+        downstream = request.direction == _Direction.LINEAGE_DIRECTION_DOWNSTREAM
+        lineage = await self._store.trace(
+            LineageQuery(
+                start=Reference(request.type, request.id),
+                references=references,
+                record=record,
+                upstream=both or not downstream,
+                downstream=both or downstream,
+                max_depth=request.max_depth if request.HasField("max_depth") else MAX_DEPTH,
+                max_nodes=request.max_nodes if request.HasField("max_nodes") else MAX_NODES,
+                scope=caller.scope,
+            )
+        )
+        absent = (NodeState.MISSING, NodeState.DELETED)
+        return v1.TraceLineageResponse(
+            nodes=(
+                v1.LineageNode(
+                    reference=reference_message(node.reference),
+                    state=_STATES[node.state],
+                    depth=node.depth,
+                    record=None if node.record is None else record_message(node.record),
+                )
+                for node in lineage.nodes
+            ),
+            edges=(
+                v1.LineageEdge(
+                    source=reference_message(edge.source),
+                    target=reference_message(edge.target),
+                    field=edge.field,
+                )
+                for edge in lineage.edges
+            ),
+            missing=(
+                reference_message(node.reference) for node in lineage.nodes if node.state in absent
+            ),
+            truncated=lineage.truncated,
+        )
+
+    async def _start(
+        self, request: v1.TraceLineageRequest
+    ) -> tuple[tuple[FieldReference, ...] | None, Record | None]:
+        """Return the references of an earlier revision, where a trace starts from one."""
+        revision = _revision(request)
+        if revision is None:
+            return None, None
+        entry = await self._store.get(request.type, request.id, revision)
+        document = document_message(entry.document)
+        if document is None:
+            return (), entry.record
+        return tuple(references_of(content_of(document), request.id)), entry.record
+
+
+def _check_sequence(sequence: int, latest: int) -> None:
+    """Raise `RpcError` for a sequence number that no change has yet."""
+    if sequence > latest:
+        raise RpcError(
+            grpc.StatusCode.OUT_OF_RANGE,
+            f"there is no change {sequence}: the latest is {latest}",
+            [error_info("SEQUENCE_AHEAD", {"latest": str(latest)})],
+        )
+
+
+def _publish_response(published: Published) -> v1.PublishResponse:
+    return v1.PublishResponse(
+        record=record_message(published.record),
+        created=published.created,
+        unchanged=published.unchanged,
+    )
+
+
+def _revision(request: v1.GetRequest | v1.TraceLineageRequest) -> int | None:
+    return request.revision if request.HasField("revision") else None
+
+
+def _conditions(request: v1.ListRequest) -> Iterable[Condition]:
+    """Yield the conditions of a list.
+
+    Raises:
+        RpcError: The type has no such field, or it is not indexed.
+    """
+    known = {"id", *indexed_fields(descriptor_of(message_type(request.type)))}
+    for index, filter_ in enumerate(request.filters):
+        if filter_.field not in known:
+            guess = near_miss(filter_.field, known)
+            reason = f"{request.type} cannot be listed by {shorten(filter_.field)}{guess}"
+            raise field_violation(f"filters[{index}].field", "filter.field_known", reason)
+        yield _condition(filter_)
+
+
+def _condition(filter_: Any) -> Condition:
+    member = filter_.WhichOneof("condition")
+    return Condition(filter_.field, Comparison(member), getattr(filter_, member))

@@ -1,0 +1,269 @@
+"""Feedback events: taken in, given out again and summed up."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Mapping
+from contextlib import aclosing
+from functools import partial
+from typing import cast
+
+import grpc
+import grpc.aio
+
+from crucible_ir import v1 as ir_v1
+from crucible_ir.exchange import v1
+from crucible_ir.exchange.server.options import Settings
+from crucible_ir.exchange.server.rpc.call_context import Caller, current_caller
+from crucible_ir.exchange.server.rpc.drain import Draining
+from crucible_ir.exchange.server.rpc.errors import RpcError, error_info, invalid_argument, translate
+from crucible_ir.exchange.server.rpc.request_validation import check_request
+from crucible_ir.exchange.server.services.conversions import item_error, microseconds, timestamp
+from crucible_ir.exchange.server.services.ingest_batches import ReceivedBatch
+from crucible_ir.exchange.server.services.page_tokens import page_key, page_token, query_hash
+from crucible_ir.exchange.server.services.streaming import answered, send
+from crucible_ir.exchange.store import Store
+from crucible_ir.exchange.store.records import EVERYTHING, EventQuery, EventRow, Microseconds
+from crucible_ir.exchange.v1.feedback_service_pb2_grpc import FeedbackServiceServicer
+from crucible_ir.schema import vocabulary
+from crucible_ir.validation.check import violations
+from crucible_ir.validation.guards import guard_feedback_event
+
+#: What a request's batch_size is when it is unset.
+BATCH_SIZE = 500
+
+#: How many events are checked before other calls get their turn.
+EVENTS_AT_A_TIME = 200
+
+_TYPE_NAMES = {
+    number: name.encode()
+    for number, name in vocabulary.names(ir_v1.FeedbackType.DESCRIPTOR).items()
+}
+
+
+class FeedbackService(FeedbackServiceServicer):
+    """Implements ``crucible_ir.exchange.v1.FeedbackService`` on a store."""
+
+    def __init__(self, store: Store, settings: Settings, draining: Draining) -> None:
+        self._store = store
+        self._settings = settings
+        self._draining = draining
+
+    async def Ingest(
+        self,
+        request_iterator: AsyncIterable[v1.IngestRequest],
+        context: grpc.aio.ServicerContext[v1.IngestRequest, v1.IngestResponse],
+    ) -> AsyncIterator[v1.IngestResponse]:
+        """Take in batches of events, and acknowledge each when it is durable.
+
+        The requests are read by `ReceivedBatch.read`, as the registration of the services says.
+        """
+        caller = current_caller()
+        batches = cast("AsyncIterable[ReceivedBatch]", request_iterator)
+
+        def answer(batch: ReceivedBatch) -> Awaitable[v1.IngestResponse]:
+            return self._take(batch, caller)
+
+        in_flight = self._settings.batches_in_flight
+        responses = answered(batches, answer, in_flight=in_flight, draining=self._draining)
+        async with aclosing(responses):
+            async for response in responses:
+                yield response
+
+    async def _take(self, batch: ReceivedBatch, caller: Caller) -> v1.IngestResponse:
+        check_request(batch.request)
+        response = v1.IngestResponse(batch_id=batch.request.batch_id)
+        rows: list[EventRow] = []
+        for start in range(0, len(batch.events), EVENTS_AT_A_TIME):
+            if start:
+                await asyncio.sleep(0)
+            rows += _rows(batch, start, caller, response)
+        count = len(batch.events)
+        # While the store works, nothing is held but what it is to keep.
+        del batch
+        duplicates = await self._store.ingest(rows) if rows else []
+        response.accepted = len(rows) - len(duplicates)
+        if duplicates:
+            rejected = {item.index for item in response.rejected}
+            indices = [index for index in range(count) if index not in rejected]
+            response.duplicates.extend(indices[duplicate] for duplicate in duplicates)
+        return response
+
+    async def Export(
+        self,
+        request: v1.ExportRequest,
+        context: grpc.aio.ServicerContext[v1.ExportRequest, v1.ExportResponse],
+    ) -> None:
+        """Return events in the order in which they were taken in."""
+        query = _query(request, current_caller())
+        hashed = query_hash(request, "batch_size", "cursor")
+        key = page_key(hashed, request.cursor, "cursor")
+        after = key if isinstance(key, int) else 0
+        limit = request.batch_size if request.HasField("batch_size") else BATCH_SIZE
+        through = await self._store.last_event()
+        while events := await self._store.export(query, after=after, through=through, limit=limit):
+            if self._draining.has_begun:
+                raise self._draining.error()
+            after = events[-1].position
+            response = v1.ExportResponse(
+                events=(ir_v1.FeedbackEvent.FromString(event.event) for event in events),
+                cursor=page_token(hashed, after),
+            )
+            within = self._settings.slow_consumer_seconds
+            await send(context, response, within=within, stream="export")
+
+    async def Summarize(
+        self,
+        request: v1.SummarizeRequest,
+        context: grpc.aio.ServicerContext[v1.SummarizeRequest, v1.SummarizeResponse],
+    ) -> v1.SummarizeResponse:
+        """Count events and their latencies by type and time."""
+        bucket = request.bucket.ToMicroseconds() if request.HasField("bucket") else None
+        counts = await self._store.summarize(
+            _query(request, current_caller()), bucket=bucket, limit=self._settings.summary_counts
+        )
+        groups: dict[tuple[Microseconds | None, str | None], dict[int | None, int]]
+        groups = defaultdict(dict)
+        for count in counts:
+            groups[count.bucket, count.feedback_type][count.latency_ms] = count.events
+        if len(groups) > self._settings.summaries:
+            raise RpcError(
+                grpc.StatusCode.OUT_OF_RANGE,
+                f"there are {len(groups)} spans and types, more than {self._settings.summaries}; "
+                "ask for longer spans or less time",
+                [error_info("TOO_MUCH")],
+            )
+        ordered = sorted(groups.items(), key=lambda group: (group[0][0] or 0, group[0][1] or ""))
+        return v1.SummarizeResponse(
+            summaries=(
+                v1.FeedbackSummary(
+                    feedback_type=feedback_type,
+                    start_time=None if start is None else timestamp(start),
+                    count=sum(latencies.values()),
+                    latency=latency_summary(latencies),
+                )
+                for (start, feedback_type), latencies in ordered
+            )
+        )
+
+
+def _rows(
+    batch: ReceivedBatch, start: int, caller: Caller, response: v1.IngestResponse
+) -> list[EventRow]:
+    """Return what a store is to keep of some events of a batch, and say which are rejected."""
+    rows = []
+    some = slice(start, start + EVENTS_AT_A_TIME)
+    pairs = zip(batch.events[some], batch.contents[some], strict=True)
+    sees_all = caller.scope is EVERYTHING
+    for index, (event, content) in enumerate(pairs, start):
+        # What is certainly valid is asked nothing more.
+        if not (sees_all and _certainly_valid(event)):
+            error = _refusal(event, caller)
+            if error is not None:
+                response.rejected.add(index=index, error=error)
+                continue
+        rows.append(event_row(event, content))
+    return rows
+
+
+def _certainly_valid(event: ir_v1.FeedbackEvent) -> bool:
+    """Do for events what `certainly_valid` does, which has to find the guard each time."""
+    try:
+        return guard_feedback_event(event)
+    except Exception:
+        return False
+
+
+def _refusal(event: ir_v1.FeedbackEvent, caller: Caller) -> v1.ItemError | None:
+    """Return why an event cannot be kept, if there is a reason."""
+    broken = violations(event)
+    if broken:
+        return item_error(invalid_argument("invalid event", broken), broken)
+    if caller.scope is EVERYTHING:
+        return None
+    try:
+        caller.check("FeedbackEvent", event.id)
+    except RpcError as error:
+        return item_error(translate(error))
+    return None
+
+
+#: Makes a row of its values, without the call of a function in Python that its class would take.
+_new_row = partial(tuple.__new__, EventRow)
+
+
+def event_row(event: ir_v1.FeedbackEvent, content: bytes) -> EventRow:
+    """Return what a store keeps of a valid event.
+
+    Args:
+        event: The event.
+        content: Its bytes.
+    """
+    number = event.feedback_type
+    time = None
+    if event.HasField("timestamp"):
+        moment = event.timestamp
+        time = moment.seconds * 1_000_000 + moment.nanos // 1000
+    latency = event.latency_ms
+    return _new_row(
+        (
+            event.id.encode(),
+            event.deployment_id.encode() or None,
+            (_TYPE_NAMES.get(number) or str(number).encode())
+            if number
+            else (event.custom_feedback_type.encode() or None),
+            event.model_version.encode() or None,
+            time,
+            latency if latency or event.HasField("latency_ms") else None,
+            content,
+        )
+    )
+
+
+def _query(request: v1.ExportRequest | v1.SummarizeRequest, caller: Caller) -> EventQuery:
+    has = request.HasField
+    return EventQuery(
+        deployment_id=request.deployment_id if has("deployment_id") else None,
+        feedback_types=tuple(request.feedback_types),
+        model_version=request.model_version if has("model_version") else None,
+        start_time=microseconds(request.start_time) if has("start_time") else None,
+        end_time=microseconds(request.end_time) if has("end_time") else None,
+        scope=caller.scope,
+    )
+
+
+def latency_summary(counts: Mapping[int | None, int]) -> v1.LatencySummary | None:
+    """Sum latencies up.
+
+    Args:
+        counts: How many events have each latency, in milliseconds; ``None`` stands for none.
+
+    Returns:
+        The summary, or ``None`` when no event has a latency.
+    """
+    known = sorted((latency, count) for latency, count in counts.items() if latency is not None)
+    total = sum(count for _, count in known)
+    if not total:
+        return None
+    return v1.LatencySummary(
+        count=total,
+        mean_ms=sum(latency * count for latency, count in known) / total,
+        min_ms=known[0][0],
+        p50_ms=_percentile(known, total, 50),
+        p90_ms=_percentile(known, total, 90),
+        p95_ms=_percentile(known, total, 95),
+        p99_ms=_percentile(known, total, 99),
+        max_ms=known[-1][0],
+    )
+
+
+def _percentile(counts: list[tuple[int, int]], total: int, percent: int) -> int:
+    """Return the percentile by nearest rank: the least value that so many percent do not exceed."""
+    rank = -(-total * percent // 100)
+    seen = 0
+    for latency, count in counts:
+        seen += count
+        if seen >= rank:
+            return latency
+    return counts[-1][0]

@@ -1,0 +1,110 @@
+"""Checking and converting messages for programs that cannot do it themselves."""
+
+from __future__ import annotations
+
+import asyncio
+
+import grpc
+import grpc.aio
+
+from crucible_ir.errors import DecodeError, EncodeError
+from crucible_ir.exchange import v1
+from crucible_ir.exchange.server.rpc.errors import field_violation
+from crucible_ir.exchange.server.services.conversions import violation_messages
+from crucible_ir.exchange.v1.validation_service_pb2_grpc import ValidationServiceServicer
+from crucible_ir.linting import Advice, lint
+from crucible_ir.paths import parse_path
+from crucible_ir.schema.types import UnknownTypeError, message_type
+from crucible_ir.serialization.formats import FORMATS, Format
+from crucible_ir.validation.check import ensure_valid, violations
+
+#: The form that each number stands for.
+_FORMS = {
+    v1.Form.FORM_BINARY: FORMATS["binary"],
+    v1.Form.FORM_JSON: FORMATS["json"],
+    v1.Form.FORM_CRUCIBLE_JSON: FORMATS["crucible-json"],
+    v1.Form.FORM_YAML: FORMATS["yaml"],
+    v1.Form.FORM_TEXT: FORMATS["text"],
+}
+
+
+class ValidationService(ValidationServiceServicer):
+    """Implements ``crucible_ir.exchange.v1.ValidationService``, which needs no store."""
+
+    async def Validate(
+        self,
+        request: v1.ValidateRequest,
+        context: grpc.aio.ServicerContext[v1.ValidateRequest, v1.ValidateResponse],
+    ) -> v1.ValidateResponse:
+        """Tell whether bytes are a valid message, and what could be better about it."""
+        return await asyncio.to_thread(_validate, request)
+
+    async def Convert(
+        self,
+        request: v1.ConvertRequest,
+        context: grpc.aio.ServicerContext[v1.ConvertRequest, v1.ConvertResponse],
+    ) -> v1.ConvertResponse:
+        """Write a message in another form."""
+        return await asyncio.to_thread(_convert, request)
+
+
+def _validate(request: v1.ValidateRequest) -> v1.ValidateResponse:
+    _check_type(request.type)
+    form, type_ = _FORMS[request.form], message_type(request.type)
+    try:
+        message = form.read(request.content, type_, False)
+    except DecodeError as error:
+        return v1.ValidateResponse(failure=_failure(error))
+    broken = violations(message)
+    if broken and form.places is not None:
+        place = form.places(request.content, type_)
+        broken = [each._replace(position=place(parse_path(each.path))) for each in broken]
+    advice = [] if request.skip_lints else lint(message)
+    return v1.ValidateResponse(
+        valid=not broken,
+        violations=violation_messages(broken),
+        lints=map(_lint_message, advice),
+    )
+
+
+def _convert(request: v1.ConvertRequest) -> v1.ConvertResponse:
+    _check_type(request.type)
+    source: Format = _FORMS[request.source_form]
+    target: Format = _FORMS[request.target_form]
+    try:
+        message = source.read(request.content, message_type(request.type), False)
+    except DecodeError as error:
+        raise field_violation("content", "content.readable", str(error)) from error
+    if not request.allow_invalid:
+        ensure_valid(message)
+    try:
+        return v1.ConvertResponse(content=target.write(message, None))
+    except EncodeError as error:
+        raise field_violation("content", "content.writable", str(error)) from error
+
+
+def _check_type(name: str) -> None:
+    try:
+        message_type(name)
+    except UnknownTypeError as error:
+        raise field_violation("type", "type.known", str(error)) from error
+
+
+def _failure(error: DecodeError) -> v1.ReadFailure:
+    position = error.position
+    return v1.ReadFailure(
+        message=error.reason,
+        path=error.path,
+        line=position.line if position else None,
+        column=position.column if position else None,
+    )
+
+
+def _lint_message(advice: Advice) -> v1.Lint:
+    return v1.Lint(
+        lint_id=advice.id,
+        severity=advice.severity.value,
+        path=advice.path,
+        message=advice.message,
+        fix=advice.fix or None,
+    )

@@ -1,0 +1,123 @@
+"""One watch: the changes, past and to come, that a caller asked for and may see."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from crucible_ir.exchange import v1
+from crucible_ir.exchange.server.services.conversions import document_message, record_message
+from crucible_ir.exchange.server.services.streaming import send
+
+if TYPE_CHECKING:
+    import grpc.aio
+
+    from crucible_ir.exchange.server.options import Settings
+    from crucible_ir.exchange.server.rpc.call_context import Caller
+    from crucible_ir.exchange.server.rpc.drain import Draining
+    from crucible_ir.exchange.server.services.change_broadcaster import ChangeFeed
+    from crucible_ir.exchange.store.records import Changes, Record
+
+    Context = grpc.aio.ServicerContext[v1.WatchRequest, v1.WatchResponse]
+
+
+class WatchStream:
+    """Sends changes and heartbeats until the client leaves or the server drains.
+
+    Args:
+        request: Which changes to send.
+        caller: Who watches.
+        feed: The changes of the store.
+        settings: The settings of the services.
+        draining: Whether to end the stream.
+    """
+
+    def __init__(
+        self,
+        request: v1.WatchRequest,
+        caller: Caller,
+        feed: ChangeFeed,
+        settings: Settings,
+        draining: Draining,
+    ) -> None:
+        self._types = frozenset(request.types)
+        self._id_prefix = request.id_prefix
+        self._include_documents = request.include_documents
+        self._starts_now = not request.HasField("after_sequence")
+        self._scope = caller.scope
+        self._feed = feed
+        self._draining = draining
+        self._slow_consumer_seconds = settings.slow_consumer_seconds
+        self._heartbeat_seconds = (
+            request.heartbeat_interval_ms / 1000
+            if request.HasField("heartbeat_interval_ms")
+            else settings.heartbeat_seconds
+        )
+
+    async def run(self, context: Context, after: int) -> None:
+        """Send the changes after a sequence number.
+
+        Raises:
+            RpcError: The server drains, or the client is too slow.
+            StoreFailure: The store failed.
+        """
+        # Sent by itself: a status could not follow a first message that was given up half-way.
+        await context.send_initial_metadata(())
+        if self._starts_now:
+            await self._send(context, _heartbeat(after))
+        stopping = asyncio.create_task(self._draining.wait())
+        due = time.monotonic() + self._heartbeat_seconds
+        try:
+            while not self._draining.has_begun:
+                changes = await self._feed.since(after)
+                for response in self._responses(after, changes):
+                    await self._send(context, response)
+                    due = time.monotonic() + self._heartbeat_seconds
+                after = changes.through
+                if changes.entries:
+                    continue
+                if time.monotonic() >= due:
+                    await self._send(context, _heartbeat(after))
+                    due = time.monotonic() + self._heartbeat_seconds
+                await self._wait(after, max(0.0, due - time.monotonic()), stopping)
+        finally:
+            stopping.cancel()
+        raise self._draining.error()
+
+    async def _wait(self, after: int, seconds: float, stopping: asyncio.Task[None]) -> None:
+        waiting = asyncio.create_task(self._feed.wait(after, seconds))
+        try:
+            await asyncio.wait({waiting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            waiting.cancel()
+
+    async def _send(self, context: Context, response: v1.WatchResponse) -> None:
+        await send(context, response, within=self._slow_consumer_seconds, stream="watch")
+
+    def _responses(self, after: int, changes: Changes) -> Iterable[v1.WatchResponse]:
+        """Yield the messages about some changes."""
+        if changes.gap_through:
+            gap = v1.Gap(after_sequence=after, through_sequence=changes.gap_through)
+            yield v1.WatchResponse(gap=gap)
+        for entry in changes.entries:
+            if self._wants(entry.record):
+                document = entry.document if self._include_documents else None
+                change = v1.Change(
+                    record=record_message(entry.record), document=document_message(document)
+                )
+                yield v1.WatchResponse(change=change)
+
+    def _wants(self, record: Record) -> bool:
+        return (
+            (not self._types or record.type in self._types)
+            and record.id.startswith(self._id_prefix)
+            and self._scope.allows(record.type, record.id)
+        )
+
+
+def _heartbeat(sequence: int) -> v1.WatchResponse:
+    heartbeat = v1.Heartbeat(sequence=sequence)
+    heartbeat.time.GetCurrentTime()
+    return v1.WatchResponse(heartbeat=heartbeat)

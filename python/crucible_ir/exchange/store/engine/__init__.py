@@ -1,0 +1,1 @@
+"""The databases: connections, threads, transactions and migrations."""

@@ -1,0 +1,139 @@
+"""What is particular to PostgreSQL: several servers share one database and tell each other."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+import psycopg
+from sqlalchemy import URL, Connection, Engine, create_engine, event, func, select
+from sqlalchemy.exc import DBAPIError
+
+from crucible_ir.exchange.store.engine.database import READERS, LatestSequence
+from crucible_ir.exchange.store.engine.lookups import Finder
+from crucible_ir.exchange.store.engine.migrations import migrate
+from crucible_ir.exchange.store.errors import (
+    StoreFailure,
+    StoreFullError,
+    StoreReadOnlyError,
+    StoreUnavailableError,
+)
+from crucible_ir.exchange.store.statements.changes import Announcements
+
+#: The advisory lock that a writer holds: any number, as long as every server takes the same.
+WRITER_LOCK = 0x63727563_69626C65
+
+#: The channel on which a writer tells of changes.
+CHANNEL = "crucible_ir_exchange"
+
+#: How long to wait for the server to answer when connecting, in seconds.
+CONNECT_SECONDS = 10
+
+#: How long to wait before listening again on a new connection, in seconds.
+RECONNECT_SECONDS = 1.0
+
+#: What SQLSTATE codes mean here, by the code or its class.
+_FAILURES: dict[str, tuple[type[StoreFailure], str]] = {
+    "53100": (StoreFullError, "there is no room left for the database"),
+    "25006": (StoreReadOnlyError, "the database cannot be written"),
+    "08": (StoreUnavailableError, "the connection to the database was lost"),
+    "28": (StoreUnavailableError, "the database does not let this server in"),
+    "3D": (StoreUnavailableError, "there is no such database"),
+    "40": (StoreUnavailableError, "the database gave up a transaction in favour of another"),
+    "53": (StoreUnavailableError, "the database is out of resources"),
+    "55": (StoreUnavailableError, "the database is busy"),
+    "57": (StoreUnavailableError, "the database is shutting down or gave up"),
+    "58": (StoreUnavailableError, "the database's system failed"),
+}
+
+
+class PostgresqlDriver:
+    """A database of a PostgreSQL server; writers of all processes take turns by a lock."""
+
+    poll_seconds = 2.0
+    finder: Callable[[], Finder] | None = None
+    sequence: Callable[[], LatestSequence] | None = None
+
+    def __init__(self, url: URL) -> None:
+        url = url.set(drivername="postgresql+psycopg")
+        self._address = url.set(drivername="postgresql").render_as_string(hide_password=False)
+        self.writer: Engine = _engine(url, 2, {"isolation_level": "READ COMMITTED"})
+        event.listen(self.writer, "connect", _wait_for_the_disk)
+        reading = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+        self.reader: Engine = _engine(url, READERS, reading)
+        try:
+            with self.writer.begin() as connection:
+                self.lock(connection)
+                migrate(connection)
+        except DBAPIError as error:
+            self.writer.dispose()
+            raise self.failure(error) or error from error
+        except BaseException:
+            self.writer.dispose()
+            raise
+
+    def lock(self, connection: Connection) -> None:
+        """Take the lock of writers, which is held until the transaction ends."""
+        connection.execute(select(func.pg_advisory_xact_lock(WRITER_LOCK)))
+
+    def announce(self, connection: Connection, sequence: int) -> None:
+        """Notify the channel, which takes effect when the transaction is committed."""
+        connection.execute(select(func.pg_notify(CHANNEL, str(sequence))))
+
+    def committed(self, size: int) -> None:
+        """Do nothing: the server looks after its files."""
+
+    def close(self) -> None:
+        """Do nothing: there is nothing beside the connections."""
+
+    async def listen(self, announcements: Announcements) -> None:
+        """Pass on notifications; where the connection fails, polling goes on meanwhile."""
+        while True:
+            try:
+                async with await psycopg.AsyncConnection.connect(
+                    self._address, autocommit=True
+                ) as connection:
+                    await connection.execute(f"LISTEN {CHANNEL}")
+                    async for notification in connection.notifies():
+                        # Anybody who may connect may notify the channel, of anything.
+                        with suppress(ValueError):
+                            announcements.announce(int(notification.payload))
+            except psycopg.Error:
+                await asyncio.sleep(RECONNECT_SECONDS)
+
+    def failure(self, error: DBAPIError) -> StoreFailure | None:
+        """Say what an error of PostgreSQL means."""
+        state = getattr(error.orig, "sqlstate", None)
+        if state is None:
+            is_lost = error.connection_invalidated or isinstance(
+                error.orig, psycopg.OperationalError
+            )
+            return (
+                StoreUnavailableError(f"the database cannot be reached: {error.orig}")
+                if (is_lost)
+                else None
+            )
+        found = _FAILURES.get(state) or _FAILURES.get(state[:2])
+        return found[0](f"{found[1]} ({error.orig})") if found is not None else None
+
+
+def _wait_for_the_disk(connection: Any, _: object) -> None:
+    """Have commits return when they are durable, where the database is set to be quicker."""
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW synchronous_commit")
+        if cursor.fetchone() == ("off",):
+            cursor.execute("SET synchronous_commit = on")
+    connection.commit()
+
+
+def _engine(url: URL, connections: int, options: dict[str, Any]) -> Engine:
+    return create_engine(
+        url,
+        pool_size=connections,
+        max_overflow=0,
+        pool_pre_ping=True,
+        connect_args={"connect_timeout": CONNECT_SECONDS},
+        execution_options=options,
+    )

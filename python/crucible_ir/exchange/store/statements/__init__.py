@@ -1,0 +1,1 @@
+"""The SQL statements of a store, as functions of a connection in a transaction."""

@@ -1,0 +1,214 @@
+"""Following references from document to document, breadth first, on a connection."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from sqlalchemy import and_, or_, select
+
+from crucible_ir.exchange.store.errors import NotFoundError
+from crucible_ir.exchange.store.records import (
+    Edge,
+    FieldReference,
+    Lineage,
+    LineageQuery,
+    Node,
+    NodeState,
+    Record,
+    Reference,
+)
+from crucible_ir.exchange.store.statements.rows import IS_LATEST, RECORD_COLUMNS, record
+from crucible_ir.exchange.store.statements.tables import (
+    document_references,
+    documents,
+    feedback_events,
+    revisions,
+)
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection, Select
+
+#: The type of the documents that are kept as feedback events.
+FEEDBACK = "FeedbackEvent"
+
+#: The columns of `feedback_events` that refer to a document, and to which type.
+FEEDBACK_REFERENCES = {"deployment_id": "DeploymentConfig", "model_version": "ModelVersion"}
+
+
+def trace(connection: Connection, query: LineageQuery) -> Lineage:
+    """Follow references, as `Store.trace` says."""
+    walk = _Walk(connection, query)
+    if query.upstream:
+        walk.follow(upstream=True)
+    if query.downstream:
+        walk.follow(upstream=False)
+    start = walk.nodes[query.start]
+    if start.state is NodeState.MISSING and not walk.edges and not walk.is_referred_to(query.start):
+        raise NotFoundError(query.start.type, query.start.id)
+    nodes = sorted(walk.nodes.values(), key=lambda node: node.depth)
+    return Lineage(nodes, list(walk.edges), walk.truncated)
+
+
+class _Walk:
+    """One trace: the nodes and edges found so far."""
+
+    def __init__(self, connection: Connection, query: LineageQuery) -> None:
+        self.connection = connection
+        self.query = query
+        self.nodes: dict[Reference, Node] = {}
+        self.edges: dict[Edge, None] = {}
+        self.truncated = False
+        self._add(query.start, 0)
+
+    def follow(self, *, upstream: bool) -> None:
+        """Add all that is in one direction of the start."""
+        reached = {self.query.start}
+        frontier = [self.query.start]
+        for depth in range(self.query.max_depth + 1):
+            beyond: list[Reference] = []
+            for here in frontier:
+                if not self.query.scope.allows(*here):
+                    continue
+                for edge in self._edges(here, upstream=upstream):
+                    there = edge.target if upstream else edge.source
+                    if there not in reached:
+                        if depth == self.query.max_depth or not self._add(there, depth + 1):
+                            self.truncated = True
+                            continue
+                        reached.add(there)
+                        beyond.append(there)
+                    self.edges[edge] = None
+            frontier = beyond
+
+    def is_referred_to(self, reference: Reference) -> bool:
+        """Tell whether any document refers to one."""
+        return next(self._sources(reference), None) is not None
+
+    def _add(self, reference: Reference, depth: int) -> bool:
+        """Add a node unless it is there already; tell whether there was room for it."""
+        known = self.nodes.get(reference)
+        if known is None:
+            if len(self.nodes) >= self.query.max_nodes:
+                return False
+            state, found = self._state(reference)
+            self.nodes[reference] = Node(reference, state, depth, found)
+        elif depth < known.depth:
+            self.nodes[reference] = Node(reference, known.state, depth, known.record)
+        return True
+
+    def _state(self, reference: Reference) -> tuple[NodeState, Record | None]:
+        if not self.query.scope.allows(*reference):
+            return NodeState.MISSING, None
+        if self.query.record is not None and reference == self.query.start:
+            return NodeState.STORED, self.query.record
+        latest = self.connection.execute(
+            select(*RECORD_COLUMNS)
+            .join_from(documents, revisions, IS_LATEST)
+            .where(documents.c.type == reference.type, documents.c.id == reference.id.encode())
+        ).one_or_none()
+        if latest is not None and not latest.deleted:
+            return NodeState.STORED, record(latest)
+        if reference.type == FEEDBACK and self._event_references(reference) is not None:
+            return NodeState.FEEDBACK, None
+        if self._is_embedded(reference):
+            return NodeState.EMBEDDED, None
+        if latest is not None:
+            return NodeState.DELETED, record(latest)
+        return NodeState.MISSING, None
+
+    def _is_embedded(self, reference: Reference) -> bool:
+        """Tell whether any stored document holds a copy, also one that says nothing here."""
+        held = document_references.c
+        found = self.connection.execute(
+            select(held.number)
+            .where(held.target_type == reference.type, held.target_id == reference.id.encode())
+            .where(held.embedded.is_(True))
+            .limit(1)
+        )
+        return found.first() is not None
+
+    def _edges(self, here: Reference, *, upstream: bool) -> Iterator[Edge]:
+        return self._targets(here) if upstream else self._sources(here)
+
+    def _targets(self, source: Reference) -> Iterator[Edge]:
+        """Yield the references that a document, event or embedded copy holds."""
+        state = self.nodes[source].state
+        if state is NodeState.FEEDBACK:
+            for field, target in self._event_references(source) or ():
+                yield Edge(source, target, field)
+        elif source == self.query.start and self.query.references is not None:
+            yield from _edges_of(source, self.query.references)
+        else:
+            held = document_references.c
+            statement = (
+                select(held.field, held.target_type, held.target_id)
+                .distinct()
+                .where(held.holder_type == source.type, held.holder_id == source.id.encode())
+                .order_by(held.field, held.target_type, held.target_id)
+            )
+            if state is NodeState.STORED:
+                statement = statement.where(
+                    held.document_type == source.type, held.document_id == source.id.encode()
+                )
+            for row in self.connection.execute(statement).all():
+                yield Edge(source, Reference(row[1], bytes(row[2]).decode()), row[0])
+
+    def _sources(self, target: Reference) -> Iterator[Edge]:
+        """Yield the references to a document, no more than there can be nodes."""
+        room = self.query.max_nodes + 1
+        rows = self.connection.execute(_referring_to(target).limit(room)).all()
+        for row in rows:
+            yield Edge(Reference(row[0], bytes(row[1]).decode()), target, row[2])
+        for field, type_ in FEEDBACK_REFERENCES.items():
+            if type_ == target.type:
+                events = self.connection.execute(
+                    select(feedback_events.c.id)
+                    .where(feedback_events.c[field] == target.id.encode())
+                    .order_by(feedback_events.c.position)
+                    .limit(room)
+                ).scalars()
+                for id_ in events.all():
+                    yield Edge(Reference(FEEDBACK, bytes(id_).decode()), target, field)
+
+    def _event_references(self, event: Reference) -> list[tuple[str, Reference]] | None:
+        """Return what a feedback event refers to; ``None`` when there is no such event."""
+        columns = [feedback_events.c[field] for field in FEEDBACK_REFERENCES]
+        row = self.connection.execute(
+            select(*columns).where(feedback_events.c.id == event.id.encode())
+        ).one_or_none()
+        if row is None:
+            return None
+        return [
+            (field, Reference(type_, bytes(value).decode()))
+            for (field, type_), value in zip(FEEDBACK_REFERENCES.items(), row, strict=True)
+            if value
+        ]
+
+
+def _edges_of(source: Reference, references: tuple[FieldReference, ...]) -> Iterator[Edge]:
+    for held in references:
+        if (held.holder_type, held.holder_id) == source:
+            yield Edge(source, Reference(held.target_type, held.target_id), held.field)
+
+
+def _referring_to(target: Reference) -> Select[str, bytes, str]:
+    """Select the references to a document, in those that are stored and in copies of the others.
+
+    A copy of a document that is stored itself does not count: the document may say otherwise.
+    """
+    held = document_references.c
+    is_own = and_(held.document_type == held.holder_type, held.document_id == held.holder_id)
+    holder = and_(
+        documents.c.type == held.holder_type,
+        documents.c.id == held.holder_id,
+        documents.c.deleted.is_(False),
+    )
+    return (
+        select(held.holder_type, held.holder_id, held.field)
+        .distinct()
+        .select_from(document_references.outerjoin(documents, holder))
+        .where(held.target_type == target.type, held.target_id == target.id.encode())
+        .where(or_(is_own, documents.c.id.is_(None)))
+        .order_by(held.holder_type, held.holder_id, held.field)
+    )

@@ -1,0 +1,89 @@
+"""The results of requests that carry an id, kept so that a repetition changes nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy import delete, insert, select
+
+from crucible_ir.exchange.store.errors import RequestReusedError
+from crucible_ir.exchange.store.records import Published, Record
+from crucible_ir.exchange.store.statements.tables import requests
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from crucible_ir.exchange.store.records import Microseconds, RequestKey
+
+
+def recall(
+    connection: Connection, publisher: str | None, request: RequestKey | None
+) -> Published | None:
+    """Return the result of a request that was made before.
+
+    Raises:
+        RequestReusedError: Its id belongs to a request for something else.
+    """
+    if request is None:
+        return None
+    found = connection.execute(
+        select(requests).where(
+            requests.c.publisher == (publisher or "").encode(),
+            requests.c.request_id == request.request_id.encode(),
+        )
+    ).one_or_none()
+    if found is None:
+        return None
+    if bytes(found.fingerprint) != request.fingerprint:
+        raise RequestReusedError(request.request_id)
+    record = Record(
+        found.type,
+        bytes(found.id).decode(),
+        found.revision,
+        found.sequence,
+        found.etag,
+        found.digest,
+        found.create_time,
+        found.update_time,
+        None if found.record_publisher is None else bytes(found.record_publisher).decode(),
+        found.deleted,
+    )
+    return Published(record, found.created, found.unchanged)
+
+
+def remember(
+    connection: Connection,
+    publisher: str | None,
+    request: RequestKey | None,
+    result: Published,
+    now: Microseconds,
+) -> None:
+    """Keep the result of a request, if it carries an id."""
+    if request is None:
+        return
+    record = result.record
+    connection.execute(
+        insert(requests).values(
+            publisher=(publisher or "").encode(),
+            request_id=request.request_id.encode(),
+            fingerprint=request.fingerprint,
+            time=now,
+            type=record.type,
+            id=record.id.encode(),
+            revision=record.revision,
+            sequence=record.sequence,
+            etag=record.etag,
+            digest=record.digest,
+            create_time=record.create_time,
+            update_time=record.update_time,
+            record_publisher=None if record.publisher is None else record.publisher.encode(),
+            deleted=record.deleted,
+            created=result.created,
+            unchanged=result.unchanged,
+        )
+    )
+
+
+def forget(connection: Connection, before: Microseconds) -> None:
+    """Drop the results of requests that were made before a moment."""
+    connection.execute(delete(requests).where(requests.c.time < before))

@@ -1,0 +1,404 @@
+"""Who may call what: every method without credentials, with wrong ones, and with too few rights."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import grpc
+import grpc.aio
+import pytest
+from exchange.servers import (
+    GET,
+    LOOPBACK,
+    bearer,
+    channel_to,
+    details_of,
+    failure,
+    model,
+    reason_of,
+    run,
+    serving,
+    stub_on,
+)
+from google.protobuf import descriptor_pool
+from google.rpc import error_details_pb2
+
+from crucible_ir.exchange import v1
+from crucible_ir.exchange.server.options import ServerOptions
+from crucible_ir.exchange.server.rpc.errors import RpcError
+from crucible_ir.exchange.server.security.authentication import METHOD_ROLES, TokenChecker
+from crucible_ir.exchange.server.security.tokens import Role, Token, TokenFile
+from crucible_ir.exchange.server.services.registration import method_names
+from crucible_ir.exchange.server.standard_services import OPEN_METHODS
+from crucible_ir.exchange.store.records import Scope
+
+REFLECTION = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"
+
+
+@pytest.fixture
+def tokens(tmp_path: Path) -> TokenFile:
+    file = TokenFile(tmp_path / "tokens.json")
+    file.create("somebody else", Role.ADMIN)
+    return file
+
+
+def guarded(tokens: TokenFile, **others: Any) -> ServerOptions:
+    return ServerOptions(address=LOOPBACK, tokens=tokens, **others)
+
+
+def request_of(method: str) -> bytes:
+    """Return a request that is valid where the method takes a single one."""
+    service, name = method.lstrip("/").split("/")
+    found = descriptor_pool.Default().FindServiceByName(service).FindMethodByName(name)
+    if found.input_type.name == "GetRequest":
+        return GET.SerializeToString()
+    return b""
+
+
+async def end_of(channel: Any, method: str, metadata: Any = ()) -> Any:
+    """Call a method as a stream, send nothing, and return the error with which it ends."""
+    open_stream = channel.stream_stream(method)
+    return await failure(open_stream(metadata=metadata, timeout=10).read())
+
+
+def test_every_method_of_the_schema_has_its_role_and_no_other_has_one() -> None:
+    assert METHOD_ROLES.keys() - {REFLECTION} == set(method_names())
+    assert not OPEN_METHODS & METHOD_ROLES.keys()
+
+
+def test_methods_that_change_something_are_not_for_readers() -> None:
+    changing = {"Publish", "BatchPublish", "Delete", "Compact", "Ingest"}
+    for method, role in METHOD_ROLES.items():
+        assert (role > Role.READER) == (method.rpartition("/")[2] in changing), method
+
+
+@pytest.mark.parametrize("metadata", [(), bearer("x"), (("authorization", "Basic eDp5"),)])
+def test_every_method_is_refused_without_a_token_and_without_waiting_for_a_request(
+    tmp_path: Path, tokens: TokenFile, metadata: Any
+) -> None:
+    async def work() -> None:
+        async with (
+            serving(tmp_path, guarded(tokens, reflection=True)) as server,
+            channel_to(server) as channel,
+        ):
+            for method in METHOD_ROLES:
+                error = await end_of(channel, method, metadata)
+                assert error.code() == grpc.StatusCode.UNAUTHENTICATED, method
+                assert reason_of(error) in ("TOKEN_MISSING", "TOKEN_INVALID"), method
+
+    run(work())
+
+
+def test_every_method_is_refused_with_a_token_that_is_good_no_more_or_never_was(
+    tmp_path: Path, tokens: TokenFile
+) -> None:
+    past = datetime.now(UTC) - timedelta(seconds=1)
+    _, expired = tokens.create("expired", Role.ADMIN, expires=past)
+    revoked_token, revoked = tokens.create("revoked", Role.ADMIN)
+    tokens.revoke(revoked_token.id)
+    _, good = tokens.create("good", Role.ADMIN)
+    wrong = good[:-1] + ("A" if good[-1] != "A" else "B")
+    other = TokenFile(tmp_path / "other.json")
+    _, strange = other.create("good", Role.ADMIN)
+    expected = {
+        expired: "TOKEN_EXPIRED",
+        revoked: "TOKEN_INVALID",
+        wrong: "TOKEN_INVALID",
+        good[:-1]: "TOKEN_INVALID",
+        strange: "TOKEN_INVALID",
+    }
+
+    async def work() -> None:
+        async with (
+            serving(tmp_path, guarded(tokens, reflection=True)) as server,
+            channel_to(server) as channel,
+        ):
+            # A token that was let in once makes no other one good.
+            await failure(stub_on(channel).Get(GET, metadata=bearer(good)))
+            for method in METHOD_ROLES:
+                for text, reason in expected.items():
+                    error = await end_of(channel, method, bearer(text))
+                    assert error.code() == grpc.StatusCode.UNAUTHENTICATED, (method, reason)
+                    assert reason_of(error) == reason, method
+
+    run(work())
+
+
+def test_a_token_opens_what_its_role_allows_and_nothing_else(
+    tmp_path: Path, tokens: TokenFile
+) -> None:
+    texts = {role: tokens.create(f"the {role}", role)[1] for role in Role}
+
+    async def work() -> None:
+        async with serving(tmp_path, guarded(tokens)) as server, channel_to(server) as channel:
+            for method in method_names():
+                for role, text in texts.items():
+                    open_stream = channel.stream_stream(method)
+                    call = open_stream(metadata=bearer(text), timeout=10)
+                    try:
+                        # A call that is refused may have ended before there is anything to write.
+                        await call.write(request_of(method))
+                        await call.done_writing()
+                        await asyncio.wait_for(call.read(), 0.5)
+                        code = None
+                    except TimeoutError:
+                        # A watch from now on may be silent; it was let in.
+                        code = None
+                    except grpc.aio.AioRpcError as error:
+                        code = error.code()
+                    call.cancel()
+                    refused = code == grpc.StatusCode.PERMISSION_DENIED
+                    assert refused == (role < METHOD_ROLES[method]), (method, role, code)
+                    assert code != grpc.StatusCode.UNAUTHENTICATED
+
+    run(work())
+
+
+def test_a_role_that_does_not_suffice_is_named_with_the_one_that_would(
+    tmp_path: Path, tokens: TokenFile
+) -> None:
+    _, text = tokens.create("dashboard", Role.READER)
+
+    async def work() -> Any:
+        async with serving(tmp_path, guarded(tokens)) as server, channel_to(server) as channel:
+            request = v1.PublishRequest(document=model("m"))
+            return await failure(stub_on(channel).Publish(request, metadata=bearer(text)))
+
+    error = run(work())
+    assert error.code() == grpc.StatusCode.PERMISSION_DENIED
+    (info,) = details_of(error)
+    assert isinstance(info, error_details_pb2.ErrorInfo)
+    assert (info.reason, info.domain) == ("ROLE_REQUIRED", "crucible-ir")
+    assert dict(info.metadata) == {
+        "method": "/crucible_ir.exchange.v1.ExchangeService/Publish",
+        "needed": "publisher",
+        "role": "reader",
+    }
+
+
+def test_whoever_publishes_is_named_by_the_record(tmp_path: Path, tokens: TokenFile) -> None:
+    _, text = tokens.create("trainer", Role.PUBLISHER)
+
+    async def work() -> Any:
+        async with serving(tmp_path, guarded(tokens)) as server, channel_to(server) as channel:
+            request = v1.PublishRequest(document=model("m"))
+            return await stub_on(channel).Publish(request, metadata=bearer(text))
+
+    assert run(work()).record.publisher == "trainer"
+
+
+@pytest.mark.parametrize(
+    ("prefix", "id_", "allowed"),
+    [
+        ("team-a/", "team-a/m", True),
+        ("team-a/", "team-a/", True),
+        ("team-a/", "team-a", False),
+        ("team-a/", "team-", False),
+        ("team-a/", "team-A/m", False),
+        ("team-a/", "x/team-a/m", False),
+        ("team-a/", "team-b/../team-a/m", False),
+        ("team-a/", "team-a\u0000/m", False),
+        ("100%", "100%25", True),
+        ("100%", "100", False),
+        ("caf\u00e9", "cafe\u0301", False),
+    ],
+)
+def test_a_scope_ends_at_its_last_character(
+    tmp_path: Path, tokens: TokenFile, prefix: str, id_: str, allowed: bool
+) -> None:
+    _, text = tokens.create("team", Role.PUBLISHER, scope=Scope(None, (prefix,)))
+
+    async def work() -> Any:
+        async with serving(tmp_path, guarded(tokens)) as server, channel_to(server) as channel:
+            call = stub_on(channel).Publish(
+                v1.PublishRequest(document=model(id_)), metadata=bearer(text)
+            )
+            if allowed:
+                return await call
+            return (await failure(call)).code()
+
+    result = run(work())
+    if allowed:
+        assert result.record.id == id_
+    else:
+        assert result == grpc.StatusCode.PERMISSION_DENIED
+
+
+def test_a_scope_of_types_covers_no_other_type(tmp_path: Path, tokens: TokenFile) -> None:
+    _, text = tokens.create("team", Role.READER, scope=Scope(frozenset({"TrainingRun"}), None))
+
+    async def work() -> Any:
+        async with serving(tmp_path, guarded(tokens)) as server, channel_to(server) as channel:
+            return await failure(stub_on(channel).Get(GET, metadata=bearer(text)))
+
+    assert run(work()).code() == grpc.StatusCode.PERMISSION_DENIED
+
+
+def checked(file: TokenFile, text: str, now: datetime | None = None) -> str:
+    """Return the name that a token stands for, or the reason why it stands for none."""
+    checker = TokenChecker(file) if now is None else TokenChecker(file, now=lambda: now)
+    return run(identified(checker, text))
+
+
+async def identified(checker: TokenChecker, text: str) -> str:
+    try:
+        return str((await checker.identify(text)).caller.name)
+    except RpcError as error:
+        (info,) = error.details
+        assert isinstance(info, error_details_pb2.ErrorInfo)
+        return str(info.reason)
+
+
+def test_a_token_ends_at_its_moment(tokens: TokenFile) -> None:
+    ending = datetime(2100, 1, 1, tzinfo=UTC)
+    _, text = tokens.create("trainer", Role.READER, expires=ending)
+    assert checked(tokens, text, ending - timedelta(seconds=1)) == "trainer"
+    assert checked(tokens, text, ending) == "TOKEN_EXPIRED"
+
+
+def test_a_token_that_was_checked_before_expires_too(tokens: TokenFile) -> None:
+    ending = datetime(2100, 1, 1, tzinfo=UTC)
+    _, text = tokens.create("trainer", Role.READER, expires=ending)
+    clock = iter([ending - timedelta(seconds=1), ending])
+    checker = TokenChecker(tokens, now=lambda: next(clock))
+    assert run(identified(checker, text)) == "trainer"
+    assert run(identified(checker, text)) == "TOKEN_EXPIRED"
+
+
+def test_a_secret_that_is_wrong_in_one_place_is_refused_whatever_was_checked(
+    tokens: TokenFile,
+) -> None:
+    _, text = tokens.create("trainer", Role.READER)
+    checker = TokenChecker(tokens)
+    assert run(identified(checker, text)) == "trainer"
+    for place in (len(text) - 1, len(text) - 64, 5):
+        digit = "0" if text[place] != "0" else "1"
+        wrong = text[:place] + digit + text[place + 1 :]
+        assert run(identified(checker, wrong)) == "TOKEN_INVALID"
+
+
+def test_the_hash_is_computed_once_for_a_token_and_again_for_each_wrong_one(
+    tokens: TokenFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, text = tokens.create("trainer", Role.READER)
+    wrong = text[:-1] + ("0" if text[-1] != "0" else "1")
+    checker = TokenChecker(tokens)
+    matches = Token.matches
+    hashed = []
+
+    def count(token: Token, secret: str) -> bool:
+        hashed.append(secret)
+        return matches(token, secret)
+
+    monkeypatch.setattr(Token, "matches", count)
+    for presented in (text, text, wrong, wrong, text):
+        run(identified(checker, presented))
+    assert hashed == [text[-64:], wrong[-64:], wrong[-64:]]
+
+
+def test_a_token_that_is_revoked_is_refused_at_once_and_a_new_one_let_in(
+    tmp_path: Path, tokens: TokenFile
+) -> None:
+    first, text = tokens.create("first", Role.READER)
+
+    async def work() -> list[grpc.StatusCode]:
+        async with serving(tmp_path, guarded(tokens)) as server, channel_to(server) as channel:
+            get = stub_on(channel).Get
+            codes = [(await failure(get(GET, metadata=bearer(text)))).code()]
+            tokens.revoke(first.id)
+            _, second = tokens.create("second", Role.READER)
+            codes.append((await failure(get(GET, metadata=bearer(text)))).code())
+            codes.append((await failure(get(GET, metadata=bearer(second)))).code())
+            return codes
+
+    # The document does not exist, which is only told to those who are let in.
+    assert run(work()) == [
+        grpc.StatusCode.NOT_FOUND,
+        grpc.StatusCode.UNAUTHENTICATED,
+        grpc.StatusCode.NOT_FOUND,
+    ]
+
+
+@pytest.mark.parametrize("harm", ["gone", "broken", "readable"])
+def test_nobody_is_let_in_while_the_tokens_cannot_be_read(tokens: TokenFile, harm: str) -> None:
+    _, text = tokens.create("trainer", Role.READER)
+    checker = TokenChecker(tokens)
+    assert run(identified(checker, text)) == "trainer"
+    content = tokens.path.read_bytes()
+    if harm == "gone":
+        tokens.path.unlink()
+    else:
+        tokens.path.write_bytes(content + (b"}" if harm == "broken" else b"\n"))
+        tokens.path.chmod(0o644 if harm == "readable" else 0o600)
+    assert run(identified(checker, text)) == "TOKENS_UNREADABLE"
+    tokens.path.write_bytes(content)
+    tokens.path.chmod(0o600)
+    os.utime(tokens.path)
+    assert run(identified(checker, text)) == "trainer"
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        (("authorization", ""),),
+        (("authorization", "Bearer"),),
+        (("authorization", "bearer  "),),
+        (("authorization", "Bearer a"), ("authorization", "Bearer b")),
+        (("authorization", "Bearer " + "x" * 4000),),
+        (("authorization-bin", b"Bearer \xff\x00"),),
+        (("authorization", "Bearer ' OR 1=1 --"),),
+        (("authorization", "Bearer ../../etc/passwd"),),
+    ],
+)
+def test_odd_credentials_are_refused_like_none(
+    tmp_path: Path, tokens: TokenFile, metadata: Any
+) -> None:
+    async def work() -> Any:
+        async with serving(tmp_path, guarded(tokens)) as server, channel_to(server) as channel:
+            return await failure(stub_on(channel).Get(GET, metadata=metadata))
+
+    assert run(work()).code() == grpc.StatusCode.UNAUTHENTICATED
+
+
+def test_the_word_bearer_may_be_written_in_any_case(tmp_path: Path, tokens: TokenFile) -> None:
+    _, text = tokens.create("trainer", Role.READER)
+
+    async def work() -> Any:
+        async with serving(tmp_path, guarded(tokens)) as server, channel_to(server) as channel:
+            metadata = (("authorization", f"bEARER  {text}"),)
+            return await failure(stub_on(channel).Get(GET, metadata=metadata))
+
+    assert run(work()).code() == grpc.StatusCode.NOT_FOUND
+
+
+def test_a_method_that_was_given_no_role_is_refused_to_an_admin(
+    tmp_path: Path, tokens: TokenFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, text = tokens.create("root", Role.ADMIN)
+    monkeypatch.delitem(METHOD_ROLES, "/crucible_ir.exchange.v1.ExchangeService/Get")
+
+    async def work() -> Any:
+        async with serving(tmp_path, guarded(tokens)) as server, channel_to(server) as channel:
+            return await failure(stub_on(channel).Get(GET, metadata=bearer(text)))
+
+    error = run(work())
+    assert error.code() == grpc.StatusCode.PERMISSION_DENIED
+    assert reason_of(error) == "METHOD_WITHOUT_ROLE"
+
+
+def test_health_is_told_to_those_who_have_no_token(tmp_path: Path, tokens: TokenFile) -> None:
+    from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+    async def work() -> Any:
+        async with (
+            serving(tmp_path, guarded(tokens, health=True)) as server,
+            channel_to(server) as channel,
+        ):
+            stub: Any = health_pb2_grpc.HealthStub(channel)
+            return await stub.Check(health_pb2.HealthCheckRequest())
+
+    assert run(work()).status == health_pb2.HealthCheckResponse.SERVING

@@ -1,0 +1,111 @@
+"""``crucible-ir tokens``: a token is shown once, and what a file holds is shown without it."""
+
+from __future__ import annotations
+
+import stat
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from cli.command_line import run
+
+from crucible_ir.exchange.server.security.tokens import Role, TokenFile, split_token
+from crucible_ir.exchange.store.records import Scope
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_a_token_is_printed_alone_so_that_a_script_can_take_it(folder: Path) -> None:
+    result = run("tokens", "create", "trainer", "--role", "publisher")
+    assert (result.status, result.err) == (0, "")
+    parts = split_token(result.out.removesuffix("\n"))
+    assert parts is not None
+    (token,) = TokenFile("tokens.json").read().values()
+    assert (token.id, token.name, token.role) == (parts[0], "trainer", Role.PUBLISHER)
+    assert token.matches(parts[1])
+    assert stat.S_IMODE((folder / "tokens.json").stat().st_mode) == 0o600
+
+
+def test_a_token_allows_to_read_everything_for_ever_unless_it_is_told_otherwise() -> None:
+    run("tokens", "create", "one")
+    arguments = "--type ModelRef --type Prompt --id-prefix a/ --id-prefix b/ --expires 90d"
+    run("tokens", "create", "two", *arguments.split())
+    one, two = TokenFile("tokens.json").read().values()
+    assert (one.role, one.scope, one.expires) == (Role.READER, Scope(), None)
+    assert two.scope == Scope(frozenset({"ModelRef", "Prompt"}), ("a/", "b/"))
+    assert two.expires is not None
+    left = two.expires - datetime.now(UTC)
+    assert timedelta(days=89, hours=23) < left <= timedelta(days=90)
+
+
+@pytest.mark.parametrize(
+    ("given", "seconds"), [("45s", 45), ("30m", 1800), ("12h", 43200), ("2w", 1209600)]
+)
+def test_a_span_is_counted_from_now(given: str, seconds: int) -> None:
+    assert run("tokens", "create", "one", "--expires", given).status == 0
+    (token,) = TokenFile("tokens.json").read().values()
+    assert token.expires is not None
+    assert token.expires - token.created in (
+        timedelta(seconds=seconds),
+        timedelta(seconds=seconds - 1),
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["one", "--expires", "soon"], "neither a span"),
+        (["one", "--expires", "0d"], "neither a span"),
+        (["one", "--expires", "2100-01-01T00:00:00"], "neither a span"),
+        (["one", "--expires", "2001-01-01T00:00:00Z"], "is past"),
+        (["one", "--expires", "999999w"], "neither a span"),
+        (["one", "--type", "ModelReff"], 'did you mean "ModelRef"'),
+        (["one", "--role", "root"], "root"),
+        (["one", "--id-prefix", ""], "prefix"),
+        (["a\nb"], "name"),
+    ],
+)
+def test_a_token_that_makes_no_sense_is_not_made(
+    folder: Path, arguments: list[str], reason: str
+) -> None:
+    result = run("tokens", "create", *arguments)
+    assert result.status == 2
+    assert reason in result.err
+    assert "Traceback" not in result.err
+    assert not (folder / "tokens.json").exists()
+
+
+def test_the_list_shows_everything_but_secrets() -> None:
+    text = run("tokens", "create", "trainer", "--type", "Prompt", "--id-prefix", "a/").out.strip()
+    id_, secret = split_token(text) or ("", "")
+    run("tokens", "create", "\u001b[31mred".replace("\u001b", ""), "--expires", "1d")
+    result = run("tokens", "list")
+    assert result.status == 0
+    assert secret not in result.out
+    line = next(line for line in result.lines if id_ in line)
+    assert line.split()[:5] == [id_, "trainer", "reader", "Prompt", "a/"]
+    assert "never" in line
+
+
+def test_a_revoked_token_is_gone_and_revoking_it_again_an_error() -> None:
+    text = run("tokens", "create", "trainer").out.strip()
+    id_, _ = split_token(text) or ("", "")
+    result = run("tokens", "revoke", id_)
+    assert (result.status, result.out) == (0, f"revoked the token {id_} of trainer\n")
+    assert TokenFile("tokens.json").read() == {}
+    again = run("tokens", "revoke", id_)
+    assert (again.status, again.err) == (2, f"crucible-ir: there is no token '{id_}'\n")
+
+
+def test_a_file_that_is_not_there_or_open_to_others_is_named(folder: Path) -> None:
+    assert "tokens.json" in run("tokens", "list").err
+    run("tokens", "create", "one")
+    (folder / "tokens.json").chmod(0o644)
+    for arguments in (["list"], ["create", "two"], ["revoke", "x"]):
+        result = run("tokens", *arguments)
+        assert result.status == 2
+        assert "chmod 600" in result.err

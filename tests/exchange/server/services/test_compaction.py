@@ -1,0 +1,183 @@
+"""Compaction: the beginning of the history goes, what is the latest stays, and the gap is told."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+from typing import Any
+
+import grpc
+import grpc.aio
+import pytest
+from exchange.loopback import broken_rules, collected, details, publish_request, serving
+from google.protobuf.duration_pb2 import Duration
+
+import crucible_ir as ir
+from crucible_ir import v1 as ir_v1
+from crucible_ir.exchange import v1
+from crucible_ir.exchange.server.options import Settings
+from crucible_ir.exchange.server.rpc.call_context import Caller
+from crucible_ir.exchange.store import open_store
+from crucible_ir.exchange.store.records import Scope
+
+
+def publish_requests(count: int, id_: str = "m") -> list[v1.PublishRequest]:
+    return [publish_request(ir.new("ModelRef", id=id_, name=f"{n}")) for n in range(count)]
+
+
+def get(revision: int | None = None) -> v1.GetRequest:
+    return v1.GetRequest(type="ModelRef", id="m", revision=revision)
+
+
+async def test_a_watch_from_before_a_compaction_is_told_the_gap_and_then_the_rest(
+    address: str,
+) -> None:
+    async with serving(await open_store(address)) as server:
+        for request in publish_requests(3):
+            await server.exchange.Publish(request)
+        [first] = await collected(server.exchange.Watch(v1.WatchRequest(after_sequence=0)), 1)
+        assert first.change.record.sequence == 1
+        answer = await server.exchange.Compact(v1.CompactRequest(after_sequence=2))
+        assert answer.oldest_sequence == 3
+    # Another server has nothing of it in memory.
+    async with serving(await open_store(address)) as server:
+        told = await collected(server.exchange.Watch(v1.WatchRequest(after_sequence=1)), 2)
+        assert (told[0].gap.after_sequence, told[0].gap.through_sequence) == (1, 2)
+        assert told[1].change.record.sequence == 3
+        [on] = await collected(
+            server.exchange.Watch(v1.WatchRequest(after_sequence=answer.oldest_sequence - 1)), 1
+        )
+        assert on.change.record.sequence == 3
+
+
+async def test_earlier_revisions_are_gone_and_the_latest_is_there(address: str) -> None:
+    async with serving(await open_store(address)) as server:
+        for request in publish_requests(3):
+            await server.exchange.Publish(request)
+        await server.exchange.Compact(v1.CompactRequest(after_sequence=3))
+        for revision in (1, 2):
+            with pytest.raises(grpc.aio.AioRpcError) as caught:
+                await server.exchange.Get(get(revision))
+            assert caught.value.code() == grpc.StatusCode.NOT_FOUND
+        assert (await server.exchange.Get(get())).record.revision == 3
+        [request] = publish_requests(4)[3:]
+        assert (await server.exchange.Publish(request)).record.revision == 4
+
+
+async def test_a_watch_in_progress_misses_nothing(tmp_path: Path) -> None:
+    async with serving(await open_store(tmp_path / "x.db")) as server:
+        watch = server.exchange.Watch(v1.WatchRequest())
+        stream = aiter(watch)
+        await anext(stream)
+        for number, request in enumerate(publish_requests(5), start=1):
+            await server.exchange.Publish(request)
+            await server.exchange.Compact(v1.CompactRequest(within=Duration()))
+            assert (await anext(stream)).change.record.sequence == number
+        watch.cancel()
+
+
+async def test_changes_within_a_time_are_kept_and_older_ones_are_not(tmp_path: Path) -> None:
+    async with serving(await open_store(tmp_path / "x.db")) as server:
+        for request in publish_requests(2):
+            await server.exchange.Publish(request)
+        kept = await server.exchange.Compact(v1.CompactRequest(within=Duration(seconds=3600)))
+        assert kept.oldest_sequence == 1
+        assert (await server.exchange.Get(get(1))).record.revision == 1
+        gone = await server.exchange.Compact(v1.CompactRequest(within=Duration()))
+        assert gone.oldest_sequence == 3
+        # It is asked for again, and there is nothing more to drop.
+        again = await server.exchange.Compact(v1.CompactRequest(after_sequence=0))
+        assert again.oldest_sequence == 3
+
+
+async def test_feedback_events_and_request_ids_survive(tmp_path: Path) -> None:
+    async with serving(await open_store(tmp_path / "x.db")) as server:
+        [request] = publish_requests(1)
+        request.request_id = "r"
+        first = await server.exchange.Publish(request)
+        await server.exchange.Publish(publish_requests(2)[1])
+        ingest = server.feedback.Ingest()
+        batch = v1.IngestRequest(events=[ir_v1.FeedbackEvent(id="e")])
+        await ingest.write(batch)
+        await ingest.read()
+        ingest.cancel()
+        await server.exchange.Compact(v1.CompactRequest(within=Duration()))
+        assert await server.exchange.Publish(request) == first
+        exported = await collected(server.feedback.Export(v1.ExportRequest()), 1)
+        assert [event.id for event in exported[0].events] == ["e"]
+
+
+@pytest.mark.parametrize(
+    ("request_", "broken"),
+    [
+        (v1.CompactRequest(), ("kept", "required")),
+        (v1.CompactRequest(after_sequence=-1), ("after_sequence", "int64.gte")),
+        (v1.CompactRequest(within=Duration(seconds=-1)), ("within", "duration.gte_lte")),
+        (v1.CompactRequest(within=Duration(nanos=-1)), ("within", "duration.gte_lte")),
+        (v1.CompactRequest(within=Duration(seconds=2**36)), ("within", "duration.gte_lte")),
+    ],
+)
+async def test_a_request_that_does_not_say_what_to_keep_drops_nothing(
+    tmp_path: Path, request_: v1.CompactRequest, broken: tuple[str, str]
+) -> None:
+    async with serving(await open_store(tmp_path / "x.db")) as server:
+        for request in publish_requests(2):
+            await server.exchange.Publish(request)
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await server.exchange.Compact(request_)
+        assert broken_rules(caught.value) == {broken}
+        assert (await server.exchange.Get(get(1))).record.revision == 1
+
+
+async def test_a_sequence_number_that_no_change_has_yet_is_refused(tmp_path: Path) -> None:
+    async with serving(await open_store(tmp_path / "x.db")) as server:
+        await server.exchange.Publish(publish_requests(1)[0])
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await server.exchange.Compact(v1.CompactRequest(after_sequence=2))
+        assert caught.value.code() == grpc.StatusCode.OUT_OF_RANGE
+        info = details(caught.value)["ErrorInfo"]
+        assert (info.reason, info.metadata["latest"]) == ("SEQUENCE_AHEAD", "1")
+
+
+@pytest.mark.parametrize(
+    "scope",
+    [Scope(types=frozenset({"ModelRef"})), Scope(id_prefixes=("m",)), Scope(id_prefixes=())],
+)
+async def test_whoever_may_not_see_everything_may_not_compact(tmp_path: Path, scope: Scope) -> None:
+    caller = Caller("ann", scope)
+    async with serving(await open_store(tmp_path / "x.db"), caller=caller) as server:
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await server.exchange.Compact(v1.CompactRequest(after_sequence=0))
+        assert caught.value.code() == grpc.StatusCode.PERMISSION_DENIED
+
+
+async def test_a_server_that_keeps_changes_for_a_while_drops_older_ones_by_itself(
+    address: str,
+) -> None:
+    store = await open_store(address)
+    async with serving(store, Settings(history_seconds=0.01)) as server:
+        for request in publish_requests(3):
+            await server.exchange.Publish(request)
+        deadline = time.monotonic() + 30
+        while await there_is(server.exchange, 1):
+            assert time.monotonic() < deadline
+            await asyncio.sleep(0.05)
+        assert (await server.exchange.Get(get())).record.revision == 3
+
+
+async def test_a_server_keeps_changes_for_ever_unless_it_is_told_otherwise(tmp_path: Path) -> None:
+    store = await open_store(tmp_path / "x.db")
+    async with serving(store) as server:
+        for request in publish_requests(2):
+            await server.exchange.Publish(request)
+    async with serving(await open_store(tmp_path / "x.db")) as server:
+        assert await there_is(server.exchange, 1)
+
+
+async def there_is(exchange: Any, revision: int) -> bool:
+    try:
+        await exchange.Get(get(revision))
+    except grpc.aio.AioRpcError:
+        return False
+    return True

@@ -1,0 +1,81 @@
+"""Batches of events are taken apart and put together as protobuf does it."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from crucible_ir import v1 as ir_v1
+from crucible_ir.exchange import v1
+from crucible_ir.exchange.client.batches import EventBatch
+from crucible_ir.exchange.server.services.ingest_batches import ReceivedBatch, event_contents
+
+EVENTS = st.lists(
+    st.builds(
+        ir_v1.FeedbackEvent,
+        id=st.text(st.characters(codec="utf-8"), max_size=400),
+        deployment_id=st.text(max_size=3),
+        latency_ms=st.integers(0, 2**31 - 1),
+    ),
+    max_size=5,
+)
+
+
+@given(st.integers(-(2**63), 2**63 - 1), EVENTS)
+def test_the_bytes_of_each_event_are_found_in_a_batch(
+    batch_id: int, events: list[ir_v1.FeedbackEvent]
+) -> None:
+    data = v1.IngestRequest(batch_id=batch_id, events=events).SerializeToString()
+    assert event_contents(data) == [event.SerializeToString() for event in events]
+    batch = ReceivedBatch.read(data)
+    assert batch.request.batch_id == batch_id
+    assert batch.events == events
+    assert batch.contents == [event.SerializeToString() for event in events]
+
+
+@given(st.integers(0, 2**63 - 1), EVENTS)
+def test_a_batch_that_is_put_together_is_the_one_that_protobuf_writes(
+    batch_id: int, events: list[ir_v1.FeedbackEvent]
+) -> None:
+    batch = EventBatch(batch_id, [event.SerializeToString() for event in events])
+    written = v1.IngestRequest(batch_id=batch_id, events=events)
+    assert batch.encode() == written.SerializeToString()
+    assert [batch.event(index) for index in range(len(events))] == events
+
+
+def test_an_event_of_any_size_is_found() -> None:
+    for size in (0, 100, 127, 128, 16_383, 16_384, 2_097_151, 2_097_152):
+        event = ir_v1.FeedbackEvent(id="x" * size)
+        data = v1.IngestRequest(batch_id=1, events=[event, event]).SerializeToString()
+        assert event_contents(data) == [event.SerializeToString()] * 2
+
+
+#: The event with the id "a" in a batch, as field 2.
+EVENT = bytes.fromhex("12030a0161")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        # A field that this release does not know: a number, bytes, and 4 and 8 bytes.
+        bytes.fromhex("1805") + EVENT,
+        EVENT + bytes.fromhex("1a03aabbcc"),
+        bytes.fromhex("1d00000000") + EVENT,
+        bytes.fromhex("190000000000000000") + EVENT,
+        # A group, and the tag of an event in two bytes where one does.
+        bytes.fromhex("1b08011c") + EVENT,
+        bytes.fromhex("9200030a0161"),
+    ],
+)
+def test_a_batch_in_an_unusual_form_is_read_all_the_same(data: bytes) -> None:
+    assert event_contents(data) is None
+    batch = ReceivedBatch.read(data)
+    assert [event.id for event in batch.events] == ["a"]
+    assert [ir_v1.FeedbackEvent.FromString(each).id for each in batch.contents] == ["a"]
+
+
+def test_fields_that_this_release_does_not_know_are_kept_with_an_event() -> None:
+    event = ir_v1.FeedbackEvent(id="a").SerializeToString() + bytes.fromhex("f8ff0705")
+    data = bytes([0x12, len(event)]) + event
+    assert ReceivedBatch.read(data).contents == [event]

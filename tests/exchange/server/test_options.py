@@ -1,0 +1,158 @@
+"""Options: what is safe by default, addresses, and extras that are not installed."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from exchange.servers import GET, LOOPBACK, channel_to, failure, run, serving, stub_on
+
+from crucible_ir.exchange.server.listening import (
+    DEFAULT_ADDRESS,
+    AddressError,
+    TlsFiles,
+    parse_address,
+)
+from crucible_ir.exchange.server.options import ServerOptions, ServingError
+from crucible_ir.exchange.server.security.tokens import TokenFile
+from crucible_ir.extras import MissingExtraError
+
+TLS = TlsFiles("cert.pem", "key.pem")
+MUTUAL = TlsFiles("cert.pem", "key.pem", "ca.pem")
+TOKENS = TokenFile("tokens.json")
+
+
+@pytest.mark.parametrize(
+    ("text", "is_local"),
+    [
+        (DEFAULT_ADDRESS, True),
+        ("127.0.0.1:0", True),
+        ("127.8.9.10:1", True),
+        ("[::1]:50551", True),
+        ("localhost:50551", True),
+        ("unix:/run/exchange.sock", True),
+        ("0.0.0.0:50551", False),
+        ("[::]:50551", False),
+        ("192.168.1.5:50551", False),
+        ("exchange.example:50551", False),
+        ("127.0.0.1.example:50551", False),
+        ("localhost.example:50551", False),
+    ],
+)
+def test_an_address_is_local_when_no_other_machine_can_reach_it(text: str, is_local: bool) -> None:
+    address = parse_address(text)
+    assert address.is_local is is_local
+    assert str(address) == text
+
+
+@pytest.mark.parametrize(
+    "text", ["", "50551", ":50551", "127.0.0.1", "127.0.0.1:", "127.0.0.1:65536", "::1:50551",
+             "[::1]", "unix:", "http://127.0.0.1:1", "127.0.0.1:1/x", "127.0.0.1:\u0661"]
+)  # fmt: skip
+def test_what_is_no_address_is_refused_with_an_example(text: str) -> None:
+    with pytest.raises(AddressError, match=DEFAULT_ADDRESS):
+        parse_address(text)
+
+
+@pytest.mark.parametrize(
+    ("given", "missing"),
+    [
+        ({}, "TLS (--tls-cert and --tls-key) and authentication (--tokens or --client-ca)"),
+        ({"tokens": TOKENS}, "TLS (--tls-cert and --tls-key)"),
+        ({"tls": TLS}, "authentication (--tokens or --client-ca)"),
+        ({"tls": TLS, "tokens": TOKENS}, ""),
+        ({"tls": MUTUAL}, ""),
+        ({"insecure": True}, ""),
+    ],
+)
+def test_other_machines_are_served_only_with_tls_and_authentication_or_on_ones_own_word(
+    given: dict[str, Any], missing: str
+) -> None:
+    options = ServerOptions(address=parse_address("0.0.0.0:0"), **given)
+    if not missing:
+        options.check()
+        return
+    with pytest.raises(ServingError) as refused:
+        options.check()
+    assert str(refused.value) == (
+        f"0.0.0.0:0 can be reached from other machines: that needs {missing}, or --insecure"
+    )
+    ServerOptions(address=LOOPBACK, **given).check()
+
+
+def test_two_servers_cannot_share_a_port(tmp_path: Path) -> None:
+    async def work() -> None:
+        async with serving(tmp_path) as first:
+            with pytest.raises(ServingError, match="in use"):
+                async with serving(tmp_path, ServerOptions(address=first.address)):
+                    pass
+
+    run(work())
+
+
+def test_a_socket_of_the_file_system_serves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The path of a socket may have about a hundred characters, which that of a test exceeds.
+    monkeypatch.chdir(tmp_path)
+
+    async def work() -> Any:
+        options = ServerOptions(address=parse_address("unix:exchange.sock"))
+        async with serving(tmp_path, options) as server, channel_to(server) as channel:
+            return await failure(stub_on(channel).Get(GET))
+
+    assert run(work()).code() == grpc.StatusCode.NOT_FOUND
+
+
+@pytest.mark.parametrize(
+    ("module", "extra", "wanted"),
+    [
+        ("prometheus_client", "metrics", {"metrics_port": 0}),
+        ("opentelemetry.trace", "tracing", {"tracing": True}),
+        ("grpc_health.v1.health_pb2", "health", {"health": True}),
+        ("grpc_reflection.v1alpha.reflection", "reflection", {"reflection": True}),
+    ],
+)
+def test_what_is_not_installed_is_named_with_the_extra_that_brings_it(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    module: str,
+    extra: str,
+    wanted: dict[str, Any],
+) -> None:
+    monkeypatch.setitem(sys.modules, module, None)
+
+    async def work() -> None:
+        with pytest.raises(MissingExtraError) as missing:
+            async with serving(tmp_path, ServerOptions(address=LOOPBACK, **wanted)):
+                pass
+        assert f"pip install 'crucible-ir[{extra}]'" in str(missing.value)
+        async with serving(tmp_path, ServerOptions(address=LOOPBACK)):
+            pass
+
+    run(work())
+
+
+def test_generated_code_that_does_not_fit_protobuf_is_named_with_the_extra(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "grpc_health").mkdir()
+    (tmp_path / "grpc_health" / "__init__.py").write_text(
+        "from google.protobuf import runtime_version\n"
+        "runtime_version.ValidateProtobufRuntimeVersion("
+        "runtime_version.Domain.PUBLIC, 99, 0, 0, '', 'health.proto')\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    for name in [name for name in sys.modules if name.partition(".")[0] == "grpc_health"]:
+        monkeypatch.delitem(sys.modules, name)
+
+    async def work() -> None:
+        with pytest.raises(MissingExtraError) as missing:
+            async with serving(tmp_path, ServerOptions(address=LOOPBACK, health=True)):
+                pass
+        assert "pip install --upgrade 'crucible-ir[health]'" in str(missing.value)
+
+    run(work())

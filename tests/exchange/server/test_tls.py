@@ -1,0 +1,166 @@
+"""TLS: who is let in with which certificate, and what is said of files that are none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import grpc
+import grpc.aio
+import pytest
+import trustme
+from exchange.servers import (
+    GET,
+    LOOPBACK,
+    bearer,
+    failure,
+    model,
+    reason_of,
+    run,
+    serving,
+    stub_on,
+)
+
+from crucible_ir.exchange import v1
+from crucible_ir.exchange.certificates import CertificateError
+from crucible_ir.exchange.server.listening import TlsFiles, server_credentials
+from crucible_ir.exchange.server.options import ServerOptions
+from crucible_ir.exchange.server.security.tokens import Role, TokenFile
+from crucible_ir.exchange.server.serving import ExchangeServer
+
+
+class Pki:
+    """A root, a server's certificate of it, and files of both."""
+
+    def __init__(self, folder: Path) -> None:
+        self.root = trustme.CA()
+        server = self.root.issue_cert("localhost", "127.0.0.1")
+        self.certificate = folder / "cert.pem"
+        self.key = folder / "key.pem"
+        self.roots = folder / "ca.pem"
+        for blob in server.cert_chain_pems:
+            blob.write_to_path(str(self.certificate), append=True)
+        server.private_key_pem.write_to_path(str(self.key))
+        self.root.cert_pem.write_to_path(str(self.roots))
+
+    def files(self, *, mutual: bool = False) -> TlsFiles:
+        return TlsFiles(self.certificate, self.key, self.roots if mutual else None)
+
+
+@pytest.fixture
+def pki(tmp_path: Path) -> Pki:
+    return Pki(tmp_path)
+
+
+def channel_to(
+    server: ExchangeServer, roots: trustme.CA, client: trustme.LeafCert | None = None
+) -> Any:
+    key = None if client is None else client.private_key_pem.bytes()
+    chain = None if client is None else b"".join(b.bytes() for b in client.cert_chain_pems)
+    credentials = grpc.ssl_channel_credentials(roots.cert_pem.bytes(), key, chain)
+    options = [("grpc.use_local_subchannel_pool", 1)]
+    return grpc.aio.secure_channel(str(server.address), credentials, options)
+
+
+async def end_of_get(channel: Any, metadata: Any = ()) -> Any:
+    async with channel:
+        return await failure(stub_on(channel).Get(GET, metadata=metadata, timeout=10))
+
+
+def test_a_client_that_trusts_the_root_is_served_and_others_refuse_the_server(
+    tmp_path: Path, pki: Pki
+) -> None:
+    async def work() -> None:
+        options = ServerOptions(address=LOOPBACK, tls=pki.files())
+        async with serving(tmp_path, options) as server:
+            trusting = await end_of_get(channel_to(server, pki.root))
+            assert trusting.code() == grpc.StatusCode.NOT_FOUND
+            distrusting = await end_of_get(channel_to(server, trustme.CA()))
+            assert distrusting.code() == grpc.StatusCode.UNAVAILABLE
+            plain = await end_of_get(grpc.aio.insecure_channel(str(server.address)))
+            assert plain.code() == grpc.StatusCode.UNAVAILABLE
+
+    run(work())
+
+
+def test_a_client_certificate_is_asked_for_and_names_the_publisher(
+    tmp_path: Path, pki: Pki
+) -> None:
+    async def work() -> None:
+        options = ServerOptions(
+            address=LOOPBACK, tls=pki.files(mutual=True), certificate_role=Role.PUBLISHER
+        )
+        async with serving(tmp_path, options) as server:
+            without = await end_of_get(channel_to(server, pki.root))
+            assert without.code() == grpc.StatusCode.UNAVAILABLE
+            stranger = trustme.CA().issue_cert("trainer")
+            strange = await end_of_get(channel_to(server, pki.root, stranger))
+            assert strange.code() == grpc.StatusCode.UNAVAILABLE
+            for certificate, name in (
+                (pki.root.issue_cert("trainer.example", common_name="trainer"), "trainer"),
+                (pki.root.issue_cert("trainer.example"), "trainer.example"),
+            ):
+                async with channel_to(server, pki.root, certificate) as channel:
+                    request = v1.PublishRequest(document=model(name))
+                    response = await stub_on(channel).Publish(request, timeout=10)
+                assert response.record.publisher == name
+
+    run(work())
+
+
+def test_a_client_certificate_allows_to_read_unless_it_is_told_to_allow_more(
+    tmp_path: Path, pki: Pki
+) -> None:
+    async def work() -> None:
+        options = ServerOptions(address=LOOPBACK, tls=pki.files(mutual=True))
+        async with serving(tmp_path, options) as server:
+            certificate = pki.root.issue_cert("trainer")
+            async with channel_to(server, pki.root, certificate) as channel:
+                request = v1.PublishRequest(document=model("m"))
+                error = await failure(stub_on(channel).Publish(request, timeout=10))
+                assert error.code() == grpc.StatusCode.PERMISSION_DENIED
+                assert reason_of(error) == "ROLE_REQUIRED"
+                error = await failure(stub_on(channel).Get(GET, timeout=10))
+                assert error.code() == grpc.StatusCode.NOT_FOUND
+
+    run(work())
+
+
+def test_where_there_are_tokens_a_certificate_does_not_take_their_place(
+    tmp_path: Path, pki: Pki
+) -> None:
+    tokens = TokenFile(tmp_path / "tokens.json")
+    _, text = tokens.create("dashboard", Role.READER)
+
+    async def work() -> None:
+        options = ServerOptions(address=LOOPBACK, tls=pki.files(mutual=True), tokens=tokens)
+        async with serving(tmp_path, options) as server:
+            certificate = pki.root.issue_cert("trainer")
+            without = await end_of_get(channel_to(server, pki.root, certificate))
+            assert without.code() == grpc.StatusCode.UNAUTHENTICATED
+            both = await end_of_get(channel_to(server, pki.root, certificate), bearer(text))
+            assert both.code() == grpc.StatusCode.NOT_FOUND
+            token_only = await end_of_get(channel_to(server, pki.root), bearer(text))
+            assert token_only.code() == grpc.StatusCode.UNAVAILABLE
+
+    run(work())
+
+
+def test_a_key_that_is_not_the_certificates_is_refused(tmp_path: Path, pki: Pki) -> None:
+    other = tmp_path / "other.pem"
+    pki.root.issue_cert("localhost").private_key_pem.write_to_path(str(other))
+    with pytest.raises(CertificateError, match="key values mismatch"):
+        server_credentials(TlsFiles(pki.certificate, other))
+
+
+@pytest.mark.parametrize("content", [b"", b"not PEM", b"-----BEGIN CERTIFICATE-----\nAAAA\n"])
+def test_files_that_are_no_certificates_are_named(tmp_path: Path, pki: Pki, content: bytes) -> None:
+    broken = tmp_path / "broken.pem"
+    broken.write_bytes(content)
+    for files in (
+        TlsFiles(broken, pki.key),
+        TlsFiles(pki.certificate, broken),
+        TlsFiles(pki.certificate, pki.key, broken),
+    ):
+        with pytest.raises(CertificateError, match=r"broken\.pem"):
+            server_credentials(files)

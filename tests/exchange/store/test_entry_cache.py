@@ -1,0 +1,188 @@
+"""Reading the latest revision: never an old one, never on the event loop's time."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from exchange.publications import publication
+
+from crucible_ir.exchange.store import open_store
+from crucible_ir.exchange.store.engine import database, sqlite
+from crucible_ir.exchange.store.entry_cache import LatestEntries
+from crucible_ir.exchange.store.errors import NotFoundError, StoreUnavailableError
+from crucible_ir.exchange.store.records import Deletion, Entry, Record
+from crucible_ir.exchange.store.statements.rows import Lookup
+
+
+def entry(id_: str, sequence: int, size: int = 10) -> Entry:
+    record = Record("T", id_, 1, sequence, "e", None, 0, 0, None, False)
+    return Entry(record, b"x" * size)
+
+
+def test_what_was_read_is_remembered_until_something_changes() -> None:
+    sequence: list[int | None] = [7]
+    latest = LatestEntries(lambda: sequence[0])
+    assert latest.find("T", "a") is None
+    latest.keep(entry("a", 3), latest.as_of)
+    assert latest.find("T", "a") == entry("a", 3)
+    assert latest.find("T", "b") is None
+    sequence[0] = 8
+    assert latest.find("T", "a") is None
+
+
+def test_what_was_asked_for_before_a_change_and_read_after_it_is_not_remembered() -> None:
+    sequence = [7]
+    latest = LatestEntries(lambda: sequence[0])
+    assert latest.find("T", "a") is None
+    as_of = latest.as_of
+    sequence[0] = 8
+    assert latest.find("T", "b") is None
+    latest.keep(entry("a", 3), as_of)
+    assert latest.find("T", "a") is None
+
+
+def test_nothing_is_remembered_while_nobody_knows_what_the_latest_change_is() -> None:
+    latest = LatestEntries(lambda: None)
+    assert latest.find("T", "a") is None
+    latest.keep(entry("a", 3), latest.as_of)
+    assert latest.find("T", "a") is None
+
+
+def test_the_entries_asked_for_last_are_remembered_up_to_a_size() -> None:
+    latest = LatestEntries(lambda: 7, max_bytes=5000)
+    for number in range(3):
+        assert latest.find("T", str(number)) is None
+        latest.keep(entry(str(number), number), latest.as_of)
+    assert latest.find("T", "0") is not None
+    for number in range(3, 5):
+        latest.keep(entry(str(number), number), latest.as_of)
+    assert [latest.find("T", str(number)) is not None for number in range(5)] == [
+        *(True, False, True, True, True)
+    ]
+    latest.keep(entry("large", 9, size=6000), latest.as_of)
+    assert latest.find("T", "large") is None
+
+
+async def test_a_change_is_read_as_soon_as_it_is_acknowledged(address: str) -> None:
+    store = await open_store(address)
+    for number in range(50):
+        published = await store.publish(publication("m", f"body {number}"))
+        for _ in range(2):
+            read = await store.get("ModelVersion", "m")
+            assert (read.record, read.document) == (published.record, f"body {number}".encode())
+    await store.delete(Deletion("ModelVersion", "m"))
+    with pytest.raises(NotFoundError):
+        await store.get("ModelVersion", "m")
+    await store.close()
+
+
+async def test_a_change_of_another_process_is_read_a_few_milliseconds_later(address: str) -> None:
+    one, other = await open_store(address), await open_store(address)
+    await one.publish(publication("m", "first"))
+    assert (await other.get("ModelVersion", "m")).document == b"first"
+    await one.publish(publication("m", "second"))
+    await asyncio.sleep(database.FRESH_SECONDS)
+    assert (await other.get("ModelVersion", "m")).document == b"second"
+    await one.close()
+    await other.close()
+
+
+async def test_a_disk_that_is_slow_does_not_keep_the_event_loop_waiting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = threading.Event()
+    find = sqlite._SqliteFinder.find
+
+    def find_slowly(finder: Any, lookup: Lookup) -> Any:
+        asked.set()
+        time.sleep(0.5)
+        return find(finder, lookup)
+
+    store = await open_store(tmp_path / "exchange.db")
+    await store.publish(publication("m"))
+    monkeypatch.setattr(sqlite._SqliteFinder, "find", find_slowly)
+    reading = asyncio.create_task(store.get("ModelVersion", "m"))
+    longest = 0.0
+    while not reading.done():
+        begun = time.perf_counter()
+        await asyncio.sleep(0.001)
+        longest = max(longest, time.perf_counter() - begun)
+    assert asked.is_set()
+    assert (await reading).record.id == "m"
+    assert longest < 0.25
+    await store.close()
+
+
+async def test_a_lookup_that_waits_for_its_disk_does_not_keep_others_waiting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    find = sqlite._SqliteFinder.find
+
+    def find_some_slowly(finder: Any, lookup: Lookup) -> Any:
+        if lookup.parameters["id"] == b"slow":
+            time.sleep(0.5)
+        return find(finder, lookup)
+
+    store = await open_store(tmp_path / "exchange.db")
+    for id_ in ("slow", "quick"):
+        await store.publish(publication(id_))
+    monkeypatch.setattr(sqlite._SqliteFinder, "find", find_some_slowly)
+    slow = asyncio.create_task(store.get("ModelVersion", "slow", revision=1))
+    await asyncio.sleep(0.05)
+    for _ in range(20):
+        await store.get("ModelVersion", "quick", revision=1)
+    assert not slow.done()
+    assert (await slow).record.id == "slow"
+    await store.close()
+
+
+async def test_a_writer_that_takes_its_time_keeps_nobody_waiting_who_reads(tmp_path: Path) -> None:
+    path = tmp_path / "exchange.db"
+    store = await open_store(path)
+    for id_ in ("read before", "not read before"):
+        await store.publish(publication(id_))
+    await store.get("ModelVersion", "read before")
+    writer = sqlite3.connect(path, isolation_level=None)
+    writer.execute("BEGIN IMMEDIATE")
+    writer.execute("UPDATE counters SET value = 99")
+    begun = time.perf_counter()
+    for _ in range(20):
+        for id_ in ("read before", "not read before"):
+            assert (await store.get("ModelVersion", id_)).record.id == id_
+        await asyncio.sleep(database.FRESH_SECONDS)
+    assert time.perf_counter() - begun < sqlite.BUSY_SECONDS / 2
+    writer.execute("ROLLBACK")
+    writer.close()
+    await store.close()
+
+
+async def test_lookups_that_are_cancelled_or_fail_do_not_keep_others_from_their_answers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    find = sqlite._SqliteFinder.find
+
+    def fail_for_some(finder: Any, lookup: Lookup) -> Any:
+        if lookup.parameters["id"] == b"bad":
+            raise StoreUnavailableError("not now")
+        return find(finder, lookup)
+
+    monkeypatch.setattr(sqlite._SqliteFinder, "find", fail_for_some)
+    store = await open_store(tmp_path / "exchange.db")
+    await store.publish(publication("m"))
+    tasks = [
+        asyncio.create_task(store.get("ModelVersion", id_, revision=1))
+        for id_ in ["m", "bad", "none"] * 20
+    ]
+    await asyncio.sleep(0)
+    tasks[0].cancel()
+    results = await asyncio.gather(*tasks, return_exceptions=True)
+    kinds = [type(result) for result in results]
+    assert kinds[1:] == ([Entry, StoreUnavailableError, NotFoundError] * 20)[1:]
+    assert kinds[0] is asyncio.CancelledError
+    await store.close()

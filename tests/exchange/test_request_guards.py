@@ -1,0 +1,174 @@
+"""The guards of requests pass those that protovalidate finds nothing wrong with, and no others."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.message import Message
+from protovalidate import collect_violations
+
+import generate_guards
+from crucible_ir import v1 as ir_v1
+from crucible_ir.exchange import request_guards, v1
+from crucible_ir.exchange.server.rpc.request_validation import check_request
+from crucible_ir.exchange.server.services.registration import method_names
+from crucible_ir.validation import check
+
+REQUESTS: dict[str, type[Message]] = {
+    name.rpartition(".")[2]: getattr(v1, name.rpartition(".")[2]) for name in request_guards.GUARDS
+}
+
+#: How many messages of each type are tried.
+CASES = 1_500
+
+#: Values that keep every rule, and values around what rules may ask for.
+VALID: dict[int, Any] = {
+    FieldDescriptor.TYPE_STRING: "ModelRef",
+    FieldDescriptor.TYPE_BYTES: b"{}",
+    FieldDescriptor.TYPE_BOOL: True,
+    FieldDescriptor.TYPE_ENUM: 1,
+    FieldDescriptor.TYPE_INT32: 100,
+    FieldDescriptor.TYPE_INT64: 100,
+}
+STRINGS = (
+    *("", "A", "a", "1", "Ab1", "A b", "A\n", "AÄ", "Modelref\x00", "é", "id"),
+    *("A" * size for size in (16, 17, 32, 33, 63, 64, 65, 127, 128, 129, 511, 512, 513)),
+    *("A" * size for size in (1024, 1025, 4095, 4096, 4097)),
+    *("é" * size for size in (32, 33, 64, 65, 256, 257)),
+    *("😀" * size for size in (16, 17, 32, 33, 128, 129, 1024, 1025)),
+)
+INTEGERS = (
+    *(-(2**31), -1, 0, 1, 2, 99, 100, 101, 999, 1000, 1001, 9_999, 10_000, 10_001),
+    *(3_599_999, 3_600_000, 3_600_001, 2**31 - 1),
+)
+ENUMS = (-1, 0, 1, 2, 3, 4, 5, 6, 2**31 - 1)
+#: Mostly around what short lists may hold: a long one takes long to judge.
+COUNTS = (*(0, 1, 2, 16, 17, 64, 65) * 4, 10_000, 10_001)
+SIZES = (0, 3 * 1024 * 1024, 3 * 1024 * 1024 + 1)
+SECONDS = (-(2**40), -62_135_596_801, -62_135_596_800, 0, 253_402_300_799, 253_402_300_800, 2**40)
+
+
+def filled(type_: Any, random: Random, reckless: float) -> Any:
+    """Make a message; each of its fields is unset, valid, or with some chance anything."""
+    message = type_()
+    for field in message.DESCRIPTOR.fields:
+        if random.random() < 0.3 and random.random() < 0.5 + reckless:
+            continue
+        is_odd = random.random() < reckless
+        if not field.is_repeated:
+            fill(message, field, random, reckless if is_odd else 0.0)
+            continue
+        count = random.choice(COUNTS) if is_odd else 1
+        items = getattr(message, field.name)
+        for _ in range(count):
+            if field.message_type is None:
+                items.append(scalar(field, random, is_odd))
+            elif count > 100:
+                items.add()
+            else:
+                items.add().CopyFrom(made(field.message_type.full_name, random, reckless))
+    return message
+
+
+def fill(message: Any, field: FieldDescriptor, random: Random, reckless: float) -> None:
+    if field.message_type is None:
+        setattr(message, field.name, scalar(field, random, reckless > 0))
+        return
+    value = getattr(message, field.name)
+    value.SetInParent()
+    value.CopyFrom(made(field.message_type.full_name, random, reckless))
+
+
+def made(name: str, random: Random, reckless: float) -> Any:
+    is_odd = random.random() < reckless
+    match name:
+        case "google.protobuf.Timestamp":
+            found = v1.ExportRequest().start_time
+            found.seconds = random.choice(SECONDS) if is_odd else 1
+            found.nanos = random.choice((-1, 0, 1, 10**9)) if is_odd else 0
+            return found
+        case "google.protobuf.Duration":
+            span = v1.SummarizeRequest().bucket
+            span.seconds = random.choice((-1, 0, 1, 3600, 2**40)) if is_odd else 3600
+            return span
+        case "crucible_ir.v1.Document":
+            document = ir_v1.Document(ir_version="1.0")
+            document.model_ref.id = "" if is_odd else "m"
+            return ir_v1.Document() if is_odd and random.random() < 0.3 else document
+        case "crucible_ir.v1.FeedbackEvent":
+            return ir_v1.FeedbackEvent(id="" if is_odd else "e")
+    return filled(REQUESTS[name.rpartition(".")[2]], random, reckless)
+
+
+def scalar(field: FieldDescriptor, random: Random, is_odd: bool) -> Any:
+    if not is_odd:
+        return VALID[field.type]
+    match field.type:
+        case FieldDescriptor.TYPE_STRING:
+            return random.choice(STRINGS)
+        case FieldDescriptor.TYPE_BYTES:
+            return b"x" * random.choice(SIZES)
+        case FieldDescriptor.TYPE_ENUM:
+            return random.choice(ENUMS)
+        case FieldDescriptor.TYPE_BOOL:
+            return random.choice((True, False))
+    return random.choice(INTEGERS)
+
+
+def is_left(message: Any) -> bool:
+    """Tell whether a message has what guards leave to protovalidate: a span or an odd moment."""
+    for field, value in message.ListFields():
+        if field.message_type is None or field.is_repeated:
+            continue
+        if field.message_type.name == "Duration":
+            return True
+        if field.message_type.name == "Timestamp" and not 0 <= value.nanos < 10**9:
+            return True
+    return False
+
+
+@pytest.mark.parametrize("name", REQUESTS)
+def test_a_guard_passes_exactly_the_requests_without_violations(name: str) -> None:
+    random = Random(name)
+    guard = request_guards.GUARDS[f"crucible_ir.exchange.v1.{name}"]
+    valid = invalid = 0
+    for number in range(CASES):
+        message = filled(REQUESTS[name], random, (0.0, 0.1, 0.5)[number % 3])
+        broken = collect_violations(message)
+        certain = guard(message)
+        if broken:
+            assert not certain, (message, [each.proto.rule_id for each in broken])
+        else:
+            assert certain or is_left(message), message
+        valid += not broken
+        invalid += bool(broken)
+    assert valid > CASES / 20
+    assert invalid > CASES / 20
+
+
+def test_every_request_has_a_guard() -> None:
+    taken = {f"{name.rpartition('/')[2]}Request" for name in method_names()}
+    assert taken <= set(REQUESTS)
+
+
+def test_the_committed_guards_are_what_the_rules_of_the_package_generate() -> None:
+    written = generate_guards.write_requests(generate_guards.installed_files())
+    assert written.source == Path(request_guards.__file__).read_text(encoding="utf-8")
+
+
+def test_only_spans_of_time_are_left_to_protovalidate() -> None:
+    written = generate_guards.write_requests(generate_guards.installed_files())
+    assert {fallback.rule for fallback in written.fallbacks} == {"duration.lte, duration.gte"}
+
+
+def test_a_valid_request_is_not_given_to_protovalidate(monkeypatch: pytest.MonkeyPatch) -> None:
+    def never(message: Message) -> Any:
+        raise AssertionError("protovalidate was asked")
+
+    monkeypatch.setattr(check, "_collector", lambda: never)
+    check_request(v1.GetRequest(type="ModelRef", id="m"))
+    check_request(v1.IngestRequest(events=[ir_v1.FeedbackEvent()] * 500))
