@@ -83,7 +83,8 @@ def read_all(console: Console) -> dict[str, Message]:
 def read(name: str) -> Message:
     """Read and validate a document; its form is told from its name, its type from its fields."""
     data, form = (EXAMPLES / name).read_bytes(), format_of(name)
-    return form.read(data, detect_type(data, form), True)
+    document = form.parse(data)
+    return document.read(detect_type(document, form), validate=True)
 
 
 def print_violations(console: Console, name: str, error: ir.ValidationError) -> None:

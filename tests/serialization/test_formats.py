@@ -102,7 +102,6 @@ def test_validation_is_on_request(form: Format) -> None:
 def test_a_form_that_keeps_places_tells_where_a_field_stands(name: str) -> None:
     key = "model_ref" if name == "crucible-json" else "modelRef"
     data = f'{{"id": "t",\n  "{key}": {{"id":\n    "m"}}}}'.encode()
-    places = FORMATS[name].places
-    assert places is not None
-    place = places(data, v1.TrainingConfig)(parse_path("model_ref.id"))
-    assert str(place) == "3:5"
+    find = FORMATS[name].parse(data).field_finder(v1.TrainingConfig)
+    assert find is not None
+    assert str(find(parse_path("model_ref.id"))) == "3:5"

@@ -10,9 +10,14 @@ import pytest
 import crucible_ir as ir
 from crucible_ir import v1
 from crucible_ir.errors import DecodeError
+from crucible_ir.schema.rules import rules_of
 from crucible_ir.schema.types import descriptor_of, held_message
 from crucible_ir.serialization.formats import FORMATS
-from crucible_ir.serialization.type_detection import AmbiguousTypeError, detect_type
+from crucible_ir.serialization.type_detection import (
+    AmbiguousTypeError,
+    detect_type,
+    required_fields,
+)
 
 MEMBERS = [
     (held_message(field).name, field.name)
@@ -23,7 +28,7 @@ TEXT_FORMS = [name for name, form in FORMATS.items() if form.is_text]
 
 def name_of(data: bytes | str, form: str) -> str:
     content = data.encode() if isinstance(data, str) else data
-    name: str = detect_type(content, FORMATS[form]).DESCRIPTOR.name
+    name: str = detect_type(FORMATS[form].parse(content), FORMATS[form]).DESCRIPTOR.name
     return name
 
 
@@ -47,7 +52,7 @@ def test_a_document_with_all_fields_of_a_type_is_of_that_type(name: str, form: s
 def test_a_document_message_is_told_in_every_form(member: str, form: str) -> None:
     document = v1.Document(ir_version="0.2.0")
     getattr(document, member).SetInParent()
-    assert detect_type(FORMATS[form].write(document, None), FORMATS[form]) is v1.Document
+    assert name_of(FORMATS[form].write(document, None), form) == "Document"
 
 
 @pytest.mark.parametrize(
@@ -118,6 +123,20 @@ def test_no_fit_names_the_nearest_type_its_missing_field_and_the_place() -> None
         name_of('{"zzz": 1}', "json")
     with pytest.raises(DecodeError, match=r"^2:3: "):
         name_of('id: "x"\n  zzz: 1', "text")
+
+
+@pytest.mark.parametrize("name", ir.MESSAGE_TYPES)
+def test_required_fields_are_those_of_the_rules(name: str) -> None:
+    message = descriptor_of(ir.MESSAGE_TYPES[name])
+    oneofs = message.oneofs_by_name
+    expected = {
+        frozenset(field.name for field in oneofs[rule.field_path].fields)
+        if rule.field_path in oneofs
+        else frozenset([rule.field_path])
+        for rule in rules_of(message)
+        if rule.parameters.get("required") or rule.parameters.get("min_items")
+    }
+    assert set(required_fields(message)) == expected
 
 
 @pytest.mark.parametrize("document", ["[1]", '"x"', "3", "null"])

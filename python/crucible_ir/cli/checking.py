@@ -6,6 +6,7 @@ import os
 import signal
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from crucible_ir.cli.findings import (
@@ -24,12 +25,13 @@ from crucible_ir.cli.inputs import (
     Source,
     any_form_for,
     content_of,
-    read_document,
+    message_of,
     type_for,
 )
 from crucible_ir.cli.records import Records, open_records
 from crucible_ir.cli.session import CannotRunError
 from crucible_ir.errors import DecodeError, Position, ValidationError
+from crucible_ir.schema.types import message_type
 from crucible_ir.serialization.streams.formats import StreamFormat
 from crucible_ir.serialization.streams.records import StreamError
 
@@ -37,7 +39,7 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
 
     from crucible_ir.linting import Selection
-    from crucible_ir.serialization.formats import Format
+    from crucible_ir.serialization.parsed_document import ParsedDocument
 
 #: How many documents a process is handed at a time.
 _CHUNK: Final = 8
@@ -49,29 +51,39 @@ Check: TypeAlias = Callable[[Source], FileReport]
 
 
 @dataclass(frozen=True, slots=True)
+class _Opened:
+    """A document that was parsed and whose type is known."""
+
+    document: ParsedDocument
+    type_: type[Message]
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Validation:
-    """The check of ``validate``: whether a document is what it should be, by the schema's rules."""
+    """The check of ``validate``: the rules of the schema."""
 
     reading: Reading
 
     def __call__(self, source: Source) -> FileReport:
         """Check one document."""
+        return _check(source, self.reading, self._check_document, _validate_records)
 
-        def validate_it(
-            name: str, content: bytes, type_: type[Message], form: Format
-        ) -> FileReport:
-            return _validate(name, content, type_, form, self.reading)
-
-        return _check(source, self.reading, validate_it, _validate_records)
+    def _check_document(self, opened: _Opened) -> tuple[Outcome, tuple[Finding, ...]]:
+        try:
+            message_of(opened.document, opened.type_, self.reading, validate=True)
+        except ValidationError as error:
+            return Outcome.INVALID, of_validation_error(error, lines_of(opened.content))
+        return Outcome.GOOD, ()
 
 
 @dataclass(frozen=True, slots=True)
 class Linting:
-    """The check of ``lint``: what there is to say about a document that can be decoded.
+    """The check of ``lint``: the lints, for a document that can be decoded.
 
     Attributes:
         reading: How documents are to be read.
-        selections: Which lints count, by the name of the file.
+        selections: The lints that count, by the name of the file.
     """
 
     reading: Reading
@@ -80,70 +92,52 @@ class Linting:
     def __call__(self, source: Source) -> FileReport:
         """Check one document."""
         selection = self.selections[source.name]
+        return _check(
+            source,
+            self.reading,
+            partial(self._check_document, selection=selection),
+            partial(_lint_records, selection=selection),
+        )
 
-        def lint_it(name: str, content: bytes, type_: type[Message], form: Format) -> FileReport:
-            return _lint(name, content, type_, form, self.reading, selection)
+    def _check_document(
+        self, opened: _Opened, *, selection: Selection
+    ) -> tuple[Outcome, tuple[Finding, ...]]:
+        from crucible_ir.linting import lint
+        from crucible_ir.paths import parse_path
 
-        def lint_records(records: Records, found: _Found) -> None:
-            _lint_records(records, found, selection)
-
-        return _check(source, self.reading, lint_it, lint_records)
+        message = message_of(opened.document, opened.type_, self.reading, validate=False)
+        advice = selection.filter(lint(message))
+        find = opened.document.field_finder(opened.type_)
+        lines = lines_of(opened.content) if advice else []
+        findings = tuple(
+            of_advice(item, find(parse_path(item.path)) if find else None, lines) for item in advice
+        )
+        return Outcome.INVALID if selection.fails(advice) else Outcome.GOOD, findings
 
 
 def _check(
     source: Source,
     reading: Reading,
-    judge: Callable[[str, bytes, type[Message], Format], FileReport],
-    judge_records: Callable[[Records, _Found], None],
+    check_document: Callable[[_Opened], tuple[Outcome, tuple[Finding, ...]]],
+    check_records: Callable[[Records, _Found], None],
 ) -> FileReport:
-    type_name = ""
+    type_name = message_type(reading.type_name).DESCRIPTOR.name if reading.type_name else ""
     content = b""
     try:
         form = any_form_for(source, reading)
         if isinstance(form, StreamFormat):
-            return _check_stream(source, form, reading, judge_records)
+            return _check_stream(source, form, reading, check_records)
         content = content_of(source, reading)
-        type_ = type_for(content, form, reading)
+        document = form.parse(content)
+        type_ = type_for(document, form, reading)
         type_name = type_.DESCRIPTOR.name
-        return judge(source.name, content, type_, form)
+        outcome, findings = check_document(_Opened(document, type_, content))
     except CannotRunError as error:
         return FileReport(source.name, Outcome.UNREADABLE, reason=str(error))
     except DecodeError as error:
         finding = of_decode_error(error, lines_of(content))
         return FileReport(source.name, Outcome.INVALID, type_name, (finding,))
-
-
-def _validate(
-    name: str, content: bytes, type_: type[Message], form: Format, reading: Reading
-) -> FileReport:
-    try:
-        read_document(content, form, type_, reading, validate=True)
-    except ValidationError as error:
-        findings = of_validation_error(error, lines_of(content))
-        return FileReport(name, Outcome.INVALID, type_.DESCRIPTOR.name, findings)
-    return FileReport(name, Outcome.GOOD, type_.DESCRIPTOR.name)
-
-
-def _lint(
-    name: str,
-    content: bytes,
-    type_: type[Message],
-    form: Format,
-    reading: Reading,
-    selection: Selection,
-) -> FileReport:
-    from crucible_ir.linting import lint
-    from crucible_ir.paths import parse_path
-
-    message = read_document(content, form, type_, reading, validate=False)
-    advice = selection.filter(lint(message))
-    place = form.places(content, type_) if advice and form.places else None
-    lines = lines_of(content) if advice else []
-    findings = tuple(
-        of_advice(item, place(parse_path(item.path)) if place else None, lines) for item in advice
-    )
-    outcome = Outcome.INVALID if selection.fails(advice) else Outcome.GOOD
-    return FileReport(name, outcome, type_.DESCRIPTOR.name, findings)
+    return FileReport(source.name, outcome, type_name, findings)
 
 
 @dataclass(slots=True)
@@ -195,12 +189,12 @@ def _check_stream(
     source: Source,
     form: StreamFormat,
     reading: Reading,
-    judge: Callable[[Records, _Found], None],
+    check_records: Callable[[Records, _Found], None],
 ) -> FileReport:
     found = _Found()
     with open_records(source, form, reading) as records:
         try:
-            judge(records, found)
+            check_records(records, found)
         except StreamError as error:
             # Nobody knows where the next record begins: what was found so far counts.
             found.add_bad(error)

@@ -20,10 +20,11 @@ from crucible_ir.serialization.streams.formats import (
     format_named,
     format_of,
 )
-from crucible_ir.serialization.type_detection import AmbiguousTypeError, detect_type
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
+
+    from crucible_ir.serialization.parsed_document import ParsedDocument
 
 #: What stands for standard input and standard output.
 STANDARD: Final = "-"
@@ -186,32 +187,45 @@ def any_form_for(source: Source, reading: Reading) -> Format | StreamFormat:
         raise CannotRunError(f"{error}; give --from {'|'.join(FORMAT_NAMES)}") from None
 
 
-def read_document(
-    content: bytes, form: Format, type_: type[Message], reading: Reading, *, validate: bool
-) -> Message:
-    """Read a document within the limits.
+def read_document(source: Source, form: Format, reading: Reading, *, validate: bool) -> Message:
+    """Read the message of a file.
 
     Raises:
-        DecodeError: It is not of its form and type, or over a limit.
-        ValidationError: It breaks rules of the schema, which ``validate`` asks to hold.
+        CannotRunError: The file cannot be read, or its type cannot be detected.
+        DecodeError: It is not of its format and type, or over a limit.
+        ValidationError: The message breaks rules of the schema, and ``validate`` is set.
     """
-    message = form.read(content, type_, validate)
+    document = form.parse(content_of(source, reading))
+    return message_of(document, type_for(document, form, reading), reading, validate=validate)
+
+
+def message_of(
+    document: ParsedDocument, type_: type[Message], reading: Reading, *, validate: bool
+) -> Message:
+    """Return the message of a parsed document.
+
+    Raises:
+        DecodeError: The document is not of its type, or over a limit.
+        ValidationError: The message breaks rules of the schema, and ``validate`` is set.
+    """
+    message = document.read(type_, validate=validate)
     reading.limits.check(message)
     return message
 
 
-def type_for(content: bytes, form: Format, reading: Reading) -> type[Message]:
-    """Return the message type of a document.
+def type_for(document: ParsedDocument, form: Format, reading: Reading) -> type[Message]:
+    """Return the message type of a document: the one of ``--type``, or else the detected one.
 
     Raises:
-        CannotRunError: Neither the user nor the document tells it.
-        DecodeError: The document is not of its form, or has fields of no type.
+        CannotRunError: There is no ``--type``, and the document fits several types.
+        DecodeError: The document has fields of no type.
     """
     from crucible_ir.schema.types import message_type
+    from crucible_ir.serialization.type_detection import AmbiguousTypeError, detect_type
 
     if reading.type_name is not None:
         return message_type(reading.type_name)
     try:
-        return detect_type(content, form)
+        return detect_type(document, form)
     except AmbiguousTypeError as error:
         raise CannotRunError(f"{error}; give --type") from None

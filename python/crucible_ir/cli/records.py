@@ -140,7 +140,7 @@ def _typed(
         frame = next(frames_of([first]))
         if frame.problem:
             raise DecodeError(frame.problem)
-        type_ = type_for(frame.data, form.record, reading)
+        type_ = type_for(form.record.parse(frame.data), form.record, reading)
     except DecodeError as error:
         raise CannotRunError(
             f"its first record does not tell its type ({error}); give --type"

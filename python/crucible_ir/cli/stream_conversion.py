@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
-from crucible_ir.cli.inputs import content_of, read_document, type_for
+from crucible_ir.cli.inputs import read_document
 from crucible_ir.cli.losses import losses, unknown_losses
 from crucible_ir.cli.outputs import open_output
 from crucible_ir.cli.progress import StreamProgress
@@ -111,12 +111,9 @@ class StreamConversion:
                 on_bad = self._leave_out if self.skip_bad else None
                 yield self._until_end(records.messages(validate=self.validate, on_bad=on_bad))
         else:
-            content = content_of(source, self.reading)
-            type_ = type_for(content, origin, self.reading)
+            message = read_document(source, origin, self.reading, validate=self.validate)
             self.count.records = 1
-            yield iter(
-                [read_document(content, origin, type_, self.reading, validate=self.validate)]
-            )
+            yield iter([message])
 
     def _until_end(self, messages: Iterator[Message]) -> Iterator[Message]:
         """Yield messages up to where reading cannot go on, if that is no reason to stop."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from crucible_ir.cli.inputs import content_of, form_for, read_document, sources, type_for
+from crucible_ir.cli.inputs import content_of, form_for, message_of, sources, type_for
 from crucible_ir.cli.session import CannotRunError
 from crucible_ir.errors import DecodeError
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from crucible_ir.cli.inputs import Reading
     from crucible_ir.serialization.formats import Format
+    from crucible_ir.serialization.parsed_document import ParsedDocument
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,56 +35,59 @@ class Document:
 
 
 @dataclass(frozen=True, slots=True)
-class _Opened:
-    """A document whose bytes are known, and its type if it tells it, or else why it does not."""
+class _Parsed:
+    """A parsed document; its type is ``None`` if it was not detected, for the reason given."""
 
     name: str
     form: Format
-    content: bytes
+    document: ParsedDocument
     type_: type[Message] | None
-    doubt: str = ""
+    reason: str = ""
 
 
 def read_together(names: Iterable[str], reading: Reading) -> list[Document]:
-    """Read documents; one that does not tell its type, as binary does not, has that of another.
+    """Read documents; one whose type is not detected, such as binary, has the type of another.
 
     Args:
         names: The names of the files, or ``-``.
         reading: How they are to be read.
 
     Raises:
-        CannotRunError: One of them cannot be read or decoded, or none tells its type.
+        CannotRunError: One of them cannot be read or decoded, or no type is detected.
     """
-    opened = [_open(name, reading) for name in names]
-    known = next((each.type_ for each in opened if each.type_ is not None), None)
+    parsed = [_parse(name, reading) for name in names]
+    known = next((each.type_ for each in parsed if each.type_ is not None), None)
     if known is None:
-        raise CannotRunError(opened[0].doubt)
-    return [_read(each, each.type_ or known, reading) for each in opened]
+        raise CannotRunError(parsed[0].reason)
+    return [_read(each, each.type_ or known, reading) for each in parsed]
 
 
-def _open(name: str, reading: Reading) -> _Opened:
+def _parse(name: str, reading: Reading) -> _Parsed:
     found = list(sources([name], reading))
     if len(found) != 1:
         raise CannotRunError(f"{name} stands for {len(found)} files, and one is expected")
     try:
         content = content_of(found[0], reading)
         form = form_for(found[0], reading)
+        document = form.parse(content)
     except CannotRunError as error:
         raise CannotRunError(f"{name}: {error}") from None
+    except DecodeError as error:
+        raise _undecodable(name, error) from None
     try:
-        return _Opened(name, form, content, type_for(content, form, reading))
+        return _Parsed(name, form, document, type_for(document, form, reading))
     except CannotRunError as error:
-        return _Opened(name, form, content, None, f"{name}: {error}")
+        return _Parsed(name, form, document, None, f"{name}: {error}")
     except DecodeError as error:
         raise _undecodable(name, error) from None
 
 
-def _read(opened: _Opened, type_: type[Message], reading: Reading) -> Document:
+def _read(parsed: _Parsed, type_: type[Message], reading: Reading) -> Document:
     try:
-        message = read_document(opened.content, opened.form, type_, reading, validate=False)
+        message = message_of(parsed.document, type_, reading, validate=False)
     except DecodeError as error:
-        raise _undecodable(opened.name, error) from None
-    return Document(opened.name, opened.form, message)
+        raise _undecodable(parsed.name, error) from None
+    return Document(parsed.name, parsed.form, message)
 
 
 def _undecodable(name: str, error: DecodeError) -> CannotRunError:

@@ -4,26 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from crucible_ir.errors import Error, near_miss
-from crucible_ir.schema.types import descriptor_of
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor
     from google.protobuf.message import Message
 
-    from crucible_ir.errors import Position
     from crucible_ir.paths import Part
+    from crucible_ir.serialization.parsed_document import ParsedDocument
 
-    #: Reads a message of a class from the bytes of a file; the flag asks for the rules to hold.
-    Read = Callable[[bytes, type[Message], bool], Message]
+    #: Parses the bytes of a file.
+    Parse = Callable[[bytes], ParsedDocument]
     #: Writes a message as the bytes of a file; with the number of spaces a level, if it has levels.
     Write = Callable[[Message, int | None], bytes]
-    #: Tells where in the bytes of a file a path of fields stands.
-    Find = Callable[[tuple[Part, ...]], Position]
-    Places = Callable[[bytes, type[Message]], Find]
 
 
 class UnknownFormatError(Error, LookupError):
@@ -39,28 +36,47 @@ class Format:
         extensions: The file extensions of the files that hold it; the first is the one to write.
         summary: What it is, in a few words.
         is_text: Whether it is UTF-8 text, which has lines and names its fields.
-        read: Reads a message.
+        parse: Parses a document, whose message type need not be known.
         write: Writes a message.
-        places: Tells where the fields of a message that was read stand; ``None`` where a form
-            keeps no places.
     """
 
     name: str
     extensions: tuple[str, ...]
     summary: str
     is_text: bool
-    read: Read
+    parse: Parse
     write: Write
-    places: Places | None = None
+
+    def read(self, data: bytes, type_: type[Message], validate: bool) -> Message:
+        """Read a message.
+
+        Args:
+            data: The content of a file.
+            type_: The class of the message.
+            validate: Whether the message must satisfy the rules of the schema.
+
+        Raises:
+            DecodeError: The data does not describe such a message in this format.
+            ValidationError: The message breaks rules of the schema.
+        """
+        return self.parse(data).read(type_, validate=validate)
 
 
-# The doors are imported when they are first used: a program that reads YAML needs no JSON.
+# Codecs are imported when they are first used: a program that reads YAML needs no JSON.
 
 
-def _read_json(data: bytes, type_: type[Message], validate: bool) -> Message:
-    from crucible_ir.serialization.json.protojson import from_json
+def _parse_json(data: bytes) -> ParsedDocument:
+    from crucible_ir.serialization.json import parsing, protojson_codec
+    from crucible_ir.serialization.parsed_document import ParsedValues
+    from crucible_ir.serialization.reading import spell_protojson
 
-    return from_json(data, type_, validate=validate)
+    text = parsing.decode_utf8(data)
+    return ParsedValues(
+        parsing.parse(text),
+        partial(parsing.locate, text),
+        protojson_codec.fill_from_plain,
+        spell_protojson,
+    )
 
 
 def _write_json(message: Message, indent: int | None) -> bytes:
@@ -69,18 +85,17 @@ def _write_json(message: Message, indent: int | None) -> bytes:
     return _text(to_json(message, indent=indent))
 
 
-def _json_places(data: bytes, type_: type[Message]) -> Find:
-    from crucible_ir.serialization.json import parsing
-    from crucible_ir.serialization.reading import place_finder, spell_protojson
+def _parse_crucible_json(data: bytes) -> ParsedDocument:
+    from crucible_ir.serialization.json import crucible_codec, parsing
+    from crucible_ir.serialization.parsed_document import ParsedValues
+
+    def spell(descriptor: Descriptor, path: tuple[Part, ...]) -> list[list[Part]]:
+        return [[part] for part in crucible_codec.document_path(descriptor, path)]
 
     text = parsing.decode_utf8(data)
-    return place_finder(descriptor_of(type_), spell_protojson, lambda: parsing.locate(text))
-
-
-def _read_crucible_json(data: bytes, type_: type[Message], validate: bool) -> Message:
-    from crucible_ir.serialization.json.crucible import from_crucible_json
-
-    return from_crucible_json(data, type_, validate=validate)
+    return ParsedValues(
+        parsing.parse(text), partial(parsing.locate, text), crucible_codec.fill_from_plain, spell
+    )
 
 
 def _write_crucible_json(message: Message, indent: int | None) -> bytes:
@@ -89,22 +104,14 @@ def _write_crucible_json(message: Message, indent: int | None) -> bytes:
     return _text(to_crucible_json(message, indent=indent))
 
 
-def _crucible_json_places(data: bytes, type_: type[Message]) -> Find:
-    from crucible_ir.serialization.json import parsing
-    from crucible_ir.serialization.json.crucible_codec import document_path
-    from crucible_ir.serialization.reading import place_finder
+def _parse_yaml(data: bytes) -> ParsedDocument:
+    from crucible_ir.serialization import yaml_text
+    from crucible_ir.serialization.json import parsing, protojson_codec
+    from crucible_ir.serialization.parsed_document import ParsedValues
+    from crucible_ir.serialization.reading import spell_protojson
 
-    def spell(descriptor: Descriptor, path: tuple[Part, ...]) -> list[list[Part]]:
-        return [[part] for part in document_path(descriptor, path)]
-
-    text = parsing.decode_utf8(data)
-    return place_finder(descriptor_of(type_), spell, lambda: parsing.locate(text))
-
-
-def _read_yaml(data: bytes, type_: type[Message], validate: bool) -> Message:
-    from crucible_ir.serialization.yaml import from_yaml
-
-    return from_yaml(data, type_, validate=validate)
+    value, root = yaml_text.parse(parsing.decode_utf8(data))
+    return ParsedValues(value, lambda: root, protojson_codec.fill_from_plain, spell_protojson)
 
 
 def _write_yaml(message: Message, indent: int | None) -> bytes:
@@ -113,19 +120,11 @@ def _write_yaml(message: Message, indent: int | None) -> bytes:
     return _text(to_yaml(message))
 
 
-def _yaml_places(data: bytes, type_: type[Message]) -> Find:
-    from crucible_ir.serialization import yaml_text
+def _parse_text(data: bytes) -> ParsedDocument:
     from crucible_ir.serialization.json import parsing
-    from crucible_ir.serialization.reading import place_finder, spell_protojson
+    from crucible_ir.serialization.parsed_document import ParsedText
 
-    _, node = yaml_text.parse(parsing.decode_utf8(data))
-    return place_finder(descriptor_of(type_), spell_protojson, lambda: node)
-
-
-def _read_text(data: bytes, type_: type[Message], validate: bool) -> Message:
-    from crucible_ir.serialization.text import from_text
-
-    return from_text(data, type_, validate=validate)
+    return ParsedText(parsing.decode_utf8(data))
 
 
 def _write_text(message: Message, indent: int | None) -> bytes:
@@ -134,10 +133,10 @@ def _write_text(message: Message, indent: int | None) -> bytes:
     return _text(to_text(message))
 
 
-def _read_binary(data: bytes, type_: type[Message], validate: bool) -> Message:
-    from crucible_ir.serialization.binary import from_binary
+def _parse_binary(data: bytes) -> ParsedDocument:
+    from crucible_ir.serialization.parsed_document import ParsedBinary
 
-    return from_binary(data, type_, validate=validate)
+    return ParsedBinary(data)
 
 
 def _write_binary(message: Message, indent: int | None) -> bytes:
@@ -152,30 +151,21 @@ def _text(text: str) -> bytes:
 
 
 _TABLE = (
-    Format("json", (".json",), "ProtoJSON", True, _read_json, _write_json, _json_places),
+    Format("json", (".json",), "ProtoJSON", True, _parse_json, _write_json),
     Format(
         "crucible-json",
         (".crucible.json",),
         "the JSON of the Elixir services",
         True,
-        _read_crucible_json,
+        _parse_crucible_json,
         _write_crucible_json,
-        _crucible_json_places,
+    ),
+    Format("yaml", (".yaml", ".yml"), "ProtoJSON in YAML", True, _parse_yaml, _write_yaml),
+    Format(
+        "text", (".txtpb", ".textproto"), "protobuf's text format", True, _parse_text, _write_text
     ),
     Format(
-        "yaml",
-        (".yaml", ".yml"),
-        "ProtoJSON in YAML",
-        True,
-        _read_yaml,
-        _write_yaml,
-        _yaml_places,
-    ),
-    Format(
-        "text", (".txtpb", ".textproto"), "protobuf's text format", True, _read_text, _write_text
-    ),
-    Format(
-        "binary", (".binpb", ".pb"), "protobuf's wire format", False, _read_binary, _write_binary
+        "binary", (".binpb", ".pb"), "protobuf's wire format", False, _parse_binary, _write_binary
     ),
 )
 

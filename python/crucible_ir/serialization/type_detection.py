@@ -1,41 +1,40 @@
-"""Which message type a document is of, told from its fields' names where only one type fits."""
+"""Detection of a document's message type from the names of its top-level fields."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from google.protobuf.empty_pb2 import Empty
+from google.protobuf.unknown_fields import UnknownFieldSet
 
 from crucible_ir import v1
-from crucible_ir.errors import DecodeError, Error, Position, near_miss
+from crucible_ir.errors import DecodeError, Error, near_miss
 from crucible_ir.schema.types import descriptor_of, document_members, message_type
 from crucible_ir.schema.vocabulary import custom_members
-from crucible_ir.serialization import yaml_text
-from crucible_ir.serialization.json import parsing
-from crucible_ir.serialization.json.opaque import describe
+from crucible_ir.serialization.parsed_document import ParsedBinary
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor
     from google.protobuf.message import Message
 
     from crucible_ir.serialization.formats import Format
-    from crucible_ir.serialization.positions import LocatedNode
+    from crucible_ir.serialization.parsed_document import ParsedDocument, ParsedText, ParsedValues
+
+    #: For each message type, the field that each key names.
+    Fields: TypeAlias = Mapping[str, Mapping[str, str]]
 
 #: How many types an error lists when a document could be any of them.
 _LISTED = 6
 
-#: The top-level keys of a document: whether each holds something.
-_Keys: TypeAlias = dict[str, bool]
-_Locate: TypeAlias = Callable[[str], Position | None]
-
 
 class AmbiguousTypeError(Error, ValueError):
-    """A document does not say of which type it is: it has to be told.
+    """A document fits several message types: the caller must name the type.
 
     Attributes:
-        candidates: The names of the types that fit; none where the form has no names of fields.
+        candidates: The names of the types that fit; none where the format has no names of fields.
     """
 
     def __init__(self, reason: str, candidates: Iterable[str] = ()) -> None:
@@ -43,56 +42,46 @@ class AmbiguousTypeError(Error, ValueError):
         self.candidates = tuple(candidates)
 
 
-@dataclass(frozen=True, slots=True)
-class _Shape:
-    """What tells a message type from others.
-
-    Attributes:
-        fields: The names of the fields by every spelling that the form takes.
-        required: For each thing that must be there, the fields of which one has to be set.
-    """
-
-    fields: Mapping[str, str]
-    required: tuple[frozenset[str], ...]
-
-
-def detect_type(data: bytes, form: Format) -> type[Message]:
+def detect_type(document: ParsedDocument, form: Format) -> type[Message]:
     """Return the message type of a document.
 
-    A text document names its fields. Its type is the one message type that stands alone (or
-    ``Document``) whose fields include all of them, with nothing that is required missing; failing
-    that, the one that knows all of them. A binary document holds the numbers of its fields and
-    nothing to tell one type's from another's, so its type is told only if it is a ``Document``.
+    The type of a text document is the only message type that stands alone (or ``Document``) that
+    has a field for every key and whose required fields are all set; failing that, the only one that
+    has a field for every key. A binary document has the numbers of fields and no names, so its type
+    is detected only if it is a ``Document``.
 
     Args:
-        data: The content of the file.
-        form: The form of the file.
+        document: The parsed document.
+        form: Its format.
 
     Raises:
-        DecodeError: The data is not of this form, or no type has such fields.
-        AmbiguousTypeError: Several types have such fields, or the form has no names.
+        DecodeError: No type has such fields, or the document is not an object.
+        AmbiguousTypeError: Several types have such fields, or the format has no names.
 
     >>> from crucible_ir.serialization.formats import FORMATS
-    >>> detect_type(b'{"name": "mmlu", "split": "SPLIT_TEST"}', FORMATS["json"]).DESCRIPTOR.name
+    >>> json = FORMATS["json"]
+    >>> detect_type(json.parse(b'{"name": "mmlu", "split": "SPLIT_TEST"}'), json).DESCRIPTOR.name
     'DatasetRef'
     """
-    if not form.is_text:
-        return _binary_type(data)
-    keys, locate = _READ_KEYS[form.name](data)
-    shapes = _shapes(form.name == "crucible-json")
-    knowing = [name for name, shape in shapes.items() if shape.fields.keys() >= keys.keys()]
-    complete = [name for name in knowing if _is_complete(shapes[name], keys)]
-    fitting = complete or knowing
-    if len(fitting) == 1:
-        return message_type(fitting[0])
-    if fitting:
-        raise AmbiguousTypeError(f"it could be a {_listed(fitting)}", fitting)
-    raise _nearest(keys, shapes, locate)
+    if isinstance(document, ParsedBinary):
+        return _binary_type(document.data)
+    keys = document.keys()
+    fields = _fields_of_types(form.name == "crucible-json")
+    candidates = [name for name, known in fields.items() if known.keys() >= keys.keys()]
+    if len(candidates) > 1:
+        candidates = [
+            name for name in candidates if _is_complete(name, fields[name], keys)
+        ] or candidates
+    if len(candidates) == 1:
+        return message_type(candidates[0])
+    if candidates:
+        raise AmbiguousTypeError(f"it could be a {_listed(candidates)}", candidates)
+    raise _nearest(document, list(keys), fields)
 
 
-def _is_complete(shape: _Shape, keys: _Keys) -> bool:
-    present = {shape.fields[key] for key, is_set in keys.items() if is_set}
-    return all(present & members for members in shape.required)
+def _is_complete(name: str, fields: Mapping[str, str], keys: Mapping[str, bool]) -> bool:
+    present = {fields[key] for key, has_value in keys.items() if has_value}
+    return all(present & members for members in required_fields(descriptor_of(message_type(name))))
 
 
 def _listed(names: list[str]) -> str:
@@ -103,26 +92,24 @@ def _listed(names: list[str]) -> str:
     return f"{', '.join(shown[:-1])} or {shown[-1]}"
 
 
-def _nearest(keys: _Keys, shapes: Mapping[str, _Shape], locate: _Locate) -> DecodeError:
-    """Return the error for a document that no type fits, about the type that fits it best."""
+def _nearest(document: ParsedValues | ParsedText, keys: list[str], fields: Fields) -> DecodeError:
+    """Return the error for a document that fits no type; it names the type that fits best."""
 
     def unknown(name: str) -> list[str]:
-        return [key for key in keys if key not in shapes[name].fields]
+        return [key for key in keys if key not in fields[name]]
 
-    name = min(shapes, key=lambda name: (len(unknown(name)), len(shapes[name].fields)))
-    strange = unknown(name)
-    if len(strange) == len(keys):
-        return DecodeError(
-            f'no message type has a field "{_short(strange[0])}", or any other of this document'
-            if len(keys) > 1
-            else f'no message type has a field "{_short(strange[0])}"',
-            position=locate(strange[0]),
+    name = min(fields, key=lambda name: (len(unknown(name)), len(fields[name])))
+    first, *others = unknown(name)
+    if 1 + len(others) < len(keys):
+        reason = (
+            f"no message type has all of its fields; the nearest is {name}, which has no field"
+            f' "{_short(first)}"{near_miss(first, fields[name])}'
         )
-    return DecodeError(
-        f"no message type has all of its fields; the nearest is {name}, which has no field"
-        f' "{_short(strange[0])}"{near_miss(strange[0], shapes[name].fields)}',
-        position=locate(strange[0]),
-    )
+    else:
+        reason = f'no message type has a field "{_short(first)}"'
+        if others:
+            reason += ", or any other of this document"
+    return DecodeError(reason, position=document.key_position(first))
 
 
 def _short(key: str) -> str:
@@ -130,95 +117,67 @@ def _short(key: str) -> str:
 
 
 @cache
-def _shapes(crucible: bool) -> dict[str, _Shape]:
-    """Return the shape of every type that a document can be of, in Crucible JSON or not."""
+def _fields_of_types(crucible: bool) -> Fields:
+    """Return the fields of every type that a document can have, by key of Crucible JSON or not."""
     names = [*document_members(), v1.Document.DESCRIPTOR.name]
-    return {name: _shape(descriptor_of(message_type(name)), crucible) for name in names}
+    return {name: _fields(descriptor_of(message_type(name)), crucible) for name in names}
 
 
-def _shape(message: Descriptor, crucible: bool) -> _Shape:
-    # Imported here: reading the rules takes protovalidate, which takes long to import.
-    from crucible_ir.schema.rules import rules_of
+def _fields(message: Descriptor, crucible: bool) -> Mapping[str, str]:
+    if crucible:
+        hidden = custom_members(message)
+        return {field.name: field.name for field in message.fields if field.name not in hidden}
+    return {name: field.name for field in message.fields for name in (field.name, field.json_name)}
 
-    hidden = custom_members(message) if crucible else frozenset()
-    fields = {field.name: field.name for field in message.fields if field.name not in hidden}
-    if not crucible:
-        fields |= {field.json_name: field.name for field in message.fields}
-    required = [
-        _members(message, rule.field_path)
-        for rule in rules_of(message)
-        if rule.parameters.get("required") or rule.parameters.get("min_items")
+
+#: The field numbers of buf/validate/validate.proto that make a field required: the extension that
+#: holds the rules of a field or a oneof, and below it `required` and `repeated.min_items`.
+_RULES, _FIELD_REQUIRED, _ONEOF_REQUIRED, _REPEATED, _MIN_ITEMS = 1159, 25, 1, 18, 1
+
+
+@cache
+def required_fields(message: Descriptor) -> tuple[frozenset[str], ...]:
+    """Return the fields that the rules require: of each set, one field at least must be set.
+
+    They are read from the options directly, because `crucible_ir.schema.rules` imports
+    protovalidate, which takes longer than all else that valid input needs.
+    """
+    fields = [
+        frozenset([field.name])
+        for field in message.fields
+        for number, value in _rules(field)
+        if (number == _FIELD_REQUIRED and value)
+        or (number == _REPEATED and dict(_wire_fields(value)).get(_MIN_ITEMS))
     ]
-    return _Shape(fields, tuple(required))
+    oneofs = [
+        frozenset(field.name for field in oneof.fields)
+        for oneof in message.oneofs
+        for number, value in _rules(oneof)
+        if number == _ONEOF_REQUIRED and value
+    ]
+    return (*oneofs, *fields)
 
 
-def _members(message: Descriptor, path: str) -> frozenset[str]:
-    oneof = message.oneofs_by_name.get(path)
-    return frozenset([path] if oneof is None else [field.name for field in oneof.fields])
+def _rules(declared: Any) -> Iterator[tuple[int, Any]]:
+    """Yield the numbers and values of the rules of a field or a oneof."""
+    if declared.has_options:
+        for number, value in _wire_fields(declared.GetOptions().SerializeToString()):
+            if number == _RULES:
+                yield from _wire_fields(value)
 
 
-def _json_keys(data: bytes) -> tuple[_Keys, _Locate]:
-    text = parsing.decode_utf8(data)
-    return _object_keys(parsing.parse(text), lambda: parsing.locate(text))
+def _wire_fields(data: bytes) -> Iterator[tuple[int, Any]]:
+    """Yield the numbers and values of the fields of a message whose schema is not at hand."""
+    fields: Any = UnknownFieldSet(Empty.FromString(data))
+    for field in fields:
+        yield field.field_number, field.data
 
-
-def _yaml_keys(data: bytes) -> tuple[_Keys, _Locate]:
-    plain, node = yaml_text.parse(parsing.decode_utf8(data))
-    return _object_keys(plain, lambda: node)
-
-
-def _object_keys(plain: object, locate: Callable[[], LocatedNode]) -> tuple[_Keys, _Locate]:
-    if not isinstance(plain, dict):
-        raise DecodeError(f"expected an object, got {describe(plain)}", position=Position(1, 1))
-    keys = {key: value is not None for key, value in plain.items()}
-    return keys, lambda key: locate().keys.get(key)
-
-
-_TEXT_TOKEN = re.compile(
-    r"""
-    \#[^\n]*                                          # a comment
-    | "(?:[^"\\\n]|\\.)*" | '(?:[^'\\\n]|\\.)*'       # a string
-    | [{}<>\[\]]                                      # what nests
-    | (?P<name>[A-Za-z_]\w*)(?=\s*[:{<])              # a field's name
-    """,
-    re.VERBOSE | re.ASCII,
-)
-
-
-def _text_keys(data: bytes) -> tuple[_Keys, _Locate]:
-    """Find the names of a text format document's own fields, by how deep they are nested."""
-    text = parsing.decode_utf8(data)
-    depth = 0
-    offsets: dict[str, int] = {}
-    for token in _TEXT_TOKEN.finditer(text):
-        symbol = token.group()
-        if symbol in "{<[":
-            depth += 1
-        elif symbol in "}>]":
-            depth -= 1
-        elif depth == 0 and token["name"]:
-            offsets.setdefault(symbol, token.start())
-
-    def locate(key: str) -> Position:
-        before = text[: offsets[key]]
-        return Position(before.count("\n") + 1, len(before) - before.rfind("\n"))
-
-    return dict.fromkeys(offsets, True), locate
-
-
-_READ_KEYS: dict[str, Callable[[bytes], tuple[_Keys, _Locate]]] = {
-    "json": _json_keys,
-    "crucible-json": _json_keys,
-    "yaml": _yaml_keys,
-    "text": _text_keys,
-}
 
 _VERSION = re.compile(r"\d+(\.\d+)+\S*")
 
 
 def _binary_type(data: bytes) -> type[Message]:
     from google.protobuf.message import DecodeError as GoogleDecodeError
-    from google.protobuf.unknown_fields import UnknownFieldSet
 
     try:
         document = v1.Document.FromString(data)

@@ -14,10 +14,8 @@ from crucible_ir.cli.inputs import (
     Reading,
     Source,
     any_form_for,
-    content_of,
     read_document,
     sources,
-    type_for,
 )
 from crucible_ir.cli.losses import losses
 from crucible_ir.cli.options import FORM_NAME, reading_options
@@ -235,9 +233,7 @@ class _Converter:
         return conversion.run(source, origin, target, form)
 
     def _converted(self, source: Source, origin: Format, target: str, form: Format) -> bytes | None:
-        content = content_of(source, self.reading)
-        type_ = type_for(content, origin, self.reading)
-        message = read_document(content, origin, type_, self.reading, validate=self.validate)
+        message = read_document(source, origin, self.reading, validate=self.validate)
         written = form.write(message, self.indent)
         try:
             lost = losses(message, written, form)

@@ -15,7 +15,6 @@ from crucible_ir.cli.inputs import (
     content_of,
     read_document,
     sources,
-    type_for,
 )
 from crucible_ir.cli.options import reading_options
 from crucible_ir.cli.program import Command
@@ -98,9 +97,7 @@ def _digests(
                 name = f"{source.name}:record {number}"
                 yield digest(message, allow_unknown_fields=allow_unknown_fields), name
         return
-    content = content_of(source, reading)
-    type_ = type_for(content, form, reading)
-    message = read_document(content, form, type_, reading, validate=False)
+    message = read_document(source, form, reading, validate=False)
     yield digest(message, allow_unknown_fields=allow_unknown_fields), source.name
 
 

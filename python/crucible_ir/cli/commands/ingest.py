@@ -11,7 +11,6 @@ from crucible_ir.cli.exchange import Server, format_option, json_text, server_op
 from crucible_ir.cli.inputs import (
     Reading,
     any_form_for,
-    content_of,
     read_document,
     sources,
 )
@@ -112,8 +111,6 @@ class _Inputs:
                 self.status = max(self.status, INVALID)
 
     def _of_file(self, source: Source) -> Iterator[FeedbackEvent]:
-        from crucible_ir.v1 import FeedbackEvent
-
         form = any_form_for(source, self.reading)
         if isinstance(form, StreamFormat):
             with open_records(source, form, self.reading) as records:
@@ -122,8 +119,7 @@ class _Inputs:
                 ):
                     yield cast("FeedbackEvent", message)
             return
-        content = content_of(source, self.reading)
-        message = read_document(content, form, FeedbackEvent, self.reading, validate=False)
+        message = read_document(source, form, self.reading, validate=False)
         yield cast("FeedbackEvent", message)
 
     def _leave_out(self, name: str, bad: StreamError) -> None:

@@ -11,11 +11,9 @@ import click
 from crucible_ir.cli.exchange import Server, format_option, json_text, record_json, server_options
 from crucible_ir.cli.inputs import (
     Reading,
-    content_of,
     form_for,
     read_document,
     sources,
-    type_for,
 )
 from crucible_ir.cli.options import reading_options
 from crucible_ir.cli.program import Command
@@ -137,10 +135,8 @@ class _Batch:
         from crucible_ir.exchange import Publication
         from crucible_ir.exchange.client.requests import document_of
 
-        content = content_of(source, self.reading)
         form = form_for(source, self.reading)
-        type_ = type_for(content, form, self.reading)
-        message = read_document(content, form, type_, self.reading, validate=True)
+        message = read_document(source, form, self.reading, validate=True)
         id_ = self.id
         if id_ is None and self.id_from_name and not _has_identity(message):
             id_ = stem_of(source.name)

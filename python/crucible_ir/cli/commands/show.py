@@ -11,10 +11,8 @@ import click
 from crucible_ir.cli.inputs import (
     Reading,
     any_form_for,
-    content_of,
     read_document,
     sources,
-    type_for,
 )
 from crucible_ir.cli.options import reading_options
 from crucible_ir.cli.program import Command
@@ -91,9 +89,7 @@ def _show(source: Source, reading: Reading, draw_one: Callable[..., int], most: 
     form = any_form_for(source, reading)
     if isinstance(form, StreamFormat):
         return _show_records(source, form, reading, draw_one, most)
-    content = content_of(source, reading)
-    type_ = type_for(content, form, reading)
-    return draw_one(read_document(content, form, type_, reading, validate=False), source.name)
+    return draw_one(read_document(source, form, reading, validate=False), source.name)
 
 
 def _show_records(

@@ -52,13 +52,14 @@ def _validate(request: v1.ValidateRequest) -> v1.ValidateResponse:
     _check_type(request.type)
     form, type_ = _FORMS[request.form], message_type(request.type)
     try:
-        message = form.read(request.content, type_, False)
+        document = form.parse(request.content)
+        message = document.read(type_, validate=False)
     except DecodeError as error:
         return v1.ValidateResponse(failure=_failure(error))
     broken = violations(message)
-    if broken and form.places is not None:
-        place = form.places(request.content, type_)
-        broken = [each._replace(position=place(parse_path(each.path))) for each in broken]
+    find = document.field_finder(type_)
+    if find is not None:
+        broken = [each._replace(position=find(parse_path(each.path))) for each in broken]
     advice = [] if request.skip_lints else lint(message)
     return v1.ValidateResponse(
         valid=not broken,
