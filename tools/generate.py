@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import generate_betterproto
+import generate_blocking_client
 import generate_constructors
 import generate_guards
 import generate_messages
@@ -25,6 +26,7 @@ GENERATORS: tuple[Callable[[SchemaImage, Path], None], ...] = (
     generate_constructors.generate,
     generate_guards.generate,
     generate_betterproto.generate,
+    generate_blocking_client.generate,
 )
 
 #: The folders that hold generated files only: a file there that no generator writes is stale.

@@ -56,7 +56,7 @@ class Server:
             MissingExtraError: gRPC is not installed.
         """
         from crucible_ir.exchange import ExchangeClient
-        from crucible_ir.exchange.client.failures import (
+        from crucible_ir.exchange.client.errors import (
             DeadlineExceededError,
             PermissionDeniedError,
             UnauthenticatedError,

@@ -19,20 +19,20 @@ if TYPE_CHECKING:
     from crucible_ir.exchange.client.blocking_client import ExchangeClient as ExchangeClient
     from crucible_ir.exchange.client.blocking_client import Ingestion as Ingestion
     from crucible_ir.exchange.client.blocking_client import Watch as Watch
-    from crucible_ir.exchange.client.failures import ClosedError as ClosedError
-    from crucible_ir.exchange.client.failures import DeadlineExceededError as DeadlineExceededError
-    from crucible_ir.exchange.client.failures import EtagMismatchError as EtagMismatchError
-    from crucible_ir.exchange.client.failures import ExchangeError as ExchangeError
-    from crucible_ir.exchange.client.failures import InsecureChannelError as InsecureChannelError
-    from crucible_ir.exchange.client.failures import InvalidDocumentError as InvalidDocumentError
-    from crucible_ir.exchange.client.failures import NotFoundError as NotFoundError
-    from crucible_ir.exchange.client.failures import PermissionDeniedError as PermissionDeniedError
-    from crucible_ir.exchange.client.failures import PreconditionError as PreconditionError
-    from crucible_ir.exchange.client.failures import QuotaExceededError as QuotaExceededError
-    from crucible_ir.exchange.client.failures import RequestReusedError as RequestReusedError
-    from crucible_ir.exchange.client.failures import TlsError as TlsError
-    from crucible_ir.exchange.client.failures import UnauthenticatedError as UnauthenticatedError
-    from crucible_ir.exchange.client.failures import UnavailableError as UnavailableError
+    from crucible_ir.exchange.client.errors import ClosedError as ClosedError
+    from crucible_ir.exchange.client.errors import DeadlineExceededError as DeadlineExceededError
+    from crucible_ir.exchange.client.errors import EtagMismatchError as EtagMismatchError
+    from crucible_ir.exchange.client.errors import ExchangeError as ExchangeError
+    from crucible_ir.exchange.client.errors import InsecureChannelError as InsecureChannelError
+    from crucible_ir.exchange.client.errors import InvalidDocumentError as InvalidDocumentError
+    from crucible_ir.exchange.client.errors import NotFoundError as NotFoundError
+    from crucible_ir.exchange.client.errors import PermissionDeniedError as PermissionDeniedError
+    from crucible_ir.exchange.client.errors import PreconditionError as PreconditionError
+    from crucible_ir.exchange.client.errors import QuotaExceededError as QuotaExceededError
+    from crucible_ir.exchange.client.errors import RequestReusedError as RequestReusedError
+    from crucible_ir.exchange.client.errors import TlsError as TlsError
+    from crucible_ir.exchange.client.errors import UnauthenticatedError as UnauthenticatedError
+    from crucible_ir.exchange.client.errors import UnavailableError as UnavailableError
     from crucible_ir.exchange.client.requests import EventFilter as EventFilter
     from crucible_ir.exchange.client.requests import Publication as Publication
     from crucible_ir.exchange.client.results import Change as Change
@@ -52,7 +52,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "async_client": ("AsyncExchangeClient", "AsyncIngestion", "AsyncWatch"),
     "blocking_client": ("ExchangeClient", "Ingestion", "Watch"),
-    "failures": (
+    "errors": (
         "ClosedError",
         "DeadlineExceededError",
         "EtagMismatchError",

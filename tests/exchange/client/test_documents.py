@@ -54,7 +54,7 @@ def test_a_document_without_an_id_needs_one(client: ExchangeClient) -> None:
 
 
 def test_what_no_document_holds_is_refused_before_it_is_sent(client: ExchangeClient) -> None:
-    with pytest.raises(FieldError, match="a document cannot hold a MetricsSnapshot"):
+    with pytest.raises(FieldError, match="a document cannot contain a MetricsSnapshot"):
         client.publish(v1.MetricsSnapshot())
 
 
@@ -191,7 +191,7 @@ def test_wrong_arguments_are_refused_with_the_near_miss(client: ExchangeClient) 
         client.list_documents("ModelVersion", order="oldest")
     with pytest.raises(FieldError, match='did you mean "upstream"'):
         client.trace("ModelVersion", "m", direction="upstraem")
-    with pytest.raises(FieldError, match="type: needed for bytes"):
+    with pytest.raises(FieldError, match="type: required when the content is bytes"):
         client.validate(b"")
 
 

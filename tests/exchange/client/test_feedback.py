@@ -22,7 +22,7 @@ from crucible_ir.exchange import (
     InvalidDocumentError,
 )
 from crucible_ir.exchange import v1 as exchange_v1
-from crucible_ir.exchange.client.outbox import EventOutbox
+from crucible_ir.exchange.client.batches import EventOutbox
 from crucible_ir.exchange.client.results import RefusedEvent
 
 
@@ -132,8 +132,8 @@ def test_what_was_not_acknowledged_is_sent_again_in_order() -> None:
         outbox.add(event)
     assert not outbox.has_room
     taken = [batch.batch_id for batch in iter(outbox.take, None)]
-    outbox.acknowledge(exchange_v1.IngestResponse(batch_id=0, accepted=1))
-    outbox.rewind()
+    outbox.receive(exchange_v1.IngestResponse(batch_id=0, accepted=1))
+    outbox.requeue()
     assert outbox.has_room
     assert taken == [0, 1, 2]
     assert [batch.batch_id for batch in iter(outbox.take, None)] == [1, 2]
@@ -161,7 +161,7 @@ def test_a_summary_counts_by_type_and_span_of_time(client: ExchangeClient) -> No
 
 
 def test_a_moment_without_a_time_zone_is_refused() -> None:
-    with pytest.raises(FieldError, match="start_time: a moment needs a time zone"):
+    with pytest.raises(FieldError, match="start_time: the time needs a time zone"):
         EventFilter(start_time=datetime(2026, 1, 1))
 
 

@@ -23,7 +23,8 @@ from crucible_ir.exchange import (
     RetryPolicy,
 )
 from crucible_ir.exchange import v1 as exchange_v1
-from crucible_ir.exchange.client.outbox import EventOutbox, PublicationOutbox
+from crucible_ir.exchange.client.batches import EventOutbox
+from crucible_ir.exchange.client.outbox import PublicationOutbox
 from crucible_ir.exchange.client.requests import Publication
 from crucible_ir.exchange.client.retrying import Attempts
 from crucible_ir.exchange.store import Store, open_store
@@ -346,7 +347,7 @@ def test_what_waits_to_be_sent_again_bounds_how_far_the_others_get_ahead() -> No
     assert 0 < outbox.due_in <= 60
     assert not outbox.is_empty
     # What waits does not make the server look silent.
-    assert outbox.quiet_for == 0.0
+    assert outbox.idle_seconds == 0.0
 
 
 def test_a_later_publication_of_the_same_document_waits_and_is_no_reason_to_look_again() -> None:
@@ -361,7 +362,7 @@ def test_a_later_publication_of_the_same_document_waits_and_is_no_reason_to_look
     outbox.receive(published(0))
     assert taken(outbox) == [2]
     # After a broken connection they go out as they went before.
-    outbox.rewind()
+    outbox.requeue()
     assert taken(outbox) == [1, 3, 2]
     for index in (3, 1, 2):
         outbox.receive(published(index))
@@ -379,7 +380,7 @@ def test_events_to_be_sent_again_do_not_hurry_those_at_hand() -> None:
     assert batch is not None
     answer = exchange_v1.IngestResponse(batch_id=batch.batch_id, accepted=1)
     answer.rejected.add(index=1, error=refusal(0).error)
-    assert outbox.acknowledge(answer) == []
+    assert outbox.receive(answer) == []
     outbox.add(v1.FeedbackEvent(id="2"))
     assert outbox.take() is None
     assert outbox.due_in is not None

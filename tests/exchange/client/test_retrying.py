@@ -21,7 +21,7 @@ from crucible_ir.exchange import (
     UnavailableError,
 )
 from crucible_ir.exchange import v1 as exchange_v1
-from crucible_ir.exchange.client.retrying import Attempts, is_repeatable
+from crucible_ir.exchange.client.retrying import Attempts, is_idempotent
 
 QUICK = RetryPolicy(first_delay=0.01, longest_delay=0.1)
 
@@ -105,17 +105,17 @@ def test_a_deletion_whose_answer_was_lost_is_told_as_the_first_time(
     assert (deletion.revision, deletion.deleted) == (2, True)
 
 
-def test_what_changes_something_is_repeatable_with_a_request_id_only() -> None:
-    assert not is_repeatable(exchange_v1.PublishRequest())
-    assert is_repeatable(exchange_v1.PublishRequest(request_id="r"))
-    assert not is_repeatable(exchange_v1.DeleteRequest(type="ModelRef", id="m"))
-    assert is_repeatable(exchange_v1.GetRequest(type="ModelRef", id="m"))
+def test_what_changes_something_is_idempotent_with_a_request_id_only() -> None:
+    assert not is_idempotent(exchange_v1.PublishRequest())
+    assert is_idempotent(exchange_v1.PublishRequest(request_id="r"))
+    assert not is_idempotent(exchange_v1.DeleteRequest(type="ModelRef", id="m"))
+    assert is_idempotent(exchange_v1.GetRequest(type="ModelRef", id="m"))
 
 
 def test_what_is_not_repeatable_or_not_passing_is_not_repeated() -> None:
     passing = UnavailableError("gone", code="UNAVAILABLE")
     with pytest.raises(UnavailableError):
-        Attempts(QUICK, 60, repeatable=False).delay_after(passing)
+        Attempts(QUICK, 60, idempotent=False).delay_after(passing)
     for error in (
         NotFoundError("none", code="NOT_FOUND"),
         DeadlineExceededError("late", code="DEADLINE_EXCEEDED"),
@@ -182,7 +182,7 @@ def test_an_ingestion_that_gets_no_answer_is_given_up(wire: Wire) -> None:
     with ExchangeClient(wire.address, timeout=0.3, retry=QUICK) as client:
         client.summarize(EventFilter(deployment_id="none"))
         wire.silent = True
-        with pytest.raises(UnavailableError, match=r"said nothing for 0\.3 s"):
+        with pytest.raises(UnavailableError, match=r"sent nothing for 0\.3 s"):
             client.ingest([v1.FeedbackEvent(id=str(uuid.uuid4()))])
 
 

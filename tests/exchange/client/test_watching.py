@@ -12,7 +12,7 @@ from exchange.client.served import Served, Wire
 from crucible_ir import v1
 from crucible_ir.exchange import Change, ExchangeClient, Gap, RetryPolicy, UnavailableError
 from crucible_ir.exchange import v1 as exchange_v1
-from crucible_ir.exchange.client.blocking_streams import Attended
+from crucible_ir.exchange.client.blocking_streams import IdleTimeoutStream
 from crucible_ir.exchange.client.connection import Connection
 from crucible_ir.exchange.client.watching import WatchPosition
 from crucible_ir.exchange.v1.exchange_service_pb2_grpc import ExchangeServiceStub
@@ -93,17 +93,20 @@ def test_a_server_that_says_nothing_counts_as_gone(wire: Wire) -> None:
         call = ExchangeServiceStub(channel).Watch(
             exchange_v1.WatchRequest(heartbeat_interval_ms=100)
         )
-        answers = Attended(call, patience=0.5)
+        answers = IdleTimeoutStream(call, timeout=0.5)
         for _ in range(10):
-            assert next(answers).WhichOneof("event") == "heartbeat"
+            answer = answers.receive()
+            assert answer is not None
+            assert answer.WhichOneof("event") == "heartbeat"
         wire.silent = True
-        with pytest.raises(UnavailableError, match=r"said nothing for 0\.5 s"):
-            list(answers)
+        with pytest.raises(UnavailableError, match=r"the server sent nothing for 0\.5 s"):
+            while answers.receive() is not None:
+                pass
 
 
 def test_twice_the_heartbeat_and_some_is_too_long_a_silence() -> None:
-    assert WatchPosition(None, [], "", False, 1000).silence == 7.0
-    assert WatchPosition(None, [], "", False, None).silence == 35.0
+    assert WatchPosition(None, [], "", False, 1000).idle_timeout == 7.0
+    assert WatchPosition(None, [], "", False, None).idle_timeout == 35.0
 
 
 def test_a_watch_that_cannot_begin_is_an_error(shared: Served) -> None:

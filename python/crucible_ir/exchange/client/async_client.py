@@ -1,32 +1,48 @@
-"""The client of the exchange for asyncio."""
+"""The asyncio client of the exchange.
+
+`make generate` derives `blocking_client` from this module.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Mapping
-from contextlib import suppress
+from collections.abc import (
+    AsyncIterable,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterable,
+    Mapping,
+    Sequence,
+)
 from datetime import timedelta
 from functools import partial
 from types import TracebackType
-from typing import TYPE_CHECKING, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Final, Self, TypeVar
 
 import grpc.aio
 
 from crucible_ir.exchange import v1
 from crucible_ir.exchange.client import requests
-from crucible_ir.exchange.client.async_streams import AcknowledgedStream, Attended, failure_of
-from crucible_ir.exchange.client.batches import INGEST, EventBatch
-from crucible_ir.exchange.client.connection import DEFAULT_TARGET, Connection
-from crucible_ir.exchange.client.failures import ClosedError, ExchangeError, UnavailableError
-from crucible_ir.exchange.client.outbox import (
+from crucible_ir.exchange.client.async_streams import (
+    AsyncAcknowledgedStream,
+    AsyncIdleTimeoutStream,
+    call_error,
+    delay_after,
+    iterate,
+    wait_at_most,
+)
+from crucible_ir.exchange.client.batches import (
     BATCH_BYTES,
     BATCH_EVENTS,
     BATCH_SECONDS,
-    MOST_OUTSTANDING,
+    EventBatch,
     EventOutbox,
-    PublicationOutbox,
 )
+from crucible_ir.exchange.client.connection import DEFAULT_TARGET, AsyncStubs, Connection
+from crucible_ir.exchange.client.errors import ClosedError, ExchangeError, UnavailableError
+from crucible_ir.exchange.client.outbox import MOST_OUTSTANDING, PublicationOutbox
 from crucible_ir.exchange.client.requests import EventFilter, Publication
 from crucible_ir.exchange.client.results import (
     Change,
@@ -46,50 +62,46 @@ from crucible_ir.exchange.client.retrying import (
     MAX_OUTAGE,
     Attempts,
     RetryPolicy,
-    is_repeatable,
+    is_idempotent,
 )
-from crucible_ir.exchange.client.statuses import SILENCE
+from crucible_ir.exchange.client.statuses import IDLE_REASON
 from crucible_ir.exchange.client.tls import Tls
 from crucible_ir.exchange.client.watching import WatchPosition
-from crucible_ir.exchange.v1.exchange_service_pb2_grpc import ExchangeServiceStub
-from crucible_ir.exchange.v1.feedback_service_pb2_grpc import FeedbackServiceStub
-from crucible_ir.exchange.v1.validation_service_pb2_grpc import ValidationServiceStub
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
     from crucible_ir.exchange.client.requests import TypeName
-    from crucible_ir.exchange.v1.exchange_service_pb2_grpc import ExchangeServiceAsyncStub
-    from crucible_ir.exchange.v1.feedback_service_pb2_grpc import FeedbackServiceAsyncStub
-    from crucible_ir.exchange.v1.validation_service_pb2_grpc import ValidationServiceAsyncStub
     from crucible_ir.v1 import FeedbackEvent
 
     RequestT = TypeVar("RequestT", bound=Message)
     AnswerT = TypeVar("AnswerT", bound=Message)
-    ItemT = TypeVar("ItemT")
-    #: Many items, from an iterable of either kind.
-    Many = Iterable[ItemT] | AsyncIterable[ItemT]
-    PagedT = TypeVar("PagedT", v1.ListRequest, v1.ListRevisionsRequest)
+    PageRequestT = TypeVar("PageRequestT", v1.ListRequest, v1.ListRevisionsRequest)
+    PageT = TypeVar("PageT", v1.ListResponse, v1.ListRevisionsResponse)
+
+#: How many events of a sequence are added at a time.
+_CHUNK: Final = 100
 
 
 class AsyncExchangeClient:
-    """Hands documents and feedback to an exchange, and gets them from it.
+    """Publishes and reads the documents of an exchange, and ingests feedback.
 
-    Calls that fail for a passing reason are made again until their timeout, where that does no
-    harm: what changes something carries a request id, by which the server knows it again.
+    Calls that fail with a transient error are retried until their timeout if that is safe. Requests
+    that change a document carry a request id, by which the server recognizes a repetition.
 
-    The client belongs to the event loop in which it is made. It must not be used across a fork:
-    a client that is used in another process than its own raises `ClosedError`.
+    The client belongs to the event loop in which it is made. It cannot be used after a fork: in
+    another process than its own it raises `ClosedError`.
 
     Args:
         target: The address of the server.
-        token: What the server knows the caller by. It is not sent in plain text to another machine.
+        token: The token that authenticates the caller. It is never sent to another machine in plain
+            text.
         tls: The certificates; ``None`` for a connection in plain text.
-        timeout: The seconds that a call may take, unless it says otherwise.
-        retry: How calls are made again.
+        timeout: The default timeout of calls in seconds, retries included.
+        retry: The retry policy; ``None`` for the default one.
 
     Raises:
-        InsecureChannelError: The token would leave this machine in plain text.
+        InsecureChannelError: The token would be sent to another machine in plain text.
     """
 
     def __init__(
@@ -101,24 +113,16 @@ class AsyncExchangeClient:
         timeout: float = DEFAULT_TIMEOUT,
         retry: RetryPolicy | None = None,
     ) -> None:
-        self._connection = connection = Connection(target, token, tls)
+        self._connection = Connection(target, token, tls)
+        self._metadata = self._connection.metadata
         self._timeout = timeout
         self._retry = retry or RetryPolicy()
-        self._metadata = connection.metadata
         self._process = os.getpid()
         self._closed = False
-        self._channel = connection.open_async()
-        # The stubs work on either kind of channel; their declared types know one.
-        channel = cast("grpc.Channel", self._channel)
-        self._exchange = cast("ExchangeServiceAsyncStub", ExchangeServiceStub(channel))
-        self._feedback = cast("FeedbackServiceAsyncStub", FeedbackServiceStub(channel))
-        self._ingest = self._channel.stream_stream(
-            INGEST, EventBatch.encode, v1.IngestResponse.FromString
-        )
-        self._validation = cast("ValidationServiceAsyncStub", ValidationServiceStub(channel))
-        # What watches are opened with, and the channel of that where it is not the client's own.
-        self._watching = self._exchange
-        self._watching_apart: grpc.aio.Channel | None = None
+        self._stubs = AsyncStubs(self._connection)
+        # Watches leave the connection of the client when it seems dead.
+        self._watch_stubs = self._stubs
+        self._lock = asyncio.Lock()
 
     async def __aenter__(self) -> Self:
         return self
@@ -132,13 +136,14 @@ class AsyncExchangeClient:
         await self.close()
 
     async def close(self) -> None:
-        """End every call and let go of the connection."""
+        """Cancel every call and close the connection."""
         self._closed = True
         if self._process != os.getpid():
             return
-        if self._watching_apart is not None:
-            await self._watching_apart.close(None)
-        await self._channel.close(None)
+        async with self._lock:
+            if self._watch_stubs is not self._stubs:
+                await self._watch_stubs.close()
+        await self._stubs.close()
 
     async def publish(
         self,
@@ -150,45 +155,70 @@ class AsyncExchangeClient:
         validate_only: bool = False,
         timeout: float | None = None,
     ) -> Published:
-        """Store a document: create it, or make a new revision of it.
+        """Create a document, or a new revision of it.
 
-        What it takes, returns and raises is that of `ExchangeClient.publish`.
+        Args:
+            document: A ``Document``, or a message that can be its content.
+            id: The document's id; ``None`` for the id in the content.
+            etag: The etag of the revision to replace; empty to require that the document does not
+                exist; ``None`` for no precondition.
+            request_id: An id that makes the request safe to repeat; ``None`` for a random one.
+            validate_only: Whether to validate the request without storing the document.
+            timeout: The timeout in seconds; ``None`` for the client's.
+
+        Raises:
+            InvalidDocumentError: The document breaks rules.
+            EtagMismatchError: The latest revision has a different etag.
+            ExchangeError: The call failed.
         """
         publication = Publication(document, id, etag, request_id, validate_only)
-        answer = await self._call(self._exchange.Publish, publication.request(), timeout)
+        answer = await self._call(self._stubs.exchange.Publish, publication.request(), timeout)
         return Published.of(answer)
 
-    def publish_many(self, documents: Many[Message | Publication]) -> AsyncIterator[Outcome]:
-        """Store many documents, each by itself, and yield what became of each, in order.
+    def publish_many(
+        self,
+        documents: Iterable[Message | Publication] | AsyncIterable[Message | Publication],
+    ) -> AsyncIterator[Outcome]:
+        """Publish many documents independently of each other, and yield their outcomes in order.
 
-        What it takes, returns and raises is that of `ExchangeClient.publish_many`.
+        Documents are read from the iterable as they are sent, a limited number ahead of the
+        outcomes. After a broken connection, documents without an outcome are sent again. A document
+        that is rejected with a retryable error is sent again until its own timeout.
+
+        Args:
+            documents: Documents, messages that can be their content, or publications.
+
+        Raises:
+            ExchangeError: The stream failed permanently.
         """
         self._ensure_open()
-        return self._publish_many(documents)
+        return self._publish_many(iterate(documents))
 
-    async def _publish_many(self, documents: Many[Message | Publication]) -> AsyncIterator[Outcome]:
+    async def _publish_many(
+        self, documents: AsyncIterator[Message | Publication]
+    ) -> AsyncIterator[Outcome]:
         outbox = PublicationOutbox(self._attempts)
         outcomes = outbox.outcomes
-        stream = AcknowledgedStream(
-            lambda sent: self._exchange.BatchPublish(sent, metadata=self._metadata),
+        stream = AsyncAcknowledgedStream(
+            lambda sent: self._stubs.exchange.BatchPublish(sent, metadata=self._metadata),
             outbox,
             outbox.receive,
             self._attempts(),
             self._timeout,
         )
         try:
-            async for item in _each(documents):
+            async for item in documents:
                 publication = item if isinstance(item, Publication) else Publication(item)
                 await stream.submit(partial(outbox.add, publication.request()))
                 while outcomes:
                     yield outcomes.popleft()
             while not outbox.is_empty or outcomes:
-                await stream.wait_for(lambda: outcomes)
+                await stream.wait_until(lambda: outcomes)
                 while outcomes:
                     yield outcomes.popleft()
             await stream.close()
         finally:
-            await stream.abandon()
+            await stream.abort()
 
     async def get(
         self,
@@ -200,10 +230,18 @@ class AsyncExchangeClient:
     ) -> Stored:
         """Return a document.
 
-        What it takes, returns and raises is that of `ExchangeClient.get`.
+        Args:
+            type: The class of its message, or the name of the class.
+            id: Its id.
+            revision: The revision to return; ``None`` for the latest.
+            timeout: The timeout in seconds; ``None`` for the client's.
+
+        Raises:
+            NotFoundError: The document does not exist.
+            ExchangeError: The call failed.
         """
         request = v1.GetRequest(type=requests.name_of(type), id=id, revision=revision)
-        answer = await self._call(self._exchange.Get, request, timeout)
+        answer = await self._call(self._stubs.exchange.Get, request, timeout)
         return Stored.of(answer)
 
     def list_documents(
@@ -218,14 +256,25 @@ class AsyncExchangeClient:
         include_documents: bool = False,
         timeout: float | None = None,
     ) -> AsyncIterator[Stored]:
-        """Yield the latest revisions of the documents of a type, asking for pages as needed.
+        """Yield the latest revisions of the documents of a type, fetching pages as needed.
 
-        What it takes, returns and raises is that of `ExchangeClient.list_documents`.
+        Args:
+            type: The class of their message, or the name of the class.
+            where: The required values of fields, by field name.
+            where_prefix: The required prefixes of fields' values, by field name.
+            order: ``newest`` or ``id``.
+            page_size: The number of entries to fetch at a time.
+            include_deleted: Whether to include deleted documents.
+            include_documents: Whether to return documents besides records.
+            timeout: The timeout of each page in seconds; ``None`` for the client's.
+
+        Raises:
+            ExchangeError: A call failed.
         """
         request = requests.list_documents(
             type, where, where_prefix, order, page_size, include_deleted, include_documents
         )
-        return self._pages(lambda page: self._call(self._exchange.List, page, timeout), request)
+        return self._pages(self._stubs.exchange.List, request, timeout)
 
     def list_revisions(
         self,
@@ -236,9 +285,18 @@ class AsyncExchangeClient:
         include_documents: bool = False,
         timeout: float | None = None,
     ) -> AsyncIterator[Stored]:
-        """Yield the revisions of a document, newest first, asking for pages as needed.
+        """Yield the revisions of a document, newest first, fetching pages as needed.
 
-        What it takes, returns and raises is that of `ExchangeClient.list_revisions`.
+        Args:
+            type: The class of its message, or the name of the class.
+            id: Its id.
+            page_size: The number of entries to fetch at a time.
+            include_documents: Whether to return documents besides records.
+            timeout: The timeout of each page in seconds; ``None`` for the client's.
+
+        Raises:
+            NotFoundError: The document was never published.
+            ExchangeError: A call failed.
         """
         request = v1.ListRevisionsRequest(
             type=requests.name_of(type),
@@ -246,17 +304,16 @@ class AsyncExchangeClient:
             page_size=page_size,
             include_documents=include_documents,
         )
-        return self._pages(
-            lambda page: self._call(self._exchange.ListRevisions, page, timeout), request
-        )
+        return self._pages(self._stubs.exchange.ListRevisions, request, timeout)
 
     async def _pages(
         self,
-        fetch: Callable[[PagedT], Awaitable[v1.ListResponse | v1.ListRevisionsResponse]],
-        request: PagedT,
+        method: grpc.aio.UnaryUnaryMultiCallable[PageRequestT, PageT],
+        request: PageRequestT,
+        timeout: float | None,
     ) -> AsyncIterator[Stored]:
         while True:
-            page = await fetch(request)
+            page = await self._call(method, request, timeout)
             for entry in page.entries:
                 yield Stored.of(entry)
             if not page.next_page_token:
@@ -274,10 +331,21 @@ class AsyncExchangeClient:
     ) -> Record:
         """Delete a document; its earlier revisions stay readable.
 
-        What it takes, returns and raises is that of `ExchangeClient.delete`.
+        Args:
+            type: The class of its message, or the name of the class.
+            id: Its id.
+            etag: The etag of the revision to delete; ``None`` for no precondition.
+            request_id: An id that makes the request safe to repeat; ``None`` for a random one.
+            timeout: The timeout in seconds; ``None`` for the client's.
+
+        Raises:
+            NotFoundError: The document does not exist.
+            EtagMismatchError: The latest revision has a different etag.
+            ExchangeError: The call failed.
         """
         request = requests.delete(type, id, etag, request_id)
-        return Record.of((await self._call(self._exchange.Delete, request, timeout)).record)
+        answer = await self._call(self._stubs.exchange.Delete, request, timeout)
+        return Record.of(answer.record)
 
     def watch(
         self,
@@ -289,38 +357,48 @@ class AsyncExchangeClient:
         heartbeat_ms: int | None = None,
         max_outage: float | None = MAX_OUTAGE,
     ) -> AsyncWatch:
-        """Watch changes: each one after a sequence number, exactly once and in order.
+        """Watch for changes; each one is yielded exactly once, in order.
 
-        What it takes and tells is that of `ExchangeClient.watch`. It begins when it is entered as a
-        context manager, or with its first change.
+        A watch resumes after a broken connection. It yields a `Gap` for changes that the exchange
+        has dropped from its history.
+
+        Args:
+            after: The sequence number after which to begin; 0 for the whole history; ``None`` for
+                new changes, from when the watch is entered as a context manager or first read.
+            types: The document types to watch; empty for all.
+            id_prefix: The prefix of the ids to watch.
+            include_documents: Whether to send documents besides records.
+            heartbeat_ms: The interval at which the server sends a sign of life, in milliseconds.
+                After two missed heartbeats the connection counts as dead.
+            max_outage: For how many seconds to try to reconnect; ``None`` for no limit.
+
+        Raises:
+            ExchangeError: The watch cannot begin.
         """
+        self._ensure_open()
         position = WatchPosition(after, types, id_prefix, include_documents, heartbeat_ms)
+        stubs = self._stubs
 
-        stub = self._exchange
-
-        async def open_call(after_silence: bool) -> Attended[v1.WatchResponse]:
-            nonlocal stub
+        async def open_call(after_idle: bool) -> AsyncIdleTimeoutStream[v1.WatchResponse]:
+            nonlocal stubs
             self._ensure_open()
-            stub = await self._watch_stub(stub if after_silence else None)
-            call = stub.Watch(position.request(), metadata=self._metadata)
-            return Attended(call, position.silence)
+            stubs = await self._stubs_for_watch(stubs if after_idle else None)
+            call = stubs.exchange.Watch(position.request(), metadata=self._metadata)
+            return AsyncIdleTimeoutStream(call, position.idle_timeout)
 
         return AsyncWatch(open_call, position, self._attempts(), Attempts(self._retry, max_outage))
 
-    async def _watch_stub(
-        self, silent: ExchangeServiceAsyncStub | None
-    ) -> ExchangeServiceAsyncStub:
-        """Return what to open a watch with: over a new connection if this one has fallen silent.
+    async def _stubs_for_watch(self, dead: AsyncStubs | None) -> AsyncStubs:
+        """Return the stubs to watch with, over a new connection if the current one is dead.
 
-        Other calls have deadlines, and stay on theirs until gRPC finds that it is dead.
+        Other calls have timeouts, and stay on their connection until gRPC finds that it is dead.
         """
-        if silent is self._watching and not self._closed:
-            dead, self._watching_apart = self._watching_apart, self._connection.open_async()
-            stub = ExchangeServiceStub(cast("grpc.Channel", self._watching_apart))
-            self._watching = cast("ExchangeServiceAsyncStub", stub)
-            if dead is not None:
-                await dead.close(None)
-        return self._watching
+        async with self._lock:
+            if dead is self._watch_stubs and not self._closed:
+                self._watch_stubs = AsyncStubs(self._connection)
+                if dead is not self._stubs:
+                    await dead.close()
+            return self._watch_stubs
 
     async def trace(
         self,
@@ -333,12 +411,25 @@ class AsyncExchangeClient:
         max_nodes: int | None = None,
         timeout: float | None = None,
     ) -> Lineage:
-        """Follow the references between documents from one of them.
+        """Trace the lineage of a document through the references between documents.
 
-        What it takes, returns and raises is that of `ExchangeClient.trace`.
+        Args:
+            type: The class of its message, or the name of the class.
+            id: Its id.
+            revision: The revision to start from; ``None`` for the latest.
+            direction: ``upstream`` for the documents that it refers to, ``downstream`` for those
+                that refer to it, or ``both``.
+            max_depth: The maximum number of references from the start.
+            max_nodes: The maximum number of documents.
+            timeout: The timeout in seconds; ``None`` for the client's.
+
+        Raises:
+            NotFoundError: The document does not exist, and no document refers to it.
+            ExchangeError: The call failed.
         """
         request = requests.trace(type, id, revision, direction, max_depth, max_nodes)
-        return Lineage.of(await self._call(self._exchange.TraceLineage, request, timeout))
+        answer = await self._call(self._stubs.exchange.TraceLineage, request, timeout)
+        return Lineage.of(answer)
 
     async def compact(
         self,
@@ -347,12 +438,27 @@ class AsyncExchangeClient:
         keep_within: timedelta | None = None,
         timeout: float | None = None,
     ) -> int:
-        """Drop the beginning of the history: revisions that are not the latest of their document.
+        """Drop old revisions from the history.
 
-        What it takes, returns and raises is that of `ExchangeClient.compact`.
+        The latest revision of each document and feedback events stay. A watch that resumes from
+        before the remaining history yields a `Gap`. Give exactly one of the first two arguments.
+
+        Args:
+            keep_after: The sequence number after which to keep every revision.
+            keep_within: The time before now within which to keep every revision.
+            timeout: The timeout in seconds; ``None`` for the client's.
+
+        Returns:
+            The sequence number from which the history is complete.
+
+        Raises:
+            PermissionDeniedError: The caller is not an admin of all documents.
+            InvalidDocumentError: No change has reached the sequence number.
+            ExchangeError: The call failed.
         """
         request = requests.compact(keep_after, keep_within)
-        return (await self._call(self._exchange.Compact, request, timeout)).oldest_sequence
+        answer = await self._call(self._stubs.exchange.Compact, request, timeout)
+        return answer.oldest_sequence
 
     def ingestion(
         self,
@@ -363,64 +469,98 @@ class AsyncExchangeClient:
         most_outstanding: int = MOST_OUTSTANDING,
         on_refused: Callable[[RefusedEvent], None] | None = None,
     ) -> AsyncIngestion:
-        """Open an ingestion, into which feedback events can be put one at a time.
+        """Open an ingestion, which accepts feedback events one at a time.
 
-        What it takes, returns and raises is that of `ExchangeClient.ingestion`.
+        Args:
+            max_events: The maximum number of events in a batch.
+            max_bytes: The maximum size of a batch in bytes.
+            max_seconds: For how long an event waits for others.
+            most_outstanding: The maximum number of batches without an acknowledgement; then
+                `AsyncIngestion.add` waits.
+            on_refused: Called with each rejected event, in the event loop.
         """
         self._ensure_open()
-        return AsyncIngestion(
-            lambda sent: self._ingest(sent, metadata=self._metadata),
-            EventOutbox(max_events, max_bytes, max_seconds, most_outstanding, self._attempts),
+        outbox = EventOutbox(max_events, max_bytes, max_seconds, most_outstanding, self._attempts)
+
+        def receive(answer: v1.IngestResponse) -> None:
+            for event in outbox.receive(answer):
+                if on_refused is not None:
+                    on_refused(event)
+
+        stream = AsyncAcknowledgedStream(
+            lambda sent: self._stubs.ingest(sent, metadata=self._metadata),
+            outbox,
+            receive,
             self._attempts(),
             self._timeout,
-            on_refused,
         )
+        return AsyncIngestion(outbox, stream)
 
     async def ingest(
         self,
-        events: Many[FeedbackEvent],
+        events: Iterable[FeedbackEvent] | AsyncIterable[FeedbackEvent],
         *,
         on_refused: Callable[[RefusedEvent], None] | None = None,
     ) -> IngestReport:
-        """Hand over feedback events and return what became of them, once all are answered for.
+        """Send feedback events, and return a report when each is accepted or rejected.
 
-        What it takes, returns and raises is that of `ExchangeClient.ingest`.
+        An event that is rejected with a retryable error is sent again until its own timeout.
+
+        Args:
+            events: The events; only a limited number is in memory at a time.
+            on_refused: Called with each rejected event, in the event loop.
+
+        Raises:
+            ExchangeError: The stream failed permanently.
         """
         async with self.ingestion(on_refused=on_refused) as ingestion:
-            async for event in _each(events):
-                await ingestion.add(event)
+            if isinstance(events, Sequence):
+                await ingestion.add_all(events)
+            else:
+                async for event in iterate(events):
+                    await ingestion.add(event)
         return ingestion.report
 
     def export(
         self, events: EventFilter | None = None, *, batch_size: int | None = None, cursor: str = ""
     ) -> AsyncIterator[FeedbackEvent]:
-        """Yield feedback events in the order in which they were taken in.
+        """Yield feedback events in the order in which they were ingested.
 
-        What it takes, returns and raises is that of `ExchangeClient.export`.
+        An export resumes after a broken connection, and after the server cut it off because it was
+        read too slowly.
+
+        Args:
+            events: The events to export; ``None`` for all.
+            batch_size: The number of events to fetch at a time.
+            cursor: A cursor of an earlier export to continue from; empty to start with the first
+                event.
+
+        Raises:
+            ExchangeError: The call failed.
         """
         self._ensure_open()
         return self._export((events or EventFilter()).export(batch_size, cursor))
 
     async def _export(self, request: v1.ExportRequest) -> AsyncIterator[FeedbackEvent]:
         attempts = self._attempts()
-        begun = False
+        has_begun = False
         while True:
-            call: Attended[v1.ExportResponse] = Attended(
-                self._feedback.Export(request, metadata=self._metadata), self._timeout
+            call = AsyncIdleTimeoutStream(
+                self._stubs.feedback.Export(request, metadata=self._metadata), self._timeout
             )
             try:
                 while (answer := await call.receive()) is not None:
-                    begun = True
+                    has_begun = True
                     for event in answer.events:
                         yield event
                     request.cursor = answer.cursor
                     attempts.succeeded()
                 return
             except ExchangeError as error:
-                if begun:
+                if has_begun:
                     delay = attempts.delay_before_resuming(error)
                 else:
-                    delay = await attempts.delay_after_on_loop(error)
+                    delay = await delay_after(attempts, error)
             finally:
                 call.cancel()
             await asyncio.sleep(delay)
@@ -432,12 +572,18 @@ class AsyncExchangeClient:
         bucket: timedelta | None = None,
         timeout: float | None = None,
     ) -> list[Summary]:
-        """Count feedback events and their latencies by type and time.
+        """Count feedback events and summarize their latencies, by type and time.
 
-        What it takes, returns and raises is that of `ExchangeClient.summarize`.
+        Args:
+            events: The events to summarize; ``None`` for all.
+            bucket: The length of the time buckets; ``None`` for one bucket for all time.
+            timeout: The timeout in seconds; ``None`` for the client's.
+
+        Raises:
+            ExchangeError: The call failed.
         """
         request = (events or EventFilter()).summarize(bucket)
-        answer = await self._call(self._feedback.Summarize, request, timeout)
+        answer = await self._call(self._stubs.feedback.Summarize, request, timeout)
         return list(map(Summary.of, answer.summaries))
 
     async def validate(
@@ -449,12 +595,21 @@ class AsyncExchangeClient:
         lints: bool = True,
         timeout: float | None = None,
     ) -> Verdict:
-        """Ask the exchange whether bytes are a valid message.
+        """Validate a message with the exchange.
 
-        What it takes, returns and raises is that of `ExchangeClient.validate`.
+        Args:
+            content: The message, or its bytes.
+            type: The class of the message, or the name of the class; required for bytes.
+            form: The format of the bytes, such as ``yaml``.
+            lints: Whether to lint the message.
+            timeout: The timeout in seconds; ``None`` for the client's.
+
+        Raises:
+            ExchangeError: The call failed.
         """
         request = requests.validate(content, type, form, lints)
-        return Verdict.of(await self._call(self._validation.Validate, request, timeout))
+        answer = await self._call(self._stubs.validation.Validate, request, timeout)
+        return Verdict.of(answer)
 
     async def convert(
         self,
@@ -466,12 +621,24 @@ class AsyncExchangeClient:
         allow_invalid: bool = False,
         timeout: float | None = None,
     ) -> bytes:
-        """Have the exchange write a message in another form.
+        """Convert a message to another format with the exchange.
 
-        What it takes, returns and raises is that of `ExchangeClient.convert`.
+        Args:
+            content: The message, or its bytes.
+            to: The format to write, such as ``crucible-json``.
+            type: The class of the message, or the name of the class; required for bytes.
+            form: The format of the bytes.
+            allow_invalid: Whether to convert a message that breaks rules.
+            timeout: The timeout in seconds; ``None`` for the client's.
+
+        Raises:
+            InvalidDocumentError: The message is unreadable, breaks a rule or cannot be written in
+                the format.
+            ExchangeError: The call failed.
         """
         request = requests.convert(content, type, form, to, allow_invalid)
-        return (await self._call(self._validation.Convert, request, timeout)).content
+        answer = await self._call(self._stubs.validation.Convert, request, timeout)
+        return answer.content
 
     async def _call(
         self,
@@ -479,22 +646,21 @@ class AsyncExchangeClient:
         request: RequestT,
         timeout: float | None,
     ) -> AnswerT:
-        attempts = self._attempts(timeout, repeatable=is_repeatable(request))
+        attempts = self._attempts(timeout, idempotent=is_idempotent(request))
         while True:
             self._ensure_open()
             try:
                 return await method(request, timeout=attempts.remaining, metadata=self._metadata)
             except grpc.aio.AioRpcError as error:
-                delay = await attempts.delay_after_on_loop(failure_of(error))
+                delay = await delay_after(attempts, call_error(error))
             await asyncio.sleep(delay)
 
-    def _attempts(self, timeout: float | None = None, *, repeatable: bool = True) -> Attempts:
-        patience = self._timeout if timeout is None else timeout
+    def _attempts(self, timeout: float | None = None, *, idempotent: bool = True) -> Attempts:
         return Attempts(
             self._retry,
-            patience,
-            repeatable=repeatable,
-            explained=self._connection.explained,
+            self._timeout if timeout is None else timeout,
+            idempotent=idempotent,
+            explain=self._connection.explained,
         )
 
     def _ensure_open(self) -> None:
@@ -504,29 +670,20 @@ class AsyncExchangeClient:
             raise ClosedError("the client was made before a fork: make one in each process")
 
 
-async def _each(items: Many[ItemT]) -> AsyncIterator[ItemT]:
-    if isinstance(items, AsyncIterable):
-        async for item in items:
-            yield item
-        return
-    for item in items:
-        yield item
-
-
 class AsyncWatch(AsyncIterator[Change | Gap]):
-    """Changes of an exchange, each exactly once and in order, across broken connections.
+    """Yields the changes of an exchange exactly once and in order, across broken connections.
 
     Args:
-        open_call: Opens a call that goes on from the position; it is told whether the server fell
-            silent on the last one.
-        position: What is asked for, and how far it was told.
-        beginning: How often to try to begin.
-        resuming: How often to try to resume.
+        open_call: Opens a call at the position; the argument says whether the last call ended
+            because the server sent nothing for too long.
+        position: The request, and the sequence number up to which it was answered.
+        beginning: The attempts to begin.
+        resuming: The attempts to resume.
     """
 
     def __init__(
         self,
-        open_call: Callable[[bool], Awaitable[Attended[v1.WatchResponse]]],
+        open_call: Callable[[bool], Awaitable[AsyncIdleTimeoutStream[v1.WatchResponse]]],
         position: WatchPosition,
         beginning: Attempts,
         resuming: Attempts,
@@ -535,13 +692,13 @@ class AsyncWatch(AsyncIterator[Change | Gap]):
         self._position = position
         self._beginning = beginning
         self._resuming = resuming
-        self._begun = False
+        self._has_begun = False
         self._closed = asyncio.Event()
-        self._after_silence = False
-        self._call: Attended[v1.WatchResponse] | None = None
+        self._after_idle = False
+        self._call: AsyncIdleTimeoutStream[v1.WatchResponse] | None = None
 
     async def begin(self) -> None:
-        """Wait until it is known from where on changes are told.
+        """Wait until the watch has a position: it yields every change from then on.
 
         Raises:
             ExchangeError: The watch cannot begin.
@@ -551,7 +708,7 @@ class AsyncWatch(AsyncIterator[Change | Gap]):
 
     @property
     def sequence(self) -> int:
-        """The sequence number up to which everything was told: where another watch can go on."""
+        """The sequence number up to which the watch is complete, and where another can resume."""
         return self._position.sequence or 0
 
     async def __aenter__(self) -> Self:
@@ -567,7 +724,7 @@ class AsyncWatch(AsyncIterator[Change | Gap]):
         await self.close()
 
     async def close(self) -> None:
-        """End the watch; another task that waits for a change then comes to its end."""
+        """End the watch, also for another task that waits for a change."""
         self._closed.set()
         if self._call is not None:
             self._call.cancel()
@@ -586,72 +743,52 @@ class AsyncWatch(AsyncIterator[Change | Gap]):
         raise StopAsyncIteration
 
     async def _receive(self) -> v1.WatchResponse:
-        """Return the next message, over a new call if need be."""
+        """Return the next message, over a new call if necessary."""
         while True:
             if self._closed.is_set():
                 raise ClosedError("the watch was closed")
             if self._call is None:
-                self._call = await self._open_call(self._after_silence)
+                self._call = await self._open_call(self._after_idle)
             try:
                 answer = await self._call.receive()
-            except ExchangeError as failure:
-                error = failure
+                if answer is None:
+                    raise UnavailableError("the server ended the watch", code="UNAVAILABLE")
+            except ExchangeError as error:
+                self._call = None
+                self._after_idle = error.reason == IDLE_REASON
+                if self._has_begun:
+                    delay = self._resuming.delay_before_resuming(error)
+                else:
+                    delay = await delay_after(self._beginning, error)
+                await wait_at_most(self._closed, delay)
             else:
-                if answer is not None:
-                    self._begun = True
-                    self._resuming.succeeded()
-                    return answer
-                error = UnavailableError("the server ended the watch", code="UNAVAILABLE")
-            self._call = None
-            self._after_silence = error.reason == SILENCE
-            await self._pause(await self._delay_after(error))
-
-    async def _pause(self, seconds: float) -> None:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._closed.wait()
-
-    async def _delay_after(self, error: ExchangeError) -> float:
-        if not self._begun:
-            return await self._beginning.delay_after_on_loop(error)
-        return self._resuming.delay_before_resuming(error)
+                self._has_begun = True
+                self._resuming.succeeded()
+                return answer
 
 
 class AsyncIngestion:
-    """Takes feedback events one at a time and hands them over in batches.
+    """Accepts feedback events one at a time and sends them in batches.
 
-    As a context manager it ends with everything acknowledged, unless an exception ends it.
+    When it is left as a context manager, every event is accepted or rejected, unless an exception
+    ended it.
 
     Args:
-        open_call: Opens a stream.
-        outbox: Makes the batches.
-        attempts: How often to open a stream again.
-        patience: The longest wait for an acknowledgement, in seconds.
-        on_refused: Called with each event that is refused.
+        outbox: The events to send.
+        stream: Sends the outbox.
     """
 
     def __init__(
         self,
-        open_call: Callable[
-            [AsyncIterator[EventBatch]],
-            grpc.aio.StreamStreamCall[EventBatch, v1.IngestResponse],
-        ],
         outbox: EventOutbox,
-        attempts: Attempts,
-        patience: float,
-        on_refused: Callable[[RefusedEvent], None] | None,
+        stream: AsyncAcknowledgedStream[EventBatch, v1.IngestResponse],
     ) -> None:
-        def settle(answer: v1.IngestResponse) -> None:
-            for refused in outbox.acknowledge(answer):
-                if on_refused is not None:
-                    on_refused(refused)
-
         self._outbox = outbox
-        self._stream = AcknowledgedStream(open_call, outbox, settle, attempts, patience)
+        self._stream = stream
 
     @property
     def report(self) -> IngestReport:
-        """What became of the events so far."""
+        """The outcome of the events so far."""
         return self._outbox.report
 
     async def __aenter__(self) -> Self:
@@ -666,29 +803,39 @@ class AsyncIngestion:
         if kind is None:
             await self.close()
         else:
-            await self._stream.abandon()
+            await self._stream.abort()
 
     async def add(self, event: FeedbackEvent) -> None:
-        """Take an event; waits while too many batches are without an acknowledgement.
+        """Add an event; wait while too many batches have no acknowledgement.
 
         Raises:
-            ExchangeError: The stream failed for good.
+            ExchangeError: The stream failed permanently.
         """
-        await self._stream.submit(lambda: self._outbox.add(event))
+        await self._stream.submit(partial(self._outbox.add, event))
+
+    async def add_all(self, events: Sequence[FeedbackEvent]) -> None:
+        """Add events, in less time than one at a time.
+
+        Raises:
+            ExchangeError: The stream failed permanently.
+        """
+        for start in range(0, len(events), _CHUNK):
+            chunk = events[start : start + _CHUNK]
+            await self._stream.submit(partial(self._outbox.add_all, chunk))
 
     async def flush(self) -> None:
-        """Wait until every event so far is answered for.
+        """Wait until every event so far is accepted or rejected.
 
         Raises:
-            ExchangeError: The stream failed for good.
+            ExchangeError: The stream failed permanently.
         """
-        await self._stream.submit(self._outbox.seal)
+        await self._stream.submit(self._outbox.close_batch)
         await self._stream.drain()
 
     async def close(self) -> None:
-        """Wait until every event is answered for, and end the stream.
+        """Wait until every event is accepted or rejected, and end the stream.
 
         Raises:
-            ExchangeError: The stream failed for good.
+            ExchangeError: The stream failed permanently.
         """
         await self._stream.close()

@@ -1,216 +1,242 @@
-"""Streams for threads: calls whose silence is noticed, and requests sent until acknowledged."""
+"""Streams for threads: answers with an idle timeout, and requests sent until acknowledged.
+
+`async_streams` has the same interface for asyncio.
+"""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar
 
 import grpc
 
-from crucible_ir.exchange.client.failures import ExchangeError, UnavailableError
+from crucible_ir.exchange.client.errors import ExchangeError, UnavailableError
 from crucible_ir.exchange.client.retrying import Attempts
-from crucible_ir.exchange.client.statuses import error_of, silence
+from crucible_ir.exchange.client.statuses import error_of, idle_error
 
 if TYPE_CHECKING:
     from crucible_ir.exchange.client.outbox import Outbox
 
+ItemT = TypeVar("ItemT")
 RequestT = TypeVar("RequestT")
 AnswerT = TypeVar("AnswerT")
 AnswerT_co = TypeVar("AnswerT_co", covariant=True)
 
-#: How long a server may take to end a stream on which everything was answered.
-GOODBYE_SECONDS: Final = 2.0
+#: For how many seconds to wait until the server ends a stream whose requests are acknowledged.
+CLOSE_SECONDS: Final = 2.0
 
-#: With more requests than this not yet sent, the thread that makes them lets the one that sends
-#: them have its turn, for so many seconds at most.
-MOST_UNSENT: Final = 1
-LET_IN_SECONDS: Final = 0.05
+#: With more unsent requests than this, a thread that adds requests yields to the one that sends
+#: them, for so many seconds at most.
+_MOST_UNSENT: Final = 1
+_YIELD_SECONDS: Final = 0.05
 
-#: How often silence is looked for, in parts of what is allowed.
-_LOOKS: Final = 4
+#: How many times the idle time is checked within the timeout.
+_CHECKS: Final = 4
 
 
-class Call(Protocol[AnswerT_co]):
-    """What a call that streams answers offers; gRPC's own class for it says less."""
+class AnswerStream(Protocol[AnswerT_co]):
+    """A call that streams answers; gRPC has no public class for it."""
 
     def __iter__(self) -> Iterator[AnswerT_co]:
-        """Return the answers as they come."""
+        """Return an iterator over the answers."""
 
     def cancel(self) -> object:
-        """End the call."""
+        """Cancel the call."""
 
 
-def failure_of(error: grpc.RpcError) -> ExchangeError:
-    """Return what a call that raised this failed with."""
+def call_error(error: grpc.RpcError) -> ExchangeError:
+    """Convert the exception of a call."""
     if not isinstance(error, grpc.Call):
         return ExchangeError(str(error), code="UNKNOWN")
     return error_of(error.code(), error.details(), error.trailing_metadata())
 
 
-class Watchdog:
-    """Cancels a call when it is quiet for too long, from a thread of its own.
+def iterate(items: Iterable[ItemT]) -> Iterator[ItemT]:
+    """Return an iterator over an iterable."""
+    return iter(items)
+
+
+def delay_after(attempts: Attempts, error: ExchangeError) -> float:
+    """Return how many seconds to wait before the next attempt.
+
+    Raises:
+        ExchangeError: The error is not transient, or no attempt is left.
+    """
+    return attempts.delay_after(error)
+
+
+def wait_at_most(event: threading.Event, seconds: float) -> None:
+    """Wait until an event is set, for a number of seconds at most."""
+    event.wait(seconds)
+
+
+class _Watchdog:
+    """Cancels a call that is idle for too long, from a thread of its own.
 
     Args:
         cancel: Cancels the call.
-        quiet_for: Tells for how many seconds something has been owed.
-        patience: How many seconds are too many.
+        idle_seconds: Returns for how many seconds an answer has been outstanding.
+        timeout: How many seconds are too many.
     """
 
     def __init__(
-        self, cancel: Callable[[], object], quiet_for: Callable[[], float], patience: float
+        self, cancel: Callable[[], object], idle_seconds: Callable[[], float], timeout: float
     ) -> None:
         self._cancel = cancel
-        self._quiet_for = quiet_for
-        self._patience = patience
+        self._idle_seconds = idle_seconds
+        self._timeout = timeout
         self._stop = threading.Event()
-        self.bit = False
+        self.expired = False
         threading.Thread(target=self._watch, name="crucible-ir-watchdog", daemon=True).start()
 
     def _watch(self) -> None:
-        while not self._stop.wait(self._patience / _LOOKS):
-            if self._quiet_for() > self._patience:
-                self.bit = True
+        while not self._stop.wait(self._timeout / _CHECKS):
+            if self._idle_seconds() > self._timeout:
+                self.expired = True
                 self._cancel()
                 return
 
     def stop(self) -> None:
-        """Let the call be."""
+        """Stop watching the call."""
         self._stop.set()
 
 
-class Attended(Iterator[AnswerT]):
-    """The messages of a call; one that does not come in time is an error.
+class IdleTimeoutStream(Generic[AnswerT]):
+    """The answers of a call; an answer that takes too long is an error.
 
     Args:
         call: The call.
-        patience: The longest wait for a message, in seconds.
-
-    Raises:
-        ExchangeError: The call failed.
+        timeout: The longest wait for an answer, in seconds.
     """
 
-    def __init__(self, call: Call[AnswerT], patience: float) -> None:
+    def __init__(self, call: AnswerStream[AnswerT], timeout: float) -> None:
         self._call = call
         self._answers = iter(call)
-        self._patience = patience
-        self._asked: float | None = None
-        self._watchdog = Watchdog(call.cancel, self._quiet_for, patience)
+        self._timeout = timeout
+        self._waiting_since: float | None = None
+        self._watchdog = _Watchdog(call.cancel, self._idle_seconds, timeout)
 
-    def _quiet_for(self) -> float:
-        asked = self._asked
-        return 0.0 if asked is None else time.monotonic() - asked
+    def _idle_seconds(self) -> float:
+        since = self._waiting_since
+        return 0.0 if since is None else time.monotonic() - since
 
-    def __next__(self) -> AnswerT:
-        self._asked = time.monotonic()
+    def receive(self) -> AnswerT | None:
+        """Return the next answer, or ``None`` at the end.
+
+        Raises:
+            ExchangeError: The call failed.
+        """
+        self._waiting_since = time.monotonic()
         try:
             return next(self._answers)
         except StopIteration:
             self._watchdog.stop()
-            raise
+            return None
         except grpc.RpcError as error:
             self._watchdog.stop()
-            raise (silence(self._patience) if self._watchdog.bit else failure_of(error)) from None
+            expired = self._watchdog.expired
+            raise (idle_error(self._timeout) if expired else call_error(error)) from None
         finally:
-            self._asked = None
+            self._waiting_since = None
 
     def cancel(self) -> None:
-        """End the call."""
+        """Cancel the call."""
         self._watchdog.stop()
         self._call.cancel()
 
 
 class AcknowledgedStream(Generic[RequestT, AnswerT]):
-    """Sends what is in an outbox, and sends it again over a new stream when one breaks.
+    """Sends the requests of an outbox, and sends them again over a new stream if one breaks.
 
-    A thread does the work. It opens a stream when there is something to send.
+    It works in a thread of its own, and opens a stream when there is something to send.
 
     Args:
         open_call: Opens a stream that sends the requests of an iterator.
-        outbox: What is to be sent. It is touched under this object's lock only.
-        settle: Takes an answer; called under the lock.
-        attempts: How often to open a stream again.
-        patience: The longest wait for an answer that is owed, in seconds.
+        outbox: The requests; used only under the lock of this object.
+        receive: Records an answer; called under the lock.
+        attempts: The attempts to open a stream.
+        timeout: The longest wait for an outstanding answer, in seconds.
     """
 
     def __init__(
         self,
-        open_call: Callable[[Iterator[RequestT]], Call[AnswerT]],
+        open_call: Callable[[Iterator[RequestT]], AnswerStream[AnswerT]],
         outbox: Outbox[RequestT],
-        settle: Callable[[AnswerT], None],
+        receive: Callable[[AnswerT], object],
         attempts: Attempts,
-        patience: float,
+        timeout: float,
     ) -> None:
         self._open_call = open_call
         self._outbox = outbox
-        self._settle = settle
+        self._receive = receive
         self._attempts = attempts
-        self._patience = patience
+        self._timeout = timeout
         self._changed = threading.Condition()
         self._stream = 0
-        self._call: Call[AnswerT] | None = None
-        self._abandoned = False
+        self._call: AnswerStream[AnswerT] | None = None
+        self._aborted = False
         self._failure: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="crucible-ir-stream", daemon=True)
         self._thread.start()
 
     def submit(self, put: Callable[[], None]) -> None:
-        """Put something into the outbox, once it has room.
+        """Add to the outbox with a function, once there is room.
 
         Raises:
-            ExchangeError: The stream failed for good.
+            ExchangeError: The stream failed permanently.
         """
         with self._changed:
             if self._failure is not None or not self._outbox.has_room:
                 self._changed.wait_for(lambda: self._failure or self._outbox.has_room)
                 self._raise_failure()
             put()
-            if self._outbox.has_news():
+            if self._outbox.take_news():
                 self._changed.notify_all()
-                if self._outbox.unsent > MOST_UNSENT:
-                    # A thread that computes keeps others out for milliseconds: they are let in.
-                    self._changed.wait(LET_IN_SECONDS)
+                if self._outbox.unsent > _MOST_UNSENT:
+                    # Otherwise a thread that computes would block the other one for milliseconds.
+                    self._changed.wait(_YIELD_SECONDS)
 
-    def wait_for(self, condition: Callable[[], object]) -> None:
-        """Wait until something holds, which is looked at whenever an answer has come.
+    def wait_until(self, condition: Callable[[], object]) -> None:
+        """Wait until a condition is true; it is checked after every answer.
 
         Raises:
-            ExchangeError: The stream failed for good.
+            ExchangeError: The stream failed permanently.
         """
         with self._changed:
             self._changed.wait_for(lambda: self._failure or condition())
             self._raise_failure()
 
     def drain(self) -> None:
-        """Wait until everything is acknowledged.
+        """Wait until every request is acknowledged.
 
         Raises:
-            ExchangeError: The stream failed for good.
+            ExchangeError: The stream failed permanently.
         """
-        self.wait_for(lambda: self._outbox.is_empty)
+        self.wait_until(lambda: self._outbox.is_empty)
 
     def close(self) -> None:
-        """Send what is left, wait until it is acknowledged and end the stream.
+        """Send the rest, wait until every request is acknowledged, and end the stream.
 
         Raises:
-            ExchangeError: The stream failed for good.
+            ExchangeError: The stream failed permanently.
         """
         with self._changed:
             self._outbox.closed = True
             self._changed.notify_all()
         try:
             self.drain()
-            # The server is given a moment to end the stream in good order.
-            self._thread.join(GOODBYE_SECONDS)
+            # Give the server time to end the stream in good order.
+            self._thread.join(CLOSE_SECONDS)
         finally:
-            self.abandon()
+            self.abort()
 
-    def abandon(self) -> None:
-        """End the stream at once; what was not acknowledged may or may not have arrived."""
+    def abort(self) -> None:
+        """End the stream at once; requests in flight may or may not have arrived."""
         with self._changed:
-            self._abandoned = True
+            self._aborted = True
             call = self._call
             if self._failure is None and not self._outbox.is_empty:
                 self._failure = ExchangeError("the stream was ended before all was acknowledged")
@@ -228,64 +254,64 @@ class AcknowledgedStream(Generic[RequestT, AnswerT]):
             while self._wait_for_work():
                 error = self._run_stream()
                 with self._changed:
-                    if self._abandoned:
+                    if self._aborted:
                         return
                     self._stream += 1
-                    self._outbox.rewind()
+                    self._outbox.requeue()
                     self._changed.notify_all()
                     done = self._outbox.is_empty
                 if not done:
                     self._pause(self._attempts.delay_after(error))
         except BaseException as error:
-            # It is raised again in the thread that is waiting for this one.
+            # The thread that waits for this one raises it.
             with self._changed:
                 self._failure = error
-                self._abandoned = True
+                self._aborted = True
                 self._changed.notify_all()
 
     def _wait_for_work(self) -> bool:
-        """Wait until there is something to send; tell whether there ever will be."""
+        """Wait until there is something to send; return whether there is."""
         with self._changed:
             if self._outbox.is_empty:
                 self._changed.wait_for(
-                    lambda: self._abandoned or self._outbox.closed or not self._outbox.is_empty
+                    lambda: self._aborted or self._outbox.closed or not self._outbox.is_empty
                 )
-                self._attempts.begin_anew()
-            return not self._abandoned and not self._outbox.is_empty
+                self._attempts.reset()
+            return not self._aborted and not self._outbox.is_empty
 
     def _pause(self, seconds: float) -> None:
         with self._changed:
-            self._changed.wait_for(lambda: self._abandoned, seconds)
+            self._changed.wait_for(lambda: self._aborted, seconds)
 
     def _run_stream(self) -> ExchangeError:
-        """Send and receive until the stream ends; return how it ended."""
+        """Send and receive until the stream ends; return the error that ended it."""
         call = self._open_call(self._requests(self._stream))
         with self._changed:
             self._call = call
-        watchdog = Watchdog(call.cancel, lambda: self._outbox.quiet_for, self._patience)
+        watchdog = _Watchdog(call.cancel, lambda: self._outbox.idle_seconds, self._timeout)
         try:
             for answer in call:
                 with self._changed:
-                    self._settle(answer)
+                    self._receive(answer)
                     self._attempts.succeeded()
                     self._changed.notify_all()
         except grpc.RpcError as error:
-            return silence(self._patience) if watchdog.bit else failure_of(error)
+            return idle_error(self._timeout) if watchdog.expired else call_error(error)
         finally:
             watchdog.stop()
-            # An answer that nobody expected must not leave the stream open behind it.
+            # An unexpected answer must not leave the stream open.
             with suppress(grpc.RpcError):
                 call.cancel()
         return UnavailableError("the server ended the stream", code="UNAVAILABLE")
 
     def _requests(self, stream: int) -> Iterator[RequestT]:
-        """Yield what is to be sent over one stream, from the thread that gRPC sends with."""
+        """Yield the requests to send over one stream; gRPC calls this in a thread of its own."""
         while (request := self._next_request(stream)) is not None:
             yield request
 
     def _next_request(self, stream: int) -> RequestT | None:
         with self._changed:
-            while not self._abandoned and stream == self._stream:
+            while not self._aborted and stream == self._stream:
                 request = self._outbox.take()
                 if request is not None:
                     self._changed.notify_all()

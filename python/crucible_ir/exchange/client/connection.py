@@ -1,21 +1,30 @@
-"""The address of an exchange, the credentials for it, and the options of its gRPC channels."""
+"""The address of an exchange, the credentials for it, and its gRPC channels."""
 
 from __future__ import annotations
 
 import ipaddress
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 import grpc
 import grpc.aio
 
-from crucible_ir.exchange.client.failures import ExchangeError, InsecureChannelError, TlsError
+from crucible_ir.exchange import v1
+from crucible_ir.exchange.client.batches import INGEST, EventBatch
+from crucible_ir.exchange.client.errors import ExchangeError, InsecureChannelError, TlsError
 from crucible_ir.exchange.client.tls import Tls, tls_problem
+from crucible_ir.exchange.v1.exchange_service_pb2_grpc import ExchangeServiceStub
+from crucible_ir.exchange.v1.feedback_service_pb2_grpc import FeedbackServiceStub
+from crucible_ir.exchange.v1.validation_service_pb2_grpc import ValidationServiceStub
 from crucible_ir.version import VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from crucible_ir.exchange.v1.exchange_service_pb2_grpc import ExchangeServiceAsyncStub
+    from crucible_ir.exchange.v1.feedback_service_pb2_grpc import FeedbackServiceAsyncStub
+    from crucible_ir.exchange.v1.validation_service_pb2_grpc import ValidationServiceAsyncStub
 
 #: The address that a server listens on by default.
 DEFAULT_TARGET: Final = "127.0.0.1:50551"
@@ -133,6 +142,50 @@ class Connection:
             # Traffic to this machine does not go through a proxy.
             ("grpc.enable_http_proxy", 0 if is_loopback(self.target) else 1),
         )
+
+
+class Stubs:
+    """The services of the exchange over a blocking channel.
+
+    Args:
+        connection: Opens the channel.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._channel = channel = connection.open()
+        self.exchange = ExchangeServiceStub(channel)
+        self.feedback = FeedbackServiceStub(channel)
+        self.validation = ValidationServiceStub(channel)
+        # Sends batches as they are, without the messages of the generated stub.
+        self.ingest = channel.stream_stream(INGEST, EventBatch.encode, v1.IngestResponse.FromString)
+
+    def close(self) -> None:
+        """Cancel every call and close the channel."""
+        self._channel.close()
+
+
+class AsyncStubs:
+    """The services of the exchange over an asyncio channel.
+
+    Args:
+        connection: Opens the channel.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._channel = connection.open_async()
+        # The generated stubs work on either kind of channel, but are typed for one.
+        channel = cast("grpc.Channel", self._channel)
+        self.exchange = cast("ExchangeServiceAsyncStub", ExchangeServiceStub(channel))
+        self.feedback = cast("FeedbackServiceAsyncStub", FeedbackServiceStub(channel))
+        self.validation = cast("ValidationServiceAsyncStub", ValidationServiceStub(channel))
+        # Sends batches as they are, without the messages of the generated stub.
+        self.ingest = self._channel.stream_stream(
+            INGEST, EventBatch.encode, v1.IngestResponse.FromString
+        )
+
+    async def close(self) -> None:
+        """Cancel every call and close the channel."""
+        await self._channel.close(None)
 
 
 def is_loopback(target: str) -> bool:

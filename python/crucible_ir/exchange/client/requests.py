@@ -1,4 +1,4 @@
-"""The requests of the exchange, made from plain arguments."""
+"""Builds the requests of the exchange from the arguments of the clients."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from google.protobuf.descriptor import EnumDescriptor
     from google.protobuf.message import Message
 
-    #: What names the type of a document: its class, or its short or full name.
+    #: A document type: its class, or its short or full name.
     TypeName = str | type[Message]
 
 _PRODUCER: Final = "crucible-ir"
@@ -27,15 +27,15 @@ _PRODUCER: Final = "crucible-ir"
 
 @dataclass(frozen=True, slots=True)
 class Publication:
-    """A document to publish, with what is asked of the exchange beside it.
+    """A document to publish, with options.
 
     Attributes:
-        document: The document, or the message to put into one.
-        id: The document's id; ``None`` for the one that the content has.
-        etag: The etag of the revision to replace; empty when there must not be any; ``None`` to
-            replace whatever is there.
-        request_id: What makes the request safe to repeat; ``None`` to have one made.
-        validate_only: Whether to store nothing.
+        document: A ``Document``, or a message that can be its content.
+        id: The document's id; ``None`` for the id in the content.
+        etag: The etag of the revision to replace; empty to require that the document does not
+            exist; ``None`` for no precondition.
+        request_id: An id that makes the request safe to repeat; ``None`` for a random one.
+        validate_only: Whether to validate the request without storing the document.
     """
 
     document: Message
@@ -48,7 +48,7 @@ class Publication:
         """Return the request.
 
         Raises:
-            FieldError: A document cannot hold the message.
+            FieldError: The message cannot be the content of a document.
         """
         return v1.PublishRequest(
             document=document_of(self.document),
@@ -60,22 +60,22 @@ class Publication:
 
 
 def new_request_id() -> str:
-    """Return an id that no other request has."""
+    """Return a unique request id."""
     return str(uuid.uuid4())
 
 
 def document_of(message: Message) -> Document:
-    """Return a message as a document, unless it is one.
+    """Return a document with a message as its content; a ``Document`` is returned as it is.
 
     Raises:
-        FieldError: A document cannot hold it.
+        FieldError: The message cannot be the content of a document.
     """
     if isinstance(message, Document):
         return message
     name = descriptor_of(message).name
     members = document_members()
     if name not in members:
-        raise FieldError(f"a document cannot hold a {name}{near_miss(name, members)}")
+        raise FieldError(f"a document cannot contain a {name}{near_miss(name, members)}")
     document = Document(
         ir_version=VERSION,
         producer_name=_PRODUCER,
@@ -93,13 +93,13 @@ def delete(type_: TypeName, id_: str, etag: str | None, request_id: str | None) 
 
 
 def compact(keep_after: int | None, keep_within: timedelta | None) -> v1.CompactRequest:
-    """Return a request to drop the beginning of the history.
+    """Return a request to drop old revisions.
 
     Raises:
-        FieldError: It is not said what to keep, or it is said twice.
+        FieldError: Neither or both of the arguments are given.
     """
     if (keep_after is None) == (keep_within is None):
-        raise FieldError("give one of keep_after and keep_within")
+        raise FieldError("give exactly one of keep_after and keep_within")
     return v1.CompactRequest(after_sequence=keep_after, within=keep_within)
 
 
@@ -121,7 +121,7 @@ def list_documents(
     include_deleted: bool,
     include_documents: bool,
 ) -> v1.ListRequest:
-    """Return the request for the first page of a list."""
+    """Return a request for the first page of a list."""
     filters = [v1.Filter(field=field, equals=value) for field, value in (where or {}).items()]
     filters += [
         v1.Filter(field=field, prefix=value) for field, value in (where_prefix or {}).items()
@@ -144,13 +144,15 @@ def trace(
     max_depth: int | None,
     max_nodes: int | None,
 ) -> v1.TraceLineageRequest:
-    """Return the request for a lineage."""
-    way = _number(v1.LineageDirection.DESCRIPTOR, direction, "direction")
+    """Return a request to trace a lineage."""
     return v1.TraceLineageRequest(
         type=name_of(type_),
         id=id_,
         revision=revision,
-        direction=cast("v1.LineageDirection", way),
+        direction=cast(
+            "v1.LineageDirection",
+            _number(v1.LineageDirection.DESCRIPTOR, direction, "direction"),
+        ),
         max_depth=max_depth,
         max_nodes=max_nodes,
     )
@@ -158,14 +160,14 @@ def trace(
 
 @dataclass(frozen=True, slots=True)
 class EventFilter:
-    """Which feedback events are meant; what is ``None`` or empty is no condition.
+    """Selects feedback events; an attribute that is ``None`` or empty selects all.
 
     Attributes:
-        deployment_id: The deployment that gave the answers.
-        feedback_types: The plain or custom names of the types, any of them.
-        model_version: The model version that gave the answers.
+        deployment_id: The id of the deployment that answered.
+        feedback_types: The short or custom names of the feedback types.
+        model_version: The id of the model version that answered.
         start_time: The earliest time.
-        end_time: The time before which they have to be.
+        end_time: The time before which the events occurred.
     """
 
     deployment_id: str | None = None
@@ -176,12 +178,12 @@ class EventFilter:
 
     def __post_init__(self) -> None:
         for name in ("start_time", "end_time"):
-            moment = getattr(self, name)
-            if moment is not None and moment.tzinfo is None:
-                raise FieldError("a moment needs a time zone, such as datetime.UTC", path=name)
+            time = getattr(self, name)
+            if time is not None and time.tzinfo is None:
+                raise FieldError("the time needs a time zone, such as datetime.UTC", path=name)
 
     def export(self, batch_size: int | None, cursor: str) -> v1.ExportRequest:
-        """Return the request to export them."""
+        """Return a request to export the events."""
         return v1.ExportRequest(
             deployment_id=self.deployment_id,
             feedback_types=list(self.feedback_types),
@@ -193,7 +195,7 @@ class EventFilter:
         )
 
     def summarize(self, bucket: timedelta | None) -> v1.SummarizeRequest:
-        """Return the request to sum them up."""
+        """Return a request to summarize the events."""
         return v1.SummarizeRequest(
             deployment_id=self.deployment_id,
             feedback_types=list(self.feedback_types),
@@ -204,14 +206,14 @@ class EventFilter:
         )
 
 
-def _utc(moment: datetime | None) -> datetime | None:
-    return None if moment is None else moment.astimezone(UTC)
+def _utc(time: datetime | None) -> datetime | None:
+    return None if time is None else time.astimezone(UTC)
 
 
 def validate(
     content: bytes | Message, type_: TypeName | None, form: str, lints: bool
 ) -> v1.ValidateRequest:
-    """Return the request for a verdict."""
+    """Return a request to validate a message."""
     data, name, form = _bytes_of(content, type_, form)
     return v1.ValidateRequest(content=data, type=name, form=_form(form), skip_lints=not lints)
 
@@ -219,7 +221,7 @@ def validate(
 def convert(
     content: bytes | Message, type_: TypeName | None, source: str, target: str, allow_invalid: bool
 ) -> v1.ConvertRequest:
-    """Return the request for another form."""
+    """Return a request to convert a message to another format."""
     data, name, source = _bytes_of(content, type_, source)
     return v1.ConvertRequest(
         content=data,
@@ -236,7 +238,7 @@ def _bytes_of(
     if not isinstance(content, bytes):
         return content.SerializeToString(), descriptor_of(content).name, "binary"
     if type_ is None:
-        raise FieldError("needed for bytes, which do not tell it", path="type")
+        raise FieldError("required when the content is bytes", path="type")
     return content, name_of(type_), form
 
 

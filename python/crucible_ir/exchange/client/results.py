@@ -1,4 +1,4 @@
-"""What calls to the exchange return, as plain values."""
+"""The return values of calls to the exchange."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from crucible_ir.errors import Violation
 from crucible_ir.exchange import v1
-from crucible_ir.exchange.client.failures import ExchangeError
+from crucible_ir.exchange.client.errors import ExchangeError
 from crucible_ir.exchange.client.statuses import error_of_item, violations_of
 from crucible_ir.schema import vocabulary
 from crucible_ir.v1 import Document
@@ -20,18 +20,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One revision of one document; the attributes are the fields of the message ``Record``.
+    """A revision of a document, as the message ``Record``.
 
     Attributes:
         type: The short name of the document's message.
         id: The document's id.
-        revision: Which revision of the document this is, from 1.
-        sequence: Its place among all changes of the exchange, from 1; 0 when nothing was stored.
-        etag: What to give back as the precondition of a change.
-        digest: The digest of the content; ``None`` when it has none.
+        revision: The number of the revision, from 1.
+        sequence: The sequence number of the change in the exchange, from 1; 0 if nothing was
+            stored.
+        etag: The etag of the revision, for the precondition of a change.
+        digest: The digest of the content; ``None`` if it has none.
         create_time: When the document was first published.
         update_time: When this revision was made.
-        publisher: Who made it; ``None`` when the server asks nobody who they are.
+        publisher: The caller who made it; ``None`` if the server does not authenticate callers.
         deleted: Whether the revision is the deletion of the document.
     """
 
@@ -48,7 +49,7 @@ class Record:
 
     @classmethod
     def of(cls, record: v1.Record) -> Record:
-        """Return the record that a message holds."""
+        """Convert the message."""
         return cls(
             record.type,
             record.id,
@@ -56,14 +57,14 @@ class Record:
             record.sequence,
             record.etag,
             record.digest if record.HasField("digest") else None,
-            _moment(record.create_time),
-            _moment(record.update_time),
+            _datetime(record.create_time),
+            _datetime(record.update_time),
             record.publisher if record.HasField("publisher") else None,
             record.deleted,
         )
 
 
-def _moment(timestamp: Timestamp) -> datetime:
+def _datetime(timestamp: Timestamp) -> datetime:
     return timestamp.ToDatetime(tzinfo=UTC)
 
 
@@ -73,7 +74,7 @@ class Stored:
 
     Attributes:
         record: The record.
-        document: The document as it was published; ``None`` when it was not asked for, or the
+        document: The document as it was published; ``None`` if it was not requested or the
             revision is a deletion.
     """
 
@@ -82,18 +83,18 @@ class Stored:
 
     @property
     def content(self) -> Message | None:
-        """The message that the document holds."""
+        """The content of the document."""
         return None if self.document is None else content_of(self.document)
 
     @classmethod
     def of(cls, answer: v1.GetResponse | v1.Entry | v1.Change) -> Stored:
-        """Return the record and the document that a message holds."""
+        """Convert the message."""
         document = answer.document if answer.HasField("document") else None
         return cls(Record.of(answer.record), document)
 
 
 def content_of(document: Document) -> Message | None:
-    """Return the message that a document holds, if it holds one that this release knows."""
+    """Return the content of a document; ``None`` if it is empty or of a newer schema."""
     member = document.WhichOneof("content")
     if member is None:
         return None
@@ -103,12 +104,12 @@ def content_of(document: Document) -> Message | None:
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """What became of a publication.
+    """The result of a publication.
 
     Attributes:
         record: The record of the document's latest revision.
-        created: Whether the document did not exist before.
-        unchanged: Whether it equals the revision that was there, so that none was made.
+        created: Whether the document is new.
+        unchanged: Whether it equals the latest revision, so that no new one was made.
     """
 
     record: Record
@@ -117,19 +118,19 @@ class Published:
 
     @classmethod
     def of(cls, answer: v1.PublishResponse) -> Published:
-        """Return what a message says."""
+        """Convert the message."""
         return cls(Record.of(answer.record), answer.created, answer.unchanged)
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one of many publications: it was stored, or it was refused.
+    """The outcome of one of many publications: a result or an error.
 
     Attributes:
-        index: The place of the document among those that were given, from 0.
-        published: What was stored.
-        error: Why it was refused.
-        retryable: Whether the same document may be taken when it comes again.
+        index: The index of the document in the input, from 0.
+        published: The result; ``None`` if the document was rejected.
+        error: The error; ``None`` if the document was accepted.
+        retryable: Whether the same document may be accepted later.
     """
 
     index: int
@@ -139,7 +140,7 @@ class Outcome:
 
     @classmethod
     def of(cls, answer: v1.BatchPublishResponse) -> Outcome:
-        """Return what a message says."""
+        """Convert the message."""
         if answer.WhichOneof("result") == "published":
             return cls(answer.index, published=Published.of(answer.published))
         return cls(
@@ -149,16 +150,16 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Change(Stored):
-    """A publication or a deletion that a watch tells of."""
+    """A publication or a deletion, as a watch yields it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """Changes that a watch cannot tell of, since the exchange dropped them from its history.
+    """Changes that a watch missed because the exchange dropped them from its history.
 
     Attributes:
         after_sequence: The sequence number after which changes are missing.
-        through_sequence: The last one that is missing.
+        through_sequence: The sequence number of the last missing change.
     """
 
     after_sequence: int
@@ -167,10 +168,10 @@ class Gap:
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
-    """Says that a watch is alive.
+    """A sign of life on a watch.
 
     Attributes:
-        sequence: Every change up to this one was told, or was not asked for.
+        sequence: The sequence number up to which the watch has sent every requested change.
         time: The server's clock.
     """
 
@@ -179,21 +180,21 @@ class Heartbeat:
 
 
 def event_of(answer: v1.WatchResponse) -> Change | Gap | Heartbeat | None:
-    """Return what a message of a watch tells; ``None`` for what only newer servers tell."""
+    """Convert a message of a watch; ``None`` for an event of a newer server."""
     kind = answer.WhichOneof("event")
     if kind == "change":
-        told = Stored.of(answer.change)
-        return Change(told.record, told.document)
+        stored = Stored.of(answer.change)
+        return Change(stored.record, stored.document)
     if kind == "gap":
         return Gap(answer.gap.after_sequence, answer.gap.through_sequence)
     if kind == "heartbeat":
-        return Heartbeat(answer.heartbeat.sequence, _moment(answer.heartbeat.time))
+        return Heartbeat(answer.heartbeat.sequence, _datetime(answer.heartbeat.time))
     return None
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Reference:
-    """Names a document."""
+    """The type and the id of a document."""
 
     type: str
     id: str
@@ -207,11 +208,11 @@ class LineageNode:
     """A document of a lineage.
 
     Attributes:
-        reference: The document.
-        state: What the exchange has of it: ``stored``, ``embedded``, ``feedback``, ``deleted`` or
-            ``missing``; a number where a newer server says something else.
+        reference: The type and the id of the document.
+        state: ``stored``, ``embedded``, ``feedback``, ``deleted`` or ``missing``; a number for a
+            state of a newer server.
         depth: The number of references between it and the start.
-        record: Its record; ``None`` when it is not stored as a document of its own.
+        record: Its record; ``None`` if it is not stored as a document of its own.
     """
 
     reference: Reference
@@ -222,7 +223,7 @@ class LineageNode:
 
 @dataclass(frozen=True, slots=True)
 class LineageEdge:
-    """A reference from one document of a lineage to another, and the field that holds it."""
+    """A reference from one document of a lineage to another, and the field that contains it."""
 
     source: Reference
     target: Reference
@@ -231,13 +232,13 @@ class LineageEdge:
 
 @dataclass(frozen=True, slots=True)
 class Lineage:
-    """The documents that one is connected with.
+    """The documents that refer to a document or that it refers to, directly or indirectly.
 
     Attributes:
-        nodes: The documents, the start first and then by their distance from it.
+        nodes: The documents, by their distance from the start, which is the first.
         edges: The references between them.
-        missing: The documents that the exchange does not have.
-        truncated: Whether there is more beyond the limits on depth and nodes.
+        missing: The referenced documents that the exchange does not have.
+        truncated: Whether a limit on depth or nodes left documents out.
     """
 
     nodes: tuple[LineageNode, ...]
@@ -247,7 +248,7 @@ class Lineage:
 
     @classmethod
     def of(cls, answer: v1.TraceLineageResponse) -> Lineage:
-        """Return what a message says."""
+        """Convert the message."""
         return cls(
             tuple(map(_node, answer.nodes)),
             tuple(
@@ -272,13 +273,13 @@ def _node(node: v1.LineageNode) -> LineageNode:
 
 @dataclass(frozen=True, slots=True)
 class RefusedEvent:
-    """A feedback event that was refused.
+    """A feedback event that the server rejected.
 
     Attributes:
-        index: Its place among all events that were given, from 0.
+        index: The index of the event in the input, from 0.
         id: Its id.
-        error: Why it was refused.
-        retryable: Whether the same event may be taken when it comes again.
+        error: The reason.
+        retryable: Whether the same event may be accepted later.
     """
 
     index: int
@@ -289,20 +290,19 @@ class RefusedEvent:
 
 @dataclass(slots=True)
 class IngestReport:
-    """What became of feedback events.
+    """The outcome of an ingestion.
 
-    An event that had to be sent again after a broken connection may be counted as a duplicate of
-    itself: either way it is kept, once.
+    An event that is sent again after a broken connection may be counted as a duplicate of itself.
+    Either way it is stored, once.
 
     Attributes:
-        accepted: How many were taken in; they are durable.
-        duplicates: How many were there already, by their ids.
-        refused: Those that were refused, in the order in which they were given; only as many as the
-            limit on kept refusals.
-        refused_count: How many were refused.
-        batches: How many batches were acknowledged.
-        resent: How many batches were sent again because a connection broke.
-        retried: How often an event was sent again because it was refused for a passing reason.
+        accepted: The number of events that are now stored.
+        duplicates: The number of events whose ids were stored before.
+        refused: The rejected events; the first 1,000 only.
+        refused_count: The number of rejected events.
+        batches: The number of acknowledged batches.
+        resent: How many batches were sent again after a broken connection.
+        retried: How many times an event was sent again after a retryable error.
     """
 
     accepted: int = 0
@@ -315,13 +315,13 @@ class IngestReport:
 
     @property
     def total(self) -> int:
-        """How many events were answered for."""
+        """The number of events that were accepted or rejected."""
         return self.accepted + self.duplicates + self.refused_count
 
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """How long answers took, in milliseconds; the attributes are those of ``LatencySummary``."""
+    """A summary of latencies in milliseconds, as the message ``LatencySummary``."""
 
     count: int
     mean_ms: float
@@ -335,13 +335,13 @@ class Latency:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """The feedback events of one type in one span of time.
+    """A summary of the feedback events of one type in one time bucket.
 
     Attributes:
-        feedback_type: The type's name; ``None`` for events that do not state one.
-        start_time: When the span begins; ``None`` when all time is one span.
-        count: How many events there are.
-        latency: How long answers took; ``None`` when no event states it.
+        feedback_type: The type's name; ``None`` for events without one.
+        start_time: The start of the bucket; ``None`` if there is one bucket for all time.
+        count: The number of events.
+        latency: The latencies of the answers; ``None`` if no event has one.
     """
 
     feedback_type: str | None
@@ -351,11 +351,11 @@ class Summary:
 
     @classmethod
     def of(cls, summary: v1.FeedbackSummary) -> Summary:
-        """Return what a message says."""
+        """Convert the message."""
         latency = summary.latency
         return cls(
             summary.feedback_type if summary.HasField("feedback_type") else None,
-            _moment(summary.start_time) if summary.HasField("start_time") else None,
+            _datetime(summary.start_time) if summary.HasField("start_time") else None,
             summary.count,
             Latency(
                 latency.count,
@@ -373,8 +373,8 @@ class Summary:
 
 
 @dataclass(frozen=True, slots=True)
-class Lint:
-    """One piece of advice; the attributes are the fields of the message ``Lint``."""
+class RemoteLint:
+    """A lint finding of the server, as the message ``Lint``."""
 
     lint_id: str
     severity: str
@@ -385,29 +385,29 @@ class Lint:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the exchange says about a message.
+    """The result of a validation by the exchange.
 
     Attributes:
-        valid: Whether it could be read and keeps every rule.
-        failure: Why it cannot be read, with the place; ``None`` when it can.
+        valid: Whether the message is readable and satisfies every rule.
+        failure: Why it is not readable, with the position; ``None`` if it is.
         violations: The rules that it breaks.
-        lints: What could be better.
+        lints: The lint findings.
     """
 
     valid: bool
     failure: str | None
     violations: tuple[Violation, ...]
-    lints: tuple[Lint, ...]
+    lints: tuple[RemoteLint, ...]
 
     @classmethod
     def of(cls, answer: v1.ValidateResponse) -> Verdict:
-        """Return what a message says."""
+        """Convert the message."""
         return cls(
             answer.valid,
             _failure(answer.failure) if answer.HasField("failure") else None,
             tuple(violations_of(answer.violations)),
             tuple(
-                Lint(
+                RemoteLint(
                     lint.lint_id,
                     lint.severity,
                     lint.path,

@@ -1,8 +1,7 @@
-"""When to call again, after how long, and when to give up."""
+"""Decides whether and when to retry a failed call."""
 
 from __future__ import annotations
 
-import asyncio
 import random
 import time
 from dataclasses import dataclass
@@ -15,37 +14,38 @@ if TYPE_CHECKING:
 
     from google.protobuf.message import Message
 
-    from crucible_ir.exchange.client.failures import ExchangeError
+    from crucible_ir.exchange.client.errors import ExchangeError
 
-#: The seconds that a call may take, its repetitions included, unless the caller says otherwise.
+#: The default timeout of a call in seconds, its retries included.
 DEFAULT_TIMEOUT: Final = 30.0
 
-#: The seconds for which a watch tries to come back after its connection broke.
+#: For how many seconds a watch tries to reconnect by default.
 MAX_OUTAGE: Final = 600.0
 
-#: The codes after which the same call may succeed. A deadline that has passed leaves no time.
-_PASSING: Final = frozenset({"UNAVAILABLE", "ABORTED"})
+#: The codes of transient errors. After DEADLINE_EXCEEDED no time is left for a retry.
+_TRANSIENT: Final = frozenset({"UNAVAILABLE", "ABORTED"})
 
-#: What grpc.aio itself says, not the server, of a write to a stream that the other side just ended.
+#: The message of grpc.aio for a write to a stream that the server has just ended.
 _LOST_STREAM: Final = "Internal error from Core"
 
-#: The field by which a server knows a request that changes something when it comes again.
+#: The field that lets a server recognize a repeated request.
 _REQUEST_ID: Final = "request_id"
 
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How calls that fail for a passing reason are made again, until their deadline.
+    """The delays between the attempts of a call, and how many attempts there are.
 
-    Each delay is drawn evenly from between half of its bound and all of it, so that clients that
-    lost one server do not all come back at once; the bound grows with every failure in a row.
+    Calls that fail with a transient error are retried until their timeout. Each delay is random,
+    between half of its bound and the bound, so that the clients of a server do not all reconnect at
+    once. The bound grows with every failure in a row.
 
     Attributes:
         first_delay: The bound of the first delay, in seconds.
-        factor: What the bound grows by.
-        longest_delay: What it grows up to, in seconds.
-        most_attempts: How often a call is made at most; ``None`` to go by the deadline alone, 1 for
-            never again.
+        factor: The factor by which the bound grows.
+        longest_delay: The largest bound, in seconds.
+        most_attempts: The maximum number of attempts; ``None`` for no limit but the timeout, 1 for
+            no retries.
     """
 
     first_delay: float = 0.1
@@ -54,105 +54,97 @@ class RetryPolicy:
     most_attempts: int | None = None
 
     def bound(self, failures: int) -> float:
-        """Return the longest delay after so many failures in a row, from 1.
+        """Return the longest delay after a number of failures in a row, from 1.
 
         >>> [RetryPolicy().bound(failures) for failures in (1, 2, 3, 99)]
         [0.1, 0.2, 0.4, 5.0]
         """
-        # Beyond some twenty doublings the power only overflows.
+        # The exponent is limited because the power would overflow.
         return min(self.longest_delay, self.first_delay * self.factor ** min(failures - 1, 64))
 
 
-def is_passing(error: ExchangeError) -> bool:
-    """Tell whether the same call may succeed when it is made again."""
-    return error.code in _PASSING or (error.code == "INTERNAL" and error.message == _LOST_STREAM)
+def is_transient(error: ExchangeError) -> bool:
+    """Return whether the same call may succeed later."""
+    return error.code in _TRANSIENT or (error.code == "INTERNAL" and error.message == _LOST_STREAM)
 
 
 def is_resumable(error: ExchangeError) -> bool:
-    """Tell whether a stream that ended so goes on: a server cuts off whoever reads slowly."""
-    return is_passing(error) or error.code in ("RESOURCE_EXHAUSTED", "CANCELLED")
+    """Return whether to resume a stream after an error; servers cut off slow readers."""
+    return is_transient(error) or error.code in ("RESOURCE_EXHAUSTED", "CANCELLED")
 
 
-def is_repeatable(request: Message) -> bool:
-    """Tell whether a request does nothing more when it comes twice.
+def is_idempotent(request: Message) -> bool:
+    """Return whether a request is safe to repeat.
 
-    Those that change a document carry a request id to be told apart by; all others only read, or
-    drop what the first one has dropped already.
+    Requests that change a document are if they have a request id. All others are: they read, or
+    drop history that the first one has already dropped.
     """
     has_id = _REQUEST_ID in descriptor_of(request).fields_by_name
     return not has_id or request.HasField(_REQUEST_ID)
 
 
 class Attempts:
-    """The attempts of one call: counts failures in a row and says how long to wait.
+    """The attempts of one call or stream: counts failures in a row and computes delays.
 
     Args:
-        policy: How to retry.
-        patience: The seconds after which to give up, counted from now and again from each success;
-            ``None`` for never.
-        repeatable: Whether the call may be made twice at all.
-        explained: Returns what the first failure of all comes from, if that is known better; it may
-            take a while.
+        policy: The delays and the number of attempts.
+        timeout: After how many seconds without a success to give up; ``None`` for never.
+        idempotent: Whether the call is safe to repeat.
+        explain: Returns a more precise error for the first failure; it may take some seconds.
     """
 
     def __init__(
         self,
         policy: RetryPolicy,
-        patience: float | None,
+        timeout: float | None,
         *,
-        repeatable: bool = True,
-        explained: Callable[[ExchangeError], ExchangeError] | None = None,
+        idempotent: bool = True,
+        explain: Callable[[ExchangeError], ExchangeError] | None = None,
     ) -> None:
         self._policy = policy
-        self._patience = patience
-        self._repeatable = repeatable
-        self._explained = explained
-        self.begin_anew()
+        self._timeout = timeout
+        self._idempotent = idempotent
+        self._explain = explain
+        self.reset()
 
     def succeeded(self) -> None:
-        """Begin anew after an answer: there is nothing to explain about a server that answers."""
-        self._explained = None
-        self.begin_anew()
+        """Record an answer: failures are counted anew, and need no explanation any more."""
+        self._explain = None
+        self.reset()
 
-    def begin_anew(self) -> None:
-        """Forget the failures: whatever fails next is the first in a row."""
+    def reset(self) -> None:
+        """Count failures and time anew."""
         self._failures = 0
         self._since = time.monotonic()
 
     @property
     def remaining(self) -> float | None:
-        """The seconds until it is given up; ``None`` for never."""
-        if self._patience is None:
+        """The seconds until the timeout; ``None`` if there is none."""
+        if self._timeout is None:
             return None
-        return max(0.0, self._since + self._patience - time.monotonic())
-
-    async def delay_after_on_loop(self, error: ExchangeError) -> float:
-        """Do what `delay_after` does without holding up the event loop."""
-        if self._explained is None:
-            return self.delay_after(error)
-        return await asyncio.to_thread(self.delay_after, error)
+        return max(0.0, self._since + self._timeout - time.monotonic())
 
     def delay_after(self, error: ExchangeError) -> float:
         """Return how many seconds to wait before the next attempt.
 
         Raises:
-            ExchangeError: There is to be no further attempt: this is the error of the last one.
+            ExchangeError: The error is not transient, or no attempt is left.
         """
-        if self._explained is not None:
-            explained, self._explained = self._explained, None
-            error = explained(error)
-        delay = self.next_delay() if self._repeatable and is_passing(error) else None
+        if self._explain is not None:
+            explain, self._explain = self._explain, None
+            error = explain(error)
+        delay = self.next_delay() if self._idempotent and is_transient(error) else None
         if delay is None:
             raise error
         return delay
 
     def delay_before_resuming(self, error: ExchangeError) -> float:
-        """Return how many seconds to wait before a stream goes on where it broke off.
+        """Return how many seconds to wait before resuming a stream.
 
-        What its reader takes between two messages counts for nothing: time begins with a failure.
+        The timeout begins with the first failure, so that a slow reader does not use it up.
 
         Raises:
-            ExchangeError: It is not to go on: this is the error that ended it.
+            ExchangeError: The stream cannot be resumed, or no attempt is left.
         """
         if not self._failures:
             self._since = time.monotonic()

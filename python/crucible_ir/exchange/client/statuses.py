@@ -1,4 +1,4 @@
-"""From the statuses of gRPC, with their typed details, to the errors of the exchange."""
+"""Converts gRPC statuses and their typed details to the errors of the exchange."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from google.protobuf.message import DecodeError as ProtobufDecodeError
 from google.rpc import error_details_pb2, status_pb2
 
 from crucible_ir.errors import Position, Violation
-from crucible_ir.exchange.client.failures import (
+from crucible_ir.exchange.client.errors import (
     DeadlineExceededError,
     EtagMismatchError,
     ExchangeError,
@@ -34,10 +34,10 @@ if TYPE_CHECKING:
 #: The trailer that carries a ``google.rpc.Status``.
 _DETAILS: Final = "grpc-status-details-bin"
 
-#: The reason of the error for a server that has said nothing for too long.
-SILENCE: Final = "SILENCE"
+#: The `ExchangeError.reason` of a stream on which the server sent nothing for too long.
+IDLE_REASON: Final = "SILENCE"
 
-_CLASSES: Final[dict[str, type[ExchangeError]]] = {
+_ERROR_CLASSES: Final[dict[str, type[ExchangeError]]] = {
     "INVALID_ARGUMENT": InvalidDocumentError,
     "OUT_OF_RANGE": InvalidDocumentError,
     "NOT_FOUND": NotFoundError,
@@ -49,19 +49,19 @@ _CLASSES: Final[dict[str, type[ExchangeError]]] = {
     "DEADLINE_EXCEEDED": DeadlineExceededError,
 }
 
-#: The types of preconditions that have an error of their own.
-_PRECONDITIONS: Final[dict[str, type[ExchangeError]]] = {
+#: The precondition types with an error class of their own.
+_PRECONDITION_CLASSES: Final[dict[str, type[ExchangeError]]] = {
     "ETAG": EtagMismatchError,
     "REQUEST_ID": RequestReusedError,
 }
 
-_NAMES: Final = {code.value[0]: code.name for code in grpc.StatusCode}
+_CODE_NAMES: Final = {code.value[0]: code.name for code in grpc.StatusCode}
 
 
 def error_of(
     code: grpc.StatusCode | None, text: str | None, trailers: Iterable[tuple[str, object]] | None
 ) -> ExchangeError:
-    """Return the error for the status that a call ended with.
+    """Return the error for the final status of a call.
 
     Args:
         code: The status code.
@@ -70,10 +70,10 @@ def error_of(
     """
     name = (code or grpc.StatusCode.UNKNOWN).name
     details = _details(trailers)
-    class_ = _CLASSES.get(name, ExchangeError)
+    class_ = _ERROR_CLASSES.get(name, ExchangeError)
     for failure in _unpacked(details, error_details_pb2.PreconditionFailure):
         for violation in failure.violations:
-            class_ = _PRECONDITIONS.get(violation.type, class_)
+            class_ = _PRECONDITION_CLASSES.get(violation.type, class_)
     error = class_(text or name, code=name)
     for info in _unpacked(details, error_details_pb2.ErrorInfo):
         error.reason = info.reason
@@ -91,23 +91,23 @@ def error_of(
 
 
 def error_of_item(item: v1.ItemError) -> ExchangeError:
-    """Return the error for an item of a stream that was refused."""
-    name = _NAMES.get(item.code, "UNKNOWN")
-    error = _CLASSES.get(name, ExchangeError)(item.message or name, code=name)
+    """Return the error for an item of a stream that the server rejected."""
+    name = _CODE_NAMES.get(item.code, "UNKNOWN")
+    error = _ERROR_CLASSES.get(name, ExchangeError)(item.message or name, code=name)
     if not item.violations:
         return error
     return InvalidDocumentError.of(error, violations_of(item.violations))
 
 
-def silence(seconds: float) -> UnavailableError:
-    """Return the error for a server that has said nothing for too long."""
+def idle_error(seconds: float) -> UnavailableError:
+    """Return the error for a stream on which the server sent nothing for too long."""
     return UnavailableError(
-        f"the server said nothing for {seconds:g} s", code="UNAVAILABLE", reason=SILENCE
+        f"the server sent nothing for {seconds:g} s", code="UNAVAILABLE", reason=IDLE_REASON
     )
 
 
 def violations_of(violations: Iterable[v1.Violation]) -> list[Violation]:
-    """Return the violations that a server lists."""
+    """Return the violations in a server's response."""
     return [
         Violation(
             broken.path,
@@ -125,7 +125,7 @@ def _details(trailers: Iterable[tuple[str, object]] | None) -> status_pb2.Status
             try:
                 return status_pb2.Status.FromString(value)
             except ProtobufDecodeError:
-                # What it says beyond code and message is lost; the error itself is not.
+                # The details are lost, but the error still has its code and message.
                 break
     return status_pb2.Status()
 

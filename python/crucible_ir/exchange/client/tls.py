@@ -22,7 +22,7 @@ from crucible_ir.exchange.certificates import (
     check_roots,
     reason_of,
 )
-from crucible_ir.exchange.client.failures import ExchangeError, TlsError
+from crucible_ir.exchange.client.errors import ExchangeError, TlsError
 
 #: The timeout of each connection that the diagnosis opens, in seconds.
 _TIMEOUT: Final = 2.0

@@ -1,4 +1,4 @@
-"""How far a watch has come, so that it goes on where it broke off."""
+"""The position of a watch, from which it resumes after a broken connection."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from crucible_ir.exchange.client.results import Change, Gap, Heartbeat, event_of
 if TYPE_CHECKING:
     from crucible_ir.exchange.client.requests import TypeName
 
-#: The seconds of silence beyond a heartbeat's interval after which a connection counts as dead.
-_SLACK: Final = 5.0
+#: The seconds that a connection may be idle after the second missed heartbeat.
+_MARGIN: Final = 5.0
 
-#: The interval that a server keeps unless it is asked for another, in milliseconds.
+#: The default heartbeat interval of servers, in milliseconds.
 _SERVER_INTERVAL_MS: Final = 15_000
 
 
 class WatchPosition:
-    """What a watch asks for, and the sequence number up to which it was told.
+    """The request of a watch, and the sequence number up to which it was answered.
 
     Args:
-        after: The sequence number after which changes are asked for; ``None`` for those from now.
-        types: The types to be told of; none for all.
-        id_prefix: What the ids begin with.
-        include_documents: Whether to be sent the documents, too.
-        heartbeat_ms: The longest silence, in milliseconds; ``None`` for the server's.
+        after: The sequence number after which to begin; ``None`` to begin with new changes.
+        types: The document types; empty for all.
+        id_prefix: The prefix of the documents' ids.
+        include_documents: Whether to send the documents.
+        heartbeat_ms: The heartbeat interval in milliseconds; ``None`` for the server's default.
     """
 
     def __init__(
@@ -47,18 +47,18 @@ class WatchPosition:
         )
 
     @property
-    def silence(self) -> float:
-        """The seconds of silence after which the connection counts as dead."""
-        asked = self._request.heartbeat_interval_ms or _SERVER_INTERVAL_MS
-        return 2 * asked / 1000 + _SLACK
+    def idle_timeout(self) -> float:
+        """After how many seconds without a message the connection counts as dead."""
+        interval = self._request.heartbeat_interval_ms or _SERVER_INTERVAL_MS
+        return 2 * interval / 1000 + _MARGIN
 
     @property
     def is_known(self) -> bool:
-        """Whether it is known where to resume."""
+        """Whether the position is known; a watch of new changes learns it from the server."""
         return self.sequence is not None
 
     def request(self) -> v1.WatchRequest:
-        """Return the request that goes on from here."""
+        """Return the request to resume from the position."""
         request = v1.WatchRequest()
         request.CopyFrom(self._request)
         if self.sequence is not None:
@@ -66,9 +66,9 @@ class WatchPosition:
         return request
 
     def advance(self, answer: v1.WatchResponse) -> Change | Gap | None:
-        """Take a message and return what it tells; ``None`` for what was told before."""
+        """Advance to a message; return its event, or ``None`` if it has none that is new."""
         event = event_of(answer)
-        reached = _reached(event)
+        reached = _sequence_of(event)
         if event is None or reached is None:
             return None
         known = -1 if self.sequence is None else self.sequence
@@ -78,7 +78,7 @@ class WatchPosition:
         return event
 
 
-def _reached(event: Change | Gap | Heartbeat | None) -> int | None:
+def _sequence_of(event: Change | Gap | Heartbeat | None) -> int | None:
     if isinstance(event, Change):
         return event.record.sequence
     if isinstance(event, Gap):
