@@ -8,6 +8,7 @@ more than the messages.
 from __future__ import annotations
 
 import sys
+import warnings
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from crucible_ir.errors import Position as Position
     from crucible_ir.errors import ValidationError as ValidationError
     from crucible_ir.errors import Violation as Violation
-    from crucible_ir.linting import Advice as Advice
+    from crucible_ir.linting import LintFinding as LintFinding
     from crucible_ir.linting import Selection as Selection
     from crucible_ir.linting import SelectionError as SelectionError
     from crucible_ir.linting import Severity as Severity
@@ -71,6 +72,9 @@ if TYPE_CHECKING:
     #: Every message class of ``crucible_ir.v1``, by its short name.
     MESSAGE_TYPES: dict[str, type[Message]]
 
+    #: The former name of `LintFinding`; deprecated.
+    Advice = LintFinding
+
 __version__ = VERSION
 
 #: Where each name lives; `make test` holds it to the imports above.
@@ -88,7 +92,7 @@ _HOMES = {
         "Violation",
     ),
     "crucible_ir.linting": (
-        "Advice",
+        "LintFinding",
         "Selection",
         "SelectionError",
         "Severity",
@@ -116,12 +120,22 @@ _HOMES = {
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
+#: Deprecated names and their replacements. They work until 1.0.
+_RENAMED = {"Advice": "LintFinding"}
+
 
 # Hidden from type checkers, which would take it to mean that every name exists.
 if not TYPE_CHECKING:
 
     def __getattr__(name: str) -> object:
-        """Import a public name when it is first asked for."""
+        """Import a public name on its first use."""
+        if name in _RENAMED:
+            warnings.warn(
+                f"crucible_ir.{name} is deprecated; use crucible_ir.{_RENAMED[name]}",
+                DeprecationWarning,
+                stacklevel=2,
+            )
+            return _find(_RENAMED[name])
         value = _find(name)
         if value is None:
             reason = f"module 'crucible_ir' has no attribute {name!r}"

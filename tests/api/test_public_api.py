@@ -27,7 +27,7 @@ DESIGNED = {
     *("to_binary", "from_binary", "decoder", "to_json", "from_json"),
     *("to_crucible_json", "from_crucible_json", "to_yaml", "from_yaml", "with_defaults"),
     *("Error", "DecodeError", "ValidationError"),
-    *("lint", "Advice", "digest", "diff", "Change", "read_delimited", "write_delimited"),
+    *("lint", "LintFinding", "digest", "diff", "Change", "read_delimited", "write_delimited"),
 }
 
 #: What the design asks for without naming it: the constructors of the other messages, the text
@@ -128,6 +128,11 @@ def test_an_unknown_name_is_an_attribute_error_like_any_modules() -> None:
             getattr(ir, name)
         assert str(caught.value) == f"module 'crucible_ir' has no attribute '{name}'"
         assert (caught.value.name, caught.value.obj) == (name, ir)
+
+
+def test_a_renamed_name_works_with_a_warning() -> None:
+    with pytest.warns(DeprecationWarning, match=r"use crucible_ir\.LintFinding$"):
+        assert ir.Advice is ir.LintFinding
 
 
 def test_the_version_is_that_of_the_distribution() -> None:

@@ -62,7 +62,7 @@ def test_settings_of_the_documents_folder_hold_and_options_go_before_them(folder
     (folder / "sub" / "crucible-ir.toml").write_text("[lint]\nignore = 3\n")
     broken = run("lint", "--type", "Hedging", "sub/hedging.yaml")
     assert broken.status == 2
-    assert "ignore should be a list of lint ids" in broken.err
+    assert "ignore must be a list of lint ids" in broken.err
 
 
 def test_a_document_can_leave_advice_out_for_itself(folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""The page on the lints is current and shows every lint in full."""
+"""The reference of the lints is current and complete."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from crucible_ir.linting import LINTS, Lint
+from crucible_ir.linting import LINTS, LintDefinition
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "lints.md"
@@ -22,19 +22,19 @@ def sections() -> dict[str, str]:
     return {text.partition("\n")[0]: text for text in texts}
 
 
-def test_the_committed_page_is_what_the_tool_writes() -> None:
+def test_the_committed_page_is_up_to_date() -> None:
     tool = ROOT / "tools" / "generate_lint_docs.py"
     ran = subprocess.run([sys.executable, tool, "--check"], capture_output=True, text=True)
     assert (ran.stdout, ran.stderr, ran.returncode) == ("", "", 0)
 
 
-def test_the_page_has_the_lints_of_the_table_and_no_other(sections: dict[str, str]) -> None:
+def test_the_page_has_exactly_the_lints_of_the_registry(sections: dict[str, str]) -> None:
     assert list(sections) == sorted(LINTS)
 
 
 @pytest.mark.parametrize("entry", LINTS.values(), ids=LINTS.keys())
 def test_a_section_shows_severity_summary_and_both_examples(
-    sections: dict[str, str], entry: Lint
+    sections: dict[str, str], entry: LintDefinition
 ) -> None:
     text = sections[entry.id]
     assert f"Severity: {entry.severity}. {entry.summary}\n" in text
@@ -43,7 +43,7 @@ def test_a_section_shows_severity_summary_and_both_examples(
     assert [json.loads(example) for example in shown] == [entry.bad, entry.good]
 
 
-def test_the_page_names_every_setting() -> None:
+def test_the_page_documents_every_setting() -> None:
     text = PAGE.read_text(encoding="utf-8")
     for word in ("select", "ignore", "fail-on", "crucible_ir_lint_ignore", "crucible-ir.toml"):
         assert word in text

@@ -1,4 +1,4 @@
-"""Secrets in opaque maps are found, and names and places of secrets are not taken for them."""
+"""Secrets in opaque JSON are reported; names and locations of secrets are not."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from google.protobuf.json_format import ParseDict
 from crucible_ir import v1
 from crucible_ir.linting import lint
 
-#: Put together here so that no scanner takes this file for a leak.
+#: Concatenated so that secret scanners do not report this file.
 TOKENS = {
     "OpenAI": "sk-" + "proj-" + "a1B2" * 8,
     "Anthropic": "sk-" + "ant-api03-" + "a1B2" * 8 + "-x_Y",
@@ -28,8 +28,8 @@ TOKENS = {
 
 def paths(**options: Any) -> list[str]:
     found = lint(ParseDict({"name": "s", "options": options}, v1.StageDef()))
-    assert {advice.id for advice in found} <= {"opaque.secret"}
-    return [advice.path for advice in found]
+    assert {finding.id for finding in found} <= {"opaque.secret"}
+    return [finding.path for finding in found]
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def paths(**options: Any) -> list[str]:
         "passphrase",
     ],
 )
-def test_a_key_that_names_a_secret_gives_its_value_away(key: str) -> None:
+def test_the_value_of_a_key_that_names_a_secret_is_reported(key: str) -> None:
     assert paths(**{key: "correct horse"}) == [f'options["{key}"]']
 
 
@@ -87,12 +87,12 @@ def test_a_key_that_names_a_secret_gives_its_value_away(key: str) -> None:
         "tokenizer",
     ],
 )
-def test_a_key_that_names_the_place_of_a_secret_or_something_else_is_fine(key: str) -> None:
+def test_a_key_that_names_the_location_of_a_secret_or_something_else_is_fine(key: str) -> None:
     assert paths(**{key: "OpenAI-prod-2024-value"}) == []
 
 
 @pytest.mark.parametrize("token", TOKENS.values(), ids=TOKENS.keys())
-def test_a_value_in_the_form_of_a_token_is_found_under_any_key(token: str) -> None:
+def test_a_value_in_the_format_of_a_token_is_reported_under_any_key(token: str) -> None:
     assert paths(note=token) == ['options["note"]']
     assert paths(api_key_env=token) == ['options["api_key_env"]']
 
@@ -120,22 +120,22 @@ def test_a_value_in_the_form_of_a_token_is_found_under_any_key(token: str) -> No
         "none",
     ],
 )
-def test_a_placeholder_is_no_secret(value: str) -> None:
+def test_a_placeholder_is_not_a_secret(value: str) -> None:
     assert paths(api_key=value) == []
 
 
 @pytest.mark.parametrize("value", [None, True, 7, {}, [], {"type": "string"}])
-def test_only_text_is_a_secret(value: object) -> None:
+def test_only_a_string_is_a_secret(value: object) -> None:
     assert paths(password=value) == []
 
 
 @pytest.mark.parametrize("value", ["my_password_1", "$2b$12$abcdefghijk", "hunter2", "Tr0ub4dor&3"])
-def test_what_resembles_a_variable_is_still_a_password(value: str) -> None:
+def test_a_password_that_resembles_a_variable_is_reported(value: str) -> None:
     assert paths(password=value) == ['options["password"]']
 
 
 @pytest.mark.parametrize("key", ["token", "auth_token", "hf_token", "authorization", "credentials"])
-def test_a_key_that_only_may_name_a_secret_takes_a_value_that_looks_like_one(key: str) -> None:
+def test_a_key_that_may_name_a_secret_needs_a_value_that_looks_like_one(key: str) -> None:
     assert paths(**{key: "9f86d081884c7d659a2feaa0"}) == [f'options["{key}"]']
     assert paths(**{key: "a1b2c3d4e5f6a7b8"}) == [f'options["{key}"]']
     assert paths(**{key: "a1b2c3d4e5f6a7b"}) == []
@@ -159,7 +159,7 @@ def test_the_special_tokens_of_a_tokenizer_are_fine(value: str) -> None:
         ("s3://models/gpt2/v1.tar.gz", False),
     ],
 )
-def test_a_uri_with_a_password_is_found_under_any_key(uri: str, found: bool) -> None:
+def test_a_uri_with_a_password_is_reported_under_any_key(uri: str, found: bool) -> None:
     assert bool(paths(url=uri)) == found
 
 
@@ -168,7 +168,7 @@ def test_a_name_that_starts_like_a_token_is_fine(name: str) -> None:
     assert paths(stage=name) == []
 
 
-def test_secrets_are_found_in_lists_and_maps_inside_and_named_by_their_path() -> None:
+def test_secrets_in_nested_lists_and_maps_are_reported_with_their_path() -> None:
     options = {
         "auth": {"password": "hunter2"},
         "api_keys": ["first one", "", "second one", "third one"],
@@ -187,16 +187,16 @@ def test_every_opaque_field_of_a_message_is_searched() -> None:
     ParseDict({"input": secret, "output": secret, "metadata": secret}, event)
     event.feedback_value.list_value.values.add().struct_value.update(secret)
     prompt = ParseDict({"tools": [{}, secret]}, v1.Prompt())
-    assert [advice.path for advice in lint(event)] == [
+    assert [finding.path for finding in lint(event)] == [
         'input["password"]',
         'output["password"]',
         'feedback_value[0]["password"]',
         'metadata["password"]',
     ]
-    assert [advice.path for advice in lint(prompt)] == ['tools[1]["password"]']
+    assert [finding.path for finding in lint(prompt)] == ['tools[1]["password"]']
 
 
-def test_advice_never_shows_the_secret() -> None:
+def test_a_finding_never_shows_the_secret() -> None:
     secret = "correct-horse-battery"
     options = {"password": secret, "url": f"redis://:{secret}@cache", "auth": f"Bearer {secret}"}
     found = lint(ParseDict({"name": "s", "options": options}, v1.StageDef()))
@@ -204,7 +204,7 @@ def test_advice_never_shows_the_secret() -> None:
     assert secret not in "".join(map(str, found))
 
 
-def test_the_parameters_of_a_tool_may_be_called_what_they_like() -> None:
+def test_the_parameters_of_a_tool_may_have_any_name() -> None:
     tool = {"name": "login", "parameters": {"properties": {"password": {"type": "string"}}}}
     assert lint(ParseDict({"tools": [tool]}, v1.Prompt())) == []
     columns = {"schema": {"token": "string", "password": "large_string"}, "name": "d"}

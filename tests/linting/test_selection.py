@@ -1,4 +1,4 @@
-"""A selection says which advice counts and what fails a check."""
+"""A selection determines which findings are kept and which of them fail a check."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ MESSAGE = v1.Ensemble(models=["a"], weights={"b": 0.5})
 BOTH = ["ensemble.weight_without_model", "ensemble.weights_sum"]
 
 
-def left(selection: Selection) -> list[str]:
-    return [advice.id for advice in selection.filter(lint(MESSAGE))]
+def kept(selection: Selection) -> list[str]:
+    return [finding.id for finding in selection.filter(lint(MESSAGE))]
 
 
 @pytest.mark.parametrize(
@@ -31,13 +31,13 @@ def left(selection: Selection) -> list[str]:
         (("hedging", "ensemble.weights_sum"), ("stats",), BOTH[1:]),
     ],
 )
-def test_the_longest_entry_decides_and_ignore_wins_a_draw(
+def test_the_longest_entry_applies_and_ignore_precedes_select(
     select: tuple[str, ...], ignore: tuple[str, ...], expected: list[str]
 ) -> None:
-    assert left(Selection(select=select, ignore=ignore)) == expected
+    assert kept(Selection(select=select, ignore=ignore)) == expected
 
 
-def test_without_entries_every_lint_counts() -> None:
+def test_without_entries_every_lint_is_selected() -> None:
     assert all(map(Selection().selects, LINTS))
 
 
@@ -49,14 +49,14 @@ def test_without_entries_every_lint_counts() -> None:
         ("ensembel", "ensemble"),
     ],
 )
-def test_an_entry_that_means_no_lint_is_an_error_with_the_near_miss(entry: str, near: str) -> None:
-    with pytest.raises(SelectionError, match=f'^select: no lint is called .*"{near}"'):
+def test_an_unknown_entry_is_an_error_that_suggests_the_nearest_lint(entry: str, near: str) -> None:
+    with pytest.raises(SelectionError, match=f'^select: unknown lint .*"{near}"'):
         Selection(select=(entry,))
-    with pytest.raises(SelectionError, match=f'^ignore: no lint is called .*"{near}"'):
+    with pytest.raises(SelectionError, match=f'^ignore: unknown lint .*"{near}"'):
         Selection(ignore=(entry,))
 
 
-def test_part_of_a_subject_is_no_entry() -> None:
+def test_part_of_a_subject_is_not_an_entry() -> None:
     with pytest.raises(SelectionError):
         Selection(select=("ens",))
 
@@ -69,7 +69,7 @@ def test_part_of_a_subject_is_no_entry() -> None:
         (None, False, False),
     ],
 )
-def test_advice_fails_a_check_from_a_severity_on(
+def test_findings_of_at_least_a_severity_fail_a_check(
     fail_on: Severity | None, warned: bool, informed: bool
 ) -> None:
     selection = Selection(fail_on=fail_on)
@@ -80,5 +80,5 @@ def test_advice_fails_a_check_from_a_severity_on(
     assert not selection.fails([])
 
 
-def test_warnings_fail_unless_told_otherwise() -> None:
+def test_warnings_fail_by_default() -> None:
     assert Selection().fail_on is Severity.WARNING

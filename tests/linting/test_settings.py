@@ -1,4 +1,4 @@
-"""Settings are found in the nearest folder that has some, and bad ones are refused by name."""
+"""Settings are read from the nearest folder that has some, and errors name the mistake."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ OWN = "crucible-ir.toml"
 SHARED = "pyproject.toml"
 
 
-def refused(folder: Path) -> str:
-    with pytest.raises(SelectionError) as refusal:
+def error_for(folder: Path) -> str:
+    with pytest.raises(SelectionError) as caught:
         load_settings(folder)
-    text = str(refusal.value)
+    text = str(caught.value)
     assert text.startswith(str(folder))
     return text.removeprefix(f"{folder}/")
 
 
-def test_without_a_file_every_lint_counts(tmp_path: Path) -> None:
+def test_without_a_file_every_lint_is_selected(tmp_path: Path) -> None:
     assert load_settings(tmp_path) == Selection()
 
 
-def test_all_keys_are_read_from_a_file_of_our_own(tmp_path: Path) -> None:
+def test_all_keys_are_read_from_crucible_ir_toml(tmp_path: Path) -> None:
     (tmp_path / OWN).write_text(
         '[lint]\nselect = ["ensemble", "uri.malformed"]\nignore = ["stats"]\nfail-on = "info"\n'
     )
@@ -40,7 +40,7 @@ def test_all_keys_are_read_from_pyproject(tmp_path: Path) -> None:
     assert load_settings(tmp_path) == Selection(select=("hedging",), fail_on=None)
 
 
-def test_the_nearest_folder_decides_alone(tmp_path: Path) -> None:
+def test_only_the_settings_of_the_nearest_folder_apply(tmp_path: Path) -> None:
     inner = tmp_path / "a" / "b"
     inner.mkdir(parents=True)
     (tmp_path / OWN).write_text('[lint]\nselect = ["stats"]\nfail-on = "info"\n')
@@ -49,7 +49,7 @@ def test_the_nearest_folder_decides_alone(tmp_path: Path) -> None:
     assert load_settings(inner) == Selection(ignore=("uri",))
 
 
-def test_in_one_folder_our_own_file_comes_first(tmp_path: Path) -> None:
+def test_crucible_ir_toml_takes_precedence_in_a_folder(tmp_path: Path) -> None:
     (tmp_path / OWN).write_text('[lint]\nselect = ["stats"]\n')
     (tmp_path / SHARED).write_text('[tool.crucible-ir.lint]\nselect = ["uri"]\n')
     assert load_settings(tmp_path) == Selection(select=("stats",))
@@ -59,7 +59,7 @@ def test_in_one_folder_our_own_file_comes_first(tmp_path: Path) -> None:
     "text",
     ["", '[project]\nname = "x"\n', '[tool.ruff.lint]\nselect = ["E"]\n', "[tool.crucible]\n"],
 )
-def test_a_pyproject_without_our_table_is_passed_by(tmp_path: Path, text: str) -> None:
+def test_a_pyproject_without_the_table_is_skipped(tmp_path: Path, text: str) -> None:
     inner = tmp_path / "inner"
     inner.mkdir()
     (inner / SHARED).write_text(text)
@@ -67,12 +67,12 @@ def test_a_pyproject_without_our_table_is_passed_by(tmp_path: Path, text: str) -
     assert load_settings(inner) == Selection(select=("stats",))
 
 
-def test_an_empty_table_means_the_defaults(tmp_path: Path) -> None:
+def test_an_empty_table_gives_the_defaults(tmp_path: Path) -> None:
     (tmp_path / OWN).write_text("[lint]\n")
     assert load_settings(tmp_path) == Selection()
 
 
-def test_a_relative_folder_is_searched_from_the_working_folder_up(
+def test_a_relative_folder_is_resolved_from_the_working_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / OWN).write_text('[lint]\nselect = ["stats"]\n')
@@ -89,29 +89,31 @@ def test_a_relative_folder_is_searched_from_the_working_folder_up(
         ("[lint]\ncolour = 1\n", '[lint]: unknown key "colour"'),
         (
             '[lint]\nselect = "uri"\n',
-            "[lint]: select should be a list of lint ids, got 'uri'",
+            "[lint]: select must be a list of lint ids, got 'uri'",
         ),
-        ("[lint]\nignore = [1]\n", "[lint]: ignore should be a list of lint ids, got [1]"),
+        ("[lint]\nignore = [1]\n", "[lint]: ignore must be a list of lint ids, got [1]"),
         (
             '[lint]\nfail-on = "warn"\n',
-            '[lint]: fail-on should be "info", "warning" or "never", got \'warn\'; '
+            '[lint]: fail-on must be "info", "warning" or "never", got \'warn\'; '
             'did you mean "warning"?',
         ),
         (
             "[lint]\nfail-on = true\n",
-            '[lint]: fail-on should be "info", "warning" or "never", got True',
+            '[lint]: fail-on must be "info", "warning" or "never", got True',
         ),
         (
             '[lint]\nselect = ["uri.malformd"]\n',
-            "[lint]: select: no lint is called 'uri.malformd'; did you mean \"uri.malformed\"?",
+            "[lint]: select: unknown lint 'uri.malformd'; did you mean \"uri.malformed\"?",
         ),
-        ("lint = 3\n", "lint should be a table"),
+        ("lint = 3\n", "lint must be a table"),
         ('[lnt]\nselect = ["uri"]\n', 'unknown table "lnt"; did you mean "lint"?'),
     ],
 )
-def test_a_mistake_in_our_own_file_is_named(tmp_path: Path, text: str, message: str) -> None:
+def test_an_error_names_the_mistake_in_its_own_file(
+    tmp_path: Path, text: str, message: str
+) -> None:
     (tmp_path / OWN).write_text(text)
-    assert refused(tmp_path) == f"{OWN}: {message}"
+    assert error_for(tmp_path) == f"{OWN}: {message}"
 
 
 @pytest.mark.parametrize(
@@ -129,15 +131,15 @@ def test_a_mistake_in_our_own_file_is_named(tmp_path: Path, text: str, message: 
             "[tool.crucible-ir.lints]\nignore = []\n",
             'unknown table "tool.crucible-ir.lints"; did you mean "lint"?',
         ),
-        ("[tool]\ncrucible-ir = 1\n", "tool.crucible-ir should be a table"),
+        ("[tool]\ncrucible-ir = 1\n", "tool.crucible-ir must be a table"),
     ],
 )
-def test_a_mistake_in_pyproject_is_named(tmp_path: Path, text: str, message: str) -> None:
+def test_an_error_names_the_mistake_in_pyproject(tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / SHARED).write_text(text)
-    assert refused(tmp_path) == f"{SHARED}: {message}"
+    assert error_for(tmp_path) == f"{SHARED}: {message}"
 
 
 @pytest.mark.parametrize("content", [b"[lint", b"\xff\xfe", b"a = " + b"[" * 5000])
-def test_a_file_that_is_not_toml_is_named(tmp_path: Path, content: bytes) -> None:
+def test_an_error_names_a_file_that_is_not_toml(tmp_path: Path, content: bytes) -> None:
     (tmp_path / OWN).write_bytes(content)
-    assert refused(tmp_path).startswith(f"{OWN}: cannot be read as TOML: ")
+    assert error_for(tmp_path).startswith(f"{OWN}: invalid or unreadable TOML: ")

@@ -1,4 +1,4 @@
-"""Control characters in required strings, and fields of URIs that hold something else."""
+"""Control characters in required strings, and malformed or unsafe URIs."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from crucible_ir.linting import lint
 
 
 def endpoint(uri: str) -> list[str]:
-    return [advice.id for advice in lint(v1.BackendRef(id="b", endpoint_url=uri))]
+    return [finding.id for finding in lint(v1.BackendRef(id="b", endpoint_url=uri))]
 
 
 def artifact(uri: str) -> list[str]:
-    return [advice.id for advice in lint(v1.ModelRef(id="m", artifact_uri=uri))]
+    return [finding.id for finding in lint(v1.ModelRef(id="m", artifact_uri=uri))]
 
 
-def test_exactly_the_characters_of_unicodes_category_cc_are_reported() -> None:
+def test_exactly_the_characters_of_unicode_category_cc_are_reported() -> None:
     for code in [*range(0x100), 0x2028, 0xFEFF, 0x1F600]:
-        found = [advice.message for advice in lint(v1.StageDef(name=f"ab{chr(code)}c"))]
+        found = [finding.message for finding in lint(v1.StageDef(name=f"ab{chr(code)}c"))]
         expected = [f"character 3 is the control character U+{code:04X}"]
         assert found == (expected if unicodedata.category(chr(code)) == "Cc" else [])
 
@@ -31,7 +31,7 @@ def test_real_ids_are_fine() -> None:
         assert lint(v1.ModelRef(id=name)) == []
 
 
-def test_text_that_is_not_required_may_hold_any_character() -> None:
+def test_an_optional_string_may_contain_any_character() -> None:
     message = v1.Message(text="two\nlines\tand a tab", name="a\tb")
     assert lint(message) == []
 
@@ -47,7 +47,7 @@ def test_text_that_is_not_required_may_hold_any_character() -> None:
         "https://example.com/a%20b?c=d#e",
     ],
 )
-def test_a_uri_is_an_endpoint(uri: str) -> None:
+def test_an_encrypted_or_local_uri_is_a_fine_endpoint(uri: str) -> None:
     assert endpoint(uri) == []
 
 
@@ -62,7 +62,7 @@ def test_a_uri_is_an_endpoint(uri: str) -> None:
         "urn:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6",
     ],
 )
-def test_any_scheme_will_do_for_an_artifact(uri: str) -> None:
+def test_an_artifact_may_have_any_scheme(uri: str) -> None:
     assert artifact(uri) == []
 
 
@@ -89,14 +89,15 @@ def test_any_scheme_will_do_for_an_artifact(uri: str) -> None:
         "https://${HOST}/v1",
     ],
 )
-def test_what_is_not_a_uri_is_reported(text: str) -> None:
+def test_a_malformed_uri_is_reported(text: str) -> None:
     assert endpoint(text) == artifact(text) == ["uri.malformed"]
 
 
-def test_an_empty_text_is_called_empty() -> None:
-    for text, message in (("", "this is empty, not a URI"), ("gpt2", "this is not a URI")):
-        [advice] = lint(v1.ModelRef(id="m", artifact_uri=text))
-        assert advice.message == message
+def test_an_empty_string_has_its_own_message() -> None:
+    empty = "expected a URI, got an empty string"
+    for text, message in (("", empty), ("gpt2", "this is not a URI")):
+        [finding] = lint(v1.ModelRef(id="m", artifact_uri=text))
+        assert finding.message == message
 
 
 @pytest.mark.parametrize(
@@ -107,9 +108,9 @@ def test_an_empty_text_is_called_empty() -> None:
         ("api.example.com:443", "write https://api.example.com:443"),
     ],
 )
-def test_a_host_and_port_are_completed_in_the_fix(text: str, fix: str) -> None:
-    [advice] = lint(v1.BackendRef(id="b", endpoint_url=text))
-    assert advice.fix == fix
+def test_the_fix_completes_a_host_and_port(text: str, fix: str) -> None:
+    [finding] = lint(v1.BackendRef(id="b", endpoint_url=text))
+    assert finding.fix == fix
 
 
 def test_an_unset_field_is_not_an_empty_uri() -> None:
@@ -117,9 +118,9 @@ def test_an_unset_field_is_not_an_empty_uri() -> None:
     assert lint(v1.AudioContent()) == []
 
 
-def test_each_uri_of_a_list_is_looked_at() -> None:
+def test_each_uri_of_a_list_is_checked() -> None:
     run = v1.TrainingRun(checkpoint_uris=["s3://a/b", "checkpoints/2", "file:///c"])
-    assert [advice.path for advice in lint(run)] == ["checkpoint_uris[1]"]
+    assert [finding.path for finding in lint(run)] == ["checkpoint_uris[1]"]
 
 
 def test_an_inline_image_is_a_uri() -> None:
@@ -137,7 +138,7 @@ def test_an_inline_image_is_a_uri() -> None:
         "http://[2001:db8::1]/",
     ],
 )
-def test_an_endpoint_in_the_clear_is_reported(uri: str) -> None:
+def test_an_unencrypted_endpoint_is_reported(uri: str) -> None:
     assert endpoint(uri) == ["uri.insecure_endpoint"]
 
 
@@ -152,14 +153,14 @@ def test_an_endpoint_in_the_clear_is_reported(uri: str) -> None:
         "ws://LOCALHOST",
     ],
 )
-def test_an_endpoint_on_a_loopback_address_may_be_in_the_clear(uri: str) -> None:
+def test_an_endpoint_on_a_loopback_address_may_be_unencrypted(uri: str) -> None:
     assert endpoint(uri) == []
 
 
-def test_the_endpoint_of_a_deployment_is_looked_at_too() -> None:
+def test_the_endpoint_of_a_deployment_is_checked_too() -> None:
     status = {"id": "s", "deployment_id": "d", "endpoint_url": "http://api.example.com"}
     found = lint(ParseDict(status, v1.DeploymentStatus()))
-    assert [(advice.path, advice.id) for advice in found] == [
+    assert [(finding.path, finding.id) for finding in found] == [
         ("endpoint_url", "uri.insecure_endpoint")
     ]
 
@@ -176,5 +177,5 @@ def test_the_endpoint_of_a_deployment_is_looked_at_too() -> None:
 )
 def test_a_password_in_a_uri_is_reported_and_never_shown(uri: str, expected: list[str]) -> None:
     found = lint(v1.BackendRef(id="b", endpoint_url=uri))
-    assert [advice.id for advice in found] == expected
+    assert [finding.id for finding in found] == expected
     assert "hunter2" not in "".join(map(str, found))

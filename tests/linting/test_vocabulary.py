@@ -1,4 +1,4 @@
-"""Custom names of open vocabularies: empty, known already, misspelt, or names of their own."""
+"""Custom names of open vocabularies: empty, already known, misspelled, or new names."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from crucible_ir import v1
 from crucible_ir.linting import lint
-from crucible_ir.linting.vocabulary import within_one_edit
+from crucible_ir.linting.lints.vocabulary import within_one_edit
 from crucible_ir.schema.types import message_types
 
 CUSTOM_FIELDS = [
@@ -30,19 +30,19 @@ def with_custom(cls: type[Message], field: str, name: str) -> Message:
 
 
 def ids(message: Message) -> list[str]:
-    return [advice.id for advice in lint(message)]
+    return [finding.id for finding in lint(message)]
 
 
 @pytest.mark.parametrize(("cls", "field"), CUSTOM_FIELDS)
-def test_every_open_vocabulary_of_the_schema_is_looked_at(cls: type[Message], field: str) -> None:
+def test_every_open_vocabulary_of_the_schema_is_checked(cls: type[Message], field: str) -> None:
     enum = cls.DESCRIPTOR.fields_by_name[field.removeprefix("custom_")].enum_type
     assert enum is not None
     unspecified, first = (enum.values_by_number[number].name for number in (0, 1))
-    plain = first.removeprefix(unspecified.removesuffix("UNSPECIFIED")).lower()
+    short = first.removeprefix(unspecified.removesuffix("UNSPECIFIED")).lower()
     assert ids(with_custom(cls, field, "")) == ["vocabulary.empty_custom"]
-    assert ids(with_custom(cls, field, plain)) == ["vocabulary.known_value"]
+    assert ids(with_custom(cls, field, short)) == ["vocabulary.known_value"]
     assert ids(with_custom(cls, field, first)) == ["vocabulary.known_value"]
-    assert ids(with_custom(cls, field, plain.upper())) == ["vocabulary.near_known"]
+    assert ids(with_custom(cls, field, short.upper())) == ["vocabulary.near_known"]
     assert ids(with_custom(cls, field, "in_house_v2")) == []
 
 
@@ -66,12 +66,12 @@ def test_every_open_vocabulary_of_the_schema_is_looked_at(cls: type[Message], fi
         (v1.FeedbackConfig, "custom_feedback_types", "thumb", "thumbs"),
     ],
 )
-def test_a_slip_is_told_what_was_meant(
+def test_a_misspelling_is_reported_with_the_known_name(
     cls: type[Message], field: str, name: str, known: str
 ) -> None:
-    [advice] = lint(with_custom(cls, field, name))
-    assert advice.id == "vocabulary.near_known"
-    assert advice.message == f'"{name}" is close to "{known}"'
+    [finding] = lint(with_custom(cls, field, name))
+    assert finding.id == "vocabulary.near_known"
+    assert finding.message == f'"{name}" is close to "{known}"'
 
 
 @pytest.mark.parametrize(
@@ -96,19 +96,19 @@ def test_a_slip_is_told_what_was_meant(
         (v1.DatasetRef, "custom_provider", "数据集"),
     ],
 )
-def test_a_name_of_its_own_is_no_slip(cls: type[Message], field: str, name: str) -> None:
+def test_a_new_name_is_not_a_misspelling(cls: type[Message], field: str, name: str) -> None:
     assert ids(with_custom(cls, field, name)) == []
 
 
 def test_the_fix_names_the_enum_value_and_its_field() -> None:
-    [advice] = lint(v1.Stats(custom_tests=["permutation", "mann_whitney"]))
-    assert advice.path == "custom_tests[1]"
-    assert advice.fix == "use STATISTICAL_TEST_MANNWHITNEY in tests if that is meant"
-    [advice] = lint(v1.ModelRef(id="m", custom_provider="openai"))
-    assert advice.fix == "use MODEL_PROVIDER_OPENAI in provider"
+    [finding] = lint(v1.Stats(custom_tests=["permutation", "mann_whitney"]))
+    assert finding.path == "custom_tests[1]"
+    assert finding.fix == "use STATISTICAL_TEST_MANNWHITNEY in tests if you mean that"
+    [finding] = lint(v1.ModelRef(id="m", custom_provider="openai"))
+    assert finding.fix == "use MODEL_PROVIDER_OPENAI in provider"
 
 
-def test_unset_is_no_name_to_spell() -> None:
+def test_unspecified_is_not_a_known_name() -> None:
     assert ids(v1.ModelRef(id="m", custom_provider="unspecified")) == []
 
 
@@ -118,7 +118,7 @@ def test_unset_is_no_name_to_spell() -> None:
     at=st.integers(0, 6),
     letter=st.sampled_from("abcde"),
 )
-def test_one_edit_in_either_direction_is_within_one_edit(
+def test_an_edited_word_is_within_one_edit_in_both_directions(
     word: str, edit: str, at: int, letter: str
 ) -> None:
     before, after = word[:at], word[at:]
@@ -134,7 +134,7 @@ def test_one_edit_in_either_direction_is_within_one_edit(
 
 
 @given(left=st.text("ab", max_size=5), right=st.text("ab", max_size=5))
-def test_words_are_within_one_edit_exactly_if_some_edit_turns_one_into_the_other(
+def test_words_are_within_one_edit_if_and_only_if_an_edit_turns_one_into_the_other(
     left: str, right: str
 ) -> None:
     edits = {left}

@@ -156,7 +156,7 @@ def test_the_text_of_a_lint_tells_its_severity() -> None:
     assert explain("ensemble.no_models").severity is Severity.WARNING
     assert str(explain("ensemble.no_models")) == (
         "ensemble.no_models (lint, warning)\n"
-        "  An ensemble has a strategy for combining answers, but lists no models to ask.\n"
+        "  An ensemble has a strategy for combining answers, but lists no models.\n"
         "\n"
         'Fails   Ensemble {"strategy": "ENSEMBLE_STRATEGY_MAJORITY"}\n'
         'Passes  Ensemble {"strategy": "ENSEMBLE_STRATEGY_MAJORITY", '

@@ -11,7 +11,7 @@ from crucible_ir.errors import DecodeError, ValidationError, Violation, shorten
 
 if TYPE_CHECKING:
     from crucible_ir.errors import Position
-    from crucible_ir.linting import Advice
+    from crucible_ir.linting import LintFinding
 
 #: The id that stands for a rule where a document cannot be decoded.
 DECODE = "decode"
@@ -127,7 +127,7 @@ def _of_violation(violation: Violation, lines: list[str]) -> Finding:
     )
 
 
-def of_advice(advice: Advice, position: Position | None, lines: list[str]) -> Finding:
+def of_advice(advice: LintFinding, position: Position | None, lines: list[str]) -> Finding:
     """Return the finding for what a lint says."""
     return Finding(
         advice.id,

@@ -1,4 +1,4 @@
-"""Selection: which advice is given, and which of it fails a check."""
+"""Selection of lints, and the severity from which their findings fail a check."""
 
 from __future__ import annotations
 
@@ -6,28 +6,28 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from crucible_ir.errors import Error
-from crucible_ir.linting.advice import Advice, Severity
-from crucible_ir.linting.suppression import covers, unknown_entry
+from crucible_ir.linting.findings import LintFinding, Severity
+from crucible_ir.linting.suppression import matches, unknown_entry
 
 
 class SelectionError(Error, ValueError):
-    """A selection of lints names something that is no lint, or its settings cannot be read."""
+    """A selection names an unknown lint, or its settings are invalid or unreadable."""
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which lints count, and from which severity their advice fails a check.
+    """The selected lints, and the severity from which their findings fail a check.
 
-    An entry is a lint's id, or the part before its dot for all lints of one subject. Of the entries
-    that mean a lint, the longest decides; of two equal ones, ``ignore`` does.
+    An entry is a lint id, or the part before its dot for all lints of one subject. If several
+    entries match a lint, the longest one applies; between two of equal length, ``ignore`` does.
 
     Attributes:
-        select: The lints that count; empty for all of them.
-        ignore: The lints that do not.
-        fail_on: The least severity that fails a check; ``None`` if no advice does.
+        select: The lints to apply; empty for all of them.
+        ignore: The lints to leave out.
+        fail_on: The lowest severity that fails a check; ``None`` if no finding does.
 
     Raises:
-        SelectionError: An entry means no lint; the error names the nearest one.
+        SelectionError: An entry matches no lint; the error suggests the nearest one.
 
     >>> chosen = Selection(ignore=("ensemble",), select=("ensemble.no_models", "hedging"))
     >>> chosen.selects("ensemble.no_models"), chosen.selects("ensemble.weights_sum")
@@ -46,20 +46,22 @@ class Selection:
                     raise SelectionError(f"{name}: {reason}")
 
     def selects(self, lint_id: str) -> bool:
-        """Tell whether a lint counts."""
-        chosen = _longest(self.select, lint_id) if self.select else 0
-        return chosen > _longest(self.ignore, lint_id)
+        """Return whether a lint is selected."""
+        selected = _longest(self.select, lint_id) if self.select else 0
+        return selected > _longest(self.ignore, lint_id)
 
-    def filter(self, advice: Iterable[Advice]) -> list[Advice]:
-        """Return the advice of the lints that count."""
-        return [item for item in advice if self.selects(item.id)]
+    def filter(self, findings: Iterable[LintFinding]) -> list[LintFinding]:
+        """Return the findings of the selected lints."""
+        return [finding for finding in findings if self.selects(finding.id)]
 
-    def fails(self, advice: Iterable[Advice]) -> bool:
-        """Tell whether advice, filtered already, fails a check."""
+    def fails(self, findings: Iterable[LintFinding]) -> bool:
+        """Return whether findings, already filtered, fail a check."""
         threshold = self.fail_on
-        return threshold is not None and any(item.severity.at_least(threshold) for item in advice)
+        return threshold is not None and any(
+            finding.severity.at_least(threshold) for finding in findings
+        )
 
 
 def _longest(entries: tuple[str, ...], lint_id: str) -> int:
-    """Return the length of the longest entry that means a lint, or -1 if none does."""
-    return max((len(entry) for entry in entries if covers(entry, lint_id)), default=-1)
+    """Return the length of the longest entry that matches a lint, or -1 if none does."""
+    return max((len(entry) for entry in entries if matches(entry, lint_id)), default=-1)

@@ -1,4 +1,4 @@
-"""Settings: the selection of lints that the files around a document ask for."""
+"""Settings: the selection of lints that configuration files define for a folder."""
 
 from __future__ import annotations
 
@@ -6,29 +6,30 @@ from pathlib import Path
 from typing import Any
 
 from crucible_ir.errors import near_miss, shorten
-from crucible_ir.linting.advice import Severity
+from crucible_ir.linting.findings import Severity
 from crucible_ir.linting.selection import Selection, SelectionError
 
-#: The files that may hold settings, and the tables in them, in order of precedence.
+#: The configuration files and the keys of their tables, in order of precedence.
 _FILES = {
     "crucible-ir.toml": ("lint",),
     "pyproject.toml": ("tool", "crucible-ir", "lint"),
 }
 
-#: The word for `Selection.fail_on` that lets all advice pass.
+#: The value of ``fail-on`` for which no finding fails a check.
 _NEVER = "never"
 
 
 def load_settings(folder: Path) -> Selection:
-    """Return the selection that holds for the documents in a folder.
+    """Return the selection that applies to the documents in a folder.
 
-    The settings are those of the nearest folder, from this one upward, with a table ``[lint]`` in
-    ``crucible-ir.toml`` or ``[tool.crucible-ir.lint]`` in ``pyproject.toml``; where both are, the
-    first counts. There are the keys ``select``, ``ignore`` (lists of ids or subjects) and
-    ``fail-on`` (``"info"``, ``"warning"`` or ``"never"``). Without a file, all lints count.
+    The settings are read from the table ``[lint]`` in ``crucible-ir.toml`` or
+    ``[tool.crucible-ir.lint]`` in ``pyproject.toml``, in the folder or its nearest parent that has
+    one; ``crucible-ir.toml`` takes precedence. The keys are ``select``, ``ignore`` (lists of ids or
+    subjects) and ``fail-on`` (``"info"``, ``"warning"`` or ``"never"``). Without settings, all
+    lints are selected.
 
     Raises:
-        SelectionError: A file cannot be read, or holds a key, lint or value that is not known.
+        SelectionError: A file cannot be read, or contains an unknown key, lint or value.
     """
     folder = folder.absolute()
     for parent in (folder, *folder.parents):
@@ -42,36 +43,36 @@ def load_settings(folder: Path) -> Selection:
 
 
 def _table(file: Path, keys: tuple[str, ...]) -> dict[str, Any] | None:
-    """Return the table of settings in a file, if it has one."""
+    """Return the settings table of a file; ``None`` if it has none."""
     table: Any = _read(file)
     for depth, key in enumerate(keys):
         if not isinstance(table, dict):
-            raise SelectionError(f"{file}: {'.'.join(keys[:depth])} should be a table")
+            raise SelectionError(f"{file}: {'.'.join(keys[:depth])} must be a table")
         if key not in table:
-            _refuse_misspelt(file, table, keys[: depth + 1])
+            _reject_misspelling(file, table, keys[: depth + 1])
             return None
         table = table[key]
     if not isinstance(table, dict):
-        raise SelectionError(f"{file}: {'.'.join(keys)} should be a table")
+        raise SelectionError(f"{file}: {'.'.join(keys)} must be a table")
     return table
 
 
 def _read(file: Path) -> dict[str, Any]:
-    # Imported here, since most lint runs find no settings.
+    # Imported here because most lint runs find no settings.
     import tomllib
 
     try:
         with file.open("rb") as stream:
             return tomllib.load(stream)
     except (OSError, ValueError, RecursionError) as error:
-        raise SelectionError(f"{file}: cannot be read as TOML: {error}") from error
+        raise SelectionError(f"{file}: invalid or unreadable TOML: {error}") from error
 
 
-def _refuse_misspelt(file: Path, table: dict[str, Any], keys: tuple[str, ...]) -> None:
-    """Raise if a table holds a misspelling of the key that was looked for.
+def _reject_misspelling(file: Path, table: dict[str, Any], keys: tuple[str, ...]) -> None:
+    """Raise if a table contains a misspelling of the last key.
 
-    In what is ours any near miss is one. In ``pyproject.toml``, where similar names may be those of
-    other tools, only an underscore for the hyphen is.
+    Any near miss counts in our own tables. The tables of ``pyproject.toml`` that are shared with
+    other tools may have similar names, so there only an underscore instead of the hyphen counts.
     """
     *above, wanted = keys
     shared = above in ([], ["tool"]) and file.name == "pyproject.toml"
@@ -96,7 +97,7 @@ def _selection(table: dict[str, Any], where: str) -> Selection:
 
 def _entries(value: object, where: str) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(entry, str) for entry in value):
-        raise SelectionError(f"{where} should be a list of lint ids, got {shorten(value)}")
+        raise SelectionError(f"{where} must be a list of lint ids, got {shorten(value)}")
     return tuple(value)
 
 
@@ -108,5 +109,5 @@ def _severity(value: object, where: str) -> Severity | None:
         hint = near_miss(value, [*choices, _NEVER]) if isinstance(value, str) else ""
         options = ", ".join(f'"{choice}"' for choice in choices)
         got = shorten(value)
-        raise SelectionError(f'{where} should be {options} or "{_NEVER}", got {got}{hint}')
+        raise SelectionError(f'{where} must be {options} or "{_NEVER}", got {got}{hint}')
     return Severity(value)

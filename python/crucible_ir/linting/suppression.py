@@ -1,4 +1,4 @@
-"""Inline suppression: the list in a document's metadata that switches lints off below it."""
+"""Inline suppression: a list in a message's metadata that disables lints for that message."""
 
 from __future__ import annotations
 
@@ -8,40 +8,40 @@ from typing import TYPE_CHECKING, Any
 
 from crucible_ir import v1
 from crucible_ir.errors import near_miss, shorten
-from crucible_ir.linting.advice import Finding, Severity
-from crucible_ir.linting.table import LINTS, lint_for_all
+from crucible_ir.linting.findings import Issue, Severity
+from crucible_ir.linting.registry import LINTS, lint_for_all
 from crucible_ir.paths import MapKey
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor
     from google.protobuf.message import Message
 
-#: The key, in a message's ``metadata``, of the list of lints to ignore in it and below it.
+#: The key in a message's ``metadata`` of the list of lints to ignore, also in nested messages.
 IGNORE_KEY = "crucible_ir_lint_ignore"
 
 _METADATA = "metadata"
 
 
-def covers(entry: str, lint_id: str) -> bool:
-    """Tell whether an entry of a selection means a lint: by its id, or by the part before the dot.
+def matches(entry: str, lint_id: str) -> bool:
+    """Return whether an entry is the id of a lint, or the part of the id before the dot.
 
-    >>> covers("ensemble", "ensemble.no_models"), covers("ens", "ensemble.no_models")
+    >>> matches("ensemble", "ensemble.no_models"), matches("ens", "ensemble.no_models")
     (True, False)
     """
     return lint_id == entry or lint_id.startswith(f"{entry}.")
 
 
 def unknown_entry(entry: str) -> str | None:
-    """Say what is wrong with an entry of a selection; nothing if it means a lint."""
-    if any(covers(entry, lint_id) for lint_id in LINTS):
+    """Return an error message for an entry that matches no lint; ``None`` if it matches one."""
+    if any(matches(entry, lint_id) for lint_id in LINTS):
         return None
     subjects = {lint_id.partition(".")[0] for lint_id in LINTS}
     known = subjects if "." not in entry else LINTS
-    return f"no lint is called {shorten(entry)}{near_miss(entry, known)}"
+    return f"unknown lint {shorten(entry)}{near_miss(entry, known)}"
 
 
 def ignored_in(message: Message) -> tuple[str, ...]:
-    """Return the entries of the list in a message's own metadata, known or not."""
+    """Return the entries of the list in a message's own metadata, including unknown ones."""
     listed = _ignore_list(message)
     if listed is None or listed.WhichOneof("kind") != "list_value":
         return ()
@@ -49,14 +49,14 @@ def ignored_in(message: Message) -> tuple[str, ...]:
 
 
 def is_ignored(lint_id: str, entries: Iterable[str]) -> bool:
-    """Tell whether any entry means a lint."""
-    return any(covers(entry, lint_id) for entry in entries)
+    """Return whether any entry matches a lint."""
+    return any(matches(entry, lint_id) for entry in entries)
 
 
 @lint_for_all(
     "lint.unknown_id",
     Severity.INFO,
-    f"The list `{IGNORE_KEY}` in a metadata map names something that is no lint.",
+    f"The list `{IGNORE_KEY}` in a metadata map contains an unknown lint.",
     example_type=v1.Capabilities,
     bad={
         "backend_id": "openai",
@@ -69,26 +69,26 @@ def is_ignored(lint_id: str, entries: Iterable[str]) -> bool:
         "metadata": {IGNORE_KEY: ["ensemble.no_models"]},
     },
 )
-def unknown_id(message: Message) -> Iterator[Finding]:
-    """Report each entry of the list that is not a lint's id or subject, and a list that is none."""
+def unknown_id(message: Message) -> Iterator[Issue]:
+    """Report each entry that is not a lint id or subject, and a value that is not a list."""
     listed = _ignore_list(message)
     if listed is None:
         return
     path = (_METADATA, MapKey(IGNORE_KEY))
     if listed.WhichOneof("kind") != "list_value":
-        yield Finding(path, "this is not a list of lint ids", 'write it as ["id", "id"]')
+        yield Issue(path, "expected a list of lint ids", 'write it as ["id", "id"]')
         return
     for index, item in enumerate(listed.list_value.values):
         if item.WhichOneof("kind") != "string_value":
-            reason: str | None = "a lint's id is a string"
+            reason: str | None = "expected a string: the id of a lint"
         else:
             reason = unknown_entry(item.string_value)
         if reason:
-            yield Finding((*path, index), reason, "correct it or take it out of the list")
+            yield Issue((*path, index), reason, "correct it or remove it from the list")
 
 
 def _ignore_list(message: Message) -> Any:
-    """Return the value under the key in a message's metadata, if there is one."""
+    """Return the value of the key in a message's metadata; ``None`` if there is none."""
     if not _has_metadata(message.DESCRIPTOR) or not message.HasField(_METADATA):
         return None
     metadata: Any = getattr(message, _METADATA)

@@ -92,7 +92,7 @@ def installed_lints() -> dict[str, ReleasedLint]:
     found = {}
     for lint_id, entry in sorted(LINTS.items()):
         message = json_format.ParseDict(dict(entry.bad), entry.example_type())
-        (path,) = {advice.path for advice in lint(message) if advice.id == lint_id}
+        (path,) = {finding.path for finding in lint(message) if finding.id == lint_id}
         full_name = entry.example_type.DESCRIPTOR.full_name
         found[lint_id] = ReleasedLint(
             lint_id, entry.severity.value, entry.summary, full_name, path, entry.bad

@@ -14,7 +14,7 @@ from crucible_ir.errors import printable
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from crucible_ir.linting import Lint
+    from crucible_ir.linting import LintDefinition
 
 _EXAMPLES = (
     ("crucible-ir explain double.gte_lte", "A rule, by the id in brackets after a violation."),
@@ -55,7 +55,7 @@ def command(session: Session, rule: str | None) -> int:
     return GOOD
 
 
-def _list_lints(session: Session, lints: Mapping[str, Lint]) -> None:
+def _list_lints(session: Session, lints: Mapping[str, LintDefinition]) -> None:
     console = session.out()
     width = max(map(len, lints))
     for lint in lints.values():

@@ -12,7 +12,7 @@ from crucible_ir.exchange import v1
 from crucible_ir.exchange.server.rpc.errors import field_violation
 from crucible_ir.exchange.server.services.conversions import violation_messages
 from crucible_ir.exchange.v1.validation_service_pb2_grpc import ValidationServiceServicer
-from crucible_ir.linting import Advice, lint
+from crucible_ir.linting import LintFinding, lint
 from crucible_ir.paths import parse_path
 from crucible_ir.schema.types import UnknownTypeError, message_type
 from crucible_ir.serialization.formats import FORMATS, Format
@@ -101,7 +101,7 @@ def _failure(error: DecodeError) -> v1.ReadFailure:
     )
 
 
-def _lint_message(advice: Advice) -> v1.Lint:
+def _lint_message(advice: LintFinding) -> v1.Lint:
     return v1.Lint(
         lint_id=advice.id,
         severity=advice.severity.value,

@@ -6,14 +6,14 @@ import math
 from collections.abc import Iterator
 
 from crucible_ir import v1
-from crucible_ir.linting.advice import Finding, Severity
-from crucible_ir.linting.table import lint_for
+from crucible_ir.linting.findings import Issue, Severity
+from crucible_ir.linting.registry import lint_for
 from crucible_ir.paths import MapKey
 
-#: How far weights may be from a sum of 1: weights such as 0.333 are cut to a few digits by hand.
+#: The tolerance for the sum of weights: people round weights such as 0.333 to a few digits.
 _WEIGHT_SLACK = 0.005
 
-#: How far alpha and confidence level may be from a sum of 1: more than a double's rounding only.
+#: The tolerance for the sum of alpha and confidence level: only the rounding of doubles.
 _LEVEL_SLACK = 1e-6
 
 
@@ -21,21 +21,21 @@ _LEVEL_SLACK = 1e-6
     v1.Ensemble,
     "ensemble.no_models",
     Severity.WARNING,
-    "An ensemble has a strategy for combining answers, but lists no models to ask.",
+    "An ensemble has a strategy for combining answers, but lists no models.",
     bad={"strategy": "ENSEMBLE_STRATEGY_MAJORITY"},
     good={"strategy": "ENSEMBLE_STRATEGY_MAJORITY", "models": ["gpt4", "claude", "llama"]},
 )
-def no_models(ensemble: v1.Ensemble) -> Iterator[Finding]:
+def no_models(ensemble: v1.Ensemble) -> Iterator[Issue]:
     """Report a strategy other than none without ``models``."""
     idle = (
         v1.EnsembleStrategy.ENSEMBLE_STRATEGY_UNSPECIFIED,
         v1.EnsembleStrategy.ENSEMBLE_STRATEGY_NONE,
     )
     if ensemble.strategy not in idle and not ensemble.models:
-        yield Finding(
+        yield Issue(
             ("strategy",),
-            "the strategy combines models, but none is listed",
-            "list them in models, or set the strategy to none",
+            "the strategy combines models, but the ensemble lists none",
+            "list the models in models, or set strategy to none",
         )
 
 
@@ -43,7 +43,7 @@ def no_models(ensemble: v1.Ensemble) -> Iterator[Finding]:
     v1.Ensemble,
     "ensemble.no_weights",
     Severity.WARNING,
-    "The weighted strategy has no weights to go by.",
+    "The weighted strategy has no weights.",
     bad={"strategy": "ENSEMBLE_STRATEGY_WEIGHTED", "models": ["gpt4", "claude"]},
     good={
         "strategy": "ENSEMBLE_STRATEGY_WEIGHTED",
@@ -51,13 +51,13 @@ def no_models(ensemble: v1.Ensemble) -> Iterator[Finding]:
         "weights": {"gpt4": 0.6, "claude": 0.4},
     },
 )
-def no_weights(ensemble: v1.Ensemble) -> Iterator[Finding]:
+def no_weights(ensemble: v1.Ensemble) -> Iterator[Issue]:
     """Report the weighted strategy without ``weights``."""
     if _is_weighted(ensemble) and not ensemble.weights:
-        yield Finding(
+        yield Issue(
             ("strategy",),
             "the weighted strategy has no weights",
-            "give each model its weight in weights, or choose another strategy",
+            "set a weight for each model in weights, or choose another strategy",
         )
 
 
@@ -65,7 +65,7 @@ def no_weights(ensemble: v1.Ensemble) -> Iterator[Finding]:
     v1.Ensemble,
     "ensemble.weight_without_model",
     Severity.WARNING,
-    "A weight is given for a model that the ensemble does not list.",
+    "A weight is set for a model that the ensemble does not list.",
     bad={
         "strategy": "ENSEMBLE_STRATEGY_WEIGHTED",
         "models": ["gpt4", "claude"],
@@ -77,15 +77,15 @@ def no_weights(ensemble: v1.Ensemble) -> Iterator[Finding]:
         "weights": {"gpt4": 0.5, "claude": 0.3, "llama": 0.2},
     },
 )
-def weight_without_model(ensemble: v1.Ensemble) -> Iterator[Finding]:
-    """Report each weight whose key is not in ``models``, unless no model is listed at all."""
+def weight_without_model(ensemble: v1.Ensemble) -> Iterator[Issue]:
+    """Report each weight whose key is not in ``models``, unless ``models`` is empty."""
     if not ensemble.models:
         return
     for model in sorted(set(ensemble.weights).difference(ensemble.models)):
-        yield Finding(
+        yield Issue(
             ("weights", MapKey(model)),
-            "models does not list the model that this weight is for",
-            "add the model to models, or drop its weight",
+            "the model of this weight is not in models",
+            "add the model to models, or remove the weight",
         )
 
 
@@ -93,7 +93,7 @@ def weight_without_model(ensemble: v1.Ensemble) -> Iterator[Finding]:
     v1.Ensemble,
     "ensemble.model_without_weight",
     Severity.WARNING,
-    "The weighted strategy gives weights to some of its models only.",
+    "Only some models of a weighted ensemble have a weight.",
     bad={
         "strategy": "ENSEMBLE_STRATEGY_WEIGHTED",
         "models": ["gpt4", "claude", "llama"],
@@ -105,16 +105,16 @@ def weight_without_model(ensemble: v1.Ensemble) -> Iterator[Finding]:
         "weights": {"gpt4": 0.5, "claude": 0.3, "llama": 0.2},
     },
 )
-def model_without_weight(ensemble: v1.Ensemble) -> Iterator[Finding]:
-    """Report each model that a weighted ensemble lists but does not weigh."""
+def model_without_weight(ensemble: v1.Ensemble) -> Iterator[Issue]:
+    """Report each model of a weighted ensemble without a weight, if others have one."""
     if not _is_weighted(ensemble) or not ensemble.weights:
         return
     for index, model in enumerate(ensemble.models):
         if model not in ensemble.weights:
-            yield Finding(
+            yield Issue(
                 ("models", index),
-                "the weighted strategy has no weight for this model",
-                "add its weight to weights",
+                "this model has no weight, but the strategy is weighted",
+                "add a weight for it to weights",
             )
 
 
@@ -122,18 +122,18 @@ def model_without_weight(ensemble: v1.Ensemble) -> Iterator[Finding]:
     v1.Ensemble,
     "ensemble.weights_sum",
     Severity.INFO,
-    "The weights of an ensemble do not sum to 1. Readers may scale them or may not.",
+    "The weights of an ensemble do not sum to 1. Readers may or may not rescale them.",
     bad={"models": ["gpt4", "claude"], "weights": {"gpt4": 0.6, "claude": 0.6}},
     good={"models": ["gpt4", "claude"], "weights": {"gpt4": 0.5, "claude": 0.5}},
 )
-def weights_sum(ensemble: v1.Ensemble) -> Iterator[Finding]:
-    """Report weights whose sum is not 1, give or take the rounding of a few digits."""
+def weights_sum(ensemble: v1.Ensemble) -> Iterator[Issue]:
+    """Report weights whose sum is not 1, within the rounding of a few digits."""
     if not ensemble.weights:
         return
-    # A plain sum, since math.fsum raises on infinities and on overflow.
+    # Not math.fsum, which raises on infinities and on overflow.
     total = sum(ensemble.weights[model] for model in sorted(ensemble.weights))
     if not math.isclose(total, 1, rel_tol=0, abs_tol=_WEIGHT_SLACK):
-        yield Finding(
+        yield Issue(
             ("weights",),
             f"the weights sum to {total:.6g}, not 1",
             "divide each weight by their sum",
@@ -148,15 +148,15 @@ def _is_weighted(ensemble: v1.Ensemble) -> bool:
     v1.Hedging,
     "hedging.no_percentile",
     Severity.WARNING,
-    "Hedging by percentile does not say which percentile.",
+    "The percentile strategy has no percentile.",
     bad={"strategy": "HEDGING_STRATEGY_PERCENTILE"},
     good={"strategy": "HEDGING_STRATEGY_PERCENTILE", "percentile": 95},
 )
-def no_percentile(hedging: v1.Hedging) -> Iterator[Finding]:
+def no_percentile(hedging: v1.Hedging) -> Iterator[Issue]:
     """Report the percentile strategy without ``percentile``."""
     by_percentile = hedging.strategy == v1.HedgingStrategy.HEDGING_STRATEGY_PERCENTILE
     if by_percentile and not hedging.HasField("percentile"):
-        yield Finding(
+        yield Issue(
             ("strategy",),
             "the percentile strategy has no percentile",
             "set percentile, for example to 95",
@@ -167,18 +167,18 @@ def no_percentile(hedging: v1.Hedging) -> Iterator[Finding]:
     v1.Hedging,
     "hedging.no_delay",
     Severity.WARNING,
-    "Hedging after a fixed delay does not say which delay.",
+    "The fixed strategy has no delay.",
     bad={"strategy": "HEDGING_STRATEGY_FIXED"},
     good={"strategy": "HEDGING_STRATEGY_FIXED", "delay_ms": 0},
 )
-def no_delay(hedging: v1.Hedging) -> Iterator[Finding]:
-    """Report the fixed strategy without ``delay_ms``; a delay of 0 is one."""
+def no_delay(hedging: v1.Hedging) -> Iterator[Issue]:
+    """Report the fixed strategy with ``delay_ms`` unset; 0 is a valid delay."""
     fixed = hedging.strategy == v1.HedgingStrategy.HEDGING_STRATEGY_FIXED
     if fixed and not hedging.HasField("delay_ms"):
-        yield Finding(
+        yield Issue(
             ("strategy",),
             "the fixed strategy has no delay",
-            "set delay_ms; 0 sends the repeat at once",
+            "set delay_ms; 0 sends the second request at once",
         )
 
 
@@ -186,18 +186,19 @@ def no_delay(hedging: v1.Hedging) -> Iterator[Finding]:
     v1.Hedging,
     "hedging.fractional_percentile",
     Severity.WARNING,
-    "A percentile between 0 and 1 may be a fraction or a percent. Readers never rescale it.",
+    "A percentile between 0 and 1 is ambiguous: a fraction or a percentage. Readers never rescale "
+    "it.",
     bad={"strategy": "HEDGING_STRATEGY_PERCENTILE", "percentile": 0.95},
     good={"strategy": "HEDGING_STRATEGY_PERCENTILE", "percentile": 95},
 )
-def fractional_percentile(hedging: v1.Hedging) -> Iterator[Finding]:
-    """Report a percentile above 0 and up to 1."""
+def fractional_percentile(hedging: v1.Hedging) -> Iterator[Issue]:
+    """Report a percentile greater than 0 and at most 1."""
     if hedging.HasField("percentile") and 0 < hedging.percentile <= 1:
         percent = round(hedging.percentile * 100, 9)
-        yield Finding(
+        yield Issue(
             ("percentile",),
-            f"{hedging.percentile:g} may be a fraction or a percent",
-            f"write {percent:g} if percent is meant",
+            f"{hedging.percentile:g} may be a fraction or a percentage",
+            f"write {percent:g} if you mean {percent:g} percent",
         )
 
 
@@ -205,18 +206,18 @@ def fractional_percentile(hedging: v1.Hedging) -> Iterator[Finding]:
     v1.Stats,
     "stats.levels_disagree",
     Severity.WARNING,
-    "Alpha and the confidence level are two names of one number and should sum to 1.",
+    "Alpha and the confidence level do not sum to 1.",
     bad={"alpha": 0.05, "confidence_level": 0.99},
     good={"alpha": 0.05, "confidence_level": 0.95},
 )
-def levels_disagree(stats: v1.Stats) -> Iterator[Finding]:
-    """Report ``alpha`` and ``confidence_level``, both set, that do not sum to 1."""
+def levels_disagree(stats: v1.Stats) -> Iterator[Issue]:
+    """Report ``alpha`` and ``confidence_level`` if both are set and do not sum to 1."""
     if not (stats.HasField("alpha") and stats.HasField("confidence_level")):
         return
     if not math.isclose(stats.alpha + stats.confidence_level, 1, abs_tol=_LEVEL_SLACK):
-        yield Finding(
+        yield Issue(
             ("confidence_level",),
-            f"{stats.confidence_level:g} does not go with an alpha of {stats.alpha:g}",
+            f"{stats.confidence_level:g} contradicts an alpha of {stats.alpha:g}",
             f"set it to {round(1 - stats.alpha, 9):g}, or leave it unset",
         )
 
@@ -225,16 +226,16 @@ def levels_disagree(stats: v1.Stats) -> Iterator[Finding]:
     v1.Stats,
     "stats.large_alpha",
     Severity.WARNING,
-    "An alpha above 0.5 looks like a confidence level.",
+    "An alpha greater than 0.5 looks like a confidence level.",
     bad={"alpha": 0.95},
     good={"alpha": 0.05},
 )
-def large_alpha(stats: v1.Stats) -> Iterator[Finding]:
-    """Report an ``alpha`` above a half."""
+def large_alpha(stats: v1.Stats) -> Iterator[Issue]:
+    """Report an ``alpha`` greater than 0.5."""
     if stats.alpha > 0.5:
-        yield Finding(
+        yield Issue(
             ("alpha",),
-            f"a significance level of {stats.alpha:g} lets most noise pass",
+            f"{stats.alpha:g} is unusually large for a significance level",
             f"set it to {round(1 - stats.alpha, 9):g} if {stats.alpha:g} is the confidence level",
         )
 
@@ -243,7 +244,7 @@ def large_alpha(stats: v1.Stats) -> Iterator[Finding]:
     v1.Fairness,
     "fairness.no_metrics",
     Severity.WARNING,
-    "Fairness is enabled, but there is no metric to measure it by.",
+    "Fairness is enabled, but has no metric.",
     bad={"enabled": True, "group_by": "age_band"},
     good={
         "enabled": True,
@@ -251,11 +252,11 @@ def large_alpha(stats: v1.Stats) -> Iterator[Finding]:
         "metrics": ["FAIRNESS_METRIC_EQUALIZED_ODDS"],
     },
 )
-def no_fairness_metrics(fairness: v1.Fairness) -> Iterator[Finding]:
+def no_fairness_metrics(fairness: v1.Fairness) -> Iterator[Issue]:
     """Report ``enabled`` without ``metrics`` and ``custom_metrics``."""
     if fairness.enabled and not fairness.metrics and not fairness.custom_metrics:
-        yield Finding(
-            ("enabled",), "fairness is enabled without a metric", "name a metric in metrics"
+        yield Issue(
+            ("enabled",), "fairness is enabled, but has no metric", "add a metric to metrics"
         )
 
 
@@ -263,7 +264,7 @@ def no_fairness_metrics(fairness: v1.Fairness) -> Iterator[Finding]:
     v1.Fairness,
     "fairness.no_groups",
     Severity.INFO,
-    "Fairness is enabled, but nothing says between which groups.",
+    "Fairness is enabled, but defines no groups to compare.",
     bad={"enabled": True, "metrics": ["FAIRNESS_METRIC_DEMOGRAPHIC_PARITY"]},
     good={
         "enabled": True,
@@ -271,13 +272,13 @@ def no_fairness_metrics(fairness: v1.Fairness) -> Iterator[Finding]:
         "group_by": "age_band",
     },
 )
-def no_groups(fairness: v1.Fairness) -> Iterator[Finding]:
+def no_groups(fairness: v1.Fairness) -> Iterator[Issue]:
     """Report ``enabled`` without ``group_by``."""
     if fairness.enabled and not fairness.group_by:
-        yield Finding(
+        yield Issue(
             ("enabled",),
-            "fairness is enabled without groups to compare",
-            "name the attribute that defines the groups in group_by",
+            "fairness is enabled, but defines no groups to compare",
+            "set group_by to the attribute that defines the groups",
         )
 
 
@@ -285,15 +286,15 @@ def no_groups(fairness: v1.Fairness) -> Iterator[Finding]:
     v1.Guardrail,
     "guardrail.redaction_without_detection",
     Severity.WARNING,
-    "Personal data is to be redacted, but its detection is not asked for.",
+    "Redaction of personal data is enabled, but its detection is not.",
     bad={"pii_redaction": True},
     good={"pii_redaction": True, "pii_detection": True},
 )
-def redaction_without_detection(guardrail: v1.Guardrail) -> Iterator[Finding]:
+def redaction_without_detection(guardrail: v1.Guardrail) -> Iterator[Issue]:
     """Report ``pii_redaction`` without ``pii_detection``."""
     if guardrail.pii_redaction and not guardrail.pii_detection:
-        yield Finding(
+        yield Issue(
             ("pii_redaction",),
-            "only what is detected can be redacted, and detection is not on",
+            "redaction needs detection, which is not enabled",
             "set pii_detection to true",
         )

@@ -1,4 +1,4 @@
-"""The lints of single message types, at the edges of what they look for."""
+"""Edge cases of the lints of single message types."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CONFIG = {"id": "c", "model_ref": {"id": "m"}, "dataset_ref": {"name": "d"}}
 
 
 def ids(type_: type[Message], **fields: Any) -> list[str]:
-    return [advice.id for advice in lint(ParseDict(fields, type_()))]
+    return [finding.id for finding in lint(ParseDict(fields, type_()))]
 
 
 @pytest.mark.parametrize("strategy", ["NONE", "UNSPECIFIED"])
@@ -31,7 +31,7 @@ def test_every_other_strategy_needs_models(strategy: str) -> None:
 @pytest.mark.parametrize(
     "weights", [{"a": 1}, {"a": 0.333, "b": 0.333, "c": 0.333}, {"a": 0.1, "b": 0.2, "c": 0.7}]
 )
-def test_weights_that_sum_to_1_but_for_rounding_are_fine(weights: dict[str, float]) -> None:
+def test_weights_that_sum_to_1_within_rounding_are_fine(weights: dict[str, float]) -> None:
     assert ids(v1.Ensemble, models=sorted(weights), weights=weights) == []
 
 
@@ -46,17 +46,17 @@ def test_weights_that_sum_to_1_but_for_rounding_are_fine(weights: dict[str, floa
         ({"a": "Infinity", "b": "-Infinity"}, "nan"),
     ],
 )
-def test_weights_that_do_not_sum_to_1_are_told_their_sum(
+def test_weights_that_do_not_sum_to_1_are_reported_with_their_sum(
     weights: dict[str, Any], total: str
 ) -> None:
-    [advice] = lint(ParseDict({"models": sorted(weights), "weights": weights}, v1.Ensemble()))
-    assert (advice.id, advice.message) == (
+    [finding] = lint(ParseDict({"models": sorted(weights), "weights": weights}, v1.Ensemble()))
+    assert (finding.id, finding.message) == (
         "ensemble.weights_sum",
         f"the weights sum to {total}, not 1",
     )
 
 
-def test_a_model_without_weight_matters_to_the_weighted_strategy_only() -> None:
+def test_a_model_without_weight_is_reported_only_for_the_weighted_strategy() -> None:
     fields = {"models": ["a", "b"], "weights": {"a": 1}}
     weighted = ids(v1.Ensemble, strategy="ENSEMBLE_STRATEGY_WEIGHTED", **fields)
     assert weighted == ["ensemble.model_without_weight"]
@@ -64,46 +64,46 @@ def test_a_model_without_weight_matters_to_the_weighted_strategy_only() -> None:
 
 
 @pytest.mark.parametrize("percentile", [0.0, 1.01, 50, 95, 100])
-def test_a_percentile_that_can_only_be_a_percent_is_fine(percentile: float) -> None:
+def test_a_percentile_that_can_only_be_a_percentage_is_fine(percentile: float) -> None:
     assert ids(v1.Hedging, percentile=percentile) == []
 
 
 @pytest.mark.parametrize(
     ("percentile", "percent"), [(0.95, "95"), (0.999, "99.9"), (0.07, "7"), (1.0, "100")]
 )
-def test_a_percentile_up_to_1_is_shown_as_the_percent_it_may_mean(
+def test_the_fix_for_a_percentile_up_to_1_shows_the_percentage(
     percentile: float, percent: str
 ) -> None:
-    [advice] = lint(v1.Hedging(percentile=percentile))
-    assert advice.fix == f"write {percent} if percent is meant"
+    [finding] = lint(v1.Hedging(percentile=percentile))
+    assert finding.fix == f"write {percent} if you mean {percent} percent"
 
 
-def test_hedging_at_once_is_a_delay() -> None:
+def test_a_hedging_delay_of_0_is_fine() -> None:
     assert ids(v1.Hedging, strategy="HEDGING_STRATEGY_FIXED", delay_ms=0) == []
 
 
 @pytest.mark.parametrize(("alpha", "level"), [(0.05, 0.95), (0.01, 0.99), (0.1, 0.9), (0.3, 0.7)])
-def test_alpha_and_confidence_level_that_sum_to_1_agree(alpha: float, level: float) -> None:
+def test_alpha_and_confidence_level_that_sum_to_1_are_fine(alpha: float, level: float) -> None:
     assert ids(v1.Stats, alpha=alpha, confidence_level=level) == []
 
 
 @pytest.mark.parametrize("fields", [{"alpha": 0.01}, {"confidence_level": 0.99}])
-def test_one_of_alpha_and_confidence_level_has_nothing_to_disagree_with(
+def test_alpha_or_confidence_level_alone_is_fine(
     fields: dict[str, float],
 ) -> None:
     assert ids(v1.Stats, **fields) == []
 
 
-def test_alpha_of_a_half_is_odd_but_legal_and_no_confidence_level() -> None:
+def test_alpha_is_reported_only_above_a_half() -> None:
     assert ids(v1.Stats, alpha=0.5) == []
     assert ids(v1.Stats, alpha=0.51) == ["stats.large_alpha"]
 
 
-def test_the_level_that_goes_with_alpha_is_in_the_fix() -> None:
-    [advice] = lint(v1.Stats(alpha=0.05, confidence_level=0.9))
-    assert advice.fix == "set it to 0.95, or leave it unset"
-    [advice] = lint(v1.Stats(alpha=0.9))
-    assert advice.fix == "set it to 0.1 if 0.9 is the confidence level"
+def test_the_fix_shows_the_level_that_matches_alpha() -> None:
+    [finding] = lint(v1.Stats(alpha=0.05, confidence_level=0.9))
+    assert finding.fix == "set it to 0.95, or leave it unset"
+    [finding] = lint(v1.Stats(alpha=0.9))
+    assert finding.fix == "set it to 0.1 if 0.9 is the confidence level"
 
 
 @pytest.mark.parametrize("fields", [{}, {"enabled": False}, {"group_by": "age"}])
@@ -115,26 +115,26 @@ def test_a_custom_metric_is_a_metric() -> None:
     assert ids(v1.Fairness, enabled=True, group_by="age", custom_metrics=["calibration"]) == []
 
 
-def test_redaction_with_detection_switched_off_is_reported() -> None:
+def test_redaction_with_detection_disabled_is_reported() -> None:
     expected = ["guardrail.redaction_without_detection"]
     assert ids(v1.Guardrail, pii_redaction=True, pii_detection=False) == expected
     assert ids(v1.Guardrail, pii_redaction=False) == []
 
 
-def test_every_repetition_of_a_stage_name_is_reported_against_the_first() -> None:
+def test_every_repetition_of_a_stage_name_is_reported_with_the_first() -> None:
     pipeline = [{"name": name} for name in "abaA"] + [{"name": "a"}]
     found = lint(ParseDict({"pipeline": pipeline}, v1.Experiment()))
-    assert [(advice.path, advice.message) for advice in found] == [
-        ("pipeline[2].name", "stage 0 has this name too"),
-        ("pipeline[4].name", "stage 0 has this name too"),
+    assert [(finding.path, finding.message) for finding in found] == [
+        ("pipeline[2].name", "stage 0 has the same name"),
+        ("pipeline[4].name", "stage 0 has the same name"),
     ]
 
 
-def test_stages_without_a_name_are_for_validation_to_report() -> None:
+def test_stages_without_a_name_are_left_to_validation() -> None:
     assert ids(v1.Experiment, pipeline=[{}, {}]) == []
 
 
-def test_a_stage_that_does_not_say_whether_it_runs_may_run() -> None:
+def test_a_stage_with_enabled_unset_is_not_disabled() -> None:
     assert ids(v1.Experiment, pipeline=[{"name": "a", "enabled": False}, {"name": "b"}]) == []
     assert ids(v1.Experiment) == []
 
@@ -157,14 +157,14 @@ def test_a_history_of_empty_rows_has_no_metrics() -> None:
     assert ids(v1.TrainingRun, **run, metrics_history=[{}]) == ["training_run.no_final_metrics"]
 
 
-def test_a_blank_error_message_says_nothing() -> None:
+def test_a_blank_error_message_counts_as_none() -> None:
     failed = {"status": "TRAINING_STATUS_FAILED", "error_message": " \n"}
     assert ids(v1.TrainingRun, **failed) == ["training_run.no_error_message"]
     failed = {"state": "DEPLOYMENT_STATE_FAILED", "error_message": " \n"}
     assert ids(v1.DeploymentStatus, **failed) == ["deployment_status.no_error_message"]
 
 
-def test_a_run_that_ends_as_it_starts_is_in_order_and_a_nanosecond_earlier_is_not() -> None:
+def test_a_run_may_end_at_its_start_but_not_a_nanosecond_earlier() -> None:
     started = {"started_at": "2025-12-26T12:00:00.000000001Z"}
     same = {"completed_at": "2025-12-26T12:00:00.000000001Z"}
     earlier = {"completed_at": "2025-12-26T12:00:00Z"}
@@ -182,7 +182,7 @@ def test_a_run_that_ends_as_it_starts_is_in_order_and_a_nanosecond_earlier_is_no
         (9, None, []),
     ],
 )
-def test_an_epoch_may_be_the_number_of_epochs_for_those_who_count_from_1(
+def test_the_current_epoch_may_equal_the_number_of_epochs(
     epoch: int, epochs: int | None, expected: list[str]
 ) -> None:
     config = CONFIG if epochs is None else {**CONFIG, "epochs": epochs}
@@ -200,9 +200,9 @@ def test_an_epoch_may_be_the_number_of_epochs_for_those_who_count_from_1(
             "scaling": {"min": 2, "max": 5},
         },
     ],
-    ids=["staging", "the deployer decides", "scaling decides"],
+    ids=["staging", "replicas unset", "scaling set"],
 )
-def test_one_replica_is_a_risk_only_where_it_is_what_production_gets(
+def test_one_replica_is_reported_only_in_production_without_scaling(
     fields: dict[str, Any],
 ) -> None:
     assert ids(v1.DeploymentConfig, **fields) == []
@@ -215,7 +215,7 @@ def test_ready_replicas_without_a_total_are_fine() -> None:
     assert found == ["deployment_status.ready_above_total"]
 
 
-def test_traffic_shares_need_not_be_the_whole() -> None:
+def test_a_partial_share_of_traffic_is_fine() -> None:
     assert ids(v1.DeploymentStatus, traffic_percent=5) == []
 
 
@@ -238,7 +238,7 @@ def test_storage_needs_options_only_if_something_is_sampled(
     assert ids(v1.FeedbackConfig, **fields) == expected
 
 
-def test_pii_is_kept_only_where_the_document_says_so() -> None:
+def test_stored_pii_is_reported_only_if_anonymization_is_disabled() -> None:
     assert ids(v1.FeedbackConfig, anonymize_pii=False) == ["feedback_config.pii_kept"]
     assert ids(v1.FeedbackConfig) == []
 
@@ -252,11 +252,11 @@ def test_a_schema_without_a_format_is_unused() -> None:
     "fields",
     [{"thinking_budget_tokens": 9}, {"extended_thinking": False, "thinking_budget_tokens": 0}],
 )
-def test_a_budget_is_unused_only_if_thinking_is_switched_off(fields: dict[str, Any]) -> None:
+def test_a_budget_is_unused_only_if_thinking_is_disabled(fields: dict[str, Any]) -> None:
     assert ids(v1.GenerationOptions, **fields) == []
 
 
-def test_the_smallest_budget_is_one() -> None:
+def test_the_smallest_reported_budget_is_one_token() -> None:
     budget = {"extended_thinking": False, "thinking_budget_tokens": 1}
     assert ids(v1.GenerationOptions, **budget) == ["generation_options.unused_thinking_budget"]
 
@@ -267,6 +267,6 @@ def test_creation_and_update_are_compared_in_every_message_that_has_both() -> No
     assert ids(v1.Experiment, **times) == ids(v1.DeploymentStatus, **times) == expected
 
 
-def test_nothing_is_split_off_by_a_split_of_zero() -> None:
+def test_a_validation_split_below_1_is_fine() -> None:
     assert ids(v1.TrainingConfig, validation_split=0.0) == []
     assert ids(v1.TrainingConfig, validation_split=0.999) == []

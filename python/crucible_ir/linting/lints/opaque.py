@@ -1,4 +1,4 @@
-"""Lints of opaque maps, whose content the schema does not know: no secrets in there."""
+"""Lints of opaque JSON, whose content the schema does not define: it must contain no secrets."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from crucible_ir import v1
-from crucible_ir.linting.advice import Finding, Severity
-from crucible_ir.linting.table import lint_for_all
+from crucible_ir.linting.findings import Issue, Severity
+from crucible_ir.linting.registry import lint_for_all
 from crucible_ir.paths import MapKey
 from crucible_ir.schema.types import is_map, message_of
 
@@ -23,26 +23,26 @@ _STRUCT = "google.protobuf.Struct"
 _LIST = "google.protobuf.ListValue"
 _VALUE = "google.protobuf.Value"
 
-#: Last words of keys whose value is a secret, whatever it looks like. A key that goes on after the
-#: word, as in ``api_key_env`` or ``secret_name``, says where the secret is instead.
+#: Last words of keys whose values are secrets. A key with a further word after it, such as
+#: ``api_key_env`` or ``secret_name``, refers to a secret.
 _SECRET_WORDS = frozenset(
     {"apikey", "apikeys", "passphrase", "passwd", "password", "passwords", "pwd", "secret"}
 )
 
-#: What makes a secret of the word "key" or "keys" after it.
+#: Words before "key" or "keys" that make a key name a secret.
 _SECRET_KEYS = frozenset(
     {"access", "account", "api", "auth", "encryption", "private", "secret", "signing"}
 )
 
-#: Last words of keys that hold a secret only if the value looks like one: a tokenizer has
-#: tokens too, and so has a table.
+#: Last words of keys whose values are secrets only if they look like one: a tokenizer, for
+#: example, has tokens too.
 _MAYBE_SECRET_WORDS = frozenset(
     {"auth", "authorization", "bearer", "credential", "credentials", "token"}
 )
 
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 
-#: The forms that well-known services give their keys, and two that any service may use.
+#: The key formats of well-known services, and two generic formats.
 _TOKEN = re.compile(
     r"""
       sk-[\w-]*?[A-Za-z0-9]{20,}[\w-]*                # OpenAI, Anthropic
@@ -62,11 +62,11 @@ _TOKEN = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 
-#: A URI with a password before the host.
+#: A URI with a password.
 _PASSWORD_IN_URI = re.compile(r"[A-Za-z][\w+.-]*://[^\s/:@]*:([^\s/@]+)@\S+")
 
-#: What stands for a secret without being one: a reference to a variable or a store, a mask, or a
-#: word that describes a column or setting rather than fills it.
+#: Placeholders for secrets: a reference to a variable or a secret store, a mask, or a word that
+#: describes a setting or the type of a column.
 _PLACEHOLDER = re.compile(
     r"""
       \$\w+ | \$\{.*\} | %\w+%                       # $NAME, ${NAME}, %NAME%
@@ -85,34 +85,34 @@ _PLACEHOLDER = re.compile(
 #: The name of an environment variable.
 _VARIABLE = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+")
 
-#: The fewest characters of a value that looks like a token under a key that only may be secret.
+#: The minimum length of a value that looks like a token, for keys that may name a secret.
 _SHORTEST_TOKEN = 16
 
 
 @lint_for_all(
     "opaque.secret",
     Severity.WARNING,
-    "An opaque map holds what looks like a secret. Documents are stored and passed on; only the "
-    "name of an environment variable belongs there.",
+    "Opaque JSON contains a value that looks like a secret. Documents are stored and shared: "
+    "write the name of an environment variable instead.",
     example_type=v1.BackendRef,
     bad={"id": "gpt4", "options": {"api_key": "not-a-real-key", "temperature": 0.2}},
     good={"id": "gpt4", "options": {"api_key_env": "OPENAI_API_KEY", "temperature": 0.2}},
 )
-def secret(message: Message) -> Iterator[Finding]:
-    """Report each string in an opaque map whose key or form gives it away; never show it."""
+def secret(message: Message) -> Iterator[Issue]:
+    """Report each string in opaque JSON whose key or format is that of a secret; never show it."""
     for path, text in _strings(message):
         key = next((part for part in reversed(path) if isinstance(part, MapKey)), "")
         reason = _secrecy(key, text)
         if reason:
-            yield Finding(
+            yield Issue(
                 path,
                 reason,
-                "keep it in an environment variable and name that, and revoke the one written here",
+                "move it to an environment variable, write its name here, and revoke this secret",
             )
 
 
 def _secrecy(key: str, text: str) -> str | None:
-    """Say what makes a string look like a secret, or nothing."""
+    """Return the reason why a string looks like a secret; ``None`` if it does not."""
     text = text.strip()
     if not text or _is_placeholder(text):
         return None
@@ -120,9 +120,9 @@ def _secrecy(key: str, text: str) -> str | None:
         return "this looks like an access token"
     found = _PASSWORD_IN_URI.fullmatch(text)
     if found and not _is_placeholder(found[1]):
-        return "there is a password in this URI"
+        return "this URI contains a password"
     if _names_secret(key) or (_may_name_secret(key) and _looks_random(text)):
-        return "by its key, this is a secret"
+        return "the key suggests that this is a secret"
     return None
 
 
@@ -155,7 +155,7 @@ def _words(key: str) -> tuple[str, ...]:
 
 
 def _looks_random(text: str) -> bool:
-    """Tell whether a string is long, in one piece, and mixes letters and digits."""
+    """Return whether a string is long, has no whitespace, and mixes letters and digits."""
     return (
         len(text) >= _SHORTEST_TOKEN
         and not re.search(r"\s", text)

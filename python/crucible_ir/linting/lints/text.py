@@ -1,4 +1,4 @@
-"""Lints of strings: control characters in names, and places that are no URIs or not safe ones."""
+"""Lints of strings: control characters in names, and malformed or unsafe URIs."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from urllib.parse import SplitResult, urlsplit
 from google.protobuf.descriptor import FieldDescriptor
 
 from crucible_ir import v1
-from crucible_ir.linting.advice import Finding, Severity
-from crucible_ir.linting.table import lint_for_all
+from crucible_ir.linting.findings import Issue, Severity
+from crucible_ir.linting.registry import lint_for_all
 from crucible_ir.schema.rules import rules_of
 
 if TYPE_CHECKING:
@@ -22,46 +22,47 @@ if TYPE_CHECKING:
 
     from crucible_ir.paths import Part
 
-#: The last word of the names of fields that hold URIs.
-_PLACES = frozenset({"uri", "uris", "url", "urls"})
+#: The last word of the names of URI fields.
+_URI_WORDS = frozenset({"uri", "uris", "url", "urls"})
 
-#: The field that says where a running service answers.
+#: The field with the address of a running service.
 _ENDPOINT = "endpoint_url"
 
-#: A URI by RFC 3986: a scheme, then its characters and well-formed percent-encodings only.
+#: A URI by RFC 3986: a scheme, then only allowed characters and well-formed percent-encodings.
 _URI = re.compile(
     r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*):"
     r"(?:[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=-]|%[0-9A-Fa-f]{2})*"
 )
 
-#: What reads as a host with a port, although a parser takes the host for a scheme.
+#: A host with a port, whose host a URI parser would take for a scheme.
 _HOST_AND_PORT = re.compile(r"[A-Za-z0-9.-]+:\d+(?:/.*)?")
 
 #: The characters of Unicode's category Cc.
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
-#: Schemes that name a host.
+#: Schemes that require a host.
 _NETWORK = frozenset({"http", "https", "ws", "wss", "grpc", "grpcs", "tcp", "ftp"})
 
-#: Those of them that send everything in the clear.
+#: Schemes without encryption.
 _CLEAR = frozenset({"http", "ws", "grpc", "tcp", "ftp"})
 
 
 @lint_for_all(
     "text.control_character",
     Severity.WARNING,
-    "A required string, such as an id, holds a control character, which logs and terminals mangle.",
+    "A required string, such as an id, contains a control character, which corrupts logs and "
+    "terminals.",
     example_type=v1.StageDef,
     bad={"name": "infer\tence"},
     good={"name": "inference"},
 )
-def control_character(message: Message) -> Iterator[Finding]:
+def control_character(message: Message) -> Iterator[Issue]:
     """Report each required string with a character of Unicode's category Cc."""
     for name in _single_strings(message.DESCRIPTOR):
         found = _CONTROL.search(getattr(message, name))
-        # The rules are read last: it takes long, and hardly a message gets this far.
+        # The rules are read last because it is slow, and rarely necessary.
         if found and name in _required_fields(message.DESCRIPTOR):
-            yield Finding(
+            yield Issue(
                 (name,),
                 f"character {found.start() + 1} is the control character U+{ord(found[0]):04X}",
                 "remove it",
@@ -71,44 +72,44 @@ def control_character(message: Message) -> Iterator[Finding]:
 @lint_for_all(
     "uri.malformed",
     Severity.WARNING,
-    "A field that holds a URI or URL holds something else, such as a bare host or path.",
+    "A URI or URL field contains something else, such as a bare host or path.",
     example_type=v1.BackendRef,
     bad={"id": "gpt4", "endpoint_url": "localhost:8080"},
     good={"id": "gpt4", "endpoint_url": "http://localhost:8080"},
 )
-def malformed_uri(message: Message) -> Iterator[Finding]:
-    """Report each string in a field named as a URI that is not one by RFC 3986."""
-    for path, text in _places(message):
+def malformed_uri(message: Message) -> Iterator[Issue]:
+    """Report each string in a URI field that is not a URI by RFC 3986."""
+    for path, text in _uris(message):
         if _HOST_AND_PORT.fullmatch(text):
             host = text.partition(":")[0]
             scheme = "http" if _is_loopback(host) else "https"
-            yield Finding(path, "this is a host and a port, not a URI", f"write {scheme}://{text}")
+            yield Issue(path, "this is a host and a port, not a URI", f"write {scheme}://{text}")
         elif _split(text) is None:
-            yield Finding(
+            yield Issue(
                 path,
-                "this is empty, not a URI" if not text else "this is not a URI",
-                "write it in full, from a scheme such as https:// or file:// on",
+                "expected a URI, got an empty string" if not text else "this is not a URI",
+                "write it in full, with a scheme such as https:// or file://",
             )
 
 
 @lint_for_all(
     "uri.insecure_endpoint",
     Severity.WARNING,
-    "An endpoint is reached without encryption, and is not on this machine.",
+    "A remote endpoint is used without encryption.",
     example_type=v1.BackendRef,
     bad={"id": "gpt4", "endpoint_url": "http://api.example.com/v1"},
     good={"id": "gpt4", "endpoint_url": "https://api.example.com/v1"},
 )
-def insecure_endpoint(message: Message) -> Iterator[Finding]:
+def insecure_endpoint(message: Message) -> Iterator[Issue]:
     """Report each ``endpoint_url`` that is neither encrypted nor on a loopback address."""
-    for path, text in _places(message):
+    for path, text in _uris(message):
         split = _split(text)
         if path != (_ENDPOINT,) or split is None or split.scheme not in _CLEAR:
             continue
         if not _is_loopback(split.hostname or ""):
-            yield Finding(
+            yield Issue(
                 path,
-                f"{split.scheme}:// sends prompts, answers and keys in the clear",
+                f"{split.scheme}:// sends prompts, answers and keys without encryption",
                 "use https://",
             )
 
@@ -116,20 +117,20 @@ def insecure_endpoint(message: Message) -> Iterator[Finding]:
 @lint_for_all(
     "uri.password",
     Severity.WARNING,
-    "A URI holds a password.",
+    "A URI contains a password.",
     example_type=v1.ModelRef,
     bad={"id": "gpt2", "artifact_uri": "https://reader:hunter2@models.example.com/gpt2"},
     good={"id": "gpt2", "artifact_uri": "https://models.example.com/gpt2"},
 )
-def password_in_uri(message: Message) -> Iterator[Finding]:
-    """Report each URI with a password before its host."""
-    for path, text in _places(message):
+def password_in_uri(message: Message) -> Iterator[Issue]:
+    """Report each URI with a password."""
+    for path, text in _uris(message):
         split = _split(text)
         if split and split.password:
-            yield Finding(
+            yield Issue(
                 path,
-                "there is a password in this URI",
-                "take it out, and change the password: it has been written down",
+                "this URI contains a password",
+                "remove it, and change the password, which is no longer secret",
             )
 
 
@@ -148,17 +149,17 @@ def _required_fields(message: Descriptor) -> frozenset[str]:
 
 
 @cache
-def _place_fields(message: Descriptor) -> tuple[FieldDescriptor, ...]:
+def _uri_fields(message: Descriptor) -> tuple[FieldDescriptor, ...]:
     return tuple(
         field
         for field in message.fields
-        if field.type == FieldDescriptor.TYPE_STRING and field.name.split("_")[-1] in _PLACES
+        if field.type == FieldDescriptor.TYPE_STRING and field.name.split("_")[-1] in _URI_WORDS
     )
 
 
-def _places(message: Message) -> Iterator[tuple[tuple[Part, ...], str]]:
-    """Yield each string that should be a URI, with its path."""
-    for field in _place_fields(message.DESCRIPTOR):
+def _uris(message: Message) -> Iterator[tuple[tuple[Part, ...], str]]:
+    """Yield the value and path of each URI field."""
+    for field in _uri_fields(message.DESCRIPTOR):
         value = getattr(message, field.name)
         if field.is_repeated:
             for index, text in enumerate(value):
@@ -168,9 +169,9 @@ def _places(message: Message) -> Iterator[tuple[tuple[Part, ...], str]]:
 
 
 def _split(text: str) -> SplitResult | None:
-    """Return the parts of a URI, or nothing if the text is not one."""
+    """Return the parts of a URI; ``None`` if the text is not one."""
     found = _URI.fullmatch(text)
-    # A scheme of one letter is a drive.
+    # A scheme of one letter is a Windows drive.
     if found is None or len(found["scheme"]) == 1:
         return None
     try:

@@ -1,19 +1,19 @@
-"""Lints of deployments, wanted and reported."""
+"""Lints of deployment configurations and deployment status."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from crucible_ir import v1
-from crucible_ir.linting.advice import Finding, Severity
-from crucible_ir.linting.table import lint_for
+from crucible_ir.linting.findings import Issue, Severity
+from crucible_ir.linting.registry import lint_for
 
 
 @lint_for(
     v1.DeploymentConfig,
     "deployment_config.single_replica",
     Severity.WARNING,
-    "A production deployment has one replica and no scaling, so one failure takes it down.",
+    "A production deployment has one replica and no scaling: a single failure takes it down.",
     bad={
         "id": "deploy_prod",
         "model_version_id": "gpt2_v1",
@@ -27,14 +27,14 @@ from crucible_ir.linting.table import lint_for
         "replicas": 2,
     },
 )
-def single_replica(config: v1.DeploymentConfig) -> Iterator[Finding]:
-    """Report ``replicas`` of 1 in production, unless ``scaling`` says something."""
+def single_replica(config: v1.DeploymentConfig) -> Iterator[Issue]:
+    """Report ``replicas`` of 1 in production, unless ``scaling`` is set."""
     production = v1.DeploymentEnvironment.DEPLOYMENT_ENVIRONMENT_PRODUCTION
     if config.environment == production and config.replicas == 1 and not config.scaling.fields:
-        yield Finding(
+        yield Issue(
             ("replicas",),
-            "a production deployment has one replica",
-            "ask for two or more, or set scaling",
+            "a production deployment has only one replica",
+            "set replicas to two or more, or set scaling",
         )
 
 
@@ -42,7 +42,7 @@ def single_replica(config: v1.DeploymentConfig) -> Iterator[Finding]:
     v1.DeploymentStatus,
     "deployment_status.ready_above_total",
     Severity.WARNING,
-    "More replicas are ready than exist.",
+    "More replicas are ready than exist in total.",
     bad={
         "id": "status_1",
         "deployment_id": "deploy_prod",
@@ -56,13 +56,13 @@ def single_replica(config: v1.DeploymentConfig) -> Iterator[Finding]:
         "total_replicas": 3,
     },
 )
-def ready_above_total(status: v1.DeploymentStatus) -> Iterator[Finding]:
+def ready_above_total(status: v1.DeploymentStatus) -> Iterator[Issue]:
     """Report ``ready_replicas`` above ``total_replicas``."""
     if status.HasField("total_replicas") and status.ready_replicas > status.total_replicas:
-        yield Finding(
+        yield Issue(
             ("ready_replicas",),
-            f"{status.ready_replicas} replicas are ready of {status.total_replicas}",
-            "check the two counts; they may be swapped",
+            f"{status.ready_replicas} of {status.total_replicas} replicas are ready",
+            "check both counts; they may be swapped",
         )
 
 
@@ -70,7 +70,7 @@ def ready_above_total(status: v1.DeploymentStatus) -> Iterator[Finding]:
     v1.DeploymentStatus,
     "deployment_status.no_error_message",
     Severity.WARNING,
-    "A failed deployment does not say why.",
+    "A failed deployment has no error message.",
     bad={
         "id": "status_1",
         "deployment_id": "deploy_prod",
@@ -83,12 +83,12 @@ def ready_above_total(status: v1.DeploymentStatus) -> Iterator[Finding]:
         "error_message": "the image could not be pulled",
     },
 )
-def no_error_message(status: v1.DeploymentStatus) -> Iterator[Finding]:
-    """Report a failed deployment without ``error_message``, or with a blank one."""
+def no_error_message(status: v1.DeploymentStatus) -> Iterator[Issue]:
+    """Report a failed deployment whose ``error_message`` is unset or blank."""
     failed = status.state == v1.DeploymentState.DEPLOYMENT_STATE_FAILED
     if failed and not status.error_message.strip():
-        yield Finding(
+        yield Issue(
             ("state",),
-            "the deployment has failed, but nothing says why",
-            "say why in error_message",
+            "the deployment failed, but has no error message",
+            "state the reason in error_message",
         )

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from crucible_ir import v1
-from crucible_ir.linting.advice import Finding, Severity
-from crucible_ir.linting.table import lint_for
-from crucible_ir.linting.timestamps import is_before
+from crucible_ir.linting.findings import Issue, Severity
+from crucible_ir.linting.lints.timestamps import is_before
+from crucible_ir.linting.registry import lint_for
 
 _CONFIG = {
     "id": "tune_gpt2",
@@ -21,17 +21,17 @@ _CONFIG = {
     v1.TrainingConfig,
     "training_config.nothing_to_train_on",
     Severity.WARNING,
-    "The validation split takes all the data and leaves none to train on.",
+    "The validation split uses all the data and leaves none for training.",
     bad={**_CONFIG, "validation_split": 1.0},
     good={**_CONFIG, "validation_split": 0.1},
 )
-def nothing_to_train_on(config: v1.TrainingConfig) -> Iterator[Finding]:
-    """Report a ``validation_split`` of the whole."""
+def nothing_to_train_on(config: v1.TrainingConfig) -> Iterator[Issue]:
+    """Report a ``validation_split`` of 1."""
     if config.validation_split == 1:
-        yield Finding(
+        yield Issue(
             ("validation_split",),
-            "all the data is held out for validation",
-            "hold out a part, for example 0.1",
+            "all the data is used for validation",
+            "set it to a smaller fraction, for example 0.1",
         )
 
 
@@ -39,7 +39,7 @@ def nothing_to_train_on(config: v1.TrainingConfig) -> Iterator[Finding]:
     v1.TrainingRun,
     "training_run.no_final_metrics",
     Severity.WARNING,
-    "A completed run tells nothing that was measured.",
+    "A completed run has no metrics.",
     bad={"id": "run_1", "config": _CONFIG, "status": "TRAINING_STATUS_COMPLETED"},
     good={
         "id": "run_1",
@@ -48,14 +48,14 @@ def nothing_to_train_on(config: v1.TrainingConfig) -> Iterator[Finding]:
         "metrics_history": [{"values": {"loss": 0.8}}, {"values": {"loss": 0.6}}],
     },
 )
-def no_final_metrics(run: v1.TrainingRun) -> Iterator[Finding]:
-    """Report a completed run with no ``best_metrics`` and no values in ``metrics_history``."""
+def no_final_metrics(run: v1.TrainingRun) -> Iterator[Issue]:
+    """Report a completed run without ``best_metrics`` and without values in ``metrics_history``."""
     measured = run.best_metrics or any(row.values for row in run.metrics_history)
     if run.status == v1.TrainingStatus.TRAINING_STATUS_COMPLETED and not measured:
-        yield Finding(
+        yield Issue(
             ("status",),
-            "the run is completed, but no metric is recorded",
-            "fill best_metrics or metrics_history",
+            "the run is completed, but has no metrics",
+            "set best_metrics or metrics_history",
         )
 
 
@@ -63,7 +63,7 @@ def no_final_metrics(run: v1.TrainingRun) -> Iterator[Finding]:
     v1.TrainingRun,
     "training_run.no_error_message",
     Severity.WARNING,
-    "A failed run does not say why.",
+    "A failed run has no error message.",
     bad={"id": "run_1", "config": _CONFIG, "status": "TRAINING_STATUS_FAILED"},
     good={
         "id": "run_1",
@@ -72,12 +72,12 @@ def no_final_metrics(run: v1.TrainingRun) -> Iterator[Finding]:
         "error_message": "out of memory in epoch 2",
     },
 )
-def no_error_message(run: v1.TrainingRun) -> Iterator[Finding]:
-    """Report a failed run without ``error_message``, or with a blank one."""
+def no_error_message(run: v1.TrainingRun) -> Iterator[Issue]:
+    """Report a failed run whose ``error_message`` is unset or blank."""
     failed = run.status == v1.TrainingStatus.TRAINING_STATUS_FAILED
     if failed and not run.error_message.strip():
-        yield Finding(
-            ("status",), "the run has failed, but nothing says why", "say why in error_message"
+        yield Issue(
+            ("status",), "the run failed, but has no error message", "state it in error_message"
         )
 
 
@@ -85,7 +85,7 @@ def no_error_message(run: v1.TrainingRun) -> Iterator[Finding]:
     v1.TrainingRun,
     "training_run.completed_before_started",
     Severity.WARNING,
-    "A run ended before it started.",
+    "A run completed before it started.",
     bad={
         "id": "run_1",
         "config": _CONFIG,
@@ -99,13 +99,13 @@ def no_error_message(run: v1.TrainingRun) -> Iterator[Finding]:
         "completed_at": "2025-12-26T13:00:00Z",
     },
 )
-def completed_before_started(run: v1.TrainingRun) -> Iterator[Finding]:
+def completed_before_started(run: v1.TrainingRun) -> Iterator[Issue]:
     """Report ``completed_at`` before ``started_at``."""
     if is_before(run, "completed_at", "started_at"):
-        yield Finding(
+        yield Issue(
             ("completed_at",),
             "the run completed before it started",
-            "check the two times, and their time zones",
+            "check both times and their time zones",
         )
 
 
@@ -113,15 +113,15 @@ def completed_before_started(run: v1.TrainingRun) -> Iterator[Finding]:
     v1.TrainingRun,
     "training_run.epoch_beyond_epochs",
     Severity.WARNING,
-    "A run is in an epoch that its configuration does not have.",
+    "The current epoch is greater than the number of epochs in the configuration.",
     bad={"id": "run_1", "config": _CONFIG, "current_epoch": 4},
     good={"id": "run_1", "config": _CONFIG, "current_epoch": 3},
 )
-def epoch_beyond_epochs(run: v1.TrainingRun) -> Iterator[Finding]:
-    """Report a ``current_epoch`` above ``config.epochs``, wherever the count begins."""
+def epoch_beyond_epochs(run: v1.TrainingRun) -> Iterator[Issue]:
+    """Report a ``current_epoch`` above ``config.epochs``, which is wrong for any first epoch."""
     if run.config.HasField("epochs") and run.current_epoch > run.config.epochs:
-        yield Finding(
+        yield Issue(
             ("current_epoch",),
             f"epoch {run.current_epoch} of {run.config.epochs}",
-            "check it against config.epochs",
+            "check current_epoch and config.epochs",
         )

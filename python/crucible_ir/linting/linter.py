@@ -1,4 +1,4 @@
-"""The linter: it visits every message inside a message and applies the lints of its type."""
+"""The linter: applies the lints to a message and every message nested in it."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from google.protobuf.message import Message
 
 from crucible_ir.errors import FieldError, shorten
-from crucible_ir.linting.advice import Advice
+from crucible_ir.linting.findings import LintFinding
+from crucible_ir.linting.registry import LINTS, LintDefinition
 from crucible_ir.linting.suppression import ignored_in, is_ignored
-from crucible_ir.linting.table import LINTS, Lint
 from crucible_ir.paths import MapKey, format_path
 from crucible_ir.schema.types import is_map, message_of
 
@@ -20,46 +20,46 @@ if TYPE_CHECKING:
 
     from crucible_ir.paths import Part
 
-#: The packages whose messages are visited; a well-known type has no lints inside.
+#: The prefix of the packages whose messages are visited; well-known types have no lints.
 _OWN = "crucible_ir."
 
 
-def lint(message: Message) -> list[Advice]:
-    """Return advice on a message and on every message inside it, in the order of their fields.
+def lint(message: Message) -> list[LintFinding]:
+    """Return the findings on a message and every nested message, in field order.
 
-    Lints that the list ``crucible_ir_lint_ignore`` in a message's metadata names are left out for
-    this message and those inside it. Whether the message is valid makes no difference.
+    The list ``crucible_ir_lint_ignore`` in a message's metadata disables lints for that message
+    and the messages nested in it. The message does not have to be valid.
 
     Args:
-        message: A message of the IR, which is not changed.
+        message: A message of the IR. It is not modified.
 
     Raises:
-        FieldError: This is not a message of the IR.
+        FieldError: The argument is not a message of the IR.
 
     >>> from crucible_ir import v1
     >>> hedging = v1.Hedging(percentile=0.95)
-    >>> [advice.id for advice in lint(v1.ReliabilityConfig(hedging=hedging))]
+    >>> [finding.id for finding in lint(v1.ReliabilityConfig(hedging=hedging))]
     ['hedging.fractional_percentile']
     """
     if not isinstance(message, Message) or not _is_own(message.DESCRIPTOR):
         raise FieldError(f"expected a message of the IR, got {shorten(message)}")
     return [
-        Advice(
-            entry.id, entry.severity, format_path((*path, *found.path)), found.message, found.fix
+        LintFinding(
+            entry.id, entry.severity, format_path((*path, *issue.path)), issue.message, issue.fix
         )
         for path, visited, ignored in _visit(message)
         for entry in _lints_of(visited.DESCRIPTOR)
         if not is_ignored(entry.id, ignored)
-        for found in entry.check(visited)
+        for issue in entry.check(visited)
     ]
 
 
 def _visit(
     root: Message,
 ) -> Iterator[tuple[tuple[Part, ...], Message, tuple[str, ...]]]:
-    """Yield each message with its path and what is ignored in it, without recursion.
+    """Yield each message with its path and the ignored entries that apply to it.
 
-    Messages that were built in memory may be nested deeper than Python's stack.
+    No recursion: messages built in memory may be nested deeper than Python's stack allows.
     """
     waiting: list[tuple[tuple[Part, ...], Message, tuple[str, ...]]] = [((), root, ())]
     while waiting:
@@ -75,7 +75,7 @@ def _visit(
 
 
 def _held(message: Message, field: FieldDescriptor) -> Iterator[tuple[tuple[Part, ...], Message]]:
-    """Yield each message that a field holds, with the steps to it."""
+    """Yield each message in a field, with its path from the field's message."""
     value: Any = getattr(message, field.name)
     if is_map(field):
         yield from (((field.name, MapKey(key)), value[key]) for key in sorted(value))
@@ -92,8 +92,8 @@ def _fields_with_messages(message: Descriptor) -> tuple[FieldDescriptor, ...]:
 
 
 @cache
-def _lints_of(message: Descriptor) -> tuple[Lint, ...]:
-    """Return the lints of one message type, its own before those of every type."""
+def _lints_of(message: Descriptor) -> tuple[LintDefinition, ...]:
+    """Return the lints of a message type: first its own, then those for every type."""
     own, every = [], []
     for _, entry in sorted(LINTS.items()):
         if entry.message_type is None:

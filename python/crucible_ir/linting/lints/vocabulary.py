@@ -1,4 +1,4 @@
-"""Lints of open vocabularies: custom names that are empty, known already or misspelt."""
+"""Lints of open vocabularies: custom names that are empty, already known or misspelled."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from crucible_ir import v1
-from crucible_ir.linting.advice import Finding, Severity
-from crucible_ir.linting.table import lint_for_all
+from crucible_ir.linting.findings import Issue, Severity
+from crucible_ir.linting.registry import lint_for_all
 from crucible_ir.schema.types import message_types
 from crucible_ir.schema.vocabulary import custom_member, numbers
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from crucible_ir.paths import Part
 
-#: Names in use outside the schema that happen to stand one edit from a name of the schema.
+#: Names in common use that happen to be one edit away from a name of the schema.
 _ESTABLISHED = re.compile(
     r"""
       [adghilnvx]pu                                   # devices
@@ -32,8 +32,8 @@ _ESTABLISHED = re.compile(
     re.VERBOSE,
 )
 
-#: Shorter names are too close to everything for one edit to mean anything.
-_SHORTEST_MISSPELT = 3
+#: Shorter names are one edit away from too many other names.
+_SHORTEST_MISSPELLED = 3
 
 
 @lint_for_all(
@@ -44,34 +44,34 @@ _SHORTEST_MISSPELT = 3
     bad={"id": "gpt2", "custom_provider": ""},
     good={"id": "gpt2", "custom_provider": "in_house"},
 )
-def empty_custom(message: Message) -> Iterator[Finding]:
-    """Report each custom name that is set and empty."""
+def empty_custom(message: Message) -> Iterator[Issue]:
+    """Report each custom name that is set to an empty string."""
     for field, path, name in _custom_names(message):
         if not name:
-            yield Finding(
+            yield Issue(
                 path,
                 "the custom name is empty",
-                f"leave it out, or name the {field.name.replace('_', ' ')}",
+                f"remove it, or name the {field.name.replace('_', ' ')}",
             )
 
 
 @lint_for_all(
     "vocabulary.known_value",
     Severity.WARNING,
-    "A custom name of an open vocabulary spells a name that the schema knows, so readers that look "
-    "for the enum value miss it.",
+    "A custom name of an open vocabulary is a name of the schema: readers that look for the enum "
+    "value miss it.",
     example_type=v1.ModelRef,
     bad={"id": "gpt2", "custom_provider": "huggingface"},
     good={"id": "gpt2", "provider": "MODEL_PROVIDER_HUGGINGFACE"},
 )
-def known_value(message: Message) -> Iterator[Finding]:
-    """Report each custom name that is the plain or full name of a value of the enum beside it."""
+def known_value(message: Message) -> Iterator[Issue]:
+    """Report each custom name that is the short or full name of a value of the field's enum."""
     for field, path, name in _custom_names(message):
-        value = _value_spelt(field.enum_type, name)
+        value = _value_named(field.enum_type, name)
         if value is not None:
-            yield Finding(
+            yield Issue(
                 path,
-                f'"{name}" is a name that the schema knows',
+                f'"{name}" is a name of the schema',
                 f"use {value} in {field.name}",
             )
 
@@ -79,32 +79,32 @@ def known_value(message: Message) -> Iterator[Finding]:
 @lint_for_all(
     "vocabulary.near_known",
     Severity.WARNING,
-    "A custom name of an open vocabulary is one edit away from a name that the schema knows.",
+    "A custom name of an open vocabulary is one edit away from a name of the schema.",
     example_type=v1.Stats,
     bad={"custom_tests": ["mann_whitney"]},
     good={"tests": ["STATISTICAL_TEST_MANNWHITNEY"], "custom_tests": ["permutation"]},
 )
-def near_known(message: Message) -> Iterator[Finding]:
-    """Report each custom name that differs by case, separators or one edit from a known one.
+def near_known(message: Message) -> Iterator[Issue]:
+    """Report each custom name that differs from a known one by case, separators or one edit.
 
-    A name that another vocabulary of the schema knows is a word of its own, not a misspelling:
-    ``jsonl`` is no slip for ``json``.
+    A name of another vocabulary of the schema is not a misspelling: ``jsonl`` is not reported as a
+    misspelling of ``json``.
     """
     for field, path, name in _custom_names(message):
         folded = _fold(name)
-        if _value_spelt(field.enum_type, name) or _ESTABLISHED.fullmatch(folded):
+        if _value_named(field.enum_type, name) or _ESTABLISHED.fullmatch(folded):
             continue
         known = _nearest(folded, field.enum_type)
         if known is not None and (known == folded or folded not in _known_names()):
-            yield Finding(
+            yield Issue(
                 path,
                 f'"{name}" is close to "{known}"',
-                f"use {_value_spelt(field.enum_type, known)} in {field.name} if that is meant",
+                f"use {_value_named(field.enum_type, known)} in {field.name} if you mean that",
             )
 
 
 def _custom_names(message: Message) -> Iterator[tuple[FieldDescriptor, tuple[Part, ...], str]]:
-    """Yield each custom name in a message, with the enum field beside it and its own path."""
+    """Yield each custom name in a message, with the enum field of its vocabulary and its path."""
     for field, custom in _open_vocabularies(message.DESCRIPTOR):
         if custom.is_repeated:
             for index, name in enumerate(getattr(message, custom.name)):
@@ -121,8 +121,8 @@ def _open_vocabularies(
     return tuple((field, custom) for field, custom in pairs if custom is not None)
 
 
-def _value_spelt(enum: EnumDescriptor | None, name: str) -> str | None:
-    """Return the full name of the enum value that a plain or full name spells."""
+def _value_named(enum: EnumDescriptor | None, name: str) -> str | None:
+    """Return the full name of the enum value with a short or full name."""
     if enum is None:
         return None
     number = numbers(enum).get(name)
@@ -132,7 +132,7 @@ def _value_spelt(enum: EnumDescriptor | None, name: str) -> str | None:
 
 @cache
 def _known_names() -> frozenset[str]:
-    """Return every plain name of every vocabulary of the schema."""
+    """Return the short names of every vocabulary of the schema."""
     enums = (
         field.enum_type
         for message in message_types().values()
@@ -154,16 +154,16 @@ def _nearest(folded: str, enum: EnumDescriptor | None) -> str | None:
         (
             name
             for name in known
-            if len(name) >= _SHORTEST_MISSPELT and within_one_edit(folded, name)
+            if len(name) >= _SHORTEST_MISSPELLED and within_one_edit(folded, name)
         ),
         None,
     )
 
 
 def within_one_edit(left: str, right: str) -> bool:
-    """Tell whether one insertion, deletion, replacement or swap of neighbours separates two names.
+    """Return whether two names differ by at most one edit.
 
-    Equal names are within one edit too.
+    An edit is an insertion, a deletion, a replacement or a swap of two neighbours.
 
     >>> within_one_edit("adma", "adam"), within_one_edit("adamw", "adam")
     (True, True)

@@ -1,19 +1,19 @@
-"""Lints of how feedback is collected."""
+"""Lints of feedback collection."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from crucible_ir import v1
-from crucible_ir.linting.advice import Finding, Severity
-from crucible_ir.linting.table import lint_for
+from crucible_ir.linting.findings import Issue, Severity
+from crucible_ir.linting.registry import lint_for
 
 
 @lint_for(
     v1.FeedbackConfig,
     "feedback_config.no_storage_options",
     Severity.INFO,
-    "Feedback is sampled, but nothing says where its storage is: no path, bucket or connection.",
+    "Feedback is sampled, but its storage has no options such as a path, bucket or connection.",
     bad={"enabled": True, "sampling_rate": 0.1, "storage": "FEEDBACK_STORAGE_S3"},
     good={
         "enabled": True,
@@ -22,21 +22,21 @@ from crucible_ir.linting.table import lint_for
         "options": {"bucket": "crucible-feedback"},
     },
 )
-def no_storage_options(config: v1.FeedbackConfig) -> Iterator[Finding]:
+def no_storage_options(config: v1.FeedbackConfig) -> Iterator[Issue]:
     """Report feedback that is collected without ``options``."""
     if config.options.fields:
         return
     if _samples(config):
         place = "sampling_rate" if config.HasField("sampling_rate") else "enabled"
-        yield Finding(
+        yield Issue(
             (place,),
             "feedback is sampled, but its storage has no options",
-            "say in options where to keep it, such as a path or a bucket",
+            "set the location in options, such as a path or a bucket",
         )
 
 
 def _samples(config: v1.FeedbackConfig) -> bool:
-    """Tell whether a configuration collects: it is on, or has a rate and is not off."""
+    """Return whether feedback is sampled: it is enabled, or has a rate and is not disabled."""
     if config.HasField("enabled") and not config.enabled:
         return False
     if config.HasField("sampling_rate"):
@@ -48,15 +48,15 @@ def _samples(config: v1.FeedbackConfig) -> bool:
     v1.FeedbackConfig,
     "feedback_config.pii_kept",
     Severity.WARNING,
-    "Feedback is kept with the personal data that is in it.",
+    "Feedback is stored with the personal data that it contains.",
     bad={"anonymize_pii": False},
     good={"anonymize_pii": True},
 )
-def pii_kept(config: v1.FeedbackConfig) -> Iterator[Finding]:
+def pii_kept(config: v1.FeedbackConfig) -> Iterator[Issue]:
     """Report ``anonymize_pii`` set to false."""
     if config.HasField("anonymize_pii") and not config.anonymize_pii:
-        yield Finding(
+        yield Issue(
             ("anonymize_pii",),
-            "personal data is kept with the feedback",
-            "set it to true, or make sure that everyone concerned agrees",
+            "personal data is stored with the feedback",
+            "set it to true, or make sure that the users have consented",
         )

@@ -1,12 +1,12 @@
-"""Lints of experiments and their pipelines."""
+"""Lints of experiments and pipelines."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from crucible_ir import v1
-from crucible_ir.linting.advice import Finding, Severity
-from crucible_ir.linting.table import lint_for
+from crucible_ir.linting.findings import Issue, Severity
+from crucible_ir.linting.registry import lint_for
 
 _TRAINED = {
     "model_ref": {"id": "gpt2"},
@@ -18,7 +18,7 @@ _TRAINED = {
     v1.Experiment,
     "experiment.duplicate_stage_name",
     Severity.WARNING,
-    "Two stages of a pipeline have the same name, so reports and overrides cannot tell them apart.",
+    "Two stages of a pipeline have the same name: reports and overrides cannot distinguish them.",
     bad={
         "id": "eval",
         "backend": {"id": "gpt4"},
@@ -30,18 +30,18 @@ _TRAINED = {
         "pipeline": [{"name": "inference"}, {"name": "report"}, {"name": "second_inference"}],
     },
 )
-def duplicate_stage_name(experiment: v1.Experiment) -> Iterator[Finding]:
-    """Report each stage whose name an earlier stage has."""
+def duplicate_stage_name(experiment: v1.Experiment) -> Iterator[Issue]:
+    """Report each stage that has the name of an earlier stage."""
     first: dict[str, int] = {}
     for index, stage in enumerate(experiment.pipeline):
         if not stage.name:
             continue
         earlier = first.setdefault(stage.name, index)
         if earlier != index:
-            yield Finding(
+            yield Issue(
                 ("pipeline", index, "name"),
-                f"stage {earlier} has this name too",
-                "give each stage a name of its own",
+                f"stage {earlier} has the same name",
+                "give each stage a unique name",
             )
 
 
@@ -49,7 +49,7 @@ def duplicate_stage_name(experiment: v1.Experiment) -> Iterator[Finding]:
     v1.Experiment,
     "experiment.all_stages_disabled",
     Severity.WARNING,
-    "Every stage of the pipeline is disabled, so the experiment does nothing.",
+    "Every stage of the pipeline is disabled: the experiment does nothing.",
     bad={
         "id": "eval",
         "backend": {"id": "gpt4"},
@@ -61,18 +61,18 @@ def duplicate_stage_name(experiment: v1.Experiment) -> Iterator[Finding]:
         "pipeline": [{"name": "inference", "enabled": False}, {"name": "dry_run"}],
     },
 )
-def all_stages_disabled(experiment: v1.Experiment) -> Iterator[Finding]:
-    """Report a pipeline that has stages, each with ``enabled`` set to false."""
+def all_stages_disabled(experiment: v1.Experiment) -> Iterator[Issue]:
+    """Report a pipeline whose stages all have ``enabled`` set to false."""
     stages = experiment.pipeline
     if stages and all(stage.HasField("enabled") and not stage.enabled for stage in stages):
-        yield Finding(("pipeline",), "every stage is disabled", "enable the stages that should run")
+        yield Issue(("pipeline",), "every stage is disabled", "enable the stages that should run")
 
 
 @lint_for(
     v1.Experiment,
     "experiment.no_training_config",
     Severity.WARNING,
-    "A training experiment does not say how to train.",
+    "A training experiment has no training configuration.",
     bad={
         "id": "tune",
         "backend": {"id": "trainer"},
@@ -87,11 +87,11 @@ def all_stages_disabled(experiment: v1.Experiment) -> Iterator[Finding]:
         "training_config": {"id": "tune_gpt2", **_TRAINED},
     },
 )
-def no_training_config(experiment: v1.Experiment) -> Iterator[Finding]:
+def no_training_config(experiment: v1.Experiment) -> Iterator[Issue]:
     """Report a training experiment without ``training_config``."""
     trains = experiment.experiment_type == v1.ExperimentType.EXPERIMENT_TYPE_TRAINING
     if trains and not experiment.HasField("training_config"):
-        yield Finding(
+        yield Issue(
             ("experiment_type",),
             "a training experiment has no training configuration",
             "set training_config, or choose another experiment_type",
@@ -102,7 +102,7 @@ def no_training_config(experiment: v1.Experiment) -> Iterator[Finding]:
     v1.Experiment,
     "experiment.no_baseline",
     Severity.WARNING,
-    "A comparison does not say which model to compare against.",
+    "A comparison experiment has no baseline model.",
     bad={
         "id": "compare",
         "backend": {"id": "gpt4"},
@@ -117,12 +117,12 @@ def no_training_config(experiment: v1.Experiment) -> Iterator[Finding]:
         "baseline": {"id": "gpt2"},
     },
 )
-def no_baseline(experiment: v1.Experiment) -> Iterator[Finding]:
-    """Report a comparison without ``baseline``."""
+def no_baseline(experiment: v1.Experiment) -> Iterator[Issue]:
+    """Report a comparison experiment without ``baseline``."""
     compares = experiment.experiment_type == v1.ExperimentType.EXPERIMENT_TYPE_COMPARISON
     if compares and not experiment.HasField("baseline"):
-        yield Finding(
+        yield Issue(
             ("experiment_type",),
-            "a comparison has no baseline",
+            "a comparison experiment has no baseline",
             "set baseline to the model to compare against",
         )

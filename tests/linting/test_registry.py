@@ -1,4 +1,4 @@
-"""Every lint of the table keeps what its entry promises."""
+"""Every lint behaves as its definition in the registry documents."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from google.protobuf.message import Message
 
 from crucible_ir import v1
 from crucible_ir.errors import Position
-from crucible_ir.linting import LINTS, Lint, Severity, lint
-from crucible_ir.linting.table import Example
+from crucible_ir.linting import LINTS, LintDefinition, Severity, lint
+from crucible_ir.linting.registry import Example
 
 EVERY_LINT = [pytest.param(entry, id=entry.id) for entry in LINTS.values()]
 
-#: The advice that the package promises to give.
+#: The lints that the package promises.
 PROMISED = {
     "ensemble strategy without models": "ensemble.no_models",
     "weights for models that are not listed": "ensemble.weight_without_model",
@@ -33,7 +33,7 @@ PROMISED = {
     "guardrail redaction without detection": "guardrail.redaction_without_detection",
     "custom value within one edit of a known one": "vocabulary.near_known",
     "custom value that is empty": "vocabulary.empty_custom",
-    "custom value that spells a known one": "vocabulary.known_value",
+    "custom value that is a known one": "vocabulary.known_value",
     "duplicate stage names": "experiment.duplicate_stage_name",
     "all stages disabled": "experiment.all_stages_disabled",
     "training experiment without training config": "experiment.no_training_config",
@@ -49,45 +49,45 @@ PROMISED = {
     "control characters in ids": "text.control_character",
     "secrets in opaque maps": "opaque.secret",
     "sampling with no storage options": "feedback_config.no_storage_options",
-    "PII kept": "feedback_config.pii_kept",
+    "PII stored": "feedback_config.pii_kept",
 }
 
 
-def parsed(entry: Lint, example: Example) -> Message:
+def parsed(entry: LintDefinition, example: Example) -> Message:
     message: Message = ParseDict(dict(example), entry.example_type())
     return message
 
 
 @pytest.mark.parametrize("entry", EVERY_LINT)
-def test_the_bad_example_gets_this_advice_once_and_no_other(entry: Lint) -> None:
-    [advice] = lint(parsed(entry, entry.bad))
-    assert (advice.id, advice.severity) == (entry.id, entry.severity)
+def test_the_bad_example_has_one_finding_of_this_lint_and_no_other(entry: LintDefinition) -> None:
+    [finding] = lint(parsed(entry, entry.bad))
+    assert (finding.id, finding.severity) == (entry.id, entry.severity)
 
 
 @pytest.mark.parametrize("entry", EVERY_LINT)
-def test_the_good_example_gets_no_advice(entry: Lint) -> None:
+def test_the_good_example_has_no_findings(entry: LintDefinition) -> None:
     assert lint(parsed(entry, entry.good)) == []
 
 
 @pytest.mark.parametrize("entry", EVERY_LINT)
-def test_the_examples_are_valid_since_advice_is_not_law(entry: Lint) -> None:
+def test_both_examples_are_valid(entry: LintDefinition) -> None:
     for example in (entry.bad, entry.good):
         protovalidate.validate(parsed(entry, example))
 
 
 @pytest.mark.parametrize("entry", EVERY_LINT)
-def test_advice_says_where_what_and_what_to_do(entry: Lint) -> None:
-    [advice] = lint(parsed(entry, entry.bad))
-    assert advice.path
-    for words in (advice.message, advice.fix):
+def test_a_finding_has_a_path_a_message_and_a_fix(entry: LintDefinition) -> None:
+    [finding] = lint(parsed(entry, entry.bad))
+    assert finding.path
+    for words in (finding.message, finding.fix):
         assert words
         assert not words.endswith(".")
-    assert str(advice) == f"{advice.path}: {advice.message} [{advice.id}]; {advice.fix}"
-    assert advice.position is None
+    assert str(finding) == f"{finding.path}: {finding.message} [{finding.id}]; {finding.fix}"
+    assert finding.position is None
 
 
 @pytest.mark.parametrize("entry", EVERY_LINT)
-def test_an_id_is_the_message_in_snake_case_or_a_subject_and_a_name(entry: Lint) -> None:
+def test_an_id_is_the_message_in_snake_case_or_a_subject_and_a_name(entry: LintDefinition) -> None:
     assert re.fullmatch(r"[a-z_]+\.[a-z_]+", entry.id)
     if entry.message_type is not None:
         name = entry.message_type.DESCRIPTOR.name
@@ -95,26 +95,26 @@ def test_an_id_is_the_message_in_snake_case_or_a_subject_and_a_name(entry: Lint)
 
 
 @pytest.mark.parametrize("entry", EVERY_LINT)
-def test_a_summary_is_made_of_sentences(entry: Lint) -> None:
+def test_a_summary_consists_of_sentences(entry: LintDefinition) -> None:
     assert entry.summary[0].isupper()
     assert entry.summary.endswith(".")
 
 
 @pytest.mark.parametrize("lint_id", PROMISED.values(), ids=PROMISED.keys())
-def test_the_table_has_what_was_promised(lint_id: str) -> None:
+def test_the_registry_has_every_promised_lint(lint_id: str) -> None:
     assert lint_id in LINTS
 
 
-def test_a_warning_is_graver_than_an_info() -> None:
+def test_a_warning_is_more_severe_than_an_info() -> None:
     assert Severity.WARNING.at_least(Severity.INFO)
     assert Severity.INFO.at_least(Severity.INFO)
     assert not Severity.INFO.at_least(Severity.WARNING)
 
 
-def test_the_function_is_found_after_its_package_was_imported() -> None:
+def test_lint_is_a_function_even_after_importing_the_linting_package() -> None:
     script = (
         "import crucible_ir.linting, crucible_ir as ir\n"
-        "print([advice.id for advice in ir.lint(ir.v1.Hedging(percentile=0.5))])"
+        "print([finding.id for finding in ir.lint(ir.v1.Hedging(percentile=0.5))])"
     )
     ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert ran.stdout == "['hedging.fractional_percentile']\n"
@@ -131,10 +131,10 @@ def test_linting_a_clean_message_does_not_load_protovalidate() -> None:
     assert ran.stdout == "[] False\n"
 
 
-def test_a_reader_of_text_adds_the_position_to_a_copy() -> None:
-    [advice] = lint(v1.Hedging(percentile=0.5))
-    placed = dataclasses.replace(advice, position=Position(3, 7))
-    assert (placed.position, placed.id, advice.position) == (Position(3, 7), advice.id, None)
+def test_a_position_is_added_to_a_copy_of_a_finding() -> None:
+    [finding] = lint(v1.Hedging(percentile=0.5))
+    located = dataclasses.replace(finding, position=Position(3, 7))
+    assert (located.position, located.id, finding.position) == (Position(3, 7), finding.id, None)
     attribute = "position"
     with pytest.raises(dataclasses.FrozenInstanceError):
-        setattr(advice, attribute, Position(1, 1))
+        setattr(finding, attribute, Position(1, 1))
