@@ -1,4 +1,4 @@
-"""Pages of documentation: their blocks of code, and whether these print what the page shows."""
+"""Pages of documentation: run their blocks of code and compare the output with the page."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ import os
 import re
 import subprocess
 import sys
+from collections import Counter
+from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,7 +21,7 @@ _FILE = re.compile(r"(?:#|//) (\S+\.\w+)\n")
 
 
 class Command(NamedTuple):
-    """A command of a page and what it prints there."""
+    """A command of a page and the output that the page shows."""
 
     line: str
     shown: str
@@ -40,54 +43,94 @@ def files(page: str) -> dict[str, str]:
     return {name[1]: text for name, text in named if name is not None}
 
 
-def python_blocks(page: str) -> list[tuple[str, str]]:
-    """Return each block of Python with the output that is shown after it, if there is any."""
-    found = fences(page)
-    following = [*found[1:], ("", "")]
-    return [
-        (code, output if kind == "text" else "")
-        for (language, code), (kind, output) in zip(found, following, strict=True)
-        if language == "python"
-    ]
-
-
 def commands(page: str) -> list[Command]:
-    """Return the commands of the blocks of console."""
-    found = []
-    for text in blocks(page, "console"):
-        for part in re.split(r"^\$ ", text, flags=re.MULTILINE)[1:]:
-            line, _, shown = part.partition("\n")
-            found.append(Command(line, shown))
-    return found
+    """Return the commands of the `console` blocks of a page."""
+    return [command for text in blocks(page, "console") for command in _commands_of(text)]
+
+
+def _commands_of(text: str) -> list[Command]:
+    parts = re.split(r"^\$ ", text, flags=re.MULTILINE)[1:]
+    return [Command(line, shown) for line, _, shown in (part.partition("\n") for part in parts)]
 
 
 def command_of(page: str, program: str) -> Command:
-    """Return the one command of a page that has the name of a program among its words."""
+    """Return the one command of a page that contains the name of a program as a word."""
     [found] = [each for each in commands(page) if program in each.line.split()]
     return found
 
 
-def check_python(page: str, name: str) -> int:
-    """Run the blocks of Python in sequence, as one program; return how many there are."""
-    names: dict[str, Any] = {"__name__": "__main__"}
-    found = python_blocks(page)
-    for code, shown in found:
-        printed = io.StringIO()
-        with contextlib.redirect_stdout(printed):
-            exec(compile(code, name, "exec"), names)
-        assert without_trailing_spaces(printed.getvalue()) == shown, code
-    return len(found)
+def check_page(
+    page: str, name: str, folder: Path, programs: set[str], shell: Callable[[str], None]
+) -> Counter[str]:
+    """Run every block of a page in order and compare the output with the page.
 
-
-def check_commands(page: str, folder: Path, programs: set[str]) -> int:
-    """Run the commands in sequence in a folder; return how many there are.
+    The blocks of Python (`python`, or `py` where an exchange is needed) are one program. A `text`
+    block after one of them is its output.
 
     Args:
         page: The page.
-        folder: Where they run.
-        programs: What a command may start with.
+        name: The name of the page in tracebacks.
+        folder: The folder in which commands run.
+        programs: The programs that `console` blocks may run.
+        shell: Runs or checks the text of an `sh` block.
+
+    Returns:
+        The number of blocks that ran, by language.
+    """
+    names: dict[str, Any] = {"__name__": "__main__"}
+    ran: Counter[str] = Counter()
+    for (language, text), (next_language, output) in pairwise([*fences(page), ("", "")]):
+        match language:
+            case "python" | "py":
+                shown = output if next_language == "text" else ""
+                _check_code(text, shown, name, names)
+            case "console":
+                for command in _commands_of(text):
+                    _check_command(command, folder, programs)
+            case "sh":
+                shell(text)
+            case "text":
+                continue
+            case _:
+                raise AssertionError(f"{name}: a block of {language!r} is not run")
+        ran[language] += 1
+    return ran
+
+
+def check_python(page: str, name: str) -> int:
+    """Run the `python` blocks in order, as one program; return their number."""
+    names: dict[str, Any] = {"__name__": "__main__"}
+    number = 0
+    for (language, code), (next_language, output) in pairwise([*fences(page), ("", "")]):
+        if language == "python":
+            _check_code(code, output if next_language == "text" else "", name, names)
+            number += 1
+    return number
+
+
+def _check_code(code: str, shown: str, name: str, names: dict[str, Any]) -> None:
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        exec(compile(code, name, "exec"), names)
+    assert without_trailing_spaces(printed.getvalue()) == shown, code
+
+
+def check_commands(page: str, folder: Path, programs: set[str]) -> int:
+    """Run the commands of the `console` blocks in order; return their number.
+
+    Args:
+        page: The page.
+        folder: The folder in which they run.
+        programs: The programs that a command may start.
     """
     found = commands(page)
+    for command in found:
+        _check_command(command, folder, programs)
+    return len(found)
+
+
+def _check_command(command: Command, folder: Path, programs: set[str]) -> None:
+    assert command.line.split()[0] in programs, command.line
     environment = {
         **os.environ,
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
@@ -95,34 +138,31 @@ def check_commands(page: str, folder: Path, programs: set[str]) -> int:
         "NO_COLOR": "1",
         "LC_ALL": "C.UTF-8",
     }
-    for command in found:
-        assert command.line.split()[0] in programs, command.line
-        ran = subprocess.run(
-            ["bash", "-c", command.line],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            env=environment,
-            cwd=folder,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        assert as_shown(ran.stdout, command.shown), f"$ {command.line}\n{ran.stdout}"
-    return len(found)
+    ran = subprocess.run(
+        ["bash", "-c", command.line],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        env=environment,
+        cwd=folder,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert as_shown(ran.stdout, command.shown), f"$ {command.line}\n{ran.stdout}"
 
 
 def as_shown(actual: str, shown: str) -> bool:
-    """Compare output with what a page shows, where a line of `...` stands for any lines."""
+    """Compare output with the output on a page, in which a line `...` matches any lines."""
     pattern = r"(?s:.*)".join(re.escape(part) for part in re.split(r"^\.\.\.\n", shown, flags=re.M))
     return re.fullmatch(pattern, without_trailing_spaces(actual)) is not None
 
 
 def without_trailing_spaces(text: str) -> str:
-    """Return the text as lines that end where their last word does."""
+    """Return the text without spaces at the ends of its lines."""
     return "".join(f"{line.rstrip()}\n" for line in text.splitlines())
 
 
 def check_links(page: str, folder: Path) -> None:
-    """Check that every link to a file leads somewhere from a folder."""
+    """Check that every link of a page in a folder to a file has a target."""
     targets = re.findall(r"\]\((?!https?:)([^)#]*)(?:#[^)]*)?\)", page)
     assert [target for target in targets if target and not (folder / target).exists()] == []

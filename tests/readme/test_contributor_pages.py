@@ -1,0 +1,36 @@
+"""The pages for contributors name files, folders, links and make targets that exist."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from pages import ROOT, check_links
+
+PAGES = ("ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md")
+
+#: The folders of the repository, and of the package, with which a path may begin.
+ROOTS = (ROOT, ROOT / "python" / "crucible_ir")
+
+TARGETS = set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_every_path_that_is_named_exists(name: str) -> None:
+    words = re.findall(r"`([\w./*-]+)`", (ROOT / name).read_text(encoding="utf-8"))
+    paths = {word for word in words if "/" in word or re.search(r"\.(md|py|toml|txt)$", word)}
+    missing = [path for path in paths if not any(any(root.glob(path)) for root in ROOTS)]
+    # A file of which there are several is named without its folder.
+    missing = [path for path in missing if "/" in path or not any(ROOT.glob(f"tests/**/{path}"))]
+    assert missing == []
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_every_link_to_a_file_has_a_target(name: str) -> None:
+    check_links((ROOT / name).read_text(encoding="utf-8"), ROOT)
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_every_make_target_that_is_named_exists(name: str) -> None:
+    page = (ROOT / name).read_text(encoding="utf-8")
+    assert set(re.findall(r"(?:^|`)make ([a-z0-9-]+)", page, flags=re.MULTILINE)) <= TARGETS
