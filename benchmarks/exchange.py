@@ -1,21 +1,20 @@
-"""Measures the exchange against what it stands on: bare SQLite, and a bare echo over gRPC.
+"""Measures the exchange against its foundations: bare SQLite, and a bare echo over gRPC.
 
-- **Ingestion** is ÷ bare SQLite, which in this process inserts the same events, encoded beforehand,
-  with `executemany`, 500 in a transaction: an id with a unique index, and the event's bytes. The
-  exchange does that and more: `ExchangeClient.ingest` encodes the events, sends them to a server in
-  another process, which checks them, knows duplicates, and keeps three indexes more. Both write on
-  one disk, with a write-ahead log and ``synchronous = FULL``: what is committed is on the disk.
-- **Get** is ÷ a server of grpc.aio in another process that answers bytes of the same size and has
-  no services, interceptors, logs or store. Both are called by the same client. The documents are
-  asked for again and again, so that the server has their answers in memory; how it is with
-  documents that were not asked for before is printed, and no ratio is asked of it.
-- Each ratio is the median of those of several rounds, in which one follows the other.
-- While ingestion is measured, the server has one half of the cores, and the client and bare SQLite
-  the other. By itself Linux may keep processes that talk to each other on one core, for tenths of a
-  second while another is idle, and what is measured then is that. `Get` and its echo run where they
-  are put.
-- Where other programs use the machine, ``chrt -f 10 .venv/bin/python benchmarks/exchange.py`` keeps
-  them from what is measured.
+- **Ingestion** is divided by bare SQLite, which inserts the same encoded events in this process
+  with `executemany`, 500 in a transaction: an id with a unique index, and the event's bytes.
+  `ExchangeClient.ingest` does more: it encodes the events and sends them to a server in another
+  process, which validates them, detects duplicates and maintains three more indexes. Both write to
+  the same disk, with a write-ahead log and ``synchronous = FULL``: committed data is on the disk.
+- **Get** is divided by a grpc.aio server in another process that returns bytes of the same size,
+  and has no services, interceptors, logs or store. The same client calls both. It requests the same
+  documents repeatedly, so that the server has them in its cache. The figure for other documents is
+  printed too, and has no required ratio.
+- Each ratio is the median of several rounds, in which the two subjects alternate.
+- For ingestion, the server runs on one half of the cores, and the client and bare SQLite on the
+  other. Otherwise Linux may keep communicating processes on one core for tenths of a second while
+  another core is idle, and the benchmark would measure that. `Get` and its echo are not pinned.
+- If other programs run, ``chrt -f 10 .venv/bin/python benchmarks/exchange.py`` keeps them from
+  affecting the figures.
 """
 
 from __future__ import annotations
@@ -52,7 +51,7 @@ _CORES: Final = sorted(os.sched_getaffinity(0))
 CLIENTS_CORES: Final = _CORES[: len(_CORES) // 2] or _CORES
 SERVERS_CORES: Final = _CORES[len(_CORES) // 2 :]
 
-#: How many rounds each ratio is the median of; in each round one subject runs after the other.
+#: The number of rounds of each ratio; in each round the two subjects run one after the other.
 ROUNDS: Final = 5
 EVENTS_A_ROUND: Final = 50_000
 BATCH: Final = 500
@@ -62,7 +61,7 @@ WATCHERS: Final = 1000
 CHANGES: Final = 20
 
 LEAST_INGESTED: Final = 0.4
-LEAST_GOTTEN: Final = 0.6
+LEAST_FETCHED: Final = 0.6
 MOST_SLOWDOWN: Final = 2.0
 MOST_GROWTH: Final = 1.25
 
@@ -76,13 +75,13 @@ VERSION: Final = v1.ModelVersion(
 
 ORDERS: Final = ("id", "newest")
 
-#: Makes the ids of events that no other round has used.
+#: Numbers the rounds, so that each has unused event ids.
 _rounds = itertools.count()
 
 
 @contextmanager
 def served(folder: Path, cores: Sequence[int] = _CORES) -> Iterator[tuple[str, int]]:
-    """Run a server on a store in a folder; give its address and its process id."""
+    """Run a server on a store in a folder; yield its address and its process id."""
     command = [sys.executable, "-m", "crucible_ir", "serve", "--listen", "127.0.0.1:0"]
     with (
         open(folder / "server.log", "w") as log,
@@ -103,7 +102,7 @@ def served(folder: Path, cores: Sequence[int] = _CORES) -> Iterator[tuple[str, i
 
 
 def events(count: int = EVENTS_A_ROUND) -> list[v1.FeedbackEvent]:
-    """Return events as a service sends them, with ids that were never used."""
+    """Return realistic events with unused ids."""
     round_ = next(_rounds)
     event = from_dict(
         {
@@ -119,17 +118,17 @@ def events(count: int = EVENTS_A_ROUND) -> list[v1.FeedbackEvent]:
         },
         v1.FeedbackEvent,
     )
-    made = []
+    copies = []
     for number in range(count):
         copy = v1.FeedbackEvent()
         copy.CopyFrom(event)
         copy.id = f"e{round_}-{number}"
-        made.append(copy)
-    return made
+        copies.append(copy)
+    return copies
 
 
 def measure_ingestion(client: ExchangeClient, folder: Path) -> float:
-    """Print and return events ingested a second ÷ rows inserted a second by bare SQLite."""
+    """Print and return the events ingested a second ÷ the rows that bare SQLite inserts."""
     bare = sqlite3.connect(folder / "bare.db", isolation_level=None)
     bare.execute("PRAGMA journal_mode=WAL")
     bare.execute("PRAGMA synchronous=FULL")
@@ -153,7 +152,7 @@ def measure_ingestion(client: ExchangeClient, folder: Path) -> float:
         report = client.ingest(sent)
         rates.append(len(sent) / (time.perf_counter() - begun))
         if report.accepted != len(sent):
-            sys.exit(f"the exchange took {report}")
+            sys.exit(f"not every event was accepted: {report}")
     bare.close()
     return show(
         "events durably ingested ÷ bare SQLite executemany", rates, bare_rates, LEAST_INGESTED
@@ -161,7 +160,7 @@ def measure_ingestion(client: ExchangeClient, folder: Path) -> float:
 
 
 def serve_echo(pipe: Any, size: int) -> None:
-    """Serve answers of a size over gRPC, with nothing around them."""
+    """Serve answers of one size over bare gRPC."""
 
     async def echo(request: bytes, context: object) -> bytes:
         return answer
@@ -182,15 +181,15 @@ def serve_echo(pipe: Any, size: int) -> None:
 
 
 async def measure_get(
-    address: str, ids: Iterator[str], what: str, least: float | None = None
+    address: str, ids: Iterator[str], label: str, required: float | None = None
 ) -> float:
-    """Print and return documents fetched a second ÷ echoes a second, by several callers each.
+    """Print and return the documents fetched a second ÷ echoes a second, with several callers.
 
     Args:
-        address: The server's.
-        ids: The documents, one after another.
-        what: What they are.
-        least: The ratio that is asked for.
+        address: The address of the server.
+        ids: The ids of the documents to fetch.
+        label: The label of the documents.
+        required: The required ratio.
     """
     async with grpc.aio.insecure_channel(address) as channel:
         get: Any = channel.unary_unary(GET, None, None)
@@ -210,18 +209,17 @@ async def measure_get(
                 echo: Any = bare.unary_unary(ECHO, None, None)
                 rates, bare_rates = [], []
                 for _ in range(ROUNDS):
-                    asked = [first] * CALLS_A_ROUND
-                    bare_rates.append(await rate_of(echo, asked))
-                    asked = list(itertools.islice(requests, CALLS_A_ROUND))
-                    rates.append(await rate_of(get, asked))
+                    bare_rates.append(await rate_of(echo, [first] * CALLS_A_ROUND))
+                    chosen = list(itertools.islice(requests, CALLS_A_ROUND))
+                    rates.append(await rate_of(get, chosen))
         finally:
             process.terminate()
             process.join()
-    return show(f"Get of {what} ÷ bare grpc.aio echo", rates, bare_rates, least)
+    return show(f"Get of {label} ÷ bare grpc.aio echo", rates, bare_rates, required)
 
 
 async def rate_of(call: Callable[[bytes], Awaitable[object]], requests: list[bytes]) -> float:
-    """Return how many calls a second several callers make together."""
+    """Return the number of calls a second that several callers make together."""
     waiting = iter(requests)
 
     async def make_calls() -> None:
@@ -234,7 +232,7 @@ async def rate_of(call: Callable[[bytes], Awaitable[object]], requests: list[byt
 
 
 def multiply(database: Path, count: int) -> None:
-    """Make many documents of the only one in a store, faster than they can be published."""
+    """Copy the only document in a store many times, faster than by publishing."""
     with sqlite3.connect(database) as connection:
         for table, keys in (
             ("revisions", ("sequence",)),
@@ -267,7 +265,7 @@ def measure_pages(
     order: str,
     where: Mapping[str, str] | None = None,
 ) -> float:
-    """Print and return what the last pages of a long list cost ÷ what the first ones cost."""
+    """Print and return the cost of the last pages of a long list ÷ that of the first."""
     costs = []
     seen = 0
     begun = time.perf_counter()
@@ -279,7 +277,7 @@ def measure_pages(
     if seen != count:
         sys.exit(f"{seen} of {count} documents were listed")
     decile = max(1, len(costs) // 10)
-    # The least that a page cost: what came between has nothing to do with where in the list it was.
+    # The minimum leaves out delays that have nothing to do with the position in the list.
     first, last = min(costs[:decile]), min(costs[-decile:])
     listed = f"{seen:,} records, {order}{f', where {next(iter(where))} is one' if where else ''}"
     print(
@@ -290,7 +288,7 @@ def measure_pages(
 
 
 async def measure_watchers(address: str) -> bool:
-    """Print how long changes take to reach many watchers; tell whether all reached all."""
+    """Print how fast many watches receive changes; return whether each received all of them."""
     async with AsyncExchangeClient(address, timeout=120) as client:
         watches = [client.watch(types=[v1.ModelRef]) for _ in range(WATCHERS)]
         await asyncio.gather(*(watch.begin() for watch in watches))
@@ -301,17 +299,17 @@ async def measure_watchers(address: str) -> bool:
         async def sequences(watch: AsyncIterator[Any]) -> list[int]:
             return [(await anext(watch)).record.sequence for _ in range(CHANGES)]
 
-        told = await asyncio.gather(*map(sequences, watches))
+        received = await asyncio.gather(*map(sequences, watches))
         seconds = time.perf_counter() - begun
         await asyncio.gather(*(watch.close() for watch in watches))
-    same = all(each == told[0] for each in told) and len(set(told[0])) == CHANGES
+    same = all(each == received[0] for each in received) and len(set(received[0])) == CHANGES
     rate = WATCHERS * CHANGES / seconds
-    print(f"{WATCHERS:,} watchers were told of {CHANGES} changes each: {rate:,.0f} a second")
+    print(f"{WATCHERS:,} watches received {CHANGES} changes each: {rate:,.0f} a second")
     return same
 
 
 def soak(client: ExchangeClient, pid: int, seconds: float) -> float:
-    """Work for some time; print and return the server's memory at the end ÷ in the middle."""
+    """Publish for some time; print and return the server's memory at the end ÷ after a third."""
     samples = []
     begun = time.perf_counter()
     number = 0
@@ -330,7 +328,7 @@ def soak(client: ExchangeClient, pid: int, seconds: float) -> float:
     growth = statistics.median(size for _, size in samples[-10:]) / statistics.median(middle)
     print(
         f"soak of {seconds:g} s, {number:,} revisions: {samples[-1][1] / 1e6:.0f} MB, "
-        f"{growth:.2f} of what it was after a third (at most {MOST_GROWTH})"
+        f"{growth:.2f} of the memory after a third of the time (at most {MOST_GROWTH})"
     )
     return growth
 
@@ -341,20 +339,20 @@ def memory_of(pid: int) -> int:
     return pages * os.sysconf("SC_PAGE_SIZE")
 
 
-def show(what: str, rates: list[float], bare_rates: list[float], least: float | None) -> float:
-    """Print two rates and their ratio, the median of those of the rounds, and return it."""
+def show(label: str, rates: list[float], bare_rates: list[float], required: float | None) -> float:
+    """Print two rates and the median ratio of the rounds, and return the ratio."""
     ratio = statistics.median(
         rate / bare_rate for rate, bare_rate in zip(rates, bare_rates, strict=True)
     )
     print(
-        f"{what}: {statistics.median(rates):,.0f} ÷ {statistics.median(bare_rates):,.0f} a second,"
-        f" ratio {ratio:.2f}{'' if least is None else f' (at least {least})'}"
+        f"{label}: {statistics.median(rates):,.0f} ÷ {statistics.median(bare_rates):,.0f} a second,"
+        f" ratio {ratio:.2f}{'' if required is None else f' (at least {required})'}"
     )
     return ratio
 
 
 def main() -> int:
-    """Measure, print, and return whether everything is as fast as it has to be."""
+    """Measure and print every figure; return 1 if a required one is missed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--soak", type=float, default=10.0, metavar="SECONDS")
     parser.add_argument("--records", type=int, default=100_000, metavar="N")
@@ -368,14 +366,14 @@ def main() -> int:
         os.sched_setaffinity(0, _CORES)
         with served(folder) as (address, _):
             same = itertools.repeat(VERSION.id)
-            gotten = asyncio.run(measure_get(address, same, "a document", LEAST_GOTTEN))
-            good.append(gotten >= LEAST_GOTTEN)
+            gotten = asyncio.run(measure_get(address, same, "a document", LEAST_FETCHED))
+            good.append(gotten >= LEAST_FETCHED)
         multiply(folder / "exchange.db", options.records)
         with served(folder) as (address, pid), ExchangeClient(address) as client:
             others = (f"m{number:08}" for number in itertools.count(2))
             if options.records > CALLS_A_ROUND * ROUNDS + 2:
-                asyncio.run(measure_get(address, others, "documents not asked for before"))
-            # Each field by which a document is found; all documents have the same values there.
+                asyncio.run(measure_get(address, others, "documents that are not cached"))
+            # Filter by each indexed field; all documents have the same values.
             filters = [{field: value} for field, value in field_values(VERSION) if field != "id"]
             for where, order in itertools.product((None, *filters), ORDERS):
                 slowdown = measure_pages(client, options.records, order, where)

@@ -1,6 +1,6 @@
-"""The exchange: documents and feedback of the IR handed on over gRPC, by a server and its clients.
+"""The exchange: a gRPC server for documents and feedback of the IR, and its clients.
 
-Needs the extra ``crucible-ir[exchange]``; ``import crucible_ir`` does not import it.
+Requires the extra ``crucible-ir[exchange]``; ``import crucible_ir`` does not import it.
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ if TYPE_CHECKING:
     from crucible_ir.exchange.client.retrying import RetryPolicy as RetryPolicy
     from crucible_ir.exchange.client.tls import Tls as Tls
 
-#: Where each name lives; `make test` holds it to the imports above.
-_HOMES = {
+#: The public names of each module; a test compares them with the imports above.
+_NAMES = {
     "async_client": ("AsyncExchangeClient", "AsyncIngestion", "AsyncWatch"),
     "blocking_client": ("ExchangeClient", "Ingestion", "Watch"),
     "errors": (
@@ -84,38 +84,38 @@ _HOMES = {
     "retrying": ("RetryPolicy",),
     "tls": ("Tls",),
 }
-_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+_MODULE_OF = {name: module for module, names in _NAMES.items() for name in names}
 
-#: The modules that the extra brings, by the first part of their names.
+#: The prefixes of the modules that the extra installs.
 _EXTRA = ("grpc", "google.rpc", "sqlalchemy")
 
-# Hidden from type checkers, which would take it to mean that every name exists.
+# Hidden from type checkers, to which it would mean that every name exists.
 if not TYPE_CHECKING:
 
     def __getattr__(name: str) -> object:
-        """Import a public name when it is first asked for."""
-        home = _HOME_OF.get(name)
-        if home is None:
+        """Import a public name on first use."""
+        module = _MODULE_OF.get(name)
+        if module is None:
             reason = f"module 'crucible_ir.exchange' has no attribute {name!r}"
             raise AttributeError(reason, name=name, obj=sys.modules[__name__])
         try:
-            value = getattr(import_module(f"crucible_ir.exchange.client.{home}"), name)
+            value = getattr(import_module(f"crucible_ir.exchange.client.{module}"), name)
         except ModuleNotFoundError as error:
-            raise missing_extra(error) from error
+            raise _import_failure(error) from error
         globals()[name] = value
         return value
 
 
-def missing_extra(error: ModuleNotFoundError) -> ImportError:
-    """Return what to raise where an import failed: what to install, if that is what it takes."""
+def _import_failure(error: ModuleNotFoundError) -> ImportError:
+    """Return the error for a failed import, with the extra to install if it is missing."""
     name = error.name or ""
     if not name.startswith(_EXTRA):
         return error
     return MissingExtraError(
-        f'the exchange needs the package "{name}": pip install crucible-ir[exchange]'
+        f'the exchange requires the package "{name}": pip install crucible-ir[exchange]'
     )
 
 
 def __dir__() -> list[str]:
-    """List the public names, those not yet imported included."""
-    return sorted({*_HOME_OF, "MissingExtraError", "v1"})
+    """List the public names, including those not yet imported."""
+    return sorted({*_MODULE_OF, "MissingExtraError", "v1"})

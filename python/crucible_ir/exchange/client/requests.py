@@ -211,11 +211,11 @@ def _utc(time: datetime | None) -> datetime | None:
 
 
 def validate(
-    content: bytes | Message, type_: TypeName | None, form: str, lints: bool
+    content: bytes | Message, type_: TypeName | None, format_: str, lints: bool
 ) -> v1.ValidateRequest:
     """Return a request to validate a message."""
-    data, name, form = _bytes_of(content, type_, form)
-    return v1.ValidateRequest(content=data, type=name, form=_form(form), skip_lints=not lints)
+    data, name, format_ = _bytes_of(content, type_, format_)
+    return v1.ValidateRequest(content=data, type=name, form=_form(format_), skip_lints=not lints)
 
 
 def convert(
@@ -233,13 +233,13 @@ def convert(
 
 
 def _bytes_of(
-    content: bytes | Message, type_: TypeName | None, form: str
+    content: bytes | Message, type_: TypeName | None, format_: str
 ) -> tuple[bytes, str, str]:
     if not isinstance(content, bytes):
         return content.SerializeToString(), descriptor_of(content).name, "binary"
     if type_ is None:
         raise FieldError("required when the content is bytes", path="type")
-    return content, name_of(type_), form
+    return content, name_of(type_), format_
 
 
 def _form(name: str) -> v1.Form:
