@@ -6,6 +6,7 @@ import asyncio
 import inspect
 import uuid
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 from exchange.client.served import Served, Wire
@@ -13,15 +14,19 @@ from exchange.client.served import Served, Wire
 from crucible_ir import v1
 from crucible_ir.exchange import (
     AsyncExchangeClient,
+    AsyncIngestion,
     AsyncWatch,
     Change,
+    ClosedError,
     EtagMismatchError,
     EventFilter,
     ExchangeClient,
     Gap,
+    Ingestion,
     NotFoundError,
     RetryPolicy,
     UnavailableError,
+    Watch,
 )
 
 QUICK = RetryPolicy(first_delay=0.01, longest_delay=0.1)
@@ -43,8 +48,34 @@ def surface(class_: type) -> dict[str, list[str]]:
     }
 
 
-def test_both_clients_offer_the_same() -> None:
+def test_both_clients_have_the_same_methods() -> None:
     assert surface(AsyncExchangeClient) == surface(ExchangeClient)
+    assert surface(AsyncIngestion) == surface(Ingestion)
+    assert surface(AsyncWatch) == surface(Watch)
+
+
+async def test_both_clients_raise_wrong_arguments_at_once(shared: Served) -> None:
+    wrong: Any = 7
+    client, client_ = AsyncExchangeClient(shared.address), ExchangeClient(shared.address)
+    for publish_many in (client.publish_many, client_.publish_many):
+        with pytest.raises(TypeError, match="not iterable"):
+            publish_many(wrong)
+    await client.close()
+    client_.close()
+    for watch in (client.watch, client_.watch):
+        with pytest.raises(ClosedError, match="the client was closed"):
+            watch(0)
+
+
+async def test_events_of_a_sequence_are_added_together(shared: Served) -> None:
+    name = str(uuid.uuid4())
+    sent = [v1.FeedbackEvent(id=f"{name}/{number}") for number in range(250)]
+    async with asyncio.timeout(PATIENCE), AsyncExchangeClient(shared.address) as client:
+        async with client.ingestion(max_events=7, max_seconds=3600) as ingestion:
+            await ingestion.add_all(sent)
+            while ingestion.report.accepted < 245:
+                await asyncio.sleep(0.01)
+        assert ingestion.report.accepted == 250
 
 
 async def test_documents_go_there_and_come_back(shared: Served) -> None:

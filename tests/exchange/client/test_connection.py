@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
 from pathlib import Path
@@ -130,6 +131,17 @@ def test_what_is_not_installed_is_named_with_the_extra(missing: str) -> None:
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )
     assert result.stdout.endswith("pip install crucible-ir[exchange]\n")
+
+
+def test_type_checkers_see_the_names_that_are_imported_lazily() -> None:
+    tree = ast.parse(Path(crucible_ir.exchange.__file__).read_text(encoding="utf-8"))
+    [guarded] = (
+        node
+        for node in tree.body
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+    )
+    seen = {alias.name for node in guarded.body for alias in getattr(node, "names", [])}
+    assert seen | {"MissingExtraError"} == set(dir(crucible_ir.exchange))
 
 
 def test_every_public_name_is_there() -> None:
