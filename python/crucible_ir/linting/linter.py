@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from google.protobuf.message import Message
 
@@ -12,13 +12,13 @@ from crucible_ir.errors import FieldError, shorten
 from crucible_ir.linting.findings import LintFinding
 from crucible_ir.linting.registry import LINTS, LintDefinition
 from crucible_ir.linting.suppression import ignored_in, is_ignored
-from crucible_ir.paths import MapKey, format_path
-from crucible_ir.schema.types import is_map, message_of
+from crucible_ir.paths import format_path
+from crucible_ir.schema.walk import messages_in
 
 if TYPE_CHECKING:
-    from google.protobuf.descriptor import Descriptor, FieldDescriptor
+    from google.protobuf.descriptor import Descriptor
 
-    from crucible_ir.paths import Part
+    from crucible_ir.schema.walk import Path
 
 #: The prefix of the packages whose messages are visited; well-known types have no lints.
 _OWN = "crucible_ir."
@@ -49,46 +49,27 @@ def lint(message: Message) -> list[LintFinding]:
         )
         for path, visited, ignored in _visit(message)
         for entry in _lints_of(visited.DESCRIPTOR)
-        if not is_ignored(entry.id, ignored)
+        if not (ignored and is_ignored(entry.id, ignored))
         for issue in entry.check(visited)
     ]
 
 
-def _visit(
-    root: Message,
-) -> Iterator[tuple[tuple[Part, ...], Message, tuple[str, ...]]]:
+def _visit(root: Message) -> Iterator[tuple[Path, Message, tuple[str, ...]]]:
     """Yield each message with its path and the ignored entries that apply to it.
 
     No recursion: messages built in memory may be nested deeper than Python's stack allows.
     """
-    waiting: list[tuple[tuple[Part, ...], Message, tuple[str, ...]]] = [((), root, ())]
+    waiting: list[tuple[Path, Message, tuple[str, ...]]] = [((), root, ())]
     while waiting:
         path, message, ignored = waiting.pop()
         ignored += ignored_in(message)
         yield path, message, ignored
-        inside = [
-            ((*path, *step), held, ignored)
-            for field in _fields_with_messages(message.DESCRIPTOR)
-            for step, held in _held(message, field)
+        nested = [
+            ((*path, *steps), inner, ignored)
+            for steps, inner in messages_in(message)
+            if _is_own(inner.DESCRIPTOR)
         ]
-        waiting += reversed(inside)
-
-
-def _held(message: Message, field: FieldDescriptor) -> Iterator[tuple[tuple[Part, ...], Message]]:
-    """Yield each message in a field, with its path from the field's message."""
-    value: Any = getattr(message, field.name)
-    if is_map(field):
-        yield from (((field.name, MapKey(key)), value[key]) for key in sorted(value))
-    elif field.is_repeated:
-        yield from (((field.name, index), item) for index, item in enumerate(value))
-    elif message.HasField(field.name):
-        yield (field.name,), value
-
-
-@cache
-def _fields_with_messages(message: Descriptor) -> tuple[FieldDescriptor, ...]:
-    found = ((field, message_of(field)) for field in message.fields)
-    return tuple(field for field, held in found if held is not None and _is_own(held))
+        waiting += reversed(nested)
 
 
 @cache

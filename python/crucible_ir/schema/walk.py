@@ -36,20 +36,26 @@ def items(message: Message) -> Iterator[tuple[Path, Field, Any]]:
     >>> [(path, value) for path, _, value in items(snapshot)]
     [(('values', 'accuracy'), 0.9), (('values', 'loss'), 0.5)]
     """
-    for here, field, value in set_fields(message):
-        if field.cardinality is Cardinality.SINGULAR:
-            yield here, field, value
-        elif field.cardinality is Cardinality.LIST:
-            yield from (((*here, index), field, item) for index, item in enumerate(value))
-        else:
-            yield from (((*here, MapKey(str(key))), field, value[key]) for key in sorted(value))
+    for path, field, value in set_fields(message):
+        for here, item in expand(path, field, value):
+            yield here, field, item
+
+
+def expand(path: Path, field: Field, value: Any) -> Iterator[tuple[Path, Any]]:
+    """Yield the single values of a set field, given its path and value as `set_fields` does."""
+    if field.cardinality is Cardinality.SINGULAR:
+        yield path, value
+    elif field.cardinality is Cardinality.LIST:
+        yield from (((*path, index), item) for index, item in enumerate(value))
+    else:
+        yield from (((*path, MapKey(str(key))), value[key]) for key in sorted(value))
 
 
 def messages_in(message: Message) -> Iterator[tuple[Path, Message]]:
     """Yield each message directly inside a message, with the steps that lead to it."""
-    for path, field, value in items(message):
+    for path, field, value in set_fields(message):
         if field.kind is Kind.MESSAGE:
-            yield path, value
+            yield from expand(path, field, value)
 
 
 def walk(root: Message) -> Iterator[tuple[Path, Message]]:

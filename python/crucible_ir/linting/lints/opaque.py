@@ -5,23 +5,20 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from google.protobuf.struct_pb2 import Value
 
 from crucible_ir import v1
 from crucible_ir.linting.findings import Issue, Severity
 from crucible_ir.linting.registry import lint_for_all
 from crucible_ir.paths import MapKey
-from crucible_ir.schema.types import is_map, message_of
+from crucible_ir.schema.walk import expand, set_fields, walk
 
 if TYPE_CHECKING:
-    from google.protobuf.descriptor import Descriptor, FieldDescriptor
     from google.protobuf.message import Message
 
-    from crucible_ir.paths import Part
-
-_STRUCT = "google.protobuf.Struct"
-_LIST = "google.protobuf.ListValue"
-_VALUE = "google.protobuf.Value"
+    from crucible_ir.schema.walk import Path
 
 #: Last words of keys whose values are secrets. A key with a further word after it, such as
 #: ``api_key_env`` or ``secret_name``, refers to a secret.
@@ -164,41 +161,15 @@ def _looks_random(text: str) -> bool:
     )
 
 
-def _strings(message: Message) -> Iterator[tuple[tuple[Part, ...], str]]:
-    """Yield each string in the opaque fields of a message, with its path, in a stable order."""
-    for field in _opaque_fields(message.DESCRIPTOR):
-        held = getattr(message, field.name)
-        if is_map(field):
-            for key in sorted(held):
-                yield from _strings_in((field.name, MapKey(key)), held[key])
-        elif field.is_repeated:
-            for index, item in enumerate(held):
-                yield from _strings_in((field.name, index), item)
-        elif message.HasField(field.name):
-            yield from _strings_in((field.name,), held)
-
-
-def _strings_in(path: tuple[Part, ...], opaque: Any) -> Iterator[tuple[tuple[Part, ...], str]]:
-    """Yield the strings in a Struct, ListValue or Value, without recursion."""
-    waiting: list[tuple[tuple[Part, ...], Any]] = [(path, opaque)]
-    while waiting:
-        path, held = waiting.pop()
-        if held.DESCRIPTOR.full_name == _VALUE:
-            kind = held.WhichOneof("kind")
-            if kind == "string_value":
-                yield path, held.string_value
-            elif kind in ("struct_value", "list_value"):
-                waiting.append((path, getattr(held, kind)))
-        elif held.DESCRIPTOR.full_name == _STRUCT:
-            keys = sorted(held.fields, reverse=True)
-            waiting += (((*path, MapKey(key)), held.fields[key]) for key in keys)
-        else:
-            last = len(held.values) - 1
-            waiting += (((*path, index), held.values[index]) for index in range(last, -1, -1))
-
-
-@cache
-def _opaque_fields(message: Descriptor) -> tuple[FieldDescriptor, ...]:
-    found = ((field, message_of(field)) for field in message.fields)
-    opaque = (_STRUCT, _LIST, _VALUE)
-    return tuple(field for field, held in found if held is not None and held.full_name in opaque)
+def _strings(message: Message) -> Iterator[tuple[Path, str]]:
+    """Yield each string in the opaque fields of a message, with its path."""
+    opaque = (
+        (path, inner)
+        for path, field, value in set_fields(message)
+        if field.is_opaque
+        for path, inner in expand(path, field, value)
+    )
+    for path, root in opaque:
+        for steps, inner in walk(root):
+            if isinstance(inner, Value) and inner.HasField("string_value"):
+                yield (*path, *steps), inner.string_value
