@@ -226,7 +226,7 @@ def test_bounds_of_a_server_are_its_defaults() -> None:
     assert mebibytes * 2**20 == limits.message_bytes
     [kibibytes] = numbers("metadata of a call")
     assert kibibytes * 2**10 == limits.metadata_bytes
-    assert numbers("a call that is no stream") == [limits.seconds]
+    assert numbers("a call that is not a stream") == [limits.seconds]
     assert numbers("request ids") == [Settings().request_days]
     [mebibytes] = numbers("a content to validate or convert")
     most = mebibytes * 2**20

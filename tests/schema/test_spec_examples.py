@@ -2,8 +2,8 @@
 
 A fenced block of proto/README.md is executed by its info string: `json TYPE` is ProtoJSON,
 `json crucible:TYPE` Crucible JSON, `yaml TYPE` and `textproto TYPE` those forms. `#LABEL` says that
-all blocks with that label are one message, `invalid=RULES` which rules it breaks, `refused` that a
-reader does not take it.
+all blocks with that label are one message, `invalid=RULES` which rules it breaks, `rejected` that
+a reader rejects it.
 """
 
 from __future__ import annotations
@@ -58,8 +58,8 @@ class Block:
         return next((word for word in self.words if word.startswith("#")), None)
 
     @property
-    def refused(self) -> bool:
-        return "refused" in self.words
+    def rejected(self) -> bool:
+        return "rejected" in self.words
 
     @property
     def invalid(self) -> set[str]:
@@ -86,7 +86,7 @@ def _blocks() -> list[Block]:
 
 BLOCKS = _blocks()
 DOCUMENTS = [block for block in BLOCKS if block.language in ("json", "yaml", "textproto")]
-DECODABLE = [block for block in DOCUMENTS if not block.refused]
+DECODABLE = [block for block in DOCUMENTS if not block.rejected]
 
 
 def _new(block: Block) -> Any:
@@ -125,8 +125,8 @@ def test_an_example_decodes_and_breaks_the_rules_that_it_says_and_no_others(bloc
     assert {violation.proto.rule_id for violation in violations} == block.invalid
 
 
-@pytest.mark.parametrize("block", [block for block in DOCUMENTS if block.refused], ids=str)
-def test_an_example_that_a_reader_has_to_refuse_is_refused_with_a_path(block: Block) -> None:
+@pytest.mark.parametrize("block", [block for block in DOCUMENTS if block.rejected], ids=str)
+def test_an_example_that_a_reader_must_reject_is_rejected_with_a_path(block: Block) -> None:
     with pytest.raises(ir.DecodeError) as caught:
         ir.from_json(block.text, block.message)
     assert caught.value.path
