@@ -17,7 +17,7 @@ from crucible_ir.exchange import v1
 from crucible_ir.exchange.server.options import Settings
 from crucible_ir.exchange.server.rpc.call_context import CALLER, Caller
 from crucible_ir.exchange.server.rpc.interceptor import InterceptorChain
-from crucible_ir.exchange.server.rpc.request_validation import BoundaryInterceptor
+from crucible_ir.exchange.server.rpc.request_validation import ValidationInterceptor
 from crucible_ir.exchange.server.services.registration import Services
 from crucible_ir.exchange.store import Store
 from crucible_ir.exchange.v1.exchange_service_pb2_grpc import ExchangeServiceStub
@@ -75,7 +75,7 @@ async def serving(
     store: Store, settings: Settings | None = None, caller: Caller | None = None
 ) -> AsyncIterator[Loopback]:
     """Serve a store, which is closed with the server."""
-    interceptors: list[Any] = [InterceptorChain([BoundaryInterceptor()])]
+    interceptors: list[Any] = [InterceptorChain([ValidationInterceptor()])]
     if caller is not None:
         interceptors.insert(0, _SetCaller(caller))
     server = grpc.aio.server(interceptors=interceptors)

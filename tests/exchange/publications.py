@@ -5,11 +5,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 
+from crucible_ir.exchange.content import FieldReference, FieldValue
 from crucible_ir.exchange.store.records import (
     EventRow,
-    FieldReference,
-    FieldValue,
-    Publication,
+    PublishCommand,
     RequestKey,
 )
 
@@ -24,12 +23,12 @@ def publication(
     publisher: str | None = None,
     fields: Sequence[tuple[str, str]] = (),
     references: Sequence[FieldReference] = (),
-) -> Publication:
+) -> PublishCommand:
     """Return a publication whose document is any bytes: a store does not read them."""
     request = None
     if request_id is not None:
         request = RequestKey(request_id, hashlib.sha256(f"{type_}/{id_}/{body}".encode()).digest())
-    return Publication(
+    return PublishCommand(
         type=type_,
         id=id_,
         document=body.encode(),

@@ -8,6 +8,7 @@ import crucible_ir as ir
 from crucible_ir import v1
 from crucible_ir.exchange.content import (
     REFERENCES,
+    FieldValue,
     field_values,
     identity_field,
     identity_of,
@@ -118,8 +119,8 @@ def test_values_are_spelled_as_they_are_asked_for() -> None:
 
 def test_lists_of_an_open_vocabulary_are_one_field() -> None:
     output = v1.OutputSpec(name="o", formats=["OUTPUT_FORMAT_JSON"], custom_formats=["docx"])
-    assert ("formats", "json") in field_values(output)
-    assert ("formats", "docx") in field_values(output)
+    assert FieldValue("formats", "json") in field_values(output)
+    assert FieldValue("formats", "docx") in field_values(output)
     assert "custom_formats" not in indexed_fields(v1.OutputSpec.DESCRIPTOR)
 
 

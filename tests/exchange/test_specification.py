@@ -23,7 +23,7 @@ from crucible_ir.exchange.server.options import Settings
 from crucible_ir.exchange.server.rpc.call_context import Caller
 from crucible_ir.exchange.server.rpc.errors import translate
 from crucible_ir.exchange.server.security.authentication import METHOD_ROLES
-from crucible_ir.exchange.server.security.limits import Limits
+from crucible_ir.exchange.server.security.limits import CallLimits
 from crucible_ir.exchange.server.services import exchange_service, feedback_service
 from crucible_ir.exchange.store import errors as store_errors
 from crucible_ir.exchange.store import open_store
@@ -110,10 +110,10 @@ def test_the_table_of_errors_has_every_reason_and_code() -> None:
 
 
 FAILURES: list[Exception] = [
-    store_errors.NotFoundError("ModelRef", "m"),
-    store_errors.EtagMismatchError("ModelRef", "m", "a", "b"),
-    store_errors.RequestReusedError("r"),
-    store_errors.TooMuchError("too much"),
+    store_errors.DocumentNotFoundError("ModelRef", "m"),
+    store_errors.StaleEtagError("ModelRef", "m", "a", "b"),
+    store_errors.RequestIdReusedError("r"),
+    store_errors.ResultTooLargeError("too much"),
     store_errors.StoreUnavailableError("x"),
     store_errors.StoreFullError("x"),
     store_errors.StoreReadOnlyError("x"),
@@ -221,7 +221,7 @@ def test_bounds_of_numbers_are_where_the_page_says() -> None:
 
 
 def test_bounds_of_a_server_are_its_defaults() -> None:
-    limits = Limits()
+    limits = CallLimits()
     [mebibytes] = numbers("a message")
     assert mebibytes * 2**20 == limits.message_bytes
     [kibibytes] = numbers("metadata of a call")

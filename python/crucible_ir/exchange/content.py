@@ -4,17 +4,44 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from google.protobuf.descriptor import FieldDescriptor
 
-from crucible_ir.exchange.store.records import FieldReference
 from crucible_ir.schema import vocabulary
 from crucible_ir.schema.types import descriptor_of, held_enum
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor
     from google.protobuf.message import Message
+
+
+class FieldValue(NamedTuple):
+    """The value of a field by which documents can be found."""
+
+    field: str
+    value: str
+
+
+class FieldReference(NamedTuple):
+    """A reference that a document holds, in itself or in a message inside it.
+
+    Attributes:
+        holder_type: The short name of the message that holds the field.
+        holder_id: The id of that message: the document's own, or that of a part of it.
+        field: The field's name.
+        target_type: The short name of the message that is referred to.
+        target_id: Its id.
+        embedded: Whether the field holds a copy of that message and not only its id.
+    """
+
+    holder_type: str
+    holder_id: str
+    field: str
+    target_type: str
+    target_id: str
+    embedded: bool
+
 
 #: The fields that identify a message, the first that its type has.
 IDENTITY_FIELDS = ("id", "name", "backend_id", "request_id")
@@ -127,7 +154,7 @@ def indexed_fields(descriptor: Descriptor) -> dict[str, tuple[FieldDescriptor, .
     return found
 
 
-def field_values(message: Message) -> Iterator[tuple[str, str]]:
+def field_values(message: Message) -> Iterator[FieldValue]:
     """Yield each indexed field of a message that is set, with each of its values.
 
     >>> from crucible_ir import v1
@@ -139,7 +166,7 @@ def field_values(message: Message) -> Iterator[tuple[str, str]]:
             for value in set_values(message, member):
                 spelled = spell(member)(value)
                 if spelled is not None and len(spelled.encode()) <= MAX_VALUE_BYTES:
-                    yield name, spelled
+                    yield FieldValue(name, spelled)
 
 
 def set_values(message: Message, field: FieldDescriptor) -> list[Any]:

@@ -8,8 +8,12 @@ import pytest
 from exchange.publications import publication
 
 from crucible_ir.exchange.store import open_store
-from crucible_ir.exchange.store.errors import EtagMismatchError, NotFoundError, RequestReusedError
-from crucible_ir.exchange.store.records import Deletion, Published, RequestKey
+from crucible_ir.exchange.store.errors import (
+    DocumentNotFoundError,
+    RequestIdReusedError,
+    StaleEtagError,
+)
+from crucible_ir.exchange.store.records import DeleteCommand, PublishResult, RequestKey
 
 HOSTILE_IDS = [
     "/",
@@ -58,7 +62,7 @@ async def test_the_same_content_again_makes_no_revision(address: str) -> None:
     again = await store.publish(publication())
     position = await store.position()
     await store.close()
-    assert again == Published(first.record, created=False, unchanged=True)
+    assert again == PublishResult(first.record, created=False, unchanged=True)
     assert position == 1
 
 
@@ -86,10 +90,10 @@ async def test_a_document_that_is_not_there_is_not_found(address: str) -> None:
         ("ModelVersion", "m1", 2),
         ("ModelVersion", "M1", None),
     ]:
-        with pytest.raises(NotFoundError) as caught:
+        with pytest.raises(DocumentNotFoundError) as caught:
             await store.get(type_, id_, revision)
         assert (caught.value.type, caught.value.id) == (type_, id_)
-    with pytest.raises(NotFoundError):
+    with pytest.raises(DocumentNotFoundError):
         await store.list_revisions("ModelVersion", "m2")
     await store.close()
 
@@ -111,10 +115,10 @@ async def test_an_etag_must_be_that_of_the_latest_revision(address: str) -> None
     first = (await store.publish(publication(body="one", etag=""))).record
     second = (await store.publish(publication(body="two", etag=first.etag))).record
     for etag in (first.etag, "", "unheard-of"):
-        with pytest.raises(EtagMismatchError) as caught:
+        with pytest.raises(StaleEtagError) as caught:
             await store.publish(publication(body="three", etag=etag))
         assert caught.value.latest == second.etag
-    with pytest.raises(EtagMismatchError) as missing:
+    with pytest.raises(StaleEtagError) as missing:
         await store.publish(publication("m2", etag=first.etag))
     assert missing.value.latest == ""
     assert (await store.get("ModelVersion", "m1")).document == b"two"
@@ -128,8 +132,8 @@ async def test_of_many_writers_on_one_etag_one_wins_and_the_others_are_told(addr
         *(store.publish(publication(body=f"writer {n}", etag=etag)) for n in range(20)),
         return_exceptions=True,
     )
-    won = [result for result in results if isinstance(result, Published)]
-    told = [result for result in results if isinstance(result, EtagMismatchError)]
+    won = [result for result in results if isinstance(result, PublishResult)]
+    told = [result for result in results if isinstance(result, StaleEtagError)]
     assert (len(won), len(told)) == (1, 19)
     assert {error.latest for error in told} == {won[0].record.etag}
     assert await store.position() == 2
@@ -152,7 +156,7 @@ async def test_a_repeated_request_changes_nothing_and_has_the_first_ones_result(
 async def test_a_request_id_belongs_to_one_request_of_one_publisher(address: str) -> None:
     store = await open_store(address)
     await store.publish(publication(request_id="r1", publisher="ann"))
-    with pytest.raises(RequestReusedError):
+    with pytest.raises(RequestIdReusedError):
         await store.publish(publication(body="two", request_id="r1", publisher="ann"))
     other = await store.publish(publication(body="two", request_id="r1", publisher="bob"))
     assert other.record.revision == 2
@@ -175,9 +179,9 @@ async def test_a_request_that_was_forgotten_counts_as_a_new_one(address: str) ->
 async def test_a_deletion_is_a_revision_without_a_document(address: str) -> None:
     store = await open_store(address)
     first = (await store.publish(publication())).record
-    gone = await store.delete(Deletion("ModelVersion", "m1", publisher="ann", etag=first.etag))
+    gone = await store.delete(DeleteCommand("ModelVersion", "m1", publisher="ann", etag=first.etag))
     assert (gone.revision, gone.sequence, gone.deleted, gone.publisher) == (2, 2, True, "ann")
-    with pytest.raises(NotFoundError, match="deleted by revision 2"):
+    with pytest.raises(DocumentNotFoundError, match="deleted by revision 2"):
         await store.get("ModelVersion", "m1")
     assert (await store.get("ModelVersion", "m1", 1)).document == b"one"
     tombstone = await store.get("ModelVersion", "m1", 2)
@@ -187,14 +191,14 @@ async def test_a_deletion_is_a_revision_without_a_document(address: str) -> None
 
 async def test_what_is_not_there_cannot_be_deleted(address: str) -> None:
     store = await open_store(address)
-    with pytest.raises(NotFoundError):
-        await store.delete(Deletion("ModelVersion", "m1"))
+    with pytest.raises(DocumentNotFoundError):
+        await store.delete(DeleteCommand("ModelVersion", "m1"))
     latest = (await store.publish(publication())).record
-    with pytest.raises(EtagMismatchError):
-        await store.delete(Deletion("ModelVersion", "m1", etag=latest.etag + "0"))
-    await store.delete(Deletion("ModelVersion", "m1"))
-    with pytest.raises(NotFoundError, match="already"):
-        await store.delete(Deletion("ModelVersion", "m1"))
+    with pytest.raises(StaleEtagError):
+        await store.delete(DeleteCommand("ModelVersion", "m1", etag=latest.etag + "0"))
+    await store.delete(DeleteCommand("ModelVersion", "m1"))
+    with pytest.raises(DocumentNotFoundError, match="already"):
+        await store.delete(DeleteCommand("ModelVersion", "m1"))
     assert await store.position() == 2
     await store.close()
 
@@ -202,7 +206,7 @@ async def test_what_is_not_there_cannot_be_deleted(address: str) -> None:
 async def test_a_repeated_deletion_with_its_request_id_has_the_same_result(address: str) -> None:
     store = await open_store(address)
     await store.publish(publication())
-    wanted = Deletion("ModelVersion", "m1", request=RequestKey("r1", b"delete m1"))
+    wanted = DeleteCommand("ModelVersion", "m1", request=RequestKey("r1", b"delete m1"))
     assert await store.delete(wanted) == await store.delete(wanted)
     await store.close()
 
@@ -213,7 +217,7 @@ async def test_a_deleted_document_can_be_created_again_with_a_further_revision(
     times = iter([100, 200, 300])
     store = await open_store(address, clock=lambda: next(times))
     await store.publish(publication())
-    await store.delete(Deletion("ModelVersion", "m1"))
+    await store.delete(DeleteCommand("ModelVersion", "m1"))
     again = await store.publish(publication(etag=""))
     assert again.created and not again.unchanged
     assert (again.record.revision, again.record.create_time) == (3, 300)
@@ -227,8 +231,8 @@ async def test_a_preview_tells_what_would_be_and_stores_nothing(address: str) ->
     assert (preview.record.sequence, preview.record.etag) == (0, "")
     assert await store.position() == 0
     first = await store.publish(publication())
-    assert await store.preview(publication()) == Published(first.record, False, True)
-    with pytest.raises(EtagMismatchError):
+    assert await store.preview(publication()) == PublishResult(first.record, False, True)
+    with pytest.raises(StaleEtagError):
         await store.preview(publication(body="two", etag=""))
     await store.close()
 
@@ -237,7 +241,7 @@ async def test_a_clock_that_goes_back_takes_no_document_back(address: str) -> No
     times = iter([500, 100, 50, 400])
     store = await open_store(address, clock=lambda: next(times))
     records = [(await store.publish(publication(body=str(n)))).record for n in range(2)]
-    records.append(await store.delete(Deletion("ModelVersion", "m1")))
+    records.append(await store.delete(DeleteCommand("ModelVersion", "m1")))
     records.append((await store.publish(publication(body="4"))).record)
     await store.close()
     assert [record.update_time for record in records] == [500, 500, 500, 500]

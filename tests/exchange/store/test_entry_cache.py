@@ -14,20 +14,20 @@ from exchange.publications import publication
 
 from crucible_ir.exchange.store import open_store
 from crucible_ir.exchange.store.engine import database, sqlite
-from crucible_ir.exchange.store.entry_cache import LatestEntries
-from crucible_ir.exchange.store.errors import NotFoundError, StoreUnavailableError
-from crucible_ir.exchange.store.records import Deletion, Entry, Record
+from crucible_ir.exchange.store.entry_cache import EntryCache
+from crucible_ir.exchange.store.errors import DocumentNotFoundError, StoreUnavailableError
+from crucible_ir.exchange.store.records import DeleteCommand, StoredEntry, StoredRecord
 from crucible_ir.exchange.store.statements.rows import Lookup
 
 
-def entry(id_: str, sequence: int, size: int = 10) -> Entry:
-    record = Record("T", id_, 1, sequence, "e", None, 0, 0, None, False)
-    return Entry(record, b"x" * size)
+def entry(id_: str, sequence: int, size: int = 10) -> StoredEntry:
+    record = StoredRecord("T", id_, 1, sequence, "e", None, 0, 0, None, False)
+    return StoredEntry(record, b"x" * size)
 
 
 def test_what_was_read_is_remembered_until_something_changes() -> None:
     sequence: list[int | None] = [7]
-    latest = LatestEntries(lambda: sequence[0])
+    latest = EntryCache(lambda: sequence[0])
     assert latest.find("T", "a") is None
     latest.keep(entry("a", 3), latest.as_of)
     assert latest.find("T", "a") == entry("a", 3)
@@ -38,7 +38,7 @@ def test_what_was_read_is_remembered_until_something_changes() -> None:
 
 def test_what_was_asked_for_before_a_change_and_read_after_it_is_not_remembered() -> None:
     sequence = [7]
-    latest = LatestEntries(lambda: sequence[0])
+    latest = EntryCache(lambda: sequence[0])
     assert latest.find("T", "a") is None
     as_of = latest.as_of
     sequence[0] = 8
@@ -48,14 +48,14 @@ def test_what_was_asked_for_before_a_change_and_read_after_it_is_not_remembered(
 
 
 def test_nothing_is_remembered_while_nobody_knows_what_the_latest_change_is() -> None:
-    latest = LatestEntries(lambda: None)
+    latest = EntryCache(lambda: None)
     assert latest.find("T", "a") is None
     latest.keep(entry("a", 3), latest.as_of)
     assert latest.find("T", "a") is None
 
 
 def test_the_entries_asked_for_last_are_remembered_up_to_a_size() -> None:
-    latest = LatestEntries(lambda: 7, max_bytes=5000)
+    latest = EntryCache(lambda: 7, max_bytes=5000)
     for number in range(3):
         assert latest.find("T", str(number)) is None
         latest.keep(entry(str(number), number), latest.as_of)
@@ -76,8 +76,8 @@ async def test_a_change_is_read_as_soon_as_it_is_acknowledged(address: str) -> N
         for _ in range(2):
             read = await store.get("ModelVersion", "m")
             assert (read.record, read.document) == (published.record, f"body {number}".encode())
-    await store.delete(Deletion("ModelVersion", "m"))
-    with pytest.raises(NotFoundError):
+    await store.delete(DeleteCommand("ModelVersion", "m"))
+    with pytest.raises(DocumentNotFoundError):
         await store.get("ModelVersion", "m")
     await store.close()
 
@@ -97,7 +97,7 @@ async def test_a_disk_that_is_slow_does_not_keep_the_event_loop_waiting(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = threading.Event()
-    find = sqlite._SqliteFinder.find
+    find = sqlite._SqliteLookups.find
 
     def find_slowly(finder: Any, lookup: Lookup) -> Any:
         asked.set()
@@ -106,7 +106,7 @@ async def test_a_disk_that_is_slow_does_not_keep_the_event_loop_waiting(
 
     store = await open_store(tmp_path / "exchange.db")
     await store.publish(publication("m"))
-    monkeypatch.setattr(sqlite._SqliteFinder, "find", find_slowly)
+    monkeypatch.setattr(sqlite._SqliteLookups, "find", find_slowly)
     reading = asyncio.create_task(store.get("ModelVersion", "m"))
     longest = 0.0
     while not reading.done():
@@ -122,7 +122,7 @@ async def test_a_disk_that_is_slow_does_not_keep_the_event_loop_waiting(
 async def test_a_lookup_that_waits_for_its_disk_does_not_keep_others_waiting(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    find = sqlite._SqliteFinder.find
+    find = sqlite._SqliteLookups.find
 
     def find_some_slowly(finder: Any, lookup: Lookup) -> Any:
         if lookup.parameters["id"] == b"slow":
@@ -132,7 +132,7 @@ async def test_a_lookup_that_waits_for_its_disk_does_not_keep_others_waiting(
     store = await open_store(tmp_path / "exchange.db")
     for id_ in ("slow", "quick"):
         await store.publish(publication(id_))
-    monkeypatch.setattr(sqlite._SqliteFinder, "find", find_some_slowly)
+    monkeypatch.setattr(sqlite._SqliteLookups, "find", find_some_slowly)
     slow = asyncio.create_task(store.get("ModelVersion", "slow", revision=1))
     await asyncio.sleep(0.05)
     for _ in range(20):
@@ -165,14 +165,14 @@ async def test_a_writer_that_takes_its_time_keeps_nobody_waiting_who_reads(tmp_p
 async def test_lookups_that_are_cancelled_or_fail_do_not_keep_others_from_their_answers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    find = sqlite._SqliteFinder.find
+    find = sqlite._SqliteLookups.find
 
     def fail_for_some(finder: Any, lookup: Lookup) -> Any:
         if lookup.parameters["id"] == b"bad":
             raise StoreUnavailableError("not now")
         return find(finder, lookup)
 
-    monkeypatch.setattr(sqlite._SqliteFinder, "find", fail_for_some)
+    monkeypatch.setattr(sqlite._SqliteLookups, "find", fail_for_some)
     store = await open_store(tmp_path / "exchange.db")
     await store.publish(publication("m"))
     tasks = [
@@ -183,6 +183,6 @@ async def test_lookups_that_are_cancelled_or_fail_do_not_keep_others_from_their_
     tasks[0].cancel()
     results = await asyncio.gather(*tasks, return_exceptions=True)
     kinds = [type(result) for result in results]
-    assert kinds[1:] == ([Entry, StoreUnavailableError, NotFoundError] * 20)[1:]
+    assert kinds[1:] == ([StoredEntry, StoreUnavailableError, DocumentNotFoundError] * 20)[1:]
     assert kinds[0] is asyncio.CancelledError
     await store.close()

@@ -6,7 +6,7 @@ import pytest
 from exchange.publications import event
 
 from crucible_ir.exchange.store import Store, open_store
-from crucible_ir.exchange.store.errors import TooMuchError
+from crucible_ir.exchange.store.errors import ResultTooLargeError
 from crucible_ir.exchange.store.records import EventQuery, LatencyCount, Scope
 
 EVERY_EVENT = EventQuery()
@@ -117,7 +117,7 @@ async def test_events_are_counted_by_span_type_and_latency(address: str) -> None
         LatencyCount(None, None, None, 1),
     }
     assert len(await store.summarize(EventQuery(), bucket=10, limit=5)) == 5
-    with pytest.raises(TooMuchError):
+    with pytest.raises(ResultTooLargeError):
         await store.summarize(EventQuery(), bucket=10, limit=4)
     await store.close()
 

@@ -6,20 +6,20 @@ import pytest
 from exchange.publications import event, publication, reference
 
 from crucible_ir.exchange.store import Store, open_store
-from crucible_ir.exchange.store.errors import NotFoundError
+from crucible_ir.exchange.store.errors import DocumentNotFoundError
 from crucible_ir.exchange.store.records import (
-    Deletion,
-    Lineage,
+    DeleteCommand,
+    DocumentKey,
+    LineageGraph,
     LineageQuery,
     NodeState,
-    Reference,
     Scope,
 )
 
 
-def named(name: str) -> Reference:
+def named(name: str) -> DocumentKey:
     type_, _, id_ = name.partition("/")
-    return Reference(type_, id_)
+    return DocumentKey(type_, id_)
 
 
 async def publish(store: Store, name: str, *references: tuple[str, str]) -> None:
@@ -29,11 +29,11 @@ async def publish(store: Store, name: str, *references: tuple[str, str]) -> None
     await store.publish(publication(id_, repr(references), type_=type_, references=held))
 
 
-def nodes(lineage: Lineage) -> dict[str, tuple[NodeState, int]]:
+def nodes(lineage: LineageGraph) -> dict[str, tuple[NodeState, int]]:
     return {"/".join(node.reference): (node.state, node.depth) for node in lineage.nodes}
 
 
-def edges(lineage: Lineage) -> set[tuple[str, str, str]]:
+def edges(lineage: LineageGraph) -> set[tuple[str, str, str]]:
     return {("/".join(e.source), e.field, "/".join(e.target)) for e in lineage.edges}
 
 
@@ -153,7 +153,7 @@ async def test_only_latest_revisions_count_and_deleted_ends_are_told(address: st
     await publish(store, "TrainingRun/new")
     await publish(store, "ModelVersion/m", ("training_run_id", "TrainingRun/old"))
     await publish(store, "ModelVersion/m", ("training_run_id", "TrainingRun/new"))
-    await store.delete(Deletion("TrainingRun", "new"))
+    await store.delete(DeleteCommand("TrainingRun", "new"))
     lineage = await store.trace(LineageQuery(named("ModelVersion/m")))
     await store.close()
     assert nodes(lineage) == {
@@ -183,7 +183,7 @@ async def test_what_nobody_ever_mentioned_is_not_found(address: str) -> None:
     await publish(store, "ModelVersion/m", ("training_run_id", "TrainingRun/r"))
     mentioned = await store.trace(LineageQuery(named("TrainingRun/r")))
     assert nodes(mentioned) == {"TrainingRun/r": (NodeState.MISSING, 0)}
-    with pytest.raises(NotFoundError):
+    with pytest.raises(DocumentNotFoundError):
         await store.trace(LineageQuery(named("TrainingRun/x"), downstream=True))
     await store.close()
 

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Engine, create_engine, make_url, text
 from crucible_ir import v1
 from crucible_ir.exchange.content import indexed_fields
 from crucible_ir.exchange.store import open_store
-from crucible_ir.exchange.store.records import Comparison, Condition, Deletion, ListQuery
+from crucible_ir.exchange.store.records import Comparison, Condition, DeleteCommand, ListQuery
 from crucible_ir.exchange.store.statements import lists
 
 #: Enough that a database which walks all of a table says so in its plan.
@@ -173,7 +173,7 @@ async def test_a_document_that_lives_again_is_listed_by_its_values_as_the_newest
     await store.publish(publication("a", "changed", fields=[("stage", "x")]))
     query = ListQuery("ModelVersion", (Condition("stage", Comparison.EQUALS, "x"),))
     before = [entry.record.id for entry in await all_pages(store, query)]
-    await store.delete(Deletion("ModelVersion", "a"))
+    await store.delete(DeleteCommand("ModelVersion", "a"))
     await store.publish(publication("a", fields=[("stage", "x")]))
     after = [entry.record.id for entry in await all_pages(store, query)]
     await store.close()

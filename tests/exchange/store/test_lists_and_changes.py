@@ -10,18 +10,18 @@ from exchange.paging import all_pages
 from exchange.publications import publication
 
 from crucible_ir.exchange.store import Store, open_store, sql_store
-from crucible_ir.exchange.store.errors import NotFoundError
+from crucible_ir.exchange.store.errors import DocumentNotFoundError
 from crucible_ir.exchange.store.records import (
     Comparison,
     Condition,
-    Deletion,
-    Entry,
+    DeleteCommand,
     ListQuery,
     Scope,
+    StoredEntry,
 )
 
 
-def ids(entries: list[Entry]) -> list[str]:
+def ids(entries: list[StoredEntry]) -> list[str]:
     return [entry.record.id for entry in entries]
 
 
@@ -65,7 +65,7 @@ async def test_deleted_documents_are_listed_only_on_request(address: str) -> Non
     store = await open_store(address)
     await store.publish(publication("m1", fields=[("owner", "ann")]))
     await store.publish(publication("m2"))
-    await store.delete(Deletion("ModelVersion", "m1"))
+    await store.delete(DeleteCommand("ModelVersion", "m1"))
     assert ids(await all_pages(store, ListQuery("ModelVersion"))) == ["m2"]
     everything = await all_pages(store, ListQuery("ModelVersion", include_deleted=True))
     assert [(e.record.id, e.record.deleted) for e in everything] == [("m2", False), ("m1", True)]
@@ -105,7 +105,7 @@ async def test_pages_cover_each_document_once_while_others_come_and_go(
         await store.publish(publication(f"s{step:03}-new"))
         await store.publish(publication("s000", f"changed {step}"))
         if step == 1:
-            await store.delete(Deletion("ModelVersion", "s030-doomed"))
+            await store.delete(DeleteCommand("ModelVersion", "s030-doomed"))
         if page.next is None:
             break
         query = replace(query, after=page.next)
@@ -139,7 +139,7 @@ async def test_revisions_are_listed_newest_first_page_by_page(address: str) -> N
     assert [entry.record.revision for entry in rest.entries] == [3, 2, 1]
     assert rest.next is None
     assert all(entry.document is None for entry in rest.entries)
-    with pytest.raises(NotFoundError):
+    with pytest.raises(DocumentNotFoundError):
         await store.list_revisions("ModelVersion", "m0")
     await store.close()
 
@@ -148,7 +148,7 @@ async def test_changes_are_told_in_order_from_any_point(address: str) -> None:
     store = await open_store(address)
     await store.publish(publication("m1"))
     await store.publish(publication("m2"))
-    await store.delete(Deletion("ModelVersion", "m1"))
+    await store.delete(DeleteCommand("ModelVersion", "m1"))
     changes = await store.changes(1, limit=1)
     assert [entry.record.id for entry in changes.entries] == ["m2"]
     assert (changes.gap_through, changes.through) == (0, 2)
@@ -167,7 +167,7 @@ async def test_compaction_keeps_the_latest_revisions_and_tells_of_the_gap(addres
     await store.publish(publication("m1", "body 3"))
     assert await store.compact(3) == 3
     for revision in (1, 2, 3):
-        with pytest.raises(NotFoundError):
+        with pytest.raises(DocumentNotFoundError):
             await store.get("ModelVersion", "m1", revision)
     assert (await store.get("ModelVersion", "m1")).document == b"body 3"
     changes = await store.changes(0)
@@ -224,7 +224,7 @@ async def test_a_compaction_in_many_steps_keeps_what_one_step_keeps(
 async def test_deletions_survive_a_compaction(address: str) -> None:
     store = await open_store(address)
     await store.publish(publication("m1"))
-    await store.delete(Deletion("ModelVersion", "m1"))
+    await store.delete(DeleteCommand("ModelVersion", "m1"))
     await store.compact(2)
     page = await store.list_revisions("ModelVersion", "m1")
     assert [(entry.record.revision, entry.record.deleted) for entry in page.entries] == [(2, True)]

@@ -209,7 +209,7 @@ def _announce(address: Address) -> None:
 def _options(given: dict[str, Any]) -> ServerOptions:
     from crucible_ir.exchange.server.listening import DEFAULT_ADDRESS, TlsFiles, parse_address
     from crucible_ir.exchange.server.options import Keepalive, ServerOptions
-    from crucible_ir.exchange.server.security.limits import Limits
+    from crucible_ir.exchange.server.security.limits import CallLimits
     from crucible_ir.exchange.server.security.tokens import Role, TokenFile
 
     certificate, key, client_ca = given["tls_cert"], given["tls_key"], given["client_ca"]
@@ -235,7 +235,7 @@ def _options(given: dict[str, Any]) -> ServerOptions:
         tokens=None if given["tokens"] is None else TokenFile(given["tokens"]),
         certificate_role=Role[given["certificate_role"].upper()],
         insecure=given["insecure"],
-        limits=Limits(**_set(limits)),
+        limits=CallLimits(**_set(limits)),
         health=given["health"],
         reflection=given["reflection"],
         metrics_port=given["metrics_port"],

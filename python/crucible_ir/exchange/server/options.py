@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from crucible_ir.errors import Error
 from crucible_ir.exchange.server.listening import DEFAULT_ADDRESS, Address, TlsFiles, parse_address
-from crucible_ir.exchange.server.security.limits import Limits
+from crucible_ir.exchange.server.security.limits import CallLimits
 from crucible_ir.exchange.server.security.tokens import Role, TokenFile
 
 
@@ -87,7 +87,7 @@ class ServerOptions:
     tokens: TokenFile | None = None
     certificate_role: Role = Role.READER
     insecure: bool = False
-    limits: Limits = field(default_factory=Limits)
+    limits: CallLimits = field(default_factory=CallLimits)
     keepalive: Keepalive = field(default_factory=Keepalive)
     grace_seconds: float = 30.0
     health: bool = False

@@ -20,9 +20,9 @@ from crucible_ir.exchange.server.observability.observing import Observer, Observ
 from crucible_ir.exchange.server.observability.tracing import Tracing
 from crucible_ir.exchange.server.options import ServerOptions, ServingError, channel_arguments
 from crucible_ir.exchange.server.rpc.call_context import current_caller
-from crucible_ir.exchange.server.rpc.drain import Gate
+from crucible_ir.exchange.server.rpc.drain import DrainInterceptor
 from crucible_ir.exchange.server.rpc.interceptor import Interceptor, InterceptorChain
-from crucible_ir.exchange.server.rpc.request_validation import BoundaryInterceptor
+from crucible_ir.exchange.server.rpc.request_validation import ValidationInterceptor
 from crucible_ir.exchange.server.security.authentication import (
     AuthenticationInterceptor,
     TokenChecker,
@@ -103,7 +103,7 @@ class ExchangeServer:
         self.metrics_port: int | None = None
         self._credentials = None if options.tls is None else server_credentials(options.tls)
         self._metrics = None if options.metrics_port is None else Metrics()
-        self._gate = Gate()
+        self._drain = DrainInterceptor()
         self._call_log = CallLog()
         self._hurried = asyncio.Event()
         names = list(service_names)
@@ -158,10 +158,10 @@ class ExchangeServer:
         _log.info("stopping")
         if self._health is not None:
             await self._health.stop()
-        self._gate.shut()
+        self._drain.shut()
         self._services.drain()
         hurried = asyncio.ensure_future(self._hurried.wait())
-        emptied = asyncio.ensure_future(self._gate.wait_until_empty(grace))
+        emptied = asyncio.ensure_future(self._drain.wait_until_empty(grace))
         await asyncio.wait([hurried, emptied], return_when=asyncio.FIRST_COMPLETED)
         # Those whose calls were answered last call again at once, and are to be refused in words:
         # gRPC drops what arrives in the moment in which it stops.
@@ -171,7 +171,7 @@ class ExchangeServer:
         # Refusals are still on their way; whoever watches the server's health stays as long as
         # they are let.
         await self._server.stop(None if self._hurried.is_set() else _LAST_SECONDS)
-        await self._gate.wait_until_empty(_CANCELLED_SECONDS)
+        await self._drain.wait_until_empty(_CANCELLED_SECONDS)
         await self._services.close()
         if self._metrics is not None:
             await asyncio.to_thread(self._metrics.close)
@@ -197,10 +197,10 @@ class ExchangeServer:
             ObservingInterceptor(
                 observers, certified_name if named_by_certificate else _caller_name
             ),
-            self._gate,
+            self._drain,
             AuthenticationInterceptor(tokens, role),
             LimitsInterceptor(options.limits),
-            BoundaryInterceptor(),
+            ValidationInterceptor(),
         ]
 
     def _bind(self) -> Address:

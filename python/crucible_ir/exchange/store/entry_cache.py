@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from crucible_ir.exchange.store.records import Entry
+    from crucible_ir.exchange.store.records import StoredEntry
 
 #: The most bytes of documents to keep.
 MAX_BYTES: Final = 16 * 1024 * 1024
@@ -20,7 +20,7 @@ MAX_BYTES: Final = 16 * 1024 * 1024
 _OVERHEAD: Final = 1024
 
 
-class LatestEntries:
+class EntryCache:
     """Remembers entries, the ones asked for last, up to a size.
 
     Args:
@@ -32,11 +32,11 @@ class LatestEntries:
     def __init__(self, sequence: Callable[[], int | None], max_bytes: int = MAX_BYTES) -> None:
         self._sequence = sequence
         self._max_bytes = max_bytes
-        self._entries: OrderedDict[tuple[str, str], Entry] = OrderedDict()
+        self._entries: OrderedDict[tuple[str, str], StoredEntry] = OrderedDict()
         self._bytes = 0
         self._as_of: int | None = None
 
-    def find(self, type_: str, id_: str) -> Entry | None:
+    def find(self, type_: str, id_: str) -> StoredEntry | None:
         """Return the latest revision of a document, if it is remembered."""
         sequence = self._sequence()
         if sequence != self._as_of:
@@ -54,7 +54,7 @@ class LatestEntries:
         """The sequence number that was told last."""
         return self._as_of
 
-    def keep(self, entry: Entry, as_of: int | None) -> None:
+    def keep(self, entry: StoredEntry, as_of: int | None) -> None:
         """Remember an entry, unless something changed since it was asked for.
 
         Args:
@@ -72,5 +72,5 @@ class LatestEntries:
             self._bytes -= _size_of(oldest)
 
 
-def _size_of(entry: Entry) -> int:
+def _size_of(entry: StoredEntry) -> int:
     return len(entry.document or b"") + _OVERHEAD

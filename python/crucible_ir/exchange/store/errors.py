@@ -9,11 +9,11 @@ class StoreError(Error):
     """Base of every error that a store raises on purpose."""
 
 
-class Refused(StoreError):
+class StoreRejection(StoreError):
     """The store is well, and what was asked for cannot be done; nothing was changed."""
 
 
-class NotFoundError(Refused, LookupError):
+class DocumentNotFoundError(StoreRejection, LookupError):
     """There is no such document or revision.
 
     Attributes:
@@ -27,7 +27,7 @@ class NotFoundError(Refused, LookupError):
         self.id = id_
 
 
-class EtagMismatchError(Refused):
+class StaleEtagError(StoreRejection):
     """The latest revision is not the one that the caller expects.
 
     Attributes:
@@ -49,7 +49,7 @@ class EtagMismatchError(Refused):
         self.latest = latest
 
 
-class RequestReusedError(Refused):
+class RequestIdReusedError(StoreRejection):
     """The request id was used for another request.
 
     Attributes:
@@ -61,7 +61,7 @@ class RequestReusedError(Refused):
         self.request_id = request_id
 
 
-class TooMuchError(Refused):
+class ResultTooLargeError(StoreRejection):
     """The answer would be larger than the caller allows."""
 
 

@@ -7,21 +7,21 @@ from typing import Protocol
 
 from crucible_ir.exchange.store.records import (
     PAGE_BYTES,
-    Changes,
-    Deletion,
-    Entry,
+    ChangePage,
+    DeleteCommand,
     EventQuery,
     EventRow,
     LatencyCount,
-    Lineage,
+    LineageGraph,
     LineageQuery,
     ListQuery,
     Microseconds,
     Page,
-    Publication,
-    Published,
-    Record,
+    PublishCommand,
+    PublishResult,
+    StoredEntry,
     StoredEvent,
+    StoredRecord,
 )
 
 
@@ -32,7 +32,7 @@ class Store(Protocol):
     Changes of one store are made one after another, and their sequence numbers have no gaps.
     """
 
-    async def publish(self, publication: Publication) -> Published:
+    async def publish(self, publication: PublishCommand) -> PublishResult:
         """Store a document.
 
         Raises:
@@ -40,7 +40,7 @@ class Store(Protocol):
             RequestReusedError: The request id was used for something else.
         """
 
-    async def preview(self, publication: Publication) -> Published:
+    async def preview(self, publication: PublishCommand) -> PublishResult:
         """Return what `publish` would return now, without a sequence and an etag; store nothing.
 
         Raises:
@@ -48,7 +48,7 @@ class Store(Protocol):
             RequestReusedError: As for `publish`.
         """
 
-    async def delete(self, deletion: Deletion) -> Record:
+    async def delete(self, deletion: DeleteCommand) -> StoredRecord:
         """Make a revision that has no document.
 
         Raises:
@@ -57,7 +57,7 @@ class Store(Protocol):
             RequestReusedError: The request id was used for something else.
         """
 
-    async def get(self, type_: str, id_: str, revision: int | None = None) -> Entry:
+    async def get(self, type_: str, id_: str, revision: int | None = None) -> StoredEntry:
         """Return a revision of a document with its document, by default the latest.
 
         Raises:
@@ -88,7 +88,7 @@ class Store(Protocol):
 
     async def changes(
         self, after: int, *, limit: int = 500, include_documents: bool = True
-    ) -> Changes:
+    ) -> ChangePage:
         """Return changes after a sequence number, in order; fewer where they are large."""
 
     async def wait(self, after: int, timeout: float) -> None:
@@ -107,7 +107,7 @@ class Store(Protocol):
     async def forget_requests(self, before: Microseconds) -> None:
         """Forget the ids of requests that were made before a moment."""
 
-    async def trace(self, query: LineageQuery) -> Lineage:
+    async def trace(self, query: LineageQuery) -> LineageGraph:
         """Follow references.
 
         Raises:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from crucible_ir.exchange.content import FieldReference, FieldValue
 
 #: The size of documents, in bytes, beyond which a page ends early: it still fits into one message.
 PAGE_BYTES = 1024 * 1024
@@ -37,7 +40,7 @@ EVERYTHING = Scope()
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class StoredRecord:
     """One revision of one document; the fields are those of ``crucible_ir.exchange.v1.Record``."""
 
     type: str
@@ -53,10 +56,10 @@ class Record:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class StoredEntry:
     """A record and its document in binary, where that was asked for and the record has one."""
 
-    record: Record
+    record: StoredRecord
     document: bytes | None
 
 
@@ -67,35 +70,8 @@ class RequestKey(NamedTuple):
     fingerprint: bytes
 
 
-class FieldValue(NamedTuple):
-    """The value of a field by which documents can be found."""
-
-    field: str
-    value: str
-
-
-class FieldReference(NamedTuple):
-    """A reference that a document holds, in itself or in a message inside it.
-
-    Attributes:
-        holder_type: The short name of the message that holds the field.
-        holder_id: The id of that message: the document's own, or that of a part of it.
-        field: The field's name.
-        target_type: The short name of the message that is referred to.
-        target_id: Its id.
-        embedded: Whether the field holds a copy of that message and not only its id.
-    """
-
-    holder_type: str
-    holder_id: str
-    field: str
-    target_type: str
-    target_id: str
-    embedded: bool
-
-
 @dataclass(frozen=True, slots=True)
-class Publication:
+class PublishCommand:
     """A document to store.
 
     Attributes:
@@ -125,17 +101,17 @@ class Publication:
 
 
 @dataclass(frozen=True, slots=True)
-class Published:
+class PublishResult:
     """What became of a publication: the latest record, and whether it is new or was there."""
 
-    record: Record
+    record: StoredRecord
     created: bool
     unchanged: bool
 
 
 @dataclass(frozen=True, slots=True)
-class Deletion:
-    """A document to delete; the fields are those of `Publication`."""
+class DeleteCommand:
+    """A document to delete; the fields are those of `PublishCommand`."""
 
     type: str
     id: str
@@ -191,12 +167,12 @@ class ListQuery:
 class Page:
     """Some entries of a list, and the key after which the next page begins, if there is one."""
 
-    entries: list[Entry]
+    entries: list[StoredEntry]
     next: str | int | None
 
 
 @dataclass(frozen=True, slots=True)
-class Changes:
+class ChangePage:
     """Some changes, in order.
 
     Attributes:
@@ -206,7 +182,7 @@ class Changes:
         through: The sequence number up to which there is nothing beyond these entries.
     """
 
-    entries: list[Entry]
+    entries: list[StoredEntry]
     gap_through: int
     through: int
 
@@ -221,7 +197,7 @@ class NodeState(Enum):
     MISSING = "missing"
 
 
-class Reference(NamedTuple):
+class DocumentKey(NamedTuple):
     """Names a document."""
 
     type: str
@@ -232,17 +208,17 @@ class Reference(NamedTuple):
 class Node:
     """A document of a lineage, at its distance from the start."""
 
-    reference: Reference
+    reference: DocumentKey
     state: NodeState
     depth: int
-    record: Record | None
+    record: StoredRecord | None
 
 
 class Edge(NamedTuple):
     """A reference between two documents of a lineage, and the field of the source that holds it."""
 
-    source: Reference
-    target: Reference
+    source: DocumentKey
+    target: DocumentKey
     field: str
 
 
@@ -261,9 +237,9 @@ class LineageQuery:
         scope: What the caller may see; the rest counts as missing.
     """
 
-    start: Reference
+    start: DocumentKey
     references: tuple[FieldReference, ...] | None = None
-    record: Record | None = None
+    record: StoredRecord | None = None
     upstream: bool = True
     downstream: bool = False
     max_depth: int = 32
@@ -272,7 +248,7 @@ class LineageQuery:
 
 
 @dataclass(frozen=True, slots=True)
-class Lineage:
+class LineageGraph:
     """The documents found, the start first, and the references between them."""
 
     nodes: list[Node]

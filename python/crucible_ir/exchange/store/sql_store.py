@@ -7,24 +7,24 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from crucible_ir.exchange.store.engine.database import EVENTS_A_WORK, Database
-from crucible_ir.exchange.store.entry_cache import LatestEntries
+from crucible_ir.exchange.store.entry_cache import EntryCache
 from crucible_ir.exchange.store.records import (
     PAGE_BYTES,
-    Changes,
-    Deletion,
-    Entry,
+    ChangePage,
+    DeleteCommand,
     EventQuery,
     EventRow,
     LatencyCount,
-    Lineage,
+    LineageGraph,
     LineageQuery,
     ListQuery,
     Microseconds,
     Page,
-    Publication,
-    Published,
-    Record,
+    PublishCommand,
+    PublishResult,
+    StoredEntry,
     StoredEvent,
+    StoredRecord,
 )
 from crucible_ir.exchange.store.statements import changes, documents, feedback, lineage, requests
 
@@ -46,27 +46,27 @@ class SqlStore:
     def __init__(self, database: Database, clock: Clock = system_clock) -> None:
         self._database = database
         self._clock = clock
-        self._latest = LatestEntries(database.sequence)
+        self._latest = EntryCache(database.sequence)
 
-    async def publish(self, publication: Publication) -> Published:
+    async def publish(self, publication: PublishCommand) -> PublishResult:
         """Store a document."""
         return await self._database.write(
             lambda connection: documents.publish(connection, publication, self._clock())
         )
 
-    async def preview(self, publication: Publication) -> Published:
+    async def preview(self, publication: PublishCommand) -> PublishResult:
         """Return what `publish` would return now; store nothing."""
         return await self._database.read(
             lambda connection: documents.preview(connection, publication, self._clock())
         )
 
-    async def delete(self, deletion: Deletion) -> Record:
+    async def delete(self, deletion: DeleteCommand) -> StoredRecord:
         """Make a revision that has no document."""
         return await self._database.write(
             lambda connection: documents.remove(connection, deletion, self._clock())
         )
 
-    async def get(self, type_: str, id_: str, revision: int | None = None) -> Entry:
+    async def get(self, type_: str, id_: str, revision: int | None = None) -> StoredEntry:
         """Return a revision of a document."""
         if revision is not None:
             row = await self._database.find(documents.lookup(type_, id_, revision))
@@ -112,7 +112,7 @@ class SqlStore:
 
     async def changes(
         self, after: int, *, limit: int = 500, include_documents: bool = True
-    ) -> Changes:
+    ) -> ChangePage:
         """Return changes after a sequence number, in order."""
         return await self._database.read(
             partial(
@@ -146,13 +146,13 @@ class SqlStore:
         """Forget the ids of requests that were made before a moment."""
         await self._database.write(partial(requests.forget, before=before))
 
-    async def trace(self, query: LineageQuery) -> Lineage:
+    async def trace(self, query: LineageQuery) -> LineageGraph:
         """Follow references."""
         return await self._database.read(partial(lineage.trace, query=query))
 
     async def ingest(self, events: Sequence[EventRow]) -> list[int]:
         """Keep events and return the indices of those that were there already."""
-        ingestion = feedback.Ingestion.of(events, self._clock())
+        ingestion = feedback.PreparedEvents.of(events, self._clock())
         return await self._database.write(
             partial(feedback.ingest, ingestion=ingestion), 1 + len(events) // EVENTS_A_WORK
         )

@@ -33,8 +33,8 @@ from crucible_ir.exchange import v1
 from crucible_ir.exchange.server.observability.logs import CallLog, log_to
 from crucible_ir.exchange.server.observability.metrics import Metrics, MetricsError
 from crucible_ir.exchange.server.options import ServerOptions
-from crucible_ir.exchange.server.rpc.call_context import Call
-from crucible_ir.exchange.server.security.limits import Limits
+from crucible_ir.exchange.server.rpc.call_context import CallInfo
+from crucible_ir.exchange.server.security.limits import CallLimits
 from crucible_ir.exchange.server.security.tokens import Role, TokenFile
 
 SECRET = "what nobody else may read"
@@ -220,7 +220,7 @@ def test_a_message_that_is_too_large_has_a_line_of_its_own_and_is_counted(
     log_to(written, log_format="json")
 
     async def work() -> str:
-        limits = Limits(message_bytes=10_000)
+        limits = CallLimits(message_bytes=10_000)
         options = ServerOptions(address=LOOPBACK, limits=limits, metrics_port=0)
         async with serving(tmp_path, options) as server, channel_to(server) as channel:
             stub = stub_on(channel)
@@ -257,7 +257,7 @@ def test_a_call_that_grpc_refuses_before_it_begins_is_told_and_counted(tmp_path:
     log_to(written, log_format="json")
 
     async def work() -> str:
-        limits = Limits(message_bytes=10_000)
+        limits = CallLimits(message_bytes=10_000)
         options = ServerOptions(address=LOOPBACK, limits=limits, metrics_port=0)
         async with serving(tmp_path, options) as server, channel_to(server) as channel:
             metadata = (("x-request-id", "mine/1"),)
@@ -293,7 +293,7 @@ def test_a_stream_that_its_client_or_grpc_breaks_off_has_not_ended_well(
     log_to(written, log_format="json")
 
     async def work() -> None:
-        options = ServerOptions(address=LOOPBACK, limits=Limits(message_bytes=10_000))
+        options = ServerOptions(address=LOOPBACK, limits=CallLimits(message_bytes=10_000))
         async with serving(tmp_path, options) as server, channel_to(server) as channel:
             for _ in range(5):
                 stream = stub_on(channel).BatchPublish()
@@ -410,8 +410,10 @@ def test_reflection_tells_the_services_and_their_schema(tmp_path: Path) -> None:
     assert [service.name for service in file.service] == ["ExchangeService"]
 
 
-def call_to(name: str, code: grpc.StatusCode = grpc.StatusCode.OK) -> Call:
-    return Call(f"/x/{name}", f"id of {name}", (), 0.0, "ipv4:1.2.3.4:5", None, True, code, 0.25)
+def call_to(name: str, code: grpc.StatusCode = grpc.StatusCode.OK) -> CallInfo:
+    return CallInfo(
+        f"/x/{name}", f"id of {name}", (), 0.0, "ipv4:1.2.3.4:5", None, True, code, 0.25
+    )
 
 
 def test_calls_that_went_well_are_logged_together_and_no_later_than_one_that_failed() -> None:

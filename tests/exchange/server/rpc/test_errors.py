@@ -17,11 +17,11 @@ from crucible_ir.exchange.server.rpc import errors
 from crucible_ir.exchange.server.services.registration import method_names, service_names
 from crucible_ir.exchange.store import open_store
 from crucible_ir.exchange.store.errors import (
+    ResultTooLargeError,
     StoreFailure,
     StoreFullError,
     StoreReadOnlyError,
     StoreUnavailableError,
-    TooMuchError,
 )
 from crucible_ir.schema.rules import rules_of
 
@@ -30,7 +30,7 @@ CODES = [
     (StoreFullError("/var/lib/x"), "RESOURCE_EXHAUSTED", None),
     (StoreReadOnlyError("/var/lib/x"), "FAILED_PRECONDITION", "STORE_READ_ONLY"),
     (StoreFailure("/var/lib/x is damaged"), "INTERNAL", "STORE"),
-    (TooMuchError("too much"), "OUT_OF_RANGE", "TOO_MUCH"),
+    (ResultTooLargeError("too much"), "OUT_OF_RANGE", "TOO_MUCH"),
     (ZeroDivisionError("secret 7"), "INTERNAL", "INTERNAL"),
 ]
 

@@ -27,13 +27,13 @@ from exchange.servers import (
 from crucible_ir import v1 as ir_v1
 from crucible_ir.exchange import v1
 from crucible_ir.exchange.server.options import ServerOptions
-from crucible_ir.exchange.server.security.limits import Limits, LimitsInterceptor
+from crucible_ir.exchange.server.security.limits import CallLimits, LimitsInterceptor
 
 BATCH_PUBLISH = "/crucible_ir.exchange.v1.ExchangeService/BatchPublish"
 
 
 def limited(**limits: Any) -> ServerOptions:
-    return ServerOptions(address=LOOPBACK, limits=Limits(**limits), grace_seconds=5)
+    return ServerOptions(address=LOOPBACK, limits=CallLimits(**limits), grace_seconds=5)
 
 
 def item(index: int, size: int) -> v1.BatchPublishRequest:
@@ -137,7 +137,7 @@ def test_calls_beyond_those_of_a_connection_wait_for_their_turn() -> None:
 def test_a_rate_lets_a_burst_through_and_then_as_many_as_time_brings() -> None:
     now = [0.0]
     interceptor = LimitsInterceptor(
-        Limits(calls_per_second=2, burst=3, calls_per_caller=None), clock=lambda: now[0]
+        CallLimits(calls_per_second=2, burst=3, calls_per_caller=None), clock=lambda: now[0]
     )
     rates = interceptor._rates
     assert rates is not None
@@ -319,7 +319,7 @@ def test_a_stream_keeps_what_came_before_a_message_that_is_too_large(tmp_path: P
 def test_what_grpc_hands_over_before_it_is_refused_is_bounded(
     message_bytes: int, transport_bytes: int
 ) -> None:
-    assert Limits(message_bytes=message_bytes).transport_bytes == transport_bytes
+    assert CallLimits(message_bytes=message_bytes).transport_bytes == transport_bytes
 
 
 def test_metadata_beyond_the_limit_is_refused(tmp_path: Path) -> None:

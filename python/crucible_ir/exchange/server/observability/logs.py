@@ -16,7 +16,7 @@ from typing import Any, Final, TextIO
 
 import grpc
 
-from crucible_ir.exchange.server.rpc.call_context import Call
+from crucible_ir.exchange.server.rpc.call_context import CallInfo
 
 #: The logger above those of all modules of the exchange.
 _ROOT: Final = "crucible_ir.exchange"
@@ -50,12 +50,12 @@ class CallLog:
     """Logs each call when it has ended: those that went well together, after a moment."""
 
     def __init__(self) -> None:
-        self._ended: list[tuple[float, Call]] = []
+        self._ended: list[tuple[float, CallInfo]] = []
 
-    def begin(self, call: Call) -> None:
+    def begin(self, call: CallInfo) -> None:
         """Nothing is logged when a call begins."""
 
-    def end(self, call: Call) -> None:
+    def end(self, call: CallInfo) -> None:
         """Log a call that ended."""
         self._ended.append((time.time(), call))
         if call.code is not grpc.StatusCode.OK or len(self._ended) == _MOST_TOGETHER:
@@ -86,7 +86,7 @@ class CallLog:
             attributes |= {"levelno": level, "levelname": logging.getLevelName(level)}
             _calls.handle(logging.makeLogRecord({"name": _calls.name, "msg": "call", **attributes}))
 
-    def lost(self, call: Call) -> None:
+    def lost(self, call: CallInfo) -> None:
         """Log a call that gRPC ended before it began."""
         self.flush()
         fields = {"method": call.method, "request_id": call.request_id}

@@ -7,7 +7,7 @@ from typing import Any, Final
 import grpc
 
 from crucible_ir.errors import Error
-from crucible_ir.exchange.server.rpc.call_context import Call
+from crucible_ir.exchange.server.rpc.call_context import CallInfo
 from crucible_ir.extras import optional_module
 
 #: The upper bounds of the histogram of durations, in seconds.
@@ -59,17 +59,17 @@ class Metrics:
         )
         prometheus.ProcessCollector(registry=self.registry)
 
-    def begin(self, call: Call) -> None:
+    def begin(self, call: CallInfo) -> None:
         """Count a call that begins."""
         self._in_progress.labels(call.method).inc()
 
-    def end(self, call: Call) -> None:
+    def end(self, call: CallInfo) -> None:
         """Count a call that ended."""
         self._in_progress.labels(call.method).dec()
         self._calls.labels(call.method, call.code.name).inc()
         self._seconds.labels(call.method).observe(call.seconds)
 
-    def lost(self, call: Call) -> None:
+    def lost(self, call: CallInfo) -> None:
         """Count a call that gRPC ended before it began."""
         self._lost.labels(call.method).inc()
 

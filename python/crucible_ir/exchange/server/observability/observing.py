@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import grpc
 import grpc.aio
 
-from crucible_ir.exchange.server.rpc.call_context import CALL, Call, current_caller
+from crucible_ir.exchange.server.rpc.call_context import CALL, CallInfo, current_caller
 from crucible_ir.exchange.server.rpc.call_hooks import when_done
 from crucible_ir.exchange.server.rpc.interceptor import Interceptor
 
@@ -38,13 +38,13 @@ _calls: Final = itertools.count()
 class Observer(Protocol):
     """Is told of calls."""
 
-    def begin(self, call: Call) -> None:
+    def begin(self, call: CallInfo) -> None:
         """Learn of a call that begins; this runs in its task."""
 
-    def end(self, call: Call) -> None:
+    def end(self, call: CallInfo) -> None:
         """Learn how a call ended; this need not run in its task."""
 
-    def lost(self, call: Call) -> None:
+    def lost(self, call: CallInfo) -> None:
         """Learn of a call that ended before it began.
 
         Its client gave up before the request had come; or gRPC refused the request, as one that is
@@ -75,7 +75,7 @@ class ObservingInterceptor(Interceptor):
     def admit(self, details: grpc.HandlerCallDetails) -> None:
         """Give a call its id."""
         metadata: Any = details.invocation_metadata or ()
-        call = Call(details.method, request_id_of(metadata), metadata, time.perf_counter())
+        call = CallInfo(details.method, request_id_of(metadata), metadata, time.perf_counter())
         CALL.set(call)
         task = asyncio.current_task()
         if task is not None:
@@ -91,7 +91,7 @@ class ObservingInterceptor(Interceptor):
         for observer in self._observers:
             observer.unknown(details.method)
 
-    def _lose(self, call: Call) -> None:
+    def _lose(self, call: CallInfo) -> None:
         if not call.has_begun:
             for observer in self._observers:
                 observer.lost(call)
@@ -108,7 +108,7 @@ class ObservingInterceptor(Interceptor):
             observer.begin(call)
         return request
 
-    def _end(self, call: Call, context: Any) -> None:
+    def _end(self, call: CallInfo, context: Any) -> None:
         call.seconds = time.perf_counter() - call.started
         call.code = _code_of(context)
         for observer in self._observers:

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import grpc
 
-from crucible_ir.exchange.server.rpc.call_context import Call
+from crucible_ir.exchange.server.rpc.call_context import CallInfo
 from crucible_ir.extras import optional_module
 
 #: The codes that are the server's fault, by OpenTelemetry's semantic conventions for gRPC servers.
@@ -40,7 +40,7 @@ class Tracing:
         self._tracer = self._trace.get_tracer("crucible_ir.exchange", tracer_provider=provider)
         self._spans: dict[int, Any] = {}
 
-    def begin(self, call: Call) -> None:
+    def begin(self, call: CallInfo) -> None:
         """Begin the span of a call, and make it the current one of the call's task."""
         carrier = {key: value for key, value in call.metadata if isinstance(value, str)}
         service, _, method = call.method.lstrip("/").partition("/")
@@ -59,7 +59,7 @@ class Tracing:
         self._context.attach(self._trace.set_span_in_context(span))
         self._spans[id(call)] = span
 
-    def end(self, call: Call) -> None:
+    def end(self, call: CallInfo) -> None:
         """End the span of a call."""
         span = self._spans.pop(id(call))
         span.set_attribute("rpc.grpc.status_code", call.code.value[0])
@@ -67,7 +67,7 @@ class Tracing:
             span.set_status(self._trace.Status(self._trace.StatusCode.ERROR, call.code.name))
         span.end()
 
-    def lost(self, call: Call) -> None:
+    def lost(self, call: CallInfo) -> None:
         """A call that did not begin has no span."""
 
     def unknown(self, method: str) -> None:

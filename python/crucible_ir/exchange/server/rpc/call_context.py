@@ -48,7 +48,7 @@ def current_caller() -> Caller:
 
 
 @dataclass(slots=True)
-class Call:
+class CallInfo:
     """One call, for those who watch; nothing of what is said in it.
 
     Attributes:
@@ -75,9 +75,9 @@ class Call:
 
 
 #: The call in progress, from before its request is read; in its task.
-CALL: Final[ContextVar[Call | None]] = ContextVar("call", default=None)
+CALL: Final[ContextVar[CallInfo | None]] = ContextVar("call", default=None)
 
 
-def current_call() -> Call | None:
+def current_call() -> CallInfo | None:
     """Return the call in progress, where calls are observed."""
     return CALL.get()

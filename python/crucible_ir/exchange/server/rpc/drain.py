@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _SHUT: Final = unavailable("DRAINING", "the server is stopping; call another")
 
 
-class Gate(Interceptor):
+class DrainInterceptor(Interceptor):
     """Lets calls through until it is shut; those who watch a server's health always pass.
 
     A server of gRPC that stops drops calls that arrive in that moment, and their clients are told

@@ -14,14 +14,14 @@ from google.rpc import error_details_pb2, status_pb2
 
 from crucible_ir.errors import DecodeError, EncodeError, Error, ValidationError, Violation
 from crucible_ir.exchange.store.errors import (
-    EtagMismatchError,
-    NotFoundError,
-    RequestReusedError,
+    DocumentNotFoundError,
+    RequestIdReusedError,
+    ResultTooLargeError,
+    StaleEtagError,
     StoreFailure,
     StoreFullError,
     StoreReadOnlyError,
     StoreUnavailableError,
-    TooMuchError,
 )
 
 #: The domain of the reasons in ``ErrorInfo``.
@@ -149,14 +149,14 @@ def translate(error: Exception) -> RpcError:
             return invalid_argument("invalid request", error.violations)
         case DecodeError() | EncodeError():
             return field_violation(error.path, "readable", error.reason)
-        case NotFoundError():
+        case DocumentNotFoundError():
             return not_found(error.type, error.id, str(error))
-        case EtagMismatchError():
+        case StaleEtagError():
             subject = f"{error.type}/{error.id}"
             return failed_precondition("ETAG", subject, str(error), {"latest": error.latest})
-        case RequestReusedError():
+        case RequestIdReusedError():
             return failed_precondition("REQUEST_ID", error.request_id, str(error))
-        case TooMuchError():
+        case ResultTooLargeError():
             return RpcError(grpc.StatusCode.OUT_OF_RANGE, str(error), [error_info("TOO_MUCH")])
         case StoreUnavailableError():
             return unavailable("STORE_UNAVAILABLE", "the store cannot be reached now")

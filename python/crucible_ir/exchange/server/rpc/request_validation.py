@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     Context = grpc.aio.ServicerContext[Any, Any]
 
 
-class BoundaryInterceptor(Interceptor):
+class ValidationInterceptor(Interceptor):
     """Holds requests to their rules and gives every error its status and details.
 
     It has to be the last interceptor, next to the services. A request of a stream is held to its

@@ -43,7 +43,7 @@ _REMEMBERED_CALLERS: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class CallLimits:
     """What a server allows; a limit that is ``None`` does not exist.
 
     Attributes:
@@ -194,7 +194,7 @@ class LimitsInterceptor(Interceptor):
         clock: Tells the time in seconds, for the rates.
     """
 
-    def __init__(self, limits: Limits, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, limits: CallLimits, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._limits = limits
         self._calls: dict[str, int] = {}
         self._room = None if limits.bytes_in_flight is None else _Room(limits.bytes_in_flight)

@@ -11,8 +11,8 @@ from typing import Final
 from crucible_ir.exchange.server.options import Settings
 from crucible_ir.exchange.store import Store
 from crucible_ir.exchange.store.errors import StoreFailure
-from crucible_ir.exchange.store.records import Changes, Entry
-from crucible_ir.exchange.store.statements.changes import Announcements
+from crucible_ir.exchange.store.records import ChangePage, StoredEntry
+from crucible_ir.exchange.store.statements.changes import ChangeNotifier
 
 #: How long to wait for changes at a time, and after a failure of the store, in seconds.
 PAUSE_SECONDS = 1.0
@@ -21,19 +21,19 @@ PAUSE_SECONDS = 1.0
 _log: Final = logging.getLogger("crucible_ir.exchange.server.feed")
 
 
-class ChangeFeed:
+class ChangeBroadcaster:
     """Follows the changes of a store, so that each is read once and not by every watch."""
 
     def __init__(self, store: Store, settings: Settings) -> None:
         self._store = store
         self._settings = settings
-        self._entries: list[Entry] = []
+        self._entries: list[StoredEntry] = []
         self._sequences: list[int] = []
         self._bytes = 0
         # Changes after the first and up to the second are in memory.
         self._after = 0
         self._through = 0
-        self._announcements = Announcements()
+        self._announcements = ChangeNotifier()
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -48,7 +48,7 @@ class ChangeFeed:
             with suppress(asyncio.CancelledError):
                 await self._task
 
-    async def since(self, after: int) -> Changes:
+    async def since(self, after: int) -> ChangePage:
         """Return changes after a sequence number: from memory, or where they are older, the store.
 
         Raises:
@@ -57,7 +57,7 @@ class ChangeFeed:
         if after < self._after:
             return await self._store.changes(after)
         first = bisect_right(self._sequences, after)
-        return Changes(self._entries[first:], gap_through=0, through=max(self._through, after))
+        return ChangePage(self._entries[first:], gap_through=0, through=max(self._through, after))
 
     async def wait(self, after: int, timeout: float) -> None:
         """Return when there is a change after a sequence number, or after so many seconds."""
@@ -78,7 +78,7 @@ class ChangeFeed:
                 self._after = changes.gap_through
             self._keep(changes)
 
-    def _keep(self, changes: Changes) -> None:
+    def _keep(self, changes: ChangePage) -> None:
         self._entries += changes.entries
         self._sequences += [entry.record.sequence for entry in changes.entries]
         self._bytes += sum(len(entry.document or b"") for entry in changes.entries)

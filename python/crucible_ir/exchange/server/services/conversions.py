@@ -10,7 +10,7 @@ from crucible_ir import v1 as ir_v1
 from crucible_ir.errors import Violation
 from crucible_ir.exchange import v1
 from crucible_ir.exchange.server.rpc.errors import RpcError
-from crucible_ir.exchange.store.records import Entry, Microseconds, Record, Reference
+from crucible_ir.exchange.store.records import DocumentKey, Microseconds, StoredEntry, StoredRecord
 
 _MICROSECONDS = 1_000_000
 
@@ -35,14 +35,14 @@ def microseconds(moment: Timestamp) -> Microseconds:
     return moment.seconds * _MICROSECONDS + moment.nanos // 1000
 
 
-def record_message(record: Record) -> v1.Record:
+def record_message(record: StoredRecord) -> v1.Record:
     """Return a record as a message."""
     message = v1.Record()
     write_record(record, message)
     return message
 
 
-def write_record(record: Record, message: v1.Record) -> None:
+def write_record(record: StoredRecord, message: v1.Record) -> None:
     """Fill an empty message with a record; inside another message that spares a copy."""
     message.type = record.type
     message.id = record.id
@@ -63,21 +63,21 @@ def document_message(document: bytes | None) -> ir_v1.Document | None:
     return None if document is None else ir_v1.Document.FromString(document)
 
 
-def entry_message(entry: Entry) -> v1.Entry:
+def entry_message(entry: StoredEntry) -> v1.Entry:
     """Return a record and its document as a message."""
     message = v1.Entry()
     write_entry(entry, message)
     return message
 
 
-def write_entry(entry: Entry, message: v1.Entry | v1.GetResponse) -> None:
+def write_entry(entry: StoredEntry, message: v1.Entry | v1.GetResponse) -> None:
     """Fill an empty message with a record and its document."""
     write_record(entry.record, message.record)
     if entry.document is not None:
         message.document.ParseFromString(entry.document)
 
 
-def reference_message(reference: Reference) -> v1.Reference:
+def reference_message(reference: DocumentKey) -> v1.Reference:
     """Return a reference as a message."""
     return v1.Reference(type=reference.type, id=reference.id)
 

@@ -11,7 +11,7 @@ import grpc.aio
 
 from crucible_ir.errors import ValidationError, near_miss, shorten
 from crucible_ir.exchange import v1
-from crucible_ir.exchange.content import indexed_fields, references_of
+from crucible_ir.exchange.content import FieldReference, indexed_fields, references_of
 from crucible_ir.exchange.server.options import Settings
 from crucible_ir.exchange.server.rpc.call_context import Caller, current_caller
 from crucible_ir.exchange.server.rpc.drain import Draining
@@ -23,7 +23,13 @@ from crucible_ir.exchange.server.rpc.errors import (
     translate,
 )
 from crucible_ir.exchange.server.rpc.request_validation import check_request
-from crucible_ir.exchange.server.services.change_broadcaster import ChangeFeed
+from crucible_ir.exchange.server.services.change_broadcaster import ChangeBroadcaster
+from crucible_ir.exchange.server.services.commands import (
+    check_type,
+    content_of,
+    deletion,
+    publication,
+)
 from crucible_ir.exchange.server.services.conversions import (
     document_message,
     entry_message,
@@ -33,12 +39,6 @@ from crucible_ir.exchange.server.services.conversions import (
     write_entry,
 )
 from crucible_ir.exchange.server.services.page_tokens import page_key, page_token, query_hash
-from crucible_ir.exchange.server.services.publications import (
-    check_type,
-    content_of,
-    deletion,
-    publication,
-)
 from crucible_ir.exchange.server.services.retention import compact_history
 from crucible_ir.exchange.server.services.streaming import answered
 from crucible_ir.exchange.server.services.watch import WatchStream
@@ -47,14 +47,13 @@ from crucible_ir.exchange.store.records import (
     EVERYTHING,
     Comparison,
     Condition,
-    Entry,
-    FieldReference,
+    DocumentKey,
     LineageQuery,
     ListQuery,
     NodeState,
-    Published,
-    Record,
-    Reference,
+    PublishResult,
+    StoredEntry,
+    StoredRecord,
 )
 from crucible_ir.exchange.v1.exchange_service_pb2_grpc import ExchangeServiceServicer
 from crucible_ir.schema.types import descriptor_of, message_type
@@ -85,7 +84,7 @@ class ResponseCache:
     def __init__(self) -> None:
         self._written: dict[int, bytes] = {}
 
-    def response(self, entry: Entry) -> bytes:
+    def response(self, entry: StoredEntry) -> bytes:
         """Return the ``GetResponse`` with an entry, in binary."""
         sequence = entry.record.sequence
         written = self._written.get(sequence)
@@ -106,10 +105,10 @@ class ExchangeService(ExchangeServiceServicer):
     """Implements ``crucible_ir.exchange.v1.ExchangeService`` on a store."""
 
     def __init__(
-        self, store: Store, feed: ChangeFeed, settings: Settings, draining: Draining
+        self, store: Store, feed: ChangeBroadcaster, settings: Settings, draining: Draining
     ) -> None:
         self._store = store
-        self._feed = feed
+        self._broadcaster = feed
         self._settings = settings
         self._draining = draining
         self._written = ResponseCache()
@@ -234,7 +233,9 @@ class ExchangeService(ExchangeServiceServicer):
         position = await self._store.position()
         after = request.after_sequence if request.HasField("after_sequence") else position
         _check_sequence(after, position)
-        watch = WatchStream(request, current_caller(), self._feed, self._settings, self._draining)
+        watch = WatchStream(
+            request, current_caller(), self._broadcaster, self._settings, self._draining
+        )
         await watch.run(context, after)
 
     async def Compact(
@@ -266,7 +267,7 @@ class ExchangeService(ExchangeServiceServicer):
         downstream = request.direction == _Direction.LINEAGE_DIRECTION_DOWNSTREAM
         lineage = await self._store.trace(
             LineageQuery(
-                start=Reference(request.type, request.id),
+                start=DocumentKey(request.type, request.id),
                 references=references,
                 record=record,
                 upstream=both or not downstream,
@@ -303,7 +304,7 @@ class ExchangeService(ExchangeServiceServicer):
 
     async def _start(
         self, request: v1.TraceLineageRequest
-    ) -> tuple[tuple[FieldReference, ...] | None, Record | None]:
+    ) -> tuple[tuple[FieldReference, ...] | None, StoredRecord | None]:
         """Return the references of an earlier revision, where a trace starts from one."""
         revision = _revision(request)
         if revision is None:
@@ -325,7 +326,7 @@ def _check_sequence(sequence: int, latest: int) -> None:
         )
 
 
-def _publish_response(published: Published) -> v1.PublishResponse:
+def _publish_response(published: PublishResult) -> v1.PublishResponse:
     return v1.PublishResponse(
         record=record_message(published.record),
         created=published.created,

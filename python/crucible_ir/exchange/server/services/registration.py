@@ -12,7 +12,7 @@ from google.protobuf.descriptor import FileDescriptor
 from crucible_ir.exchange.server.options import Settings
 from crucible_ir.exchange.server.rpc.call_hooks import behavior_of, remade
 from crucible_ir.exchange.server.rpc.drain import Draining
-from crucible_ir.exchange.server.services.change_broadcaster import ChangeFeed
+from crucible_ir.exchange.server.services.change_broadcaster import ChangeBroadcaster
 from crucible_ir.exchange.server.services.exchange_service import ExchangeService
 from crucible_ir.exchange.server.services.feedback_service import FeedbackService
 from crucible_ir.exchange.server.services.ingest_batches import ReceivedBatch
@@ -100,14 +100,14 @@ class Services:
         self._store = store
         self._settings = settings or Settings()
         self._draining = Draining()
-        self._feed = ChangeFeed(store, self._settings)
+        self._broadcaster = ChangeBroadcaster(store, self._settings)
         self._retention = Retention(store, self._settings)
 
     def register(self, server: grpc.aio.Server) -> None:
-        """Add every service to a server, which needs a `BoundaryInterceptor` as its last."""
+        """Add every service to a server, which needs a `ValidationInterceptor` as its last."""
         server = cast("grpc.aio.Server", FoundByName(server))
         exchange_service_pb2_grpc.add_ExchangeServiceServicer_to_server(
-            ExchangeService(self._store, self._feed, self._settings, self._draining), server
+            ExchangeService(self._store, self._broadcaster, self._settings, self._draining), server
         )
         feedback_service_pb2_grpc.add_FeedbackServiceServicer_to_server(
             FeedbackService(self._store, self._settings, self._draining), server
@@ -118,7 +118,7 @@ class Services:
 
     async def start(self) -> None:
         """Begin to follow the store's changes; before the server starts."""
-        await self._feed.start()
+        await self._broadcaster.start()
         self._retention.start()
 
     def drain(self) -> None:
@@ -128,4 +128,4 @@ class Services:
     async def close(self) -> None:
         """Stop what runs beside the calls; after the server stopped."""
         await self._retention.close()
-        await self._feed.close()
+        await self._broadcaster.close()

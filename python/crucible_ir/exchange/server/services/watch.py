@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from crucible_ir.exchange.server.options import Settings
     from crucible_ir.exchange.server.rpc.call_context import Caller
     from crucible_ir.exchange.server.rpc.drain import Draining
-    from crucible_ir.exchange.server.services.change_broadcaster import ChangeFeed
-    from crucible_ir.exchange.store.records import Changes, Record
+    from crucible_ir.exchange.server.services.change_broadcaster import ChangeBroadcaster
+    from crucible_ir.exchange.store.records import ChangePage, StoredRecord
 
     Context = grpc.aio.ServicerContext[v1.WatchRequest, v1.WatchResponse]
 
@@ -38,7 +38,7 @@ class WatchStream:
         self,
         request: v1.WatchRequest,
         caller: Caller,
-        feed: ChangeFeed,
+        feed: ChangeBroadcaster,
         settings: Settings,
         draining: Draining,
     ) -> None:
@@ -47,7 +47,7 @@ class WatchStream:
         self._include_documents = request.include_documents
         self._starts_now = not request.HasField("after_sequence")
         self._scope = caller.scope
-        self._feed = feed
+        self._broadcaster = feed
         self._draining = draining
         self._slow_consumer_seconds = settings.slow_consumer_seconds
         self._heartbeat_seconds = (
@@ -71,7 +71,7 @@ class WatchStream:
         due = time.monotonic() + self._heartbeat_seconds
         try:
             while not self._draining.has_begun:
-                changes = await self._feed.since(after)
+                changes = await self._broadcaster.since(after)
                 for response in self._responses(after, changes):
                     await self._send(context, response)
                     due = time.monotonic() + self._heartbeat_seconds
@@ -87,7 +87,7 @@ class WatchStream:
         raise self._draining.error()
 
     async def _wait(self, after: int, seconds: float, stopping: asyncio.Task[None]) -> None:
-        waiting = asyncio.create_task(self._feed.wait(after, seconds))
+        waiting = asyncio.create_task(self._broadcaster.wait(after, seconds))
         try:
             await asyncio.wait({waiting, stopping}, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -96,7 +96,7 @@ class WatchStream:
     async def _send(self, context: Context, response: v1.WatchResponse) -> None:
         await send(context, response, within=self._slow_consumer_seconds, stream="watch")
 
-    def _responses(self, after: int, changes: Changes) -> Iterable[v1.WatchResponse]:
+    def _responses(self, after: int, changes: ChangePage) -> Iterable[v1.WatchResponse]:
         """Yield the messages about some changes."""
         if changes.gap_through:
             gap = v1.Gap(after_sequence=after, through_sequence=changes.gap_through)
@@ -109,7 +109,7 @@ class WatchStream:
                 )
                 yield v1.WatchResponse(change=change)
 
-    def _wants(self, record: Record) -> bool:
+    def _wants(self, record: StoredRecord) -> bool:
         return (
             (not self._types or record.type in self._types)
             and record.id.startswith(self._id_prefix)

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from sqlalchemy.exc import DBAPIError
 
-from crucible_ir.exchange.store.engine.lookups import Finder, Points
-from crucible_ir.exchange.store.errors import Refused, StoreFailure, StoreUnavailableError
-from crucible_ir.exchange.store.statements.changes import Announcements, taken_sequence
+from crucible_ir.exchange.store.engine.lookups import LookupConnection, LookupThreads
+from crucible_ir.exchange.store.errors import StoreFailure, StoreRejection, StoreUnavailableError
+from crucible_ir.exchange.store.statements.changes import ChangeNotifier, taken_sequence
 from crucible_ir.exchange.store.statements.rows import Lookup
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ FRESH_SECONDS = 0.005
 POINT_READERS = 4
 
 
-class LatestSequence(Protocol):
+class SequenceReader(Protocol):
     """A connection that knows one thing."""
 
     def __call__(self) -> int | None:
@@ -68,8 +68,8 @@ class Driver(Protocol):
 
     writer: Engine
     reader: Engine
-    finder: Callable[[], Finder] | None
-    sequence: Callable[[], LatestSequence] | None
+    finder: Callable[[], LookupConnection] | None
+    sequence: Callable[[], SequenceReader] | None
     poll_seconds: float
 
     def lock(self, connection: Connection) -> None:
@@ -87,7 +87,7 @@ class Driver(Protocol):
     def failure(self, error: DBAPIError) -> StoreFailure | None:
         """Say what a driver's error means; ``None`` for one that has no business to occur."""
 
-    async def listen(self, announcements: Announcements) -> None:
+    async def listen(self, notifier: ChangeNotifier) -> None:
         """Pass on what other processes announce, until cancelled."""
 
 
@@ -101,13 +101,13 @@ class Database:
         self._pending: deque[tuple[Work, int, asyncio.Future[Any]]] = deque()
         self._awake = asyncio.Event()
         self._closing = False
-        self.announcements = Announcements()
-        self._points = Points(driver.finder, POINT_READERS) if driver.finder else None
+        self.notifier = ChangeNotifier()
+        self._points = LookupThreads(driver.finder, POINT_READERS) if driver.finder else None
         self._sequence = driver.sequence() if driver.sequence else None
         self._told: int | None = None
         self._ask_again = 0.0
         self._writer = asyncio.create_task(self._write_groups())
-        self._listener = asyncio.create_task(driver.listen(self.announcements))
+        self._listener = asyncio.create_task(driver.listen(self.notifier))
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Run work that changes nothing in a transaction of its own.
@@ -129,7 +129,7 @@ class Database:
         if now >= self._ask_again:
             self._told = self._sequence()
             self._ask_again = now + FRESH_SECONDS
-        return None if self._told is None else max(self._told, self.announcements.latest)
+        return None if self._told is None else max(self._told, self.notifier.latest)
 
     async def find(self, lookup: Lookup) -> Any:
         """Return the row that a lookup finds, if there is one; its types are the driver's.
@@ -162,7 +162,7 @@ class Database:
 
     async def wait(self, after: int, timeout: float) -> None:
         """Return when there may be a change after a sequence number."""
-        await self.announcements.wait(after, min(timeout, self._driver.poll_seconds))
+        await self.notifier.wait(after, min(timeout, self._driver.poll_seconds))
 
     async def close(self) -> None:
         """Finish the work that was given, and disconnect."""
@@ -218,7 +218,7 @@ class Database:
                     future.set_result(result)
                 else:
                     future.set_exception(error)
-            self.announcements.announce(sequence)
+            self.notifier.announce(sequence)
             self._driver.committed(size)
 
     def _run(self, works: list[Work]) -> tuple[list[tuple[Any, Exception | None]], int]:
@@ -247,7 +247,7 @@ class Database:
             for work in works:
                 try:
                     outcomes.append((work(connection), None))
-                except Refused as refusal:
+                except StoreRejection as refusal:
                     outcomes.append((None, refusal))
             sequence = taken_sequence(connection)
             if sequence:

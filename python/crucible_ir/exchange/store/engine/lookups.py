@@ -24,7 +24,7 @@ _MOST: Final = 16
 _STUCK_SECONDS: Final = 0.01
 
 
-class Finder(Protocol):
+class LookupConnection(Protocol):
     """A connection for lookups, each of which is a transaction of its own."""
 
     def find(self, lookup: Lookup) -> Any:
@@ -38,7 +38,7 @@ class Finder(Protocol):
         """Disconnect."""
 
 
-class Points:
+class LookupThreads:
     """Threads that look rows up: one of them does, and another only where that one is stuck.
 
     Args:
@@ -46,10 +46,10 @@ class Points:
         threads: The number of threads.
     """
 
-    def __init__(self, connect: Callable[[], Finder], threads: int) -> None:
+    def __init__(self, connect: Callable[[], LookupConnection], threads: int) -> None:
         loop = asyncio.get_running_loop()
         self._loop = loop
-        self._seekers = [_Seeker(connect, loop, number) for number in range(threads)]
+        self._seekers = [_LookupThread(connect, loop, number) for number in range(threads)]
 
     async def find(self, lookup: Lookup) -> Any:
         """Return the row that a lookup finds, if there is one.
@@ -70,11 +70,11 @@ class Points:
             seeker.thread.join()
 
 
-class _Seeker:
+class _LookupThread:
     """One thread, what it is asked for, and when it began with what it is at."""
 
     def __init__(
-        self, connect: Callable[[], Finder], loop: asyncio.AbstractEventLoop, number: int
+        self, connect: Callable[[], LookupConnection], loop: asyncio.AbstractEventLoop, number: int
     ) -> None:
         self.asked: SimpleQueue[tuple[Lookup, asyncio.Future[Any]] | None] = SimpleQueue()
         self._connect = connect
@@ -92,7 +92,7 @@ class _Seeker:
         return begun is not None and time.monotonic() - begun > _STUCK_SECONDS
 
     def _answer(self) -> None:
-        finder: Finder | None = None
+        finder: LookupConnection | None = None
         item = self.asked.get()
         while item is not None:
             self._begun = time.monotonic()

@@ -11,8 +11,8 @@ import psycopg
 from sqlalchemy import URL, Connection, Engine, create_engine, event, func, select
 from sqlalchemy.exc import DBAPIError
 
-from crucible_ir.exchange.store.engine.database import READERS, LatestSequence
-from crucible_ir.exchange.store.engine.lookups import Finder
+from crucible_ir.exchange.store.engine.database import READERS, SequenceReader
+from crucible_ir.exchange.store.engine.lookups import LookupConnection
 from crucible_ir.exchange.store.engine.migrations import migrate
 from crucible_ir.exchange.store.errors import (
     StoreFailure,
@@ -20,7 +20,7 @@ from crucible_ir.exchange.store.errors import (
     StoreReadOnlyError,
     StoreUnavailableError,
 )
-from crucible_ir.exchange.store.statements.changes import Announcements
+from crucible_ir.exchange.store.statements.changes import ChangeNotifier
 
 #: The advisory lock that a writer holds: any number, as long as every server takes the same.
 WRITER_LOCK = 0x63727563_69626C65
@@ -53,8 +53,8 @@ class PostgresqlDriver:
     """A database of a PostgreSQL server; writers of all processes take turns by a lock."""
 
     poll_seconds = 2.0
-    finder: Callable[[], Finder] | None = None
-    sequence: Callable[[], LatestSequence] | None = None
+    finder: Callable[[], LookupConnection] | None = None
+    sequence: Callable[[], SequenceReader] | None = None
 
     def __init__(self, url: URL) -> None:
         url = url.set(drivername="postgresql+psycopg")
@@ -88,7 +88,7 @@ class PostgresqlDriver:
     def close(self) -> None:
         """Do nothing: there is nothing beside the connections."""
 
-    async def listen(self, announcements: Announcements) -> None:
+    async def listen(self, notifier: ChangeNotifier) -> None:
         """Pass on notifications; where the connection fails, polling goes on meanwhile."""
         while True:
             try:
@@ -99,7 +99,7 @@ class PostgresqlDriver:
                     async for notification in connection.notifies():
                         # Anybody who may connect may notify the channel, of anything.
                         with suppress(ValueError):
-                            announcements.announce(int(notification.payload))
+                            notifier.announce(int(notification.payload))
             except psycopg.Error:
                 await asyncio.sleep(RECONNECT_SECONDS)
 

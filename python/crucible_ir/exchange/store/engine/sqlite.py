@@ -15,8 +15,8 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import QueuePool
 
-from crucible_ir.exchange.store.engine.database import MAX_GROUP, READERS, LatestSequence
-from crucible_ir.exchange.store.engine.lookups import Finder
+from crucible_ir.exchange.store.engine.database import MAX_GROUP, READERS, SequenceReader
+from crucible_ir.exchange.store.engine.lookups import LookupConnection
 from crucible_ir.exchange.store.engine.migrations import migrate
 from crucible_ir.exchange.store.errors import (
     StoreFailure,
@@ -24,7 +24,7 @@ from crucible_ir.exchange.store.errors import (
     StoreReadOnlyError,
     StoreUnavailableError,
 )
-from crucible_ir.exchange.store.statements.changes import Announcements
+from crucible_ir.exchange.store.statements.changes import ChangeNotifier
 from crucible_ir.exchange.store.statements.rows import Lookup
 
 #: How long to wait for another process that writes, in seconds.
@@ -70,8 +70,8 @@ class SqliteDriver:
             raise
         self.reader: Engine = _engine(path, "BEGIN", pool=READERS)
         self._checkpoints = _Checkpoints(path)
-        self.finder: Callable[[], Finder] | None = lambda: _SqliteFinder(path)
-        self.sequence: Callable[[], LatestSequence] | None = lambda: _SqliteSequence(path)
+        self.finder: Callable[[], LookupConnection] | None = lambda: _SqliteLookups(path)
+        self.sequence: Callable[[], SequenceReader] | None = lambda: _SqliteSequenceReader(path)
 
     def lock(self, connection: Connection) -> None:
         """Do nothing: a transaction for writing begins with the lock."""
@@ -87,7 +87,7 @@ class SqliteDriver:
         """Finish the checkpoint that is being made."""
         self._checkpoints.close()
 
-    async def listen(self, announcements: Announcements) -> None:
+    async def listen(self, notifier: ChangeNotifier) -> None:
         """Wait to be cancelled: other processes announce nothing."""
         await asyncio.Event().wait()
 
@@ -132,7 +132,7 @@ class _Checkpoints:
             self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
 
 
-class _SqliteSequence:
+class _SqliteSequenceReader:
     """A connection that reads one row, and rather nothing than what it would have to wait for.
 
     The row is on a page that every reader and every change of a document touches. A read takes no
@@ -159,7 +159,7 @@ class _SqliteSequence:
         self._connection.close()
 
 
-class _SqliteFinder:
+class _SqliteLookups:
     """A connection on which each lookup is one statement of the driver, compiled once."""
 
     def __init__(self, path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import delete, exists, null, select, update
 
-from crucible_ir.exchange.store.records import Changes, Microseconds
+from crucible_ir.exchange.store.records import ChangePage, Microseconds
 from crucible_ir.exchange.store.statements.rows import (
     IS_LATEST,
     RECORD_COLUMNS,
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 
-class Announcements:
+class ChangeNotifier:
     """The sequence number of the latest change that is known of, and a way to wait for the next."""
 
     def __init__(self) -> None:
@@ -86,7 +86,7 @@ def counter(connection: Connection, name: str) -> int:
 
 def changes(
     connection: Connection, after: int, *, limit: int, max_bytes: int, include_documents: bool
-) -> Changes:
+) -> ChangePage:
     """Return changes in order, as `Store.changes` says."""
     last = counter(connection, "sequence")
     compacted = counter(connection, "compacted")
@@ -99,7 +99,7 @@ def changes(
     )
     with connection.execute(statement, execution_options=STREAMED) as rows:
         entries = list(bounded(map(entry, rows), limit, max_bytes))
-    return Changes(
+    return ChangePage(
         entries,
         gap_through=compacted if after < compacted else 0,
         through=entries[-1].record.sequence if entries else max(last, after),

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import and_, bindparam, delete, insert, null, select, update
 
-from crucible_ir.exchange.store.errors import EtagMismatchError, NotFoundError
+from crucible_ir.exchange.store.errors import DocumentNotFoundError, StaleEtagError
 from crucible_ir.exchange.store.records import (
-    Deletion,
-    Entry,
+    DeleteCommand,
     ListQuery,
     Microseconds,
     Page,
-    Publication,
-    Published,
-    Record,
+    PublishCommand,
+    PublishResult,
+    StoredEntry,
+    StoredRecord,
 )
 from crucible_ir.exchange.store.statements import requests
 from crucible_ir.exchange.store.statements.changes import next_sequence
@@ -57,7 +57,9 @@ _REVISION = select(*RECORD_COLUMNS, revisions.c.document).where(
 )
 
 
-def publish(connection: Connection, publication: Publication, now: Microseconds) -> Published:
+def publish(
+    connection: Connection, publication: PublishCommand, now: Microseconds
+) -> PublishResult:
     """Store a document, as `Store.publish` says."""
     remembered = requests.recall(connection, publication.publisher, publication.request)
     if remembered is not None:
@@ -73,13 +75,15 @@ def publish(connection: Connection, publication: Publication, now: Microseconds)
     return result
 
 
-def preview(connection: Connection, publication: Publication, now: Microseconds) -> Published:
+def preview(
+    connection: Connection, publication: PublishCommand, now: Microseconds
+) -> PublishResult:
     """Tell what would become of a document, as `Store.preview` says."""
     remembered = requests.recall(connection, publication.publisher, publication.request)
     return remembered or _outcome(connection, publication, now)[0]
 
 
-def remove(connection: Connection, deletion: Deletion, now: Microseconds) -> Record:
+def remove(connection: Connection, deletion: DeleteCommand, now: Microseconds) -> StoredRecord:
     """Delete a document, as `Store.delete` says."""
     remembered = requests.recall(connection, deletion.publisher, deletion.request)
     if remembered is not None:
@@ -87,9 +91,9 @@ def remove(connection: Connection, deletion: Deletion, now: Microseconds) -> Rec
     latest = _latest(connection, deletion.type, deletion.id)
     if latest is None or latest.deleted:
         reason = "was never published" if latest is None else "was deleted already"
-        raise NotFoundError(deletion.type, deletion.id, reason)
+        raise DocumentNotFoundError(deletion.type, deletion.id, reason)
     _check_etag(deletion, latest)
-    unnumbered = Record(
+    unnumbered = StoredRecord(
         type=deletion.type,
         id=deletion.id,
         revision=latest.revision + 1,
@@ -101,7 +105,7 @@ def remove(connection: Connection, deletion: Deletion, now: Microseconds) -> Rec
         publisher=deletion.publisher,
         deleted=True,
     )
-    result = _numbered(Published(unnumbered, False, False), next_sequence(connection), b"")
+    result = _numbered(PublishResult(unnumbered, False, False), next_sequence(connection), b"")
     _write_revision(connection, result.record, latest, None)
     _drop_lookups(connection, deletion.type, deletion.id)
     requests.remember(connection, deletion.publisher, deletion.request, result, now)
@@ -109,16 +113,16 @@ def remove(connection: Connection, deletion: Deletion, now: Microseconds) -> Rec
 
 
 def _outcome(
-    connection: Connection, publication: Publication, now: Microseconds
-) -> tuple[Published, Any]:
+    connection: Connection, publication: PublishCommand, now: Microseconds
+) -> tuple[PublishResult, Any]:
     """Tell what publishing leads to, the sequence and the etag left out, and the latest row."""
     latest = _latest(connection, publication.type, publication.id)
     _check_etag(publication, latest)
     lives = latest is not None and not latest.deleted
     if latest is not None and lives and bytes(latest.content_hash) == publication.content_hash:
-        return Published(record(latest), created=False, unchanged=True), latest
+        return PublishResult(record(latest), created=False, unchanged=True), latest
     update_time = now if latest is None else max(now, latest.update_time)
-    new = Record(
+    new = StoredRecord(
         type=publication.type,
         id=publication.id,
         revision=1 if latest is None else latest.revision + 1,
@@ -130,25 +134,25 @@ def _outcome(
         publisher=publication.publisher,
         deleted=False,
     )
-    return Published(new, created=not lives, unchanged=False), latest
+    return PublishResult(new, created=not lives, unchanged=False), latest
 
 
-def _check_etag(change: Publication | Deletion, latest: Any) -> None:
+def _check_etag(change: PublishCommand | DeleteCommand, latest: Any) -> None:
     present = "" if latest is None or latest.deleted else latest.etag
     if change.etag is not None and change.etag != present:
-        raise EtagMismatchError(change.type, change.id, change.etag, present)
+        raise StaleEtagError(change.type, change.id, change.etag, present)
 
 
 def _latest(connection: Connection, type_: str, id_: str) -> Any:
     return connection.execute(_LATEST, {"type": type_, "id": id_.encode()}).one_or_none()
 
 
-def _numbered(result: Published, sequence: int, document: bytes) -> Published:
+def _numbered(result: PublishResult, sequence: int, document: bytes) -> PublishResult:
     """Give a new revision its sequence number and an etag that no other revision has."""
     old = result.record
     seed = f"{sequence}:{old.revision}:".encode() + document
-    return Published(
-        Record(
+    return PublishResult(
+        StoredRecord(
             old.type,
             old.id,
             old.revision,
@@ -167,9 +171,9 @@ def _numbered(result: Published, sequence: int, document: bytes) -> Published:
 
 def _write_revision(
     connection: Connection,
-    new: Record,
+    new: StoredRecord,
     latest: Any,
-    publication: Publication | None,
+    publication: PublishCommand | None,
 ) -> None:
     key = {"type": new.type, "id": new.id.encode()}
     born = latest is None or (latest.deleted and not new.deleted)
@@ -201,7 +205,7 @@ def _write_revision(
     )
 
 
-def _write_lookups(connection: Connection, publication: Publication, created: int) -> None:
+def _write_lookups(connection: Connection, publication: PublishCommand, created: int) -> None:
     """Replace the values and references by which the document's earlier revision was found.
 
     Args:
@@ -265,14 +269,14 @@ def lookup(type_: str, id_: str, revision: int | None) -> Lookup:
     return Lookup(_REVISION, {**key, "revision": revision})
 
 
-def found(row: Any, type_: str, id_: str, revision: int | None) -> Entry:
+def found(row: Any, type_: str, id_: str, revision: int | None) -> StoredEntry:
     """Return the entry that a lookup found, as `Store.get` says."""
     if row is None:
         reason = () if revision is None else (f"has no revision {revision}",)
-        raise NotFoundError(type_, id_, *reason)
+        raise DocumentNotFoundError(type_, id_, *reason)
     result = entry(row)
     if revision is None and result.record.deleted:
-        raise NotFoundError(type_, id_, f"was deleted by revision {result.record.revision}")
+        raise DocumentNotFoundError(type_, id_, f"was deleted by revision {result.record.revision}")
     return result
 
 
@@ -281,7 +285,7 @@ def list_documents(connection: Connection, query: ListQuery) -> Page:
     if query.scope.types is not None and query.type not in query.scope.types:
         return Page([], None)
     keys: list[str | int] = []
-    entries: list[Entry] = []
+    entries: list[StoredEntry] = []
     statement = list_statement(connection, query)
     with connection.execute(statement, execution_options=STREAMED) as rows:
         size = 0
@@ -315,5 +319,5 @@ def list_revisions(
         entries = list(bounded(map(entry, rows), limit, max_bytes))
         more = rows.first() is not None
     if not entries and before is None:
-        raise NotFoundError(type_, id_)
+        raise DocumentNotFoundError(type_, id_)
     return Page(entries, entries[-1].record.revision if more else None)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import func, null, select, true
 
-from crucible_ir.exchange.store.errors import TooMuchError
+from crucible_ir.exchange.store.errors import ResultTooLargeError
 from crucible_ir.exchange.store.records import (
     EventQuery,
     EventRow,
@@ -43,7 +43,7 @@ def _insert(dialect: str, events: int) -> str:
     )
 
 
-class Ingestion(NamedTuple):
+class PreparedEvents(NamedTuple):
     """Events to keep, as statements take them.
 
     They are made before the transaction, so that the one thread that writes has little to do in
@@ -58,7 +58,7 @@ class Ingestion(NamedTuple):
     values: list[tuple[int, tuple[Any, ...]]]
 
     @classmethod
-    def of(cls, events: Sequence[EventRow], now: Microseconds) -> Ingestion:
+    def of(cls, events: Sequence[EventRow], now: Microseconds) -> PreparedEvents:
         """Take events; those that state no time get the present one."""
         rows = [event if event.time is not None else event._replace(time=now) for event in events]
         values = []
@@ -70,7 +70,7 @@ class Ingestion(NamedTuple):
         return cls(events, values)
 
 
-def ingest(connection: Connection, ingestion: Ingestion) -> list[int]:
+def ingest(connection: Connection, ingestion: PreparedEvents) -> list[int]:
     """Keep events and return the indices of those that were there already.
 
     The statements go to the driver as they are: this is the path that has to be fast.
@@ -165,7 +165,7 @@ def summarize(
     statement = _filtered(select(*keys, func.count().label("events")), query)
     rows = connection.execute(statement.group_by(*grouped).limit(limit + 1)).all()
     if len(rows) > limit:
-        raise TooMuchError(
+        raise ResultTooLargeError(
             "the events differ too much to be summed up at once; ask for fewer types or less time"
         )
     return [

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import and_, or_, select
 
-from crucible_ir.exchange.store.errors import NotFoundError
+from crucible_ir.exchange.content import FieldReference
+from crucible_ir.exchange.store.errors import DocumentNotFoundError
 from crucible_ir.exchange.store.records import (
+    DocumentKey,
     Edge,
-    FieldReference,
-    Lineage,
+    LineageGraph,
     LineageQuery,
     Node,
     NodeState,
-    Record,
-    Reference,
+    StoredRecord,
 )
 from crucible_ir.exchange.store.statements.rows import IS_LATEST, RECORD_COLUMNS, record
 from crucible_ir.exchange.store.statements.tables import (
@@ -36,7 +36,7 @@ FEEDBACK = "FeedbackEvent"
 FEEDBACK_REFERENCES = {"deployment_id": "DeploymentConfig", "model_version": "ModelVersion"}
 
 
-def trace(connection: Connection, query: LineageQuery) -> Lineage:
+def trace(connection: Connection, query: LineageQuery) -> LineageGraph:
     """Follow references, as `Store.trace` says."""
     walk = _Walk(connection, query)
     if query.upstream:
@@ -45,9 +45,9 @@ def trace(connection: Connection, query: LineageQuery) -> Lineage:
         walk.follow(upstream=False)
     start = walk.nodes[query.start]
     if start.state is NodeState.MISSING and not walk.edges and not walk.is_referred_to(query.start):
-        raise NotFoundError(query.start.type, query.start.id)
+        raise DocumentNotFoundError(query.start.type, query.start.id)
     nodes = sorted(walk.nodes.values(), key=lambda node: node.depth)
-    return Lineage(nodes, list(walk.edges), walk.truncated)
+    return LineageGraph(nodes, list(walk.edges), walk.truncated)
 
 
 class _Walk:
@@ -56,7 +56,7 @@ class _Walk:
     def __init__(self, connection: Connection, query: LineageQuery) -> None:
         self.connection = connection
         self.query = query
-        self.nodes: dict[Reference, Node] = {}
+        self.nodes: dict[DocumentKey, Node] = {}
         self.edges: dict[Edge, None] = {}
         self.truncated = False
         self._add(query.start, 0)
@@ -66,7 +66,7 @@ class _Walk:
         reached = {self.query.start}
         frontier = [self.query.start]
         for depth in range(self.query.max_depth + 1):
-            beyond: list[Reference] = []
+            beyond: list[DocumentKey] = []
             for here in frontier:
                 if not self.query.scope.allows(*here):
                     continue
@@ -81,11 +81,11 @@ class _Walk:
                     self.edges[edge] = None
             frontier = beyond
 
-    def is_referred_to(self, reference: Reference) -> bool:
+    def is_referred_to(self, reference: DocumentKey) -> bool:
         """Tell whether any document refers to one."""
         return next(self._sources(reference), None) is not None
 
-    def _add(self, reference: Reference, depth: int) -> bool:
+    def _add(self, reference: DocumentKey, depth: int) -> bool:
         """Add a node unless it is there already; tell whether there was room for it."""
         known = self.nodes.get(reference)
         if known is None:
@@ -97,7 +97,7 @@ class _Walk:
             self.nodes[reference] = Node(reference, known.state, depth, known.record)
         return True
 
-    def _state(self, reference: Reference) -> tuple[NodeState, Record | None]:
+    def _state(self, reference: DocumentKey) -> tuple[NodeState, StoredRecord | None]:
         if not self.query.scope.allows(*reference):
             return NodeState.MISSING, None
         if self.query.record is not None and reference == self.query.start:
@@ -117,7 +117,7 @@ class _Walk:
             return NodeState.DELETED, record(latest)
         return NodeState.MISSING, None
 
-    def _is_embedded(self, reference: Reference) -> bool:
+    def _is_embedded(self, reference: DocumentKey) -> bool:
         """Tell whether any stored document holds a copy, also one that says nothing here."""
         held = document_references.c
         found = self.connection.execute(
@@ -128,10 +128,10 @@ class _Walk:
         )
         return found.first() is not None
 
-    def _edges(self, here: Reference, *, upstream: bool) -> Iterator[Edge]:
+    def _edges(self, here: DocumentKey, *, upstream: bool) -> Iterator[Edge]:
         return self._targets(here) if upstream else self._sources(here)
 
-    def _targets(self, source: Reference) -> Iterator[Edge]:
+    def _targets(self, source: DocumentKey) -> Iterator[Edge]:
         """Yield the references that a document, event or embedded copy holds."""
         state = self.nodes[source].state
         if state is NodeState.FEEDBACK:
@@ -152,14 +152,14 @@ class _Walk:
                     held.document_type == source.type, held.document_id == source.id.encode()
                 )
             for row in self.connection.execute(statement).all():
-                yield Edge(source, Reference(row[1], bytes(row[2]).decode()), row[0])
+                yield Edge(source, DocumentKey(row[1], bytes(row[2]).decode()), row[0])
 
-    def _sources(self, target: Reference) -> Iterator[Edge]:
+    def _sources(self, target: DocumentKey) -> Iterator[Edge]:
         """Yield the references to a document, no more than there can be nodes."""
         room = self.query.max_nodes + 1
         rows = self.connection.execute(_referring_to(target).limit(room)).all()
         for row in rows:
-            yield Edge(Reference(row[0], bytes(row[1]).decode()), target, row[2])
+            yield Edge(DocumentKey(row[0], bytes(row[1]).decode()), target, row[2])
         for field, type_ in FEEDBACK_REFERENCES.items():
             if type_ == target.type:
                 events = self.connection.execute(
@@ -169,9 +169,9 @@ class _Walk:
                     .limit(room)
                 ).scalars()
                 for id_ in events.all():
-                    yield Edge(Reference(FEEDBACK, bytes(id_).decode()), target, field)
+                    yield Edge(DocumentKey(FEEDBACK, bytes(id_).decode()), target, field)
 
-    def _event_references(self, event: Reference) -> list[tuple[str, Reference]] | None:
+    def _event_references(self, event: DocumentKey) -> list[tuple[str, DocumentKey]] | None:
         """Return what a feedback event refers to; ``None`` when there is no such event."""
         columns = [feedback_events.c[field] for field in FEEDBACK_REFERENCES]
         row = self.connection.execute(
@@ -180,19 +180,19 @@ class _Walk:
         if row is None:
             return None
         return [
-            (field, Reference(type_, bytes(value).decode()))
+            (field, DocumentKey(type_, bytes(value).decode()))
             for (field, type_), value in zip(FEEDBACK_REFERENCES.items(), row, strict=True)
             if value
         ]
 
 
-def _edges_of(source: Reference, references: tuple[FieldReference, ...]) -> Iterator[Edge]:
+def _edges_of(source: DocumentKey, references: tuple[FieldReference, ...]) -> Iterator[Edge]:
     for held in references:
         if (held.holder_type, held.holder_id) == source:
-            yield Edge(source, Reference(held.target_type, held.target_id), held.field)
+            yield Edge(source, DocumentKey(held.target_type, held.target_id), held.field)
 
 
-def _referring_to(target: Reference) -> Select[str, bytes, str]:
+def _referring_to(target: DocumentKey) -> Select[str, bytes, str]:
     """Select the references to a document, in those that are stored and in copies of the others.
 
     A copy of a document that is stored itself does not count: the document may say otherwise.

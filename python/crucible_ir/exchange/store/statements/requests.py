@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import delete, insert, select
 
-from crucible_ir.exchange.store.errors import RequestReusedError
-from crucible_ir.exchange.store.records import Published, Record
+from crucible_ir.exchange.store.errors import RequestIdReusedError
+from crucible_ir.exchange.store.records import PublishResult, StoredRecord
 from crucible_ir.exchange.store.statements.tables import requests
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def recall(
     connection: Connection, publisher: str | None, request: RequestKey | None
-) -> Published | None:
+) -> PublishResult | None:
     """Return the result of a request that was made before.
 
     Raises:
@@ -35,8 +35,8 @@ def recall(
     if found is None:
         return None
     if bytes(found.fingerprint) != request.fingerprint:
-        raise RequestReusedError(request.request_id)
-    record = Record(
+        raise RequestIdReusedError(request.request_id)
+    record = StoredRecord(
         found.type,
         bytes(found.id).decode(),
         found.revision,
@@ -48,14 +48,14 @@ def recall(
         None if found.record_publisher is None else bytes(found.record_publisher).decode(),
         found.deleted,
     )
-    return Published(record, found.created, found.unchanged)
+    return PublishResult(record, found.created, found.unchanged)
 
 
 def remember(
     connection: Connection,
     publisher: str | None,
     request: RequestKey | None,
-    result: Published,
+    result: PublishResult,
     now: Microseconds,
 ) -> None:
     """Keep the result of a request, if it carries an id."""

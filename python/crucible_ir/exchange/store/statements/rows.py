@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from sqlalchemy import and_, or_, true
 
-from crucible_ir.exchange.store.records import Entry, Record
+from crucible_ir.exchange.store.records import StoredEntry, StoredRecord
 from crucible_ir.exchange.store.statements.tables import documents, revisions
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from crucible_ir.exchange.store.records import Scope
 
-#: The columns of `revisions` that make a `Record`, in the order of its fields.
+#: The columns of `revisions` that make a `StoredRecord`, in the order of its fields.
 RECORD_COLUMNS = (
     revisions.c.type,
     revisions.c.id,
@@ -41,10 +41,10 @@ IS_LATEST: Final = and_(
 )
 
 
-def record(row: Any) -> Record:
+def record(row: Any) -> StoredRecord:
     """Return the record that the first columns of a row make."""
     publisher = row[8]
-    return Record(
+    return StoredRecord(
         row[0],
         bytes(row[1]).decode(),
         row[2],
@@ -58,13 +58,13 @@ def record(row: Any) -> Record:
     )
 
 
-def entry(row: Any) -> Entry:
+def entry(row: Any) -> StoredEntry:
     """Return the entry of a row: the columns of a record, and after them the document."""
     document = row[10]
-    return Entry(record(row), None if document is None else bytes(document))
+    return StoredEntry(record(row), None if document is None else bytes(document))
 
 
-def bounded(entries: Iterable[Entry], limit: int, max_bytes: int) -> Iterator[Entry]:
+def bounded(entries: Iterable[StoredEntry], limit: int, max_bytes: int) -> Iterator[StoredEntry]:
     """Yield entries up to a number, and up to the one with which they exceed a size in bytes."""
     size = 0
     for count, item in enumerate(entries, start=1):

@@ -10,7 +10,7 @@ from crucible_ir.errors import EncodeError, near_miss, shorten
 from crucible_ir.exchange import v1
 from crucible_ir.exchange.content import field_values, identity_field, identity_of, references_of
 from crucible_ir.exchange.server.rpc.errors import field_violation
-from crucible_ir.exchange.store.records import Deletion, FieldValue, Publication, RequestKey
+from crucible_ir.exchange.store.records import DeleteCommand, PublishCommand, RequestKey
 from crucible_ir.schema.types import descriptor_of, document_members
 from crucible_ir.serialization.json.canonical import DIGEST_PREFIX, digest
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from crucible_ir.exchange.server.rpc.call_context import Caller
 
 
-def publication(request: v1.PublishRequest, caller: Caller) -> Publication:
+def publication(request: v1.PublishRequest, caller: Caller) -> PublishCommand:
     """Return what a valid request asks to keep.
 
     Raises:
@@ -34,7 +34,7 @@ def publication(request: v1.PublishRequest, caller: Caller) -> Publication:
     digest_ = _digest(content)
     content_hash = _content_hash(content, digest_)
     etag = request.etag if request.HasField("etag") else None
-    return Publication(
+    return PublishCommand(
         type=type_,
         id=id_,
         document=request.document.SerializeToString(),
@@ -43,12 +43,12 @@ def publication(request: v1.PublishRequest, caller: Caller) -> Publication:
         publisher=caller.name,
         etag=etag,
         request=_request_key(request, "publish", type_, id_, etag, content_hash),
-        fields=tuple(FieldValue(*pair) for pair in field_values(content)),
+        fields=tuple(field_values(content)),
         references=tuple(references_of(content, id_)),
     )
 
 
-def deletion(request: v1.DeleteRequest, caller: Caller) -> Deletion:
+def deletion(request: v1.DeleteRequest, caller: Caller) -> DeleteCommand:
     """Return what a valid request asks to delete.
 
     Raises:
@@ -57,7 +57,7 @@ def deletion(request: v1.DeleteRequest, caller: Caller) -> Deletion:
     check_type(request.type)
     caller.check(request.type, request.id)
     etag = request.etag if request.HasField("etag") else None
-    return Deletion(
+    return DeleteCommand(
         type=request.type,
         id=request.id,
         publisher=caller.name,
