@@ -16,7 +16,7 @@ from rich.text import Text
 
 import crucible_ir as ir
 from crucible_ir import v1
-from crucible_ir.cli.commands.trace import print_lineage
+from crucible_ir.cli.commands.exchange.trace import print_lineage
 from crucible_ir.exchange import EtagMismatchError, ExchangeClient, Publication
 from crucible_ir.exchange.client.requests import document_of
 from crucible_ir.exchange.client.results import content_of

@@ -16,7 +16,7 @@ from rich.text import Text
 
 import crucible_ir as ir
 from crucible_ir.cli.console import make_console
-from crucible_ir.cli.tree import draw
+from crucible_ir.cli.views.tree import draw
 from crucible_ir.serialization.formats import EXTENSIONS, FORMATS, format_of
 from crucible_ir.serialization.type_detection import detect_type
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import schema_image
 from crucible_ir.cli.console import make_console
-from crucible_ir.cli.schema_report import schema_change_lines
+from crucible_ir.cli.views.schema_changes import schema_change_lines
 from crucible_ir.schema_changes import SchemaError, SchemaVersion, compare, find_schema
 from crucible_ir.schema_changes.sources import installed_lints
 

@@ -13,7 +13,7 @@ from google.protobuf import json_format
 
 import crucible_ir as ir
 from crucible_ir import v1
-from crucible_ir.cli.starter import starter
+from crucible_ir.cli.views.template import template
 
 #: A line of a starter document that only the # keeps from being one of the document's fields.
 OPTIONAL = re.compile(r"# (\w+): ")
@@ -38,7 +38,7 @@ def others_of_its_oneof(name: str, field: str) -> set[str]:
 
 @pytest.mark.parametrize("name", ir.MESSAGE_TYPES)
 def test_each_optional_line_can_be_put_to_use(name: str) -> None:
-    lines = starter(ir.MESSAGE_TYPES[name]).removesuffix("{}\n").split("\n")
+    lines = template(ir.MESSAGE_TYPES[name]).removesuffix("{}\n").split("\n")
     used = set()
     for number, line in enumerate(lines):
         match = OPTIONAL.match(line)
@@ -59,14 +59,14 @@ def test_each_optional_line_can_be_put_to_use(name: str) -> None:
 
 @pytest.mark.parametrize("name", ir.MESSAGE_TYPES)
 def test_every_field_is_there_except_the_custom_members(name: str) -> None:
-    text = starter(ir.MESSAGE_TYPES[name])
+    text = template(ir.MESSAGE_TYPES[name])
     for field in ir.MESSAGE_TYPES[name].DESCRIPTOR.fields:
         found = re.search(rf"^(# )?{field.name}:", text, re.M)
         assert bool(found) != field.name.startswith("custom_")
 
 
 def test_a_field_comes_with_its_comment_vocabulary_and_default() -> None:
-    lines = starter(v1.TrainingConfig).split("\n")
+    lines = template(v1.TrainingConfig).split("\n")
     at = lines.index("# optimizer: OPTIMIZER_ADAM")
     words = " ".join(line.removeprefix("# ") for line in lines[at - 5 : at])
     assert "The optimizer. Open vocabulary" in words

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import pty
 import re
@@ -20,14 +19,14 @@ from cli.command_line import EXAMPLES, run
 
 from crucible_ir import __version__
 from crucible_ir.cli import progress
-from crucible_ir.cli.program import COMMANDS, Command
+from crucible_ir.cli.program import COMMANDS, Command, program
 from crucible_ir.serialization import formats
 
 PROGRAM = (sys.executable, "-m", "crucible_ir")
 
 
 def command_of(name: str) -> Command:
-    command = importlib.import_module(f"crucible_ir.cli.commands.{name}").command
+    command = program.get_command(click.Context(program), name)
     assert isinstance(command, Command)
     return command
 
@@ -147,7 +146,7 @@ def fail_as_a_bug_would(*_: object) -> NoReturn:
 @pytest.fixture
 def bug(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
     (folder / "d.yaml").write_text("name: d\nsplit: DATASET_SPLIT_TEST\n")
-    monkeypatch.setattr("crucible_ir.cli.checking.type_for", fail_as_a_bug_would)
+    monkeypatch.setattr("crucible_ir.cli.checking.checks.type_for", fail_as_a_bug_would)
 
 
 def test_an_unexpected_error_is_called_a_bug_without_a_traceback(bug: None) -> None:
@@ -179,7 +178,7 @@ def test_an_interrupt_ends_the_program_with_130(
     def interrupt(*_: object) -> NoReturn:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("crucible_ir.cli.checking.content_of", interrupt)
+    monkeypatch.setattr("crucible_ir.cli.checking.checks.content_of", interrupt)
     result = run("validate", "d.yaml")
     assert result.status == 130
     assert "Traceback" not in result.err

@@ -17,7 +17,7 @@ from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from schema_changes.mutations import current_files, edit_rules, field_of, message_of
 
 import crucible_ir as ir
-from crucible_ir.cli.commands.schema_diff import command
+from crucible_ir.cli.commands.schema.schema_diff import command
 from crucible_ir.cli.program import program
 from crucible_ir.v1 import options_pb2
 

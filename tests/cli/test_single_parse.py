@@ -14,7 +14,7 @@ from cli.command_line import run
 from google.protobuf import text_format
 
 from crucible_ir import v1
-from crucible_ir.cli.exchange import Server
+from crucible_ir.cli.commands.exchange.connection import Server
 from crucible_ir.serialization import yaml_text
 from crucible_ir.serialization.formats import FORMATS
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import fields
+from datetime import timedelta
 from functools import wraps
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 from click.shell_completion import CompletionItem
 
-from crucible_ir.cli.inputs import Reading
-from crucible_ir.cli.reports import REPORT_FORMATS
+from crucible_ir.cli.checking.reports import REPORT_FORMATS
+from crucible_ir.cli.files.inputs import ReadOptions
 from crucible_ir.serialization.formats import FORMATS, UnknownFormatError
 from crucible_ir.serialization.limits import MAX_BYTES, MAX_DEPTH, MAX_FRAME_BYTES, Limits
 from crucible_ir.serialization.streams.formats import FORMAT_NAMES, STREAM_FORMATS, format_named
@@ -20,9 +22,13 @@ if TYPE_CHECKING:
 
     Decorator = Callable[[Any], Any]
     TextParameter = click.ParamType[str]
+    DurationParameter = click.ParamType[timedelta]
 else:
     # Older releases of click have no type parameter here.
-    TextParameter = click.ParamType
+    TextParameter = DurationParameter = click.ParamType
+
+_DURATION: Final = re.compile(r"([1-9][0-9]{0,5})([smhdw])")
+_UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
 class _TypeName(TextParameter):
@@ -45,7 +51,7 @@ class _TypeName(TextParameter):
         return [CompletionItem(name) for name in message_types() if name.startswith(incomplete)]
 
 
-class _FormName(TextParameter):
+class _FormatName(TextParameter):
     """The name of a form, with the near miss where it is wrong."""
 
     name = "form"
@@ -57,8 +63,8 @@ class _FormName(TextParameter):
             self.fail(str(error), param, ctx)
 
     def shell_complete(self, ctx: Any, param: Any, incomplete: str) -> list[CompletionItem]:
-        summaries = {form.name: form.summary for form in FORMATS.values()}
-        summaries |= {form.name: form.summary for form in STREAM_FORMATS.values()}
+        summaries = {format_.name: format_.summary for format_ in FORMATS.values()}
+        summaries |= {format_.name: format_.summary for format_ in STREAM_FORMATS.values()}
         return [
             CompletionItem(name, help=summary)
             for name, summary in summaries.items()
@@ -66,8 +72,36 @@ class _FormName(TextParameter):
         ]
 
 
+def parse_duration(text: str) -> timedelta | None:
+    """Parse a duration; return ``None`` if the text is not one.
+
+    >>> parse_duration("90d").days, parse_duration("36h").days, parse_duration("1 day")
+    (90, 1, None)
+    """
+    match = _DURATION.fullmatch(text)
+    return timedelta(**{_UNITS[match[2]]: int(match[1])}) if match else None
+
+
+class _Duration(DurationParameter):
+    """A number of seconds, minutes, hours, days or weeks."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> timedelta:
+        duration = value if isinstance(value, timedelta) else parse_duration(value)
+        if duration is None:
+            units = ", ".join(_UNITS)
+            self.fail(
+                f'invalid duration "{value}": expected a number and a unit ({units}), such as 90d',
+                param,
+                ctx,
+            )
+        return duration
+
+
 TYPE_NAME = _TypeName()
-FORM_NAME = _FormName()
+FORMAT_NAME = _FormatName()
+DURATION = _Duration()
 
 
 def type_option() -> Decorator:
@@ -85,8 +119,8 @@ def from_option() -> Decorator:
     """Return ``--from``."""
     return click.option(
         "--from",
-        "from_form",
-        type=FORM_NAME,
+        "from_format",
+        type=FORMAT_NAME,
         metavar="FORM",
         help=f"Input format: {', '.join(FORMAT_NAMES)}; by default inferred from the extension.",
     )
@@ -123,15 +157,17 @@ def limit_options() -> list[Decorator]:
     ]
 
 
-def reading_options(command: Any) -> Any:
+def add_read_options(command: Any) -> Any:
     """Add the options that say how documents are to be read, which become one: ``reading``."""
 
     @wraps(command)
     def gathered(
-        *arguments: Any, type_name: str | None, from_form: str | None, **options: Any
+        *arguments: Any, type_name: str | None, from_format: str | None, **options: Any
     ) -> Any:
         limits = Limits(**{each.name: options.pop(each.name) for each in fields(Limits)})
-        return command(*arguments, reading=Reading(type_name, from_form, limits), **options)
+        return command(
+            *arguments, read_options=ReadOptions(type_name, from_format, limits), **options
+        )
 
     made: Any = gathered
     for option in (*limit_options(), from_option(), type_option()):
@@ -139,7 +175,7 @@ def reading_options(command: Any) -> Any:
     return made
 
 
-def checking_options(command: Any) -> Any:
+def add_check_options(command: Any) -> Any:
     """Add the options of the commands that check many documents."""
     options = (
         click.option(
@@ -164,4 +200,4 @@ def checking_options(command: Any) -> Any:
     )
     for option in options:
         command = option(command)
-    return reading_options(command)
+    return add_read_options(command)

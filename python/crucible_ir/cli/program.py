@@ -25,30 +25,41 @@ from crucible_ir.version import VERSION
 _INTERRUPTED = 130
 _PIPE_CLOSED = 141
 
-#: The commands and what they do; the module of a command is imported when the command is used.
-COMMANDS = {
-    "validate": "Check documents against the schema's rules.",
-    "lint": "Give advice on documents that may be valid but look like a mistake.",
-    "convert": "Write a document in another form.",
-    "show": "Draw a document as a tree.",
-    "digest": "Print the digests of documents, or check them against a list.",
-    "diff": "Say what differs between two documents, or merge the work of two sides.",
-    "new": "Write a commented document to start from.",
-    "schema": "List messages and their fields, export the schema, or compare two versions of it.",
-    "explain": "Say what a rule or lint means.",
-    "serve": "Run an exchange: a server that keeps documents and feedback for others.",
-    "publish": "Store documents in an exchange.",
-    "fetch": "Get a document from an exchange.",
-    "list": "List the documents of an exchange.",
-    "watch": "Tell of changes in an exchange as they happen.",
-    "trace": "Follow a document to what it came from, or to what came of it.",
-    "compact": "Drop old revisions from an exchange, and keep the latest ones.",
-    "ingest": "Hand feedback events over to an exchange.",
-    "export": "Write feedback events from an exchange to a file.",
-    "tokens": "Make, list and revoke the tokens that a server asks for.",
-    "conformance": "Certify an implementation of the IR in any language.",
-    "completion": "Print the completion script for a shell.",
+#: The commands and what they do, by the folder of their modules.
+_FOLDERS = {
+    "documents": {
+        "validate": "Check documents against the schema's rules.",
+        "lint": "Give advice on documents that may be valid but look like a mistake.",
+        "convert": "Write a document in another form.",
+        "show": "Draw a document as a tree.",
+        "digest": "Print the digests of documents, or check them against a list.",
+        "diff": "Say what differs between two documents, or merge the work of two sides.",
+        "new": "Write a commented document to start from.",
+    },
+    "schema": {
+        "schema": "List messages, export the schema, or compare two versions of it.",
+        "explain": "Say what a rule or lint means.",
+    },
+    "exchange": {
+        "serve": "Run an exchange: a server that keeps documents and feedback for others.",
+        "publish": "Store documents in an exchange.",
+        "fetch": "Get a document from an exchange.",
+        "list": "List the documents of an exchange.",
+        "watch": "Tell of changes in an exchange as they happen.",
+        "trace": "Follow a document to what it came from, or to what came of it.",
+        "compact": "Drop old revisions from an exchange, and keep the latest ones.",
+        "ingest": "Hand feedback events over to an exchange.",
+        "export": "Write feedback events from an exchange to a file.",
+        "tokens": "Make, list and revoke the tokens that a server asks for.",
+    },
+    "tools": {
+        "conformance": "Certify an implementation of the IR in any language.",
+        "completion": "Print the completion script for a shell.",
+    },
 }
+
+#: The commands and what they do, in the order of the help.
+COMMANDS = {name: text for folder in _FOLDERS.values() for name, text in folder.items()}
 
 
 def add_common_options(command: click.Command) -> None:
@@ -117,11 +128,12 @@ class Program(click.Group):
 
     def get_command(self, context: click.Context, name: str) -> click.Command | None:
         """Import a command."""
-        if name not in COMMANDS:
-            return None
-        module = import_module(f"crucible_ir.cli.commands.{name}")
-        command: click.Command = module.command
-        return command
+        for folder, commands in _FOLDERS.items():
+            if name in commands:
+                module = import_module(f"crucible_ir.cli.commands.{folder}.{name}")
+                command: click.Command = module.command
+                return command
+        return None
 
     def resolve_command(
         self, context: click.Context, args: list[str]
@@ -172,17 +184,17 @@ def _status_of(error: Exception, session: Session) -> int:
     if isinstance(error, OSError):
         _silence(sys.stdout)
         where = f"{error.filename}: " if error.filename else ""
-        session.fail(f"{where}{reason_of(error)}")
+        session.print_error(f"{where}{reason_of(error)}")
         return COULD_NOT_RUN
     if isinstance(error, Error):
-        session.fail(str(error))
+        session.print_error(str(error))
         is_verdict = isinstance(error, (DecodeError, EncodeError, ValidationError))
         return INVALID if is_verdict else COULD_NOT_RUN
     if session.debug:
         import traceback
 
         traceback.print_exception(error)
-    session.fail(f"this is a bug: {type(error).__name__}: {' '.join(str(error).split())}")
+    session.print_error(f"this is a bug: {type(error).__name__}: {' '.join(str(error).split())}")
     if not session.debug:
         print(
             f"Run it again with --debug or {DEBUG_VARIABLE}=1 to see where, and report it.",

@@ -51,15 +51,15 @@ class Session:
 
         return make_console(stream, color=self.color)
 
-    def fail(self, reason: str) -> None:
+    def print_error(self, reason: str) -> None:
         """Print why nothing came of it, as one line on standard error."""
         print(f"crucible-ir: {printable(reason)}", file=sys.stderr)
 
-    def refuse(self, name: str, error: DecodeError | EncodeError) -> None:
+    def print_document_error(self, name: str, error: DecodeError | EncodeError) -> None:
         """Print why a document cannot be read or written, with its name and the place."""
         at = f":{error.position}" if error.position else ""
         path = f"{error.path}: " if error.path else ""
-        self.fail(f"{name}{at}: {path}{error.reason}")
+        self.print_error(f"{name}{at}: {path}{error.reason}")
 
 
 def reason_of(error: OSError) -> str:

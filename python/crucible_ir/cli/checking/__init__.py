@@ -1,0 +1,1 @@
+"""Checks of many documents, and their reports."""

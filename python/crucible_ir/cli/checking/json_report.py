@@ -1,0 +1,62 @@
+"""The report as JSON: one object, for programs of any kind."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+
+from crucible_ir.cli.checking.issues import CheckOutcome, FileReport, Issue
+from crucible_ir.cli.checking.reports import Wording
+
+
+def render(reports: list[FileReport], wording: Wording) -> str:
+    """Return the report as text."""
+    outcomes = Counter(report.outcome for report in reports)
+    rules = Counter(issue.rule for report in reports for issue in report.issues)
+    content = {
+        "command": wording.command,
+        "documents": [_document(report, wording) for report in reports],
+        "summary": {
+            "documents": len(reports),
+            wording.good: outcomes[CheckOutcome.GOOD],
+            wording.bad: outcomes[CheckOutcome.INVALID],
+            "unreadable": outcomes[CheckOutcome.UNREADABLE],
+            "rules": dict(sorted(rules.items())),
+        },
+    }
+    # ASCII only: a file's name that is not UTF-8 has no other way into JSON.
+    return json.dumps(content, indent=2)
+
+
+def _document(report: FileReport, wording: Wording) -> dict[str, object]:
+    verdicts = {CheckOutcome.GOOD: wording.good, CheckOutcome.INVALID: wording.bad}
+    return {
+        "file": report.name,
+        "verdict": verdicts.get(report.outcome, "unreadable"),
+        "type": report.type_name or None,
+        "reason": report.reason or None,
+        **_stream(report),
+        wording.issues[1]: [_issue(issue) for issue in report.issues],
+    }
+
+
+def _stream(report: FileReport) -> dict[str, object]:
+    """Return what there is to say about a stream only."""
+    if report.records is None:
+        return {}
+    counts = {"records": report.records, "bad_records": report.bad_records}
+    return {**counts, "omitted_findings": report.omitted}
+
+
+def _issue(issue: Issue) -> dict[str, object]:
+    return {
+        "rule": issue.rule,
+        "level": issue.level.value,
+        "path": issue.path,
+        **({} if issue.record is None else {"record": issue.record}),
+        "message": issue.message,
+        "value": issue.value or None,
+        "fix": issue.fix or None,
+        "line": issue.position.line if issue.position else None,
+        "column": issue.position.column if issue.position else None,
+    }

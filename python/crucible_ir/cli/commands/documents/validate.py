@@ -1,0 +1,48 @@
+"""``crucible-ir validate``: check documents against the schema's rules."""
+
+from __future__ import annotations
+
+import click
+
+from crucible_ir.cli.checking.checks import Validation, check_all
+from crucible_ir.cli.checking.reports import VALIDATE, write_report
+from crucible_ir.cli.files.inputs import ReadOptions, input_files
+from crucible_ir.cli.options import add_check_options
+from crucible_ir.cli.program import Command
+from crucible_ir.cli.progress import with_progress
+from crucible_ir.cli.session import Session
+
+_EXAMPLES = (
+    ("crucible-ir validate examples/experiment.yaml", "One document; its type is told from it."),
+    ("crucible-ir validate examples 'runs/**/*.json'", "A folder, and a pattern."),
+    (
+        "crucible-ir validate --type TrainingRun --from json - < run.json",
+        "Standard input has no ending: say what it is.",
+    ),
+    ("crucible-ir validate --format github examples", "Annotations in a pull request."),
+)
+
+
+@click.command(cls=Command, examples=_EXAMPLES)
+@click.argument("documents", nargs=-1, required=True, metavar="FILE...")
+@add_check_options
+@click.pass_obj
+def command(
+    session: Session,
+    documents: tuple[str, ...],
+    read_options: ReadOptions,
+    report_format: str,
+    jobs: int,
+    quiet: bool,
+) -> int:
+    """Check documents against the schema's rules.
+
+    FILE is a file, a folder (every document in it, at any depth), a pattern or `-`. Each document
+    gets a line, and each rule that it breaks gets one with the place, the field and the rule's id;
+    `crucible-ir explain RULE` says more. The exit status is 1 if any document is invalid, and 2 if
+    any could not be read.
+    """
+    found = list(input_files(documents, read_options))
+    reports = check_all(Validation(read_options), found, jobs=min(jobs, len(found)) if jobs else 0)
+    shown = with_progress(reports, len(found))
+    return write_report(report_format, shown, VALIDATE, session, quiet=quiet)

@@ -1,0 +1,64 @@
+"""``crucible-ir compact``: drop old revisions from an exchange."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import click
+
+from crucible_ir.cli.commands.exchange.connection import (
+    Server,
+    format_option,
+    json_text,
+    server_options,
+)
+from crucible_ir.cli.options import DURATION
+from crucible_ir.cli.program import Command
+from crucible_ir.cli.session import GOOD, CannotRunError, Session
+
+_EXAMPLES = (
+    ("crucible-ir compact --keep-within 90d", "Keep the changes of the last ninety days."),
+    ("crucible-ir compact --keep-after 1200", "Keep those after this sequence number."),
+)
+
+
+@click.command(cls=Command, examples=_EXAMPLES)
+@click.option(
+    "--keep-within", type=DURATION, metavar="SPAN", help="Keep every change of this last while."
+)
+@click.option(
+    "--keep-after",
+    type=click.IntRange(min=0),
+    metavar="SEQUENCE",
+    help="Keep every change after this sequence number.",
+)
+@format_option("Report for people, or for a machine.")
+@server_options
+@click.pass_obj
+def command(
+    session: Session,
+    keep_within: timedelta | None,
+    keep_after: int | None,
+    output_format: str,
+    server: Server,
+) -> int:
+    """Drop old revisions from an exchange, and keep the latest ones.
+
+    The latest revision of each document stays, and so do all feedback events. Dropped revisions
+    cannot be fetched any more, and a watch that goes on from before them is told so. It needs the
+    role admin. `crucible-ir serve --keep-history` does the same by itself.
+    """
+    from crucible_ir.exchange import InvalidDocumentError
+
+    if (keep_within is None) == (keep_after is None):
+        raise click.UsageError("say what to keep: --keep-within or --keep-after")
+    try:
+        with server.connect() as client:
+            oldest = client.compact(keep_after=keep_after, keep_within=keep_within)
+    except InvalidDocumentError as error:
+        raise CannotRunError(str(error)) from None
+    if output_format == "json":
+        print(json_text({"command": "compact", "oldest_sequence": oldest}))
+    else:
+        session.out().print(f"every change from {oldest} on is remembered", style="good")
+    return GOOD

@@ -1,0 +1,165 @@
+"""``crucible-ir list``: list the documents of an exchange."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import TYPE_CHECKING
+
+import click
+
+from crucible_ir.cli.commands.exchange.connection import (
+    Server,
+    format_option,
+    json_text,
+    record_json,
+    server_options,
+)
+from crucible_ir.cli.options import TYPE_NAME
+from crucible_ir.cli.program import Command
+from crucible_ir.cli.session import GOOD, INVALID, Session
+from crucible_ir.errors import printable
+
+if TYPE_CHECKING:
+    from crucible_ir.exchange import ExchangeClient, Record, Stored
+
+_EXAMPLES = (
+    ("crucible-ir list", "Every document."),
+    (
+        "crucible-ir list ModelVersion --filter stage=production",
+        "Those of one type, with this value in this field.",
+    ),
+    ("crucible-ir list ModelVersion --revisions-of llama_mmlu_3", "The history of one document."),
+)
+
+
+@click.command(cls=Command, examples=_EXAMPLES)
+@click.argument("type_name", required=False, type=TYPE_NAME, metavar="[TYPE]")
+@click.option(
+    "--filter",
+    "filters",
+    multiple=True,
+    metavar="FIELD=VALUE",
+    help="List those whose field has this value; FIELD=VALUE* is for what begins with it.",
+)
+@click.option(
+    "--order",
+    type=click.Choice(["newest", "id"]),
+    default="newest",
+    show_default=True,
+    help="By creation, newest first, or by id.",
+)
+@click.option("--deleted", is_flag=True, help="List deleted documents, too.")
+@click.option("--revisions-of", "revised", metavar="ID", help="List the revisions of one document.")
+@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="List no more than this.")
+@format_option("A table, or JSON, a record a line.")
+@server_options
+@click.pass_obj
+def command(
+    session: Session,
+    type_name: str | None,
+    filters: tuple[str, ...],
+    order: str,
+    deleted: bool,
+    revised: str | None,
+    limit: int | None,
+    output_format: str,
+    server: Server,
+) -> int:
+    """List the documents of an exchange.
+
+    Fields are spelled as in the schema, enum values by their plain names. The exit status is 1 if
+    there is no document whose revisions could be listed.
+    """
+    from crucible_ir.exchange import InvalidDocumentError, NotFoundError
+    from crucible_ir.schema.types import document_members
+
+    if type_name is None and (filters or revised is not None):
+        raise click.UsageError("--filter and --revisions-of are about one TYPE")
+    where, where_prefix = _conditions(filters)
+    with server.connect() as client:
+
+        def entries() -> Iterator[Stored]:
+            if type_name is not None and revised is not None:
+                yield from client.list_revisions(type_name, revised)
+                return
+            for name in [type_name] if type_name else document_members():
+                yield from _of_type(client, name, where, where_prefix, order, deleted)
+
+        try:
+            records = (entry.record for entry in islice(entries(), limit))
+            if output_format == "json":
+                for record in records:
+                    print(json_text(record_json(record), indent=None))
+            else:
+                _print_table(session, list(records))
+        except NotFoundError as error:
+            session.print_error(str(error))
+            return INVALID
+        except InvalidDocumentError as error:
+            raise click.UsageError(str(error)) from None
+    return GOOD
+
+
+def _of_type(
+    client: ExchangeClient,
+    type_name: str,
+    where: dict[str, str],
+    where_prefix: dict[str, str],
+    order: str,
+    deleted: bool,
+) -> Iterator[Stored]:
+    return client.list_documents(
+        type_name,
+        where=where,
+        where_prefix=where_prefix,
+        order=order,
+        page_size=500,
+        include_deleted=deleted,
+    )
+
+
+def _conditions(filters: tuple[str, ...]) -> tuple[dict[str, str], dict[str, str]]:
+    where: dict[str, str] = {}
+    where_prefix: dict[str, str] = {}
+    for text in filters:
+        field, equals, value = text.partition("=")
+        if not field or not equals:
+            raise click.UsageError(f'--filter takes FIELD=VALUE, got "{text}"')
+        if field in where or field in where_prefix:
+            raise click.UsageError(f"--filter: {field} is given twice")
+        if value.endswith("*"):
+            where_prefix[field] = value[:-1]
+        else:
+            where[field] = value
+    return where, where_prefix
+
+
+def _print_table(session: Session, records: list[Record]) -> None:
+    from rich.table import Table
+
+    table = Table(box=None, header_style="name")
+    # Only ids and publishers may be long, and only those are cut into lines.
+    table.add_column("type", no_wrap=True)
+    table.add_column("id", overflow="fold")
+    table.add_column("revision", justify="right")
+    table.add_column("updated", no_wrap=True)
+    table.add_column("etag", no_wrap=True)
+    has_publishers = any(record.publisher for record in records)
+    if has_publishers:
+        table.add_column("publisher", overflow="fold")
+    for record in records:
+        cells = [
+            printable(record.type),
+            printable(record.id),
+            str(record.revision),
+            f"{record.update_time:%Y-%m-%d %H:%M:%S}Z",
+            printable(record.etag),
+        ]
+        if has_publishers:
+            cells.append(printable(record.publisher or ""))
+        table.add_row(*cells, style="aside" if record.deleted else None)
+    console = session.out()
+    if records:
+        console.print(table)
+    session.err().print(f"{len(records)} document{'' if len(records) == 1 else 's'}", style="aside")

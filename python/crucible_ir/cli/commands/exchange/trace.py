@@ -1,0 +1,144 @@
+"""``crucible-ir trace``: follow a document to what it came from, or to what came of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from crucible_ir.cli.commands.exchange.connection import (
+    Server,
+    format_option,
+    json_text,
+    record_json,
+    server_options,
+)
+from crucible_ir.cli.options import TYPE_NAME
+from crucible_ir.cli.program import Command
+from crucible_ir.cli.session import GOOD, INVALID, Session
+from crucible_ir.errors import printable
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from crucible_ir.exchange import Lineage
+    from crucible_ir.exchange.client.results import LineageEdge, LineageNode, Reference
+
+_EXAMPLES = (
+    ("crucible-ir trace FeedbackEvent evt_123", "From an event back to its model and dataset."),
+    (
+        "crucible-ir trace DatasetRef wikitext-103 --direction downstream",
+        "Everything that came of a dataset.",
+    ),
+)
+
+_STYLES = {"missing": "bad", "deleted": "warn", "embedded": "aside"}
+
+
+@click.command(cls=Command, examples=_EXAMPLES)
+@click.argument("type_name", type=TYPE_NAME, metavar="TYPE")
+@click.argument("id_", metavar="ID")
+@click.option("--revision", type=click.IntRange(min=1), metavar="N", help="By default the latest.")
+@click.option(
+    "--direction",
+    type=click.Choice(["upstream", "downstream", "both"]),
+    default="upstream",
+    show_default=True,
+    help="To what it came from, to what came of it, or both.",
+)
+@click.option(
+    "--max-depth", type=click.IntRange(1, 100), metavar="N", help="Follow no more references."
+)
+@format_option("A table, or one JSON object.")
+@server_options
+@click.pass_obj
+def command(
+    session: Session,
+    type_name: str,
+    id_: str,
+    revision: int | None,
+    direction: str,
+    max_depth: int | None,
+    output_format: str,
+    server: Server,
+) -> int:
+    """Follow a document to what it came from, or to what came of it.
+
+    What the exchange does not have is named. The exit status is 1 if nothing is known of the
+    document to start from.
+    """
+    from crucible_ir.exchange import NotFoundError
+
+    try:
+        with server.connect() as client:
+            lineage = client.trace(
+                type_name, id_, revision=revision, direction=direction, max_depth=max_depth
+            )
+    except NotFoundError as error:
+        session.print_error(str(error))
+        return INVALID
+    if output_format == "json":
+        print(json_text(_json(lineage)))
+    else:
+        print_lineage(session.out(), lineage)
+    return GOOD
+
+
+def _json(lineage: Lineage) -> dict[str, object]:
+    return {
+        "nodes": [
+            {
+                "type": node.reference.type,
+                "id": node.reference.id,
+                "state": node.state,
+                "depth": node.depth,
+                "record": None if node.record is None else record_json(node.record),
+            }
+            for node in lineage.nodes
+        ],
+        "edges": [
+            {
+                "source": {"type": edge.source.type, "id": edge.source.id},
+                "target": {"type": edge.target.type, "id": edge.target.id},
+                "field": edge.field,
+            }
+            for edge in lineage.edges
+        ],
+        "missing": [{"type": end.type, "id": end.id} for end in lineage.missing],
+        "truncated": lineage.truncated,
+    }
+
+
+def print_lineage(console: Console, lineage: Lineage) -> None:
+    """Print the documents of a lineage, each below those that it is nearer to the start from."""
+    from rich.table import Table
+
+    table = Table(box=None, header_style="name")
+    table.add_column("document", overflow="fold")
+    table.add_column("state")
+    table.add_column("revision", justify="right")
+    table.add_column("through", overflow="fold")
+    depths = {node.reference: node.depth for node in lineage.nodes}
+    for node in lineage.nodes:
+        reference = node.reference
+        nearer = [edge for edge in lineage.edges if _connects_nearer(edge, node, depths)]
+        links = [edge.field for edge in nearer if edge.target == reference] or [
+            edge.field for edge in nearer
+        ]
+        table.add_row(
+            f"{'  ' * node.depth}{printable(reference.type)} {printable(reference.id)}",
+            printable(node.state),
+            "" if node.record is None else str(node.record.revision),
+            printable(", ".join(dict.fromkeys(links))),
+            style=_STYLES.get(node.state),
+        )
+    console.print(table)
+    if lineage.truncated:
+        console.print("There is more beyond the limits on depth and documents.", style="warn")
+
+
+def _connects_nearer(edge: LineageEdge, node: LineageNode, depths: dict[Reference, int]) -> bool:
+    """Tell whether a reference connects a document with one that is nearer to the start."""
+    if edge.target == node.reference:
+        return depths.get(edge.source, node.depth) < node.depth
+    return edge.source == node.reference and depths.get(edge.target, node.depth) < node.depth

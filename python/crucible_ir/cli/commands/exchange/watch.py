@@ -1,0 +1,99 @@
+"""``crucible-ir watch``: tell of changes as they happen."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import TYPE_CHECKING
+
+import click
+
+from crucible_ir.cli.commands.exchange.connection import (
+    Server,
+    format_option,
+    json_text,
+    record_json,
+    server_options,
+)
+from crucible_ir.cli.options import TYPE_NAME
+from crucible_ir.cli.program import Command
+from crucible_ir.cli.session import GOOD, Session
+from crucible_ir.errors import printable
+
+if TYPE_CHECKING:
+    from crucible_ir.exchange import Change, Gap
+
+_EXAMPLES = (
+    ("crucible-ir watch ModelVersion DeploymentConfig", "Changes of these types from now on."),
+    ("crucible-ir watch --after 0 --format json", "All that the exchange remembers, and on."),
+)
+
+
+@click.command(cls=Command, examples=_EXAMPLES)
+@click.argument("types", nargs=-1, type=TYPE_NAME, metavar="[TYPE...]")
+@click.option(
+    "--after",
+    type=click.IntRange(min=0),
+    metavar="SEQUENCE",
+    help="Begin after this sequence number; by default with what comes from now on.",
+)
+@click.option("--id-prefix", default="", metavar="TEXT", help="Only ids that begin with this.")
+@click.option("--count", type=click.IntRange(min=1), metavar="N", help="End after so many changes.")
+@format_option("Lines for people, or JSON, a change a line.")
+@server_options
+@click.pass_obj
+def command(
+    session: Session,
+    types: tuple[str, ...],
+    after: int | None,
+    id_prefix: str,
+    count: int | None,
+    output_format: str,
+    server: Server,
+) -> int:
+    """Tell of changes in an exchange as they happen.
+
+    Each change is told exactly once and in order, until the watch is interrupted. It goes on by
+    itself when the connection breaks. It says so where the exchange no longer
+    remembers changes that were asked for.
+    """
+    with (
+        server.connect() as client,
+        client.watch(after, types=types, id_prefix=id_prefix) as watch,
+    ):
+        for event in islice(watch, count):
+            if output_format == "json":
+                print(json_text(_json(event), indent=None), flush=True)
+            else:
+                _print(session, event)
+    return GOOD
+
+
+def _json(event: Change | Gap) -> dict[str, object]:
+    from crucible_ir.exchange import Gap
+
+    if isinstance(event, Gap):
+        return {
+            "gap": {
+                "after_sequence": event.after_sequence,
+                "through_sequence": event.through_sequence,
+            }
+        }
+    return {"change": record_json(event.record)}
+
+
+def _print(session: Session, event: Change | Gap) -> None:
+    from crucible_ir.exchange import Gap
+
+    if isinstance(event, Gap):
+        missing = f"{event.after_sequence + 1} to {event.through_sequence}"
+        session.out().print(f"the changes {missing} are no longer remembered", style="warn")
+        return
+    record = event.record
+    what = "deleted" if record.deleted else "published"
+    by = f" by {record.publisher}" if record.publisher else ""
+    line = (
+        f"{record.sequence}: {what} {record.type} {record.id}, revision {record.revision}{by}"
+        f" at {record.update_time:%Y-%m-%d %H:%M:%S}Z"
+    )
+    style = "bad" if record.deleted else None
+    session.out().print(printable(line), style=style, soft_wrap=True)

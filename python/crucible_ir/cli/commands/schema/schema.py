@@ -1,0 +1,144 @@
+"""``crucible-ir schema``: list messages and their fields, export the schema, or compare two."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from click.shell_completion import CompletionItem
+
+from crucible_ir.cli.files.inputs import STANDARD
+from crucible_ir.cli.files.outputs import write_output
+from crucible_ir.cli.program import Command
+from crucible_ir.cli.session import GOOD, Session
+
+if TYPE_CHECKING:
+    from google.protobuf.message import Message
+
+_PROTO = "proto"
+_DESCRIPTOR_SET = "descriptor-set"
+_JSON_SCHEMA = "json-schema"
+
+_EXAMPLES = (
+    ("crucible-ir schema", "Every message."),
+    ("crucible-ir schema TrainingConfig", "The fields of one, with rules and defaults."),
+    ("crucible-ir schema Optimizer", "The names of a vocabulary."),
+    (
+        "crucible-ir schema Experiment --export json-schema > experiment.schema.json",
+        "For an editor to complete and check YAML and JSON by.",
+    ),
+    ("crucible-ir schema --export proto --output proto", "The .proto files, into a folder."),
+    (
+        "crucible-ir schema --export descriptor-set --output ir.binpb",
+        "A FileDescriptorSet, for buf, grpcurl and protoc --descriptor_set_in.",
+    ),
+    (
+        "crucible-ir schema diff ir.binpb installed",
+        "What changed between two versions of the schema; `schema diff --help` has more.",
+    ),
+)
+
+_DIFF = "diff"
+
+
+class _SchemaCommand(Command):
+    """A command that hands over to ``schema diff``; no message or enum is called that."""
+
+    def make_context(
+        self,
+        info_name: str | None,
+        args: list[str],
+        parent: click.Context | None = None,
+        **extra: Any,
+    ) -> click.Context:
+        """Return the context of ``schema diff`` if the arguments begin with its name."""
+        if args[:1] != [_DIFF]:
+            return super().make_context(info_name, args, parent, **extra)
+        from crucible_ir.cli.commands.schema.schema_diff import command as diff
+
+        return diff.make_context(f"{info_name} {_DIFF}", args[1:], parent, **extra)
+
+
+def _complete(context: Any, parameter: Any, incomplete: str) -> list[CompletionItem]:
+    from crucible_ir.cli.views.schema_description import described_types
+
+    names = [_DIFF, *described_types()]
+    return [CompletionItem(name) for name in names if name.startswith(incomplete)]
+
+
+@click.command(cls=_SchemaCommand, examples=_EXAMPLES)
+@click.argument("name", required=False, shell_complete=_complete)
+@click.option(
+    "--export",
+    type=click.Choice([_PROTO, _DESCRIPTOR_SET, _JSON_SCHEMA]),
+    help="Write the schema in this form rather than list it.",
+)
+@click.option(
+    "--output",
+    "-o",
+    metavar="OUT",
+    help="Write here: a folder for proto, and for json-schema without NAME; else a file.",
+)
+@click.pass_obj
+def command(session: Session, name: str | None, export: str | None, output: str | None) -> int:
+    """List messages, export the schema, or compare two versions of it.
+
+    NAME is a message or an enum: its fields come with rules, defaults and comments. The exported
+    .proto files import buf/validate/validate.proto, which comes with protovalidate.
+
+    With `diff` in place of NAME, two versions of the schema are compared.
+    """
+    if export is None:
+        if output is not None:
+            raise click.UsageError("--output goes with --export")
+        from crucible_ir.cli.views.schema_description import describe, list_messages
+
+        console = session.out()
+        for line in list_messages() if name is None else describe(name, console.width):
+            console.print(line, soft_wrap=True)
+    elif export == _JSON_SCHEMA:
+        _export_json_schema(name, output)
+    elif name is not None:
+        raise click.UsageError(f"--export {export} is about the whole schema: leave out {name}")
+    elif export == _PROTO:
+        _export_protos(output)
+    else:
+        from crucible_ir.schema.comments import descriptor_set
+
+        write_output(output or STANDARD, descriptor_set())
+    return GOOD
+
+
+def _export_protos(output: str | None) -> None:
+    from crucible_ir.schema.proto_files import proto_files
+
+    if output is None:
+        raise click.UsageError("--export proto writes many files: give a folder as --output")
+    for name, content in proto_files().items():
+        _write_in(Path(output), name, content)
+
+
+def _export_json_schema(name: str | None, output: str | None) -> None:
+    from crucible_ir.schema.types import message_type, message_types
+
+    if name is not None:
+        write_output(output or STANDARD, _json_schema(message_type(name)))
+        return
+    if output is None:
+        raise click.UsageError("give NAME, or a folder as --output for the schema of each message")
+    for each, cls in message_types().items():
+        _write_in(Path(output), f"{each}.schema.json", _json_schema(cls))
+
+
+def _json_schema(type_: type[Message]) -> bytes:
+    from crucible_ir.schema.json_schema import json_schema
+
+    return (json.dumps(json_schema(type_), indent=2, ensure_ascii=False) + "\n").encode()
+
+
+def _write_in(folder: Path, name: str, content: bytes) -> None:
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_output(str(path), content)

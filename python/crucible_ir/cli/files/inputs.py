@@ -1,0 +1,235 @@
+"""The documents that a command is given: names, patterns and folders in, their content out."""
+
+from __future__ import annotations
+
+import difflib
+import glob
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from crucible_ir.cli.session import CannotRunError, reason_of
+from crucible_ir.serialization.formats import Format, UnknownFormatError
+from crucible_ir.serialization.limits import Limits
+from crucible_ir.serialization.streams.formats import (
+    FORMAT_NAMES,
+    STREAM_FORMATS,
+    StreamFormat,
+    format_named,
+    format_of,
+)
+
+if TYPE_CHECKING:
+    from google.protobuf.message import Message
+
+    from crucible_ir.serialization.parsed_document import ParsedDocument
+
+#: What stands for standard input and standard output.
+STANDARD: Final = "-"
+
+
+@dataclass(frozen=True, slots=True)
+class ReadOptions:
+    """How documents are to be read.
+
+    Attributes:
+        type_name: The name of their message type; ``None`` to tell it from each document.
+        form_name: The name of their form; ``None`` to tell it from each file's ending.
+        limits: How large and deep one may be.
+    """
+
+    type_name: str | None = None
+    format_name: str | None = None
+    limits: Limits = field(default_factory=Limits)
+
+
+@dataclass(frozen=True, slots=True)
+class InputFile:
+    """One document that a command is given.
+
+    Attributes:
+        name: What reports call it: the file's name as given, or ``-``.
+        content: What was read from standard input; ``None`` for a file, and for a stream.
+    """
+
+    name: str
+    content: bytes | None = None
+
+
+def input_files(arguments: Iterable[str], read_options: ReadOptions) -> Iterator[InputFile]:
+    """Yield the documents that a command line names, each once, in the order given.
+
+    A file's name stands for itself. A folder stands for the files in it, at any depth, that have
+    the ending of a form, in alphabetical order; hidden ones are left out. Anything else that holds
+    ``*``, ``?`` or ``[`` is a pattern, in which ``**`` stands for any folders.
+
+    Raises:
+        CannotRunError: A pattern matches nothing, or standard input cannot be read.
+    """
+    seen: set[str] = set()
+    for argument in arguments:
+        for name in _names(argument):
+            if os.path.normpath(name) in seen:
+                continue
+            seen.add(os.path.normpath(name))
+            if name == STANDARD and read_options.format_name not in STREAM_FORMATS:
+                yield InputFile(name, _read_standard_input(read_options.limits.max_bytes))
+            else:
+                yield InputFile(name)
+
+
+def _names(argument: str) -> Iterable[str]:
+    if os.path.isdir(argument):
+        return _files_below(argument)
+    if argument == STANDARD or os.path.lexists(argument) or not glob.has_magic(argument):
+        return [argument]
+    found = sorted(glob.iglob(argument, recursive=True))
+    if not found:
+        raise CannotRunError(f"no file matches {argument}")
+    return [inner for name in found for inner in (_files_below(name) or [name])]
+
+
+def _files_below(folder: str) -> list[str]:
+    """Return the files below a folder that have the ending of a form; none if it is no folder."""
+    found: list[str] = []
+    for parent, folders, files in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        found += [
+            os.path.normpath(os.path.join(parent, name))
+            for name in sorted(files)
+            if not name.startswith(".") and _has_format(name)
+        ]
+    return found
+
+
+def _has_format(name: str) -> bool:
+    try:
+        format_of(name)
+    except UnknownFormatError:
+        return False
+    return True
+
+
+def content_of(source: InputFile, read_options: ReadOptions) -> bytes:
+    """Return the bytes of a document.
+
+    Raises:
+        CannotRunError: It cannot be read, or has more bytes than allowed.
+    """
+    if source.content is not None:
+        return source.content
+    try:
+        with open(source.name, "rb") as file:
+            most = read_options.limits.max_bytes
+            return _limited(file.read(most + 1), most)
+    except OSError as error:
+        raise CannotRunError(unreadable(source.name, error)) from None
+
+
+def unreadable(name: str, error: OSError) -> str:
+    """Say why a file cannot be read, and which one may have been meant."""
+    guess = _file_meant_by(name) if isinstance(error, FileNotFoundError) else ""
+    return f"cannot be read: {reason_of(error)}{guess}"
+
+
+def _file_meant_by(name: str) -> str:
+    """Name the file beside a missing one that is most like it, its ending left out of account."""
+    folder, base = os.path.split(name)
+    try:
+        beside = {inner.split(".")[0]: inner for inner in sorted(os.listdir(folder or os.curdir))}
+    except OSError:
+        return ""
+    close = difflib.get_close_matches(base.split(".")[0], beside, n=1)
+    return f'; did you mean "{os.path.join(folder, beside[close[0]])}"?' if close else ""
+
+
+def _read_standard_input(max_bytes: int) -> bytes:
+    try:
+        return _limited(sys.stdin.buffer.read(max_bytes + 1), max_bytes)
+    except (OSError, CannotRunError) as error:
+        reason = reason_of(error) if isinstance(error, OSError) else str(error)
+        raise CannotRunError(f"standard input: {reason}") from None
+
+
+def _limited(content: bytes, max_bytes: int) -> bytes:
+    if len(content) > max_bytes:
+        raise CannotRunError(f"has more than {max_bytes} bytes; --max-bytes allows more")
+    return content
+
+
+def format_for(source: InputFile, read_options: ReadOptions) -> Format:
+    """Return the form of a document.
+
+    Raises:
+        CannotRunError: Neither the user nor the file's ending tells it, or it is a stream.
+    """
+    format_ = any_format_for(source, read_options)
+    if isinstance(format_, StreamFormat):
+        raise CannotRunError("it is a stream of records, and a document is expected")
+    return format_
+
+
+def any_format_for(source: InputFile, read_options: ReadOptions) -> Format | StreamFormat:
+    """Return the form of a document or a stream.
+
+    Raises:
+        CannotRunError: Neither the user nor the file's ending tells it.
+    """
+    if read_options.format_name is not None:
+        return format_named(read_options.format_name)
+    if source.name == STANDARD:
+        raise CannotRunError(f"standard input has no ending: give --from {'|'.join(FORMAT_NAMES)}")
+    try:
+        return format_of(source.name)
+    except UnknownFormatError as error:
+        raise CannotRunError(f"{error}; give --from {'|'.join(FORMAT_NAMES)}") from None
+
+
+def read_document(
+    source: InputFile, format_: Format, read_options: ReadOptions, *, validate: bool
+) -> Message:
+    """Read the message of a file.
+
+    Raises:
+        CannotRunError: The file cannot be read, or its type cannot be detected.
+        DecodeError: It is not of its format and type, or over a limit.
+        ValidationError: The message breaks rules of the schema, and ``validate`` is set.
+    """
+    document = format_.parse(content_of(source, read_options))
+    return message_of(
+        document, type_for(document, format_, read_options), read_options, validate=validate
+    )
+
+
+def message_of(
+    document: ParsedDocument, type_: type[Message], read_options: ReadOptions, *, validate: bool
+) -> Message:
+    """Return the message of a parsed document.
+
+    Raises:
+        DecodeError: The document is not of its type, or over a limit.
+        ValidationError: The message breaks rules of the schema, and ``validate`` is set.
+    """
+    message = document.read(type_, validate=validate)
+    read_options.limits.check(message)
+    return message
+
+
+def type_for(document: ParsedDocument, format_: Format, read_options: ReadOptions) -> type[Message]:
+    """Return the message type of a document: the one of ``--type``, or else the detected one.
+
+    Raises:
+        CannotRunError: There is no ``--type``, and the document fits several types.
+        DecodeError: The document has fields of no type.
+    """
+    from crucible_ir.schema.types import message_type
+    from crucible_ir.serialization.type_detection import AmbiguousTypeError, detect_type
+
+    if read_options.type_name is not None:
+        return message_type(read_options.type_name)
+    try:
+        return detect_type(document, format_)
+    except AmbiguousTypeError as error:
+        raise CannotRunError(f"{error}; give --type") from None

@@ -1,0 +1,169 @@
+"""The streams that a command is given: their records, read in constant memory, with progress."""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import chain
+from typing import IO, TYPE_CHECKING
+
+from crucible_ir.cli.files.inputs import STANDARD, InputFile, ReadOptions, type_for, unreadable
+from crucible_ir.cli.progress import StreamProgress
+from crucible_ir.cli.session import CannotRunError
+from crucible_ir.errors import DecodeError
+from crucible_ir.schema.types import message_type
+from crucible_ir.serialization.limits import read_within
+from crucible_ir.serialization.streams.compression import CompressionMissingError, decompressed
+from crucible_ir.serialization.streams.records import (
+    StreamCount,
+    StreamError,
+    decode_batches,
+)
+from crucible_ir.serialization.streams.records import frames as frames_of
+
+if TYPE_CHECKING:
+    from google.protobuf.message import Message
+
+    from crucible_ir.serialization.streams.compression import Source as Bytes
+    from crucible_ir.serialization.streams.formats import StreamFormat
+    from crucible_ir.serialization.streams.records import Batch
+
+
+@dataclass(slots=True)
+class RecordStream:
+    """The records of one stream.
+
+    Attributes:
+        name: What reports call the stream.
+        form: Its form.
+        read_options: How documents are to be read.
+        type_: The class of its messages; ``None`` where it holds no record to tell it from.
+        batches: The records as bytes.
+        progress: What is shown of the reading.
+        count: The records read so far.
+    """
+
+    name: str
+    format_: StreamFormat
+    read_options: ReadOptions
+    type_: type[Message] | None
+    batches: Iterator[Batch]
+    progress: StreamProgress
+    count: StreamCount = field(default_factory=StreamCount)
+
+    def messages(
+        self, *, validate: bool, on_bad: Callable[[StreamError], None] | None
+    ) -> Iterator[Message]:
+        """Yield the messages, each within the limits.
+
+        Args:
+            validate: Whether the schema's rules must hold.
+            on_bad: Called for each bad record, after which reading goes on where it can.
+
+        Raises:
+            StreamError: A record is bad and there is no ``on_bad``, or reading cannot go on.
+        """
+        if self.type_ is None:
+            return
+        read = self.format_.reading(self.type_, validate)
+        limits = self.read_options.limits
+        if limits.look_inside:
+            within = partial(read_within, limits, read.decode)
+            read = replace(read, parse=within, guard=_certain, decode=within)
+        for message in decode_batches(self.batches, read, on_bad, self.count):
+            yield message
+            self.progress.show(self.count)
+
+
+def _certain(_: object) -> bool:
+    return True
+
+
+@contextmanager
+def open_records(
+    source: InputFile, format_: StreamFormat, read_options: ReadOptions
+) -> Iterator[RecordStream]:
+    """Open a stream and tell the type of its messages.
+
+    Raises:
+        CannotRunError: It cannot be opened, or nothing tells its type.
+    """
+    try:
+        raw: IO[bytes] = (
+            sys.stdin.buffer if source.name == STANDARD else open(source.name, "rb")  # noqa: SIM115  # closed below
+        )
+    except OSError as error:
+        raise CannotRunError(unreadable(source.name, error)) from None
+    try:
+        with decompressed(raw, source.name) as plain:
+            split = _split(source.name, format_, plain, read_options)
+            type_, batches = _typed(split, format_, read_options)
+            progress = StreamProgress(_size(raw), raw.tell if _size(raw) else None)
+            with progress:
+                yield RecordStream(source.name, format_, read_options, type_, batches, progress)
+    except CompressionMissingError as error:
+        raise CannotRunError(str(error)) from None
+    finally:
+        if raw is not sys.stdin.buffer:
+            raw.close()
+
+
+def _split(
+    name: str, format_: StreamFormat, plain: Bytes, read_options: ReadOptions
+) -> Iterator[Batch]:
+    try:
+        yield from format_.split(plain, read_options.limits.max_frame_bytes)
+    except OSError as error:
+        raise CannotRunError(unreadable(name, error)) from None
+
+
+def _size(raw: IO[bytes]) -> int:
+    """Return how many bytes there are to read; 0 where nobody knows, as of a pipe."""
+    try:
+        status = os.fstat(raw.fileno())
+    except (OSError, ValueError):
+        return 0
+    return status.st_size if stat.S_ISREG(status.st_mode) else 0
+
+
+def _typed(
+    batches: Iterator[Batch], format_: StreamFormat, read_options: ReadOptions
+) -> tuple[type[Message] | None, Iterator[Batch]]:
+    """Tell the type of a stream's messages, from its first record where the user does not."""
+    if read_options.type_name is not None:
+        return message_type(read_options.type_name), batches
+    try:
+        first = next(batches, None)
+        if first is None:
+            return None, batches
+        frame = next(frames_of([first]))
+        if frame.problem:
+            raise DecodeError(frame.problem)
+        type_ = type_for(format_.record.parse(frame.data), format_.record, read_options)
+    except DecodeError as error:
+        raise CannotRunError(
+            f"its first record does not tell its type ({error}); give --type"
+        ) from None
+    return type_, chain([first], batches)
+
+
+def place_of(name: str, bad: StreamError) -> str:
+    """Name the place of a bad record: its line, or its number where there are no lines."""
+    return f"{name}:{bad.position}" if bad.position else f"{name}:record {bad.record}"
+
+
+def error_lines(name: str, bad: StreamError) -> list[str]:
+    """Say what is wrong with a record, a line for each rule that it breaks."""
+    from crucible_ir.errors import ValidationError
+
+    place = place_of(name, bad)
+    if isinstance(bad.error, ValidationError):
+        return [f"{place}: {violation}" for violation in bad.error.violations]
+    at = "" if bad.position else f" (record at byte {bad.offset})"
+    path = f"{bad.path}: " if bad.path else ""
+    return [f"{place}: {path}{bad.reason}{at}"]

@@ -1,0 +1,1 @@
+"""Messages, changes and the schema, as text for people and for programs."""
