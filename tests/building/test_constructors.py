@@ -1,4 +1,4 @@
-"""Constructors: defaults, vocabularies, refused values and what happens to the values given."""
+"""Constructors: defaults, vocabularies, rejected values, and copies of arguments."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
+from every_feature import EveryFeature
 from google.protobuf import json_format, struct_pb2, timestamp_pb2
 
 import crucible_ir as ir
 from crucible_ir import v1
+from crucible_ir.building.construct import construct
 from crucible_ir.v1 import options_pb2
 
 #: The tests name types and fields in ways that a type checker cannot follow.
@@ -44,7 +46,7 @@ def declared_defaults(message: Any) -> dict[str, Any]:
     return found
 
 
-def plain_names(enum_type: Any) -> dict[str, int]:
+def short_names(enum_type: Any) -> dict[str, int]:
     prefix = enum_type.values_by_number[0].name.removesuffix("UNSPECIFIED")
     return {
         value.name.removeprefix(prefix).lower(): value.number
@@ -53,7 +55,7 @@ def plain_names(enum_type: Any) -> dict[str, int]:
     }
 
 
-def refused(type_: str, **fields: object) -> ir.FieldError:
+def rejected(type_: str, **fields: object) -> ir.FieldError:
     with pytest.raises(ir.FieldError) as caught:
         new(type_, **fields)
     return caught.value
@@ -63,13 +65,13 @@ def refused(type_: str, **fields: object) -> ir.FieldError:
 
 
 @pytest.mark.parametrize("name", CLASSES)
-def test_a_new_message_holds_exactly_the_defaults_that_the_schema_declares(name: str) -> None:
+def test_a_new_message_has_exactly_the_defaults_that_the_schema_declares(name: str) -> None:
     cls = CLASSES[name]
     expected = json_format.ParseDict(declared_defaults(cls.DESCRIPTOR), cls())
     assert new(name) == expected
 
 
-def test_the_schema_declares_the_defaults_that_the_loop_above_relies_on() -> None:
+def test_the_schema_declares_the_defaults_that_the_test_above_relies_on() -> None:
     assert sum(len(declared_defaults(cls.DESCRIPTOR)) for cls in CLASSES.values()) > 40
     assert declared_defaults(CLASSES["Prompt"].DESCRIPTOR) == {
         "options": {"stream": False, "extended_thinking": False}
@@ -150,12 +152,12 @@ def test_an_empty_message_that_is_given_is_present() -> None:
 
 
 @pytest.mark.parametrize("field", ENUM_FIELDS, ids=name_of)
-def test_every_plain_name_full_name_and_number_stands_for_its_enum_value(
+def test_every_short_name_full_name_and_number_gives_its_enum_value(
     field: Any,
 ) -> None:
-    for plain, number in plain_names(field.enum_type).items():
-        for spelling in (plain, field.enum_type.values_by_number[number].name, number):
-            given = [spelling] if field.is_repeated else spelling
+    for short, number in short_names(field.enum_type).items():
+        for value in (short, field.enum_type.values_by_number[number].name, number):
+            given = [value] if field.is_repeated else value
             made = new(field.containing_type.name, **{field.name: given})
             assert getattr(made, field.name) == ([number] if field.is_repeated else number)
 
@@ -173,8 +175,8 @@ def test_a_name_outside_an_open_vocabulary_goes_to_the_custom_member(
 
 @pytest.mark.parametrize("field", OPEN_FIELDS, ids=name_of)
 def test_a_documented_name_given_as_custom_becomes_the_enum_value(field: Any) -> None:
-    plain, number = next(iter(plain_names(field.enum_type).items()))
-    given = [plain, "in_house"] if field.is_repeated else plain
+    short, number = next(iter(short_names(field.enum_type).items()))
+    given = [short, "in_house"] if field.is_repeated else short
     made = new(field.containing_type.name, **{f"custom_{field.name}": given})
     assert getattr(made, field.name) == ([number] if field.is_repeated else number)
     assert getattr(made, f"custom_{field.name}") == (["in_house"] if field.is_repeated else "")
@@ -183,7 +185,7 @@ def test_a_documented_name_given_as_custom_becomes_the_enum_value(field: Any) ->
 @pytest.mark.parametrize("field", OPEN_FIELDS, ids=name_of)
 def test_a_custom_name_must_be_a_string(field: Any) -> None:
     custom = f"custom_{field.name}"
-    error = refused(field.containing_type.name, **{custom: [1] if field.is_repeated else 1})
+    error = rejected(field.containing_type.name, **{custom: [1] if field.is_repeated else 1})
     assert error.path == f"{name_of(field).replace('.', '.custom_')}" + (
         "[0]" if field.is_repeated else ""
     )
@@ -201,30 +203,30 @@ def test_a_list_of_an_open_vocabulary_is_split_and_keeps_order_and_duplicates() 
 
 
 def test_both_members_of_an_open_vocabulary_cannot_be_given() -> None:
-    error = refused("ModelRef", id="m", provider="s3", custom_provider="minio")
+    error = rejected("ModelRef", id="m", provider="s3", custom_provider="minio")
     assert error.path == "ModelRef.custom_provider"
     assert error.reason == "provider is set already, and only one member of provider_kind may be"
 
 
-def test_a_number_that_an_open_vocabulary_does_not_know_is_a_newer_name_and_is_kept() -> None:
+def test_an_unknown_number_of_an_open_vocabulary_is_kept() -> None:
     newer: Any = 99
     assert ir.new_model_ref(id="m", provider=newer).provider == newer
 
 
-def test_none_beside_the_other_member_of_an_open_vocabulary_decides_nothing() -> None:
+def test_none_for_one_member_of_an_open_vocabulary_leaves_the_other_set() -> None:
     made = ir.new_model_ref(id="m", provider=None, custom_provider="minio")
     assert made.WhichOneof("provider_kind") == "custom_provider"
 
 
 @pytest.mark.parametrize("field", CLOSED_FIELDS, ids=name_of)
-def test_an_unknown_name_of_a_closed_vocabulary_is_refused_with_the_names_there_are(
+def test_an_unknown_name_of_a_closed_vocabulary_is_rejected_with_the_known_names(
     field: Any,
 ) -> None:
-    error = refused(field.containing_type.name, **{field.name: "xyzzy"})
+    error = rejected(field.containing_type.name, **{field.name: "xyzzy"})
     assert error.path == name_of(field)
     assert error.reason == (
         f'{field.enum_type.name} has no value "xyzzy"; '
-        f"expected one of {', '.join(plain_names(field.enum_type))}"
+        f"expected one of {', '.join(short_names(field.enum_type))}"
     )
 
 
@@ -239,16 +241,16 @@ def test_an_unknown_name_of_a_closed_vocabulary_is_refused_with_the_names_there_
         ("Message", "role", "asistant", "assistant"),
     ],
 )
-def test_an_unknown_name_of_a_closed_vocabulary_is_refused_with_the_near_miss(
+def test_an_unknown_name_of_a_closed_vocabulary_is_rejected_with_a_suggestion(
     type_: str, field: str, name: str, meant: str
 ) -> None:
-    error = refused(type_, **{field: name})
+    error = rejected(type_, **{field: name})
     assert error.path == f"{type_}.{field}"
     assert f'"{name}"; did you mean "{meant}"?' in error.reason
 
 
 def test_unspecified_is_not_a_name() -> None:
-    assert "has no value" in refused("TrainingRun", status="unspecified").reason
+    assert "has no value" in rejected("TrainingRun", status="unspecified").reason
 
 
 # Names of types and fields
@@ -267,25 +269,25 @@ def test_unspecified_is_not_a_name() -> None:
         ("StageDef", "name\ud800", '; did you mean "name"?'),
     ],
 )
-def test_an_unknown_field_is_refused_with_the_near_miss(type_: str, field: str, hint: str) -> None:
-    error = refused(type_, **{field: 1})
+def test_an_unknown_field_is_rejected_with_a_suggestion(type_: str, field: str, hint: str) -> None:
+    error = rejected(type_, **{field: 1})
     assert error.path == f"{type_}." + field.replace("\ud800", "\\ud800")
     assert error.reason == f"{type_} has no such field{hint}"
 
 
-def test_an_unknown_field_of_a_mapping_is_refused_where_it_stands() -> None:
-    error = refused("Experiment", pipeline=[{"name": "a"}, {"name": "b", "moduel": "M"}])
+def test_an_unknown_field_of_a_mapping_is_rejected_with_its_path() -> None:
+    error = rejected("Experiment", pipeline=[{"name": "a"}, {"name": "b", "moduel": "M"}])
     assert str(error) == (
         'Experiment.pipeline[1].moduel: StageDef has no such field; did you mean "module"?'
     )
 
 
-def test_a_mapping_whose_key_is_not_a_string_is_refused() -> None:
-    assert refused("Experiment", backend={3: "x"}).path == "Experiment.backend.3"
+def test_a_mapping_whose_key_is_not_a_string_is_rejected() -> None:
+    assert rejected("Experiment", backend={3: "x"}).path == "Experiment.backend.3"
 
 
 @pytest.mark.parametrize(
-    ("type_", "told"),
+    ("type_", "expected"),
     [
         ("TrainingConfg", "unknown message type 'TrainingConfg'; did you mean \"TrainingConfig\"?"),
         ("trainingconfig", 'did you mean "TrainingConfig"?'),
@@ -299,10 +301,10 @@ def test_a_mapping_whose_key_is_not_a_string_is_refused() -> None:
         (v1.ModelRef(id="m"), 'id: "m" is neither a message class nor the name of one'),
     ],
 )
-def test_an_unknown_type_is_refused_with_the_near_miss(type_: Any, told: str) -> None:
+def test_an_unknown_type_is_rejected_with_a_suggestion(type_: Any, expected: str) -> None:
     with pytest.raises(ir.UnknownTypeError) as caught:
         new(type_)
-    assert told in str(caught.value)
+    assert expected in str(caught.value)
     assert len(str(caught.value)) < 200
 
 
@@ -347,7 +349,7 @@ def test_an_unknown_type_is_refused_with_the_near_miss(type_: Any, told: str) ->
             "TrainingConfig",
             {"learning_rate": 10**400},
             "learning_rate",
-            "int of 1329 bits is beyond what a double can hold",
+            "int of 1329 bits is too large for a double",
         ),
         (
             "TrainingConfig",
@@ -426,10 +428,10 @@ def test_an_unknown_type_is_refused_with_the_near_miss(type_: Any, told: str) ->
         ),
     ],
 )
-def test_a_value_of_the_wrong_type_is_refused_with_its_path(
+def test_a_value_of_the_wrong_type_is_rejected_with_its_path(
     type_: str, fields: dict[str, object], path: str, reason: str
 ) -> None:
-    error = refused(type_, **fields)
+    error = rejected(type_, **fields)
     assert error.path == f"{type_}.{path}"
     assert reason in error.reason
     assert str(error) == f"{error.path}: {error.reason}"
@@ -450,16 +452,16 @@ def test_a_value_of_the_wrong_type_is_refused_with_its_path(
         ("StageDef", {"options": {"\ud800": 1}}, r'options["\\ud800"]'),
     ],
 )
-def test_text_that_utf_8_cannot_carry_is_refused(
+def test_text_that_utf_8_cannot_carry_is_rejected(
     type_: str, fields: dict[str, object], path: str
 ) -> None:
-    error = refused(type_, **fields)
+    error = rejected(type_, **fields)
     assert error.path == f"{type_}.{path}"
     assert error.reason == "the string holds an unpaired surrogate, which UTF-8 cannot carry"
 
 
 def test_an_offending_value_is_shown_on_one_line_and_cut() -> None:
-    error = refused("TrainingConfig", epochs="a\n" * 5000)
+    error = rejected("TrainingConfig", epochs="a\n" * 5000)
     assert "\n" not in str(error)
     assert len(str(error)) < 200
 
@@ -508,7 +510,7 @@ def test_bytes_like_values_are_bytes() -> None:
         assert new("ImageContent", base64=value) == v1.ImageContent(base64=b"hi")
 
 
-def test_string_and_integer_enums_of_python_stand_for_their_values() -> None:
+def test_string_and_integer_enums_of_python_are_accepted() -> None:
     class Choice(enum.StrEnum):
         SGD = "sgd"
 
@@ -528,8 +530,8 @@ def test_string_and_integer_enums_of_python_stand_for_their_values() -> None:
 # Timestamps
 
 
-def test_a_naive_datetime_is_refused() -> None:
-    error = refused("ModelVersion", created_at=datetime(2025, 1, 1))
+def test_a_naive_datetime_is_rejected() -> None:
+    error = rejected("ModelVersion", created_at=datetime(2025, 1, 1))
     assert error.path == "ModelVersion.created_at"
     assert error.reason == (
         "the datetime is naive; give it a time zone,"
@@ -539,15 +541,15 @@ def test_a_naive_datetime_is_refused() -> None:
 
 def test_an_aware_datetime_is_converted_to_utc_with_its_microseconds() -> None:
     east = timezone(timedelta(hours=5, minutes=30))
-    moment = datetime(2025, 12, 26, 17, 30, 0, 250_001, tzinfo=east)
-    made = ir.new_model_version(created_at=moment)
+    time = datetime(2025, 12, 26, 17, 30, 0, 250_001, tzinfo=east)
+    made = ir.new_model_version(created_at=time)
     expected = timestamp_pb2.Timestamp()
     expected.FromJsonString("2025-12-26T12:00:00.250001Z")
     assert made.created_at == expected
 
 
 @pytest.mark.parametrize(
-    ("moment", "seconds"),
+    ("time", "seconds"),
     [
         (datetime(1970, 1, 1, tzinfo=UTC), 0),
         (datetime(1969, 12, 31, 23, 59, 59, 500_000, tzinfo=UTC), -1),
@@ -555,14 +557,14 @@ def test_an_aware_datetime_is_converted_to_utc_with_its_microseconds() -> None:
         (datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC), 253_402_300_799),
     ],
 )
-def test_every_moment_of_a_datetime_is_held(moment: datetime, seconds: int) -> None:
-    made = ir.new_model_version(created_at=moment)
-    assert (made.created_at.seconds, made.created_at.nanos) == (seconds, moment.microsecond * 1000)
+def test_every_datetime_is_converted_exactly(time: datetime, seconds: int) -> None:
+    made = ir.new_model_version(created_at=time)
+    assert (made.created_at.seconds, made.created_at.nanos) == (seconds, time.microsecond * 1000)
 
 
-def test_a_datetime_that_leaves_the_calendar_in_utc_is_refused() -> None:
+def test_a_datetime_that_leaves_the_calendar_in_utc_is_rejected() -> None:
     east = timezone(timedelta(hours=2))
-    error = refused("ModelVersion", created_at=datetime(1, 1, 1, tzinfo=east))
+    error = rejected("ModelVersion", created_at=datetime(1, 1, 1, tzinfo=east))
     assert error.reason == "0001-01-01T00:00:00+02:00 is outside the years 1 to 9999 in UTC"
 
 
@@ -583,10 +585,10 @@ def test_a_timestamp_is_also_given_as_a_message_or_as_rfc_3339_text() -> None:
     ],
 )
 def test_other_values_are_not_timestamps(value: object, reason: str) -> None:
-    assert refused("ModelVersion", created_at=value).reason.startswith(reason)
+    assert rejected("ModelVersion", created_at=value).reason.startswith(reason)
 
 
-# What happens to the values given
+# Arguments are copied
 
 
 def test_messages_and_containers_that_are_given_are_copied_and_never_changed() -> None:
@@ -636,3 +638,12 @@ def test_two_new_messages_share_no_defaults() -> None:
 def test_constructing_does_not_validate() -> None:
     made = ir.new_training_config(epochs=-1)
     assert not ir.is_valid(made)
+
+
+# Schemas with fields that the IR does not have
+
+
+def test_a_map_of_messages_takes_messages_and_mappings_of_fields() -> None:
+    given = {"a": {"one_int32": 1}, "b": EveryFeature(one_int32=2)}
+    made: Any = construct(EveryFeature, {"map_to_itself": given})
+    assert {key: value.one_int32 for key, value in made.map_to_itself.items()} == {"a": 1, "b": 2}

@@ -1,4 +1,4 @@
-"""The fluent builder: what each method sets and refuses, and that arguments are left alone."""
+"""The fluent builder: each method sets its field, rejects bad values, and copies arguments."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ METHODS: list[tuple[str, Callable[[ir.ExperimentBuilder], object], dict[str, Any
         },
     ),
     (
-        "fairness, which is on when it is asked for",
+        "fairness, which this enables",
         lambda b: b.with_fairness(metrics=["equalized_odds"]),
         {
             "reliability": {
@@ -147,7 +147,7 @@ METHODS: list[tuple[str, Callable[[ir.ExperimentBuilder], object], dict[str, Any
         {"reliability": {"fairness": {"enabled": False}}},
     ),
     (
-        "fairness as a message, taken as it is",
+        "fairness as a message, taken unchanged",
         lambda b: b.with_fairness(v1.Fairness(group_by="age")),
         {"reliability": {"fairness": {"groupBy": "age"}}},
     ),
@@ -166,7 +166,7 @@ METHODS: list[tuple[str, Callable[[ir.ExperimentBuilder], object], dict[str, Any
         {"reliability": {"guardrails": {}}},
     ),
     (
-        "feedback, which is on when it is asked for",
+        "feedback, which this enables",
         lambda b: b.with_feedback_config(sampling_rate=0.1),
         {
             "reliability": {
@@ -317,7 +317,7 @@ def test_setting_a_field_again_replaces_it_as_a_whole(
     assert again(minimal()).build() == expected(document)
 
 
-# Arguments are left alone
+# Arguments are copied
 
 
 def test_messages_that_are_given_are_neither_changed_nor_kept() -> None:
@@ -347,7 +347,7 @@ def test_metadata_may_be_a_struct() -> None:
 # Building
 
 
-def test_what_was_built_is_independent_of_the_builder_and_of_the_next_one_built() -> None:
+def test_a_built_experiment_is_independent_of_the_builder_and_of_the_next_one() -> None:
     builder = minimal()
     first = builder.build()
     first.id = "changed"
@@ -358,7 +358,7 @@ def test_what_was_built_is_independent_of_the_builder_and_of_the_next_one_built(
     assert len(first.pipeline) == 1
 
 
-def test_a_copy_goes_its_own_way() -> None:
+def test_a_copy_is_independent_of_the_builder() -> None:
     base = minimal().with_owner("a")
     copy = base.copy().with_owner("b").add_stage("more")
     assert base.build() == expected({"owner": "a"})
@@ -401,17 +401,17 @@ def test_a_builder_that_failed_to_build_can_be_completed() -> None:
     assert builder.add_stage("run").build() == expected({})
 
 
-# Refusals
+# Rejected arguments
 
 
-def test_an_id_that_is_not_a_string_is_refused_at_once() -> None:
+def test_an_id_that_is_not_a_string_is_rejected_at_once() -> None:
     number: Any = 5
     with pytest.raises(ir.FieldError, match=r"Experiment\.id: expected a string, got int 5"):
         ir.experiment(number)
 
 
 @pytest.mark.parametrize(
-    ("call", "told"),
+    ("call", "expected_error"),
     [
         (
             lambda b: b.with_backend("x", profil="y"),
@@ -453,17 +453,17 @@ def test_an_id_that_is_not_a_string_is_refused_at_once() -> None:
         (lambda b: b.add_output(None, format="pdf"), 'did you mean "formats"?'),
     ],
 )
-def test_an_argument_that_does_not_fit_is_refused_and_changes_nothing(
-    call: Callable[[Any], object], told: str
+def test_an_argument_that_does_not_fit_is_rejected_and_changes_nothing(
+    call: Callable[[Any], object], expected_error: str
 ) -> None:
     builder = minimal()
     with pytest.raises(ir.FieldError) as caught:
         call(builder)
-    assert told in str(caught.value)
+    assert expected_error in str(caught.value)
     assert builder.build() == expected({})
 
 
-def test_a_part_too_deep_for_the_whole_experiment_is_refused_by_the_method_that_adds_it() -> None:
+def test_a_part_nested_too_deep_for_an_experiment_is_rejected_by_the_method_that_adds_it() -> None:
     chain = deepest = v1.BackendRef(id="b")
     for _ in range(100):
         deepest = deepest.fallback

@@ -61,13 +61,13 @@ def test_an_array_without_dimensions_is_a_scalar() -> None:
         (
             {"options": {"w": np.array([1.0])}},
             'options["w"]',
-            "opaque JSON has no form for numpy.ndarray; use its tolist()",
+            "opaque JSON cannot represent numpy.ndarray; use its tolist()",
         ),
         ({"options": {"n": np.int64(2**53 + 1)}}, 'options["n"]', "is beyond 2^53"),
         ({"options": {"n": np.float32("nan")}}, 'options["n"]', "must be finite"),
     ],
 )
-def test_numpy_values_are_held_to_the_same_rules(
+def test_numpy_values_must_satisfy_the_same_rules(
     fields: dict[str, object], path: str, reason: str
 ) -> None:
     with pytest.raises(ir.FieldError) as caught:

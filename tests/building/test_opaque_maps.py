@@ -1,4 +1,4 @@
-"""Constructors turn mappings into opaque JSON, and refuse what it cannot hold."""
+"""Constructors convert mappings to opaque JSON and reject values that JSON cannot represent."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ JSON_VALUES = st.recursive(
 )
 
 
-def refused(**fields: object) -> ir.FieldError:
+def rejected(**fields: object) -> ir.FieldError:
     with pytest.raises(ir.FieldError) as caught:
         new("FeedbackEvent", **fields)
     return caught.value
@@ -62,19 +62,19 @@ def test_any_mapping_is_an_object_and_a_tuple_is_a_list(mapping: Any) -> None:
     assert json_format.MessageToDict(made.options) == {"k": [1.0, 2.0]}
 
 
-def test_a_struct_is_taken_as_it_is() -> None:
+def test_a_struct_is_accepted_unchanged() -> None:
     struct = json_format.ParseDict({"k": [1, None]}, struct_pb2.Struct())
     assert ir.new_stage_def(options=struct).options == struct
 
 
 @pytest.mark.parametrize("number", [2**53, -(2**53)])
-def test_an_integer_up_to_2_to_the_53_is_held(number: int) -> None:
+def test_an_integer_up_to_2_to_the_53_is_accepted(number: int) -> None:
     assert ir.new_stage_def(options={"n": number}).options["n"] == number
 
 
 @pytest.mark.parametrize("number", [2**53 + 1, -(2**53) - 1, 10**30])
-def test_an_integer_beyond_2_to_the_53_is_refused_with_its_path(number: int) -> None:
-    error = refused(metadata={"ids": [1, {"big": number}]})
+def test_an_integer_beyond_2_to_the_53_is_rejected_with_its_path(number: int) -> None:
+    error = rejected(metadata={"ids": [1, {"big": number}]})
     assert error.path == 'FeedbackEvent.metadata["ids"][1]["big"]'
     assert error.reason == (
         f"the integer {number} is beyond 2^53, which a number in opaque JSON cannot hold"
@@ -83,16 +83,16 @@ def test_an_integer_beyond_2_to_the_53_is_refused_with_its_path(number: int) -> 
 
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf"), float("-inf")])
-def test_a_number_that_json_cannot_write_is_refused_with_its_path(number: float) -> None:
-    error = refused(metadata={"loss": [0.5, number]})
+def test_a_number_that_json_cannot_write_is_rejected_with_its_path(number: float) -> None:
+    error = rejected(metadata={"loss": [0.5, number]})
     assert error.path == 'FeedbackEvent.metadata["loss"][1]'
     assert error.reason == "a number in opaque JSON must be finite"
-    assert refused(feedback_value=number).path == "FeedbackEvent.feedback_value"
+    assert rejected(feedback_value=number).path == "FeedbackEvent.feedback_value"
 
 
 @pytest.mark.parametrize(("key", "shown"), [(3, "3"), (None, "None"), (("a", 1), "('a', 1)")])
-def test_a_key_that_is_not_a_string_is_refused_with_its_path(key: object, shown: str) -> None:
-    error = refused(metadata={"by_id": {key: 1}})
+def test_a_key_that_is_not_a_string_is_rejected_with_its_path(key: object, shown: str) -> None:
+    error = rejected(metadata={"by_id": {key: 1}})
     assert error.path == 'FeedbackEvent.metadata["by_id"]'
     assert error.reason == f"a key of opaque JSON must be a string, got {shown}"
 
@@ -100,39 +100,39 @@ def test_a_key_that_is_not_a_string_is_refused_with_its_path(key: object, shown:
 @pytest.mark.parametrize(
     ("value", "reason"),
     [
-        ({1}, "opaque JSON has no form for set; use a list"),
-        (b"x", "opaque JSON has no form for bytes; use base64 text"),
-        (date(2025, 1, 1), "opaque JSON has no form for datetime.date; use its isoformat()"),
+        ({1}, "opaque JSON cannot represent set; use a list"),
+        (b"x", "opaque JSON cannot represent bytes; use base64 text"),
+        (date(2025, 1, 1), "opaque JSON cannot represent datetime.date; use its isoformat()"),
         (
             datetime(2025, 1, 1, tzinfo=UTC),
-            "opaque JSON has no form for datetime.datetime; use its isoformat()",
+            "opaque JSON cannot represent datetime.datetime; use its isoformat()",
         ),
-        (1j, "opaque JSON has no form for complex"),
+        (1j, "opaque JSON cannot represent complex"),
     ],
 )
-def test_a_value_that_json_has_no_form_for_is_refused_with_advice(
+def test_a_value_that_json_cannot_represent_is_rejected_with_a_suggestion(
     value: object, reason: str
 ) -> None:
-    error = refused(metadata={"at": value})
+    error = rejected(metadata={"at": value})
     assert error.path == 'FeedbackEvent.metadata["at"]'
     assert error.reason == reason
 
 
-def test_a_map_that_contains_itself_is_refused() -> None:
+def test_a_map_that_contains_itself_is_rejected() -> None:
     cycle: dict[str, Any] = {"name": "loop"}
     cycle["children"] = [cycle]
-    error = refused(metadata=cycle)
+    error = rejected(metadata=cycle)
     assert error.path == 'FeedbackEvent.metadata["children"][0]'
     assert error.reason == "the value contains itself"
 
 
-def test_a_list_that_contains_itself_is_refused() -> None:
+def test_a_list_that_contains_itself_is_rejected() -> None:
     cycle: list[Any] = []
     cycle.append(cycle)
-    assert refused(feedback_value=cycle).reason == "the value contains itself"
+    assert rejected(feedback_value=cycle).reason == "the value contains itself"
 
 
-def test_a_value_that_stands_twice_without_containing_itself_is_held_twice() -> None:
+def test_a_value_given_in_two_places_without_containing_itself_is_written_twice() -> None:
     shared = {"k": 1}
     made = ir.new_stage_def(options={"a": shared, "b": [shared]})
     assert json_format.MessageToDict(made.options) == {"a": {"k": 1.0}, "b": [{"k": 1.0}]}
@@ -181,7 +181,7 @@ def is_read_back(message: Message) -> bool:
     ],
     ids=["StageDef", "Experiment", "Prompt", "Document"],
 )
-def test_a_map_is_refused_exactly_where_protobuf_could_not_read_it_back(
+def test_a_map_is_rejected_exactly_if_protobuf_could_not_read_it_back(
     cls: Any, place: Any, nest: Any
 ) -> None:
     verdicts = []
@@ -200,19 +200,19 @@ def test_a_map_is_refused_exactly_where_protobuf_could_not_read_it_back(
     assert {True, False} == set(verdicts)
 
 
-def test_a_map_thousands_of_levels_deep_is_refused() -> None:
+def test_a_map_thousands_of_levels_deep_is_rejected() -> None:
     for value in (objects(5000), lists(5000)):
-        assert "nested deeper" in refused(metadata=value).reason
+        assert "nested deeper" in rejected(metadata=value).reason
 
 
-def test_a_chain_of_mappings_that_never_ends_is_refused() -> None:
+def test_an_endless_chain_of_mappings_is_rejected() -> None:
     endless: dict[str, Any] = {"id": "again"}
     endless["fallback"] = endless
     with pytest.raises(ir.FieldError, match="nested deeper"):
         new("BackendRef", **endless)
 
 
-def test_a_message_that_sits_too_deep_in_another_is_refused_with_its_field() -> None:
+def test_a_message_nested_too_deep_in_another_is_rejected_with_its_field() -> None:
     chain = deepest = v1.BackendRef()
     for _ in range(100):
         deepest = deepest.fallback

@@ -1,4 +1,4 @@
-"""From keyword arguments to a message: names checked, values converted, defaults filled in."""
+"""Messages from keyword arguments: checks names, converts values, fills in defaults."""
 
 from __future__ import annotations
 
@@ -7,30 +7,29 @@ from datetime import datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.descriptor import Descriptor, EnumDescriptor
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from crucible_ir.building.json_values import plain, unwrap_scalar
+from crucible_ir.building.json_values import json_value, unwrap_scalar
 from crucible_ir.errors import FieldError, near_miss, shorten
 from crucible_ir.paths import MapKey, format_path
 from crucible_ir.schema import vocabulary
 from crucible_ir.schema.defaults import fill
-from crucible_ir.schema.types import descriptor_of, field_of, held_enum, held_message, is_map
+from crucible_ir.schema.fields import INTEGER_RANGES, Field, Kind, fields_of
+from crucible_ir.schema.types import descriptor_of
 from crucible_ir.serialization.binary import reads_back
 from crucible_ir.serialization.conversion_error import ConversionError, too_deep
 from crucible_ir.serialization.json import opaque
 from crucible_ir.serialization.json.protojson_codec import unknown_name
-from crucible_ir.serialization.json.scalars import INTEGER_RANGES
 from crucible_ir.serialization.json.timestamps import read_timestamp, set_datetime
 from crucible_ir.serialization.limits import MAX_DEPTH
 
 if TYPE_CHECKING:
     MessageT = TypeVar("MessageT", bound=Message)
 
-#: Sets one field of a message, itself at a depth below the root, from a value.
+#: Sets one field of a message from a value, given the depth of the message below the root.
 _Setter = Callable[[Message, Any, int], None]
-_CPP = FieldDescriptor
 
 
 def construct(type_: type[MessageT], fields: Mapping[str, object]) -> MessageT:
@@ -40,7 +39,7 @@ def construct(type_: type[MessageT], fields: Mapping[str, object]) -> MessageT:
 
     Raises:
         FieldError: A name is not a field of the message, or a value does not fit its field; the
-            error has the path and, where there is one, the near miss.
+            error has the path and, if there is one, a suggestion.
     """
     message = type_()
     try:
@@ -54,7 +53,7 @@ def construct(type_: type[MessageT], fields: Mapping[str, object]) -> MessageT:
 
 
 def _unreadable(message: Message) -> ConversionError:
-    """Return the error of a message that holds a given one too deep, with the field it is in."""
+    """Return the error of a message that is nested too deeply, with the field that is."""
     names = [field.name for field, _ in message.ListFields()]
     for name in names:
         alone = type(message)()
@@ -79,7 +78,7 @@ def _assign(message: Message, fields: Mapping[str, object], depth: int) -> None:
         if value is None:
             continue
         try:
-            _refuse_second_member(message, field_of(descriptor, name))
+            _ensure_oneof_unset(message, fields_of(descriptor)[name])
             setter(message, value, depth)
         except ConversionError as error:
             raise error.under(name) from None
@@ -97,64 +96,55 @@ def _unknown_field(descriptor: Descriptor, name: str) -> ConversionError:
 
 def _decided(descriptor: Descriptor, fields: Mapping[str, object]) -> set[str]:
     """Return the given names, and for a custom list the list that it completes."""
-    decided = set(fields)
-    for field in descriptor.fields:
-        custom = vocabulary.custom_member(field)
-        if custom is not None and custom.name in decided:
-            decided.add(field.name)
-    return decided
+    completed = (field.name for field in fields_of(descriptor).values() if field.custom in fields)
+    return {*fields, *completed}
 
 
-def _refuse_second_member(message: Message, field: FieldDescriptor) -> None:
-    oneof = field.containing_oneof
-    if oneof is not None and len(oneof.fields) > 1:
-        chosen = message.WhichOneof(oneof.name)
-        if chosen is not None:
-            raise ConversionError(
-                f"{chosen} is set already, and only one member of {oneof.name} may be"
-            )
+def _ensure_oneof_unset(message: Message, field: Field) -> None:
+    chosen = None if field.oneof is None else message.WhichOneof(field.oneof)
+    if chosen is not None:
+        raise ConversionError(
+            f"{chosen} is set already, and only one member of {field.oneof} may be"
+        )
 
 
 @cache
 def _setters(descriptor: Descriptor) -> dict[str, _Setter]:
-    made = {field.name: _setter(field) for field in descriptor.fields}
-    for field in descriptor.fields:
-        custom = vocabulary.custom_member(field)
-        if custom is not None:
-            made[custom.name] = _custom_setter(custom, made[field.name])
+    made = {name: _setter(field) for name, field in fields_of(descriptor).items()}
+    for name, field in fields_of(descriptor).items():
+        if field.custom is not None:
+            made[field.custom] = _custom_setter(field, made[name])
     return made
 
 
-def _setter(field: FieldDescriptor) -> _Setter:
-    if is_map(field):
+def _setter(field: Field) -> _Setter:
+    name = field.name
+    if field.is_map:
         return _map_setter(field)
-    if field.is_repeated:
+    if field.is_list:
         return _list_setter(field)
-    if field.message_type is not None:
-        return lambda message, value, depth: set_message(
-            getattr(message, field.name), value, depth + 1
-        )
-    custom = vocabulary.custom_member(field)
-    if custom is not None:
-        return _open_setter(field, custom)
+    if field.kind is Kind.MESSAGE:
+        return lambda message, value, depth: set_message(getattr(message, name), value, depth + 1)
+    if field.custom is not None:
+        return _open_setter(field, field.custom)
     convert = _converter(field)
-    return lambda message, value, depth: setattr(message, field.name, convert(value))
+    return lambda message, value, depth: setattr(message, name, convert(value))
 
 
-def _open_setter(field: FieldDescriptor, custom: FieldDescriptor) -> _Setter:
+def _open_setter(field: Field, custom: str) -> _Setter:
     def assign(message: Message, value: object, depth: int) -> None:
         number = _known(field, value)
         if number is None:
-            setattr(message, custom.name, _text(value))
+            setattr(message, custom, _text(value))
         else:
             setattr(message, field.name, number)
 
     return assign
 
 
-def _custom_setter(custom: FieldDescriptor, assign: _Setter) -> _Setter:
-    """Take strings alone, and leave it to the vocabulary's setter whether they are documented."""
-    if not custom.is_repeated:
+def _custom_setter(field: Field, assign: _Setter) -> _Setter:
+    """Return the setter of a custom member: it takes strings, documented names included."""
+    if not field.is_list:
         return lambda message, value, depth: assign(message, _text(value), depth)
 
     def assign_all(message: Message, values: object, depth: int) -> None:
@@ -167,30 +157,25 @@ def _custom_setter(custom: FieldDescriptor, assign: _Setter) -> _Setter:
     return assign_all
 
 
-def _known(field: FieldDescriptor, value: object) -> int | None:
+def _known(field: Field, value: object) -> int | None:
     """Return the number of a value of an open vocabulary; ``None`` for a custom name."""
-    enum = held_enum(field)
+    assert field.enum is not None
     if isinstance(value, str):
-        name = _text(value)
-        known = vocabulary.numbers(enum).get(name)
-        if known is None and name in enum.values_by_name:
-            known = enum.values_by_name[name].number
-        return known
-    return _enum_number(field, value)
+        return _number_of(_text(value), field.enum)
+    return _enum_number(field.enum, value)
 
 
-def _list_setter(field: FieldDescriptor) -> _Setter:
-    custom = vocabulary.custom_member(field)
-    convert = None if field.message_type is not None else _converter(field)
+def _list_setter(field: Field) -> _Setter:
+    convert = None if field.kind is Kind.MESSAGE else _converter(field)
 
     def assign(message: Message, values: object, depth: int) -> None:
         target = getattr(message, field.name)
         for index, value in enumerate(_items(values)):
             try:
-                if custom is not None:
+                if field.custom is not None:
                     number = _known(field, value)
                     if number is None:
-                        getattr(message, custom.name).append(_text(value))
+                        getattr(message, field.custom).append(_text(value))
                     else:
                         target.append(number)
                 elif convert is not None:
@@ -209,9 +194,8 @@ def _items(values: object) -> Iterable[object]:
     return values
 
 
-def _map_setter(field: FieldDescriptor) -> _Setter:
-    value_field = field_of(held_message(field), "value")
-    convert = _converter(value_field)
+def _map_setter(field: Field) -> _Setter:
+    convert = None if field.kind is Kind.MESSAGE else _converter(field)
 
     def assign(message: Message, values: object, depth: int) -> None:
         if not isinstance(values, Mapping):
@@ -222,7 +206,10 @@ def _map_setter(field: FieldDescriptor) -> _Setter:
                 raise ConversionError(f"a key must be a string, got {_shown(key)}")
             name = _text(key)
             try:
-                target[name] = convert(value)
+                if convert is not None:
+                    target[name] = convert(value)
+                else:
+                    set_message(target[name], value, depth + 2)
             except ConversionError as error:
                 raise error.under(MapKey(name)) from None
 
@@ -230,12 +217,12 @@ def _map_setter(field: FieldDescriptor) -> _Setter:
 
 
 def set_message(target: Message, value: object, depth: int = 0) -> None:
-    """Fill an empty message from one of its type, or from a mapping or value that stands for one.
+    """Fill an empty message from a message of its type or from a value that it can be given as.
 
     Args:
         target: The message to fill.
-        value: What it is to hold.
-        depth: How many messages the target lies below the root.
+        value: A message, a mapping of fields, JSON values for opaque JSON, or a time.
+        depth: The depth of the target below the root message.
 
     Raises:
         ConversionError: The value does not fit.
@@ -250,9 +237,9 @@ def set_message(target: Message, value: object, depth: int = 0) -> None:
     elif name == "google.protobuf.Struct":
         if not isinstance(value, Mapping):
             raise ConversionError(f"expected a mapping, got {_shown(value)}")
-        opaque.read_struct(plain(value), target, depth)  # type: ignore[arg-type]  # a Struct by name
+        opaque.read_struct(json_value(value), target, depth)  # type: ignore[arg-type]  # a Struct by name
     elif name == "google.protobuf.Value":
-        opaque.read_value(plain(value), target, depth)  # type: ignore[arg-type]  # a Value by name
+        opaque.read_value(json_value(value), target, depth)  # type: ignore[arg-type]  # a Value by name
     elif isinstance(target, Timestamp):
         if isinstance(value, datetime):
             set_datetime(value, target)
@@ -267,35 +254,37 @@ def set_message(target: Message, value: object, depth: int = 0) -> None:
         raise ConversionError(f"expected a {name} or a mapping of its fields, got {_shown(value)}")
 
 
-def _converter(field: FieldDescriptor) -> Callable[[Any], object]:
-    kind = field.cpp_type
-    if kind == _CPP.CPPTYPE_ENUM:
-        return lambda value: _enum_number(field, value)
-    if kind == _CPP.CPPTYPE_BOOL:
-        return _boolean
-    if kind in INTEGER_RANGES:
-        low, high = INTEGER_RANGES[kind]
+def _converter(field: Field) -> Callable[[Any], object]:
+    """Return the conversion of one value of a field that is not a message."""
+    if field.enum is not None:
+        enum = field.enum
+        return lambda value: _enum_number(enum, value)
+    if field.kind in INTEGER_RANGES:
+        low, high = INTEGER_RANGES[field.kind]
         return lambda value: _integer(value, low, high)
-    if kind in (_CPP.CPPTYPE_DOUBLE, _CPP.CPPTYPE_FLOAT):
-        return _number
-    return _bytes if field.type == _CPP.TYPE_BYTES else _text
+    return _CONVERTERS[field.kind]
 
 
-def _enum_number(field: FieldDescriptor, value: object) -> int:
-    """Return the number of an enum value given by plain name, full name or number."""
-    enum = held_enum(field)
+def _enum_number(enum: EnumDescriptor, value: object) -> int:
+    """Return the number of an enum value given by short name, full name or number."""
     if isinstance(value, str):
         name = _text(value)
-        numbers = vocabulary.numbers(enum)
-        if name in numbers:
-            return numbers[name]
-        if name in enum.values_by_name:
-            return int(enum.values_by_name[name].number)
-        raise ConversionError(unknown_name(name, enum, numbers))
+        number = _number_of(name, enum)
+        if number is None:
+            raise ConversionError(unknown_name(name, enum, vocabulary.numbers(enum)))
+        return number
     value = unwrap_scalar(value)
     if not isinstance(value, int) or isinstance(value, bool):
         raise ConversionError(f"expected a name or number of {enum.name}, got {_shown(value)}")
-    return _integer(value, -(2**31), 2**31 - 1)
+    return _integer(value, *INTEGER_RANGES[Kind.INT32])
+
+
+def _number_of(name: str, enum: EnumDescriptor) -> int | None:
+    """Return the number of a short or full name; ``None`` for an unknown one."""
+    number = vocabulary.numbers(enum).get(name)
+    if number is None and name in enum.values_by_name:
+        number = enum.values_by_name[name].number
+    return number
 
 
 def _text(value: object) -> str:
@@ -339,9 +328,18 @@ def _number(value: object) -> float:
     try:
         return float(value)
     except OverflowError:
-        raise ConversionError(f"{_shown(value)} is beyond what a double can hold") from None
+        raise ConversionError(f"{_shown(value)} is too large for a double") from None
 
 
 def _shown(value: object) -> str:
     shown = opaque.shown_integer(value) if isinstance(value, int) else shorten(value)
     return f"{type(value).__name__} {shown}"
+
+
+_CONVERTERS: dict[Kind, Callable[[Any], object]] = {
+    Kind.BOOL: _boolean,
+    Kind.FLOAT: _number,
+    Kind.DOUBLE: _number,
+    Kind.STRING: _text,
+    Kind.BYTES: _bytes,
+}

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def experiment(id: str) -> ExperimentBuilder:
-    """Begin an experiment.
+    """Start building an experiment.
 
     Args:
         id: Identifies the experiment within your namespace.
@@ -38,12 +38,12 @@ def experiment(id: str) -> ExperimentBuilder:
 
 
 class ExperimentBuilder:
-    """An experiment in the making: every method changes the builder and returns it.
+    """Builds an experiment step by step: every method changes the builder and returns it.
 
-    A message that a method is given is copied, never kept or changed. Keyword arguments are the
-    fields of the message in question; what is left out takes its default from the schema, and
-    ``None`` leaves a field unset. Every method raises `FieldError` for a name or value that the
-    schema does not take; the schema's rules are checked by `build`.
+    Methods copy the messages that they are given. Keyword arguments are the fields of the message;
+    fields that are left out take their defaults from the schema, and ``None`` leaves a field unset.
+    Every method raises `FieldError` for a name or value that the schema does not have; `build`
+    checks the rules of the schema.
     """
 
     def __init__(self, message: v1.Experiment) -> None:
@@ -51,15 +51,15 @@ class ExperimentBuilder:
         self._message.CopyFrom(message)
 
     def copy(self) -> ExperimentBuilder:
-        """Return a builder of its own that starts from what this one holds."""
+        """Return an independent copy of the builder."""
         return ExperimentBuilder(self._message)
 
     def with_description(self, description: str) -> Self:
-        """Say what the experiment is for."""
+        """Describe the purpose of the experiment."""
         return self._set("description", description)
 
     def with_owner(self, owner: str) -> Self:
-        """Name the person or team that answers for the experiment."""
+        """Set the person or team that is responsible for the experiment."""
         return self._set("owner", owner)
 
     def with_tags(self, *tags: str | Iterable[str]) -> Self:
@@ -73,7 +73,7 @@ class ExperimentBuilder:
         return self
 
     def with_metadata(self, metadata: fields.JsonObject | None = None, **items: object) -> Self:
-        """Add facts that no field holds; a key given again replaces the earlier value."""
+        """Add metadata; a key that is given again replaces the earlier value."""
         parts = [construct(v1.Experiment, {"metadata": given}) for given in (metadata, items)]
         target = self._message.metadata
         target.SetInParent()
@@ -106,7 +106,7 @@ class ExperimentBuilder:
         /,
         **options: Unpack[fields.EnsembleFields],
     ) -> Self:
-        """Ask several models, by strategy and fields or as a message."""
+        """Query several models, by strategy and fields or as a message."""
         return self._reliability("ensemble", _message(v1.Ensemble, "strategy", ensemble, options))
 
     def with_hedging(
@@ -158,7 +158,7 @@ class ExperimentBuilder:
     def with_experiment_type(
         self, experiment_type: fields.ExperimentTypeName | v1.ExperimentType | str
     ) -> Self:
-        """Say what kind of experiment it is; a name outside the vocabulary is kept as custom."""
+        """Set the type of experiment; a name outside the vocabulary is stored as custom."""
         self._message.ClearField("experiment_type")
         self._message.ClearField("custom_experiment_type")
         made = construct(v1.Experiment, {"experiment_type": experiment_type})
@@ -190,7 +190,7 @@ class ExperimentBuilder:
         return self._set("baseline", _message(v1.ModelRef, "id", baseline, options))
 
     def build(self) -> v1.Experiment:
-        """Return the experiment; the builder can be used on.
+        """Return the experiment; the builder stays usable.
 
         Raises:
             ValidationError: The experiment breaks rules of the schema; the error lists them all.
@@ -219,7 +219,7 @@ class ExperimentBuilder:
 def _message(
     type_: type[Message], key: str | None, value: object, options: Mapping[str, Any]
 ) -> Message:
-    """Return a message from itself, or from the value of its leading field and other fields."""
+    """Return a copy of a message, or a new one from the value of its main field and its others."""
     if isinstance(value, Message):
         if options:
             names = ", ".join(options)

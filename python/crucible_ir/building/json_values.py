@@ -1,4 +1,4 @@
-"""Python values for opaque JSON, brought down to the plain types that a codec takes."""
+"""Conversion of Python values to the JSON values that the codec of opaque JSON takes."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from crucible_ir.serialization.limits import MAX_DEPTH
 
 
 def unwrap_scalar(value: Any) -> Any:
-    """Return the Python number or bool inside a numpy scalar, and anything else as it is."""
+    """Return the Python number or bool inside a numpy scalar; return other values unchanged."""
     if hasattr(value, "dtype") and hasattr(value, "item") and getattr(value, "shape", None) == ():
         return value.item()
     return value
 
 
-def plain(value: object) -> object:
-    """Return a value made of dict, list, str, int, float, bool and None alone.
+def json_value(value: object) -> object:
+    """Return a value made of dict, list, str, int, float, bool and None only.
 
-    Takes mappings with string keys, lists, tuples and numpy scalars.
+    It accepts mappings with string keys, lists, tuples and numpy scalars.
 
     Raises:
         ConversionError: The value contains a cycle, a key that is not a string, or an object that
             JSON cannot represent.
     """
-    return _plain(value, [])
+    return _convert(value, [])
 
 
-def _plain(value: object, above: list[int]) -> object:
+def _convert(value: object, above: list[int]) -> object:
     value = unwrap_scalar(value)
     if value is None or isinstance(value, bool):
         return value
@@ -50,7 +50,7 @@ def _plain(value: object, above: list[int]) -> object:
             return _mapping(value, above) if isinstance(value, Mapping) else _list(value, above)
         finally:
             above.pop()
-    raise ConversionError(f"opaque JSON has no form for {_kind(value)}{_hint(value)}")
+    raise ConversionError(f"opaque JSON cannot represent {_kind(value)}{_hint(value)}")
 
 
 def _mapping(value: Mapping[Any, object], above: list[int]) -> dict[str, object]:
@@ -59,7 +59,7 @@ def _mapping(value: Mapping[Any, object], above: list[int]) -> dict[str, object]
         if not isinstance(key, str):
             raise ConversionError(f"a key of opaque JSON must be a string, got {key!r}")
         try:
-            made[str.__str__(key)] = _plain(item, above)
+            made[str.__str__(key)] = _convert(item, above)
         except ConversionError as error:
             raise error.under(MapKey(key)) from None
     return made
@@ -69,7 +69,7 @@ def _list(value: list[object] | tuple[object, ...], above: list[int]) -> list[ob
     made: list[object] = []
     for index, item in enumerate(value):
         try:
-            made.append(_plain(item, above))
+            made.append(_convert(item, above))
         except ConversionError as error:
             raise error.under(index) from None
     return made
