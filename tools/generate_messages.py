@@ -33,7 +33,7 @@ def generate(image: SchemaImage, python: Path) -> None:
 
     Args:
         image: The compiled schema.
-        python: The folder that holds, or is to hold, the package `crucible_ir`.
+        python: The folder of the package `crucible_ir`, which need not exist.
     """
     descriptor_set = python / DESCRIPTOR_SET
     descriptor_set.parent.mkdir(parents=True, exist_ok=True)
@@ -62,7 +62,7 @@ def run_protoc(descriptor_set: Path, files: list[FileDescriptorProto], python: P
 
 
 def package_module(folder: Path, files: list[FileDescriptorProto]) -> str:
-    """Spell the module that re-exports what the files of one proto package declare."""
+    """Return the source of the module that re-exports the declarations of a proto package."""
     declared = {file.name: declarations(file) for file in files}
     imports = "\n".join(import_statement(name, names) for name, names in declared.items() if names)
     exported = sorted(name for names in declared.values() for name in names)
@@ -75,13 +75,13 @@ def package_module(folder: Path, files: list[FileDescriptorProto]) -> str:
 
 
 def declarations(file: FileDescriptorProto) -> list[str]:
-    """Name a file's messages and enums in alphabetical order."""
+    """Return the names of a file's messages and enums in alphabetical order."""
     messages = [message.name for message in file.message_type]
     return sorted(messages + [enum.name for enum in file.enum_type])
 
 
 def import_statement(file_name: str, names: list[str]) -> str:
-    """Spell the import of some names from the module that protoc makes of a file."""
+    """Return the import of names from the module that protoc generates for a file."""
     module = file_name.removesuffix(".proto").replace("/", ".") + "_pb2"
     lines = "\n".join(f"    {name}," for name in names)
     return f"from {module} import (\n{lines}\n)"

@@ -1,4 +1,4 @@
-"""Spells the type stubs of the modules that grpc's plugin for protoc writes without types."""
+"""Write type stubs for the modules that grpc's protoc plugin generates without types."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ import grpc.aio
 
 SERVICE = '''
 class {name}Stub:
-    """Calls {name} over a channel that blocks."""
+    """Calls {name} over a blocking channel."""
 
     def __init__(self, channel: grpc.Channel) -> None: ...
 {sync_calls}
 
 class {name}AsyncStub:
-    """{name}Stub over a channel of grpc.aio; for type checkers only, there is no such class."""
+    """{name}Stub over a grpc.aio channel; exists for type checkers only."""
 
 {async_calls}
 
 class {name}Servicer:
-    """What a server of grpc.aio implements."""
+    """The interface that a grpc.aio server implements."""
 
 {methods}
 
@@ -43,7 +43,7 @@ def add_{name}Servicer_to_server(servicer: {name}Servicer, server: grpc.aio.Serv
 
 
 def service_stubs(file: FileDescriptorProto) -> str:
-    """Spell the stubs of a file's services.
+    """Return the stubs of a file's services.
 
     Args:
         file: A file of the schema that declares services.
@@ -63,7 +63,7 @@ def service_stubs(file: FileDescriptorProto) -> str:
 
 
 def stubs_of(file: FileDescriptorProto, service: ServiceDescriptorProto) -> str:
-    """Spell the stubs of one service."""
+    """Return the stubs of one service."""
     return SERVICE.format(
         name=service.name,
         sync_calls="\n".join(call(file, method, "grpc") for method in service.method),
@@ -73,13 +73,13 @@ def stubs_of(file: FileDescriptorProto, service: ServiceDescriptorProto) -> str:
 
 
 def call(file: FileDescriptorProto, method: MethodDescriptorProto, package: str) -> str:
-    """Spell the attribute of a stub that calls a method."""
+    """Return the stub attribute that calls a method."""
     kind = f"{arity(method.client_streaming)}{arity(method.server_streaming)}MultiCallable"
     return f"    {method.name}: {package}.{kind}[{request(file, method)}, {response(file, method)}]"
 
 
 def implementation(file: FileDescriptorProto, method: MethodDescriptorProto) -> str:
-    """Spell the method of a servicer."""
+    """Return the method of a servicer."""
     taken, given = request(file, method), response(file, method)
     context = f"grpc.aio.ServicerContext[{taken}, {given}]"
     argument = (
@@ -87,7 +87,7 @@ def implementation(file: FileDescriptorProto, method: MethodDescriptorProto) -> 
         if method.client_streaming
         else f"request: {taken}"
     )
-    # A method with a stream of responses yields them, or writes them to the context by itself.
+    # A method with a response stream either yields the responses or writes them to the context.
     result = f"Awaitable[{given}]"
     if method.server_streaming:
         result = f"AsyncIterator[{given}] | Awaitable[None]"
@@ -95,30 +95,30 @@ def implementation(file: FileDescriptorProto, method: MethodDescriptorProto) -> 
 
 
 def arity(streams: bool) -> str:
-    """Name the number of messages on one side of a call, as grpc does."""
+    """Return grpc's name for the number of messages on one side of a call."""
     return "Stream" if streams else "Unary"
 
 
 def request(file: FileDescriptorProto, method: MethodDescriptorProto) -> str:
-    """Spell the class of a method's requests."""
+    """Return the class of a method's requests."""
     return class_of(file, method.input_type)
 
 
 def response(file: FileDescriptorProto, method: MethodDescriptorProto) -> str:
-    """Spell the class of a method's responses."""
+    """Return the class of a method's responses."""
     return class_of(file, method.output_type)
 
 
 def class_of(file: FileDescriptorProto, type_name: str) -> str:
-    """Spell a message's class with its module."""
+    """Return a message's class with its module."""
     return f"{module_of(file, type_name)}.{type_name.rpartition('.')[2]}"
 
 
 def module_of(file: FileDescriptorProto, type_name: str) -> str:
-    """Name the module of a message that a service uses, which stands in the service's file.
+    """Return the module of a message that a service uses and its file declares.
 
     Raises:
-        ValueError: The message stands elsewhere.
+        ValueError: Another file declares the message.
     """
     package, _, name = type_name.removeprefix(".").rpartition(".")
     if package != file.package or name not in {message.name for message in file.message_type}:

@@ -26,24 +26,24 @@ from crucible_ir.schema.types import message_type
 
 
 class BooleanScalar(Protocol):
-    """What numpy's boolean has of `bool`."""
+    """A boolean of numpy."""
 
     def item(self) -> bool:
         """Return the value as a `bool`."""
 
 
-#: A truth value, a numpy one included.
+#: A bool, of Python or numpy.
 Boolean: TypeAlias = bool | BooleanScalar
-#: An integer, a numpy one included.
+#: An integer, of Python or numpy.
 Integer: TypeAlias = SupportsIndex
-#: A number, a numpy one included.
+#: A number, of Python or numpy.
 Number: TypeAlias = SupportsFloat | SupportsIndex
-#: An opaque JSON object: string keys, and below them JSON values.
+#: An opaque JSON object: string keys with JSON values.
 JsonObject: TypeAlias = Mapping[str, object] | Struct
 #: Any JSON value.
 JsonValue: TypeAlias = object
-#: A datetime that knows its time zone, a Timestamp or RFC 3339 text.
-Moment: TypeAlias = datetime | Timestamp | str
+#: A datetime with a time zone, a Timestamp or RFC 3339 text.
+Time: TypeAlias = datetime | Timestamp | str
 
 
 __all__ = [
@@ -294,10 +294,10 @@ class DeploymentStatusFields(TypedDict, total=False):
     traffic_percent: Number | None
     health: DeploymentHealthName | v1.DeploymentHealth | str | None
     custom_health: str | None
-    last_health_check: Moment | None
+    last_health_check: Time | None
     error_message: str | None
-    created_at: Moment | None
-    updated_at: Moment | None
+    created_at: Time | None
+    updated_at: Time | None
 
 
 class DocumentFields(TypedDict, total=False):
@@ -356,8 +356,8 @@ class ExperimentFields(TypedDict, total=False):
     dataset: DatasetRefFields | v1.DatasetRef | None
     reliability: ReliabilityConfigFields | v1.ReliabilityConfig | None
     outputs: Iterable[OutputSpecFields | v1.OutputSpec] | None
-    created_at: Moment | None
-    updated_at: Moment | None
+    created_at: Time | None
+    updated_at: Time | None
     experiment_type: ExperimentTypeName | v1.ExperimentType | str | None
     custom_experiment_type: str | None
     model_version: ModelVersionFields | v1.ModelVersion | None
@@ -407,7 +407,7 @@ class FeedbackEventFields(TypedDict, total=False):
     user_id: str | None
     session_id: str | None
     latency_ms: Integer | None
-    timestamp: Moment | None
+    timestamp: Time | None
     metadata: JsonObject | None
 
 
@@ -515,7 +515,7 @@ class ModelVersionFields(TypedDict, total=False):
     artifact_uri: str | None
     parent_version: str | None
     description: str | None
-    created_at: Moment | None
+    created_at: Time | None
     created_by: str | None
     options: JsonObject | None
 
@@ -650,8 +650,8 @@ class TrainingRunFields(TypedDict, total=False):
     best_metrics: Mapping[str, Number] | None
     checkpoint_uris: Iterable[str] | None
     final_model_version: str | None
-    started_at: Moment | None
-    completed_at: Moment | None
+    started_at: Time | None
+    completed_at: Time | None
     error_message: str | None
     options: JsonObject | None
 
@@ -899,10 +899,10 @@ def new(type: Literal["Usage"] | type[v1.Usage], /, **fields: Unpack[UsageFields
 def new(type: str | type[Message], /, **fields: object) -> Message:
     """Return a message of any type, with the given fields set and the others at their defaults.
 
-    Enum values are given by plain name (``"blue_green"``); a name outside an open vocabulary goes
+    Enum values are given by short name (``"blue_green"``); a name outside an open vocabulary goes
     to its custom member. Messages are given as messages or as mappings of their fields, opaque
     JSON as mappings, timestamps as datetimes with a time zone. ``None`` leaves a field unset. The
-    message is not validated: `crucible_ir.validate` does that.
+    message is not validated: use `crucible_ir.validate` for that.
 
     Args:
         type: The message's class or its name.
@@ -910,8 +910,8 @@ def new(type: str | type[Message], /, **fields: object) -> Message:
 
     Raises:
         FieldError: A name is not a field of the message, or a value does not fit its field; the
-            error has the path and, where there is one, the near miss.
-        UnknownTypeError: There is no such type.
+            error has the path and, if there is one, a suggestion.
+        UnknownTypeError: The IR has no message type of this name.
 
     >>> new("ModelRef", id="gpt2", provider="huggingface")
     id: "gpt2"

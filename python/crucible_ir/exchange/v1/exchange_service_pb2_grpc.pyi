@@ -10,7 +10,7 @@ import grpc.aio
 import crucible_ir.exchange.v1.exchange_service_pb2
 
 class ExchangeServiceStub:
-    """Calls ExchangeService over a channel that blocks."""
+    """Calls ExchangeService over a blocking channel."""
 
     def __init__(self, channel: grpc.Channel) -> None: ...
     Publish: grpc.UnaryUnaryMultiCallable[crucible_ir.exchange.v1.exchange_service_pb2.PublishRequest, crucible_ir.exchange.v1.exchange_service_pb2.PublishResponse]
@@ -24,7 +24,7 @@ class ExchangeServiceStub:
     Compact: grpc.UnaryUnaryMultiCallable[crucible_ir.exchange.v1.exchange_service_pb2.CompactRequest, crucible_ir.exchange.v1.exchange_service_pb2.CompactResponse]
 
 class ExchangeServiceAsyncStub:
-    """ExchangeServiceStub over a channel of grpc.aio; for type checkers only, there is no such class."""
+    """ExchangeServiceStub over a grpc.aio channel; exists for type checkers only."""
 
     Publish: grpc.aio.UnaryUnaryMultiCallable[crucible_ir.exchange.v1.exchange_service_pb2.PublishRequest, crucible_ir.exchange.v1.exchange_service_pb2.PublishResponse]
     BatchPublish: grpc.aio.StreamStreamMultiCallable[crucible_ir.exchange.v1.exchange_service_pb2.BatchPublishRequest, crucible_ir.exchange.v1.exchange_service_pb2.BatchPublishResponse]
@@ -37,7 +37,7 @@ class ExchangeServiceAsyncStub:
     Compact: grpc.aio.UnaryUnaryMultiCallable[crucible_ir.exchange.v1.exchange_service_pb2.CompactRequest, crucible_ir.exchange.v1.exchange_service_pb2.CompactResponse]
 
 class ExchangeServiceServicer:
-    """What a server of grpc.aio implements."""
+    """The interface that a grpc.aio server implements."""
 
     def Publish(self, request: crucible_ir.exchange.v1.exchange_service_pb2.PublishRequest, context: grpc.aio.ServicerContext[crucible_ir.exchange.v1.exchange_service_pb2.PublishRequest, crucible_ir.exchange.v1.exchange_service_pb2.PublishResponse]) -> Awaitable[crucible_ir.exchange.v1.exchange_service_pb2.PublishResponse]: ...
     def BatchPublish(self, request_iterator: AsyncIterable[crucible_ir.exchange.v1.exchange_service_pb2.BatchPublishRequest], context: grpc.aio.ServicerContext[crucible_ir.exchange.v1.exchange_service_pb2.BatchPublishRequest, crucible_ir.exchange.v1.exchange_service_pb2.BatchPublishResponse]) -> AsyncIterator[crucible_ir.exchange.v1.exchange_service_pb2.BatchPublishResponse] | Awaitable[None]: ...

@@ -10,7 +10,7 @@ import grpc.aio
 import crucible_ir.exchange.v1.feedback_service_pb2
 
 class FeedbackServiceStub:
-    """Calls FeedbackService over a channel that blocks."""
+    """Calls FeedbackService over a blocking channel."""
 
     def __init__(self, channel: grpc.Channel) -> None: ...
     Ingest: grpc.StreamStreamMultiCallable[crucible_ir.exchange.v1.feedback_service_pb2.IngestRequest, crucible_ir.exchange.v1.feedback_service_pb2.IngestResponse]
@@ -18,14 +18,14 @@ class FeedbackServiceStub:
     Summarize: grpc.UnaryUnaryMultiCallable[crucible_ir.exchange.v1.feedback_service_pb2.SummarizeRequest, crucible_ir.exchange.v1.feedback_service_pb2.SummarizeResponse]
 
 class FeedbackServiceAsyncStub:
-    """FeedbackServiceStub over a channel of grpc.aio; for type checkers only, there is no such class."""
+    """FeedbackServiceStub over a grpc.aio channel; exists for type checkers only."""
 
     Ingest: grpc.aio.StreamStreamMultiCallable[crucible_ir.exchange.v1.feedback_service_pb2.IngestRequest, crucible_ir.exchange.v1.feedback_service_pb2.IngestResponse]
     Export: grpc.aio.UnaryStreamMultiCallable[crucible_ir.exchange.v1.feedback_service_pb2.ExportRequest, crucible_ir.exchange.v1.feedback_service_pb2.ExportResponse]
     Summarize: grpc.aio.UnaryUnaryMultiCallable[crucible_ir.exchange.v1.feedback_service_pb2.SummarizeRequest, crucible_ir.exchange.v1.feedback_service_pb2.SummarizeResponse]
 
 class FeedbackServiceServicer:
-    """What a server of grpc.aio implements."""
+    """The interface that a grpc.aio server implements."""
 
     def Ingest(self, request_iterator: AsyncIterable[crucible_ir.exchange.v1.feedback_service_pb2.IngestRequest], context: grpc.aio.ServicerContext[crucible_ir.exchange.v1.feedback_service_pb2.IngestRequest, crucible_ir.exchange.v1.feedback_service_pb2.IngestResponse]) -> AsyncIterator[crucible_ir.exchange.v1.feedback_service_pb2.IngestResponse] | Awaitable[None]: ...
     def Export(self, request: crucible_ir.exchange.v1.feedback_service_pb2.ExportRequest, context: grpc.aio.ServicerContext[crucible_ir.exchange.v1.feedback_service_pb2.ExportRequest, crucible_ir.exchange.v1.feedback_service_pb2.ExportResponse]) -> AsyncIterator[crucible_ir.exchange.v1.feedback_service_pb2.ExportResponse] | Awaitable[None]: ...

@@ -10,20 +10,20 @@ import grpc.aio
 import crucible_ir.exchange.v1.validation_service_pb2
 
 class ValidationServiceStub:
-    """Calls ValidationService over a channel that blocks."""
+    """Calls ValidationService over a blocking channel."""
 
     def __init__(self, channel: grpc.Channel) -> None: ...
     Validate: grpc.UnaryUnaryMultiCallable[crucible_ir.exchange.v1.validation_service_pb2.ValidateRequest, crucible_ir.exchange.v1.validation_service_pb2.ValidateResponse]
     Convert: grpc.UnaryUnaryMultiCallable[crucible_ir.exchange.v1.validation_service_pb2.ConvertRequest, crucible_ir.exchange.v1.validation_service_pb2.ConvertResponse]
 
 class ValidationServiceAsyncStub:
-    """ValidationServiceStub over a channel of grpc.aio; for type checkers only, there is no such class."""
+    """ValidationServiceStub over a grpc.aio channel; exists for type checkers only."""
 
     Validate: grpc.aio.UnaryUnaryMultiCallable[crucible_ir.exchange.v1.validation_service_pb2.ValidateRequest, crucible_ir.exchange.v1.validation_service_pb2.ValidateResponse]
     Convert: grpc.aio.UnaryUnaryMultiCallable[crucible_ir.exchange.v1.validation_service_pb2.ConvertRequest, crucible_ir.exchange.v1.validation_service_pb2.ConvertResponse]
 
 class ValidationServiceServicer:
-    """What a server of grpc.aio implements."""
+    """The interface that a grpc.aio server implements."""
 
     def Validate(self, request: crucible_ir.exchange.v1.validation_service_pb2.ValidateRequest, context: grpc.aio.ServicerContext[crucible_ir.exchange.v1.validation_service_pb2.ValidateRequest, crucible_ir.exchange.v1.validation_service_pb2.ValidateResponse]) -> Awaitable[crucible_ir.exchange.v1.validation_service_pb2.ValidateResponse]: ...
     def Convert(self, request: crucible_ir.exchange.v1.validation_service_pb2.ConvertRequest, context: grpc.aio.ServicerContext[crucible_ir.exchange.v1.validation_service_pb2.ConvertRequest, crucible_ir.exchange.v1.validation_service_pb2.ConvertResponse]) -> Awaitable[crucible_ir.exchange.v1.validation_service_pb2.ConvertResponse]: ...
