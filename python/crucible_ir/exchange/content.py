@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from google.protobuf.descriptor import FieldDescriptor
-
 from crucible_ir.schema import vocabulary
-from crucible_ir.schema.types import descriptor_of, held_enum
+from crucible_ir.schema.fields import Field, Kind, fields_of
+from crucible_ir.schema.types import descriptor_of
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor
@@ -110,8 +109,7 @@ def references_of(message: Message, id_: str) -> Iterator[FieldReference]:
     """
     descriptor = descriptor_of(message)
     for name, target_type in REFERENCES.get(descriptor.name, {}).items():
-        field = descriptor.fields_by_name[name]
-        embedded = field.message_type is not None
+        embedded = fields_of(descriptor)[name].kind is Kind.MESSAGE
         if embedded and not message.HasField(name):
             continue
         value = getattr(message, name)
@@ -126,15 +124,11 @@ def references_of(message: Message, id_: str) -> Iterator[FieldReference]:
 #: The longest value that is indexed, in bytes of UTF-8: as long as a required string may be.
 MAX_VALUE_BYTES = 512
 
-_KINDS = (
-    FieldDescriptor.CPPTYPE_STRING,
-    FieldDescriptor.CPPTYPE_ENUM,
-    FieldDescriptor.CPPTYPE_BOOL,
-)
+_INDEXED_KINDS = (Kind.STRING, Kind.ENUM, Kind.BOOL)
 
 
 @cache
-def indexed_fields(descriptor: Descriptor) -> dict[str, tuple[FieldDescriptor, ...]]:
+def indexed_fields(descriptor: Descriptor) -> dict[str, tuple[Field, ...]]:
     """Return the fields of a type that are indexed: the members that hold each one's values.
 
     They are the strings, lists of strings, flags and enums. An open vocabulary is one field.
@@ -143,15 +137,12 @@ def indexed_fields(descriptor: Descriptor) -> dict[str, tuple[FieldDescriptor, .
     >>> [member.name for member in indexed_fields(v1.ModelVersion.DESCRIPTOR)["stage"]]
     ['stage', 'custom_stage']
     """
-    custom = vocabulary.custom_members(descriptor)
-    found: dict[str, tuple[FieldDescriptor, ...]] = {}
-    for field in descriptor.fields:
-        is_bytes = field.type == FieldDescriptor.TYPE_BYTES
-        if field.cpp_type not in _KINDS or is_bytes or field.name in custom:
-            continue
-        companion = vocabulary.custom_member(field)
-        found[field.name] = (field,) if companion is None else (field, companion)
-    return found
+    fields = fields_of(descriptor)
+    return {
+        name: (field,) if field.custom is None else (field, fields[field.custom])
+        for name, field in fields.items()
+        if field.kind in _INDEXED_KINDS and not field.is_map and not field.is_custom
+    }
 
 
 def field_values(message: Message) -> Iterator[FieldValue]:
@@ -164,26 +155,25 @@ def field_values(message: Message) -> Iterator[FieldValue]:
     for name, members in indexed_fields(descriptor_of(message)).items():
         for member in members:
             for value in set_values(message, member):
-                spelled = spell(member)(value)
-                if spelled is not None and len(spelled.encode()) <= MAX_VALUE_BYTES:
-                    yield FieldValue(name, spelled)
+                text = value_text(member, value)
+                if text is not None and len(text.encode()) <= MAX_VALUE_BYTES:
+                    yield FieldValue(name, text)
 
 
-def set_values(message: Message, field: FieldDescriptor) -> list[Any]:
+def set_values(message: Message, field: Field) -> list[Any]:
     """Return the values of a field that count as set, each once."""
     value = getattr(message, field.name)
-    if field.is_repeated:
+    if field.is_list:
         return list(dict.fromkeys(value))
     if field.has_presence:
         return [value] if message.HasField(field.name) else []
     return [value] if value else []
 
 
-def spell(field: FieldDescriptor) -> Callable[[Any], str | None]:
-    """Return what spells a field's values as text; ``None`` is a value that counts as unset."""
-    if field.cpp_type == FieldDescriptor.CPPTYPE_ENUM:
-        names = vocabulary.names(held_enum(field))
-        return lambda number: names.get(number, str(number)) if number else None
-    if field.cpp_type == FieldDescriptor.CPPTYPE_BOOL:
-        return lambda flag: "true" if flag else "false"
-    return str
+def value_text(field: Field, value: Any) -> str | None:
+    """Return the text under which a value is indexed; ``None`` for a value that counts as unset."""
+    if field.enum is not None:
+        return vocabulary.names(field.enum).get(value, str(value)) if value else None
+    if field.kind is Kind.BOOL:
+        return "true" if value else "false"
+    return str(value)
