@@ -28,7 +28,7 @@ help: ## Show this list
 
 setup: $(VENV)/.installed ## Make the environment .venv with the package and every tool
 
-run: setup ## Tour the examples: judged, drawn, converted, and handed to an exchange
+run: setup ## Tour the examples: validate, show and convert them, and send them through an exchange
 	$(BIN)/python examples/tour.py $(ARGS)
 
 test: setup ## Run the tests and the doctests (ARGS="-k name")

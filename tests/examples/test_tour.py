@@ -1,4 +1,4 @@
-"""`make run`: the tour says that all is well, and notices when it is not."""
+"""`make run`: the tour succeeds, and fails if a document or a result is not as expected."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture
 def examples(tmp_path: Path) -> Path:
-    """A copy of the examples to spoil."""
+    """A copy of the examples that a test can change."""
     copy = tmp_path / "examples"
     shutil.copytree(ROOT / "examples", copy)
     return copy
@@ -27,7 +27,7 @@ def tour(folder: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_the_tour_reads_draws_and_carries_every_document() -> None:
+def test_the_tour_reads_shows_and_converts_every_document() -> None:
     result = tour(ROOT / "examples")
     assert (result.returncode, result.stderr) == (0, "")
     lines = result.stdout.splitlines()
@@ -38,13 +38,13 @@ def test_the_tour_reads_draws_and_carries_every_document() -> None:
         match[2]: match[1] for line in lines if (match := re.match(r"  ([✓✗]) (\S+\.\S+)", line))
     }
     assert marked == {name: "✗" if name == "broken_experiment.yaml" else "✓" for name in documents}
-    carried = {line.split()[0] for line in lines if line.rstrip().endswith(" unchanged")}
-    assert carried == documents - {"broken_experiment.yaml"}
-    assert "prompt.yaml, drawn:" in lines
-    assert "13 of 13 documents came back unchanged." in lines
+    converted = {line.split()[0] for line in lines if line.rstrip().endswith(" unchanged")}
+    assert converted == documents - {"broken_experiment.yaml"}
+    assert "Prompt examples/prompt.yaml" in lines
+    assert "13 of 13 documents are unchanged after conversion." in lines
 
 
-def test_the_tour_ends_at_the_end_of_the_exchange() -> None:
+def test_the_tour_ends_with_the_end_to_end_example() -> None:
     result = tour(ROOT / "examples")
     steps = re.findall(r"^  ✓ (publish|promote|ingest|trace|export) ", result.stdout, re.MULTILINE)
     assert steps == ["publish", "promote", "ingest", "trace", "export"]
@@ -58,10 +58,10 @@ def test_the_tour_ends_at_the_end_of_the_exchange() -> None:
         ("TrainingConfig", "stored"),
         ("DatasetRef", "embedded"),
     ]
-    assert result.stdout.splitlines()[-1] == "The journey ended where it should."
+    assert result.stdout.splitlines()[-1] == "Every result is as expected."
 
 
-def test_a_chain_that_is_broken_is_noticed(examples: Path) -> None:
+def test_a_broken_lineage_is_an_error(examples: Path) -> None:
     run = examples / "training_run.crucible.json"
     run.write_text(run.read_text().replace('"run_001"', '"run_elsewhere"'))
     result = tour(examples)
@@ -70,7 +70,7 @@ def test_a_chain_that_is_broken_is_noticed(examples: Path) -> None:
     assert "Traceback" not in result.stderr
 
 
-def test_there_is_a_document_of_every_domain_and_form() -> None:
+def test_there_is_a_document_of_every_domain_and_format() -> None:
     result = tour(ROOT / "examples")
     types = set(re.findall(r"  ✓ \S+ +(\w+)", result.stdout))
     assert types >= {
@@ -88,18 +88,18 @@ def test_there_is_a_document_of_every_domain_and_form() -> None:
         "FeedbackConfig",
         "Document",
     }
-    endings = {"".join(path.suffixes) for path in (ROOT / "examples").iterdir()}
-    assert endings >= {".yaml", ".json", ".crucible.json", ".txtpb", ".binpb"}
+    extensions = {"".join(path.suffixes) for path in (ROOT / "examples").iterdir()}
+    assert extensions >= {".yaml", ".json", ".crucible.json", ".txtpb", ".binpb"}
 
 
-def test_a_document_that_should_be_valid_and_is_not_ends_the_tour(examples: Path) -> None:
+def test_an_invalid_document_is_an_error(examples: Path) -> None:
     (examples / "model.yaml").write_text("id: ''\nprovider: MODEL_PROVIDER_OPENAI\ntask: 1\n")
     result = tour(examples)
     assert result.returncode == 1
-    assert result.stderr == "model.yaml: these are not the violations that it should have\n"
+    assert result.stderr == "model.yaml: unexpected violations\n"
 
 
-def test_a_document_that_cannot_be_read_ends_the_tour_without_a_traceback(examples: Path) -> None:
+def test_a_document_that_cannot_be_read_is_an_error_without_a_traceback(examples: Path) -> None:
     (examples / "model.yaml").write_text("id: [")
     result = tour(examples)
     assert result.returncode == 1
@@ -107,8 +107,8 @@ def test_a_document_that_cannot_be_read_ends_the_tour_without_a_traceback(exampl
     assert "Traceback" not in result.stderr
 
 
-def test_a_broken_document_that_was_mended_is_noticed(examples: Path) -> None:
+def test_a_broken_document_without_violations_is_an_error(examples: Path) -> None:
     shutil.copy(examples / "experiment.yaml", examples / "broken_experiment.yaml")
     result = tour(examples)
     assert result.returncode == 1
-    assert "broken_experiment.yaml: valid, though it should not be" in result.stderr
+    assert "broken_experiment.yaml: valid, expected violations" in result.stderr
