@@ -1,4 +1,4 @@
-"""What the tests of the clients have around them: a server, and a client that talks to it."""
+"""Fixtures for the tests of the clients: servers, and a client of one."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from crucible_ir.exchange import ExchangeClient
 
 @pytest.fixture(scope="session")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """One server for the tests that only need documents of their own."""
+    """One server for the tests that use documents of their own."""
     served = Served(tmp_path_factory.mktemp("exchange"))
     yield served
     served.stop()

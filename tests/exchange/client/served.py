@@ -1,4 +1,4 @@
-"""A server in a process of its own, and a wire to it that can be cut."""
+"""A server in a process of its own, and a connection to it that can be cut."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from exchange.ports import kept_port
 
 
 class Served:
-    """An exchange on a port of this machine that can be killed and started again."""
+    """An exchange on a fixed local port, which can be killed and restarted."""
 
     def __init__(self, folder: Path, *options: str) -> None:
         self.folder = folder
@@ -29,7 +29,7 @@ class Served:
         return f"127.0.0.1:{self.port}"
 
     def start(self) -> None:
-        """Start it on its port."""
+        """Start the server on its port."""
         listen = f"127.0.0.1:{self.port}"
         command = [sys.executable, "-m", "crucible_ir", "serve", "--listen", listen, *self.options]
         with open(self.folder / "server.log", "a") as log:
@@ -42,11 +42,11 @@ class Served:
         assert line.startswith("listening on "), (self.folder / "server.log").read_text()
 
     def kill(self) -> None:
-        """End it with a signal that it cannot handle."""
+        """Kill the server with SIGKILL."""
         self._end(signal.SIGKILL)
 
     def stop(self) -> None:
-        """Ask it to end, and wait until it has."""
+        """Stop the server with SIGTERM, and wait for it."""
         self._end(signal.SIGTERM)
 
     def _end(self, number: int) -> None:
@@ -57,7 +57,7 @@ class Served:
 
 
 class Wire:
-    """A connection to a server that can be cut, refused and made to swallow answers."""
+    """A proxy to a server that can break connections, refuse them and drop answers."""
 
     def __init__(self, port: int) -> None:
         self._server_port = port
@@ -105,12 +105,12 @@ class Wire:
                 end.shutdown(socket.SHUT_RDWR)
 
     def freeze(self) -> None:
-        """Forward nothing more of any connection, and close none; new ones work."""
+        """Stop forwarding on the open connections without closing them; new ones work."""
         with self._lock:
             self._frozen |= set(self._sockets)
 
     def cut(self) -> None:
-        """Break every connection; new ones can be made."""
+        """Break every connection; new ones work."""
         with self._lock:
             sockets, self._sockets = self._sockets, []
             pumps, self._threads[1:] = self._threads[1:], []
@@ -123,11 +123,11 @@ class Wire:
             end.close()
 
     def close(self) -> None:
-        """Break every connection and take no more."""
+        """Break every connection and accept no more."""
         with self._lock:
             self._closed = True
         with suppress(OSError):
-            # A thread that waits for a connection is woken by this, and not by closing alone.
+            # Closing alone does not wake the thread that waits for a connection.
             self._listener.shutdown(socket.SHUT_RDWR)
         self._threads[0].join()
         self._listener.close()

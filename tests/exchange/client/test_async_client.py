@@ -1,4 +1,4 @@
-"""The client for asyncio does what the blocking one does, against a real server."""
+"""The asyncio client works like the blocking one, with a real server."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ from crucible_ir.exchange import (
 
 QUICK = RetryPolicy(first_delay=0.01, longest_delay=0.1)
 
-#: Nothing here takes so long unless it hangs.
-PATIENCE = 30
+#: The timeout of a test in seconds.
+TIMEOUT = 30
 
 
 def version(id_: str | None = None) -> v1.ModelVersion:
@@ -40,7 +40,7 @@ def version(id_: str | None = None) -> v1.ModelVersion:
 
 
 def surface(class_: type) -> dict[str, list[str]]:
-    """Return the public methods of a client with the names of their parameters."""
+    """Return the names of a class's public methods and of their parameters."""
     return {
         name: list(inspect.signature(method).parameters)
         for name, method in inspect.getmembers(class_, inspect.isfunction)
@@ -70,7 +70,7 @@ async def test_both_clients_raise_wrong_arguments_at_once(shared: Served) -> Non
 async def test_events_of_a_sequence_are_added_together(shared: Served) -> None:
     name = str(uuid.uuid4())
     sent = [v1.FeedbackEvent(id=f"{name}/{number}") for number in range(250)]
-    async with asyncio.timeout(PATIENCE), AsyncExchangeClient(shared.address) as client:
+    async with asyncio.timeout(TIMEOUT), AsyncExchangeClient(shared.address) as client:
         async with client.ingestion(max_events=7, max_seconds=3600) as ingestion:
             await ingestion.add_all(sent)
             while ingestion.report.accepted < 245:
@@ -78,8 +78,8 @@ async def test_events_of_a_sequence_are_added_together(shared: Served) -> None:
         assert ingestion.report.accepted == 250
 
 
-async def test_documents_go_there_and_come_back(shared: Served) -> None:
-    async with asyncio.timeout(PATIENCE), AsyncExchangeClient(shared.address) as client:
+async def test_documents_round_trip(shared: Served) -> None:
+    async with asyncio.timeout(TIMEOUT), AsyncExchangeClient(shared.address) as client:
         message = version()
         record = (await client.publish(message, etag="")).record
         stored = await client.get(v1.ModelVersion, message.id)
@@ -97,17 +97,17 @@ async def test_documents_go_there_and_come_back(shared: Served) -> None:
         assert b"gpt2" in await client.convert(message, "yaml")
 
 
-async def test_many_documents_come_from_an_iterable_of_either_kind(shared: Served) -> None:
+async def test_many_documents_can_come_from_either_kind_of_iterable(shared: Served) -> None:
     prefix = str(uuid.uuid4())
     ids = [f"{prefix}/{number}" for number in range(100)]
 
-    async def later() -> AsyncIterator[v1.ModelVersion]:
+    async def asynchronously() -> AsyncIterator[v1.ModelVersion]:
         for id_ in ids:
             yield version(id_)
 
-    async with asyncio.timeout(PATIENCE), AsyncExchangeClient(shared.address) as client:
+    async with asyncio.timeout(TIMEOUT), AsyncExchangeClient(shared.address) as client:
         plain = [each async for each in client.publish_many(version(id_) for id_ in ids)]
-        again = [each async for each in client.publish_many(later())]
+        again = [each async for each in client.publish_many(asynchronously())]
         listed = client.list_documents("ModelVersion", where_prefix={"id": prefix}, order="id")
         found = [entry.record.id async for entry in listed]
     assert [each.published is not None and each.published.created for each in plain] == [True] * 100
@@ -117,10 +117,10 @@ async def test_many_documents_come_from_an_iterable_of_either_kind(shared: Serve
     assert found == sorted(ids)
 
 
-async def test_feedback_goes_there_and_comes_back(shared: Served) -> None:
+async def test_feedback_round_trips(shared: Served) -> None:
     name = str(uuid.uuid4())
     sent = [v1.FeedbackEvent(id=f"{name}/{number}", deployment_id=name) for number in range(1200)]
-    async with asyncio.timeout(PATIENCE), AsyncExchangeClient(shared.address) as client:
+    async with asyncio.timeout(TIMEOUT), AsyncExchangeClient(shared.address) as client:
         report = await client.ingest(sent)
         assert (report.accepted, report.batches) == (1200, 3)
         async with client.ingestion(max_seconds=0.01) as ingestion:
@@ -137,12 +137,12 @@ async def test_feedback_goes_there_and_comes_back(shared: Served) -> None:
         assert summary.count == 1200
 
 
-async def test_a_watch_and_an_ingestion_go_on_after_broken_connections(
+async def test_a_watch_and_an_ingestion_resume_after_broken_connections(
     shared: Served, wire: Wire
 ) -> None:
     prefix = str(uuid.uuid4())
     async with (
-        asyncio.timeout(PATIENCE),
+        asyncio.timeout(TIMEOUT),
         AsyncExchangeClient(shared.address) as client,
         AsyncExchangeClient(wire.address, retry=QUICK) as cut_off,
         cut_off.watch(id_prefix=prefix) as watch,
@@ -164,8 +164,8 @@ async def test_a_watch_and_an_ingestion_go_on_after_broken_connections(
     assert wire.connections >= 3
 
 
-async def test_cancelling_a_task_ends_its_call(shared: Served) -> None:
-    async with asyncio.timeout(PATIENCE), AsyncExchangeClient(shared.address) as client:
+async def test_cancelling_a_task_cancels_its_call(shared: Served) -> None:
+    async with asyncio.timeout(TIMEOUT), AsyncExchangeClient(shared.address) as client:
         watch = client.watch(id_prefix=str(uuid.uuid4()))
         await watch.begin()
         waiting = asyncio.create_task(anext(watch))
@@ -176,8 +176,8 @@ async def test_cancelling_a_task_ends_its_call(shared: Served) -> None:
         assert (await client.publish(version())).created
 
 
-async def test_closing_a_watch_ends_it(shared: Served) -> None:
-    async with asyncio.timeout(PATIENCE), AsyncExchangeClient(shared.address) as client:
+async def test_closing_a_watch_ends_its_iteration(shared: Served) -> None:
+    async with asyncio.timeout(TIMEOUT), AsyncExchangeClient(shared.address) as client:
         watch = client.watch(id_prefix=str(uuid.uuid4()))
         await watch.begin()
         waiting = asyncio.create_task(_all(watch))
@@ -190,7 +190,7 @@ async def _all(watch: AsyncWatch) -> list[Change | Gap]:
     return [each async for each in watch]
 
 
-async def test_a_server_that_is_not_there_is_an_error(shared: Served) -> None:
+async def test_an_unreachable_server_is_an_error(shared: Served) -> None:
     wire = Wire(shared.port)
     wire.close()
     async with AsyncExchangeClient(wire.address, timeout=0.3, retry=QUICK) as client:

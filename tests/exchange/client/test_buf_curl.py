@@ -1,4 +1,4 @@
-"""A client that we did not write: buf curl publishes, gets, lists and watches over gRPC."""
+"""A client of another project, buf curl, publishes, gets, lists and watches over gRPC."""
 
 from __future__ import annotations
 
@@ -17,31 +17,31 @@ import crucible_ir
 BUF = Path(sys.executable).with_name("buf")
 SCHEMA = Path(crucible_ir.__file__).parent / "schema" / "descriptors.binpb"
 SERVICE = "crucible_ir.exchange.v1.ExchangeService"
-PATIENCE = 60
+TIMEOUT = 60
 
 
 @pytest.fixture(scope="module", params=["schema", "reflection"])
 def curl(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Curl]:
-    """How buf knows the schema: from the descriptor set that we ship, or from the server."""
+    """Run buf curl with the schema from the packaged descriptor set, or from the server."""
     options = ["--reflection"] if request.param == "reflection" else []
     served = Served(tmp_path_factory.mktemp("curl"), *options)
-    knowledge = ["--reflect"] if options else ["--schema", str(SCHEMA)]
-    yield Curl(served.address, knowledge)
+    schema_options = ["--reflect"] if options else ["--schema", str(SCHEMA)]
+    yield Curl(served.address, schema_options)
     served.stop()
 
 
 class Curl:
-    def __init__(self, address: str, knowledge: list[str]) -> None:
+    def __init__(self, address: str, schema_options: list[str]) -> None:
         self.address = address
-        self.knowledge = knowledge
+        self.schema_options = schema_options
 
     def command(self, method: str, request: object) -> list[str]:
         return [
             str(BUF),
             "curl",
-            *self.knowledge,
+            *self.schema_options,
             "--protocol",
             "grpc",
             "--http2-prior-knowledge",
@@ -56,7 +56,7 @@ class Curl:
             capture_output=True,
             text=True,
             check=False,
-            timeout=PATIENCE,
+            timeout=TIMEOUT,
         )
 
     def answer(self, method: str, request: object) -> dict[str, object]:
@@ -71,7 +71,7 @@ def publication(id_: str) -> dict[str, object]:
     return {"document": {"irVersion": "0.2.0", "modelVersion": version}}
 
 
-def test_it_publishes_gets_lists_and_watches(curl: Curl) -> None:
+def test_buf_curl_publishes_gets_lists_and_watches(curl: Curl) -> None:
     id_ = str(uuid.uuid4())
     published = curl.answer("Publish", publication(id_))
     assert published["created"] is True
@@ -110,7 +110,7 @@ def first_value(lines: Iterator[str]) -> object:
     raise AssertionError(f"the stream ended after {text!r}")
 
 
-def test_it_is_told_in_its_own_terms_what_is_wrong(curl: Curl) -> None:
+def test_buf_curl_reports_errors_with_their_details(curl: Curl) -> None:
     missing = curl("Get", {"type": "ModelVersion", "id": "never-published"})
     assert missing.returncode != 0
     error = json.loads(missing.stderr)

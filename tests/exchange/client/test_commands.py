@@ -1,4 +1,4 @@
-"""The commands that talk to an exchange, against a real server."""
+"""The commands that call an exchange, with a real server."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def write_version(name: str, id_: str, version: str = "1.0.0", **fields: str) ->
     Path(name).write_text(json.dumps(content))
 
 
-def test_publish_says_what_became_of_each_document() -> None:
+def test_publish_prints_the_outcome_of_each_document() -> None:
     first, second = str(uuid.uuid4()), str(uuid.uuid4())
     write_version("a.json", first)
     write_version("b.json", second)
@@ -42,7 +42,7 @@ def test_publish_says_what_became_of_each_document() -> None:
     assert ": unchanged ModelVersion" in run("publish", "a.json").out
 
 
-def test_publish_as_json_has_the_records() -> None:
+def test_publish_prints_the_records_as_json() -> None:
     id_ = str(uuid.uuid4())
     write_version("a.json", id_)
     [document] = json.loads(run("publish", "--format", "json", "a.json").out)["documents"]
@@ -50,7 +50,7 @@ def test_publish_as_json_has_the_records() -> None:
     assert (document["record"]["id"], document["record"]["revision"]) == (id_, 1)
 
 
-def test_publish_stores_the_good_documents_beside_bad_ones(client: ExchangeClient) -> None:
+def test_publish_stores_valid_documents_beside_invalid_ones(client: ExchangeClient) -> None:
     id_ = str(uuid.uuid4())
     write_version("good.json", id_)
     write_version("bad.json", "bad", version="1")
@@ -61,7 +61,7 @@ def test_publish_stores_the_good_documents_beside_bad_ones(client: ExchangeClien
     assert run("publish", "good.json", "missing.json").status == 2
 
 
-def test_publish_tells_an_outdated_etag() -> None:
+def test_publish_reports_an_outdated_etag() -> None:
     id_ = str(uuid.uuid4())
     write_version("a.json", id_)
     assert run("publish", "--etag", "", "a.json").status == 0
@@ -71,7 +71,7 @@ def test_publish_tells_an_outdated_etag() -> None:
     assert "etag" in result.err
 
 
-def test_publish_takes_an_id_from_a_file_s_name_where_there_is_none() -> None:
+def test_publish_can_take_a_missing_id_from_the_file_name() -> None:
     prompt = EXAMPLES / "prompt.yaml"
     assert run("publish", prompt).status == 1
     assert "Prompt prompt, revision" in run("publish", "--id-from-name", prompt).out
@@ -84,7 +84,7 @@ def test_publish_validate_only_stores_nothing() -> None:
     assert run("fetch", "ModelVersion", id_).status == 1
 
 
-def test_fetch_writes_a_document_in_any_form(client: ExchangeClient) -> None:
+def test_fetch_writes_a_document_in_any_format(client: ExchangeClient) -> None:
     message = v1.ModelVersion(id=str(uuid.uuid4()), model_id="gpt2", version="1.0.0")
     client.publish(message)
     changed = v1.ModelVersion(id=message.id, model_id="gpt2", version="2.0.0")
@@ -97,7 +97,7 @@ def test_fetch_writes_a_document_in_any_form(client: ExchangeClient) -> None:
     assert (document.model_version, document.producer_name) == (changed, "crucible-ir")
 
 
-def test_fetch_says_that_there_is_no_such_document() -> None:
+def test_fetch_reports_a_document_that_does_not_exist() -> None:
     result = run("fetch", "ModelVersion", "never-published")
     assert (result.status, result.out) == (1, "")
     assert result.err == "crucible-ir: ModelVersion 'never-published' was never published\n"
@@ -117,7 +117,7 @@ def test_list_filters_by_fields() -> None:
     assert [json.loads(line)["revision"] for line in history.lines] == [1]
 
 
-def test_list_refuses_a_field_that_does_not_exist() -> None:
+def test_list_rejects_a_filter_by_an_unknown_field() -> None:
     result = run("list", "ModelVersion", "--filter", "bogus=1")
     assert result.status == 2
     assert "bogus" in result.err
@@ -125,7 +125,7 @@ def test_list_refuses_a_field_that_does_not_exist() -> None:
     assert run("list", "ModelVersion", "--filter", "stage").status == 2
 
 
-def test_watch_ends_after_as_many_changes_as_asked_for(client: ExchangeClient) -> None:
+def test_watch_ends_after_the_number_of_changes(client: ExchangeClient) -> None:
     prefix = str(uuid.uuid4())
     for number in range(3):
         client.publish(v1.ModelRef(id=f"{prefix}-{number}"))
@@ -142,7 +142,7 @@ def test_watch_ends_after_as_many_changes_as_asked_for(client: ExchangeClient) -
     assert f": deleted ModelRef {prefix}-0, revision 2 at " in run("watch", *options).lines[3]
 
 
-def test_trace_names_what_a_document_came_from(client: ExchangeClient) -> None:
+def test_trace_prints_the_documents_upstream(client: ExchangeClient) -> None:
     id_ = str(uuid.uuid4())
     client.publish(v1.DeploymentConfig(id=id_, model_version_id=f"{id_}-version"))
     lines = run("trace", "DeploymentConfig", id_).lines
@@ -153,7 +153,7 @@ def test_trace_names_what_a_document_came_from(client: ExchangeClient) -> None:
     assert run("trace", "DeploymentConfig", f"{id_}-other").status == 1
 
 
-def test_events_are_ingested_from_files_and_exported_into_one() -> None:
+def test_events_are_ingested_from_files_and_exported_to_one() -> None:
     name = str(uuid.uuid4())
     sent = [v1.FeedbackEvent(id=f"{name}/{number}", deployment_id=name) for number in range(50)]
     write_delimited("events.binpbs", sent[:40])
@@ -171,7 +171,7 @@ def test_events_are_ingested_from_files_and_exported_into_one() -> None:
     assert [json.loads(line)["id"] for line in lines] == [event.id for event in sent]
 
 
-def test_events_that_are_refused_are_told_and_the_others_kept() -> None:
+def test_rejected_events_are_reported_and_the_others_stored() -> None:
     name = str(uuid.uuid4())
     good, bad = {"id": name, "latencyMs": 1}, {"id": f"{name}-bad", "latencyMs": -1}
     lines = [json.dumps(bad), "no event", json.dumps(good)]
@@ -183,14 +183,14 @@ def test_events_that_are_refused_are_told_and_the_others_kept() -> None:
     assert "events.jsonl:2:" in result.err
 
 
-def test_export_needs_a_stream_to_write() -> None:
+def test_export_writes_stream_formats_only() -> None:
     assert run("export", "-o", "events.json").status == 2
     assert run("export", "-o", "-").status == 2
     assert run("export", "-o", "e.jsonl", "--since", "yesterday").status == 2
     assert not Path("events.json").exists()
 
 
-def test_a_server_that_cannot_be_reached_is_named(shared: Served) -> None:
+def test_an_unreachable_server_is_named(shared: Served) -> None:
     wire = Wire(shared.port)
     wire.close()
     result = run("list", "--server", wire.address, "--timeout", "0.2")
@@ -198,7 +198,7 @@ def test_a_server_that_cannot_be_reached_is_named(shared: Served) -> None:
     assert result.err.startswith(f"crucible-ir: {wire.address} cannot be reached: ")
 
 
-def test_a_token_for_another_machine_needs_tls(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_token_for_another_machine_requires_tls(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CRUCIBLE_IR_TOKEN", "secret")
     result = run("list", "--server", "exchange.example.com:50551")
     assert result.status == 2
@@ -206,7 +206,7 @@ def test_a_token_for_another_machine_needs_tls(monkeypatch: pytest.MonkeyPatch) 
     assert "secret" not in result.err
 
 
-def test_a_token_file_that_cannot_be_read_is_named() -> None:
+def test_an_unreadable_token_file_is_named() -> None:
     result = run("list", "--token-file", "missing")
     assert (result.status, result.out) == (2, "")
     assert "missing: the token cannot be read: no such file" in result.err

@@ -1,4 +1,4 @@
-"""Both clients and the command line drop old revisions, and are told what is gone."""
+"""Both clients and the command line drop old revisions, and watches yield the gap."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def revise(client: ExchangeClient, times: int) -> None:
         client.publish(v1.ModelRef(id="m", name=f"{number}"))
 
 
-def test_a_watch_that_resumes_from_before_a_compaction_is_told_the_gap(served: Served) -> None:
+def test_a_watch_that_resumes_from_before_a_compaction_yields_the_gap(served: Served) -> None:
     with ExchangeClient(served.address) as client:
         revise(client, 2)
         with client.watch(0) as watch:
@@ -48,7 +48,7 @@ def test_a_watch_that_resumes_from_before_a_compaction_is_told_the_gap(served: S
             client.get(v1.ModelRef, "m", revision=4)
 
 
-async def test_the_client_for_asyncio_compacts_and_is_told_the_gap(served: Served) -> None:
+async def test_the_asyncio_client_compacts_and_yields_the_gap(served: Served) -> None:
     with ExchangeClient(served.address) as client:
         revise(client, 3)
     async with AsyncExchangeClient(served.address) as client_:
@@ -62,14 +62,14 @@ async def test_the_client_for_asyncio_compacts_and_is_told_the_gap(served: Serve
         assert await anext(watch) == Gap(0, 3)
 
 
-def test_what_to_keep_is_said_once(served: Served) -> None:
+def test_exactly_one_limit_is_required(served: Served) -> None:
     with ExchangeClient(served.address) as client:
         for arguments in ({}, {"keep_after": 1, "keep_within": timedelta(1)}):
             with pytest.raises(FieldError, match="one of keep_after and keep_within"):
                 client.compact(**arguments)  # type: ignore[arg-type]
 
 
-def test_the_command_says_what_is_remembered_and_a_watch_tells_the_rest(
+def test_the_command_prints_the_start_of_the_history_and_watch_prints_the_gap(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CRUCIBLE_IR_SERVER", served.address)
@@ -77,8 +77,8 @@ def test_the_command_says_what_is_remembered_and_a_watch_tells_the_rest(
         revise(client, 5)
     kept = run("compact", "--keep-within", "90d")
     assert (kept.status, kept.out) == (0, "every change from 1 on is remembered\n")
-    told = run("compact", "--keep-after", 3, "--format", "json")
-    assert json.loads(told.out) == {"command": "compact", "oldest_sequence": 4}
+    compacted = run("compact", "--keep-after", 3, "--format", "json")
+    assert json.loads(compacted.out) == {"command": "compact", "oldest_sequence": 4}
     served.kill()
     served.start()
     lines = run("watch", "--after", 1, "--count", 2).lines
@@ -100,7 +100,7 @@ def test_the_command_says_what_is_remembered_and_a_watch_tells_the_rest(
         (("--keep-within", "999999w"), "within"),
     ],
 )
-def test_the_command_says_what_it_cannot_do(
+def test_the_command_reports_wrong_options(
     served: Served, options: tuple[object, ...], words: str
 ) -> None:
     result = run("compact", "--server", served.address, *options)
@@ -109,7 +109,7 @@ def test_the_command_says_what_it_cannot_do(
     assert "bug" not in result.err
 
 
-def test_only_an_admin_of_every_document_may_compact(tmp_path: Path) -> None:
+def test_only_an_admin_of_all_documents_may_compact(tmp_path: Path) -> None:
     tokens = TokenFile(tmp_path / "tokens.json")
     texts = {role: tokens.create(f"{role}", role)[1] for role in Role}
     served = Served(tmp_path, "--tokens", "tokens.json")
@@ -131,7 +131,7 @@ def test_only_an_admin_of_every_document_may_compact(tmp_path: Path) -> None:
         served.kill()
 
 
-def test_a_server_told_for_how_long_drops_older_revisions_by_itself(tmp_path: Path) -> None:
+def test_a_server_with_a_history_limit_drops_older_revisions_by_itself(tmp_path: Path) -> None:
     served = Served(tmp_path, "--keep-history", "1s")
     try:
         with ExchangeClient(served.address) as client:

@@ -1,4 +1,4 @@
-"""A client says who it is to the right server only, and needs its extra to be installed."""
+"""A client sends its token only over safe connections, and requires its extra."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ from crucible_ir.exchange.client.connection import Connection, is_loopback
         "",
     ],
 )
-def test_a_token_does_not_leave_the_machine_in_plain_text(target: str) -> None:
+def test_a_token_is_not_sent_to_another_machine_in_plain_text(target: str) -> None:
     with pytest.raises(InsecureChannelError, match="plain text"):
         ExchangeClient(target, token="secret")
 
@@ -55,40 +55,40 @@ def test_a_token_does_not_leave_the_machine_in_plain_text(target: str) -> None:
         "dns:///localhost:1",
     ],
 )
-def test_a_token_may_go_to_this_machine(target: str) -> None:
+def test_a_token_may_be_sent_to_this_machine(target: str) -> None:
     assert is_loopback(target)
     Connection(target, token="secret")
 
 
-def test_a_token_goes_anywhere_under_tls() -> None:
+def test_a_token_may_be_sent_anywhere_over_tls() -> None:
     ExchangeClient("exchange.example.com:443", token="secret", tls=Tls()).close()
 
 
 @pytest.mark.parametrize("token", ["", "two words", "line\nbreak", "ünicode"])
-def test_what_cannot_be_a_token_is_refused(token: str) -> None:
+def test_an_invalid_token_is_rejected(token: str) -> None:
     with pytest.raises(ExchangeError, match="token"):
         ExchangeClient(token=token)
 
 
-def test_secrets_are_not_shown() -> None:
+def test_secrets_are_not_in_the_repr() -> None:
     connection = Connection("exchange:1", token="secret", tls=Tls(certificate=b"c", key=b"key"))
     assert "secret" not in repr(connection)
     assert "b'key'" not in repr(connection)
 
 
-def test_a_certificate_needs_its_key() -> None:
+def test_a_certificate_requires_its_key() -> None:
     with pytest.raises(ExchangeError, match="private key together"):
         Tls(certificate=b"c")
 
 
 def make_token(folder: Path) -> str:
-    """Make a reader's token; standard output has the token alone."""
+    """Create a token with the role reader; standard output has the token alone."""
     command = [sys.executable, "-m", "crucible_ir", "tokens", "create", "dashboard"]
     result = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
     return result.stdout.strip()
 
 
-def test_a_fork_s_child_is_told_to_make_its_own_client(shared: Served) -> None:
+def test_a_client_cannot_be_used_after_a_fork(shared: Served) -> None:
     script = (
         "import os\n"
         "from crucible_ir.exchange import ExchangeClient, ClosedError\n"
@@ -104,7 +104,7 @@ def test_a_fork_s_child_is_told_to_make_its_own_client(shared: Served) -> None:
     assert result.stdout == "the client was made before a fork: make one in each process\n"
 
 
-def test_the_package_imports_no_grpc_until_a_client_is_asked_for() -> None:
+def test_grpc_is_imported_with_the_first_client() -> None:
     script = (
         "import sys, crucible_ir, crucible_ir.exchange\n"
         "print('grpc' in sys.modules)\n"
@@ -118,7 +118,7 @@ def test_the_package_imports_no_grpc_until_a_client_is_asked_for() -> None:
 
 
 @pytest.mark.parametrize("missing", ["grpc", "google.rpc"])
-def test_what_is_not_installed_is_named_with_the_extra(missing: str) -> None:
+def test_a_missing_package_is_reported_with_the_extra(missing: str) -> None:
     script = (
         "import sys\n"
         f"sys.modules[{missing!r}] = None\n"
@@ -144,7 +144,7 @@ def test_type_checkers_see_the_names_that_are_imported_lazily() -> None:
     assert seen | {"MissingExtraError"} == set(dir(crucible_ir.exchange))
 
 
-def test_every_public_name_is_there() -> None:
+def test_every_public_name_can_be_imported() -> None:
     names = [name for name in dir(crucible_ir.exchange) if name != "v1"]
     assert {"ExchangeClient", "AsyncExchangeClient", "ExchangeError"} <= set(names)
     for name in names:
@@ -153,15 +153,15 @@ def test_every_public_name_is_there() -> None:
         getattr(crucible_ir.exchange, "Nothing")  # noqa: B009  # mypy knows the names that exist
 
 
-def test_a_server_that_asks_for_tokens_lets_in_whoever_has_one(tmp_path: Path) -> None:
+def test_a_server_with_tokens_authenticates_and_authorizes_callers(tmp_path: Path) -> None:
     token = make_token(tmp_path)
     served = Served(tmp_path, "--tokens", "tokens.json")
     try:
         with (
-            ExchangeClient(served.address) as nobody,
+            ExchangeClient(served.address) as anonymous,
             pytest.raises(UnauthenticatedError),
         ):
-            nobody.get("ModelRef", "m")
+            anonymous.get("ModelRef", "m")
         with ExchangeClient(served.address, token=token) as reader:
             assert list(reader.list_documents(v1.ModelRef)) == []
             with pytest.raises(PermissionDeniedError):

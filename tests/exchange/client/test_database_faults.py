@@ -1,4 +1,4 @@
-"""What clients see while a server's database is full, read-only, gone, or its server is killed."""
+"""Clients while the database of the server is full, read-only or down, and after a kill."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def large(id_: str) -> v1.ModelRef:
     return message
 
 
-async def test_a_full_disk_is_told_and_what_is_there_can_be_read(tmp_path: Path) -> None:
+async def test_a_full_disk_is_reported_and_documents_can_be_read(tmp_path: Path) -> None:
     async with (
         serving(await open_store(tmp_path / "x.db")) as server,
         AsyncExchangeClient(f"127.0.0.1:{server.port}", timeout=4, retry=QUICK) as client,
@@ -47,7 +47,7 @@ async def test_a_full_disk_is_told_and_what_is_there_can_be_read(tmp_path: Path)
             with pytest.raises(QuotaExceededError, match="no room left"):
                 await client.publish(large("a"))
             outcomes = [each async for each in client.publish_many([large("b"), large("c")])]
-            # Each was tried again until its deadline.
+            # Each was retried until its timeout.
             assert [(each.published, each.retryable) for each in outcomes] == [(None, True)] * 2
             with pytest.raises(QuotaExceededError, match="no room left"):
                 await client.ingest(v1.FeedbackEvent(id=f"{n}" * 500) for n in range(1000))
@@ -56,7 +56,7 @@ async def test_a_full_disk_is_told_and_what_is_there_can_be_read(tmp_path: Path)
             assert (await client.publish(large("a"))).record.sequence == 2
 
 
-async def test_a_read_only_database_is_told_and_can_be_read(tmp_path: Path) -> None:
+async def test_a_read_only_database_is_reported_and_can_be_read(tmp_path: Path) -> None:
     async with (
         serving(await open_store(tmp_path / "x.db")) as server,
         AsyncExchangeClient(f"127.0.0.1:{server.port}", timeout=4, retry=QUICK) as client,
@@ -79,7 +79,7 @@ def on_postgresql(cluster: postgresql.Cluster, tmp_path: Path) -> Iterator[Serve
     served.kill()
 
 
-def test_a_database_that_is_lost_and_comes_back_is_waited_for(
+def test_calls_are_retried_until_a_database_is_back(
     cluster: postgresql.Cluster, on_postgresql: Served
 ) -> None:
     with (
@@ -102,14 +102,14 @@ def test_a_database_that_is_lost_and_comes_back_is_waited_for(
         assert all(outcome.published is not None for outcome in outcomes)
         report = client.ingest(v1.FeedbackEvent(id=f"e{number}") for number in range(100))
         assert report.total == 100
-        told = [next(watch) for _ in range(50)]
-        assert [change.record.sequence for change in told if isinstance(change, Change)] == list(
+        changes = [next(watch) for _ in range(50)]
+        assert [change.record.sequence for change in changes if isinstance(change, Change)] == list(
             range(1, 51)
         )
-        assert {change.record.revision for change in told if isinstance(change, Change)} == {1}
+        assert {change.record.revision for change in changes if isinstance(change, Change)} == {1}
 
 
-def test_a_server_on_postgresql_that_is_killed_loses_and_doubles_nothing(
+def test_a_killed_server_on_postgresql_loses_and_duplicates_nothing(
     on_postgresql: Served,
 ) -> None:
     with ExchangeClient(on_postgresql.address, timeout=60, retry=QUICK) as client:

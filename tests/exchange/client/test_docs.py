@@ -1,4 +1,4 @@
-"""The guide names what there is, and its program runs."""
+"""The guide names the errors, methods and options that exist, and its program runs."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from crucible_ir.exchange import AsyncExchangeClient, ExchangeClient, Tls
 GUIDE = (Path(__file__).resolve().parents[3] / "docs" / "exchange.md").read_text()
 
 
-def test_every_error_of_the_guide_exists_and_the_other_way_round() -> None:
+def test_the_guide_has_exactly_the_errors_that_exist() -> None:
     table = GUIDE.split("## Errors")[1].split("## Guarantees")[0]
     named = set(re.findall(r"`(\w+Error)`", table)) - {"ExchangeError"}
     offered = {name for name in dir(crucible_ir.exchange) if name.endswith("Error")}
     assert named == offered - {"ExchangeError", "MissingExtraError", "PreconditionError"}
 
 
-def test_every_call_of_the_guide_exists_and_the_other_way_round() -> None:
+def test_the_guide_has_exactly_the_methods_that_exist() -> None:
     table = GUIDE.split("| to | call |")[1].split("`AsyncExchangeClient`")[0]
     named = {name for name in re.findall(r"`(\w+)(?:\(\))?`", table) if name[0].islower()}
     offered = {name for name in vars(ExchangeClient) if not name.startswith("_")} - {"close"}
@@ -34,7 +34,7 @@ def test_every_call_of_the_guide_exists_and_the_other_way_round() -> None:
     assert offered <= set(vars(AsyncExchangeClient))
 
 
-def test_every_option_of_the_guide_s_commands_exists() -> None:
+def test_every_option_of_the_guides_commands_exists() -> None:
     for line in re.findall(r"^crucible-ir .*$", GUIDE, re.MULTILINE):
         words = line.partition("#")[0].split()[1:]
         context = Context(program)
@@ -46,7 +46,7 @@ def test_every_option_of_the_guide_s_commands_exists() -> None:
         assert {word for word in words if word.startswith("--")} <= known, line
 
 
-def test_the_guide_s_program_runs(shared: Served) -> None:
+def test_the_guides_program_runs(shared: Served) -> None:
     [block] = re.findall(r"```py\n(.*?)```", GUIDE, re.DOTALL)
     code = block.replace('"exchange.example.com:50551"', repr(shared.address))
     code = code.replace("token=token", "token=None").replace(

@@ -1,4 +1,4 @@
-"""The blocking client hands documents over and gets them back, against a real server."""
+"""The blocking client publishes and reads documents, with a real server."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def version(id_: str | None = None, **fields: object) -> v1.ModelVersion:
     return message
 
 
-def test_a_published_document_is_fetched_as_it_was(client: ExchangeClient) -> None:
+def test_a_published_document_round_trips(client: ExchangeClient) -> None:
     message = version()
     before = datetime.now(UTC) - timedelta(seconds=5)
     published = client.publish(message)
@@ -45,7 +45,7 @@ def test_a_published_document_is_fetched_as_it_was(client: ExchangeClient) -> No
     assert not record.deleted
 
 
-def test_a_document_without_an_id_needs_one(client: ExchangeClient) -> None:
+def test_a_document_without_an_id_requires_one_in_the_call(client: ExchangeClient) -> None:
     prompt = v1.Prompt(messages=[v1.Message(role="MESSAGE_ROLE_USER", text="hi")])
     with pytest.raises(InvalidDocumentError):
         client.publish(prompt)
@@ -53,12 +53,12 @@ def test_a_document_without_an_id_needs_one(client: ExchangeClient) -> None:
     assert client.publish(prompt, id=id_).record.id == id_
 
 
-def test_what_no_document_holds_is_refused_before_it_is_sent(client: ExchangeClient) -> None:
+def test_a_message_that_is_no_content_is_rejected_by_the_client(client: ExchangeClient) -> None:
     with pytest.raises(FieldError, match="a document cannot contain a MetricsSnapshot"):
         client.publish(v1.MetricsSnapshot())
 
 
-def test_an_invalid_document_is_refused_with_its_violations(client: ExchangeClient) -> None:
+def test_an_invalid_document_is_rejected_with_its_violations(client: ExchangeClient) -> None:
     with pytest.raises(InvalidDocumentError) as caught:
         client.publish(version(version="1.0", model_id=""))
     found = {(violation.path, violation.rule_id) for violation in caught.value.violations}
@@ -70,7 +70,7 @@ def test_an_invalid_document_is_refused_with_its_violations(client: ExchangeClie
     assert caught.value.code == "INVALID_ARGUMENT"
 
 
-def test_an_outdated_etag_is_told_with_the_latest_one(client: ExchangeClient) -> None:
+def test_an_outdated_etag_is_rejected_with_the_latest_one(client: ExchangeClient) -> None:
     message = version()
     first = client.publish(message, etag="").record
     message.version = "1.0.1"
@@ -83,7 +83,7 @@ def test_an_outdated_etag_is_told_with_the_latest_one(client: ExchangeClient) ->
         client.publish(version(message.id, version="1.0.2"), etag="")
 
 
-def test_a_request_id_stands_for_one_request(client: ExchangeClient) -> None:
+def test_a_request_id_identifies_one_request(client: ExchangeClient) -> None:
     message, request_id = version(), str(uuid.uuid4())
     first = client.publish(message, request_id=request_id)
     assert client.publish(message, request_id=request_id) == first
@@ -99,7 +99,7 @@ def test_validate_only_stores_nothing(client: ExchangeClient) -> None:
         client.get("ModelVersion", message.id)
 
 
-def test_a_deleted_document_leaves_its_revisions(client: ExchangeClient) -> None:
+def test_the_revisions_of_a_deleted_document_stay_readable(client: ExchangeClient) -> None:
     message = version()
     first = client.publish(message).record
     deletion = client.delete(v1.ModelVersion, message.id, etag=first.etag)
@@ -113,7 +113,7 @@ def test_a_deleted_document_leaves_its_revisions(client: ExchangeClient) -> None
     assert [entry.record.revision for entry in revisions] == [2, 1]
 
 
-def test_a_list_asks_for_as_many_pages_as_it_takes(client: ExchangeClient) -> None:
+def test_a_list_fetches_as_many_pages_as_necessary(client: ExchangeClient) -> None:
     owner = f"creator-{uuid.uuid4()}"
     ids = [f"{owner}/{number:02}" for number in range(25)]
     outcomes = list(client.publish_many(version(id_, created_by=owner) for id_ in ids))
@@ -130,7 +130,7 @@ def test_a_list_asks_for_as_many_pages_as_it_takes(client: ExchangeClient) -> No
     assert all(entry.content is not None for entry in found)
 
 
-def test_many_documents_are_stored_each_by_itself(client: ExchangeClient) -> None:
+def test_many_documents_are_stored_independently(client: ExchangeClient) -> None:
     good, bad, other = version(), version(version="1"), version()
     outcomes = list(client.publish_many([good, bad, Publication(other, etag="wrong")]))
     assert [outcome.index for outcome in outcomes] == [0, 1, 2]
@@ -141,13 +141,13 @@ def test_many_documents_are_stored_each_by_itself(client: ExchangeClient) -> Non
     assert outcomes[2].error.code == "FAILED_PRECONDITION"
 
 
-def test_leaving_a_batch_early_ends_it(client: ExchangeClient) -> None:
+def test_a_batch_ends_when_its_iteration_ends(client: ExchangeClient) -> None:
     first = next(client.publish_many(version() for _ in range(1000))).published
     assert first is not None
     assert client.get(v1.ModelVersion, first.record.id).record.revision == 1
 
 
-def test_a_lineage_names_what_is_missing(client: ExchangeClient) -> None:
+def test_a_lineage_lists_missing_documents(client: ExchangeClient) -> None:
     message = version(model_id=f"model-{uuid.uuid4()}")
     client.publish(message)
     lineage = client.trace(v1.ModelVersion, message.id)
@@ -164,7 +164,7 @@ def test_a_lineage_names_what_is_missing(client: ExchangeClient) -> None:
     assert [node.reference.id for node in back.nodes] == [message.model_id, message.id]
 
 
-def test_documents_are_validated_and_converted_for_others(client: ExchangeClient) -> None:
+def test_the_exchange_validates_and_converts_messages(client: ExchangeClient) -> None:
     text = b"id: m\nmodel_id: gpt2\nversion: '1'\n"
     verdict = client.validate(text, "ModelVersion", "yaml")
     assert not verdict.valid
@@ -176,15 +176,15 @@ def test_documents_are_validated_and_converted_for_others(client: ExchangeClient
     assert unreadable.failure is not None
     message = version("m")
     assert client.validate(message).valid
-    made = client.convert(message, "json")
-    assert client.convert(made, "binary", type=v1.ModelVersion, form="json") == (
+    converted = client.convert(message, "json")
+    assert client.convert(converted, "binary", type=v1.ModelVersion, form="json") == (
         message.SerializeToString()
     )
     with pytest.raises(InvalidDocumentError):
         client.convert(text, "json", type="ModelVersion", form="yaml")
 
 
-def test_wrong_arguments_are_refused_with_the_near_miss(client: ExchangeClient) -> None:
+def test_wrong_arguments_are_rejected_with_the_near_miss(client: ExchangeClient) -> None:
     with pytest.raises(UnknownTypeError, match='did you mean "ModelVersion"'):
         client.get("ModelVersoin", "m")
     with pytest.raises(FieldError, match="expected one of newest, id"):
@@ -195,7 +195,7 @@ def test_wrong_arguments_are_refused_with_the_near_miss(client: ExchangeClient) 
         client.validate(b"")
 
 
-def test_a_closed_client_says_so(shared: Served) -> None:
+def test_a_closed_client_raises(shared: Served) -> None:
     client = ExchangeClient(shared.address)
     client.close()
     with pytest.raises(ExchangeError, match="the client was closed"):

@@ -1,4 +1,4 @@
-"""Clients hand feedback over in batches and get it back, against a real server."""
+"""Clients ingest feedback in batches and export it, with a real server."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def events(
         yield event
 
 
-def test_what_was_ingested_is_exported_in_the_same_order(client: ExchangeClient) -> None:
+def test_events_are_exported_in_the_order_of_ingestion(client: ExchangeClient) -> None:
     name = str(uuid.uuid4())
     sent = list(events(1700, name))
     report = client.ingest(sent)
@@ -46,7 +46,7 @@ def test_what_was_ingested_is_exported_in_the_same_order(client: ExchangeClient)
     assert list(client.export(EventFilter(deployment_id=name), batch_size=300)) == sent
 
 
-def test_events_that_are_there_already_are_counted_and_kept_once(client: ExchangeClient) -> None:
+def test_duplicate_events_are_counted_and_stored_once(client: ExchangeClient) -> None:
     name = str(uuid.uuid4())
     client.ingest(events(10, name))
     report = client.ingest(events(15, name))
@@ -54,24 +54,24 @@ def test_events_that_are_there_already_are_counted_and_kept_once(client: Exchang
     assert len(list(client.export(EventFilter(deployment_id=name)))) == 15
 
 
-def test_refused_events_are_told_by_their_place_among_all(client: ExchangeClient) -> None:
+def test_rejected_events_are_reported_with_their_index(client: ExchangeClient) -> None:
     name = str(uuid.uuid4())
     sent = list(events(1200, name))
     sent[3].latency_ms = -1
     sent[1100].id = ""
-    told: list[RefusedEvent] = []
-    report = client.ingest(sent, on_refused=told.append)
+    rejected: list[RefusedEvent] = []
+    report = client.ingest(sent, on_refused=rejected.append)
     assert (report.accepted, report.refused_count) == (1198, 2)
-    assert report.refused == told
-    assert [(item.index, item.id) for item in told] == [(3, f"{name}/3"), (1100, "")]
-    errors = [item.error for item in told]
+    assert report.refused == rejected
+    assert [(item.index, item.id) for item in rejected] == [(3, f"{name}/3"), (1100, "")]
+    errors = [item.error for item in rejected]
     assert all(isinstance(error, InvalidDocumentError) for error in errors)
     rules = [[each.rule_id for each in error.violations] for error in errors]  # type: ignore[attr-defined]  # asserted above
     assert rules == [["int32.gte"], ["required"]]
-    assert not any(item.retryable for item in told)
+    assert not any(item.retryable for item in rejected)
 
 
-def test_an_error_of_the_caller_s_own_function_reaches_the_caller(client: ExchangeClient) -> None:
+def test_an_exception_of_the_callback_is_raised(client: ExchangeClient) -> None:
     def complain(refused: RefusedEvent) -> None:
         raise RuntimeError("enough")
 
@@ -79,7 +79,7 @@ def test_an_error_of_the_caller_s_own_function_reaches_the_caller(client: Exchan
         client.ingest(events(1, latency_ms=-1), on_refused=complain)
 
 
-def test_an_event_does_not_wait_for_others_longer_than_it_is_told_to(
+def test_an_event_waits_for_others_only_for_the_given_time(
     client: ExchangeClient,
 ) -> None:
     with client.ingestion(max_seconds=0.05) as ingestion:
@@ -89,7 +89,7 @@ def test_an_event_does_not_wait_for_others_longer_than_it_is_told_to(
         assert ingestion.report.batches == 1
 
 
-def test_flushing_waits_for_the_acknowledgement_of_all_so_far(client: ExchangeClient) -> None:
+def test_flush_waits_until_every_event_so_far_is_acknowledged(client: ExchangeClient) -> None:
     with client.ingestion(max_seconds=3600) as ingestion:
         for event in events(7):
             ingestion.add(event)
@@ -99,7 +99,7 @@ def test_flushing_waits_for_the_acknowledgement_of_all_so_far(client: ExchangeCl
     assert ingestion.report.accepted == 8
 
 
-def test_batches_are_cut_by_count_and_by_bytes() -> None:
+def test_batches_are_limited_by_count_and_by_bytes() -> None:
     [event] = events(1, "d")
     size = event.ByteSize()
     by_count = EventOutbox(max_events=3, max_bytes=10**6, max_seconds=3600)
@@ -112,7 +112,7 @@ def test_batches_are_cut_by_count_and_by_bytes() -> None:
     assert sizes(by_bytes) == [2, 2, 2, 1]
 
 
-def test_an_event_that_is_larger_than_a_batch_goes_alone() -> None:
+def test_an_event_that_is_larger_than_a_batch_is_sent_alone() -> None:
     small, large = v1.FeedbackEvent(id="a"), v1.FeedbackEvent(id="b" * 500)
     outbox = EventOutbox(max_events=100, max_bytes=100, max_seconds=3600)
     for event in (small, large, small):
@@ -125,7 +125,7 @@ def sizes(outbox: EventOutbox) -> list[int]:
     return [len(batch.events) for batch in iter(outbox.take, None)]
 
 
-def test_what_was_not_acknowledged_is_sent_again_in_order() -> None:
+def test_unacknowledged_batches_are_sent_again_in_order() -> None:
     outbox = EventOutbox(max_events=1, most_outstanding=3)
     for event in events(3, "d"):
         assert outbox.has_room
@@ -140,7 +140,7 @@ def test_what_was_not_acknowledged_is_sent_again_in_order() -> None:
     assert outbox.resent == 2
 
 
-def test_a_summary_counts_by_type_and_span_of_time(client: ExchangeClient) -> None:
+def test_a_summary_counts_by_type_and_time_bucket(client: ExchangeClient) -> None:
     name = str(uuid.uuid4())
     sent = list(events(4, name, feedback_type=v1.FeedbackType.FEEDBACK_TYPE_RATING))
     start = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
@@ -160,12 +160,12 @@ def test_a_summary_counts_by_type_and_span_of_time(client: ExchangeClient) -> No
     assert [event.id for event in client.export(later)] == [f"{name}/2", f"{name}/3"]
 
 
-def test_a_moment_without_a_time_zone_is_refused() -> None:
+def test_a_time_without_a_time_zone_is_rejected() -> None:
     with pytest.raises(FieldError, match="start_time: the time needs a time zone"):
         EventFilter(start_time=datetime(2026, 1, 1))
 
 
-def test_full_batches_of_events_that_were_there_are_sent_without_waiting_for_others(
+def test_full_batches_are_sent_at_once(
     client: ExchangeClient,
 ) -> None:
     name = str(uuid.uuid4())
@@ -180,13 +180,13 @@ def test_full_batches_of_events_that_were_there_are_sent_without_waiting_for_oth
     assert sorted(event.id for event in found) == sorted(event.id for event in events(250, name))
 
 
-def test_what_is_no_event_is_refused_before_it_is_sent(client: ExchangeClient) -> None:
+def test_an_object_that_is_no_event_is_rejected_by_the_client(client: ExchangeClient) -> None:
     wrong: Any = v1.ModelRef(id="m")
     with pytest.raises(TypeError, match="expected a FeedbackEvent, got ModelRef"):
         client.ingest([wrong])
 
 
-def slowly_exported(address: str) -> list[str]:
+def export_slowly(address: str) -> list[str]:
     with ExchangeClient(address) as client:
         found = client.export(batch_size=5)
         ids = [next(found).id]
@@ -194,7 +194,7 @@ def slowly_exported(address: str) -> list[str]:
         return ids + [event.id for event in found]
 
 
-def slowly_exported_with_asyncio(address: str) -> list[str]:
+def export_slowly_with_asyncio(address: str) -> list[str]:
     async def ids() -> list[str]:
         async with AsyncExchangeClient(address) as client:
             found = aiter(client.export(batch_size=5))
@@ -205,14 +205,14 @@ def slowly_exported_with_asyncio(address: str) -> list[str]:
     return asyncio.run(ids())
 
 
-@pytest.mark.parametrize("export", [slowly_exported, slowly_exported_with_asyncio])
-def test_an_export_that_was_cut_off_for_reading_slowly_goes_on(
+@pytest.mark.parametrize("export", [export_slowly, export_slowly_with_asyncio])
+def test_an_export_resumes_after_it_was_cut_off_for_reading_slowly(
     tmp_path: Path, export: Callable[[str], list[str]]
 ) -> None:
     served = Served(tmp_path, "--slow-consumer", "0.2")
     try:
         with ExchangeClient(served.address) as client:
-            # More than what is under way between the two is ever allowed to be.
+            # More than the transport buffers.
             sent = [v1.FeedbackEvent(id=str(number)) for number in range(150)]
             for event in sent:
                 event.metadata.update({"text": "x" * 200_000})
@@ -221,5 +221,5 @@ def test_an_export_that_was_cut_off_for_reading_slowly_goes_on(
     finally:
         served.stop()
     log = (tmp_path / "server.log").read_text()
-    # A busy machine may be slow of itself, once more.
+    # A busy machine may cause more than one.
     assert any("Export" in line and "RESOURCE_EXHAUSTED" in line for line in log.splitlines()), log

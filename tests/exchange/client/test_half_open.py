@@ -1,4 +1,4 @@
-"""A watch over a connection whose other end is gone without a word is resumed over a new one."""
+"""A watch resumes over a new connection if the other end of the old one vanished."""
 
 from __future__ import annotations
 
@@ -26,30 +26,30 @@ from crucible_ir.exchange.server.options import Keepalive, ServerOptions
 
 QUICK = RetryPolicy(first_delay=0.01, longest_delay=0.1)
 
-#: Nothing here takes so long unless it hangs.
-PATIENCE = 60
+#: The timeout of a test in seconds.
+TIMEOUT = 60
 
-#: The heartbeats' interval where their absence must not be what is noticed, in milliseconds.
+#: A heartbeat interval in milliseconds that no test reaches.
 NEVER = 3_600_000
 
-#: How long a connection is well before it is not, in seconds: more pings than gRPC itself allows to
-#: whoever sends nothing else.
-A_WHILE = 3.5
+#: For how many seconds a connection works before it is frozen. The pings in this time are more than
+#: gRPC allows by default to a client that only receives.
+HEALTHY_SECONDS = 3.5
 
 
 @pytest.fixture
 def frequent_pings(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have clients made from now on ask often whether the server is there."""
+    """Make new clients ping the server often."""
     monkeypatch.setattr(connection, "PING_SECONDS", 1.0)
     monkeypatch.setattr(connection, "PING_TIMEOUT_SECONDS", 2.0)
 
 
 @asynccontextmanager
 async def watched(folder: Path) -> AsyncIterator[tuple[Wire, AsyncExchangeClient]]:
-    """Serve through a wire that can be frozen; the client has a connection of its own."""
+    """Serve through a connection that can be frozen; the yielded client has its own."""
     keepalive = Keepalive(least_client_ping_seconds=0.001)
     options = ServerOptions(address=LOOPBACK, keepalive=keepalive, grace_seconds=1)
-    async with asyncio.timeout(PATIENCE), serving(folder, options) as server:
+    async with asyncio.timeout(TIMEOUT), serving(folder, options) as server:
         assert server.address.port is not None
         wire = Wire(server.address.port)
         try:
@@ -64,7 +64,7 @@ def id_of(event: Change | Gap) -> str:
     return event.record.id
 
 
-async def see_it_resumed_by_the_client_for_threads(folder: Path, heartbeat_ms: int) -> None:
+async def check_blocking_watch(folder: Path, heartbeat_ms: int) -> None:
     async with watched(folder) as (wire, publisher):
 
         def begin() -> tuple[ExchangeClient, Watch]:
@@ -75,7 +75,7 @@ async def see_it_resumed_by_the_client_for_threads(folder: Path, heartbeat_ms: i
         try:
             await publisher.publish(v1.ModelRef(id="before"))
             assert id_of(await asyncio.to_thread(next, watch)) == "before"
-            await asyncio.sleep(A_WHILE)
+            await asyncio.sleep(HEALTHY_SECONDS)
             assert wire.connections == 1
             wire.freeze()
             await publisher.publish(v1.ModelRef(id="meanwhile"))
@@ -88,7 +88,7 @@ async def see_it_resumed_by_the_client_for_threads(folder: Path, heartbeat_ms: i
         assert wire.connections == 2
 
 
-async def see_it_resumed_by_the_client_for_asyncio(folder: Path, heartbeat_ms: int) -> None:
+async def check_asyncio_watch(folder: Path, heartbeat_ms: int) -> None:
     async with (
         watched(folder) as (wire, publisher),
         AsyncExchangeClient(wire.address, retry=QUICK) as client,
@@ -96,7 +96,7 @@ async def see_it_resumed_by_the_client_for_asyncio(folder: Path, heartbeat_ms: i
     ):
         await publisher.publish(v1.ModelRef(id="before"))
         assert id_of(await anext(watch)) == "before"
-        await asyncio.sleep(A_WHILE)
+        await asyncio.sleep(HEALTHY_SECONDS)
         assert wire.connections == 1
         wire.freeze()
         await publisher.publish(v1.ModelRef(id="meanwhile"))
@@ -107,29 +107,29 @@ async def see_it_resumed_by_the_client_for_asyncio(folder: Path, heartbeat_ms: i
 
 
 BOTH: list[Callable[[Path, int], Awaitable[None]]] = [
-    see_it_resumed_by_the_client_for_threads,
-    see_it_resumed_by_the_client_for_asyncio,
+    check_blocking_watch,
+    check_asyncio_watch,
 ]
 
 
-@pytest.mark.parametrize("see_it_resumed", BOTH)
-async def test_a_ping_without_an_answer_ends_a_connection_and_the_watch_goes_on(
-    tmp_path: Path, frequent_pings: None, see_it_resumed: Callable[[Path, int], Awaitable[None]]
+@pytest.mark.parametrize("check_watch", BOTH)
+async def test_an_unanswered_ping_makes_a_watch_reconnect(
+    tmp_path: Path, frequent_pings: None, check_watch: Callable[[Path, int], Awaitable[None]]
 ) -> None:
-    await see_it_resumed(tmp_path, NEVER)
+    await check_watch(tmp_path, NEVER)
 
 
-@pytest.mark.parametrize("see_it_resumed", BOTH)
-async def test_heartbeats_that_fail_to_come_are_noticed_without_pings_and_the_watch_goes_on(
+@pytest.mark.parametrize("check_watch", BOTH)
+async def test_missed_heartbeats_make_a_watch_reconnect(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    see_it_resumed: Callable[[Path, int], Awaitable[None]],
+    check_watch: Callable[[Path, int], Awaitable[None]],
 ) -> None:
     monkeypatch.setattr(connection, "PING_SECONDS", 3600.0)
-    await see_it_resumed(tmp_path, 100)
+    await check_watch(tmp_path, 100)
 
 
-async def test_an_ingestion_goes_on_too_and_keeps_every_event_once(
+async def test_an_ingestion_reconnects_and_stores_every_event_once(
     tmp_path: Path, frequent_pings: None
 ) -> None:
     def events(name: str) -> list[v1.FeedbackEvent]:
@@ -165,7 +165,7 @@ async def test_an_ingestion_goes_on_too_and_keeps_every_event_once(
     assert sorted(kept) == sorted(event.id for name in names for event in events(name))
 
 
-def test_a_dead_connection_is_found_while_there_is_time_for_another_attempt() -> None:
+def test_a_dead_connection_is_detected_in_time_for_another_attempt() -> None:
     assert connection.PING_SECONDS + connection.PING_TIMEOUT_SECONDS <= DEFAULT_TIMEOUT * 2 / 3
-    # A server disconnects whoever asks more often than this.
+    # A server disconnects clients that ping more often.
     assert Keepalive().least_client_ping_seconds < connection.PING_SECONDS

@@ -1,4 +1,4 @@
-"""Items that are refused for a passing reason are sent again, and nothing is doubled."""
+"""Items that are rejected with a retryable error are sent again and stored once."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from crucible_ir.exchange.v1.feedback_service_pb2_grpc import (
 
 QUICK = RetryPolicy(first_delay=0.01, longest_delay=0.05)
 
-#: What a client does with many items: it is given the address, the items and the policy.
+#: Functions that send many items with a client, given the address, the items and the policy.
 Publish = Callable[[str, Sequence[v1.ModelRef], RetryPolicy, float], Awaitable[list[Outcome]]]
 Ingest = Callable[[str, Sequence[v1.FeedbackEvent], RetryPolicy], Awaitable[IngestReport]]
 
@@ -85,13 +85,13 @@ PUBLISHING = [publish_from_threads, publish_from_asyncio]
 INGESTING = [ingest_from_threads, ingest_from_asyncio]
 
 
-class Unsteady:
-    """A store that fails at the first attempts, before or after it has done what it was asked.
+class FlakyStore:
+    """A store whose first attempts fail, before or after the change is made.
 
     Args:
         store: The store.
-        fails: Tells for an id how often it fails.
-        after: Whether it fails when all is done, so that nobody knows.
+        fails: Returns how many attempts fail for an id.
+        after: Whether an attempt fails after the change is made.
     """
 
     def __init__(self, store: Store, fails: Callable[[str], int], *, after: bool = False) -> None:
@@ -104,7 +104,7 @@ class Unsteady:
         return getattr(self._store, name)
 
     async def publish(self, publication: Any) -> Any:
-        return await self._unsteadily(
+        return await self._attempt(
             publication.document.decode("latin-1"),
             publication.id,
             self._store.publish,
@@ -113,16 +113,16 @@ class Unsteady:
 
     async def ingest(self, events: Any) -> Any:
         id_ = events[0].id.decode()
-        return await self._unsteadily(id_, id_, self._store.ingest, events)
+        return await self._attempt(id_, id_, self._store.ingest, events)
 
-    async def _unsteadily(
+    async def _attempt(
         self, key: str, id_: str, work: Callable[[Any], Awaitable[Any]], argument: Any
     ) -> Any:
         self.attempts[key] += 1
         fails = self.attempts[key] <= self._fails(id_)
         if fails and not self._after:
             raise StoreUnavailableError("not now")
-        # Done even where whoever asks has gone meanwhile: the next attempt is not the first.
+        # The change is made even if the call is cancelled meanwhile.
         result = await asyncio.shield(work(argument))
         if fails:
             raise StoreUnavailableError("not now")
@@ -139,10 +139,10 @@ def number_of(id_: str) -> int:
 
 @pytest.mark.parametrize("after", [False, True])
 @pytest.mark.parametrize("publish", PUBLISHING)
-async def test_a_publication_is_sent_again_until_it_is_taken_and_stored_once(
+async def test_a_publication_is_retried_until_it_is_accepted_and_stored_once(
     tmp_path: Path, publish: Publish, after: bool
 ) -> None:
-    store: Any = Unsteady(
+    store: Any = FlakyStore(
         await open_store(tmp_path / "x.db"), lambda id_: number_of(id_) % 3, after=after
     )
     async with serving(store) as server:
@@ -163,7 +163,7 @@ async def test_a_publication_is_sent_again_until_it_is_taken_and_stored_once(
 
 @pytest.mark.parametrize("publish", PUBLISHING)
 async def test_revisions_of_one_document_keep_their_order(tmp_path: Path, publish: Publish) -> None:
-    store: Any = Unsteady(await open_store(tmp_path / "x.db"), lambda _: 1)
+    store: Any = FlakyStore(await open_store(tmp_path / "x.db"), lambda _: 1)
     documents = [v1.ModelRef(id=f"m{n % 2}", name=f"{n}") for n in range(40)]
     async with serving(store) as server:
         outcomes = await publish(f"127.0.0.1:{server.port}", documents, QUICK, 30)
@@ -183,26 +183,26 @@ async def test_revisions_of_one_document_keep_their_order(tmp_path: Path, publis
     [(RetryPolicy(most_attempts=1), 1), (RetryPolicy(first_delay=0.01, most_attempts=3), 3)],
 )
 @pytest.mark.parametrize("publish", PUBLISHING)
-async def test_a_publication_that_is_never_taken_is_given_up_and_told_as_one_that_may_be(
+async def test_a_publication_that_is_never_accepted_has_a_retryable_error(
     tmp_path: Path, publish: Publish, policy: RetryPolicy, attempts: int
 ) -> None:
-    store: Any = Unsteady(
+    store: Any = FlakyStore(
         await open_store(tmp_path / "x.db"), lambda id_: 10**6 if id_ == "m1" else 0
     )
     async with serving(store) as server:
         outcomes = await publish(f"127.0.0.1:{server.port}", models(3), policy, 30)
         assert [outcome.published is None for outcome in outcomes] == [False, True, False]
-        refused = outcomes[1]
-        assert refused.error is not None
-        assert (refused.error.code, refused.retryable) == ("UNAVAILABLE", True)
+        rejected = outcomes[1]
+        assert rejected.error is not None
+        assert (rejected.error.code, rejected.retryable) == ("UNAVAILABLE", True)
         assert max(store.attempts.values()) == attempts
 
 
 @pytest.mark.parametrize("publish", PUBLISHING)
-async def test_a_publication_is_given_up_at_its_deadline_and_the_others_wait_for_it_no_longer(
+async def test_a_publication_that_times_out_blocks_the_others_no_longer(
     tmp_path: Path, publish: Publish
 ) -> None:
-    store: Any = Unsteady(
+    store: Any = FlakyStore(
         await open_store(tmp_path / "x.db"), lambda id_: 10**6 if id_ == "m0" else 0
     )
     async with serving(store) as server, asyncio.timeout(60):
@@ -213,29 +213,29 @@ async def test_a_publication_is_given_up_at_its_deadline_and_the_others_wait_for
 
 
 @pytest.mark.parametrize("publish", PUBLISHING)
-async def test_what_will_never_be_taken_is_not_sent_again(tmp_path: Path, publish: Publish) -> None:
-    store: Any = Unsteady(await open_store(tmp_path / "x.db"), lambda _: 0)
+async def test_an_invalid_publication_is_not_retried(tmp_path: Path, publish: Publish) -> None:
+    store: Any = FlakyStore(await open_store(tmp_path / "x.db"), lambda _: 0)
     async with serving(store) as server:
         documents = [v1.ModelRef(id="x" * 600), v1.ModelRef(id="m")]
         outcomes = await publish(f"127.0.0.1:{server.port}", documents, QUICK, 30)
-        refused = outcomes[0]
-        assert refused.error is not None
-        assert (refused.error.code, refused.retryable) == ("INVALID_ARGUMENT", False)
+        rejected = outcomes[0]
+        assert rejected.error is not None
+        assert (rejected.error.code, rejected.retryable) == ("INVALID_ARGUMENT", False)
         assert outcomes[1].published is not None
 
 
 @pytest.mark.parametrize("after", [False, True])
 @pytest.mark.parametrize("ingest", INGESTING)
-async def test_a_batch_of_events_that_the_store_fails_to_keep_is_sent_again_and_kept_once(
+async def test_a_batch_of_events_that_the_store_fails_to_store_is_retried_and_stored_once(
     tmp_path: Path, ingest: Ingest, after: bool
 ) -> None:
-    store: Any = Unsteady(await open_store(tmp_path / "x.db"), lambda _: 1, after=after)
+    store: Any = FlakyStore(await open_store(tmp_path / "x.db"), lambda _: 1, after=after)
     events = [v1.FeedbackEvent(id=f"m{number}") for number in range(50)]
     async with serving(store) as server:
         report = await ingest(f"127.0.0.1:{server.port}", events, QUICK)
         assert (report.total, report.refused_count) == (50, 0)
-        # Every batch fails once. One that was kept counts as double when it comes again, be it
-        # that the store failed afterwards or that another batch ended the stream before its answer.
+        # Every batch fails once. A batch that was stored counts as a duplicate when it is retried:
+        # the store failed afterwards, or another batch ended the stream before its answer.
         assert report.resent >= 8
         assert report.accepted + report.duplicates == 50
         exported = server.feedback.Export(exchange_v1.ExportRequest())
@@ -243,8 +243,8 @@ async def test_a_batch_of_events_that_the_store_fails_to_keep_is_sent_again_and_
         assert sorted(kept) == sorted(event.id for event in events)
 
 
-class Choosy(FeedbackServiceServicer):
-    """Takes an event at the attempt that its id asks for, and never what asks for none."""
+class SelectiveService(FeedbackServiceServicer):
+    """Accepts an event at the attempt in its id, or never."""
 
     def __init__(self) -> None:
         self.attempts: Counter[str] = Counter()
@@ -262,7 +262,7 @@ class Choosy(FeedbackServiceServicer):
                     error = exchange_v1.ItemError(code=3, message="never")
                     answer.rejected.add(index=index, error=error)
                 elif wanted == "later" or self.attempts[event.id] < int(wanted):
-                    # RESOURCE_EXHAUSTED: a passing reason, since the server says so.
+                    # RESOURCE_EXHAUSTED, which is transient because the server says so.
                     error = exchange_v1.ItemError(code=8, message="not now", retryable=True)
                     answer.rejected.add(index=index, error=error)
                 else:
@@ -272,41 +272,41 @@ class Choosy(FeedbackServiceServicer):
 
 
 @asynccontextmanager
-async def choosing() -> AsyncIterator[tuple[Choosy, str]]:
+async def selective_service() -> AsyncIterator[tuple[SelectiveService, str]]:
     server = grpc.aio.server()
-    choosy = Choosy()
-    add_FeedbackServiceServicer_to_server(choosy, server)
+    service = SelectiveService()
+    add_FeedbackServiceServicer_to_server(service, server)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     try:
-        yield choosy, f"127.0.0.1:{port}"
+        yield service, f"127.0.0.1:{port}"
     finally:
         await server.stop(0)
 
 
 @pytest.mark.parametrize("ingest", INGESTING)
-async def test_events_that_are_refused_for_a_passing_reason_are_sent_again(
+async def test_events_that_are_rejected_with_a_retryable_error_are_sent_again(
     ingest: Ingest,
 ) -> None:
     events = [v1.FeedbackEvent(id=f"{number}/{number % 4 + 1}") for number in range(60)]
-    async with choosing() as (server, address):
+    async with selective_service() as (server, address):
         report = await ingest(address, events, QUICK)
         assert (report.accepted, report.duplicates, report.refused_count) == (60, 0, 0)
-        # Of every four one is sent twice, one three times and one four times.
+        # Of four events, one is sent twice, one three times and one four times.
         assert report.retried == 15 * (1 + 2 + 3)
         assert report.resent == 0
         assert sorted(server.kept) == sorted(event.id for event in events)
 
 
 @pytest.mark.parametrize("ingest", INGESTING)
-async def test_events_that_are_given_up_are_told_by_their_places(ingest: Ingest) -> None:
+async def test_events_without_attempts_left_are_reported_with_their_index(ingest: Ingest) -> None:
     wanted = {3: "never", 10: "later", 17: "2", 41: "later"}
     events = [v1.FeedbackEvent(id=f"{n}/{wanted.get(n, '1')}") for n in range(50)]
     policy = RetryPolicy(first_delay=0.01, most_attempts=3)
-    async with choosing() as (server, address):
+    async with selective_service() as (server, address):
         report = await ingest(address, events, policy)
-        told = sorted((item.index, item.id, item.retryable) for item in report.refused)
-        assert told == [(3, "3/never", False), (10, "10/later", True), (41, "41/later", True)]
+        rejected = sorted((item.index, item.id, item.retryable) for item in report.refused)
+        assert rejected == [(3, "3/never", False), (10, "10/later", True), (41, "41/later", True)]
         assert (report.accepted, report.total) == (47, 50)
         assert (server.attempts["3/never"], server.attempts["10/later"]) == (1, 3)
 
@@ -315,7 +315,7 @@ def attempts() -> Attempts:
     return Attempts(RetryPolicy(first_delay=60, longest_delay=60), 3600)
 
 
-def refusal(index: int) -> exchange_v1.BatchPublishResponse:
+def rejection(index: int) -> exchange_v1.BatchPublishResponse:
     error = exchange_v1.ItemError(code=14, message="not now", retryable=True)
     return exchange_v1.BatchPublishResponse(index=index, error=error)
 
@@ -330,7 +330,7 @@ def taken(outbox: PublicationOutbox) -> list[int]:
     return [request.index for request in iter(outbox.take, None)]
 
 
-def test_what_waits_to_be_sent_again_bounds_how_far_the_others_get_ahead() -> None:
+def test_a_delayed_publication_limits_how_far_the_others_get_ahead() -> None:
     outbox = PublicationOutbox(attempts, most_outstanding=4)
     for model in models(4):
         assert outbox.has_room
@@ -340,17 +340,17 @@ def test_what_waits_to_be_sent_again_bounds_how_far_the_others_get_ahead() -> No
     for index in (1, 2, 3):
         outbox.receive(published(index))
     assert not outbox.has_room
-    outbox.receive(refusal(0))
+    outbox.receive(rejection(0))
     assert not outbox.has_room
     assert (list(outbox.outcomes), taken(outbox)) == ([], [])
     assert outbox.due_in is not None
     assert 0 < outbox.due_in <= 60
     assert not outbox.is_empty
-    # What waits does not make the server look silent.
+    # A delayed publication does not count as idle time of the server.
     assert outbox.idle_seconds == 0.0
 
 
-def test_a_later_publication_of_the_same_document_waits_and_is_no_reason_to_look_again() -> None:
+def test_a_later_publication_of_the_same_document_is_blocked_and_never_due() -> None:
     outbox = PublicationOutbox(attempts)
     for id_ in ("a", "b", "a"):
         outbox.add(Publication(v1.ModelRef(id=id_)).request())
@@ -361,7 +361,7 @@ def test_a_later_publication_of_the_same_document_waits_and_is_no_reason_to_look
     assert outbox.due_in is None
     outbox.receive(published(0))
     assert taken(outbox) == [2]
-    # After a broken connection they go out as they went before.
+    # After a broken connection they are sent in the same order.
     outbox.requeue()
     assert taken(outbox) == [1, 3, 2]
     for index in (3, 1, 2):
@@ -372,14 +372,14 @@ def test_a_later_publication_of_the_same_document_waits_and_is_no_reason_to_look
     assert outbox.is_empty
 
 
-def test_events_to_be_sent_again_do_not_hurry_those_at_hand() -> None:
+def test_delayed_events_do_not_close_the_open_batch() -> None:
     outbox = EventOutbox(max_events=2, max_seconds=3600, attempts=attempts)
     for number in range(2):
         outbox.add(v1.FeedbackEvent(id=f"{number}"))
     batch = outbox.take()
     assert batch is not None
     answer = exchange_v1.IngestResponse(batch_id=batch.batch_id, accepted=1)
-    answer.rejected.add(index=1, error=refusal(0).error)
+    answer.rejected.add(index=1, error=rejection(0).error)
     assert outbox.receive(answer) == []
     outbox.add(v1.FeedbackEvent(id="2"))
     assert outbox.take() is None

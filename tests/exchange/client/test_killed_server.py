@@ -1,4 +1,4 @@
-"""A server is killed in the middle: nothing acknowledged is missing, and nothing is doubled."""
+"""A server is killed during calls: nothing acknowledged is lost, and nothing is duplicated."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def version(number: int) -> v1.ModelVersion:
     return v1.ModelVersion(id=f"m{number}", model_id="gpt2", version="1.0.0")
 
 
-def test_an_ingestion_survives_the_death_of_its_server(served: Served) -> None:
+def test_an_ingestion_survives_a_killed_server(served: Served) -> None:
     with ExchangeClient(served.address, timeout=60, retry=QUICK) as client:
         with client.ingestion(max_events=20) as ingestion:
             for number in range(4000):
@@ -37,7 +37,7 @@ def test_an_ingestion_survives_the_death_of_its_server(served: Served) -> None:
     assert report.resent > 0
 
 
-def test_what_was_acknowledged_before_the_death_is_there_afterwards(served: Served) -> None:
+def test_events_acknowledged_before_a_kill_are_stored(served: Served) -> None:
     with ExchangeClient(served.address, timeout=60, retry=RetryPolicy(most_attempts=1)) as client:
         ingestion = client.ingestion(max_events=5)
         killer = threading.Thread(target=served.kill)
@@ -49,7 +49,7 @@ def test_what_was_acknowledged_before_the_death_is_there_afterwards(served: Serv
                 if number == 1000:
                     killer.start()
         killer.join()
-        # Batches are acknowledged in order, so that these are the first ones.
+        # Batches are acknowledged in order.
         acknowledged = ingestion.report.accepted
         with pytest.raises(UnavailableError):
             ingestion.close()
@@ -61,7 +61,7 @@ def test_what_was_acknowledged_before_the_death_is_there_afterwards(served: Serv
     assert len(found) == len(set(found))
 
 
-def test_a_batch_of_publications_survives_the_death_of_its_server(served: Served) -> None:
+def test_a_batch_of_publications_survives_a_killed_server(served: Served) -> None:
     with ExchangeClient(served.address, timeout=60, retry=QUICK) as client:
         outcomes: list[Outcome] = []
         for outcome in client.publish_many(map(version, range(600))):
@@ -77,7 +77,7 @@ def test_a_batch_of_publications_survives_the_death_of_its_server(served: Served
     assert [outcome.index for outcome in outcomes] == list(range(600))
     published = [outcome.published for outcome in outcomes]
     assert all(each is not None and each.created and not each.unchanged for each in published)
-    # One revision each, and one change each: a second would have left a sequence number behind.
+    # One revision and one change each: a second change would leave a gap in the sequence.
     assert {record.id: record.revision for record in revisions} == {
         f"m{number}": 1 for number in range(600)
     }
@@ -89,7 +89,7 @@ def sequence_of(event: Change | Gap) -> int:
     return event.record.sequence
 
 
-def test_single_publications_survive_the_death_of_their_server(served: Served) -> None:
+def test_single_publications_survive_a_killed_server(served: Served) -> None:
     with ExchangeClient(served.address, timeout=60, retry=QUICK) as client:
 
         def restart() -> None:

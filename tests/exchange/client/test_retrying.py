@@ -1,4 +1,4 @@
-"""Calls are made again where that helps and does no harm, and only then."""
+"""Calls are retried if the error is transient and a repetition is safe."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def version() -> v1.ModelVersion:
     return v1.ModelVersion(id=f"m-{uuid.uuid4()}", model_id="gpt2", version="1.0.0")
 
 
-def test_a_server_that_comes_late_is_waited_for(served: Served) -> None:
+def test_a_call_is_retried_until_the_server_starts(served: Served) -> None:
     served.stop()
     with ExchangeClient(served.address, timeout=60, retry=QUICK) as client:
         starting = threading.Timer(0.3, served.start)
@@ -39,7 +39,7 @@ def test_a_server_that_comes_late_is_waited_for(served: Served) -> None:
         starting.join()
 
 
-def test_a_server_that_does_not_come_is_given_up_at_the_deadline() -> None:
+def test_retries_end_at_the_timeout() -> None:
     with ExchangeClient(f"127.0.0.1:{kept_port()}", timeout=0.3, retry=QUICK) as client:
         started = time.monotonic()
         with pytest.raises(UnavailableError):
@@ -47,7 +47,7 @@ def test_a_server_that_does_not_come_is_given_up_at_the_deadline() -> None:
         assert time.monotonic() - started < 20
 
 
-def test_a_policy_of_one_attempt_does_not_repeat(shared: Served) -> None:
+def test_a_policy_of_one_attempt_does_not_retry(shared: Served) -> None:
     wire = Wire(shared.port)
     with ExchangeClient(wire.address, retry=RetryPolicy(most_attempts=1)) as client:
         client.publish(version())
@@ -56,7 +56,7 @@ def test_a_policy_of_one_attempt_does_not_repeat(shared: Served) -> None:
             client.publish(version())
 
 
-def test_a_publication_whose_answer_was_lost_is_not_stored_twice(
+def test_a_publication_whose_answer_was_lost_is_stored_once(
     client: ExchangeClient, shared: Served, wire: Wire
 ) -> None:
     message = version()
@@ -81,7 +81,7 @@ def test_a_publication_whose_answer_was_lost_is_not_stored_twice(
     assert len(list(client.list_revisions(v1.ModelVersion, message.id))) == 1
 
 
-def test_a_deletion_whose_answer_was_lost_is_told_as_the_first_time(
+def test_a_deletion_whose_answer_was_lost_returns_the_first_result(
     client: ExchangeClient, wire: Wire
 ) -> None:
     message = version()
@@ -105,17 +105,17 @@ def test_a_deletion_whose_answer_was_lost_is_told_as_the_first_time(
     assert (deletion.revision, deletion.deleted) == (2, True)
 
 
-def test_what_changes_something_is_idempotent_with_a_request_id_only() -> None:
+def test_changes_are_idempotent_only_with_a_request_id() -> None:
     assert not is_idempotent(exchange_v1.PublishRequest())
     assert is_idempotent(exchange_v1.PublishRequest(request_id="r"))
     assert not is_idempotent(exchange_v1.DeleteRequest(type="ModelRef", id="m"))
     assert is_idempotent(exchange_v1.GetRequest(type="ModelRef", id="m"))
 
 
-def test_what_is_not_repeatable_or_not_passing_is_not_repeated() -> None:
-    passing = UnavailableError("gone", code="UNAVAILABLE")
+def test_only_transient_errors_of_idempotent_calls_are_retried() -> None:
+    transient = UnavailableError("gone", code="UNAVAILABLE")
     with pytest.raises(UnavailableError):
-        Attempts(QUICK, 60, idempotent=False).delay_after(passing)
+        Attempts(QUICK, 60, idempotent=False).delay_after(transient)
     for error in (
         NotFoundError("none", code="NOT_FOUND"),
         DeadlineExceededError("late", code="DEADLINE_EXCEEDED"),
@@ -125,16 +125,16 @@ def test_what_is_not_repeatable_or_not_passing_is_not_repeated() -> None:
             Attempts(QUICK, 60).delay_after(error)
 
 
-def test_delays_grow_up_to_the_longest_and_begin_anew_after_a_success() -> None:
-    passing = UnavailableError("gone", code="UNAVAILABLE")
+def test_delays_grow_to_the_longest_and_are_reset_by_a_success() -> None:
+    transient = UnavailableError("gone", code="UNAVAILABLE")
     attempts = Attempts(RetryPolicy(first_delay=1, factor=2, longest_delay=5), None)
     for bound in (1, 2, 4, 5, 5):
-        assert bound / 2 <= attempts.delay_after(passing) <= bound
+        assert bound / 2 <= attempts.delay_after(transient) <= bound
     attempts.succeeded()
-    assert 0.5 <= attempts.delay_after(passing) <= 1
+    assert 0.5 <= attempts.delay_after(transient) <= 1
 
 
-def test_a_call_that_gets_no_answer_ends_at_its_deadline(wire: Wire) -> None:
+def test_a_call_without_an_answer_times_out(wire: Wire) -> None:
     with ExchangeClient(wire.address) as client:
         client.summarize(EventFilter(deployment_id="none"))
         wire.silent = True
@@ -142,9 +142,7 @@ def test_a_call_that_gets_no_answer_ends_at_its_deadline(wire: Wire) -> None:
             client.get("ModelVersion", "m", timeout=0.2)
 
 
-def test_an_ingestion_over_a_dead_connection_goes_on_over_a_new_one(
-    client: ExchangeClient, wire: Wire
-) -> None:
+def test_an_ingestion_resumes_over_a_new_connection(client: ExchangeClient, wire: Wire) -> None:
     name = str(uuid.uuid4())
     with ExchangeClient(wire.address, timeout=1.0, retry=QUICK) as cut_off:
         sent = [v1.FeedbackEvent(id=f"{name}/{number}", deployment_id=name) for number in range(20)]
@@ -154,7 +152,7 @@ def test_an_ingestion_over_a_dead_connection_goes_on_over_a_new_one(
                     ingestion.flush()
                     wire.silent = True
                     ingestion.add(event)
-                    wait_until_silent(client, event.id)
+                    wait_until_stored(client, event.id)
                     wire.silent = False
                     wire.cut()
                 else:
@@ -167,7 +165,7 @@ def test_an_ingestion_over_a_dead_connection_goes_on_over_a_new_one(
     assert wire.connections == 2
 
 
-def wait_until_silent(client: ExchangeClient, id_: str) -> None:
+def wait_until_stored(client: ExchangeClient, id_: str) -> None:
     """Wait until the server has an event whose acknowledgement does not arrive."""
     while True:
         try:
@@ -178,7 +176,7 @@ def wait_until_silent(client: ExchangeClient, id_: str) -> None:
             return
 
 
-def test_an_ingestion_that_gets_no_answer_is_given_up(wire: Wire) -> None:
+def test_an_ingestion_without_an_answer_times_out(wire: Wire) -> None:
     with ExchangeClient(wire.address, timeout=0.3, retry=QUICK) as client:
         client.summarize(EventFilter(deployment_id="none"))
         wire.silent = True
@@ -186,7 +184,7 @@ def test_an_ingestion_that_gets_no_answer_is_given_up(wire: Wire) -> None:
             client.ingest([v1.FeedbackEvent(id=str(uuid.uuid4()))])
 
 
-def test_an_export_goes_on_after_a_broken_connection(client: ExchangeClient, wire: Wire) -> None:
+def test_an_export_resumes_after_a_broken_connection(client: ExchangeClient, wire: Wire) -> None:
     name = str(uuid.uuid4())
     ids = [f"{name}/{number}" for number in range(3000)]
     body = {"text": "x" * 1000}

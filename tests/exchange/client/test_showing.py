@@ -1,4 +1,4 @@
-"""What the commands of an exchange show: tables, lines that are safe to print, and progress."""
+"""The output of the exchange commands: tables, escaped lines, and progress."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def environment(shared: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 class Terminal(io.StringIO):
-    """A terminal that keeps what was written to it."""
+    """A terminal that records its output."""
 
     def isatty(self) -> bool:
         return True
@@ -34,20 +34,20 @@ class Terminal(io.StringIO):
 
 @pytest.fixture
 def terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
-    """A terminal for progress, on which work counts as long from its first moment."""
-    made = Terminal()
-    monkeypatch.setattr(progress, "sys", SimpleNamespace(stderr=made))
+    """A terminal on which progress is shown at once."""
+    terminal = Terminal()
+    monkeypatch.setattr(progress, "sys", SimpleNamespace(stderr=terminal))
     monkeypatch.setattr(progress, "_PATIENCE", -1.0)
     monkeypatch.setattr(progress, "_INTERVAL", -1.0)
-    return made
+    return terminal
 
 
 def frames(terminal: Terminal) -> list[str]:
-    """Return what stood in the terminal's line, one after another; the last one last."""
+    """Return the successive contents of the terminal's line."""
     return terminal.getvalue().split("\r\x1b[2K")
 
 
-def test_publish_shows_how_far_it_is_and_leaves_nothing_behind(terminal: Terminal) -> None:
+def test_publish_shows_progress_and_clears_it(terminal: Terminal) -> None:
     name = uuid.uuid4().hex
     for number in range(12):
         content = {"id": f"{name}-{number}", "modelId": "m", "version": "1.0.0"}
@@ -62,13 +62,13 @@ def test_publish_shows_how_far_it_is_and_leaves_nothing_behind(terminal: Termina
     assert shown[-1] == ""
 
 
-def test_ingest_and_export_show_how_many_records_have_gone_by(terminal: Terminal) -> None:
+def test_ingest_and_export_show_the_number_of_records(terminal: Terminal) -> None:
     name = uuid.uuid4().hex
     sent = [v1.FeedbackEvent(id=f"{name}/{n}", deployment_id=name) for n in range(640)]
     write_delimited("events.binpbs", sent)
     assert run("ingest", "events.binpbs").status == 0
     shown = [frame for frame in frames(terminal) if frame]
-    # A record in every sixty-four is a reason to look at the clock.
+    # The clock is read at every sixty-fourth record.
     counts = [int(frame.partition("%  ")[2].partition(" records")[0]) for frame in shown]
     assert counts == list(range(64, 641, 64))
     parts = [int(frame.partition("%")[0]) for frame in shown]
@@ -84,7 +84,7 @@ def test_ingest_and_export_show_how_many_records_have_gone_by(terminal: Terminal
     assert frames(terminal)[-1] == ""
 
 
-def test_no_progress_is_shown_where_nobody_watches(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_progress_is_shown_without_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(progress, "_PATIENCE", -1.0)
     events = [v1.FeedbackEvent(id=f"{uuid.uuid4()}") for _ in range(200)]
     write_delimited("events.binpbs", events)
@@ -92,11 +92,11 @@ def test_no_progress_is_shown_where_nobody_watches(monkeypatch: pytest.MonkeyPat
 
 
 def cells(line: str) -> list[str]:
-    """Return the cells of a line of a table, which has at least two spaces between them."""
+    """Return the cells of a table row, which are at least two spaces apart."""
     return [cell for cell in line.strip().split("  ") if cell]
 
 
-def test_a_list_is_a_table_with_a_line_for_each_document(client: ExchangeClient) -> None:
+def test_a_list_is_a_table_with_a_row_for_each_document(client: ExchangeClient) -> None:
     name = uuid.uuid4().hex[:8]
     records = [client.publish(v1.ModelRef(id=f"{name}-{n}")).record for n in range(3)]
     client.delete(v1.ModelRef, f"{name}-1")
@@ -134,7 +134,7 @@ def test_a_lineage_is_a_table_indented_by_distance(client: ExchangeClient) -> No
     assert lines[3].split()[2:] == ["missing", "model_id"]
 
 
-#: Ids that a terminal or a table would take for something else, and how they are shown.
+#: Ids with special characters for a terminal or a table, and their escaped output.
 SHOWN = {
     "[b]x[/none]": "[b]x[/none]",
     ":smile:": ":smile:",
@@ -145,8 +145,8 @@ SHOWN = {
 
 
 @pytest.mark.parametrize("id_", SHOWN)
-def test_an_id_is_shown_and_not_obeyed_by_any_command(client: ExchangeClient, id_: str) -> None:
-    # Short, so that a table does not cut it into lines.
+def test_every_command_escapes_ids(client: ExchangeClient, id_: str) -> None:
+    # Short, so that the table does not wrap it.
     prefix = uuid.uuid4().hex[:6]
     full, shown = f"{prefix}{id_}", f"{prefix}{SHOWN[id_]}"
     Path("m.json").write_text(json.dumps({"id": full, "modelVersionId": full}), encoding="utf-8")

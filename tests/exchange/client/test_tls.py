@@ -1,4 +1,4 @@
-"""Clients and commands talk TLS with a real server, and say whose certificate is at fault."""
+"""Clients and commands use TLS with a real server, and report which certificate is wrong."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ from crucible_ir.exchange.client.connection import Connection
 from crucible_ir.exchange.client.tls import tls_problem
 from crucible_ir.exchange.server.security.tokens import Role, TokenFile
 
-#: A client that tried for so long would be one that retries what it cannot mend.
+#: A timeout that only a client that retries TLS errors would reach.
 LONG = 60.0
 
 
 class Pki:
-    """A root and certificates of it in the files of a folder."""
+    """A root certificate and certificates signed by it, as files in a folder."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -45,7 +45,7 @@ class Pki:
         self.issue(self.root, "server", "localhost", "127.0.0.1")
         self.issue(self.root, "elsewhere", "elsewhere.example")
         self.issue(self.root, "trainer", "trainer.example", common_name="trainer")
-        self.issue(trustme.CA(), "stranger", "stranger.example")
+        self.issue(trustme.CA(), "untrusted", "untrusted.example")
 
     def issue(
         self, root: trustme.CA, name: str, *identities: str, common_name: str | None = None
@@ -81,7 +81,7 @@ def secure(pki: Pki) -> Iterator[Served]:
 
 @pytest.fixture(scope="module")
 def mutual(pki: Pki) -> Iterator[Served]:
-    """A server that asks for a client's certificate, which lets its owner publish."""
+    """A server that requires client certificates, whose owners may publish."""
     options = ("--client-ca", "ca.pem", "--certificate-role", "publisher", "--store", "mutual.db")
     served = pki.serving(*options)
     yield served
@@ -96,7 +96,7 @@ def elsewhere(pki: Pki) -> Iterator[Served]:
     served.stop()
 
 
-#: What a client does: it is given the address and the certificates.
+#: A function that uses a client, given the address and the certificates.
 Attempt = Callable[[str, Tls | None], None]
 
 
@@ -144,7 +144,7 @@ ATTEMPTS = [get_blocking, get_async, watch_blocking, watch_async, ingest_blockin
 
 
 def problem_of(attempt: Attempt, address: str, tls: Tls | None) -> str:
-    """Return the words of the error with which an attempt ends, without long trying."""
+    """Return the problem in the error of an attempt, which must not retry."""
     started = time.monotonic()
     with pytest.raises(TlsError) as caught:
         attempt(address, tls)
@@ -156,49 +156,47 @@ def problem_of(attempt: Attempt, address: str, tls: Tls | None) -> str:
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
 @pytest.mark.parametrize("attempt", ATTEMPTS)
-def test_a_client_that_trusts_the_root_is_served(
+def test_a_client_that_trusts_the_root_can_connect(
     pki: Pki, secure: Served, attempt: Attempt, host: str
 ) -> None:
     attempt(f"{host}:{secure.port}", pki.tls())
 
 
 @pytest.mark.parametrize("attempt", ATTEMPTS)
-def test_a_certificate_of_another_root_is_named_as_the_fault(
+def test_a_certificate_of_another_root_is_reported(
     pki: Pki, secure: Served, attempt: Attempt
 ) -> None:
-    words = problem_of(attempt, secure.address, pki.tls("other-ca"))
+    problem = problem_of(attempt, secure.address, pki.tls("other-ca"))
     assert (
-        words == "the server's certificate is not trusted: unable to get local issuer certificate"
+        problem == "the server's certificate is not trusted: unable to get local issuer certificate"
     )
 
 
 @pytest.mark.parametrize("attempt", ATTEMPTS)
-def test_a_certificate_for_another_host_is_named_as_the_fault(
+def test_a_certificate_for_another_host_is_reported(
     pki: Pki, elsewhere: Served, attempt: Attempt
 ) -> None:
     address = f"localhost:{elsewhere.port}"
-    words = problem_of(attempt, address, pki.tls())
-    assert words.startswith("the server's certificate is not trusted: Hostname mismatch")
-    assert "'localhost'" in words
+    problem = problem_of(attempt, address, pki.tls())
+    assert problem.startswith("the server's certificate is not trusted: Hostname mismatch")
+    assert "'localhost'" in problem
 
 
 @pytest.mark.parametrize("attempt", ATTEMPTS)
-def test_a_client_certificate_that_is_missing_or_not_accepted_is_named_as_the_fault(
+def test_a_client_certificate_that_is_missing_or_untrusted_is_reported(
     pki: Pki, mutual: Served, attempt: Attempt
 ) -> None:
-    words = problem_of(attempt, mutual.address, pki.tls())
-    assert words == "the server closed the connection: it may require a client certificate"
-    words = problem_of(attempt, mutual.address, pki.tls(name="stranger"))
-    assert words == "the server closed the connection: it may not trust this client's certificate"
+    problem = problem_of(attempt, mutual.address, pki.tls())
+    assert problem == "the server closed the connection: it may require a client certificate"
+    problem = problem_of(attempt, mutual.address, pki.tls(name="untrusted"))
+    assert problem == "the server closed the connection: it may not trust this client's certificate"
 
 
-def test_one_side_with_tls_and_one_without_do_not_understand_each_other(
-    pki: Pki, secure: Served, shared: Served
-) -> None:
-    words = problem_of(get_blocking, secure.address, None)
-    assert words == "the server requires TLS, but this connection is plain text"
-    words = problem_of(get_blocking, shared.address, pki.tls())
-    assert words.startswith("the TLS handshake failed: ")
+def test_tls_on_one_side_only_is_reported(pki: Pki, secure: Served, shared: Served) -> None:
+    problem = problem_of(get_blocking, secure.address, None)
+    assert problem == "the server requires TLS, but this connection is plain text"
+    problem = problem_of(get_blocking, shared.address, pki.tls())
+    assert problem.startswith("the TLS handshake failed: ")
 
 
 async def test_a_client_certificate_names_the_publisher(pki: Pki, mutual: Served) -> None:
@@ -213,7 +211,7 @@ async def test_a_client_certificate_names_the_publisher(pki: Pki, mutual: Served
             assert change.record.id == "async"
 
 
-def test_a_token_goes_over_tls(pki: Pki) -> None:
+def test_a_token_is_sent_over_tls(pki: Pki) -> None:
     _, text = TokenFile(pki.folder / "tokens.json").create("dashboard", Role.READER)
     served = pki.serving("--tokens", "tokens.json", "--store", "tokens.db")
     try:
@@ -228,7 +226,7 @@ def test_a_token_goes_over_tls(pki: Pki) -> None:
         served.kill()
 
 
-def test_a_server_with_tls_that_comes_late_is_waited_for(pki: Pki) -> None:
+def test_calls_are_retried_until_a_server_with_tls_starts(pki: Pki) -> None:
     served = pki.serving("--client-ca", "ca.pem", "--store", "late.db")
     served.stop()
     quick = RetryPolicy(first_delay=0.01, longest_delay=0.1)
@@ -244,7 +242,7 @@ def test_a_server_with_tls_that_comes_late_is_waited_for(pki: Pki) -> None:
         served.kill()
 
 
-def test_where_nobody_listens_tls_is_not_at_fault(pki: Pki, shared: Served) -> None:
+def test_an_unreachable_server_is_not_a_tls_error(pki: Pki, shared: Served) -> None:
     wire = Wire(shared.port)
     wire.close()
     for tls in (None, pki.tls()):
@@ -255,7 +253,7 @@ def test_where_nobody_listens_tls_is_not_at_fault(pki: Pki, shared: Served) -> N
             list(client.list_documents(v1.ModelRef))
 
 
-def test_nothing_is_at_fault_with_a_server_that_is_well(
+def test_a_healthy_server_has_no_tls_problem(
     pki: Pki, secure: Served, mutual: Served, shared: Served
 ) -> None:
     assert tls_problem("127.0.0.1", secure.port, pki.tls()) is None
@@ -263,7 +261,7 @@ def test_nothing_is_at_fault_with_a_server_that_is_well(
     assert tls_problem("127.0.0.1", shared.port, None) is None
 
 
-def test_files_that_are_no_certificates_are_named(pki: Pki, tmp_path: Path) -> None:
+def test_files_without_certificates_are_named(pki: Pki, tmp_path: Path) -> None:
     broken = tmp_path / "broken.pem"
     for content in (b"", b"not PEM", b"-----BEGIN CERTIFICATE-----\nAAAA\n"):
         broken.write_bytes(content)
@@ -274,7 +272,7 @@ def test_files_that_are_no_certificates_are_named(pki: Pki, tmp_path: Path) -> N
             with pytest.raises(TlsError, match=r"broken\.pem"):
                 Tls.from_files(pki.folder / "ca.pem", *pair)
     with pytest.raises(TlsError, match="key values mismatch"):
-        Tls.from_files(None, pki.folder / "trainer.pem", pki.folder / "stranger.key")
+        Tls.from_files(None, pki.folder / "trainer.pem", pki.folder / "untrusted.key")
     with pytest.raises(ExchangeError, match="private key together"):
         Tls.from_files(None, pki.folder / "trainer.pem")
     with pytest.raises(FileNotFoundError):
@@ -284,22 +282,22 @@ def test_files_that_are_no_certificates_are_named(pki: Pki, tmp_path: Path) -> N
 @pytest.mark.parametrize(
     "tls", [Tls(ca=b"not PEM"), Tls(certificate=b"not PEM", key=b"neither is this")]
 )
-def test_certificates_in_memory_that_are_none_are_told(secure: Served, tls: Tls) -> None:
+def test_invalid_certificates_in_memory_are_reported(secure: Served, tls: Tls) -> None:
     with pytest.raises(TlsError, match="this client's certificates or key cannot be used"):
         get_blocking(secure.address, tls)
 
 
-def test_a_key_that_is_not_the_certificates_is_told_before_the_server_is_blamed(
+def test_a_key_that_does_not_match_is_reported_as_the_clients_problem(
     pki: Pki, mutual: Served
 ) -> None:
-    trainer, stranger = pki.tls(name="trainer"), pki.tls(name="stranger")
-    mixed = Tls(trainer.ca, trainer.certificate, stranger.key)
+    trainer, untrusted = pki.tls(name="trainer"), pki.tls(name="untrusted")
+    mixed = Tls(trainer.ca, trainer.certificate, untrusted.key)
     with pytest.raises(TlsError, match="this client's certificates or key cannot be used"):
         get_blocking(mutual.address, mixed)
     assert "key values mismatch" in str(tls_problem("127.0.0.1", mutual.port, mixed))
 
 
-def test_an_address_that_names_no_port_or_a_socket_is_left_to_grpc() -> None:
+def test_errors_without_a_tls_cause_stay_the_same() -> None:
     unreached = UnavailableError("failed to connect to all addresses", code="UNAVAILABLE")
     assert Connection("unix:/no/such/socket").explained(unreached) is unreached
     other = UnavailableError("the store cannot be reached now", code="UNAVAILABLE")
@@ -307,7 +305,7 @@ def test_an_address_that_names_no_port_or_a_socket_is_left_to_grpc() -> None:
 
 
 def options_of(pki: Pki, address: str, ca: str = "ca", name: str | None = None) -> list[str]:
-    """Return the options of a command that say what a client is told by arguments."""
+    """Return the options of a command for an address and certificates."""
     options = ["--server", address, "--ca", str(pki.folder / f"{ca}.pem")]
     if name is not None:
         options += ["--certificate", str(pki.folder / f"{name}.pem")]
@@ -315,7 +313,7 @@ def options_of(pki: Pki, address: str, ca: str = "ca", name: str | None = None) 
     return options
 
 
-def test_commands_take_certificates(
+def test_commands_use_certificates(
     pki: Pki, mutual: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -325,9 +323,9 @@ def test_commands_take_certificates(
     assert (published.status, published.err) == (0, "")
     listed = run("list", "ModelVersion", "--format", "json", *options)
     assert '"publisher": "trainer"' in listed.out
-    refused = run("compact", "--keep-after", 0, *options)
-    assert (refused.status, refused.out) == (2, "")
-    assert "needs the role admin" in refused.err
+    rejected = run("compact", "--keep-after", 0, *options)
+    assert (rejected.status, rejected.out) == (2, "")
+    assert "needs the role admin" in rejected.err
 
 
 @pytest.mark.parametrize(
@@ -341,10 +339,10 @@ def test_commands_take_certificates(
         ),
         ("elsewhere", "ca", None, "the server's certificate is not trusted: IP address mismatch"),
         ("mutual", "ca", None, "it may require a client certificate"),
-        ("mutual", "ca", "stranger", "it may not trust this client's certificate"),
+        ("mutual", "ca", "untrusted", "it may not trust this client's certificate"),
     ],
 )
-def test_commands_say_which_certificate_is_at_fault(
+def test_commands_report_which_certificate_is_wrong(
     pki: Pki,
     request: pytest.FixtureRequest,
     server: str,
@@ -360,7 +358,7 @@ def test_commands_say_which_certificate_is_at_fault(
     assert words in line
 
 
-def test_commands_name_a_file_that_cannot_be_used(pki: Pki, tmp_path: Path) -> None:
+def test_commands_name_an_unusable_file(pki: Pki, tmp_path: Path) -> None:
     broken = tmp_path / "broken.pem"
     broken.write_text("not PEM")
     for file, words in ((broken, "contains no certificates"), (tmp_path / "none", "no such file")):

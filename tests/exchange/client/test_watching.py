@@ -1,4 +1,4 @@
-"""A watch tells of each change exactly once and in order, whatever becomes of its connection."""
+"""A watch yields each change exactly once and in order, across broken connections."""
 
 from __future__ import annotations
 
@@ -24,25 +24,25 @@ def version(id_: str) -> v1.ModelVersion:
     return v1.ModelVersion(id=id_, model_id="gpt2", version="1.0.0")
 
 
-def told(event: Change | Gap) -> Change:
+def change_of(event: Change | Gap) -> Change:
     assert isinstance(event, Change)
     return event
 
 
-def test_a_watch_from_now_on_tells_what_is_published_afterwards(client: ExchangeClient) -> None:
+def test_a_watch_of_new_changes_yields_those_made_afterwards(client: ExchangeClient) -> None:
     prefix = str(uuid.uuid4())
     client.publish(version(f"{prefix}/before"))
     with client.watch(id_prefix=prefix, include_documents=True) as watch:
         record = client.publish(version(f"{prefix}/after")).record
-        change = told(next(watch))
+        change = change_of(next(watch))
         assert change.record == record
         assert change.content == version(f"{prefix}/after")
         assert watch.sequence == record.sequence
         deletion = client.delete(v1.ModelVersion, f"{prefix}/after")
-        assert told(next(watch)).record == deletion
+        assert change_of(next(watch)).record == deletion
 
 
-def test_a_watch_from_the_beginning_tells_all_of_the_types_asked_for(
+def test_a_watch_from_the_beginning_yields_all_changes_of_its_types(
     client: ExchangeClient,
 ) -> None:
     prefix = str(uuid.uuid4())
@@ -50,11 +50,11 @@ def test_a_watch_from_the_beginning_tells_all_of_the_types_asked_for(
     client.publish(v1.ModelRef(id=f"{prefix}/model"))
     client.publish(version(f"{prefix}/other"))
     with client.watch(0, types=["ModelVersion"], id_prefix=prefix) as watch:
-        found = [told(next(watch)).record.id for _ in range(2)]
+        found = [change_of(next(watch)).record.id for _ in range(2)]
     assert found == [f"{prefix}/version", f"{prefix}/other"]
 
 
-def test_a_watch_goes_on_after_broken_connections(client: ExchangeClient, wire: Wire) -> None:
+def test_a_watch_resumes_after_broken_connections(client: ExchangeClient, wire: Wire) -> None:
     prefix = str(uuid.uuid4())
     with (
         ExchangeClient(wire.address, retry=QUICK) as cut_off,
@@ -67,12 +67,12 @@ def test_a_watch_goes_on_after_broken_connections(client: ExchangeClient, wire: 
             if number % 10 == 5:
                 wire.cut()
             if number % 3 == 2:
-                found += [told(next(watch)).record.id for _ in range(3)]
+                found += [change_of(next(watch)).record.id for _ in range(3)]
     assert found == ids
     assert wire.connections >= 3
 
 
-def test_a_watch_goes_on_when_the_server_was_killed_and_comes_back(served: Served) -> None:
+def test_a_watch_resumes_after_a_server_was_killed_and_restarted(served: Served) -> None:
     with (
         ExchangeClient(served.address, timeout=60, retry=QUICK) as client,
         client.watch() as watch,
@@ -80,15 +80,15 @@ def test_a_watch_goes_on_when_the_server_was_killed_and_comes_back(served: Serve
         found = []
         for round_ in range(3):
             client.publish(version(f"m{round_}"))
-            found.append(told(next(watch)).record.sequence)
+            found.append(change_of(next(watch)).record.sequence)
             served.kill()
             served.start()
         client.publish(version("m3"))
-        found.append(told(next(watch)).record.sequence)
+        found.append(change_of(next(watch)).record.sequence)
     assert found == [1, 2, 3, 4]
 
 
-def test_a_server_that_says_nothing_counts_as_gone(wire: Wire) -> None:
+def test_a_server_that_sends_nothing_is_an_error(wire: Wire) -> None:
     with Connection(wire.address).open() as channel:
         call = ExchangeServiceStub(channel).Watch(
             exchange_v1.WatchRequest(heartbeat_interval_ms=100)
@@ -104,7 +104,7 @@ def test_a_server_that_says_nothing_counts_as_gone(wire: Wire) -> None:
                 pass
 
 
-def test_twice_the_heartbeat_and_some_is_too_long_a_silence() -> None:
+def test_the_idle_timeout_is_two_heartbeats_and_a_margin() -> None:
     assert WatchPosition(None, [], "", False, 1000).idle_timeout == 7.0
     assert WatchPosition(None, [], "", False, None).idle_timeout == 35.0
 
@@ -119,7 +119,7 @@ def test_a_watch_that_cannot_begin_is_an_error(shared: Served) -> None:
         client.watch()
 
 
-def test_an_outage_that_lasts_too_long_ends_a_watch(wire: Wire) -> None:
+def test_an_outage_beyond_the_limit_ends_a_watch(wire: Wire) -> None:
     with (
         ExchangeClient(wire.address, retry=QUICK) as client,
         client.watch(max_outage=0.3) as watch,
@@ -130,21 +130,21 @@ def test_an_outage_that_lasts_too_long_ends_a_watch(wire: Wire) -> None:
         assert list(watch) == []
 
 
-def test_the_time_that_a_reader_takes_is_no_outage(wire: Wire, client: ExchangeClient) -> None:
+def test_a_slow_reader_does_not_count_as_an_outage(wire: Wire, client: ExchangeClient) -> None:
     prefix = str(uuid.uuid4())
     with (
         ExchangeClient(wire.address, retry=QUICK) as cut_off,
         cut_off.watch(id_prefix=prefix, max_outage=0.5) as watch,
     ):
         client.publish(version(f"{prefix}/0"))
-        assert told(next(watch)).record.id == f"{prefix}/0"
+        assert change_of(next(watch)).record.id == f"{prefix}/0"
         time.sleep(0.7)
         wire.cut()
         client.publish(version(f"{prefix}/1"))
-        assert told(next(watch)).record.id == f"{prefix}/1"
+        assert change_of(next(watch)).record.id == f"{prefix}/1"
 
 
-def test_closing_a_watch_wakes_whoever_waits_for_it(client: ExchangeClient) -> None:
+def test_closing_a_watch_wakes_a_waiting_thread(client: ExchangeClient) -> None:
     watch = client.watch(id_prefix=str(uuid.uuid4()))
     found: list[list[Change | Gap]] = []
     waiting = threading.Thread(target=lambda: found.append(list(watch)))
@@ -159,7 +159,7 @@ def answer(sequence: int) -> exchange_v1.WatchResponse:
     return exchange_v1.WatchResponse(change=exchange_v1.Change(record=record))
 
 
-def test_a_change_that_is_told_again_is_left_out() -> None:
+def test_a_repeated_change_is_skipped() -> None:
     position = WatchPosition(4, [], "", False, None)
     assert [position.advance(answer(number)) is None for number in (4, 5, 5, 3, 6)] == [
         True,
@@ -171,7 +171,7 @@ def test_a_change_that_is_told_again_is_left_out() -> None:
     assert position.request().after_sequence == 6
 
 
-def test_a_gap_is_told_and_skipped() -> None:
+def test_a_gap_is_yielded_and_advances_the_position() -> None:
     position = WatchPosition(0, [], "", False, None)
     gap = exchange_v1.Gap(after_sequence=0, through_sequence=7)
     assert position.advance(exchange_v1.WatchResponse(gap=gap)) == Gap(0, 7)
