@@ -127,17 +127,17 @@ def evaluated(name: str, **payload: bytes) -> EvaluateResponse:
 #: For each way in which the guide says that C++ reads more than ProtoJSON: a message's type, such a
 #: text, and what C++ reads in it.
 LENIENCES = {
-    "leaves out a `null` in a list": (
+    "drops a `null` in a list": (
         "GenerationOptions",
         '{"stop": ["a", null, "b"]}',
         '{"stop": ["a", "b"]}',
     ),
-    "makes one in a map the default": (
+    "replaces one in a map by the default": (
         "MetricsSnapshot",
         '{"values": {"a": null}}',
         '{"values": {"a": 0}}',
     ),
-    "it takes the last": ("BackendRef", '{"id": "a", "id": "b"}', '{"id": "b"}'),
+    "keeps the last of two equal keys": ("BackendRef", '{"id": "a", "id": "b"}', '{"id": "b"}'),
     "one value for a list of one": ("GenerationOptions", '{"stop": "a"}', '{"stop": ["a"]}'),
     '`"yes"` for a bool': ("Fairness", '{"enabled": "yes"}', '{"enabled": true}'),
     "integers beyond 2^53": (
@@ -150,9 +150,9 @@ LENIENCES = {
         '{"createdAt": "2025-12-26T12:00:00.1234567891Z"}',
         '{"createdAt": "2025-12-26T12:00:00.123456789Z"}',
     ),
-    "Commas may trail": ("BackendRef", '{"id": "a",}', '{"id": "a"}'),
-    "quotes may be single": ("BackendRef", "{\"id\": 'a'}", '{"id": "a"}'),
-    "keys need none": ("BackendRef", '{id: "a"}', '{"id": "a"}'),
+    "trailing commas": ("BackendRef", '{"id": "a",}', '{"id": "a"}'),
+    "single quotes": ("BackendRef", "{\"id\": 'a'}", '{"id": "a"}'),
+    "keys without quotes": ("BackendRef", '{id: "a"}', '{"id": "a"}'),
 }
 
 
