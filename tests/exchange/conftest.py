@@ -1,4 +1,4 @@
-"""Stores to test on, and tests that are coroutines."""
+"""Stores for tests, and support for tests that are coroutines."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from exchange import postgresql
 
-# Modules that tests import: pytest would import them a second time to look for doctests.
+# Modules that tests import. To look for doctests, pytest would import them a second time.
 collect_ignore = [
     "paging.py",
     "loopback.py",
@@ -36,7 +36,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
 
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[postgresql.Cluster]:
-    """A PostgreSQL server for the whole run of the tests."""
+    """A PostgreSQL server for the whole test run."""
     programs = postgresql.binaries()
     if programs is None:
         reason = "PostgreSQL's server is not installed: there is no initdb"
@@ -49,7 +49,7 @@ def cluster() -> Iterator[postgresql.Cluster]:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The address of a store that does not exist yet, in each kind of database."""
+    """The address of a new store in each kind of database."""
     if request.param == "sqlite":
         return str(tmp_path / "exchange.db")
     running: postgresql.Cluster = request.getfixturevalue("cluster")

@@ -1,4 +1,4 @@
-"""A server of the exchange in the test's own process, on a port of its own, and its stubs."""
+"""A server of the exchange in the process of the test, and stubs for it."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ DETAILS = (
 )
 
 
-#: Options of a channel that reads no further ahead than it must: without them the transport itself
-#: takes megabytes before its reader has to.
+#: Options of a channel that reads ahead as little as possible; by default the transport buffers
+#: megabytes.
 NARROW = [("grpc.http2.bdp_probe", 0), ("grpc.http2.lookahead_bytes", 65535)]
 
 
@@ -74,7 +74,7 @@ class _SetCaller(Interceptor):
 async def serving(
     store: Store, settings: Settings | None = None, caller: Caller | None = None
 ) -> AsyncIterator[Loopback]:
-    """Serve a store, which is closed with the server."""
+    """Serve a store, and close it with the server."""
     interceptors: list[Any] = [InterceptorChain([ValidationInterceptor()])]
     if caller is not None:
         interceptors.insert(0, _SetCaller(caller))
@@ -107,19 +107,19 @@ def stubs(
 
 
 def document(content: Message) -> ir_v1.Document:
-    """Wrap a message."""
-    made = ir_v1.Document(ir_version="0.2.0")
-    getattr(made, document_members()[content.DESCRIPTOR.name]).CopyFrom(content)
-    return made
+    """Return a document with a message as its content."""
+    document = ir_v1.Document(ir_version="0.2.0")
+    getattr(document, document_members()[content.DESCRIPTOR.name]).CopyFrom(content)
+    return document
 
 
 def publish_request(content: Message, **fields: Any) -> v1.PublishRequest:
-    """Return the request to publish a message."""
+    """Return a request to publish a message."""
     return v1.PublishRequest(document=document(content), **fields)
 
 
 def details(error: grpc.aio.AioRpcError) -> dict[str, Any]:
-    """Return the details of an error by the names of their types, and check that they are whole."""
+    """Return the details of an error by their type names, and check the status around them."""
     metadata: Any = error.trailing_metadata() or ()
     trailers = dict(metadata)
     status = status_pb2.Status.FromString(cast("bytes", trailers["grpc-status-details-bin"]))
@@ -152,6 +152,6 @@ async def collected(stream: Any, count: int) -> list[Any]:
 
 
 async def items(messages: Iterable[Any]) -> AsyncIterator[Any]:
-    """Yield messages, as the requests of a stream."""
+    """Yield messages, for the requests of a stream."""
     for message in messages:
         yield message

@@ -1,6 +1,5 @@
-"""Ids that mean something to a shell, a path, a database, a log or a terminal."""
+"""Ids with special characters for a shell, a path, a database, a log or a terminal."""
 
-#: Ids that are all the world of something else.
 ODD_IDS = [
     "/",
     "..",

@@ -1,17 +1,17 @@
-"""Ports for servers that go away and come back."""
+"""Ports for servers that are stopped and restarted."""
 
 from __future__ import annotations
 
 import random
 import socket
 
-#: Below what systems choose from when a program asks for any port.
+#: Below the range from which systems choose a port for a program.
 KEPT = range(20_000, 32_000)
 
 
 def kept_port() -> int:
-    """Return a free port that the system gives to nobody while its server is away."""
-    # A generator of its own: Hypothesis seeds the common one.
+    """Return a free port that the system gives to no other program while its server is down."""
+    # Hypothesis seeds the default generator.
     for port in random.SystemRandom().sample(KEPT, len(KEPT)):
         with socket.socket() as probe:
             try:

@@ -16,7 +16,7 @@ from exchange.ports import kept_port
 
 
 def binaries() -> Path | None:
-    """Return the folder of the server's programs, which Debian keeps out of the path."""
+    """Return the folder of the server's programs, which Debian leaves out of the PATH."""
     found = shutil.which("initdb")
     if found:
         return Path(found).resolve().parent
@@ -36,7 +36,7 @@ class Cluster:
         self._count = 0
 
     def create_database(self) -> str:
-        """Make an empty database and return its URL."""
+        """Create an empty database and return its URL."""
         self._count += 1
         name = f"test_{self._count}"
         with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
@@ -48,7 +48,7 @@ class Cluster:
         return f"postgresql://tester@127.0.0.1:{self.port}/{database}"
 
     def initialise(self) -> None:
-        """Make the cluster's files."""
+        """Create the cluster's files."""
         self._run("initdb", "-D", self._data, "-U", "tester", "-A", "trust", "-E", "UTF8", "-N")
 
     def start(self) -> None:
@@ -58,7 +58,7 @@ class Cluster:
         self._run("pg_ctl", "start", "-w", "-D", self._data, "-l", self._log, "-o", options)
 
     def stop(self) -> None:
-        """Stop the server at once; connections are cut."""
+        """Stop the server at once, which breaks its connections."""
         self._run("pg_ctl", "stop", "-w", "-D", self._data, "-m", "fast")
 
     def _run(self, program: str, *arguments: object) -> None:

@@ -24,7 +24,7 @@ def publication(
     fields: Sequence[tuple[str, str]] = (),
     references: Sequence[FieldReference] = (),
 ) -> PublishCommand:
-    """Return a publication whose document is any bytes: a store does not read them."""
+    """Return a publication whose document is arbitrary bytes, which a store does not parse."""
     request = None
     if request_id is not None:
         request = RequestKey(request_id, hashlib.sha256(f"{type_}/{id_}/{body}".encode()).digest())
@@ -43,7 +43,7 @@ def publication(
 
 
 def reference(holder: str, field: str, target: str, *, embedded: bool = False) -> FieldReference:
-    """Return a reference between documents that are written ``Type/id``."""
+    """Return a reference between documents given as ``Type/id``."""
     holder_type, _, holder_id = holder.partition("/")
     target_type, _, target_id = target.partition("/")
     return FieldReference(holder_type, holder_id, field, target_type, target_id, embedded)

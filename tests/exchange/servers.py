@@ -1,4 +1,4 @@
-"""Runs servers of the exchange in this process, on free ports of the loopback."""
+"""Runs servers of the exchange in this process, on free loopback ports."""
 
 from __future__ import annotations
 
@@ -31,23 +31,23 @@ T = TypeVar("T")
 
 LOOPBACK = parse_address("127.0.0.1:0")
 
-#: Nothing here takes so long unless it hangs.
-PATIENCE = 30
+#: The timeout of a test in seconds.
+TIMEOUT = 30
 
-#: What a stream returns at its end; the stubs do not have it.
+#: The value that gRPC returns at the end of a stream; its type stubs do not declare it.
 EOF: Any = vars(grpc.aio)["EOF"]
 
 GET = v1.GetRequest(type="ModelRef", id="m")
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
-    """Run a test's work to its end, within bounds."""
+    """Run a test's coroutine with a timeout."""
 
-    async def bounded() -> T:
-        async with asyncio.timeout(PATIENCE):
+    async def with_timeout() -> T:
+        async with asyncio.timeout(TIMEOUT):
             return await work
 
-    return asyncio.run(bounded())
+    return asyncio.run(with_timeout())
 
 
 @asynccontextmanager
@@ -88,7 +88,7 @@ class _NeverAnswers(ExchangeServiceServicer):
 
 @dataclass
 class StandIn:
-    """Services that answer when a test says so."""
+    """Services that answer when a test lets them."""
 
     go: asyncio.Event = field(default_factory=asyncio.Event)
     begun: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(0))
@@ -120,7 +120,7 @@ class StandIn:
 async def standing_in(
     options: ServerOptions | None = None,
 ) -> AsyncIterator[tuple[ExchangeServer, StandIn]]:
-    """Serve a stand-in, which answers no call before it is told to."""
+    """Serve a stand-in, which answers no call before its event is set."""
     stand_in = StandIn()
     services: ServiceSet = stand_in
     async with ExchangeServer(
@@ -133,7 +133,7 @@ async def standing_in(
 
 
 def channel_to(server: ExchangeServer, **options: Any) -> Any:
-    """Open a channel without encryption, and one of its own connections."""
+    """Open an insecure channel with a connection of its own."""
     arguments = [("grpc.use_local_subchannel_pool", 1), *options.items()]
     return grpc.aio.insecure_channel(str(server.address), options=arguments)
 
@@ -144,12 +144,12 @@ def stub_on(channel: grpc.aio.Channel) -> Any:
 
 
 def bearer(token: str) -> tuple[tuple[str, str], ...]:
-    """Return the metadata that brings a token."""
+    """Return the metadata with a token."""
     return (("authorization", f"Bearer {token}"),)
 
 
 async def failure(call: Awaitable[object]) -> grpc.aio.AioRpcError:
-    """Return the error with which a call ends."""
+    """Return the error of a call."""
     try:
         answer = await call
     except grpc.aio.AioRpcError as error:
@@ -158,7 +158,7 @@ async def failure(call: Awaitable[object]) -> grpc.aio.AioRpcError:
 
 
 def details_of(error: grpc.aio.AioRpcError) -> list[Message]:
-    """Return the typed details of an error, whose status agrees with its code and message."""
+    """Return the typed details of an error, and check the status around them."""
     metadata: Any = error.trailing_metadata()
     for key, value in metadata:
         if key == "grpc-status-details-bin":
@@ -177,7 +177,7 @@ def details_of(error: grpc.aio.AioRpcError) -> list[Message]:
 
 
 def reason_of(error: grpc.aio.AioRpcError) -> str:
-    """Return the reason that an error names for programs."""
+    """Return the reason in the ``ErrorInfo`` of an error."""
     for detail in details_of(error):
         if isinstance(detail, error_details_pb2.ErrorInfo):
             return str(detail.reason)
@@ -193,5 +193,5 @@ def quota_of(error: grpc.aio.AioRpcError) -> str:
 
 
 def model(id_: str) -> ir_v1.Document:
-    """Return a document of a model."""
+    """Return a document with a model."""
     return ir_v1.Document(ir_version="1", model_ref=ir_v1.ModelRef(id=id_))

@@ -1,4 +1,4 @@
-"""Settings of SQLite for the time of a test, by which its databases fail."""
+"""Settings of SQLite that make the databases of a test fail."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from sqlalchemy import Connection, Engine, event
 _settings: list[str] = []
 
 
-# Stays for good: the threads of a store go through the listeners at any time, and a list that is
-# gone through must not change.
+# Never removed: the threads of a store iterate over the listeners at any time, so the list of
+# listeners must not change.
 @event.listens_for(Engine, "begin")
 def _set(connection: Connection) -> None:
     for setting in tuple(_settings):

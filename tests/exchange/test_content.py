@@ -1,4 +1,4 @@
-"""What is read from a document: its identity, its indexed fields and its references."""
+"""The identity, the indexed fields and the references of documents."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from crucible_ir.schema.types import document_members
 
 
 @pytest.mark.parametrize("name", sorted(REFERENCES))
-def test_the_table_of_references_fits_the_schema(name: str) -> None:
+def test_the_table_of_references_matches_the_schema(name: str) -> None:
     fields = ir.MESSAGE_TYPES[name].DESCRIPTOR.fields_by_name
     for field_name, target in REFERENCES[name].items():
         field = fields[field_name]
@@ -33,7 +33,7 @@ def test_the_table_of_references_fits_the_schema(name: str) -> None:
             assert field.cpp_type == field.CPPTYPE_STRING
 
 
-def test_every_field_that_names_another_documents_id_is_in_the_table() -> None:
+def test_every_field_with_another_documents_id_is_in_the_table() -> None:
     ids = {
         (name, field.name)
         for name in document_members()
@@ -48,15 +48,15 @@ def test_every_field_that_names_another_documents_id_is_in_the_table() -> None:
     }
 
 
-#: The nouns that an id can be the id of; the others, as in user_id, are outside the IR.
+#: The names of documents in id fields; other ids, such as user_id, are not those of documents.
 REFERRED = {"deployment", "model", "model_version", "training_run", "backend"}
 
 
-def test_feedback_refers_to_the_same_documents_in_the_store_as_in_the_table() -> None:
+def test_the_store_and_the_table_have_the_same_references_of_feedback() -> None:
     assert REFERENCES[FEEDBACK] == FEEDBACK_REFERENCES
 
 
-def test_references_are_read_from_a_message_and_from_the_copies_inside_it() -> None:
+def test_references_include_those_of_embedded_messages() -> None:
     experiment = ir.new(
         "Experiment",
         id="x",
@@ -77,7 +77,7 @@ def test_references_are_read_from_a_message_and_from_the_copies_inside_it() -> N
     }
 
 
-def test_a_reference_that_is_empty_is_none() -> None:
+def test_an_empty_reference_is_skipped() -> None:
     assert list(references_of(v1.ModelVersion(parent_version=""), "m")) == []
     assert list(references_of(v1.TrainingRun(config=v1.TrainingConfig()), "r")) == []
 
@@ -93,13 +93,13 @@ def test_a_reference_that_is_empty_is_none() -> None:
         (v1.ReliabilityConfig(), None),
     ],
 )
-def test_a_message_is_known_by_its_id_or_what_stands_for_it(
+def test_a_message_is_identified_by_its_id_or_an_equivalent_field(
     message: v1.ModelRef, identity: str | None
 ) -> None:
     assert identity_of(message) == identity
 
 
-def test_values_are_spelled_as_they_are_asked_for() -> None:
+def test_indexed_values_are_in_the_syntax_of_filters() -> None:
     version = v1.ModelVersion(id="m", model_id="g", custom_stage="shadow", description="")
     assert list(field_values(version)) == [
         ("id", "m"),
@@ -107,7 +107,7 @@ def test_values_are_spelled_as_they_are_asked_for() -> None:
         ("stage", "shadow"),
         ("description", ""),
     ]
-    newer = v1.ModelVersion(stage=99)  # type: ignore[arg-type] # A number of a newer schema.
+    newer = v1.ModelVersion(stage=99)  # type: ignore[arg-type] # a number of a newer schema
     assert dict(field_values(newer)) == {"stage": "99"}
     unset = v1.ModelVersion(stage=v1.ModelStage.MODEL_STAGE_UNSPECIFIED)
     assert dict(field_values(unset)) == {}

@@ -1,4 +1,4 @@
-"""The guards of requests pass those that protovalidate finds nothing wrong with, and no others."""
+"""The guards of requests accept exactly the requests that protovalidate finds valid."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ REQUESTS: dict[str, type[Message]] = {
     name.rpartition(".")[2]: getattr(v1, name.rpartition(".")[2]) for name in request_guards.GUARDS
 }
 
-#: How many messages of each type are tried.
+#: The number of messages of each type.
 CASES = 1_500
 
-#: Values that keep every rule, and values around what rules may ask for.
+#: Valid values, and values around the limits of rules.
 VALID: dict[int, Any] = {
     FieldDescriptor.TYPE_STRING: "ModelRef",
     FieldDescriptor.TYPE_BYTES: b"{}",
@@ -46,21 +46,21 @@ INTEGERS = (
     *(3_599_999, 3_600_000, 3_600_001, 2**31 - 1),
 )
 ENUMS = (-1, 0, 1, 2, 3, 4, 5, 6, 2**31 - 1)
-#: Mostly around what short lists may hold: a long one takes long to judge.
+#: Mostly around the limits of short lists, because long ones take long to validate.
 COUNTS = (*(0, 1, 2, 16, 17, 64, 65) * 4, 10_000, 10_001)
 SIZES = (0, 3 * 1024 * 1024, 3 * 1024 * 1024 + 1)
 SECONDS = (-(2**40), -62_135_596_801, -62_135_596_800, 0, 253_402_300_799, 253_402_300_800, 2**40)
 
 
-def filled(type_: Any, random: Random, reckless: float) -> Any:
-    """Make a message; each of its fields is unset, valid, or with some chance anything."""
+def filled(type_: Any, random: Random, oddity: float) -> Any:
+    """Return a message whose fields are unset, valid or, with a probability, arbitrary."""
     message = type_()
     for field in message.DESCRIPTOR.fields:
-        if random.random() < 0.3 and random.random() < 0.5 + reckless:
+        if random.random() < 0.3 and random.random() < 0.5 + oddity:
             continue
-        is_odd = random.random() < reckless
+        is_odd = random.random() < oddity
         if not field.is_repeated:
-            fill(message, field, random, reckless if is_odd else 0.0)
+            fill(message, field, random, oddity if is_odd else 0.0)
             continue
         count = random.choice(COUNTS) if is_odd else 1
         items = getattr(message, field.name)
@@ -70,21 +70,21 @@ def filled(type_: Any, random: Random, reckless: float) -> Any:
             elif count > 100:
                 items.add()
             else:
-                items.add().CopyFrom(made(field.message_type.full_name, random, reckless))
+                items.add().CopyFrom(embedded(field.message_type.full_name, random, oddity))
     return message
 
 
-def fill(message: Any, field: FieldDescriptor, random: Random, reckless: float) -> None:
+def fill(message: Any, field: FieldDescriptor, random: Random, oddity: float) -> None:
     if field.message_type is None:
-        setattr(message, field.name, scalar(field, random, reckless > 0))
+        setattr(message, field.name, scalar(field, random, oddity > 0))
         return
     value = getattr(message, field.name)
     value.SetInParent()
-    value.CopyFrom(made(field.message_type.full_name, random, reckless))
+    value.CopyFrom(embedded(field.message_type.full_name, random, oddity))
 
 
-def made(name: str, random: Random, reckless: float) -> Any:
-    is_odd = random.random() < reckless
+def embedded(name: str, random: Random, oddity: float) -> Any:
+    is_odd = random.random() < oddity
     match name:
         case "google.protobuf.Timestamp":
             found = v1.ExportRequest().start_time
@@ -101,7 +101,7 @@ def made(name: str, random: Random, reckless: float) -> Any:
             return ir_v1.Document() if is_odd and random.random() < 0.3 else document
         case "crucible_ir.v1.FeedbackEvent":
             return ir_v1.FeedbackEvent(id="" if is_odd else "e")
-    return filled(REQUESTS[name.rpartition(".")[2]], random, reckless)
+    return filled(REQUESTS[name.rpartition(".")[2]], random, oddity)
 
 
 def scalar(field: FieldDescriptor, random: Random, is_odd: bool) -> Any:
@@ -119,8 +119,8 @@ def scalar(field: FieldDescriptor, random: Random, is_odd: bool) -> Any:
     return random.choice(INTEGERS)
 
 
-def is_left(message: Any) -> bool:
-    """Tell whether a message has what guards leave to protovalidate: a span or an odd moment."""
+def is_undecided(message: Any) -> bool:
+    """Return whether guards leave a message to protovalidate, for a duration or a timestamp."""
     for field, value in message.ListFields():
         if field.message_type is None or field.is_repeated:
             continue
@@ -132,7 +132,7 @@ def is_left(message: Any) -> bool:
 
 
 @pytest.mark.parametrize("name", REQUESTS)
-def test_a_guard_passes_exactly_the_requests_without_violations(name: str) -> None:
+def test_a_guard_accepts_exactly_the_requests_without_violations(name: str) -> None:
     random = Random(name)
     guard = request_guards.GUARDS[f"crucible_ir.exchange.v1.{name}"]
     valid = invalid = 0
@@ -143,7 +143,7 @@ def test_a_guard_passes_exactly_the_requests_without_violations(name: str) -> No
         if broken:
             assert not certain, (message, [each.proto.rule_id for each in broken])
         else:
-            assert certain or is_left(message), message
+            assert certain or is_undecided(message), message
         valid += not broken
         invalid += bool(broken)
     assert valid > CASES / 20
@@ -151,23 +151,23 @@ def test_a_guard_passes_exactly_the_requests_without_violations(name: str) -> No
 
 
 def test_every_request_has_a_guard() -> None:
-    taken = {f"{name.rpartition('/')[2]}Request" for name in method_names()}
-    assert taken <= set(REQUESTS)
+    requests = {f"{name.rpartition('/')[2]}Request" for name in method_names()}
+    assert requests <= set(REQUESTS)
 
 
-def test_the_committed_guards_are_what_the_rules_of_the_package_generate() -> None:
+def test_the_committed_guards_are_those_generated_from_the_packages_rules() -> None:
     written = generate_guards.write_requests(generate_guards.installed_files())
     assert written.source == Path(request_guards.__file__).read_text(encoding="utf-8")
 
 
-def test_only_spans_of_time_are_left_to_protovalidate() -> None:
+def test_only_durations_are_left_to_protovalidate() -> None:
     written = generate_guards.write_requests(generate_guards.installed_files())
     assert {fallback.rule for fallback in written.fallbacks} == {"duration.lte, duration.gte"}
 
 
-def test_a_valid_request_is_not_given_to_protovalidate(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_valid_request_does_not_reach_protovalidate(monkeypatch: pytest.MonkeyPatch) -> None:
     def never(message: Message) -> Any:
-        raise AssertionError("protovalidate was asked")
+        raise AssertionError("protovalidate was called")
 
     monkeypatch.setattr(check, "_collector", lambda: never)
     check_request(v1.GetRequest(type="ModelRef", id="m"))

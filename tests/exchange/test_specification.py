@@ -1,4 +1,4 @@
-"""What proto/README.md says of the exchange is what the schema and the server do."""
+"""The schema and the server implement the tables and limits in proto/README.md."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def shape(method: MethodDescriptor) -> str:
     return f"{words[method.client_streaming]}, {words[method.server_streaming]}"
 
 
-def test_the_table_of_methods_is_that_of_the_schema_and_of_the_roles() -> None:
+def test_the_table_of_methods_matches_the_schema_and_the_roles() -> None:
     declared = [
         [
             service.name,
@@ -75,16 +75,16 @@ def test_the_table_of_methods_is_that_of_the_schema_and_of_the_roles() -> None:
     assert table("service") == declared
 
 
-def test_the_table_of_references_is_the_one_that_is_followed() -> None:
-    told = {row[0]: dict(re.findall(r"`(\w+)` to (\w+)", row[1])) for row in table("in")}
-    assert told == REFERENCES
-    for type_, fields in told.items():
+def test_the_table_of_references_matches_the_code() -> None:
+    specified = {row[0]: dict(re.findall(r"`(\w+)` to (\w+)", row[1])) for row in table("in")}
+    assert specified == REFERENCES
+    for type_, fields in specified.items():
         known = ir.MESSAGE_TYPES[type_].DESCRIPTOR.fields_by_name
         assert fields.keys() <= set(known)
 
 
 def reasons_in_code() -> set[str]:
-    """Return the reasons that the server gives, wherever it makes an error."""
+    """Return the reasons in every call of the server that makes an error."""
     makers = {"error_info", "unavailable", "_unauthenticated", "failed_precondition"}
     found = set()
     folder = Path(inspect.getfile(server)).parent
@@ -97,14 +97,14 @@ def reasons_in_code() -> set[str]:
             if name in makers and isinstance(first, ast.Constant):
                 found.add(str(first.value))
     assert len(found) > 10
-    # The etag's reason is made from the kind of its precondition.
+    # The reason for an etag is derived from the type of its precondition.
     return {"ETAG_MISMATCH" if reason == "ETAG" else reason for reason in found}
 
 
 def test_the_table_of_errors_has_every_reason_and_code() -> None:
     rows = table("code")
-    told = {reason for row in rows for reason in re.findall(r"`([A-Z_]+)`", row[2])}
-    assert told == reasons_in_code()
+    specified = {reason for row in rows for reason in re.findall(r"`([A-Z_]+)`", row[2])}
+    assert specified == reasons_in_code()
     for row in rows:
         assert row[0] in grpc.StatusCode.__members__
 
@@ -125,18 +125,18 @@ FAILURES: list[Exception] = [
 
 @pytest.mark.parametrize("error", FAILURES, ids=lambda error: type(error).__name__)
 def test_an_error_has_the_details_of_its_row(error: Exception) -> None:
-    told = translate(error)
-    names = {detail.DESCRIPTOR.name for detail in told.details}
-    reasons = {getattr(detail, "reason", "") for detail in told.details} - {""}
-    rows = [row for row in table("code") if row[0] == told.code.name]
+    translated = translate(error)
+    names = {detail.DESCRIPTOR.name for detail in translated.details}
+    reasons = {getattr(detail, "reason", "") for detail in translated.details} - {""}
+    rows = [row for row in table("code") if row[0] == translated.code.name]
     matching = [
         row
         for row in rows
         if set(re.findall(r"`([A-Z]\w+[a-z]\w*)`", row[1])) == names
         and reasons <= set(re.findall(r"`([A-Z_]+)`", row[2]))
     ]
-    assert matching, (told.code, names, reasons)
-    for detail in told.details:
+    assert matching, (translated.code, names, reasons)
+    for detail in translated.details:
         if detail.DESCRIPTOR.name == "ErrorInfo":
             assert f"`{getattr(detail, 'domain')}`" in EXCHANGE  # noqa: B009
 
@@ -158,7 +158,7 @@ def name(length: int) -> str:
     return "x" * length
 
 
-#: For each bound that is a rule: what makes a request that is just as long, large or many.
+#: For each limit that is a rule, functions that make requests of a given length or count.
 RULES: dict[str, list[Callable[[int], Any]]] = {
     "an id, an id prefix, a filter's value": [
         lambda n: v1.GetRequest(type="ModelRef", id=name(n)),
@@ -183,14 +183,14 @@ RULES: dict[str, list[Callable[[int], Any]]] = {
 
 
 @pytest.mark.parametrize("label", RULES)
-def test_a_bound_that_is_a_rule_is_where_the_page_says(label: str) -> None:
+def test_a_limit_that_is_a_rule_matches_the_specification(label: str) -> None:
     most = numbers(label)[-1]
     for make in RULES[label]:
         assert not broken(make(most))
         assert broken(make(most + 1))
 
 
-def test_bounds_of_numbers_are_where_the_page_says() -> None:
+def test_limits_of_numbers_match_the_specification() -> None:
     least, most, usual = numbers("entries of a page")
     assert [
         broken(v1.ListRequest(type="ModelRef", page_size=n)) for n in (0, least, most, most + 1)
@@ -220,7 +220,7 @@ def test_bounds_of_numbers_are_where_the_page_says() -> None:
     assert broken(v1.IngestRequest())
 
 
-def test_bounds_of_a_server_are_its_defaults() -> None:
+def test_limits_of_a_server_match_its_defaults() -> None:
     limits = CallLimits()
     [mebibytes] = numbers("a message")
     assert mebibytes * 2**20 == limits.message_bytes
@@ -242,11 +242,11 @@ async def code_of(call: Any) -> grpc.StatusCode:
 
 
 def unknown_fields(message: Any) -> bytes:
-    """Return a message in binary with a field that no schema has yet."""
+    """Return a message in binary with an unknown field."""
     return bytes(message.SerializeToString()) + b"\xf8\xff\xff\xff\x0f\x2a"
 
 
-async def test_unknown_fields_come_back_and_defaults_are_not_applied(address: str) -> None:
+async def test_unknown_fields_are_kept_and_defaults_are_not_applied(address: str) -> None:
     async with serving(await open_store(address)) as server:
         sent = ir_v1.Document.FromString(
             unknown_fields(
@@ -267,7 +267,7 @@ async def test_unknown_fields_come_back_and_defaults_are_not_applied(address: st
         assert not got.document.training_config.HasField("epochs")
 
 
-async def test_who_publishes_and_what_else_a_document_says_makes_no_revision(
+async def test_a_different_publisher_or_producer_makes_no_revision(
     tmp_path: Path,
 ) -> None:
     path = tmp_path / "x.db"
@@ -280,12 +280,12 @@ async def test_who_publishes_and_what_else_a_document_says_makes_no_revision(
         again = await server.exchange.Publish(v1.PublishRequest(document=other))
         assert (again.unchanged, again.created) == (True, False)
         assert again.record == first.record
-        # It is a change that an etag can be asked for, all the same.
+        # A precondition applies all the same.
         stale = v1.PublishRequest(document=other, etag="stale")
         assert await code_of(server.exchange.Publish(stale)) is grpc.StatusCode.FAILED_PRECONDITION
 
 
-async def test_a_request_id_answers_for_the_first_request_whatever_happened_since(
+async def test_a_request_id_returns_the_first_answer_after_later_changes(
     address: str,
 ) -> None:
     async with serving(await open_store(address)) as server:
@@ -309,20 +309,20 @@ async def test_a_request_id_answers_for_the_first_request_whatever_happened_sinc
         )
 
 
-async def test_a_request_that_was_refused_or_only_checked_leaves_its_id_free(address: str) -> None:
+async def test_a_rejected_or_validated_request_leaves_its_id_unused(address: str) -> None:
     async with serving(await open_store(address)) as server:
         content = ir_v1.ModelRef(id="m")
-        refused = publish_request(content, request_id="r", etag="stale")
-        assert await code_of(server.exchange.Publish(refused)) is (
+        rejected = publish_request(content, request_id="r", etag="stale")
+        assert await code_of(server.exchange.Publish(rejected)) is (
             grpc.StatusCode.FAILED_PRECONDITION
         )
-        checked = publish_request(content, request_id="r", validate_only=True)
-        assert (await server.exchange.Publish(checked)).created
-        taken = publish_request(content, request_id="r")
-        assert (await server.exchange.Publish(taken)).record.revision == 1
+        validated = publish_request(content, request_id="r", validate_only=True)
+        assert (await server.exchange.Publish(validated)).created
+        accepted = publish_request(content, request_id="r")
+        assert (await server.exchange.Publish(accepted)).record.revision == 1
 
 
-async def test_no_error_tells_whether_there_is_a_document_outside_the_scope(
+async def test_no_error_reveals_whether_a_document_outside_the_scope_exists(
     tmp_path: Path,
 ) -> None:
     path = tmp_path / "x.db"
@@ -330,7 +330,7 @@ async def test_no_error_tells_whether_there_is_a_document_outside_the_scope(
         stored = await server.exchange.Publish(publish_request(ir_v1.ModelRef(id="b/there")))
     scope = Scope(id_prefixes=("a/",))
     async with serving(await open_store(path), caller=Caller("ann", scope)) as server:
-        told = []
+        errors = []
         for id_ in ("b/there", "b/not there"):
             key: dict[str, Any] = {"type": "ModelRef", "id": id_}
             content = ir_v1.ModelRef(id=id_)
@@ -344,9 +344,9 @@ async def test_no_error_tells_whether_there_is_a_document_outside_the_scope(
                 server.exchange.Publish(publish_request(content, etag="")),
                 server.exchange.Publish(publish_request(content, validate_only=True)),
             ]
-            told.append([await failure_of(call) for call in calls])
-        assert told[0] == told[1]
-        assert {code for code, _, _ in told[0]} == {grpc.StatusCode.PERMISSION_DENIED}
+            errors.append([await failure_of(call) for call in calls])
+        assert errors[0] == errors[1]
+        assert {code for code, _, _ in errors[0]} == {grpc.StatusCode.PERMISSION_DENIED}
 
 
 async def failure_of(call: Any) -> tuple[grpc.StatusCode, str | None, str]:
@@ -356,7 +356,7 @@ async def failure_of(call: Any) -> tuple[grpc.StatusCode, str | None, str]:
     return error.code(), error.details(), details(error)["ErrorInfo"].reason
 
 
-def test_the_page_names_no_other_code_or_reason_than_there_are() -> None:
+def test_the_specification_names_only_codes_and_reasons_that_exist() -> None:
     known = {*grpc.StatusCode.__members__, *reasons_in_code(), "ETAG"}
     assert set(re.findall(r"`([A-Z]{3,}[A-Z_]*)`", EXCHANGE)) <= known
     assert set(re.findall(r"\b[A-Z]{4,}(?:_[A-Z]+)+\b", EXCHANGE)) <= known
