@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from crucible_ir.errors import Violation
 from crucible_ir.exchange import v1
@@ -87,7 +87,7 @@ class Stored:
         return None if self.document is None else content_of(self.document)
 
     @classmethod
-    def of(cls, answer: v1.GetResponse | v1.Entry | v1.Change) -> Stored:
+    def of(cls, answer: v1.GetResponse | v1.Entry | v1.Change) -> Self:
         """Convert the message."""
         document = answer.document if answer.HasField("document") else None
         return cls(Record.of(answer.record), document)
@@ -164,32 +164,6 @@ class Gap:
 
     after_sequence: int
     through_sequence: int
-
-
-@dataclass(frozen=True, slots=True)
-class Heartbeat:
-    """A sign of life on a watch.
-
-    Attributes:
-        sequence: The sequence number up to which the watch has sent every requested change.
-        time: The server's clock.
-    """
-
-    sequence: int
-    time: datetime
-
-
-def event_of(answer: v1.WatchResponse) -> Change | Gap | Heartbeat | None:
-    """Convert a message of a watch; ``None`` for an event of a newer server."""
-    kind = answer.WhichOneof("event")
-    if kind == "change":
-        stored = Stored.of(answer.change)
-        return Change(stored.record, stored.document)
-    if kind == "gap":
-        return Gap(answer.gap.after_sequence, answer.gap.through_sequence)
-    if kind == "heartbeat":
-        return Heartbeat(answer.heartbeat.sequence, _datetime(answer.heartbeat.time))
-    return None
 
 
 @dataclass(frozen=True, slots=True, order=True)

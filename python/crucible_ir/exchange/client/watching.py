@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from crucible_ir.exchange import v1
 from crucible_ir.exchange.client.requests import name_of
-from crucible_ir.exchange.client.results import Change, Gap, Heartbeat, event_of
+from crucible_ir.exchange.client.results import Change, Gap
 
 if TYPE_CHECKING:
     from crucible_ir.exchange.client.requests import TypeName
@@ -67,20 +67,18 @@ class WatchPosition:
 
     def advance(self, answer: v1.WatchResponse) -> Change | Gap | None:
         """Advance to a message; return its event, or ``None`` if it has none that is new."""
-        event = event_of(answer)
-        reached = _sequence_of(event)
-        if event is None or reached is None:
-            return None
+        event: Change | Gap | None = None
+        match answer.WhichOneof("event"):
+            case "change":
+                event = Change.of(answer.change)
+                reached = event.record.sequence
+            case "gap":
+                event = Gap(answer.gap.after_sequence, answer.gap.through_sequence)
+                reached = event.through_sequence
+            case "heartbeat":
+                reached = answer.heartbeat.sequence
+            case _:  # an event of a newer server
+                return None
         known = -1 if self.sequence is None else self.sequence
         self.sequence = max(known, reached)
-        if reached <= known or isinstance(event, Heartbeat):
-            return None
-        return event
-
-
-def _sequence_of(event: Change | Gap | Heartbeat | None) -> int | None:
-    if isinstance(event, Change):
-        return event.record.sequence
-    if isinstance(event, Gap):
-        return event.through_sequence
-    return None if event is None else event.sequence
+        return event if reached > known else None
