@@ -1,1 +1,1 @@
-"""The clients of the exchange: one that blocks and one for asyncio, over the same parts."""
+"""The clients of the exchange: a blocking one and one for asyncio, and their shared parts."""
