@@ -17,8 +17,8 @@ from crucible_ir.conformance.suites import select_cases, suite_folder
 
 FOLDER = Path(__file__).parent
 
-#: How each executor is run, with {folder} for the folder of its language and {schema} for the file
-#: with the descriptor set. The language is left out as long as it has no folder.
+#: The command of each executor, with {folder} for the folder of its language and {schema} for the
+#: file with the descriptor set.
 COMMANDS = {
     "python": "{python} -m crucible_ir.conformance.executor",
     "protobuf": "{python} {folder}/executor.py {schema}",
@@ -31,15 +31,6 @@ COMMANDS = {
     " org.crucibleir.interop.Executor",
     "rust": "{folder}/build/target/debug/executor",
     "typescript": "node {folder}/build/src/executor.js",
-}
-
-#: What is there of an executor once it is built.
-BUILT = {
-    "cpp": "build/build/executor",
-    "go": "build/executor",
-    "java": "build/target/classes",
-    "rust": "build/target/debug/executor",
-    "typescript": "build/src/executor.js",
 }
 
 #: Seconds that an executor has for a response.

@@ -1,7 +1,9 @@
-"""A kept build is made once for the same inputs, and anew when one of them changes."""
+"""A build is kept for the same inputs, and made again when one of them changes."""
 
 from __future__ import annotations
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -56,3 +58,16 @@ def test_a_build_that_failed_is_tried_again(compiler: Compiler) -> None:
             compiler.run()
     compiler.source.write_text("good")
     assert [compiler.run(), compiler.run()] == [True, False]
+
+
+def test_a_build_is_made_once_by_those_who_want_it_at_the_same_time(compiler: Compiler) -> None:
+    def slowly() -> None:
+        compiler.compile()
+        time.sleep(0.2)
+
+    def run(_: int) -> bool:
+        return kept_build(compiler.target, [compiler.source], slowly)
+
+    with ThreadPoolExecutor(4) as pool:
+        assert sorted(pool.map(run, range(4))) == [False, False, False, True]
+    assert compiler.builds == 1

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
 import subprocess
-import sys
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import pytest
-from interop import executors, programs
-from interop.builds import kept_build
+from interop import executors
+from interop.cpp import project
+from interop.cpp.project import GUIDE, INSTALLING, PROGRAMS, PROJECT, run
 from interop.guides import version_of_the_guides
-from interop.programs import PATIENCE, ROOT, SCHEMA
-from interop.toolchains import CPP, require, system_path
-from pages import blocks, command_of, commands, files
+from interop.programs import PATIENCE, ROOT
+from interop.toolchains import CPP
+from pages import blocks, command_of, commands
 
 import crucible_ir as ir
 from crucible_ir.conformance.frames import frame
@@ -27,46 +24,13 @@ from crucible_ir.conformance.v1 import EvaluateRequest, EvaluateResponse, Reques
 
 pytestmark = pytest.mark.toolchain
 
-PROJECT = ROOT / "tests" / "interop" / "cpp"
-BUILD = PROJECT / "build"
-GUIDE = (ROOT / "docs" / "cpp.md").read_text(encoding="utf-8")
 SETTINGS = (PROJECT / "CMakeLists.txt").read_text(encoding="utf-8")
-
-#: The C++ files of the guide without the line that names them, by that name.
-PROGRAMS = {
-    name: code.removeprefix(f"// {name}\n")
-    for name, code in files(GUIDE).items()
-    if name.endswith(".cc")
-}
-
-INSTALLING, BUILDING = blocks(GUIDE, "sh")
-
-
-# What is installed for Python comes last.
-SEARCH_PATH = os.pathsep.join([system_path(), str(Path(sys.executable).parent)])
-
-run = partial(programs.run, folder=BUILD, PATH=SEARCH_PATH)
 
 
 @pytest.fixture(scope="session")
 def build() -> Path:
-    """The executor and the programs of the guide, built by the commands of the guide."""
-    tools = require(CPP)
-
-    def make() -> None:
-        shutil.copy(PROJECT / "CMakeLists.txt", BUILD)
-        shutil.copytree(PROJECT / "src", BUILD / "src")
-        for path, code in PROGRAMS.items():
-            (BUILD / path).write_text(code, encoding="utf-8")
-        run(BUILDING)
-
-    kept_build(
-        BUILD,
-        [PROJECT / "CMakeLists.txt", *PROJECT.glob("src/*"), SCHEMA],
-        make,
-        tools=[*tools.values(), BUILDING, *PROGRAMS.values()],
-    )
-    return BUILD
+    """The executor and the programs of the guide."""
+    return project.build()
 
 
 def test_cpp_conforms_in_binary_and_json_save_for_what_is_known_of_its_library(

@@ -15,9 +15,11 @@ import pytest
 from exchange import loopback
 from exchange.client.served import Served
 from google.protobuf.json_format import ParseDict
-from interop import executors, programs
+from interop import executors
 from interop.builds import kept_build
-from interop.programs import PATIENCE, ROOT, SCHEMA, search_path
+from interop.go import project
+from interop.go.project import PROGRAMS, PROJECT, run
+from interop.programs import PATIENCE, ROOT, SCHEMA
 from interop.secured import Secured
 from interop.toolchains import GO, require
 from pages import blocks, commands, files
@@ -29,41 +31,14 @@ from crucible_ir.exchange.v1.validation_service_pb2_grpc import ValidationServic
 
 pytestmark = pytest.mark.toolchain
 
-PROJECT = ROOT / "tests" / "interop" / "go"
-BUILD = PROJECT / "build"
-PROGRAMS = "./executor ./journey ./validator"
 EXAMPLES = ROOT / "examples"
 GUIDE = (ROOT / "docs" / "go.md").read_text(encoding="utf-8")
 
 
-def run(command: str, folder: Path = PROJECT, **environment: str) -> str:
-    """Run a command line with the plugins on its path as well."""
-    return programs.run(
-        command,
-        folder,
-        PATH=search_path(BUILD),
-        # Neither another release of Go is fetched, nor git asked about the repository.
-        GOTOOLCHAIN="local",
-        GOFLAGS="-buildvcs=false",
-        GOWORK="off",
-        **environment,
-    )
-
-
 @pytest.fixture(scope="session")
 def build() -> Path:
-    """The folder of the programs, generated and compiled."""
-    tools = [f"{name} {version}" for name, version in require(GO).items()]
-
-    def make() -> None:
-        shutil.rmtree(PROJECT / "gen", ignore_errors=True)
-        run("go build -o build/ tool")
-        run("buf generate")
-        run(f"go build -o build/ {PROGRAMS}")
-
-    settings = [PROJECT / name for name in ("go.mod", "go.sum", "buf.gen.yaml")]
-    kept_build(BUILD, [SCHEMA, *settings, *PROJECT.glob("[!bg]*/*.go")], make, tools=tools)
-    return BUILD
+    """The folder of the programs."""
+    return project.build()
 
 
 def test_the_oldest_go_that_will_do_is_the_one_of_the_module() -> None:

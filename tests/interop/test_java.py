@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import pytest
 from exchange.client.served import Served
 from interop import executors
-from interop.builds import kept_build
 from interop.guides import version_of_the_guides
-from interop.programs import ROOT, run
-from interop.toolchains import JAVA, require
+from interop.java import project
+from interop.java.project import GUIDE, POM
+from interop.programs import run
 from pages import blocks, command_of, commands, files
 
 import crucible_ir as ir
@@ -21,11 +20,6 @@ from crucible_ir.exchange import ExchangeClient
 
 pytestmark = pytest.mark.toolchain
 
-PROJECT = ROOT / "tests" / "interop" / "java"
-BUILD = PROJECT / "build"
-POM = PROJECT / "pom.xml"
-GUIDE = (ROOT / "docs" / "java.md").read_text(encoding="utf-8")
-
 
 def unindented(text: str) -> str:
     return "".join(f"{line.strip()}\n" for line in text.splitlines())
@@ -33,18 +27,8 @@ def unindented(text: str) -> str:
 
 @pytest.fixture(scope="session")
 def build() -> Path:
-    """The executor and the generated code, built by the commands of the guide."""
-    tools = require(JAVA)
-    [steps] = blocks(GUIDE, "sh")
-
-    def make() -> None:
-        shutil.copy(POM, BUILD)
-        shutil.copytree(PROJECT / "src", BUILD / "src")
-        run(steps, BUILD)
-
-    sources = [POM, *PROJECT.glob("src/**/*.java"), *ROOT.glob("proto/**/*.proto")]
-    kept_build(BUILD, sources, make, tools=[*tools.values(), steps])
-    return BUILD
+    """The executor and the generated code."""
+    return project.build()
 
 
 @pytest.fixture

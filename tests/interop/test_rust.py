@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import shutil
 import tomllib
-from functools import partial
 from pathlib import Path
 
 import pytest
 from exchange.client.served import Served
-from interop import executors, programs
-from interop.builds import kept_build
+from interop import executors
 from interop.guides import version_of_the_guides
-from interop.programs import ROOT, SCHEMA
-from interop.toolchains import RUST, require
-from pages import blocks, command_of, commands, files
+from interop.rust import project
+from interop.rust.project import GUIDE, PROGRAMS, PROJECT, SOURCES, run
+from interop.toolchains import RUST
+from pages import blocks, command_of, commands
 
 import crucible_ir as ir
 from crucible_ir.conformance.process import Executor
@@ -23,43 +21,11 @@ from crucible_ir.exchange import ExchangeClient
 
 pytestmark = pytest.mark.toolchain
 
-PROJECT = ROOT / "tests" / "interop" / "rust"
-BUILD = PROJECT / "build"
-GUIDE = (ROOT / "docs" / "rust.md").read_text(encoding="utf-8")
-
-#: The Rust files of the guide without the line that names them, by that name.
-SOURCES = {
-    name: code.removeprefix(f"// {name}\n")
-    for name, code in files(GUIDE).items()
-    if name.endswith(".rs")
-}
-PROGRAMS = {name: code for name, code in SOURCES.items() if name.startswith("src/bin/")}
-
-run = partial(programs.run, folder=BUILD, CARGO_TARGET_DIR=str(BUILD / "target"))
-
 
 @pytest.fixture(scope="session")
 def build() -> Path:
-    """The executor and the programs of the guide, built by the commands of the guide."""
-    tools = require(RUST)
-    settings = [PROJECT / "Cargo.toml", PROJECT / "Cargo.lock", PROJECT / "build.rs"]
-    [steps] = blocks(GUIDE, "sh")
-
-    def make() -> None:
-        for file in settings:
-            shutil.copy(file, BUILD)
-        shutil.copytree(PROJECT / "src", BUILD / "src")
-        for path, code in PROGRAMS.items():
-            (BUILD / path).write_text(code, encoding="utf-8")
-        run(steps)
-
-    kept_build(
-        BUILD,
-        [*settings, *PROJECT.glob("src/**/*.rs"), SCHEMA],
-        make,
-        tools=[*tools.values(), steps, *PROGRAMS.values()],
-    )
-    return BUILD
+    """The executor and the programs of the guide."""
+    return project.build()
 
 
 def test_rust_conforms_save_for_what_is_known_of_its_libraries(build: Path) -> None:

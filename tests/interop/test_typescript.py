@@ -12,10 +12,10 @@ import pytest
 from exchange.client.served import Served
 from google.protobuf.json_format import ParseDict
 from interop import executors
-from interop.builds import kept_build
-from interop.programs import ROOT, SCHEMA, run
+from interop.programs import ROOT, run
 from interop.secured import Secured
-from interop.toolchains import NODE, require
+from interop.typescript import project
+from interop.typescript.project import PROJECT
 from pages import blocks, fences, files
 
 import crucible_ir as ir
@@ -23,28 +23,14 @@ from crucible_ir.exchange import ExchangeClient, Record, v1
 
 pytestmark = pytest.mark.toolchain
 
-PROJECT = ROOT / "tests" / "interop" / "typescript"
 GUIDE = (ROOT / "docs" / "typescript.md").read_text(encoding="utf-8")
 MANIFEST: dict[str, Any] = json.loads((PROJECT / "package.json").read_text(encoding="utf-8"))
 
 
 @pytest.fixture(scope="session")
-def project() -> Path:
-    """The project with its packages installed."""
-    tools = [f"{name} {version}" for name, version in require(NODE).items()]
-    manifests = [PROJECT / "package.json", PROJECT / "package-lock.json"]
-    install = "npm ci --ignore-scripts --no-audit --no-fund --prefer-offline"
-    kept_build(PROJECT / "node_modules", manifests, lambda: run(install, PROJECT), tools=tools)
-    return PROJECT
-
-
-@pytest.fixture(scope="session")
-def programs(project: Path) -> Path:
-    """The folder of the project's programs, generated and compiled."""
-    settings = ["package-lock.json", "buf.gen.yaml", "tsconfig.json"]
-    inputs = [SCHEMA, *(project / name for name in settings), *(project / "src").iterdir()]
-    kept_build(project / "build", inputs, lambda: run("npm run build", project))
-    return project / "build" / "src"
+def programs() -> Path:
+    """The folder of the project's programs."""
+    return project.build()
 
 
 def test_it_conforms_save_for_what_is_known_of_its_libraries(programs: Path) -> None:
@@ -131,10 +117,10 @@ OUTPUTS = {
 
 
 @pytest.fixture(scope="module")
-def guide(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def guide(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project of somebody who does what the guide says."""
     folder = tmp_path_factory.mktemp("guide")
-    (folder / "node_modules").symlink_to(project / "node_modules")
+    (folder / "node_modules").symlink_to(project.install() / "node_modules")
     (folder / "package.json").write_text("{}")
     for name, text in FILES.items():
         (folder / name).write_text(text)
