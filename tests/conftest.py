@@ -1,36 +1,42 @@
-"""How all tests run: Hypothesis repeats itself on CI alone, and what was skipped is named.
-
-On a developer's machine Hypothesis searches.
-"""
+"""How all tests run."""
 
 from __future__ import annotations
 
 import os
 from collections import Counter
+from pathlib import Path
 
 import pytest
+from effort import ON_CI, examples
 from hypothesis import HealthCheck, settings
 
 # The first example pays for imports and for the rules that protovalidate compiles, and generated
-# messages are large: how long an example takes says nothing about the code.
+# messages are large: the time of an example says nothing about the code.
 _PATIENT = settings(
-    deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+    deadline=None,
+    max_examples=examples(100),
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 
+# CI tries the same examples on every run. Elsewhere, Hypothesis searches for new ones.
 settings.register_profile("ci", _PATIENT, derandomize=True, print_blob=True)
 settings.register_profile("dev", _PATIENT)
-settings.load_profile("ci" if os.environ.get("CI") else "dev")
+settings.load_profile("ci" if ON_CI else "dev")
 
-# gRPC prepares for forks that go on using it. Tests fork only to run other programs, and doing so
-# in the midst of a call has ended the process. It is read when grpc is imported.
+# gRPC prepares for forks that go on using it. Tests fork only to run other programs, and a fork
+# during a call has ended the process. gRPC reads this when it is imported.
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "false")
 
-# Modules that tests import: pytest would import them a second time to look for doctests.
-collect_ignore = ["every_feature.py", "message_strategies.py", "pages.py"]
+
+def pytest_ignore_collect(collection_path: Path) -> bool | None:
+    """Look for doctests in the tests, not in the modules that they import."""
+    if collection_path.suffix == ".py" and not collection_path.name.startswith("test_"):
+        return True if collection_path.is_relative_to(Path(__file__).parent) else None
+    return None
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say what was skipped: a line for each reason, such as a language that is not installed."""
+    """Print a line for each reason to skip tests, such as a language that is not installed."""
     skipped: list[pytest.TestReport] = terminalreporter.stats.get("skipped", [])
     reasons = Counter(
         report.longrepr[2] for report in skipped if isinstance(report.longrepr, tuple)

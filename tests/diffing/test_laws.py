@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from effort import examples
 from every_feature import EveryFeature
 from google.protobuf.message import Message
 from google.protobuf.struct_pb2 import ListValue, Struct, Value
@@ -22,7 +23,7 @@ WELL_KNOWN: dict[str, type[Message]] = {
 TYPES: dict[str, type[Message]] = ir.MESSAGE_TYPES | WELL_KNOWN
 
 every_type = pytest.mark.parametrize("type_", TYPES.values(), ids=TYPES)
-few = settings(max_examples=15)
+few = settings(max_examples=examples(15))
 
 
 def variants(type_: type[Message]) -> st.SearchStrategy[list[Any]]:

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from digest import jcs
+from effort import examples
 from google.protobuf import json_format
 from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import Message
@@ -152,7 +153,7 @@ def test_numbers_are_written_as_the_samples_of_the_rfc_are(bits: str, text: str)
 
 
 @pytest.mark.parametrize("cls", ir.MESSAGE_TYPES.values(), ids=ir.MESSAGE_TYPES)
-@settings(max_examples=15)
+@settings(max_examples=examples(15))
 @given(data=st.data())
 def test_any_message_has_the_canonical_form_that_others_compute(
     cls: type[Message], data: st.DataObject

@@ -11,18 +11,6 @@ from pathlib import Path
 import pytest
 from exchange import postgresql
 
-# Modules that tests import. To look for doctests, pytest would import them a second time.
-collect_ignore = [
-    "paging.py",
-    "loopback.py",
-    "odd_ids.py",
-    "ports.py",
-    "postgresql.py",
-    "publications.py",
-    "servers.py",
-    "sqlite.py",
-]
-
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:

@@ -7,6 +7,7 @@ from random import Random
 from typing import Any
 
 import pytest
+from effort import examples
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 from protovalidate import collect_violations
@@ -136,7 +137,7 @@ def test_a_guard_accepts_exactly_the_requests_without_violations(name: str) -> N
     random = Random(name)
     guard = request_guards.GUARDS[f"crucible_ir.exchange.v1.{name}"]
     valid = invalid = 0
-    for number in range(CASES):
+    for number in range(examples(CASES)):
         message = filled(REQUESTS[name], random, (0.0, 0.1, 0.5)[number % 3])
         broken = collect_violations(message)
         certain = guard(message)

@@ -14,18 +14,6 @@ from crucible_ir.conformance.payloads import SavedBinaries
 from crucible_ir.conformance.running import Runner
 from crucible_ir.conformance.suites import select_cases, suite_folder
 
-# pytest would import these a second time to look for doctests.
-collect_ignore = [
-    "builds.py",
-    "executors.py",
-    "guides.py",
-    "programs.py",
-    "secured.py",
-    "toolchains.py",
-]
-# An executor is a program: it runs as soon as it is imported.
-collect_ignore_glob = ["*/executor.py"]
-
 
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[Served]:

@@ -6,6 +6,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from effort import examples
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -167,7 +168,7 @@ def test_files_may_stand_in_any_order() -> None:
     assert compare(shuffled, find_schema("installed")) == []
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(st.data())
 def test_a_damaged_descriptor_set_is_compared_or_refused_and_nothing_else(
     data: st.DataObject,

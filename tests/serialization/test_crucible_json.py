@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from effort import examples
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 from google.protobuf.struct_pb2 import ListValue, Struct, Value
@@ -662,7 +663,7 @@ def has_an_empty_part(message: Message) -> bool:
 
 
 @pytest.mark.parametrize("type_", DOCUMENT_TYPES.values(), ids=DOCUMENT_TYPES)
-@settings(max_examples=20)
+@settings(max_examples=examples(20))
 @given(data=st.data())
 def test_reads_back_all_that_the_dialect_can_tell_apart(
     type_: type[Message], data: st.DataObject

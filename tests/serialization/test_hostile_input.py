@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from effort import examples
 from every_feature import EveryFeature
 from google.protobuf.message import Message
 from hypothesis import given, settings
@@ -416,7 +417,7 @@ def assert_reads_back(form: str, message: Message) -> None:
 
 
 @pytest.mark.parametrize("form", READERS)
-@settings(max_examples=100)
+@settings(max_examples=examples(100))
 @given(data=st.binary(max_size=200))
 def test_any_bytes_are_a_message_or_an_error(form: str, data: bytes) -> None:
     for type_ in (v1.Experiment, v1.MetricsSnapshot, EveryFeature):
@@ -428,7 +429,7 @@ def test_any_bytes_are_a_message_or_an_error(form: str, data: bytes) -> None:
 
 
 @pytest.mark.parametrize("form", TEXT_FORMS)
-@settings(max_examples=100)
+@settings(max_examples=examples(100))
 @given(
     text=st.text(
         st.sampled_from("{}[]<>:,;\"'\\ \n\t-?&*!|>%@`#.+0123456789eEnulltrueNaN"), max_size=60
@@ -466,7 +467,7 @@ def mutations(draw: st.DrawFn, data: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("form", READERS)
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 @given(draws=st.data())
 def test_a_damaged_document_is_a_message_or_an_error(form: str, draws: st.DataObject) -> None:
     example = draws.draw(st.sampled_from(EXAMPLES))
@@ -502,7 +503,7 @@ def stream_outcome(read: ReadStream, data: bytes) -> tuple[list[Message], list[i
     return good, bad
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(data=st.binary(max_size=300))
 def test_any_bytes_are_a_stream_or_an_error_with_its_record(data: bytes) -> None:
     for read in STREAM_READERS:
@@ -513,7 +514,7 @@ def test_any_bytes_are_a_stream_or_an_error_with_its_record(data: bytes) -> None
         assert all(number < len(good) + len(bad) for number in numbers)
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(draws=st.data())
 def test_a_damaged_stream_keeps_the_records_before_the_damage(draws: st.DataObject) -> None:
     stages = [v1.StageDef(name="x" * length) for length in (1, 130, 5)]

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from effort import examples
 from every_feature import EveryFeature, Legacy
 from google.protobuf import descriptor_pool, json_format, message_factory
 from google.protobuf.any_pb2 import Any as AnyMessage
@@ -81,7 +82,7 @@ def assert_agrees_with_google(message: Message) -> None:
 
 
 @every_type
-@settings(max_examples=20)
+@settings(max_examples=examples(20))
 @given(data=st.data())
 def test_reads_and_writes_every_message_as_google_does(
     type_: type[Message], data: st.DataObject
@@ -90,7 +91,7 @@ def test_reads_and_writes_every_message_as_google_does(
 
 
 @feature_types
-@settings(max_examples=100)
+@settings(max_examples=examples(100))
 @given(data=st.data())
 def test_reads_and_writes_every_feature_of_protobuf_as_google_does(
     type_: type[Message], data: st.DataObject
@@ -99,7 +100,7 @@ def test_reads_and_writes_every_feature_of_protobuf_as_google_does(
 
 
 @every_type
-@settings(max_examples=10)
+@settings(max_examples=examples(10))
 @given(data=st.data())
 def test_reads_back_what_it_writes_as_text_and_as_plain_values(
     type_: type[Message], data: st.DataObject
@@ -113,7 +114,7 @@ def test_reads_back_what_it_writes_as_text_and_as_plain_values(
 
 
 @every_type
-@settings(max_examples=10)
+@settings(max_examples=examples(10))
 @given(data=st.data())
 def test_yaml_and_text_format_hold_every_message(type_: type[Message], data: st.DataObject) -> None:
     message = generated(type_, data)
@@ -122,7 +123,7 @@ def test_yaml_and_text_format_hold_every_message(type_: type[Message], data: st.
 
 
 @every_type
-@settings(max_examples=10)
+@settings(max_examples=examples(10))
 @given(data=st.data(), number=st.integers(20_000, 2**29 - 1), value=st.binary(max_size=20))
 def test_binary_holds_every_message_and_the_fields_of_newer_schemas(
     type_: type[Message], data: st.DataObject, number: int, value: bytes

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from effort import examples
 from google.protobuf import json_format
 from google.protobuf.message import Message
 from hypothesis import given, settings
@@ -282,7 +283,7 @@ def test_writes_long_text_as_a_block_that_is_read_line_by_line() -> None:
     )
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(text=texts)
 def test_holds_any_text_as_a_value_and_as_a_key(text: str) -> None:
     stage = v1.StageDef(name=text)
@@ -291,7 +292,7 @@ def test_holds_any_text_as_a_value_and_as_a_key(text: str) -> None:
     assert read(ir.to_yaml(snapshot), "MetricsSnapshot") == snapshot
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(plain=plain_values)
 def test_holds_any_opaque_value(plain: Any) -> None:
     stage = v1.StageDef()

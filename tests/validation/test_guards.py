@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from effort import examples
 from google.protobuf.message import Message
 from validation.guard_soundness import Tally, compare
 from validation.message_cases import MESSAGE_CLASSES, bases, count_single_edits, edited, edits
@@ -22,7 +23,7 @@ WITHOUT_RULES = {"Fairness", "Guardrail", "MetricsSnapshot"}
 
 @pytest.mark.parametrize("name", MESSAGE_CLASSES)
 def test_a_guard_passes_exactly_the_messages_without_violations(name: str) -> None:
-    tally: Tally = compare(name, seed=0, count=RANDOM_CASES)
+    tally: Tally = compare(name, seed=0, count=examples(RANDOM_CASES))
     assert tally.valid > 0
     assert (tally.invalid > 0) == (name not in WITHOUT_RULES)
 
