@@ -3,6 +3,8 @@
 
 PYTHON ?= python3
 ARGS ?=
+# How many processes run the tests; 0 runs them in one, as a debugger needs.
+JOBS ?= 2
 # The seconds that `make fuzz` gives each decoder.
 TIME ?= 60
 
@@ -12,14 +14,20 @@ VENV_PROTOBUF6 := .venv-protobuf6
 VENV_FUZZ := .venv-fuzz
 BIN := $(VENV)/bin
 
+PYTEST := -m pytest -n $(JOBS)
+# The tests that depend on Python's protobuf: they also run on its oldest major.
+PROTOBUF_TESTS := tests/betterproto tests/building tests/conformance tests/diffing tests/digest \
+	tests/linting tests/schema tests/schema_reflection tests/serialization tests/validation \
+	tests/interop/test_betterproto.py tests/interop/test_protobuf.py tests/interop/test_python.py
+
 VERSION := python/crucible_ir/version.py
 RULES_PROTO := third_party/buf/validate/validate.proto
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup run test test-protobuf6 lint format check-format types generate check-generated \
-	conformance-cases breaking release-image check-package bench bench-exchange \
-	fuzz clean
+.PHONY: help setup run check test interop test-protobuf6 lint format check-format types \
+	generate check-generated conformance-cases breaking release-image check-package bench \
+	bench-exchange fuzz clean
 
 help: ## Show this list
 	@echo "Usage: make TARGET [ARGS=...] [PYTHON=python3.12]"
@@ -31,17 +39,25 @@ setup: $(VENV)/.installed ## Make the environment .venv with the package and eve
 run: setup ## Tour the examples: validate, show and convert them, and send them through an exchange
 	$(BIN)/python examples/tour.py $(ARGS)
 
-test: setup ## Run the tests and the doctests (ARGS="-k name")
-	$(BIN)/python -m pytest $(ARGS)
+check: lint check-format types ## Check style, layers and types, and run the quick tests
+	$(BIN)/python $(PYTEST) --dist worksteal -m "not slow and not toolchain" \
+		--ignore=tests/exchange $(ARGS)
 
-# What does not depend on Python's protobuf is left to `make test`: other languages by themselves.
-# What their executors write is read here as well, if `make test` has built them.
-test-protobuf6: $(VENV_PROTOBUF6)/.installed ## Run the tests on the oldest major of protobuf
+test: setup ## Run every test of Python, and the doctests (ARGS="-k name")
+	$(BIN)/python $(PYTEST) --dist worksteal -m "not toolchain" $(ARGS)
+
+# The tests of one language share its build, so one process runs them.
+interop: setup ## Run the tests of the other languages whose tools are installed
+	$(BIN)/python $(PYTEST) --dist loadfile -m toolchain tests/interop $(ARGS)
+
+test-protobuf6: $(VENV_PROTOBUF6)/.installed ## Run what depends on protobuf on its oldest major
 	$(VENV_PROTOBUF6)/bin/python -c 'import google.protobuf as p; print("protobuf", p.__version__)'
-	$(VENV_PROTOBUF6)/bin/python -m pytest -m "not toolchain" $(ARGS)
+	$(VENV_PROTOBUF6)/bin/python $(PYTEST) --dist worksteal -m "not toolchain" \
+		$(PROTOBUF_TESTS) $(ARGS)
 
-lint: setup $(RULES_PROTO) ## Check the code with ruff and the schema with buf
+lint: setup $(RULES_PROTO) ## Check the code with ruff, its layers, and the schema with buf
 	$(BIN)/ruff check
+	$(BIN)/lint-imports --no-logo
 	$(BIN)/buf lint
 
 format: setup ## Format the code and the schema in place
@@ -87,8 +103,8 @@ bench-exchange: setup ## Measure the exchange against bare SQLite and bare gRPC 
 
 clean: ## Remove everything that the other targets can make again
 	rm -rf $(VENV) $(VENV_GENERATE) $(VENV_PROTOBUF6) $(VENV_FUZZ) third_party dist build \
-		.fuzz .pytest_cache .mypy_cache .ruff_cache .hypothesis \
-		tests/interop/*/build tests/interop/*/gen tests/interop/*/node_modules
+		.coverage .fuzz .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache \
+		tests/interop/*/build tests/interop/*/.*.lock tests/interop/*/gen tests/interop/*/node_modules
 	find . -name .git -prune -o -name __pycache__ -prune -exec rm -rf {} +
 
 # An environment is made anew when what pyproject.toml asks for, or the version, changes.

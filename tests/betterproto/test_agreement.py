@@ -23,6 +23,8 @@ import crucible_ir as ir
 from crucible_ir.betterproto import from_betterproto, to_betterproto
 from crucible_ir.conformance.suites import select_cases, suite_folder
 
+pytestmark = pytest.mark.slow
+
 VECTORS = Path(__file__).parents[1] / "vectors"
 #: A timestamp whose nanoseconds a datetime cannot hold: ProtoJSON writes no digit more than needed.
 NINE_DIGITS = re.compile(r'"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z"')

@@ -9,6 +9,8 @@ import pytest
 from exchange.client.served import Served
 from pages import ROOT, check_links, check_python
 
+pytestmark = pytest.mark.slow
+
 DOCS = ROOT / "docs"
 GUIDE = (DOCS / "python-betterproto.md").read_text(encoding="utf-8")
 

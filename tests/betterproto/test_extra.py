@@ -12,6 +12,8 @@ from packaging.specifiers import SpecifierSet
 
 from crucible_ir.betterproto.generated.crucible_ir import v1 as messages
 
+pytestmark = pytest.mark.slow
+
 WITHOUT = """
 import sys
 sys.modules[{module!r}] = None

@@ -22,6 +22,8 @@ from crucible_ir.betterproto.exchange import LosslessCodec
 from crucible_ir.betterproto.exchange import v1 as exchange_v1
 from crucible_ir.exchange import ExchangeClient
 
+pytestmark = pytest.mark.slow
+
 #: The longest that a test waits for an answer.
 PATIENCE = 60
 

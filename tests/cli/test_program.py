@@ -71,7 +71,10 @@ ELSEWHERE = {
 }
 
 EVERY_EXAMPLE = [
-    line for name in COMMANDS if name not in ELSEWHERE for line, _ in command_of(name).examples
+    pytest.param(line, marks=pytest.mark.slow if name == "conformance" else ())
+    for name in COMMANDS
+    if name not in ELSEWHERE
+    for line, _ in command_of(name).examples
 ]
 
 

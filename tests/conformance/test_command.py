@@ -20,6 +20,8 @@ from conformance import misbehaving_executor
 from crucible_ir.conformance import v1
 from crucible_ir.conformance.suites import read_suites
 
+pytestmark = pytest.mark.slow
+
 OWN = (sys.executable, "-m", "crucible_ir.conformance.executor")
 MISBEHAVING = (sys.executable, str(misbehaving_executor.__file__))
 

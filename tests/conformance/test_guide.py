@@ -6,11 +6,14 @@ import re
 import shutil
 from pathlib import Path
 
+import pytest
 from pages import ROOT, check_commands, check_links, fences
 
 from crucible_ir.conformance.comparison import ASPECTS
 from crucible_ir.conformance.running import MAX_RESTARTS
 from crucible_ir.conformance.suites import select_cases, suite_folder
+
+pytestmark = pytest.mark.slow
 
 GUIDE = (ROOT / "docs" / "conformance.md").read_text(encoding="utf-8")
 EXECUTOR = ROOT / "tests" / "interop" / "protobuf" / "executor.py"

@@ -20,6 +20,8 @@ from crucible_ir.conformance.results import Run, Verdict
 from crucible_ir.conformance.running import CannotAskError, Runner
 from crucible_ir.conformance.suites import NamedCase
 
+pytestmark = pytest.mark.slow
+
 PROGRAM = Path(misbehaving_executor.__file__)
 #: The seconds for what is sure to be answered, however busy the machine is, and for what is not.
 PATIENCE, SHORT = 60.0, 1.5

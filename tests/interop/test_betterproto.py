@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
 from interop import executors
 
 from crucible_ir.conformance.results import Verdict
+
+pytestmark = pytest.mark.slow
 
 
 def test_betterproto2_conforms_in_binary_and_json_save_its_expected_failures() -> None:

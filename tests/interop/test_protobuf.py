@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import ast
 
+import pytest
 from interop import executors
+
+pytestmark = pytest.mark.slow
 
 
 def test_it_conforms_but_for_what_is_expected_to_fail() -> None:

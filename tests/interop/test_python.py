@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
 from interop import executors
 
 from crucible_ir.conformance.comparison import ASPECTS
 from crucible_ir.conformance.results import Verdict
+
+pytestmark = pytest.mark.slow
 
 
 def test_python_conforms_in_every_case_and_aspect_with_nothing_expected_to_fail() -> None:

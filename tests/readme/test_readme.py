@@ -44,6 +44,7 @@ def exchange(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     served.stop()
 
 
+@pytest.mark.slow
 def test_every_block_of_the_readme_runs_in_order(
     elsewhere: Path, exchange: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -62,6 +63,7 @@ def test_every_block_of_the_readme_runs_in_order(
     assert serve.count("\n") == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PAGES)
 def test_every_block_of_a_page_runs_in_order(elsewhere: Path, name: str) -> None:
     page = (ROOT / "docs" / name).read_text(encoding="utf-8")

@@ -14,6 +14,7 @@ from random import Random
 from typing import Any
 
 import pytest
+from effort import examples
 from google.protobuf.descriptor_pb2 import (
     DescriptorProto,
     FieldDescriptorProto,
@@ -47,6 +48,8 @@ from validation import message_cases
 
 from crucible_ir.schema.rules import rules_of
 from crucible_ir.schema_changes import ChangeKind, SchemaChange, SchemaVersion, compare
+
+pytestmark = pytest.mark.slow
 
 #: What RFC 3339 can write.
 FIRST_SECOND, LAST_SECOND = -62_135_596_800, 253_402_300_799
@@ -223,7 +226,7 @@ def scalar_cases() -> list[Any]:
     return chosen
 
 
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 @given(st.data())
 def test_no_value_that_is_newly_refused_goes_with_a_change_that_is_said_to_be_allowed(
     data: st.DataObject,
@@ -257,7 +260,7 @@ def cases_by_message() -> dict[str, list[tuple[str, RuleEdit]]]:
     }
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(st.data())
 def test_no_message_becomes_invalid_by_changes_that_a_minor_release_may_make(
     data: st.DataObject,

@@ -13,6 +13,7 @@ from itertools import permutations, product
 from typing import Any
 
 import pytest
+from effort import examples
 from google.protobuf import duration_pb2, field_mask_pb2, timestamp_pb2
 from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.descriptor import FieldDescriptor
@@ -33,6 +34,8 @@ from schema_changes.witnesses import (
 from crucible_ir.schema.rules import rules_of
 from crucible_ir.schema.types import held_message
 from crucible_ir.schema_changes import ChangeKind, SchemaVersion, compare
+
+pytestmark = pytest.mark.slow
 
 MESSAGE = "crucible_ir.v1.Held"
 RULES = rule_schema().FindMessageTypeByName("buf.validate.FieldRules")
@@ -242,7 +245,7 @@ def combinations(kind: str) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("kind", bounded())
-@settings(max_examples=25)
+@settings(max_examples=examples(25))
 @given(data=st.data())
 def test_bounds_are_compared_by_the_values_that_they_accept(kind: str, data: st.DataObject) -> None:
     chosen = st.sampled_from([each for each in combinations(kind) if each])

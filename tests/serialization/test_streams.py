@@ -315,6 +315,7 @@ def test_zst_without_its_package_says_what_to_install(
     assert not path.exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["binpbs", "binpbs.gz", "binpbs.zst", "jsonl"])
 def test_memory_does_not_grow_with_the_stream(tmp_path: Path, kind: str) -> None:
     path = tmp_path / f"stages.{kind}"

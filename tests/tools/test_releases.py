@@ -16,6 +16,8 @@ from crucible_ir.schema_changes import SchemaVersion, compare, find_schema
 from crucible_ir.schema_changes.sources import installed_lints, lints_file
 from release_documents import ReleasedDocument, documents, documents_file, write_documents
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 KEPT = sorted((ROOT / "tests" / "compat").glob("*.binpb"))
 

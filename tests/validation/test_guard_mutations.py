@@ -18,6 +18,8 @@ from validation.message_cases import MESSAGE_CLASSES, bases, edited, edits
 
 from crucible_ir.validation import guards
 
+pytestmark = pytest.mark.slow
+
 MODULE = ast.parse(Path(guards.__file__).read_text(encoding="utf-8"))
 FUNCTIONS = {node.name: node for node in MODULE.body if isinstance(node, ast.FunctionDef)}
 
