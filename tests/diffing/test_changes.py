@@ -1,4 +1,4 @@
-"""The changes that a reader of two small documents would name."""
+"""The changes between small messages, written by hand."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_values_are_those_of_protojson_under_the_names_of_the_schema() -> None:
     assert diff(v1.TrainingRun(), run) == [Change("config", ADDED, new={"model_ref": {"id": "m"}})]
 
 
-def test_a_message_that_both_hold_is_compared_field_by_field() -> None:
+def test_a_message_that_both_have_is_compared_field_by_field() -> None:
     a = v1.Experiment(backend=v1.BackendRef(id="a", fallback=v1.BackendRef(id="x")))
     b = v1.Experiment(backend=v1.BackendRef(id="a", fallback=v1.BackendRef(id="y")))
     assert diff(a, b) == [Change("backend.fallback.id", CHANGED, "x", "y")]
@@ -84,6 +84,13 @@ def test_changes_come_in_the_order_of_the_schema() -> None:
     ]
 
 
+def test_messages_that_are_not_json_objects_change_themselves() -> None:
+    value = type(v1.FeedbackEvent().feedback_value)
+    assert diff(ir.from_dict(1, value), ir.from_dict("text", value)) == [
+        Change("", CHANGED, 1, "text")
+    ]
+
+
 # Maps and opaque JSON
 
 
@@ -97,7 +104,7 @@ def test_maps_are_compared_key_by_key() -> None:
     ]
 
 
-def test_opaque_maps_are_compared_to_their_depths() -> None:
+def test_opaque_json_is_compared_at_every_depth() -> None:
     a = opaque(model={"name": "m", "sizes": [1, 2, 3]}, mode="a")
     b = opaque(model={"name": "m", "sizes": [1, 3]}, mode=["a"])
     assert diff(a, b) == [
@@ -106,7 +113,7 @@ def test_opaque_maps_are_compared_to_their_depths() -> None:
     ]
 
 
-def test_null_is_a_value_and_true_is_not_one() -> None:
+def test_null_false_true_and_one_all_differ() -> None:
     assert diff(opaque(), opaque(a=None)) == [Change('options["a"]', ADDED, new=None)]
     assert diff(opaque(a=None), opaque(a=False)) == [Change('options["a"]', CHANGED, None, False)]
     assert diff(opaque(a=True), opaque(a=1)) == [Change('options["a"]', CHANGED, True, 1)]
@@ -134,7 +141,7 @@ def test_elements_with_a_name_are_matched_by_it() -> None:
     ]
 
 
-def test_one_element_that_moved_is_one_move() -> None:
+def test_a_moved_element_is_one_change() -> None:
     assert diff(stages("a", "b", "c", "d"), stages("d", "a", "b", "c")) == [
         Change('pipeline["d"]', MOVED, 3, 0, index=0)
     ]
@@ -147,7 +154,7 @@ def test_an_element_can_move_and_change_at_once() -> None:
     ]
 
 
-def test_the_id_is_a_better_identity_than_the_name() -> None:
+def test_ids_are_preferred_to_names_as_identities() -> None:
     a = v1.Message(tool_calls=[v1.ToolCall(id="1", name="x"), v1.ToolCall(id="2", name="y")])
     b = v1.Message(tool_calls=[v1.ToolCall(id="1", name="y"), v1.ToolCall(id="2", name="x")])
     assert diff(a, b) == [
@@ -156,7 +163,7 @@ def test_the_id_is_a_better_identity_than_the_name() -> None:
     ]
 
 
-def test_without_ids_the_names_identify() -> None:
+def test_names_identify_elements_without_ids() -> None:
     a = v1.Message(tool_calls=[v1.ToolCall(name="x"), v1.ToolCall(name="y")])
     b = v1.Message(tool_calls=[v1.ToolCall(name="y"), v1.ToolCall(name="x")])
     assert [change.kind for change in diff(a, b)] == [MOVED]
@@ -171,7 +178,7 @@ def test_names_that_are_missing_or_not_unique_identify_nothing(names: tuple[str,
 # Other lists
 
 
-def test_elements_without_identity_are_matched_by_what_the_lists_have_in_common() -> None:
+def test_elements_without_identity_are_matched_by_a_common_subsequence() -> None:
     a, b = v1.Experiment(tags=["a", "b", "c"]), v1.Experiment(tags=["x", "a", "c", "d"])
     assert diff(a, b) == [
         Change("tags[0]", ADDED, new="x", index=0),
@@ -180,7 +187,7 @@ def test_elements_without_identity_are_matched_by_what_the_lists_have_in_common(
     ]
 
 
-def test_what_is_left_between_matches_pairs_up() -> None:
+def test_elements_between_matches_are_paired_by_position() -> None:
     a, b = v1.Experiment(tags=["a", "b", "b2", "c"]), v1.Experiment(tags=["a", "x", "c"])
     assert diff(a, b) == [
         Change("tags[1]", CHANGED, "b", "x"),
@@ -188,7 +195,7 @@ def test_what_is_left_between_matches_pairs_up() -> None:
     ]
 
 
-def test_paths_are_those_of_the_first_message_save_for_what_is_added() -> None:
+def test_paths_are_those_of_the_first_message_except_for_added_values() -> None:
     system, user = v1.Message(text="s"), v1.Message(name="u", parts=v1.ContentParts())
     user.parts.parts.add(text="hello")
     a = v1.Prompt(messages=[system, user])
@@ -210,7 +217,7 @@ def test_lists_too_long_to_match_are_compared_by_position() -> None:
     assert longest_common_subsequence("abcx", "bcay", str.__eq__, max_cells=15) == ([], 0)
 
 
-def test_comparing_stays_within_a_limit_however_many_long_lists_there_are() -> None:
+def test_the_limit_on_comparisons_covers_all_lists_together() -> None:
     size = 1_000
     lists = MAX_PAIRS // size**2 + 2
     a = opaque(**{str(n): [0, *range(1, size), -1] for n in range(lists)})
@@ -219,7 +226,7 @@ def test_comparing_stays_within_a_limit_however_many_long_lists_there_are() -> N
     assert {change.kind for change in last} == {CHANGED}
 
 
-# What counts as equal
+# Tolerance and defaults
 
 
 @pytest.mark.parametrize(
@@ -239,7 +246,7 @@ def test_comparing_stays_within_a_limit_however_many_long_lists_there_are() -> N
         (1e308, -1e308, 0.5, False),
     ],
 )
-def test_doubles_within_the_tolerance_are_the_same(
+def test_doubles_within_the_tolerance_are_equal(
     one: float, other: float, tolerance: float, equal: bool
 ) -> None:
     pairs: list[tuple[Any, Any]] = [
@@ -269,7 +276,7 @@ def test_rows_within_the_tolerance_are_matched() -> None:
 
 
 @pytest.mark.parametrize("tolerance", [-1.0, math.nan, math.inf])
-def test_a_tolerance_that_is_none_is_refused(tolerance: float) -> None:
+def test_an_invalid_tolerance_is_rejected(tolerance: float) -> None:
     with pytest.raises(ComparisonError, match="tolerance must be a finite number of at least 0"):
         diff(v1.Stats(), v1.Stats(), tolerance=tolerance)
 
@@ -295,7 +302,7 @@ def test_a_member_of_a_oneof_has_no_default_when_another_is_set() -> None:
     assert diff(v1.DatasetRef(), b, defaults_equal=True) == []
 
 
-def test_a_message_with_nothing_but_defaults_equals_an_unset_one_that_defaults_to_it() -> None:
+def test_an_unset_message_equals_its_default_message() -> None:
     a, b = v1.Prompt(), v1.Prompt(options=v1.GenerationOptions(stream=False))
     assert diff(a, b, defaults_equal=True) == []
     b.options.top_k = 4
@@ -307,10 +314,10 @@ def test_an_empty_list_is_not_its_default() -> None:
     assert [change.path for change in diff(a, b, defaults_equal=True)] == ["formats[0]"]
 
 
-# What cannot be compared
+# Errors
 
 
-def test_messages_of_different_types_are_refused() -> None:
+def test_messages_of_different_types_are_rejected() -> None:
     with pytest.raises(ComparisonError) as caught:
         diff(v1.BackendRef(), v1.StageDef())
     assert str(caught.value) == (
@@ -319,7 +326,7 @@ def test_messages_of_different_types_are_refused() -> None:
     )
 
 
-def test_unknown_fields_are_refused_unless_they_may_be_left_out() -> None:
+def test_unknown_fields_are_rejected_unless_allowed() -> None:
     newer = v1.Experiment(backend=v1.BackendRef.FromString(b"\xf8\x07\x01"))
     older = v1.Experiment(backend=v1.BackendRef())
     for a, b in ((newer, older), (older, newer)):
@@ -328,7 +335,7 @@ def test_unknown_fields_are_refused_unless_they_may_be_left_out() -> None:
         assert diff(a, b, allow_unknown_fields=True) == []
 
 
-def test_what_protojson_cannot_write_cannot_be_compared() -> None:
+def test_a_message_that_protojson_cannot_write_is_rejected() -> None:
     message = opaque(a=[math.nan])
     with pytest.raises(ir.EncodeError) as caught:
         diff(message, message)

@@ -1,10 +1,11 @@
-"""The laws of diff, apply and merge, on generated messages of every type."""
+"""Properties of diff and merge on generated messages of every type."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import pytest
+from diffing.applying import apply_changes
 from effort import examples
 from every_feature import EveryFeature
 from google.protobuf.message import Message
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 from message_strategies import messages
 
 import crucible_ir as ir
-from crucible_ir.diffing import ChangeKind, apply_changes, diff, merge
+from crucible_ir.diffing import ChangeKind, diff, merge
 
 WELL_KNOWN: dict[str, type[Message]] = {
     cls.DESCRIPTOR.name: cls for cls in (Struct, Value, ListValue, Timestamp)
@@ -27,7 +28,7 @@ few = settings(max_examples=examples(15))
 
 
 def variants(type_: type[Message]) -> st.SearchStrategy[list[Any]]:
-    """Make three messages that have much in common: each may take over fields from another."""
+    """Generate three messages with much in common: each may copy fields from another."""
 
     @st.composite
     def draw_variants(draw: st.DrawFn) -> list[Message]:
@@ -63,7 +64,7 @@ def test_the_difference_applied_to_one_message_gives_the_other(
 @given(data=st.data())
 def test_messages_of_any_schema_can_be_compared(data: st.DataObject) -> None:
     a, b, _ = data.draw(variants(EveryFeature))
-    # What is packed in an Any has no one order of its bytes, so the messages have to be read.
+    # The bytes packed in an Any can have fields in any order, so the JSON is compared.
     assert ir.to_dict(apply_changes(a, diff(a, b))) == ir.to_dict(b)
 
 
@@ -73,7 +74,7 @@ PIPELINES = st.lists(st.sampled_from("abcdefg"), unique=True).flatmap(
     ).map(lambda modules: pipeline(dict(zip(names, modules, strict=True))))
 )
 
-#: Lists of which the ids, the names, both or neither tell the elements apart.
+#: Lists whose elements are identified by ids, names, both or neither.
 CALLS = st.lists(
     st.builds(ir.v1.ToolCall, id=st.sampled_from(["", *"abc"]), name=st.sampled_from("abcde")),
     max_size=4,
@@ -95,14 +96,12 @@ def test_lists_with_identities_can_be_reordered_and_edited_at_once(
 
 
 @given(CALLS, CALLS)
-def test_it_does_not_matter_which_field_tells_elements_apart(
-    a: ir.v1.Message, b: ir.v1.Message
-) -> None:
+def test_either_identity_field_can_identify_elements(a: ir.v1.Message, b: ir.v1.Message) -> None:
     assert apply_changes(a, diff(a, b)) == b
 
 
 @given(PIPELINES, st.randoms(use_true_random=False))
-def test_a_reordered_list_has_only_moves_and_no_more_of_them_than_needed(
+def test_a_reordered_list_has_only_moves_and_as_few_as_possible(
     a: ir.v1.Experiment, random: Any
 ) -> None:
     stages = list(a.pipeline)
@@ -124,7 +123,9 @@ def longest_rise(numbers: list[int]) -> int:
 
 
 @given(LISTS, LISTS)
-def test_in_a_list_without_identities_as_much_as_can_be_stays(a: list[str], b: list[str]) -> None:
+def test_a_list_without_identities_keeps_a_longest_common_subsequence(
+    a: list[str], b: list[str]
+) -> None:
     changes = diff(ir.v1.Experiment(tags=a), ir.v1.Experiment(tags=b))
     kinds = [change.kind for change in changes]
     touched = kinds.count(ChangeKind.REMOVED) + kinds.count(ChangeKind.CHANGED)
@@ -144,7 +145,7 @@ def longest_common(a: list[str], b: list[str]) -> int:
 @every_type
 @few
 @given(data=st.data())
-def test_a_side_that_changed_nothing_takes_over_what_the_other_changed(
+def test_a_side_without_changes_takes_those_of_the_other(
     type_: type[Message], data: st.DataObject
 ) -> None:
     base, other, _ = data.draw(variants(type_))
@@ -156,34 +157,34 @@ def test_a_side_that_changed_nothing_takes_over_what_the_other_changed(
 @every_type
 @few
 @given(data=st.data())
-def test_sides_may_be_exchanged_where_nothing_conflicts(
+def test_swapping_the_sides_gives_the_same_merge_without_conflicts(
     type_: type[Message], data: st.DataObject
 ) -> None:
     base, ours, theirs = data.draw(variants(type_))
-    merged, exchanged = merge(base, ours, theirs), merge(base, theirs, ours)
-    assert {each.path for each in merged.conflicts} == {each.path for each in exchanged.conflicts}
+    merged, swapped = merge(base, ours, theirs), merge(base, theirs, ours)
+    assert {each.path for each in merged.conflicts} == {each.path for each in swapped.conflicts}
     if not merged.conflicts:
-        assert merged.message == exchanged.message
+        assert merged.message == swapped.message
 
 
 @given(PIPELINES, PIPELINES, PIPELINES)
-def test_merging_lists_with_identities_follows_the_same_laws(
+def test_merging_lists_with_identities_has_the_same_properties(
     base: ir.v1.Experiment, ours: ir.v1.Experiment, theirs: ir.v1.Experiment
 ) -> None:
     assert merge(base, base, theirs).message == theirs
-    merged, exchanged = merge(base, ours, theirs), merge(base, theirs, ours)
-    assert bool(merged.conflicts) == bool(exchanged.conflicts)
+    merged, swapped = merge(base, ours, theirs), merge(base, theirs, ours)
+    assert bool(merged.conflicts) == bool(swapped.conflicts)
     if not merged.conflicts:
-        assert merged.message == exchanged.message
+        assert merged.message == swapped.message
         names = [stage.name for stage in merged.message.pipeline]
         assert len(set(names)) == len(names)
 
 
 @given(CALLS, CALLS, CALLS)
-def test_sides_may_be_exchanged_whichever_field_tells_elements_apart(
+def test_swapping_the_sides_gives_the_same_merge_for_either_identity_field(
     base: ir.v1.Message, ours: ir.v1.Message, theirs: ir.v1.Message
 ) -> None:
-    merged, exchanged = merge(base, ours, theirs), merge(base, theirs, ours)
-    assert bool(merged.conflicts) == bool(exchanged.conflicts)
+    merged, swapped = merge(base, ours, theirs), merge(base, theirs, ours)
+    assert bool(merged.conflicts) == bool(swapped.conflicts)
     if not merged.conflicts:
-        assert merged.message == exchanged.message
+        assert merged.message == swapped.message

@@ -1,4 +1,4 @@
-"""Three-way merges that two people would agree on, and those that they would not."""
+"""Three-way merges with and without conflicts, written by hand."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def options(**values: Any) -> ir.v1.StageDef:
     return v1.StageDef(options=values)
 
 
-def test_what_each_side_changed_is_taken_from_it() -> None:
+def test_the_changes_of_each_side_are_merged() -> None:
     base = v1.Experiment(id="e", owner="o", description="d", tags=["a"])
     ours = v1.Experiment(id="e", owner="us", description="d", tags=["a", "b"])
     theirs = v1.Experiment(id="e", owner="o", metadata={"k": 1}, tags=["a"])
@@ -42,7 +42,7 @@ def test_a_field_that_both_changed_differently_conflicts_and_ours_stays() -> Non
     assert merged.message == v1.Stats(alpha=0.1, confidence_level=0.9)
 
 
-def test_what_one_side_removed_and_the_other_changed_conflicts() -> None:
+def test_a_removal_conflicts_with_a_change() -> None:
     base, theirs = v1.BackendRef(profile="a"), v1.BackendRef(profile="b")
     merged = merge(base, v1.BackendRef(), theirs)
     assert merged.conflicts == [Conflict("profile", "a", ABSENT, "b")]
@@ -66,7 +66,7 @@ def test_maps_are_merged_key_by_key() -> None:
     assert merged.message == v1.Ensemble(weights={"a": 2, "d": 4, "e": 5})
 
 
-def test_opaque_maps_are_merged_to_their_depths_and_their_lists_as_a_whole() -> None:
+def test_opaque_json_is_merged_key_by_key_with_lists_as_one_value() -> None:
     base = options(a={"x": 1, "y": 1}, steps=[1])
     merged = merge(
         base, options(a={"x": 2, "y": 1}, steps=[1, 2]), options(a={"x": 1}, steps=[1, 3])
@@ -75,7 +75,7 @@ def test_opaque_maps_are_merged_to_their_depths_and_their_lists_as_a_whole() -> 
     assert merged.message == options(a={"x": 2}, steps=[1, 2])
 
 
-def test_null_and_absence_are_told_apart() -> None:
+def test_null_differs_from_an_absent_value() -> None:
     merged = merge(options(a=1), options(), options(a=None))
     assert merged.conflicts == [Conflict('options["a"]', 1, ABSENT, None)]
 
@@ -122,7 +122,7 @@ def test_elements_with_an_identity_are_merged_one_by_one() -> None:
     )
 
 
-def test_an_element_that_one_side_removed_and_the_other_changed_conflicts() -> None:
+def test_the_removal_of_an_element_conflicts_with_a_change_inside_it() -> None:
     theirs = v1.Experiment(pipeline=[v1.StageDef(name="a", module="A")])
     merged = merge(names("a"), names(), theirs)
     assert merged.conflicts == [
@@ -161,7 +161,7 @@ def test_two_new_orders_conflict_and_ours_stays(base: str, ours: str, theirs: st
     assert merged.message == names(*ours)
 
 
-def test_lists_without_identity_are_changed_as_a_whole() -> None:
+def test_lists_without_identity_are_merged_as_one_value() -> None:
     merged = merge(
         v1.Experiment(tags=["a"]), v1.Experiment(tags=["a", "b"]), v1.Experiment(tags=["c"])
     )
@@ -169,13 +169,13 @@ def test_lists_without_identity_are_changed_as_a_whole() -> None:
     assert list(merged.message.tags) == ["a", "b"]
 
 
-def test_messages_of_different_types_are_refused() -> None:
+def test_messages_of_different_types_are_rejected() -> None:
     stats: Any = v1.Stats()
     with pytest.raises(ComparisonError, match=r"Hedging cannot be compared with a .*Stats"):
         merge(v1.Hedging(), v1.Hedging(), stats)
 
 
-def test_unknown_fields_are_not_lost_without_being_asked() -> None:
+def test_unknown_fields_are_rejected_unless_allowed() -> None:
     newer = v1.BackendRef.FromString(b"\xf8\x07\x01")
     with pytest.raises(ir.EncodeError, match=r"unknown field 127"):
         merge(v1.BackendRef(), v1.BackendRef(), newer)

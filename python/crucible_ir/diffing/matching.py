@@ -1,4 +1,4 @@
-"""Which elements of two lists belong together."""
+"""The matching of the elements of two lists."""
 
 from __future__ import annotations
 
@@ -17,11 +17,10 @@ def longest_common_subsequence(
     *,
     max_cells: int,
 ) -> tuple[list[tuple[int, int]], int]:
-    """Return the indices of the pairs of a longest common subsequence, and how many cells it took.
+    """Return the pairs of indices of a longest common subsequence, and the number of cells used.
 
-    What the lists begin and end with alike is paired without further work. Between, the number of
-    cells is the product of what is left of both; where that is over the limit, nothing there is
-    paired.
+    A common start and a common end are paired directly. Between them, the number of cells is the
+    product of the remaining lengths; above the limit, nothing there is paired.
 
     >>> longest_common_subsequence("abcde", "abxde", str.__eq__, max_cells=9)
     ([(0, 0), (1, 1), (3, 3), (4, 4)], 1)

@@ -1,4 +1,4 @@
-"""When two values are the same: exactly, or as near as is asked for."""
+"""The equality of values: exact, or within a tolerance."""
 
 from __future__ import annotations
 
@@ -7,26 +7,26 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from crucible_ir.diffing.json_values import ComparisonError
 from crucible_ir.diffing.structure import (
     ABSENT,
-    Field,
+    ComparedField,
+    ComparisonError,
+    JsonValue,
     ListOf,
     MapOf,
+    MessageOf,
     Number,
-    Plain,
-    Record,
     Structure,
 )
 
 
 @dataclass(frozen=True, slots=True)
-class Likeness:
-    """What makes two values the same.
+class Equality:
+    """The conditions under which two values are equal.
 
     Attributes:
-        tolerance: How far doubles may be apart, as `is_near` has it.
-        defaults_equal: Whether an unset field is the same as one that holds its default.
+        tolerance: The greatest difference of equal doubles, as in `is_close`.
+        defaults_equal: Whether an unset field equals one that is set to its default.
     """
 
     tolerance: float = 0.0
@@ -40,15 +40,15 @@ class Likeness:
 
     @property
     def is_exact(self) -> bool:
-        """Whether values are the same only if ProtoJSON writes them alike."""
+        """Whether values are equal only if their ProtoJSON is the same."""
         return not self.tolerance and not self.defaults_equal
 
-    def same(self, structure: Structure, one: Plain, other: Plain) -> bool:
-        """Tell whether two values of a structure are the same."""
+    def same(self, structure: Structure, one: JsonValue, other: JsonValue) -> bool:
+        """Return whether two values of a structure are equal."""
         if one is ABSENT or other is ABSENT:
             return one is other
         structure = structure.of(one, other)
-        if isinstance(structure, Record):
+        if isinstance(structure, MessageOf):
             return all(
                 self.same(field.structure, left, right)
                 for _, field, left, right in self.fields(structure, one, other)
@@ -64,41 +64,41 @@ class Likeness:
                 self.same(item, left, right) for left, right in zip(one, other, strict=True)
             )
         if isinstance(structure, Number) and not isinstance(one, str | None):
-            return not isinstance(other, str | None) and is_near(one, other, self.tolerance)
+            return not isinstance(other, str | None) and is_close(one, other, self.tolerance)
         return type(one) is type(other) and bool(one == other)
 
     def fields(
-        self, record: Record, one: Plain, other: Plain
-    ) -> Iterator[tuple[str, Field, Plain, Plain]]:
+        self, structure: MessageOf, one: JsonValue, other: JsonValue
+    ) -> Iterator[tuple[str, ComparedField, JsonValue, JsonValue]]:
         """Yield each field that one of two messages has set, with both values.
 
-        A value is `ABSENT` where its field is not set; but where that is the same as the default
-        that the other message holds, the other's value stands on both sides.
+        A value is `ABSENT` where its field is not set. If the unset field counts as equal to the
+        value of the other message, that value is yielded for both.
         """
-        for name in record.names(one, other):
-            field = record.field(name)
+        for name in structure.names(one, other):
+            field = structure.field(name)
             left, right = one.get(name, field.empty), other.get(name, field.empty)
             if self.defaults_equal and field.default is not ABSENT:
-                if left is ABSENT and self._means_default(field, one, right):
+                if left is ABSENT and self._is_implied(field, one, right):
                     left = right
-                elif right is ABSENT and self._means_default(field, other, left):
+                elif right is ABSENT and self._is_implied(field, other, left):
                     right = left
             yield name, field, left, right
 
-    def _means_default(self, field: Field, unset_in: Plain, value: Plain) -> bool:
-        """Tell whether a value is what a message means by leaving its field unset."""
-        if any(member in unset_in for member in field.members):
+    def _is_implied(self, field: ComparedField, message: JsonValue, value: JsonValue) -> bool:
+        """Return whether a value is the default of a field that a message leaves unset."""
+        if any(member in message for member in field.members):
             return False
         return self.same(field.structure, field.default, value)
 
 
-def is_near(one: float, other: float, tolerance: float) -> bool:
-    """Tell whether ``|one - other| <= tolerance * max(1, |one|, |other|)``.
+def is_close(one: float, other: float, tolerance: float) -> bool:
+    """Return whether ``|one - other| <= tolerance * max(1, |one|, |other|)``.
 
-    So the tolerance is absolute for numbers up to 1 and relative beyond. Without one, numbers must
-    be identical, to the sign of a zero.
+    The tolerance is absolute for numbers up to 1 and relative beyond. If it is zero, numbers must
+    be identical, including the sign of a zero.
 
-    >>> is_near(1000.0, 1001.0, 0.001), is_near(0.5, 0.501, 0.0001), is_near(0.0, -0.0, 0)
+    >>> is_close(1000.0, 1001.0, 0.001), is_close(0.5, 0.501, 0.0001), is_close(0.0, -0.0, 0)
     (True, False, False)
     """
     if one == other and math.copysign(1, one) == math.copysign(1, other):
@@ -106,4 +106,4 @@ def is_near(one: float, other: float, tolerance: float) -> bool:
     return tolerance > 0 and abs(one - other) <= tolerance * max(1, abs(one), abs(other))
 
 
-EXACT: Final = Likeness()
+EXACT: Final = Equality()
