@@ -1,8 +1,8 @@
-"""Write the conformance cases that are derived from the schema, and complete those by hand.
+"""Write the conformance cases derived from the schema, and complete the handwritten ones.
 
-Run it with ``make conformance-cases``. What a case expects comes from google's protobuf, from
-protovalidate and from rfc8785 (`conformance_cases.truth`), never from this package's own code, and
-has to agree with what the author of the case says. With --check nothing is written.
+Run it with ``make conformance-cases``. The expected values come from google's protobuf,
+protovalidate and rfc8785 (`conformance_cases.oracle`), never from this package's own code, and must
+agree with the facts that the author of a case states. With --check, nothing is written.
 """
 
 from __future__ import annotations
@@ -12,14 +12,19 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from conformance_cases import digests, fields, layout, nesting, rules, specification, strangers
-from conformance_cases.drafts import ContradictionError, Draft, complete, complete_by_hand
+from conformance_cases import digests, fields, layout, nesting, rules, specification, unknown_fields
+from conformance_cases.partial_cases import (
+    ContradictionError,
+    PartialCase,
+    complete,
+    complete_handwritten,
+)
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "tests" / "vectors" / "conformance"
 
-#: What yields the cases of each topic that is derived from the schema.
-DERIVED: dict[str, Callable[[], Iterator[Draft]]] = {
+#: The topics derived from the schema, and the functions that yield their cases.
+DERIVED: dict[str, Callable[[], Iterator[PartialCase]]] = {
     "rules_strings": rules.strings,
     "rules_versions": rules.versions,
     "rules_numbers": rules.numbers,
@@ -34,11 +39,11 @@ DERIVED: dict[str, Callable[[], Iterator[Draft]]] = {
     "fields_null": fields.nulls,
     "fields_zero": fields.zeros,
     "fields_defaults": fields.defaults,
-    "unknown_fields": strangers.unknown_fields,
-    "unknown_fields_nested": strangers.nested_unknown_fields,
-    "unknown_keys": strangers.unknown_keys,
-    "oneofs": strangers.oneofs,
-    "wrong_types": strangers.wrong_types,
+    "unknown_fields": unknown_fields.unknown_fields,
+    "unknown_fields_nested": unknown_fields.nested_unknown_fields,
+    "unknown_keys": unknown_fields.unknown_keys,
+    "oneofs": unknown_fields.oneofs,
+    "wrong_types": unknown_fields.wrong_types,
     "limits_nesting": nesting.limits,
     "digests": digests.published,
     "specification": specification.examples,
@@ -49,9 +54,9 @@ DERIVED: dict[str, Callable[[], Iterator[Draft]]] = {
 
 
 def main() -> int:
-    """Bring the files up to date, or with --check say which are not."""
+    """Update the files, or with --check report which are out of date."""
     arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("--check", action="store_true", help="change nothing; fail if stale")
+    arguments.add_argument("--check", action="store_true", help="fail if a file is out of date")
     check = arguments.parse_args().check
     try:
         fresh = files()
@@ -71,24 +76,24 @@ def main() -> int:
 
 
 def files() -> dict[Path, str]:
-    """Return the text that every file of cases must have.
+    """Return the content of every file of cases.
 
     Raises:
-        ContradictionError: A case is not what its author says.
+        ContradictionError: The author of a case contradicts the oracle.
     """
     made: dict[Path, str] = {}
-    for topic, drafts in DERIVED.items():
-        suite = complete(topic, drafts())
-        made[FOLDER / f"{topic}.txtpb"] = layout.write(suite, layout.Comments(_note(drafts)))
+    for topic, cases in DERIVED.items():
+        suite = complete(topic, cases())
+        made[FOLDER / f"{topic}.txtpb"] = layout.write(suite, layout.Comments(_note(cases)))
     for path in sorted(FOLDER.glob("*.txtpb")):
         if path not in made:
             suite, comments = layout.read(path.read_text(encoding="utf-8"))
-            made[path] = layout.write(complete_by_hand(suite), comments)
+            made[path] = layout.write(complete_handwritten(suite), comments)
     return made
 
 
-def _note(drafts: Callable[[], Iterator[Draft]]) -> list[str]:
-    summary = (drafts.__doc__ or "").partition("\n")[0]
+def _note(cases: Callable[[], Iterator[PartialCase]]) -> list[str]:
+    summary = (cases.__doc__ or "").partition("\n")[0]
     about = summary.removeprefix("Yield c").rstrip(".")
     return [f"# C{about}.", "# Derived from the schema by `make conformance-cases`; do not edit."]
 

@@ -1,4 +1,4 @@
-"""An executor that answers well until it is asked about a message named `bad`: see `BEHAVIOURS`."""
+"""An executor that misbehaves on a message named `bad`: see `BEHAVIOURS`."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def hang(request: v1.Request) -> None:
 
 
 def hang_with_a_child(request: v1.Request) -> None:
-    """Start a process that holds the pipes open and says its number, and hang."""
+    """Start a process that keeps the pipes open, print its process id, and hang."""
     child = os.fork()
     if child:
         print(f"child {child}", file=sys.stderr, flush=True)
@@ -87,7 +87,7 @@ def answer_without_outcome(request: v1.Request) -> None:
 
 
 def report_an_error(request: v1.Request) -> None:
-    say(frame(v1.Response(executor_error="an exception that is not the payload's doing")))
+    say(frame(v1.Response(executor_error="an exception unrelated to the payload")))
 
 
 def close_output(request: v1.Request) -> None:
@@ -95,7 +95,7 @@ def close_output(request: v1.Request) -> None:
     time.sleep(60)
 
 
-#: What takes a request and returns nothing.
+#: The behaviours: every function that takes a request and returns nothing.
 BEHAVIOURS: dict[str, Callable[[v1.Request], None]] = {
     name: value
     for name, value in globals().items()
@@ -108,14 +108,14 @@ def main(behaviour: str) -> None:
         time.sleep(60)
     if behaviour == "not_start":
         sys.exit("a library is missing")
-    if behaviour == "not_introduce_itself_twice":
-        # The folder remembers that it was started before.
+    if behaviour == "not_restart":
+        # A file records that it has been started before.
         try:
             open("started", "x").close()
         except FileExistsError:
             sys.exit("it starts only once")
         behaviour = "leave"
-    # The first answer loads everything that any needs, so that no later one takes long.
+    # The first answer imports everything, so that no later answer is slow.
     answer(v1.Request(evaluate={"message_type": "crucible_ir.v1.StageDef", "json": b"{}"}))
     while (body := read_frame(sys.stdin.buffer)) is not None:
         request = v1.Request.FromString(body)
@@ -130,11 +130,11 @@ def main(behaviour: str) -> None:
             BEHAVIOURS[behaviour](request)
         else:
             say(good(request))
-    if behaviour == "not_end":
+    if behaviour == "not_exit":
         time.sleep(60)
-    if behaviour == "end_badly":
+    if behaviour == "exit_with_failure":
         sys.exit(5)
-    if behaviour == "end_with_a_word":
+    if behaviour == "exit_with_output":
         say(b"Done.")
 
 

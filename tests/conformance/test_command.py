@@ -1,4 +1,4 @@
-"""``crucible-ir conformance``: what it prints, what it writes, and its exit status."""
+"""``crucible-ir conformance``: its output, its files and its exit status."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ MISBEHAVING = (sys.executable, str(misbehaving_executor.__file__))
 
 GOOD_DIGEST = "sha256:" + hashlib.sha256(b'{"name":"good"}').hexdigest()
 
-#: A topic of a case that asks for a wrong digest, and one that this package's executor passes.
+#: A suite with a case that expects a wrong digest, and one that this package's executor passes.
 SUITE = """\
 topic: "stages"
 
@@ -70,7 +70,7 @@ def run_stages(*arguments: object, command: tuple[str, ...] = OWN) -> Result:
     return conformance("run", "--vectors", "stages.txtpb", *arguments, "--", *command)
 
 
-def test_a_failure_is_shown_with_what_was_expected_and_what_came() -> None:
+def test_a_failure_is_shown_with_the_expected_and_the_actual_value() -> None:
     result = run_stages()
     assert result.status == 1
     assert result.lines[:5] == [
@@ -83,21 +83,21 @@ def test_a_failure_is_shown_with_what_was_expected_and_what_came() -> None:
     assert result.lines[-1] == "2 cases: 1 passed, 1 failed: does not conform"
 
 
-def test_a_table_counts_what_came_of_each_aspect() -> None:
+def test_a_table_counts_the_verdicts_of_each_aspect() -> None:
     lines = [line.split() for line in run_stages().lines]
     assert ["passed", "failed"] in lines
     for row in (["decode", "2", "0"], ["binary", "1", "0"], ["digest", "0", "1"]):
         assert row in lines
 
 
-def test_the_topics_in_which_cases_fail_are_counted_where_there_are_several(folder: Path) -> None:
+def test_failures_are_counted_by_topic_if_there_are_several_topics(folder: Path) -> None:
     assert not any(line.endswith(" failed") and ": " in line for line in run_stages().lines[5:-1])
     (folder / "others.txtpb").write_text(SUITE.replace('"stages"', '"others"'))
     lines = conformance("run", "--vectors", folder, "--", *OWN).lines
     assert lines[-3:-1] == ["others: 1 failed", "stages: 1 failed"]
 
 
-def test_the_last_of_an_executor_s_standard_error_is_shown() -> None:
+def test_the_end_of_the_executor_s_standard_error_is_shown() -> None:
     result = run_stages(command=(*MISBEHAVING, "crash"))
     assert result.status == 1
     assert "stages/bad: failed" in result.lines
@@ -115,7 +115,7 @@ def test_cases_are_selected_by_patterns() -> None:
     assert topic.err == "crucible-ir: no case matches 'json_txet'; did you mean \"json_text\"?\n"
 
 
-def test_expected_failures_decide_the_exit_status(folder: Path) -> None:
+def test_expected_failures_determine_the_exit_status(folder: Path) -> None:
     known = folder / "known.txt"
     known.write_text("stages/good digest  # the case is wrong\n")
     good = run_stages("--expected-failures", known)
@@ -128,7 +128,7 @@ def test_expected_failures_decide_the_exit_status(folder: Path) -> None:
         "expected failures, line 2: stages/bad *: stages/bad does not fail: remove or narrow the"
         " line"
     ) in stale.lines
-    # What is not among the selected cases is not stale.
+    # An entry for a case that is not selected is not stale.
     assert run_stages("--expected-failures", known, "--case", "good").status == 0
     known.write_text("stages/good\n")
     assert run_stages("--expected-failures", known).status == 2
@@ -141,7 +141,7 @@ def test_verbose_shows_every_case_and_every_reason(folder: Path) -> None:
     assert "  digest (expected: the case is wrong)" in result.lines
 
 
-def test_the_report_in_json_has_every_case(folder: Path) -> None:
+def test_the_json_report_has_every_case(folder: Path) -> None:
     result = run_stages("--format", "json")
     assert result.status == 1
     report = json.loads(result.out)
@@ -159,13 +159,13 @@ def test_the_report_in_json_has_every_case(folder: Path) -> None:
     )
 
 
-def test_the_report_in_junit_counts_as_build_servers_do(folder: Path) -> None:
+def test_the_junit_report_has_the_counts_that_build_servers_read(folder: Path) -> None:
     (folder / "known.txt").write_text("stages/none *  # there is none\n")
     result = run_stages(
         "--format", "junit", "--output", "report.xml", "--expected-failures", "known.txt"
     )
     assert result.status == 1
-    # The text for people still goes to standard output.
+    # The text report still goes to standard output.
     assert result.lines[-1].endswith("does not conform")
     root = ElementTree.parse("report.xml").getroot()
     [stages, whole] = root.findall("testsuite")
@@ -177,14 +177,14 @@ def test_the_report_in_junit_counts_as_build_servers_do(folder: Path) -> None:
     assert whole.get("failures") == "1"
 
 
-def test_what_an_executor_cannot_do_is_skipped_in_junit(folder: Path) -> None:
+def test_aspects_that_are_not_offered_are_skipped_in_the_junit_report(folder: Path) -> None:
     result = run_stages("--format", "junit", command=(*MISBEHAVING, "offer_little"))
     assert result.status == 0
     root = ElementTree.fromstring(result.out)
     assert [each.get("message") for each in root.iter("skipped")] == ["not offered"] * 2
 
 
-def test_a_report_in_text_goes_to_a_file(folder: Path) -> None:
+def test_the_text_report_can_be_written_to_a_file(folder: Path) -> None:
     result = run_stages("--output", "report.txt", "--case", "bad")
     assert result.status == 0
     assert (folder / "report.txt").read_text() == result.out
@@ -194,11 +194,11 @@ def test_a_report_in_text_goes_to_a_file(folder: Path) -> None:
     ("command", "words"),
     [
         (("no-such-program",), "cannot start 'no-such-program': no such file or directory"),
-        ((*MISBEHAVING, "not_start"), "asked who it is, the executor failed: it ended with"),
+        ((*MISBEHAVING, "not_start"), "the executor failed to describe itself: it exited with"),
         ((*MISBEHAVING, "not_start"), "  | a library is missing"),
     ],
 )
-def test_an_executor_that_cannot_be_run_is_told_apart_from_one_that_fails(
+def test_an_executor_that_cannot_be_run_has_its_own_exit_status(
     command: tuple[str, ...], words: str
 ) -> None:
     result = run_stages(command=command)
@@ -206,7 +206,7 @@ def test_an_executor_that_cannot_be_run_is_told_apart_from_one_that_fails(
     assert words in result.err
 
 
-def test_what_is_wrong_with_a_file_of_cases_is_said_with_the_line(folder: Path) -> None:
+def test_an_error_in_a_file_of_cases_names_the_line(folder: Path) -> None:
     (folder / "broken.txtpb").write_text('topic: "broken"\ncase {}\n')
     result = conformance("run", "--vectors", "broken.txtpb", "--", *OWN)
     assert result.status == 2
@@ -214,13 +214,13 @@ def test_what_is_wrong_with_a_file_of_cases_is_said_with_the_line(folder: Path) 
     (folder / "noise.binpbs").write_bytes(b"\x03abc")
     result = conformance("run", "--vectors", "noise.binpbs", "--", *OWN)
     assert result.status == 2
-    assert "noise.binpbs: not a stream of suites" in result.err
+    assert "noise.binpbs: expected a stream of suites" in result.err
     assert conformance("run", "--vectors", "none.txtpb", "--", *OWN).err == (
         "crucible-ir: none.txtpb: no such file or directory\n"
     )
 
 
-def test_what_one_executor_writes_another_can_be_asked_about(folder: Path) -> None:
+def test_the_messages_of_one_executor_can_be_sent_to_another(folder: Path) -> None:
     saved = folder / "saved.binpbs"
     assert run_stages("--save-binaries", saved, "--case", "good").status == 1
     [suite] = read_suites(saved)
@@ -229,7 +229,7 @@ def test_what_one_executor_writes_another_can_be_asked_about(folder: Path) -> No
     assert case.request == v1.EvaluateRequest(
         message_type="crucible_ir.v1.StageDef", binary=b"\n\x04good"
     )
-    # An expected failure of the case itself need not fail on what another made of it.
+    # With another executor's payloads, an expected failure may pass.
     (folder / "known.txt").write_text("stages/good *  # known\nstages/bad *  # known\n")
     result = conformance("run", "--payloads", saved, "--expected-failures", "known.txt", "--", *OWN)
     assert result.status == 0
@@ -239,33 +239,33 @@ def test_what_one_executor_writes_another_can_be_asked_about(folder: Path) -> No
     assert "leave out --vectors" in both.err
 
 
-def test_executors_that_agree_read_one_another_alike() -> None:
+def test_cross_passes_if_all_executors_agree() -> None:
     own = shlex.join(OWN)
     result = conformance("cross", "--suite", "opaque", own, own)
     assert result.status == 0, result.out
-    assert result.lines[-1].endswith("messages read: they read one another alike")
+    assert result.lines[-1].endswith("messages read: all executors agree")
     rows = [line.split() for line in result.lines]
     [count] = {int(cell) for row in rows if row[0] in "AB" and len(row) == 3 for cell in row[1:]}
     assert 20 < count < 100
 
 
-def test_an_executor_that_misreads_another_is_named(folder: Path) -> None:
+def test_cross_names_an_executor_that_misreads_the_messages_of_another(folder: Path) -> None:
     careless = folder / "careless.py"
     careless.write_text(CARELESS)
     own = shlex.join(OWN)
     command = shlex.join((sys.executable, str(careless)))
     result = conformance("cross", "--suite", "enums_unknown_numbers", own, command)
     assert result.status == 1
-    named = {line.partition(": ")[2] for line in result.lines if " reads what " in line}
-    assert named == {"B reads what A wrote", "B reads what B wrote"}
-    assert result.lines[-1].endswith("they do not agree")
-    # What it gets wrong about the case's own payload is left to `run`.
+    named = {line.partition(": ")[2] for line in result.lines if " misreads " in line}
+    assert named == {"B misreads the message of A", "B misreads the message of B"}
+    assert result.lines[-1].endswith("the executors disagree")
+    # A failure on the case's own payload is not a disagreement.
     result = conformance("cross", "--suite", "unknown_fields", own, command)
     assert result.status == 0
-    assert result.lines[-1].endswith("they read one another alike")
+    assert result.lines[-1].endswith("all executors agree")
 
 
-#: Reads JSON well, and in binary takes every message for an empty one.
+#: Reads JSON correctly, but reads every binary message as an empty one.
 CARELESS = """\
 import sys
 from crucible_ir.conformance import executor, frames
@@ -278,7 +278,7 @@ while (body := frames.read_frame(sys.stdin.buffer)) is not None:
 """
 
 
-def test_bytes_that_an_executor_gets_wrong_in_another_case_are_no_disagreement(
+def test_a_failure_on_the_same_bytes_in_another_case_is_not_a_disagreement(
     folder: Path,
 ) -> None:
     careless = folder / "careless.py"
@@ -296,7 +296,7 @@ def test_bytes_that_an_executor_gets_wrong_in_another_case_are_no_disagreement(
 
 
 @pytest.mark.parametrize("text", ["", "'", "  "])
-def test_a_command_that_is_none_is_an_error_of_usage(text: str) -> None:
+def test_an_invalid_command_is_a_usage_error(text: str) -> None:
     assert conformance("cross", text).status == 2
 
 
@@ -308,8 +308,7 @@ def test_list_counts_the_cases_of_each_topic() -> None:
     assert result.lines[-1] == f" {sum(counts.values()):,}  cases in {len(counts)} topics"
     verbose = conformance("list", "--suite", "json_text", "--case", "nul", "--verbose")
     assert verbose.out == (
-        "json_text/nul  The character U+0000 is legal in a string, and C programs cut it off"
-        " there.\n"
+        "json_text/nul  U+0000 is valid in a string, but C programs truncate the string there.\n"
     )
 
 
@@ -322,7 +321,7 @@ def test_an_interrupt_ends_the_executor_and_the_run(folder: Path) -> None:
         stderr=subprocess.PIPE,
         cwd=folder,
         start_new_session=True,
-        # Tests that run in the background of a shell are to see what a terminal's user sees.
+        # Shells ignore SIGINT in background processes; restore the behaviour of a terminal.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     executor = 0
@@ -331,7 +330,7 @@ def test_an_interrupt_ends_the_executor_and_the_run(folder: Path) -> None:
         executor = child_of(process.pid)
         time.sleep(0.05)
     assert executor
-    # The first case, which is answered, has been printed once the second is asked.
+    # The result of the first case is printed before the second request.
     assert process.stdout is not None
     process.stdout.readline()
     os.kill(process.pid, signal.SIGINT)

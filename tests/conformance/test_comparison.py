@@ -1,4 +1,4 @@
-"""What counts as the same answer, aspect by aspect, and what does not."""
+"""The comparison of each aspect of an answer."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Change = Callable[[v1.Evaluation], object]
 
 EVERYTHING = frozenset(OFFERED_ASPECTS.values())
 
-#: A message of which nothing is read by this package: what it expects is written here.
+#: An expected result that is written by hand and not computed by this package.
 EXPECTED = v1.Evaluation(
     binary=ir_v1.StageDef(name="s", enabled=False).SerializeToString(),
     json='{"name": "s", "enabled": false}',
@@ -41,7 +41,7 @@ def case_of(expected: v1.EvaluateResponse) -> v1.Case:
 
 
 CASE = case_of(v1.EvaluateResponse(evaluation=EXPECTED))
-REFUSED = case_of(v1.EvaluateResponse(decode_error="no"))
+REJECTED = case_of(v1.EvaluateResponse(decode_error="no"))
 
 
 def differing(case: v1.Case, answer: v1.EvaluateResponse) -> list[str]:
@@ -49,7 +49,7 @@ def differing(case: v1.Case, answer: v1.EvaluateResponse) -> list[str]:
 
 
 def changed(change: Change) -> list[str]:
-    """Return the aspects in which an answer differs that is right but for one change."""
+    """Return the aspects in which a correct answer differs after one change."""
     evaluation = v1.Evaluation()
     evaluation.CopyFrom(EXPECTED)
     change(evaluation)
@@ -64,25 +64,25 @@ def clearing(field: Literal["json", "broken_rules", "digest", "binary"]) -> Chan
     return lambda evaluation: evaluation.ClearField(field)
 
 
-def test_the_right_answer_does_not_differ() -> None:
+def test_a_correct_answer_has_no_differences() -> None:
     assert changed(lambda _: None) == []
-    assert differing(REFUSED, v1.EvaluateResponse(decode_error="in other words")) == []
+    assert differing(REJECTED, v1.EvaluateResponse(decode_error="another message")) == []
 
 
-def test_whether_a_payload_can_be_read_is_compared_first_and_alone() -> None:
+def test_a_different_outcome_of_decoding_is_the_only_difference() -> None:
     assert differing(CASE, v1.EvaluateResponse(decode_error="no")) == ["decode"]
-    assert differing(REFUSED, v1.EvaluateResponse(evaluation=EXPECTED)) == ["decode"]
+    assert differing(REJECTED, v1.EvaluateResponse(evaluation=EXPECTED)) == ["decode"]
     assert differing(CASE, v1.EvaluateResponse()) == ["decode"]
-    assert compared_aspects(REFUSED) == ("decode",)
+    assert compared_aspects(REJECTED) == ("decode",)
     assert compared_aspects(CASE) == ("decode", "binary", "json", "violations", "digest")
 
 
 @pytest.mark.parametrize(
     "text",
     ['{"enabled":false,"name":"s"}', '\n{ "name" : "\\u0073" , "enabled" : false }'],
-    ids=["another order", "other spellings"],
+    ids=["order of keys", "whitespace and escapes"],
 )
-def test_json_that_stands_for_the_same_values_is_the_same(text: str) -> None:
+def test_equivalent_json_does_not_differ(text: str) -> None:
     assert changed(setting("json", text)) == []
 
 
@@ -102,28 +102,28 @@ def test_json_that_stands_for_the_same_values_is_the_same(text: str) -> None:
         "",
     ],
 )
-def test_json_that_stands_for_other_values_or_is_none_differs(text: str) -> None:
+def test_json_with_other_values_and_invalid_json_differ(text: str) -> None:
     expected = [] if text.endswith(" ") else ["json"]
     assert changed(setting("json", text)) == expected
 
 
-def test_numbers_are_compared_by_the_double_that_they_stand_for() -> None:
+def test_json_numbers_are_compared_as_doubles() -> None:
     for one, other in (("1", "1.0"), ("1e2", "100"), ("-0.0", "0"), ("1e21", "1" + "0" * 21)):
         assert same_json(parse_json(one), parse_json(other)), (one, other)
     assert same_json(parse_json("0.1"), parse_json("0.1000000000000000055511151231257827"))
     for one, other in (("1", "true"), ("1", '"1"'), ("0", "false"), ("0", "null"), ("1", "2")):
         assert not same_json(parse_json(one), parse_json(other)), (one, other)
     for text in ("NaN", "Infinity", "-Infinity"):
-        with pytest.raises(ValueError, match="is no number of JSON"):
+        with pytest.raises(ValueError, match="is not a JSON number"):
             parse_json(text)
 
 
-def test_integers_of_64_bits_are_strings_and_compared_as_such() -> None:
+def test_64_bit_integers_are_compared_as_strings() -> None:
     assert not same_json(parse_json('{"seed": "42"}'), parse_json('{"seed": 42}'))
     assert not same_json(parse_json('{"seed": "42"}'), parse_json('{"seed": "042"}'))
 
 
-def test_bytes_are_compared_as_the_message_that_they_are_read_as() -> None:
+def test_bytes_are_compared_as_decoded_messages() -> None:
     def other_order(got: v1.Evaluation) -> None:
         got.binary = b"".join(
             part.SerializeToString()
@@ -135,7 +135,7 @@ def test_bytes_are_compared_as_the_message_that_they_are_read_as() -> None:
         assert changed(setting("binary", data)) == ["binary"]
 
 
-def test_unknown_fields_are_compared_whatever_their_order() -> None:
+def test_unknown_fields_are_compared_in_any_order() -> None:
     def read(data: str) -> Message:
         return ir_v1.StageDef.FromString(bytes.fromhex(data))
 
@@ -146,7 +146,7 @@ def test_unknown_fields_are_compared_whatever_their_order() -> None:
     assert not same_message(nested, ir_v1.BackendRef(fallback=ir_v1.BackendRef()))
 
 
-def test_every_nan_is_one_and_zero_has_a_sign() -> None:
+def test_every_nan_is_equal_and_zeros_differ_by_sign() -> None:
     (other,) = struct.unpack("<d", bytes.fromhex("010000000000f8ff"))
     assert math.isnan(other)
 
@@ -183,7 +183,7 @@ def test_broken_rules_are_compared_as_a_set() -> None:
     assert with_rules(x, v1.BrokenRule(path="c", rule_id="y")) == ["violations"]
 
 
-def test_a_digest_is_compared_to_the_letter() -> None:
+def test_a_digest_is_compared_exactly() -> None:
     for digest in ("sha256:01", "sha256:00 ", "00", ""):
         assert changed(setting("digest", digest)) == ["digest"]
 
@@ -192,20 +192,18 @@ def test_a_digest_is_compared_to_the_letter() -> None:
     ("error", "aspect"),
     [("json_error", "json"), ("rules_error", "violations"), ("digest_error", "digest")],
 )
-def test_an_error_in_place_of_a_value_differs_and_the_other_way_round(
-    error: str, aspect: str
-) -> None:
+def test_an_error_instead_of_a_value_differs_and_vice_versa(error: str, aspect: str) -> None:
     assert changed(setting(error, "no")) == [aspect]
     failing = v1.Evaluation()
     failing.CopyFrom(EXPECTED)
     setattr(failing, error, "no")
     case = case_of(v1.EvaluateResponse(evaluation=failing))
     assert differing(case, v1.EvaluateResponse(evaluation=EXPECTED)) == [aspect]
-    setattr(failing, error, "in other words")
+    setattr(failing, error, "another message")
     assert differing(case, v1.EvaluateResponse(evaluation=failing)) == []
 
 
-def test_what_is_offered_and_missing_differs() -> None:
+def test_an_offered_aspect_without_a_value_differs() -> None:
     assert changed(clearing("json")) == ["json"]
     assert changed(clearing("broken_rules")) == ["violations"]
     assert changed(clearing("digest")) == ["digest"]

@@ -1,4 +1,4 @@
-"""The file of expected failures: an entry a line, with its reason, or an error with its line."""
+"""The file of expected failures: each line is an entry with a reason, or an error."""
 
 from __future__ import annotations
 
@@ -42,7 +42,8 @@ wire/bad_utf8_* decode # not checked
         ("wire/empty json #", "expected `topic/case aspect  # reason`"),
         ("wire/empty # why", "expected `topic/case aspect  # reason`"),
         ("wire/empty json binary # why", "expected `topic/case aspect  # reason`"),
-        ("wire/empty violation # why", "'violation' is none of decode, binary, json, violations"),
+        ("wire/empty violation # why", "expected one of decode, binary, json, violations, digest"),
+        ("wire/empty violation # why", "got 'violation'; did you mean"),
         ("wire/empty violation # why", 'did you mean "violations"'),
     ],
 )

@@ -1,4 +1,4 @@
-"""Frames come out as they went in, however the bytes arrive; what is no frame is an error."""
+"""Frames survive writing and reading in pieces of any size; invalid frames are errors."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from crucible_ir.conformance.frames import (
 )
 
 
-def response(words: str) -> v1.Response:
-    return v1.Response(executor_error=words)
+def response(text: str) -> v1.Response:
+    return v1.Response(executor_error=text)
 
 
 texts = st.lists(st.text(max_size=400).map(response), max_size=5)
 
 
 @given(texts)
-def test_a_frame_is_what_protobuf_calls_length_prefixed(messages: list[v1.Response]) -> None:
+def test_a_frame_is_a_length_prefixed_message(messages: list[v1.Response]) -> None:
     for message in messages:
         expected = io.BytesIO()
         proto.serialize_length_prefixed(message, expected)
@@ -35,9 +35,7 @@ def test_a_frame_is_what_protobuf_calls_length_prefixed(messages: list[v1.Respon
 
 
 @given(texts, st.integers(1, 50))
-def test_frames_come_out_whatever_pieces_they_arrive_in(
-    messages: list[v1.Response], size: int
-) -> None:
+def test_frames_are_read_from_pieces_of_any_size(messages: list[v1.Response], size: int) -> None:
     data = b"".join(map(frame, messages))
     buffer, found = FrameBuffer(), []
     for start in range(0, len(data), size):
@@ -64,10 +62,10 @@ def test_a_stream_that_ends_inside_a_frame_is_an_error() -> None:
             read_frame(io.BytesIO(data[:end]))
 
 
-def test_what_is_no_size_or_too_large_a_one_is_an_error() -> None:
+def test_an_invalid_or_too_large_size_is_an_error() -> None:
     for data, words in (
-        (b"\xff" * 5, "what should be the size of a message is not"),
-        (b"\x81\x80\x80\x20", "a size of 67,108,865 bytes is beyond 67,108,864"),
+        (b"\xff" * 5, "expected the size of a message"),
+        (b"\x81\x80\x80\x20", "of 67,108,865 bytes exceeds the limit of 67,108,864"),
     ):
         buffer = FrameBuffer()
         buffer.feed(data)

@@ -1,4 +1,4 @@
-"""The guide's executor is the one that the tests run, and its commands print what it shows."""
+"""The guide shows the tested executor and the real output of its commands."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from pages import ROOT, check_commands, check_links, fences
 
 from crucible_ir.conformance.comparison import ASPECTS
-from crucible_ir.conformance.running import MAX_RESTARTS
+from crucible_ir.conformance.runner import MAX_RESTARTS
 from crucible_ir.conformance.suites import select_cases, suite_folder
 
 pytestmark = pytest.mark.slow
@@ -19,26 +19,26 @@ GUIDE = (ROOT / "docs" / "conformance.md").read_text(encoding="utf-8")
 EXECUTOR = ROOT / "tests" / "interop" / "protobuf" / "executor.py"
 
 
-def test_the_executor_that_is_shown_is_the_one_that_is_tested() -> None:
+def test_the_guide_shows_the_tested_executor() -> None:
     [code] = [text for language, text in fences(GUIDE) if language == "python"]
     assert code == EXECUTOR.read_text(encoding="utf-8")
 
 
-def test_every_command_prints_what_is_shown(tmp_path: Path) -> None:
+def test_every_command_prints_the_output_in_the_guide(tmp_path: Path) -> None:
     shutil.copy(EXECUTOR, tmp_path)
     [(name, text)] = re.findall(r"^```text (\S+)\n(.*?)^```$", GUIDE, re.DOTALL | re.MULTILINE)
     (tmp_path / name).write_text(text, encoding="utf-8")
     assert check_commands(GUIDE, tmp_path, {"crucible-ir"}) >= 10
 
 
-def test_every_link_leads_somewhere() -> None:
+def test_every_link_is_valid() -> None:
     check_links(GUIDE, ROOT / "docs")
 
 
-def test_what_the_guide_says_in_numbers_and_names_is_so() -> None:
+def test_the_numbers_and_names_in_the_guide_are_correct() -> None:
     named = re.findall(r"^\| (\w+) \|", GUIDE.partition("## What is compared")[2], re.MULTILINE)
     assert named[: 1 + len(ASPECTS)] == ["aspect", *ASPECTS]
-    assert f"is started anew, {MAX_RESTARTS} times at most" in GUIDE
+    assert f"is restarted, at most {MAX_RESTARTS} times" in GUIDE
     [least] = re.findall(r"more than ([\d,]+) published cases", GUIDE)
     assert len(select_cases(suite_folder())) > int(least.replace(",", ""))
 

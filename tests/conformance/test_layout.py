@@ -1,4 +1,4 @@
-"""Files of cases read back as what was written, comments included."""
+"""Writing and reading a file of cases preserves the suite and its comments."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ cases = st.builds(
 
 
 @given(st.builds(v1.Suite, topic=texts, cases=st.lists(cases, max_size=3)))
-def test_any_suite_reads_back_as_it_was(suite: v1.Suite) -> None:
+def test_any_suite_survives_writing_and_reading(suite: v1.Suite) -> None:
     text = layout.write(suite, layout.Comments())
     assert text_format.Parse(text, v1.Suite()) == suite
 
 
-def test_json_is_readable_and_bytes_are_octal() -> None:
+def test_json_is_written_as_text_and_bytes_with_octal_escapes() -> None:
     case = v1.Case(name="c")
     case.request.message_type = "T"
     case.request.json = '{"id":"é\'\\n"}\n'.encode()
@@ -50,7 +50,7 @@ def test_json_is_readable_and_bytes_are_octal() -> None:
     assert r"""      binary: "\012\001s\"\\\377" """.rstrip() in lines
 
 
-def test_comments_stay_with_their_cases() -> None:
+def test_comments_are_kept_with_their_cases() -> None:
     text = """\
 # About the topic.
 topic: "t"

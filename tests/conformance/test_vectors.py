@@ -1,4 +1,4 @@
-"""The published cases: enough of them, of every rule, well formed, and true."""
+"""The published cases cover every rule, are well formed, and agree with the oracle."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 import generate_conformance_cases
-from conformance_cases import layout, truth
-from conformance_cases.drafts import GOOGLE_READS_IT
+from conformance_cases import layout, oracle
+from conformance_cases.partial_cases import GOOGLE_READS_IT
 from crucible_ir.conformance import v1
 from crucible_ir.conformance.suites import NamedCase, read_suites, select_cases, suite_folder
 from crucible_ir.schema.rules import rules_of
@@ -20,7 +20,7 @@ CASES = select_cases(suite_folder())
 FILES = sorted(suite_folder().glob("*.txtpb"))
 
 
-#: Every rule of the schema: the type that declares it, the field or oneof, and the rule's id.
+#: Every rule of the schema: the type that declares it, the field or oneof, and the rule id.
 RULES = {
     (name, rule.field_path, rule.rule_id)
     for name, cls in message_types().items()
@@ -32,16 +32,16 @@ def detect_type(case: v1.Case) -> str:
     return case.request.message_type.rpartition(".")[2]
 
 
-def can_be_read(case: v1.Case) -> bool:
+def is_decodable(case: v1.Case) -> bool:
     return case.expected.HasField("evaluation")
 
 
 def set_fields(case: v1.Case) -> set[str]:
-    """Return the fields of a case's message that are set, with the oneofs that they are in.
+    """Return the names of the set fields of a case's message, and of their oneofs.
 
-    The empty name stands for the message as a whole.
+    The empty name represents the whole message.
     """
-    fields = [field for field, _ in truth.decoded(case.request).ListFields()]
+    fields = [field for field, _ in oracle.decode(case.request).ListFields()]
     oneofs = [field.containing_oneof.name for field in fields if field.containing_oneof]
     return {"", *oneofs, *(field.name for field in fields)}
 
@@ -57,30 +57,30 @@ def test_every_rule_of_every_field_has_a_failing_case() -> None:
     assert {rule_id for _, _, rule_id in failing} == {rule_id for _, _, rule_id in RULES}
 
 
-def test_every_rule_of_every_field_has_a_case_in_which_the_field_is_set_and_passes() -> None:
+def test_every_rule_of_every_field_has_a_passing_case_with_the_field_set() -> None:
     passing = set()
     for named in CASES:
-        if can_be_read(named.case):
+        if is_decodable(named.case):
             wrong = {rule.path for rule in named.case.expected.evaluation.broken_rules.rules}
             passing |= {(detect_type(named.case), name) for name in set_fields(named.case) - wrong}
     assert {(name, path) for name, path, _ in RULES} - passing == set()
 
 
-def test_names_are_unique_and_can_stand_in_a_line_of_expected_failures() -> None:
+def test_names_are_unique_and_valid_in_a_file_of_expected_failures() -> None:
     names = Counter(named.name for named in CASES)
     assert [name for name, count in names.items() if count > 1] == []
     assert [name for name in names if not re.fullmatch(r"[a-z_0-9]+/[\w.]+", name)] == []
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
-def test_a_file_is_named_for_its_topic_and_written_as_the_tool_writes_it(path: Path) -> None:
+def test_a_file_is_named_after_its_topic_and_has_the_layout_of_the_tool(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     suite, comments = layout.read(text)
     assert suite.topic == path.stem
     assert layout.write(suite, comments) == text
 
 
-def test_no_file_of_cases_is_stale() -> None:
+def test_every_file_of_cases_is_up_to_date() -> None:
     fresh = generate_conformance_cases.files()
     assert sorted(fresh) == FILES
     stale = [path.name for path, text in fresh.items() if path.read_text("utf-8") != text]
@@ -88,10 +88,10 @@ def test_no_file_of_cases_is_stale() -> None:
 
 
 @pytest.mark.parametrize("suite", read_suites(suite_folder()), ids=lambda suite: suite.topic)
-def test_every_expected_value_is_what_other_implementations_say(suite: v1.Suite) -> None:
+def test_every_expected_value_agrees_with_the_oracle(suite: v1.Suite) -> None:
     for case in suite.cases:
         name = NamedCase(suite.topic, case).name
-        found = truth.expected(case.request)
+        found = oracle.expected(case.request)
         if case.expected.WhichOneof("outcome") == "evaluation":
             assert case.expected == found, name
         else:
@@ -99,8 +99,8 @@ def test_every_expected_value_is_what_other_implementations_say(suite: v1.Suite)
             assert is_read == case.expected.decode_error.endswith(GOOGLE_READS_IT), name
 
 
-def test_there_are_enough_cases_and_those_that_people_wrote_say_why_they_exist() -> None:
+def test_there_are_enough_cases_and_handwritten_ones_have_a_reason() -> None:
     assert len(CASES) >= 1500
-    by_hand = [case for case in CASES if case.topic not in generate_conformance_cases.DERIVED]
-    assert len(by_hand) >= 200
-    assert [case.name for case in by_hand if not re.fullmatch(r"\S+ .*\.", case.case.reason)] == []
+    written = [case for case in CASES if case.topic not in generate_conformance_cases.DERIVED]
+    assert len(written) >= 200
+    assert [case.name for case in written if not re.fullmatch(r"\S+ .*\.", case.case.reason)] == []

@@ -10,9 +10,8 @@ from exchange.client.served import Served
 from interop import executors
 from interop.secured import Secured
 
-from crucible_ir.conformance.payloads import SavedBinaries
-from crucible_ir.conformance.running import Runner
-from crucible_ir.conformance.suites import select_cases, suite_folder
+from crucible_ir.conformance.runner import Runner
+from crucible_ir.conformance.suites import SavedBinaries, select_cases, suite_folder
 
 
 @pytest.fixture

@@ -9,10 +9,10 @@ from pathlib import Path
 from interop.programs import SCHEMA
 
 from crucible_ir.conformance.comparison import OFFERED_ASPECTS
-from crucible_ir.conformance.expected_failures import Entry, read_expected_failures
+from crucible_ir.conformance.expected_failures import ExpectedFailure, read_expected_failures
 from crucible_ir.conformance.reports import to_text
 from crucible_ir.conformance.results import Run
-from crucible_ir.conformance.running import Runner
+from crucible_ir.conformance.runner import Runner
 from crucible_ir.conformance.suites import select_cases, suite_folder
 
 FOLDER = Path(__file__).parent
@@ -42,7 +42,7 @@ def command(language: str) -> list[str]:
     return [part.format(**places) for part in COMMANDS[language].split()]
 
 
-def known_failures(language: str) -> tuple[Entry, ...]:
+def known_failures(language: str) -> tuple[ExpectedFailure, ...]:
     return read_expected_failures(FOLDER / language / "expected_failures.txt")
 
 
@@ -64,7 +64,7 @@ def check_conformance(
     return run
 
 
-def check_reading(language: str, payloads: Path, known: Sequence[Entry]) -> None:
+def check_reading(language: str, payloads: Path, known: Sequence[ExpectedFailure]) -> None:
     """Check that an executor makes of the bytes of another what it must, save for what is known."""
     runner = Runner(
         command(language), timeout=PATIENCE, expected_failures=known, is_substitute=True

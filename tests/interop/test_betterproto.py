@@ -5,15 +5,15 @@ from __future__ import annotations
 import pytest
 from interop import executors
 
-from crucible_ir.conformance.results import Verdict
+from crucible_ir.conformance.results import CaseVerdict
 
 pytestmark = pytest.mark.slow
 
 
 def test_betterproto2_conforms_in_binary_and_json_save_its_expected_failures() -> None:
     run = executors.check_conformance("betterproto", offered={"binary", "json"})
-    assert run.cases[Verdict.PASSED] > 1_800
+    assert run.cases[CaseVerdict.PASSED] > 1_800
     for aspect in ("binary", "json"):
-        assert Verdict.NOT_OFFERED not in run.aspects[aspect]
+        assert CaseVerdict.NOT_OFFERED not in run.aspects[aspect]
     for aspect in ("violations", "digest"):
-        assert Verdict.PASSED not in run.aspects[aspect]
+        assert CaseVerdict.PASSED not in run.aspects[aspect]

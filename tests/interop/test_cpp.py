@@ -19,7 +19,7 @@ from pages import blocks, command_of, commands
 import crucible_ir as ir
 from crucible_ir.conformance.frames import frame
 from crucible_ir.conformance.process import Executor
-from crucible_ir.conformance.results import Verdict
+from crucible_ir.conformance.results import CaseVerdict
 from crucible_ir.conformance.v1 import EvaluateRequest, EvaluateResponse, Request
 
 pytestmark = pytest.mark.toolchain
@@ -38,10 +38,10 @@ def test_cpp_conforms_in_binary_and_json_save_for_what_is_known_of_its_library(
 ) -> None:
     told = executors.check_conformance("cpp", offered={"binary", "json"})
     assert re.fullmatch(r"protobuf for C\+\+ 3\.21\.\d+", told.implementation)
-    assert told.cases[Verdict.PASSED] > 3_400
-    assert set(told.aspects["binary"]) == {Verdict.PASSED, Verdict.NOT_REACHED}
+    assert told.cases[CaseVerdict.PASSED] > 3_400
+    assert set(told.aspects["binary"]) == {CaseVerdict.PASSED, CaseVerdict.NOT_REACHED}
     for aspect in ("violations", "digest"):
-        assert set(told.aspects[aspect]) == {Verdict.NOT_OFFERED}
+        assert set(told.aspects[aspect]) == {CaseVerdict.NOT_OFFERED}
 
 
 def test_every_failure_that_is_known_has_a_link_to_its_reason() -> None:
@@ -55,7 +55,7 @@ def test_cpp_makes_the_same_of_the_bytes_that_python_writes(
     known = executors.known_failures("cpp")
     # What is too deep to be read as JSON is read here, and is then too deep to be written as JSON.
     [unread] = [entry for entry in known if entry.pattern == "limits_nesting/fallbacks_100_in_json"]
-    written = [entry for entry in known if not entry.names_aspect("decode")]
+    written = [entry for entry in known if not entry.matches_aspect("decode")]
     executors.check_reading("cpp", written_by_python, [*written, replace(unread, aspect="json")])
 
 

@@ -12,8 +12,8 @@ from interop.java import project as java
 from interop.rust import project as rust
 from interop.typescript import project as typescript
 
-from crucible_ir.conformance.crossing import Crossing
-from crucible_ir.conformance.reports import crossing_lines
+from crucible_ir.conformance.cross_testing import CrossTest
+from crucible_ir.conformance.reports import cross_test_lines
 from crucible_ir.conformance.suites import select_cases, suite_folder
 
 BUILDS = {
@@ -44,12 +44,12 @@ def test_every_language_has_its_command() -> None:
 
 @pytest.mark.toolchain
 def test_all_executors_read_one_another_alike(languages: list[str]) -> None:
-    crossing = Crossing([command(language) for language in languages], timeout=PATIENCE)
+    test = CrossTest([command(language) for language in languages], timeout=PATIENCE)
     cases = select_cases(suite_folder())
-    assert sum(1 for _ in crossing.results(cases)) <= crossing.questions(cases)
-    assert crossing.passed, "\n".join(line for line, _ in crossing_lines(crossing))
-    count = len(crossing.commands)
+    assert sum(1 for _ in test.results(cases)) <= test.max_requests(cases)
+    assert test.passed, "\n".join(line for line, _ in cross_test_lines(test))
+    count = len(test.commands)
     assert count == len(languages) >= 2
-    assert len(crossing.read) == count * count
+    assert len(test.read) == count * count
     # More than half of all cases can be read, and are written by everyone.
-    assert min(crossing.read.values()) > len(cases) / 2
+    assert min(test.read.values()) > len(cases) / 2

@@ -25,7 +25,7 @@ from interop.toolchains import GO, require
 from pages import blocks, commands, files
 
 import crucible_ir as ir
-from crucible_ir.conformance.results import Verdict
+from crucible_ir.conformance.results import CaseVerdict
 from crucible_ir.exchange import ExchangeClient, v1
 from crucible_ir.exchange.v1.validation_service_pb2_grpc import ValidationServiceStub
 
@@ -55,7 +55,7 @@ def test_go_conforms_in_every_case_and_aspect_that_is_not_expected_to_fail(build
     told = executors.check_conformance("go")
     assert "protovalidate v" in told.implementation
     for aspect in told.offered:
-        assert set(told.aspects[aspect]) == {Verdict.PASSED}
+        assert set(told.aspects[aspect]) == {CaseVerdict.PASSED}
 
 
 # A client in Go

@@ -53,7 +53,7 @@ def test_java_makes_the_same_of_the_bytes_that_python_writes(
     known = [
         entry
         for entry in executors.known_failures("java")
-        if not (entry.names_aspect("decode") or entry.names_aspect("binary"))
+        if not (entry.matches_aspect("decode") or entry.matches_aspect("binary"))
     ]
     executors.check_reading("java", written_by_python, known)
 

@@ -6,7 +6,7 @@ import pytest
 from interop import executors
 
 from crucible_ir.conformance.comparison import ASPECTS
-from crucible_ir.conformance.results import Verdict
+from crucible_ir.conformance.results import CaseVerdict
 
 pytestmark = pytest.mark.slow
 
@@ -14,6 +14,6 @@ pytestmark = pytest.mark.slow
 def test_python_conforms_in_every_case_and_aspect_with_nothing_expected_to_fail() -> None:
     assert executors.known_failures("python") == ()
     run = executors.check_conformance("python")
-    assert set(run.cases) == {Verdict.PASSED}
+    assert set(run.cases) == {CaseVerdict.PASSED}
     for aspect in ASPECTS:
-        assert set(run.aspects[aspect]) == {Verdict.PASSED}, aspect
+        assert set(run.aspects[aspect]) == {CaseVerdict.PASSED}, aspect

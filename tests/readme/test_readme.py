@@ -119,9 +119,9 @@ def test_the_verdicts_differ_between_languages_in_as_many_cases_as_it_says() -> 
         r"\[list\]\((tests/interop/\w+)/", README.partition("## Other lang")[2]
     ):
         entries = read_expected_failures(ROOT / folder / "expected_failures.txt")
-        selected = [entry for entry in entries if entry.names_aspect("violations")]
+        selected = [entry for entry in entries if entry.matches_aspect("violations")]
         differing[Path(folder).name] = sum(
-            any(entry.names_case(case.name) for entry in selected) for case in CASES
+            any(entry.matches_case(case.name) for entry in selected) for case in CASES
         )
     del differing["betterproto"]  # It does not check rules, and neither does C++.
     assert differing == {"cpp": 0, "go": 0, "java": 0, "rust": 2, "typescript": 0}

@@ -1,4 +1,4 @@
-"""The tool that writes the cases refuses one whose author and the independent truth disagree."""
+"""The tool that completes conformance cases rejects those that contradict the oracle."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ import pytest
 from google.protobuf import text_format
 
 from conformance_cases import layout
-from conformance_cases.drafts import (
+from conformance_cases.partial_cases import (
     GOOGLE_READS_IT,
     ContradictionError,
-    Draft,
+    PartialCase,
     complete,
-    complete_by_hand,
+    complete_handwritten,
 )
 from crucible_ir.conformance import v1
 
 STAGE = "crucible_ir.v1.StageDef"
 
 
-def draft(payload: str, **known: object) -> Draft:
-    return Draft("c", STAGE, json=payload.encode(), **known)  # type: ignore[arg-type]
+def partial(payload: str, **known: object) -> PartialCase:
+    return PartialCase("c", STAGE, json=payload.encode(), **known)  # type: ignore[arg-type]
 
 
-def test_what_the_author_does_not_say_is_filled_in() -> None:
-    [case] = complete("t", [draft('{"name":"s"}')]).cases
+def test_missing_expected_values_are_added() -> None:
+    [case] = complete("t", [partial('{"name":"s"}')]).cases
     evaluation = case.expected.evaluation
     assert evaluation.binary == b"\n\x01s"
     assert evaluation.json == '{"name": "s"}'
@@ -37,27 +37,33 @@ def test_what_the_author_does_not_say_is_filled_in() -> None:
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [
-        (draft('{"name":""}'), r"broken are \[\('name', 'required'\)\], not \[\]"),
+        (partial('{"name":""}'), r"the broken rules are \[\('name', 'required'\)\], not \[\]"),
         (
-            draft('{"name":"s"}', broken=frozenset({("name", "required")})),
-            r"broken are \[\], not \[\('name', 'required'\)\]",
+            partial('{"name":"s"}', broken=frozenset({("name", "required")})),
+            r"the broken rules are \[\], not \[\('name', 'required'\)\]",
         ),
-        (draft('{"name":1}'), "cannot be read: "),
-        (draft('{"name":"s"}', refused="of its name"), "can be read, though: of its name"),
-        (draft('{"name":1}', refused=f"it is no text {GOOGLE_READS_IT}"), "cannot be read, though"),
+        (partial('{"name":1}'), "decode error: "),
+        (
+            partial('{"name":"s"}', decode_error="of its name"),
+            "the oracle can decode the payload, but the case states: of its name",
+        ),
+        (
+            partial('{"name":1}', decode_error=f"it is no text {GOOGLE_READS_IT}"),
+            "the oracle cannot decode the payload, but the case states: it is no text",
+        ),
     ],
 )
-def test_an_author_who_is_wrong_is_told(wrong: Draft, words: str) -> None:
+def test_a_case_that_contradicts_the_oracle_is_an_error(wrong: PartialCase, words: str) -> None:
     with pytest.raises(ContradictionError, match=f"^t/c: {words}"):
         complete("t", [wrong])
 
 
-def test_two_cases_of_one_name_are_refused() -> None:
-    with pytest.raises(ContradictionError, match="t/c: there are two of this name"):
-        complete("t", [draft('{"name":"s"}')] * 2)
+def test_a_duplicate_name_is_an_error() -> None:
+    with pytest.raises(ContradictionError, match="t/c: duplicate name"):
+        complete("t", [partial('{"name":"s"}')] * 2)
 
 
-BY_HAND = """\
+HANDWRITTEN = """\
 topic: "t"
 
 cases {
@@ -69,27 +75,29 @@ cases {
 """
 
 
-def by_hand(text: str) -> v1.Suite:
-    return complete_by_hand(text_format.Parse(text, v1.Suite()))
+def completed(text: str) -> v1.Suite:
+    return complete_handwritten(text_format.Parse(text, v1.Suite()))
 
 
-def test_a_case_by_hand_is_completed_and_then_stays_as_it_is() -> None:
-    suite = by_hand(BY_HAND)
+def test_a_handwritten_case_is_completed_once() -> None:
+    suite = completed(HANDWRITTEN)
     assert suite.cases[0].expected.evaluation.json == "{}"
     written = layout.write(suite, layout.Comments())
-    assert layout.write(by_hand(written), layout.Comments()) == written
+    assert layout.write(completed(written), layout.Comments()) == written
 
 
 @pytest.mark.parametrize(
     ("part", "instead", "words"),
     [
-        ('rule_id: "required"', 'rule_id: "string.max_bytes"', "broken are"),
+        ('rule_id: "required"', 'rule_id: "string.max_bytes"', "the broken rules are"),
         ("evaluation {", 'evaluation { digest: "sha256:00"', "digest is 'sha256:"),
         ("evaluation {", 'evaluation { json: \'{"name":""}\'', "json is '{}'"),
         ("evaluation {", 'evaluation { binary: "\\n\\000"', "binary is b''"),
-        ('  reason: "To be completed."\n', "", "says why it exists"),
+        ('  reason: "To be completed."\n', "", "needs a reason"),
     ],
 )
-def test_a_case_by_hand_that_is_wrong_is_refused(part: str, instead: str, words: str) -> None:
+def test_a_handwritten_case_that_contradicts_the_oracle_is_an_error(
+    part: str, instead: str, words: str
+) -> None:
     with pytest.raises(ContradictionError, match=words):
-        by_hand(BY_HAND.replace(part, instead))
+        completed(HANDWRITTEN.replace(part, instead))

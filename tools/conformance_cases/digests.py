@@ -1,4 +1,4 @@
-"""Cases for digests: the published digest vectors, asked of every implementation."""
+"""Cases for digests: the published digest vectors as conformance cases."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from conformance_cases import truth
-from conformance_cases.drafts import ContradictionError, Draft
+from conformance_cases import oracle
+from conformance_cases.partial_cases import ContradictionError, PartialCase
 from crucible_ir.conformance import v1
 from crucible_ir.schema.types import PACKAGE
 
 VECTORS = Path(__file__).resolve().parents[2] / "tests" / "vectors" / "digest"
 
 
-def published() -> Iterator[Draft]:
-    """Yield cases for the vectors in tests/vectors/digest, of which the digests must come out."""
+def published() -> Iterator[PartialCase]:
+    """Yield cases for the vectors in tests/vectors/digest, with the digests that they publish."""
     for path in sorted(VECTORS.glob("*.jsonl")):
         for number, line in enumerate(path.read_text(encoding="ascii").splitlines(), start=1):
             vector = json.loads(line)
@@ -27,11 +27,11 @@ def published() -> Iterator[Draft]:
                 request = v1.EvaluateRequest(message_type=full_name, binary=binary)
             else:
                 request = v1.EvaluateRequest(message_type=full_name, json=vector["json"].encode())
-            message = truth.decoded(request)
-            found = truth.evaluation(message)
+            message = oracle.decode(request)
+            found = oracle.evaluation(message)
             if found.digest != vector.get("digest", ""):
                 raise ContradictionError(f"{name}: the digest is {found.digest}")
-            yield Draft(
+            yield PartialCase(
                 name,
                 full_name,
                 json=request.json if request.HasField("json") else None,

@@ -1,4 +1,4 @@
-"""Cases for every field of the schema: its names, its presence, its default, its enum values."""
+"""Cases for every field of the schema: names, presence, defaults and enum values."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from typing import Any
 from google.protobuf import json_format
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
-from conformance_cases.drafts import Draft, of_message
 from conformance_cases.layout import compact
+from conformance_cases.partial_cases import PartialCase, of_message
 from conformance_cases.rules import number_rules_broken
 from conformance_cases.samples import is_required, minimal, rules_on, set_sample, types
 from crucible_ir.schema import vocabulary
 from crucible_ir.schema.fields import describe_field
-from crucible_ir.schema.types import PACKAGE, held_enum, is_map
+from crucible_ir.schema.types import PACKAGE, held_enum
 
 
-def one_at_a_time() -> Iterator[Draft]:
+def one_at_a_time() -> Iterator[PartialCase]:
     """Yield cases for every field alone, in binary."""
     for descriptor, field in _every_field():
         base = minimal(descriptor)
@@ -26,25 +26,25 @@ def one_at_a_time() -> Iterator[Draft]:
         yield of_message(f"{descriptor.name}.{field.name}", base, as_binary=True)
 
 
-def names() -> Iterator[Draft]:
+def names() -> Iterator[PartialCase]:
     """Yield cases for messages with every field, by lowerCamel names and by the original ones."""
     for name, descriptor in types().items():
         message = _full(descriptor)
-        for spelling, original in (("lower_camel", False), ("original", True)):
-            plain = json_format.MessageToDict(message, preserving_proto_field_name=original)
-            yield Draft(f"{name}.{spelling}", descriptor.full_name, json=compact(plain))
+        for naming, original in (("lower_camel", False), ("original", True)):
+            value = json_format.MessageToDict(message, preserving_proto_field_name=original)
+            yield PartialCase(f"{name}.{naming}", descriptor.full_name, json=compact(value))
 
 
-def nulls() -> Iterator[Draft]:
+def nulls() -> Iterator[PartialCase]:
     """Yield cases for messages in which every field that may be unset is null."""
     for name, descriptor in types().items():
         base = minimal(descriptor)
-        plain: dict[str, Any] = dict.fromkeys(field.json_name for field in descriptor.fields)
-        given = json_format.MessageToDict(base)
-        yield Draft(name, descriptor.full_name, json=compact({**plain, **given}))
+        value: dict[str, Any] = dict.fromkeys(field.json_name for field in descriptor.fields)
+        required = json_format.MessageToDict(base)
+        yield PartialCase(name, descriptor.full_name, json=compact({**value, **required}))
 
 
-def zeros() -> Iterator[Draft]:
+def zeros() -> Iterator[PartialCase]:
     """Yield cases for fields with presence that are set to their zero, in binary."""
     for descriptor, field in _every_field():
         if not field.has_presence or is_required(descriptor, field.name):
@@ -53,7 +53,7 @@ def zeros() -> Iterator[Draft]:
         broken: set[str] = set()
         if field.message_type is not None:
             if field.message_type.full_name == "google.protobuf.Value":
-                # A Value without a kind is not JSON; the cases about opaque values have it.
+                # A Value without a kind is not JSON; the topic `opaque` has cases for it.
                 continue
             if field.message_type.full_name.startswith(PACKAGE):
                 getattr(base, field.name).CopyFrom(minimal(field.message_type))
@@ -67,19 +67,19 @@ def zeros() -> Iterator[Draft]:
         yield of_message(f"{descriptor.name}.{field.name}", base, found, as_binary=True)
 
 
-def defaults() -> Iterator[Draft]:
-    """Yield cases for documents that spell a default out, which is not the same as leaving it."""
+def defaults() -> Iterator[PartialCase]:
+    """Yield cases for documents with an explicit default, which differs from an unset field."""
     for descriptor, field in _every_field():
         default = describe_field(field).default
         if default is None:
             continue
-        plain = json_format.MessageToDict(minimal(descriptor))
-        plain[field.json_name] = json.loads(default)
+        value = json_format.MessageToDict(minimal(descriptor))
+        value[field.json_name] = json.loads(default)
         name = f"{descriptor.name}.{field.name}"
-        yield Draft(name, descriptor.full_name, json=compact(plain))
+        yield PartialCase(name, descriptor.full_name, json=compact(value))
 
 
-def enum_values() -> Iterator[Draft]:
+def enum_values() -> Iterator[PartialCase]:
     """Yield cases for every value of every enum, by its name and by its number."""
     for descriptor, field in _every_field():
         if field.enum_type is None:
@@ -90,12 +90,12 @@ def enum_values() -> Iterator[Draft]:
                 broken = {(field.name, "required")}
             if value.name == "RESPONSE_FORMAT_JSON_SCHEMA":
                 broken = {("", "generation_options.json_schema_required")}
-            for spelling in (value.name, value.number):
-                yield _with_enum(descriptor, field, str(spelling), spelling, broken)
+            for written in (value.name, value.number):
+                yield _with_enum(descriptor, field, str(written), written, broken)
 
 
-def unknown_enum_numbers() -> Iterator[Draft]:
-    """Yield cases for numbers without a name in open vocabularies, which are legal and kept."""
+def unknown_enum_numbers() -> Iterator[PartialCase]:
+    """Yield cases for unknown enum numbers in open vocabularies, which are valid and preserved."""
     for descriptor, field in _every_field():
         if field.enum_type is None:
             continue
@@ -110,37 +110,37 @@ def _with_enum(
     descriptor: Descriptor,
     field: FieldDescriptor,
     name: str,
-    spelling: str | int,
+    written: str | int,
     broken: set[tuple[str, str]],
-) -> Draft:
-    plain = json_format.MessageToDict(minimal(descriptor))
-    plain[field.json_name] = [spelling, spelling] if field.is_repeated else spelling
-    return Draft(
+) -> PartialCase:
+    value = json_format.MessageToDict(minimal(descriptor))
+    value[field.json_name] = [written, written] if field.is_repeated else written
+    return PartialCase(
         f"{descriptor.name}.{field.name}.{name}",
         descriptor.full_name,
-        json=compact(plain),
+        json=compact(value),
         broken=frozenset(broken),
     )
 
 
-def unknown_enum_names() -> Iterator[Draft]:
-    """Yield cases for enum values that ProtoJSON cannot read: names that there are not."""
+def unknown_enum_names() -> Iterator[PartialCase]:
+    """Yield cases for enum names that ProtoJSON rejects."""
     for descriptor, field in _every_field():
         if field.enum_type is None:
             continue
-        value = held_enum(field).values[1]
-        plain = json_format.MessageToDict(minimal(descriptor))
-        spellings = {
-            "lower_case": value.name.lower(),
-            "plain": vocabulary.names(held_enum(field))[value.number],
+        enum_value = held_enum(field).values[1]
+        value = json_format.MessageToDict(minimal(descriptor))
+        unknown_names = {
+            "lower_case": enum_value.name.lower(),
+            "plain": vocabulary.names(held_enum(field))[enum_value.number],
         }
-        for label, spelling in spellings.items():
-            plain[field.json_name] = [spelling] if field.is_repeated else spelling
-            yield Draft(
+        for label, name in unknown_names.items():
+            value[field.json_name] = [name] if field.is_repeated else name
+            yield PartialCase(
                 f"{descriptor.name}.{field.name}.{label}",
                 descriptor.full_name,
-                json=compact(plain),
-                refused="the enum has no value of this name",
+                json=compact(value),
+                decode_error="unknown enum name",
             )
 
 
@@ -151,10 +151,9 @@ def _every_field() -> Iterator[tuple[Descriptor, FieldDescriptor]]:
 
 
 def _full(descriptor: Descriptor) -> Any:
-    """Return a message with every field set, of a oneof the last member."""
+    """Return a message with every field set; of a oneof, the last member."""
     message = minimal(descriptor)
     for field in descriptor.fields:
-        if not is_map(field):
-            message.ClearField(field.name)
+        message.ClearField(field.name)
         set_sample(message, field)
     return message

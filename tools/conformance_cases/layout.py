@@ -1,4 +1,4 @@
-"""The layout of a file of cases: text format that people can read, comments included."""
+"""The layout of a file of cases: readable text format with comments."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ _ESCAPES = {
 
 @dataclass
 class Comments:
-    """The comments of a file, which the text format's own parser drops.
+    """The comments of a file, which the parser of the text format drops.
 
     Attributes:
-        top: The lines at the top of the file, without those that name its type.
-        cases: The lines before a case, by its name.
+        top: The comment lines at the top of the file, without the header.
+        cases: The comment lines before a case, by the name of the case.
     """
 
     top: list[str] = field(default_factory=list)
@@ -38,7 +38,7 @@ class Comments:
 
 
 def read(text: str) -> tuple[v1.Suite, Comments]:
-    """Read a file of cases and its comments, which stand on lines of their own before a case."""
+    """Read a file of cases and its comments, which are on separate lines before a case."""
     suite = text_format.Parse(text, v1.Suite())
     waiting: list[str] = []
     groups: list[list[str]] = []
@@ -112,14 +112,14 @@ def _broken_rules(broken: v1.BrokenRules) -> Iterator[str]:
 
 
 def _quoted(text: str) -> str:
-    """Quote text, with double quotes where it has nothing to escape and single ones elsewhere."""
+    """Quote text: with double quotes if nothing needs escaping, otherwise with single quotes."""
     if text.isprintable() and not set(text) & set("'\"\\"):
         return f'"{text}"'
     return f"'{''.join(map(_character, text))}'"
 
 
 def _quoted_text_of(value: bytes) -> str:
-    """Quote bytes, as text where they are UTF-8."""
+    """Quote bytes, as text if they are UTF-8."""
     try:
         return _quoted(value.decode())
     except UnicodeDecodeError:
@@ -144,6 +144,6 @@ def _character(character: str) -> str:
     return "".join(f"\\{byte:03o}" for byte in character.encode())
 
 
-def compact(plain: object) -> bytes:
-    """Return plain values as one line of JSON."""
-    return json.dumps(plain, ensure_ascii=False, separators=(",", ":")).encode()
+def compact(value: object) -> bytes:
+    """Return a JSON value as one line of JSON."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()

@@ -1,4 +1,4 @@
-"""Cases for every rule of the schema: just inside, just outside, and inside other messages."""
+"""Cases for every rule of the schema: at its limits, beyond them, and in nested messages."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 
-from conformance_cases.drafts import Draft, of_message
+from conformance_cases.partial_cases import PartialCase, of_message
 from conformance_cases.samples import (
     TIMESTAMP,
     embeddings,
@@ -19,22 +19,23 @@ from conformance_cases.samples import (
     set_sample,
     types,
 )
+from crucible_ir.schema.fields import Kind, describe_field, fields_of
 from crucible_ir.schema.rules import Rule, rules_of
 
 INT32 = (-(2**31), 2**31 - 1)
 
-#: The seconds of the first and the last moment that RFC 3339 can write.
+#: The seconds of the first and the last timestamp in RFC 3339.
 FIRST_SECOND, LAST_SECOND = -62_135_596_800, 253_402_300_799
 LAST_NANO = 999_999_999
 
 Broken = tuple[str, str]
 
 
-def strings() -> Iterator[Draft]:
-    """Yield cases for the rules on strings: required, and at most so many bytes."""
-    # Fields take turns, since a rule that counts characters fails with each of them.
+def strings() -> Iterator[PartialCase]:
+    """Yield cases for the rules on strings: required, and the maximum length in bytes."""
+    # The fields alternate, because a wrong rule that counts characters fails with each of them.
     characters = itertools.cycle(("é", "€", "😀"))
-    for descriptor, field in _fields(FieldDescriptor.CPPTYPE_STRING):
+    for descriptor, field in _fields(Kind.STRING):
         rules = rules_on(descriptor, field.name)
         limits = [rule.parameters["max_bytes"] for rule in rules if "max_bytes" in rule.parameters]
         if any(rule.rule_id == "required" for rule in rules):
@@ -48,11 +49,11 @@ def strings() -> Iterator[Draft]:
 
 
 def _lengths(limit: int, wide: str) -> Iterator[tuple[str, str]]:
-    """Yield texts just within a limit in bytes and just beyond it, with their names.
+    """Yield strings just within and just beyond a limit in bytes, with their names.
 
     Args:
-        limit: The most bytes.
-        wide: A character of several bytes; none where the text must be a version.
+        limit: The maximum length in bytes.
+        wide: A multi-byte character; empty if the string must be a version.
     """
     start = "" if wide else "1.2.3+"
     yield "shortest", start.rstrip("+") or "x"
@@ -65,38 +66,37 @@ def _lengths(limit: int, wide: str) -> Iterator[tuple[str, str]]:
         yield f"{limit + 1}_bytes_of_{width}", f"{text}x"
 
 
-#: From semver.org: what its own regular expression must and must not match.
+#: The valid and invalid examples of semver.org.
 VERSIONS = """
 0.0.4 1.2.3 10.20.30 1.1.2-prerelease+meta 1.1.2+meta 1.1.2+meta-valid 1.0.0-alpha 1.0.0-beta
 1.0.0-alpha.beta 1.0.0-alpha.1 1.0.0-alpha0.valid 1.0.0-rc.1+build.123 1.2.3-SNAPSHOT-123
 1.0.0+0.build.1-rc.10000aaa-kk-0.1 99999999999999999999999.999999999999999999.99999999999999999
 1.0.0-0A.is.legal 2.0.0+build.1848 1.0.0--.- 0.0.0 1.2.3-0 1.2.3+007
 """
-NO_VERSIONS = """
+INVALID_VERSIONS = """
 1 1.2 1.2.3-0123 1.2.3-0123.0123 1.1.2+.123 +invalid -invalid -invalid+invalid alpha alpha.beta
 alpha.1 1.0.0-alpha_beta 1.0.0-alpha.. 1.0.0-alpha..1 01.1.1 1.01.1 1.1.01 1.2.3.DEV 1.2-SNAPSHOT
 1.2.31.2.3----RC-SNAPSHOT.12.09.1--..12+788 1.2-RC-SNAPSHOT -1.0.3-gamma+b7718
 +justmeta 9.8.7+meta+meta 9.8.7-whatever+meta+meta v1.2.3 1.2.3- 1.2.3+ 1.2.3-a. 1..3 1.2.3-é
 1.٢.3 1.2.3_ =1.2.3
 """
-#: The same with white space and control characters, which the list above cannot hold.
+#: Invalid versions with white space and control characters, which the list above cannot contain.
 BLANK_VERSIONS = [" 1.2.3", "1.2.3 ", "1.2.3\n", "\n1.2.3", "1.2.3\x00", "1.2.3\r\n", "1.2.3\u2028"]
 
 
-def versions() -> Iterator[Draft]:
+def versions() -> Iterator[PartialCase]:
     """Yield cases for the pattern of a semantic version."""
-    for descriptor, field in _fields(FieldDescriptor.CPPTYPE_STRING):
+    for descriptor, field in _fields(Kind.STRING):
         if any(rule.rule_id == "string.pattern" for rule in rules_on(descriptor, field.name)):
             for number, text in enumerate(VERSIONS.split(), start=1):
                 yield _scalar(descriptor, field, f"good_{number:02}", text, set())
-            for number, text in enumerate(NO_VERSIONS.split() + BLANK_VERSIONS, start=1):
+            for number, text in enumerate(INVALID_VERSIONS.split() + BLANK_VERSIONS, start=1):
                 yield _scalar(descriptor, field, f"bad_{number:02}", text, {"string.pattern"})
 
 
-def numbers() -> Iterator[Draft]:
+def numbers() -> Iterator[PartialCase]:
     """Yield cases for the bounds of integers and doubles."""
-    kinds = (FieldDescriptor.CPPTYPE_INT32, FieldDescriptor.CPPTYPE_DOUBLE)
-    for descriptor, field in (each for kind in kinds for each in _fields(kind)):
+    for descriptor, field in (*_fields(Kind.INT32), *_fields(Kind.DOUBLE)):
         rules = rules_on(descriptor, field.name)
         bounds = sorted({float(bound) for rule in rules for bound in _bounds(rule)})
         if not bounds:
@@ -110,8 +110,8 @@ def numbers() -> Iterator[Draft]:
 
 
 def number_rules_broken(rules: list[Rule], value: float) -> set[str]:
-    """Return the ids of the rules that a number does not keep."""
-    return {rule.rule_id for rule in rules if not _keeps(rule, value)}
+    """Return the ids of the rules that a number breaks."""
+    return {rule.rule_id for rule in rules if not _satisfies(rule, value)}
 
 
 def _bounds(rule: Rule) -> list[Any]:
@@ -119,8 +119,8 @@ def _bounds(rule: Rule) -> list[Any]:
 
 
 def _around(field: FieldDescriptor, bounds: list[float]) -> Iterator[tuple[str, Any]]:
-    """Yield the values on both sides of each bound, on it, and the far ends of the type."""
-    if field.cpp_type == FieldDescriptor.CPPTYPE_INT32:
+    """Yield each bound, the values next to it, and the ends of the type."""
+    if describe_field(field).kind is Kind.INT32:
         for bound in map(int, bounds):
             for value in (bound - 1, bound, bound + 1, *INT32):
                 yield f"{value}".replace("-", "minus_"), value
@@ -135,8 +135,8 @@ def _around(field: FieldDescriptor, bounds: list[float]) -> Iterator[tuple[str, 
         yield name.replace("-", "minus_"), float(name)
 
 
-def _keeps(rule: Rule, value: float) -> bool:
-    """Tell whether a number keeps a rule: NaN keeps none that has a bound."""
+def _satisfies(rule: Rule, value: float) -> bool:
+    """Return whether a number satisfies a rule; NaN satisfies none that has a bound."""
     parameters: Any = rule.parameters
     return (
         ("gt" not in parameters or value > parameters["gt"])
@@ -146,9 +146,9 @@ def _keeps(rule: Rule, value: float) -> bool:
     )
 
 
-def enums() -> Iterator[Draft]:
-    """Yield cases for closed vocabularies, with every number that has a name and some without."""
-    for descriptor, field in _fields(FieldDescriptor.CPPTYPE_ENUM):
+def enums() -> Iterator[PartialCase]:
+    """Yield cases for closed vocabularies with numbers that have no name."""
+    for descriptor, field in _fields(Kind.ENUM):
         rule_ids = {rule.rule_id for rule in rules_on(descriptor, field.name)}
         if "enum.defined_only" not in rule_ids:
             continue
@@ -161,8 +161,8 @@ def enums() -> Iterator[Draft]:
             yield _scalar(descriptor, field, "unset", 0, {"required"})
 
 
-def presence() -> Iterator[Draft]:
-    """Yield cases for what must be there: messages, lists with items, and members of oneofs."""
+def presence() -> Iterator[PartialCase]:
+    """Yield cases for required values: messages, items of lists, and members of oneofs."""
     for descriptor in types().values():
         for rule in rules_of(descriptor):
             base = minimal(descriptor)
@@ -192,8 +192,8 @@ def presence() -> Iterator[Draft]:
                 yield of_message(f"{prefix}.absent", base, broken)
 
 
-def timestamps() -> Iterator[Draft]:
-    """Yield cases for the range of every timestamp, which RFC 3339 sets."""
+def timestamps() -> Iterator[PartialCase]:
+    """Yield cases for the range of every timestamp, which is that of RFC 3339."""
     for descriptor in types().values():
         for field in descriptor.fields:
             if field.message_type is None or field.message_type.full_name != TIMESTAMP:
@@ -213,8 +213,8 @@ def timestamps() -> Iterator[Draft]:
                 yield of_message(f"{descriptor.name}.{field.name}.{name}", base, broken)
 
 
-def own() -> Iterator[Draft]:
-    """Yield cases for the rules that the schema itself declares, in CEL."""
+def own() -> Iterator[PartialCase]:
+    """Yield cases for the custom rules of the schema, which are in CEL."""
     message = types()["Message"]
     content = {("", "message.content_required")}
     base = minimal(message)
@@ -246,8 +246,8 @@ def own() -> Iterator[Draft]:
         yield of_message(f"{name}_with", base)
 
 
-def nested() -> Iterator[Draft]:
-    """Yield cases for broken rules in messages that are inside others, so that paths have steps."""
+def nested() -> Iterator[PartialCase]:
+    """Yield cases for broken rules in nested messages."""
     for descriptor in types().values():
         broken = _breakages(descriptor)
         if not broken:
@@ -272,8 +272,8 @@ def nested() -> Iterator[Draft]:
                 yield of_message(f"{name}.{position}", base, {(_joined(at, path), rule_id)})
 
 
-def several() -> Iterator[Draft]:
-    """Yield cases of messages that break every rule at once that can be."""
+def several() -> Iterator[PartialCase]:
+    """Yield cases for messages that break as many rules as possible."""
     for descriptor in types().values():
         base = minimal(descriptor)
         all_broken: set[Broken] = set()
@@ -300,7 +300,7 @@ def _joined(start: str, path: str) -> str:
 
 
 def _breakages(descriptor: Descriptor) -> list[tuple[str, str, Message]]:
-    """Return messages of a type that each break one rule in one place, with place and rule."""
+    """Return messages of a type that each break one rule, with the path and the id of the rule."""
     found: list[tuple[str, str, Message]] = []
     seen: set[str] = set()
     for rule in rules_of(descriptor):
@@ -313,7 +313,7 @@ def _breakages(descriptor: Descriptor) -> list[tuple[str, str, Message]]:
 
 
 def _break(message: Any, descriptor: Descriptor, rule: Rule) -> bool:
-    """Break one rule of a valid message and no other; tell whether there is a way."""
+    """Change a valid message so that it breaks one rule; return whether that is possible."""
     path, parameters = rule.field_path, rule.parameters
     match rule.rule_id:
         case "required" | "repeated.min_items":
@@ -336,16 +336,16 @@ def _break(message: Any, descriptor: Descriptor, rule: Rule) -> bool:
     return True
 
 
-def _fields(kind: int) -> Iterator[tuple[Descriptor, FieldDescriptor]]:
+def _fields(kind: Kind) -> Iterator[tuple[Descriptor, FieldDescriptor]]:
     for descriptor in types().values():
-        for field in descriptor.fields:
-            if field.cpp_type == kind and rules_on(descriptor, field.name):
-                yield descriptor, field
+        for field in fields_of(descriptor).values():
+            if field.kind is kind and not field.is_map and rules_on(descriptor, field.name):
+                yield descriptor, field.descriptor
 
 
 def _scalar(
     descriptor: Descriptor, field: FieldDescriptor, name: str, value: Any, broken: set[str]
-) -> Draft:
+) -> PartialCase:
     message = minimal(descriptor)
     setattr(message, field.name, value)
     found = {(field.name, rule_id) for rule_id in broken}

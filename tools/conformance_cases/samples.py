@@ -1,4 +1,4 @@
-"""Messages to start from: the smallest valid message of each type, and ways to get to a field."""
+"""Sample messages: the smallest valid message of each type, and a valid value of each field."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from google.protobuf import json_format, struct_pb2
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from conformance_cases.truth import message_class
-from crucible_ir.schema.fields import OPAQUE_MESSAGES
+from conformance_cases.oracle import message_class
+from crucible_ir.schema.fields import OPAQUE_MESSAGES, Kind, describe_field
 from crucible_ir.schema.rules import Rule, rules_of
 from crucible_ir.schema.types import PACKAGE, message_types
 
-#: A required string, which must also be a semantic version where a pattern asks for one.
+#: A valid required string, which is also a semantic version.
 TEXT = "1.2.3"
 
 TIMESTAMP = "google.protobuf.Timestamp"
@@ -33,7 +33,7 @@ def rules_on(descriptor: Descriptor, path: str) -> list[Rule]:
 
 
 def is_required(descriptor: Descriptor, path: str) -> bool:
-    """Tell whether a field or oneof must be set."""
+    """Return whether a field or oneof is required."""
     return any(rule.rule_id == "required" for rule in rules_on(descriptor, path))
 
 
@@ -57,14 +57,14 @@ def _minimal(descriptor: Descriptor) -> Any:
         if is_required(descriptor, oneof.name):
             set_sample(message, oneof.fields[0])
     if descriptor.full_name == f"{PACKAGE}.Message":
-        # The type's own rule, which no table can tell how to keep.
+        # For the custom rule of the type.
         message.text = "hi"
     return message
 
 
 def set_sample(message: Any, field: FieldDescriptor) -> None:
-    """Give a field a valid value that is not its zero."""
-    if field.message_type is not None and field.message_type.GetOptions().map_entry:
+    """Set a field to a valid value other than its zero value."""
+    if describe_field(field).is_map:
         getattr(message, field.name)["loss"] = 0.5
     elif field.is_repeated:
         held = getattr(message, field.name)
@@ -80,7 +80,7 @@ def set_sample(message: Any, field: FieldDescriptor) -> None:
 
 
 def message_sample(descriptor: Descriptor) -> Any:
-    """Return a valid message of a type of the IR or a well-known one."""
+    """Return a valid message of a type of the IR or a well-known type."""
     if descriptor.full_name == TIMESTAMP:
         return Timestamp(seconds=1_735_732_800)
     if descriptor.full_name in OPAQUE_MESSAGES:
@@ -92,22 +92,24 @@ def message_sample(descriptor: Descriptor) -> Any:
 
 
 def scalar_sample(field: FieldDescriptor) -> Any:
-    """Return a value for a scalar that keeps every rule of the schema and is not the zero."""
+    """Return a value of a scalar field that satisfies every rule and is not the zero value."""
     if field.enum_type is not None:
         return field.enum_type.values[1].number
-    match field.cpp_type:
-        case FieldDescriptor.CPPTYPE_STRING:
-            return b"\xff\x00" if field.type == FieldDescriptor.TYPE_BYTES else TEXT
-        case FieldDescriptor.CPPTYPE_BOOL:
+    match describe_field(field).kind:
+        case Kind.BYTES:
+            return b"\xff\x00"
+        case Kind.STRING:
+            return TEXT
+        case Kind.BOOL:
             return True
-        case FieldDescriptor.CPPTYPE_DOUBLE:
+        case Kind.DOUBLE:
             return 0.5
         case _:
             return 7
 
 
 def embeddings(descriptor: Descriptor) -> Iterator[tuple[Descriptor, FieldDescriptor]]:
-    """Yield every field of the IR that holds messages of a type, with the type that it is in."""
+    """Yield every field of the IR with messages of a type, and the parent type of the field."""
     for parent in types().values():
         for field in parent.fields:
             if field.message_type is not None and field.message_type == descriptor:

@@ -1,1 +1,1 @@
-"""Certifying an implementation of the IR in any language against published cases."""
+"""Conformance tests: check an implementation of the IR in any language against published cases."""

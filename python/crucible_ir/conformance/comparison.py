@@ -1,4 +1,4 @@
-"""Comparison: where an executor's answer differs from what a case expects."""
+"""Comparison of an executor's answer with the expected result of a case."""
 
 from __future__ import annotations
 
@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, Any, Final
 from google.protobuf.message import DecodeError, Message
 
 from crucible_ir.conformance import v1
-from crucible_ir.schema.types import is_map, message_of, message_type
+from crucible_ir.schema.fields import Cardinality, Kind
+from crucible_ir.schema.types import message_type
 from crucible_ir.schema.vocabulary import names
+from crucible_ir.schema.walk import set_fields, walk
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import EnumDescriptor
 
-#: The aspect that every executor has: whether the payload can be read at all.
+#: The aspect that every executor has: whether the payload can be decoded.
 DECODE: Final = "decode"
 
 
@@ -26,21 +28,21 @@ def _named_aspects() -> dict[int, str]:
     return names(enum)
 
 
-#: The aspects that an executor may offer, by number: ``binary``, ``json`` and so on.
+#: The aspects that an executor may offer, by enum number: ``binary``, ``json`` and so on.
 OFFERED_ASPECTS: Final = _named_aspects()
 
-#: Every aspect, in the order in which they are compared.
+#: All aspects, in the order of comparison.
 ASPECTS: Final = (DECODE, *OFFERED_ASPECTS.values())
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One aspect in which an answer is not what it must be.
+    """An aspect in which an answer differs from the expected result.
 
     Attributes:
-        aspect: Out of `ASPECTS`.
-        expected: What must come out, for people.
-        got: What came out, for people.
+        aspect: One of `ASPECTS`.
+        expected: A description of the expected value.
+        got: A description of the actual value.
     """
 
     aspect: str
@@ -48,40 +50,40 @@ class Difference:
     got: str
 
 
-def is_asked(case: v1.Case, offered: Set[str]) -> bool:
-    """Tell whether an executor that offers these aspects is to be asked about a case."""
+def is_applicable(case: v1.Case, offered: Set[str]) -> bool:
+    """Return whether a case applies to an executor that offers these aspects."""
     return case.request.WhichOneof("payload") != "json" or "json" in offered
 
 
 def compared_aspects(case: v1.Case) -> tuple[str, ...]:
-    """Return the aspects that a case is about: reading alone where its payload cannot be read."""
+    """Return the aspects that a case compares: only ``decode`` if its payload is invalid."""
     return ASPECTS if case.expected.WhichOneof("outcome") == "evaluation" else (DECODE,)
 
 
 def compare(case: v1.Case, answer: v1.EvaluateResponse, offered: Set[str]) -> Iterator[Difference]:
-    """Yield the differences between an answer and what a case expects.
+    """Yield the differences between an answer and the expected result of a case.
 
     Args:
         case: The case.
-        answer: What the executor made of its payload.
+        answer: The executor's answer.
         offered: The aspects that the executor offers; others are not compared.
     """
     expected = case.expected
     outcome = answer.WhichOneof("outcome")
     if outcome != expected.WhichOneof("outcome"):
-        yield Difference(DECODE, _outcome_in_words(expected), _outcome_in_words(answer))
+        yield Difference(DECODE, _describe_outcome(expected), _describe_outcome(answer))
     elif outcome == "evaluation":
         for aspect in ASPECTS:
             if aspect in offered:
                 yield from _COMPARISONS[aspect](case, answer.evaluation)
 
 
-def _outcome_in_words(response: v1.EvaluateResponse) -> str:
+def _describe_outcome(response: v1.EvaluateResponse) -> str:
     match response.WhichOneof("outcome"):
         case "decode_error":
-            return f"cannot be read: {response.decode_error}"
+            return f"a decode error: {response.decode_error}"
         case "evaluation":
-            return "can be read"
+            return "a decoded message"
         case _:
             return "neither an evaluation nor a decode error"
 
@@ -92,48 +94,37 @@ def _compare_binary(case: v1.Case, got: v1.Evaluation) -> Iterator[Difference]:
     try:
         message = type_.FromString(got.binary)
     except DecodeError as error:
-        yield Difference("binary", _shown_message(expected), f"bytes that cannot be read: {error}")
+        yield Difference("binary", _show_message(expected), f"invalid bytes: {error}")
         return
     if not same_message(expected, message):
-        yield Difference("binary", _shown_message(expected), _shown_message(message))
+        yield Difference("binary", _show_message(expected), _show_message(message))
 
 
 def same_message(one: Message, other: Message) -> bool:
-    """Tell whether two messages say the same, unknown fields included and all NaN being one."""
+    """Return whether two messages are equal, including unknown fields; every NaN equals NaN."""
     if one == other:
         return True
     for message in (one, other):
-        _make_nan_one(message)
+        _normalize_nan(message)
     return one == other
 
 
-def _make_nan_one(message: Any) -> None:
-    """Give every NaN of a message the same bits, since which ones it has says nothing."""
-    for field, value in message.ListFields():
-        if message_of(field) is not None:
-            if is_map(field):
-                held = [value[key] for key in value]
+def _normalize_nan(root: Message) -> None:
+    """Give every NaN in a message the same bits, since the bits of a NaN have no meaning."""
+    for _, message in walk(root):
+        for _, field, value in set_fields(message):
+            if field.kind not in (Kind.DOUBLE, Kind.FLOAT):
+                continue
+            if field.cardinality is Cardinality.SINGULAR:
+                if math.isnan(value):
+                    setattr(message, field.name, math.nan)
             else:
-                held = list(value) if field.is_repeated else [value]
-            for inner in held:
-                _make_nan_one(inner)
-        elif is_map(field):
-            for key in value:
-                if _is_nan(value[key]):
-                    value[key] = math.nan
-        elif field.is_repeated:
-            for index, item in enumerate(value):
-                if _is_nan(item):
-                    value[index] = math.nan
-        elif _is_nan(value):
-            setattr(message, field.name, math.nan)
+                for key in value if field.is_map else range(len(value)):
+                    if math.isnan(value[key]):
+                        value[key] = math.nan
 
 
-def _is_nan(value: object) -> bool:
-    return isinstance(value, float) and math.isnan(value)
-
-
-def _shown_message(message: Message) -> str:
+def _show_message(message: Message) -> str:
     text = " ".join(str(message).split()) or "an empty message"
     return f"{text} (hex {message.SerializeToString(deterministic=True).hex()})"
 
@@ -145,7 +136,7 @@ def _compare_json(case: v1.Case, got: v1.Evaluation) -> Iterator[Difference]:
         try:
             same = same_json(parse_json(got.json), parse_json(expected.json))
         except ValueError as error:
-            yield Difference("json", expected.json, f"no JSON, {error}: {got.json}")
+            yield Difference("json", expected.json, f"invalid JSON, {error}: {got.json}")
             return
         except RecursionError:
             same = False
@@ -153,15 +144,15 @@ def _compare_json(case: v1.Case, got: v1.Evaluation) -> Iterator[Difference]:
             yield Difference("json", expected.json, got.json)
     elif outcome != expected.WhichOneof("json_outcome"):
         yield Difference(
-            "json", _in_words(expected, "json_outcome"), _in_words(got, "json_outcome")
+            "json", _describe(expected, "json_outcome"), _describe(got, "json_outcome")
         )
 
 
 def parse_json(text: str) -> Any:
-    """Parse JSON text strictly, every number as the double that it stands for.
+    """Parse JSON text strictly, with every number as a double.
 
     Raises:
-        ValueError: It is no JSON, or an object has a key twice.
+        ValueError: The text is not JSON, or an object has a duplicate key.
 
     >>> parse_json('{"a": [1, 1.0]}')
     {'a': [1.0, 1.0]}
@@ -170,17 +161,17 @@ def parse_json(text: str) -> Any:
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         made = dict(pairs)
         if len(made) != len(pairs):
-            raise ValueError("an object has a key twice")
+            raise ValueError("an object has a duplicate key")
         return made
 
-    def refuse(name: str) -> float:
-        raise ValueError(f"{name} is no number of JSON")
+    def reject(name: str) -> float:
+        raise ValueError(f"{name} is not a JSON number")
 
-    return json.loads(text, object_pairs_hook=unique, parse_int=float, parse_constant=refuse)
+    return json.loads(text, object_pairs_hook=unique, parse_int=float, parse_constant=reject)
 
 
 def same_json(one: Any, other: Any) -> bool:
-    """Tell whether two values from `parse_json` are the same, whatever the order of keys.
+    """Return whether two values from `parse_json` are equal; the order of keys is ignored.
 
     >>> same_json({"a": 1.0, "b": "1"}, {"b": "1", "a": 1.0})
     True
@@ -199,10 +190,10 @@ def _compare_violations(case: v1.Case, got: v1.Evaluation) -> Iterator[Differenc
     outcome = got.WhichOneof("rules_outcome")
     if outcome == "broken_rules" and expected.WhichOneof("rules_outcome") == "broken_rules":
         if _rules(expected) != _rules(got):
-            yield Difference("violations", _shown_rules(expected), _shown_rules(got))
+            yield Difference("violations", _show_rules(expected), _show_rules(got))
     elif outcome != expected.WhichOneof("rules_outcome"):
         yield Difference(
-            "violations", _in_words(expected, "rules_outcome"), _in_words(got, "rules_outcome")
+            "violations", _describe(expected, "rules_outcome"), _describe(got, "rules_outcome")
         )
 
 
@@ -210,9 +201,11 @@ def _rules(evaluation: v1.Evaluation) -> frozenset[tuple[str, str]]:
     return frozenset((rule.path, rule.rule_id) for rule in evaluation.broken_rules.rules)
 
 
-def _shown_rules(evaluation: v1.Evaluation) -> str:
+def _show_rules(evaluation: v1.Evaluation) -> str:
     found = sorted(_rules(evaluation))
-    return ", ".join(f"{path}: {rule}" if path else rule for path, rule in found) or "none broken"
+    return (
+        ", ".join(f"{path}: {rule}" if path else rule for path, rule in found) or "no broken rules"
+    )
 
 
 def _compare_digest(case: v1.Case, got: v1.Evaluation) -> Iterator[Difference]:
@@ -220,16 +213,16 @@ def _compare_digest(case: v1.Case, got: v1.Evaluation) -> Iterator[Difference]:
     same_outcome = got.WhichOneof("digest_outcome") == expected.WhichOneof("digest_outcome")
     if not same_outcome or got.digest != expected.digest:
         yield Difference(
-            "digest", _in_words(expected, "digest_outcome"), _in_words(got, "digest_outcome")
+            "digest", _describe(expected, "digest_outcome"), _describe(got, "digest_outcome")
         )
 
 
-def _in_words(evaluation: v1.Evaluation, oneof: Any) -> str:
+def _describe(evaluation: v1.Evaluation, oneof: Any) -> str:
     outcome = evaluation.WhichOneof(oneof)
     if outcome is None:
-        return "nothing, though it is offered"
+        return "nothing, although the executor offers the aspect"
     if outcome == "broken_rules":
-        return _shown_rules(evaluation)
+        return _show_rules(evaluation)
     value: str = getattr(evaluation, outcome)
     return f"an error: {value}" if outcome.endswith("_error") else value
 

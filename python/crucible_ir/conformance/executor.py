@@ -1,7 +1,7 @@
-"""The executor of this package: what it makes of payloads, told by its public functions alone.
+"""The executor of this package, which uses only its public functions.
 
-Run it as ``python -m crucible_ir.conformance.executor``; `crucible-ir conformance run` speaks to it
-over standard input and output.
+Run it as ``python -m crucible_ir.conformance.executor``; `crucible-ir conformance run` communicates
+with it over standard input and output.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _ASPECTS = (
 
 def main() -> int:
     """Answer requests until the input ends."""
-    # Whatever else prints must not end up among the responses.
+    # Other code that prints must not write between the responses.
     source, target = sys.stdin.buffer, sys.stdout.buffer
     sys.stdout = sys.stderr
     serve(source, target)
@@ -51,7 +51,7 @@ def answer(request: v1.Request) -> v1.Response:
             case "evaluate":
                 return v1.Response(evaluate=evaluate(request.evaluate))
             case _:
-                return v1.Response(executor_error="this executor does not know the request")
+                return v1.Response(executor_error="unknown request")
     except Exception as error:
         return v1.Response(executor_error=f"{type(error).__name__}: {error}")
 
@@ -64,7 +64,7 @@ def _describe() -> v1.DescribeResponse:
 
 
 def evaluate(request: v1.EvaluateRequest) -> v1.EvaluateResponse:
-    """Read a payload and say everything about it."""
+    """Decode a payload and evaluate every aspect of the message."""
     try:
         if request.WhichOneof("payload") == "json":
             message = ir.from_json(request.json, request.message_type, validate=False)

@@ -1,7 +1,7 @@
-"""Expected failures: the cases that an executor's libraries get wrong, each with its reason.
+"""Expected failures: the cases that an executor is known to fail, each with a reason.
 
-The file has an entry a line, ``topic/case aspect  # reason``. It may only shrink: an entry is
-stale, which is a failure, as soon as a case that it names passes.
+The file has one entry per line, ``topic/case aspect  # reason``. As soon as a case that an entry
+matches passes, the entry is stale, and the run fails.
 """
 
 from __future__ import annotations
@@ -16,25 +16,25 @@ from typing import Final
 from crucible_ir.conformance.comparison import ASPECTS
 from crucible_ir.errors import Error, near_miss
 
-#: The word for every aspect.
+#: Stands for every aspect.
 ANY_ASPECT: Final = "*"
 
 _ENTRY: Final = re.compile(r"(\S+)\s+(\S+)\s+#\s*(\S.*)")
 
 
 class ExpectedFailuresError(Error):
-    """A file of expected failures cannot be read."""
+    """A file of expected failures is invalid or unreadable."""
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class ExpectedFailure:
     """One line of the file.
 
     Attributes:
-        pattern: What the names of the cases match, with the wildcards of a shell.
+        pattern: A shell pattern for the names of the cases.
         aspect: The aspect that fails, or `ANY_ASPECT`.
-        reason: Why, for people.
-        line: The number of the line, from 1.
+        reason: The reason.
+        line: The line number, from 1.
     """
 
     pattern: str
@@ -42,23 +42,24 @@ class Entry:
     reason: str
     line: int
 
-    def names_case(self, name: str) -> bool:
-        """Tell whether it is about a case."""
+    def matches_case(self, name: str) -> bool:
+        """Return whether the entry applies to a case."""
         return fnmatchcase(name, self.pattern)
 
-    def names_aspect(self, aspect: str) -> bool:
-        """Tell whether it is about an aspect."""
+    def matches_aspect(self, aspect: str) -> bool:
+        """Return whether the entry applies to an aspect."""
         return self.aspect in (aspect, ANY_ASPECT)
 
     def __str__(self) -> str:
         return f"line {self.line}: {self.pattern} {self.aspect}"
 
 
-def read_expected_failures(path: Path) -> tuple[Entry, ...]:
+def read_expected_failures(path: Path) -> tuple[ExpectedFailure, ...]:
     """Read a file of expected failures.
 
     Raises:
-        ExpectedFailuresError: It cannot be read, or a line is no entry; the error names the line.
+        ExpectedFailuresError: The file cannot be read, or a line is invalid; the error names the
+            line.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -68,7 +69,7 @@ def read_expected_failures(path: Path) -> tuple[Entry, ...]:
     return tuple(_parsed(text.splitlines(), path))
 
 
-def _parsed(lines: list[str], path: Path) -> Iterable[Entry]:
+def _parsed(lines: list[str], path: Path) -> Iterable[ExpectedFailure]:
     for number, line in enumerate(lines, start=1):
         stripped = line.strip()
         if not stripped or stripped.startswith("#"):
@@ -81,6 +82,7 @@ def _parsed(lines: list[str], path: Path) -> Iterable[Entry]:
         if match[2] not in (*ASPECTS, ANY_ASPECT):
             known = ", ".join((*ASPECTS, ANY_ASPECT))
             raise ExpectedFailuresError(
-                f"{path}:{number}: {match[2]!r} is none of {known}{near_miss(match[2], ASPECTS)}"
+                f"{path}:{number}: expected one of {known}, got {match[2]!r}"
+                f"{near_miss(match[2], ASPECTS)}"
             )
-        yield Entry(match[1], match[2], match[3], number)
+        yield ExpectedFailure(match[1], match[2], match[3], number)

@@ -1,4 +1,4 @@
-"""Frames: how harness and executor hand messages over, each after its size as a varint."""
+"""Frames: messages between harness and executor, each preceded by its size as a varint."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from crucible_ir.serialization.varints import varint
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
-#: The most bytes of one message: 64 MiB, as for a record of a stream.
+#: The maximum size of a message: 64 MiB, as for a record of a stream.
 MAX_FRAME_BYTES = 64 * 1024 * 1024
 
-#: The bytes that the varint of a size takes at most: what is longer is no size.
+#: The maximum length of the varint of a size.
 _MAX_SIZE_BYTES = 5
 
 
 class FrameError(Error, ValueError):
-    """The bytes are not frames."""
+    """The bytes are not valid frames."""
 
 
 def frame(message: Message) -> bytes:
@@ -33,7 +33,7 @@ def frame(message: Message) -> bytes:
 
 
 class FrameBuffer:
-    r"""Collects bytes as they come and gives out the frames in them.
+    r"""Buffers incoming bytes and returns the frames in them.
 
     >>> buffer = FrameBuffer()
     >>> buffer.feed(bytes.fromhex("020a"))
@@ -55,10 +55,10 @@ class FrameBuffer:
         self._bytes += data
 
     def take(self) -> bytes | None:
-        """Return the content of the first frame; ``None`` while it is not whole.
+        """Remove the first frame and return its content; ``None`` while it is incomplete.
 
         Raises:
-            FrameError: What comes first is not a size, or a size beyond `MAX_FRAME_BYTES`.
+            FrameError: The buffer does not start with a size of at most `MAX_FRAME_BYTES`.
         """
         size, start = self._size()
         if start == 0 or len(self._bytes) < start + size:
@@ -68,28 +68,30 @@ class FrameBuffer:
         return body
 
     def peek(self, count: int) -> bytes:
-        """Return the first of the bytes that are not given out yet."""
+        """Return the first bytes of the buffer without removing them."""
         return bytes(self._bytes[:count])
 
     def _size(self) -> tuple[int, int]:
-        """Return the first frame's size and where its content begins; 0 while that is not known."""
+        """Return the size of the first frame and the offset of its content; (0, 0) if unknown."""
         size = 0
         for at, byte in enumerate(self._bytes[:_MAX_SIZE_BYTES]):
             size |= (byte & 0x7F) << (7 * at)
             if byte < 0x80:
                 if size > MAX_FRAME_BYTES:
-                    raise FrameError(f"a size of {size:,} bytes is beyond {MAX_FRAME_BYTES:,}")
+                    raise FrameError(
+                        f"a message of {size:,} bytes exceeds the limit of {MAX_FRAME_BYTES:,}"
+                    )
                 return size, at + 1
         if len(self._bytes) >= _MAX_SIZE_BYTES:
-            raise FrameError("what should be the size of a message is not")
+            raise FrameError("expected the size of a message")
         return 0, 0
 
 
 def read_frame(source: BinaryIO) -> bytes | None:
-    """Read the content of one frame from a stream that blocks; ``None`` at its end.
+    """Read the content of one frame from a blocking stream; ``None`` at its end.
 
     Raises:
-        FrameError: The stream ends inside a frame, or holds something else.
+        FrameError: The stream ends inside a frame, or contains something else.
     """
     buffer = FrameBuffer()
     body = None

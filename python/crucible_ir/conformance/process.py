@@ -1,4 +1,4 @@
-"""An executor as a process: started, asked with a time limit, and ended, whatever it does."""
+"""The process of an executor, with timeouts for its responses and its end."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ from crucible_ir.conformance import v1
 from crucible_ir.conformance.frames import FrameBuffer, FrameError, frame
 from crucible_ir.errors import Error
 
-#: The bytes that are read or written at once.
+#: The number of bytes to read or write at once.
 _CHUNK: Final = 1 << 16
-#: The last bytes of an executor's standard error that are kept.
+#: The number of bytes to keep from the end of an executor's standard error.
 _KEPT_ERROR_BYTES: Final = 4096
-#: The most bytes that are shown of what should not be there.
+#: The number of unexpected bytes to show.
 _SHOWN_BYTES: Final = 40
-#: The seconds that an executor has for ending once it has closed its output.
-_ENDING_SECONDS: Final = 2.0
+#: The seconds that an executor has to exit after it has closed its output.
+_EXIT_SECONDS: Final = 2.0
 
 
 class ExecutorError(Error):
-    """An executor did not answer as the protocol says; it has been ended.
+    """An executor violated the protocol and has been killed.
 
     Attributes:
-        reason: What it did, in words.
-        stderr: The last of what it wrote to its standard error.
+        reason: A description of the violation.
+        stderr: The end of its standard error.
     """
 
     def __init__(self, reason: str, stderr: str = "") -> None:
@@ -43,20 +43,20 @@ class ExecutorError(Error):
 
 
 class StartError(Error):
-    """An executor's command could not be started."""
+    """The command of an executor could not be started."""
 
 
 class Executor:
-    """An executor that runs as a process of its own, to be used as a context manager.
+    """An executor that runs as a process; a context manager that kills it on exit.
 
-    It has a process group to itself: ending it ends what it started, and nothing else.
+    It has its own process group, so killing it also kills the processes that it started.
 
     Args:
         command: The program and its arguments.
         timeout: The seconds that it has for each response.
 
     Raises:
-        StartError: There is no such program, or it must not be run.
+        StartError: The program does not exist or is not executable.
     """
 
     def __init__(self, command: Sequence[str], *, timeout: float) -> None:
@@ -94,7 +94,7 @@ class Executor:
 
     @property
     def stderr(self) -> str:
-        """The last of what it wrote to its standard error."""
+        """The end of its standard error."""
         return self._errors.decode("utf-8", errors="replace").strip()
 
     def ask(self, request: v1.Request, *, timeout: float | None = None) -> v1.Response:
@@ -102,61 +102,61 @@ class Executor:
 
         Args:
             request: The request.
-            timeout: The seconds that it has for this one; ``None`` for as long as for any.
+            timeout: The seconds that it has for the response; ``None`` for the default.
 
         Raises:
-            ExecutorError: It ended, did not answer in time, or answered with something else.
+            ExecutorError: It exited, timed out, or wrote something else.
         """
         seconds = self.timeout if timeout is None else timeout
         deadline = time.monotonic() + seconds
         self._move(0.0)
         if len(self._received):
-            raise self._failure(f"it wrote {self._stray()} without being asked")
+            raise self._failure(f"it wrote {self._unexpected()} before the request")
         self._outgoing = frame(request)
         self._want_to_write()
         while (body := self._taken()) is None:
             if not self._is_registered(self._process.stdout):
-                raise self._failure(self._how_it_ended())
+                raise self._failure(self._describe_exit())
             remaining = deadline - time.monotonic()
             if remaining <= 0:
-                raise self._failure(self._silence(seconds))
+                raise self._failure(self._describe_timeout(seconds))
             self._move(remaining)
         try:
             response = v1.Response.FromString(body)
         except DecodeError:
             shown = f"{len(body):,} bytes, {body[:_SHOWN_BYTES]!r}"
-            raise self._failure(f"what it wrote is no Response: {shown}") from None
+            raise self._failure(f"expected a Response, got {shown}") from None
         if len(self._received):
-            raise self._failure(f"after its response it wrote {self._stray()}")
+            raise self._failure(f"it wrote {self._unexpected()} after its response")
         if response.WhichOneof("response") is None:
-            raise self._failure("its Response says nothing")
+            raise self._failure("its Response is empty")
         return response
 
     def finish(self) -> str | None:
-        """Close its input and wait for it to end; return what was wrong with that, in words."""
+        """Close its input and wait for its exit; return a description of any failure."""
         self._outgoing = b""
         self._drop(self._process.stdin)
         deadline = time.monotonic() + self.timeout
         while self._is_registered(self._process.stdout):
             remaining = deadline - time.monotonic()
             if remaining <= 0:
-                return f"it still ran {self.timeout:g} s after the end of its input"
+                return f"it was still running {self.timeout:g} s after the end of its input"
             self._move(remaining)
             if len(self._received):
-                return f"at the end it wrote {self._stray()}"
+                return f"it wrote {self._unexpected()} after the end of its input"
         status = self._status(max(deadline - time.monotonic(), 0.1))
         if status is None:
-            return f"it still ran {self.timeout:g} s after the end of its input"
-        return None if status == 0 else f"at the end of its input it {_status_in_words(status)}"
+            return f"it was still running {self.timeout:g} s after the end of its input"
+        return None if status == 0 else f"it {_describe_status(status)} after the end of its input"
 
     def kill(self) -> None:
-        """End it at once, and whatever it started; one that has ended stays as it is."""
+        """Kill it and the processes that it started, unless it has exited."""
         if self._process.returncode is None:
-            # Until it is waited for, nothing else can have its number.
+            # The process id cannot be reused before the process is waited for.
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._process.pid, signal.SIGKILL)
-            # One that runs as somebody else cannot be killed, and must not be waited for.
-            self._status(_ENDING_SECONDS)
+            # A process of another user cannot be killed: do not wait for it without a limit.
+            self._status(_EXIT_SECONDS)
         for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
             self._drop(stream)
         self._selector.close()
@@ -169,25 +169,25 @@ class Executor:
             raise self._failure(f"it wrote {shown!r}: {error}") from None
 
     def _failure(self, reason: str) -> ExecutorError:
-        # What it says about the matter may still be on its way.
+        # Its error output may not have been read yet.
         if self._selector.get_map():
             self._move(0.0)
         self.kill()
         return ExecutorError(reason, self.stderr)
 
-    def _silence(self, seconds: float) -> str:
-        got = f"; all there is of it is {self._stray()}" if len(self._received) else ""
-        unread = ", and had not read the whole request" if self._outgoing else ""
+    def _describe_timeout(self, seconds: float) -> str:
+        got = f"; it wrote only {self._unexpected()}" if len(self._received) else ""
+        unread = ", and did not read the whole request" if self._outgoing else ""
         return f"it did not answer within {seconds:g} s{unread}{got}"
 
-    def _stray(self) -> str:
+    def _unexpected(self) -> str:
         return f"{len(self._received):,} bytes, {self._received.peek(_SHOWN_BYTES)!r}"
 
-    def _how_it_ended(self) -> str:
-        status = self._status(_ENDING_SECONDS)
+    def _describe_exit(self) -> str:
+        status = self._status(_EXIT_SECONDS)
         if status is None:
             return "it closed its output instead of answering"
-        return f"it {_status_in_words(status)} instead of answering"
+        return f"it {_describe_status(status)} instead of answering"
 
     def _status(self, seconds: float) -> int | None:
         try:
@@ -196,7 +196,7 @@ class Executor:
             return None
 
     def _move(self, seconds: float) -> None:
-        """Wait until bytes can be moved, at most for some seconds, and move them."""
+        """Wait until a pipe is ready, at most some seconds, and read or write."""
         for key, _ in self._selector.select(seconds):
             if key.fileobj is self._process.stdin:
                 self._write()
@@ -217,7 +217,7 @@ class Executor:
         try:
             sent = os.write(_pipe(self._process.stdin).fileno(), self._outgoing[:_CHUNK])
         except BrokenPipeError:
-            # It no longer reads; whether it has ended shows at its output.
+            # It no longer reads. Its output shows whether it has exited.
             self._outgoing = b""
             self._drop(self._process.stdin)
             return
@@ -236,7 +236,7 @@ class Executor:
     def _drop(self, stream: Any) -> None:
         if self._is_registered(stream):
             self._selector.unregister(stream)
-        # Closing flushes nothing: what is written goes past Python's own buffer.
+        # Nothing is flushed: all writes bypass Python's buffer.
         with contextlib.suppress(BrokenPipeError):
             stream.close()
 
@@ -246,9 +246,9 @@ def _pipe(stream: Any) -> Any:
     return stream
 
 
-def _status_in_words(status: int) -> str:
+def _describe_status(status: int) -> str:
     if status >= 0:
-        return f"ended with status {status}"
+        return f"exited with status {status}"
     with contextlib.suppress(ValueError):
-        return f"was ended by {signal.Signals(-status).name}"
-    return f"was ended by signal {-status}"
+        return f"was killed by {signal.Signals(-status).name}"
+    return f"was killed by signal {-status}"

@@ -1,4 +1,4 @@
-"""Reports: a run as text for people, as JSON, and as JUnit XML for build servers."""
+"""Reports of a run: text, JSON, and JUnit XML for build servers."""
 
 from __future__ import annotations
 
@@ -9,34 +9,34 @@ from typing import Final
 from xml.etree import ElementTree
 
 from crucible_ir.conformance.comparison import ASPECTS, Difference
-from crucible_ir.conformance.crossing import Crossing
-from crucible_ir.conformance.results import CaseResult, Run, Verdict
+from crucible_ir.conformance.cross_testing import CrossTest
+from crucible_ir.conformance.results import CaseResult, CaseVerdict, Run
 from crucible_ir.errors import printable
 
-#: A line of text and the style that it is shown in.
+#: A line of text and its style.
 Line = tuple[str, str]
 
-#: The most characters of a line of a value that the text report shows, unless it is to show all.
+#: The maximum length of a line of a value in the text report, unless it is verbose.
 _SHOWN_LENGTH: Final = 300
 
 _STYLES: Final = {
-    Verdict.PASSED: "good",
-    Verdict.FAILED: "bad",
-    Verdict.EXPECTED_FAILURE: "warn",
-    Verdict.NOT_OFFERED: "aside",
-    Verdict.NOT_REACHED: "aside",
+    CaseVerdict.PASSED: "good",
+    CaseVerdict.FAILED: "bad",
+    CaseVerdict.EXPECTED_FAILURE: "warn",
+    CaseVerdict.NOT_OFFERED: "aside",
+    CaseVerdict.NOT_REACHED: "aside",
 }
 
 
 def case_lines(result: CaseResult, *, verbose: bool = False) -> Iterator[Line]:
-    """Yield the lines about one case: none for one that is as it must be, unless verbose."""
-    if not verbose and result.verdict is not Verdict.FAILED:
+    """Yield the lines for one case; none unless it failed or the report is verbose."""
+    if not verbose and result.verdict is not CaseVerdict.FAILED:
         return
     yield f"{result.name}: {result.verdict}", _STYLES[result.verdict]
     shown = [
         each
         for each in result.differences
-        if verbose or result.verdicts[each.aspect] is Verdict.FAILED
+        if verbose or result.verdicts[each.aspect] is CaseVerdict.FAILED
     ]
     for difference in shown:
         yield from _difference_lines(
@@ -55,13 +55,13 @@ def _difference_lines(
 
 
 def summary_lines(run: Run) -> Iterator[Line]:
-    """Yield the lines that say what a run came to."""
+    """Yield the summary lines of a run."""
     for problem in run.problems:
         yield f"executor: {problem}", "bad"
     for stale in run.stale:
         yield f"expected failures, {stale}: remove or narrow the line", "bad"
     yield f"{run.implementation}", "name"
-    columns = [verdict for verdict in Verdict if any(run.aspects[a][verdict] for a in ASPECTS)]
+    columns = [verdict for verdict in CaseVerdict if any(run.aspects[a][verdict] for a in ASPECTS)]
     yield f"{'':12}" + "".join(f"{verdict:>18}" for verdict in columns), "aside"
     for aspect, counts in run.aspects.items():
         cells = "".join(f"{counts[verdict]:>18,}" for verdict in columns)
@@ -69,9 +69,9 @@ def summary_lines(run: Run) -> Iterator[Line]:
         yield f"{aspect:12}{cells}", "" if offered else "aside"
     if run.unknown_aspects:
         numbers = ", ".join(map(str, run.unknown_aspects))
-        yield f"It offers aspects that this harness does not know: {numbers}", "aside"
+        yield f"It offers aspects unknown to this harness: {numbers}", "aside"
     yield from _failing_topics(run)
-    parts = [f"{count:,} {verdict}" for verdict in Verdict if (count := run.cases[verdict])]
+    parts = [f"{count:,} {verdict}" for verdict in CaseVerdict if (count := run.cases[verdict])]
     total = len(run.results)
     verdict = "conforms" if run.passed else "does not conform"
     yield (
@@ -81,45 +81,48 @@ def summary_lines(run: Run) -> Iterator[Line]:
 
 
 def _failing_topics(run: Run) -> Iterator[Line]:
-    """Yield a line for each topic in which cases fail, where there are several."""
-    failed = [each.name for each in run.results if each.verdict is Verdict.FAILED]
+    """Yield a line for each topic with failures, if there are several."""
+    failed = [each.name for each in run.results if each.verdict is CaseVerdict.FAILED]
     counts = Counter(name.partition("/")[0] for name in failed)
     if len(counts) > 1:
         yield from ((f"{topic}: {count:,} failed", "bad") for topic, count in counts.items())
 
 
-def crossing_lines(crossing: Crossing) -> Iterator[Line]:
-    """Yield the lines that say how executors read one another."""
-    names = [f"{chr(ord('A') + index)}" for index in range(len(crossing.commands))]
-    counts = Counter((each.writer, each.reader) for each in crossing.disagreements)
-    for each in crossing.disagreements:
-        yield f"{each.case}: {names[each.reader]} reads what {names[each.writer]} wrote", "bad"
+def cross_test_lines(test: CrossTest) -> Iterator[Line]:
+    """Yield the lines of the report on a cross-implementation test."""
+    names = [f"{chr(ord('A') + index)}" for index in range(len(test.commands))]
+    counts = Counter((each.writer, each.reader) for each in test.disagreements)
+    for each in test.disagreements:
+        yield (
+            f"{each.case}: {names[each.reader]} misreads the message of {names[each.writer]}",
+            "bad",
+        )
         for difference in each.differences:
             yield from _difference_lines(difference, verbose=False)
-    for problem in crossing.problems:
+    for problem in test.problems:
         yield f"executor: {problem}", "bad"
-    for name, run in zip(names, crossing.own, strict=True):
+    for name, run in zip(names, test.own, strict=True):
         yield f"{name}  {run.implementation}", "name"
     yield f"{'written by':12}" + "".join(f"{f'read by {name}':>18}" for name in names), "aside"
     for writer, name in enumerate(names):
         cells = []
         for reader in range(len(names)):
-            wrong, asked = counts[writer, reader], crossing.read.get((writer, reader), 0)
+            wrong, asked = counts[writer, reader], test.read.get((writer, reader), 0)
             cells.append(f"{wrong:,} of {asked:,} differ" if wrong else f"{asked:,}")
         yield f"{name:12}" + "".join(f"{cell:>18}" for cell in cells), ""
-    verdict = "they read one another alike" if crossing.passed else "they do not agree"
-    total = sum(crossing.read.values())
-    yield f"{total:,} messages read: {verdict}", "good" if crossing.passed else "bad"
+    verdict = "all executors agree" if test.passed else "the executors disagree"
+    total = sum(test.read.values())
+    yield f"{total:,} messages read: {verdict}", "good" if test.passed else "bad"
 
 
 def to_text(run: Run, verbose: bool) -> str:
-    """Return a run as text for people."""
+    """Return a run as text."""
     lines = [line for result in run.results for line in case_lines(result, verbose=verbose)]
     return "\n".join(_printable(text) for text, _ in (*lines, *summary_lines(run)))
 
 
 def to_json(run: Run, verbose: bool) -> str:
-    """Return a run as a JSON document, which always has every case whole."""
+    """Return a run as a JSON document, which always has every case in full."""
     document = {
         "command": list(run.command),
         "implementation": run.implementation,
@@ -132,12 +135,12 @@ def to_json(run: Run, verbose: bool) -> str:
         },
         "stale_expected_failures": run.stale,
         "problems": run.problems,
-        "results": [_plain(result) for result in run.results],
+        "results": [_to_dict(result) for result in run.results],
     }
     return json.dumps(document, indent=2, ensure_ascii=False)
 
 
-def _plain(result: CaseResult) -> dict[str, object]:
+def _to_dict(result: CaseResult) -> dict[str, object]:
     return {
         "name": result.name,
         "message_type": result.message_type,
@@ -158,7 +161,7 @@ def _plain(result: CaseResult) -> dict[str, object]:
 
 
 def to_junit(run: Run, verbose: bool) -> str:
-    """Return a run as JUnit XML: a test suite a topic, a test case a case."""
+    """Return a run as JUnit XML: a test suite per topic, a test case per case."""
     root = ElementTree.Element("testsuites", {"name": run.implementation})
     topics: dict[str, list[CaseResult]] = {}
     for result in run.results:
@@ -171,20 +174,20 @@ def to_junit(run: Run, verbose: bool) -> str:
             {
                 "name": topic,
                 "tests": str(len(results)),
-                "failures": str(verdicts.count(Verdict.FAILED)),
+                "failures": str(verdicts.count(CaseVerdict.FAILED)),
                 "skipped": str(len(results) - _counted(verdicts)),
                 "time": f"{sum(result.seconds for result in results):.3f}",
             },
         )
         for result in results:
             _add_case(suite, topic, result)
-    _add_remarks(root, run)
+    _add_problems(root, run)
     ElementTree.indent(root)
     return ElementTree.tostring(root, encoding="unicode")
 
 
-def _counted(verdicts: list[Verdict]) -> int:
-    return verdicts.count(Verdict.PASSED) + verdicts.count(Verdict.FAILED)
+def _counted(verdicts: list[CaseVerdict]) -> int:
+    return verdicts.count(CaseVerdict.PASSED) + verdicts.count(CaseVerdict.FAILED)
 
 
 def _add_case(suite: ElementTree.Element, topic: str, result: CaseResult) -> None:
@@ -192,36 +195,36 @@ def _add_case(suite: ElementTree.Element, topic: str, result: CaseResult) -> Non
     attributes = {"classname": topic, "name": name, "time": f"{result.seconds:.3f}"}
     case = ElementTree.SubElement(suite, "testcase", attributes)
     text = "\n".join(line for line, _ in case_lines(result, verbose=True))
-    if result.verdict is Verdict.FAILED:
-        failed = [each for each in ASPECTS if result.verdicts.get(each) is Verdict.FAILED]
+    if result.verdict is CaseVerdict.FAILED:
+        failed = [each for each in ASPECTS if result.verdicts.get(each) is CaseVerdict.FAILED]
         element = ElementTree.SubElement(case, "failure", {"message": ", ".join(failed)})
         element.text = _printable(text)
-    elif result.verdict is Verdict.EXPECTED_FAILURE:
+    elif result.verdict is CaseVerdict.EXPECTED_FAILURE:
         reasons = "; ".join(sorted(set(result.excuses.values())))
         message = _printable(f"expected failure: {reasons}")
         ElementTree.SubElement(case, "skipped", {"message": message})
-    elif result.verdict is Verdict.NOT_OFFERED:
+    elif result.verdict is CaseVerdict.NOT_OFFERED:
         ElementTree.SubElement(case, "skipped", {"message": "not offered"})
 
 
-def _add_remarks(root: ElementTree.Element, run: Run) -> None:
-    """Add what fails a run and belongs to no case, as cases of a suite of its own."""
-    remarks = [("expected failures", stale) for stale in run.stale]
-    remarks += [("executor", problem) for problem in run.problems]
-    if not remarks:
+def _add_problems(root: ElementTree.Element, run: Run) -> None:
+    """Add the failures that belong to no case as cases of a separate suite."""
+    problems = [("expected failures", stale) for stale in run.stale]
+    problems += [("executor", problem) for problem in run.problems]
+    if not problems:
         return
-    count = str(len(remarks))
+    count = str(len(problems))
     attributes = {"name": "the run as a whole", "tests": count, "failures": count}
     suite = ElementTree.SubElement(root, "testsuite", attributes)
-    for number, (about, words) in enumerate(remarks, start=1):
+    for number, (about, text) in enumerate(problems, start=1):
         case = ElementTree.SubElement(
             suite, "testcase", {"classname": about, "name": f"{about} {number}"}
         )
-        ElementTree.SubElement(case, "failure", {"message": _printable(words)})
+        ElementTree.SubElement(case, "failure", {"message": _printable(text)})
 
 
 def _printable(text: str) -> str:
-    """Escape what XML cannot hold and what a terminal would obey, line by line."""
+    """Escape control characters, which XML cannot contain and terminals interpret."""
     return "\n".join(map(printable, text.split("\n")))
 
 
@@ -235,5 +238,5 @@ def _cut_line(line: str) -> str:
     return f"{line[:_SHOWN_LENGTH]}… ({len(line):,} characters; --verbose shows all)"
 
 
-#: What writes a report, by the name of its format.
+#: The function that writes a report, by the name of its format.
 REPORTS: Final = {"text": to_text, "json": to_json, "junit": to_junit}

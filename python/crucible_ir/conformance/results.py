@@ -1,4 +1,4 @@
-"""Results: what came of asking an executor about cases."""
+"""The results of running an executor on cases."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from enum import StrEnum
 from crucible_ir.conformance.comparison import ASPECTS, Difference
 
 
-class Verdict(StrEnum):
-    """What came of a case, or of one aspect of it."""
+class CaseVerdict(StrEnum):
+    """The verdict on a case, or on one aspect of it."""
 
     PASSED = "passed"
     FAILED = "failed"
@@ -21,48 +21,48 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CaseResult:
-    """What came of one case.
+    """The result of one case.
 
     Attributes:
-        name: The case's whole name, as ``timestamps/year_10000``.
+        name: The full name of the case, such as ``timestamps/year_10000``.
         message_type: The full name of the message type.
-        reason: Why the case exists, where the case says so.
-        verdicts: What came of each aspect that the case is about.
-        differences: Where the answer is not what it must be.
-        excuses: Why failures are expected, by aspect.
-        seconds: How long the executor took.
+        reason: The purpose of the case, if it states one.
+        verdicts: The verdict on each aspect that the case compares.
+        differences: The differences between the answer and the expected result.
+        excuses: The reasons of expected failures, by aspect.
+        seconds: The time that the executor took.
     """
 
     name: str
     message_type: str
     reason: str
-    verdicts: dict[str, Verdict]
+    verdicts: dict[str, CaseVerdict]
     differences: tuple[Difference, ...] = ()
     excuses: dict[str, str] = field(default_factory=dict)
     seconds: float = 0.0
 
     @property
-    def verdict(self) -> Verdict:
-        """What came of the case as a whole: the worst of its aspects that were compared."""
+    def verdict(self) -> CaseVerdict:
+        """The verdict on the whole case: the worst of its compared aspects."""
         found = set(self.verdicts.values())
-        for verdict in (Verdict.FAILED, Verdict.EXPECTED_FAILURE, Verdict.PASSED):
+        for verdict in (CaseVerdict.FAILED, CaseVerdict.EXPECTED_FAILURE, CaseVerdict.PASSED):
             if verdict in found:
                 return verdict
-        return Verdict.NOT_OFFERED
+        return CaseVerdict.NOT_OFFERED
 
 
 @dataclass(slots=True)
 class Run:
-    """What came of a whole run.
+    """The result of a run.
 
     Attributes:
-        command: The executor's command.
-        implementation: How the executor introduced itself.
+        command: The command of the executor.
+        implementation: The executor's description of itself.
         offered: The aspects that it offers.
-        unknown_aspects: The numbers of the aspects that it offers and the harness does not know.
-        results: What came of each case.
-        stale: The expected failures that do not fail, in words.
-        problems: What else was wrong with the executor, in words.
+        unknown_aspects: The numbers of offered aspects that the harness does not know.
+        results: The result of each case.
+        stale: Descriptions of the expected failures that did not fail.
+        problems: Descriptions of other failures of the executor.
     """
 
     command: tuple[str, ...]
@@ -74,14 +74,14 @@ class Run:
     problems: list[str] = field(default_factory=list)
 
     @property
-    def cases(self) -> Counter[Verdict]:
-        """How many cases came to each verdict."""
+    def cases(self) -> Counter[CaseVerdict]:
+        """The number of cases by verdict."""
         return Counter(result.verdict for result in self.results)
 
     @property
-    def aspects(self) -> dict[str, Counter[Verdict]]:
-        """How many times each aspect came to each verdict."""
-        counts: dict[str, Counter[Verdict]] = {aspect: Counter() for aspect in ASPECTS}
+    def aspects(self) -> dict[str, Counter[CaseVerdict]]:
+        """The number of cases by aspect and verdict."""
+        counts: dict[str, Counter[CaseVerdict]] = {aspect: Counter() for aspect in ASPECTS}
         for result in self.results:
             for aspect, verdict in result.verdicts.items():
                 counts[aspect][verdict] += 1
@@ -89,5 +89,5 @@ class Run:
 
     @property
     def passed(self) -> bool:
-        """Whether nothing failed that was not expected to, and everything expected to failed."""
-        return not (self.cases[Verdict.FAILED] or self.stale or self.problems)
+        """Whether all cases passed, except for the expected failures, which all failed."""
+        return not (self.cases[CaseVerdict.FAILED] or self.stale or self.problems)

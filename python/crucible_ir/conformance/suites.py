@@ -1,4 +1,4 @@
-"""The published cases: found in an installed package or in the repository, and read."""
+"""The published cases: find and read them, and write suites."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from google.protobuf import text_format
 from google.protobuf.message import DecodeError
 
 from crucible_ir.conformance import v1
-from crucible_ir.conformance.frames import FrameError, read_frame
+from crucible_ir.conformance.frames import FrameError, frame, read_frame
 from crucible_ir.errors import Error, near_miss
 
 _PACKAGE: Final = Path(__file__).resolve().parents[1]
 
-#: The ending of a file that holds one suite in the text format.
-TEXT_ENDING: Final = ".txtpb"
+#: The extension of a file with one suite in the text format.
+TEXT_EXTENSION: Final = ".txtpb"
 
 
 class SuiteError(Error):
-    """The cases cannot be found or read."""
+    """The cases are missing, invalid or unreadable."""
 
 
 @dataclass(frozen=True, slots=True)
 class NamedCase:
-    """A case and its whole name.
+    """A case with the topic of its suite.
 
     Attributes:
-        topic: The suite's topic.
-        case: What is asked and what must come out.
+        topic: The topic.
+        case: The case.
     """
 
     topic: str
@@ -39,18 +39,18 @@ class NamedCase:
 
     @property
     def name(self) -> str:
-        """The topic and the case's name within it, as ``timestamps/year_10000``."""
+        """The full name: the topic and the name of the case, such as ``timestamps/year_10000``."""
         return f"{self.topic}/{self.case.name}"
 
 
 def suite_folder() -> Path:
     """Return the folder of the published cases.
 
-    A wheel holds it as ``crucible_ir/conformance/suites``; an editable install finds the
-    repository's ``tests/vectors/conformance``.
+    A wheel contains it as ``crucible_ir/conformance/suites``; an editable installation uses
+    ``tests/vectors/conformance`` of the repository.
 
     Raises:
-        SuiteError: Neither is there.
+        SuiteError: The folder does not exist.
     """
     for folder in (
         _PACKAGE / "conformance" / "suites",
@@ -58,25 +58,25 @@ def suite_folder() -> Path:
     ):
         if folder.is_dir():
             return folder
-    raise SuiteError(f"the conformance cases are missing beside {_PACKAGE}")
+    raise SuiteError(f"the conformance cases of {_PACKAGE} are missing")
 
 
 def read_suites(path: Path, topics: Sequence[str] = ()) -> list[v1.Suite]:
     """Read suites, in the order of their topics.
 
     Args:
-        path: A folder of ``.txtpb`` files, each named for its topic, one such file, or a stream of
-            suites that `write_suites` wrote.
-        topics: Patterns of which a topic must match one; none for every topic.
+        path: A folder of ``.txtpb`` files, each named after its topic; one such file; or a stream
+            of suites written by `SavedBinaries`.
+        topics: Patterns, one of which a topic must match; empty for every topic.
 
     Raises:
-        SuiteError: There is no such file or folder, or it holds something else.
+        SuiteError: The file or folder does not exist, or does not contain suites.
     """
     try:
         if path.is_dir():
-            files = sorted(path.glob(f"*{TEXT_ENDING}"))
+            files = sorted(path.glob(f"*{TEXT_EXTENSION}"))
             return [_read_text(file) for file in files if _matches(file.stem, topics)]
-        suites = [_read_text(path)] if path.suffix == TEXT_ENDING else list(_read_stream(path))
+        suites = [_read_text(path)] if path.suffix == TEXT_EXTENSION else list(_read_stream(path))
     except OSError as error:
         raise SuiteError(f"{path}: {(error.strerror or str(error)).lower()}") from None
     return [suite for suite in suites if _matches(suite.topic, topics)]
@@ -85,16 +85,17 @@ def read_suites(path: Path, topics: Sequence[str] = ()) -> list[v1.Suite]:
 def select_cases(
     path: Path, topics: Sequence[str] = (), cases: Sequence[str] = ()
 ) -> list[NamedCase]:
-    """Return the cases that patterns select; arguments and errors as in `read_suites`.
+    """Return the cases that patterns select.
 
     Args:
-        path: Where the suites are.
-        topics: Patterns of which a case's topic must match one; none for all.
-        cases: Patterns of which a case's name, with or without its topic, must match one; none for
-            all.
+        path: The suites, as for `read_suites`.
+        topics: Patterns, one of which the topic of a case must match; empty for all.
+        cases: Patterns, one of which the name of a case, with or without its topic, must match;
+            empty for all.
 
     Raises:
-        SuiteError: No case matches; the error names the nearest topic.
+        SuiteError: The suites cannot be read, or no case matches; the error suggests the nearest
+            topic.
     """
     found = [
         named
@@ -112,11 +113,22 @@ def select_cases(
     return found
 
 
-def write_suites(suites: Sequence[v1.Suite]) -> bytes:
-    """Return suites as a stream, each after its size."""
-    from crucible_ir.conformance.frames import frame
+class SavedBinaries:
+    """Collects the messages that an executor wrote, as payloads for other executors."""
 
-    return b"".join(map(frame, suites))
+    def __init__(self) -> None:
+        self._suites: dict[str, v1.Suite] = {}
+
+    def add(self, named: NamedCase, evaluation: v1.Evaluation) -> None:
+        """Add the bytes that an executor wrote for a case, with the expected result of the case."""
+        suite = self._suites.setdefault(named.topic, v1.Suite(topic=named.topic))
+        case = suite.cases.add()
+        case.CopyFrom(named.case)
+        case.request.binary = evaluation.binary
+
+    def content(self) -> bytes:
+        """Return the suites as a stream of frames, which `read_suites` reads."""
+        return b"".join(map(frame, self._suites.values()))
 
 
 def _matches(name: str, patterns: Sequence[str]) -> bool:
@@ -137,4 +149,4 @@ def _read_stream(path: Path) -> Iterator[v1.Suite]:
             while (body := read_frame(source)) is not None:
                 yield v1.Suite.FromString(body)
         except (FrameError, DecodeError) as error:
-            raise SuiteError(f"{path}: not a stream of suites: {error}") from None
+            raise SuiteError(f"{path}: expected a stream of suites: {error}") from None

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from crucible_ir.conformance.reports import Line
-    from crucible_ir.conformance.running import CannotAskError
+    from crucible_ir.conformance.runner import DescribeError
 
 _EXECUTOR = "python -m crucible_ir.conformance.executor"
 
@@ -60,9 +60,9 @@ _CROSS_EXAMPLES = (
 
 
 def _complete_topics(context: Any, parameter: Any, incomplete: str) -> list[CompletionItem]:
-    from crucible_ir.conformance.suites import TEXT_ENDING, suite_folder
+    from crucible_ir.conformance.suites import TEXT_EXTENSION, suite_folder
 
-    found = sorted(path.stem for path in suite_folder().glob(f"*{TEXT_ENDING}"))
+    found = sorted(path.stem for path in suite_folder().glob(f"*{TEXT_EXTENSION}"))
     return [CompletionItem(topic) for topic in found if topic.startswith(incomplete)]
 
 
@@ -210,10 +210,9 @@ def run(
     expected to, and 2 where the executor cannot be run.
     """
     from crucible_ir.conformance.expected_failures import read_expected_failures
-    from crucible_ir.conformance.payloads import SavedBinaries
     from crucible_ir.conformance.reports import REPORTS, case_lines, summary_lines
-    from crucible_ir.conformance.running import CannotAskError, Runner
-    from crucible_ir.conformance.suites import select_cases, suite_folder
+    from crucible_ir.conformance.runner import DescribeError, Runner
+    from crucible_ir.conformance.suites import SavedBinaries, select_cases, suite_folder
 
     if vectors is not None and payloads is not None:
         raise click.UsageError("--payloads brings its own cases: leave out --vectors")
@@ -232,7 +231,7 @@ def run(
         for result in with_progress(runner.results(selected), len(selected)):
             if for_people:
                 _print(session, case_lines(result, verbose=verbose))
-    except CannotAskError as error:
+    except DescribeError as error:
         return _cannot_ask(session, error)
     if for_people:
         _print(session, summary_lines(runner.run))
@@ -264,20 +263,20 @@ def cross(
     broken rules and the same digest must come out. What an executor gets wrong about a case's own
     payload is left to `run`. The exit status is 1 where two do not agree.
     """
-    from crucible_ir.conformance.crossing import Crossing
-    from crucible_ir.conformance.reports import crossing_lines
-    from crucible_ir.conformance.running import CannotAskError
+    from crucible_ir.conformance.cross_testing import CrossTest
+    from crucible_ir.conformance.reports import cross_test_lines
+    from crucible_ir.conformance.runner import DescribeError
     from crucible_ir.conformance.suites import select_cases, suite_folder
 
     selected = select_cases(vectors or suite_folder(), topics, cases)
-    crossing = Crossing([_words(text) for text in executors], timeout=timeout)
+    test = CrossTest([_words(text) for text in executors], timeout=timeout)
     try:
-        for _ in with_progress(crossing.results(selected), crossing.questions(selected)):
+        for _ in with_progress(test.results(selected), test.max_requests(selected)):
             pass
-    except CannotAskError as error:
+    except DescribeError as error:
         return _cannot_ask(session, error)
-    _print(session, crossing_lines(crossing))
-    return GOOD if crossing.passed else INVALID
+    _print(session, cross_test_lines(test))
+    return GOOD if test.passed else INVALID
 
 
 def _words(text: str) -> list[str]:
@@ -290,7 +289,7 @@ def _words(text: str) -> list[str]:
     return words
 
 
-def _cannot_ask(session: Session, error: CannotAskError) -> int:
+def _cannot_ask(session: Session, error: DescribeError) -> int:
     for line in str(error).splitlines():
         session.print_error(line)
     return COULD_NOT_RUN

@@ -1,4 +1,4 @@
-"""Running: every case asked of an executor, which is started anew when it fails to answer."""
+"""The runner: sends every case to an executor, and restarts it when it fails to answer."""
 
 from __future__ import annotations
 
@@ -14,46 +14,46 @@ from crucible_ir.conformance.comparison import (
     Difference,
     compare,
     compared_aspects,
-    is_asked,
+    is_applicable,
 )
-from crucible_ir.conformance.expected_failures import Entry
+from crucible_ir.conformance.expected_failures import ExpectedFailure
 from crucible_ir.conformance.process import Executor, ExecutorError
-from crucible_ir.conformance.results import CaseResult, Run, Verdict
+from crucible_ir.conformance.results import CaseResult, CaseVerdict, Run
 from crucible_ir.conformance.suites import NamedCase
 from crucible_ir.errors import Error
 
-#: The seconds that an executor has for a response, unless told otherwise.
+#: The default number of seconds that an executor has for a response.
 DEFAULT_TIMEOUT: Final = 10.0
-#: The seconds that an executor has at least for the first response: some have much to load.
+#: The minimum number of seconds for the first response: some executors start slowly.
 STARTING_TIMEOUT: Final = 60.0
-#: How many times an executor is started anew before the rest of the cases is given up.
+#: The default limit of restarts, after which the remaining cases fail.
 MAX_RESTARTS: Final = 25
 
 
-class CannotAskError(Error):
-    """The executor does not even say who it is."""
+class DescribeError(Error):
+    """The executor failed to describe itself."""
 
 
 @dataclass(slots=True)
 class Runner:
-    """Asks an executor about cases.
+    """Runs an executor on cases.
 
     Attributes:
         command: The executor's program and its arguments.
         timeout: The seconds that it has for each response.
-        expected_failures: The failures that are known.
-        max_restarts: How many times it is started anew.
-        is_partial: Whether the cases are a selection, so that an expected failure may name none.
-        is_substitute: Whether the payloads are not the cases' own, so that an expected failure may
+        expected_failures: The expected failures.
+        max_restarts: The limit of restarts.
+        is_partial: Whether the cases are a selection: an expected failure may then match none.
+        is_substitute: Whether the payloads come from another executor: an expected failure may then
             pass.
-        on_answer: Is given every case that can be read and what the executor made of it, when its
-            binary form is right.
-        run: What has come of it so far.
+        on_answer: Called with each case that the executor decoded, and its evaluation, if the
+            binary encoding is correct.
+        run: The results so far.
     """
 
     command: Sequence[str]
     timeout: float = DEFAULT_TIMEOUT
-    expected_failures: Sequence[Entry] = ()
+    expected_failures: Sequence[ExpectedFailure] = ()
     max_restarts: int = MAX_RESTARTS
     is_partial: bool = False
     is_substitute: bool = False
@@ -67,15 +67,15 @@ class Runner:
         self.run = Run(tuple(self.command))
 
     def results(self, cases: Sequence[NamedCase]) -> Generator[CaseResult]:
-        """Ask about each case and yield what came of it; `run` is complete afterwards.
+        """Run each case and yield its result; `run` is complete afterwards.
 
         Raises:
             StartError: The executor cannot be started.
-            CannotAskError: It does not introduce itself; the error has what it wrote to its
-                standard error.
+            DescribeError: It fails to describe itself; the error includes the end of its standard
+                error.
         """
         try:
-            self._introduce()
+            self._start()
             for named in cases:
                 result = self._result(named)
                 self.run.results.append(result)
@@ -84,13 +84,14 @@ class Runner:
         finally:
             self._drop()
 
-    def _introduce(self) -> None:
+    def _start(self) -> None:
         self._executor = Executor(self.command, timeout=self.timeout)
         try:
-            described = _described(self._executor)
+            described = _describe(self._executor)
         except ExecutorError as error:
-            raise CannotAskError(f"asked who it is, the executor failed: {_told(error)}") from None
-        self.run.implementation = described.implementation or "an executor that does not say"
+            reason = f"the executor failed to describe itself: {_with_stderr(error)}"
+            raise DescribeError(reason) from None
+        self.run.implementation = described.implementation or "an unnamed executor"
         self.run.offered = frozenset(
             OFFERED_ASPECTS[aspect] for aspect in described.aspects if aspect in OFFERED_ASPECTS
         )
@@ -102,32 +103,36 @@ class Runner:
         case = named.case
         aspects = compared_aspects(case)
         request_type = case.request.message_type
-        if not is_asked(case, self.run.offered):
-            skipped = dict.fromkeys(aspects, Verdict.NOT_OFFERED)
+        if not is_applicable(case, self.run.offered):
+            skipped = dict.fromkeys(aspects, CaseVerdict.NOT_OFFERED)
             return CaseResult(named.name, request_type, case.reason, skipped)
         started = time.monotonic()
         differences = tuple(self._differences(named))
         failed = {difference.aspect for difference in differences}
-        verdicts: dict[str, Verdict] = {}
+        verdicts: dict[str, CaseVerdict] = {}
         excuses: dict[str, str] = {}
         for aspect in aspects:
             if aspect in failed:
                 excuse = self._excuse(named.name, aspect)
-                verdicts[aspect] = Verdict.FAILED if excuse is None else Verdict.EXPECTED_FAILURE
+                verdicts[aspect] = (
+                    CaseVerdict.FAILED if excuse is None else CaseVerdict.EXPECTED_FAILURE
+                )
                 if excuse is not None:
                     excuses[aspect] = excuse.reason
             elif aspect != DECODE and aspect not in self.run.offered:
-                verdicts[aspect] = Verdict.NOT_OFFERED
+                verdicts[aspect] = CaseVerdict.NOT_OFFERED
             else:
-                verdicts[aspect] = Verdict.NOT_REACHED if DECODE in failed else Verdict.PASSED
+                verdicts[aspect] = (
+                    CaseVerdict.NOT_REACHED if DECODE in failed else CaseVerdict.PASSED
+                )
         seconds = time.monotonic() - started
         return CaseResult(
             named.name, request_type, case.reason, verdicts, differences, excuses, seconds
         )
 
-    def _excuse(self, name: str, aspect: str) -> Entry | None:
+    def _excuse(self, name: str, aspect: str) -> ExpectedFailure | None:
         for entry in self.expected_failures:
-            if entry.names_aspect(aspect) and entry.names_case(name):
+            if entry.matches_aspect(aspect) and entry.matches_case(name):
                 return entry
         return None
 
@@ -136,7 +141,7 @@ class Runner:
         try:
             answer = self._answer(case)
         except ExecutorError as error:
-            yield Difference(DECODE, "an answer", _told(error))
+            yield Difference(DECODE, "an answer", _with_stderr(error))
             return
         found = list(compare(case, answer, self.run.offered))
         yield from found
@@ -156,25 +161,28 @@ class Runner:
             raise
         outcome = response.WhichOneof("response")
         if outcome == "executor_error":
-            raise ExecutorError(f"it reports an error of its own: {response.executor_error}")
+            raise ExecutorError(f"executor error: {response.executor_error}")
         if outcome != "evaluate":
-            raise ExecutorError(f"it answers with {outcome} instead of evaluate")
+            raise ExecutorError(f"it answered with {outcome} instead of evaluate")
         return response.evaluate
 
     def _restart(self) -> None:
         if self._given_up:
             raise ExecutorError(self._given_up)
         if self._restarts == self.max_restarts:
-            self._given_up = f"not asked: the executor was started anew {self._restarts} times"
-            self.run.problems.append(f"it failed to answer {self._restarts + 1} times: given up")
+            self._given_up = f"not run: the executor was restarted {self._restarts} times"
+            self.run.problems.append(
+                f"it failed to answer {self._restarts + 1} times; the run was aborted"
+            )
             raise ExecutorError(self._given_up)
         self._restarts += 1
         executor = Executor(self.command, timeout=self.timeout)
         try:
-            _described(executor)
+            _describe(executor)
         except ExecutorError as error:
-            self._given_up = "not asked: started anew, the executor did not introduce itself"
-            self.run.problems.append(f"started anew, it did not introduce itself: {_told(error)}")
+            problem = "failed to describe itself after a restart"
+            self._given_up = f"not run: the executor {problem}"
+            self.run.problems.append(f"it {problem}: {_with_stderr(error)}")
             raise ExecutorError(self._given_up) from None
         self._executor = executor
 
@@ -183,22 +191,22 @@ class Runner:
             problem = self._executor.finish()
             if problem is not None:
                 stderr = self._executor.stderr
-                self.run.problems.append(_told(ExecutorError(problem, stderr)))
+                self.run.problems.append(_with_stderr(ExecutorError(problem, stderr)))
         if not self.is_substitute:
             self.run.stale = list(self._stale_entries())
 
     def _stale_entries(self) -> Iterator[str]:
-        """Say of each expected failure which case does not fail, or that there is no such case.
+        """Yield a description of each expected failure that passes or matches no case.
 
-        An entry with wildcards has to fail in every case that it matches, so that it cannot hide
-        what breaks later.
+        Every case that matches the wildcards of an entry must fail, so that the entry does not hide
+        later failures.
         """
         for entry in self.expected_failures:
-            named = [result for result in self.run.results if entry.names_case(result.name)]
-            if not named and not self.is_partial:
+            matching = [result for result in self.run.results if entry.matches_case(result.name)]
+            if not matching and not self.is_partial:
                 yield f"{entry}: there is no such case"
-            for result in named:
-                if not any(entry.names_aspect(each.aspect) for each in result.differences):
+            for result in matching:
+                if not any(entry.matches_aspect(each.aspect) for each in result.differences):
                     yield f"{entry}: {result.name} does not fail"
 
     def _drop(self) -> None:
@@ -207,24 +215,24 @@ class Runner:
             self._executor = None
 
 
-def _described(executor: Executor) -> v1.DescribeResponse:
-    patience = max(executor.timeout, STARTING_TIMEOUT)
-    response = executor.ask(v1.Request(describe=v1.DescribeRequest()), timeout=patience)
+def _describe(executor: Executor) -> v1.DescribeResponse:
+    timeout = max(executor.timeout, STARTING_TIMEOUT)
+    response = executor.ask(v1.Request(describe=v1.DescribeRequest()), timeout=timeout)
     outcome = response.WhichOneof("response")
     if outcome != "describe":
         executor.kill()
         detail = f": {response.executor_error}" if outcome == "executor_error" else ""
-        raise ExecutorError(f"it answers with {outcome} instead of describe{detail}")
+        raise ExecutorError(f"it answered with {outcome} instead of describe{detail}")
     return response.describe
 
 
-#: How many of the last lines of an executor's standard error are shown.
+#: The number of lines shown from the end of an executor's standard error.
 _SHOWN_ERROR_LINES: Final = 10
 
 
-def _told(error: ExecutorError) -> str:
+def _with_stderr(error: ExecutorError) -> str:
     lines = error.stderr.splitlines()[-_SHOWN_ERROR_LINES:]
     if not lines:
         return error.reason
     shown = "\n".join(f"  | {line}" for line in lines)
-    return f"{error.reason}; its standard error ends:\n{shown}"
+    return f"{error.reason}; the end of its standard error:\n{shown}"

@@ -1,4 +1,4 @@
-"""Crossing: what each executor writes, read by every other, which must see the same message."""
+"""Cross-implementation tests: every executor reads the messages that every other one writes."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from dataclasses import dataclass, field
 from crucible_ir.conformance import v1
 from crucible_ir.conformance.comparison import DECODE, Difference
 from crucible_ir.conformance.results import CaseResult, Run
-from crucible_ir.conformance.running import DEFAULT_TIMEOUT, Runner
+from crucible_ir.conformance.runner import DEFAULT_TIMEOUT, Runner
 from crucible_ir.conformance.suites import NamedCase
 
 
 @dataclass(frozen=True, slots=True)
 class Disagreement:
-    """A message that one executor wrote and another takes for something else.
+    """A message that one executor wrote and another one read differently.
 
     Attributes:
-        case: The whole name of the case that the message comes from.
+        case: The full name of the case that the message comes from.
         writer: The index of the command that wrote it.
         reader: The index of the command that read it.
-        differences: Where what it read is not what the case expects.
+        differences: The differences between the reader's answer and the expected result.
     """
 
     case: str
@@ -30,19 +30,20 @@ class Disagreement:
 
 
 @dataclass(slots=True)
-class Crossing:
-    """Runs executors over cases, and then each over what all of them wrote.
+class CrossTest:
+    """Runs every executor on the cases, then every executor on the messages that all of them wrote.
 
-    What a reader gets wrong about a case's own payload, or about the same bytes in another case, is
-    its own fault and no disagreement. What it gets wrong there, it may also fail to read here.
+    A difference is not a disagreement if the reader already fails in that aspect on the payload of
+    the case itself, or on the same bytes in another case. After such a failure, a decode error is
+    not a disagreement either.
 
     Attributes:
         commands: The executors' programs with their arguments.
-        timeout: The seconds that each has for a response.
-        own: The run of each over the cases' own payloads.
-        read: How many messages each reader was asked about, by writer and reader.
-        disagreements: What was found.
-        problems: What else was wrong with an executor while it read, in words.
+        timeout: The seconds that an executor has for a response.
+        own: For each executor, the run on the payloads of the cases.
+        read: The number of messages by writer and reader.
+        disagreements: The disagreements found.
+        problems: Descriptions of other failures of an executor while it read messages.
     """
 
     commands: Sequence[Sequence[str]]
@@ -55,18 +56,18 @@ class Crossing:
 
     @property
     def passed(self) -> bool:
-        """Whether everyone reads alike what anyone writes."""
+        """Whether all executors read all messages alike."""
         return not (self.disagreements or self.problems)
 
     def results(self, cases: Sequence[NamedCase]) -> Iterator[CaseResult]:
-        """Do everything, and yield what came of each question on the way.
+        """Run all tests and yield the result of each request.
 
-        There are as many as `questions` of it, or fewer, since bytes that several executors write
-        are asked about once.
+        There are at most `max_requests` results, because identical bytes from several executors
+        are sent to a reader only once.
 
         Raises:
             StartError: An executor cannot be started.
-            CannotAskError: An executor does not introduce itself.
+            DescribeError: An executor fails to describe itself.
         """
         for command in self.commands:
             written: dict[str, bytes] = {}
@@ -83,18 +84,18 @@ class Crossing:
         for reader in range(len(self.commands)):
             yield from self._read(reader, cases)
 
-    def questions(self, cases: Sequence[NamedCase]) -> int:
-        """Return the most questions that there can be."""
+    def max_requests(self, cases: Sequence[NamedCase]) -> int:
+        """Return the largest possible number of requests."""
         count = len(self.commands)
         return len(cases) * count * (1 + count)
 
     def _read(self, reader: int, cases: Sequence[NamedCase]) -> Iterator[CaseResult]:
-        asked = list(self._written_cases(cases))
-        faults = self._faults(reader, cases)
+        written = list(self._written_cases(cases))
+        failures = self._own_failures(reader, cases)
         runner = Runner(self.commands[reader], timeout=self.timeout, is_substitute=True)
-        results = runner.results([named for named, _ in asked])
-        for (named, writers), result in zip(asked, results, strict=True):
-            known = faults[named.name] | faults.get(_payload(named), set())
+        results = runner.results([named for named, _ in written])
+        for (named, writers), result in zip(written, results, strict=True):
+            known = failures[named.name] | failures.get(_payload(named), set())
             if known:
                 known |= {DECODE}
             found = tuple(each for each in result.differences if each.aspect not in known)
@@ -108,7 +109,7 @@ class Crossing:
     def _written_cases(
         self, cases: Sequence[NamedCase]
     ) -> Iterator[tuple[NamedCase, tuple[int, ...]]]:
-        """Yield each case with each of the bytes that were written for it, and by whom."""
+        """Yield each case with each version of its bytes as the payload, and the writers of it."""
         for named in cases:
             for data, writers in self._versions(named.name).items():
                 case = v1.Case()
@@ -116,17 +117,17 @@ class Crossing:
                 case.request.binary = data
                 yield NamedCase(named.topic, case), writers
 
-    def _faults(self, reader: int, cases: Sequence[NamedCase]) -> dict[str | bytes, set[str]]:
-        """Return the aspects that a reader gets wrong by itself, by case and by payload."""
-        faults: dict[str | bytes, set[str]] = {}
+    def _own_failures(self, reader: int, cases: Sequence[NamedCase]) -> dict[str | bytes, set[str]]:
+        """Return the aspects that a reader fails by itself, by case and by payload."""
+        failures: dict[str | bytes, set[str]] = {}
         for named, result in zip(cases, self.own[reader].results, strict=True):
             wrong = {difference.aspect for difference in result.differences}
             for key in (named.name, _payload(named)):
-                faults.setdefault(key, set()).update(wrong)
-        return faults
+                failures.setdefault(key, set()).update(wrong)
+        return failures
 
     def _versions(self, name: str) -> dict[bytes, tuple[int, ...]]:
-        """Return the bytes that were written for a case, and by whom."""
+        """Return the bytes that were written for a case, with the writers of each."""
         found: dict[bytes, tuple[int, ...]] = {}
         for writer, written in enumerate(self._written):
             if name in written:
@@ -136,5 +137,5 @@ class Crossing:
 
 
 def _payload(named: NamedCase) -> bytes:
-    """Return what a case asks about, as bytes that are equal for the same question."""
+    """Return the request of a case as bytes that are equal for equal requests."""
     return named.case.request.SerializeToString(deterministic=True)

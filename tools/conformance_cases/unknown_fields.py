@@ -1,4 +1,4 @@
-"""Cases for what the schema does not know: unknown fields, unknown keys, values of a wrong type."""
+"""Cases for unknown fields, unknown keys, conflicting oneof members and values of a wrong type."""
 
 from __future__ import annotations
 
@@ -8,13 +8,12 @@ from typing import Any
 from google.protobuf import json_format
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
-from conformance_cases.drafts import GOOGLE_READS_IT, Draft, of_message
 from conformance_cases.layout import compact
+from conformance_cases.partial_cases import GOOGLE_READS_IT, PartialCase, of_message
 from conformance_cases.samples import embeddings, minimal, set_sample, types
-from crucible_ir.schema.fields import OPAQUE_MESSAGES
-from crucible_ir.schema.types import is_map
+from crucible_ir.schema.fields import Kind, describe_field
 
-#: Fields of each wire type, with numbers that no message of the schema has: as name and bytes.
+#: Encoded fields of each wire type, with numbers that no message of the schema uses.
 UNKNOWN_FIELDS = {
     "varint": bytes.fromhex("f8ff0705"),
     "fixed64": bytes.fromhex("f9ff070102030405060708"),
@@ -25,15 +24,15 @@ UNKNOWN_FIELDS = {
 }
 
 
-def unknown_fields() -> Iterator[Draft]:
-    """Yield cases for fields of a newer schema, which a reader of binary keeps."""
+def unknown_fields() -> Iterator[PartialCase]:
+    """Yield cases for fields of a newer schema, which binary readers preserve."""
     for number, (name, descriptor) in enumerate(types().items()):
         base = minimal(descriptor).SerializeToString(deterministic=True)
         labels = list(UNKNOWN_FIELDS)
-        # Each message gets two wire types, and together they get all.
+        # Each message gets two wire types; together, the messages get all of them.
         for label in (labels[number % 6], labels[(number + 3) % 6]):
             data = base + UNKNOWN_FIELDS[label]
-            yield Draft(f"{name}.{label}", descriptor.full_name, binary=data)
+            yield PartialCase(f"{name}.{label}", descriptor.full_name, binary=data)
     stage = types()["StageDef"]
     base = minimal(stage).SerializeToString()
     everything = b"".join(UNKNOWN_FIELDS.values())
@@ -42,11 +41,11 @@ def unknown_fields() -> Iterator[Draft]:
         ("before_known", everything + base),
         ("twice", base + 2 * UNKNOWN_FIELDS["varint"]),
     ):
-        yield Draft(f"StageDef.{label}", stage.full_name, binary=data)
+        yield PartialCase(f"StageDef.{label}", stage.full_name, binary=data)
 
 
-def nested_unknown_fields() -> Iterator[Draft]:
-    """Yield cases for fields of a newer schema in messages that are inside others."""
+def nested_unknown_fields() -> Iterator[PartialCase]:
+    """Yield cases for fields of a newer schema in nested messages."""
     for descriptor in types().values():
         for parent, field in embeddings(descriptor):
             base = minimal(parent)
@@ -60,12 +59,12 @@ def nested_unknown_fields() -> Iterator[Draft]:
             yield of_message(f"{parent.name}.{field.name}", base, as_binary=True)
 
 
-def unknown_keys() -> Iterator[Draft]:
-    """Yield cases for keys that ProtoJSON does not know, which a reader refuses at any depth."""
+def unknown_keys() -> Iterator[PartialCase]:
+    """Yield cases for unknown keys, which ProtoJSON readers reject at any depth."""
     for name, descriptor in types().items():
-        plain = json_format.MessageToDict(minimal(descriptor))
-        plain["noSuchField"] = 1
-        yield _refused(name, descriptor, plain, "there is no such key")
+        value = json_format.MessageToDict(minimal(descriptor))
+        value["noSuchField"] = 1
+        yield _rejected(name, descriptor, value, "unknown key")
         for parent, field in embeddings(descriptor):
             outer = json_format.MessageToDict(minimal(parent))
             inner = {**json_format.MessageToDict(minimal(descriptor)), "noSuchField": None}
@@ -73,11 +72,11 @@ def unknown_keys() -> Iterator[Draft]:
             if "text" in outer and parent.name in ("Message", "ContentPart"):
                 del outer["text"]
             label = f"{parent.name}.{field.name}"
-            yield _refused(label, parent, outer, "there is no such key inside")
+            yield _rejected(label, parent, outer, "unknown key in a nested message")
 
 
-def oneofs() -> Iterator[Draft]:
-    """Yield cases for two members of a oneof: ProtoJSON refuses them, in binary the last holds."""
+def oneofs() -> Iterator[PartialCase]:
+    """Yield cases for two members of a oneof: ProtoJSON rejects them, binary keeps the last one."""
     for name, descriptor in types().items():
         for oneof in descriptor.oneofs:
             if len(oneof.fields) < 2:
@@ -86,20 +85,20 @@ def oneofs() -> Iterator[Draft]:
             with_first, with_last = minimal(descriptor), minimal(descriptor)
             set_sample(with_first, first)
             set_sample(with_last, last)
-            plain = json_format.MessageToDict(with_first)
-            plain[last.json_name] = json_format.MessageToDict(with_last)[last.json_name]
+            both = json_format.MessageToDict(with_first)
+            both[last.json_name] = json_format.MessageToDict(with_last)[last.json_name]
             words = f"two members of {oneof.name} are set"
-            yield _refused(f"{name}.{oneof.name}.both", descriptor, plain, words)
+            yield _rejected(f"{name}.{oneof.name}.both", descriptor, both, words)
             for label, one, other in (
                 ("last_in_order", with_first, with_last),
                 ("first_in_order", with_last, with_first),
             ):
                 data = one.SerializeToString() + other.SerializeToString()
-                yield Draft(f"{name}.{oneof.name}.{label}", descriptor.full_name, binary=data)
+                yield PartialCase(f"{name}.{oneof.name}.{label}", descriptor.full_name, binary=data)
 
 
-#: JSON values that are no value of a field, by the field's kind. Only what every reader refuses:
-#: a number in quotes, for example, is a number to ProtoJSON.
+#: Invalid JSON values by the kind of the field. Only values that every reader rejects: a number in
+#: quotes, for example, is valid in ProtoJSON.
 _WRONG: dict[str, tuple[tuple[str, Any], ...]] = {
     "string": (("number", 1), ("bool", True), ("list", ["x"]), ("object", {})),
     "bool": (("word", "yes"), ("list", [True]), ("object", {})),
@@ -114,58 +113,57 @@ _WRONG: dict[str, tuple[tuple[str, Any], ...]] = {
 }
 
 
-#: What of it google's Python reads all the same, though ProtoJSON does not know it.
+#: The values that google's Python accepts although ProtoJSON does not.
 _GOOGLE_READS = {("double", "bool"), ("enum", "bool"), ("enum", "fraction"), ("message", "list")}
 
 
-def wrong_types() -> Iterator[Draft]:
-    """Yield cases for JSON values of a type that the field does not take."""
+def wrong_types() -> Iterator[PartialCase]:
+    """Yield cases for JSON values of the wrong type."""
     for name, descriptor in types().items():
         seen: set[str] = set()
         for field in descriptor.fields:
             kind = _kind(field)
-            # One field of each kind will do in each message.
+            # One field of each kind per message is enough.
             if kind is None or kind in seen:
                 continue
             seen.add(kind)
             for label, value in _WRONG[kind]:
-                plain = json_format.MessageToDict(minimal(descriptor))
+                document = json_format.MessageToDict(minimal(descriptor))
                 if field.containing_oneof is not None:
                     for member in field.containing_oneof.fields:
-                        plain.pop(member.json_name, None)
-                plain[field.json_name] = value
-                words = f"{field.json_name} does not take this"
+                        document.pop(member.json_name, None)
+                document[field.json_name] = value
+                words = f"invalid value for {field.json_name}"
                 if (kind, label) in _GOOGLE_READS:
                     words = f"{words} {GOOGLE_READS_IT}"
-                # The kind is in the name, so that a pattern can name what a library gets wrong.
+                # The name contains the kind, so that a pattern can select the values of one kind.
                 case = f"{name}.{field.name}.{kind}_from_{label}"
-                yield _refused(case, descriptor, plain, words)
+                yield _rejected(case, descriptor, document, words)
 
 
 def _kind(field: FieldDescriptor) -> str | None:
+    described = describe_field(field)
+    if described.is_map:
+        return "map"
+    if described.is_list:
+        return "repeated"
     if field.message_type is not None:
-        if is_map(field):
-            return "map"
-        if field.is_repeated:
-            return "repeated"
         if field.message_type.full_name == "google.protobuf.Value":
             return None
-        if field.message_type.full_name in OPAQUE_MESSAGES:
+        if described.is_opaque:
             return "opaque"
         is_own = field.message_type.full_name.startswith("crucible_ir.")
         return "message" if is_own else "timestamp"
-    if field.is_repeated:
-        return "repeated"
-    if field.enum_type is not None:
-        return "enum"
     return {
-        FieldDescriptor.CPPTYPE_STRING: "string",
-        FieldDescriptor.CPPTYPE_BOOL: "bool",
-        FieldDescriptor.CPPTYPE_DOUBLE: "double",
-        FieldDescriptor.CPPTYPE_INT32: "int",
-        FieldDescriptor.CPPTYPE_INT64: "int",
-    }[field.cpp_type]
+        Kind.STRING: "string",
+        Kind.BYTES: "string",
+        Kind.BOOL: "bool",
+        Kind.DOUBLE: "double",
+        Kind.INT32: "int",
+        Kind.INT64: "int",
+        Kind.ENUM: "enum",
+    }[described.kind]
 
 
-def _refused(name: str, descriptor: Descriptor, plain: Any, words: str) -> Draft:
-    return Draft(name, descriptor.full_name, json=compact(plain), refused=words)
+def _rejected(name: str, descriptor: Descriptor, value: Any, reason: str) -> PartialCase:
+    return PartialCase(name, descriptor.full_name, json=compact(value), decode_error=reason)

@@ -1,6 +1,6 @@
-"""The truth about a payload, as others tell it: google's protobuf, protovalidate and rfc8785.
+"""The oracle: the expected result for a payload by google's protobuf, protovalidate and rfc8785.
 
-None of this package's own readers, writers, guards or digests has a part in it.
+It uses none of this package's own readers, writers, guards or digests.
 """
 
 from __future__ import annotations
@@ -13,16 +13,18 @@ import protovalidate
 import rfc8785
 from google.protobuf import json_format
 from google.protobuf.message import DecodeError, EncodeError, Message
+from google.protobuf.struct_pb2 import Value
 from google.protobuf.unknown_fields import UnknownFieldSet
 
 from crucible_ir import v1 as ir_v1
 from crucible_ir.conformance import v1
+from crucible_ir.schema.walk import walk
 
-#: The largest integer that rfc8785 takes as such; beyond it a number is the double that it is.
+#: The largest integer that rfc8785 accepts; larger numbers are passed as doubles.
 _MAX_INTEGER = 2**53 - 1
 
-#: More levels than google's JSON reader is ever given.
-_ANY_DEPTH = 10_000
+#: A limit that no case reaches.
+_UNLIMITED_DEPTH = 10_000
 
 #: A broken rule: its path and its id.
 Broken = tuple[str, str]
@@ -34,21 +36,20 @@ def message_class(full_name: str) -> Any:
 
 
 def expected(request: v1.EvaluateRequest) -> v1.EvaluateResponse:
-    """Return what must come out for a payload."""
+    """Return the expected response for a payload."""
     try:
-        message = decoded(request)
+        message = decode(request)
     except (json_format.ParseError, DecodeError, EncodeError, ValueError, RecursionError) as error:
         return v1.EvaluateResponse(decode_error=" ".join(str(error).split()))
     return v1.EvaluateResponse(evaluation=evaluation(message))
 
 
-def decoded(request: v1.EvaluateRequest) -> Message:
-    """Read a payload as google's library does."""
+def decode(request: v1.EvaluateRequest) -> Message:
+    """Decode a payload with google's library."""
     message: Message = message_class(request.message_type)()
     if request.WhichOneof("payload") == "json":
-        # Its JSON reader counts levels in a way of its own, but what its binary reader would not
-        # take back is too deep.
-        json_format.Parse(request.json, message, max_recursion_depth=_ANY_DEPTH)
+        # Its JSON reader counts levels differently: the limit is that of its binary reader.
+        json_format.Parse(request.json, message, max_recursion_depth=_UNLIMITED_DEPTH)
         type(message).FromString(message.SerializeToString())
     else:
         message.MergeFromString(request.binary)
@@ -56,39 +57,38 @@ def decoded(request: v1.EvaluateRequest) -> Message:
 
 
 def evaluation(message: Message) -> v1.Evaluation:
-    """Return everything about a message."""
+    """Return the expected evaluation of a message."""
     made = v1.Evaluation(binary=message.SerializeToString(deterministic=True))
     made.broken_rules.SetInParent()
     for path, rule_id in sorted(broken_rules(message)):
         made.broken_rules.rules.add(path=path, rule_id=rule_id)
     try:
-        _refuse_value_without_kind(message)
-        plain = json_format.MessageToDict(message)
-        # Sorted, since the order of a map is another in each process.
-        made.json = json.dumps(plain, ensure_ascii=False, sort_keys=True, allow_nan=False)
+        _reject_value_without_kind(message)
+        value = json_format.MessageToDict(message)
+        # Sorted because the order of a map differs between processes.
+        made.json = json.dumps(value, ensure_ascii=False, sort_keys=True, allow_nan=False)
     except (json_format.SerializeToJsonError, ValueError):
         made.json_error = made.digest_error = "ProtoJSON cannot write the message"
         return made
-    if holds_unknown_fields(message):
+    if has_unknown_fields(message):
         made.digest_error = "the message holds unknown fields"
     else:
-        made.digest = digest(plain)
+        made.digest = digest(value)
     return made
 
 
-def _refuse_value_without_kind(message: Any) -> None:
-    """Refuse a Value without a kind, which google/protobuf/struct.proto calls an error.
+def _reject_value_without_kind(root: Message) -> None:
+    """Reject a Value without a kind, which google/protobuf/struct.proto defines as an error.
 
     google's Python writes it as null.
     """
-    if message.DESCRIPTOR.full_name == "google.protobuf.Value" and not message.WhichOneof("kind"):
-        raise ValueError("a Value has no kind")
-    for inner in _held(message):
-        _refuse_value_without_kind(inner)
+    for _, message in walk(root):
+        if isinstance(message, Value) and not message.WhichOneof("kind"):
+            raise ValueError("a Value has no kind")
 
 
 def broken_rules(message: Message) -> set[Broken]:
-    """Return the rules that protovalidate says are broken."""
+    """Return the rules that the message breaks, according to protovalidate."""
     return {
         (_path(violation.proto), violation.proto.rule_id)
         for violation in protovalidate.collect_violations(message)
@@ -105,31 +105,14 @@ def _path(violation: Any) -> str:
     return path
 
 
-def holds_unknown_fields(message: Any) -> bool:
-    """Tell whether a message holds unknown fields, at any depth."""
-    if len(UnknownFieldSet(message)):
-        return True
-    return any(map(holds_unknown_fields, _held(message)))
+def has_unknown_fields(message: Message) -> bool:
+    """Return whether a message has unknown fields, at any depth."""
+    return any(len(UnknownFieldSet(inner)) for _, inner in walk(message))
 
 
-def _held(message: Any) -> list[Any]:
-    held: list[Any] = []
-    for field, value in message.ListFields():
-        if field.message_type is None:
-            continue
-        if field.message_type.GetOptions().map_entry:
-            if field.message_type.fields_by_name["value"].message_type is not None:
-                held += [value[key] for key in value]
-        elif field.is_repeated:
-            held += value
-        else:
-            held.append(value)
-    return held
-
-
-def digest(plain: Any) -> str:
-    """Return the digest of plain JSON values."""
-    return f"sha256:{hashlib.sha256(rfc8785.dumps(_safe(plain))).hexdigest()}"
+def digest(value: Any) -> str:
+    """Return the digest of a JSON value."""
+    return f"sha256:{hashlib.sha256(rfc8785.dumps(_safe(value))).hexdigest()}"
 
 
 def _safe(value: Any) -> Any:
