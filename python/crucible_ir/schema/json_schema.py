@@ -1,9 +1,9 @@
-"""JSON Schema (draft 2020-12) of the ProtoJSON of a message, for editors and for other languages.
+"""JSON Schema (draft 2020-12) of the ProtoJSON of a message, for editors and other languages.
 
-It takes both spellings of a field's name and ``null`` for unset, as every ProtoJSON reader does,
-and asks for numbers in the form that writers give them: ``int32`` and ``double`` as numbers,
-``int64`` as a string or a number. What it cannot say stands in a ``$comment``: rules written in
-CEL, and that lengths are counted in bytes.
+Like ProtoJSON readers, it accepts both names of a field, and ``null`` for an unset field. Numbers
+must be as writers write them: ``int32`` and ``double`` as numbers, ``int64`` as a string or number.
+A ``$comment`` has the rules that JSON Schema cannot express, such as those in CEL and lengths in
+bytes.
 """
 
 from __future__ import annotations
@@ -12,23 +12,14 @@ import json
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from google.protobuf.descriptor import FieldDescriptor
-
 from crucible_ir.schema.comments import comment
-from crucible_ir.schema.fields import describe_field
+from crucible_ir.schema.fields import INTEGER_RANGES, Field, Kind, fields_of
 from crucible_ir.schema.rules import Rule, rules_of
-from crucible_ir.schema.types import (
-    descriptor_of,
-    field_of,
-    held_enum,
-    held_message,
-    is_map,
-    message_of,
-)
+from crucible_ir.schema.types import descriptor_of
 from crucible_ir.version import VERSION
 
 if TYPE_CHECKING:
-    from google.protobuf.descriptor import Descriptor, OneofDescriptor
+    from google.protobuf.descriptor import Descriptor, EnumDescriptor
     from google.protobuf.message import Message
 
 #: A JSON Schema.
@@ -43,26 +34,18 @@ _BASE64_PATTERN = r"^[A-Za-z0-9+/_-]*={0,2}$"
 _INT64_PATTERN = r"^-?[0-9]{1,19}$"
 _NULL: Schema = {"type": "null"}
 
-_KIND = FieldDescriptor
-_INTEGERS = {
-    _KIND.CPPTYPE_INT32: (-(2**31), 2**31 - 1),
-    _KIND.CPPTYPE_UINT32: (0, 2**32 - 1),
-    _KIND.CPPTYPE_INT64: (-(2**63), 2**63 - 1),
-    _KIND.CPPTYPE_UINT64: (0, 2**64 - 1),
-}
-_WIDE = (_KIND.CPPTYPE_INT64, _KIND.CPPTYPE_UINT64)
-
-#: The keywords that say the same as a rule's parameter.
+#: The keywords that bound a number, by the parameter of the rule that they express.
 _BOUNDS = {
     "gt": "exclusiveMinimum",
     "gte": "minimum",
     "lt": "exclusiveMaximum",
     "lte": "maximum",
 }
+#: The keywords that limit a size or content, by the parameter of the rule that they express.
 _SIZES = {
     "min_len": "minLength",
     "max_len": "maxLength",
-    # Bytes are not fewer than characters: this refuses nothing that the rule takes.
+    # A string has no more characters than bytes, so this rejects nothing that the rule accepts.
     "max_bytes": "maxLength",
     "pattern": "pattern",
     "min_items": "minItems",
@@ -71,10 +54,10 @@ _SIZES = {
     "min_pairs": "minProperties",
     "max_pairs": "maxProperties",
 }
-#: Parameters that are dealt with where the schema of the field is made.
+#: Parameters that the schema of a field expresses in other ways.
 _STRUCTURAL = {"required", "defined_only", "finite"}
 
-#: The schemas of the well-known types that have a JSON form of their own.
+#: The schemas of the well-known types that have a JSON representation of their own.
 _WELL_KNOWN: dict[str, Schema] = {
     "google.protobuf.Struct": {"type": "object"},
     "google.protobuf.ListValue": {"type": "array"},
@@ -105,14 +88,14 @@ def json_schema(type_: type[Message]) -> Schema:
 
 
 def _reachable(root: Descriptor) -> Iterable[Descriptor]:
-    """Return a message type and those that its fields hold, without those that JSON has itself."""
+    """Return a message type and those that it can contain, except the well-known ones."""
     found: dict[str, Descriptor] = {}
     waiting = [root]
     while waiting:
         message = waiting.pop()
         if message.full_name not in found and message.full_name not in _WELL_KNOWN:
             found[message.full_name] = message
-            waiting += [held for held in map(message_of, message.fields) if held is not None]
+            waiting += [field.message for field in fields_of(message).values() if field.message]
     return [found[name] for name in sorted(found)]
 
 
@@ -128,58 +111,51 @@ def _message_schema(message: Descriptor) -> Schema:
     properties: Schema = {}
     required: list[str] = []
     conditions: list[Schema] = []
-    for field in message.fields:
+    aliases: Schema = {}
+    fields = fields_of(message)
+    for name, field in fields.items():
         properties[field.json_name] = _field_schema(field, rules)
-        if field.name != field.json_name:
+        if name != field.json_name:
             place = f"#/$defs/{message.name}/properties/{field.json_name}"
-            properties[field.name] = {"$ref": place}
-        if _is_required(rules.get(field.name, [])):
-            if len(_names(field)) == 1:
-                required.append(field.name)
+            properties[name] = {"$ref": place}
+            aliases[field.json_name] = {"properties": {name: False}}
+        if _is_required(rules.get(name, [])):
+            if name == field.json_name:
+                required.append(name)
             else:
-                conditions.append({"anyOf": [{"required": [name]} for name in _names(field)]})
+                either = [{"required": [each]} for each in (field.json_name, name)]
+                conditions.append({"anyOf": either})
     for oneof in message.oneofs:
-        if len(oneof.fields) > 1:
+        members = [fields[member.name] for member in oneof.fields]
+        if len(members) > 1:
             must = _is_required(rules.get(oneof.name, []))
-            conditions.append(_one_of(oneof, must=must))
+            conditions.append(_one_of(members, must=must))
     made: Schema = {
         "type": "object",
         "description": comment(message),
         "properties": properties,
         "additionalProperties": False,
         "required": required,
-        "dependentSchemas": _not_twice(message),
+        # A field under both of its names is an error.
+        "dependentSchemas": aliases,
         "allOf": conditions,
-        "$comment": _unsaid(rules.get("", [])),
+        "$comment": _remaining(rules.get("", [])),
     }
     return {keyword: value for keyword, value in made.items() if value or value is False}
 
 
-def _names(field: FieldDescriptor) -> list[str]:
-    """Return the spellings of a field's name, the one that writers use first."""
-    return list(dict.fromkeys([field.json_name, field.name]))
+def _one_of(members: list[Field], *, must: bool) -> Schema:
+    """Return a schema that allows one member of a oneof, and none unless one must be set."""
 
-
-def _not_twice(message: Descriptor) -> Schema:
-    """Forbid a field under one spelling where it is given under the other."""
-    return {
-        field.json_name: {"properties": {field.name: False}}
-        for field in message.fields
-        if field.json_name != field.name
-    }
-
-
-def _one_of(oneof: OneofDescriptor, *, must: bool) -> Schema:
-    """Allow one member of a oneof to be set, or none unless one must be."""
-
-    def is_set(field: FieldDescriptor) -> Schema:
-        spelt: list[Schema] = [
-            {"required": [name], "properties": {name: {"not": _NULL}}} for name in _names(field)
+    def is_set(field: Field) -> Schema:
+        under: list[Schema] = [
+            {"required": [name], "properties": {name: {"not": _NULL}}}
+            for name in dict.fromkeys([field.json_name, field.name])
         ]
-        return spelt[0] if len(spelt) == 1 else {"anyOf": spelt}
+        return under[0] if len(under) == 1 else {"anyOf": under}
 
-    members = [is_set(field) for field in oneof.fields]
-    return {"oneOf": members if must else [{"not": {"anyOf": members}}, *members]}
+    each = [is_set(field) for field in members]
+    return {"oneOf": each if must else [{"not": {"anyOf": each}}, *each]}
 
 
 def _is_required(rules: list[Rule]) -> bool:
@@ -188,35 +164,31 @@ def _is_required(rules: list[Rule]) -> bool:
     )
 
 
-def _field_schema(field: FieldDescriptor, rules: dict[str, list[Rule]]) -> Schema:
+def _field_schema(field: Field, rules: dict[str, list[Rule]]) -> Schema:
     own = rules.get(field.name, [])
-    if is_map(field):
-        entry = held_message(field)
+    if field.is_map:
         schema: Schema = {
             "type": "object",
-            "additionalProperties": _item_schema(
-                field_of(entry, "value"), rules.get(f"{field.name}{{value}}", [])
-            ),
-            **_key_schema(field_of(entry, "key"), rules.get(f"{field.name}{{key}}", [])),
+            "additionalProperties": _item_schema(field, rules.get(f"{field.name}{{value}}", [])),
+            **_key_schema(field.key, rules.get(f"{field.name}{{key}}", [])),
             **_sizes(own),
         }
-    elif field.is_repeated:
+    elif field.is_list:
         items = _item_schema(field, rules.get(f"{field.name}[]", []))
         schema = {"type": "array", "items": items, **_sizes(own)}
     else:
         schema = _item_schema(field, own)
     if not _is_required(own):
         schema = _or_null(schema)
-    text = describe_field(field).default
-    made = {"description": comment(field), **schema}
-    if text is not None:
-        made["default"] = json.loads(text)
-    unsaid = _unsaid(own)
-    return {**made, "$comment": unsaid} if unsaid else made
+    made = {"description": comment(field.descriptor), **schema}
+    if field.default is not None:
+        made["default"] = json.loads(field.default)
+    remaining = _remaining(own)
+    return {**made, "$comment": remaining} if remaining else made
 
 
 def _or_null(schema: Schema) -> Schema:
-    """Return a schema that takes null too."""
+    """Return a schema that accepts null too."""
     if "type" in schema:
         return {**schema, "type": [schema["type"], "null"]}
     if "enum" in schema:
@@ -226,55 +198,55 @@ def _or_null(schema: Schema) -> Schema:
     return {"anyOf": [schema, _NULL]} if schema else schema
 
 
-def _key_schema(field: FieldDescriptor, rules: list[Rule]) -> Schema:
-    if field.cpp_type == _KIND.CPPTYPE_STRING:
+def _key_schema(kind: Kind | None, rules: list[Rule]) -> Schema:
+    if kind is Kind.STRING:
         sizes = _sizes(rules)
         return {"propertyNames": sizes} if sizes else {}
-    if field.cpp_type == _KIND.CPPTYPE_BOOL:
+    if kind is Kind.BOOL:
         return {"propertyNames": {"enum": ["false", "true"]}}
     return {"propertyNames": {"pattern": _INT64_PATTERN}}
 
 
-def _item_schema(field: FieldDescriptor, rules: list[Rule]) -> Schema:
+def _item_schema(field: Field, rules: list[Rule]) -> Schema:
     """Return the schema of one value of a field."""
-    kind = field.cpp_type
-    if kind == _KIND.CPPTYPE_MESSAGE:
-        return _reference(held_message(field))
-    if kind == _KIND.CPPTYPE_ENUM:
-        return _enum_schema(field, rules)
-    if kind == _KIND.CPPTYPE_BOOL:
-        return {"type": "boolean"}
-    if field.type == _KIND.TYPE_BYTES:
-        return {"type": "string", "contentEncoding": "base64", "pattern": _BASE64_PATTERN}
-    if kind == _KIND.CPPTYPE_STRING:
-        sizes = _sizes(rules)
-        if _is_required(rules):
-            sizes["minLength"] = max(1, sizes.get("minLength", 0))
-        return {"type": "string", **sizes}
-    if kind in _INTEGERS:
-        return _integer_schema(kind, rules)
-    return _float_schema(rules)
+    if field.message is not None:
+        return _reference(field.message)
+    if field.enum is not None:
+        return _enum_schema(field.enum, rules)
+    match field.kind:
+        case Kind.BOOL:
+            return {"type": "boolean"}
+        case Kind.BYTES:
+            return {"type": "string", "contentEncoding": "base64", "pattern": _BASE64_PATTERN}
+        case Kind.STRING:
+            sizes = _sizes(rules)
+            if _is_required(rules):
+                sizes["minLength"] = max(1, sizes.get("minLength", 0))
+            return {"type": "string", **sizes}
+        case Kind.FLOAT | Kind.DOUBLE:
+            return _float_schema(rules)
+    return _integer_schema(field.kind, rules)
 
 
-def _enum_schema(field: FieldDescriptor, rules: list[Rule]) -> Schema:
-    values = held_enum(field).values
+def _enum_schema(enum: EnumDescriptor, rules: list[Rule]) -> Schema:
+    values = enum.values
     if _is_required(rules):
         values = [value for value in values if value.number]
     names = {"enum": [value.name for value in values]}
     if any(rule.parameters.get("defined_only") for rule in rules):
         return {"enum": [*names["enum"], *(value.number for value in values)]}
-    low, high = _INTEGERS[_KIND.CPPTYPE_INT32]
+    low, high = INTEGER_RANGES[Kind.INT32]
     return {"anyOf": [names, {"type": "integer", "minimum": low, "maximum": high}]}
 
 
-def _integer_schema(kind: int, rules: list[Rule]) -> Schema:
-    low, high = _INTEGERS[kind]
+def _integer_schema(kind: Kind, rules: list[Rule]) -> Schema:
+    low, high = INTEGER_RANGES[kind]
     schema: Schema = {"type": "integer", "minimum": low, "maximum": high, **_bounds(rules)}
     if "exclusiveMinimum" in schema:
         del schema["minimum"]
     if "exclusiveMaximum" in schema:
         del schema["maximum"]
-    if kind not in _WIDE:
+    if kind in (Kind.INT32, Kind.UINT32):
         return schema
     return {"anyOf": [{"type": "string", "pattern": _INT64_PATTERN}, schema]}
 
@@ -301,22 +273,22 @@ def _sizes(rules: list[Rule]) -> Schema:
 
 
 def _keywords(
-    rules: list[Rule], keywords: dict[str, str], says: Callable[[object], bool]
+    rules: list[Rule], keywords: dict[str, str], applies: Callable[[object], bool]
 ) -> Schema:
     return {
         keywords[name]: value
         for rule in rules
         for name, value in rule.parameters.items()
-        if name in keywords and says(value)
+        if name in keywords and applies(value)
     }
 
 
-def _unsaid(rules: list[Rule]) -> str:
-    """Name the rules that no keyword says, or not exactly."""
-    said = _BOUNDS.keys() | _SIZES.keys() | _STRUCTURAL
-    unsaid = [
+def _remaining(rules: list[Rule]) -> str:
+    """Return the ids and descriptions of the rules that no keyword expresses exactly."""
+    expressed = _BOUNDS.keys() | _SIZES.keys() | _STRUCTURAL
+    remaining = [
         f"{rule.rule_id}: {rule.description}"
         for rule in rules
-        if not rule.parameters.keys() <= said or "max_bytes" in rule.parameters
+        if not rule.parameters.keys() <= expressed or "max_bytes" in rule.parameters
     ]
-    return "; ".join(unsaid)
+    return "; ".join(remaining)

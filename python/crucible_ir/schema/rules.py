@@ -1,7 +1,7 @@
-"""Rules: what the schema's protovalidate options ask of each message, in a plain form.
+"""The rules that the schema declares for each message as protovalidate options.
 
-The options travel with the descriptors as bytes. Their own schema, and with it the id and the words
-of every standard rule, is the one that `protovalidate` carries; nothing of it is repeated here.
+The descriptors carry the options as bytes. The ids and texts of the standard rules come from the
+schema of the options, which is part of `protovalidate`.
 """
 
 from __future__ import annotations
@@ -21,14 +21,16 @@ from google.protobuf import (
     timestamp_pb2,
 )
 
+from crucible_ir.schema.fields import Kind, fields_of
+
 if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor, FieldDescriptor, OneofDescriptor
     from google.protobuf.message import Message
 
-#: A rule's parameter in plain form: durations and timestamps as their JSON text, lists as tuples.
+#: A rule's parameter as a Python value: durations and timestamps as JSON strings, lists as tuples.
 Parameter: TypeAlias = bool | int | float | str | bytes | tuple[Any, ...]
 
-#: The meaning of the standard rules that are not written in CEL and so bring no words.
+#: The meaning of the standard rules that are not written in CEL and so have no text of their own.
 _NATIVE = {
     "required": "must be set, and a field without presence must not be zero or empty",
     "enum.defined_only": "value must be one of the defined enum values",
@@ -38,7 +40,7 @@ _NATIVE = {
 
 _HAS = re.compile(r"(!?)has\(rules\.(\w+)\)")
 _BOUNDS = re.compile(r"rules\.(\w+) (<|>=) rules\.(\w+)")
-_WORDS = re.compile(r"\?\s*'([^']*)'(?:\.format\(\[(.*?)\]\)\s*:)?")
+_TEXT = re.compile(r"\?\s*'([^']*)'(?:\.format\(\[(.*?)\]\)\s*:)?")
 _PLACEHOLDER = re.compile("%[sdx]")
 _ARGUMENT = re.compile(r"rules\.(\w+)|getField\(rules, '(\w+)'\)")
 
@@ -49,12 +51,12 @@ class Rule:
 
     Attributes:
         message_type: The full name of the message type.
-        field_path: The field or oneof that the rule is about, ``tags[]`` for each item of a list
-            and ``weights{key}`` or ``weights{value}`` for the entries of a map; empty when the rule
-            is about the message as a whole.
-        rule_id: The id that a violation carries.
+        field_path: The field or oneof that the rule applies to, ``tags[]`` for each item of a list
+            and ``weights{key}`` or ``weights{value}`` for the entries of a map; empty for a rule of
+            the message itself.
+        rule_id: The id in violations of the rule.
         parameters: The rule's parameters by name, such as ``{"gte": 0.0, "lte": 1.0}``.
-        description: What the rule asks for, in the words that a violation uses.
+        description: The requirement, in the words of a violation.
         meaning: The same with the parameters' names in place of their values.
     """
 
@@ -68,7 +70,7 @@ class Rule:
 
 @cache
 def rules_of(message: Descriptor) -> tuple[Rule, ...]:
-    """Return every rule that a message type declares itself; those of its fields' types are theirs.
+    """Return the rules that a message type declares, without those of the messages in its fields.
 
     >>> from crucible_ir import v1
     >>> [(rule.field_path, rule.rule_id) for rule in rules_of(v1.Choice.DESCRIPTOR)]
@@ -93,16 +95,26 @@ def _message_rules(message: Descriptor) -> Iterator[Rule]:
         if oneof.has_options:
             declared = oneof_rules(oneof)
             if declared.required:
-                members = ", ".join(member.name for member in oneof.fields)
-                words = f"exactly one of {members} must be set"
+                words = required_text(message, oneof.name)
                 yield _native(name, oneof.name, "required", "required", words)
     for member in message.fields:
         if member.has_options:
             declared = field_rules(member)
-            words = "must be set"
-            if member.cpp_type == member.CPPTYPE_STRING and not member.has_presence:
-                words = "must not be empty"
+            words = required_text(message, member.name)
             yield from _field_rules(name, member.name, declared, words)
+
+
+@cache
+def required_text(message: Descriptor, name: str) -> str:
+    """Return the requirement of a ``required`` field or oneof, in the words of a violation."""
+    oneof = message.oneofs_by_name.get(name)
+    if oneof is not None:
+        members = ", ".join(member.name for member in oneof.fields)
+        return f"exactly one of {members} must be set"
+    field = fields_of(message).get(name)
+    if field is None or field.has_presence or field.is_map:
+        return "must be set"
+    return "must not be empty" if field.kind in (Kind.STRING, Kind.BYTES) else "must be set"
 
 
 def _field_rules(name: str, path: str, declared: Any, required: str) -> Iterator[Rule]:
@@ -122,7 +134,7 @@ def _field_rules(name: str, path: str, declared: Any, required: str) -> Iterator
             yield from _standard_rules(name, path, kind, option, standard)
 
 
-#: What rules about the parts of a list or map add to the path of the list or map.
+#: The suffix of the path of a list or map for the rules of its parts.
 INNER_RULES = {"items": "[]", "keys": "{key}", "values": "{value}"}
 
 
@@ -131,20 +143,20 @@ def _standard_rules(
 ) -> Iterator[Rule]:
     native = f"{kind}.{option.name}"
     if native in _NATIVE:
-        values = {option.name: _plain(standard, option.name)}
+        values = {option.name: _parameter(standard, option.name)}
         yield Rule(name, path, native, values, _NATIVE[native], _NATIVE[native])
         return
     predefined = _read(option, "google.protobuf.FieldOptions", "buf.validate.predefined")
     for cel in predefined.cel:
         if option.name != "example" and _applies(cel.expression, standard):
-            template, names = _words(cel)
-            values = {used: _plain(standard, used) for used in names or [option.name]}
+            template, names = _text(cel)
+            values = {used: _parameter(standard, used) for used in names or [option.name]}
             yield Rule(
                 name,
                 path,
                 cel.id,
                 values,
-                _fill(template, _filled_in(template, [values[used] for used in names])),
+                _fill(template, _formatted(template, [values[used] for used in names])),
                 _fill(template, [f"<{used}>" for used in names]),
             )
 
@@ -162,10 +174,10 @@ def _native(name: str, path: str, rule_id: str, option: str, words: str) -> Rule
 
 
 def _applies(expression: str, standard: Message) -> bool:
-    """Tell whether a standard rule is the one for this choice of bounds.
+    """Return whether a standard rule is the one for this combination of bounds.
 
-    A lower bound has one rule for when it stands alone and one for each upper bound beside it;
-    each says so in its own expression.
+    A lower bound has one rule for use without an upper bound and one for each upper bound that can
+    go with it; the expression of each rule tests for its combination.
     """
     for negation, name in _HAS.findall(expression):
         is_bound = standard.DESCRIPTOR.fields_by_name[name].containing_oneof is not None
@@ -182,18 +194,18 @@ def _ordered(bound: Any) -> Any:
     return (bound.seconds, bound.nanos) if hasattr(bound, "seconds") else bound
 
 
-def _words(cel: Any) -> tuple[str, list[str]]:
-    """Return the words of a rule's violation, and the parameters that fill its placeholders."""
+def _text(cel: Any) -> tuple[str, list[str]]:
+    """Return the text of a rule's violation, and the parameters for its placeholders."""
     if cel.message:
         return cel.message, []
-    found = _WORDS.search(cel.expression)
+    found = _TEXT.search(cel.expression)
     if found is None:
         return cel.expression, []
     return found[1], [bare or quoted for bare, quoted in _ARGUMENT.findall(found[2] or "")]
 
 
-def _filled_in(template: str, values: list[Parameter]) -> list[str]:
-    """Return what fills the placeholders of some words: bytes in hexadecimal where they say so."""
+def _formatted(template: str, values: list[Parameter]) -> list[str]:
+    """Return parameters as text for the placeholders of a template."""
     return [
         value.hex() if placeholder == "%x" and isinstance(value, bytes) else _shown(value)
         for placeholder, value in zip(_PLACEHOLDER.findall(template), values, strict=True)
@@ -205,20 +217,20 @@ def _fill(template: str, values: list[str]) -> str:
     return pieces[0] + "".join(map("".join, zip(values, pieces[1:], strict=True)))
 
 
-def _plain(standard: Message, name: str) -> Parameter:
+def _parameter(standard: Message, name: str) -> Parameter:
     value = getattr(standard, name)
     if standard.DESCRIPTOR.fields_by_name[name].is_repeated:
-        return tuple(map(_plain_single, value))
-    return _plain_single(value)
+        return tuple(map(_single_parameter, value))
+    return _single_parameter(value)
 
 
-def _plain_single(value: Any) -> Parameter:
-    plain: Parameter = value.ToJsonString() if hasattr(value, "ToJsonString") else value
-    return plain
+def _single_parameter(value: Any) -> Parameter:
+    single: Parameter = value.ToJsonString() if hasattr(value, "ToJsonString") else value
+    return single
 
 
 def _shown(value: Parameter) -> str:
-    """Write a parameter as CEL's ``format`` does: a whole number without a point."""
+    """Return a parameter as CEL's ``format`` writes it: whole numbers without a decimal point."""
     if isinstance(value, tuple):
         return f"[{', '.join(map(_shown, value))}]"
     if isinstance(value, bool):
@@ -231,7 +243,7 @@ def _shown(value: Parameter) -> str:
 
 
 def message_rules(message: Descriptor) -> Any:
-    """Return the ``buf.validate.MessageRules`` of a message, of a pool of any origin."""
+    """Return the ``buf.validate.MessageRules`` of a message of any descriptor pool."""
     return _read(message, "google.protobuf.MessageOptions", "buf.validate.message")
 
 
@@ -248,7 +260,7 @@ def field_rules(field: FieldDescriptor) -> Any:
 def _read(
     declared: Descriptor | FieldDescriptor | OneofDescriptor, options: str, extension: str
 ) -> Any:
-    """Return the rules in a descriptor's options, which its own classes keep as unknown bytes."""
+    """Return the rules in a descriptor's options, where they are unknown fields."""
     pool = _rule_schema()
     known = message_factory.GetMessageClass(pool.FindMessageTypeByName(options))
     parsed: Any = known.FromString(declared.GetOptions().SerializeToString())
@@ -262,7 +274,7 @@ def _constant(enum: str, name: str) -> int:
 
 @cache
 def _rule_schema() -> descriptor_pool.DescriptorPool:
-    """Return a pool of our own with the schema of the rules, so that the global one stays clean."""
+    """Return a private pool with the schema of the rules, which must not be in the global one."""
     # Imported here because it takes longer than the rest of the package together.
     import protovalidate
 

@@ -1,8 +1,8 @@
-"""The verdict on a message: protovalidate's, with its violations in this package's own type.
+"""The validation of messages by protovalidate, with violations of this package's own type.
 
-A generated guard looks first (`crucible_ir.validation.guards`): where it is certain that no rule is
-broken, which for a valid message it is, protovalidate is not asked. Whatever else a guard does,
-raising included, protovalidate decides.
+A generated guard runs first (`crucible_ir.validation.guards`). If it is certain that a message
+breaks no rule, as it is for valid messages, protovalidate does not run. In every other case,
+exceptions included, protovalidate decides.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from google.protobuf.message import Message
 
 from crucible_ir.errors import Error, ValidationError, Violation, shorten
 from crucible_ir.paths import MapKey, Part, format_path
+from crucible_ir.schema.fields import fields_of
 from crucible_ir.schema.types import descriptor_of, message_types
 
 if TYPE_CHECKING:
@@ -24,16 +25,16 @@ if TYPE_CHECKING:
 
 MessageT = TypeVar("MessageT", bound=Message)
 
-#: Up to how many bytes a message cannot nest so deep that protovalidate overflows the stack: each
-#: level takes two bytes or more, and thousands of levels are read without harm.
+#: Messages of up to this many bytes cannot be nested so deeply that protovalidate overflows the
+#: stack: each level takes at least two bytes, and it handles thousands of levels.
 _SURELY_SHALLOW_BYTES = 4096
 
-#: The most characters that a violation takes to say what its rule asks for.
-_MAX_WORDING_LENGTH = 100
+#: The most characters of a rule's text in a violation.
+_MAX_TEXT_LENGTH = 100
 
 
 def validate(message: MessageT) -> MessageT:
-    """Return a message if it keeps every rule of the schema.
+    """Return a message if it satisfies every rule of the schema.
 
     Raises:
         ValidationError: It does not; the error lists every violation.
@@ -49,12 +50,12 @@ def validate(message: MessageT) -> MessageT:
 
 
 def is_valid(message: Message) -> bool:
-    """Tell whether a message keeps every rule of the schema."""
+    """Return whether a message satisfies every rule of the schema."""
     return not violations(message)
 
 
 def violations(message: Message) -> list[Violation]:
-    """Return every rule of the schema that a message breaks, in the order of its fields.
+    """Return the violations of the schema's rules in a message, in the order of its fields.
 
     >>> from crucible_ir import v1
     >>> [str(violation) for violation in violations(v1.StageDef())]
@@ -94,20 +95,20 @@ def ensure_valid_by_rules(
 # Typed as Any: mypy takes a message class, which can be hashed, for a message, which cannot.
 @cache
 def guard_of(type_: Any) -> Callable[[Message], bool]:
-    """Return the guard of a message class; for a class of somebody else, one that is never sure."""
+    """Return the guard of a message class; for other classes, one that is never certain."""
     from crucible_ir.validation.guards import GUARDS
 
     name = descriptor_of(type_).full_name
     own = message_types().get(name.rpartition(".")[2])
-    return GUARDS[name] if own is type_ and name in GUARDS else _never_sure
+    return GUARDS[name] if own is type_ and name in GUARDS else _never_certain
 
 
-def _never_sure(_: object) -> bool:
+def _never_certain(_: object) -> bool:
     return False
 
 
 def certainly_valid(message: Message) -> bool:
-    """Tell whether the guard of a message's type is certain that it keeps every rule."""
+    """Return whether the guard of a message's type is certain that it satisfies every rule."""
     try:
         class_: Any = type(message)
         return guard_of(class_)(message)
@@ -117,14 +118,14 @@ def certainly_valid(message: Message) -> bool:
 
 @cache
 def _collector() -> Callable[[Message], Sequence[Any]]:
-    # Importing protovalidate takes longer than importing this package: it waits for first use.
+    # Imported at first use because it takes longer than the rest of the package.
     import protovalidate
 
     return protovalidate.collect_violations
 
 
 def _ensure_shallow(message: Message) -> None:
-    """Refuse what nests so deep that protovalidate would overflow the stack and end the process."""
+    """Reject messages nested so deeply that protovalidate would overflow the stack and crash."""
     if not isinstance(message, Message):
         got = f"{type(message).__name__} {shorten(message)}"
         raise Error(f"expected a protobuf message, got {got}")
@@ -156,27 +157,26 @@ def _violation(
     rule_id = found.rule_id
     value: object = None
     if rule_id == "required":
-        text = _required_wording(descriptor_of(message), parts)
+        text = _required_text(descriptor_of(message), parts)
     else:
         text = found.message or "is invalid"
-        if len(text) > _MAX_WORDING_LENGTH:
-            # A long pattern helps nobody here: `explain` has it whole.
-            text = f"{text[:_MAX_WORDING_LENGTH]}…"
+        if len(text) > _MAX_TEXT_LENGTH:
+            # `explain` shows the whole text, such as a long pattern.
+            text = f"{text[:_MAX_TEXT_LENGTH]}…"
         value = _value_at(message, parts) if parts else None
-        if type(value) not in _SHOWN_AS_THEY_ARE:
+        if type(value) not in _SHOWN_TYPES:
             value = _shown(value)
     position = None if find is None else find(parts)
     return Violation(format_path(parts), rule_id, text, value, position)
 
 
-_SHOWN_AS_THEY_ARE = frozenset([str, bytes, bool, int, float, type(None)])
+_SHOWN_TYPES = frozenset([str, bytes, bool, int, float, type(None)])
 
 
 def _value_at(message: Message, parts: tuple[Part, ...]) -> Any:
-    """Return what a path of fields leads to.
+    """Return the value at a path.
 
-    The violation has it too, as an object of another library that takes longer to make than the
-    violation took to find.
+    The violation has it too, but as a slow object of protovalidate's own library.
     """
     value: Any = message
     for part in parts:
@@ -186,7 +186,7 @@ def _value_at(message: Message, parts: tuple[Part, ...]) -> Any:
 
 
 def path_of(proto: Any) -> tuple[Part, ...]:
-    """Return the path of a violation, given as protovalidate's own message."""
+    """Return the path of a violation of protovalidate."""
     parts: list[Part] = []
     field = proto.field
     for element in field.elements if field is not None else ():
@@ -198,27 +198,21 @@ def path_of(proto: Any) -> tuple[Part, ...]:
     return tuple(parts)
 
 
-def _required_wording(descriptor: Descriptor, parts: tuple[Part, ...]) -> str:
-    """Say what ``required`` asks for in the field's terms; other rules speak for themselves."""
+def _required_text(descriptor: Descriptor, parts: tuple[Part, ...]) -> str:
+    """Return the text of a ``required`` violation; protovalidate's own is less specific."""
+    # Imported here since valid messages do not need it.
+    from crucible_ir.schema.rules import required_text
+
     owner: Descriptor | None = descriptor
     for part in parts[:-1]:
         if owner is not None and isinstance(part, str) and not isinstance(part, MapKey):
-            field = owner.fields_by_name.get(part)
-            owner = field.message_type if field is not None else None
-    name = str(parts[-1]) if parts else ""
-    if owner is None:
-        return "must be set"
-    if name in owner.oneofs_by_name:
-        members = ", ".join(field.name for field in owner.oneofs_by_name[name].fields)
-        return f"exactly one of {members} must be set"
-    field = owner.fields_by_name.get(name)
-    if field is not None and field.cpp_type == field.CPPTYPE_STRING:
-        return "must not be empty"
-    return "must be set"
+            field = fields_of(owner).get(part)
+            owner = field.message if field is not None else None
+    return required_text(owner, str(parts[-1])) if owner is not None and parts else "must be set"
 
 
 def _shown(value: Any) -> object:
-    """Return what a violation shows of a value that could still change, as text."""
+    """Return the text that a violation shows instead of a mutable value."""
     if isinstance(value, Message):
         return " ".join(str(value).split())
     return f"{len(value)} items" if len(value) else None

@@ -1,4 +1,4 @@
-"""Explanations: what a rule or lint means, where it is declared, what fails it and what passes."""
+"""Explanations of rules and lints: their meaning, their declarations, and examples."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from google.protobuf import json_format, message_factory, text_format
-from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from crucible_ir.errors import Error, near_miss, shorten
+from crucible_ir.schema.fields import Field, Kind, fields_of
 from crucible_ir.schema.rules import Parameter, Rule, rules_of
-from crucible_ir.schema.types import is_map, message_types
+from crucible_ir.schema.types import descriptor_of, message_types
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor
 
     from crucible_ir.linting import Severity
 
-#: Strings of the forms that rules ask for; the first is what a string without a form gets.
+#: Strings in the formats that rules require; the first is for strings without a format.
 _STRINGS = ("example", "1.0.0", "https://example.com", "name@example.com", "2001:db8::1")
 
-#: A string of a document too long to be shown in full.
+#: A string that is too long to be shown in full.
 _LONG_STRING = re.compile(r'"((?:[^"\\]|\\.){60,})"')
 
 
 class UnknownRuleError(Error, LookupError):
-    """An explanation was asked for by an id that is neither a rule's nor a lint's."""
+    """No rule or lint has the given id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +41,9 @@ class Declaration:
 
     Attributes:
         path: The message type and the field, as ``TrainingConfig.epochs``; the message type alone
-            for a rule about the message as a whole.
+            for a rule of the message itself.
         parameters: The rule's parameters there.
-        description: What the rule asks for there.
+        description: The requirement there.
     """
 
     path: str
@@ -51,8 +51,8 @@ class Declaration:
     description: str
 
     @property
-    def asks(self) -> str:
-        """What the rule asks for there, with the expression of a rule that is written in CEL."""
+    def requirement(self) -> str:
+        """The requirement there, with the expression of a rule that is written in CEL."""
         expression = self.parameters.get("expression")
         return (
             f"{self.description}: {expression}" if isinstance(expression, str) else self.description
@@ -61,7 +61,7 @@ class Declaration:
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A message that shows what a rule or lint says; as text its type and its ProtoJSON.
+    """An example for a rule or lint; as text, the message's type and its ProtoJSON.
 
     Attributes:
         message: The message; never change it.
@@ -75,15 +75,15 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """What there is to say about a rule or lint.
+    """The explanation of a rule or lint.
 
     Attributes:
         id: The id of the rule or lint.
-        severity: How much a lint matters; ``None`` for a rule, which is law.
-        meaning: What it asks for; a rule's parameters stand in angle brackets.
+        severity: The severity of a lint; ``None`` for a rule.
+        meaning: The requirement, with a rule's parameters in angle brackets.
         declarations: Every place of the schema that declares the rule; none for a lint.
-        failing: A message that breaks this rule only, or gets this advice only.
-        passing: The same put right.
+        failing: A message that only this rule or lint objects to.
+        passing: The corrected message.
     """
 
     id: str
@@ -107,7 +107,7 @@ def explain(rule_id: str) -> Explanation:
     """Explain a rule of the schema or a lint, given its id.
 
     Raises:
-        UnknownRuleError: Nothing has this id; the error names the nearest one.
+        UnknownRuleError: No rule or lint has this id; the error suggests the nearest one.
 
     >>> print(explain("double.gte"))
     double.gte (rule)
@@ -139,7 +139,7 @@ def explain(rule_id: str) -> Explanation:
 def rule_ids() -> tuple[str, ...]:
     """Return the id of every rule that the schema declares, in alphabetical order.
 
-    These are the ids that a `Violation` of a message of the IR can carry.
+    These are the possible ids of a `Violation` in a message of the IR.
     """
     return tuple(sorted(_rules_by_id()))
 
@@ -184,12 +184,12 @@ def _text(message: Message) -> str:
 
 
 def _grouped(declarations: tuple[Declaration, ...]) -> Iterator[str]:
-    """Yield lines that name the declaring fields under what the rule asks of them."""
+    """Yield lines that list the declaring fields under each requirement."""
     paths: dict[str, list[str]] = {}
     for place in declarations:
-        paths.setdefault(place.asks, []).append(place.path)
-    for asks, declaring in paths.items():
-        yield f"  {asks}"
+        paths.setdefault(place.requirement, []).append(place.path)
+    for requirement, declaring in paths.items():
+        yield f"  {requirement}"
         yield textwrap.indent(textwrap.fill(", ".join(declaring), 92), " " * 4)
 
 
@@ -198,13 +198,13 @@ def _shortened(string: re.Match[str]) -> str:
 
 
 def _examples(rule: Rule) -> tuple[Example, Example] | None:
-    """Find a message that breaks a rule and nothing else, and the same put right.
+    """Return a message that breaks only one rule, and the corrected message.
 
-    The candidates come from the rule's parameters; protovalidate judges them.
+    The candidates come from the rule's parameters; protovalidate validates them.
     """
     base = _valid(message_types()[rule.message_type.rpartition(".")[2]].DESCRIPTOR)
     broken = (rule.field_path, rule.rule_id)
-    for trial in _changes(base, _fields_of(base, rule.field_path)):
+    for trial in _changes(base, _fields_at(base, rule.field_path)):
         if _violations(trial) == [broken]:
             return Example(trial), Example(_repaired(trial, broken))
     return None
@@ -220,11 +220,11 @@ def _valid(message: Descriptor) -> Message:
 
 
 def _repaired(message: Message, broken: tuple[str, str]) -> Message:
-    """Return a copy of a message with one field changed so that one of its violations is gone."""
+    """Return a copy of a message with one field changed so that one violation is fixed."""
     before = _violations(message)
-    fields = _fields_of(message, broken[0])
+    fields = _fields_at(message, broken[0])
     present = {field.name for field, _ in message.ListFields()}
-    # A message's rule is met by adding to what there is, if possible.
+    # If possible, a rule of the message is satisfied by setting another field.
     fields.sort(key=lambda field: field.name in present)
     for trial in _changes(message, fields):
         after = _violations(trial)
@@ -234,7 +234,7 @@ def _repaired(message: Message, broken: tuple[str, str]) -> Message:
 
 
 def _violations(message: Message) -> list[tuple[str, str]]:
-    """Return the path, in the form of `Rule.field_path`, and the id of each violation."""
+    """Return the path, as in `Rule.field_path`, and the id of each violation."""
     # Imported here because it takes longer than the rest of the package together.
     import protovalidate
 
@@ -251,21 +251,26 @@ def _violations(message: Message) -> list[tuple[str, str]]:
     return found
 
 
-def _fields_of(message: Message, path: str) -> list[Any]:
-    """Return the field descriptors that a path is about: all of them for a message's rule."""
-    declared = message.DESCRIPTOR
+def _fields_at(message: Message, path: str) -> list[Field]:
+    """Return the fields that a rule's path refers to: all of them for a rule of the message."""
+    fields = fields_of(descriptor_of(message))
     name = re.split(r"\W", path)[0]
-    if name in declared.fields_by_name:
-        return [declared.fields_by_name[name]]
-    if name in declared.oneofs_by_name:
-        return list(declared.oneofs_by_name[name].fields)
-    return list(declared.fields)
+    if name in fields:
+        return [fields[name]]
+    return [field for field in fields.values() if field.oneof == name] or list(fields.values())
 
 
-def _changes(message: Message, fields: list[Any]) -> Iterator[Message]:
-    """Yield copies of a message in which one of some fields is unset or has another value."""
+def _changes(message: Message, fields: list[Field]) -> Iterator[Message]:
+    """Yield copies of a message in which one of these fields is unset or has another value."""
+    rules = rules_of(descriptor_of(message))
     for field in fields:
-        for value in (*_values(field), None):
+        limits = [
+            limit
+            for rule in rules
+            if rule.field_path.rstrip("[]") == field.name
+            for limit in rule.parameters.values()
+        ]
+        for value in (*_values(field, limits), None):
             trial = type(message)()
             trial.CopyFrom(message)
             trial.ClearField(field.name)
@@ -276,49 +281,43 @@ def _changes(message: Message, fields: list[Any]) -> Iterator[Message]:
             elif value is not None:
                 try:
                     setattr(trial, field.name, value)
-                except ValueError:  # The limit is that of the type: nothing lies past it.
+                except ValueError:  # The value is outside the range of the field's type.
                     continue
             yield trial
 
 
-def _values(field: FieldDescriptor) -> Iterator[Any]:
-    """Yield values for a field, first likely ones, then those at and around its rules' limits."""
-    limits = [
-        limit
-        for rule in rules_of(field.containing_type)
-        if rule.field_path.rstrip("[]") == field.name
-        for limit in rule.parameters.values()
-    ]
-    sizes = [limit for limit in limits if isinstance(limit, int) and limit is not True]
-    if field.is_repeated:
-        item = next(_single_values(field, limits), None)
-        if item is not None and not is_map(field):
-            yield from ([item] * size for limit in (1, *sizes) for size in _around(limit))
+def _values(field: Field, limits: list[Parameter]) -> Iterator[Any]:
+    """Yield values for a field: likely ones, then those at and near the limits of its rules."""
+    if field.is_map:
+        return
+    if field.is_list:
+        sizes = [limit for limit in limits if isinstance(limit, int) and limit is not True]
+        item = next(_single_values(field, limits))
+        yield from ([item] * size for limit in (1, *sizes) for size in _around(limit))
     else:
         yield from _single_values(field, limits)
 
 
-def _single_values(field: FieldDescriptor, limits: list[Parameter]) -> Iterator[Any]:
+def _single_values(field: Field, limits: list[Parameter]) -> Iterator[Any]:
     numbers = [limit for limit in limits if isinstance(limit, (int, float)) and limit is not True]
-    if field.message_type is not None:
-        if field.message_type.full_name == Timestamp.DESCRIPTOR.full_name:
+    if field.message is not None:
+        if field.message.full_name == Timestamp.DESCRIPTOR.full_name:
             yield from _timestamps([limit for limit in limits if isinstance(limit, str)])
         else:
-            yield _valid(field.message_type)
-    elif field.enum_type is not None:
-        known = [value.number for value in field.enum_type.values]
+            yield _valid(field.message)
+    elif field.enum is not None:
+        known = [value.number for value in field.enum.values]
         yield from (*known[1:], max(known) + 1)
-    elif field.type == FieldDescriptor.TYPE_STRING:
+    elif field.kind is Kind.STRING:
         yield from _STRINGS
         yield from ("a" * size for limit in numbers for size in _around(int(limit)))
-    elif field.type == FieldDescriptor.TYPE_BYTES:
+    elif field.kind is Kind.BYTES:
         yield from (string.encode() for string in _STRINGS)
-    elif field.type == FieldDescriptor.TYPE_BOOL:
+    elif field.kind is Kind.BOOL:
         yield from (True, False)
     else:
-        near = [1, *(value for limit in numbers for value in _around(limit))]
-        yield from near
-        if field.type in (FieldDescriptor.TYPE_DOUBLE, FieldDescriptor.TYPE_FLOAT):
+        yield from (1, *(value for limit in numbers for value in _around(limit)))
+        if field.kind in (Kind.DOUBLE, Kind.FLOAT):
             yield from (math.inf, math.nan)
 
 
