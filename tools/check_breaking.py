@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import schema_image
-from crucible_ir.cli.console import make_console
+from crucible_ir.cli.console import Console
 from crucible_ir.cli.views.schema_changes import schema_change_lines
 from crucible_ir.schema_changes import SchemaError, SchemaVersion, compare, find_schema
 from crucible_ir.schema_changes.sources import installed_lints
@@ -59,9 +59,7 @@ def by_us(image: Path, current: SchemaVersion) -> int:
     """Print what changed since a release and return the exit status that it calls for."""
     released = replace(find_schema(str(image)), name=str(image.relative_to(ROOT)))
     changes = compare(released, current)
-    console = make_console(sys.stdout, color="auto")
-    for line in schema_change_lines(changes, released, current):
-        console.print(line, soft_wrap=True)
+    Console(sys.stdout).print_lines(schema_change_lines(changes, released, current))
     return BREAKING if any(change.is_breaking for change in changes) else GOOD
 
 

@@ -148,7 +148,7 @@ def test_two_documents_that_would_become_one_file_are_refused(folder: Path) -> N
         (folder / name).write_text('{"name": "d", "split": "DATASET_SPLIT_TEST"}')
     result = run("convert", "--out-dir", "out", "--to", "text", "a.yaml", "b/a.json")
     assert result.status == 2
-    assert "a.yaml and b/a.json would both become out/a.txtpb" in result.err
+    assert "a.yaml and b/a.json would both be written to out/a.txtpb" in result.err
     assert not (folder / "out").exists()
 
 

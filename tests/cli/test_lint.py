@@ -25,7 +25,7 @@ def documents(folder: Path) -> None:
 def test_advice_has_its_place_severity_words_id_and_fix() -> None:
     result = run("lint", "--type", "Hedging", "hedging.yaml")
     assert result.status == 1
-    assert result.lines[0] == "hedging.yaml: failed Hedging, 1 remark"
+    assert result.lines[0] == "hedging.yaml: failed Hedging, 1 finding"
     assert result.lines[1].startswith("hedging.yaml:2:13: percentile: warning: ")
     assert "[hedging.fractional_percentile]; " in result.lines[1]
     assert result.lines[2:4] == ["    2 | percentile: 0.95", "      |             ^"]
@@ -34,7 +34,7 @@ def test_advice_has_its_place_severity_words_id_and_fix() -> None:
 def test_info_alone_passes_unless_fail_on_says_otherwise() -> None:
     passed = run("lint", "--type", "Ensemble", "ensemble.yaml")
     assert passed.status == 0
-    assert passed.lines[0] == "ensemble.yaml: passed Ensemble, 1 remark"
+    assert passed.lines[0] == "ensemble.yaml: passed Ensemble, 1 finding"
     assert "[ensemble.weights_sum]" in passed.out
     assert run("lint", "--type", "Ensemble", "--fail-on", "info", "ensemble.yaml").status == 1
     assert run("lint", "--type", "Hedging", "--fail-on", "never", "hedging.yaml").status == 0
@@ -56,7 +56,7 @@ def test_settings_of_the_documents_folder_hold_and_options_go_before_them(folder
     (folder / "sub" / "hedging.yaml").write_text(HEDGING)
     (folder / "sub" / "crucible-ir.toml").write_text('[lint]\nignore = ["hedging"]\n')
     both = run("lint", "--type", "Hedging", "hedging.yaml", "sub/hedging.yaml")
-    assert both.lines[0] == "hedging.yaml: failed Hedging, 1 remark"
+    assert both.lines[0] == "hedging.yaml: failed Hedging, 1 finding"
     assert "sub/hedging.yaml: passed Hedging" in both.lines
     assert run("lint", "--type", "Hedging", "--ignore", "ensemble", "sub/hedging.yaml").status == 1
     (folder / "sub" / "crucible-ir.toml").write_text("[lint]\nignore = 3\n")

@@ -78,7 +78,10 @@ def test_a_file_is_not_replaced_unless_asked(folder: Path) -> None:
     assert run("new", "ModelRef", "-o", "m.yaml").status == 0
     first = (folder / "m.yaml").read_text()
     result = run("new", "StageDef", "-o", "m.yaml")
-    assert (result.status, result.err) == (2, "crucible-ir: m.yaml exists; --force replaces it\n")
+    assert (result.status, result.err) == (
+        2,
+        "crucible-ir: m.yaml exists; replace it with --force\n",
+    )
     assert (folder / "m.yaml").read_text() == first
     assert run("new", "StageDef", "--force", "-o", "m.yaml").status == 0
     assert (folder / "m.yaml").read_text() != first

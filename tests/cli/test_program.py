@@ -109,7 +109,7 @@ def test_the_version_is_the_packages() -> None:
 def test_a_misspelt_command_has_its_near_miss() -> None:
     result = run("vaildate", "x")
     assert result.status == 2
-    assert 'there is no command "vaildate"; did you mean "validate"?' in result.err
+    assert 'unknown command "vaildate"; did you mean "validate"?' in result.err
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
@@ -271,7 +271,7 @@ def test_colour_is_for_terminals_unless_told_otherwise() -> None:
 
 def test_binary_is_not_written_to_a_terminal() -> None:
     written = on_a_terminal("convert", "--to", "binary", str(EXAMPLES / "model.yaml"))
-    assert "binary would garble the terminal" in written
+    assert "binary output would garble the terminal" in written
 
 
 def test_a_bar_shows_on_a_terminal_once_work_takes_long_and_is_gone_at_the_end(

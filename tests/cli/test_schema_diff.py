@@ -58,7 +58,7 @@ def test_a_change_that_breaks_stands_first_with_what_it_was_and_is_and_why() -> 
         "    breaking, only in v2: a narrower range",
         "~ crucible_ir.v1.StageDef.needs: field added: string",
         "    allowed in a minor release: a new field that is not required",
-        "lints: not compared, for they are not recorded beside the first",
+        "lints: not compared; the first version has no record of its lints",
         "3 changes: 2 breaking, only in v2; 1 allowed in a minor release",
     ]
 

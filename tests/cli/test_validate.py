@@ -185,7 +185,7 @@ def test_a_large_document_is_refused_unless_allowed(folder: Path) -> None:
     assert "has more than" in result.lines[0]
     assert run("validate", "--max-bytes", len(GOOD), "exp.yaml").status == 0
     assert run("validate", "--max-bytes", 5, "--from", "yaml", "-", stdin=GOOD.encode()).err == (
-        "crucible-ir: standard input: has more than 5 bytes; --max-bytes allows more\n"
+        "crucible-ir: standard input: has more than 5 bytes; raise the limit with --max-bytes\n"
     )
 
 

@@ -145,7 +145,7 @@ def test_hostile_text_cannot_reach_the_terminal(folder: Path) -> None:
             ("a.yaml", EXAMPLES / "prompt.yaml"),
             "a crucible_ir.v1.Experiment cannot be compared with a crucible_ir.v1.Prompt",
         ),
-        (("a.yaml", "."), ". stands for 4 files, and one is expected"),
+        (("a.yaml", "."), ". matches 4 files; expected one"),
         (("a.yaml", "newer.binpb"), "unknown field 127, which a newer schema may have"),
         (("--tolerance", "-1", "a.yaml", "b.yaml"), "the tolerance must be a finite number"),
         (("--tolerance", "nan", "a.yaml", "b.yaml"), "the tolerance must be a finite number"),
@@ -176,10 +176,10 @@ def test_unknown_fields_can_be_left_out(folder: Path) -> None:
         (("a.yaml",), "give A B; got 1 documents"),
         (("--three-way", "a.yaml", "b.yaml"), "give BASE OURS THEIRS; got 2 documents"),
         (("-", "-"), "only one document can come from standard input"),
-        (("-o", "out.yaml", "a.yaml", "b.yaml"), "--output and --to go with --three-way"),
+        (("-o", "out.yaml", "a.yaml", "b.yaml"), "--output and --to require --three-way"),
         (
             ("--three-way", "--tolerance", "1", *["a.yaml"] * 3),
-            "--tolerance and --defaults-equal do not go with --three-way",
+            "--tolerance and --defaults-equal exclude --three-way",
         ),
     ],
 )

@@ -75,7 +75,7 @@ def test_a_document_that_is_gone_or_broken_does_not_hide_the_others(folder: Path
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("", "list: it lists no digest"),
+        ("", "list: the list has no digests"),
         (f"{DIGEST} m.yaml\n", "list:1: expected a digest, two spaces and a name"),
         (f"{DIGEST}  m.yaml\nmd5:00  m.json\n", "list:2: expected a digest, two spaces and a name"),
     ],
@@ -111,4 +111,4 @@ def test_a_document_without_a_digest_is_invalid_and_the_others_are_printed(folde
 def test_either_documents_or_a_list_are_expected(arguments: tuple[str, ...]) -> None:
     result = run("digest", *arguments)
     assert result.status == 2
-    assert "give documents, or a list of digests with --check" in result.err
+    assert "give documents, or --check and a list of digests" in result.err

@@ -1,4 +1,4 @@
-"""The command line, ``crucible-ir``: files in, verdicts and files out."""
+"""The command line ``crucible-ir``."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import sys
 
 
 def main() -> None:
-    """Run the command line on the process's arguments, and end the process."""
+    """Run the command line on the arguments of the process, and exit."""
     try:
         # Imported here so that importing the package does not import click.
         from crucible_ir.cli.program import program
 
         program.main(prog_name="crucible-ir")
     except KeyboardInterrupt:
-        # It came before click could take it.
+        # The interrupt arrived before click was ready to handle it.
         sys.exit(130)

@@ -1,4 +1,4 @@
-"""The options that several commands share, each written once."""
+"""The types of option values, and the options that several commands share."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w":
 
 
 class _TypeName(TextParameter):
-    """The name of a message type, with the near miss where it is wrong."""
+    """The name of a message type; the error for an unknown one names the nearest."""
 
     name = "type"
 
@@ -121,7 +121,7 @@ def from_option() -> Decorator:
         "--from",
         "from_format",
         type=FORMAT_NAME,
-        metavar="FORM",
+        metavar="FORMAT",
         help=f"Input format: {', '.join(FORMAT_NAMES)}; by default inferred from the extension.",
     )
 
@@ -138,27 +138,30 @@ def _limit_option(name: str, default: int | None, most: int | None, help_: str) 
 
 
 def limit_options() -> list[Decorator]:
-    """Return the options that say how large and deep documents may be."""
+    """Return the options for the limits on size and depth."""
     return [
         _limit_option(
-            "--max-items", None, None, "Refuse lists and maps with more items; by default any."
+            "--max-items",
+            None,
+            None,
+            "Reject lists and maps with more items; by default unlimited.",
         ),
         _limit_option(
-            "--max-string-bytes", None, None, "Refuse longer strings; by default none is too long."
+            "--max-string-bytes", None, None, "Reject longer strings; by default unlimited."
         ),
-        _limit_option("--max-depth", MAX_DEPTH, MAX_DEPTH, "Refuse messages nested deeper."),
+        _limit_option("--max-depth", MAX_DEPTH, MAX_DEPTH, "Reject more deeply nested messages."),
         _limit_option(
             "--max-frame-bytes",
             MAX_FRAME_BYTES,
             None,
-            "Refuse larger records of a stream.",
+            "Reject larger records of a stream.",
         ),
-        _limit_option("--max-bytes", MAX_BYTES, None, "Refuse documents that are larger."),
+        _limit_option("--max-bytes", MAX_BYTES, None, "Reject larger documents."),
     ]
 
 
 def add_read_options(command: Any) -> Any:
-    """Add the options that say how documents are to be read, which become one: ``reading``."""
+    """Add the options for reading, which the command receives as ``read_options``."""
 
     @wraps(command)
     def gathered(
@@ -179,7 +182,7 @@ def add_check_options(command: Any) -> Any:
     """Add the options of the commands that check many documents."""
     options = (
         click.option(
-            "--quiet", "-q", is_flag=True, help="Print only what is wrong, and no summary."
+            "--quiet", "-q", is_flag=True, help="Print only documents with issues, and no summary."
         ),
         click.option(
             "--jobs",
@@ -187,7 +190,7 @@ def add_check_options(command: Any) -> Any:
             default=1,
             show_default=True,
             metavar="N",
-            help="Processes that share the work; 0 for one a CPU.",
+            help="The number of processes; 0 uses one process for each CPU.",
         ),
         click.option(
             "--format",
@@ -195,7 +198,7 @@ def add_check_options(command: Any) -> Any:
             type=click.Choice(REPORT_FORMATS),
             default="text",
             show_default=True,
-            help="Format of the report: for people, or for a machine.",
+            help="Format of the report.",
         ),
     )
     for option in options:

@@ -1,4 +1,4 @@
-"""The program: its commands, the options that all of them take, and what becomes of errors."""
+"""The program: its commands, their common options, and the exit status of errors."""
 
 from __future__ import annotations
 
@@ -21,36 +21,36 @@ from crucible_ir.cli.session import (
 from crucible_ir.errors import DecodeError, EncodeError, Error, ValidationError, near_miss
 from crucible_ir.version import VERSION
 
-#: The exit statuses of a process that a signal ended, by convention 128 and the signal's number.
+#: The exit statuses of a process that a signal ended: by convention 128 plus the signal's number.
 _INTERRUPTED = 130
 _PIPE_CLOSED = 141
 
-#: The commands and what they do, by the folder of their modules.
+#: The commands with their summaries, by the folder of their modules.
 _FOLDERS = {
     "documents": {
-        "validate": "Check documents against the schema's rules.",
-        "lint": "Give advice on documents that may be valid but look like a mistake.",
-        "convert": "Write a document in another form.",
+        "validate": "Check documents against the rules of the schema.",
+        "lint": "Find values that the rules allow but that look like mistakes.",
+        "convert": "Write a document in another format.",
         "show": "Draw a document as a tree.",
         "digest": "Print the digests of documents, or check them against a list.",
-        "diff": "Say what differs between two documents, or merge the work of two sides.",
+        "diff": "Compare two documents, or merge two changed copies of a third.",
         "new": "Write a commented document to start from.",
     },
     "schema": {
         "schema": "List messages, export the schema, or compare two versions of it.",
-        "explain": "Say what a rule or lint means.",
+        "explain": "Explain a rule or a lint.",
     },
     "exchange": {
-        "serve": "Run an exchange: a server that keeps documents and feedback for others.",
+        "serve": "Run an exchange: a gRPC server that stores documents and feedback.",
         "publish": "Store documents in an exchange.",
         "fetch": "Get a document from an exchange.",
         "list": "List the documents of an exchange.",
-        "watch": "Tell of changes in an exchange as they happen.",
-        "trace": "Follow a document to what it came from, or to what came of it.",
+        "watch": "Print changes in an exchange as they happen.",
+        "trace": "Trace a document's lineage upstream or downstream.",
         "compact": "Drop old revisions from an exchange, and keep the latest ones.",
-        "ingest": "Hand feedback events over to an exchange.",
+        "ingest": "Send feedback events to an exchange.",
         "export": "Write feedback events from an exchange to a file.",
-        "tokens": "Make, list and revoke the tokens that a server asks for.",
+        "tokens": "Create, list and revoke the tokens that a server requires.",
     },
     "tools": {
         "conformance": "Certify an implementation of the IR in any language.",
@@ -58,12 +58,12 @@ _FOLDERS = {
     },
 }
 
-#: The commands and what they do, in the order of the help.
+#: The commands with their summaries, in the order of the help.
 COMMANDS = {name: text for folder in _FOLDERS.values() for name, text in folder.items()}
 
 
 def add_common_options(command: click.Command) -> None:
-    """Give a command the options that every command takes, and the program itself."""
+    """Add the options that the program and all of its commands take."""
 
     def set_color(context: click.Context, _: click.Parameter, value: str | None) -> None:
         if value is not None:
@@ -79,7 +79,7 @@ def add_common_options(command: click.Command) -> None:
             type=click.Choice(["auto", "always", "never"]),
             expose_value=False,
             callback=set_color,
-            help="Colour: by default on a terminal, unless NO_COLOR is set.",
+            help="Use colour; by default on a terminal, unless NO_COLOR is set.",
         ),
         click.Option(
             ["--debug"],
@@ -92,7 +92,7 @@ def add_common_options(command: click.Command) -> None:
 
 
 class Command(click.Command):
-    """A command that takes the common options and teaches by examples."""
+    """A command with the common options, and examples in its help."""
 
     def __init__(self, *args: Any, examples: Sequence[tuple[str, str]] = (), **extra: Any) -> None:
         extra["context_settings"] = {"help_option_names": ["-h", "--help"]}
@@ -101,7 +101,7 @@ class Command(click.Command):
         add_common_options(self)
 
     def format_epilog(self, context: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the examples, each with what it does below it."""
+        """Write the examples, each with its description below."""
         if self.examples:
             with formatter.section("Examples"):
                 for line, meaning in self.examples:
@@ -112,18 +112,18 @@ class Command(click.Command):
 
 
 class CommandGroup(Command, click.Group):
-    """A command with commands of its own, and examples."""
+    """A command with subcommands, and examples in its help."""
 
 
 class _OutputClosedError(Exception):
-    """Whoever read the output has gone."""
+    """The reader of the output closed the pipe."""
 
 
 class Program(click.Group):
-    """The group of all commands; it imports none but the one that is used."""
+    """The group of all commands; it imports only the command that runs."""
 
     def list_commands(self, context: click.Context) -> list[str]:
-        """Return the names of the commands, the everyday ones first."""
+        """Return the names of the commands."""
         return list(COMMANDS)
 
     def get_command(self, context: click.Context, name: str) -> click.Command | None:
@@ -138,9 +138,9 @@ class Program(click.Group):
     def resolve_command(
         self, context: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command that the arguments name, or say which one is nearest."""
+        """Return the command of the arguments, or report the nearest one."""
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
-            context.fail(f'there is no command "{args[0]}"{near_miss(args[0], COMMANDS)}')
+            context.fail(f'unknown command "{args[0]}"{near_miss(args[0], COMMANDS)}')
         return super().resolve_command(context, args)
 
     def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
@@ -149,17 +149,17 @@ class Program(click.Group):
             formatter.write_dl(list(COMMANDS.items()))
 
     def invoke(self, context: click.Context) -> Any:
-        """Run a command; tell a closed pipe apart before click ends the process over it."""
+        """Run a command; a closed pipe is raised as an error, since click would exit with 1."""
         try:
             return super().invoke(context)
         except BrokenPipeError:
             raise _OutputClosedError from None
 
     def main(self, *args: Any, **extra: Any) -> NoReturn:
-        """Run the program and end the process with its exit status; no error shows a traceback."""
+        """Run the program and exit with its status; errors are printed without a traceback."""
         for stream in (sys.stdout, sys.stderr):
             if hasattr(stream, "reconfigure"):
-                # A terminal that cannot show a character gets its escape, not an error.
+                # A character that the terminal's encoding lacks is escaped.
                 stream.reconfigure(errors="backslashreplace")
         session = Session(debug=debug_is_set())
         extra["standalone_mode"] = False
@@ -172,7 +172,7 @@ class Program(click.Group):
 
 
 def _status_of(error: Exception, session: Session) -> int:
-    """Say what went wrong, and return the exit status for it."""
+    """Print an error and return the exit status for it."""
     if isinstance(error, (_OutputClosedError, BrokenPipeError)):
         _silence(sys.stdout)
         return _PIPE_CLOSED
@@ -197,36 +197,36 @@ def _status_of(error: Exception, session: Session) -> int:
     session.print_error(f"this is a bug: {type(error).__name__}: {' '.join(str(error).split())}")
     if not session.debug:
         print(
-            f"Run it again with --debug or {DEBUG_VARIABLE}=1 to see where, and report it.",
+            f"Run it again with --debug or {DEBUG_VARIABLE}=1 for a traceback, and report it.",
             file=sys.stderr,
         )
     return COULD_NOT_RUN
 
 
 def _silence(stream: Any) -> None:
-    """Drop what could not be written, which Python would try again, and complain, at the end."""
+    """Discard buffered output, which Python would try to write again at exit."""
     try:
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, stream.fileno())
         os.close(null)
     except (OSError, ValueError):
-        # A stream without a descriptor, as in tests, is nothing that Python flushes at exit.
+        # Python does not flush a stream without a descriptor, as in tests, at exit.
         return
 
 
 @click.command(
     cls=Program,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Forms are told from a file's ending: .json (ProtoJSON), .crucible.json, .yaml, .txtpb"
-    " and .binpb; `-` is standard input. Exit status: 0 good, 1 invalid, 2 could not run."
-    " `crucible-ir COMMAND --help` has examples.",
+    epilog="Formats are inferred from the file extension: .json (ProtoJSON), .crucible.json, .yaml,"
+    " .txtpb and .binpb; `-` is standard input. Exit status: 0 success, 1 invalid input, 2 could"
+    " not run. `crucible-ir COMMAND --help` has examples.",
 )
 @click.version_option(VERSION, prog_name="crucible-ir")
 def program() -> None:
-    """Validate, convert, draw and write documents of Crucible IR.
+    """Validate, convert, show and write Crucible IR documents.
 
-    Crucible IR is the contract that ML teams exchange experiments, models, training runs,
-    deployments and feedback through.
+    Crucible IR is a shared schema for machine learning experiments, models, training runs,
+    deployments and feedback.
     """
 
 

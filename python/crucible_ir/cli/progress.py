@@ -1,4 +1,4 @@
-"""A bar on the terminal while documents are worked on, once that has taken a moment."""
+"""The progress on the terminal, shown when work takes longer than a second."""
 
 from __future__ import annotations
 
@@ -15,25 +15,24 @@ if TYPE_CHECKING:
 
 ItemT = TypeVar("ItemT")
 
-#: The seconds after which work is long enough for a bar, and between two drawings of it.
-_PATIENCE: Final = 1.0
+#: The seconds before progress is first shown, and between two updates.
+_DELAY: Final = 1.0
 _INTERVAL: Final = 0.1
 _WIDTH: Final = 30
-#: How many records of a stream go by between two looks at the clock.
-_RECORDS_A_LOOK: Final = 64
+#: The number of records of a stream between two checks of the clock.
+_RECORDS_PER_CHECK: Final = 64
 
 _ERASE_LINE: Final = "\r\x1b[2K"
 
 
 def with_progress(items: Iterable[ItemT], total: int) -> Iterator[ItemT]:
-    """Yield items, and show on standard error how many of them have come.
+    """Yield items, and show a progress bar on standard error if it is a terminal.
 
-    The bar appears on a terminal only, and never while an item is being dealt with, so that what is
-    then printed stays whole.
+    The bar is removed while the caller processes an item, which may print.
 
     Args:
-        items: The items, which take time to come.
-        total: How many there will be.
+        items: The items.
+        total: The number of items.
     """
     if not sys.stderr.isatty() or total < 2:
         yield from items
@@ -47,7 +46,7 @@ def with_progress(items: Iterable[ItemT], total: int) -> Iterator[ItemT]:
                 visible = False
             yield item
             now = time.monotonic()
-            if now - started > _PATIENCE and now - drawn > _INTERVAL:
+            if now - started > _DELAY and now - drawn > _INTERVAL:
                 _write(bar(done, total, now - started))
                 visible, drawn = True, now
     finally:
@@ -67,13 +66,13 @@ def bar(done: int, total: int, seconds: float) -> str:
 
 
 class StreamProgress:
-    """A line on the terminal while a stream is worked on: how far, and at what rate.
+    """A line on the terminal with the progress through a stream, and the rate.
 
-    Use it as a context manager: at the end the line is gone.
+    It is a context manager that removes the line at the end.
 
     Args:
-        size: The bytes of the file; 0 where nobody knows.
-        position: Tells how many of them have been read.
+        size: The size of the file in bytes; 0 if it is unknown.
+        position: Returns the number of bytes read.
     """
 
     def __init__(self, size: int, position: Callable[[], int] | None) -> None:
@@ -88,19 +87,18 @@ class StreamProgress:
         return self
 
     def show(self, count: StreamCount) -> None:
-        """Show how far the work is, unless that was shown a moment ago."""
+        """Update the line, unless it was updated within the last interval."""
         self.records += 1
-        # The clock is not asked for every record.
-        if not self.wanted or self.records % _RECORDS_A_LOOK:
+        if not self.wanted or self.records % _RECORDS_PER_CHECK:
             return
         now = time.monotonic()
-        if now - self.started > _PATIENCE and now - self.drawn > _INTERVAL:
+        if now - self.started > _DELAY and now - self.drawn > _INTERVAL:
             done = self.position() / self.size if self.position and self.size else None
             _write(_ERASE_LINE + stream_bar(count, now - self.started, done))
             self.visible, self.drawn = True, now
 
     def clear(self) -> None:
-        """Take the line away, so that what is then printed stays whole."""
+        """Remove the line before other output is printed."""
         if self.visible:
             _write(_ERASE_LINE)
             self.visible = False
@@ -118,9 +116,9 @@ def stream_bar(count: StreamCount, seconds: float, done: float | None) -> str:
     """Return the progress through a stream as text.
 
     Args:
-        count: What has been read.
-        seconds: The time that took.
-        done: The part of the file that has been read, from 0 to 1, where that is known.
+        count: The records and bytes read.
+        seconds: The time since the start.
+        done: The part of the file that was read, from 0 to 1; ``None`` if it is unknown.
 
     >>> from crucible_ir.serialization.streams.records import StreamCount
     >>> stream_bar(StreamCount(records=90_000, bytes=27_000_000), 2.0, 0.25)

@@ -1,28 +1,26 @@
-"""What holds for one run of the command line: colour, and how to show what went wrong."""
+"""The state of one run of the command line: its consoles, exit statuses and error messages."""
 
 from __future__ import annotations
 
 import os
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, TextIO
+from typing import Final
 
+from crucible_ir.cli.console import Console
 from crucible_ir.errors import DecodeError, EncodeError, Error, printable
 
-if TYPE_CHECKING:
-    from rich.console import Console
-
-#: The exit statuses: all is good; a document is not; the command could not do its work.
+#: The exit statuses: success; a document is invalid; the command could not run.
 GOOD: Final = 0
 INVALID: Final = 1
 COULD_NOT_RUN: Final = 2
 
-#: The environment variable that does what ``--debug`` does.
+#: The environment variable that has the effect of ``--debug``.
 DEBUG_VARIABLE: Final = "CRUCIBLE_IR_DEBUG"
 
 
 class CannotRunError(Error):
-    """The command cannot do what it was asked to; the exit status is 2."""
+    """The command could not run; the exit status is 2."""
 
 
 @dataclass(slots=True)
@@ -31,43 +29,37 @@ class Session:
 
     Attributes:
         color: ``auto``, ``always`` or ``never``.
-        debug: Whether an unexpected error shows its traceback.
+        debug: Whether to print the traceback of an unexpected error.
     """
 
     color: str = "auto"
     debug: bool = False
 
     def out(self) -> Console:
-        """Return the console for what was asked for."""
-        return self._console(sys.stdout)
+        """Return the console for results."""
+        return Console(sys.stdout, self.color)
 
     def err(self) -> Console:
-        """Return the console for remarks on the work."""
-        return self._console(sys.stderr)
-
-    def _console(self, stream: TextIO) -> Console:
-        # Rich is imported only by what draws: JSON output and binary conversion do without.
-        from crucible_ir.cli.console import make_console
-
-        return make_console(stream, color=self.color)
+        """Return the console for messages about the run."""
+        return Console(sys.stderr, self.color)
 
     def print_error(self, reason: str) -> None:
-        """Print why nothing came of it, as one line on standard error."""
+        """Print an error as one line on standard error."""
         print(f"crucible-ir: {printable(reason)}", file=sys.stderr)
 
     def print_document_error(self, name: str, error: DecodeError | EncodeError) -> None:
-        """Print why a document cannot be read or written, with its name and the place."""
+        """Print an error about a document, with the document's name and the position."""
         at = f":{error.position}" if error.position else ""
         path = f"{error.path}: " if error.path else ""
         self.print_error(f"{name}{at}: {path}{error.reason}")
 
 
 def reason_of(error: OSError) -> str:
-    """Say in the system's words why a file cannot be used."""
+    """Return the operating system's reason for an error."""
     reason = error.strerror or str(error)
     return reason[:1].lower() + reason[1:]
 
 
 def debug_is_set() -> bool:
-    """Tell whether the environment asks for tracebacks."""
+    """Return whether the environment requests tracebacks."""
     return os.environ.get(DEBUG_VARIABLE, "") not in ("", "0")

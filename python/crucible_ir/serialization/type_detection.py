@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
-from google.protobuf.empty_pb2 import Empty
 from google.protobuf.unknown_fields import UnknownFieldSet
 
 from crucible_ir import v1
 from crucible_ir.errors import DecodeError, Error, near_miss
+from crucible_ir.schema.rules import required_fields
 from crucible_ir.schema.types import descriptor_of, document_members, message_type
 from crucible_ir.schema.vocabulary import custom_members
 from crucible_ir.serialization.parsed_document import ParsedBinary
@@ -128,49 +128,6 @@ def _fields(message: Descriptor, crucible: bool) -> Mapping[str, str]:
         hidden = custom_members(message)
         return {field.name: field.name for field in message.fields if field.name not in hidden}
     return {name: field.name for field in message.fields for name in (field.name, field.json_name)}
-
-
-#: The field numbers of buf/validate/validate.proto that make a field required: the extension that
-#: holds the rules of a field or a oneof, and below it `required` and `repeated.min_items`.
-_RULES, _FIELD_REQUIRED, _ONEOF_REQUIRED, _REPEATED, _MIN_ITEMS = 1159, 25, 1, 18, 1
-
-
-@cache
-def required_fields(message: Descriptor) -> tuple[frozenset[str], ...]:
-    """Return the fields that the rules require: of each set, one field at least must be set.
-
-    They are read from the options directly, because `crucible_ir.schema.rules` imports
-    protovalidate, which takes longer than all else that valid input needs.
-    """
-    fields = [
-        frozenset([field.name])
-        for field in message.fields
-        for number, value in _rules(field)
-        if (number == _FIELD_REQUIRED and value)
-        or (number == _REPEATED and dict(_wire_fields(value)).get(_MIN_ITEMS))
-    ]
-    oneofs = [
-        frozenset(field.name for field in oneof.fields)
-        for oneof in message.oneofs
-        for number, value in _rules(oneof)
-        if number == _ONEOF_REQUIRED and value
-    ]
-    return (*oneofs, *fields)
-
-
-def _rules(declared: Any) -> Iterator[tuple[int, Any]]:
-    """Yield the numbers and values of the rules of a field or a oneof."""
-    if declared.has_options:
-        for number, value in _wire_fields(declared.GetOptions().SerializeToString()):
-            if number == _RULES:
-                yield from _wire_fields(value)
-
-
-def _wire_fields(data: bytes) -> Iterator[tuple[int, Any]]:
-    """Yield the numbers and values of the fields of a message whose schema is not at hand."""
-    fields: Any = UnknownFieldSet(Empty.FromString(data))
-    for field in fields:
-        yield field.field_number, field.data
 
 
 _VERSION = re.compile(r"\d+(\.\d+)+\S*")

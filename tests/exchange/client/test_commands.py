@@ -161,7 +161,7 @@ def test_events_are_ingested_from_files_and_exported_to_one() -> None:
         "".join(json.dumps({"id": event.id, "deploymentId": name}) + "\n" for event in sent[40:])
     )
     result = run("ingest", "events.binpbs", "events.jsonl")
-    assert (result.status, result.out) == (0, "50 accepted, 0 there already\n")
+    assert (result.status, result.out) == (0, "50 accepted, 0 duplicates\n")
     again = json.loads(run("ingest", "events.jsonl", "--format", "json").out)
     assert (again["accepted"], again["duplicates"], again["refused"]) == (0, 10, 0)
     exported = run("export", "--deployment", name, "-o", "all.binpbs.gz")
@@ -177,7 +177,7 @@ def test_rejected_events_are_reported_and_the_others_stored() -> None:
     lines = [json.dumps(bad), "no event", json.dumps(good)]
     Path("events.jsonl").write_text("\n".join(lines) + "\n")
     result = run("ingest", "events.jsonl")
-    assert (result.status, result.out) == (1, "1 accepted, 0 there already, 1 refused\n")
+    assert (result.status, result.out) == (1, "1 accepted, 0 duplicates, 1 rejected\n")
     assert f"event 0 ({name}-bad): " in result.err
     assert "latency_ms" in result.err
     assert "events.jsonl:2:" in result.err

@@ -76,13 +76,13 @@ def test_the_command_prints_the_start_of_the_history_and_watch_prints_the_gap(
     with ExchangeClient(served.address) as client:
         revise(client, 5)
     kept = run("compact", "--keep-within", "90d")
-    assert (kept.status, kept.out) == (0, "every change from 1 on is remembered\n")
+    assert (kept.status, kept.out) == (0, "kept every change from 1 on\n")
     compacted = run("compact", "--keep-after", 3, "--format", "json")
     assert json.loads(compacted.out) == {"command": "compact", "oldest_sequence": 4}
     served.kill()
     served.start()
     lines = run("watch", "--after", 1, "--count", 2).lines
-    assert lines[0] == "the changes 2 to 3 are no longer remembered"
+    assert lines[0] == "the changes 2 to 3 are no longer available"
     assert lines[1].startswith("4: published ModelRef m, revision 4 at ")
     gap = json.loads(run("watch", "--after", 1, "--count", 1, "--format", "json").out)
     assert gap == {"gap": {"after_sequence": 1, "through_sequence": 3}}
@@ -91,8 +91,8 @@ def test_the_command_prints_the_start_of_the_history_and_watch_prints_the_gap(
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ((), "say what to keep"),
-        (("--keep-after", 1, "--keep-within", "1d"), "say what to keep"),
+        ((), "give --keep-within or --keep-after"),
+        (("--keep-after", 1, "--keep-within", "1d"), "give --keep-within or --keep-after"),
         (("--keep-after", -1), "-1"),
         (("--keep-within", "90"), "invalid duration"),
         (("--keep-within", "0d"), "invalid duration"),

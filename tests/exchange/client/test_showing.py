@@ -37,7 +37,7 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
     """A terminal on which progress is shown at once."""
     terminal = Terminal()
     monkeypatch.setattr(progress, "sys", SimpleNamespace(stderr=terminal))
-    monkeypatch.setattr(progress, "_PATIENCE", -1.0)
+    monkeypatch.setattr(progress, "_DELAY", -1.0)
     monkeypatch.setattr(progress, "_INTERVAL", -1.0)
     return terminal
 
@@ -85,7 +85,7 @@ def test_ingest_and_export_show_the_number_of_records(terminal: Terminal) -> Non
 
 
 def test_no_progress_is_shown_without_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(progress, "_PATIENCE", -1.0)
+    monkeypatch.setattr(progress, "_DELAY", -1.0)
     events = [v1.FeedbackEvent(id=f"{uuid.uuid4()}") for _ in range(200)]
     write_delimited("events.binpbs", events)
     assert run("ingest", "events.binpbs").err == ""

@@ -369,7 +369,7 @@ def test_commands_name_an_unusable_file(pki: Pki, tmp_path: Path) -> None:
     certificate = pki.folder / "trainer.pem"
     alone = run("list", "--certificate", certificate, "--key", pki.folder / "trainer.key")
     assert alone.status == 2
-    assert "--certificate and --key go with --ca" in alone.err
+    assert "--certificate and --key require --ca" in alone.err
     without_key = run("list", "--ca", pki.folder / "ca.pem", "--certificate", certificate)
     assert without_key.status == 2
     assert "private key together" in without_key.err

@@ -1,4 +1,4 @@
-"""Checking documents one after the other or side by side, with the reports in the order given."""
+"""The checks of ``validate`` and ``lint``, on one document and on many."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import signal
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from crucible_ir.cli.checking.issues import (
     DECODE,
@@ -38,16 +38,13 @@ from crucible_ir.serialization.streams.records import StreamError
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
-    from crucible_ir.linting import Selection
+    from crucible_ir.linting import LintFinding, Selection
     from crucible_ir.serialization.parsed_document import ParsedDocument
 
-#: How many documents a process is handed at a time.
+#: The number of documents that a worker process receives at a time.
 _CHUNK: Final = 8
-#: How many findings about one stream are kept; the others are counted.
+#: The most issues of one stream that are listed; the others are counted.
 _MAX_ISSUES: Final = 1000
-
-#: Checks one document. It must be something that another process can be sent.
-Check: TypeAlias = Callable[[InputFile], FileReport]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,102 +56,16 @@ class _Opened:
     content: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Validation:
-    """The check of ``validate``: the rules of the schema."""
-
-    read_options: ReadOptions
-
-    def __call__(self, source: InputFile) -> FileReport:
-        """Check one document."""
-        return _check(source, self.read_options, self._check_document, _validate_records)
-
-    def _check_document(self, opened: _Opened) -> tuple[CheckOutcome, tuple[Issue, ...]]:
-        try:
-            message_of(opened.document, opened.type_, self.read_options, validate=True)
-        except ValidationError as error:
-            return CheckOutcome.INVALID, issues_from_validation_error(
-                error, lines_of(opened.content)
-            )
-        return CheckOutcome.GOOD, ()
-
-
-@dataclass(frozen=True, slots=True)
-class Linting:
-    """The check of ``lint``: the lints, for a document that can be decoded.
-
-    Attributes:
-        read_options: How documents are to be read.
-        selections: The lints that count, by the name of the file.
-    """
-
-    read_options: ReadOptions
-    selections: dict[str, Selection]
-
-    def __call__(self, source: InputFile) -> FileReport:
-        """Check one document."""
-        selection = self.selections[source.name]
-        return _check(
-            source,
-            self.read_options,
-            partial(self._check_document, selection=selection),
-            partial(_lint_records, selection=selection),
-        )
-
-    def _check_document(
-        self, opened: _Opened, *, selection: Selection
-    ) -> tuple[CheckOutcome, tuple[Issue, ...]]:
-        from crucible_ir.linting import lint
-        from crucible_ir.paths import parse_path
-
-        message = message_of(opened.document, opened.type_, self.read_options, validate=False)
-        advice = selection.filter(lint(message))
-        find = opened.document.field_finder(opened.type_)
-        lines = lines_of(opened.content) if advice else []
-        issues = tuple(
-            issue_from_lint(item, find(parse_path(item.path)) if find else None, lines)
-            for item in advice
-        )
-        return CheckOutcome.INVALID if selection.fails(advice) else CheckOutcome.GOOD, issues
-
-
-def _check(
-    source: InputFile,
-    read_options: ReadOptions,
-    check_document: Callable[[_Opened], tuple[CheckOutcome, tuple[Issue, ...]]],
-    check_records: Callable[[RecordStream, _Found], None],
-) -> FileReport:
-    type_name = (
-        message_type(read_options.type_name).DESCRIPTOR.name if read_options.type_name else ""
-    )
-    content = b""
-    try:
-        format_ = any_format_for(source, read_options)
-        if isinstance(format_, StreamFormat):
-            return _check_stream(source, format_, read_options, check_records)
-        content = content_of(source, read_options)
-        document = format_.parse(content)
-        type_ = type_for(document, format_, read_options)
-        type_name = type_.DESCRIPTOR.name
-        outcome, issues = check_document(_Opened(document, type_, content))
-    except CannotRunError as error:
-        return FileReport(source.name, CheckOutcome.UNREADABLE, reason=str(error))
-    except DecodeError as error:
-        issue = issue_from_decode_error(error, lines_of(content))
-        return FileReport(source.name, CheckOutcome.INVALID, type_name, (issue,))
-    return FileReport(source.name, outcome, type_name, issues)
-
-
 @dataclass(slots=True)
-class _Found:
-    """What is found in a stream, up to as much as is reported."""
+class _StreamIssues:
+    """The issues of a stream: the first ones, and the number of the others."""
 
     issues: list[Issue] = field(default_factory=list)
     bad_records: int = 0
     omitted: int = 0
 
     def add(self, issues: Iterable[Issue], *, is_bad: bool) -> None:
-        """Add what is found in one record."""
+        """Add the issues of one record."""
         self.bad_records += is_bad
         for issue in issues:
             if len(self.issues) < _MAX_ISSUES:
@@ -162,47 +73,129 @@ class _Found:
             else:
                 self.omitted += 1
 
-    def add_bad(self, bad: StreamError) -> None:
-        """Add what is wrong with a record."""
-        self.add(_issues_from_stream_error(bad), is_bad=True)
+    def add_error(self, error: StreamError) -> None:
+        """Add the issues of a record that cannot be read or is invalid."""
+        self.add(_issues_from_stream_error(error), is_bad=True)
 
 
-def _issues_from_stream_error(bad: StreamError) -> Iterator[Issue]:
-    if isinstance(bad.error, ValidationError):
-        for issue in issues_from_validation_error(bad.error, []):
-            yield replace(issue, record=bad.record, position=_in_stream(issue.position, bad))
-    else:
-        at = "" if bad.position else f", in the record at byte {bad.offset}"
-        yield Issue(
-            DECODE,
-            Level.ERROR,
-            bad.path,
-            bad.reason + at,
-            position=bad.position,
-            record=bad.record,
-        )
+class Check(Protocol):
+    """A check; it must be picklable, since worker processes receive it."""
+
+    @property
+    def read_options(self) -> ReadOptions:
+        """How to read the documents."""
+
+    def check_document(
+        self, source: InputFile, opened: _Opened
+    ) -> tuple[CheckOutcome, tuple[Issue, ...]]:
+        """Check one document."""
+
+    def check_records(self, source: InputFile, records: RecordStream, found: _StreamIssues) -> None:
+        """Check the records of a stream."""
 
 
-def _in_stream(position: Position | None, bad: StreamError) -> Position | None:
-    """Return where a place in the document of a record is in the stream."""
-    if bad.position is None:
-        return None
-    return bad.position if position is None else replace(position, line=bad.position.line)
+@dataclass(frozen=True, slots=True)
+class Validation:
+    """The check of ``validate``: the rules of the schema.
 
+    Attributes:
+        read_options: How to read the documents.
+    """
 
-def _check_stream(
-    source: InputFile,
-    format_: StreamFormat,
-    read_options: ReadOptions,
-    check_records: Callable[[RecordStream, _Found], None],
-) -> FileReport:
-    found = _Found()
-    with open_records(source, format_, read_options) as records:
+    read_options: ReadOptions
+
+    def check_document(
+        self, source: InputFile, opened: _Opened
+    ) -> tuple[CheckOutcome, tuple[Issue, ...]]:
+        """Check one document."""
         try:
-            check_records(records, found)
+            message_of(opened.document, opened.type_, self.read_options, validate=True)
+        except ValidationError as error:
+            issues = issues_from_validation_error(error, _lines(opened.content))
+            return CheckOutcome.INVALID, issues
+        return CheckOutcome.GOOD, ()
+
+    def check_records(self, source: InputFile, records: RecordStream, found: _StreamIssues) -> None:
+        """Check the records of a stream."""
+        for _ in records.messages(validate=True, on_bad=found.add_error):
+            continue
+
+
+@dataclass(frozen=True, slots=True)
+class Linting:
+    """The check of ``lint``: the lints, on every document that can be decoded.
+
+    Attributes:
+        read_options: How to read the documents.
+        selections: The selected lints for each file, by its name.
+    """
+
+    read_options: ReadOptions
+    selections: dict[str, Selection]
+
+    def check_document(
+        self, source: InputFile, opened: _Opened
+    ) -> tuple[CheckOutcome, tuple[Issue, ...]]:
+        """Check one document."""
+        from crucible_ir.paths import parse_path
+
+        message = message_of(opened.document, opened.type_, self.read_options, validate=False)
+        findings, fails = self._lint(message, source)
+        find = opened.document.field_finder(opened.type_)
+        lines = _lines(opened.content) if findings else []
+        issues = tuple(
+            issue_from_lint(each, find(parse_path(each.path)) if find else None, lines)
+            for each in findings
+        )
+        return CheckOutcome.INVALID if fails else CheckOutcome.GOOD, issues
+
+    def check_records(self, source: InputFile, records: RecordStream, found: _StreamIssues) -> None:
+        """Check the records of a stream."""
+        count = records.count
+        for message in records.messages(validate=False, on_bad=found.add_error):
+            findings, fails = self._lint(message, source)
+            number = count.records + count.skipped - 1
+            issues = [replace(issue_from_lint(each, None, []), record=number) for each in findings]
+            found.add(issues, is_bad=fails)
+
+    def _lint(self, message: Message, source: InputFile) -> tuple[list[LintFinding], bool]:
+        from crucible_ir.linting import lint
+
+        selection = self.selections[source.name]
+        findings = selection.filter(lint(message))
+        return findings, selection.fails(findings)
+
+
+def _check_file(check: Check, source: InputFile) -> FileReport:
+    type_name = check.read_options.type_name
+    if type_name is not None:
+        type_name = message_type(type_name).DESCRIPTOR.name
+    content = b""
+    try:
+        format_ = any_format_for(source, check.read_options)
+        if isinstance(format_, StreamFormat):
+            return _check_stream(check, source, format_)
+        content = content_of(source, check.read_options)
+        document = format_.parse(content)
+        type_ = type_for(document, format_, check.read_options)
+        type_name = type_.DESCRIPTOR.name
+        outcome, issues = check.check_document(source, _Opened(document, type_, content))
+    except CannotRunError as error:
+        return FileReport(source.name, CheckOutcome.UNREADABLE, reason=str(error))
+    except DecodeError as error:
+        issue = issue_from_decode_error(error, _lines(content))
+        return FileReport(source.name, CheckOutcome.INVALID, type_name or "", (issue,))
+    return FileReport(source.name, outcome, type_name, issues)
+
+
+def _check_stream(check: Check, source: InputFile, format_: StreamFormat) -> FileReport:
+    found = _StreamIssues()
+    with open_records(source, format_, check.read_options) as records:
+        try:
+            check.check_records(source, records, found)
         except StreamError as error:
-            # Nobody knows where the next record begins: what was found so far counts.
-            found.add_bad(error)
+            # The start of the next record is unknown; the issues so far are reported.
+            found.add_error(error)
             records.count.skipped += 1
     return FileReport(
         source.name,
@@ -215,25 +208,30 @@ def _check_stream(
     )
 
 
-def _validate_records(records: RecordStream, found: _Found) -> None:
-    for _ in records.messages(validate=True, on_bad=found.add_bad):
-        continue
+def _issues_from_stream_error(error: StreamError) -> Iterator[Issue]:
+    if isinstance(error.error, ValidationError):
+        for issue in issues_from_validation_error(error.error, []):
+            yield replace(issue, record=error.record, position=_in_stream(issue.position, error))
+    else:
+        at = "" if error.position else f", in the record at byte {error.offset}"
+        yield Issue(
+            DECODE,
+            Level.ERROR,
+            error.path,
+            error.reason + at,
+            position=error.position,
+            record=error.record,
+        )
 
 
-def _lint_records(records: RecordStream, found: _Found, selection: Selection) -> None:
-    from crucible_ir.linting import lint
-
-    count = records.count
-    for message in records.messages(validate=False, on_bad=found.add_bad):
-        advice = selection.filter(lint(message))
-        if advice:
-            number = count.records + count.skipped - 1
-            issues = (replace(issue_from_lint(item, None, []), record=number) for item in advice)
-            found.add(issues, is_bad=selection.fails(advice))
+def _in_stream(position: Position | None, error: StreamError) -> Position | None:
+    """Return the position in the stream, given a position in the document of one record."""
+    if error.position is None:
+        return None
+    return error.position if position is None else replace(position, line=error.position.line)
 
 
-def lines_of(content: bytes) -> list[str]:
-    """Return the lines of a document, to be shown where a finding has a place in them."""
+def _lines(content: bytes) -> list[str]:
     return content.decode("utf-8", errors="replace").removeprefix("\ufeff").split("\n")
 
 
@@ -243,30 +241,31 @@ def check_all(check: Check, documents: Iterable[InputFile], *, jobs: int) -> Ite
     Args:
         check: The check.
         documents: The documents.
-        jobs: How many processes do the work; 1 for this one, 0 for as many as there are CPUs.
+        jobs: The number of processes: 1 uses this process, 0 uses one process for each CPU.
 
     Raises:
-        CannotRunError: A process was ended by something else.
+        CannotRunError: A worker process was killed.
     """
     jobs = jobs or os.cpu_count() or 1
     documents = list(documents)
     if jobs > 1 and any(each.name == STANDARD and each.content is None for each in documents):
-        raise CannotRunError("standard input as a stream is read by one process: leave out --jobs")
+        raise CannotRunError("a stream from standard input needs a single process: omit --jobs")
+    check_file: Callable[[InputFile], FileReport] = partial(_check_file, check)
     if jobs == 1:
-        yield from map(check, documents)
+        yield from map(check_file, documents)
         return
     from concurrent.futures import ProcessPoolExecutor
     from concurrent.futures.process import BrokenProcessPool
     from multiprocessing import get_context
 
-    # A fresh process inherits no lock of a thread that does not exist in it.
+    # A spawned process inherits no lock that a thread of this process holds.
     pool: Any = ProcessPoolExecutor(
         jobs, mp_context=get_context("spawn"), initializer=_ignore_interrupt
     )
     try:
-        yield from pool.map(check, documents, chunksize=_CHUNK)
+        yield from pool.map(check_file, documents, chunksize=_CHUNK)
     except BrokenProcessPool:
-        raise CannotRunError("a worker process died, perhaps for want of memory") from None
+        raise CannotRunError("a worker process died; it may have run out of memory") from None
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 

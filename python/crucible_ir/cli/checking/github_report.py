@@ -1,4 +1,4 @@
-"""The report as GitHub's workflow commands: annotations on the lines of a pull request."""
+"""The report as workflow commands of GitHub, which annotate the lines of a pull request."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _COMMANDS = {Level.ERROR: "error", Level.WARNING: "warning", Level.INFO: "notice
 
 
 def render(reports: list[FileReport], wording: Wording) -> str:
-    """Return the report as text: a workflow command a finding; nothing if there is none."""
+    """Return a workflow command for each issue, a line each; nothing if there is none."""
     return "\n".join(line for report in reports for line in _lines(report))
 
 
@@ -24,7 +24,7 @@ def _lines(report: FileReport) -> Iterator[str]:
             place |= {"line": issue.position.line, "col": issue.position.column}
         place["title"] = issue.rule
         fix = f"; {issue.fix}" if issue.fix else ""
-        yield workflow_command(_COMMANDS[issue.level], place, f"{issue.subject}{issue.words}{fix}")
+        yield workflow_command(_COMMANDS[issue.level], place, f"{issue.subject}{issue.text}{fix}")
 
 
 def workflow_command(name: str, properties: dict[str, object], message: str) -> str:
@@ -34,10 +34,10 @@ def workflow_command(name: str, properties: dict[str, object], message: str) -> 
 
 
 def _data(text: str) -> str:
-    """Escape a message, as the runner's documentation asks."""
+    """Escape a message, as GitHub's documentation of workflow commands specifies."""
     return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 
 def _property(text: str) -> str:
-    """Escape a property, in which the separators of properties must not stand either."""
+    """Escape a property, including the characters that separate properties."""
     return _data(text).replace(":", "%3A").replace(",", "%2C")

@@ -1,4 +1,4 @@
-"""Findings: what a check says about each document, for every report to be written from."""
+"""Issues: the results of a check, which every report is written from."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from crucible_ir.errors import Position
     from crucible_ir.linting import LintFinding
 
-#: The id that stands for a rule where a document cannot be decoded.
+#: The rule id of a document that cannot be decoded.
 DECODE = "decode"
 
 
 class Level(Enum):
-    """How bad a finding is."""
+    """The severity of an issue."""
 
     ERROR = "error"
     WARNING = "warning"
@@ -26,7 +26,7 @@ class Level(Enum):
 
 
 class CheckOutcome(IntEnum):
-    """What came of the check of one document; the numbers are exit statuses."""
+    """The result of checking one document; the numbers are exit statuses."""
 
     GOOD = GOOD
     INVALID = INVALID
@@ -35,17 +35,17 @@ class CheckOutcome(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Issue:
-    """One thing to know about a document.
+    """A violation, a lint finding or a decode error of one document.
 
     Attributes:
         rule: The id of the rule or lint, or `DECODE`.
-        level: How bad it is.
+        level: The severity.
         path: The field, as in `crucible_ir.Violation.path`.
-        message: What is wrong, in words.
-        value: The offending value, shortened; empty where there is none to show.
-        fix: What to do about it; empty where nothing is suggested.
-        position: Where it stands, in text forms.
-        line: The line of the document that it stands in; empty where there is none.
+        message: The description.
+        value: The offending value, shortened; empty if there is none to show.
+        fix: The suggested fix; empty if there is none.
+        position: The position in a text document.
+        line: The line of the document at that position; empty if there is none.
         record: The number of the record of a stream, from 0; ``None`` in a document.
     """
 
@@ -60,36 +60,36 @@ class Issue:
     record: int | None = None
 
     def place(self, name: str) -> str:
-        """Return where it stands: a file's name and the line and column, or else the record."""
+        """Return the file's name with line and column, or with the number of the record."""
         if self.position is not None:
             return f"{name}:{self.position}"
         return name if self.record is None else f"{name}:record {self.record}"
 
     @property
     def subject(self) -> str:
-        """What it is about within the file, as the beginning of a sentence; empty for all of it."""
+        """The record and the field, as the start of a sentence; empty for the whole document."""
         record = "" if self.record is None else f"record {self.record}: "
         return f"{record}{self.path}: " if self.path else record
 
     @property
-    def words(self) -> str:
-        """What is wrong, with the value where there is one."""
+    def text(self) -> str:
+        """The description, with the value if there is one."""
         return f"{self.message}, got {self.value}" if self.value else self.message
 
 
 @dataclass(frozen=True, slots=True)
 class FileReport:
-    """What a check says about one document.
+    """The result of checking one file.
 
     Attributes:
         name: The file's name, or ``-``.
-        outcome: What came of the check.
-        type_name: The name of the message type, once it is known.
-        findings: What there is to know, in the order of the schema's fields.
-        reason: Why the document could not be read; empty where it could.
-        records: How many records a stream has; ``None`` for a document.
-        bad_records: How many of them are not good.
-        omitted: How many findings there are beyond those that are listed.
+        outcome: The result.
+        type_name: The name of the message type; empty if it is not known.
+        issues: The issues, in the order of the schema's fields.
+        reason: Why the file could not be read; empty if it could.
+        records: The number of records of a stream; ``None`` for a document.
+        bad_records: The number of records that failed.
+        omitted: The number of issues that are not listed.
     """
 
     name: str
@@ -103,13 +103,13 @@ class FileReport:
 
 
 def issue_from_decode_error(error: DecodeError, lines: list[str]) -> Issue:
-    """Return the finding for a document that cannot be decoded."""
+    """Return the issue of a document that cannot be decoded."""
     line = _line(error.position, lines)
     return Issue(DECODE, Level.ERROR, error.path, error.reason, position=error.position, line=line)
 
 
 def issues_from_validation_error(error: ValidationError, lines: list[str]) -> tuple[Issue, ...]:
-    """Return the findings for a document that breaks rules."""
+    """Return the issues of a document that breaks rules."""
     return tuple(_issue_from_violation(violation, lines) for violation in error.violations)
 
 
@@ -126,7 +126,7 @@ def _issue_from_violation(violation: Violation, lines: list[str]) -> Issue:
 
 
 def issue_from_lint(finding: LintFinding, position: Position | None, lines: list[str]) -> Issue:
-    """Return the finding for what a lint says."""
+    """Return the issue of a lint finding."""
     return Issue(
         finding.id,
         Level(finding.severity.value),

@@ -1,4 +1,4 @@
-"""The report as JSON: one object, for programs of any kind."""
+"""The report as one JSON object."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def render(reports: list[FileReport], wording: Wording) -> str:
             "rules": dict(sorted(rules.items())),
         },
     }
-    # ASCII only: a file's name that is not UTF-8 has no other way into JSON.
+    # ASCII only: JSON can escape a file name that is not UTF-8, but not contain it.
     return json.dumps(content, indent=2)
 
 
@@ -36,12 +36,12 @@ def _document(report: FileReport, wording: Wording) -> dict[str, object]:
         "type": report.type_name or None,
         "reason": report.reason or None,
         **_stream(report),
-        wording.issues[1]: [_issue(issue) for issue in report.issues],
+        wording.json_key: [_issue(issue) for issue in report.issues],
     }
 
 
 def _stream(report: FileReport) -> dict[str, object]:
-    """Return what there is to say about a stream only."""
+    """Return the keys that only the report of a stream has."""
     if report.records is None:
         return {}
     counts = {"records": report.records, "bad_records": report.bad_records}

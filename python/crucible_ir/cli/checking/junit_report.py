@@ -1,4 +1,4 @@
-"""The report as JUnit XML: a test case a document, for the test pages of build servers."""
+"""The report as JUnit XML: a test case for each document, for build servers."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def render(reports: list[FileReport], wording: Wording) -> str:
 
 
 def _add_case(suite: ElementTree.Element, report: FileReport, wording: Wording) -> None:
-    # XML cannot hold control characters at all, so they are escaped as for a terminal.
+    # XML cannot contain control characters, so they are escaped as for a terminal.
     name = printable(report.name)
     attributes = {"name": name, "classname": report.type_name or "unknown"}
     case = ElementTree.SubElement(suite, "testcase", attributes)
@@ -43,4 +43,4 @@ def _add_case(suite: ElementTree.Element, report: FileReport, wording: Wording) 
 def _line(name: str, issue: Issue) -> str:
     path = f"{issue.path}: " if issue.path else ""
     fix = f"; {issue.fix}" if issue.fix else ""
-    return printable(f"{issue.place(name)}: {path}{issue.words} [{issue.rule}]{fix}")
+    return printable(f"{issue.place(name)}: {path}{issue.text} [{issue.rule}]{fix}")

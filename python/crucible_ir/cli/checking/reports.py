@@ -1,4 +1,4 @@
-"""Reports: what was found in the documents, in a format for people or for one kind of machine."""
+"""Reports on checked documents, as text or in a format for programs."""
 
 from __future__ import annotations
 
@@ -12,28 +12,30 @@ from crucible_ir.cli.checking.issues import CheckOutcome, FileReport
 if TYPE_CHECKING:
     from crucible_ir.cli.session import Session
 
-#: The formats; ``text`` is for people. Each other is written by `NAME_report`.
+#: The formats. `text_report` writes ``text``, and so on.
 REPORT_FORMATS = ("text", "json", "sarif", "github", "junit")
 
 
 @dataclass(frozen=True, slots=True)
 class Wording:
-    """The words of one check.
+    """The words that reports on one check use.
 
     Attributes:
         command: The command's name.
-        good: What a document is that passes.
-        bad: What a document is that does not.
-        findings: What the check finds: one, and many.
+        good: The verdict on a document that passes.
+        bad: The verdict on a document that fails.
+        issues: The word for an issue, in the singular and the plural.
+        json_key: The key of the issues in the JSON report.
     """
 
     command: str
     good: str
     bad: str
     issues: tuple[str, str]
+    json_key: str
 
     def count(self, number: int) -> str:
-        """Count findings.
+        """Return a number of issues as text.
 
         >>> VALIDATE.count(2)
         '2 violations'
@@ -41,8 +43,8 @@ class Wording:
         return f"{number} {self.issues[number != 1]}"
 
 
-VALIDATE: Final = Wording("validate", "valid", "invalid", ("violation", "violations"))
-LINT: Final = Wording("lint", "passed", "failed", ("remark", "remarks"))
+VALIDATE: Final = Wording("validate", "valid", "invalid", ("violation", "violations"), "violations")
+LINT: Final = Wording("lint", "passed", "failed", ("finding", "findings"), "remarks")
 
 
 def write_report(
@@ -53,14 +55,14 @@ def write_report(
     *,
     quiet: bool,
 ) -> CheckOutcome:
-    """Write a report to standard output and return the outcome that decides the exit status.
+    """Write a report to standard output and return the worst outcome, which is the exit status.
 
     Args:
-        name: The format, out of `REPORT_FORMATS`.
-        reports: What was found, document by document; the text format shows each as it comes.
-        wording: What the check calls its outcomes.
+        name: The format, one of `REPORT_FORMATS`.
+        reports: The report of each document; ``text`` writes each as soon as it is available.
+        wording: The words for the outcomes of the check.
         session: The options of this run.
-        quiet: Whether the text format leaves out what is good.
+        quiet: Whether ``text`` leaves out documents without issues.
     """
     if name == "text":
         from crucible_ir.cli.checking.text_report import write_text

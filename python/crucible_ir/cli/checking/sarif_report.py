@@ -1,4 +1,4 @@
-"""The report as SARIF 2.1.0 (OASIS), which code scanning services and editors read."""
+"""The report as SARIF 2.1.0 (OASIS), for code scanning services and editors."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ _SCHEMA: Final = (
 
 _LEVELS: Final = {Level.ERROR: "error", Level.WARNING: "warning", Level.INFO: "note"}
 
-#: What the rule is called that a document breaks which cannot be decoded.
-_DECODE_MEANING: Final = "the document must be of its form and type"
+#: The description of the rule `DECODE`.
+_DECODE_MEANING: Final = "the document must have its format and type"
 
 
 def render(reports: list[FileReport], wording: Wording) -> str:
@@ -58,12 +58,12 @@ def _meaning(rule: str) -> str:
     try:
         return explain(rule).meaning
     except Error:
-        # protovalidate may know a rule that this release cannot explain.
+        # protovalidate may have a rule that this release cannot explain.
         return rule
 
 
 def _invocation(reports: list[FileReport]) -> dict[str, object]:
-    """Say which documents could not be read: that is about the run, not about a document."""
+    """Return the documents that could not be read, which SARIF reports for the run."""
     unread = [report for report in reports if report.outcome is CheckOutcome.UNREADABLE]
     notifications = [
         {
@@ -91,13 +91,13 @@ def _result(name: str, issue: Issue, index: int) -> dict[str, object]:
         "ruleId": issue.rule,
         "ruleIndex": index,
         "level": _LEVELS[issue.level],
-        "message": {"text": f"{issue.subject}{issue.words}{fix}"},
+        "message": {"text": f"{issue.subject}{issue.text}{fix}"},
         "locations": [location],
     }
 
 
 def _artifact(name: str) -> dict[str, object]:
-    """Return the location of a document: relative to where the command runs, or absolute."""
+    """Return the location of a document, relative to the working folder or absolute."""
     path = PurePath(name)
     if path.is_absolute():
         return {"uri": "file://" + quote(os.fsencode(path.as_posix()))}

@@ -1,4 +1,4 @@
-"""The report for people: a line a document, a line a finding with its place, and a count."""
+"""The report as text: a line for each document, a line for each issue, and a summary."""
 
 from __future__ import annotations
 
@@ -7,18 +7,14 @@ from collections.abc import Iterable, Iterator
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Final
 
-from rich.cells import cell_len
-from rich.text import Text
-
 from crucible_ir.cli.checking.issues import DECODE, CheckOutcome, FileReport, Issue, Level
 from crucible_ir.errors import printable
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from crucible_ir.cli.checking.reports import Wording
+    from crucible_ir.cli.console import Console, Line, Segment
 
-#: The most characters of a source line that are shown.
+#: The most characters of a document's line that are shown.
 _LINE_WIDTH: Final = 100
 
 _STYLES: Final = {Level.ERROR: "bad", Level.WARNING: "warn", Level.INFO: "note"}
@@ -27,7 +23,7 @@ _STYLES: Final = {Level.ERROR: "bad", Level.WARNING: "warn", Level.INFO: "note"}
 def write_text(
     reports: Iterable[FileReport], wording: Wording, console: Console, *, quiet: bool
 ) -> CheckOutcome:
-    """Write the report on each document as it comes, and what they come to at the end."""
+    """Write the report of each document as soon as it is available, and a summary at the end."""
     outcomes: Counter[CheckOutcome] = Counter()
     rules: Counter[str] = Counter()
     for report in reports:
@@ -42,21 +38,17 @@ def write_text(
 
 def _write_file(report: FileReport, wording: Wording, console: Console) -> None:
     name = printable(report.name)
-    line = Text.assemble((f"{name}: ", "name"), *_verdict(report, wording))
-    console.print(line, soft_wrap=True)
+    console.print((f"{name}: ", "name"), *_verdict(report, wording))
     for issue, following in zip_longest(report.issues, report.issues[1:]):
-        console.print(_issue_line(name, issue), soft_wrap=True)
-        # Several findings in one place share its line.
+        console.print(*_issue_line(name, issue))
+        # Issues at the same position share one excerpt.
         if following is None or following.position != issue.position:
-            excerpt = _excerpt(issue)
-            if excerpt is not None:
-                console.print(excerpt, soft_wrap=True)
+            _print_excerpt(issue, console)
     if report.omitted:
-        left = f"{name}: and {wording.count(report.omitted)} more"
-        console.print(Text(left, "aside"), soft_wrap=True)
+        console.print(f"{name}: and {wording.count(report.omitted)} more", style="aside")
 
 
-def _verdict(report: FileReport, wording: Wording) -> Iterator[str | tuple[str, str]]:
+def _verdict(report: FileReport, wording: Wording) -> Iterator[Segment]:
     if report.outcome is CheckOutcome.UNREADABLE:
         yield printable(report.reason), "bad"
     elif report.records is not None:
@@ -72,7 +64,7 @@ def _verdict(report: FileReport, wording: Wording) -> Iterator[str | tuple[str, 
             yield f", {wording.count(len(report.issues))}"
 
 
-def _stream_verdict(report: FileReport, wording: Wording) -> Iterator[str | tuple[str, str]]:
+def _stream_verdict(report: FileReport, wording: Wording) -> Iterator[Segment]:
     good = report.outcome is CheckOutcome.GOOD
     yield (wording.good, "good") if good else (wording.bad, "bad")
     if report.type_name:
@@ -84,37 +76,34 @@ def _stream_verdict(report: FileReport, wording: Wording) -> Iterator[str | tupl
         yield f", {wording.count(issues)}"
 
 
-def _issue_line(name: str, issue: Issue) -> Text:
+def _issue_line(name: str, issue: Issue) -> Line:
     style = _STYLES[issue.level]
-    line = Text()
-    line.append(f"{issue.place(name)}: ", "where")
-    if issue.path:
-        line.append(f"{printable(issue.path)}: ", "name")
-    if issue.level is not Level.ERROR:
-        line.append(f"{issue.level.value}: ", style)
-    line.append(printable(issue.words))
-    line.append(f" [{printable(issue.rule)}]", style)
-    if issue.fix:
-        line.append(f"; {printable(issue.fix)}")
-    return line
+    path = f"{printable(issue.path)}: " if issue.path else ""
+    level = "" if issue.level is Level.ERROR else f"{issue.level.value}: "
+    return (
+        (f"{issue.place(name)}: ", "where"),
+        (path, "name"),
+        (level, style),
+        printable(issue.text),
+        (f" [{printable(issue.rule)}]", style),
+        f"; {printable(issue.fix)}" if issue.fix else "",
+    )
 
 
-def _excerpt(issue: Issue) -> Text | None:
-    """Return the line of the document that a finding is about, and a caret below the place."""
+def _print_excerpt(issue: Issue, console: Console) -> None:
+    """Print the line of the document at an issue's position, and a caret below the position."""
     if issue.position is None or not issue.line.strip():
-        return None
+        return
+    from rich.cells import cell_len
+
     column = issue.position.column - 1
     start = max(0, column - _LINE_WIDTH // 2) if len(issue.line) > _LINE_WIDTH else 0
     end = start + _LINE_WIDTH
     before = ("…" if start else "") + printable(issue.line[start:column])
     after = printable(issue.line[column:end].rstrip()) + ("…" if len(issue.line) > end else "")
-    return Text.assemble(
-        (f"{issue.position.line:>5} | ", "aside"),
-        before,
-        after,
-        (f"\n{'':>5} | ", "aside"),
-        (f"{'':{cell_len(before)}}^", _STYLES[issue.level]),
-    )
+    console.print((f"{issue.position.line:>5} | ", "aside"), before, after)
+    caret = f"{'':{cell_len(before)}}^"
+    console.print((f"{'':>5} | ", "aside"), (caret, _STYLES[issue.level]))
 
 
 def _write_summary(
@@ -126,16 +115,15 @@ def _write_summary(
         CheckOutcome.INVALID: (wording.bad, "bad"),
         CheckOutcome.UNREADABLE: ("not read", "bad"),
     }
-    summary = Text(f"{total} document{'' if total == 1 else 's'}: ")
-    shown = [
-        Text(f"{outcomes[outcome]} {word}", style)
-        for outcome, (word, style) in words.items()
-        if outcomes[outcome]
-    ]
-    summary.append_text(Text(", ").join(shown) if shown else Text("nothing to do"))
-    if rules:
-        summary.append(f"; {wording.count(rules.total())}")
-    console.print(summary, soft_wrap=True)
+    counts: list[Segment] = []
+    for outcome, (word, style) in words.items():
+        if outcomes[outcome]:
+            counts += [", ", (f"{outcomes[outcome]} {word}", style)]
+    console.print(
+        f"{total} document{'' if total == 1 else 's'}: ",
+        *(counts[1:] or ["nothing to do"]),
+        f"; {wording.count(rules.total())}" if rules else "",
+    )
     width = max((len(rule) for rule in rules), default=0)
     for rule, count in sorted(rules.items(), key=lambda item: (-item[1], item[0])):
-        console.print(Text(f"  {printable(rule):{width}}  {count:>5}"), soft_wrap=True)
+        console.print(f"  {printable(rule):{width}}  {count:>5}")

@@ -1,4 +1,4 @@
-"""The documents that a command is given: names, patterns and folders in, their content out."""
+"""The files that a command reads: from names, patterns and folders to messages."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ if TYPE_CHECKING:
 
     from crucible_ir.serialization.parsed_document import ParsedDocument
 
-#: What stands for standard input and standard output.
+#: The name of standard input and standard output.
 STANDARD: Final = "-"
 
 
 @dataclass(frozen=True, slots=True)
 class ReadOptions:
-    """How documents are to be read.
+    """The options for reading documents.
 
     Attributes:
-        type_name: The name of their message type; ``None`` to tell it from each document.
-        form_name: The name of their form; ``None`` to tell it from each file's ending.
-        limits: How large and deep one may be.
+        type_name: The name of the message type; ``None`` to detect the type of each document.
+        format_name: The name of the format; ``None`` to infer it from each file's extension.
+        limits: The limits on size and depth.
     """
 
     type_name: str | None = None
@@ -47,10 +47,10 @@ class ReadOptions:
 
 @dataclass(frozen=True, slots=True)
 class InputFile:
-    """One document that a command is given.
+    """One file that a command reads.
 
     Attributes:
-        name: What reports call it: the file's name as given, or ``-``.
+        name: The name in reports: as given on the command line, or ``-``.
         content: What was read from standard input; ``None`` for a file, and for a stream.
     """
 
@@ -59,11 +59,11 @@ class InputFile:
 
 
 def input_files(arguments: Iterable[str], read_options: ReadOptions) -> Iterator[InputFile]:
-    """Yield the documents that a command line names, each once, in the order given.
+    """Yield the files that a command line names, each once, in the order given.
 
-    A file's name stands for itself. A folder stands for the files in it, at any depth, that have
-    the ending of a form, in alphabetical order; hidden ones are left out. Anything else that holds
-    ``*``, ``?`` or ``[`` is a pattern, in which ``**`` stands for any folders.
+    An argument is the name of a file; a folder, for all files in it at any depth that have the
+    extension of a format, in alphabetical order and without hidden ones; or a pattern with ``*``,
+    ``?`` or ``[``, in which ``**`` matches any folders.
 
     Raises:
         CannotRunError: A pattern matches nothing, or standard input cannot be read.
@@ -92,7 +92,7 @@ def _names(argument: str) -> Iterable[str]:
 
 
 def _files_below(folder: str) -> list[str]:
-    """Return the files below a folder that have the ending of a form; none if it is no folder."""
+    """Return the files in a folder that have the extension of a format; none if it is no folder."""
     found: list[str] = []
     for parent, folders, files in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
@@ -116,26 +116,26 @@ def content_of(source: InputFile, read_options: ReadOptions) -> bytes:
     """Return the bytes of a document.
 
     Raises:
-        CannotRunError: It cannot be read, or has more bytes than allowed.
+        CannotRunError: It cannot be read, or is too large.
     """
     if source.content is not None:
         return source.content
     try:
         with open(source.name, "rb") as file:
-            most = read_options.limits.max_bytes
-            return _limited(file.read(most + 1), most)
+            max_bytes = read_options.limits.max_bytes
+            return _limited(file.read(max_bytes + 1), max_bytes)
     except OSError as error:
         raise CannotRunError(unreadable(source.name, error)) from None
 
 
 def unreadable(name: str, error: OSError) -> str:
-    """Say why a file cannot be read, and which one may have been meant."""
-    guess = _file_meant_by(name) if isinstance(error, FileNotFoundError) else ""
+    """Return the reason why a file cannot be read, with the nearest name if it does not exist."""
+    guess = _nearest_file(name) if isinstance(error, FileNotFoundError) else ""
     return f"cannot be read: {reason_of(error)}{guess}"
 
 
-def _file_meant_by(name: str) -> str:
-    """Name the file beside a missing one that is most like it, its ending left out of account."""
+def _nearest_file(name: str) -> str:
+    """Return the file in the same folder with the most similar name, extensions aside."""
     folder, base = os.path.split(name)
     try:
         beside = {inner.split(".")[0]: inner for inner in sorted(os.listdir(folder or os.curdir))}
@@ -155,36 +155,37 @@ def _read_standard_input(max_bytes: int) -> bytes:
 
 def _limited(content: bytes, max_bytes: int) -> bytes:
     if len(content) > max_bytes:
-        raise CannotRunError(f"has more than {max_bytes} bytes; --max-bytes allows more")
+        raise CannotRunError(f"has more than {max_bytes} bytes; raise the limit with --max-bytes")
     return content
 
 
 def format_for(source: InputFile, read_options: ReadOptions) -> Format:
-    """Return the form of a document.
+    """Return the format of a document.
 
     Raises:
-        CannotRunError: Neither the user nor the file's ending tells it, or it is a stream.
+        CannotRunError: The format is not given and cannot be inferred, or it is a stream.
     """
     format_ = any_format_for(source, read_options)
     if isinstance(format_, StreamFormat):
-        raise CannotRunError("it is a stream of records, and a document is expected")
+        raise CannotRunError("is a stream of records; expected a single document")
     return format_
 
 
 def any_format_for(source: InputFile, read_options: ReadOptions) -> Format | StreamFormat:
-    """Return the form of a document or a stream.
+    """Return the format of a document or a stream.
 
     Raises:
-        CannotRunError: Neither the user nor the file's ending tells it.
+        CannotRunError: The format is not given and cannot be inferred.
     """
     if read_options.format_name is not None:
         return format_named(read_options.format_name)
+    names = "|".join(FORMAT_NAMES)
     if source.name == STANDARD:
-        raise CannotRunError(f"standard input has no ending: give --from {'|'.join(FORMAT_NAMES)}")
+        raise CannotRunError(f"the format of standard input is unknown; give --from {names}")
     try:
         return format_of(source.name)
     except UnknownFormatError as error:
-        raise CannotRunError(f"{error}; give --from {'|'.join(FORMAT_NAMES)}") from None
+        raise CannotRunError(f"{error}; give --from {names}") from None
 
 
 def read_document(
@@ -194,13 +195,12 @@ def read_document(
 
     Raises:
         CannotRunError: The file cannot be read, or its type cannot be detected.
-        DecodeError: It is not of its format and type, or over a limit.
+        DecodeError: The content does not have the format and type, or exceeds a limit.
         ValidationError: The message breaks rules of the schema, and ``validate`` is set.
     """
     document = format_.parse(content_of(source, read_options))
-    return message_of(
-        document, type_for(document, format_, read_options), read_options, validate=validate
-    )
+    type_ = type_for(document, format_, read_options)
+    return message_of(document, type_, read_options, validate=validate)
 
 
 def message_of(
@@ -209,7 +209,7 @@ def message_of(
     """Return the message of a parsed document.
 
     Raises:
-        DecodeError: The document is not of its type, or over a limit.
+        DecodeError: The document does not have the type, or exceeds a limit.
         ValidationError: The message breaks rules of the schema, and ``validate`` is set.
     """
     message = document.read(type_, validate=validate)
@@ -218,11 +218,11 @@ def message_of(
 
 
 def type_for(document: ParsedDocument, format_: Format, read_options: ReadOptions) -> type[Message]:
-    """Return the message type of a document: the one of ``--type``, or else the detected one.
+    """Return the message type of a document: that of ``--type``, or else the detected one.
 
     Raises:
         CannotRunError: There is no ``--type``, and the document fits several types.
-        DecodeError: The document has fields of no type.
+        DecodeError: No type has the fields of the document.
     """
     from crucible_ir.schema.types import message_type
     from crucible_ir.serialization.type_detection import AmbiguousTypeError, detect_type

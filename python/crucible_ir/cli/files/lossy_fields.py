@@ -1,12 +1,13 @@
-"""What a form did not hold of a message, found by reading back what was written."""
+"""The fields of a message that an output format loses, found by reading the output back."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from crucible_ir.errors import Error
 from crucible_ir.paths import Part, format_path
-from crucible_ir.schema.types import is_map, message_of
+from crucible_ir.schema.fields import fields_of
 from crucible_ir.schema.unknown_fields import unknown_fields
 
 if TYPE_CHECKING:
@@ -16,13 +17,18 @@ if TYPE_CHECKING:
 
 
 def lossy_fields(message: Message, written: bytes, format_: Format) -> list[str]:
-    """Say what of a message is not in the bytes that a form wrote of it, a line each.
+    """Return a line for each field that changed when a message was written.
 
-    Raises:
-        DecodeError: What was written cannot be read.
+    Args:
+        message: The message.
+        written: The message in the format.
+        format_: The format.
     """
     lost = lossy_unknown_fields(message) if format_.is_text else []
-    back = format_.read(written, type(message), False)
+    try:
+        back = format_.read(written, type(message), False)
+    except Error as error:
+        return [*lost, f"{format_.name} cannot be read back: {error}"]
     known = type(message)()
     known.CopyFrom(message)
     known.DiscardUnknownFields()
@@ -33,13 +39,11 @@ def lossy_fields(message: Message, written: bytes, format_: Format) -> list[str]
 
 
 def lossy_unknown_fields(message: Message) -> list[str]:
-    """Say which unknown fields of a message every form but binary loses, a line each."""
-    return [
-        _unknown_fields_line(message, path, numbers) for path, numbers in unknown_fields(message)
-    ]
+    """Return a line for each message inside a message with unknown fields, which text loses."""
+    return [_line(message, path, numbers) for path, numbers in unknown_fields(message)]
 
 
-def _unknown_fields_line(message: Message, path: tuple[Part, ...], numbers: list[int]) -> str:
+def _line(message: Message, path: tuple[Part, ...], numbers: list[int]) -> str:
     plural = "s" if len(numbers) > 1 else ""
     where = format_path(path) or message.DESCRIPTOR.name
     listed = ", ".join(map(str, numbers))
@@ -48,17 +52,15 @@ def _unknown_fields_line(message: Message, path: tuple[Part, ...], numbers: list
 
 def _changes(before: Any, after: Any, path: tuple[Part, ...] = ()) -> Iterator[tuple[Part, ...]]:
     """Yield the paths of the fields that differ, as deep as both sides have them."""
-    for field in before.DESCRIPTOR.fields:
-        one, other = getattr(before, field.name), getattr(after, field.name)
-        same_presence = not field.has_presence or (
-            before.HasField(field.name) == after.HasField(field.name)
-        )
+    for name, field in fields_of(before.DESCRIPTOR).items():
+        one, other = getattr(before, name), getattr(after, name)
+        same_presence = not field.has_presence or before.HasField(name) == after.HasField(name)
         if same_presence and one == other:
             continue
-        here = (*path, field.name)
-        if message_of(field) is None or is_map(field) or not same_presence:
+        here = (*path, name)
+        if field.message is None or field.is_map or not same_presence:
             yield here
-        elif not field.is_repeated:
+        elif not field.is_list:
             yield from _changes(one, other, here)
         elif len(one) != len(other):
             yield here

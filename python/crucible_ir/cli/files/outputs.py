@@ -1,4 +1,4 @@
-"""Where a command's output goes: whole to a file or not at all, or to standard output."""
+"""Output to a file, which is written completely or not at all, or to standard output."""
 
 from __future__ import annotations
 
@@ -6,12 +6,65 @@ import os
 import stat
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import IO
+from typing import IO, TypeVar
+
+import click
 
 from crucible_ir.cli.files.inputs import STANDARD
 from crucible_ir.cli.session import CannotRunError, reason_of
+from crucible_ir.serialization.formats import Format, UnknownFormatError
+from crucible_ir.serialization.streams.formats import StreamFormat, format_named, format_of
+
+FormatT = TypeVar("FormatT", bound=Format | StreamFormat)
+
+
+def output_format(
+    target: str,
+    to_format: str | None,
+    known: Mapping[str, FormatT],
+    *,
+    default: FormatT | None = None,
+) -> FormatT:
+    """Return the format of an output: that of ``--to``, or the one of its file extension.
+
+    Args:
+        target: The name of the file, or ``-``.
+        to_format: The value of ``--to``.
+        known: The formats that the command writes.
+        default: The format of standard output without ``--to``.
+
+    Raises:
+        CannotRunError: The extension is not that of a format.
+        UsageError: The format is unknown, or the command does not write it.
+    """
+    names = "|".join(known)
+    if to_format is not None:
+        format_ = format_named(to_format)
+    elif target != STANDARD:
+        try:
+            format_ = format_of(target)
+        except UnknownFormatError as error:
+            raise CannotRunError(f"{target}: {error}; give --to {names}") from None
+    elif default is not None:
+        return default
+    else:
+        raise click.UsageError(f"the format of standard output is unknown; give --to {names}")
+    if format_.name not in known:
+        raise click.UsageError(f"the output cannot be {format_.name}: expected {names}")
+    return known[format_.name]
+
+
+def check_terminal(target: str, format_: Format | StreamFormat) -> None:
+    """Reject binary output to a terminal.
+
+    Raises:
+        UsageError: The target is a terminal and the format is binary.
+    """
+    document = format_.record if isinstance(format_, StreamFormat) else format_
+    if target == STANDARD and not document.is_text and sys.stdout.isatty():
+        raise click.UsageError("binary output would garble the terminal: give a file, or redirect")
 
 
 def write_output(name: str, content: bytes) -> None:
@@ -28,13 +81,13 @@ def write_output(name: str, content: bytes) -> None:
 def open_output(name: str) -> Iterator[IO[bytes]]:
     """Open a file for writing, or standard output for ``-``.
 
-    A file appears under its name only when it is complete; one that was there before keeps its
-    content until then, and its permissions. Where writing ends with an error, nothing changes.
+    The file is replaced only when it is complete, and keeps its permissions. If writing fails,
+    nothing changes.
 
     Raises:
         CannotRunError: It cannot be written.
     """
-    # A link to whatever file standard output goes to must not be replaced under the shell's feet.
+    # /dev/stdout is a link to the file that the shell opened, which must not be replaced.
     if name in (STANDARD, "/dev/stdout"):
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
@@ -53,7 +106,7 @@ def _open_file(name: str) -> Iterator[IO[bytes]]:
     except FileNotFoundError:
         mode = stat.S_IFREG | (0o666 & ~_umask())
     if not stat.S_ISREG(mode):
-        # A pipe or a device has no content to keep, and must not be replaced by a file.
+        # A pipe or a device must not be replaced by a file.
         with open(name, "wb") as target:
             yield target
         return

@@ -1,4 +1,4 @@
-"""Converting streams record by record: memory stays as it is, however long the stream."""
+"""Conversion of streams record by record, in constant memory."""
 
 from __future__ import annotations
 
@@ -25,24 +25,24 @@ if TYPE_CHECKING:
     from crucible_ir.serialization.formats import Format
     from crucible_ir.serialization.streams.compression import Target
 
-#: How many bad records, and how many losses, are told in full; the others are counted.
-_MOST_TOLD: Final = 5
+#: The most bad records, and the most lossy records, that are printed; the others are counted.
+_MAX_PRINTED: Final = 5
 
 
 class _LossError(Error):
-    """The target does not hold all of a record, and everything was asked for."""
+    """The output format loses fields of a record, and ``--strict`` is set."""
 
 
 class StreamConversion:
-    """The conversion of one stream or document into another, of which one at least is a stream.
+    """The conversion of one file into another, of which at least one is a stream.
 
     Args:
         session: The options of this run.
-        read_options: How documents are to be read.
-        indent: The number of spaces a level where the target is a JSON document.
-        strict: Whether to fail where the target does not hold all of a record.
-        validate: Whether the schema's rules must hold.
-        skip_bad: Whether to leave out bad records rather than stop at the first.
+        read_options: How to read the input.
+        indent: The number of spaces for each level in a JSON document.
+        strict: Whether to stop at a record of which the output format loses fields.
+        validate: Whether a record that breaks a rule of the schema is bad.
+        skip_bad: Whether to skip bad records instead of stopping at the first.
     """
 
     def __init__(
@@ -65,81 +65,84 @@ class StreamConversion:
         self.count = StreamCount()
         self.progress = StreamProgress(0, None)
         self.lossy = 0
-        self.ended: StreamError | None = None
+        self.end_error: StreamError | None = None
 
     def run(
         self,
         source: InputFile,
-        origin: Format | StreamFormat,
+        source_format: Format | StreamFormat,
         target: str,
-        format_: Format | StreamFormat,
+        target_format: Format | StreamFormat,
     ) -> int:
-        """Convert and return the exit status.
+        """Convert the file and return the exit status.
 
         Raises:
-            CannotRunError: The source cannot be read, or the target not be written.
-            DecodeError: The source is a document that cannot be read.
-            ValidationError: The source is a document that breaks rules of the schema.
+            CannotRunError: The source cannot be read, or the target cannot be written.
+            DecodeError: The source is a document and cannot be decoded.
+            ValidationError: The source is a document and breaks rules of the schema.
         """
         self.name = source.name
         try:
-            with self._messages(source, origin) as messages, open_output(target) as raw:
-                if isinstance(format_, StreamFormat):
+            with (
+                self._messages(source, source_format) as messages,
+                open_output(target) as raw,
+            ):
+                if isinstance(target_format, StreamFormat):
                     with compressed(raw, target) as output:
-                        self._write_stream(messages, format_, output)
+                        self._write_stream(messages, target_format, output)
                 else:
-                    raw.write(self._only(messages, format_))
+                    raw.write(self._write_document(messages, target_format))
         except StreamError as error:
-            if not isinstance(origin, StreamFormat):
+            if not isinstance(source_format, StreamFormat):
                 raise
-            self._tell(error_lines(source.name, error))
+            self._print(error_lines(source.name, error))
             return INVALID
         except _LossError as error:
-            self._tell([str(error)])
+            self._print([str(error)])
             return INVALID
         except CompressionMissingError as error:
             raise CannotRunError(str(error)) from None
-        return self._sum_up()
+        return self._print_summary()
 
     @contextmanager
     def _messages(
-        self, source: InputFile, origin: Format | StreamFormat
+        self, source: InputFile, format_: Format | StreamFormat
     ) -> Iterator[Iterator[Message]]:
-        if isinstance(origin, StreamFormat):
-            with open_records(source, origin, self.read_options) as records:
+        if isinstance(format_, StreamFormat):
+            with open_records(source, format_, self.read_options) as records:
                 self.count, self.progress = records.count, records.progress
-                on_bad = self._leave_out if self.skip_bad else None
+                on_bad = self._skip if self.skip_bad else None
                 yield self._until_end(records.messages(validate=self.validate, on_bad=on_bad))
         else:
-            message = read_document(source, origin, self.read_options, validate=self.validate)
+            message = read_document(source, format_, self.read_options, validate=self.validate)
             self.count.records = 1
             yield iter([message])
 
     def _until_end(self, messages: Iterator[Message]) -> Iterator[Message]:
-        """Yield messages up to where reading cannot go on, if that is no reason to stop."""
+        """Yield messages; with ``--skip-bad``, an error that ends the stream early is kept."""
         try:
             yield from messages
         except StreamError as error:
             if not self.skip_bad:
                 raise
-            self.ended = error
+            self.end_error = error
             self.count.skipped += 1
 
-    def _leave_out(self, bad: StreamError) -> None:
-        if self.count.skipped <= _MOST_TOLD:
-            self._tell(error_lines(self.name, bad))
+    def _skip(self, bad: StreamError) -> None:
+        if self.count.skipped <= _MAX_PRINTED:
+            self._print(error_lines(self.name, bad))
 
     def _write_stream(
         self, messages: Iterator[Message], format_: StreamFormat, output: Target
     ) -> None:
         for message in messages:
-            record = self._encoded(message, format_.encode)
+            record = self._encode(message, format_.encode)
             if record is not None:
-                self._weigh(message, record, format_.record)
+                self._check_loss(message, record, format_.record)
                 output.write(record)
 
-    def _encoded(self, message: Message, encode: Callable[[Message], bytes]) -> bytes | None:
-        """Write a message; one that the form cannot write is a bad record."""
+    def _encode(self, message: Message, encode: Callable[[Message], bytes]) -> bytes | None:
+        """Encode a message; return ``None`` for one that the format cannot write, a bad record."""
         try:
             return encode(message)
         except EncodeError as error:
@@ -152,61 +155,61 @@ class StreamConversion:
         self.count.skipped += 1
         if not self.skip_bad:
             raise bad
-        self._leave_out(bad)
+        self._skip(bad)
         return None
 
     def _number(self) -> int:
         return self.count.records + self.count.skipped - 1
 
-    def _weigh(self, message: Message, record: bytes, format_: Format) -> None:
-        """Say what a text form does not hold of a message; binary holds everything.
+    def _check_loss(self, message: Message, record: bytes, format_: Format) -> None:
+        """Print the fields that a text format loses; binary loses none.
 
         Raises:
-            _LossError: It does not hold something, and that is a reason to stop.
+            _LossError: Fields are lost, and ``--strict`` is set.
         """
         if not format_.is_text:
             return
-        lost = (
-            lossy_fields(message, record, format_) if self.strict else lossy_unknown_fields(message)
-        )
+        if self.strict:
+            lost = lossy_fields(message, record, format_)
+        else:
+            lost = lossy_unknown_fields(message)
         if not lost:
             return
-        told = [f"{self.name}:record {self._number()}: {loss}" for loss in lost]
+        lines = [f"{self.name}:record {self._number()}: {line}" for line in lost]
         if self.strict:
-            raise _LossError(
-                f"{told[0]}; not written, since {format_.name} does not hold all of it"
-            )
+            raise _LossError(f"{lines[0]}; not written, since {format_.name} would lose it")
         self.lossy += 1
-        if self.lossy <= _MOST_TOLD:
-            self._tell([f"warning: {line}" for line in told])
+        if self.lossy <= _MAX_PRINTED:
+            self._print([f"warning: {line}" for line in lines])
 
-    def _only(self, messages: Iterator[Message], format_: Format) -> bytes:
-        """Write the only message of a stream as a document."""
+    def _write_document(self, messages: Iterator[Message], format_: Format) -> bytes:
+        """Encode the only message of a stream as a document."""
         message = next(messages, None)
         if message is None:
-            raise CannotRunError(f"holds no record that a {format_.name} document could hold")
-        written = self._encoded(message, lambda message: format_.write(message, self.indent))
+            raise CannotRunError(f"has no record to write as a {format_.name} document")
+        written = self._encode(message, lambda message: format_.write(message, self.indent))
         if written is None or next(messages, None) is not None:
-            endings = " or ".join(STREAM_EXTENSIONS)
+            extensions = " or ".join(STREAM_EXTENSIONS)
             raise CannotRunError(
-                "holds more than one record, and a document holds one: give an output that ends in"
-                f" {endings}"
+                "has more than one record, and a document is a single message: give an output with"
+                f" the extension {extensions}"
             )
-        self._weigh(message, written, format_)
+        self._check_loss(message, written, format_)
         return written
 
-    def _tell(self, lines: list[str]) -> None:
+    def _print(self, lines: list[str]) -> None:
         self.progress.clear()
         for line in lines:
             self.session.print_error(line)
 
-    def _sum_up(self) -> int:
-        if self.lossy > _MOST_TOLD:
-            self._tell([f"warning: {self.name}: {self.lossy} records lose fields in all"])
-        if self.ended is not None:
-            self._tell([*error_lines(self.name, self.ended), f"{self.name}: reading ended there"])
+    def _print_summary(self) -> int:
+        if self.lossy > _MAX_PRINTED:
+            self._print([f"warning: {self.name}: {self.lossy} records in total lose fields"])
+        if self.end_error is not None:
+            lines = error_lines(self.name, self.end_error)
+            self._print([*lines, f"{self.name}: cannot read past this record"])
         if not self.count.skipped:
             return GOOD
         total = self.count.records + self.count.skipped
-        self._tell([f"{self.name}: {self.count.skipped} of {total} records left out"])
+        self._print([f"{self.name}: skipped {self.count.skipped} of {total} records"])
         return INVALID

@@ -1,4 +1,4 @@
-"""The streams that a command is given: their records, read in constant memory, with progress."""
+"""Reading of streams record by record in constant memory, with progress."""
 
 from __future__ import annotations
 
@@ -12,13 +12,22 @@ from functools import partial
 from itertools import chain
 from typing import IO, TYPE_CHECKING
 
-from crucible_ir.cli.files.inputs import STANDARD, InputFile, ReadOptions, type_for, unreadable
+from crucible_ir.cli.files.inputs import (
+    STANDARD,
+    InputFile,
+    ReadOptions,
+    any_format_for,
+    read_document,
+    type_for,
+    unreadable,
+)
 from crucible_ir.cli.progress import StreamProgress
-from crucible_ir.cli.session import CannotRunError
-from crucible_ir.errors import DecodeError
+from crucible_ir.cli.session import COULD_NOT_RUN, INVALID, CannotRunError, Session
+from crucible_ir.errors import DecodeError, EncodeError, Error, ValidationError
 from crucible_ir.schema.types import message_type
 from crucible_ir.serialization.limits import read_within
 from crucible_ir.serialization.streams.compression import CompressionMissingError, decompressed
+from crucible_ir.serialization.streams.formats import StreamFormat
 from crucible_ir.serialization.streams.records import (
     StreamCount,
     StreamError,
@@ -30,7 +39,6 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
 
     from crucible_ir.serialization.streams.compression import Source as Bytes
-    from crucible_ir.serialization.streams.formats import StreamFormat
     from crucible_ir.serialization.streams.records import Batch
 
 
@@ -39,12 +47,12 @@ class RecordStream:
     """The records of one stream.
 
     Attributes:
-        name: What reports call the stream.
-        form: Its form.
-        read_options: How documents are to be read.
-        type_: The class of its messages; ``None`` where it holds no record to tell it from.
+        name: The name in reports.
+        format_: The format.
+        read_options: How to read the records.
+        type_: The class of the messages; ``None`` for an empty stream without ``--type``.
         batches: The records as bytes.
-        progress: What is shown of the reading.
+        progress: The progress on the terminal.
         count: The records read so far.
     """
 
@@ -62,11 +70,11 @@ class RecordStream:
         """Yield the messages, each within the limits.
 
         Args:
-            validate: Whether the schema's rules must hold.
-            on_bad: Called for each bad record, after which reading goes on where it can.
+            validate: Whether a record that breaks a rule of the schema is bad.
+            on_bad: Called for each bad record; then the next record is read, if it can be found.
 
         Raises:
-            StreamError: A record is bad and there is no ``on_bad``, or reading cannot go on.
+            StreamError: A record is bad and there is no ``on_bad``, or the next one is not found.
         """
         if self.type_ is None:
             return
@@ -88,10 +96,10 @@ def _certain(_: object) -> bool:
 def open_records(
     source: InputFile, format_: StreamFormat, read_options: ReadOptions
 ) -> Iterator[RecordStream]:
-    """Open a stream and tell the type of its messages.
+    """Open a stream and detect the type of its messages.
 
     Raises:
-        CannotRunError: It cannot be opened, or nothing tells its type.
+        CannotRunError: It cannot be opened, or its type cannot be detected.
     """
     try:
         raw: IO[bytes] = (
@@ -123,7 +131,7 @@ def _split(
 
 
 def _size(raw: IO[bytes]) -> int:
-    """Return how many bytes there are to read; 0 where nobody knows, as of a pipe."""
+    """Return the number of bytes to read; 0 if it is unknown, as for a pipe."""
     try:
         status = os.fstat(raw.fileno())
     except (OSError, ValueError):
@@ -134,7 +142,7 @@ def _size(raw: IO[bytes]) -> int:
 def _typed(
     batches: Iterator[Batch], format_: StreamFormat, read_options: ReadOptions
 ) -> tuple[type[Message] | None, Iterator[Batch]]:
-    """Tell the type of a stream's messages, from its first record where the user does not."""
+    """Return the type of a stream's messages, detected on its first record without ``--type``."""
     if read_options.type_name is not None:
         return message_type(read_options.type_name), batches
     try:
@@ -147,21 +155,45 @@ def _typed(
         type_ = type_for(format_.record.parse(frame.data), format_.record, read_options)
     except DecodeError as error:
         raise CannotRunError(
-            f"its first record does not tell its type ({error}); give --type"
+            f"the message type cannot be detected from the first record ({error}); give --type"
         ) from None
     return type_, chain([first], batches)
 
 
-def place_of(name: str, bad: StreamError) -> str:
-    """Name the place of a bad record: its line, or its number where there are no lines."""
-    return f"{name}:{bad.position}" if bad.position else f"{name}:record {bad.record}"
+def read_messages(source: InputFile, read_options: ReadOptions) -> Iterator[tuple[str, Message]]:
+    """Yield the messages of a document or a stream, each with its name in reports.
+
+    Raises:
+        CannotRunError: The file cannot be read, or its type cannot be detected.
+        DecodeError: The document does not have its format and type, or exceeds a limit.
+        StreamError: A record of the stream is bad.
+    """
+    format_ = any_format_for(source, read_options)
+    if not isinstance(format_, StreamFormat):
+        yield source.name, read_document(source, format_, read_options, validate=False)
+        return
+    with open_records(source, format_, read_options) as records:
+        for number, message in enumerate(records.messages(validate=False, on_bad=None)):
+            records.progress.clear()
+            yield f"{source.name}:record {number}", message
+
+
+def print_file_error(session: Session, name: str, error: Error) -> int:
+    """Print an error about a file or one of its records, and return the exit status for it."""
+    if isinstance(error, StreamError):
+        for line in error_lines(name, error):
+            session.print_error(line)
+    elif isinstance(error, (DecodeError, EncodeError)):
+        session.print_document_error(name, error)
+    else:
+        session.print_error(f"{name}: {error}")
+        return COULD_NOT_RUN
+    return INVALID
 
 
 def error_lines(name: str, bad: StreamError) -> list[str]:
-    """Say what is wrong with a record, a line for each rule that it breaks."""
-    from crucible_ir.errors import ValidationError
-
-    place = place_of(name, bad)
+    """Describe a bad record, with a line for each rule that it breaks."""
+    place = f"{name}:{bad.position}" if bad.position else f"{name}:record {bad.record}"
     if isinstance(bad.error, ValidationError):
         return [f"{place}: {violation}" for violation in bad.error.violations]
     at = "" if bad.position else f" (record at byte {bad.offset})"

@@ -1,4 +1,4 @@
-"""Changes and conflicts between documents, for people and for machines."""
+"""Changes and conflicts between documents, as text and as JSON."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ import json
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 
-from rich.text import Text
-
 from crucible_ir.diffing import ABSENT, Change, ChangeKind, Conflict
 from crucible_ir.errors import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-#: How many characters of a value are shown, unless all are.
-_MOST_CHARACTERS: Final = 200
+    from crucible_ir.cli.console import Line
 
-#: What the line of each kind of change begins with, and its style.
+#: The most characters of a value that are shown without ``--full``.
+_MAX_CHARACTERS: Final = 200
+
+#: The mark at the start of a line for each kind of change, and its style.
 _MARKS: Final = {
     ChangeKind.ADDED: ("+", "good"),
     ChangeKind.REMOVED: ("-", "bad"),
@@ -26,24 +26,22 @@ _MARKS: Final = {
 }
 
 
-def change_lines(changes: list[Change], names: list[str], *, full: bool) -> Iterator[Text]:
-    """Yield a line for each of two documents, one for each change, and one that counts them.
+def change_lines(changes: list[Change], names: list[str], *, full: bool) -> Iterator[Line]:
+    """Yield a line for each of two documents, one for each change, and one with the counts.
 
     Args:
         changes: The changes; at least one.
-        names: What the documents are called.
+        names: The names of the documents.
         full: Whether to show all of long values.
     """
     for mark, name in zip(("---", "+++"), names, strict=True):
-        yield Text(f"{mark} {printable(name)}", "name")
+        yield ((f"{mark} {printable(name)}", "name"),)
     for change in changes:
         mark, style = _MARKS[change.kind]
-        yield Text.assemble(
-            (f"{mark} {_place(change.path)}: ", style), _description(change, full=full)
-        )
+        yield (f"{mark} {_path(change.path)}: ", style), _description(change, full=full)
     kinds = Counter(change.kind for change in changes)
     counts = ", ".join(f"{kinds[kind]} {kind}" for kind in ChangeKind if kinds[kind])
-    yield Text(f"{_count(changes, 'change')}: {counts}", "aside")
+    yield ((f"{_count(changes, 'change')}: {counts}", "aside"),)
 
 
 def _description(change: Change, *, full: bool) -> str:
@@ -55,31 +53,31 @@ def _description(change: Change, *, full: bool) -> str:
     return new if change.kind is ChangeKind.ADDED else old
 
 
-def conflict_lines(conflicts: list[Conflict], *, full: bool) -> Iterator[Text]:
-    """Yield each conflict with what the base and both sides hold, and a line that counts them.
+def conflict_lines(conflicts: list[Conflict], *, full: bool) -> Iterator[Line]:
+    """Yield each conflict with the values of the base and of both sides, and a line with the count.
 
     Args:
         conflicts: The conflicts; at least one.
         full: Whether to show all of long values.
     """
     for conflict in conflicts:
-        yield Text(f"! {_place(conflict.path)}", "bad")
+        yield ((f"! {_path(conflict.path)}", "bad"),)
         for side in ("base", "ours", "theirs"):
             value = getattr(conflict, side)
             shown = "unset" if value is ABSENT else _shown(value, full=full)
-            yield Text.assemble((f"  {side + ':':8}", "aside"), shown)
-    yield Text(_count(conflicts, "conflict"), "aside")
+            yield (f"  {side + ':':8}", "aside"), shown
+    yield ((_count(conflicts, "conflict"), "aside"),)
 
 
-def _place(path: str) -> str:
+def _path(path: str) -> str:
     return printable(path) or "the message"
 
 
 def _shown(value: object, *, full: bool) -> str:
     text = printable(json.dumps(value, ensure_ascii=False))
-    if full or len(text) <= _MOST_CHARACTERS:
+    if full or len(text) <= _MAX_CHARACTERS:
         return text
-    return f"{text[:_MOST_CHARACTERS]}… ({len(text)} characters)"
+    return f"{text[:_MAX_CHARACTERS]}… ({len(text)} characters)"
 
 
 def _count(items: list[Change] | list[Conflict], noun: str) -> str:
@@ -89,7 +87,7 @@ def _count(items: list[Change] | list[Conflict], noun: str) -> str:
 def changes_json(changes: list[Change], names: list[str]) -> str:
     """Return the changes between two documents as one JSON object."""
     content = {"command": "diff", **dict(zip(("a", "b"), names, strict=True))}
-    # ASCII only: a file's name that is not UTF-8 has no other way into JSON.
+    # ASCII only: JSON can escape a file name that is not UTF-8, but not contain it.
     return json.dumps({**content, "changes": list(map(_change, changes))}, indent=2)
 
 
@@ -105,7 +103,7 @@ def _change(change: Change) -> dict[str, object]:
 
 
 def conflicts_json(conflicts: list[Conflict], names: list[str]) -> str:
-    """Return the conflicts of a merge as one JSON object; a side that has no value has no key."""
+    """Return the conflicts of a merge as one JSON object; a side without a value has no key."""
     content = {"command": "diff", **dict(zip(("base", "ours", "theirs"), names, strict=True))}
     return json.dumps({**content, "conflicts": list(map(_conflict, conflicts))}, indent=2)
 

@@ -1,12 +1,10 @@
-"""The changes between two versions of the schema, for people and for machines."""
+"""Changes between two versions of the schema, as text, JSON and GitHub annotations."""
 
 from __future__ import annotations
 
 import json
 from collections import Counter
 from typing import TYPE_CHECKING, Final
-
-from rich.text import Text
 
 from crucible_ir.cli.checking.github_report import workflow_command
 from crucible_ir.errors import printable
@@ -15,9 +13,10 @@ from crucible_ir.schema_changes import Release, SchemaChange
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from crucible_ir.cli.console import Line
     from crucible_ir.schema_changes import SchemaVersion
 
-#: What the line of a change begins with, and its style, by the release that may make it.
+#: The mark at the start of a change's line and its style, by the release that may make it.
 _MARKS: Final = {
     Release.V2: ("!", "bad"),
     Release.MINOR: ("~", "warn"),
@@ -29,26 +28,27 @@ _LEVELS: Final = {Release.V2: "error", Release.MINOR: "notice", Release.ANY: "no
 
 def schema_change_lines(
     changes: Sequence[SchemaChange], old: SchemaVersion, new: SchemaVersion
-) -> Iterator[Text]:
-    """Yield a line for each version, two for each change, and one that counts them."""
+) -> Iterator[Line]:
+    """Yield a line for each version, two for each change, and one with the counts."""
     for mark, version in (("---", old), ("+++", new)):
-        yield Text(f"{mark} {printable(version.name)}", "name")
+        yield ((f"{mark} {printable(version.name)}", "name"),)
     for change in changes:
         mark, style = _MARKS[change.release]
-        yield Text.assemble(
-            (f"{mark} {printable(change.place)}: ", style), f"{_kind(change)}: {_told(change)}"
+        yield (
+            (f"{mark} {printable(change.place)}: ", style),
+            f"{_kind(change)}: {_difference(change)}",
         )
-        yield Text(f"    {_verdict(change)}", "aside")
+        yield ((f"    {_verdict(change)}", "aside"),)
     if old.lints is None:
-        yield Text("lints: not compared, for they are not recorded beside the first", "aside")
-    yield Text(_summary(changes), "aside")
+        yield (("lints: not compared; the first version has no record of its lints", "aside"),)
+    yield ((_summary(changes), "aside"),)
 
 
 def _kind(change: SchemaChange) -> str:
     return change.kind.replace("_", " ")
 
 
-def _told(change: SchemaChange) -> str:
+def _difference(change: SchemaChange) -> str:
     if change.old is None or change.new is None:
         return printable(change.old or change.new or "")
     return f"{printable(change.old)} → {printable(change.new)}"
@@ -98,7 +98,7 @@ def schema_changes_json(
             for change in changes
         ],
     }
-    # ASCII only: a file's name that is not UTF-8 has no other way into JSON.
+    # ASCII only: JSON can escape a file name that is not UTF-8, but not contain it.
     return json.dumps(content, indent=2)
 
 
@@ -108,7 +108,7 @@ def schema_changes_github(changes: Sequence[SchemaChange]) -> str:
         workflow_command(
             _LEVELS[change.release],
             {"title": f"{_kind(change)}: {change.place}"},
-            f"{change.place}: {_kind(change)}: {_told(change)} ({_verdict(change)})",
+            f"{change.place}: {_kind(change)}: {_difference(change)} ({_verdict(change)})",
         )
         for change in changes
     )

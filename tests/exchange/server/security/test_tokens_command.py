@@ -58,11 +58,11 @@ def test_a_span_is_counted_from_now(given: str, seconds: int) -> None:
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        (["one", "--expires", "soon"], "neither a span"),
-        (["one", "--expires", "0d"], "neither a span"),
-        (["one", "--expires", "2100-01-01T00:00:00"], "neither a span"),
-        (["one", "--expires", "2001-01-01T00:00:00Z"], "is past"),
-        (["one", "--expires", "999999w"], "neither a span"),
+        (["one", "--expires", "soon"], "invalid time"),
+        (["one", "--expires", "0d"], "invalid time"),
+        (["one", "--expires", "2100-01-01T00:00:00"], "invalid time"),
+        (["one", "--expires", "2001-01-01T00:00:00Z"], "is in the past"),
+        (["one", "--expires", "999999w"], "invalid time"),
         (["one", "--type", "ModelReff"], 'did you mean "ModelRef"'),
         (["one", "--role", "root"], "root"),
         (["one", "--id-prefix", ""], "prefix"),

@@ -1,1 +1,1 @@
-"""Commands on documents and streams."""
+"""The commands on documents and streams."""

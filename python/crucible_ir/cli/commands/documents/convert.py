@@ -1,11 +1,9 @@
-"""``crucible-ir convert``: write a document in another form."""
+"""``crucible-ir convert``: write a document in another format."""
 
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
@@ -18,37 +16,35 @@ from crucible_ir.cli.files.inputs import (
     read_document,
 )
 from crucible_ir.cli.files.lossy_fields import lossy_fields
-from crucible_ir.cli.files.outputs import write_output
+from crucible_ir.cli.files.outputs import check_terminal, output_format, write_output
 from crucible_ir.cli.options import FORMAT_NAME, add_read_options
 from crucible_ir.cli.program import Command
 from crucible_ir.cli.progress import with_progress
-from crucible_ir.cli.session import GOOD, INVALID, CannotRunError, Session
-from crucible_ir.errors import DecodeError, EncodeError, Error, ValidationError
-from crucible_ir.serialization.formats import UnknownFormatError
+from crucible_ir.cli.session import COULD_NOT_RUN, GOOD, INVALID, CannotRunError, Session
+from crucible_ir.errors import DecodeError, EncodeError, ValidationError
+from crucible_ir.serialization.formats import FORMATS, Format
 from crucible_ir.serialization.streams.formats import (
-    FORMAT_NAMES,
+    STREAM_FORMATS,
     StreamFormat,
     format_named,
-    format_of,
     stem_of,
 )
 
-if TYPE_CHECKING:
-    from crucible_ir.serialization.formats import Format
+_FORMATS: dict[str, Format | StreamFormat] = {**FORMATS, **STREAM_FORMATS}
 
 _EXAMPLES = (
     ("crucible-ir convert examples/experiment.yaml experiment.binpb", "YAML to binary."),
     (
         "crucible-ir convert --to json examples/experiment.yaml",
-        "To standard output; --to says the form.",
+        "To standard output, in the format that --to names.",
     ),
     (
         "crucible-ir convert --out-dir build --to crucible-json examples/feedback*",
-        "Many documents, each to a file of its own.",
+        "Several documents, each to its own file.",
     ),
     (
         "crucible-ir convert --type Prompt --strict prompt.binpb prompt.json",
-        "Fail rather than leave behind what JSON cannot hold.",
+        "Fail if JSON would lose fields.",
     ),
     (
         "crucible-ir convert --type FeedbackEvent events.binpbs.gz events.jsonl",
@@ -59,12 +55,12 @@ _EXAMPLES = (
 
 @click.command(cls=Command, examples=_EXAMPLES)
 @click.argument("documents", nargs=-1, required=True, metavar="IN [OUT]")
-@click.option("--to", "to_format", type=FORMAT_NAME, metavar="FORM", help="Form of the output.")
-@click.option("--output", "-o", metavar="OUT", help="Write here; `-` is standard output.")
+@click.option("--to", "to_format", type=FORMAT_NAME, metavar="FORMAT", help="Format of the output.")
+@click.option("--output", "-o", metavar="OUT", help="Write to this file; `-` is standard output.")
 @click.option(
     "--out-dir",
     metavar="FOLDER",
-    help="Write each input here, under its own name and the ending of --to.",
+    help="Write each input to this folder, with its own name and the extension of --to.",
 )
 @click.option(
     "--indent",
@@ -72,18 +68,16 @@ _EXAMPLES = (
     default=2,
     show_default=True,
     metavar="N",
-    help="Spaces a level in JSON; 0 writes one line.",
+    help="Spaces for each level of JSON; 0 writes one line.",
 )
-@click.option(
-    "--strict", is_flag=True, help="Fail where the output would not hold all of the input."
-)
+@click.option("--strict", is_flag=True, help="Fail if the output format would lose fields.")
 @click.option(
     "--skip-bad",
     is_flag=True,
-    help="Leave out the bad records of a stream rather than stop; the exit status is then 1.",
+    help="Skip bad records of a stream instead of stopping; the exit status is then 1.",
 )
 @click.option(
-    "--no-validate", is_flag=True, help="Convert documents that break the schema's rules, too."
+    "--no-validate", is_flag=True, help="Also convert documents that break rules of the schema."
 )
 @add_read_options
 @click.pass_obj
@@ -99,15 +93,15 @@ def command(
     skip_bad: bool,
     no_validate: bool,
 ) -> int:
-    """Write a document in another form.
+    """Write a document in another format.
 
-    The forms are told from the endings of IN and OUT, or given by --from and --to. OUT is replaced
-    only once the output is complete and was read back. Where the output does not hold all of the
-    input, such as the fields of a newer schema in JSON, a warning says so.
+    The formats are inferred from the file extensions of IN and OUT, or given by --from and --to.
+    OUT is replaced only when the output is complete and was read back. A warning names the fields
+    that the output format loses, such as those of a newer schema in JSON.
 
-    A stream (.binpbs or .jsonl, and compressed with .gz or .zst) is converted record by record, in
-    memory that does not grow with it. A document becomes a stream of one record, and a stream of
-    one record a document.
+    A stream (.binpbs or .jsonl, also compressed with .gz or .zst) is converted record by record, in
+    constant memory. A document becomes a stream of one record, and a stream of one record becomes a
+    document.
     """
     converter = _Converter(
         session,
@@ -120,15 +114,13 @@ def command(
     if out_dir is not None:
         return _convert_many(converter, documents, out_dir, to_format, output)
     if len(documents) > 2 or (len(documents) == 2 and output is not None):
-        raise click.UsageError("one input and one output, or --out-dir for many inputs")
+        raise click.UsageError("give one input and one output, or --out-dir for several inputs")
     target = output or (documents[1] if len(documents) == 2 else STANDARD)
     found = list(input_files(documents[:1], read_options))
     if len(found) != 1:
-        raise click.UsageError(f"{documents[0]} stands for {len(found)} files: give --out-dir")
-    format_ = _target_format(target, to_format)
-    is_text = format_.record.is_text if isinstance(format_, StreamFormat) else format_.is_text
-    if target == STANDARD and not is_text and sys.stdout.isatty():
-        raise click.UsageError("binary would garble the terminal: give OUT, or redirect it")
+        raise click.UsageError(f"{documents[0]} matches {len(found)} files: give --out-dir")
+    format_ = output_format(target, to_format, _FORMATS)
+    check_terminal(target, format_)
     return converter.convert(found[0], target, format_)
 
 
@@ -140,19 +132,15 @@ def _convert_many(
     output: str | None,
 ) -> int:
     if output is not None or to_format is None:
-        raise click.UsageError("--out-dir goes with --to, and without --output")
+        raise click.UsageError("--out-dir requires --to and excludes --output")
     format_ = format_named(to_format)
-    found = list(input_files(documents, converter.read_options))
     targets: dict[str, InputFile] = {}
-    for source in found:
-        target = str(
-            Path(out_dir)
-            / (stem_of("stdin" if source.name == STANDARD else source.name) + format_.extensions[0])
-        )
+    for source in input_files(documents, converter.read_options):
+        stem = stem_of("stdin" if source.name == STANDARD else source.name)
+        target = str(Path(out_dir) / (stem + format_.extensions[0]))
         if target in targets:
-            raise CannotRunError(
-                f"{targets[target].name} and {source.name} would both become {target}"
-            )
+            names = f"{targets[target].name} and {source.name}"
+            raise CannotRunError(f"{names} would both be written to {target}")
         targets[target] = source
     os.makedirs(out_dir, exist_ok=True)
     status = GOOD
@@ -161,23 +149,12 @@ def _convert_many(
             status = max(status, converter.convert(source, target, format_))
         except CannotRunError as error:
             converter.session.print_error(str(error))
-            status = 2
+            status = COULD_NOT_RUN
     return status
 
 
-def _target_format(target: str, to_format: str | None) -> Format | StreamFormat:
-    if to_format is not None:
-        return format_named(to_format)
-    if target == STANDARD:
-        raise click.UsageError(f"standard output has no ending: give --to {'|'.join(FORMAT_NAMES)}")
-    try:
-        return format_of(target)
-    except UnknownFormatError as error:
-        raise CannotRunError(f"{target}: {error}; give --to {'|'.join(FORMAT_NAMES)}") from None
-
-
 class _Converter:
-    """Converts one document after the other by the same options."""
+    """Converts documents and streams, all with the same options."""
 
     def __init__(
         self,
@@ -196,13 +173,13 @@ class _Converter:
         self.validate = validate
         self.skip_bad = skip_bad
 
-    def convert(self, source: InputFile, target: str, format_: Format | StreamFormat) -> int:
+    def convert(self, source: InputFile, target: str, target_format: Format | StreamFormat) -> int:
         """Convert one document or stream and return the exit status for it."""
         try:
-            origin = any_format_for(source, self.read_options)
-            if isinstance(origin, StreamFormat) or isinstance(format_, StreamFormat):
-                return self._stream(source, origin, target, format_)
-            content = self._converted(source, origin, target, format_)
+            source_format = any_format_for(source, self.read_options)
+            if isinstance(source_format, StreamFormat) or isinstance(target_format, StreamFormat):
+                return self._convert_stream(source, source_format, target, target_format)
+            written = self._encode(source, source_format, target, target_format)
         except ValidationError as error:
             for violation in error.violations:
                 at = f":{violation.position}" if violation.position else ""
@@ -213,17 +190,17 @@ class _Converter:
             return INVALID
         except CannotRunError as error:
             raise CannotRunError(f"{source.name}: {error}") from None
-        if content is None:
+        if written is None:
             return INVALID
-        write_output(target, content)
+        write_output(target, written)
         return GOOD
 
-    def _stream(
+    def _convert_stream(
         self,
         source: InputFile,
-        origin: Format | StreamFormat,
+        source_format: Format | StreamFormat,
         target: str,
-        format_: Format | StreamFormat,
+        target_format: Format | StreamFormat,
     ) -> int:
         from crucible_ir.cli.files.stream_conversion import StreamConversion
 
@@ -235,22 +212,20 @@ class _Converter:
             validate=self.validate,
             skip_bad=self.skip_bad,
         )
-        return conversion.run(source, origin, target, format_)
+        return conversion.run(source, source_format, target, target_format)
 
-    def _converted(
-        self, source: InputFile, origin: Format, target: str, format_: Format
+    def _encode(
+        self, source: InputFile, source_format: Format, target: str, target_format: Format
     ) -> bytes | None:
-        message = read_document(source, origin, self.read_options, validate=self.validate)
-        written = format_.write(message, self.indent)
-        try:
-            lost = lossy_fields(message, written, format_)
-        except Error as error:
-            lost = [f"{format_.name} cannot be read back: {error}"]
-        for loss in lost:
-            self.session.print_error(f"{source.name}: {'' if self.strict else 'warning: '}{loss}")
+        """Return a document in another format; ``None`` if it loses fields and that is an error."""
+        message = read_document(source, source_format, self.read_options, validate=self.validate)
+        written = target_format.write(message, self.indent)
+        lost = lossy_fields(message, written, target_format)
+        for line in lost:
+            warning = "" if self.strict else "warning: "
+            self.session.print_error(f"{source.name}: {warning}{line}")
         if lost and self.strict:
-            self.session.print_error(
-                f"{target}: not written, since {format_.name} does not hold all of it"
-            )
+            reason = f"not written, since {target_format.name} would lose fields"
+            self.session.print_error(f"{target}: {reason}")
             return None
         return written

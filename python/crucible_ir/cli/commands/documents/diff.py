@@ -1,19 +1,20 @@
-"""``crucible-ir diff``: say what differs between two documents, or merge the work of two sides."""
+"""``crucible-ir diff``: compare two documents, or merge two changed copies of a third."""
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from crucible_ir.cli.files.batch_reader import Document, read_batch
+from crucible_ir.cli.files.batch_reader import InputDocument, read_batch
 from crucible_ir.cli.files.inputs import STANDARD, ReadOptions
+from crucible_ir.cli.files.lossy_fields import lossy_fields
+from crucible_ir.cli.files.outputs import check_terminal, output_format, write_output
 from crucible_ir.cli.options import FORMAT_NAME, add_read_options
 from crucible_ir.cli.program import Command
 from crucible_ir.cli.session import GOOD, INVALID, CannotRunError, Session
-from crucible_ir.errors import EncodeError, Error
-from crucible_ir.serialization.formats import UnknownFormatError, format_named, format_of
+from crucible_ir.errors import EncodeError
+from crucible_ir.serialization.formats import FORMATS
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -23,29 +24,29 @@ if TYPE_CHECKING:
 _EXAMPLES = (
     (
         "crucible-ir diff examples/experiment.yaml experiment.binpb",
-        "YAML against binary, which is taken to be of the same type; silent if they are equal.",
+        "YAML with binary, which has the same type; prints nothing if they are equal.",
     ),
     (
         "crucible-ir diff --tolerance 1e-6 --format json run.json runs/may/run.json",
-        "Metrics may be a millionth apart.",
+        "Metrics are equal within one part in a million.",
     ),
     (
         "crucible-ir diff --three-way run.json runs/may/run.json run.json --output merged.json",
-        "Merge what two sides made of the first document.",
+        "Merge the changes that two sides made to the first document.",
     ),
 )
 
 
 def _report_options(command: Any) -> Any:
-    """Add the options that say how the report looks."""
-    full = click.option("--full", is_flag=True, help="Show long values to their end.")
+    """Add the options for the report."""
+    full = click.option("--full", is_flag=True, help="Show long values in full.")
     report_format = click.option(
         "--format",
         "report_format",
         type=click.Choice(["text", "json"]),
         default="text",
         show_default=True,
-        help="Format of the report: for people, or for a machine.",
+        help="Format of the report.",
     )
     return full(report_format(command))
 
@@ -59,15 +60,17 @@ def _report_options(command: Any) -> Any:
     help="Numbers x and y are equal if |x - y| <= T * max(1, |x|, |y|).",
 )
 @click.option(
-    "--defaults-equal", is_flag=True, help="An unset field equals one that holds its default."
+    "--defaults-equal", is_flag=True, help="An unset field equals a field with the default value."
 )
-@click.option("--three-way", is_flag=True, help="Merge: give BASE OURS THEIRS in place of A B.")
-@click.option("--output", "-o", metavar="OUT", help="Write the merge here, not to standard output.")
-@click.option("--to", "to_format", type=FORMAT_NAME, metavar="FORM", help="Form of the merge.")
+@click.option("--three-way", is_flag=True, help="Merge: give BASE OURS THEIRS instead of A B.")
+@click.option("--output", "-o", metavar="OUT", help="Write the merged document to this file.")
+@click.option(
+    "--to", "to_format", type=FORMAT_NAME, metavar="FORMAT", help="Format of the merged document."
+)
 @click.option(
     "--allow-unknown-fields",
     is_flag=True,
-    help="Leave out fields that only a newer schema knows, rather than refuse them.",
+    help="Leave out the fields of a newer schema instead of failing.",
 )
 @_report_options
 @add_read_options
@@ -85,14 +88,14 @@ def command(
     report_format: str,
     read_options: ReadOptions,
 ) -> int:
-    """Say what differs between two documents, or merge the work of two sides.
+    """Compare two documents, or merge two changed copies of a third.
 
-    The documents may be in different forms, and need not be valid. The exit status is 0 if they are
-    equal, 1 if they differ, and 2 if they cannot be compared.
+    The documents may have different formats, and need not be valid. The exit status is 0 if they
+    are equal, 1 if they differ, and 2 if they cannot be compared.
 
-    With --three-way, what OURS and THEIRS changed in BASE is merged, and written in the form that
-    --to or OUT tells, or else in that of OURS. If both changed one thing in different ways, nothing
-    is written: these conflicts are reported, and the exit status is 1.
+    With --three-way, the changes that OURS and THEIRS made to BASE are merged. The format of the
+    result is that of --to, of the file extension of OUT, or else of OURS. If both sides changed a
+    value differently, nothing is written: the conflicts are reported, and the exit status is 1.
     """
     _check_usage(
         documents,
@@ -119,7 +122,7 @@ def command(
         if merged is None:
             return INVALID
         target = STANDARD if output is None else output
-        _write(session, merged, target, _target_format(target, to_format, read[1].format_))
+        _write(session, merged, target, _merge_format(target, to_format, read[1].format_))
     except EncodeError as error:
         raise CannotRunError(str(error)) from None
     return GOOD
@@ -134,13 +137,13 @@ def _check_usage(
     if documents.count(STANDARD) > 1:
         raise click.UsageError("only one document can come from standard input")
     if three_way and comparing:
-        raise click.UsageError("--tolerance and --defaults-equal do not go with --three-way")
+        raise click.UsageError("--tolerance and --defaults-equal exclude --three-way")
     if merging and not three_way:
-        raise click.UsageError("--output and --to go with --three-way")
+        raise click.UsageError("--output and --to require --three-way")
 
 
 def _compare(
-    session: Session, documents: list[Document], *, full: bool, as_json: bool, **options: Any
+    session: Session, documents: list[InputDocument], *, full: bool, as_json: bool, **options: Any
 ) -> int:
     from crucible_ir.cli.views.document_changes import change_lines, changes_json
     from crucible_ir.diffing import diff
@@ -151,15 +154,13 @@ def _compare(
     if as_json:
         print(changes_json(changes, names))
     elif changes:
-        console = session.out()
-        for line in change_lines(changes, names, full=full):
-            console.print(line, soft_wrap=True)
+        session.out().print_lines(change_lines(changes, names, full=full))
     return INVALID if changes else GOOD
 
 
 def _merged(
     session: Session,
-    documents: list[Document],
+    documents: list[InputDocument],
     *,
     full: bool,
     as_json: bool,
@@ -176,34 +177,23 @@ def _merged(
     if as_json:
         print(conflicts_json(merged.conflicts, [document.name for document in documents]))
     else:
-        console = session.out()
-        for line in conflict_lines(merged.conflicts, full=full):
-            console.print(line, soft_wrap=True)
+        session.out().print_lines(conflict_lines(merged.conflicts, full=full))
     return None
 
 
-def _target_format(target: str, to_format: str | None, otherwise: Format) -> Format:
-    if to_format is not None:
-        return format_named(to_format)
+def _merge_format(target: str, to_format: str | None, ours: Format) -> Format:
     try:
-        return otherwise if target == STANDARD else format_of(target)
-    except UnknownFormatError:
-        return otherwise
+        return output_format(target, to_format, FORMATS, default=ours)
+    except CannotRunError:
+        return ours
 
 
 def _write(session: Session, message: Message, target: str, format_: Format) -> None:
-    """Write a merged message, with a warning for each rule that it breaks and each loss."""
-    from crucible_ir.cli.files.lossy_fields import lossy_fields
-    from crucible_ir.cli.files.outputs import write_output
+    """Write a merged message, with a warning for each broken rule and each lost field."""
     from crucible_ir.validation.check import violations
 
-    if target == STANDARD and not format_.is_text and sys.stdout.isatty():
-        raise click.UsageError("binary would garble the terminal: give --output, or redirect it")
+    check_terminal(target, format_)
     content = format_.write(message, 2)
-    try:
-        warnings = lossy_fields(message, content, format_)
-    except Error as error:
-        warnings = [f"{format_.name} cannot be read back: {error}"]
-    for warning in [*map(str, violations(message)), *warnings]:
+    for warning in [*map(str, violations(message)), *lossy_fields(message, content, format_)]:
         session.print_error(f"{target}: warning: {warning}")
     write_output(target, content)

@@ -1,4 +1,4 @@
-"""``crucible-ir lint``: give advice on documents that may be valid but look like a mistake."""
+"""``crucible-ir lint``: find values that the rules allow but that look like mistakes."""
 
 from __future__ import annotations
 
@@ -23,10 +23,13 @@ _NEVER = "never"
 
 _EXAMPLES = (
     ("crucible-ir lint examples", "Every document of a folder."),
-    ("crucible-ir lint --ignore ensemble --fail-on never examples", "Leave some out; never fail."),
+    (
+        "crucible-ir lint --ignore ensemble --fail-on never examples",
+        "Without one group of lints, and with exit status 0 whatever is found.",
+    ),
     (
         "crucible-ir lint --select opaque.secret examples/deployment.yaml",
-        "One lint only; `crucible-ir explain` knows them all.",
+        "One lint only; `crucible-ir explain` lists them all.",
     ),
 )
 
@@ -37,18 +40,18 @@ _EXAMPLES = (
     "--select",
     multiple=True,
     metavar="LINT",
-    help="Give only this advice: an id, or the part before its dot; repeat for more.",
+    help="Run only this lint: an id, or the part before its dot; repeatable.",
 )
 @click.option(
     "--ignore",
     multiple=True,
     metavar="LINT",
-    help="Do not give this advice; repeat for more.",
+    help="Do not run this lint; repeatable.",
 )
 @click.option(
     "--fail-on",
     type=click.Choice(["info", "warning", _NEVER]),
-    help="The least severity for exit status 1; by default warning.",
+    help="The lowest severity that gives exit status 1; by default warning.",
 )
 @add_check_options
 @click.pass_obj
@@ -63,32 +66,33 @@ def command(
     jobs: int,
     quiet: bool,
 ) -> int:
-    """Give advice on documents that may be valid but look like a mistake.
+    """Find values that the rules allow but that look like mistakes.
 
-    Settings come from the nearest crucible-ir.toml ([lint]) or pyproject.toml
-    ([tool.crucible-ir.lint]) with the keys select, ignore and fail-on; options go before them. A
-    document leaves advice out by the list crucible_ir_lint_ignore in its metadata. Rules of the
-    schema are not checked here: that is `crucible-ir validate`.
+    Settings are read from the nearest crucible-ir.toml ([lint]) or pyproject.toml
+    ([tool.crucible-ir.lint]), with the keys select, ignore and fail-on; options override them. To
+    ignore lints in one document, list them as crucible_ir_lint_ignore in its metadata. The rules of
+    the schema are not checked: use `crucible-ir validate`.
     """
     found = list(input_files(documents, read_options))
-    asked: dict[str, Any] = {"select": select, "ignore": ignore, "fail_on": fail_on}
-    check = Linting(read_options, _selections(found, {key: it for key, it in asked.items() if it}))
+    options: dict[str, Any] = {"select": select, "ignore": ignore, "fail_on": fail_on}
+    given = {name: value for name, value in options.items() if value}
+    check = Linting(read_options, _selections(found, given))
     reports = check_all(check, found, jobs=min(jobs, len(found)) if jobs else 0)
     shown = with_progress(reports, len(found))
     return write_report(report_format, shown, LINT, session, quiet=quiet)
 
 
-def _selections(found: list[InputFile], asked: dict[str, Any]) -> dict[str, Selection]:
-    """Return for each document the selection of its folder, with what the user asked for."""
+def _selections(found: list[InputFile], given: dict[str, Any]) -> dict[str, Selection]:
+    """Return the selected lints for each file: the settings of its folder and the given options."""
     from crucible_ir.linting import Severity, load_settings
 
-    if "fail_on" in asked:
-        asked["fail_on"] = None if asked["fail_on"] == _NEVER else Severity(asked["fail_on"])
+    if "fail_on" in given:
+        given["fail_on"] = None if given["fail_on"] == _NEVER else Severity(given["fail_on"])
     by_folder: dict[Path, Selection] = {}
     selections: dict[str, Selection] = {}
     for source in found:
         folder = Path() if source.name == STANDARD else Path(source.name).parent
         if folder not in by_folder:
-            by_folder[folder] = replace(load_settings(folder), **asked)
+            by_folder[folder] = replace(load_settings(folder), **given)
         selections[source.name] = by_folder[folder]
     return selections

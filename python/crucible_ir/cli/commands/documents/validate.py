@@ -1,4 +1,4 @@
-"""``crucible-ir validate``: check documents against the schema's rules."""
+"""``crucible-ir validate``: check documents against the rules of the schema."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from crucible_ir.cli.progress import with_progress
 from crucible_ir.cli.session import Session
 
 _EXAMPLES = (
-    ("crucible-ir validate examples/experiment.yaml", "One document; its type is told from it."),
+    ("crucible-ir validate examples/experiment.yaml", "One document, whose type is detected."),
     ("crucible-ir validate examples 'runs/**/*.json'", "A folder, and a pattern."),
     (
         "crucible-ir validate --type TrainingRun --from json - < run.json",
-        "Standard input has no ending: say what it is.",
+        "Standard input, which has no file extension: give the format.",
     ),
     ("crucible-ir validate --format github examples", "Annotations in a pull request."),
 )
@@ -35,12 +35,12 @@ def command(
     jobs: int,
     quiet: bool,
 ) -> int:
-    """Check documents against the schema's rules.
+    """Check documents against the rules of the schema.
 
-    FILE is a file, a folder (every document in it, at any depth), a pattern or `-`. Each document
-    gets a line, and each rule that it breaks gets one with the place, the field and the rule's id;
-    `crucible-ir explain RULE` says more. The exit status is 1 if any document is invalid, and 2 if
-    any could not be read.
+    FILE is a file, a folder (all documents in it, at any depth), a pattern or `-`. The report has a
+    line for each document, and a line for each rule that it breaks, with the position, the field
+    and the id of the rule; `crucible-ir explain RULE` describes the rule. The exit status is 1 if a
+    document is invalid, and 2 if a file cannot be read.
     """
     found = list(input_files(documents, read_options))
     reports = check_all(Validation(read_options), found, jobs=min(jobs, len(found)) if jobs else 0)

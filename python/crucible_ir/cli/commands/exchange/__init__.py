@@ -1,1 +1,1 @@
-"""Commands of the exchange."""
+"""The commands of the exchange."""

@@ -18,21 +18,24 @@ from crucible_ir.cli.session import GOOD, CannotRunError, Session
 
 _EXAMPLES = (
     ("crucible-ir compact --keep-within 90d", "Keep the changes of the last ninety days."),
-    ("crucible-ir compact --keep-after 1200", "Keep those after this sequence number."),
+    ("crucible-ir compact --keep-after 1200", "Keep the changes after this sequence number."),
 )
 
 
 @click.command(cls=Command, examples=_EXAMPLES)
 @click.option(
-    "--keep-within", type=DURATION, metavar="SPAN", help="Keep every change of this last while."
+    "--keep-within",
+    type=DURATION,
+    metavar="DURATION",
+    help="Keep the changes of this period, such as 90d.",
 )
 @click.option(
     "--keep-after",
     type=click.IntRange(min=0),
     metavar="SEQUENCE",
-    help="Keep every change after this sequence number.",
+    help="Keep the changes after this sequence number.",
 )
-@format_option("Report for people, or for a machine.")
+@format_option("Format of the report.")
 @server_options
 @click.pass_obj
 def command(
@@ -44,14 +47,14 @@ def command(
 ) -> int:
     """Drop old revisions from an exchange, and keep the latest ones.
 
-    The latest revision of each document stays, and so do all feedback events. Dropped revisions
-    cannot be fetched any more, and a watch that goes on from before them is told so. It needs the
-    role admin. `crucible-ir serve --keep-history` does the same by itself.
+    The latest revision of each document and all feedback events are kept. Dropped revisions can no
+    longer be fetched, and a watch that resumes before them reports a gap. This requires the role
+    admin. `crucible-ir serve --keep-history` does the same periodically.
     """
     from crucible_ir.exchange import InvalidDocumentError
 
     if (keep_within is None) == (keep_after is None):
-        raise click.UsageError("say what to keep: --keep-within or --keep-after")
+        raise click.UsageError("give --keep-within or --keep-after")
     try:
         with server.connect() as client:
             oldest = client.compact(keep_after=keep_after, keep_within=keep_within)
@@ -60,5 +63,5 @@ def command(
     if output_format == "json":
         print(json_text({"command": "compact", "oldest_sequence": oldest}))
     else:
-        session.out().print(f"every change from {oldest} on is remembered", style="good")
+        session.out().print(f"kept every change from {oldest} on", style="good")
     return GOOD

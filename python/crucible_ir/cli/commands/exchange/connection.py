@@ -1,4 +1,4 @@
-"""What the commands share that talk to an exchange: where it is, and how its answers are shown."""
+"""The options of commands that call an exchange, and the JSON of its responses."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from crucible_ir.exchange.client.blocking_client import ExchangeClient
     from crucible_ir.exchange.client.results import Record
 
-#: The environment variables that say what the options say.
+#: The environment variables that have the effect of options.
 SERVER_VARIABLE: Final = "CRUCIBLE_IR_SERVER"
 TOKEN_VARIABLE: Final = "CRUCIBLE_IR_TOKEN"
 
@@ -29,15 +29,16 @@ _MAX_TOKEN_BYTES: Final = 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """The exchange that a command talks to.
+    """The exchange that a command calls.
 
     Attributes:
-        target: Its address.
-        token_file: The file that holds the token; ``None`` for the environment's token, if any.
-        ca: The file of certificates that the server's is signed by; ``None`` for plain text.
-        certificate: The file of the client's certificate.
-        key: The file of its key.
-        timeout: The seconds that a call may take.
+        target: The address.
+        token_file: The file with the token; ``None`` for the token of the environment, if any.
+        ca: The file with the certificates that signed the server's; ``None`` to connect without
+            TLS.
+        certificate: The file with the client's certificate.
+        key: The file with the key of the certificate.
+        timeout: The time for a call, in seconds.
     """
 
     target: str
@@ -52,7 +53,7 @@ class Server:
         """Open a client.
 
         Raises:
-            CannotRunError: The server cannot be reached, or does not let the caller in.
+            CannotRunError: The server cannot be reached, or rejects the caller.
             MissingExtraError: gRPC is not installed.
         """
         from crucible_ir.exchange import ExchangeClient
@@ -63,7 +64,7 @@ class Server:
             UnavailableError,
         )
 
-        # gRPC writes to standard error what the caller is told anyway.
+        # gRPC would write errors to standard error that the command reports itself.
         os.environ.setdefault("GRPC_VERBOSITY", "NONE")
         try:
             with ExchangeClient(
@@ -86,7 +87,7 @@ class Server:
         except OSError as error:
             reason = reason_of(error)
         except ValueError:
-            reason = "it holds what no token can hold"
+            reason = "it has characters that no token has"
         raise CannotRunError(f"{self.token_file}: the token cannot be read: {reason}")
 
     def _tls(self) -> Any:
@@ -94,13 +95,13 @@ class Server:
 
         if self.ca is None:
             if self.certificate or self.key:
-                raise click.UsageError("--certificate and --key go with --ca")
+                raise click.UsageError("--certificate and --key require --ca")
             return None
         return Tls.from_files(self.ca, self.certificate, self.key)
 
 
 def server_options(command: Any) -> Any:
-    """Add the options that say where the exchange is, which become one: ``server``."""
+    """Add the options of the connection, which the command receives as ``server``."""
 
     @wraps(command)
     def gathered(
@@ -124,21 +125,21 @@ def server_options(command: Any) -> Any:
             default=30.0,
             show_default=True,
             metavar="SECONDS",
-            help="How long to try each call.",
+            help="The longest time for each call, in seconds.",
         ),
-        click.option("--key", metavar="FILE", help="The key of --certificate."),
+        click.option("--key", metavar="FILE", help="The key of the certificate."),
         click.option(
-            "--certificate", metavar="FILE", help="This client's certificate, for mutual TLS."
+            "--certificate", metavar="FILE", help="The client certificate, for mutual TLS."
         ),
         click.option(
             "--ca",
             metavar="FILE",
-            help="Connect with TLS to a server whose certificate these have signed.",
+            help="Connect with TLS; these certificates must have signed the server's.",
         ),
         click.option(
             "--token-file",
             metavar="FILE",
-            help=f"Read the bearer token here; by default from {TOKEN_VARIABLE}.",
+            help=f"The file with the bearer token; by default the value of {TOKEN_VARIABLE}.",
         ),
         click.option(
             "--server",
@@ -147,7 +148,7 @@ def server_options(command: Any) -> Any:
             default=_DEFAULT_SERVER,
             show_default=True,
             metavar="ADDRESS",
-            help=f"Address of the exchange (or set {SERVER_VARIABLE}).",
+            help=f"The address of the exchange (or set {SERVER_VARIABLE}).",
         ),
     ):
         made = option(made)
@@ -167,7 +168,7 @@ def format_option(help_: str) -> Decorator:
 
 
 def record_json(record: Record) -> dict[str, object]:
-    """Return a record for JSON."""
+    """Return the JSON value of a record."""
     return {
         "type": record.type,
         "id": record.id,
@@ -183,5 +184,5 @@ def record_json(record: Record) -> dict[str, object]:
 
 
 def json_text(content: object, *, indent: int | None = 2) -> str:
-    """Return JSON in ASCII: an id may hold what a terminal cannot show."""
+    """Return JSON in ASCII, since an id may have characters that a terminal cannot show."""
     return json.dumps(content, indent=indent)

@@ -2,65 +2,73 @@
 
 from __future__ import annotations
 
-import sys
 from datetime import UTC, datetime
 
 import click
 
 from crucible_ir.cli.commands.exchange.connection import Server, server_options
 from crucible_ir.cli.files.inputs import STANDARD
-from crucible_ir.cli.files.outputs import open_output
+from crucible_ir.cli.files.outputs import check_terminal, open_output, output_format
 from crucible_ir.cli.options import FORMAT_NAME
 from crucible_ir.cli.program import Command
 from crucible_ir.cli.progress import StreamProgress
 from crucible_ir.cli.session import GOOD, CannotRunError, Session
 from crucible_ir.errors import printable
-from crucible_ir.serialization.formats import UnknownFormatError
 from crucible_ir.serialization.streams.compression import CompressionMissingError, compressed
-from crucible_ir.serialization.streams.formats import STREAM_FORMATS, StreamFormat, format_of
+from crucible_ir.serialization.streams.formats import STREAM_FORMATS
 from crucible_ir.serialization.streams.records import StreamCount
 
 _EXAMPLES = (
     ("crucible-ir export -o events.binpbs", "Every event."),
     (
         "crucible-ir export --deployment deploy_prod --since 2025-12-01 -o december.jsonl",
-        "Those of one deployment from a moment on.",
+        "The events of one deployment since a date.",
     ),
 )
 
 
-def _moment(
+def _timestamp(
     context: click.Context, parameter: click.Parameter, value: str | None
 ) -> datetime | None:
-    """Read a moment in ISO 8601; without a time zone it is in UTC."""
+    """Parse a timestamp in ISO 8601; without a time zone it is in UTC."""
     if value is None:
         return None
     try:
-        moment = datetime.fromisoformat(value)
+        timestamp = datetime.fromisoformat(value)
     except ValueError:
-        reason = f'expected a moment such as 2025-12-26T12:00:00Z, got "{value}"'
+        reason = f'expected a timestamp such as 2025-12-26T12:00:00Z, got "{value}"'
         raise click.BadParameter(reason, context, parameter) from None
-    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+    return timestamp if timestamp.tzinfo is not None else timestamp.replace(tzinfo=UTC)
 
 
 @click.command(cls=Command, examples=_EXAMPLES)
 @click.option(
-    "--output", "-o", required=True, metavar="FILE", help="Write here; `-` is standard output."
+    "--output",
+    "-o",
+    required=True,
+    metavar="FILE",
+    help="Write to this file; `-` is standard output.",
 )
 @click.option(
     "--to",
     "to_format",
     type=FORMAT_NAME,
-    metavar="FORM",
-    help=f"Form of the output: {', '.join(STREAM_FORMATS)}; by default told from FILE's ending.",
+    metavar="FORMAT",
+    help=f"Format of the output: {', '.join(STREAM_FORMATS)}; by default inferred from FILE.",
 )
 @click.option("--deployment", metavar="ID", help="Only events of this deployment.")
 @click.option(
-    "--type", "feedback_types", multiple=True, metavar="NAME", help="Only this type of feedback."
+    "--type",
+    "feedback_types",
+    multiple=True,
+    metavar="NAME",
+    help="Only this type of feedback; repeatable.",
 )
 @click.option("--model-version", metavar="ID", help="Only events of this model version.")
-@click.option("--since", callback=_moment, metavar="MOMENT", help="Only events from then on.")
-@click.option("--until", callback=_moment, metavar="MOMENT", help="Only events before then.")
+@click.option(
+    "--since", callback=_timestamp, metavar="TIME", help="Only events at or after this time."
+)
+@click.option("--until", callback=_timestamp, metavar="TIME", help="Only events before this time.")
 @server_options
 @click.pass_obj
 def command(
@@ -76,14 +84,13 @@ def command(
 ) -> int:
     """Write feedback events from an exchange to a file.
 
-    The events come in the order in which they were taken in. FILE appears only when it is complete;
-    it is compressed if its name ends in .gz or .zst.
+    The events are in the order in which the exchange received them. FILE is replaced only when the
+    output is complete. It is compressed if its name ends in .gz or .zst.
     """
     from crucible_ir.exchange import EventFilter
 
-    format_ = _format(output, to_format)
-    if output == STANDARD and format_.name == "delimited" and sys.stdout.isatty():
-        raise click.UsageError("binary would garble the terminal: give a file, or redirect it")
+    format_ = output_format(output, to_format, STREAM_FORMATS)
+    check_terminal(output, format_)
     wanted = EventFilter(deployment, feedback_types, model_version, since, until)
     count = StreamCount()
     try:
@@ -105,21 +112,3 @@ def command(
         events = "event" if count.records == 1 else "events"
         session.out().print(f"{printable(output)}: {count.records} {events}", style="good")
     return GOOD
-
-
-def _format(output: str, to_format: str | None) -> StreamFormat:
-    if to_format is not None:
-        if to_format not in STREAM_FORMATS:
-            raise click.UsageError(f"--to takes a form of streams: {', '.join(STREAM_FORMATS)}")
-        return STREAM_FORMATS[to_format]
-    if output == STANDARD:
-        raise click.UsageError(
-            f"standard output has no ending: give --to {'|'.join(STREAM_FORMATS)}"
-        )
-    try:
-        format_ = format_of(output)
-    except UnknownFormatError as error:
-        raise CannotRunError(f"{output}: {error}; give --to {'|'.join(STREAM_FORMATS)}") from None
-    if not isinstance(format_, StreamFormat):
-        raise CannotRunError(f"{output}: {format_.name} holds one document; events are a stream")
-    return format_

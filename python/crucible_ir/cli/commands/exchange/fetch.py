@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import sys
-
 import click
 
 from crucible_ir.cli.commands.exchange.connection import Server, server_options
 from crucible_ir.cli.files.inputs import STANDARD
-from crucible_ir.cli.files.outputs import write_output
+from crucible_ir.cli.files.outputs import check_terminal, output_format, write_output
 from crucible_ir.cli.options import FORMAT_NAME, TYPE_NAME
 from crucible_ir.cli.program import Command
-from crucible_ir.cli.session import GOOD, INVALID, CannotRunError, Session
-from crucible_ir.serialization.formats import FORMATS, Format, UnknownFormatError, format_of
+from crucible_ir.cli.session import GOOD, INVALID, Session
+from crucible_ir.serialization.formats import FORMATS
 
 _EXAMPLES = (
     ("crucible-ir fetch ModelVersion llama_mmlu_3", "The latest revision, as YAML."),
@@ -23,21 +21,30 @@ _EXAMPLES = (
 @click.command(cls=Command, examples=_EXAMPLES)
 @click.argument("type_name", type=TYPE_NAME, metavar="TYPE")
 @click.argument("id_", metavar="ID")
-@click.option("--revision", type=click.IntRange(min=1), metavar="N", help="By default the latest.")
 @click.option(
-    "--output", "-o", default=STANDARD, metavar="OUT", help="Write here; `-` is standard output."
+    "--revision",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="The revision; by default the latest.",
+)
+@click.option(
+    "--output",
+    "-o",
+    default=STANDARD,
+    metavar="OUT",
+    help="Write to this file; `-` is standard output.",
 )
 @click.option(
     "--to",
     "to_format",
     type=FORMAT_NAME,
-    metavar="FORM",
-    help="Form of the output; by default told from the ending of OUT, else yaml.",
+    metavar="FORMAT",
+    help="Format of the output; by default inferred from OUT, or yaml.",
 )
 @click.option(
     "--document",
     is_flag=True,
-    help="Write the whole Document, which tells its producer, and not its content alone.",
+    help="Write the Document, which includes the producer, and not only its content.",
 )
 @server_options
 @click.pass_obj
@@ -53,13 +60,12 @@ def command(
 ) -> int:
     """Get a document from an exchange.
 
-    The exit status is 1 if there is no such document, or the revision is its deletion.
+    The exit status is 1 if the document does not exist or the revision is a deletion.
     """
     from crucible_ir.exchange import NotFoundError
 
-    format_ = _format(output, to_format)
-    if output == STANDARD and not format_.is_text and sys.stdout.isatty():
-        raise click.UsageError("binary would garble the terminal: give -o, or redirect it")
+    format_ = output_format(output, to_format, FORMATS, default=FORMATS["yaml"])
+    check_terminal(output, format_)
     try:
         with server.connect() as client:
             stored = client.get(type_name, id_, revision=revision)
@@ -68,20 +74,7 @@ def command(
         return INVALID
     message = stored.document if document else stored.content
     if message is None:
-        session.print_error(f"{type_name} {id_}: revision {stored.record.revision} is its deletion")
+        session.print_error(f"{type_name} {id_}: revision {stored.record.revision} is a deletion")
         return INVALID
     write_output(output, format_.write(message, 2))
     return GOOD
-
-
-def _format(output: str, to_format: str | None) -> Format:
-    if to_format is not None:
-        if to_format not in FORMATS:
-            raise click.UsageError(f"{to_format} is a form of streams; this is one document")
-        return FORMATS[to_format]
-    if output == STANDARD:
-        return FORMATS["yaml"]
-    try:
-        return format_of(output)
-    except UnknownFormatError as error:
-        raise CannotRunError(f"{output}: {error}; give --to {'|'.join(FORMATS)}") from None

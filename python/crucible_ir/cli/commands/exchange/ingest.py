@@ -1,4 +1,4 @@
-"""``crucible-ir ingest``: hand feedback events over to an exchange."""
+"""``crucible-ir ingest``: send feedback events to an exchange."""
 
 from __future__ import annotations
 
@@ -19,11 +19,10 @@ from crucible_ir.cli.files.inputs import (
     input_files,
     read_document,
 )
-from crucible_ir.cli.files.stream_reader import error_lines, open_records
+from crucible_ir.cli.files.stream_reader import error_lines, open_records, print_file_error
 from crucible_ir.cli.options import add_read_options
 from crucible_ir.cli.program import Command
 from crucible_ir.cli.session import (
-    COULD_NOT_RUN,
     GOOD,
     INVALID,
     CannotRunError,
@@ -40,18 +39,18 @@ if TYPE_CHECKING:
 
 _EXAMPLES = (
     ("crucible-ir ingest events.binpbs", "A stream of events, in constant memory."),
-    ("zcat events.jsonl.gz | crucible-ir ingest --from jsonl -", "From a pipe."),
+    ("zcat events.jsonl.gz | crucible-ir ingest --from jsonl -", "Standard input."),
 )
 
 _TYPE: Final = "FeedbackEvent"
 
-#: How many events that were refused, and bad records, are told of in full.
-_MOST_TOLD: Final = 20
+#: The most rejected events and bad records that are printed; the others are counted.
+_MAX_PRINTED: Final = 20
 
 
 @click.command(cls=Command, examples=_EXAMPLES)
 @click.argument("documents", nargs=-1, required=True, metavar="FILE...")
-@format_option("Report for people, or for a machine.")
+@format_option("Format of the report.")
 @server_options
 @add_read_options
 @click.pass_obj
@@ -62,21 +61,21 @@ def command(
     server: Server,
     read_options: ReadOptions,
 ) -> int:
-    """Hand feedback events over to an exchange.
+    """Send feedback events to an exchange.
 
-    Files hold a stream of events or one event. Events that the exchange has already, by their ids,
-    are left as they are, so that a file may be handed over again. The exit status is 1 if an event
-    or a record is refused, and 2 if a file cannot be read or the exchange not be reached.
+    FILE is a stream of events or a single event. The exchange ignores events whose ids it already
+    has, so a file can be sent again. The exit status is 1 if an event is rejected or a record is
+    bad, and 2 if a file cannot be read or the exchange cannot be reached.
     """
     if read_options.type_name not in (None, _TYPE):
-        raise click.UsageError(f"only a {_TYPE} can be ingested; publish other documents")
+        raise click.UsageError(f"ingest takes a {_TYPE}; use publish for other documents")
     inputs = _Inputs(session, ReadOptions(_TYPE, read_options.format_name, read_options.limits))
     with server.connect() as client:
         report = client.ingest(
             inputs.events(input_files(documents, inputs.read_options)),
-            on_refused=inputs.tell_refused,
+            on_refused=inputs.print_rejected,
         )
-    inputs.sum_up()
+    inputs.print_rest()
     if report.refused_count:
         inputs.status = max(inputs.status, INVALID)
     if output_format == "json":
@@ -87,11 +86,11 @@ def command(
 
 
 class _Inputs:
-    """The events of files; what is wrong with a file or a record is told and left out.
+    """The events of the files; errors about files and records are printed.
 
     Args:
         session: The options of this run.
-        read_options: How the files are to be read.
+        read_options: How to read the files.
     """
 
     def __init__(self, session: Session, read_options: ReadOptions) -> None:
@@ -99,60 +98,57 @@ class _Inputs:
         self.read_options = read_options
         self.status = GOOD
         self.unreadable = 0
-        self._told = 0
+        self._errors = 0
 
     def events(self, found: Iterator[InputFile]) -> Iterator[FeedbackEvent]:
-        """Yield the events of files, which the exchange holds to their rules."""
+        """Yield the events of the files; the exchange validates them."""
         for source in found:
             try:
                 yield from self._of_file(source)
-            except CannotRunError as error:
-                self.session.print_error(f"{source.name}: {error}")
-                self.status = COULD_NOT_RUN
             except StreamError as error:
-                self._leave_out(source.name, error)
-            except DecodeError as error:
-                self.session.print_document_error(source.name, error)
-                self.unreadable += 1
-                self.status = max(self.status, INVALID)
+                self._skip(source.name, error)
+            except (CannotRunError, DecodeError) as error:
+                status = print_file_error(self.session, source.name, error)
+                self.unreadable += status == INVALID
+                self.status = max(self.status, status)
 
     def _of_file(self, source: InputFile) -> Iterator[FeedbackEvent]:
         format_ = any_format_for(source, self.read_options)
         if isinstance(format_, StreamFormat):
             with open_records(source, format_, self.read_options) as records:
                 for message in records.messages(
-                    validate=False, on_bad=lambda bad: self._leave_out(source.name, bad)
+                    validate=False, on_bad=lambda bad: self._skip(source.name, bad)
                 ):
                     yield cast("FeedbackEvent", message)
             return
         message = read_document(source, format_, self.read_options, validate=False)
         yield cast("FeedbackEvent", message)
 
-    def _leave_out(self, name: str, bad: StreamError) -> None:
+    def _skip(self, name: str, bad: StreamError) -> None:
         self.unreadable += 1
         self.status = max(self.status, INVALID)
-        self._tell(error_lines(name, bad))
+        self._print(error_lines(name, bad))
 
-    def tell_refused(self, refused: RefusedEvent) -> None:
-        """Tell of an event that the exchange refused."""
-        self._tell([f"event {refused.index} ({refused.id}): {refused.error}"])
+    def print_rejected(self, event: RefusedEvent) -> None:
+        """Print the error of an event that the exchange rejected."""
+        self._print([f"event {event.index} ({event.id}): {event.error}"])
 
-    def _tell(self, reasons: list[str]) -> None:
-        self._told += 1
-        if self._told <= _MOST_TOLD:
-            for reason in reasons:
-                self.session.print_error(reason)
+    def _print(self, lines: list[str]) -> None:
+        self._errors += 1
+        if self._errors <= _MAX_PRINTED:
+            for line in lines:
+                self.session.print_error(line)
 
-    def sum_up(self) -> None:
-        """Tell of what was not told in full."""
-        if self._told > _MOST_TOLD:
-            self.session.print_error(f"and {self._told - _MOST_TOLD} more")
+    def print_rest(self) -> None:
+        """Print the number of errors that were not printed."""
+        if self._errors > _MAX_PRINTED:
+            self.session.print_error(f"and {self._errors - _MAX_PRINTED} more")
 
 
 def _summary(report: IngestReport) -> str:
-    refused = f", {report.refused_count} refused" if report.refused_count else ""
-    again = f" ({report.resent} batches sent again)" if report.resent else ""
-    return f"{report.accepted} accepted, {report.duplicates} there already{refused}{again}"
+    rejected = f", {report.refused_count} rejected" if report.refused_count else ""
+    resent = f" ({report.resent} batches resent)" if report.resent else ""
+    return f"{report.accepted} accepted, {report.duplicates} duplicates{rejected}{resent}"
 
 
 def _json(report: IngestReport, unreadable: int) -> dict[str, object]:

@@ -27,9 +27,9 @@ _EXAMPLES = (
     ("crucible-ir list", "Every document."),
     (
         "crucible-ir list ModelVersion --filter stage=production",
-        "Those of one type, with this value in this field.",
+        "The documents of one type with this value of a field.",
     ),
-    ("crucible-ir list ModelVersion --revisions-of llama_mmlu_3", "The history of one document."),
+    ("crucible-ir list ModelVersion --revisions-of llama_mmlu_3", "The revisions of one document."),
 )
 
 
@@ -40,19 +40,19 @@ _EXAMPLES = (
     "filters",
     multiple=True,
     metavar="FIELD=VALUE",
-    help="List those whose field has this value; FIELD=VALUE* is for what begins with it.",
+    help="Only documents with this value of a field; FIELD=VALUE* matches a prefix; repeatable.",
 )
 @click.option(
     "--order",
     type=click.Choice(["newest", "id"]),
     default="newest",
     show_default=True,
-    help="By creation, newest first, or by id.",
+    help="Order by creation time, newest first, or by id.",
 )
-@click.option("--deleted", is_flag=True, help="List deleted documents, too.")
+@click.option("--deleted", is_flag=True, help="Include deleted documents.")
 @click.option("--revisions-of", "revised", metavar="ID", help="List the revisions of one document.")
-@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="List no more than this.")
-@format_option("A table, or JSON, a record a line.")
+@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="List at most N documents.")
+@format_option("A table, or a line of JSON for each record.")
 @server_options
 @click.pass_obj
 def command(
@@ -68,14 +68,14 @@ def command(
 ) -> int:
     """List the documents of an exchange.
 
-    Fields are spelled as in the schema, enum values by their plain names. The exit status is 1 if
-    there is no document whose revisions could be listed.
+    Fields have their names in the schema, enum values their short names. The exit status is 1 if
+    the document of --revisions-of does not exist.
     """
     from crucible_ir.exchange import InvalidDocumentError, NotFoundError
     from crucible_ir.schema.types import document_members
 
     if type_name is None and (filters or revised is not None):
-        raise click.UsageError("--filter and --revisions-of are about one TYPE")
+        raise click.UsageError("--filter and --revisions-of require TYPE")
     where, where_prefix = _conditions(filters)
     with server.connect() as client:
 
@@ -139,7 +139,7 @@ def _print_table(session: Session, records: list[Record]) -> None:
     from rich.table import Table
 
     table = Table(box=None, header_style="name")
-    # Only ids and publishers may be long, and only those are cut into lines.
+    # Only ids and publishers may be long, so only they are wrapped.
     table.add_column("type", no_wrap=True)
     table.add_column("id", overflow="fold")
     table.add_column("revision", justify="right")
@@ -159,7 +159,6 @@ def _print_table(session: Session, records: list[Record]) -> None:
         if has_publishers:
             cells.append(printable(record.publisher or ""))
         table.add_row(*cells, style="aside" if record.deleted else None)
-    console = session.out()
     if records:
-        console.print(table)
+        session.out().rich().print(table)
     session.err().print(f"{len(records)} document{'' if len(records) == 1 else 's'}", style="aside")

@@ -21,6 +21,7 @@ from crucible_ir.cli.files.inputs import (
     input_files,
     read_document,
 )
+from crucible_ir.cli.files.stream_reader import print_file_error
 from crucible_ir.cli.options import add_read_options
 from crucible_ir.cli.program import Command
 from crucible_ir.cli.progress import with_progress
@@ -41,30 +42,33 @@ if TYPE_CHECKING:
     from crucible_ir.exchange import Outcome, Publication, Published
 
 _EXAMPLES = (
-    ("crucible-ir publish examples/model_version.json", "Create it, or make a new revision of it."),
-    ("crucible-ir publish --id-from-name examples", "Every document of a folder."),
+    (
+        "crucible-ir publish examples/model_version.json",
+        "Create a document, or a new revision of it.",
+    ),
+    ("crucible-ir publish --id-from-name examples", "Every document in a folder."),
     (
         "crucible-ir publish --etag 1-2ab3 version.yaml",
-        "Only if nobody has changed it since; an empty etag says that it must not exist.",
+        "Only if it has not changed since; an empty etag means that it must not exist.",
     ),
 )
 
 
 @click.command(cls=Command, examples=_EXAMPLES)
 @click.argument("documents", nargs=-1, required=True, metavar="FILE|DIR...")
-@click.option("--id", "id_", metavar="ID", help="The document's id, where its content has none.")
+@click.option("--id", "id_", metavar="ID", help="The id of the document, if its content has none.")
 @click.option(
     "--id-from-name",
     is_flag=True,
-    help="Take a file's name, without its ending, as the id of a document that has none.",
+    help="Use the file name without its extension as the id, if the content has none.",
 )
 @click.option(
     "--etag",
     metavar="ETAG",
-    help="Store it only if this is the etag of the latest revision; empty: only if there is none.",
+    help="Require this etag of the latest revision; empty: require that there is none.",
 )
-@click.option("--validate-only", is_flag=True, help="Have the server check all, and store nothing.")
-@format_option("Report for people, or for a machine.")
+@click.option("--validate-only", is_flag=True, help="Validate on the server and store nothing.")
+@format_option("Format of the report.")
 @server_options
 @add_read_options
 @click.pass_obj
@@ -81,13 +85,13 @@ def command(
 ) -> int:
     """Store documents in an exchange.
 
-    What differs from the revision that is there becomes a new one. Each document is stored by
-    itself: one that is refused does not keep the others from being stored. The exit status is 1 if
-    a document is refused, and 2 if one cannot be read or the exchange not be reached.
+    A document that differs from its latest revision becomes a new revision. Documents are stored
+    independently: the rejection of one does not affect the others. The exit status is 1 if a
+    document is rejected, and 2 if one cannot be read or the exchange cannot be reached.
     """
     found = list(input_files(documents, read_options))
     if len(found) != 1 and (id_ is not None or etag is not None):
-        raise click.UsageError("--id and --etag are about one document; these are several")
+        raise click.UsageError("--id and --etag require a single document")
     batch = _Batch(session, read_options, id_, id_from_name, etag, validate_only)
     report: list[dict[str, object]] = []
     with server.connect() as client:
@@ -106,7 +110,7 @@ def command(
 
 @dataclass(slots=True)
 class _Batch:
-    """Documents on their way to the exchange, with what was found wrong before they were sent."""
+    """The documents to publish, and the status of those that were not sent or were rejected."""
 
     session: Session
     read_options: ReadOptions
@@ -118,21 +122,20 @@ class _Batch:
     status: int = GOOD
 
     def publications(self, found: list[InputFile]) -> Iterator[Publication]:
-        """Yield what can be sent, and tell of what cannot be."""
+        """Yield the documents that can be sent, and print errors about the others."""
         for source in found:
             try:
                 publication = self._publication(source)
             except CannotRunError as error:
-                self._refuse(source, str(error), COULD_NOT_RUN)
+                self._reject(source, str(error), COULD_NOT_RUN)
             except ValidationError as error:
                 for violation in error.violations:
                     at = f"{violation.position}: " if violation.position else ""
-                    self._refuse(source, f"{at}{violation}", INVALID)
+                    self._reject(source, f"{at}{violation}", INVALID)
             except DecodeError as error:
-                self.session.print_document_error(source.name, error)
-                self.status = max(self.status, INVALID)
+                self.status = max(self.status, print_file_error(self.session, source.name, error))
             except FieldError as error:
-                self._refuse(source, str(error), INVALID)
+                self._reject(source, str(error), INVALID)
             else:
                 self.names.append(source.name)
                 yield publication
@@ -148,12 +151,12 @@ class _Batch:
             id_ = stem_of(source.name)
         return Publication(document_of(message), id_, self.etag, None, self.validate_only)
 
-    def _refuse(self, source: InputFile, reason: str, status: int) -> None:
+    def _reject(self, source: InputFile, reason: str, status: int) -> None:
         self.session.print_error(f"{source.name}: {reason}")
         self.status = max(self.status, status)
 
     def take(self, name: str, outcome: Outcome) -> None:
-        """Enter what became of a document."""
+        """Take the result of a document, and print its error."""
         if outcome.error is not None:
             self.session.print_error(f"{name}: {outcome.error}")
             self.status = max(self.status, INVALID)
@@ -190,6 +193,4 @@ def _print(session: Session, name: str, outcome: Outcome) -> None:
     verdict = _verdict(outcome.published)
     etag = f", etag {record.etag}" if record.etag else ", not stored"
     line = f"{name}: {verdict} {record.type} {record.id}, revision {record.revision}{etag}"
-    session.out().print(
-        printable(line), style="aside" if verdict == "unchanged" else "good", soft_wrap=True
-    )
+    session.out().print(printable(line), style="aside" if verdict == "unchanged" else "good")

@@ -18,136 +18,141 @@ if TYPE_CHECKING:
     from crucible_ir.exchange.server.options import ServerOptions, Settings
 
 _EXAMPLES = (
-    ("crucible-ir serve", "On this machine only, into exchange.db in this folder."),
+    ("crucible-ir serve", "On this machine only, with the store exchange.db in this folder."),
     (
         "crucible-ir serve --listen 0.0.0.0:50551 --tls-cert cert.pem --tls-key key.pem"
         " --tokens tokens.json",
-        "For other machines: encrypted, and for those who have a token.",
+        "For other machines, with TLS and tokens.",
     ),
     (
         "crucible-ir serve --store postgresql://localhost/exchange --health --metrics-port 9464",
-        "On PostgreSQL, with a health service and metrics.",
+        "With PostgreSQL, a health service and metrics.",
     ),
     (
         "crucible-ir serve --keep-history 90d",
-        "Drop revisions that are older than ninety days and not the latest of their document.",
+        "Drop revisions older than ninety days, except the latest of each document.",
     ),
 )
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
 
-#: The options, in the order of the help. The defaults are those of the server's own settings.
+#: The options, in the order of the help. The server has the defaults.
 _OPTIONS = (
     click.option(
-        "--listen", metavar="ADDRESS", help="HOST:PORT (port 0 for a free one) or unix:PATH."
+        "--listen", metavar="ADDRESS", help="HOST:PORT (port 0: any free port) or unix:PATH."
     ),
     click.option(
         "--store",
         default="exchange.db",
         show_default=True,
         metavar="STORE",
-        help="A file, made on first use, or postgresql://...",
+        help="A file, created on first use, or postgresql://...",
     ),
     click.option("--tls-cert", type=_FILE, metavar="FILE", help="The certificate chain, in PEM."),
-    click.option("--tls-key", type=_FILE, metavar="FILE", help="The certificate's key, in PEM."),
+    click.option(
+        "--tls-key", type=_FILE, metavar="FILE", help="The key of the certificate, in PEM."
+    ),
     click.option(
         "--client-ca",
         type=_FILE,
         metavar="FILE",
-        help="Ask clients for certificates of these roots.",
+        help="Require client certificates signed by these certificates.",
     ),
     click.option(
         "--certificate-role",
         type=click.Choice(["reader", "publisher", "admin"]),
         default="reader",
         show_default=True,
-        help="What a client certificate allows, where no tokens are asked for.",
+        help="The role of a client certificate, if tokens are not required.",
     ),
     click.option(
-        "--tokens", type=_FILE, metavar="FILE", help="Ask for tokens (see `crucible-ir tokens`)."
+        "--tokens",
+        type=_FILE,
+        metavar="FILE",
+        help="Require a token of this file (see `crucible-ir tokens`).",
     ),
     click.option(
         "--insecure",
         is_flag=True,
-        help="Listen beyond this machine without TLS, or without asking who calls.",
+        help="Allow other machines to connect without TLS or without authentication.",
     ),
     click.option(
         "--max-message-bytes",
         type=click.IntRange(1024, 2**30),
         metavar="N",
-        help="The largest message.",
+        help="The largest message, in bytes.",
     ),
     click.option(
         "--max-bytes-in-flight",
         type=click.IntRange(1024),
         metavar="N",
-        help="The most bytes of requests that are held at a time.",
+        help="The most bytes of requests in memory at a time.",
     ),
     click.option(
         "--max-calls",
         type=click.IntRange(1),
         metavar="N",
-        help="The most calls at a time of one caller.",
+        help="The most concurrent calls of one caller.",
     ),
     click.option(
         "--max-rate",
         type=click.FloatRange(0, min_open=True),
         metavar="N",
-        help="The most calls a second of one caller; without, there is no limit.",
+        help="The most calls per second of one caller; by default unlimited.",
     ),
     click.option(
         "--max-seconds",
         type=click.FloatRange(0, min_open=True),
         metavar="S",
-        help="The longest that a call that is no stream may take.",
+        help="The longest time for a unary call, in seconds.",
     ),
     click.option(
         "--require-deadline",
         is_flag=True,
-        help="Refuse calls that are no streams and bring no deadline.",
+        help="Reject unary calls without a deadline.",
     ),
     click.option(
         "--keep-history",
         type=DURATION,
-        metavar="SPAN",
-        help="Drop older revisions that are not the latest, such as after 90d; by default none.",
+        metavar="DURATION",
+        help="Drop older revisions except the latest, such as 90d; by default keep all.",
     ),
     click.option(
         "--heartbeat",
         type=click.FloatRange(0.1, 3600),
         metavar="S",
-        help="The longest silence of a watch.",
+        help="Send a heartbeat on a watch after this many seconds without a change.",
     ),
     click.option(
         "--slow-consumer",
         type=click.FloatRange(0, min_open=True),
         metavar="S",
-        help="Cut off a watch or an export whose client takes longer for one message.",
+        help="End a watch or an export whose client takes longer for one message.",
     ),
     click.option(
         "--ping",
         type=click.FloatRange(1),
         metavar="S",
-        help="The silence after which a client is asked whether it is there.",
+        help="Send a keepalive ping to a client after this many seconds without traffic.",
     ),
     click.option(
         "--grace",
         type=click.FloatRange(0),
         metavar="S",
-        help="How long calls may take to end when the server stops.",
+        help="The seconds that running calls get to finish when the server stops.",
     ),
-    click.option("--health", is_flag=True, help="Offer gRPC's health service."),
-    click.option("--reflection", is_flag=True, help="Offer gRPC's reflection service."),
+    click.option("--health", is_flag=True, help="Serve the gRPC health service."),
+    click.option("--reflection", is_flag=True, help="Serve the gRPC reflection service."),
     click.option(
         "--metrics-port",
         type=click.IntRange(0, 65535),
         metavar="PORT",
-        help="Serve metrics for Prometheus on this port of 127.0.0.1.",
+        help="Serve Prometheus metrics on this port of 127.0.0.1.",
     ),
     click.option(
         "--tracing",
         is_flag=True,
-        help="Make spans for OpenTelemetry, as the process is set up for it.",
+        help="Create OpenTelemetry spans; the environment configures their export.",
     ),
     click.option(
         "--log-format",
@@ -168,12 +173,12 @@ def _with_options(command: Any) -> Any:
 @click.command(cls=Command, examples=_EXAMPLES)
 @_with_options
 def command(store: str, log_format: str, **given: Any) -> int:
-    """Run an exchange: a server that keeps documents and feedback for others.
+    """Run an exchange: a gRPC server that stores documents and feedback.
 
-    Clients reach it over gRPC. It listens on this machine only, unless it is told another address;
-    that needs TLS, and tokens or client certificates. Once it listens it prints a line, "listening
-    on ADDRESS". It stops in good order on SIGTERM and SIGINT: streams are ended, and what was taken
-    in is acknowledged. A second signal ends it without waiting.
+    By default it listens on this machine only. Other addresses require TLS, and tokens or client
+    certificates. When it is ready it prints "listening on ADDRESS". SIGTERM or SIGINT stops it:
+    streams are ended, and everything that was received is acknowledged. A second signal stops it at
+    once.
     """
     import asyncio
 
@@ -214,9 +219,9 @@ def _options(given: dict[str, Any]) -> ServerOptions:
 
     certificate, key, client_ca = given["tls_cert"], given["tls_key"], given["client_ca"]
     if (certificate is None) != (key is None):
-        raise click.UsageError("--tls-cert and --tls-key belong together")
+        raise click.UsageError("--tls-cert and --tls-key require each other")
     if client_ca is not None and certificate is None:
-        raise click.UsageError("--client-ca needs --tls-cert and --tls-key")
+        raise click.UsageError("--client-ca requires --tls-cert and --tls-key")
     limits = {
         "message_bytes": given["max_message_bytes"],
         "bytes_in_flight": given["max_bytes_in_flight"],
@@ -260,5 +265,5 @@ def _settings(given: dict[str, Any]) -> Settings:
 
 
 def _set(options: dict[str, Any]) -> dict[str, Any]:
-    """Leave out what was not given, so that the defaults are those of the server."""
+    """Return the options that were given; the server has defaults for the others."""
     return {name: value for name, value in options.items() if value is not None}

@@ -1,4 +1,4 @@
-"""``crucible-ir tokens``: make, list and revoke the tokens that a server asks for."""
+"""``crucible-ir tokens``: create, list and revoke the tokens that a server requires."""
 
 from __future__ import annotations
 
@@ -16,48 +16,48 @@ from crucible_ir.errors import printable
 if TYPE_CHECKING:
     from crucible_ir.exchange.server.security.tokens import Token
 
-    MomentParameter = click.ParamType[datetime]
+    TimestampParameter = click.ParamType[datetime]
 else:
     # Older releases of click have no type parameter here.
-    MomentParameter = click.ParamType
+    TimestampParameter = click.ParamType
 
 _EXAMPLES = (
     (
         "crucible-ir tokens create trainer --role publisher --type TrainingRun",
-        "For a service that publishes training runs and nothing else.",
+        "For a service that only publishes training runs.",
     ),
     (
         "crucible-ir tokens create dashboard --expires 90d --file tokens.json",
-        "A reader of everything, for ninety days.",
+        "Read access to everything, for ninety days.",
     ),
 )
 
 
-class _Ending(MomentParameter):
-    """A span of time from now, such as ``90d``, or a moment in RFC 3339."""
+class _Expiry(TimestampParameter):
+    """A duration from now, such as ``90d``, or a timestamp in RFC 3339."""
 
     name = "when"
 
     def convert(self, value: Any, param: Any, ctx: Any) -> datetime:
         now = datetime.now(UTC).replace(microsecond=0)
-        moment = _after(now, value)
-        if moment is None or moment.tzinfo is None:
+        expiry = _expiry(now, value)
+        if expiry is None or expiry.tzinfo is None:
             self.fail(
-                f"{value!r} is neither a span such as 90d or 12h nor a moment such as"
+                f'invalid time "{value}": expected a duration such as 90d or a timestamp such as'
                 f" {now.isoformat()}",
                 param,
                 ctx,
             )
-        if moment <= now:
-            self.fail(f"{value!r} is past", param, ctx)
-        return moment
+        if expiry <= now:
+            self.fail(f'"{value}" is in the past', param, ctx)
+        return expiry
 
 
-def _after(now: datetime, text: str) -> datetime | None:
-    """Return the end of a span from now, or the moment that a text names; ``None`` for neither."""
+def _expiry(now: datetime, text: str) -> datetime | None:
+    """Parse a duration from now or a timestamp; return ``None`` if the text is neither."""
     try:
-        span = parse_duration(text)
-        return datetime.fromisoformat(text) if span is None else now + span
+        duration = parse_duration(text)
+        return datetime.fromisoformat(text) if duration is None else now + duration
     except (ValueError, OverflowError):
         return None
 
@@ -69,16 +69,16 @@ _FILE_OPTION = click.option(
     default="tokens.json",
     show_default=True,
     metavar="FILE",
-    help="The file of tokens.",
+    help="The file with the tokens.",
 )
 
 
 @click.command(cls=CommandGroup, examples=_EXAMPLES)
 def command() -> None:
-    """Make, list and revoke the tokens that a server asks for.
+    """Create, list and revoke the tokens that a server requires.
 
-    The file of tokens is that of `crucible-ir serve --tokens FILE`. It holds hashes from which no
-    token can be told, and only its owner may read it. A running server sees every change at once.
+    The server reads the file with `crucible-ir serve --tokens FILE`. The file contains hashes of
+    the tokens, and only its owner can read it. A running server applies changes immediately.
     """
 
 
@@ -89,7 +89,7 @@ def command() -> None:
     type=click.Choice(["reader", "publisher", "admin"]),
     default="reader",
     show_default=True,
-    help="What it allows: to read; to publish and ingest, too; to delete and compact, too.",
+    help="reader may read; publisher may also publish and ingest; admin may do everything.",
 )
 @click.option(
     "--type",
@@ -97,17 +97,20 @@ def command() -> None:
     type=TYPE_NAME,
     multiple=True,
     metavar="TYPE",
-    help="Allow it for documents of this type only; may be given again for more.",
+    help="Restrict it to documents of this type; repeatable.",
 )
 @click.option(
     "--id-prefix",
     "prefixes",
     multiple=True,
     metavar="PREFIX",
-    help="Allow it for ids that begin like this only; may be given again for more.",
+    help="Restrict it to ids with this prefix; repeatable.",
 )
 @click.option(
-    "--expires", type=_Ending(), metavar="WHEN", help="A span such as 90d, or a moment in RFC 3339."
+    "--expires",
+    type=_Expiry(),
+    metavar="WHEN",
+    help="A duration such as 90d, or a timestamp in RFC 3339.",
 )
 @_FILE_OPTION
 def create(
@@ -118,7 +121,7 @@ def create(
     expires: datetime | None,
     path: Path,
 ) -> int:
-    """Make a token for NAME and print it, once and for all: it is kept nowhere."""
+    """Create a token for NAME and print it; it cannot be printed again."""
     from crucible_ir.exchange.server.security.tokens import Role, TokenFile
     from crucible_ir.exchange.store.records import Scope
 
@@ -143,7 +146,7 @@ def list_(session: Session, path: Path) -> int:
         table.add_row(
             *map(printable, _row(token)), style="aside" if token.has_expired(now) else None
         )
-    session.out().print(table)
+    session.out().rich().print(table)
     return GOOD
 
 
@@ -151,7 +154,7 @@ def list_(session: Session, path: Path) -> int:
 @click.argument("id_", metavar="ID")
 @_FILE_OPTION
 def revoke(id_: str, path: Path) -> int:
-    """Revoke the token with an ID, as `crucible-ir tokens list` shows it."""
+    """Revoke the token with this ID; `crucible-ir tokens list` lists the ids."""
     from crucible_ir.exchange.server.security.tokens import TokenFile
 
     token = TokenFile(path).revoke(id_)

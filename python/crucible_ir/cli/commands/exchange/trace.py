@@ -1,4 +1,4 @@
-"""``crucible-ir trace``: follow a document to what it came from, or to what came of it."""
+"""``crucible-ir trace``: trace a document's lineage upstream or downstream."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     from crucible_ir.exchange.client.results import LineageEdge, LineageNode, Reference
 
 _EXAMPLES = (
-    ("crucible-ir trace FeedbackEvent evt_123", "From an event back to its model and dataset."),
+    ("crucible-ir trace FeedbackEvent evt_123", "From an event upstream to its model and dataset."),
     (
         "crucible-ir trace DatasetRef wikitext-103 --direction downstream",
-        "Everything that came of a dataset.",
+        "Everything that depends on a dataset.",
     ),
 )
 
@@ -38,16 +38,24 @@ _STYLES = {"missing": "bad", "deleted": "warn", "embedded": "aside"}
 @click.command(cls=Command, examples=_EXAMPLES)
 @click.argument("type_name", type=TYPE_NAME, metavar="TYPE")
 @click.argument("id_", metavar="ID")
-@click.option("--revision", type=click.IntRange(min=1), metavar="N", help="By default the latest.")
+@click.option(
+    "--revision",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="The revision; by default the latest.",
+)
 @click.option(
     "--direction",
     type=click.Choice(["upstream", "downstream", "both"]),
     default="upstream",
     show_default=True,
-    help="To what it came from, to what came of it, or both.",
+    help="To what the document depends on, to what depends on it, or both.",
 )
 @click.option(
-    "--max-depth", type=click.IntRange(1, 100), metavar="N", help="Follow no more references."
+    "--max-depth",
+    type=click.IntRange(1, 100),
+    metavar="N",
+    help="Follow at most N references in a row.",
 )
 @format_option("A table, or one JSON object.")
 @server_options
@@ -62,10 +70,10 @@ def command(
     output_format: str,
     server: Server,
 ) -> int:
-    """Follow a document to what it came from, or to what came of it.
+    """Trace a document's lineage upstream or downstream.
 
-    What the exchange does not have is named. The exit status is 1 if nothing is known of the
-    document to start from.
+    Documents that the exchange does not have are listed as missing. The exit status is 1 if the
+    exchange neither has the document nor a reference to it.
     """
     from crucible_ir.exchange import NotFoundError
 
@@ -80,7 +88,7 @@ def command(
     if output_format == "json":
         print(json_text(_json(lineage)))
     else:
-        print_lineage(session.out(), lineage)
+        print_lineage(session.out().rich(), lineage)
     return GOOD
 
 
@@ -110,7 +118,7 @@ def _json(lineage: Lineage) -> dict[str, object]:
 
 
 def print_lineage(console: Console, lineage: Lineage) -> None:
-    """Print the documents of a lineage, each below those that it is nearer to the start from."""
+    """Print the documents of a lineage by their distance from the start."""
     from rich.table import Table
 
     table = Table(box=None, header_style="name")
@@ -134,11 +142,14 @@ def print_lineage(console: Console, lineage: Lineage) -> None:
         )
     console.print(table)
     if lineage.truncated:
-        console.print("There is more beyond the limits on depth and documents.", style="warn")
+        console.print(
+            "The lineage continues beyond the limits on depth and number of documents.",
+            style="warn",
+        )
 
 
 def _connects_nearer(edge: LineageEdge, node: LineageNode, depths: dict[Reference, int]) -> bool:
-    """Tell whether a reference connects a document with one that is nearer to the start."""
+    """Return whether a reference connects a document with one that is nearer to the start."""
     if edge.target == node.reference:
         return depths.get(edge.source, node.depth) < node.depth
     return edge.source == node.reference and depths.get(edge.target, node.depth) < node.depth

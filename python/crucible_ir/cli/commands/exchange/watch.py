@@ -1,4 +1,4 @@
-"""``crucible-ir watch``: tell of changes as they happen."""
+"""``crucible-ir watch``: print changes as they happen."""
 
 from __future__ import annotations
 
@@ -23,8 +23,11 @@ if TYPE_CHECKING:
     from crucible_ir.exchange import Change, Gap
 
 _EXAMPLES = (
-    ("crucible-ir watch ModelVersion DeploymentConfig", "Changes of these types from now on."),
-    ("crucible-ir watch --after 0 --format json", "All that the exchange remembers, and on."),
+    ("crucible-ir watch ModelVersion DeploymentConfig", "New changes to these types."),
+    (
+        "crucible-ir watch --after 0 --format json",
+        "All changes that the exchange has kept, and then new ones.",
+    ),
 )
 
 
@@ -34,11 +37,11 @@ _EXAMPLES = (
     "--after",
     type=click.IntRange(min=0),
     metavar="SEQUENCE",
-    help="Begin after this sequence number; by default with what comes from now on.",
+    help="Start after this sequence number; by default with the next change.",
 )
-@click.option("--id-prefix", default="", metavar="TEXT", help="Only ids that begin with this.")
-@click.option("--count", type=click.IntRange(min=1), metavar="N", help="End after so many changes.")
-@format_option("Lines for people, or JSON, a change a line.")
+@click.option("--id-prefix", default="", metavar="TEXT", help="Only ids with this prefix.")
+@click.option("--count", type=click.IntRange(min=1), metavar="N", help="Stop after N changes.")
+@format_option("Text, or a line of JSON for each change.")
 @server_options
 @click.pass_obj
 def command(
@@ -50,11 +53,11 @@ def command(
     output_format: str,
     server: Server,
 ) -> int:
-    """Tell of changes in an exchange as they happen.
+    """Print changes in an exchange as they happen.
 
-    Each change is told exactly once and in order, until the watch is interrupted. It goes on by
-    itself when the connection breaks. It says so where the exchange no longer
-    remembers changes that were asked for.
+    Each change is printed exactly once and in order, until the watch is interrupted. The watch
+    resumes when the connection is lost. A gap is printed for changes that the exchange no longer
+    has.
     """
     with (
         server.connect() as client,
@@ -86,14 +89,13 @@ def _print(session: Session, event: Change | Gap) -> None:
 
     if isinstance(event, Gap):
         missing = f"{event.after_sequence + 1} to {event.through_sequence}"
-        session.out().print(f"the changes {missing} are no longer remembered", style="warn")
+        session.out().print(f"the changes {missing} are no longer available", style="warn")
         return
     record = event.record
-    what = "deleted" if record.deleted else "published"
+    action = "deleted" if record.deleted else "published"
     by = f" by {record.publisher}" if record.publisher else ""
     line = (
-        f"{record.sequence}: {what} {record.type} {record.id}, revision {record.revision}{by}"
+        f"{record.sequence}: {action} {record.type} {record.id}, revision {record.revision}{by}"
         f" at {record.update_time:%Y-%m-%d %H:%M:%S}Z"
     )
-    style = "bad" if record.deleted else None
-    session.out().print(printable(line), style=style, soft_wrap=True)
+    session.out().print(printable(line), style="bad" if record.deleted else "")

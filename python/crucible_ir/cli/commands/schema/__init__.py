@@ -1,1 +1,1 @@
-"""Commands on the schema."""
+"""The commands on the schema."""

@@ -23,20 +23,20 @@ _JSON_SCHEMA = "json-schema"
 
 _EXAMPLES = (
     ("crucible-ir schema", "Every message."),
-    ("crucible-ir schema TrainingConfig", "The fields of one, with rules and defaults."),
+    ("crucible-ir schema TrainingConfig", "The fields of a message, with rules and defaults."),
     ("crucible-ir schema Optimizer", "The names of a vocabulary."),
     (
         "crucible-ir schema Experiment --export json-schema > experiment.schema.json",
-        "For an editor to complete and check YAML and JSON by.",
+        "A JSON Schema, for editors that complete and check YAML and JSON.",
     ),
-    ("crucible-ir schema --export proto --output proto", "The .proto files, into a folder."),
+    ("crucible-ir schema --export proto --output proto", "The .proto files, to a folder."),
     (
         "crucible-ir schema --export descriptor-set --output ir.binpb",
         "A FileDescriptorSet, for buf, grpcurl and protoc --descriptor_set_in.",
     ),
     (
         "crucible-ir schema diff ir.binpb installed",
-        "What changed between two versions of the schema; `schema diff --help` has more.",
+        "The changes between two versions of the schema; see `schema diff --help`.",
     ),
 )
 
@@ -44,7 +44,7 @@ _DIFF = "diff"
 
 
 class _SchemaCommand(Command):
-    """A command that hands over to ``schema diff``; no message or enum is called that."""
+    """A command that also runs ``schema diff``; no message or enum has that name."""
 
     def make_context(
         self,
@@ -73,35 +73,34 @@ def _complete(context: Any, parameter: Any, incomplete: str) -> list[CompletionI
 @click.option(
     "--export",
     type=click.Choice([_PROTO, _DESCRIPTOR_SET, _JSON_SCHEMA]),
-    help="Write the schema in this form rather than list it.",
+    help="Write the schema in this format instead of listing it.",
 )
 @click.option(
     "--output",
     "-o",
     metavar="OUT",
-    help="Write here: a folder for proto, and for json-schema without NAME; else a file.",
+    help="Write to this file; proto, and json-schema without NAME, require a folder.",
 )
 @click.pass_obj
 def command(session: Session, name: str | None, export: str | None, output: str | None) -> int:
     """List messages, export the schema, or compare two versions of it.
 
-    NAME is a message or an enum: its fields come with rules, defaults and comments. The exported
-    .proto files import buf/validate/validate.proto, which comes with protovalidate.
+    NAME is a message or an enum, which is shown with rules, defaults and comments. The exported
+    .proto files import buf/validate/validate.proto, which is part of protovalidate.
 
-    With `diff` in place of NAME, two versions of the schema are compared.
+    `crucible-ir schema diff` compares two versions of the schema.
     """
     if export is None:
         if output is not None:
-            raise click.UsageError("--output goes with --export")
+            raise click.UsageError("--output requires --export")
         from crucible_ir.cli.views.schema_description import describe, list_messages
 
         console = session.out()
-        for line in list_messages() if name is None else describe(name, console.width):
-            console.print(line, soft_wrap=True)
+        console.print_lines(list_messages() if name is None else describe(name, console.width))
     elif export == _JSON_SCHEMA:
         _export_json_schema(name, output)
     elif name is not None:
-        raise click.UsageError(f"--export {export} is about the whole schema: leave out {name}")
+        raise click.UsageError(f"--export {export} writes the whole schema: omit {name}")
     elif export == _PROTO:
         _export_protos(output)
     else:
@@ -115,7 +114,7 @@ def _export_protos(output: str | None) -> None:
     from crucible_ir.schema.proto_files import proto_files
 
     if output is None:
-        raise click.UsageError("--export proto writes many files: give a folder as --output")
+        raise click.UsageError("--export proto writes several files: give a folder as --output")
     for name, content in proto_files().items():
         _write_in(Path(output), name, content)
 

@@ -1,4 +1,4 @@
-"""``crucible-ir schema diff``: say what changed between two versions of the schema."""
+"""``crucible-ir schema diff``: list the changes between two versions of the schema."""
 
 from __future__ import annotations
 
@@ -23,29 +23,29 @@ _INSTALLED = "installed"
 _EXAMPLES = (
     (
         "crucible-ir schema diff ir.binpb installed",
-        "What this package changed since a descriptor set was exported.",
+        "The changes of this package since a descriptor set was exported.",
     ),
     (
         "crucible-ir schema diff old/crucible_ir-0.2.0-py3-none-any.whl installed",
-        "The same against the wheel of another release.",
+        "The changes since another release, read from its wheel.",
     ),
     (
         "crucible-ir schema diff 0.2.0 installed --releases tests/compat",
-        "The same against a release that is kept in a folder, its lints included.",
+        "The changes since a release that is kept in a folder, with its lints.",
     ),
     (
         "crucible-ir schema diff installed - < ir.binpb",
-        "The same for what another program writes, such as buf build.",
+        "The changes to the output of another program, such as buf build.",
     ),
     (
         "crucible-ir schema diff --format json a.binpb b.binpb",
-        "For a program: each change with the release that may make it.",
+        "As JSON, with the release that may make each change.",
     ),
 )
 
 
 def _complete(context: Any, parameter: Any, incomplete: str) -> list[CompletionItem]:
-    """Complete `installed` beside the names of files, which the shell completes."""
+    """Complete `installed`, and leave the names of files to the shell."""
     words = [CompletionItem(_INSTALLED)] if _INSTALLED.startswith(incomplete) else []
     return [*words, CompletionItem(incomplete, type="file")]
 
@@ -57,7 +57,7 @@ def _complete(context: Any, parameter: Any, incomplete: str) -> list[CompletionI
     "--releases",
     type=click.Path(file_okay=False, path_type=Path),
     metavar="FOLDER",
-    help="Where the release of a version number is: crucible_ir-VERSION.binpb, or its wheel.",
+    help="The folder with crucible_ir-VERSION.binpb, or the wheel, of a version number.",
 )
 @click.option(
     "--format",
@@ -65,19 +65,19 @@ def _complete(context: Any, parameter: Any, incomplete: str) -> list[CompletionI
     type=click.Choice(["text", "json", "github"]),
     default="text",
     show_default=True,
-    help="Format of the report: for people, or for a machine.",
+    help="Format of the report.",
 )
 @click.pass_obj
 def command(session: Session, old: str, new: str, releases: Path | None, report_format: str) -> int:
-    """Say what changed between two versions of the schema, and which release may change it.
+    """List the changes between two versions of the schema, and the release that may make each.
 
     OLD and NEW are each a binary descriptor set, as `crucible-ir schema --export descriptor-set`
-    or `buf build` writes it, `-` for one from standard input; a wheel of this package; `installed`
-    for the schema of this package; or, with --releases, a version number. Fields, vocabularies,
-    rules, defaults and JSON names are compared, and lints where they are recorded beside OLD.
-    Comments are not changes.
+    and `buf build` write it, or `-` for one from standard input; a wheel of this package;
+    `installed` for the schema of this package; or, with --releases, a version number. Fields,
+    vocabularies, rules, defaults and JSON names are compared, and lints if OLD has a record of
+    them. Comments are not compared.
 
-    The exit status is 0 if a release of this schema version may make every change, 1 if one of them
+    The exit status is 0 if a release of this schema version may make every change, 1 if a change
     breaks its promises, and 2 if the versions cannot be compared.
     """
     from crucible_ir.schema_changes import compare
@@ -112,6 +112,4 @@ def _print(
         if changes:
             print(schema_changes.schema_changes_github(changes))
     else:
-        console = session.out()
-        for line in schema_changes.schema_change_lines(changes, *versions):
-            console.print(line, soft_wrap=True)
+        session.out().print_lines(schema_changes.schema_change_lines(changes, *versions))

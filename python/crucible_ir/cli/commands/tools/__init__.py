@@ -1,1 +1,1 @@
-"""Commands for those who build on the IR."""
+"""The commands for implementers and shells."""

@@ -10,7 +10,7 @@ from crucible_ir.cli.session import GOOD
 
 _EXAMPLES = (
     ("crucible-ir completion bash >> ~/.bashrc", "For every new bash."),
-    ('eval "$(crucible-ir completion zsh)"', "For this zsh; in ~/.zshrc for every new one."),
+    ('eval "$(crucible-ir completion zsh)"', "For this zsh; add it to ~/.zshrc for every new zsh."),
     (
         "crucible-ir completion fish > ~/.config/fish/completions/crucible-ir.fish",
         "For every new fish.",
@@ -23,10 +23,10 @@ _EXAMPLES = (
 def command(shell: str) -> int:
     """Print the completion script for a shell.
 
-    It completes commands, options, message types, forms and files.
+    The script completes commands, options, message types, formats and file names.
     """
     script_of = get_completion_class(shell)
     if script_of is None:
-        raise click.UsageError(f"there is no completion for {shell}")
+        raise click.UsageError(f"no completion for {shell}")
     print(script_of(program, {}, "crucible-ir", "_CRUCIBLE_IR_COMPLETE").source())
     return GOOD

@@ -25,28 +25,28 @@ if TYPE_CHECKING:
 _EXECUTOR = "python -m crucible_ir.conformance.executor"
 
 _EXAMPLES = (
-    ("crucible-ir conformance list", "The topics, with the number of cases in each."),
-    (f"crucible-ir conformance run -- {_EXECUTOR}", "Certify this package itself."),
+    ("crucible-ir conformance list", "The topics, with the number of cases of each."),
+    (f"crucible-ir conformance run -- {_EXECUTOR}", "Certify this package."),
 )
 
 _RUN_EXAMPLES = (
-    (f"crucible-ir conformance run -- {_EXECUTOR}", "Certify this package itself."),
+    (f"crucible-ir conformance run -- {_EXECUTOR}", "Certify this package."),
     (
         "crucible-ir conformance run --suite 'time*' --verbose -- ./executor",
-        "Some topics, with every case and every value whole.",
+        "Some topics, with all cases and full values.",
     ),
     (
         "crucible-ir conformance run --expected-failures known.txt --format junit"
         " --output report.xml -- ./executor",
-        "In continuous integration: what is known to fail must go on failing.",
+        "In continuous integration; cases that are known to fail must still fail.",
     ),
     (
         f"crucible-ir conformance run --save-binaries python.binpbs -- {_EXECUTOR}",
-        "Keep what it writes …",
+        "Save the output of one implementation …",
     ),
     (
         "crucible-ir conformance run --payloads python.binpbs -- ./executor",
-        "… and let another implementation read it.",
+        "… and test another implementation with it.",
     ),
 )
 
@@ -54,7 +54,7 @@ _CROSS_EXAMPLES = (
     (f"crucible-ir conformance cross '{_EXECUTOR}' './executor'", "Two implementations."),
     (
         f"crucible-ir conformance cross --suite wire '{_EXECUTOR}'",
-        "One that reads what it writes itself.",
+        "One implementation, which reads its own output.",
     ),
 )
 
@@ -74,20 +74,20 @@ def _selecting_options(decorated: Any) -> Any:
         multiple=True,
         metavar="PATTERN",
         shell_complete=_complete_topics,
-        help="Only the topics that match; may be given again for more.",
+        help="Only the topics that match; repeatable.",
     )
     case = click.option(
         "--case",
         "cases",
         multiple=True,
         metavar="PATTERN",
-        help="Only the cases whose name, with or without the topic, matches; may be given again.",
+        help="Only the cases whose name, with or without the topic, matches; repeatable.",
     )
     vectors = click.option(
         "--vectors",
         type=click.Path(path_type=Path),
         metavar="PATH",
-        help="A folder of cases or a file of them, instead of the published ones.",
+        help="A folder or a file of cases, instead of the published ones.",
     )
     return suite(case(vectors(decorated)))
 
@@ -98,12 +98,12 @@ _timeout_option = click.option(
     default=10.0,
     show_default=True,
     metavar="SECONDS",
-    help="How long an executor may take over one response; over its first, a minute at least.",
+    help="The longest time for a response; the first response gets at least a minute.",
 )
 
 
 class _RunCommand(Command):
-    """A command of which all that follows the first argument is that argument's own."""
+    """A command that takes no options after its first argument."""
 
     allow_interspersed_args = False
 
@@ -112,16 +112,16 @@ class _RunCommand(Command):
 def command() -> None:
     """Certify an implementation of the IR in any language.
 
-    The published cases say what every implementation must make of a payload: whether it can be
-    read, which rules it breaks, its ProtoJSON and its digest. An executor, a small program in the
-    implementation's language, is asked about each over standard input and output;
-    docs/conformance.md says how to write one.
+    For each payload, the published cases specify whether it can be read, the rules it breaks, its
+    ProtoJSON and its digest. An executor, a small program in the language of the implementation,
+    receives each payload on standard input and writes its results to standard output.
+    docs/conformance.md describes how to write one.
     """
 
 
 @command.command(cls=Command, name="list")
 @_selecting_options
-@click.option("--verbose", is_flag=True, help="Every case, with why it exists.")
+@click.option("--verbose", is_flag=True, help="List each case with its reason.")
 @click.pass_obj
 def list_(
     session: Session,
@@ -130,7 +130,7 @@ def list_(
     vectors: Path | None,
     verbose: bool,
 ) -> int:
-    """List the topics of the published cases, or with --verbose the cases."""
+    """List the topics of the published cases, or the cases with --verbose."""
     from collections import Counter
 
     from crucible_ir.conformance.suites import select_cases, suite_folder
@@ -140,11 +140,11 @@ def list_(
     if verbose:
         for named in selected:
             reason = f"  {named.case.reason}" if named.case.reason else ""
-            console.print(printable(f"{named.name}{reason}"), soft_wrap=True)
+            console.print(printable(f"{named.name}{reason}"))
         return GOOD
     counts = Counter(named.topic for named in selected)
     for topic, count in counts.items():
-        console.print(f"{count:6,}  {printable(topic)}", soft_wrap=True)
+        console.print(f"{count:6,}  {printable(topic)}")
     console.print(f"{len(selected):6,}  cases in {len(counts)} topics", style="name")
     return GOOD
 
@@ -157,7 +157,7 @@ def list_(
     "expected_failures",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="The failures that are known, a line each: `topic/case aspect  # reason`.",
+    help="The known failures, with a line for each: `topic/case aspect  # reason`.",
 )
 @_timeout_option
 @click.option(
@@ -166,27 +166,27 @@ def list_(
     type=click.Choice(["text", "json", "junit"]),
     default="text",
     show_default=True,
-    help="The report: for people or for a machine.",
+    help="Format of the report.",
 )
 @click.option(
     "--output",
     "-o",
     metavar="FILE",
-    help="Write the report here; the text for people then still goes to standard output.",
+    help="Write the report to this file; standard output still gets the text.",
 )
 @click.option(
     "--save-binaries",
     "save_binaries",
     metavar="FILE",
-    help="Write the bytes that the executor writes, for --payloads.",
+    help="Save the binary output of the executor, for --payloads.",
 )
 @click.option(
     "--payloads",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Ask about the bytes that another executor wrote instead of the cases' own payloads.",
+    help="Use the binary output of another executor instead of the payloads of the cases.",
 )
-@click.option("--verbose", is_flag=True, help="Every case, and every value whole.")
+@click.option("--verbose", is_flag=True, help="Print all cases, and full values.")
 @click.pass_obj
 def run(
     session: Session,
@@ -202,12 +202,12 @@ def run(
     payloads: Path | None,
     verbose: bool,
 ) -> int:
-    """Ask an executor about every case and compare its answers.
+    """Run an executor on all cases and compare its results.
 
-    COMMAND and its arguments come after `--`. An executor that crashes, hangs or writes something
-    else fails the case at hand and is started anew. What it does not offer is reported and not
-    counted as passed. The exit status is 1 where a case fails, or does not fail though it is
-    expected to, and 2 where the executor cannot be run.
+    COMMAND and its arguments follow `--`. If the executor crashes, hangs or writes invalid output,
+    the current case fails and the executor is restarted. Unsupported features are reported and do
+    not count as passed. The exit status is 1 if a case fails or an expected failure passes, and 2
+    if the executor cannot be run.
     """
     from crucible_ir.conformance.expected_failures import read_expected_failures
     from crucible_ir.conformance.reports import REPORTS, case_lines, summary_lines
@@ -215,7 +215,7 @@ def run(
     from crucible_ir.conformance.suites import SavedBinaries, select_cases, suite_folder
 
     if vectors is not None and payloads is not None:
-        raise click.UsageError("--payloads brings its own cases: leave out --vectors")
+        raise click.UsageError("--payloads and --vectors exclude each other")
     selected = select_cases(payloads or vectors or suite_folder(), topics, cases)
     saved = SavedBinaries()
     runner = Runner(
@@ -256,12 +256,12 @@ def cross(
     vectors: Path | None,
     timeout: float,
 ) -> int:
-    """Let executors read what the others write, which all must read alike.
+    """Run each executor on the binary output of the others and compare the results.
 
-    EXECUTOR is a command with its arguments, quoted as one word. Each is asked about every case,
-    and then about the bytes that each of them wrote: the same message, the same ProtoJSON, the same
-    broken rules and the same digest must come out. What an executor gets wrong about a case's own
-    payload is left to `run`. The exit status is 1 where two do not agree.
+    EXECUTOR is a command with its arguments, quoted as one word. Each runs on all cases, and then
+    on the bytes that each of them wrote. All must return the same message, ProtoJSON, broken rules
+    and digest. Wrong results for the payload of a case are reported by `run` only. The exit status
+    is 1 if two results differ.
     """
     from crucible_ir.conformance.cross_testing import CrossTest
     from crucible_ir.conformance.reports import cross_test_lines
@@ -283,9 +283,9 @@ def _words(text: str) -> list[str]:
     try:
         words = shlex.split(text)
     except ValueError as error:
-        raise click.UsageError(f"{text!r} is no command: {str(error).lower()}") from None
+        raise click.UsageError(f"invalid command {text!r}: {str(error).lower()}") from None
     if not words:
-        raise click.UsageError("an executor is a command, not an empty word")
+        raise click.UsageError("an executor is a command, and cannot be empty")
     return words
 
 
@@ -299,4 +299,4 @@ def _print(session: Session, lines: Iterable[Line]) -> None:
     console = session.out()
     for text, style in lines:
         for line in text.split("\n"):
-            console.print(printable(line), style=style or None, soft_wrap=True)
+            console.print(printable(line), style=style)
