@@ -1,27 +1,23 @@
-"""Write the conformance cases derived from the schema, and complete the handwritten ones.
+"""The conformance cases: those derived from the schema, and the completed handwritten ones.
 
-Run it with ``make conformance-cases``. The expected values come from google's protobuf,
-protovalidate and rfc8785 (`conformance_cases.oracle`), never from this package's own code, and must
-agree with the facts that the author of a case states. With --check, nothing is written.
+The expected values come from google's protobuf, protovalidate and rfc8785
+(`conformance_cases.oracle`), never from this package's own code, and must agree with the facts that
+the author of a case states.
 """
 
 from __future__ import annotations
 
-import argparse
-import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 from conformance_cases import digests, fields, layout, nesting, rules, specification, unknown_fields
 from conformance_cases.partial_cases import (
-    ContradictionError,
     PartialCase,
     complete,
     complete_handwritten,
 )
+from generated_files import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent
-FOLDER = ROOT / "tests" / "vectors" / "conformance"
+FOLDER = "tests/vectors/conformance"
 
 #: The topics derived from the schema, and the functions that yield their cases.
 DERIVED: dict[str, Callable[[], Iterator[PartialCase]]] = {
@@ -53,41 +49,20 @@ DERIVED: dict[str, Callable[[], Iterator[PartialCase]]] = {
 }
 
 
-def main() -> int:
-    """Update the files, or with --check report which are out of date."""
-    arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("--check", action="store_true", help="fail if a file is out of date")
-    check = arguments.parse_args().check
-    try:
-        fresh = files()
-    except ContradictionError as error:
-        print(f"generate_conformance_cases: {error}", file=sys.stderr)
-        return 1
-    stale = [path for path, text in fresh.items() if not path.is_file() or path.read_text() != text]
-    for path in stale:
-        print(f"{'stale' if check else 'wrote'}: {path.relative_to(ROOT)}")
-        if not check:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(fresh[path])
-    if stale and check:
-        print("Run `make conformance-cases` and commit the result.")
-        return 1
-    return 0
-
-
-def files() -> dict[Path, str]:
-    """Return the content of every file of cases.
+def files() -> dict[str, str]:
+    """Return the content of every file of cases by its path in the repository.
 
     Raises:
         ContradictionError: The author of a case contradicts the oracle.
     """
-    made: dict[Path, str] = {}
+    made: dict[str, str] = {}
     for topic, cases in DERIVED.items():
         suite = complete(topic, cases())
-        made[FOLDER / f"{topic}.txtpb"] = layout.write(suite, layout.Comments(_note(cases)))
-    for path in sorted(FOLDER.glob("*.txtpb")):
+        made[f"{FOLDER}/{topic}.txtpb"] = layout.write(suite, layout.Comments(_note(cases)))
+    for file in sorted((ROOT / FOLDER).glob("*.txtpb")):
+        path = f"{FOLDER}/{file.name}"
         if path not in made:
-            suite, comments = layout.read(path.read_text(encoding="utf-8"))
+            suite, comments = layout.read(file.read_text(encoding="utf-8"))
             made[path] = layout.write(complete_handwritten(suite), comments)
     return made
 
@@ -95,8 +70,4 @@ def files() -> dict[Path, str]:
 def _note(cases: Callable[[], Iterator[PartialCase]]) -> list[str]:
     summary = (cases.__doc__ or "").partition("\n")[0]
     about = summary.removeprefix("Yield c").rstrip(".")
-    return [f"# C{about}.", "# Derived from the schema by `make conformance-cases`; do not edit."]
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    return [f"# C{about}.", "# Derived from the schema by `make generate`; do not edit."]

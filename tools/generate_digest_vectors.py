@@ -1,8 +1,7 @@
-"""Write the vectors in tests/vectors/digest: messages, their canonical JSON and their digests.
+"""The vectors in tests/vectors/digest: messages, their canonical JSON and their digests.
 
-Run it as ``python tools/generate_digest_vectors.py``, with the package and Node.js installed, after
-a change of the schema. None of the package's own JSON or digest code has a part in what is written:
-google's library turns each message into ProtoJSON, and `tests/digest/jcs.mjs` makes that canonical.
+They depend on none of the package's own JSON or digest code: google's library writes the ProtoJSON
+of each message, and `jcs` its canonical form. The tests compare the vectors with JavaScript too.
 """
 
 from __future__ import annotations
@@ -10,10 +9,8 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import subprocess
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from google.protobuf import json_format
@@ -21,10 +18,10 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 
 import crucible_ir as ir
+import jcs
+from generated_files import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent
-FOLDER = ROOT / "tests" / "vectors" / "digest"
-CANONICALIZER = ROOT / "tests" / "digest" / "jcs.mjs"
+FOLDER = "tests/vectors/digest"
 
 #: How many messages deep the messages are that have every field set.
 DEPTH = 2
@@ -75,58 +72,62 @@ class Case:
     json: str
 
 
-def main() -> None:
-    """Write every file of vectors."""
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    files = {
+def files() -> dict[str, str]:
+    """Return the text of every file of vectors by its path in the repository."""
+    cases = {
         "types": types(),
         "numbers": numbers(),
         "text": text(),
         "opaque": opaque(),
         "spellings": spellings(),
     }
-    for name, cases in files.items():
-        write(FOLDER / f"{name}.jsonl", vectors(list(cases)))
-    write(FOLDER / "refused.jsonl", refused())
+    found = {f"{FOLDER}/{name}.jsonl": lines(map(vector, some)) for name, some in cases.items()}
+    return found | {f"{FOLDER}/refused.jsonl": lines(refused())}
 
 
-def write(path: Path, lines: Iterable[dict[str, str]]) -> None:
-    """Write a file of JSON lines, in ASCII so that nothing on the way can change a character."""
-    path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="ascii")
+def lines(values: Iterable[dict[str, str]]) -> str:
+    """Return JSON lines, in ASCII so that nothing on the way can change a character."""
+    return "".join(json.dumps(value) + "\n" for value in values)
 
 
-def vectors(cases: list[Case]) -> Iterator[dict[str, str]]:
-    """Yield each case with its canonical JSON and its digest."""
-    standard = [protojson(case) for case in cases]
-    command = ["node", str(CANONICALIZER)]
-    done = subprocess.run(
-        command, input="\n".join(standard).encode(), capture_output=True, check=True
-    )
-    for case, canonical in zip(cases, done.stdout.decode().split("\n")[:-1], strict=True):
-        digest = hashlib.sha256(canonical.encode()).hexdigest()
-        yield {
-            "name": case.name,
-            "type": case.type_name,
-            "json": case.json,
-            "canonical": canonical,
-            "digest": f"sha256:{digest}",
-        }
-
-
-def protojson(case: Case) -> str:
-    """Return a case's message as google's library writes it."""
+def vector(case: Case) -> dict[str, str]:
+    """Return a case with its canonical JSON and its digest."""
     message = json_format.Parse(case.json, ir.MESSAGE_TYPES[case.type_name]())
-    return json_format.MessageToJson(message, indent=None)
+    canonical = jcs.canonical(json_format.MessageToDict(message))
+    digest = hashlib.sha256(canonical.encode()).hexdigest()
+    return {
+        "name": case.name,
+        "type": case.type_name,
+        "json": case.json,
+        "canonical": canonical,
+        "digest": f"sha256:{digest}",
+    }
 
 
 def types() -> Iterator[Case]:
     """Yield every type's empty message, and two with every field set that can be at once."""
+    published = {}
+    for line in (ROOT / FOLDER / "types.jsonl").read_text(encoding="ascii").splitlines():
+        vector = json.loads(line)
+        published[vector["type"], vector["name"]] = vector["json"]
     for name, cls in ir.MESSAGE_TYPES.items():
         yield Case("empty", name, "{}")
         for last in (False, True):
             message = full(cls(), DEPTH, last=last)
             case = f"every field, the {'last' if last else 'first'} of each oneof"
-            yield Case(case, name, json_format.MessageToJson(message, indent=None))
+            yield Case(case, name, json_of(message, published.get((name, case), "{}")))
+
+
+def json_of(message: Message, published: str) -> str:
+    """Return the published text for a message, unless it reads as another; then, a sorted one.
+
+    google's library writes maps in an order that differs between processes.
+    """
+    try:
+        same = json_format.Parse(published, type(message)()) == message
+    except json_format.ParseError:
+        same = False
+    return published if same else json.dumps(json_format.MessageToDict(message), sort_keys=True)
 
 
 def full(message: Any, depth: int, *, last: bool) -> Any:
@@ -281,7 +282,3 @@ def refusal(name: str, message: Message, path: str) -> dict[str, str]:
     """Return the line for a message that has no digest."""
     binary = base64.b64encode(message.SerializeToString()).decode("ascii")
     return {"name": name, "type": message.DESCRIPTOR.name, "binary": binary, "path": path}
-
-
-if __name__ == "__main__":
-    main()

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from digest import jcs
 from google.protobuf import json_format
 from google.protobuf.message import Message
 
 import crucible_ir as ir
+import jcs
 from crucible_ir.schema_changes import SchemaVersion, find_schema
 from crucible_ir.schema_changes.sources import lints_file
 from release_documents import ReleasedDocument, documents_file

@@ -15,6 +15,7 @@ from crucible_ir.conformance import v1
 from crucible_ir.conformance.suites import NamedCase, read_suites, select_cases, suite_folder
 from crucible_ir.schema.rules import rules_of
 from crucible_ir.schema.types import descriptor_of, message_types
+from generated_files import ROOT
 
 CASES = select_cases(suite_folder())
 FILES = sorted(suite_folder().glob("*.txtpb"))
@@ -82,9 +83,9 @@ def test_a_file_is_named_after_its_topic_and_has_the_layout_of_the_tool(path: Pa
 
 def test_every_file_of_cases_is_up_to_date() -> None:
     fresh = generate_conformance_cases.files()
-    assert sorted(fresh) == FILES
-    stale = [path.name for path, text in fresh.items() if path.read_text("utf-8") != text]
-    assert stale == [], "run `make conformance-cases`"
+    assert sorted(ROOT / path for path in fresh) == FILES
+    stale = [path for path, text in fresh.items() if (ROOT / path).read_text("utf-8") != text]
+    assert stale == [], "run `make generate`"
 
 
 @pytest.mark.parametrize("suite", read_suites(suite_folder()), ids=lambda suite: suite.topic)

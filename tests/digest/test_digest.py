@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from digest import jcs
 from effort import examples
 from google.protobuf import json_format
 from google.protobuf.descriptor import Descriptor
@@ -23,6 +22,7 @@ from hypothesis import strategies as st
 from message_strategies import messages
 
 import crucible_ir as ir
+import jcs
 from crucible_ir.schema.types import descriptor_of
 from crucible_ir.serialization.json.canonical import canonical_json, digest
 

@@ -16,6 +16,7 @@ from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSe
 
 import fetch_third_party
 import generate
+import generated_files
 import schema_image
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -105,33 +106,32 @@ def test_cutting_an_import_keeps_the_other_imports_and_their_comments_together()
 def test_generated_files_that_differ_are_missing_or_are_stale_are_each_named(
     tmp_path: Path,
 ) -> None:
-    committed = tmp_path / "crucible_ir" / "v1"
-    committed.mkdir(parents=True)
+    folders = ["v1"]
+    committed = tmp_path / "v1"
+    committed.mkdir()
     (committed / "same.py").write_bytes(b"same")
     (committed / "old.py").write_bytes(b"old")
     (committed / "gone.py").write_bytes(b"gone")
-    fresh = {
-        "crucible_ir/v1/same.py": b"same",
-        "crucible_ir/v1/old.py": b"new",
-        "crucible_ir/v1/added.py": b"added",
-    }
-    assert generate.compare(fresh, tmp_path) == [
-        "differs: crucible_ir/v1/old.py",
-        "missing: crucible_ir/v1/added.py",
-        "stale: crucible_ir/v1/gone.py",
+    fresh = {"v1/same.py": b"same", "v1/old.py": b"new", "v1/added.py": b"added"}
+    assert generated_files.compare(fresh, folders, tmp_path) == [
+        "differs: v1/old.py",
+        "missing: v1/added.py",
+        "stale: v1/gone.py",
     ]
 
-    generate.update(fresh, tmp_path)
+    changes = generated_files.update(fresh, folders, tmp_path)
 
-    assert generate.compare(fresh, tmp_path) == []
+    assert changes == ["removed v1/gone.py", "wrote v1/old.py", "wrote v1/added.py"]
+    assert generated_files.compare(fresh, folders, tmp_path) == []
 
 
-def test_what_betterproto2_no_longer_generates_is_stale(tmp_path: Path) -> None:
-    stale = tmp_path / "crucible_ir" / "betterproto" / "generated" / "google" / "rpc.py"
+@pytest.mark.parametrize("folder", ["crucible_ir/v1", "crucible_ir/betterproto/generated/google"])
+def test_a_file_that_is_no_longer_generated_is_stale(tmp_path: Path, folder: str) -> None:
+    stale = tmp_path / "python" / folder / "rpc.py"
     stale.parent.mkdir(parents=True)
     stale.write_bytes(b"")
-    assert generate.compare({}, tmp_path) == [
-        "stale: crucible_ir/betterproto/generated/google/rpc.py"
+    assert generated_files.compare({}, generate.GENERATED_FOLDERS, tmp_path) == [
+        f"stale: python/{folder}/rpc.py"
     ]
 
 

@@ -1,4 +1,4 @@
-"""Another RFC 8785 implementation, to hold ours to, written from the RFC and ECMA-262."""
+"""RFC 8785 a second time, written from the RFC and ECMA-262: what ours is compared with."""
 
 from __future__ import annotations
 

@@ -1,0 +1,47 @@
+"""Write the data and pages that are derived from the schema, or with --check report stale ones.
+
+It runs in the environment of the package, after `generate.py` has written its code.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+import generate_conformance_cases
+import generate_digest_vectors
+import generate_field_table
+import generate_lint_docs
+import generated_files
+from conformance_cases.partial_cases import ContradictionError
+
+#: The generators, in an order in which each may read what those before it wrote. Each returns the
+#: text of its files by their paths in the repository.
+GENERATORS: tuple[Callable[[], dict[str, str]], ...] = (
+    generate_field_table.files,
+    generate_digest_vectors.files,
+    generate_conformance_cases.files,
+    generate_lint_docs.files,
+)
+
+
+def main() -> int:
+    """Run every generator, and compare its files with the repository or copy them there."""
+    check = generated_files.check_is_asked_for(__doc__)
+    problems: list[str] = []
+    for files in GENERATORS:
+        try:
+            fresh = {path: text.encode() for path, text in files().items()}
+        except ContradictionError as error:
+            print(f"generate_data: {error}", file=sys.stderr)
+            return 1
+        if check:
+            problems += generated_files.compare(fresh)
+        else:
+            for change in generated_files.update(fresh):
+                print(change)
+    return generated_files.report(problems) if check else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
