@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 
 import pytest
 from pages import ROOT, check_links
@@ -34,3 +35,15 @@ def test_every_link_to_a_file_has_a_target(name: str) -> None:
 def test_every_make_target_that_is_named_exists(name: str) -> None:
     page = (ROOT / name).read_text(encoding="utf-8")
     assert set(re.findall(r"(?:^|`)make ([a-z0-9-]+)", page, flags=re.MULTILINE)) <= TARGETS
+
+
+def test_the_table_of_layers_is_the_contract_of_the_linter() -> None:
+    page = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    rows = page.partition("| layer, lowest first |")[2].partition("\n\n")[0].splitlines()[2:]
+    described = [re.findall(r"`(\w+)(?:/|\.py)`", row.split("|")[1]) for row in rows]
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    [contract] = [
+        each for each in settings["tool"]["importlinter"]["contracts"] if each["id"] == "layers"
+    ]
+    layers = [sorted(re.findall(r"\w+", layer)) for layer in contract["layers"]]
+    assert described == layers[::-1]
