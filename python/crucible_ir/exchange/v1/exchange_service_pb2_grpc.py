@@ -26,9 +26,9 @@ if _version_not_supported:
 
 
 class ExchangeServiceStub(object):
-    """Keeps documents of the IR with all their revisions, and tells of every change. Errors carry
-    google.rpc.Status details: BadRequest with a field violation for each broken rule, the rule's id
-    in its reason; PreconditionFailure; ResourceInfo; QuotaFailure.
+    """Stores documents of the IR with all their revisions, and streams every change. Errors have
+    google.rpc.Status details: BadRequest with a field violation for each broken rule and the rule's
+    id as its reason; PreconditionFailure; ResourceInfo; QuotaFailure.
     """
 
     def __init__(self, channel):
@@ -85,30 +85,30 @@ class ExchangeServiceStub(object):
 
 
 class ExchangeServiceServicer(object):
-    """Keeps documents of the IR with all their revisions, and tells of every change. Errors carry
-    google.rpc.Status details: BadRequest with a field violation for each broken rule, the rule's id
-    in its reason; PreconditionFailure; ResourceInfo; QuotaFailure.
+    """Stores documents of the IR with all their revisions, and streams every change. Errors have
+    google.rpc.Status details: BadRequest with a field violation for each broken rule and the rule's
+    id as its reason; PreconditionFailure; ResourceInfo; QuotaFailure.
     """
 
     def Publish(self, request, context):
-        """Stores a document: creates it, or makes a new revision of it. A document that equals the latest
-        revision makes no new one. Errors: INVALID_ARGUMENT, FAILED_PRECONDITION when the etag is not
-        that of the latest revision or the request id was used for something else.
+        """Stores a document: creates it, or adds a revision to it. A document that equals the latest
+        revision adds none. Errors: INVALID_ARGUMENT, FAILED_PRECONDITION if the etag is not that of
+        the latest revision or the request id was used for another request.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def BatchPublish(self, request_iterator, context):
-        """Stores many documents, each by itself and in the order in which they come: one that is refused
-        does not keep the others from being stored. There is one result for each item, in order.
+        """Stores many documents independently, in the order of the requests: the rejection of one does
+        not affect the others. There is one result for each item, in order.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Get(self, request, context):
-        """Returns one document. Errors: NOT_FOUND when there is none, or the latest revision is its
+        """Returns one document. Errors: NOT_FOUND if it does not exist, or if its latest revision is a
         deletion.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -117,7 +117,7 @@ class ExchangeServiceServicer(object):
 
     def List(self, request, context):
         """Lists the latest revisions of the documents of one type, page by page. Documents that exist
-        throughout are each listed exactly once, whatever is published meanwhile.
+        from the first page to the last are listed exactly once, whatever is published meanwhile.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -131,7 +131,7 @@ class ExchangeServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def Delete(self, request, context):
-        """Deletes a document by a new revision that has none; earlier revisions stay readable. Errors:
+        """Deletes a document by adding a revision without one; earlier revisions stay readable. Errors:
         NOT_FOUND, FAILED_PRECONDITION as for Publish.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -139,28 +139,28 @@ class ExchangeServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def Watch(self, request, context):
-        """Tells of every change after a sequence number, each exactly once and in order, and of those to
-        come. The stream ends only when either side ends it; a client resumes from the sequence number
-        that it saw last.
+        """Streams every change after a sequence number exactly once and in order, and then future
+        changes. The stream ends only when the client or the server ends it; a client resumes from the
+        last sequence number that it received.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def TraceLineage(self, request, context):
-        """Follows the references between documents from one of them: a feedback event to its deployment,
-        model version, training run, configuration, dataset and model, or the other way. Errors:
-        NOT_FOUND when the starting document was never published nor referred to.
+        """Traces a document's lineage upstream or downstream: for example from a feedback event to its
+        deployment, model version, training run, configuration, dataset and model. Errors: NOT_FOUND if
+        the start was never published and no document refers to it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Compact(self, request, context):
-        """Drops the beginning of the history: revisions that are no longer the latest of their document.
-        Latest revisions stay, deletions among them, and so do all feedback events. It may be asked for
-        again: what is gone already is no error. Errors: PERMISSION_DENIED for a caller who may not see
-        every document, OUT_OF_RANGE when there is no such sequence number yet.
+        """Removes the beginning of the history: revisions that are no longer the latest of their
+        document. Latest revisions stay, including deletions, and so do all feedback events. Repeating
+        a compaction is not an error. Errors: PERMISSION_DENIED for a caller who may not see every
+        document, OUT_OF_RANGE if no change has the sequence number yet.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -223,9 +223,9 @@ def add_ExchangeServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class ExchangeService(object):
-    """Keeps documents of the IR with all their revisions, and tells of every change. Errors carry
-    google.rpc.Status details: BadRequest with a field violation for each broken rule, the rule's id
-    in its reason; PreconditionFailure; ResourceInfo; QuotaFailure.
+    """Stores documents of the IR with all their revisions, and streams every change. Errors have
+    google.rpc.Status details: BadRequest with a field violation for each broken rule and the rule's
+    id as its reason; PreconditionFailure; ResourceInfo; QuotaFailure.
     """
 
     @staticmethod

@@ -26,8 +26,8 @@ if _version_not_supported:
 
 
 class FeedbackServiceStub(object):
-    """Keeps feedback events. An event is kept once, by its id, and never changes. Events that are
-    published as documents are documents and not kept here.
+    """Stores feedback events. An event is stored once, by its id, and never changes. Events that are
+    published as documents are documents, and not stored here.
     """
 
     def __init__(self, channel):
@@ -54,20 +54,20 @@ class FeedbackServiceStub(object):
 
 
 class FeedbackServiceServicer(object):
-    """Keeps feedback events. An event is kept once, by its id, and never changes. Events that are
-    published as documents are documents and not kept here.
+    """Stores feedback events. An event is stored once, by its id, and never changes. Events that are
+    published as documents are documents, and not stored here.
     """
 
     def Ingest(self, request_iterator, context):
-        """Takes in batches of events. Each batch is acknowledged, in order, once it is durable. A server
-        reads no further batches while it holds as many unacknowledged ones as it can.
+        """Stores batches of events. Each batch is acknowledged in order, once it is durable. A server
+        stops reading batches while it has as many unacknowledged ones as it allows.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Export(self, request, context):
-        """Returns events in the order in which they were taken in, those present when the call begins.
+        """Returns the events that exist when the call begins, in the order in which they were stored.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -107,8 +107,8 @@ def add_FeedbackServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class FeedbackService(object):
-    """Keeps feedback events. An event is kept once, by its id, and never changes. Events that are
-    published as documents are documents and not kept here.
+    """Stores feedback events. An event is stored once, by its id, and never changes. Events that are
+    published as documents are documents, and not stored here.
     """
 
     @staticmethod

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class ValidationServiceStub(object):
-    """Reads, checks and writes messages of the IR. Stores nothing.
+    """Validates and converts messages of the IR. It stores nothing.
     """
 
     def __init__(self, channel):
@@ -48,20 +48,20 @@ class ValidationServiceStub(object):
 
 
 class ValidationServiceServicer(object):
-    """Reads, checks and writes messages of the IR. Stores nothing.
+    """Validates and converts messages of the IR. It stores nothing.
     """
 
     def Validate(self, request, context):
-        """Tells whether bytes are a valid message, and what could be better about it. A message that
-        cannot be read is a result, too, and not an error.
+        """Checks whether bytes are a valid message, and lints it. Content that cannot be read is a result
+        and not an error.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Convert(self, request, context):
-        """Writes a message in another form. Errors: INVALID_ARGUMENT when it cannot be read, breaks a
-        rule, or holds what the other form cannot carry.
+        """Converts a message to another format. Errors: INVALID_ARGUMENT if it cannot be read, breaks a
+        rule, or has a value that the other format cannot represent.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -89,7 +89,7 @@ def add_ValidationServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class ValidationService(object):
-    """Reads, checks and writes messages of the IR. Stores nothing.
+    """Validates and converts messages of the IR. It stores nothing.
     """
 
     @staticmethod

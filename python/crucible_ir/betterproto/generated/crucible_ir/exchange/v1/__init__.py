@@ -77,7 +77,7 @@ betterproto2.check_compiler_version(_COMPILER_VERSION)
 
 class Form(betterproto2.Enum):
     """
-    Forms of a message. Closed vocabulary: a number that is not listed is invalid.
+    Formats of a message. Closed vocabulary: a number that is not listed is invalid.
     """
 
     UNSPECIFIED = 0
@@ -135,7 +135,7 @@ class Form(betterproto2.Enum):
 
 class LineageDirection(betterproto2.Enum):
     """
-    Ways along references. Closed vocabulary: a number that is not listed is invalid.
+    Directions of a trace. Closed vocabulary: a number that is not listed is invalid.
     """
 
     UNSPECIFIED = 0
@@ -145,17 +145,18 @@ class LineageDirection(betterproto2.Enum):
 
     UPSTREAM = 1
     """
-    To what a document came from: from the one that refers to the one that is referred to.
+    To the sources of a document: from a document with a reference to the document that it refers
+    to.
     """
 
     DOWNSTREAM = 2
     """
-    To what came of a document: from the one that is referred to, to those that refer to it.
+    To the results of a document: from a document to the documents that refer to it.
     """
 
     BOTH = 3
     """
-    Both: all that is upstream of the start and all that is downstream of it.
+    Both: everything upstream of the start, and everything downstream of it.
     """
 
     @classmethod
@@ -179,8 +180,8 @@ class LineageDirection(betterproto2.Enum):
 
 class LineageNodeState(betterproto2.Enum):
     """
-    What the exchange has of a document in a lineage. Open vocabulary: a reader accepts a number that
-    it does not know.
+    The states of a document in a lineage. Open vocabulary: a reader accepts a number that it does
+    not know.
     """
 
     UNSPECIFIED = 0
@@ -190,27 +191,27 @@ class LineageNodeState(betterproto2.Enum):
 
     STORED = 1
     """
-    The document itself.
+    The document itself is stored.
     """
 
     EMBEDDED = 2
     """
-    A copy inside another document.
+    Only a copy in another document is stored.
     """
 
     FEEDBACK = 3
     """
-    A feedback event, which the feedback service keeps.
+    It is a feedback event, which the feedback service stores.
     """
 
     DELETED = 4
     """
-    Earlier revisions only, since it was deleted.
+    It was deleted; only earlier revisions are stored.
     """
 
     MISSING = 5
     """
-    Nothing: it was never published, or the caller may not see it.
+    It was never published, or the caller may not see it.
     """
 
     @classmethod
@@ -281,14 +282,14 @@ class BatchPublishRequest(betterproto2.Message):
 
     index: "int" = betterproto2.field(1, betterproto2.TYPE_INT64)
     """
-    The client's own number for the item, which its result carries. Range: 0 or more.
+    The client's own number for the item, which its result repeats. Range: 0 or more.
     """
 
     publish: "PublishRequest | None" = betterproto2.field(
         2, betterproto2.TYPE_MESSAGE, optional=True
     )
     """
-    The item. Required. An item that breaks a rule is refused by its result; the stream goes on.
+    The item. Required. An item that breaks a rule is rejected by its result; the stream continues.
     """
 
 
@@ -303,7 +304,7 @@ class BatchPublishResponse(betterproto2.Message):
     The result for one item.
 
     Oneofs:
-        - result: What became of the item. One of the members is set.
+        - result: The result of the item. One of the members is set.
     """
 
     index: "int" = betterproto2.field(1, betterproto2.TYPE_INT64)
@@ -315,14 +316,14 @@ class BatchPublishResponse(betterproto2.Message):
         2, betterproto2.TYPE_MESSAGE, optional=True, group="result"
     )
     """
-    The item was stored, durably.
+    The item is stored durably.
     """
 
     error: "ItemError | None" = betterproto2.field(
         3, betterproto2.TYPE_MESSAGE, optional=True, group="result"
     )
     """
-    The item was refused.
+    The item was rejected.
     """
 
 
@@ -341,14 +342,14 @@ class Change(betterproto2.Message):
         1, betterproto2.TYPE_MESSAGE, optional=True
     )
     """
-    The revision that the change made.
+    The revision that the change added.
     """
 
     document: "__v1__.Document | None" = betterproto2.field(
         2, betterproto2.TYPE_MESSAGE, optional=True
     )
     """
-    The document. Unset: it was not asked for, or the change is a deletion.
+    The document. Unset: it was not requested, or the change is a deletion.
     """
 
 
@@ -358,17 +359,17 @@ default_message_pool.register_message("crucible_ir.exchange.v1", "Change", Chang
 @dataclass(eq=False, repr=False)
 class CompactRequest(betterproto2.Message):
     """
-    Asks to drop the beginning of the history.
+    A request to remove the beginning of the history.
 
     Oneofs:
-        - kept: Which changes are kept in any case. Required: exactly one member is set.
+        - kept: The changes to keep. Required: exactly one member is set.
     """
 
     after_sequence: "int | None" = betterproto2.field(
         1, betterproto2.TYPE_INT64, optional=True, group="kept"
     )
     """
-    Those after this sequence number; 0 drops nothing. Range: 0 or more.
+    The changes after this sequence number; 0 removes nothing. Range: 0 or more.
     """
 
     within: "datetime.timedelta | None" = betterproto2.field(
@@ -379,8 +380,8 @@ class CompactRequest(betterproto2.Message):
         group="kept",
     )
     """
-    Those made within this time before now, and all that came after the first of them. Range: 0
-    to 36600 days; 0 keeps nothing but latest revisions.
+    The changes made within this time before now, and all changes after the first of them. Range:
+    0 to 36600 days; 0 keeps only latest revisions.
     """
 
 
@@ -392,13 +393,13 @@ default_message_pool.register_message(
 @dataclass(eq=False, repr=False)
 class CompactResponse(betterproto2.Message):
     """
-    Tells how far back the history now goes.
+    The start of the remaining history.
     """
 
     oldest_sequence: "int" = betterproto2.field(1, betterproto2.TYPE_INT64)
     """
-    The first sequence number from which on every change is remembered: a watch that has seen the
-    one before it is told no gap. It may be that of the next change to come.
+    The first sequence number from which on every change is remembered: a watch that starts after
+    the number before it gets no gap. It may be that of the next future change.
     """
 
 
@@ -410,36 +411,36 @@ default_message_pool.register_message(
 @dataclass(eq=False, repr=False)
 class ConvertRequest(betterproto2.Message):
     """
-    Asks for a message in another form.
+    A request to convert a message to another format.
     """
 
     content: "bytes" = betterproto2.field(1, betterproto2.TYPE_BYTES)
     """
-    The message, in the form that source_form names. Range: up to 3 MiB.
+    The message, in the format that source_form names. Range: up to 3 MiB.
     """
 
     type: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
     """
-    The short name of the message. Required. Range: 1 to 64 letters and digits.
+    The short name of the message type. Required. Range: 1 to 64 letters and digits.
     """
 
     source_form: "Form" = betterproto2.field(
         3, betterproto2.TYPE_ENUM, default_factory=lambda: Form(0)
     )
     """
-    The form of the content. Closed vocabulary. Required.
+    The format of the content. Closed vocabulary. Required.
     """
 
     target_form: "Form" = betterproto2.field(
         4, betterproto2.TYPE_ENUM, default_factory=lambda: Form(0)
     )
     """
-    The form to write. Closed vocabulary. Required.
+    The format to convert to. Closed vocabulary. Required.
     """
 
     allow_invalid: "bool" = betterproto2.field(5, betterproto2.TYPE_BOOL)
     """
-    Whether to convert a message that breaks rules, too.
+    Whether to convert a message even if it breaks rules.
     """
 
 
@@ -451,12 +452,12 @@ default_message_pool.register_message(
 @dataclass(eq=False, repr=False)
 class ConvertResponse(betterproto2.Message):
     """
-    A message in another form.
+    A message in another format.
     """
 
     content: "bytes" = betterproto2.field(1, betterproto2.TYPE_BYTES)
     """
-    The message, in the form that was asked for.
+    The message, in the requested format.
     """
 
 
@@ -468,12 +469,12 @@ default_message_pool.register_message(
 @dataclass(eq=False, repr=False)
 class DeleteRequest(betterproto2.Message):
     """
-    Asks to delete a document.
+    A request to delete a document.
     """
 
     type: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
     """
-    The short name of the document's message. Required. Range: 1 to 64 letters and digits.
+    The short name of the document's message type. Required. Range: 1 to 64 letters and digits.
     """
 
     id: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
@@ -483,7 +484,8 @@ class DeleteRequest(betterproto2.Message):
 
     etag: "str | None" = betterproto2.field(3, betterproto2.TYPE_STRING, optional=True)
     """
-    The etag of the revision to delete. Range: 1 to 128 bytes. Unset: whichever is the latest.
+    The etag of the revision to delete. Range: 1 to 128 bytes. Unset: the latest revision, whichever
+    it is.
     """
 
     request_id: "str | None" = betterproto2.field(
@@ -491,7 +493,7 @@ class DeleteRequest(betterproto2.Message):
     )
     """
     Makes the request safe to repeat, as in PublishRequest. Range: 1 to 128 bytes. Unset: a
-    repetition is a request of its own.
+    repetition is a new request.
     """
 
 
@@ -503,14 +505,14 @@ default_message_pool.register_message(
 @dataclass(eq=False, repr=False)
 class DeleteResponse(betterproto2.Message):
     """
-    Tells what was deleted.
+    The result of deleting a document.
     """
 
     record: "Record | None" = betterproto2.field(
         1, betterproto2.TYPE_MESSAGE, optional=True
     )
     """
-    The revision that is the deletion.
+    The revision that records the deletion.
     """
 
 
@@ -522,7 +524,7 @@ default_message_pool.register_message(
 @dataclass(eq=False, repr=False)
 class Entry(betterproto2.Message):
     """
-    A record with its document, where that was asked for.
+    A record with its document, if it was requested.
     """
 
     record: "Record | None" = betterproto2.field(
@@ -536,7 +538,7 @@ class Entry(betterproto2.Message):
         2, betterproto2.TYPE_MESSAGE, optional=True
     )
     """
-    The document. Unset: it was not asked for, or the revision is a deletion.
+    The document. Unset: it was not requested, or the revision is a deletion.
     """
 
 
@@ -546,7 +548,7 @@ default_message_pool.register_message("crucible_ir.exchange.v1", "Entry", Entry)
 @dataclass(eq=False, repr=False)
 class ExportRequest(betterproto2.Message):
     """
-    Asks for events.
+    A request for events.
     """
 
     deployment_id: "str | None" = betterproto2.field(
@@ -560,7 +562,7 @@ class ExportRequest(betterproto2.Message):
         2, betterproto2.TYPE_STRING, repeated=True
     )
     """
-    The types of feedback, by their plain or custom names, for example thumbs. Range: up to 64
+    The types of feedback, by their short or custom names, for example thumbs. Range: up to 64
     names of up to 512 bytes. Empty: every type.
     """
 
@@ -589,7 +591,7 @@ class ExportRequest(betterproto2.Message):
         optional=True,
     )
     """
-    The time before which an event has to be. Range: years 1 to 9999. Unset: no bound.
+    The end of the time range, excluded. Range: years 1 to 9999. Unset: no bound.
     """
 
     batch_size: "int | None" = betterproto2.field(
@@ -601,8 +603,9 @@ class ExportRequest(betterproto2.Message):
 
     cursor: "str" = betterproto2.field(7, betterproto2.TYPE_STRING)
     """
-    The cursor of the message after which to go on, for a request that is otherwise the same but
-    for the batch size. Range: up to 4096 bytes. Empty: from the first event.
+    The cursor of the message after which to continue. Apart from the batch size, all other fields
+    must be the same as in the request that returned it. Range: up to 4096 bytes. Empty: from the
+    first event.
     """
 
 
@@ -614,19 +617,19 @@ default_message_pool.register_message(
 @dataclass(eq=False, repr=False)
 class ExportResponse(betterproto2.Message):
     """
-    Some of the events.
+    A part of the events.
     """
 
     events: "list[__v1__.FeedbackEvent]" = betterproto2.field(
         1, betterproto2.TYPE_MESSAGE, repeated=True
     )
     """
-    The events, as they were taken in.
+    The events as they were received.
     """
 
     cursor: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
     """
-    What to resume the export with after this message. Opaque.
+    The cursor with which to resume the export after this message. Opaque.
     """
 
 
@@ -638,14 +641,14 @@ default_message_pool.register_message(
 @dataclass(eq=False, repr=False)
 class FeedbackSummary(betterproto2.Message):
     """
-    The events of one type in one span of time.
+    The events of one type in one time bucket.
     """
 
     feedback_type: "str | None" = betterproto2.field(
         1, betterproto2.TYPE_STRING, optional=True
     )
     """
-    The type's plain or custom name. Unset: events that do not state one.
+    The short or custom name of the type. Unset: events without a type.
     """
 
     start_time: "datetime.datetime | None" = betterproto2.field(
@@ -655,19 +658,19 @@ class FeedbackSummary(betterproto2.Message):
         optional=True,
     )
     """
-    When the span begins. Unset: no span was asked for.
+    The start of the bucket. Unset: the request has no bucket.
     """
 
     count: "int" = betterproto2.field(3, betterproto2.TYPE_INT64)
     """
-    How many events there are.
+    The number of events.
     """
 
     latency: "LatencySummary | None" = betterproto2.field(
         4, betterproto2.TYPE_MESSAGE, optional=True
     )
     """
-    The latencies of those events that state one. Unset: none does.
+    The latencies of the events that state one. Unset: no event states one.
     """
 
 
@@ -682,29 +685,29 @@ class Filter(betterproto2.Message):
     A condition on one field of a document's latest revision.
 
     Oneofs:
-        - condition: What the field's value, or one of a list's, has to be. Required: exactly one member is set. An
-            enum is compared by its plain name, an open vocabulary whichever member is set, a flag as true
-            or false. A value beyond 512 bytes matches nothing.
+        - condition: The condition on the field's value, or on any value of a list. Required: exactly one member is
+            set. An enum is compared by its short name, an open vocabulary by whichever member is set, a
+            flag as true or false. A value longer than 512 bytes never matches.
     """
 
     field: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
     """
-    The field's name, as the schema spells it, of a string, enum, flag or list of strings at the
-    content's root; or id. Required. Range: 1 to 64 bytes.
+    The name in the schema of a string, enum, flag or list of strings at the content's root; or id.
+    Required. Range: 1 to 64 bytes.
     """
 
     equals: "str | None" = betterproto2.field(
         2, betterproto2.TYPE_STRING, optional=True, group="condition"
     )
     """
-    The whole value. Range: up to 512 bytes.
+    The complete value. Range: up to 512 bytes.
     """
 
     prefix: "str | None" = betterproto2.field(
         3, betterproto2.TYPE_STRING, optional=True, group="condition"
     )
     """
-    What the value begins with. Range: up to 512 bytes.
+    The beginning of the value. Range: up to 512 bytes.
     """
 
 
@@ -714,8 +717,8 @@ default_message_pool.register_message("crucible_ir.exchange.v1", "Filter", Filte
 @dataclass(eq=False, repr=False)
 class Gap(betterproto2.Message):
     """
-    Says that changes are missing from the watch: the exchange dropped them from its history. Lists
-    still hold the latest revision of every document.
+    Reports that changes are missing from the watch, because the exchange removed them from its
+    history. Lists still contain the latest revision of every document.
     """
 
     after_sequence: "int" = betterproto2.field(1, betterproto2.TYPE_INT64)
@@ -725,7 +728,7 @@ class Gap(betterproto2.Message):
 
     through_sequence: "int" = betterproto2.field(2, betterproto2.TYPE_INT64)
     """
-    The last sequence number that is missing; the watch goes on after it.
+    The last sequence number that is missing; the watch continues after it.
     """
 
 
@@ -735,12 +738,12 @@ default_message_pool.register_message("crucible_ir.exchange.v1", "Gap", Gap)
 @dataclass(eq=False, repr=False)
 class GetRequest(betterproto2.Message):
     """
-    Asks for one document.
+    A request for one document.
     """
 
     type: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
     """
-    The short name of the document's message. Required. Range: 1 to 64 letters and digits.
+    The short name of the document's message type. Required. Range: 1 to 64 letters and digits.
     """
 
     id: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
@@ -778,7 +781,7 @@ class GetResponse(betterproto2.Message):
         2, betterproto2.TYPE_MESSAGE, optional=True
     )
     """
-    The document, as it was published. Unset: the revision asked for is a deletion.
+    The document as it was published. Unset: the revision is a deletion.
     """
 
 
@@ -790,13 +793,13 @@ default_message_pool.register_message(
 @dataclass(eq=False, repr=False)
 class Heartbeat(betterproto2.Message):
     """
-    Says that the watch is alive and how far it has come.
+    Shows that the watch is alive, and its position.
     """
 
     sequence: "int" = betterproto2.field(1, betterproto2.TYPE_INT64)
     """
-    Every change up to this one was told, or is not of the types and ids asked for. A watch may be
-    resumed from here.
+    The position: every change up to this sequence number was sent, or is not of the requested
+    types and ids. A watch can be resumed from here.
     """
 
     time: "datetime.datetime | None" = betterproto2.field(
@@ -821,15 +824,15 @@ class IngestRequest(betterproto2.Message):
 
     batch_id: "int" = betterproto2.field(1, betterproto2.TYPE_INT64)
     """
-    The client's own number for the batch, which its acknowledgement carries. Range: 0 or more.
+    The client's own number for the batch, which its acknowledgement repeats. Range: 0 or more.
     """
 
     events: "list[__v1__.FeedbackEvent]" = betterproto2.field(
         2, betterproto2.TYPE_MESSAGE, repeated=True
     )
     """
-    The events. Each is held to its own rules by itself: one that breaks a rule is rejected and the
-    others are kept. Range: 1 to 10000.
+    The events. Each is validated independently: an event that breaks a rule is rejected and the
+    others are stored. Range: 1 to 10000.
     """
 
 
@@ -841,7 +844,7 @@ default_message_pool.register_message(
 @dataclass(eq=False, repr=False)
 class IngestResponse(betterproto2.Message):
     """
-    What became of one batch: everything in it that was accepted is durable.
+    The result of one batch: its accepted events are durable.
     """
 
     batch_id: "int" = betterproto2.field(1, betterproto2.TYPE_INT64)
@@ -851,22 +854,22 @@ class IngestResponse(betterproto2.Message):
 
     accepted: "int" = betterproto2.field(2, betterproto2.TYPE_INT32)
     """
-    How many events were accepted.
+    The number of accepted events.
     """
 
     duplicates: "list[int]" = betterproto2.field(
         3, betterproto2.TYPE_INT32, repeated=True
     )
     """
-    Which events were there already, or earlier in the batch, by their index from 0. Nothing was
-    changed for them.
+    The events that were already stored or are earlier in the batch, by their index from 0. Nothing
+    was changed for them.
     """
 
     rejected: "list[RejectedEvent]" = betterproto2.field(
         4, betterproto2.TYPE_MESSAGE, repeated=True
     )
     """
-    Which events were rejected, and why.
+    The rejected events.
     """
 
 
@@ -878,7 +881,7 @@ default_message_pool.register_message(
 @dataclass(eq=False, repr=False)
 class ItemError(betterproto2.Message):
     """
-    Why one item of a stream was refused, while the stream goes on.
+    The error of one item of a stream; the stream continues.
     """
 
     code: "int" = betterproto2.field(1, betterproto2.TYPE_INT32)
@@ -888,14 +891,14 @@ class ItemError(betterproto2.Message):
 
     message: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
     """
-    What is wrong, in words for people.
+    The message for people.
     """
 
     violations: "list[Violation]" = betterproto2.field(
         3, betterproto2.TYPE_MESSAGE, repeated=True
     )
     """
-    The rules that the item breaks. Empty when it is refused for another reason.
+    The rules that the item breaks. Empty if it is rejected for another reason.
     """
 
     retryable: "bool" = betterproto2.field(4, betterproto2.TYPE_BOOL)
@@ -910,12 +913,12 @@ default_message_pool.register_message("crucible_ir.exchange.v1", "ItemError", It
 @dataclass(eq=False, repr=False)
 class LatencySummary(betterproto2.Message):
     """
-    How long answers took.
+    The latencies of answers.
     """
 
     count: "int" = betterproto2.field(1, betterproto2.TYPE_INT64)
     """
-    How many events state a latency. Range: 1 or more.
+    The number of events with a latency. Range: 1 or more.
     """
 
     mean_ms: "float" = betterproto2.field(2, betterproto2.TYPE_DOUBLE)
@@ -969,19 +972,19 @@ class LineageEdge(betterproto2.Message):
         1, betterproto2.TYPE_MESSAGE, optional=True
     )
     """
-    The document that refers.
+    The document with the reference.
     """
 
     target: "Reference | None" = betterproto2.field(
         2, betterproto2.TYPE_MESSAGE, optional=True
     )
     """
-    The document that is referred to.
+    The document that it refers to.
     """
 
     field: "str" = betterproto2.field(3, betterproto2.TYPE_STRING)
     """
-    The field of the source that holds the reference, for example model_version_id.
+    The field of the source that contains the reference, for example model_version_id.
     """
 
 
@@ -1007,7 +1010,7 @@ class LineageNode(betterproto2.Message):
         2, betterproto2.TYPE_ENUM, default_factory=lambda: LineageNodeState(0)
     )
     """
-    What the exchange has of it.
+    The state of the document in the exchange.
     """
 
     depth: "int" = betterproto2.field(3, betterproto2.TYPE_INT32)
@@ -1019,7 +1022,7 @@ class LineageNode(betterproto2.Message):
         4, betterproto2.TYPE_MESSAGE, optional=True
     )
     """
-    Its record. Unset: it is not stored as a document of its own.
+    The document's record. Unset: it is not stored as a separate document.
     """
 
 
@@ -1031,7 +1034,7 @@ default_message_pool.register_message(
 @dataclass(eq=False, repr=False)
 class Lint(betterproto2.Message):
     """
-    One piece of advice on a message.
+    One lint finding on a message.
     """
 
     lint_id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
@@ -1041,22 +1044,22 @@ class Lint(betterproto2.Message):
 
     severity: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
     """
-    How much it matters: info or warning. Newer servers may say something else.
+    The severity: info or warning. Newer servers may use other values.
     """
 
     path: "str" = betterproto2.field(3, betterproto2.TYPE_STRING)
     """
-    The field, from the message's root. Empty: the message as a whole.
+    The path of the field from the message's root. Empty: the entire message.
     """
 
     message: "str" = betterproto2.field(4, betterproto2.TYPE_STRING)
     """
-    What is unusual, in words for people.
+    The message for people.
     """
 
     fix: "str | None" = betterproto2.field(5, betterproto2.TYPE_STRING, optional=True)
     """
-    What to do about it, in words for people. Unset: nothing is known to help.
+    The suggested fix, for people. Unset: no fix is known.
     """
 
 
@@ -1066,19 +1069,19 @@ default_message_pool.register_message("crucible_ir.exchange.v1", "Lint", Lint)
 @dataclass(eq=False, repr=False)
 class ListRequest(betterproto2.Message):
     """
-    Asks for one page of the documents of a type.
+    A request for one page of the documents of a type.
     """
 
     type: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
     """
-    The short name of the documents' message. Required. Range: 1 to 64 letters and digits.
+    The short name of the documents' message type. Required. Range: 1 to 64 letters and digits.
     """
 
     filters: "list[Filter]" = betterproto2.field(
         2, betterproto2.TYPE_MESSAGE, repeated=True
     )
     """
-    What the documents have to satisfy, all of it. Range: up to 16. Empty: every document.
+    The conditions; a document must satisfy all of them. Range: up to 16. Empty: all documents.
     """
 
     order: "ListOrder" = betterproto2.field(
@@ -1092,19 +1095,19 @@ class ListRequest(betterproto2.Message):
         4, betterproto2.TYPE_INT32, optional=True
     )
     """
-    The most entries to return; a page of large documents may hold fewer, and be followed by
-    another all the same. Range: 1 to 1000. Unset: 100.
+    The most entries to return. A page of large documents may have fewer entries and still not be
+    the last. Range: 1 to 1000. Unset: 100.
     """
 
     page_token: "str" = betterproto2.field(5, betterproto2.TYPE_STRING)
     """
-    The next_page_token of the page before, for a request that is otherwise the same but for the
-    page size. Range: up to 4096 bytes. Empty: the first page.
+    The next_page_token of the previous page. Apart from the page size, all other fields must be
+    the same as in the request for that page. Range: up to 4096 bytes. Empty: the first page.
     """
 
     include_deleted: "bool" = betterproto2.field(6, betterproto2.TYPE_BOOL)
     """
-    Whether to list documents that were deleted, too.
+    Whether to include deleted documents.
     """
 
     include_documents: "bool" = betterproto2.field(7, betterproto2.TYPE_BOOL)
@@ -1133,7 +1136,7 @@ class ListResponse(betterproto2.Message):
 
     next_page_token: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
     """
-    What to ask the next page with. Opaque. Empty: this is the last page.
+    The page_token for the next page. Opaque. Empty: this is the last page.
     """
 
 
@@ -1145,12 +1148,12 @@ default_message_pool.register_message(
 @dataclass(eq=False, repr=False)
 class ListRevisionsRequest(betterproto2.Message):
     """
-    Asks for one page of the revisions of a document.
+    A request for one page of the revisions of a document.
     """
 
     type: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
     """
-    The short name of the document's message. Required. Range: 1 to 64 letters and digits.
+    The short name of the document's message type. Required. Range: 1 to 64 letters and digits.
     """
 
     id: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
@@ -1162,14 +1165,14 @@ class ListRevisionsRequest(betterproto2.Message):
         3, betterproto2.TYPE_INT32, optional=True
     )
     """
-    The most entries to return; a page of large documents may hold fewer. Range: 1 to 1000. Unset:
-    100.
+    The most entries to return; a page of large documents may have fewer entries. Range: 1 to 1000.
+    Unset: 100.
     """
 
     page_token: "str" = betterproto2.field(4, betterproto2.TYPE_STRING)
     """
-    The next_page_token of the page before, for a request that is otherwise the same but for the
-    page size. Range: up to 4096 bytes. Empty: the first page.
+    The next_page_token of the previous page. Apart from the page size, all other fields must be
+    the same as in the request for that page. Range: up to 4096 bytes. Empty: the first page.
     """
 
     include_documents: "bool" = betterproto2.field(5, betterproto2.TYPE_BOOL)
@@ -1198,7 +1201,7 @@ class ListRevisionsResponse(betterproto2.Message):
 
     next_page_token: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
     """
-    What to ask the next page with. Opaque. Empty: this is the last page.
+    The page_token for the next page. Opaque. Empty: this is the last page.
     """
 
 
@@ -1210,27 +1213,27 @@ default_message_pool.register_message(
 @dataclass(eq=False, repr=False)
 class PublishRequest(betterproto2.Message):
     """
-    Asks to store a document.
+    A request to store a document.
     """
 
     document: "__v1__.Document | None" = betterproto2.field(
         1, betterproto2.TYPE_MESSAGE, optional=True
     )
     """
-    The document. Required, and held to its own rules.
+    The document, which must satisfy its own rules. Required.
     """
 
     id: "str | None" = betterproto2.field(2, betterproto2.TYPE_STRING, optional=True)
     """
     Identifies the document among those of its type. Range: 1 to 512 bytes. Unset: the content's
-    own id, name, backend_id or request_id; needed where the content has none of these, and where
-    it has one, equal to it.
+    own id, name, backend_id or request_id. Must be set if the content has none of these, and must
+    equal the one that it has.
     """
 
     etag: "str | None" = betterproto2.field(3, betterproto2.TYPE_STRING, optional=True)
     """
-    The etag of the revision that this one replaces; empty when the document must not exist yet.
-    Range: up to 128 bytes. Unset: whatever is there is replaced.
+    The etag of the revision that this one replaces; empty if the document must not exist yet.
+    Range: up to 128 bytes. Unset: replaces the latest revision, whichever it is.
     """
 
     request_id: "str | None" = betterproto2.field(
@@ -1238,14 +1241,14 @@ class PublishRequest(betterproto2.Message):
     )
     """
     Makes the request safe to repeat: a second request of the same publisher with this id and the
-    same content returns the first one's result. Remembered for at least a day. Range: 1 to 128
-    bytes. Unset: a repetition is a request of its own.
+    same content returns the result of the first one. Remembered for at least a day. Range: 1 to
+    128 bytes. Unset: a repetition is a new request.
     """
 
     validate_only: "bool" = betterproto2.field(5, betterproto2.TYPE_BOOL)
     """
-    Whether to check everything and store nothing. The record in the response is then what would
-    be stored now, without a sequence and an etag.
+    Whether to check everything and store nothing. The response then has the record that would be
+    stored, without a sequence and an etag.
     """
 
 
@@ -1257,7 +1260,7 @@ default_message_pool.register_message(
 @dataclass(eq=False, repr=False)
 class PublishResponse(betterproto2.Message):
     """
-    Tells what was stored.
+    The result of storing a document.
     """
 
     record: "Record | None" = betterproto2.field(
@@ -1274,7 +1277,7 @@ class PublishResponse(betterproto2.Message):
 
     unchanged: "bool" = betterproto2.field(3, betterproto2.TYPE_BOOL)
     """
-    Whether the document equals the revision that was already there, so that none was made.
+    Whether the document equals the latest revision, so that no revision was added.
     """
 
 
@@ -1291,23 +1294,23 @@ class ReadFailure(betterproto2.Message):
 
     message: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
     """
-    What is wrong, in words for people.
+    The message for people.
     """
 
     path: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
     """
-    The place in the message, for example pipeline[2].name. Empty: the content as a whole.
+    The path in the message, for example pipeline[2].name. Empty: the entire content.
     """
 
     line: "int | None" = betterproto2.field(3, betterproto2.TYPE_INT32, optional=True)
     """
-    The line, counted from 1. Unset: the place is not known, or the form is not text.
+    The line, counted from 1. Unset: the position is not known, or the format is not text.
     """
 
     column: "int | None" = betterproto2.field(4, betterproto2.TYPE_INT32, optional=True)
     """
-    The column in characters, counted from 1. Unset: the place is not known, or the form is not
-    text.
+    The column in characters, counted from 1. Unset: the position is not known, or the format is
+    not text.
     """
 
 
@@ -1319,13 +1322,13 @@ default_message_pool.register_message(
 @dataclass(eq=False, repr=False)
 class Record(betterproto2.Message):
     """
-    One revision of one document, as the exchange keeps it: all but the document. A server fills
-    every field unless its comment says otherwise.
+    The metadata of one revision of one document. A server sets every field unless its comment says
+    otherwise.
     """
 
     type: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
     """
-    The short name of the document's message, for example ModelVersion.
+    The short name of the document's message type, for example ModelVersion.
     """
 
     id: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
@@ -1335,18 +1338,19 @@ class Record(betterproto2.Message):
 
     revision: "int" = betterproto2.field(3, betterproto2.TYPE_INT32)
     """
-    Which revision of the document this is. Range: 1 or more; each publication and each deletion of
-    a document adds 1, and numbers are never used again.
+    The number of the revision. Range: 1 or more; each publication and each deletion of a document
+    adds 1, and numbers are never reused.
     """
 
     sequence: "int" = betterproto2.field(4, betterproto2.TYPE_INT64)
     """
-    The place of this revision among all changes of the exchange. Range: 1 or more, without gaps.
+    The position of this revision among all changes of the exchange. Range: 1 or more, without
+    gaps.
     """
 
     etag: "str" = betterproto2.field(5, betterproto2.TYPE_STRING)
     """
-    An opaque token for this revision, to be given back as the precondition of a change.
+    An opaque token for this revision, to send as the precondition of a change.
     """
 
     digest: "str | None" = betterproto2.field(
@@ -1365,7 +1369,7 @@ class Record(betterproto2.Message):
         optional=True,
     )
     """
-    When the document was first published, or first published again after it was deleted.
+    When the document was first published, or first published after its latest deletion.
     """
 
     update_time: "datetime.datetime | None" = betterproto2.field(
@@ -1375,15 +1379,15 @@ class Record(betterproto2.Message):
         optional=True,
     )
     """
-    When this revision was made. Never before that of an earlier revision of the document.
+    When this revision was added. Never before that of an earlier revision of the document.
     """
 
     publisher: "str | None" = betterproto2.field(
         9, betterproto2.TYPE_STRING, optional=True
     )
     """
-    Who made this revision, as the server authenticated it. Unset: the server asks nobody who they
-    are.
+    The authenticated name of the caller who added this revision. Unset: the server does not
+    authenticate callers.
     """
 
     deleted: "bool" = betterproto2.field(10, betterproto2.TYPE_BOOL)
@@ -1398,12 +1402,12 @@ default_message_pool.register_message("crucible_ir.exchange.v1", "Record", Recor
 @dataclass(eq=False, repr=False)
 class Reference(betterproto2.Message):
     """
-    Names a document, whether or not the exchange has it.
+    A reference to a document, which may not exist in the exchange.
     """
 
     type: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
     """
-    The short name of the document's message, for example ModelVersion.
+    The short name of the document's message type, for example ModelVersion.
     """
 
     id: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
@@ -1418,7 +1422,7 @@ default_message_pool.register_message("crucible_ir.exchange.v1", "Reference", Re
 @dataclass(eq=False, repr=False)
 class RejectedEvent(betterproto2.Message):
     """
-    One event of a batch that was rejected.
+    A rejected event of a batch.
     """
 
     index: "int" = betterproto2.field(1, betterproto2.TYPE_INT32)
@@ -1430,7 +1434,7 @@ class RejectedEvent(betterproto2.Message):
         2, betterproto2.TYPE_MESSAGE, optional=True
     )
     """
-    Why it was rejected.
+    The reason for the rejection.
     """
 
 
@@ -1442,7 +1446,7 @@ default_message_pool.register_message(
 @dataclass(eq=False, repr=False)
 class SummarizeRequest(betterproto2.Message):
     """
-    Asks for counts and latencies.
+    A request for counts and latencies.
     """
 
     deployment_id: "str | None" = betterproto2.field(
@@ -1456,7 +1460,7 @@ class SummarizeRequest(betterproto2.Message):
         2, betterproto2.TYPE_STRING, repeated=True
     )
     """
-    The types of feedback, by their plain or custom names, for example thumbs. Range: up to 64
+    The types of feedback, by their short or custom names, for example thumbs. Range: up to 64
     names of up to 512 bytes. Empty: every type.
     """
 
@@ -1485,7 +1489,7 @@ class SummarizeRequest(betterproto2.Message):
         optional=True,
     )
     """
-    The time before which an event has to be. Range: years 1 to 9999. Unset: no bound.
+    The end of the time range, excluded. Range: years 1 to 9999. Unset: no bound.
     """
 
     bucket: "datetime.timedelta | None" = betterproto2.field(
@@ -1495,8 +1499,8 @@ class SummarizeRequest(betterproto2.Message):
         optional=True,
     )
     """
-    The length of the spans of time to sum up, counted from 1970-01-01T00:00:00Z. Range: 1 second
-    to 366 days. Unset: all time is one span.
+    The length of the time buckets, which are aligned to 1970-01-01T00:00:00Z. Range: 1 second to
+    366 days. Unset: one bucket for all time.
     """
 
 
@@ -1515,8 +1519,8 @@ class SummarizeResponse(betterproto2.Message):
         1, betterproto2.TYPE_MESSAGE, repeated=True
     )
     """
-    One summary for each span of time and type that has events, by time and then by type. Range: up
-    to 10000; a request that needs more is refused with OUT_OF_RANGE.
+    One summary for each time bucket and type with events, ordered by time and then by type. Range:
+    up to 10000; a request that needs more is rejected with OUT_OF_RANGE.
     """
 
 
@@ -1528,12 +1532,12 @@ default_message_pool.register_message(
 @dataclass(eq=False, repr=False)
 class TraceLineageRequest(betterproto2.Message):
     """
-    Asks for the documents that one is connected with.
+    A request to trace the lineage of a document.
     """
 
     type: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
     """
-    The short name of the message to start from. Required. Range: 1 to 64 letters and digits.
+    The short name of the message type to start from. Required. Range: 1 to 64 letters and digits.
     """
 
     id: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
@@ -1553,7 +1557,7 @@ class TraceLineageRequest(betterproto2.Message):
         4, betterproto2.TYPE_ENUM, default_factory=lambda: LineageDirection(0)
     )
     """
-    Which way to go. Closed vocabulary. Unset: upstream.
+    The direction to follow. Closed vocabulary. Unset: upstream.
     """
 
     max_depth: "int | None" = betterproto2.field(
@@ -1579,14 +1583,14 @@ default_message_pool.register_message(
 @dataclass(eq=False, repr=False)
 class TraceLineageResponse(betterproto2.Message):
     """
-    The documents found, and how they are connected.
+    The documents of a lineage, and the references between them.
     """
 
     nodes: "list[LineageNode]" = betterproto2.field(
         1, betterproto2.TYPE_MESSAGE, repeated=True
     )
     """
-    The documents, the start first and then by their distance from it.
+    The documents: first the start, then by their distance from it.
     """
 
     edges: "list[LineageEdge]" = betterproto2.field(
@@ -1600,12 +1604,12 @@ class TraceLineageResponse(betterproto2.Message):
         3, betterproto2.TYPE_MESSAGE, repeated=True
     )
     """
-    The nodes that the exchange does not have, or no longer: where the trace ends too early.
+    The nodes that the exchange does not have, or no longer has: the trace may be incomplete there.
     """
 
     truncated: "bool" = betterproto2.field(4, betterproto2.TYPE_BOOL)
     """
-    Whether there is more beyond the limits on depth and nodes.
+    Whether the limits on depth or nodes cut off the lineage.
     """
 
 
@@ -1617,30 +1621,30 @@ default_message_pool.register_message(
 @dataclass(eq=False, repr=False)
 class ValidateRequest(betterproto2.Message):
     """
-    Asks for a verdict.
+    A request to validate a message.
     """
 
     content: "bytes" = betterproto2.field(1, betterproto2.TYPE_BYTES)
     """
-    The message, in the form that form names. An empty one is a message in binary. Range: up to 3
-    MiB.
+    The message, in the format that form names. Empty content is an empty message in binary. Range:
+    up to 3 MiB.
     """
 
     type: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
     """
-    The short name of the message. Required. Range: 1 to 64 letters and digits.
+    The short name of the message type. Required. Range: 1 to 64 letters and digits.
     """
 
     form: "Form" = betterproto2.field(
         3, betterproto2.TYPE_ENUM, default_factory=lambda: Form(0)
     )
     """
-    The form of the content. Closed vocabulary. Required.
+    The format of the content. Closed vocabulary. Required.
     """
 
     skip_lints: "bool" = betterproto2.field(4, betterproto2.TYPE_BOOL)
     """
-    Whether to leave out the advice.
+    Whether to skip the lints.
     """
 
 
@@ -1652,19 +1656,19 @@ default_message_pool.register_message(
 @dataclass(eq=False, repr=False)
 class ValidateResponse(betterproto2.Message):
     """
-    The verdict.
+    The result of the validation.
     """
 
     valid: "bool" = betterproto2.field(1, betterproto2.TYPE_BOOL)
     """
-    Whether the message could be read and keeps every rule.
+    Whether the message can be read and satisfies every rule.
     """
 
     failure: "ReadFailure | None" = betterproto2.field(
         2, betterproto2.TYPE_MESSAGE, optional=True
     )
     """
-    Why the content cannot be read. Unset: it can.
+    Why the content cannot be read. Unset: it can be read.
     """
 
     violations: "list[Violation]" = betterproto2.field(
@@ -1678,7 +1682,7 @@ class ValidateResponse(betterproto2.Message):
         4, betterproto2.TYPE_MESSAGE, repeated=True
     )
     """
-    What could be better, in the order of the fields; empty unless the content can be read.
+    The lint findings, in the order of the fields; empty if the content cannot be read.
     """
 
 
@@ -1695,8 +1699,8 @@ class Violation(betterproto2.Message):
 
     path: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
     """
-    The field, from the message's root, for example pipeline[2].name. Empty: the rule is about the
-    message as a whole.
+    The path of the field from the message's root, for example pipeline[2].name. Empty: the rule
+    applies to the entire message.
     """
 
     rule_id: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
@@ -1706,18 +1710,18 @@ class Violation(betterproto2.Message):
 
     message: "str" = betterproto2.field(3, betterproto2.TYPE_STRING)
     """
-    What the rule asks for, in words for people.
+    What the rule requires, for people.
     """
 
     line: "int | None" = betterproto2.field(4, betterproto2.TYPE_INT32, optional=True)
     """
-    The line at which the value stands, counted from 1. Unset: the message was not read from text.
+    The line of the value, counted from 1. Unset: the message was not read from text.
     """
 
     column: "int | None" = betterproto2.field(5, betterproto2.TYPE_INT32, optional=True)
     """
-    The column at which the value stands, in characters and counted from 1. Unset: the message was
-    not read from text.
+    The column of the value in characters, counted from 1. Unset: the message was not read from
+    text.
     """
 
 
@@ -1727,26 +1731,26 @@ default_message_pool.register_message("crucible_ir.exchange.v1", "Violation", Vi
 @dataclass(eq=False, repr=False)
 class WatchRequest(betterproto2.Message):
     """
-    Asks to be told of changes.
+    A request to watch changes.
     """
 
     after_sequence: "int | None" = betterproto2.field(
         1, betterproto2.TYPE_INT64, optional=True
     )
     """
-    The sequence number after which changes are told; 0 for all that the exchange remembers. Range:
-    0 or more. Unset: only changes from now on.
+    The sequence number after which changes are sent; 0 for all that the exchange remembers. Range:
+    0 or more. Unset: only future changes.
     """
 
     types: "list[str]" = betterproto2.field(2, betterproto2.TYPE_STRING, repeated=True)
     """
-    The types to tell of, by the short names of their messages. Range: up to 64 names of 1 to 64
+    The types to watch, by the short names of their messages. Range: up to 64 names of 1 to 64
     letters and digits. Empty: all types.
     """
 
     id_prefix: "str" = betterproto2.field(3, betterproto2.TYPE_STRING)
     """
-    What the ids to tell of begin with. Range: up to 512 bytes. Empty: all ids.
+    The prefix of the ids to watch. Range: up to 512 bytes. Empty: all ids.
     """
 
     include_documents: "bool" = betterproto2.field(4, betterproto2.TYPE_BOOL)
@@ -1758,7 +1762,8 @@ class WatchRequest(betterproto2.Message):
         5, betterproto2.TYPE_INT32, optional=True
     )
     """
-    The longest silence before a heartbeat, in milliseconds. Range: 100 to 3600000. Unset: 15000.
+    The time without messages after which a heartbeat is sent, in milliseconds. Range: 100 to
+    3600000. Unset: 15000.
     """
 
 
@@ -1773,7 +1778,7 @@ class WatchResponse(betterproto2.Message):
     One message of a watch.
 
     Oneofs:
-        - event: What is told. One of the members is set.
+        - event: The event. One of the members is set.
     """
 
     change: "Change | None" = betterproto2.field(
@@ -1787,14 +1792,15 @@ class WatchResponse(betterproto2.Message):
         2, betterproto2.TYPE_MESSAGE, optional=True, group="event"
     )
     """
-    Nothing changed for a while. The first message of a watch from now on is one, too.
+    Nothing changed for the heartbeat interval. A watch of only future changes begins with a
+    heartbeat.
     """
 
     gap: "Gap | None" = betterproto2.field(
         3, betterproto2.TYPE_MESSAGE, optional=True, group="event"
     )
     """
-    Changes that were asked for are no longer remembered.
+    Requested changes are no longer remembered.
     """
 
 
@@ -1805,9 +1811,9 @@ default_message_pool.register_message(
 
 class ExchangeServiceStub(betterproto2_grpclib.ServiceStub):
     """
-    Keeps documents of the IR with all their revisions, and tells of every change. Errors carry
-    google.rpc.Status details: BadRequest with a field violation for each broken rule, the rule's id
-    in its reason; PreconditionFailure; ResourceInfo; QuotaFailure.
+    Stores documents of the IR with all their revisions, and streams every change. Errors have
+    google.rpc.Status details: BadRequest with a field violation for each broken rule and the rule's
+    id as its reason; PreconditionFailure; ResourceInfo; QuotaFailure.
     """
 
     async def publish(
@@ -1819,9 +1825,9 @@ class ExchangeServiceStub(betterproto2_grpclib.ServiceStub):
         metadata: "MetadataLike | None" = None,
     ) -> "PublishResponse":
         """
-        Stores a document: creates it, or makes a new revision of it. A document that equals the latest
-        revision makes no new one. Errors: INVALID_ARGUMENT, FAILED_PRECONDITION when the etag is not
-        that of the latest revision or the request id was used for something else.
+        Stores a document: creates it, or adds a revision to it. A document that equals the latest
+        revision adds none. Errors: INVALID_ARGUMENT, FAILED_PRECONDITION if the etag is not that of
+        the latest revision or the request id was used for another request.
         """
 
         return await self._unary_unary(
@@ -1842,8 +1848,8 @@ class ExchangeServiceStub(betterproto2_grpclib.ServiceStub):
         metadata: "MetadataLike | None" = None,
     ) -> "AsyncIterator[BatchPublishResponse]":
         """
-        Stores many documents, each by itself and in the order in which they come: one that is refused
-        does not keep the others from being stored. There is one result for each item, in order.
+        Stores many documents independently, in the order of the requests: the rejection of one does
+        not affect the others. There is one result for each item, in order.
         """
 
         async for response in self._stream_stream(
@@ -1866,7 +1872,7 @@ class ExchangeServiceStub(betterproto2_grpclib.ServiceStub):
         metadata: "MetadataLike | None" = None,
     ) -> "GetResponse":
         """
-        Returns one document. Errors: NOT_FOUND when there is none, or the latest revision is its
+        Returns one document. Errors: NOT_FOUND if it does not exist, or if its latest revision is a
         deletion.
         """
 
@@ -1889,7 +1895,7 @@ class ExchangeServiceStub(betterproto2_grpclib.ServiceStub):
     ) -> "ListResponse":
         """
         Lists the latest revisions of the documents of one type, page by page. Documents that exist
-        throughout are each listed exactly once, whatever is published meanwhile.
+        from the first page to the last are listed exactly once, whatever is published meanwhile.
         """
 
         return await self._unary_unary(
@@ -1931,7 +1937,7 @@ class ExchangeServiceStub(betterproto2_grpclib.ServiceStub):
         metadata: "MetadataLike | None" = None,
     ) -> "DeleteResponse":
         """
-        Deletes a document by a new revision that has none; earlier revisions stay readable. Errors:
+        Deletes a document by adding a revision without one; earlier revisions stay readable. Errors:
         NOT_FOUND, FAILED_PRECONDITION as for Publish.
         """
 
@@ -1953,9 +1959,9 @@ class ExchangeServiceStub(betterproto2_grpclib.ServiceStub):
         metadata: "MetadataLike | None" = None,
     ) -> "AsyncIterator[WatchResponse]":
         """
-        Tells of every change after a sequence number, each exactly once and in order, and of those to
-        come. The stream ends only when either side ends it; a client resumes from the sequence number
-        that it saw last.
+        Streams every change after a sequence number exactly once and in order, and then future
+        changes. The stream ends only when the client or the server ends it; a client resumes from the
+        last sequence number that it received.
         """
 
         async for response in self._unary_stream(
@@ -1977,9 +1983,9 @@ class ExchangeServiceStub(betterproto2_grpclib.ServiceStub):
         metadata: "MetadataLike | None" = None,
     ) -> "TraceLineageResponse":
         """
-        Follows the references between documents from one of them: a feedback event to its deployment,
-        model version, training run, configuration, dataset and model, or the other way. Errors:
-        NOT_FOUND when the starting document was never published nor referred to.
+        Traces a document's lineage upstream or downstream: for example from a feedback event to its
+        deployment, model version, training run, configuration, dataset and model. Errors: NOT_FOUND if
+        the start was never published and no document refers to it.
         """
 
         return await self._unary_unary(
@@ -2000,10 +2006,10 @@ class ExchangeServiceStub(betterproto2_grpclib.ServiceStub):
         metadata: "MetadataLike | None" = None,
     ) -> "CompactResponse":
         """
-        Drops the beginning of the history: revisions that are no longer the latest of their document.
-        Latest revisions stay, deletions among them, and so do all feedback events. It may be asked for
-        again: what is gone already is no error. Errors: PERMISSION_DENIED for a caller who may not see
-        every document, OUT_OF_RANGE when there is no such sequence number yet.
+        Removes the beginning of the history: revisions that are no longer the latest of their
+        document. Latest revisions stay, including deletions, and so do all feedback events. Repeating
+        a compaction is not an error. Errors: PERMISSION_DENIED for a caller who may not see every
+        document, OUT_OF_RANGE if no change has the sequence number yet.
         """
 
         return await self._unary_unary(
@@ -2018,8 +2024,8 @@ class ExchangeServiceStub(betterproto2_grpclib.ServiceStub):
 
 class FeedbackServiceStub(betterproto2_grpclib.ServiceStub):
     """
-    Keeps feedback events. An event is kept once, by its id, and never changes. Events that are
-    published as documents are documents and not kept here.
+    Stores feedback events. An event is stored once, by its id, and never changes. Events that are
+    published as documents are documents, and not stored here.
     """
 
     async def ingest(
@@ -2031,8 +2037,8 @@ class FeedbackServiceStub(betterproto2_grpclib.ServiceStub):
         metadata: "MetadataLike | None" = None,
     ) -> "AsyncIterator[IngestResponse]":
         """
-        Takes in batches of events. Each batch is acknowledged, in order, once it is durable. A server
-        reads no further batches while it holds as many unacknowledged ones as it can.
+        Stores batches of events. Each batch is acknowledged in order, once it is durable. A server
+        stops reading batches while it has as many unacknowledged ones as it allows.
         """
 
         async for response in self._stream_stream(
@@ -2055,7 +2061,7 @@ class FeedbackServiceStub(betterproto2_grpclib.ServiceStub):
         metadata: "MetadataLike | None" = None,
     ) -> "AsyncIterator[ExportResponse]":
         """
-        Returns events in the order in which they were taken in, those present when the call begins.
+        Returns the events that exist when the call begins, in the order in which they were stored.
         """
 
         async for response in self._unary_stream(
@@ -2092,7 +2098,7 @@ class FeedbackServiceStub(betterproto2_grpclib.ServiceStub):
 
 class ValidationServiceStub(betterproto2_grpclib.ServiceStub):
     """
-    Reads, checks and writes messages of the IR. Stores nothing.
+    Validates and converts messages of the IR. It stores nothing.
     """
 
     async def validate(
@@ -2104,8 +2110,8 @@ class ValidationServiceStub(betterproto2_grpclib.ServiceStub):
         metadata: "MetadataLike | None" = None,
     ) -> "ValidateResponse":
         """
-        Tells whether bytes are a valid message, and what could be better about it. A message that
-        cannot be read is a result, too, and not an error.
+        Checks whether bytes are a valid message, and lints it. Content that cannot be read is a result
+        and not an error.
         """
 
         return await self._unary_unary(
@@ -2126,8 +2132,8 @@ class ValidationServiceStub(betterproto2_grpclib.ServiceStub):
         metadata: "MetadataLike | None" = None,
     ) -> "ConvertResponse":
         """
-        Writes a message in another form. Errors: INVALID_ARGUMENT when it cannot be read, breaks a
-        rule, or holds what the other form cannot carry.
+        Converts a message to another format. Errors: INVALID_ARGUMENT if it cannot be read, breaks a
+        rule, or has a value that the other format cannot represent.
         """
 
         return await self._unary_unary(
