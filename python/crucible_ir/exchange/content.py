@@ -1,4 +1,4 @@
-"""What the exchange reads from a document: its identity, its references and its indexed fields."""
+"""The parts of a document that the exchange uses: its identity, references and indexed fields."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ class FieldValue(NamedTuple):
 
 
 class FieldReference(NamedTuple):
-    """A reference that a document holds, in itself or in a message inside it.
+    """A reference in a document, or in a message embedded in it.
 
     Attributes:
-        holder_type: The short name of the message that holds the field.
-        holder_id: The id of that message: the document's own, or that of a part of it.
-        field: The field's name.
-        target_type: The short name of the message that is referred to.
-        target_id: Its id.
-        embedded: Whether the field holds a copy of that message and not only its id.
+        holder_type: The short name of the message type with the field.
+        holder_id: The id of that message: of the document, or of an embedded message.
+        field: The name of the field.
+        target_type: The short name of the target's message type.
+        target_id: The id of the target.
+        embedded: Whether the field contains a copy of the target and not only its id.
     """
 
     holder_type: str
@@ -42,7 +42,7 @@ class FieldReference(NamedTuple):
     embedded: bool
 
 
-#: The fields that identify a message, the first that its type has.
+#: The fields that identify a message: the first that its type has.
 IDENTITY_FIELDS = ("id", "name", "backend_id", "request_id")
 
 
@@ -58,7 +58,7 @@ def identity_field(descriptor: Descriptor) -> str | None:
 
 
 def identity_of(message: Message) -> str | None:
-    """Return what identifies a message; ``None`` when it carries nothing that does.
+    """Return the id of a message; ``None`` if it has none.
 
     >>> from crucible_ir import v1
     >>> identity_of(v1.ModelRef(id="gpt2", name="GPT-2"))
@@ -70,7 +70,7 @@ def identity_of(message: Message) -> str | None:
     return (getattr(message, name) or None) if name is not None else None
 
 
-#: Which fields of a message refer to a document, and to which type: by its id, or by a copy of it.
+#: The fields of each message type that refer to a document, and its type: by id, or by a copy.
 REFERENCES: dict[str, dict[str, str]] = {
     "BackendRef": {"deployment_id": "DeploymentConfig", "fallback": "BackendRef"},
     "Capabilities": {"backend_id": "BackendRef"},
@@ -96,11 +96,11 @@ REFERENCES: dict[str, dict[str, str]] = {
 
 
 def references_of(message: Message, id_: str) -> Iterator[FieldReference]:
-    """Yield the references that a message holds, those of the copies inside it included.
+    """Yield the references of a message, including those of embedded copies.
 
     Args:
         message: The content of a document.
-        id_: Its id.
+        id_: The document's id.
 
     >>> from crucible_ir import v1
     >>> [reference] = references_of(v1.DeploymentConfig(id="d", model_version_id="m"), "d")
@@ -121,7 +121,7 @@ def references_of(message: Message, id_: str) -> Iterator[FieldReference]:
             yield from references_of(value, target_id)
 
 
-#: The longest value that is indexed, in bytes of UTF-8: as long as a required string may be.
+#: The longest indexed value, in bytes of UTF-8: the same as for a required string.
 MAX_VALUE_BYTES = 512
 
 _INDEXED_KINDS = (Kind.STRING, Kind.ENUM, Kind.BOOL)
@@ -129,9 +129,9 @@ _INDEXED_KINDS = (Kind.STRING, Kind.ENUM, Kind.BOOL)
 
 @cache
 def indexed_fields(descriptor: Descriptor) -> dict[str, tuple[Field, ...]]:
-    """Return the fields of a type that are indexed: the members that hold each one's values.
+    """Return the indexed fields of a type, with the members that contain each field's values.
 
-    They are the strings, lists of strings, flags and enums. An open vocabulary is one field.
+    Strings, lists of strings, flags and enums are indexed. An open vocabulary is one field.
 
     >>> from crucible_ir import v1
     >>> [member.name for member in indexed_fields(v1.ModelVersion.DESCRIPTOR)["stage"]]
@@ -146,7 +146,7 @@ def indexed_fields(descriptor: Descriptor) -> dict[str, tuple[Field, ...]]:
 
 
 def field_values(message: Message) -> Iterator[FieldValue]:
-    """Yield each indexed field of a message that is set, with each of its values.
+    """Yield the indexed fields of a message that are set, with each of their values.
 
     >>> from crucible_ir import v1
     >>> dict(field_values(v1.ModelVersion(id="m1", model_id="m", stage="MODEL_STAGE_PRODUCTION")))
@@ -161,7 +161,7 @@ def field_values(message: Message) -> Iterator[FieldValue]:
 
 
 def set_values(message: Message, field: Field) -> list[Any]:
-    """Return the values of a field that count as set, each once."""
+    """Return the distinct values of a field that count as set."""
     value = getattr(message, field.name)
     if field.is_list:
         return list(dict.fromkeys(value))
@@ -171,7 +171,7 @@ def set_values(message: Message, field: Field) -> list[Any]:
 
 
 def value_text(field: Field, value: Any) -> str | None:
-    """Return the text under which a value is indexed; ``None`` for a value that counts as unset."""
+    """Return the indexed text of a value; ``None`` for a value that counts as unset."""
     if field.enum is not None:
         return vocabulary.names(field.enum).get(value, str(value)) if value else None
     if field.kind is Kind.BOOL:

@@ -54,7 +54,7 @@ async def test_the_asyncio_client_compacts_and_yields_the_gap(served: Served) ->
     async with AsyncExchangeClient(served.address) as client_:
         assert await client_.compact(keep_within=timedelta(days=1)) == 1
         assert await client_.compact(keep_within=timedelta(0)) == 4
-        with pytest.raises(InvalidDocumentError, match="there is no change 9"):
+        with pytest.raises(InvalidDocumentError, match="unknown sequence number 9"):
             await client_.compact(keep_after=9)
     served.kill()
     served.start()
@@ -96,7 +96,7 @@ def test_the_command_prints_the_start_of_the_history_and_watch_prints_the_gap(
         (("--keep-after", -1), "-1"),
         (("--keep-within", "90"), "invalid duration"),
         (("--keep-within", "0d"), "invalid duration"),
-        (("--keep-after", 1000), "there is no change 1000: the latest is 0"),
+        (("--keep-after", 1000), "unknown sequence number 1000: the latest change is 0"),
         (("--keep-within", "999999w"), "within"),
     ],
 )
@@ -119,14 +119,14 @@ def test_only_an_admin_of_all_documents_may_compact(tmp_path: Path) -> None:
                 if role is Role.ADMIN:
                     assert client.compact(keep_after=0) == 1
                     continue
-                with pytest.raises(PermissionDeniedError, match="needs the role admin"):
+                with pytest.raises(PermissionDeniedError, match="requires the role admin"):
                     client.compact(keep_after=0)
         token = tmp_path / "reader.token"
         token.write_text(texts[Role.READER])
         command = ("compact", "--server", served.address, "--token-file", token)
         result = run(*command, "--keep-after", 0)
         assert result.status == 2
-        assert "needs the role admin" in result.err
+        assert "requires the role admin" in result.err
     finally:
         served.kill()
 

@@ -44,12 +44,12 @@ async def test_a_full_disk_is_reported_and_documents_can_be_read(tmp_path: Path)
     ):
         kept = (await client.publish(version(1))).record
         with pragma("max_page_count = 1"):
-            with pytest.raises(QuotaExceededError, match="no room left"):
+            with pytest.raises(QuotaExceededError, match="the store is full"):
                 await client.publish(large("a"))
             outcomes = [each async for each in client.publish_many([large("b"), large("c")])]
             # Each was retried until its timeout.
             assert [(each.published, each.retryable) for each in outcomes] == [(None, True)] * 2
-            with pytest.raises(QuotaExceededError, match="no room left"):
+            with pytest.raises(QuotaExceededError, match="the store is full"):
                 await client.ingest(v1.FeedbackEvent(id=f"{n}" * 500) for n in range(1000))
             assert (await client.get(v1.ModelVersion, "m1")).record == kept
         with pragma("max_page_count = 1000000"):
@@ -63,7 +63,7 @@ async def test_a_read_only_database_is_reported_and_can_be_read(tmp_path: Path) 
     ):
         kept = (await client.publish(version(1))).record
         with pragma("query_only = ON"):
-            with pytest.raises(PreconditionError, match="cannot be written") as caught:
+            with pytest.raises(PreconditionError, match="the store is read-only") as caught:
                 await client.publish(version(2))
             assert caught.value.reason == "STORE_READ_ONLY"
             assert (await client.get(v1.ModelVersion, "m1")).record == kept

@@ -300,7 +300,7 @@ def test_a_key_that_does_not_match_is_reported_as_the_clients_problem(
 def test_errors_without_a_tls_cause_stay_the_same() -> None:
     unreached = UnavailableError("failed to connect to all addresses", code="UNAVAILABLE")
     assert Connection("unix:/no/such/socket").explained(unreached) is unreached
-    other = UnavailableError("the store cannot be reached now", code="UNAVAILABLE")
+    other = UnavailableError("the store is unavailable; retry later", code="UNAVAILABLE")
     assert Connection("127.0.0.1:1").explained(other) is other
 
 
@@ -325,7 +325,7 @@ def test_commands_use_certificates(
     assert '"publisher": "trainer"' in listed.out
     rejected = run("compact", "--keep-after", 0, *options)
     assert (rejected.status, rejected.out) == (2, "")
-    assert "needs the role admin" in rejected.err
+    assert "requires the role admin" in rejected.err
 
 
 @pytest.mark.parametrize(

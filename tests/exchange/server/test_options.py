@@ -1,4 +1,4 @@
-"""Options: what is safe by default, addresses, and extras that are not installed."""
+"""Options: safe defaults, addresses, and extras that are not installed."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ TOKENS = TokenFile("tokens.json")
         ("localhost.example:50551", False),
     ],
 )
-def test_an_address_is_local_when_no_other_machine_can_reach_it(text: str, is_local: bool) -> None:
+def test_address_is_local_if_no_other_machine_can_reach_it(text: str, is_local: bool) -> None:
     address = parse_address(text)
     assert address.is_local is is_local
     assert str(address) == text
@@ -52,7 +52,7 @@ def test_an_address_is_local_when_no_other_machine_can_reach_it(text: str, is_lo
     "text", ["", "50551", ":50551", "127.0.0.1", "127.0.0.1:", "127.0.0.1:65536", "::1:50551",
              "[::1]", "unix:", "http://127.0.0.1:1", "127.0.0.1:1/x", "127.0.0.1:\u0661"]
 )  # fmt: skip
-def test_what_is_no_address_is_refused_with_an_example(text: str) -> None:
+def test_invalid_address_is_rejected_with_an_example(text: str) -> None:
     with pytest.raises(AddressError, match=DEFAULT_ADDRESS):
         parse_address(text)
 
@@ -68,17 +68,18 @@ def test_what_is_no_address_is_refused_with_an_example(text: str) -> None:
         ({"insecure": True}, ""),
     ],
 )
-def test_other_machines_are_served_only_with_tls_and_authentication_or_on_ones_own_word(
+def test_public_address_requires_tls_and_authentication_or_insecure(
     given: dict[str, Any], missing: str
 ) -> None:
     options = ServerOptions(address=parse_address("0.0.0.0:0"), **given)
     if not missing:
         options.check()
         return
-    with pytest.raises(ServingError) as refused:
+    with pytest.raises(ServingError) as caught:
         options.check()
-    assert str(refused.value) == (
-        f"0.0.0.0:0 can be reached from other machines: that needs {missing}, or --insecure"
+    assert str(caught.value) == (
+        f"0.0.0.0:0 is reachable from other machines: add {missing}, or disable this check with"
+        " --insecure"
     )
     ServerOptions(address=LOOPBACK, **given).check()
 
@@ -93,10 +94,8 @@ def test_two_servers_cannot_share_a_port(tmp_path: Path) -> None:
     run(work())
 
 
-def test_a_socket_of_the_file_system_serves(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # The path of a socket may have about a hundred characters, which that of a test exceeds.
+def test_server_listens_on_a_unix_socket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # The path of a socket can have about a hundred characters, and the path of a test has more.
     monkeypatch.chdir(tmp_path)
 
     async def work() -> Any:
@@ -116,7 +115,7 @@ def test_a_socket_of_the_file_system_serves(
         ("grpc_reflection.v1alpha.reflection", "reflection", {"reflection": True}),
     ],
 )
-def test_what_is_not_installed_is_named_with_the_extra_that_brings_it(
+def test_missing_package_is_named_with_its_extra(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     module: str,
@@ -136,7 +135,7 @@ def test_what_is_not_installed_is_named_with_the_extra_that_brings_it(
     run(work())
 
 
-def test_generated_code_that_does_not_fit_protobuf_is_named_with_the_extra(
+def test_incompatible_generated_code_is_named_with_its_extra(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "grpc_health").mkdir()

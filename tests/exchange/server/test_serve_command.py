@@ -1,4 +1,4 @@
-"""``crucible-ir serve``: a process that listens, is careful, and ends in good order."""
+"""``crucible-ir serve``: the process starts, rejects unsafe options, and stops gracefully."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @contextmanager
 def served(*options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """Run a server as a process of its own."""
+    """Run a server as a separate process."""
     process = subprocess.Popen(
         [*PROGRAM, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
@@ -52,7 +52,7 @@ def publish(address: str, id_: str, metadata: Any = ()) -> v1.PublishResponse:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_it_in_good_order_and_what_was_published_is_there_afterwards(
+def test_signal_stops_the_server_gracefully_and_documents_persist(
     number: signal.Signals,
 ) -> None:
     with served("--log-format", "json") as (process, address):
@@ -62,20 +62,20 @@ def test_a_signal_ends_it_in_good_order_and_what_was_published_is_there_afterwar
     assert (process.returncode, out) == (0, "")
     messages = [json.loads(line)["message"] for line in err.splitlines()]
     assert messages[0] == f"listening on {address}"
-    # The end of the call may be told after the signal came.
+    # The end of the call may be logged after the signal.
     assert sorted(messages[1:-1]) == ["call", "stopping"]
     assert messages[-1] == "stopped"
     with served() as (_, address):
         assert publish(address, "m").unchanged
 
 
-def test_it_asks_for_the_tokens_that_the_command_makes() -> None:
+def test_server_requires_the_tokens_that_the_command_creates() -> None:
     token = run("tokens", "create", "trainer", "--role", "publisher").out.strip()
     with served("--tokens", "tokens.json") as (_, address):
-        with pytest.raises(grpc.RpcError) as refused:
+        with pytest.raises(grpc.RpcError) as caught:
             publish(address, "m")
-        assert isinstance(refused.value, grpc.Call)
-        assert refused.value.code() is grpc.StatusCode.UNAUTHENTICATED
+        assert isinstance(caught.value, grpc.Call)
+        assert caught.value.code() is grpc.StatusCode.UNAUTHENTICATED
         assert publish(address, "m", bearer(token)).record.publisher == "trainer"
 
 
@@ -83,7 +83,7 @@ def test_it_asks_for_the_tokens_that_the_command_makes() -> None:
     ("arguments", "reason"),
     [
         (["--listen", "0.0.0.0:0"], "--insecure"),
-        (["--listen", "nowhere"], "is no address"),
+        (["--listen", "nowhere"], "invalid address"),
         (["--listen", "192.0.2.1:50551", "--insecure"], "cannot listen on 192.0.2.1:50551"),
         (["--tls-cert", "cert.pem"], "require each other"),
         (["--client-ca", "ca.pem"], "requires --tls-cert"),
@@ -94,9 +94,7 @@ def test_it_asks_for_the_tokens_that_the_command_makes() -> None:
         (["--store", "no/such/folder/x.db"], "no/such/folder"),
     ],
 )
-def test_what_cannot_be_served_is_said_in_one_line(
-    folder: Path, arguments: list[str], reason: str
-) -> None:
+def test_startup_error_is_one_line(folder: Path, arguments: list[str], reason: str) -> None:
     environment = os.environ | {"GRPC_VERBOSITY": "NONE"}
     result = subprocess.run(
         [*PROGRAM, *arguments], capture_output=True, text=True, timeout=30, env=environment
@@ -107,7 +105,7 @@ def test_what_cannot_be_served_is_said_in_one_line(
     assert "Traceback" not in result.stderr
 
 
-def test_without_the_extra_it_says_what_to_install() -> None:
+def test_missing_extra_says_what_to_install() -> None:
     code = (
         "import sys; sys.modules['grpc'] = None\n"
         "from crucible_ir.cli import main\n"

@@ -1,4 +1,4 @@
-"""Stopping: streams end in good order, what was taken in is answered, and nothing hangs."""
+"""Stopping ends streams gracefully, answers accepted requests, and does not hang."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from crucible_ir.exchange.server.serving import ExchangeServer, serve_until_sign
 from crucible_ir.exchange.store.opening import open_store
 
 
-def test_a_call_in_progress_is_answered_and_a_new_one_refused() -> None:
+def test_stop_answers_calls_in_progress_and_rejects_new_ones() -> None:
     async def work() -> None:
         async with standing_in() as (server, services), channel_to(server) as channel:
             call = stub_on(channel).Get(GET)
@@ -49,7 +49,7 @@ def test_a_call_in_progress_is_answered_and_a_new_one_refused() -> None:
     run(work())
 
 
-def test_a_call_that_outlasts_the_grace_is_cancelled() -> None:
+def test_call_beyond_the_grace_period_is_cancelled() -> None:
     async def work() -> Any:
         async with standing_in() as (server, services), channel_to(server) as channel:
             call = stub_on(channel).Get(GET)
@@ -61,7 +61,7 @@ def test_a_call_that_outlasts_the_grace_is_cancelled() -> None:
     assert run(work()).code() == grpc.StatusCode.UNAVAILABLE
 
 
-def test_hurrying_cuts_the_grace_short() -> None:
+def test_forced_stop_ends_the_grace_period() -> None:
     async def work() -> Any:
         options = ServerOptions(address=LOOPBACK, grace_seconds=600)
         async with standing_in(options) as (server, services), channel_to(server) as channel:
@@ -69,14 +69,14 @@ def test_hurrying_cuts_the_grace_short() -> None:
             await services.begun.acquire()
             stopping = asyncio.ensure_future(server.stop())
             await asyncio.sleep(0.05)
-            server.hurry()
+            server.force_stop()
             await stopping
             return await failure(call)
 
     assert run(work()).code() == grpc.StatusCode.UNAVAILABLE
 
 
-def test_a_second_signal_ends_a_server_without_grace() -> None:
+def test_second_signal_ends_the_grace_period() -> None:
     async def work() -> Any:
         stand_in = StandIn()
         options = ServerOptions(address=LOOPBACK, grace_seconds=600)
@@ -99,7 +99,7 @@ def test_a_second_signal_ends_a_server_without_grace() -> None:
     assert run(work()).code() == grpc.StatusCode.UNAVAILABLE
 
 
-def test_watches_end_at_once_so_that_their_clients_go_elsewhere(tmp_path: Path) -> None:
+def test_stop_ends_watches_at_once(tmp_path: Path) -> None:
     async def work() -> Any:
         options = ServerOptions(address=LOOPBACK, grace_seconds=600)
         async with serving(tmp_path, options) as server, channel_to(server) as channel:
@@ -113,7 +113,7 @@ def test_watches_end_at_once_so_that_their_clients_go_elsewhere(tmp_path: Path) 
     assert run(work()).code() == grpc.StatusCode.UNAVAILABLE
 
 
-def test_those_who_watch_the_health_hear_of_the_end_and_do_not_delay_it(tmp_path: Path) -> None:
+def test_health_watches_get_the_stop_and_do_not_delay_it(tmp_path: Path) -> None:
     from grpc_health.v1 import health_pb2, health_pb2_grpc
 
     async def work() -> list[int]:
@@ -131,7 +131,7 @@ def test_those_who_watch_the_health_hear_of_the_end_and_do_not_delay_it(tmp_path
     assert run(work()) == [statuses.SERVING, statuses.NOT_SERVING]
 
 
-def test_what_is_acknowledged_under_load_is_stored_and_the_rest_is_refused_as_unavailable(
+def test_stop_under_load_stores_what_was_acknowledged_and_rejects_the_rest(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     acknowledged: list[str] = []
@@ -160,7 +160,7 @@ def test_what_is_acknowledged_under_load_is_stored_and_the_rest_is_refused_as_un
                 return
 
         writing = asyncio.ensure_future(write())
-        # How the stream ended is read from the server's log: a client of grpc.aio calls it an
+        # The server's log says how the stream ended: a client of grpc.aio reports an
         # internal error when it could not write any more.
         with suppress(grpc.aio.AioRpcError):
             async for response in stream:
@@ -191,11 +191,11 @@ def test_what_is_acknowledged_under_load_is_stored_and_the_rest_is_refused_as_un
     ]
     assert len(acknowledged) >= 50
     assert len(set(acknowledged)) == len(acknowledged)
-    # One that was stored and not acknowledged is possible, the other way round is not.
+    # A stored document without an acknowledgement is possible, but not the reverse.
     assert set(acknowledged) <= stored
 
 
-def test_a_client_that_goes_away_ends_its_call() -> None:
+def test_disconnected_client_ends_its_call() -> None:
     async def work() -> None:
         async with standing_in() as (server, services):
             channel = channel_to(server)
@@ -208,7 +208,7 @@ def test_a_client_that_goes_away_ends_its_call() -> None:
     run(work())
 
 
-def test_many_clients_that_cancel_leave_a_server_that_answers(tmp_path: Path) -> None:
+def test_server_answers_after_many_cancelled_calls(tmp_path: Path) -> None:
     async def work() -> None:
         async with serving(tmp_path) as server, channel_to(server) as channel:
             stub = stub_on(channel)

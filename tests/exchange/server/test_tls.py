@@ -1,4 +1,4 @@
-"""TLS: who is let in with which certificate, and what is said of files that are none."""
+"""TLS: the access that each certificate gives, and errors for invalid files."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from crucible_ir.exchange.server.serving import ExchangeServer
 
 
 class Pki:
-    """A root, a server's certificate of it, and files of both."""
+    """A root, a server certificate that it issued, and files of both."""
 
     def __init__(self, folder: Path) -> None:
         self.root = trustme.CA()
@@ -67,9 +67,7 @@ async def end_of_get(channel: Any, metadata: Any = ()) -> Any:
         return await failure(stub_on(channel).Get(GET, metadata=metadata, timeout=10))
 
 
-def test_a_client_that_trusts_the_root_is_served_and_others_refuse_the_server(
-    tmp_path: Path, pki: Pki
-) -> None:
+def test_only_clients_that_trust_the_root_connect(tmp_path: Path, pki: Pki) -> None:
     async def work() -> None:
         options = ServerOptions(address=LOOPBACK, tls=pki.files())
         async with serving(tmp_path, options) as server:
@@ -83,9 +81,7 @@ def test_a_client_that_trusts_the_root_is_served_and_others_refuse_the_server(
     run(work())
 
 
-def test_a_client_certificate_is_asked_for_and_names_the_publisher(
-    tmp_path: Path, pki: Pki
-) -> None:
+def test_required_client_certificate_names_the_publisher(tmp_path: Path, pki: Pki) -> None:
     async def work() -> None:
         options = ServerOptions(
             address=LOOPBACK, tls=pki.files(mutual=True), certificate_role=Role.PUBLISHER
@@ -93,8 +89,8 @@ def test_a_client_certificate_is_asked_for_and_names_the_publisher(
         async with serving(tmp_path, options) as server:
             without = await end_of_get(channel_to(server, pki.root))
             assert without.code() == grpc.StatusCode.UNAVAILABLE
-            stranger = trustme.CA().issue_cert("trainer")
-            strange = await end_of_get(channel_to(server, pki.root, stranger))
+            untrusted = trustme.CA().issue_cert("trainer")
+            strange = await end_of_get(channel_to(server, pki.root, untrusted))
             assert strange.code() == grpc.StatusCode.UNAVAILABLE
             for certificate, name in (
                 (pki.root.issue_cert("trainer.example", common_name="trainer"), "trainer"),
@@ -108,9 +104,7 @@ def test_a_client_certificate_is_asked_for_and_names_the_publisher(
     run(work())
 
 
-def test_a_client_certificate_allows_to_read_unless_it_is_told_to_allow_more(
-    tmp_path: Path, pki: Pki
-) -> None:
+def test_client_certificate_gives_the_configured_role(tmp_path: Path, pki: Pki) -> None:
     async def work() -> None:
         options = ServerOptions(address=LOOPBACK, tls=pki.files(mutual=True))
         async with serving(tmp_path, options) as server:
@@ -126,9 +120,7 @@ def test_a_client_certificate_allows_to_read_unless_it_is_told_to_allow_more(
     run(work())
 
 
-def test_where_there_are_tokens_a_certificate_does_not_take_their_place(
-    tmp_path: Path, pki: Pki
-) -> None:
+def test_client_certificate_does_not_replace_a_token(tmp_path: Path, pki: Pki) -> None:
     tokens = TokenFile(tmp_path / "tokens.json")
     _, text = tokens.create("dashboard", Role.READER)
 
@@ -146,7 +138,7 @@ def test_where_there_are_tokens_a_certificate_does_not_take_their_place(
     run(work())
 
 
-def test_a_key_that_is_not_the_certificates_is_refused(tmp_path: Path, pki: Pki) -> None:
+def test_key_of_another_certificate_is_rejected(tmp_path: Path, pki: Pki) -> None:
     other = tmp_path / "other.pem"
     pki.root.issue_cert("localhost").private_key_pem.write_to_path(str(other))
     with pytest.raises(CertificateError, match="key values mismatch"):
@@ -154,7 +146,7 @@ def test_a_key_that_is_not_the_certificates_is_refused(tmp_path: Path, pki: Pki)
 
 
 @pytest.mark.parametrize("content", [b"", b"not PEM", b"-----BEGIN CERTIFICATE-----\nAAAA\n"])
-def test_files_that_are_no_certificates_are_named(tmp_path: Path, pki: Pki, content: bytes) -> None:
+def test_invalid_certificate_file_is_named(tmp_path: Path, pki: Pki, content: bytes) -> None:
     broken = tmp_path / "broken.pem"
     broken.write_bytes(content)
     for files in (

@@ -1,4 +1,4 @@
-"""Documents in a store: what publishing, deleting and reading mean in every kind of database."""
+"""Publishing, deleting and reading documents in every kind of database."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ HOSTILE_IDS = [
 ]
 
 
-async def test_a_published_document_is_read_back_as_it_was(address: str) -> None:
+async def test_published_document_is_returned_unchanged(address: str) -> None:
     store = await open_store(address, clock=lambda: 1_700_000_000_000_001)
     published = await store.publish(publication(body="\x00\xff text", publisher="ann"))
     entry = await store.get("ModelVersion", "m1")
@@ -56,7 +56,7 @@ async def test_a_published_document_is_read_back_as_it_was(address: str) -> None
     assert (record.publisher, record.deleted) == ("ann", False)
 
 
-async def test_the_same_content_again_makes_no_revision(address: str) -> None:
+async def test_same_content_adds_no_revision(address: str) -> None:
     store = await open_store(address)
     first = await store.publish(publication())
     again = await store.publish(publication())
@@ -66,7 +66,7 @@ async def test_the_same_content_again_makes_no_revision(address: str) -> None:
     assert position == 1
 
 
-async def test_other_content_makes_a_revision_and_the_earlier_one_stays(address: str) -> None:
+async def test_different_content_adds_a_revision(address: str) -> None:
     times = iter([100, 200])
     store = await open_store(address, clock=lambda: next(times))
     first = (await store.publish(publication(body="one"))).record
@@ -81,7 +81,7 @@ async def test_other_content_makes_a_revision_and_the_earlier_one_stays(address:
     assert old.record == first
 
 
-async def test_a_document_that_is_not_there_is_not_found(address: str) -> None:
+async def test_missing_document_is_not_found(address: str) -> None:
     store = await open_store(address)
     await store.publish(publication())
     for type_, id_, revision in [
@@ -98,7 +98,7 @@ async def test_a_document_that_is_not_there_is_not_found(address: str) -> None:
     await store.close()
 
 
-async def test_any_text_is_an_id_of_its_own(address: str) -> None:
+async def test_any_text_is_a_distinct_id(address: str) -> None:
     store = await open_store(address)
     for id_ in HOSTILE_IDS:
         await store.publish(publication(id_, f"body of {id_!r}"))
@@ -110,7 +110,7 @@ async def test_any_text_is_an_id_of_its_own(address: str) -> None:
     await store.close()
 
 
-async def test_an_etag_must_be_that_of_the_latest_revision(address: str) -> None:
+async def test_etag_must_match_the_latest_revision(address: str) -> None:
     store = await open_store(address)
     first = (await store.publish(publication(body="one", etag=""))).record
     second = (await store.publish(publication(body="two", etag=first.etag))).record
@@ -125,7 +125,7 @@ async def test_an_etag_must_be_that_of_the_latest_revision(address: str) -> None
     await store.close()
 
 
-async def test_of_many_writers_on_one_etag_one_wins_and_the_others_are_told(address: str) -> None:
+async def test_one_of_many_writers_with_one_etag_succeeds(address: str) -> None:
     store = await open_store(address)
     etag = (await store.publish(publication(body="start"))).record.etag
     results = await asyncio.gather(
@@ -133,14 +133,14 @@ async def test_of_many_writers_on_one_etag_one_wins_and_the_others_are_told(addr
         return_exceptions=True,
     )
     won = [result for result in results if isinstance(result, PublishResult)]
-    told = [result for result in results if isinstance(result, StaleEtagError)]
-    assert (len(won), len(told)) == (1, 19)
-    assert {error.latest for error in told} == {won[0].record.etag}
+    rejected = [result for result in results if isinstance(result, StaleEtagError)]
+    assert (len(won), len(rejected)) == (1, 19)
+    assert {error.latest for error in rejected} == {won[0].record.etag}
     assert await store.position() == 2
     await store.close()
 
 
-async def test_a_repeated_request_changes_nothing_and_has_the_first_ones_result(
+async def test_repeated_request_returns_the_first_result(
     address: str,
 ) -> None:
     store = await open_store(address)
@@ -153,7 +153,7 @@ async def test_a_repeated_request_changes_nothing_and_has_the_first_ones_result(
     await store.close()
 
 
-async def test_a_request_id_belongs_to_one_request_of_one_publisher(address: str) -> None:
+async def test_request_id_belongs_to_one_request_of_one_publisher(address: str) -> None:
     store = await open_store(address)
     await store.publish(publication(request_id="r1", publisher="ann"))
     with pytest.raises(RequestIdReusedError):
@@ -163,7 +163,7 @@ async def test_a_request_id_belongs_to_one_request_of_one_publisher(address: str
     await store.close()
 
 
-async def test_a_request_that_was_forgotten_counts_as_a_new_one(address: str) -> None:
+async def test_removed_request_id_can_be_used_again(address: str) -> None:
     times = iter([100, 200, 300, 400])
     store = await open_store(address, clock=lambda: next(times))
     old = publication(body="one", request_id="old")
@@ -176,20 +176,27 @@ async def test_a_request_that_was_forgotten_counts_as_a_new_one(address: str) ->
     await store.close()
 
 
-async def test_a_deletion_is_a_revision_without_a_document(address: str) -> None:
+async def test_deletion_is_a_revision_without_a_document(address: str) -> None:
     store = await open_store(address)
     first = (await store.publish(publication())).record
-    gone = await store.delete(DeleteCommand("ModelVersion", "m1", publisher="ann", etag=first.etag))
-    assert (gone.revision, gone.sequence, gone.deleted, gone.publisher) == (2, 2, True, "ann")
+    deleted = await store.delete(
+        DeleteCommand("ModelVersion", "m1", publisher="ann", etag=first.etag)
+    )
+    assert (deleted.revision, deleted.sequence, deleted.deleted, deleted.publisher) == (
+        2,
+        2,
+        True,
+        "ann",
+    )
     with pytest.raises(DocumentNotFoundError, match="deleted by revision 2"):
         await store.get("ModelVersion", "m1")
     assert (await store.get("ModelVersion", "m1", 1)).document == b"one"
     tombstone = await store.get("ModelVersion", "m1", 2)
-    assert (tombstone.record, tombstone.document) == (gone, None)
+    assert (tombstone.record, tombstone.document) == (deleted, None)
     await store.close()
 
 
-async def test_what_is_not_there_cannot_be_deleted(address: str) -> None:
+async def test_missing_document_cannot_be_deleted(address: str) -> None:
     store = await open_store(address)
     with pytest.raises(DocumentNotFoundError):
         await store.delete(DeleteCommand("ModelVersion", "m1"))
@@ -203,7 +210,7 @@ async def test_what_is_not_there_cannot_be_deleted(address: str) -> None:
     await store.close()
 
 
-async def test_a_repeated_deletion_with_its_request_id_has_the_same_result(address: str) -> None:
+async def test_repeated_deletion_with_its_request_id_returns_the_first_result(address: str) -> None:
     store = await open_store(address)
     await store.publish(publication())
     wanted = DeleteCommand("ModelVersion", "m1", request=RequestKey("r1", b"delete m1"))
@@ -211,7 +218,7 @@ async def test_a_repeated_deletion_with_its_request_id_has_the_same_result(addre
     await store.close()
 
 
-async def test_a_deleted_document_can_be_created_again_with_a_further_revision(
+async def test_deleted_document_can_be_created_again(
     address: str,
 ) -> None:
     times = iter([100, 200, 300])
@@ -224,7 +231,7 @@ async def test_a_deleted_document_can_be_created_again_with_a_further_revision(
     await store.close()
 
 
-async def test_a_preview_tells_what_would_be_and_stores_nothing(address: str) -> None:
+async def test_preview_returns_the_result_and_stores_nothing(address: str) -> None:
     store = await open_store(address)
     preview = await store.preview(publication())
     assert (preview.created, preview.record.revision) == (True, 1)
@@ -237,7 +244,7 @@ async def test_a_preview_tells_what_would_be_and_stores_nothing(address: str) ->
     await store.close()
 
 
-async def test_a_clock_that_goes_back_takes_no_document_back(address: str) -> None:
+async def test_update_time_never_decreases(address: str) -> None:
     times = iter([500, 100, 50, 400])
     store = await open_store(address, clock=lambda: next(times))
     records = [(await store.publish(publication(body=str(n)))).record for n in range(2)]
@@ -248,7 +255,7 @@ async def test_a_clock_that_goes_back_takes_no_document_back(address: str) -> No
     assert [record.sequence for record in records] == [1, 2, 3, 4]
 
 
-async def test_sequence_numbers_have_no_gaps_whatever_is_refused_between(address: str) -> None:
+async def test_rejections_leave_no_gaps_in_sequence_numbers(address: str) -> None:
     store = await open_store(address)
     await asyncio.gather(
         *(store.publish(publication(f"m{n}", etag="")) for n in range(50)),
@@ -260,7 +267,7 @@ async def test_sequence_numbers_have_no_gaps_whatever_is_refused_between(address
     assert [entry.record.sequence for entry in changes.entries] == list(range(1, 51))
 
 
-async def test_what_was_stored_is_there_when_the_store_is_opened_again(address: str) -> None:
+async def test_documents_persist_when_the_store_is_reopened(address: str) -> None:
     store = await open_store(address)
     first = await store.publish(publication(request_id="r1"))
     await store.close()
@@ -271,7 +278,7 @@ async def test_what_was_stored_is_there_when_the_store_is_opened_again(address: 
     await again.close()
 
 
-async def test_a_write_that_nobody_waits_for_any_more_does_not_stop_the_others(
+async def test_cancelled_write_does_not_affect_others(
     address: str,
 ) -> None:
     store = await open_store(address)

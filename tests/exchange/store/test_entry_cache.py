@@ -1,4 +1,4 @@
-"""Reading the latest revision: never an old one, never on the event loop's time."""
+"""Reading the latest revision: never an outdated one, and never blocking the event loop."""
 
 from __future__ import annotations
 
@@ -25,51 +25,51 @@ def entry(id_: str, sequence: int, size: int = 10) -> StoredEntry:
     return StoredEntry(record, b"x" * size)
 
 
-def test_what_was_read_is_remembered_until_something_changes() -> None:
+def test_entry_is_cached_until_something_changes() -> None:
     sequence: list[int | None] = [7]
     latest = EntryCache(lambda: sequence[0])
     assert latest.find("T", "a") is None
-    latest.keep(entry("a", 3), latest.as_of)
+    latest.add(entry("a", 3), latest.as_of)
     assert latest.find("T", "a") == entry("a", 3)
     assert latest.find("T", "b") is None
     sequence[0] = 8
     assert latest.find("T", "a") is None
 
 
-def test_what_was_asked_for_before_a_change_and_read_after_it_is_not_remembered() -> None:
+def test_entry_read_during_a_change_is_not_cached() -> None:
     sequence = [7]
     latest = EntryCache(lambda: sequence[0])
     assert latest.find("T", "a") is None
     as_of = latest.as_of
     sequence[0] = 8
     assert latest.find("T", "b") is None
-    latest.keep(entry("a", 3), as_of)
+    latest.add(entry("a", 3), as_of)
     assert latest.find("T", "a") is None
 
 
-def test_nothing_is_remembered_while_nobody_knows_what_the_latest_change_is() -> None:
+def test_nothing_is_cached_while_the_latest_change_is_unknown() -> None:
     latest = EntryCache(lambda: None)
     assert latest.find("T", "a") is None
-    latest.keep(entry("a", 3), latest.as_of)
+    latest.add(entry("a", 3), latest.as_of)
     assert latest.find("T", "a") is None
 
 
-def test_the_entries_asked_for_last_are_remembered_up_to_a_size() -> None:
+def test_cache_keeps_the_most_recently_used_entries() -> None:
     latest = EntryCache(lambda: 7, max_bytes=5000)
     for number in range(3):
         assert latest.find("T", str(number)) is None
-        latest.keep(entry(str(number), number), latest.as_of)
+        latest.add(entry(str(number), number), latest.as_of)
     assert latest.find("T", "0") is not None
     for number in range(3, 5):
-        latest.keep(entry(str(number), number), latest.as_of)
+        latest.add(entry(str(number), number), latest.as_of)
     assert [latest.find("T", str(number)) is not None for number in range(5)] == [
         *(True, False, True, True, True)
     ]
-    latest.keep(entry("large", 9, size=6000), latest.as_of)
+    latest.add(entry("large", 9, size=6000), latest.as_of)
     assert latest.find("T", "large") is None
 
 
-async def test_a_change_is_read_as_soon_as_it_is_acknowledged(address: str) -> None:
+async def test_acknowledged_change_is_visible_at_once(address: str) -> None:
     store = await open_store(address)
     for number in range(50):
         published = await store.publish(publication("m", f"body {number}"))
@@ -82,18 +82,18 @@ async def test_a_change_is_read_as_soon_as_it_is_acknowledged(address: str) -> N
     await store.close()
 
 
-async def test_a_change_of_another_process_is_read_a_few_milliseconds_later(address: str) -> None:
+async def test_change_of_another_process_is_visible_within_milliseconds(address: str) -> None:
     one, other = await open_store(address), await open_store(address)
     await one.publish(publication("m", "first"))
     assert (await other.get("ModelVersion", "m")).document == b"first"
     await one.publish(publication("m", "second"))
-    await asyncio.sleep(database.FRESH_SECONDS)
+    await asyncio.sleep(database.STALENESS_SECONDS)
     assert (await other.get("ModelVersion", "m")).document == b"second"
     await one.close()
     await other.close()
 
 
-async def test_a_disk_that_is_slow_does_not_keep_the_event_loop_waiting(
+async def test_slow_disk_does_not_block_the_event_loop(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = threading.Event()
@@ -119,7 +119,7 @@ async def test_a_disk_that_is_slow_does_not_keep_the_event_loop_waiting(
     await store.close()
 
 
-async def test_a_lookup_that_waits_for_its_disk_does_not_keep_others_waiting(
+async def test_slow_lookup_does_not_block_other_lookups(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     find = sqlite._SqliteLookups.find
@@ -142,7 +142,7 @@ async def test_a_lookup_that_waits_for_its_disk_does_not_keep_others_waiting(
     await store.close()
 
 
-async def test_a_writer_that_takes_its_time_keeps_nobody_waiting_who_reads(tmp_path: Path) -> None:
+async def test_slow_writer_does_not_block_readers(tmp_path: Path) -> None:
     path = tmp_path / "exchange.db"
     store = await open_store(path)
     for id_ in ("read before", "not read before"):
@@ -155,14 +155,14 @@ async def test_a_writer_that_takes_its_time_keeps_nobody_waiting_who_reads(tmp_p
     for _ in range(20):
         for id_ in ("read before", "not read before"):
             assert (await store.get("ModelVersion", id_)).record.id == id_
-        await asyncio.sleep(database.FRESH_SECONDS)
+        await asyncio.sleep(database.STALENESS_SECONDS)
     assert time.perf_counter() - begun < sqlite.BUSY_SECONDS / 2
     writer.execute("ROLLBACK")
     writer.close()
     await store.close()
 
 
-async def test_lookups_that_are_cancelled_or_fail_do_not_keep_others_from_their_answers(
+async def test_cancelled_or_failed_lookups_do_not_affect_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     find = sqlite._SqliteLookups.find

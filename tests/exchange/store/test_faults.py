@@ -1,4 +1,4 @@
-"""A store whose database fails: told as what it is, nothing half done, and well again after."""
+"""Failures of the database are reported, leave no partial change, and are recovered from."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from crucible_ir.exchange.store.errors import (
 )
 
 
-async def test_a_full_disk_is_told_and_nothing_is_lost_or_half_written(tmp_path: Path) -> None:
+async def test_full_disk_is_reported_and_loses_nothing(tmp_path: Path) -> None:
     store = await open_store(tmp_path / "exchange.db")
     kept = await store.publish(publication("kept"))
     with pragma("max_page_count = 1"):
@@ -40,7 +40,7 @@ async def test_a_full_disk_is_told_and_nothing_is_lost_or_half_written(tmp_path:
     await store.close()
 
 
-async def test_a_read_only_database_is_told_and_can_still_be_read(tmp_path: Path) -> None:
+async def test_read_only_database_is_reported_and_stays_readable(tmp_path: Path) -> None:
     store = await open_store(tmp_path / "exchange.db")
     kept = await store.publish(publication("kept"))
     with pragma("query_only = ON"):
@@ -52,7 +52,7 @@ async def test_a_read_only_database_is_told_and_can_still_be_read(tmp_path: Path
     await store.close()
 
 
-async def test_one_write_that_fails_does_not_take_its_neighbours_with_it(tmp_path: Path) -> None:
+async def test_failed_write_does_not_affect_others_in_its_group(tmp_path: Path) -> None:
     store = await open_store(tmp_path / "exchange.db")
     broken = given.event("x")._replace(latency_ms=2**70)
     results = await asyncio.gather(
@@ -68,7 +68,7 @@ async def test_one_write_that_fails_does_not_take_its_neighbours_with_it(tmp_pat
     await store.close()
 
 
-async def test_a_locked_database_is_waited_for(tmp_path: Path) -> None:
+async def test_write_waits_for_a_locked_database(tmp_path: Path) -> None:
     file = tmp_path / "exchange.db"
     store = await open_store(file)
     hold = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1], isolation_level=None)\n"
@@ -86,7 +86,7 @@ async def test_a_locked_database_is_waited_for(tmp_path: Path) -> None:
     await store.close()
 
 
-async def test_a_lost_connection_is_told_and_comes_back(cluster: postgresql.Cluster) -> None:
+async def test_lost_connection_is_reported_and_recovers(cluster: postgresql.Cluster) -> None:
     store = await open_store(cluster.create_database())
     await store.publish(publication("m1"))
     cluster.stop()
@@ -105,7 +105,7 @@ async def test_a_lost_connection_is_told_and_comes_back(cluster: postgresql.Clus
     await store.close()
 
 
-async def test_a_read_only_database_of_postgresql_is_told_and_can_still_be_read(
+async def test_read_only_postgresql_is_reported_and_stays_readable(
     cluster: postgresql.Cluster,
 ) -> None:
     address = cluster.create_database()
@@ -138,7 +138,7 @@ def set_option(address: str, statement: str) -> None:
         ("42P01", None),
     ],
 )
-async def test_what_postgresql_says_by_its_codes_is_told_as_what_it_is(
+async def test_postgresql_error_codes_are_translated(
     cluster: postgresql.Cluster, state: str, failure: type[Exception] | None
 ) -> None:
     driver = PostgresqlDriver(make_url(cluster.create_database()))
@@ -146,14 +146,14 @@ async def test_what_postgresql_says_by_its_codes_is_told_as_what_it_is(
     try:
         with pytest.raises(DBAPIError) as caught, driver.writer.begin() as connection:
             connection.exec_driver_sql(f"DO $$ BEGIN {code}; END $$")
-        told = driver.failure(caught.value)
-        assert type(told) is (type(None) if failure is None else failure)
+        translated = driver.failure(caught.value)
+        assert type(translated) is (type(None) if failure is None else failure)
     finally:
         driver.reader.dispose()
         driver.writer.dispose()
 
 
-async def test_what_is_committed_is_on_the_disk_whatever_the_database_is_set_to(
+async def test_postgresql_commits_are_durable_whatever_its_settings(
     cluster: postgresql.Cluster,
 ) -> None:
     address = cluster.create_database()
@@ -167,7 +167,7 @@ async def test_what_is_committed_is_on_the_disk_whatever_the_database_is_set_to(
         driver.writer.dispose()
 
 
-async def test_sqlite_waits_for_the_disk_at_every_commit(tmp_path: Path) -> None:
+async def test_sqlite_commits_are_durable(tmp_path: Path) -> None:
     settings: list[tuple[str, int]] = []
 
     def committed(connection: Connection) -> None:
@@ -182,11 +182,11 @@ async def test_sqlite_waits_for_the_disk_at_every_commit(tmp_path: Path) -> None
         await store.close()
     finally:
         event.remove(Engine, "commit", committed)
-    # 2 is FULL: the log is synchronised at each commit, not only at a checkpoint.
+    # 2 is FULL: each commit synchronizes the log, not only a checkpoint.
     assert set(settings) == {("wal", 2)}
 
 
-async def test_notifications_of_others_are_no_changes_and_no_harm(
+async def test_invalid_notifications_are_ignored(
     cluster: postgresql.Cluster,
 ) -> None:
     address = cluster.create_database()
@@ -200,7 +200,7 @@ async def test_notifications_of_others_are_no_changes_and_no_harm(
     await store.close()
 
 
-async def test_a_store_that_lost_its_ear_still_learns_of_changes(
+async def test_store_without_a_listening_connection_polls_for_changes(
     cluster: postgresql.Cluster,
 ) -> None:
     address = cluster.create_database()
@@ -222,7 +222,7 @@ async def test_a_store_that_lost_its_ear_still_learns_of_changes(
 
 
 async def until_listening(address: str, stores: int) -> None:
-    """Return when so many stores listen to what others announce."""
+    """Return when a number of stores listen for notifications."""
     query = (
         "SELECT count(*) FROM pg_stat_activity"
         " WHERE query LIKE 'LISTEN%' AND datname = current_database()"

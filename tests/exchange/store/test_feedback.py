@@ -1,4 +1,4 @@
-"""Feedback events in a store: kept once, returned in order, counted."""
+"""Feedback events in a store: stored once, exported in order, and counted."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ async def exported(store: Store, query: EventQuery = EVERY_EVENT, limit: int = 2
     return found
 
 
-async def test_an_event_is_kept_once_and_repetitions_are_named_by_index(address: str) -> None:
+async def test_event_is_stored_once_and_duplicates_are_listed_by_index(address: str) -> None:
     store = await open_store(address)
     assert await store.ingest([event("a"), event("b")]) == []
     assert await store.ingest([event("c"), event("a"), event("d"), event("c"), event("b")]) == [
@@ -37,7 +37,7 @@ async def test_an_event_is_kept_once_and_repetitions_are_named_by_index(address:
     await store.close()
 
 
-async def test_the_first_of_two_events_with_one_id_stays(address: str) -> None:
+async def test_first_of_two_events_with_one_id_is_kept(address: str) -> None:
     store = await open_store(address)
     await store.ingest([event("a", deployment="first")])
     await store.ingest([event("a", deployment="second")])
@@ -46,7 +46,7 @@ async def test_the_first_of_two_events_with_one_id_stays(address: str) -> None:
     await store.close()
 
 
-async def test_events_are_chosen_by_each_condition_and_by_all_together(address: str) -> None:
+async def test_events_are_filtered_by_each_condition_and_by_all(address: str) -> None:
     store = await open_store(address)
     await store.ingest(
         [
@@ -72,14 +72,14 @@ async def test_events_are_chosen_by_each_condition_and_by_all_together(address: 
     await store.close()
 
 
-async def test_an_event_without_a_time_has_that_of_its_arrival(address: str) -> None:
+async def test_event_without_a_time_gets_its_arrival_time(address: str) -> None:
     store = await open_store(address, clock=lambda: 777)
     await store.ingest([event("a", time=None)])
     assert await exported(store, EventQuery(start_time=777, end_time=778)) == ["a"]
     await store.close()
 
 
-async def test_an_export_ends_where_the_events_ended_when_it_began(address: str) -> None:
+async def test_export_covers_the_events_at_its_start(address: str) -> None:
     store = await open_store(address)
     await store.ingest([event("a"), event("b")])
     through = await store.last_event()
@@ -89,7 +89,7 @@ async def test_an_export_ends_where_the_events_ended_when_it_began(address: str)
     await store.close()
 
 
-async def test_events_are_counted_by_span_type_and_latency(address: str) -> None:
+async def test_events_are_counted_by_bucket_type_and_latency(address: str) -> None:
     store = await open_store(address)
     await store.ingest(
         [

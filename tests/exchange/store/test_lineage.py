@@ -1,4 +1,4 @@
-"""References followed through a store, on graphs drawn by hand."""
+"""Lineage traces in a store, on graphs written by hand."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ async def publish(store: Store, name: str, *references: tuple[str, str]) -> None
 
 
 def nodes(lineage: LineageGraph) -> dict[str, tuple[NodeState, int]]:
-    return {"/".join(node.reference): (node.state, node.depth) for node in lineage.nodes}
+    return {"/".join(node.key): (node.state, node.depth) for node in lineage.nodes}
 
 
 def edges(lineage: LineageGraph) -> set[tuple[str, str, str]]:
@@ -59,7 +59,7 @@ async def chain(store: Store) -> None:
     )
 
 
-async def test_an_event_is_traced_to_its_dataset(address: str) -> None:
+async def test_event_is_traced_to_its_dataset(address: str) -> None:
     store = await open_store(address)
     await chain(store)
     lineage = await store.trace(LineageQuery(named("FeedbackEvent/e1")))
@@ -84,7 +84,7 @@ async def test_an_event_is_traced_to_its_dataset(address: str) -> None:
     assert not lineage.truncated
 
 
-async def test_a_dataset_is_traced_to_the_events_that_came_of_it(address: str) -> None:
+async def test_dataset_is_traced_to_its_events(address: str) -> None:
     store = await open_store(address)
     await chain(store)
     query = LineageQuery(named("DatasetRef/data"), upstream=False, downstream=True)
@@ -101,7 +101,7 @@ async def test_a_dataset_is_traced_to_the_events_that_came_of_it(address: str) -
     }
 
 
-async def test_both_directions_are_all_above_and_all_below_and_no_siblings(address: str) -> None:
+async def test_both_directions_exclude_siblings(address: str) -> None:
     store = await open_store(address)
     await publish(store, "TrainingRun/r")
     await publish(store, "ModelVersion/m1", ("training_run_id", "TrainingRun/r"))
@@ -112,7 +112,7 @@ async def test_both_directions_are_all_above_and_all_below_and_no_siblings(addre
     assert set(nodes(lineage)) == {"ModelVersion/m1", "TrainingRun/r", "DeploymentConfig/d"}
 
 
-async def test_a_circle_of_references_ends(address: str) -> None:
+async def test_trace_of_a_cycle_ends(address: str) -> None:
     store = await open_store(address)
     await publish(store, "BackendRef/a", ("fallback", "BackendRef/b"))
     await publish(store, "BackendRef/b", ("fallback", "BackendRef/a"))
@@ -125,7 +125,7 @@ async def test_a_circle_of_references_ends(address: str) -> None:
     assert edges(itself) == {("BackendRef/c", "fallback", "BackendRef/c")}
 
 
-async def test_a_trace_stops_at_its_depth_and_says_so(address: str) -> None:
+async def test_trace_is_truncated_at_its_depth(address: str) -> None:
     store = await open_store(address)
     for n in range(5):
         await publish(store, f"BackendRef/{n}", ("fallback", f"BackendRef/{n + 1}"))
@@ -137,7 +137,7 @@ async def test_a_trace_stops_at_its_depth_and_says_so(address: str) -> None:
     assert (len(exact.nodes), exact.truncated) == (6, False)
 
 
-async def test_a_trace_stops_at_its_number_of_nodes_and_says_so(address: str) -> None:
+async def test_trace_is_truncated_at_its_number_of_nodes(address: str) -> None:
     store = await open_store(address)
     await publish(store, "ModelVersion/m")
     await store.ingest([event(f"e{n}", version="m") for n in range(10)])
@@ -147,7 +147,7 @@ async def test_a_trace_stops_at_its_number_of_nodes_and_says_so(address: str) ->
     assert (len(lineage.nodes), len(lineage.edges), lineage.truncated) == (4, 3, True)
 
 
-async def test_only_latest_revisions_count_and_deleted_ends_are_told(address: str) -> None:
+async def test_trace_uses_latest_revisions_and_marks_deleted_documents(address: str) -> None:
     store = await open_store(address)
     await publish(store, "TrainingRun/old")
     await publish(store, "TrainingRun/new")
@@ -162,7 +162,7 @@ async def test_only_latest_revisions_count_and_deleted_ends_are_told(address: st
     }
 
 
-async def test_a_document_speaks_for_itself_and_not_through_copies(address: str) -> None:
+async def test_stored_document_overrides_its_copies(address: str) -> None:
     store = await open_store(address)
     copy = [
         reference("Experiment/x", "training_config", "TrainingConfig/c", embedded=True),
@@ -178,7 +178,7 @@ async def test_a_document_speaks_for_itself_and_not_through_copies(address: str)
     assert set(nodes(below)) == {"ModelRef/stale"}
 
 
-async def test_what_nobody_ever_mentioned_is_not_found(address: str) -> None:
+async def test_trace_from_an_unknown_document_is_not_found(address: str) -> None:
     store = await open_store(address)
     await publish(store, "ModelVersion/m", ("training_run_id", "TrainingRun/r"))
     mentioned = await store.trace(LineageQuery(named("TrainingRun/r")))
@@ -188,7 +188,7 @@ async def test_what_nobody_ever_mentioned_is_not_found(address: str) -> None:
     await store.close()
 
 
-async def test_what_the_caller_may_not_see_counts_as_missing_and_is_not_followed(
+async def test_documents_outside_the_scope_are_missing_in_a_trace(
     address: str,
 ) -> None:
     store = await open_store(address)

@@ -1,4 +1,4 @@
-"""Lists of many documents: found through indexes, whatever is asked of them, and all of them."""
+"""Lists of many documents use indexes for every query, and are complete."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from crucible_ir.exchange.store import open_store
 from crucible_ir.exchange.store.records import Comparison, Condition, DeleteCommand, ListQuery
 from crucible_ir.exchange.store.statements import lists
 
-#: Enough that a database which walks all of a table says so in its plan.
+#: Enough documents for the plan to show a scan of the table.
 MANY = 30_000
 
 FIELDS = sorted(indexed_fields(v1.ModelVersion.DESCRIPTOR))
@@ -26,7 +26,7 @@ FIELDS = sorted(indexed_fields(v1.ModelVersion.DESCRIPTOR))
 
 @pytest.fixture
 def full(address: str) -> Iterator[Engine]:
-    """A store of many documents with one value in each field but one that few share."""
+    """A store of many documents with the same values, except for one field."""
 
     async def begin() -> None:
         store = await open_store(address)
@@ -72,7 +72,7 @@ def multiply(connection: Connection) -> None:
 
 
 def plan(connection: Connection, query: ListQuery) -> str:
-    """Return what a database says of how it finds a page."""
+    """Return a database's plan for a page."""
     compiled = lists.list_statement(connection, query).compile(dialect=connection.dialect)
     if connection.dialect.name == "sqlite":
         values = tuple(compiled.params[name] for name in compiled.positiontup or ())
@@ -83,7 +83,7 @@ def plan(connection: Connection, query: ListQuery) -> str:
 
 
 def queries() -> list[ListQuery]:
-    """Return lists by every indexed field, compared in each way, and by two at once."""
+    """Return queries by every indexed field and comparison, and by two conditions at once."""
     conditions = [
         Condition(field, comparison, value)
         for field in FIELDS
@@ -104,7 +104,7 @@ def queries() -> list[ListQuery]:
     ]
 
 
-def test_no_list_walks_all_of_a_table(full: Engine) -> None:
+def test_no_list_scans_a_whole_table(full: Engine) -> None:
     with full.connect() as connection:
         for query in queries():
             said = plan(connection, query)
@@ -112,11 +112,11 @@ def test_no_list_walks_all_of_a_table(full: Engine) -> None:
             assert not walked, (query, said)
 
 
-def test_what_one_value_finds_is_in_the_order_of_the_list_already(full: Engine) -> None:
+def test_matches_of_one_value_need_no_sorting(full: Engine) -> None:
     with full.connect() as connection:
         for field, newest_first in itertools.product(FIELDS, (False, True)):
             if field == "id":
-                # There is one at most.
+                # There is at most one.
                 continue
             condition = Condition(field, Comparison.EQUALS, "many")
             said = plan(connection, ListQuery("ModelVersion", (condition,), newest_first))
@@ -125,7 +125,7 @@ def test_what_one_value_finds_is_in_the_order_of_the_list_already(full: Engine) 
 
 
 @pytest.mark.parametrize("few", [0, 3, 1000])
-async def test_every_way_to_begin_a_list_finds_the_same_documents(
+async def test_every_query_plan_finds_the_same_documents(
     address: str, few: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lists, "FEW", few)
@@ -164,7 +164,7 @@ def meets(values: dict[str, str], condition: Condition) -> bool:
     return value.startswith(condition.value)
 
 
-async def test_a_document_that_lives_again_is_listed_by_its_values_as_the_newest(
+async def test_recreated_document_is_listed_as_the_newest(
     address: str,
 ) -> None:
     store = await open_store(address)

@@ -25,7 +25,7 @@ def ids(entries: list[StoredEntry]) -> list[str]:
     return [entry.record.id for entry in entries]
 
 
-async def test_a_list_goes_by_creation_or_by_the_bytes_of_the_id(address: str) -> None:
+async def test_list_is_ordered_by_creation_or_by_id_bytes(address: str) -> None:
     store = await open_store(address)
     for id_ in ("b", "a", "B", "é", "z"):
         await store.publish(publication(id_))
@@ -39,7 +39,7 @@ async def test_a_list_goes_by_creation_or_by_the_bytes_of_the_id(address: str) -
     assert newest[-1].record.revision == 2
 
 
-async def test_conditions_hold_for_the_latest_revision_and_all_at_once(address: str) -> None:
+async def test_conditions_apply_together_to_the_latest_revision(address: str) -> None:
     store = await open_store(address)
     await store.publish(publication("m1", fields=[("stage", "staging"), ("owner", "ann")]))
     await store.publish(publication("m2", fields=[("stage", "production"), ("owner", "anna")]))
@@ -72,7 +72,7 @@ async def test_deleted_documents_are_listed_only_on_request(address: str) -> Non
     await store.close()
 
 
-async def test_a_list_shows_only_what_the_caller_may_see(address: str) -> None:
+async def test_list_is_restricted_to_the_scope(address: str) -> None:
     store = await open_store(address)
     for id_ in ("team-a/1", "team-a/2", "team-b/1", "team-"):
         await store.publish(publication(id_))
@@ -88,7 +88,7 @@ async def test_a_list_shows_only_what_the_caller_may_see(address: str) -> None:
 
 
 @pytest.mark.parametrize("newest_first", [True, False])
-async def test_pages_cover_each_document_once_while_others_come_and_go(
+async def test_pages_list_each_document_once_during_changes(
     address: str, newest_first: bool
 ) -> None:
     store = await open_store(address)
@@ -114,7 +114,7 @@ async def test_pages_cover_each_document_once_while_others_come_and_go(
     assert steady <= set(seen)
 
 
-async def test_a_page_of_large_documents_ends_early_and_the_next_goes_on(address: str) -> None:
+async def test_page_of_large_documents_ends_early(address: str) -> None:
     store = await open_store(address)
     for n in range(5):
         await store.publish(publication(f"m{n}", f"{n}" * 1000))
@@ -144,7 +144,7 @@ async def test_revisions_are_listed_newest_first_page_by_page(address: str) -> N
     await store.close()
 
 
-async def test_changes_are_told_in_order_from_any_point(address: str) -> None:
+async def test_changes_are_returned_in_order_from_any_sequence_number(address: str) -> None:
     store = await open_store(address)
     await store.publish(publication("m1"))
     await store.publish(publication("m2"))
@@ -159,7 +159,7 @@ async def test_changes_are_told_in_order_from_any_point(address: str) -> None:
     await store.close()
 
 
-async def test_compaction_keeps_the_latest_revisions_and_tells_of_the_gap(address: str) -> None:
+async def test_compaction_keeps_the_latest_revisions_and_reports_the_gap(address: str) -> None:
     store = await open_store(address)
     for n in range(3):
         await store.publish(publication("m1", f"body {n}"))
@@ -177,7 +177,7 @@ async def test_compaction_keeps_the_latest_revisions_and_tells_of_the_gap(addres
     await store.close()
 
 
-async def test_compaction_goes_no_further_than_the_latest_change(address: str) -> None:
+async def test_compaction_ends_at_the_latest_change(address: str) -> None:
     store = await open_store(address)
     await store.publish(publication("m1"))
     assert await store.compact(100) == 1
@@ -187,7 +187,7 @@ async def test_compaction_goes_no_further_than_the_latest_change(address: str) -
     await store.close()
 
 
-async def test_what_an_earlier_compaction_spared_goes_once_it_is_the_latest_no_more(
+async def test_compaction_removes_revisions_that_an_earlier_one_kept(
     address: str,
 ) -> None:
     store = await open_store(address)
@@ -203,10 +203,10 @@ async def test_what_an_earlier_compaction_spared_goes_once_it_is_the_latest_no_m
     await store.close()
 
 
-async def test_a_compaction_in_many_steps_keeps_what_one_step_keeps(
+async def test_compaction_in_steps_equals_compaction_at_once(
     address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sql_store, "COMPACTED_AT_A_TIME", 3)
+    monkeypatch.setattr(sql_store, "COMPACTION_STEP", 3)
     store = await open_store(address)
     for n in range(40):
         await store.publish(publication(f"m{n % 7}", f"body {n}"))
@@ -221,7 +221,7 @@ async def test_a_compaction_in_many_steps_keeps_what_one_step_keeps(
     await store.close()
 
 
-async def test_deletions_survive_a_compaction(address: str) -> None:
+async def test_deletions_survive_compaction(address: str) -> None:
     store = await open_store(address)
     await store.publish(publication("m1"))
     await store.delete(DeleteCommand("ModelVersion", "m1"))
@@ -232,25 +232,25 @@ async def test_deletions_survive_a_compaction(address: str) -> None:
     await store.close()
 
 
-async def test_what_was_made_before_a_moment_ends_at_the_first_change_made_later(
+async def test_last_change_before_a_time_precedes_all_later_changes(
     address: str,
 ) -> None:
-    # The clock goes back and on: the third change looks older than the second.
+    # The clock goes back and then forward: the third change looks older than the second.
     moments = iter([100, 300, 200, 400])
     store = await open_store(address, clock=lambda: next(moments))
-    assert await store.made_before(1000) == 0
+    assert await store.last_change_before(1000) == 0
     for n in range(4):
         await store.publish(publication(f"m{n}"))
-    for moment, expected in [(100, 0), (101, 1), (250, 1), (300, 1), (301, 3), (401, 4)]:
-        assert await store.made_before(moment) == expected, moment
+    for time, expected in [(100, 0), (101, 1), (250, 1), (300, 1), (301, 3), (401, 4)]:
+        assert await store.last_change_before(time) == expected, time
     await store.compact(3)
-    # What is left of the history counts, and not the latest revisions from before it.
-    assert await store.made_before(150) == 3
-    assert await store.made_before(401) == 4
+    # Only the remaining history counts, and not latest revisions from before it.
+    assert await store.last_change_before(150) == 3
+    assert await store.last_change_before(401) == 4
     await store.close()
 
 
-async def test_two_stores_on_one_database_number_their_changes_together(address: str) -> None:
+async def test_two_stores_on_one_database_share_sequence_numbers(address: str) -> None:
     one, two = await open_store(address), await open_store(address)
     await asyncio.gather(
         *(one.publish(publication(f"one {n}")) for n in range(30)),
@@ -262,7 +262,7 @@ async def test_two_stores_on_one_database_number_their_changes_together(address:
     assert len({entry.record.id for entry in changes.entries}) == 60
 
 
-async def test_a_store_that_waits_learns_of_a_change_made_by_another(address: str) -> None:
+async def test_waiting_store_gets_changes_of_another(address: str) -> None:
     one, two = await open_store(address), await open_store(address)
 
     async def follow() -> str:
@@ -276,10 +276,10 @@ async def test_a_store_that_waits_learns_of_a_change_made_by_another(address: st
     await asyncio.gather(one.close(), two.close())
 
 
-async def test_a_compaction_and_publications_at_the_same_time_leave_each_other_alone(
+async def test_compaction_and_publishing_run_concurrently(
     address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sql_store, "COMPACTED_AT_A_TIME", 7)
+    monkeypatch.setattr(sql_store, "COMPACTION_STEP", 7)
     store, other = await open_store(address), await open_store(address)
     for n in range(60):
         await store.publish(publication(f"m{n % 5}", f"{n}"))

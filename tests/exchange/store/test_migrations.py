@@ -1,4 +1,4 @@
-"""Tables of every older version are brought up to this one, with what is in them."""
+"""Stores of every older version are migrated with their contents."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def engine_of(address: str) -> Engine:
 
 
 def shape(engine: Engine) -> dict[str, object]:
-    """Describe the tables by what a database tells of them."""
+    """Describe the tables of a database."""
     inspector = inspect(engine)
     return {
         name: (
@@ -60,7 +60,7 @@ async def test_a_new_store_has_the_latest_version(address: str) -> None:
     engine.dispose()
 
 
-async def test_migrating_makes_the_tables_that_the_statements_are_written_for(
+async def test_migrations_produce_the_declared_tables(
     address: str, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
     await (await open_store(address)).close()
@@ -77,9 +77,7 @@ async def test_migrating_makes_the_tables_that_the_statements_are_written_for(
 
 
 @pytest.mark.parametrize("version", range(1, CURRENT_VERSION))
-async def test_an_older_version_is_brought_up_and_keeps_its_documents(
-    address: str, version: int
-) -> None:
+async def test_older_store_is_migrated_and_keeps_its_documents(address: str, version: int) -> None:
     engine = engine_of(address)
     with engine.begin() as connection:
         migrate(connection, through=version)
@@ -99,7 +97,7 @@ async def test_an_older_version_is_brought_up_and_keeps_its_documents(
 
 
 def insert_old_document(execute: object) -> None:
-    """Insert a document as version 1 keeps it, in statements of their own."""
+    """Insert a document as version 1 stores it."""
     assert callable(execute)
     key = {"id": b"old"}
     execute(text("UPDATE counters SET value = 1 WHERE name = 'sequence'"))
@@ -121,8 +119,7 @@ def insert_old_document(execute: object) -> None:
     )
 
 
-#: The digests of the statements of each step, as they were when it was released: databases exist
-#: that they made.
+#: The digests of the statements of each released step: databases exist that they created.
 RELEASED = {
     ("sqlite", 1): "b67298da64f3ed3b",
     ("sqlite", 2): "67562f623d4eb72c",
@@ -132,7 +129,7 @@ RELEASED = {
 
 
 @pytest.mark.parametrize(("dialect", "version"), RELEASED)
-def test_a_step_that_was_released_does_what_it_did(dialect: str, version: int) -> None:
+def test_released_migrations_do_not_change(dialect: str, version: int) -> None:
     said = hashlib.sha256()
     engine = create_mock_engine(
         f"{dialect}://", lambda statement, *_, **__: said.update(f"{statement};".encode())
@@ -141,7 +138,7 @@ def test_a_step_that_was_released_does_what_it_did(dialect: str, version: int) -
     assert said.hexdigest()[:16] == RELEASED[dialect, version]
 
 
-async def test_a_newer_version_is_refused_and_left_alone(address: str) -> None:
+async def test_newer_version_is_rejected_and_unchanged(address: str) -> None:
     await (await open_store(address)).close()
     engine = engine_of(address)
     with engine.begin() as connection:
@@ -164,12 +161,12 @@ async def test_a_newer_version_is_refused_and_left_alone(address: str) -> None:
         ("/tmp", "is a folder"),
     ],
 )
-async def test_an_address_of_no_use_is_refused_in_words(address: str, words: str) -> None:
+async def test_unusable_address_is_rejected_with_a_reason(address: str, words: str) -> None:
     with pytest.raises(StoreAddressError, match=words):
         await open_store(address)
 
 
-async def test_a_file_that_is_no_database_is_refused_and_left_alone(tmp_path: Path) -> None:
+async def test_file_that_is_not_a_database_is_rejected_and_unchanged(tmp_path: Path) -> None:
     file = tmp_path / "notes.txt"
     file.write_text("not a database, whatever its length may be" * 100)
     with pytest.raises(StoreFailure, match="not a SQLite database"):
@@ -177,7 +174,7 @@ async def test_a_file_that_is_no_database_is_refused_and_left_alone(tmp_path: Pa
     assert file.read_text().startswith("not a database")
 
 
-async def test_a_password_is_not_shown_when_an_address_is_refused() -> None:
+async def test_error_for_an_address_hides_the_password() -> None:
     with pytest.raises(StoreAddressError) as caught:
         await open_store("postgresql://ann:secret@host:port/db")
     assert "secret" not in str(caught.value)

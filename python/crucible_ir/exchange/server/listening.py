@@ -14,7 +14,7 @@ import grpc
 from crucible_ir.errors import Error, shorten
 from crucible_ir.exchange.certificates import check_pair, check_roots
 
-#: Where a server listens when nothing else is asked for.
+#: The default address of a server.
 DEFAULT_ADDRESS: Final = "127.0.0.1:50551"
 
 _HOST_AND_PORT: Final = re.compile(
@@ -23,7 +23,7 @@ _HOST_AND_PORT: Final = re.compile(
 
 
 class AddressError(Error):
-    """An address cannot be listened on."""
+    """An address is invalid."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +31,8 @@ class Address:
     """A host and a port, or the path of a socket.
 
     Attributes:
-        host: The name or number of the host, or ``unix:`` and the path of a socket.
-        port: The port; 0 for any that is free, ``None`` for a socket.
+        host: The name or IP address of the host, or ``unix:`` and the path of a socket.
+        port: The port; 0 for any free port, ``None`` for a socket.
     """
 
     host: str
@@ -45,7 +45,7 @@ class Address:
 
     @property
     def is_local(self) -> bool:
-        """Whether only programs on this machine can reach it."""
+        """Whether only programs on this machine can reach the address."""
         if self.port is None or self.host == "localhost":
             return True
         try:
@@ -55,20 +55,20 @@ class Address:
 
 
 def parse_address(text: str) -> Address:
-    """Read an address.
+    """Parse an address.
 
     >>> parse_address("127.0.0.1:50551").is_local, parse_address("[::]:50551").is_local
     (True, False)
 
     Raises:
-        AddressError: It is none.
+        AddressError: The text is not an address.
     """
     if text.startswith("unix:") and len(text) > len("unix:"):
         return Address(text, None)
     match = _HOST_AND_PORT.fullmatch(text)
     if match is None or int(match["port"]) > 65535:
         raise AddressError(
-            f"{shorten(text)} is no address; expected HOST:PORT such as {DEFAULT_ADDRESS},"
+            f"invalid address {shorten(text)}: expected HOST:PORT such as {DEFAULT_ADDRESS},"
             " [::1]:50551 or unix:PATH"
         )
     return Address(match["six"] or match["host"], int(match["port"]))
@@ -76,12 +76,12 @@ def parse_address(text: str) -> Address:
 
 @dataclass(frozen=True, slots=True)
 class TlsFiles:
-    """The files of a server's TLS, each in PEM.
+    """The TLS files of a server, each in PEM.
 
     Attributes:
-        certificate: The server's certificate, with those between it and its root.
+        certificate: The server's certificate, with the intermediate certificates.
         key: The certificate's private key.
-        client_ca: The roots of client certificates; ``None`` when clients need none.
+        client_ca: The roots of client certificates; ``None`` if clients need no certificate.
     """
 
     certificate: str | os.PathLike[str]
@@ -90,10 +90,10 @@ class TlsFiles:
 
 
 def server_credentials(files: TlsFiles) -> grpc.ServerCredentials:
-    """Read the files.
+    """Read the TLS files, and check them.
 
     Raises:
-        CertificateError: A file is not what it should be, or the key is not the certificate's.
+        CertificateError: A file is invalid, or the key does not belong to the certificate.
         OSError: A file cannot be read.
     """
     certificate, key = Path(files.certificate).read_bytes(), Path(files.key).read_bytes()

@@ -1,4 +1,4 @@
-"""What an operator may set: about the server, its connections and its services."""
+"""The options of a server, its connections and its services."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ class Settings:
     """The settings of the services.
 
     Attributes:
-        heartbeat_seconds: The longest silence of a watch that does not ask for another.
-        slow_consumer_seconds: How long a watch or an export waits for a client to take one message
-            before it is cut off.
-        batches_in_flight: The most batches or items of one stream that are held unanswered; no
-            more are read before one is answered.
-        feed_changes: The most changes that are kept in memory for watches.
-        feed_bytes: The most bytes of documents that are kept in memory for watches.
-        history_seconds: How long changes are kept, at least, before they are dropped from the
-            history; ``None`` for ever. Latest revisions are kept in any case.
-        request_days: For how many days request ids are remembered, at least.
-        summary_counts: The most distinct counts that one summary may be made from.
-        summaries: The most spans and types that one summary may have.
+        heartbeat_seconds: The time between heartbeats of a watch without its own interval.
+        slow_consumer_seconds: How long a watch or an export waits for a client to receive one
+            message before it ends the stream.
+        batches_in_flight: The most unanswered batches or items of one stream; no more are read
+            before one is answered.
+        recent_changes: The most changes that are kept in memory for watches.
+        recent_bytes: The most bytes of documents that are kept in memory for watches.
+        history_seconds: How long changes are kept in the history, at least; ``None`` for ever.
+            Latest revisions are always kept.
+        request_days: For how many days request ids are kept, at least.
+        summary_counts: The most distinct counts that one summary may combine.
+        summaries: The most combinations of time bucket and type in one summary.
     """
 
     heartbeat_seconds: float = 15.0
     slow_consumer_seconds: float = 60.0
     batches_in_flight: int = 16
-    feed_changes: int = 10_000
-    feed_bytes: int = 16 * 1024 * 1024
+    recent_changes: int = 10_000
+    recent_bytes: int = 16 * 1024 * 1024
     history_seconds: float | None = None
     request_days: int = 7
     summary_counts: int = 1_000_000
@@ -41,19 +41,20 @@ class Settings:
 
 
 class ServingError(Error):
-    """A server cannot serve as it was asked to."""
+    """A server cannot start with the given options."""
 
 
 @dataclass(frozen=True, slots=True)
 class Keepalive:
-    """How a server finds connections that are dead, and which pings it puts up with.
+    """How a server detects dead connections, and how often clients may ping.
 
     Attributes:
-        ping_seconds: The silence after which the server asks whether the client is there.
-        ping_timeout_seconds: The silence after that which ends the connection and its calls.
+        ping_seconds: The idle time after which the server pings the client.
+        ping_timeout_seconds: The time without an answer after which the connection and its calls
+            end.
         least_client_ping_seconds: Clients that ping more often are disconnected.
-        connection_seconds: The age at which a connection is ended in good order, so that clients
-            spread over servers anew; ``None`` for never.
+        connection_seconds: The age at which a connection is closed gracefully, so that clients
+            spread over servers again; ``None`` for never.
     """
 
     ping_seconds: float = 60.0
@@ -64,22 +65,21 @@ class Keepalive:
 
 @dataclass(frozen=True, slots=True)
 class ServerOptions:
-    """How to serve.
+    """The options of a server.
 
     Attributes:
-        address: Where to listen.
+        address: The address to listen on.
         tls: The certificates; ``None`` for no encryption.
-        tokens: The file of tokens; ``None`` to ask for none.
-        certificate_role: The role of whoever shows a client certificate, where there are no tokens.
-        insecure: Whether to listen beyond this machine without encryption or without asking who
-            calls.
-        limits: How much a caller may ask for.
-        keepalive: How to find dead connections.
-        grace_seconds: How long calls may take to end once the server stops.
+        tokens: The token file; ``None`` to require no tokens.
+        certificate_role: The role of callers with a client certificate, if no tokens are required.
+        insecure: Whether to listen beyond this machine without encryption or authentication.
+        limits: The limits on calls.
+        keepalive: The detection of dead connections.
+        grace_seconds: How long calls may take to end when the server stops.
         health: Whether to offer the standard health service.
         reflection: Whether to offer the standard reflection service.
-        metrics_port: The port on which to serve figures to Prometheus; ``None`` for none.
-        tracing: Whether to make spans for OpenTelemetry.
+        metrics_port: The port of the metrics for Prometheus; ``None`` for no metrics.
+        tracing: Whether to create spans for OpenTelemetry.
     """
 
     address: Address = field(default_factory=lambda: parse_address(DEFAULT_ADDRESS))
@@ -96,51 +96,51 @@ class ServerOptions:
     tracing: bool = False
 
     @property
-    def asks_for_certificates(self) -> bool:
-        """Whether clients have to show a certificate."""
+    def requires_certificates(self) -> bool:
+        """Whether clients must have a certificate."""
         return self.tls is not None and self.tls.client_ca is not None
 
     def check(self) -> None:
-        """Refuse to be reachable by others without encryption and authentication.
+        """Check that a server which others can reach has encryption and authentication.
 
         Raises:
-            ServingError: The options would allow that, and do not say that it is meant.
+            ServingError: It does not, and `insecure` is not set.
         """
         if self.address.is_local or self.insecure:
             return
         missing = []
         if self.tls is None:
             missing.append("TLS (--tls-cert and --tls-key)")
-        if self.tokens is None and not self.asks_for_certificates:
+        if self.tokens is None and not self.requires_certificates:
             missing.append("authentication (--tokens or --client-ca)")
         if missing:
             raise ServingError(
-                f"{self.address} can be reached from other machines: that needs"
-                f" {' and '.join(missing)}, or --insecure"
+                f"{self.address} is reachable from other machines: add {' and '.join(missing)}, or"
+                " disable this check with --insecure"
             )
 
 
 def channel_arguments(options: ServerOptions) -> list[tuple[str, int]]:
-    """Return the options in the terms of gRPC's core."""
+    """Return the options as arguments of gRPC's core."""
     limits, keepalive = options.limits, options.keepalive
     arguments = {
-        # Applies to what a message is after decompression, too.
+        # This limit applies to decompressed messages too.
         "grpc.max_receive_message_length": limits.transport_bytes,
         "grpc.max_metadata_size": limits.metadata_bytes,
         "grpc.absolute_max_metadata_size": limits.metadata_bytes,
         "grpc.max_concurrent_streams": limits.calls_per_connection,
-        # Two servers on one port would share its connections without a word.
+        # Otherwise two servers on one port would silently share its connections.
         "grpc.so_reuseport": 0,
         "grpc.keepalive_time_ms": _milliseconds(keepalive.ping_seconds),
         "grpc.keepalive_timeout_ms": _milliseconds(keepalive.ping_timeout_seconds),
         "grpc.http2.ping_timeout_ms": _milliseconds(keepalive.ping_timeout_seconds),
         "grpc.keepalive_permit_without_calls": 1,
-        # A watch may be silent for long; its connection is asked about all the same.
+        # A watch may be idle for long; its connection is pinged nevertheless.
         "grpc.http2.max_pings_without_data": 0,
         "grpc.http2.min_ping_interval_without_data_ms": _milliseconds(
             keepalive.least_client_ping_seconds
         ),
-        # A connection that does not begin to speak HTTP/2 is closed.
+        # A connection that does not start the HTTP/2 handshake is closed.
         "grpc.server_handshake_timeout_ms": _milliseconds(keepalive.ping_timeout_seconds),
     }
     if keepalive.connection_seconds is not None:

@@ -1,4 +1,4 @@
-"""A server from its first listening to its last answer: what it is made of, and how it stops."""
+"""The life cycle of a server: its parts, how it starts, and how it stops."""
 
 from __future__ import annotations
 
@@ -36,24 +36,24 @@ if TYPE_CHECKING:
 
 _log: Final = logging.getLogger(__name__)
 
-#: Where metrics are served: on this machine only, since they ask for no token.
+#: The host of the metrics: this machine only, since they need no token.
 _METRICS_HOST: Final = "127.0.0.1"
 
-#: For how long a thread runs Python while others wait, in seconds. By Python's own measure the
-#: thread that writes to a database would wait 5 ms for a busy event loop, after each call of it.
-_TURN_SECONDS: Final = 0.0002
+#: The interpreter's switch interval, in seconds. With Python's own of 5 ms, the thread that writes
+#: to a database would wait that long for a busy event loop after each of its system calls.
+_SWITCH_INTERVAL: Final = 0.0002
 
-#: How many objects more than before there are when those that hold each other are looked for. A
-#: batch of events alone has more than the 700 of Python's own measure, and all are in use.
-_LEAST_GARBAGE: Final = 50_000
+#: The first threshold of the garbage collector, in new objects. A batch of events alone has more
+#: than Python's own 700, and all of them are in use.
+_GC_THRESHOLD: Final = 50_000
 
-#: For how long calls are refused after the last one that was let through has ended, in seconds.
-_LAST_CALLS_SECONDS: Final = 0.1
+#: How long new calls are still rejected after the last call has ended, in seconds.
+_REJECT_SECONDS: Final = 0.1
 
-#: How long the last answers may take to be sent, in seconds.
-_LAST_SECONDS: Final = 0.5
+#: How long the last responses may take to be sent, in seconds.
+_FLUSH_SECONDS: Final = 0.5
 
-#: How long calls that were cancelled may take to let go of what they hold.
+#: How long cancelled calls may take to release their resources, in seconds.
 _CANCELLED_SECONDS: Final = 5.0
 
 
@@ -64,13 +64,13 @@ class ServiceSet(Protocol):
         """Add the services to a server."""
 
     async def start(self) -> None:
-        """Begin what goes on in the background."""
+        """Start background tasks."""
 
     def drain(self) -> None:
-        """End streams in good order: nothing new is begun, and what is held is finished."""
+        """End streams gracefully: read no new requests, and answer those that were read."""
 
     async def close(self) -> None:
-        """End what goes on in the background."""
+        """Stop background tasks."""
 
 
 class ExchangeServer:
@@ -79,16 +79,16 @@ class ExchangeServer:
     Args:
         services: The services.
         service_names: Their full names.
-        options: How to serve.
+        options: The options.
 
     Attributes:
-        address: Where it listens, once it was started.
-        metrics_port: Where it serves figures to Prometheus, once it was started.
+        address: The address, with the actual port once the server has started.
+        metrics_port: The port of the metrics, once the server has started.
 
     Raises:
-        ServingError: The options are not safe, and do not say that this is meant.
-        MissingExtraError: The options ask for what is not installed.
-        TokensError: The file of tokens cannot be used.
+        ServingError: The options are not safe, and `insecure` is not set.
+        MissingExtraError: The options require an extra that is not installed.
+        TokensError: The token file cannot be used.
         CertificateError: The certificates cannot be used.
         OSError: A file cannot be read.
     """
@@ -105,7 +105,7 @@ class ExchangeServer:
         self._metrics = None if options.metrics_port is None else Metrics()
         self._drain = DrainInterceptor()
         self._call_log = CallLog()
-        self._hurried = asyncio.Event()
+        self._forced = asyncio.Event()
         names = list(service_names)
         self._health = Health(names) if options.health else None
         self._server = grpc.aio.server(
@@ -132,11 +132,11 @@ class ExchangeServer:
         await self.stop()
 
     async def start(self) -> None:
-        """Begin to listen.
+        """Start to listen.
 
         Raises:
-            ServingError: The address cannot be listened on.
-            MetricsError: Nor can that of the metrics.
+            ServingError: The server cannot listen on its address.
+            MetricsError: The server cannot listen on the port of the metrics.
         """
         self.address = self._bind()
         if self._metrics is not None:
@@ -148,39 +148,38 @@ class ExchangeServer:
         _log.info("listening on %s", self.address)
 
     async def stop(self, grace_seconds: float | None = None) -> None:
-        """Stop: take no new calls, end streams in good order, and wait for what is in progress.
+        """Stop gracefully: reject new calls, end streams, and wait for calls in progress.
 
         Args:
-            grace_seconds: How long to wait before calls are cancelled; by default as the options
-                say.
+            grace_seconds: How long to wait before calls are cancelled; the default is that of the
+                options.
         """
         grace = self._options.grace_seconds if grace_seconds is None else grace_seconds
         _log.info("stopping")
         if self._health is not None:
             await self._health.stop()
-        self._drain.shut()
+        self._drain.begin()
         self._services.drain()
-        hurried = asyncio.ensure_future(self._hurried.wait())
-        emptied = asyncio.ensure_future(self._drain.wait_until_empty(grace))
-        await asyncio.wait([hurried, emptied], return_when=asyncio.FIRST_COMPLETED)
-        # Those whose calls were answered last call again at once, and are to be refused in words:
-        # gRPC drops what arrives in the moment in which it stops.
-        await asyncio.wait([hurried], timeout=_LAST_CALLS_SECONDS)
-        hurried.cancel()
-        emptied.cancel()
-        # Refusals are still on their way; whoever watches the server's health stays as long as
-        # they are let.
-        await self._server.stop(None if self._hurried.is_set() else _LAST_SECONDS)
-        await self._drain.wait_until_empty(_CANCELLED_SECONDS)
+        forced = asyncio.ensure_future(self._forced.wait())
+        idle = asyncio.ensure_future(self._drain.wait_until_idle(grace))
+        await asyncio.wait([forced, idle], return_when=asyncio.FIRST_COMPLETED)
+        # Clients that got the last responses may call again at once. They must get an error with a
+        # reason: gRPC drops calls that arrive while it stops.
+        await asyncio.wait([forced], timeout=_REJECT_SECONDS)
+        forced.cancel()
+        idle.cancel()
+        # The last errors are still in transit, and health watches end only with the server.
+        await self._server.stop(None if self._forced.is_set() else _FLUSH_SECONDS)
+        await self._drain.wait_until_idle(_CANCELLED_SECONDS)
         await self._services.close()
         if self._metrics is not None:
             await asyncio.to_thread(self._metrics.close)
         self._call_log.flush()
         _log.info("stopped")
 
-    def hurry(self) -> None:
-        """Cancel the calls that a stop waits for."""
-        self._hurried.set()
+    def force_stop(self) -> None:
+        """Cancel the calls that `stop` is waiting for."""
+        self._forced.set()
 
     def _interceptors(self) -> list[Interceptor]:
         """Return the interceptors, the outermost first."""
@@ -190,7 +189,7 @@ class ExchangeServer:
             observers.append(self._metrics)
         if options.tracing:
             observers.append(Tracing())
-        role = options.certificate_role if options.asks_for_certificates else None
+        role = options.certificate_role if options.requires_certificates else None
         tokens = None if options.tokens is None else TokenChecker(options.tokens)
         named_by_certificate = tokens is None and role is not None
         return [
@@ -212,10 +211,10 @@ class ExchangeServer:
                 port = self._server.add_secure_port(address, self._credentials)
         except RuntimeError:
             raise ServingError(
-                f"cannot listen on {address}: it is in use, or no address of this machine"
+                f"cannot listen on {address}: it is in use, or not an address of this machine"
             ) from None
-        asked = self._options.address
-        return asked if asked.port is None else Address(asked.host, port)
+        requested = self._options.address
+        return requested if requested.port is None else Address(requested.host, port)
 
 
 def _caller_name(_: object) -> str | None:
@@ -225,22 +224,22 @@ def _caller_name(_: object) -> str | None:
 async def serve_until_signalled(
     server: ExchangeServer, announce: Callable[[Address], None]
 ) -> None:
-    """Serve until the process is told to end; a second signal ends it without grace.
+    """Serve until SIGINT or SIGTERM; a second signal ends the process without a grace period.
 
     Args:
         server: The server, not yet started.
-        announce: Is told where it listens, when it does.
+        announce: Called with the address once the server listens.
     """
     loop = asyncio.get_running_loop()
     signalled = asyncio.Event()
-    turn, thresholds = sys.getswitchinterval(), gc.get_threshold()
-    sys.setswitchinterval(_TURN_SECONDS)
+    interval, thresholds = sys.getswitchinterval(), gc.get_threshold()
+    sys.setswitchinterval(_SWITCH_INTERVAL)
     gc.freeze()
-    gc.set_threshold(_LEAST_GARBAGE, *thresholds[1:])
+    gc.set_threshold(_GC_THRESHOLD, *thresholds[1:])
 
     def on_signal() -> None:
         if signalled.is_set():
-            server.hurry()
+            server.force_stop()
         signalled.set()
 
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -251,7 +250,7 @@ async def serve_until_signalled(
         await signalled.wait()
         await server.stop()
     finally:
-        sys.setswitchinterval(turn)
+        sys.setswitchinterval(interval)
         gc.set_threshold(*thresholds)
         gc.unfreeze()
         for number in (signal.SIGINT, signal.SIGTERM):

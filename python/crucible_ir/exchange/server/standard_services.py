@@ -1,4 +1,4 @@
-"""The standard services of gRPC: health, for load balancers, and reflection, for tools."""
+"""gRPC's standard services: health for load balancers and orchestrators, reflection for tools."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ if TYPE_CHECKING:
     import grpc.aio
 
 
-#: The methods that anyone may call: a load balancer asks for a server's health without a token.
+#: The methods that need no credentials: a load balancer checks a server's health without a token.
 OPEN_METHODS: Final = frozenset({"/grpc.health.v1.Health/Check", "/grpc.health.v1.Health/Watch"})
 
 
 class Health:
-    """Says that services serve, until the server begins to stop.
+    """Reports that services are serving, until the server begins to stop.
 
     Args:
         services: The full names of the services.
@@ -29,7 +29,7 @@ class Health:
         self._messages = optional_module("grpc_health.v1.health_pb2", "health")
         self._stubs = optional_module("grpc_health.v1.health_pb2_grpc", "health")
         self._servicer = optional_module("grpc_health.v1.health", "health").aio.HealthServicer()
-        # The empty name stands for the server as a whole.
+        # The empty name is the server itself.
         self._services = ("", *services)
 
     def register(self, server: grpc.aio.Server) -> None:
@@ -37,21 +37,21 @@ class Health:
         self._stubs.add_HealthServicer_to_server(self._servicer, server)
 
     async def start(self) -> None:
-        """Say from now on that the services serve."""
+        """Report that the services are serving."""
         for service in self._services:
             await self._servicer.set(service, self._messages.HealthCheckResponse.SERVING)
 
     async def stop(self) -> None:
-        """Say from now on that they do not."""
+        """Report that the services are not serving."""
         await self._servicer.enter_graceful_shutdown()
 
 
 def register_reflection(server: grpc.aio.Server, services: Iterable[str]) -> None:
-    """Add the service to a server.
+    """Add the reflection service to a server.
 
     Args:
         server: The server.
-        services: The full names of the services to tell of, beside reflection itself.
+        services: The full names of the services to describe, in addition to reflection itself.
 
     Raises:
         MissingExtraError: The extra ``reflection`` is not installed.

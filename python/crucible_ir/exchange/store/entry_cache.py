@@ -1,7 +1,8 @@
-"""The latest revisions that were asked for not long ago, in memory for as long as nothing changes.
+"""A cache of recently read latest revisions, which is valid as long as nothing changes.
 
-What was read is right while the sequence number of the latest change stays. This process knows that
-number of its own changes; for those of others, which may write to the same database, it asks.
+An entry is valid while the sequence number of the latest change stays the same. This process knows
+that number of its own changes; for those of other processes on the same database it asks the
+database.
 """
 
 from __future__ import annotations
@@ -16,16 +17,16 @@ if TYPE_CHECKING:
 #: The most bytes of documents to keep.
 MAX_BYTES: Final = 16 * 1024 * 1024
 
-#: What an entry takes beside its document, about, in bytes.
+#: The approximate size of an entry without its document, in bytes.
 _OVERHEAD: Final = 1024
 
 
 class EntryCache:
-    """Remembers entries, the ones asked for last, up to a size.
+    """Caches the most recently used entries, up to a size.
 
     Args:
-        sequence: Tells the sequence number of the latest change, at once or not at all: ``None``
-            when that cannot be known without waiting.
+        sequence: Returns the sequence number of the latest change; ``None`` if that would take
+            waiting.
         max_bytes: The most bytes of documents to keep.
     """
 
@@ -37,7 +38,7 @@ class EntryCache:
         self._as_of: int | None = None
 
     def find(self, type_: str, id_: str) -> StoredEntry | None:
-        """Return the latest revision of a document, if it is remembered."""
+        """Return the latest revision of a document, if it is cached."""
         sequence = self._sequence()
         if sequence != self._as_of:
             self._entries.clear()
@@ -51,15 +52,15 @@ class EntryCache:
 
     @property
     def as_of(self) -> int | None:
-        """The sequence number that was told last."""
+        """The sequence number as of the last `find`."""
         return self._as_of
 
-    def keep(self, entry: StoredEntry, as_of: int | None) -> None:
-        """Remember an entry, unless something changed since it was asked for.
+    def add(self, entry: StoredEntry, as_of: int | None) -> None:
+        """Cache an entry, unless something changed since it was read.
 
         Args:
-            entry: The entry, as it was read after it was not found here.
-            as_of: The sequence number that was told last before it was read.
+            entry: The entry, which was not in the cache.
+            as_of: The value of `as_of` before the entry was read.
         """
         key = (entry.record.type, entry.record.id)
         size = _size_of(entry)

@@ -1,4 +1,4 @@
-"""The reasons for which a store refuses or fails."""
+"""The errors of a store: rejections of a request, and failures of the database."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from crucible_ir.errors import Error, shorten
 
 
 class StoreError(Error):
-    """Base of every error that a store raises on purpose."""
+    """The base class of a store's errors."""
 
 
 class StoreRejection(StoreError):
-    """The store is well, and what was asked for cannot be done; nothing was changed."""
+    """The store works, but cannot do what was requested; nothing was changed."""
 
 
 class DocumentNotFoundError(StoreRejection, LookupError):
-    """There is no such document or revision.
+    """The document or the revision does not exist.
 
     Attributes:
         type: The short name of the document's message.
@@ -33,14 +33,14 @@ class StaleEtagError(StoreRejection):
     Attributes:
         type: The short name of the document's message.
         id: The document's id.
-        latest: The latest revision's etag; empty when the document does not exist.
+        latest: The latest revision's etag; empty if the document does not exist.
     """
 
     def __init__(self, type_: str, id_: str, expected: str, latest: str) -> None:
         if not expected:
-            reason = "exists already"
+            reason = "already exists"
         elif not latest:
-            reason = "does not exist, so that no etag is its own"
+            reason = "does not exist, so it has no etag"
         else:
             reason = f"has changed: its etag is {shorten(latest)}, not {shorten(expected)}"
         super().__init__(f"{type_} {shorten(id_)} {reason}")
@@ -57,29 +57,29 @@ class RequestIdReusedError(StoreRejection):
     """
 
     def __init__(self, request_id: str) -> None:
-        super().__init__(f"request id {shorten(request_id)} was used for another request")
+        super().__init__(f"request id {shorten(request_id)} was already used for another request")
         self.request_id = request_id
 
 
 class ResultTooLargeError(StoreRejection):
-    """The answer would be larger than the caller allows."""
+    """The result would be larger than the caller allows."""
 
 
 class StoreFailure(StoreError):
-    """The store could not do what it was asked for, though nothing is wrong with that."""
+    """The database failed; the request itself is valid."""
 
 
 class StoreUnavailableError(StoreFailure):
-    """The database cannot be reached now; whether a change was made may be unknown."""
+    """The database is unavailable; whether a change was made may be unknown."""
 
 
 class StoreFullError(StoreFailure):
-    """There is no room left for the database."""
+    """The database has no space left."""
 
 
 class StoreReadOnlyError(StoreFailure):
-    """The database can be read but not be written."""
+    """The database is read-only."""
 
 
 class StoreVersionError(StoreFailure):
-    """The database was made by a newer release than this one."""
+    """The database was created by a newer release than this one."""

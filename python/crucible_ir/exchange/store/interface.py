@@ -1,4 +1,4 @@
-"""What a server asks of a store: the one interface that every kind of database implements."""
+"""The interface of a store, which every kind of database implements."""
 
 from __future__ import annotations
 
@@ -28,40 +28,40 @@ from crucible_ir.exchange.store.records import (
 class Store(Protocol):
     """Documents with their revisions, the order of all changes, and feedback events.
 
-    Every method may raise `StoreFailure`. What a method that changes something returns is durable.
-    Changes of one store are made one after another, and their sequence numbers have no gaps.
+    Every method may raise `StoreFailure`. A method that changes something returns when the change
+    is durable. The changes of a store are serialized, and their sequence numbers have no gaps.
     """
 
-    async def publish(self, publication: PublishCommand) -> PublishResult:
+    async def publish(self, command: PublishCommand) -> PublishResult:
         """Store a document.
 
         Raises:
-            EtagMismatchError: The latest revision is not the expected one.
-            RequestReusedError: The request id was used for something else.
+            StaleEtagError: The latest revision is not the expected one.
+            RequestIdReusedError: The request id was used for another request.
         """
 
-    async def preview(self, publication: PublishCommand) -> PublishResult:
-        """Return what `publish` would return now, without a sequence and an etag; store nothing.
+    async def preview(self, command: PublishCommand) -> PublishResult:
+        """Return the result of `publish` without a sequence number and an etag; store nothing.
 
         Raises:
-            EtagMismatchError: As for `publish`.
-            RequestReusedError: As for `publish`.
+            StaleEtagError: As for `publish`.
+            RequestIdReusedError: As for `publish`.
         """
 
-    async def delete(self, deletion: DeleteCommand) -> StoredRecord:
-        """Make a revision that has no document.
+    async def delete(self, command: DeleteCommand) -> StoredRecord:
+        """Add a revision without a document.
 
         Raises:
-            NotFoundError: There is no document.
-            EtagMismatchError: The latest revision is not the expected one.
-            RequestReusedError: The request id was used for something else.
+            DocumentNotFoundError: The document does not exist.
+            StaleEtagError: The latest revision is not the expected one.
+            RequestIdReusedError: The request id was used for another request.
         """
 
     async def get(self, type_: str, id_: str, revision: int | None = None) -> StoredEntry:
         """Return a revision of a document with its document, by default the latest.
 
         Raises:
-            NotFoundError: There is no such revision, or the latest is a deletion.
+            DocumentNotFoundError: The revision does not exist, or the latest is a deletion.
         """
 
     async def list_documents(self, query: ListQuery) -> Page:
@@ -80,65 +80,65 @@ class Store(Protocol):
         """Return a page of the revisions of a document, newest first, from before a revision.
 
         Raises:
-            NotFoundError: The document was never published.
+            DocumentNotFoundError: The document was never published.
         """
 
     async def position(self) -> int:
-        """Return the sequence number of the latest change; 0 when there is none."""
+        """Return the sequence number of the latest change; 0 if there is none."""
 
     async def changes(
         self, after: int, *, limit: int = 500, include_documents: bool = True
     ) -> ChangePage:
-        """Return changes after a sequence number, in order; fewer where they are large."""
+        """Return changes after a sequence number, in order; fewer if they are large."""
 
     async def wait(self, after: int, timeout: float) -> None:
-        """Return when there may be a change after a sequence number, or after so many seconds."""
+        """Return when there may be a change after a sequence number, or after a timeout."""
 
-    async def made_before(self, moment: Microseconds) -> int:
-        """Return the sequence number up to which every change was made before a moment."""
+    async def last_change_before(self, time: Microseconds) -> int:
+        """Return the last sequence number up to which all changes were made before a time."""
 
     async def compact(self, through: int) -> int:
-        """Forget revisions that are not the latest, up to a sequence number.
+        """Remove revisions that are not the latest, up to a sequence number.
 
         Returns:
-            The sequence number up to which history is gone, by this or an earlier compaction.
+            The sequence number up to which the history is removed, now or earlier.
         """
 
     async def forget_requests(self, before: Microseconds) -> None:
-        """Forget the ids of requests that were made before a moment."""
+        """Remove the ids of requests that were made before a time."""
 
     async def trace(self, query: LineageQuery) -> LineageGraph:
-        """Follow references.
+        """Trace the lineage of a document.
 
         Raises:
-            NotFoundError: Nothing is known of the start.
+            DocumentNotFoundError: The start does not exist, and no document refers to it.
         """
 
     async def ingest(self, events: Sequence[EventRow]) -> list[int]:
-        """Keep events and return the indices of those that were there already."""
+        """Store events, and return the indices of duplicates."""
 
     async def last_event(self) -> int:
-        """Return the position of the latest event; 0 when there is none."""
+        """Return the position of the latest event; 0 if there is none."""
 
     async def export(
         self, query: EventQuery, *, after: int, through: int, limit: int
     ) -> list[StoredEvent]:
         """Return events between two positions, the first excluded, in the order of arrival.
 
-        They are fewer than asked for where there are no more, or where they are large.
+        The result is shorter than the limit if there are no more events, or if they are large.
         """
 
     async def summarize(
         self, query: EventQuery, *, bucket: Microseconds | None, limit: int
     ) -> list[LatencyCount]:
-        """Count events by span of time, type and latency, in any order.
+        """Count events by time bucket, type and latency, in any order.
 
         Raises:
-            TooMuchError: There are more counts than the limit.
+            ResultTooLargeError: There are more counts than the limit.
         """
 
     async def ping(self) -> None:
         """Return when the database answers."""
 
     async def close(self) -> None:
-        """Finish what was begun and let go of the database."""
+        """Finish the work in progress and disconnect from the database."""

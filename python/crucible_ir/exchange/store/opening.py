@@ -1,4 +1,4 @@
-"""Opening a store by its address."""
+"""Opens a store by its address."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from crucible_ir.exchange.store.sql_store import Clock, SqlStore, system_clock
 
 
 class StoreAddressError(StoreError, ValueError):
-    """The address of a store cannot be understood or used."""
+    """The address of a store is invalid or cannot be used."""
 
 
 async def open_store(address: str | os.PathLike[str], *, clock: Clock = system_clock) -> Store:
-    """Open a store; make it when there is none, and bring an older one up to this release.
+    """Open a store; create it if it does not exist, and migrate it if it is older.
 
     Args:
         address: The path of a SQLite file, or a URL: ``sqlite:///path`` or
             ``postgresql://user@host/database``.
-        clock: Tells the time.
+        clock: Returns the current time.
 
     Raises:
-        StoreAddressError: The address is of no known kind, or its driver is not installed.
-        StoreFailure: The database cannot be opened, or was made by a newer release.
+        StoreAddressError: The address is invalid, or its driver is not installed.
+        StoreFailure: The database cannot be opened, or was created by a newer release.
     """
     driver = await asyncio.to_thread(_driver, os.fspath(address))
     return SqlStore(Database(driver), clock)
@@ -42,7 +42,9 @@ def _driver(address: str) -> Driver:
     try:
         url = make_url(address)
     except (ArgumentError, ValueError):
-        raise StoreAddressError(f"the store's address {_hidden(address)} is not a URL") from None
+        raise StoreAddressError(
+            f"invalid store address {_redacted(address)}: it is not a URL"
+        ) from None
     kind = url.get_backend_name()
     if kind == "sqlite":
         return _sqlite(url.database or "")
@@ -55,8 +57,8 @@ def _driver(address: str) -> Driver:
             ) from error
         return PostgresqlDriver(url)
     raise StoreAddressError(
-        f"the store's address begins with {shorten(kind)}; expected postgresql://, sqlite:/// or "
-        "the path of a file"
+        f"unknown kind of store {shorten(kind)}: expected postgresql://, sqlite:/// or the path of"
+        " a file"
     )
 
 
@@ -67,12 +69,14 @@ def _sqlite(path: str) -> Driver:
         raise StoreAddressError("a store in SQLite needs the path of a file")
     file = Path(path)
     if not file.parent.is_dir():
-        raise StoreAddressError(f"the folder of the store's file does not exist: {file.parent}")
+        raise StoreAddressError(
+            f"cannot create the store {file}: the folder {file.parent} does not exist"
+        )
     if file.is_dir():
-        raise StoreAddressError(f"the store's path is a folder: {file}")
+        raise StoreAddressError(f"cannot open the store {file}: it is a folder")
     return SqliteDriver(file)
 
 
-def _hidden(address: str) -> str:
-    """Show an address without what may be a password."""
+def _redacted(address: str) -> str:
+    """Return an address without the parts that may contain a password."""
     return shorten(address.partition("://")[0] + "://…")

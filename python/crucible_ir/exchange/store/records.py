@@ -1,4 +1,4 @@
-"""What goes into a store and what comes out of it, as plain values."""
+"""The parameters and results of a store."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from crucible_ir.exchange.content import FieldReference, FieldValue
 
-#: The size of documents, in bytes, beyond which a page ends early: it still fits into one message.
+#: The size of documents, in bytes, at which a page ends early: it still fits into one message.
 PAGE_BYTES = 1024 * 1024
 
-#: A moment, in microseconds since 1970-01-01T00:00:00Z.
+#: A time or a duration; a time counts from 1970-01-01T00:00:00Z.
 Microseconds = int
 
 
@@ -21,15 +21,15 @@ class Scope:
     """The documents that a caller may see.
 
     Attributes:
-        types: The short names of their messages; ``None`` for all.
-        id_prefixes: What their ids begin with, any of them; ``None`` for all.
+        types: The short names of their message types; ``None`` for all.
+        id_prefixes: The prefixes of their ids, any of them; ``None`` for all.
     """
 
     types: frozenset[str] | None = None
     id_prefixes: tuple[str, ...] | None = None
 
     def allows(self, type_: str, id_: str) -> bool:
-        """Tell whether a document is among them."""
+        """Return whether a document is in the scope."""
         if self.types is not None and type_ not in self.types:
             return False
         return self.id_prefixes is None or id_.startswith(self.id_prefixes)
@@ -57,14 +57,14 @@ class StoredRecord:
 
 @dataclass(frozen=True, slots=True)
 class StoredEntry:
-    """A record and its document in binary, where that was asked for and the record has one."""
+    """A record and its serialized document, if it was requested and exists."""
 
     record: StoredRecord
     document: bytes | None
 
 
 class RequestKey(NamedTuple):
-    """What makes a request safe to repeat: its id, and a fingerprint of what it asks for."""
+    """The key that makes a request safe to repeat: its id, and a fingerprint of its content."""
 
     request_id: str
     fingerprint: bytes
@@ -75,17 +75,17 @@ class PublishCommand:
     """A document to store.
 
     Attributes:
-        type: The short name of the content's message.
+        type: The short name of the content's message type.
         id: Identifies the document among those of its type.
-        document: The ``Document`` in binary.
-        content_hash: What two documents have in common if and only if their contents are equal.
+        document: The serialized ``Document``.
+        content_hash: A hash that is equal if and only if the contents are equal.
         digest: The content's digest, if it has one.
-        publisher: Who publishes it, if that is known.
-        etag: The etag that the latest revision must have; empty when the document must not exist;
-            ``None`` when that does not matter.
-        request: What makes the request safe to repeat, if anything.
+        publisher: The name of the publisher, if it is known.
+        etag: The etag that the latest revision must have; empty if the document must not exist;
+            ``None`` for no condition.
+        request: The key that makes the request safe to repeat, if there is one.
         fields: The values by which the document can be found.
-        references: The references that it holds.
+        references: The references that the document contains.
     """
 
     type: str
@@ -102,7 +102,7 @@ class PublishCommand:
 
 @dataclass(frozen=True, slots=True)
 class PublishResult:
-    """What became of a publication: the latest record, and whether it is new or was there."""
+    """The result of publishing: the latest record, and whether it is new or unchanged."""
 
     record: StoredRecord
     created: bool
@@ -121,7 +121,7 @@ class DeleteCommand:
 
 
 class Comparison(Enum):
-    """How a condition compares."""
+    """The comparison of a condition."""
 
     EQUALS = "equals"
     PREFIX = "prefix"
@@ -129,7 +129,7 @@ class Comparison(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """What a field of a listed document has to be; the field ``id`` is the document's id."""
+    """A condition on a field of listed documents; the field ``id`` is the document's id."""
 
     field: str
     comparison: Comparison
@@ -138,18 +138,18 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class ListQuery:
-    """Which documents to list.
+    """A query for a page of documents.
 
     Attributes:
-        type: The short name of their message.
-        conditions: What they have to satisfy, all of it.
-        newest_first: Whether to go by creation, newest first; otherwise by id.
-        after: The key of the entry before the first: as in `Page.next`; ``None`` for the start.
+        type: The short name of their message type.
+        conditions: The conditions; a document must satisfy all of them.
+        newest_first: Whether to order by creation, newest first; otherwise by id.
+        after: The key of the entry before the first, as in `Page.next`; ``None`` for the start.
         limit: The most entries to return.
-        max_bytes: The size of documents, in bytes, beyond which the page ends early.
-        include_deleted: Whether to list deleted documents, too.
+        max_bytes: The size of documents, in bytes, at which the page ends early.
+        include_deleted: Whether to include deleted documents.
         include_documents: Whether to return documents and not only records.
-        scope: What the caller may see.
+        scope: The documents that the caller may see.
     """
 
     type: str
@@ -165,7 +165,7 @@ class ListQuery:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Some entries of a list, and the key after which the next page begins, if there is one."""
+    """A page of entries, and the key after which the next page begins, if there is one."""
 
     entries: list[StoredEntry]
     next: str | int | None
@@ -173,13 +173,13 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class ChangePage:
-    """Some changes, in order.
+    """A page of changes, in order.
 
     Attributes:
-        entries: The revisions that the changes made.
-        gap_through: The last sequence number that was asked for and is no longer remembered; 0
-            when nothing is missing.
-        through: The sequence number up to which there is nothing beyond these entries.
+        entries: The revisions that the changes created.
+        gap_through: The last requested sequence number that is no longer stored; 0 if none is
+            missing.
+        through: The sequence number up to which these are all the changes.
     """
 
     entries: list[StoredEntry]
@@ -188,7 +188,7 @@ class ChangePage:
 
 
 class NodeState(Enum):
-    """What a store has of a document in a lineage."""
+    """The state of a document in a lineage."""
 
     STORED = "stored"
     EMBEDDED = "embedded"
@@ -198,7 +198,7 @@ class NodeState(Enum):
 
 
 class DocumentKey(NamedTuple):
-    """Names a document."""
+    """The type and the id of a document."""
 
     type: str
     id: str
@@ -206,16 +206,16 @@ class DocumentKey(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A document of a lineage, at its distance from the start."""
+    """A document of a lineage, and its distance from the start."""
 
-    reference: DocumentKey
+    key: DocumentKey
     state: NodeState
     depth: int
     record: StoredRecord | None
 
 
 class Edge(NamedTuple):
-    """A reference between two documents of a lineage, and the field of the source that holds it."""
+    """A reference between two documents of a lineage, and its field in the source."""
 
     source: DocumentKey
     target: DocumentKey
@@ -224,17 +224,17 @@ class Edge(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class LineageQuery:
-    """Where to start a trace, which way to go and how far.
+    """The start, the directions and the limits of a trace.
 
     Attributes:
         start: The document to start from.
-        references: The references of the starting document, where it is an earlier revision.
+        references: The references of the start, if it is an earlier revision.
         record: The record of that revision.
-        upstream: Whether to go to what is referred to.
-        downstream: Whether to go to what refers.
+        upstream: Whether to follow references to their targets.
+        downstream: Whether to follow references to their sources.
         max_depth: The most references between the start and a node.
         max_nodes: The most nodes.
-        scope: What the caller may see; the rest counts as missing.
+        scope: The documents that the caller may see; all others count as missing.
     """
 
     start: DocumentKey
@@ -249,7 +249,7 @@ class LineageQuery:
 
 @dataclass(frozen=True, slots=True)
 class LineageGraph:
-    """The documents found, the start first, and the references between them."""
+    """The documents of a lineage, the start first, and the references between them."""
 
     nodes: list[Node]
     edges: list[Edge]
@@ -257,7 +257,7 @@ class LineageGraph:
 
 
 class EventRow(NamedTuple):
-    """A feedback event to keep, with what it is looked up by; text is in UTF-8."""
+    """A feedback event to store, with the values that it is found by; strings are in UTF-8."""
 
     id: bytes
     deployment_id: bytes | None
@@ -270,15 +270,15 @@ class EventRow(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class EventQuery:
-    """Which feedback events to return or to sum up; ``None`` and empty are no condition.
+    """A query for feedback events; ``None`` and empty are no condition.
 
     Attributes:
         deployment_id: The deployment.
-        feedback_types: The plain or custom names of the types, any of them.
+        feedback_types: The short or custom names of the types, any of them.
         model_version: The model version.
         start_time: The earliest time.
-        end_time: The time before which they have to be.
-        scope: What the caller may see, by the type ``FeedbackEvent`` and the events' ids.
+        end_time: The end of the time range, excluded.
+        scope: The events that the caller may see, by the type ``FeedbackEvent`` and their ids.
     """
 
     deployment_id: str | None = None
@@ -290,19 +290,19 @@ class EventQuery:
 
 
 class StoredEvent(NamedTuple):
-    """A feedback event in binary, and its position in the order of arrival."""
+    """A serialized feedback event, and its position in the order of arrival."""
 
     position: int
     event: bytes
 
 
 class LatencyCount(NamedTuple):
-    """How many events of one type and one span of time have one latency.
+    """The number of events of one type and one time bucket with one latency.
 
     Attributes:
-        bucket: The start of the span; ``None`` when all time is one span.
-        feedback_type: The type's name; ``None`` for events that do not state one.
-        latency_ms: The latency; ``None`` for events that do not state one.
+        bucket: The start of the bucket; ``None`` if there is one bucket for all time.
+        feedback_type: The name of the type; ``None`` for events without one.
+        latency_ms: The latency; ``None`` for events without one.
         events: The number of events.
     """
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from crucible_ir.exchange.store.engine.database import EVENTS_A_WORK, Database
+from crucible_ir.exchange.store.engine.database import EVENTS_PER_WEIGHT, Database
 from crucible_ir.exchange.store.entry_cache import EntryCache
 from crucible_ir.exchange.store.records import (
     PAGE_BYTES,
@@ -28,15 +28,15 @@ from crucible_ir.exchange.store.records import (
 )
 from crucible_ir.exchange.store.statements import changes, documents, feedback, lineage, requests
 
-#: How many revisions a compaction passes over at a time: between, other writers get their turn.
-COMPACTED_AT_A_TIME = 5_000
+#: How many revisions one step of a compaction scans; other writers run between steps.
+COMPACTION_STEP = 5_000
 
-#: Tells the time.
+#: Returns the current time.
 Clock = Callable[[], Microseconds]
 
 
 def system_clock() -> Microseconds:
-    """Tell the system's time."""
+    """Return the system's time."""
     return time.time_ns() // 1000
 
 
@@ -46,37 +46,37 @@ class SqlStore:
     def __init__(self, database: Database, clock: Clock = system_clock) -> None:
         self._database = database
         self._clock = clock
-        self._latest = EntryCache(database.sequence)
+        self._cache = EntryCache(database.sequence)
 
-    async def publish(self, publication: PublishCommand) -> PublishResult:
+    async def publish(self, command: PublishCommand) -> PublishResult:
         """Store a document."""
         return await self._database.write(
-            lambda connection: documents.publish(connection, publication, self._clock())
+            lambda connection: documents.publish(connection, command, self._clock())
         )
 
-    async def preview(self, publication: PublishCommand) -> PublishResult:
-        """Return what `publish` would return now; store nothing."""
+    async def preview(self, command: PublishCommand) -> PublishResult:
+        """Return the result of `publish`; store nothing."""
         return await self._database.read(
-            lambda connection: documents.preview(connection, publication, self._clock())
+            lambda connection: documents.preview(connection, command, self._clock())
         )
 
-    async def delete(self, deletion: DeleteCommand) -> StoredRecord:
-        """Make a revision that has no document."""
+    async def delete(self, command: DeleteCommand) -> StoredRecord:
+        """Add a revision without a document."""
         return await self._database.write(
-            lambda connection: documents.remove(connection, deletion, self._clock())
+            lambda connection: documents.remove(connection, command, self._clock())
         )
 
     async def get(self, type_: str, id_: str, revision: int | None = None) -> StoredEntry:
         """Return a revision of a document."""
         if revision is not None:
             row = await self._database.find(documents.lookup(type_, id_, revision))
-            return documents.found(row, type_, id_, revision)
-        entry = self._latest.find(type_, id_)
+            return documents.entry_of(row, type_, id_, revision)
+        entry = self._cache.find(type_, id_)
         if entry is None:
-            as_of = self._latest.as_of
+            as_of = self._cache.as_of
             row = await self._database.find(documents.lookup(type_, id_, None))
-            entry = documents.found(row, type_, id_, None)
-            self._latest.keep(entry, as_of)
+            entry = documents.entry_of(row, type_, id_, None)
+            self._cache.add(entry, as_of)
         return entry
 
     async def list_documents(self, query: ListQuery) -> Page:
@@ -128,33 +128,31 @@ class SqlStore:
         """Return when there may be a change after a sequence number."""
         await self._database.wait(after, timeout)
 
-    async def made_before(self, moment: Microseconds) -> int:
-        """Return the sequence number up to which every change was made before a moment."""
-        return await self._database.read(partial(changes.made_before, moment=moment))
+    async def last_change_before(self, time: Microseconds) -> int:
+        """Return the last sequence number up to which all changes were made before a time."""
+        return await self._database.read(partial(changes.last_change_before, time=time))
 
     async def compact(self, through: int) -> int:
-        """Forget revisions that are not the latest, up to a sequence number."""
+        """Remove revisions that are not the latest, up to a sequence number."""
         reached, is_done = 0, False
         while not is_done:
-            step = partial(
-                changes.compact, after=reached, through=through, most=COMPACTED_AT_A_TIME
-            )
+            step = partial(changes.compact, after=reached, through=through, most=COMPACTION_STEP)
             reached, is_done = await self._database.write(step)
         return await self._database.read(partial(changes.counter, name="compacted"))
 
     async def forget_requests(self, before: Microseconds) -> None:
-        """Forget the ids of requests that were made before a moment."""
-        await self._database.write(partial(requests.forget, before=before))
+        """Remove the ids of requests that were made before a time."""
+        await self._database.write(partial(requests.remove_before, time=before))
 
     async def trace(self, query: LineageQuery) -> LineageGraph:
-        """Follow references."""
+        """Trace the lineage of a document."""
         return await self._database.read(partial(lineage.trace, query=query))
 
     async def ingest(self, events: Sequence[EventRow]) -> list[int]:
-        """Keep events and return the indices of those that were there already."""
-        ingestion = feedback.PreparedEvents.of(events, self._clock())
+        """Store events, and return the indices of duplicates."""
+        prepared = feedback.PreparedEvents.of(events, self._clock())
         return await self._database.write(
-            partial(feedback.ingest, ingestion=ingestion), 1 + len(events) // EVENTS_A_WORK
+            partial(feedback.ingest, prepared=prepared), 1 + len(events) // EVENTS_PER_WEIGHT
         )
 
     async def last_event(self) -> int:
@@ -179,7 +177,7 @@ class SqlStore:
     async def summarize(
         self, query: EventQuery, *, bucket: Microseconds | None, limit: int
     ) -> list[LatencyCount]:
-        """Count events by span of time, type and latency."""
+        """Count events by time bucket, type and latency."""
         return await self._database.read(
             partial(feedback.summarize, query=query, bucket=bucket, limit=limit)
         )
@@ -189,5 +187,5 @@ class SqlStore:
         await self._database.read(partial(changes.counter, name="sequence"))
 
     async def close(self) -> None:
-        """Finish what was begun and let go of the database."""
+        """Finish the work in progress and disconnect from the database."""
         await self._database.close()

@@ -1,4 +1,4 @@
-"""What is logged, counted and traced of calls: ids, ends and callers, never what was said."""
+"""Logs, metrics and traces of calls: ids, status codes and callers, never message contents."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ from crucible_ir.exchange.server.rpc.call_context import CallInfo
 from crucible_ir.exchange.server.security.limits import CallLimits
 from crucible_ir.exchange.server.security.tokens import Role, TokenFile
 
-SECRET = "what nobody else may read"
+SECRET = "a secret that must not be logged"
 
 
 @pytest.fixture(autouse=True)
 def log() -> Iterator[None]:
-    """Leave logging as it was."""
+    """Restore the logging configuration."""
     logger = logging.getLogger("crucible_ir.exchange")
     before = (list(logger.handlers), logger.level, logger.propagate)
     yield
@@ -51,7 +51,7 @@ def log() -> Iterator[None]:
 
 
 async def call_in_every_way(channel: Any, token: str) -> None:
-    """Make calls that succeed, fail, stream and are not allowed; a secret is in each."""
+    """Make calls that succeed, fail, stream and are not allowed, each with a secret."""
     stub = stub_on(channel)
     document = model("m")
     document.model_ref.name = SECRET
@@ -66,7 +66,7 @@ async def call_in_every_way(channel: Any, token: str) -> None:
 
 
 @pytest.mark.parametrize("log_format", ["json", "text"])
-def test_the_log_has_a_line_for_each_call_and_no_secret(tmp_path: Path, log_format: str) -> None:
+def test_log_has_a_line_for_each_call_and_no_secrets(tmp_path: Path, log_format: str) -> None:
     tokens = TokenFile(tmp_path / "tokens.json")
     _, token = tokens.create('the "trainer"', Role.ADMIN)
     written = io.StringIO()
@@ -76,7 +76,7 @@ def test_the_log_has_a_line_for_each_call_and_no_secret(tmp_path: Path, log_form
         options = ServerOptions(address=LOOPBACK, tokens=tokens)
         async with serving(tmp_path, options) as server, channel_to(server) as channel:
             await call_in_every_way(channel, token)
-            # The server hears of the cancellation a moment after the client, and stopping it
+            # The server gets the cancellation slightly after the client; stopping the server
             # before would end the watch in another way.
             async with asyncio.timeout(10):
                 while "/Watch" not in written.getvalue():
@@ -132,7 +132,7 @@ def test_the_log_has_a_line_for_each_call_and_no_secret(tmp_path: Path, log_form
         ('x","level":"forged', False),
     ],
 )
-def test_a_request_id_is_kept_if_it_is_fit_for_a_log_and_made_otherwise(
+def test_request_id_is_kept_if_safe_to_log_and_replaced_otherwise(
     tmp_path: Path, given: str, is_kept: bool
 ) -> None:
     async def work() -> list[str]:
@@ -160,7 +160,7 @@ def samples_of(page: str) -> dict[str, float]:
     return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines)}
 
 
-def test_metrics_count_calls_by_method_and_code_and_made_up_methods_together(
+def test_metrics_count_calls_by_method_and_code_and_unknown_methods_together(
     tmp_path: Path,
 ) -> None:
     tokens = TokenFile(tmp_path / "tokens.json")
@@ -171,7 +171,7 @@ def test_metrics_count_calls_by_method_and_code_and_made_up_methods_together(
         async with serving(tmp_path, options) as server, channel_to(server) as channel:
             await call_in_every_way(channel, token)
             await failure(channel.unary_unary("/another")(b""))
-            # The end of the watch is counted once the server has heard of it.
+            # The watch is counted as ended once the server gets the cancellation.
             await asyncio.sleep(0.1)
             return await asyncio.to_thread(page_of, server.metrics_port)
 
@@ -213,7 +213,7 @@ def lines_of(written: io.StringIO) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("compression", [grpc.Compression.NoCompression, grpc.Compression.Gzip])
-def test_a_message_that_is_too_large_has_a_line_of_its_own_and_is_counted(
+def test_message_that_is_too_large_is_logged_and_counted(
     tmp_path: Path, compression: grpc.Compression
 ) -> None:
     written = io.StringIO()
@@ -231,18 +231,18 @@ def test_a_message_that_is_too_large_has_a_line_of_its_own_and_is_counted(
             return await asyncio.to_thread(page_of, server.metrics_port)
 
     text = run(work())
-    told = lines_of(written)
-    assert [(line["message"], line["method"]) for line in told] == [
+    lines = lines_of(written)
+    assert [(line["message"], line["method"]) for line in lines] == [
         ("message too large", PUBLISH),
         ("call", PUBLISH),
         ("message too large", BATCH_PUBLISH),
         ("call", BATCH_PUBLISH),
     ]
-    assert [line["code"] for line in told[1::2]] == ["RESOURCE_EXHAUSTED"] * 2
-    for message, call in zip(told[::2], told[1::2], strict=True):
+    assert [line["code"] for line in lines[1::2]] == ["RESOURCE_EXHAUSTED"] * 2
+    for message, call in zip(lines[::2], lines[1::2], strict=True):
         assert message["request_id"] == call["request_id"]
     for line, request in zip(
-        told[::2],
+        lines[::2],
         (oversized(20_000), v1.BatchPublishRequest(publish=oversized(20_000))),
         strict=True,
     ):
@@ -252,7 +252,7 @@ def test_a_message_that_is_too_large_has_a_line_of_its_own_and_is_counted(
         assert f"{count} 1.0" in text
 
 
-def test_a_call_that_grpc_refuses_before_it_begins_is_told_and_counted(tmp_path: Path) -> None:
+def test_call_that_grpc_rejects_is_logged_and_counted(tmp_path: Path) -> None:
     written = io.StringIO()
     log_to(written, log_format="json")
 
@@ -264,7 +264,7 @@ def test_a_call_that_grpc_refuses_before_it_begins_is_told_and_counted(tmp_path:
             publish = stub_on(channel).Publish
             error = await failure(publish(oversized(5_000_000), metadata=metadata))
             assert error.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
-            # Of ten megabytes there are ten kilobytes on the wire.
+            # Ten megabytes are ten kilobytes on the wire.
             packed = publish(oversized(10_000_000), compression=grpc.Compression.Gzip)
             assert (await failure(packed)).code() == grpc.StatusCode.RESOURCE_EXHAUSTED
             given_up = channel.stream_stream(PUBLISH)()
@@ -277,18 +277,16 @@ def test_a_call_that_grpc_refuses_before_it_begins_is_told_and_counted(tmp_path:
             return await asyncio.to_thread(page_of, server.metrics_port)
 
     text = run(work())
-    told = lines_of(written)
-    assert [line["message"] for line in told] == ["call not begun"] * 3 + ["call"]
-    assert [line["method"] for line in told[:3]] == [PUBLISH] * 3
-    assert told[0]["request_id"] == "mine/1"
+    lines = lines_of(written)
+    assert [line["message"] for line in lines] == ["call not begun"] * 3 + ["call"]
+    assert [line["method"] for line in lines[:3]] == [PUBLISH] * 3
+    assert lines[0]["request_id"] == "mine/1"
     assert f'crucible_ir_exchange_calls_not_begun_total{{method="{PUBLISH}"}} 3.0' in text
     assert "n" * 100 not in written.getvalue()
 
 
 @pytest.mark.parametrize("is_lost", [True, False])
-def test_a_stream_that_its_client_or_grpc_breaks_off_has_not_ended_well(
-    tmp_path: Path, is_lost: bool
-) -> None:
+def test_aborted_stream_is_not_logged_as_ok(tmp_path: Path, is_lost: bool) -> None:
     written = io.StringIO()
     log_to(written, log_format="json")
 
@@ -312,7 +310,7 @@ def test_a_stream_that_its_client_or_grpc_breaks_off_has_not_ended_well(
     assert [line["code"] for line in lines_of(written)] == ["CANCELLED"] * 5
 
 
-def test_metrics_tell_what_is_in_progress() -> None:
+def test_metrics_count_calls_in_progress() -> None:
     async def work() -> dict[str, float]:
         from prometheus_client import generate_latest
 
@@ -330,7 +328,7 @@ def test_metrics_tell_what_is_in_progress() -> None:
     assert run(work())[f'crucible_ir_exchange_calls_in_progress{{method="{method}"}}'] == 1
 
 
-def test_a_port_that_is_taken_is_named() -> None:
+def test_port_in_use_is_named() -> None:
     first, second = Metrics(), Metrics()
     port = first.serve("127.0.0.1", 0)
     try:
@@ -340,7 +338,7 @@ def test_a_port_that_is_taken_is_named() -> None:
         first.close()
 
 
-def test_a_span_is_made_for_each_call_within_that_of_the_client(
+def test_each_call_gets_a_span_as_a_child_of_the_clients(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from opentelemetry import trace
@@ -382,7 +380,7 @@ def test_a_span_is_made_for_each_call_within_that_of_the_client(
     assert (watch.attributes or {})["rpc.grpc.status_code"] == grpc.StatusCode.CANCELLED.value[0]
 
 
-def test_reflection_tells_the_services_and_their_schema(tmp_path: Path) -> None:
+def test_reflection_lists_the_services_and_their_schema(tmp_path: Path) -> None:
     from google.protobuf import descriptor_pb2
     from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
@@ -416,7 +414,7 @@ def call_to(name: str, code: grpc.StatusCode = grpc.StatusCode.OK) -> CallInfo:
     )
 
 
-def test_calls_that_went_well_are_logged_together_and_no_later_than_one_that_failed() -> None:
+def test_successful_calls_are_logged_together_and_before_a_failed_one() -> None:
     written = io.StringIO()
     log_to(written)
 
@@ -444,7 +442,7 @@ def names_in(written: io.StringIO) -> list[str]:
     return re.findall(r" call method=/x/(\S+) code=\S+ duration_ms=250.0 ", written.getvalue())
 
 
-def test_handlers_of_others_are_given_calls_as_records() -> None:
+def test_other_log_handlers_get_calls_as_records() -> None:
     found: list[logging.LogRecord] = []
 
     class Collecting(logging.Handler):
@@ -473,7 +471,7 @@ def test_handlers_of_others_are_given_calls_as_records() -> None:
     assert all(begun - 1 < each.created <= time.time() for each in found)
 
 
-def test_a_log_that_nobody_reads_any_more_stops_nothing() -> None:
+def test_closed_log_stream_does_not_stop_the_server() -> None:
     closed = io.StringIO()
     log_to(closed)
     closed.close()

@@ -1,4 +1,4 @@
-"""Errors become statuses with typed details, and faults of the server keep their words inside."""
+"""Errors become statuses with typed details, without the details of internal errors."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ CODES = [
 
 
 class _Failing:
-    """A store that fails whatever it is asked for."""
+    """A store whose every method fails."""
 
     def __init__(self, store: Any, error: Exception) -> None:
         self._store = store
@@ -49,7 +49,7 @@ class _Failing:
 
 
 @pytest.mark.parametrize(("error", "code", "reason"), CODES, ids=lambda value: type(value).__name__)
-async def test_a_failure_of_the_store_has_its_status_and_not_its_words(
+async def test_store_failure_has_a_status_and_no_internal_details(
     tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
     error: Exception,
@@ -72,7 +72,7 @@ async def test_a_failure_of_the_store_has_its_status_and_not_its_words(
 
 
 @pytest.mark.parametrize("name", [m for m in v1.__all__ if m.endswith("Request")])
-def test_every_request_has_rules_of_its_own(name: str) -> None:
+def test_every_request_has_rules(name: str) -> None:
     assert rules_of(getattr(v1, name).DESCRIPTOR)
 
 
@@ -102,7 +102,7 @@ def test_every_request_has_rules_of_its_own(name: str) -> None:
         ),
     ],
 )
-async def test_a_request_outside_its_range_is_refused_by_rule(
+async def test_request_out_of_range_is_rejected_by_rule(
     tmp_path: Path, method: str, request_: Any, rules: set[tuple[str, str]]
 ) -> None:
     async with serving(await open_store(tmp_path / "x.db")) as server:
@@ -112,7 +112,7 @@ async def test_a_request_outside_its_range_is_refused_by_rule(
     assert broken_rules(caught.value) == rules
 
 
-async def test_a_watch_is_held_to_its_rules_before_it_begins(tmp_path: Path) -> None:
+async def test_watch_request_is_validated_before_the_stream_begins(tmp_path: Path) -> None:
     async with serving(await open_store(tmp_path / "x.db")) as server:
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             async for _ in server.exchange.Watch(v1.WatchRequest(after_sequence=-1)):
@@ -120,14 +120,14 @@ async def test_a_watch_is_held_to_its_rules_before_it_begins(tmp_path: Path) -> 
         assert broken_rules(caught.value) == {("after_sequence", "int64.gte")}
 
 
-def test_an_error_with_many_violations_stays_small_enough_for_a_trailer() -> None:
+def test_error_with_many_violations_fits_in_a_trailer() -> None:
     many = [Violation(f"field_{n}", "rule", "x" * 100) for n in range(10_000)]
     status = errors.status_of(errors.invalid_argument("invalid request", many))
     assert status.ByteSize() < 8192
     assert "9999 more" in status.message
 
 
-def test_every_method_of_every_service_is_named_as_on_the_wire() -> None:
+def test_method_names_are_those_on_the_wire() -> None:
     assert service_names() == [
         "crucible_ir.exchange.v1.ExchangeService",
         "crucible_ir.exchange.v1.FeedbackService",

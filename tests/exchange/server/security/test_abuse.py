@@ -1,4 +1,4 @@
-"""Abuse: what no honest client sends. The server refuses it and goes on serving the others."""
+"""Abuse: the server rejects malformed traffic, and continues to serve other clients."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from typing import Any
 import grpc
 import grpc.aio
 import pytest
-from exchange.odd_ids import ODD_IDS
 from exchange.servers import (
     GET,
     LOOPBACK,
@@ -28,6 +27,7 @@ from exchange.servers import (
     standing_in,
     stub_on,
 )
+from exchange.unusual_ids import UNUSUAL_IDS
 
 from crucible_ir import v1 as ir_v1
 from crucible_ir.exchange import v1
@@ -64,7 +64,7 @@ HEADERS = b"".join(
 SETTINGS = frame(4, 0, 0, b"")
 CALL = PREFACE + SETTINGS + frame(1, 4, 1, HEADERS)
 
-#: What is sent to the bare port.
+#: The bytes that are sent to the port.
 GARBAGE = {
     "nothing but noise": random.Random(1).randbytes(4096),
     "a request of HTTP/1.1": b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n",
@@ -87,7 +87,7 @@ GARBAGE = {
 
 
 async def answers(server: ExchangeServer) -> bool:
-    """Tell whether a server still answers on a new connection."""
+    """Return whether a server still answers on a new connection."""
     async with channel_to(server) as channel:
         return (await failure(stub_on(channel).Get(GET, timeout=10))).code() is (
             grpc.StatusCode.NOT_FOUND
@@ -95,13 +95,13 @@ async def answers(server: ExchangeServer) -> bool:
 
 
 @pytest.mark.parametrize("garbage", GARBAGE.values(), ids=GARBAGE)
-def test_malformed_frames_harm_nobody_else(tmp_path: Path, garbage: bytes) -> None:
+def test_malformed_frames_do_not_affect_other_clients(tmp_path: Path, garbage: bytes) -> None:
     async def work() -> None:
         async with serving(tmp_path) as server, channel_to(server) as honest:
             assert (await failure(stub_on(honest).Get(GET))).code() is grpc.StatusCode.NOT_FOUND
             reader, writer = await asyncio.open_connection("127.0.0.1", server.address.port)
             writer.write(garbage)
-            # The other side may have closed already.
+            # The server may have closed the connection already.
             await asyncio.wait([asyncio.ensure_future(writer.drain())])
             with suppress(TimeoutError, ConnectionError):
                 await asyncio.wait_for(reader.read(), 0.2)
@@ -113,7 +113,7 @@ def test_malformed_frames_harm_nobody_else(tmp_path: Path, garbage: bytes) -> No
 
 
 @pytest.mark.parametrize("beginning", [b"", PREFACE[:10]])
-def test_a_connection_that_says_nothing_is_closed(tmp_path: Path, beginning: bytes) -> None:
+def test_silent_connection_is_closed(tmp_path: Path, beginning: bytes) -> None:
     async def work() -> bytes:
         options = ServerOptions(address=LOOPBACK, keepalive=Keepalive(ping_timeout_seconds=0.2))
         async with serving(tmp_path, options) as server:
@@ -123,23 +123,23 @@ def test_a_connection_that_says_nothing_is_closed(tmp_path: Path, beginning: byt
             writer.close()
             return rest
 
-    # It returns at all: the server closed the connection, whatever it said before.
+    # It returns: the server closed the connection, whatever it sent before.
     run(work())
 
 
 def deflated(size: int) -> bytes:
-    """Return so many zeros as gzip has them, without ever holding them."""
+    """Return a number of zeros compressed with gzip, without allocating them."""
     packer = zlib.compressobj(9, wbits=31)
     packed = b"".join(packer.compress(bytes(1_000_000)) for _ in range(size // 1_000_000))
     return packed + packer.flush()
 
 
-def test_a_message_that_grows_beyond_the_limit_on_decompression_is_refused_before_it_grows(
+def test_decompression_bomb_is_rejected_before_it_is_inflated(
     tmp_path: Path,
 ) -> None:
     async def work() -> tuple[bytes, int]:
         bomb = deflated(50_000_000)
-        # One that the limit on what is received would refuse proves nothing here.
+        # A message beyond the limit on received bytes would prove nothing here.
         assert len(bomb) < 64_000
         message = b"\x01" + struct.pack(">I", len(bomb)) + bomb
         call = HEADERS + literal("grpc-encoding", "gzip")
@@ -178,9 +178,7 @@ def test_a_message_that_grows_beyond_the_limit_on_decompression_is_refused_befor
     ],
     ids=["invalid UTF-8", "a length beyond the end", "no length", "no type", "cut off", "noise"],
 )
-def test_a_request_that_is_no_message_is_an_invalid_argument(
-    tmp_path: Path, content: bytes
-) -> None:
+def test_unparsable_request_is_an_invalid_argument(tmp_path: Path, content: bytes) -> None:
     async def work() -> None:
         async with serving(tmp_path) as server, channel_to(server) as channel:
             error = await failure(channel.unary_unary(GET_PATH)(content, timeout=10))
@@ -195,10 +193,10 @@ def test_a_request_that_is_no_message_is_an_invalid_argument(
     run(work())
 
 
-def test_a_message_nested_deeper_than_protobuf_reads_is_refused(tmp_path: Path) -> None:
+def test_message_nested_too_deeply_is_rejected(tmp_path: Path) -> None:
     async def work() -> Any:
         nested = b""
-        # Document.backend_ref is field 11, BackendRef.fallback field 7 at this depth or any.
+        # Document.backend_ref is field 11, and BackendRef.fallback is field 7 at any depth.
         fallback = ir_v1.BackendRef.DESCRIPTOR.fields_by_name["fallback"].number
         for _ in range(5000):
             nested = bytes([fallback << 3 | 2]) + _varint(len(nested)) + nested
@@ -235,7 +233,7 @@ def _varint(number: int) -> bytes:
         "/" + "x" * 5000,
     ],
 )
-def test_a_method_that_does_not_exist_is_unimplemented_with_or_without_a_token(
+def test_unknown_method_is_unimplemented_with_or_without_a_token(
     tmp_path: Path, method: str
 ) -> None:
     tokens = TokenFile(tmp_path / "tokens.json")
@@ -252,14 +250,14 @@ def test_a_method_that_does_not_exist_is_unimplemented_with_or_without_a_token(
         assert run(work(options)).code() == grpc.StatusCode.UNIMPLEMENTED
 
 
-def test_odd_ids_are_ids_like_any_other(tmp_path: Path) -> None:
+def test_unusual_ids_are_accepted(tmp_path: Path) -> None:
     async def work() -> None:
         async with serving(tmp_path) as server, channel_to(server) as channel:
             stub = stub_on(channel)
-            for id_ in ODD_IDS:
+            for id_ in UNUSUAL_IDS:
                 response = await stub.Publish(v1.PublishRequest(document=model(id_)))
                 assert response.created, id_
-            for id_ in ODD_IDS:
+            for id_ in UNUSUAL_IDS:
                 answer = await stub.Get(v1.GetRequest(type="ModelRef", id=id_))
                 assert answer.record.id == id_
                 assert answer.document == model(id_)
@@ -267,18 +265,18 @@ def test_odd_ids_are_ids_like_any_other(tmp_path: Path) -> None:
                     v1.ListRequest(type="ModelRef", filters=[v1.Filter(field="id", equals=id_)])
                 )
                 assert [entry.record.id for entry in listed.entries] == [id_]
-                expected = {other for other in ODD_IDS if other.startswith(id_)}
+                expected = {other for other in UNUSUAL_IDS if other.startswith(id_)}
                 found = await stub.List(
                     v1.ListRequest(type="ModelRef", filters=[v1.Filter(field="id", prefix=id_)])
                 )
                 assert {entry.record.id for entry in found.entries} == expected
             everything = await stub.List(v1.ListRequest(type="ModelRef"))
-            assert {entry.record.id for entry in everything.entries} == set(ODD_IDS)
+            assert {entry.record.id for entry in everything.entries} == set(UNUSUAL_IDS)
 
     run(work())
 
 
-def test_a_request_cut_off_by_its_client_leaves_nothing_behind(tmp_path: Path) -> None:
+def test_aborted_request_leaves_nothing_behind(tmp_path: Path) -> None:
     async def work() -> None:
         async with serving(tmp_path) as server, channel_to(server) as channel:
             for method in method_names():
@@ -291,7 +289,7 @@ def test_a_request_cut_off_by_its_client_leaves_nothing_behind(tmp_path: Path) -
 
 
 class _Proxy:
-    """Forwards one connection, until it is told to lose everything without closing anything."""
+    """Forwards one connection, until it drops all data without closing the connection."""
 
     def __init__(self, port: int) -> None:
         self._port = port
@@ -329,7 +327,7 @@ class _Proxy:
 
 
 @pytest.mark.parametrize("is_gone", [True, False])
-def test_a_connection_whose_other_end_is_gone_without_a_word_is_found_and_its_calls_ended(
+def test_dead_connection_is_detected_and_its_calls_end(
     is_gone: bool,
 ) -> None:
     async def work() -> bool:
@@ -345,7 +343,7 @@ def test_a_connection_whose_other_end_is_gone_without_a_word_is_found_and_its_ca
             if is_gone:
                 proxy.lose_everything()
             with suppress(TimeoutError):
-                # Where all is well there is nothing to wait for but the time of a ping.
+                # If it works, the only thing to wait for is the time of a ping.
                 await asyncio.wait_for(services.cancelled.wait(), 10 if is_gone else 2)
             was_ended = services.cancelled.is_set()
             watch.cancel()
@@ -356,7 +354,7 @@ def test_a_connection_whose_other_end_is_gone_without_a_word_is_found_and_its_ca
     assert run(work()) is is_gone
 
 
-def test_a_client_that_pings_too_often_is_disconnected_and_one_that_may_is_not() -> None:
+def test_client_that_pings_too_often_is_disconnected() -> None:
     async def pinged(least: float) -> grpc.StatusCode | None:
         keepalive = Keepalive(least_client_ping_seconds=least)
         options = ServerOptions(address=LOOPBACK, keepalive=keepalive, grace_seconds=1)

@@ -1,4 +1,4 @@
-"""Who may call what: every method without credentials, with wrong ones, and with too few rights."""
+"""Authentication: every method without credentials, with invalid ones, and with too low a role."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ REFLECTION = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"
 @pytest.fixture
 def tokens(tmp_path: Path) -> TokenFile:
     file = TokenFile(tmp_path / "tokens.json")
-    file.create("somebody else", Role.ADMIN)
+    file.create("another caller", Role.ADMIN)
     return file
 
 
@@ -51,7 +51,7 @@ def guarded(tokens: TokenFile, **others: Any) -> ServerOptions:
 
 
 def request_of(method: str) -> bytes:
-    """Return a request that is valid where the method takes a single one."""
+    """Return a valid request of a method that takes a single one."""
     service, name = method.lstrip("/").split("/")
     found = descriptor_pool.Default().FindServiceByName(service).FindMethodByName(name)
     if found.input_type.name == "GetRequest":
@@ -65,19 +65,19 @@ async def end_of(channel: Any, method: str, metadata: Any = ()) -> Any:
     return await failure(open_stream(metadata=metadata, timeout=10).read())
 
 
-def test_every_method_of_the_schema_has_its_role_and_no_other_has_one() -> None:
+def test_exactly_the_methods_of_the_schema_have_roles() -> None:
     assert METHOD_ROLES.keys() - {REFLECTION} == set(method_names())
     assert not OPEN_METHODS & METHOD_ROLES.keys()
 
 
-def test_methods_that_change_something_are_not_for_readers() -> None:
+def test_readers_cannot_call_methods_that_change_something() -> None:
     changing = {"Publish", "BatchPublish", "Delete", "Compact", "Ingest"}
     for method, role in METHOD_ROLES.items():
         assert (role > Role.READER) == (method.rpartition("/")[2] in changing), method
 
 
 @pytest.mark.parametrize("metadata", [(), bearer("x"), (("authorization", "Basic eDp5"),)])
-def test_every_method_is_refused_without_a_token_and_without_waiting_for_a_request(
+def test_every_method_without_a_token_is_rejected_before_its_request(
     tmp_path: Path, tokens: TokenFile, metadata: Any
 ) -> None:
     async def work() -> None:
@@ -93,9 +93,7 @@ def test_every_method_is_refused_without_a_token_and_without_waiting_for_a_reque
     run(work())
 
 
-def test_every_method_is_refused_with_a_token_that_is_good_no_more_or_never_was(
-    tmp_path: Path, tokens: TokenFile
-) -> None:
+def test_every_method_with_an_invalid_token_is_rejected(tmp_path: Path, tokens: TokenFile) -> None:
     past = datetime.now(UTC) - timedelta(seconds=1)
     _, expired = tokens.create("expired", Role.ADMIN, expires=past)
     revoked_token, revoked = tokens.create("revoked", Role.ADMIN)
@@ -117,7 +115,7 @@ def test_every_method_is_refused_with_a_token_that_is_good_no_more_or_never_was(
             serving(tmp_path, guarded(tokens, reflection=True)) as server,
             channel_to(server) as channel,
         ):
-            # A token that was let in once makes no other one good.
+            # Accepting one token does not make another one valid.
             await failure(stub_on(channel).Get(GET, metadata=bearer(good)))
             for method in METHOD_ROLES:
                 for text, reason in expected.items():
@@ -128,9 +126,7 @@ def test_every_method_is_refused_with_a_token_that_is_good_no_more_or_never_was(
     run(work())
 
 
-def test_a_token_opens_what_its_role_allows_and_nothing_else(
-    tmp_path: Path, tokens: TokenFile
-) -> None:
+def test_token_allows_exactly_the_methods_of_its_role(tmp_path: Path, tokens: TokenFile) -> None:
     texts = {role: tokens.create(f"the {role}", role)[1] for role in Role}
 
     async def work() -> None:
@@ -140,25 +136,25 @@ def test_a_token_opens_what_its_role_allows_and_nothing_else(
                     open_stream = channel.stream_stream(method)
                     call = open_stream(metadata=bearer(text), timeout=10)
                     try:
-                        # A call that is refused may have ended before there is anything to write.
+                        # A rejected call may have ended before anything is written.
                         await call.write(request_of(method))
                         await call.done_writing()
                         await asyncio.wait_for(call.read(), 0.5)
                         code = None
                     except TimeoutError:
-                        # A watch from now on may be silent; it was let in.
+                        # A watch of future changes may send nothing; the call was accepted.
                         code = None
                     except grpc.aio.AioRpcError as error:
                         code = error.code()
                     call.cancel()
-                    refused = code == grpc.StatusCode.PERMISSION_DENIED
-                    assert refused == (role < METHOD_ROLES[method]), (method, role, code)
+                    rejected = code == grpc.StatusCode.PERMISSION_DENIED
+                    assert rejected == (role < METHOD_ROLES[method]), (method, role, code)
                     assert code != grpc.StatusCode.UNAUTHENTICATED
 
     run(work())
 
 
-def test_a_role_that_does_not_suffice_is_named_with_the_one_that_would(
+def test_insufficient_role_is_named_with_the_required_one(
     tmp_path: Path, tokens: TokenFile
 ) -> None:
     _, text = tokens.create("dashboard", Role.READER)
@@ -180,7 +176,7 @@ def test_a_role_that_does_not_suffice_is_named_with_the_one_that_would(
     }
 
 
-def test_whoever_publishes_is_named_by_the_record(tmp_path: Path, tokens: TokenFile) -> None:
+def test_record_names_the_publisher(tmp_path: Path, tokens: TokenFile) -> None:
     _, text = tokens.create("trainer", Role.PUBLISHER)
 
     async def work() -> Any:
@@ -207,7 +203,7 @@ def test_whoever_publishes_is_named_by_the_record(tmp_path: Path, tokens: TokenF
         ("caf\u00e9", "cafe\u0301", False),
     ],
 )
-def test_a_scope_ends_at_its_last_character(
+def test_scope_prefix_is_exact(
     tmp_path: Path, tokens: TokenFile, prefix: str, id_: str, allowed: bool
 ) -> None:
     _, text = tokens.create("team", Role.PUBLISHER, scope=Scope(None, (prefix,)))
@@ -228,7 +224,7 @@ def test_a_scope_ends_at_its_last_character(
         assert result == grpc.StatusCode.PERMISSION_DENIED
 
 
-def test_a_scope_of_types_covers_no_other_type(tmp_path: Path, tokens: TokenFile) -> None:
+def test_scope_of_types_excludes_other_types(tmp_path: Path, tokens: TokenFile) -> None:
     _, text = tokens.create("team", Role.READER, scope=Scope(frozenset({"TrainingRun"}), None))
 
     async def work() -> Any:
@@ -239,7 +235,7 @@ def test_a_scope_of_types_covers_no_other_type(tmp_path: Path, tokens: TokenFile
 
 
 def checked(file: TokenFile, text: str, now: datetime | None = None) -> str:
-    """Return the name that a token stands for, or the reason why it stands for none."""
+    """Return the name of a token's owner, or the reason of the rejection."""
     checker = TokenChecker(file) if now is None else TokenChecker(file, now=lambda: now)
     return run(identified(checker, text))
 
@@ -253,23 +249,23 @@ async def identified(checker: TokenChecker, text: str) -> str:
         return str(info.reason)
 
 
-def test_a_token_ends_at_its_moment(tokens: TokenFile) -> None:
-    ending = datetime(2100, 1, 1, tzinfo=UTC)
-    _, text = tokens.create("trainer", Role.READER, expires=ending)
-    assert checked(tokens, text, ending - timedelta(seconds=1)) == "trainer"
-    assert checked(tokens, text, ending) == "TOKEN_EXPIRED"
+def test_token_is_rejected_after_its_expiry(tokens: TokenFile) -> None:
+    expiry = datetime(2100, 1, 1, tzinfo=UTC)
+    _, text = tokens.create("trainer", Role.READER, expires=expiry)
+    assert checked(tokens, text, expiry - timedelta(seconds=1)) == "trainer"
+    assert checked(tokens, text, expiry) == "TOKEN_EXPIRED"
 
 
-def test_a_token_that_was_checked_before_expires_too(tokens: TokenFile) -> None:
-    ending = datetime(2100, 1, 1, tzinfo=UTC)
-    _, text = tokens.create("trainer", Role.READER, expires=ending)
-    clock = iter([ending - timedelta(seconds=1), ending])
+def test_cached_token_expires(tokens: TokenFile) -> None:
+    expiry = datetime(2100, 1, 1, tzinfo=UTC)
+    _, text = tokens.create("trainer", Role.READER, expires=expiry)
+    clock = iter([expiry - timedelta(seconds=1), expiry])
     checker = TokenChecker(tokens, now=lambda: next(clock))
     assert run(identified(checker, text)) == "trainer"
     assert run(identified(checker, text)) == "TOKEN_EXPIRED"
 
 
-def test_a_secret_that_is_wrong_in_one_place_is_refused_whatever_was_checked(
+def test_almost_correct_secret_is_rejected_despite_the_cache(
     tokens: TokenFile,
 ) -> None:
     _, text = tokens.create("trainer", Role.READER)
@@ -281,7 +277,7 @@ def test_a_secret_that_is_wrong_in_one_place_is_refused_whatever_was_checked(
         assert run(identified(checker, wrong)) == "TOKEN_INVALID"
 
 
-def test_the_hash_is_computed_once_for_a_token_and_again_for_each_wrong_one(
+def test_hash_is_computed_once_for_a_token_and_for_each_wrong_one(
     tokens: TokenFile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _, text = tokens.create("trainer", Role.READER)
@@ -300,9 +296,7 @@ def test_the_hash_is_computed_once_for_a_token_and_again_for_each_wrong_one(
     assert hashed == [text[-64:], wrong[-64:], wrong[-64:]]
 
 
-def test_a_token_that_is_revoked_is_refused_at_once_and_a_new_one_let_in(
-    tmp_path: Path, tokens: TokenFile
-) -> None:
+def test_changes_of_the_token_file_take_effect_at_once(tmp_path: Path, tokens: TokenFile) -> None:
     first, text = tokens.create("first", Role.READER)
 
     async def work() -> list[grpc.StatusCode]:
@@ -315,7 +309,7 @@ def test_a_token_that_is_revoked_is_refused_at_once_and_a_new_one_let_in(
             codes.append((await failure(get(GET, metadata=bearer(second)))).code())
             return codes
 
-    # The document does not exist, which is only told to those who are let in.
+    # The document does not exist, which only authenticated callers learn.
     assert run(work()) == [
         grpc.StatusCode.NOT_FOUND,
         grpc.StatusCode.UNAUTHENTICATED,
@@ -324,7 +318,9 @@ def test_a_token_that_is_revoked_is_refused_at_once_and_a_new_one_let_in(
 
 
 @pytest.mark.parametrize("harm", ["gone", "broken", "readable"])
-def test_nobody_is_let_in_while_the_tokens_cannot_be_read(tokens: TokenFile, harm: str) -> None:
+def test_all_calls_are_rejected_while_the_token_file_is_unreadable(
+    tokens: TokenFile, harm: str
+) -> None:
     _, text = tokens.create("trainer", Role.READER)
     checker = TokenChecker(tokens)
     assert run(identified(checker, text)) == "trainer"
@@ -354,7 +350,7 @@ def test_nobody_is_let_in_while_the_tokens_cannot_be_read(tokens: TokenFile, har
         (("authorization", "Bearer ../../etc/passwd"),),
     ],
 )
-def test_odd_credentials_are_refused_like_none(
+def test_malformed_credentials_are_rejected_like_missing_ones(
     tmp_path: Path, tokens: TokenFile, metadata: Any
 ) -> None:
     async def work() -> Any:
@@ -364,7 +360,7 @@ def test_odd_credentials_are_refused_like_none(
     assert run(work()).code() == grpc.StatusCode.UNAUTHENTICATED
 
 
-def test_the_word_bearer_may_be_written_in_any_case(tmp_path: Path, tokens: TokenFile) -> None:
+def test_bearer_scheme_is_case_insensitive(tmp_path: Path, tokens: TokenFile) -> None:
     _, text = tokens.create("trainer", Role.READER)
 
     async def work() -> Any:
@@ -375,7 +371,7 @@ def test_the_word_bearer_may_be_written_in_any_case(tmp_path: Path, tokens: Toke
     assert run(work()).code() == grpc.StatusCode.NOT_FOUND
 
 
-def test_a_method_that_was_given_no_role_is_refused_to_an_admin(
+def test_method_without_a_role_is_rejected_even_for_an_admin(
     tmp_path: Path, tokens: TokenFile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _, text = tokens.create("root", Role.ADMIN)
@@ -390,7 +386,7 @@ def test_a_method_that_was_given_no_role_is_refused_to_an_admin(
     assert reason_of(error) == "METHOD_WITHOUT_ROLE"
 
 
-def test_health_is_told_to_those_who_have_no_token(tmp_path: Path, tokens: TokenFile) -> None:
+def test_health_check_needs_no_token(tmp_path: Path, tokens: TokenFile) -> None:
     from grpc_health.v1 import health_pb2, health_pb2_grpc
 
     async def work() -> Any:

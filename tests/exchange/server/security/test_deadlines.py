@@ -1,4 +1,4 @@
-"""Calls that take too long are ended, whatever else happens to them."""
+"""Deadlines end calls that take too long, whatever else happens to them."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from typing import Any
 import pytest
 from exchange.servers import run
 
-from crucible_ir.exchange.server.security.deadlines import Clock
+from crucible_ir.exchange.server.security.deadlines import DeadlineTimer
 
 
 async def late(context: Any) -> str:
     return "late"
 
 
-def test_each_of_many_calls_has_its_own_end() -> None:
+def test_each_call_has_its_own_deadline() -> None:
     async def work(seconds: float, _: Any) -> str:
         await asyncio.sleep(seconds)
         return "in time"
 
     async def all_of_them() -> tuple[list[Any], float]:
-        limited = Clock(0.3).limit(work, late)
+        limited = DeadlineTimer(0.3).limit(work, late)
         begun = time.perf_counter()
 
         async def after(pause: float, seconds: float) -> Any:
@@ -39,12 +39,12 @@ def test_each_of_many_calls_has_its_own_end() -> None:
     assert 0.5 < seconds < 2
 
 
-def test_a_call_that_is_cancelled_is_cancelled_and_not_late() -> None:
+def test_cancelled_call_is_not_reported_as_late() -> None:
     async def work(_: Any, __: Any) -> None:
         await asyncio.sleep(60)
 
     async def cancel() -> None:
-        task = asyncio.ensure_future(Clock(30).limit(work, late)(None, None))
+        task = asyncio.ensure_future(DeadlineTimer(30).limit(work, late)(None, None))
         await asyncio.sleep(0.01)
         task.cancel()
         await task
@@ -53,7 +53,7 @@ def test_a_call_that_is_cancelled_is_cancelled_and_not_late() -> None:
         run(cancel())
 
 
-def test_a_call_that_is_cancelled_when_it_is_late_is_cancelled() -> None:
+def test_late_call_that_is_also_cancelled_is_cancelled() -> None:
     async def work(task_of: list[asyncio.Task[Any]], _: Any) -> None:
         try:
             await asyncio.sleep(60)
@@ -63,21 +63,21 @@ def test_a_call_that_is_cancelled_when_it_is_late_is_cancelled() -> None:
 
     async def cancel() -> None:
         task_of: list[asyncio.Task[Any]] = []
-        task_of.append(asyncio.ensure_future(Clock(0.05).limit(work, late)(task_of, None)))
+        task_of.append(asyncio.ensure_future(DeadlineTimer(0.05).limit(work, late)(task_of, None)))
         await task_of[0]
 
     with pytest.raises(asyncio.CancelledError):
         run(cancel())
 
 
-def test_an_error_of_a_call_comes_out_and_the_clock_goes_on() -> None:
+def test_error_of_a_call_propagates_and_the_timer_continues() -> None:
     async def work(seconds: float | None, _: Any) -> None:
         if seconds is None:
             raise ValueError("wrong")
         await asyncio.sleep(seconds)
 
     async def both() -> Any:
-        limited = Clock(0.1).limit(work, late)
+        limited = DeadlineTimer(0.1).limit(work, late)
         with pytest.raises(ValueError, match="wrong"):
             await limited(None, None)
         return await limited(60, None)

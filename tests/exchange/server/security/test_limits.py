@@ -1,4 +1,4 @@
-"""Limits: what is refused, with which details, and that what is within them goes on."""
+"""Limits: rejections and their details, while calls within the limits continue."""
 
 from __future__ import annotations
 
@@ -42,12 +42,12 @@ def item(index: int, size: int) -> v1.BatchPublishRequest:
 
 
 async def spin() -> None:
-    """Let everything happen that can happen without anybody's help."""
+    """Run the event loop until nothing more happens by itself."""
     for _ in range(20):
         await asyncio.sleep(0.01)
 
 
-def test_a_caller_has_so_many_calls_at_a_time_and_more_once_one_ends() -> None:
+def test_concurrent_calls_of_a_caller_are_limited() -> None:
     async def work() -> None:
         async with (
             standing_in(limited(calls_per_caller=2)) as (server, services),
@@ -67,7 +67,7 @@ def test_a_caller_has_so_many_calls_at_a_time_and_more_once_one_ends() -> None:
     run(work())
 
 
-def test_a_call_that_its_client_cancels_counts_no_more() -> None:
+def test_cancelled_call_no_longer_counts() -> None:
     async def work() -> None:
         async with (
             standing_in(limited(calls_per_caller=1)) as (server, services),
@@ -79,7 +79,7 @@ def test_a_call_that_its_client_cancels_counts_no_more() -> None:
                 watch.cancel()
                 await services.cancelled.wait()
                 services.cancelled.clear()
-                # The server hears of the end a moment after the handler does.
+                # The server gets the end slightly after the handler.
                 await asyncio.sleep(0.05)
             services.go.set()
             await stub_on(channel).Get(GET)
@@ -102,7 +102,7 @@ def test_streams_count_as_calls() -> None:
     assert quota_of(run(work())) == "caller:ipv4:127.0.0.1"
 
 
-def test_a_server_has_so_many_calls_of_all_callers() -> None:
+def test_concurrent_calls_of_all_callers_are_limited() -> None:
     async def work() -> Any:
         async with (
             standing_in(limited(calls=1)) as (server, services),
@@ -118,7 +118,7 @@ def test_a_server_has_so_many_calls_of_all_callers() -> None:
     assert run(work()).code() == grpc.StatusCode.RESOURCE_EXHAUSTED
 
 
-def test_calls_beyond_those_of_a_connection_wait_for_their_turn() -> None:
+def test_calls_beyond_the_limit_of_a_connection_wait() -> None:
     async def work() -> None:
         async with (
             standing_in(limited(calls_per_connection=1)) as (server, services),
@@ -134,7 +134,7 @@ def test_calls_beyond_those_of_a_connection_wait_for_their_turn() -> None:
     run(work())
 
 
-def test_a_rate_lets_a_burst_through_and_then_as_many_as_time_brings() -> None:
+def test_rate_limit_allows_a_burst_and_then_the_rate() -> None:
     now = [0.0]
     interceptor = LimitsInterceptor(
         CallLimits(calls_per_second=2, burst=3, calls_per_caller=None), clock=lambda: now[0]
@@ -151,7 +151,7 @@ def test_a_rate_lets_a_burst_through_and_then_as_many_as_time_brings() -> None:
     assert [rates.take("a") for _ in range(4)] == [True, True, True, False]
 
 
-def test_a_caller_beyond_their_rate_is_told_so() -> None:
+def test_call_beyond_the_rate_is_rejected() -> None:
     async def work() -> Any:
         async with (
             standing_in(limited(calls_per_second=0.001, burst=1)) as (server, services),
@@ -166,7 +166,7 @@ def test_a_caller_beyond_their_rate_is_told_so() -> None:
     assert quota_of(error) == "caller:ipv4:127.0.0.1"
 
 
-def test_a_request_for_which_there_is_no_room_is_refused_and_finds_room_later() -> None:
+def test_request_beyond_the_byte_budget_is_rejected_until_bytes_are_free() -> None:
     async def work() -> None:
         size = GET.ByteSize()
         async with (
@@ -186,7 +186,7 @@ def test_a_request_for_which_there_is_no_room_is_refused_and_finds_room_later() 
     run(work())
 
 
-def test_streams_wait_for_room_and_lose_nothing() -> None:
+def test_streams_wait_for_the_byte_budget_and_lose_nothing() -> None:
     async def work() -> list[int]:
         async with (
             standing_in(limited(bytes_in_flight=1500)) as (server, services),
@@ -209,7 +209,7 @@ def test_streams_wait_for_room_and_lose_nothing() -> None:
     assert run(work()) == [0, 1, 2]
 
 
-def test_one_message_that_is_larger_than_all_the_room_still_goes_through() -> None:
+def test_message_larger_than_the_byte_budget_is_accepted_when_idle() -> None:
     async def work() -> None:
         async with (
             standing_in(limited(bytes_in_flight=1)) as (server, services),
@@ -221,7 +221,7 @@ def test_one_message_that_is_larger_than_all_the_room_still_goes_through() -> No
     run(work())
 
 
-def test_a_call_that_takes_too_long_is_ended_by_the_server() -> None:
+def test_call_beyond_the_time_limit_is_ended() -> None:
     async def work() -> Any:
         async with (
             standing_in(limited(seconds=0.05)) as (server, services),
@@ -236,7 +236,7 @@ def test_a_call_that_takes_too_long_is_ended_by_the_server() -> None:
     assert "0.05 seconds" in error.details()
 
 
-def test_a_stream_may_take_longer_than_a_call() -> None:
+def test_stream_has_no_time_limit() -> None:
     async def work() -> None:
         async with (
             standing_in(limited(seconds=0.05)) as (server, services),
@@ -252,7 +252,7 @@ def test_a_stream_may_take_longer_than_a_call() -> None:
     run(work())
 
 
-def test_a_deadline_is_asked_for_where_the_server_wants_one() -> None:
+def test_missing_deadline_is_rejected_if_required() -> None:
     async def work() -> None:
         async with (
             standing_in(limited(deadline_required=True)) as (server, services),
@@ -270,9 +270,7 @@ def test_a_deadline_is_asked_for_where_the_server_wants_one() -> None:
 
 
 @pytest.mark.parametrize("compression", [None, grpc.Compression.Gzip, grpc.Compression.Deflate])
-def test_a_message_within_the_limit_is_read_and_one_beyond_it_refused(
-    tmp_path: Path, compression: grpc.Compression | None
-) -> None:
+def test_message_size_limit_is_exact(tmp_path: Path, compression: grpc.Compression | None) -> None:
     async def work() -> None:
         options = limited(message_bytes=10_000)
         async with serving(tmp_path, options) as server, channel_to(server) as channel:
@@ -284,7 +282,7 @@ def test_a_message_within_the_limit_is_read_and_one_beyond_it_refused(
             assert 9_900 < request.ByteSize() <= 10_000
             await publish(request, compression=compression)
             for size in (10_000, 1_000_000, 5_000_000):
-                # A little too large, or so much that gRPC itself refuses it.
+                # Slightly too large, or so large that gRPC itself rejects it.
                 document.model_ref.name = "n" * size
                 error = await failure(
                     publish(v1.PublishRequest(document=document), compression=compression)
@@ -295,7 +293,7 @@ def test_a_message_within_the_limit_is_read_and_one_beyond_it_refused(
     run(work())
 
 
-def test_a_stream_keeps_what_came_before_a_message_that_is_too_large(tmp_path: Path) -> None:
+def test_stream_keeps_items_before_a_message_that_is_too_large(tmp_path: Path) -> None:
     async def work() -> None:
         options = limited(message_bytes=10_000)
         async with serving(tmp_path, options) as server, channel_to(server) as channel:
@@ -306,7 +304,7 @@ def test_a_stream_keeps_what_came_before_a_message_that_is_too_large(tmp_path: P
             error = await failure(stream.read())
             assert error.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
             assert quota_of(error) == "message"
-            assert "is larger than the 10000 that are read" in str(error.details())
+            assert "and the limit is 10000" in str(error.details())
             assert (await stub_on(channel).Get(GET)).record.revision == 1
 
     run(work())
@@ -316,13 +314,13 @@ def test_a_stream_keeps_what_came_before_a_message_that_is_too_large(tmp_path: P
     ("message_bytes", "transport_bytes"),
     [(4 * 2**20, 8 * 2**20), (1024, 1024 + 2**20), (2**30, 2**31)],
 )
-def test_what_grpc_hands_over_before_it_is_refused_is_bounded(
+def test_transport_limit_exceeds_the_message_limit(
     message_bytes: int, transport_bytes: int
 ) -> None:
     assert CallLimits(message_bytes=message_bytes).transport_bytes == transport_bytes
 
 
-def test_metadata_beyond_the_limit_is_refused(tmp_path: Path) -> None:
+def test_metadata_beyond_the_limit_is_rejected(tmp_path: Path) -> None:
     async def work() -> Any:
         async with (
             serving(tmp_path, limited(metadata_bytes=2000)) as server,

@@ -1,4 +1,4 @@
-"""``crucible-ir tokens``: a token is shown once, and what a file holds is shown without it."""
+"""``crucible-ir tokens``: it shows a token once, and lists tokens without secrets."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_a_token_is_printed_alone_so_that_a_script_can_take_it(folder: Path) -> None:
+def test_token_is_printed_alone_for_scripts(folder: Path) -> None:
     result = run("tokens", "create", "trainer", "--role", "publisher")
     assert (result.status, result.err) == (0, "")
     parts = split_token(result.out.removesuffix("\n"))
@@ -30,7 +30,7 @@ def test_a_token_is_printed_alone_so_that_a_script_can_take_it(folder: Path) -> 
     assert stat.S_IMODE((folder / "tokens.json").stat().st_mode) == 0o600
 
 
-def test_a_token_allows_to_read_everything_for_ever_unless_it_is_told_otherwise() -> None:
+def test_token_defaults_to_a_reader_of_everything_without_expiry() -> None:
     run("tokens", "create", "one")
     arguments = "--type ModelRef --type Prompt --id-prefix a/ --id-prefix b/ --expires 90d"
     run("tokens", "create", "two", *arguments.split())
@@ -45,7 +45,7 @@ def test_a_token_allows_to_read_everything_for_ever_unless_it_is_told_otherwise(
 @pytest.mark.parametrize(
     ("given", "seconds"), [("45s", 45), ("30m", 1800), ("12h", 43200), ("2w", 1209600)]
 )
-def test_a_span_is_counted_from_now(given: str, seconds: int) -> None:
+def test_duration_counts_from_now(given: str, seconds: int) -> None:
     assert run("tokens", "create", "one", "--expires", given).status == 0
     (token,) = TokenFile("tokens.json").read().values()
     assert token.expires is not None
@@ -69,9 +69,7 @@ def test_a_span_is_counted_from_now(given: str, seconds: int) -> None:
         (["a\nb"], "name"),
     ],
 )
-def test_a_token_that_makes_no_sense_is_not_made(
-    folder: Path, arguments: list[str], reason: str
-) -> None:
+def test_invalid_token_is_not_created(folder: Path, arguments: list[str], reason: str) -> None:
     result = run("tokens", "create", *arguments)
     assert result.status == 2
     assert reason in result.err
@@ -79,7 +77,7 @@ def test_a_token_that_makes_no_sense_is_not_made(
     assert not (folder / "tokens.json").exists()
 
 
-def test_the_list_shows_everything_but_secrets() -> None:
+def test_list_shows_everything_except_secrets() -> None:
     text = run("tokens", "create", "trainer", "--type", "Prompt", "--id-prefix", "a/").out.strip()
     id_, secret = split_token(text) or ("", "")
     run("tokens", "create", "\u001b[31mred".replace("\u001b", ""), "--expires", "1d")
@@ -91,17 +89,17 @@ def test_the_list_shows_everything_but_secrets() -> None:
     assert "never" in line
 
 
-def test_a_revoked_token_is_gone_and_revoking_it_again_an_error() -> None:
+def test_revoking_a_token_twice_is_an_error() -> None:
     text = run("tokens", "create", "trainer").out.strip()
     id_, _ = split_token(text) or ("", "")
     result = run("tokens", "revoke", id_)
     assert (result.status, result.out) == (0, f"revoked the token {id_} of trainer\n")
     assert TokenFile("tokens.json").read() == {}
     again = run("tokens", "revoke", id_)
-    assert (again.status, again.err) == (2, f"crucible-ir: there is no token '{id_}'\n")
+    assert (again.status, again.err) == (2, f"crucible-ir: no token with the id '{id_}'\n")
 
 
-def test_a_file_that_is_not_there_or_open_to_others_is_named(folder: Path) -> None:
+def test_missing_or_public_token_file_is_named(folder: Path) -> None:
     assert "tokens.json" in run("tokens", "list").err
     run("tokens", "create", "one")
     (folder / "tokens.json").chmod(0o644)

@@ -1,4 +1,4 @@
-"""Compaction: the beginning of the history goes, what is the latest stays, and the gap is told."""
+"""Compaction removes the beginning of the history, keeps latest revisions, and reports the gap."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def get(revision: int | None = None) -> v1.GetRequest:
     return v1.GetRequest(type="ModelRef", id="m", revision=revision)
 
 
-async def test_a_watch_from_before_a_compaction_is_told_the_gap_and_then_the_rest(
+async def test_watch_from_before_a_compaction_gets_a_gap_and_then_the_rest(
     address: str,
 ) -> None:
     async with serving(await open_store(address)) as server:
@@ -40,18 +40,18 @@ async def test_a_watch_from_before_a_compaction_is_told_the_gap_and_then_the_res
         assert first.change.record.sequence == 1
         answer = await server.exchange.Compact(v1.CompactRequest(after_sequence=2))
         assert answer.oldest_sequence == 3
-    # Another server has nothing of it in memory.
+    # Another server has no change in memory.
     async with serving(await open_store(address)) as server:
-        told = await collected(server.exchange.Watch(v1.WatchRequest(after_sequence=1)), 2)
-        assert (told[0].gap.after_sequence, told[0].gap.through_sequence) == (1, 2)
-        assert told[1].change.record.sequence == 3
+        responses = await collected(server.exchange.Watch(v1.WatchRequest(after_sequence=1)), 2)
+        assert (responses[0].gap.after_sequence, responses[0].gap.through_sequence) == (1, 2)
+        assert responses[1].change.record.sequence == 3
         [on] = await collected(
             server.exchange.Watch(v1.WatchRequest(after_sequence=answer.oldest_sequence - 1)), 1
         )
         assert on.change.record.sequence == 3
 
 
-async def test_earlier_revisions_are_gone_and_the_latest_is_there(address: str) -> None:
+async def test_compaction_removes_earlier_revisions_and_keeps_the_latest(address: str) -> None:
     async with serving(await open_store(address)) as server:
         for request in publish_requests(3):
             await server.exchange.Publish(request)
@@ -65,7 +65,7 @@ async def test_earlier_revisions_are_gone_and_the_latest_is_there(address: str) 
         assert (await server.exchange.Publish(request)).record.revision == 4
 
 
-async def test_a_watch_in_progress_misses_nothing(tmp_path: Path) -> None:
+async def test_watch_in_progress_misses_no_change_during_compaction(tmp_path: Path) -> None:
     async with serving(await open_store(tmp_path / "x.db")) as server:
         watch = server.exchange.Watch(v1.WatchRequest())
         stream = aiter(watch)
@@ -77,21 +77,21 @@ async def test_a_watch_in_progress_misses_nothing(tmp_path: Path) -> None:
         watch.cancel()
 
 
-async def test_changes_within_a_time_are_kept_and_older_ones_are_not(tmp_path: Path) -> None:
+async def test_compaction_within_a_time_keeps_only_recent_changes(tmp_path: Path) -> None:
     async with serving(await open_store(tmp_path / "x.db")) as server:
         for request in publish_requests(2):
             await server.exchange.Publish(request)
         kept = await server.exchange.Compact(v1.CompactRequest(within=Duration(seconds=3600)))
         assert kept.oldest_sequence == 1
         assert (await server.exchange.Get(get(1))).record.revision == 1
-        gone = await server.exchange.Compact(v1.CompactRequest(within=Duration()))
-        assert gone.oldest_sequence == 3
-        # It is asked for again, and there is nothing more to drop.
+        compacted = await server.exchange.Compact(v1.CompactRequest(within=Duration()))
+        assert compacted.oldest_sequence == 3
+        # A second compaction has nothing to remove.
         again = await server.exchange.Compact(v1.CompactRequest(after_sequence=0))
         assert again.oldest_sequence == 3
 
 
-async def test_feedback_events_and_request_ids_survive(tmp_path: Path) -> None:
+async def test_feedback_events_and_request_ids_survive_compaction(tmp_path: Path) -> None:
     async with serving(await open_store(tmp_path / "x.db")) as server:
         [request] = publish_requests(1)
         request.request_id = "r"
@@ -118,7 +118,7 @@ async def test_feedback_events_and_request_ids_survive(tmp_path: Path) -> None:
         (v1.CompactRequest(within=Duration(seconds=2**36)), ("within", "duration.gte_lte")),
     ],
 )
-async def test_a_request_that_does_not_say_what_to_keep_drops_nothing(
+async def test_compaction_without_a_condition_is_rejected(
     tmp_path: Path, request_: v1.CompactRequest, broken: tuple[str, str]
 ) -> None:
     async with serving(await open_store(tmp_path / "x.db")) as server:
@@ -130,7 +130,7 @@ async def test_a_request_that_does_not_say_what_to_keep_drops_nothing(
         assert (await server.exchange.Get(get(1))).record.revision == 1
 
 
-async def test_a_sequence_number_that_no_change_has_yet_is_refused(tmp_path: Path) -> None:
+async def test_compaction_through_a_future_sequence_number_is_rejected(tmp_path: Path) -> None:
     async with serving(await open_store(tmp_path / "x.db")) as server:
         await server.exchange.Publish(publish_requests(1)[0])
         with pytest.raises(grpc.aio.AioRpcError) as caught:
@@ -144,7 +144,7 @@ async def test_a_sequence_number_that_no_change_has_yet_is_refused(tmp_path: Pat
     "scope",
     [Scope(types=frozenset({"ModelRef"})), Scope(id_prefixes=("m",)), Scope(id_prefixes=())],
 )
-async def test_whoever_may_not_see_everything_may_not_compact(tmp_path: Path, scope: Scope) -> None:
+async def test_caller_with_a_scope_may_not_compact(tmp_path: Path, scope: Scope) -> None:
     caller = Caller("ann", scope)
     async with serving(await open_store(tmp_path / "x.db"), caller=caller) as server:
         with pytest.raises(grpc.aio.AioRpcError) as caught:
@@ -152,7 +152,7 @@ async def test_whoever_may_not_see_everything_may_not_compact(tmp_path: Path, sc
         assert caught.value.code() == grpc.StatusCode.PERMISSION_DENIED
 
 
-async def test_a_server_that_keeps_changes_for_a_while_drops_older_ones_by_itself(
+async def test_server_with_history_seconds_compacts_automatically(
     address: str,
 ) -> None:
     store = await open_store(address)
@@ -166,7 +166,7 @@ async def test_a_server_that_keeps_changes_for_a_while_drops_older_ones_by_itsel
         assert (await server.exchange.Get(get())).record.revision == 3
 
 
-async def test_a_server_keeps_changes_for_ever_unless_it_is_told_otherwise(tmp_path: Path) -> None:
+async def test_server_keeps_all_changes_by_default(tmp_path: Path) -> None:
     store = await open_store(tmp_path / "x.db")
     async with serving(store) as server:
         for request in publish_requests(2):

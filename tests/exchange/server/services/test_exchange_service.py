@@ -1,4 +1,4 @@
-"""Publishing, fetching, listing, deleting and tracing over a real channel."""
+"""The document service over a real channel: publish, get, list, delete and trace."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ async def ids(server: Loopback, **fields: Any) -> list[str]:
     return [entry.record.id for entry in response.entries]
 
 
-async def test_a_document_is_published_fetched_and_has_its_digest(address: str) -> None:
+async def test_published_document_is_returned_with_its_digest(address: str) -> None:
     async with serving(await open_store(address), caller=Caller("ann")) as server:
         content = version()
         published = await server.exchange.Publish(publish_request(content))
@@ -55,7 +55,7 @@ async def test_a_document_is_published_fetched_and_has_its_digest(address: str) 
 
 
 @pytest.mark.parametrize("name", sorted(document_members()))
-async def test_every_type_that_stands_alone_can_be_published(tmp_path: Path, name: str) -> None:
+async def test_every_document_type_can_be_published(tmp_path: Path, name: str) -> None:
     smallest: dict[str, dict[str, Any]] = {
         "Experiment": {"backend": {"id": "b"}, "pipeline": [{"name": "s"}]},
         "ModelVersion": {"model_id": "m", "version": "1.0.0"},
@@ -80,7 +80,7 @@ async def test_every_type_that_stands_alone_can_be_published(tmp_path: Path, nam
         assert fetched.document == document(content)
 
 
-async def test_content_without_an_id_needs_one_and_an_id_must_not_contradict(
+async def test_id_is_required_without_a_content_id_and_must_equal_it_otherwise(
     tmp_path: Path,
 ) -> None:
     async with serving(await open_store(tmp_path / "x.db")) as server:
@@ -93,7 +93,9 @@ async def test_content_without_an_id_needs_one_and_an_id_must_not_contradict(
         assert broken_rules(other.value) == {("id", "publish.id_equal")}
 
 
-async def test_what_json_cannot_write_is_kept_without_a_digest(tmp_path: Path) -> None:
+async def test_content_that_json_cannot_represent_is_stored_without_a_digest(
+    tmp_path: Path,
+) -> None:
     newer = ir_v1.ModelRef.FromString(ir_v1.ModelRef(id="m").SerializeToString() + b"\xf8\x07\x01")
     nan = ir_v1.ModelRef(id="n")
     nan.options.update({"loss": float("nan")})
@@ -107,7 +109,7 @@ async def test_what_json_cannot_write_is_kept_without_a_digest(tmp_path: Path) -
             assert fetched.document.model_ref.SerializeToString() == content.SerializeToString()
 
 
-async def test_an_invalid_document_is_refused_with_the_rules_that_it_breaks(
+async def test_invalid_document_is_rejected_with_its_violations(
     tmp_path: Path,
 ) -> None:
     async with serving(await open_store(tmp_path / "x.db")) as server:
@@ -119,7 +121,7 @@ async def test_an_invalid_document_is_refused_with_the_rules_that_it_breaks(
         assert broken_rules(caught.value) == {("document.model_version.version", "string.pattern")}
 
 
-async def test_a_stale_etag_is_refused_with_the_present_one(tmp_path: Path) -> None:
+async def test_stale_etag_is_rejected_with_the_current_one(tmp_path: Path) -> None:
     async with serving(await open_store(tmp_path / "x.db")) as server:
         first = await server.exchange.Publish(publish_request(version(), etag=""))
         second = await server.exchange.Publish(
@@ -137,7 +139,7 @@ async def test_a_stale_etag_is_refused_with_the_present_one(tmp_path: Path) -> N
         assert found["ErrorInfo"].metadata["latest"] == second.record.etag
 
 
-async def test_of_writers_on_one_etag_one_wins(address: str) -> None:
+async def test_one_of_several_writers_with_one_etag_succeeds(address: str) -> None:
     async with serving(await open_store(address)) as server:
         start = await server.exchange.Publish(publish_request(version()))
 
@@ -153,7 +155,7 @@ async def test_of_writers_on_one_etag_one_wins(address: str) -> None:
         assert sorted(code.name for code in codes) == ["FAILED_PRECONDITION"] * 9 + ["OK"]
 
 
-async def test_a_request_id_makes_a_repetition_harmless(tmp_path: Path) -> None:
+async def test_request_id_makes_a_repetition_safe(tmp_path: Path) -> None:
     async with serving(await open_store(tmp_path / "x.db")) as server:
         request = publish_request(version(), etag="", request_id="r1")
         first = await server.exchange.Publish(request)
@@ -177,7 +179,7 @@ async def test_validate_only_stores_nothing(tmp_path: Path) -> None:
         assert (resource.resource_type, resource.resource_name) == ("ModelVersion", "m1")
 
 
-async def test_a_batch_has_a_result_for_each_item_in_order(address: str) -> None:
+async def test_batch_has_a_result_for_each_item_in_order(address: str) -> None:
     requests = [
         v1.BatchPublishRequest(index=7, publish=publish_request(version("m1"))),
         v1.BatchPublishRequest(index=8, publish=publish_request(ir_v1.ModelVersion(id="bad"))),
@@ -203,7 +205,7 @@ async def test_a_batch_has_a_result_for_each_item_in_order(address: str) -> None
     assert results[4].published.record.sequence == 2
 
 
-async def test_a_batch_keeps_the_order_of_changes_to_one_document(tmp_path: Path) -> None:
+async def test_batch_keeps_the_order_of_changes_to_a_document(tmp_path: Path) -> None:
     requests = [
         v1.BatchPublishRequest(index=n, publish=publish_request(version(description=str(n))))
         for n in range(100)
@@ -215,7 +217,7 @@ async def test_a_batch_keeps_the_order_of_changes_to_one_document(tmp_path: Path
     assert latest.document.model_version.description == "99"
 
 
-async def test_lists_are_filtered_by_plain_names_flags_and_lists(address: str) -> None:
+async def test_lists_are_filtered_by_short_names_flags_and_lists(address: str) -> None:
     async with serving(await open_store(address)) as server:
         for content in (
             version("a", stage="production"),
@@ -238,7 +240,7 @@ async def test_lists_are_filtered_by_plain_names_flags_and_lists(address: str) -
             assert len((await server.exchange.List(request)).entries) == count
 
 
-async def test_a_filter_on_an_unknown_field_names_the_near_one(tmp_path: Path) -> None:
+async def test_filter_on_an_unknown_field_suggests_a_similar_one(tmp_path: Path) -> None:
     async with serving(await open_store(tmp_path / "x.db")) as server:
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await ids(server, filters=[v1.Filter(field="stag", equals="x")])
@@ -247,7 +249,7 @@ async def test_a_filter_on_an_unknown_field_names_the_near_one(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("order", [v1.ListOrder.LIST_ORDER_NEWEST, v1.ListOrder.LIST_ORDER_ID])
-async def test_pages_cover_each_document_once_while_others_are_published(
+async def test_pages_list_each_document_once_during_publishing(
     address: str, order: v1.ListOrder
 ) -> None:
     async with serving(await open_store(address)) as server:
@@ -275,7 +277,7 @@ async def test_pages_cover_each_document_once_while_others_are_published(
         assert steady <= set(seen)
 
 
-async def test_a_page_token_belongs_to_its_query_and_cannot_be_made_up(tmp_path: Path) -> None:
+async def test_page_token_of_another_query_or_invalid_is_rejected(tmp_path: Path) -> None:
     async with serving(await open_store(tmp_path / "x.db")) as server:
         for n in range(3):
             await server.exchange.Publish(publish_request(version(f"m{n}")))
@@ -319,7 +321,7 @@ async def test_revisions_stay_readable_after_a_deletion(address: str) -> None:
         assert await ids(server, include_deleted=True) == ["m1"]
 
 
-async def test_a_lineage_leads_from_an_event_to_its_dataset(address: str) -> None:
+async def test_lineage_leads_from_an_event_to_its_dataset(address: str) -> None:
     config = ir.new("TrainingConfig", id="c", model_ref={"id": "g"}, dataset_ref={"name": "data"})
     run = ir.new("TrainingRun", id="r", config=config)
     deployment = ir.new("DeploymentConfig", id="d", model_version_id="m1")
@@ -353,7 +355,7 @@ async def test_a_lineage_leads_from_an_event_to_its_dataset(address: str) -> Non
     }
 
 
-async def test_a_trace_can_start_from_an_earlier_revision(tmp_path: Path) -> None:
+async def test_trace_can_start_from_an_earlier_revision(tmp_path: Path) -> None:
     async with serving(await open_store(tmp_path / "x.db")) as server:
         await server.exchange.Publish(publish_request(version(training_run_id="old")))
         await server.exchange.Publish(publish_request(version(training_run_id="new")))
@@ -367,7 +369,7 @@ async def test_a_trace_can_start_from_an_earlier_revision(tmp_path: Path) -> Non
         assert targets == [{"gpt2", "old"}, {"gpt2", "new"}]
 
 
-async def test_a_scope_bounds_what_is_seen_and_done(address: str) -> None:
+async def test_scope_restricts_reads_and_changes(address: str) -> None:
     store = await open_store(address)
     scope = Scope(frozenset({"ModelVersion", "FeedbackEvent"}), ("team/",))
     async with serving(store, caller=Caller("ann", scope)) as server:
@@ -396,14 +398,14 @@ async def test_a_scope_bounds_what_is_seen_and_done(address: str) -> None:
 
 
 @pytest.mark.parametrize("type_", ["Modelversion", "MetricsSnapshot", "Document", "Nothing"])
-async def test_a_type_that_is_no_document_is_refused(tmp_path: Path, type_: str) -> None:
+async def test_type_that_cannot_be_a_document_is_rejected(tmp_path: Path, type_: str) -> None:
     async with serving(await open_store(tmp_path / "x.db")) as server:
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await server.exchange.Get(v1.GetRequest(type=type_, id="x"))
         assert broken_rules(caught.value) == {("type", "type.known")}
 
 
-async def test_calls_that_clients_give_up_leave_the_server_well(address: str) -> None:
+async def test_cancelled_calls_do_not_affect_the_server(address: str) -> None:
     async with serving(await open_store(address)) as server:
         calls = [server.exchange.Publish(publish_request(version(f"m{n}"))) for n in range(30)]
         watch = server.exchange.Watch(v1.WatchRequest(after_sequence=0))

@@ -1,4 +1,4 @@
-"""Feedback taken in, given out and summed up over a real channel."""
+"""The feedback service over a real channel: ingest, export and summarize."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ async def exported(server: Loopback, **fields: Any) -> list[ir_v1.FeedbackEvent]
     return [event async for response in stream for event in response.events]
 
 
-async def test_events_come_back_as_they_were_and_in_order(address: str) -> None:
+async def test_events_are_exported_unchanged_and_in_order(address: str) -> None:
     newer = ir_v1.FeedbackEvent.FromString(feedback("n").SerializeToString() + b"\xf8\x07\x01")
     events = [
         feedback("a", feedback_type="FEEDBACK_TYPE_RATING", latency_ms=0),
@@ -51,7 +51,7 @@ async def test_events_come_back_as_they_were_and_in_order(address: str) -> None:
         assert kept.SerializeToString() == newer.SerializeToString()
 
 
-async def test_a_batch_tells_what_was_accepted_double_and_rejected(address: str) -> None:
+async def test_batch_result_lists_accepted_duplicate_and_rejected_events(address: str) -> None:
     async with serving(await open_store(address)) as server:
         first, second = await ingest(
             server,
@@ -69,7 +69,7 @@ async def test_a_batch_tells_what_was_accepted_double_and_rejected(address: str)
         assert [event.id for event in await exported(server)] == ["a", "b", "d"]
 
 
-async def test_sending_everything_again_changes_nothing(address: str) -> None:
+async def test_sending_a_batch_again_changes_nothing(address: str) -> None:
     batches = [batch(n, *(feedback(f"{n}-{i}") for i in range(20))) for n in range(10)]
     async with serving(await open_store(address)) as server:
         assert [ack.accepted for ack in await ingest(server, *batches)] == [20] * 10
@@ -86,7 +86,7 @@ async def test_sending_everything_again_changes_nothing(address: str) -> None:
         (v1.IngestRequest(batch_id=1), ("events", "repeated.min_items")),
     ],
 )
-async def test_a_batch_that_breaks_a_rule_itself_ends_the_stream(
+async def test_invalid_batch_ends_the_stream(
     tmp_path: Path, request_: v1.IngestRequest, rule: tuple[str, str]
 ) -> None:
     async with serving(await open_store(tmp_path / "x.db")) as server:
@@ -96,7 +96,7 @@ async def test_a_batch_that_breaks_a_rule_itself_ends_the_stream(
         assert [event.id for event in await exported(server)] == ["kept"]
 
 
-async def test_each_batch_is_acknowledged_while_the_stream_stays_open(tmp_path: Path) -> None:
+async def test_batches_are_acknowledged_while_the_stream_is_open(tmp_path: Path) -> None:
     async with serving(await open_store(tmp_path / "x.db")) as server:
         call = opened(server)
         for n in range(3):
@@ -107,13 +107,13 @@ async def test_each_batch_is_acknowledged_while_the_stream_stays_open(tmp_path: 
 
 
 def opened(server: Loopback) -> Any:
-    """Open a stream of batches that are written one by one, which the stubs do not know of."""
+    """Open a stream of batches that are written one by one, which the stubs do not support."""
     ingest_: Any = server.feedback.Ingest
     return ingest_()
 
 
 class _Held:
-    """A store whose events become durable only when they may."""
+    """A store whose events become durable only when a test allows it."""
 
     def __init__(self) -> None:
         self.begun = 0
@@ -140,7 +140,7 @@ class _Held:
         return None
 
 
-async def test_no_more_batches_are_read_than_may_be_held(tmp_path: Path) -> None:
+async def test_no_more_batches_are_read_than_allowed_in_flight(tmp_path: Path) -> None:
     held: Any = _Held()
     sent = 0
 
@@ -165,7 +165,7 @@ async def _collect(stream: Any) -> list[Any]:
     return [message async for message in stream]
 
 
-async def test_a_server_that_drains_answers_what_it_holds_and_then_says_so(
+async def test_draining_server_answers_read_batches_and_then_ends_the_stream(
     tmp_path: Path,
 ) -> None:
     async with serving(await open_store(tmp_path / "x.db")) as server:
@@ -180,7 +180,7 @@ async def test_a_server_that_drains_answers_what_it_holds_and_then_says_so(
         assert details(caught.value)["ErrorInfo"].reason == "DRAINING"
 
 
-async def test_an_export_resumes_after_any_message(address: str) -> None:
+async def test_export_resumes_after_any_message(address: str) -> None:
     async with serving(await open_store(address)) as server:
         await ingest(server, batch(1, *(feedback(f"e{n}") for n in range(10))))
         stream = server.feedback.Export(v1.ExportRequest(batch_size=3))
@@ -193,7 +193,7 @@ async def test_an_export_resumes_after_any_message(address: str) -> None:
         assert broken_rules(caught.value) == {("cursor", "cursor.same_query")}
 
 
-async def test_an_export_is_bounded_by_its_conditions(tmp_path: Path) -> None:
+async def test_export_applies_its_conditions(tmp_path: Path) -> None:
     async with serving(await open_store(tmp_path / "x.db")) as server:
         early = feedback("early", deployment_id="d", feedback_type="FEEDBACK_TYPE_FLAG")
         early.timestamp.FromJsonString("2026-01-01T00:00:00Z")
@@ -212,7 +212,7 @@ async def test_an_export_is_bounded_by_its_conditions(tmp_path: Path) -> None:
             assert [event.id for event in await exported(server, **fields)] == expected
 
 
-async def test_a_summary_counts_by_type_and_span_with_percentiles_by_nearest_rank(
+async def test_summary_counts_by_type_and_bucket_with_nearest_rank_percentiles(
     address: str,
 ) -> None:
     events = []
@@ -244,7 +244,7 @@ async def test_a_summary_counts_by_type_and_span_with_percentiles_by_nearest_ran
     assert everything.latency == latency_
 
 
-async def test_an_export_that_nobody_takes_is_cut_off_and_its_cursor_goes_on(
+async def test_export_to_a_slow_client_ends_and_its_cursor_resumes_it(
     tmp_path: Path,
 ) -> None:
     settings = Settings(slow_consumer_seconds=0.3)

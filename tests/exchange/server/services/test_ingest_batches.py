@@ -1,4 +1,4 @@
-"""Batches of events are taken apart and put together as protobuf does it."""
+"""Batches of events are split as protobuf serializes them."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ EVENTS = st.lists(
 
 
 @given(st.integers(-(2**63), 2**63 - 1), EVENTS)
-def test_the_bytes_of_each_event_are_found_in_a_batch(
+def test_bytes_of_each_event_are_found_in_a_batch(
     batch_id: int, events: list[ir_v1.FeedbackEvent]
 ) -> None:
     data = v1.IngestRequest(batch_id=batch_id, events=events).SerializeToString()
     assert event_contents(data) == [event.SerializeToString() for event in events]
-    batch = ReceivedBatch.read(data)
+    batch = ReceivedBatch.parse(data)
     assert batch.request.batch_id == batch_id
     assert batch.events == events
     assert batch.contents == [event.SerializeToString() for event in events]
 
 
 @given(st.integers(0, 2**63 - 1), EVENTS)
-def test_a_batch_that_is_put_together_is_the_one_that_protobuf_writes(
+def test_assembled_batch_equals_the_serialized_one(
     batch_id: int, events: list[ir_v1.FeedbackEvent]
 ) -> None:
     batch = EventBatch(batch_id, [event.SerializeToString() for event in events])
@@ -44,7 +44,7 @@ def test_a_batch_that_is_put_together_is_the_one_that_protobuf_writes(
     assert [batch.event(index) for index in range(len(events))] == events
 
 
-def test_an_event_of_any_size_is_found() -> None:
+def test_events_of_any_size_are_found() -> None:
     for size in (0, 100, 127, 128, 16_383, 16_384, 2_097_151, 2_097_152):
         event = ir_v1.FeedbackEvent(id="x" * size)
         data = v1.IngestRequest(batch_id=1, events=[event, event]).SerializeToString()
@@ -58,24 +58,24 @@ EVENT = bytes.fromhex("12030a0161")
 @pytest.mark.parametrize(
     "data",
     [
-        # A field that this release does not know: a number, bytes, and 4 and 8 bytes.
+        # An unknown field: a varint, bytes, and 4 and 8 bytes.
         bytes.fromhex("1805") + EVENT,
         EVENT + bytes.fromhex("1a03aabbcc"),
         bytes.fromhex("1d00000000") + EVENT,
         bytes.fromhex("190000000000000000") + EVENT,
-        # A group, and the tag of an event in two bytes where one does.
+        # A group, and an event whose tag has two bytes where one is enough.
         bytes.fromhex("1b08011c") + EVENT,
         bytes.fromhex("9200030a0161"),
     ],
 )
-def test_a_batch_in_an_unusual_form_is_read_all_the_same(data: bytes) -> None:
+def test_unusual_encodings_of_a_batch_are_parsed(data: bytes) -> None:
     assert event_contents(data) is None
-    batch = ReceivedBatch.read(data)
+    batch = ReceivedBatch.parse(data)
     assert [event.id for event in batch.events] == ["a"]
     assert [ir_v1.FeedbackEvent.FromString(each).id for each in batch.contents] == ["a"]
 
 
-def test_fields_that_this_release_does_not_know_are_kept_with_an_event() -> None:
+def test_unknown_fields_of_an_event_are_kept() -> None:
     event = ir_v1.FeedbackEvent(id="a").SerializeToString() + bytes.fromhex("f8ff0705")
     data = bytes([0x12, len(event)]) + event
-    assert ReceivedBatch.read(data).contents == [event]
+    assert ReceivedBatch.parse(data).contents == [event]

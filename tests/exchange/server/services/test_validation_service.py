@@ -1,4 +1,4 @@
-"""Checking and converting messages over a real channel."""
+"""The validation service over a real channel."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from crucible_ir.exchange.store import open_store
 Format = v1.Form
 
 
-async def test_a_verdict_lists_the_broken_rules_by_path(tmp_path: Path) -> None:
+async def test_invalid_message_gets_its_violations_by_path(tmp_path: Path) -> None:
     content = b'{"id": "x", "pipeline": [{"name": ""}]}'
     request = v1.ValidateRequest(content=content, type="Experiment", form=Format.FORM_JSON)
     async with serving(await open_store(tmp_path / "x.db")) as server:
@@ -30,7 +30,7 @@ async def test_a_verdict_lists_the_broken_rules_by_path(tmp_path: Path) -> None:
     }
 
 
-async def test_a_valid_message_may_still_get_advice(tmp_path: Path) -> None:
+async def test_valid_message_can_have_lint_findings(tmp_path: Path) -> None:
     content = b'{"id": "e", "customFeedbackType": "thumbz"}'
     request = v1.ValidateRequest(content=content, type="FeedbackEvent", form=Format.FORM_JSON)
     async with serving(await open_store(tmp_path / "x.db")) as server:
@@ -42,7 +42,7 @@ async def test_a_valid_message_may_still_get_advice(tmp_path: Path) -> None:
     assert (quiet.valid, list(quiet.lints)) == (True, [])
 
 
-async def test_what_cannot_be_read_is_a_result_with_its_place(tmp_path: Path) -> None:
+async def test_unreadable_content_is_a_result_with_a_position(tmp_path: Path) -> None:
     request = v1.ValidateRequest(
         content=b'{\n "id": "x",\n "nmae": 1}', type="ModelRef", form=Format.FORM_JSON
     )
@@ -52,7 +52,7 @@ async def test_what_cannot_be_read_is_a_result_with_its_place(tmp_path: Path) ->
     assert (verdict.failure.line, verdict.failure.path) == (3, "nmae")
 
 
-async def test_a_message_is_converted_between_all_forms(tmp_path: Path) -> None:
+async def test_message_is_converted_between_all_formats(tmp_path: Path) -> None:
     message = ir.new("ModelRef", id="gpt2", metadata={"a": [1, None, {"b": "é"}]})
     forms: list[Any] = [form for form in Format.values() if form]
     async with serving(await open_store(tmp_path / "x.db")) as server:
@@ -70,7 +70,7 @@ async def test_a_message_is_converted_between_all_forms(tmp_path: Path) -> None:
     assert ir.from_binary(content, "ModelRef") == message
 
 
-async def test_converting_what_is_invalid_has_to_be_allowed(tmp_path: Path) -> None:
+async def test_invalid_message_is_converted_only_with_allow_invalid(tmp_path: Path) -> None:
     request = v1.ConvertRequest(
         content=b"{}",
         type="ModelRef",
@@ -96,7 +96,7 @@ async def test_converting_what_is_invalid_has_to_be_allowed(tmp_path: Path) -> N
         ({"target_form": 99}, ("target_form", "enum.defined_only")),
     ],
 )
-async def test_a_request_that_makes_no_sense_is_refused(
+async def test_invalid_request_is_rejected(
     tmp_path: Path, fields: dict[str, Any], rule: tuple[str, str]
 ) -> None:
     request: dict[str, Any] = {

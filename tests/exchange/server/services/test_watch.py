@@ -1,4 +1,4 @@
-"""Watches: every change exactly once and in order, resumable, with gaps told."""
+"""Watches get every change exactly once and in order, can be resumed, and report gaps."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ def sequences(responses: list[Any]) -> list[int]:
     return [response.change.record.sequence for response in responses]
 
 
-async def test_watches_see_every_change_once_and_in_order_under_many_publishers(
+async def test_watches_get_every_change_once_and_in_order(
     address: str,
 ) -> None:
-    settings = Settings(feed_changes=20)
+    settings = Settings(recent_changes=20)
     async with serving(await open_store(address), settings) as server:
         watches = [
             asyncio.create_task(
@@ -61,7 +61,7 @@ async def test_watches_see_every_change_once_and_in_order_under_many_publishers(
             assert list(by_document.values()) == [list(range(1, 21))] * 6
 
 
-async def test_a_watch_resumes_where_it_was_cut(tmp_path: Path) -> None:
+async def test_watch_resumes_where_it_ended(tmp_path: Path) -> None:
     async with serving(await open_store(tmp_path / "x.db")) as server:
         for n in range(10):
             await server.exchange.Publish(publish_request(reference(f"m{n}")))
@@ -71,7 +71,7 @@ async def test_a_watch_resumes_where_it_was_cut(tmp_path: Path) -> None:
         assert sequences(first) + sequences(rest) == list(range(1, 11))
 
 
-async def test_a_watch_from_now_on_says_first_where_it_is(tmp_path: Path) -> None:
+async def test_watch_of_future_changes_begins_with_its_position(tmp_path: Path) -> None:
     async with serving(await open_store(tmp_path / "x.db")) as server:
         await server.exchange.Publish(publish_request(reference("before")))
         watch = server.exchange.Watch(v1.WatchRequest(include_documents=True))
@@ -83,7 +83,7 @@ async def test_a_watch_from_now_on_says_first_where_it_is(tmp_path: Path) -> Non
         watch.cancel()
 
 
-async def test_a_watch_is_bounded_by_type_and_prefix_and_heartbeats_pass_the_rest(
+async def test_watch_filters_by_type_and_prefix_and_heartbeats_pass_other_changes(
     tmp_path: Path,
 ) -> None:
     async with serving(await open_store(tmp_path / "x.db")) as server:
@@ -95,37 +95,37 @@ async def test_a_watch_is_bounded_by_type_and_prefix_and_heartbeats_pass_the_res
                 after_sequence=0, types=["ModelRef"], id_prefix="a/", heartbeat_interval_ms=100
             )
         )
-        told = await collected(watch, 3)
-        assert sequences(told[:2]) == [1, 5]
-        assert not told[0].change.HasField("document")
-        assert told[2].heartbeat.sequence == 6
+        responses = await collected(watch, 3)
+        assert sequences(responses[:2]) == [1, 5]
+        assert not responses[0].change.HasField("document")
+        assert responses[2].heartbeat.sequence == 6
 
 
-async def test_a_deletion_is_a_change(tmp_path: Path) -> None:
+async def test_watch_gets_deletions(tmp_path: Path) -> None:
     async with serving(await open_store(tmp_path / "x.db")) as server:
         await server.exchange.Publish(publish_request(reference("m")))
         await server.exchange.Delete(v1.DeleteRequest(type="ModelRef", id="m"))
         watch = server.exchange.Watch(v1.WatchRequest(after_sequence=1, include_documents=True))
-        [told] = await collected(watch, 1)
-        assert told.change.record.deleted
-        assert not told.change.HasField("document")
+        [response] = await collected(watch, 1)
+        assert response.change.record.deleted
+        assert not response.change.HasField("document")
 
 
-async def test_a_gap_is_told_before_the_changes_after_it(address: str) -> None:
+async def test_gap_precedes_the_changes_after_it(address: str) -> None:
     store = await open_store(address)
     for n in range(4):
         async with serving(await open_store(address)) as server:
             await server.exchange.Publish(publish_request(reference("m", str(n))))
     await store.compact(2)
     async with serving(store) as server:
-        told = await collected(server.exchange.Watch(v1.WatchRequest(after_sequence=1)), 3)
-        assert (told[0].gap.after_sequence, told[0].gap.through_sequence) == (1, 2)
-        assert sequences(told[1:]) == [3, 4]
+        responses = await collected(server.exchange.Watch(v1.WatchRequest(after_sequence=1)), 3)
+        assert (responses[0].gap.after_sequence, responses[0].gap.through_sequence) == (1, 2)
+        assert sequences(responses[1:]) == [3, 4]
         after = await collected(server.exchange.Watch(v1.WatchRequest(after_sequence=2)), 2)
         assert sequences(after) == [3, 4]
 
 
-async def test_a_watch_from_the_future_is_refused(tmp_path: Path) -> None:
+async def test_watch_from_a_future_sequence_number_is_rejected(tmp_path: Path) -> None:
     async with serving(await open_store(tmp_path / "x.db")) as server:
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await collected(server.exchange.Watch(v1.WatchRequest(after_sequence=5)), 1)
@@ -134,7 +134,7 @@ async def test_a_watch_from_the_future_is_refused(tmp_path: Path) -> None:
         assert (info.reason, info.metadata["latest"]) == ("SEQUENCE_AHEAD", "0")
 
 
-async def test_a_watch_on_one_server_sees_what_another_stored(address: str) -> None:
+async def test_watch_gets_changes_of_another_server(address: str) -> None:
     async with (
         serving(await open_store(address)) as one,
         serving(await open_store(address)) as two,
@@ -147,7 +147,7 @@ async def test_a_watch_on_one_server_sees_what_another_stored(address: str) -> N
         assert sequences(await asyncio.wait_for(watching, 30)) == [1, 2]
 
 
-async def test_a_reader_that_takes_nothing_is_cut_off_and_nobody_else(tmp_path: Path) -> None:
+async def test_only_the_watch_of_a_slow_client_ends(tmp_path: Path) -> None:
     settings = Settings(slow_consumer_seconds=0.3)
     async with serving(await open_store(tmp_path / "x.db"), settings) as server:
         target = f"127.0.0.1:{server.port}"
@@ -168,7 +168,7 @@ async def test_a_reader_that_takes_nothing_is_cut_off_and_nobody_else(tmp_path: 
             assert details(caught.value)["QuotaFailure"].violations[0].subject == "watch"
 
 
-async def test_a_watch_ends_with_a_word_when_the_server_drains(tmp_path: Path) -> None:
+async def test_watch_ends_with_a_reason_when_the_server_drains(tmp_path: Path) -> None:
     async with serving(await open_store(tmp_path / "x.db")) as server:
         watch = server.exchange.Watch(v1.WatchRequest())
         stream = aiter(watch)

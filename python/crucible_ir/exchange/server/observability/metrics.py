@@ -1,4 +1,4 @@
-"""Figures for Prometheus: calls by method and code, their durations, and those in progress."""
+"""Metrics for Prometheus: calls by method and code, their durations, and those in progress."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from crucible_ir.extras import optional_module
 #: The upper bounds of the histogram of durations, in seconds.
 _BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60)
 
-#: Stands for the names of methods that do not exist, which callers can make up without end.
+#: The label for methods that do not exist: callers can invent any number of names.
 _UNKNOWN: Final = "unknown"
 
 
 class MetricsError(Error):
-    """The figures cannot be served."""
+    """The metrics cannot be served."""
 
 
 class Metrics:
@@ -40,48 +40,48 @@ class Metrics:
         )
         self._seconds = prometheus.Histogram(
             "crucible_ir_exchange_call_seconds",
-            "How long calls took, streams included.",
+            "Duration of calls, streams included.",
             ["method"],
             buckets=_BUCKETS,
             registry=self.registry,
         )
         self._in_progress = prometheus.Gauge(
             "crucible_ir_exchange_calls_in_progress",
-            "Calls that began and did not end.",
+            "Calls in progress.",
             ["method"],
             registry=self.registry,
         )
-        self._lost = prometheus.Counter(
+        self._not_begun = prometheus.Counter(
             "crucible_ir_exchange_calls_not_begun",
-            "Calls that gRPC refused, or whose client gave up, before their request had come.",
+            "Calls that gRPC rejected, or whose client gave up, before the request arrived.",
             ["method"],
             registry=self.registry,
         )
         prometheus.ProcessCollector(registry=self.registry)
 
     def begin(self, call: CallInfo) -> None:
-        """Count a call that begins."""
+        """Count the start of a call."""
         self._in_progress.labels(call.method).inc()
 
     def end(self, call: CallInfo) -> None:
-        """Count a call that ended."""
+        """Count the end of a call."""
         self._in_progress.labels(call.method).dec()
         self._calls.labels(call.method, call.code.name).inc()
         self._seconds.labels(call.method).observe(call.seconds)
 
-    def lost(self, call: CallInfo) -> None:
+    def not_begun(self, call: CallInfo) -> None:
         """Count a call that gRPC ended before it began."""
-        self._lost.labels(call.method).inc()
+        self._not_begun.labels(call.method).inc()
 
-    def unknown(self, method: str) -> None:
+    def unknown_method(self, method: str) -> None:
         """Count a call to a method that does not exist."""
         self._calls.labels(_UNKNOWN, grpc.StatusCode.UNIMPLEMENTED.name).inc()
 
     def serve(self, host: str, port: int) -> int:
-        """Serve the figures over HTTP, and return the port.
+        """Serve the metrics over HTTP, and return the port.
 
         Raises:
-            MetricsError: The address cannot be listened on.
+            MetricsError: The server cannot listen on the address.
         """
         try:
             self._served = self._prometheus.start_http_server(port, host, self.registry)

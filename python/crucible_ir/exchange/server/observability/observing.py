@@ -1,4 +1,4 @@
-"""Watching calls from the outside: each one is told to those who log, count and trace."""
+"""Observing calls: each one is reported to the log, the metrics and the traces."""
 
 from __future__ import annotations
 
@@ -14,53 +14,53 @@ import grpc
 import grpc.aio
 
 from crucible_ir.exchange.server.rpc.call_context import CALL, CallInfo, current_caller
-from crucible_ir.exchange.server.rpc.call_hooks import when_done
+from crucible_ir.exchange.server.rpc.call_hooks import on_done
 from crucible_ir.exchange.server.rpc.interceptor import Interceptor
 
 if TYPE_CHECKING:
-    from crucible_ir.exchange.server.rpc.call_hooks import Enter
+    from crucible_ir.exchange.server.rpc.call_hooks import CallHook
 
     Handler = grpc.RpcMethodHandler[Any, Any]
     Context = grpc.aio.ServicerContext[Any, Any]
 
-#: The metadata key of a request's id, in a call and in its answer.
+#: The metadata key of a request id, in a call and in its trailers.
 REQUEST_ID_KEY: Final = "x-request-id"
 
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
 
 
-#: Ids have to differ and need not be hard to guess: they are made of what this process drew once,
-#: and a number.
+#: Generated ids must be unique but need not be hard to guess: they are a random prefix of this
+#: process and a number.
 _PROCESS: Final = secrets.token_hex(8)
 _calls: Final = itertools.count()
 
 
 class Observer(Protocol):
-    """Is told of calls."""
+    """Receives the events of calls."""
 
     def begin(self, call: CallInfo) -> None:
-        """Learn of a call that begins; this runs in its task."""
+        """Observe the start of a call, in its task."""
 
     def end(self, call: CallInfo) -> None:
-        """Learn how a call ended; this need not run in its task."""
+        """Observe the end of a call, possibly outside its task."""
 
-    def lost(self, call: CallInfo) -> None:
-        """Learn of a call that ended before it began.
+    def not_begun(self, call: CallInfo) -> None:
+        """Observe a call that ended before it began.
 
-        Its client gave up before the request had come; or gRPC refused the request, as one that is
-        far too large or cannot be decompressed, or the call, as one too many. gRPC does not say
-        which.
+        The client gave up before the request arrived; or gRPC rejected the request, because it is
+        far too large or cannot be decompressed, or the call, because there are too many. gRPC does
+        not report which.
         """
 
-    def unknown(self, method: str) -> None:
-        """Learn of a call to a method that does not exist."""
+    def unknown_method(self, method: str) -> None:
+        """Observe a call to a method that does not exist."""
 
 
 class ObservingInterceptor(Interceptor):
-    """Gives each call an id, and tells observers of it. It stands outside all other interceptors.
+    """Gives each call an id, and reports it to observers. It must be the outermost interceptor.
 
     Args:
-        observers: Whom to tell.
+        observers: The observers.
         caller_of: Returns the name of the caller.
     """
 
@@ -79,22 +79,23 @@ class ObservingInterceptor(Interceptor):
         CALL.set(call)
         task = asyncio.current_task()
         if task is not None:
-            # That of the whole call: gRPC has no other way to tell of its end before it begins.
-            task.add_done_callback(lambda _: self._lose(call))
+            # The task of the whole call: gRPC reports the end of a call that has not begun in no
+            # other way.
+            task.add_done_callback(lambda _: self._report_not_begun(call))
 
-    def entry(self, handler: Handler, method: str) -> Enter:
-        """Watch the calls of a method."""
+    def hook(self, handler: Handler, method: str) -> CallHook:
+        """Observe the calls of a method."""
         return self._begin
 
-    def miss(self, details: grpc.HandlerCallDetails) -> None:
-        """Tell of a call to a method that does not exist."""
+    def unknown_method(self, details: grpc.HandlerCallDetails) -> None:
+        """Report a call to a method that does not exist."""
         for observer in self._observers:
-            observer.unknown(details.method)
+            observer.unknown_method(details.method)
 
-    def _lose(self, call: CallInfo) -> None:
+    def _report_not_begun(self, call: CallInfo) -> None:
         if not call.has_begun:
             for observer in self._observers:
-                observer.lost(call)
+                observer.not_begun(call)
 
     def _begin(self, request: Any, context: Context) -> Any:
         call = CALL.get()
@@ -103,7 +104,7 @@ class ObservingInterceptor(Interceptor):
         call.peer = context.peer()
         call.caller = self._caller_of(context)
         context.set_trailing_metadata(((REQUEST_ID_KEY, call.request_id),))
-        when_done(context, lambda ended: self._end(call, ended))
+        on_done(context, lambda ended: self._end(call, ended))
         for observer in self._observers:
             observer.begin(call)
         return request
@@ -116,7 +117,7 @@ class ObservingInterceptor(Interceptor):
 
 
 def request_id_of(metadata: Sequence[tuple[str, Any]]) -> str:
-    """Return the id that a call brings, if it is fit for a line of a log, or else a new one."""
+    """Return the id in a call's metadata if it is safe to log, or else a new one."""
     for key, value in metadata:
         if key == REQUEST_ID_KEY and isinstance(value, str) and _REQUEST_ID.fullmatch(value):
             return value
@@ -124,12 +125,12 @@ def request_id_of(metadata: Sequence[tuple[str, Any]]) -> str:
 
 
 def _code_of(context: Any) -> grpc.StatusCode:
-    """Return how a call ended."""
+    """Return the final status code of a call."""
     code = context.code()
     if isinstance(code, grpc.StatusCode):
         return code
     if context.done():
         return grpc.StatusCode.OK
     remaining = context.time_remaining()
-    late = remaining is not None and remaining <= 0
-    return grpc.StatusCode.DEADLINE_EXCEEDED if late else grpc.StatusCode.CANCELLED
+    expired = remaining is not None and remaining <= 0
+    return grpc.StatusCode.DEADLINE_EXCEEDED if expired else grpc.StatusCode.CANCELLED

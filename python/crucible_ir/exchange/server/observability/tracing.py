@@ -1,4 +1,4 @@
-"""Traces for OpenTelemetry: a span for each call, within that of the client if it says so."""
+"""Traces for OpenTelemetry: a span for each call, as a child of the client's span."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import grpc
 from crucible_ir.exchange.server.rpc.call_context import CallInfo
 from crucible_ir.extras import optional_module
 
-#: The codes that are the server's fault, by OpenTelemetry's semantic conventions for gRPC servers.
-_FAULTS: Final = frozenset(
+#: The codes of server errors, by OpenTelemetry's semantic conventions for gRPC servers.
+_SERVER_ERRORS: Final = frozenset(
     {
         grpc.StatusCode.UNKNOWN,
         grpc.StatusCode.DEADLINE_EXCEEDED,
@@ -23,11 +23,11 @@ _FAULTS: Final = frozenset(
 
 
 class Tracing:
-    """Makes a span for each call, with the tracer that the process is set up with.
+    """Creates a span for each call, with the tracer that the process has configured.
 
     Args:
-        provider: Where the spans go; by default OpenTelemetry's global provider, which
-            ``opentelemetry-instrument`` or the program sets up.
+        provider: Receives the spans; by default OpenTelemetry's global provider, which
+            ``opentelemetry-instrument`` or the program configures.
 
     Raises:
         MissingExtraError: The extra ``tracing`` is not installed.
@@ -55,7 +55,7 @@ class Tracing:
                 "crucible_ir.request_id": call.request_id,
             },
         )
-        # The task ends with the call, and its context with it: there is nothing to detach.
+        # The context ends with the task, and the task with the call: nothing must be detached.
         self._context.attach(self._trace.set_span_in_context(span))
         self._spans[id(call)] = span
 
@@ -63,12 +63,12 @@ class Tracing:
         """End the span of a call."""
         span = self._spans.pop(id(call))
         span.set_attribute("rpc.grpc.status_code", call.code.value[0])
-        if call.code in _FAULTS:
+        if call.code in _SERVER_ERRORS:
             span.set_status(self._trace.Status(self._trace.StatusCode.ERROR, call.code.name))
         span.end()
 
-    def lost(self, call: CallInfo) -> None:
-        """A call that did not begin has no span."""
+    def not_begun(self, call: CallInfo) -> None:
+        """Do nothing: a call that did not begin has no span."""
 
-    def unknown(self, method: str) -> None:
-        """A method that does not exist has no span."""
+    def unknown_method(self, method: str) -> None:
+        """Do nothing: a call to an unknown method has no span."""

@@ -1,4 +1,4 @@
-"""The call in progress: its id, who makes it, and which documents they may see and change."""
+"""The call in progress: its id, its caller, and the documents in the caller's scope."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from crucible_ir.exchange.store.records import EVERYTHING, Scope
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who makes a call.
+    """The client that makes a call.
 
     Attributes:
-        name: The name under which the caller was authenticated; ``None`` when nobody asked.
+        name: The authenticated name; ``None`` without authentication.
         scope: The documents that the caller may see and change.
     """
 
@@ -26,16 +26,16 @@ class Caller:
     scope: Scope = EVERYTHING
 
     def check(self, type_: str, id_: str) -> None:
-        """Refuse a call that is about a document outside the caller's scope.
+        """Reject a call about a document outside the caller's scope.
 
         Raises:
-            RpcError: It is outside.
+            RpcError: The document is outside the scope.
         """
         if not self.scope.allows(type_, id_):
             raise permission_denied("the credentials do not cover this type and id")
 
 
-#: A caller whom nobody asked for credentials.
+#: The caller on a server without authentication.
 ANYONE = Caller()
 
 #: The caller of the call in progress: set before its handler begins, in the same task.
@@ -43,24 +43,24 @@ CALLER: ContextVar[Caller] = ContextVar("caller", default=ANYONE)
 
 
 def current_caller() -> Caller:
-    """Return who makes the call in progress."""
+    """Return the caller of the call in progress."""
     return CALLER.get()
 
 
 @dataclass(slots=True)
 class CallInfo:
-    """One call, for those who watch; nothing of what is said in it.
+    """One call as observers see it, without its messages.
 
     Attributes:
         method: The full name, as ``/crucible_ir.exchange.v1.ExchangeService/Get``.
-        request_id: Identifies the call in logs: the client's own id, or one made here.
-        metadata: The call's metadata, which may hold secrets.
-        started: When it began, in seconds of a clock that only goes forward.
-        peer: The address that it comes from.
-        caller: The name of the caller; ``None`` when nobody knows.
-        has_begun: Whether its request has come, or the stream of its requests was opened.
-        code: How it ended.
-        seconds: How long it took.
+        request_id: Identifies the call in logs: the client's own id, or a generated one.
+        metadata: The call's metadata, which may contain secrets.
+        started: The start, in seconds of a monotonic clock.
+        peer: The client's address.
+        caller: The name of the caller; ``None`` if it is unknown.
+        has_begun: Whether the request has arrived, or the stream of requests was opened.
+        code: The final status code.
+        seconds: The duration.
     """
 
     method: str
@@ -74,7 +74,7 @@ class CallInfo:
     seconds: float = 0.0
 
 
-#: The call in progress, from before its request is read; in its task.
+#: The call in progress: set before its request is read, in the same task.
 CALL: Final[ContextVar[CallInfo | None]] = ContextVar("call", default=None)
 
 

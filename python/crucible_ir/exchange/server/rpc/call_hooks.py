@@ -1,4 +1,4 @@
-"""Something to be done before each call, once it is known where the call comes from."""
+"""Hooks that run before each call, once its peer is known, and the translation of its errors."""
 
 from __future__ import annotations
 
@@ -16,77 +16,77 @@ if TYPE_CHECKING:
     Handler = grpc.RpcMethodHandler[Any, Any]
     Context = grpc.aio.ServicerContext[Any, Any]
 
-    #: What is done first. It is given the request, or the iterator of requests, and returns what
-    #: the handler is to have instead; or it raises `RpcError`.
-    Enter = Callable[[Any, Context], Any]
+    #: Takes the request, or the iterator of requests, and returns its replacement for the handler;
+    #: or raises `RpcError`.
+    CallHook = Callable[[Any, Context], Any]
 
-    #: Says what a caller is told of an error.
-    Explain = Callable[[Exception], RpcError]
+    #: Returns the error that a caller gets for an exception.
+    ErrorTranslator = Callable[[Exception], RpcError]
 
 
-def with_entries(
-    handler: Handler, entries: Sequence[Enter], explain: Explain | None = None
+def with_hooks(
+    handler: Handler, hooks: Sequence[CallHook], translate: ErrorTranslator | None = None
 ) -> Handler:
-    """Return a handler that does some things first, one after another, in the task of the call.
+    """Return a handler that runs hooks first, in order, in the task of the call.
 
     Args:
         handler: The handler.
-        entries: What is done first.
-        explain: What the caller is told of an error; ``None`` to tell of `RpcError` only.
+        hooks: The hooks.
+        translate: Translates exceptions for the caller; ``None`` to report `RpcError` only.
     """
     behavior = behavior_of(handler)
 
-    def enter(request: Any, context: Context) -> Any:
-        for each in entries:
-            request = each(request, context)
+    def run_hooks(request: Any, context: Context) -> Any:
+        for hook in hooks:
+            request = hook(request, context)
         return request
 
-    async def end(error: Exception, context: Context) -> NoReturn:
+    async def fail(error: Exception, context: Context) -> NoReturn:
         if isinstance(error, RpcError):
             await abort(context, error)
-        if isinstance(error, grpc.aio.AbortError) or explain is None:
+        if isinstance(error, grpc.aio.AbortError) or translate is None:
             raise error
-        await abort(context, explain(error))
+        await abort(context, translate(error))
 
     if not handler.response_streaming:
 
         async def answer(request: Any, context: Context) -> Any:
             try:
-                return await behavior(enter(request, context), context)
+                return await behavior(run_hooks(request, context), context)
             except Exception as error:
-                await end(error, context)
+                await fail(error, context)
 
-        return remade(handler, answer)
+        return with_behavior(handler, answer)
     if inspect.isasyncgenfunction(behavior):
 
         async def generate(request: Any, context: Context) -> AsyncIterator[Any]:
             try:
-                # Closed with this one: a call that is cancelled lets go of what it holds at once.
-                async with aclosing(behavior(enter(request, context), context)) as responses:
+                # Closing it releases the resources of a cancelled call at once.
+                async with aclosing(behavior(run_hooks(request, context), context)) as responses:
                     async for response in responses:
                         yield response
             except Exception as error:
-                await end(error, context)
+                await fail(error, context)
 
-        return remade(handler, generate)
+        return with_behavior(handler, generate)
 
     async def write(request: Any, context: Context) -> None:
         try:
-            await behavior(enter(request, context), context)
+            await behavior(run_hooks(request, context), context)
         except Exception as error:
-            await end(error, context)
+            await fail(error, context)
 
-    return remade(handler, write)
+    return with_behavior(handler, write)
 
 
-def when_done(context: Context, callback: Callable[[Any], None]) -> None:
-    """Have something done when a call has ended, however that comes about.
+def on_done(context: Context, callback: Callable[[Any], None]) -> None:
+    """Call a function when a call has ended for any reason.
 
     Args:
         context: The call.
-        callback: Is given the context.
+        callback: The function, which gets the context.
     """
-    # The stubs ask for a class of theirs, which does not exist at run time.
+    # The stubs require a class of their own, which does not exist at run time.
     done: Any = callback
     context.add_done_callback(done)
 
@@ -98,14 +98,16 @@ def behavior_of(handler: Handler) -> Any:
     )
 
 
-def remade(handler: Handler, behavior: Any, read: Any = None, write: Any = None) -> Handler:
-    """Return a handler that is like another but for its function, or its way with messages.
+def with_behavior(
+    handler: Handler, behavior: Any, deserialize: Any = None, serialize: Any = None
+) -> Handler:
+    """Return a copy of a handler with another function, or another codec for its messages.
 
     Args:
-        handler: The other one.
+        handler: The handler.
         behavior: The function.
-        read: Reads a request.
-        write: Writes a response.
+        deserialize: Reads a request; by default as the handler does.
+        serialize: Writes a response; by default as the handler does.
     """
     make: Any = {
         (False, False): grpc.unary_unary_rpc_method_handler,
@@ -114,6 +116,8 @@ def remade(handler: Handler, behavior: Any, read: Any = None, write: Any = None)
         (True, True): grpc.stream_stream_rpc_method_handler,
     }[handler.request_streaming, handler.response_streaming]
     result: Handler = make(
-        behavior, read or handler.request_deserializer, write or handler.response_serializer
+        behavior,
+        deserialize or handler.request_deserializer,
+        serialize or handler.response_serializer,
     )
     return result

@@ -1,4 +1,4 @@
-"""Errors as they travel: a status code with the typed details of ``google.rpc``."""
+"""Errors on the wire: a status code with the typed details of ``google.rpc``."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ _log: Final = logging.getLogger("crucible_ir.exchange.server.errors")
 
 
 class RpcError(Error):
-    """The reason to end a call with a status other than OK.
+    """Ends a call with a status other than OK.
 
     Attributes:
         code: The status code.
-        message: What is wrong, in words for people.
+        message: The message for people.
         details: Typed details, messages of ``google.rpc``.
     """
 
@@ -59,7 +59,7 @@ class RpcError(Error):
 
 
 def invalid_argument(message: str, violations: Iterable[Violation]) -> RpcError:
-    """Return the error for a request that breaks rules; each rule's id is given as the reason."""
+    """Return the error for a request that breaks rules; the reasons are the ids of the rules."""
     broken = list(violations)
     fields = [
         error_details_pb2.BadRequest.FieldViolation(
@@ -81,13 +81,13 @@ def field_violation(path: str, rule_id: str, description: str) -> RpcError:
 def failed_precondition(
     kind: str, subject: str, description: str, metadata: Mapping[str, str] | None = None
 ) -> RpcError:
-    """Return the error for a request that the state of things does not allow.
+    """Return the error for a request that the current state does not allow.
 
     Args:
-        kind: What is wrong, such as ``ETAG``.
-        subject: What it is about, such as ``ModelVersion/m1``.
-        description: What is wrong, in words for people.
-        metadata: Facts for programs.
+        kind: The kind of precondition, such as ``ETAG``.
+        subject: Its subject, such as ``ModelVersion/m1``.
+        description: The message for people.
+        metadata: Values for programs.
     """
     failure = error_details_pb2.PreconditionFailure(
         violations=[
@@ -101,7 +101,7 @@ def failed_precondition(
 
 
 def not_found(resource_type: str, resource_name: str, description: str) -> RpcError:
-    """Return the error for a document or revision that is not there."""
+    """Return the error for a document or revision that does not exist."""
     detail = error_details_pb2.ResourceInfo(
         resource_type=resource_type, resource_name=resource_name, description=description
     )
@@ -109,7 +109,7 @@ def not_found(resource_type: str, resource_name: str, description: str) -> RpcEr
 
 
 def quota(subject: str, description: str) -> RpcError:
-    """Return the error for a limit that was reached."""
+    """Return the error for a limit that is exceeded."""
     detail = error_details_pb2.QuotaFailure(
         violations=[
             error_details_pb2.QuotaFailure.Violation(subject=subject, description=description)
@@ -119,28 +119,28 @@ def quota(subject: str, description: str) -> RpcError:
 
 
 def permission_denied(description: str) -> RpcError:
-    """Return the error for a caller who may not do what they ask for."""
+    """Return the error for a caller without the permission for a call."""
     return RpcError(
         grpc.StatusCode.PERMISSION_DENIED, description, [error_info("PERMISSION_DENIED")]
     )
 
 
 def unavailable(reason: str, description: str) -> RpcError:
-    """Return the error for a call that may succeed if it is made again."""
+    """Return the error for a call that may succeed when it is retried."""
     return RpcError(grpc.StatusCode.UNAVAILABLE, description, [error_info(reason)])
 
 
 def error_info(
     reason: str, metadata: Mapping[str, str] | None = None, domain: str = DOMAIN
 ) -> error_details_pb2.ErrorInfo:
-    """Return the detail that names a reason for programs."""
+    """Return the detail with a machine-readable reason."""
     return error_details_pb2.ErrorInfo(reason=reason, domain=domain, metadata=metadata or {})
 
 
 def translate(error: Exception) -> RpcError:
-    """Return what a caller is told of an error.
+    """Return the error that a caller gets for an exception.
 
-    A fault of this program is told without its words, which may hold what is nobody's business.
+    The message of an internal error is withheld, since it may contain confidential data.
     """
     match error:
         case RpcError():
@@ -159,11 +159,11 @@ def translate(error: Exception) -> RpcError:
         case ResultTooLargeError():
             return RpcError(grpc.StatusCode.OUT_OF_RANGE, str(error), [error_info("TOO_MUCH")])
         case StoreUnavailableError():
-            return unavailable("STORE_UNAVAILABLE", "the store cannot be reached now")
+            return unavailable("STORE_UNAVAILABLE", "the store is unavailable; retry later")
         case StoreFullError():
-            return quota("store", "the store has no room left")
+            return quota("store", "the store is full")
         case StoreReadOnlyError():
-            return failed_precondition("STORE_READ_ONLY", "store", "the store cannot be written")
+            return failed_precondition("STORE_READ_ONLY", "store", "the store is read-only")
         case StoreFailure():
             _log.error("the store failed: %s", error)
             return RpcError(grpc.StatusCode.INTERNAL, "the store failed", [error_info("STORE")])
@@ -172,7 +172,7 @@ def translate(error: Exception) -> RpcError:
 
 
 def status_of(error: RpcError) -> status_pb2.Status:
-    """Return an error as the message that travels in the trailer."""
+    """Return an error as the message for the trailer."""
     status = status_pb2.Status(code=error.code.value[0], message=error.message)
     for detail in error.details:
         packed = AnyMessage()
@@ -190,17 +190,17 @@ async def abort(context: grpc.aio.ServicerContext[Any, Any], error: RpcError) ->
 def denying_handler(
     error: RpcError, handler: grpc.RpcMethodHandler[Any, Any] | None = None
 ) -> grpc.RpcMethodHandler[Any, Any]:
-    """Return a handler that ends every call with an error, for use in place of another.
+    """Return a handler that ends every call with an error.
 
     Args:
         error: The error.
-        handler: The handler that it stands for; the call's shape is the same.
+        handler: The handler that it replaces; it takes and returns streams where that does.
     """
 
-    async def refuse(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
+    async def reject(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
         await abort(context, error)
 
-    async def refuse_with_stream(
+    async def reject_stream(
         request: Any, context: grpc.aio.ServicerContext[Any, Any]
     ) -> AsyncIterable[Any]:
         await abort(context, error)
@@ -213,10 +213,10 @@ def denying_handler(
             if takes_stream
             else grpc.unary_stream_rpc_method_handler
         )
-        return make(refuse_with_stream)
+        return make(reject_stream)
     make_unary = (
         grpc.stream_unary_rpc_method_handler
         if takes_stream
         else grpc.unary_unary_rpc_method_handler
     )
-    return make_unary(refuse)
+    return make_unary(reject)

@@ -1,4 +1,4 @@
-"""The boundary of the services: requests are checked here, and errors become statuses here."""
+"""Request validation: requests are checked before a service sees them, and errors get a status."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from crucible_ir.exchange.server.rpc.errors import translate
 from crucible_ir.exchange.server.rpc.interceptor import Interceptor
 from crucible_ir.validation.check import violations
 
-#: The methods that are checked; others, such as those of health checks, answer for themselves.
+#: The methods that are checked; others, such as health checks, validate their own requests.
 PREFIX = "/crucible_ir.exchange.v1."
 
 if TYPE_CHECKING:
-    from crucible_ir.exchange.server.rpc.call_hooks import Enter, Explain
+    from crucible_ir.exchange.server.rpc.call_hooks import CallHook, ErrorTranslator
 
     # At run time grpc's classes take no type arguments.
     Handler = grpc.RpcMethodHandler[Any, Any]
@@ -25,19 +25,19 @@ if TYPE_CHECKING:
 
 
 class ValidationInterceptor(Interceptor):
-    """Holds requests to their rules and gives every error its status and details.
+    """Rejects requests that break a rule, and gives every error its status and details.
 
-    It has to be the last interceptor, next to the services. A request of a stream is held to its
-    rules by its service, which may refuse it and go on.
+    It must be the last interceptor, next to the services. Services check the requests of a stream
+    themselves, since they may reject one and continue.
     """
 
-    def entry(self, handler: Handler, method: str) -> Enter | None:
+    def hook(self, handler: Handler, method: str) -> CallHook | None:
         """Check the requests of a method."""
         is_checked = method.startswith(PREFIX) and not handler.request_streaming
         return _checked if is_checked else None
 
-    def explanation(self, method: str) -> Explain | None:
-        """Return what callers are told of the errors in the calls of a method."""
+    def error_translator(self, method: str) -> ErrorTranslator | None:
+        """Translate the errors of a method."""
         return translate if method.startswith(PREFIX) else None
 
 
@@ -47,10 +47,10 @@ def _checked(request: Any, context: Context) -> Any:
 
 
 def check_request(request: Any) -> None:
-    """Refuse a request that breaks a rule.
+    """Reject a request that breaks a rule.
 
     Raises:
-        ValidationError: It does; the error lists every violation.
+        ValidationError: The request is invalid; the error lists every violation.
     """
     if _certainly_valid(request):
         return
@@ -60,7 +60,7 @@ def check_request(request: Any) -> None:
 
 
 def _certainly_valid(request: Any) -> bool:
-    """Tell whether the guard of a request is certain; protovalidate is asked about the others."""
+    """Return whether the request's guard is certain; protovalidate decides about the others."""
     name = request.DESCRIPTOR.full_name
     try:
         return name in GUARDS and GUARDS[name](request)

@@ -1,4 +1,4 @@
-"""Who calls, and whether they may: tokens, client certificates, and the role for each method."""
+"""Authentication by tokens or client certificates, and the role that each method requires."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from crucible_ir.exchange.server.standard_services import OPEN_METHODS
 from crucible_ir.exchange.store.records import EVERYTHING
 
 if TYPE_CHECKING:
-    from crucible_ir.exchange.server.rpc.call_hooks import Enter
+    from crucible_ir.exchange.server.rpc.call_hooks import CallHook
 
     Handler = grpc.RpcMethodHandler[Any, Any]
     Context = grpc.aio.ServicerContext[Any, Any]
@@ -39,7 +39,7 @@ _EXCHANGE: Final = "/crucible_ir.exchange.v1.ExchangeService"
 _FEEDBACK: Final = "/crucible_ir.exchange.v1.FeedbackService"
 _VALIDATION: Final = "/crucible_ir.exchange.v1.ValidationService"
 
-#: The least role that each method needs. A method that is not here is refused to everyone.
+#: The least role that each method requires. Calls to a method without a role are always rejected.
 METHOD_ROLES: Final[dict[str, Role]] = {
     f"{_EXCHANGE}/Publish": Role.PUBLISHER,
     f"{_EXCHANGE}/BatchPublish": Role.PUBLISHER,
@@ -63,18 +63,18 @@ _SCHEME: Final = "bearer"
 
 
 class Identity(NamedTuple):
-    """Somebody known, and what they may do."""
+    """An authenticated caller and its role."""
 
     caller: Caller
     role: Role
 
 
-#: Whoever calls a server that asks nobody who they are.
-_ANYBODY: Final = Identity(ANYONE, Role.ADMIN)
+#: The identity of every caller on a server without authentication.
+_ANYONE: Final = Identity(ANYONE, Role.ADMIN)
 
 
 def _unauthenticated(reason: str, description: str) -> errors.RpcError:
-    """Return the error for a caller who has not shown who they are."""
+    """Return the error for a caller without valid credentials."""
     return errors.RpcError(
         grpc.StatusCode.UNAUTHENTICATED, description, [errors.error_info(reason)]
     )
@@ -85,10 +85,10 @@ class TokenChecker:
 
     Args:
         file: The file of tokens.
-        now: The clock.
+        now: Returns the current time.
 
     Raises:
-        TokensError: The file is readable for others, or no file of tokens.
+        TokensError: Other users can read the file, or it is not a token file.
         OSError: The file cannot be read.
     """
 
@@ -99,20 +99,20 @@ class TokenChecker:
         self._now = now
         self._stamp = file.stamp()
         self._tokens = file.read()
-        # The ids of tokens that were checked before, by a digest that means nothing elsewhere.
+        # The ids of tokens that were checked before, by a digest with a key of this process.
         self._checked: dict[bytes, str] = {}
         self._key = secrets.token_bytes(32)
 
     async def identify(self, text: str) -> Identity:
-        """Return who a token belongs to.
+        """Return the identity of a token's owner.
 
         Raises:
-            RpcError: It belongs to nobody, has expired, or cannot be checked.
+            RpcError: The token is unknown or expired, or the file cannot be read.
         """
-        self._read_again()
+        self._reload()
         token = await self._token(text)
         if token is None:
-            raise _unauthenticated("TOKEN_INVALID", "the token is not one of this server's")
+            raise _unauthenticated("TOKEN_INVALID", "unknown token")
         if token.has_expired(self._now()):
             raise _unauthenticated("TOKEN_EXPIRED", "the token has expired")
         return Identity(Caller(token.name, token.scope), token.role)
@@ -128,17 +128,17 @@ class TokenChecker:
         digest = hashlib.blake2b(text.encode("ascii"), key=self._key, digest_size=32).digest()
         if self._checked.get(digest) == id_:
             return token
-        # The hash takes milliseconds, in which other calls go on.
+        # The hash takes milliseconds, so it runs on a thread.
         if not await asyncio.to_thread(token.matches, secret):
             return None
         if self._tokens.get(id_) is not token:
-            # The file changed meanwhile.
+            # The file changed in the meantime.
             return None
         self._checked[digest] = id_
         return token
 
-    def _read_again(self) -> None:
-        """Read the file if it changed; when it cannot be read, nobody is let in."""
+    def _reload(self) -> None:
+        """Read the file if it changed; if that fails, reject the call."""
         try:
             stamp = self._file.stamp()
             if stamp != self._stamp:
@@ -146,34 +146,34 @@ class TokenChecker:
                 self._checked.clear()
                 self._stamp = stamp
         except (OSError, TokensError) as error:
-            _log.error("the tokens cannot be read: %s", error)
+            _log.error("cannot read the tokens: %s", error)
             raise errors.unavailable(
-                "TOKENS_UNREADABLE", "the server cannot read its tokens"
+                "TOKENS_UNREADABLE", "the server cannot read its token file"
             ) from None
 
 
 class AuthenticationInterceptor(Interceptor):
-    """Lets a call through if its caller is known and has the role that its method needs.
+    """Accepts a call if its caller is authenticated and has the role that the method requires.
 
     Args:
-        tokens: Checks tokens; ``None`` when there are none.
-        certificate_role: The role of whoever shows a client certificate, when that is all that is
-            asked for; ``None`` when it is not asked for.
+        tokens: Checks tokens; ``None`` if the server does not require tokens.
+        certificate_role: The role of callers with a client certificate, if the server requires no
+            tokens; ``None`` if it does not require certificates either.
     """
 
     def __init__(self, tokens: TokenChecker | None, certificate_role: Role | None = None) -> None:
         self._tokens = tokens
-        # A certificate is known only once the call has begun.
+        # The certificate is available only when the call has begun.
         self._role_of_certified = certificate_role if tokens is None else None
 
     def admit(self, details: grpc.HandlerCallDetails) -> Awaitable[None] | None:
-        """Let a call through, or say why not."""
+        """Accept a call or reject it."""
         if details.method in OPEN_METHODS or self._role_of_certified is not None:
             return None
         if self._tokens is not None:
             return self._admit(self._tokens, details)
-        # Whoever calls may do all that anyone may, and is the caller that calls have anyhow.
-        _check_role(_ANYBODY, details.method)
+        # Without authentication everyone has every role, and the default caller.
+        _check_role(_ANYONE, details.method)
         return None
 
     async def _admit(self, tokens: TokenChecker, details: grpc.HandlerCallDetails) -> None:
@@ -181,66 +181,67 @@ class AuthenticationInterceptor(Interceptor):
         _check_role(identity, details.method)
         CALLER.set(identity.caller)
 
-    def entry(self, handler: Handler, method: str) -> Enter | None:
-        """Take the caller's name from the client certificate, where that is what is asked for."""
+    def hook(self, handler: Handler, method: str) -> CallHook | None:
+        """Identify callers by their client certificate, if the server requires one and no token."""
         role = self._role_of_certified
         if role is None or method in OPEN_METHODS:
             return None
 
-        def enter(request: Any, context: Context) -> Any:
+        def identify(request: Any, context: Context) -> Any:
             identity = Identity(Caller(certified_name(context), EVERYTHING), role)
             _check_role(identity, method)
             CALLER.set(identity.caller)
             return request
 
-        return enter
+        return identify
 
 
 def _bearer_token(details: grpc.HandlerCallDetails) -> str:
-    """Return the token that a call brings.
+    """Return the token in a call's metadata.
 
     Raises:
-        RpcError: It brings none, several, or something else.
+        RpcError: There is no token, or not exactly one.
     """
     values = [
         value for key, value in details.invocation_metadata or () if key.lower() == _METADATA_KEY
     ]
     if not values:
         raise _unauthenticated(
-            "TOKEN_MISSING", "a token is needed, in the metadata `authorization: Bearer TOKEN`"
+            "TOKEN_MISSING",
+            "a token is required: send the metadata `authorization: Bearer TOKEN`",
         )
     scheme, _, token = values[0].partition(" ") if isinstance(values[0], str) else ("", "", "")
     if len(values) > 1 or scheme.lower() != _SCHEME:
         raise _unauthenticated(
-            "TOKEN_MISSING", "the metadata authorization is not one `Bearer TOKEN`"
+            "TOKEN_MISSING", "invalid metadata `authorization`: expected one `Bearer TOKEN`"
         )
     return token.strip()
 
 
 def certified_name(context: Context) -> str | None:
-    """Return the common name of a client certificate, or else its first alternative name."""
-    shown = context.auth_context()
+    """Return the common name of a client certificate, or its first alternative name."""
+    certificate = context.auth_context()
     for key in ("x509_common_name", "x509_subject_alternative_name"):
-        for value in shown.get(key, ()):
+        for value in certificate.get(key, ()):
             if value:
                 return bytes(value).decode("utf-8", "replace")
     return None
 
 
 def _check_role(identity: Identity, method: str) -> None:
-    """Raise `RpcError` unless a role suffices for a method."""
+    """Raise `RpcError` unless the caller has the role that a method requires."""
     needed = METHOD_ROLES.get(method)
     if needed is not None and identity.role >= needed:
         return
     if needed is None:
         raise errors.RpcError(
             grpc.StatusCode.PERMISSION_DENIED,
-            "nobody may call this method",
+            "this method has no role, so it cannot be called",
             [errors.error_info("METHOD_WITHOUT_ROLE", {"method": method})],
         )
     raise errors.RpcError(
         grpc.StatusCode.PERMISSION_DENIED,
-        f"this needs the role {needed}, and the caller is a {identity.role}",
+        f"this method requires the role {needed}; the caller has the role {identity.role}",
         [
             errors.error_info(
                 "ROLE_REQUIRED",

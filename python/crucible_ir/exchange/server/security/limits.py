@@ -1,4 +1,4 @@
-"""How much a caller may ask of a server: calls, messages and time."""
+"""Limits on calls: their number and rate, the size of messages, and the time."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from crucible_ir.errors import shorten
 from crucible_ir.exchange.server.observability.logs import LOG_FIELDS
 from crucible_ir.exchange.server.rpc import errors
 from crucible_ir.exchange.server.rpc.call_context import current_call, current_caller
-from crucible_ir.exchange.server.rpc.call_hooks import behavior_of, remade, when_done
+from crucible_ir.exchange.server.rpc.call_hooks import behavior_of, on_done, with_behavior
 from crucible_ir.exchange.server.rpc.interceptor import Interceptor
-from crucible_ir.exchange.server.security.deadlines import Clock
+from crucible_ir.exchange.server.security.deadlines import DeadlineTimer
 
 if TYPE_CHECKING:
-    from crucible_ir.exchange.server.rpc.call_hooks import Enter
+    from crucible_ir.exchange.server.rpc.call_hooks import CallHook
 
     Handler = grpc.RpcMethodHandler[Any, Any]
     Context = grpc.aio.ServicerContext[Any, Any]
@@ -31,33 +31,33 @@ if TYPE_CHECKING:
 # Operators filter by this name, so it does not follow the module.
 _log: Final = logging.getLogger("crucible_ir.exchange.server.limits")
 
-#: By how much gRPC's own limit on a message is larger than ours, in bytes, at least.
+#: The least difference between gRPC's own limit on messages and ours, in bytes.
 _LEAST_MARGIN: Final = 1024 * 1024
 
-#: For how long a stream of requests that came to its end is held, in seconds: where it was not its
-#: client that ended it but the loss of the call, the call is cancelled in the meantime.
+#: The delay after a stream of requests has ended, in seconds: if the client did not end the stream
+#: but the call was lost, the call is cancelled in this time.
 _END_SECONDS: Final = 0.01
 
-#: How many callers' rates are remembered; the ones that called longest ago are forgotten.
+#: The most callers whose rates are tracked; the least recent callers are dropped first.
 _REMEMBERED_CALLERS: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class CallLimits:
-    """What a server allows; a limit that is ``None`` does not exist.
+    """The limits of a server; ``None`` is no limit.
 
     Attributes:
-        message_bytes: The largest message that is read, in bytes, after decompression.
+        message_bytes: The largest message, in bytes, after decompression.
         metadata_bytes: The most metadata of a call, in bytes.
-        calls: The most calls at a time, of all callers.
-        calls_per_connection: The most calls at a time on one connection; more of them wait.
-        calls_per_caller: The most calls at a time of one caller, streams included.
+        calls: The most concurrent calls of all callers.
+        calls_per_connection: The most concurrent calls on one connection; further calls wait.
+        calls_per_caller: The most concurrent calls of one caller, streams included.
         calls_per_second: The most calls that one caller begins in a second.
-        burst: The most calls that one caller begins at once, where there is a rate.
-        bytes_in_flight: The most bytes of messages that are read and not yet dealt with. A stream
-            waits for room; a single request is refused.
-        seconds: The longest that a call that is no stream may take.
-        deadline_required: Whether calls that are no streams have to bring a deadline.
+        burst: The most calls that one caller begins at once, if there is a rate.
+        bytes_in_flight: The most bytes of messages that are read and not yet processed. A stream
+            waits for memory; a unary request is rejected.
+        seconds: The longest duration of a unary call.
+        deadline_required: Whether unary calls must have a deadline.
     """
 
     message_bytes: int = 4 * 1024 * 1024
@@ -73,17 +73,17 @@ class CallLimits:
 
     @property
     def transport_bytes(self) -> int:
-        """The largest message that gRPC hands over.
+        """The largest message that gRPC accepts.
 
-        What is larger gRPC refuses without a word to anybody but the client. It has to be more than
-        the limit, so that a message a little too large is refused here, with details and a line in
-        the log; and not much more, since that much is held of each message before it is refused.
+        gRPC rejects larger messages without a log entry or error details. It is more than our
+        limit, so that a message that is slightly too large is rejected here, with details and a log
+        line; and not much more, since so many bytes are buffered before a message is rejected.
         """
         return self.message_bytes + max(self.message_bytes, _LEAST_MARGIN)
 
 
 class _Unreadable:
-    """Stands for a message that is no message of its type."""
+    """A placeholder for bytes that cannot be parsed as the request type."""
 
     __slots__ = ("reason",)
 
@@ -93,7 +93,7 @@ class _Unreadable:
 
 @dataclass(frozen=True, slots=True)
 class _TooLarge:
-    """Stands for a message that is larger than allowed, in bytes."""
+    """A placeholder for a message that exceeds the limit, with sizes in bytes."""
 
     size: int
     most: int
@@ -109,7 +109,7 @@ class _Received(NamedTuple):
         """Return the message.
 
         Raises:
-            RpcError: It is too large or could not be read.
+            RpcError: It is too large or cannot be parsed.
         """
         message = self.message
         if isinstance(message, _TooLarge):
@@ -119,43 +119,42 @@ class _Received(NamedTuple):
             _log.info("message too large", extra={LOG_FIELDS: fields})
             raise errors.quota(
                 "message",
-                f"a message of {message.size} bytes is larger than the {message.most} that are"
-                " read",
+                f"message too large: {message.size} bytes, and the limit is {message.most}",
             )
         if isinstance(message, _Unreadable):
             raise errors.RpcError(
                 grpc.StatusCode.INVALID_ARGUMENT,
-                f"the request is no message of its type: {message.reason}",
+                f"cannot parse the request: {message.reason}",
                 [errors.error_info("UNREADABLE", {})],
             )
         return message
 
 
-class _Room:
-    """How many bytes there is room for."""
+class _ByteBudget:
+    """The bytes of requests that may be in memory."""
 
     def __init__(self, size: int) -> None:
         self._size = size
-        self._held = 0
+        self._taken = 0
         self._waiting: list[asyncio.Future[None]] = []
 
     def take(self, size: int) -> bool:
-        """Take some, if there is enough; one message fits whatever its size if nothing is held."""
-        if self._held and self._held + size > self._size:
+        """Take bytes if enough are free; a first message always fits, whatever its size."""
+        if self._taken and self._taken + size > self._size:
             return False
-        self._held += size
+        self._taken += size
         return True
 
     async def wait(self, size: int) -> None:
-        """Take some as soon as there is enough."""
+        """Take bytes as soon as enough are free."""
         while not self.take(size):
             freed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._waiting.append(freed)
             await freed
 
-    def give_back(self, size: int) -> None:
-        """Give some back."""
-        self._held -= size
+    def release(self, size: int) -> None:
+        """Return bytes."""
+        self._taken -= size
         if not self._waiting:
             return
         waiting, self._waiting = self._waiting, []
@@ -164,18 +163,18 @@ class _Room:
                 freed.set_result(None)
 
 
-class _Rates:
-    """How many calls each caller may begin now: a bucket of tokens each."""
+class _RateLimiter:
+    """The rate of calls of each caller: a token bucket for each."""
 
     def __init__(self, per_second: float, burst: int, clock: Callable[[], float]) -> None:
         self._per_second = per_second
         self._burst = float(burst)
         self._clock = clock
-        # What was left, and when that was; the caller who called last is at the end.
+        # The tokens left and the time of the last call; the most recent caller is last.
         self._left: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
     def take(self, caller: str) -> bool:
-        """Tell whether a caller may begin a call, and count it."""
+        """Count a call, and return whether the caller may begin it."""
         now = self._clock()
         left, then = self._left.pop(caller, (self._burst, now))
         left = min(self._burst, left + (now - then) * self._per_second)
@@ -187,25 +186,27 @@ class _Rates:
 
 
 class LimitsInterceptor(Interceptor):
-    """Refuses calls beyond the limits, with RESOURCE_EXHAUSTED and what was exceeded.
+    """Rejects calls beyond the limits, with RESOURCE_EXHAUSTED and the exceeded limit.
 
     Args:
         limits: The limits.
-        clock: Tells the time in seconds, for the rates.
+        clock: Returns the time in seconds, for the rates.
     """
 
     def __init__(self, limits: CallLimits, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._limits = limits
         self._calls: dict[str, int] = {}
-        self._room = None if limits.bytes_in_flight is None else _Room(limits.bytes_in_flight)
+        self._budget = (
+            None if limits.bytes_in_flight is None else _ByteBudget(limits.bytes_in_flight)
+        )
         self._rates = (
             None
             if limits.calls_per_second is None
-            else _Rates(limits.calls_per_second, limits.burst, clock)
+            else _RateLimiter(limits.calls_per_second, limits.burst, clock)
         )
 
-    def entry(self, handler: Handler, method: str) -> Enter:
-        """Hold the calls of a method to the limits, before they begin."""
+    def hook(self, handler: Handler, method: str) -> CallHook:
+        """Apply the limits to the calls of a method before they begin."""
         if handler.request_streaming:
             return self._enter_stream
         if handler.response_streaming or not self._limits.deadline_required:
@@ -213,35 +214,37 @@ class LimitsInterceptor(Interceptor):
         return self._enter_with_deadline
 
     def wrap(self, handler: Handler, method: str) -> Handler:
-        """Measure the messages of a method, and give its calls an end."""
+        """Measure the messages of a method, and limit the duration of its calls."""
         is_stream = handler.request_streaming or handler.response_streaming
-        behavior = behavior_of(handler) if is_stream else self._in_time(handler)
-        return remade(handler, behavior, _measuring(handler, self._limits.message_bytes))
+        behavior = behavior_of(handler) if is_stream else self._timed(handler)
+        return with_behavior(handler, behavior, _measuring(handler, self._limits.message_bytes))
 
     def _enter_stream(self, requests: AsyncIterator[_Received], context: Context) -> Any:
         caller = self._count(context)
-        when_done(context, lambda _: self._leave(caller))
+        on_done(context, lambda _: self._leave(caller))
         return self._readable(requests)
 
     def _enter(self, received: _Received, context: Context) -> Any:
         caller = self._count(context)
-        room = self._room
-        if room is None:
-            when_done(context, lambda _: self._leave(caller))
+        budget = self._budget
+        if budget is None:
+            on_done(context, lambda _: self._leave(caller))
             return received.readable()
         size = received.size
-        taken = room.take(size)
+        taken = budget.take(size)
 
         def leave(_: object) -> None:
             self._leave(caller)
             if taken:
-                room.give_back(size)
+                budget.release(size)
 
-        when_done(context, leave)
+        on_done(context, leave)
         request = received.readable()
         if not taken:
             raise errors.quota(
-                "server", f"the server holds {self._limits.bytes_in_flight} bytes of other requests"
+                "server",
+                "requests in progress use all of the server's"
+                f" {self._limits.bytes_in_flight} bytes; retry later",
             )
         return request
 
@@ -249,23 +252,25 @@ class LimitsInterceptor(Interceptor):
         if context.time_remaining() is None:
             raise errors.RpcError(
                 grpc.StatusCode.INVALID_ARGUMENT,
-                "this server wants a deadline for this call",
+                "this server requires a deadline; set a timeout for the call",
                 [errors.error_info("DEADLINE_REQUIRED", {})],
             )
         return self._enter(received, context)
 
     def _count(self, context: Context) -> str:
-        """Count a call, or refuse it; return for whom it counts."""
+        """Count a call or reject it; return the caller that it counts for."""
         caller = current_caller().name or host_of(context.peer())
         if self._rates is not None and not self._rates.take(caller):
             raise errors.quota(
                 f"caller:{caller}",
-                f"more than {self._limits.calls_per_second:g} calls a second",
+                f"rate limit exceeded: {self._limits.calls_per_second:g} calls per second",
             )
         calls = self._calls.get(caller, 0)
         most = self._limits.calls_per_caller
         if most is not None and calls >= most:
-            raise errors.quota(f"caller:{caller}", f"more than {most} calls at a time")
+            raise errors.quota(
+                f"caller:{caller}", f"too many concurrent calls: the limit is {most}"
+            )
         self._calls[caller] = calls + 1
         return caller
 
@@ -276,8 +281,8 @@ class LimitsInterceptor(Interceptor):
         else:
             del self._calls[caller]
 
-    def _in_time(self, handler: Handler) -> Any:
-        """Return the function of a handler with an end to the time that it may take."""
+    def _timed(self, handler: Handler) -> Any:
+        """Return the function of a handler with a limit on its duration."""
         behavior = behavior_of(handler)
         seconds = self._limits.seconds
         if seconds is None:
@@ -285,24 +290,25 @@ class LimitsInterceptor(Interceptor):
 
         async def end(context: Context) -> None:
             await context.abort(
-                grpc.StatusCode.DEADLINE_EXCEEDED, f"the server gives a call {seconds:g} seconds"
+                grpc.StatusCode.DEADLINE_EXCEEDED,
+                f"the call exceeded the server's limit of {seconds:g} seconds",
             )
 
-        return Clock(seconds).limit(behavior, end)
+        return DeadlineTimer(seconds).limit(behavior, end)
 
     async def _readable(self, requests: AsyncIterator[_Received]) -> AsyncIterator[Any]:
-        """Yield the requests of a stream; each has its room until the next is asked for."""
-        room = self._room
+        """Yield the requests of a stream; each counts as in memory until the next is requested."""
+        budget = self._budget
         async for received in requests:
             request = received.readable()
-            if room is None:
+            if budget is None:
                 yield request
                 continue
-            await room.wait(received.size)
+            await budget.wait(received.size)
             try:
                 yield request
             finally:
-                room.give_back(received.size)
+                budget.release(received.size)
         await asyncio.sleep(_END_SECONDS)
 
 
@@ -316,7 +322,7 @@ def host_of(peer: str) -> str:
 
 
 def _measuring(handler: Handler, most: int) -> Callable[[bytes], _Received]:
-    """Return a reader of messages that tells their sizes, and whether they could be read."""
+    """Return a deserializer that measures messages and does not raise for invalid ones."""
     read: Any = handler.request_deserializer
 
     def deserialize(content: bytes) -> _Received:

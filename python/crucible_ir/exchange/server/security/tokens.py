@@ -1,4 +1,4 @@
-"""The file of bearer tokens: who may call a server, as what, and until when."""
+"""The file of bearer tokens: the names, roles, scopes and expiry of callers."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ from crucible_ir.errors import Error, near_miss, shorten
 from crucible_ir.exchange.store.records import EVERYTHING, Scope
 from crucible_ir.schema.types import UnknownTypeError, message_type
 
-#: What a token looks like: its id, by which it is found, and its secret.
+#: The syntax of a token: its id, by which it is found, and its secret.
 _TOKEN: Final = re.compile(r"cir_([0-9a-f]{16})_([0-9a-f]{64})")
 
 #: The version of the file's format.
 _VERSION: Final = 1
 
-#: The cost of scrypt. A secret is 256 random bits, which nobody guesses at any speed: a higher cost
-#: would only give those who send wrong tokens more of the server's time.
+#: The cost of scrypt. A secret has 256 random bits, which cannot be guessed at any speed: a higher
+#: cost would only let wrong tokens use more of the server's time.
 _COST: Final = {"n": 1024, "r": 8, "p": 1}
 
-#: The bits of a file's mode that let others than its owner have it.
+#: The bits of a file's mode that give access to users other than its owner.
 _OTHERS: Final = 0o077
 
 
 class Role(IntEnum):
-    """What a caller may do; each role may do all that the ones before it may."""
+    """The permissions of a caller; each role includes those before it."""
 
     READER = 1
     PUBLISHER = 2
@@ -48,21 +48,21 @@ class Role(IntEnum):
 
 
 class TokensError(Error):
-    """The file of tokens cannot be used, or not for what was asked."""
+    """The token file cannot be used, or a change to it is invalid."""
 
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """What is kept of a token: everything but its secret.
+    """A token in the file: everything except its secret.
 
     Attributes:
-        id: Identifies the token; no secret.
-        name: Who holds it; the publisher of what is published with it.
-        role: What its holder may do.
-        scope: The documents on which they may do it.
-        created: When it was made.
-        expires: When it ends; ``None`` for never.
-        salt: What was hashed together with the secret.
+        id: Identifies the token; it is not secret.
+        name: The name of the caller, which documents record as their publisher.
+        role: The caller's role.
+        scope: The documents to which the role applies.
+        created: The time of creation.
+        expires: The time of expiry; ``None`` for never.
+        salt: The salt of the hash.
         hash: The hash of the secret.
     """
 
@@ -76,16 +76,16 @@ class Token:
     hash: bytes
 
     def matches(self, secret: str) -> bool:
-        """Tell whether a secret is this token's, in a time that says nothing about it."""
+        """Return whether a secret is this token's, in a time that does not depend on it."""
         return hmac.compare_digest(_hash(secret, self.salt), self.hash)
 
     def has_expired(self, now: datetime) -> bool:
-        """Tell whether the token has ended."""
+        """Return whether the token has expired."""
         return self.expires is not None and now >= self.expires
 
 
 def split_token(text: str) -> tuple[str, str] | None:
-    """Return a token's id and its secret; ``None`` for what is no token.
+    """Return a token's id and secret; ``None`` if the text is not a token.
 
     >>> split_token("cir_0123")
     """
@@ -94,7 +94,7 @@ def split_token(text: str) -> tuple[str, str] | None:
 
 
 class TokenFile:
-    """A file of tokens, which only its owner may read.
+    """A token file, which only its owner may read.
 
     Args:
         path: The file.
@@ -104,10 +104,10 @@ class TokenFile:
         self.path = Path(path)
 
     def stamp(self) -> tuple[int, int, int]:
-        """Return what changes whenever the file does.
+        """Return a value that changes whenever the file does.
 
         Raises:
-            OSError: There is no such file.
+            OSError: The file does not exist.
         """
         status = self.path.stat()
         return status.st_ino, status.st_mtime_ns, status.st_size
@@ -116,22 +116,22 @@ class TokenFile:
         """Return the tokens by their ids.
 
         Raises:
-            TokensError: The file is readable for others, or no file of tokens.
+            TokensError: Other users can read the file, or it is not a token file.
             OSError: The file cannot be read.
         """
         with self.path.open("rb") as file:
             mode = os.fstat(file.fileno()).st_mode
             if mode & _OTHERS:
                 raise TokensError(
-                    f"{self.path}: its mode {mode & 0o777:04o} lets others than its owner at the"
+                    f"{self.path}: the mode {mode & 0o777:04o} gives other users access to the"
                     f" tokens; run: chmod 600 {self.path}"
                 )
             content = file.read()
         try:
             return _tokens_of(json.loads(content))
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            reason = f"lacks {error}" if isinstance(error, KeyError) else str(error)
-            raise TokensError(f"{self.path}: it is no file of tokens: {reason}") from None
+            reason = f"missing key {error}" if isinstance(error, KeyError) else str(error)
+            raise TokensError(f"{self.path}: invalid token file: {reason}") from None
 
     def create(
         self,
@@ -141,19 +141,19 @@ class TokenFile:
         scope: Scope = EVERYTHING,
         expires: datetime | None = None,
     ) -> tuple[Token, str]:
-        """Make a token and keep it; make the file if there is none.
+        """Create a token and store it; create the file if it does not exist.
 
         Args:
-            name: Who will hold it.
-            role: What they may do.
-            scope: The documents on which they may do it.
-            expires: When it ends; ``None`` for never.
+            name: The name of the caller.
+            role: The caller's role.
+            scope: The documents to which the role applies.
+            expires: The time of expiry; ``None`` for never.
 
         Returns:
-            What is kept of the token, and the token itself, which is kept nowhere.
+            The stored part of the token, and the token itself, which is not stored.
 
         Raises:
-            TokensError: The name or the scope is none, or the file cannot be used.
+            TokensError: The name or the scope is invalid, or the file cannot be used.
             OSError: The file cannot be read or written.
         """
         _check_name(name)
@@ -163,30 +163,30 @@ class TokenFile:
         token = Token(
             secrets.token_hex(8), name, role, scope, now, expires, salt, _hash(secret, salt)
         )
-        with self._changing():
+        with self._locked():
             tokens = self.read() if self.path.exists() else {}
             tokens[token.id] = token
             self._write(tokens)
         return token, f"cir_{token.id}_{secret}"
 
     def revoke(self, id_: str) -> Token:
-        """Forget a token, and return what was kept of it.
+        """Remove a token, and return its stored part.
 
         Raises:
-            TokensError: There is no such token, or the file cannot be used.
+            TokensError: The token does not exist, or the file cannot be used.
             OSError: The file cannot be read or written.
         """
-        with self._changing():
+        with self._locked():
             tokens = self.read()
             token = tokens.pop(id_, None)
             if token is None:
-                raise TokensError(f"there is no token {shorten(id_)}{near_miss(id_, tokens)}")
+                raise TokensError(f"no token with the id {shorten(id_)}{near_miss(id_, tokens)}")
             self._write(tokens)
         return token
 
     @contextmanager
-    def _changing(self) -> Iterator[None]:
-        """Lock the folder against others who change the file: the file itself is replaced."""
+    def _locked(self) -> Iterator[None]:
+        """Lock the folder against other writers: the file itself is replaced."""
         folder = os.open(self.path.parent, os.O_RDONLY)
         try:
             fcntl.flock(folder, fcntl.LOCK_EX)
@@ -196,9 +196,9 @@ class TokenFile:
             os.close(folder)
 
     def _write(self, tokens: Mapping[str, Token]) -> None:
-        """Replace the file as a whole, so that a reader sees the old one or the new one."""
+        """Replace the file atomically, so that a reader sees the old one or the new one."""
         content = {"version": _VERSION, "tokens": [_to_json(token) for token in tokens.values()]}
-        # The file is made with mode 0600.
+        # The file is created with mode 0600.
         descriptor, name = tempfile.mkstemp(dir=self.path.parent, prefix=f".{self.path.name}.")
         try:
             with open(descriptor, "w", encoding="utf-8") as file:
@@ -219,7 +219,7 @@ def _hash(secret: str, salt: bytes) -> bytes:
 def _check_name(name: str) -> None:
     if not name or len(name.encode("utf-8", "surrogatepass")) > 512 or not name.isprintable():
         raise TokensError(
-            f"the name {shorten(name)} is none: expected 1 to 512 bytes, without control characters"
+            f"invalid name {shorten(name)}: expected 1 to 512 bytes without control characters"
         )
 
 
@@ -230,11 +230,11 @@ def _check_scope(scope: Scope) -> None:
         except UnknownTypeError as error:
             raise TokensError(str(error)) from None
     if scope.id_prefixes is not None and not all(scope.id_prefixes):
-        raise TokensError("an empty id prefix allows every id: leave it out instead")
+        raise TokensError("an empty id prefix allows every id; leave it out instead")
 
 
 def _to_json(token: Token) -> dict[str, Any]:
-    written: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "id": token.id,
         "name": token.name,
         "role": str(token.role),
@@ -243,63 +243,65 @@ def _to_json(token: Token) -> dict[str, Any]:
         "hash": token.hash.hex(),
     }
     if token.scope.types is not None:
-        written["types"] = sorted(token.scope.types)
+        fields["types"] = sorted(token.scope.types)
     if token.scope.id_prefixes is not None:
-        written["id_prefixes"] = list(token.scope.id_prefixes)
+        fields["id_prefixes"] = list(token.scope.id_prefixes)
     if token.expires is not None:
-        written["expires"] = token.expires.isoformat()
-    return written
+        fields["expires"] = token.expires.isoformat()
+    return fields
 
 
 def _tokens_of(content: Any) -> dict[str, Token]:
     if content["version"] != _VERSION:
-        raise ValueError(f"its version is {content['version']}, and this release reads {_VERSION}")
-    tokens = [_token_of(written) for written in content["tokens"]]
+        raise ValueError(
+            f"unknown version {content['version']}; this release reads version {_VERSION}"
+        )
+    tokens = [_token_of(fields) for fields in content["tokens"]]
     return {token.id: token for token in tokens}
 
 
-#: What a token in the file may say. A key that is not known might narrow what the token allows.
+#: The keys of a token in the file. An unknown key is an error: it might restrict the token.
 _KEYS: Final = frozenset(
     {"id", "name", "role", "types", "id_prefixes", "created", "expires", "salt", "hash"}
 )
 
 
-def _token_of(written: Any) -> Token:
-    unknown = sorted(written.keys() - _KEYS)
+def _token_of(fields: Any) -> Token:
+    unknown = sorted(fields.keys() - _KEYS)
     if unknown:
         raise ValueError(f"unknown key {shorten(unknown[0])}{near_miss(unknown[0], _KEYS)}")
     roles = {str(role): role for role in Role}
-    if written["role"] not in roles:
-        raise ValueError(f"unknown role {shorten(written['role'])}; expected {', '.join(roles)}")
-    types, prefixes = _texts(written, "types"), _texts(written, "id_prefixes")
-    expires = written.get("expires")
+    if fields["role"] not in roles:
+        raise ValueError(f"unknown role {shorten(fields['role'])}; expected {', '.join(roles)}")
+    types, prefixes = _strings(fields, "types"), _strings(fields, "id_prefixes")
+    expires = fields.get("expires")
     return Token(
-        id=written["id"],
-        name=written["name"],
-        role=roles[written["role"]],
+        id=fields["id"],
+        name=fields["name"],
+        role=roles[fields["role"]],
         scope=Scope(
             types=None if types is None else frozenset(types),
             id_prefixes=None if prefixes is None else tuple(prefixes),
         ),
-        created=_moment(written["created"]),
-        expires=None if expires is None else _moment(expires),
-        salt=bytes.fromhex(written["salt"]),
-        hash=bytes.fromhex(written["hash"]),
+        created=_timestamp(fields["created"]),
+        expires=None if expires is None else _timestamp(expires),
+        salt=bytes.fromhex(fields["salt"]),
+        hash=bytes.fromhex(fields["hash"]),
     )
 
 
-def _texts(written: Mapping[str, Any], key: str) -> list[str] | None:
-    """Return a list of strings; a lone string is refused, whose letters would be taken for one."""
-    if key not in written:
+def _strings(fields: Mapping[str, Any], key: str) -> list[str] | None:
+    """Return a list of strings; a single string is an error, since its letters form a list too."""
+    if key not in fields:
         return None
-    value = written[key]
+    value = fields[key]
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
         raise ValueError(f"{key}: expected a list of strings")
     return value
 
 
-def _moment(text: str) -> datetime:
-    moment = datetime.fromisoformat(text)
-    if moment.tzinfo is None:
-        raise ValueError(f"{shorten(text)} says no time zone")
-    return moment
+def _timestamp(text: str) -> datetime:
+    timestamp = datetime.fromisoformat(text)
+    if timestamp.tzinfo is None:
+        raise ValueError(f"{shorten(text)} has no time zone")
+    return timestamp

@@ -1,4 +1,4 @@
-"""The latest changes, read once from the store and kept in memory for all that watch."""
+"""The change broadcaster: it reads each change from the store once, for all watches."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _log: Final = logging.getLogger("crucible_ir.exchange.server.feed")
 
 
 class ChangeBroadcaster:
-    """Follows the changes of a store, so that each is read once and not by every watch."""
+    """Follows the changes of a store, and keeps the recent ones in memory."""
 
     def __init__(self, store: Store, settings: Settings) -> None:
         self._store = store
@@ -30,14 +30,14 @@ class ChangeBroadcaster:
         self._entries: list[StoredEntry] = []
         self._sequences: list[int] = []
         self._bytes = 0
-        # Changes after the first and up to the second are in memory.
+        # Changes after `_after` and up to `_through` are in memory.
         self._after = 0
         self._through = 0
-        self._announcements = ChangeNotifier()
+        self._notifier = ChangeNotifier()
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Begin to follow the changes from now on."""
+        """Follow the changes from now on."""
         self._after = self._through = await self._store.position()
         self._task = asyncio.create_task(self._follow())
 
@@ -49,7 +49,7 @@ class ChangeBroadcaster:
                 await self._task
 
     async def since(self, after: int) -> ChangePage:
-        """Return changes after a sequence number: from memory, or where they are older, the store.
+        """Return changes after a sequence number: from memory, or older ones from the store.
 
         Raises:
             StoreFailure: The store failed.
@@ -60,8 +60,8 @@ class ChangeBroadcaster:
         return ChangePage(self._entries[first:], gap_through=0, through=max(self._through, after))
 
     async def wait(self, after: int, timeout: float) -> None:
-        """Return when there is a change after a sequence number, or after so many seconds."""
-        await self._announcements.wait(after, timeout)
+        """Return when there is a change after a sequence number, or after a timeout in seconds."""
+        await self._notifier.wait(after, timeout)
 
     async def _follow(self) -> None:
         while True:
@@ -69,12 +69,12 @@ class ChangeBroadcaster:
                 await self._store.wait(self._through, PAUSE_SECONDS)
                 changes = await self._store.changes(self._through)
             except StoreFailure as error:
-                _log.warning("changes cannot be read now: %s", error)
+                _log.warning("cannot read changes from the store, retrying: %s", error)
                 await asyncio.sleep(PAUSE_SECONDS)
                 continue
             if changes.gap_through:
-                # History was compacted before it was read: what is in memory does not join up.
-                self._forget(len(self._entries))
+                # A compaction removed changes before they were read: those in memory do not join.
+                self._drop(len(self._entries))
                 self._after = changes.gap_through
             self._keep(changes)
 
@@ -83,16 +83,17 @@ class ChangeBroadcaster:
         self._sequences += [entry.record.sequence for entry in changes.entries]
         self._bytes += sum(len(entry.document or b"") for entry in changes.entries)
         self._through = changes.through
-        excess = max(0, len(self._entries) - self._settings.feed_changes)
+        excess = max(0, len(self._entries) - self._settings.recent_changes)
         size = self._bytes - sum(len(entry.document or b"") for entry in self._entries[:excess])
-        while size > self._settings.feed_bytes:
+        while size > self._settings.recent_bytes:
             size -= len(self._entries[excess].document or b"")
             excess += 1
-        self._forget(excess)
+        self._drop(excess)
         if changes.entries:
-            self._announcements.announce(self._through)
+            self._notifier.notify(self._through)
 
-    def _forget(self, count: int) -> None:
+    def _drop(self, count: int) -> None:
+        """Drop the oldest changes."""
         if not count:
             return
         self._after = self._sequences[count - 1]

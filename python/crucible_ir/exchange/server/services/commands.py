@@ -1,4 +1,4 @@
-"""From requests to publish to what a store is asked to keep."""
+"""From publish and delete requests to the commands for a store."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from crucible_ir.exchange.server.rpc.call_context import Caller
 
 
-def publication(request: v1.PublishRequest, caller: Caller) -> PublishCommand:
-    """Return what a valid request asks to keep.
+def publish_command(request: v1.PublishRequest, caller: Caller) -> PublishCommand:
+    """Return the command of a valid request to publish.
 
     Raises:
         RpcError: The document's id is missing or contradicts the request, or the caller may not
@@ -48,8 +48,8 @@ def publication(request: v1.PublishRequest, caller: Caller) -> PublishCommand:
     )
 
 
-def deletion(request: v1.DeleteRequest, caller: Caller) -> DeleteCommand:
-    """Return what a valid request asks to delete.
+def delete_command(request: v1.DeleteRequest, caller: Caller) -> DeleteCommand:
+    """Return the command of a valid request to delete.
 
     Raises:
         RpcError: The type is unknown, or the caller may not delete the document.
@@ -67,7 +67,7 @@ def deletion(request: v1.DeleteRequest, caller: Caller) -> DeleteCommand:
 
 
 def content_of(document: ir_v1.Document) -> Message:
-    """Return the message that a valid document holds."""
+    """Return the content of a valid document."""
     member = document.WhichOneof("content")
     assert member is not None, "a valid document has content"
     content: Message = getattr(document, member)
@@ -75,14 +75,14 @@ def content_of(document: ir_v1.Document) -> Message:
 
 
 def check_type(name: str, field: str = "type") -> None:
-    """Refuse the name of a type whose messages cannot be documents.
+    """Check that the messages of a type can be documents.
 
     Raises:
-        RpcError: There is no such type; the error names the nearest one.
+        RpcError: They cannot; the error suggests a similar name.
     """
     if name not in document_members():
         guess = near_miss(name, document_members())
-        reason = f"no document is of the type {shorten(name)}{guess}"
+        reason = f"unknown document type {shorten(name)}{guess}"
         raise field_violation(field, f"{field}.known", reason)
 
 
@@ -91,9 +91,9 @@ def _id(request: v1.PublishRequest, content: Message) -> str:
     if not request.HasField("id"):
         if own is None:
             name = descriptor_of(content).name
-            raise field_violation("id", "required", f"must be set: this {name} carries no id")
+            raise field_violation("id", "required", f"must be set: the {name} has no id of its own")
         if len(own.encode()) > 512:
-            reason = "must be set: what identifies the content has more than 512 bytes"
+            reason = "must be set: the id of the content has more than 512 bytes"
             raise field_violation("id", "required", reason)
         return own
     if own is not None and own != request.id:
@@ -110,10 +110,10 @@ def _digest(content: Message) -> str | None:
 
 
 def _content_hash(content: Message, digest_: str | None) -> bytes:
-    """Return what tells whether two contents are equal.
+    """Return a hash by which contents are compared.
 
-    What has no digest is told apart by its bytes as this server writes them: at worst, contents
-    that are equal are taken to differ.
+    A content without a digest is compared by its serialized bytes: at worst, equal contents count
+    as different.
     """
     if digest_ is not None:
         return bytes.fromhex(digest_.removeprefix(DIGEST_PREFIX))

@@ -1,4 +1,4 @@
-"""Between the plain values of the store and the messages of the services."""
+"""Conversions between the records of the store and the messages of the services."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from crucible_ir.exchange.store.records import DocumentKey, Microseconds, Stored
 
 _MICROSECONDS = 1_000_000
 
-#: The status codes with which the same request may succeed later.
+#: The status codes after which the same request may succeed when it is retried.
 _RETRYABLE = frozenset({8, 10, 14})
 
 
-def timestamp(moment: Microseconds) -> Timestamp:
-    """Return a moment as a message."""
+def timestamp_message(microseconds: Microseconds) -> Timestamp:
+    """Return a time as a message."""
     message = Timestamp()
-    _write_timestamp(moment, message)
+    _write_timestamp(microseconds, message)
     return message
 
 
-def _write_timestamp(moment: Microseconds, message: Timestamp) -> None:
-    message.seconds, rest = divmod(moment, _MICROSECONDS)
+def _write_timestamp(microseconds: Microseconds, message: Timestamp) -> None:
+    message.seconds, rest = divmod(microseconds, _MICROSECONDS)
     message.nanos = rest * 1000
 
 
-def microseconds(moment: Timestamp) -> Microseconds:
-    """Return a message's moment; what is less than a microsecond is cut off."""
-    return moment.seconds * _MICROSECONDS + moment.nanos // 1000
+def microseconds_of(timestamp: Timestamp) -> Microseconds:
+    """Return the time of a message, truncated to microseconds."""
+    return timestamp.seconds * _MICROSECONDS + timestamp.nanos // 1000
 
 
 def record_message(record: StoredRecord) -> v1.Record:
@@ -43,7 +43,7 @@ def record_message(record: StoredRecord) -> v1.Record:
 
 
 def write_record(record: StoredRecord, message: v1.Record) -> None:
-    """Fill an empty message with a record; inside another message that spares a copy."""
+    """Write a record into an empty message; inside another message that saves a copy."""
     message.type = record.type
     message.id = record.id
     message.revision = record.revision
@@ -71,15 +71,15 @@ def entry_message(entry: StoredEntry) -> v1.Entry:
 
 
 def write_entry(entry: StoredEntry, message: v1.Entry | v1.GetResponse) -> None:
-    """Fill an empty message with a record and its document."""
+    """Write a record and its document into an empty message."""
     write_record(entry.record, message.record)
     if entry.document is not None:
         message.document.ParseFromString(entry.document)
 
 
-def reference_message(reference: DocumentKey) -> v1.Reference:
-    """Return a reference as a message."""
-    return v1.Reference(type=reference.type, id=reference.id)
+def reference_message(key: DocumentKey) -> v1.Reference:
+    """Return the key of a document as a message."""
+    return v1.Reference(type=key.type, id=key.id)
 
 
 def violation_messages(violations: Iterable[Violation]) -> list[v1.Violation]:

@@ -1,4 +1,4 @@
-"""Documents: published, fetched, listed, watched and traced."""
+"""The service for documents: publish, get, list, delete, watch, compact and trace."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ from crucible_ir.exchange.server.services.change_broadcaster import ChangeBroadc
 from crucible_ir.exchange.server.services.commands import (
     check_type,
     content_of,
-    deletion,
-    publication,
+    delete_command,
+    publish_command,
 )
 from crucible_ir.exchange.server.services.conversions import (
     document_message,
@@ -40,7 +40,7 @@ from crucible_ir.exchange.server.services.conversions import (
 )
 from crucible_ir.exchange.server.services.page_tokens import page_key, page_token, query_hash
 from crucible_ir.exchange.server.services.retention import compact_history
-from crucible_ir.exchange.server.services.streaming import answered
+from crucible_ir.exchange.server.services.streaming import answer_in_order
 from crucible_ir.exchange.server.services.watch import WatchStream
 from crucible_ir.exchange.store import Store
 from crucible_ir.exchange.store.records import (
@@ -58,14 +58,15 @@ from crucible_ir.exchange.store.records import (
 from crucible_ir.exchange.v1.exchange_service_pb2_grpc import ExchangeServiceServicer
 from crucible_ir.schema.types import descriptor_of, message_type
 
-#: What a request's page_size, max_depth and max_nodes are when they are unset.
+#: The defaults of a request's page_size, max_depth and max_nodes.
 PAGE_SIZE = 100
 MAX_DEPTH = 32
 MAX_NODES = 1000
 
-#: The most answers to keep, and the largest, in bytes: larger ones cost more to send than to write.
-MOST_ENTRIES: Final = 1024
-MOST_BYTES: Final = 4096
+#: The most responses to cache, and the largest, in bytes: larger ones cost more to send than to
+#: serialize.
+MAX_CACHED_RESPONSES: Final = 1024
+MAX_CACHED_BYTES: Final = 4096
 
 _Direction = v1.LineageDirection
 
@@ -79,39 +80,39 @@ _STATES = {
 
 
 class ResponseCache:
-    """Keeps answers by the sequence number of their revision, which never changes."""
+    """Serialized responses, by the sequence number of a revision, which never changes."""
 
     def __init__(self) -> None:
-        self._written: dict[int, bytes] = {}
+        self._responses: dict[int, bytes] = {}
 
     def response(self, entry: StoredEntry) -> bytes:
-        """Return the ``GetResponse`` with an entry, in binary."""
+        """Return the ``GetResponse`` with an entry, serialized."""
         sequence = entry.record.sequence
-        written = self._written.get(sequence)
-        if written is not None:
-            return written
+        cached = self._responses.get(sequence)
+        if cached is not None:
+            return cached
         message = v1.GetResponse()
         write_entry(entry, message)
-        written = message.SerializeToString()
-        if len(written) <= MOST_BYTES:
-            if len(self._written) >= MOST_ENTRIES:
-                # Those that are asked for are soon here again.
-                self._written.clear()
-            self._written[sequence] = written
-        return written
+        response = message.SerializeToString()
+        if len(response) <= MAX_CACHED_BYTES:
+            if len(self._responses) >= MAX_CACHED_RESPONSES:
+                # Responses that are still in demand are soon cached again.
+                self._responses.clear()
+            self._responses[sequence] = response
+        return response
 
 
 class ExchangeService(ExchangeServiceServicer):
     """Implements ``crucible_ir.exchange.v1.ExchangeService`` on a store."""
 
     def __init__(
-        self, store: Store, feed: ChangeBroadcaster, settings: Settings, draining: Draining
+        self, store: Store, broadcaster: ChangeBroadcaster, settings: Settings, draining: Draining
     ) -> None:
         self._store = store
-        self._broadcaster = feed
+        self._broadcaster = broadcaster
         self._settings = settings
         self._draining = draining
-        self._written = ResponseCache()
+        self._responses = ResponseCache()
 
     async def Publish(
         self,
@@ -126,7 +127,7 @@ class ExchangeService(ExchangeServiceServicer):
         request_iterator: AsyncIterable[v1.BatchPublishRequest],
         context: grpc.aio.ServicerContext[v1.BatchPublishRequest, v1.BatchPublishResponse],
     ) -> AsyncIterator[v1.BatchPublishResponse]:
-        """Store many documents, each by itself."""
+        """Store many documents, each independently."""
         caller = current_caller()
 
         async def answer(request: v1.BatchPublishRequest) -> v1.BatchPublishResponse:
@@ -135,22 +136,24 @@ class ExchangeService(ExchangeServiceServicer):
                 published = await self._publish(request.publish, caller)
             except Exception as error:
                 violations = error.violations if isinstance(error, ValidationError) else ()
-                refusal = item_error(translate(error), violations)
-                return v1.BatchPublishResponse(index=request.index, error=refusal)
+                rejection = item_error(translate(error), violations)
+                return v1.BatchPublishResponse(index=request.index, error=rejection)
             return v1.BatchPublishResponse(index=request.index, published=published)
 
         in_flight = self._settings.batches_in_flight
-        responses = answered(request_iterator, answer, in_flight=in_flight, draining=self._draining)
+        responses = answer_in_order(
+            request_iterator, answer, in_flight=in_flight, draining=self._draining
+        )
         async with aclosing(responses):
             async for response in responses:
                 yield response
 
     async def _publish(self, request: v1.PublishRequest, caller: Caller) -> v1.PublishResponse:
-        wanted = publication(request, caller)
+        command = publish_command(request, caller)
         if request.validate_only:
-            published = await self._store.preview(wanted)
+            published = await self._store.preview(command)
         else:
-            published = await self._store.publish(wanted)
+            published = await self._store.publish(command)
         return _publish_response(published)
 
     async def Get(
@@ -162,8 +165,8 @@ class ExchangeService(ExchangeServiceServicer):
         check_type(request.type)
         current_caller().check(request.type, request.id)
         entry = await self._store.get(request.type, request.id, _revision(request))
-        # It is in binary already, as the registration of the services says.
-        return cast("v1.GetResponse", self._written.response(entry))
+        # It is serialized already: see `registration`.
+        return cast("v1.GetResponse", self._responses.response(entry))
 
     async def List(
         self,
@@ -219,7 +222,7 @@ class ExchangeService(ExchangeServiceServicer):
         context: grpc.aio.ServicerContext[v1.DeleteRequest, v1.DeleteResponse],
     ) -> v1.DeleteResponse:
         """Delete a document."""
-        record = await self._store.delete(deletion(request, current_caller()))
+        record = await self._store.delete(delete_command(request, current_caller()))
         return v1.DeleteResponse(record=record_message(record))
 
     async def Watch(
@@ -227,7 +230,7 @@ class ExchangeService(ExchangeServiceServicer):
         request: v1.WatchRequest,
         context: grpc.aio.ServicerContext[v1.WatchRequest, v1.WatchResponse],
     ) -> None:
-        """Tell of changes, past and to come, until either side has had enough."""
+        """Send past and future changes until the client cancels or the server drains."""
         for type_ in request.types:
             check_type(type_, "types")
         position = await self._store.position()
@@ -243,9 +246,9 @@ class ExchangeService(ExchangeServiceServicer):
         request: v1.CompactRequest,
         context: grpc.aio.ServicerContext[v1.CompactRequest, v1.CompactResponse],
     ) -> v1.CompactResponse:
-        """Drop the beginning of the history."""
+        """Remove the beginning of the history."""
         if current_caller().scope != EVERYTHING:
-            raise permission_denied("the credentials do not cover every document")
+            raise permission_denied("the credentials do not cover all documents")
         if request.HasField("within"):
             compacted = await compact_history(self._store, request.within.ToMicroseconds())
         else:
@@ -258,7 +261,7 @@ class ExchangeService(ExchangeServiceServicer):
         request: v1.TraceLineageRequest,
         context: grpc.aio.ServicerContext[v1.TraceLineageRequest, v1.TraceLineageResponse],
     ) -> v1.TraceLineageResponse:
-        """Follow the references of a document."""
+        """Trace the lineage of a document."""
         check_type(request.type)
         caller = current_caller()
         caller.check(request.type, request.id)
@@ -281,7 +284,7 @@ class ExchangeService(ExchangeServiceServicer):
         return v1.TraceLineageResponse(
             nodes=(
                 v1.LineageNode(
-                    reference=reference_message(node.reference),
+                    reference=reference_message(node.key),
                     state=_STATES[node.state],
                     depth=node.depth,
                     record=None if node.record is None else record_message(node.record),
@@ -296,16 +299,14 @@ class ExchangeService(ExchangeServiceServicer):
                 )
                 for edge in lineage.edges
             ),
-            missing=(
-                reference_message(node.reference) for node in lineage.nodes if node.state in absent
-            ),
+            missing=(reference_message(node.key) for node in lineage.nodes if node.state in absent),
             truncated=lineage.truncated,
         )
 
     async def _start(
         self, request: v1.TraceLineageRequest
     ) -> tuple[tuple[FieldReference, ...] | None, StoredRecord | None]:
-        """Return the references of an earlier revision, where a trace starts from one."""
+        """Return the references and the record of an earlier revision, if a trace starts there."""
         revision = _revision(request)
         if revision is None:
             return None, None
@@ -317,11 +318,11 @@ class ExchangeService(ExchangeServiceServicer):
 
 
 def _check_sequence(sequence: int, latest: int) -> None:
-    """Raise `RpcError` for a sequence number that no change has yet."""
+    """Raise `RpcError` for a sequence number beyond the latest change."""
     if sequence > latest:
         raise RpcError(
             grpc.StatusCode.OUT_OF_RANGE,
-            f"there is no change {sequence}: the latest is {latest}",
+            f"unknown sequence number {sequence}: the latest change is {latest}",
             [error_info("SEQUENCE_AHEAD", {"latest": str(latest)})],
         )
 
@@ -339,16 +340,16 @@ def _revision(request: v1.GetRequest | v1.TraceLineageRequest) -> int | None:
 
 
 def _conditions(request: v1.ListRequest) -> Iterable[Condition]:
-    """Yield the conditions of a list.
+    """Yield the conditions of a list request.
 
     Raises:
-        RpcError: The type has no such field, or it is not indexed.
+        RpcError: The type does not have the field, or it is not indexed.
     """
     known = {"id", *indexed_fields(descriptor_of(message_type(request.type)))}
     for index, filter_ in enumerate(request.filters):
         if filter_.field not in known:
             guess = near_miss(filter_.field, known)
-            reason = f"{request.type} cannot be listed by {shorten(filter_.field)}{guess}"
+            reason = f"{request.type} cannot be filtered by {shorten(filter_.field)}{guess}"
             raise field_violation(f"filters[{index}].field", "filter.field_known", reason)
         yield _condition(filter_)
 

@@ -1,4 +1,4 @@
-"""Feedback events: taken in, given out again and summed up."""
+"""The service for feedback events: ingest, export and summarize."""
 
 from __future__ import annotations
 
@@ -19,10 +19,14 @@ from crucible_ir.exchange.server.rpc.call_context import Caller, current_caller
 from crucible_ir.exchange.server.rpc.drain import Draining
 from crucible_ir.exchange.server.rpc.errors import RpcError, error_info, invalid_argument, translate
 from crucible_ir.exchange.server.rpc.request_validation import check_request
-from crucible_ir.exchange.server.services.conversions import item_error, microseconds, timestamp
+from crucible_ir.exchange.server.services.conversions import (
+    item_error,
+    microseconds_of,
+    timestamp_message,
+)
 from crucible_ir.exchange.server.services.ingest_batches import ReceivedBatch
 from crucible_ir.exchange.server.services.page_tokens import page_key, page_token, query_hash
-from crucible_ir.exchange.server.services.streaming import answered, send
+from crucible_ir.exchange.server.services.streaming import answer_in_order, send
 from crucible_ir.exchange.store import Store
 from crucible_ir.exchange.store.records import EVERYTHING, EventQuery, EventRow, Microseconds
 from crucible_ir.exchange.v1.feedback_service_pb2_grpc import FeedbackServiceServicer
@@ -30,11 +34,11 @@ from crucible_ir.schema import vocabulary
 from crucible_ir.validation.check import violations
 from crucible_ir.validation.guards import guard_feedback_event
 
-#: What a request's batch_size is when it is unset.
+#: The default of a request's batch_size.
 BATCH_SIZE = 500
 
-#: How many events are checked before other calls get their turn.
-EVENTS_AT_A_TIME = 200
+#: How many events are checked before the event loop runs other calls.
+EVENTS_PER_TURN = 200
 
 _TYPE_NAMES = {
     number: name.encode()
@@ -55,32 +59,32 @@ class FeedbackService(FeedbackServiceServicer):
         request_iterator: AsyncIterable[v1.IngestRequest],
         context: grpc.aio.ServicerContext[v1.IngestRequest, v1.IngestResponse],
     ) -> AsyncIterator[v1.IngestResponse]:
-        """Take in batches of events, and acknowledge each when it is durable.
+        """Store batches of events, and acknowledge each batch when it is durable.
 
-        The requests are read by `ReceivedBatch.read`, as the registration of the services says.
+        The requests are parsed by `ReceivedBatch.parse`: see `registration`.
         """
         caller = current_caller()
         batches = cast("AsyncIterable[ReceivedBatch]", request_iterator)
 
         def answer(batch: ReceivedBatch) -> Awaitable[v1.IngestResponse]:
-            return self._take(batch, caller)
+            return self._ingest(batch, caller)
 
         in_flight = self._settings.batches_in_flight
-        responses = answered(batches, answer, in_flight=in_flight, draining=self._draining)
+        responses = answer_in_order(batches, answer, in_flight=in_flight, draining=self._draining)
         async with aclosing(responses):
             async for response in responses:
                 yield response
 
-    async def _take(self, batch: ReceivedBatch, caller: Caller) -> v1.IngestResponse:
+    async def _ingest(self, batch: ReceivedBatch, caller: Caller) -> v1.IngestResponse:
         check_request(batch.request)
         response = v1.IngestResponse(batch_id=batch.request.batch_id)
         rows: list[EventRow] = []
-        for start in range(0, len(batch.events), EVENTS_AT_A_TIME):
+        for start in range(0, len(batch.events), EVENTS_PER_TURN):
             if start:
                 await asyncio.sleep(0)
             rows += _rows(batch, start, caller, response)
         count = len(batch.events)
-        # While the store works, nothing is held but what it is to keep.
+        # Free the batch: the store needs only the rows.
         del batch
         duplicates = await self._store.ingest(rows) if rows else []
         response.accepted = len(rows) - len(duplicates)
@@ -95,7 +99,7 @@ class FeedbackService(FeedbackServiceServicer):
         request: v1.ExportRequest,
         context: grpc.aio.ServicerContext[v1.ExportRequest, v1.ExportResponse],
     ) -> None:
-        """Return events in the order in which they were taken in."""
+        """Send events in the order of their arrival."""
         query = _query(request, current_caller())
         hashed = query_hash(request, "batch_size", "cursor")
         key = page_key(hashed, request.cursor, "cursor")
@@ -130,8 +134,8 @@ class FeedbackService(FeedbackServiceServicer):
         if len(groups) > self._settings.summaries:
             raise RpcError(
                 grpc.StatusCode.OUT_OF_RANGE,
-                f"there are {len(groups)} spans and types, more than {self._settings.summaries}; "
-                "ask for longer spans or less time",
+                f"too many summaries: {len(groups)} time buckets and types, and the limit is"
+                f" {self._settings.summaries}; choose longer buckets or a shorter time",
                 [error_info("TOO_MUCH")],
             )
         ordered = sorted(groups.items(), key=lambda group: (group[0][0] or 0, group[0][1] or ""))
@@ -139,7 +143,7 @@ class FeedbackService(FeedbackServiceServicer):
             summaries=(
                 v1.FeedbackSummary(
                     feedback_type=feedback_type,
-                    start_time=None if start is None else timestamp(start),
+                    start_time=None if start is None else timestamp_message(start),
                     count=sum(latencies.values()),
                     latency=latency_summary(latencies),
                 )
@@ -151,15 +155,15 @@ class FeedbackService(FeedbackServiceServicer):
 def _rows(
     batch: ReceivedBatch, start: int, caller: Caller, response: v1.IngestResponse
 ) -> list[EventRow]:
-    """Return what a store is to keep of some events of a batch, and say which are rejected."""
+    """Return the rows of some events of a batch, and add the rejected ones to the response."""
     rows = []
-    some = slice(start, start + EVENTS_AT_A_TIME)
+    some = slice(start, start + EVENTS_PER_TURN)
     pairs = zip(batch.events[some], batch.contents[some], strict=True)
     sees_all = caller.scope is EVERYTHING
     for index, (event, content) in enumerate(pairs, start):
-        # What is certainly valid is asked nothing more.
+        # An event that is certainly valid needs no other check.
         if not (sees_all and _certainly_valid(event)):
-            error = _refusal(event, caller)
+            error = _rejection(event, caller)
             if error is not None:
                 response.rejected.add(index=index, error=error)
                 continue
@@ -168,15 +172,15 @@ def _rows(
 
 
 def _certainly_valid(event: ir_v1.FeedbackEvent) -> bool:
-    """Do for events what `certainly_valid` does, which has to find the guard each time."""
+    """Return whether an event's guard is certain."""
     try:
         return guard_feedback_event(event)
     except Exception:
         return False
 
 
-def _refusal(event: ir_v1.FeedbackEvent, caller: Caller) -> v1.ItemError | None:
-    """Return why an event cannot be kept, if there is a reason."""
+def _rejection(event: ir_v1.FeedbackEvent, caller: Caller) -> v1.ItemError | None:
+    """Return the error of an event that cannot be stored; ``None`` if it can."""
     broken = violations(event)
     if broken:
         return item_error(invalid_argument("invalid event", broken), broken)
@@ -189,22 +193,22 @@ def _refusal(event: ir_v1.FeedbackEvent, caller: Caller) -> v1.ItemError | None:
     return None
 
 
-#: Makes a row of its values, without the call of a function in Python that its class would take.
+#: Creates a row from its values, without the cost of the Python function of its class.
 _new_row = partial(tuple.__new__, EventRow)
 
 
 def event_row(event: ir_v1.FeedbackEvent, content: bytes) -> EventRow:
-    """Return what a store keeps of a valid event.
+    """Return the row of a valid event.
 
     Args:
         event: The event.
-        content: Its bytes.
+        content: Its serialized bytes.
     """
     number = event.feedback_type
     time = None
     if event.HasField("timestamp"):
-        moment = event.timestamp
-        time = moment.seconds * 1_000_000 + moment.nanos // 1000
+        timestamp = event.timestamp
+        time = timestamp.seconds * 1_000_000 + timestamp.nanos // 1000
     latency = event.latency_ms
     return _new_row(
         (
@@ -227,20 +231,20 @@ def _query(request: v1.ExportRequest | v1.SummarizeRequest, caller: Caller) -> E
         deployment_id=request.deployment_id if has("deployment_id") else None,
         feedback_types=tuple(request.feedback_types),
         model_version=request.model_version if has("model_version") else None,
-        start_time=microseconds(request.start_time) if has("start_time") else None,
-        end_time=microseconds(request.end_time) if has("end_time") else None,
+        start_time=microseconds_of(request.start_time) if has("start_time") else None,
+        end_time=microseconds_of(request.end_time) if has("end_time") else None,
         scope=caller.scope,
     )
 
 
 def latency_summary(counts: Mapping[int | None, int]) -> v1.LatencySummary | None:
-    """Sum latencies up.
+    """Summarize latencies.
 
     Args:
-        counts: How many events have each latency, in milliseconds; ``None`` stands for none.
+        counts: The number of events with each latency in milliseconds; ``None`` is no latency.
 
     Returns:
-        The summary, or ``None`` when no event has a latency.
+        The summary; ``None`` if no event has a latency.
     """
     known = sorted((latency, count) for latency, count in counts.items() if latency is not None)
     total = sum(count for _, count in known)
@@ -259,7 +263,7 @@ def latency_summary(counts: Mapping[int | None, int]) -> v1.LatencySummary | Non
 
 
 def _percentile(counts: list[tuple[int, int]], total: int, percent: int) -> int:
-    """Return the percentile by nearest rank: the least value that so many percent do not exceed."""
+    """Return the percentile by nearest rank: the least value with that share at or below it."""
     rank = -(-total * percent // 100)
     seen = 0
     for latency, count in counts:

@@ -1,7 +1,7 @@
-"""Batches of feedback events as they came, with the bytes of each.
+"""Batches of feedback events, with the bytes of each event as they were received.
 
-What is kept of an event are the bytes that its sender wrote; to write it anew would cost more than
-all else that a server does with it.
+The store keeps the bytes that the sender wrote: serializing an event again would cost more than all
+other work of the server for it.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ class ReceivedBatch(NamedTuple):
     contents: list[bytes]
 
     @classmethod
-    def read(cls, data: bytes) -> ReceivedBatch:
-        """Read an ``IngestRequest``.
+    def parse(cls, data: bytes) -> ReceivedBatch:
+        """Parse an ``IngestRequest``.
 
         Raises:
-            google.protobuf.message.DecodeError: It is none.
+            google.protobuf.message.DecodeError: The data is not one.
         """
         request = v1.IngestRequest.FromString(data)
         events = request.events[:]
@@ -46,10 +46,10 @@ class ReceivedBatch(NamedTuple):
 
 
 def event_contents(data: bytes) -> list[bytes] | None:
-    r"""Return the bytes of each event in an ``IngestRequest`` that protobuf can read.
+    r"""Return the bytes of each event in an ``IngestRequest`` that protobuf can parse.
 
     Returns:
-        The bytes; ``None`` for a request with fields that this release does not know.
+        The bytes; ``None`` for a request with unknown fields.
 
     >>> event_contents(bytes.fromhex("0805" "1203 0a0161" "1203 0a0162"))
     [b'\n\x01a', b'\n\x01b']

@@ -1,4 +1,4 @@
-"""Opaque tokens for the next page of a list: a key, and a hash of the query that it belongs to."""
+"""Opaque page tokens: the key of the next page, and a hash of the query that it belongs to."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _TEXT = b"t"
 
 
 def query_hash(request: Message, *paging: str) -> bytes:
-    """Return a hash of a request, less the fields that may differ between its pages."""
+    """Return a hash of a request without the fields that may differ between its pages."""
     query = type(request)()
     query.CopyFrom(request)
     for field in paging:
@@ -28,23 +28,23 @@ def query_hash(request: Message, *paging: str) -> bytes:
 
 
 def page_token(query: bytes, key: str | int | None) -> str:
-    """Return the token of the page after a key; empty when there is none."""
+    """Return the token of the page after a key; empty for ``None``, the end of the list."""
     if key is None:
         return ""
-    spelled = _NUMBER + str(key).encode() if isinstance(key, int) else _TEXT + key.encode()
-    return base64.urlsafe_b64encode(query + spelled).decode()
+    encoded = _NUMBER + str(key).encode() if isinstance(key, int) else _TEXT + key.encode()
+    return base64.urlsafe_b64encode(query + encoded).decode()
 
 
 def page_key(query: bytes, token: str, field: str = "page_token") -> str | int | None:
     """Return the key of a token; ``None`` for the empty one.
 
     Args:
-        query: The hash of the query that it has to belong to.
+        query: The hash of the query.
         token: The token.
-        field: The field of the request that holds it.
+        field: The field of the request that contains the token.
 
     Raises:
-        RpcError: It is no token, or that of another query.
+        RpcError: The token is invalid, or belongs to another query.
     """
     if not token:
         return None
@@ -54,9 +54,13 @@ def page_key(query: bytes, token: str, field: str = "page_token") -> str | int |
         text = content[_HASH_BYTES + 1 :].decode()
         key = int(text) if kind == _NUMBER else text
     except (binascii.Error, ValueError):
-        raise field_violation(field, f"{field}.known", "was not given by this exchange") from None
+        raise field_violation(field, f"{field}.known", "is not a token of this exchange") from None
     if kind not in (_NUMBER, _TEXT):
-        raise field_violation(field, f"{field}.known", "was not given by this exchange")
+        raise field_violation(field, f"{field}.known", "is not a token of this exchange")
     if content[:_HASH_BYTES] != query:
-        raise field_violation(field, f"{field}.same_query", "belongs to another request")
+        raise field_violation(
+            field,
+            f"{field}.same_query",
+            "belongs to another query; keep all other fields of the request the same",
+        )
     return key

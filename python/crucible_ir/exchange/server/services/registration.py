@@ -1,4 +1,4 @@
-"""The services together: made from a store, registered with a server, drained and closed."""
+"""All services together: created on a store, registered with a server, drained and closed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import grpc.aio
 from google.protobuf.descriptor import FileDescriptor
 
 from crucible_ir.exchange.server.options import Settings
-from crucible_ir.exchange.server.rpc.call_hooks import behavior_of, remade
+from crucible_ir.exchange.server.rpc.call_hooks import behavior_of, with_behavior
 from crucible_ir.exchange.server.rpc.drain import Draining
 from crucible_ir.exchange.server.services.change_broadcaster import ChangeBroadcaster
 from crucible_ir.exchange.server.services.exchange_service import ExchangeService
@@ -45,7 +45,7 @@ def service_names() -> list[str]:
 
 
 def method_names() -> list[str]:
-    """Return every method as it is called on the wire, ``/package.Service/Method``."""
+    """Return the full name of every method, ``/package.Service/Method``."""
     return [
         f"/{service.full_name}/{method.name}"
         for file in _FILES
@@ -54,22 +54,22 @@ def method_names() -> list[str]:
     ]
 
 
-#: What reads the requests of methods whose services want more than the message.
-_READERS: Final[dict[str, dict[str, Callable[[bytes], object]]]] = {
-    "crucible_ir.exchange.v1.FeedbackService": {"Ingest": ReceivedBatch.read}
+#: The deserializers of methods whose services need more than the request message.
+_DESERIALIZERS: Final[dict[str, dict[str, Callable[[bytes], object]]]] = {
+    "crucible_ir.exchange.v1.FeedbackService": {"Ingest": ReceivedBatch.parse}
 }
 
-#: What writes the responses of methods whose services return them written already.
-_WRITERS: Final[dict[str, dict[str, Callable[[Any], bytes]]]] = {
+#: The serializers of methods whose services return serialized responses.
+_SERIALIZERS: Final[dict[str, dict[str, Callable[[Any], bytes]]]] = {
     "crucible_ir.exchange.v1.ExchangeService": {"Get": bytes}
 }
 
 
-class FoundByName:
-    """Stands for a server to which services are added that it looks up when they are called.
+class GenericRegistration:
+    """Adds services to a server as generic handlers, which are looked up by name for each call.
 
     Generated code also registers each method with gRPC's core. The server then waits for the next
-    call of each of them by itself, and again for all of them after every call, which costs more
+    call of each method separately, and after every call for all of them again, which costs more
     than looking up a name.
 
     Args:
@@ -80,21 +80,23 @@ class FoundByName:
         self._server = server
 
     def add_generic_rpc_handlers(self, handlers: object) -> None:
-        """Wait for the same handlers by their names."""
+        """Ignore the handlers: `add_registered_method_handlers` gets the same ones."""
 
     def add_registered_method_handlers(self, service: str, handlers: dict[str, Handler]) -> None:
         """Add the methods of a service."""
-        for name, read in _READERS.get(service, {}).items():
-            handlers[name] = remade(handlers[name], behavior_of(handlers[name]), read)
-        for name, write in _WRITERS.get(service, {}).items():
-            handlers[name] = remade(handlers[name], behavior_of(handlers[name]), write=write)
+        for name, read in _DESERIALIZERS.get(service, {}).items():
+            handlers[name] = with_behavior(handlers[name], behavior_of(handlers[name]), read)
+        for name, write in _SERIALIZERS.get(service, {}).items():
+            handlers[name] = with_behavior(
+                handlers[name], behavior_of(handlers[name]), serialize=write
+            )
         self._server.add_generic_rpc_handlers(
             (grpc.method_handlers_generic_handler(service, handlers),)
         )
 
 
 class Services:
-    """The services of the exchange on one store, which they do not close."""
+    """The services of the exchange on one store; closing them does not close the store."""
 
     def __init__(self, store: Store, settings: Settings | None = None) -> None:
         self._store = store
@@ -104,8 +106,8 @@ class Services:
         self._retention = Retention(store, self._settings)
 
     def register(self, server: grpc.aio.Server) -> None:
-        """Add every service to a server, which needs a `ValidationInterceptor` as its last."""
-        server = cast("grpc.aio.Server", FoundByName(server))
+        """Add every service to a server, whose last interceptor must be `ValidationInterceptor`."""
+        server = cast("grpc.aio.Server", GenericRegistration(server))
         exchange_service_pb2_grpc.add_ExchangeServiceServicer_to_server(
             ExchangeService(self._store, self._broadcaster, self._settings, self._draining), server
         )
@@ -117,15 +119,15 @@ class Services:
         )
 
     async def start(self) -> None:
-        """Begin to follow the store's changes; before the server starts."""
+        """Start background tasks; call it before the server starts."""
         await self._broadcaster.start()
         self._retention.start()
 
     def drain(self) -> None:
-        """Ask every stream to end: what is held is answered, and nothing more is read."""
+        """End streams gracefully: read no new requests, and answer those that were read."""
         self._draining.begin()
 
     async def close(self) -> None:
-        """Stop what runs beside the calls; after the server stopped."""
+        """Stop background tasks; call it after the server has stopped."""
         await self._retention.close()
         await self._broadcaster.close()

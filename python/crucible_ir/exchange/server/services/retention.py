@@ -1,4 +1,4 @@
-"""Dropping what a store need not keep: old changes, and the ids of old requests."""
+"""Retention: old changes and the ids of old requests are removed in the background."""
 
 from __future__ import annotations
 
@@ -15,9 +15,8 @@ if TYPE_CHECKING:
     from crucible_ir.exchange.store import Store
     from crucible_ir.exchange.store.records import Microseconds
 
-#: How often request ids and changes that are old enough are dropped, in seconds; more often where
-#: changes are kept for less than ten times that.
-FORGET_SECONDS: Final = 3600
+#: The time between two removals, in seconds; less if changes are kept for less than ten times that.
+REMOVAL_SECONDS: Final = 3600
 
 _DAY: Final = 86_400_000_000
 
@@ -26,23 +25,23 @@ _log: Final = logging.getLogger("crucible_ir.exchange.server.registration")
 
 
 async def compact_history(store: Store, kept: Microseconds) -> int:
-    """Drop the changes before the first one that was made within a time before now.
+    """Remove the changes before the first one that is younger than a given age.
 
     Args:
         store: The store.
-        kept: The time, in microseconds.
+        kept: The age, in microseconds.
 
     Returns:
-        The sequence number up to which history is gone.
+        The sequence number up to which changes are removed.
 
     Raises:
         StoreFailure: The store failed.
     """
-    return await store.compact(await store.made_before(time.time_ns() // 1000 - kept))
+    return await store.compact(await store.last_change_before(time.time_ns() // 1000 - kept))
 
 
 class Retention:
-    """Drops old changes and request ids in the background, time and again."""
+    """Removes old changes and request ids periodically."""
 
     def __init__(self, store: Store, settings: Settings) -> None:
         self._store = store
@@ -51,11 +50,11 @@ class Retention:
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Begin."""
+        """Start the background task."""
         self._task = asyncio.create_task(self._run())
 
     async def close(self) -> None:
-        """Stop."""
+        """Stop the background task."""
         if self._task is not None:
             self._task.cancel()
             with suppress(asyncio.CancelledError):
@@ -63,12 +62,12 @@ class Retention:
 
     async def _run(self) -> None:
         kept = self._history_seconds
-        pause = FORGET_SECONDS if kept is None else min(FORGET_SECONDS, max(1.0, kept / 10))
+        pause = REMOVAL_SECONDS if kept is None else min(REMOVAL_SECONDS, max(1.0, kept / 10))
         while True:
             try:
                 await self._store.forget_requests(time.time_ns() // 1000 - self._request_age)
                 if kept is not None:
                     await compact_history(self._store, round(kept * 1_000_000))
             except StoreFailure as error:
-                _log.warning("old request ids and changes cannot be removed now: %s", error)
+                _log.warning("cannot remove old request ids and changes, retrying later: %s", error)
             await asyncio.sleep(pause)

@@ -1,4 +1,4 @@
-"""Answering a stream of requests in order, with a bounded number of them in progress."""
+"""Streams: bounded concurrency for requests, and a timeout for slow clients."""
 
 from __future__ import annotations
 
@@ -24,67 +24,69 @@ async def send(
     within: float,
     stream: str,
 ) -> None:
-    """Send a message of a stream that could go on for ever, unless its client does not take it.
+    """Send a message of a stream, with a timeout for slow clients.
 
     Args:
         context: The call.
         response: The message.
-        within: The seconds after which the client is cut off.
-        stream: What the stream is called in the error.
+        within: The timeout, in seconds.
+        stream: The name of the stream in the error.
 
     Raises:
-        RpcError: The client did not take the message in time.
+        RpcError: The client did not receive the message in time.
     """
     try:
         async with asyncio.timeout(within):
             await context.write(response)
     except TimeoutError:
-        raise quota(stream, f"the client is too slow to follow the {stream}") from None
+        raise quota(
+            stream,
+            f"the client is too slow for the {stream}: no message received in {within:g} seconds",
+        ) from None
 
 
-async def answered(
+async def answer_in_order(
     requests: AsyncIterable[RequestT],
     answer: Callable[[RequestT], Awaitable[ResponseT]],
     *,
     in_flight: int,
     draining: Draining,
 ) -> AsyncGenerator[ResponseT]:
-    """Yield the answers to requests, in the order of the requests.
+    """Yield the responses to requests, in the order of the requests.
 
-    Requests are read while earlier ones are in progress, but no more than so many are held. When
-    the server drains, none is read any more, those that are held are answered, and an error ends
-    the stream.
+    Requests are read while earlier ones are in progress, up to a limit. When the server drains, no
+    more requests are read, those in progress are answered, and an error ends the stream.
 
     Args:
         requests: The requests.
-        answer: Answers one; an error that it raises ends the stream.
-        in_flight: The most requests to hold.
-        draining: Whether to read on.
+        answer: Answers one request; an error that it raises ends the stream.
+        in_flight: The most requests in progress.
+        draining: Whether the server drains.
 
     Raises:
         RpcError: The server drains.
     """
-    held: asyncio.Queue[asyncio.Task[ResponseT] | None] = asyncio.Queue()
-    room = asyncio.Semaphore(in_flight)
+    tasks: asyncio.Queue[asyncio.Task[ResponseT] | None] = asyncio.Queue()
+    slots = asyncio.Semaphore(in_flight)
     running: set[asyncio.Task[ResponseT]] = set()
 
     async def read() -> None:
         try:
             async with aclosing(_until_draining(requests, draining)) as reading:
                 async for request in reading:
-                    await room.acquire()
+                    await slots.acquire()
                     task = asyncio.ensure_future(answer(request))
                     running.add(task)
-                    held.put_nowait(task)
+                    tasks.put_nowait(task)
         finally:
-            held.put_nowait(None)
+            tasks.put_nowait(None)
 
     reader = asyncio.create_task(read())
     try:
-        while (task := await held.get()) is not None:
+        while (task := await tasks.get()) is not None:
             response = await task
             running.discard(task)
-            room.release()
+            slots.release()
             yield response
         await reader
         if draining.has_begun:
@@ -99,7 +101,7 @@ async def answered(
 async def _until_draining(
     requests: AsyncIterable[RequestT], draining: Draining
 ) -> AsyncGenerator[RequestT]:
-    """Yield requests until there are no more, or the server drains."""
+    """Yield requests until the end of the stream, or until the server drains."""
     iterator = aiter(requests)
     stopping = asyncio.create_task(draining.wait())
     reading: asyncio.Future[RequestT] | None = None

@@ -1,4 +1,4 @@
-"""Checking and converting messages for programs that cannot do it themselves."""
+"""The service that validates and converts messages, for programs without a library for it."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from crucible_ir.schema.types import UnknownTypeError, message_type
 from crucible_ir.serialization.formats import FORMATS, Format
 from crucible_ir.validation.check import ensure_valid, violations
 
-#: The form that each number stands for.
-_FORMS = {
+#: The format of each value of the enum.
+_FORMATS = {
     v1.Form.FORM_BINARY: FORMATS["binary"],
     v1.Form.FORM_JSON: FORMATS["json"],
     v1.Form.FORM_CRUCIBLE_JSON: FORMATS["crucible-json"],
@@ -36,7 +36,7 @@ class ValidationService(ValidationServiceServicer):
         request: v1.ValidateRequest,
         context: grpc.aio.ServicerContext[v1.ValidateRequest, v1.ValidateResponse],
     ) -> v1.ValidateResponse:
-        """Tell whether bytes are a valid message, and what could be better about it."""
+        """Check whether bytes are a valid message, and lint it."""
         return await asyncio.to_thread(_validate, request)
 
     async def Convert(
@@ -44,15 +44,15 @@ class ValidationService(ValidationServiceServicer):
         request: v1.ConvertRequest,
         context: grpc.aio.ServicerContext[v1.ConvertRequest, v1.ConvertResponse],
     ) -> v1.ConvertResponse:
-        """Write a message in another form."""
+        """Convert a message to another format."""
         return await asyncio.to_thread(_convert, request)
 
 
 def _validate(request: v1.ValidateRequest) -> v1.ValidateResponse:
     _check_type(request.type)
-    form, type_ = _FORMS[request.form], message_type(request.type)
+    format_, type_ = _FORMATS[request.form], message_type(request.type)
     try:
-        document = form.parse(request.content)
+        document = format_.parse(request.content)
         message = document.read(type_, validate=False)
     except DecodeError as error:
         return v1.ValidateResponse(failure=_failure(error))
@@ -60,18 +60,18 @@ def _validate(request: v1.ValidateRequest) -> v1.ValidateResponse:
     find = document.field_finder(type_)
     if find is not None:
         broken = [each._replace(position=find(parse_path(each.path))) for each in broken]
-    advice = [] if request.skip_lints else lint(message)
+    findings = [] if request.skip_lints else lint(message)
     return v1.ValidateResponse(
         valid=not broken,
         violations=violation_messages(broken),
-        lints=map(_lint_message, advice),
+        lints=map(_lint_message, findings),
     )
 
 
 def _convert(request: v1.ConvertRequest) -> v1.ConvertResponse:
     _check_type(request.type)
-    source: Format = _FORMS[request.source_form]
-    target: Format = _FORMS[request.target_form]
+    source: Format = _FORMATS[request.source_form]
+    target: Format = _FORMATS[request.target_form]
     try:
         message = source.read(request.content, message_type(request.type), False)
     except DecodeError as error:
@@ -101,11 +101,11 @@ def _failure(error: DecodeError) -> v1.ReadFailure:
     )
 
 
-def _lint_message(advice: LintFinding) -> v1.Lint:
+def _lint_message(finding: LintFinding) -> v1.Lint:
     return v1.Lint(
-        lint_id=advice.id,
-        severity=advice.severity.value,
-        path=advice.path,
-        message=advice.message,
-        fix=advice.fix or None,
+        lint_id=finding.id,
+        severity=finding.severity.value,
+        path=finding.path,
+        message=finding.message,
+        fix=finding.fix or None,
     )

@@ -1,4 +1,4 @@
-"""One watch: the changes, past and to come, that a caller asked for and may see."""
+"""One watch: it sends the past and future changes that a caller requested and may see."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ class WatchStream:
 
     Args:
         request: Which changes to send.
-        caller: Who watches.
-        feed: The changes of the store.
+        caller: The caller.
+        broadcaster: The changes of the store.
         settings: The settings of the services.
-        draining: Whether to end the stream.
+        draining: Whether the server drains.
     """
 
     def __init__(
         self,
         request: v1.WatchRequest,
         caller: Caller,
-        feed: ChangeBroadcaster,
+        broadcaster: ChangeBroadcaster,
         settings: Settings,
         draining: Draining,
     ) -> None:
@@ -47,7 +47,7 @@ class WatchStream:
         self._include_documents = request.include_documents
         self._starts_now = not request.HasField("after_sequence")
         self._scope = caller.scope
-        self._broadcaster = feed
+        self._broadcaster = broadcaster
         self._draining = draining
         self._slow_consumer_seconds = settings.slow_consumer_seconds
         self._heartbeat_seconds = (
@@ -63,7 +63,7 @@ class WatchStream:
             RpcError: The server drains, or the client is too slow.
             StoreFailure: The store failed.
         """
-        # Sent by itself: a status could not follow a first message that was given up half-way.
+        # Sent separately: a status cannot follow a first message that was sent only in part.
         await context.send_initial_metadata(())
         if self._starts_now:
             await self._send(context, _heartbeat(after))

@@ -1,8 +1,8 @@
-"""Running work on a database: reads side by side, writes one after another and durable.
+"""Runs work on a database: concurrent reads, and serialized, durable writes.
 
-The statements of a store are plain functions of a connection. They run on threads, so that the
-event loop never waits for a disk, not even for a single row; writes that come in while another is
-being made durable share the next transaction.
+The statements of a store are functions of a connection. They run on threads, so that the event loop
+never waits for a disk, not even for a single row. Writes that arrive during a commit share the next
+transaction.
 """
 
 from __future__ import annotations
@@ -28,71 +28,71 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Work = Callable[["Connection"], Any]
 
-#: How much work shares a transaction at most: so many documents, or 16 times as many events. More
-#: would wait for those that come after it, whose senders wait for their acknowledgement meanwhile.
-MAX_GROUP = 256
-EVENTS_A_WORK = 16
+#: The most work in one transaction: so many documents, or 16 times as many events. Larger groups
+#: would delay the acknowledgement of their first writes.
+MAX_GROUP_WEIGHT = 256
+EVENTS_PER_WEIGHT = 16
 
-#: The number of threads that read.
+#: The number of reading threads.
 READERS = 4
 
-#: For how long it may go unnoticed that another process changed something, in seconds.
-FRESH_SECONDS = 0.005
+#: How long a change of another process may remain unnoticed, in seconds.
+STALENESS_SECONDS = 0.005
 
-#: The most threads that look up single rows: where one waits for a disk, others go on.
-POINT_READERS = 4
+#: The number of threads for lookups: while one waits for a disk, others continue.
+LOOKUP_THREADS = 4
 
 
 class SequenceReader(Protocol):
-    """A connection that knows one thing."""
+    """A connection that reads the latest sequence number."""
 
     def __call__(self) -> int | None:
-        """Return the sequence number of the latest change, if that takes no waiting."""
+        """Return the sequence number of the latest change; ``None`` if that would take waiting."""
 
     def close(self) -> None:
         """Disconnect."""
 
 
 class Driver(Protocol):
-    """What differs between kinds of databases.
+    """The differences between kinds of databases.
 
     Attributes:
-        writer: Makes connections for writing.
-        reader: Makes connections for reading; each transaction sees one state.
-        finder: Makes connections for looking up single rows where that is quick; ``None`` where
-            it takes a round trip as all reading does.
-        sequence: Makes what tells the sequence number of the latest change from memory, or ``None``
-            where that would take longer; it may be asked on the event loop.
-        poll_seconds: How often to look for changes that other processes made.
+        writer: Creates connections for writing.
+        reader: Creates connections for reading; each transaction sees one snapshot.
+        connect_lookup: Creates connections for fast lookups of single rows; ``None`` if a lookup
+            takes a round trip like any other read.
+        connect_sequence: Creates connections that read the latest sequence number fast enough for
+            the event loop; ``None`` if that is not possible.
+        poll_seconds: How often to check for changes by other processes.
     """
 
     writer: Engine
     reader: Engine
-    finder: Callable[[], LookupConnection] | None
-    sequence: Callable[[], SequenceReader] | None
+    connect_lookup: Callable[[], LookupConnection] | None
+    connect_sequence: Callable[[], SequenceReader] | None
     poll_seconds: float
 
     def lock(self, connection: Connection) -> None:
-        """Keep all other writers out until the transaction ends."""
+        """Lock out all other writers until the transaction ends."""
 
-    def announce(self, connection: Connection, sequence: int) -> None:
-        """Tell other processes of a change when the transaction is committed."""
+    def notify(self, connection: Connection, sequence: int) -> None:
+        """Notify other processes of a change when the transaction is committed."""
 
-    def committed(self, size: int) -> None:
-        """Learn that so much work was committed, as a part of `MAX_GROUP`; on the loop's thread."""
+    def committed(self, weight: int) -> None:
+        """Count committed work, in the unit of `MAX_GROUP_WEIGHT`; runs on the event loop."""
 
     def close(self) -> None:
-        """Finish what goes on beside reading and writing."""
+        """Finish background work."""
 
     def failure(self, error: DBAPIError) -> StoreFailure | None:
-        """Say what a driver's error means; ``None`` for one that has no business to occur."""
+        """Translate an error of the driver; ``None`` for an unexpected error."""
 
     async def listen(self, notifier: ChangeNotifier) -> None:
-        """Pass on what other processes announce, until cancelled."""
+        """Pass on the notifications of other processes, until cancelled."""
 
 
 class Database:
-    """A database that is open: its threads and its connections."""
+    """An open database: its threads and its connections."""
 
     def __init__(self, driver: Driver) -> None:
         self._driver = driver
@@ -102,15 +102,17 @@ class Database:
         self._awake = asyncio.Event()
         self._closing = False
         self.notifier = ChangeNotifier()
-        self._points = LookupThreads(driver.finder, POINT_READERS) if driver.finder else None
-        self._sequence = driver.sequence() if driver.sequence else None
-        self._told: int | None = None
-        self._ask_again = 0.0
+        self._lookups = (
+            LookupThreads(driver.connect_lookup, LOOKUP_THREADS) if driver.connect_lookup else None
+        )
+        self._sequence_reader = driver.connect_sequence() if driver.connect_sequence else None
+        self._last_read: int | None = None
+        self._next_read = 0.0
         self._writer = asyncio.create_task(self._write_groups())
         self._listener = asyncio.create_task(driver.listen(self.notifier))
 
     async def read(self, work: Callable[[Connection], T]) -> T:
-        """Run work that changes nothing in a transaction of its own.
+        """Run read-only work in its own transaction.
 
         Raises:
             StoreFailure: The database failed.
@@ -118,37 +120,37 @@ class Database:
         return await asyncio.get_running_loop().run_in_executor(self._reading, self._read, work)
 
     def sequence(self) -> int | None:
-        """Return the sequence number of the latest change, if that takes no waiting.
+        """Return the sequence number of the latest change; ``None`` if that would take waiting.
 
-        The database is asked every few milliseconds, for what other processes change; changes that
-        this one made are known at once, and before they are acknowledged.
+        The database is read every few milliseconds, for the changes of other processes. Changes by
+        this process are known before they are acknowledged.
         """
-        if self._sequence is None:
+        if self._sequence_reader is None:
             return None
         now = time.monotonic()
-        if now >= self._ask_again:
-            self._told = self._sequence()
-            self._ask_again = now + FRESH_SECONDS
-        return None if self._told is None else max(self._told, self.notifier.latest)
+        if now >= self._next_read:
+            self._last_read = self._sequence_reader()
+            self._next_read = now + STALENESS_SECONDS
+        return None if self._last_read is None else max(self._last_read, self.notifier.latest)
 
     async def find(self, lookup: Lookup) -> Any:
-        """Return the row that a lookup finds, if there is one; its types are the driver's.
+        """Return the row of a lookup, if there is one; its types are those of the driver.
 
         Raises:
             StoreFailure: The database failed.
         """
-        if self._points is not None:
-            return await self._points.find(lookup)
+        if self._lookups is not None:
+            return await self._lookups.find(lookup)
         return await self.read(
             lambda connection: connection.execute(lookup.statement, lookup.parameters).one_or_none()
         )
 
     async def write(self, work: Callable[[Connection], T], weight: int = 1) -> T:
-        """Run work in a transaction, after all work that was given before; return when durable.
+        """Run work in a transaction, after all earlier work; return when it is durable.
 
         Args:
             work: The work.
-            weight: How much it is, as a part of `MAX_GROUP`.
+            weight: The amount of work, in the unit of `MAX_GROUP_WEIGHT`.
 
         Raises:
             StoreFailure: The database failed.
@@ -165,7 +167,7 @@ class Database:
         await self.notifier.wait(after, min(timeout, self._driver.poll_seconds))
 
     async def close(self) -> None:
-        """Finish the work that was given, and disconnect."""
+        """Finish the pending work, and disconnect."""
         self._closing = True
         self._awake.set()
         await self._writer
@@ -177,10 +179,10 @@ class Database:
     def _shut_down(self) -> None:
         self._writing.shutdown()
         self._reading.shutdown()
-        if self._points is not None:
-            self._points.close()
-        if self._sequence is not None:
-            self._sequence.close()
+        if self._lookups is not None:
+            self._lookups.close()
+        if self._sequence_reader is not None:
+            self._sequence_reader.close()
         self._driver.close()
         self._driver.reader.dispose()
         self._driver.writer.dispose()
@@ -201,13 +203,13 @@ class Database:
                 continue
             works: list[Work] = []
             futures: list[asyncio.Future[Any]] = []
-            size = 0
-            while self._pending and (not works or size + self._pending[0][1] <= MAX_GROUP):
+            total = 0
+            while self._pending and (not works or total + self._pending[0][1] <= MAX_GROUP_WEIGHT):
                 work, weight, future = self._pending.popleft()
                 if not future.cancelled():
                     works.append(work)
                     futures.append(future)
-                    size += weight
+                    total += weight
             if not works:
                 continue
             outcomes, sequence = await loop.run_in_executor(self._writing, self._run, works)
@@ -218,18 +220,18 @@ class Database:
                     future.set_result(result)
                 else:
                     future.set_exception(error)
-            self.notifier.announce(sequence)
-            self._driver.committed(size)
+            self.notifier.notify(sequence)
+            self._driver.committed(total)
 
     def _run(self, works: list[Work]) -> tuple[list[tuple[Any, Exception | None]], int]:
-        """Run works in one transaction, or if that fails before its end, each in its own."""
+        """Run works in one transaction, or if that fails before the commit, each in its own."""
         try:
             return self._run_together(works)
         except _CommitError as error:
             return [(None, error.reason)] * len(works), 0
         except Exception as error:
             if len(works) == 1:
-                return [(None, self._explained(error))], 0
+                return [(None, self._public_error(error))], 0
         outcomes = []
         latest = 0
         for work in works:
@@ -247,18 +249,18 @@ class Database:
             for work in works:
                 try:
                     outcomes.append((work(connection), None))
-                except StoreRejection as refusal:
-                    outcomes.append((None, refusal))
+                except StoreRejection as rejection:
+                    outcomes.append((None, rejection))
             sequence = taken_sequence(connection)
             if sequence:
-                self._driver.announce(connection, sequence)
+                self._driver.notify(connection, sequence)
             try:
                 transaction.commit()
             except Exception as error:
-                raise _CommitError(self._explained(error)) from error
+                raise _CommitError(self._public_error(error)) from error
         return outcomes, sequence
 
-    def _explained(self, error: Exception) -> Exception:
+    def _public_error(self, error: Exception) -> Exception:
         return self._translated(error) if isinstance(error, DBAPIError) else error
 
     def _translated(self, error: DBAPIError) -> Exception:
@@ -266,7 +268,7 @@ class Database:
 
 
 class _CommitError(Exception):
-    """The end of a transaction failed, so that nobody knows whether it took place."""
+    """A commit failed, so it is unknown whether the transaction took effect."""
 
     def __init__(self, reason: Exception) -> None:
         super().__init__(reason)

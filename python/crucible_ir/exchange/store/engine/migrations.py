@@ -1,7 +1,7 @@
-"""The steps that bring a store's tables from each older version of their schema to this one.
+"""Migrations: the steps from each older version of a store's tables to the current one.
 
-A step that was released does not change: tables that need to differ get a further step. A step says
-what it does in SQL of its own, so that later changes of `tables` cannot change what it did.
+A released step never changes: a change of the tables is a new step. Each step is written in SQL, so
+that later changes of `tables` do not affect it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def _statements(dialect: str, script: str) -> list[str]:
-    """Split a script into statements, and spell its types as a database does."""
+    """Split a script into statements, with the type names of a database."""
     names = {
         "sqlite": {"{bytes}": "BLOB", "{position}": "INTEGER NOT NULL"},
         "postgresql": {
@@ -140,7 +140,7 @@ def _run(script: str) -> Callable[[Connection], None]:
     return step
 
 
-#: The step that makes each version from the one before, by the version that it makes.
+#: The steps, by the version that they produce from the previous one.
 MIGRATIONS: dict[int, Callable[[Connection], None]] = {
     1: _run(_DOCUMENTS),
     2: _run(_FEEDBACK),
@@ -152,10 +152,10 @@ CURRENT_VERSION = max(MIGRATIONS)
 
 
 def migrate(connection: Connection, through: int = CURRENT_VERSION) -> None:
-    """Bring the tables up to a version, in the transaction of a connection.
+    """Migrate the tables to a version, in the transaction of a connection.
 
     Args:
-        connection: A connection on which nobody else writes.
+        connection: A connection whose transaction locks out other writers.
         through: The version to stop at.
 
     Raises:
@@ -164,8 +164,8 @@ def migrate(connection: Connection, through: int = CURRENT_VERSION) -> None:
     version = version_of(connection)
     if version > CURRENT_VERSION:
         raise StoreVersionError(
-            f"the database has version {version} of the tables; this release of crucible-ir knows "
-            f"versions up to {CURRENT_VERSION}"
+            f"the database has schema version {version}, and this release of crucible-ir supports"
+            f" versions up to {CURRENT_VERSION}; upgrade crucible-ir"
         )
     if version == 0:
         connection.execute(text("CREATE TABLE schema_version (version INTEGER NOT NULL)"))
@@ -176,7 +176,7 @@ def migrate(connection: Connection, through: int = CURRENT_VERSION) -> None:
 
 
 def version_of(connection: Connection) -> int:
-    """Return the version of a database's tables; 0 when it has none."""
+    """Return the version of a database's tables; 0 if it has none."""
     if not inspect(connection).has_table("schema_version"):
         return 0
     return int(connection.execute(select(schema_version.c.version)).scalar_one())

@@ -1,4 +1,4 @@
-"""What is particular to PostgreSQL: several servers share one database and tell each other."""
+"""The driver for PostgreSQL: several servers share one database and notify each other."""
 
 from __future__ import annotations
 
@@ -22,45 +22,45 @@ from crucible_ir.exchange.store.errors import (
 )
 from crucible_ir.exchange.store.statements.changes import ChangeNotifier
 
-#: The advisory lock that a writer holds: any number, as long as every server takes the same.
+#: The advisory lock of writers: any number that is the same on every server.
 WRITER_LOCK = 0x63727563_69626C65
 
-#: The channel on which a writer tells of changes.
+#: The channel on which writers announce changes.
 CHANNEL = "crucible_ir_exchange"
 
-#: How long to wait for the server to answer when connecting, in seconds.
+#: The timeout for connecting, in seconds.
 CONNECT_SECONDS = 10
 
-#: How long to wait before listening again on a new connection, in seconds.
+#: How long to wait before reconnecting to listen, in seconds.
 RECONNECT_SECONDS = 1.0
 
-#: What SQLSTATE codes mean here, by the code or its class.
+#: The errors for SQLSTATE codes, by the code or its class.
 _FAILURES: dict[str, tuple[type[StoreFailure], str]] = {
-    "53100": (StoreFullError, "there is no room left for the database"),
-    "25006": (StoreReadOnlyError, "the database cannot be written"),
+    "53100": (StoreFullError, "the database has no space left"),
+    "25006": (StoreReadOnlyError, "the database is read-only"),
     "08": (StoreUnavailableError, "the connection to the database was lost"),
-    "28": (StoreUnavailableError, "the database does not let this server in"),
-    "3D": (StoreUnavailableError, "there is no such database"),
-    "40": (StoreUnavailableError, "the database gave up a transaction in favour of another"),
+    "28": (StoreUnavailableError, "the database rejected the credentials"),
+    "3D": (StoreUnavailableError, "the database does not exist"),
+    "40": (StoreUnavailableError, "the database aborted the transaction because of a conflict"),
     "53": (StoreUnavailableError, "the database is out of resources"),
     "55": (StoreUnavailableError, "the database is busy"),
-    "57": (StoreUnavailableError, "the database is shutting down or gave up"),
+    "57": (StoreUnavailableError, "the database is shutting down or cancelled the statement"),
     "58": (StoreUnavailableError, "the database's system failed"),
 }
 
 
 class PostgresqlDriver:
-    """A database of a PostgreSQL server; writers of all processes take turns by a lock."""
+    """A database on a PostgreSQL server; a lock serializes the writers of all processes."""
 
     poll_seconds = 2.0
-    finder: Callable[[], LookupConnection] | None = None
-    sequence: Callable[[], SequenceReader] | None = None
+    connect_lookup: Callable[[], LookupConnection] | None = None
+    connect_sequence: Callable[[], SequenceReader] | None = None
 
     def __init__(self, url: URL) -> None:
         url = url.set(drivername="postgresql+psycopg")
         self._address = url.set(drivername="postgresql").render_as_string(hide_password=False)
         self.writer: Engine = _engine(url, 2, {"isolation_level": "READ COMMITTED"})
-        event.listen(self.writer, "connect", _wait_for_the_disk)
+        event.listen(self.writer, "connect", _require_durable_commits)
         reading = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
         self.reader: Engine = _engine(url, READERS, reading)
         try:
@@ -75,21 +75,21 @@ class PostgresqlDriver:
             raise
 
     def lock(self, connection: Connection) -> None:
-        """Take the lock of writers, which is held until the transaction ends."""
+        """Take the lock of writers until the transaction ends."""
         connection.execute(select(func.pg_advisory_xact_lock(WRITER_LOCK)))
 
-    def announce(self, connection: Connection, sequence: int) -> None:
+    def notify(self, connection: Connection, sequence: int) -> None:
         """Notify the channel, which takes effect when the transaction is committed."""
         connection.execute(select(func.pg_notify(CHANNEL, str(sequence))))
 
-    def committed(self, size: int) -> None:
-        """Do nothing: the server looks after its files."""
+    def committed(self, weight: int) -> None:
+        """Do nothing: the server maintains its files."""
 
     def close(self) -> None:
-        """Do nothing: there is nothing beside the connections."""
+        """Do nothing: there is no background work."""
 
     async def listen(self, notifier: ChangeNotifier) -> None:
-        """Pass on notifications; where the connection fails, polling goes on meanwhile."""
+        """Pass on notifications; polling continues while the connection fails."""
         while True:
             try:
                 async with await psycopg.AsyncConnection.connect(
@@ -97,30 +97,30 @@ class PostgresqlDriver:
                 ) as connection:
                     await connection.execute(f"LISTEN {CHANNEL}")
                     async for notification in connection.notifies():
-                        # Anybody who may connect may notify the channel, of anything.
+                        # Every client of the database may send any text to the channel.
                         with suppress(ValueError):
-                            notifier.announce(int(notification.payload))
+                            notifier.notify(int(notification.payload))
             except psycopg.Error:
                 await asyncio.sleep(RECONNECT_SECONDS)
 
     def failure(self, error: DBAPIError) -> StoreFailure | None:
-        """Say what an error of PostgreSQL means."""
+        """Translate an error of PostgreSQL."""
         state = getattr(error.orig, "sqlstate", None)
         if state is None:
             is_lost = error.connection_invalidated or isinstance(
                 error.orig, psycopg.OperationalError
             )
             return (
-                StoreUnavailableError(f"the database cannot be reached: {error.orig}")
-                if (is_lost)
+                StoreUnavailableError(f"cannot connect to the database: {error.orig}")
+                if is_lost
                 else None
             )
         found = _FAILURES.get(state) or _FAILURES.get(state[:2])
         return found[0](f"{found[1]} ({error.orig})") if found is not None else None
 
 
-def _wait_for_the_disk(connection: Any, _: object) -> None:
-    """Have commits return when they are durable, where the database is set to be quicker."""
+def _require_durable_commits(connection: Any, _: object) -> None:
+    """Make commits wait until they are durable, even if the database is configured otherwise."""
     with connection.cursor() as cursor:
         cursor.execute("SHOW synchronous_commit")
         if cursor.fetchone() == ("off",):

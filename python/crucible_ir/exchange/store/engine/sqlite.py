@@ -1,4 +1,4 @@
-"""What is particular to SQLite: one file, one writer at a time, and readers that never wait."""
+"""The driver for SQLite: one file, one writer at a time, and readers that never wait."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import QueuePool
 
-from crucible_ir.exchange.store.engine.database import MAX_GROUP, READERS, SequenceReader
+from crucible_ir.exchange.store.engine.database import MAX_GROUP_WEIGHT, READERS, SequenceReader
 from crucible_ir.exchange.store.engine.lookups import LookupConnection
 from crucible_ir.exchange.store.engine.migrations import migrate
 from crucible_ir.exchange.store.errors import (
@@ -27,32 +27,32 @@ from crucible_ir.exchange.store.errors import (
 from crucible_ir.exchange.store.statements.changes import ChangeNotifier
 from crucible_ir.exchange.store.statements.rows import Lookup
 
-#: How long to wait for another process that writes, in seconds.
+#: How long to wait for a writer in another process, in seconds.
 BUSY_SECONDS = 10
 
-#: After how much work a checkpoint is made, by the measure of `MAX_GROUP`; and the pages in the log
-#: from which on a commit makes one by itself: 64 MiB.
-CHECKPOINT_SIZE = 4 * MAX_GROUP
-MOST_PAGES_IN_LOG = 16_384
+#: The committed work after which a checkpoint runs, in the unit of `MAX_GROUP_WEIGHT`; and the
+#: number of pages in the log at which SQLite itself runs one during a commit: 64 MiB.
+CHECKPOINT_WEIGHT = 4 * MAX_GROUP_WEIGHT
+MAX_LOG_PAGES = 16_384
 
-#: What SQLite's primary result codes mean here; the rest are faults of the file or of this program.
+#: The errors for SQLite's primary result codes; all others are faults of the file or this program.
 _FAILURES: dict[int, tuple[type[StoreFailure], str]] = {
-    sqlite3.SQLITE_FULL: (StoreFullError, "there is no room left for the database"),
-    sqlite3.SQLITE_READONLY: (StoreReadOnlyError, "the database cannot be written"),
-    sqlite3.SQLITE_PERM: (StoreReadOnlyError, "the database may not be written"),
-    sqlite3.SQLITE_BUSY: (StoreUnavailableError, "another process keeps the database busy"),
+    sqlite3.SQLITE_FULL: (StoreFullError, "the database has no space left"),
+    sqlite3.SQLITE_READONLY: (StoreReadOnlyError, "the database is read-only"),
+    sqlite3.SQLITE_PERM: (StoreReadOnlyError, "no permission to write the database"),
+    sqlite3.SQLITE_BUSY: (StoreUnavailableError, "the database is busy with another process"),
     sqlite3.SQLITE_LOCKED: (StoreUnavailableError, "the database is locked"),
     sqlite3.SQLITE_IOERR: (StoreUnavailableError, "the database's disk failed"),
     sqlite3.SQLITE_CANTOPEN: (StoreUnavailableError, "the database cannot be opened"),
-    sqlite3.SQLITE_CORRUPT: (StoreFailure, "the database's file is damaged"),
+    sqlite3.SQLITE_CORRUPT: (StoreFailure, "the database file is damaged"),
     sqlite3.SQLITE_NOTADB: (StoreFailure, "the file is not a SQLite database"),
 }
 
 
 class SqliteDriver:
-    """A database in one file, which is made when there is none.
+    """A database in one file, which is created if it does not exist.
 
-    Commits are durable when they return: the log is synchronised with the disk at each of them.
+    Commits are durable when they return: each synchronizes the log with the disk.
     """
 
     poll_seconds = 0.5
@@ -70,61 +70,63 @@ class SqliteDriver:
             raise
         self.reader: Engine = _engine(path, "BEGIN", pool=READERS)
         self._checkpoints = _Checkpoints(path)
-        self.finder: Callable[[], LookupConnection] | None = lambda: _SqliteLookups(path)
-        self.sequence: Callable[[], SequenceReader] | None = lambda: _SqliteSequenceReader(path)
+        self.connect_lookup: Callable[[], LookupConnection] | None = lambda: _SqliteLookups(path)
+        self.connect_sequence: Callable[[], SequenceReader] | None = lambda: _SqliteSequenceReader(
+            path
+        )
 
     def lock(self, connection: Connection) -> None:
-        """Do nothing: a transaction for writing begins with the lock."""
+        """Do nothing: a write transaction begins with the lock."""
 
-    def announce(self, connection: Connection, sequence: int) -> None:
-        """Do nothing: other processes look for themselves."""
+    def notify(self, connection: Connection, sequence: int) -> None:
+        """Do nothing: other processes poll."""
 
-    def committed(self, size: int) -> None:
-        """Have what is in the log moved to the file of the database, now and then."""
-        self._checkpoints.committed(size)
+    def committed(self, weight: int) -> None:
+        """Run a checkpoint now and then."""
+        self._checkpoints.committed(weight)
 
     def close(self) -> None:
-        """Finish the checkpoint that is being made."""
+        """Finish the checkpoint in progress."""
         self._checkpoints.close()
 
     async def listen(self, notifier: ChangeNotifier) -> None:
-        """Wait to be cancelled: other processes announce nothing."""
+        """Wait to be cancelled: other processes send no notifications."""
         await asyncio.Event().wait()
 
     def failure(self, error: DBAPIError) -> StoreFailure | None:
-        """Say what an error of SQLite means."""
+        """Translate an error of SQLite."""
         return _failure(error.orig)
 
 
 class _Checkpoints:
-    """Moves what was committed from the log to the file of the database, beside all that goes on.
+    """Runs checkpoints, which move commits from the log to the database file, in the background.
 
-    SQLite by itself does that at a commit, whose sender then waits for it. It still does, where the
-    log has become long all the same.
+    SQLite itself runs them during a commit, which delays that commit. It still does so if the log
+    becomes long nevertheless.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._size = 0
+        self._weight = 0
         self._thread = ThreadPoolExecutor(1, "exchange-checkpoints")
-        self._made: Future[None] | None = None
+        self._running: Future[None] | None = None
         self._connection: sqlite3.Connection | None = None
 
-    def committed(self, size: int) -> None:
-        """Begin a checkpoint, if enough was committed since the last and that is made."""
-        self._size += size
-        if self._size >= CHECKPOINT_SIZE and (self._made is None or self._made.done()):
-            self._size = 0
-            self._made = self._thread.submit(self._make)
+    def committed(self, weight: int) -> None:
+        """Start a checkpoint if enough was committed since the last one, and that has finished."""
+        self._weight += weight
+        if self._weight >= CHECKPOINT_WEIGHT and (self._running is None or self._running.done()):
+            self._weight = 0
+            self._running = self._thread.submit(self._run)
 
     def close(self) -> None:
-        """Wait for the checkpoint that is being made, and disconnect."""
+        """Wait for the checkpoint in progress, and disconnect."""
         self._thread.shutdown()
         if self._connection is not None:
             self._connection.close()
 
-    def _make(self) -> None:
-        # A disk that is full or fails has those told who write: here is nobody to tell.
+    def _run(self) -> None:
+        # If the disk is full or fails, the writers get the error.
         with suppress(sqlite3.Error):
             if self._connection is None:
                 self._connection = sqlite3.connect(self._path, check_same_thread=False)
@@ -133,21 +135,21 @@ class _Checkpoints:
 
 
 class _SqliteSequenceReader:
-    """A connection that reads one row, and rather nothing than what it would have to wait for.
+    """A connection that reads the latest sequence number without waiting.
 
-    The row is on a page that every reader and every change of a document touches. A read takes no
-    lock that a writer holds; where the file is locked all the same, as while it is repaired, the
-    driver is told not to wait.
+    The row is on a page that every read and every change of a document uses, so it is in memory.
+    Readers and writers do not block each other; if the file is locked nevertheless, as during a
+    recovery, the timeout of 0 prevents waiting.
     """
 
     def __init__(self, path: Path) -> None:
-        # Opened on one thread and used on that of the event loop.
+        # Opened on one thread, and used on the thread of the event loop.
         self._connection = sqlite3.connect(path, timeout=0, check_same_thread=False)
         _prepare(self._connection, is_writer=False)
         self._sql = "SELECT value FROM counters WHERE name = 'sequence'"
 
     def __call__(self) -> int | None:
-        """Return the sequence number of the latest change, if that takes no waiting."""
+        """Return the sequence number of the latest change; ``None`` if that would take waiting."""
         try:
             found: int = self._connection.execute(self._sql).fetchone()[0]
         except sqlite3.Error:
@@ -160,7 +162,7 @@ class _SqliteSequenceReader:
 
 
 class _SqliteLookups:
-    """A connection on which each lookup is one statement of the driver, compiled once."""
+    """A connection that compiles each lookup once, and runs it directly with the driver."""
 
     def __init__(self, path: Path) -> None:
         try:
@@ -188,36 +190,36 @@ class _SqliteLookups:
 
 
 def _compiled(statement: Select[Any]) -> tuple[str, list[str], dict[str, Any]]:
-    """Return a statement's SQL, the names of its parameters in order, and the values it gives."""
+    """Return a statement's SQL, the names of its parameters in order, and its constants."""
     compiled = statement.compile(dialect=sqlite.dialect())
     return str(compiled), list(compiled.positiontup or ()), dict(compiled.params)
 
 
 def _failure(error: BaseException | None) -> StoreFailure | None:
-    """Say what an error of the driver means; ``None`` for one that has no business to occur."""
+    """Translate an error of the driver; ``None`` for an unexpected error."""
     code = getattr(error, "sqlite_errorcode", None)
     if code is None:
-        is_unopened = isinstance(error, sqlite3.OperationalError)
-        return StoreUnavailableError(str(error)) if is_unopened else None
+        cannot_open = isinstance(error, sqlite3.OperationalError)
+        return StoreUnavailableError(str(error)) if cannot_open else None
     found = _FAILURES.get(code & 0xFF)
     return found[0](f"{found[1]} ({error})") if found is not None else None
 
 
 def _prepare(connection: Any, *, is_writer: bool) -> None:
-    """Set a connection of the driver up."""
-    # The driver is kept from beginning transactions by itself, and at a later time.
+    """Configure a connection of the driver."""
+    # Otherwise the driver itself would begin transactions, and later.
     connection.isolation_level = None
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA foreign_keys = ON")
     connection.execute("PRAGMA cache_size = -65536")
-    connection.execute(f"PRAGMA wal_autocheckpoint = {MOST_PAGES_IN_LOG}")
+    connection.execute(f"PRAGMA wal_autocheckpoint = {MAX_LOG_PAGES}")
     if not is_writer:
         connection.execute("PRAGMA query_only = ON")
 
 
 def _engine(path: Path, begin: str, *, pool: int) -> Engine:
-    """Make an engine whose transactions begin with a statement of ours."""
+    """Create an engine whose transactions begin with the given statement."""
     engine = create_engine(
         f"sqlite:///{path}",
         connect_args={"check_same_thread": False, "timeout": BUSY_SECONDS},

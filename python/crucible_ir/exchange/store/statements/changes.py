@@ -1,4 +1,4 @@
-"""The order of all changes: reading it, forgetting its beginning, and waking those who wait."""
+"""The order of all changes: sequence numbers, reading, compaction, and notification."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class ChangeNotifier:
-    """The sequence number of the latest change that is known of, and a way to wait for the next."""
+    """The latest known sequence number in this process, and a way to wait for the next."""
 
     def __init__(self) -> None:
         self._latest = 0
@@ -31,18 +31,18 @@ class ChangeNotifier:
 
     @property
     def latest(self) -> int:
-        """The sequence number of the latest change that is known of; 0 when none is."""
+        """The sequence number of the latest known change; 0 if none is known."""
         return self._latest
 
-    def announce(self, sequence: int) -> None:
-        """Tell all who wait of a change; on the event loop's thread."""
+    def notify(self, sequence: int) -> None:
+        """Wake all waiters; call it on the thread of the event loop."""
         if sequence > self._latest:
             self._latest = sequence
             self._changed.set()
             self._changed = asyncio.Event()
 
     async def wait(self, after: int, timeout: float) -> None:
-        """Return when a change after a sequence number is known of, or after so many seconds."""
+        """Return when a change after a sequence number is known, or after a timeout in seconds."""
         if self._latest > after:
             return
         try:
@@ -52,12 +52,12 @@ class ChangeNotifier:
             return
 
 
-#: Under this key a connection knows which sequence number was taken last.
+#: The key of a connection's info for the last sequence number that was taken.
 _TAKEN = "crucible_ir.sequence"
 
 
 def next_sequence(connection: Connection) -> int:
-    """Take the next sequence number; it is given back if the transaction fails."""
+    """Take the next sequence number; a rollback of the transaction returns it."""
     taken = connection.execute(
         update(counters)
         .where(counters.c.name == "sequence")
@@ -70,11 +70,11 @@ def next_sequence(connection: Connection) -> int:
 
 
 def taken_sequence(connection: Connection) -> int:
-    """Return the last sequence number that was taken on a connection since this was asked; or 0."""
+    """Return the last number that was taken on a connection since the last call; 0 if none was."""
     return int(connection.info.pop(_TAKEN, 0))
 
 
-#: Finds the sequence number of the latest change.
+#: Selects the sequence number of the latest change.
 SEQUENCE = Lookup(select(counters.c.value).where(counters.c.name == "sequence"), {})
 
 
@@ -87,7 +87,7 @@ def counter(connection: Connection, name: str) -> int:
 def changes(
     connection: Connection, after: int, *, limit: int, max_bytes: int, include_documents: bool
 ) -> ChangePage:
-    """Return changes in order, as `Store.changes` says."""
+    """Return changes in order, as described in `Store.changes`."""
     last = counter(connection, "sequence")
     compacted = counter(connection, "compacted")
     document = revisions.c.document if include_documents else null()
@@ -106,13 +106,13 @@ def changes(
     )
 
 
-def made_before(connection: Connection, moment: Microseconds) -> int:
-    """Return the last change before all that were made later, as `Store.made_before` says."""
+def last_change_before(connection: Connection, time: Microseconds) -> int:
+    """Return the last change before a time, as described in `Store.last_change_before`."""
     first_kept = connection.execute(
         select(revisions.c.sequence)
         .where(
             revisions.c.sequence > counter(connection, "compacted"),
-            revisions.c.update_time >= moment,
+            revisions.c.update_time >= time,
         )
         .order_by(revisions.c.sequence)
         .limit(1)
@@ -121,28 +121,28 @@ def made_before(connection: Connection, moment: Microseconds) -> int:
 
 
 def compact(connection: Connection, *, after: int, through: int, most: int) -> tuple[int, bool]:
-    """Forget revisions that are not the latest, in one step of a compaction.
+    """Remove revisions that are not the latest, in one step of a compaction.
 
-    A step passes over rows from before an earlier compaction, too: what was the latest revision
-    then need not be it any more.
+    A step also scans rows from before an earlier compaction: a revision that was the latest then
+    may not be the latest now.
 
     Args:
         connection: The connection.
-        after: The sequence number that the step before has come to; 0 for the first.
-        through: The sequence number to go up to.
-        most: The most rows to pass over.
+        after: The sequence number that the previous step reached; 0 for the first step.
+        through: The sequence number to stop at.
+        most: The most rows to scan.
 
     Returns:
-        The sequence number that this step has come to, and whether it was the last.
+        The sequence number that this step reached, and whether it was the last step.
     """
-    wanted = min(through, counter(connection, "sequence"))
-    passed = select(revisions.c.sequence).where(
-        revisions.c.sequence > after, revisions.c.sequence <= wanted
+    end = min(through, counter(connection, "sequence"))
+    scanned = select(revisions.c.sequence).where(
+        revisions.c.sequence > after, revisions.c.sequence <= end
     )
     reached = connection.execute(
-        passed.order_by(revisions.c.sequence).offset(most - 1).limit(1)
+        scanned.order_by(revisions.c.sequence).offset(most - 1).limit(1)
     ).scalar_one_or_none()
-    step = wanted if reached is None else int(reached)
+    step = end if reached is None else int(reached)
     connection.execute(
         delete(revisions).where(
             revisions.c.sequence > after,
@@ -154,4 +154,4 @@ def compact(connection: Connection, *, after: int, through: int, most: int) -> t
         connection.execute(
             update(counters).where(counters.c.name == "compacted").values(value=step)
         )
-    return step, step >= wanted
+    return step, step >= end

@@ -1,4 +1,4 @@
-"""Publishing, deleting and reading documents: the statements, on a connection in a transaction."""
+"""The statements that publish, delete and read documents."""
 
 from __future__ import annotations
 
@@ -57,90 +57,86 @@ _REVISION = select(*RECORD_COLUMNS, revisions.c.document).where(
 )
 
 
-def publish(
-    connection: Connection, publication: PublishCommand, now: Microseconds
-) -> PublishResult:
-    """Store a document, as `Store.publish` says."""
-    remembered = requests.recall(connection, publication.publisher, publication.request)
-    if remembered is not None:
-        return remembered
-    result, latest = _outcome(connection, publication, now)
+def publish(connection: Connection, command: PublishCommand, now: Microseconds) -> PublishResult:
+    """Store a document, as described in `Store.publish`."""
+    earlier = requests.find(connection, command.publisher, command.request)
+    if earlier is not None:
+        return earlier
+    result, latest = _result(connection, command, now)
     if not result.unchanged:
         sequence = next_sequence(connection)
-        result = _numbered(result, sequence, publication.document)
-        _write_revision(connection, result.record, latest, publication)
+        result = _numbered(result, sequence, command.document)
+        _write_revision(connection, result.record, latest, command)
         created = sequence if result.created else latest.created_sequence
-        _write_lookups(connection, publication, created)
-    requests.remember(connection, publication.publisher, publication.request, result, now)
+        _write_lookups(connection, command, created)
+    requests.add(connection, command.publisher, command.request, result, now)
     return result
 
 
-def preview(
-    connection: Connection, publication: PublishCommand, now: Microseconds
-) -> PublishResult:
-    """Tell what would become of a document, as `Store.preview` says."""
-    remembered = requests.recall(connection, publication.publisher, publication.request)
-    return remembered or _outcome(connection, publication, now)[0]
+def preview(connection: Connection, command: PublishCommand, now: Microseconds) -> PublishResult:
+    """Return the result of publishing, as described in `Store.preview`."""
+    earlier = requests.find(connection, command.publisher, command.request)
+    return earlier or _result(connection, command, now)[0]
 
 
-def remove(connection: Connection, deletion: DeleteCommand, now: Microseconds) -> StoredRecord:
-    """Delete a document, as `Store.delete` says."""
-    remembered = requests.recall(connection, deletion.publisher, deletion.request)
-    if remembered is not None:
-        return remembered.record
-    latest = _latest(connection, deletion.type, deletion.id)
+def remove(connection: Connection, command: DeleteCommand, now: Microseconds) -> StoredRecord:
+    """Delete a document, as described in `Store.delete`."""
+    earlier = requests.find(connection, command.publisher, command.request)
+    if earlier is not None:
+        return earlier.record
+    latest = _latest(connection, command.type, command.id)
     if latest is None or latest.deleted:
-        reason = "was never published" if latest is None else "was deleted already"
-        raise DocumentNotFoundError(deletion.type, deletion.id, reason)
-    _check_etag(deletion, latest)
+        reason = "was never published" if latest is None else "was already deleted"
+        raise DocumentNotFoundError(command.type, command.id, reason)
+    _check_etag(command, latest)
     unnumbered = StoredRecord(
-        type=deletion.type,
-        id=deletion.id,
+        type=command.type,
+        id=command.id,
         revision=latest.revision + 1,
         sequence=0,
         etag="",
         digest=None,
         create_time=latest.create_time,
         update_time=max(now, latest.update_time),
-        publisher=deletion.publisher,
+        publisher=command.publisher,
         deleted=True,
     )
     result = _numbered(PublishResult(unnumbered, False, False), next_sequence(connection), b"")
     _write_revision(connection, result.record, latest, None)
-    _drop_lookups(connection, deletion.type, deletion.id)
-    requests.remember(connection, deletion.publisher, deletion.request, result, now)
+    _drop_lookups(connection, command.type, command.id)
+    requests.add(connection, command.publisher, command.request, result, now)
     return result.record
 
 
-def _outcome(
-    connection: Connection, publication: PublishCommand, now: Microseconds
+def _result(
+    connection: Connection, command: PublishCommand, now: Microseconds
 ) -> tuple[PublishResult, Any]:
-    """Tell what publishing leads to, the sequence and the etag left out, and the latest row."""
-    latest = _latest(connection, publication.type, publication.id)
-    _check_etag(publication, latest)
-    lives = latest is not None and not latest.deleted
-    if latest is not None and lives and bytes(latest.content_hash) == publication.content_hash:
+    """Return the result of publishing, without the sequence and the etag, and the latest row."""
+    latest = _latest(connection, command.type, command.id)
+    _check_etag(command, latest)
+    exists = latest is not None and not latest.deleted
+    if latest is not None and exists and bytes(latest.content_hash) == command.content_hash:
         return PublishResult(record(latest), created=False, unchanged=True), latest
     update_time = now if latest is None else max(now, latest.update_time)
     new = StoredRecord(
-        type=publication.type,
-        id=publication.id,
+        type=command.type,
+        id=command.id,
         revision=1 if latest is None else latest.revision + 1,
         sequence=0,
         etag="",
-        digest=publication.digest,
-        create_time=latest.create_time if latest is not None and lives else update_time,
+        digest=command.digest,
+        create_time=latest.create_time if latest is not None and exists else update_time,
         update_time=update_time,
-        publisher=publication.publisher,
+        publisher=command.publisher,
         deleted=False,
     )
-    return PublishResult(new, created=not lives, unchanged=False), latest
+    return PublishResult(new, created=not exists, unchanged=False), latest
 
 
-def _check_etag(change: PublishCommand | DeleteCommand, latest: Any) -> None:
-    present = "" if latest is None or latest.deleted else latest.etag
-    if change.etag is not None and change.etag != present:
-        raise StaleEtagError(change.type, change.id, change.etag, present)
+def _check_etag(command: PublishCommand | DeleteCommand, latest: Any) -> None:
+    current = "" if latest is None or latest.deleted else latest.etag
+    if command.etag is not None and command.etag != current:
+        raise StaleEtagError(command.type, command.id, command.etag, current)
 
 
 def _latest(connection: Connection, type_: str, id_: str) -> Any:
@@ -148,7 +144,7 @@ def _latest(connection: Connection, type_: str, id_: str) -> Any:
 
 
 def _numbered(result: PublishResult, sequence: int, document: bytes) -> PublishResult:
-    """Give a new revision its sequence number and an etag that no other revision has."""
+    """Give a new revision its sequence number and a unique etag."""
     old = result.record
     seed = f"{sequence}:{old.revision}:".encode() + document
     return PublishResult(
@@ -173,12 +169,12 @@ def _write_revision(
     connection: Connection,
     new: StoredRecord,
     latest: Any,
-    publication: PublishCommand | None,
+    command: PublishCommand | None,
 ) -> None:
     key = {"type": new.type, "id": new.id.encode()}
-    born = latest is None or (latest.deleted and not new.deleted)
+    is_created = latest is None or (latest.deleted and not new.deleted)
     state: dict[str, Any] = {"revision": new.revision, "deleted": new.deleted}
-    if latest is None or born:
+    if latest is None or is_created:
         state["created_sequence"] = new.sequence
     if latest is None:
         connection.execute(insert(documents).values(**key, **state))
@@ -199,42 +195,42 @@ def _write_revision(
             update_time=new.update_time,
             publisher=None if new.publisher is None else new.publisher.encode(),
             deleted=new.deleted,
-            content_hash=None if publication is None else publication.content_hash,
-            document=None if publication is None else publication.document,
+            content_hash=None if command is None else command.content_hash,
+            document=None if command is None else command.document,
         )
     )
 
 
-def _write_lookups(connection: Connection, publication: PublishCommand, created: int) -> None:
-    """Replace the values and references by which the document's earlier revision was found.
+def _write_lookups(connection: Connection, command: PublishCommand, created: int) -> None:
+    """Replace the values and references by which the document's previous revision was found.
 
     Args:
         connection: The connection.
-        publication: The document.
-        created: The sequence number with which its present life began.
+        command: The command with the new revision.
+        created: The sequence number with which the document was created, or created again.
     """
-    _drop_lookups(connection, publication.type, publication.id)
-    id_ = publication.id.encode()
-    if publication.fields:
+    _drop_lookups(connection, command.type, command.id)
+    id_ = command.id.encode()
+    if command.fields:
         connection.execute(
             insert(field_values),
             [
                 {
-                    "type": publication.type,
+                    "type": command.type,
                     "id": id_,
                     "field": field,
                     "value": value.encode(),
                     "created_sequence": created,
                 }
-                for field, value in dict.fromkeys(publication.fields)
+                for field, value in dict.fromkeys(command.fields)
             ],
         )
-    if publication.references:
+    if command.references:
         connection.execute(
             insert(document_references),
             [
                 {
-                    "document_type": publication.type,
+                    "document_type": command.type,
                     "document_id": id_,
                     "holder_type": reference.holder_type,
                     "holder_id": reference.holder_id.encode(),
@@ -243,7 +239,7 @@ def _write_lookups(connection: Connection, publication: PublishCommand, created:
                     "target_id": reference.target_id.encode(),
                     "embedded": reference.embedded,
                 }
-                for reference in dict.fromkeys(publication.references)
+                for reference in dict.fromkeys(command.references)
             ],
         )
 
@@ -262,15 +258,15 @@ def _drop_lookups(connection: Connection, type_: str, id_: str) -> None:
 
 
 def lookup(type_: str, id_: str, revision: int | None) -> Lookup:
-    """Return what finds a revision of a document, by default the latest."""
+    """Return the lookup of a revision of a document, by default the latest."""
     key: dict[str, Any] = {"type": type_, "id": id_.encode()}
     if revision is None:
         return Lookup(_LATEST, key)
     return Lookup(_REVISION, {**key, "revision": revision})
 
 
-def found(row: Any, type_: str, id_: str, revision: int | None) -> StoredEntry:
-    """Return the entry that a lookup found, as `Store.get` says."""
+def entry_of(row: Any, type_: str, id_: str, revision: int | None) -> StoredEntry:
+    """Return the entry of a row from `lookup`, as described in `Store.get`."""
     if row is None:
         reason = () if revision is None else (f"has no revision {revision}",)
         raise DocumentNotFoundError(type_, id_, *reason)
@@ -281,7 +277,7 @@ def found(row: Any, type_: str, id_: str, revision: int | None) -> StoredEntry:
 
 
 def list_documents(connection: Connection, query: ListQuery) -> Page:
-    """Return a page of documents, as `Store.list_documents` says."""
+    """Return a page of documents, as described in `Store.list_documents`."""
     if query.scope.types is not None and query.type not in query.scope.types:
         return Page([], None)
     keys: list[str | int] = []
@@ -308,7 +304,7 @@ def list_revisions(
     max_bytes: int,
     include_documents: bool,
 ) -> Page:
-    """Return a page of revisions, as `Store.list_revisions` says."""
+    """Return a page of revisions, as described in `Store.list_revisions`."""
     document = revisions.c.document if include_documents else null()
     of_document = and_(revisions.c.type == type_, revisions.c.id == id_.encode())
     statement = select(*RECORD_COLUMNS, document).where(of_document)

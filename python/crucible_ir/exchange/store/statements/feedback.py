@@ -1,4 +1,4 @@
-"""Keeping feedback events, and reading and counting them, on a connection in a transaction."""
+"""The statements that store, export and count feedback events."""
 
 from __future__ import annotations
 
@@ -24,19 +24,18 @@ from crucible_ir.exchange.store.statements.tables import feedback_events
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Connection, Select
 
-#: How a database's driver writes the place of a value.
-_PLACE = {"sqlite": "?", "postgresql": "%s"}
+#: The placeholder of a value for a database's driver.
+_PLACEHOLDERS = {"sqlite": "?", "postgresql": "%s"}
 
-#: How many events a statement keeps: as many as fit. SQLite takes such a statement in one call,
-#: during which other threads run; for the last few, a statement each. It takes 32,766 values at a
-#: time, and older versions 999.
-_TOGETHER = (500, 100, 20, 1) if sqlite3.sqlite_version_info >= (3, 32) else (100, 20, 1)
+#: The numbers of events that one statement inserts, the largest first. SQLite runs a statement in
+#: one call, during which other threads run. It accepts 32,766 values, and older versions 999.
+_INSERT_SIZES = (500, 100, 20, 1) if sqlite3.sqlite_version_info >= (3, 32) else (100, 20, 1)
 
 
 @cache
 def _insert(dialect: str, events: int) -> str:
-    """Return the statement that keeps so many events."""
-    row = f"({', '.join([_PLACE[dialect]] * len(EventRow._fields))})"
+    """Return the statement that inserts a number of events."""
+    row = f"({', '.join([_PLACEHOLDERS[dialect]] * len(EventRow._fields))})"
     return (
         f"INSERT INTO feedback_events ({', '.join(EventRow._fields)}) "
         f"VALUES {', '.join([row] * events)} ON CONFLICT (id) DO NOTHING"
@@ -44,14 +43,14 @@ def _insert(dialect: str, events: int) -> str:
 
 
 class PreparedEvents(NamedTuple):
-    """Events to keep, as statements take them.
+    """Events to store, and the parameters of the statements that insert them.
 
-    They are made before the transaction, so that the one thread that writes has little to do in
-    Python between one statement and the next.
+    They are prepared before the transaction, so that the writing thread runs little Python between
+    statements.
 
     Attributes:
         events: The events.
-        values: The values of some of them after another, and how many these are.
+        values: For each statement, its number of events and their values.
     """
 
     events: Sequence[EventRow]
@@ -59,34 +58,34 @@ class PreparedEvents(NamedTuple):
 
     @classmethod
     def of(cls, events: Sequence[EventRow], now: Microseconds) -> PreparedEvents:
-        """Take events; those that state no time get the present one."""
+        """Prepare events; those without a time get the current one."""
         rows = [event if event.time is not None else event._replace(time=now) for event in events]
         values = []
         done = 0
-        for size in _TOGETHER:
+        for size in _INSERT_SIZES:
             while len(rows) - done >= size:
                 values.append((size, _values(rows[done : done + size])))
                 done += size
         return cls(events, values)
 
 
-def ingest(connection: Connection, ingestion: PreparedEvents) -> list[int]:
-    """Keep events and return the indices of those that were there already.
+def ingest(connection: Connection, prepared: PreparedEvents) -> list[int]:
+    """Store events, and return the indices of duplicates.
 
-    The statements go to the driver as they are: this is the path that has to be fast.
+    The statements bypass SQLAlchemy's expression layer, because this path must be fast.
     """
-    events = ingestion.events
+    events = prepared.events
     dialect = connection.dialect.name
     new_count = 0
-    for size, values in ingestion.values:
+    for size, values in prepared.values:
         new_count += connection.exec_driver_sql(_insert(dialect, size), values).rowcount
     if new_count == len(events):
         return []
-    # Those that are new have the last positions, since nobody else keeps any meanwhile.
-    kept = connection.execute(
+    # The new events have the last positions: no other writer runs at the same time.
+    inserted = connection.execute(
         select(feedback_events.c.id).order_by(feedback_events.c.position.desc()).limit(new_count)
     ).scalars()
-    new = {bytes(id_) for id_ in kept}
+    new = {bytes(id_) for id_ in inserted}
     duplicates = []
     for index, event in zip(count(), events, strict=False):
         if event.id in new:
@@ -97,10 +96,9 @@ def ingest(connection: Connection, ingestion: PreparedEvents) -> list[int]:
 
 
 def _values(rows: Sequence[EventRow]) -> tuple[Any, ...]:
-    """Return the values of rows, one after another, as a driver takes them quickest.
+    """Return the values of rows, one row after another, in the fastest types for a driver.
 
-    SQLite's driver looks for an adapter for each value of `bytes`, and there is none; it takes a
-    `bytearray` as it is.
+    SQLite's driver searches for an adapter for each value of `bytes`, but not of `bytearray`.
     """
     ids, deployments, types, versions, times, latencies, events = zip(*rows, strict=True)
     known = {value: bytearray(value) for value in {*deployments, *types, *versions} if value}
@@ -117,7 +115,7 @@ def _values(rows: Sequence[EventRow]) -> tuple[Any, ...]:
     return tuple(chain.from_iterable(zip(*columns, strict=True)))
 
 
-#: Finds the position of the latest event, null when there is none.
+#: Selects the position of the latest event; null if there is none.
 LAST_EVENT = Lookup(select(func.max(feedback_events.c.position)), {})
 
 
@@ -130,7 +128,7 @@ def export(
     limit: int,
     max_bytes: int,
 ) -> list[StoredEvent]:
-    """Return events in the order of arrival, as `Store.export` says."""
+    """Return events in the order of arrival, as described in `Store.export`."""
     statement = (
         _filtered(select(feedback_events.c.position, feedback_events.c.event), query)
         .where(feedback_events.c.position > after, feedback_events.c.position <= through)
@@ -152,11 +150,11 @@ def export(
 def summarize(
     connection: Connection, query: EventQuery, *, bucket: Microseconds | None, limit: int
 ) -> list[LatencyCount]:
-    """Count events, as `Store.summarize` says."""
+    """Count events, as described in `Store.summarize`."""
     columns = feedback_events.c
     start: ColumnElement[Any] = null()
     if bucket is not None:
-        # The remainder of a moment before 1970 is negative: the bucket is added to have none.
+        # The remainder of a time before 1970 is negative: adding the bucket makes it positive.
         start = columns.time - (columns.time % bucket + bucket) % bucket
     keys = [start.label("bucket"), columns.feedback_type, columns.latency_ms]
     grouped: list[ColumnElement[Any]] = [columns.feedback_type, columns.latency_ms]
@@ -166,7 +164,7 @@ def summarize(
     rows = connection.execute(statement.group_by(*grouped).limit(limit + 1)).all()
     if len(rows) > limit:
         raise ResultTooLargeError(
-            "the events differ too much to be summed up at once; ask for fewer types or less time"
+            "too many distinct latencies to summarize; choose fewer types or a shorter time"
         )
     return [
         LatencyCount(

@@ -1,4 +1,4 @@
-"""Following references from document to document, breadth first, on a connection."""
+"""Traces lineage: follows references from document to document, breadth first."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ from crucible_ir.exchange.store.statements.tables import (
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Select
 
-#: The type of the documents that are kept as feedback events.
+#: The type of the documents that are stored as feedback events.
 FEEDBACK = "FeedbackEvent"
 
-#: The columns of `feedback_events` that refer to a document, and to which type.
+#: The columns of `feedback_events` that refer to a document, and its type.
 FEEDBACK_REFERENCES = {"deployment_id": "DeploymentConfig", "model_version": "ModelVersion"}
 
 
 def trace(connection: Connection, query: LineageQuery) -> LineageGraph:
-    """Follow references, as `Store.trace` says."""
+    """Trace lineage, as described in `Store.trace`."""
     walk = _Walk(connection, query)
     if query.upstream:
         walk.follow(upstream=True)
@@ -62,7 +62,7 @@ class _Walk:
         self._add(query.start, 0)
 
     def follow(self, *, upstream: bool) -> None:
-        """Add all that is in one direction of the start."""
+        """Add all documents in one direction from the start."""
         reached = {self.query.start}
         frontier = [self.query.start]
         for depth in range(self.query.max_depth + 1):
@@ -82,11 +82,11 @@ class _Walk:
             frontier = beyond
 
     def is_referred_to(self, reference: DocumentKey) -> bool:
-        """Tell whether any document refers to one."""
+        """Return whether any document refers to the given one."""
         return next(self._sources(reference), None) is not None
 
     def _add(self, reference: DocumentKey, depth: int) -> bool:
-        """Add a node unless it is there already; tell whether there was room for it."""
+        """Add a node unless it exists; return whether it is below the limit."""
         known = self.nodes.get(reference)
         if known is None:
             if len(self.nodes) >= self.query.max_nodes:
@@ -118,12 +118,14 @@ class _Walk:
         return NodeState.MISSING, None
 
     def _is_embedded(self, reference: DocumentKey) -> bool:
-        """Tell whether any stored document holds a copy, also one that says nothing here."""
-        held = document_references.c
+        """Return whether any stored document contains a copy."""
+        columns = document_references.c
         found = self.connection.execute(
-            select(held.number)
-            .where(held.target_type == reference.type, held.target_id == reference.id.encode())
-            .where(held.embedded.is_(True))
+            select(columns.number)
+            .where(
+                columns.target_type == reference.type, columns.target_id == reference.id.encode()
+            )
+            .where(columns.embedded.is_(True))
             .limit(1)
         )
         return found.first() is not None
@@ -132,7 +134,7 @@ class _Walk:
         return self._targets(here) if upstream else self._sources(here)
 
     def _targets(self, source: DocumentKey) -> Iterator[Edge]:
-        """Yield the references that a document, event or embedded copy holds."""
+        """Yield the references of a document, event or embedded copy."""
         state = self.nodes[source].state
         if state is NodeState.FEEDBACK:
             for field, target in self._event_references(source) or ():
@@ -140,24 +142,24 @@ class _Walk:
         elif source == self.query.start and self.query.references is not None:
             yield from _edges_of(source, self.query.references)
         else:
-            held = document_references.c
+            columns = document_references.c
             statement = (
-                select(held.field, held.target_type, held.target_id)
+                select(columns.field, columns.target_type, columns.target_id)
                 .distinct()
-                .where(held.holder_type == source.type, held.holder_id == source.id.encode())
-                .order_by(held.field, held.target_type, held.target_id)
+                .where(columns.holder_type == source.type, columns.holder_id == source.id.encode())
+                .order_by(columns.field, columns.target_type, columns.target_id)
             )
             if state is NodeState.STORED:
                 statement = statement.where(
-                    held.document_type == source.type, held.document_id == source.id.encode()
+                    columns.document_type == source.type, columns.document_id == source.id.encode()
                 )
             for row in self.connection.execute(statement).all():
                 yield Edge(source, DocumentKey(row[1], bytes(row[2]).decode()), row[0])
 
     def _sources(self, target: DocumentKey) -> Iterator[Edge]:
-        """Yield the references to a document, no more than there can be nodes."""
-        room = self.query.max_nodes + 1
-        rows = self.connection.execute(_referring_to(target).limit(room)).all()
+        """Yield the references to a document, as many as there can be nodes."""
+        limit = self.query.max_nodes + 1
+        rows = self.connection.execute(_referring_to(target).limit(limit)).all()
         for row in rows:
             yield Edge(DocumentKey(row[0], bytes(row[1]).decode()), target, row[2])
         for field, type_ in FEEDBACK_REFERENCES.items():
@@ -166,13 +168,13 @@ class _Walk:
                     select(feedback_events.c.id)
                     .where(feedback_events.c[field] == target.id.encode())
                     .order_by(feedback_events.c.position)
-                    .limit(room)
+                    .limit(limit)
                 ).scalars()
                 for id_ in events.all():
                     yield Edge(DocumentKey(FEEDBACK, bytes(id_).decode()), target, field)
 
     def _event_references(self, event: DocumentKey) -> list[tuple[str, DocumentKey]] | None:
-        """Return what a feedback event refers to; ``None`` when there is no such event."""
+        """Return the references of a feedback event; ``None`` if the event does not exist."""
         columns = [feedback_events.c[field] for field in FEEDBACK_REFERENCES]
         row = self.connection.execute(
             select(*columns).where(feedback_events.c.id == event.id.encode())
@@ -187,28 +189,33 @@ class _Walk:
 
 
 def _edges_of(source: DocumentKey, references: tuple[FieldReference, ...]) -> Iterator[Edge]:
-    for held in references:
-        if (held.holder_type, held.holder_id) == source:
-            yield Edge(source, DocumentKey(held.target_type, held.target_id), held.field)
+    for reference in references:
+        if (reference.holder_type, reference.holder_id) == source:
+            yield Edge(
+                source, DocumentKey(reference.target_type, reference.target_id), reference.field
+            )
 
 
 def _referring_to(target: DocumentKey) -> Select[str, bytes, str]:
-    """Select the references to a document, in those that are stored and in copies of the others.
+    """Select the references to a document: from stored documents, and from copies of others.
 
-    A copy of a document that is stored itself does not count: the document may say otherwise.
+    References in a copy of a document that is stored itself do not count: the stored document may
+    differ.
     """
-    held = document_references.c
-    is_own = and_(held.document_type == held.holder_type, held.document_id == held.holder_id)
+    columns = document_references.c
+    is_own = and_(
+        columns.document_type == columns.holder_type, columns.document_id == columns.holder_id
+    )
     holder = and_(
-        documents.c.type == held.holder_type,
-        documents.c.id == held.holder_id,
+        documents.c.type == columns.holder_type,
+        documents.c.id == columns.holder_id,
         documents.c.deleted.is_(False),
     )
     return (
-        select(held.holder_type, held.holder_id, held.field)
+        select(columns.holder_type, columns.holder_id, columns.field)
         .distinct()
         .select_from(document_references.outerjoin(documents, holder))
-        .where(held.target_type == target.type, held.target_id == target.id.encode())
+        .where(columns.target_type == target.type, columns.target_id == target.id.encode())
         .where(or_(is_own, documents.c.id.is_(None)))
-        .order_by(held.holder_type, held.holder_id, held.field)
+        .order_by(columns.holder_type, columns.holder_id, columns.field)
     )

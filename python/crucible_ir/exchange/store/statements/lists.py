@@ -1,9 +1,9 @@
-"""The statement that lists documents, at a cost that does not grow with how many there are.
+"""The statement that lists documents, at a cost that does not depend on their number.
 
-It walks an index in the order of the list, and stops when the page is full. Which index that is
-depends on the conditions. A condition that few documents meet is looked at first, and what meets it
-is sorted; where all are met by many, what a walk in the order of the list comes by is asked for
-them, and soon there are enough.
+It scans an index in the order of the list, and stops when the page is full. The conditions decide
+which index. If few documents satisfy one of them, these are found first and then sorted. If many
+documents satisfy each condition, a scan in the order of the list checks the conditions, and soon
+finds enough documents.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ from crucible_ir.exchange.store.statements.tables import documents, field_values
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Connection, FromClause, Select
 
-#: How many documents are few: so many are found and sorted about as fast as a page is read.
+#: The limit of few documents: finding and sorting so many takes about as long as reading a page.
 FEW: Final = 1000
 
-#: The documents' own key stands among the fields under this name.
+#: The name of the document's own key in conditions.
 _ID: Final = "id"
 
 
 def list_statement(connection: Connection, query: ListQuery) -> Select[Any]:
-    """Return the statement for a page of a list, and one entry more.
+    """Return the statement for a page of a list and one more entry.
 
     Args:
-        connection: Where to look how many documents meet a condition, if that has to be known.
-        query: The list, whose type is in its scope.
+        connection: Counts the documents that satisfy a condition, if necessary.
+        query: The query, whose type is in its scope.
     """
     leading = _leading(connection, query)
     source: FromClause = documents
@@ -53,9 +53,9 @@ def list_statement(connection: Connection, query: ListQuery) -> Select[Any]:
     elif leading is not None:
         conditions.remove(leading)
         wanted.append(_is_among(query.type, leading))
-        # An expression has no index whose order could be preferred to that of the few.
+        # An expression has no index, so the planner cannot prefer its order.
         key = key + literal_column("0") if query.newest_first else key
-    wanted += [_holds(query.type, condition) for condition in conditions]
+    wanted += [_matches(query.type, condition) for condition in conditions]
     if query.after is not None:
         after = query.after if isinstance(query.after, int) else query.after.encode()
         wanted.append(key < after if query.newest_first else key > after)
@@ -72,9 +72,9 @@ def list_statement(connection: Connection, query: ListQuery) -> Select[Any]:
 
 
 def _leading(connection: Connection, query: ListQuery) -> Condition | None:
-    """Return the condition to begin with: the one that the fewest documents meet.
+    """Return the condition to begin with: the one that the fewest documents satisfy.
 
-    Where many meet each of them, that is one whose documents have the order of the list already;
+    If many documents satisfy each of them, it is one whose index has the order of the list;
     ``None`` to begin with all documents of the type.
     """
     equalities = [each for each in query.conditions if each.comparison is Comparison.EQUALS]
@@ -88,13 +88,13 @@ def _leading(connection: Connection, query: ListQuery) -> Condition | None:
 
 
 def _count(connection: Connection, type_: str, condition: Condition) -> int:
-    """Return how many documents meet a condition, `FEW` at most."""
+    """Return the number of documents that satisfy a condition, at most `FEW`."""
     found = _ids(type_, condition).limit(FEW).subquery()
     return int(connection.execute(select(func.count()).select_from(found)).scalar_one())
 
 
 def _ids(type_: str, condition: Condition) -> Select[Any]:
-    """Select the ids of the documents that meet a condition."""
+    """Select the ids of the documents that satisfy a condition."""
     if condition.field == _ID:
         return select(documents.c.id).where(
             documents.c.type == type_, _compared(documents.c.id, condition)
@@ -103,14 +103,14 @@ def _ids(type_: str, condition: Condition) -> Select[Any]:
 
 
 def _is_among(type_: str, condition: Condition) -> ColumnElement[bool]:
-    """Return the condition that a document is one of few that are found first."""
+    """Return a condition that is checked first, and that few documents satisfy."""
     if condition.field == _ID:
         return _compared(documents.c.id, condition)
     return documents.c.id.in_(_ids(type_, condition))
 
 
-def _holds(type_: str, condition: Condition) -> ColumnElement[bool]:
-    """Return the condition as it is asked of one document after another."""
+def _matches(type_: str, condition: Condition) -> ColumnElement[bool]:
+    """Return a condition that is checked for one document after another."""
     if condition.field == _ID:
         return _compared(documents.c.id, condition)
     values = field_values.alias()

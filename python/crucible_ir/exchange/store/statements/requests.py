@@ -1,4 +1,4 @@
-"""The results of requests that carry an id, kept so that a repetition changes nothing."""
+"""The results of requests with an id, stored so that a repeated request changes nothing."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from crucible_ir.exchange.store.records import Microseconds, RequestKey
 
 
-def recall(
+def find(
     connection: Connection, publisher: str | None, request: RequestKey | None
 ) -> PublishResult | None:
-    """Return the result of a request that was made before.
+    """Return the result of an earlier request with the same id.
 
     Raises:
-        RequestReusedError: Its id belongs to a request for something else.
+        RequestIdReusedError: The earlier request was another one.
     """
     if request is None:
         return None
@@ -51,14 +51,14 @@ def recall(
     return PublishResult(record, found.created, found.unchanged)
 
 
-def remember(
+def add(
     connection: Connection,
     publisher: str | None,
     request: RequestKey | None,
     result: PublishResult,
     now: Microseconds,
 ) -> None:
-    """Keep the result of a request, if it carries an id."""
+    """Store the result of a request, if it has an id."""
     if request is None:
         return
     record = result.record
@@ -84,6 +84,6 @@ def remember(
     )
 
 
-def forget(connection: Connection, before: Microseconds) -> None:
-    """Drop the results of requests that were made before a moment."""
-    connection.execute(delete(requests).where(requests.c.time < before))
+def remove_before(connection: Connection, time: Microseconds) -> None:
+    """Remove the results of requests that were made before a time."""
+    connection.execute(delete(requests).where(requests.c.time < time))

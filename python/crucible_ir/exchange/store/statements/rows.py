@@ -1,4 +1,4 @@
-"""Between the rows of the tables and the values of the interface."""
+"""Conversions between rows and records, and conditions that several statements share."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from crucible_ir.exchange.store.records import Scope
 
-#: The columns of `revisions` that make a `StoredRecord`, in the order of its fields.
+#: The columns of `revisions` for a `StoredRecord`, in the order of its fields.
 RECORD_COLUMNS = (
     revisions.c.type,
     revisions.c.id,
@@ -30,7 +30,7 @@ RECORD_COLUMNS = (
 )
 
 
-#: Rows are fetched few at a time where a page may end before the query does.
+#: Fetches a few rows at a time, since a page may end before the query does.
 STREAMED = {"stream_results": True, "max_row_buffer": 50}
 
 #: Joins a document with its latest revision.
@@ -42,7 +42,7 @@ IS_LATEST: Final = and_(
 
 
 def record(row: Any) -> StoredRecord:
-    """Return the record that the first columns of a row make."""
+    """Return the record of a row, from its first columns."""
     publisher = row[8]
     return StoredRecord(
         row[0],
@@ -65,7 +65,7 @@ def entry(row: Any) -> StoredEntry:
 
 
 def bounded(entries: Iterable[StoredEntry], limit: int, max_bytes: int) -> Iterator[StoredEntry]:
-    """Yield entries up to a number, and up to the one with which they exceed a size in bytes."""
+    """Yield entries up to a limit, or until their documents reach a size in bytes."""
     size = 0
     for count, item in enumerate(entries, start=1):
         yield item
@@ -75,7 +75,7 @@ def bounded(entries: Iterable[StoredEntry], limit: int, max_bytes: int) -> Itera
 
 
 def begins_with(column: ColumnElement[bytes], prefix: bytes) -> ColumnElement[bool]:
-    """Return the condition that a column's bytes begin with a prefix, as a range of an index."""
+    """Return the condition that a column begins with a prefix, as a range for an index."""
     if not prefix:
         return true()
     after = successor(prefix)
@@ -84,7 +84,7 @@ def begins_with(column: ColumnElement[bytes], prefix: bytes) -> ColumnElement[bo
 
 
 def successor(prefix: bytes) -> bytes | None:
-    """Return the first bytes after all that begin with a prefix, if there are any.
+    """Return the first value after all that begin with a prefix, if there is one.
 
     >>> successor(b"ab"), successor(b"a" + bytes([255])), successor(bytes([255]))
     (b'ac', b'b', None)
@@ -94,7 +94,7 @@ def successor(prefix: bytes) -> bytes | None:
 
 
 def within(scope: Scope, column: ColumnElement[bytes]) -> ColumnElement[bool]:
-    """Return the condition that an id is in a scope; the scope's types are the caller's matter."""
+    """Return the condition that an id is in a scope; the caller checks the scope's types."""
     if scope.id_prefixes is None:
         return true()
     prefixes = [begins_with(column, prefix.encode()) for prefix in scope.id_prefixes]
@@ -102,7 +102,7 @@ def within(scope: Scope, column: ColumnElement[bytes]) -> ColumnElement[bool]:
 
 
 class Lookup(NamedTuple):
-    """A statement that finds one row or none, and the values of its parameters."""
+    """A statement that selects at most one row, and the values of its parameters."""
 
     statement: Select[Any]
     parameters: Mapping[str, Any]

@@ -1,7 +1,7 @@
 """The tables of a store, as the latest migration leaves them.
 
-Ids and values are bytes: they are compared byte for byte in every database, and may hold NUL, which
-PostgreSQL's text cannot.
+Ids and values are bytes: every database compares them byte for byte, and they may contain NUL,
+which PostgreSQL's text cannot.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from sqlalchemy import (
 
 METADATA = MetaData()
 
-#: A number that grows by itself: SQLite does that for INTEGER only.
+#: An auto-incremented number: SQLite supports that for INTEGER only.
 _Position = BigInteger().with_variant(Integer(), "sqlite")
 
 #: The version of the schema, in one row.
 schema_version = Table("schema_version", METADATA, Column("version", Integer, nullable=False))
 
-#: Two numbers: the sequence number of the latest change, and the one up to which history is gone.
+#: Two counters: the sequence number of the latest change, and the one of the latest compaction.
 counters = Table(
     "counters",
     METADATA,
@@ -36,7 +36,7 @@ counters = Table(
     Column("value", BigInteger, nullable=False),
 )
 
-#: Each document with its latest revision. ``created_sequence`` is where its present life began.
+#: Each document with its latest revision. ``created_sequence`` is its latest creation.
 documents = Table(
     "documents",
     METADATA,
@@ -48,7 +48,7 @@ documents = Table(
     Index("documents_by_creation", "type", "created_sequence"),
 )
 
-#: Every revision. The changes are the revisions in the order of ``sequence``.
+#: All revisions. The changes are the revisions in the order of ``sequence``.
 revisions = Table(
     "revisions",
     METADATA,
@@ -67,8 +67,8 @@ revisions = Table(
     Index("revisions_by_document", "type", "id", "revision", unique=True),
 )
 
-#: The values by which the latest revisions can be found, with the ``created_sequence`` of their
-#: document: what has a value is found in either order of a list.
+#: The values by which the latest revisions can be found. The ``created_sequence`` of the document
+#: is repeated here, so that the matches have an index in either order of a list.
 field_values = Table(
     "field_values",
     METADATA,
@@ -82,7 +82,7 @@ field_values = Table(
     Index("field_values_by_document", "type", "id", "field", "value"),
 )
 
-#: The references that the latest revisions hold; the holder is the document or a copy inside it.
+#: The references of the latest revisions; the holder is the document or an embedded copy.
 document_references = Table(
     "document_references",
     METADATA,
@@ -100,7 +100,7 @@ document_references = Table(
     Index("references_by_target", "target_type", "target_id"),
 )
 
-#: The results of requests that carried an id.
+#: The results of requests with an id.
 requests = Table(
     "requests",
     METADATA,

@@ -1,4 +1,4 @@
-"""Ids that are all the world of something else go through every method and stay what they are."""
+"""Unusual ids pass through every method unchanged."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import grpc
 import grpc.aio
 import pytest
 from exchange.loopback import collected, items, publish_request, serving
-from exchange.odd_ids import ODD_IDS
+from exchange.unusual_ids import UNUSUAL_IDS
 
 from crucible_ir import v1 as ir_v1
 from crucible_ir.exchange import v1
@@ -17,12 +17,12 @@ from crucible_ir.exchange.store import open_store
 from crucible_ir.exchange.store.records import Scope
 
 
-async def test_documents_are_revised_listed_watched_traced_and_deleted_by_odd_ids(
+async def test_documents_with_unusual_ids_work_in_every_method(
     address: str,
 ) -> None:
     async with serving(await open_store(address)) as server:
         exchange = server.exchange
-        # Each deploys a version of the same odd id.
+        # Each deploys a version with the same unusual id.
         batch = [
             v1.BatchPublishRequest(
                 index=index,
@@ -30,11 +30,11 @@ async def test_documents_are_revised_listed_watched_traced_and_deleted_by_odd_id
                     ir_v1.DeploymentConfig(id=id_, model_version_id=id_), request_id=id_[:31]
                 ),
             )
-            for index, id_ in enumerate(ODD_IDS)
+            for index, id_ in enumerate(UNUSUAL_IDS)
         ]
         results = [answer async for answer in exchange.BatchPublish(items(batch))]
-        assert [answer.published.record.id for answer in results] == ODD_IDS
-        for id_ in ODD_IDS:
+        assert [answer.published.record.id for answer in results] == UNUSUAL_IDS
+        for id_ in UNUSUAL_IDS:
             key: dict[str, Any] = {"type": "DeploymentConfig", "id": id_}
             revisions = await exchange.ListRevisions(v1.ListRevisionsRequest(**key))
             assert [entry.record.id for entry in revisions.entries] == [id_]
@@ -45,20 +45,20 @@ async def test_documents_are_revised_listed_watched_traced_and_deleted_by_odd_id
             filters = [v1.Filter(field="model_version_id", equals=id_)]
             listed = await exchange.List(v1.ListRequest(type="DeploymentConfig", filters=filters))
             assert [entry.record.id for entry in listed.entries] == [id_]
-            expected = [other for other in ODD_IDS if other.startswith(id_)]
+            expected = [other for other in UNUSUAL_IDS if other.startswith(id_)]
             watch = exchange.Watch(v1.WatchRequest(after_sequence=0, id_prefix=id_))
-            told = await collected(watch, len(expected))
-            assert [answer.change.record.id for answer in told] == expected
-        for id_ in ODD_IDS:
+            changes = await collected(watch, len(expected))
+            assert [answer.change.record.id for answer in changes] == expected
+        for id_ in UNUSUAL_IDS:
             request = v1.DeleteRequest(type="DeploymentConfig", id=id_, request_id=id_[:31] + "d")
             assert (await exchange.Delete(request)).record.id == id_
         left = await exchange.List(v1.ListRequest(type="DeploymentConfig"))
         assert list(left.entries) == []
 
 
-async def test_pages_go_on_after_odd_ids(address: str) -> None:
+async def test_pages_continue_after_unusual_ids(address: str) -> None:
     async with serving(await open_store(address)) as server:
-        for id_ in ODD_IDS:
+        for id_ in UNUSUAL_IDS:
             await server.exchange.Publish(publish_request(ir_v1.ModelRef(id=id_)))
         found, token = [], ""
         while True:
@@ -74,21 +74,21 @@ async def test_pages_go_on_after_odd_ids(address: str) -> None:
             token = page.next_page_token
             if not token:
                 break
-        assert found == sorted(ODD_IDS, key=str.encode)
+        assert found == sorted(UNUSUAL_IDS, key=str.encode)
 
 
-async def test_events_are_kept_exported_and_summed_up_by_odd_ids(address: str) -> None:
+async def test_events_with_unusual_ids_are_ingested_exported_and_summarized(address: str) -> None:
     async with serving(await open_store(address)) as server:
         events = [
             ir_v1.FeedbackEvent(
                 id=id_, deployment_id=id_, model_version=id_, custom_feedback_type=id_
             )
-            for id_ in ODD_IDS
+            for id_ in UNUSUAL_IDS
         ]
         request = v1.IngestRequest(events=events)
         [answer] = [each async for each in server.feedback.Ingest(items([request, request]))][:1]
-        assert (answer.accepted, list(answer.rejected)) == (len(ODD_IDS), [])
-        for id_, event in zip(ODD_IDS, events, strict=True):
+        assert (answer.accepted, list(answer.rejected)) == (len(UNUSUAL_IDS), [])
+        for id_, event in zip(UNUSUAL_IDS, events, strict=True):
             for condition in ("deployment_id", "model_version", "feedback_types"):
                 value: Any = [id_] if condition == "feedback_types" else id_
                 export = server.feedback.Export(v1.ExportRequest(**{condition: value}))
@@ -106,7 +106,7 @@ async def test_events_are_kept_exported_and_summed_up_by_odd_ids(address: str) -
 
 
 @pytest.mark.parametrize("prefix", ["%", "_", "'", "a/../", "\x00", "caf\u00e9", "team-a/"])
-async def test_a_scope_is_compared_byte_for_byte_by_every_method(address: str, prefix: str) -> None:
+async def test_every_method_compares_scopes_byte_for_byte(address: str, prefix: str) -> None:
     inside = [prefix, f"{prefix}x"]
     outside = [prefix[:-1] or "other", f"x{prefix}", prefix.upper() + "\u0301", "other"]
     outside = [id_ for id_ in dict.fromkeys(outside) if not id_.startswith(prefix)]
@@ -122,9 +122,9 @@ async def test_a_scope_is_compared_byte_for_byte_by_every_method(address: str, p
         listed = await exchange.List(v1.ListRequest(type="ModelRef"))
         assert {entry.record.id for entry in listed.entries} == set(inside)
         watch = exchange.Watch(v1.WatchRequest(after_sequence=0, heartbeat_interval_ms=100))
-        told = await collected(watch, len(inside) + 1)
-        assert [answer.change.record.id for answer in told[:-1]] == inside
-        assert told[-1].heartbeat.sequence == len(everything)
+        changes = await collected(watch, len(inside) + 1)
+        assert [answer.change.record.id for answer in changes[:-1]] == inside
+        assert changes[-1].heartbeat.sequence == len(everything)
         export = server.feedback.Export(v1.ExportRequest())
         exported = [event.id async for answer in export for event in answer.events]
         assert exported == inside
@@ -145,9 +145,9 @@ async def test_a_scope_is_compared_byte_for_byte_by_every_method(address: str, p
                 (exchange.Publish, publish_request(ir_v1.ModelRef(id=id_, name="n"))),
                 (exchange.Delete, v1.DeleteRequest(**key)),
             ]
-            # A call begins when it is made, and not when it is waited for.
-            refused = [await is_refused(method(request)) for method, request in calls]
-            assert refused == [id_ in outside] * 5, id_
+            # A call begins when it is created, and not when it is awaited.
+            rejected = [await is_rejected(method(request)) for method, request in calls]
+            assert rejected == [id_ in outside] * 5, id_
         batch = [
             v1.BatchPublishRequest(index=index, publish=publish_request(ir_v1.ModelRef(id=id_)))
             for index, id_ in enumerate(everything)
@@ -158,7 +158,7 @@ async def test_a_scope_is_compared_byte_for_byte_by_every_method(address: str, p
         ]
 
 
-async def is_refused(call: Any) -> bool:
+async def is_rejected(call: Any) -> bool:
     try:
         await call
     except grpc.aio.AioRpcError as error:

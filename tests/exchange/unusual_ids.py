@@ -1,6 +1,6 @@
 """Ids with special characters for a shell, a path, a database, a log or a terminal."""
 
-ODD_IDS = [
+UNUSUAL_IDS = [
     "/",
     "..",
     "../../etc/passwd",
