@@ -96,12 +96,12 @@ async def test_lost_connection_is_reported_and_recovers(cluster: postgresql.Clus
         with pytest.raises(StoreUnavailableError):
             await store.get("ModelVersion", "m1")
         with pytest.raises(StoreUnavailableError):
-            await store.ping()
+            await store.position()
     finally:
         cluster.start()
     assert (await store.publish(publication("m2"))).record.sequence == 2
     assert (await store.get("ModelVersion", "m1")).record.sequence == 1
-    await store.ping()
+    await store.position()
     await store.close()
 
 

@@ -19,7 +19,6 @@ from crucible_ir.exchange.server.observability.metrics import Metrics
 from crucible_ir.exchange.server.observability.observing import Observer, ObservingInterceptor
 from crucible_ir.exchange.server.observability.tracing import Tracing
 from crucible_ir.exchange.server.options import ServerOptions, ServingError, channel_arguments
-from crucible_ir.exchange.server.rpc.call_context import current_caller
 from crucible_ir.exchange.server.rpc.drain import DrainInterceptor
 from crucible_ir.exchange.server.rpc.interceptor import Interceptor, InterceptorChain
 from crucible_ir.exchange.server.rpc.request_validation import ValidationInterceptor
@@ -191,11 +190,13 @@ class ExchangeServer:
             observers.append(Tracing())
         role = options.certificate_role if options.requires_certificates else None
         tokens = None if options.tokens is None else TokenChecker(options.tokens)
-        named_by_certificate = tokens is None and role is not None
+        if tokens is None and role is not None:
+            # Observers run before the hook that authenticates the caller by the certificate.
+            observing = ObservingInterceptor(observers, certified_name)
+        else:
+            observing = ObservingInterceptor(observers)
         return [
-            ObservingInterceptor(
-                observers, certified_name if named_by_certificate else _caller_name
-            ),
+            observing,
             self._drain,
             AuthenticationInterceptor(tokens, role),
             LimitsInterceptor(options.limits),
@@ -215,10 +216,6 @@ class ExchangeServer:
             ) from None
         requested = self._options.address
         return requested if requested.port is None else Address(requested.host, port)
-
-
-def _caller_name(_: object) -> str | None:
-    return current_caller().name
 
 
 async def serve_until_signalled(

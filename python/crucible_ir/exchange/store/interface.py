@@ -137,8 +137,5 @@ class Store(Protocol):
             ResultTooLargeError: There are more counts than the limit.
         """
 
-    async def ping(self) -> None:
-        """Return when the database answers."""
-
     async def close(self) -> None:
         """Finish the work in progress and disconnect from the database."""

@@ -182,10 +182,6 @@ class SqlStore:
             partial(feedback.summarize, query=query, bucket=bucket, limit=limit)
         )
 
-    async def ping(self) -> None:
-        """Return when the database answers."""
-        await self._database.read(partial(changes.counter, name="sequence"))
-
     async def close(self) -> None:
         """Finish the work in progress and disconnect from the database."""
         await self._database.close()

@@ -18,10 +18,7 @@ from crucible_ir.exchange.server.rpc.call_hooks import on_done
 from crucible_ir.exchange.server.rpc.interceptor import Interceptor
 
 if TYPE_CHECKING:
-    from crucible_ir.exchange.server.rpc.call_hooks import CallHook
-
-    Handler = grpc.RpcMethodHandler[Any, Any]
-    Context = grpc.aio.ServicerContext[Any, Any]
+    from crucible_ir.exchange.server.rpc.call_hooks import CallHook, Context, Handler
 
 #: The metadata key of a request id, in a call and in its trailers.
 REQUEST_ID_KEY: Final = "x-request-id"
@@ -61,7 +58,7 @@ class ObservingInterceptor(Interceptor):
 
     Args:
         observers: The observers.
-        caller_of: Returns the name of the caller.
+        caller_of: Returns the name of the caller; by default the authenticated one.
     """
 
     def __init__(

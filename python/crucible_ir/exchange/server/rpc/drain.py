@@ -14,10 +14,7 @@ from crucible_ir.exchange.server.rpc.interceptor import Interceptor
 from crucible_ir.exchange.server.standard_services import OPEN_METHODS
 
 if TYPE_CHECKING:
-    from crucible_ir.exchange.server.rpc.call_hooks import CallHook
-
-    Handler = grpc.RpcMethodHandler[Any, Any]
-    Context = grpc.aio.ServicerContext[Any, Any]
+    from crucible_ir.exchange.server.rpc.call_hooks import CallHook, Context, Handler
 
 #: The error for a call that arrives too late.
 _DRAINING: Final = unavailable("DRAINING", "the server is stopping; call another instance")

@@ -131,10 +131,10 @@ def unavailable(reason: str, description: str) -> RpcError:
 
 
 def error_info(
-    reason: str, metadata: Mapping[str, str] | None = None, domain: str = DOMAIN
+    reason: str, metadata: Mapping[str, str] | None = None
 ) -> error_details_pb2.ErrorInfo:
     """Return the detail with a machine-readable reason."""
-    return error_details_pb2.ErrorInfo(reason=reason, domain=domain, metadata=metadata or {})
+    return error_details_pb2.ErrorInfo(reason=reason, domain=DOMAIN, metadata=metadata or {})
 
 
 def translate(error: Exception) -> RpcError:
@@ -187,36 +187,16 @@ async def abort(context: grpc.aio.ServicerContext[Any, Any], error: RpcError) ->
     await context.abort(error.code, error.message, (*(context.trailing_metadata() or ()), trailer))
 
 
-def denying_handler(
-    error: RpcError, handler: grpc.RpcMethodHandler[Any, Any] | None = None
-) -> grpc.RpcMethodHandler[Any, Any]:
-    """Return a handler that ends every call with an error.
+def rejecting_handler(error: RpcError) -> grpc.RpcMethodHandler[Any, Any]:
+    """Return a handler that ends every call with an error, whatever the type of its method.
 
-    Args:
-        error: The error.
-        handler: The handler that it replaces; it takes and returns streams where that does.
+    It takes a stream, so that it does not wait for a request that may never arrive, or be large.
     """
 
-    async def reject(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
-        await abort(context, error)
-
-    async def reject_stream(
-        request: Any, context: grpc.aio.ServicerContext[Any, Any]
+    async def reject(
+        requests: Any, context: grpc.aio.ServicerContext[Any, Any]
     ) -> AsyncIterable[Any]:
         await abort(context, error)
         yield
 
-    takes_stream = handler is not None and handler.request_streaming
-    if handler is not None and handler.response_streaming:
-        make = (
-            grpc.stream_stream_rpc_method_handler
-            if takes_stream
-            else grpc.unary_stream_rpc_method_handler
-        )
-        return make(reject_stream)
-    make_unary = (
-        grpc.stream_unary_rpc_method_handler
-        if takes_stream
-        else grpc.unary_unary_rpc_method_handler
-    )
-    return make_unary(reject)
+    return grpc.stream_stream_rpc_method_handler(reject)

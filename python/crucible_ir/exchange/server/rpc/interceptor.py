@@ -6,24 +6,16 @@ A call pays only for the checks that differ between calls, not for building hand
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import grpc
 import grpc.aio
 
 from crucible_ir.exchange.server.rpc.call_hooks import with_hooks
-from crucible_ir.exchange.server.rpc.errors import RpcError, denying_handler
+from crucible_ir.exchange.server.rpc.errors import RpcError, rejecting_handler
 
 if TYPE_CHECKING:
-    from crucible_ir.exchange.server.rpc.call_hooks import CallHook, ErrorTranslator
-
-    # At run time the class takes no parameters.
-    Handler = grpc.RpcMethodHandler[Any, Any]
-
-#: A rejection of this kind does not wait for a request that may never arrive, or be large.
-READS_NOTHING: Final[grpc.RpcMethodHandler[Any, Any]] = grpc.stream_stream_rpc_method_handler(
-    lambda _, __: ()
-)
+    from crucible_ir.exchange.server.rpc.call_hooks import CallHook, ErrorTranslator, Handler
 
 
 class Interceptor:
@@ -95,7 +87,7 @@ class InterceptorChain(grpc.aio.ServerInterceptor):
                 if waiting is not None:
                     await waiting
             except RpcError as error:
-                rejection = denying_handler(error, READS_NOTHING)
+                rejection = rejecting_handler(error)
                 return _wrapped(self._interceptors[:position], rejection, method)
         return handler
 

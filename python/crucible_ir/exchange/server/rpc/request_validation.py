@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import grpc
-import grpc.aio
-
 from crucible_ir.errors import ValidationError
 from crucible_ir.exchange.request_guards import GUARDS
 from crucible_ir.exchange.server.rpc.errors import translate
@@ -17,11 +14,12 @@ from crucible_ir.validation.check import violations
 PREFIX = "/crucible_ir.exchange.v1."
 
 if TYPE_CHECKING:
-    from crucible_ir.exchange.server.rpc.call_hooks import CallHook, ErrorTranslator
-
-    # At run time grpc's classes take no type arguments.
-    Handler = grpc.RpcMethodHandler[Any, Any]
-    Context = grpc.aio.ServicerContext[Any, Any]
+    from crucible_ir.exchange.server.rpc.call_hooks import (
+        CallHook,
+        Context,
+        ErrorTranslator,
+        Handler,
+    )
 
 
 class ValidationInterceptor(Interceptor):

@@ -27,10 +27,7 @@ from crucible_ir.exchange.server.standard_services import OPEN_METHODS
 from crucible_ir.exchange.store.records import EVERYTHING
 
 if TYPE_CHECKING:
-    from crucible_ir.exchange.server.rpc.call_hooks import CallHook
-
-    Handler = grpc.RpcMethodHandler[Any, Any]
-    Context = grpc.aio.ServicerContext[Any, Any]
+    from crucible_ir.exchange.server.rpc.call_hooks import CallHook, Context, Handler
 
 # Operators filter by this name, so it does not follow the module.
 _log: Final = logging.getLogger("crucible_ir.exchange.server.authentication")

@@ -29,8 +29,7 @@ from crucible_ir.exchange.v1 import (
 )
 
 if TYPE_CHECKING:
-    # At run time the class takes no parameters.
-    Handler = grpc.RpcMethodHandler[Any, Any]
+    from crucible_ir.exchange.server.rpc.call_hooks import Handler
 
 _FILES: tuple[FileDescriptor, ...] = (
     exchange_service_pb2.DESCRIPTOR,
