@@ -1,1 +1,1 @@
-"""The server of the exchange: its services on grpc.aio, and what guards them."""
+"""The server of the exchange, on grpc.aio."""

@@ -1,1 +1,1 @@
-"""What operators see of calls: logs, metrics and traces."""
+"""Observability: logs, metrics and traces of calls."""

@@ -1,1 +1,1 @@
-"""What every call passes through: interceptors, hooks, errors and request validation."""
+"""The parts of every call: interceptors, hooks, errors and request validation."""

@@ -1,1 +1,1 @@
-"""Who may call, and how much: tokens, roles, limits and deadlines."""
+"""Access control: tokens, roles, limits and deadlines."""
