@@ -137,7 +137,8 @@ def test_a_guard_accepts_exactly_the_requests_without_violations(name: str) -> N
     random = Random(name)
     guard = request_guards.GUARDS[f"crucible_ir.exchange.v1.{name}"]
     valid = invalid = 0
-    for number in range(examples(CASES)):
+    count = examples(CASES)
+    for number in range(count):
         message = filled(REQUESTS[name], random, (0.0, 0.1, 0.5)[number % 3])
         broken = collect_violations(message)
         certain = guard(message)
@@ -147,8 +148,8 @@ def test_a_guard_accepts_exactly_the_requests_without_violations(name: str) -> N
             assert certain or is_undecided(message), message
         valid += not broken
         invalid += bool(broken)
-    assert valid > CASES / 20
-    assert invalid > CASES / 20
+    assert valid > count / 20
+    assert invalid > count / 20
 
 
 def test_every_request_has_a_guard() -> None:
