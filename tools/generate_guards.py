@@ -1,7 +1,7 @@
-"""Write the guards: Python functions that tell quickly that a message certainly breaks no rule.
+"""Write the guards: Python functions that quickly recognize messages that break no rule.
 
-Reads the rules of the schema from compiled descriptors, prints the rules that no guard decides, and
-writes one module.
+It reads the rules from compiled descriptors, prints the rules that guards leave to protovalidate,
+and writes one module.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def generate(image: SchemaImage, python: Path) -> None:
 
     Args:
         image: The compiled schema.
-        python: The folder that holds, or is to hold, the package `crucible_ir`.
+        python: The folder of the package `crucible_ir`, which need not exist.
     """
     files = list(image.full.file)
     for module, guards in (
@@ -83,7 +83,7 @@ def generate(image: SchemaImage, python: Path) -> None:
 
 
 def write_requests(files: list[FileDescriptorProto]) -> Guards:
-    """Write the guards of what the methods of the exchange are asked with.
+    """Write the guards of the requests of the exchange.
 
     Args:
         files: As for `write`.
@@ -99,8 +99,8 @@ def write(files: list[FileDescriptorProto], package: str) -> Guards:
     """Write the guards of every message of a proto package.
 
     Args:
-        files: The compiled schema, each file after those that it imports. The schema of the rules
-            is taken from it, or from protovalidate where it is not there.
+        files: The compiled schema, each file after those that it imports. If it does not include
+            the schema of the rules, that of protovalidate is used.
         package: The proto package, which is also the Python package of the messages' classes.
     """
     writer = guard_writer(files, {})
@@ -109,13 +109,13 @@ def write(files: list[FileDescriptorProto], package: str) -> Guards:
 
 
 def guard_writer(files: list[FileDescriptorProto], guarded: dict[str, str]) -> GuardWriter:
-    """Return what writes the guards of a schema; the arguments are those of the others."""
+    """Return the writer of a schema's guards; the arguments are as in `write` and `GuardWriter`."""
     rules_file = next((file for file in files if file.name == RULES_FILE), None)
     return GuardWriter(RuleReader(rules_file or protovalidate_file()), guarded)
 
 
 def messages(files: Iterable[FileDescriptorProto], package: str) -> Iterator[Descriptor]:
-    """List the messages of a proto package, by file and then as declared, nested ones too."""
+    """Yield the messages of a proto package by file and declaration, including nested ones."""
     pool = DescriptorPool()
     own = []
     for file in files:
@@ -128,7 +128,7 @@ def messages(files: Iterable[FileDescriptorProto], package: str) -> Iterator[Des
 
 
 def requests(files: list[FileDescriptorProto], package: str) -> list[Descriptor]:
-    """List the messages that methods of a proto package take, and those of it in them."""
+    """Return the request messages of a proto package's methods and the messages inside them."""
     taken = {
         method.input_type.lstrip(".")
         for file in files
@@ -137,17 +137,17 @@ def requests(files: list[FileDescriptorProto], package: str) -> list[Descriptor]
         for method in service.method
     }
     every = list(messages(files, package))
-    held = {
+    nested = {
         each.full_name
         for message in every
         if message.full_name in taken
         for each in reachable(message)
     }
-    return [message for message in every if message.full_name in taken | held]
+    return [message for message in every if message.full_name in taken | nested]
 
 
 def with_nested(message: Descriptor) -> Iterator[Descriptor]:
-    """List a message and those declared in it, without the entries of maps."""
+    """Yield a message and those declared in it, without the entries of maps."""
     yield message
     for nested in message.nested_types:
         if not nested.GetOptions().map_entry:
@@ -155,7 +155,7 @@ def with_nested(message: Descriptor) -> Iterator[Descriptor]:
 
 
 def protovalidate_file() -> FileDescriptorProto:
-    """Take the schema of the rules from the installed protovalidate, compiled as it is there."""
+    """Return the compiled schema of the rules from the installed protovalidate."""
     import protovalidate
 
     compiled = protovalidate.ViolationPb.desc().file.proto.to_binary()
@@ -163,7 +163,7 @@ def protovalidate_file() -> FileDescriptorProto:
 
 
 def installed_files() -> list[FileDescriptorProto]:
-    """Copy the files of the installed package, each after those that it imports."""
+    """Return the files of the installed package, each after those that it imports."""
     from crucible_ir import v1
     from crucible_ir.exchange import v1 as exchange_v1
 
@@ -183,7 +183,7 @@ def collect(file: FileDescriptor, found: dict[str, FileDescriptorProto]) -> None
 
 
 def report(fallbacks: list[Fallback]) -> None:
-    """Print the rules that no guard decides."""
+    """Print the rules that the guards leave to protovalidate."""
     for fallback in fallbacks:
         print(f"guards: left to protovalidate: {fallback}", file=sys.stderr)
     if not fallbacks:

@@ -1,4 +1,4 @@
-"""Compares the guards with protovalidate on generated messages; run it for as many as you like."""
+"""Compare the guards with protovalidate on generated messages; run it for any number of them."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from crucible_ir.validation.guards import GUARDS
 
 @dataclass
 class Tally:
-    """What came of the comparisons of one type, or of several.
+    """The results of comparisons for one or more types.
 
     Attributes:
-        valid: Messages without a violation that the guard passed.
-        invalid: Messages with one that the guard did not pass.
-        odd: Messages without one that are too odd for the guard to be sure of.
+        valid: Messages without violations that the guard accepted.
+        invalid: Messages with violations that the guard did not accept.
+        odd: Messages without violations that are too odd for the guard to be certain.
     """
 
     valid: int = 0
@@ -49,8 +49,8 @@ def compare(name: str, seed: int, count: int) -> Tally:
     """Compare a type's guard with protovalidate on the cases of `message_cases.cases`.
 
     Raises:
-        AssertionError: The guard passed an invalid message, or was not sure of a valid one that is
-            not odd.
+        AssertionError: The guard accepted an invalid message, or was not certain of a valid one
+            that is not odd.
     """
     guard = GUARDS[MESSAGE_CLASSES[name].DESCRIPTOR.full_name]
     tally = Tally()
@@ -59,27 +59,27 @@ def compare(name: str, seed: int, count: int) -> Tally:
         broken = collect_violations(message)
         if broken:
             assert not certain, (
-                f"passed in spite of {[each.proto.rule_id for each in broken]}\n{message!r}"
+                f"accepted in spite of {[each.proto.rule_id for each in broken]}\n{message!r}"
             )
             tally.invalid += 1
         elif certain:
             tally.valid += 1
         else:
-            assert is_odd(message), f"not sure of a valid message:\n{message!r}"
+            assert is_odd(message), f"not certain of a valid message:\n{message!r}"
             tally.odd += 1
     return tally
 
 
 def is_odd(message: Any) -> bool:
-    """Tell whether a message has a Timestamp by an end of the range, with invalid nanoseconds."""
+    """Return whether a Timestamp near an end of the range has invalid nanoseconds."""
     if message.DESCRIPTOR.full_name == TIMESTAMP:
         is_inside = FIRST_SECOND + 3 <= message.seconds <= LAST_SECOND - 2
         return not is_inside and not 0 <= message.nanos <= MAX_NANOS
     return any(
-        is_odd(held)
+        is_odd(item)
         for field, value in message.ListFields()
         if field.message_type and not is_map(field)
-        for held in (value if field.is_repeated else [value])
+        for item in (value if field.is_repeated else [value])
     )
 
 

@@ -1,4 +1,4 @@
-"""Generates messages around the edges of the schema's rules: valid, broken, odd and damaged."""
+"""Generate messages near the limits of the schema's rules: valid, invalid, odd and damaged."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ MESSAGE_CLASSES: dict[str, type[Message]] = {
 STRUCT, VALUE, TIMESTAMP = (f"google.protobuf.{name}" for name in ("Struct", "Value", "Timestamp"))
 WELL_KNOWN = (STRUCT, VALUE, TIMESTAMP)
 
-#: Values that keep every rule of the schema, so that one rule can be broken at a time: a string
+#: Values that satisfy every rule of the schema, so that one rule can be broken at a time: a string
 #: that is a version, a number within every range, a name that every enum has.
 VALID_STRING = "1.2.3"
 VALID_DOUBLE = 0.5
 VALID_INTEGER = 1
 VALID_SECONDS = 1_735_732_800
 
-#: Strings around the limits of the schema, 512 and 8192 bytes, in characters of one to four bytes,
-#: and around what a version may be.
+#: Strings near the limits of the schema, 512 and 8192 bytes, in characters of one to four bytes,
+#: and versions with near misses.
 STRINGS = (
     *("", "a", "\x00", " "),
     *("a" * length for length in (127, 128, 129, 511, 512, 513, 2048, 2049, 8191, 8192, 8193)),
@@ -52,8 +52,8 @@ DOUBLES = (
     *(1.7976931348623157e308, math.inf, math.nan),
 )
 
-#: Instants around the first and last that RFC 3339 can write, the start of the year 1 and the end
-#: of 9999, some with nanoseconds that no Timestamp should have.
+#: Times near the first and last that RFC 3339 can write, the start of the year 1 and the end of
+#: 9999, some with invalid nanoseconds.
 FIRST_SECOND, LAST_SECOND, MAX_NANOS = -62_135_596_800, 253_402_300_799, 999_999_999
 NANOS = (0, 1, MAX_NANOS, -1, MAX_NANOS + 1, -(2**31), 2**31 - 1)
 SECONDS = (
@@ -62,10 +62,10 @@ SECONDS = (
     *(LAST_SECOND + offset for offset in range(-4, 4)),
 )
 
-#: A number and a string in fields that the schema does not have, as a newer peer might send.
+#: A number and a string in unknown fields, as a newer peer might send.
 UNKNOWN_FIELDS = (b"\xf8\xff\x07\x05", b"\xfa\xff\x07\x03new")
 
-#: How often a message may be inside itself in the messages that are built.
+#: How often a message type may be nested in itself in the messages that are built.
 NESTING = 2
 
 #: How many ways to choose the members of oneofs are tried: enough for each member of a Document,
@@ -80,7 +80,7 @@ class Site:
     """A field of a message at some depth.
 
     Attributes:
-        steps: The way from the root to the message: names of fields, with positions in lists.
+        steps: The path from the root to the message: names of fields, with indexes into lists.
         field: The field.
     """
 
@@ -88,7 +88,7 @@ class Site:
     field: FieldDescriptor
 
     def owner(self, root: Any) -> Any:
-        """Find the message that holds the field; what an earlier edit removed is made anew."""
+        """Return the message that has the field; recreate messages that earlier edits removed."""
         message = root
         for name, position in self.steps:
             message = getattr(message, name)
@@ -104,7 +104,7 @@ def cases(name: str, seed: int, count: int) -> Iterator[Message]:
 
     Args:
         name: The name of the type, as `Experiment`.
-        seed: What the random cases depend on.
+        seed: The seed of the random cases.
         count: The number of random cases.
     """
     for base in bases(name):
@@ -119,7 +119,7 @@ def cases(name: str, seed: int, count: int) -> Iterator[Message]:
 
 
 def count_single_edits(name: str) -> int:
-    """Count the cases that do not depend on chance."""
+    """Count the cases that are not random."""
     return sum(len(edits(name, base)) for base in bases(name))
 
 
@@ -132,7 +132,7 @@ def edited(name: str, base: bytes, chosen: list[Edit]) -> Message:
 
 
 def damaged(message: Message, random: Random) -> Message:
-    """Change bytes of a message until one of the changes can still be read."""
+    """Change bytes of a message so that it can still be read."""
     original = message.SerializeToString()
     while True:
         data = bytearray(original)
@@ -187,7 +187,7 @@ def full_messages(message_class: type[Message]) -> list[Message]:
 
 
 def is_set(site: Site, root: Message) -> bool:
-    """Tell whether there is something in a field."""
+    """Return whether a field is set."""
     return any(field == site.field for field, _ in site.owner(root).ListFields())
 
 
@@ -196,9 +196,9 @@ def fill(message: Any, choice: int, inside: tuple[str, ...]) -> None:
 
     Args:
         message: The message.
-        choice: Which members of oneofs to set: the lowest digits say so for the message itself, the
+        choice: Which members of oneofs to set: the lowest digits are for the message itself, the
             others for the messages in it.
-        inside: The full names of the messages that it is in, and its own.
+        inside: The full names of the types of the messages around it, and of its own.
     """
     oneofs = message.DESCRIPTOR.oneofs
     deeper = choice // max([len(oneof.fields) for oneof in oneofs], default=1)
@@ -213,18 +213,18 @@ def fill(message: Any, choice: int, inside: tuple[str, ...]) -> None:
             value.update({"loss": VALID_DOUBLE, "": math.nan})
         elif field.is_repeated and field.message_type:
             for _ in range(2):
-                fill_held(value.add(), deeper, inside)
+                fill_nested(value.add(), deeper, inside)
         elif field.is_repeated:
             value.extend([valid_scalar(field)] * 2)
         elif field.message_type:
             value.SetInParent()
-            fill_held(value, deeper, inside)
+            fill_nested(value, deeper, inside)
         else:
             setattr(message, field.name, valid_scalar(field))
 
 
-def fill_held(message: Any, choice: int, inside: tuple[str, ...]) -> None:
-    """Fill a message that a field holds."""
+def fill_nested(message: Any, choice: int, inside: tuple[str, ...]) -> None:
+    """Fill a message in a field."""
     match message.DESCRIPTOR.full_name:
         case "google.protobuf.Struct":
             message.update({"key": [1, None, {"nested": True}]})
@@ -237,7 +237,7 @@ def fill_held(message: Any, choice: int, inside: tuple[str, ...]) -> None:
 
 
 def valid_scalar(field: FieldDescriptor) -> Any:
-    """Choose a value that keeps every rule of the schema."""
+    """Return a value that satisfies every rule of the schema."""
     match field.type:
         case FieldDescriptor.TYPE_STRING:
             return VALID_STRING
@@ -249,12 +249,12 @@ def valid_scalar(field: FieldDescriptor) -> Any:
 
 
 def is_map(field: FieldDescriptor) -> bool:
-    """Tell whether a field is a map."""
+    """Return whether a field is a map."""
     return field.message_type is not None and field.message_type.GetOptions().map_entry
 
 
 def reduce(root: Message, message: Any, keeps_messages: bool) -> None:
-    """Clear what can be cleared of a valid root, or of a message in it, without a violation.
+    """Clear every field of a valid root, or of a message in it, whose removal breaks no rule.
 
     Args:
         root: The root.
@@ -280,7 +280,7 @@ def reduce(root: Message, message: Any, keeps_messages: bool) -> None:
 
 @cache
 def edits(name: str, base: bytes) -> list[Edit]:
-    """List the single edits of a base: every value of interest for every field at every depth."""
+    """Return the single edits of a base: every interesting value of every field at every depth."""
     message = MESSAGE_CLASSES[name].FromString(base)
     return [edit for site in sites(message) for edit in edits_at(site)]
 
@@ -318,13 +318,13 @@ def edits_at(site: Site) -> Iterator[Edit]:
         yield partial(empty, site)
         if field.message_type.full_name == TIMESTAMP:
             for seconds in SECONDS:
-                yield from (partial(assign_instant, site, seconds, nanos) for nanos in NANOS)
+                yield from (partial(assign_time, site, seconds, nanos) for nanos in NANOS)
     else:
         yield from (partial(assign, site, value) for value in scalars(field))
 
 
 def scalars(field: FieldDescriptor) -> tuple[Any, ...]:
-    """List the values of interest for a field."""
+    """Return the interesting values of a field."""
     if field.enum_type:
         last = max(value.number for value in field.enum_type.values)
         return (-(2**31), -1, 0, 1, 2, last, last + 1, 2**31 - 1)
@@ -346,7 +346,7 @@ def clear(site: Site, root: Message) -> None:
 
 
 def merge(site: Site, data: bytes, root: Message) -> None:
-    """Add encoded fields to the message that holds a field."""
+    """Add encoded fields to the message that has a field."""
     site.owner(root).MergeFromString(data)
 
 
@@ -368,7 +368,7 @@ def assign_map(site: Site, entries: dict[str, float], root: Message) -> None:
 
 
 def resize(site: Site, count: int, root: Message) -> None:
-    """Make a list of messages shorter, or longer by messages that are empty."""
+    """Shorten a list of messages, or extend it with empty ones."""
     items = getattr(site.owner(root), site.field.name)
     del items[count:]
     while len(items) < count:
@@ -381,7 +381,7 @@ def empty(site: Site, root: Message) -> None:
     getattr(site.owner(root), site.field.name).SetInParent()
 
 
-def assign_instant(site: Site, seconds: int, nanos: int, root: Message) -> None:
+def assign_time(site: Site, seconds: int, nanos: int, root: Message) -> None:
     """Set a Timestamp."""
     timestamp = getattr(site.owner(root), site.field.name)
     timestamp.seconds, timestamp.nanos = seconds, nanos

@@ -1,4 +1,4 @@
-"""The verdict on a message: paths, rule ids, words, values, positions and order of violations."""
+"""Validation: the paths, rule ids, texts, values, positions and order of violations."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def broken(message: Message) -> list[tuple[str, str]]:
 
 
 def path_of(proto: Any) -> str:
-    """Write protovalidate's own path the way the documentation of `Violation.path` says."""
+    """Format protovalidate's own path as the documentation of `Violation.path` says."""
     text = ""
     for element in proto.field.elements if proto.field else ():
         text += ("." if text else "") + element.field_name
@@ -129,7 +129,7 @@ def test_violations_name_the_path_and_the_rule(
 
 
 def map_message() -> Any:
-    """Make a message type with maps of the IR's messages, which the IR itself has none of."""
+    """Return a message of a new type with maps of messages, since the IR has no such maps."""
     pool = descriptor_pool.DescriptorPool()
 
     def add(file: Any) -> None:
@@ -156,19 +156,19 @@ def map_message() -> Any:
     return message_factory.GetMessageClass(pool.FindMessageTypeByName("maps.Holder"))()
 
 
-def test_a_path_quotes_the_keys_of_a_map_and_escapes_what_is_in_them() -> None:
+def test_a_path_quotes_and_escapes_the_keys_of_a_map() -> None:
     holder = map_message()
     holder.by_name['say "hi".now'].SetInParent()
     assert [each.path for each in ir.violations(holder)] == [r'by_name["say \"hi\".now"].name']
 
 
-def test_a_path_shows_a_number_that_is_a_maps_key() -> None:
+def test_a_path_quotes_the_numeric_keys_of_a_map() -> None:
     holder = map_message()
     holder.by_number[-5].SetInParent()
     assert [each.path for each in ir.violations(holder)] == ['by_number["-5"].name']
 
 
-# Words and values
+# Texts and values
 
 
 @pytest.mark.parametrize(
@@ -200,7 +200,7 @@ def test_a_path_shows_a_number_that_is_a_maps_key() -> None:
         ),
     ],
 )
-def test_a_violation_reads_as_a_sentence_with_its_path_and_rule(
+def test_the_text_of_a_violation_has_its_path_requirement_and_rule(
     message: Message, text: str
 ) -> None:
     assert [str(each) for each in ir.violations(message)] == [text]
@@ -218,14 +218,14 @@ def test_a_violation_reads_as_a_sentence_with_its_path_and_rule(
         (v1.Message(role=USER), None),
     ],
 )
-def test_a_violation_shows_the_offending_value_where_there_is_one(
+def test_a_violation_has_the_offending_value_if_there_is_one(
     message: Message, value: object
 ) -> None:
     (violation,) = ir.violations(message)
     assert violation.value == value
 
 
-def test_a_violation_does_not_change_with_the_message_that_it_was_found_in() -> None:
+def test_a_violation_does_not_change_when_its_message_changes() -> None:
     version = v1.ModelVersion(id="v", model_id="m", version="1.0.0")
     version.created_at.seconds = 10**12
     (violation,) = ir.violations(version)
@@ -246,7 +246,7 @@ def test_a_validation_error_lists_every_violation_with_its_value_cut() -> None:
     ]
 
 
-def test_one_violation_is_not_called_violations() -> None:
+def test_a_validation_error_with_one_violation_uses_the_singular() -> None:
     with pytest.raises(ir.ValidationError, match="StageDef: 1 violation\n"):
         ir.validate(v1.StageDef())
 
@@ -254,7 +254,7 @@ def test_one_violation_is_not_called_violations() -> None:
 # Positions
 
 
-def test_a_message_that_was_not_read_from_text_has_no_positions() -> None:
+def test_violations_of_a_message_without_text_have_no_positions() -> None:
     assert [each.position for each in ir.violations(v1.StageDef())] == [None]
 
 
@@ -290,7 +290,7 @@ reliability:
         (ir.from_yaml, YAML, {"pipeline[1].name": "5:11", "reliability.stats.alpha": "8:12"}),
     ],
 )
-def test_violations_of_a_text_stand_at_the_offending_value(
+def test_violations_in_a_text_have_the_position_of_the_value(
     read: Any, text: str, expected: dict[str, str]
 ) -> None:
     with pytest.raises(ir.ValidationError) as caught:
@@ -300,7 +300,7 @@ def test_violations_of_a_text_stand_at_the_offending_value(
     assert str(caught.value).splitlines()[1].startswith(f"  {expected['pipeline[1].name']}: ")
 
 
-def test_what_is_missing_stands_where_it_belongs() -> None:
+def test_the_violation_of_a_missing_field_has_the_position_of_its_message() -> None:
     with pytest.raises(ir.ValidationError) as caught:
         ir.from_json('{"id": "e",\n "backend": {}, "pipeline": [{"name": "a"}]}', v1.Experiment)
     (violation,) = caught.value.violations
@@ -311,7 +311,7 @@ def test_what_is_missing_stands_where_it_belongs() -> None:
 
 
 def variants() -> list[Message]:
-    """Make messages of every type that keep or break the rules of one field after the other."""
+    """Return messages of every type with values that satisfy or break the rules of each field."""
     made: list[Message] = []
     for name in ir.MESSAGE_TYPES:
         base: Any = new(name)
@@ -324,12 +324,13 @@ def variants() -> list[Message]:
                     filled.CopyFrom(base)
                     getattr(filled, field.name).SetInParent()
                     made.append(filled)
-            elif field.cpp_type == field.CPPTYPE_STRING:
-                is_bytes = field.type == field.TYPE_BYTES
-                candidates = (b"", b"x") if is_bytes else ("", "x", "x" * 513, "1.0.0")
-            elif field.cpp_type == field.CPPTYPE_DOUBLE:
+            elif field.type == field.TYPE_BYTES:
+                candidates = (b"", b"x")
+            elif field.type == field.TYPE_STRING:
+                candidates = ("", "x", "x" * 513, "1.0.0")
+            elif field.type == field.TYPE_DOUBLE:
                 candidates = (math.nan, math.inf, -1.0, 0.0, 0.5, 1.0, 95.0, 101.0)
-            elif field.cpp_type == field.CPPTYPE_BOOL:
+            elif field.type == field.TYPE_BOOL:
                 candidates = (True, False)
             elif field.enum_type is not None:
                 candidates = (0, 1, 99, -1)
@@ -350,10 +351,10 @@ def variants() -> list[Message]:
 def test_verdicts_and_violations_agree_with_protovalidate_for_every_field() -> None:
     seen = set()
     for message in variants():
-        truth = protovalidate.collect_violations(message)
-        assert broken(message) == [(path_of(each.proto), each.proto.rule_id) for each in truth]
-        assert ir.is_valid(message) == (not truth)
-        seen.add(bool(truth))
+        reference = protovalidate.collect_violations(message)
+        assert broken(message) == [(path_of(each.proto), each.proto.rule_id) for each in reference]
+        assert ir.is_valid(message) == (not reference)
+        seen.add(bool(reference))
     assert seen == {True, False}
 
 
@@ -363,13 +364,13 @@ def test_a_valid_message_is_returned_itself() -> None:
 
 
 @pytest.mark.parametrize("thing", [None, 3, "StageDef", v1.StageDef, {"name": "s"}])
-def test_what_is_not_a_message_is_an_error_of_the_package(thing: Any) -> None:
+def test_a_value_that_is_not_a_message_raises_an_error_of_the_package(thing: Any) -> None:
     for function in (ir.validate, ir.is_valid, ir.violations):
         with pytest.raises(ir.Error, match=r"^expected a protobuf message, got "):
             function(thing)
 
 
-def test_a_broken_message_that_nests_too_deep_for_the_rules_is_an_error_and_no_crash() -> None:
+def test_an_invalid_message_nested_too_deep_for_protovalidate_is_an_error_not_a_crash() -> None:
     stage = ir.v1.StageDef()
     value = stage.options.fields["a"]
     for _ in range(5_000):

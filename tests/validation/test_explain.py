@@ -1,4 +1,4 @@
-"""Every rule and lint is explained, with examples that protovalidate and the linter agree to."""
+"""Explanations of every rule and lint, with examples that protovalidate and the linter check."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def examples(explanation: Explanation) -> tuple[Message, Message]:
     return explanation.failing.message, explanation.passing.message
 
 
-def test_the_rules_of_the_schema_are_these() -> None:
+def test_rule_ids_lists_the_rules_of_the_schema() -> None:
     assert rule_ids() == (
         "double.finite",
         "double.gt",
@@ -59,7 +59,7 @@ def test_the_failing_example_breaks_this_rule_and_no_other(rule_id: str) -> None
 
 
 @pytest.mark.parametrize("rule_id", rule_ids())
-def test_the_passing_example_is_valid_and_differs_only_where_the_rule_looks(rule_id: str) -> None:
+def test_the_passing_example_is_valid_and_differs_in_one_field(rule_id: str) -> None:
     failing, passing = examples(explain(rule_id))
     assert broken(passing) == []
     assert passing.DESCRIPTOR is failing.DESCRIPTOR
@@ -86,7 +86,7 @@ def test_every_declaration_of_a_rule_is_listed(rule_id: str) -> None:
     assert len(listed) == len(declared)
 
 
-def test_a_rule_is_explained_by_meaning_places_and_values() -> None:
+def test_an_explanation_has_the_meaning_and_declarations_of_a_rule() -> None:
     explanation = explain("double.gt")
     assert explanation.severity is None
     assert explanation.meaning == "must be greater than <gt>"
@@ -96,7 +96,7 @@ def test_a_rule_is_explained_by_meaning_places_and_values() -> None:
     )
 
 
-def test_the_text_of_a_rule_groups_its_places_by_what_it_asks_there() -> None:
+def test_the_text_of_a_rule_groups_its_declarations_by_requirement() -> None:
     assert str(explain("double.gte_lte")) == (
         "double.gte_lte (rule)\n"
         "  must be greater than or equal to <gte> and less than or equal to <lte>\n"
@@ -114,7 +114,7 @@ def test_the_text_of_a_rule_groups_its_places_by_what_it_asks_there() -> None:
     )
 
 
-def test_the_text_of_a_rule_of_our_own_shows_its_expression() -> None:
+def test_the_text_of_a_rule_in_cel_shows_its_expression() -> None:
     assert str(explain("generation_options.json_schema_required")) == (
         "generation_options.json_schema_required (rule)\n"
         "  json_schema is required when response_format is json_schema\n"
@@ -135,7 +135,7 @@ def test_a_long_value_is_cut_with_its_length() -> None:
     assert shown == f'BackendRef {{"id": "{"a" * 20}…" (513 characters)}}'
 
 
-def test_a_value_that_json_cannot_write_is_shown_in_text_form() -> None:
+def test_a_value_that_json_cannot_write_is_shown_in_text_format() -> None:
     shown = str(explain("timestamp.gte_lte").failing)
     assert shown.startswith("FeedbackEvent {id: ")
     assert "timestamp { seconds: -62135596801 }" in shown
@@ -148,11 +148,11 @@ def test_every_lint_is_explained_by_its_entry(lint_id: str) -> None:
     assert explanation.severity is entry.severity
     assert explanation.meaning == entry.summary
     bad, good = examples(explanation)
-    assert [advice.id for advice in lint(bad)] == [lint_id]
+    assert [finding.id for finding in lint(bad)] == [lint_id]
     assert lint(good) == []
 
 
-def test_the_text_of_a_lint_tells_its_severity() -> None:
+def test_the_text_of_a_lint_has_its_severity() -> None:
     assert explain("ensemble.no_models").severity is Severity.WARNING
     assert str(explain("ensemble.no_models")) == (
         "ensemble.no_models (lint, warning)\n"
@@ -165,7 +165,7 @@ def test_the_text_of_a_lint_tells_its_severity() -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "near"),
+    ("rule_id", "nearest"),
     [
         ("int32.gtee", "int32.gte"),
         ("ensemble.no_model", "ensemble.no_models"),
@@ -173,20 +173,22 @@ def test_the_text_of_a_lint_tells_its_severity() -> None:
         ("double.gte_lt", "double.gte_lte"),
     ],
 )
-def test_an_unknown_id_is_an_error_with_the_near_miss(asked: str, near: str) -> None:
-    with pytest.raises(UnknownRuleError) as refusal:
-        explain(asked)
-    assert isinstance(refusal.value, Error)
-    assert str(refusal.value) == (f"no rule or lint has the id '{asked}'; did you mean \"{near}\"?")
+def test_an_unknown_id_is_an_error_with_a_suggestion(rule_id: str, nearest: str) -> None:
+    with pytest.raises(UnknownRuleError) as caught:
+        explain(rule_id)
+    assert isinstance(caught.value, Error)
+    assert (
+        str(caught.value) == f"no rule or lint has the id '{rule_id}'; did you mean \"{nearest}\"?"
+    )
 
 
-@pytest.mark.parametrize("asked", ["", "zzz", "x" * 10_000])
-def test_an_id_near_to_nothing_gets_a_short_error_without_a_suggestion(asked: str) -> None:
-    with pytest.raises(UnknownRuleError) as refusal:
-        explain(asked)
-    assert str(refusal.value).startswith("no rule or lint has the id '")
-    assert "did you mean" not in str(refusal.value)
-    assert len(str(refusal.value)) < 120
+@pytest.mark.parametrize("rule_id", ["", "zzz", "x" * 10_000])
+def test_an_id_unlike_any_other_is_a_short_error_without_a_suggestion(rule_id: str) -> None:
+    with pytest.raises(UnknownRuleError) as caught:
+        explain(rule_id)
+    assert str(caught.value).startswith("no rule or lint has the id '")
+    assert "did you mean" not in str(caught.value)
+    assert len(str(caught.value)) < 120
 
 
 def test_every_rule_that_a_message_can_break_has_an_explanation() -> None:

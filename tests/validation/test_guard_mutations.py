@@ -1,4 +1,4 @@
-"""Breaking any one condition of the guards is noticed, so each of them is needed and tested."""
+"""Mutation tests of the guards: the tests detect a change of any condition."""
 
 from __future__ import annotations
 
@@ -41,71 +41,71 @@ COMPARISONS: dict[type[ast.cmpop], tuple[ast.cmpop, ...]] = {
 
 Verdict = Callable[[Message], bool]
 
-#: How many valid messages are tried first: they notice a guard that refuses too much.
+#: How many valid messages are tried first: they detect a guard that rejects too much.
 FIRST_VALID = 20
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
-def test_breaking_any_one_condition_of_a_guard_is_noticed(function: str) -> None:
-    tried, unnoticed = 0, []
+def test_a_change_of_any_condition_of_a_guard_is_detected(function: str) -> None:
+    tried, undetected = 0, []
     for description, mutant in mutants(FUNCTIONS[function]):
         tried += 1
-        if not is_noticed(function, mutant):
-            unnoticed.append(description)
-    assert unnoticed == []
+        if not is_detected(function, mutant):
+            undetected.append(description)
+    assert undetected == []
     assert tried > 0
 
 
-def is_noticed(function: str, mutant: ast.FunctionDef) -> bool:
-    """Tell whether a mutant's verdict is wrong on a message, or right only after the slow path."""
-    if function in ASKED_BY:
-        return any(is_noticed_by(guard, mutant, corpus(guard)) for guard in ASKED_BY[function])
-    return is_noticed_by(function, mutant, corpus(function)) or is_noticed_by(
-        function, mutant, passed_at_first_sight(function), AT_FIRST_SIGHT
+def is_detected(function: str, mutant: ast.FunctionDef) -> bool:
+    """Return whether a mutant gives a wrong verdict, or needs the slow path for a right one."""
+    if function in CALLERS:
+        return any(is_detected_by(guard, mutant, corpus(guard)) for guard in CALLERS[function])
+    return is_detected_by(function, mutant, corpus(function)) or is_detected_by(
+        function, mutant, accepted_by_fast_checks(function), FAST_CHECKS_ONLY
     )
 
 
-#: The functions that look again where the first look does not tell, with guards that ask them.
-ASKED_BY = {
+#: The functions that do an exact check where the fast one does not decide, with their callers.
+CALLERS = {
     "_fits": ("guard_stage_def", "guard_audio_content"),
     "_is_within": ("guard_feedback_event",),
 }
 
-#: Stands in for them, so that a guard must do with its first look.
-AT_FIRST_SIGHT = dict.fromkeys(ASKED_BY, lambda *_: False)
+#: Replaces these functions, so that a guard has its fast checks only.
+FAST_CHECKS_ONLY = dict.fromkeys(CALLERS, lambda *_: False)
 
 
-def is_noticed_by(
+def is_detected_by(
     function: str,
     mutant: ast.FunctionDef,
     messages: list[tuple[Message, bool]],
     names: dict[str, Any] | None = None,
 ) -> bool:
-    """Tell whether a guard with a mutant in it gives a wrong verdict on one of some messages."""
+    """Return whether a guard with a mutant gives a wrong verdict on one of the messages."""
     guard = compiled(function, mutant, names or {})
     return any(verdict(guard, message) != expected for message, expected in messages)
 
 
 @cache
 def corpus(function: str) -> list[tuple[Message, bool]]:
-    """Collect every single edit of the bases of a guard's type, each with what it is to say."""
+    """Return every single edit of the bases of a guard's type, each with the expected verdict."""
     name = GUARDED[function]
     messages = [edited(name, base, [edit]) for base in bases(name) for edit in edits(name, base)]
-    judged = [(each, not collect_violations(each) and not is_odd(each)) for each in messages]
-    valid = [case for case in judged if case[1]]
-    invalid = [case for case in judged if not case[1]]
+    checked = [(each, not collect_violations(each) and not is_odd(each)) for each in messages]
+    valid = [case for case in checked if case[1]]
+    invalid = [case for case in checked if not case[1]]
     return [*valid[:FIRST_VALID], *invalid, *valid[FIRST_VALID:]]
 
 
 @cache
-def passed_at_first_sight(function: str) -> list[tuple[Message, bool]]:
-    """Select the messages that a guard passes without a second look at anything in them."""
-    guard = compiled(function, FUNCTIONS[function], AT_FIRST_SIGHT)
+def accepted_by_fast_checks(function: str) -> list[tuple[Message, bool]]:
+    """Return the messages that a guard accepts by its fast checks alone."""
+    guard = compiled(function, FUNCTIONS[function], FAST_CHECKS_ONLY)
     return [case for case in corpus(function) if verdict(guard, case[0])]
 
 
 def compiled(function: str, mutant: ast.FunctionDef, names: dict[str, Any]) -> Verdict:
-    """Compile a guard, in a module where a function is replaced."""
+    """Compile a guard in a module with one function replaced."""
     namespace = vars(guards) | names
     bodies: list[ast.stmt] = [mutant]
     if mutant.name != function:
@@ -116,7 +116,7 @@ def compiled(function: str, mutant: ast.FunctionDef, names: dict[str, Any]) -> V
 
 
 def verdict(guard: Verdict, message: Message) -> bool:
-    """Ask a guard, as its callers do: anything but True means that it is not sure."""
+    """Call a guard as its callers do: any result but True means that it is not certain."""
     try:
         return guard(message) is True
     except Exception:
@@ -124,7 +124,7 @@ def verdict(guard: Verdict, message: Message) -> bool:
 
 
 def mutants(function: ast.FunctionDef) -> Iterator[tuple[str, ast.FunctionDef]]:
-    """Break each condition of a function in every way, one at a time, and say where and how."""
+    """Yield copies of a function, each with one condition changed, and a description."""
     for index, node in enumerate(ast.walk(function)):
         for number, (how, _) in enumerate(replacements(node)):
             copy = deepcopy(function)
@@ -146,7 +146,7 @@ class Replace(ast.NodeTransformer):
 
 
 def replacements(node: ast.AST) -> Iterator[tuple[str, Any]]:
-    """List what a node can be replaced by so that a condition changes."""
+    """Yield the replacements of a node that change a condition."""
     match node:
         case ast.Compare(left, operators, comparators):
             for index, operator in enumerate(operators):
@@ -169,7 +169,7 @@ def replacements(node: ast.AST) -> Iterator[tuple[str, Any]]:
             yield "and or swapped", ast.BoolOp(swapped, values)
             for index in range(len(values)):
                 rest = [*values[:index], *values[index + 1 :]]
-                # And so may that of a guard which would pass the unset message.
+                # A call of a guard that would accept the unset message may be redundant.
                 if all(passes_unset(value) for value in rest):
                     continue
                 yield f"without operand {index}", joined(operator, rest)
@@ -177,7 +177,7 @@ def replacements(node: ast.AST) -> Iterator[tuple[str, Any]]:
             yield "without not", operand
         case ast.If(_, body):
             yield "never", ast.If(ast.Constant(False), body, [])
-            # A block's question whether a message is set may only save time: it is not dropped.
+            # The presence check of a block may only save time, so it is not dropped.
             if isinstance(body[0], ast.Return):
                 yield "always", ast.If(ast.Constant(True), body, [])
         case ast.For():
@@ -196,7 +196,7 @@ def replacements(node: ast.AST) -> Iterator[tuple[str, Any]]:
 
 
 def passes_unset(condition: ast.expr) -> bool:
-    """Tell whether a condition asks a guard that passes what is read from an unset field."""
+    """Return whether a condition calls a guard that accepts the value of an unset field."""
     match condition:
         case ast.UnaryOp(ast.Not(), call):
             return passes_unset(call)
@@ -206,5 +206,5 @@ def passes_unset(condition: ast.expr) -> bool:
 
 
 def joined(operator: ast.boolop, values: list[ast.expr]) -> ast.expr:
-    """Join conditions, of which there may be only one."""
+    """Join one or more conditions."""
     return values[0] if len(values) == 1 else ast.BoolOp(operator, values)

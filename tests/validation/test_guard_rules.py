@@ -1,4 +1,4 @@
-"""The guard generator decides every kind of rule as protovalidate does, or leaves it alone."""
+"""Generated guards decide every kind of rule as protovalidate does, or leave it to it."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ INSTANT_RULES = (
     "gte { seconds: 5 } lte { seconds: 3 nanos: 999999999 }",
     *("const { seconds: 3 nanos: 5 }", "gte {}", "lt { seconds: -1 nanos: 7 }"),
 )
-INSTANTS = tuple(
+TIMES = tuple(
     {"seconds": seconds, "nanos": nanos}
     for seconds in (-(2**40), -2, -1, 0, 2, 3, 4, 5, 6, 2**40)
     for nanos in (0, 4, 5, 6, 7, 999_999_999)
@@ -113,13 +113,13 @@ INSTANTS = tuple(
 
 @dataclass(frozen=True)
 class Row:
-    """A message with rules, and the values to try in it.
+    """A message with rules, and the values to test.
 
     Attributes:
         rules: The rules, for the test's name.
-        text: The message's parts, in the text format of descriptors, but its name.
-        values: What to set, by field; every combination is tried, and None is not set.
-        is_decided: Whether guards know the rules.
+        text: The message's declarations in the text format of descriptors, without its name.
+        values: The values by field; every combination is tested, and None leaves the field unset.
+        is_decided: Whether guards support the rules.
     """
 
     rules: str
@@ -179,7 +179,8 @@ def mapped(kind: str, rules: str) -> str:
 @cache
 def rows() -> list[Row]:
     """List every row of the table."""
-    return [*number_rows(), *text_rows(), *presence_rows(), *list_rows(), *message_rows(), *left()]
+    decided = [*number_rows(), *text_rows(), *presence_rows(), *list_rows(), *message_rows()]
+    return [*decided, *undecided_rows()]
 
 
 def number_rows() -> Iterator[Row]:
@@ -202,7 +203,7 @@ def number_rows() -> Iterator[Row]:
     for rule in INSTANT_RULES:
         for setting in SETTINGS[:2]:
             rules = f"{setting}timestamp {{ {rule} }}"
-            yield Row(rules, implicit(TIMESTAMP, rules), {"v": (None, *INSTANTS)})
+            yield Row(rules, implicit(TIMESTAMP, rules), {"v": (None, *TIMES)})
 
 
 def text_rows() -> Iterator[Row]:
@@ -316,7 +317,7 @@ def message_rows() -> Iterator[Row]:
 
 
 def alike_rows() -> Iterator[Row]:
-    """Nest fields and messages of the same names, which the guards must tell apart."""
+    """Nest fields and messages with the same names, which need different variables in guards."""
     box = repeated("Inner", "") + field("n", 2, "int32", "int32 { gt: 3 }")
     text = repeated("ROW.Box", "") + f'nested_type {{ name: "Box" {box} }}'
     contents: tuple[Any, ...] = ([], [{"size": 4}], [{"size": 3}])
@@ -328,8 +329,8 @@ def alike_rows() -> Iterator[Row]:
         parts: tuple[Any, ...] = ({}, {"v": "a"}, {"v": "b"})
         yield Row(f"{pattern} in a message of a common name", text, {"v": parts})
     rules = "repeated { items { timestamp { gte {} lte { seconds: 9 nanos: 999999999 } } } }"
-    instants = ([], *([each] for each in ({}, {"seconds": 9}, {"seconds": 10}, {"seconds": -1})))
-    yield Row(rules, repeated(TIMESTAMP, rules), {"v": instants})
+    lists = ([], *([each] for each in ({}, {"seconds": 9}, {"seconds": 10}, {"seconds": -1})))
+    yield Row(rules, repeated(TIMESTAMP, rules), {"v": lists})
 
 
 def exclusive_rows() -> Iterator[Row]:
@@ -344,7 +345,7 @@ def exclusive_rows() -> Iterator[Row]:
 
 
 def text_literal(text: str) -> str:
-    """Spell a string in the text format."""
+    """Return a string in the text format."""
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'
 
@@ -450,7 +451,7 @@ UNDECIDED_CEL = (
 )
 
 
-def left() -> Iterator[Row]:
+def undecided_rows() -> Iterator[Row]:
     for kind, rules, values in LEFT:
         tried = {"v": (None, *values)}
         yield Row(rules, implicit(kind, rules), tried, is_decided=False)
@@ -498,12 +499,12 @@ def compiled() -> Compiled:
 
 
 def imports() -> list[FileDescriptorProto]:
-    """Copy the files that the table's file imports."""
+    """Return copies of the files that the table's file imports."""
     return [FileDescriptorProto.FromString(each.DESCRIPTOR.serialized_pb) for each in IMPORTS]
 
 
 def name_of(index: int) -> str:
-    """Name the message of a row."""
+    """Return the full name of a row's message."""
     return f"{PACKAGE}.Row{index:04}"
 
 
@@ -527,14 +528,14 @@ def schema(table: list[Row]) -> FileDescriptorProto:
 
 
 def messages(row: Row, message_class: Any) -> Iterator[Any]:
-    """Set every combination of a row's values; the last member of a oneof is the one that stays."""
+    """Yield a message for every combination of a row's values."""
     for combination in itertools.product(*row.values.values()):
         chosen = dict(zip(row.values, combination, strict=True))
         yield message_class(**{name: value for name, value in chosen.items() if value is not None})
 
 
 def is_certain(guard: Callable[[Message], bool], message: Message) -> bool:
-    """Ask a guard, as its callers do: anything but True means that it is not sure."""
+    """Call a guard as its callers do: any result but True means that it is not certain."""
     try:
         return guard(message) is True
     except Exception:
@@ -546,21 +547,21 @@ UNDECIDED = [index for index, row in enumerate(rows()) if not row.is_decided]
 
 
 @pytest.mark.parametrize("index", DECIDED, ids=lambda index: rows()[index].rules)
-def test_a_guard_passes_exactly_what_protovalidate_passes(index: int) -> None:
+def test_a_guard_accepts_exactly_the_messages_that_protovalidate_accepts(index: int) -> None:
     row, guard = rows()[index], compiled().guards[index]
     for message in messages(row, compiled().classes[index]):
         broken = [violation.proto.rule_id for violation in collect_violations(message)]
         certain = is_certain(guard, message)
-        assert certain == (not broken) or is_unsure_of_zero(row, message), f"{message!r} {broken}"
+        assert certain == (not broken) or is_required_zero(row, message), f"{message!r} {broken}"
 
 
-def is_unsure_of_zero(row: Row, message: Any) -> bool:
-    """Tell whether a negative zero is asked to be set, which no guard is sure of."""
+def is_required_zero(row: Row, message: Any) -> bool:
+    """Return whether a required value is a negative zero, of which no guard is certain."""
     return "required: true" in row.rules and str(message.v) == "-0.0"
 
 
 @pytest.mark.parametrize("index", UNDECIDED, ids=lambda index: rows()[index].rules)
-def test_a_guard_never_passes_what_a_rule_that_it_does_not_know_may_break(index: int) -> None:
+def test_a_guard_never_accepts_a_message_that_may_break_an_unsupported_rule(index: int) -> None:
     row, guard = rows()[index], compiled().guards[index]
     assert any(fallback.place.startswith(name_of(index)) for fallback in compiled().fallbacks)
     for message in messages(row, compiled().classes[index]):
@@ -573,7 +574,7 @@ def test_a_guard_never_passes_what_a_rule_that_it_does_not_know_may_break(index:
         assert not (is_certain(guard, message) and broken), repr(message)
 
 
-def test_only_unknown_rules_are_left_to_protovalidate() -> None:
+def test_only_unsupported_rules_are_left_to_protovalidate() -> None:
     places = {fallback.place.split(".")[2] for fallback in compiled().fallbacks}
     assert places == {name_of(index).rpartition(".")[2] for index in UNDECIDED}
 
@@ -603,7 +604,7 @@ def test_rules_of_a_message_of_another_package_are_left_to_protovalidate() -> No
     assert [fallback.place for fallback in written.fallbacks] == ["other.v1.Holder.held"]
 
 
-def test_messages_whose_guards_would_share_a_name_are_refused() -> None:
+def test_messages_whose_guards_would_have_the_same_name_are_rejected() -> None:
     file = schema([])
     file.message_type.add(name="InnerPart")
     file.message_type[0].nested_type.add(name="Part")

@@ -1,4 +1,4 @@
-"""The guards pass valid messages and no others."""
+"""Guards accept valid messages and no others."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from crucible_ir.validation import guards
 #: The random cases of each type, besides its single edits.
 RANDOM_CASES = 5_000
 
-#: The types that may hold anything, for which there is no invalid message.
+#: The types without rules, which have no invalid messages.
 WITHOUT_RULES = {"Fairness", "Guardrail", "MetricsSnapshot"}
 
 
 @pytest.mark.parametrize("name", MESSAGE_CLASSES)
-def test_a_guard_passes_exactly_the_messages_without_violations(name: str) -> None:
+def test_a_guard_accepts_exactly_the_messages_without_violations(name: str) -> None:
     tally: Tally = compare(name, seed=0, count=examples(RANDOM_CASES))
     assert tally.valid > 0
     assert (tally.invalid > 0) == (name not in WITHOUT_RULES)
@@ -43,13 +43,13 @@ def test_no_rule_of_the_schema_is_left_to_protovalidate() -> None:
     assert written.fallbacks == []
 
 
-def test_the_committed_guards_are_what_the_rules_of_the_package_generate() -> None:
+def test_the_committed_guards_are_generated_from_the_rules_of_the_package() -> None:
     written = generate_guards.write(generate_guards.installed_files(), "crucible_ir.v1")
     assert written.source == Path(guards.__file__).read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("name", ["Experiment", "DeploymentStatus", "Prompt", "Document"])
-def test_a_guard_leaves_a_message_as_it_is(name: str) -> None:
+def test_a_guard_does_not_change_the_message(name: str) -> None:
     for base in bases(name):
         for edit in edits(name, base)[::7]:
             message = edited(name, base, [edit])
@@ -64,7 +64,7 @@ def test_a_guard_leaves_a_message_as_it_is(name: str) -> None:
 
 
 def presence(message: Message) -> list[str]:
-    """Name the fields that are set."""
+    """Return the names of the fields that are set."""
     return [field.name for field, _ in message.ListFields()]
 
 
@@ -83,7 +83,7 @@ def test_a_message_nested_beyond_pythons_stack_is_not_certain() -> None:
         guards.guard_backend_ref(root)
 
 
-def test_no_message_holds_a_lone_surrogate_so_that_guards_need_not_look_for_one() -> None:
+def test_no_message_can_contain_an_unpaired_surrogate_that_a_guard_would_have_to_check() -> None:
     with pytest.raises(ValueError, match=r"surrogate|unicode"):
         v1.StageDef(name="\ud800")
     with pytest.raises(Exception, match=r"(?i)utf-8|parsing"):

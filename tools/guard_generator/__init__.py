@@ -1,1 +1,1 @@
-"""Turns protovalidate's rules, read from descriptors, into Python guard functions."""
+"""Generates Python guard functions from the protovalidate rules of descriptors."""

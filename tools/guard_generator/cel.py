@@ -1,8 +1,8 @@
-"""Translates the small part of CEL that guards decide, and refuses every other expression.
+"""Translates a small part of CEL to Python; rejects all other expressions.
 
-The part: comparisons of integers and strings, bools, ``&&``, ``||``, ``!``, ``has(this.field)``,
-``size(...)``, ``this.field`` and literals. None of it can fail at evaluation, so CEL's rules for
-errors do not matter, and each operand's type is known from the schema.
+It supports comparisons of integers and strings, bools, ``&&``, ``||``, ``!``, ``has(this.field)``,
+``size(...)``, ``this.field`` and literals. None of these can fail at evaluation, so CEL's rules for
+errors do not matter. The types of operands are known from the schema.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ TOKEN = re.compile(
 
 LARGEST = {"int": 2**63 - 1, "uint": 2**64 - 1}
 
-#: The comparisons, with their opposites.
+#: The comparisons and their opposites.
 COMPARISONS = {"==": "!=", "!=": "==", "<": ">=", "<=": ">", ">": "<=", ">=": "<"}
 
 SIGNED = (
@@ -50,7 +50,7 @@ UNSIGNED = (
 
 @dataclass(frozen=True, slots=True)
 class Operand:
-    """A part of the expression in Python.
+    """A translated part of an expression.
 
     Attributes:
         type: `int`, `uint`, `string`, `bytes`, `bool`, or `collection` for lists and maps.
@@ -74,16 +74,16 @@ def translate(
     scope: Descriptor | FieldDescriptor,
     has: Callable[[FieldDescriptor, str], Condition],
 ) -> Condition:
-    """Spell a CEL rule as a Python condition.
+    """Return a CEL rule as a Python condition.
 
     Args:
         expression: The rule's CEL, of type bool.
-        this: The Python expression of the value that the rule is about.
+        this: The Python expression of the value that the rule applies to.
         scope: The message that declares the rule, or the field.
-        has: Spells in Python whether a field of a message is present.
+        has: Returns the condition that a field of a message is present.
 
     Raises:
-        UnsupportedRuleError: The expression is outside the part that guards decide.
+        UnsupportedRuleError: The expression uses unsupported parts of CEL.
     """
     parser = _Parser(expression, this, scope, has)
     result = parser.either()
@@ -94,7 +94,7 @@ def translate(
 
 
 def grouped(source: str) -> str:
-    """Put an expression that joins others in parentheses."""
+    """Return an expression, in parentheses if it joins others."""
     return f"({source})" if " or " in source or " and " in source else source
 
 
@@ -123,9 +123,9 @@ class _Parser:
         return self._joined(operands, "or", "and")
 
     def expect_end(self) -> None:
-        """Refuse anything after the expression."""
+        """Raise unless the expression ends here."""
         if self._next != len(self._tokens):
-            raise self._refusal()
+            raise self._unsupported()
 
     def _both(self) -> Operand:
         operands = [self._relation()]
@@ -137,7 +137,7 @@ class _Parser:
         if len(operands) == 1:
             return operands[0]
         if any(operand.type != "bool" for operand in operands):
-            raise self._refusal()
+            raise self._unsupported()
         holds = f" {word} ".join(grouped(operand.source) for operand in operands)
         fails = f" {opposite} ".join(grouped(operand.opposite) for operand in operands)
         return Operand("bool", holds, fails)
@@ -151,7 +151,7 @@ class _Parser:
         ordered = operator not in ("==", "!=")
         comparable = ("int", "uint") if ordered else ("int", "uint", "string")
         if left.type != right.type or left.type not in comparable:
-            raise self._refusal()
+            raise self._unsupported()
         holds = f"{left.source} {operator} {right.source}"
         fails = f"{left.source} {COMPARISONS[operator]} {right.source}"
         return Operand("bool", holds, fails)
@@ -160,12 +160,12 @@ class _Parser:
         if self._take("!"):
             operand = self._unary()
             if operand.type != "bool":
-                raise self._refusal()
+                raise self._unsupported()
             return Operand("bool", operand.opposite, operand.source)
         if self._take("-"):
             kind, text = self._advance()
             if kind != "int":
-                raise self._refusal()
+                raise self._unsupported()
             return Operand("int", f"-{text}")
         return self._atom()
 
@@ -191,7 +191,7 @@ class _Parser:
         if text == "this":
             self._next -= 1
             return self._value()
-        raise self._refusal()
+        raise self._unsupported()
 
     def _value(self) -> Operand:
         """Read ``this`` or ``this.field``, with or without ``.size()``."""
@@ -214,12 +214,12 @@ class _Parser:
         self._expect(".")
         _, name = self._advance()
         if not isinstance(self._scope, Descriptor) or name not in self._scope.fields_by_name:
-            raise self._refusal()
+            raise self._unsupported()
         return self._scope.fields_by_name[name]
 
     def _size(self, operand: Operand) -> Operand:
         if operand.type not in ("string", "bytes", "collection"):
-            raise self._refusal()
+            raise self._unsupported()
         return Operand("int", f"len({operand.source})")
 
     def _type_of(self, field: FieldDescriptor) -> str:
@@ -235,22 +235,22 @@ class _Parser:
             return "bytes"
         if field.type == FieldDescriptor.TYPE_BOOL:
             return "bool"
-        raise self._refusal()
+        raise self._unsupported()
 
     def _split(self) -> list[tuple[str, str]]:
-        """Split the expression into kinds of token and their text."""
+        """Return the kinds and texts of the expression's tokens."""
         tokens = []
         position = 0
         while position < len(self._expression.rstrip()):
             token = TOKEN.match(self._expression, position)
             if token is None:
-                raise self._refusal()
+                raise self._unsupported()
             position = token.end()
             if token["number"]:
                 kind = "uint" if token["unsigned"] else "int"
                 number = int(token["number"])
                 if number > LARGEST[kind]:
-                    raise self._refusal()
+                    raise self._unsupported()
                 tokens.append((kind, str(number)))
             elif token["string"]:
                 tokens.append(("string", repr(token["string"][1:-1])))
@@ -260,7 +260,7 @@ class _Parser:
 
     def _advance(self) -> tuple[str, str]:
         if self._next == len(self._tokens):
-            raise self._refusal()
+            raise self._unsupported()
         self._next += 1
         return self._tokens[self._next - 1]
 
@@ -272,7 +272,7 @@ class _Parser:
 
     def _expect(self, text: str) -> None:
         if not self._take(text):
-            raise self._refusal()
+            raise self._unsupported()
 
-    def _refusal(self) -> UnsupportedRuleError:
+    def _unsupported(self) -> UnsupportedRuleError:
         return UnsupportedRuleError(f"CEL {self._expression!r}")

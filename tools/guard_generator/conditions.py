@@ -1,4 +1,4 @@
-"""Turns the rules of one value into Python conditions that are true only where the rules hold."""
+"""Translates the rules of one value to Python conditions that imply them."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from google.protobuf.descriptor import EnumDescriptor, FieldDescriptor
 from guard_generator import patterns
 from guard_generator.rules import UnsupportedRuleError, set_rules
 
-#: Stands for the value in a condition, until the writer knows what to call it. No generated source
-#: can hold it otherwise: `repr` escapes it.
+#: The placeholder of the value in a condition, until its variable is known. It cannot occur in
+#: generated source otherwise: `repr` escapes it.
 VALUE = "\0"
 
 #: The largest number of nanoseconds in a valid Timestamp.
 MAX_NANOS = 999_999_999
 
-#: By how many whole seconds nanoseconds can shift an instant, if they are any 32-bit number.
+#: The most whole seconds by which 32-bit nanoseconds can shift a time.
 MIN_NANOS_SECONDS, MAX_NANOS_SECONDS = -(2**31) // 10**9, (2**31 - 1) // 10**9
 
-#: The most bytes that UTF-8 takes for a character.
+#: The most bytes of a character in UTF-8.
 MAX_CHARACTER_BYTES = 4
 
 FLOATS = {"float": FieldDescriptor.TYPE_FLOAT, "double": FieldDescriptor.TYPE_DOUBLE}
@@ -49,55 +49,55 @@ class Condition:
     """A Python condition on `VALUE`.
 
     Attributes:
-        holds: True only where the rules certainly hold.
-        fails: The negation of `holds`, in its most readable spelling.
+        holds: An expression that is true only if the rules are certainly satisfied.
+        fails: The negation of `holds`, in its most readable form.
     """
 
     holds: str
     fails: str
 
     def on(self, value: str) -> Condition:
-        """Name the value."""
+        """Return the condition on an expression."""
         return Condition(self.holds.replace(VALUE, value), self.fails.replace(VALUE, value))
 
 
 def truth(expression: str) -> Condition:
-    """Hold where a bool is true."""
+    """Return the condition that a bool is true."""
     return Condition(expression, f"not {expression}")
 
 
 def nonempty(value: str) -> Condition:
-    """Hold where a string, bytes, a list or a map is not empty."""
+    """Return the condition that a string, bytes, list or map is not empty."""
     return Condition(f"len({value}) > 0", f"not {value}")
 
 
 def either(first: str, second: str) -> Condition:
-    """Hold where one of two expressions is true."""
+    """Return the condition that one of two expressions is true."""
     return Condition(f"{first} or {second}", f"not {first} and not {second}")
 
 
 def equal(value: str, constant: str) -> Condition:
-    """Hold where a value is a constant."""
+    """Return the condition that a value equals a constant."""
     return Condition(f"{value} == {constant}", f"{value} != {constant}")
 
 
 def contained(item: str, container: str) -> Condition:
-    """Hold where an item is in a container."""
+    """Return the condition that an item is in a container."""
     return Condition(f"{item} in {container}", f"{item} not in {container}")
 
 
 def opposite(condition: Condition) -> Condition:
-    """Hold where a condition does not."""
+    """Return the negation of a condition."""
     return Condition(condition.fails, condition.holds)
 
 
 def attribute(owner: str, name: str) -> str:
-    """Spell a field of a message; some names are words of Python's own."""
+    """Return the expression of a field, whose name may be a Python keyword."""
     return f'getattr({owner}, "{name}")' if keyword.iskeyword(name) else f"{owner}.{name}"
 
 
 def literal(value: Any) -> str:
-    """Spell a constant of a rule, strings in double quotes where that takes no escapes.
+    """Return the literal of a rule's constant, in double quotes if that needs no escapes.
 
     Raises:
         UnsupportedRuleError: The constant is NaN or infinite.
@@ -105,23 +105,23 @@ def literal(value: Any) -> str:
     >>> print(literal("it"), literal(b"it's"), literal(0.5))
     "it" b"it's" 0.5
     """
-    refuse_non_finite(value)
-    spelled = repr(value)
-    if spelled.endswith("'") and spelled.count("'") == 2 and '"' not in spelled:
-        return spelled.replace("'", '"')
-    return spelled
+    require_finite(value)
+    text = repr(value)
+    if text.endswith("'") and text.count("'") == 2 and '"' not in text:
+        return text.replace("'", '"')
+    return text
 
 
-def refuse_non_finite(value: Any) -> None:
-    """Refuse a constant that is NaN or infinite."""
+def require_finite(value: Any) -> None:
+    """Raise `UnsupportedRuleError` for a constant that is NaN or infinite."""
     if isinstance(value, float) and not math.isfinite(value):
         raise UnsupportedRuleError(f"a constant of {value}")
 
 
 def listing(values: Any) -> str:
-    """Spell constants as a tuple."""
-    spelled = [literal(value) for value in values]
-    return f"({', '.join(spelled)}{',' if len(spelled) == 1 else ''})"
+    """Return the tuple of some constants."""
+    literals = [literal(value) for value in values]
+    return f"({', '.join(literals)}{',' if len(literals) == 1 else ''})"
 
 
 @dataclass
@@ -139,43 +139,44 @@ class Interval:
     is_whole: bool = True
 
     def at_least(self, bound: Any, *, is_open: bool = False) -> None:
-        """Raise the lower bound to this one where that is narrower."""
+        """Raise the lower bound to this one if that is narrower."""
         if self.low is None or (bound, is_open) > (self.low, self.low_is_open):
             self.low, self.low_is_open = bound, is_open
 
     def at_most(self, bound: Any, *, is_open: bool = False) -> None:
-        """Lower the upper bound to this one where that is narrower."""
+        """Lower the upper bound to this one if that is narrower."""
         if self.high is None or (-bound, is_open) > (-self.high, self.high_is_open):
             self.high, self.high_is_open = bound, is_open
 
     def has_zero(self) -> bool:
-        """Tell whether zero is inside."""
+        """Return whether zero is in the interval."""
         below = self.low is not None and (self.low > 0 or (self.low_is_open and self.low == 0))
         above = self.high is not None and (self.high < 0 or (self.high_is_open and self.high == 0))
         return not below and not above
 
     def conditions(self, value: str = VALUE) -> list[Condition]:
-        """Compare a value with the bounds, if there are any."""
+        """Return the comparisons of a value with the bounds, if there are any."""
         rising = "<" if self.low_is_open else "<="
         capped = "<" if self.high_is_open else "<="
         if self.low is None and self.high is None:
             return []
         if self.low is None:
-            holds = f"{value} {capped} {spelled(self.high)}"
-            fails = f"{value} {'>=' if self.high_is_open else '>'} {spelled(self.high)}"
+            holds = f"{value} {capped} {bound_literal(self.high)}"
+            fails = f"{value} {'>=' if self.high_is_open else '>'} {bound_literal(self.high)}"
         elif self.high is None:
-            holds = f"{value} {'>' if self.low_is_open else '>='} {spelled(self.low)}"
-            fails = f"{value} {'<=' if self.low_is_open else '<'} {spelled(self.low)}"
+            holds = f"{value} {'>' if self.low_is_open else '>='} {bound_literal(self.low)}"
+            fails = f"{value} {'<=' if self.low_is_open else '<'} {bound_literal(self.low)}"
         elif self.is_whole and self.low == self.high and rising == capped == "<=":
-            return [equal(value, spelled(self.low))]
+            return [equal(value, bound_literal(self.low))]
         else:
-            return [truth(f"{spelled(self.low)} {rising} {value} {capped} {spelled(self.high)}")]
-        # Every comparison with NaN is false, so a float is only asked what it is.
+            low, high = bound_literal(self.low), bound_literal(self.high)
+            return [truth(f"{low} {rising} {value} {capped} {high}")]
+        # Every comparison with NaN is false, so the condition on a float is not inverted.
         return [Condition(holds, fails if self.is_whole else f"not {holds}")]
 
 
-def spelled(bound: Any) -> str:
-    """Spell a bound; the infinities that `finite` asks for have a name."""
+def bound_literal(bound: Any) -> str:
+    """Return the literal of a bound; infinities, from the rule `finite`, have a name."""
     if bound in (math.inf, -math.inf):
         return "INFINITY" if bound > 0 else "-INFINITY"
     return repr(bound)
@@ -184,16 +185,16 @@ def spelled(bound: Any) -> str:
 def conditions(
     field: FieldDescriptor, rules: Any, *, nonzero: bool, name_pattern: Callable[[str], str]
 ) -> list[Condition]:
-    """Turn the rules of one value, a field's or an element's, into conditions.
+    """Return the conditions for the rules of one value, of a field or an element.
 
     Args:
-        field: The field that holds the value.
+        field: The field of the value.
         rules: Its `buf.validate.FieldRules`.
         nonzero: Whether the value must also differ from its type's zero.
-        name_pattern: Names a compiled regular expression, to be called with what it searches.
+        name_pattern: Returns the name of the search function of a regular expression.
 
     Raises:
-        UnsupportedRuleError: A rule is not among those that guards decide.
+        UnsupportedRuleError: Guards do not support a rule.
     """
     kind = rules.WhichOneof("type")
     typed: Any = getattr(rules, kind) if kind else None
@@ -215,7 +216,7 @@ def conditions(
 
 
 def differs_from_zero(field: FieldDescriptor) -> Condition:
-    """Hold where a value is not its type's zero; a negative zero is one."""
+    """Return the condition that a value is not its type's zero; a negative zero is a zero."""
     if field.type in NUMBERS.values():
         return opposite(equal(VALUE, "0"))
     return truth(VALUE) if field.type == FieldDescriptor.TYPE_BOOL else nonempty(VALUE)
@@ -224,7 +225,7 @@ def differs_from_zero(field: FieldDescriptor) -> Condition:
 def number_conditions(
     field: FieldDescriptor, kind: str, rules: Any, *, nonzero: bool
 ) -> Iterator[Condition]:
-    """Compare a number, or an enum's, with the constants of its rules."""
+    """Yield the comparisons of a number or enum value with the constants of its rules."""
     interval = Interval(is_whole=kind not in FLOATS)
     given = dict(set_rules(rules))
     yield from range_conditions(given, interval)
@@ -239,20 +240,20 @@ def number_conditions(
         yield differs_from_zero(field)
     yield from interval.conditions()
     yield from constant_conditions(given)
-    refuse_rest(kind, given)
+    require_none_left(kind, given)
 
 
 def range_conditions(given: dict[str, Any], interval: Interval) -> Iterator[Condition]:
-    """Take the bounds out of the rules and into the interval.
+    """Move the bounds from the rules to the interval.
 
-    Bounds that are crossed ask for a value outside of them, in a condition of its own.
+    Crossed bounds require a value outside of them and yield a condition instead.
     """
     low_rule = next((rule for rule in ("gt", "gte") if rule in given), None)
     high_rule = next((rule for rule in ("lt", "lte") if rule in given), None)
     low = given.pop(low_rule) if low_rule else None
     high = given.pop(high_rule) if high_rule else None
-    refuse_non_finite(low)
-    refuse_non_finite(high)
+    require_finite(low)
+    require_finite(high)
     if low is not None and high is not None and high < low:
         below = f"{VALUE} {'<' if high_rule == 'lt' else '<='} {high!r}"
         above = f"{VALUE} {'>' if low_rule == 'gt' else '>='} {low!r}"
@@ -265,7 +266,7 @@ def range_conditions(given: dict[str, Any], interval: Interval) -> Iterator[Cond
 
 
 def defined_only_conditions(enum: EnumDescriptor, interval: Interval) -> Iterator[Condition]:
-    """Ask for one of an enum's numbers: by the interval, if they have no gaps."""
+    """Limit the interval to an enum's numbers; yield a condition if they have gaps."""
     numbers = sorted({value.number for value in enum.values})
     if len(numbers) == numbers[-1] - numbers[0] + 1:
         interval.at_least(numbers[0])
@@ -275,7 +276,7 @@ def defined_only_conditions(enum: EnumDescriptor, interval: Interval) -> Iterato
 
 
 def constant_conditions(given: dict[str, Any]) -> Iterator[Condition]:
-    """Take the rules that list values out of the rules."""
+    """Remove the rules that list values, and yield their conditions."""
     if "const" in given:
         yield equal(VALUE, literal(given.pop("const")))
     if "in" in given:
@@ -284,8 +285,8 @@ def constant_conditions(given: dict[str, Any]) -> Iterator[Condition]:
         yield opposite(contained(VALUE, listing(given.pop("not_in"))))
 
 
-def refuse_rest(kind: str, given: dict[str, Any]) -> None:
-    """Refuse the rules that nobody took, unless they are switched off."""
+def require_none_left(kind: str, given: dict[str, Any]) -> None:
+    """Raise `UnsupportedRuleError` for remaining rules that are not switched off."""
     unknown = ", ".join(f"{kind}.{rule}" for rule, value in given.items() if value is not False)
     if unknown:
         raise UnsupportedRuleError(unknown)
@@ -294,7 +295,7 @@ def refuse_rest(kind: str, given: dict[str, Any]) -> None:
 def string_conditions(
     rules: Any, *, nonzero: bool, name_pattern: Callable[[str], str]
 ) -> Iterator[Condition]:
-    """Ask a string for its length in characters and in bytes, and for what it holds."""
+    """Yield the conditions on a string's lengths in characters and bytes, and on its content."""
     given = dict(set_rules(rules))
     characters = take_lengths(given, "min_len", "max_len", "len")
     encoded = take_lengths(given, "min_bytes", "max_bytes", "len_bytes")
@@ -304,7 +305,7 @@ def string_conditions(
     if pattern is None:
         yield from string_size_conditions(characters, encoded)
     else:
-        # What is searched may as well be encoded. The limit comes first: it bounds the search.
+        # The search takes longer than encoding. The limit comes first since it bounds the search.
         yield from encoded.conditions(f"len({VALUE}.encode())")
         yield from length_conditions(characters)
         search = name_pattern(pattern)
@@ -312,11 +313,11 @@ def string_conditions(
     yield from content_conditions(given)
     if "not_contains" in given:
         yield opposite(contained(literal(given.pop("not_contains")), VALUE))
-    refuse_rest("string", given)
+    require_none_left("string", given)
 
 
 def string_size_conditions(characters: Interval, encoded: Interval) -> Iterator[Condition]:
-    """Compare a string's lengths, and spare the encoding where few characters are proof enough."""
+    """Yield the conditions on a string's lengths; short strings are not encoded."""
     few = (encoded.high or 0) // MAX_CHARACTER_BYTES
     if encoded.low is not None or few == 0:
         yield from encoded.conditions(f"len({VALUE}.encode())")
@@ -329,14 +330,14 @@ def string_size_conditions(characters: Interval, encoded: Interval) -> Iterator[
 
 
 def length_conditions(lengths: Interval, value: str = VALUE) -> list[Condition]:
-    """Compare a length; for one or more, ask as Python does."""
+    """Return the conditions on a length; for one or more, the truth of the value."""
     if (lengths.low, lengths.high) == (1, None):
         return [nonempty(value)]
     return lengths.conditions(f"len({value})")
 
 
 def take_lengths(given: dict[str, Any], least: str, most: str, exact: str = "") -> Interval:
-    """Take the bounds of a length out of the rules."""
+    """Remove the bounds of a length from the rules, and return them."""
     lengths = Interval()
     if least in given:
         lengths.at_least(given.pop(least))
@@ -349,7 +350,7 @@ def take_lengths(given: dict[str, Any], least: str, most: str, exact: str = "") 
 
 
 def content_conditions(given: dict[str, Any]) -> Iterator[Condition]:
-    """Take the rules on what a string or bytes holds out of the rules."""
+    """Remove the rules on the content of a string or bytes, and yield their conditions."""
     yield from constant_conditions(given)
     if "prefix" in given:
         yield truth(f"{VALUE}.startswith({literal(given.pop('prefix'))})")
@@ -360,46 +361,46 @@ def content_conditions(given: dict[str, Any]) -> Iterator[Condition]:
 
 
 def bytes_conditions(rules: Any, *, nonzero: bool) -> Iterator[Condition]:
-    """Ask bytes for their length and for what they hold."""
+    """Yield the conditions on the length and content of bytes."""
     given = dict(set_rules(rules))
     lengths = take_lengths(given, "min_len", "max_len", "len")
     if nonzero:
         lengths.at_least(1)
     yield from length_conditions(lengths)
     yield from content_conditions(given)
-    refuse_rest("bytes", given)
+    require_none_left("bytes", given)
 
 
 def bool_conditions(rules: Any, *, nonzero: bool) -> Iterator[Condition]:
-    """Ask a bool for its constant."""
+    """Yield the conditions on a bool."""
     given = dict(set_rules(rules))
     if nonzero:
         yield truth(VALUE)
     if "const" in given:
         yield truth(VALUE) if given.pop("const") else opposite(truth(VALUE))
-    refuse_rest("bool", given)
+    require_none_left("bool", given)
 
 
 def timestamp_conditions(rules: Any) -> Iterator[Condition]:
-    """Compare a Timestamp with the constants of its rules.
+    """Yield the comparisons of a Timestamp with the constants of its rules.
 
-    Nanoseconds outside their range shift the instant; where that matters, nothing is certain.
+    Invalid nanoseconds shift the time; if that matters, the guard is not certain.
     """
-    moments = {}
+    bounds = {}
     for rule, constant in set_rules(rules):
         if rule not in ("const", "gt", "gte", "lt", "lte") or not 0 <= constant.nanos <= MAX_NANOS:
             raise UnsupportedRuleError(f"timestamp.{rule}")
-        moments[rule] = (constant.seconds, constant.nanos)
-    seconds, instants = Interval(), Interval()
-    outside = list(range_conditions(moments, instants))
+        bounds[rule] = (constant.seconds, constant.nanos)
+    seconds, times = Interval(), Interval()
+    outside = list(range_conditions(bounds, times))
     # A bound at the very start or end of a second is a bound of the seconds alone.
-    if instants.low and instants.low[1] == 0 and not instants.low_is_open:
-        seconds.at_least(instants.low[0])
-        instants.low = None
-    if instants.high and instants.high[1] == MAX_NANOS and not instants.high_is_open:
-        seconds.at_most(instants.high[0])
-        instants.high = None
-    exact = [*outside, *instants.conditions(), *constant_conditions(moments)]
+    if times.low and times.low[1] == 0 and not times.low_is_open:
+        seconds.at_least(times.low[0])
+        times.low = None
+    if times.high and times.high[1] == MAX_NANOS and not times.high_is_open:
+        seconds.at_most(times.high[0])
+        times.high = None
+    exact = [*outside, *times.conditions(), *constant_conditions(bounds)]
     if seconds.low is not None and seconds.high is not None and not exact:
         yield second_condition(seconds)
         return
@@ -410,7 +411,7 @@ def timestamp_conditions(rules: Any) -> Iterator[Condition]:
 
 
 def second_condition(seconds: Interval) -> Condition:
-    """Compare a Timestamp with its first and last second, if it can be without its nanoseconds."""
+    """Return the comparison of a Timestamp with a first and last second, mostly by its seconds."""
     exact = f"_is_within({VALUE}, {seconds.low}, {seconds.high})"
     inner = Interval(seconds.low - MIN_NANOS_SECONDS, seconds.high - MAX_NANOS_SECONDS)
     if inner.low > inner.high:

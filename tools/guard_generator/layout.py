@@ -1,4 +1,4 @@
-"""Lays the generated Python out as ruff formats it, so that generating needs no formatter."""
+"""Formats the generated Python as ruff does, so that generating needs no formatter."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ LINE_LENGTH = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
-    """Leaves the guard with False where a condition fails."""
+class Check:
+    """A check of a condition: the guard returns False if it fails."""
 
     condition: Condition
 
@@ -25,24 +25,24 @@ class Block:
     body: list[Statement]
 
 
-#: A `Refusal`, a block, or a line as it stands.
-Statement = Refusal | Block | str
+#: A `Check`, a block, or a line of code.
+Statement = Check | Block | str
 
-#: Leaves the guard in any case.
+#: Ends the guard without certainty.
 UNSURE = "return False"
 
 
 def count_checks(statements: Iterable[Statement]) -> int:
     """Count the conditions that statements check."""
     return sum(
-        count_checks(each.body) if isinstance(each, Block) else isinstance(each, Refusal)
+        count_checks(each.body) if isinstance(each, Block) else isinstance(each, Check)
         for each in statements
     )
 
 
 def function_body(statements: list[Statement]) -> list[str]:
-    """Write the statements of a guard, the last of which returns the verdict."""
-    if statements and isinstance(last := statements[-1], Refusal):
+    """Return the lines of a guard; the last one returns the verdict."""
+    if statements and isinstance(last := statements[-1], Check):
         return [*written(statements[:-1], 1), *wrapped("return", last.condition.holds, "", 1)]
     if UNSURE in statements:
         return list(written(statements, 1))
@@ -50,9 +50,9 @@ def function_body(statements: list[Statement]) -> list[str]:
 
 
 def written(statements: Iterable[Statement], depth: int) -> Iterator[str]:
-    """Write statements at a depth of blocks."""
+    """Yield the lines of statements, given their depth in blocks."""
     for each in statements:
-        if isinstance(each, Refusal):
+        if isinstance(each, Check):
             yield from wrapped("if", each.condition.fails, ":", depth)
             yield f"{margin(depth + 1)}{UNSURE}"
         elif isinstance(each, Block):
@@ -63,19 +63,19 @@ def written(statements: Iterable[Statement], depth: int) -> Iterator[str]:
 
 
 def margin(depth: int) -> str:
-    """Indent a line."""
+    """Return the indentation of a depth."""
     return "    " * depth
 
 
 def wrapped(keyword: str, condition: str, end: str, depth: int) -> list[str]:
-    """Write a condition, broken at its loosest operators where it is too long for a line."""
+    """Return the lines of a condition; a long one is broken at its outermost operators."""
     line = f"{margin(depth)}{keyword} {condition}{end}"
     if len(line) <= LINE_LENGTH:
         return [line]
     operator, operands = split(condition)
     head, _, arguments = operands[-1].removesuffix(")").rpartition("(")
     if len(operands) == 2 and operands[-1].endswith(")") and head:
-        # Of two operands ruff breaks the last, if that is a call.
+        # If the last of two operands is a call, ruff breaks that.
         return [
             f"{margin(depth)}{keyword} {operands[0]} {operator} {head}(",
             f"{margin(depth + 1)}{arguments}",
@@ -90,7 +90,7 @@ def wrapped(keyword: str, condition: str, end: str, depth: int) -> list[str]:
 
 
 def split(condition: str) -> tuple[str, list[str]]:
-    """Split a condition at its loosest operator.
+    """Split a condition at its outermost operator.
 
     >>> split('a and (b or " or ") or c')
     ('or', ['a and (b or " or ")', 'c'])
@@ -115,8 +115,8 @@ def split(condition: str) -> tuple[str, list[str]]:
 
 
 def pattern_constant(name: str, source: str) -> str:
-    """Write a compiled regular expression, ready to search, as a constant."""
+    """Return the definition of a constant: the search function of a regular expression."""
     is_plain = '"' not in source and not source.endswith("\\") and source.isprintable()
-    spelled = f'r"{source}"' if is_plain else repr(source)
-    line = f"{name} = re.compile({spelled}).search"
-    return line if len(line) <= LINE_LENGTH else f"{name} = re.compile(\n    {spelled}\n).search"
+    text = f'r"{source}"' if is_plain else repr(source)
+    line = f"{name} = re.compile({text}).search"
+    return line if len(line) <= LINE_LENGTH else f"{name} = re.compile(\n    {text}\n).search"

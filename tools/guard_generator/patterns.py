@@ -1,4 +1,4 @@
-"""Rewrites the regular expressions that RE2 and Python's `re` read alike, and refuses the rest."""
+"""Translates regular expressions that mean the same in RE2 and Python; rejects all others."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import re
 
 from guard_generator.rules import UnsupportedRuleError
 
-#: What may stand in a pattern: anything that both engines give the same meaning to. Left out are
-#: the classes that differ outside ASCII (\\d, \\w, \\s, \\b), negated and nested character classes,
-#: flags, named groups and everything that only one of the two has.
+#: The supported parts of a pattern, which mean the same to both engines. Not supported are classes
+#: that differ outside ASCII (\\d, \\w, \\s, \\b), negated and nested character classes, flags,
+#: named groups and everything that only one engine has.
 TOKEN = re.compile(
     r"""
     (?P<start>\^)
@@ -31,10 +31,10 @@ REPEATABLE = ("atom", "close")
 
 
 def translate(pattern: str) -> str:
-    """Spell a pattern of RE2 for `re.search`.
+    """Return a pattern of RE2 as one for `re.search`.
 
     Raises:
-        UnsupportedRuleError: The two engines might disagree on the pattern.
+        UnsupportedRuleError: The engines might disagree about the pattern.
 
     >>> translate("^v[0-9]+")
     '^v[0-9]+'

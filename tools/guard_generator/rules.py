@@ -1,4 +1,4 @@
-"""Reads protovalidate's rules from the options of descriptors, and tells what it cannot read."""
+"""Reads protovalidate's rules from the options of descriptors."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ IMPORTS = (descriptor_pb2, duration_pb2, field_mask_pb2, timestamp_pb2)
 
 
 class UnsupportedRuleError(Exception):
-    """A rule that guards do not know how to decide; the message says which."""
+    """Guards do not support a rule; the message names it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fallback:
-    """A rule that no guard decides, so that protovalidate must.
+    """A rule that guards leave to protovalidate.
 
     Attributes:
         place: The full name of the message, field or oneof that declares the rule.
@@ -46,7 +46,7 @@ class Fallback:
 
 
 class RuleReader:
-    """Reads rules with a private copy of their schema, which no descriptor needs to import."""
+    """Reads rules with a private copy of their schema, so that descriptors need not import it."""
 
     def __init__(self, rules_file: FileDescriptorProto) -> None:
         """Prepare the schema of the rules.
@@ -79,11 +79,10 @@ class RuleReader:
 
 
 def set_rules(rules: Message) -> Iterator[tuple[str, Any]]:
-    """List the rules that are set, by name, without the examples, which ask for nothing.
+    """Yield the names and values of the rules that are set, without examples, which are no rules.
 
     Raises:
-        UnsupportedRuleError: A predefined rule is set, or one that the schema of the rules does
-            not have.
+        UnsupportedRuleError: A predefined or unknown rule is set.
     """
     if len(UnknownFieldSet(rules)):
         raise UnsupportedRuleError(f"{rules.DESCRIPTOR.name} with a rule of an unknown schema")
