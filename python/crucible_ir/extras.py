@@ -1,4 +1,4 @@
-"""Importing what is optional, or saying which extra brings it."""
+"""Import of optional dependencies, with an error that names the extra to install."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from crucible_ir.errors import Error
 
 
 class MissingExtraError(Error, ImportError):
-    """What was asked for needs an extra of this package that is not installed, or does not fit."""
+    """A module of an extra of this package is missing, or incompatible with other packages."""
 
 
 def optional_module(name: str, extra: str) -> Any:
-    """Import a module that an extra brings.
+    """Import a module of an extra.
 
     Args:
-        name: The module's name.
-        extra: The extra.
+        name: The name of the module.
+        extra: The name of the extra.
 
     Raises:
-        MissingExtraError: It is not installed, or is made for another release of protobuf.
+        MissingExtraError: The module is not installed, or requires another release of protobuf.
     """
     try:
         return import_module(name)
@@ -29,9 +29,9 @@ def optional_module(name: str, extra: str) -> Any:
             f"the module {error.name} is not installed; run: pip install 'crucible-ir[{extra}]'"
         ) from None
     except Exception as error:
-        # Generated code refuses a protobuf older than its generator, a grpcio likewise.
+        # Generated code rejects versions of protobuf and grpcio older than those of its generator.
         reason = " ".join(str(error).split())
         raise MissingExtraError(
-            f"the module {name} does not fit what else is installed; run: pip install --upgrade"
-            f" 'crucible-ir[{extra}]' ({reason})"
+            f"the module {name} is incompatible with the installed packages; run: pip install"
+            f" --upgrade 'crucible-ir[{extra}]' ({reason})"
         ) from None

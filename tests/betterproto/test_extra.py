@@ -70,8 +70,9 @@ def test_another_release_of_betterproto2_than_the_generator_s_is_named_as_the_re
     script = "import betterproto2._version as v; v.__version__ = '0.11.0'\n"
     said = printed_by(script + WITHOUT.format(importing="crucible_ir.betterproto", module="none"))
     assert said.startswith(
-        "MissingExtraError the module crucible_ir.betterproto.v1 does not fit what else is"
-        " installed; run: pip install --upgrade 'crucible-ir[betterproto]' (Unsupported version."
+        "MissingExtraError the module crucible_ir.betterproto.v1 is incompatible with the"
+        " installed packages; run: pip install --upgrade 'crucible-ir[betterproto]'"
+        " (Unsupported version."
     )
 
 

@@ -117,12 +117,12 @@ def test_a_kept_release_can_be_compared_by_its_number(release: str) -> None:
     [
         (["installed"], "Missing argument 'NEW'"),
         (["installed", "missing.binpb"], "missing.binpb: cannot be read: no such file"),
-        (["installed", "."], ".: is a folder; give a descriptor set"),
-        (["9.9.9", "installed"], "say where releases are: --releases FOLDER"),
+        (["installed", "."], ".: is a folder; create a descriptor set"),
+        (["9.9.9", "installed"], "pass the folder of releases with --releases FOLDER"),
         (["instaled", "installed"], "instaled: cannot be read: no such file or directory"),
         (["installed", "installed", "--format", "sarif"], "'sarif' is not one of"),
         (["-", "-"], "only one version can come from standard input"),
-        (["installed", "-"], "standard input: holds no file of a package"),
+        (["installed", "-"], "standard input: contains no file of a package"),
         (["a", "b", "c"], "Got unexpected extra argument (c)"),
     ],
 )

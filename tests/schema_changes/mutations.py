@@ -1,4 +1,4 @@
-"""Makes versions of the real schema that differ from it in one known way."""
+"""Versions of the real schema with one known change."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ Edit = Callable[[FileDescriptorSet], object]
 
 @cache
 def current_files() -> FileDescriptorSet:
-    """Return the schema of this package without comments, which are no part of any comparison."""
+    """Return the schema of this package without comments, which are never compared."""
     files = FileDescriptorSet.FromString(descriptor_set())
     for file in files.file:
         file.ClearField("source_code_info")
@@ -47,7 +47,7 @@ def current() -> SchemaVersion:
 
 
 def version(name: str, edit: Edit) -> SchemaVersion:
-    """Return the schema as an edit changes it."""
+    """Return the schema after an edit."""
     files = FileDescriptorSet()
     files.CopyFrom(current_files())
     edit(files)
@@ -55,12 +55,12 @@ def version(name: str, edit: Edit) -> SchemaVersion:
 
 
 def changes_by(edit: Edit) -> list[SchemaChange]:
-    """Return what is reported when an edit turns the schema into a new version."""
+    """Return the changes from the schema to the edited version."""
     return compare(current(), version("new", edit))
 
 
 def changes_undone(edit: Edit) -> list[SchemaChange]:
-    """Return what is reported when an edited version turns into the schema."""
+    """Return the changes from the edited version to the schema."""
     return compare(version("old", edit), current())
 
 

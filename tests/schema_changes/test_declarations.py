@@ -1,4 +1,4 @@
-"""Changes of what the schema declares are found, and judged as buf judges them."""
+"""Changes of declarations are found, and classified as buf does."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from schema_changes.mutations import (
     version,
 )
 
-from crucible_ir.schema_changes import ChangeKind, Release, SchemaVersion, compare
+from crucible_ir.schema_changes import Release, SchemaChangeKind, SchemaVersion, compare
 from crucible_ir.v1 import options_pb2
 
 DEFAULT: Any = options_pb2.default
@@ -90,7 +90,7 @@ def move_message(files: FileDescriptorSet) -> None:
     moved.CopyFrom(message_of(files, "MetricsSnapshot"))
     messages = file_of(files, "MetricsSnapshot").message_type
     del messages[list(messages).index(message_of(files, "MetricsSnapshot"))]
-    # Imported by the file that it leaves.
+    # The old file imports the new one.
     file_of(files, "DatasetRef").message_type.append(moved)
 
 
@@ -164,59 +164,69 @@ def change_package_of_java(files: FileDescriptorSet) -> None:
     file_of(files, "StageDef").options.java_package = "org.example"
 
 
-#: What breaks, and the kinds that say so; buf must call each of them breaking too.
-BREAKING: dict[str, tuple[Edit, set[ChangeKind]]] = {
-    "a field is removed": (remove_field, {ChangeKind.FIELD_REMOVED}),
+#: Breaking edits and the kinds of the changes; buf must report each of them, too.
+BREAKING: dict[str, tuple[Edit, set[SchemaChangeKind]]] = {
+    "a field is removed": (remove_field, {SchemaChangeKind.FIELD_REMOVED}),
     "a field is renamed": (
         set_attribute("Usage.total_tokens", "name", "tokens"),
-        {ChangeKind.FIELD_RENAMED},
+        {SchemaChangeKind.FIELD_RENAMED},
     ),
     "a field is renumbered": (
         set_attribute("Usage.total_tokens", "number", 90),
-        {ChangeKind.FIELD_RENUMBERED},
+        {SchemaChangeKind.FIELD_RENUMBERED},
     ),
     "a field has another type": (
         retype("Usage.total_tokens", FieldDescriptorProto.TYPE_INT64),
-        {ChangeKind.FIELD_RETYPED, ChangeKind.RULE_REMOVED},
+        {SchemaChangeKind.FIELD_RETYPED, SchemaChangeKind.RULE_REMOVED},
     ),
     "a field loses its presence": (
         lose_presence,
-        {ChangeKind.FIELD_RETYPED, ChangeKind.RULE_REMOVED},
+        {SchemaChangeKind.FIELD_RETYPED, SchemaChangeKind.RULE_REMOVED},
     ),
     "a field becomes a list": (
         become_repeated,
-        {ChangeKind.FIELD_RETYPED, ChangeKind.RULE_REMOVED},
+        {SchemaChangeKind.FIELD_RETYPED, SchemaChangeKind.RULE_REMOVED},
     ),
-    "the values of a map have another type": (change_map, {ChangeKind.FIELD_RETYPED}),
-    "a field leaves its oneof": (out_of_its_oneof, {ChangeKind.FIELD_MOVED}),
-    "a field goes into a oneof": (into_a_oneof, {ChangeKind.FIELD_MOVED, ChangeKind.RULE_REMOVED}),
+    "the values of a map have another type": (change_map, {SchemaChangeKind.FIELD_RETYPED}),
+    "a field leaves its oneof": (out_of_its_oneof, {SchemaChangeKind.FIELD_MOVED}),
+    "a field goes into a oneof": (
+        into_a_oneof,
+        {SchemaChangeKind.FIELD_MOVED, SchemaChangeKind.RULE_REMOVED},
+    ),
     "a field has another name in JSON": (
         set_attribute("Usage.total_tokens", "json_name", "tokens"),
-        {ChangeKind.JSON_NAME_CHANGED},
+        {SchemaChangeKind.JSON_NAME_CHANGED},
     ),
-    "an enum value is removed": (remove_value, {ChangeKind.ENUM_VALUE_REMOVED}),
-    "an enum value is renamed": (rename_value, {ChangeKind.ENUM_VALUE_RENAMED}),
-    "an enum value is renumbered": (renumber_value, {ChangeKind.ENUM_VALUE_RENUMBERED}),
+    "an enum value is removed": (remove_value, {SchemaChangeKind.ENUM_VALUE_REMOVED}),
+    "an enum value is renamed": (rename_value, {SchemaChangeKind.ENUM_VALUE_RENAMED}),
+    "an enum value is renumbered": (renumber_value, {SchemaChangeKind.ENUM_VALUE_RENUMBERED}),
     "an enum is removed": (
         remove_enum,
-        {ChangeKind.ENUM_REMOVED, ChangeKind.FIELD_RETYPED, ChangeKind.VOCABULARY_OPENED},
+        {
+            SchemaChangeKind.ENUM_REMOVED,
+            SchemaChangeKind.FIELD_RETYPED,
+            SchemaChangeKind.VOCABULARY_OPENED,
+        },
     ),
     "a message is removed": (
         remove_message,
-        {ChangeKind.MESSAGE_REMOVED, ChangeKind.FIELD_REMOVED},
+        {SchemaChangeKind.MESSAGE_REMOVED, SchemaChangeKind.FIELD_REMOVED},
     ),
-    "a message is in another file": (move_message, {ChangeKind.MESSAGE_MOVED}),
-    "generated code is elsewhere": (change_package_of_java, {ChangeKind.FILE_OPTION_CHANGED}),
+    "a message is in another file": (move_message, {SchemaChangeKind.MESSAGE_MOVED}),
+    "generated code is elsewhere": (change_package_of_java, {SchemaChangeKind.FILE_OPTION_CHANGED}),
 }
 
-#: What a minor release may do, and the kind that says so; buf must not call it breaking.
-ALLOWED: dict[str, tuple[Edit, ChangeKind]] = {
-    "a field is added": (lambda files: add_field(files, "StageDef", "x"), ChangeKind.FIELD_ADDED),
-    "an optional field is added": (add_optional, ChangeKind.FIELD_ADDED),
-    "a member is added to a oneof": (add_member, ChangeKind.ONEOF_MEMBER_ADDED),
+#: Edits allowed in a minor release and the kind of the change; buf must not report them.
+ALLOWED: dict[str, tuple[Edit, SchemaChangeKind]] = {
+    "a field is added": (
+        lambda files: add_field(files, "StageDef", "x"),
+        SchemaChangeKind.FIELD_ADDED,
+    ),
+    "an optional field is added": (add_optional, SchemaChangeKind.FIELD_ADDED),
+    "a member is added to a oneof": (add_member, SchemaChangeKind.ONEOF_MEMBER_ADDED),
     "a message is added": (
         lambda files: file_of(files, "StageDef").message_type.add(name="New"),
-        ChangeKind.MESSAGE_ADDED,
+        SchemaChangeKind.MESSAGE_ADDED,
     ),
     "an enum is added": (
         lambda files: (
@@ -224,27 +234,30 @@ ALLOWED: dict[str, tuple[Edit, ChangeKind]] = {
             .enum_type.add(name="New")
             .value.add(name="NEW_UNSPECIFIED", number=0)
         ),
-        ChangeKind.ENUM_ADDED,
+        SchemaChangeKind.ENUM_ADDED,
     ),
-    "a name is added to an open vocabulary": (add_value("Optimizer"), ChangeKind.ENUM_VALUE_ADDED),
+    "a name is added to an open vocabulary": (
+        add_value("Optimizer"),
+        SchemaChangeKind.ENUM_VALUE_ADDED,
+    ),
     "a name is added to a closed vocabulary": (
         add_value("TrainingStatus"),
-        ChangeKind.CLOSED_ENUM_VALUE_ADDED,
+        SchemaChangeKind.CLOSED_ENUM_VALUE_ADDED,
     ),
     "a field is deprecated": (
         lambda files: setattr(field_of(files, "Usage.total_tokens").options, "deprecated", True),
-        ChangeKind.DEPRECATED,
+        SchemaChangeKind.DEPRECATED,
     ),
     "a message is deprecated": (
         lambda files: setattr(message_of(files, "Usage").options, "deprecated", True),
-        ChangeKind.DEPRECATED,
+        SchemaChangeKind.DEPRECATED,
     ),
 }
 
 
 @pytest.fixture(scope="module")
 def buf_finds_breaking(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Edit], bool]:
-    """Ask buf, in the category that `make breaking` uses, with no configuration of the project."""
+    """Run buf with the category that `make breaking` uses, without the project's configuration."""
     folder = tmp_path_factory.mktemp("buf")
     (folder / "old.binpb").write_bytes(current_files().SerializeToString())
     (folder / "buf.yaml").write_text("version: v2\nbreaking:\n  use:\n    - FILE\n")
@@ -260,7 +273,7 @@ def buf_finds_breaking(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Ed
 
 
 @pytest.mark.parametrize("name", BREAKING)
-def test_what_breaks_names_or_the_wire_is_breaking_and_buf_agrees(
+def test_a_change_that_breaks_names_or_the_wire_format_is_breaking_for_buf_too(
     name: str, buf_finds_breaking: Callable[[Edit], bool]
 ) -> None:
     edit, kinds = BREAKING[name]
@@ -271,7 +284,7 @@ def test_what_breaks_names_or_the_wire_is_breaking_and_buf_agrees(
 
 
 @pytest.mark.parametrize("name", ALLOWED)
-def test_what_a_minor_release_may_do_is_listed_as_that_and_buf_agrees(
+def test_a_change_allowed_in_a_minor_release_is_not_breaking_for_buf_either(
     name: str, buf_finds_breaking: Callable[[Edit], bool]
 ) -> None:
     edit, kind = ALLOWED[name]
@@ -281,19 +294,19 @@ def test_what_a_minor_release_may_do_is_listed_as_that_and_buf_agrees(
 
 
 @pytest.mark.parametrize("name", ALLOWED)
-def test_taking_back_what_a_minor_release_added_is_breaking(name: str) -> None:
+def test_undoing_an_addition_is_breaking(name: str) -> None:
     edit, kind = ALLOWED[name]
     changes = changes_undone(edit)
-    breaks = kind is not ChangeKind.DEPRECATED
+    breaks = kind is not SchemaChangeKind.DEPRECATED
     assert any(change.is_breaking for change in changes) == breaks
     assert changes
 
 
-def test_a_version_does_not_differ_from_itself() -> None:
+def test_a_version_equals_itself() -> None:
     assert changes_by(lambda files: None) == []
 
 
-def test_comments_are_no_changes() -> None:
+def test_comments_are_not_compared() -> None:
     def comment(files: FileDescriptorSet) -> None:
         location = file_of(files, "StageDef").source_code_info.location.add(path=[4, 0])
         location.leading_comments = "Another comment."
@@ -310,12 +323,12 @@ def fields_with_defaults() -> list[str]:
     ]
 
 
-#: Another value for a default, by the JSON type of the one that it has.
+#: Another default, by the JSON type of the current one.
 OTHER = {"true": "false", "false": "true"}
 
 
 @pytest.mark.parametrize("path", fields_with_defaults())
-def test_a_default_that_is_changed_removed_or_added_is_breaking(path: str) -> None:
+def test_changing_removing_or_adding_a_default_is_breaking(path: str) -> None:
     declared = str(field_of(current_files(), path).options.Extensions[DEFAULT])
     other = OTHER.get(declared, "7")
 
@@ -327,9 +340,9 @@ def test_a_default_that_is_changed_removed_or_added_is_breaking(path: str) -> No
 
     place = f"{PACKAGE}.{path}"
     expected = [
-        (changes_by(change), ChangeKind.DEFAULT_CHANGED, declared, other),
-        (changes_by(remove), ChangeKind.DEFAULT_REMOVED, declared, None),
-        (changes_undone(remove), ChangeKind.DEFAULT_ADDED, None, declared),
+        (changes_by(change), SchemaChangeKind.DEFAULT_CHANGED, declared, other),
+        (changes_by(remove), SchemaChangeKind.DEFAULT_REMOVED, declared, None),
+        (changes_undone(remove), SchemaChangeKind.DEFAULT_ADDED, None, declared),
     ]
     for (change_found,), kind, old, new in expected:
         assert (change_found.kind, change_found.place) == (kind, place)
@@ -337,7 +350,7 @@ def test_a_default_that_is_changed_removed_or_added_is_breaking(path: str) -> No
         assert change_found.is_breaking
 
 
-def test_a_default_spelled_in_another_way_is_no_change() -> None:
+def test_an_equivalent_default_is_not_a_change() -> None:
     def respell(files: FileDescriptorSet) -> None:
         field_of(files, "TrainingConfig.learning_rate").options.Extensions[DEFAULT] = " 1e-3"
         spelled = ' [ "loss" ,"accuracy" ]'
@@ -347,7 +360,7 @@ def test_a_default_spelled_in_another_way_is_no_change() -> None:
 
 
 def having(default: str) -> SchemaVersion:
-    """Return a version in which one field has a default, which need not fit it."""
+    """Return a version in which one field has a default, which may be invalid."""
 
     def edit(files: FileDescriptorSet) -> None:
         field_of(files, "StageDef.enabled").options.Extensions[DEFAULT] = default
@@ -365,21 +378,21 @@ def having(default: str) -> SchemaVersion:
         ("{}", "[]"),
     ],
 )
-def test_defaults_that_only_python_takes_for_equal_differ(before: str, after: str) -> None:
+def test_defaults_that_are_equal_only_in_python_differ(before: str, after: str) -> None:
     changes = compare(having(before), having(after))
-    assert [change.kind for change in changes] == [ChangeKind.DEFAULT_CHANGED]
+    assert [change.kind for change in changes] == [SchemaChangeKind.DEFAULT_CHANGED]
     assert compare(having(before), having(f" {before}")) == []
 
 
-def test_a_default_that_is_no_json_is_compared_as_text() -> None:
+def test_a_default_that_is_not_json_is_compared_as_text() -> None:
     assert compare(having("["), having("[")) == []
     assert len(compare(having("["), having("[" * 100_000))) == 1
 
 
-def test_every_field_of_the_schema_is_missed_when_it_has_another_name() -> None:
+def test_renaming_any_field_of_the_schema_is_reported() -> None:
     def rename_all(files: FileDescriptorSet) -> None:
         for message in messages_of(files):
-            # Expressions that speak of a field by its name would not compile.
+            # Expressions that use the name of a field would not compile.
             message.ClearField("options")
             for field in message.field:
                 field.name += "_"
@@ -389,11 +402,11 @@ def test_every_field_of_the_schema_is_missed_when_it_has_another_name() -> None:
         for message in messages_of(current_files())
         for field in message.field
     }
-    renamed = {c.place for c in changes_by(rename_all) if c.kind is ChangeKind.FIELD_RENAMED}
+    renamed = {c.place for c in changes_by(rename_all) if c.kind is SchemaChangeKind.FIELD_RENAMED}
     assert renamed == expected
 
 
-def test_every_name_of_a_vocabulary_is_missed_when_it_is_another() -> None:
+def test_renaming_any_name_of_a_vocabulary_is_reported() -> None:
     def rename_all(files: FileDescriptorSet) -> None:
         for file in files.file:
             for enum in file.enum_type if file.package == PACKAGE else ():
@@ -408,10 +421,10 @@ def test_every_name_of_a_vocabulary_is_missed_when_it_is_another() -> None:
         for value in enum.value
     }
     changes = changes_by(rename_all)
-    assert {c.place for c in changes if c.kind is ChangeKind.ENUM_VALUE_RENAMED} == expected
+    assert {c.place for c in changes if c.kind is SchemaChangeKind.ENUM_VALUE_RENAMED} == expected
 
 
-def test_reserved_numbers_and_names_that_are_given_back_are_breaking() -> None:
+def test_removing_reserved_numbers_and_names_is_breaking() -> None:
     def reserve(files: FileDescriptorSet) -> None:
         declared = message_of(files, "StageDef")
         declared.reserved_range.add(start=100, end=110)
@@ -430,13 +443,13 @@ def test_reserved_numbers_and_names_that_are_given_back_are_breaking() -> None:
     reserved = version("reserved", reserve)
     given_back = compare(reserved, current())
     assert {change.old for change in given_back} == {"50 to 50", '"old_name"', "100 to 109"}
-    assert {change.kind for change in given_back} == {ChangeKind.RESERVATION_REMOVED}
+    assert {change.kind for change in given_back} == {SchemaChangeKind.RESERVATION_REMOVED}
     assert len(compare(reserved, version("narrow", narrow))) == 1
     assert compare(reserved, version("split", split)) == []
     assert compare(current(), reserved) == []
 
 
-def test_a_new_package_is_one_change_and_a_package_that_is_gone_another() -> None:
+def test_adding_or_removing_a_package_is_one_change() -> None:
     def without_exchange(files: FileDescriptorSet) -> None:
         kept = [file for file in files.file if not file.package.startswith("crucible_ir.exchange")]
         del files.file[:]
@@ -444,11 +457,14 @@ def test_a_new_package_is_one_change_and_a_package_that_is_gone_another() -> Non
 
     (added,) = changes_undone(without_exchange)
     (removed,) = changes_by(without_exchange)
-    assert (added.kind, removed.kind) == (ChangeKind.PACKAGE_ADDED, ChangeKind.PACKAGE_REMOVED)
+    assert (added.kind, removed.kind) == (
+        SchemaChangeKind.PACKAGE_ADDED,
+        SchemaChangeKind.PACKAGE_REMOVED,
+    )
     assert {added.place, removed.place} == {"crucible_ir.exchange.v1"}
 
 
-def test_any_release_may_change_what_is_in_development() -> None:
+def test_any_release_may_change_a_package_in_development() -> None:
     def edit(files: FileDescriptorSet) -> None:
         for file in files.file:
             if file.package == "crucible_ir.exchange.v1":
@@ -458,13 +474,13 @@ def test_any_release_may_change_what_is_in_development() -> None:
 
     changes = changes_by(edit)
     assert {change.kind for change in changes} == {
-        ChangeKind.METHOD_REMOVED,
-        ChangeKind.METHOD_CHANGED,
+        SchemaChangeKind.METHOD_REMOVED,
+        SchemaChangeKind.METHOD_CHANGED,
     }
     assert {change.release for change in changes} == {Release.ANY}
 
 
-def test_services_and_methods_of_a_stable_package_are_held_to_it() -> None:
+def test_services_and_methods_of_a_stable_package_are_compared() -> None:
     def serve(files: FileDescriptorSet) -> None:
         service = file_of(files, "StageDef").service.add(name="Stages")
         names = {"input_type": f".{PACKAGE}.StageDef", "output_type": f".{PACKAGE}.StageDef"}
@@ -478,10 +494,10 @@ def test_services_and_methods_of_a_stable_package_are_held_to_it() -> None:
 
     less, more = version("less", serve), version("more", serve_more)
     for old, new, kind in (
-        (current(), less, ChangeKind.SERVICE_ADDED),
-        (less, current(), ChangeKind.SERVICE_REMOVED),
-        (less, more, ChangeKind.METHOD_ADDED),
-        (more, less, ChangeKind.METHOD_REMOVED),
+        (current(), less, SchemaChangeKind.SERVICE_ADDED),
+        (less, current(), SchemaChangeKind.SERVICE_REMOVED),
+        (less, more, SchemaChangeKind.METHOD_ADDED),
+        (more, less, SchemaChangeKind.METHOD_REMOVED),
     ):
         assert [change.kind for change in compare(old, new)] == [kind]
 
@@ -493,14 +509,14 @@ def test_the_number_of_the_option_for_defaults_is_fixed() -> None:
                 extension.number += 1
 
     kinds = {change.kind for change in changes_by(renumber)}
-    assert ChangeKind.EXTENSION_CHANGED in kinds
+    assert SchemaChangeKind.EXTENSION_CHANGED in kinds
 
 
-def test_a_field_and_its_number_can_be_told_from_another_field() -> None:
+def test_fields_are_paired_by_name_before_number() -> None:
     """Two fields swap their names: neither is renamed, both are renumbered."""
 
     def swap(files: FileDescriptorSet) -> None:
         one, two = field_of(files, "Usage.total_tokens"), field_of(files, "Usage.prompt_tokens")
         one.number, two.number = two.number, one.number
 
-    assert {change.kind for change in changes_by(swap)} == {ChangeKind.FIELD_RENUMBERED}
+    assert {change.kind for change in changes_by(swap)} == {SchemaChangeKind.FIELD_RENUMBERED}

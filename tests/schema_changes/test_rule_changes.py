@@ -1,8 +1,7 @@
-"""Each rule of the schema, loosened, tightened, added and removed, is judged as protovalidate does.
+"""Each rule of the schema, loosened, tightened, added and removed, is classified correctly.
 
-The cases are the rules that the schema has: each is changed by itself, in both directions. What the
-change did to the values that the field accepts is found by trying values, with protovalidate as the
-only judge.
+The cases are the rules of the schema: each is changed separately, in both directions. The effect of
+a change is determined by validating values with protovalidate.
 """
 
 from __future__ import annotations
@@ -36,22 +35,22 @@ from schema_changes.mutations import (
     rules_in,
     version,
 )
-from schema_changes.witnesses import (
+from schema_changes.oracle import (
     NARROWING,
     WIDENING,
     boundary_values,
     is_promised,
+    observe,
     single_values,
-    truth,
 )
 from validation import message_cases
 
 from crucible_ir.schema.rules import rules_of
-from crucible_ir.schema_changes import ChangeKind, SchemaChange, SchemaVersion, compare
+from crucible_ir.schema_changes import SchemaChange, SchemaChangeKind, SchemaVersion, compare
 
 pytestmark = pytest.mark.slow
 
-#: What RFC 3339 can write.
+#: The range of timestamps in RFC 3339.
 FIRST_SECOND, LAST_SECOND = -62_135_596_800, 253_402_300_799
 
 RuleEdit = Callable[[Any], object]
@@ -59,13 +58,13 @@ RuleEdit = Callable[[Any], object]
 
 @pytest.fixture(autouse=True, scope="module")
 def forget_versions() -> Iterator[None]:
-    """Let go of the many versions that the rules were read of."""
+    """Release the many versions in the cache."""
     yield
     rules_of.cache_clear()
 
 
 def own_messages(files: FileDescriptorSet) -> Iterator[tuple[str, Any]]:
-    """Yield every message of the schema's packages with its full name: all have rules to try."""
+    """Yield every message of the schema's packages with its full name."""
     for file in files.file:
         if file.package.startswith("crucible_ir."):
             for message in file.message_type:
@@ -83,7 +82,7 @@ def edits(declared: Any, steps: tuple[str, ...] = ()) -> Iterator[tuple[str, Rul
 
     Args:
         declared: The ``buf.validate.FieldRules``.
-        steps: Where they are in those of the whole field.
+        steps: Their path in the rules of the field.
     """
     for option, _ in declared.ListFields():
         if option.name in ("required", "cel"):
@@ -112,7 +111,7 @@ def replace(path: tuple[str, ...], value: Any, rules: Any) -> None:
 
 
 def nudged(value: Any, step: int) -> Any:
-    """Return a parameter that is a little less or more."""
+    """Return a parameter that is slightly smaller or larger."""
     if isinstance(value, bool):
         return None
     if isinstance(value, int):
@@ -125,7 +124,7 @@ def nudged(value: Any, step: int) -> Any:
         changed = type(value)()
         changed.CopyFrom(value)
         changed.seconds += step
-        # What no JSON can write is no bound that a schema could have.
+        # JSON cannot represent it, so that it cannot be a bound in a schema.
         return changed if FIRST_SECOND <= changed.seconds <= LAST_SECOND else None
     return None
 
@@ -138,7 +137,7 @@ def put(standard: Any, name: str, value: Any) -> None:
 
 
 def cases() -> Iterator[Any]:
-    """Yield each small change of the rules of a field; of fields with the same rules, of one."""
+    """Yield each small change of the rules of a field, once for fields with the same rules."""
     seen: set[Any] = set()
     for full_name, message in own_messages(current_files()):
         for field in message.field:
@@ -155,40 +154,44 @@ def both(path: str, edit: RuleEdit) -> tuple[SchemaVersion, SchemaVersion]:
     return current(), version("new", lambda files: edit_rules(found(files, path), edit))
 
 
-def held_to_the_truth(
+def checked_changes(
     old: SchemaVersion, new: SchemaVersion, path: str, values: list[Any]
 ) -> list[SchemaChange]:
-    """Compare two versions, hold what is said of a field to the truth, and return it."""
+    """Return the changes between two versions, after checking them against the observed effect."""
     message, _, field = path.rpartition(".")
-    said = [change for change in compare(old, new) if change.kind is not ChangeKind.RULE_ID_REMOVED]
-    assert {change.place.split("[")[0].split("{")[0] for change in said} <= {path}
-    kinds = {change.kind for change in said}
-    real = truth(old, new, message, field, values)
-    assert bool(kinds & (NARROWING | {ChangeKind.RULE_CHANGED})) == real.narrower
-    assert bool(kinds & (WIDENING | {ChangeKind.RULE_CHANGED})) == real.wider
-    if real.other_ids and not real.narrower:
-        assert ChangeKind.RULE_ID_CHANGED in kinds
-    if ChangeKind.RULE_ID_CHANGED in kinds:
-        assert real.other_ids
-    breaks = real.narrower or real.other_ids or ChangeKind.VOCABULARY_OPENED in kinds
-    assert is_promised(said) == (not breaks)
-    return said
+    changes = [
+        change
+        for change in compare(old, new)
+        if change.kind is not SchemaChangeKind.RULE_ID_REMOVED
+    ]
+    assert {change.place.split("[")[0].split("{")[0] for change in changes} <= {path}
+    kinds = {change.kind for change in changes}
+    effect = observe(old, new, message, field, values)
+    assert bool(kinds & (NARROWING | {SchemaChangeKind.RULE_CHANGED})) == effect.narrower
+    assert bool(kinds & (WIDENING | {SchemaChangeKind.RULE_CHANGED})) == effect.wider
+    if effect.other_ids and not effect.narrower:
+        assert SchemaChangeKind.RULE_ID_CHANGED in kinds
+    if SchemaChangeKind.RULE_ID_CHANGED in kinds:
+        assert effect.other_ids
+    breaks = effect.narrower or effect.other_ids or SchemaChangeKind.VOCABULARY_OPENED in kinds
+    assert is_promised(changes) == (not breaks)
+    return changes
 
 
 @pytest.mark.parametrize(("path", "edit"), list(cases()))
-def test_a_changed_rule_is_judged_as_protovalidate_judges_values(path: str, edit: RuleEdit) -> None:
+def test_a_changed_rule_is_classified_by_its_observed_effect(path: str, edit: RuleEdit) -> None:
     old, new = both(path, edit)
     message, _, field = path.rpartition(".")
     declared = old.message(message).fields_by_name[field]
     rules = [rules_in(found(each.files, path)) for each in (old, new)]
     values = boundary_values(declared, rules)
-    forward = held_to_the_truth(old, new, path, values)
-    backward = held_to_the_truth(new, old, path, values)
+    forward = checked_changes(old, new, path, values)
+    backward = checked_changes(new, old, path, values)
     assert forward
     assert {change.old for change in forward} == {change.new for change in backward}
 
 
-def test_the_loss_of_every_rule_of_every_field_is_noticed() -> None:
+def test_the_removal_of_every_rule_of_every_field_is_reported() -> None:
     def unrule(files: FileDescriptorSet) -> None:
         for _, message in own_messages(files):
             for field in message.field:
@@ -200,13 +203,13 @@ def test_the_loss_of_every_rule_of_every_field_is_noticed() -> None:
         for rule in rules_of(current().message(name))
         if rule.field_path.split("[")[0] in {field.name for field in message.field}
     ]
-    lost = (ChangeKind.RULE_REMOVED, ChangeKind.VOCABULARY_OPENED)
+    lost = (SchemaChangeKind.RULE_REMOVED, SchemaChangeKind.VOCABULARY_OPENED)
     assert sorted(c.place for c in changes_by(unrule) if c.kind in lost) == sorted(expected)
     assert len(expected) > 150
 
 
 def drawn_values(field: Any) -> st.SearchStrategy[Any]:
-    """Make values of a number or text field that nobody picked."""
+    """Generate values of a number or string field."""
     if field.cpp_type == field.CPPTYPE_STRING:
         if field.type == field.TYPE_BYTES:
             return st.binary(max_size=600)
@@ -216,7 +219,7 @@ def drawn_values(field: Any) -> st.SearchStrategy[Any]:
 
 @cache
 def scalar_cases() -> list[Any]:
-    """Return the cases of fields that hold one number or text."""
+    """Return the cases of singular number and string fields."""
     chosen = []
     for case in cases():
         message, _, name = case.values[0].rpartition(".")
@@ -228,7 +231,7 @@ def scalar_cases() -> list[Any]:
 
 @settings(max_examples=examples(50))
 @given(st.data())
-def test_no_value_that_is_newly_refused_goes_with_a_change_that_is_said_to_be_allowed(
+def test_a_change_that_rejects_a_valid_value_is_never_allowed(
     data: st.DataObject,
 ) -> None:
     path, edit = data.draw(st.sampled_from(scalar_cases()))
@@ -239,17 +242,17 @@ def test_no_value_that_is_newly_refused_goes_with_a_change_that_is_said_to_be_al
     declared = old.message(message).fields_by_name[field]
     rules = [rules_in(found(each.files, path)) for each in (old, new)]
     values = st.sampled_from(single_values(declared, rules)) | drawn_values(declared)
-    real = truth(old, new, message, field, [data.draw(values)])
-    said = compare(old, new)
-    if real.narrower or real.other_ids:
-        assert not is_promised(said)
-    kinds = {change.kind for change in said}
-    assert not (real.wider and not kinds & (WIDENING | {ChangeKind.RULE_CHANGED}))
+    effect = observe(old, new, message, field, [data.draw(values)])
+    changes = compare(old, new)
+    if effect.narrower or effect.other_ids:
+        assert not is_promised(changes)
+    kinds = {change.kind for change in changes}
+    assert not (effect.wider and not kinds & (WIDENING | {SchemaChangeKind.RULE_CHANGED}))
 
 
 @cache
 def cases_by_message() -> dict[str, list[tuple[str, RuleEdit]]]:
-    """Return every small change of a rule, by the name of the message of the IR that has it."""
+    """Return every small change of a rule, by the name of its message of the IR."""
     return {
         message.name: [
             (f"{PACKAGE}.{message.name}.{field.name}", edit)
@@ -262,10 +265,10 @@ def cases_by_message() -> dict[str, list[tuple[str, RuleEdit]]]:
 
 @settings(max_examples=examples(60))
 @given(st.data())
-def test_no_message_becomes_invalid_by_changes_that_a_minor_release_may_make(
+def test_changes_allowed_in_a_minor_release_never_invalidate_a_message(
     data: st.DataObject,
 ) -> None:
-    """Several rules change at once, in one direction or the other; whole messages are judged."""
+    """Several rules change at once, in both directions; complete messages are validated."""
     with_rules = sorted(name for name, found in cases_by_message().items() if found)
     name = data.draw(st.sampled_from(with_rules))
     chosen = data.draw(st.lists(st.sampled_from(cases_by_message()[name]), min_size=1, max_size=4))
@@ -289,7 +292,7 @@ def test_no_message_becomes_invalid_by_changes_that_a_minor_release_may_make(
 
 
 def random_messages(name: str, seed: int) -> list[bytes]:
-    """Return messages of a type around the edges of its rules, most of them valid."""
+    """Return messages of a type near the limits of its rules, most of them valid."""
     random = Random(seed)
     chosen = list(islice(message_cases.cases(name, seed, 0), 4_000))
     return [each.SerializeToString() for each in random.sample(chosen, min(60, len(chosen)))]
@@ -305,7 +308,7 @@ def required_oneofs() -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize(("message", "oneof"), required_oneofs())
-def test_a_oneof_that_need_not_be_set_any_more_is_looser_and_one_that_must_be_breaks(
+def test_making_a_oneof_optional_is_looser_and_making_it_required_breaks(
     message: str, oneof: str
 ) -> None:
     def optional(files: FileDescriptorSet) -> None:
@@ -316,9 +319,9 @@ def test_a_oneof_that_need_not_be_set_any_more_is_looser_and_one_that_must_be_br
     empty = version("new", optional).message_class(f"{PACKAGE}.{message}")()
     assert (oneof, "required") not in version("new", optional).broken_rules(empty)
     removed, added = changes_by(optional), changes_undone(optional)
-    assert (ChangeKind.RULE_REMOVED, place) in {(c.kind, c.place) for c in removed}
+    assert (SchemaChangeKind.RULE_REMOVED, place) in {(c.kind, c.place) for c in removed}
     assert not any(change.is_breaking for change in removed)
-    assert (ChangeKind.RULE_ADDED, place) in {(c.kind, c.place) for c in added}
+    assert (SchemaChangeKind.RULE_ADDED, place) in {(c.kind, c.place) for c in added}
     assert any(change.is_breaking for change in added)
 
 
@@ -327,7 +330,7 @@ def messages_with_expressions() -> list[str]:
 
 
 @pytest.mark.parametrize("message", messages_with_expressions())
-def test_an_expression_of_the_schema_is_missed_and_its_id_and_text_are_held(message: str) -> None:
+def test_changes_of_expressions_and_their_ids_are_reported(message: str) -> None:
     def edited(edit: RuleEdit) -> Callable[[FileDescriptorSet], None]:
         return lambda files: edit_rules(message_of(files, message), edit, "message")
 
@@ -340,30 +343,30 @@ def test_an_expression_of_the_schema_is_missed_and_its_id_and_text_are_held(mess
     def reword(rules: Any) -> None:
         rules.cel[0].message = "other words"
 
-    def kinds(changes: list[SchemaChange]) -> set[ChangeKind]:
-        return {change.kind for change in changes} - {ChangeKind.RULE_ID_REMOVED}
+    def kinds(changes: list[SchemaChange]) -> set[SchemaChangeKind]:
+        return {change.kind for change in changes} - {SchemaChangeKind.RULE_ID_REMOVED}
 
     remove = edited(lambda rules: rules.ClearField("cel"))
-    assert kinds(changes_by(remove)) == {ChangeKind.RULE_REMOVED}
-    assert kinds(changes_undone(remove)) == {ChangeKind.RULE_ADDED}
-    assert kinds(changes_by(edited(rename))) == {ChangeKind.RULE_ID_CHANGED}
-    assert kinds(changes_by(edited(rewrite))) == {ChangeKind.RULE_CHANGED}
+    assert kinds(changes_by(remove)) == {SchemaChangeKind.RULE_REMOVED}
+    assert kinds(changes_undone(remove)) == {SchemaChangeKind.RULE_ADDED}
+    assert kinds(changes_by(edited(rename))) == {SchemaChangeKind.RULE_ID_CHANGED}
+    assert kinds(changes_by(edited(rewrite))) == {SchemaChangeKind.RULE_CHANGED}
     assert changes_by(edited(reword)) == []
     (changed,) = (c for c in changes_by(edited(rewrite)))
     assert changed.place == f"{PACKAGE}.{message}"
     assert changed.is_breaking
 
 
-def test_a_rule_id_that_no_rule_has_any_more_is_listed() -> None:
+def test_a_rule_id_without_a_rule_is_reported() -> None:
     def unrule(files: FileDescriptorSet) -> None:
         edit_rules(
             field_of(files, "ModelVersion.version"),
             lambda rules: rules.string.ClearField("pattern"),
         )
 
-    said = {change.kind: change for change in changes_by(unrule)}
-    assert set(said) == {ChangeKind.RULE_REMOVED, ChangeKind.RULE_ID_REMOVED}
-    gone = said[ChangeKind.RULE_ID_REMOVED]
+    changes = {change.kind: change for change in changes_by(unrule)}
+    assert set(changes) == {SchemaChangeKind.RULE_REMOVED, SchemaChangeKind.RULE_ID_REMOVED}
+    gone = changes[SchemaChangeKind.RULE_ID_REMOVED]
     assert (gone.place, gone.old) == (PACKAGE, "string.pattern")
     assert not gone.is_breaking
 
@@ -380,10 +383,11 @@ def add_list(files: FileDescriptorSet, least: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("least", "kind"), [(0, ChangeKind.FIELD_ADDED), (1, ChangeKind.REQUIRED_FIELD_ADDED)]
+    ("least", "kind"),
+    [(0, SchemaChangeKind.FIELD_ADDED), (1, SchemaChangeKind.REQUIRED_FIELD_ADDED)],
 )
-def test_a_new_field_is_breaking_if_messages_without_it_are_refused(
-    least: int, kind: ChangeKind
+def test_a_new_field_is_breaking_if_messages_without_it_are_invalid(
+    least: int, kind: SchemaChangeKind
 ) -> None:
     (added,) = changes_by(lambda files: add_list(files, least))
     assert added.kind is kind
@@ -398,29 +402,32 @@ def test_ignoring_all_rules_of_a_field_is_looser_and_no_longer_ignoring_them_bre
         edit_rules(field_of(files, path), lambda rules: setattr(rules, "ignore", 3))
 
     (looser,), (tighter,) = (
-        [c for c in changes if c.kind is not ChangeKind.RULE_ID_REMOVED]
+        [c for c in changes if c.kind is not SchemaChangeKind.RULE_ID_REMOVED]
         for changes in (changes_by(ignore), changes_undone(ignore))
     )
-    assert (looser.kind, tighter.kind) == (ChangeKind.RULE_LOOSENED, ChangeKind.RULE_TIGHTENED)
+    assert (looser.kind, tighter.kind) == (
+        SchemaChangeKind.RULE_LOOSENED,
+        SchemaChangeKind.RULE_TIGHTENED,
+    )
     assert (looser.new, looser.is_breaking) == ("IGNORE_ALWAYS", False)
     assert (tighter.old, tighter.is_breaking) == ("IGNORE_ALWAYS", True)
     message, _, name = path.partition(".")
-    real = truth(current(), version("new", ignore), f"{PACKAGE}.{message}", name, [None])
-    assert (real.wider, real.narrower) == (True, False)
+    effect = observe(current(), version("new", ignore), f"{PACKAGE}.{message}", name, [None])
+    assert (effect.wider, effect.narrower) == (True, False)
 
 
 @pytest.mark.parametrize(
     ("path", "is_looser"),
     [
         ("Experiment.pipeline", True),
-        # Zero keeps the rule in any case.
+        # Zero satisfies the rule.
         ("Hedging.strategy", False),
-        # These have presence, so that it is whether they are set that counts.
+        # With presence, the rule depends on whether the field is set.
         ("TrainingConfig.epochs", False),
         ("Experiment.backend", False),
     ],
 )
-def test_ignoring_zero_values_is_looser_only_where_a_rule_refuses_them(
+def test_ignoring_zero_values_is_looser_only_if_a_rule_rejects_them(
     path: str, is_looser: bool
 ) -> None:
     def ignore(files: FileDescriptorSet) -> None:
@@ -429,11 +436,11 @@ def test_ignoring_zero_values_is_looser_only_where_a_rule_refuses_them(
     message, _, name = path.partition(".")
     old, new = current(), version("new", ignore)
     zero: Any = None if old.message(f"{PACKAGE}.{message}").fields_by_name[name].message_type else 0
-    assert truth(old, new, f"{PACKAGE}.{message}", name, [None, zero]).wider == is_looser
+    assert observe(old, new, f"{PACKAGE}.{message}", name, [None, zero]).wider == is_looser
     kinds = [each.kind for each in compare(old, new)]
-    assert kinds == ([ChangeKind.RULE_LOOSENED] if is_looser else [])
+    assert kinds == ([SchemaChangeKind.RULE_LOOSENED] if is_looser else [])
     kinds = [each.kind for each in compare(new, old)]
-    assert kinds == ([ChangeKind.RULE_TIGHTENED] if is_looser else [])
+    assert kinds == ([SchemaChangeKind.RULE_TIGHTENED] if is_looser else [])
 
 
 def lists_of_ruled_items() -> list[str]:
@@ -446,32 +453,32 @@ def lists_of_ruled_items() -> list[str]:
 
 
 @pytest.mark.parametrize("path", lists_of_ruled_items())
-def test_ignoring_a_list_is_one_change_though_its_items_have_rules_too(path: str) -> None:
+def test_ignoring_a_list_is_one_change_even_if_its_items_have_rules(path: str) -> None:
     def ignore(files: FileDescriptorSet) -> None:
         edit_rules(found(files, path), lambda rules: setattr(rules, "ignore", 3))
 
-    (change,) = (c for c in changes_by(ignore) if c.kind is not ChangeKind.RULE_ID_REMOVED)
-    assert (change.kind, change.place) == (ChangeKind.RULE_LOOSENED, path)
+    (change,) = (c for c in changes_by(ignore) if c.kind is not SchemaChangeKind.RULE_ID_REMOVED)
+    assert (change.kind, change.place) == (SchemaChangeKind.RULE_LOOSENED, path)
 
 
 def test_some_lists_have_rules_for_their_items() -> None:
     assert lists_of_ruled_items()
 
 
-def test_rules_move_with_a_field_that_is_renamed() -> None:
+def test_renaming_a_field_does_not_change_its_rules() -> None:
     def rename(files: FileDescriptorSet) -> None:
         field_of(files, "TrainingConfig.epochs").name = "passes"
 
-    assert {change.kind for change in changes_by(rename)} == {ChangeKind.FIELD_RENAMED}
+    assert {change.kind for change in changes_by(rename)} == {SchemaChangeKind.FIELD_RENAMED}
 
 
-def test_a_rule_that_this_protovalidate_does_not_know_is_not_overlooked() -> None:
+def test_a_change_of_a_rule_unknown_to_protovalidate_is_reported() -> None:
     def add_unknown(files: FileDescriptorSet) -> None:
-        # Field 1999 of StringRules, as a predefined rule of another schema would be.
+        # Field 1999 of StringRules, like a predefined rule of another schema.
         edit_rules(
             field_of(files, "StageDef.name"),
             lambda rules: rules.string.MergeFromString(b"\xfa\x7c\x01x"),
         )
 
-    (said,) = changes_by(add_unknown)
-    assert (said.kind, said.is_breaking) == (ChangeKind.RULE_CHANGED, True)
+    (changes,) = changes_by(add_unknown)
+    assert (changes.kind, changes.is_breaking) == (SchemaChangeKind.RULE_CHANGED, True)

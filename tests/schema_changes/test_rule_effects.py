@@ -1,7 +1,7 @@
-"""Every standard rule that protovalidate has is compared as protovalidate judges values.
+"""Changes of every standard rule of protovalidate are classified correctly.
 
-The schema uses some of the rules only. Here each option of each kind of rules stands alone on a
-field, in two versions with different parameters, and bounds stand in every combination.
+The schema uses only some of the rules. Here, each option of each kind of rules is used alone on a
+field, in two versions with different parameters, and bounds are used in every combination.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from schema_changes.mutations import edit_rules, rule_schema, rules_in
-from schema_changes.witnesses import (
+from schema_changes.oracle import (
     NARROWING,
     WIDENING,
     boundary_values,
     is_promised,
-    truth,
+    observe,
 )
 
 from crucible_ir.schema.rules import rules_of
 from crucible_ir.schema.types import held_message
-from crucible_ir.schema_changes import ChangeKind, SchemaVersion, compare
+from crucible_ir.schema_changes import SchemaChangeKind, SchemaVersion, compare
 
 pytestmark = pytest.mark.slow
 
@@ -41,7 +41,7 @@ MESSAGE = "crucible_ir.v1.Held"
 RULES = rule_schema().FindMessageTypeByName("buf.validate.FieldRules")
 BOUNDS = ("gt", "gte", "lt", "lte")
 
-#: The type of field for each kind of rules that is not the name of a scalar type.
+#: The field type for each kind of rules whose name is not that of a scalar type.
 WELL_KNOWN = {
     "any": ".google.protobuf.Any",
     "duration": ".google.protobuf.Duration",
@@ -49,19 +49,19 @@ WELL_KNOWN = {
     "timestamp": ".google.protobuf.Timestamp",
 }
 
-#: Options whose verdict depends on when it is asked for.
+#: Options whose verdict depends on the current time.
 OF_THE_TIME = {"lt_now", "gt_now", "within"}
 
-#: Options that modify another, only document or are about what a field holds; and those above.
+#: Options that modify others, are documentation, or apply to items, keys and values; and the above.
 NOT_RULES = {"example", "strict", "items", "keys", "values", *OF_THE_TIME}
 
-#: Options of which one value cannot be compared with another, so that any change breaks.
+#: Options whose values are not comparable, so that any change is breaking.
 UNORDERED = {"const", "len", "len_bytes", "pattern", "well_known_regex"}
 
 
 @pytest.fixture(autouse=True, scope="module")
 def forget_versions() -> Iterator[None]:
-    """Let go of the many versions that the rules were read of."""
+    """Release the many versions in the cache."""
     yield
     rules_of.cache_clear()
 
@@ -78,7 +78,7 @@ def option_of(kind: str, name: str) -> FieldDescriptor:
 
 
 def schema(kind: str, rules: dict[str, Any]) -> SchemaVersion:
-    """Return a schema with one field, which has rules of a kind."""
+    """Return a schema with one field with rules of a kind."""
     files = FileDescriptorSet()
     for module in (duration_pb2, timestamp_pb2, field_mask_pb2):
         files.file.add().ParseFromString(module.DESCRIPTOR.serialized_pb)
@@ -119,7 +119,7 @@ def schema(kind: str, rules: dict[str, Any]) -> SchemaVersion:
                 for each in value:
                     add(target, each)
             elif hasattr(value, "DESCRIPTOR"):
-                # The schema of the rules is in a pool of its own, and so are its classes.
+                # The schema of the rules and its classes are in a separate pool.
                 target.ParseFromString(value.SerializeToString())
             else:
                 setattr(standard, name, value)
@@ -129,7 +129,7 @@ def schema(kind: str, rules: dict[str, Any]) -> SchemaVersion:
 
 
 def parameters(option: FieldDescriptor) -> list[Any]:
-    """Return some parameters of an option, by its type."""
+    """Return parameters for an option, by its type."""
     singles: list[Any]
     types: dict[str, Any] = {
         each.DESCRIPTOR.full_name: each for each in (AnyMessage, Duration, Timestamp)
@@ -165,24 +165,28 @@ def options() -> list[tuple[str, str]]:
     ]
 
 
-def judged(kind: str, old: SchemaVersion, new: SchemaVersion) -> tuple[Any, set[ChangeKind]]:
-    """Return the truth about a change, and what is said of it, less what must hold in any case."""
+def classified(
+    kind: str, old: SchemaVersion, new: SchemaVersion
+) -> tuple[Any, set[SchemaChangeKind]]:
+    """Return the observed effect and the kinds of changes, after checking that they agree."""
     rules = [rules_in(each.files.file[-1].message_type[0].field[0]) for each in (old, new)]
     field = old.message(MESSAGE).fields_by_name["f"]
     if kind in WELL_KNOWN and kind not in ("duration", "timestamp"):
         values = [None, *well_known_values(kind)]
     else:
         values = boundary_values(field, rules)
-    real = truth(old, new, MESSAGE, "f", values)
-    said = [each for each in compare(old, new) if each.kind is not ChangeKind.RULE_ID_REMOVED]
-    kinds = {each.kind for each in said}
-    if real.narrower or real.other_ids:
-        assert not is_promised(said), (real, kinds)
+    effect = observe(old, new, MESSAGE, "f", values)
+    changes = [
+        each for each in compare(old, new) if each.kind is not SchemaChangeKind.RULE_ID_REMOVED
+    ]
+    kinds = {each.kind for each in changes}
+    if effect.narrower or effect.other_ids:
+        assert not is_promised(changes), (effect, kinds)
     if kinds <= WIDENING:
-        assert not real.narrower, kinds
+        assert not effect.narrower, kinds
     if kinds <= NARROWING:
-        assert not real.wider, kinds
-    return real, kinds
+        assert not effect.wider, kinds
+    return effect, kinds
 
 
 def well_known_values(kind: str) -> list[Any]:
@@ -193,17 +197,17 @@ def well_known_values(kind: str) -> list[Any]:
 
 
 @pytest.mark.parametrize(("kind", "option"), options())
-def test_a_rule_that_comes_or_goes_is_said_to_be_added_or_removed(kind: str, option: str) -> None:
+def test_a_new_rule_is_reported_as_added_and_an_old_one_as_removed(kind: str, option: str) -> None:
     declared = option_of(kind, option)
     for parameter in parameters(declared):
         if parameter is False and option != "const":
             continue
         without, having = schema(kind, {}), schema(kind, {option: parameter})
         closed = (kind, option) == ("enum", "defined_only")
-        added = ChangeKind.VOCABULARY_CLOSED if closed else ChangeKind.RULE_ADDED
-        removed = ChangeKind.VOCABULARY_OPENED if closed else ChangeKind.RULE_REMOVED
-        assert judged(kind, without, having)[1] == {added}
-        assert judged(kind, having, without)[1] == {removed}
+        added = SchemaChangeKind.VOCABULARY_CLOSED if closed else SchemaChangeKind.RULE_ADDED
+        removed = SchemaChangeKind.VOCABULARY_OPENED if closed else SchemaChangeKind.RULE_REMOVED
+        assert classified(kind, without, having)[1] == {added}
+        assert classified(kind, having, without)[1] == {removed}
 
 
 @pytest.mark.parametrize(("kind", "option"), options())
@@ -214,18 +218,20 @@ def test_two_parameters_of_a_rule_are_compared_by_the_values_that_they_accept(
     for before, after in permutations(parameters(declared), 2):
         if declared.cpp_type == FieldDescriptor.CPPTYPE_BOOL and option != "const":
             continue
-        real, kinds = judged(kind, schema(kind, {option: before}), schema(kind, {option: after}))
+        effect, kinds = classified(
+            kind, schema(kind, {option: before}), schema(kind, {option: after})
+        )
         if option in UNORDERED:
-            assert kinds <= {ChangeKind.RULE_CHANGED, *NARROWING, *WIDENING}
-            assert kinds or (real.wider, real.narrower) == (False, False)
-        elif (real.wider, real.narrower) == (True, True):
-            assert kinds & {ChangeKind.RULE_CHANGED}
-        elif real.wider:
-            assert kinds == {ChangeKind.RULE_LOOSENED}
-        elif real.narrower:
-            assert kinds == {ChangeKind.RULE_TIGHTENED}
+            assert kinds <= {SchemaChangeKind.RULE_CHANGED, *NARROWING, *WIDENING}
+            assert kinds or (effect.wider, effect.narrower) == (False, False)
+        elif (effect.wider, effect.narrower) == (True, True):
+            assert kinds & {SchemaChangeKind.RULE_CHANGED}
+        elif effect.wider:
+            assert kinds == {SchemaChangeKind.RULE_LOOSENED}
+        elif effect.narrower:
+            assert kinds == {SchemaChangeKind.RULE_TIGHTENED}
         else:
-            assert kinds <= {ChangeKind.RULE_CHANGED}
+            assert kinds <= {SchemaChangeKind.RULE_CHANGED}
 
 
 def bounded() -> list[str]:
@@ -235,7 +241,7 @@ def bounded() -> list[str]:
 
 @cache
 def combinations(kind: str) -> list[dict[str, Any]]:
-    """Return bounds of a kind: a lower one, an upper one, both in either order, or none."""
+    """Return bounds of a kind: a lower one, an upper one, both in any order, or none."""
     values = {name: [None, *parameters(option_of(kind, name))] for name in BOUNDS}
     lower = [("gt", v) for v in values["gt"]] + [("gte", v) for v in values["gte"][1:]]
     upper = [("lt", v) for v in values["lt"]] + [("lte", v) for v in values["lte"][1:]]
@@ -250,41 +256,41 @@ def combinations(kind: str) -> list[dict[str, Any]]:
 def test_bounds_are_compared_by_the_values_that_they_accept(kind: str, data: st.DataObject) -> None:
     chosen = st.sampled_from([each for each in combinations(kind) if each])
     before, after = data.draw(chosen), data.draw(chosen)
-    real, kinds = judged(kind, schema(kind, before), schema(kind, after))
-    kinds -= {ChangeKind.RULE_ID_CHANGED}
+    effect, kinds = classified(kind, schema(kind, before), schema(kind, after))
+    kinds -= {SchemaChangeKind.RULE_ID_CHANGED}
     expected = {
-        (True, True): {ChangeKind.RULE_CHANGED},
-        (True, False): {ChangeKind.RULE_LOOSENED},
-        (False, True): {ChangeKind.RULE_TIGHTENED},
+        (True, True): {SchemaChangeKind.RULE_CHANGED},
+        (True, False): {SchemaChangeKind.RULE_LOOSENED},
+        (False, True): {SchemaChangeKind.RULE_TIGHTENED},
         (False, False): set(),
     }
-    assert kinds == expected[real.wider, real.narrower], (before, after)
+    assert kinds == expected[effect.wider, effect.narrower], (before, after)
 
 
-def test_rules_of_the_time_of_day_are_added_and_removed_as_others_are() -> None:
+def test_rules_relative_to_the_current_time_are_added_and_removed_like_others() -> None:
     for option in ("lt_now", "gt_now"):
         without, having = schema("timestamp", {}), schema("timestamp", {option: True})
-        assert [each.kind for each in compare(without, having)] == [ChangeKind.RULE_ADDED]
-        assert ChangeKind.RULE_REMOVED in {each.kind for each in compare(having, without)}
+        assert [each.kind for each in compare(without, having)] == [SchemaChangeKind.RULE_ADDED]
+        assert SchemaChangeKind.RULE_REMOVED in {each.kind for each in compare(having, without)}
 
 
 def test_a_longer_time_around_now_is_wider() -> None:
     hour, day = (schema("timestamp", {"within": Duration(seconds=s)}) for s in (3_600, 86_400))
     half_a_day_ago = Timestamp(seconds=int(time.time()) - 43_200)
-    assert truth(hour, day, MESSAGE, "f", [half_a_day_ago]).wider
-    assert [each.kind for each in compare(hour, day)] == [ChangeKind.RULE_LOOSENED]
-    assert [each.kind for each in compare(day, hour)] == [ChangeKind.RULE_TIGHTENED]
+    assert observe(hour, day, MESSAGE, "f", [half_a_day_ago]).wider
+    assert [each.kind for each in compare(hour, day)] == [SchemaChangeKind.RULE_LOOSENED]
+    assert [each.kind for each in compare(day, hour)] == [SchemaChangeKind.RULE_TIGHTENED]
 
 
-def test_a_header_that_is_no_longer_checked_strictly_has_changed() -> None:
+def test_a_change_of_the_strictness_of_a_header_rule_is_reported() -> None:
     strict = schema("string", {"well_known_regex": 1})
     lax = schema("string", {"well_known_regex": 1, "strict": False})
     for old, new in ((strict, lax), (lax, strict)):
-        assert [each.kind for each in compare(old, new)] == [ChangeKind.RULE_CHANGED]
+        assert [each.kind for each in compare(old, new)] == [SchemaChangeKind.RULE_CHANGED]
 
 
 @pytest.mark.parametrize("kind", ["keys", "values"])
-def test_rules_of_keys_and_values_of_a_map_are_told_apart_in_the_place(kind: str) -> None:
+def test_the_place_distinguishes_rules_of_keys_and_values_of_a_map(kind: str) -> None:
     inner = "string" if kind == "keys" else "int32"
     option = {"string": ("min_len", 1), "int32": ("gte", 1)}[inner]
 
@@ -301,11 +307,11 @@ def test_rules_of_keys_and_values_of_a_map_are_told_apart_in_the_place(kind: str
     (looser,) = compare(having(2), having(1))
     (tighter,) = compare(having(1), having(2))
     assert looser.place == tighter.place == f"{MESSAGE}.f{{{kind.removesuffix('s')}}}"
-    assert looser.kind is ChangeKind.RULE_LOOSENED
-    assert tighter.kind is ChangeKind.RULE_TIGHTENED
+    assert looser.kind is SchemaChangeKind.RULE_LOOSENED
+    assert tighter.kind is SchemaChangeKind.RULE_TIGHTENED
 
 
-def test_rules_about_which_fields_go_together_are_compared() -> None:
+def test_rules_for_several_fields_are_compared() -> None:
     def having(*fields: str, required: bool = False) -> SchemaVersion:
         files = FileDescriptorSet()
         files.CopyFrom(schema("int32", {}).files)
@@ -322,15 +328,15 @@ def test_rules_about_which_fields_go_together_are_compared() -> None:
             )
         return SchemaVersion.parse("oneof", files.SerializeToString())
 
-    def kinds(old: SchemaVersion, new: SchemaVersion) -> set[ChangeKind]:
-        return {each.kind for each in compare(old, new)} - {ChangeKind.RULE_ID_REMOVED}
+    def kinds(old: SchemaVersion, new: SchemaVersion) -> set[SchemaChangeKind]:
+        return {each.kind for each in compare(old, new)} - {SchemaChangeKind.RULE_ID_REMOVED}
 
-    assert kinds(having(), having("f", "g")) == {ChangeKind.RULE_ADDED}
-    assert kinds(having("f", "g"), having()) == {ChangeKind.RULE_REMOVED}
+    assert kinds(having(), having("f", "g")) == {SchemaChangeKind.RULE_ADDED}
+    assert kinds(having("f", "g"), having()) == {SchemaChangeKind.RULE_REMOVED}
     must = having("f", "g", required=True)
-    assert kinds(having("f", "g"), must) == {ChangeKind.RULE_TIGHTENED}
-    assert kinds(must, having("f", "g")) == {ChangeKind.RULE_LOOSENED}
+    assert kinds(having("f", "g"), must) == {SchemaChangeKind.RULE_TIGHTENED}
+    assert kinds(must, having("f", "g")) == {SchemaChangeKind.RULE_LOOSENED}
     assert kinds(having("f", "g"), having("f", "h")) == {
-        ChangeKind.RULE_ADDED,
-        ChangeKind.RULE_REMOVED,
+        SchemaChangeKind.RULE_ADDED,
+        SchemaChangeKind.RULE_REMOVED,
     }

@@ -1,4 +1,4 @@
-"""Versions of the schema are found where users have them, and what is none is refused clearly."""
+"""Versions of the schema are found in their various locations; invalid ones are errors."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ def wheel(path: Path, name: str = IN_WHEEL, content: bytes | None = None) -> Pat
     return path
 
 
-def test_installed_is_the_schema_and_the_lints_of_this_package() -> None:
+def test_installed_has_the_schema_and_the_lints_of_this_package() -> None:
     found = find_schema("installed")
     assert found.files == FileDescriptorSet.FromString(descriptor_set())
     assert found.lints is not None
     assert set(found.lints) == set(LINTS)
 
 
-def test_a_descriptor_set_is_read_with_the_lints_beside_it(tmp_path: Path) -> None:
+def test_a_descriptor_set_is_read_with_its_recorded_lints(tmp_path: Path) -> None:
     (tmp_path / "a.binpb").write_bytes(descriptor_set())
     alone = find_schema(str(tmp_path / "a.binpb"))
     assert alone.lints is None
@@ -43,28 +43,28 @@ def test_a_descriptor_set_is_read_with_the_lints_beside_it(tmp_path: Path) -> No
     assert compare(alone, find_schema("installed")) == []
 
 
-def test_a_wheel_is_looked_into(tmp_path: Path) -> None:
+def test_the_schema_is_read_from_a_wheel(tmp_path: Path) -> None:
     found = find_schema(str(wheel(tmp_path / WHEEL)))
     assert compare(found, find_schema("installed")) == []
 
 
 @pytest.mark.parametrize("number", ["0.9.0", "v0.9.0"])
 def test_a_version_number_is_found_among_releases(tmp_path: Path, number: str) -> None:
-    with pytest.raises(SchemaError, match="say where releases are: --releases FOLDER"):
+    with pytest.raises(SchemaError, match="pass the folder of releases with --releases FOLDER"):
         find_schema(number)
-    with pytest.raises(SchemaError, match=r"has no release 0\.9\.0; it has none"):
+    with pytest.raises(SchemaError, match=r"no release 0\.9\.0; the folder has no releases"):
         find_schema(number, tmp_path)
     wheel(tmp_path / WHEEL)
     assert find_schema(number, tmp_path).name == str(tmp_path / WHEEL)
     (tmp_path / "crucible_ir-0.9.0.binpb").write_bytes(descriptor_set())
     assert find_schema(number, tmp_path).name.endswith("crucible_ir-0.9.0.binpb")
-    with pytest.raises(SchemaError, match=r"has no release 1\.0; it has 0\.9\.0"):
+    with pytest.raises(SchemaError, match=r"no release 1\.0; available: 0\.9\.0"):
         find_schema("1.0", tmp_path)
-    with pytest.raises(SchemaError, match="is not a folder of releases"):
+    with pytest.raises(SchemaError, match="no such folder"):
         find_schema(number, tmp_path / WHEEL)
 
 
-def test_a_file_whose_name_looks_like_a_version_is_that_file(
+def test_a_file_named_like_a_version_number_takes_precedence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -87,7 +87,7 @@ def with_a_duplicate() -> bytes:
     return files.SerializeToString()
 
 
-def with_a_map_of_nothing() -> bytes:
+def with_a_map_without_values() -> bytes:
     files = FileDescriptorSet()
     files.CopyFrom(current_files())
     for file in files.file:
@@ -98,7 +98,7 @@ def with_a_map_of_nothing() -> bytes:
     return files.SerializeToString()
 
 
-def in_a_circle() -> bytes:
+def with_an_import_cycle() -> bytes:
     files = FileDescriptorSet()
     files.file.add(name="a.proto", package="crucible_ir.v1", dependency=["b.proto"])
     files.file.add(name="b.proto", package="crucible_ir.v1", dependency=["a.proto"])
@@ -109,60 +109,60 @@ def in_a_circle() -> bytes:
     ("content", "reason"),
     [
         (b"\xff\xff", "is not a binary FileDescriptorSet"),
-        (b"", "holds no file of a package crucible_ir"),
-        (b"\n\x03\n\x01x", "holds no file"),
+        (b"", "contains no file of a package crucible_ir"),
+        (b"\n\x03\n\x01x", "contains no file"),
         (b"\n\x06\n\x01\xff\x12\x01\xff", "is not UTF-8"),
-        (without_imports(), "which is not in it; make it with the imports"),
+        (without_imports(), "which is missing; create the descriptor set with `buf build`"),
         (with_a_duplicate(), "duplicate symbol"),
-        (in_a_circle(), "import one another in a circle"),
-        (with_a_map_of_nothing(), "has a map without key or value"),
+        (with_an_import_cycle(), "its files have an import cycle"),
+        (with_a_map_without_values(), "has a map without a key or value"),
     ],
     ids=[
-        "no protobuf",
+        "not protobuf",
         "empty",
         "another schema",
-        "no UTF-8",
+        "not UTF-8",
         "no imports",
         "a duplicate",
-        "a circle",
-        "a map of nothing",
+        "an import cycle",
+        "a map without values",
     ],
 )
-def test_what_is_no_version_of_the_schema_is_refused_with_the_reason(
+def test_an_invalid_version_of_the_schema_is_an_error_with_the_reason(
     tmp_path: Path, content: bytes, reason: str
 ) -> None:
     (tmp_path / "x.binpb").write_bytes(content)
-    with pytest.raises(SchemaError, match=reason) as refused:
+    with pytest.raises(SchemaError, match=reason) as caught:
         find_schema(str(tmp_path / "x.binpb"))
-    assert str(refused.value).startswith(str(tmp_path / "x.binpb"))
+    assert str(caught.value).startswith(str(tmp_path / "x.binpb"))
 
 
-def test_folders_missing_files_and_damaged_wheels_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(SchemaError, match="is a folder; give a descriptor set"):
+def test_folders_missing_files_and_damaged_wheels_are_errors(tmp_path: Path) -> None:
+    with pytest.raises(SchemaError, match="is a folder; create a descriptor set"):
         find_schema(str(tmp_path))
     with pytest.raises(SchemaError, match="cannot be read: no such file or directory"):
         find_schema(str(tmp_path / "missing.binpb"))
     with pytest.raises(SchemaError, match="cannot be read: no such file or directory"):
         find_schema(str(tmp_path / "missing.whl"))
     (tmp_path / "bad.whl").write_bytes(b"PK no zip")
-    with pytest.raises(SchemaError, match="is not a wheel"):
+    with pytest.raises(SchemaError, match="not a wheel: "):
         find_schema(str(tmp_path / "bad.whl"))
     other = wheel(tmp_path / "other.whl", "other/data.binpb")
-    with pytest.raises(SchemaError, match="is no wheel of crucible-ir"):
+    with pytest.raises(SchemaError, match="not a wheel of crucible-ir"):
         find_schema(str(other))
 
 
-def test_a_descriptor_set_that_is_too_large_is_not_read_to_its_end(
+def test_a_descriptor_set_beyond_the_limit_is_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("crucible_ir.schema_changes.sources.MAX_BYTES", 1000)
     (tmp_path / "x.binpb").write_bytes(descriptor_set())
     for path in (tmp_path / "x.binpb", wheel(tmp_path / WHEEL)):
-        with pytest.raises(SchemaError, match="has more than 1000 bytes"):
+        with pytest.raises(SchemaError, match="exceeds the limit of 1000 bytes"):
             find_schema(str(path))
 
 
-def test_files_may_stand_in_any_order() -> None:
+def test_files_may_be_in_any_order() -> None:
     files = FileDescriptorSet(file=list(reversed(current_files().file)))
     shuffled = SchemaVersion.parse("shuffled", files.SerializeToString())
     assert compare(shuffled, find_schema("installed")) == []
@@ -170,7 +170,7 @@ def test_files_may_stand_in_any_order() -> None:
 
 @settings(max_examples=examples(60))
 @given(st.data())
-def test_a_damaged_descriptor_set_is_compared_or_refused_and_nothing_else(
+def test_a_damaged_descriptor_set_is_compared_or_a_schema_error(
     data: st.DataObject,
 ) -> None:
     damaged = bytearray(current_files().SerializeToString())
@@ -180,7 +180,7 @@ def test_a_damaged_descriptor_set_is_compared_or_refused_and_nothing_else(
         read = SchemaVersion.parse("damaged", bytes(damaged))
         compare(current(), read)
         compare(read, current())
-    except SchemaError as refused:
-        assert "damaged" in str(refused) or "cannot be read" in str(refused)
+    except SchemaError as error:
+        assert "damaged" in str(error) or "cannot be read" in str(error)
     finally:
         rules_of.cache_clear()

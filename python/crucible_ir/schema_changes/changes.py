@@ -1,4 +1,4 @@
-"""The kinds of change that a schema can see, and the release that is promised to make each."""
+"""The kinds of schema change, and the smallest release that may make each of them."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from typing import Final
 
 
 class Release(StrEnum):
-    """The smallest release that may make a change; the members stand in rising order."""
+    """The smallest release that may make a change. Members are in ascending order."""
 
     ANY = "any release"
     MINOR = "minor release"
     V2 = "v2"
-    """A new schema version: the change breaks somebody who uses this one."""
+    """A new schema version: the change breaks users of this one."""
 
 
-class ChangeKind(StrEnum):
-    """What happened to a part of the schema."""
+class SchemaChangeKind(StrEnum):
+    """The kind of a schema change."""
 
     PACKAGE_ADDED = "package_added"
     PACKAGE_REMOVED = "package_removed"
@@ -59,10 +59,10 @@ class ChangeKind(StrEnum):
     RULE_TIGHTENED = "rule_tightened"
     RULE_LOOSENED = "rule_loosened"
     RULE_CHANGED = "rule_changed"
-    """Neither wider nor narrower, or nobody can tell: expressions and patterns."""
+    """Neither wider nor narrower, or not comparable, such as expressions and patterns."""
     RULE_ID_CHANGED = "rule_id_changed"
     RULE_ID_REMOVED = "rule_id_removed"
-    """No rule of a package has the id any more."""
+    """No rule of the package has the id any more."""
     VOCABULARY_CLOSED = "vocabulary_closed"
     VOCABULARY_OPENED = "vocabulary_opened"
 
@@ -83,82 +83,86 @@ class ChangeKind(StrEnum):
 _OF_DEFAULTS: Final = "an existing field's default added, changed or removed"
 _OF_REMOVAL: Final = "a message, enum, service or method removed"
 
-#: For each kind the release that may make it, and the words of the promise: they stand in
-#: proto/README.md, "Versioning", in the row of that release.
+#: For each kind, the release that may make it, and the text of the promise as in proto/README.md,
+#: "Versioning", in the row of that release.
 PROMISES: Final = {
-    ChangeKind.PACKAGE_ADDED: (Release.MINOR, "a new package"),
-    ChangeKind.PACKAGE_REMOVED: (Release.V2, "a package or file removed"),
-    ChangeKind.FILE_REMOVED: (Release.V2, "a package or file removed"),
-    ChangeKind.FILE_OPTION_CHANGED: (Release.V2, "an option that shapes generated code changed"),
-    ChangeKind.MESSAGE_ADDED: (Release.MINOR, "a new message"),
-    ChangeKind.MESSAGE_REMOVED: (Release.V2, _OF_REMOVAL),
-    ChangeKind.MESSAGE_MOVED: (Release.V2, "a message or enum moved to another file"),
-    ChangeKind.ENUM_ADDED: (Release.MINOR, "a new enum"),
-    ChangeKind.ENUM_REMOVED: (Release.V2, _OF_REMOVAL),
-    ChangeKind.ENUM_MOVED: (Release.V2, "a message or enum moved to another file"),
-    ChangeKind.DEPRECATED: (Release.MINOR, "marked deprecated"),
-    ChangeKind.NO_LONGER_DEPRECATED: (Release.MINOR, "or no longer"),
-    ChangeKind.OPTION_CHANGED: (Release.V2, "an option that shapes generated code changed"),
-    ChangeKind.RESERVATION_REMOVED: (Release.V2, "a reserved number or name given back"),
-    ChangeKind.FIELD_ADDED: (Release.MINOR, "a new field that is not required"),
-    ChangeKind.REQUIRED_FIELD_ADDED: (Release.V2, "a new field that is required"),
-    ChangeKind.ONEOF_MEMBER_ADDED: (Release.MINOR, "a new member of a oneof"),
-    ChangeKind.FIELD_REMOVED: (Release.V2, "removed"),
-    ChangeKind.FIELD_RENAMED: (Release.V2, "renamed"),
-    ChangeKind.FIELD_RENUMBERED: (Release.V2, "renumbered"),
-    ChangeKind.FIELD_RETYPED: (Release.V2, "retyped"),
-    ChangeKind.FIELD_MOVED: (Release.V2, "moved into or out of a oneof"),
-    ChangeKind.JSON_NAME_CHANGED: (Release.V2, "renamed in JSON"),
-    ChangeKind.DEFAULT_ADDED: (Release.V2, _OF_DEFAULTS),
-    ChangeKind.DEFAULT_CHANGED: (Release.V2, _OF_DEFAULTS),
-    ChangeKind.DEFAULT_REMOVED: (Release.V2, _OF_DEFAULTS),
-    ChangeKind.ENUM_VALUE_ADDED: (Release.MINOR, "a new name in an open vocabulary"),
-    ChangeKind.CLOSED_ENUM_VALUE_ADDED: (Release.MINOR, "a new name in a closed vocabulary"),
-    ChangeKind.ENUM_VALUE_REMOVED: (Release.V2, "removed"),
-    ChangeKind.ENUM_VALUE_RENAMED: (Release.V2, "renamed"),
-    ChangeKind.ENUM_VALUE_RENUMBERED: (Release.V2, "renumbered"),
-    ChangeKind.RULE_ADDED: (Release.V2, "a rule added to an existing field"),
-    ChangeKind.RULE_REMOVED: (Release.MINOR, "a rule removed"),
-    ChangeKind.RULE_TIGHTENED: (Release.V2, "a narrower range"),
-    ChangeKind.RULE_LOOSENED: (Release.MINOR, "a wider range"),
-    ChangeKind.RULE_CHANGED: (Release.V2, "a rule changed in another way"),
-    ChangeKind.RULE_ID_CHANGED: (Release.V2, "a rule id changed"),
-    ChangeKind.RULE_ID_REMOVED: (Release.MINOR, "a rule removed"),
-    ChangeKind.VOCABULARY_CLOSED: (Release.V2, "an open vocabulary closed"),
-    ChangeKind.VOCABULARY_OPENED: (Release.V2, "a closed one opened"),
-    ChangeKind.LINT_ADDED: (Release.ANY, "lints"),
-    ChangeKind.LINT_REMOVED: (Release.ANY, "lints"),
-    ChangeKind.LINT_BECAME_RULE: (Release.V2, "a lint turned into a rule"),
-    ChangeKind.EXTENSION_ADDED: (Release.MINOR, "a new option"),
-    ChangeKind.EXTENSION_REMOVED: (Release.V2, "an option of our own changed or removed"),
-    ChangeKind.EXTENSION_CHANGED: (Release.V2, "an option of our own changed"),
-    ChangeKind.SERVICE_ADDED: (Release.MINOR, "a new service or method"),
-    ChangeKind.SERVICE_REMOVED: (Release.V2, _OF_REMOVAL),
-    ChangeKind.METHOD_ADDED: (Release.MINOR, "a new service or method"),
-    ChangeKind.METHOD_REMOVED: (Release.V2, _OF_REMOVAL),
-    ChangeKind.METHOD_CHANGED: (Release.V2, "a method's messages or streaming changed"),
+    SchemaChangeKind.PACKAGE_ADDED: (Release.MINOR, "a new package"),
+    SchemaChangeKind.PACKAGE_REMOVED: (Release.V2, "a package or file removed"),
+    SchemaChangeKind.FILE_REMOVED: (Release.V2, "a package or file removed"),
+    SchemaChangeKind.FILE_OPTION_CHANGED: (
+        Release.V2,
+        "an option that shapes generated code changed",
+    ),
+    SchemaChangeKind.MESSAGE_ADDED: (Release.MINOR, "a new message"),
+    SchemaChangeKind.MESSAGE_REMOVED: (Release.V2, _OF_REMOVAL),
+    SchemaChangeKind.MESSAGE_MOVED: (Release.V2, "a message or enum moved to another file"),
+    SchemaChangeKind.ENUM_ADDED: (Release.MINOR, "a new enum"),
+    SchemaChangeKind.ENUM_REMOVED: (Release.V2, _OF_REMOVAL),
+    SchemaChangeKind.ENUM_MOVED: (Release.V2, "a message or enum moved to another file"),
+    SchemaChangeKind.DEPRECATED: (Release.MINOR, "marked deprecated"),
+    SchemaChangeKind.NO_LONGER_DEPRECATED: (Release.MINOR, "or no longer"),
+    SchemaChangeKind.OPTION_CHANGED: (Release.V2, "an option that shapes generated code changed"),
+    SchemaChangeKind.RESERVATION_REMOVED: (Release.V2, "a reserved number or name given back"),
+    SchemaChangeKind.FIELD_ADDED: (Release.MINOR, "a new field that is not required"),
+    SchemaChangeKind.REQUIRED_FIELD_ADDED: (Release.V2, "a new field that is required"),
+    SchemaChangeKind.ONEOF_MEMBER_ADDED: (Release.MINOR, "a new member of a oneof"),
+    SchemaChangeKind.FIELD_REMOVED: (Release.V2, "removed"),
+    SchemaChangeKind.FIELD_RENAMED: (Release.V2, "renamed"),
+    SchemaChangeKind.FIELD_RENUMBERED: (Release.V2, "renumbered"),
+    SchemaChangeKind.FIELD_RETYPED: (Release.V2, "retyped"),
+    SchemaChangeKind.FIELD_MOVED: (Release.V2, "moved into or out of a oneof"),
+    SchemaChangeKind.JSON_NAME_CHANGED: (Release.V2, "renamed in JSON"),
+    SchemaChangeKind.DEFAULT_ADDED: (Release.V2, _OF_DEFAULTS),
+    SchemaChangeKind.DEFAULT_CHANGED: (Release.V2, _OF_DEFAULTS),
+    SchemaChangeKind.DEFAULT_REMOVED: (Release.V2, _OF_DEFAULTS),
+    SchemaChangeKind.ENUM_VALUE_ADDED: (Release.MINOR, "a new name in an open vocabulary"),
+    SchemaChangeKind.CLOSED_ENUM_VALUE_ADDED: (Release.MINOR, "a new name in a closed vocabulary"),
+    SchemaChangeKind.ENUM_VALUE_REMOVED: (Release.V2, "removed"),
+    SchemaChangeKind.ENUM_VALUE_RENAMED: (Release.V2, "renamed"),
+    SchemaChangeKind.ENUM_VALUE_RENUMBERED: (Release.V2, "renumbered"),
+    SchemaChangeKind.RULE_ADDED: (Release.V2, "a rule added to an existing field"),
+    SchemaChangeKind.RULE_REMOVED: (Release.MINOR, "a rule removed"),
+    SchemaChangeKind.RULE_TIGHTENED: (Release.V2, "a narrower range"),
+    SchemaChangeKind.RULE_LOOSENED: (Release.MINOR, "a wider range"),
+    SchemaChangeKind.RULE_CHANGED: (Release.V2, "a rule changed in another way"),
+    SchemaChangeKind.RULE_ID_CHANGED: (Release.V2, "a rule id changed"),
+    SchemaChangeKind.RULE_ID_REMOVED: (Release.MINOR, "a rule removed"),
+    SchemaChangeKind.VOCABULARY_CLOSED: (Release.V2, "an open vocabulary closed"),
+    SchemaChangeKind.VOCABULARY_OPENED: (Release.V2, "a closed one opened"),
+    SchemaChangeKind.LINT_ADDED: (Release.ANY, "lints"),
+    SchemaChangeKind.LINT_REMOVED: (Release.ANY, "lints"),
+    SchemaChangeKind.LINT_BECAME_RULE: (Release.V2, "a lint turned into a rule"),
+    SchemaChangeKind.EXTENSION_ADDED: (Release.MINOR, "a new option"),
+    SchemaChangeKind.EXTENSION_REMOVED: (Release.V2, "an option of our own changed or removed"),
+    SchemaChangeKind.EXTENSION_CHANGED: (Release.V2, "an option of our own changed"),
+    SchemaChangeKind.SERVICE_ADDED: (Release.MINOR, "a new service or method"),
+    SchemaChangeKind.SERVICE_REMOVED: (Release.V2, _OF_REMOVAL),
+    SchemaChangeKind.METHOD_ADDED: (Release.MINOR, "a new service or method"),
+    SchemaChangeKind.METHOD_REMOVED: (Release.V2, _OF_REMOVAL),
+    SchemaChangeKind.METHOD_CHANGED: (Release.V2, "a method's messages or streaming changed"),
 }
 
-#: The packages that proto/README.md, "Stability", calls in development: any release may change
-#: anything about them.
+#: The packages that are in development according to proto/README.md, "Stability": any release may
+#: change them.
 IN_DEVELOPMENT: Final = frozenset({"crucible_ir.conformance.v1", "crucible_ir.exchange.v1"})
 
 
 @dataclass(frozen=True, slots=True)
 class SchemaChange:
-    """One thing that differs between two versions of the schema.
+    """One difference between two versions of the schema.
 
     Attributes:
-        kind: What happened.
-        package: The proto package that it happened in.
-        place: The full name of what changed, such as ``crucible_ir.v1.TrainingConfig.epochs``; for
-            a rule about the items of a list, or the keys or values of a map, with ``[]``,
-            ``{key}`` or ``{value}`` after it; for a file its name, and for a lint its id.
-        old: What it was, in words; ``None`` where there was nothing.
-        new: What it became, in words; ``None`` where there is nothing.
+        kind: The kind of change.
+        package: The proto package.
+        place: The full name of the changed element, such as
+            ``crucible_ir.v1.TrainingConfig.epochs``. A rule for the items of a list, or the keys or
+            values of a map, has the suffix ``[]``, ``{key}`` or ``{value}``. For a file, its name;
+            for a lint, its id.
+        old: A description of the old state; ``None`` if the element was added.
+        new: A description of the new state; ``None`` if the element was removed.
     """
 
-    kind: ChangeKind
+    kind: SchemaChangeKind
     package: str
     place: str
     old: str | None = None
@@ -171,7 +175,7 @@ class SchemaChange:
 
     @property
     def promise(self) -> str:
-        """The words of proto/README.md that say so."""
+        """The text in proto/README.md that states this."""
         return "in development" if self.package in IN_DEVELOPMENT else PROMISES[self.kind][1]
 
     @property

@@ -12,14 +12,14 @@ from crucible_ir.schema_changes.rule_changes import rule_changes
 if TYPE_CHECKING:
     from crucible_ir.schema_changes.versions import SchemaVersion
 
-_GRAVEST_FIRST: Final = list(reversed(Release))
+_MOST_SEVERE_FIRST: Final = list(reversed(Release))
 
 
 def compare(old: SchemaVersion, new: SchemaVersion) -> list[SchemaChange]:
-    """Return what changed from one version of the schema to another, the gravest changes first.
+    """Return the changes from one version of the schema to another, the most severe first.
 
-    Comments and the words of violations are not compared. Lints are compared if both versions have
-    them recorded, and held to the rules of the new version if the old one has.
+    Comments and the messages of violations are not compared. Lints are compared if both versions
+    have recorded lints. If the old version has, its lints are checked against the new rules.
 
     Raises:
         SchemaError: The rules of a version cannot be read.
@@ -34,4 +34,4 @@ def compare(old: SchemaVersion, new: SchemaVersion) -> list[SchemaChange]:
 
 
 def _order(change: SchemaChange) -> tuple[int, str, str]:
-    return _GRAVEST_FIRST.index(change.release), change.place, change.kind
+    return _MOST_SEVERE_FIRST.index(change.release), change.place, change.kind

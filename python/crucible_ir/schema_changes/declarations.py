@@ -1,4 +1,4 @@
-"""Changes of what the schema declares: files, messages, fields, vocabularies, options, services."""
+"""Changes of declarations: files, messages, fields, vocabularies, options and services."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from google.protobuf.descriptor_pb2 import (
     ServiceDescriptorProto,
 )
 
-from crucible_ir.schema_changes.changes import ChangeKind, SchemaChange
+from crucible_ir.schema_changes.changes import SchemaChange, SchemaChangeKind
 from crucible_ir.schema_changes.rule_changes import is_closed_vocabulary
 from crucible_ir.schema_changes.versions import Declared, pairs
 from crucible_ir.v1 import options_pb2
@@ -27,14 +27,14 @@ _SCALARS: Final = {
     number: name.removeprefix("TYPE_").lower() for name, number in FieldDescriptorProto.Type.items()
 }
 
-#: Options that have a kind of change of their own.
+#: Options with a separate kind of change.
 _OWN_KIND: Final = ("deprecated",)
 
 
 def declaration_changes(old: SchemaVersion, new: SchemaVersion) -> Iterator[SchemaChange]:
-    """Yield what changed between two versions, apart from rules and lints.
+    """Yield the changes between two versions, except those of rules and lints.
 
-    A package that only one of them has is one change, whatever is in it.
+    An added or removed package is one change, regardless of its contents.
     """
     yield from _package_changes(old, new)
     yield from _file_changes(old, new)
@@ -46,9 +46,9 @@ def declaration_changes(old: SchemaVersion, new: SchemaVersion) -> Iterator[Sche
 
 def _package_changes(old: SchemaVersion, new: SchemaVersion) -> Iterator[SchemaChange]:
     for name in sorted(old.packages - new.packages):
-        yield SchemaChange(ChangeKind.PACKAGE_REMOVED, name, name, old=f"package {name}")
+        yield SchemaChange(SchemaChangeKind.PACKAGE_REMOVED, name, name, old=f"package {name}")
     for name in sorted(new.packages - old.packages):
-        yield SchemaChange(ChangeKind.PACKAGE_ADDED, name, name, new=f"package {name}")
+        yield SchemaChange(SchemaChangeKind.PACKAGE_ADDED, name, name, new=f"package {name}")
 
 
 def _file_changes(old: SchemaVersion, new: SchemaVersion) -> Iterator[SchemaChange]:
@@ -57,38 +57,42 @@ def _file_changes(old: SchemaVersion, new: SchemaVersion) -> Iterator[SchemaChan
     for name, file in before.items():
         if name not in after:
             if file.package in new.packages:
-                yield SchemaChange(ChangeKind.FILE_REMOVED, file.package, name, old=name)
+                yield SchemaChange(SchemaChangeKind.FILE_REMOVED, file.package, name, old=name)
             continue
-        kind = ChangeKind.FILE_OPTION_CHANGED
+        kind = SchemaChangeKind.FILE_OPTION_CHANGED
         yield from _option_changes(kind, file.package, name, file, after[name])
         for attribute in ("package", "syntax", "edition"):
             was, is_ = str(getattr(file, attribute)), str(getattr(after[name], attribute))
             if was != is_:
-                told = (f"{attribute} = {was}", f"{attribute} = {is_}")
-                yield SchemaChange(kind, file.package, name, *told)
+                texts = (f"{attribute} = {was}", f"{attribute} = {is_}")
+                yield SchemaChange(kind, file.package, name, *texts)
 
 
 def _message_changes(old: SchemaVersion, new: SchemaVersion) -> Iterator[SchemaChange]:
     before, after = old.messages, new.messages
-    kinds = (ChangeKind.MESSAGE_ADDED, ChangeKind.MESSAGE_REMOVED, ChangeKind.MESSAGE_MOVED)
-    yield from _coming_and_going((old, new), before, after, *kinds)
+    kinds = (
+        SchemaChangeKind.MESSAGE_ADDED,
+        SchemaChangeKind.MESSAGE_REMOVED,
+        SchemaChangeKind.MESSAGE_MOVED,
+    )
+    yield from _added_and_removed((old, new), before, after, *kinds)
     for name in _in_both(before, after):
         was, is_ = before[name].proto, after[name].proto
         if was == is_:
             continue
         package = before[name].package
-        yield from _option_changes(ChangeKind.OPTION_CHANGED, package, name, was, is_)
+        yield from _option_changes(SchemaChangeKind.OPTION_CHANGED, package, name, was, is_)
         yield from _reservation_changes(package, name, was, is_)
         yield from _field_changes(package, name, was, is_, new)
 
 
-def _coming_and_going(
+def _added_and_removed(
     versions: tuple[SchemaVersion, SchemaVersion],
     before: dict[str, Declared],
     after: dict[str, Declared],
-    added: ChangeKind,
-    removed: ChangeKind,
-    moved: ChangeKind | None = None,
+    added: SchemaChangeKind,
+    removed: SchemaChangeKind,
+    moved: SchemaChangeKind | None = None,
 ) -> Iterator[SchemaChange]:
     in_both = versions[0].packages & versions[1].packages
     for name, declared in before.items():
@@ -109,22 +113,22 @@ def _in_both(before: dict[str, Declared], after: dict[str, Declared]) -> Iterabl
 
 
 def _option_changes(
-    kind: ChangeKind, package: str, place: str, was: Any, is_: Any
+    kind: SchemaChangeKind, package: str, place: str, was: Any, is_: Any
 ) -> Iterator[SchemaChange]:
     """Yield the changes of protobuf's own options; extensions, such as rules, are no such."""
     before, after = _options(was), _options(is_)
     for name in sorted(before.keys() | after.keys()):
         if before.get(name) != after.get(name) and name not in _OWN_KIND:
-            told = [
+            texts = [
                 None if value is None else f"{name} = {value}"
                 for value in (before.get(name), after.get(name))
             ]
-            yield SchemaChange(kind, package, place, *told)
+            yield SchemaChange(kind, package, place, *texts)
     if was.options.deprecated != is_.options.deprecated:
         deprecated = is_.options.deprecated
-        kind = ChangeKind.DEPRECATED if deprecated else ChangeKind.NO_LONGER_DEPRECATED
-        told = [None, "deprecated"] if deprecated else ["deprecated", None]
-        yield SchemaChange(kind, package, place, *told)
+        kind = SchemaChangeKind.DEPRECATED if deprecated else SchemaChangeKind.NO_LONGER_DEPRECATED
+        texts = [None, "deprecated"] if deprecated else ["deprecated", None]
+        yield SchemaChange(kind, package, place, *texts)
 
 
 def _options(declared: Any) -> dict[str, str]:
@@ -136,23 +140,23 @@ def _options(declared: Any) -> dict[str, str]:
 
 
 def _reservation_changes(package: str, place: str, was: Any, is_: Any) -> Iterator[SchemaChange]:
-    given_back = [
+    removed = [
         f"{first} to {last}" for first, last in _reserved(was) if not _covered(first, last, is_)
     ]
-    given_back += [f'"{name}"' for name in was.reserved_name if name not in is_.reserved_name]
-    for reserved in given_back:
-        yield SchemaChange(ChangeKind.RESERVATION_REMOVED, package, place, old=reserved)
+    removed += [f'"{name}"' for name in was.reserved_name if name not in is_.reserved_name]
+    for reserved in removed:
+        yield SchemaChange(SchemaChangeKind.RESERVATION_REMOVED, package, place, old=reserved)
 
 
 def _reserved(declared: Any) -> list[tuple[int, int]]:
     """Return the first and last number of each range that a message or enum reserves."""
-    # The ranges of an enum include their end, those of a message do not.
+    # The ranges of an enum include their end; those of a message do not.
     beyond = 0 if isinstance(declared, EnumDescriptorProto) else 1
     return sorted((each.start, each.end - beyond) for each in declared.reserved_range)
 
 
 def _covered(first: int, last: int, by: Any) -> bool:
-    """Tell whether a range lies in those that a declaration reserves, one or several."""
+    """Return whether the reserved ranges of a declaration cover a range."""
     for start, end in _reserved(by):
         if start <= first <= end:
             first = end + 1
@@ -165,8 +169,8 @@ def _field_changes(
     for before, after in pairs(was.field, is_.field):
         place = f"{message}.{(before or after).name}"
         if after is None:
-            kind, told = ChangeKind.FIELD_REMOVED, _type_text(before, was)
-            yield SchemaChange(kind, package, place, old=told)
+            kind, text = SchemaChangeKind.FIELD_REMOVED, _type_text(before, was)
+            yield SchemaChange(kind, package, place, old=text)
         elif before is None:
             kind = _kind_of_new_field(message, was, is_, after, new)
             yield SchemaChange(kind, package, place, new=_type_text(after, is_))
@@ -180,20 +184,20 @@ def _kind_of_new_field(
     is_: DescriptorProto,
     field: FieldDescriptorProto,
     new: SchemaVersion,
-) -> ChangeKind:
+) -> SchemaChangeKind:
     if _is_required(new, message, field.name):
-        return ChangeKind.REQUIRED_FIELD_ADDED
+        return SchemaChangeKind.REQUIRED_FIELD_ADDED
     existing = {oneof.name for oneof in was.oneof_decl}
     if _oneof(field, is_) in existing:
-        return ChangeKind.ONEOF_MEMBER_ADDED
-    return ChangeKind.FIELD_ADDED
+        return SchemaChangeKind.ONEOF_MEMBER_ADDED
+    return SchemaChangeKind.FIELD_ADDED
 
 
 def _is_required(version: SchemaVersion, message: str, field: str) -> bool:
-    """Tell whether a version refuses a message because a field of it is unset or empty.
+    """Return whether a version rejects a message if a field is unset or empty.
 
-    Rules other than `required` can ask for a field too: `repeated.min_items` does, and so does
-    `string.min_len` on a field without presence. So protovalidate is asked.
+    Rules other than `required` can require a field, too, such as `repeated.min_items`, and
+    `string.min_len` on a field without presence. Therefore protovalidate evaluates the rules.
     """
     empty = version.message_class(message)()
     return any(path == field for path, _ in version.broken_rules(empty))
@@ -207,19 +211,19 @@ def _one_field_changes(
 ) -> Iterator[SchemaChange]:
     was, is_ = old[0], new[0]
     renamed = was.name != is_.name
-    facts: list[tuple[ChangeKind, object, object]] = [
-        (ChangeKind.FIELD_RENAMED, was.name, is_.name),
-        (ChangeKind.FIELD_RENUMBERED, was.number, is_.number),
-        (ChangeKind.FIELD_RETYPED, _type_text(*old), _type_text(*new)),
-        (ChangeKind.FIELD_MOVED, _oneof(*old), _oneof(*new)),
+    facts: list[tuple[SchemaChangeKind, object, object]] = [
+        (SchemaChangeKind.FIELD_RENAMED, was.name, is_.name),
+        (SchemaChangeKind.FIELD_RENUMBERED, was.number, is_.number),
+        (SchemaChangeKind.FIELD_RETYPED, _type_text(*old), _type_text(*new)),
+        (SchemaChangeKind.FIELD_MOVED, _oneof(*old), _oneof(*new)),
     ]
     if not renamed:
-        facts.append((ChangeKind.JSON_NAME_CHANGED, was.json_name, is_.json_name))
+        facts.append((SchemaChangeKind.JSON_NAME_CHANGED, was.json_name, is_.json_name))
     for kind, before, after in facts:
         if before != after:
-            told = [None if value is None else str(value) for value in (before, after)]
-            yield SchemaChange(kind, package, place, *told)
-    yield from _option_changes(ChangeKind.OPTION_CHANGED, package, place, was, is_)
+            texts = [None if value is None else str(value) for value in (before, after)]
+            yield SchemaChange(kind, package, place, *texts)
+    yield from _option_changes(SchemaChangeKind.OPTION_CHANGED, package, place, was, is_)
     yield from _default_changes(package, place, was, is_)
 
 
@@ -230,16 +234,18 @@ def _default_changes(
     if before is None or after is None:
         if before == after:
             return
-        kind = ChangeKind.DEFAULT_ADDED if before is None else ChangeKind.DEFAULT_REMOVED
+        kind = (
+            SchemaChangeKind.DEFAULT_ADDED if before is None else SchemaChangeKind.DEFAULT_REMOVED
+        )
     elif _same_json(before, after):
         return
     else:
-        kind = ChangeKind.DEFAULT_CHANGED
+        kind = SchemaChangeKind.DEFAULT_CHANGED
     yield SchemaChange(kind, package, place, before, after)
 
 
 def _default(field: FieldDescriptorProto) -> str | None:
-    # protoc's stubs type an extension as a plain field.
+    # protoc's stubs type an extension as an ordinary field.
     extension: Any = options_pb2.default
     if not field.options.HasExtension(extension):
         return None
@@ -247,7 +253,7 @@ def _default(field: FieldDescriptorProto) -> str | None:
 
 
 def _same_json(before: str, after: str) -> bool:
-    """Tell whether two defaults are one value spelled in two ways, as ``1`` and ``1.0`` are."""
+    """Return whether two defaults are the same JSON value, such as ``1`` and ``1.0``."""
     try:
         return _same(json.loads(before), json.loads(after))
     except (ValueError, RecursionError):
@@ -255,7 +261,7 @@ def _same_json(before: str, after: str) -> bool:
 
 
 def _same(before: Any, after: Any) -> bool:
-    """Compare JSON values; unlike in Python, ``true`` and ``1`` are two of them."""
+    """Compare JSON values; unlike in Python, ``true`` and ``1`` are different."""
     if isinstance(before, list) and isinstance(after, list):
         return len(before) == len(after) and all(map(_same, before, after))
     if isinstance(before, dict) and isinstance(after, dict):
@@ -264,14 +270,14 @@ def _same(before: Any, after: Any) -> bool:
 
 
 def _oneof(field: FieldDescriptorProto, message: DescriptorProto) -> str | None:
-    """Return the name of the oneof that a field is a member of."""
+    """Return the name of the oneof of a field; ``None`` if it has none."""
     if field.proto3_optional or not field.HasField("oneof_index"):
         return None
     return message.oneof_decl[field.oneof_index].name
 
 
 def _entry(field: FieldDescriptorProto, message: DescriptorProto) -> DescriptorProto | None:
-    """Return the entry of a field that is a map."""
+    """Return the entry type of a map field; ``None`` for other fields."""
     if field.label != _REPEATED or field.type != FieldDescriptorProto.TYPE_MESSAGE:
         return None
     nested = {each.name: each for each in message.nested_type if each.options.map_entry}
@@ -280,7 +286,7 @@ def _entry(field: FieldDescriptorProto, message: DescriptorProto) -> DescriptorP
 
 
 def _type_text(field: FieldDescriptorProto, message: DescriptorProto) -> str:
-    """Write a field's type as its `.proto` file does."""
+    """Return the type of a field in the syntax of a `.proto` file."""
     entry = _entry(field, message)
     if entry is not None:
         key, value = (_single_type(each) for each in entry.field)
@@ -298,21 +304,25 @@ def _single_type(field: FieldDescriptorProto) -> str:
 
 def _enum_changes(old: SchemaVersion, new: SchemaVersion) -> Iterator[SchemaChange]:
     before, after = old.enums, new.enums
-    kinds = (ChangeKind.ENUM_ADDED, ChangeKind.ENUM_REMOVED, ChangeKind.ENUM_MOVED)
-    yield from _coming_and_going((old, new), before, after, *kinds)
+    kinds = (
+        SchemaChangeKind.ENUM_ADDED,
+        SchemaChangeKind.ENUM_REMOVED,
+        SchemaChangeKind.ENUM_MOVED,
+    )
+    yield from _added_and_removed((old, new), before, after, *kinds)
     closed = _closed_enums(old)
     for name in _in_both(before, after):
         was, is_ = before[name].proto, after[name].proto
         if was == is_:
             continue
         package = before[name].package
-        yield from _option_changes(ChangeKind.OPTION_CHANGED, package, name, was, is_)
+        yield from _option_changes(SchemaChangeKind.OPTION_CHANGED, package, name, was, is_)
         yield from _reservation_changes(package, name, was, is_)
         yield from _value_changes(package, name, was, is_, is_closed=name in closed)
 
 
 def _closed_enums(version: SchemaVersion) -> set[str]:
-    """Return the full names of the enums that some field takes no undefined number of."""
+    """Return the full names of the enums that some field restricts to their defined numbers."""
     return {
         field.enum_type.full_name
         for name in version.messages
@@ -324,33 +334,35 @@ def _closed_enums(version: SchemaVersion) -> set[str]:
 def _value_changes(
     package: str, enum: str, was: Any, is_: Any, *, is_closed: bool
 ) -> Iterator[SchemaChange]:
-    added = ChangeKind.CLOSED_ENUM_VALUE_ADDED if is_closed else ChangeKind.ENUM_VALUE_ADDED
+    added = (
+        SchemaChangeKind.CLOSED_ENUM_VALUE_ADDED if is_closed else SchemaChangeKind.ENUM_VALUE_ADDED
+    )
     for before, after in pairs(was.value, is_.value):
         place = f"{enum}.{(before or after).name}"
         if after is None:
-            told = f"{before.name} = {before.number}"
-            yield SchemaChange(ChangeKind.ENUM_VALUE_REMOVED, package, place, old=told)
+            text = f"{before.name} = {before.number}"
+            yield SchemaChange(SchemaChangeKind.ENUM_VALUE_REMOVED, package, place, old=text)
         elif before is None:
             yield SchemaChange(added, package, place, new=f"{after.name} = {after.number}")
         else:
             if before.name != after.name:
                 names = (before.name, after.name)
-                yield SchemaChange(ChangeKind.ENUM_VALUE_RENAMED, package, place, *names)
+                yield SchemaChange(SchemaChangeKind.ENUM_VALUE_RENAMED, package, place, *names)
             if before.number != after.number:
                 numbers = (str(before.number), str(after.number))
-                yield SchemaChange(ChangeKind.ENUM_VALUE_RENUMBERED, package, place, *numbers)
-            kind = ChangeKind.OPTION_CHANGED
+                yield SchemaChange(SchemaChangeKind.ENUM_VALUE_RENUMBERED, package, place, *numbers)
+            kind = SchemaChangeKind.OPTION_CHANGED
             yield from _option_changes(kind, package, place, before, after)
 
 
 def _extension_changes(old: SchemaVersion, new: SchemaVersion) -> Iterator[SchemaChange]:
     before, after = old.extensions, new.extensions
-    kinds = (ChangeKind.EXTENSION_ADDED, ChangeKind.EXTENSION_REMOVED)
-    yield from _coming_and_going((old, new), before, after, *kinds)
+    kinds = (SchemaChangeKind.EXTENSION_ADDED, SchemaChangeKind.EXTENSION_REMOVED)
+    yield from _added_and_removed((old, new), before, after, *kinds)
     for name in _in_both(before, after):
         was, is_ = (_extension_text(each[name].proto) for each in (before, after))
         if was != is_:
-            kind = ChangeKind.EXTENSION_CHANGED
+            kind = SchemaChangeKind.EXTENSION_CHANGED
             yield SchemaChange(kind, before[name].package, name, was, is_)
 
 
@@ -361,14 +373,14 @@ def _extension_text(extension: FieldDescriptorProto) -> str:
 
 def _service_changes(old: SchemaVersion, new: SchemaVersion) -> Iterator[SchemaChange]:
     before, after = _services(old), _services(new)
-    yield from _coming_and_going(
-        (old, new), before, after, ChangeKind.SERVICE_ADDED, ChangeKind.SERVICE_REMOVED
+    yield from _added_and_removed(
+        (old, new), before, after, SchemaChangeKind.SERVICE_ADDED, SchemaChangeKind.SERVICE_REMOVED
     )
     for name in _in_both(before, after):
         package = before[name].package
         was: ServiceDescriptorProto = before[name].proto
         is_: ServiceDescriptorProto = after[name].proto
-        yield from _option_changes(ChangeKind.OPTION_CHANGED, package, name, was, is_)
+        yield from _option_changes(SchemaChangeKind.OPTION_CHANGED, package, name, was, is_)
         yield from _method_changes(package, name, was, is_)
 
 
@@ -388,18 +400,18 @@ def _method_changes(
     after = {method.name: method for method in is_.method}
     for name, method in before.items():
         place = f"{service}.{name}"
-        told = _method_text(method)
+        text = _method_text(method)
         if name not in after:
-            yield SchemaChange(ChangeKind.METHOD_REMOVED, package, place, old=told)
+            yield SchemaChange(SchemaChangeKind.METHOD_REMOVED, package, place, old=text)
             continue
-        if told != _method_text(after[name]):
-            kind = ChangeKind.METHOD_CHANGED
-            yield SchemaChange(kind, package, place, told, _method_text(after[name]))
-        kind = ChangeKind.OPTION_CHANGED
+        if text != _method_text(after[name]):
+            kind = SchemaChangeKind.METHOD_CHANGED
+            yield SchemaChange(kind, package, place, text, _method_text(after[name]))
+        kind = SchemaChangeKind.OPTION_CHANGED
         yield from _option_changes(kind, package, place, method, after[name])
     for name, method in after.items():
         if name not in before:
-            kind, place = ChangeKind.METHOD_ADDED, f"{service}.{name}"
+            kind, place = SchemaChangeKind.METHOD_ADDED, f"{service}.{name}"
             yield SchemaChange(kind, package, place, new=_method_text(method))
 
 

@@ -1,4 +1,4 @@
-"""Changes of the rules, which a check of the wire format does not see."""
+"""Changes of the rules, which a comparison of the wire format does not detect."""
 
 from __future__ import annotations
 
@@ -15,37 +15,38 @@ from crucible_ir.schema.rules import (
     rules_of,
 )
 from crucible_ir.schema.types import message_of
-from crucible_ir.schema_changes.changes import ChangeKind, SchemaChange
+from crucible_ir.schema_changes.changes import SchemaChange, SchemaChangeKind
 from crucible_ir.schema_changes.rule_effects import BOUNDS, Effect, effect
 from crucible_ir.schema_changes.versions import SchemaError, SchemaVersion, pairs
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
-    _Told: TypeAlias = tuple[ChangeKind, str | None, str | None]
+    #: The kind of a change, and descriptions of the old and the new state.
+    _Change: TypeAlias = tuple[SchemaChangeKind, str | None, str | None]
 
-_CLOSING: Final = "enum.defined_only"
+_DEFINED_ONLY: Final = "enum.defined_only"
 _REQUIRED: Final = "required"
 _ALWAYS: Final = "IGNORE_ALWAYS"
 
 _KIND_OF: Final = {
-    Effect.WIDER: ChangeKind.RULE_LOOSENED,
-    Effect.NARROWER: ChangeKind.RULE_TIGHTENED,
-    Effect.OTHER: ChangeKind.RULE_CHANGED,
+    Effect.WIDER: SchemaChangeKind.RULE_LOOSENED,
+    Effect.NARROWER: SchemaChangeKind.RULE_TIGHTENED,
+    Effect.OTHER: SchemaChangeKind.RULE_CHANGED,
 }
 
 
 @dataclass(slots=True)
-class _Place:
-    """The rules of one place of a message: of itself, a field, a oneof, or what a field holds.
+class _RuleSet:
+    """The rules of a message, a field, a oneof, or of the items, keys or values of a field.
 
     Attributes:
-        rules: The rules, each by what makes it the same rule in another version.
-        ignore: The number of `buf.validate.Ignore`, of which a greater one ignores more.
-        ignore_name: Its name.
-        unknown: The rules as bytes, if this protovalidate does not know all of them.
-        modifiers: Options that are no rules themselves but modify others, by name.
-        holds_messages: Whether the values there are messages, which have rules of their own.
+        rules: The rules, by a key that identifies the same rule in another version.
+        ignore: The number of `buf.validate.Ignore`; a greater number ignores more.
+        ignore_name: The name of `ignore`.
+        unknown: The rules as bytes, if this version of protovalidate does not know all of them.
+        modifiers: Options that are not rules but modify them, by name.
+        has_messages: Whether the values are messages, which have their own rules.
     """
 
     rules: dict[Hashable, Rule] = field(default_factory=dict)
@@ -53,18 +54,20 @@ class _Place:
     ignore_name: str = "IGNORE_UNSPECIFIED"
     unknown: bytes = b""
     modifiers: dict[str, str] = field(default_factory=dict)
-    holds_messages: bool = False
+    has_messages: bool = False
 
 
 def is_closed_vocabulary(field: FieldDescriptor) -> bool:
-    """Tell whether a field, or the list that it is, takes no number that its enum lacks."""
+    """Return whether a field, or its items, accepts only defined numbers of its enum."""
     names = (field.name, f"{field.name}[]")
     owner = cast("Descriptor", field.containing_type)
-    return any(rule.rule_id == _CLOSING and rule.field_path in names for rule in _rules_of(owner))
+    return any(
+        rule.rule_id == _DEFINED_ONLY and rule.field_path in names for rule in _rules_of(owner)
+    )
 
 
 def rule_changes(old: SchemaVersion, new: SchemaVersion) -> Iterator[SchemaChange]:
-    """Yield what changed in the rules of messages and fields that both versions have.
+    """Yield the changes of the rules of messages and fields that are in both versions.
 
     Raises:
         SchemaError: The rules of a version cannot be read.
@@ -72,7 +75,7 @@ def rule_changes(old: SchemaVersion, new: SchemaVersion) -> Iterator[SchemaChang
     for name, declared in old.messages.items():
         if name in new.messages and declared.proto != new.messages[name].proto:
             yield from _in_message(old, new, declared.package, name)
-    yield from _vanished_ids(old, new)
+    yield from _removed_ids(old, new)
 
 
 def _in_message(
@@ -85,23 +88,23 @@ def _in_message(
         if before is not None and after is not None
     }
     new_names = {before: after for after, before in renamed.items()}
-    before = _places(was)
-    after = {_as_named_before(path, renamed): place for path, place in _places(is_).items()}
+    before = _rule_sets(was)
+    after = {_as_named_before(path, renamed): rules for path, rules in _rule_sets(is_).items()}
     for path in dict.fromkeys((*before, *after)):
         subject = _subject(path)
         if subject in _fields_of_one_version(was, is_, renamed):
-            # A new field has no old messages to refuse, unless it is required; one that is gone
-            # takes its rules along.
+            # The rules of a new field cannot reject old messages, unless it is required. A removed
+            # field is a change of its own.
             continue
         if path != subject and _ALWAYS in {
             version[subject].ignore_name for version in (before, after) if subject in version
         }:
             continue
-        pair = before.get(path, _Place()), after.get(path, _Place())
+        pair = before.get(path, _RuleSet()), after.get(path, _RuleSet())
         full = f"{name}.{path}" if path else name
         names = (path, new_names.get(path, path)) if path in was.fields_by_name else None
-        for kind, told, now in _in_place(*pair, _Unset((old, new), name, names)):
-            yield SchemaChange(kind, package, full, told, now)
+        for kind, before_text, after_text in _in_rule_set(*pair, _Unset((old, new), name, names)):
+            yield SchemaChange(kind, package, full, before_text, after_text)
 
 
 def _fields_of_one_version(
@@ -112,7 +115,7 @@ def _fields_of_one_version(
 
 
 def _subject(path: str) -> str:
-    """Return the field or oneof of a path that may lead to what a list or map holds."""
+    """Return the field or oneof of a path, without a suffix for items, keys or values."""
     return path.partition("[")[0].partition("{")[0]
 
 
@@ -123,20 +126,21 @@ def _as_named_before(path: str, renamed: Mapping[str, str]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Unset:
-    """What the versions make of a message in which a field is unset or empty.
+    """A message with an unset or empty field, and the rules that it breaks in both versions.
 
     Attributes:
         versions: The old and the new version.
         message: The full name of the message.
-        names: The name of the field in each version; ``None`` for a place that is no field.
+        names: The name of the field in each version; ``None`` if the rules are not those of a
+            field.
     """
 
     versions: tuple[SchemaVersion, SchemaVersion]
     message: str
     names: tuple[str, str] | None
 
-    def refusals(self, index: int) -> list[str] | None:
-        """Return the ids of the rules that a version refuses it by; ``None`` if that is not known.
+    def broken_rules(self, index: int) -> list[str] | None:
+        """Return the ids of the rules that the field breaks; ``None`` if that is unknown.
 
         Args:
             index: 0 for the old version, 1 for the new one.
@@ -147,88 +151,97 @@ class _Unset:
         broken = self.versions[index].broken_rules(empty)
         return [rule_id for path, rule_id in broken if path == self.names[index]]
 
-    def is_judged_the_same(self) -> bool:
-        """Tell whether both versions are known to refuse it by the same rules, or not to."""
-        before = self.refusals(0)
-        return before is not None and before == self.refusals(1)
+    def has_same_verdict(self) -> bool:
+        """Return whether the field is known to break the same rules in both versions."""
+        before = self.broken_rules(0)
+        return before is not None and before == self.broken_rules(1)
 
 
-def _in_place(before: _Place, after: _Place, unset: _Unset) -> Iterator[_Told]:
-    ignored = {place.ignore_name for place in (before, after)} & {_ALWAYS}
+def _in_rule_set(before: _RuleSet, after: _RuleSet, unset: _Unset) -> Iterator[_Change]:
+    ignored = {rules.ignore_name for rules in (before, after)} & {_ALWAYS}
     if before.ignore != after.ignore:
-        told = _change_of_ignore(before, after, unset)
-        if told is not None:
-            yield told
+        change = _change_of_ignore(before, after, unset)
+        if change is not None:
+            yield change
     if not ignored:
         yield from _changes_of_rules(before.rules, after.rules, unset)
         for name in sorted(before.modifiers.keys() | after.modifiers.keys()):
             was, is_ = before.modifiers.get(name), after.modifiers.get(name)
             if was != is_:
-                yield ChangeKind.RULE_CHANGED, was, is_
+                yield SchemaChangeKind.RULE_CHANGED, was, is_
     if before.unknown != after.unknown:
-        words = [
-            f"rules unknown here ({len(each.unknown)} bytes)" if each.unknown else None
+        texts = [
+            f"unknown rules ({len(each.unknown)} bytes)" if each.unknown else None
             for each in (before, after)
         ]
-        yield ChangeKind.RULE_CHANGED, words[0], words[1]
+        yield SchemaChangeKind.RULE_CHANGED, texts[0], texts[1]
 
 
-def _change_of_ignore(before: _Place, after: _Place, unset: _Unset) -> _Told | None:
+def _change_of_ignore(before: _RuleSet, after: _RuleSet, unset: _Unset) -> _Change | None:
     loosened = after.ignore > before.ignore
     looser, stricter = (after, before) if loosened else (before, after)
-    if not (stricter.rules or stricter.holds_messages):
+    if not (stricter.rules or stricter.has_messages):
         return None
-    if looser.ignore_name != _ALWAYS and unset.is_judged_the_same():
-        # The zero value is all that it lets through, and that of a field with presence not even.
+    if looser.ignore_name != _ALWAYS and unset.has_same_verdict():
+        # It only ignores the zero value, and not even that for a field with presence.
         return None
-    kind = ChangeKind.RULE_LOOSENED if loosened else ChangeKind.RULE_TIGHTENED
+    kind = SchemaChangeKind.RULE_LOOSENED if loosened else SchemaChangeKind.RULE_TIGHTENED
     return kind, before.ignore_name, after.ignore_name
 
 
 def _changes_of_rules(
     before: Mapping[Hashable, Rule], after: Mapping[Hashable, Rule], unset: _Unset
-) -> Iterator[_Told]:
-    gone = {key: rule for key, rule in before.items() if key not in after}
-    come = {key: rule for key, rule in after.items() if key not in before}
-    for key, rule in list(come.items()):
-        same = [other for other, old in gone.items() if _is_same_expression(old, rule)]
+) -> Iterator[_Change]:
+    removed = {key: rule for key, rule in before.items() if key not in after}
+    added = {key: rule for key, rule in after.items() if key not in before}
+    for key, rule in list(added.items()):
+        same = [other for other, old in removed.items() if _is_same_expression(old, rule)]
         if same:
-            yield ChangeKind.RULE_ID_CHANGED, _words(gone.pop(same[0])), _words(come.pop(key))
-    for rule in gone.values():
-        yield _loss(rule, unset)
-    for rule in come.values():
-        yield _gain(rule, unset)
+            texts = _describe(removed.pop(same[0])), _describe(added.pop(key))
+            yield SchemaChangeKind.RULE_ID_CHANGED, *texts
+    for rule in removed.values():
+        yield _removal(rule, unset)
+    for rule in added.values():
+        yield _addition(rule, unset)
     for key, rule in before.items():
         if key in after:
             yield from _changes_of_rule(rule, after[key])
 
 
-def _loss(rule: Rule, unset: _Unset) -> _Told:
-    if rule.rule_id == _CLOSING:
-        return ChangeKind.VOCABULARY_OPENED, _words(rule), None
-    others = unset.refusals(1) if rule.rule_id == _REQUIRED else None
+def _removal(rule: Rule, unset: _Unset) -> _Change:
+    if rule.rule_id == _DEFINED_ONLY:
+        return SchemaChangeKind.VOCABULARY_OPENED, _describe(rule), None
+    others = unset.broken_rules(1) if rule.rule_id == _REQUIRED else None
     if others:
-        # It hid the other rules of an empty field, which refuse it now under their own ids.
-        return ChangeKind.RULE_ID_CHANGED, _words(rule), ", ".join(f"[{each}]" for each in others)
-    return ChangeKind.RULE_REMOVED, _words(rule), None
+        # It hid the other rules of an empty field, which now report it under their own ids.
+        return (
+            SchemaChangeKind.RULE_ID_CHANGED,
+            _describe(rule),
+            ", ".join(f"[{each}]" for each in others),
+        )
+    return SchemaChangeKind.RULE_REMOVED, _describe(rule), None
 
 
-def _gain(rule: Rule, unset: _Unset) -> _Told:
-    if rule.rule_id == _CLOSING:
-        return ChangeKind.VOCABULARY_CLOSED, None, _words(rule)
-    others = unset.refusals(0) if rule.rule_id == _REQUIRED else None
+def _addition(rule: Rule, unset: _Unset) -> _Change:
+    if rule.rule_id == _DEFINED_ONLY:
+        return SchemaChangeKind.VOCABULARY_CLOSED, None, _describe(rule)
+    others = unset.broken_rules(0) if rule.rule_id == _REQUIRED else None
     if others:
-        return ChangeKind.RULE_ID_CHANGED, ", ".join(f"[{each}]" for each in others), _words(rule)
-    return ChangeKind.RULE_ADDED, None, _words(rule)
+        return (
+            SchemaChangeKind.RULE_ID_CHANGED,
+            ", ".join(f"[{each}]" for each in others),
+            _describe(rule),
+        )
+    return SchemaChangeKind.RULE_ADDED, None, _describe(rule)
 
 
-def _changes_of_rule(old: Rule, new: Rule) -> Iterator[_Told]:
+def _changes_of_rule(old: Rule, new: Rule) -> Iterator[_Change]:
     accepts = effect(old, new)
-    words = _words(old), _words(new)
+    texts = _describe(old), _describe(new)
     if accepts is not Effect.SAME:
-        yield _KIND_OF[accepts], *words
+        yield _KIND_OF[accepts], *texts
     if old.rule_id != new.rule_id and accepts in (Effect.SAME, Effect.WIDER):
-        yield ChangeKind.RULE_ID_CHANGED, *words
+        yield SchemaChangeKind.RULE_ID_CHANGED, *texts
 
 
 def _is_same_expression(old: Rule, new: Rule) -> bool:
@@ -236,19 +249,19 @@ def _is_same_expression(old: Rule, new: Rule) -> bool:
     return expression is not None and expression == new.parameters.get("expression")
 
 
-def _words(rule: Rule) -> str:
+def _describe(rule: Rule) -> str:
     expression = rule.parameters.get("expression")
-    said = rule.description
+    description = rule.description
     if isinstance(expression, str):
-        said = f"{said}: {expression}"
-    return f"{said} [{rule.rule_id}]"
+        description = f"{description}: {expression}"
+    return f"{description} [{rule.rule_id}]"
 
 
-def _vanished_ids(old: SchemaVersion, new: SchemaVersion) -> Iterator[SchemaChange]:
+def _removed_ids(old: SchemaVersion, new: SchemaVersion) -> Iterator[SchemaChange]:
     before, after = _ids(old), _ids(new)
     for package, ids in before.items():
         for rule_id in sorted(ids - after.get(package, ids)):
-            kind = ChangeKind.RULE_ID_REMOVED
+            kind = SchemaChangeKind.RULE_ID_REMOVED
             yield SchemaChange(kind, package, package, old=rule_id)
 
 
@@ -268,39 +281,39 @@ def _rules_of(message: Descriptor) -> tuple[Rule, ...]:
         raise SchemaError(reason) from error
 
 
-def _places(message: Descriptor) -> dict[str, _Place]:
-    """Return the places of a message that have rules, or could have, by their path."""
-    # Says first what cannot be read.
+def _rule_sets(message: Descriptor) -> dict[str, _RuleSet]:
+    """Return the rule sets of a message, including empty ones of fields, by path."""
+    # First, because it raises if rules cannot be read.
     rules = _rules_of(message)
-    found: dict[str, _Place] = {"": _Place(unknown=_unknown(message_rules(message)))}
+    found: dict[str, _RuleSet] = {"": _RuleSet(unknown=_unknown(message_rules(message)))}
     for oneof in message.oneofs:
         if oneof.has_options:
-            found[oneof.name] = _Place(unknown=_unknown(oneof_rules(oneof)))
+            found[oneof.name] = _RuleSet(unknown=_unknown(oneof_rules(oneof)))
     for member in message.fields:
         if member.has_options:
             declared = field_rules(member)
-            found[member.name] = _Place(unknown=_unknown(declared))
+            found[member.name] = _RuleSet(unknown=_unknown(declared))
             _add_declared(found, member.name, declared)
-            found[member.name].holds_messages = message_of(member) is not None
+            found[member.name].has_messages = message_of(member) is not None
         else:
-            found[member.name] = _Place(holds_messages=message_of(member) is not None)
+            found[member.name] = _RuleSet(has_messages=message_of(member) is not None)
     for rule in rules:
-        place = found.setdefault(rule.field_path, _Place())
+        rule_set = found.setdefault(rule.field_path, _RuleSet())
         key = _identity(rule)
-        # Nothing keeps two rules of one place from sharing an id.
-        while key in place.rules:
+        # The ids of the rules of a field are not necessarily unique.
+        while key in rule_set.rules:
             key = (key, "again")
-        place.rules[key] = rule
+        rule_set.rules[key] = rule
     return found
 
 
-def _add_declared(found: dict[str, _Place], path: str, declared: Any) -> None:
-    """Record what `rules_of` does not tell: what is ignored, and what modifies other rules."""
-    place = found.setdefault(path, _Place())
+def _add_declared(found: dict[str, _RuleSet], path: str, declared: Any) -> None:
+    """Record what `rules_of` does not return: `ignore`, and the options that modify rules."""
+    rule_set = found.setdefault(path, _RuleSet())
     enum = declared.DESCRIPTOR.fields_by_name["ignore"].enum_type
     ignore = declared.ignore
     known = enum.values_by_number.get(ignore)
-    place.ignore, place.ignore_name = ignore, known.name if known else str(ignore)
+    rule_set.ignore, rule_set.ignore_name = ignore, known.name if known else str(ignore)
     kind = declared.WhichOneof("type")
     if kind is None:
         return
@@ -309,20 +322,20 @@ def _add_declared(found: dict[str, _Place], path: str, declared: Any) -> None:
         if option.name in INNER_RULES:
             _add_declared(found, path + INNER_RULES[option.name], value)
         elif option.name == "strict" and standard.HasField("well_known_regex"):
-            place.modifiers[option.name] = f"{option.name} = {str(value).lower()}"
+            rule_set.modifiers[option.name] = f"{option.name} = {str(value).lower()}"
 
 
 def _unknown(declared: Any) -> bytes:
-    """Return rules that hold what this protovalidate does not know, such as predefined ones."""
+    """Return the encoded rules if they include unknown ones, such as predefined rules."""
     known = type(declared)()
     known.CopyFrom(declared)
     known.DiscardUnknownFields()
-    whole: bytes = declared.SerializeToString(deterministic=True)
-    return whole if known.ByteSize() != len(whole) else b""
+    encoded: bytes = declared.SerializeToString(deterministic=True)
+    return encoded if known.ByteSize() != len(encoded) else b""
 
 
 def _identity(rule: Rule) -> Hashable:
-    """Return what makes a rule the same in another version, though its parameters may differ."""
+    """Return a key that identifies the same rule in another version, whatever its parameters."""
     if rule.parameters.keys() <= BOUNDS:
         return "bounds"
     if rule.rule_id == "message.oneof":

@@ -1,4 +1,4 @@
-"""What a change of a rule's parameters does to the values that the rule accepts."""
+"""The effect of a change of a rule's parameters on the values that the rule accepts."""
 
 from __future__ import annotations
 
@@ -15,31 +15,30 @@ if TYPE_CHECKING:
 
 #: A number, or the seconds and nanoseconds of a timestamp or duration.
 _Value: TypeAlias = Any
-#: The values from the first to the second, both included; ``None`` where there is no end.
+#: An inclusive range; ``None`` for an open end.
 _Range: TypeAlias = tuple[_Value | None, _Value | None]
 
 _NANOS_PER_SECOND: Final = 1_000_000_000
 
 
 class Effect(StrEnum):
-    """How the values that a rule accepts compare with those that it accepted."""
+    """The relation of the values that a rule accepts to those that it accepted before."""
 
     SAME = "same"
     WIDER = "wider"
     NARROWER = "narrower"
     OTHER = "other"
-    """Some are new and some are gone, or nobody can tell."""
+    """Some values were added and some removed, or the rules are not comparable."""
 
 
-#: The parameters that together bound a value from below and above.
+#: The parameters of lower and upper bounds.
 BOUNDS: Final = frozenset({"gt", "gte", "lt", "lte"})
 
 
 def effect(old: Rule, new: Rule) -> Effect:
-    """Compare what two forms of one rule accept.
+    """Compare the values that two versions of a rule accept.
 
-    A rule whose parameters have no order, such as an expression, accepts `Effect.OTHER` values as
-    soon as they differ.
+    If parameters without an order differ, such as expressions, the effect is `Effect.OTHER`.
     """
     before, after = old.parameters, new.parameters
     if before.keys() | after.keys() <= BOUNDS:
@@ -94,8 +93,8 @@ def _containing(one: Any, other: Any) -> bool:
     return other in one
 
 
-#: For each parameter that can be compared: whether a rule with the first value accepts everything
-#: that one with the second accepts.
+#: For each comparable parameter, a function that returns whether a rule with the first value
+#: accepts everything that a rule with the second value accepts.
 _COMPARED: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
     "max_len": _at_least,
     "max_bytes": _at_least,
@@ -112,7 +111,7 @@ _COMPARED: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
     "suffix": _end_of,
     "contains": _part_of,
     "not_contains": _containing,
-    # Of a rule about which of some fields may be set: whether one must be.
+    # Of the rule for several fields: whether one of them must be set.
     "required": _at_most,
 }
 
@@ -127,9 +126,9 @@ def _effect_of_bounds(old: Rule, new: Rule) -> Effect:
 
 
 def _accepted(rule: Rule) -> list[_Range]:
-    """Return the ranges of the values that a rule of bounds accepts, in rising order.
+    """Return the ranges of the values that a rule of bounds accepts, in ascending order.
 
-    A lower bound above the upper one asks for values outside of the two.
+    If the lower bound is above the upper one, the rule accepts the values outside of the two.
     """
     given = {name: _ordered(rule, value) for name, value in rule.parameters.items()}
     low = given.get("gte")
@@ -147,7 +146,7 @@ def _accepted(rule: Rule) -> list[_Range]:
 
 
 def _next(rule: Rule, value: _Value, step: int) -> _Value:
-    """Return the value beside one, of its type."""
+    """Return the next greater or next smaller value of the same type."""
     if isinstance(value, float):
         return math.nextafter(value, step * math.inf)
     if isinstance(value, tuple):
@@ -157,17 +156,17 @@ def _next(rule: Rule, value: _Value, step: int) -> _Value:
 
 
 def _within(inner: list[_Range], outer: list[_Range]) -> bool:
-    return all(any(_holds(large, small) for large in outer) for small in inner)
+    return all(any(_contains(large, small) for large in outer) for small in inner)
 
 
-def _holds(large: _Range, small: _Range) -> bool:
+def _contains(large: _Range, small: _Range) -> bool:
     low = large[0] is None or (small[0] is not None and small[0] >= large[0])
     high = large[1] is None or (small[1] is not None and small[1] <= large[1])
     return low and high
 
 
 def _ordered(rule: Rule, value: Parameter) -> _Value:
-    """Return a parameter as something that compares as the rule's values do."""
+    """Return a parameter as a value with the order of the rule's values."""
     if not isinstance(value, str):
         return value
     kind = rule.rule_id.partition(".")[0]

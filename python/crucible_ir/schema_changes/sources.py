@@ -16,10 +16,10 @@ from crucible_ir.schema_changes.versions import ReleasedLint, SchemaError, Schem
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-#: What stands for the version of this package.
+#: The name of the version of this package.
 INSTALLED: Final = "installed"
 
-#: The most bytes that a descriptor set may have; the schema's own has less than a hundredth.
+#: The maximum size of a descriptor set in bytes, more than a hundred times that of the schema.
 MAX_BYTES: Final = 64 * 1024 * 1024
 
 _IN_WHEEL: Final = "crucible_ir/schema/descriptors.binpb"
@@ -30,22 +30,22 @@ def find_schema(name: str, releases: Path | None = None) -> SchemaVersion:
     """Find a version of the schema.
 
     Args:
-        name: ``installed`` for that of this package; the path of a binary descriptor set, beside
-            which its lints may be recorded, or of a wheel of this package; or, where there is a
-            folder of releases, a version number.
-        releases: The folder in which releases are looked for, as `make release-image` names them
-            (``crucible_ir-0.2.0.binpb``) or as wheels.
+        name: ``installed`` for the version of this package; the path of a binary descriptor set,
+            next to which its lints may be recorded; the path of a wheel of this package; or, with
+            a folder of releases, a version number.
+        releases: The folder of releases, with descriptor sets named by `make release-image`
+            (``crucible_ir-0.2.0.binpb``) or wheels.
 
     Raises:
-        SchemaError: It is nowhere, or is none.
+        SchemaError: The schema does not exist or is invalid.
     """
     if name == INSTALLED:
         return installed_schema()
     path = Path(name)
     if path.is_dir():
         raise SchemaError(
-            f"{name}: is a folder; give a descriptor set, as `buf build --as-file-descriptor-set"
-            " --output schema.binpb` makes one of its .proto files"
+            f"{name}: is a folder; create a descriptor set of its .proto files with `buf build"
+            " --as-file-descriptor-set --output schema.binpb`"
         )
     if not path.exists() and _VERSION_NUMBER.fullmatch(name) and os.sep not in name:
         path = _release(name.removeprefix("v"), releases)
@@ -58,11 +58,11 @@ def read_schema(name: str, file: IO[bytes]) -> SchemaVersion:
     """Read a binary descriptor set.
 
     Args:
-        name: What reports call it.
-        file: What to read it from, to its end.
+        name: The name for reports.
+        file: The file, which is read to its end.
 
     Raises:
-        SchemaError: It is none, or cannot be read.
+        SchemaError: The content is not a descriptor set, or cannot be read.
     """
     try:
         content = file.read(MAX_BYTES + 1)
@@ -79,7 +79,7 @@ def installed_schema() -> SchemaVersion:
 
 
 def lints_file(image: Path) -> Path:
-    """Return the file that the lints of a release are recorded in, given its descriptor set."""
+    """Return the file with the recorded lints of a release, given its descriptor set."""
     return image.with_name(f"{image.name.removesuffix('.binpb')}.lints.json")
 
 
@@ -109,11 +109,11 @@ def read_lints(name: str, content: bytes) -> dict[str, ReleasedLint]:
     """Read a table of lints that `write_lints` wrote.
 
     Args:
-        name: What errors call it.
+        name: The name for errors.
         content: The JSON.
 
     Raises:
-        SchemaError: It is not such a table.
+        SchemaError: The content is not a table of lints.
     """
     try:
         lints = [ReleasedLint(**each) for each in json.loads(content)]
@@ -125,20 +125,20 @@ def read_lints(name: str, content: bytes) -> dict[str, ReleasedLint]:
 def _release(number: str, releases: Path | None) -> Path:
     if releases is None:
         raise SchemaError(
-            f"{number}: there is no such file; for a version number, say where releases are:"
+            f"{number}: no such file; for a version number, pass the folder of releases with"
             " --releases FOLDER"
         )
     if not releases.is_dir():
-        raise SchemaError(f"{releases}: is not a folder of releases")
+        raise SchemaError(f"{releases}: no such folder")
     image = releases / f"crucible_ir-{number}.binpb"
-    # The descriptor set comes first: beside it the lints are recorded.
+    # The descriptor set takes precedence because its lints are recorded.
     found = (
         [image]
         if image.is_file()
         else sorted(releases.glob(f"crucible_ir-{glob.escape(number)}-*.whl"))
     )
     if not found:
-        raise SchemaError(f"{releases}: has no release {number}{_others(releases)}")
+        raise SchemaError(f"{releases}: no release {number}{_others(releases)}")
     return found[0]
 
 
@@ -148,7 +148,7 @@ def _others(releases: Path) -> str:
         for path in sorted(releases.iterdir())
     )
     numbers = sorted({found[1] for found in names if found})
-    return f"; it has {', '.join(numbers)}" if numbers else "; it has none"
+    return f"; available: {', '.join(numbers)}" if numbers else "; the folder has no releases"
 
 
 def _content(path: Path) -> bytes:
@@ -166,7 +166,7 @@ def _unreadable(name: str, error: OSError) -> str:
 
 def _limited(name: str, content: bytes) -> bytes:
     if len(content) > MAX_BYTES:
-        raise SchemaError(f"{name}: has more than {MAX_BYTES} bytes")
+        raise SchemaError(f"{name}: exceeds the limit of {MAX_BYTES} bytes")
     return content
 
 
@@ -180,10 +180,10 @@ def _in_wheel(path: Path) -> SchemaVersion:
         with zipfile.ZipFile(path) as wheel, wheel.open(_IN_WHEEL) as file:
             content = file.read(MAX_BYTES + 1)
     except KeyError:
-        raise SchemaError(f"{path}: is no wheel of crucible-ir: has no {_IN_WHEEL}") from None
+        raise SchemaError(f"{path}: not a wheel of crucible-ir: {_IN_WHEEL} is missing") from None
     except OSError as error:
         raise SchemaError(_unreadable(str(path), error)) from None
     except Exception as error:
-        # zipfile raises all sorts of errors on archives that are damaged or encrypted.
-        raise SchemaError(f"{path}: is not a wheel: {error}") from None
+        # zipfile raises errors of many types for damaged or encrypted archives.
+        raise SchemaError(f"{path}: not a wheel: {error}") from None
     return SchemaVersion.parse(str(path), _limited(str(path), content))

@@ -1,4 +1,4 @@
-"""A version of the schema: its descriptors, and the lints that came with it."""
+"""A version of the schema: its descriptors and its lints."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor
     from google.protobuf.message import Message
 
-#: What the names of the schema's own packages begin with.
+#: The prefix of the schema's own packages.
 _OWN: Final = "crucible_ir."
 
 
 class SchemaError(Error):
-    """Something is not a version of the schema, or cannot be found or read."""
+    """A version of the schema is missing, invalid or unreadable."""
 
 
 @dataclass(frozen=True, slots=True)
 class Declared:
-    """A message, enum, service or extension of a version, and where it stands.
+    """A declared message, enum, service or extension.
 
     Attributes:
         file: The file that declares it.
-        scope: The full name of what it stands in: a package or a message.
+        scope: The full name of the package or message that contains it.
         proto: The declaration.
     """
 
@@ -62,11 +62,11 @@ class ReleasedLint:
 
     Attributes:
         id: The lint's id.
-        severity: How much its advice matters.
-        summary: What it looks for, as one sentence.
+        severity: The severity of its findings.
+        summary: A one-sentence description.
         type: The full name of the message type of the example.
-        path: The field that it gave advice on.
-        example: A valid message that it gave advice on, as ProtoJSON with the schema's own names.
+        path: The path of its finding on the example.
+        example: The bad example, as ProtoJSON with the original field names.
     """
 
     id: str
@@ -82,9 +82,9 @@ class SchemaVersion:
     """One version of the schema.
 
     Attributes:
-        name: What reports call it.
-        files: Its descriptors, and those of everything that they import.
-        lints: The lints that came with it, by id; ``None`` if that is not known.
+        name: The name for reports.
+        files: Its descriptors, and those of all imports.
+        lints: Its lints by id; ``None`` if unknown.
     """
 
     name: str
@@ -98,27 +98,27 @@ class SchemaVersion:
         """Read a serialized ``FileDescriptorSet``.
 
         Raises:
-            SchemaError: It is none, lacks an import, or holds no package of Crucible IR.
+            SchemaError: The content is not one, lacks an import, or has no package of Crucible IR.
         """
         try:
             files = FileDescriptorSet.FromString(content)
         except DecodeError:
             raise SchemaError(f"{name}: is not a binary FileDescriptorSet") from None
         if not all(isinstance(text, str) for file in files.file for text in _texts(file)):
-            # protobuf's own descriptors are proto2, in which strings need not be text.
+            # The descriptors are proto2, where strings need not be UTF-8.
             raise SchemaError(f"{name}: a file's name, package or import is not UTF-8")
         version = cls(name, files, lints)
         if not any(version.own_files()):
-            raise SchemaError(f"{name}: holds no file of a package {_OWN}*")
+            raise SchemaError(f"{name}: contains no file of a package {_OWN}*")
         for declared in version.messages.values():
             for entry in declared.proto.nested_type:
-                # protobuf links these all the same.
+                # protobuf does not reject this.
                 names = [field.name for field in entry.field]
                 if entry.options.map_entry and names != ["key", "value"]:
                     raise SchemaError(
-                        f"{name}: {declared.full_name} has a map without key or value"
+                        f"{name}: {declared.full_name} has a map without a key or value"
                     )
-        version.pool  # noqa: B018  # Says now, rather than later, what cannot be linked.
+        version.pool  # noqa: B018  # Raises now if the files cannot be linked.
         return version
 
     def own_files(self) -> Iterator[FileDescriptorProto]:
@@ -132,7 +132,7 @@ class SchemaVersion:
 
     @cached_property
     def messages(self) -> dict[str, Declared]:
-        """Every message of the schema by its full name, entries of maps left out."""
+        """Every message of the schema by its full name, except the entries of maps."""
         return {
             each.full_name: each
             for file in self.own_files()
@@ -168,14 +168,14 @@ class SchemaVersion:
         """The descriptors, linked.
 
         Raises:
-            SchemaError: An import is missing, or the files contradict themselves.
+            SchemaError: An import is missing, or the files are inconsistent.
         """
         pool = descriptor_pool.DescriptorPool()
         waiting = {file.name: file for file in self.files.file}
         while waiting:
             ready = [file for file in waiting.values() if not waiting.keys() & set(file.dependency)]
             if not ready:
-                raise SchemaError(f"{self.name}: its files import one another in a circle")
+                raise SchemaError(f"{self.name}: its files have an import cycle")
             for file in ready:
                 self._add(pool, waiting.pop(file.name))
         return pool
@@ -185,31 +185,31 @@ class SchemaVersion:
         missing = [name for name in file.dependency if name not in present]
         if missing:
             raise SchemaError(
-                f"{self.name}: {shorten(file.name)} imports {shorten(missing[0])}, which is not in"
-                " it; make it with the imports, as `buf build` or `protoc --include_imports` does"
+                f"{self.name}: {shorten(file.name)} imports {shorten(missing[0])}, which is"
+                " missing; create the descriptor set with `buf build` or `protoc --include_imports`"
             )
         try:
             pool.Add(file)
         except (TypeError, ValueError) as error:
             reason = shorten(str(error).strip())
-            raise SchemaError(f"{self.name}: {shorten(file.name)} is broken: {reason}") from None
+            raise SchemaError(f"{self.name}: {shorten(file.name)} is invalid: {reason}") from None
 
     @cached_property
     def _validator(self) -> Any:
-        # One of its own: validators keep what they compiled by the names of messages, which two
-        # versions share. Imported here because it takes longer than the rest together.
+        # A separate one, because validators cache compiled rules by the full names of messages,
+        # which two versions share. Imported here because importing it is slow.
         import protovalidate
 
         return protovalidate.Validator()
 
     def broken_rules(self, message: Message) -> list[tuple[str, str]]:
-        """Return the path and the rule id of each rule of this version that a message breaks.
+        """Return the path and id of each rule of this version that a message breaks.
 
         Args:
             message: A message of a class of this version.
 
         Raises:
-            SchemaError: A rule is not one that protovalidate can check.
+            SchemaError: protovalidate cannot evaluate a rule.
         """
         try:
             found = self._validator.collect_violations(message)
@@ -246,16 +246,16 @@ def _with_nested(
 
 
 def pairs(old: Iterable[Any], new: Iterable[Any]) -> Iterator[tuple[Any, Any]]:
-    """Pair fields or enum values by name; those whose name is in one version only, by number.
+    """Pair fields or enum values by name, or by number if the name is in one version only.
 
-    So a field that is renamed or renumbered, but not both, is told from one that is removed.
+    This distinguishes a renamed or renumbered field from a removed one.
 
     Args:
         old: Their descriptors in the old version.
         new: Their descriptors in the new version.
 
     Yields:
-        Both descriptors, or one and ``None``; in the order of the old version, new ones last.
+        Both descriptors, or one and ``None``; in the order of the old version, then new ones.
     """
     before, after = list(old), list(new)
     by_name = {each.name: each for each in after}

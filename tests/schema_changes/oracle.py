@@ -1,4 +1,4 @@
-"""Finds out by protovalidate alone what a change of rules did to the values of a field."""
+"""Determines the effect of a change of rules by validating values with protovalidate."""
 
 from __future__ import annotations
 
@@ -11,29 +11,30 @@ from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from crucible_ir.schema_changes import ChangeKind, Release, SchemaChange, SchemaVersion
+from crucible_ir.schema.fields import INTEGER_RANGES, Kind, describe_field
+from crucible_ir.schema_changes import Release, SchemaChange, SchemaChangeKind, SchemaVersion
 from crucible_ir.schema_changes.changes import PROMISES
 
-WIDENING = {ChangeKind.RULE_LOOSENED, ChangeKind.RULE_REMOVED, ChangeKind.VOCABULARY_OPENED}
-NARROWING = {ChangeKind.RULE_TIGHTENED, ChangeKind.RULE_ADDED, ChangeKind.VOCABULARY_CLOSED}
-
-_INTEGERS = {
-    FieldDescriptor.CPPTYPE_INT32: (-(2**31), 2**31 - 1),
-    FieldDescriptor.CPPTYPE_INT64: (-(2**63), 2**63 - 1),
-    FieldDescriptor.CPPTYPE_UINT32: (0, 2**32 - 1),
-    FieldDescriptor.CPPTYPE_UINT64: (0, 2**64 - 1),
-    FieldDescriptor.CPPTYPE_ENUM: (-(2**31), 2**31 - 1),
+WIDENING = {
+    SchemaChangeKind.RULE_LOOSENED,
+    SchemaChangeKind.RULE_REMOVED,
+    SchemaChangeKind.VOCABULARY_OPENED,
+}
+NARROWING = {
+    SchemaChangeKind.RULE_TIGHTENED,
+    SchemaChangeKind.RULE_ADDED,
+    SchemaChangeKind.VOCABULARY_CLOSED,
 }
 
 
 @dataclass(frozen=True)
-class Truth:
-    """What protovalidate makes of the values of a field before and after a change.
+class ObservedEffect:
+    """The effect of a change on the values of a field, as protovalidate reports it.
 
     Attributes:
-        narrower: Some value was accepted and is refused.
-        wider: Some value was refused and is accepted.
-        other_ids: Some value is refused by both, by rules of entirely different ids.
+        narrower: A value was valid and is now invalid.
+        wider: A value was invalid and is now valid.
+        other_ids: A value is invalid in both versions, with disjoint rule ids.
     """
 
     narrower: bool
@@ -41,10 +42,10 @@ class Truth:
     other_ids: bool
 
 
-def truth(
+def observe(
     old: SchemaVersion, new: SchemaVersion, message: str, field: str, values: Iterable[Any]
-) -> Truth:
-    """Try values in a message with nothing else in it, and look at the verdicts on them.
+) -> ObservedEffect:
+    """Validate values in an otherwise empty message with both versions.
 
     Args:
         old: The old version.
@@ -55,19 +56,19 @@ def truth(
     """
     narrower = wider = other_ids = False
     for value in values:
-        before, after = (_refusals(each, message, field, value) for each in (old, new))
+        before, after = (_broken_rules(each, message, field, value) for each in (old, new))
         narrower |= not before and bool(after)
         wider |= bool(before) and not after
         other_ids |= bool(before) and bool(after) and not before & after
-    return Truth(narrower, wider, other_ids)
+    return ObservedEffect(narrower, wider, other_ids)
 
 
-def _refusals(version: SchemaVersion, message: str, field: str, value: Any) -> set[str]:
+def _broken_rules(version: SchemaVersion, message: str, field: str, value: Any) -> set[str]:
     made: Any = version.message_class(message)()
     declared = made.DESCRIPTOR.fields_by_name[field]
     if value is not None:
         target = getattr(made, field)
-        if declared.message_type is not None and declared.message_type.GetOptions().map_entry:
+        if describe_field(declared).is_map:
             target.update(value)
         elif declared.is_repeated and declared.message_type is not None:
             for _ in range(value):
@@ -80,7 +81,7 @@ def _refusals(version: SchemaVersion, message: str, field: str, value: Any) -> s
                 target.ParseFromString(value.SerializeToString())
         else:
             setattr(made, field, value)
-    # Of the members of a oneof and of the messages inside, only what is said of the field itself.
+    # Only the rules of the field, not those of its oneof or of nested messages.
     return {
         rule_id
         for path, rule_id in version.broken_rules(made)
@@ -89,19 +90,19 @@ def _refusals(version: SchemaVersion, message: str, field: str, value: Any) -> s
 
 
 def is_promised(changes: Iterable[SchemaChange]) -> bool:
-    """Tell whether a minor release may make changes, were they in a stable package."""
+    """Return whether a minor release may make the changes in a stable package."""
     return all(PROMISES[change.kind][0] is not Release.V2 for change in changes)
 
 
 def boundary_values(field: FieldDescriptor, rules: Iterable[Any]) -> list[Any]:
-    """Return values around the parameters of rules, the ends of the type, and no value at all.
+    """Return ``None``, the ends of the type, and values around the parameters of rules.
 
     Args:
         field: The field.
         rules: Its ``buf.validate.FieldRules`` in some versions.
     """
     each = list(rules)
-    if field.message_type is not None and field.message_type.GetOptions().map_entry:
+    if describe_field(field).is_map:
         return [None, *({str(i): i for i in range(size)} for size in _sizes(each))]
     if field.is_repeated:
         if field.message_type is not None:
@@ -130,42 +131,43 @@ def _parameters(declared: Any) -> Iterator[Any]:
 
 
 def single_values(field: FieldDescriptor, rules: Iterable[Any]) -> list[Any]:
-    """Return boundary values of a field that is no list, or of the items of one that is."""
+    """Return boundary values of a singular field, or of the items of a list."""
     given = [value for rule in rules for value in _parameters(rule)]
     found: list[Any] = [None]
+    kind = describe_field(field).kind
     if field.message_type is not None:
         if field.message_type.full_name == "google.protobuf.Timestamp":
-            found += [Timestamp(), *_moments(given, Timestamp)]
+            found += [Timestamp(), *_times(given, Timestamp)]
         elif field.message_type.full_name == "google.protobuf.Duration":
-            found += [Duration(), *_moments(given, Duration)]
+            found += [Duration(), *_times(given, Duration)]
         else:
             found.append(True)
     elif field.enum_type is not None:
         numbers = {value.number for value in field.enum_type.values}
-        found += sorted({*numbers, -1, max(numbers) + 1, 2**31 - 1, *_near(given, field)})
-    elif field.cpp_type in _INTEGERS:
-        found += sorted({0, *_INTEGERS[field.cpp_type], *_near(given, field)})
-    elif field.cpp_type in (FieldDescriptor.CPPTYPE_DOUBLE, FieldDescriptor.CPPTYPE_FLOAT):
+        found += sorted({*numbers, -1, max(numbers) + 1, 2**31 - 1, *_near(given, Kind.INT32)})
+    elif kind in INTEGER_RANGES:
+        found += sorted({0, *INTEGER_RANGES[kind], *_near(given, kind)})
+    elif kind in (Kind.DOUBLE, Kind.FLOAT):
         found += [0.0, -1.0, 1e9, -math.inf, math.inf, math.nan]
         for value in given:
             if isinstance(value, float):
                 beside = (math.nextafter(value, -math.inf), math.nextafter(value, math.inf))
                 found += [value, *beside, value - 0.5, value + 0.5]
-    elif field.cpp_type == FieldDescriptor.CPPTYPE_BOOL:
+    elif kind is Kind.BOOL:
         found += [False, True]
     else:
-        found += _texts(given, is_bytes=field.type == FieldDescriptor.TYPE_BYTES)
+        found += _texts(given, is_bytes=kind is Kind.BYTES)
     return found
 
 
-def _near(given: list[Any], field: FieldDescriptor) -> Iterator[int]:
-    low, high = _INTEGERS[field.cpp_type]
+def _near(given: list[Any], kind: Kind) -> Iterator[int]:
+    low, high = INTEGER_RANGES[kind]
     for value in given:
         if isinstance(value, int):
             yield from (n for n in (value - 1, value, value + 1) if low <= n <= high)
 
 
-def _moments(given: list[Any], type_: Any) -> Iterator[Any]:
+def _times(given: list[Any], type_: Any) -> Iterator[Any]:
     for value in given:
         if hasattr(value, "seconds"):
             total = value.seconds * 10**9 + value.nanos
@@ -180,14 +182,14 @@ def _texts(given: list[Any], *, is_bytes: bool) -> list[Any]:
             continue
         if isinstance(value, int):
             texts += ["a" * n for n in (value - 1, value, value + 1) if n >= 0]
-            # Capitals for names, and versions.
+            # Upper-case names, and versions.
             texts += ["A" * n for n in (value - 1, value, value + 1) if n >= 0]
             texts += ["1.2.3+" + "a" * (n - 6) for n in (value - 1, value, value + 1) if n > 6]
             texts += ["é" * n for n in (value // 2, value - 1, value, value + 1) if n >= 0]
         elif isinstance(value, str):
             texts += [value, value[1:], f"x{value}", f"{value}x"]
         elif isinstance(value, bytes):
-            plain = value.decode("latin-1")
-            texts += [plain, plain[1:], f"x{plain}", f"{plain}x"]
+            text = value.decode("latin-1")
+            texts += [text, text[1:], f"x{text}", f"{text}x"]
     unique = list(dict.fromkeys(texts))
     return [text.encode() for text in unique] if is_bytes else unique
