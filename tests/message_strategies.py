@@ -1,4 +1,4 @@
-"""Hypothesis strategies that make messages of any type from its descriptor."""
+"""Hypothesis strategies for messages of any type."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, TypeAlias, TypeVar
 
 from google.protobuf import message_factory
 from google.protobuf.any_pb2 import Any as AnyMessage
-from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
+from google.protobuf.descriptor import Descriptor, EnumDescriptor
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
@@ -16,32 +16,20 @@ from google.protobuf.struct_pb2 import ListValue, Struct, Value
 from google.protobuf.timestamp_pb2 import Timestamp
 from hypothesis import strategies as st
 
-from crucible_ir.schema.types import (
-    descriptor_of,
-    field_of,
-    held_enum,
-    held_message,
-    is_map,
-    message_of,
-)
+from crucible_ir.schema.fields import INTEGER_RANGES, Field, Kind, fields_of
+from crucible_ir.schema.types import descriptor_of
 
 MessageT = TypeVar("MessageT", bound=Message)
-#: A JSON value, as Python's json module makes it.
-Plain: TypeAlias = Any
+#: A JSON value, as Python's json module returns it.
+JsonValue: TypeAlias = Any
 
-_RANGES = {
-    FieldDescriptor.CPPTYPE_INT32: (-(2**31), 2**31 - 1),
-    FieldDescriptor.CPPTYPE_INT64: (-(2**63), 2**63 - 1),
-    FieldDescriptor.CPPTYPE_UINT32: (0, 2**32 - 1),
-    FieldDescriptor.CPPTYPE_UINT64: (0, 2**64 - 1),
-}
-#: What RFC 3339 can write, and the longest Duration.
+#: The times that RFC 3339 can write, and the longest Duration.
 _FIRST_SECOND = -62_135_596_800
 _LAST_SECOND = 253_402_300_799
 _LONGEST_DURATION = 315_576_000_000
 _LAST_NANO = 999_999_999
 
-#: Text, with what trips encoders up more often than chance would have it.
+#: Texts that encoders often get wrong.
 _AWKWARD = [
     "null",
     "true",
@@ -93,21 +81,21 @@ texts = st.text(max_size=12) | st.sampled_from(
     ]
 )
 
-#: Doubles with the one NaN that has a name in JSON; there are others, which differ in their bits.
+#: Doubles with one NaN, since JSON cannot distinguish NaNs with different bits.
 doubles = st.floats(allow_nan=False) | st.just(math.nan)
 
-#: 32-bit floats, less the few largest: google's Python refuses the decimals that it writes them as.
+#: 32-bit floats except the largest, whose decimals google's Python writes but does not read.
 floats = st.floats(-(2.0**127), 2.0**127, width=32) | st.sampled_from(
     [math.nan, math.inf, -math.inf]
 )
 
-#: What a number in an opaque map can be in JSON: finite.
+#: The numbers of opaque JSON, which are finite.
 finite_numbers = st.floats(allow_nan=False, allow_infinity=False) | st.integers(
     -(2**53), 2**53
 ).map(float)
 
-#: JSON values that an opaque map can hold.
-plain_values: st.SearchStrategy[Plain] = st.recursive(
+#: The values of opaque JSON.
+json_values: st.SearchStrategy[JsonValue] = st.recursive(
     st.none() | st.booleans() | finite_numbers | texts,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
     max_leaves=5,
@@ -121,16 +109,16 @@ def messages(
     named_enums: bool = False,
     packed: Sequence[type[Message]] = (Struct,),
 ) -> st.SearchStrategy[MessageT]:
-    """Make messages of a type, any of whose fields may be set.
+    """Return a strategy for messages of a type, with any fields set.
 
-    They need not keep the schema's rules, but every text form can write them: timestamps,
-    durations and masks are within their ranges, and opaque maps hold finite numbers.
+    They may break the schema's rules, but every text format can write them: timestamps, durations
+    and masks are within their ranges, and numbers in opaque JSON are finite.
 
     Args:
         type_: The class.
-        depth: How many messages deep one may be nested.
-        named_enums: Whether enums hold only numbers that have a name.
-        packed: The types that an ``Any`` may hold.
+        depth: The greatest depth of nested messages.
+        named_enums: Whether enum values always have a name.
+        packed: The types of messages in an ``Any``.
     """
     return _Maker(named_enums, packed).message(descriptor_of(type_), depth)
 
@@ -156,12 +144,12 @@ class _Maker:
         type_ = message_factory.GetMessageClass(descriptor)
         values = {
             field: self.field(field, depth)
-            for field in descriptor.fields
-            if depth > 0 or message_of(field) is None
+            for field in fields_of(descriptor).values()
+            if depth > 0 or field.kind is not Kind.MESSAGE
         }
         if not values:
             return st.builds(type_)
-        choices = st.lists(st.sampled_from(list(values)), unique_by=lambda field: field.number)
+        choices = st.lists(st.sampled_from(list(values)), unique=True)
 
         @st.composite
         def draw_message(draw: st.DrawFn) -> Message:
@@ -172,33 +160,18 @@ class _Maker:
 
         return draw_message()
 
-    def field(self, field: FieldDescriptor, depth: int) -> st.SearchStrategy[Any]:
-        if is_map(field):
-            entry = held_message(field)
-            keys = self.item(field_of(entry, "key"), depth)
-            values = self.item(field_of(entry, "value"), depth)
-            return st.dictionaries(keys, values, min_size=1, max_size=3)
+    def field(self, field: Field, depth: int) -> st.SearchStrategy[Any]:
         values = self.item(field, depth)
-        return st.lists(values, min_size=1, max_size=3) if field.is_repeated else values
+        if field.key is not None:
+            return st.dictionaries(_scalars(field.key), values, min_size=1, max_size=3)
+        return st.lists(values, min_size=1, max_size=3) if field.is_list else values
 
-    def item(self, field: FieldDescriptor, depth: int) -> st.SearchStrategy[Any]:
-        """Make single values of a field, of its list or of its map."""
-        kind = field.cpp_type
-        if kind == FieldDescriptor.CPPTYPE_MESSAGE:
-            inner = held_message(field)
+    def item(self, field: Field, depth: int) -> st.SearchStrategy[Any]:
+        """Return a strategy for single values of a field, or of its list or map."""
+        if field.message is not None:
+            inner = field.message
             return st.deferred(lambda: self.message(inner, depth - 1))
-        if kind == FieldDescriptor.CPPTYPE_ENUM:
-            return self.enum(held_enum(field))
-        if kind == FieldDescriptor.CPPTYPE_BOOL:
-            return st.booleans()
-        if kind == FieldDescriptor.CPPTYPE_DOUBLE:
-            return doubles | st.sampled_from([-0.0, 1.0, 2.0**53, 2.0**53 + 2, 1e23])
-        if kind == FieldDescriptor.CPPTYPE_FLOAT:
-            return floats
-        if kind == FieldDescriptor.CPPTYPE_STRING:
-            return st.binary(max_size=8) if field.type == FieldDescriptor.TYPE_BYTES else texts
-        low, high = _RANGES[kind]
-        return st.integers(low, high) | st.sampled_from([0, 1, low, high])
+        return self.enum(field.enum) if field.enum is not None else _scalars(field.kind)
 
     def enum(self, enum: EnumDescriptor) -> st.SearchStrategy[int]:
         named = st.sampled_from(sorted({value.number for value in enum.values}))
@@ -210,20 +183,36 @@ class _Maker:
     def any(self, depth: int) -> st.SearchStrategy[AnyMessage]:
         if depth <= 0:
             return st.builds(AnyMessage)
-        held = st.one_of([self.message(descriptor_of(type_), depth - 1) for type_ in self.packed])
-        return st.builds(AnyMessage) | held.map(_pack)
+        inner = st.one_of([self.message(descriptor_of(type_), depth - 1) for type_ in self.packed])
+        return st.builds(AnyMessage) | inner.map(_pack)
 
 
-def _put(message: Message, field: FieldDescriptor, value: Any) -> None:
+def _scalars(kind: Kind) -> st.SearchStrategy[Any]:
+    match kind:
+        case Kind.BOOL:
+            return st.booleans()
+        case Kind.DOUBLE:
+            return doubles | st.sampled_from([-0.0, 1.0, 2.0**53, 2.0**53 + 2, 1e23])
+        case Kind.FLOAT:
+            return floats
+        case Kind.STRING:
+            return texts
+        case Kind.BYTES:
+            return st.binary(max_size=8)
+    low, high = INTEGER_RANGES[kind]
+    return st.integers(low, high) | st.sampled_from([0, 1, low, high])
+
+
+def _put(message: Message, field: Field, value: Any) -> None:
     target: Any = getattr(message, field.name)
-    if is_map(field) and message_of(field) is not None:
+    if field.is_map and field.message is not None:
         for key, item in value.items():
             target[key].CopyFrom(item)
-    elif is_map(field):
+    elif field.is_map:
         target.update(value)
-    elif field.is_repeated:
+    elif field.is_list:
         target.extend(value)
-    elif field.message_type is not None:
+    elif field.message is not None:
         target.SetInParent()
         target.CopyFrom(value)
     else:
@@ -236,17 +225,17 @@ def _pack(inner: Message) -> AnyMessage:
     return made
 
 
-def _value(plain: Plain) -> Value:
+def _value(value: JsonValue) -> Value:
     struct = Struct()
-    struct.update({"value": plain})
+    struct.update({"value": value})
     return struct.fields["value"]
 
 
-def _list_value(items: list[Plain]) -> ListValue:
+def _list_value(items: list[JsonValue]) -> ListValue:
     return ListValue(values=[_value(item) for item in items])
 
 
-def _struct(items: dict[str, Plain]) -> Struct:
+def _struct(items: dict[str, JsonValue]) -> Struct:
     return Struct(fields={key: _value(item) for key, item in items.items()})
 
 
@@ -255,7 +244,7 @@ _nanos = st.integers(0, _LAST_NANO) | st.sampled_from([0, 1, 1_000, 500_000_000,
 
 @st.composite
 def _durations(draw: st.DrawFn) -> Duration:
-    """Make durations, whose seconds and nanoseconds must not differ in sign."""
+    """Return a strategy for durations, whose seconds and nanoseconds have the same sign."""
     sign = draw(st.sampled_from([1, -1]))
     seconds = draw(st.integers(0, 100) | st.integers(0, _LONGEST_DURATION - 1))
     return Duration(seconds=sign * seconds, nanos=sign * draw(_nanos))
@@ -263,20 +252,20 @@ def _durations(draw: st.DrawFn) -> Duration:
 
 _mask_names = st.from_regex(r"[a-z][a-z0-9]{0,3}(_[a-z]{1,3}){0,2}", fullmatch=True)
 
-#: The well-known types, of which not every setting of the fields has a text form.
+#: The well-known types, whose text formats limit their fields.
 _WELL_KNOWN: dict[str, st.SearchStrategy[Any]] = {
     Duration.DESCRIPTOR.full_name: _durations()
     | st.builds(Duration, seconds=st.sampled_from([_LONGEST_DURATION, -_LONGEST_DURATION])),
     FieldMask.DESCRIPTOR.full_name: st.lists(
         st.lists(_mask_names, min_size=1, max_size=3).map(".".join), max_size=3
     ).map(lambda paths: FieldMask(paths=paths)),
-    ListValue.DESCRIPTOR.full_name: st.lists(plain_values, max_size=3).map(_list_value),
-    Struct.DESCRIPTOR.full_name: st.dictionaries(texts, plain_values, max_size=3).map(_struct),
+    ListValue.DESCRIPTOR.full_name: st.lists(json_values, max_size=3).map(_list_value),
+    Struct.DESCRIPTOR.full_name: st.dictionaries(texts, json_values, max_size=3).map(_struct),
     Timestamp.DESCRIPTOR.full_name: st.builds(
         Timestamp,
         seconds=st.integers(_FIRST_SECOND, _LAST_SECOND)
         | st.sampled_from([0, -1, _FIRST_SECOND, _LAST_SECOND]),
         nanos=_nanos,
     ),
-    Value.DESCRIPTOR.full_name: plain_values.map(_value),
+    Value.DESCRIPTOR.full_name: json_values.map(_value),
 }

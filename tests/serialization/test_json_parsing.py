@@ -6,7 +6,7 @@ import json
 
 import pytest
 from hypothesis import given
-from message_strategies import plain_values
+from message_strategies import json_values
 
 import crucible_ir as ir
 from crucible_ir import v1
@@ -97,14 +97,14 @@ def test_violations_have_the_place_of_the_value_in_either_spelling() -> None:
     ]
 
 
-@given(plain=plain_values)
+@given(plain=json_values)
 def test_reads_and_writes_what_the_standard_library_does(plain: object) -> None:
     assert parsing.parse(json.dumps(plain)) == plain
     for indent in (None, 2):
         assert json.loads(parsing.write(plain, indent=indent)) == plain
 
 
-@given(plain=plain_values)
+@given(plain=json_values)
 def test_finds_the_place_of_every_value(plain: object) -> None:
     text = json.dumps(plain, indent=1, ensure_ascii=False)
     root = parsing.locate(text)

@@ -9,7 +9,7 @@ from effort import examples
 from google.protobuf import json_format
 from google.protobuf.message import Message
 from hypothesis import given, settings
-from message_strategies import plain_values, texts
+from message_strategies import json_values, texts
 
 import crucible_ir as ir
 from crucible_ir import v1
@@ -293,7 +293,7 @@ def test_holds_any_text_as_a_value_and_as_a_key(text: str) -> None:
 
 
 @settings(max_examples=examples(200))
-@given(plain=plain_values)
+@given(plain=json_values)
 def test_holds_any_opaque_value(plain: Any) -> None:
     stage = v1.StageDef()
     stage.options.update({"value": plain})
