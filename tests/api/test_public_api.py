@@ -1,4 +1,4 @@
-"""The public names of the package: which there are, where they live and what importing costs."""
+"""The public names of the package, their modules, and the cost of importing it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from google.protobuf.message import Message
 
 import crucible_ir as ir
 
-#: The names of the design's Python API.
+#: The documented names of the Python API.
 DESIGNED = {
     *("v1", "MESSAGE_TYPES", "experiment", "new"),
     *("new_experiment", "new_model_ref", "new_model_version", "new_training_config"),
@@ -30,8 +30,8 @@ DESIGNED = {
     *("lint", "LintFinding", "digest", "diff", "Change", "read_delimited", "write_delimited"),
 }
 
-#: What the design asks for without naming it: the constructors of the other messages, the text
-#: format, plain values, and the types of what is raised and returned.
+#: The constructors of the other messages, the text format, JSON values, and the types of errors and
+#: results.
 ADDED = {
     *("new_audio_content", "new_backend_ref", "new_capabilities", "new_choice"),
     *("new_completion", "new_content_part", "new_content_parts", "new_dataset_ref"),
@@ -61,12 +61,12 @@ HEAVY = {
 
 
 def fresh_python(script: str) -> Any:
-    """Run a script in an interpreter of its own and return the JSON that it prints."""
+    """Run a script in a new interpreter and return the JSON that it prints."""
     return json.loads(subprocess.check_output([sys.executable, "-c", script], text=True))
 
 
 def type_checked_imports() -> dict[str, set[str]]:
-    """Return what type checkers see the package import: public names by the module they are of."""
+    """Return the public names that type checkers see, by the module that they are imported from."""
     assert ir.__file__ is not None
     tree = ast.parse(Path(ir.__file__).read_text(encoding="utf-8"))
     (guarded,) = (
@@ -82,7 +82,7 @@ def type_checked_imports() -> dict[str, set[str]]:
     return found
 
 
-def test_the_public_names_are_those_of_the_design_and_no_others() -> None:
+def test_the_public_names_are_the_documented_ones() -> None:
     assert set(dir(ir)) == DESIGNED | ADDED
 
 
@@ -122,7 +122,7 @@ def test_message_types_are_every_message_of_the_schema() -> None:
     assert all(getattr(ir.v1, name) is cls for name, cls in ir.MESSAGE_TYPES.items())
 
 
-def test_an_unknown_name_is_an_attribute_error_like_any_modules() -> None:
+def test_an_unknown_name_is_an_attribute_error_as_of_any_module() -> None:
     for name in ("validat", "new_modelref", "_private"):
         with pytest.raises(AttributeError) as caught:
             getattr(ir, name)
@@ -139,7 +139,7 @@ def test_the_version_is_that_of_the_distribution() -> None:
     assert ir.__version__ == version("crucible-ir")
 
 
-def test_every_error_is_an_error_of_the_package_and_of_the_kind_that_python_has_for_it() -> None:
+def test_every_error_is_an_error_of_the_package_and_of_a_builtin_type() -> None:
     assert issubclass(ir.Error, Exception)
     for error, kind in (
         (ir.DecodeError, ValueError),
@@ -152,25 +152,25 @@ def test_every_error_is_an_error_of_the_package_and_of_the_kind_that_python_has_
         assert issubclass(error, kind)
 
 
-# What importing costs and touches
+# The cost of importing
 
 
-def test_importing_the_package_imports_nothing_heavy() -> None:
+def test_importing_the_package_imports_no_heavy_modules() -> None:
     loaded = fresh_python(
         "import sys, crucible_ir; print(str(sorted(sys.modules)).replace(\"'\", '\"'))"
     )
     assert HEAVY.isdisjoint(loaded)
 
 
-def test_building_and_binary_do_not_wait_for_what_only_validation_or_text_needs() -> None:
+def test_building_and_binary_import_nothing_for_validation_or_text() -> None:
     loaded = fresh_python(
         "import json, sys; import crucible_ir as ir;"
         "data = ir.to_binary(ir.new_model_ref(id='m'));"
         "ir.from_binary(data, 'ModelRef', validate=False);"
         "json.dump(sorted(sys.modules), sys.stdout)"
     )
-    needless = {"protovalidate", "yaml", "click", "rich", "google.protobuf.json_format"}
-    assert needless.isdisjoint(loaded)
+    unneeded = {"protovalidate", "yaml", "click", "rich", "google.protobuf.json_format"}
+    assert unneeded.isdisjoint(loaded)
 
 
 USE_EVERYTHING = """
@@ -204,7 +204,7 @@ json.dump(files, sys.stdout)
 """
 
 
-def test_using_the_package_registers_no_schema_but_its_own_and_the_well_known_types() -> None:
+def test_using_the_package_registers_only_its_own_schema_and_the_well_known_types() -> None:
     files = fresh_python(USE_EVERYTHING)
     assert any(name.startswith("crucible_ir/v1/") for name in files)
     foreign = {name for name in files if not name.startswith(("crucible_ir/", "google/protobuf/"))}

@@ -1,4 +1,4 @@
-"""What a type checker says to a caller: wrong names fail, right ones pass, types are precise."""
+"""Type checking of calls: wrong names fail, right ones pass, and types are precise."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).resolve().parents[2]
 
-#: Code that must pass; a `reveal_type` is followed by what it must reveal.
+#: Code that must pass; each `reveal_type` is followed by the type that it must reveal.
 RIGHT = """\
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -62,7 +62,7 @@ ir.experiment("e").with_hedging(ir.v1.Hedging()).with_experiment_type("my_own_ty
 ir.new("Experiment", pipeline=[{"name": "s"}, ir.v1.StageDef()], tags=iter(["a"]))
 """
 
-#: Code of which every line must fail, for the name or value that follows it.
+#: Code in which every line must fail, with an error that names what follows it.
 WRONG = """\
 import crucible_ir as ir
 ir.new_training_config(epoch=3)  # -> epoch
@@ -97,16 +97,16 @@ ir.violations(ir.v1.ModelRef())[0].rule  # -> rule
 
 
 @pytest.fixture(scope="module")
-def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[int, str]]:
-    """Return what mypy says about each line of both modules."""
+def mypy_output(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[int, str]]:
+    """Return the output of mypy for each line of both modules."""
     folder = tmp_path_factory.mktemp("caller")
     for name, source in (("right", RIGHT), ("wrong", WRONG)):
         (folder / f"{name}.py").write_text(source, encoding="utf-8")
     config = folder / "mypy.ini"
     config.write_text(f"[mypy]\nmypy_path = {ROOT / 'python'}\n", encoding="utf-8")
-    # Two environments may be tested at the same time, and mypy keeps others out of its cache.
+    # Two environments may be tested at the same time, and mypy locks its cache.
     cache = ROOT / ".mypy_cache" / f"callers-{Path(sys.prefix).name}"
-    # In a process of its own: mypy raises the recursion limit for the whole process.
+    # It needs its own process: mypy raises the recursion limit for the whole process.
     done = subprocess.run(
         [
             *(sys.executable, "-m", "mypy", "--strict"),
@@ -126,8 +126,10 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[int, str]]:
     return found
 
 
-def test_code_with_the_right_names_and_types_passes(told: dict[str, dict[int, str]]) -> None:
-    assert [text for text in told["right"].values() if "error:" in text] == []
+def test_code_with_the_right_names_and_types_passes(
+    mypy_output: dict[str, dict[int, str]],
+) -> None:
+    assert [text for text in mypy_output["right"].values() if "error:" in text] == []
 
 
 @pytest.mark.parametrize(
@@ -140,11 +142,11 @@ def test_code_with_the_right_names_and_types_passes(told: dict[str, dict[int, st
     ],
 )
 def test_a_type_checker_sees_the_precise_type(
-    told: dict[str, dict[int, str]], line: int, code: str, type_: str
+    mypy_output: dict[str, dict[int, str]], line: int, code: str, type_: str
 ) -> None:
-    revealed = re.findall(r'Revealed type is "(.*)"', told["right"][line])
+    revealed = re.findall(r'Revealed type is "(.*)"', mypy_output["right"][line])
     shown = [re.sub(r"def |[\w.]+\.", "", text).replace("data: ", "") for text in revealed]
-    # mypy spells a named tuple by its fields and puts its name last.
+    # mypy writes a named tuple as its fields, with its name last.
     assert [re.sub(r"tuple\[[^]]*fallback=(\w+)\]", r"\1", text) for text in shown] == [type_]
 
 
@@ -157,8 +159,8 @@ def test_a_type_checker_sees_the_precise_type(
         for code, named in [text.split("# -> ")]
     ],
 )
-def test_a_wrong_name_or_value_fails_and_is_named(
-    told: dict[str, dict[int, str]], line: int, code: str, named: str
+def test_a_wrong_name_or_value_fails_with_an_error_that_names_it(
+    mypy_output: dict[str, dict[int, str]], line: int, code: str, named: str
 ) -> None:
-    assert "error:" in told["wrong"].get(line, "")
-    assert named in told["wrong"][line]
+    assert "error:" in mypy_output["wrong"].get(line, "")
+    assert named in mypy_output["wrong"][line]

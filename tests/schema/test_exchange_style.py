@@ -1,4 +1,4 @@
-"""The services' schema keeps its conventions: comments, names, rules, and standard forms."""
+"""The conventions of the services' schema: comments, names, rules and file options."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ FILES: dict[str, FileDescriptorProto] = {
 
 
 def declared(file: FileDescriptorProto) -> Iterator[tuple[str, tuple[int, ...]]]:
-    """Yield all that a file declares: its name and its path in the source info."""
+    """Yield the name and the path in the source info of each declaration in a file."""
     yield "the file", (12,)
     for m, message in enumerate(file.message_type):
         yield message.name, (4, m)
-        unwritten = {field.oneof_index for field in message.field if field.proto3_optional}
+        synthetic = {field.oneof_index for field in message.field if field.proto3_optional}
         for f, field in enumerate(message.field):
             yield f"{message.name}.{field.name}", (4, m, 2, f)
         for o, oneof in enumerate(message.oneof_decl):
-            if o not in unwritten:
+            if o not in synthetic:
                 yield f"{message.name}.{oneof.name}", (4, m, 8, o)
     for e, enum in enumerate(file.enum_type):
         yield enum.name, (5, e)
@@ -47,7 +47,7 @@ def test_the_files_are_the_nouns_of_the_layout() -> None:
 
 
 @pytest.mark.parametrize("noun", sorted(NOUNS))
-def test_everything_that_a_file_declares_has_a_comment_that_is_a_sentence(noun: str) -> None:
+def test_every_declaration_has_a_comment_that_is_a_sentence(noun: str) -> None:
     file = FILES[noun]
     comments = {
         tuple(location.path): " ".join(location.leading_comments.split())
@@ -58,7 +58,7 @@ def test_everything_that_a_file_declares_has_a_comment_that_is_a_sentence(noun: 
 
 
 @pytest.mark.parametrize("noun", sorted(NOUNS))
-def test_a_file_can_be_generated_for_other_languages_as_it_is(noun: str) -> None:
+def test_a_file_has_the_options_of_other_languages(noun: str) -> None:
     options = FILES[noun].options
     assert FILES[noun].syntax == "proto3"
     assert re.fullmatch(
@@ -75,7 +75,7 @@ def test_a_file_imports_the_schema_and_well_known_types_only(noun: str) -> None:
 
 
 @pytest.mark.parametrize("noun", sorted(noun for noun in NOUNS if noun.endswith("_service")))
-def test_a_service_stands_in_its_own_file_with_the_requests_and_responses_of_its_methods(
+def test_a_service_has_its_own_file_with_its_requests_and_responses(
     noun: str,
 ) -> None:
     [service] = FILES[noun].service
@@ -88,7 +88,7 @@ def test_a_service_stands_in_its_own_file_with_the_requests_and_responses_of_its
 
 
 @pytest.mark.parametrize("noun", sorted(NOUNS))
-def test_a_message_says_when_a_field_is_optional_what_unset_means(noun: str) -> None:
+def test_the_comment_of_an_optional_field_says_what_unset_means(noun: str) -> None:
     file = FILES[noun]
     comments = {
         tuple(location.path): " ".join(location.leading_comments.split())

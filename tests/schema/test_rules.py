@@ -1,4 +1,4 @@
-"""The rules read from descriptors are those that protovalidate enforces, in its words."""
+"""Rules read from descriptors are those that protovalidate enforces, with its texts."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def declared(type_: type[Message], path: str) -> list[tuple[str, dict[str, Any]]
         (v1.MetricsSnapshot, "values", []),
     ],
 )
-def test_rules_are_read_as_the_schema_writes_them(
+def test_rules_are_read_as_the_schema_declares_them(
     type_: type[Message], path: str, expected: list[tuple[str, dict[str, Any]]]
 ) -> None:
     assert declared(type_, path) == expected
@@ -83,7 +83,7 @@ def test_every_type_of_the_schema_can_be_read() -> None:
 
 
 @pytest.mark.parametrize("name", message_types())
-def test_rules_use_the_words_of_this_packages_own_violations(name: str) -> None:
+def test_rules_have_the_texts_of_this_packages_violations(name: str) -> None:
     message = message_types()[name]()
     rules = rules_of(message.DESCRIPTOR)
     described = {(rule.field_path, rule.rule_id): rule.description for rule in rules}
@@ -92,7 +92,7 @@ def test_rules_use_the_words_of_this_packages_own_violations(name: str) -> None:
 
 
 #: Rules of all kinds, most of which the schema does not use: the field's type, the rules in text
-#: form, and a message in text form that breaks them.
+#: format, and a message in text format that breaks them.
 RULES = {
     "int32": [
         ("int32 { const: 4 }", "f: 1"),
@@ -170,12 +170,12 @@ CASES = [
 MESSAGES = {"any": any_pb2, "duration": duration_pb2, "timestamp": timestamp_pb2}
 
 
-#: Where this package says it in its own words, as `crucible_ir.violations` does.
-OWN_WORDS = {"required": "must be set"}
+#: The texts that are this package's own, as in `crucible_ir.violations`.
+OWN_TEXTS = {"required": "must be set"}
 
 
 def options(kind: str, text: str) -> bytes:
-    """Return the bytes of options whose extension has the value that is written in text form."""
+    """Return the bytes of options whose extension has a value given in text format."""
     pool = rule_schema()
     class_ = message_factory.GetMessageClass(
         pool.FindMessageTypeByName(f"google.protobuf.{kind.capitalize()}Options")
@@ -209,19 +209,19 @@ def class_with_field(kind: str, rules: str) -> type[Message]:
 
 
 def violated(message: Message) -> list[tuple[str, str]]:
-    # A validator remembers types by name, and every case here has the same one.
+    # A validator caches types by name, and all cases have the same one.
     found = protovalidate.Validator().collect_violations(message)
     return [(item.proto.rule_id, item.proto.message) for item in found]
 
 
 @pytest.mark.parametrize(("kind", "rules", "broken"), CASES)
-def test_id_and_words_of_any_rule_are_those_of_its_violation(
+def test_the_id_and_text_of_any_rule_are_those_of_its_violation(
     kind: str, rules: str, broken: str
 ) -> None:
     class_ = class_with_field(kind, rules)
-    [(rule_id, words)] = violated(text_format.Parse(broken, class_()))
+    [(rule_id, text)] = violated(text_format.Parse(broken, class_()))
     described = {rule.rule_id: rule.description for rule in rules_of(class_.DESCRIPTOR)}
-    assert described[rule_id] == OWN_WORDS.get(rule_id, words)
+    assert described[rule_id] == OWN_TEXTS.get(rule_id, text)
 
 
 @pytest.mark.parametrize(
@@ -249,7 +249,7 @@ def test_only_the_rules_that_can_be_broken_are_listed(
     assert [rule.rule_id for rule in rules_of(class_.DESCRIPTOR)] == expected
 
 
-def test_rules_of_list_items_are_told_from_those_of_the_list() -> None:
+def test_rules_of_list_items_have_their_own_path() -> None:
     rules = "repeated { min_items: 2 items { string { min_len: 2 } } }"
     found = rules_of(class_with_field("repeated string", rules).DESCRIPTOR)
     assert [(rule.field_path, rule.rule_id) for rule in found] == [
@@ -258,7 +258,7 @@ def test_rules_of_list_items_are_told_from_those_of_the_list() -> None:
     ]
 
 
-def test_rules_of_map_entries_are_told_from_those_of_the_map() -> None:
+def test_rules_of_map_entries_have_their_own_paths() -> None:
     file = descriptor_pb2.FileDescriptorProto()
     case = file.message_type.add(name="Case")
     field = case.field.add(name="f", number=1, type="TYPE_MESSAGE", label="LABEL_REPEATED")

@@ -1,4 +1,4 @@
-"""Every field of the schema behaves as its line of the field table says, and the seed is covered.
+"""The field table and the seed agree with the schema and its rules.
 
 `make generate` writes the table from the schema. The seed's fields, the comments of the schema and
 the boundaries of each rule below are written by hand.
@@ -68,7 +68,7 @@ RANGE_IN_WORDS = {
     "years 1..9999": "years 1 to 9999, the range of RFC 3339",
 }
 
-#: What each seed type may be in the schema. The seed's atoms are strings or vocabularies.
+#: The schema types of each seed type. The seed's atoms are strings or vocabularies.
 SEED_TYPES = {
     "atom": {"string", "open", "closed"},
     "atom | String": {"string"},
@@ -136,7 +136,7 @@ def _schema_files() -> list[descriptor_pb2.FileDescriptorProto]:
 
 
 def _comments(file: descriptor_pb2.FileDescriptorProto) -> Iterator[tuple[str, str]]:
-    """Yield the full name and the comment, on one line, of whatever the file declares."""
+    """Yield the name and the comment, on one line, of each declaration in a file."""
     text = {
         tuple(location.path): " ".join(location.leading_comments.split())
         for location in file.source_code_info.location
@@ -165,7 +165,7 @@ def _new(descriptor: Any) -> Any:
 
 
 def _oneof(field: FieldDescriptor) -> str | None:
-    """Name the oneof that the schema writes around the field; `optional` adds unwritten ones."""
+    """Return the declared oneof of a field; those of `optional` are synthetic."""
     oneof = field.containing_oneof
     return oneof.name if oneof and oneof.name != f"_{field.name}" else None
 
@@ -189,7 +189,7 @@ def _type(field: FieldDescriptor) -> str:
 
 
 def _expected_fields(message: str) -> dict[str, tuple[str, str | None]]:
-    """List the fields that the table asks for: name to type and oneof."""
+    """Return the types and oneofs of the table's fields by name."""
     expected: dict[str, tuple[str, str | None]] = {}
     for name, entry in MESSAGES[message].items():
         match entry["type"]:
@@ -206,25 +206,25 @@ def _expected_fields(message: str) -> dict[str, tuple[str, str | None]]:
     return expected
 
 
-def _plain_names(enum: EnumDescriptor) -> list[str]:
+def _short_names(enum: EnumDescriptor) -> list[str]:
     prefix = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", enum.name).upper() + "_"
     return [value.name.removeprefix(prefix).lower() for value in enum.values[1:]]
 
 
-def _enum_value_names(field: FieldDescriptor, plain: Any) -> Any:
-    """Spell a default as ProtoJSON does: plain enum names become the schema's."""
+def _enum_value_names(field: FieldDescriptor, default: Any) -> Any:
+    """Return a default as in ProtoJSON, with full enum names instead of short ones."""
     if field.enum_type is None:
-        return plain
+        return default
     names = dict(
         zip(
-            _plain_names(field.enum_type), [v.name for v in field.enum_type.values[1:]], strict=True
+            _short_names(field.enum_type), [v.name for v in field.enum_type.values[1:]], strict=True
         )
     )
-    return [names[name] for name in plain] if isinstance(plain, list) else names[plain]
+    return [names[name] for name in default] if isinstance(default, list) else names[default]
 
 
 def _smallest(message: str) -> Any:
-    """Make the smallest valid message: what is required and nothing else."""
+    """Return the smallest valid message, with the required fields only."""
     built = _new(_descriptor(message))
     for name, entry in MESSAGES[message].items():
         if entry["presence"] == "required":
@@ -250,7 +250,7 @@ def _fill(built: Any, name: str, entry: dict[str, Any]) -> None:
 
 
 def _with(message: str, field: str, value: Any) -> Any:
-    """Make the smallest valid message with one field set to ``value``."""
+    """Return the smallest valid message with one field set to ``value``."""
     built = _smallest(message)
     descriptor = built.DESCRIPTOR.fields_by_name[field]
     if field == "response_format":
@@ -270,7 +270,7 @@ def _with(message: str, field: str, value: Any) -> Any:
 
 
 def _broken(message: Message) -> set[tuple[str, str]]:
-    """Ask protovalidate which rules are broken: pairs of path and rule id."""
+    """Return the violations that protovalidate finds, as pairs of path and rule id."""
     return {
         (
             ".".join(element.field_name for element in violation.proto.field.elements)
@@ -291,7 +291,7 @@ def _strings_of(longest: int) -> tuple[list[Any], list[tuple[Any, set[str]]]]:
 
 
 def _boundaries(entry: dict[str, Any]) -> tuple[list[Any], list[tuple[Any, set[str]]]]:
-    """List values just inside the field's rule, and values outside with the rules they break."""
+    """Return values just inside the field's rule, and values outside with the rules they break."""
     nan, inf = math.nan, math.inf
     match (entry["type"], entry.get("rule")):
         case ("int32", ">0"):
@@ -348,7 +348,7 @@ def _boundaries(entry: dict[str, Any]) -> tuple[list[Any], list[tuple[Any, set[s
 
 
 def _anything(field: FieldDescriptor) -> list[Any]:
-    """List odd values of the field's type, for fields that have no rule."""
+    """Return odd values of the field's type, for fields without rules."""
     match _type(field):
         case "string":
             return ["", "a" * 10_000, "\0", "not a uri: {}", "\u202e"]
@@ -381,7 +381,7 @@ def _anything(field: FieldDescriptor) -> list[Any]:
 
 
 def _comment_of(message: str, field: str) -> str:
-    """Return the comment that speaks for a table's field: an open vocabulary's is the oneof's."""
+    """Return the comment of a field; for an open vocabulary, that of the oneof."""
     suffix = "_kind" if MESSAGES[message][field]["type"] == "open" else ""
     return COMMENTS[f"{message}.{field}{suffix}"]
 
@@ -392,19 +392,19 @@ def _shown(default: Any) -> str:
     return default if isinstance(default, str) else json.dumps(default)
 
 
-def test_the_schema_has_the_table_s_messages_and_no_others() -> None:
+def test_the_schema_has_exactly_the_messages_of_the_table() -> None:
     in_schema = {message.name for file in SCHEMA_FILES for message in file.message_type}
     assert in_schema == set(MESSAGES)
 
 
 @pytest.mark.parametrize("message", MESSAGES)
-def test_a_message_has_the_table_s_fields_with_their_types_and_no_others(message: str) -> None:
+def test_a_message_has_exactly_the_fields_of_the_table_with_their_types(message: str) -> None:
     fields = {f.name: (_type(f), _oneof(f)) for f in _descriptor(message).fields}
     assert fields == _expected_fields(message)
 
 
 @pytest.mark.parametrize(("message", "field"), FIELDS)
-def test_absence_can_be_told_where_the_table_says_so(message: str, field: str) -> None:
+def test_a_field_has_presence_if_the_table_says_so(message: str, field: str) -> None:
     entry = MESSAGES[message][field]
     descriptor = _descriptor(message).fields_by_name[field]
     without_presence = ("string", "closed", "StageDef[]")
@@ -416,7 +416,7 @@ def test_absence_can_be_told_where_the_table_says_so(message: str, field: str) -
     assert descriptor.has_presence is expected[entry["presence"]]
 
 
-def test_the_oneofs_are_the_table_s() -> None:
+def test_the_oneofs_are_those_of_the_table() -> None:
     oneofs = {
         f"{message}.{name}"
         for message in MESSAGES
@@ -429,10 +429,10 @@ def test_the_oneofs_are_the_table_s() -> None:
 @pytest.mark.parametrize(
     ("message", "field"), [(m, f) for m, f in FIELDS if "names" in MESSAGES[m][f]]
 )
-def test_a_vocabulary_has_the_table_s_names_and_no_others(message: str, field: str) -> None:
+def test_a_vocabulary_has_exactly_the_names_of_the_table(message: str, field: str) -> None:
     enum = _descriptor(message).fields_by_name[field].enum_type
     assert enum is not None
-    assert _plain_names(enum) == MESSAGES[message][field]["names"]
+    assert _short_names(enum) == MESSAGES[message][field]["names"]
 
 
 def test_every_enum_of_the_schema_is_a_vocabulary_of_the_table() -> None:
@@ -446,7 +446,7 @@ def test_every_enum_of_the_schema_is_a_vocabulary_of_the_table() -> None:
 
 
 @pytest.mark.parametrize("message", MESSAGES)
-def test_a_message_has_the_table_s_defaults_and_no_others(message: str) -> None:
+def test_a_message_has_exactly_the_defaults_of_the_table(message: str) -> None:
     declared = {
         field.name: json.loads(default)
         for field in _descriptor(message).fields
@@ -470,7 +470,7 @@ def test_a_message_filled_with_its_defaults_is_valid(message: str) -> None:
 
 
 @pytest.mark.parametrize("message", MESSAGES)
-def test_the_smallest_message_is_valid_and_lacks_nothing_but_what_is_required(message: str) -> None:
+def test_the_smallest_message_is_valid_and_invalid_without_any_required_field(message: str) -> None:
     assert _broken(_smallest(message)) == set()
     for name, entry in MESSAGES[message].items():
         if entry["presence"] == "required":
@@ -483,7 +483,7 @@ def test_the_smallest_message_is_valid_and_lacks_nothing_but_what_is_required(me
 @pytest.mark.parametrize(
     ("message", "field"), [(m, f) for m, f in FIELDS if MESSAGES[m][f].get("rule")]
 )
-def test_a_rule_accepts_its_bounds_and_refuses_what_lies_just_outside(
+def test_a_rule_accepts_its_bounds_and_rejects_values_just_outside(
     message: str, field: str
 ) -> None:
     inside, outside = _boundaries(MESSAGES[message][field])
@@ -494,7 +494,7 @@ def test_a_rule_accepts_its_bounds_and_refuses_what_lies_just_outside(
         assert _broken(_with(message, field, illegal)) == expected, illegal
 
 
-def test_the_standard_rule_ids_that_the_schema_can_give_are_the_table_s() -> None:
+def test_the_standard_rule_ids_of_the_schema_are_those_of_the_table() -> None:
     outside = [
         rule_ids
         for message, field in FIELDS
@@ -505,7 +505,7 @@ def test_the_standard_rule_ids_that_the_schema_can_give_are_the_table_s() -> Non
 
 
 @pytest.mark.parametrize("message", MESSAGES)
-def test_a_field_without_a_rule_takes_any_value_of_its_type(message: str) -> None:
+def test_a_field_without_a_rule_accepts_any_value_of_its_type(message: str) -> None:
     ruled = {name for name, entry in MESSAGES[message].items() if entry.get("rule")}
     for field in _descriptor(message).fields:
         if field.name in ruled or _type(field).removesuffix("[]") in MESSAGES:
@@ -519,7 +519,7 @@ def test_a_field_without_a_rule_takes_any_value_of_its_type(message: str) -> Non
     ("message", "field"),
     [(m, f) for m, f in FIELDS if MESSAGES[m][f]["type"].removesuffix("[]") in MESSAGES],
 )
-def test_a_message_inside_another_is_held_to_its_own_rules(message: str, field: str) -> None:
+def test_a_nested_message_must_satisfy_its_own_rules(message: str, field: str) -> None:
     kind = MESSAGES[message][field]["type"]
     empty = _new(_descriptor(kind.removesuffix("[]")))
     value = [empty] if kind.endswith("[]") else empty
@@ -566,12 +566,12 @@ def test_a_message_without_content_needs_a_tool_call() -> None:
 
 
 def test_the_json_schema_response_format_needs_a_json_schema() -> None:
-    for form in (
+    for response_format in (
         v1.ResponseFormat.RESPONSE_FORMAT_UNSPECIFIED,
         v1.ResponseFormat.RESPONSE_FORMAT_TEXT,
         v1.ResponseFormat.RESPONSE_FORMAT_JSON,
     ):
-        assert _broken(v1.GenerationOptions(response_format=form)) == set()
+        assert _broken(v1.GenerationOptions(response_format=response_format)) == set()
     options = v1.GenerationOptions(response_format=v1.ResponseFormat.RESPONSE_FORMAT_JSON_SCHEMA)
     assert _broken(options) == {("", "generation_options.json_schema_required")}
     options.json_schema.SetInParent()
@@ -585,7 +585,7 @@ def _has_rules(options: Any) -> bool:
 
 
 @pytest.mark.parametrize("message", MESSAGES)
-def test_the_schema_has_no_rule_that_the_table_lacks(message: str) -> None:
+def test_every_rule_of_the_schema_is_in_the_table(message: str) -> None:
     descriptor = _descriptor(message)
     ruled = {field.name for field in descriptor.fields if _has_rules(field.GetOptions())}
     assert ruled == {
@@ -601,7 +601,7 @@ def test_the_schema_has_no_rule_that_the_table_lacks(message: str) -> None:
 
 
 @pytest.mark.parametrize(("message", "field"), FIELDS)
-def test_a_comment_states_the_default_that_the_table_has(message: str, field: str) -> None:
+def test_a_comment_states_the_default_of_the_table(message: str, field: str) -> None:
     entry, comment = MESSAGES[message][field], _comment_of(message, field)
     if "default" not in entry:
         assert "Default:" not in comment
@@ -612,7 +612,7 @@ def test_a_comment_states_the_default_that_the_table_has(message: str, field: st
 
 
 @pytest.mark.parametrize(("message", "field"), FIELDS)
-def test_a_comment_states_the_range_that_the_table_has(message: str, field: str) -> None:
+def test_a_comment_states_the_range_of_the_table(message: str, field: str) -> None:
     rule, comment = MESSAGES[message][field].get("rule"), _comment_of(message, field)
     if rule in (None, "defined only"):
         assert "Range:" not in comment
@@ -657,13 +657,13 @@ def test_a_comment_says_whether_a_vocabulary_is_open_or_closed(message: str, fie
 
 
 @pytest.mark.parametrize(("message", "field"), FIELDS)
-def test_a_comment_says_that_an_opaque_map_is_never_validated(message: str, field: str) -> None:
+def test_a_comment_says_that_opaque_json_is_never_validated(message: str, field: str) -> None:
     comment = _comment_of(message, field)
     is_opaque = MESSAGES[message][field]["type"] in ("map", "map[]", "Value")
     assert ("Opaque:" in comment and "never validated" in comment) is is_opaque
 
 
-def test_the_default_option_has_the_number_and_type_that_the_design_gives_it() -> None:
+def test_the_default_option_has_its_documented_number_and_type() -> None:
     option = descriptor_pool.Default().FindExtensionByName("crucible_ir.v1.default")
     assert option.number == 50331
     assert option.type == FieldDescriptor.TYPE_STRING
@@ -672,7 +672,7 @@ def test_the_default_option_has_the_number_and_type_that_the_design_gives_it() -
 
 
 @pytest.mark.parametrize("struct", SEED)
-def test_no_field_default_or_rule_of_a_seed_struct_is_missing(struct: str) -> None:
+def test_every_field_default_and_rule_of_the_seed_is_in_the_table(struct: str) -> None:
     fields = MESSAGES[SEED[struct]["message"]]
     messages = {name: entry["message"] for name, entry in SEED.items()}
     for name, seed in SEED[struct]["fields"].items():

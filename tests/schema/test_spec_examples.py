@@ -1,9 +1,9 @@
-"""The specification's examples and tables say what the schema and the package do.
+"""The examples and tables of the specification agree with the schema and the package.
 
-A fenced block of proto/README.md is executed by its info string: `json TYPE` is ProtoJSON,
-`json crucible:TYPE` Crucible JSON, `yaml TYPE` and `textproto TYPE` those forms. `#LABEL` says that
-all blocks with that label are one message, `invalid=RULES` which rules it breaks, `rejected` that
-a reader rejects it.
+The info string of a fenced block in proto/README.md says how to test it: `json TYPE` is ProtoJSON,
+`json crucible:TYPE` Crucible JSON, `yaml TYPE` YAML and `textproto TYPE` the text format. All
+blocks with the same `#LABEL` are one message, `invalid=RULES` lists the rules that it breaks, and
+readers must reject a `rejected` block.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ TABLE: dict[str, Any] = json.loads(
 
 @dataclass(frozen=True)
 class Block:
-    """A fenced block of the specification and what its info string says about it."""
+    """A fenced block of the specification with its info string."""
 
     line: int
     language: str
@@ -42,7 +42,7 @@ class Block:
 
     @property
     def subject(self) -> str:
-        """The type, or whatever stands in its place."""
+        """The type, or the first word in its place."""
         return self.words[0] if self.words else ""
 
     @property
@@ -94,7 +94,7 @@ def _new(block: Block) -> Any:
 
 
 def _decode(block: Block) -> Message:
-    """Decode with google's library where it knows the form, and with ours where it does not."""
+    """Decode with google's library if it supports the format, and with ours otherwise."""
     message: Message
     if block.language == "textproto":
         message = text_format.Parse(block.text, _new(block))
@@ -113,20 +113,20 @@ def _section(heading: str) -> str:
     return found[1]
 
 
-def test_every_fence_is_a_block_that_some_test_executes() -> None:
+def test_every_fenced_block_is_tested() -> None:
     assert SPECIFICATION.count("\n```") == 2 * len(BLOCKS)
     assert {block.language for block in BLOCKS} == {"json", "yaml", "textproto", "proto", "text"}
     assert all(block.message in ir.MESSAGE_TYPES for block in DOCUMENTS)
 
 
 @pytest.mark.parametrize("block", DECODABLE, ids=str)
-def test_an_example_decodes_and_breaks_the_rules_that_it_says_and_no_others(block: Block) -> None:
+def test_an_example_decodes_and_breaks_exactly_the_rules_that_it_lists(block: Block) -> None:
     violations = protovalidate.collect_violations(_decode(block))
     assert {violation.proto.rule_id for violation in violations} == block.invalid
 
 
 @pytest.mark.parametrize("block", [block for block in DOCUMENTS if block.rejected], ids=str)
-def test_an_example_that_a_reader_must_reject_is_rejected_with_a_path(block: Block) -> None:
+def test_a_rejected_example_is_rejected_with_a_path(block: Block) -> None:
     with pytest.raises(ir.DecodeError) as caught:
         ir.from_json(block.text, block.message)
     assert caught.value.path
@@ -140,7 +140,7 @@ def test_the_examples_of_one_label_are_one_message(label: str) -> None:
         assert other == first, f"{block} is not {same[0]}"
 
 
-def test_the_canonical_form_and_the_digest_of_the_example_are_what_anyone_computes() -> None:
+def test_the_canonical_json_and_the_digest_of_the_example_are_correct() -> None:
     labelled: dict[str, Block] = {
         block.subject: block for block in BLOCKS if block.label == "#digest"
     }
@@ -153,9 +153,9 @@ def test_the_canonical_form_and_the_digest_of_the_example_are_what_anyone_comput
 
 
 @pytest.mark.parametrize("block", [block for block in BLOCKS if block.language == "proto"], ids=str)
-def test_an_excerpt_of_the_schema_stands_in_the_schema(block: Block) -> None:
+def test_an_excerpt_of_the_schema_is_in_the_schema(block: Block) -> None:
     files = (PROTO / "crucible_ir" / "v1").glob("*.proto")
-    # A comment that the excerpt leaves out may stand between its lines.
+    # There may be comments between the lines that the excerpt omits.
     lines = [line for line in block.text.splitlines() if line.strip()]
     pattern = r"\n(?:\s*//.*\n)*".join(re.escape(line) for line in lines)
     assert any(re.search(pattern, file.read_text(encoding="utf-8")) for file in files)
@@ -168,13 +168,13 @@ def test_the_table_of_rule_ids_lists_every_id_of_the_schema_and_no_other() -> No
     assert set(listed) == {*TABLE["rule_ids"], *own}
 
 
-def test_every_message_that_stands_alone_has_its_paragraph() -> None:
+def test_every_message_that_is_not_only_content_has_its_paragraph() -> None:
     named = set(re.findall(r"\*\*(\w+)\*\*", _section("Messages")))
     contained = {"ContentParts", "ImageContent", "AudioContent", "ToolResultContent"}
     assert named == ir.MESSAGE_TYPES.keys() - contained
 
 
-def test_every_internal_link_leads_to_a_heading() -> None:
+def test_every_internal_link_has_a_heading_as_its_target() -> None:
     headings = re.findall(r"^#+ (.+)$", SPECIFICATION, re.MULTILINE)
     anchors = {re.sub(r"[^\w\- ]", "", heading).lower().replace(" ", "-") for heading in headings}
     links = re.findall(r"\]\(#([^)]+)\)", SPECIFICATION)
@@ -182,7 +182,7 @@ def test_every_internal_link_leads_to_a_heading() -> None:
     assert set(links) <= anchors
 
 
-def test_the_specification_keeps_to_the_words_of_rfc_2119() -> None:
+def test_the_specification_uses_only_the_keywords_of_rfc_2119() -> None:
     used: dict[str, int] = defaultdict(int)
     for word in re.findall(
         r"\b(MUST NOT|SHOULD NOT|MUST|SHOULD|MAY|[A-Z]{3,} NOT)\b", SPECIFICATION

@@ -1,4 +1,4 @@
-"""The schema keeps its own conventions: comments everywhere, one noun a file, named as it says."""
+"""The conventions of the schema: comments everywhere, one noun per file, and naming."""
 
 from __future__ import annotations
 
@@ -84,20 +84,20 @@ ENUMS: dict[str, EnumDescriptorProto] = {
 }
 
 
-def _written_oneofs(message: DescriptorProto) -> dict[int, str]:
-    """Leave out the oneofs that `optional` makes: nobody wrote those."""
-    unwritten = {field.oneof_index for field in message.field if field.proto3_optional}
-    return {i: oneof.name for i, oneof in enumerate(message.oneof_decl) if i not in unwritten}
+def _declared_oneofs(message: DescriptorProto) -> dict[int, str]:
+    """Return the declared oneofs, without the synthetic ones of `optional`."""
+    synthetic = {field.oneof_index for field in message.field if field.proto3_optional}
+    return {i: oneof.name for i, oneof in enumerate(message.oneof_decl) if i not in synthetic}
 
 
 def _declared(file: FileDescriptorProto) -> Iterator[tuple[str, tuple[int, ...]]]:
-    """Yield all that the file declares: its name and its path in the source info."""
+    """Yield the name and the path in the source info of each declaration in a file."""
     yield "the file", (12,)
     for m, message in enumerate(file.message_type):
         yield message.name, (4, m)
         for f, field in enumerate(message.field):
             yield f"{message.name}.{field.name}", (4, m, 2, f)
-        for o, oneof in _written_oneofs(message).items():
+        for o, oneof in _declared_oneofs(message).items():
             yield f"{message.name}.{oneof}", (4, m, 8, o)
     for e, enum in enumerate(file.enum_type):
         yield enum.name, (5, e)
@@ -142,7 +142,7 @@ def _has_open_comment(enum: str) -> bool:
 
 
 @pytest.mark.parametrize("noun", FILES)
-def test_everything_that_a_file_declares_has_a_comment_that_is_a_sentence(noun: str) -> None:
+def test_every_declaration_has_a_comment_that_is_a_sentence(noun: str) -> None:
     for name, comment in _comments(FILES[noun]).items():
         assert re.match(r"[A-Z\"'0-9].*\.$", comment), f"{name}: {comment!r}"
 
@@ -152,12 +152,12 @@ def test_the_files_are_the_nouns_of_the_layout() -> None:
 
 
 @pytest.mark.parametrize("noun", sorted(NOUNS - {"options"}))
-def test_a_file_holds_the_message_that_its_noun_names(noun: str) -> None:
+def test_a_file_declares_the_message_that_its_noun_names(noun: str) -> None:
     names = [_snake(message.name) for message in FILES[noun].message_type]
     assert any(name == noun or name.startswith(f"{noun}_") for name in names)
 
 
-def test_the_options_file_holds_the_default_extension_and_nothing_else() -> None:
+def test_the_options_file_declares_only_the_default_extension() -> None:
     file = FILES["options"]
     assert [(e.name, e.number, e.extendee) for e in file.extension] == [
         ("default", 50331, ".google.protobuf.FieldOptions")
@@ -167,7 +167,7 @@ def test_the_options_file_holds_the_default_extension_and_nothing_else() -> None
 
 
 @pytest.mark.parametrize("noun", FILES)
-def test_a_file_can_be_generated_for_other_languages_as_it_is(noun: str) -> None:
+def test_a_file_has_the_options_of_other_languages(noun: str) -> None:
     file = FILES[noun]
     assert file.name == f"crucible_ir/v1/{noun}.proto"
     assert file.syntax == "proto3"
@@ -185,7 +185,7 @@ def test_a_file_imports_the_schema_and_well_known_types_only(noun: str) -> None:
 
 
 @pytest.mark.parametrize("name", ENUMS)
-def test_an_enum_starts_at_unspecified_and_its_values_carry_its_name(name: str) -> None:
+def test_an_enum_starts_at_unspecified_and_its_values_have_its_prefix(name: str) -> None:
     enum, prefix = ENUMS[name], _snake(name).upper() + "_"
     assert (enum.value[0].name, enum.value[0].number) == (f"{prefix}UNSPECIFIED", 0)
     assert all(re.fullmatch(rf"{prefix}[A-Z][A-Z0-9_]*", value.name) for value in enum.value)
@@ -204,7 +204,7 @@ def test_the_zero_of_an_enum_is_described_as_unset(noun: str) -> None:
 @pytest.mark.parametrize("name", MESSAGES)
 def test_an_open_vocabulary_is_a_oneof_of_a_name_and_a_custom_name(name: str) -> None:
     message = MESSAGES[name]
-    for index, oneof in _written_oneofs(message).items():
+    for index, oneof in _declared_oneofs(message).items():
         members = [
             field
             for field in message.field
@@ -244,9 +244,9 @@ def test_an_enum_is_used_as_an_open_or_as_a_closed_vocabulary_throughout(name: s
     assert uses == {_has_open_comment(name)}
 
 
-def test_a_document_holds_each_of_the_messages_that_stand_alone() -> None:
+def test_a_document_can_contain_each_standalone_message() -> None:
     document = MESSAGES["Document"]
-    (content,) = (i for i, oneof in _written_oneofs(document).items() if oneof == "content")
+    (content,) = (i for i, oneof in _declared_oneofs(document).items() if oneof == "content")
     members = {
         field.name: field.type_name
         for field in document.field
@@ -288,7 +288,7 @@ def test_a_message_declares_nothing_inside_itself_but_maps_from_strings_to_doubl
 
 
 @pytest.mark.parametrize("name", MESSAGES)
-def test_a_number_or_flag_can_always_be_told_from_unset(name: str) -> None:
+def test_numbers_and_flags_have_presence(name: str) -> None:
     for field in MESSAGES[name].field:
         if field.type in ALLOWED_SCALARS - {FieldDescriptorProto.TYPE_STRING} and not (
             _is_list(field) or field.HasField("oneof_index")

@@ -1,4 +1,4 @@
-"""Comments are those of the .proto files, for every kind of declaration."""
+"""Comments from the .proto files for every kind of declaration."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_every_declaration_has_the_comment_above_it() -> None:
     assert comment(enum.values_by_name["OPTIMIZER_SGD"]) == "Stochastic gradient descent."
 
 
-def test_nothing_of_the_schema_is_without_a_comment() -> None:
+def test_every_declaration_of_the_schema_has_a_comment() -> None:
     for cls in ir.MESSAGE_TYPES.values():
         message = descriptor_of(cls)
         enums = [field.enum_type for field in message.fields if field.enum_type is not None]
@@ -47,7 +47,7 @@ def test_the_summary_is_the_first_sentence() -> None:
     )
 
 
-def test_the_descriptor_set_holds_the_schemas_files() -> None:
+def test_the_descriptor_set_contains_the_schemas_files() -> None:
     files = {file.name for file in FileDescriptorSet.FromString(descriptor_set()).file}
     assert {name for name in files if name.startswith("crucible_ir/v1/")} == {
         path.relative_to(PROTO).as_posix() for path in PROTO.glob("crucible_ir/v1/*.proto")

@@ -1,4 +1,4 @@
-"""Defaults as the schema declares them, and how they are filled in later."""
+"""The defaults that the schema declares, and filling them in."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_a_default_is_declared_as_protojson(message: Any, field: str, text: str 
         (v1.Usage, {}),
     ],
 )
-def test_defaults_are_values_that_the_fields_take(message: Any, expected: dict[str, Any]) -> None:
+def test_defaults_are_valid_values_of_their_fields(message: Any, expected: dict[str, Any]) -> None:
     assert defaults.defaults(message.DESCRIPTOR) == expected
 
 
@@ -89,7 +89,7 @@ def test_unset_fields_take_their_default_and_set_ones_keep_their_value(
     assert ir.with_defaults(parsed(cls, before)) == parsed(cls, after)
 
 
-def test_an_open_vocabulary_that_is_set_to_custom_keeps_it() -> None:
+def test_an_open_vocabulary_with_a_custom_name_keeps_it() -> None:
     made = ir.with_defaults(v1.ModelRef(id="m", custom_provider=""))
     assert made.WhichOneof("provider_kind") == "custom_provider"
 
@@ -113,7 +113,7 @@ def test_messages_at_every_depth_are_filled() -> None:
     assert not made.HasField("dataset")
 
 
-def test_lists_stay_as_they_are() -> None:
+def test_lists_do_not_change() -> None:
     made = ir.with_defaults(v1.TrainingConfig(id="t"))
     assert list(made.metrics) == []
     assert made.epochs == 1
@@ -148,12 +148,12 @@ def test_filling_twice_is_filling_once(data: st.DataObject) -> None:
 
 
 def test_unknown_fields_are_kept() -> None:
-    # Field 1000, a varint of 5, is none that the schema has.
+    # Field 1000, a varint of 5, is not in the schema.
     newer = v1.BackendRef.FromString(b"\xc0\x3e\x05")
     assert ir.with_defaults(newer).SerializeToString().endswith(b"\xc0\x3e\x05")
 
 
-def test_a_message_that_nests_beyond_the_stack_is_an_error() -> None:
+def test_a_message_nested_deeper_than_the_stack_is_an_error() -> None:
     root = backend = ir.v1.BackendRef()
     for _ in range(20_000):
         backend = backend.fallback

@@ -1,4 +1,4 @@
-"""The JSON Schema of a message gives protovalidate's verdict on its ProtoJSON."""
+"""The JSON Schema of a message accepts the ProtoJSON that protovalidate accepts."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from crucible_ir import v1
 from crucible_ir.schema.json_schema import json_schema
 from crucible_ir.validation.explain import explain
 
-#: The rules that JSON Schema cannot say: each is named in a $comment.
-UNSAID = {
+#: The rules that JSON Schema cannot express; a $comment names each.
+INEXPRESSIBLE = {
     "generation_options.json_schema_required",
     "message.content_required",
     "timestamp.gte_lte",
-    # A length in bytes is more than one in characters.
+    # A string can have more bytes than characters.
     "string.max_bytes",
 }
 
@@ -46,20 +46,20 @@ def broken_rules(message: Message) -> set[str]:
     return {found.proto.rule_id for found in protovalidate.collect_violations(message)}
 
 
-def agree(message: Message) -> None:
-    """Hold the schema's verdict on a message to protovalidate's, in both spellings."""
+def assert_agreement(message: Message) -> None:
+    """Compare the schema's verdict on a message with protovalidate's, under both field names."""
     rules = broken_rules(message)
     for original in (False, True):
         document = json_format.MessageToDict(message, preserving_proto_field_name=original)
         accepted = accepts(message.DESCRIPTOR.name, document)
         if not rules:
             assert accepted
-        elif rules - UNSAID:
+        elif rules - INEXPRESSIBLE:
             assert not accepted
 
 
 @pytest.mark.parametrize("name", ir.MESSAGE_TYPES)
-def test_every_schema_is_one_by_its_own_standard(name: str) -> None:
+def test_every_schema_is_a_valid_json_schema(name: str) -> None:
     assert validator(name).schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
 
 
@@ -72,7 +72,7 @@ def test_the_documents_of_the_elixir_package_get_the_same_verdict() -> None:
             message = ir.from_crucible_json(json.dumps(case["input"]), case["type"], validate=False)
         except ir.DecodeError:
             continue
-        agree(message)
+        assert_agreement(message)
         verdicts.append(not broken_rules(message))
     assert verdicts.count(True) > 300
     assert verdicts.count(False) > 100
@@ -94,7 +94,7 @@ def test_the_documents_of_the_elixir_package_get_the_same_verdict() -> None:
         "string.pattern",
     ],
 )
-def test_each_rule_is_kept(rule_id: str) -> None:
+def test_each_rule_is_enforced(rule_id: str) -> None:
     explanation = explain(rule_id)
     assert explanation.failing is not None
     assert explanation.passing is not None
@@ -111,9 +111,9 @@ def test_generated_messages_get_the_same_verdict(name: str, data: st.DataObject)
     try:
         json_format.MessageToDict(message)
     except (json_format.Error, ValueError):
-        # What JSON cannot hold has no verdict to compare.
+        # JSON cannot represent the message.
         return
-    agree(message)
+    assert_agreement(message)
 
 
 STAGE: dict[str, object] = {"name": "embed"}
@@ -163,7 +163,7 @@ PROMPT_MESSAGE: dict[str, object] = {"role": "MESSAGE_ROLE_USER", "text": "hi"}
         ("FeedbackEvent", {"id": "e"}, {"feedbackValue": None}, True),
     ],
 )
-def test_the_reader_and_the_schema_take_and_refuse_the_same_json(
+def test_the_reader_and_the_schema_accept_the_same_json(
     name: str, base: dict[str, object], change: dict[str, object], expected: bool
 ) -> None:
     document = {**base, **change}
@@ -176,13 +176,13 @@ def test_the_reader_and_the_schema_take_and_refuse_the_same_json(
         assert expected
 
 
-def test_what_cannot_be_said_stands_in_a_comment() -> None:
+def test_rules_that_json_schema_cannot_express_are_in_a_comment() -> None:
     schema = json_schema(v1.GenerationOptions)
     comment = schema["$defs"]["GenerationOptions"]["$comment"]
     assert comment.startswith("generation_options.json_schema_required: ")
 
 
-def test_fields_carry_their_comment_and_default() -> None:
+def test_fields_have_their_comment_and_default() -> None:
     epochs = json_schema(v1.TrainingConfig)["$defs"]["TrainingConfig"]["properties"]["epochs"]
     assert epochs["default"] == 1
     assert epochs["description"].startswith("The number of passes over the data.")

@@ -1,4 +1,4 @@
-"""What the reflection says about message types, read off the compiled schema independently."""
+"""Message types by name, compared with the compiled schema."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_a_message_type_is_found_by_short_name_by_full_name_and_by_class(name: s
 
 
 @pytest.mark.parametrize(
-    ("name", "told"),
+    ("name", "expected"),
     [
         ("Experimnt", "unknown message type 'Experimnt'; did you mean \"Experiment\"?"),
         ("experiment", "unknown message type 'experiment'; did you mean \"Experiment\"?"),
@@ -51,14 +51,14 @@ def test_a_message_type_is_found_by_short_name_by_full_name_and_by_class(name: s
         ("a\nb", "unknown message type 'a\\nb'"),
     ],
 )
-def test_an_unknown_name_is_told_with_the_nearest_one(name: str, told: str) -> None:
+def test_the_error_of_an_unknown_name_suggests_the_nearest_one(name: str, expected: str) -> None:
     with pytest.raises(ir.UnknownTypeError) as caught:
         types.message_type(name)
-    assert str(caught.value).startswith(told)
+    assert str(caught.value).startswith(expected)
     assert "\n" not in str(caught.value)
 
 
-def test_a_document_has_a_member_for_every_message_that_stands_alone() -> None:
+def test_a_document_has_a_member_for_every_standalone_message() -> None:
     (document,) = (message for name, message in MESSAGES.items() if name == "Document")
     (content,) = (i for i, oneof in enumerate(document.oneof_decl) if oneof.name == "content")
     declared = {
@@ -67,7 +67,6 @@ def test_a_document_has_a_member_for_every_message_that_stands_alone() -> None:
         if member.HasField("oneof_index") and member.oneof_index == content
     }
     assert types.document_members() == declared
-    # The design counts them: the messages that stand alone.
     assert len(declared) == 23
     assert declared["FeedbackConfig"] == "feedback_config"
     assert "MetricsSnapshot" not in declared

@@ -1,4 +1,4 @@
-"""Plain names and open vocabularies, held to the design's table and to the descriptors."""
+"""Short names and open vocabularies, compared with a table and with the descriptors."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ ENUMS: dict[str, Any] = {
         ("CacheControl", ["ephemeral"]),
     ],
 )
-def test_plain_names_are_the_designs_in_its_order_numbered_from_1(
+def test_short_names_are_in_the_documented_order_numbered_from_1(
     enum: str, names: list[str]
 ) -> None:
     assert vocabulary.numbers(ENUMS[enum]) == dict(zip(names, range(1, 99), strict=False))
 
 
 @pytest.mark.parametrize("enum", sorted(ENUMS))
-def test_a_plain_name_with_the_prefix_is_the_full_name(enum: str) -> None:
+def test_a_short_name_with_the_prefix_is_the_full_name(enum: str) -> None:
     type_ = ENUMS[enum]
     for name, number in vocabulary.numbers(type_).items():
         assert vocabulary.prefix(type_) + name.upper() == type_.values_by_number[number].name
@@ -46,7 +46,7 @@ def test_a_plain_name_with_the_prefix_is_the_full_name(enum: str) -> None:
 
 
 @pytest.mark.parametrize("enum", sorted(ENUMS))
-def test_unspecified_has_no_plain_name(enum: str) -> None:
+def test_unspecified_has_no_short_name(enum: str) -> None:
     assert len(vocabulary.names(ENUMS[enum])) == len(ENUMS[enum].values) - 1
     assert 0 not in vocabulary.names(ENUMS[enum])
     assert "unspecified" not in vocabulary.numbers(ENUMS[enum])
@@ -63,7 +63,7 @@ def test_unspecified_has_no_plain_name(enum: str) -> None:
         (v1.Message, set(), {"role"}),
     ],
 )
-def test_a_vocabulary_is_open_where_a_custom_member_stands_beside_it(
+def test_a_vocabulary_is_open_if_it_has_a_custom_member(
     message: Any, open_fields: set[str], closed_fields: set[str]
 ) -> None:
     members = {
@@ -82,12 +82,12 @@ def test_a_custom_member_shares_the_oneof_and_the_cardinality_of_its_field() -> 
     found = [(field, custom) for field, custom in pairs if custom is not None]
     assert len(found) > 20
     for field, custom in found:
-        assert custom.cpp_type == custom.CPPTYPE_STRING
+        assert custom.type == custom.TYPE_STRING
         assert custom.is_repeated == field.is_repeated
         assert custom.containing_oneof == field.containing_oneof
         if not field.is_repeated:
             assert field.containing_oneof.name == f"{field.name}_kind"
 
 
-def test_a_field_that_is_no_enum_has_no_custom_member() -> None:
+def test_a_field_that_is_not_an_enum_has_no_custom_member() -> None:
     assert vocabulary.custom_member(v1.ModelRef.DESCRIPTOR.fields_by_name["id"]) is None

@@ -1,4 +1,4 @@
-"""Comments: what the schema says in words about its messages, fields, enums and their values."""
+"""The comments of the schema's messages, fields, oneofs, enums and enum values."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
         OneofDescriptor,
     )
 
-    #: What a comment can stand above.
+    #: A declaration that can have a comment.
     Commented: TypeAlias = (
         Descriptor | FieldDescriptor | OneofDescriptor | EnumDescriptor | EnumValueDescriptor
     )
 
-# The numbers of the fields that a source location's path is made of.
+# The field numbers in the path of a source location.
 _MESSAGES = FileDescriptorProto.MESSAGE_TYPE_FIELD_NUMBER
 _ENUMS = FileDescriptorProto.ENUM_TYPE_FIELD_NUMBER
 _NESTED_MESSAGES = DescriptorProto.NESTED_TYPE_FIELD_NUMBER
@@ -45,7 +45,7 @@ _Path: TypeAlias = tuple[int, ...]
 
 
 def comment(described: Commented) -> str:
-    """Return the comment above a declaration, a line a paragraph; empty if it has none.
+    """Return the comment of a declaration, with one line per paragraph; empty if it has none.
 
     >>> from crucible_ir import v1
     >>> comment(v1.StageDef.DESCRIPTOR)
@@ -57,7 +57,7 @@ def comment(described: Commented) -> str:
 
 
 def summary(described: Commented) -> str:
-    """Return the first sentence of the comment above a declaration."""
+    """Return the first sentence of the comment of a declaration."""
     return _SENTENCE.split(comment(described), maxsplit=1)[0]
 
 
@@ -68,7 +68,7 @@ def descriptor_set() -> bytes:
 
 @cache
 def _comments() -> dict[str, str]:
-    """Return every comment of the schema by the full name of what it stands above."""
+    """Return every comment of the schema by the full name of its declaration."""
     found: dict[str, str] = {}
     for file in FileDescriptorSet.FromString(descriptor_set()).file:
         texts = {
@@ -110,6 +110,6 @@ def _in_enum(enum: EnumDescriptorProto, path: _Path, scope: str) -> Iterator[tup
 
 
 def _flowing(text: str) -> str:
-    """Undo the line breaks inside the paragraphs of a comment."""
+    """Remove the line breaks inside the paragraphs of a comment."""
     paragraphs = re.split(r"\n\s*\n", text.strip())
     return "\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)

@@ -42,7 +42,7 @@ class Kind(Enum):
 
 
 class Cardinality(Enum):
-    """How many values a field holds."""
+    """The number of values of a field."""
 
     SINGULAR = "singular"
     LIST = "list"
@@ -81,14 +81,14 @@ class Field:
         descriptor: The descriptor that the other attributes are read from.
         name: The name in the schema, such as ``model_ref``.
         json_name: The name in ProtoJSON, such as ``modelRef``.
-        cardinality: Whether it holds one value, a list or a map.
+        cardinality: Whether it has one value, a list or a map.
         kind: The type of its value, of each item of its list, or of each value of its map.
         key: The type of its map's keys; ``None`` unless it is a map.
         message: The message type of its values; ``None`` for other kinds.
         enum: The enum type of its values; ``None`` for other kinds.
         has_presence: Whether unset differs from the zero value.
         oneof: The name of the oneof that it shares with other fields, if any.
-        custom: For an open vocabulary, the string field that holds names outside the enum.
+        custom: For an open vocabulary, the string field for names outside the enum.
         is_custom: Whether it is the string field of an open vocabulary.
         default: The default that the schema declares, as ProtoJSON text; ``None`` for none.
     """
@@ -119,7 +119,7 @@ class Field:
 
     @property
     def is_opaque(self) -> bool:
-        """Whether the field holds opaque JSON, whose content the schema does not describe_field."""
+        """Whether the field contains opaque JSON, whose content the schema does not describe."""
         return self.message is not None and self.message.full_name in OPAQUE_MESSAGES
 
     @property

@@ -19,7 +19,7 @@ PACKAGE = "crucible_ir.v1"
 
 
 class UnknownTypeError(Error, LookupError):
-    """A message type was asked for by a name that the IR does not have."""
+    """The IR has no message type of the given name."""
 
 
 @cache
@@ -37,7 +37,7 @@ def message_type(type_: str | type[Message]) -> type[Message]:
     """Return a message class, given itself or its short or full name.
 
     Raises:
-        UnknownTypeError: The IR has no message of this name; the error names the nearest one.
+        UnknownTypeError: The IR has no message of this name; the error suggests the nearest one.
 
     >>> message_type("StageDef") is v1.StageDef is message_type("crucible_ir.v1.StageDef")
     True
@@ -57,7 +57,7 @@ def message_type(type_: str | type[Message]) -> type[Message]:
 
 @cache
 def document_members() -> dict[str, str]:
-    """Return the member of ``Document.content`` for each message that can stand alone."""
+    """Return the member of ``Document.content`` for each standalone message."""
     content = descriptor_of(v1.Document).oneofs_by_name["content"]
     return {held_message(field).name: field.name for field in content.fields}
 
