@@ -1,8 +1,8 @@
 """Crucible IR: the contract that ML teams exchange work through.
 
 Messages and enums are in `crucible_ir.v1`; what this module offers builds, validates, reads and
-writes them. A name is imported when it is first used, so that ``import crucible_ir`` costs little
-more than the messages.
+writes them. Each name is imported when it is first used, so ``import crucible_ir`` imports neither
+protobuf nor anything else that takes time.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ import warnings
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from crucible_ir import v1 as v1
 from crucible_ir.version import VERSION
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
+    from crucible_ir import v1 as v1
     from crucible_ir.building.constructors import *  # noqa: F403  # its __all__ has a constructor for each message
     from crucible_ir.building.experiment import ExperimentBuilder as ExperimentBuilder
     from crucible_ir.building.experiment import experiment as experiment
@@ -145,6 +145,8 @@ if not TYPE_CHECKING:
 
 
 def _find(name: str) -> object:
+    if name == "v1":
+        return import_module("crucible_ir.v1")
     if name == "MESSAGE_TYPES":
         return import_module("crucible_ir.schema.types").message_types()
     home = _HOME_OF.get(name)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 import unicodedata
 from collections.abc import Iterable
@@ -176,6 +175,8 @@ def near_miss(name: str, known: Iterable[str]) -> str:
     >>> near_miss("zzz", ["epochs"])
     ''
     """
+    import difflib  # Most runs have no error.
+
     folded = {candidate.lower(): candidate for candidate in known}
     close = difflib.get_close_matches(name.lower()[:128], folded, n=1, cutoff=0.6)
     return f'; did you mean "{folded[close[0]]}"?' if close else ""

@@ -139,7 +139,7 @@ def test_hostile_text_cannot_reach_the_terminal(folder: Path) -> None:
     [
         (("a.yaml", "none.yaml"), "none.yaml: cannot be read: no such file or directory"),
         (("a.yaml", "bad.json"), "bad.json:1:8: not JSON: expecting value"),
-        (("a.yaml", "what"), "what: a name without an ending is not that of a form"),
+        (("a.yaml", "what"), "what: no file extension; expected one of"),
         (("e.binpb", "e.binpb"), "e.binpb: binary holds the numbers of fields"),
         (
             ("a.yaml", EXAMPLES / "prompt.yaml"),

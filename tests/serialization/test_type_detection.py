@@ -10,7 +10,8 @@ import pytest
 import crucible_ir as ir
 from crucible_ir import v1
 from crucible_ir.errors import DecodeError
-from crucible_ir.schema.rules import required_fields, rules_of
+from crucible_ir.schema.required_fields import required_fields
+from crucible_ir.schema.rules import rules_of
 from crucible_ir.schema.types import descriptor_of, held_message
 from crucible_ir.serialization.formats import FORMATS
 from crucible_ir.serialization.type_detection import (

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TextIO, TypeAlias
@@ -69,7 +68,11 @@ class Console:
     @property
     def width(self) -> int:
         """The number of characters in a line."""
-        return shutil.get_terminal_size().columns if self.stream.isatty() else _WIDTH
+        if not self.stream.isatty():
+            return _WIDTH
+        from shutil import get_terminal_size
+
+        return get_terminal_size().columns
 
     def rich(self) -> RichConsole:
         """Return a console that draws tables and trees in the same styles."""

@@ -16,12 +16,10 @@ from google.protobuf import (
     descriptor_pb2,
     descriptor_pool,
     duration_pb2,
-    empty_pb2,
     field_mask_pb2,
     message_factory,
     timestamp_pb2,
 )
-from google.protobuf.unknown_fields import UnknownFieldSet
 
 from crucible_ir.schema.fields import Kind, fields_of
 
@@ -79,53 +77,6 @@ def rules_of(message: Descriptor) -> tuple[Rule, ...]:
     [('index', 'int32.gte'), ('finish_reason', 'enum.defined_only')]
     """
     return tuple(_message_rules(message))
-
-
-#: The field numbers of buf/validate/validate.proto that make a field required: the extension that
-#: holds the rules of a field or a oneof, and below it `required` and `repeated.min_items`.
-_RULES, _FIELD_REQUIRED, _ONEOF_REQUIRED, _REPEATED, _MIN_ITEMS = 1159, 25, 1, 18, 1
-
-
-@cache
-def required_fields(message: Descriptor) -> tuple[frozenset[str], ...]:
-    """Return the fields that the rules require, in groups of which at least one must be set.
-
-    They are read from the bytes of the options: `rules_of` imports protovalidate, which takes
-    longer than everything else that reading a valid document needs.
-
-    >>> from crucible_ir import v1
-    >>> required_fields(v1.BackendRef.DESCRIPTOR)
-    (frozenset({'id'}),)
-    """
-    fields = [
-        frozenset([field.name])
-        for field in message.fields
-        for number, value in _rule_fields(field)
-        if (number == _FIELD_REQUIRED and value)
-        or (number == _REPEATED and dict(_wire_fields(value)).get(_MIN_ITEMS))
-    ]
-    oneofs = [
-        frozenset(field.name for field in oneof.fields)
-        for oneof in message.oneofs
-        for number, value in _rule_fields(oneof)
-        if number == _ONEOF_REQUIRED and value
-    ]
-    return (*oneofs, *fields)
-
-
-def _rule_fields(declared: Any) -> Iterator[tuple[int, Any]]:
-    """Yield the numbers and values of the rules of a field or a oneof."""
-    if declared.has_options:
-        for number, value in _wire_fields(declared.GetOptions().SerializeToString()):
-            if number == _RULES:
-                yield from _wire_fields(value)
-
-
-def _wire_fields(data: bytes) -> Iterator[tuple[int, Any]]:
-    """Yield the numbers and values of the fields of a message whose schema is not at hand."""
-    fields: Any = UnknownFieldSet(empty_pb2.Empty.FromString(data))
-    for each in fields:
-        yield each.field_number, each.data
 
 
 def _message_rules(message: Descriptor) -> Iterator[Rule]:

@@ -1,11 +1,11 @@
-"""The table of forms: what each is called, which files hold it, and how it is read and written."""
+"""The document formats: their names, their file extensions, and how to read and write them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
-from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from crucible_ir.errors import Error, near_miss
@@ -19,23 +19,23 @@ if TYPE_CHECKING:
 
     #: Parses the bytes of a file.
     Parse = Callable[[bytes], ParsedDocument]
-    #: Writes a message as the bytes of a file; with the number of spaces a level, if it has levels.
+    #: Writes a message as the bytes of a file, with a number of spaces for each level of JSON.
     Write = Callable[[Message, int | None], bytes]
 
 
 class UnknownFormatError(Error, LookupError):
-    """A file's ending, or a name, does not say which form is meant."""
+    """A file extension, or a name, is not that of a format."""
 
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """One way to keep a message in a file.
+    """A format of documents.
 
     Attributes:
-        name: What ``--from`` and ``--to`` call it.
-        extensions: The file extensions of the files that hold it; the first is the one to write.
-        summary: What it is, in a few words.
-        is_text: Whether it is UTF-8 text, which has lines and names its fields.
+        name: The name for ``--from`` and ``--to``.
+        extensions: The file extensions; files are written with the first.
+        summary: A description in a few words.
+        is_text: Whether it is UTF-8 text with names for fields.
         parse: Parses a document, whose message type need not be known.
         write: Writes a message.
     """
@@ -169,46 +169,58 @@ _TABLE = (
     ),
 )
 
-#: Every form by its name.
-FORMATS = {form.name: form for form in _TABLE}
+#: The formats by name.
+FORMATS = {each.name: each for each in _TABLE}
 
-#: Every ending and its form, the longest ending first, since ``.json`` ends ``.crucible.json``.
+#: The formats by file extension, the longest first, since ``.crucible.json`` ends in ``.json``.
 EXTENSIONS = dict(
     sorted(
-        ((ending, form) for form in _TABLE for ending in form.extensions),
+        ((extension, each) for each in _TABLE for extension in each.extensions),
         key=lambda pair: -len(pair[0]),
     )
 )
 
 
 def format_of(filename: str) -> Format:
-    """Return the form of a file, told from its ending in any case.
+    """Return the format of a file, inferred from its extension in any case.
 
     Raises:
-        UnknownFormatError: No form has this ending.
+        UnknownFormatError: The extension is not that of a format.
 
     >>> format_of("runs/exp.crucible.json").name
     'crucible-json'
     """
-    name = PurePath(filename).name.lower()
-    for ending, form in EXTENSIONS.items():
-        if name.endswith(ending):
-            return form
-    shown = PurePath(name).suffix
-    got = f'the ending "{shown}" is' if shown else "a name without an ending is"
-    raise UnknownFormatError(
-        f"{got} not that of a form ({', '.join(sorted(EXTENSIONS))}){near_miss(shown, EXTENSIONS)}"
-    )
+    name = os.path.basename(filename).lower()
+    for extension, found in EXTENSIONS.items():
+        if name.endswith(extension):
+            return found
+    raise unknown_extension(name, EXTENSIONS)
 
 
 def format_named(name: str) -> Format:
-    """Return the form of a name.
+    """Return a format by its name.
 
     Raises:
-        UnknownFormatError: No form has this name; the error names the nearest one.
+        UnknownFormatError: No format has this name; the error names the nearest one.
     """
     if name not in FORMATS:
-        raise UnknownFormatError(
-            f'unknown form "{name}"; expected one of {", ".join(FORMATS)}{near_miss(name, FORMATS)}'
-        )
+        raise unknown_name(name, FORMATS)
     return FORMATS[name]
+
+
+def unknown_extension(filename: str, known: Iterable[str]) -> UnknownFormatError:
+    """Return the error about a file that has none of the known extensions."""
+    known = sorted(known)
+    extension = os.path.splitext(filename)[1]
+    reason = f'unknown file extension "{extension}"' if extension else "no file extension"
+    return UnknownFormatError(
+        f"{reason}; expected one of {', '.join(known)}{near_miss(extension, known)}"
+    )
+
+
+def unknown_name(name: str, known: Iterable[str]) -> UnknownFormatError:
+    """Return the error about a name that is none of the known ones."""
+    known = list(known)
+    return UnknownFormatError(
+        f'unknown format "{name}"; expected one of {", ".join(known)}{near_miss(name, known)}'
+    )

@@ -11,7 +11,7 @@ from google.protobuf.unknown_fields import UnknownFieldSet
 
 from crucible_ir import v1
 from crucible_ir.errors import DecodeError, Error, near_miss
-from crucible_ir.schema.rules import required_fields
+from crucible_ir.schema.required_fields import required_fields
 from crucible_ir.schema.types import descriptor_of, document_members, message_type
 from crucible_ir.schema.vocabulary import custom_members
 from crucible_ir.serialization.parsed_document import ParsedBinary

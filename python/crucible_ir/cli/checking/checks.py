@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import os
-import signal
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
 from crucible_ir.cli.checking.issues import (
-    DECODE,
     CheckOutcome,
     FileReport,
     Issue,
-    Level,
     issue_from_decode_error,
     issue_from_lint,
     issues_from_validation_error,
@@ -28,12 +25,10 @@ from crucible_ir.cli.files.inputs import (
     message_of,
     type_for,
 )
-from crucible_ir.cli.files.stream_reader import RecordStream, open_records
 from crucible_ir.cli.session import CannotRunError
-from crucible_ir.errors import DecodeError, Position, ValidationError
+from crucible_ir.errors import DecodeError, ValidationError
 from crucible_ir.schema.types import message_type
 from crucible_ir.serialization.streams.formats import StreamFormat
-from crucible_ir.serialization.streams.records import StreamError
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -43,122 +38,29 @@ if TYPE_CHECKING:
 
 #: The number of documents that a worker process receives at a time.
 _CHUNK: Final = 8
-#: The most issues of one stream that are listed; the others are counted.
-_MAX_ISSUES: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class _Opened:
-    """A document that was parsed and whose type is known."""
+class Check:
+    """The check of ``validate``, or with selections that of ``lint``. Worker processes receive it.
 
-    document: ParsedDocument
-    type_: type[Message]
-    content: bytes
+    Attributes:
+        read_options: How to read the documents.
+        selections: The selected lints for each file, by its name; ``None`` to validate.
+    """
 
-
-@dataclass(slots=True)
-class _StreamIssues:
-    """The issues of a stream: the first ones, and the number of the others."""
-
-    issues: list[Issue] = field(default_factory=list)
-    bad_records: int = 0
-    omitted: int = 0
-
-    def add(self, issues: Iterable[Issue], *, is_bad: bool) -> None:
-        """Add the issues of one record."""
-        self.bad_records += is_bad
-        for issue in issues:
-            if len(self.issues) < _MAX_ISSUES:
-                self.issues.append(issue)
-            else:
-                self.omitted += 1
-
-    def add_error(self, error: StreamError) -> None:
-        """Add the issues of a record that cannot be read or is invalid."""
-        self.add(_issues_from_stream_error(error), is_bad=True)
-
-
-class Check(Protocol):
-    """A check; it must be picklable, since worker processes receive it."""
+    read_options: ReadOptions
+    selections: dict[str, Selection] | None = None
 
     @property
-    def read_options(self) -> ReadOptions:
-        """How to read the documents."""
+    def validates(self) -> bool:
+        """Whether documents must satisfy the rules of the schema."""
+        return self.selections is None
 
-    def check_document(
-        self, source: InputFile, opened: _Opened
-    ) -> tuple[CheckOutcome, tuple[Issue, ...]]:
-        """Check one document."""
-
-    def check_records(self, source: InputFile, records: RecordStream, found: _StreamIssues) -> None:
-        """Check the records of a stream."""
-
-
-@dataclass(frozen=True, slots=True)
-class Validation:
-    """The check of ``validate``: the rules of the schema.
-
-    Attributes:
-        read_options: How to read the documents.
-    """
-
-    read_options: ReadOptions
-
-    def check_document(
-        self, source: InputFile, opened: _Opened
-    ) -> tuple[CheckOutcome, tuple[Issue, ...]]:
-        """Check one document."""
-        try:
-            message_of(opened.document, opened.type_, self.read_options, validate=True)
-        except ValidationError as error:
-            issues = issues_from_validation_error(error, _lines(opened.content))
-            return CheckOutcome.INVALID, issues
-        return CheckOutcome.GOOD, ()
-
-    def check_records(self, source: InputFile, records: RecordStream, found: _StreamIssues) -> None:
-        """Check the records of a stream."""
-        for _ in records.messages(validate=True, on_bad=found.add_error):
-            continue
-
-
-@dataclass(frozen=True, slots=True)
-class Linting:
-    """The check of ``lint``: the lints, on every document that can be decoded.
-
-    Attributes:
-        read_options: How to read the documents.
-        selections: The selected lints for each file, by its name.
-    """
-
-    read_options: ReadOptions
-    selections: dict[str, Selection]
-
-    def check_document(
-        self, source: InputFile, opened: _Opened
-    ) -> tuple[CheckOutcome, tuple[Issue, ...]]:
-        """Check one document."""
-        from crucible_ir.paths import parse_path
-
-        message = message_of(opened.document, opened.type_, self.read_options, validate=False)
-        findings, fails = self._lint(message, source)
-        find = opened.document.field_finder(opened.type_)
-        lines = _lines(opened.content) if findings else []
-        issues = tuple(
-            issue_from_lint(each, find(parse_path(each.path)) if find else None, lines)
-            for each in findings
-        )
-        return CheckOutcome.INVALID if fails else CheckOutcome.GOOD, issues
-
-    def check_records(self, source: InputFile, records: RecordStream, found: _StreamIssues) -> None:
-        """Check the records of a stream."""
-        count = records.count
-        for message in records.messages(validate=False, on_bad=found.add_error):
-            findings, fails = self._lint(message, source)
-            number = count.records + count.skipped - 1
-            issues = [replace(issue_from_lint(each, None, []), record=number) for each in findings]
-            found.add(issues, is_bad=fails)
-
-    def _lint(self, message: Message, source: InputFile) -> tuple[list[LintFinding], bool]:
+    def lint(self, message: Message, source: InputFile) -> tuple[list[LintFinding], bool]:
+        """Return the selected findings about a message of a file, and whether the check fails."""
+        if self.selections is None:
+            return [], False
         from crucible_ir.linting import lint
 
         selection = self.selections[source.name]
@@ -174,61 +76,39 @@ def _check_file(check: Check, source: InputFile) -> FileReport:
     try:
         format_ = any_format_for(source, check.read_options)
         if isinstance(format_, StreamFormat):
-            return _check_stream(check, source, format_)
+            from crucible_ir.cli.checking.stream_checks import check_stream
+
+            return check_stream(check, source, format_)
         content = content_of(source, check.read_options)
         document = format_.parse(content)
         type_ = type_for(document, format_, check.read_options)
         type_name = type_.DESCRIPTOR.name
-        outcome, issues = check.check_document(source, _Opened(document, type_, content))
+        message = message_of(document, type_, check.read_options, validate=check.validates)
     except CannotRunError as error:
         return FileReport(source.name, CheckOutcome.UNREADABLE, reason=str(error))
     except DecodeError as error:
         issue = issue_from_decode_error(error, _lines(content))
         return FileReport(source.name, CheckOutcome.INVALID, type_name or "", (issue,))
+    except ValidationError as error:
+        issues = issues_from_validation_error(error, _lines(content))
+        return FileReport(source.name, CheckOutcome.INVALID, type_name or "", issues)
+    findings, fails = check.lint(message, source)
+    outcome = CheckOutcome.INVALID if fails else CheckOutcome.GOOD
+    issues = _lint_issues(findings, document, type_, content) if findings else ()
     return FileReport(source.name, outcome, type_name, issues)
 
 
-def _check_stream(check: Check, source: InputFile, format_: StreamFormat) -> FileReport:
-    found = _StreamIssues()
-    with open_records(source, format_, check.read_options) as records:
-        try:
-            check.check_records(source, records, found)
-        except StreamError as error:
-            # The start of the next record is unknown; the issues so far are reported.
-            found.add_error(error)
-            records.count.skipped += 1
-    return FileReport(
-        source.name,
-        CheckOutcome.INVALID if found.bad_records else CheckOutcome.GOOD,
-        records.type_.DESCRIPTOR.name if records.type_ else "",
-        tuple(found.issues),
-        records=records.count.records + records.count.skipped,
-        bad_records=found.bad_records,
-        omitted=found.omitted,
+def _lint_issues(
+    findings: list[LintFinding], document: ParsedDocument, type_: type[Message], content: bytes
+) -> tuple[Issue, ...]:
+    from crucible_ir.paths import parse_path
+
+    find = document.field_finder(type_)
+    lines = _lines(content)
+    return tuple(
+        issue_from_lint(each, find(parse_path(each.path)) if find else None, lines)
+        for each in findings
     )
-
-
-def _issues_from_stream_error(error: StreamError) -> Iterator[Issue]:
-    if isinstance(error.error, ValidationError):
-        for issue in issues_from_validation_error(error.error, []):
-            yield replace(issue, record=error.record, position=_in_stream(issue.position, error))
-    else:
-        at = "" if error.position else f", in the record at byte {error.offset}"
-        yield Issue(
-            DECODE,
-            Level.ERROR,
-            error.path,
-            error.reason + at,
-            position=error.position,
-            record=error.record,
-        )
-
-
-def _in_stream(position: Position | None, error: StreamError) -> Position | None:
-    """Return the position in the stream, given a position in the document of one record."""
-    if error.position is None:
-        return None
-    return error.position if position is None else replace(position, line=error.position.line)
 
 
 def _lines(content: bytes) -> list[str]:
@@ -272,4 +152,6 @@ def check_all(check: Check, documents: Iterable[InputFile], *, jobs: int) -> Ite
 
 def _ignore_interrupt() -> None:
     """Leave Ctrl-C to the main process, which then ends the workers."""
+    import signal
+
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import glob
 import os
 import sys
@@ -136,6 +135,8 @@ def unreadable(name: str, error: OSError) -> str:
 
 def _nearest_file(name: str) -> str:
     """Return the file in the same folder with the most similar name, extensions aside."""
+    import difflib
+
     folder, base = os.path.split(name)
     try:
         beside = {inner.split(".")[0]: inner for inner in sorted(os.listdir(folder or os.curdir))}

@@ -11,7 +11,8 @@ import yaml
 
 from crucible_ir.schema.comments import comment
 from crucible_ir.schema.fields import Field, Kind, fields_of
-from crucible_ir.schema.rules import required_fields, rules_of
+from crucible_ir.schema.required_fields import required_fields
+from crucible_ir.schema.rules import rules_of
 from crucible_ir.schema.types import descriptor_of
 from crucible_ir.serialization.json import parsing
 

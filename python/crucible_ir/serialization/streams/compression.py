@@ -1,4 +1,4 @@
-"""Compressed files, told by their ending: read and written as plain bytes in constant memory."""
+"""Compressed files, read and written as plain bytes in constant memory."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from os import PathLike, fspath
-from pathlib import PurePath
+from os.path import splitext
 from typing import IO, Any, BinaryIO, Protocol
 
 from crucible_ir.errors import DecodeError, Error
@@ -16,47 +16,33 @@ from crucible_ir.errors import DecodeError, Error
 #: A file by its name, or an open binary file.
 StreamFile = str | PathLike[str] | BinaryIO
 
-#: The endings of compressed files.
-COMPRESSIONS = (".gz", ".zst")
-
-
-#: What gzip itself takes; Python would rather wait for the last per cent.
+#: The default of the program gzip; that of Python is slower and hardly smaller.
 _GZIP_LEVEL = 6
 
 
 class Source(Protocol):
-    """What bytes are read from, as from a file; nothing is an end."""
+    """A binary file to read from; no bytes mean the end."""
 
     def read(self, size: int, /) -> bytes:
-        """Return up to so many bytes."""
+        """Return at most this many bytes."""
 
     def readline(self, size: int, /) -> bytes:
-        """Return up to so many bytes, no further than the end of the line."""
+        """Return at most this many bytes, up to the end of the line."""
 
 
 class Target(Protocol):
-    """What bytes are written to, as to a file."""
+    """A binary file to write to."""
 
     def write(self, data: bytes, /) -> int:
         """Write bytes."""
 
 
 class CorruptCompressionError(DecodeError):
-    """Compressed data is damaged or cut off."""
+    """Compressed data is damaged or truncated."""
 
 
 class CompressionMissingError(Error):
     """The package that a compression needs is not installed."""
-
-
-def without_compression(name: str) -> str:
-    """Return a file's name less the ending of a compression, in any case.
-
-    >>> without_compression("events.binpbs.gz")
-    'events.binpbs'
-    """
-    ending = PurePath(name).suffix
-    return name[: -len(ending)] if ending.lower() in COMPRESSIONS else name
 
 
 @contextmanager
@@ -77,7 +63,7 @@ def open_source(file: StreamFile) -> Iterator[Source]:
 @contextmanager
 def decompressed(raw: IO[bytes], name: str) -> Iterator[Source]:
     """Read a file through the decompression that its name's ending asks for, if any."""
-    ending = PurePath(name).suffix.lower()
+    ending = splitext(name)[1].lower()
     if ending == ".gz":
         with gzip.GzipFile(fileobj=raw, mode="rb") as unzipped:
             yield _Checked(unzipped, (EOFError, zlib.error, gzip.BadGzipFile))
@@ -139,7 +125,7 @@ def compressed(raw: IO[bytes], name: str) -> Iterator[Target]:
 
     The same bytes give the same file: neither its name nor the time goes into it.
     """
-    ending = PurePath(name).suffix.lower()
+    ending = splitext(name)[1].lower()
     if ending == ".gz":
         with gzip.GzipFile(
             filename="", fileobj=raw, mode="wb", compresslevel=_GZIP_LEVEL, mtime=0
@@ -154,7 +140,7 @@ def compressed(raw: IO[bytes], name: str) -> Iterator[Target]:
 
 def check_compression(name: str) -> None:
     """Raise if the compression that a name's ending asks for is not installed."""
-    if PurePath(name).suffix.lower() == ".zst":
+    if splitext(name)[1].lower() == ".zst":
         _zstd()
 
 

@@ -1,47 +1,42 @@
-"""The table of stream forms: what each is called, which files hold it, and how its records look."""
+"""The stream formats: their names, their file extensions, and how to read and write records."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import PurePath
 from typing import TYPE_CHECKING
 
-from crucible_ir.errors import near_miss
 from crucible_ir.serialization import formats
-from crucible_ir.serialization.formats import FORMATS, Format, UnknownFormatError
-from crucible_ir.serialization.streams.compression import without_compression
-from crucible_ir.serialization.streams.records import (
-    Batch,
-    Reading,
-    binary_reading,
-    delimited_record,
-    json_reading,
-    json_record,
-    split_delimited,
-    split_lines,
+from crucible_ir.serialization.formats import (
+    FORMATS,
+    Format,
+    UnknownFormatError,
+    unknown_extension,
+    unknown_name,
 )
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
     from crucible_ir.serialization.streams.compression import Source
+    from crucible_ir.serialization.streams.records import Batch, Reading
 
 
 @dataclass(frozen=True, slots=True)
 class StreamFormat:
-    """One way to keep many messages in a file.
+    """A format of streams of messages.
 
     Attributes:
-        name: What ``--from`` and ``--to`` call it.
-        extensions: Its file extensions; the first is the one to write. That of a compression may
-            follow.
-        summary: What it is, in a few words.
-        record: The form of one record's message.
-        split: Splits a stream into records, none of them larger than so many bytes.
+        name: The name for ``--from`` and ``--to``.
+        extensions: The file extensions, which the extension of a compression may follow; files are
+            written with the first.
+        summary: A description in a few words.
+        record: The format of a record's message.
+        split: Splits a stream into records of at most a number of bytes.
         encode: Writes a message as a record.
-        reading: Says how the message of a record is read, by its class and by whether the schema's
-            rules must hold.
+        reading: Returns how to read records, given the class of the messages and whether they must
+            satisfy the rules of the schema.
     """
 
     name: str
@@ -53,11 +48,42 @@ class StreamFormat:
     reading: Callable[[type[Message], bool], Reading]
 
 
+# The reader of records is imported when it is first used: single documents do not need it.
+
+
+def _split_delimited(source: Source, max_bytes: int) -> Iterator[Batch]:
+    from crucible_ir.serialization.streams.records import split_delimited
+
+    return split_delimited(source, max_bytes)
+
+
+def _delimited_record(message: Message) -> bytes:
+    from crucible_ir.serialization.streams.records import delimited_record
+
+    return delimited_record(message)
+
+
 def _binary_reading(type_: type[Message], validate: bool) -> Reading:
+    from crucible_ir.serialization.streams.records import binary_reading
+
     return binary_reading(type_, validate=validate)
 
 
+def _split_lines(source: Source, max_bytes: int) -> Iterator[Batch]:
+    from crucible_ir.serialization.streams.records import split_lines
+
+    return split_lines(source, max_bytes)
+
+
+def _json_record(message: Message) -> bytes:
+    from crucible_ir.serialization.streams.records import json_record
+
+    return json_record(message)
+
+
 def _json_reading(type_: type[Message], validate: bool) -> Reading:
+    from crucible_ir.serialization.streams.records import json_reading
+
     return json_reading(type_, validate=validate)
 
 
@@ -67,86 +93,89 @@ _TABLE = (
         (".binpbs",),
         "binary messages, each after its size",
         FORMATS["binary"],
-        split_delimited,
-        delimited_record,
+        _split_delimited,
+        _delimited_record,
         _binary_reading,
     ),
     StreamFormat(
         "jsonl",
         (".jsonl", ".ndjson"),
-        "ProtoJSON, a message a line",
+        "ProtoJSON, a message on each line",
         FORMATS["json"],
-        split_lines,
-        json_record,
+        _split_lines,
+        _json_record,
         _json_reading,
     ),
 )
 
-#: Every stream form by its name.
-STREAM_FORMATS = {form.name: form for form in _TABLE}
+#: The stream formats by name.
+STREAM_FORMATS = {each.name: each for each in _TABLE}
 
-#: Every ending of a stream and its form, without compression.
-STREAM_EXTENSIONS = {ending: form for form in _TABLE for ending in form.extensions}
+#: The stream formats by file extension, without compression.
+STREAM_EXTENSIONS = {extension: each for each in _TABLE for extension in each.extensions}
 
-#: The names of all forms, those of documents first.
+#: The file extensions of compressed streams, which follow the extension of the format.
+_COMPRESSIONS = (".gz", ".zst")
+
+#: The names of all formats, those of documents first.
 FORMAT_NAMES = (*FORMATS, *STREAM_FORMATS)
 
 
 def format_of(filename: str) -> Format | StreamFormat:
-    """Return the form of a file, of a document or a stream, told from its ending in any case.
+    """Return the format of a document or a stream, inferred from its file extension in any case.
 
     Raises:
-        UnknownFormatError: No form has this ending.
+        UnknownFormatError: The extension is not that of a format.
 
     >>> format_of("events.binpbs.gz").name
     'delimited'
     """
-    name = PurePath(filename).name.lower()
-    plain = without_compression(name)
-    for ending, stream in STREAM_EXTENSIONS.items():
-        if plain.endswith(ending):
+    name = os.path.basename(filename).lower()
+    uncompressed = _without_compression(name)
+    for extension, stream in STREAM_EXTENSIONS.items():
+        if uncompressed.endswith(extension):
             return stream
-    if plain != name:
+    if uncompressed != name:
         raise UnknownFormatError(
-            f"only streams ({', '.join(STREAM_EXTENSIONS)}) are read and written compressed, not"
-            f' "{PurePath(plain).suffix}"'
+            f"only streams ({', '.join(STREAM_EXTENSIONS)}) can be compressed, not"
+            f' "{os.path.splitext(uncompressed)[1]}"'
         )
     try:
         return formats.format_of(filename)
     except UnknownFormatError:
-        shown = PurePath(name).suffix
-        got = f'the ending "{shown}" is' if shown else "a name without an ending is"
-        known = sorted([*formats.EXTENSIONS, *STREAM_EXTENSIONS])
-        raise UnknownFormatError(
-            f"{got} not that of a form ({', '.join(known)}){near_miss(shown, known)}"
-        ) from None
+        known = [*formats.EXTENSIONS, *STREAM_EXTENSIONS]
+        raise unknown_extension(name, known) from None
 
 
 def format_named(name: str) -> Format | StreamFormat:
-    """Return the form of a name, of a document or a stream.
+    """Return a format of documents or streams by its name.
 
     Raises:
-        UnknownFormatError: No form has this name; the error names the nearest one.
+        UnknownFormatError: No format has this name; the error names the nearest one.
     """
-    form = FORMATS.get(name) or STREAM_FORMATS.get(name)
-    if form is None:
-        raise UnknownFormatError(
-            f'unknown form "{name}"; expected one of {", ".join(FORMAT_NAMES)}'
-            f"{near_miss(name, FORMAT_NAMES)}"
-        )
-    return form
+    found = FORMATS.get(name) or STREAM_FORMATS.get(name)
+    if found is None:
+        raise unknown_name(name, FORMAT_NAMES)
+    return found
+
+
+def _without_compression(name: str) -> str:
+    stem, extension = os.path.splitext(name)
+    return stem if extension.lower() in _COMPRESSIONS else name
 
 
 def stem_of(filename: str) -> str:
-    """Return a file's name without its folder and without the ending of its form.
+    """Return the name of a file without its folder and without the extension of its format.
 
     >>> stem_of("logs/events.JSONL.gz")
     'events'
     """
-    base = PurePath(filename).name
-    plain = without_compression(base)
-    endings = [*STREAM_EXTENSIONS] if plain != base else [*formats.EXTENSIONS, *STREAM_EXTENSIONS]
-    for ending in endings:
-        if plain.lower().endswith(ending):
-            return plain[: -len(ending)]
+    base = os.path.basename(filename)
+    uncompressed = _without_compression(base)
+    extensions = [*STREAM_EXTENSIONS]
+    if uncompressed == base:
+        extensions = [*formats.EXTENSIONS, *STREAM_EXTENSIONS]
+    for extension in extensions:
+        if uncompressed.lower().endswith(extension):
+            return uncompressed[: -len(extension)]
     return base

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from crucible_ir.cli.checking.checks import Linting, check_all
+from crucible_ir.cli.checking.checks import Check, check_all
 from crucible_ir.cli.checking.reports import LINT, write_report
 from crucible_ir.cli.files.inputs import STANDARD, InputFile, ReadOptions, input_files
 from crucible_ir.cli.options import add_check_options
@@ -76,7 +76,7 @@ def command(
     found = list(input_files(documents, read_options))
     options: dict[str, Any] = {"select": select, "ignore": ignore, "fail_on": fail_on}
     given = {name: value for name, value in options.items() if value}
-    check = Linting(read_options, _selections(found, given))
+    check = Check(read_options, _selections(found, given))
     reports = check_all(check, found, jobs=min(jobs, len(found)) if jobs else 0)
     shown = with_progress(reports, len(found))
     return write_report(report_format, shown, LINT, session, quiet=quiet)

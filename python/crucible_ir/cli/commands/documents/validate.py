@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from crucible_ir.cli.checking.checks import Validation, check_all
+from crucible_ir.cli.checking.checks import Check, check_all
 from crucible_ir.cli.checking.reports import VALIDATE, write_report
 from crucible_ir.cli.files.inputs import ReadOptions, input_files
 from crucible_ir.cli.options import add_check_options
@@ -43,6 +43,6 @@ def command(
     document is invalid, and 2 if a file cannot be read.
     """
     found = list(input_files(documents, read_options))
-    reports = check_all(Validation(read_options), found, jobs=min(jobs, len(found)) if jobs else 0)
+    reports = check_all(Check(read_options), found, jobs=min(jobs, len(found)) if jobs else 0)
     shown = with_progress(reports, len(found))
     return write_report(report_format, shown, VALIDATE, session, quiet=quiet)
