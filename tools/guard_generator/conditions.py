@@ -97,19 +97,13 @@ def attribute(owner: str, name: str) -> str:
 
 
 def literal(value: Any) -> str:
-    """Return the literal of a rule's constant, in double quotes if that needs no escapes.
+    """Return the literal of a rule's constant.
 
     Raises:
         UnsupportedRuleError: The constant is NaN or infinite.
-
-    >>> print(literal("it"), literal(b"it's"), literal(0.5))
-    "it" b"it's" 0.5
     """
     require_finite(value)
-    text = repr(value)
-    if text.endswith("'") and text.count("'") == 2 and '"' not in text:
-        return text.replace("'", '"')
-    return text
+    return repr(value)
 
 
 def require_finite(value: Any) -> None:

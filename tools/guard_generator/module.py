@@ -31,7 +31,8 @@ from guard_generator.conditions import (
     take_lengths,
     truth,
 )
-from guard_generator.layout import (
+from guard_generator.rules import Fallback, RuleReader, UnsupportedRuleError, set_rules
+from guard_generator.statements import (
     UNSURE,
     Block,
     Check,
@@ -40,7 +41,7 @@ from guard_generator.layout import (
     function_body,
     pattern_constant,
 )
-from guard_generator.rules import Fallback, RuleReader, UnsupportedRuleError, set_rules
+from python_source import formatted
 
 #: The checks of a message with at most this many are inlined in the guards of the messages around
 #: it, since a call costs as much as a check.
@@ -65,7 +66,10 @@ from __future__ import annotations
 if TYPE_CHECKING:
 {timestamp}    from {parent} import {module}
 
-{constants}{functions}
+{constants}
+
+{functions}
+
 #: The guard of each message, by the message's full name.
 GUARDS: dict[str, Callable[[Any], bool]] = {{
 {table}
@@ -81,16 +85,12 @@ FITS = '''\
 def _fits(text: str, max_bytes: int) -> bool:
     """Return whether a string has 1 to max_bytes bytes in UTF-8."""
     return text != "" and len(text.encode()) <= max_bytes
-
-
 '''
 
 IS_WITHIN = '''\
 def _is_within(timestamp: Timestamp, first: int, last: int) -> bool:
     """Return whether a Timestamp is between two seconds and has valid nanoseconds."""
     return first <= timestamp.seconds <= last and 0 <= timestamp.nanos <= 999999999
-
-
 '''
 
 
@@ -168,7 +168,7 @@ class GuardWriter:
         if len({function_name(message) for message in messages}) < len(messages):
             raise ValueError(f"two messages of {package} have guards of the same name")
         parent, _, module = classes.rpartition(".")
-        functions = "\n\n\n".join(self._function(each, package, module) for each in messages)
+        functions = "\n".join(self._function(each, package, module) for each in messages)
         helpers = [each for each in (FITS, IS_WITHIN) if each.split("(")[0][4:] in functions]
         imports = ["from collections.abc import Callable", "from typing import TYPE_CHECKING, Any"]
         if self._patterns:
@@ -178,16 +178,17 @@ class GuardWriter:
         imports += [f"from {source} import {name}" for source, name in used]
         constants = ['INFINITY = float("inf")'] if "INFINITY" in functions else []
         constants += [pattern_constant(name, source) for source, name in self._patterns.items()]
-        return MODULE.format(
+        source = MODULE.format(
             package=package,
             imports="\n".join(imports),
             timestamp=TIMESTAMP if "Timestamp" in "".join(helpers) else "",
             parent=parent,
             module=module,
-            constants="\n".join([*constants, "", ""]) + ("\n" if constants else ""),
-            functions="".join(helpers) + functions + "\n\n",
+            constants="\n".join(constants),
+            functions="".join(helpers) + functions,
             table="\n".join(f'    "{m.full_name}": {function_name(m)},' for m in messages),
         )
+        return formatted(source)
 
     def _function(self, message: Descriptor, package: str, module: str) -> str:
         class_name = message.full_name.removeprefix(f"{package}.")
