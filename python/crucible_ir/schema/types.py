@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeVar, cast, overload
 
 from crucible_ir import v1
 from crucible_ir.errors import Error, near_miss, shorten
+from crucible_ir.schema.fields import fields_of
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
@@ -58,8 +59,12 @@ def message_type(type_: str | type[Message]) -> type[Message]:
 @cache
 def document_members() -> dict[str, str]:
     """Return the member of ``Document.content`` for each standalone message."""
-    content = descriptor_of(v1.Document).oneofs_by_name["content"]
-    return {held_message(field).name: field.name for field in content.fields}
+    fields = fields_of(descriptor_of(v1.Document)).values()
+    return {
+        field.message.name: field.name
+        for field in fields
+        if field.message is not None and field.oneof == "content"
+    }
 
 
 def descriptor_of(message: Message | type[Message]) -> Descriptor:

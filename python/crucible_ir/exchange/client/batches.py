@@ -14,7 +14,7 @@ from crucible_ir.exchange import v1
 from crucible_ir.exchange.client.outbox import MOST_OUTSTANDING, Outbox
 from crucible_ir.exchange.client.results import IngestReport, RefusedEvent
 from crucible_ir.exchange.client.statuses import error_of_item
-from crucible_ir.schema.types import descriptor_of, field_of
+from crucible_ir.schema.types import descriptor_of
 from crucible_ir.serialization.varints import varint
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ MAX_LISTED: Final = 1000
 #: The wire type of messages, and the tag of the events in a request.
 _LENGTH_DELIMITED: Final = 2
 _EVENT_TAG: Final = varint(
-    field_of(descriptor_of(v1.IngestRequest), "events").number << 3 | _LENGTH_DELIMITED
+    descriptor_of(v1.IngestRequest).fields_by_name["events"].number << 3 | _LENGTH_DELIMITED
 )
 
 

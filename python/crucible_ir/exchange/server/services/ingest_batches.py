@@ -10,13 +10,13 @@ from typing import Final, NamedTuple
 
 from crucible_ir import v1 as ir_v1
 from crucible_ir.exchange import v1
-from crucible_ir.schema.types import descriptor_of, field_of
+from crucible_ir.schema.types import descriptor_of
 
 _VARINT, _LENGTH = 0, 2
 
 
 def _tag(field: str, wire_type: int) -> int:
-    return field_of(descriptor_of(v1.IngestRequest), field).number << 3 | wire_type
+    return descriptor_of(v1.IngestRequest).fields_by_name[field].number << 3 | wire_type
 
 
 _BATCH_ID: Final = _tag("batch_id", _VARINT)
