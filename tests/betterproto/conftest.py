@@ -1,4 +1,4 @@
-"""What the tests of the stubs have around them: an exchange."""
+"""Fixtures for the tests of the stubs: a running exchange."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from exchange.client.served import Served
 
 @pytest.fixture(scope="session")
 def exchange(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """A server for the tests, each of which has documents of its own."""
+    """A server shared by the tests, each of which uses its own documents."""
     served = Served(tmp_path_factory.mktemp("betterproto"))
     yield served
     served.stop()

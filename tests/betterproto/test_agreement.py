@@ -1,4 +1,4 @@
-"""betterproto2 and google's runtime agree: binary and ProtoJSON, both ways, on every type."""
+"""betterproto2 and google's runtime agree on binary and ProtoJSON, both ways, for every type."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from crucible_ir.conformance.suites import select_cases, suite_folder
 pytestmark = pytest.mark.slow
 
 VECTORS = Path(__file__).parents[1] / "vectors"
-#: A timestamp whose nanoseconds a datetime cannot hold: ProtoJSON writes no digit more than needed.
+#: A timestamp with nanoseconds, which a datetime cannot represent: ProtoJSON then has nine digits.
 NINE_DIGITS = re.compile(r'"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z"')
 
 
@@ -40,7 +40,7 @@ def upstream_documents() -> Iterator[Message]:
         try:
             yield ir.from_crucible_json(json.dumps(case["input"]), case["type"], validate=False)
         except ir.DecodeError:
-            # No message at all, whatever the runtime.
+            # Not a message in any runtime.
             assert not case["valid"]
     for example in lines_of("upstream_examples.jsonl"):
         yield ir.from_crucible_json(json.dumps(example["document"]), example["type"])
@@ -54,7 +54,7 @@ def digest_documents() -> Iterator[Message]:
 
 
 def conformance_documents() -> Iterator[Message]:
-    """Yield what the published cases read as, save what ProtoJSON cannot write."""
+    """Yield the messages of the published cases, except those that ProtoJSON cannot represent."""
     for named in select_cases(suite_folder()):
         evaluation = named.case.expected.evaluation
         if evaluation.WhichOneof("json_outcome") == "json":
@@ -72,23 +72,23 @@ def messages_of(package: str) -> list[type[Message]]:
 
 
 def agree_in_binary(message: Message) -> betterproto2.Message | None:
-    """Check that nothing is lost or read otherwise; return the dataclass if it was not refused."""
+    """Check that binary is lossless; return the dataclass, or ``None`` if conversion failed."""
     type_ = type(message)
     try:
         converted = to_betterproto(message)
         assert from_betterproto(converted, type_, validate=False) == message
     except (ir.EncodeError, ir.DecodeError) as error:
         assert "betterproto2" in error.reason
-        # What is at the root has no path.
-        assert error.path or re.search("in the place of|unknown field", error.reason)
+        # The root has an empty path.
+        assert error.path or re.search("with the number of|unknown field", error.reason)
         return None
     assert type_.FromString(bytes(converted)) == message
     return converted
 
 
 def agree(message: Message) -> None:
-    """Check both forms, unless a nanosecond or an unknown field forbids it; nothing else may."""
-    # JSON has no unknown fields; betterproto2 keeps them in binary.
+    """Check both formats; conversion may fail only for nanoseconds and unknown fields."""
+    # JSON has no unknown fields; betterproto2 preserves them in binary.
     known = type(message)()
     known.CopyFrom(message)
     known.DiscardUnknownFields()
@@ -103,27 +103,27 @@ def agree(message: Message) -> None:
 
 
 @pytest.mark.parametrize("source", [upstream_documents, digest_documents, conformance_documents])
-def test_every_vector_is_the_same_in_binary_and_in_json(source: Any) -> None:
+def test_every_vector_agrees_in_binary_and_in_json(source: Any) -> None:
     found = list(source())
     assert len(found) > 300
     for message in found:
         agree(message)
 
 
-def test_messages_without_json_are_the_same_in_binary_unless_a_datetime_cannot_hold_them() -> None:
-    refused = []
+def test_messages_without_json_agree_in_binary_unless_a_datetime_cannot_represent_them() -> None:
+    failed = []
     for vector in lines_of("digest/refused.jsonl"):
         data = base64.b64decode(vector["binary"])
         message = ir.from_binary(data, vector["type"], validate=False)
         try:
             assert from_betterproto(to_betterproto(message), validate=False) == message
         except ir.EncodeError as error:
-            refused.append((vector["name"], error.path))
-    assert refused == [("a time in the year 10000", "created_at")]
+            failed.append((vector["name"], error.path))
+    assert failed == [("a time in the year 10000", "created_at")]
 
 
 @pytest.mark.parametrize("type_", messages_of("crucible_ir.v1"), ids=lambda type_: type_.__name__)
-def test_generated_messages_are_the_same_or_refused_for_a_nanosecond(type_: type[Message]) -> None:
+def test_generated_messages_agree_except_for_nanoseconds(type_: type[Message]) -> None:
     @given(messages(type_))
     def check(message: Message) -> None:
         agree(message)
@@ -136,7 +136,7 @@ def test_generated_messages_are_the_same_or_refused_for_a_nanosecond(type_: type
     messages_of("crucible_ir.exchange.v1") + messages_of("crucible_ir.conformance.v1"),
     ids=lambda type_: type_.__name__,
 )
-def test_messages_of_the_services_are_the_same_in_binary_or_refused(type_: type[Message]) -> None:
+def test_messages_of_the_services_agree_in_binary_or_are_rejected(type_: type[Message]) -> None:
     @given(messages(type_))
     def check(message: Message) -> None:
         agree_in_binary(message)
@@ -145,7 +145,7 @@ def test_messages_of_the_services_are_the_same_in_binary_or_refused(type_: type[
 
 
 @pytest.mark.parametrize("type_", [ir.v1.Experiment, ir.v1.Document, ir.v1.FeedbackEvent])
-def test_whatever_bytes_protobuf_reads_are_kept_or_refused(type_: type[Message]) -> None:
+def test_any_bytes_that_protobuf_decodes_agree_or_are_rejected(type_: type[Message]) -> None:
     @given(messages(type_), st.data())
     def check(message: Message, data: st.DataObject) -> None:
         written = bytearray(message.SerializeToString())

@@ -1,4 +1,4 @@
-"""Converting to betterproto2 and back keeps everything, or says where it cannot."""
+"""Conversion to betterproto2 and back is lossless, or raises an error with the path."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 import crucible_ir as ir
 from crucible_ir import betterproto
 from crucible_ir.betterproto import NullValue, Struct, Value, from_betterproto, to_betterproto, v1
-from crucible_ir.betterproto.classes import dataclass_of, fields_of, protobuf_class_of
+from crucible_ir.betterproto.classes import dataclass_fields, dataclass_of, protobuf_class_of
 from crucible_ir.betterproto.conformance import v1 as conformance_v1
 from crucible_ir.betterproto.exchange import v1 as exchange_v1
 from crucible_ir.exchange import v1 as google_exchange_v1
@@ -31,10 +31,10 @@ DATACLASSES: list[type[betterproto2.Message]] = [
 ]
 
 
-def path_of_refusal(message: betterproto2.Message) -> str:
-    with pytest.raises(ir.DecodeError) as refused:
+def path_of_error(message: betterproto2.Message) -> str:
+    with pytest.raises(ir.DecodeError) as caught:
         from_betterproto(message, validate=False)
-    return refused.value.path
+    return caught.value.path
 
 
 # Classes
@@ -42,7 +42,7 @@ def path_of_refusal(message: betterproto2.Message) -> str:
 
 def test_every_message_of_the_schema_has_a_dataclass_with_the_same_fields() -> None:
     for type_ in ir.MESSAGE_TYPES.values():
-        names = [field.name for field in fields_of(dataclass_of(cast(Any, type_)))]
+        names = [field.name for field in dataclass_fields(dataclass_of(cast(Any, type_)))]
         assert names == [field.name for field in type_.DESCRIPTOR.fields]
 
 
@@ -70,10 +70,10 @@ def test_every_enum_has_the_same_numbers_under_names_without_the_prefix() -> Non
         assert all(str(member.proto_name).endswith(f"_{member.name}") for member in enum)
 
 
-# What is kept
+# Preserved values
 
 
-def test_an_unset_field_and_one_that_is_zero_stay_apart() -> None:
+def test_an_unset_field_and_a_zero_stay_distinct() -> None:
     unset = to_betterproto(ir.v1.Hedging(), v1.Hedging)
     zero = to_betterproto(ir.v1.Hedging(delay_ms=0), v1.Hedging)
     assert (unset.delay_ms, zero.delay_ms) == (None, 0)
@@ -81,7 +81,7 @@ def test_an_unset_field_and_one_that_is_zero_stay_apart() -> None:
     assert not from_betterproto(unset, ir.v1.Hedging).HasField("delay_ms")
 
 
-def test_an_empty_opaque_map_and_an_unset_one_stay_apart() -> None:
+def test_an_empty_opaque_object_and_an_unset_one_stay_distinct() -> None:
     empty = to_betterproto(ir.new_stage_def(name="s", options={}), v1.StageDef)
     assert empty.options == Struct()
     assert from_betterproto(empty, ir.v1.StageDef).HasField("options")
@@ -107,21 +107,21 @@ def test_enum_numbers_of_a_newer_schema_survive() -> None:
     assert from_betterproto(converted, ir.v1.ModelRef).provider == 77
 
 
-def test_microseconds_and_any_time_zone_are_kept_as_the_moment_they_name() -> None:
+def test_a_datetime_with_microseconds_in_any_time_zone_is_preserved() -> None:
     tokyo = timezone(timedelta(hours=9))
-    moment = datetime(2025, 12, 27, 3, 0, 0, 123456, tzinfo=tokyo)
-    message = from_betterproto(v1.FeedbackEvent(id="e", timestamp=moment), ir.v1.FeedbackEvent)
+    time = datetime(2025, 12, 27, 3, 0, 0, 123456, tzinfo=tokyo)
+    message = from_betterproto(v1.FeedbackEvent(id="e", timestamp=time), ir.v1.FeedbackEvent)
     assert message.timestamp.ToJsonString() == "2025-12-26T18:00:00.123456Z"
-    assert to_betterproto(message, v1.FeedbackEvent).timestamp == moment
+    assert to_betterproto(message, v1.FeedbackEvent).timestamp == time
 
 
 @pytest.mark.parametrize("seconds", [-62_135_596_800, -1, 0, 253_402_300_799])
-def test_the_first_and_the_last_second_that_are_legal_are_kept(seconds: int) -> None:
+def test_the_first_and_the_last_valid_second_are_preserved(seconds: int) -> None:
     message = ir.v1.FeedbackEvent(id="e", timestamp=Timestamp(seconds=seconds))
     assert from_betterproto(to_betterproto(message)) == message
 
 
-def test_a_value_without_a_kind_stays_without_one() -> None:
+def test_a_value_without_a_kind_is_preserved() -> None:
     message = ir.v1.FeedbackEvent(id="e")
     message.feedback_value.SetInParent()
     converted = to_betterproto(message, v1.FeedbackEvent)
@@ -129,103 +129,115 @@ def test_a_value_without_a_kind_stays_without_one() -> None:
     assert from_betterproto(converted, ir.v1.FeedbackEvent) == message
 
 
-def test_an_opaque_map_is_converted_by_itself_too() -> None:
-    plain = {"seeds": [1, 2], "note": None, "deep": {"on": True}}
-    converted = Struct.from_dict(plain)
+def test_a_struct_alone_is_converted_too() -> None:
+    value = {"seeds": [1, 2], "note": None, "deep": {"on": True}}
+    converted = Struct.from_dict(value)
     message = from_betterproto(converted)
-    assert json_format.MessageToDict(message) == plain
+    assert json_format.MessageToDict(message) == value
     assert to_betterproto(message, Struct) == converted
 
 
-def test_neither_way_shares_anything_with_what_it_was_given() -> None:
+def test_the_result_shares_nothing_with_the_argument() -> None:
     message = ir.v1.ModelVersion(id="v", model_id="m", version="1.0.0", metrics={"loss": 1})
     converted = to_betterproto(message, v1.ModelVersion)
     converted.metrics["loss"] = 2
     assert message.metrics["loss"] == 1
 
 
-# What would be lost from protobuf's side
+# Values that betterproto2 would lose
 
 
 @pytest.mark.parametrize(
-    ("moment", "reason"),
+    ("time", "reason"),
     [
-        (Timestamp(seconds=1, nanos=1), "1 s and 0 ns of this Timestamp of 1 s and 1 ns"),
-        (Timestamp(seconds=1, nanos=999_999_999), "it keeps microseconds"),
-        (Timestamp(seconds=253_402_300_800), "cannot hold a Timestamp of 253402300800 s"),
-        (Timestamp(seconds=-62_135_596_801), "cannot hold a Timestamp of -62135596801 s"),
-        (Timestamp(seconds=2**62), "cannot hold a Timestamp"),
-        (Timestamp(seconds=1, nanos=1_000_000_000), "2 s and 0 ns of this Timestamp"),
-        (Timestamp(seconds=1, nanos=-1000), "0 s and 999999000 ns of this Timestamp"),
+        (Timestamp(seconds=1, nanos=1), "this Timestamp of 1 s and 1 ns to 1 s and 0 ns"),
+        (Timestamp(seconds=1, nanos=999_999_999), "it keeps only microseconds"),
+        (Timestamp(seconds=253_402_300_800), "cannot represent a Timestamp of 253402300800 s"),
+        (Timestamp(seconds=-62_135_596_801), "cannot represent a Timestamp of -62135596801 s"),
+        (Timestamp(seconds=2**62), "cannot represent a Timestamp"),
+        (Timestamp(seconds=1, nanos=1_000_000_000), "to 2 s and 0 ns"),
+        (Timestamp(seconds=1, nanos=-1000), "to 0 s and 999999000 ns"),
         (Timestamp.FromString(b"\x08\x01\xf8\x07\x01"), "unknown fields of this Timestamp"),
     ],
 )
-def test_a_timestamp_that_a_datetime_cannot_hold_is_refused_with_its_path(
-    moment: Timestamp, reason: str
+def test_a_timestamp_that_a_datetime_cannot_represent_is_an_error_with_its_path(
+    time: Timestamp, reason: str
 ) -> None:
-    run = ir.v1.TrainingRun(id="r", started_at=moment)
-    with pytest.raises(ir.EncodeError) as refused:
+    run = ir.v1.TrainingRun(id="r", started_at=time)
+    with pytest.raises(ir.EncodeError) as caught:
         to_betterproto(run)
-    assert refused.value.path == "started_at"
-    assert reason in refused.value.reason
+    assert caught.value.path == "started_at"
+    assert reason in caught.value.reason
 
 
 @pytest.mark.parametrize(
     ("data", "reason"),
     [
-        (b"\xfb\x07\x08\x01\xfc\x07", "cannot keep the unknown field 127, a group"),
-        (b"\x08\x05", "would misread what is in the place of id, in wire type 0"),
+        (b"\xfb\x07\x08\x01\xfc\x07", "cannot preserve the unknown field 127, a group"),
+        (b"\x08\x05", "would misread a field with the number of id and the wrong wire type 0"),
     ],
 )
-def test_an_unknown_field_that_betterproto2_would_misread_is_refused_with_its_path(
+def test_an_unknown_field_that_betterproto2_would_misread_is_an_error_with_its_path(
     data: bytes, reason: str
 ) -> None:
     document = ir.v1.Document(
         experiment=ir.v1.Experiment(backend=ir.v1.BackendRef.FromString(data))
     )
-    with pytest.raises(ir.EncodeError) as refused:
+    with pytest.raises(ir.EncodeError) as caught:
         to_betterproto(document)
-    assert refused.value.path == "experiment.backend"
-    assert reason in refused.value.reason
+    assert caught.value.path == "experiment.backend"
+    assert reason in caught.value.reason
 
 
-def test_the_path_of_a_timestamp_leads_through_messages_and_lists() -> None:
+def test_the_path_of_a_timestamp_includes_messages_and_lists() -> None:
     exact = Timestamp(seconds=1, nanos=1)
     document = ir.v1.Document(
         experiment=ir.v1.Experiment(model_version=ir.v1.ModelVersion(created_at=exact))
     )
-    with pytest.raises(ir.EncodeError) as refused:
+    with pytest.raises(ir.EncodeError) as caught:
         to_betterproto(document)
-    assert refused.value.path == "experiment.model_version.created_at"
+    assert caught.value.path == "experiment.model_version.created_at"
     batch = google_exchange_v1.ExportResponse(
         events=[ir.v1.FeedbackEvent(), ir.v1.FeedbackEvent(timestamp=exact)]
     )
-    with pytest.raises(ir.EncodeError) as refused:
+    with pytest.raises(ir.EncodeError) as caught:
         to_betterproto(batch)
-    assert refused.value.path == "events[1].timestamp"
+    assert caught.value.path == "events[1].timestamp"
 
 
-def test_a_duration_that_betterproto2_would_write_back_as_another_is_refused() -> None:
+def test_a_duration_that_betterproto2_would_change_is_an_error() -> None:
     for duration in (Duration(nanos=1), Duration(seconds=-1, nanos=-500_000_000)):
-        with pytest.raises(ir.EncodeError) as refused:
+        with pytest.raises(ir.EncodeError) as caught:
             to_betterproto(google_exchange_v1.SummarizeRequest(bucket=duration))
-        assert refused.value.path == "bucket"
+        assert caught.value.path == "bucket"
     request = exchange_v1.SummarizeRequest(bucket=timedelta(seconds=-1.5))
-    assert path_of_refusal(request) == "bucket"
+    assert path_of_error(request) == "bucket"
     hour = google_exchange_v1.SummarizeRequest(bucket=Duration(seconds=3600))
     assert from_betterproto(to_betterproto(hour)) == hour
 
 
-# What betterproto2 does not look at
+# Values that betterproto2 does not check
 
-OUT_OF_PLACE: list[tuple[betterproto2.Message, str, str]] = [
+INVALID: list[tuple[betterproto2.Message, str, str]] = [
     (v1.TrainingConfig(epochs="3"), "epochs", "expected an integer, got str '3'"),  # type: ignore[arg-type]
     (v1.TrainingConfig(epochs=True), "epochs", "expected an integer, got bool True"),
-    (v1.TrainingConfig(epochs=2**31), "epochs", "an integer here is -2147483648 to 2147483647"),
+    (
+        v1.TrainingConfig(epochs=2**31),
+        "epochs",
+        "expected -2147483648 to 2147483647",
+    ),
     (v1.TrainingConfig(seed=2**63), "seed", "9223372036854775808 is out of range"),
     (v1.TrainingConfig(learning_rate="fast"), "learning_rate", "expected a number"),  # type: ignore[arg-type]
-    (v1.TrainingConfig(learning_rate=2**53 + 1), "learning_rate", "cannot hold 9007199254740993"),
-    (v1.TrainingConfig(learning_rate=10**400), "learning_rate", "cannot hold of 1329 bits"),
+    (
+        v1.TrainingConfig(learning_rate=2**53 + 1),
+        "learning_rate",
+        "cannot represent the integer 9007199254740993",
+    ),
+    (
+        v1.TrainingConfig(learning_rate=10**400),
+        "learning_rate",
+        "cannot represent the integer of 1329 bits",
+    ),
     (v1.TrainingConfig(mixed_precision=1), "mixed_precision", "expected a bool, got int 1"),  # type: ignore[arg-type]
     (v1.TrainingConfig(id=7), "id", "expected a string, got int 7"),  # type: ignore[arg-type]
     (v1.TrainingConfig(id="\ud800"), "id", "unpaired surrogate"),
@@ -238,7 +250,7 @@ OUT_OF_PLACE: list[tuple[betterproto2.Message, str, str]] = [
     (
         v1.TrainingConfig(device=v1.Device.CPU, custom_device="npu"),
         "custom_device",
-        "device and custom_device exclude one another",
+        "device and custom_device cannot both be set",
     ),
     (v1.ModelVersion(metrics={"a.b": "x"}), 'metrics["a.b"]', "expected a number"),  # type: ignore[dict-item]
     (v1.ModelVersion(metrics={1: 2.0}), 'metrics["1"]', "expected a string, got int 1"),  # type: ignore[dict-item]
@@ -259,7 +271,7 @@ OUT_OF_PLACE: list[tuple[betterproto2.Message, str, str]] = [
     (
         v1.FeedbackEvent(feedback_value=Value(null_value=NullValue(0), bool_value=True)),
         "feedback_value",
-        "null_value and bool_value exclude one another",
+        "null_value and bool_value cannot both be set",
     ),
     (
         v1.StageDef(options=Struct(fields={"a": Value(number_value="1")})),  # type: ignore[arg-type]
@@ -267,48 +279,48 @@ OUT_OF_PLACE: list[tuple[betterproto2.Message, str, str]] = [
         "expected a number",
     ),
     (exchange_v1.SummarizeRequest(bucket=3600), "bucket", "expected a timedelta"),  # type: ignore[arg-type]
-    (exchange_v1.LatencySummary(mean_ms=-0.0), "mean_ms", "would leave -0.0 out"),
+    (exchange_v1.LatencySummary(mean_ms=-0.0), "mean_ms", "would omit -0.0"),
 ]
 
 
 @pytest.mark.parametrize(
     ("message", "path", "reason"),
-    OUT_OF_PLACE,
-    ids=[f"{path}-{why}" for _, path, why in OUT_OF_PLACE],
+    INVALID,
+    ids=[f"{path}-{reason}" for _, path, reason in INVALID],
 )
-def test_a_value_that_would_be_changed_or_misread_is_refused_with_its_path(
+def test_an_invalid_value_is_an_error_with_its_path(
     message: betterproto2.Message, path: str, reason: str
 ) -> None:
-    with pytest.raises(ir.DecodeError) as refused:
+    with pytest.raises(ir.DecodeError) as caught:
         from_betterproto(message, validate=False)
-    assert refused.value.path == path
-    assert reason in refused.value.reason
+    assert caught.value.path == path
+    assert reason in caught.value.reason
 
 
-def test_an_attribute_that_is_no_field_is_refused_with_the_near_miss() -> None:
+def test_an_unknown_attribute_is_an_error_that_suggests_the_nearest_field() -> None:
     config = v1.TrainingConfig(id="c")
     config.epoch = 3  # type: ignore[attr-defined]
-    with pytest.raises(ir.DecodeError) as refused:
+    with pytest.raises(ir.DecodeError) as caught:
         from_betterproto(config)
-    assert str(refused.value) == ('epoch: TrainingConfig has no such field; did you mean "epochs"?')
+    assert str(caught.value) == ('epoch: TrainingConfig has no such field; did you mean "epochs"?')
 
 
-def test_the_nanoseconds_of_a_pandas_timestamp_are_not_dropped() -> None:
+def test_the_nanoseconds_of_a_pandas_timestamp_are_an_error() -> None:
     class PandasTimestamp(datetime):
         nanosecond = 1
 
     event = v1.FeedbackEvent(id="e", timestamp=PandasTimestamp(2025, 1, 1, tzinfo=UTC))
-    assert path_of_refusal(event) == "timestamp"
+    assert path_of_error(event) == "timestamp"
 
 
-def test_a_message_inside_itself_is_an_error_and_no_crash() -> None:
+def test_a_message_that_contains_itself_is_an_error() -> None:
     backend = v1.BackendRef(id="b")
     backend.fallback = backend
     with pytest.raises(ir.DecodeError, match="nested deeper than the 100 levels"):
         from_betterproto(backend)
 
 
-def test_what_nests_as_deep_as_protobuf_reads_is_converted_both_ways() -> None:
+def test_the_deepest_nesting_that_protobuf_decodes_is_converted_both_ways() -> None:
     backend = ir.v1.BackendRef(id="deepest")
     for _ in range(100):
         backend = ir.v1.BackendRef(id="b", fallback=backend)
@@ -321,7 +333,7 @@ def test_what_nests_as_deep_as_protobuf_reads_is_converted_both_ways() -> None:
 # Rules and types
 
 
-def test_the_rules_of_the_schema_hold_on_the_way_back_unless_they_are_waived() -> None:
+def test_from_betterproto_validates_unless_disabled() -> None:
     config = v1.TrainingConfig(id="c", epochs=0)
     with pytest.raises(ir.ValidationError) as broken:
         from_betterproto(config)
@@ -333,7 +345,7 @@ def test_the_rules_of_the_schema_hold_on_the_way_back_unless_they_are_waived() -
     assert from_betterproto(config, ir.v1.TrainingConfig, validate=False).epochs == 0
 
 
-def test_the_expected_type_is_a_class_or_a_name_and_another_is_refused() -> None:
+def test_the_expected_type_is_a_class_or_a_name() -> None:
     stage = v1.StageDef(name="s")
     assert from_betterproto(stage, "StageDef") == from_betterproto(stage, ir.v1.StageDef)
     with pytest.raises(ir.UnknownTypeError, match="expected ModelRef, got StageDef"):
@@ -346,12 +358,12 @@ def test_the_expected_type_is_a_class_or_a_name_and_another_is_refused() -> None
         to_betterproto(ir.v1.StageDef(name="s"), v1.ModelRef)
 
 
-def test_what_is_no_message_of_this_package_is_refused() -> None:
+def test_only_messages_of_this_package_are_accepted() -> None:
     with pytest.raises(ir.Error, match="expected a protobuf message, got StageDef"):
         to_betterproto(v1.StageDef())  # type: ignore[call-overload]
     with pytest.raises(ir.Error, match="expected a message of betterproto2, got StageDef"):
         from_betterproto(ir.v1.StageDef())  # type: ignore[call-overload]
-    with pytest.raises(ir.UnknownTypeError, match=r"no class here for google\.protobuf\.FileDesc"):
+    with pytest.raises(ir.UnknownTypeError, match=r"has no class for google\.protobuf\.FileDesc"):
         to_betterproto(FileDescriptorProto())
 
     class Own(v1.StageDef):
@@ -366,7 +378,7 @@ def test_the_public_names_are_documented() -> None:
         assert (getattr(betterproto, name).__doc__ or "").strip()
 
 
-def test_copies_made_by_python_lose_fields_of_a_newer_schema_which_is_why_the_guide_warns() -> None:
+def test_copies_lose_fields_of_a_newer_schema_as_the_guide_warns() -> None:
     newer = v1.BackendRef.parse(b"\n\x01b\xf8\x07\x01")
     assert bytes(newer).endswith(b"\xf8\x07\x01")
     assert not bytes(copy.deepcopy(newer)).endswith(b"\xf8\x07\x01")

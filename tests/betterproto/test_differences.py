@@ -1,4 +1,4 @@
-"""What betterproto2 does by itself is as the guide's table says, and nothing of it gets past us."""
+"""betterproto2 alone behaves as the table in the guide describes."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from crucible_ir.exchange import v1 as google_exchange_v1
 
 GUIDE = (ROOT / "docs" / "python-betterproto.md").read_text(encoding="utf-8")
 
-#: A newer schema's field.
+#: A field of a newer schema.
 NEWER = b"\xf8\x07\x01"
 NANOSECOND = ir.v1.FeedbackEvent(id="e", timestamp=Timestamp(seconds=1, nanos=1))
 
 
-def google_refuses(text: str, type_: type[Message]) -> None:
+def assert_google_rejects(text: str, type_: type[Message]) -> None:
     with pytest.raises(json_format.ParseError):
         json_format.Parse(text, type_())
 
@@ -82,7 +82,9 @@ def two_members_of_one_oneof() -> None:
     both = v1.ModelRef.parse(data)
     assert (both.provider, both.custom_provider) == (v1.ModelProvider.LOCAL, "x")
     assert ir.v1.ModelRef.FromString(bytes(both)) == ir.v1.ModelRef(custom_provider="x")
-    google_refuses('{"provider": "MODEL_PROVIDER_LOCAL", "customProvider": "x"}', ir.v1.ModelRef)
+    assert_google_rejects(
+        '{"provider": "MODEL_PROVIDER_LOCAL", "customProvider": "x"}', ir.v1.ModelRef
+    )
 
 
 def field_in_another_wire_type() -> None:
@@ -132,14 +134,14 @@ def number_out_of_its_range() -> None:
     config = v1.TrainingConfig.from_json(text)
     assert config.epochs == 2**32 + 1
     assert ir.v1.TrainingConfig.FromString(bytes(config)).epochs == 1
-    google_refuses(text, ir.v1.TrainingConfig)
+    assert_google_rejects(text, ir.v1.TrainingConfig)
 
 
 def value_of_another_type() -> None:
     text = '{"metrics": "ab", "epochs": 1.5}'
     config = v1.TrainingConfig.from_json(text)
     assert (config.metrics, config.epochs) == (["a", "b"], 1)
-    google_refuses(text, ir.v1.TrainingConfig)
+    assert_google_rejects(text, ir.v1.TrainingConfig)
 
 
 def integer_beyond_two_to_53() -> None:
@@ -157,19 +159,19 @@ def nan_in_an_opaque_map() -> None:
 def key_given_twice() -> None:
     text = '{"id": "a", "id": "b"}'
     assert v1.ModelRef.from_json(text).id == "b"
-    google_refuses(text, ir.v1.ModelRef)
+    assert_google_rejects(text, ir.v1.ModelRef)
 
 
 def key_in_another_case() -> None:
     text = '{"CurrentEpoch": 2}'
     assert v1.TrainingRun.from_json(text).current_epoch == 2
-    google_refuses(text, ir.v1.TrainingRun)
+    assert_google_rejects(text, ir.v1.TrainingRun)
 
 
 def enum_name_without_its_prefix() -> None:
     text = '{"provider": "LOCAL"}'
     assert v1.ModelRef.from_json(text).provider == v1.ModelProvider.LOCAL
-    google_refuses(text, ir.v1.ModelRef)
+    assert_google_rejects(text, ir.v1.ModelRef)
 
 
 def integer_with_an_exponent_in_a_string() -> None:
@@ -184,7 +186,7 @@ def time_that_is_not_rfc_3339() -> None:
         text = json.dumps({"timestamp": time})
         local = datetime(2025, 1, 1).astimezone(UTC)
         assert v1.FeedbackEvent.from_json(text).timestamp == local
-        google_refuses(text, ir.v1.FeedbackEvent)
+        assert_google_rejects(text, ir.v1.FeedbackEvent)
 
 
 def base64_in_another_alphabet() -> None:
@@ -203,27 +205,27 @@ def value_without_a_kind() -> None:
     assert json.loads(json_format.MessageToJson(event)) == {"feedbackValue": None}
 
 
-#: What each row of the guide's table is about, in its order.
+#: The test of each row of the guide's table, in order.
 DIFFERENCES: dict[str, Callable[[], None]] = {
     "a timestamp with nanoseconds": timestamp_with_nanoseconds,
-    "a timestamp beyond the years 1 to 9999": timestamp_beyond_the_years,
+    "a timestamp outside the years 1 to 9999": timestamp_beyond_the_years,
     "unknown fields of a timestamp": unknown_fields_of_a_timestamp,
     "a negative duration": negative_duration,
     "a copy by `copy` or `dataclasses.replace`": copy_lacks_unknown_fields,
-    "two halves of one message on the wire": two_halves_of_one_message,
+    "two parts of one message on the wire": two_halves_of_one_message,
     "two members of one oneof": two_members_of_one_oneof,
-    "a field in another wire type": field_in_another_wire_type,
+    "a field with the wrong wire type": field_in_another_wire_type,
     "a group": group,
-    "a record that ends early": record_that_ends_early,
+    "a truncated record": record_that_ends_early,
     "a map entry without a value": map_entry_without_a_value,
-    "an enum number beyond 32 bits": enum_number_beyond_32_bits,
+    "an enum number of more than 32 bits": enum_number_beyond_32_bits,
     "nesting beyond 100 levels": nesting_beyond_100_levels,
-    "a number out of its range": number_out_of_its_range,
-    "a value of another type": value_of_another_type,
-    "an integer beyond 2^53 in an opaque map": integer_beyond_two_to_53,
-    "`NaN` in an opaque map": nan_in_an_opaque_map,
-    "a key given twice": key_given_twice,
-    "a key in another case": key_in_another_case,
+    "a number out of range": number_out_of_its_range,
+    "a value of the wrong type": value_of_another_type,
+    "an integer beyond 2^53 in opaque JSON": integer_beyond_two_to_53,
+    "`NaN` in opaque JSON": nan_in_an_opaque_map,
+    "a duplicate key": key_given_twice,
+    "a key in a different case": key_in_another_case,
     "the name of an enum value without its prefix": enum_name_without_its_prefix,
     "an integer with an exponent in a string": integer_with_an_exponent_in_a_string,
     "a time that is not RFC 3339": time_that_is_not_rfc_3339,
@@ -233,17 +235,17 @@ DIFFERENCES: dict[str, Callable[[], None]] = {
 
 
 @pytest.mark.parametrize("difference", DIFFERENCES.values(), ids=lambda each: each.__name__)
-def test_betterproto2_by_itself_does_what_the_guide_says(difference: Callable[[], None]) -> None:
+def test_betterproto2_alone_behaves_as_the_guide_describes(difference: Callable[[], None]) -> None:
     difference()
 
 
-def test_the_guide_lists_what_is_tested_and_nothing_else() -> None:
-    table = GUIDE.split("## What betterproto2 does by itself")[1]
+def test_the_guide_lists_exactly_the_tested_differences() -> None:
+    table = GUIDE.split("## Differences of betterproto2 alone")[1]
     rows = re.findall(r"^\| (.*?) \|", table, flags=re.MULTILINE)
     assert rows[1:] == list(DIFFERENCES)
 
 
-def test_reading_with_us_and_converting_then_keeps_what_betterproto2_alone_would_change() -> None:
+def test_decoding_with_this_package_and_converting_avoids_the_differences() -> None:
     halves = (ir.v1.BackendRef(id="b"), ir.v1.BackendRef(profile="p"))
     data = b"".join(ir.v1.Experiment(backend=half).SerializeToString() for half in halves)
     merged = to_betterproto(ir.from_binary(data, "Experiment", validate=False), v1.Experiment)

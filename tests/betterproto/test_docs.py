@@ -1,4 +1,4 @@
-"""The guide's programs run, and print what it says they print."""
+"""The programs in the guide run and print the shown output."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ DOCS = ROOT / "docs"
 GUIDE = (DOCS / "python-betterproto.md").read_text(encoding="utf-8")
 
 
-def test_the_python_blocks_run_in_sequence_and_print_what_is_shown() -> None:
+def test_the_python_blocks_run_in_sequence_and_print_the_shown_output() -> None:
     assert check_python(GUIDE, "docs/python-betterproto.md") == 2
 
 
-def test_every_link_to_a_file_leads_somewhere() -> None:
+def test_every_link_to_a_file_is_valid() -> None:
     check_links(GUIDE, DOCS)
 
 

@@ -1,4 +1,4 @@
-"""The runtime is optional: nothing else imports it, and what is missing is said in one line."""
+"""The runtime is optional: no other package imports it, and an error names the missing extra."""
 
 from __future__ import annotations
 
@@ -60,23 +60,23 @@ def printed_by(script: str) -> str:
         ("crucible_ir.betterproto.exchange.v1", "grpclib"),
     ],
 )
-def test_importing_it_without_the_extra_says_what_to_install(importing: str, module: str) -> None:
-    said = printed_by(WITHOUT.format(importing=importing, module=module))
-    assert said.startswith(f"MissingExtraError the module {module}")
-    assert said.endswith(" is not installed; run: pip install 'crucible-ir[betterproto]'")
+def test_importing_it_without_the_extra_names_the_extra(importing: str, module: str) -> None:
+    printed = printed_by(WITHOUT.format(importing=importing, module=module))
+    assert printed.startswith(f"MissingExtraError the module {module}")
+    assert printed.endswith(" is not installed; run: pip install 'crucible-ir[betterproto]'")
 
 
-def test_another_release_of_betterproto2_than_the_generator_s_is_named_as_the_reason() -> None:
+def test_an_incompatible_release_of_betterproto2_is_reported() -> None:
     script = "import betterproto2._version as v; v.__version__ = '0.11.0'\n"
-    said = printed_by(script + WITHOUT.format(importing="crucible_ir.betterproto", module="none"))
-    assert said.startswith(
+    script += WITHOUT.format(importing="crucible_ir.betterproto", module="none")
+    assert printed_by(script).startswith(
         "MissingExtraError the module crucible_ir.betterproto.v1 is incompatible with the"
         " installed packages; run: pip install --upgrade 'crucible-ir[betterproto]'"
         " (Unsupported version."
     )
 
 
-def test_the_extra_asks_for_the_minor_release_of_the_generator() -> None:
+def test_the_extra_requires_the_minor_release_of_the_generator() -> None:
     major, minor = map(int, str(vars(messages)["_COMPILER_VERSION"]).split(".")[:2])
     [asked] = [
         Requirement(each) for each in requires("crucible-ir") or () if "betterproto2" in each
@@ -90,7 +90,7 @@ def test_the_messages_alone_do_not_need_grpclib() -> None:
     assert printed_by(script + "print(b.v1.StageDef(name='s'))") == "StageDef(name='s')"
 
 
-def test_the_package_without_it_does_not_import_it() -> None:
+def test_no_other_package_imports_it() -> None:
     assert printed_by(BASE) == "[]"
 
 

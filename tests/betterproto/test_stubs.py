@@ -1,4 +1,4 @@
-"""The async stubs take documents and feedback through our server, and lose nothing on the way."""
+"""The async stubs exchange documents and feedback with the server without loss."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from crucible_ir.exchange import ExchangeClient
 
 pytestmark = pytest.mark.slow
 
-#: The longest that a test waits for an answer.
-PATIENCE = 60
+#: The timeout of a test in seconds.
+TIMEOUT = 60
 
-Scene = Callable[[Channel], Coroutine[Any, Any, None]]
+Scenario = Callable[[Channel], Coroutine[Any, Any, None]]
 
 
-def play(exchange: Served, scene: Scene) -> None:
+def run_scenario(exchange: Served, scenario: Scenario) -> None:
     """Run a coroutine with a channel to the server."""
 
     async def run() -> None:
@@ -41,8 +41,8 @@ def play(exchange: Served, scene: Scene) -> None:
             status_details_codec=ProtoStatusDetailsCodec(),
         )
         try:
-            async with asyncio.timeout(PATIENCE):
-                await scene(channel)
+            async with asyncio.timeout(TIMEOUT):
+                await scenario(channel)
         finally:
             channel.close()
 
@@ -61,13 +61,13 @@ def version(name: str) -> v1.ModelVersion:
     )
 
 
-def test_a_document_is_published_watched_and_fetched_and_our_own_client_sees_the_same(
+def test_a_document_is_published_watched_and_fetched(
     exchange: Served,
 ) -> None:
     name = str(uuid.uuid4())
     document = version(name)
 
-    async def scene(channel: Channel) -> None:
+    async def scenario(channel: Channel) -> None:
         stub = exchange_v1.ExchangeServiceStub(channel)
         published = await stub.publish(
             exchange_v1.PublishRequest(document=v1.Document(ir_version="1", model_version=document))
@@ -81,35 +81,35 @@ def test_a_document_is_published_watched_and_fetched_and_our_own_client_sees_the
                 include_documents=True,
             )
         )
-        async for told in watch:
-            if told.change is not None:
+        async for response in watch:
+            if response.change is not None:
                 break
         await watch.aclose()  # type: ignore[attr-defined]  # typed as an iterator
-        assert told.change is not None
-        assert told.change.document is not None
-        assert told.change.document.model_version == document
+        assert response.change is not None
+        assert response.change.document is not None
+        assert response.change.document.model_version == document
         fetched = await stub.get(exchange_v1.GetRequest(type="ModelVersion", id=name))
         assert fetched.document is not None
         assert fetched.document.model_version == document
 
-    play(exchange, scene)
+    run_scenario(exchange, scenario)
     with ExchangeClient(exchange.address) as client:
         stored = client.get(ir.v1.ModelVersion, name)
     assert stored.content == from_betterproto(document)
 
 
-def test_heartbeats_of_a_quiet_watch_are_read(exchange: Served) -> None:
-    async def scene(channel: Channel) -> None:
+def test_heartbeats_of_an_idle_watch_are_received(exchange: Served) -> None:
+    async def scenario(channel: Channel) -> None:
         stub = exchange_v1.ExchangeServiceStub(channel)
         request = exchange_v1.WatchRequest(id_prefix=str(uuid.uuid4()), heartbeat_interval_ms=100)
         watch = stub.watch(request)
-        told = await anext(aiter(watch))
+        response = await anext(aiter(watch))
         await watch.aclose()  # type: ignore[attr-defined]  # typed as an iterator
-        assert told.heartbeat is not None
-        assert told.heartbeat.time is not None
-        assert abs(datetime.now(UTC) - told.heartbeat.time) < timedelta(hours=1)
+        assert response.heartbeat is not None
+        assert response.heartbeat.time is not None
+        assert abs(datetime.now(UTC) - response.heartbeat.time) < timedelta(hours=1)
 
-    play(exchange, scene)
+    run_scenario(exchange, scenario)
 
 
 def test_feedback_is_ingested_in_batches_exported_and_summarized(exchange: Served) -> None:
@@ -123,7 +123,7 @@ def test_feedback_is_ingested_in_batches_exported_and_summarized(exchange: Serve
         yield exchange_v1.IngestRequest(batch_id=1, events=events[:3])
         yield exchange_v1.IngestRequest(batch_id=2, events=[*events[3:], events[0]])
 
-    async def scene(channel: Channel) -> None:
+    async def scenario(channel: Channel) -> None:
         stub = exchange_v1.FeedbackServiceStub(channel)
         answers = [answer async for answer in stub.ingest(batches())]
         assert [(answer.batch_id, answer.accepted) for answer in answers] == [(1, 3), (2, 2)]
@@ -134,18 +134,18 @@ def test_feedback_is_ingested_in_batches_exported_and_summarized(exchange: Serve
         summary = await stub.summarize(exchange_v1.SummarizeRequest(deployment_id=deployment))
         assert sum(part.count for part in summary.summaries) == len(events)
 
-    play(exchange, scene)
+    run_scenario(exchange, scenario)
 
 
-def test_the_rules_that_a_document_breaks_come_back_typed(exchange: Served) -> None:
+def test_broken_rules_are_returned_as_typed_details(exchange: Served) -> None:
     document = v1.Document(ir_version="1", model_ref=v1.ModelRef(id="x" * 513))
 
-    async def scene(channel: Channel) -> None:
+    async def scenario(channel: Channel) -> None:
         stub = exchange_v1.ExchangeServiceStub(channel)
-        with pytest.raises(grpclib.GRPCError) as refused:
+        with pytest.raises(grpclib.GRPCError) as caught:
             await stub.publish(exchange_v1.PublishRequest(document=document))
-        assert refused.value.status is grpclib.const.Status.INVALID_ARGUMENT
-        [bad] = [d for d in refused.value.details if isinstance(d, error_details_pb2.BadRequest)]
+        assert caught.value.status is grpclib.const.Status.INVALID_ARGUMENT
+        [bad] = [d for d in caught.value.details if isinstance(d, error_details_pb2.BadRequest)]
         assert [(v.field, v.reason) for v in bad.field_violations] == [
             ("document.model_ref.id", "string.max_bytes")
         ]
@@ -153,11 +153,11 @@ def test_the_rules_that_a_document_breaks_come_back_typed(exchange: Served) -> N
             await stub.get(exchange_v1.GetRequest(type="ModelRef", id=str(uuid.uuid4())))
         assert missing.value.status is grpclib.const.Status.NOT_FOUND
 
-    play(exchange, scene)
+    run_scenario(exchange, scenario)
 
 
-def test_the_validation_service_judges_what_betterproto2_wrote(exchange: Served) -> None:
-    async def scene(channel: Channel) -> None:
+def test_the_validation_service_validates_messages_of_betterproto2(exchange: Served) -> None:
+    async def scenario(channel: Channel) -> None:
         stub = exchange_v1.ValidationServiceStub(channel)
         verdict = await stub.validate(
             exchange_v1.ValidateRequest(
@@ -172,10 +172,10 @@ def test_the_validation_service_judges_what_betterproto2_wrote(exchange: Served)
         )
         assert [(v.path, v.rule_id) for v in verdict.violations] == [("name", "required")]
 
-    play(exchange, scene)
+    run_scenario(exchange, scenario)
 
 
-def test_a_document_that_betterproto2_would_change_is_refused_and_not_received_in_part(
+def test_a_document_that_betterproto2_would_change_is_an_error(
     exchange: Served,
 ) -> None:
     name = str(uuid.uuid4())
@@ -185,81 +185,81 @@ def test_a_document_that_betterproto2_would_change_is_refused_and_not_received_i
     with ExchangeClient(exchange.address) as client:
         client.publish(exact)
 
-    async def scene(channel: Channel) -> None:
+    async def scenario(channel: Channel) -> None:
         stub = exchange_v1.ExchangeServiceStub(channel)
-        with pytest.raises(ir.EncodeError, match="keeps microseconds") as refused:
+        with pytest.raises(ir.EncodeError, match="keeps only microseconds") as caught:
             await stub.get(exchange_v1.GetRequest(type="ModelVersion", id=name))
-        assert refused.value.path == "document.model_version.created_at"
+        assert caught.value.path == "document.model_version.created_at"
 
-    play(exchange, scene)
+    run_scenario(exchange, scenario)
 
 
-def test_a_request_with_a_value_of_another_type_is_not_sent(exchange: Served) -> None:
-    async def scene(channel: Channel) -> None:
+def test_a_request_with_a_value_out_of_range_is_not_sent(exchange: Served) -> None:
+    async def scenario(channel: Channel) -> None:
         stub = exchange_v1.ExchangeServiceStub(channel)
         request = exchange_v1.GetRequest(type="ModelVersion", revision=2**40)
-        with pytest.raises(ir.DecodeError) as refused:
+        with pytest.raises(ir.DecodeError) as caught:
             await stub.get(request)
-        assert refused.value.path == "revision"
+        assert caught.value.path == "revision"
 
-    play(exchange, scene)
+    run_scenario(exchange, scenario)
 
 
-def test_a_message_of_another_type_does_not_get_into_a_stream(exchange: Served) -> None:
-    async def scene(channel: Channel) -> None:
+def test_a_message_of_another_type_in_a_stream_is_an_error(exchange: Served) -> None:
+    async def scenario(channel: Channel) -> None:
         stub = exchange_v1.FeedbackServiceStub(channel)
         events: list[Any] = [v1.FeedbackEvent(id="e")]
         with pytest.raises(ir.UnknownTypeError, match="expected IngestRequest, got FeedbackEvent"):
             [answer async for answer in stub.ingest(events)]
 
-    play(exchange, scene)
+    run_scenario(exchange, scenario)
 
 
-def test_what_goes_wrong_while_sending_is_raised_and_what_was_sent_before_is_answered(
+def test_an_error_while_sending_is_raised_after_the_responses_to_earlier_messages(
     exchange: Served,
 ) -> None:
     async def batches() -> AsyncIterator[exchange_v1.IngestRequest]:
         yield exchange_v1.IngestRequest(batch_id=1, events=[v1.FeedbackEvent(id="before")])
         raise OSError("the disk is gone")
 
-    async def scene(channel: Channel) -> None:
+    async def scenario(channel: Channel) -> None:
         answered = []
         with pytest.raises(OSError, match="the disk is gone"):
             async for answer in exchange_v1.FeedbackServiceStub(channel).ingest(batches()):
                 answered.append(answer.batch_id)
         assert answered in ([], [1])
 
-    play(exchange, scene)
+    run_scenario(exchange, scenario)
 
 
-def test_a_request_that_the_server_refuses_ends_the_stream_with_its_status(
+def test_a_request_that_the_server_rejects_ends_the_stream_with_its_status(
     exchange: Served,
 ) -> None:
     async def batches() -> AsyncIterator[exchange_v1.IngestRequest]:
         yield exchange_v1.IngestRequest(batch_id=-1)
-        await asyncio.sleep(PATIENCE)
+        await asyncio.sleep(TIMEOUT)
 
-    async def scene(channel: Channel) -> None:
-        with pytest.raises(grpclib.GRPCError) as refused:
+    async def scenario(channel: Channel) -> None:
+        with pytest.raises(grpclib.GRPCError) as caught:
             [answer async for answer in exchange_v1.FeedbackServiceStub(channel).ingest(batches())]
-        assert refused.value.status is grpclib.const.Status.INVALID_ARGUMENT
+        assert caught.value.status is grpclib.const.Status.INVALID_ARGUMENT
 
-    play(exchange, scene)
+    run_scenario(exchange, scenario)
 
 
-def test_a_stream_that_is_left_early_is_closed(exchange: Served) -> None:
+def test_a_stream_that_is_abandoned_is_closed(exchange: Served) -> None:
     name = str(uuid.uuid4())
 
     async def batches() -> AsyncIterator[exchange_v1.IngestRequest]:
         yield exchange_v1.IngestRequest(batch_id=1, events=[v1.FeedbackEvent(id=name)])
-        await asyncio.sleep(PATIENCE)
+        await asyncio.sleep(TIMEOUT)
 
-    async def scene(channel: Channel) -> None:
+    async def scenario(channel: Channel) -> None:
         stream = exchange_v1.FeedbackServiceStub(channel).ingest(batches())
         assert (await anext(aiter(stream))).accepted == 1
         await stream.aclose()  # type: ignore[attr-defined]  # typed as an iterator
-        # The generated method leaves what it iterates over to the event loop to close.
+        # The generated method leaves it to the event loop to close its iterator.
         while any("_send_messages" in repr(task) for task in asyncio.all_tasks()):
             await asyncio.sleep(0.01)
 
-    play(exchange, scene)
+    run_scenario(exchange, scenario)

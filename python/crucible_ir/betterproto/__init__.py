@@ -1,8 +1,8 @@
-"""The messages as betterproto2's dataclasses, and the way between them and protobuf's own.
+"""The messages as dataclasses of betterproto2, and conversion from and to protobuf messages.
 
-Needs the extra ``crucible-ir[betterproto]``; ``import crucible_ir`` does not import it. The
-messages are in `crucible_ir.betterproto.v1`; those of the exchange, with async stubs of its
-services, in `crucible_ir.betterproto.exchange.v1`.
+Requires the extra ``crucible-ir[betterproto]``. No other package imports this one. The messages are
+in `crucible_ir.betterproto.v1`; those of the exchange, with async stubs of its services, in
+`crucible_ir.betterproto.exchange.v1`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from crucible_ir.extras import optional_module
 if TYPE_CHECKING:
     from crucible_ir.betterproto import v1 as v1
 else:
-    # Whatever of this package is imported first, this says which extra is missing.
+    # Importing any module of this package first runs this line, which names a missing extra.
     v1 = optional_module("crucible_ir.betterproto.v1", "betterproto")
 
 from crucible_ir.betterproto.conversion import from_betterproto as from_betterproto

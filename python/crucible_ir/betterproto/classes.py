@@ -1,4 +1,4 @@
-"""Which of betterproto2's classes stands for which of protobuf's, and what its fields hold."""
+"""The dataclass of betterproto2 for each protobuf class and vice versa, and its fields."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 
 import betterproto2
 from google.protobuf import descriptor_pool, message_factory
-from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
 from crucible_ir.betterproto.generated.message_pool import default_message_pool
 from crucible_ir.errors import shorten
+from crucible_ir.schema.fields import Field, describe_field
 from crucible_ir.schema.types import UnknownTypeError, descriptor_of
 
 _GENERATED = "crucible_ir.betterproto.generated"
@@ -22,27 +22,27 @@ _OWN_PREFIX = "crucible_ir."
 _URL_PREFIX = "type.googleapis.com/"
 
 
-class Field(NamedTuple):
+class DataclassField(NamedTuple):
     """A field of a dataclass message.
 
     Attributes:
         name: The name of the attribute.
-        descriptor: The field in the schema.
-        type: The class of one value of it, of its list or of its map.
+        schema: The field of the schema.
+        type: The class of its value, of an item of its list or of a value of its map.
     """
 
     name: str
-    descriptor: FieldDescriptor
+    schema: Field
     type: type
 
 
-# Typed as Any: mypy takes a message class, which can be hashed, for a message, which cannot.
+# Any, because mypy treats a message class, which is hashable, as a message, which is not.
 @cache
 def dataclass_of(class_: Any) -> type[betterproto2.Message]:
-    """Return betterproto2's class for one of protobuf's.
+    """Return the dataclass for a protobuf class.
 
     Raises:
-        UnknownTypeError: There is none: the message is of another package.
+        UnknownTypeError: There is none, because the message is of another package.
     """
     descriptor = descriptor_of(class_)
     package = descriptor.file.package
@@ -50,16 +50,16 @@ def dataclass_of(class_: Any) -> type[betterproto2.Message]:
         import_module(f"{_GENERATED}.{package}")
     found = default_message_pool.url_to_type.get(_URL_PREFIX + descriptor.full_name)
     if found is None:
-        raise UnknownTypeError(f"betterproto2 has no class here for {descriptor.full_name}")
+        raise UnknownTypeError(f"crucible_ir.betterproto has no class for {descriptor.full_name}")
     return found
 
 
 @cache
 def protobuf_class_of(class_: type[betterproto2.Message]) -> type[Message]:
-    """Return protobuf's class for one of betterproto2's.
+    """Return the protobuf class for a dataclass.
 
     Raises:
-        UnknownTypeError: There is none: the class is not one of this package's.
+        UnknownTypeError: The dataclass is not one of this package.
     """
     url = default_message_pool.type_to_url.get(class_)
     if url is None:
@@ -74,17 +74,17 @@ def protobuf_class_of(class_: type[betterproto2.Message]) -> type[Message]:
 
 
 @cache
-def fields_of(class_: type[betterproto2.Message]) -> tuple[Field, ...]:
+def dataclass_fields(class_: type[betterproto2.Message]) -> tuple[DataclassField, ...]:
     """Return the fields of a dataclass message, in the order of the schema."""
     by_number = {field.number: field for field in descriptor_of(protobuf_class_of(class_)).fields}
     hints = typing.get_type_hints(class_)
-    # Every generated class is a dataclass, which their common base does not say.
+    # Every generated class is a dataclass, although their base class is not.
     made: Any = class_
     declared: tuple[dataclasses.Field[Any], ...] = dataclasses.fields(made)
     return tuple(
-        Field(
+        DataclassField(
             field.name,
-            by_number[field.metadata["betterproto"].number],
+            describe_field(by_number[field.metadata["betterproto"].number]),
             _item_type(hints[field.name]),
         )
         for field in declared
@@ -92,7 +92,7 @@ def fields_of(class_: type[betterproto2.Message]) -> tuple[Field, ...]:
 
 
 def _item_type(hint: Any) -> type:
-    """Return what a type hint says that one value is: `X` of `X | None`, `list[X]`, `dict[K, X]`.
+    """Return the type `X` of a type hint `X | None`, `list[X]` or `dict[K, X]`.
 
     >>> _item_type(dict[str, float]), _item_type(int | None)
     (<class 'float'>, <class 'int'>)

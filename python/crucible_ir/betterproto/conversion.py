@@ -1,4 +1,4 @@
-"""The way between protobuf's messages and betterproto2's: through the wire, and nothing lost."""
+"""Lossless conversion between protobuf messages and dataclasses, through the wire format."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ import betterproto2
 from google.protobuf.message import Message
 
 from crucible_ir.betterproto.classes import dataclass_of, protobuf_class_of
-from crucible_ir.betterproto.moments import refuse_lost_moments
-from crucible_ir.betterproto.unknown import refuse_misread_unknown_fields
-from crucible_ir.betterproto.wholeness import refuse_misfits
+from crucible_ir.betterproto.lossy_fields import reject_lossy_fields
+from crucible_ir.betterproto.type_checks import check_types
 from crucible_ir.errors import DecodeError, EncodeError, Error, shorten
 from crucible_ir.schema.types import UnknownTypeError, descriptor_of, message_type
 from crucible_ir.serialization.binary import from_binary, to_binary
@@ -27,15 +26,15 @@ def to_betterproto(message: Message, type: None = None) -> betterproto2.Message:
 def to_betterproto(
     message: Message, type: type[betterproto2.Message] | None = None
 ) -> betterproto2.Message:
-    """Return a message as betterproto2's dataclass of the same type, unknown fields included.
+    """Convert a protobuf message to a dataclass, including unknown fields.
 
     Args:
         message: A message of the IR or of the exchange.
-        type: The dataclass that is expected, which type checkers then know as the result's.
+        type: The expected dataclass, which is then the static type of the result.
 
     Raises:
-        EncodeError: The message holds what betterproto2 would lose, such as the nanoseconds of a
-            timestamp; the error names the path.
+        EncodeError: betterproto2 would lose a part of the message, such as the nanoseconds of a
+            timestamp; the error has the path.
         UnknownTypeError: The message is of another package, or not of the expected type.
 
     >>> import crucible_ir as ir
@@ -51,15 +50,14 @@ def to_betterproto(
         raise UnknownTypeError(f"expected {_name(type)}, got {descriptor_of(message).full_name}")
     data = to_binary(message)
     try:
-        refuse_lost_moments(message)
-        refuse_misread_unknown_fields(message)
+        reject_lossy_fields(message)
         return class_.parse(data)
     except ConversionError as error:
         raise error.encode_error() from None
     except RecursionError:
         raise too_deep().encode_error() from None
     except Exception as error:
-        raise EncodeError(f"betterproto2 cannot read the message: {error}") from error
+        raise EncodeError(f"betterproto2 cannot decode the message: {error}") from error
 
 
 @overload
@@ -73,20 +71,17 @@ def from_betterproto(
 def from_betterproto(
     message: betterproto2.Message, type: str | type[Message] | None = None, *, validate: bool = True
 ) -> Message:
-    """Return a dataclass of betterproto2 as protobuf's message of the same type.
-
-    betterproto2 does not look at what its dataclasses hold; this does.
+    """Convert a dataclass to a protobuf message, after checking the types of its values.
 
     Args:
         message: A message of a class of `crucible_ir.betterproto`.
-        type: The class that is expected, or its name; type checkers then know the result's.
-        validate: Whether the schema's rules must hold.
+        type: The expected class, which is then the static type of the result, or its name.
+        validate: Whether to validate the message against the rules of the schema.
 
     Raises:
-        DecodeError: A field holds what its type cannot, or what would be lost; the error names
-            the path.
+        DecodeError: A value has the wrong type or would be lost; the error has the path.
         ValidationError: The message breaks rules of the schema.
-        UnknownTypeError: The message is of a class of another package, or not of the expected type.
+        UnknownTypeError: The class is of another package, or not the expected one.
 
     >>> from crucible_ir.betterproto import v1
     >>> from_betterproto(v1.StageDef(name="embed")).name
@@ -98,14 +93,14 @@ def from_betterproto(
     if type is not None and message_type(type) is not class_:
         raise UnknownTypeError(f"expected {_name(type)}, got {message.__class__.__name__}")
     try:
-        refuse_misfits(message)
+        check_types(message)
         data = bytes(message)
     except ConversionError as error:
         raise error.decode_error() from None
     except RecursionError:
         raise too_deep().decode_error() from None
     except Exception as error:
-        raise DecodeError(f"betterproto2 cannot write the message: {error}") from error
+        raise DecodeError(f"betterproto2 cannot encode the message: {error}") from error
     return from_binary(data, class_, validate=validate)
 
 

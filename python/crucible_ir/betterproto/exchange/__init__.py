@@ -1,4 +1,4 @@
-"""The exchange for betterproto2: its messages, and async stubs of its services for grpclib."""
+"""The exchange for betterproto2: its messages, and async grpclib stubs of its services."""
 
 from __future__ import annotations
 

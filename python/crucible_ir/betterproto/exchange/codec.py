@@ -1,4 +1,4 @@
-"""The codec that keeps what passes through grpclib whole, or refuses it."""
+"""A lossless codec for grpclib."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from crucible_ir.serialization.binary import from_binary, to_binary
 
 
 class LosslessCodec(CodecBase):
-    r"""Writes and reads the exchange's messages as `from_betterproto` and `to_betterproto` do.
+    r"""Encodes messages with `from_betterproto` and decodes them with `to_betterproto`.
 
-    grpclib's own codec takes what betterproto2 makes of them, which drops the nanoseconds of a
-    timestamp and does not look at the types of what is sent. The server checks the rules.
+    grpclib's own codec drops the nanoseconds of timestamps and does not check the types of values.
+    Messages are not validated; the server does that.
 
     >>> from crucible_ir.betterproto.exchange import v1
     >>> LosslessCodec().encode(v1.GetRequest(type="ModelRef"), v1.GetRequest)
@@ -26,20 +26,20 @@ class LosslessCodec(CodecBase):
     def encode(
         self, message: betterproto2.Message, message_type: type[betterproto2.Message]
     ) -> bytes:
-        """Write a message.
+        """Encode a message.
 
         Raises:
-            DecodeError: A field holds what its type cannot; the error names the path.
+            DecodeError: A value has the wrong type or would be lost; the error has the path.
             UnknownTypeError: The message is of another type.
         """
         expected = protobuf_class_of(message_type)
         return to_binary(from_betterproto(message, expected, validate=False))
 
     def decode(self, data: bytes, message_type: type[betterproto2.Message]) -> betterproto2.Message:
-        """Read a message.
+        """Decode a message.
 
         Raises:
-            EncodeError: betterproto2 would lose part of the message; the error names the path.
+            EncodeError: betterproto2 would lose a part of the message; the error has the path.
         """
         received = from_binary(data, protobuf_class_of(message_type), validate=False)
         return to_betterproto(received, message_type)

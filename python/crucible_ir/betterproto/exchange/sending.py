@@ -1,4 +1,4 @@
-"""Stubs whose calls fail when sending fails; betterproto2's own would wait for an answer."""
+"""Stubs whose calls fail when sending fails; those of betterproto2 would wait for a response."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Any
 from betterproto2.grpclib.grpclib_client import MessageSource, ServiceStub
 from grpclib.exceptions import GRPCError, ProtocolError, StreamTerminatedError
 
-#: What ends both directions of a stream: the receiving side knows better why.
-_ENDED = (GRPCError, ProtocolError, StreamTerminatedError)
+#: Errors that end both directions of a stream; the receiving side raises the more precise error.
+_STREAM_ERRORS = (GRPCError, ProtocolError, StreamTerminatedError)
 
 
 class _Sending:
-    """The messages that a call sends, and what went wrong with that."""
+    """The messages that a call sends, and a future that fails if sending fails."""
 
     def __init__(self, messages: MessageSource) -> None:
         self.messages = messages
@@ -22,13 +22,13 @@ class _Sending:
 
 
 class SendingStub(ServiceStub):
-    """A stub whose bidirectional calls raise what their messages or their codec raise."""
+    """A stub whose bidirectional calls raise the errors of their messages and of the codec."""
 
     async def _stream_stream(
         self, route: str, request_iterator: MessageSource, *types: Any, **options: Any
     ) -> AsyncIterator[Any]:
         sending = _Sending(request_iterator)
-        responses = super()._stream_stream(route, sending, *types, **options)  # type: ignore[arg-type]  # handed on to `_send_messages`
+        responses = super()._stream_stream(route, sending, *types, **options)  # type: ignore[arg-type]  # passed to `_send_messages`
         try:
             while True:
                 response = asyncio.ensure_future(anext(responses))
@@ -43,20 +43,20 @@ class SendingStub(ServiceStub):
                 if response.cancelled():
                     sending.failure.result()
                 try:
-                    answer = response.result()
+                    received = response.result()
                 except StopAsyncIteration:
                     if sending.failure.done():
                         sending.failure.result()
                     return
-                yield answer
+                yield received
         finally:
             sending.failure.cancel()
             await responses.aclose()  # type: ignore[attr-defined]  # typed as an iterator
 
-    async def _send_messages(self, stream: Any, messages: Any) -> None:  # type: ignore[override]  # of no instance there
+    async def _send_messages(self, stream: Any, messages: Any) -> None:  # type: ignore[override]  # a static method there
         try:
             await super()._send_messages(stream, messages.messages)
-        except _ENDED:
+        except _STREAM_ERRORS:
             raise
         except Exception as error:
             if not messages.failure.done():

@@ -1,4 +1,4 @@
-"""Whether a dataclass message holds what its schema's fields can: betterproto2 does not look."""
+"""Checks of the types and values in a dataclass message, which betterproto2 does not check."""
 
 from __future__ import annotations
 
@@ -9,75 +9,73 @@ from functools import cache
 from typing import Any, NamedTuple, TypeAlias
 
 import betterproto2
-from google.protobuf.descriptor import FieldDescriptor
 
-from crucible_ir.betterproto.classes import Field, fields_of, protobuf_class_of
+from crucible_ir.betterproto.classes import DataclassField, dataclass_fields, protobuf_class_of
 from crucible_ir.betterproto.generated.google.protobuf import Duration
 from crucible_ir.errors import near_miss, shorten
 from crucible_ir.paths import MapKey
-from crucible_ir.schema.fields import OPAQUE_MESSAGES
-from crucible_ir.schema.types import descriptor_of, field_of, held_message, is_map
+from crucible_ir.schema.fields import INTEGER_RANGES, OPAQUE_MESSAGES, Kind
+from crucible_ir.schema.types import descriptor_of
 from crucible_ir.serialization.conversion_error import ConversionError, too_deep
 from crucible_ir.serialization.json.opaque import shown_integer
-from crucible_ir.serialization.json.scalars import INTEGER_RANGES
 from crucible_ir.serialization.limits import MAX_DEPTH
 
-#: Raises a ConversionError of a value, itself at a depth below the root message.
+#: Raises a ConversionError if a value is invalid. The arguments are the value and its depth.
 _Check: TypeAlias = Callable[[Any, int], None]
 
-#: Where betterproto2 keeps the bytes of the fields that it does not know.
+#: The attribute with the bytes of unknown fields.
 _UNKNOWN_FIELDS = "_unknown_fields"
 
 
-class _Shape(NamedTuple):
+class _ClassChecks(NamedTuple):
     attributes: frozenset[str]
-    checks: tuple[tuple[Field, _Check], ...]
+    fields: tuple[tuple[DataclassField, _Check], ...]
     oneofs: tuple[tuple[str, ...], ...]
     is_opaque: bool
 
 
-def refuse_misfits(message: betterproto2.Message, depth: int = 0) -> None:
-    """Raise if a dataclass message holds what would be lost, changed or misread on the wire.
+def check_types(message: betterproto2.Message, depth: int = 0) -> None:
+    """Raise if a value of a dataclass message would be lost, changed or misread on the wire.
 
     Args:
         message: The message, of a class of this package.
-        depth: How many messages it is below the root.
+        depth: The number of messages between the root and this message.
 
     Raises:
-        ConversionError: It has a value of another type or out of range, an unknown attribute,
-            two members of one oneof, a naive datetime.
+        ConversionError: A value has the wrong type or is out of range, an attribute is unknown, two
+            members of a oneof are set, or a datetime is naive.
     """
     if depth > MAX_DEPTH:
         raise too_deep()
-    shape = _shape(type(message))
+    checks = _class_checks(type(message))
     attributes = vars(message)
-    if not attributes.keys() <= shape.attributes:
-        extra = min(attributes.keys() - shape.attributes)
-        guess = near_miss(extra, shape.attributes)
+    if not attributes.keys() <= checks.attributes:
+        extra = min(attributes.keys() - checks.attributes)
+        guess = near_miss(extra, checks.attributes)
         raise ConversionError(f"{type(message).__name__} has no such field{guess}", extra)
-    for members in shape.oneofs:
+    for members in checks.oneofs:
         given = [name for name in members if attributes[name] is not None]
         if len(given) > 1:
-            parts = () if shape.is_opaque else given[1:2]
-            raise ConversionError(f"{given[0]} and {given[1]} exclude one another", *parts)
-    for field, check in shape.checks:
+            parts = () if checks.is_opaque else given[1:2]
+            raise ConversionError(f"{given[0]} and {given[1]} cannot both be set", *parts)
+    for field, check in checks.fields:
         value = attributes[field.name]
         if value is not None:
             try:
                 check(value, depth)
             except ConversionError as error:
-                # A path names what is in an opaque map, not the fields that make up the map.
-                if shape.is_opaque:
+                # In opaque JSON, a path contains keys and indexes, but not the fields of Struct.
+                if checks.is_opaque:
                     raise
-                raise error.under(field.descriptor.name) from None
+                raise error.under(field.schema.name) from None
 
 
 @cache
-def _shape(class_: type[betterproto2.Message]) -> _Shape:
-    fields = fields_of(class_)
-    names = {field.descriptor.number: field.name for field in fields}
+def _class_checks(class_: type[betterproto2.Message]) -> _ClassChecks:
+    fields = dataclass_fields(class_)
+    names = {field.schema.descriptor.number: field.name for field in fields}
     descriptor = descriptor_of(protobuf_class_of(class_))
-    return _Shape(
+    return _ClassChecks(
         frozenset(names.values()) | {_UNKNOWN_FIELDS},
         tuple((field, _field_check(field)) for field in fields),
         tuple(
@@ -87,17 +85,13 @@ def _shape(class_: type[betterproto2.Message]) -> _Shape:
     )
 
 
-def _field_check(field: Field) -> _Check:
-    if is_map(field.descriptor):
-        entry = held_message(field.descriptor)
-        return _map_check(
-            _value_check(field_of(entry, "key"), str),
-            _value_check(field_of(entry, "value"), field.type),
-        )
-    check = _value_check(field.descriptor, field.type)
-    if field.descriptor.is_repeated:
+def _field_check(field: DataclassField) -> _Check:
+    check = _value_check(field.schema.kind, field.type)
+    if field.schema.key is not None:
+        return _map_check(_value_check(field.schema.key, str), check)
+    if field.schema.is_list:
         return _list_check(check)
-    if check is _check_double and not field.descriptor.has_presence:
+    if check is _check_double and not field.schema.has_presence:
         return _check_double_without_presence
     return check
 
@@ -129,19 +123,14 @@ def _list_check(check_item: _Check) -> _Check:
     return check
 
 
-def _value_check(field: FieldDescriptor, type_: type) -> _Check:
-    """Return the check of one value of a field, of its list or of its map."""
-    kind = field.cpp_type
-    if kind == FieldDescriptor.CPPTYPE_MESSAGE:
-        if type_ in _MOMENT_CHECKS:
-            return _MOMENT_CHECKS[type_]
-        return _message_check(type_)
-    if kind == FieldDescriptor.CPPTYPE_ENUM:
+def _value_check(kind: Kind, type_: type) -> _Check:
+    """Return the check of a value of a field, of an item of its list or of a value of its map."""
+    if kind is Kind.MESSAGE:
+        return _TIME_CHECKS.get(type_) or _message_check(type_)
+    if kind is Kind.ENUM:
         return _enum_check(type_)
     if kind in INTEGER_RANGES:
         return _integer_check(*INTEGER_RANGES[kind])
-    if field.type == FieldDescriptor.TYPE_BYTES:
-        return _check_bytes
     return _SCALAR_CHECKS[kind]
 
 
@@ -149,13 +138,13 @@ def _message_check(class_: Any) -> _Check:
     def check(value: Any, depth: int) -> None:
         if type(value) is not class_:
             raise _unexpected(class_.__name__, value)
-        refuse_misfits(value, depth + 1)
+        check_types(value, depth + 1)
 
     return check
 
 
 def _enum_check(class_: type) -> _Check:
-    check_number = _integer_check(*INTEGER_RANGES[FieldDescriptor.CPPTYPE_INT32])
+    check_number = _integer_check(*INTEGER_RANGES[Kind.INT32])
 
     def check(value: Any, depth: int) -> None:
         if isinstance(value, betterproto2.Enum) and not isinstance(value, class_):
@@ -171,7 +160,7 @@ def _integer_check(low: int, high: int) -> _Check:
             raise _unexpected("an integer", value)
         if not low <= value <= high:
             shown = shown_integer(value)
-            raise ConversionError(f"{shown} is out of range; an integer here is {low} to {high}")
+            raise ConversionError(f"the integer {shown} is out of range: expected {low} to {high}")
 
     return check
 
@@ -183,7 +172,9 @@ def _check_double(value: Any, depth: int) -> None:
         except OverflowError:
             exact = False
         if not exact:
-            raise ConversionError(f"a double cannot hold {shown_integer(value)} exactly")
+            raise ConversionError(
+                f"a double cannot represent the integer {shown_integer(value)} exactly"
+            )
     elif not isinstance(value, float):
         raise _unexpected("a number", value)
 
@@ -191,7 +182,7 @@ def _check_double(value: Any, depth: int) -> None:
 def _check_double_without_presence(value: Any, depth: int) -> None:
     _check_double(value, depth)
     if value == 0 and math.copysign(1, value) < 0:
-        raise ConversionError("betterproto2 would leave -0.0 out, as it does 0.0")
+        raise ConversionError("betterproto2 would omit -0.0, as it omits 0.0")
 
 
 def _check_bool(value: Any, depth: int) -> None:
@@ -205,7 +196,7 @@ def _check_string(value: Any, depth: int) -> None:
     try:
         value.encode()
     except UnicodeEncodeError:
-        raise ConversionError("holds an unpaired surrogate, which UTF-8 cannot write") from None
+        raise ConversionError("contains an unpaired surrogate, which UTF-8 cannot encode") from None
 
 
 def _check_bytes(value: Any, depth: int) -> None:
@@ -240,14 +231,15 @@ def _check_timedelta(value: Any, depth: int) -> None:
         raise ConversionError(f"betterproto2 would write {back} for a timedelta of {value}")
 
 
-_MOMENT_CHECKS: dict[type, _Check] = {datetime: _check_datetime, timedelta: _check_timedelta}
+_TIME_CHECKS: dict[type, _Check] = {datetime: _check_datetime, timedelta: _check_timedelta}
 
-_SCALAR_CHECKS: dict[int, _Check] = {
-    FieldDescriptor.CPPTYPE_DOUBLE: _check_double,
-    FieldDescriptor.CPPTYPE_BOOL: _check_bool,
-    FieldDescriptor.CPPTYPE_STRING: _check_string,
+_SCALAR_CHECKS: dict[Kind, _Check] = {
+    Kind.DOUBLE: _check_double,
+    Kind.BOOL: _check_bool,
+    Kind.STRING: _check_string,
+    Kind.BYTES: _check_bytes,
 }
 
 
-def _unexpected(what: str, value: object) -> ConversionError:
-    return ConversionError(f"expected {what}, got {type(value).__name__} {shorten(value)}")
+def _unexpected(expected: str, value: object) -> ConversionError:
+    return ConversionError(f"expected {expected}, got {type(value).__name__} {shorten(value)}")
