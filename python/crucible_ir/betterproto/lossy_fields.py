@@ -9,7 +9,7 @@ from google.protobuf.unknown_fields import UnknownFieldSet
 
 from crucible_ir.betterproto.generated.google.protobuf import Duration, Timestamp
 from crucible_ir.schema.types import descriptor_of
-from crucible_ir.schema.unknown_fields import holders_of_unknown_fields
+from crucible_ir.schema.unknown_fields import messages_with_unknown_fields
 from crucible_ir.schema.walk import walk
 from crucible_ir.serialization.conversion_error import ConversionError
 
@@ -35,7 +35,7 @@ def reject_lossy_fields(message: Message) -> None:
         reason = _lossy_time(inner, class_) if class_ is not None else None
         if reason is not None:
             raise ConversionError(reason, *path)
-    for path, holder in holders_of_unknown_fields(message):
+    for path, holder in messages_with_unknown_fields(message):
         reason = _misread_unknown_field(holder)
         if reason is not None:
             raise ConversionError(reason, *path)

@@ -1,4 +1,4 @@
-"""Defaults: what the schema declares by ``(crucible_ir.v1.default)``, and filling them in."""
+"""The defaults that the schema declares by ``(crucible_ir.v1.default)``, and filling them in."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @cache
 def defaults(message: Descriptor) -> dict[str, object]:
-    """Return a message's defaults by field name, as values that the field takes.
+    """Return a message's defaults by field name, as values of the fields.
 
     Enum values are numbers, lists are tuples, and a message default is the default message.
     """
@@ -47,19 +47,19 @@ def _value(field: Field, value: object) -> object:
 
 @cache
 def prototype(message: Descriptor) -> Message:
-    """Return a message with nothing but its defaults set, to copy from; never change it."""
+    """Return a message with only its defaults set, to copy from; never change it."""
     made: Message = message_factory.GetMessageClass(message)()
     fill(made, lists=True)
     return made
 
 
 def fill(message: Message, *, given: Iterable[str] = (), lists: bool) -> None:
-    """Set the defaults of a message's own fields that are unset, except those that were given.
+    """Set the defaults of a message's own unset fields.
 
     Args:
         message: The message to change.
-        given: Names of fields that the caller has decided on; they keep their state.
-        lists: Whether empty lists take their default too, as they do at construction only.
+        given: The names of fields that do not change.
+        lists: Whether empty lists get their defaults too, which only constructors do.
     """
     descriptor = descriptor_of(message)
     decided = set(given)
@@ -87,13 +87,13 @@ def _is_unset(message: Message, field: Field) -> bool:
 
 
 def with_defaults(message: MessageT) -> MessageT:
-    """Return a copy of a message in which every unset field with a default holds it.
+    """Return a copy of a message with the defaults of every unset field.
 
-    Messages inside are filled too. Lists stay as they are: an empty list means empty, and list
-    defaults are for construction alone (proto/README.md, "Defaults").
+    Messages inside get their defaults too. Lists do not change: an empty list means empty, and only
+    constructors apply the defaults of lists (proto/README.md, "Defaults").
 
     Raises:
-        Error: The message is nested deeper than Python's stack reaches.
+        Error: The message is nested too deeply for Python's stack.
 
     >>> from crucible_ir import v1
     >>> with_defaults(v1.BackendRef(id="gpt4")).profile

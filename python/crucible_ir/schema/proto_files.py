@@ -1,4 +1,4 @@
-"""Find the `.proto` files: inside an installed package, or beside it in the repository."""
+"""The `.proto` files, inside an installed package or beside it in the repository."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ _PACKAGE = Path(__file__).resolve().parents[1]
 
 
 class MissingSchemaError(Error, LookupError):
-    """The package came without its ``.proto`` files."""
+    """The ``.proto`` files are not installed."""
 
 
 def proto_folder() -> Path:
-    """Return the folder to give to a protobuf compiler as an import path.
+    """Return the import path of the ``.proto`` files for a protobuf compiler.
 
-    A wheel holds it as ``crucible_ir/proto``. An editable install finds the repository's ``proto``.
+    It is ``crucible_ir/proto`` of a wheel, or the repository's ``proto`` for an editable install.
 
     Raises:
-        MissingSchemaError: Neither is there.
+        MissingSchemaError: Neither exists.
     """
     for folder in (_PACKAGE / "proto", _PACKAGE.parents[1] / "proto"):
         if (folder / "crucible_ir" / "v1").is_dir():
@@ -28,7 +28,7 @@ def proto_folder() -> Path:
 
 
 def proto_files() -> dict[str, bytes]:
-    """Return the content of every ``.proto`` file by the name that others import it by."""
+    """Return the content of every ``.proto`` file by its import path."""
     root = proto_folder()
     files = sorted(root.rglob("*.proto"))
     return {path.relative_to(root).as_posix(): path.read_bytes() for path in files}

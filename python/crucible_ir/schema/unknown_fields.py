@@ -1,4 +1,4 @@
-"""Unknown fields: what a message holds that its schema has no name for."""
+"""Unknown fields: the fields of a message that its schema does not have."""
 
 from __future__ import annotations
 
@@ -16,37 +16,37 @@ if TYPE_CHECKING:
 
 
 def unknown_fields(message: Message) -> Iterator[tuple[tuple[Part, ...], list[int]]]:
-    """Yield the path and the field numbers of each message inside that holds unknown fields.
+    """Yield the path and the unknown field numbers of each message inside that has some.
 
-    A message packed in an ``Any`` is bytes, and not looked into.
+    The message packed in an ``Any`` is not searched.
 
     >>> from crucible_ir import v1
     >>> newer = v1.BackendRef.FromString(bytes([0xF8, 0x07, 1]))
     >>> list(unknown_fields(v1.Experiment(backend=newer)))
     [(('backend',), [127])]
     """
-    for path, holder in holders_of_unknown_fields(message):
-        unknown = UnknownFieldSet(holder)
+    for path, inside in messages_with_unknown_fields(message):
+        unknown = UnknownFieldSet(inside)
         yield path, sorted({unknown[index].field_number for index in range(len(unknown))})
 
 
-def holders_of_unknown_fields(message: Message) -> Iterator[tuple[tuple[Part, ...], Message]]:
-    """Yield each message inside that holds unknown fields itself, with its path."""
-    if _holds_any(message):
+def messages_with_unknown_fields(message: Message) -> Iterator[tuple[tuple[Part, ...], Message]]:
+    """Yield each message inside that has unknown fields itself, with its path."""
+    if _has_any(message):
         yield from (
             (path, inside) for path, inside in walk(message) if len(UnknownFieldSet(inside))
         )
 
 
 def reject_unknown_fields(message: Message, *, purpose: str) -> None:
-    """Raise if a message holds unknown fields, itself or in a message inside it.
+    """Raise if a message has unknown fields, itself or in a message inside it.
 
     Args:
         message: The message.
-        purpose: What they would be left out of, such as ``the digest``.
+        purpose: The result that would lack them, such as ``the digest``.
 
     Raises:
-        EncodeError: It does; the path is that of the first message that does.
+        EncodeError: It does; the error has the path of the first message that does.
     """
     for path, numbers in unknown_fields(message):
         plural = "s" if len(numbers) > 1 else ""
@@ -58,8 +58,8 @@ def reject_unknown_fields(message: Message, *, purpose: str) -> None:
         )
 
 
-def _holds_any(message: Message) -> bool:
-    """Return whether there are unknown fields, at the speed of protobuf's own code."""
+def _has_any(message: Message) -> bool:
+    """Return whether there are unknown fields, without walking the message in Python."""
     known = type(message)()
     known.CopyFrom(message)
     known.DiscardUnknownFields()
