@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeAlias
+
+from crucible_ir.paths import Part, parse_path
 
 #: The most characters of an offending value that an error shows.
 SHOWN_VALUE_LENGTH = 80
@@ -30,6 +32,10 @@ class Position:
 
     def __str__(self) -> str:
         return f"{self.line}:{self.column}"
+
+
+#: Finds the position of an error, which takes longer than most errors are worth.
+FindPosition: TypeAlias = Callable[[], Position]
 
 
 class Violation(NamedTuple):
@@ -63,11 +69,25 @@ class Error(Exception):
 class _LocatedError(Error, ValueError):
     """An error about one place of one message."""
 
-    def __init__(self, reason: str, *, path: str = "", position: Position | None = None) -> None:
+    def __init__(
+        self, reason: str, *, path: str = "", position: Position | FindPosition | None = None
+    ) -> None:
         super().__init__(reason)
         self.reason = _one_line(reason)
         self.path = _one_line(path)
-        self.position = position
+        self._position = position
+
+    @property
+    def position(self) -> Position | None:
+        """The line and column, found in the text when they are first read."""
+        if callable(self._position):
+            self._position = self._position()
+        return self._position
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Finding the position now leaves the text behind.
+        _ = self.position
+        return tuple(super().__reduce__())
 
     def __str__(self) -> str:
         parts = [str(self.position) if self.position else "", self.path, self.reason]
@@ -113,9 +133,29 @@ class ValidationError(Error, ValueError):
     """
 
     # The constructor above this one has nothing to do: BaseException.__new__ keeps the arguments.
-    def __init__(self, type_name: str, violations: list[Violation]) -> None:
+    def __init__(
+        self,
+        type_name: str,
+        violations: list[Violation],
+        find: Callable[[tuple[Part, ...]], Position] | None = None,
+    ) -> None:
         self.type_name = type_name
-        self.violations = violations
+        self._violations = violations
+        self._find = find
+
+    @property
+    def violations(self) -> list[Violation]:
+        """Every broken rule; positions in a text are found when this is first read."""
+        if self._find is not None:
+            find, self._find = self._find, None
+            self._violations[:] = [
+                violation._replace(position=find(parse_path(violation.path)))
+                for violation in self._violations
+            ]
+        return self._violations
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.type_name, self.violations)
 
     def __str__(self) -> str:
         count = len(self.violations)

@@ -64,7 +64,7 @@ TABLE: list[tuple[str, str, bytes, int, str]] = [
     ("unknown key", "txtpb", b'id: "t" epoch: 3', 1, 'did you mean "epochs"?'),
     ("wrong enum", "json", with_member('"device": "DEVICE_GPU"'), 1, 'no value "DEVICE_GPU"'),
     ("wrong enum", "txtpb", b"device: DEVICE_GPU", 1, "DEVICE_GPU"),
-    ("bare NaN", "json", with_member('"learningRate": NaN'), 1, "NaN stands bare"),
+    ("bare NaN", "json", with_member('"learningRate": NaN'), 1, "NaN without quotes"),
     ("NaN", "json", with_member('"learningRate": "NaN"'), 1, "[double."),
     ("NaN in an opaque map", "yaml", with_member('"options": {"x": .nan}'), 1, ".nan is written"),
     ("NUL bytes", "json", b'{"id": "t"\x00}', 1, "not JSON"),

@@ -15,7 +15,7 @@ from google.protobuf import text_format
 
 from crucible_ir import v1
 from crucible_ir.cli.commands.exchange.connection import Server
-from crucible_ir.serialization import yaml_text
+from crucible_ir.serialization import yaml
 from crucible_ir.serialization.formats import FORMATS
 
 #: Valid, but a lint warns of the control character in its name.
@@ -27,7 +27,7 @@ DATASET = v1.DatasetRef(
 PARSERS: list[tuple[Any, str]] = [
     (json, "loads"),
     (orjson, "loads"),
-    (yaml_text, "parse"),
+    (yaml, "parse"),
     (text_format, "Parse"),
 ]
 

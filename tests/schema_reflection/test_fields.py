@@ -68,9 +68,9 @@ def test_numbers_of_every_encoding_are_described_by_their_type_and_sign() -> Non
 def test_an_open_vocabulary_names_its_custom_field() -> None:
     fields = fields_of(v1.OutputSpec.DESCRIPTOR)
     assert fields["formats"].custom == "custom_formats"
-    assert fields["custom_formats"].is_custom
+    assert fields["custom_formats"].custom_of == "formats"
     assert fields["formats"].short_names["markdown"] == v1.OutputFormat.OUTPUT_FORMAT_MARKDOWN
-    assert not fields["name"].is_custom and fields["name"].custom is None
+    assert fields["name"].custom_of is None and fields["name"].custom is None
 
 
 def test_opaque_json_is_marked() -> None:

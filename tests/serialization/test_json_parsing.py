@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import pickle
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -11,6 +13,7 @@ from message_strategies import json_values
 import crucible_ir as ir
 from crucible_ir import v1
 from crucible_ir.serialization.json import parsing
+from crucible_ir.serialization.json.writing import write_text
 
 
 def refusal(data: str | bytes) -> str:
@@ -32,10 +35,10 @@ REFUSED: list[tuple[str | bytes, str]] = [
         '2:12: x[1]: duplicate key "y", first given at 2:4',
     ),
     ('[{"a": 1, "a": 2}]]', '1:11: [0]: duplicate key "a", first given at 1:3'),
-    ("[1, NaN]", '1:5: not JSON: NaN stands bare; a number that is not finite is written "NaN"'),
+    ("[1, NaN]", '1:5: not JSON: NaN without quotes; write "NaN"'),
     (
         '["NaN",\n-Infinity]',
-        '2:1: not JSON: -Infinity stands bare; a number that is not finite is written "-Infinity"',
+        '2:1: not JSON: -Infinity without quotes; write "-Infinity"',
     ),
     (f"[1,\n {'9' * 5000}]", "2:2: a number has too many digits"),
     ("[" * 100_000, "1:101: nested deeper than the 100 levels that protobuf reads back"),
@@ -101,7 +104,7 @@ def test_violations_have_the_place_of_the_value_in_either_spelling() -> None:
 def test_reads_and_writes_what_the_standard_library_does(plain: object) -> None:
     assert parsing.parse(json.dumps(plain)) == plain
     for indent in (None, 2):
-        assert json.loads(parsing.write(plain, indent=indent)) == plain
+        assert json.loads(write_text(plain, indent=indent)) == plain
 
 
 @given(plain=json_values)
@@ -111,6 +114,9 @@ def test_finds_the_place_of_every_value(plain: object) -> None:
 
     def check(value: object, path: list[list[str | int]]) -> None:
         place = root.find(path)
+        # The first position comes from a scan along the path, later ones from the tree.
+        positions = parsing.JsonPositions(text)
+        assert [positions.find(path), positions.find(path), positions.find(path)] == [place] * 3
         lines = text.split("\n")
         rest = "\n".join([lines[place.line - 1][place.column - 1 :], *lines[place.line :]])
         found, _ = json.JSONDecoder().raw_decode(rest)
@@ -123,3 +129,48 @@ def test_finds_the_place_of_every_value(plain: object) -> None:
                 check(item, [*path, [index]])
 
     check(plain, [])
+
+
+def test_the_position_of_a_key_or_of_the_nearest_value_is_found_by_scan_and_by_tree() -> None:
+    text = '{"a": [1, {"b":\n 2}]}'
+    cases: list[tuple[list[list[str | int]], bool, str]] = [
+        ([["a"], [1], ["b"]], True, "1:12"),
+        ([["x", "a"], [1], ["b"]], False, "2:2"),
+        ([["a"], [7], ["b"]], False, "1:7"),
+        ([["a"], [0], ["b"]], False, "1:8"),
+        ([["missing"]], True, "1:1"),
+        ([], False, "1:1"),
+    ]
+    for path, key, expected in cases:
+        scanned = parsing.JsonPositions(text).find(path, key=key)
+        assert str(scanned) == str(parsing.locate(text).find(path, key=key)) == expected
+
+
+def test_positions_are_found_when_they_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    found: list[object] = []
+    find = parsing.JsonPositions.find
+
+    def count(self: parsing.JsonPositions, *arguments: Any, **options: Any) -> ir.Position:
+        found.append(arguments)
+        return find(self, *arguments, **options)
+
+    monkeypatch.setattr(parsing.JsonPositions, "find", count)
+    with pytest.raises(ir.DecodeError) as undecodable:
+        ir.from_json('{"name": "a",\n "enabled": 1}', "StageDef")
+    with pytest.raises(ir.ValidationError) as invalid:
+        ir.from_json('{\n "name": ""}', "StageDef")
+    assert not found
+    assert str(undecodable.value.position) == "2:13"
+    assert str(invalid.value.violations[0].position) == "2:10"
+    assert len(found) == 2
+    assert str(undecodable.value.position) == "2:13"
+    assert len(found) == 2
+
+
+def test_errors_with_positions_survive_pickling() -> None:
+    for text in ('{"name": 1}', '{"name": ""}'):
+        with pytest.raises(ValueError) as caught:
+            ir.from_json(text, "StageDef")
+        copy = pickle.loads(pickle.dumps(caught.value))
+        assert (type(copy), str(copy)) == (type(caught.value), str(caught.value))
+        assert str(copy).count("1:10") == 1

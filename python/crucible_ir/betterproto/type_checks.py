@@ -16,8 +16,7 @@ from crucible_ir.errors import near_miss, shorten
 from crucible_ir.paths import MapKey
 from crucible_ir.schema.fields import INTEGER_RANGES, OPAQUE_MESSAGES, Kind
 from crucible_ir.schema.types import descriptor_of
-from crucible_ir.serialization.conversion_error import ConversionError, too_deep
-from crucible_ir.serialization.json.opaque import shown_integer
+from crucible_ir.serialization.conversion_error import ConversionError, shown_integer, too_deep
 from crucible_ir.serialization.limits import MAX_DEPTH
 
 #: Raises a ConversionError if a value is invalid. The arguments are the value and its depth.

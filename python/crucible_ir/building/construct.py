@@ -19,9 +19,9 @@ from crucible_ir.schema.defaults import fill
 from crucible_ir.schema.fields import INTEGER_RANGES, Field, Kind, fields_of
 from crucible_ir.schema.types import descriptor_of
 from crucible_ir.serialization.binary import reads_back
-from crucible_ir.serialization.conversion_error import ConversionError, too_deep
+from crucible_ir.serialization.conversion_error import ConversionError, shown_integer, too_deep
 from crucible_ir.serialization.json import opaque
-from crucible_ir.serialization.json.protojson_codec import unknown_name
+from crucible_ir.serialization.json.protojson import unknown_name
 from crucible_ir.serialization.json.timestamps import read_timestamp, set_datetime
 from crucible_ir.serialization.limits import MAX_DEPTH
 
@@ -316,7 +316,7 @@ def _integer(value: object, low: int, high: int) -> int:
     if not isinstance(value, int) or isinstance(value, bool):
         raise ConversionError(f"expected an integer, got {_shown(value)}")
     if not low <= value <= high:
-        shown = opaque.shown_integer(value)
+        shown = shown_integer(value)
         raise ConversionError(f"{shown} is out of range; an integer here is {low} to {high}")
     return int(value)
 
@@ -332,7 +332,7 @@ def _number(value: object) -> float:
 
 
 def _shown(value: object) -> str:
-    shown = opaque.shown_integer(value) if isinstance(value, int) else shorten(value)
+    shown = shown_integer(value) if isinstance(value, int) else shorten(value)
     return f"{type(value).__name__} {shown}"
 
 

@@ -141,7 +141,7 @@ def indexed_fields(descriptor: Descriptor) -> dict[str, tuple[Field, ...]]:
     return {
         name: (field,) if field.custom is None else (field, fields[field.custom])
         for name, field in fields.items()
-        if field.kind in _INDEXED_KINDS and not field.is_map and not field.is_custom
+        if field.kind in _INDEXED_KINDS and not field.is_map and field.custom_of is None
     }
 
 

@@ -89,7 +89,7 @@ class Field:
         has_presence: Whether unset differs from the zero value.
         oneof: The name of the oneof that it shares with other fields, if any.
         custom: For an open vocabulary, the string field for names outside the enum.
-        is_custom: Whether it is the string field of an open vocabulary.
+        custom_of: For the string field of an open vocabulary, the name of the enum field.
         default: The default that the schema declares, as ProtoJSON text; ``None`` for none.
     """
 
@@ -104,7 +104,7 @@ class Field:
     has_presence: bool
     oneof: str | None
     custom: str | None
-    is_custom: bool
+    custom_of: str | None
     default: str | None
 
     @property
@@ -173,7 +173,7 @@ def describe_field(field: FieldDescriptor) -> Field:
         # protoc makes a oneof of one member for each ``optional`` field.
         oneof=oneof.name if oneof is not None and len(oneof.fields) > 1 else None,
         custom=custom.name if custom is not None else None,
-        is_custom=not field.is_extension and _is_custom(field),
+        custom_of=None if field.is_extension else _custom_of(field),
         default=_default(field),
     )
 
@@ -184,9 +184,11 @@ def _kind(field: FieldDescriptor) -> Kind:
     return _KIND_OF_CPP_TYPE[field.cpp_type]
 
 
-def _is_custom(field: FieldDescriptor) -> bool:
+def _custom_of(field: FieldDescriptor) -> str | None:
     owner = cast("Descriptor", field.containing_type)
-    return field.name in vocabulary.custom_members(owner)
+    if field.name not in vocabulary.custom_members(owner):
+        return None
+    return field.name.removeprefix(vocabulary.CUSTOM_PREFIX)
 
 
 def _default(field: FieldDescriptor) -> str | None:

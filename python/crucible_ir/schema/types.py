@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 
 from crucible_ir import v1
 from crucible_ir.errors import Error, near_miss, shorten
@@ -69,7 +69,9 @@ def document_members() -> dict[str, str]:
 
 def descriptor_of(message: Message | type[Message]) -> Descriptor:
     """Return the descriptor of a message or of its class."""
-    return cast("Descriptor", message.DESCRIPTOR)
+    # This is called for each message that is read or written, and a cast takes time.
+    descriptor: Any = message.DESCRIPTOR
+    return descriptor  # type: ignore[no-any-return]  # protobuf's stubs lack it
 
 
 def field_of(message: Descriptor, name: str) -> FieldDescriptor:

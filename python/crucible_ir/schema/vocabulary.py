@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, cast
 if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
 
-_CUSTOM = "custom_"
+#: What the name of the string field of an open vocabulary begins with.
+CUSTOM_PREFIX = "custom_"
 
 
 @cache
@@ -47,7 +48,7 @@ def custom_member(field: FieldDescriptor) -> FieldDescriptor | None:
     if field.enum_type is None:
         return None
     owner = cast("Descriptor", field.containing_type)
-    return owner.fields_by_name.get(_CUSTOM + field.name)
+    return owner.fields_by_name.get(CUSTOM_PREFIX + field.name)
 
 
 @cache

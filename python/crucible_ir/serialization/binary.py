@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
@@ -122,3 +123,22 @@ def reads_back(message: Message, data: bytes | None = None) -> bool:
     except (google_message.DecodeError, google_message.EncodeError, ValueError):
         return False
     return True
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedBinary:
+    """A binary document, whose fields have numbers and no names.
+
+    Attributes:
+        data: The bytes.
+    """
+
+    data: bytes
+
+    def read(self, type_: type[Message], *, validate: bool) -> Message:
+        """Return the message that the bytes encode, with the errors of `from_binary`."""
+        return from_binary(self.data, type_, validate=validate)
+
+    def field_finder(self, type_: type[Message]) -> None:
+        """Return ``None``: bytes have no lines."""
+        return None

@@ -5,17 +5,19 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from crucible_ir.errors import Error, near_miss
 
 if TYPE_CHECKING:
-    from google.protobuf.descriptor import Descriptor
     from google.protobuf.message import Message
 
-    from crucible_ir.paths import Part
-    from crucible_ir.serialization.parsed_document import ParsedDocument
+    from crucible_ir.serialization.binary import ParsedBinary
+    from crucible_ir.serialization.json.document import ParsedValues
+    from crucible_ir.serialization.text import ParsedText
+
+    #: A document that was parsed once; its message type may not be known yet.
+    ParsedDocument: TypeAlias = ParsedValues | ParsedText | ParsedBinary
 
     #: Parses the bytes of a file.
     Parse = Callable[[bytes], ParsedDocument]
@@ -66,17 +68,9 @@ class Format:
 
 
 def _parse_json(data: bytes) -> ParsedDocument:
-    from crucible_ir.serialization.json import parsing, protojson_codec
-    from crucible_ir.serialization.parsed_document import ParsedValues
-    from crucible_ir.serialization.reading import spell_protojson
+    from crucible_ir.serialization.json.protojson import parse_json
 
-    text = parsing.decode_utf8(data)
-    return ParsedValues(
-        parsing.parse(text),
-        partial(parsing.locate, text),
-        protojson_codec.fill_from_plain,
-        spell_protojson,
-    )
+    return parse_json(data)
 
 
 def _write_json(message: Message, indent: int | None) -> bytes:
@@ -86,16 +80,9 @@ def _write_json(message: Message, indent: int | None) -> bytes:
 
 
 def _parse_crucible_json(data: bytes) -> ParsedDocument:
-    from crucible_ir.serialization.json import crucible_codec, parsing
-    from crucible_ir.serialization.parsed_document import ParsedValues
+    from crucible_ir.serialization.json.crucible import parse_crucible_json
 
-    def spell(descriptor: Descriptor, path: tuple[Part, ...]) -> list[list[Part]]:
-        return [[part] for part in crucible_codec.document_path(descriptor, path)]
-
-    text = parsing.decode_utf8(data)
-    return ParsedValues(
-        parsing.parse(text), partial(parsing.locate, text), crucible_codec.fill_from_plain, spell
-    )
+    return parse_crucible_json(data)
 
 
 def _write_crucible_json(message: Message, indent: int | None) -> bytes:
@@ -105,13 +92,9 @@ def _write_crucible_json(message: Message, indent: int | None) -> bytes:
 
 
 def _parse_yaml(data: bytes) -> ParsedDocument:
-    from crucible_ir.serialization import yaml_text
-    from crucible_ir.serialization.json import parsing, protojson_codec
-    from crucible_ir.serialization.parsed_document import ParsedValues
-    from crucible_ir.serialization.reading import spell_protojson
+    from crucible_ir.serialization.yaml import parse_yaml
 
-    value, root = yaml_text.parse(parsing.decode_utf8(data))
-    return ParsedValues(value, lambda: root, protojson_codec.fill_from_plain, spell_protojson)
+    return parse_yaml(data)
 
 
 def _write_yaml(message: Message, indent: int | None) -> bytes:
@@ -122,7 +105,7 @@ def _write_yaml(message: Message, indent: int | None) -> bytes:
 
 def _parse_text(data: bytes) -> ParsedDocument:
     from crucible_ir.serialization.json import parsing
-    from crucible_ir.serialization.parsed_document import ParsedText
+    from crucible_ir.serialization.text import ParsedText
 
     return ParsedText(parsing.decode_utf8(data))
 
@@ -134,7 +117,7 @@ def _write_text(message: Message, indent: int | None) -> bytes:
 
 
 def _parse_binary(data: bytes) -> ParsedDocument:
-    from crucible_ir.serialization.parsed_document import ParsedBinary
+    from crucible_ir.serialization.binary import ParsedBinary
 
     return ParsedBinary(data)
 

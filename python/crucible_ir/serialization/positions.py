@@ -1,37 +1,46 @@
-"""Where the values of a text document stand, worked out only once something is wrong with one."""
+"""Positions: the line and column of each value of a text document."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from crucible_ir.errors import Position
 from crucible_ir.paths import Part
 
 
+class Positions(Protocol):
+    """Finds the position of a value in a document."""
+
+    def find(self, path: Sequence[Sequence[Part]], *, key: bool = False) -> Position:
+        """Return the position of the value at a path, or of the nearest value above it.
+
+        Args:
+            path: For each step, the spellings to try.
+            key: Whether to return the position of the last step's key rather than of its value.
+        """
+        ...
+
+
 @dataclass(slots=True)
-class LocatedNode:
-    """A value of a text document: where it stands, and the values below it.
+class PositionTree:
+    """The position of a value, and of every value inside it.
 
     Attributes:
         position: Where the value begins.
-        children: The values below, by key or index; a scalar is just its position, since a
+        children: The values inside, by key or index; a scalar is just its position, since a
             document may have millions.
         keys: Where the keys of an object begin.
     """
 
     position: Position
-    children: dict[Part, LocatedNode | Position] = field(default_factory=dict)
+    children: dict[Part, PositionTree | Position] = field(default_factory=dict)
     keys: dict[Part, Position] = field(default_factory=dict)
 
     def find(self, path: Sequence[Sequence[Part]], *, key: bool = False) -> Position:
-        """Return where a path leads, or the nearest value on the way that the document has.
-
-        Args:
-            path: For each step, the spellings to try.
-            key: Whether to return where the last step's key stands rather than its value.
-        """
-        node: LocatedNode | Position = self
+        """Return a position as `Positions.find` does."""
+        node: PositionTree | Position = self
         for number, spellings in enumerate(path):
             if isinstance(node, Position):
                 break

@@ -1,9 +1,10 @@
-"""Text format documents: the door between protobuf's text format and any message."""
+"""Protobuf's text format, for any message."""
 
 from __future__ import annotations
 
 import re
-from functools import partial
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar, overload
 
 from google.protobuf import text_format
@@ -13,7 +14,6 @@ from crucible_ir.schema.types import message_type, message_types
 from crucible_ir.serialization.binary import ensure_reads_back, reads_back
 from crucible_ir.serialization.conversion_error import too_deep
 from crucible_ir.serialization.json.parsing import decode_utf8
-from crucible_ir.serialization.limits import read_within
 from crucible_ir.validation.check import ensure_valid
 
 if TYPE_CHECKING:
@@ -70,9 +70,7 @@ def from_text(
         ValidationError: The message breaks rules of the schema.
     """
     if limits is not None:
-        read = partial(from_text, type=message_type(type), validate=validate)
-        within: Message = read_within(limits, read, data)
-        return within
+        limits.check_size(data)
     text = decode_utf8(data)
     message = message_type(type)()
     try:
@@ -90,6 +88,8 @@ def from_text(
         raise too_deep().decode_error()
     if validate:
         ensure_valid(message)
+    if limits is not None:
+        limits.check(message)
     return message
 
 
@@ -108,3 +108,55 @@ def _reason(said: str, text: str, line: int | None) -> str:
     guess = near_miss(name, found.DESCRIPTOR.fields_by_name) if found is not None else ""
     shown = name if len(name) <= 64 else f"{name[:64]}…"
     return f'{owner.rpartition(".")[2]} has no field "{shown}"{guess}'
+
+
+_TEXT_TOKEN = re.compile(
+    r"""
+    \#[^\n]*                                          # a comment
+    | "(?:[^"\\\n]|\\.)*" | '(?:[^'\\\n]|\\.)*'       # a string
+    | [{}<>\[\]]                                      # brackets
+    | (?P<name>[A-Za-z_]\w*)(?=\s*[:{<])              # the name of a field
+    """,
+    re.VERBOSE | re.ASCII,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedText:
+    """A document in protobuf's text format, whose parser needs the message type.
+
+    Attributes:
+        text: The text; only its top-level names are known before the type is.
+    """
+
+    text: str
+
+    def read(self, type_: type[Message], *, validate: bool) -> Message:
+        """Return the message that the text describes, with the errors of `from_text`."""
+        return from_text(self.text, type_, validate=validate)
+
+    def field_finder(self, type_: type[Message]) -> None:
+        """Return ``None``: protobuf's parser keeps no positions."""
+        return None
+
+    def keys(self) -> Mapping[str, bool]:
+        """Return the names of the top-level fields, all of which have a value."""
+        return dict.fromkeys(self._offsets(), True)
+
+    def key_position(self, key: str) -> Position:
+        """Return the position of a top-level name."""
+        before = self.text[: self._offsets()[key]]
+        return Position(before.count("\n") + 1, len(before) - before.rfind("\n"))
+
+    def _offsets(self) -> dict[str, int]:
+        depth = 0
+        offsets: dict[str, int] = {}
+        for token in _TEXT_TOKEN.finditer(self.text):
+            symbol = token.group()
+            if symbol in "{<[":
+                depth += 1
+            elif symbol in "}>]":
+                depth -= 1
+            elif depth == 0 and token["name"]:
+                offsets.setdefault(symbol, token.start())
+        return offsets

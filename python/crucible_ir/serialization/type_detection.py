@@ -14,14 +14,15 @@ from crucible_ir.errors import DecodeError, Error, near_miss
 from crucible_ir.schema.required_fields import required_fields
 from crucible_ir.schema.types import descriptor_of, document_members, message_type
 from crucible_ir.schema.vocabulary import custom_members
-from crucible_ir.serialization.parsed_document import ParsedBinary
+from crucible_ir.serialization.binary import ParsedBinary
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor
     from google.protobuf.message import Message
 
-    from crucible_ir.serialization.formats import Format
-    from crucible_ir.serialization.parsed_document import ParsedDocument, ParsedText, ParsedValues
+    from crucible_ir.serialization.formats import Format, ParsedDocument
+    from crucible_ir.serialization.json.document import ParsedValues
+    from crucible_ir.serialization.text import ParsedText
 
     #: For each message type, the field that each key names.
     Fields: TypeAlias = Mapping[str, Mapping[str, str]]

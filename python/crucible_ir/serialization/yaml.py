@@ -1,17 +1,27 @@
-"""YAML documents: the door between YAML text and any protobuf message, by way of ProtoJSON."""
+"""YAML: ProtoJSON in YAML 1.2 (core schema), parsed strictly with positions, written readably.
+
+``yes`` is a string and ``2025-01-01`` too. Features of YAML beyond JSON are rejected where they
+could surprise (tags, several documents, keys that are not scalars), and the expansion of aliases
+is bounded.
+"""
 
 from __future__ import annotations
 
-from functools import partial
-from typing import TYPE_CHECKING, TypeVar, overload
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
+import yaml
+
+from crucible_ir.errors import DecodeError, Position
+from crucible_ir.paths import MapKey, Part, format_path
 from crucible_ir.schema.types import message_type
-from crucible_ir.serialization import yaml_text
-from crucible_ir.serialization.json import protojson_codec
+from crucible_ir.serialization.conversion_error import describe
+from crucible_ir.serialization.json.document import ParsedValues
 from crucible_ir.serialization.json.parsing import decode_utf8
-from crucible_ir.serialization.json.protojson import to_dict
-from crucible_ir.serialization.limits import read_within
-from crucible_ir.serialization.reading import read_plain, spell_protojson
+from crucible_ir.serialization.json.protojson import PROTOJSON, to_dict
+from crucible_ir.serialization.limits import MAX_ALIASED_VALUES, MAX_YAML_DEPTH
+from crucible_ir.serialization.positions import PositionTree
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -20,19 +30,36 @@ if TYPE_CHECKING:
 
     MessageT = TypeVar("MessageT", bound=Message)
 
+_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_Dumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+
+_NULL = {"", "~", "null", "Null", "NULL"}
+_BOOL = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
+_INT = re.compile(r"[-+]?[0-9]+", re.ASCII)
+_OCTAL = re.compile(r"0o[0-7]+", re.ASCII)
+_HEX = re.compile(r"0x[0-9a-fA-F]+", re.ASCII)
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?", re.ASCII)
+_NOT_FINITE = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
+_CORE = "tag:yaml.org,2002:"
+_SCALAR_TAGS = ("str", "int", "float", "bool", "null")
+#: What is not a printable character of YAML 1.2 (5.1).
+_FORBIDDEN = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_TOO_DEEP = f"nested deeper than {MAX_YAML_DEPTH} levels"
+_TAG_OF = {int: "int", float: "float", bool: "bool", type(None): "null"}
+
 
 def to_yaml(message: Message) -> str:
-    """Write a message as ProtoJSON in YAML, with the schema's own field names, in its order.
+    """Write a message as ProtoJSON in YAML, with the schema's field names, in its order.
 
     Raises:
-        EncodeError: The message holds something that ProtoJSON cannot write.
+        EncodeError: The message contains something that ProtoJSON cannot write.
 
     >>> from crucible_ir import v1
     >>> print(to_yaml(v1.StageDef(name="embed", enabled=True)), end="")
     name: embed
     enabled: true
     """
-    return yaml_text.write(to_dict(message, original_names=True))
+    return write(to_dict(message, original_names=True))
 
 
 @overload
@@ -65,15 +92,240 @@ def from_yaml(
         ValidationError: The message breaks rules of the schema.
     """
     if limits is not None:
-        read = partial(from_yaml, type=message_type(type), validate=validate)
-        within: Message = read_within(limits, read, data)
-        return within
-    plain, node = yaml_text.parse(decode_utf8(data))
-    return read_plain(
-        plain,
-        message_type(type),
-        fill=protojson_codec.fill_from_plain,
-        spell=spell_protojson,
-        locate=lambda: node,
-        validate=validate,
+        limits.check_size(data)
+    return parse_yaml(data).read(message_type(type), validate=validate, limits=limits)
+
+
+def parse_yaml(data: str | bytes) -> ParsedValues:
+    """Parse a YAML document whose message type need not be known.
+
+    Raises:
+        DecodeError: The text is not one YAML document, or contains what JSON could not.
+    """
+    value, positions = parse(decode_utf8(data))
+    return ParsedValues(value, positions, PROTOJSON)
+
+
+@dataclass(slots=True)
+class _Open:
+    """A collection whose end has not come yet."""
+
+    value: Any
+    node: PositionTree
+    anchor: str | None
+    size: int = 1
+    key: str | None = None
+    keys: dict[str, Position] = field(default_factory=dict)
+
+
+def parse(text: str) -> tuple[object, PositionTree]:
+    """Parse a YAML document into plain JSON values, and tell where each stands.
+
+    Raises:
+        DecodeError: The text is not one YAML document, or holds what JSON could not.
+    """
+    return _Composer().compose(text)
+
+
+class _Composer:
+    def __init__(self) -> None:
+        self.stack: list[_Open] = []
+        self.anchors: dict[str, tuple[object, PositionTree | Position, int]] = {}
+        self.aliased = 0
+        self.documents = 0
+        self.root: tuple[object, PositionTree] = (None, PositionTree(Position(1, 1)))
+
+    def compose(self, text: str) -> tuple[object, PositionTree]:
+        try:
+            for event in yaml.parse(text, Loader=_Loader):
+                self.take(event)
+        except yaml.MarkedYAMLError as error:
+            mark = error.problem_mark
+            place = Position(mark.line + 1, mark.column + 1) if mark is not None else None
+            # libyaml reads ahead, and newer ones have a limit of their own that they meet there.
+            if "nesting depth" in str(error.problem):
+                raise DecodeError(_TOO_DEEP, position=place) from None
+            raise DecodeError(f"not YAML: {error.problem}", position=place) from None
+        except (yaml.reader.ReaderError, UnicodeEncodeError):
+            raise _forbidden_character(text) from None
+        return self.root
+
+    def take(self, event: yaml.Event) -> None:
+        here = _position(event)
+        if isinstance(event, yaml.DocumentStartEvent):
+            self.documents += 1
+            if self.documents > 1:
+                raise DecodeError("a second YAML document begins; one is expected", position=here)
+        elif isinstance(event, yaml.ScalarEvent):
+            self.take_scalar(event, here)
+        elif isinstance(event, yaml.AliasEvent):
+            self.take_alias(event, here)
+        elif isinstance(event, yaml.CollectionStartEvent):
+            self.open(event, here)
+        elif isinstance(event, yaml.CollectionEndEvent):
+            closed = self.stack.pop()
+            if closed.anchor:
+                self.anchors[closed.anchor] = (closed.value, closed.node, closed.size)
+            self.put(closed.value, closed.node, closed.size)
+
+    def open(self, event: yaml.CollectionStartEvent, here: Position) -> None:
+        self.check_tag(
+            event.tag, here, "map" if isinstance(event, yaml.MappingStartEvent) else "seq"
+        )
+        if self.stack and isinstance(self.stack[-1].value, dict) and self.stack[-1].key is None:
+            raise self.error("a key must be a scalar", here)
+        if len(self.stack) >= MAX_YAML_DEPTH:
+            raise self.error(_TOO_DEEP, here)
+        if event.anchor:
+            # An alias inside its own anchor would make a document without end.
+            self.anchors.pop(event.anchor, None)
+        value: Any = {} if isinstance(event, yaml.MappingStartEvent) else []
+        self.stack.append(_Open(value, PositionTree(here), event.anchor))
+
+    def take_scalar(self, event: yaml.ScalarEvent, here: Position) -> None:
+        parent = self.stack[-1] if self.stack else None
+        if parent is not None and isinstance(parent.value, dict) and parent.key is None:
+            self.check_tag(event.tag, here, *_SCALAR_TAGS)
+            if event.value in parent.keys:
+                first = parent.keys[event.value]
+                raise self.error(f'duplicate key "{event.value}", first given at {first}', here)
+            parent.key = event.value
+            parent.keys[event.value] = here
+            parent.node.keys[event.value] = here
+            return
+        value = self.resolve(event, here)
+        if event.anchor:
+            self.anchors[event.anchor] = (value, here, 1)
+        self.put(value, here, 1)
+
+    def take_alias(self, event: yaml.AliasEvent, here: Position) -> None:
+        if self.stack and isinstance(self.stack[-1].value, dict) and self.stack[-1].key is None:
+            raise self.error("a key must be a scalar", here)
+        if event.anchor not in self.anchors:
+            raise self.error(f"the alias *{event.anchor} stands for nothing yet", here)
+        value, node, size = self.anchors[event.anchor]
+        self.aliased += size
+        if self.aliased > MAX_ALIASED_VALUES:
+            raise self.error(f"aliases stand for more than {MAX_ALIASED_VALUES} values", here)
+        self.put(value, node, size)
+
+    def put(self, value: object, node: PositionTree | Position, size: int) -> None:
+        if not self.stack:
+            self.root = (value, PositionTree(node) if isinstance(node, Position) else node)
+            return
+        parent = self.stack[-1]
+        parent.size += size
+        if isinstance(parent.value, list):
+            parent.node.children[len(parent.value)] = node
+            parent.value.append(value)
+        elif parent.key is not None:
+            parent.node.children[parent.key] = node
+            parent.value[parent.key] = value
+            parent.key = None
+
+    def resolve(self, event: yaml.ScalarEvent, here: Position) -> object:
+        """Return the plain value of a scalar by the core schema, or by its core tag."""
+        text = event.value
+        tag = (event.tag or "").removeprefix(_CORE)
+        self.check_tag(event.tag, here, *_SCALAR_TAGS)
+        if tag in ("str", "!") or (not tag and not event.implicit[0]):
+            return text
+        value = self.plain(text, here)
+        if tag and _TAG_OF.get(type(value)) != tag and (tag, type(value)) != ("float", int):
+            raise self.error(f"{describe(text)} is not a !!{tag}", here)
+        return value
+
+    def plain(self, text: str, here: Position) -> object:
+        if text in _NULL:
+            return None
+        if text in _BOOL:
+            return _BOOL[text]
+        try:
+            if _INT.fullmatch(text):
+                return int(text)
+            if _OCTAL.fullmatch(text):
+                return int(text[2:], 8)
+            if _HEX.fullmatch(text):
+                return int(text[2:], 16)
+        except ValueError:
+            raise self.error("a number has too many digits", here) from None
+        if _FLOAT.fullmatch(text):
+            return float(text)
+        if _NOT_FINITE.fullmatch(text):
+            raise self.error(
+                f'{text} is written "NaN", "Infinity" or "-Infinity", in quotes, as in ProtoJSON',
+                here,
+            )
+        return text
+
+    def check_tag(self, tag: str | None, here: Position, *known: str) -> None:
+        if tag is not None and tag != "!" and tag not in {_CORE + name for name in known}:
+            raise self.error(f"the tag {tag[:80]} has no meaning here", here)
+
+    def error(self, reason: str, here: Position) -> DecodeError:
+        path: list[Part] = []
+        for level in self.stack:
+            if isinstance(level.value, list):
+                path.append(len(level.value))
+            elif level.key is not None:
+                path.append(MapKey(level.key) if "." in level.key else level.key)
+        return DecodeError(reason, path=format_path(path), position=here)
+
+
+def _forbidden_character(text: str) -> DecodeError:
+    """Return the error about the first character that YAML does not allow, even in quotes."""
+    found = _FORBIDDEN.search(text)
+    if found is None:
+        return DecodeError("not YAML: it holds a character that YAML does not allow")
+    before = text[: found.start()]
+    place = Position(before.count("\n") + 1, len(before) - before.rfind("\n"))
+    shown = f"U+{ord(found.group()):04X}"
+    return DecodeError(f"not YAML: the character {shown} is not allowed", position=place)
+
+
+def _position(event: yaml.Event) -> Position:
+    mark: Any = event.start_mark
+    return Position(mark.line + 1, mark.column + 1)
+
+
+class _Writer(_Dumper):  # type: ignore[misc]  # the C dumper's base has no types
+    """Writes plain values: block style, long text as literal blocks, no aliases."""
+
+    def ignore_aliases(self, data: object) -> bool:
+        return True
+
+
+def _represent_text(writer: Any, text: str) -> yaml.Node:
+    literal = (
+        "\n" in text
+        and text == text.rstrip(" ")
+        and all(line == line.rstrip() and line.isprintable() for line in text.split("\n"))
     )
+    # The writer quotes what YAML 1.1 would take for something else; YAML 1.2 adds a few numbers.
+    style = "|" if literal else "'" if _is_number(text) else None
+    node: yaml.Node = writer.represent_scalar(f"{_CORE}str", text, style=style)
+    return node
+
+
+def _is_number(text: str) -> bool:
+    """Tell whether YAML 1.2 takes unquoted text for a number."""
+    return any(pattern.fullmatch(text) for pattern in (_INT, _OCTAL, _HEX, _FLOAT))
+
+
+_Writer.add_representer(str, _represent_text)
+
+
+def write(value: object) -> str:
+    """Write plain values as a YAML document in block style, in the order given.
+
+    What either YAML 1.1 or YAML 1.2 could take for something else than text is quoted.
+    """
+    text: str = yaml.dump(
+        value,
+        Dumper=_Writer,
+        sort_keys=False,
+        allow_unicode=True,
+        default_flow_style=False,
+        width=100,
+    )
+    return text

@@ -64,7 +64,7 @@ def violations(message: Message) -> list[Violation]:
     if certainly_valid(message):
         return []
     _ensure_shallow(message)
-    return _broken(message, None)
+    return _broken(message)
 
 
 def ensure_valid(
@@ -74,7 +74,8 @@ def ensure_valid(
 
     Args:
         message: The message.
-        find: Where a path of fields stands in the text that the message was read from.
+        find: Finds the position of a field in the text that the message was read from; called when
+            the violations are read.
 
     Raises:
         ValidationError: It is not valid.
@@ -86,9 +87,9 @@ def ensure_valid_by_rules(
     message: MessageT, find: Callable[[tuple[Part, ...]], Position] | None = None
 ) -> MessageT:
     """Do what `ensure_valid` does without asking the guard, for a caller that already has."""
-    broken = _broken(message, find)
+    broken = _broken(message)
     if broken:
-        raise ValidationError(message.DESCRIPTOR.full_name, broken)
+        raise ValidationError(message.DESCRIPTOR.full_name, broken, find)
     return message
 
 
@@ -137,22 +138,15 @@ def _ensure_shallow(message: Message) -> None:
         raise Error(f"{message.DESCRIPTOR.full_name} could not be validated: {error}") from error
 
 
-def _broken(
-    message: Message, find: Callable[[tuple[Part, ...]], Position] | None
-) -> list[Violation]:
+def _broken(message: Message) -> list[Violation]:
     try:
         found = _collector()(message)
     except Exception as error:
         raise Error(f"{message.DESCRIPTOR.full_name} could not be validated: {error}") from error
-    broken = []
-    for item in found:
-        broken.append(_violation(message, item.proto, find))
-    return broken
+    return [_violation(message, item.proto) for item in found]
 
 
-def _violation(
-    message: Message, found: Any, find: Callable[[tuple[Part, ...]], Position] | None
-) -> Violation:
+def _violation(message: Message, found: Any) -> Violation:
     parts = path_of(found)
     rule_id = found.rule_id
     value: object = None
@@ -166,8 +160,7 @@ def _violation(
         value = _value_at(message, parts) if parts else None
         if type(value) not in _SHOWN_TYPES:
             value = _shown(value)
-    position = None if find is None else find(parts)
-    return Violation(format_path(parts), rule_id, text, value, position)
+    return Violation(format_path(parts), rule_id, text, value)
 
 
 _SHOWN_TYPES = frozenset([str, bytes, bool, int, float, type(None)])

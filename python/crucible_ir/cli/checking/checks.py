@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
 
     from crucible_ir.linting import LintFinding, Selection
-    from crucible_ir.serialization.parsed_document import ParsedDocument
+    from crucible_ir.serialization.formats import ParsedDocument
 
 #: The number of documents that a worker process receives at a time.
 _CHUNK: Final = 8

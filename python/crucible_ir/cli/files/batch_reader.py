@@ -20,8 +20,7 @@ from crucible_ir.errors import DecodeError
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
-    from crucible_ir.serialization.formats import Format
-    from crucible_ir.serialization.parsed_document import ParsedDocument
+    from crucible_ir.serialization.formats import Format, ParsedDocument
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from crucible_ir.serialization.streams.formats import (
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
-    from crucible_ir.serialization.parsed_document import ParsedDocument
+    from crucible_ir.serialization.formats import ParsedDocument
 
 #: The name of standard input and standard output.
 STANDARD: Final = "-"

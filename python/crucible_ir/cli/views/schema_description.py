@@ -85,7 +85,7 @@ def _fields(message: Descriptor, width: int) -> Iterator[Line]:
     fields = fields_of(message)
     rules = rules_of(message)
     for field in fields.values():
-        if field.is_custom:
+        if field.custom_of is not None:
             continue
         type_ = _type(field) if field.custom is None else f"{_type(field)} or {field.custom} string"
         yield "\n", (field.name, "name"), (f"  {type_}", "word")

@@ -77,7 +77,7 @@ def _fields(message: Descriptor, indent: str) -> Iterator[str]:
     filled = _minimal(message)
     described_oneofs: set[str] = set()
     for field in fields_of(message).values():
-        if field.is_custom:
+        if field.custom_of is not None:
             continue
         yield ""
         oneof = field.oneof

@@ -86,7 +86,7 @@ class _Artist:
             return
         declared = defaults(message.DESCRIPTOR) if self.with_defaults else {}
         for field in fields_of(message.DESCRIPTOR).values():
-            if field.is_custom:
+            if field.custom_of is not None:
                 continue
             here = (*path, field.name)
             if _is_set(message, field):

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from typing import TYPE_CHECKING, Any
 
+import orjson
+import rfc8785
+
 from crucible_ir.schema.unknown_fields import reject_unknown_fields
-from crucible_ir.serialization.json.protojson import to_dict
+from crucible_ir.serialization.conversion_error import ConversionError
+from crucible_ir.serialization.json import scalars
+from crucible_ir.serialization.json.protojson import ProtoJson, to_dict
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -16,6 +22,15 @@ DIGEST_PREFIX = "sha256:"
 
 #: The largest integer that rfc8785 takes as such; a double is written the same way beyond it.
 _MAX_INTEGER = 2**53 - 1
+
+#: Whole numbers up to this one are written as integers.
+_LARGEST = float(_MAX_INTEGER)
+
+#: Fractions of this size are written alike by orjson and RFC 8785.
+_SMALLEST_FRACTION, _LARGEST_FRACTION = 1e-5, 1e15
+
+#: The first byte of a character that UTF-16, by which RFC 8785 sorts keys, writes as two units.
+_BEYOND_BMP = re.compile(b"[\xf0-\xff]")
 
 
 def digest(message: Message, *, allow_unknown_fields: bool = False) -> str:
@@ -53,12 +68,46 @@ def canonical_json(message: Message, *, allow_unknown_fields: bool = False) -> b
     >>> canonical_json(v1.StageDef(name="score", options={"b": 1e21, "a": 1.0}))
     b'{"name":"score","options":{"a":1,"b":1e+21}}'
     """
-    # Imported here: only digests need it.
-    import rfc8785
-
     if not allow_unknown_fields:
         reject_unknown_fields(message, purpose="the digest")
+    try:
+        text = orjson.dumps(_CANONICAL.to_json_value(message), option=orjson.OPT_SORT_KEYS)
+        if not _BEYOND_BMP.search(text):
+            return text
+    except (ConversionError, RecursionError):
+        # The message has a number of another size, or one that JSON cannot write.
+        pass
     return rfc8785.dumps(_with_safe_integers(to_dict(message)))
+
+
+class _Canonical(ProtoJson):
+    """ProtoJSON with the numbers that orjson writes as RFC 8785 asks; it rejects all others."""
+
+    def write_double(self, number: float, depth: int) -> float | int | str:
+        """Write a double, a whole one as an integer."""
+        if number - number != 0.0:
+            return scalars.write_double(number)
+        return self.write_opaque_number(number)
+
+    def write_float(self, number: float, depth: int) -> float | int | str:
+        """Write a 32-bit float."""
+        written = scalars.write_float(number)
+        return written if isinstance(written, str) else self.write_opaque_number(written)
+
+    def write_opaque_number(self, number: float) -> float | int:
+        """Write a number of opaque JSON."""
+        if number.is_integer() and -_LARGEST <= number <= _LARGEST:
+            return int(number)
+        if _SMALLEST_FRACTION <= abs(number) < _LARGEST_FRACTION:
+            return number
+        raise ConversionError("a number that orjson may write in another way")
+
+    def double_map_writer(self, values: Any, depth: int) -> dict[str, object]:
+        """Write a map from strings to doubles."""
+        return {key: self.write_double(values[key], depth) for key in values}
+
+
+_CANONICAL = _Canonical()
 
 
 def _with_safe_integers(value: Any) -> Any:

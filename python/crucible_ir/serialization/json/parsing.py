@@ -1,20 +1,20 @@
-"""JSON text: strict parsing into plain values, writing, and the places of its values."""
+"""JSON text to JSON values, strictly, and the positions of the values."""
 
 from __future__ import annotations
 
 import json
 import re
 from bisect import bisect_right
+from collections.abc import Iterator, Sequence
 from typing import NoReturn
 
 import orjson
 
 from crucible_ir.errors import DecodeError, Position
 from crucible_ir.paths import Part, format_path
-from crucible_ir.serialization.byte_text import byte_text_json
 from crucible_ir.serialization.conversion_error import ConversionError, too_deep
 from crucible_ir.serialization.limits import MAX_DEPTH
-from crucible_ir.serialization.positions import LocatedNode
+from crucible_ir.serialization.positions import PositionTree
 
 _TOKEN = re.compile(r'[\[\]{},:]|"[^"\\]*(?:\\.[^"\\]*)*"|[^\s\[\]{},:"]+')
 _NOT_FINITE = re.compile("NaN|-?Infinity")
@@ -24,14 +24,14 @@ _WHITE_SPACE = b" \n\r\t"
 
 
 class _DuplicateKeyError(ValueError):
-    """An object repeats a key; the scan of the tokens tells which and where."""
+    """An object repeats a key; a scan of the tokens finds which and where."""
 
 
 def decode_utf8(data: str | bytes | bytearray | memoryview) -> str:
     """Return the text of a document, less a byte order mark.
 
     Raises:
-        DecodeError: The bytes are not UTF-8; the error holds the place of the first bad one.
+        DecodeError: The bytes are not UTF-8; the error has the position of the first bad one.
     """
     if not isinstance(data, (str, bytes, bytearray, memoryview)):
         raise DecodeError(f"expected text or its bytes, got {type(data).__name__}")
@@ -47,14 +47,31 @@ def decode_utf8(data: str | bytes | bytearray | memoryview) -> str:
     return data.removeprefix(_BYTE_ORDER_MARK)
 
 
-def parse(text: str) -> object:
-    """Parse a JSON text (RFC 8259) into plain values, refusing duplicate keys.
+def parse(data: str | bytes | bytearray | memoryview) -> object:
+    """Parse a JSON text (RFC 8259) into JSON values, and reject duplicate keys.
+
+    orjson reads it first. It loses duplicate keys and the digits of long numbers, so its values
+    count only if it writes the same text from them, white space aside.
 
     Raises:
         DecodeError: The text is not JSON, repeats a key, or is nested too deeply.
     """
     try:
-        return json.loads(text, object_pairs_hook=_object, parse_constant=_refuse_constant)
+        raw = data.encode() if isinstance(data, str) else bytes(data)
+        value = orjson.loads(raw)
+        written = orjson.dumps(value)
+        if raw == written or (
+            raw.translate(None, _WHITE_SPACE) == written.translate(None, _WHITE_SPACE)
+        ):
+            return value
+    except (TypeError, ValueError):
+        pass
+    return _parse_strictly(decode_utf8(data))
+
+
+def _parse_strictly(text: str) -> object:
+    try:
+        return json.loads(text, object_pairs_hook=_object, parse_constant=_reject_constant)
     except json.JSONDecodeError as error:
         raise DecodeError(
             f"not JSON: {error.msg[0].lower()}{error.msg[1:]}",
@@ -73,50 +90,6 @@ def parse(text: str) -> object:
         raise DecodeError("a number has too many digits", position=place) from None
 
 
-def parse_ordinary(data: str | bytes) -> object:
-    """Parse a JSON text that is written as orjson writes it, white space aside, to byte text.
-
-    It is the quick way of `parse`: writing what was read gives the same text only if nothing was
-    lost on the way, such as the first of two equal keys or the digits of a long number. What the
-    strings that it returns stand for is told in `byte_text`.
-
-    Raises:
-        ValueError: The text is written in another way, or it is not JSON; `parse` knows which.
-    """
-    raw = data.encode() if isinstance(data, str) else data
-    if not data.isascii():
-        raw = byte_text_json(raw)
-    value = orjson.loads(raw)
-    written = orjson.dumps(value)
-    if raw != written and (
-        raw.translate(None, _WHITE_SPACE) != written.translate(None, _WHITE_SPACE)
-    ):
-        raise ValueError("not written as orjson writes it")
-    return value
-
-
-def write(value: object, *, indent: int | None = None) -> str:
-    """Write plain values as JSON text, in the order given and without escaping non-ASCII text."""
-    separators = (",", ":") if indent is None else (",", ": ")
-    return json.dumps(
-        value, ensure_ascii=False, allow_nan=False, indent=indent, separators=separators
-    )
-
-
-def may_be_deep(text: str) -> bool:
-    """Tell whether the message that a JSON text was written from may be nested too deeply to read.
-
-    An object or a list stands for three levels of messages at most.
-    """
-    return text.count("{") + text.count("[") > MAX_DEPTH // 3
-
-
-def locate(text: str) -> LocatedNode:
-    """Return the places of the values of a text that `parse` accepts."""
-    root, _ = _scan(text)
-    return root
-
-
 def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
     made = dict(pairs)
     if len(made) != len(pairs):
@@ -124,10 +97,97 @@ def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
     return made
 
 
-def _refuse_constant(name: str) -> NoReturn:
-    raise ConversionError(
-        f'not JSON: {name} stands bare; a number that is not finite is written "{name}"'
-    )
+def _reject_constant(name: str) -> NoReturn:
+    raise ConversionError(f'not JSON: {name} without quotes; write "{name}"')
+
+
+class JsonPositions:
+    """The positions of the values of a JSON text, worked out when somebody reads them.
+
+    The first is found by a scan of the tokens along its path; the second makes a tree of all.
+    """
+
+    _tree: PositionTree | None = None
+    _scanned = False
+
+    def __init__(self, data: str | bytes | bytearray | memoryview) -> None:
+        self._data = data
+
+    def find(self, path: Sequence[Sequence[Part]], *, key: bool = False) -> Position:
+        """Return a position as `Positions.find` does."""
+        if not self._scanned:
+            self._scanned = True
+            return _find_along(decode_utf8(self._data), path, key=key)
+        if self._tree is None:
+            self._tree = locate(decode_utf8(self._data))
+        return self._tree.find(path, key=key)
+
+
+def locate(text: str) -> PositionTree:
+    """Return the positions of all values of a text that `parse` accepts."""
+    root, _ = _scan(text)
+    return root
+
+
+def _find_along(text: str, path: Sequence[Sequence[Part]], *, key: bool) -> Position:
+    """Return a position as `Positions.find` does, from the tokens up to it alone."""
+    tokens = _TOKEN.finditer(text)
+    found = next(tokens)
+    for number, spellings in enumerate(path):
+        child = _child(tokens, found.group(), spellings)
+        if child is None:
+            break
+        key_token, found = child
+        if key and number == len(path) - 1 and key_token is not None:
+            found = key_token
+    return _position(text, found.start())
+
+
+def _child(
+    tokens: Iterator[re.Match[str]], bracket: str, spellings: Sequence[Part]
+) -> tuple[re.Match[str] | None, re.Match[str]] | None:
+    """Return the tokens of the key and the value of a member, or ``None`` if there is none.
+
+    Args:
+        tokens: The tokens after the bracket that begins the object or list.
+        bracket: That bracket; any other token has no members.
+        spellings: The keys or the index to look for.
+    """
+    if bracket not in ("{", "["):
+        return None
+    for index, token in enumerate(_members(tokens)):
+        if bracket == "[":
+            if index in spellings:
+                return None, token
+            _skip(tokens, token)
+        else:
+            # The colon.
+            next(tokens)
+            value = next(tokens)
+            if json.loads(token.group()) in spellings:
+                return token, value
+            _skip(tokens, value)
+    return None
+
+
+def _members(tokens: Iterator[re.Match[str]]) -> Iterator[re.Match[str]]:
+    """Yield the first token of each member of an object or list."""
+    for token in tokens:
+        if token.group() in ("]", "}"):
+            return
+        if token.group() != ",":
+            yield token
+
+
+def _skip(tokens: Iterator[re.Match[str]], first: re.Match[str]) -> None:
+    """Go past the rest of a value whose first token has been read."""
+    depth = 1 if first.group() in ("[", "{") else 0
+    while depth:
+        symbol = next(tokens).group()
+        if symbol in ("[", "{"):
+            depth += 1
+        elif symbol in ("]", "}"):
+            depth -= 1
 
 
 def _position(text: str, offset: int) -> Position:
@@ -136,7 +196,7 @@ def _position(text: str, offset: int) -> Position:
 
 
 def _first(pattern: re.Pattern[str], text: str) -> Position | None:
-    """Return where the first token stands that a pattern matches as a whole."""
+    """Return the position of the first token that a pattern matches as a whole."""
     for token in _TOKEN.finditer(text):
         if pattern.fullmatch(token.group()):
             return _position(text, token.start())
@@ -144,7 +204,7 @@ def _first(pattern: re.Pattern[str], text: str) -> Position | None:
 
 
 def _first_too_deep(text: str) -> Position | None:
-    """Return where the brackets first are deeper than any message."""
+    """Return the position of the first bracket that is deeper than any message."""
     depth = 0
     for token in _TOKEN.finditer(text):
         symbol = token.group()
@@ -157,16 +217,16 @@ def _first_too_deep(text: str) -> Position | None:
     return None
 
 
-def _scan(text: str) -> tuple[LocatedNode, DecodeError | None]:
-    """Walk the tokens of a JSON text; return its located root and an error for a repeated key."""
+def _scan(text: str) -> tuple[PositionTree, DecodeError | None]:
+    """Walk the tokens of a JSON text; return its positions and an error for a repeated key."""
     starts = [0, *(match.end() for match in re.finditer("\n", text))]
 
     def at(offset: int) -> Position:
         line = bisect_right(starts, offset)
         return Position(line, offset - starts[line - 1] + 1)
 
-    root = LocatedNode(Position(1, 1))
-    stack: list[tuple[LocatedNode, bool]] = []
+    root = PositionTree(Position(1, 1))
+    stack: list[tuple[PositionTree, bool]] = []
     path: list[Part] = []
     key: Part | None = None
     expecting_key = False
@@ -194,14 +254,14 @@ def _scan(text: str) -> tuple[LocatedNode, DecodeError | None]:
                 return root, DecodeError(reason, path=format_path(path), position=here)
             stack[-1][0].keys[key] = here
             continue
-        node = LocatedNode(here) if symbol in "[{" else None
+        node = PositionTree(here) if symbol in "[{" else None
         part: Part = 0
         if stack:
             parent, is_object = stack[-1]
             part = len(parent.children) if not is_object or key is None else key
             parent.children[part] = here if node is None else node
         else:
-            root = LocatedNode(here) if node is None else node
+            root = PositionTree(here) if node is None else node
         if node is not None:
             if stack:
                 path.append(part)

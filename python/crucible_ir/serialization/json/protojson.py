@@ -1,80 +1,86 @@
-"""ProtoJSON documents: the door between JSON text and any protobuf message."""
+"""ProtoJSON: the standard JSON of protobuf messages (protobuf.dev/programming-guides/json).
+
+Stricter than google's library in four points: a repeated key, an unknown key, an integer beyond
+2^53 in opaque JSON, and a nesting that protobuf could not read back are errors, each with a path.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import cache, partial
+import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from crucible_ir.schema.types import message_type
-from crucible_ir.serialization.binary import ensure_reads_back
-from crucible_ir.serialization.conversion_error import ConversionError, too_deep
-from crucible_ir.serialization.json import parsing, protojson_codec
-from crucible_ir.serialization.limits import read_within
-from crucible_ir.serialization.quick_protojson import (
-    QuickWriter,
-    protojson_document_reader,
-    protojson_writer,
+from google.protobuf import descriptor_pool, message_factory
+
+from crucible_ir.errors import near_miss
+from crucible_ir.schema.fields import Field, Kind, describe_field, fields_of
+from crucible_ir.schema.types import descriptor_of, message_type
+from crucible_ir.serialization.conversion_error import ConversionError, describe, too_deep
+from crucible_ir.serialization.json import scalars, timestamps
+from crucible_ir.serialization.json.codec import Dialect
+from crucible_ir.serialization.json.document import ParsedValues
+from crucible_ir.serialization.json.opaque import (
+    Writer,
+    opaque_writers,
+    read_list,
+    read_struct,
+    read_value,
+    write_number,
 )
-from crucible_ir.serialization.quick_text import write_text
-from crucible_ir.serialization.reading import read_plain, spell_protojson
-from crucible_ir.validation.check import ensure_valid, guard_of
+from crucible_ir.serialization.json.parsing import JsonPositions, parse
+from crucible_ir.serialization.json.writing import write_text
+from crucible_ir.serialization.limits import MAX_DEPTH
+from crucible_ir.validation.check import ensure_valid
 
 if TYPE_CHECKING:
+    from google.protobuf.descriptor import Descriptor, EnumDescriptor
     from google.protobuf.message import Message
 
+    from crucible_ir.paths import Part
     from crucible_ir.serialization.limits import Limits
 
     MessageT = TypeVar("MessageT", bound=Message)
 
+_NULL_VALUE = "google.protobuf.NullValue"
+_DURATION = re.compile(r"(-?)(\d{1,12})(?:\.(\d{1,9}))?s", re.ASCII)
+#: The most seconds of a Duration: some ten thousand years.
+_LONGEST_DURATION = 315_576_000_000
+_WRAPPERS = tuple(
+    f"google.protobuf.{kind}Value"
+    for kind in ["Double", "Float", "Int64", "UInt64", "Int32", "UInt32", "Bool", "String", "Bytes"]
+)
+
 
 def to_json(message: Message, *, indent: int | None = None, original_names: bool = False) -> str:
-    """Write a message as ProtoJSON.
+    """Write a message as ProtoJSON, the keys of maps in order.
 
     Args:
         message: Any protobuf message.
-        indent: The number of spaces a level is indented by; ``None`` writes one line.
+        indent: The number of spaces of each level; ``None`` writes one line.
         original_names: Whether to write ``model_ref`` rather than ``modelRef``.
 
     Raises:
-        EncodeError: The message holds something that ProtoJSON cannot write, such as NaN inside
-            an opaque map; the error names the field.
+        EncodeError: The message contains something that ProtoJSON cannot write, such as NaN in
+            opaque JSON; the error has the path of the field.
 
     >>> from crucible_ir import v1
     >>> to_json(v1.BackendRef(id="gpt4", model_version="2025-01"))
     '{"id":"gpt4","modelVersion":"2025-01"}'
     """
-    try:
-        class_: Any = type(message)
-        write = _quick_writer(class_, original_names)
-        return write_text(write(message, 0), indent)
-    except Exception:
-        # What is out of the ordinary is written, or refused, by the codec.
-        return _careful_text(message, indent, original_names)
-
-
-@cache
-def _quick_writer(class_: Any, original_names: bool) -> QuickWriter:
-    return protojson_writer(class_.DESCRIPTOR, original_names)
-
-
-def _careful_text(message: Message, indent: int | None, original_names: bool) -> str:
-    text = parsing.write(_plain(message, original_names), indent=indent)
-    if parsing.may_be_deep(text):
-        ensure_reads_back(message)
-    return text
+    if indent in (None, 2):
+        try:
+            return write_text(_TEXT[original_names].to_json_value(message), indent=indent)
+        except (ConversionError, RecursionError):
+            # An error in a piece of a list lacks the path to the list.
+            pass
+    return write_text(to_dict(message, original_names=original_names), indent=indent)
 
 
 def to_dict(message: Message, *, original_names: bool = False) -> object:
-    """Return a message's ProtoJSON as plain values; arguments and errors as in `to_json`."""
-    plain = _plain(message, original_names)
-    ensure_reads_back(message)
-    return plain
-
-
-def _plain(message: Message, original_names: bool) -> object:
+    """Return a message's ProtoJSON as JSON values; arguments and errors as in `to_json`."""
+    dialect = _ORIGINAL_NAMES if original_names else PROTOJSON
     try:
-        return protojson_codec.to_plain(message, original_names=original_names)
+        return dialect.to_json_value(message)
     except ConversionError as error:
         raise error.encode_error() from None
     except RecursionError:
@@ -111,48 +117,17 @@ def from_json(
         ValidationError: The message breaks rules of the schema.
     """
     if limits is not None:
-        read = partial(from_json, type=message_type(type), validate=validate)
-        within: Message = read_within(limits, read, data)
-        return within
-    try:
-        asked: Any = type
-        quick, guard = _quick_way(asked)
-        message = quick(parsing.parse_ordinary(data))
-        if not validate or guard(message):
-            return message
-    except Exception:
-        # What is out of the ordinary is read, or refused, by the codec.
-        pass
-    text = parsing.decode_utf8(data)
-    return read_plain(
-        parsing.parse(text),
-        message_type(type),
-        fill=protojson_codec.fill_from_plain,
-        spell=spell_protojson,
-        locate=partial(parsing.locate, text),
-        validate=validate,
-    )
+        limits.check_size(data)
+    return parse_json(data).read(message_type(type), validate=validate, limits=limits)
 
 
-# Typed as Any: mypy takes a message class, which can be hashed, for a message, which cannot.
-@cache
-def _quick_way(
-    type_: Any,
-) -> tuple[Callable[[object], Message], Callable[[Message], bool]]:
-    """Return what reads plain values as a message the quick way, or raises, and what judges it."""
-    cls: Any = message_type(type_)
-    lower_camel, original = (
-        protojson_document_reader(cls.DESCRIPTOR, names) for names in (False, True)
-    )
+def parse_json(data: str | bytes) -> ParsedValues:
+    """Parse ProtoJSON whose message type need not be known.
 
-    def read(plain: object) -> Message:
-        try:
-            return lower_camel(plain)
-        except Exception:
-            # The keys may be spelled the other way.
-            return original(plain)
-
-    return read, guard_of(cls)
+    Raises:
+        DecodeError: The text is not JSON.
+    """
+    return ParsedValues(parse(data), JsonPositions(data), PROTOJSON)
 
 
 @overload
@@ -160,14 +135,260 @@ def from_dict(data: object, type: type[MessageT], *, validate: bool = True) -> M
 @overload
 def from_dict(data: object, type: str, *, validate: bool = True) -> Message: ...
 def from_dict(data: object, type: str | type[Message], *, validate: bool = True) -> Message:
-    """Read a message from its ProtoJSON as plain values; arguments and errors as in `from_json`.
+    """Read a message from its ProtoJSON as JSON values; arguments and errors as in `from_json`.
 
-    Plain values are what ``json.loads`` gives: dict, list, str, int, float, bool and None. Errors
+    JSON values are what ``json.loads`` returns: dict, list, str, int, float, bool and None. Errors
     have a path but no position.
     """
     message = message_type(type)()
     try:
-        protojson_codec.fill_from_plain(data, message)
+        PROTOJSON.fill(data, message)
     except ConversionError as error:
         raise error.decode_error() from None
     return ensure_valid(message) if validate else message
+
+
+class ProtoJson(Dialect):
+    """The dialect ProtoJSON.
+
+    Args:
+        original_names: Whether to write ``model_ref`` rather than ``modelRef``.
+        in_pieces: Whether long lists of messages are written as `LargeList`.
+    """
+
+    def __init__(self, *, original_names: bool = False, in_pieces: bool = False) -> None:
+        super().__init__()
+        self.original_names = original_names
+        self.in_pieces = in_pieces
+        opaque = opaque_writers(self.write_opaque_number)
+        self.writers = {
+            "google.protobuf.Any": self._write_any,
+            "google.protobuf.Duration": _write_as_text,
+            "google.protobuf.FieldMask": _write_as_text,
+            "google.protobuf.ListValue": opaque.list,
+            "google.protobuf.Struct": opaque.struct,
+            "google.protobuf.Timestamp": timestamps.write_timestamp,
+            "google.protobuf.Value": opaque.value,
+            **dict.fromkeys(_WRAPPERS, self._write_wrapper),
+        }
+        self.readers = {
+            "google.protobuf.Any": self._read_any,
+            "google.protobuf.Duration": _read_duration,
+            "google.protobuf.FieldMask": _read_field_mask,
+            "google.protobuf.ListValue": read_list,
+            "google.protobuf.Struct": read_struct,
+            "google.protobuf.Timestamp": timestamps.read_timestamp,
+            "google.protobuf.Value": read_value,
+            **dict.fromkeys(_WRAPPERS, self._read_wrapper),
+        }
+
+    def key(self, field: Field) -> str:
+        """Return the JSON name of a field, or its original one."""
+        if field.descriptor.is_extension:
+            return f"[{field.descriptor.full_name}]"
+        return field.name if self.original_names else field.json_name
+
+    def fields_by_key(self, message: Descriptor) -> Mapping[str, Field]:
+        """Return the fields of a message type by both of their names."""
+        fields = fields_of(message)
+        return {**fields, **{field.json_name: field for field in fields.values()}}
+
+    def document_path(self, message: Descriptor, path: tuple[Part, ...]) -> list[list[Part]]:
+        """Return both names of each field on a path."""
+        spelled: list[list[Part]] = []
+        current: Descriptor | None = message
+        for part in path:
+            field = None
+            if current is not None and isinstance(part, str):
+                field = fields_of(current).get(part)
+            spelled.append([part] if field is None else [field.json_name, field.name])
+            if field is not None:
+                current = field.message
+        return spelled
+
+    def scalar_writer(self, field: Field) -> Writer | None:
+        """Return the writer of one value that is no message; ``None`` where it is its own JSON."""
+        if field.enum is not None:
+            return _enum_writer(field.enum)
+        if field.kind in (Kind.INT64, Kind.UINT64):
+            return lambda value, depth: str(value)
+        if field.kind is Kind.DOUBLE:
+            return self.write_double
+        if field.kind is Kind.FLOAT:
+            return self.write_float
+        return scalars.write_bytes if field.kind is Kind.BYTES else None
+
+    def scalar_reader(self, field: Field) -> scalars.Reader:
+        """Return the reader of one value that is no message."""
+        if field.enum is not None:
+            return _enum_reader(field.enum, self.enum_numbers(field.enum))
+        return scalars.READERS[field.kind]
+
+    def enum_numbers(self, enum: EnumDescriptor) -> Mapping[str, int]:
+        """Return the numbers of an enum by the names of its values."""
+        return {value.name: value.number for value in enum.values}
+
+    # Numbers, which the canonical form writes in its own way
+
+    def write_double(self, number: float, depth: int) -> object:
+        """Write a double."""
+        return scalars.write_double(number)
+
+    def write_float(self, number: float, depth: int) -> object:
+        """Write a 32-bit float."""
+        return scalars.write_float(number)
+
+    def write_opaque_number(self, number: float) -> float | int:
+        """Write a number of opaque JSON."""
+        return write_number(number)
+
+    # Well-known types
+
+    def _write_wrapper(self, message: Any, depth: int) -> object:
+        write = self.scalar_writer(describe_field(message.DESCRIPTOR.fields_by_name["value"]))
+        return message.value if write is None else write(message.value, depth)
+
+    def _read_wrapper(self, value: object, message: Any, depth: int) -> None:
+        message.SetInParent()
+        field = describe_field(message.DESCRIPTOR.fields_by_name["value"])
+        message.value = self.scalar_reader(field)(value)
+
+    def _write_any(self, message: Any, depth: int) -> dict[str, object]:
+        if not message.type_url:
+            if message.value:
+                raise ConversionError("an Any with a value but no type cannot be written as JSON")
+            return {}
+        inside = _any_message(message.type_url)
+        try:
+            inside.ParseFromString(message.value)
+        except Exception:
+            raise ConversionError(f"the value is not a {inside.DESCRIPTOR.full_name}") from None
+        made = self.writer(descriptor_of(inside))(inside, depth + 1)
+        if inside.DESCRIPTOR.full_name in self.writers:
+            return {"@type": message.type_url, "value": made}
+        return {"@type": message.type_url, **made}  # type: ignore[dict-item]  # an object by its type
+
+    def _read_any(self, value: object, message: Any, depth: int) -> None:
+        if type(value) is not dict:
+            raise ConversionError(f"expected an object, got {describe(value)}")
+        if depth + 1 > MAX_DEPTH:
+            raise too_deep()
+        message.SetInParent()
+        if not value:
+            return
+        url = value.get("@type")
+        if type(url) is not str:
+            raise ConversionError('an Any needs its type under the key "@type"')
+        inside = _any_message(url)
+        name = inside.DESCRIPTOR.full_name
+        read = self.reader(descriptor_of(inside))
+        rest = {key: item for key, item in value.items() if key != "@type"}
+        if name not in self.readers:
+            read(rest, inside, depth + 1)
+        elif list(rest) != ["value"]:
+            raise ConversionError(f'an Any of {name} has just "@type" and "value"')
+        else:
+            try:
+                read(rest["value"], inside, depth + 1)
+            except ConversionError as error:
+                raise error.under("value") from None
+        message.type_url = url
+        message.value = inside.SerializeToString(deterministic=True)
+
+
+# Enums
+
+
+def _enum_writer(enum: EnumDescriptor) -> Writer:
+    if enum.full_name == _NULL_VALUE:
+        return lambda number, depth: None
+    # Where several names share a number, the first is written.
+    names = {value.number: value.name for value in reversed(enum.values)}
+    return lambda number, depth: names.get(number, number)
+
+
+def _enum_reader(enum: EnumDescriptor, numbers: Mapping[str, int]) -> scalars.Reader:
+    read_number = scalars.integer_reader(Kind.INT32, quoted=False)
+    takes_null = enum.full_name == _NULL_VALUE
+
+    def read(value: object) -> object:
+        if type(value) is str:
+            number: object = numbers.get(value)
+            if number is None:
+                raise ConversionError(unknown_name(value, enum, numbers))
+            return number
+        if value is None and takes_null:
+            return 0
+        if type(value) is not int and type(value) is not float:
+            got = describe(value)
+            raise ConversionError(f"expected the name or number of a {enum.name}, got {got}")
+        number = read_number(value)
+        if enum.is_closed and number not in enum.values_by_number:
+            raise ConversionError(f"{number} is not the number of a {enum.name}")
+        return number
+
+    return read
+
+
+def unknown_name(name: str, enum: EnumDescriptor, known: Mapping[str, int]) -> str:
+    """Return the error text for a name that an enum does not have."""
+    shown = name if len(name) <= 64 else f"{name[:64]}…"
+    guess = near_miss(name, known) or f"; expected one of {', '.join(known)}"
+    return f'{enum.name} has no value "{shown}"{guess}'
+
+
+# Well-known types
+
+
+def _any_message(url: str) -> Message:
+    host, _, name = url.rpartition("/")
+    if not host or not name:
+        raise ConversionError(
+            f"expected a type URL such as type.googleapis.com/x.Y, got {url[:80]!r}"
+        )
+    try:
+        descriptor = descriptor_pool.Default().FindMessageTypeByName(name)
+    except KeyError:
+        raise ConversionError(f'the type "{name[:80]}" is not known here') from None
+    made: Message = message_factory.GetMessageClass(descriptor)()
+    return made
+
+
+def _write_as_text(message: Any, depth: int) -> object:
+    """Write a Duration or FieldMask, which google's library renders."""
+    try:
+        return message.ToJsonString()
+    except ValueError as error:
+        raise ConversionError(str(error)) from None
+
+
+def _read_duration(value: object, message: Any, depth: int) -> None:
+    match = _DURATION.fullmatch(value) if type(value) is str else None
+    if match is None:
+        raise ConversionError(
+            'expected a duration in seconds such as "1.5s", with at most nine digits after the'
+            f" point, got {describe(value)}"
+        )
+    sign = -1 if match[1] else 1
+    seconds = int(match[2])
+    if seconds > _LONGEST_DURATION:
+        raise ConversionError(f"a duration is at most {_LONGEST_DURATION} seconds either way")
+    message.SetInParent()
+    message.seconds = sign * seconds
+    message.nanos = sign * int((match[3] or "").ljust(9, "0"))
+
+
+def _read_field_mask(value: object, message: Any, depth: int) -> None:
+    if type(value) is not str:
+        raise ConversionError(f"expected a FieldMask in a string, got {describe(value)}")
+    message.SetInParent()
+    try:
+        message.FromJsonString(value)
+    except ValueError as error:
+        raise ConversionError(f"not a FieldMask: {error}") from None
+
+
+PROTOJSON = ProtoJson()
+_ORIGINAL_NAMES = ProtoJson(original_names=True)
+#: What writes text, by whether it writes original names.
+_TEXT = {names: ProtoJson(original_names=names, in_pieces=True) for names in (False, True)}

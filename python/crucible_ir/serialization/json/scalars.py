@@ -1,4 +1,4 @@
-"""Scalars of ProtoJSON: numbers, bytes and text as the specification lets them be written."""
+"""Scalars in JSON: numbers, bytes and strings, as the ProtoJSON specification defines them."""
 
 from __future__ import annotations
 
@@ -7,30 +7,21 @@ import binascii
 import math
 import re
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
-from google.protobuf.descriptor import FieldDescriptor
-
-from crucible_ir.serialization.conversion_error import ConversionError
-from crucible_ir.serialization.json.opaque import describe, shown_integer
+from crucible_ir.schema.fields import INTEGER_RANGES, Kind
+from crucible_ir.serialization.conversion_error import ConversionError, describe, shown_integer
 
 _NUMBER = re.compile(r"(-?)(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
 _NOT_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
-#: The least and the greatest value of each integer type, by its C++ type.
-INTEGER_RANGES = {
-    FieldDescriptor.CPPTYPE_INT32: (-(2**31), 2**31 - 1),
-    FieldDescriptor.CPPTYPE_INT64: (-(2**63), 2**63 - 1),
-    FieldDescriptor.CPPTYPE_UINT32: (0, 2**32 - 1),
-    FieldDescriptor.CPPTYPE_UINT64: (0, 2**64 - 1),
-}
 
-#: Turns a plain JSON value into a field's value, or raises a ConversionError.
+#: Turns a JSON value into a field's value, or raises a ConversionError.
 Reader = Callable[[object], object]
 
 
-def integer_reader(cpp_type: int, *, quoted: bool = True) -> Reader:
-    """Return the reader of an integer type; ``quoted`` says whether strings are taken too."""
-    low, high = INTEGER_RANGES[cpp_type]
+def integer_reader(kind: Kind, *, quoted: bool = True) -> Reader:
+    """Return the reader of an integer type; ``quoted`` says whether it also takes strings."""
+    low, high = INTEGER_RANGES[kind]
 
     def read(value: object) -> int:
         if type(value) is int:
@@ -74,10 +65,12 @@ def _whole(text: str) -> int:
 def float_reader(*, single: bool, quoted: bool = True) -> Reader:
     """Return the reader of ``float`` (``single``) or ``double``; quoted as in `integer_reader`.
 
-    The strings ``NaN``, ``Infinity`` and ``-Infinity`` are taken either way.
+    It takes the strings ``NaN``, ``Infinity`` and ``-Infinity`` either way.
     """
 
     def read(value: object) -> float:
+        if type(value) is float and not single and value - value == 0.0:
+            return value
         if type(value) is str:
             if value in _NOT_FINITE:
                 return _NOT_FINITE[value]
@@ -128,21 +121,20 @@ def read_bytes(value: object) -> bytes:
         raise ConversionError(f"expected base64: {reason[0].lower()}{reason[1:]}") from None
 
 
-def write_double(value: object) -> object:
-    """Write a double: a number, or the name of what is not finite."""
-    number = float(value)  # type: ignore[arg-type]  # a field's value
-    if math.isfinite(number):
+def write_double(number: float, depth: int = 0) -> float | str:
+    """Write a double: a number, or the name of one that is not finite."""
+    # The difference is NaN, which equals nothing, for a number that is not finite.
+    if number - number == 0.0:
         return number
-    if math.isnan(number):
+    if number != number:
         return "NaN"
     return "Infinity" if number > 0 else "-Infinity"
 
 
-def write_float(value: object) -> object:
+def write_float(number: float, depth: int = 0) -> float | str:
     """Write a 32-bit float with the fewest digits that read back as the same 32 bits."""
-    number = write_double(value)
-    if not isinstance(number, float):
-        return number
+    if number - number != 0.0:
+        return write_double(number)
     bits = _single_bits(number)
     candidates = (float(f"{number:.{digits}g}") for digits in range(6, 9))
     short = (candidate for candidate in candidates if _single_bits(candidate) == bits)
@@ -157,6 +149,25 @@ def _single_bits(number: float) -> bytes | None:
         return None
 
 
-def write_bytes(value: object) -> str:
+def write_bytes(value: bytes, depth: int = 0) -> str:
     """Write bytes as base64 in the standard alphabet with padding."""
-    return base64.b64encode(value).decode("ascii")  # type: ignore[arg-type]  # a field's value
+    return base64.b64encode(value).decode("ascii")
+
+
+#: The reader of each kind that is neither an enum nor a message.
+READERS: Mapping[Kind, Reader] = {
+    **{kind: integer_reader(kind) for kind in INTEGER_RANGES},
+    Kind.BOOL: read_bool,
+    Kind.BYTES: read_bytes,
+    Kind.DOUBLE: float_reader(single=False),
+    Kind.FLOAT: float_reader(single=True),
+    Kind.STRING: read_string,
+}
+
+#: The readers that take numbers as numbers alone, not in strings.
+UNQUOTED_READERS: Mapping[Kind, Reader] = {
+    **READERS,
+    **{kind: integer_reader(kind, quoted=False) for kind in INTEGER_RANGES},
+    Kind.DOUBLE: float_reader(single=False, quoted=False),
+    Kind.FLOAT: float_reader(single=True, quoted=False),
+}

@@ -6,8 +6,7 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from crucible_ir.serialization.conversion_error import ConversionError
-from crucible_ir.serialization.json.opaque import describe
+from crucible_ir.serialization.conversion_error import ConversionError, describe
 
 if TYPE_CHECKING:
     from google.protobuf.timestamp_pb2 import Timestamp
@@ -23,7 +22,7 @@ _RFC3339 = re.compile(
 )
 
 
-def read_timestamp(value: object, target: Timestamp) -> None:
+def read_timestamp(value: object, target: Timestamp, depth: int = 0) -> None:
     """Fill a Timestamp from RFC 3339 text, such as ``2025-12-26T12:00:00.5Z``."""
     if type(value) is not str:
         raise ConversionError(f"expected an RFC 3339 timestamp in a string, got {describe(value)}")
@@ -47,34 +46,34 @@ def read_timestamp(value: object, target: Timestamp) -> None:
         seconds += -offset if sign == "+" else offset
         if not MIN_SECONDS <= seconds <= MAX_SECONDS:
             raise ConversionError(f"{value} is outside the years 1 to 9999 in UTC")
-    target.SetInParent()
     target.seconds = seconds
     target.nanos = int(fraction.ljust(9, "0")) if fraction else 0
 
 
-def write_timestamp(timestamp: Timestamp, *, shortest: bool = False) -> str:
-    """Return a Timestamp as RFC 3339 text in UTC.
-
-    Args:
-        timestamp: The moment.
-        shortest: Whether the fraction has as few digits as it needs, rather than none, three,
-            six or nine as ProtoJSON asks for.
-    """
+def write_timestamp(timestamp: Timestamp, depth: int = 0) -> str:
+    """Return a Timestamp as RFC 3339 text in UTC, with no fraction or 3, 6 or 9 digits."""
     seconds, nanos = timestamp.seconds, timestamp.nanos
+    text = _whole_seconds(seconds, nanos)
+    if not nanos:
+        return f"{text}Z"
+    if nanos % 1_000_000 == 0:
+        return f"{text}.{nanos // 1_000_000:03}Z"
+    return f"{text}.{nanos:09}Z" if nanos % 1000 else f"{text}.{nanos // 1000:06}Z"
+
+
+def write_shortest_timestamp(timestamp: Timestamp, depth: int = 0) -> str:
+    """Return a Timestamp as RFC 3339 text in UTC, with as few digits as it needs."""
+    seconds, nanos = timestamp.seconds, timestamp.nanos
+    text = _whole_seconds(seconds, nanos)
+    return f"{text}.{f'{nanos:09}'.rstrip('0')}Z" if nanos else f"{text}Z"
+
+
+def _whole_seconds(seconds: int, nanos: int) -> str:
     if not (MIN_SECONDS <= seconds <= MAX_SECONDS and 0 <= nanos < NANOS_PER_SECOND):
         raise ConversionError(
-            f"{seconds} s and {nanos} ns since 1970 is outside what RFC 3339 can write"
+            f"{seconds} s and {nanos} ns since 1970 is outside the range of RFC 3339"
         )
-    text = (_EPOCH + timedelta(seconds=seconds)).isoformat()
-    if nanos:
-        digits = f"{nanos:09d}"
-        if shortest:
-            digits = digits.rstrip("0")
-        else:
-            while digits.endswith("000"):
-                digits = digits[:-3]
-        text += f".{digits}"
-    return text + "Z"
+    return (_EPOCH + timedelta(0, seconds)).isoformat()
 
 
 def set_datetime(moment: datetime, target: Timestamp) -> None:

@@ -1,0 +1,521 @@
+"""The JSON codec: a table of rows for each message type, and one loop that reads or writes them.
+
+`Dialect` is what ProtoJSON (`protojson.py`) and Crucible JSON (`crucible.py`) share. A value that
+is its own JSON, such as a string or a boolean, needs no function; every other kind has one.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeAlias, TypeVar
+
+from crucible_ir.errors import near_miss
+from crucible_ir.paths import MapKey, Part
+from crucible_ir.schema.fields import Field, Kind, describe_field, fields_of
+from crucible_ir.schema.types import descriptor_of
+from crucible_ir.serialization.conversion_error import ConversionError, describe, too_deep
+from crucible_ir.serialization.json import scalars
+from crucible_ir.serialization.json.opaque import Writer, not_a_key, unpaired_surrogate
+from crucible_ir.serialization.json.writing import MAX_ITEMS_AT_ONCE, LargeList
+from crucible_ir.serialization.limits import MAX_DEPTH
+
+if TYPE_CHECKING:
+    from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
+    from google.protobuf.message import Message
+
+#: Fills a message, itself at a depth below the root, from a JSON value.
+Reader: TypeAlias = Callable[[object, Any, int], None]
+
+#: The exact Python type of the JSON values that a field of a kind takes as they are.
+_DIRECT = {Kind.STRING: str, Kind.BOOL: bool, Kind.INT32: int, Kind.UINT32: int}
+
+
+_TEXT_ALONE = {str}
+
+
+class WriteRow(NamedTuple):
+    """How a field is written.
+
+    Attributes:
+        key: The key of its value.
+        write: Turns the field's value into a JSON value; ``None`` where it is one.
+    """
+
+    key: str
+    write: Writer | None
+
+
+class Conditions(NamedTuple):
+    """What has to be looked at before the value of a key is read.
+
+    Attributes:
+        alias: The other key of the same field, which must not be given as well.
+        rivals: The keys of the other members of its oneof, none of which may be given as well.
+        reads_null: Whether ``null`` is a value, rather than leaving the field unset.
+    """
+
+    alias: str | None = None
+    rivals: frozenset[str] = frozenset()
+    reads_null: bool = False
+
+
+class ReadRow(NamedTuple):
+    """How the value of a key is read.
+
+    Attributes:
+        field: The name of the field.
+        read: Sets the field in a message, itself at a depth, from a value.
+        direct: The exact type of the values that are set as they are; ``None`` for none.
+        conditions: What has to be looked at first; ``None`` for most fields.
+    """
+
+    field: str
+    read: Reader
+    direct: type | None = None
+    conditions: Conditions | None = None
+
+
+_KeyT = TypeVar("_KeyT")
+_ItemT = TypeVar("_ItemT")
+
+
+class _Table(dict[_KeyT, Any], Generic[_KeyT]):
+    """Rows that are made when they are first needed, since message types contain each other.
+
+    They are kept as plain tuples, which Python takes apart faster than named ones.
+    """
+
+    def __init__(self, make: Callable[[_KeyT], tuple[Any, ...]]) -> None:
+        super().__init__()
+        self._make = make
+
+    def __missing__(self, key: _KeyT) -> tuple[Any, ...]:
+        row = tuple(tuple(part) if isinstance(part, tuple) else part for part in self._make(key))
+        self[key] = row
+        return row
+
+
+class Dialect(ABC):
+    """A JSON dialect: how it writes and reads the messages of each type.
+
+    Attributes:
+        writers: The writers of message types that are not an object with a key for each field, by
+            the full name of the type.
+        readers: Their readers.
+        in_pieces: Whether long lists of messages are written as `LargeList`.
+    """
+
+    writers: Mapping[str, Writer]
+    readers: Mapping[str, Reader]
+    in_pieces: bool = False
+
+    def __init__(self) -> None:
+        self._writers: dict[Descriptor, Writer] = {}
+        self._readers: dict[Descriptor, Reader] = {}
+
+    # What a dialect decides
+
+    @abstractmethod
+    def key(self, field: Field) -> str:
+        """Return the key under which a field is written."""
+
+    @abstractmethod
+    def fields_by_key(self, message: Descriptor) -> Mapping[str, Field]:
+        """Return the fields of a message type by each key that they are read from."""
+
+    @abstractmethod
+    def scalar_writer(self, field: Field) -> Writer | None:
+        """Return the writer of one value that is no message; ``None`` where it is its own JSON."""
+
+    @abstractmethod
+    def scalar_reader(self, field: Field) -> scalars.Reader:
+        """Return the reader of one value that is no message."""
+
+    @abstractmethod
+    def enum_numbers(self, enum: EnumDescriptor) -> Mapping[str, int]:
+        """Return the numbers of an enum by the names that are read."""
+
+    @abstractmethod
+    def document_path(self, message: Descriptor, path: tuple[Part, ...]) -> list[list[Part]]:
+        """Return the spellings in a document of each step of a path of field names."""
+
+    def path_step(self, field: Field) -> str:
+        """Return the step that errors of writing have for a field."""
+        return field.name
+
+    def reads_null(self, field: Field) -> bool:
+        """Return whether ``null`` is a value of a field, or an item of its list or map."""
+        if field.message is not None:
+            return field.message.full_name == "google.protobuf.Value"
+        return field.enum is not None and field.enum.full_name == "google.protobuf.NullValue"
+
+    def unset_values(self, message: Descriptor) -> dict[str, object]:
+        """Return what is written under the keys of fields that are not set."""
+        return {}
+
+    def finish_writing(self, message: Descriptor) -> Callable[[dict[str, Any]], None] | None:
+        """Return what changes an object after its fields have been written."""
+        return None
+
+    def finish_reading(
+        self, message: Descriptor
+    ) -> Callable[[dict[str, object], Any], None] | None:
+        """Return what changes a message after its object has been read."""
+        return None
+
+    # Messages
+
+    def to_json_value(self, message: Message) -> object:
+        """Return a message as a JSON value.
+
+        Raises:
+            ConversionError: The message contains something that the dialect cannot write.
+        """
+        return self.writer(descriptor_of(message))(message, -1)
+
+    def fill(self, value: object, message: Message) -> None:
+        """Fill an empty message from a JSON value.
+
+        Raises:
+            ConversionError: The value does not describe such a message.
+        """
+        self.reader(descriptor_of(message))(value, message, 0)
+
+    def writer(self, message: Descriptor) -> Writer:
+        """Return the writer of the messages of a type."""
+        found = self._writers.get(message)
+        if found is None:
+            found = self.writers.get(message.full_name) or self.object_writer(message)
+            self._writers[message] = found
+        return found
+
+    def reader(self, message: Descriptor) -> Reader:
+        """Return the reader of the messages of a type."""
+        found = self._readers.get(message)
+        if found is None:
+            found = self.readers.get(message.full_name) or self.object_reader(message)
+            self._readers[message] = found
+        return found
+
+    # Writing
+
+    def double_map_writer(self, values: Any, depth: int) -> dict[str, object]:
+        """Write a map from strings to doubles."""
+        made = {key: values[key] for key in sorted(values)}
+        total = sum(made.values())
+        # A sum that is finite has no part that is not.
+        if total - total == 0.0:
+            return made
+        return {key: scalars.write_double(value) for key, value in made.items()}
+
+    def object_writer(self, descriptor: Descriptor) -> Writer:
+        """Return the writer of messages as objects with a key for each field."""
+        rows = _Table(self._write_row)
+        unset = self.unset_values(descriptor)
+        finish = self.finish_writing(descriptor)
+
+        def write(message: Message, depth: int) -> dict[str, object]:
+            depth += 1
+            if depth > MAX_DEPTH:
+                raise too_deep()
+            made = unset.copy()
+            field: Any = None
+            try:
+                for field, value in message.ListFields():
+                    key, write_value = rows[field]
+                    made[key] = value if write_value is None else write_value(value, depth)
+            except ConversionError as error:
+                raise error.under(self.path_step(describe_field(field))) from None
+            if finish is not None:
+                finish(made)
+            return made
+
+        return write
+
+    def _write_row(self, descriptor: FieldDescriptor) -> WriteRow:
+        field = describe_field(descriptor)
+        if field.message is not None:
+            item: Writer | None = self.writer(field.message)
+        else:
+            item = self.scalar_writer(field)
+        if field.is_map:
+            is_plain = field.kind is Kind.DOUBLE and field.key is Kind.STRING
+            item = self.double_map_writer if is_plain else _map_writer(field, item)
+        elif field.is_list:
+            item = self._list_writer(field, item)
+        return WriteRow(self.key(field), item)
+
+    def _list_writer(self, field: Field, write_item: Writer | None) -> Writer:
+        in_pieces = self.in_pieces and field.kind is Kind.MESSAGE
+
+        def write_list(values: Any, depth: int) -> object:
+            if write_item is None:
+                return values[:]
+            if in_pieces and len(values) > MAX_ITEMS_AT_ONCE:
+                return LargeList(values, write_item, depth)
+            made: list[object] = []
+            try:
+                for value in values:
+                    made.append(write_item(value, depth))
+            except ConversionError as error:
+                raise error.under(len(made)) from None
+            return made
+
+        return write_list
+
+    # Reading
+
+    def object_reader(self, descriptor: Descriptor) -> Reader:
+        """Return the reader of messages from objects with a key for each field."""
+        fields = self.fields_by_key(descriptor)
+        rows = _Table[str](lambda key: self._row_of_key(descriptor, fields, key))
+        finish = self.finish_reading(descriptor)
+
+        def read(value: object, message: Message, depth: int) -> None:
+            if type(value) is not dict:
+                raise ConversionError(f"expected an object, got {describe(value)}")
+            key = ""
+            try:
+                for key, item in value.items():
+                    name, read_item, direct, conditions = rows[key]
+                    if type(item) is direct:
+                        try:
+                            setattr(message, name, item)
+                        except (TypeError, ValueError):
+                            # A number out of range, or an unpaired surrogate.
+                            read_item(item, message, depth)
+                    elif conditions is None:
+                        if item is not None:
+                            read_item(item, message, depth)
+                    else:
+                        alias, rivals, reads_null = conditions
+                        if alias is not None and alias in value:
+                            first, key = (each for each in value if each in (key, alias))
+                            raise ConversionError(f'given twice, as "{first}" and as "{key}"')
+                        if item is not None or reads_null:
+                            if not rivals.isdisjoint(value):
+                                _check_first_member(descriptor, name, message, value, rows)
+                            read_item(item, message, depth)
+            except ConversionError as error:
+                raise (error.under(key) if isinstance(key, str) else error) from None
+            if finish is not None:
+                finish(value, message)
+
+        return read
+
+    def _row_of_key(self, message: Descriptor, fields: Mapping[str, Field], key: str) -> ReadRow:
+        field = fields.get(key)
+        if field is None:
+            raise unknown_key(key, message.name, fields)
+        row = self.read_row(field)
+        alias = field.json_name if fields.get(field.json_name) is field else key
+        rivals = frozenset(
+            other
+            for other, member in fields.items()
+            if field.oneof is not None and member.oneof == field.oneof and member is not field
+        )
+        takes_null = self.reads_null(field) and not (field.is_list or field.is_map)
+        conditions = Conditions(alias if alias != key else None, rivals, takes_null)
+        if conditions != Conditions():
+            row = row._replace(direct=None, conditions=conditions)
+        return row
+
+    def read_row(self, field: Field) -> ReadRow:
+        """Return how a field is read, whatever its key."""
+        if field.is_map:
+            return ReadRow(field.name, self._map_reader(field))
+        if field.is_list:
+            reads = self._list_reader if field.message is None else self._message_list_reader
+            return ReadRow(field.name, reads(field))
+        if field.message is not None:
+            return ReadRow(field.name, self._message_reader(field, field.message))
+        convert = self.scalar_reader(field)
+        if field.enum is not None:
+            return ReadRow(field.name, _enum_setter(field, convert, self.enum_numbers(field.enum)))
+        read = _scalar_setter(field, convert)
+        return ReadRow(field.name, read, _DIRECT.get(field.kind))
+
+    def _message_reader(self, field: Field, message_type: Descriptor) -> Reader:
+        name = field.name
+        read_inside = self.reader(message_type)
+        # The other readers see to it themselves that a message without content is present.
+        is_object = message_type.full_name not in self.readers
+
+        def read(value: object, message: Message, depth: int) -> None:
+            depth += 1
+            if depth > MAX_DEPTH:
+                raise too_deep()
+            read_inside(value, getattr(message, name), depth)
+            if is_object and name not in message:
+                getattr(message, name).SetInParent()
+
+        return read
+
+    def _list_reader(self, field: Field) -> Reader:
+        name = field.name
+        convert = self.scalar_reader(field)
+        is_text = field.kind is Kind.STRING
+
+        def read(value: object, message: Message, depth: int) -> None:
+            try:
+                if is_text and type(value) is list and {*map(type, value)} == _TEXT_ALONE:
+                    getattr(message, name).extend(value)
+                else:
+                    getattr(message, name).extend(read_items(value, convert))
+            except UnicodeEncodeError:
+                raise unpaired_surrogate() from None
+
+        return read
+
+    def _message_list_reader(self, field: Field) -> Reader:
+        name = field.name
+        read_inside = self.reader(_message_of(field))
+        takes_null = self.reads_null(field)
+
+        def read(value: object, message: Message, depth: int) -> None:
+            if type(value) is not list:
+                raise ConversionError(f"expected a list, got {describe(value)}")
+            items = getattr(message, name)
+            index = 0
+            try:
+                for index, item in enumerate(value):  # noqa: B007  # errors name it
+                    if item is None and not takes_null:
+                        raise ConversionError("null is not allowed in a list")
+                    if depth >= MAX_DEPTH:
+                        raise too_deep()
+                    read_inside(item, items.add(), depth + 1)
+            except ConversionError as error:
+                raise error.under(index) from None
+
+        return read
+
+    def _map_reader(self, field: Field) -> Reader:
+        name = field.name
+        read_key = _key_reader(field)
+        convert = self.scalar_reader(field) if field.message is None else None
+        read_inside = self.reader(field.message) if field.message is not None else None
+        takes_null = self.reads_null(field)
+
+        def read(value: object, message: Message, depth: int) -> None:
+            if type(value) is not dict:
+                raise ConversionError(f"expected an object, got {describe(value)}")
+            target = getattr(message, name)
+            key: object = ""
+            try:
+                for key, item in value.items():
+                    map_key: Any = read_key(key)
+                    if map_key in target:
+                        raise ConversionError(f'duplicate key: "{key}" equals a key given before')
+                    if item is None and not takes_null:
+                        raise ConversionError("null is not allowed in a map")
+                    if convert is not None:
+                        target[map_key] = convert(item)
+                    elif depth + 2 > MAX_DEPTH:
+                        raise too_deep()
+                    elif read_inside is not None:
+                        read_inside(item, target[map_key], depth + 2)
+            except ConversionError as error:
+                raise error.under(MapKey(key)) from None
+            except UnicodeEncodeError:
+                raise unpaired_surrogate() from None
+
+        return read
+
+
+def _message_of(field: Field) -> Descriptor:
+    assert field.message is not None
+    return field.message
+
+
+def _map_writer(field: Field, write_item: Writer | None) -> Writer:
+    def write(values: Any, depth: int) -> dict[str, object]:
+        made: dict[str, object] = {}
+        for key in sorted(values):
+            text = ("true" if key else "false") if field.key is Kind.BOOL else str(key)
+            value = values[key]
+            try:
+                # A map's entry is a message, and so a level.
+                made[text] = value if write_item is None else write_item(value, depth + 1)
+            except ConversionError as error:
+                raise error.under(MapKey(text)) from None
+        return made
+
+    return write
+
+
+def _scalar_setter(field: Field, convert: scalars.Reader) -> Reader:
+    name = field.name
+
+    def read(value: object, message: Message, depth: int) -> None:
+        converted = convert(value)
+        try:
+            setattr(message, name, converted)
+        except ValueError:
+            raise unpaired_surrogate() from None
+
+    return read
+
+
+def _enum_setter(field: Field, convert: scalars.Reader, numbers: Mapping[str, int]) -> Reader:
+    name = field.name
+
+    def read(value: object, message: Message, depth: int) -> None:
+        number = numbers.get(value) if type(value) is str else None
+        setattr(message, name, convert(value) if number is None else number)
+
+    return read
+
+
+def read_items(value: object, convert: Callable[[object], _ItemT]) -> list[_ItemT]:
+    """Convert each item of a JSON list; an error has the index of its item."""
+    if type(value) is not list:
+        raise ConversionError(f"expected a list, got {describe(value)}")
+    made: list[_ItemT] = []
+    try:
+        for item in value:
+            made.append(convert(item))
+    except ConversionError as error:
+        raise error.under(len(made)) from None
+    return made
+
+
+def _key_reader(field: Field) -> scalars.Reader:
+    if field.key is Kind.STRING:
+        return scalars.read_string
+    if field.key is Kind.BOOL:
+        return _read_bool_key
+    assert field.key is not None
+    return scalars.integer_reader(field.key)
+
+
+def _read_bool_key(key: object) -> bool:
+    if key not in ("true", "false"):
+        raise ConversionError(f'expected the key "true" or "false", got {describe(key)}')
+    return key == "true"
+
+
+def _check_first_member(
+    message_type: Descriptor,
+    name: str,
+    message: Message,
+    value: Mapping[str, object],
+    rows: Mapping[str, tuple[Any, ...]],
+) -> None:
+    """Reject a field of which another member of its oneof is set; the error names its key."""
+    oneof = fields_of(message_type)[name].oneof
+    assert oneof is not None
+    chosen = message.WhichOneof(oneof)
+    if chosen is not None:
+        first = next((key for key in value if key in rows and rows[key][0] == chosen), chosen)
+        raise ConversionError(
+            f'"{first}" is set already, and only one member of {message_type.name}.{oneof} may be'
+        )
+
+
+def unknown_key(key: object, owner: str, known: Mapping[str, object]) -> ConversionError:
+    """Return the error for a key that a message does not have; the caller adds the key."""
+    if not isinstance(key, str):
+        return not_a_key(key)
+    shown = key if len(key) <= 64 else f"{key[:64]}…"
+    return ConversionError(f'{owner} has no field "{shown}"{near_miss(key, known)}', at_key=True)
