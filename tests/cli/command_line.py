@@ -1,4 +1,4 @@
-"""Runs the command line in this process, as a shell would."""
+"""Runs the command line in this process."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ EXAMPLES = ROOT / "examples"
 
 @dataclass(frozen=True)
 class Result:
-    """What a run left behind."""
+    """The exit status and the output of a run."""
 
     status: int
     out: str
@@ -28,7 +28,7 @@ class Result:
 
 
 def run(*arguments: object, stdin: bytes = b"") -> Result:
-    """Run ``crucible-ir`` with arguments and return what it left behind."""
+    """Run ``crucible-ir`` with arguments and return its result."""
     result = CliRunner().invoke(
         program, [str(argument) for argument in arguments], input=stdin, prog_name="crucible-ir"
     )

@@ -1,4 +1,4 @@
-"""What every test of the command line has around it: an empty folder and no settings."""
+"""Every test of the command line runs in an empty folder, without settings."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Work in an empty folder, without what the environment says about colour."""
+    """Work in an empty folder, without the environment variables for colour."""
     monkeypatch.chdir(tmp_path)
     for variable in ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "CRUCIBLE_IR_DEBUG"):
         monkeypatch.delenv(variable, raising=False)

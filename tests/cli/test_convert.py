@@ -1,4 +1,4 @@
-"""`crucible-ir convert`: every form into every other, whole files only, and no silent loss."""
+"""`crucible-ir convert`: between all formats, complete files only, and no silent loss."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def experiment() -> v1.Experiment:
 
 
 @pytest.mark.parametrize(("origin", "target"), list(permutations(EXTENSIONS, 2)))
-def test_a_document_goes_from_every_form_to_every_other_and_back(
+def test_every_format_is_converted_to_every_other_and_back(
     folder: Path, origin: str, target: str
 ) -> None:
     first = run("convert", EXAMPLES / "experiment.yaml", f"a{origin}")
@@ -34,7 +34,7 @@ def test_a_document_goes_from_every_form_to_every_other_and_back(
     assert v1.Experiment.FromString((folder / "c.binpb").read_bytes()) == experiment()
 
 
-def test_google_reads_what_was_written(folder: Path) -> None:
+def test_google_reads_the_output(folder: Path) -> None:
     for name in ("e.json", "e.txtpb"):
         assert run("convert", EXAMPLES / "experiment.yaml", name).status == 0
     text = (folder / "e.txtpb").read_text(encoding="utf-8")
@@ -43,14 +43,14 @@ def test_google_reads_what_was_written(folder: Path) -> None:
     assert json_format.Parse(text, v1.Experiment()) == experiment()
 
 
-def test_standard_output_takes_its_form_from_to_and_ends_with_a_line_break() -> None:
+def test_to_sets_the_format_of_standard_output_which_ends_with_a_line_break() -> None:
     result = run("convert", "--to", "json", "--indent", 0, EXAMPLES / "model_version.json")
     assert result.status == 0
     assert result.out.count("\n") == 1
     assert json.loads(result.out)["modelId"] == "meta-llama/Llama-3.1-8B"
 
 
-def test_binary_goes_through_standard_input_and_output_unchanged(folder: Path) -> None:
+def test_binary_is_unchanged_from_standard_input_to_standard_output(folder: Path) -> None:
     written = run("convert", "--to", "binary", EXAMPLES / "prompt.yaml").data
     again = run(
         *("convert", "--from", "binary", "--to", "binary", "--type", "Prompt", "-"), stdin=written
@@ -58,13 +58,13 @@ def test_binary_goes_through_standard_input_and_output_unchanged(folder: Path) -
     assert again.data == written
 
 
-def test_standard_output_without_a_form_is_an_error_that_lists_the_forms() -> None:
+def test_standard_output_without_a_format_is_an_error_that_lists_the_formats() -> None:
     result = run("convert", EXAMPLES / "prompt.yaml")
     assert result.status == 2
     assert "give --to json|crucible-json|yaml|text|binary" in result.err
 
 
-def test_an_invalid_document_is_not_converted_unless_asked(folder: Path) -> None:
+def test_an_invalid_document_is_converted_only_with_no_validate(folder: Path) -> None:
     (folder / "out.json").write_text("before")
     result = run("convert", EXAMPLES / "broken_experiment.yaml", "out.json")
     assert result.status == 1
@@ -81,15 +81,15 @@ def with_unknown_field() -> bytes:
     return v1.StageDef(name="embed").SerializeToString() + b"\xc0\x3e\x05"
 
 
-def test_fields_of_a_newer_schema_are_kept_by_binary_and_warned_about_elsewhere(
+def test_binary_keeps_the_fields_of_a_newer_schema_and_other_formats_warn(
     folder: Path,
 ) -> None:
     (folder / "s.binpb").write_bytes(with_unknown_field())
     kept = run("convert", "--type", "StageDef", "s.binpb", "copy.binpb")
     assert (kept.status, kept.err) == (0, "")
     assert (folder / "copy.binpb").read_bytes() == with_unknown_field()
-    for form in ("json", "crucible-json", "yaml", "text"):
-        result = run("convert", "--type", "StageDef", "--to", form, "s.binpb")
+    for format_name in ("json", "crucible-json", "yaml", "text"):
+        result = run("convert", "--type", "StageDef", "--to", format_name, "s.binpb")
         assert result.status == 0
         assert result.err == (
             "crucible-ir: s.binpb: warning: StageDef: unknown field 1000 (a newer schema's)"
@@ -97,7 +97,7 @@ def test_fields_of_a_newer_schema_are_kept_by_binary_and_warned_about_elsewhere(
         )
 
 
-def test_strict_writes_nothing_where_something_would_be_lost(folder: Path) -> None:
+def test_strict_writes_nothing_if_the_format_loses_fields(folder: Path) -> None:
     (folder / "s.binpb").write_bytes(with_unknown_field())
     result = run("convert", "--strict", "--type", "StageDef", "s.binpb", "s.json")
     assert result.status == 1
@@ -105,8 +105,8 @@ def test_strict_writes_nothing_where_something_would_be_lost(folder: Path) -> No
     assert not (folder / "s.json").exists()
 
 
-def test_a_change_that_a_dialect_makes_is_named(folder: Path) -> None:
-    # Crucible JSON has one key for both members: "adam" comes back as the enum value.
+def test_a_field_that_crucible_json_changes_is_named(folder: Path) -> None:
+    # Crucible JSON has one key for both members: "adam" is read back as the enum value.
     config = v1.TrainingConfig(
         id="t",
         model_ref=v1.ModelRef(id="m"),
@@ -120,7 +120,7 @@ def test_a_change_that_a_dialect_makes_is_named(folder: Path) -> None:
     assert run("convert", "--strict", "t.json", "t.yaml").status == 0
 
 
-def test_what_a_form_cannot_write_is_an_error_with_the_field(folder: Path) -> None:
+def test_a_value_that_a_format_cannot_write_is_an_error_with_the_field(folder: Path) -> None:
     run_ = v1.Hedging(options={"x": float("nan")})
     (folder / "h.binpb").write_bytes(run_.SerializeToString())
     result = run("convert", "--type", "Hedging", "h.binpb", "h.json")
@@ -129,7 +129,7 @@ def test_what_a_form_cannot_write_is_an_error_with_the_field(folder: Path) -> No
     assert not (folder / "h.json").exists()
 
 
-def test_many_documents_go_to_a_folder_under_their_own_names(folder: Path) -> None:
+def test_many_documents_are_written_to_a_folder_with_their_own_names(folder: Path) -> None:
     result = run(
         *("convert", "--out-dir", "out", "--to", "crucible-json"),
         *(EXAMPLES / "model.yaml", EXAMPLES / "capabilities.json", EXAMPLES / "training_run.*"),
@@ -142,7 +142,7 @@ def test_many_documents_go_to_a_folder_under_their_own_names(folder: Path) -> No
     ]
 
 
-def test_two_documents_that_would_become_one_file_are_refused(folder: Path) -> None:
+def test_two_documents_with_the_same_output_file_are_rejected(folder: Path) -> None:
     for name in ("a.yaml", "b/a.json"):
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text('{"name": "d", "split": "DATASET_SPLIT_TEST"}')
@@ -161,7 +161,7 @@ def test_one_bad_document_does_not_stop_the_others(folder: Path) -> None:
     assert [line.split(":")[1].strip() for line in result.err.splitlines()] == ["a.json", "c.json"]
 
 
-def test_a_written_file_has_the_permissions_of_the_one_before_or_the_users_own(
+def test_a_file_keeps_its_permissions_and_a_new_one_has_the_default(
     folder: Path,
 ) -> None:
     os.umask(mask := os.umask(0o077) or 0o022)
@@ -173,7 +173,7 @@ def test_a_written_file_has_the_permissions_of_the_one_before_or_the_users_own(
     assert [path.name for path in folder.iterdir()] == ["new.json"]
 
 
-def test_a_link_keeps_pointing_at_the_file_that_is_written(folder: Path) -> None:
+def test_a_link_still_points_to_the_file_after_writing(folder: Path) -> None:
     (folder / "real.json").write_text("before")
     (folder / "link.json").symlink_to("real.json")
     assert run("convert", EXAMPLES / "model.yaml", "link.json").status == 0
@@ -200,7 +200,7 @@ def test_an_output_that_cannot_be_written_is_named(folder: Path) -> None:
         (".", "b.json"),
     ],
 )
-def test_arguments_that_do_not_go_together_are_refused(
+def test_arguments_that_exclude_each_other_are_rejected(
     folder: Path, arguments: tuple[str, ...]
 ) -> None:
     (folder / "a.json").write_text("{}")

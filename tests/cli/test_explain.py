@@ -1,4 +1,4 @@
-"""`crucible-ir explain`: what an id means, or which ids there are."""
+"""`crucible-ir explain`: the explanation of an id, and the list of ids."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_without_an_id_every_rule_and_lint_is_listed() -> None:
     assert listed == {*rule_ids(), *LINTS}
 
 
-def test_an_unknown_id_names_the_near_miss() -> None:
+def test_an_unknown_id_suggests_the_nearest() -> None:
     result = run("explain", "ensemble.weight_sum")
     assert result.status == 2
     assert 'did you mean "ensemble.weights_sum"?' in result.err

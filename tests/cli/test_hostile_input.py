@@ -1,4 +1,4 @@
-"""Hostile input: each is one clear line and the right exit status, and none is a traceback."""
+"""Hostile input: one clear line, the right exit status, and no traceback."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ BINARY = v1.TrainingConfig(
     id="t", model_ref=v1.ModelRef(id="m"), dataset_ref=v1.DatasetRef(name="d"), epochs=3
 ).SerializeToString()
 
-#: Name, ending, content, exit status, and what the line must say.
+#: Name, extension, content, exit status, and the text that the line must contain.
 TABLE: list[tuple[str, str, bytes, int, str]] = [
     ("empty", "json", b"", 1, "not JSON"),
     ("empty", "yaml", b"", 1, "expected an object"),
@@ -97,13 +97,13 @@ def is_clear(result: Result) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "ending", "content", "status", "words"),
+    ("kind", "extension", "content", "status", "words"),
     [pytest.param(*row, id=f"{row[0]} {row[1]} {number}") for number, row in enumerate(TABLE)],
 )
-def test_a_hostile_document_is_a_clear_line_and_its_status(
-    folder: Path, kind: str, ending: str, content: bytes, status: int, words: str
+def test_a_hostile_document_gives_a_clear_line_and_its_status(
+    folder: Path, kind: str, extension: str, content: bytes, status: int, words: str
 ) -> None:
-    name = f"hostile.{ending}"
+    name = f"hostile.{extension}"
     (folder / name).write_bytes(alias_bomb() if kind == "alias bomb" else content)
     result = run("validate", "--type", TYPE, name)
     is_clear(result)
@@ -122,14 +122,14 @@ COMMANDS: dict[str, Callable[[str], Result]] = {
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_no_command_stumbles_over_a_hostile_document(folder: Path, command: str) -> None:
-    for number, (kind, ending, content, status, _) in enumerate(TABLE):
-        name = f"{number}.{ending}"
+def test_no_command_has_a_traceback_for_a_hostile_document(folder: Path, command: str) -> None:
+    for number, (kind, extension, content, status, _) in enumerate(TABLE):
+        name = f"{number}.{extension}"
         (folder / name).write_bytes(alias_bomb() if kind == "alias bomb" else content)
         result = COMMANDS[command](name)
         is_clear(result)
         if command in ("show", "convert"):
-            assert result.status == status, (kind, ending)
+            assert result.status == status, (kind, extension)
         if command == "convert" and status == 1:
             assert (result.out, result.err.split(":")[1]) == ("", f" {name}")
         os.unlink(name)
@@ -141,7 +141,7 @@ def cuts(data: bytes) -> Iterator[bytes]:
 
 
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.*[nbl]")), ids=lambda path: path.name)
-def test_an_example_cut_anywhere_is_told_apart_or_valid(folder: Path, path: Path) -> None:
+def test_a_truncated_example_is_invalid_or_still_valid(folder: Path, path: Path) -> None:
     for content in cuts(path.read_bytes()):
         (folder / path.name).write_bytes(content)
         result = run("validate", path.name)
@@ -150,7 +150,7 @@ def test_an_example_cut_anywhere_is_told_apart_or_valid(folder: Path, path: Path
         assert result.status == 0 or len(result.lines) >= 2
 
 
-def test_files_that_cannot_be_read_are_named_with_the_reason(folder: Path) -> None:
+def test_unreadable_files_are_named_with_the_reason(folder: Path) -> None:
     (folder / "folder.json").mkdir()
     os.symlink("loop.json", "loop.json")
     os.symlink("gone.json", "dangling.json")
@@ -173,8 +173,8 @@ def test_files_that_cannot_be_read_are_named_with_the_reason(folder: Path) -> No
 
 @pytest.fixture
 def unprivileged(folder: Path) -> Iterator[None]:
-    """Be a user whom permissions hold for, which the superuser is not."""
-    # What is imported now need not be found by that user.
+    """Run as a user who is subject to permissions, unlike the superuser."""
+    # That user may not be able to read the modules, so import them first.
     run("validate", EXAMPLES / "model.yaml")
     folder.chmod(0o755)
     (folder / "secret.json").write_text("{}")
@@ -186,7 +186,7 @@ def unprivileged(folder: Path) -> Iterator[None]:
     os.seteuid(user)
 
 
-def test_a_file_that_may_not_be_read_is_named(unprivileged: None) -> None:
+def test_a_file_without_read_permission_is_named(unprivileged: None) -> None:
     os.chmod("secret.json", 0)
     result = run("validate", "secret.json")
     assert (result.status, result.err) == (2, "")

@@ -1,4 +1,4 @@
-"""`crucible-ir lint`: advice with its place, selected by options, settings and the document."""
+"""`crucible-ir lint`: findings with positions, selected by options, settings and the document."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def documents(folder: Path) -> None:
     (folder / "hedging.yaml").write_text(HEDGING)
 
 
-def test_advice_has_its_place_severity_words_id_and_fix() -> None:
+def test_a_finding_has_position_severity_description_id_and_fix() -> None:
     result = run("lint", "--type", "Hedging", "hedging.yaml")
     assert result.status == 1
     assert result.lines[0] == "hedging.yaml: failed Hedging, 1 finding"
@@ -31,7 +31,7 @@ def test_advice_has_its_place_severity_words_id_and_fix() -> None:
     assert result.lines[2:4] == ["    2 | percentile: 0.95", "      |             ^"]
 
 
-def test_info_alone_passes_unless_fail_on_says_otherwise() -> None:
+def test_info_passes_unless_fail_on_is_info() -> None:
     passed = run("lint", "--type", "Ensemble", "ensemble.yaml")
     assert passed.status == 0
     assert passed.lines[0] == "ensemble.yaml: passed Ensemble, 1 finding"
@@ -51,7 +51,7 @@ def test_select_and_ignore_take_an_id_or_a_subject() -> None:
     assert 'did you mean "hedging"?' in unknown.err
 
 
-def test_settings_of_the_documents_folder_hold_and_options_go_before_them(folder: Path) -> None:
+def test_settings_of_the_documents_folder_apply_and_options_override_them(folder: Path) -> None:
     (folder / "sub").mkdir()
     (folder / "sub" / "hedging.yaml").write_text(HEDGING)
     (folder / "sub" / "crucible-ir.toml").write_text('[lint]\nignore = ["hedging"]\n')
@@ -65,7 +65,7 @@ def test_settings_of_the_documents_folder_hold_and_options_go_before_them(folder
     assert "ignore must be a list of lint ids" in broken.err
 
 
-def test_a_document_can_leave_advice_out_for_itself(folder: Path) -> None:
+def test_a_document_can_ignore_lints_in_its_metadata(folder: Path) -> None:
     text = "modelVersionId: m\nid: d\nenvironment: DEPLOYMENT_ENVIRONMENT_PRODUCTION\nreplicas: 1\n"
     (folder / "d.yaml").write_text(text)
     assert "deployment_config.single_replica" in run("lint", "d.yaml").out
@@ -74,13 +74,13 @@ def test_a_document_can_leave_advice_out_for_itself(folder: Path) -> None:
     assert run("lint", "d.yaml").status == 0
 
 
-@pytest.mark.parametrize("form", ["json", "crucible-json", "binary", "text"])
-def test_advice_is_the_same_in_every_form(form: str) -> None:
-    run("convert", "--type", "Hedging", "--to", form, "-o", "h", "hedging.yaml")
-    result = run("lint", "--type", "Hedging", "--from", form, "--format", "json", "h")
+@pytest.mark.parametrize("format_name", ["json", "crucible-json", "binary", "text"])
+def test_findings_are_the_same_in_every_format(format_name: str) -> None:
+    run("convert", "--type", "Hedging", "--to", format_name, "-o", "h", "hedging.yaml")
+    result = run("lint", "--type", "Hedging", "--from", format_name, "--format", "json", "h")
     remarks = json.loads(result.out)["documents"][0]["remarks"]
     assert [remark["rule"] for remark in remarks] == ["hedging.fractional_percentile"]
-    assert (remarks[0]["line"] is not None) == (form in ("json", "crucible-json"))
+    assert (remarks[0]["line"] is not None) == (format_name in ("json", "crucible-json"))
 
 
 def test_an_invalid_document_is_linted_and_an_undecodable_one_fails(folder: Path) -> None:
@@ -90,7 +90,7 @@ def test_an_invalid_document_is_linted_and_an_undecodable_one_fails(folder: Path
     assert run("lint", "--type", "Hedging", "x.yaml").status == 1
 
 
-def test_several_processes_say_the_same_as_one(folder: Path) -> None:
+def test_several_processes_report_the_same_as_one(folder: Path) -> None:
     for number in range(12):
         (folder / f"{number:02}.yaml").write_text(HEDGING)
     one, two = (run("lint", "--type", "Hedging", "--jobs", jobs, "0*.yaml") for jobs in (1, 2))
@@ -98,6 +98,6 @@ def test_several_processes_say_the_same_as_one(folder: Path) -> None:
     assert one.status == 1
 
 
-def test_the_examples_need_no_advice() -> None:
+def test_the_examples_have_no_findings() -> None:
     result = run("lint", "--fail-on", "info", EXAMPLES)
     assert result.status == 0, result.out

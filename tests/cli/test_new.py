@@ -1,4 +1,4 @@
-"""`crucible-ir new`: a document that is valid as it stands and stays so with every line in use."""
+"""`crucible-ir new`: a template that is valid, and stays valid with every line enabled."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import crucible_ir as ir
 from crucible_ir import v1
 from crucible_ir.cli.views.template import template
 
-#: A line of a starter document that only the # keeps from being one of the document's fields.
+#: A line of a template that is a field in a comment.
 OPTIONAL = re.compile(r"# (\w+): ")
 
 
@@ -25,7 +25,7 @@ def is_valid_yaml(text: str, name: str) -> bool:
 
 
 @pytest.mark.parametrize("name", ir.MESSAGE_TYPES)
-def test_the_document_is_valid_as_it_stands(name: str) -> None:
+def test_the_template_is_valid(name: str) -> None:
     result = run("new", name)
     assert result.status == 0
     assert is_valid_yaml(result.out, name)
@@ -37,7 +37,7 @@ def others_of_its_oneof(name: str, field: str) -> set[str]:
 
 
 @pytest.mark.parametrize("name", ir.MESSAGE_TYPES)
-def test_each_optional_line_can_be_put_to_use(name: str) -> None:
+def test_each_optional_line_can_be_enabled(name: str) -> None:
     lines = template(ir.MESSAGE_TYPES[name]).removesuffix("{}\n").split("\n")
     used = set()
     for number, line in enumerate(lines):
@@ -58,14 +58,14 @@ def test_each_optional_line_can_be_put_to_use(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ir.MESSAGE_TYPES)
-def test_every_field_is_there_except_the_custom_members(name: str) -> None:
+def test_the_template_has_every_field_except_the_custom_members(name: str) -> None:
     text = template(ir.MESSAGE_TYPES[name])
     for field in ir.MESSAGE_TYPES[name].DESCRIPTOR.fields:
         found = re.search(rf"^(# )?{field.name}:", text, re.M)
         assert bool(found) != field.name.startswith("custom_")
 
 
-def test_a_field_comes_with_its_comment_vocabulary_and_default() -> None:
+def test_a_field_has_its_comment_vocabulary_and_default() -> None:
     lines = template(v1.TrainingConfig).split("\n")
     at = lines.index("# optimizer: OPTIMIZER_ADAM")
     words = " ".join(line.removeprefix("# ") for line in lines[at - 5 : at])
@@ -74,7 +74,7 @@ def test_a_field_comes_with_its_comment_vocabulary_and_default() -> None:
     assert "OPTIMIZER_RMSPROP; any other as custom_optimizer." in words
 
 
-def test_a_file_is_not_replaced_unless_asked(folder: Path) -> None:
+def test_a_file_is_replaced_only_with_force(folder: Path) -> None:
     assert run("new", "ModelRef", "-o", "m.yaml").status == 0
     first = (folder / "m.yaml").read_text()
     result = run("new", "StageDef", "-o", "m.yaml")
@@ -87,7 +87,7 @@ def test_a_file_is_not_replaced_unless_asked(folder: Path) -> None:
     assert (folder / "m.yaml").read_text() != first
 
 
-def test_an_unknown_type_names_the_near_miss() -> None:
+def test_an_unknown_type_suggests_the_nearest() -> None:
     result = run("new", "Promt")
     assert result.status == 2
     assert 'did you mean "Prompt"?' in result.err

@@ -1,4 +1,4 @@
-"""The program around the commands: help, colour, exit statuses, and what becomes of errors."""
+"""The program around the commands: help, colour, exit statuses and errors."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_help_lists_every_command_without_importing_one() -> None:
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_the_list_of_commands_says_what_each_help_says(name: str) -> None:
+def test_the_list_of_commands_has_the_first_line_of_each_help(name: str) -> None:
     help_text = command_of(name).help
     assert help_text is not None
     assert help_text.split("\n")[0] == COMMANDS[name]
@@ -53,7 +53,7 @@ def test_the_list_of_commands_says_what_each_help_says(name: str) -> None:
 
 
 def arguments_of(line: str) -> tuple[list[str], bytes]:
-    """Split an example as a shell does, without what it writes to."""
+    """Split an example as a shell does, without redirections; return the words and the input."""
     words = shlex.split(line)
     if ">" in words:
         del words[words.index(">") :]
@@ -63,7 +63,7 @@ def arguments_of(line: str) -> tuple[list[str], bytes]:
     return words[1:], b""
 
 
-#: Commands whose examples need more than files: a shell, or a server, which tests/exchange has.
+#: Commands whose examples need a shell, or a server: tests/exchange runs those.
 ELSEWHERE = {
     "completion",
     *("serve", "publish", "fetch", "list", "watch", "trace", "compact"),
@@ -79,10 +79,10 @@ EVERY_EXAMPLE = [
 
 
 @pytest.mark.parametrize("line", EVERY_EXAMPLE)
-def test_every_example_of_the_help_does_something(
+def test_every_example_of_the_help_runs(
     folder: Path, line: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # An executor is a program that is found as a shell finds it.
+    # The executor of the examples is found by PATH.
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     monkeypatch.setenv("PATH", path)
     shutil.copytree(EXAMPLES, "examples")
@@ -96,17 +96,17 @@ def test_every_example_of_the_help_does_something(
     run("schema", "--export", "descriptor-set", "--output", "ir.binpb")
     arguments, stdin = arguments_of(line)
     result = run(*arguments, stdin=stdin)
-    # The folder of examples holds one document that is invalid on purpose.
+    # One document in the folder of examples is invalid on purpose.
     expected = 1 if arguments[0] == "validate" and "examples" in arguments else 0
     assert result.status == expected, result.err
     assert result.out or list(folder.iterdir())
 
 
-def test_the_version_is_the_packages() -> None:
+def test_the_version_is_that_of_the_package() -> None:
     assert run("--version").out == f"crucible-ir, version {__version__}\n"
 
 
-def test_a_misspelt_command_has_its_near_miss() -> None:
+def test_a_misspelt_command_suggests_the_nearest() -> None:
     result = run("vaildate", "x")
     assert result.status == 2
     assert 'unknown command "vaildate"; did you mean "validate"?' in result.err
@@ -131,7 +131,7 @@ def test_completion_prints_a_script_for_the_shell(shell: str) -> None:
         ("crucible-ir conformance run --suite rules_o", {"rules_own"}),
     ],
 )
-def test_the_shell_completes_commands_types_forms_and_ids(words: str, expected: set[str]) -> None:
+def test_the_shell_completes_commands_types_formats_and_ids(words: str, expected: set[str]) -> None:
     environment = os.environ | {
         "_CRUCIBLE_IR_COMPLETE": "bash_complete",
         "COMP_WORDS": words,
@@ -152,7 +152,7 @@ def bug(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
     monkeypatch.setattr("crucible_ir.cli.checking.checks.type_for", fail_as_a_bug_would)
 
 
-def test_an_unexpected_error_is_called_a_bug_without_a_traceback(bug: None) -> None:
+def test_an_unexpected_error_is_reported_as_a_bug_without_a_traceback(bug: None) -> None:
     result = run("validate", "d.yaml")
     assert result.status == 2
     first, second = result.err.splitlines()
@@ -168,16 +168,14 @@ def test_debug_shows_the_traceback(bug: None, arguments: tuple[str, ...]) -> Non
     assert "fail_as_a_bug_would" in result.err
 
 
-def test_the_environment_can_ask_for_the_traceback(
+def test_the_environment_can_enable_the_traceback(
     bug: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CRUCIBLE_IR_DEBUG", "1")
     assert "Traceback" in run("validate", "d.yaml").err
 
 
-def test_an_interrupt_ends_the_program_with_130(
-    monkeypatch: pytest.MonkeyPatch, folder: Path
-) -> None:
+def test_an_interrupt_exits_with_130(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
     def interrupt(*_: object) -> NoReturn:
         raise KeyboardInterrupt
 
@@ -194,7 +192,7 @@ def test_an_interrupt_ends_the_workers_too(folder: Path) -> None:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         start_new_session=True,
-        # What a shell runs in the background ignores interrupts, and so would what it runs.
+        # The children of a background job of a shell would ignore interrupts.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     # A worker that opens the pipe for reading lets it be opened for writing.
@@ -205,7 +203,7 @@ def test_an_interrupt_ends_the_workers_too(folder: Path) -> None:
     assert b"Traceback" not in err
 
 
-def test_a_closed_pipe_ends_the_program_in_silence(folder: Path) -> None:
+def test_a_closed_pipe_ends_the_program_without_a_message(folder: Path) -> None:
     process = subprocess.Popen(
         [*PROGRAM, "schema", "Experiment", "--export", "json-schema"],
         stdout=subprocess.PIPE,
@@ -220,7 +218,7 @@ def test_a_closed_pipe_ends_the_program_in_silence(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("command", ["validate", "show", "explain", "schema"])
-def test_a_closed_pipe_is_silent_in_what_is_drawn_too(command: str) -> None:
+def test_a_closed_pipe_gives_no_message_for_drawings_either(command: str) -> None:
     read, write = os.pipe()
     os.close(read)
     arguments = [str(EXAMPLES / "experiment.yaml")] if command in ("validate", "show") else []
@@ -247,7 +245,7 @@ def on_a_terminal(*arguments: str, **environment: str) -> str:
         try:
             chunk = os.read(leader, 65536)
         except OSError:
-            # Linux says so when the last follower is closed.
+            # Linux raises this when the last follower is closed.
             break
         if not chunk:
             break
@@ -257,7 +255,7 @@ def on_a_terminal(*arguments: str, **environment: str) -> str:
     return written.decode()
 
 
-def test_colour_is_for_terminals_unless_told_otherwise() -> None:
+def test_colour_is_for_terminals_unless_configured_otherwise() -> None:
     show = ("show", str(EXAMPLES / "model.yaml"))
     assert "\x1b[" not in run(*show).out
     assert "\x1b[" in run(*show, "--color", "always").out
@@ -274,7 +272,7 @@ def test_binary_is_not_written_to_a_terminal() -> None:
     assert "binary output would garble the terminal" in written
 
 
-def test_a_bar_shows_on_a_terminal_once_work_takes_long_and_is_gone_at_the_end(
+def test_a_bar_is_shown_on_a_terminal_after_a_delay_and_removed_at_the_end(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     clock = iter(range(100))
@@ -288,12 +286,12 @@ def test_a_bar_shows_on_a_terminal_once_work_takes_long_and_is_gone_at_the_end(
     assert written.err.endswith("\r\x1b[2K")
 
 
-def test_no_bar_shows_where_nobody_watches(capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_bar_is_shown_without_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     assert list(progress.with_progress("abc", 3)) == ["a", "b", "c"]
     assert capsys.readouterr().err == ""
 
 
-def test_a_character_that_the_output_cannot_hold_is_escaped(folder: Path) -> None:
+def test_a_character_that_the_output_encoding_lacks_is_escaped(folder: Path) -> None:
     (folder / "d.yaml").write_text("name: caf\u00e9\nsplit: DATASET_SPLIT_TEST\n", encoding="utf-8")
     out = subprocess.check_output(
         [*PROGRAM, "show", "d.yaml"], env=os.environ | {"PYTHONIOENCODING": "ascii"}
@@ -305,11 +303,11 @@ def test_a_file_name_that_is_not_utf8_is_shown_escaped(folder: Path) -> None:
     name = os.fsdecode(b"d\xff.yaml")
     (folder / name).write_text("name: d\nsplit: DATASET_SPLIT_TEST\n")
     assert run("validate", ".").lines[0] == r"d\udcff.yaml: valid DatasetRef"
-    for form in ("json", "sarif", "github", "junit"):
-        assert run("validate", "--format", form, ".").status == 0
+    for report_format in ("json", "sarif", "github", "junit"):
+        assert run("validate", "--format", report_format, ".").status == 0
 
 
-def test_every_form_is_in_the_help_of_from() -> None:
+def test_every_format_is_in_the_help_of_from() -> None:
     text = " ".join(run("convert", "--help").out.split())
     for name in formats.FORMATS:
         assert name in text

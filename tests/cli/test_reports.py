@@ -1,4 +1,4 @@
-"""The reports for machines: each is what its own specification asks for."""
+"""The reports for programs conform to their specifications."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def sarif_schema() -> Any:
     return json.loads(Path(str(path)).read_text(encoding="utf-8"))
 
 
-def test_sarif_keeps_to_the_published_schema(sarif_schema: Any) -> None:
+def test_sarif_conforms_to_the_published_schema(sarif_schema: Any) -> None:
     validator = jsonschema.Draft4Validator(sarif_schema)
     assert not validator.is_valid({"version": "2.1.0", "runs": [{"tool": {}}]})
     validator.validate(json.loads(report("sarif")))
@@ -45,7 +45,7 @@ def test_sarif_keeps_to_the_published_schema(sarif_schema: Any) -> None:
     validator.validate(json.loads(lint.out))
 
 
-def test_sarif_says_rule_place_and_words_and_what_was_not_read() -> None:
+def test_sarif_has_rule_position_description_and_unreadable_files() -> None:
     log = json.loads(report("sarif"))["runs"][0]
     bad, odd = log["results"]
     rules = log["tool"]["driver"]["rules"]
@@ -64,7 +64,7 @@ def test_sarif_says_rule_place_and_words_and_what_was_not_read() -> None:
     assert unread["artifactLocation"]["uri"] == "missing.json"
 
 
-def test_json_holds_every_document_with_its_violations_and_a_summary() -> None:
+def test_json_has_every_document_with_its_violations_and_a_summary() -> None:
     content = json.loads(report("json"))
     by_name = {document["file"]: document for document in content["documents"]}
     assert {name: document["verdict"] for name, document in by_name.items()} == {
@@ -91,7 +91,7 @@ def test_json_holds_every_document_with_its_violations_and_a_summary() -> None:
     }
 
 
-def test_github_annotations_escape_what_separates_their_parts() -> None:
+def test_github_annotations_escape_separators() -> None:
     bad, odd, unread = report("github").splitlines()
     assert bad.startswith(
         "::error file=bad%2C or%3A 100%25.yaml,line=3,col=10,title=string.pattern::version: "
@@ -102,7 +102,7 @@ def test_github_annotations_escape_what_separates_their_parts() -> None:
     )
 
 
-def test_junit_has_a_case_a_document_with_failures_apart_from_errors() -> None:
+def test_junit_has_a_case_for_each_document_and_separates_failures_from_errors() -> None:
     root = ElementTree.fromstring(report("junit"))
     suite = root[0]
     assert (root.tag, suite.tag) == ("testsuites", "testsuite")
@@ -117,7 +117,7 @@ def test_junit_has_a_case_a_document_with_failures_apart_from_errors() -> None:
     }
 
 
-def test_junit_is_xml_whatever_the_document_holds(folder: Path) -> None:
+def test_junit_is_valid_xml_for_any_document(folder: Path) -> None:
     (folder / "evil.json").write_text(
         '{"id": "x", "modelId": "m", "version": "\\u0000]]>\\u001b<"}'
     )
@@ -127,7 +127,7 @@ def test_junit_is_xml_whatever_the_document_holds(folder: Path) -> None:
     assert "]]>" in failure.text
 
 
-def test_a_report_of_good_documents_has_no_findings() -> None:
+def test_a_report_on_valid_documents_has_no_issues() -> None:
     assert run("validate", "--format", "github", "good.yaml").out.strip() == ""
     log = json.loads(run("validate", "--format", "sarif", "good.yaml").out)["runs"][0]
     assert log["results"] == []

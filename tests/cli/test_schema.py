@@ -1,4 +1,4 @@
-"""`crucible-ir schema`: what there is, what each field takes, and the schema to take away."""
+"""`crucible-ir schema`: messages, fields and exports."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_a_field_has_its_type_comment_rules_vocabulary_and_default() -> None:
     assert 'default: ["loss", "accuracy"]' in blocks["metrics"]
 
 
-def test_types_are_written_as_in_the_schema() -> None:
+def test_types_have_their_names_in_the_schema() -> None:
     assert "metrics  map<string, double>" in run("schema", "ModelVersion").lines
     assert "pipeline  list of StageDef" in run("schema", "Experiment").lines
     assert "options  Struct" in run("schema", "StageDef").lines
@@ -53,19 +53,19 @@ def test_a_rule_about_a_oneof_or_the_whole_message_is_listed() -> None:
     assert "\ncontent\n    rule: exactly one of experiment," in out
 
 
-def test_an_enum_lists_its_values_with_their_plain_names() -> None:
+def test_an_enum_lists_its_values_with_their_short_names() -> None:
     lines = run("schema", "crucible_ir.v1.TrainingStatus").lines
     assert "TRAINING_STATUS_RUNNING  running" in lines
     assert "TRAINING_STATUS_UNSPECIFIED  unset" in lines
 
 
-def test_an_unknown_name_has_its_near_miss() -> None:
+def test_an_unknown_name_suggests_the_nearest() -> None:
     result = run("schema", "TrainingConfg")
     assert result.status == 2
     assert 'did you mean "TrainingConfig"?' in result.err
 
 
-def test_the_exported_protos_are_the_repositorys(folder: Path) -> None:
+def test_the_exported_proto_files_are_those_of_the_repository(folder: Path) -> None:
     assert run("schema", "--export", "proto", "-o", "out").status == 0
     written = {
         path.relative_to(folder / "out"): path.read_bytes()
@@ -78,7 +78,7 @@ def test_the_exported_protos_are_the_repositorys(folder: Path) -> None:
     assert written == ours
 
 
-def test_the_exported_descriptor_set_loads_and_holds_every_message(folder: Path) -> None:
+def test_the_exported_descriptor_set_loads_and_has_every_message(folder: Path) -> None:
     assert run("schema", "--export", "descriptor-set", "-o", "ir.binpb").status == 0
     files = FileDescriptorSet.FromString((folder / "ir.binpb").read_bytes())
     pool = descriptor_pool.DescriptorPool()
@@ -89,7 +89,7 @@ def test_the_exported_descriptor_set_loads_and_holds_every_message(folder: Path)
     assert run("schema", "--export", "descriptor-set").data == (folder / "ir.binpb").read_bytes()
 
 
-def test_the_exported_json_schema_judges_an_example(folder: Path) -> None:
+def test_the_exported_json_schema_validates_an_example(folder: Path) -> None:
     schema = json.loads(run("schema", "Capabilities", "--export", "json-schema").out)
     document = json.loads((EXAMPLES / "capabilities.json").read_text())
     jsonschema.Draft202012Validator(schema).validate(document)
@@ -109,7 +109,7 @@ def test_the_exported_json_schema_judges_an_example(folder: Path) -> None:
         ("Nothing", "--export", "json-schema"),
     ],
 )
-def test_arguments_that_do_not_go_together_are_refused(
+def test_arguments_that_exclude_each_other_are_rejected(
     folder: Path, arguments: tuple[str, ...]
 ) -> None:
     assert run("schema", *arguments).status == 2

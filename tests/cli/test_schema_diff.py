@@ -25,7 +25,7 @@ RELEASES = ROOT / "tests" / "compat"
 
 
 def written(name: str, *, epochs: int = 0, field: bool = False, default: str = "1") -> str:
-    """Write a descriptor set that differs from the schema as told, and return its name."""
+    """Write a descriptor set with the given differences from the schema, and return its name."""
     files = FileDescriptorSet()
     files.CopyFrom(current_files())
     declared = field_of(files, "TrainingConfig.epochs")
@@ -44,7 +44,7 @@ def test_equal_versions_have_no_changes() -> None:
     assert result.lines == ["--- installed", "+++ installed", "no changes"]
 
 
-def test_a_change_that_breaks_stands_first_with_what_it_was_and_is_and_why() -> None:
+def test_a_breaking_change_comes_first_with_old_new_and_promise() -> None:
     old, new = written("old.binpb"), written("new.binpb", epochs=2, field=True, default="3")
     result = run("schema", "diff", old, new)
     assert result.status == 1
@@ -63,7 +63,7 @@ def test_a_change_that_breaks_stands_first_with_what_it_was_and_is_and_why() -> 
     ]
 
 
-def test_what_a_minor_release_may_do_is_listed_and_the_status_is_good() -> None:
+def test_changes_of_a_minor_release_are_listed_with_status_0() -> None:
     result = run("schema", "diff", written("old.binpb"), written("new.binpb", field=True))
     assert result.status == 0
     assert "field added" in result.out
@@ -90,7 +90,7 @@ def test_json_has_every_change_with_the_release_that_may_make_it() -> None:
     assert report["changes"][1]["old"] is None
 
 
-def test_github_gets_an_error_for_what_breaks_and_a_notice_for_the_rest() -> None:
+def test_github_gets_an_error_for_a_breaking_change_and_a_notice_for_others() -> None:
     old, new = written("old.binpb"), written("new.binpb", epochs=2, field=True)
     result = run("schema", "diff", "--format", "github", old, new)
     assert [line.split(" ")[0] for line in result.lines] == ["::error", "::notice"]
@@ -98,14 +98,14 @@ def test_github_gets_an_error_for_what_breaks_and_a_notice_for_the_rest() -> Non
     assert run("schema", "diff", "--format", "github", old, old).out == ""
 
 
-def test_colour_is_for_terminals_unless_told_otherwise() -> None:
+def test_colour_is_for_terminals_unless_configured_otherwise() -> None:
     old, new = written("old.binpb"), written("new.binpb", epochs=2)
     assert "\x1b[" not in run("schema", "diff", old, new).out
     assert "\x1b[" in run("schema", "diff", "--color", "always", old, new).out
 
 
 @pytest.mark.parametrize("release", sorted(path.stem for path in RELEASES.glob("*.binpb")))
-def test_a_kept_release_can_be_compared_by_its_number(release: str) -> None:
+def test_a_release_in_a_folder_is_compared_by_its_number(release: str) -> None:
     number = release.removeprefix("crucible_ir-")
     result = run("schema", "diff", number, "installed", "--releases", RELEASES)
     assert result.status == 0
@@ -126,14 +126,14 @@ def test_a_kept_release_can_be_compared_by_its_number(release: str) -> None:
         (["a", "b", "c"], "Got unexpected extra argument (c)"),
     ],
 )
-def test_what_cannot_be_compared_is_said_in_a_line(arguments: list[str], reason: str) -> None:
+def test_versions_that_cannot_be_compared_give_one_line(arguments: list[str], reason: str) -> None:
     result = run("schema", "diff", *arguments)
     assert result.status == 2
     assert reason in result.err
     assert "Traceback" not in result.err
 
 
-def test_a_schema_whose_rules_cannot_be_compiled_is_refused() -> None:
+def test_a_schema_with_invalid_rules_is_rejected() -> None:
     files = FileDescriptorSet()
     files.CopyFrom(current_files())
     message = message_of(files, "StageDef")
@@ -146,7 +146,7 @@ def test_a_schema_whose_rules_cannot_be_compiled_is_refused() -> None:
     assert "new.binpb: crucible_ir.v1.StageDef could not be validated" in result.err
 
 
-def test_messages_are_still_described_and_none_is_called_diff() -> None:
+def test_messages_are_still_described_and_none_is_named_diff() -> None:
     assert run("schema", "StageDef").lines[0].startswith("crucible_ir.v1.StageDef")
     assert "diff" not in {name.lower() for name in ir.MESSAGE_TYPES}
 
@@ -160,7 +160,7 @@ def test_the_help_has_examples_and_schema_points_to_it() -> None:
 
 
 @pytest.mark.parametrize("line", [line for line, _ in command.examples])
-def test_every_example_of_the_help_compares_something(folder: Path, line: str) -> None:
+def test_every_example_of_the_help_runs(folder: Path, line: str) -> None:
     (folder / "tests").symlink_to(ROOT / "tests")
     (folder / "old").mkdir()
     for name in ("ir.binpb", "a.binpb", "b.binpb"):
@@ -179,7 +179,7 @@ def completions(*words: str) -> list[CompletionItem]:
     return completer.get_completions(list(words[:-1]), words[-1])
 
 
-def test_the_word_its_versions_and_its_options_are_completed() -> None:
+def test_the_subcommand_its_versions_and_its_options_are_completed() -> None:
     assert "diff" in [item.value for item in completions("schema", "di")]
     versions = completions("schema", "diff", "inst")
     assert [(item.value, item.type) for item in versions] == [
@@ -189,13 +189,13 @@ def test_the_word_its_versions_and_its_options_are_completed() -> None:
     assert "--releases" in [item.value for item in completions("schema", "diff", "--re")]
 
 
-def test_a_closed_pipe_is_silent() -> None:
+def test_a_closed_pipe_gives_no_message() -> None:
     read, write = os.pipe()
     os.close(read)
     arguments = ["schema", "diff", "installed", "installed"]
-    whole = [sys.executable, "-m", "crucible_ir"]
+    program = [sys.executable, "-m", "crucible_ir"]
     process = subprocess.run(
-        [*whole, *arguments], stdout=write, stderr=subprocess.PIPE, check=False
+        [*program, *arguments], stdout=write, stderr=subprocess.PIPE, check=False
     )
     os.close(write)
     assert (process.returncode, process.stderr) == (141, b"")

@@ -1,4 +1,4 @@
-"""`crucible-ir show`: a tree that says what is set, what is not, and what is wrong."""
+"""`crucible-ir show`: a tree with the set fields, the defaults and the broken rules."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from cli.command_line import EXAMPLES, run
 from crucible_ir import v1
 
 
-def test_fields_stand_in_the_order_of_the_schema_with_defaults_marked(folder: Path) -> None:
+def test_fields_are_in_the_order_of_the_schema_with_defaults_marked(folder: Path) -> None:
     (folder / "d.yaml").write_text("options: {limit: 100}\nname: mmlu\n")
     result = run("show", "--type", "DatasetRef", "d.yaml")
     assert result.status == 0
@@ -23,13 +23,13 @@ def test_fields_stand_in_the_order_of_the_schema_with_defaults_marked(folder: Pa
     ]
 
 
-def test_unset_fields_are_left_out_on_request(folder: Path) -> None:
+def test_no_defaults_leaves_out_unset_fields(folder: Path) -> None:
     (folder / "d.yaml").write_text("name: mmlu\nsplit: DATASET_SPLIT_TEST\n")
     result = run("show", "--no-defaults", "d.yaml")
     assert result.lines == ["DatasetRef d.yaml", '├── name: "mmlu"', "└── split: test"]
 
 
-def test_the_pipeline_is_drawn_in_its_order() -> None:
+def test_the_stages_of_a_pipeline_are_in_order() -> None:
     result = run("show", "--no-defaults", EXAMPLES / "experiment.yaml")
     stages = re.findall(
         r'^│   [├└]── \[(\d)\] StageDef\n│   .   [├└]── name: "(\w+)"', result.out, re.M
@@ -77,7 +77,7 @@ def test_maps_and_bytes_are_shown(folder: Path) -> None:
     assert "base64: 2 bytes, 6869" in run("show", "--type", "ImageContent", "i.binpb").out
 
 
-def test_what_breaks_a_rule_says_so_where_it_stands(folder: Path) -> None:
+def test_a_broken_rule_is_shown_at_its_field(folder: Path) -> None:
     (folder / "m.yaml").write_text('id: m\nmodelId: ""\nversion: "1"\n')
     result = run("show", "--no-defaults", "m.yaml", "--type", "ModelVersion")
     assert result.status == 1
@@ -85,7 +85,7 @@ def test_what_breaks_a_rule_says_so_where_it_stands(folder: Path) -> None:
     assert re.fullmatch(r'└── version: "1"  ✗ .*', result.lines[3])
 
 
-def test_a_rule_about_the_whole_message_or_a_missing_message_is_shown_too(folder: Path) -> None:
+def test_a_broken_rule_about_the_whole_or_a_missing_message_is_shown(folder: Path) -> None:
     text = '{"messages": [{"role": "MESSAGE_ROLE_USER"}], "toolChoice": {}}'
     (folder / "p.json").write_text(text)
     out = run("show", "p.json").out
@@ -97,7 +97,7 @@ def test_a_rule_about_the_whole_message_or_a_missing_message_is_shown_too(folder
     assert re.search(r"content: unset ✗ exactly one of .* \[required\]", out)
 
 
-def test_long_values_and_lists_are_cut_and_say_by_how_much(folder: Path) -> None:
+def test_long_values_and_lists_are_cut_and_show_their_length(folder: Path) -> None:
     tags = ", ".join(f"t{number}" for number in range(50))
     run_text = f"id: {'Q' * 300}\ncheckpointUris: [{tags}]\nconfig: {{}}\nmetricsHistory: ["
     run_text += ", ".join("{values: {loss: 1}}" for _ in range(30)) + "]\n"
@@ -111,7 +111,7 @@ def test_long_values_and_lists_are_cut_and_say_by_how_much(folder: Path) -> None
     assert full.out.count("loss: 1") == 30
 
 
-def test_hostile_text_cannot_reach_the_terminal_or_the_markup(folder: Path) -> None:
+def test_hostile_text_is_escaped_for_the_terminal_and_the_markup(folder: Path) -> None:
     evil = "\x1b[2J\x07\x9b31m\u202e\u2028[bold red]x[/]"
     tag = v1.Experiment(
         id=evil, tags=[evil], metadata={evil: [evil]}, backend=v1.BackendRef(id=":smile:")
@@ -130,14 +130,14 @@ def test_hostile_text_cannot_reach_the_terminal_or_the_markup(folder: Path) -> N
     assert r"\u001b[2J" in out
 
 
-def test_a_document_that_cannot_be_decoded_is_one_line(folder: Path) -> None:
+def test_a_document_that_cannot_be_decoded_gives_one_line(folder: Path) -> None:
     (folder / "x.json").write_text('{"name": ')
     result = run("show", "x.json")
     assert (result.status, result.out) == (1, "")
     assert result.err == "crucible-ir: x.json:1:10: not JSON: expecting value\n"
 
 
-def test_several_documents_are_drawn_one_after_the_other(folder: Path) -> None:
+def test_several_documents_are_drawn_in_order(folder: Path) -> None:
     result = run("show", EXAMPLES / "model.yaml", "none.json", EXAMPLES / "prompt.yaml")
     assert result.status == 2
     roots = [line.split()[0] for line in result.lines if line[0].isalpha()]

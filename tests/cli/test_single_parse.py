@@ -23,7 +23,7 @@ DATASET = v1.DatasetRef(
     name="mm\x07lu", version="2024-09", split=v1.DatasetSplit.DATASET_SPLIT_TEST
 )
 
-#: The functions that parse text, which every reader ends up in.
+#: The functions that parse text, which every reader uses.
 PARSERS: list[tuple[Any, str]] = [
     (json, "loads"),
     (orjson, "loads"),
@@ -32,18 +32,18 @@ PARSERS: list[tuple[Any, str]] = [
 ]
 
 
-@pytest.fixture(params=[form.name for form in FORMATS.values() if form.is_text])
+@pytest.fixture(params=[format_.name for format_ in FORMATS.values() if format_.is_text])
 def document(request: pytest.FixtureRequest, folder: Path) -> Path:
     """A file in each text format."""
-    form = FORMATS[request.param]
-    path = folder / f"dataset{form.extensions[0]}"
-    path.write_bytes(form.write(DATASET, 2))
+    format_ = FORMATS[request.param]
+    path = folder / f"dataset{format_.extensions[0]}"
+    path.write_bytes(format_.write(DATASET, 2))
     return path
 
 
 @pytest.fixture
 def parses(document: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The names of the parsers that were given the document, one for each call."""
+    """The names of the parsers that received the document, one for each call."""
     content = document.read_bytes()
     calls: list[str] = []
 

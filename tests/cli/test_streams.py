@@ -1,4 +1,4 @@
-"""Streams on the command line: converted record by record, checked, drawn, and never half lost."""
+"""Streams on the command line: conversion record by record, checks and drawings."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ EVENTS = [event(number) for number in range(5)]
 
 @pytest.fixture(autouse=True)
 def streams(folder: Path) -> None:
-    """Write a good stream, one with two bad records out of five, and one that is cut off."""
+    """Write a good stream, one with two bad records out of five, and a truncated one."""
     ir.write_delimited("good.binpbs", EVENTS)
     bad = [event(number) for number in range(5)]
     bad[1].id = ""
@@ -45,7 +45,7 @@ def convert(*arguments: object, stdin: bytes = b"") -> tuple[int, str]:
     return result.status, result.err
 
 
-def test_delimited_becomes_json_lines_and_comes_back(folder: Path) -> None:
+def test_delimited_is_converted_to_json_lines_and_back(folder: Path) -> None:
     assert convert("good.binpbs", "a.jsonl") == (0, "")
     texts = (folder / "a.jsonl").read_text().splitlines()
     assert [json_format.Parse(text, v1.FeedbackEvent()) for text in texts] == EVENTS
@@ -55,17 +55,17 @@ def test_delimited_becomes_json_lines_and_comes_back(folder: Path) -> None:
     assert [proto.parse_length_prefixed(v1.FeedbackEvent, file) for _ in EVENTS] == EVENTS
 
 
-@pytest.mark.parametrize("ending", ["gz", "zst"])
-def test_compression_goes_by_the_ending(folder: Path, ending: str) -> None:
-    assert convert("good.binpbs", f"a.jsonl.{ending}") == (0, "")
-    assert convert(f"a.jsonl.{ending}", f"b.binpbs.{ending}") == (0, "")
-    assert convert(f"b.binpbs.{ending}", "c.binpbs") == (0, "")
+@pytest.mark.parametrize("extension", ["gz", "zst"])
+def test_the_extension_sets_the_compression(folder: Path, extension: str) -> None:
+    assert convert("good.binpbs", f"a.jsonl.{extension}") == (0, "")
+    assert convert(f"a.jsonl.{extension}", f"b.binpbs.{extension}") == (0, "")
+    assert convert(f"b.binpbs.{extension}", "c.binpbs") == (0, "")
     assert (folder / "c.binpbs").read_bytes() == (folder / "good.binpbs").read_bytes()
-    if ending == "gz":
+    if extension == "gz":
         assert gzip.decompress((folder / "a.jsonl.gz").read_bytes()).count(b"\n") == 5
 
 
-def test_streams_go_through_pipes(folder: Path) -> None:
+def test_streams_are_read_from_and_written_to_pipes(folder: Path) -> None:
     stdin = (folder / "good.binpbs").read_bytes()
     result = run(
         *("convert", "--type", "FeedbackEvent", "--from", "delimited", "--to", "jsonl", "-"),
@@ -79,7 +79,7 @@ def test_streams_go_through_pipes(folder: Path) -> None:
     assert back.data == stdin
 
 
-def test_a_document_is_a_stream_of_one_and_the_other_way_round(folder: Path) -> None:
+def test_a_document_becomes_a_stream_of_one_record_and_back(folder: Path) -> None:
     ir.write_delimited("one.binpbs", EVENTS[:1])
     assert convert("one.binpbs", "one.yaml") == (0, "")
     assert ir.from_yaml((folder / "one.yaml").read_text(), "FeedbackEvent") == EVENTS[0]
@@ -88,7 +88,7 @@ def test_a_document_is_a_stream_of_one_and_the_other_way_round(folder: Path) -> 
 
 
 @pytest.mark.parametrize(("records", "words"), [(0, "has no record"), (2, "more than one")])
-def test_a_stream_that_is_not_one_record_is_no_document(
+def test_a_stream_without_exactly_one_record_does_not_become_a_document(
     folder: Path, records: int, words: str
 ) -> None:
     ir.write_delimited("some.binpbs", EVENTS[:records])
@@ -97,13 +97,13 @@ def test_a_stream_that_is_not_one_record_is_no_document(
     assert not (folder / "some.yaml").exists()
 
 
-def test_an_empty_stream_becomes_an_empty_stream_without_a_type(folder: Path) -> None:
+def test_an_empty_stream_is_converted_without_a_type(folder: Path) -> None:
     (folder / "empty.binpbs").write_bytes(b"")
     assert run("convert", "empty.binpbs", "empty.jsonl").status == 0
     assert (folder / "empty.jsonl").read_bytes() == b""
 
 
-def test_the_first_bad_record_stops_and_leaves_the_output_as_it_was(folder: Path) -> None:
+def test_the_first_bad_record_stops_and_the_output_is_unchanged(folder: Path) -> None:
     (folder / "out.jsonl").write_text("before")
     assert convert("bad.binpbs", "out.jsonl") == (1, BAD_LINES.splitlines(True)[0])
     status, err = convert("cut.binpbs", "out.jsonl")
@@ -113,14 +113,14 @@ def test_the_first_bad_record_stops_and_leaves_the_output_as_it_was(folder: Path
     assert not [path for path in folder.iterdir() if path.suffix == ".tmp"]
 
 
-def test_skip_bad_goes_on_counts_and_says_why(folder: Path) -> None:
+def test_skip_bad_continues_and_reports_reasons_and_counts(folder: Path) -> None:
     status, err = convert("--skip-bad", "bad.binpbs", "out.jsonl")
     assert (status, err) == (1, f"{BAD_LINES}crucible-ir: bad.binpbs: skipped 2 of 5 records\n")
     ids = [json.loads(line)["id"] for line in (folder / "out.jsonl").read_text().splitlines()]
     assert ids == ["e0", "e2", "e4"]
 
 
-def test_skip_bad_keeps_what_comes_before_the_end_of_what_can_be_read(folder: Path) -> None:
+def test_skip_bad_keeps_the_records_before_an_unreadable_rest(folder: Path) -> None:
     status, err = convert("--skip-bad", "cut.binpbs", "out.jsonl")
     assert status == 1
     assert "cut.binpbs:record 4: the stream ends" in err
@@ -130,7 +130,7 @@ def test_skip_bad_keeps_what_comes_before_the_end_of_what_can_be_read(folder: Pa
     assert len((folder / "out.jsonl").read_text().splitlines()) == 4
 
 
-def test_only_the_first_reasons_are_told(folder: Path) -> None:
+def test_only_the_first_reasons_are_printed(folder: Path) -> None:
     (folder / "many.jsonl").write_text("{\n" * 1_000)
     status, err = convert("--skip-bad", "many.jsonl", "out.binpbs")
     assert status == 1
@@ -138,7 +138,7 @@ def test_only_the_first_reasons_are_told(folder: Path) -> None:
     assert err.endswith("many.jsonl: skipped 1000 of 1000 records\n")
 
 
-def test_what_a_record_cannot_be_written_as_is_a_bad_record(folder: Path) -> None:
+def test_a_record_that_the_format_cannot_write_is_bad(folder: Path) -> None:
     poisoned = event(1)
     poisoned.input["x"] = float("nan")
     ir.write_delimited("nan.binpbs", [event(0), poisoned, event(2)])
@@ -150,7 +150,7 @@ def test_what_a_record_cannot_be_written_as_is_a_bad_record(folder: Path) -> Non
     assert len((folder / "out.jsonl").read_text().splitlines()) == 2
 
 
-def test_strict_stops_where_json_lines_lose_the_fields_of_a_newer_schema(folder: Path) -> None:
+def test_strict_stops_if_json_lines_lose_fields_of_a_newer_schema(folder: Path) -> None:
     # Field 1000 with wire type 0 and value 5: the key is 1000 << 3, 8000, as the varint c0 3e.
     newer = v1.FeedbackEvent.FromString(event(1).SerializeToString() + b"\xc0\x3e\x05")
     ir.write_delimited("new.binpbs", [event(0), *[newer] * 8])
@@ -178,12 +178,12 @@ def test_a_folder_of_streams_is_converted_file_by_file(folder: Path) -> None:
         (("good.binpbs", "no/such/a.jsonl"), "cannot be written"),
     ],
 )
-def test_what_cannot_be_done_is_said(arguments: tuple[str, ...], words: str) -> None:
+def test_impossible_conversions_are_reported(arguments: tuple[str, ...], words: str) -> None:
     status, err = convert(*arguments)
     assert (status, words in err) == (2, True)
 
 
-def test_a_binary_stream_does_not_tell_its_type_unless_it_holds_documents(folder: Path) -> None:
+def test_a_binary_stream_needs_a_type_unless_its_records_are_documents(folder: Path) -> None:
     result = run("convert", "good.binpbs", "a.jsonl")
     assert (result.status, "give --type" in result.err) == (2, True)
     document = v1.Document(ir_version="0.2.0", feedback_event=event(1))
@@ -195,7 +195,7 @@ def test_a_binary_stream_does_not_tell_its_type_unless_it_holds_documents(folder
 # The other commands
 
 
-# An event of five takes seven bytes: its size, a tag, a size and two letters, a tag and a number.
+# Each event takes seven bytes: its size, a tag, a size and two letters, a tag and a number.
 
 
 def test_validate_names_the_record_of_each_violation() -> None:
@@ -212,10 +212,10 @@ def test_validate_names_the_record_of_each_violation() -> None:
     ]
 
 
-def test_validate_gives_line_and_column_of_json_lines(folder: Path) -> None:
+def test_validate_reports_line_and_column_of_json_lines(folder: Path) -> None:
     (folder / "a.jsonl").write_text('{"id":"a"}\n\n{"id":"b","latencyMs":-1}\n{"id":"c"\n')
     result = run("validate", "--type", "FeedbackEvent", "a.jsonl")
-    # The value's column, and the end of the line that a bracket is missing from.
+    # The column of the value, and the end of the line without its bracket.
     assert [line.split(": ")[0] for line in result.lines[1:3]] == ["a.jsonl:3:23", "a.jsonl:4:10"]
 
 
@@ -226,14 +226,14 @@ def test_every_report_names_the_record(report: str) -> None:
     assert ('"record": 3' if report == "json" else "record 3: latency_ms") in result.out
 
 
-def test_many_findings_are_counted_rather_than_kept(folder: Path) -> None:
+def test_issues_beyond_the_limit_are_counted_only(folder: Path) -> None:
     ir.write_delimited("bad.binpbs", [v1.FeedbackEvent()] * 1_500)
     result = run("validate", "--type", "FeedbackEvent", "bad.binpbs")
     assert "1500 of 1500 records, 1500 violations" in result.lines[0]
     assert "bad.binpbs: and 500 violations more" in result.lines
 
 
-def test_processes_share_streams_but_not_standard_input(folder: Path) -> None:
+def test_several_processes_check_streams_but_not_standard_input(folder: Path) -> None:
     result = run("validate", "--jobs", "2", "--type", "FeedbackEvent", "good.binpbs", "bad.binpbs")
     assert result.lines[0] == "good.binpbs: valid FeedbackEvent, 5 records"
     (folder / "a.jsonl").write_text('{"id":"a"}\n')
@@ -242,7 +242,7 @@ def test_processes_share_streams_but_not_standard_input(folder: Path) -> None:
     assert (result.status, "omit --jobs" in result.err) == (2, True)
 
 
-def test_lint_show_and_digest_take_records() -> None:
+def test_lint_show_and_digest_read_records() -> None:
     lint = run("lint", "--type", "FeedbackEvent", "good.binpbs")
     assert lint.lines[0].startswith("good.binpbs: passed FeedbackEvent, 5 records")
     show = run("show", "--type", "FeedbackEvent", "--records", "2", "good.binpbs")
@@ -256,7 +256,7 @@ def test_lint_show_and_digest_take_records() -> None:
     ]
 
 
-def test_diff_is_for_documents() -> None:
+def test_diff_rejects_streams() -> None:
     result = run("diff", "--type", "FeedbackEvent", "good.binpbs", "bad.binpbs")
     assert (result.status, "is a stream of records" in result.err) == (2, True)
 
@@ -273,7 +273,7 @@ def test_limits_have_flags(flag: tuple[object, ...], words: str) -> None:
     assert (result.status, words in result.out) == (1, True)
 
 
-def test_limits_hold_for_documents_too(folder: Path) -> None:
+def test_limits_apply_to_documents_too(folder: Path) -> None:
     (folder / "s.yaml").write_text("{name: s, options: {list: [1, 2, 3]}}")
     for flag, words in (
         (("--max-items", 2), 'options["list"]: 3 items is over the limit of 2'),
@@ -294,6 +294,6 @@ def test_progress_on_a_terminal_has_the_rate(
         for number in range(1, 200):
             shown.show(StreamCount(records=number, bytes=number * 1_000_000))
     err = capsys.readouterr().err
-    # The clock is read at the start and then at every 64th record: the second look is at 2 s.
+    # The clock is read at the start and at every 64th record: the second time is 2 s.
     assert "\r\x1b[2K 25%  128 records, 64/s, 64.0 MB/s" in err
     assert err.endswith("\r\x1b[2K")

@@ -1,4 +1,4 @@
-"""`crucible-ir validate`: a line a document, a line a violation, a count, and the exit status."""
+"""`crucible-ir validate`: lines for documents and violations, a summary, and the exit status."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ trainingConfig:
 """
 
 
-def test_a_valid_document_gets_one_line_and_status_0(folder: Path) -> None:
+def test_a_valid_document_gives_one_line_and_status_0(folder: Path) -> None:
     (folder / "exp.yaml").write_text(GOOD)
     result = run("validate", "exp.yaml")
     assert result.status == 0
     assert result.lines == ["exp.yaml: valid Experiment", "1 document: 1 valid"]
 
 
-def test_a_violation_has_its_place_field_words_rule_source_line_and_caret(folder: Path) -> None:
+def test_a_violation_has_position_field_description_rule_line_and_caret(folder: Path) -> None:
     (folder / "exp.yaml").write_text(BAD)
     result = run("validate", "exp.yaml")
     assert result.status == 1
@@ -54,7 +54,7 @@ def test_a_violation_has_its_place_field_words_rule_source_line_and_caret(folder
     ]
 
 
-def test_documents_are_reported_in_the_order_given_and_the_worst_decides(folder: Path) -> None:
+def test_documents_are_reported_in_order_and_the_worst_sets_the_status(folder: Path) -> None:
     (folder / "b.yaml").write_text(GOOD)
     (folder / "a.yaml").write_text(BAD)
     result = run("validate", "-q", "b.yaml", "missing.yaml", "a.yaml")
@@ -65,12 +65,12 @@ def test_documents_are_reported_in_the_order_given_and_the_worst_decides(folder:
     assert run("validate", "b.yaml", "a.yaml").status == 1
 
 
-def test_quiet_prints_nothing_when_all_is_good(folder: Path) -> None:
+def test_quiet_prints_nothing_if_all_documents_are_valid(folder: Path) -> None:
     (folder / "exp.yaml").write_text(GOOD)
     assert run("validate", "--quiet", "exp.yaml").out == ""
 
 
-def test_a_folder_stands_for_the_documents_in_it_at_any_depth(folder: Path) -> None:
+def test_a_folder_means_the_documents_in_it_at_any_depth(folder: Path) -> None:
     for name in ("runs/b.yaml", "runs/deep/er/a.yml", "runs/notes.md", "runs/.hidden/c.yaml"):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(GOOD)
@@ -93,17 +93,17 @@ def test_a_quoted_pattern_is_expanded_and_each_document_is_read_once(folder: Pat
     ]
 
 
-def test_a_name_with_brackets_is_a_file_where_there_is_one(folder: Path) -> None:
+def test_a_name_with_brackets_is_a_file_if_it_exists(folder: Path) -> None:
     (folder / "exp[1].yaml").write_text(GOOD)
     assert run("validate", "exp[1].yaml").lines[0] == "exp[1].yaml: valid Experiment"
 
 
-def test_a_pattern_that_matches_nothing_could_not_be_run(folder: Path) -> None:
+def test_a_pattern_that_matches_nothing_has_status_2(folder: Path) -> None:
     result = run("validate", "*.yaml")
     assert (result.status, result.err) == (2, "crucible-ir: no file matches *.yaml\n")
 
 
-def test_standard_input_needs_its_form_and_then_is_a_document_like_others(folder: Path) -> None:
+def test_standard_input_needs_a_format(folder: Path) -> None:
     assert run("validate", "--from", "yaml", "-", stdin=GOOD.encode()).lines == [
         "-: valid Experiment",
         "1 document: 1 valid",
@@ -113,20 +113,20 @@ def test_standard_input_needs_its_form_and_then_is_a_document_like_others(folder
     assert "give --from json|crucible-json|yaml|text|binary" in result.out
 
 
-@pytest.mark.parametrize("form", ["json", "crucible-json", "yaml", "text"])
-def test_the_type_is_told_from_the_fields_in_every_text_form(folder: Path, form: str) -> None:
+@pytest.mark.parametrize("format_name", ["json", "crucible-json", "yaml", "text"])
+def test_the_type_is_detected_in_every_text_format(folder: Path, format_name: str) -> None:
     message = v1.DatasetRef(name="mmlu", version="1", custom_split="dev")
     text = {
         "json": ir.to_json,
         "crucible-json": ir.to_crucible_json,
         "yaml": ir.to_yaml,
         "text": ir.to_text,
-    }[form](message)
-    result = run("validate", "--from", form, "-", stdin=text.encode())
+    }[format_name](message)
+    result = run("validate", "--from", format_name, "-", stdin=text.encode())
     assert result.lines[0] == "-: valid DatasetRef"
 
 
-def test_a_document_that_several_types_fit_asks_for_its_type(folder: Path) -> None:
+def test_a_document_that_fits_several_types_needs_a_type(folder: Path) -> None:
     (folder / "x.json").write_text('{"id": "x"}')
     result = run("validate", "x.json")
     assert result.status == 2
@@ -136,7 +136,7 @@ def test_a_document_that_several_types_fit_asks_for_its_type(folder: Path) -> No
     assert run("validate", "--type", "ModelRef", "x.json").lines[0] == "x.json: valid ModelRef"
 
 
-def test_a_document_that_no_type_fits_names_the_nearest_and_the_field(folder: Path) -> None:
+def test_a_document_that_fits_no_type_gives_the_nearest_and_the_field(folder: Path) -> None:
     (folder / "x.yaml").write_text("id: x\nbackend: {id: b}\npipelin: []\n")
     result = run("validate", "x.yaml")
     assert result.status == 1
@@ -147,7 +147,7 @@ def test_a_document_that_no_type_fits_names_the_nearest_and_the_field(folder: Pa
     ]
 
 
-def test_a_decode_error_has_its_place_and_what_was_expected(folder: Path) -> None:
+def test_a_decode_error_has_position_and_expected_value(folder: Path) -> None:
     (folder / "x.json").write_text('{"id": "x", "modelVersionId": "m",\n "replicas": "many"}')
     result = run("validate", "x.json")
     assert result.status == 1
@@ -156,7 +156,7 @@ def test_a_decode_error_has_its_place_and_what_was_expected(folder: Path) -> Non
     assert result.lines[3] == "      |              ^"
 
 
-def test_binary_needs_its_type_unless_it_is_a_document(folder: Path) -> None:
+def test_binary_needs_a_type_unless_it_is_a_document(folder: Path) -> None:
     stage = v1.StageDef(name="embed")
     (folder / "stage.binpb").write_bytes(stage.SerializeToString())
     (folder / "document.binpb").write_bytes(
@@ -165,11 +165,11 @@ def test_binary_needs_its_type_unless_it_is_a_document(folder: Path) -> None:
     assert run("validate", "document.binpb").lines[0] == "document.binpb: valid Document"
     result = run("validate", "stage.binpb")
     assert result.status == 2
-    assert "numbers of fields, not their names" in result.out
+    assert "field numbers and no names" in result.out
     assert run("validate", "stage.binpb", "--type", "StageDef").status == 0
 
 
-def test_an_unknown_type_or_form_names_the_near_miss(folder: Path) -> None:
+def test_an_unknown_type_or_format_suggests_the_nearest(folder: Path) -> None:
     result = run("validate", "--type", "Experimnt", "x.json")
     assert result.status == 2
     assert 'did you mean "Experiment"?' in result.err
@@ -178,7 +178,7 @@ def test_an_unknown_type_or_form_names_the_near_miss(folder: Path) -> None:
     assert 'did you mean "yaml"?' in result.err
 
 
-def test_a_large_document_is_refused_unless_allowed(folder: Path) -> None:
+def test_a_document_over_the_limit_is_rejected(folder: Path) -> None:
     (folder / "exp.yaml").write_text(GOOD)
     result = run("validate", "--max-bytes", len(GOOD) - 1, "exp.yaml")
     assert result.status == 2
@@ -201,7 +201,7 @@ def test_several_processes_report_the_same_as_one(folder: Path) -> None:
     ]
 
 
-def test_a_long_source_line_is_cut_around_the_place(folder: Path) -> None:
+def test_a_long_line_is_cut_around_the_position(folder: Path) -> None:
     filler = "x" * 300
     (folder / "d.json").write_text(
         f'{{"description": "{filler}", "name": "", "provider": null, "pad": 1}}'
@@ -212,7 +212,7 @@ def test_a_long_source_line_is_cut_around_the_place(folder: Path) -> None:
     assert shown[caret.index("^")] == '"'
 
 
-def test_every_example_is_valid_but_the_broken_one(folder: Path) -> None:
+def test_every_example_is_valid_except_the_broken_one(folder: Path) -> None:
     result = run("validate", EXAMPLES)
     verdicts = {
         Path(line.split(": ")[0]).name: line.split(": ")[1].split()[0]

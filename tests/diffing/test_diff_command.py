@@ -1,4 +1,4 @@
-"""`crucible-ir diff`: what differs, across forms, and merges that are written or named."""
+"""`crucible-ir diff`: differences across formats, merges and conflicts."""
 
 from __future__ import annotations
 
@@ -62,14 +62,14 @@ def test_each_change_has_a_line_and_the_status_is_1() -> None:
     assert (result.status, result.lines, result.err) == (1, LINES, "")
 
 
-def test_documents_that_are_equal_leave_nothing_to_say(folder: Path) -> None:
+def test_equal_documents_print_nothing(folder: Path) -> None:
     (folder / "a.binpb").write_bytes(binary(A))
     for names in (("a.yaml", "a.binpb"), ("a.binpb", "a.yaml"), ("a.yaml", "a.yaml")):
         result = run("diff", *names)
         assert (result.status, result.out, result.err) == (0, "", "")
 
 
-def test_documents_may_be_in_different_forms(folder: Path) -> None:
+def test_documents_may_have_different_formats(folder: Path) -> None:
     (folder / "b.binpb").write_bytes(binary(B))
     result = run("diff", "a.yaml", "b.binpb")
     assert (result.status, result.lines[2:]) == (1, LINES[2:])
@@ -77,14 +77,14 @@ def test_documents_may_be_in_different_forms(folder: Path) -> None:
     assert (result.status, result.lines[2:]) == (1, LINES[2:])
 
 
-def test_kinds_of_change_are_told_apart_by_colour() -> None:
+def test_kinds_of_change_have_different_colours() -> None:
     out = run("diff", "--color", "always", "a.yaml", "b.yaml").out
     colours = re.findall(r"^\x1b\[([\d;]+)m([-+~>]) ", out, re.MULTILINE)
     assert len({colour for colour, _ in colours}) == 4
     assert {mark for _, mark in colours} == set("-+~>")
 
 
-def test_the_report_for_machines_holds_the_values() -> None:
+def test_the_json_report_has_the_values() -> None:
     result = run("diff", "--format", "json", "a.yaml", "b.yaml")
     assert result.status == 1
     assert json.loads(result.out) == {
@@ -115,7 +115,7 @@ def test_the_tolerance_and_the_defaults_can_be_set() -> None:
     assert 'pipeline["score"]: moved' in paths
 
 
-def test_long_values_are_cut_unless_all_is_asked_for(folder: Path) -> None:
+def test_long_values_are_cut_without_full(folder: Path) -> None:
     (folder / "b.yaml").write_text(f"{A}description: {'x' * 500}\n")
     cut = run("diff", "a.yaml", "b.yaml")
     assert cut.lines[2] == f'+ description: "{"x" * 199}… (502 characters)'
@@ -123,7 +123,7 @@ def test_long_values_are_cut_unless_all_is_asked_for(folder: Path) -> None:
     assert full.lines[2] == f'+ description: "{"x" * 500}"'
 
 
-def test_hostile_text_cannot_reach_the_terminal(folder: Path) -> None:
+def test_hostile_text_is_escaped_for_the_terminal(folder: Path) -> None:
     evil = "\x1b[2J\x9b31m\u202e[bold]x"
     made = ir.v1.StageDef(name=evil, options={evil: evil})
     (folder / "e\x1b.binpb").write_bytes(made.SerializeToString())
@@ -140,7 +140,7 @@ def test_hostile_text_cannot_reach_the_terminal(folder: Path) -> None:
         (("a.yaml", "none.yaml"), "none.yaml: cannot be read: no such file or directory"),
         (("a.yaml", "bad.json"), "bad.json:1:8: not JSON: expecting value"),
         (("a.yaml", "what"), "what: no file extension; expected one of"),
-        (("e.binpb", "e.binpb"), "e.binpb: binary holds the numbers of fields"),
+        (("e.binpb", "e.binpb"), "e.binpb: binary has field numbers and no names"),
         (
             ("a.yaml", EXAMPLES / "prompt.yaml"),
             "a crucible_ir.v1.Experiment cannot be compared with a crucible_ir.v1.Prompt",
@@ -151,7 +151,7 @@ def test_hostile_text_cannot_reach_the_terminal(folder: Path) -> None:
         (("--tolerance", "nan", "a.yaml", "b.yaml"), "the tolerance must be a finite number"),
     ],
 )
-def test_what_cannot_be_compared_is_2_and_one_line(
+def test_documents_that_cannot_be_compared_give_status_2_and_one_line(
     folder: Path, arguments: tuple[object, ...], reason: str
 ) -> None:
     (folder / "bad.json").write_text('{"id": ')
@@ -183,7 +183,7 @@ def test_unknown_fields_can_be_left_out(folder: Path) -> None:
         ),
     ],
 )
-def test_options_that_make_no_sense_together_are_refused(
+def test_options_that_exclude_each_other_are_rejected(
     arguments: tuple[str, ...], reason: str
 ) -> None:
     result = run("diff", *arguments)
@@ -196,7 +196,7 @@ def test_options_that_make_no_sense_together_are_refused(
 THEIRS = A.replace("owner: me", "owner: me\ndescription: theirs")
 
 
-def test_a_merge_is_written_in_the_form_of_its_name(folder: Path) -> None:
+def test_a_merge_is_written_in_the_format_of_its_extension(folder: Path) -> None:
     (folder / "theirs.yaml").write_text(THEIRS)
     expected = ir.from_yaml(B + "description: theirs\n", "Experiment", validate=False)
     for name in ("merged.json", "merged.yaml", "merged.binpb"):
@@ -208,7 +208,7 @@ def test_a_merge_is_written_in_the_form_of_its_name(folder: Path) -> None:
     assert ir.from_json(text, "Experiment", validate=False) == expected
 
 
-def test_a_merge_is_printed_in_the_form_of_our_side(folder: Path) -> None:
+def test_a_merge_is_printed_in_the_format_of_our_side(folder: Path) -> None:
     (folder / "theirs.json").write_text(
         ir.to_json(ir.from_yaml(THEIRS, "Experiment", validate=False))
     )
@@ -220,8 +220,8 @@ def test_a_merge_is_printed_in_the_form_of_our_side(folder: Path) -> None:
     assert ir.from_json(as_json.out, "Experiment", validate=False) == expected
 
 
-def test_git_can_merge_by_it(folder: Path) -> None:
-    # git hands over files whose names have no ending, and takes the merge where our side was.
+def test_git_can_use_it_as_a_merge_driver(folder: Path) -> None:
+    # git gives files without extensions, and reads the merge from the file of our side.
     for name, text in (("base", A), ("ours", B), ("theirs", THEIRS)):
         (folder / name).write_text(text)
     arguments = ("--from", "yaml", "--three-way", "base", "ours", "theirs", "-o", "ours")
@@ -229,7 +229,7 @@ def test_git_can_merge_by_it(folder: Path) -> None:
     assert "description: theirs" in (folder / "ours").read_text()
 
 
-def test_conflicts_are_named_and_nothing_is_written(folder: Path) -> None:
+def test_conflicts_are_listed_and_nothing_is_written(folder: Path) -> None:
     (folder / "theirs.yaml").write_text(A.replace("owner: me", "owner: them"))
     result = run("diff", "--three-way", "a.yaml", "b.yaml", "theirs.yaml", "-o", "merged.yaml")
     assert result.status == 1

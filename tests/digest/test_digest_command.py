@@ -1,4 +1,4 @@
-"""`crucible-ir digest`: a line for each document, and lists of such lines that can be checked."""
+"""`crucible-ir digest`: a line for each document, and checks against a list of such lines."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_the_digest_of_a_document_does_not_depend_on_its_form(folder: Path) -> None:
+def test_the_digest_of_a_document_does_not_depend_on_its_format(folder: Path) -> None:
     result = run("digest", "--type", "ModelRef", "m.yaml", "m.json", "m.binpb")
     assert result.status == 0
     assert result.lines == [f"{DIGEST}  m.yaml", f"{DIGEST}  m.json", f"{DIGEST}  m.binpb"]
@@ -39,7 +39,7 @@ def test_standard_input_has_a_digest_too() -> None:
     assert result.out == sha256(b'{"id":"m"}') + "  -\n"
 
 
-def test_every_example_keeps_its_digest_through_a_list(folder: Path) -> None:
+def test_every_example_passes_the_check_of_its_list(folder: Path) -> None:
     documents = [path for path in EXAMPLES.iterdir() if path.suffix in (".yaml", ".json")]
     listed = run("digest", *sorted(documents))
     assert listed.status == 0
@@ -52,14 +52,14 @@ def test_every_example_keeps_its_digest_through_a_list(folder: Path) -> None:
         assert checked.lines == [f"{path}: ok" for path in sorted(documents)]
 
 
-def test_a_document_that_changed_is_found(folder: Path) -> None:
+def test_a_changed_document_is_reported(folder: Path) -> None:
     (folder / "list").write_text(f"{DIGEST}  m.yaml\n{DIGEST}  m.json\r\n\n")
     (folder / "m.json").write_text('{"id": "other", "provider": 1}')
     result = run("digest", "--check", "list", "--type", "ModelRef")
     assert (result.status, result.lines) == (1, ["m.yaml: ok", "m.json: differs"])
 
 
-def test_a_document_that_is_gone_or_broken_does_not_hide_the_others(folder: Path) -> None:
+def test_a_missing_or_broken_document_does_not_stop_the_others(folder: Path) -> None:
     names = ["gone.yaml", "broken.json", "m.yaml"]
     (folder / "list").write_text("".join(f"{DIGEST}  {name}\n" for name in names))
     (folder / "broken.json").write_text('{"id": ')
@@ -80,13 +80,13 @@ def test_a_document_that_is_gone_or_broken_does_not_hide_the_others(folder: Path
         (f"{DIGEST}  m.yaml\nmd5:00  m.json\n", "list:2: expected a digest, two spaces and a name"),
     ],
 )
-def test_a_list_that_is_none_is_refused(folder: Path, text: str, reason: str) -> None:
+def test_an_invalid_list_is_rejected(folder: Path, text: str, reason: str) -> None:
     (folder / "list").write_text(text)
     result = run("digest", "--check", "list")
     assert (result.status, result.out, result.err) == (2, "", f"crucible-ir: {reason}\n")
 
 
-def test_a_list_that_is_not_there_is_refused() -> None:
+def test_a_missing_list_is_rejected() -> None:
     result = run("digest", "--check", "list")
     assert result.status == 2
     assert result.err == "crucible-ir: list: cannot be read: no such file or directory\n"
@@ -108,7 +108,7 @@ def test_a_document_without_a_digest_is_invalid_and_the_others_are_printed(folde
 
 
 @pytest.mark.parametrize("arguments", [(), ("--check", "list", "m.yaml")])
-def test_either_documents_or_a_list_are_expected(arguments: tuple[str, ...]) -> None:
+def test_documents_or_a_list_are_required(arguments: tuple[str, ...]) -> None:
     result = run("digest", *arguments)
     assert result.status == 2
     assert "give documents, or --check and a list of digests" in result.err

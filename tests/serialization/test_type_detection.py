@@ -158,7 +158,7 @@ def test_binary_says_its_type_only_as_a_document() -> None:
         b"",
         b"\xff",
     ):
-        with pytest.raises(AmbiguousTypeError, match="numbers of fields, not their names"):
+        with pytest.raises(AmbiguousTypeError, match="field numbers and no names"):
             name_of(other, "binary")
 
 

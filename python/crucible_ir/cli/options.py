@@ -52,9 +52,9 @@ class _TypeName(TextParameter):
 
 
 class _FormatName(TextParameter):
-    """The name of a form, with the near miss where it is wrong."""
+    """The name of a format; the error for an unknown one names the nearest."""
 
-    name = "form"
+    name = "format"
 
     def convert(self, value: Any, param: Any, ctx: Any) -> str:
         try:
@@ -111,7 +111,7 @@ def type_option() -> Decorator:
         "type_name",
         type=TYPE_NAME,
         metavar="TYPE",
-        help="Message type, such as Experiment; by default told from the document's fields.",
+        help="Message type, such as Experiment; by default detected from the fields.",
     )
 
 
@@ -164,7 +164,7 @@ def add_read_options(command: Any) -> Any:
     """Add the options for reading, which the command receives as ``read_options``."""
 
     @wraps(command)
-    def gathered(
+    def with_read_options(
         *arguments: Any, type_name: str | None, from_format: str | None, **options: Any
     ) -> Any:
         limits = Limits(**{each.name: options.pop(each.name) for each in fields(Limits)})
@@ -172,10 +172,10 @@ def add_read_options(command: Any) -> Any:
             *arguments, read_options=ReadOptions(type_name, from_format, limits), **options
         )
 
-    made: Any = gathered
+    decorated: Any = with_read_options
     for option in (*limit_options(), from_option(), type_option()):
-        made = option(made)
-    return made
+        decorated = option(decorated)
+    return decorated
 
 
 def add_check_options(command: Any) -> Any:

@@ -174,7 +174,7 @@ class Program(click.Group):
 def _status_of(error: Exception, session: Session) -> int:
     """Print an error and return the exit status for it."""
     if isinstance(error, (_OutputClosedError, BrokenPipeError)):
-        _silence(sys.stdout)
+        _discard_buffer(sys.stdout)
         return _PIPE_CLOSED
     if isinstance(error, click.Abort):
         return _INTERRUPTED
@@ -182,7 +182,7 @@ def _status_of(error: Exception, session: Session) -> int:
         error.show()
         return error.exit_code
     if isinstance(error, OSError):
-        _silence(sys.stdout)
+        _discard_buffer(sys.stdout)
         where = f"{error.filename}: " if error.filename else ""
         session.print_error(f"{where}{reason_of(error)}")
         return COULD_NOT_RUN
@@ -203,7 +203,7 @@ def _status_of(error: Exception, session: Session) -> int:
     return COULD_NOT_RUN
 
 
-def _silence(stream: Any) -> None:
+def _discard_buffer(stream: Any) -> None:
     """Discard buffered output, which Python would try to write again at exit."""
     try:
         null = os.open(os.devnull, os.O_WRONLY)

@@ -145,6 +145,5 @@ def _binary_type(data: bytes) -> type[Message]:
     if is_document and not len(UnknownFieldSet(document)):
         return v1.Document
     raise AmbiguousTypeError(
-        "binary holds the numbers of fields, not their names, so only a Document says of which"
-        " type it is"
+        "binary has field numbers and no names, so only the type of a Document can be detected"
     )

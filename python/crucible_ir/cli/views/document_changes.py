@@ -92,14 +92,14 @@ def changes_json(changes: list[Change], names: list[str]) -> str:
 
 
 def _change(change: Change) -> dict[str, object]:
-    made: dict[str, object] = {"path": change.path, "kind": change.kind.value}
+    content: dict[str, object] = {"path": change.path, "kind": change.kind.value}
     if change.kind is not ChangeKind.ADDED:
-        made["old"] = change.old
+        content["old"] = change.old
     if change.kind is not ChangeKind.REMOVED:
-        made["new"] = change.new
+        content["new"] = change.new
     if change.index is not None:
-        made["index"] = change.index
-    return made
+        content["index"] = change.index
+    return content
 
 
 def conflicts_json(conflicts: list[Conflict], names: list[str]) -> str:

@@ -156,17 +156,17 @@ def _flow(name: str, value: object) -> str:
 def _minimal(message: Descriptor) -> dict[str, Any]:
     """Return the ProtoJSON of a valid message of a type with as few fields as possible."""
     fields = fields_of(message)
-    made: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     for names in required_fields(message):
         first = next(field for name, field in fields.items() if name in names)
-        made[first.name] = _sample(first)
-    if _is_valid(message, made):
-        return made
+        values[first.name] = _sample(first)
+    if _is_valid(message, values):
+        return values
     # A rule about the message as a whole requires one optional field.
     return next(
         tried
         for field in fields.values()
-        if _is_valid(message, tried := made | {field.name: _sample(field)})
+        if _is_valid(message, tried := values | {field.name: _sample(field)})
     )
 
 

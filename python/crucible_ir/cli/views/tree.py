@@ -182,8 +182,8 @@ class _Artist:
         if value.DESCRIPTOR.full_name == _TIMESTAMP:
             try:
                 return write_timestamp(value), "number"
-            except ConversionError as refusal:
-                return f"{value.seconds} s, {value.nanos} ns: {refusal.reason}", "bad"
+            except ConversionError as error:
+                return f"{value.seconds} s, {value.nanos} ns: {error.reason}", "bad"
         return self.json(_json_value(value)) if isinstance(value, _opaque_types()) else None
 
     def json(self, value: object) -> _Shown | None:

@@ -104,7 +104,7 @@ def server_options(command: Any) -> Any:
     """Add the options of the connection, which the command receives as ``server``."""
 
     @wraps(command)
-    def gathered(
+    def with_server(
         *arguments: Any,
         target: str,
         token_file: str | None,
@@ -117,7 +117,7 @@ def server_options(command: Any) -> Any:
         server = Server(target, token_file, ca, certificate, key, timeout)
         return command(*arguments, server=server, **options)
 
-    made: Any = gathered
+    decorated: Any = with_server
     for option in (
         click.option(
             "--timeout",
@@ -151,8 +151,8 @@ def server_options(command: Any) -> Any:
             help=f"The address of the exchange (or set {SERVER_VARIABLE}).",
         ),
     ):
-        made = option(made)
-    return made
+        decorated = option(decorated)
+    return decorated
 
 
 def format_option(help_: str) -> Decorator:
