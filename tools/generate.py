@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import generate_betterproto
+import generate_blocking_client
 import generate_constructors
 import generate_guards
 import generate_messages
@@ -27,6 +28,7 @@ GENERATORS: tuple[Callable[[SchemaImage, Path], None], ...] = (
     generate_constructors.generate,
     generate_guards.generate,
     generate_betterproto.generate,
+    generate_blocking_client.generate,
 )
 
 #: The folders that contain generated files only.
