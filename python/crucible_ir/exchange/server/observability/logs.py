@@ -16,6 +16,7 @@ from typing import Any, Final, TextIO
 
 import grpc
 
+from crucible_ir.exchange.server.observability.observing import Observer
 from crucible_ir.exchange.server.rpc.call_context import CallInfo
 
 #: The parent of the loggers of all modules of the exchange.
@@ -46,14 +47,11 @@ _SERVER_ERRORS: Final = frozenset(
 )
 
 
-class CallLog:
+class CallLog(Observer):
     """Logs each call when it has ended; successful calls together, after a short delay."""
 
     def __init__(self) -> None:
         self._ended: list[tuple[float, CallInfo]] = []
-
-    def begin(self, call: CallInfo) -> None:
-        """Do nothing: a call is logged when it ends."""
 
     def end(self, call: CallInfo) -> None:
         """Log a call that ended."""

@@ -7,6 +7,7 @@ from typing import Any, Final
 import grpc
 
 from crucible_ir.errors import Error
+from crucible_ir.exchange.server.observability.observing import Observer
 from crucible_ir.exchange.server.rpc.call_context import CallInfo
 from crucible_ir.extras import optional_module
 
@@ -21,7 +22,7 @@ class MetricsError(Error):
     """The metrics cannot be served."""
 
 
-class Metrics:
+class Metrics(Observer):
     """Counts calls.
 
     Raises:

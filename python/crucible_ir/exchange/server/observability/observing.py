@@ -8,7 +8,7 @@ import re
 import secrets
 import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
 import grpc
 import grpc.aio
@@ -32,8 +32,8 @@ _PROCESS: Final = secrets.token_hex(8)
 _calls: Final = itertools.count()
 
 
-class Observer(Protocol):
-    """Receives the events of calls."""
+class Observer:
+    """Receives the events of calls; by default it ignores them."""
 
     def begin(self, call: CallInfo) -> None:
         """Observe the start of a call, in its task."""

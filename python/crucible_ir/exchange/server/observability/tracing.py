@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import grpc
 
+from crucible_ir.exchange.server.observability.observing import Observer
 from crucible_ir.exchange.server.rpc.call_context import CallInfo
 from crucible_ir.extras import optional_module
 
@@ -22,8 +23,8 @@ _SERVER_ERRORS: Final = frozenset(
 )
 
 
-class Tracing:
-    """Creates a span for each call, with the tracer that the process has configured.
+class Tracing(Observer):
+    """Creates a span for each call that began, with the tracer that the process has configured.
 
     Args:
         provider: Receives the spans; by default OpenTelemetry's global provider, which
@@ -66,9 +67,3 @@ class Tracing:
         if call.code in _SERVER_ERRORS:
             span.set_status(self._trace.Status(self._trace.StatusCode.ERROR, call.code.name))
         span.end()
-
-    def not_begun(self, call: CallInfo) -> None:
-        """Do nothing: a call that did not begin has no span."""
-
-    def unknown_method(self, method: str) -> None:
-        """Do nothing: a call to an unknown method has no span."""
