@@ -33,7 +33,7 @@ from protobuf.wkt import FileDescriptorProto
 
 import crucible_ir
 from crucible_ir import v1
-from crucible_ir.serialization.streams.records import read_delimited, write_delimited
+from crucible_ir.serialization.streams.delimited import read_delimited, write_delimited
 
 ROUNDS = 101
 STREAM_ROUNDS = 11

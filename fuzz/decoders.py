@@ -17,7 +17,9 @@ from google.protobuf.message import Message
 import crucible_ir as ir
 from crucible_ir import v1
 from crucible_ir.serialization.formats import FORMATS, format_of
-from crucible_ir.serialization.streams.records import StreamError, read_delimited, read_jsonl
+from crucible_ir.serialization.streams.delimited import read_delimited
+from crucible_ir.serialization.streams.lines import read_jsonl
+from crucible_ir.serialization.streams.records import StreamError
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 

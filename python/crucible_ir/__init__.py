@@ -51,12 +51,12 @@ if TYPE_CHECKING:
     from crucible_ir.serialization.json.protojson import to_json as to_json
     from crucible_ir.serialization.limits import LimitError as LimitError
     from crucible_ir.serialization.limits import Limits as Limits
+    from crucible_ir.serialization.streams.delimited import read_delimited as read_delimited
+    from crucible_ir.serialization.streams.delimited import write_delimited as write_delimited
+    from crucible_ir.serialization.streams.lines import read_jsonl as read_jsonl
+    from crucible_ir.serialization.streams.lines import write_jsonl as write_jsonl
     from crucible_ir.serialization.streams.records import StreamCount as StreamCount
     from crucible_ir.serialization.streams.records import StreamError as StreamError
-    from crucible_ir.serialization.streams.records import read_delimited as read_delimited
-    from crucible_ir.serialization.streams.records import read_jsonl as read_jsonl
-    from crucible_ir.serialization.streams.records import write_delimited as write_delimited
-    from crucible_ir.serialization.streams.records import write_jsonl as write_jsonl
     from crucible_ir.serialization.text import from_text as from_text
     from crucible_ir.serialization.text import to_text as to_text
     from crucible_ir.serialization.yaml import from_yaml as from_yaml
@@ -106,14 +106,9 @@ _HOMES = {
     "crucible_ir.serialization.json.crucible": ("from_crucible_json", "to_crucible_json"),
     "crucible_ir.serialization.limits": ("LimitError", "Limits"),
     "crucible_ir.serialization.json.protojson": ("from_dict", "from_json", "to_dict", "to_json"),
-    "crucible_ir.serialization.streams.records": (
-        "StreamCount",
-        "StreamError",
-        "read_delimited",
-        "read_jsonl",
-        "write_delimited",
-        "write_jsonl",
-    ),
+    "crucible_ir.serialization.streams.delimited": ("read_delimited", "write_delimited"),
+    "crucible_ir.serialization.streams.lines": ("read_jsonl", "write_jsonl"),
+    "crucible_ir.serialization.streams.records": ("StreamCount", "StreamError"),
     "crucible_ir.serialization.text": ("from_text", "to_text"),
     "crucible_ir.serialization.yaml": ("from_yaml", "to_yaml"),
     "crucible_ir.validation.check": ("is_valid", "validate", "violations"),

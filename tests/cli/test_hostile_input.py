@@ -38,7 +38,7 @@ TABLE: list[tuple[str, str, bytes, int, str]] = [
     ("truncated", "json", with_member('"epochs": 3')[:-5], 1, "not JSON"),
     ("truncated", "yaml", b'{"id": "t", "modelRef": {"id"', 1, "not YAML"),
     ("truncated", "txtpb", b'id: "t" model_ref {', 1, "[decode]"),
-    ("truncated", "binpb", BINARY[:-1], 1, "cut off at byte"),
+    ("truncated", "binpb", BINARY[:-1], 1, "truncated at byte"),
     ("random", "json", NOISE, 1, "is not UTF-8"),
     ("random", "crucible.json", NOISE, 1, "is not UTF-8"),
     ("random", "yaml", NOISE, 1, "is not UTF-8"),

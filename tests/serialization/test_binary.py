@@ -11,27 +11,27 @@ from crucible_ir import v1
 #: number times eight plus 0 for a varint, 1 for eight bytes, 2 for a length and its bytes, 5 for
 #: four. StageDef: name = 1 (tag 0x0a), options = 3 (0x1a), enabled = 4 (0x20).
 BROKEN: list[tuple[str, bytes, str, str]] = [
-    ("StageDef", b"\x0a", "name", "cut off at byte 1, in the middle of a number"),
-    ("StageDef", b"\x0a\x05ab", "name", "cut off at byte 4: 3 bytes more are announced"),
+    ("StageDef", b"\x0a", "name", "truncated at byte 1, in the middle of a number"),
+    ("StageDef", b"\x0a\x05ab", "name", "truncated at byte 4: 3 more bytes expected"),
     ("StageDef", b"\x0a\x02a\xff", "name", "byte 3, 0xff, is not UTF-8"),
-    ("StageDef", b"\x20", "enabled", "cut off at byte 1, in the middle of a number"),
+    ("StageDef", b"\x20", "enabled", "truncated at byte 1, in the middle of a number"),
     (
         "StageDef",
         b"\x20" + b"\xff" * 11,
         "enabled",
         "the number at byte 1 is longer than ten bytes",
     ),
-    ("StageDef", b"\x00", "", "byte 0 gives the field number 0, which there cannot be"),
-    ("StageDef", b"\x0b", "name", "byte 0 begins a group, which no message here has"),
-    ("StageDef", b"\x0f", "name", "byte 0 has the wire type 7, which does not begin a value"),
-    ("StageDef", b"\x7d\x01\x02", "", "cut off at byte 3: a number needs 2 bytes more"),
-    ("StageDef", b"\x79\x01\x02", "", "cut off at byte 3: a number needs 6 bytes more"),
+    ("StageDef", b"\x00", "", "invalid field number 0 at byte 0"),
+    ("StageDef", b"\x0b", "name", "byte 0 begins a group, which this schema does not use"),
+    ("StageDef", b"\x0f", "name", "invalid wire type 7 at byte 0"),
+    ("StageDef", b"\x7d\x01\x02", "", "truncated at byte 3: 2 more bytes expected"),
+    ("StageDef", b"\x79\x01\x02", "", "truncated at byte 3: 6 more bytes expected"),
     # options { fields { key: <two bytes, one of them missing> } }
     (
         "StageDef",
         b"\x1a\x04\x0a\x02\x0a\x02",
         "options.fields.key",
-        "cut off at byte 6: 2 bytes more are announced",
+        "truncated at byte 6: 2 more bytes expected",
     ),
     # Experiment: pipeline = 3 (0x1a); the second stage's name is not UTF-8
     (

@@ -8,7 +8,7 @@ from google.protobuf.descriptor import Descriptor
 
 from conformance_cases.partial_cases import PartialCase
 from conformance_cases.samples import types
-from crucible_ir.serialization.varints import varint
+from crucible_ir.serialization.wire import encode_varint
 
 #: The limit of levels below the root (proto/README.md, "Limits").
 DEEPEST = 100
@@ -52,8 +52,8 @@ def limits() -> Iterator[PartialCase]:
 
 def _wrapped_binary(descriptor: Descriptor, field: str, content: bytes, levels: int) -> bytes:
     """Return a message nested in itself for some levels, each with the same content."""
-    tag = varint(descriptor.fields_by_name[field].number << 3 | 2)
+    tag = encode_varint(descriptor.fields_by_name[field].number << 3 | 2)
     data = content
     for _ in range(levels):
-        data = content + tag + varint(len(data)) + data
+        data = content + tag + encode_varint(len(data)) + data
     return data

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, BinaryIO
 
 from crucible_ir.errors import Error
-from crucible_ir.serialization.varints import varint
+from crucible_ir.serialization.wire import encode_varint
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -29,7 +29,7 @@ def frame(message: Message) -> bytes:
     '020a00'
     """
     body = message.SerializeToString()
-    return varint(len(body)) + body
+    return encode_varint(len(body)) + body
 
 
 class FrameBuffer:

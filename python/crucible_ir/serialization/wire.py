@@ -1,4 +1,4 @@
-"""Why bytes are not a message: a walk over the wire format, done only after parsing has failed."""
+"""The wire format: varints, and the diagnosis of bytes that protobuf cannot parse."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _MAX_FIELD_NUMBER = 2**29 - 1
 
 
 def diagnose(data: object, descriptor: Descriptor, error: Exception) -> DecodeError:
-    """Return the error that tells where and why bytes are not a message of a type.
+    """Return the error for bytes that are not a message of a type, with the offset and the field.
 
     Args:
-        data: What was given as bytes.
-        descriptor: The type that was expected.
-        error: What protobuf said.
+        data: The bytes.
+        descriptor: The expected type.
+        error: The error of protobuf.
     """
     if not isinstance(data, (bytes, bytearray, memoryview)):
         return DecodeError(f"expected bytes, got {type(data).__name__}")
@@ -43,12 +43,10 @@ def _walk(data: bytes, start: int, end: int, descriptor: Descriptor | None, dept
     at = start
     counts: dict[str, int] = {}
     while at < end:
-        tag, after = _varint(data, at, end)
+        tag, after = _read_varint(data, at, end)
         number, kind = tag >> 3, tag & 7
         if not 0 < number <= _MAX_FIELD_NUMBER:
-            raise ConversionError(
-                f"byte {at} gives the field number {number}, which there cannot be"
-            )
+            raise ConversionError(f"invalid field number {number} at byte {at}")
         field = descriptor.fields_by_number.get(number) if descriptor is not None else None
         try:
             at = _value(data, after, end, kind, field, depth)
@@ -67,23 +65,23 @@ def _value(
 ) -> int:
     """Check one value and return the offset after it."""
     if kind == _VARINT:
-        return _varint(data, at, end)[1]
+        return _read_varint(data, at, end)[1]
     if kind in (_FIXED32, _FIXED64):
         after = at + (4 if kind == _FIXED32 else 8)
         if after > end:
-            raise ConversionError(f"cut off at byte {end}: a number needs {after - end} bytes more")
+            raise ConversionError(f"truncated at byte {end}: {after - end} more bytes expected")
         return after
     if kind == _LENGTH:
-        size, at = _varint(data, at, end)
+        size, at = _read_varint(data, at, end)
         if size > end - at:
             raise ConversionError(
-                f"cut off at byte {end}: {size - (end - at)} bytes more are announced"
+                f"truncated at byte {end}: {size - (end - at)} more bytes expected"
             )
         _content(data, at, at + size, field, depth)
         return at + size
     if kind == _START_GROUP:
-        raise ConversionError(f"byte {at - 1} begins a group, which no message here has")
-    raise ConversionError(f"byte {at - 1} has the wire type {kind}, which does not begin a value")
+        raise ConversionError(f"byte {at - 1} begins a group, which this schema does not use")
+    raise ConversionError(f"invalid wire type {kind} at byte {at - 1}")
 
 
 def _content(data: bytes, start: int, end: int, field: FieldDescriptor | None, depth: int) -> None:
@@ -99,13 +97,28 @@ def _content(data: bytes, start: int, end: int, field: FieldDescriptor | None, d
         _walk(data, start, end, field.message_type, depth + 1)
 
 
-def _varint(data: bytes, at: int, end: int) -> tuple[int, int]:
+def _read_varint(data: bytes, at: int, end: int) -> tuple[int, int]:
     value = 0
     for shift in range(10):
         if at + shift >= end:
-            raise ConversionError(f"cut off at byte {end}, in the middle of a number")
+            raise ConversionError(f"truncated at byte {end}, in the middle of a number")
         byte = data[at + shift]
         value |= (byte & 0x7F) << (7 * shift)
         if byte < 0x80:
             return value, at + shift + 1
     raise ConversionError(f"the number at byte {at} is longer than ten bytes")
+
+
+def encode_varint(number: int) -> bytes:
+    """Return a number as a varint; a negative one takes ten bytes, for the 64 bits of its type.
+
+    >>> encode_varint(300).hex()
+    'ac02'
+    """
+    number &= 0xFFFF_FFFF_FFFF_FFFF
+    made = bytearray()
+    while number > 0x7F:
+        made.append(number & 0x7F | 0x80)
+        number >>= 7
+    made.append(number)
+    return bytes(made)

@@ -12,7 +12,7 @@ from exchange.client.served import Served, Wire
 
 from crucible_ir import from_json, from_yaml, v1
 from crucible_ir.exchange import ExchangeClient
-from crucible_ir.serialization.streams.records import read_delimited, write_delimited
+from crucible_ir.serialization.streams.delimited import read_delimited, write_delimited
 
 
 @pytest.fixture(autouse=True)

@@ -15,7 +15,7 @@ from exchange.client.served import Served
 from crucible_ir import v1
 from crucible_ir.cli import progress
 from crucible_ir.exchange import ExchangeClient
-from crucible_ir.serialization.streams.records import write_delimited
+from crucible_ir.serialization.streams.delimited import write_delimited
 
 
 @pytest.fixture(autouse=True)

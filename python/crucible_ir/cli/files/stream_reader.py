@@ -28,11 +28,7 @@ from crucible_ir.schema.types import message_type
 from crucible_ir.serialization.limits import read_within
 from crucible_ir.serialization.streams.compression import CompressionMissingError, decompressed
 from crucible_ir.serialization.streams.formats import StreamFormat
-from crucible_ir.serialization.streams.records import (
-    StreamCount,
-    StreamError,
-    decode_batches,
-)
+from crucible_ir.serialization.streams.records import StreamCount, StreamError, decode_batches
 from crucible_ir.serialization.streams.records import frames as frames_of
 
 if TYPE_CHECKING:

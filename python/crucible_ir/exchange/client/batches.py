@@ -15,7 +15,7 @@ from crucible_ir.exchange.client.outbox import MOST_OUTSTANDING, Outbox
 from crucible_ir.exchange.client.results import IngestReport, RefusedEvent
 from crucible_ir.exchange.client.statuses import error_of_item
 from crucible_ir.schema.types import descriptor_of
-from crucible_ir.serialization.varints import varint
+from crucible_ir.serialization.wire import encode_varint
 
 if TYPE_CHECKING:
     from crucible_ir.exchange.client.retrying import Attempts
@@ -34,7 +34,7 @@ MAX_LISTED: Final = 1000
 
 #: The wire type of messages, and the tag of the events in a request.
 _LENGTH_DELIMITED: Final = 2
-_EVENT_TAG: Final = varint(
+_EVENT_TAG: Final = encode_varint(
     descriptor_of(v1.IngestRequest).fields_by_name["events"].number << 3 | _LENGTH_DELIMITED
 )
 
@@ -74,7 +74,7 @@ class EventBatch:
 @lru_cache(maxsize=4096)
 def _prefix(size: int) -> bytes:
     """Return the tag and the length that precede an event in a request."""
-    return _EVENT_TAG + varint(size)
+    return _EVENT_TAG + encode_varint(size)
 
 
 class EventOutbox(Outbox[EventBatch]):

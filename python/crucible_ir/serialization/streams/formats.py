@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
 
     from crucible_ir.serialization.streams.compression import Source
-    from crucible_ir.serialization.streams.records import Batch, Reading
+    from crucible_ir.serialization.streams.records import Batch, RecordReader
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,46 +45,46 @@ class StreamFormat:
     record: Format
     split: Callable[[Source, int], Iterator[Batch]]
     encode: Callable[[Message], bytes]
-    reading: Callable[[type[Message], bool], Reading]
+    reading: Callable[[type[Message], bool], RecordReader]
 
 
 # The reader of records is imported when it is first used: single documents do not need it.
 
 
 def _split_delimited(source: Source, max_bytes: int) -> Iterator[Batch]:
-    from crucible_ir.serialization.streams.records import split_delimited
+    from crucible_ir.serialization.streams.delimited import split_delimited
 
     return split_delimited(source, max_bytes)
 
 
 def _delimited_record(message: Message) -> bytes:
-    from crucible_ir.serialization.streams.records import delimited_record
+    from crucible_ir.serialization.streams.delimited import delimited_record
 
     return delimited_record(message)
 
 
-def _binary_reading(type_: type[Message], validate: bool) -> Reading:
-    from crucible_ir.serialization.streams.records import binary_reading
+def _binary_reader(type_: type[Message], validate: bool) -> RecordReader:
+    from crucible_ir.serialization.streams.delimited import binary_reader
 
-    return binary_reading(type_, validate=validate)
+    return binary_reader(type_, validate=validate)
 
 
 def _split_lines(source: Source, max_bytes: int) -> Iterator[Batch]:
-    from crucible_ir.serialization.streams.records import split_lines
+    from crucible_ir.serialization.streams.lines import split_lines
 
     return split_lines(source, max_bytes)
 
 
 def _json_record(message: Message) -> bytes:
-    from crucible_ir.serialization.streams.records import json_record
+    from crucible_ir.serialization.streams.lines import json_record
 
     return json_record(message)
 
 
-def _json_reading(type_: type[Message], validate: bool) -> Reading:
-    from crucible_ir.serialization.streams.records import json_reading
+def _json_reader(type_: type[Message], validate: bool) -> RecordReader:
+    from crucible_ir.serialization.streams.lines import json_reader
 
-    return json_reading(type_, validate=validate)
+    return json_reader(type_, validate=validate)
 
 
 _TABLE = (
@@ -95,7 +95,7 @@ _TABLE = (
         FORMATS["binary"],
         _split_delimited,
         _delimited_record,
-        _binary_reading,
+        _binary_reader,
     ),
     StreamFormat(
         "jsonl",
@@ -104,7 +104,7 @@ _TABLE = (
         FORMATS["json"],
         _split_lines,
         _json_record,
-        _json_reading,
+        _json_reader,
     ),
 )
 

@@ -1,0 +1,232 @@
+"""Length-delimited streams of messages.
+
+The framing is that of protobuf's Java, C++ and Go libraries: each record is the size of a message
+in bytes as a varint, followed by the message (``writeDelimitedTo`` in Java, ``protodelim`` in Go).
+There is no header and no checksum: a stream is good if its last record ends where the file does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, TypeVar, overload
+
+from crucible_ir.schema.types import message_type
+from crucible_ir.serialization.binary import decoder, to_binary
+from crucible_ir.serialization.limits import MAX_FRAME_BYTES
+from crucible_ir.serialization.streams.records import (
+    CHUNK_BYTES,
+    Batch,
+    RecordReader,
+    always,
+    batches_of,
+    decode_batches,
+    end_of_stream,
+    read_chunk,
+    write_records,
+)
+from crucible_ir.serialization.wire import encode_varint
+from crucible_ir.validation.check import guard_of
+
+if TYPE_CHECKING:
+    from google.protobuf.message import Message
+
+    from crucible_ir.serialization.streams.compression import Source, StreamFile
+    from crucible_ir.serialization.streams.records import OnBad, StreamCount, StreamError
+
+    MessageT = TypeVar("MessageT", bound=Message)
+
+#: The most bytes of a varint of 64 bits.
+_MAX_VARINT_BYTES = 10
+
+
+@overload
+def read_delimited(
+    file: StreamFile,
+    type: type[MessageT],
+    *,
+    validate: bool = True,
+    max_frame_bytes: int = MAX_FRAME_BYTES,
+    on_bad: OnBad | None = None,
+    count: StreamCount | None = None,
+) -> Iterator[MessageT]: ...
+@overload
+def read_delimited(
+    file: StreamFile,
+    type: str,
+    *,
+    validate: bool = True,
+    max_frame_bytes: int = MAX_FRAME_BYTES,
+    on_bad: OnBad | None = None,
+    count: StreamCount | None = None,
+) -> Iterator[Message]: ...
+def read_delimited(
+    file: StreamFile,
+    type: str | type[Message],
+    *,
+    validate: bool = True,
+    max_frame_bytes: int = MAX_FRAME_BYTES,
+    on_bad: OnBad | None = None,
+    count: StreamCount | None = None,
+) -> Iterator[Message]:
+    """Read the messages of a length-delimited stream, one at a time and in constant memory.
+
+    Args:
+        file: A path, or an open binary file. A path that ends in ``.gz`` or ``.zst`` is
+            decompressed.
+        type: The class of the messages or its name.
+        validate: Whether the schema's rules must hold for each message.
+        max_frame_bytes: The largest message that is accepted, in bytes.
+        on_bad: Called with the error of each bad record that can be skipped; reading continues
+            with the next one. Without it, the first bad record ends reading.
+        count: Updated while reading.
+
+    Raises:
+        StreamError: A record is bad and there is no ``on_bad``, or the end of a record cannot be
+            found: the stream is truncated, or a size is not a varint.
+        OSError: The file cannot be read.
+
+    >>> import tempfile
+    >>> from crucible_ir import v1
+    >>> with tempfile.TemporaryFile() as file:
+    ...     written = write_delimited(file, [v1.StageDef(name="a"), v1.StageDef(name="b")])
+    ...     _ = file.seek(0)
+    ...     [stage.name for stage in read_delimited(file, v1.StageDef)]
+    ['a', 'b']
+    """
+    reader = binary_reader(message_type(type), validate=validate)
+    batches = batches_of(file, split_delimited, max_frame_bytes)
+    return decode_batches(batches, reader, on_bad, count)
+
+
+def write_delimited(file: StreamFile, messages: Iterable[Message]) -> int:
+    """Write messages as a length-delimited stream, and return how many there were.
+
+    Args:
+        file: A path, whose file is replaced, or an open binary file. A path that ends in ``.gz`` or
+            ``.zst`` is compressed.
+        messages: The messages, which may come from a generator.
+
+    Raises:
+        EncodeError: A message cannot be written.
+        OSError: The file cannot be written.
+    """
+    return write_records(file, messages, delimited_record)
+
+
+def binary_reader(type_: Any, *, validate: bool) -> RecordReader:
+    """Return the reader of records that contain binary messages of a class."""
+    guard = guard_of(type_) if validate else always
+    return RecordReader(type_.FromString, guard, decoder(type_, validate=validate))
+
+
+def delimited_record(message: Message) -> bytes:
+    """Return a message as a record of a delimited stream."""
+    data = to_binary(message)
+    return encode_varint(len(data)) + data
+
+
+def split_delimited(source: Source, max_frame_bytes: int) -> Iterator[Batch]:
+    """Split a delimited stream into records, many at a time.
+
+    Raises:
+        StreamError: The end of a record cannot be found.
+    """
+    buffer = b""
+    base = at = record = 0
+    while True:
+        records, end = _complete_records(buffer, at, max_frame_bytes)
+        if records:
+            yield Batch(base, at, buffer, records, end)
+            record += len(records)
+            at = end
+        head = _size(buffer, at)
+        if head is not None:
+            body, size = head
+            missing = body + size - len(buffer)
+            if size > max_frame_bytes:
+                problem = f"{size} bytes are over the limit of {max_frame_bytes}"
+                yield Batch(base, at, b"", [b""], body + size, problem=problem)
+                _skip(source, missing, record + 1, base + at)
+            elif missing <= 0 or missing > CHUNK_BYTES:
+                rest = _exactly(source, max(missing, 0), record, base + at)
+                yield Batch(base, at, b"", [buffer[body : body + size] + rest], body + size)
+            if size > max_frame_bytes or missing <= 0 or missing > CHUNK_BYTES:
+                record += 1
+                at = body + size
+                if missing > 0:
+                    buffer, base, at = b"", base + at, 0
+                continue
+        elif len(buffer) - at >= _MAX_VARINT_BYTES:
+            raise end_of_stream("its size is not a varint of 64 bits", record, base + at)
+        more = read_chunk(source, CHUNK_BYTES, record, base + at)
+        if not more:
+            if head is not None:
+                raise _ends_early(missing, record, base + at)
+            if at < len(buffer):
+                raise end_of_stream("the stream ends in the middle of a size", record, base + at)
+            return
+        buffer, base, at = buffer[at:] + more, base + at, 0
+
+
+def _complete_records(buffer: bytes, at: int, max_frame_bytes: int) -> tuple[list[bytes], int]:
+    """Return the complete messages in a buffer from an offset on, and the offset after them.
+
+    It stops at the first that is incomplete, over the limit, or has a size of more than two bytes.
+    """
+    records: list[bytes] = []
+    add = records.append
+    length = len(buffer)
+    # The second byte of a size may be past the end; this check takes no time where it is not.
+    with suppress(IndexError):
+        while at < length:
+            size = buffer[at]
+            if size < 0x80:
+                body = at + 1
+            elif (second := buffer[at + 1]) < 0x80:
+                size += (second << 7) - 0x80
+                body = at + 2
+            else:
+                break
+            end = body + size
+            if end > length or size > max_frame_bytes:
+                break
+            add(buffer[body:end])
+            at = end
+    return records, at
+
+
+def _size(buffer: bytes, at: int) -> tuple[int, int] | None:
+    """Return the offset after a varint, and its value; ``None`` if it is incomplete or too long."""
+    size = 0
+    for index, byte in enumerate(buffer[at : at + _MAX_VARINT_BYTES]):
+        size |= (byte & 0x7F) << (7 * index)
+        if byte < 0x80:
+            return None if size >> 64 else (at + index + 1, size)
+    return None
+
+
+def _exactly(source: Source, size: int, record: int, offset: int) -> bytes:
+    # The size may be false: memory is allocated as the bytes arrive.
+    parts = []
+    missing = size
+    while missing:
+        part = read_chunk(source, min(missing, CHUNK_BYTES), record, offset)
+        if not part:
+            raise _ends_early(missing, record, offset)
+        parts.append(part)
+        missing -= len(part)
+    return b"".join(parts)
+
+
+def _skip(source: Source, size: int, record: int, offset: int) -> None:
+    # If the stream ends in a record that was skipped, that record has been reported.
+    while size > 0 and (part := read_chunk(source, min(size, CHUNK_BYTES), record, offset)):
+        size -= len(part)
+
+
+def _ends_early(missing: int, record: int, offset: int) -> StreamError:
+    plural = "" if missing == 1 else "s"
+    return end_of_stream(
+        f"the stream ends {missing} byte{plural} before the record does", record, offset
+    )
