@@ -85,7 +85,7 @@ breaking: setup $(RULES_PROTO) ## Fail where the schema breaks a promise to a re
 	$(BIN)/python tools/check_breaking.py
 
 release-image: setup check-generated ## Keep this version's schema, lints and documents for later checks
-	$(BIN)/python tools/keep_release.py
+	$(BIN)/python tools/snapshot_release.py
 
 check-package: setup ## Build the sdist and the wheel, and try the wheel in an empty environment
 	$(BIN)/python tools/check_package.py

@@ -1,4 +1,4 @@
-"""Measures what betterproto2's dataclasses cost beside protobuf's messages."""
+"""Compares the dataclasses of betterproto2 with protobuf messages."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from crucible_ir.betterproto import from_betterproto, to_betterproto
 ROUNDS = 101
 IMPORT_ROUNDS = 21
 
-#: Imports one module in a fresh interpreter; prints the nanoseconds and the bytes that it took.
-#: betterproto2 imports pydantic where that is installed, which these messages do not need.
+#: Imports a module in a new interpreter; prints the nanoseconds and the bytes that it took. Without
+#: pydantic, which betterproto2 imports if it is installed, but these messages do not need.
 IMPORT = """\
 import resource, sys, time
 sys.modules["pydantic"] = None
@@ -37,7 +37,7 @@ print(time.perf_counter_ns() - started, resident() - before)
 
 IMPORTED = ("crucible_ir", "crucible_ir.betterproto", "crucible_ir.betterproto.exchange")
 
-#: What is done with each message: the figure's name, by betterproto2 and by protobuf or by us.
+#: The operations on each message: the name, then betterproto2's and protobuf's or our own variant.
 COMPARED = {
     "parse": ("{0}_dataclass.parse({0}_data)", "{0}_class.FromString({0}_data)"),
     "serialize": ("bytes({0}_converted)", "{0}.SerializeToString()"),
@@ -57,7 +57,7 @@ COMPARED = {
 
 
 def main() -> None:
-    """Check that both agree, measure, and print the figures."""
+    """Check that both runtimes agree, measure, and print the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"default: {ROUNDS}")
     arguments = parser.parse_args()
@@ -74,7 +74,7 @@ def main() -> None:
 
 
 def subject_names() -> dict[str, Any]:
-    """Prepare the names that the subjects use, and check that both runtimes agree on them."""
+    """Return the names that the operations use, after checking that both runtimes agree."""
     names: dict[str, Any] = {
         "MessageToJson": json_format.MessageToJson,
         "Parse": json_format.Parse,
@@ -99,7 +99,7 @@ def subject_names() -> dict[str, Any]:
 
 
 def report_imports() -> None:
-    """Print the median time and memory of each import, taken in turn in fresh interpreters."""
+    """Print the median time and memory of each import in new interpreters."""
     taken: dict[str, list[tuple[int, int]]] = {module: [] for module in IMPORTED}
     for _ in range(IMPORT_ROUNDS):
         for module in IMPORTED:

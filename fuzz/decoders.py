@@ -1,7 +1,7 @@
-"""The decoders that are fuzzed, and what must hold of each for every input there is.
+"""The fuzzed decoders, and the properties that each must have for every input.
 
-A decoder returns a message, or raises one of this package's own errors. It does so in time and in
-memory that are bounded in proportion to the input.
+A decoder returns a message or raises an error of this package. Its time and memory are bounded in
+proportion to the size of the input.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from crucible_ir.serialization.streams.records import StreamError
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 
-#: The types that inputs are read as: between them they have every kind of field.
+#: The types that inputs are decoded as; together they have every kind of field.
 TYPES: tuple[type[Message], ...] = (
     v1.Experiment,
     v1.Prompt,
@@ -32,24 +32,24 @@ TYPES: tuple[type[Message], ...] = (
     v1.Document,
 )
 
-#: What a decoder may take at most. Instrumented code is slow, and reports of errors cost the most:
-#: the factors are far above what is measured, and far below what is not linear.
+#: The limits of a decoder. Instrumented code is slow, and reporting errors is the slowest part: the
+#: factors are far above the measured ones, and far below those of a decoder that is not linear.
 BASE_SECONDS = 2.0
 SECONDS_A_BYTE = 1e-3
 BASE_BYTES = 8 * 1024 * 1024
 BYTES_A_BYTE = 2_000
-#: Memory is measured for one input in so many: that makes Python several times slower.
+#: Memory is measured for one input in so many, because measuring makes Python several times slower.
 MEASURED = 97
 
 Decode = Callable[[bytes, type[Message]], None]
 
 
 class OverBoundError(AssertionError):
-    """A decoder took more time or memory than its input justifies."""
+    """A decoder exceeded its limit of time or memory."""
 
 
-def _document(form: str) -> Decode:
-    read = FORMATS[form].read
+def _document(format_name: str) -> Decode:
+    read = FORMATS[format_name].read
 
     def decode(data: bytes, type_: type[Message]) -> None:
         read(data, type_, True)
@@ -58,31 +58,31 @@ def _document(form: str) -> Decode:
 
 
 def _delimited(data: bytes, type_: type[Message]) -> None:
-    for _ in read_delimited(io.BytesIO(data), type_, on_bad=_leave_out):
+    for _ in read_delimited(io.BytesIO(data), type_, on_bad=_skip):
         continue
 
 
 def _jsonl(data: bytes, type_: type[Message]) -> None:
-    for _ in read_jsonl(io.BytesIO(data), type_, on_bad=_leave_out):
+    for _ in read_jsonl(io.BytesIO(data), type_, on_bad=_skip):
         continue
 
 
-def _leave_out(_: StreamError) -> None:
-    """Go on with the next record."""
+def _skip(_: StreamError) -> None:
+    """Continue with the next record."""
 
 
 DECODERS: dict[str, Decode] = {
-    **{form: _document(form) for form in FORMATS},
+    **{name: _document(name) for name in FORMATS},
     "delimited": _delimited,
     "jsonl": _jsonl,
 }
 
 
 def check(name: str, data: bytes, *, measured: bool = False) -> None:
-    """Give an input to a decoder; the first byte picks the type, and the rest is the document.
+    """Run a decoder on an input: the first byte selects the type, and the rest is the document.
 
     Raises:
-        OverBoundError: The decoder took too much time or, where that is measured, memory.
+        OverBoundError: The decoder took too much time or, if it was measured, memory.
     """
     type_ = TYPES[data[0] % len(TYPES)] if data else TYPES[0]
     document = data[1:]
@@ -108,12 +108,12 @@ def seeds(name: str) -> Iterator[bytes]:
     """Yield the examples of this repository as inputs of a decoder."""
     for path in sorted(EXAMPLES.iterdir()):
         try:
-            form = format_of(path.name)
+            format_ = format_of(path.name)
         except ir.Error:
             continue
         for index, type_ in enumerate(TYPES):
             try:
-                message = form.read(path.read_bytes(), type_, False)
+                message = format_.read(path.read_bytes(), type_, False)
                 yield bytes([index]) + _written(name, message)
             except ir.Error:
                 continue

@@ -1,7 +1,7 @@
-"""Fuzz one decoder, or all of them one after the other, with atheris; ``make fuzz`` runs this.
+"""Fuzz decoders with atheris; ``make fuzz`` runs this.
 
-A decoder is fuzzed in a process of its own. What the fuzzer learns is kept in ``.fuzz/``, from
-where the next run goes on; an input that breaks a decoder is kept there too.
+Each decoder is fuzzed in a separate process. The corpus is saved in ``.fuzz/`` and reused by the
+next run; inputs that break a decoder are saved there, too.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 WORK = ROOT / ".fuzz"
 
-#: The longest input that is tried, in bytes.
-LONGEST = 16_384
-#: What the process may take, in MiB.
+#: The maximum length of an input in bytes.
+MAX_LENGTH = 16_384
+#: The memory limit of the process in MiB.
 MEMORY = 2_048
 
 
 def fuzz(name: str, seconds: int) -> None:
-    """Fuzz a decoder in this process, which ends with it."""
+    """Fuzz a decoder in this process, and exit."""
     import atheris
 
     with atheris.instrument_imports(include=["crucible_ir", "yaml", "google.protobuf"]):
@@ -41,7 +41,7 @@ def fuzz(name: str, seconds: int) -> None:
         (corpus / f"seed_{number}").write_bytes(seed)
     options = [
         f"-max_total_time={seconds}",
-        f"-max_len={LONGEST}",
+        f"-max_len={MAX_LENGTH}",
         f"-rss_limit_mb={MEMORY}",
         "-timeout=30",
         f"-artifact_prefix={WORK}/{name}-",
@@ -53,7 +53,7 @@ def fuzz(name: str, seconds: int) -> None:
 
 
 def fuzz_all(names: list[str], seconds: int) -> int:
-    """Fuzz decoders one after the other, and return how many failed."""
+    """Fuzz decoders one after the other, and return the number of failures."""
     failed = 0
     for name in names:
         command = [sys.executable, __file__, "--here", name, "--time", str(seconds)]
@@ -69,12 +69,12 @@ def fuzz_all(names: list[str], seconds: int) -> int:
 
 
 def main() -> None:
-    """Read the command line."""
+    """Run the command line."""
     names = ["binary", "delimited", "json", "jsonl", "crucible-json", "yaml", "text"]
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", metavar="DECODER", help=", ".join(names))
     parser.add_argument("--time", type=int, default=60, help="seconds for each decoder")
-    parser.add_argument("--here", metavar="DECODER", help="fuzz this one in this process")
+    parser.add_argument("--here", metavar="DECODER", help="fuzz this decoder in this process")
     options = parser.parse_args()
     if options.here:
         fuzz(options.here, options.time)

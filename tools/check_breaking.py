@@ -1,8 +1,8 @@
-"""Hold the schema to every release in tests/compat: buf for the wire, our own check for the rest.
+"""Check the schema for breaking changes since every release in tests/compat.
 
-The exit status is 0 if no release is broken, 1 if one is, and 2 if a check could not run. buf's
-view is of the names and numbers that code and encodings are made of; `crucible_ir.schema_changes`
-sees those too, and rules, defaults and lints.
+buf checks the names and numbers that determine code and encodings; `crucible_ir.schema_changes`
+also checks rules, defaults and lints. The exit status is 0 if there is no breaking change, 1 if
+there is one, and 2 if a check could not run.
 """
 
 from __future__ import annotations
@@ -23,31 +23,35 @@ ROOT = Path(__file__).resolve().parent.parent
 RELEASES = ROOT / "tests" / "compat"
 GOOD, BREAKING, COULD_NOT_RUN = 0, 1, 2
 
-#: What buf's own exit status for a breaking change is.
+#: The exit status of buf for a breaking change.
 BUF_BREAKING = 100
 
 
 def main() -> int:
-    """Run both checks against each release and return the gravest exit status."""
+    """Run both checks against each release and return the highest exit status."""
     images = sorted(RELEASES.glob("*.binpb"))
     try:
         if not images:
-            raise SchemaError(f"there is no release in {RELEASES}")
+            raise SchemaError(f"no release in {RELEASES}")
         current = compiled()
-        return max(status for image in images for status in (by_buf(image), by_us(image, current)))
+        return max(
+            status
+            for image in images
+            for status in (check_with_buf(image), check_changes(image, current))
+        )
     except (SchemaError, subprocess.CalledProcessError, OSError) as error:
         print(f"check_breaking: {error}", file=sys.stderr)
         return COULD_NOT_RUN
 
 
 def compiled() -> SchemaVersion:
-    """Compile the `.proto` files: what is generated from them may be out of date."""
+    """Compile the `.proto` files, because generated files may be out of date."""
     published = schema_image.build(ROOT).published
     return SchemaVersion.parse("proto", published.SerializeToString(), installed_lints())
 
 
-def by_buf(image: Path) -> int:
-    """Run buf's check against a release and return the exit status that it calls for."""
+def check_with_buf(image: Path) -> int:
+    """Run buf's check against a release and return the exit status."""
     buf = Path(sysconfig.get_path("scripts")) / "buf"
     arguments = ["breaking", "proto", "--against", str(image.relative_to(ROOT))]
     print("$ buf", *arguments, flush=True)
@@ -55,8 +59,8 @@ def by_buf(image: Path) -> int:
     return {0: GOOD, BUF_BREAKING: BREAKING}.get(status, COULD_NOT_RUN)
 
 
-def by_us(image: Path, current: SchemaVersion) -> int:
-    """Print what changed since a release and return the exit status that it calls for."""
+def check_changes(image: Path, current: SchemaVersion) -> int:
+    """Print the changes since a release and return the exit status."""
     released = replace(find_schema(str(image)), name=str(image.relative_to(ROOT)))
     changes = compare(released, current)
     Console(sys.stdout).print_lines(schema_change_lines(changes, released, current))

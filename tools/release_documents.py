@@ -1,8 +1,8 @@
-"""Documents of every message type, as a release writes them, for later releases to read.
+"""Documents of every message type as a release writes them, for tests of later releases.
 
-Of each type there are messages with every field set, of every member of its oneofs and every name
-of its vocabularies; messages of values at the ends of what the rules allow; and the smallest one.
-The values come from lists of candidates, of which the rules choose: nothing here knows the schema.
+For each type there are messages with every field set, which cover every member of its oneofs and
+every name of its vocabularies; messages with values at the limits of the rules; and the smallest
+valid message. Values are the first of a list of candidates that the rules allow.
 """
 
 from __future__ import annotations
@@ -21,39 +21,33 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
 import crucible_ir as ir
-from crucible_ir.schema.types import descriptor_of, held_message, is_map
+from crucible_ir.schema.fields import Kind, describe_field
+from crucible_ir.schema.types import descriptor_of
 
-#: Candidates for the values of each type, the first that the rules allow is taken.
-ORDINARY: dict[int, Sequence[Any]] = {
-    FieldDescriptor.CPPTYPE_STRING: ("{name} 1", "1.2.3-rc.1+build.5", "a"),
-    FieldDescriptor.CPPTYPE_DOUBLE: (2.5, 0.25, 0.0),
-    FieldDescriptor.CPPTYPE_INT32: (3, 1, 0),
-    FieldDescriptor.CPPTYPE_INT64: (2**53 + 1, 3, 1, 0),
-    FieldDescriptor.CPPTYPE_BOOL: (True, False),
+#: Candidates for the values of each type; the first one that the rules allow is used.
+ORDINARY: dict[Kind, Sequence[Any]] = {
+    Kind.STRING: ("{name} 1", "1.2.3-rc.1+build.5", "a"),
+    Kind.DOUBLE: (2.5, 0.25, 0.0),
+    Kind.INT32: (3, 1, 0),
+    Kind.INT64: (2**53 + 1, 3, 1, 0),
+    Kind.BOOL: (True, False),
 }
-EXTREME: dict[int, Sequence[Any]] = {
-    FieldDescriptor.CPPTYPE_STRING: ('\u00e9\u4e2d\U0001f600 "\\\n\t\u2028', "0.0.0", "0"),
-    FieldDescriptor.CPPTYPE_DOUBLE: (
-        math.nan,
-        math.inf,
-        1.7976931348623157e308,
-        100.0,
-        1.0,
-        5e-324,
-    ),
-    FieldDescriptor.CPPTYPE_INT32: (-(2**31), 2**31 - 1, 1, 0),
-    FieldDescriptor.CPPTYPE_INT64: (-(2**63), 2**63 - 1, 1, 0),
-    FieldDescriptor.CPPTYPE_BOOL: (False, True),
+EXTREME: dict[Kind, Sequence[Any]] = {
+    Kind.STRING: ('\u00e9\u4e2d\U0001f600 "\\\n\t\u2028', "0.0.0", "0"),
+    Kind.DOUBLE: (math.nan, math.inf, 1.7976931348623157e308, 100.0, 1.0, 5e-324),
+    Kind.INT32: (-(2**31), 2**31 - 1, 1, 0),
+    Kind.INT64: (-(2**63), 2**63 - 1, 1, 0),
+    Kind.BOOL: (False, True),
 }
-LEAST: dict[int, Sequence[Any]] = {
-    FieldDescriptor.CPPTYPE_STRING: ("", "\0", "0.0.0", "0"),
-    FieldDescriptor.CPPTYPE_DOUBLE: (-math.inf, -0.0, 5e-324, 0.0, 1.0),
-    FieldDescriptor.CPPTYPE_INT32: (0, 1),
-    FieldDescriptor.CPPTYPE_INT64: (0, 1),
-    FieldDescriptor.CPPTYPE_BOOL: (False, True),
+LEAST: dict[Kind, Sequence[Any]] = {
+    Kind.STRING: ("", "\0", "0.0.0", "0"),
+    Kind.DOUBLE: (-math.inf, -0.0, 5e-324, 0.0, 1.0),
+    Kind.INT32: (0, 1),
+    Kind.INT64: (0, 1),
+    Kind.BOOL: (False, True),
 }
 
-#: What the messages of other schemas hold, by the name of their type, for each set of candidates.
+#: ProtoJSON of the messages of other packages, by the name of their type and set of candidates.
 FOREIGN: dict[str, dict[str, str]] = {
     "Struct": {
         "ordinary": '{"limit": 2.5, "flags": [true, null, "x"], "inner": {"a": {}}}',
@@ -69,25 +63,25 @@ FOREIGN: dict[str, dict[str, str]] = {
 }
 SETS = {"ordinary": ORDINARY, "extreme": EXTREME, "least": LEAST}
 
-#: How many messages deep every field of a message is set; below that, only what must be.
+#: The number of levels of messages with every field set; below, only required fields are set.
 DEPTH = 2
 
-#: An enum number that no release of this schema gives a name, as a newer peer might send one.
+#: An enum number without a name in this release, as a newer peer may send.
 UNKNOWN_NUMBER = 2**30
 
 
 @dataclass(frozen=True, slots=True)
 class ReleasedDocument:
-    """A message in every form that a release wrote it in.
+    """A message in every format, as a release wrote it.
 
     Attributes:
-        name: What sets it apart from the others of its type.
+        name: A name that is unique for its type.
         type: The name of its type.
-        binary: Its protobuf encoding, in base64.
+        binary: Its protobuf encoding in base64.
         json: Its ProtoJSON.
-        crucible_json: Its Crucible JSON; ``None`` if that cannot hold it.
+        crucible_json: Its Crucible JSON; ``None`` if it cannot be represented.
         digest: Its digest.
-        crucible_digest: The digest of what its Crucible JSON reads as.
+        crucible_digest: The digest of the message that the Crucible JSON decodes to.
     """
 
     name: str
@@ -100,17 +94,17 @@ class ReleasedDocument:
 
 
 def documents_file(image: Path) -> Path:
-    """Return the file that a release's documents are in, given its descriptor set."""
+    """Return the file of a release's documents, given its descriptor set."""
     return image.with_name(f"{image.name.removesuffix('.binpb')}.documents.jsonl")
 
 
 def write_documents() -> str:
-    """Return the documents of this release as JSON lines, in ASCII so that nothing changes them."""
+    """Return the documents of this release as JSON lines in ASCII, which no tool changes."""
     return "".join(json.dumps(asdict(each)) + "\n" for each in documents())
 
 
 def documents() -> Iterator[ReleasedDocument]:
-    """Yield the documents of every type, each valid and no two of them equal."""
+    """Yield valid, distinct documents of every type."""
     for type_name, cls in ir.MESSAGE_TYPES.items():
         seen: set[bytes] = set()
         for name, message in messages(cls):
@@ -121,7 +115,7 @@ def documents() -> Iterator[ReleasedDocument]:
 
 
 def messages(cls: type[Message]) -> Iterator[tuple[str, Message]]:
-    """Yield valid messages of a type, each with a name."""
+    """Yield valid messages of a type with their names."""
     smallest = Filler("ordinary").smallest(cls)
     yield "only what is required", smallest
     yield "defaults filled in", ir.with_defaults(smallest)
@@ -133,30 +127,30 @@ def messages(cls: type[Message]) -> Iterator[tuple[str, Message]]:
 
 
 def choices(cls: type[Message]) -> int:
-    """Return how many messages it takes for each oneof member and each name of a type's fields."""
+    """Return the number of messages that cover every oneof member and name of a type's fields."""
     fields = descriptor_of(cls).fields
     return max([1, *(len(members_beside(field)) * max(1, len(names(field))) for field in fields)])
 
 
 def members_beside(field: FieldDescriptor) -> Sequence[FieldDescriptor]:
-    """Return the fields of which one can be set, a field among them."""
+    """Return the members of a field's oneof, or the field alone."""
     oneof = field.containing_oneof
     return [field] if oneof is None else list(oneof.fields)
 
 
 def names(field: FieldDescriptor) -> list[int]:
-    """Return the numbers of a field's vocabulary that mean something."""
+    """Return the numbers of a field's vocabulary, without 0."""
     enum = field.enum_type
     return [] if enum is None else [value.number for value in enum.values if value.number]
 
 
 class Filler:
-    """Makes messages of values that the rules allow.
+    """Creates messages with values that the rules allow.
 
     Args:
-        candidates: The set of candidates to take values from; ``newer`` for ordinary ones with
-            numbers that have no name yet wherever a vocabulary is open.
-        choice: Which member of each oneof, and which name of each vocabulary, to set.
+        candidates: The set of candidates; ``newer`` for ordinary ones with unknown numbers in open
+            vocabularies.
+        choice: The index of the member of each oneof, and of the name of each vocabulary, to set.
     """
 
     def __init__(self, candidates: str, choice: int = 0) -> None:
@@ -165,23 +159,23 @@ class Filler:
         self.choice = choice
 
     def full(self, cls: type[Message], depth: int = DEPTH) -> Message:
-        """Return a message with every field set, and in it such messages down to a depth."""
+        """Return a message with every field set, also in nested messages down to a depth."""
         made = cls()
         for field in descriptor_of(cls).fields:
             if self.is_chosen(field):
-                self.fill(made, field, lambda inner: self.held(inner, depth))
+                self.fill(made, field, lambda inner: self.nested(inner, depth))
         return ir.validate(made)
 
-    def held(self, cls: type[Message], depth: int) -> Message:
-        """Return a message to be held by another."""
+    def nested(self, cls: type[Message], depth: int) -> Message:
+        """Return a message for a field of another message."""
         return self.full(cls, depth - 1) if depth > 1 else self.smallest(cls)
 
     def smallest(self, cls: type[Message], inside: tuple[str, ...] = ()) -> Message:
-        """Return a message from which nothing more can be cleared.
+        """Return a valid message from which no field can be cleared.
 
         Args:
             cls: Its type.
-            inside: The full names of the messages that it is in.
+            inside: The full names of the enclosing messages.
         """
         within = (*inside, descriptor_of(cls).full_name)
         made = cls()
@@ -197,41 +191,41 @@ class Filler:
         return ir.validate(made)
 
     def is_chosen(self, field: FieldDescriptor) -> bool:
-        """Tell whether a field is the member of its oneof to set."""
+        """Return whether a field is the member of its oneof to set."""
         beside = members_beside(field)
         return beside[self.choice % len(beside)].name == field.name
 
     def fill(
-        self, message: Any, field: FieldDescriptor, held: Callable[[type[Message]], Message]
+        self, message: Any, field: FieldDescriptor, nested: Callable[[type[Message]], Message]
     ) -> None:
-        """Set a field, a list to two values.
+        """Set a field; a list or map to two values.
 
         Args:
             message: The message to change.
             field: The field.
-            held: Makes a message of the schema to be held, given its type.
+            nested: Creates a nested message of the schema, given its type.
         """
         target = getattr(message, field.name)
-        if is_map(field):
-            entry = held_message(field)
+        described = describe_field(field)
+        if described.is_map:
             for key in ("b", "a"):
-                target[key] = self.scalars(entry.fields_by_name["value"])[0]
-        elif field.message_type is None:
+                target[key] = SETS[self.candidates][described.kind][0]
+        elif described.message is None:
             self.fill_scalar(message, field)
         else:
-            for each in [target.add(), target.add()] if field.is_repeated else [target]:
-                each.CopyFrom(self.message_of(held_message(field), held))
+            for each in [target.add(), target.add()] if described.is_list else [target]:
+                each.CopyFrom(self.message_of(described.message, nested))
                 each.SetInParent()
 
-    def message_of(self, inner: Descriptor, held: Callable[[type[Message]], Message]) -> Message:
-        """Return a message of the schema or of another one."""
+    def message_of(self, inner: Descriptor, nested: Callable[[type[Message]], Message]) -> Message:
+        """Return a message of the schema or of another package."""
         cls = GetMessageClass(inner)
         if inner.name in FOREIGN:
             return json_format.Parse(FOREIGN[inner.name][self.candidates], cls())
-        return held(cls)
+        return nested(cls)
 
     def fill_scalar(self, message: Any, field: FieldDescriptor) -> None:
-        """Set a field to the first candidate that its rules allow, a list to the first two."""
+        """Set a field to the first candidate that its rules allow; a list to two of it."""
         for value in self.scalars(field):
             alone: Any = type(message)()
             if field.is_repeated:
@@ -242,40 +236,39 @@ class Filler:
             if field.name not in broken:
                 message.MergeFrom(alone)
                 return
-        raise ValueError(f"no candidate for {field.full_name} is allowed: add one")
+        raise ValueError(f"no valid candidate for {field.full_name}: add one")
 
     def scalars(self, field: FieldDescriptor) -> Sequence[Any]:
-        """Return the candidates for a field that holds no messages."""
+        """Return the candidates for a scalar field."""
         if field.enum_type is not None:
             known = names(field)
             index = self.choice // len(members_beside(field)) % len(known)
             return [*([UNKNOWN_NUMBER] if self.is_newer else []), known[index]]
-        found = SETS[self.candidates][field.cpp_type]
-        if field.cpp_type == FieldDescriptor.CPPTYPE_STRING:
-            found = [text.format(name=field.name) for text in found]
-        if field.type == FieldDescriptor.TYPE_BYTES:
-            found = [text.encode() for text in found]
-        return found
+        kind = describe_field(field).kind
+        if kind not in (Kind.STRING, Kind.BYTES):
+            return SETS[self.candidates][kind]
+        texts = [text.format(name=field.name) for text in SETS[self.candidates][Kind.STRING]]
+        return [text.encode() for text in texts] if kind is Kind.BYTES else texts
 
 
 def document(name: str, type_name: str, message: Message) -> ReleasedDocument:
-    """Write a message in every form.
+    """Return a message in every format.
 
     Raises:
-        ValueError: A form reads back as another message.
+        ValueError: A format does not decode to the same message.
     """
     binary, text = ir.to_binary(message), ir.to_json(message)
     digest = ir.digest(message)
     for read in (ir.from_binary(binary, type_name), ir.from_json(text, type_name)):
         if ir.digest(read) != digest:
-            raise ValueError(f"{type_name}, {name}: does not read back as it was")
+            raise ValueError(f"{type_name}, {name}: does not decode to the same message")
     crucible, crucible_digest = None, None
     try:
         written = ir.to_crucible_json(message)
         crucible_digest = ir.digest(ir.from_crucible_json(written, type_name))
         crucible = written
     except (ir.EncodeError, ir.DecodeError):
-        # A number without a name, or a part that stands as null unless its message is around it.
+        # A number without a name, or a part that can only be written in its parent message.
         pass
     encoded = base64.b64encode(binary).decode("ascii")
     return ReleasedDocument(name, type_name, encoded, text, crucible, digest, crucible_digest)

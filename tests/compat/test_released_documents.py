@@ -1,4 +1,4 @@
-"""What a release wrote is read by this version, is valid and means the same."""
+"""This version decodes the documents of every release, with the same meaning."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from google.protobuf.message import Message
 
 import crucible_ir as ir
 import jcs
+from crucible_ir.schema.fields import describe_field
 from crucible_ir.schema_changes import SchemaVersion, find_schema
 from crucible_ir.schema_changes.sources import lints_file
 from release_documents import ReleasedDocument, documents_file
@@ -38,7 +39,7 @@ def documents(image: Path) -> list[ReleasedDocument]:
 
 
 def cases() -> list[Any]:
-    """Return every document of every release, the documents of a type together."""
+    """Return every type of every release."""
     return [
         pytest.param(image, type_name, id=f"{image.stem} {type_name}")
         for image in RELEASES
@@ -51,13 +52,13 @@ def of_type(image: Path, type_name: str) -> Iterator[ReleasedDocument]:
 
 
 @pytest.mark.parametrize("image", RELEASES, ids=lambda image: image.stem)
-def test_every_release_is_kept_with_its_lints_and_documents(image: Path) -> None:
+def test_every_release_has_its_lints_and_documents(image: Path) -> None:
     assert lints_file(image).is_file()
     assert documents_file(image).is_file()
 
 
 @pytest.mark.parametrize(("image", "type_name"), cases())
-def test_binary_and_json_decode_are_valid_and_have_the_digest_that_they_had(
+def test_binary_and_json_decode_to_valid_messages_with_the_same_digest(
     image: Path, type_name: str
 ) -> None:
     for document in of_type(image, type_name):
@@ -68,7 +69,9 @@ def test_binary_and_json_decode_are_valid_and_have_the_digest_that_they_had(
 
 
 @pytest.mark.parametrize(("image", "type_name"), cases())
-def test_crucible_json_decodes_and_means_what_it_meant(image: Path, type_name: str) -> None:
+def test_crucible_json_decodes_to_a_message_with_the_same_digest(
+    image: Path, type_name: str
+) -> None:
     for document in of_type(image, type_name):
         if document.crucible_json is not None:
             read = ir.from_crucible_json(document.crucible_json, type_name)
@@ -76,30 +79,30 @@ def test_crucible_json_decodes_and_means_what_it_meant(image: Path, type_name: s
 
 
 @pytest.mark.parametrize(("image", "type_name"), cases())
-def test_this_version_writes_them_as_the_release_did(image: Path, type_name: str) -> None:
+def test_this_version_writes_the_same_documents(image: Path, type_name: str) -> None:
     for document in of_type(image, type_name):
         message = ir.from_json(document.json, type_name)
         assert json.loads(ir.to_json(message)) == json.loads(document.json), document.name
         if document.crucible_json is not None:
             read = ir.from_crucible_json(document.crucible_json, type_name)
             written = json.loads(ir.to_crucible_json(read))
-            assert holds(written, json.loads(document.crucible_json)), document.name
+            assert contains(written, json.loads(document.crucible_json)), document.name
 
 
-def holds(written: Any, recorded: Any) -> bool:
-    """Tell whether JSON is what was recorded, but for keys of fields that a later release added."""
+def contains(written: Any, recorded: Any) -> bool:
+    """Return whether JSON equals the recorded one, except for keys that a later release added."""
     if isinstance(recorded, dict):
-        return all(key in written and holds(written[key], recorded[key]) for key in recorded)
+        return all(key in written and contains(written[key], recorded[key]) for key in recorded)
     if isinstance(recorded, list):
-        return len(written) == len(recorded) and all(map(holds, written, recorded))
+        return len(written) == len(recorded) and all(map(contains, written, recorded))
     return bool(written == recorded)
 
 
 @pytest.mark.parametrize(("image", "type_name"), cases())
-def test_the_schema_of_the_release_reads_one_valid_message_of_that_digest_from_both_forms(
+def test_the_schema_of_the_release_decodes_the_same_valid_message_from_both_formats(
     image: Path, type_name: str
 ) -> None:
-    """None of this package's code has a part in it: the documents are what they claim to be."""
+    """Check the recorded documents themselves, without the code of this package."""
     version = released(image)
     class_ = version.message_class(f"{PACKAGE}.{type_name}")
     for document in of_type(image, type_name):
@@ -113,7 +116,7 @@ def test_the_schema_of_the_release_reads_one_valid_message_of_that_digest_from_b
 
 
 @pytest.mark.parametrize("image", RELEASES, ids=lambda image: image.stem)
-def test_the_documents_hold_every_type_field_and_name_of_the_release(image: Path) -> None:
+def test_the_documents_cover_every_type_field_and_name_of_the_release(image: Path) -> None:
     version = released(image)
     seen: Counter[str] = Counter()
     for document in documents(image):
@@ -125,8 +128,8 @@ def test_the_documents_hold_every_type_field_and_name_of_the_release(image: Path
         for field in version.message(name).fields:
             assert seen[field.full_name], field.full_name
             for value in field.enum_type.values if field.enum_type is not None else ():
-                held = f"{field.full_name} = {value.number}"
-                assert seen[held] or value.number == 0, held
+                counted = f"{field.full_name} = {value.number}"
+                assert seen[counted] or value.number == 0, counted
 
 
 def count(message: Message, seen: Counter[str]) -> None:
@@ -134,8 +137,7 @@ def count(message: Message, seen: Counter[str]) -> None:
     seen[message.DESCRIPTOR.full_name] += 1
     for field, value in message.ListFields():
         seen[field.full_name] += 1
-        is_map = field.message_type is not None and field.message_type.GetOptions().map_entry
-        if is_map:
+        if describe_field(field).is_map:
             continue
         for each in value if field.is_repeated else [value]:
             if field.enum_type is not None:

@@ -1,7 +1,7 @@
-"""Keep what later checks hold this version's successors to: its schema, lints and documents.
+"""Save the schema, lints and documents of this version, to check later versions against them.
 
-Run through ``make release-image`` once a release. A file that is there already never changes; one
-that is missing is added only while the schema still is the one of the release.
+Run it with ``make release-image`` once per release. Existing files are never changed; missing ones
+are added only if the schema is still the one of the release.
 """
 
 from __future__ import annotations
@@ -27,30 +27,30 @@ DESCRIPTOR_SET = ROOT / "python" / "crucible_ir" / "schema" / "descriptors.binpb
 
 
 class ReleaseError(Exception):
-    """The release cannot be kept."""
+    """The release cannot be saved."""
 
 
 def main() -> int:
-    """Write the files of the release that are missing, and return the exit status."""
+    """Write the missing files of the release, and return the exit status."""
     image = RELEASES / f"crucible_ir-{crucible_ir.__version__}.binpb"
     try:
-        written = keep(image)
+        written = snapshot(image)
     except ReleaseError as error:
-        print(f"keep_release: {error}", file=sys.stderr)
+        print(f"snapshot_release: {error}", file=sys.stderr)
         return 1
     for path in written:
         print(f"wrote {path}")
     return 0
 
 
-def keep(image: Path) -> list[Path]:
-    """Write the files of a release that are missing and return their paths.
+def snapshot(image: Path) -> list[Path]:
+    """Write the missing files of a release and return their paths.
 
     Args:
-        image: The path of the release's descriptor set.
+        image: The path of the descriptor set of the release.
 
     Raises:
-        ReleaseError: All of them are there, or the release had another schema than this one.
+        ReleaseError: No file is missing, or the release has another schema than this version.
     """
     contents: dict[Path, Callable[[], bytes]] = {
         image: DESCRIPTOR_SET.read_bytes,
@@ -59,7 +59,7 @@ def keep(image: Path) -> list[Path]:
     }
     missing = [path for path in contents if not path.exists()]
     if not missing:
-        raise ReleaseError(f"{image} and what belongs to it exist: a release does not change")
+        raise ReleaseError(f"{image} and its other files exist: a release does not change")
     if image.exists():
         _ensure_same_schema(image)
     image.parent.mkdir(parents=True, exist_ok=True)
@@ -73,8 +73,8 @@ def _ensure_same_schema(image: Path) -> None:
     stable = [change for change in changes if change.package not in IN_DEVELOPMENT]
     if stable:
         raise ReleaseError(
-            f"{image} has another schema than this one ({stable[0].place}:"
-            f" {stable[0].kind}): a release does not change, so raise the version"
+            f"{image} has another schema than this version ({stable[0].place}:"
+            f" {stable[0].kind}): a release does not change, so increase the version"
         )
 
 
