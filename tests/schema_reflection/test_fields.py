@@ -79,10 +79,9 @@ def test_opaque_json_is_marked() -> None:
     assert opaque == {"input", "output", "feedback_value", "metadata"}
 
 
-#: The parts of the package outside `schema` that may look at the types of descriptors:
-#: `schema_changes` reads files that no descriptor pool has linked, and the others are still to be
-#: moved to the descriptor model.
-ALLOWED = ("betterproto/", "schema/", "schema_changes/", "serialization/")
+#: The parts of the package that may look at the types of descriptors: the model, and the comparison
+#: of schemas, which reads files that no descriptor pool has linked.
+ALLOWED = ("schema/", "schema_changes/")
 
 
 def test_other_packages_read_field_types_from_the_model() -> None:

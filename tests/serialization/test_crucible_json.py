@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -19,14 +18,8 @@ from message_strategies import messages
 
 import crucible_ir as ir
 from crucible_ir import v1
-from crucible_ir.schema.types import (
-    descriptor_of,
-    document_members,
-    field_of,
-    held_enum,
-    is_map,
-    message_of,
-)
+from crucible_ir.schema.types import descriptor_of, document_members
+from crucible_ir.schema.walk import walk
 
 NULL = Value(null_value=0)  # type: ignore[arg-type]  # the stub wants the enum's own type
 USER = v1.MessageRole.MESSAGE_ROLE_USER
@@ -597,7 +590,7 @@ def carried(message: Message) -> Message:
     """
     copy = type(message)()
     copy.CopyFrom(message)
-    for inner in walk(copy):
+    for _, inner in walk(copy):
         _merge_vocabularies(inner)
         match inner:
             case v1.Prompt(tool_choice=v1.ToolChoice(mode=0) as choice):
@@ -608,24 +601,12 @@ def carried(message: Message) -> Message:
     return copy
 
 
-def walk(message: Message) -> Iterator[Message]:
-    """Yield a message of the IR and every one inside it."""
-    yield message
-    value: Any
-    for field, value in message.ListFields():
-        held = message_of(field)
-        if held is None or is_map(field) or held.file.package != "crucible_ir.v1":
-            continue
-        for inner in value if field.is_repeated else [value]:
-            yield from walk(inner)
-
-
 def _merge_vocabularies(message: Message) -> None:
     for custom in descriptor_of(message).fields:
         name = custom.name.removeprefix("custom_")
         if name == custom.name:
             continue
-        field = field_of(descriptor_of(message), name)
+        field = descriptor_of(message).fields_by_name[name]
         names = plain_names(field)
         if not field.is_repeated:
             if message.HasField(custom.name):
@@ -646,7 +627,8 @@ def _merge_vocabularies(message: Message) -> None:
 
 def plain_names(field: FieldDescriptor) -> dict[str, int]:
     """Return the plain names of an enum field: less the prefix that ends in UNSPECIFIED's name."""
-    enum = held_enum(field)
+    enum = field.enum_type
+    assert enum is not None
     prefix = enum.values_by_number[0].name.removesuffix("UNSPECIFIED")
     return {
         value.name.removeprefix(prefix).lower(): value.number
@@ -658,7 +640,7 @@ def plain_names(field: FieldDescriptor) -> dict[str, int]:
 def has_an_empty_part(message: Message) -> bool:
     return any(
         isinstance(inner, v1.ContentPart) and inner.WhichOneof("part") is None
-        for inner in walk(message)
+        for _, inner in walk(message)
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -20,7 +19,7 @@ from json_values import same_json
 from message_strategies import messages
 
 import crucible_ir as ir
-from crucible_ir.schema.types import is_map, message_of
+from crucible_ir.schema.walk import messages_in
 
 #: What an Any holds: ordinary messages, messages with a JSON form of their own, another Any.
 PACKED = (EveryFeature, Struct, Value, AnyMessage, ir.v1.Hedging)
@@ -54,21 +53,8 @@ def _repack(message: Message) -> None:
             _repack(inner)
             message.Pack(inner, deterministic=True)
         return
-    for inner in _messages_in(message):
+    for _, inner in messages_in(message):
         _repack(inner)
-
-
-def _messages_in(message: Message) -> Iterator[Message]:
-    value: Any
-    for field, value in message.ListFields():
-        if message_of(field) is None:
-            continue
-        if is_map(field):
-            yield from (value[key] for key in value)
-        elif field.is_repeated:
-            yield from value
-        else:
-            yield value
 
 
 def assert_agrees_with_google(message: Message) -> None:

@@ -12,17 +12,14 @@ from crucible_ir import v1
 from crucible_ir.errors import DecodeError
 from crucible_ir.schema.required_fields import required_fields
 from crucible_ir.schema.rules import rules_of
-from crucible_ir.schema.types import descriptor_of, held_message
+from crucible_ir.schema.types import descriptor_of, document_members
 from crucible_ir.serialization.formats import FORMATS
 from crucible_ir.serialization.type_detection import (
     AmbiguousTypeError,
     detect_type,
 )
 
-MEMBERS = [
-    (held_message(field).name, field.name)
-    for field in descriptor_of(v1.Document).oneofs_by_name["content"].fields
-]
+MEMBERS = list(document_members().items())
 TEXT_FORMS = [name for name, form in FORMATS.items() if form.is_text]
 
 

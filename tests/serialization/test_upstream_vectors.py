@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import Message
 from json_values import same_json
 
 import crucible_ir as ir
-from crucible_ir.schema.types import descriptor_of, document_members, held_message, message_of
+from crucible_ir.schema.fields import fields_of
+from crucible_ir.schema.types import descriptor_of, document_members
 
 VECTORS = Path(__file__).parents[1] / "vectors"
 
@@ -54,16 +55,10 @@ CASES = [
 EXAMPLES = [(made["type"], made["document"]) for made in lines_of("upstream_examples.jsonl")]
 
 
-def has_open_vocabulary(field: FieldDescriptor) -> bool:
-    owner = field.containing_type
-    assert owner is not None
-    return field.enum_type is not None and f"custom_{field.name}" in owner.fields_by_name
-
-
 def closed_vocabularies(descriptor: Descriptor) -> Iterator[str]:
-    for field in descriptor.fields:
-        if field.enum_type is not None and not has_open_vocabulary(field):
-            yield field.name
+    for name, field in fields_of(descriptor).items():
+        if field.enum is not None and field.custom is None:
+            yield name
 
 
 def null_in_a_closed_vocabulary(case: Case, error: str) -> bool:
@@ -159,21 +154,20 @@ def comparable(value: object, descriptor: Descriptor) -> object:
         return value
     made: dict[str, object] = {}
     for key, item in value.items():
-        field = descriptor.fields_by_name.get(key)
+        field = fields_of(descriptor).get(key)
         if item in (None, [], {}):
             continue
-        if field is not None and field.is_repeated and has_open_vocabulary(field):
+        if field is not None and field.is_list and field.custom is not None:
             made[key] = sorted(item)
-        elif field is not None and _holds_messages(field):
-            made[key] = comparable(item, held_message(field))
+        elif field is not None and field.message is not None and not is_foreign(field.message):
+            made[key] = comparable(item, field.message)
         else:
             made[key] = item
     return made
 
 
-def _holds_messages(field: FieldDescriptor) -> bool:
-    message = message_of(field)
-    return message is not None and message.file.package == "crucible_ir.v1"
+def is_foreign(message: Descriptor) -> bool:
+    return message.file.package != "crucible_ir.v1"
 
 
 @pytest.mark.parametrize(

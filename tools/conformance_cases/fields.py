@@ -15,7 +15,7 @@ from conformance_cases.rules import number_rules_broken
 from conformance_cases.samples import is_required, minimal, rules_on, set_sample, types
 from crucible_ir.schema import vocabulary
 from crucible_ir.schema.fields import describe_field
-from crucible_ir.schema.types import PACKAGE, held_enum
+from crucible_ir.schema.types import PACKAGE
 
 
 def one_at_a_time() -> Iterator[PartialCase]:
@@ -128,11 +128,11 @@ def unknown_enum_names() -> Iterator[PartialCase]:
     for descriptor, field in _every_field():
         if field.enum_type is None:
             continue
-        enum_value = held_enum(field).values[1]
+        enum_value = field.enum_type.values[1]
         value = json_format.MessageToDict(minimal(descriptor))
         unknown_names = {
             "lower_case": enum_value.name.lower(),
-            "plain": vocabulary.names(held_enum(field))[enum_value.number],
+            "plain": vocabulary.names(field.enum_type)[enum_value.number],
         }
         for label, name in unknown_names.items():
             value[field.json_name] = [name] if field.is_repeated else name

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from google.protobuf import json_format
 
 from crucible_ir.paths import MapKey, parse_path
-from crucible_ir.schema.types import message_of
+from crucible_ir.schema.fields import fields_of
 from crucible_ir.schema_changes.changes import SchemaChange, SchemaChangeKind
 
 if TYPE_CHECKING:
@@ -81,8 +81,8 @@ def _place(version: SchemaVersion, lint: ReleasedLint) -> str:
     owner: Descriptor | None = version.message(lint.type)
     place = lint.type
     for part in parse_path(lint.path):
-        if owner is None or isinstance(part, (int, MapKey)) or part not in owner.fields_by_name:
+        if owner is None or isinstance(part, (int, MapKey)) or part not in fields_of(owner):
             continue
         place = f"{owner.full_name}.{part}"
-        owner = message_of(owner.fields_by_name[part])
+        owner = fields_of(owner)[part].message
     return place

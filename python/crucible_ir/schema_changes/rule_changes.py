@@ -6,6 +6,7 @@ from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
+from crucible_ir.schema.fields import Kind, describe_field
 from crucible_ir.schema.rules import (
     INNER_RULES,
     Rule,
@@ -14,7 +15,6 @@ from crucible_ir.schema.rules import (
     oneof_rules,
     rules_of,
 )
-from crucible_ir.schema.types import message_of
 from crucible_ir.schema_changes.changes import SchemaChange, SchemaChangeKind
 from crucible_ir.schema_changes.rule_effects import BOUNDS, Effect, effect
 from crucible_ir.schema_changes.versions import SchemaError, SchemaVersion, pairs
@@ -294,9 +294,9 @@ def _rule_sets(message: Descriptor) -> dict[str, _RuleSet]:
             declared = field_rules(member)
             found[member.name] = _RuleSet(unknown=_unknown(declared))
             _add_declared(found, member.name, declared)
-            found[member.name].has_messages = message_of(member) is not None
+            found[member.name].has_messages = describe_field(member).kind is Kind.MESSAGE
         else:
-            found[member.name] = _RuleSet(has_messages=message_of(member) is not None)
+            found[member.name] = _RuleSet(has_messages=describe_field(member).kind is Kind.MESSAGE)
     for rule in rules:
         rule_set = found.setdefault(rule.field_path, _RuleSet())
         key = _identity(rule)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from google.protobuf.descriptor import FieldDescriptor
 
 from crucible_ir.errors import DecodeError
-from crucible_ir.schema.types import is_map, message_of
+from crucible_ir.schema.fields import describe_field
 from crucible_ir.serialization.conversion_error import ConversionError, too_deep
 from crucible_ir.serialization.limits import MAX_DEPTH
 
@@ -53,7 +53,7 @@ def _walk(data: bytes, start: int, end: int, descriptor: Descriptor | None, dept
         except ConversionError as error:
             if field is None:
                 raise
-            if field.is_repeated and not is_map(field):
+            if describe_field(field).is_list:
                 error.under(counts.get(field.name, 0))
             raise error.under(field.name) from None
         if field is not None:
@@ -93,7 +93,7 @@ def _content(data: bytes, start: int, end: int, field: FieldDescriptor | None, d
         except UnicodeDecodeError as error:
             bad = start + error.start
             raise ConversionError(f"byte {bad}, 0x{data[bad]:02x}, is not UTF-8") from None
-    elif message_of(field) is not None or is_map(field):
+    elif field.message_type is not None:
         _walk(data, start, end, field.message_type, depth + 1)
 
 
