@@ -72,7 +72,7 @@ def canonical_json(message: Message, *, allow_unknown_fields: bool = False) -> b
         reject_unknown_fields(message, purpose="the digest")
     try:
         text = orjson.dumps(_CANONICAL.to_json_value(message), option=orjson.OPT_SORT_KEYS)
-        if not _BEYOND_BMP.search(text):
+        if text.isascii() or not _BEYOND_BMP.search(text):
             return text
     except (ConversionError, RecursionError):
         # The message has a number of another size, or one that JSON cannot write.
