@@ -32,13 +32,19 @@ from schema_changes.oracle import (
 )
 
 from crucible_ir.schema.rules import rules_of
-from crucible_ir.schema.types import held_message
 from crucible_ir.schema_changes import SchemaChangeKind, SchemaVersion, compare
 
 pytestmark = pytest.mark.slow
 
 MESSAGE = "crucible_ir.v1.Held"
 RULES = rule_schema().FindMessageTypeByName("buf.validate.FieldRules")
+
+#: The message of each kind of rules, such as ``Int32Rules`` for ``int32``.
+KINDS = {
+    kind.name: kind.message_type
+    for kind in RULES.oneofs_by_name["type"].fields
+    if kind.message_type is not None
+}
 BOUNDS = ("gt", "gte", "lt", "lte")
 
 #: The field type for each kind of rules whose name is not that of a scalar type.
@@ -74,7 +80,7 @@ def add(items: Any, value: Any) -> None:
 
 
 def option_of(kind: str, name: str) -> FieldDescriptor:
-    return held_message(RULES.fields_by_name[kind]).fields_by_name[name]
+    return KINDS[kind].fields_by_name[name]
 
 
 def schema(kind: str, rules: dict[str, Any]) -> SchemaVersion:
@@ -158,9 +164,9 @@ def parameters(option: FieldDescriptor) -> list[Any]:
 
 def options() -> list[tuple[str, str]]:
     return [
-        (kind.name, option.name)
-        for kind in RULES.oneofs_by_name["type"].fields
-        for option in held_message(kind).fields
+        (kind, option.name)
+        for kind, rules in KINDS.items()
+        for option in rules.fields
         if option.name not in NOT_RULES
     ]
 
@@ -235,8 +241,7 @@ def test_two_parameters_of_a_rule_are_compared_by_the_values_that_they_accept(
 
 
 def bounded() -> list[str]:
-    kinds = RULES.oneofs_by_name["type"].fields
-    return [kind.name for kind in kinds if "gte" in held_message(kind).fields_by_name]
+    return [kind for kind, rules in KINDS.items() if "gte" in rules.fields_by_name]
 
 
 @cache

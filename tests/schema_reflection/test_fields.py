@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from every_feature import EveryFeature
 from google.protobuf.descriptor_pb2 import FieldDescriptorProto
+from google.protobuf.message import Message
+from google.protobuf.struct_pb2 import Struct
 from schema_reflection.test_types import MESSAGES
 
 import crucible_ir
@@ -63,6 +65,24 @@ def test_numbers_of_every_encoding_are_described_by_their_type_and_sign() -> Non
         assert fields[f"list_of_{encoding}"].kind is Kind.UINT64
     assert fields["one_bytes"].kind is Kind.BYTES
     assert fields["one_string"].kind is Kind.STRING
+
+
+@pytest.mark.parametrize(
+    ("holder", "name", "expected"),
+    [
+        (v1.Experiment, "pipeline", "crucible_ir.v1.StageDef"),
+        (v1.Experiment, "created_at", "google.protobuf.Timestamp"),
+        (v1.Experiment, "id", None),
+        (v1.Experiment, "experiment_type", None),
+        (v1.Ensemble, "weights", None),
+        (Struct, "fields", "google.protobuf.Value"),
+    ],
+)
+def test_the_message_of_a_field_is_that_of_its_items_or_of_the_values_of_its_map(
+    holder: type[Message], name: str, expected: str | None
+) -> None:
+    message = fields_of(descriptor_of(holder))[name].message
+    assert (message.full_name if message is not None else None) == expected
 
 
 def test_an_open_vocabulary_names_its_custom_field() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from importlib import resources
-from typing import Any
 
 import pytest
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
@@ -21,10 +20,6 @@ MESSAGES = {
     if file.package == "crucible_ir.v1"
     for message in file.message_type
 }
-
-
-def field(message: Any, name: str) -> Any:
-    return message.DESCRIPTOR.fields_by_name[name]
 
 
 def test_the_message_types_are_those_of_the_descriptor_set_that_is_shipped() -> None:
@@ -70,25 +65,3 @@ def test_a_document_has_a_member_for_every_standalone_message() -> None:
     assert len(declared) == 23
     assert declared["FeedbackConfig"] == "feedback_config"
     assert "MetricsSnapshot" not in declared
-
-
-@pytest.mark.parametrize(
-    ("held_by", "is_map", "holds"),
-    [
-        (field(v1.Experiment, "pipeline"), False, "crucible_ir.v1.StageDef"),
-        (field(v1.Experiment, "metadata"), False, "google.protobuf.Struct"),
-        (field(v1.Experiment, "created_at"), False, "google.protobuf.Timestamp"),
-        (field(v1.Experiment, "id"), False, None),
-        (field(v1.Experiment, "experiment_type"), False, None),
-        (field(v1.Experiment, "tags"), False, None),
-        (field(v1.Ensemble, "weights"), True, None),
-        (field(v1.Experiment(metadata={}).metadata, "fields"), True, "google.protobuf.Value"),
-    ],
-    ids=lambda value: getattr(value, "full_name", None),
-)
-def test_maps_and_the_messages_that_fields_hold_are_told_apart(
-    held_by: Any, is_map: bool, holds: str | None
-) -> None:
-    assert types.is_map(held_by) is is_map
-    held = types.message_of(held_by)
-    assert (held.full_name if held is not None else None) == holds

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from crucible_ir import v1
 from crucible_ir.errors import Error, near_miss, shorten
 from crucible_ir.schema.fields import fields_of
 
 if TYPE_CHECKING:
-    from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
+    from google.protobuf.descriptor import Descriptor
     from google.protobuf.message import Message
 
     MessageT = TypeVar("MessageT", bound=Message)
@@ -72,31 +72,3 @@ def descriptor_of(message: Message | type[Message]) -> Descriptor:
     # This is called for each message that is read or written, and a cast takes time.
     descriptor: Any = message.DESCRIPTOR
     return descriptor  # type: ignore[no-any-return]  # protobuf's stubs lack it
-
-
-def field_of(message: Descriptor, name: str) -> FieldDescriptor:
-    """Return a field of a message by its name."""
-    return message.fields_by_name[name]
-
-
-def held_message(field: FieldDescriptor) -> Descriptor:
-    """Return the message type of a field that is known to hold messages."""
-    return cast("Descriptor", field.message_type)
-
-
-def held_enum(field: FieldDescriptor) -> EnumDescriptor:
-    """Return the enum type of a field that is known to hold enum values."""
-    return cast("EnumDescriptor", field.enum_type)
-
-
-def is_map(field: FieldDescriptor) -> bool:
-    """Tell whether a field is a map."""
-    entry = field.message_type
-    return entry is not None and entry.has_options and bool(entry.GetOptions().map_entry)
-
-
-def message_of(field: FieldDescriptor) -> Descriptor | None:
-    """Return the descriptor of the messages that a field holds, seeing through maps."""
-    if is_map(field):
-        return message_of(field_of(held_message(field), "value"))
-    return field.message_type
