@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor
 
 #: The field numbers of buf/validate/validate.proto that make a field required: the extension that
-#: holds the rules of a field or a oneof, and below it `required` and `repeated.min_items`.
+#: contains the rules of a field or a oneof, and in it `required` and `repeated.min_items`.
 _RULES, _FIELD_REQUIRED, _ONEOF_REQUIRED, _REPEATED, _MIN_ITEMS = 1159, 25, 1, 18, 1
 
 

@@ -1,4 +1,4 @@
-"""Vocabularies: the plain names of enum values, and the fields that hold an open vocabulary."""
+"""Vocabularies: the short names of enum values, and the fields of open vocabularies."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ def prefix(enum: EnumDescriptor) -> str:
 
 @cache
 def numbers(enum: EnumDescriptor) -> dict[str, int]:
-    """Return the numbers of an enum by plain name, without ``UNSPECIFIED``.
+    """Return the numbers of an enum by short name, without ``UNSPECIFIED``.
 
-    A value's plain name is its name less the enum's prefix, in lower case.
+    A value's short name is its name without the enum's prefix, in lower case.
 
     >>> from crucible_ir import v1
     >>> numbers(v1.DeploymentStrategy.DESCRIPTOR)["blue_green"]
@@ -35,15 +35,15 @@ def numbers(enum: EnumDescriptor) -> dict[str, int]:
 
 @cache
 def names(enum: EnumDescriptor) -> dict[int, str]:
-    """Return the plain names of an enum by number, without ``UNSPECIFIED``."""
+    """Return the short names of an enum by number, without ``UNSPECIFIED``."""
     return {number: name for name, number in numbers(enum).items()}
 
 
 @cache
 def custom_member(field: FieldDescriptor) -> FieldDescriptor | None:
-    """Return the string field beside an enum field that holds names outside its vocabulary.
+    """Return the string field for names outside the vocabulary of an enum field, if there is one.
 
-    A field with such a companion is an open vocabulary; any other enum field is closed.
+    An enum field with such a field is an open vocabulary; any other is closed.
     """
     if field.enum_type is None:
         return None
