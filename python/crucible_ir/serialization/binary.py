@@ -135,9 +135,11 @@ class ParsedBinary:
 
     data: bytes
 
-    def read(self, type_: type[Message], *, validate: bool) -> Message:
+    def read(
+        self, type_: type[Message], *, validate: bool, limits: Limits | None = None
+    ) -> Message:
         """Return the message that the bytes encode, with the errors of `from_binary`."""
-        return from_binary(self.data, type_, validate=validate)
+        return from_binary(self.data, type_, validate=validate, limits=limits)
 
     def field_finder(self, type_: type[Message]) -> None:
         """Return ``None``: bytes have no lines."""

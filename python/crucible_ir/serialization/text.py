@@ -131,9 +131,11 @@ class ParsedText:
 
     text: str
 
-    def read(self, type_: type[Message], *, validate: bool) -> Message:
+    def read(
+        self, type_: type[Message], *, validate: bool, limits: Limits | None = None
+    ) -> Message:
         """Return the message that the text describes, with the errors of `from_text`."""
-        return from_text(self.text, type_, validate=validate)
+        return from_text(self.text, type_, validate=validate, limits=limits)
 
     def field_finder(self, type_: type[Message]) -> None:
         """Return ``None``: protobuf's parser keeps no positions."""

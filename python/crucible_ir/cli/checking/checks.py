@@ -22,7 +22,6 @@ from crucible_ir.cli.files.inputs import (
     ReadOptions,
     any_format_for,
     content_of,
-    message_of,
     type_for,
 )
 from crucible_ir.cli.session import CannotRunError
@@ -83,7 +82,8 @@ def _check_file(check: Check, source: InputFile) -> FileReport:
         document = format_.parse(content)
         type_ = type_for(document, format_, check.read_options)
         type_name = type_.DESCRIPTOR.name
-        message = message_of(document, type_, check.read_options, validate=check.validates)
+        limits = check.read_options.limits
+        message = document.read(type_, validate=check.validates, limits=limits)
     except CannotRunError as error:
         return FileReport(source.name, CheckOutcome.UNREADABLE, reason=str(error))
     except DecodeError as error:

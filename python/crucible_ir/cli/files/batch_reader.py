@@ -11,7 +11,6 @@ from crucible_ir.cli.files.inputs import (
     content_of,
     format_for,
     input_files,
-    message_of,
     type_for,
 )
 from crucible_ir.cli.session import CannotRunError
@@ -88,7 +87,7 @@ def _parse(name: str, read_options: ReadOptions) -> _Parsed:
 
 def _read(parsed: _Parsed, type_: type[Message], read_options: ReadOptions) -> InputDocument:
     try:
-        message = message_of(parsed.document, type_, read_options, validate=False)
+        message = parsed.document.read(type_, validate=False, limits=read_options.limits)
     except DecodeError as error:
         raise _cannot_decode(parsed.name, error) from None
     return InputDocument(parsed.name, parsed.format_, message)

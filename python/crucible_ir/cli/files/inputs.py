@@ -201,21 +201,7 @@ def read_document(
     """
     document = format_.parse(content_of(source, read_options))
     type_ = type_for(document, format_, read_options)
-    return message_of(document, type_, read_options, validate=validate)
-
-
-def message_of(
-    document: ParsedDocument, type_: type[Message], read_options: ReadOptions, *, validate: bool
-) -> Message:
-    """Return the message of a parsed document.
-
-    Raises:
-        DecodeError: The document does not have the type, or exceeds a limit.
-        ValidationError: The message breaks rules of the schema, and ``validate`` is set.
-    """
-    message = document.read(type_, validate=validate)
-    read_options.limits.check(message)
-    return message
+    return document.read(type_, validate=validate, limits=read_options.limits)
 
 
 def type_for(document: ParsedDocument, format_: Format, read_options: ReadOptions) -> type[Message]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from crucible_ir.cli.files.inputs import read_document
@@ -33,34 +34,36 @@ class _LossError(Error):
     """The output format loses fields of a record, and ``--strict`` is set."""
 
 
+@dataclass(frozen=True, slots=True)
+class ConversionOptions:
+    """The options of a conversion.
+
+    Attributes:
+        session: The options of this run.
+        read_options: How to read the input.
+        indent: The number of spaces for each level in a JSON document.
+        strict: Whether to fail if the output format loses fields.
+        validate: Whether to reject what breaks a rule of the schema.
+        skip_bad: Whether to skip bad records of a stream instead of stopping at the first.
+    """
+
+    session: Session
+    read_options: ReadOptions
+    indent: int | None
+    strict: bool
+    validate: bool
+    skip_bad: bool
+
+
 class StreamConversion:
     """The conversion of one file into another, of which at least one is a stream.
 
     Args:
-        session: The options of this run.
-        read_options: How to read the input.
-        indent: The number of spaces for each level in a JSON document.
-        strict: Whether to stop at a record of which the output format loses fields.
-        validate: Whether a record that breaks a rule of the schema is bad.
-        skip_bad: Whether to skip bad records instead of stopping at the first.
+        options: The options.
     """
 
-    def __init__(
-        self,
-        session: Session,
-        read_options: ReadOptions,
-        *,
-        indent: int | None,
-        strict: bool,
-        validate: bool,
-        skip_bad: bool,
-    ) -> None:
-        self.session = session
-        self.read_options = read_options
-        self.indent = indent
-        self.strict = strict
-        self.validate = validate
-        self.skip_bad = skip_bad
+    def __init__(self, options: ConversionOptions) -> None:
+        self.options = options
         self.name = ""
         self.count = StreamCount()
         self.progress = StreamProgress(0, None)
@@ -109,12 +112,16 @@ class StreamConversion:
         self, source: InputFile, format_: Format | StreamFormat
     ) -> Iterator[Iterator[Message]]:
         if isinstance(format_, StreamFormat):
-            with open_records(source, format_, self.read_options) as records:
+            with open_records(source, format_, self.options.read_options) as records:
                 self.count, self.progress = records.count, records.progress
-                on_bad = self._skip if self.skip_bad else None
-                yield self._until_end(records.messages(validate=self.validate, on_bad=on_bad))
+                on_bad = self._skip if self.options.skip_bad else None
+                yield self._until_end(
+                    records.messages(validate=self.options.validate, on_bad=on_bad)
+                )
         else:
-            message = read_document(source, format_, self.read_options, validate=self.validate)
+            message = read_document(
+                source, format_, self.options.read_options, validate=self.options.validate
+            )
             self.count.records = 1
             yield iter([message])
 
@@ -123,7 +130,7 @@ class StreamConversion:
         try:
             yield from messages
         except StreamError as error:
-            if not self.skip_bad:
+            if not self.options.skip_bad:
                 raise
             self.end_error = error
             self.count.skipped += 1
@@ -153,7 +160,7 @@ class StreamConversion:
             )
         self.count.records -= 1
         self.count.skipped += 1
-        if not self.skip_bad:
+        if not self.options.skip_bad:
             raise bad
         self._skip(bad)
         return None
@@ -169,14 +176,14 @@ class StreamConversion:
         """
         if not format_.is_text:
             return
-        if self.strict:
+        if self.options.strict:
             lost = lossy_fields(message, record, format_)
         else:
             lost = lossy_unknown_fields(message)
         if not lost:
             return
         lines = [f"{self.name}:record {self._number()}: {line}" for line in lost]
-        if self.strict:
+        if self.options.strict:
             raise _LossError(f"{lines[0]}; not written, since {format_.name} would lose it")
         self.lossy += 1
         if self.lossy <= _MAX_PRINTED:
@@ -187,7 +194,7 @@ class StreamConversion:
         message = next(messages, None)
         if message is None:
             raise CannotRunError(f"has no record to write as a {format_.name} document")
-        written = self._encode(message, lambda message: format_.write(message, self.indent))
+        written = self._encode(message, lambda message: format_.write(message, self.options.indent))
         if written is None or next(messages, None) is not None:
             extensions = " or ".join(STREAM_EXTENSIONS)
             raise CannotRunError(
@@ -200,7 +207,7 @@ class StreamConversion:
     def _print(self, lines: list[str]) -> None:
         self.progress.clear()
         for line in lines:
-            self.session.print_error(line)
+            self.options.session.print_error(line)
 
     def _print_summary(self) -> int:
         if self.lossy > _MAX_PRINTED:

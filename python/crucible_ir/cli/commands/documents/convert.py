@@ -17,6 +17,7 @@ from crucible_ir.cli.files.inputs import (
 )
 from crucible_ir.cli.files.lossy_fields import lossy_fields
 from crucible_ir.cli.files.outputs import check_terminal, output_format, write_output
+from crucible_ir.cli.files.stream_conversion import ConversionOptions, StreamConversion
 from crucible_ir.cli.options import FORMAT_NAME, add_read_options
 from crucible_ir.cli.program import Command
 from crucible_ir.cli.progress import with_progress
@@ -103,7 +104,7 @@ def command(
     constant memory. A document becomes a stream of one record, and a stream of one record becomes a
     document.
     """
-    converter = _Converter(
+    options = ConversionOptions(
         session,
         read_options,
         indent or None,
@@ -112,7 +113,7 @@ def command(
         skip_bad=skip_bad,
     )
     if out_dir is not None:
-        return _convert_many(converter, documents, out_dir, to_format, output)
+        return _convert_many(options, documents, out_dir, to_format, output)
     if len(documents) > 2 or (len(documents) == 2 and output is not None):
         raise click.UsageError("give one input and one output, or --out-dir for several inputs")
     target = output or (documents[1] if len(documents) == 2 else STANDARD)
@@ -121,11 +122,11 @@ def command(
         raise click.UsageError(f"{documents[0]} matches {len(found)} files: give --out-dir")
     format_ = output_format(target, to_format, _FORMATS)
     check_terminal(target, format_)
-    return converter.convert(found[0], target, format_)
+    return _convert(options, found[0], target, format_)
 
 
 def _convert_many(
-    converter: _Converter,
+    options: ConversionOptions,
     documents: tuple[str, ...],
     out_dir: str,
     to_format: str | None,
@@ -135,7 +136,7 @@ def _convert_many(
         raise click.UsageError("--out-dir requires --to and excludes --output")
     format_ = format_named(to_format)
     targets: dict[str, InputFile] = {}
-    for source in input_files(documents, converter.read_options):
+    for source in input_files(documents, options.read_options):
         stem = stem_of("stdin" if source.name == STANDARD else source.name)
         target = str(Path(out_dir) / (stem + format_.extensions[0]))
         if target in targets:
@@ -146,86 +147,58 @@ def _convert_many(
     status = GOOD
     for target, source in with_progress(targets.items(), len(targets)):
         try:
-            status = max(status, converter.convert(source, target, format_))
+            status = max(status, _convert(options, source, target, format_))
         except CannotRunError as error:
-            converter.session.print_error(str(error))
+            options.session.print_error(str(error))
             status = COULD_NOT_RUN
     return status
 
 
-class _Converter:
-    """Converts documents and streams, all with the same options."""
+def _convert(
+    options: ConversionOptions,
+    source: InputFile,
+    target: str,
+    target_format: Format | StreamFormat,
+) -> int:
+    """Convert one document or stream and return the exit status for it."""
+    try:
+        source_format = any_format_for(source, options.read_options)
+        if isinstance(source_format, StreamFormat) or isinstance(target_format, StreamFormat):
+            conversion = StreamConversion(options)
+            return conversion.run(source, source_format, target, target_format)
+        written = _encode(options, source, source_format, target, target_format)
+    except ValidationError as error:
+        for violation in error.violations:
+            at = f":{violation.position}" if violation.position else ""
+            options.session.print_error(f"{source.name}{at}: {violation}")
+        return INVALID
+    except (DecodeError, EncodeError) as error:
+        options.session.print_document_error(source.name, error)
+        return INVALID
+    except CannotRunError as error:
+        raise CannotRunError(f"{source.name}: {error}") from None
+    if written is None:
+        return INVALID
+    write_output(target, written)
+    return GOOD
 
-    def __init__(
-        self,
-        session: Session,
-        read_options: ReadOptions,
-        indent: int | None,
-        *,
-        strict: bool,
-        validate: bool,
-        skip_bad: bool,
-    ) -> None:
-        self.session = session
-        self.read_options = read_options
-        self.indent = indent
-        self.strict = strict
-        self.validate = validate
-        self.skip_bad = skip_bad
 
-    def convert(self, source: InputFile, target: str, target_format: Format | StreamFormat) -> int:
-        """Convert one document or stream and return the exit status for it."""
-        try:
-            source_format = any_format_for(source, self.read_options)
-            if isinstance(source_format, StreamFormat) or isinstance(target_format, StreamFormat):
-                return self._convert_stream(source, source_format, target, target_format)
-            written = self._encode(source, source_format, target, target_format)
-        except ValidationError as error:
-            for violation in error.violations:
-                at = f":{violation.position}" if violation.position else ""
-                self.session.print_error(f"{source.name}{at}: {violation}")
-            return INVALID
-        except (DecodeError, EncodeError) as error:
-            self.session.print_document_error(source.name, error)
-            return INVALID
-        except CannotRunError as error:
-            raise CannotRunError(f"{source.name}: {error}") from None
-        if written is None:
-            return INVALID
-        write_output(target, written)
-        return GOOD
-
-    def _convert_stream(
-        self,
-        source: InputFile,
-        source_format: Format | StreamFormat,
-        target: str,
-        target_format: Format | StreamFormat,
-    ) -> int:
-        from crucible_ir.cli.files.stream_conversion import StreamConversion
-
-        conversion = StreamConversion(
-            self.session,
-            self.read_options,
-            indent=self.indent,
-            strict=self.strict,
-            validate=self.validate,
-            skip_bad=self.skip_bad,
-        )
-        return conversion.run(source, source_format, target, target_format)
-
-    def _encode(
-        self, source: InputFile, source_format: Format, target: str, target_format: Format
-    ) -> bytes | None:
-        """Return a document in another format; ``None`` if it loses fields and that is an error."""
-        message = read_document(source, source_format, self.read_options, validate=self.validate)
-        written = target_format.write(message, self.indent)
-        lost = lossy_fields(message, written, target_format)
-        for line in lost:
-            warning = "" if self.strict else "warning: "
-            self.session.print_error(f"{source.name}: {warning}{line}")
-        if lost and self.strict:
-            reason = f"not written, since {target_format.name} would lose fields"
-            self.session.print_error(f"{target}: {reason}")
-            return None
-        return written
+def _encode(
+    options: ConversionOptions,
+    source: InputFile,
+    source_format: Format,
+    target: str,
+    target_format: Format,
+) -> bytes | None:
+    """Return a document in another format; ``None`` if that loses fields and ``strict`` is set."""
+    message = read_document(source, source_format, options.read_options, validate=options.validate)
+    written = target_format.write(message, options.indent)
+    lost = lossy_fields(message, written, target_format)
+    for line in lost:
+        warning = "" if options.strict else "warning: "
+        options.session.print_error(f"{source.name}: {warning}{line}")
+    if lost and options.strict:
+        reason = f"not written, since {target_format.name} would lose fields"
+        options.session.print_error(f"{target}: {reason}")
+        return None
+    return written

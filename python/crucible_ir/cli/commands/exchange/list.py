@@ -21,7 +21,7 @@ from crucible_ir.cli.session import GOOD, INVALID, Session
 from crucible_ir.errors import printable
 
 if TYPE_CHECKING:
-    from crucible_ir.exchange import ExchangeClient, Record, Stored
+    from crucible_ir.exchange import Record, Stored
 
 _EXAMPLES = (
     ("crucible-ir list", "Every document."),
@@ -84,7 +84,14 @@ def command(
                 yield from client.list_revisions(type_name, revised)
                 return
             for name in [type_name] if type_name else document_members():
-                yield from _of_type(client, name, where, where_prefix, order, deleted)
+                yield from client.list_documents(
+                    name,
+                    where=where,
+                    where_prefix=where_prefix,
+                    order=order,
+                    page_size=500,
+                    include_deleted=deleted,
+                )
 
         try:
             records = (entry.record for entry in islice(entries(), limit))
@@ -99,24 +106,6 @@ def command(
         except InvalidDocumentError as error:
             raise click.UsageError(str(error)) from None
     return GOOD
-
-
-def _of_type(
-    client: ExchangeClient,
-    type_name: str,
-    where: dict[str, str],
-    where_prefix: dict[str, str],
-    order: str,
-    deleted: bool,
-) -> Iterator[Stored]:
-    return client.list_documents(
-        type_name,
-        where=where,
-        where_prefix=where_prefix,
-        order=order,
-        page_size=500,
-        include_deleted=deleted,
-    )
 
 
 def _conditions(filters: tuple[str, ...]) -> tuple[dict[str, str], dict[str, str]]:
