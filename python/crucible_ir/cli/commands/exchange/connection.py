@@ -134,7 +134,7 @@ def server_options(command: Any) -> Any:
         click.option(
             "--ca",
             metavar="FILE",
-            help="Connect with TLS; these certificates must have signed the server's.",
+            help="Connect with TLS and trust these certificates.",
         ),
         click.option(
             "--token-file",
