@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import and_, bindparam, delete, insert, null, select, update
@@ -145,24 +146,9 @@ def _latest(connection: Connection, type_: str, id_: str) -> Any:
 
 def _numbered(result: PublishResult, sequence: int, document: bytes) -> PublishResult:
     """Give a new revision its sequence number and a unique etag."""
-    old = result.record
-    seed = f"{sequence}:{old.revision}:".encode() + document
-    return PublishResult(
-        StoredRecord(
-            old.type,
-            old.id,
-            old.revision,
-            sequence,
-            hashlib.sha256(seed).hexdigest()[:32],
-            old.digest,
-            old.create_time,
-            old.update_time,
-            old.publisher,
-            old.deleted,
-        ),
-        result.created,
-        result.unchanged,
-    )
+    seed = f"{sequence}:{result.record.revision}:".encode() + document
+    etag = hashlib.sha256(seed).hexdigest()[:32]
+    return replace(result, record=replace(result.record, sequence=sequence, etag=etag))
 
 
 def _write_revision(
