@@ -36,7 +36,7 @@ def test_every_link_is_valid() -> None:
 
 
 def test_the_numbers_and_names_in_the_guide_are_correct() -> None:
-    named = re.findall(r"^\| (\w+) \|", GUIDE.partition("## What is compared")[2], re.MULTILINE)
+    named = re.findall(r"^\| (\w+) \|", GUIDE.partition("## Comparison")[2], re.MULTILINE)
     assert named[: 1 + len(ASPECTS)] == ["aspect", *ASPECTS]
     assert f"is restarted, at most {MAX_RESTARTS} times" in GUIDE
     [least] = re.findall(r"more than ([\d,]+) published cases", GUIDE)

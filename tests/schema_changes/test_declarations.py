@@ -351,12 +351,12 @@ def test_changing_removing_or_adding_a_default_is_breaking(path: str) -> None:
 
 
 def test_an_equivalent_default_is_not_a_change() -> None:
-    def respell(files: FileDescriptorSet) -> None:
+    def rewrite(files: FileDescriptorSet) -> None:
         field_of(files, "TrainingConfig.learning_rate").options.Extensions[DEFAULT] = " 1e-3"
-        spelled = ' [ "loss" ,"accuracy" ]'
-        field_of(files, "TrainingConfig.metrics").options.Extensions[DEFAULT] = spelled
+        rewritten = ' [ "loss" ,"accuracy" ]'
+        field_of(files, "TrainingConfig.metrics").options.Extensions[DEFAULT] = rewritten
 
-    assert changes_by(respell) == []
+    assert changes_by(rewrite) == []
 
 
 def having(default: str) -> SchemaVersion:

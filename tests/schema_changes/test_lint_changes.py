@@ -38,7 +38,7 @@ def limit_alpha(most: float) -> Callable[[FileDescriptorSet], object]:
     return edit
 
 
-def refuse(message: str, expression: str) -> Callable[[FileDescriptorSet], object]:
+def reject(message: str, expression: str) -> Callable[[FileDescriptorSet], object]:
     def edit(files: FileDescriptorSet) -> None:
         edit_rules(
             message_of(files, message),
@@ -87,7 +87,7 @@ def test_a_lint_replaced_by_a_milder_rule_of_its_field_became_that_rule() -> Non
 
 
 def test_a_lint_of_a_message_can_become_an_expression() -> None:
-    never = refuse("Ensemble", "size(this.models) > 0")
+    never = reject("Ensemble", "size(this.models) > 0")
     (change,) = about_lints(never, without="ensemble.no_models")
     assert (change.kind, change.new) == (SchemaChangeKind.LINT_BECAME_RULE, "[new.rule]")
 

@@ -16,7 +16,7 @@ from typing import Final
 from crucible_ir.conformance.comparison import ASPECTS
 from crucible_ir.errors import Error, near_miss
 
-#: Stands for every aspect.
+#: Matches every aspect.
 ANY_ASPECT: Final = "*"
 
 _ENTRY: Final = re.compile(r"(\S+)\s+(\S+)\s+#\s*(\S.*)")

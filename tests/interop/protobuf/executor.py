@@ -42,7 +42,7 @@ def evaluate(request: Any, response: Any) -> None:
     message = class_of(request.message_type)()
     try:
         if request.HasField("json"):
-            # Its JSON counts levels in its own way: what is too deep shows when it is read back.
+            # The JSON parser counts levels differently: reading it back applies the binary limit.
             json_format.Parse(request.json, message, max_recursion_depth=101)
             class_of(request.message_type).FromString(message.SerializeToString())
         else:

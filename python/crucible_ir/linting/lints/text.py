@@ -9,11 +9,10 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urlsplit
 
-from google.protobuf.descriptor import FieldDescriptor
-
 from crucible_ir import v1
 from crucible_ir.linting.findings import Issue, Severity
 from crucible_ir.linting.registry import lint_for_all
+from crucible_ir.schema.fields import Cardinality, Field, Kind, fields_of
 from crucible_ir.schema.rules import rules_of
 
 if TYPE_CHECKING:
@@ -137,9 +136,9 @@ def password_in_uri(message: Message) -> Iterator[Issue]:
 @cache
 def _single_strings(message: Descriptor) -> tuple[str, ...]:
     return tuple(
-        field.name
-        for field in message.fields
-        if field.type == FieldDescriptor.TYPE_STRING and not field.is_repeated
+        name
+        for name, field in fields_of(message).items()
+        if field.kind is Kind.STRING and field.cardinality is Cardinality.SINGULAR
     )
 
 
@@ -149,11 +148,11 @@ def _required_fields(message: Descriptor) -> frozenset[str]:
 
 
 @cache
-def _uri_fields(message: Descriptor) -> tuple[FieldDescriptor, ...]:
+def _uri_fields(message: Descriptor) -> tuple[Field, ...]:
     return tuple(
         field
-        for field in message.fields
-        if field.type == FieldDescriptor.TYPE_STRING and field.name.split("_")[-1] in _URI_WORDS
+        for name, field in fields_of(message).items()
+        if field.kind is Kind.STRING and name.split("_")[-1] in _URI_WORDS
     )
 
 
@@ -161,7 +160,7 @@ def _uris(message: Message) -> Iterator[tuple[tuple[Part, ...], str]]:
     """Yield the value and path of each URI field."""
     for field in _uri_fields(message.DESCRIPTOR):
         value = getattr(message, field.name)
-        if field.is_repeated:
+        if field.is_list:
             for index, text in enumerate(value):
                 yield (field.name, index), text
         elif value or (field.has_presence and message.HasField(field.name)):

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 from crucible_ir import v1
 from crucible_ir.linting.findings import Issue, Severity
 from crucible_ir.linting.registry import lint_for_all
-from crucible_ir.schema.types import message_types
-from crucible_ir.schema.vocabulary import custom_member, numbers
+from crucible_ir.schema.fields import Field, fields_of
+from crucible_ir.schema.types import descriptor_of, message_types
+from crucible_ir.schema.vocabulary import numbers
 
 if TYPE_CHECKING:
-    from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
+    from google.protobuf.descriptor import Descriptor, EnumDescriptor
     from google.protobuf.message import Message
 
     from crucible_ir.paths import Part
@@ -67,7 +68,7 @@ def empty_custom(message: Message) -> Iterator[Issue]:
 def known_value(message: Message) -> Iterator[Issue]:
     """Report each custom name that is the short or full name of a value of the field's enum."""
     for field, path, name in _custom_names(message):
-        value = _value_named(field.enum_type, name)
+        value = _value_named(field.enum, name)
         if value is not None:
             yield Issue(
                 path,
@@ -92,33 +93,32 @@ def near_known(message: Message) -> Iterator[Issue]:
     """
     for field, path, name in _custom_names(message):
         folded = _fold(name)
-        if _value_named(field.enum_type, name) or _ESTABLISHED.fullmatch(folded):
+        if _value_named(field.enum, name) or _ESTABLISHED.fullmatch(folded):
             continue
-        known = _nearest(folded, field.enum_type)
+        known = _nearest(folded, field.enum)
         if known is not None and (known == folded or folded not in _known_names()):
             yield Issue(
                 path,
                 f'"{name}" is close to "{known}"',
-                f"use {_value_named(field.enum_type, known)} in {field.name} if you mean that",
+                f"use {_value_named(field.enum, known)} in {field.name} if you mean that",
             )
 
 
-def _custom_names(message: Message) -> Iterator[tuple[FieldDescriptor, tuple[Part, ...], str]]:
+def _custom_names(message: Message) -> Iterator[tuple[Field, tuple[Part, ...], str]]:
     """Yield each custom name in a message, with the enum field of its vocabulary and its path."""
     for field, custom in _open_vocabularies(message.DESCRIPTOR):
-        if custom.is_repeated:
-            for index, name in enumerate(getattr(message, custom.name)):
-                yield field, (custom.name, index), name
-        elif message.HasField(custom.name):
-            yield field, (custom.name,), getattr(message, custom.name)
+        if field.is_list:
+            for index, name in enumerate(getattr(message, custom)):
+                yield field, (custom, index), name
+        elif message.HasField(custom):
+            yield field, (custom,), getattr(message, custom)
 
 
 @cache
-def _open_vocabularies(
-    message: Descriptor,
-) -> tuple[tuple[FieldDescriptor, FieldDescriptor], ...]:
-    pairs = ((field, custom_member(field)) for field in message.fields)
-    return tuple((field, custom) for field, custom in pairs if custom is not None)
+def _open_vocabularies(message: Descriptor) -> tuple[tuple[Field, str], ...]:
+    """Return the enum field of each open vocabulary, and the name of its custom field."""
+    fields = fields_of(message).values()
+    return tuple((field, field.custom) for field in fields if field.custom is not None)
 
 
 def _value_named(enum: EnumDescriptor | None, name: str) -> str | None:
@@ -133,13 +133,12 @@ def _value_named(enum: EnumDescriptor | None, name: str) -> str | None:
 @cache
 def _known_names() -> frozenset[str]:
     """Return the short names of every vocabulary of the schema."""
-    enums = (
-        field.enum_type
+    return frozenset(
+        name
         for message in message_types().values()
-        for field in message.DESCRIPTOR.fields
-        if field.enum_type is not None
+        for field in fields_of(descriptor_of(message)).values()
+        for name in field.short_names
     )
-    return frozenset(name for enum in enums for name in numbers(enum))
 
 
 def _fold(name: str) -> str:
