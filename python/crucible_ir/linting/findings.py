@@ -53,7 +53,7 @@ class LintFinding:
 
 
 @dataclass(frozen=True, slots=True)
-class Issue:
+class Problem:
     """A problem that a lint's function reports; the linter makes a `LintFinding` of it.
 
     Attributes:

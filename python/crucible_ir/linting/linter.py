@@ -45,12 +45,16 @@ def lint(message: Message) -> list[LintFinding]:
         raise FieldError(f"expected a message of the IR, got {shorten(message)}")
     return [
         LintFinding(
-            entry.id, entry.severity, format_path((*path, *issue.path)), issue.message, issue.fix
+            entry.id,
+            entry.severity,
+            format_path((*path, *problem.path)),
+            problem.message,
+            problem.fix,
         )
         for path, visited, ignored in _visit(message)
         for entry in _lints_of(visited.DESCRIPTOR)
         if not (ignored and is_ignored(entry.id, ignored))
-        for issue in entry.check(visited)
+        for problem in entry.check(visited)
     ]
 
 

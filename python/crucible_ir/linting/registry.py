@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
-    from crucible_ir.linting.findings import Issue, Severity
+    from crucible_ir.linting.findings import Problem, Severity
 
     MessageT = TypeVar("MessageT", bound=Message)
 
-    #: The function of a lint: yields the issues of one message and does not modify it.
-    Check: TypeAlias = Callable[[MessageT], Iterator[Issue]]
+    #: The function of a lint: yields the problems of one message and does not modify it.
+    Check: TypeAlias = Callable[[MessageT], Iterator[Problem]]
 
 #: A message as ProtoJSON with the original field names.
 Example: TypeAlias = Mapping[str, Any]

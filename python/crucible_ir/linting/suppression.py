@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from crucible_ir import v1
 from crucible_ir.errors import near_miss, shorten
-from crucible_ir.linting.findings import Issue, Severity
+from crucible_ir.linting.findings import Problem, Severity
 from crucible_ir.linting.registry import LINTS, lint_for_all
 from crucible_ir.paths import MapKey
 
@@ -69,14 +69,14 @@ def is_ignored(lint_id: str, entries: Iterable[str]) -> bool:
         "metadata": {IGNORE_KEY: ["ensemble.no_models"]},
     },
 )
-def unknown_id(message: Message) -> Iterator[Issue]:
+def unknown_id(message: Message) -> Iterator[Problem]:
     """Report each entry that is not a lint id or subject, and a value that is not a list."""
     listed = _ignore_list(message)
     if listed is None:
         return
     path = (_METADATA, MapKey(IGNORE_KEY))
     if listed.WhichOneof("kind") != "list_value":
-        yield Issue(path, "expected a list of lint ids", 'write it as ["id", "id"]')
+        yield Problem(path, "expected a list of lint ids", 'write it as ["id", "id"]')
         return
     for index, item in enumerate(listed.list_value.values):
         if item.WhichOneof("kind") != "string_value":
@@ -84,7 +84,7 @@ def unknown_id(message: Message) -> Iterator[Issue]:
         else:
             reason = unknown_entry(item.string_value)
         if reason:
-            yield Issue((*path, index), reason, "correct it or remove it from the list")
+            yield Problem((*path, index), reason, "correct it or remove it from the list")
 
 
 def _ignore_list(message: Message) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from crucible_ir import v1
-from crucible_ir.linting.findings import Issue, Severity
+from crucible_ir.linting.findings import Problem, Severity
 from crucible_ir.linting.registry import lint_for
 
 
@@ -27,11 +27,11 @@ from crucible_ir.linting.registry import lint_for
         "replicas": 2,
     },
 )
-def single_replica(config: v1.DeploymentConfig) -> Iterator[Issue]:
+def single_replica(config: v1.DeploymentConfig) -> Iterator[Problem]:
     """Report ``replicas`` of 1 in production, unless ``scaling`` is set."""
     production = v1.DeploymentEnvironment.DEPLOYMENT_ENVIRONMENT_PRODUCTION
     if config.environment == production and config.replicas == 1 and not config.scaling.fields:
-        yield Issue(
+        yield Problem(
             ("replicas",),
             "a production deployment has only one replica",
             "set replicas to two or more, or set scaling",
@@ -56,10 +56,10 @@ def single_replica(config: v1.DeploymentConfig) -> Iterator[Issue]:
         "total_replicas": 3,
     },
 )
-def ready_above_total(status: v1.DeploymentStatus) -> Iterator[Issue]:
+def ready_above_total(status: v1.DeploymentStatus) -> Iterator[Problem]:
     """Report ``ready_replicas`` above ``total_replicas``."""
     if status.HasField("total_replicas") and status.ready_replicas > status.total_replicas:
-        yield Issue(
+        yield Problem(
             ("ready_replicas",),
             f"{status.ready_replicas} of {status.total_replicas} replicas are ready",
             "check both counts; they may be swapped",
@@ -83,11 +83,11 @@ def ready_above_total(status: v1.DeploymentStatus) -> Iterator[Issue]:
         "error_message": "the image could not be pulled",
     },
 )
-def no_error_message(status: v1.DeploymentStatus) -> Iterator[Issue]:
+def no_error_message(status: v1.DeploymentStatus) -> Iterator[Problem]:
     """Report a failed deployment whose ``error_message`` is unset or blank."""
     failed = status.state == v1.DeploymentState.DEPLOYMENT_STATE_FAILED
     if failed and not status.error_message.strip():
-        yield Issue(
+        yield Problem(
             ("state",),
             "the deployment failed, but has no error message",
             "state the reason in error_message",

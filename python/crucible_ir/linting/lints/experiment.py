@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from crucible_ir import v1
-from crucible_ir.linting.findings import Issue, Severity
+from crucible_ir.linting.findings import Problem, Severity
 from crucible_ir.linting.registry import lint_for
 
 _TRAINED = {
@@ -30,7 +30,7 @@ _TRAINED = {
         "pipeline": [{"name": "inference"}, {"name": "report"}, {"name": "second_inference"}],
     },
 )
-def duplicate_stage_name(experiment: v1.Experiment) -> Iterator[Issue]:
+def duplicate_stage_name(experiment: v1.Experiment) -> Iterator[Problem]:
     """Report each stage that has the name of an earlier stage."""
     first: dict[str, int] = {}
     for index, stage in enumerate(experiment.pipeline):
@@ -38,7 +38,7 @@ def duplicate_stage_name(experiment: v1.Experiment) -> Iterator[Issue]:
             continue
         earlier = first.setdefault(stage.name, index)
         if earlier != index:
-            yield Issue(
+            yield Problem(
                 ("pipeline", index, "name"),
                 f"stage {earlier} has the same name",
                 "give each stage a unique name",
@@ -61,11 +61,11 @@ def duplicate_stage_name(experiment: v1.Experiment) -> Iterator[Issue]:
         "pipeline": [{"name": "inference", "enabled": False}, {"name": "dry_run"}],
     },
 )
-def all_stages_disabled(experiment: v1.Experiment) -> Iterator[Issue]:
+def all_stages_disabled(experiment: v1.Experiment) -> Iterator[Problem]:
     """Report a pipeline whose stages all have ``enabled`` set to false."""
     stages = experiment.pipeline
     if stages and all(stage.HasField("enabled") and not stage.enabled for stage in stages):
-        yield Issue(("pipeline",), "every stage is disabled", "enable the stages that should run")
+        yield Problem(("pipeline",), "every stage is disabled", "enable the stages that should run")
 
 
 @lint_for(
@@ -87,11 +87,11 @@ def all_stages_disabled(experiment: v1.Experiment) -> Iterator[Issue]:
         "training_config": {"id": "tune_gpt2", **_TRAINED},
     },
 )
-def no_training_config(experiment: v1.Experiment) -> Iterator[Issue]:
+def no_training_config(experiment: v1.Experiment) -> Iterator[Problem]:
     """Report a training experiment without ``training_config``."""
     trains = experiment.experiment_type == v1.ExperimentType.EXPERIMENT_TYPE_TRAINING
     if trains and not experiment.HasField("training_config"):
-        yield Issue(
+        yield Problem(
             ("experiment_type",),
             "a training experiment has no training configuration",
             "set training_config, or choose another experiment_type",
@@ -117,11 +117,11 @@ def no_training_config(experiment: v1.Experiment) -> Iterator[Issue]:
         "baseline": {"id": "gpt2"},
     },
 )
-def no_baseline(experiment: v1.Experiment) -> Iterator[Issue]:
+def no_baseline(experiment: v1.Experiment) -> Iterator[Problem]:
     """Report a comparison experiment without ``baseline``."""
     compares = experiment.experiment_type == v1.ExperimentType.EXPERIMENT_TYPE_COMPARISON
     if compares and not experiment.HasField("baseline"):
-        yield Issue(
+        yield Problem(
             ("experiment_type",),
             "a comparison experiment has no baseline",
             "set baseline to the model to compare against",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from crucible_ir import v1
-from crucible_ir.linting.findings import Issue, Severity
+from crucible_ir.linting.findings import Problem, Severity
 from crucible_ir.linting.registry import lint_for
 
 
@@ -22,13 +22,13 @@ from crucible_ir.linting.registry import lint_for
         "options": {"bucket": "crucible-feedback"},
     },
 )
-def no_storage_options(config: v1.FeedbackConfig) -> Iterator[Issue]:
+def no_storage_options(config: v1.FeedbackConfig) -> Iterator[Problem]:
     """Report feedback that is collected without ``options``."""
     if config.options.fields:
         return
     if _samples(config):
         place = "sampling_rate" if config.HasField("sampling_rate") else "enabled"
-        yield Issue(
+        yield Problem(
             (place,),
             "feedback is sampled, but its storage has no options",
             "set the location in options, such as a path or a bucket",
@@ -52,10 +52,10 @@ def _samples(config: v1.FeedbackConfig) -> bool:
     bad={"anonymize_pii": False},
     good={"anonymize_pii": True},
 )
-def pii_kept(config: v1.FeedbackConfig) -> Iterator[Issue]:
+def pii_kept(config: v1.FeedbackConfig) -> Iterator[Problem]:
     """Report ``anonymize_pii`` set to false."""
     if config.HasField("anonymize_pii") and not config.anonymize_pii:
-        yield Issue(
+        yield Problem(
             ("anonymize_pii",),
             "personal data is stored with the feedback",
             "set it to true, or make sure that the users have consented",

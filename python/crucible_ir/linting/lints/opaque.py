@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from google.protobuf.struct_pb2 import Value
 
 from crucible_ir import v1
-from crucible_ir.linting.findings import Issue, Severity
+from crucible_ir.linting.findings import Problem, Severity
 from crucible_ir.linting.registry import lint_for_all
 from crucible_ir.paths import MapKey
 from crucible_ir.schema.walk import expand, set_fields, walk
@@ -95,13 +95,13 @@ _SHORTEST_TOKEN = 16
     bad={"id": "gpt4", "options": {"api_key": "not-a-real-key", "temperature": 0.2}},
     good={"id": "gpt4", "options": {"api_key_env": "OPENAI_API_KEY", "temperature": 0.2}},
 )
-def secret(message: Message) -> Iterator[Issue]:
+def secret(message: Message) -> Iterator[Problem]:
     """Report each string in opaque JSON whose key or format is that of a secret; never show it."""
     for path, text in _strings(message):
         key = next((part for part in reversed(path) if isinstance(part, MapKey)), "")
         reason = _secrecy(key, text)
         if reason:
-            yield Issue(
+            yield Problem(
                 path,
                 reason,
                 "move it to an environment variable, write its name here, and revoke this secret",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from crucible_ir import v1
-from crucible_ir.linting.findings import Issue, Severity
+from crucible_ir.linting.findings import Problem, Severity
 from crucible_ir.linting.registry import lint_for
 
 
@@ -17,11 +17,11 @@ from crucible_ir.linting.registry import lint_for
     bad={"response_format": "RESPONSE_FORMAT_TEXT", "json_schema": {"type": "object"}},
     good={"response_format": "RESPONSE_FORMAT_JSON_SCHEMA", "json_schema": {"type": "object"}},
 )
-def unused_json_schema(options: v1.GenerationOptions) -> Iterator[Issue]:
+def unused_json_schema(options: v1.GenerationOptions) -> Iterator[Problem]:
     """Report ``json_schema`` with a ``response_format`` other than json_schema."""
     used = v1.ResponseFormat.RESPONSE_FORMAT_JSON_SCHEMA
     if options.json_schema.fields and options.response_format != used:
-        yield Issue(
+        yield Problem(
             ("json_schema",),
             "the response format does not use this schema",
             "set response_format to json_schema, or remove the schema",
@@ -36,11 +36,11 @@ def unused_json_schema(options: v1.GenerationOptions) -> Iterator[Issue]:
     bad={"extended_thinking": False, "thinking_budget_tokens": 2048},
     good={"extended_thinking": True, "thinking_budget_tokens": 2048},
 )
-def unused_thinking_budget(options: v1.GenerationOptions) -> Iterator[Issue]:
+def unused_thinking_budget(options: v1.GenerationOptions) -> Iterator[Problem]:
     """Report ``thinking_budget_tokens`` while ``extended_thinking`` is set to false."""
     off = options.HasField("extended_thinking") and not options.extended_thinking
     if off and options.thinking_budget_tokens > 0:
-        yield Issue(
+        yield Problem(
             ("thinking_budget_tokens",),
             "a thinking budget is set, but extended thinking is disabled",
             "set extended_thinking to true, or remove the budget",

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 
 from crucible_ir import v1
-from crucible_ir.linting.findings import Issue, Severity
+from crucible_ir.linting.findings import Problem, Severity
 from crucible_ir.linting.registry import lint_for
 from crucible_ir.paths import MapKey
 
@@ -25,14 +25,14 @@ _LEVEL_SLACK = 1e-6
     bad={"strategy": "ENSEMBLE_STRATEGY_MAJORITY"},
     good={"strategy": "ENSEMBLE_STRATEGY_MAJORITY", "models": ["gpt4", "claude", "llama"]},
 )
-def no_models(ensemble: v1.Ensemble) -> Iterator[Issue]:
+def no_models(ensemble: v1.Ensemble) -> Iterator[Problem]:
     """Report a strategy other than none without ``models``."""
     idle = (
         v1.EnsembleStrategy.ENSEMBLE_STRATEGY_UNSPECIFIED,
         v1.EnsembleStrategy.ENSEMBLE_STRATEGY_NONE,
     )
     if ensemble.strategy not in idle and not ensemble.models:
-        yield Issue(
+        yield Problem(
             ("strategy",),
             "the strategy combines models, but the ensemble lists none",
             "list the models in models, or set strategy to none",
@@ -51,10 +51,10 @@ def no_models(ensemble: v1.Ensemble) -> Iterator[Issue]:
         "weights": {"gpt4": 0.6, "claude": 0.4},
     },
 )
-def no_weights(ensemble: v1.Ensemble) -> Iterator[Issue]:
+def no_weights(ensemble: v1.Ensemble) -> Iterator[Problem]:
     """Report the weighted strategy without ``weights``."""
     if _is_weighted(ensemble) and not ensemble.weights:
-        yield Issue(
+        yield Problem(
             ("strategy",),
             "the weighted strategy has no weights",
             "set a weight for each model in weights, or choose another strategy",
@@ -77,12 +77,12 @@ def no_weights(ensemble: v1.Ensemble) -> Iterator[Issue]:
         "weights": {"gpt4": 0.5, "claude": 0.3, "llama": 0.2},
     },
 )
-def weight_without_model(ensemble: v1.Ensemble) -> Iterator[Issue]:
+def weight_without_model(ensemble: v1.Ensemble) -> Iterator[Problem]:
     """Report each weight whose key is not in ``models``, unless ``models`` is empty."""
     if not ensemble.models:
         return
     for model in sorted(set(ensemble.weights).difference(ensemble.models)):
-        yield Issue(
+        yield Problem(
             ("weights", MapKey(model)),
             "the model of this weight is not in models",
             "add the model to models, or remove the weight",
@@ -105,13 +105,13 @@ def weight_without_model(ensemble: v1.Ensemble) -> Iterator[Issue]:
         "weights": {"gpt4": 0.5, "claude": 0.3, "llama": 0.2},
     },
 )
-def model_without_weight(ensemble: v1.Ensemble) -> Iterator[Issue]:
+def model_without_weight(ensemble: v1.Ensemble) -> Iterator[Problem]:
     """Report each model of a weighted ensemble without a weight, if others have one."""
     if not _is_weighted(ensemble) or not ensemble.weights:
         return
     for index, model in enumerate(ensemble.models):
         if model not in ensemble.weights:
-            yield Issue(
+            yield Problem(
                 ("models", index),
                 "this model has no weight, but the strategy is weighted",
                 "add a weight for it to weights",
@@ -126,14 +126,14 @@ def model_without_weight(ensemble: v1.Ensemble) -> Iterator[Issue]:
     bad={"models": ["gpt4", "claude"], "weights": {"gpt4": 0.6, "claude": 0.6}},
     good={"models": ["gpt4", "claude"], "weights": {"gpt4": 0.5, "claude": 0.5}},
 )
-def weights_sum(ensemble: v1.Ensemble) -> Iterator[Issue]:
+def weights_sum(ensemble: v1.Ensemble) -> Iterator[Problem]:
     """Report weights whose sum is not 1, within the rounding of a few digits."""
     if not ensemble.weights:
         return
     # Not math.fsum, which raises on infinities and on overflow.
     total = sum(ensemble.weights[model] for model in sorted(ensemble.weights))
     if not math.isclose(total, 1, rel_tol=0, abs_tol=_WEIGHT_SLACK):
-        yield Issue(
+        yield Problem(
             ("weights",),
             f"the weights sum to {total:.6g}, not 1",
             "divide each weight by their sum",
@@ -152,11 +152,11 @@ def _is_weighted(ensemble: v1.Ensemble) -> bool:
     bad={"strategy": "HEDGING_STRATEGY_PERCENTILE"},
     good={"strategy": "HEDGING_STRATEGY_PERCENTILE", "percentile": 95},
 )
-def no_percentile(hedging: v1.Hedging) -> Iterator[Issue]:
+def no_percentile(hedging: v1.Hedging) -> Iterator[Problem]:
     """Report the percentile strategy without ``percentile``."""
     by_percentile = hedging.strategy == v1.HedgingStrategy.HEDGING_STRATEGY_PERCENTILE
     if by_percentile and not hedging.HasField("percentile"):
-        yield Issue(
+        yield Problem(
             ("strategy",),
             "the percentile strategy has no percentile",
             "set percentile, for example to 95",
@@ -171,11 +171,11 @@ def no_percentile(hedging: v1.Hedging) -> Iterator[Issue]:
     bad={"strategy": "HEDGING_STRATEGY_FIXED"},
     good={"strategy": "HEDGING_STRATEGY_FIXED", "delay_ms": 0},
 )
-def no_delay(hedging: v1.Hedging) -> Iterator[Issue]:
+def no_delay(hedging: v1.Hedging) -> Iterator[Problem]:
     """Report the fixed strategy with ``delay_ms`` unset; 0 is a valid delay."""
     fixed = hedging.strategy == v1.HedgingStrategy.HEDGING_STRATEGY_FIXED
     if fixed and not hedging.HasField("delay_ms"):
-        yield Issue(
+        yield Problem(
             ("strategy",),
             "the fixed strategy has no delay",
             "set delay_ms; 0 sends the second request at once",
@@ -191,11 +191,11 @@ def no_delay(hedging: v1.Hedging) -> Iterator[Issue]:
     bad={"strategy": "HEDGING_STRATEGY_PERCENTILE", "percentile": 0.95},
     good={"strategy": "HEDGING_STRATEGY_PERCENTILE", "percentile": 95},
 )
-def fractional_percentile(hedging: v1.Hedging) -> Iterator[Issue]:
+def fractional_percentile(hedging: v1.Hedging) -> Iterator[Problem]:
     """Report a percentile greater than 0 and at most 1."""
     if hedging.HasField("percentile") and 0 < hedging.percentile <= 1:
         percent = round(hedging.percentile * 100, 9)
-        yield Issue(
+        yield Problem(
             ("percentile",),
             f"{hedging.percentile:g} may be a fraction or a percentage",
             f"write {percent:g} if you mean {percent:g} percent",
@@ -210,12 +210,12 @@ def fractional_percentile(hedging: v1.Hedging) -> Iterator[Issue]:
     bad={"alpha": 0.05, "confidence_level": 0.99},
     good={"alpha": 0.05, "confidence_level": 0.95},
 )
-def levels_disagree(stats: v1.Stats) -> Iterator[Issue]:
+def levels_disagree(stats: v1.Stats) -> Iterator[Problem]:
     """Report ``alpha`` and ``confidence_level`` if both are set and do not sum to 1."""
     if not (stats.HasField("alpha") and stats.HasField("confidence_level")):
         return
     if not math.isclose(stats.alpha + stats.confidence_level, 1, abs_tol=_LEVEL_SLACK):
-        yield Issue(
+        yield Problem(
             ("confidence_level",),
             f"{stats.confidence_level:g} contradicts an alpha of {stats.alpha:g}",
             f"set it to {round(1 - stats.alpha, 9):g}, or leave it unset",
@@ -230,10 +230,10 @@ def levels_disagree(stats: v1.Stats) -> Iterator[Issue]:
     bad={"alpha": 0.95},
     good={"alpha": 0.05},
 )
-def large_alpha(stats: v1.Stats) -> Iterator[Issue]:
+def large_alpha(stats: v1.Stats) -> Iterator[Problem]:
     """Report an ``alpha`` greater than 0.5."""
     if stats.alpha > 0.5:
-        yield Issue(
+        yield Problem(
             ("alpha",),
             f"{stats.alpha:g} is unusually large for a significance level",
             f"set it to {round(1 - stats.alpha, 9):g} if {stats.alpha:g} is the confidence level",
@@ -252,10 +252,10 @@ def large_alpha(stats: v1.Stats) -> Iterator[Issue]:
         "metrics": ["FAIRNESS_METRIC_EQUALIZED_ODDS"],
     },
 )
-def no_fairness_metrics(fairness: v1.Fairness) -> Iterator[Issue]:
+def no_fairness_metrics(fairness: v1.Fairness) -> Iterator[Problem]:
     """Report ``enabled`` without ``metrics`` and ``custom_metrics``."""
     if fairness.enabled and not fairness.metrics and not fairness.custom_metrics:
-        yield Issue(
+        yield Problem(
             ("enabled",), "fairness is enabled, but has no metric", "add a metric to metrics"
         )
 
@@ -272,10 +272,10 @@ def no_fairness_metrics(fairness: v1.Fairness) -> Iterator[Issue]:
         "group_by": "age_band",
     },
 )
-def no_groups(fairness: v1.Fairness) -> Iterator[Issue]:
+def no_groups(fairness: v1.Fairness) -> Iterator[Problem]:
     """Report ``enabled`` without ``group_by``."""
     if fairness.enabled and not fairness.group_by:
-        yield Issue(
+        yield Problem(
             ("enabled",),
             "fairness is enabled, but defines no groups to compare",
             "set group_by to the attribute that defines the groups",
@@ -290,10 +290,10 @@ def no_groups(fairness: v1.Fairness) -> Iterator[Issue]:
     bad={"pii_redaction": True},
     good={"pii_redaction": True, "pii_detection": True},
 )
-def redaction_without_detection(guardrail: v1.Guardrail) -> Iterator[Issue]:
+def redaction_without_detection(guardrail: v1.Guardrail) -> Iterator[Problem]:
     """Report ``pii_redaction`` without ``pii_detection``."""
     if guardrail.pii_redaction and not guardrail.pii_detection:
-        yield Issue(
+        yield Problem(
             ("pii_redaction",),
             "redaction needs detection, which is not enabled",
             "set pii_detection to true",

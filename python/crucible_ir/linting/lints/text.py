@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urlsplit
 
 from crucible_ir import v1
-from crucible_ir.linting.findings import Issue, Severity
+from crucible_ir.linting.findings import Problem, Severity
 from crucible_ir.linting.registry import lint_for_all
 from crucible_ir.schema.fields import Cardinality, Field, Kind, fields_of
 from crucible_ir.schema.rules import rules_of
@@ -55,13 +55,13 @@ _CLEAR = frozenset({"http", "ws", "grpc", "tcp", "ftp"})
     bad={"name": "infer\tence"},
     good={"name": "inference"},
 )
-def control_character(message: Message) -> Iterator[Issue]:
+def control_character(message: Message) -> Iterator[Problem]:
     """Report each required string with a character of Unicode's category Cc."""
     for name in _single_strings(message.DESCRIPTOR):
         found = _CONTROL.search(getattr(message, name))
         # The rules are read last because it is slow, and rarely necessary.
         if found and name in _required_fields(message.DESCRIPTOR):
-            yield Issue(
+            yield Problem(
                 (name,),
                 f"character {found.start() + 1} is the control character U+{ord(found[0]):04X}",
                 "remove it",
@@ -76,15 +76,15 @@ def control_character(message: Message) -> Iterator[Issue]:
     bad={"id": "gpt4", "endpoint_url": "localhost:8080"},
     good={"id": "gpt4", "endpoint_url": "http://localhost:8080"},
 )
-def malformed_uri(message: Message) -> Iterator[Issue]:
+def malformed_uri(message: Message) -> Iterator[Problem]:
     """Report each string in a URI field that is not a URI by RFC 3986."""
     for path, text in _uris(message):
         if _HOST_AND_PORT.fullmatch(text):
             host = text.partition(":")[0]
             scheme = "http" if _is_loopback(host) else "https"
-            yield Issue(path, "this is a host and a port, not a URI", f"write {scheme}://{text}")
+            yield Problem(path, "this is a host and a port, not a URI", f"write {scheme}://{text}")
         elif _split(text) is None:
-            yield Issue(
+            yield Problem(
                 path,
                 "expected a URI, got an empty string" if not text else "this is not a URI",
                 "write it in full, with a scheme such as https:// or file://",
@@ -99,14 +99,14 @@ def malformed_uri(message: Message) -> Iterator[Issue]:
     bad={"id": "gpt4", "endpoint_url": "http://api.example.com/v1"},
     good={"id": "gpt4", "endpoint_url": "https://api.example.com/v1"},
 )
-def insecure_endpoint(message: Message) -> Iterator[Issue]:
+def insecure_endpoint(message: Message) -> Iterator[Problem]:
     """Report each ``endpoint_url`` that is neither encrypted nor on a loopback address."""
     for path, text in _uris(message):
         split = _split(text)
         if path != (_ENDPOINT,) or split is None or split.scheme not in _CLEAR:
             continue
         if not _is_loopback(split.hostname or ""):
-            yield Issue(
+            yield Problem(
                 path,
                 f"{split.scheme}:// sends prompts, answers and keys without encryption",
                 "use https://",
@@ -121,12 +121,12 @@ def insecure_endpoint(message: Message) -> Iterator[Issue]:
     bad={"id": "gpt2", "artifact_uri": "https://reader:hunter2@models.example.com/gpt2"},
     good={"id": "gpt2", "artifact_uri": "https://models.example.com/gpt2"},
 )
-def password_in_uri(message: Message) -> Iterator[Issue]:
+def password_in_uri(message: Message) -> Iterator[Problem]:
     """Report each URI with a password."""
     for path, text in _uris(message):
         split = _split(text)
         if split and split.password:
-            yield Issue(
+            yield Problem(
                 path,
                 "this URI contains a password",
                 "remove it, and change the password, which is no longer secret",

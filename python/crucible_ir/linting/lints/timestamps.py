@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from crucible_ir import v1
-from crucible_ir.linting.findings import Issue, Severity
+from crucible_ir.linting.findings import Problem, Severity
 from crucible_ir.linting.registry import lint_for_all
 
 if TYPE_CHECKING:
@@ -39,13 +39,13 @@ def is_before(message: Message, name: str, other: str) -> bool:
         "updated_at": "2025-12-26T12:00:00Z",
     },
 )
-def updated_before_created(message: Message) -> Iterator[Issue]:
+def updated_before_created(message: Message) -> Iterator[Problem]:
     """Report ``updated_at`` before ``created_at``, in any message that has both."""
     fields = message.DESCRIPTOR.fields_by_name
     if "created_at" not in fields or "updated_at" not in fields:
         return
     if is_before(message, "updated_at", "created_at"):
-        yield Issue(
+        yield Problem(
             ("updated_at",),
             "the update time is before the creation time",
             "check both times and their time zones",

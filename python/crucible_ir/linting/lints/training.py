@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from crucible_ir import v1
-from crucible_ir.linting.findings import Issue, Severity
+from crucible_ir.linting.findings import Problem, Severity
 from crucible_ir.linting.lints.timestamps import is_before
 from crucible_ir.linting.registry import lint_for
 
@@ -25,10 +25,10 @@ _CONFIG = {
     bad={**_CONFIG, "validation_split": 1.0},
     good={**_CONFIG, "validation_split": 0.1},
 )
-def nothing_to_train_on(config: v1.TrainingConfig) -> Iterator[Issue]:
+def nothing_to_train_on(config: v1.TrainingConfig) -> Iterator[Problem]:
     """Report a ``validation_split`` of 1."""
     if config.validation_split == 1:
-        yield Issue(
+        yield Problem(
             ("validation_split",),
             "all the data is used for validation",
             "set it to a smaller fraction, for example 0.1",
@@ -48,11 +48,11 @@ def nothing_to_train_on(config: v1.TrainingConfig) -> Iterator[Issue]:
         "metrics_history": [{"values": {"loss": 0.8}}, {"values": {"loss": 0.6}}],
     },
 )
-def no_final_metrics(run: v1.TrainingRun) -> Iterator[Issue]:
+def no_final_metrics(run: v1.TrainingRun) -> Iterator[Problem]:
     """Report a completed run without ``best_metrics`` and without values in ``metrics_history``."""
     measured = run.best_metrics or any(row.values for row in run.metrics_history)
     if run.status == v1.TrainingStatus.TRAINING_STATUS_COMPLETED and not measured:
-        yield Issue(
+        yield Problem(
             ("status",),
             "the run is completed, but has no metrics",
             "set best_metrics or metrics_history",
@@ -72,11 +72,11 @@ def no_final_metrics(run: v1.TrainingRun) -> Iterator[Issue]:
         "error_message": "out of memory in epoch 2",
     },
 )
-def no_error_message(run: v1.TrainingRun) -> Iterator[Issue]:
+def no_error_message(run: v1.TrainingRun) -> Iterator[Problem]:
     """Report a failed run whose ``error_message`` is unset or blank."""
     failed = run.status == v1.TrainingStatus.TRAINING_STATUS_FAILED
     if failed and not run.error_message.strip():
-        yield Issue(
+        yield Problem(
             ("status",), "the run failed, but has no error message", "state it in error_message"
         )
 
@@ -99,10 +99,10 @@ def no_error_message(run: v1.TrainingRun) -> Iterator[Issue]:
         "completed_at": "2025-12-26T13:00:00Z",
     },
 )
-def completed_before_started(run: v1.TrainingRun) -> Iterator[Issue]:
+def completed_before_started(run: v1.TrainingRun) -> Iterator[Problem]:
     """Report ``completed_at`` before ``started_at``."""
     if is_before(run, "completed_at", "started_at"):
-        yield Issue(
+        yield Problem(
             ("completed_at",),
             "the run completed before it started",
             "check both times and their time zones",
@@ -117,10 +117,10 @@ def completed_before_started(run: v1.TrainingRun) -> Iterator[Issue]:
     bad={"id": "run_1", "config": _CONFIG, "current_epoch": 4},
     good={"id": "run_1", "config": _CONFIG, "current_epoch": 3},
 )
-def epoch_beyond_epochs(run: v1.TrainingRun) -> Iterator[Issue]:
+def epoch_beyond_epochs(run: v1.TrainingRun) -> Iterator[Problem]:
     """Report a ``current_epoch`` above ``config.epochs``, which is wrong for any first epoch."""
     if run.config.HasField("epochs") and run.current_epoch > run.config.epochs:
-        yield Issue(
+        yield Problem(
             ("current_epoch",),
             f"epoch {run.current_epoch} of {run.config.epochs}",
             "check current_epoch and config.epochs",

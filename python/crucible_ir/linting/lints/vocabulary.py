@@ -8,7 +8,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from crucible_ir import v1
-from crucible_ir.linting.findings import Issue, Severity
+from crucible_ir.linting.findings import Problem, Severity
 from crucible_ir.linting.registry import lint_for_all
 from crucible_ir.schema.fields import Field, fields_of
 from crucible_ir.schema.types import descriptor_of, message_types
@@ -45,11 +45,11 @@ _SHORTEST_MISSPELLED = 3
     bad={"id": "gpt2", "custom_provider": ""},
     good={"id": "gpt2", "custom_provider": "in_house"},
 )
-def empty_custom(message: Message) -> Iterator[Issue]:
+def empty_custom(message: Message) -> Iterator[Problem]:
     """Report each custom name that is set to an empty string."""
     for field, path, name in _custom_names(message):
         if not name:
-            yield Issue(
+            yield Problem(
                 path,
                 "the custom name is empty",
                 f"remove it, or name the {field.name.replace('_', ' ')}",
@@ -65,12 +65,12 @@ def empty_custom(message: Message) -> Iterator[Issue]:
     bad={"id": "gpt2", "custom_provider": "huggingface"},
     good={"id": "gpt2", "provider": "MODEL_PROVIDER_HUGGINGFACE"},
 )
-def known_value(message: Message) -> Iterator[Issue]:
+def known_value(message: Message) -> Iterator[Problem]:
     """Report each custom name that is the short or full name of a value of the field's enum."""
     for field, path, name in _custom_names(message):
         value = _value_named(field.enum, name)
         if value is not None:
-            yield Issue(
+            yield Problem(
                 path,
                 f'"{name}" is a name of the schema',
                 f"use {value} in {field.name}",
@@ -85,7 +85,7 @@ def known_value(message: Message) -> Iterator[Issue]:
     bad={"custom_tests": ["mann_whitney"]},
     good={"tests": ["STATISTICAL_TEST_MANNWHITNEY"], "custom_tests": ["permutation"]},
 )
-def near_known(message: Message) -> Iterator[Issue]:
+def near_known(message: Message) -> Iterator[Problem]:
     """Report each custom name that differs from a known one by case, separators or one edit.
 
     A name of another vocabulary of the schema is not a misspelling: ``jsonl`` is not reported as a
@@ -97,7 +97,7 @@ def near_known(message: Message) -> Iterator[Issue]:
             continue
         known = _nearest(folded, field.enum)
         if known is not None and (known == folded or folded not in _known_names()):
-            yield Issue(
+            yield Problem(
                 path,
                 f'"{name}" is close to "{known}"',
                 f"use {_value_named(field.enum, known)} in {field.name} if you mean that",
