@@ -43,7 +43,7 @@ check: lint check-format types ## Check style, layers and types, and run the qui
 	$(BIN)/python $(PYTEST) --dist worksteal -m "not slow and not toolchain" \
 		--ignore=tests/exchange $(ARGS)
 
-test: setup ## Run every test of Python, and the doctests (ARGS="-k name")
+test: setup $(VENV_GENERATE)/.installed $(RULES_PROTO) ## Run every test of Python, and the doctests (ARGS="-k name")
 	$(BIN)/python $(PYTEST) --dist worksteal -m "not toolchain" $(ARGS)
 
 # The tests of one language share its build, so one process runs them.
