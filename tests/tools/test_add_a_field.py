@@ -98,7 +98,7 @@ def copy(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def run(folder: Path, *command: str | Path) -> None:
+def run(folder: Path, *command: str) -> None:
     """Run a command in a folder, whose package is imported."""
     environment = {
         name: value
@@ -137,12 +137,10 @@ def test_a_field_is_everywhere_after_one_edit_and_make_generate(copy: Path) -> N
     before = contents(copy)
 
     # -o: the environments are not made again, although files of the copy may be newer.
-    environments = [VENV / ".installed", VENV_GENERATE / ".installed", RULES_PROTO]
-    run(
-        copy,
-        *("make", "generate", f"VENV={VENV}", f"VENV_GENERATE={VENV_GENERATE}"),
-        *(argument for path in environments for argument in ("-o", path)),
-    )
+    command = ["make", "generate", f"VENV={VENV}", f"VENV_GENERATE={VENV_GENERATE}"]
+    for path in (f"{VENV}/.installed", f"{VENV_GENERATE}/.installed", RULES_PROTO):
+        command += ["-o", path]
+    run(copy, *command)
 
     after = contents(copy)
     changed = {name for name, content in after.items() if before.get(name) != content}

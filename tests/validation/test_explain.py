@@ -100,9 +100,11 @@ def test_the_text_of_a_rule_groups_its_declarations_by_requirement() -> None:
     rule = explain("double.gte_lte")
     declared = {place.path: place for place in rule.declarations}
     # The schema declares it for more fields with every release.
-    some = ("DeploymentStatus.traffic_percent", "Ensemble.min_agreement", "Hedging.percentile")
-    some += ("FeedbackConfig.sampling_rate", "Stats.alpha", "Stats.confidence_level")
-    some += ("TrainingConfig.validation_split",)
+    some = [
+        *("DeploymentStatus.traffic_percent", "Ensemble.min_agreement", "Hedging.percentile"),
+        *("FeedbackConfig.sampling_rate", "Stats.alpha", "Stats.confidence_level"),
+        "TrainingConfig.validation_split",
+    ]
     assert str(replace(rule, declarations=tuple(declared[path] for path in some))) == (
         "double.gte_lte (rule)\n"
         "  must be greater than or equal to <gte> and less than or equal to <lte>\n"
