@@ -19,7 +19,7 @@ def good(request: v1.Request) -> bytes:
     return frame(answer(request))
 
 
-def say(data: bytes) -> None:
+def write(data: bytes) -> None:
     OUT.write(data)
     OUT.flush()
 
@@ -49,45 +49,45 @@ def hang_with_a_child(request: v1.Request) -> None:
 
 
 def babble(request: v1.Request) -> None:
-    say(b"Evaluating ...\n" + good(request))
+    write(b"Evaluating ...\n" + good(request))
 
 
 def babble_without_end(request: v1.Request) -> None:
     while True:
-        say(b"\xff" * 65536)
+        write(b"\xff" * 65536)
 
 
 def announce_too_much(request: v1.Request) -> None:
-    say(b"\xff\xff\xff\xff\x0f")
+    write(b"\xff\xff\xff\xff\x0f")
 
 
 def answer_half(request: v1.Request) -> None:
-    say(good(request)[:-5])
+    write(good(request)[:-5])
     time.sleep(60)
 
 
 def answer_with_noise(request: v1.Request) -> None:
-    say(b"\x04" + b"\xff" * 4)
+    write(b"\x04" + b"\xff" * 4)
 
 
 def answer_twice(request: v1.Request) -> None:
-    say(good(request) * 2)
+    write(good(request) * 2)
 
 
 def answer_with_nothing(request: v1.Request) -> None:
-    say(frame(v1.Response()))
+    write(frame(v1.Response()))
 
 
 def answer_something_else(request: v1.Request) -> None:
-    say(frame(v1.Response(describe={"implementation": "?"})))
+    write(frame(v1.Response(describe={"implementation": "?"})))
 
 
 def answer_without_outcome(request: v1.Request) -> None:
-    say(frame(v1.Response(evaluate={})))
+    write(frame(v1.Response(evaluate={})))
 
 
 def report_an_error(request: v1.Request) -> None:
-    say(frame(v1.Response(executor_error="an exception unrelated to the payload")))
+    write(frame(v1.Response(executor_error="an exception unrelated to the payload")))
 
 
 def close_output(request: v1.Request) -> None:
@@ -120,22 +120,22 @@ def main(behaviour: str) -> None:
     while (body := read_frame(sys.stdin.buffer)) is not None:
         request = v1.Request.FromString(body)
         if behaviour == "describe_wrongly":
-            say(frame(v1.Response(evaluate={"decode_error": "?"})))
+            write(frame(v1.Response(evaluate={"decode_error": "?"})))
         elif behaviour == "not_read" and request.HasField("describe"):
-            say(good(request))
+            write(good(request))
             time.sleep(60)
         elif behaviour == "offer_little" and request.HasField("describe"):
-            say(frame(v1.Response(describe={"implementation": "little", "aspects": [1, 3, 77]})))
+            write(frame(v1.Response(describe={"implementation": "little", "aspects": [1, 3, 77]})))
         elif behaviour in BEHAVIOURS and b"bad" in request.evaluate.json:
             BEHAVIOURS[behaviour](request)
         else:
-            say(good(request))
+            write(good(request))
     if behaviour == "not_exit":
         time.sleep(60)
     if behaviour == "exit_with_failure":
         sys.exit(5)
     if behaviour == "exit_with_output":
-        say(b"Done.")
+        write(b"Done.")
 
 
 if __name__ == "__main__":

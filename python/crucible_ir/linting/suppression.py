@@ -11,6 +11,7 @@ from crucible_ir.errors import near_miss, shorten
 from crucible_ir.linting.findings import Problem, Severity
 from crucible_ir.linting.registry import LINTS, lint_for_all
 from crucible_ir.paths import MapKey
+from crucible_ir.schema.fields import fields_of
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor
@@ -97,6 +98,7 @@ def _ignore_list(message: Message) -> Any:
 
 @cache
 def _has_metadata(message: Descriptor) -> bool:
-    field = message.fields_by_name.get(_METADATA)
-    held = field.message_type if field is not None and not field.is_repeated else None
-    return held is not None and held.full_name == "google.protobuf.Struct"
+    field = fields_of(message).get(_METADATA)
+    if field is None or field.message is None or field.is_list:
+        return False
+    return field.message.full_name == "google.protobuf.Struct"

@@ -115,7 +115,7 @@ def _in_both(before: dict[str, Declared], after: dict[str, Declared]) -> Iterabl
 def _option_changes(
     kind: SchemaChangeKind, package: str, place: str, was: Any, is_: Any
 ) -> Iterator[SchemaChange]:
-    """Yield the changes of protobuf's own options; extensions, such as rules, are no such."""
+    """Yield the changes of the options of protobuf, but not of extensions, such as rules."""
     before, after = _options(was), _options(is_)
     for name in sorted(before.keys() | after.keys()):
         if before.get(name) != after.get(name) and name not in _OWN_KIND:

@@ -51,7 +51,7 @@ def find_schema(name: str, releases: Path | None = None) -> SchemaVersion:
         path = _release(name.removeprefix("v"), releases)
     if path.suffix == ".whl":
         return _in_wheel(path)
-    return SchemaVersion.parse(str(path), _content(path), _lints_beside(path))
+    return SchemaVersion.parse(str(path), _content(path), _recorded_lints(path))
 
 
 def read_schema(name: str, file: IO[bytes]) -> SchemaVersion:
@@ -170,9 +170,9 @@ def _limited(name: str, content: bytes) -> bytes:
     return content
 
 
-def _lints_beside(path: Path) -> Mapping[str, ReleasedLint] | None:
-    beside = lints_file(path)
-    return read_lints(str(beside), _content(beside)) if beside.is_file() else None
+def _recorded_lints(path: Path) -> Mapping[str, ReleasedLint] | None:
+    recorded = lints_file(path)
+    return read_lints(str(recorded), _content(recorded)) if recorded.is_file() else None
 
 
 def _in_wheel(path: Path) -> SchemaVersion:

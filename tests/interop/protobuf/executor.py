@@ -33,7 +33,7 @@ def main() -> None:
                 response.describe.aspects.extend([1, 2, 3, 4])  # everything that Aspect lists
             else:
                 evaluate(request.evaluate, response.evaluate)
-        except Exception as error:  # a fault of this program, not of the payload
+        except Exception as error:  # a failure of this program, not of the payload
             response = Response(executor_error=repr(error))
         write_frame(response.SerializeToString())
 
@@ -57,15 +57,15 @@ def evaluate(request: Any, response: Any) -> None:
         path = path_of(violation.proto.field)
         found.broken_rules.rules.add(path=path, rule_id=violation.proto.rule_id)
     try:
-        plain = json_format.MessageToDict(message)
-        found.json = json.dumps(plain, allow_nan=False)
+        value = json_format.MessageToDict(message)
+        found.json = json.dumps(value, allow_nan=False)
     except Exception as error:
         found.json_error = found.digest_error = str(error)
         return
     if has_unknown_fields(message):
         found.digest_error = "the message has unknown fields"
     else:
-        found.digest = "sha256:" + hashlib.sha256(rfc8785.dumps(doubles(plain))).hexdigest()
+        found.digest = "sha256:" + hashlib.sha256(rfc8785.dumps(doubles(value))).hexdigest()
 
 
 def path_of(field: Any) -> str:
@@ -85,7 +85,7 @@ def has_unknown_fields(message: Any) -> bool:
 
 
 def doubles(value: Any) -> Any:
-    """Make every number a double, which is all that RFC 8785 knows."""
+    """Convert every number to a double, as RFC 8785 requires."""
     if isinstance(value, dict):
         return {key: doubles(item) for key, item in value.items()}
     if isinstance(value, list):
