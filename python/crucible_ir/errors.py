@@ -103,6 +103,20 @@ class DecodeError(_LocatedError):
         position: Line and column, for text input.
     """
 
+    _others: tuple[DecodeError, ...] = ()
+
+    @property
+    def errors(self) -> tuple[DecodeError, ...]:
+        """The errors of the document in its order, this one first; at most 20."""
+        return (self, *self._others)
+
+    def add(self, others: Iterable[DecodeError]) -> None:
+        """Add errors that were found after this one in the same document."""
+        self._others += tuple(others)
+
+    def __str__(self) -> str:
+        return "\n".join([super().__str__(), *map(str, self._others)])
+
 
 class EncodeError(_LocatedError):
     """The message holds something that the target form cannot carry.

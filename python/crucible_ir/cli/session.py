@@ -48,10 +48,11 @@ class Session:
         print(f"crucible-ir: {printable(reason)}", file=sys.stderr)
 
     def print_document_error(self, name: str, error: DecodeError | EncodeError) -> None:
-        """Print an error about a document, with the document's name and the position."""
-        at = f":{error.position}" if error.position else ""
-        path = f"{error.path}: " if error.path else ""
-        self.print_error(f"{name}{at}: {path}{error.reason}")
+        """Print the errors of a document, with the document's name and the positions."""
+        for each in error.errors if isinstance(error, DecodeError) else (error,):
+            at = f":{each.position}" if each.position else ""
+            path = f"{each.path}: " if each.path else ""
+            self.print_error(f"{name}{at}: {path}{each.reason}")
 
 
 def reason_of(error: OSError) -> str:

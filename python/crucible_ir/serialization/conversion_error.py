@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from crucible_ir.errors import DecodeError, EncodeError
@@ -9,7 +10,11 @@ from crucible_ir.paths import Part, format_path
 from crucible_ir.serialization.limits import MAX_DEPTH
 
 if TYPE_CHECKING:
-    from crucible_ir.errors import FindPosition, Position
+    from crucible_ir.errors import FindPosition
+    from crucible_ir.serialization.positions import Positions
+
+#: The most errors of one document that a reader reports.
+MAX_ERRORS = 20
 
 
 class ConversionError(Exception):
@@ -20,6 +25,7 @@ class ConversionError(Exception):
     Attributes:
         reason: The error, with what was expected.
         at_key: Whether the error is about the key of the last step, rather than its value.
+        others: The errors found after this one in the same document.
     """
 
     def __init__(self, reason: str, *parts: Part, at_key: bool = False) -> None:
@@ -27,10 +33,12 @@ class ConversionError(Exception):
         self.reason = reason
         self.at_key = at_key
         self.reversed_parts: list[Part] = list(reversed(parts))
+        self.others: list[ConversionError] = []
 
     def under(self, part: Part) -> ConversionError:
         """Add the field, key or index that contains the value to the path."""
-        self.reversed_parts.append(part)
+        for each in (self, *self.others):
+            each.reversed_parts.append(part)
         return self
 
     @property
@@ -38,13 +46,42 @@ class ConversionError(Exception):
         """The path from the root to the value."""
         return tuple(reversed(self.reversed_parts))
 
-    def decode_error(self, position: Position | FindPosition | None = None) -> DecodeError:
-        """Return the error that a reader raises."""
-        return DecodeError(self.reason, path=format_path(self.parts), position=position)
+    def decode_error(self, positions: Positions | None = None) -> DecodeError:
+        """Return the error that a reader raises, with all others of the document.
+
+        Args:
+            positions: Finds the positions of the errors, where the document has lines.
+        """
+        first, *others = (each._decode_error(positions) for each in (self, *self.others))
+        first.add(others)
+        return first
+
+    def _decode_error(self, positions: Positions | None) -> DecodeError:
+        find: FindPosition | None = None
+        if positions is not None:
+            steps = [[part] for part in self.parts]
+            find = partial(positions.find, steps, key=self.at_key)
+        return DecodeError(self.reason, path=format_path(self.parts), position=find)
 
     def encode_error(self) -> EncodeError:
         """Return the error that a writer raises."""
         return EncodeError(self.reason, path=format_path(self.parts))
+
+
+def add_error(first: ConversionError | None, error: ConversionError) -> ConversionError:
+    """Add an error to those found before it in a document, and return the first of all.
+
+    Raises:
+        ConversionError: There are `MAX_ERRORS`: the rest of the document is not read.
+    """
+    if first is None:
+        first = error
+    else:
+        first.others += [error, *error.others]
+    if len(first.others) + 1 >= MAX_ERRORS:
+        del first.others[MAX_ERRORS - 1 :]
+        raise first
+    return first
 
 
 def too_deep() -> ConversionError:
@@ -67,8 +104,29 @@ def describe(value: object) -> str:
     if isinstance(value, int):
         return f"the number {shown_integer(value)}"
     if isinstance(value, float):
-        return f"the number {value!r}"
+        return f"the number {number_text(value)[:40]}"
     return f"a {type(value).__name__}"
+
+
+class Number(float):
+    """A number of a document, as the nearest double, with its text.
+
+    Integer fields take the text, since a double may be another number.
+    """
+
+    __slots__ = ("text",)
+    text: str
+
+    def __new__(cls, text: str) -> Number:
+        """Return the number of a text."""
+        number = super().__new__(cls, text)
+        number.text = text
+        return number
+
+
+def number_text(number: float) -> str:
+    """Return the text of a number: its own, or the shortest that means the same double."""
+    return number.text if isinstance(number, Number) else repr(number)
 
 
 def shown_integer(value: int) -> str:

@@ -12,8 +12,8 @@ from crucible_ir.cli.checking.issues import (
     CheckOutcome,
     FileReport,
     Issue,
-    issue_from_decode_error,
     issue_from_lint,
+    issues_from_decode_error,
     issues_from_validation_error,
 )
 from crucible_ir.cli.files.inputs import (
@@ -87,8 +87,8 @@ def _check_file(check: Check, source: InputFile) -> FileReport:
     except CannotRunError as error:
         return FileReport(source.name, CheckOutcome.UNREADABLE, reason=str(error))
     except DecodeError as error:
-        issue = issue_from_decode_error(error, _lines(content))
-        return FileReport(source.name, CheckOutcome.INVALID, type_name or "", (issue,))
+        issues = issues_from_decode_error(error, _lines(content))
+        return FileReport(source.name, CheckOutcome.INVALID, type_name or "", issues)
     except ValidationError as error:
         issues = issues_from_validation_error(error, _lines(content))
         return FileReport(source.name, CheckOutcome.INVALID, type_name or "", issues)

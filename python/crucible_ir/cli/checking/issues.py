@@ -102,10 +102,19 @@ class FileReport:
     omitted: int = 0
 
 
-def issue_from_decode_error(error: DecodeError, lines: list[str]) -> Issue:
-    """Return the issue of a document that cannot be decoded."""
-    line = _line(error.position, lines)
-    return Issue(DECODE, Level.ERROR, error.path, error.reason, position=error.position, line=line)
+def issues_from_decode_error(error: DecodeError, lines: list[str]) -> tuple[Issue, ...]:
+    """Return the issues of a document that cannot be decoded."""
+    return tuple(
+        Issue(
+            DECODE,
+            Level.ERROR,
+            each.path,
+            each.reason,
+            position=each.position,
+            line=_line(each.position, lines),
+        )
+        for each in error.errors
+    )
 
 
 def issues_from_validation_error(error: ValidationError, lines: list[str]) -> tuple[Issue, ...]:

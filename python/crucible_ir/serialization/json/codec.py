@@ -14,7 +14,12 @@ from crucible_ir.errors import near_miss
 from crucible_ir.paths import MapKey, Part
 from crucible_ir.schema.fields import Field, Kind, describe_field, fields_of
 from crucible_ir.schema.types import descriptor_of
-from crucible_ir.serialization.conversion_error import ConversionError, describe, too_deep
+from crucible_ir.serialization.conversion_error import (
+    ConversionError,
+    add_error,
+    describe,
+    too_deep,
+)
 from crucible_ir.serialization.json import scalars
 from crucible_ir.serialization.json.opaque import Writer, not_a_key, unpaired_surrogate
 from crucible_ir.serialization.json.writing import MAX_ITEMS_AT_ONCE, LargeList
@@ -275,9 +280,9 @@ class Dialect(ABC):
         def read(value: object, message: Message, depth: int) -> None:
             if type(value) is not dict:
                 raise ConversionError(f"expected an object, got {describe(value)}")
-            key = ""
-            try:
-                for key, item in value.items():
+            first_error: ConversionError | None = None
+            for key, item in value.items():
+                try:
                     name, read_item, direct, conditions = rows[key]
                     if type(item) is direct:
                         try:
@@ -297,8 +302,11 @@ class Dialect(ABC):
                             if not rivals.isdisjoint(value):
                                 _check_first_member(descriptor, name, message, value, rows)
                             read_item(item, message, depth)
-            except ConversionError as error:
-                raise (error.under(key) if isinstance(key, str) else error) from None
+                except ConversionError as error:
+                    known = error.under(key) if isinstance(key, str) else error
+                    first_error = add_error(first_error, known)
+            if first_error is not None:
+                raise first_error
             if finish is not None:
                 finish(value, message)
 
@@ -377,16 +385,18 @@ class Dialect(ABC):
             if type(value) is not list:
                 raise ConversionError(f"expected a list, got {describe(value)}")
             items = getattr(message, name)
-            index = 0
-            try:
-                for index, item in enumerate(value):  # noqa: B007  # errors name it
+            first_error: ConversionError | None = None
+            for index, item in enumerate(value):
+                try:
                     if item is None and not takes_null:
                         raise ConversionError("null is not allowed in a list")
                     if depth >= MAX_DEPTH:
                         raise too_deep()
                     read_inside(item, items.add(), depth + 1)
-            except ConversionError as error:
-                raise error.under(index) from None
+                except ConversionError as error:
+                    first_error = add_error(first_error, error.under(index))
+            if first_error is not None:
+                raise first_error
 
         return read
 
@@ -401,9 +411,9 @@ class Dialect(ABC):
             if type(value) is not dict:
                 raise ConversionError(f"expected an object, got {describe(value)}")
             target = getattr(message, name)
-            key: object = ""
-            try:
-                for key, item in value.items():
+            first_error: ConversionError | None = None
+            for key, item in value.items():
+                try:
                     map_key: Any = read_key(key)
                     if map_key in target:
                         raise ConversionError(f'duplicate key: "{key}" equals a key given before')
@@ -415,10 +425,12 @@ class Dialect(ABC):
                         raise too_deep()
                     elif read_inside is not None:
                         read_inside(item, target[map_key], depth + 2)
-            except ConversionError as error:
-                raise error.under(MapKey(key)) from None
-            except UnicodeEncodeError:
-                raise unpaired_surrogate() from None
+                except ConversionError as error:
+                    first_error = add_error(first_error, error.under(MapKey(key)))
+                except UnicodeEncodeError:
+                    first_error = add_error(first_error, unpaired_surrogate())
+            if first_error is not None:
+                raise first_error
 
         return read
 
@@ -468,15 +480,18 @@ def _enum_setter(field: Field, convert: scalars.Reader, numbers: Mapping[str, in
 
 
 def read_items(value: object, convert: Callable[[object], _ItemT]) -> list[_ItemT]:
-    """Convert each item of a JSON list; an error has the index of its item."""
+    """Convert each item of a JSON list; errors have the index of their item."""
     if type(value) is not list:
         raise ConversionError(f"expected a list, got {describe(value)}")
     made: list[_ItemT] = []
-    try:
-        for item in value:
+    first_error: ConversionError | None = None
+    for index, item in enumerate(value):
+        try:
             made.append(convert(item))
-    except ConversionError as error:
-        raise error.under(len(made)) from None
+        except ConversionError as error:
+            first_error = add_error(first_error, error.under(index))
+    if first_error is not None:
+        raise first_error
     return made
 
 

@@ -60,9 +60,7 @@ class ParsedValues:
         try:
             self.dialect.reader(descriptor_of(type_))(self.value, message, 0)
         except ConversionError as error:
-            steps = [[part] for part in error.parts]
-            find = partial(self.positions.find, steps, key=error.at_key)
-            raise error.decode_error(find) from None
+            raise error.decode_error(self.positions) from None
         if validate and not certainly_valid(message):
             ensure_valid_by_rules(message, self.field_finder(type_))
         if limits is not None:

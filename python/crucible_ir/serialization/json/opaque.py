@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 from crucible_ir.paths import MapKey
 from crucible_ir.serialization.conversion_error import (
     ConversionError,
+    add_error,
     describe,
     shown_integer,
     too_deep,
@@ -41,6 +42,7 @@ def read_struct(value: object, struct: Struct, depth: int) -> None:
         raise too_deep()
     fields = struct.fields
     depth += 2
+    first_error: ConversionError | None = None
     for key, item in value.items():
         try:
             kind = type(item)
@@ -53,12 +55,14 @@ def read_struct(value: object, struct: Struct, depth: int) -> None:
             else:
                 read_value(item, fields[key], depth)
         except ConversionError as error:
-            raise error.under(MapKey(key)) from None
+            first_error = add_error(first_error, error.under(MapKey(key)))
         except ValueError:
-            shown = key.encode(errors="backslashreplace").decode()
-            raise unpaired_surrogate().under(MapKey(shown)) from None
+            shown = MapKey(key.encode(errors="backslashreplace").decode())
+            first_error = add_error(first_error, unpaired_surrogate().under(shown))
         except TypeError:
-            raise not_a_key(key) from None
+            first_error = add_error(first_error, not_a_key(key))
+    if first_error is not None:
+        raise first_error
 
 
 def read_list(value: object, target: ListValue, depth: int) -> None:
@@ -71,11 +75,14 @@ def read_list(value: object, target: ListValue, depth: int) -> None:
     if depth + 1 > MAX_DEPTH:
         raise too_deep()
     values = target.values
+    first_error: ConversionError | None = None
     for index, item in enumerate(value):
         try:
             read_value(item, values.add(), depth + 1)
         except ConversionError as error:
-            raise error.under(index) from None
+            first_error = add_error(first_error, error.under(index))
+    if first_error is not None:
+        raise first_error
 
 
 def read_value(value: object, target: Value, depth: int) -> None:

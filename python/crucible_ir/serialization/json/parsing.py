@@ -12,7 +12,7 @@ import orjson
 
 from crucible_ir.errors import DecodeError, Position
 from crucible_ir.paths import Part, format_path
-from crucible_ir.serialization.conversion_error import ConversionError, too_deep
+from crucible_ir.serialization.conversion_error import ConversionError, Number, too_deep
 from crucible_ir.serialization.limits import MAX_DEPTH
 from crucible_ir.serialization.positions import PositionTree
 
@@ -71,7 +71,12 @@ def parse(data: str | bytes | bytearray | memoryview) -> object:
 
 def _parse_strictly(text: str) -> object:
     try:
-        return json.loads(text, object_pairs_hook=_object, parse_constant=_reject_constant)
+        return json.loads(
+            text,
+            object_pairs_hook=_object,
+            parse_constant=_reject_constant,
+            parse_float=Number,
+        )
     except json.JSONDecodeError as error:
         raise DecodeError(
             f"not JSON: {error.msg[0].lower()}{error.msg[1:]}",
@@ -81,9 +86,9 @@ def _parse_strictly(text: str) -> object:
         _, duplicate = _scan(text)
         raise (duplicate or DecodeError("an object repeats a key")) from None
     except RecursionError:
-        raise too_deep().decode_error(_first_too_deep(text)) from None
+        raise DecodeError(too_deep().reason, position=_first_too_deep(text)) from None
     except ConversionError as error:
-        raise error.decode_error(_first(_NOT_FINITE, text)) from None
+        raise DecodeError(error.reason, position=_first(_NOT_FINITE, text)) from None
     except ValueError:
         # Python refuses to make an integer of more than 4300 digits.
         place = _first(_LONG_INTEGER, text)

@@ -319,7 +319,7 @@ def _enum_reader(enum: EnumDescriptor, numbers: Mapping[str, int]) -> scalars.Re
             return number
         if value is None and takes_null:
             return 0
-        if type(value) is not int and type(value) is not float:
+        if type(value) is not int and not isinstance(value, float):
             got = describe(value)
             raise ConversionError(f"expected the name or number of a {enum.name}, got {got}")
         number = read_number(value)

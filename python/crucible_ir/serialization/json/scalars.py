@@ -10,7 +10,12 @@ import struct
 from collections.abc import Callable, Mapping
 
 from crucible_ir.schema.fields import INTEGER_RANGES, Kind
-from crucible_ir.serialization.conversion_error import ConversionError, describe, shown_integer
+from crucible_ir.serialization.conversion_error import (
+    ConversionError,
+    describe,
+    number_text,
+    shown_integer,
+)
 
 _NUMBER = re.compile(r"(-?)(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
 _NOT_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
@@ -26,8 +31,8 @@ def integer_reader(kind: Kind, *, quoted: bool = True) -> Reader:
     def read(value: object) -> int:
         if type(value) is int:
             number = value
-        elif type(value) is float and value.is_integer():
-            number = int(value)
+        elif isinstance(value, float):
+            number = _whole(number_text(value))
         elif quoted and type(value) is str and _NUMBER.fullmatch(value) and len(value) <= 64:
             number = _whole(value)
         else:
@@ -41,25 +46,17 @@ def integer_reader(kind: Kind, *, quoted: bool = True) -> Reader:
 
 
 def _whole(text: str) -> int:
-    """Return the integer that JSON number text stands for, without going through a double."""
-    match = _NUMBER.fullmatch(text)
-    if match is None or not (match[3] or match[4]):
-        return int(text)
-    sign, before, after, exponent = match.groups("")
-    digits = int(sign + before + after[1:])
-    scale = int(exponent[1:] or 0) - len(after[1:])
-    if not digits:
-        return 0
-    # No integer type reaches 10^20.
-    if scale > 20:
-        raise ConversionError(f"{describe(text)} is out of range for an integer")
-    power: int = 10 ** min(abs(scale), len(text) + 20)
-    if scale >= 0:
-        return digits * power
-    whole, rest = divmod(digits, power)
-    if rest:
-        raise ConversionError(f"expected an integer, got {describe(text)}")
-    return whole
+    """Return the integer that the text of a number means, without a double in between."""
+    # Imported here: few integers are written with a point or an exponent.
+    from decimal import Decimal
+
+    number = Decimal(text)
+    if not number.is_finite() or number != number.to_integral_value():
+        raise ConversionError(f"expected an integer, got the number {text[:40]}")
+    # No integer type reaches 10^20, and a large exponent would fill the memory.
+    if number and number.adjusted() >= 20:
+        raise ConversionError(f"{text[:40]} is out of range for an integer")
+    return int(number)
 
 
 def float_reader(*, single: bool, quoted: bool = True) -> Reader:
@@ -78,7 +75,7 @@ def float_reader(*, single: bool, quoted: bool = True) -> Reader:
                 raise ConversionError(
                     f'expected a number, "NaN", "Infinity" or "-Infinity", got {describe(value)}'
                 )
-        elif type(value) is not float and type(value) is not int:
+        elif not isinstance(value, float) and type(value) is not int:
             raise ConversionError(f"expected a number, got {describe(value)}")
         try:
             number = float(value)

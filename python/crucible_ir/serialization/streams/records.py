@@ -244,7 +244,8 @@ def stream_error(
 
 def _reason(error: DecodeError | ValidationError) -> str:
     if isinstance(error, DecodeError):
-        return error.reason
+        more = len(error.errors) - 1
+        return f"{error.reason}; and {more} more" if more else error.reason
     listed = "; ".join(map(str, error.violations[:_LISTED]))
     more = len(error.violations) - _LISTED
     return f"{listed}; and {more} more" if more > 0 else listed

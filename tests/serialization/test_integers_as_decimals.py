@@ -1,0 +1,93 @@
+"""Numbers of integer fields are decided as decimals: never through a double.
+
+The expected values are those of the texts as decimal numbers, worked out by hand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from every_feature import EveryFeature
+from google.protobuf.message import Message
+
+import crucible_ir as ir
+
+#: The readers, and a document of each whose ``seed`` is a number.
+DOCUMENTS: list[tuple[Callable[..., Message], str]] = [
+    (ir.from_json, '{"id": "a", "modelRef": {}, "datasetRef": {}, "seed": %s}'),
+    (ir.from_crucible_json, '{"id": "a", "model_ref": {}, "dataset_ref": {}, "seed": %s}'),
+    (ir.from_yaml, "id: a\nmodel_ref: {}\ndataset_ref: {}\nseed: %s\n"),
+]
+READERS = pytest.mark.parametrize(
+    ("read", "document"), DOCUMENTS, ids=["json", "crucible-json", "yaml"]
+)
+
+
+@READERS
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("9007199254740993.0", 9007199254740993),
+        ("9.007199254740993e15", 9007199254740993),
+        ("9007199254740993000e-3", 9007199254740993),
+        ("9223372036854775807.0", 2**63 - 1),
+        ("-9223372036854775808.0", -(2**63)),
+        ("1e3", 1000),
+        ("1.000", 1),
+        ("-0.0", 0),
+        ("0e400", 0),
+    ],
+)
+def test_a_whole_number_is_exact(
+    read: Callable[..., Message], document: str, text: str, value: int
+) -> None:
+    config = read(document % text, "TrainingConfig", validate=False)
+    assert config.seed == value  # type: ignore[attr-defined]  # a TrainingConfig by its name
+
+
+@READERS
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [
+        ("1.00000000000000000001", "expected an integer, got the number 1.00000000000000000001"),
+        ("0.99999999999999999999", "expected an integer, got the number 0.99999999999999999999"),
+        ("1e-400", "expected an integer, got the number 1e-400"),
+        ("9223372036854775808.0", "9223372036854775808 is out of range"),
+        # As a double it would be 2^63 - 1024, which fits.
+        ("9.223372036854775807999e18", "expected an integer"),
+        ("1e400", "1e400 is out of range"),
+        ("1e999999999999", "1e999999999999 is out of range"),
+    ],
+)
+def test_any_other_number_is_rejected_with_its_text(
+    read: Callable[..., Message], document: str, text: str, error: str
+) -> None:
+    with pytest.raises(ir.DecodeError) as caught:
+        read(document % text, "TrainingConfig", validate=False)
+    assert caught.value.path == "seed"
+    assert caught.value.reason.startswith(error)
+
+
+@READERS
+def test_a_small_integer_is_not_rounded_into_its_range(
+    read: Callable[..., Message], document: str
+) -> None:
+    text = (document % "1").replace("seed", "epochs") % ()
+    assert read(text, "TrainingConfig", validate=False).epochs == 1  # type: ignore[attr-defined]
+    with pytest.raises(ir.DecodeError, match="expected an integer"):
+        read((document % "2147483646.9999999999").replace("seed", "epochs"), "TrainingConfig")
+
+
+def test_map_keys_enums_and_unsigned_numbers_are_decimals_too() -> None:
+    read = ir.from_json(
+        '{"oneUint64": 18446744073709551615.0, "oneColour": 1.0}', EveryFeature, validate=False
+    )
+    assert (read.one_uint64, read.one_colour) == (2**64 - 1, 1)  # type: ignore[attr-defined]
+    with pytest.raises(ir.DecodeError, match="expected an integer"):
+        ir.from_json('{"oneColour": 1.00000000000000000001}', EveryFeature, validate=False)
+
+
+def test_a_double_takes_the_nearest_double() -> None:
+    version = ir.from_json('{"metrics": {"a": 9007199254740993.0}}', "ModelVersion", validate=False)
+    assert version.metrics["a"] == 9007199254740992.0  # type: ignore[attr-defined]
