@@ -163,6 +163,20 @@ def without_trailing_spaces(text: str) -> str:
 
 
 def check_links(page: str, folder: Path) -> None:
-    """Check that every link of a page in a folder to a file has a target."""
-    targets = re.findall(r"\]\((?!https?:)([^)#]*)(?:#[^)]*)?\)", page)
-    assert [target for target in targets if target and not (folder / target).exists()] == []
+    """Check that every link of a page in a folder to a file, or a section of one, has a target."""
+    missing = []
+    for target, section in re.findall(r"\]\((?!https?:)([^)#]*)(?:#([^)]*))?\)", page):
+        linked = folder / target
+        if not linked.exists():
+            missing.append(target)
+        elif section:
+            text = linked.read_text(encoding="utf-8") if target else page
+            if section not in sections(text):
+                missing.append(f"{target}#{section}")
+    assert missing == []
+
+
+def sections(page: str) -> set[str]:
+    """Return the anchors of the headings of a page."""
+    headings = re.findall(r"^#+ (.*)$", page, flags=re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in headings}
