@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterable, Iterable, Mapping
+from collections.abc import AsyncIterable, Iterable, Mapping, Sequence
 from typing import Any, Final, NoReturn
 
 import grpc
@@ -13,6 +13,7 @@ from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 
 from crucible_ir.errors import DecodeError, EncodeError, Error, ValidationError, Violation
+from crucible_ir.exchange.server.rpc import trailers
 from crucible_ir.exchange.store.errors import (
     DocumentNotFoundError,
     RequestIdReusedError,
@@ -30,11 +31,8 @@ DOMAIN = "crucible-ir"
 #: The trailer that carries the details.
 DETAILS_TRAILER = "grpc-status-details-bin"
 
-#: The most violations that an error lists: trailers are limited to a few kilobytes.
-MAX_VIOLATIONS = 20
-
-#: The longest message, in characters, for the same reason.
-MAX_MESSAGE = 1000
+#: The most violations that an error lists; fewer if they do not fit in the trailers.
+MAX_VIOLATIONS: Final = 20
 
 # Operators filter by this name, so it does not follow the module.
 _log: Final = logging.getLogger("crucible_ir.exchange.server.errors")
@@ -43,34 +41,75 @@ _log: Final = logging.getLogger("crucible_ir.exchange.server.errors")
 class RpcError(Error):
     """Ends a call with a status other than OK.
 
+    The message and the details are cut to the size that trailers may have.
+
     Attributes:
         code: The status code.
         message: The message for people.
         details: Typed details, messages of ``google.rpc``.
+        violations: The first of the broken rules, if that is the reason.
     """
 
     def __init__(
-        self, code: grpc.StatusCode, message: str, details: Iterable[Message] = ()
+        self,
+        code: grpc.StatusCode,
+        message: str,
+        details: Iterable[Message] = (),
+        violations: Sequence[Violation] = (),
     ) -> None:
         super().__init__(message)
         self.code = code
-        self.message = message if len(message) <= MAX_MESSAGE else message[: MAX_MESSAGE - 1] + "…"
-        self.details = list(details)
+        self.message = trailers.cut(message)
+        self.details = trailers.fitting(details, trailers.details_room(self.message))
+        self.violations = violations
 
 
 def invalid_argument(message: str, violations: Iterable[Violation]) -> RpcError:
-    """Return the error for a request that breaks rules; the reasons are the ids of the rules."""
+    """Return the error for a request that breaks rules; the reasons are the ids of the rules.
+
+    It lists the first violations; the message says how many there are, and how many it leaves out.
+    """
     broken = list(violations)
-    fields = [
-        error_details_pb2.BadRequest.FieldViolation(
-            field=violation.path, description=violation.message, reason=violation.rule_id
-        )
-        for violation in broken[:MAX_VIOLATIONS]
-    ]
-    first = f": {broken[0]}" if broken else ""
-    more = f", and {len(broken) - 1} more" if len(broken) > 1 else ""
-    detail = error_details_pb2.BadRequest(field_violations=fields)
-    return RpcError(grpc.StatusCode.INVALID_ARGUMENT, f"{message}{first}{more}", [detail])
+    listed: Sequence[Violation] = broken
+    if broken:
+        # What the error lists depends on the size of the message, which says how much it lists.
+        end = _more(len(broken), 0)
+        room = trailers.MAX_MESSAGE_BYTES - trailers.encoded_size(f"{message}: {end}")
+        message = f"{message}: {_shown(broken[0], room)}"
+        listed = _listed(broken, trailers.details_room(message + end))
+        message += _more(len(broken), len(listed))
+    detail = error_details_pb2.BadRequest(field_violations=map(_field_violation, listed))
+    return RpcError(grpc.StatusCode.INVALID_ARGUMENT, message, [detail], listed)
+
+
+def _more(count: int, listed: int) -> str:
+    """Return the end of a message about violations: how many there are besides the first one."""
+    more = f", and {count - 1} more" if count > 1 else ""
+    return more if listed == count else f"{more} ({count - listed} not listed)"
+
+
+def _shown(violation: Violation, room: int) -> str:
+    """Return a violation in at most so many encoded bytes; a long path leaves half to the rest."""
+    if trailers.encoded_size(str(violation)) <= room:
+        return str(violation)
+    path = trailers.cut(violation.path, room // 2)
+    return trailers.cut(str(violation._replace(path=path)), room)
+
+
+def _listed(violations: Sequence[Violation], room: int) -> Sequence[Violation]:
+    """Return the first violations, as many as fit in so many bytes; one is always listed."""
+    room -= trailers.DETAIL_OVERHEAD
+    for count, violation in enumerate(violations[:MAX_VIOLATIONS]):
+        room -= _field_violation(violation).ByteSize() + trailers.ITEM_OVERHEAD
+        if room < 0 and count:
+            return violations[:count]
+    return violations[:MAX_VIOLATIONS]
+
+
+def _field_violation(violation: Violation) -> error_details_pb2.BadRequest.FieldViolation:
+    return error_details_pb2.BadRequest.FieldViolation(
+        field=violation.path, description=violation.message, reason=violation.rule_id
+    )
 
 
 def field_violation(path: str, rule_id: str, description: str) -> RpcError:
@@ -147,7 +186,10 @@ def translate(error: Exception) -> RpcError:
             return error
         case ValidationError():
             return invalid_argument("invalid request", error.violations)
-        case DecodeError() | EncodeError():
+        case DecodeError():
+            unreadable = [Violation(each.path, "readable", each.reason) for each in error.errors]
+            return invalid_argument("invalid request", unreadable)
+        case EncodeError():
             return field_violation(error.path, "readable", error.reason)
         case DocumentNotFoundError():
             return not_found(error.type, error.id, str(error))

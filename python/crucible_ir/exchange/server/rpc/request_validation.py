@@ -34,9 +34,9 @@ class ValidationInterceptor(Interceptor):
         is_checked = method.startswith(PREFIX) and not handler.request_streaming
         return _checked if is_checked else None
 
-    def error_translator(self, method: str) -> ErrorTranslator | None:
-        """Translate the errors of a method."""
-        return translate if method.startswith(PREFIX) else None
+    def error_translator(self, method: str) -> ErrorTranslator:
+        """Translate the errors of every method: gRPC would send the text of an exception."""
+        return translate
 
 
 def _checked(request: Any, context: Context) -> Any:

@@ -286,10 +286,9 @@ class LimitsInterceptor(Interceptor):
             return behavior
 
         async def end(context: Context) -> None:
-            await context.abort(
-                grpc.StatusCode.DEADLINE_EXCEEDED,
-                f"the call exceeded the server's limit of {seconds:g} seconds",
-            )
+            message = f"the call exceeded the server's limit of {seconds:g} seconds"
+            error = errors.RpcError(grpc.StatusCode.DEADLINE_EXCEEDED, message)
+            await errors.abort(context, error)
 
         return DeadlineTimer(seconds).limit(behavior, end)
 

@@ -9,6 +9,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from crucible_ir import v1 as ir_v1
 from crucible_ir.errors import Violation
 from crucible_ir.exchange import v1
+from crucible_ir.exchange.server.rpc import trailers
 from crucible_ir.exchange.server.rpc.errors import RpcError
 from crucible_ir.exchange.store.records import DocumentKey, Microseconds, StoredEntry, StoredRecord
 
@@ -96,12 +97,13 @@ def violation_messages(violations: Iterable[Violation]) -> list[v1.Violation]:
     ]
 
 
-def item_error(error: RpcError, violations: Iterable[Violation] = ()) -> v1.ItemError:
-    """Return an error as the result for one item of a stream."""
+def item_error(error: RpcError) -> v1.ItemError:
+    """Return an error as the result for one item of a stream, as large as a status may be."""
     code = error.code.value[0]
+    violations = violation_messages(error.violations)
     return v1.ItemError(
         code=code,
         message=error.message,
-        violations=violation_messages(violations),
+        violations=trailers.fitting(violations, trailers.MAX_BYTES),
         retryable=code in _RETRYABLE,
     )

@@ -9,7 +9,7 @@ from typing import Any, Final, cast
 import grpc
 import grpc.aio
 
-from crucible_ir.errors import ValidationError, near_miss, shorten
+from crucible_ir.errors import near_miss, shorten
 from crucible_ir.exchange import v1
 from crucible_ir.exchange.content import FieldReference, indexed_fields, references_of
 from crucible_ir.exchange.server.options import Settings
@@ -135,8 +135,7 @@ class ExchangeService(ExchangeServiceServicer):
                 check_request(request)
                 published = await self._publish(request.publish, caller)
             except Exception as error:
-                violations = error.violations if isinstance(error, ValidationError) else ()
-                rejection = item_error(translate(error), violations)
+                rejection = item_error(translate(error))
                 return v1.BatchPublishResponse(index=request.index, error=rejection)
             return v1.BatchPublishResponse(index=request.index, published=published)
 

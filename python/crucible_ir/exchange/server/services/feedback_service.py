@@ -17,7 +17,7 @@ from crucible_ir.exchange import v1
 from crucible_ir.exchange.server.options import Settings
 from crucible_ir.exchange.server.rpc.call_context import Caller, current_caller
 from crucible_ir.exchange.server.rpc.drain import Draining
-from crucible_ir.exchange.server.rpc.errors import RpcError, error_info, invalid_argument, translate
+from crucible_ir.exchange.server.rpc.errors import RpcError, error_info, invalid_argument
 from crucible_ir.exchange.server.rpc.request_validation import check_request
 from crucible_ir.exchange.server.services.conversions import (
     item_error,
@@ -165,7 +165,7 @@ def _rows(
         if not (sees_all and _certainly_valid(event)):
             error = _rejection(event, caller)
             if error is not None:
-                response.rejected.add(index=index, error=error)
+                response.rejected.add(index=index, error=item_error(error))
                 continue
         rows.append(event_row(event, content))
     return rows
@@ -179,17 +179,15 @@ def _certainly_valid(event: ir_v1.FeedbackEvent) -> bool:
         return False
 
 
-def _rejection(event: ir_v1.FeedbackEvent, caller: Caller) -> v1.ItemError | None:
+def _rejection(event: ir_v1.FeedbackEvent, caller: Caller) -> RpcError | None:
     """Return the error of an event that cannot be stored; ``None`` if it can."""
     broken = violations(event)
     if broken:
-        return item_error(invalid_argument("invalid event", broken), broken)
-    if caller.scope is EVERYTHING:
-        return None
+        return invalid_argument("invalid event", broken)
     try:
         caller.check("FeedbackEvent", event.id)
     except RpcError as error:
-        return item_error(translate(error))
+        return error
     return None
 
 

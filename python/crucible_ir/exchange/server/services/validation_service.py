@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 
 import grpc
 import grpc.aio
 
-from crucible_ir.errors import DecodeError, EncodeError
+from crucible_ir.errors import DecodeError, EncodeError, Violation
 from crucible_ir.exchange import v1
-from crucible_ir.exchange.server.rpc.errors import field_violation
+from crucible_ir.exchange.server.rpc import trailers
+from crucible_ir.exchange.server.rpc.errors import RpcError, field_violation, invalid_argument
 from crucible_ir.exchange.server.services.conversions import violation_messages
 from crucible_ir.exchange.v1.validation_service_pb2_grpc import ValidationServiceServicer
 from crucible_ir.linting import LintFinding, lint
@@ -75,13 +77,13 @@ def _convert(request: v1.ConvertRequest) -> v1.ConvertResponse:
     try:
         message = source.read(request.content, message_type(request.type), False)
     except DecodeError as error:
-        raise field_violation("content", "content.readable", str(error)) from error
+        raise _invalid_content("content.readable", error.errors) from error
     if not request.allow_invalid:
         ensure_valid(message)
     try:
         return v1.ConvertResponse(content=target.write(message, None))
     except EncodeError as error:
-        raise field_violation("content", "content.writable", str(error)) from error
+        raise _invalid_content("content.writable", [error]) from error
 
 
 def _check_type(name: str) -> None:
@@ -89,6 +91,18 @@ def _check_type(name: str) -> None:
         message_type(name)
     except UnknownTypeError as error:
         raise field_violation("type", "type.known", str(error)) from error
+
+
+def _invalid_content(rule_id: str, errors: Iterable[DecodeError | EncodeError]) -> RpcError:
+    violations = [Violation("content", rule_id, _description(error)) for error in errors]
+    return invalid_argument("invalid request", violations)
+
+
+def _description(error: DecodeError | EncodeError) -> str:
+    """Return the position, path and reason of an error; a long path is cut, and not the reason."""
+    path = trailers.cut(error.path, trailers.MAX_MESSAGE_BYTES // 2)
+    parts = [str(error.position or ""), path, error.reason]
+    return ": ".join(part for part in parts if part)
 
 
 def _failure(error: DecodeError) -> v1.ReadFailure:
