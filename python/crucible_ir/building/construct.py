@@ -20,13 +20,15 @@ from crucible_ir.schema.fields import INTEGER_RANGES, Field, Kind, fields_of
 from crucible_ir.schema.types import descriptor_of
 from crucible_ir.serialization.binary import reads_back
 from crucible_ir.serialization.conversion_error import ConversionError, shown_integer, too_deep
-from crucible_ir.serialization.json import opaque
+from crucible_ir.serialization.json.opaque import opaque_readers, unpaired_surrogate
 from crucible_ir.serialization.json.protojson import unknown_name
 from crucible_ir.serialization.json.timestamps import read_timestamp, set_datetime
 from crucible_ir.serialization.limits import MAX_DEPTH
 
 if TYPE_CHECKING:
     MessageT = TypeVar("MessageT", bound=Message)
+
+_OPAQUE = opaque_readers(consumes=False)
 
 #: Sets one field of a message from a value, given the depth of the message below the root.
 _Setter = Callable[[Message, Any, int], None]
@@ -237,9 +239,9 @@ def set_message(target: Message, value: object, depth: int = 0) -> None:
     elif name == "google.protobuf.Struct":
         if not isinstance(value, Mapping):
             raise ConversionError(f"expected a mapping, got {_shown(value)}")
-        opaque.read_struct(json_value(value), target, depth)  # type: ignore[arg-type]  # a Struct by name
+        _OPAQUE.struct(json_value(value), target, depth)
     elif name == "google.protobuf.Value":
-        opaque.read_value(json_value(value), target, depth)  # type: ignore[arg-type]  # a Value by name
+        _OPAQUE.value(json_value(value), target, depth)
     elif isinstance(target, Timestamp):
         if isinstance(value, datetime):
             set_datetime(value, target)
@@ -294,7 +296,7 @@ def _text(value: object) -> str:
     try:
         text.encode()
     except UnicodeEncodeError:
-        raise opaque.unpaired_surrogate() from None
+        raise unpaired_surrogate() from None
     return text
 
 

@@ -124,6 +124,16 @@ class Number(float):
         return number
 
 
+def parse_number(text: str) -> float:
+    """Return the double nearest to the text of a number, with the text where it may matter.
+
+    A double that is not whole is not an integer, whatever its text.
+    """
+    number = float(text)
+    is_fraction = number - number == 0.0 and not number.is_integer()
+    return number if is_fraction else Number(text)
+
+
 def number_text(number: float) -> str:
     """Return the text of a number: its own, or the shortest that means the same double."""
     return number.text if isinstance(number, Number) else repr(number)

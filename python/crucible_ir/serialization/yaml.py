@@ -16,7 +16,7 @@ import yaml
 from crucible_ir.errors import DecodeError, Position
 from crucible_ir.paths import MapKey, Part, format_path
 from crucible_ir.schema.types import message_type
-from crucible_ir.serialization.conversion_error import Number, describe
+from crucible_ir.serialization.conversion_error import Number, describe, parse_number
 from crucible_ir.serialization.json.document import ParsedValues
 from crucible_ir.serialization.json.parsing import decode_utf8
 from crucible_ir.serialization.json.protojson import PROTOJSON, to_dict
@@ -45,7 +45,7 @@ _SCALAR_TAGS = ("str", "int", "float", "bool", "null")
 #: What is not a printable character of YAML 1.2 (5.1).
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _TOO_DEEP = f"nested deeper than {MAX_YAML_DEPTH} levels"
-_TAG_OF = {int: "int", Number: "float", bool: "bool", type(None): "null"}
+_TAG_OF = {int: "int", float: "float", Number: "float", bool: "bool", type(None): "null"}
 
 
 def to_yaml(message: Message) -> str:
@@ -250,7 +250,7 @@ class _Composer:
         except ValueError:
             raise self.error("a number has too many digits", here) from None
         if _FLOAT.fullmatch(text):
-            return Number(text)
+            return parse_number(text)
         if _NOT_FINITE.fullmatch(text):
             raise self.error(
                 f'{text} is written "NaN", "Infinity" or "-Infinity", in quotes, as in ProtoJSON',

@@ -28,10 +28,8 @@ from crucible_ir.serialization.json.codec import (
 from crucible_ir.serialization.json.document import ParsedValues
 from crucible_ir.serialization.json.opaque import (
     Writer,
+    opaque_readers,
     opaque_writers,
-    read_list,
-    read_struct,
-    read_value,
     unpaired_surrogate,
     write_number,
 )
@@ -152,7 +150,9 @@ class CrucibleJson(Dialect):
         super().__init__()
         self.in_pieces = in_pieces
         opaque = opaque_writers(write_number)
-        self._write_struct = opaque.struct
+        # The values come from parsed JSON, and nobody else has them.
+        read = opaque_readers(consumes=True)
+        self._read_struct = read.struct
         snapshot = fields_of(v1.MetricsSnapshot.DESCRIPTOR)["values"]
         self._read_snapshot_values = self.read_row(snapshot).read
         self.writers = {
@@ -166,10 +166,10 @@ class CrucibleJson(Dialect):
             _TOOL_CHOICE: _write_tool_choice,
         }
         self.readers = {
-            "google.protobuf.ListValue": read_list,
-            "google.protobuf.Struct": read_struct,
+            "google.protobuf.ListValue": read.list,
+            "google.protobuf.Struct": read.struct,
             "google.protobuf.Timestamp": timestamps.read_timestamp,
-            "google.protobuf.Value": read_value,
+            "google.protobuf.Value": read.value,
             _PART: self._read_part,
             _PARTS: self._read_parts,
             _SNAPSHOT: self._read_snapshot_values,
@@ -289,7 +289,7 @@ class CrucibleJson(Dialect):
             return ReadRow(field.name, read)
         shared = _shared_key(field)
         if shared is not None:
-            read = self._read_content if shared == "content" else _read_arguments
+            read = self._read_content if shared == "content" else self._read_arguments
             return ReadRow(field.name, read)
         return super().read_row(field)
 
@@ -303,6 +303,16 @@ class CrucibleJson(Dialect):
             self._read_parts(value, message.parts, depth + 1)
         else:
             raise ConversionError(f"expected a string or a list of parts, got {describe(value)}")
+
+    def _read_arguments(self, value: object, call: v1.ToolCall, depth: int) -> None:
+        if type(value) is str:
+            _set_string(call, "raw", value)
+        elif type(value) is dict:
+            if depth + 1 > MAX_DEPTH:
+                raise too_deep()
+            self._read_struct(value, call.map, depth + 1)
+        else:
+            raise ConversionError(f"expected an object or a string, got {describe(value)}")
 
     def _write_parts(self, parts: v1.ContentParts, depth: int) -> list[object]:
         made: list[object] = []
@@ -447,17 +457,6 @@ def _open_list_reader(field: Field) -> Reader:
 
 
 # Messages that are not an object with a key for each field
-
-
-def _read_arguments(value: object, call: v1.ToolCall, depth: int) -> None:
-    if type(value) is str:
-        _set_string(call, "raw", value)
-    elif type(value) is dict:
-        if depth + 1 > MAX_DEPTH:
-            raise too_deep()
-        read_struct(value, call.map, depth + 1)
-    else:
-        raise ConversionError(f"expected an object or a string, got {describe(value)}")
 
 
 def _write_tool_choice(choice: v1.ToolChoice, depth: int) -> object:

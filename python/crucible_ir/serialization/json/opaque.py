@@ -7,7 +7,7 @@ NaN and the infinities, which JSON cannot write.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from crucible_ir.paths import MapKey
@@ -27,95 +27,126 @@ if TYPE_CHECKING:
 MAX_EXACT_INTEGER = 2**53
 _LARGEST_EXACT = float(MAX_EXACT_INTEGER)
 
+#: Fills a message, itself at a depth below the root, from a JSON value.
+Reader: TypeAlias = Callable[[object, Any, int], None]
+
 #: Turns a value of a field into a JSON value, given the depth of the message that has the field.
 Writer: TypeAlias = Callable[[Any, int], object]
 
 
-def read_struct(value: object, struct: Struct, depth: int) -> None:
-    """Fill a Struct, itself at a depth below the root message, from a JSON object."""
-    if type(value) is not dict:
-        raise ConversionError(f"expected an object, got {describe(value)}")
-    if not value:
-        struct.SetInParent()
-        return
-    if depth + 2 > MAX_DEPTH:
-        raise too_deep()
-    fields = struct.fields
-    depth += 2
-    first_error: ConversionError | None = None
-    for key, item in value.items():
-        try:
-            kind = type(item)
-            if kind is str:
-                fields[key].string_value = item
-            elif kind is dict:
-                read_struct(item, fields[key].struct_value, depth + 1)
-            elif (kind is int or kind is float) and -_LARGEST_EXACT <= item <= _LARGEST_EXACT:
-                fields[key].number_value = item
-            else:
-                read_value(item, fields[key], depth)
-        except ConversionError as error:
-            first_error = add_error(first_error, error.under(MapKey(key)))
-        except ValueError:
-            shown = MapKey(key.encode(errors="backslashreplace").decode())
-            first_error = add_error(first_error, unpaired_surrogate().under(shown))
-        except TypeError:
-            first_error = add_error(first_error, not_a_key(key))
-    if first_error is not None:
-        raise first_error
+class OpaqueReaders(NamedTuple):
+    """Readers of the messages of opaque JSON.
+
+    Attributes:
+        struct: Fills a Struct, itself at a depth below the root message, from a JSON object.
+        value: Fills a Value from a JSON value.
+        list: Fills a ListValue from a JSON list.
+    """
+
+    struct: Reader
+    value: Reader
+    list: Reader
 
 
-def read_list(value: object, target: ListValue, depth: int) -> None:
-    """Fill a ListValue, itself at a depth below the root message, from a JSON list."""
-    if type(value) is not list:
-        raise ConversionError(f"expected a list, got {describe(value)}")
-    if not value:
-        target.SetInParent()
-        return
-    if depth + 1 > MAX_DEPTH:
-        raise too_deep()
-    values = target.values
-    first_error: ConversionError | None = None
-    for index, item in enumerate(value):
-        try:
-            read_value(item, values.add(), depth + 1)
-        except ConversionError as error:
-            first_error = add_error(first_error, error.under(index))
-    if first_error is not None:
-        raise first_error
+def opaque_readers(*, consumes: bool) -> OpaqueReaders:
+    """Return the readers of opaque JSON.
+
+    Args:
+        consumes: Whether lists are emptied while they are read, which saves memory.
+    """
+
+    def read_struct(value: object, struct: Struct, depth: int) -> None:
+        """Fill a Struct, itself at a depth below the root message, from a JSON object."""
+        if type(value) is not dict:
+            raise ConversionError(f"expected an object, got {describe(value)}")
+        if not value:
+            struct.SetInParent()
+            return
+        if depth + 2 > MAX_DEPTH:
+            raise too_deep()
+        fields = struct.fields
+        depth += 2
+        first_error: ConversionError | None = None
+        for key, item in value.items():
+            try:
+                kind = type(item)
+                if kind is str:
+                    fields[key].string_value = item
+                elif kind is dict:
+                    read_struct(item, fields[key].struct_value, depth + 1)
+                elif (kind is int or kind is float) and -_LARGEST_EXACT <= item <= _LARGEST_EXACT:
+                    fields[key].number_value = item
+                else:
+                    read_value(item, fields[key], depth)
+            except ConversionError as error:
+                first_error = add_error(first_error, error.under(MapKey(key)))
+            except ValueError:
+                shown = MapKey(key.encode(errors="backslashreplace").decode())
+                first_error = add_error(first_error, unpaired_surrogate().under(shown))
+            except TypeError:
+                first_error = add_error(first_error, not_a_key(key))
+        if first_error is not None:
+            raise first_error
+
+    def read_list(value: object, target: ListValue, depth: int) -> None:
+        """Fill a ListValue, itself at a depth below the root message, from a JSON list."""
+        if type(value) is not list:
+            raise ConversionError(f"expected a list, got {describe(value)}")
+        if not value:
+            target.SetInParent()
+            return
+        if depth + 1 > MAX_DEPTH:
+            raise too_deep()
+        values = target.values
+        first_error: ConversionError | None = None
+        for index, item in enumerate(_released(value) if consumes else value):
+            try:
+                read_value(item, values.add(), depth + 1)
+            except ConversionError as error:
+                first_error = add_error(first_error, error.under(index))
+        if first_error is not None:
+            raise first_error
+
+    def read_value(value: object, target: Value, depth: int) -> None:
+        """Fill a Value, itself at a depth below the root message, from a JSON value."""
+        kind = type(value)
+        if kind is float and value - value == 0.0:  # type: ignore[operator]  # mypy cannot follow
+            target.number_value = value  # type: ignore[assignment]
+        elif kind is str:
+            try:
+                target.string_value = value  # type: ignore[assignment]
+            except ValueError:
+                raise unpaired_surrogate() from None
+        elif kind is bool:
+            target.bool_value = value  # type: ignore[assignment]
+        elif isinstance(value, int):
+            if not -MAX_EXACT_INTEGER <= value <= MAX_EXACT_INTEGER:
+                raise ConversionError(
+                    f"the integer {shown_integer(value)} is beyond 2^53, which a number in opaque"
+                    " JSON cannot hold exactly; write it as a string"
+                )
+            target.number_value = value
+        elif isinstance(value, float):
+            if not math.isfinite(value):
+                raise ConversionError("a number in opaque JSON must be finite")
+            target.number_value = value
+        elif value is None:
+            target.null_value = 0  # type: ignore[assignment]  # the stub wants the enum's own type
+        elif kind is dict:
+            read_struct(value, target.struct_value, depth + 1)
+        elif kind is list:
+            read_list(value, target.list_value, depth + 1)
+        else:
+            raise ConversionError(f"expected a JSON value, got {describe(value)}")
+
+    return OpaqueReaders(read_struct, read_value, read_list)
 
 
-def read_value(value: object, target: Value, depth: int) -> None:
-    """Fill a Value, itself at a depth below the root message, from a JSON value."""
-    kind = type(value)
-    if kind is float and value - value == 0.0:  # type: ignore[operator]  # mypy cannot follow
-        target.number_value = value  # type: ignore[assignment]
-    elif kind is str:
-        try:
-            target.string_value = value  # type: ignore[assignment]
-        except ValueError:
-            raise unpaired_surrogate() from None
-    elif kind is bool:
-        target.bool_value = value  # type: ignore[assignment]
-    elif isinstance(value, int):
-        if not -MAX_EXACT_INTEGER <= value <= MAX_EXACT_INTEGER:
-            raise ConversionError(
-                f"the integer {shown_integer(value)} is beyond 2^53, which a number in opaque JSON"
-                " cannot hold exactly; write it as a string"
-            )
-        target.number_value = value
-    elif isinstance(value, float):
-        if not math.isfinite(value):
-            raise ConversionError("a number in opaque JSON must be finite")
-        target.number_value = value
-    elif value is None:
-        target.null_value = 0  # type: ignore[assignment]  # the stub wants the enum's own type
-    elif kind is dict:
-        read_struct(value, target.struct_value, depth + 1)
-    elif kind is list:
-        read_list(value, target.list_value, depth + 1)
-    else:
-        raise ConversionError(f"expected a JSON value, got {describe(value)}")
+def _released(values: list[object]) -> Iterator[object]:
+    """Yield the items of a list, each of which leaves the list."""
+    values.reverse()
+    while values:
+        yield values.pop()
 
 
 class OpaqueWriters(NamedTuple):

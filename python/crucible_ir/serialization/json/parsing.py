@@ -12,7 +12,7 @@ import orjson
 
 from crucible_ir.errors import DecodeError, Position
 from crucible_ir.paths import Part, format_path
-from crucible_ir.serialization.conversion_error import ConversionError, Number, too_deep
+from crucible_ir.serialization.conversion_error import ConversionError, parse_number, too_deep
 from crucible_ir.serialization.limits import MAX_DEPTH
 from crucible_ir.serialization.positions import PositionTree
 
@@ -57,16 +57,23 @@ def parse(data: str | bytes | bytearray | memoryview) -> object:
         DecodeError: The text is not JSON, repeats a key, or is nested too deeply.
     """
     try:
-        raw = data.encode() if isinstance(data, str) else bytes(data)
-        value = orjson.loads(raw)
-        written = orjson.dumps(value)
-        if raw == written or (
-            raw.translate(None, _WHITE_SPACE) == written.translate(None, _WHITE_SPACE)
-        ):
-            return value
+        return _parse_exactly(data)
     except (TypeError, ValueError):
+        # The error would keep the values in memory: the strict parser runs after this block.
         pass
     return _parse_strictly(decode_utf8(data))
+
+
+def _parse_exactly(data: str | bytes | bytearray | memoryview) -> object:
+    """Parse a JSON text that is written as orjson writes it, or raise any ValueError."""
+    raw = data.encode() if isinstance(data, str) else bytes(data)
+    value = orjson.loads(raw)
+    written = orjson.dumps(value)
+    if raw != written and (
+        raw.translate(None, _WHITE_SPACE) != written.translate(None, _WHITE_SPACE)
+    ):
+        raise ValueError("not written as orjson writes it")
+    return value
 
 
 def _parse_strictly(text: str) -> object:
@@ -75,7 +82,7 @@ def _parse_strictly(text: str) -> object:
             text,
             object_pairs_hook=_object,
             parse_constant=_reject_constant,
-            parse_float=Number,
+            parse_float=parse_number,
         )
     except json.JSONDecodeError as error:
         raise DecodeError(

@@ -21,10 +21,8 @@ from crucible_ir.serialization.json.codec import Dialect
 from crucible_ir.serialization.json.document import ParsedValues
 from crucible_ir.serialization.json.opaque import (
     Writer,
+    opaque_readers,
     opaque_writers,
-    read_list,
-    read_struct,
-    read_value,
     write_number,
 )
 from crucible_ir.serialization.json.parsing import JsonPositions, parse
@@ -127,7 +125,7 @@ def parse_json(data: str | bytes) -> ParsedValues:
     Raises:
         DecodeError: The text is not JSON.
     """
-    return ParsedValues(parse(data), JsonPositions(data), PROTOJSON)
+    return ParsedValues(parse(data), JsonPositions(data), _PARSED)
 
 
 @overload
@@ -154,13 +152,17 @@ class ProtoJson(Dialect):
     Args:
         original_names: Whether to write ``model_ref`` rather than ``modelRef``.
         in_pieces: Whether long lists of messages are written as `LargeList`.
+        consumes: Whether lists of opaque JSON are emptied while they are read.
     """
 
-    def __init__(self, *, original_names: bool = False, in_pieces: bool = False) -> None:
+    def __init__(
+        self, *, original_names: bool = False, in_pieces: bool = False, consumes: bool = False
+    ) -> None:
         super().__init__()
         self.original_names = original_names
         self.in_pieces = in_pieces
         opaque = opaque_writers(self.write_opaque_number)
+        read = opaque_readers(consumes=consumes)
         self.writers = {
             "google.protobuf.Any": self._write_any,
             "google.protobuf.Duration": _write_as_text,
@@ -175,10 +177,10 @@ class ProtoJson(Dialect):
             "google.protobuf.Any": self._read_any,
             "google.protobuf.Duration": _read_duration,
             "google.protobuf.FieldMask": _read_field_mask,
-            "google.protobuf.ListValue": read_list,
-            "google.protobuf.Struct": read_struct,
+            "google.protobuf.ListValue": read.list,
+            "google.protobuf.Struct": read.struct,
             "google.protobuf.Timestamp": timestamps.read_timestamp,
-            "google.protobuf.Value": read_value,
+            "google.protobuf.Value": read.value,
             **dict.fromkeys(_WRAPPERS, self._read_wrapper),
         }
 
@@ -389,6 +391,8 @@ def _read_field_mask(value: object, message: Any, depth: int) -> None:
 
 
 PROTOJSON = ProtoJson()
+#: What reads parsed JSON, whose values nobody else has.
+_PARSED = ProtoJson(consumes=True)
 _ORIGINAL_NAMES = ProtoJson(original_names=True)
 #: What writes text, by whether it writes original names.
 _TEXT = {names: ProtoJson(original_names=names, in_pieces=True) for names in (False, True)}
