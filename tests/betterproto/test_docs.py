@@ -28,6 +28,6 @@ def test_the_program_that_calls_an_exchange_runs(
 ) -> None:
     [code] = re.findall(r"```py\n(.*?)```", GUIDE, re.DOTALL)
     code = code.replace('"exchange.example.com"', '"127.0.0.1"').replace("ssl=True", "ssl=None")
-    code = code.replace("50551", str(exchange.port))
+    code = code.replace("7551", str(exchange.port))
     exec(compile(code, "docs/python-betterproto.md", "exec"), {"token": "none"})
     assert capsys.readouterr().out == "1\ndocument.model_ref.id required\n"

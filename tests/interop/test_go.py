@@ -304,14 +304,14 @@ def test_the_programs_of_the_guide_print_what_they_show(guide: Path, name: str) 
 
 
 def test_the_guide_s_client_talks_to_an_exchange(guide: Path, served: Served) -> None:
-    redirect(guide, "publish", "127.0.0.1:50551", served.address)
+    redirect(guide, "publish", "127.0.0.1:7551", served.address)
     command, shown = SESSIONS["publish"]
     assert run(command, guide) == shown
 
 
 def test_the_guide_s_client_shows_its_token_over_tls(guide: Path, secured: Secured) -> None:
     (guide / "ca.pem").write_bytes(secured.roots)
-    redirect(guide, "secured", "exchange.example.com:50551", secured.address)
+    redirect(guide, "secured", "exchange.example.com:7551", secured.address)
     command, shown = SESSIONS["secured"]
     assert run(command, guide, CRUCIBLE_IR_TOKEN=secured.token) == shown
     with pytest.raises(AssertionError, match="Unauthenticated"):

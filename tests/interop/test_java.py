@@ -112,8 +112,8 @@ def test_the_guide_s_client_publishes_and_reads_typed_errors(
     programs: Path, served: Served
 ) -> None:
     command, shown = command_of(GUIDE, "PublishVersion.java")
-    assert "127.0.0.1:50551" in command
-    assert run(command.replace("127.0.0.1:50551", served.address), programs) == shown
+    assert "127.0.0.1:7551" in command
+    assert run(command.replace("127.0.0.1:7551", served.address), programs) == shown
     with ExchangeClient(served.address) as client:
         stored = client.get(ir.v1.ModelVersion, "llama_mmlu_3")
     assert stored.record.revision == 2

@@ -147,13 +147,13 @@ def test_the_programs_of_the_guide_print_what_they_show(guide: Path, name: str) 
 
 
 def test_the_guide_s_client_talks_to_an_exchange(guide: Path, served: Served) -> None:
-    redirect(guide / compiled("exchange.ts"), "127.0.0.1:50551", served.address)
+    redirect(guide / compiled("exchange.ts"), "127.0.0.1:7551", served.address)
     assert run(f"node {compiled('exchange.ts')}", guide) == OUTPUTS["exchange.ts"]
 
 
 def test_the_guide_s_client_shows_its_token_over_tls(guide: Path, secured: Secured) -> None:
     (guide / "ca.pem").write_bytes(secured.roots)
-    redirect(guide / compiled("secured.ts"), "exchange.example.com:50551", secured.address)
+    redirect(guide / compiled("secured.ts"), "exchange.example.com:7551", secured.address)
     command = f"node {compiled('secured.ts')}"
     assert run(command, guide, CRUCIBLE_IR_TOKEN=secured.token) == OUTPUTS["secured.ts"]
     with pytest.raises(AssertionError, match="unauthenticated"):

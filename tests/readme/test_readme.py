@@ -26,7 +26,7 @@ MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 PAGES = ("python.md", "command-line.md", "performance.md")
 
 #: The address of an exchange on the pages.
-DEFAULT_ADDRESS = "127.0.0.1:50551"
+DEFAULT_ADDRESS = "127.0.0.1:7551"
 
 
 @pytest.fixture

@@ -200,7 +200,7 @@ def test_an_unreachable_server_is_named(shared: Served) -> None:
 
 def test_a_token_for_another_machine_requires_tls(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CRUCIBLE_IR_TOKEN", "secret")
-    result = run("list", "--server", "exchange.example.com:50551")
+    result = run("list", "--server", "exchange.example.com:7551")
     assert result.status == 2
     assert "in plain text: connect with TLS" in result.err
     assert "secret" not in result.err

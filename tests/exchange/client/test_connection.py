@@ -12,6 +12,7 @@ from exchange.client.served import Served
 
 import crucible_ir.exchange
 from crucible_ir import v1
+from crucible_ir.cli.commands.exchange.list import command as list_command
 from crucible_ir.exchange import (
     ExchangeClient,
     ExchangeError,
@@ -20,21 +21,22 @@ from crucible_ir.exchange import (
     Tls,
     UnauthenticatedError,
 )
-from crucible_ir.exchange.client.connection import Connection, is_loopback
+from crucible_ir.exchange.client.connection import DEFAULT_TARGET, Connection, is_loopback
+from crucible_ir.exchange.server.listening import DEFAULT_ADDRESS, parse_address
 
 
 @pytest.mark.parametrize(
     "target",
     [
-        "10.0.0.7:50551",
+        "10.0.0.7:7551",
         "exchange.example.com:443",
-        "localhost.example.com:50551",
-        "127.0.0.1.example.com:50551",
-        "[::1].example.com:50551",
-        "dns://10.0.0.1/localhost:50551",
+        "localhost.example.com:7551",
+        "127.0.0.1.example.com:7551",
+        "[::1].example.com:7551",
+        "dns://10.0.0.1/localhost:7551",
         "ipv4:127.0.0.1:1,10.0.0.7:1",
-        "127.0.0.1@10.0.0.7:50551",
-        "0.0.0.0:50551",
+        "127.0.0.1@10.0.0.7:7551",
+        "0.0.0.0:7551",
         "",
     ],
 )
@@ -46,9 +48,9 @@ def test_a_token_is_not_sent_to_another_machine_in_plain_text(target: str) -> No
 @pytest.mark.parametrize(
     "target",
     [
-        "127.0.0.1:50551",
+        "127.0.0.1:7551",
         "127.8.9.1:1",
-        "[::1]:50551",
+        "[::1]:7551",
         "localhost",
         "localhost:1",
         "unix:/run/x",
@@ -79,6 +81,15 @@ def test_secrets_are_not_in_the_repr() -> None:
 def test_a_certificate_requires_its_key() -> None:
     with pytest.raises(ExchangeError, match="private key together"):
         Tls(certificate=b"c")
+
+
+def test_client_server_and_command_line_have_the_same_default_address() -> None:
+    [option] = (parameter for parameter in list_command.params if "--server" in parameter.opts)
+    assert DEFAULT_TARGET == DEFAULT_ADDRESS == option.default
+    port = parse_address(DEFAULT_ADDRESS).port
+    # Systems give programs a port from 32768 on (Linux) or from 49152 on (IANA).
+    assert port is not None
+    assert 1024 < port < 32768
 
 
 def make_token(folder: Path) -> str:

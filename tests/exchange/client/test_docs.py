@@ -48,7 +48,7 @@ def test_every_option_of_the_guides_commands_exists() -> None:
 
 def test_the_guides_program_runs(shared: Served) -> None:
     [block] = re.findall(r"```py\n(.*?)```", GUIDE, re.DOTALL)
-    code = block.replace('"exchange.example.com:50551"', repr(shared.address))
+    code = block.replace('"exchange.example.com:7551"', repr(shared.address))
     code = code.replace("token=token", "token=None").replace(
         'tls=Tls.from_files(ca="ca.pem")', "tls=None"
     )

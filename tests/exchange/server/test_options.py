@@ -31,15 +31,15 @@ TOKENS = TokenFile("tokens.json")
         (DEFAULT_ADDRESS, True),
         ("127.0.0.1:0", True),
         ("127.8.9.10:1", True),
-        ("[::1]:50551", True),
-        ("localhost:50551", True),
+        ("[::1]:7551", True),
+        ("localhost:7551", True),
         ("unix:/run/exchange.sock", True),
-        ("0.0.0.0:50551", False),
-        ("[::]:50551", False),
-        ("192.168.1.5:50551", False),
-        ("exchange.example:50551", False),
-        ("127.0.0.1.example:50551", False),
-        ("localhost.example:50551", False),
+        ("0.0.0.0:7551", False),
+        ("[::]:7551", False),
+        ("192.168.1.5:7551", False),
+        ("exchange.example:7551", False),
+        ("127.0.0.1.example:7551", False),
+        ("localhost.example:7551", False),
     ],
 )
 def test_address_is_local_if_no_other_machine_can_reach_it(text: str, is_local: bool) -> None:
@@ -49,7 +49,7 @@ def test_address_is_local_if_no_other_machine_can_reach_it(text: str, is_local: 
 
 
 @pytest.mark.parametrize(
-    "text", ["", "50551", ":50551", "127.0.0.1", "127.0.0.1:", "127.0.0.1:65536", "::1:50551",
+    "text", ["", "7551", ":7551", "127.0.0.1", "127.0.0.1:", "127.0.0.1:65536", "::1:7551",
              "[::1]", "unix:", "http://127.0.0.1:1", "127.0.0.1:1/x", "127.0.0.1:\u0661"]
 )  # fmt: skip
 def test_invalid_address_is_rejected_with_an_example(text: str) -> None:

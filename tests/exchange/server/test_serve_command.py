@@ -84,7 +84,7 @@ def test_server_requires_the_tokens_that_the_command_creates() -> None:
     [
         (["--listen", "0.0.0.0:0"], "--insecure"),
         (["--listen", "nowhere"], "invalid address"),
-        (["--listen", "192.0.2.1:50551", "--insecure"], "cannot listen on 192.0.2.1:50551"),
+        (["--listen", "192.0.2.1:7551", "--insecure"], "cannot listen on 192.0.2.1:7551"),
         (["--tls-cert", "cert.pem"], "require each other"),
         (["--client-ca", "ca.pem"], "requires --tls-cert"),
         (["--tls-cert", "cert.pem", "--tls-key", "key.pem"], "cert.pem: no such file"),

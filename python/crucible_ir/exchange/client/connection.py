@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from crucible_ir.exchange.v1.validation_service_pb2_grpc import ValidationServiceAsyncStub
 
 #: The address that a server listens on by default.
-DEFAULT_TARGET: Final = "127.0.0.1:50551"
+DEFAULT_TARGET: Final = "127.0.0.1:7551"
 
 #: An idle connection is pinged after so many seconds, and closed when the ping is not answered
 #: within so many more. Together they leave time for another attempt within the default timeout of
@@ -191,9 +191,9 @@ class AsyncStubs:
 def is_loopback(target: str) -> bool:
     """Return whether an address is local to this machine, where no other can intercept traffic.
 
-    >>> [is_loopback(target) for target in ("127.0.0.1:50551", "[::1]:1", "localhost", "unix:x")]
+    >>> [is_loopback(target) for target in ("127.0.0.1:7551", "[::1]:1", "localhost", "unix:x")]
     [True, True, True, True]
-    >>> [is_loopback(target) for target in ("10.0.0.7:50551", "localhost.example.com:443")]
+    >>> [is_loopback(target) for target in ("10.0.0.7:7551", "localhost.example.com:443")]
     [False, False]
     """
     if target.startswith("unix:"):

@@ -15,7 +15,7 @@ from crucible_ir.errors import Error, shorten
 from crucible_ir.exchange.certificates import check_pair, check_roots
 
 #: The default address of a server.
-DEFAULT_ADDRESS: Final = "127.0.0.1:50551"
+DEFAULT_ADDRESS: Final = "127.0.0.1:7551"
 
 _HOST_AND_PORT: Final = re.compile(
     r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<host>[^\[\]:/]+)):(?P<port>[0-9]{1,5})"
@@ -57,7 +57,7 @@ class Address:
 def parse_address(text: str) -> Address:
     """Parse an address.
 
-    >>> parse_address("127.0.0.1:50551").is_local, parse_address("[::]:50551").is_local
+    >>> parse_address("127.0.0.1:7551").is_local, parse_address("[::]:7551").is_local
     (True, False)
 
     Raises:
@@ -69,7 +69,7 @@ def parse_address(text: str) -> Address:
     if match is None or int(match["port"]) > 65535:
         raise AddressError(
             f"invalid address {shorten(text)}: expected HOST:PORT such as {DEFAULT_ADDRESS},"
-            " [::1]:50551 or unix:PATH"
+            " [::1]:7551 or unix:PATH"
         )
     return Address(match["six"] or match["host"], int(match["port"]))
 

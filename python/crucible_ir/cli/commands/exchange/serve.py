@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _EXAMPLES = (
     ("crucible-ir serve", "On this machine only, with the store exchange.db in this folder."),
     (
-        "crucible-ir serve --listen 0.0.0.0:50551 --tls-cert cert.pem --tls-key key.pem"
+        "crucible-ir serve --listen 0.0.0.0:7551 --tls-cert cert.pem --tls-key key.pem"
         " --tokens tokens.json",
         "For other machines, with TLS and tokens.",
     ),
