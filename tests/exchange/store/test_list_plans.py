@@ -73,7 +73,8 @@ def multiply(connection: Connection) -> None:
 
 def plan(connection: Connection, query: ListQuery) -> str:
     """Return a database's plan for a page."""
-    compiled = lists.list_statement(connection, query).compile(dialect=connection.dialect)
+    statement = lists.list_statement(connection, query).limit(query.limit + 1)
+    compiled = statement.compile(dialect=connection.dialect)
     if connection.dialect.name == "sqlite":
         values = tuple(compiled.params[name] for name in compiled.positiontup or ())
         said = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {compiled}", values)

@@ -19,6 +19,7 @@ from crucible_ir.exchange.store.records import (
     Scope,
     StoredEntry,
 )
+from crucible_ir.exchange.store.statements import rows
 
 
 def ids(entries: list[StoredEntry]) -> list[str]:
@@ -114,11 +115,14 @@ async def test_pages_list_each_document_once_during_changes(
     assert steady <= set(seen)
 
 
-async def test_page_of_large_documents_ends_early(address: str) -> None:
+async def test_page_of_large_documents_ends_early(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rows, "PAGE_BYTES", 1500)
     store = await open_store(address)
     for n in range(5):
         await store.publish(publication(f"m{n}", f"{n}" * 1000))
-    query = ListQuery("ModelVersion", include_documents=True, max_bytes=1500)
+    query = ListQuery("ModelVersion", include_documents=True)
     page = await store.list_documents(query)
     entries = await all_pages(store, query)
     await store.close()

@@ -1,6 +1,6 @@
-"""The store behind a server: one narrow interface, in SQLite or PostgreSQL."""
+"""The store behind a server, in SQLite or PostgreSQL."""
 
-from crucible_ir.exchange.store.interface import Store
 from crucible_ir.exchange.store.opening import StoreAddressError, open_store
+from crucible_ir.exchange.store.sql_store import Store
 
 __all__ = ["Store", "StoreAddressError", "open_store"]

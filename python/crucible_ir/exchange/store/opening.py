@@ -12,8 +12,7 @@ from sqlalchemy.exc import ArgumentError
 from crucible_ir.errors import shorten
 from crucible_ir.exchange.store.engine.database import Database, Driver
 from crucible_ir.exchange.store.errors import StoreError
-from crucible_ir.exchange.store.interface import Store
-from crucible_ir.exchange.store.sql_store import Clock, SqlStore, system_clock
+from crucible_ir.exchange.store.sql_store import Clock, Store, system_clock
 
 
 class StoreAddressError(StoreError, ValueError):
@@ -33,7 +32,7 @@ async def open_store(address: str | os.PathLike[str], *, clock: Clock = system_c
         StoreFailure: The database cannot be opened, or was created by a newer release.
     """
     driver = await asyncio.to_thread(_driver, os.fspath(address))
-    return SqlStore(Database(driver), clock)
+    return Store(Database(driver), clock)
 
 
 def _driver(address: str) -> Driver:

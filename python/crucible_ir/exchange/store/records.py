@@ -9,9 +9,6 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from crucible_ir.exchange.content import FieldReference, FieldValue
 
-#: The size of documents, in bytes, at which a page ends early: it still fits into one message.
-PAGE_BYTES = 1024 * 1024
-
 #: A time or a duration; a time counts from 1970-01-01T00:00:00Z.
 Microseconds = int
 
@@ -146,7 +143,6 @@ class ListQuery:
         newest_first: Whether to order by creation, newest first; otherwise by id.
         after: The key of the entry before the first, as in `Page.next`; ``None`` for the start.
         limit: The most entries to return.
-        max_bytes: The size of documents, in bytes, at which the page ends early.
         include_deleted: Whether to include deleted documents.
         include_documents: Whether to return documents and not only records.
         scope: The documents that the caller may see.
@@ -157,7 +153,6 @@ class ListQuery:
     newest_first: bool = True
     after: str | int | None = None
     limit: int = 100
-    max_bytes: int = PAGE_BYTES
     include_deleted: bool = False
     include_documents: bool = False
     scope: Scope = EVERYTHING

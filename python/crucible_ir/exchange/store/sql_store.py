@@ -1,4 +1,4 @@
-"""The store on a SQL database."""
+"""The store: documents, changes and feedback events in a SQL database."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from functools import partial
 from crucible_ir.exchange.store.engine.database import EVENTS_PER_WEIGHT, Database
 from crucible_ir.exchange.store.entry_cache import EntryCache
 from crucible_ir.exchange.store.records import (
-    PAGE_BYTES,
     ChangePage,
     DeleteCommand,
     EventQuery,
@@ -40,8 +39,13 @@ def system_clock() -> Microseconds:
     return time.time_ns() // 1000
 
 
-class SqlStore:
-    """Implements `Store`: each method is one transaction of a `Database`."""
+class Store:
+    """Documents with their revisions, the order of all changes, and feedback events.
+
+    Each method is one transaction, and may raise `StoreFailure`. A method that changes something
+    returns when the change is durable. The changes of a store are serialized, and their sequence
+    numbers have no gaps.
+    """
 
     def __init__(self, database: Database, clock: Clock = system_clock) -> None:
         self._database = database
@@ -49,25 +53,43 @@ class SqlStore:
         self._cache = EntryCache(database.sequence)
 
     async def publish(self, command: PublishCommand) -> PublishResult:
-        """Store a document."""
+        """Store a document.
+
+        Raises:
+            StaleEtagError: The latest revision is not the expected one.
+            RequestIdReusedError: The request id was used for another request.
+        """
         return await self._database.write(
             lambda connection: documents.publish(connection, command, self._clock())
         )
 
     async def preview(self, command: PublishCommand) -> PublishResult:
-        """Return the result of `publish`; store nothing."""
-        return await self._database.read(
-            lambda connection: documents.preview(connection, command, self._clock())
-        )
+        """Return the result of `publish` without a sequence number and an etag; store nothing.
+
+        Raises:
+            StaleEtagError: As for `publish`.
+            RequestIdReusedError: As for `publish`.
+        """
+        return await self._database.read(documents.preview, command, self._clock())
 
     async def delete(self, command: DeleteCommand) -> StoredRecord:
-        """Add a revision without a document."""
+        """Add a revision without a document.
+
+        Raises:
+            DocumentNotFoundError: The document does not exist.
+            StaleEtagError: The latest revision is not the expected one.
+            RequestIdReusedError: The request id was used for another request.
+        """
         return await self._database.write(
             lambda connection: documents.remove(connection, command, self._clock())
         )
 
     async def get(self, type_: str, id_: str, revision: int | None = None) -> StoredEntry:
-        """Return a revision of a document."""
+        """Return a revision of a document with its document, by default the latest.
+
+        Raises:
+            DocumentNotFoundError: The revision does not exist, or the latest is a deletion.
+        """
         if revision is not None:
             row = await self._database.find(documents.lookup(type_, id_, revision))
             return documents.entry_of(row, type_, id_, revision)
@@ -81,7 +103,7 @@ class SqlStore:
 
     async def list_documents(self, query: ListQuery) -> Page:
         """Return a page of the latest revisions of the documents of a type."""
-        return await self._database.read(partial(documents.list_documents, query=query))
+        return await self._database.read(documents.list_documents, query)
 
     async def list_revisions(
         self,
@@ -90,63 +112,60 @@ class SqlStore:
         *,
         before: int | None = None,
         limit: int = 100,
-        max_bytes: int = PAGE_BYTES,
         include_documents: bool = False,
     ) -> Page:
-        """Return a page of the revisions of a document, newest first."""
+        """Return a page of the revisions of a document, newest first, from before a revision.
+
+        Raises:
+            DocumentNotFoundError: The document was never published.
+        """
         return await self._database.read(
-            partial(
-                documents.list_revisions,
-                type_=type_,
-                id_=id_,
-                before=before,
-                limit=limit,
-                max_bytes=max_bytes,
-                include_documents=include_documents,
-            )
+            documents.list_revisions, type_, id_, before, limit, include_documents=include_documents
         )
 
     async def position(self) -> int:
-        """Return the sequence number of the latest change."""
+        """Return the sequence number of the latest change; 0 if there is none."""
         return int((await self._database.find(changes.SEQUENCE))[0])
 
     async def changes(
         self, after: int, *, limit: int = 500, include_documents: bool = True
     ) -> ChangePage:
-        """Return changes after a sequence number, in order."""
+        """Return changes after a sequence number, in order; fewer if they are large."""
         return await self._database.read(
-            partial(
-                changes.changes,
-                after=after,
-                limit=limit,
-                max_bytes=PAGE_BYTES,
-                include_documents=include_documents,
-            )
+            changes.changes, after, limit, include_documents=include_documents
         )
 
     async def wait(self, after: int, timeout: float) -> None:
-        """Return when there may be a change after a sequence number."""
+        """Return when there may be a change after a sequence number, or after a timeout."""
         await self._database.wait(after, timeout)
 
     async def last_change_before(self, time: Microseconds) -> int:
         """Return the last sequence number up to which all changes were made before a time."""
-        return await self._database.read(partial(changes.last_change_before, time=time))
+        return await self._database.read(changes.last_change_before, time)
 
     async def compact(self, through: int) -> int:
-        """Remove revisions that are not the latest, up to a sequence number."""
+        """Remove revisions that are not the latest, up to a sequence number.
+
+        Returns:
+            The sequence number up to which the history is removed, now or earlier.
+        """
         reached, is_done = 0, False
         while not is_done:
             step = partial(changes.compact, after=reached, through=through, most=COMPACTION_STEP)
             reached, is_done = await self._database.write(step)
-        return await self._database.read(partial(changes.counter, name="compacted"))
+        return await self._database.read(changes.counter, "compacted")
 
     async def forget_requests(self, before: Microseconds) -> None:
         """Remove the ids of requests that were made before a time."""
         await self._database.write(partial(requests.remove_before, time=before))
 
     async def trace(self, query: LineageQuery) -> LineageGraph:
-        """Trace the lineage of a document."""
-        return await self._database.read(partial(lineage.trace, query=query))
+        """Trace the lineage of a document.
+
+        Raises:
+            DocumentNotFoundError: The start does not exist, and no document refers to it.
+        """
+        return await self._database.read(lineage.trace, query)
 
     async def ingest(self, events: Sequence[EventRow]) -> list[int]:
         """Store events, and return the indices of duplicates."""
@@ -156,31 +175,27 @@ class SqlStore:
         )
 
     async def last_event(self) -> int:
-        """Return the position of the latest event."""
+        """Return the position of the latest event; 0 if there is none."""
         return (await self._database.find(feedback.LAST_EVENT))[0] or 0
 
     async def export(
         self, query: EventQuery, *, after: int, through: int, limit: int
     ) -> list[StoredEvent]:
-        """Return events between two positions, in the order of arrival."""
-        return await self._database.read(
-            partial(
-                feedback.export,
-                query=query,
-                after=after,
-                through=through,
-                limit=limit,
-                max_bytes=PAGE_BYTES,
-            )
-        )
+        """Return events between two positions, the first excluded, in the order of arrival.
+
+        The result is shorter than the limit if there are no more events, or if they are large.
+        """
+        return await self._database.read(feedback.export, query, after, through, limit)
 
     async def summarize(
         self, query: EventQuery, *, bucket: Microseconds | None, limit: int
     ) -> list[LatencyCount]:
-        """Count events by time bucket, type and latency."""
-        return await self._database.read(
-            partial(feedback.summarize, query=query, bucket=bucket, limit=limit)
-        )
+        """Count events by time bucket, type and latency, in any order.
+
+        Raises:
+            ResultTooLargeError: There are more counts than the limit.
+        """
+        return await self._database.read(feedback.summarize, query, bucket, limit)
 
     async def close(self) -> None:
         """Finish the work in progress and disconnect from the database."""

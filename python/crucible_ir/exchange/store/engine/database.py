@@ -13,11 +13,13 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 from sqlalchemy.exc import DBAPIError
 
 from crucible_ir.exchange.store.engine.lookups import LookupConnection, LookupThreads
+from crucible_ir.exchange.store.engine.migrations import migrate
 from crucible_ir.exchange.store.errors import StoreFailure, StoreRejection, StoreUnavailableError
 from crucible_ir.exchange.store.statements.changes import ChangeNotifier, taken_sequence
 from crucible_ir.exchange.store.statements.rows import Lookup
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
 
 T = TypeVar("T")
+P = ParamSpec("P")
 Work = Callable[["Connection"], Any]
 
 #: The most work in one transaction: so many documents, or 16 times as many events. Larger groups
@@ -53,7 +56,7 @@ class SequenceReader(Protocol):
         """Disconnect."""
 
 
-class Driver(Protocol):
+class Driver:
     """The differences between kinds of databases.
 
     Attributes:
@@ -68,12 +71,32 @@ class Driver(Protocol):
 
     writer: Engine
     reader: Engine
-    connect_lookup: Callable[[], LookupConnection] | None
-    connect_sequence: Callable[[], SequenceReader] | None
+    connect_lookup: Callable[[], LookupConnection] | None = None
+    connect_sequence: Callable[[], SequenceReader] | None = None
     poll_seconds: float
 
+    def migrate(self) -> None:
+        """Create or migrate the tables; disconnect if that fails.
+
+        Raises:
+            StoreFailure: The database cannot be opened, or was created by a newer release.
+        """
+        try:
+            with self.writer.begin() as connection:
+                self.lock(connection)
+                migrate(connection)
+        except BaseException as error:
+            self.writer.dispose()
+            if isinstance(error, DBAPIError):
+                raise self.failure(error) or error from error
+            raise
+
+    def failure(self, error: DBAPIError) -> StoreFailure | None:
+        """Translate an error of the driver; ``None`` for an unexpected error."""
+        raise NotImplementedError
+
     def lock(self, connection: Connection) -> None:
-        """Lock out all other writers until the transaction ends."""
+        """Lock out all other writers until the transaction ends, unless it began with that."""
 
     def notify(self, connection: Connection, sequence: int) -> None:
         """Notify other processes of a change when the transaction is committed."""
@@ -84,11 +107,9 @@ class Driver(Protocol):
     def close(self) -> None:
         """Finish background work."""
 
-    def failure(self, error: DBAPIError) -> StoreFailure | None:
-        """Translate an error of the driver; ``None`` for an unexpected error."""
-
     async def listen(self, notifier: ChangeNotifier) -> None:
-        """Pass on the notifications of other processes, until cancelled."""
+        """Pass on the notifications of other processes, if they send any, until cancelled."""
+        await asyncio.Event().wait()
 
 
 class Database:
@@ -111,13 +132,16 @@ class Database:
         self._writer = asyncio.create_task(self._write_groups())
         self._listener = asyncio.create_task(driver.listen(self.notifier))
 
-    async def read(self, work: Callable[[Connection], T]) -> T:
-        """Run read-only work in its own transaction.
+    async def read(
+        self, work: Callable[Concatenate[Connection, P], T], *arguments: P.args, **named: P.kwargs
+    ) -> T:
+        """Run read-only work, with a connection and these arguments, in its own transaction.
 
         Raises:
             StoreFailure: The database failed.
         """
-        return await asyncio.get_running_loop().run_in_executor(self._reading, self._read, work)
+        bound = partial(self._read, work, *arguments, **named)
+        return await asyncio.get_running_loop().run_in_executor(self._reading, bound)
 
     def sequence(self) -> int | None:
         """Return the sequence number of the latest change; ``None`` if that would take waiting.
@@ -187,10 +211,10 @@ class Database:
         self._driver.reader.dispose()
         self._driver.writer.dispose()
 
-    def _read(self, work: Callable[[Connection], T]) -> T:
+    def _read(self, work: Callable[..., T], *arguments: Any, **named: Any) -> T:
         try:
             with self._driver.reader.begin() as connection:
-                return work(connection)
+                return work(connection, *arguments, **named)
         except DBAPIError as error:
             raise self._translated(error) from error
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -11,9 +10,7 @@ import psycopg
 from sqlalchemy import URL, Connection, Engine, create_engine, event, func, select
 from sqlalchemy.exc import DBAPIError
 
-from crucible_ir.exchange.store.engine.database import READERS, SequenceReader
-from crucible_ir.exchange.store.engine.lookups import LookupConnection
-from crucible_ir.exchange.store.engine.migrations import migrate
+from crucible_ir.exchange.store.engine.database import READERS, Driver
 from crucible_ir.exchange.store.errors import (
     StoreFailure,
     StoreFullError,
@@ -49,30 +46,19 @@ _FAILURES: dict[str, tuple[type[StoreFailure], str]] = {
 }
 
 
-class PostgresqlDriver:
+class PostgresqlDriver(Driver):
     """A database on a PostgreSQL server; a lock serializes the writers of all processes."""
 
     poll_seconds = 2.0
-    connect_lookup: Callable[[], LookupConnection] | None = None
-    connect_sequence: Callable[[], SequenceReader] | None = None
 
     def __init__(self, url: URL) -> None:
         url = url.set(drivername="postgresql+psycopg")
         self._address = url.set(drivername="postgresql").render_as_string(hide_password=False)
-        self.writer: Engine = _engine(url, 2, {"isolation_level": "READ COMMITTED"})
+        self.writer = _engine(url, 2, {"isolation_level": "READ COMMITTED"})
         event.listen(self.writer, "connect", _require_durable_commits)
         reading = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
-        self.reader: Engine = _engine(url, READERS, reading)
-        try:
-            with self.writer.begin() as connection:
-                self.lock(connection)
-                migrate(connection)
-        except DBAPIError as error:
-            self.writer.dispose()
-            raise self.failure(error) or error from error
-        except BaseException:
-            self.writer.dispose()
-            raise
+        self.reader = _engine(url, READERS, reading)
+        self.migrate()
 
     def lock(self, connection: Connection) -> None:
         """Take the lock of writers until the transaction ends."""
@@ -81,12 +67,6 @@ class PostgresqlDriver:
     def notify(self, connection: Connection, sequence: int) -> None:
         """Notify the channel, which takes effect when the transaction is committed."""
         connection.execute(select(func.pg_notify(CHANNEL, str(sequence))))
-
-    def committed(self, weight: int) -> None:
-        """Do nothing: the server maintains its files."""
-
-    def close(self) -> None:
-        """Do nothing: there is no background work."""
 
     async def listen(self, notifier: ChangeNotifier) -> None:
         """Pass on notifications; polling continues while the connection fails."""

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import sqlite3
-from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +14,13 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import QueuePool
 
-from crucible_ir.exchange.store.engine.database import MAX_GROUP_WEIGHT, READERS, SequenceReader
-from crucible_ir.exchange.store.engine.lookups import LookupConnection
-from crucible_ir.exchange.store.engine.migrations import migrate
+from crucible_ir.exchange.store.engine.database import MAX_GROUP_WEIGHT, READERS, Driver
 from crucible_ir.exchange.store.errors import (
     StoreFailure,
     StoreFullError,
     StoreReadOnlyError,
     StoreUnavailableError,
 )
-from crucible_ir.exchange.store.statements.changes import ChangeNotifier
 from crucible_ir.exchange.store.statements.rows import Lookup
 
 #: How long to wait for a writer in another process, in seconds.
@@ -49,7 +45,7 @@ _FAILURES: dict[int, tuple[type[StoreFailure], str]] = {
 }
 
 
-class SqliteDriver:
+class SqliteDriver(Driver):
     """A database in one file, which is created if it does not exist.
 
     Commits are durable when they return: each synchronizes the log with the disk.
@@ -58,28 +54,12 @@ class SqliteDriver:
     poll_seconds = 0.5
 
     def __init__(self, path: Path) -> None:
-        self.writer: Engine = _engine(path, "BEGIN IMMEDIATE", pool=1)
-        try:
-            with self.writer.begin() as connection:
-                migrate(connection)
-        except DBAPIError as error:
-            self.writer.dispose()
-            raise self.failure(error) or error from error
-        except BaseException:
-            self.writer.dispose()
-            raise
-        self.reader: Engine = _engine(path, "BEGIN", pool=READERS)
+        self.writer = _engine(path, "BEGIN IMMEDIATE", pool=1)
+        self.migrate()
+        self.reader = _engine(path, "BEGIN", pool=READERS)
         self._checkpoints = _Checkpoints(path)
-        self.connect_lookup: Callable[[], LookupConnection] | None = lambda: _SqliteLookups(path)
-        self.connect_sequence: Callable[[], SequenceReader] | None = lambda: _SqliteSequenceReader(
-            path
-        )
-
-    def lock(self, connection: Connection) -> None:
-        """Do nothing: a write transaction begins with the lock."""
-
-    def notify(self, connection: Connection, sequence: int) -> None:
-        """Do nothing: other processes poll."""
+        self.connect_lookup = partial(_SqliteLookups, path)
+        self.connect_sequence = partial(_SqliteSequenceReader, path)
 
     def committed(self, weight: int) -> None:
         """Run a checkpoint now and then."""
@@ -88,10 +68,6 @@ class SqliteDriver:
     def close(self) -> None:
         """Finish the checkpoint in progress."""
         self._checkpoints.close()
-
-    async def listen(self, notifier: ChangeNotifier) -> None:
-        """Wait to be cancelled: other processes send no notifications."""
-        await asyncio.Event().wait()
 
     def failure(self, error: DBAPIError) -> StoreFailure | None:
         """Translate an error of SQLite."""

@@ -8,14 +8,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import delete, exists, null, select, update
 
 from crucible_ir.exchange.store.records import ChangePage, Microseconds
-from crucible_ir.exchange.store.statements.rows import (
-    IS_LATEST,
-    RECORD_COLUMNS,
-    STREAMED,
-    Lookup,
-    bounded,
-    entry,
-)
+from crucible_ir.exchange.store.statements.rows import IS_LATEST, RECORD_COLUMNS, Lookup, page
 from crucible_ir.exchange.store.statements.tables import counters, revisions
 
 if TYPE_CHECKING:
@@ -85,7 +78,7 @@ def counter(connection: Connection, name: str) -> int:
 
 
 def changes(
-    connection: Connection, after: int, *, limit: int, max_bytes: int, include_documents: bool
+    connection: Connection, after: int, limit: int, *, include_documents: bool
 ) -> ChangePage:
     """Return changes in order, as described in `Store.changes`."""
     last = counter(connection, "sequence")
@@ -95,10 +88,8 @@ def changes(
         select(*RECORD_COLUMNS, document)
         .where(revisions.c.sequence > max(after, compacted))
         .order_by(revisions.c.sequence)
-        .limit(limit)
     )
-    with connection.execute(statement, execution_options=STREAMED) as rows:
-        entries = list(bounded(map(entry, rows), limit, max_bytes))
+    entries, _ = page(connection, statement, limit)
     return ChangePage(
         entries,
         gap_through=compacted if after < compacted else 0,

@@ -25,11 +25,11 @@ from crucible_ir.exchange.store.statements.lists import list_statement
 from crucible_ir.exchange.store.statements.rows import (
     IS_LATEST,
     RECORD_COLUMNS,
-    STREAMED,
     Lookup,
-    bounded,
     entry,
+    page,
     record,
+    record_values,
 )
 from crucible_ir.exchange.store.statements.tables import (
     document_references,
@@ -90,14 +90,10 @@ def remove(connection: Connection, command: DeleteCommand, now: Microseconds) ->
         reason = "was never published" if latest is None else "was already deleted"
         raise DocumentNotFoundError(command.type, command.id, reason)
     _check_etag(command, latest)
-    unnumbered = StoredRecord(
-        type=command.type,
-        id=command.id,
+    unnumbered = replace(
+        record(latest),
         revision=latest.revision + 1,
-        sequence=0,
-        etag="",
         digest=None,
-        create_time=latest.create_time,
         update_time=max(now, latest.update_time),
         publisher=command.publisher,
         deleted=True,
@@ -158,9 +154,8 @@ def _write_revision(
     command: PublishCommand | None,
 ) -> None:
     key = {"type": new.type, "id": new.id.encode()}
-    is_created = latest is None or (latest.deleted and not new.deleted)
     state: dict[str, Any] = {"revision": new.revision, "deleted": new.deleted}
-    if latest is None or is_created:
+    if latest is None or (latest.deleted and not new.deleted):
         state["created_sequence"] = new.sequence
     if latest is None:
         connection.execute(insert(documents).values(**key, **state))
@@ -172,15 +167,7 @@ def _write_revision(
         )
     connection.execute(
         insert(revisions).values(
-            **key,
-            sequence=new.sequence,
-            revision=new.revision,
-            etag=new.etag,
-            digest=new.digest,
-            create_time=new.create_time,
-            update_time=new.update_time,
-            publisher=None if new.publisher is None else new.publisher.encode(),
-            deleted=new.deleted,
+            **record_values(new),
             content_hash=None if command is None else command.content_hash,
             document=None if command is None else command.document,
         )
@@ -266,28 +253,19 @@ def list_documents(connection: Connection, query: ListQuery) -> Page:
     """Return a page of documents, as described in `Store.list_documents`."""
     if query.scope.types is not None and query.type not in query.scope.types:
         return Page([], None)
-    keys: list[str | int] = []
-    entries: list[StoredEntry] = []
-    statement = list_statement(connection, query)
-    with connection.execute(statement, execution_options=STREAMED) as rows:
-        size = 0
-        for row in rows:
-            if len(entries) == query.limit or size >= query.max_bytes:
-                return Page(entries, keys[-1])
-            entries.append(entry(row))
-            keys.append(row.created_sequence if query.newest_first else entries[-1].record.id)
-            size += len(entries[-1].document or b"")
-    return Page(entries, None)
+    entries, last = page(connection, list_statement(connection, query), query.limit)
+    if last is None:
+        return Page(entries, None)
+    return Page(entries, last.created_sequence if query.newest_first else entries[-1].record.id)
 
 
 def list_revisions(
     connection: Connection,
     type_: str,
     id_: str,
-    *,
     before: int | None,
     limit: int,
-    max_bytes: int,
+    *,
     include_documents: bool,
 ) -> Page:
     """Return a page of revisions, as described in `Store.list_revisions`."""
@@ -296,10 +274,7 @@ def list_revisions(
     statement = select(*RECORD_COLUMNS, document).where(of_document)
     if before is not None:
         statement = statement.where(revisions.c.revision < before)
-    statement = statement.order_by(revisions.c.revision.desc()).limit(limit + 1)
-    with connection.execute(statement, execution_options=STREAMED) as rows:
-        entries = list(bounded(map(entry, rows), limit, max_bytes))
-        more = rows.first() is not None
+    entries, last = page(connection, statement.order_by(revisions.c.revision.desc()), limit)
     if not entries and before is None:
         raise DocumentNotFoundError(type_, id_)
-    return Page(entries, entries[-1].record.revision if more else None)
+    return Page(entries, None if last is None else last.revision)

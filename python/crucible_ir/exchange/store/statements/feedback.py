@@ -18,7 +18,7 @@ from crucible_ir.exchange.store.records import (
     Microseconds,
     StoredEvent,
 )
-from crucible_ir.exchange.store.statements.rows import Lookup, within
+from crucible_ir.exchange.store.statements.rows import PAGE_BYTES, Lookup, within
 from crucible_ir.exchange.store.statements.tables import feedback_events
 
 if TYPE_CHECKING:
@@ -120,13 +120,7 @@ LAST_EVENT = Lookup(select(func.max(feedback_events.c.position)), {})
 
 
 def export(
-    connection: Connection,
-    query: EventQuery,
-    *,
-    after: int,
-    through: int,
-    limit: int,
-    max_bytes: int,
+    connection: Connection, query: EventQuery, after: int, through: int, limit: int
 ) -> list[StoredEvent]:
     """Return events in the order of arrival, as described in `Store.export`."""
     statement = (
@@ -142,13 +136,13 @@ def export(
         for position, event in rows:
             found.append(StoredEvent(position, bytes(event)))
             size += len(found[-1].event)
-            if size >= max_bytes:
+            if size >= PAGE_BYTES:
                 break
     return found
 
 
 def summarize(
-    connection: Connection, query: EventQuery, *, bucket: Microseconds | None, limit: int
+    connection: Connection, query: EventQuery, bucket: Microseconds | None, limit: int
 ) -> list[LatencyCount]:
     """Count events, as described in `Store.summarize`."""
     columns = feedback_events.c

@@ -32,7 +32,7 @@ _ID: Final = "id"
 
 
 def list_statement(connection: Connection, query: ListQuery) -> Select[Any]:
-    """Return the statement for a page of a list and one more entry.
+    """Return the statement for a list from the start of a page.
 
     Args:
         connection: Counts the documents that satisfy a condition, if necessary.
@@ -67,7 +67,6 @@ def list_statement(connection: Connection, query: ListQuery) -> Select[Any]:
         .select_from(source.join(revisions, IS_LATEST))
         .where(*wanted, within(query.scope, documents.c.id))
         .order_by(key.desc() if query.newest_first else key)
-        .limit(query.limit + 1)
     )
 
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from sqlalchemy import delete, insert, select
 
 from crucible_ir.exchange.store.errors import RequestIdReusedError
-from crucible_ir.exchange.store.records import PublishResult, StoredRecord
+from crucible_ir.exchange.store.records import PublishResult
+from crucible_ir.exchange.store.statements.rows import record, record_values
 from crucible_ir.exchange.store.statements.tables import requests
 
 if TYPE_CHECKING:
@@ -36,19 +37,8 @@ def find(
         return None
     if bytes(found.fingerprint) != request.fingerprint:
         raise RequestIdReusedError(request.request_id)
-    record = StoredRecord(
-        found.type,
-        bytes(found.id).decode(),
-        found.revision,
-        found.sequence,
-        found.etag,
-        found.digest,
-        found.create_time,
-        found.update_time,
-        None if found.record_publisher is None else bytes(found.record_publisher).decode(),
-        found.deleted,
-    )
-    return PublishResult(record, found.created, found.unchanged)
+    # The columns of the record follow those of the request.
+    return PublishResult(record(found[4:]), found.created, found.unchanged)
 
 
 def add(
@@ -61,23 +51,15 @@ def add(
     """Store the result of a request, if it has an id."""
     if request is None:
         return
-    record = result.record
+    values = record_values(result.record)
+    values["record_publisher"] = values["publisher"]
+    values["publisher"] = (publisher or "").encode()
     connection.execute(
         insert(requests).values(
-            publisher=(publisher or "").encode(),
+            **values,
             request_id=request.request_id.encode(),
             fingerprint=request.fingerprint,
             time=now,
-            type=record.type,
-            id=record.id.encode(),
-            revision=record.revision,
-            sequence=record.sequence,
-            etag=record.etag,
-            digest=record.digest,
-            create_time=record.create_time,
-            update_time=record.update_time,
-            record_publisher=None if record.publisher is None else record.publisher.encode(),
-            deleted=record.deleted,
             created=result.created,
             unchanged=result.unchanged,
         )

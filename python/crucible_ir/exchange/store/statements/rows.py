@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
+from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from sqlalchemy import and_, or_, true
@@ -11,27 +12,16 @@ from crucible_ir.exchange.store.records import StoredEntry, StoredRecord
 from crucible_ir.exchange.store.statements.tables import documents, revisions
 
 if TYPE_CHECKING:
-    from sqlalchemy import ColumnElement, Select
+    from sqlalchemy import ColumnElement, Connection, Select
 
     from crucible_ir.exchange.store.records import Scope
 
 #: The columns of `revisions` for a `StoredRecord`, in the order of its fields.
-RECORD_COLUMNS = (
-    revisions.c.type,
-    revisions.c.id,
-    revisions.c.revision,
-    revisions.c.sequence,
-    revisions.c.etag,
-    revisions.c.digest,
-    revisions.c.create_time,
-    revisions.c.update_time,
-    revisions.c.publisher,
-    revisions.c.deleted,
-)
+RECORD_COLUMNS = tuple(revisions.c[field.name] for field in fields(StoredRecord))
 
-
-#: Fetches a few rows at a time, since a page may end before the query does.
-STREAMED = {"stream_results": True, "max_row_buffer": 50}
+#: The size of documents or events, in bytes, at which a page ends early: it still fits into one
+#: message.
+PAGE_BYTES = 1024 * 1024
 
 #: Joins a document with its latest revision.
 IS_LATEST: Final = and_(
@@ -43,19 +33,15 @@ IS_LATEST: Final = and_(
 
 def record(row: Any) -> StoredRecord:
     """Return the record of a row, from its first columns."""
-    publisher = row[8]
-    return StoredRecord(
-        row[0],
-        bytes(row[1]).decode(),
-        row[2],
-        row[3],
-        row[4],
-        row[5],
-        row[6],
-        row[7],
-        None if publisher is None else bytes(publisher).decode(),
-        bool(row[9]),
-    )
+    type_, id_, *others, publisher, deleted = row[: len(RECORD_COLUMNS)]
+    others += [None if publisher is None else bytes(publisher).decode(), bool(deleted)]
+    return StoredRecord(type_, bytes(id_).decode(), *others)
+
+
+def record_values(record: StoredRecord) -> dict[str, Any]:
+    """Return the values of the columns of a record."""
+    publisher = None if record.publisher is None else record.publisher.encode()
+    return {**asdict(record), "id": record.id.encode(), "publisher": publisher}
 
 
 def entry(row: Any) -> StoredEntry:
@@ -64,14 +50,32 @@ def entry(row: Any) -> StoredEntry:
     return StoredEntry(record(row), None if document is None else bytes(document))
 
 
-def bounded(entries: Iterable[StoredEntry], limit: int, max_bytes: int) -> Iterator[StoredEntry]:
-    """Yield entries up to a limit, or until their documents reach a size in bytes."""
+def page(
+    connection: Connection, statement: Select[Any], limit: int
+) -> tuple[list[StoredEntry], Any]:
+    """Return the entries of a page, up to a limit or until their documents reach `PAGE_BYTES`.
+
+    Args:
+        connection: The connection.
+        statement: Selects the columns for `entry`.
+        limit: The most entries.
+
+    Returns:
+        The entries, and the row of the last one if more would follow.
+    """
+    entries: list[StoredEntry] = []
     size = 0
-    for count, item in enumerate(entries, start=1):
-        yield item
-        size += len(item.document or b"")
-        if count == limit or size >= max_bytes:
-            return
+    # Fetches a few rows at a time, since a page may end before the query does.
+    options = {"stream_results": True, "max_row_buffer": 50}
+    with connection.execute(statement.limit(limit + 1), execution_options=options) as rows:
+        last = None
+        for row in rows:
+            if len(entries) == limit or size >= PAGE_BYTES:
+                return entries, last
+            entries.append(entry(row))
+            size += len(entries[-1].document or b"")
+            last = row
+    return entries, None
 
 
 def begins_with(column: ColumnElement[bytes], prefix: bytes) -> ColumnElement[bool]:
