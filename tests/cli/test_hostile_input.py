@@ -31,8 +31,8 @@ BINARY = v1.TrainingConfig(
 
 #: Name, extension, content, exit status, and the text that the line must contain.
 TABLE: list[tuple[str, str, bytes, int, str]] = [
-    ("empty", "json", b"", 1, "not JSON"),
-    ("empty", "yaml", b"", 1, "expected an object"),
+    ("empty", "json", b"", 1, "the file is empty"),
+    ("empty", "yaml", b"", 1, "the file is empty"),
     ("empty", "txtpb", b"", 1, "id: must not be empty"),
     ("empty", "binpb", b"", 1, "id: must not be empty"),
     ("truncated", "json", with_member('"epochs": 3')[:-5], 1, "not JSON"),

@@ -40,7 +40,7 @@ def test_every_mistake_has_its_path_and_position() -> None:
     ]
     assert caught.value.errors[0] is caught.value
     lines = str(caught.value).split("\n")
-    assert lines[0] == "2:9: id: expected a string, got the number 3"
+    assert lines[0] == "2:9: id: expected a string, got the number 3; put it in quotes"
     assert lines[1:] == [str(each) for each in caught.value.errors[1:]]
 
 
@@ -73,7 +73,7 @@ def test_a_document_with_one_mistake_has_one_error() -> None:
     with pytest.raises(ir.DecodeError) as caught:
         ir.from_json('{"name": 1}', "StageDef")
     assert caught.value.errors == (caught.value,)
-    assert str(caught.value) == "1:10: name: expected a string, got the number 1"
+    assert str(caught.value) == "1:10: name: expected a string, got the number 1; put it in quotes"
 
 
 @pytest.mark.parametrize("count", [19, 20, 21, 100_000])

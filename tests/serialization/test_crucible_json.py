@@ -380,17 +380,21 @@ REFUSED = [
     ),
     ("Message", '{"text": "x"}', '1:2: text: Message has no field "text"'),
     ("StageDef", '{"name": "a", "name": "a"}', '1:15: duplicate key "name", first given at 1:2'),
-    ("StageDef", '{"name": 1}', "1:10: name: expected a string, got the number 1"),
+    (
+        "StageDef",
+        '{"name": 1}',
+        "1:10: name: expected a string, got the number 1; put it in quotes",
+    ),
     (
         "StageDef",
         '{"enabled": "true"}',
-        "1:13: enabled: expected true or false, got the string 'true'",
+        "1:13: enabled: expected true or false, got the string 'true'; remove the quotes",
     ),
     ("StageDef", '{"options": []}', "1:13: options: expected an object, got a list"),
     (
         "TrainingConfig",
         '{"epochs": "3"}',
-        "1:12: epochs: expected an integer, got the string '3'",
+        "1:12: epochs: expected an integer, got the string '3'; remove the quotes",
     ),
     (
         "TrainingConfig",
@@ -401,7 +405,7 @@ REFUSED = [
         "TrainingConfig",
         '{"learning_rate": "0.1"}',
         '1:19: learning_rate: expected a number, "NaN", "Infinity" or "-Infinity", got the string'
-        " '0.1'",
+        " '0.1'; remove the quotes",
     ),
     (
         "TrainingConfig",
@@ -416,13 +420,16 @@ REFUSED = [
     (
         "Hedging",
         '{"strategy": "HEDGING_STRATEGY_OFF"}',
-        '1:14: strategy: HedgingStrategy has no value "HEDGING_STRATEGY_OFF"; expected one of off,'
-        " fixed, percentile, adaptive, workload_aware, exponential_backoff",
+        '1:14: strategy: "HEDGING_STRATEGY_OFF" is the full name of "off"; write "off"',
     ),
-    ("Hedging", '{"strategy": 1}', "1:14: strategy: expected a string, got the number 1"),
-    ("OutputSpec", '{"sink": 1}', "1:10: sink: expected a string, got the number 1"),
+    ("Hedging", '{"strategy": 1}', "1:14: strategy: expected a name in a string, got the number 1"),
+    ("OutputSpec", '{"sink": 1}', "1:10: sink: expected a name in a string, got the number 1"),
     ("OutputSpec", '{"formats": "csv"}', "1:13: formats: expected a list, got the string 'csv'"),
-    ("OutputSpec", '{"formats": ["csv", null]}', "1:21: formats[1]: expected a string, got null"),
+    (
+        "OutputSpec",
+        '{"formats": ["csv", null]}',
+        "1:21: formats[1]: expected a name in a string, got null",
+    ),
     (
         "TrainingRun",
         '{"metrics_history": [{"a": 1}, {"b": null}]}',

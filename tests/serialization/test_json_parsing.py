@@ -24,7 +24,7 @@ def refusal(data: str | bytes) -> str:
 
 #: Texts and errors; lines and columns counted by hand, in characters.
 REFUSED: list[tuple[str | bytes, str]] = [
-    ("", "1:1: not JSON: expecting value"),
+    ("", "1:1: the document is empty"),
     ('{"a": tru}', "1:7: not JSON: expecting value"),
     ('{"é": 1,\n "a" 2}', "2:6: not JSON: expecting ':' delimiter"),
     ("[1]\n[2]", "2:1: not JSON: extra data"),
@@ -44,7 +44,7 @@ REFUSED: list[tuple[str | bytes, str]] = [
     ("[" * 100_000, "1:101: nested deeper than the 100 levels that protobuf reads back"),
     (b'{"a": "\xff"}', "1:8: byte 0xff is not UTF-8"),
     ('{\n "é": "'.encode() + b'\xc3"}', "2:8: byte 0xc3 is not UTF-8"),
-    ("{}".encode("utf-16"), "1:1: byte 0xff is not UTF-8"),
+    ("{}".encode("utf-16"), "1:1: UTF-16 byte order mark: save as UTF-8"),
 ]
 
 

@@ -375,7 +375,8 @@ def test_bad_lines_are_told_with_their_line_and_column_and_left_out() -> None:
     # Lines and columns counted by hand; records are numbered from 0, the blank line left out.
     found = [(each.record, each.offset, str(each.position)) for each in bad]
     assert found == [(1, 14, "3:10"), (2, 26, "4:1"), (3, 38, "5:2")]
-    assert str(bad[0]) == "record 1 at line 3: name: expected a string, got the number 1"
+    reason = "name: expected a string, got the number 1; put it in quotes"
+    assert str(bad[0]) == f"record 1 at line 3: {reason}"
     assert (count.records, count.skipped, count.bytes) == (2, 3, len(data))
     with pytest.raises(ir.StreamError, match="record 1 at line 3"):
         lines(data)

@@ -187,8 +187,8 @@ def test_a_path_quotes_the_numeric_keys_of_a_map() -> None:
         ),
         (
             v1.Stats(alpha=2),
-            "alpha: must be greater than or equal to 0 and less than or equal to 1"
-            " [double.gte_lte]",
+            "alpha: must be greater than or equal to 0 and less than or equal to 1; write 0.02 for"
+            " 2% [double.gte_lte]",
         ),
         (
             v1.Experiment(id="e", backend={"id": "b"}),

@@ -20,8 +20,8 @@ from crucible_ir.schema.fields import INTEGER_RANGES, Field, Kind, fields_of
 from crucible_ir.schema.types import descriptor_of
 from crucible_ir.serialization.binary import reads_back
 from crucible_ir.serialization.conversion_error import ConversionError, shown_integer, too_deep
+from crucible_ir.serialization.json.enum_names import unknown_name
 from crucible_ir.serialization.json.opaque import opaque_readers, unpaired_surrogate
-from crucible_ir.serialization.json.protojson import unknown_name
 from crucible_ir.serialization.json.timestamps import read_timestamp, set_datetime
 from crucible_ir.serialization.limits import MAX_DEPTH
 

@@ -14,6 +14,7 @@ from crucible_ir.cli.session import (
     COULD_NOT_RUN,
     DEBUG_VARIABLE,
     INVALID,
+    CannotDecodeError,
     Session,
     debug_is_set,
     reason_of,
@@ -185,6 +186,9 @@ def _status_of(error: Exception, session: Session) -> int:
         _discard_buffer(sys.stdout)
         where = f"{error.filename}: " if error.filename else ""
         session.print_error(f"{where}{reason_of(error)}")
+        return COULD_NOT_RUN
+    if isinstance(error, CannotDecodeError):
+        session.print_document_error(error.name, error.error)
         return COULD_NOT_RUN
     if isinstance(error, Error):
         session.print_error(str(error))

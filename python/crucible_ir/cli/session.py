@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from dataclasses import dataclass
 from typing import Final
@@ -18,9 +19,28 @@ COULD_NOT_RUN: Final = 2
 #: The environment variable that has the effect of ``--debug``.
 DEBUG_VARIABLE: Final = "CRUCIBLE_IR_DEBUG"
 
+#: The function that reads a format, at the end of an error text.
+_READER: Final = re.compile(r"(?<=\bread with )(?:from|read)_([a-z_]+)$")
+#: The end of an error text that names a format without streams.
+_NO_STREAM: Final = "; short names are read with from_crucible_json"
+
 
 class CannotRunError(Error):
     """The command could not run; the exit status is 2."""
+
+
+class CannotDecodeError(CannotRunError):
+    """A document of a command that needs all of its documents cannot be decoded.
+
+    Attributes:
+        name: The name of the document.
+        error: The error, with all errors of the document.
+    """
+
+    def __init__(self, name: str, error: DecodeError) -> None:
+        super().__init__(f"{name}: {error}")
+        self.name = name
+        self.error = error
 
 
 @dataclass(slots=True)
@@ -52,7 +72,22 @@ class Session:
         for each in error.errors if isinstance(error, DecodeError) else (error,):
             at = f":{each.position}" if each.position else ""
             path = f"{each.path}: " if each.path else ""
-            self.print_error(f"{name}{at}: {path}{each.reason}")
+            self.print_error(f"{name}{at}: {path}{with_options(each.reason)}")
+
+
+def with_options(reason: str, *, in_stream: bool = False) -> str:
+    """Return an error text with the option to give instead of the function of Python to call.
+
+    Args:
+        reason: The reason of a decode error.
+        in_stream: Whether it is about a record of a stream, which cannot be in every format.
+
+    >>> with_options("this looks like YAML, which is read with from_yaml")
+    'this looks like YAML, which is read with --from yaml'
+    """
+    if in_stream:
+        reason = reason.removesuffix(_NO_STREAM)
+    return _READER.sub(lambda match: f"--from {match[1].replace('_', '-')}", reason)
 
 
 def reason_of(error: OSError) -> str:

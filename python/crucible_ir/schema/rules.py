@@ -21,7 +21,7 @@ from google.protobuf import (
     timestamp_pb2,
 )
 
-from crucible_ir.schema.fields import Kind, fields_of
+from crucible_ir.schema.fields import Field, Kind, fields_of
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor, FieldDescriptor, OneofDescriptor
@@ -102,6 +102,21 @@ def _message_rules(message: Descriptor) -> Iterator[Rule]:
             declared = field_rules(member)
             words = required_text(message, member.name)
             yield from _field_rules(name, member.name, declared, words)
+
+
+def upper_bound(field: Field) -> Parameter | None:
+    """Return the greatest value that the rules of a field allow, if they have one.
+
+    >>> from crucible_ir import v1
+    >>> upper_bound(fields_of(v1.TrainingConfig.DESCRIPTOR)["validation_split"])
+    1.0
+    """
+    bounds = (
+        rule.parameters.get("lte")
+        for rule in rules_of(field.descriptor.containing_type)
+        if re.split(r"[\[{]", rule.field_path)[0] == field.name
+    )
+    return next((bound for bound in bounds if bound is not None), None)
 
 
 @cache

@@ -19,7 +19,7 @@ from crucible_ir.schema.types import message_type
 from crucible_ir.serialization.conversion_error import Number, describe, parse_number
 from crucible_ir.serialization.json.document import ParsedValues
 from crucible_ir.serialization.json.parsing import decode_utf8
-from crucible_ir.serialization.json.protojson import PROTOJSON, to_dict
+from crucible_ir.serialization.json.protojson import ProtoJson, to_dict
 from crucible_ir.serialization.limits import MAX_ALIASED_VALUES, MAX_YAML_DEPTH
 from crucible_ir.serialization.positions import PositionTree
 
@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _Dumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+
+#: No reader takes short names in YAML.
+_YAML = ProtoJson(original_names=True, about_short_names="; write the full name")
 
 _NULL = {"", "~", "null", "Null", "NULL"}
 _BOOL = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
@@ -103,7 +106,7 @@ def parse_yaml(data: str | bytes) -> ParsedValues:
         DecodeError: The text is not one YAML document, or contains what JSON could not.
     """
     value, positions = parse(decode_utf8(data))
-    return ParsedValues(value, positions, PROTOJSON)
+    return ParsedValues(value, positions, _YAML)
 
 
 @dataclass(slots=True)
@@ -133,6 +136,7 @@ class _Composer:
         self.anchors: dict[str, tuple[object, PositionTree | Position, int]] = {}
         self.aliased = 0
         self.documents = 0
+        self.has_content = False
         self.root: tuple[object, PositionTree] = (None, PositionTree(Position(1, 1)))
 
     def compose(self, text: str) -> tuple[object, PositionTree]:
@@ -140,6 +144,10 @@ class _Composer:
             for event in yaml.parse(text, Loader=_Loader):
                 self.take(event)
         except yaml.MarkedYAMLError as error:
+            tab = _tab_in_indentation(text, error)
+            if tab is not None:
+                reason = "a tab in the indentation; indent with spaces"
+                raise DecodeError(f"not YAML: {reason}", position=tab) from None
             mark = error.problem_mark
             place = Position(mark.line + 1, mark.column + 1) if mark is not None else None
             # libyaml reads ahead, and newer ones have a limit of their own that they meet there.
@@ -148,6 +156,8 @@ class _Composer:
             raise DecodeError(f"not YAML: {error.problem}", position=place) from None
         except (yaml.reader.ReaderError, UnicodeEncodeError):
             raise _forbidden_character(text) from None
+        if not self.has_content:
+            raise DecodeError("the document is empty", position=Position(1, 1))
         return self.root
 
     def take(self, event: yaml.Event) -> None:
@@ -179,6 +189,7 @@ class _Composer:
         if event.anchor:
             # An alias inside its own anchor would make a document without end.
             self.anchors.pop(event.anchor, None)
+        self.has_content = True
         value: Any = {} if isinstance(event, yaml.MappingStartEvent) else []
         self.stack.append(_Open(value, PositionTree(here), event.anchor))
 
@@ -193,6 +204,8 @@ class _Composer:
             parent.keys[event.value] = here
             parent.node.keys[event.value] = here
             return
+        # A document of comments, or of nothing after its marker, has an empty scalar or none.
+        self.has_content = self.has_content or bool(event.value or event.style)
         value = self.resolve(event, here)
         if event.anchor:
             self.anchors[event.anchor] = (value, here, 1)
@@ -270,6 +283,20 @@ class _Composer:
             elif level.key is not None:
                 path.append(MapKey(level.key) if "." in level.key else level.key)
         return DecodeError(reason, path=format_path(path), position=here)
+
+
+def _tab_in_indentation(text: str, error: yaml.MarkedYAMLError) -> Position | None:
+    """Return the position of a tab that indents one of the lines of an error, if there is one."""
+    marks = [mark.line for mark in (error.context_mark, error.problem_mark) if mark is not None]
+    # Inside brackets, tabs are white space like any other.
+    if not marks or "flow" in str(error.context):
+        return None
+    lines = text.split("\n", max(marks) + 1)[: max(marks) + 1]
+    for number, line in enumerate(lines[min(marks) :], start=min(marks) + 1):
+        indentation = line[: len(line) - len(line.lstrip(" \t"))]
+        if "\t" in indentation:
+            return Position(number, indentation.index("\t") + 1)
+    return None
 
 
 def _forbidden_character(text: str) -> DecodeError:

@@ -17,6 +17,7 @@ from crucible_ir.errors import Error, ValidationError, Violation, shorten
 from crucible_ir.paths import MapKey, Part, format_path
 from crucible_ir.schema.fields import fields_of
 from crucible_ir.schema.types import descriptor_of, message_types
+from crucible_ir.validation.advice import with_advice
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor
@@ -153,11 +154,12 @@ def _violation(message: Message, found: Any) -> Violation:
     if rule_id == "required":
         text = _required_text(descriptor_of(message), parts)
     else:
-        text = found.message or "is invalid"
-        if len(text) > _MAX_TEXT_LENGTH:
+        value = _value_at(message, parts) if parts else None
+        said = found.message or "is invalid"
+        text = with_advice(rule_id, said, value)
+        if text == said and len(text) > _MAX_TEXT_LENGTH:
             # `explain` shows the whole text, such as a long pattern.
             text = f"{text[:_MAX_TEXT_LENGTH]}…"
-        value = _value_at(message, parts) if parts else None
         if type(value) not in _SHOWN_TYPES:
             value = _shown(value)
     return Violation(format_path(parts), rule_id, text, value)

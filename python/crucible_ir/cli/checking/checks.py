@@ -22,6 +22,7 @@ from crucible_ir.cli.files.inputs import (
     ReadOptions,
     any_format_for,
     content_of,
+    parse_content,
     type_for,
 )
 from crucible_ir.cli.session import CannotRunError
@@ -79,7 +80,7 @@ def _check_file(check: Check, source: InputFile) -> FileReport:
 
             return check_stream(check, source, format_)
         content = content_of(source, check.read_options)
-        document = format_.parse(content)
+        document = parse_content(source, content, format_, check.read_options)
         type_ = type_for(document, format_, check.read_options)
         type_name = type_.DESCRIPTOR.name
         limits = check.read_options.limits

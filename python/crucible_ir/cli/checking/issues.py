@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import Enum, IntEnum
 from typing import TYPE_CHECKING
 
-from crucible_ir.cli.session import COULD_NOT_RUN, GOOD, INVALID
+from crucible_ir.cli.session import COULD_NOT_RUN, GOOD, INVALID, with_options
 from crucible_ir.errors import DecodeError, ValidationError, Violation, shorten
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ def issues_from_decode_error(error: DecodeError, lines: list[str]) -> tuple[Issu
             DECODE,
             Level.ERROR,
             each.path,
-            each.reason,
+            with_options(each.reason),
             position=each.position,
             line=_line(each.position, lines),
         )

@@ -16,6 +16,7 @@ from crucible_ir.cli.checking.issues import (
     issues_from_validation_error,
 )
 from crucible_ir.cli.files.stream_reader import RecordStream, open_records
+from crucible_ir.cli.session import with_options
 from crucible_ir.errors import Position, ValidationError
 from crucible_ir.serialization.streams.records import StreamError
 
@@ -96,7 +97,7 @@ def _issues_from_stream_error(error: StreamError) -> Iterator[Issue]:
             DECODE,
             Level.ERROR,
             error.path,
-            error.reason + at,
+            with_options(error.reason, in_stream=True) + at,
             position=error.position,
             record=error.record,
         )

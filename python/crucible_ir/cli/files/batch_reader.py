@@ -11,9 +11,10 @@ from crucible_ir.cli.files.inputs import (
     content_of,
     format_for,
     input_files,
+    parse_content,
     type_for,
 )
-from crucible_ir.cli.session import CannotRunError
+from crucible_ir.cli.session import CannotDecodeError, CannotRunError
 from crucible_ir.errors import DecodeError
 
 if TYPE_CHECKING:
@@ -72,26 +73,22 @@ def _parse(name: str, read_options: ReadOptions) -> _Parsed:
     try:
         content = content_of(found[0], read_options)
         format_ = format_for(found[0], read_options)
-        document = format_.parse(content)
+        document = parse_content(found[0], content, format_, read_options)
     except CannotRunError as error:
         raise CannotRunError(f"{name}: {error}") from None
     except DecodeError as error:
-        raise _cannot_decode(name, error) from None
+        raise CannotDecodeError(name, error) from None
     try:
         return _Parsed(name, format_, document, type_for(document, format_, read_options))
     except CannotRunError as error:
         return _Parsed(name, format_, document, None, f"{name}: {error}")
     except DecodeError as error:
-        raise _cannot_decode(name, error) from None
+        raise CannotDecodeError(name, error) from None
 
 
 def _read(parsed: _Parsed, type_: type[Message], read_options: ReadOptions) -> InputDocument:
     try:
         message = parsed.document.read(type_, validate=False, limits=read_options.limits)
     except DecodeError as error:
-        raise _cannot_decode(parsed.name, error) from None
+        raise CannotDecodeError(parsed.name, error) from None
     return InputDocument(parsed.name, parsed.format_, message)
-
-
-def _cannot_decode(name: str, error: DecodeError) -> CannotRunError:
-    return CannotRunError(f"{name}:{'' if error.position else ' '}{error}")

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from crucible_ir.cli.session import CannotRunError, reason_of
+from crucible_ir.errors import DecodeError
 from crucible_ir.serialization.formats import Format, UnknownFormatError
 from crucible_ir.serialization.limits import Limits
 from crucible_ir.serialization.streams.formats import (
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
 
 #: The name of standard input and standard output.
 STANDARD: Final = "-"
+#: White space, and a byte order mark.
+_WHITE_SPACE: Final = b" \t\r\n\xef\xbb\xbf"
+#: The formats in which a message without fields has no bytes.
+_EMPTY_MESSAGES: Final = ("text", "binary")
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,9 +204,26 @@ def read_document(
         DecodeError: The content does not have the format and type, or exceeds a limit.
         ValidationError: The message breaks rules of the schema, and ``validate`` is set.
     """
-    document = format_.parse(content_of(source, read_options))
+    content = content_of(source, read_options)
+    document = parse_content(source, content, format_, read_options)
     type_ = type_for(document, format_, read_options)
     return document.read(type_, validate=validate, limits=read_options.limits)
+
+
+def parse_content(
+    source: InputFile, content: bytes, format_: Format, read_options: ReadOptions
+) -> ParsedDocument:
+    """Parse the content of a file.
+
+    Raises:
+        DecodeError: It does not have the format, or it is empty. In binary and in protobuf's text
+            format, a message without fields is empty, but its type cannot be detected.
+    """
+    is_empty = not (content.strip(_WHITE_SPACE) if format_.is_text else content)
+    if is_empty and (format_.name not in _EMPTY_MESSAGES or read_options.type_name is None):
+        what = "standard input" if source.name == STANDARD else "the file"
+        raise DecodeError(f"{what} is empty")
+    return format_.parse(content)
 
 
 def type_for(document: ParsedDocument, format_: Format, read_options: ReadOptions) -> type[Message]:

@@ -22,7 +22,7 @@ from crucible_ir.cli.files.inputs import (
     unreadable,
 )
 from crucible_ir.cli.progress import StreamProgress
-from crucible_ir.cli.session import COULD_NOT_RUN, INVALID, CannotRunError, Session
+from crucible_ir.cli.session import COULD_NOT_RUN, INVALID, CannotRunError, Session, with_options
 from crucible_ir.errors import DecodeError, EncodeError, Error, ValidationError
 from crucible_ir.schema.types import message_type
 from crucible_ir.serialization.limits import read_within
@@ -194,4 +194,4 @@ def error_lines(name: str, bad: StreamError) -> list[str]:
         return [f"{place}: {violation}" for violation in bad.error.violations]
     at = "" if bad.position else f" (record at byte {bad.offset})"
     path = f"{bad.path}: " if bad.path else ""
-    return [f"{place}: {path}{bad.reason}{at}"]
+    return [f"{place}: {path}{with_options(bad.reason, in_stream=True)}{at}"]

@@ -26,6 +26,7 @@ from crucible_ir.serialization.json.codec import (
     unknown_key,
 )
 from crucible_ir.serialization.json.document import ParsedValues
+from crucible_ir.serialization.json.enum_names import unknown_short_name
 from crucible_ir.serialization.json.opaque import (
     Writer,
     opaque_readers,
@@ -34,7 +35,6 @@ from crucible_ir.serialization.json.opaque import (
     write_number,
 )
 from crucible_ir.serialization.json.parsing import JsonPositions, parse
-from crucible_ir.serialization.json.protojson import unknown_name
 from crucible_ir.serialization.json.writing import write_text
 from crucible_ir.serialization.limits import MAX_DEPTH
 
@@ -228,7 +228,7 @@ class CrucibleJson(Dialect):
         """Return the reader of one value that is no message."""
         if field.enum is not None:
             return _enum_reader(field.enum)
-        return scalars.UNQUOTED_READERS[field.kind]
+        return scalars.reader_of(field, quoted=False)
 
     def enum_numbers(self, enum: EnumDescriptor) -> Mapping[str, int]:
         """Return the numbers of an enum by short name."""
@@ -407,6 +407,12 @@ def _short_name(enum: EnumDescriptor, number: int) -> str | None:
     return name
 
 
+def _name(value: object) -> str:
+    if type(value) is not str:
+        raise ConversionError(f"expected a name in a string, got {describe(value)}")
+    return value
+
+
 def _enum_writer(enum: EnumDescriptor) -> Writer:
     return lambda number, depth: _short_name(enum, number)
 
@@ -415,9 +421,9 @@ def _enum_reader(enum: EnumDescriptor) -> scalars.Reader:
     numbers = vocabulary.numbers(enum)
 
     def read(value: object) -> int:
-        name = scalars.read_string(value)
+        name = _name(value)
         if name not in numbers:
-            raise ConversionError(unknown_name(name, enum, numbers))
+            raise ConversionError(unknown_short_name(name, enum))
         return numbers[name]
 
     return read
@@ -428,7 +434,7 @@ def _open_reader(field: Field) -> Reader:
     numbers = field.short_names
 
     def read(value: object, message: Message, depth: int) -> None:
-        name = scalars.read_string(value)
+        name = _name(value)
         number = numbers.get(name)
         try:
             if number is None:
@@ -446,7 +452,7 @@ def _open_list_reader(field: Field) -> Reader:
     numbers = field.short_names
 
     def read(value: object, message: Message, depth: int) -> None:
-        names = read_items(value, scalars.read_string)
+        names = read_items(value, _name)
         try:
             getattr(message, field.name).extend(numbers[n] for n in names if n in numbers)
             getattr(message, str(field.custom)).extend(n for n in names if n not in numbers)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import re
 from bisect import bisect_right
@@ -13,6 +14,7 @@ import orjson
 from crucible_ir.errors import DecodeError, Position
 from crucible_ir.paths import Part, format_path
 from crucible_ir.serialization.conversion_error import ConversionError, parse_number, too_deep
+from crucible_ir.serialization.json.syntax_errors import syntax_error
 from crucible_ir.serialization.limits import MAX_DEPTH
 from crucible_ir.serialization.positions import PositionTree
 
@@ -21,6 +23,11 @@ _NOT_FINITE = re.compile("NaN|-?Infinity")
 _LONG_INTEGER = re.compile(r"-?[0-9]{4301,}")
 _BYTE_ORDER_MARK = "\ufeff"
 _WHITE_SPACE = b" \n\r\t"
+#: The byte order marks of other encodings; that of UTF-16 begins one of UTF-32.
+_OTHER_ENCODINGS = {
+    "UTF-32": (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE),
+    "UTF-16": (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE),
+}
 
 
 class _DuplicateKeyError(ValueError):
@@ -37,6 +44,7 @@ def decode_utf8(data: str | bytes | bytearray | memoryview) -> str:
         raise DecodeError(f"expected text or its bytes, got {type(data).__name__}")
     if not isinstance(data, str):
         raw = bytes(data)
+        _reject_utf16(raw)
         try:
             data = raw.decode("utf-8")
         except UnicodeDecodeError as error:
@@ -45,6 +53,15 @@ def decode_utf8(data: str | bytes | bytearray | memoryview) -> str:
                 f"byte 0x{raw[error.start]:02x} is not UTF-8", position=_position(good, len(good))
             ) from None
     return data.removeprefix(_BYTE_ORDER_MARK)
+
+
+def _reject_utf16(raw: bytes) -> None:
+    """Reject UTF-16 and UTF-32, by the byte order mark or the zero byte of the first character."""
+    for name, marks in _OTHER_ENCODINGS.items():
+        if raw.startswith(marks):
+            raise DecodeError(f"{name} byte order mark: save as UTF-8", position=Position(1, 1))
+    if len(raw) > 1 and (raw[0] == 0) != (raw[1] == 0):
+        raise DecodeError("this looks like UTF-16: save as UTF-8", position=Position(1, 1))
 
 
 def parse(data: str | bytes | bytearray | memoryview) -> object:
@@ -85,10 +102,7 @@ def _parse_strictly(text: str) -> object:
             parse_float=parse_number,
         )
     except json.JSONDecodeError as error:
-        raise DecodeError(
-            f"not JSON: {error.msg[0].lower()}{error.msg[1:]}",
-            position=Position(error.lineno, error.colno),
-        ) from None
+        raise syntax_error(text, error) from None
     except _DuplicateKeyError:
         _, duplicate = _scan(text)
         raise (duplicate or DecodeError("an object repeats a key")) from None

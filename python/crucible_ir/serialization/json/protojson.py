@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from google.protobuf import descriptor_pool, message_factory
 
-from crucible_ir.errors import near_miss
 from crucible_ir.schema.fields import Field, Kind, describe_field, fields_of
 from crucible_ir.schema.types import descriptor_of, message_type
 from crucible_ir.serialization.conversion_error import ConversionError, describe, too_deep
 from crucible_ir.serialization.json import scalars, timestamps
 from crucible_ir.serialization.json.codec import Dialect
 from crucible_ir.serialization.json.document import ParsedValues
+from crucible_ir.serialization.json.enum_names import unknown_full_name
 from crucible_ir.serialization.json.opaque import (
     Writer,
     opaque_readers,
@@ -153,14 +153,21 @@ class ProtoJson(Dialect):
         original_names: Whether to write ``model_ref`` rather than ``modelRef``.
         in_pieces: Whether long lists of messages are written as `LargeList`.
         consumes: Whether lists of opaque JSON are emptied while they are read.
+        about_short_names: What an error about the short name of an enum value ends with.
     """
 
     def __init__(
-        self, *, original_names: bool = False, in_pieces: bool = False, consumes: bool = False
+        self,
+        *,
+        original_names: bool = False,
+        in_pieces: bool = False,
+        consumes: bool = False,
+        about_short_names: str = "; short names are read with from_crucible_json",
     ) -> None:
         super().__init__()
         self.original_names = original_names
         self.in_pieces = in_pieces
+        self.about_short_names = about_short_names
         opaque = opaque_writers(self.write_opaque_number)
         read = opaque_readers(consumes=consumes)
         self.writers = {
@@ -223,8 +230,38 @@ class ProtoJson(Dialect):
     def scalar_reader(self, field: Field) -> scalars.Reader:
         """Return the reader of one value that is no message."""
         if field.enum is not None:
-            return _enum_reader(field.enum, self.enum_numbers(field.enum))
-        return scalars.READERS[field.kind]
+            return self._enum_reader(field, field.enum)
+        return scalars.reader_of(field)
+
+    def _enum_reader(self, field: Field, enum: EnumDescriptor) -> scalars.Reader:
+        numbers = self.enum_numbers(enum)
+        read_number = scalars.integer_reader(Kind.INT32, quoted=False)
+        takes_null = enum.full_name == _NULL_VALUE
+
+        def read(value: object) -> object:
+            if type(value) is str:
+                number: object = numbers.get(value)
+                if number is None:
+                    text = unknown_full_name(
+                        value,
+                        field,
+                        enum,
+                        key_of=self.key,
+                        about_short_names=self.about_short_names,
+                    )
+                    raise ConversionError(text)
+                return number
+            if value is None and takes_null:
+                return 0
+            if type(value) is not int and not isinstance(value, float):
+                got = describe(value)
+                raise ConversionError(f"expected the name or number of a {enum.name}, got {got}")
+            number = read_number(value)
+            if enum.is_closed and number not in enum.values_by_number:
+                raise ConversionError(f"{number} is not the number of a {enum.name}")
+            return number
+
+        return read
 
     def enum_numbers(self, enum: EnumDescriptor) -> Mapping[str, int]:
         """Return the numbers of an enum by the names of its values."""
@@ -307,36 +344,6 @@ def _enum_writer(enum: EnumDescriptor) -> Writer:
     # Where several names share a number, the first is written.
     names = {value.number: value.name for value in reversed(enum.values)}
     return lambda number, depth: names.get(number, number)
-
-
-def _enum_reader(enum: EnumDescriptor, numbers: Mapping[str, int]) -> scalars.Reader:
-    read_number = scalars.integer_reader(Kind.INT32, quoted=False)
-    takes_null = enum.full_name == _NULL_VALUE
-
-    def read(value: object) -> object:
-        if type(value) is str:
-            number: object = numbers.get(value)
-            if number is None:
-                raise ConversionError(unknown_name(value, enum, numbers))
-            return number
-        if value is None and takes_null:
-            return 0
-        if type(value) is not int and not isinstance(value, float):
-            got = describe(value)
-            raise ConversionError(f"expected the name or number of a {enum.name}, got {got}")
-        number = read_number(value)
-        if enum.is_closed and number not in enum.values_by_number:
-            raise ConversionError(f"{number} is not the number of a {enum.name}")
-        return number
-
-    return read
-
-
-def unknown_name(name: str, enum: EnumDescriptor, known: Mapping[str, int]) -> str:
-    """Return the error text for a name that an enum does not have."""
-    shown = name if len(name) <= 64 else f"{name[:64]}…"
-    guess = near_miss(name, known) or f"; expected one of {', '.join(known)}"
-    return f'{enum.name} has no value "{shown}"{guess}'
 
 
 # Well-known types

@@ -9,7 +9,8 @@ import re
 import struct
 from collections.abc import Callable, Mapping
 
-from crucible_ir.schema.fields import INTEGER_RANGES, Kind
+from crucible_ir.schema.fields import INTEGER_RANGES, Field, Kind
+from crucible_ir.schema.rules import upper_bound
 from crucible_ir.serialization.conversion_error import (
     ConversionError,
     describe,
@@ -18,6 +19,7 @@ from crucible_ir.serialization.conversion_error import (
 )
 
 _NUMBER = re.compile(r"(-?)(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
+_PERCENT = re.compile(r"(-?\d{1,9}(?:\.\d{1,9})?) ?%", re.ASCII)
 _NOT_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
 #: Turns a JSON value into a field's value, or raises a ConversionError.
@@ -36,7 +38,9 @@ def integer_reader(kind: Kind, *, quoted: bool = True) -> Reader:
         elif quoted and type(value) is str and _NUMBER.fullmatch(value) and len(value) <= 64:
             number = _whole(value)
         else:
-            raise ConversionError(f"expected an integer, got {describe(value)}")
+            raise ConversionError(
+                f"expected an integer, got {describe(value)}{_quotes_advice(value, quoted)}"
+            )
         if not low <= number <= high:
             shown = shown_integer(number)
             raise ConversionError(f"{shown} is out of range; an integer here is {low} to {high}")
@@ -59,10 +63,11 @@ def _whole(text: str) -> int:
     return int(number)
 
 
-def float_reader(*, single: bool, quoted: bool = True) -> Reader:
+def float_reader(*, single: bool, quoted: bool = True, field: Field | None = None) -> Reader:
     """Return the reader of ``float`` (``single``) or ``double``; quoted as in `integer_reader`.
 
-    It takes the strings ``NaN``, ``Infinity`` and ``-Infinity`` either way.
+    It takes the strings ``NaN``, ``Infinity`` and ``-Infinity`` either way. The error
+    about a percentage depends on the field.
     """
 
     def read(value: object) -> float:
@@ -72,8 +77,10 @@ def float_reader(*, single: bool, quoted: bool = True) -> Reader:
             if value in _NOT_FINITE:
                 return _NOT_FINITE[value]
             if not quoted or not _NUMBER.fullmatch(value):
+                advice = _percent_advice(value, field) or _quotes_advice(value, quoted)
                 raise ConversionError(
-                    f'expected a number, "NaN", "Infinity" or "-Infinity", got {describe(value)}'
+                    'expected a number, "NaN", "Infinity" or "-Infinity", got'
+                    f" {describe(value)}{advice}"
                 )
         elif not isinstance(value, float) and type(value) is not int:
             raise ConversionError(f"expected a number, got {describe(value)}")
@@ -89,17 +96,38 @@ def float_reader(*, single: bool, quoted: bool = True) -> Reader:
     return read
 
 
+def _quotes_advice(value: object, quoted: bool) -> str:
+    is_number = type(value) is str and not quoted and _NUMBER.fullmatch(value)
+    return "; remove the quotes" if is_number else ""
+
+
+def _percent_advice(text: str, field: Field | None) -> str:
+    """Return the number to write instead of a percentage, if the text is one."""
+    match = _PERCENT.fullmatch(text)
+    if match is None:
+        return ""
+    number = float(match[1])
+    most = None if field is None else upper_bound(field)
+    if most == 1.0:
+        return f"; write {number / 100:.12g}"
+    if most == 100.0 or (field is not None and "percent" in field.name):
+        return f"; write {number:.12g}"
+    return "; write a number without %"
+
+
 def read_bool(value: object) -> bool:
     """Read a boolean."""
     if type(value) is not bool:
-        raise ConversionError(f"expected true or false, got {describe(value)}")
+        advice = "; remove the quotes" if value in ("true", "false") else ""
+        raise ConversionError(f"expected true or false, got {describe(value)}{advice}")
     return value
 
 
 def read_string(value: object) -> str:
     """Read a string."""
     if type(value) is not str:
-        raise ConversionError(f"expected a string, got {describe(value)}")
+        advice = "; put it in quotes" if isinstance(value, (int, float)) else ""
+        raise ConversionError(f"expected a string, got {describe(value)}{advice}")
     return value
 
 
@@ -149,6 +177,18 @@ def _single_bits(number: float) -> bytes | None:
 def write_bytes(value: bytes, depth: int = 0) -> str:
     """Write bytes as base64 in the standard alphabet with padding."""
     return base64.b64encode(value).decode("ascii")
+
+
+def reader_of(field: Field, *, quoted: bool = True) -> Reader:
+    """Return the reader of a field that is neither an enum nor a message.
+
+    Args:
+        field: The field.
+        quoted: Whether numbers may also be in strings.
+    """
+    if field.kind in (Kind.DOUBLE, Kind.FLOAT):
+        return float_reader(single=field.kind is Kind.FLOAT, quoted=quoted, field=field)
+    return (READERS if quoted else UNQUOTED_READERS)[field.kind]
 
 
 #: The reader of each kind that is neither an enum nor a message.

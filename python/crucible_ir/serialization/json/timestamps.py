@@ -20,6 +20,8 @@ _EPOCH = datetime(1970, 1, 1)
 _RFC3339 = re.compile(
     r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d+))?(?:Z|([+-])(\d\d):(\d\d))", re.ASCII
 )
+#: A date and time without a time zone, as ``str`` and ``isoformat`` of a naive datetime write it.
+_WITHOUT_ZONE = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?", re.ASCII)
 
 
 def read_timestamp(value: object, target: Timestamp, depth: int = 0) -> None:
@@ -28,8 +30,10 @@ def read_timestamp(value: object, target: Timestamp, depth: int = 0) -> None:
         raise ConversionError(f"expected an RFC 3339 timestamp in a string, got {describe(value)}")
     match = _RFC3339.fullmatch(value)
     if match is None:
+        advice = "; add a time zone, e.g. Z" if _WITHOUT_ZONE.fullmatch(value) else ""
         raise ConversionError(
-            f"expected an RFC 3339 timestamp such as 2025-12-26T12:00:00Z, got {describe(value)}"
+            "expected an RFC 3339 timestamp such as 2025-12-26T12:00:00Z, got"
+            f" {describe(value)}{advice}"
         )
     base, fraction, sign, hours, minutes = match.groups()
     if fraction is not None and len(fraction) > 9:

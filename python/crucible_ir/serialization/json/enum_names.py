@@ -1,0 +1,84 @@
+"""Errors about names that an enum does not have, with the name that was likely meant."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import TYPE_CHECKING
+
+from crucible_ir.errors import near_miss
+from crucible_ir.schema import vocabulary
+from crucible_ir.schema.fields import Field, fields_of
+
+if TYPE_CHECKING:
+    from google.protobuf.descriptor import EnumDescriptor
+
+#: The words before the name that was likely meant.
+_GUESS = "; did you mean"
+
+
+def unknown_name(name: str, enum: EnumDescriptor, known: Mapping[str, int]) -> str:
+    """Return the error text for a name that an enum does not have."""
+    guess = near_miss(name, known) or f"; expected one of {', '.join(known)}"
+    return f'{enum.name} has no value "{_short(name)}"{guess}'
+
+
+def unknown_full_name(
+    name: str,
+    field: Field,
+    enum: EnumDescriptor,
+    *,
+    key_of: Callable[[Field], str],
+    about_short_names: str,
+) -> str:
+    """Return the error text for a value of a field in a format that has full names.
+
+    Args:
+        name: The value.
+        field: The field.
+        enum: The enum of the field.
+        key_of: Returns the key of a field in the format.
+        about_short_names: What the error about a short name ends with.
+    """
+    full_names = _full_names(enum)
+    if name in full_names:
+        return f'"{name}" is the short name of {full_names[name]}{about_short_names}'
+    text = unknown_name(name, enum, {value.name: value.number for value in enum.values})
+    if _GUESS not in text:
+        from difflib import get_close_matches  # Most runs have no error.
+
+        folded = name[:128].lower().replace("-", "_").replace(" ", "_")
+        close = [known for known in full_names if len(folded) > 2 and known.startswith(folded)]
+        close = close or get_close_matches(folded, full_names, n=1)
+        if close:
+            guess = full_names[close[0]]
+            text = f'{enum.name} has no value "{_short(name)}"{_GUESS} "{guess}"?'
+    if field.custom is None:
+        return text
+    custom = fields_of(field.descriptor.containing_type)[field.custom]
+    glue = " Any" if text.endswith("?") else "; any"
+    return f'{text}{glue} other name is written as "{key_of(custom)}"'
+
+
+def unknown_short_name(name: str, enum: EnumDescriptor) -> str:
+    """Return the error text for a value in a format that has short names."""
+    short_names = {full: short for short, full in _full_names(enum).items()}
+    if name in short_names:
+        short = short_names[name]
+        return f'"{name}" is the full name of "{short}"; write "{short}"'
+    return unknown_name(name, enum, vocabulary.numbers(enum))
+
+
+@cache
+def _full_names(enum: EnumDescriptor) -> Mapping[str, str]:
+    """Return the names of an enum's values by short name, without ``UNSPECIFIED``."""
+    prefix = vocabulary.prefix(enum)
+    return {
+        value.name.removeprefix(prefix).lower(): value.name
+        for value in enum.values
+        if value.number and value.name.startswith(prefix)
+    }
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= 64 else f"{name[:64]}…"
