@@ -16,7 +16,7 @@ from google.protobuf.message import Message
 
 import crucible_ir as ir
 from crucible_ir import v1
-from crucible_ir.serialization.formats import FORMATS, format_of
+from crucible_ir.serialization.formats import FORMATS, document_format_of
 from crucible_ir.serialization.streams.delimited import read_delimited
 from crucible_ir.serialization.streams.lines import read_jsonl
 from crucible_ir.serialization.streams.records import StreamError
@@ -108,7 +108,7 @@ def seeds(name: str) -> Iterator[bytes]:
     """Yield the examples of this repository as inputs of a decoder."""
     for path in sorted(EXAMPLES.iterdir()):
         try:
-            format_ = format_of(path.name)
+            format_ = document_format_of(path.name)
         except ir.Error:
             continue
         for index, type_ in enumerate(TYPES):

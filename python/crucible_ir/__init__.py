@@ -1,8 +1,8 @@
-"""Crucible IR: the contract that ML teams exchange work through.
+"""Crucible IR: protobuf messages for the exchange of ML work between teams.
 
-Messages and enums are in `crucible_ir.v1`; what this module offers builds, validates, reads and
-writes them. Each name is imported when it is first used, so ``import crucible_ir`` imports neither
-protobuf nor anything else that takes time.
+The messages and enums are in `crucible_ir.v1`. This module has the functions that build, validate,
+read and write them. Each name is imported when it is first used, so ``import crucible_ir`` is fast
+and does not import protobuf.
 """
 
 from __future__ import annotations
@@ -77,8 +77,8 @@ if TYPE_CHECKING:
 
 __version__ = VERSION
 
-#: Where each name lives; `make test` holds it to the imports above.
-_HOMES = {
+#: The module of each name; a test compares them with the imports above.
+_MODULES = {
     "crucible_ir.building.experiment": ("ExperimentBuilder", "experiment"),
     "crucible_ir.serialization.json.canonical": ("digest",),
     "crucible_ir.diffing": ("Change", "ChangeKind", "diff"),
@@ -113,13 +113,13 @@ _HOMES = {
     "crucible_ir.serialization.yaml": ("from_yaml", "to_yaml"),
     "crucible_ir.validation.check": ("is_valid", "validate", "violations"),
 }
-_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+_MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
 
 #: Deprecated names and their replacements. They work until 1.0.
 _RENAMED = {"Advice": "LintFinding"}
 
 
-# Hidden from type checkers, which would take it to mean that every name exists.
+# Hidden from type checkers, which would otherwise accept every name.
 if not TYPE_CHECKING:
 
     def __getattr__(name: str) -> object:
@@ -144,14 +144,14 @@ def _find(name: str) -> object:
         return import_module("crucible_ir.v1")
     if name == "MESSAGE_TYPES":
         return import_module("crucible_ir.schema.types").message_types()
-    home = _HOME_OF.get(name)
+    module = _MODULE_OF.get(name)
     if name == "new" or name.startswith("new_"):
-        home = "crucible_ir.building.constructors"
-    return getattr(import_module(home), name, None) if home else None
+        module = "crucible_ir.building.constructors"
+    return getattr(import_module(module), name, None) if module else None
 
 
 def __dir__() -> list[str]:
-    """List the public names, those not yet imported included."""
+    """List the public names, including those not yet imported."""
     from crucible_ir.building import constructors
 
-    return sorted({*_HOME_OF, *constructors.__all__, "MESSAGE_TYPES", "__version__", "v1"})
+    return sorted({*_MODULE_OF, *constructors.__all__, "MESSAGE_TYPES", "__version__", "v1"})

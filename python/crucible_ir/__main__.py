@@ -1,4 +1,4 @@
-"""``python -m crucible_ir`` is ``crucible-ir``."""
+"""Run ``crucible-ir`` with ``python -m crucible_ir``."""
 
 from __future__ import annotations
 

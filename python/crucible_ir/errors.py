@@ -1,4 +1,4 @@
-"""The errors that this package raises on purpose, and the violations that they list."""
+"""The errors of this package, and the violations that they list."""
 
 from __future__ import annotations
 
@@ -10,10 +10,13 @@ from typing import Any, NamedTuple, TypeAlias
 
 from crucible_ir.paths import Part, parse_path
 
-#: The most characters of an offending value that an error shows.
+#: The most characters of an invalid value that an error shows.
 SHOWN_VALUE_LENGTH = 80
 
-#: The most characters that the reason or the path of an error has before escaping.
+#: The most characters of an unknown name that an error shows.
+_SHOWN_NAME_LENGTH = 64
+
+#: The most characters of the reason or the path of an error, before escaping.
 MAX_TEXT_LENGTH = 2_000
 
 #: Control characters and surrogates.
@@ -25,7 +28,7 @@ _UNSAFE_CATEGORIES = ("Cc", "Cf", "Cs", "Zl", "Zp")
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """A place in a text document: line and column, counted from 1, the column in characters."""
+    """A position in a text document: line and column, counted from 1; columns are characters."""
 
     line: int
     column: int
@@ -34,21 +37,21 @@ class Position:
         return f"{self.line}:{self.column}"
 
 
-#: Finds the position of an error, which takes longer than most errors are worth.
+#: Finds the position of an error. It is called when the position is read, since it takes time.
 FindPosition: TypeAlias = Callable[[], Position]
 
 
 class Violation(NamedTuple):
-    """One rule of the schema that a message breaks.
+    """A rule of the schema that a message breaks.
 
     Attributes:
-        path: The field, from the message's root, as ``pipeline[2].name`` or ``weights["gpt-4"]``;
-            empty when the rule is about the message as a whole.
-        rule_id: The rule's stable id, such as ``required`` or ``int32.gt`` (protovalidate's ids)
-            or ``message.content_required`` (this schema's own).
-        message: What the rule asks for, in words.
-        value: The offending value; ``None`` when there is none to show.
-        position: Where the value stands, when the message was read from text.
+        path: The path of the field, such as ``pipeline[2].name`` or ``weights["gpt-4"]``; empty if
+            the rule is about the root message.
+        rule_id: The stable id of the rule: an id of protovalidate such as ``required`` or
+            ``int32.gt``, or one of this schema such as ``message.content_required``.
+        message: The requirement of the rule, in words.
+        value: The invalid value; ``None`` if there is none.
+        position: The position of the value, if the message was read from text.
     """
 
     path: str
@@ -63,11 +66,11 @@ class Violation(NamedTuple):
 
 
 class Error(Exception):
-    """Base of every error that this package raises on purpose."""
+    """The base class of the errors of this package."""
 
 
-class _LocatedError(Error, ValueError):
-    """An error about one place of one message."""
+class _PathError(Error, ValueError):
+    """An error with a path in a message and, for text, a position."""
 
     def __init__(
         self, reason: str, *, path: str = "", position: Position | FindPosition | None = None
@@ -79,13 +82,13 @@ class _LocatedError(Error, ValueError):
 
     @property
     def position(self) -> Position | None:
-        """The line and column, found in the text when they are first read."""
+        """The line and column; they are found in the text when they are first read."""
         if callable(self._position):
             self._position = self._position()
         return self._position
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # Finding the position now leaves the text behind.
+        # Finding the position first keeps the text out of the pickle.
         _ = self.position
         return tuple(super().__reduce__())
 
@@ -94,46 +97,46 @@ class _LocatedError(Error, ValueError):
         return ": ".join(part for part in parts if part)
 
 
-class DecodeError(_LocatedError):
-    """The input is not a document of the expected type and form.
+class DecodeError(_PathError):
+    """The input is not a document of the expected type and format.
 
     Attributes:
-        reason: What is wrong, what was expected and, where there is one, the near miss.
-        path: The place in the document, as in `Violation.path`; empty for the document as a whole.
-        position: Line and column, for text input.
+        reason: The error, with the expected value and, if there is one, the most similar name.
+        path: The path in the document, as in `Violation.path`; empty for the root.
+        position: The line and column in text input.
     """
 
     _others: tuple[DecodeError, ...] = ()
 
     @property
     def errors(self) -> tuple[DecodeError, ...]:
-        """The errors of the document in its order, this one first; at most 20."""
+        """The errors of the document in their order, starting with this one; at most 20."""
         return (self, *self._others)
 
     def add(self, others: Iterable[DecodeError]) -> None:
-        """Add errors that were found after this one in the same document."""
+        """Add the errors after this one in the same document."""
         self._others += tuple(others)
 
     def __str__(self) -> str:
         return "\n".join([super().__str__(), *map(str, self._others)])
 
 
-class EncodeError(_LocatedError):
-    """The message holds something that the target form cannot carry.
+class EncodeError(_PathError):
+    """The format cannot represent a value of the message.
 
     Attributes:
-        reason: What cannot be written, and why.
-        path: The field, as in `Violation.path`.
+        reason: The error.
+        path: The path of the field, as in `Violation.path`.
         position: Always ``None``: a message has no text.
     """
 
 
-class FieldError(_LocatedError, TypeError):
-    """A constructor or builder was given a field or value that the message does not take.
+class FieldError(_PathError, TypeError):
+    """A constructor or builder got an unknown field or an invalid value.
 
     Attributes:
-        reason: What is wrong, what was expected and, where there is one, the near miss.
-        path: The field, as in `Violation.path`.
+        reason: The error, with the expected value and, if there is one, the most similar name.
+        path: The path of the field, as in `Violation.path`.
         position: Always ``None``: arguments have no text.
     """
 
@@ -143,10 +146,10 @@ class ValidationError(Error, ValueError):
 
     Attributes:
         type_name: The full name of the message's type.
-        violations: Every broken rule, in the order of the schema's fields.
+        violations: The broken rules, in the order of the fields in the schema.
     """
 
-    # The constructor above this one has nothing to do: BaseException.__new__ keeps the arguments.
+    # super().__init__ is not needed: BaseException.__new__ stores the arguments.
     def __init__(
         self,
         type_name: str,
@@ -159,7 +162,7 @@ class ValidationError(Error, ValueError):
 
     @property
     def violations(self) -> list[Violation]:
-        """Every broken rule; positions in a text are found when this is first read."""
+        """The broken rules; their positions are found in the text when this is first read."""
         if self._find is not None:
             find, self._find = self._find, None
             self._violations[:] = [
@@ -182,9 +185,9 @@ class ValidationError(Error, ValueError):
 
 
 def _one_line(text: str) -> str:
-    """Escape what the input could use to break a line, steer a terminal or fail to print.
+    """Escape control characters and surrogates, and truncate text of more than `MAX_TEXT_LENGTH`.
 
-    The longest texts are cut, so that an error is never as long as the input that it is about.
+    The input may contain line breaks, terminal escapes and text that cannot be printed.
     """
     if len(text) > MAX_TEXT_LENGTH:
         text = text[: MAX_TEXT_LENGTH - 1] + "…"
@@ -192,7 +195,7 @@ def _one_line(text: str) -> str:
 
 
 def shorten(value: object) -> str:
-    """Show a value on one line, cut to `SHOWN_VALUE_LENGTH` characters.
+    """Show a value on one line, truncated to `SHOWN_VALUE_LENGTH` characters.
 
     >>> shorten("a" * 200) == repr("a" * 200)[:SHOWN_VALUE_LENGTH - 1] + "…"
     True
@@ -205,7 +208,7 @@ def shorten(value: object) -> str:
 
 
 def printable(text: str) -> str:
-    r"""Escape control and directional characters, which a terminal would obey rather than show.
+    r"""Escape control and directional characters, which would change the output of a terminal.
 
     >>> printable("\x1b[31mred\x07")
     '\\x1b[31mred\\x07'
@@ -221,15 +224,20 @@ def _escape_unsafe(character: str) -> str:
     return character.encode("unicode_escape").decode("ascii")
 
 
+def shorten_name(name: str) -> str:
+    """Truncate a name from the input for an error."""
+    return name if len(name) <= _SHOWN_NAME_LENGTH else f"{name[:_SHOWN_NAME_LENGTH]}…"
+
+
 def near_miss(name: str, known: Iterable[str]) -> str:
-    """Name the known spelling closest to ``name``, as a clause to end an error with, or nothing.
+    """Return a clause that suggests the known name most similar to ``name``, or an empty string.
 
     >>> near_miss("epoch", ["epochs", "device"])
     '; did you mean "epochs"?'
     >>> near_miss("zzz", ["epochs"])
     ''
     """
-    import difflib  # Most runs have no error.
+    import difflib  # Imported here because most runs have no error.
 
     folded = {candidate.lower(): candidate for candidate in known}
     close = difflib.get_close_matches(name.lower()[:128], folded, n=1, cutoff=0.6)

@@ -1,4 +1,4 @@
-"""Paths: how errors name a place inside a message or document."""
+"""Paths: the notation of errors for a value inside a message or document."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import TypeAlias
 
 
 class MapKey(str):
-    """A key of a map, as opposed to the name of a field; paths quote it."""
+    """A key of a map, which paths quote, unlike the name of a field."""
 
     __slots__ = ()
 
 
-#: One step of a path: a field's name, a map's key or an index into a list.
+#: A step of a path: the name of a field, a key of a map or an index of a list.
 Part: TypeAlias = str | int
 
 _STEP = re.compile(r'\.?([^.\[\]"]+)|\[(\d+)\]|\[("(?:[^"\\]|\\.)*")\]|\[(-?\w+)\]')

@@ -105,7 +105,7 @@ def test_type_checkers_see_the_names_that_are_imported_lazily() -> None:
     seen = type_checked_imports()
     assert seen.pop("crucible_ir.building.constructors") == {"*"}
     assert seen.pop("crucible_ir") == {"v1"}
-    lazy = {module: set(names) for module, names in vars(ir)["_HOMES"].items()}
+    lazy = {module: set(names) for module, names in vars(ir)["_MODULES"].items()}
     assert seen == lazy
 
 

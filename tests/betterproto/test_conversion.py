@@ -316,7 +316,7 @@ def test_the_nanoseconds_of_a_pandas_timestamp_are_an_error() -> None:
 def test_a_message_that_contains_itself_is_an_error() -> None:
     backend = v1.BackendRef(id="b")
     backend.fallback = backend
-    with pytest.raises(ir.DecodeError, match="nested deeper than the 100 levels"):
+    with pytest.raises(ir.DecodeError, match="nested deeper than 100 levels"):
         from_betterproto(backend)
 
 

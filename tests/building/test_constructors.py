@@ -205,7 +205,7 @@ def test_a_list_of_an_open_vocabulary_is_split_and_keeps_order_and_duplicates() 
 def test_both_members_of_an_open_vocabulary_cannot_be_given() -> None:
     error = rejected("ModelRef", id="m", provider="s3", custom_provider="minio")
     assert error.path == "ModelRef.custom_provider"
-    assert error.reason == "provider is set already, and only one member of provider_kind may be"
+    assert error.reason == "provider is already set; only one member of provider_kind may be set"
 
 
 def test_an_unknown_number_of_an_open_vocabulary_is_kept() -> None:
@@ -323,14 +323,14 @@ def test_an_unknown_type_is_rejected_with_a_suggestion(type_: Any, expected: str
             "TrainingConfig",
             {"epochs": 2**31},
             "epochs",
-            "2147483648 is out of range; an integer here is -2147483648 to 2147483647",
+            "2147483648 is out of range; expected -2147483648 to 2147483647",
         ),
         (
             "TrainingConfig",
             {"seed": -(2**63) - 1},
             "seed",
             "-9223372036854775809 is out of range;"
-            " an integer here is -9223372036854775808 to 9223372036854775807",
+            " expected -9223372036854775808 to 9223372036854775807",
         ),
         ("TrainingConfig", {"seed": 10**5000}, "seed", "of 16610 bits is out of range"),
         (
@@ -457,7 +457,7 @@ def test_text_that_utf_8_cannot_carry_is_rejected(
 ) -> None:
     error = rejected(type_, **fields)
     assert error.path == f"{type_}.{path}"
-    assert error.reason == "the string holds an unpaired surrogate, which UTF-8 cannot carry"
+    assert error.reason == "the string contains an unpaired surrogate, which UTF-8 cannot encode"
 
 
 def test_an_offending_value_is_shown_on_one_line_and_cut() -> None:

@@ -468,7 +468,7 @@ def test_a_part_nested_too_deep_for_an_experiment_is_rejected_by_the_method_that
     for _ in range(100):
         deepest = deepest.fallback
     deepest.SetInParent()
-    with pytest.raises(ir.FieldError, match=r"Experiment\.backend: nested deeper than the 100"):
+    with pytest.raises(ir.FieldError, match=r"Experiment\.backend: nested deeper than 100"):
         ir.experiment("e").with_backend(chain)
 
     options = struct_pb2.Struct()
@@ -476,5 +476,5 @@ def test_a_part_nested_too_deep_for_an_experiment_is_rejected_by_the_method_that
     for _ in range(33):
         innermost = innermost.fields["a"].struct_value
     innermost.SetInParent()
-    with pytest.raises(ir.FieldError, match=r"Experiment\.reliability: nested deeper than the 100"):
+    with pytest.raises(ir.FieldError, match=r"Experiment\.reliability: nested deeper than 100"):
         minimal().with_hedging(options=options)

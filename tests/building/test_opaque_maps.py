@@ -77,8 +77,8 @@ def test_an_integer_beyond_2_to_the_53_is_rejected_with_its_path(number: int) ->
     error = rejected(metadata={"ids": [1, {"big": number}]})
     assert error.path == 'FeedbackEvent.metadata["ids"][1]["big"]'
     assert error.reason == (
-        f"the integer {number} is beyond 2^53, which a number in opaque JSON cannot hold"
-        " exactly; write it as a string"
+        f"the integer {number} is beyond 2^53, the limit of exact integers in opaque JSON; write"
+        " it as a string"
     )
 
 
@@ -194,7 +194,7 @@ def test_a_map_is_rejected_exactly_if_protobuf_could_not_read_it_back(
         else:
             with pytest.raises(ir.FieldError) as caught:
                 new(cls, **fields)
-            assert "nested deeper than the 100 levels" in caught.value.reason
+            assert "nested deeper than 100 levels" in caught.value.reason
             assert caught.value.path.startswith(f"{cls.DESCRIPTOR.name}.")
         verdicts.append(readable)
     assert {True, False} == set(verdicts)

@@ -207,8 +207,8 @@ def test_validate_names_the_record_of_each_violation() -> None:
         "bad.binpbs:record 1: id: must not be empty [required]",
         "bad.binpbs:record 3: latency_ms: must be greater than or equal to 0, got -1 [int32.gte]",
         "cut.binpbs: invalid FeedbackEvent, 1 of 5 records, 1 violation",
-        "cut.binpbs:record 4: the stream ends 1 byte before the record does, in the record at byte"
-        " 28 [decode]",
+        "cut.binpbs:record 4: the stream ends 1 byte before the end of the record, in the record"
+        " at byte 28 [decode]",
     ]
 
 
@@ -264,7 +264,7 @@ def test_diff_rejects_streams() -> None:
 @pytest.mark.parametrize(
     ("flag", "words"),
     [
-        (("--max-frame-bytes", 3), "record 0: 6 bytes are over the limit of 3"),
+        (("--max-frame-bytes", 3), "record 0: a record of 6 bytes is over the limit of 3"),
         (("--max-string-bytes", 1), "record 0: id: a string of 2 bytes is over the limit of 1"),
     ],
 )
@@ -276,8 +276,8 @@ def test_limits_have_flags(flag: tuple[object, ...], words: str) -> None:
 def test_limits_apply_to_documents_too(folder: Path) -> None:
     (folder / "s.yaml").write_text("{name: s, options: {list: [1, 2, 3]}}")
     for flag, words in (
-        (("--max-items", 2), 'options["list"]: 3 items is over the limit of 2'),
-        (("--max-depth", 2), "level 3 is over the limit of 2"),
+        (("--max-items", 2), 'options["list"]: a list of 3 items is over the limit of 2'),
+        (("--max-depth", 2), "a depth of 3 is over the limit of 2"),
         (("--max-bytes", 10), "has more than 10 bytes; raise the limit with --max-bytes"),
     ):
         result = run("validate", "--type", "StageDef", *flag, "s.yaml")

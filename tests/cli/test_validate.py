@@ -142,8 +142,8 @@ def test_a_document_that_fits_no_type_gives_the_nearest_and_the_field(folder: Pa
     assert result.status == 1
     assert result.lines[:2] == [
         "x.yaml: cannot be decoded",
-        "x.yaml:3:1: no message type has all of its fields; the nearest is Experiment, which has no"
-        ' field "pipelin"; did you mean "pipeline"? [decode]',
+        "x.yaml:3:1: no message type has all of its fields; the most similar type is Experiment,"
+        ' which has no field "pipelin"; did you mean "pipeline"? [decode]',
     ]
 
 

@@ -11,18 +11,18 @@ from crucible_ir import v1
 #: number times eight plus 0 for a varint, 1 for eight bytes, 2 for a length and its bytes, 5 for
 #: four. StageDef: name = 1 (tag 0x0a), options = 3 (0x1a), enabled = 4 (0x20).
 BROKEN: list[tuple[str, bytes, str, str]] = [
-    ("StageDef", b"\x0a", "name", "truncated at byte 1, in the middle of a number"),
+    ("StageDef", b"\x0a", "name", "truncated at byte 1, in the middle of a varint"),
     ("StageDef", b"\x0a\x05ab", "name", "truncated at byte 4: 3 more bytes expected"),
-    ("StageDef", b"\x0a\x02a\xff", "name", "byte 3, 0xff, is not UTF-8"),
-    ("StageDef", b"\x20", "enabled", "truncated at byte 1, in the middle of a number"),
+    ("StageDef", b"\x0a\x02a\xff", "name", "byte 3 (0xff) is not UTF-8"),
+    ("StageDef", b"\x20", "enabled", "truncated at byte 1, in the middle of a varint"),
     (
         "StageDef",
         b"\x20" + b"\xff" * 11,
         "enabled",
-        "the number at byte 1 is longer than ten bytes",
+        "the varint at byte 1 is longer than ten bytes",
     ),
     ("StageDef", b"\x00", "", "invalid field number 0 at byte 0"),
-    ("StageDef", b"\x0b", "name", "byte 0 begins a group, which this schema does not use"),
+    ("StageDef", b"\x0b", "name", "unsupported group at byte 0"),
     ("StageDef", b"\x0f", "name", "invalid wire type 7 at byte 0"),
     ("StageDef", b"\x7d\x01\x02", "", "truncated at byte 3: 2 more bytes expected"),
     ("StageDef", b"\x79\x01\x02", "", "truncated at byte 3: 6 more bytes expected"),
@@ -38,7 +38,7 @@ BROKEN: list[tuple[str, bytes, str, str]] = [
         "Experiment",
         b"\x1a\x03\x0a\x01a\x1a\x03\x0a\x01\xff",
         "pipeline[1].name",
-        "byte 9, 0xff, is not UTF-8",
+        "byte 9 (0xff) is not UTF-8",
     ),
 ]
 
@@ -140,5 +140,5 @@ def test_every_form_holds_the_deepest_message(write, read, deepest) -> None:  # 
     "too_deep", [chain(101), nested_map(34), chain(2000)], ids=["fallbacks", "objects", "many"]
 )
 def test_no_form_writes_what_could_not_be_read_back(write, too_deep) -> None:  # type: ignore[no-untyped-def]
-    with pytest.raises(ir.EncodeError, match="nested deeper than the 100 levels"):
+    with pytest.raises(ir.EncodeError, match="nested deeper than 100 levels"):
         write(too_deep)

@@ -399,7 +399,7 @@ REFUSED = [
     (
         "TrainingConfig",
         '{"epochs": 3000000000}',
-        "1:12: epochs: 3000000000 is out of range; an integer here is -2147483648 to 2147483647",
+        "1:12: epochs: 3000000000 is out of range; expected -2147483648 to 2147483647",
     ),
     (
         "TrainingConfig",
@@ -443,8 +443,8 @@ REFUSED = [
     (
         "StageDef",
         '{"options": {"a": {"b": 9007199254740993}}}',
-        '1:25: options["a"]["b"]: the integer 9007199254740993 is beyond 2^53, which a number in'
-        " opaque JSON cannot hold exactly; write it as a string",
+        '1:25: options["a"]["b"]: the integer 9007199254740993 is beyond 2^53, the limit of exact'
+        " integers in opaque JSON; write it as a string",
     ),
     (
         "FeedbackEvent",
@@ -460,14 +460,14 @@ REFUSED = [
     (
         "Prompt",
         '{"messages": [{"content": [{"text": "a"}]}]}',
-        "1:28: messages[0].content[0]: expected a type out of text, image, audio, tool_result, got"
-        " no type",
+        "1:28: messages[0].content[0]: expected one of the types text, image, audio, tool_result,"
+        " got no type",
     ),
     (
         "Prompt",
         '{"messages": [{"content": [{"type": "video"}]}]}',
-        "1:28: messages[0].content[0]: expected a type out of text, image, audio, tool_result, got"
-        " the string 'video'",
+        "1:28: messages[0].content[0]: expected one of the types text, image, audio, tool_result,"
+        " got the string 'video'",
     ),
     (
         "Message",
@@ -659,7 +659,7 @@ def test_reads_back_all_that_the_dialect_can_tell_apart(
 ) -> None:
     message = data.draw(messages(type_, named_enums=True))
     if has_an_empty_part(message):
-        with pytest.raises(ir.EncodeError, match="a content part with nothing in it"):
+        with pytest.raises(ir.EncodeError, match="an empty content part has no type"):
             ir.to_crucible_json(message)
         return
     text = ir.to_crucible_json(message)

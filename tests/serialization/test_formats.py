@@ -16,9 +16,9 @@ from crucible_ir.serialization.formats import (
     FORMATS,
     Format,
     UnknownFormatError,
-    format_named,
-    format_of,
+    document_format_of,
 )
+from crucible_ir.serialization.streams.formats import format_named
 
 MESSAGE = v1.TrainingConfig(
     id="caf\u00e9",
@@ -45,20 +45,20 @@ TEXT_FORMS = [form for form in FORMATS.values() if form.is_text]
     ],
 )
 def test_a_files_form_is_told_from_its_longest_ending(name: str, expected: str) -> None:
-    assert format_of(name).name == expected
+    assert document_format_of(name).name == expected
 
 
 @pytest.mark.parametrize("name", ["a", "a.txt", "json", "a.json/b", "", "a.json.bak"])
 def test_another_ending_is_an_error_that_lists_the_endings(name: str) -> None:
     with pytest.raises(UnknownFormatError) as caught:
-        format_of(name)
+        document_format_of(name)
     assert isinstance(caught.value, Error)
     assert all(ending in str(caught.value) for ending in EXTENSIONS)
 
 
 def test_a_misspelt_ending_or_name_has_its_near_miss() -> None:
     with pytest.raises(UnknownFormatError, match=r'did you mean "\.json"'):
-        format_of("a.jsn")
+        document_format_of("a.jsn")
     with pytest.raises(UnknownFormatError, match='did you mean "crucible-json"'):
         format_named("cruciblejson")
 

@@ -41,7 +41,7 @@ REFUSED: list[tuple[str | bytes, str]] = [
         '2:1: not JSON: -Infinity without quotes; write "-Infinity"',
     ),
     (f"[1,\n {'9' * 5000}]", "2:2: a number has too many digits"),
-    ("[" * 100_000, "1:101: nested deeper than the 100 levels that protobuf reads back"),
+    ("[" * 100_000, "1:101: nested deeper than 100 levels below the root"),
     (b'{"a": "\xff"}', "1:8: byte 0xff is not UTF-8"),
     ('{\n "é": "'.encode() + b'\xc3"}', "2:8: byte 0xc3 is not UTF-8"),
     ("{}".encode("utf-16"), "1:1: UTF-16 byte order mark: save as UTF-8"),

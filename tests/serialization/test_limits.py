@@ -33,9 +33,9 @@ def refusal(form: str, message: Message, **limits: int) -> ir.LimitError:
 OVER: list[tuple[dict[str, int], str, str]] = [
     # h, é of two bytes, l, l, o.
     ({"max_string_bytes": 5}, "name", "a string of 6 bytes is over the limit of 5"),
-    ({"max_items": 2}, 'options["list"]', "3 items is over the limit of 2"),
+    ({"max_items": 2}, 'options["list"]', "a list of 3 items is over the limit of 2"),
     # A Struct, its entry, its Value, a Struct, its entry, its Value.
-    ({"max_depth": 5}, 'options["inner"]["key"]', "level 6 is over the limit of 5"),
+    ({"max_depth": 5}, 'options["inner"]["key"]', "a depth of 6 is over the limit of 5"),
 ]
 
 

@@ -468,8 +468,7 @@ ERRORS = [
     ("[]", "1:1: expected an object, got a list"),
     (
         '{"listOfInt32": [1,\n 2147483648]}',
-        "2:2: listOfInt32[1]: 2147483648 is out of range; an integer here is -2147483648 to"
-        " 2147483647",
+        "2:2: listOfInt32[1]: 2147483648 is out of range; expected -2147483648 to 2147483647",
     ),
     (
         '{"mapToItself": {"a.b": {"oneBool": 0}}}',
@@ -477,17 +476,17 @@ ERRORS = [
     ),
     (
         '{"oneStruct": {"a": [1, 9007199254740993]}}',
-        '1:25: oneStruct["a"][1]: the integer 9007199254740993 is beyond 2^53, which a number in'
-        " opaque JSON cannot hold exactly; write it as a string",
+        '1:25: oneStruct["a"][1]: the integer 9007199254740993 is beyond 2^53, the limit of exact'
+        " integers in opaque JSON; write it as a string",
     ),
     (
         '{"choiceInt32": 1, "choice_bool": true}',
-        '1:35: choice_bool: "choiceInt32" is set already, and only one member of'
-        " EveryFeature.choice may be",
+        '1:35: choice_bool: "choiceInt32" is already set; only one member of'
+        " EveryFeature.choice may be set",
     ),
     (
         '{"one_int32": 1, "oneInt32": 1}',
-        '1:30: oneInt32: given twice, as "one_int32" and as "oneInt32"',
+        '1:30: oneInt32: duplicate field, given as "one_int32" and as "oneInt32"',
     ),
     (
         f'{{"oneAny": {{"@type": "{INT32_VALUE}", "value": "x"}}}}',
@@ -516,7 +515,7 @@ def test_reads_as_deep_as_protobuf_does(before: str, after: str, most: int) -> N
     deepest = read(before * most + "{}" + after * most)
     assert EveryFeature.FromString(deepest.SerializeToString()) == deepest
     error = refusal(before * (most + 1) + "{}" + after * (most + 1))
-    assert error.reason == "nested deeper than the 100 levels that protobuf reads back"
+    assert error.reason == "nested deeper than 100 levels below the root"
 
 
 def test_reads_bytes_as_it_reads_text() -> None:

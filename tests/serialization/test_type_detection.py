@@ -113,8 +113,8 @@ def test_no_fit_names_the_nearest_type_its_missing_field_and_the_place() -> None
     with pytest.raises(DecodeError) as caught:
         name_of("id: x\nmodelRef: {}\nepoch: 3\n", "yaml")
     assert str(caught.value) == (
-        "3:1: no message type has all of its fields; the nearest is TrainingConfig, which has no"
-        ' field "epoch"; did you mean "epochs"?'
+        "3:1: no message type has all of its fields; the most similar type is TrainingConfig, which"
+        ' has no field "epoch"; did you mean "epochs"?'
     )
     with pytest.raises(DecodeError, match='no message type has a field "zzz"'):
         name_of('{"zzz": 1}', "json")

@@ -147,32 +147,32 @@ REFUSED: list[tuple[str, str]] = [
     ("name: a\nname: b\n", '2:1: duplicate key "name", first given at 1:1'),
     ('{name: a, "name": b}', '1:11: duplicate key "name", first given at 1:2'),
     ("options:\n  1: a\n  '1': b\n", '3:3: options: duplicate key "1", first given at 2:3'),
-    ("---\nname: a\n---\nname: b\n", "3:1: a second YAML document begins; one is expected"),
+    ("---\nname: a\n---\nname: b\n", "3:1: expected one YAML document, got a second"),
     ("? [a]\n: b\n", "1:3: a key must be a scalar"),
     ("name: &n a\n*n : b\n", "2:1: a key must be a scalar"),
-    ("name: *n\n", "1:7: name: the alias *n stands for nothing yet"),
-    ("options: &o {a: *o}", "1:17: options.a: the alias *o stands for nothing yet"),
+    ("name: *n\n", "1:7: name: undefined alias *n"),
+    ("options: &o {a: *o}", "1:17: options.a: undefined alias *o"),
     (
         "options:\n  when: !!timestamp 2025-01-01\n",
-        "2:9: options.when: the tag tag:yaml.org,2002:timestamp has no meaning here",
+        "2:9: options.when: unsupported tag tag:yaml.org,2002:timestamp",
     ),
     (
         "name: !!python/object/apply:os.system [ls]",
-        "1:7: name: the tag tag:yaml.org,2002:python/object/apply:os.system has no meaning here",
+        "1:7: name: unsupported tag tag:yaml.org,2002:python/object/apply:os.system",
     ),
-    ("!!python/name:a name: b", "1:1: the tag tag:yaml.org,2002:python/name:a has no meaning here"),
-    ("options: {a: !x 1}", "1:14: options.a: the tag !x has no meaning here"),
+    ("!!python/name:a name: b", "1:1: unsupported tag tag:yaml.org,2002:python/name:a"),
+    ("options: {a: !x 1}", "1:14: options.a: unsupported tag !x"),
     ("options: {a: !!int 1.5}", "1:14: options.a: the string '1.5' is not a !!int"),
     ("options: {a: !!bool 1}", "1:14: options.a: the string '1' is not a !!bool"),
     (
         "options: {a: .inf}",
-        '1:14: options.a: .inf is written "NaN", "Infinity" or "-Infinity", in quotes, as in'
-        " ProtoJSON",
+        '1:14: options.a: .inf is not supported; write "NaN", "Infinity" or "-Infinity" in quotes,'
+        " as in ProtoJSON",
     ),
     (
         "options:\n  list:\n  - 1\n  - 9007199254740993\n",
-        '4:5: options["list"][1]: the integer 9007199254740993 is beyond 2^53, which a number in'
-        " opaque JSON cannot hold exactly; write it as a string",
+        '4:5: options["list"][1]: the integer 9007199254740993 is beyond 2^53, the limit of exact'
+        " integers in opaque JSON; write it as a string",
     ),
     (
         "name: a\noptions: {a: 1e999}\n",

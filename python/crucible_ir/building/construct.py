@@ -106,7 +106,7 @@ def _ensure_oneof_unset(message: Message, field: Field) -> None:
     chosen = None if field.oneof is None else message.WhichOneof(field.oneof)
     if chosen is not None:
         raise ConversionError(
-            f"{chosen} is set already, and only one member of {field.oneof} may be"
+            f"{chosen} is already set; only one member of {field.oneof} may be set"
         )
 
 
@@ -319,7 +319,7 @@ def _integer(value: object, low: int, high: int) -> int:
         raise ConversionError(f"expected an integer, got {_shown(value)}")
     if not low <= value <= high:
         shown = shown_integer(value)
-        raise ConversionError(f"{shown} is out of range; an integer here is {low} to {high}")
+        raise ConversionError(f"{shown} is out of range; expected {low} to {high}")
     return int(value)
 
 

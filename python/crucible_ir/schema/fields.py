@@ -1,7 +1,7 @@
 """The descriptor model: one description of each field of a message type, computed once.
 
-Codecs, constructors, the diff, JSON Schema, lints and the exchange read this description. Only this
-package looks at a descriptor's ``cpp_type`` or asks whether a field is a map.
+Codecs, constructors, the diff, JSON Schema, lints and the exchange use this description. Only this
+package reads ``cpp_type`` and ``map_entry`` of descriptors.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from crucible_ir.v1 import options_pb2
 if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor, EnumDescriptor
 
-#: The messages that opaque JSON is made of.
+#: The message types of opaque JSON.
 OPAQUE_MESSAGES = frozenset(f"google.protobuf.{name}" for name in ("Struct", "Value", "ListValue"))
 
 
 class Kind(Enum):
-    """The type of a field's values; ``sint32``, ``fixed32`` and the like count as ``int32``."""
+    """The type of a field's values; ``sint32`` and ``sfixed32`` are ``int32``, and so on."""
 
     BOOL = "bool"
     INT32 = "int32"
@@ -49,7 +49,7 @@ class Cardinality(Enum):
     MAP = "map"
 
 
-#: The least and the greatest value of each integer type.
+#: The smallest and the largest value of each integer type.
 INTEGER_RANGES: Mapping[Kind, tuple[int, int]] = MappingProxyType(
     {
         Kind.INT32: (-(2**31), 2**31 - 1),
@@ -78,19 +78,19 @@ class Field:
     """One field of a message type.
 
     Attributes:
-        descriptor: The descriptor that the other attributes are read from.
+        descriptor: The descriptor of the field.
         name: The name in the schema, such as ``model_ref``.
         json_name: The name in ProtoJSON, such as ``modelRef``.
         cardinality: Whether it has one value, a list or a map.
-        kind: The type of its value, of each item of its list, or of each value of its map.
-        key: The type of its map's keys; ``None`` unless it is a map.
+        kind: The type of its value, of the items of its list, or of the values of its map.
+        key: The type of the keys of its map; ``None`` unless it is a map.
         message: The message type of its values; ``None`` for other kinds.
         enum: The enum type of its values; ``None`` for other kinds.
         has_presence: Whether unset differs from the zero value.
         oneof: The name of the oneof that it shares with other fields, if any.
-        custom: For an open vocabulary, the string field for names outside the enum.
-        custom_of: For the string field of an open vocabulary, the name of the enum field.
-        default: The default that the schema declares, as ProtoJSON text; ``None`` for none.
+        custom: For the enum field of an open vocabulary, the name of the field for custom names.
+        custom_of: For the field for custom names of an open vocabulary, the name of the enum field.
+        default: The default in the schema, as ProtoJSON text; ``None`` for none.
     """
 
     descriptor: FieldDescriptor
@@ -170,7 +170,7 @@ def describe_field(field: FieldDescriptor) -> Field:
         message=value.message_type,
         enum=value.enum_type,
         has_presence=field.has_presence,
-        # protoc makes a oneof of one member for each ``optional`` field.
+        # protoc generates a oneof with one member for each ``optional`` field.
         oneof=oneof.name if oneof is not None and len(oneof.fields) > 1 else None,
         custom=custom.name if custom is not None else None,
         custom_of=None if field.is_extension else _custom_of(field),
@@ -195,6 +195,6 @@ def _default(field: FieldDescriptor) -> str | None:
     if not field.has_options:
         return None
     options = field.GetOptions()
-    # protoc's stubs type an extension as a plain field.
+    # The stubs of protoc declare extensions as fields.
     extension: Any = options_pb2.default
     return str(options.Extensions[extension]) if options.HasExtension(extension) else None

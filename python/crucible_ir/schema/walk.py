@@ -1,4 +1,4 @@
-"""The walk over a message: the values that are set, each with its path and its field."""
+"""The walk over a message, which yields the values that are set with their paths and fields."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ Path: TypeAlias = tuple[Part, ...]
 def set_fields(message: Message) -> Iterator[tuple[Path, Field, Any]]:
     """Yield the fields of a message that are set, with their paths and values, by field number.
 
-    In opaque JSON the path is empty, since the fields of Struct, Value and ListValue are not part
-    of the document: keys and indexes alone make up the paths there.
+    In opaque JSON the path is empty: there, paths consist of keys and indexes only, since the
+    fields of Struct, Value and ListValue are not part of the document.
     """
     is_opaque = message.DESCRIPTOR.full_name in OPAQUE_MESSAGES
     for descriptor, value in message.ListFields():
@@ -29,7 +29,7 @@ def set_fields(message: Message) -> Iterator[tuple[Path, Field, Any]]:
 def items(message: Message) -> Iterator[tuple[Path, Field, Any]]:
     """Yield each value directly inside a message: each item of a list, each value of a map.
 
-    Maps are in the order of their keys.
+    Maps are sorted by key.
 
     >>> from crucible_ir import v1
     >>> snapshot = v1.MetricsSnapshot(values={"loss": 0.5, "accuracy": 0.9})
@@ -52,16 +52,16 @@ def expand(path: Path, field: Field, value: Any) -> Iterator[tuple[Path, Any]]:
 
 
 def messages_in(message: Message) -> Iterator[tuple[Path, Message]]:
-    """Yield each message directly inside a message, with the steps that lead to it."""
+    """Yield each message directly inside a message, with its path."""
     for path, field, value in set_fields(message):
         if field.kind is Kind.MESSAGE:
             yield from expand(path, field, value)
 
 
 def walk(root: Message) -> Iterator[tuple[Path, Message]]:
-    """Yield a message and every message inside it, each before those inside it, with its path.
+    """Yield a message and all messages inside it with their paths, each before its content.
 
-    It does not recurse: a message built in memory may be nested deeper than Python's stack.
+    The function does not recurse: a message in memory can be nested deeper than Python's stack.
 
     >>> from crucible_ir import v1
     >>> chain = v1.BackendRef(id="a", fallback=v1.BackendRef(id="b"))
@@ -72,5 +72,5 @@ def walk(root: Message) -> Iterator[tuple[Path, Message]]:
     while waiting:
         path, message = waiting.pop()
         yield path, message
-        inside = [((*path, *steps), held) for steps, held in messages_in(message)]
+        inside = [((*path, *steps), inner) for steps, inner in messages_in(message)]
         waiting += reversed(inside)

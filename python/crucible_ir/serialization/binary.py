@@ -1,4 +1,4 @@
-"""Binary messages: the door between protobuf's wire format and any message."""
+"""Reading and writing of messages in protobuf's wire format."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 
 
 def to_binary(message: Message) -> bytes:
-    """Write a message in protobuf's wire format, unknown fields included and map keys in order.
+    """Write a message in protobuf's wire format, with its unknown fields and with sorted map keys.
 
     Raises:
-        EncodeError: The message is too large, or nested deeper than protobuf writes.
+        EncodeError: The message is too large or nested too deeply.
     """
     try:
         data = message.SerializeToString(deterministic=True)
@@ -49,17 +49,17 @@ def from_binary(
 def from_binary(
     data: bytes, type: str | type[Message], *, validate: bool = True, limits: Limits | None = None
 ) -> Message:
-    """Read a message from protobuf's wire format; fields that it does not know are kept.
+    """Read a message from protobuf's wire format; unknown fields are kept.
 
     Args:
         data: The bytes of one message.
         type: The message's class or its name.
-        validate: Whether the schema's rules must hold.
-        limits: How large and deep the document may be; ``None`` sets no limit but memory.
+        validate: Whether the message must satisfy the rules of the schema.
+        limits: The limits on the document; ``None`` for no limits.
 
     Raises:
-        LimitError: The document is over one of the limits.
-        DecodeError: The bytes are not such a message; the error names the offset and the field.
+        LimitError: The document is over a limit.
+        DecodeError: The bytes are not such a message; the error has the offset and the path.
         ValidationError: The message breaks rules of the schema.
     """
     read = decoder(message_type(type), validate=validate, limits=limits)
@@ -77,7 +77,7 @@ def decoder(
 def decoder(
     type: str | type[Message], *, validate: bool = True, limits: Limits | None = None
 ) -> Callable[[bytes], Message]:
-    """Return a function that does what `from_binary` does for one type, for hot loops."""
+    """Return a faster `from_binary` for one message type, for hot loops."""
     if limits is not None:
         return partial(read_within, limits, decoder(message_type(type), validate=validate))
     cls: Any = message_type(type)
@@ -93,7 +93,7 @@ def decoder(
             if guard is None or guard(message):
                 return message
         except Exception:
-            # A guard that fails is a guard that is not sure.
+            # The guard cannot check this message; the rules decide.
             return ensure_valid_by_rules(message)
         return ensure_valid_by_rules(message)
 
@@ -101,23 +101,23 @@ def decoder(
 
 
 def ensure_reads_back(message: Message, data: bytes | None = None) -> None:
-    """Refuse a message that is nested so deep that protobuf cannot read what it writes of it.
+    """Raise if a message is nested too deeply for protobuf's parsers.
 
     Args:
         message: The message.
-        data: Its bytes, where they have been written already.
+        data: Its bytes, if they have already been written.
 
     Raises:
-        EncodeError: The message is such a one.
+        EncodeError: The message is nested too deeply.
     """
-    # Each level of nesting takes two bytes at least, a tag and a length.
+    # Each level of nesting has at least two bytes: a tag and a length.
     size = message.ByteSize() if data is None else len(data)
     if size > 2 * MAX_DEPTH and not reads_back(message, data):
         raise too_deep().encode_error()
 
 
 def reads_back(message: Message, data: bytes | None = None) -> bool:
-    """Tell whether protobuf can read what it writes of a message, which deep nesting prevents."""
+    """Return whether protobuf's parsers can read a message, which deep nesting prevents."""
     try:
         type(message).FromString(message.SerializeToString() if data is None else data)
     except (google_message.DecodeError, google_message.EncodeError, ValueError):
@@ -127,7 +127,7 @@ def reads_back(message: Message, data: bytes | None = None) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class ParsedBinary:
-    """A binary document, whose fields have numbers and no names.
+    """A binary document, which has the numbers of fields and no names.
 
     Attributes:
         data: The bytes.
@@ -138,9 +138,9 @@ class ParsedBinary:
     def read(
         self, type_: type[Message], *, validate: bool, limits: Limits | None = None
     ) -> Message:
-        """Return the message that the bytes encode, with the errors of `from_binary`."""
+        """Return the message of the document; errors as in `from_binary`."""
         return from_binary(self.data, type_, validate=validate, limits=limits)
 
     def field_finder(self, type_: type[Message]) -> None:
-        """Return ``None``: bytes have no lines."""
+        """Return ``None``: a binary document has no lines."""
         return None

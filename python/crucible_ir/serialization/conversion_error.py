@@ -1,4 +1,4 @@
-"""The error inside a codec: the reason first, the path as the call stack unwinds."""
+"""The internal error of codecs, which collects its path as the call stack unwinds."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ MAX_ERRORS = 20
 
 
 class ConversionError(Exception):
-    """A value that a codec cannot convert; each caller adds its own step to the path.
+    """A value that a codec cannot convert; each caller adds its step to the path.
 
-    It never leaves the package.
+    Public functions raise a `DecodeError` or an `EncodeError` instead.
 
     Attributes:
-        reason: The error, with what was expected.
-        at_key: Whether the error is about the key of the last step, rather than its value.
-        others: The errors found after this one in the same document.
+        reason: The error, including the expected value.
+        at_key: Whether the error is about the key of the last step instead of its value.
+        others: The errors after this one in the same document.
     """
 
     def __init__(self, reason: str, *parts: Part, at_key: bool = False) -> None:
@@ -47,10 +47,10 @@ class ConversionError(Exception):
         return tuple(reversed(self.reversed_parts))
 
     def decode_error(self, positions: Positions | None = None) -> DecodeError:
-        """Return the error that a reader raises, with all others of the document.
+        """Return the error that a reader raises, with the other errors of the document.
 
         Args:
-            positions: Finds the positions of the errors, where the document has lines.
+            positions: Finds the positions of the errors; ``None`` if the document has no lines.
         """
         first, *others = (each._decode_error(positions) for each in (self, *self.others))
         first.add(others)
@@ -69,10 +69,10 @@ class ConversionError(Exception):
 
 
 def add_error(first: ConversionError | None, error: ConversionError) -> ConversionError:
-    """Add an error to those found before it in a document, and return the first of all.
+    """Add an error to the earlier errors of a document, and return the first error.
 
     Raises:
-        ConversionError: There are `MAX_ERRORS`: the rest of the document is not read.
+        ConversionError: There are `MAX_ERRORS`, so the rest of the document is not read.
     """
     if first is None:
         first = error
@@ -85,12 +85,12 @@ def add_error(first: ConversionError | None, error: ConversionError) -> Conversi
 
 
 def too_deep() -> ConversionError:
-    """Return the error for a value that protobuf could not read back."""
-    return ConversionError(f"nested deeper than the {MAX_DEPTH} levels that protobuf reads back")
+    """Return the error for a message that is nested too deeply for protobuf's parsers."""
+    return ConversionError(f"nested deeper than {MAX_DEPTH} levels below the root")
 
 
 def describe(value: object) -> str:
-    """Name a JSON value's type, with the value itself where it is short, for an error."""
+    """Describe a JSON value for an error: its type and, if it is short, the value."""
     if value is None:
         return "null"
     if isinstance(value, bool):
@@ -109,25 +109,25 @@ def describe(value: object) -> str:
 
 
 class Number(float):
-    """A number of a document, as the nearest double, with its text.
+    """A number in a document: the nearest double, and the text.
 
-    Integer fields take the text, since a double may be another number.
+    Integer fields use the text, since the double may be another number.
     """
 
     __slots__ = ("text",)
     text: str
 
     def __new__(cls, text: str) -> Number:
-        """Return the number of a text."""
+        """Return the number in a text."""
         number = super().__new__(cls, text)
         number.text = text
         return number
 
 
 def parse_number(text: str) -> float:
-    """Return the double nearest to the text of a number, with the text where it may matter.
+    """Return the double nearest to the text of a number, as a `Number` if it can be an integer.
 
-    A double that is not whole is not an integer, whatever its text.
+    If the double has a fraction, the number in the text is not an integer either.
     """
     number = float(text)
     is_fraction = number - number == 0.0 and not number.is_integer()
@@ -135,10 +135,10 @@ def parse_number(text: str) -> float:
 
 
 def number_text(number: float) -> str:
-    """Return the text of a number: its own, or the shortest that means the same double."""
+    """Return the text of a number in the document, or the shortest text of the same double."""
     return number.text if isinstance(number, Number) else repr(number)
 
 
 def shown_integer(value: int) -> str:
-    """Write an integer, or its magnitude where it is long."""
+    """Write an integer, or only its size if it is long."""
     return str(value) if value.bit_length() <= 128 else f"of {value.bit_length()} bits"

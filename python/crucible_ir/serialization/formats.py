@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from crucible_ir.serialization.json.document import ParsedValues
     from crucible_ir.serialization.text import ParsedText
 
-    #: A document that was parsed once; its message type may not be known yet.
+    #: A parsed document, before its message type is known.
     ParsedDocument: TypeAlias = ParsedValues | ParsedText | ParsedBinary
 
     #: Parses the bytes of a file.
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class UnknownFormatError(Error, LookupError):
-    """A file extension, or a name, is not that of a format."""
+    """No format has this name or file extension."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +37,8 @@ class Format:
         name: The name for ``--from`` and ``--to``.
         extensions: The file extensions; files are written with the first.
         summary: A description in a few words.
-        is_text: Whether it is UTF-8 text with names for fields.
-        parse: Parses a document, whose message type need not be known.
+        is_text: Whether it is UTF-8 text with the names of fields.
+        parse: Parses a document, before its message type is known.
         write: Writes a message.
     """
 
@@ -64,7 +64,7 @@ class Format:
         return self.parse(data).read(type_, validate=validate)
 
 
-# Codecs are imported when they are first used: a program that reads YAML needs no JSON.
+# Codecs are imported when they are first used: reading JSON does not import yaml.
 
 
 def _parse_json(data: bytes) -> ParsedDocument:
@@ -129,7 +129,7 @@ def _write_binary(message: Message, indent: int | None) -> bytes:
 
 
 def _text(text: str) -> bytes:
-    """Return the content of a text file, which ends in a line break unless it is empty."""
+    """Return the content of a text file, which ends with a line break unless it is empty."""
     return (text + "\n" if text and not text.endswith("\n") else text).encode()
 
 
@@ -164,13 +164,13 @@ EXTENSIONS = dict(
 )
 
 
-def format_of(filename: str) -> Format:
-    """Return the format of a file, inferred from its extension in any case.
+def document_format_of(filename: str) -> Format:
+    """Return the format of a document from its file extension, in any case.
 
     Raises:
-        UnknownFormatError: The extension is not that of a format.
+        UnknownFormatError: No format has this file extension.
 
-    >>> format_of("runs/exp.crucible.json").name
+    >>> document_format_of("runs/exp.crucible.json").name
     'crucible-json'
     """
     name = os.path.basename(filename).lower()
@@ -180,30 +180,11 @@ def format_of(filename: str) -> Format:
     raise unknown_extension(name, EXTENSIONS)
 
 
-def format_named(name: str) -> Format:
-    """Return a format by its name.
-
-    Raises:
-        UnknownFormatError: No format has this name; the error names the nearest one.
-    """
-    if name not in FORMATS:
-        raise unknown_name(name, FORMATS)
-    return FORMATS[name]
-
-
 def unknown_extension(filename: str, known: Iterable[str]) -> UnknownFormatError:
-    """Return the error about a file that has none of the known extensions."""
+    """Return the error for a file name without a known extension."""
     known = sorted(known)
     extension = os.path.splitext(filename)[1]
     reason = f'unknown file extension "{extension}"' if extension else "no file extension"
     return UnknownFormatError(
         f"{reason}; expected one of {', '.join(known)}{near_miss(extension, known)}"
-    )
-
-
-def unknown_name(name: str, known: Iterable[str]) -> UnknownFormatError:
-    """Return the error about a name that is none of the known ones."""
-    known = list(known)
-    return UnknownFormatError(
-        f'unknown format "{name}"; expected one of {", ".join(known)}{near_miss(name, known)}'
     )

@@ -1,7 +1,7 @@
-"""Limits: how much a reader accepts, to protect itself; every one has a name here and a flag.
+"""Limits on the size and depth of input, which protect readers; each has a command-line option.
 
-The schema's own rules are no limits: a message over a limit may well be valid. What is over one is
-refused with a `LimitError`, which says which limit it was.
+They are not rules of the schema: a message over a limit can be valid. Input over a limit raises a
+`LimitError` that names the limit.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from crucible_ir.errors import DecodeError
 from crucible_ir.paths import Part, format_path
-from crucible_ir.schema.fields import Kind
+from crucible_ir.schema.fields import Field, Kind
 from crucible_ir.schema.walk import items, set_fields
 
 if TYPE_CHECKING:
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 MAX_BYTES = 64 * 1024 * 1024
 #: The most bytes of one record of a stream: 64 MiB.
 MAX_FRAME_BYTES = 64 * 1024 * 1024
-#: The deepest that protobuf's parsers follow nested messages, counted below the root.
+#: The most levels of nested messages below the root that protobuf's parsers accept.
 MAX_DEPTH = 100
-#: The deepest nesting of a YAML document as text, flow collections and all.
+#: The most levels of nested collections in a YAML document.
 MAX_YAML_DEPTH = 200
-#: The most values that the aliases of one YAML document may stand for in all.
+#: The most values that all aliases of one YAML document may expand to.
 MAX_ALIASED_VALUES = 100_000
 
 
@@ -38,14 +38,14 @@ class LimitError(DecodeError):
 
     Attributes:
         limit: The name of the limit, as in `Limits`.
-        allowed: Its value.
+        allowed: The value of the limit.
     """
 
     def __init__(
-        self, what: str, limit: str, allowed: int, *, parts: tuple[Part, ...] = ()
+        self, subject: str, limit: str, allowed: int, *, parts: tuple[Part, ...] = ()
     ) -> None:
         super().__init__(
-            f"{what} is over the limit of {allowed} ({limit})", path=format_path(parts)
+            f"{subject} is over the limit of {allowed} ({limit})", path=format_path(parts)
         )
         self.limit = limit
         self.allowed = allowed
@@ -53,15 +53,14 @@ class LimitError(DecodeError):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much a reader accepts.
+    """The limits of a reader.
 
     Attributes:
-        max_bytes: The most bytes of one document, before it is read.
-        max_frame_bytes: The most bytes of one record of a stream, before it is read.
-        max_depth: The most levels below the root; never more than `MAX_DEPTH`.
-        max_string_bytes: The most bytes of one string, key or bytes value; ``None`` for as many as
-            the document has.
-        max_items: The most items of one list or map; ``None`` for as many as the document has.
+        max_bytes: The most bytes of one document.
+        max_frame_bytes: The most bytes of one record of a stream.
+        max_depth: The most levels below the root; at most `MAX_DEPTH`.
+        max_string_bytes: The most bytes of one string, key or bytes value; ``None`` for no limit.
+        max_items: The most items of one list or map; ``None`` for no limit.
 
     >>> from crucible_ir import from_json
     >>> from_json('{"name": "embedding"}', "StageDef", limits=Limits(max_string_bytes=5))
@@ -78,12 +77,12 @@ class Limits:
     max_items: int | None = None
 
     def check_size(self, data: str | bytes) -> None:
-        """Refuse a document that has too many bytes.
+        """Check the size of a document, before it is read.
 
         Raises:
-            LimitError: It has.
+            LimitError: The document has too many bytes.
         """
-        # A character takes at least one byte and at most four.
+        # A character has one to four bytes.
         size = len(data)
         if isinstance(data, str) and size <= self.max_bytes < 4 * size:
             size = len(data.encode("utf-8", errors="surrogatepass"))
@@ -91,37 +90,38 @@ class Limits:
             raise LimitError(f"a document of {size} bytes", "max_bytes", self.max_bytes)
 
     def check(self, message: Message) -> None:
-        """Refuse a message with a string, list, map or nesting that is over a limit.
+        """Check the strings, lists, maps and nesting of a message.
 
         Raises:
-            LimitError: It has one; the path names it.
+            LimitError: One of them is over a limit; the error has its path.
         """
-        if self.look_inside:
+        if self.limit_content:
             self._check(message, (), 0)
 
     @property
-    def look_inside(self) -> bool:
-        """Whether any limit is about what is in a message, rather than about its bytes."""
+    def limit_content(self) -> bool:
+        """Whether any limit is on the content of messages, and not on their bytes."""
         bounds = (self.max_string_bytes, self.max_items)
         return bounds != (None, None) or self.max_depth < MAX_DEPTH
 
     def _check(self, message: Message, path: tuple[Part, ...], depth: int) -> None:
         if depth > self.max_depth:
-            raise LimitError(f"level {depth}", "max_depth", self.max_depth, parts=path)
+            raise LimitError(f"a depth of {depth}", "max_depth", self.max_depth, parts=path)
         for steps, field, value in set_fields(message):
             if field.is_list or field.is_map:
-                self._check_count(value, (*path, *steps))
+                self._check_count(field, value, (*path, *steps))
         for steps, field, item in items(message):
             if isinstance(item, (str, bytes)):
                 self._check_length(item, (*path, *steps))
             elif field.kind is Kind.MESSAGE:
-                # A map's entry is a message too, and so a level.
+                # The entry of a map is a message, and counts as a level.
                 self._check(item, (*path, *steps), depth + (2 if field.is_map else 1))
 
-    def _check_count(self, values: Any, path: tuple[Part, ...]) -> None:
+    def _check_count(self, field: Field, values: Any, path: tuple[Part, ...]) -> None:
         if self.max_items is not None and len(values) > self.max_items:
-            raise LimitError(f"{len(values)} items", "max_items", self.max_items, parts=path)
-        if isinstance(next(iter(values), None), str) and hasattr(values, "keys"):
+            subject = f"a {field.cardinality.value} of {len(values)} items"
+            raise LimitError(subject, "max_items", self.max_items, parts=path)
+        if field.key is Kind.STRING:
             for key in values:
                 self._check_length(key, path)
 
@@ -135,7 +135,7 @@ class Limits:
 
 
 def read_within(limits: Limits, read: Callable[[DataT], MessageT], data: DataT) -> MessageT:
-    """Read a document within limits: its size is checked before, what is in it after.
+    """Read a document within limits; its size is checked before reading, and its content after.
 
     Args:
         limits: The limits.

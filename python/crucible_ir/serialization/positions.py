@@ -10,6 +10,11 @@ from crucible_ir.errors import Position
 from crucible_ir.paths import Part
 
 
+def position_at(text: str, offset: int) -> Position:
+    """Return the line and column of an offset in a text."""
+    return Position(text.count("\n", 0, offset) + 1, offset - text.rfind("\n", 0, offset))
+
+
 class Positions(Protocol):
     """Finds the position of a value in a document."""
 
@@ -17,8 +22,8 @@ class Positions(Protocol):
         """Return the position of the value at a path, or of the nearest value above it.
 
         Args:
-            path: For each step, the spellings to try.
-            key: Whether to return the position of the last step's key rather than of its value.
+            path: For each step, the possible keys or the index.
+            key: Whether to return the position of the last key instead of its value.
         """
         ...
 
@@ -28,10 +33,9 @@ class PositionTree:
     """The position of a value, and of every value inside it.
 
     Attributes:
-        position: Where the value begins.
-        children: The values inside, by key or index; a scalar is just its position, since a
-            document may have millions.
-        keys: Where the keys of an object begin.
+        position: The position of the value.
+        children: The values inside, by key or index. A scalar is only a position, to save memory.
+        keys: The positions of the keys of an object.
     """
 
     position: Position
@@ -41,10 +45,10 @@ class PositionTree:
     def find(self, path: Sequence[Sequence[Part]], *, key: bool = False) -> Position:
         """Return a position as `Positions.find` does."""
         node: PositionTree | Position = self
-        for number, spellings in enumerate(path):
+        for number, names in enumerate(path):
             if isinstance(node, Position):
                 break
-            found = next((part for part in spellings if part in node.children), None)
+            found = next((name for name in names if name in node.children), None)
             if found is None:
                 break
             if key and number == len(path) - 1 and found in node.keys:

@@ -1,4 +1,4 @@
-"""Protobuf's text format, for any message."""
+"""Reading and writing of messages in protobuf's text format."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, TypeVar, overload
 
 from google.protobuf import text_format
 
-from crucible_ir.errors import DecodeError, Position, near_miss
+from crucible_ir.errors import DecodeError, Position, near_miss, shorten_name
 from crucible_ir.schema.types import message_type, message_types
 from crucible_ir.serialization.binary import ensure_reads_back, reads_back
 from crucible_ir.serialization.conversion_error import too_deep
 from crucible_ir.serialization.json.parsing import decode_utf8
+from crucible_ir.serialization.positions import position_at
 from crucible_ir.validation.check import ensure_valid
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     MessageT = TypeVar("MessageT", bound=Message)
 
-_PLACE = re.compile(r"^\d+:\d+ : ")
+_POSITION = re.compile(r"^\d+:\d+ : ")
 _NO_FIELD = re.compile(r'Message type "([^"]+)" has no field named "([^"]+)"')
 
 
@@ -31,7 +32,7 @@ def to_text(message: Message) -> str:
     """Write a message in protobuf's text format.
 
     Raises:
-        EncodeError: The message is nested deeper than protobuf reads back.
+        EncodeError: The message is nested too deeply.
 
     >>> from crucible_ir import v1
     >>> print(to_text(v1.StageDef(name="embed")), end="")
@@ -61,11 +62,11 @@ def from_text(
     Args:
         data: The text, or its UTF-8 bytes.
         type: The message's class or its name.
-        validate: Whether the schema's rules must hold.
-        limits: How large and deep the document may be; ``None`` sets no limit but memory.
+        validate: Whether the message must satisfy the rules of the schema.
+        limits: The limits on the document; ``None`` for no limits.
 
     Raises:
-        LimitError: The document is over one of the limits.
+        LimitError: The document is over a limit.
         DecodeError: The text does not describe such a message; the error has a position.
         ValidationError: The message breaks rules of the schema.
     """
@@ -77,12 +78,12 @@ def from_text(
         text_format.Parse(text, message)
     except text_format.ParseError as error:
         line, column = error.GetLine(), error.GetColumn()
-        place = Position(line, column) if line is not None and column is not None else None
-        raise DecodeError(_reason(str(error), text, line), position=place) from None
+        position = Position(line, column) if line is not None and column is not None else None
+        raise DecodeError(_reason(str(error), text, line), position=position) from None
     except RecursionError:
         raise too_deep().decode_error() from None
     except (ValueError, DeprecationWarning) as error:
-        # Python warns of an escape that there is not, and may have been told to raise that.
+        # Python warns about invalid escapes; warnings may be raised as errors.
         raise DecodeError(str(error)) from None
     if not reads_back(message):
         raise too_deep().decode_error()
@@ -93,12 +94,15 @@ def from_text(
     return message
 
 
-def _reason(said: str, text: str, line: int | None) -> str:
-    """Return what google's error says, less the place and the whole of the line there."""
-    reason = _PLACE.sub("", said)
+def _reason(message: str, text: str, line: int | None) -> str:
+    """Return the message of google's error without its position and without the text of the line.
+
+    If the error is an unknown field, the most similar name is added.
+    """
+    reason = _POSITION.sub("", message)
     if line is not None:
-        for shown in ("", *text.split("\n")[line - 1 : line]):
-            reason = reason.removeprefix(f"'{shown}': ")
+        for content in ("", *text.split("\n")[line - 1 : line]):
+            reason = reason.removeprefix(f"'{content}': ")
     reason = reason.strip().rstrip(".")
     match = _NO_FIELD.search(reason)
     if match is None:
@@ -106,8 +110,7 @@ def _reason(said: str, text: str, line: int | None) -> str:
     owner, name = match.groups()
     found = message_types().get(owner.rpartition(".")[2])
     guess = near_miss(name, found.DESCRIPTOR.fields_by_name) if found is not None else ""
-    shown = name if len(name) <= 64 else f"{name[:64]}…"
-    return f'{owner.rpartition(".")[2]} has no field "{shown}"{guess}'
+    return f'{owner.rpartition(".")[2]} has no field "{shorten_name(name)}"{guess}'
 
 
 _TEXT_TOKEN = re.compile(
@@ -123,10 +126,10 @@ _TEXT_TOKEN = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class ParsedText:
-    """A document in protobuf's text format, whose parser needs the message type.
+    """A document in protobuf's text format, which cannot be parsed without its message type.
 
     Attributes:
-        text: The text; only its top-level names are known before the type is.
+        text: The text.
     """
 
     text: str
@@ -134,7 +137,7 @@ class ParsedText:
     def read(
         self, type_: type[Message], *, validate: bool, limits: Limits | None = None
     ) -> Message:
-        """Return the message that the text describes, with the errors of `from_text`."""
+        """Return the message of the document; errors as in `from_text`."""
         return from_text(self.text, type_, validate=validate, limits=limits)
 
     def field_finder(self, type_: type[Message]) -> None:
@@ -142,13 +145,12 @@ class ParsedText:
         return None
 
     def keys(self) -> Mapping[str, bool]:
-        """Return the names of the top-level fields, all of which have a value."""
+        """Return the names of the top-level fields, each with ``True``: every field has a value."""
         return dict.fromkeys(self._offsets(), True)
 
     def key_position(self, key: str) -> Position:
         """Return the position of a top-level name."""
-        before = self.text[: self._offsets()[key]]
-        return Position(before.count("\n") + 1, len(before) - before.rfind("\n"))
+        return position_at(self.text, self._offsets()[key])
 
     def _offsets(self) -> dict[str, int]:
         depth = 0

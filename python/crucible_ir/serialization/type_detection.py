@@ -1,4 +1,4 @@
-"""Detection of a document's message type from the names of its top-level fields."""
+"""Type detection: the message type of a document, from the names of its top-level fields."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from google.protobuf.unknown_fields import UnknownFieldSet
 
 from crucible_ir import v1
-from crucible_ir.errors import DecodeError, Error, near_miss
+from crucible_ir.errors import DecodeError, Error, near_miss, shorten_name
 from crucible_ir.schema.required_fields import required_fields
 from crucible_ir.schema.types import descriptor_of, document_members, message_type
 from crucible_ir.schema.vocabulary import custom_members
@@ -24,18 +24,18 @@ if TYPE_CHECKING:
     from crucible_ir.serialization.json.document import ParsedValues
     from crucible_ir.serialization.text import ParsedText
 
-    #: For each message type, the field that each key names.
+    #: The names of the fields of each message type, by key.
     Fields: TypeAlias = Mapping[str, Mapping[str, str]]
 
-#: How many types an error lists when a document could be any of them.
+#: The most types that an error lists.
 _LISTED = 6
 
 
 class AmbiguousTypeError(Error, ValueError):
-    """A document fits several message types: the caller must name the type.
+    """Several message types match a document, so the caller must name the type.
 
     Attributes:
-        candidates: The names of the types that fit; none where the format has no names of fields.
+        candidates: The names of the types that match; empty if the format has no field names.
     """
 
     def __init__(self, reason: str, candidates: Iterable[str] = ()) -> None:
@@ -43,21 +43,21 @@ class AmbiguousTypeError(Error, ValueError):
         self.candidates = tuple(candidates)
 
 
-def detect_type(document: ParsedDocument, form: Format) -> type[Message]:
+def detect_type(document: ParsedDocument, format_: Format) -> type[Message]:
     """Return the message type of a document.
 
-    The type of a text document is the only message type that stands alone (or ``Document``) that
-    has a field for every key and whose required fields are all set; failing that, the only one that
-    has a field for every key. A binary document has the numbers of fields and no names, so its type
-    is detected only if it is a ``Document``.
+    The candidates are ``Document`` and the types that a ``Document`` can contain. A text document
+    has the type that has a field for every key, and whose required fields are all set if several
+    types have such fields. A binary document has the numbers of fields and no names, so only
+    ``Document`` is detected.
 
     Args:
         document: The parsed document.
-        form: Its format.
+        format_: Its format.
 
     Raises:
-        DecodeError: No type has such fields, or the document is not an object.
-        AmbiguousTypeError: Several types have such fields, or the format has no names.
+        DecodeError: No type has all fields of the document, or the document is not an object.
+        AmbiguousTypeError: Several types match, or the format has no field names.
 
     >>> from crucible_ir.serialization.formats import FORMATS
     >>> json = FORMATS["json"]
@@ -67,7 +67,7 @@ def detect_type(document: ParsedDocument, form: Format) -> type[Message]:
     if isinstance(document, ParsedBinary):
         return _binary_type(document.data)
     keys = document.keys()
-    fields = _fields_of_types(form.name == "crucible-json")
+    fields = _fields_of_types(format_.name == "crucible-json")
     candidates = [name for name, known in fields.items() if known.keys() >= keys.keys()]
     if len(candidates) > 1:
         candidates = [
@@ -76,8 +76,8 @@ def detect_type(document: ParsedDocument, form: Format) -> type[Message]:
     if len(candidates) == 1:
         return message_type(candidates[0])
     if candidates:
-        raise AmbiguousTypeError(f"it could be a {_listed(candidates)}", candidates)
-    raise _nearest(document, list(keys), fields)
+        raise AmbiguousTypeError(f"it could be a {_list_names(candidates)}", candidates)
+    raise _no_match(document, list(keys), fields)
 
 
 def _is_complete(name: str, fields: Mapping[str, str], keys: Mapping[str, bool]) -> bool:
@@ -85,16 +85,15 @@ def _is_complete(name: str, fields: Mapping[str, str], keys: Mapping[str, bool])
     return all(present & members for members in required_fields(descriptor_of(message_type(name))))
 
 
-def _listed(names: list[str]) -> str:
+def _list_names(names: list[str]) -> str:
     more = len(names) - _LISTED
-    shown = names if more <= 1 else names[:_LISTED]
     if more > 1:
-        return f"{', '.join(shown)} or one of {more} others"
-    return f"{', '.join(shown[:-1])} or {shown[-1]}"
+        return f"{', '.join(names[:_LISTED])} or one of {more} others"
+    return f"{', '.join(names[:-1])} or {names[-1]}"
 
 
-def _nearest(document: ParsedValues | ParsedText, keys: list[str], fields: Fields) -> DecodeError:
-    """Return the error for a document that fits no type; it names the type that fits best."""
+def _no_match(document: ParsedValues | ParsedText, keys: list[str], fields: Fields) -> DecodeError:
+    """Return the error for a document that matches no type; it names the most similar type."""
 
     def unknown(name: str) -> list[str]:
         return [key for key in keys if key not in fields[name]]
@@ -103,23 +102,19 @@ def _nearest(document: ParsedValues | ParsedText, keys: list[str], fields: Field
     first, *others = unknown(name)
     if 1 + len(others) < len(keys):
         reason = (
-            f"no message type has all of its fields; the nearest is {name}, which has no field"
-            f' "{_short(first)}"{near_miss(first, fields[name])}'
+            f"no message type has all of its fields; the most similar type is {name}, which has no"
+            f' field "{shorten_name(first)}"{near_miss(first, fields[name])}'
         )
     else:
-        reason = f'no message type has a field "{_short(first)}"'
+        reason = f'no message type has a field "{shorten_name(first)}"'
         if others:
-            reason += ", or any other of this document"
+            reason += " or any other field of this document"
     return DecodeError(reason, position=document.key_position(first))
-
-
-def _short(key: str) -> str:
-    return key if len(key) <= 64 else f"{key[:64]}…"
 
 
 @cache
 def _fields_of_types(crucible: bool) -> Fields:
-    """Return the fields of every type that a document can have, by key of Crucible JSON or not."""
+    """Return the fields of each candidate, by key of Crucible JSON or of the other formats."""
     names = [*document_members(), v1.Document.DESCRIPTOR.name]
     return {name: _fields(descriptor_of(message_type(name)), crucible) for name in names}
 

@@ -1,4 +1,4 @@
-"""The wire format: varints, and the diagnosis of bytes that protobuf cannot parse."""
+"""The wire format: varints, and the errors for bytes that protobuf cannot parse."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _MAX_FIELD_NUMBER = 2**29 - 1
 
 
 def diagnose(data: object, descriptor: Descriptor, error: Exception) -> DecodeError:
-    """Return the error for bytes that are not a message of a type, with the offset and the field.
+    """Return the error for bytes that protobuf cannot parse, with the offset and the path.
 
     Args:
         data: The bytes.
         descriptor: The expected type.
-        error: The error of protobuf.
+        error: The error that protobuf raised.
     """
     if not isinstance(data, (bytes, bytearray, memoryview)):
         return DecodeError(f"expected bytes, got {type(data).__name__}")
@@ -80,7 +80,7 @@ def _value(
         _content(data, at, at + size, field, depth)
         return at + size
     if kind == _START_GROUP:
-        raise ConversionError(f"byte {at - 1} begins a group, which this schema does not use")
+        raise ConversionError(f"unsupported group at byte {at - 1}")
     raise ConversionError(f"invalid wire type {kind} at byte {at - 1}")
 
 
@@ -92,7 +92,7 @@ def _content(data: bytes, start: int, end: int, field: FieldDescriptor | None, d
             data[start:end].decode("utf-8")
         except UnicodeDecodeError as error:
             bad = start + error.start
-            raise ConversionError(f"byte {bad}, 0x{data[bad]:02x}, is not UTF-8") from None
+            raise ConversionError(f"byte {bad} (0x{data[bad]:02x}) is not UTF-8") from None
     elif field.message_type is not None:
         _walk(data, start, end, field.message_type, depth + 1)
 
@@ -101,24 +101,24 @@ def _read_varint(data: bytes, at: int, end: int) -> tuple[int, int]:
     value = 0
     for shift in range(10):
         if at + shift >= end:
-            raise ConversionError(f"truncated at byte {end}, in the middle of a number")
+            raise ConversionError(f"truncated at byte {end}, in the middle of a varint")
         byte = data[at + shift]
         value |= (byte & 0x7F) << (7 * shift)
         if byte < 0x80:
             return value, at + shift + 1
-    raise ConversionError(f"the number at byte {at} is longer than ten bytes")
+    raise ConversionError(f"the varint at byte {at} is longer than ten bytes")
 
 
 def encode_varint(number: int) -> bytes:
-    """Return a number as a varint; a negative one takes ten bytes, for the 64 bits of its type.
+    """Return a number as a varint; a negative number has ten bytes, as protobuf requires.
 
     >>> encode_varint(300).hex()
     'ac02'
     """
     number &= 0xFFFF_FFFF_FFFF_FFFF
-    made = bytearray()
+    data = bytearray()
     while number > 0x7F:
-        made.append(number & 0x7F | 0x80)
+        data.append(number & 0x7F | 0x80)
         number >>= 7
-    made.append(number)
-    return bytes(made)
+    data.append(number)
+    return bytes(data)

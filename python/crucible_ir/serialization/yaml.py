@@ -1,8 +1,8 @@
-"""YAML: ProtoJSON in YAML 1.2 (core schema), parsed strictly with positions, written readably.
+"""YAML: ProtoJSON in YAML 1.2 with the core schema.
 
-``yes`` is a string and ``2025-01-01`` too. Features of YAML beyond JSON are rejected where they
-could surprise (tags, several documents, keys that are not scalars), and the expansion of aliases
-is bounded.
+The parser is strict and keeps positions. Scalars such as ``yes`` and ``2025-01-01`` are strings.
+Tags of other schemas, several documents and keys that are not scalars are rejected, and the number
+of values that aliases expand to is limited.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from crucible_ir.serialization.json.document import ParsedValues
 from crucible_ir.serialization.json.parsing import decode_utf8
 from crucible_ir.serialization.json.protojson import ProtoJson, to_dict
 from crucible_ir.serialization.limits import MAX_ALIASED_VALUES, MAX_YAML_DEPTH
-from crucible_ir.serialization.positions import PositionTree
+from crucible_ir.serialization.positions import PositionTree, position_at
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -45,17 +45,17 @@ _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?", re.A
 _NOT_FINITE = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 _CORE = "tag:yaml.org,2002:"
 _SCALAR_TAGS = ("str", "int", "float", "bool", "null")
-#: What is not a printable character of YAML 1.2 (5.1).
+#: Characters that are not printable in YAML 1.2 (section 5.1).
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _TOO_DEEP = f"nested deeper than {MAX_YAML_DEPTH} levels"
 _TAG_OF = {int: "int", float: "float", Number: "float", bool: "bool", type(None): "null"}
 
 
 def to_yaml(message: Message) -> str:
-    """Write a message as ProtoJSON in YAML, with the schema's field names, in its order.
+    """Write a message as ProtoJSON in YAML, with the names and the order of the schema.
 
     Raises:
-        EncodeError: The message contains something that ProtoJSON cannot write.
+        EncodeError: ProtoJSON cannot write a value of the message.
 
     >>> from crucible_ir import v1
     >>> print(to_yaml(v1.StageDef(name="embed", enabled=True)), end="")
@@ -85,11 +85,11 @@ def from_yaml(
     Args:
         data: YAML text, or its UTF-8 bytes.
         type: The message's class or its name.
-        validate: Whether the schema's rules must hold.
-        limits: How large and deep the document may be; ``None`` sets no limit but memory.
+        validate: Whether the message must satisfy the rules of the schema.
+        limits: The limits on the document; ``None`` for no limits.
 
     Raises:
-        LimitError: The document is over one of the limits.
+        LimitError: The document is over a limit.
         DecodeError: The text is not the YAML of such a message; the error has a path and a
             position.
         ValidationError: The message breaks rules of the schema.
@@ -100,18 +100,18 @@ def from_yaml(
 
 
 def parse_yaml(data: str | bytes) -> ParsedValues:
-    """Parse a YAML document whose message type need not be known.
+    """Parse a YAML document before its message type is known.
 
     Raises:
-        DecodeError: The text is not one YAML document, or contains what JSON could not.
+        DecodeError: The text is not one YAML document with JSON values.
     """
     value, positions = parse(decode_utf8(data))
     return ParsedValues(value, positions, _YAML)
 
 
 @dataclass(slots=True)
-class _Open:
-    """A collection whose end has not come yet."""
+class _OpenCollection:
+    """A collection whose end has not been parsed yet."""
 
     value: Any
     node: PositionTree
@@ -122,17 +122,19 @@ class _Open:
 
 
 def parse(text: str) -> tuple[object, PositionTree]:
-    """Parse a YAML document into plain JSON values, and tell where each stands.
+    """Parse a YAML document into JSON values and their positions.
 
     Raises:
-        DecodeError: The text is not one YAML document, or holds what JSON could not.
+        DecodeError: The text is not one YAML document with JSON values.
     """
     return _Composer().compose(text)
 
 
 class _Composer:
+    """Builds JSON values and their positions from the events of the YAML parser."""
+
     def __init__(self) -> None:
-        self.stack: list[_Open] = []
+        self.stack: list[_OpenCollection] = []
         self.anchors: dict[str, tuple[object, PositionTree | Position, int]] = {}
         self.aliased = 0
         self.documents = 0
@@ -149,11 +151,11 @@ class _Composer:
                 reason = "a tab in the indentation; indent with spaces"
                 raise DecodeError(f"not YAML: {reason}", position=tab) from None
             mark = error.problem_mark
-            place = Position(mark.line + 1, mark.column + 1) if mark is not None else None
-            # libyaml reads ahead, and newer ones have a limit of their own that they meet there.
+            position = Position(mark.line + 1, mark.column + 1) if mark is not None else None
+            # libyaml reads ahead, and newer versions have their own limit on nesting.
             if "nesting depth" in str(error.problem):
-                raise DecodeError(_TOO_DEEP, position=place) from None
-            raise DecodeError(f"not YAML: {error.problem}", position=place) from None
+                raise DecodeError(_TOO_DEEP, position=position) from None
+            raise DecodeError(f"not YAML: {error.problem}", position=position) from None
         except (yaml.reader.ReaderError, UnicodeEncodeError):
             raise _forbidden_character(text) from None
         if not self.has_content:
@@ -165,7 +167,7 @@ class _Composer:
         if isinstance(event, yaml.DocumentStartEvent):
             self.documents += 1
             if self.documents > 1:
-                raise DecodeError("a second YAML document begins; one is expected", position=here)
+                raise DecodeError("expected one YAML document, got a second", position=here)
         elif isinstance(event, yaml.ScalarEvent):
             self.take_scalar(event, here)
         elif isinstance(event, yaml.AliasEvent):
@@ -187,11 +189,11 @@ class _Composer:
         if len(self.stack) >= MAX_YAML_DEPTH:
             raise self.error(_TOO_DEEP, here)
         if event.anchor:
-            # An alias inside its own anchor would make a document without end.
+            # An alias inside its own anchor would make an infinite document.
             self.anchors.pop(event.anchor, None)
         self.has_content = True
         value: Any = {} if isinstance(event, yaml.MappingStartEvent) else []
-        self.stack.append(_Open(value, PositionTree(here), event.anchor))
+        self.stack.append(_OpenCollection(value, PositionTree(here), event.anchor))
 
     def take_scalar(self, event: yaml.ScalarEvent, here: Position) -> None:
         parent = self.stack[-1] if self.stack else None
@@ -215,11 +217,11 @@ class _Composer:
         if self.stack and isinstance(self.stack[-1].value, dict) and self.stack[-1].key is None:
             raise self.error("a key must be a scalar", here)
         if event.anchor not in self.anchors:
-            raise self.error(f"the alias *{event.anchor} stands for nothing yet", here)
+            raise self.error(f"undefined alias *{event.anchor}", here)
         value, node, size = self.anchors[event.anchor]
         self.aliased += size
         if self.aliased > MAX_ALIASED_VALUES:
-            raise self.error(f"aliases stand for more than {MAX_ALIASED_VALUES} values", here)
+            raise self.error(f"aliases expand to more than {MAX_ALIASED_VALUES} values", here)
         self.put(value, node, size)
 
     def put(self, value: object, node: PositionTree | Position, size: int) -> None:
@@ -237,18 +239,19 @@ class _Composer:
             parent.key = None
 
     def resolve(self, event: yaml.ScalarEvent, here: Position) -> object:
-        """Return the plain value of a scalar by the core schema, or by its core tag."""
+        """Return the JSON value of a scalar by the core schema, or by its core tag."""
         text = event.value
         tag = (event.tag or "").removeprefix(_CORE)
         self.check_tag(event.tag, here, *_SCALAR_TAGS)
         if tag in ("str", "!") or (not tag and not event.implicit[0]):
             return text
-        value = self.plain(text, here)
+        value = self.resolve_plain(text, here)
         if tag and _TAG_OF.get(type(value)) != tag and (tag, type(value)) != ("float", int):
             raise self.error(f"{describe(text)} is not a !!{tag}", here)
         return value
 
-    def plain(self, text: str, here: Position) -> object:
+    def resolve_plain(self, text: str, here: Position) -> object:
+        """Return the JSON value of a plain scalar, which has no quotes, by the core schema."""
         if text in _NULL:
             return None
         if text in _BOOL:
@@ -266,16 +269,18 @@ class _Composer:
             return parse_number(text)
         if _NOT_FINITE.fullmatch(text):
             raise self.error(
-                f'{text} is written "NaN", "Infinity" or "-Infinity", in quotes, as in ProtoJSON',
+                f'{text} is not supported; write "NaN", "Infinity" or "-Infinity" in quotes, as in'
+                " ProtoJSON",
                 here,
             )
         return text
 
     def check_tag(self, tag: str | None, here: Position, *known: str) -> None:
         if tag is not None and tag != "!" and tag not in {_CORE + name for name in known}:
-            raise self.error(f"the tag {tag[:80]} has no meaning here", here)
+            raise self.error(f"unsupported tag {tag[:80]}", here)
 
     def error(self, reason: str, here: Position) -> DecodeError:
+        """Return an error at the current path."""
         path: list[Part] = []
         for level in self.stack:
             if isinstance(level.value, list):
@@ -303,11 +308,10 @@ def _forbidden_character(text: str) -> DecodeError:
     """Return the error about the first character that YAML does not allow, even in quotes."""
     found = _FORBIDDEN.search(text)
     if found is None:
-        return DecodeError("not YAML: it holds a character that YAML does not allow")
-    before = text[: found.start()]
-    place = Position(before.count("\n") + 1, len(before) - before.rfind("\n"))
+        return DecodeError("not YAML: the text has a character that is not allowed")
     shown = f"U+{ord(found.group()):04X}"
-    return DecodeError(f"not YAML: the character {shown} is not allowed", position=place)
+    position = position_at(text, found.start())
+    return DecodeError(f"not YAML: the character {shown} is not allowed", position=position)
 
 
 def _position(event: yaml.Event) -> Position:
@@ -316,7 +320,7 @@ def _position(event: yaml.Event) -> Position:
 
 
 class _Writer(_Dumper):  # type: ignore[misc]  # the C dumper's base has no types
-    """Writes plain values: block style, long text as literal blocks, no aliases."""
+    """Writes JSON values in block style, text of several lines as literal blocks, no aliases."""
 
     def ignore_aliases(self, data: object) -> bool:
         return True
@@ -328,14 +332,14 @@ def _represent_text(writer: Any, text: str) -> yaml.Node:
         and text == text.rstrip(" ")
         and all(line == line.rstrip() and line.isprintable() for line in text.split("\n"))
     )
-    # The writer quotes what YAML 1.1 would take for something else; YAML 1.2 adds a few numbers.
+    # PyYAML quotes strings that YAML 1.1 reads as other types. YAML 1.2 has more numbers.
     style = "|" if literal else "'" if _is_number(text) else None
     node: yaml.Node = writer.represent_scalar(f"{_CORE}str", text, style=style)
     return node
 
 
 def _is_number(text: str) -> bool:
-    """Tell whether YAML 1.2 takes unquoted text for a number."""
+    """Return whether unquoted text is a number in YAML 1.2."""
     return any(pattern.fullmatch(text) for pattern in (_INT, _OCTAL, _HEX, _FLOAT))
 
 
@@ -343,9 +347,9 @@ _Writer.add_representer(str, _represent_text)
 
 
 def write(value: object) -> str:
-    """Write plain values as a YAML document in block style, in the order given.
+    """Write JSON values as a YAML document in block style, with keys in the given order.
 
-    What either YAML 1.1 or YAML 1.2 could take for something else than text is quoted.
+    Strings that YAML 1.1 or YAML 1.2 would read as another type are quoted.
     """
     text: str = yaml.dump(
         value,

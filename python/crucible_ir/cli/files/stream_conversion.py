@@ -14,7 +14,8 @@ from crucible_ir.cli.files.stream_reader import error_lines, open_records
 from crucible_ir.cli.progress import StreamProgress
 from crucible_ir.cli.session import GOOD, INVALID, CannotRunError
 from crucible_ir.errors import EncodeError, Error
-from crucible_ir.serialization.streams.compression import CompressionMissingError, compressed
+from crucible_ir.extras import MissingExtraError
+from crucible_ir.serialization.streams.compression import compressed
 from crucible_ir.serialization.streams.formats import STREAM_EXTENSIONS, StreamFormat
 from crucible_ir.serialization.streams.records import StreamCount, StreamError
 
@@ -103,7 +104,7 @@ class StreamConversion:
         except _LossError as error:
             self._print([str(error)])
             return INVALID
-        except CompressionMissingError as error:
+        except MissingExtraError as error:
             raise CannotRunError(str(error)) from None
         return self._print_summary()
 

@@ -24,9 +24,10 @@ from crucible_ir.cli.files.inputs import (
 from crucible_ir.cli.progress import StreamProgress
 from crucible_ir.cli.session import COULD_NOT_RUN, INVALID, CannotRunError, Session, with_options
 from crucible_ir.errors import DecodeError, EncodeError, Error, ValidationError
+from crucible_ir.extras import MissingExtraError
 from crucible_ir.schema.types import message_type
 from crucible_ir.serialization.limits import read_within
-from crucible_ir.serialization.streams.compression import CompressionMissingError, decompressed
+from crucible_ir.serialization.streams.compression import decompressed
 from crucible_ir.serialization.streams.formats import StreamFormat
 from crucible_ir.serialization.streams.records import StreamCount, StreamError, decode_batches
 from crucible_ir.serialization.streams.records import frames as frames_of
@@ -76,7 +77,7 @@ class RecordStream:
             return
         read = self.format_.reading(self.type_, validate)
         limits = self.read_options.limits
-        if limits.look_inside:
+        if limits.limit_content:
             within = partial(read_within, limits, read.decode)
             read = replace(read, parse=within, guard=_certain, decode=within)
         for message in decode_batches(self.batches, read, on_bad, self.count):
@@ -110,7 +111,7 @@ def open_records(
             progress = StreamProgress(_size(raw), raw.tell if _size(raw) else None)
             with progress:
                 yield RecordStream(source.name, format_, read_options, type_, batches, progress)
-    except CompressionMissingError as error:
+    except MissingExtraError as error:
         raise CannotRunError(str(error)) from None
     finally:
         if raw is not sys.stdin.buffer:

@@ -1,4 +1,4 @@
-"""Canonical JSON and digests: the one text of a message that every language writes alike."""
+"""Canonical JSON (RFC 8785) and digests, which are the same in every language."""
 
 from __future__ import annotations
 
@@ -17,38 +17,38 @@ from crucible_ir.serialization.json.protojson import ProtoJson, to_dict
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
-#: What a digest begins with: the name of the hash function.
+#: The prefix of every digest, which names the hash function.
 DIGEST_PREFIX = "sha256:"
 
-#: The largest integer that rfc8785 takes as such; a double is written the same way beyond it.
+#: The largest integer that rfc8785 accepts.
 _MAX_INTEGER = 2**53 - 1
 
-#: Whole numbers up to this one are written as integers.
+#: Whole doubles up to this one are written as integers.
 _LARGEST = float(_MAX_INTEGER)
 
-#: Fractions of this size are written alike by orjson and RFC 8785.
+#: Within this range, orjson writes fractions as RFC 8785 requires.
 _SMALLEST_FRACTION, _LARGEST_FRACTION = 1e-5, 1e15
 
-#: The first byte of a character that UTF-16, by which RFC 8785 sorts keys, writes as two units.
+#: The first byte in UTF-8 of a character beyond the BMP. RFC 8785 sorts keys by UTF-16 code units,
+#: which gives another order than orjson's for such characters.
 _BEYOND_BMP = re.compile(b"[\xf0-\xff]")
 
 
 def digest(message: Message, *, allow_unknown_fields: bool = False) -> str:
-    """Return the digest of a message: what any language with a JCS library computes for it.
+    """Return the digest of a message, which any language with a JCS library can compute.
 
     It is the SHA-256 of the message's `canonical_json` (proto/README.md, "Digest"). Defaults are
-    not filled in, so a message that spells a default out differs from one that leaves it unset.
+    not filled in: setting a field to its default gives another digest than leaving it unset.
 
     Args:
         message: Any protobuf message; it need not be valid.
-        allow_unknown_fields: Whether to leave out fields that the schema does not know, rather
-            than refuse a message that holds some.
+        allow_unknown_fields: Whether to omit unknown fields instead of raising an error.
 
     Returns:
         ``sha256:`` and 64 lower-case hexadecimal digits.
 
     Raises:
-        EncodeError: ProtoJSON cannot write the message, or it holds unknown fields; the error names
+        EncodeError: ProtoJSON cannot write the message, or it has unknown fields; the error has
             the path.
 
     >>> from crucible_ir import v1
@@ -60,9 +60,10 @@ def digest(message: Message, *, allow_unknown_fields: bool = False) -> str:
 
 
 def canonical_json(message: Message, *, allow_unknown_fields: bool = False) -> bytes:
-    """Return the RFC 8785 form of a message's ProtoJSON; arguments and errors as in `digest`.
+    """Return a message as canonical JSON: its ProtoJSON, written as RFC 8785 requires.
 
-    Numbers are written as ECMAScript does, so -0 becomes 0.
+    The arguments and errors are those of `digest`. Numbers are written as in ECMAScript, where -0
+    becomes 0.
 
     >>> from crucible_ir import v1
     >>> canonical_json(v1.StageDef(name="score", options={"b": 1e21, "a": 1.0}))
@@ -75,16 +76,16 @@ def canonical_json(message: Message, *, allow_unknown_fields: bool = False) -> b
         if text.isascii() or not _BEYOND_BMP.search(text):
             return text
     except (ConversionError, RecursionError):
-        # The message has a number of another size, or one that JSON cannot write.
+        # The message has a number that only rfc8785 writes correctly, or that JSON cannot write.
         pass
     return rfc8785.dumps(_with_safe_integers(to_dict(message)))
 
 
 class _Canonical(ProtoJson):
-    """ProtoJSON with the numbers that orjson writes as RFC 8785 asks; it rejects all others."""
+    """ProtoJSON that accepts only the numbers that orjson writes as RFC 8785 requires."""
 
     def write_double(self, number: float, depth: int) -> float | int | str:
-        """Write a double, a whole one as an integer."""
+        """Write a double; a whole number becomes an integer."""
         if number - number != 0.0:
             return scalars.write_double(number)
         return self.write_opaque_number(number)
@@ -100,7 +101,7 @@ class _Canonical(ProtoJson):
             return int(number)
         if _SMALLEST_FRACTION <= abs(number) < _LARGEST_FRACTION:
             return number
-        raise ConversionError("a number that orjson may write in another way")
+        raise ConversionError("orjson may write this number in another way than RFC 8785")
 
     def double_map_writer(self, values: Any, depth: int) -> dict[str, object]:
         """Write a map from strings to doubles."""
@@ -111,7 +112,7 @@ _CANONICAL = _Canonical()
 
 
 def _with_safe_integers(value: Any) -> Any:
-    """Return plain values in which an integer that rfc8785 would refuse is the same double."""
+    """Return JSON values in which integers that rfc8785 rejects are replaced by doubles."""
     if isinstance(value, dict):
         return {key: _with_safe_integers(item) for key, item in value.items()}
     if isinstance(value, list):

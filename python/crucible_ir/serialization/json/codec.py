@@ -1,16 +1,17 @@
 """The JSON codec: a table of rows for each message type, and one loop that reads or writes them.
 
-`Dialect` is what ProtoJSON (`protojson.py`) and Crucible JSON (`crucible.py`) share. A value that
-is its own JSON, such as a string or a boolean, needs no function; every other kind has one.
+`Dialect` is the base of ProtoJSON (`protojson.py`) and Crucible JSON (`crucible.py`). A value that
+is the same in JSON, such as a string or a boolean, is set directly; other values are converted by
+the function of their row.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
-from crucible_ir.errors import near_miss
+from crucible_ir.errors import near_miss, shorten_name
 from crucible_ir.paths import MapKey, Part
 from crucible_ir.schema.fields import Field, Kind, describe_field, fields_of
 from crucible_ir.schema.types import descriptor_of
@@ -21,22 +22,20 @@ from crucible_ir.serialization.conversion_error import (
     too_deep,
 )
 from crucible_ir.serialization.json import scalars
-from crucible_ir.serialization.json.opaque import Writer, not_a_key, unpaired_surrogate
-from crucible_ir.serialization.json.writing import MAX_ITEMS_AT_ONCE, LargeList
+from crucible_ir.serialization.json.opaque import Reader, Writer, invalid_key, unpaired_surrogate
+from crucible_ir.serialization.json.writing import MAX_ITEMS_AT_ONCE, LargeList, write_text
 from crucible_ir.serialization.limits import MAX_DEPTH
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
     from google.protobuf.message import Message
 
-#: Fills a message, itself at a depth below the root, from a JSON value.
-Reader: TypeAlias = Callable[[object, Any, int], None]
 
-#: The exact Python type of the JSON values that a field of a kind takes as they are.
+#: The exact Python type of the JSON values that are set without conversion, by the field's kind.
 _DIRECT = {Kind.STRING: str, Kind.BOOL: bool, Kind.INT32: int, Kind.UINT32: int}
 
-
-_TEXT_ALONE = {str}
+#: The types of the items of a list of strings.
+_STRINGS_ONLY = {str}
 
 
 class WriteRow(NamedTuple):
@@ -44,7 +43,7 @@ class WriteRow(NamedTuple):
 
     Attributes:
         key: The key of its value.
-        write: Turns the field's value into a JSON value; ``None`` where it is one.
+        write: Converts the field's value to a JSON value; ``None`` if it needs no conversion.
     """
 
     key: str
@@ -52,16 +51,16 @@ class WriteRow(NamedTuple):
 
 
 class Conditions(NamedTuple):
-    """What has to be looked at before the value of a key is read.
+    """The checks before the value of a key is read.
 
     Attributes:
-        alias: The other key of the same field, which must not be given as well.
-        rivals: The keys of the other members of its oneof, none of which may be given as well.
-        reads_null: Whether ``null`` is a value, rather than leaving the field unset.
+        alias: The other key of the same field, which must not be present.
+        siblings: The keys of the other members of its oneof, none of which may have a value.
+        reads_null: Whether ``null`` is a value and does not leave the field unset.
     """
 
     alias: str | None = None
-    rivals: frozenset[str] = frozenset()
+    siblings: frozenset[str] = frozenset()
     reads_null: bool = False
 
 
@@ -70,9 +69,9 @@ class ReadRow(NamedTuple):
 
     Attributes:
         field: The name of the field.
-        read: Sets the field in a message, itself at a depth, from a value.
-        direct: The exact type of the values that are set as they are; ``None`` for none.
-        conditions: What has to be looked at first; ``None`` for most fields.
+        read: Sets the field from a value, given the message and its depth.
+        direct: The exact type of the values that are set without conversion; ``None`` for none.
+        conditions: The checks before the value is read; ``None`` for most fields.
     """
 
     field: str
@@ -88,7 +87,7 @@ _ItemT = TypeVar("_ItemT")
 class _Table(dict[_KeyT, Any], Generic[_KeyT]):
     """Rows that are made when they are first needed, since message types contain each other.
 
-    They are kept as plain tuples, which Python takes apart faster than named ones.
+    They are stored as plain tuples, which Python unpacks faster than named tuples.
     """
 
     def __init__(self, make: Callable[[_KeyT], tuple[Any, ...]]) -> None:
@@ -105,9 +104,9 @@ class Dialect(ABC):
     """A JSON dialect: how it writes and reads the messages of each type.
 
     Attributes:
-        writers: The writers of message types that are not an object with a key for each field, by
-            the full name of the type.
-        readers: Their readers.
+        writers: The writers of the message types that are not written as an object with a key for
+            each field, by the full name of the type.
+        readers: The readers of the same message types.
         in_pieces: Whether long lists of messages are written as `LargeList`.
     """
 
@@ -119,7 +118,7 @@ class Dialect(ABC):
         self._writers: dict[Descriptor, Writer] = {}
         self._readers: dict[Descriptor, Reader] = {}
 
-    # What a dialect decides
+    # The decisions of a dialect
 
     @abstractmethod
     def key(self, field: Field) -> str:
@@ -127,46 +126,46 @@ class Dialect(ABC):
 
     @abstractmethod
     def fields_by_key(self, message: Descriptor) -> Mapping[str, Field]:
-        """Return the fields of a message type by each key that they are read from."""
+        """Return the fields of a message type, by each key that is read."""
 
     @abstractmethod
     def scalar_writer(self, field: Field) -> Writer | None:
-        """Return the writer of one value that is no message; ``None`` where it is its own JSON."""
+        """Return the writer of a scalar or enum value; ``None`` if it needs no conversion."""
 
     @abstractmethod
-    def scalar_reader(self, field: Field) -> scalars.Reader:
-        """Return the reader of one value that is no message."""
+    def scalar_reader(self, field: Field) -> scalars.ScalarReader:
+        """Return the reader of a scalar or enum value."""
 
     @abstractmethod
     def enum_numbers(self, enum: EnumDescriptor) -> Mapping[str, int]:
-        """Return the numbers of an enum by the names that are read."""
+        """Return the numbers of an enum, by the names that are read."""
 
     @abstractmethod
     def document_path(self, message: Descriptor, path: tuple[Part, ...]) -> list[list[Part]]:
-        """Return the spellings in a document of each step of a path of field names."""
+        """Return the possible keys in a document for each step of a path of field names."""
 
     def path_step(self, field: Field) -> str:
-        """Return the step that errors of writing have for a field."""
+        """Return the step for a field in the path of an `EncodeError`."""
         return field.name
 
     def reads_null(self, field: Field) -> bool:
-        """Return whether ``null`` is a value of a field, or an item of its list or map."""
+        """Return whether ``null`` is a value of a field, or of an item of its list or map."""
         if field.message is not None:
             return field.message.full_name == "google.protobuf.Value"
         return field.enum is not None and field.enum.full_name == "google.protobuf.NullValue"
 
     def unset_values(self, message: Descriptor) -> dict[str, object]:
-        """Return what is written under the keys of fields that are not set."""
+        """Return the keys and values that are written for unset fields."""
         return {}
 
     def finish_writing(self, message: Descriptor) -> Callable[[dict[str, Any]], None] | None:
-        """Return what changes an object after its fields have been written."""
+        """Return a function that changes an object after its fields have been written."""
         return None
 
     def finish_reading(
         self, message: Descriptor
     ) -> Callable[[dict[str, object], Any], None] | None:
-        """Return what changes a message after its object has been read."""
+        """Return a function that changes a message after its object has been read."""
         return None
 
     # Messages
@@ -175,9 +174,22 @@ class Dialect(ABC):
         """Return a message as a JSON value.
 
         Raises:
-            ConversionError: The message contains something that the dialect cannot write.
+            ConversionError: The dialect cannot write a value of the message.
         """
         return self.writer(descriptor_of(message))(message, -1)
+
+    def encode(self, message: Message) -> object:
+        """Return a message as a JSON value.
+
+        Raises:
+            EncodeError: The dialect cannot write a value of the message.
+        """
+        try:
+            return self.to_json_value(message)
+        except ConversionError as error:
+            raise error.encode_error() from None
+        except RecursionError:
+            raise too_deep().encode_error() from None
 
     def fill(self, value: object, message: Message) -> None:
         """Fill an empty message from a JSON value.
@@ -207,12 +219,12 @@ class Dialect(ABC):
 
     def double_map_writer(self, values: Any, depth: int) -> dict[str, object]:
         """Write a map from strings to doubles."""
-        made = {key: values[key] for key in sorted(values)}
-        total = sum(made.values())
-        # A sum that is finite has no part that is not.
+        numbers = {key: values[key] for key in sorted(values)}
+        total = sum(numbers.values())
+        # If the sum is finite, every number is finite.
         if total - total == 0.0:
-            return made
-        return {key: scalars.write_double(value) for key, value in made.items()}
+            return numbers
+        return {key: scalars.write_double(number) for key, number in numbers.items()}
 
     def object_writer(self, descriptor: Descriptor) -> Writer:
         """Return the writer of messages as objects with a key for each field."""
@@ -224,17 +236,17 @@ class Dialect(ABC):
             depth += 1
             if depth > MAX_DEPTH:
                 raise too_deep()
-            made = unset.copy()
+            result = unset.copy()
             field: Any = None
             try:
                 for field, value in message.ListFields():
                     key, write_value = rows[field]
-                    made[key] = value if write_value is None else write_value(value, depth)
+                    result[key] = value if write_value is None else write_value(value, depth)
             except ConversionError as error:
                 raise error.under(self.path_step(describe_field(field))) from None
             if finish is not None:
-                finish(made)
-            return made
+                finish(result)
+            return result
 
         return write
 
@@ -245,8 +257,8 @@ class Dialect(ABC):
         else:
             item = self.scalar_writer(field)
         if field.is_map:
-            is_plain = field.kind is Kind.DOUBLE and field.key is Kind.STRING
-            item = self.double_map_writer if is_plain else _map_writer(field, item)
+            is_double_map = field.kind is Kind.DOUBLE and field.key is Kind.STRING
+            item = self.double_map_writer if is_double_map else _map_writer(field, item)
         elif field.is_list:
             item = self._list_writer(field, item)
         return WriteRow(self.key(field), item)
@@ -259,13 +271,13 @@ class Dialect(ABC):
                 return values[:]
             if in_pieces and len(values) > MAX_ITEMS_AT_ONCE:
                 return LargeList(values, write_item, depth)
-            made: list[object] = []
+            result: list[object] = []
             try:
                 for value in values:
-                    made.append(write_item(value, depth))
+                    result.append(write_item(value, depth))
             except ConversionError as error:
-                raise error.under(len(made)) from None
-            return made
+                raise error.under(len(result)) from None
+            return result
 
         return write_list
 
@@ -288,18 +300,20 @@ class Dialect(ABC):
                         try:
                             setattr(message, name, item)
                         except (TypeError, ValueError):
-                            # A number out of range, or an unpaired surrogate.
+                            # The number is out of range, or the string has an unpaired surrogate.
                             read_item(item, message, depth)
                     elif conditions is None:
                         if item is not None:
                             read_item(item, message, depth)
                     else:
-                        alias, rivals, reads_null = conditions
+                        alias, siblings, reads_null = conditions
                         if alias is not None and alias in value:
                             first, key = (each for each in value if each in (key, alias))
-                            raise ConversionError(f'given twice, as "{first}" and as "{key}"')
+                            raise ConversionError(
+                                f'duplicate field, given as "{first}" and as "{key}"'
+                            )
                         if item is not None or reads_null:
-                            if not rivals.isdisjoint(value):
+                            if not siblings.isdisjoint(value):
                                 _check_first_member(descriptor, name, message, value, rows)
                             read_item(item, message, depth)
                 except ConversionError as error:
@@ -318,24 +332,24 @@ class Dialect(ABC):
             raise unknown_key(key, message.name, fields)
         row = self.read_row(field)
         alias = field.json_name if fields.get(field.json_name) is field else key
-        rivals = frozenset(
+        siblings = frozenset(
             other
             for other, member in fields.items()
             if field.oneof is not None and member.oneof == field.oneof and member is not field
         )
-        takes_null = self.reads_null(field) and not (field.is_list or field.is_map)
-        conditions = Conditions(alias if alias != key else None, rivals, takes_null)
+        reads_null = self.reads_null(field) and not (field.is_list or field.is_map)
+        conditions = Conditions(alias if alias != key else None, siblings, reads_null)
         if conditions != Conditions():
             row = row._replace(direct=None, conditions=conditions)
         return row
 
     def read_row(self, field: Field) -> ReadRow:
-        """Return how a field is read, whatever its key."""
+        """Return how a field is read, without the checks that depend on its key."""
         if field.is_map:
             return ReadRow(field.name, self._map_reader(field))
         if field.is_list:
-            reads = self._list_reader if field.message is None else self._message_list_reader
-            return ReadRow(field.name, reads(field))
+            make = self._list_reader if field.message is None else self._message_list_reader
+            return ReadRow(field.name, make(field))
         if field.message is not None:
             return ReadRow(field.name, self._message_reader(field, field.message))
         convert = self.scalar_reader(field)
@@ -347,7 +361,7 @@ class Dialect(ABC):
     def _message_reader(self, field: Field, message_type: Descriptor) -> Reader:
         name = field.name
         read_inside = self.reader(message_type)
-        # The other readers see to it themselves that a message without content is present.
+        # Readers of a dialect mark an empty message as present themselves.
         is_object = message_type.full_name not in self.readers
 
         def read(value: object, message: Message, depth: int) -> None:
@@ -367,7 +381,7 @@ class Dialect(ABC):
 
         def read(value: object, message: Message, depth: int) -> None:
             try:
-                if is_text and type(value) is list and {*map(type, value)} == _TEXT_ALONE:
+                if is_text and type(value) is list and {*map(type, value)} == _STRINGS_ONLY:
                     getattr(message, name).extend(value)
                 else:
                     getattr(message, name).extend(read_items(value, convert))
@@ -379,7 +393,7 @@ class Dialect(ABC):
     def _message_list_reader(self, field: Field) -> Reader:
         name = field.name
         read_inside = self.reader(_message_of(field))
-        takes_null = self.reads_null(field)
+        reads_null = self.reads_null(field)
 
         def read(value: object, message: Message, depth: int) -> None:
             if type(value) is not list:
@@ -388,7 +402,7 @@ class Dialect(ABC):
             first_error: ConversionError | None = None
             for index, item in enumerate(value):
                 try:
-                    if item is None and not takes_null:
+                    if item is None and not reads_null:
                         raise ConversionError("null is not allowed in a list")
                     if depth >= MAX_DEPTH:
                         raise too_deep()
@@ -405,7 +419,7 @@ class Dialect(ABC):
         read_key = _key_reader(field)
         convert = self.scalar_reader(field) if field.message is None else None
         read_inside = self.reader(field.message) if field.message is not None else None
-        takes_null = self.reads_null(field)
+        reads_null = self.reads_null(field)
 
         def read(value: object, message: Message, depth: int) -> None:
             if type(value) is not dict:
@@ -416,8 +430,8 @@ class Dialect(ABC):
                 try:
                     map_key: Any = read_key(key)
                     if map_key in target:
-                        raise ConversionError(f'duplicate key: "{key}" equals a key given before')
-                    if item is None and not takes_null:
+                        raise ConversionError(f'duplicate key: "{key}" equals an earlier key')
+                    if item is None and not reads_null:
                         raise ConversionError("null is not allowed in a map")
                     if convert is not None:
                         target[map_key] = convert(item)
@@ -435,6 +449,29 @@ class Dialect(ABC):
         return read
 
 
+def write_message(
+    message: Message, dialect: Dialect, in_pieces: Dialect, indent: int | None
+) -> str:
+    """Write a message as JSON text.
+
+    Args:
+        message: The message.
+        dialect: The dialect.
+        in_pieces: The same dialect, writing long lists in pieces.
+        indent: The number of spaces of each level; ``None`` writes one line.
+
+    Raises:
+        EncodeError: The dialect cannot write a value of the message.
+    """
+    if indent in (None, 2):
+        try:
+            return write_text(in_pieces.to_json_value(message), indent=indent)
+        except (ConversionError, RecursionError):
+            # An error in a piece of a list lacks the path of the list.
+            pass
+    return write_text(dialect.encode(message), indent=indent)
+
+
 def _message_of(field: Field) -> Descriptor:
     assert field.message is not None
     return field.message
@@ -442,21 +479,21 @@ def _message_of(field: Field) -> Descriptor:
 
 def _map_writer(field: Field, write_item: Writer | None) -> Writer:
     def write(values: Any, depth: int) -> dict[str, object]:
-        made: dict[str, object] = {}
+        result: dict[str, object] = {}
         for key in sorted(values):
             text = ("true" if key else "false") if field.key is Kind.BOOL else str(key)
             value = values[key]
             try:
-                # A map's entry is a message, and so a level.
-                made[text] = value if write_item is None else write_item(value, depth + 1)
+                # The entry of a map is a message, and counts as a level.
+                result[text] = value if write_item is None else write_item(value, depth + 1)
             except ConversionError as error:
                 raise error.under(MapKey(text)) from None
-        return made
+        return result
 
     return write
 
 
-def _scalar_setter(field: Field, convert: scalars.Reader) -> Reader:
+def _scalar_setter(field: Field, convert: scalars.ScalarReader) -> Reader:
     name = field.name
 
     def read(value: object, message: Message, depth: int) -> None:
@@ -469,7 +506,7 @@ def _scalar_setter(field: Field, convert: scalars.Reader) -> Reader:
     return read
 
 
-def _enum_setter(field: Field, convert: scalars.Reader, numbers: Mapping[str, int]) -> Reader:
+def _enum_setter(field: Field, convert: scalars.ScalarReader, numbers: Mapping[str, int]) -> Reader:
     name = field.name
 
     def read(value: object, message: Message, depth: int) -> None:
@@ -483,19 +520,19 @@ def read_items(value: object, convert: Callable[[object], _ItemT]) -> list[_Item
     """Convert each item of a JSON list; errors have the index of their item."""
     if type(value) is not list:
         raise ConversionError(f"expected a list, got {describe(value)}")
-    made: list[_ItemT] = []
+    result: list[_ItemT] = []
     first_error: ConversionError | None = None
     for index, item in enumerate(value):
         try:
-            made.append(convert(item))
+            result.append(convert(item))
         except ConversionError as error:
             first_error = add_error(first_error, error.under(index))
     if first_error is not None:
         raise first_error
-    return made
+    return result
 
 
-def _key_reader(field: Field) -> scalars.Reader:
+def _key_reader(field: Field) -> scalars.ScalarReader:
     if field.key is Kind.STRING:
         return scalars.read_string
     if field.key is Kind.BOOL:
@@ -517,20 +554,21 @@ def _check_first_member(
     value: Mapping[str, object],
     rows: Mapping[str, tuple[Any, ...]],
 ) -> None:
-    """Reject a field of which another member of its oneof is set; the error names its key."""
+    """Raise if another member of a field's oneof is set; the error names the key of that member."""
     oneof = fields_of(message_type)[name].oneof
     assert oneof is not None
     chosen = message.WhichOneof(oneof)
     if chosen is not None:
         first = next((key for key in value if key in rows and rows[key][0] == chosen), chosen)
         raise ConversionError(
-            f'"{first}" is set already, and only one member of {message_type.name}.{oneof} may be'
+            f'"{first}" is already set; only one member of {message_type.name}.{oneof} may be set'
         )
 
 
 def unknown_key(key: object, owner: str, known: Mapping[str, object]) -> ConversionError:
-    """Return the error for a key that a message does not have; the caller adds the key."""
+    """Return the error for a key that is not a field; the caller adds the key to the path."""
     if not isinstance(key, str):
-        return not_a_key(key)
-    shown = key if len(key) <= 64 else f"{key[:64]}…"
-    return ConversionError(f'{owner} has no field "{shown}"{near_miss(key, known)}', at_key=True)
+        return invalid_key(key)
+    return ConversionError(
+        f'{owner} has no field "{shorten_name(key)}"{near_miss(key, known)}', at_key=True
+    )

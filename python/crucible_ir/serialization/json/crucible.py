@@ -1,8 +1,8 @@
 """Crucible JSON: the dialect of the Elixir services, defined in proto/README.md, "Crucible JSON".
 
-Keys are the schema's own names, enum values are short names, both members of an open vocabulary
-share one key, every key is written, and a missing key takes its default while ``null`` leaves it
-unset.
+Keys are the names in the schema, enum values are short names, and both members of an open
+vocabulary share one key. Every key is written. On reading, a missing key takes its default, and
+``null`` leaves the field unset.
 """
 
 from __future__ import annotations
@@ -20,14 +20,15 @@ from crucible_ir.serialization.conversion_error import ConversionError, describe
 from crucible_ir.serialization.json import scalars, timestamps
 from crucible_ir.serialization.json.codec import (
     Dialect,
-    Reader,
     ReadRow,
     read_items,
     unknown_key,
+    write_message,
 )
 from crucible_ir.serialization.json.document import ParsedValues
 from crucible_ir.serialization.json.enum_names import unknown_short_name
 from crucible_ir.serialization.json.opaque import (
+    Reader,
     Writer,
     opaque_readers,
     opaque_writers,
@@ -35,7 +36,6 @@ from crucible_ir.serialization.json.opaque import (
     write_number,
 )
 from crucible_ir.serialization.json.parsing import JsonPositions, parse
-from crucible_ir.serialization.json.writing import write_text
 from crucible_ir.serialization.limits import MAX_DEPTH
 
 if TYPE_CHECKING:
@@ -59,11 +59,11 @@ _MESSAGE, _TOOL_CALL, _PART, _PARTS, _TOOL_CHOICE, _SNAPSHOT = (
     )
 )
 
-#: Messages whose oneof has one key for its members, by the name of the oneof.
+#: The message types with one key for all members of a oneof, and the name of that key and oneof.
 _SHARED_KEYS = {_MESSAGE: "content", _TOOL_CALL: "arguments"}
-#: Messages whose fields have no keys of their own.
+#: The message types whose fields have no keys.
 _WITHOUT_KEYS = frozenset([_PART, _PARTS, _SNAPSHOT])
-#: Messages of the IR that are not an object with a key for each field.
+#: The message types of the IR that are not written as an object with a key for each field.
 SPECIAL_MESSAGES = frozenset([*_SHARED_KEYS, *_WITHOUT_KEYS, _TOOL_CHOICE])
 
 
@@ -75,25 +75,14 @@ def to_crucible_json(message: Message, *, indent: int | None = None) -> str:
         indent: The number of spaces of each level; ``None`` writes one line.
 
     Raises:
-        EncodeError: The message contains something that Crucible JSON cannot write, such as an enum
-            number without a name; the error has the path of the field.
+        EncodeError: Crucible JSON cannot write a value of the message, such as an enum number
+            without a name; the error has the path of the field.
 
     >>> from crucible_ir import v1
     >>> to_crucible_json(v1.StageDef(name="embed", enabled=True))
     '{"name":"embed","module":null,"options":null,"enabled":true}'
     """
-    if indent in (None, 2):
-        try:
-            return write_text(_TEXT.to_json_value(message), indent=indent)
-        except (ConversionError, RecursionError):
-            # An error in a piece of a list lacks the path to the list.
-            pass
-    try:
-        return write_text(CRUCIBLE.to_json_value(message), indent=indent)
-    except ConversionError as error:
-        raise error.encode_error() from None
-    except RecursionError:
-        raise too_deep().encode_error() from None
+    return write_message(message, CRUCIBLE, _IN_PIECES, indent)
 
 
 @overload
@@ -116,11 +105,11 @@ def from_crucible_json(
     Args:
         data: JSON text, or its UTF-8 bytes.
         type: The message's class or its name.
-        validate: Whether the schema's rules must hold.
-        limits: How large and deep the document may be; ``None`` sets no limit but memory.
+        validate: Whether the message must satisfy the rules of the schema.
+        limits: The limits on the document; ``None`` for no limits.
 
     Raises:
-        LimitError: The document is over one of the limits.
+        LimitError: The document is over a limit.
         DecodeError: The text is not the Crucible JSON of such a message; the error has a path and
             a position.
         ValidationError: The message breaks rules of the schema.
@@ -131,7 +120,7 @@ def from_crucible_json(
 
 
 def parse_crucible_json(data: str | bytes) -> ParsedValues:
-    """Parse Crucible JSON whose message type need not be known.
+    """Parse Crucible JSON before its message type is known.
 
     Raises:
         DecodeError: The text is not JSON.
@@ -150,7 +139,7 @@ class CrucibleJson(Dialect):
         super().__init__()
         self.in_pieces = in_pieces
         opaque = opaque_writers(write_number)
-        # The values come from parsed JSON, and nobody else has them.
+        # The values come from parsed JSON and are not used again.
         read = opaque_readers(consumes=True)
         self._read_struct = read.struct
         snapshot = fields_of(v1.MetricsSnapshot.DESCRIPTOR)["values"]
@@ -177,11 +166,11 @@ class CrucibleJson(Dialect):
         }
 
     def key(self, field: Field) -> str:
-        """Return the name of a field, or the one key of the fields that share one."""
+        """Return the name of a field, or the key that it shares with other fields."""
         return _key_before_joining(field)
 
     def path_step(self, field: Field) -> str:
-        """Return the key of a field, which errors of writing name."""
+        """Return the key of a field, which is its step in the path of an `EncodeError`."""
         return _key(field)
 
     def reads_null(self, field: Field) -> bool:
@@ -189,11 +178,11 @@ class CrucibleJson(Dialect):
         return False
 
     def fields_by_key(self, message: Descriptor) -> Mapping[str, Field]:
-        """Return the fields of a message type by key; of fields that share one, the first."""
-        found: dict[str, Field] = {}
+        """Return the fields of a message type by key; for a shared key, the first field."""
+        fields: dict[str, Field] = {}
         for field in fields_of(message).values():
-            found.setdefault(_key(field), field)
-        return found
+            fields.setdefault(_key(field), field)
+        return fields
 
     def document_path(self, message: Descriptor, path: tuple[Part, ...]) -> list[list[Part]]:
         """Return the steps in a document of a path of field names.
@@ -217,27 +206,27 @@ class CrucibleJson(Dialect):
         return steps
 
     def scalar_writer(self, field: Field) -> Writer | None:
-        """Return the writer of one value that is no message; ``None`` where it is its own JSON."""
+        """Return the writer of a scalar or enum value; ``None`` if it needs no conversion."""
         if field.enum is not None:
             return _enum_writer(field.enum)
         if field.kind is Kind.DOUBLE:
             return scalars.write_double
         return scalars.write_bytes if field.kind is Kind.BYTES else None
 
-    def scalar_reader(self, field: Field) -> scalars.Reader:
-        """Return the reader of one value that is no message."""
+    def scalar_reader(self, field: Field) -> scalars.ScalarReader:
+        """Return the reader of a scalar or enum value."""
         if field.enum is not None:
             return _enum_reader(field.enum)
         return scalars.reader_of(field, quoted=False)
 
     def enum_numbers(self, enum: EnumDescriptor) -> Mapping[str, int]:
-        """Return the numbers of an enum by short name."""
+        """Return the numbers of an enum, by short name."""
         return vocabulary.numbers(enum)
 
-    # Keys that are always there, and those that two fields share
+    # Keys of unset fields, and keys that fields share
 
     def unset_values(self, message: Descriptor) -> dict[str, object]:
-        """Return every key in the order of the schema, each with what stands for unset."""
+        """Return every key in the order of the schema, each with the value of an unset field."""
         return {_key_before_joining(field): _unset(field) for field in fields_of(message).values()}
 
     def finish_writing(self, message: Descriptor) -> Callable[[dict[str, Any]], None] | None:
@@ -248,13 +237,14 @@ class CrucibleJson(Dialect):
         if not lists and not members:
             return None
 
-        def finish(made: dict[str, Any]) -> None:
+        def finish(result: dict[str, Any]) -> None:
             for name, custom in lists:
-                # Unspecified is no name, and has no place in a list.
-                made[name] = [item for item in made[name] if item is not None] + made.pop(custom)
+                # UNSPECIFIED has no short name, and is left out of lists.
+                known = [item for item in result[name] if item is not None]
+                result[name] = known + result.pop(custom)
             for name in members:
-                if made[name] is None:
-                    del made[name]
+                if result[name] is None:
+                    del result[name]
 
         return finish
 
@@ -269,21 +259,21 @@ class CrucibleJson(Dialect):
         if not declared:
             return None
 
-        def finish(value: dict[str, object], made: Any) -> None:
+        def finish(value: dict[str, object], result: Any) -> None:
             for key, field, default in declared:
                 if key in value:
                     continue
                 if field.is_list:
-                    getattr(made, field.name).extend(default)
+                    getattr(result, field.name).extend(default)
                 elif field.message is not None:
-                    getattr(made, field.name).CopyFrom(default)
+                    getattr(result, field.name).CopyFrom(default)
                 else:
-                    setattr(made, field.name, default)
+                    setattr(result, field.name, default)
 
         return finish
 
     def read_row(self, field: Field) -> ReadRow:
-        """Return how a key is read: that of an open vocabulary and of shared keys its own way."""
+        """Return how a field is read; keys that several fields share have readers of their own."""
         if field.custom is not None:
             read = _open_list_reader(field) if field.is_list else _open_reader(field)
             return ReadRow(field.name, read)
@@ -293,7 +283,7 @@ class CrucibleJson(Dialect):
             return ReadRow(field.name, read)
         return super().read_row(field)
 
-    # Messages that are not an object with a key for each field
+    # Messages that are not written as an object with a key for each field
 
     def _read_content(self, value: object, message: v1.Message, depth: int) -> None:
         if type(value) is str:
@@ -315,13 +305,13 @@ class CrucibleJson(Dialect):
             raise ConversionError(f"expected an object or a string, got {describe(value)}")
 
     def _write_parts(self, parts: v1.ContentParts, depth: int) -> list[object]:
-        made: list[object] = []
+        result: list[object] = []
         try:
             for part in parts.parts:
-                made.append(self._write_part(part, depth + 1))
+                result.append(self._write_part(part, depth + 1))
         except ConversionError as error:
-            raise error.under(len(made)) from None
-        return made
+            raise error.under(len(result)) from None
+        return result
 
     def _read_parts(self, value: object, parts: v1.ContentParts, depth: int) -> None:
         read_items(value, lambda item: self._read_part(item, parts.parts.add(), depth + 1))
@@ -329,12 +319,12 @@ class CrucibleJson(Dialect):
     def _write_part(self, part: v1.ContentPart, depth: int) -> dict[str, object]:
         member = part.WhichOneof("part")
         if member is None:
-            raise ConversionError("a content part with nothing in it has no type to write")
+            raise ConversionError("an empty content part has no type")
         value: Any = getattr(part, member)
         if member == "text":
             return {_TYPE: member, member: value}
-        made: Any = self.writer(value.DESCRIPTOR)(value, depth + 1)
-        return {_TYPE: member, **made}
+        content: Any = self.writer(value.DESCRIPTOR)(value, depth + 1)
+        return {_TYPE: member, **content}
 
     def _read_part(self, value: object, part: v1.ContentPart, depth: int) -> None:
         if type(value) is not dict:
@@ -343,7 +333,7 @@ class CrucibleJson(Dialect):
         kind = value.get(_TYPE)
         if kind not in members:
             got = "no type" if _TYPE not in value else describe(kind)
-            raise ConversionError(f"expected a type out of {', '.join(members)}, got {got}")
+            raise ConversionError(f"expected one of the types {', '.join(members)}, got {got}")
         rest = {key: item for key, item in value.items() if key != _TYPE}
         if kind != "text":
             if depth + 1 > MAX_DEPTH:
@@ -362,7 +352,7 @@ class CrucibleJson(Dialect):
 
 
 def _key(field: Field) -> str:
-    """Return the key that a document has for a field."""
+    """Return the key of a field in a document."""
     return field.custom_of or _shared_key(field) or field.name
 
 
@@ -384,7 +374,7 @@ def _has_key_only_when_set(field: Field) -> bool:
 
 
 def _unset(field: Field) -> object:
-    """Return what is written for a field that is not set."""
+    """Return the value that is written for an unset field."""
     if field.is_map:
         return {}
     if field.is_list:
@@ -403,7 +393,7 @@ def _short_name(enum: EnumDescriptor, number: int) -> str | None:
         return None
     name = vocabulary.names(enum).get(number)
     if name is None:
-        raise ConversionError(f"{enum.name} {number} has no name, and Crucible JSON writes names")
+        raise ConversionError(f"{enum.name} {number} has no name, which Crucible JSON requires")
     return name
 
 
@@ -417,7 +407,7 @@ def _enum_writer(enum: EnumDescriptor) -> Writer:
     return lambda number, depth: _short_name(enum, number)
 
 
-def _enum_reader(enum: EnumDescriptor) -> scalars.Reader:
+def _enum_reader(enum: EnumDescriptor) -> scalars.ScalarReader:
     numbers = vocabulary.numbers(enum)
 
     def read(value: object) -> int:
@@ -448,7 +438,7 @@ def _open_reader(field: Field) -> Reader:
 
 
 def _open_list_reader(field: Field) -> Reader:
-    """Return the reader of a list of an open vocabulary, which fills two lists."""
+    """Return the reader of a list of an open vocabulary, which sets two lists."""
     numbers = field.short_names
 
     def read(value: object, message: Message, depth: int) -> None:
@@ -462,7 +452,7 @@ def _open_list_reader(field: Field) -> Reader:
     return read
 
 
-# Messages that are not an object with a key for each field
+# Messages that are not written as an object with a key for each field
 
 
 def _write_tool_choice(choice: v1.ToolChoice, depth: int) -> object:
@@ -473,7 +463,7 @@ def _write_tool_choice(choice: v1.ToolChoice, depth: int) -> object:
 
 def _read_tool_choice(value: object, choice: v1.ToolChoice, depth: int) -> None:
     if type(value) is str:
-        # protoc's stub wants the enum's own type, which does not exist at run time.
+        # protoc's stub expects the enum type, which does not exist at run time.
         mode: Any = _enum_reader(v1.ToolChoiceMode.DESCRIPTOR)(value)
         choice.mode = mode
     elif type(value) is dict:
@@ -482,7 +472,7 @@ def _read_tool_choice(value: object, choice: v1.ToolChoice, depth: int) -> None:
                 raise unknown_key(key, "a tool choice", {"name": None}).under(key)
         _set_string(choice, "name", scalars.read_string(value.get("name")))
     elif value is not None:
-        # Null is a choice that is not made: a whole document can be one.
+        # A document can be a ToolChoice without a choice, which is null.
         modes = ", ".join(vocabulary.numbers(v1.ToolChoiceMode.DESCRIPTOR))
         raise ConversionError(f'expected one of {modes}, or {{"name": ...}}, got {describe(value)}')
 
@@ -495,4 +485,4 @@ def _set_string(message: Message, name: str, value: str) -> None:
 
 
 CRUCIBLE = CrucibleJson()
-_TEXT = CrucibleJson(in_pieces=True)
+_IN_PIECES = CrucibleJson(in_pieces=True)

@@ -1,4 +1,4 @@
-"""The JSON values of a parsed document, whose message type need not be known yet."""
+"""The JSON values of a parsed document, before its message type is known."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     MessageT = TypeVar("MessageT", bound=Message)
 
-#: Returns the position of a field in a document, given the path of the field.
+#: Returns the position of a field in a document, given the path of the field in the message.
 FindField: TypeAlias = "Callable[[tuple[Part, ...]], Position]"
 
 
@@ -32,7 +32,7 @@ class ParsedValues:
     """The JSON values of a document in ProtoJSON, Crucible JSON or YAML.
 
     Attributes:
-        value: The values.
+        value: The JSON value of the document.
         positions: Finds the positions of the values in the text.
         dialect: The dialect of the values.
     """
@@ -58,7 +58,7 @@ class ParsedValues:
         """
         message = type_()
         try:
-            self.dialect.reader(descriptor_of(type_))(self.value, message, 0)
+            self.dialect.fill(self.value, message)
         except ConversionError as error:
             raise error.decode_error(self.positions) from None
         if validate and not certainly_valid(message):
@@ -68,14 +68,14 @@ class ParsedValues:
         return message
 
     def field_finder(self, type_: type[Message]) -> FindField:
-        """Return a function that finds the fields of a message that was read."""
+        """Return a function that returns the positions of the fields of a message."""
         return partial(self._find_field, descriptor_of(type_))
 
     def _find_field(self, message: Descriptor, path: tuple[Part, ...]) -> Position:
         return self.positions.find(self.dialect.document_path(message, path))
 
     def keys(self) -> Mapping[str, bool]:
-        """Return the top-level keys, and whether each has a value other than null.
+        """Return the top-level keys, each with whether its value is not null.
 
         Raises:
             DecodeError: The document is not an object.

@@ -1,7 +1,7 @@
-"""Opaque JSON: between JSON values and google.protobuf.Struct, Value and ListValue.
+"""Conversion between JSON values and opaque JSON: google.protobuf.Struct, Value and ListValue.
 
-Numbers in them are doubles, so an integer beyond 2^53 is rejected rather than rounded, and so are
-NaN and the infinities, which JSON cannot write.
+Their numbers are doubles. An integer beyond 2^53 is rejected instead of rounded; NaN and the
+infinities are rejected because JSON has no such numbers.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from crucible_ir.serialization.limits import MAX_DEPTH
 if TYPE_CHECKING:
     from google.protobuf.struct_pb2 import ListValue, Struct, Value
 
-#: The largest integer up to which a double holds every integer.
+#: A double represents every integer up to this one exactly.
 MAX_EXACT_INTEGER = 2**53
 _LARGEST_EXACT = float(MAX_EXACT_INTEGER)
 
-#: Fills a message, itself at a depth below the root, from a JSON value.
+#: Fills a message from a JSON value, given the depth of the message below the root.
 Reader: TypeAlias = Callable[[object, Any, int], None]
 
-#: Turns a value of a field into a JSON value, given the depth of the message that has the field.
+#: Converts a value of a field to a JSON value, given the depth of the message with the field.
 Writer: TypeAlias = Callable[[Any, int], object]
 
 
@@ -38,7 +38,7 @@ class OpaqueReaders(NamedTuple):
     """Readers of the messages of opaque JSON.
 
     Attributes:
-        struct: Fills a Struct, itself at a depth below the root message, from a JSON object.
+        struct: Fills a Struct from a JSON object.
         value: Fills a Value from a JSON value.
         list: Fills a ListValue from a JSON list.
     """
@@ -52,11 +52,10 @@ def opaque_readers(*, consumes: bool) -> OpaqueReaders:
     """Return the readers of opaque JSON.
 
     Args:
-        consumes: Whether lists are emptied while they are read, which saves memory.
+        consumes: Whether reading empties the lists of the JSON values, to save memory.
     """
 
     def read_struct(value: object, struct: Struct, depth: int) -> None:
-        """Fill a Struct, itself at a depth below the root message, from a JSON object."""
         if type(value) is not dict:
             raise ConversionError(f"expected an object, got {describe(value)}")
         if not value:
@@ -84,12 +83,11 @@ def opaque_readers(*, consumes: bool) -> OpaqueReaders:
                 shown = MapKey(key.encode(errors="backslashreplace").decode())
                 first_error = add_error(first_error, unpaired_surrogate().under(shown))
             except TypeError:
-                first_error = add_error(first_error, not_a_key(key))
+                first_error = add_error(first_error, invalid_key(key))
         if first_error is not None:
             raise first_error
 
     def read_list(value: object, target: ListValue, depth: int) -> None:
-        """Fill a ListValue, itself at a depth below the root message, from a JSON list."""
         if type(value) is not list:
             raise ConversionError(f"expected a list, got {describe(value)}")
         if not value:
@@ -99,7 +97,7 @@ def opaque_readers(*, consumes: bool) -> OpaqueReaders:
             raise too_deep()
         values = target.values
         first_error: ConversionError | None = None
-        for index, item in enumerate(_released(value) if consumes else value):
+        for index, item in enumerate(_consume(value) if consumes else value):
             try:
                 read_value(item, values.add(), depth + 1)
             except ConversionError as error:
@@ -108,7 +106,6 @@ def opaque_readers(*, consumes: bool) -> OpaqueReaders:
             raise first_error
 
     def read_value(value: object, target: Value, depth: int) -> None:
-        """Fill a Value, itself at a depth below the root message, from a JSON value."""
         kind = type(value)
         if kind is float and value - value == 0.0:  # type: ignore[operator]  # mypy cannot follow
             target.number_value = value  # type: ignore[assignment]
@@ -122,8 +119,8 @@ def opaque_readers(*, consumes: bool) -> OpaqueReaders:
         elif isinstance(value, int):
             if not -MAX_EXACT_INTEGER <= value <= MAX_EXACT_INTEGER:
                 raise ConversionError(
-                    f"the integer {shown_integer(value)} is beyond 2^53, which a number in opaque"
-                    " JSON cannot hold exactly; write it as a string"
+                    f"the integer {shown_integer(value)} is beyond 2^53, the limit of exact"
+                    " integers in opaque JSON; write it as a string"
                 )
             target.number_value = value
         elif isinstance(value, float):
@@ -142,8 +139,8 @@ def opaque_readers(*, consumes: bool) -> OpaqueReaders:
     return OpaqueReaders(read_struct, read_value, read_list)
 
 
-def _released(values: list[object]) -> Iterator[object]:
-    """Yield the items of a list, each of which leaves the list."""
+def _consume(values: list[object]) -> Iterator[object]:
+    """Yield the items of a list and remove them from it."""
     values.reverse()
     while values:
         yield values.pop()
@@ -153,7 +150,7 @@ class OpaqueWriters(NamedTuple):
     """Writers of the messages of opaque JSON.
 
     Attributes:
-        struct: Writes a Struct, its keys in order.
+        struct: Writes a Struct, with sorted keys.
         value: Writes a Value.
         list: Writes a ListValue.
     """
@@ -164,37 +161,37 @@ class OpaqueWriters(NamedTuple):
 
 
 def opaque_writers(write_number: Callable[[float], float | int]) -> OpaqueWriters:
-    """Return the writers of opaque JSON, which differ in how they write numbers."""
+    """Return the writers of opaque JSON that write numbers with a function."""
 
     def write_struct(struct: Struct, depth: int) -> dict[str, object]:
-        made: dict[str, object] = {}
+        result: dict[str, object] = {}
         fields = struct.fields
-        # The struct is one level below, its entries two, their values three.
+        # The Struct is one level below the message, its entries two, and their values three.
         if depth + 3 > MAX_DEPTH and (fields or depth + 1 > MAX_DEPTH):
             raise too_deep()
-        # protobuf keeps no order of keys; sorted, a document comes out the same each time.
+        # The order of keys in protobuf is random. Sorted, the same message gives the same text.
         for key in sorted(fields):
             value = fields[key]
             try:
-                made[key] = value.string_value or write_value(value, depth + 2)
+                result[key] = value.string_value or write_value(value, depth + 2)
             except ConversionError as error:
                 raise error.under(MapKey(key)) from None
-        return made
+        return result
 
     def write_list(values: ListValue, depth: int) -> list[object]:
-        made: list[object] = []
+        result: list[object] = []
         items = values.values
         if depth + 2 > MAX_DEPTH and (items or depth + 1 > MAX_DEPTH):
             raise too_deep()
         try:
             for item in items:
-                made.append(write_value(item, depth + 1))
+                result.append(write_value(item, depth + 1))
         except ConversionError as error:
-            raise error.under(len(made)) from None
-        return made
+            raise error.under(len(result)) from None
+        return result
 
     def write_value(value: Value, depth: int) -> object:
-        # Reading a member that is not set takes less time than asking which one is.
+        # Reading a member that is unset is faster than WhichOneof.
         if number := value.number_value:
             return write_number(number)
         kind = value.WhichOneof("kind")
@@ -218,20 +215,20 @@ def opaque_writers(write_number: Callable[[float], float | int]) -> OpaqueWriter
 
 
 def write_number(number: float) -> float | int:
-    """Return a whole number up to 2^53 as an integer, and any other finite number as it is."""
+    """Return a whole number up to 2^53 as an integer, and any other finite number unchanged."""
     if number.is_integer() and -_LARGEST_EXACT <= number <= _LARGEST_EXACT:
-        # Minus zero has no integer.
+        # Integers have no negative zero, so -0.0 is not converted.
         return int(number) if number or math.copysign(1, number) > 0 else number
     if number - number != 0.0:
         raise ConversionError(f"a number in opaque JSON must be finite, got {number}")
     return number
 
 
-def not_a_key(key: object) -> ConversionError:
-    """Return the error for a key that is not a string, which JSON values in Python can have."""
+def invalid_key(key: object) -> ConversionError:
+    """Return the error for a key of a Python dictionary that is not a string."""
     return ConversionError(f"a key must be a string, got {describe(key)}")
 
 
 def unpaired_surrogate() -> ConversionError:
-    """Return the error for text that UTF-8 cannot carry."""
-    return ConversionError("the string holds an unpaired surrogate, which UTF-8 cannot carry")
+    """Return the error for text that UTF-8 cannot encode."""
+    return ConversionError("the string contains an unpaired surrogate, which UTF-8 cannot encode")

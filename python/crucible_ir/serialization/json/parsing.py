@@ -1,4 +1,4 @@
-"""JSON text to JSON values, strictly, and the positions of the values."""
+"""The strict JSON parser, and the positions of the values in a text."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from crucible_ir.paths import Part, format_path
 from crucible_ir.serialization.conversion_error import ConversionError, parse_number, too_deep
 from crucible_ir.serialization.json.syntax_errors import syntax_error
 from crucible_ir.serialization.limits import MAX_DEPTH
-from crucible_ir.serialization.positions import PositionTree
+from crucible_ir.serialization.positions import PositionTree, position_at
 
 _TOKEN = re.compile(r'[\[\]{},:]|"[^"\\]*(?:\\.[^"\\]*)*"|[^\s\[\]{},:"]+')
 _NOT_FINITE = re.compile("NaN|-?Infinity")
@@ -31,14 +31,14 @@ _OTHER_ENCODINGS = {
 
 
 class _DuplicateKeyError(ValueError):
-    """An object repeats a key; a scan of the tokens finds which and where."""
+    """An object has a duplicate key; a scan of the tokens finds its position."""
 
 
 def decode_utf8(data: str | bytes | bytearray | memoryview) -> str:
-    """Return the text of a document, less a byte order mark.
+    """Return the text of a document without its byte order mark.
 
     Raises:
-        DecodeError: The bytes are not UTF-8; the error has the position of the first bad one.
+        DecodeError: The bytes are not UTF-8; the error has the position of the first invalid byte.
     """
     if not isinstance(data, (str, bytes, bytearray, memoryview)):
         raise DecodeError(f"expected text or its bytes, got {type(data).__name__}")
@@ -48,9 +48,10 @@ def decode_utf8(data: str | bytes | bytearray | memoryview) -> str:
         try:
             data = raw.decode("utf-8")
         except UnicodeDecodeError as error:
-            good = raw[: error.start].decode("utf-8")
+            valid = raw[: error.start].decode("utf-8")
             raise DecodeError(
-                f"byte 0x{raw[error.start]:02x} is not UTF-8", position=_position(good, len(good))
+                f"byte 0x{raw[error.start]:02x} is not UTF-8",
+                position=position_at(valid, len(valid)),
             ) from None
     return data.removeprefix(_BYTE_ORDER_MARK)
 
@@ -67,29 +68,33 @@ def _reject_utf16(raw: bytes) -> None:
 def parse(data: str | bytes | bytearray | memoryview) -> object:
     """Parse a JSON text (RFC 8259) into JSON values, and reject duplicate keys.
 
-    orjson reads it first. It loses duplicate keys and the digits of long numbers, so its values
-    count only if it writes the same text from them, white space aside.
+    orjson reads the text first. Because it drops duplicate keys and digits of long numbers, its
+    values are used only if orjson writes them as the same text, apart from white space.
 
     Raises:
-        DecodeError: The text is not JSON, repeats a key, or is nested too deeply.
+        DecodeError: The text is not JSON, has a duplicate key, or is nested too deeply.
     """
     try:
-        return _parse_exactly(data)
+        return _parse_with_orjson(data)
     except (TypeError, ValueError):
-        # The error would keep the values in memory: the strict parser runs after this block.
+        # The error refers to the parsed values. They are freed before the strict parser runs.
         pass
     return _parse_strictly(decode_utf8(data))
 
 
-def _parse_exactly(data: str | bytes | bytearray | memoryview) -> object:
-    """Parse a JSON text that is written as orjson writes it, or raise any ValueError."""
+def _parse_with_orjson(data: str | bytes | bytearray | memoryview) -> object:
+    """Parse a JSON text with orjson.
+
+    Raises:
+        ValueError: orjson does not write the values as the same text.
+    """
     raw = data.encode() if isinstance(data, str) else bytes(data)
     value = orjson.loads(raw)
     written = orjson.dumps(value)
     if raw != written and (
         raw.translate(None, _WHITE_SPACE) != written.translate(None, _WHITE_SPACE)
     ):
-        raise ValueError("not written as orjson writes it")
+        raise ValueError("orjson writes the values as another text")
     return value
 
 
@@ -97,7 +102,7 @@ def _parse_strictly(text: str) -> object:
     try:
         return json.loads(
             text,
-            object_pairs_hook=_object,
+            object_pairs_hook=_make_object,
             parse_constant=_reject_constant,
             parse_float=parse_number,
         )
@@ -105,22 +110,22 @@ def _parse_strictly(text: str) -> object:
         raise syntax_error(text, error) from None
     except _DuplicateKeyError:
         _, duplicate = _scan(text)
-        raise (duplicate or DecodeError("an object repeats a key")) from None
+        raise (duplicate or DecodeError("duplicate key in an object")) from None
     except RecursionError:
         raise DecodeError(too_deep().reason, position=_first_too_deep(text)) from None
     except ConversionError as error:
         raise DecodeError(error.reason, position=_first(_NOT_FINITE, text)) from None
     except ValueError:
-        # Python refuses to make an integer of more than 4300 digits.
-        place = _first(_LONG_INTEGER, text)
-        raise DecodeError("a number has too many digits", position=place) from None
+        # Python does not convert more than 4300 digits to an integer.
+        position = _first(_LONG_INTEGER, text)
+        raise DecodeError("a number has too many digits", position=position) from None
 
 
-def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    made = dict(pairs)
-    if len(made) != len(pairs):
+def _make_object(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    result = dict(pairs)
+    if len(result) != len(pairs):
         raise _DuplicateKeyError
-    return made
+    return result
 
 
 def _reject_constant(name: str) -> NoReturn:
@@ -128,9 +133,10 @@ def _reject_constant(name: str) -> NoReturn:
 
 
 class JsonPositions:
-    """The positions of the values of a JSON text, worked out when somebody reads them.
+    """The positions of the values of a JSON text, found when they are read.
 
-    The first is found by a scan of the tokens along its path; the second makes a tree of all.
+    The first position is found by a scan of the tokens up to its value. The second one builds a
+    tree of all positions.
     """
 
     _tree: PositionTree | None = None
@@ -156,41 +162,40 @@ def locate(text: str) -> PositionTree:
 
 
 def _find_along(text: str, path: Sequence[Sequence[Part]], *, key: bool) -> Position:
-    """Return a position as `Positions.find` does, from the tokens up to it alone."""
+    """Return a position as `Positions.find` does, reading only the tokens up to it."""
     tokens = _TOKEN.finditer(text)
     found = next(tokens)
-    for number, spellings in enumerate(path):
-        child = _child(tokens, found.group(), spellings)
+    for number, names in enumerate(path):
+        child = _child(tokens, found.group(), names)
         if child is None:
             break
         key_token, found = child
         if key and number == len(path) - 1 and key_token is not None:
             found = key_token
-    return _position(text, found.start())
+    return position_at(text, found.start())
 
 
 def _child(
-    tokens: Iterator[re.Match[str]], bracket: str, spellings: Sequence[Part]
+    tokens: Iterator[re.Match[str]], bracket: str, names: Sequence[Part]
 ) -> tuple[re.Match[str] | None, re.Match[str]] | None:
     """Return the tokens of the key and the value of a member, or ``None`` if there is none.
 
     Args:
-        tokens: The tokens after the bracket that begins the object or list.
-        bracket: That bracket; any other token has no members.
-        spellings: The keys or the index to look for.
+        tokens: The tokens after the first token of the object or list.
+        bracket: The first token; if it is not a bracket, the value has no members.
+        names: The possible keys, or the index, of the member.
     """
     if bracket not in ("{", "["):
         return None
     for index, token in enumerate(_members(tokens)):
         if bracket == "[":
-            if index in spellings:
+            if index in names:
                 return None, token
             _skip(tokens, token)
         else:
-            # The colon.
-            next(tokens)
+            next(tokens)  # The colon.
             value = next(tokens)
-            if json.loads(token.group()) in spellings:
+            if json.loads(token.group()) in names:
                 return token, value
             _skip(tokens, value)
     return None
@@ -206,7 +211,7 @@ def _members(tokens: Iterator[re.Match[str]]) -> Iterator[re.Match[str]]:
 
 
 def _skip(tokens: Iterator[re.Match[str]], first: re.Match[str]) -> None:
-    """Go past the rest of a value whose first token has been read."""
+    """Consume the rest of a value whose first token has been read."""
     depth = 1 if first.group() in ("[", "{") else 0
     while depth:
         symbol = next(tokens).group()
@@ -216,35 +221,30 @@ def _skip(tokens: Iterator[re.Match[str]], first: re.Match[str]) -> None:
             depth -= 1
 
 
-def _position(text: str, offset: int) -> Position:
-    before = text.rfind("\n", 0, offset)
-    return Position(text.count("\n", 0, offset) + 1, offset - before)
-
-
 def _first(pattern: re.Pattern[str], text: str) -> Position | None:
-    """Return the position of the first token that a pattern matches as a whole."""
+    """Return the position of the first token that matches a pattern."""
     for token in _TOKEN.finditer(text):
         if pattern.fullmatch(token.group()):
-            return _position(text, token.start())
+            return position_at(text, token.start())
     return None
 
 
 def _first_too_deep(text: str) -> Position | None:
-    """Return the position of the first bracket that is deeper than any message."""
+    """Return the position of the first bracket that is nested too deeply."""
     depth = 0
     for token in _TOKEN.finditer(text):
         symbol = token.group()
         if symbol in "[{":
             depth += 1
             if depth > MAX_DEPTH:
-                return _position(text, token.start())
+                return position_at(text, token.start())
         elif symbol in "]}":
             depth -= 1
     return None
 
 
 def _scan(text: str) -> tuple[PositionTree, DecodeError | None]:
-    """Walk the tokens of a JSON text; return its positions and an error for a repeated key."""
+    """Return the positions of the values of a JSON text, and the error for a duplicate key."""
     starts = [0, *(match.end() for match in re.finditer("\n", text))]
 
     def at(offset: int) -> Position:
@@ -276,7 +276,7 @@ def _scan(text: str) -> tuple[PositionTree, DecodeError | None]:
             if key in stack[-1][0].keys:
                 first = stack[-1][0].keys[key]
                 reason = f'duplicate key "{key}", first given at {first}'
-                # What comes after may not even be JSON.
+                # The rest of the text may not be JSON.
                 return root, DecodeError(reason, path=format_path(path), position=here)
             stack[-1][0].keys[key] = here
             continue

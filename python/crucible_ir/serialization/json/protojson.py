@@ -1,7 +1,7 @@
 """ProtoJSON: the standard JSON of protobuf messages (protobuf.dev/programming-guides/json).
 
-Stricter than google's library in four points: a repeated key, an unknown key, an integer beyond
-2^53 in opaque JSON, and a nesting that protobuf could not read back are errors, each with a path.
+It is stricter than google's library: duplicate keys, unknown keys, integers beyond 2^53 in opaque
+JSON and messages nested too deeply for protobuf's parsers are errors with a path.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from crucible_ir.schema.fields import Field, Kind, describe_field, fields_of
 from crucible_ir.schema.types import descriptor_of, message_type
 from crucible_ir.serialization.conversion_error import ConversionError, describe, too_deep
 from crucible_ir.serialization.json import scalars, timestamps
-from crucible_ir.serialization.json.codec import Dialect
+from crucible_ir.serialization.json.codec import Dialect, write_message
 from crucible_ir.serialization.json.document import ParsedValues
 from crucible_ir.serialization.json.enum_names import unknown_full_name
 from crucible_ir.serialization.json.opaque import (
@@ -26,7 +26,6 @@ from crucible_ir.serialization.json.opaque import (
     write_number,
 )
 from crucible_ir.serialization.json.parsing import JsonPositions, parse
-from crucible_ir.serialization.json.writing import write_text
 from crucible_ir.serialization.limits import MAX_DEPTH
 from crucible_ir.validation.check import ensure_valid
 
@@ -50,39 +49,27 @@ _WRAPPERS = tuple(
 
 
 def to_json(message: Message, *, indent: int | None = None, original_names: bool = False) -> str:
-    """Write a message as ProtoJSON, the keys of maps in order.
+    """Write a message as ProtoJSON; the keys of maps are sorted.
 
     Args:
         message: Any protobuf message.
         indent: The number of spaces of each level; ``None`` writes one line.
-        original_names: Whether to write ``model_ref`` rather than ``modelRef``.
+        original_names: Whether to write ``model_ref`` instead of ``modelRef``.
 
     Raises:
-        EncodeError: The message contains something that ProtoJSON cannot write, such as NaN in
-            opaque JSON; the error has the path of the field.
+        EncodeError: ProtoJSON cannot write a value of the message, such as NaN in opaque JSON; the
+            error has the path of the field.
 
     >>> from crucible_ir import v1
     >>> to_json(v1.BackendRef(id="gpt4", model_version="2025-01"))
     '{"id":"gpt4","modelVersion":"2025-01"}'
     """
-    if indent in (None, 2):
-        try:
-            return write_text(_TEXT[original_names].to_json_value(message), indent=indent)
-        except (ConversionError, RecursionError):
-            # An error in a piece of a list lacks the path to the list.
-            pass
-    return write_text(to_dict(message, original_names=original_names), indent=indent)
+    return write_message(message, _DIALECTS[original_names], _IN_PIECES[original_names], indent)
 
 
 def to_dict(message: Message, *, original_names: bool = False) -> object:
     """Return a message's ProtoJSON as JSON values; arguments and errors as in `to_json`."""
-    dialect = _ORIGINAL_NAMES if original_names else PROTOJSON
-    try:
-        return dialect.to_json_value(message)
-    except ConversionError as error:
-        raise error.encode_error() from None
-    except RecursionError:
-        raise too_deep().encode_error() from None
+    return _DIALECTS[original_names].encode(message)
 
 
 @overload
@@ -105,11 +92,11 @@ def from_json(
     Args:
         data: JSON text, or its UTF-8 bytes.
         type: The message's class or its name.
-        validate: Whether the schema's rules must hold.
-        limits: How large and deep the document may be; ``None`` sets no limit but memory.
+        validate: Whether the message must satisfy the rules of the schema.
+        limits: The limits on the document; ``None`` for no limits.
 
     Raises:
-        LimitError: The document is over one of the limits.
+        LimitError: The document is over a limit.
         DecodeError: The text is not the ProtoJSON of such a message; the error has a path and a
             position.
         ValidationError: The message breaks rules of the schema.
@@ -120,12 +107,12 @@ def from_json(
 
 
 def parse_json(data: str | bytes) -> ParsedValues:
-    """Parse ProtoJSON whose message type need not be known.
+    """Parse ProtoJSON before its message type is known.
 
     Raises:
         DecodeError: The text is not JSON.
     """
-    return ParsedValues(parse(data), JsonPositions(data), _PARSED)
+    return ParsedValues(parse(data), JsonPositions(data), _CONSUMING)
 
 
 @overload
@@ -135,8 +122,8 @@ def from_dict(data: object, type: str, *, validate: bool = True) -> Message: ...
 def from_dict(data: object, type: str | type[Message], *, validate: bool = True) -> Message:
     """Read a message from its ProtoJSON as JSON values; arguments and errors as in `from_json`.
 
-    JSON values are what ``json.loads`` returns: dict, list, str, int, float, bool and None. Errors
-    have a path but no position.
+    JSON values have the types that ``json.loads`` returns: dict, list, str, int, float, bool and
+    None. Errors have a path but no position.
     """
     message = message_type(type)()
     try:
@@ -150,10 +137,10 @@ class ProtoJson(Dialect):
     """The dialect ProtoJSON.
 
     Args:
-        original_names: Whether to write ``model_ref`` rather than ``modelRef``.
+        original_names: Whether to write ``model_ref`` instead of ``modelRef``.
         in_pieces: Whether long lists of messages are written as `LargeList`.
-        consumes: Whether lists of opaque JSON are emptied while they are read.
-        about_short_names: What an error about the short name of an enum value ends with.
+        consumes: Whether reading empties the lists of opaque JSON, to save memory.
+        about_short_names: The end of errors about the short name of an enum value.
     """
 
     def __init__(
@@ -192,7 +179,7 @@ class ProtoJson(Dialect):
         }
 
     def key(self, field: Field) -> str:
-        """Return the JSON name of a field, or its original one."""
+        """Return the JSON name of a field, or its original name."""
         if field.descriptor.is_extension:
             return f"[{field.descriptor.full_name}]"
         return field.name if self.original_names else field.json_name
@@ -204,19 +191,19 @@ class ProtoJson(Dialect):
 
     def document_path(self, message: Descriptor, path: tuple[Part, ...]) -> list[list[Part]]:
         """Return both names of each field on a path."""
-        spelled: list[list[Part]] = []
+        steps: list[list[Part]] = []
         current: Descriptor | None = message
         for part in path:
             field = None
             if current is not None and isinstance(part, str):
                 field = fields_of(current).get(part)
-            spelled.append([part] if field is None else [field.json_name, field.name])
+            steps.append([part] if field is None else [field.json_name, field.name])
             if field is not None:
                 current = field.message
-        return spelled
+        return steps
 
     def scalar_writer(self, field: Field) -> Writer | None:
-        """Return the writer of one value that is no message; ``None`` where it is its own JSON."""
+        """Return the writer of a scalar or enum value; ``None`` if it needs no conversion."""
         if field.enum is not None:
             return _enum_writer(field.enum)
         if field.kind in (Kind.INT64, Kind.UINT64):
@@ -227,16 +214,16 @@ class ProtoJson(Dialect):
             return self.write_float
         return scalars.write_bytes if field.kind is Kind.BYTES else None
 
-    def scalar_reader(self, field: Field) -> scalars.Reader:
-        """Return the reader of one value that is no message."""
+    def scalar_reader(self, field: Field) -> scalars.ScalarReader:
+        """Return the reader of a scalar or enum value."""
         if field.enum is not None:
             return self._enum_reader(field, field.enum)
         return scalars.reader_of(field)
 
-    def _enum_reader(self, field: Field, enum: EnumDescriptor) -> scalars.Reader:
+    def _enum_reader(self, field: Field, enum: EnumDescriptor) -> scalars.ScalarReader:
         numbers = self.enum_numbers(enum)
         read_number = scalars.integer_reader(Kind.INT32, quoted=False)
-        takes_null = enum.full_name == _NULL_VALUE
+        reads_null = enum.full_name == _NULL_VALUE
 
         def read(value: object) -> object:
             if type(value) is str:
@@ -251,23 +238,23 @@ class ProtoJson(Dialect):
                     )
                     raise ConversionError(text)
                 return number
-            if value is None and takes_null:
+            if value is None and reads_null:
                 return 0
             if type(value) is not int and not isinstance(value, float):
                 got = describe(value)
-                raise ConversionError(f"expected the name or number of a {enum.name}, got {got}")
+                raise ConversionError(f"expected a name or number of {enum.name}, got {got}")
             number = read_number(value)
             if enum.is_closed and number not in enum.values_by_number:
-                raise ConversionError(f"{number} is not the number of a {enum.name}")
+                raise ConversionError(f"{enum.name} has no value {number}")
             return number
 
         return read
 
     def enum_numbers(self, enum: EnumDescriptor) -> Mapping[str, int]:
-        """Return the numbers of an enum by the names of its values."""
+        """Return the numbers of an enum, by the names of its values."""
         return {value.name: value.number for value in enum.values}
 
-    # Numbers, which the canonical form writes in its own way
+    # Numbers, which canonical JSON writes in another way
 
     def write_double(self, number: float, depth: int) -> object:
         """Write a double."""
@@ -295,17 +282,17 @@ class ProtoJson(Dialect):
     def _write_any(self, message: Any, depth: int) -> dict[str, object]:
         if not message.type_url:
             if message.value:
-                raise ConversionError("an Any with a value but no type cannot be written as JSON")
+                raise ConversionError("an Any with a value and no type URL has no JSON")
             return {}
         inside = _any_message(message.type_url)
         try:
             inside.ParseFromString(message.value)
         except Exception:
             raise ConversionError(f"the value is not a {inside.DESCRIPTOR.full_name}") from None
-        made = self.writer(descriptor_of(inside))(inside, depth + 1)
+        value = self.writer(descriptor_of(inside))(inside, depth + 1)
         if inside.DESCRIPTOR.full_name in self.writers:
-            return {"@type": message.type_url, "value": made}
-        return {"@type": message.type_url, **made}  # type: ignore[dict-item]  # an object by its type
+            return {"@type": message.type_url, "value": value}
+        return {"@type": message.type_url, **value}  # type: ignore[dict-item]  # always an object
 
     def _read_any(self, value: object, message: Any, depth: int) -> None:
         if type(value) is not dict:
@@ -317,7 +304,7 @@ class ProtoJson(Dialect):
             return
         url = value.get("@type")
         if type(url) is not str:
-            raise ConversionError('an Any needs its type under the key "@type"')
+            raise ConversionError('expected the type URL of the Any under the key "@type"')
         inside = _any_message(url)
         name = inside.DESCRIPTOR.full_name
         read = self.reader(descriptor_of(inside))
@@ -325,7 +312,7 @@ class ProtoJson(Dialect):
         if name not in self.readers:
             read(rest, inside, depth + 1)
         elif list(rest) != ["value"]:
-            raise ConversionError(f'an Any of {name} has just "@type" and "value"')
+            raise ConversionError(f'an Any of {name} has the keys "@type" and "value" only')
         else:
             try:
                 read(rest["value"], inside, depth + 1)
@@ -341,7 +328,7 @@ class ProtoJson(Dialect):
 def _enum_writer(enum: EnumDescriptor) -> Writer:
     if enum.full_name == _NULL_VALUE:
         return lambda number, depth: None
-    # Where several names share a number, the first is written.
+    # If several names have the same number, the first is written.
     names = {value.number: value.name for value in reversed(enum.values)}
     return lambda number, depth: names.get(number, number)
 
@@ -358,13 +345,13 @@ def _any_message(url: str) -> Message:
     try:
         descriptor = descriptor_pool.Default().FindMessageTypeByName(name)
     except KeyError:
-        raise ConversionError(f'the type "{name[:80]}" is not known here') from None
-    made: Message = message_factory.GetMessageClass(descriptor)()
-    return made
+        raise ConversionError(f'unknown message type "{name[:80]}"') from None
+    message: Message = message_factory.GetMessageClass(descriptor)()
+    return message
 
 
 def _write_as_text(message: Any, depth: int) -> object:
-    """Write a Duration or FieldMask, which google's library renders."""
+    """Write a Duration or FieldMask with google's library."""
     try:
         return message.ToJsonString()
     except ValueError as error:
@@ -381,7 +368,9 @@ def _read_duration(value: object, message: Any, depth: int) -> None:
     sign = -1 if match[1] else 1
     seconds = int(match[2])
     if seconds > _LONGEST_DURATION:
-        raise ConversionError(f"a duration is at most {_LONGEST_DURATION} seconds either way")
+        raise ConversionError(
+            f"{value} is out of range; expected -{_LONGEST_DURATION}s to {_LONGEST_DURATION}s"
+        )
     message.SetInParent()
     message.seconds = sign * seconds
     message.nanos = sign * int((match[3] or "").ljust(9, "0"))
@@ -394,12 +383,14 @@ def _read_field_mask(value: object, message: Any, depth: int) -> None:
     try:
         message.FromJsonString(value)
     except ValueError as error:
-        raise ConversionError(f"not a FieldMask: {error}") from None
+        raise ConversionError(f"invalid FieldMask: {error}") from None
 
 
-PROTOJSON = ProtoJson()
-#: What reads parsed JSON, whose values nobody else has.
-_PARSED = ProtoJson(consumes=True)
-_ORIGINAL_NAMES = ProtoJson(original_names=True)
-#: What writes text, by whether it writes original names.
-_TEXT = {names: ProtoJson(original_names=names, in_pieces=True) for names in (False, True)}
+#: The dialects, by whether they write original names.
+_DIALECTS = {names: ProtoJson(original_names=names) for names in (False, True)}
+#: The same dialects, writing long lists in pieces.
+_IN_PIECES = {names: ProtoJson(original_names=names, in_pieces=True) for names in (False, True)}
+#: The dialect that reads parsed JSON, whose values are not used again.
+_CONSUMING = ProtoJson(consumes=True)
+
+PROTOJSON = _DIALECTS[False]

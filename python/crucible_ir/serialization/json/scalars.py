@@ -1,4 +1,4 @@
-"""Scalars in JSON: numbers, bytes and strings, as the ProtoJSON specification defines them."""
+"""Conversion between scalars and JSON values, as the ProtoJSON specification defines it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import math
 import re
 import struct
 from collections.abc import Callable, Mapping
+from typing import TypeAlias
 
 from crucible_ir.schema.fields import INTEGER_RANGES, Field, Kind
 from crucible_ir.schema.rules import upper_bound
@@ -22,52 +23,52 @@ _NUMBER = re.compile(r"(-?)(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
 _PERCENT = re.compile(r"(-?\d{1,9}(?:\.\d{1,9})?) ?%", re.ASCII)
 _NOT_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
-#: Turns a JSON value into a field's value, or raises a ConversionError.
-Reader = Callable[[object], object]
+#: Converts a JSON value to the value of a field, or raises a ConversionError.
+ScalarReader: TypeAlias = Callable[[object], object]
 
 
-def integer_reader(kind: Kind, *, quoted: bool = True) -> Reader:
-    """Return the reader of an integer type; ``quoted`` says whether it also takes strings."""
+def integer_reader(kind: Kind, *, quoted: bool = True) -> ScalarReader:
+    """Return the reader of an integer type; with ``quoted``, it also accepts strings."""
     low, high = INTEGER_RANGES[kind]
 
     def read(value: object) -> int:
         if type(value) is int:
             number = value
         elif isinstance(value, float):
-            number = _whole(number_text(value))
+            number = _parse_integer(number_text(value))
         elif quoted and type(value) is str and _NUMBER.fullmatch(value) and len(value) <= 64:
-            number = _whole(value)
+            number = _parse_integer(value)
         else:
             raise ConversionError(
                 f"expected an integer, got {describe(value)}{_quotes_advice(value, quoted)}"
             )
         if not low <= number <= high:
             shown = shown_integer(number)
-            raise ConversionError(f"{shown} is out of range; an integer here is {low} to {high}")
+            raise ConversionError(f"{shown} is out of range; expected {low} to {high}")
         return number
 
     return read
 
 
-def _whole(text: str) -> int:
-    """Return the integer that the text of a number means, without a double in between."""
+def _parse_integer(text: str) -> int:
+    """Return the integer of a number in text; a double would lose digits."""
     # Imported here: few integers are written with a point or an exponent.
     from decimal import Decimal
 
     number = Decimal(text)
     if not number.is_finite() or number != number.to_integral_value():
         raise ConversionError(f"expected an integer, got the number {text[:40]}")
-    # No integer type reaches 10^20, and a large exponent would fill the memory.
+    # The largest integer type ends below 10^20, and a large exponent would fill the memory.
     if number and number.adjusted() >= 20:
         raise ConversionError(f"{text[:40]} is out of range for an integer")
     return int(number)
 
 
-def float_reader(*, single: bool, quoted: bool = True, field: Field | None = None) -> Reader:
-    """Return the reader of ``float`` (``single``) or ``double``; quoted as in `integer_reader`.
+def float_reader(*, single: bool, quoted: bool = True, field: Field | None = None) -> ScalarReader:
+    """Return the reader of ``float`` (``single``) or ``double``.
 
-    It takes the strings ``NaN``, ``Infinity`` and ``-Infinity`` either way. The error
-    about a percentage depends on the field.
+    It always accepts the strings ``NaN``, ``Infinity`` and ``-Infinity``; with ``quoted``, it also
+    accepts numbers in strings. The error about a percentage depends on the field.
     """
 
     def read(value: object) -> float:
@@ -90,7 +91,7 @@ def float_reader(*, single: bool, quoted: bool = True, field: Field | None = Non
             number = math.inf
         if math.isinf(number) or (single and _single_bits(number) is None):
             shown = describe(value)
-            raise ConversionError(f'{shown} is out of range; write "Infinity" if that is meant')
+            raise ConversionError(f'{shown} is out of range; for infinity, write "Infinity"')
         return number
 
     return read
@@ -132,23 +133,23 @@ def read_string(value: object) -> str:
 
 
 def read_bytes(value: object) -> bytes:
-    """Read base64 text in the standard or the URL-safe alphabet, padded or not."""
+    """Read base64 in the standard or the URL-safe alphabet, with or without padding."""
     if type(value) is not str:
         raise ConversionError(f"expected base64 in a string, got {describe(value)}")
     text = value.replace("-", "+").replace("_", "/")
     bare = text.rstrip("=")
     try:
         if len(text) - len(bare) > 2 or (text != bare and len(text) % 4):
-            raise binascii.Error("wrong padding")
+            raise binascii.Error("incorrect padding")
         return base64.b64decode(bare + "=" * (-len(bare) % 4), validate=True)
     except (binascii.Error, ValueError) as error:
         reason = str(error)
-        raise ConversionError(f"expected base64: {reason[0].lower()}{reason[1:]}") from None
+        raise ConversionError(f"invalid base64: {reason[0].lower()}{reason[1:]}") from None
 
 
 def write_double(number: float, depth: int = 0) -> float | str:
-    """Write a double: a number, or the name of one that is not finite."""
-    # The difference is NaN, which equals nothing, for a number that is not finite.
+    """Write a double: a number, or the string for NaN or an infinity."""
+    # For NaN and the infinities the difference is NaN.
     if number - number == 0.0:
         return number
     if number != number:
@@ -157,7 +158,7 @@ def write_double(number: float, depth: int = 0) -> float | str:
 
 
 def write_float(number: float, depth: int = 0) -> float | str:
-    """Write a 32-bit float with the fewest digits that read back as the same 32 bits."""
+    """Write a 32-bit float with as few digits as identify it."""
     if number - number != 0.0:
         return write_double(number)
     bits = _single_bits(number)
@@ -167,7 +168,7 @@ def write_float(number: float, depth: int = 0) -> float | str:
 
 
 def _single_bits(number: float) -> bytes | None:
-    """Return the 32 bits of the nearest float, or ``None`` where that is infinite."""
+    """Return the 32 bits of the nearest float, or ``None`` if that is infinite."""
     try:
         return struct.pack("<f", number)
     except OverflowError:
@@ -179,20 +180,20 @@ def write_bytes(value: bytes, depth: int = 0) -> str:
     return base64.b64encode(value).decode("ascii")
 
 
-def reader_of(field: Field, *, quoted: bool = True) -> Reader:
+def reader_of(field: Field, *, quoted: bool = True) -> ScalarReader:
     """Return the reader of a field that is neither an enum nor a message.
 
     Args:
         field: The field.
-        quoted: Whether numbers may also be in strings.
+        quoted: Whether it also accepts numbers in strings.
     """
     if field.kind in (Kind.DOUBLE, Kind.FLOAT):
         return float_reader(single=field.kind is Kind.FLOAT, quoted=quoted, field=field)
     return (READERS if quoted else UNQUOTED_READERS)[field.kind]
 
 
-#: The reader of each kind that is neither an enum nor a message.
-READERS: Mapping[Kind, Reader] = {
+#: The reader of each kind except enums and messages.
+READERS: Mapping[Kind, ScalarReader] = {
     **{kind: integer_reader(kind) for kind in INTEGER_RANGES},
     Kind.BOOL: read_bool,
     Kind.BYTES: read_bytes,
@@ -201,8 +202,8 @@ READERS: Mapping[Kind, Reader] = {
     Kind.STRING: read_string,
 }
 
-#: The readers that take numbers as numbers alone, not in strings.
-UNQUOTED_READERS: Mapping[Kind, Reader] = {
+#: The same readers, but these reject numbers in strings.
+UNQUOTED_READERS: Mapping[Kind, ScalarReader] = {
     **READERS,
     **{kind: integer_reader(kind, quoted=False) for kind in INTEGER_RANGES},
     Kind.DOUBLE: float_reader(single=False, quoted=False),

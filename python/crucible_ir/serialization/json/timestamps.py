@@ -1,4 +1,4 @@
-"""Timestamps: between google.protobuf.Timestamp and RFC 3339 text."""
+"""Conversion between google.protobuf.Timestamp and RFC 3339 text."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from crucible_ir.serialization.conversion_error import ConversionError, describe
 if TYPE_CHECKING:
     from google.protobuf.timestamp_pb2 import Timestamp
 
-#: The first second of year 1 and the last of year 9999, counted from 1970 in UTC.
+#: The first second of year 1 and the last of year 9999 in UTC, counted from 1970.
 MIN_SECONDS = -62_135_596_800
 MAX_SECONDS = 253_402_300_799
 NANOS_PER_SECOND = 1_000_000_000
@@ -37,15 +37,15 @@ def read_timestamp(value: object, target: Timestamp, depth: int = 0) -> None:
         )
     base, fraction, sign, hours, minutes = match.groups()
     if fraction is not None and len(fraction) > 9:
-        raise ConversionError("a timestamp has at most nine digits after the second's point")
+        raise ConversionError("a timestamp has at most nine digits of fractional seconds")
     try:
-        moment = datetime.fromisoformat(base) - _EPOCH
+        elapsed = datetime.fromisoformat(base) - _EPOCH
     except ValueError as error:
-        raise ConversionError(f"no such time as {value}: {error}") from None
-    seconds = moment.days * 86_400 + moment.seconds
+        raise ConversionError(f'invalid timestamp "{value}": {error}') from None
+    seconds = elapsed.days * 86_400 + elapsed.seconds
     if sign:
         if int(hours) > 23 or int(minutes) > 59:
-            raise ConversionError(f"no such offset from UTC as {sign}{hours}:{minutes}")
+            raise ConversionError(f'invalid UTC offset "{sign}{hours}:{minutes}"')
         offset = int(hours) * 3600 + int(minutes) * 60
         seconds += -offset if sign == "+" else offset
         if not MIN_SECONDS <= seconds <= MAX_SECONDS:
@@ -55,7 +55,7 @@ def read_timestamp(value: object, target: Timestamp, depth: int = 0) -> None:
 
 
 def write_timestamp(timestamp: Timestamp, depth: int = 0) -> str:
-    """Return a Timestamp as RFC 3339 text in UTC, with no fraction or 3, 6 or 9 digits."""
+    """Return a Timestamp as RFC 3339 text in UTC, with 0, 3, 6 or 9 digits of fraction."""
     seconds, nanos = timestamp.seconds, timestamp.nanos
     text = _whole_seconds(seconds, nanos)
     if not nanos:
@@ -66,7 +66,7 @@ def write_timestamp(timestamp: Timestamp, depth: int = 0) -> str:
 
 
 def write_shortest_timestamp(timestamp: Timestamp, depth: int = 0) -> str:
-    """Return a Timestamp as RFC 3339 text in UTC, with as few digits as it needs."""
+    """Return a Timestamp as RFC 3339 text in UTC, with as few digits of fraction as possible."""
     seconds, nanos = timestamp.seconds, timestamp.nanos
     text = _whole_seconds(seconds, nanos)
     return f"{text}.{f'{nanos:09}'.rstrip('0')}Z" if nanos else f"{text}Z"
@@ -75,24 +75,25 @@ def write_shortest_timestamp(timestamp: Timestamp, depth: int = 0) -> str:
 def _whole_seconds(seconds: int, nanos: int) -> str:
     if not (MIN_SECONDS <= seconds <= MAX_SECONDS and 0 <= nanos < NANOS_PER_SECOND):
         raise ConversionError(
-            f"{seconds} s and {nanos} ns since 1970 is outside the range of RFC 3339"
+            f"a Timestamp of {seconds} seconds and {nanos} nanoseconds is outside the range of"
+            " RFC 3339"
         )
     return (_EPOCH + timedelta(0, seconds)).isoformat()
 
 
-def set_datetime(moment: datetime, target: Timestamp) -> None:
-    """Fill a Timestamp from a datetime that knows its offset from UTC."""
-    if moment.tzinfo is None or moment.utcoffset() is None:
+def set_datetime(value: datetime, target: Timestamp) -> None:
+    """Fill a Timestamp from a datetime with a time zone."""
+    if value.tzinfo is None or value.utcoffset() is None:
         raise ConversionError(
             "the datetime is naive; give it a time zone, for example"
-            f" {moment.isoformat()} with tzinfo=datetime.UTC"
+            f" {value.isoformat()} with tzinfo=datetime.UTC"
         )
     try:
-        since = moment.astimezone(UTC).replace(tzinfo=None) - _EPOCH
+        elapsed = value.astimezone(UTC).replace(tzinfo=None) - _EPOCH
     except OverflowError:
         raise ConversionError(
-            f"{moment.isoformat()} is outside the years 1 to 9999 in UTC"
+            f"{value.isoformat()} is outside the years 1 to 9999 in UTC"
         ) from None
     target.SetInParent()
-    target.seconds = since.days * 86_400 + since.seconds
-    target.nanos = since.microseconds * 1000
+    target.seconds = elapsed.days * 86_400 + elapsed.seconds
+    target.nanos = elapsed.microseconds * 1000

@@ -1,4 +1,4 @@
-"""Compressed files, read and written as plain bytes in constant memory."""
+"""Compression: reading and writing of compressed files in constant memory."""
 
 from __future__ import annotations
 
@@ -11,17 +11,18 @@ from os import PathLike, fspath
 from os.path import splitext
 from typing import IO, Any, BinaryIO, Protocol
 
-from crucible_ir.errors import DecodeError, Error
+from crucible_ir.errors import DecodeError
+from crucible_ir.extras import optional_module
 
-#: A file by its name, or an open binary file.
+#: The name of a file, or an open binary file.
 StreamFile = str | PathLike[str] | BinaryIO
 
-#: The default of the program gzip; that of Python is slower and hardly smaller.
+#: The default level of the gzip program. Python's default is slower and compresses little more.
 _GZIP_LEVEL = 6
 
 
 class Source(Protocol):
-    """A binary file to read from; no bytes mean the end."""
+    """A binary file that is read; it returns no bytes at the end."""
 
     def read(self, size: int, /) -> bytes:
         """Return at most this many bytes."""
@@ -31,26 +32,22 @@ class Source(Protocol):
 
 
 class Target(Protocol):
-    """A binary file to write to."""
+    """A binary file that is written."""
 
     def write(self, data: bytes, /) -> int:
         """Write bytes."""
 
 
 class CorruptCompressionError(DecodeError):
-    """Compressed data is damaged or truncated."""
-
-
-class CompressionMissingError(Error):
-    """The package that a compression needs is not installed."""
+    """Compressed data is corrupt or truncated."""
 
 
 @contextmanager
 def open_source(file: StreamFile) -> Iterator[Source]:
-    """Open a path for reading, or lend an open file; a path that is compressed is decompressed.
+    """Open a path for reading and decompress it by its extension; open files are used unchanged.
 
     Raises:
-        CompressionMissingError: What decompresses it is not installed.
+        MissingExtraError: The package for the compression is not installed.
         OSError: The path cannot be opened.
     """
     if isinstance(file, (str, PathLike)):
@@ -62,21 +59,21 @@ def open_source(file: StreamFile) -> Iterator[Source]:
 
 @contextmanager
 def decompressed(raw: IO[bytes], name: str) -> Iterator[Source]:
-    """Read a file through the decompression that its name's ending asks for, if any."""
-    ending = splitext(name)[1].lower()
-    if ending == ".gz":
+    """Decompress a file by the extension of its name; other files are read unchanged."""
+    extension = splitext(name)[1].lower()
+    if extension == ".gz":
         with gzip.GzipFile(fileobj=raw, mode="rb") as unzipped:
-            yield _Checked(unzipped, (EOFError, zlib.error, gzip.BadGzipFile))
-    elif ending == ".zst":
+            yield _CompressedSource(unzipped, (EOFError, zlib.error, gzip.BadGzipFile))
+    elif extension == ".zst":
         zstd = _zstd()
         with zstd.ZstdFile(raw, "rb") as unzipped:
-            yield _Checked(unzipped, (EOFError, zstd.ZstdError))
+            yield _CompressedSource(unzipped, (EOFError, zstd.ZstdError))
     else:
         yield raw
 
 
-class _Checked:
-    """Reads compressed data, and gives what each library says of damage one type."""
+class _CompressedSource:
+    """Reads compressed data, and converts the errors of its library."""
 
     def __init__(self, file: Any, errors: tuple[type[Exception], ...]) -> None:
         self.file = file
@@ -99,16 +96,16 @@ class _Checked:
 
 def _corrupt(error: Exception) -> CorruptCompressionError:
     if isinstance(error, EOFError):
-        return CorruptCompressionError("the compressed data is cut off")
-    return CorruptCompressionError(f"the compressed data is damaged: {error}")
+        return CorruptCompressionError("the compressed data is truncated")
+    return CorruptCompressionError(f"the compressed data is corrupt: {error}")
 
 
 @contextmanager
 def open_target(file: StreamFile) -> Iterator[Target]:
-    """Open a path for writing, or lend an open file; the path's ending may ask for compression.
+    """Open a path for writing and compress it by its extension; open files are used unchanged.
 
     Raises:
-        CompressionMissingError: What compresses it is not installed.
+        MissingExtraError: The package for the compression is not installed.
         OSError: The path cannot be opened.
     """
     if isinstance(file, (str, PathLike)):
@@ -121,17 +118,17 @@ def open_target(file: StreamFile) -> Iterator[Target]:
 
 @contextmanager
 def compressed(raw: IO[bytes], name: str) -> Iterator[Target]:
-    """Write to a file through the compression that its name's ending asks for, if any.
+    """Compress a file by the extension of its name; other files are written unchanged.
 
-    The same bytes give the same file: neither its name nor the time goes into it.
+    The same data gives the same file, since the file contains neither its name nor the time.
     """
-    ending = splitext(name)[1].lower()
-    if ending == ".gz":
+    extension = splitext(name)[1].lower()
+    if extension == ".gz":
         with gzip.GzipFile(
             filename="", fileobj=raw, mode="wb", compresslevel=_GZIP_LEVEL, mtime=0
         ) as target:
             yield target
-    elif ending == ".zst":
+    elif extension == ".zst":
         with _zstd().ZstdFile(raw, "wb") as target:
             yield target
     else:
@@ -139,19 +136,18 @@ def compressed(raw: IO[bytes], name: str) -> Iterator[Target]:
 
 
 def check_compression(name: str) -> None:
-    """Raise if the compression that a name's ending asks for is not installed."""
+    """Raise if the package for the compression of a file is not installed.
+
+    Raises:
+        MissingExtraError: It is not installed.
+    """
     if splitext(name)[1].lower() == ".zst":
         _zstd()
 
 
 def _zstd() -> Any:
-    """Import Zstandard: a part of Python from 3.14 on, and before it the package of that part."""
-    for module in ("compression.zstd", "backports.zstd"):
-        try:
-            return import_module(module)
-        except ImportError:
-            continue
-    raise CompressionMissingError(
-        'reading and writing .zst needs the package "backports.zstd": pip install'
-        ' "crucible-ir[zstd]"'
-    )
+    """Import Zstandard: a module of Python since 3.14, and a package for earlier versions."""
+    try:
+        return import_module("compression.zstd")
+    except ImportError:
+        return optional_module("backports.zstd", "zstd")

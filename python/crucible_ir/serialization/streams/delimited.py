@@ -2,7 +2,8 @@
 
 The framing is that of protobuf's Java, C++ and Go libraries: each record is the size of a message
 in bytes as a varint, followed by the message (``writeDelimitedTo`` in Java, ``protodelim`` in Go).
-There is no header and no checksum: a stream is good if its last record ends where the file does.
+There is no header and no checksum. A stream is complete if its last record ends at the end of the
+file.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from crucible_ir.serialization.streams.records import (
     batches_of,
     decode_batches,
     end_of_stream,
-    read_chunk,
+    read_bytes,
     write_records,
 )
 from crucible_ir.serialization.wire import encode_varint
@@ -75,15 +76,15 @@ def read_delimited(
         file: A path, or an open binary file. A path that ends in ``.gz`` or ``.zst`` is
             decompressed.
         type: The class of the messages or its name.
-        validate: Whether the schema's rules must hold for each message.
-        max_frame_bytes: The largest message that is accepted, in bytes.
+        validate: Whether each message must satisfy the rules of the schema.
+        max_frame_bytes: The most bytes of a message.
         on_bad: Called with the error of each bad record that can be skipped; reading continues
-            with the next one. Without it, the first bad record ends reading.
+            with the next record. Without it, the first bad record raises its error.
         count: Updated while reading.
 
     Raises:
         StreamError: A record is bad and there is no ``on_bad``, or the end of a record cannot be
-            found: the stream is truncated, or a size is not a varint.
+            found, because the stream is truncated or a size is not a varint.
         OSError: The file cannot be read.
 
     >>> import tempfile
@@ -100,12 +101,12 @@ def read_delimited(
 
 
 def write_delimited(file: StreamFile, messages: Iterable[Message]) -> int:
-    """Write messages as a length-delimited stream, and return how many there were.
+    """Write messages as a length-delimited stream, and return the number of messages.
 
     Args:
         file: A path, whose file is replaced, or an open binary file. A path that ends in ``.gz`` or
             ``.zst`` is compressed.
-        messages: The messages, which may come from a generator.
+        messages: The messages; can be a generator.
 
     Raises:
         EncodeError: A message cannot be written.
@@ -115,7 +116,7 @@ def write_delimited(file: StreamFile, messages: Iterable[Message]) -> int:
 
 
 def binary_reader(type_: Any, *, validate: bool) -> RecordReader:
-    """Return the reader of records that contain binary messages of a class."""
+    """Return the reader of records with binary messages of a class."""
     guard = guard_of(type_) if validate else always
     return RecordReader(type_.FromString, guard, decoder(type_, validate=validate))
 
@@ -127,7 +128,7 @@ def delimited_record(message: Message) -> bytes:
 
 
 def split_delimited(source: Source, max_frame_bytes: int) -> Iterator[Batch]:
-    """Split a delimited stream into records, many at a time.
+    """Split a delimited stream into batches of records.
 
     Raises:
         StreamError: The end of a record cannot be found.
@@ -145,7 +146,7 @@ def split_delimited(source: Source, max_frame_bytes: int) -> Iterator[Batch]:
             body, size = head
             missing = body + size - len(buffer)
             if size > max_frame_bytes:
-                problem = f"{size} bytes are over the limit of {max_frame_bytes}"
+                problem = f"a record of {size} bytes is over the limit of {max_frame_bytes}"
                 yield Batch(base, at, b"", [b""], body + size, problem=problem)
                 _skip(source, missing, record + 1, base + at)
             elif missing <= 0 or missing > CHUNK_BYTES:
@@ -158,13 +159,15 @@ def split_delimited(source: Source, max_frame_bytes: int) -> Iterator[Batch]:
                     buffer, base, at = b"", base + at, 0
                 continue
         elif len(buffer) - at >= _MAX_VARINT_BYTES:
-            raise end_of_stream("its size is not a varint of 64 bits", record, base + at)
-        more = read_chunk(source, CHUNK_BYTES, record, base + at)
+            raise end_of_stream("the size is not a 64-bit varint", record, base + at)
+        more = read_bytes(source.read, CHUNK_BYTES, record, base + at)
         if not more:
             if head is not None:
                 raise _ends_early(missing, record, base + at)
             if at < len(buffer):
-                raise end_of_stream("the stream ends in the middle of a size", record, base + at)
+                raise end_of_stream(
+                    "the stream ends inside the size of a record", record, base + at
+                )
             return
         buffer, base, at = buffer[at:] + more, base + at, 0
 
@@ -172,12 +175,13 @@ def split_delimited(source: Source, max_frame_bytes: int) -> Iterator[Batch]:
 def _complete_records(buffer: bytes, at: int, max_frame_bytes: int) -> tuple[list[bytes], int]:
     """Return the complete messages in a buffer from an offset on, and the offset after them.
 
-    It stops at the first that is incomplete, over the limit, or has a size of more than two bytes.
+    It stops at the first message that is incomplete or over the limit, or whose size has more than
+    two bytes.
     """
     records: list[bytes] = []
     add = records.append
     length = len(buffer)
-    # The second byte of a size may be past the end; this check takes no time where it is not.
+    # The second byte of a size may be past the end of the buffer, which is rare.
     with suppress(IndexError):
         while at < length:
             size = buffer[at]
@@ -207,11 +211,11 @@ def _size(buffer: bytes, at: int) -> tuple[int, int] | None:
 
 
 def _exactly(source: Source, size: int, record: int, offset: int) -> bytes:
-    # The size may be false: memory is allocated as the bytes arrive.
+    # The size may be wrong, so memory is allocated only for bytes that have arrived.
     parts = []
     missing = size
     while missing:
-        part = read_chunk(source, min(missing, CHUNK_BYTES), record, offset)
+        part = read_bytes(source.read, min(missing, CHUNK_BYTES), record, offset)
         if not part:
             raise _ends_early(missing, record, offset)
         parts.append(part)
@@ -220,13 +224,13 @@ def _exactly(source: Source, size: int, record: int, offset: int) -> bytes:
 
 
 def _skip(source: Source, size: int, record: int, offset: int) -> None:
-    # If the stream ends in a record that was skipped, that record has been reported.
-    while size > 0 and (part := read_chunk(source, min(size, CHUNK_BYTES), record, offset)):
+    # If the stream ends inside a skipped record, the error of that record has been reported.
+    while size > 0 and (part := read_bytes(source.read, min(size, CHUNK_BYTES), record, offset)):
         size -= len(part)
 
 
 def _ends_early(missing: int, record: int, offset: int) -> StreamError:
     plural = "" if missing == 1 else "s"
     return end_of_stream(
-        f"the stream ends {missing} byte{plural} before the record does", record, offset
+        f"the stream ends {missing} byte{plural} before the end of the record", record, offset
     )

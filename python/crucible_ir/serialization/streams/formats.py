@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from crucible_ir.errors import near_miss
 from crucible_ir.serialization import formats
 from crucible_ir.serialization.formats import (
     FORMATS,
     Format,
     UnknownFormatError,
     unknown_extension,
-    unknown_name,
 )
 
 if TYPE_CHECKING:
@@ -32,11 +32,11 @@ class StreamFormat:
         extensions: The file extensions, which the extension of a compression may follow; files are
             written with the first.
         summary: A description in a few words.
-        record: The format of a record's message.
-        split: Splits a stream into records of at most a number of bytes.
+        record: The format of the messages.
+        split: Splits a stream into records, given the most bytes of a record.
         encode: Writes a message as a record.
-        reading: Returns how to read records, given the class of the messages and whether they must
-            satisfy the rules of the schema.
+        reading: Returns the reader of records, given the class of the messages and whether they
+            must satisfy the rules of the schema.
     """
 
     name: str
@@ -48,7 +48,7 @@ class StreamFormat:
     reading: Callable[[type[Message], bool], RecordReader]
 
 
-# The reader of records is imported when it is first used: single documents do not need it.
+# The modules of streams are imported when they are first used: documents do not need them.
 
 
 def _split_delimited(source: Source, max_bytes: int) -> Iterator[Batch]:
@@ -114,7 +114,7 @@ STREAM_FORMATS = {each.name: each for each in _TABLE}
 #: The stream formats by file extension, without compression.
 STREAM_EXTENSIONS = {extension: each for each in _TABLE for extension in each.extensions}
 
-#: The file extensions of compressed streams, which follow the extension of the format.
+#: The file extensions of compressions, which follow the extension of the format.
 _COMPRESSIONS = (".gz", ".zst")
 
 #: The names of all formats, those of documents first.
@@ -122,10 +122,10 @@ FORMAT_NAMES = (*FORMATS, *STREAM_FORMATS)
 
 
 def format_of(filename: str) -> Format | StreamFormat:
-    """Return the format of a document or a stream, inferred from its file extension in any case.
+    """Return the format of a document or a stream from its file extension, in any case.
 
     Raises:
-        UnknownFormatError: The extension is not that of a format.
+        UnknownFormatError: No format has this file extension.
 
     >>> format_of("events.binpbs.gz").name
     'delimited'
@@ -141,7 +141,7 @@ def format_of(filename: str) -> Format | StreamFormat:
             f' "{os.path.splitext(uncompressed)[1]}"'
         )
     try:
-        return formats.format_of(filename)
+        return formats.document_format_of(filename)
     except UnknownFormatError:
         known = [*formats.EXTENSIONS, *STREAM_EXTENSIONS]
         raise unknown_extension(name, known) from None
@@ -151,11 +151,14 @@ def format_named(name: str) -> Format | StreamFormat:
     """Return a format of documents or streams by its name.
 
     Raises:
-        UnknownFormatError: No format has this name; the error names the nearest one.
+        UnknownFormatError: No format has this name; the error suggests the most similar one.
     """
     found = FORMATS.get(name) or STREAM_FORMATS.get(name)
     if found is None:
-        raise unknown_name(name, FORMAT_NAMES)
+        raise UnknownFormatError(
+            f'unknown format "{name}"; expected one of {", ".join(FORMAT_NAMES)}'
+            f"{near_miss(name, FORMAT_NAMES)}"
+        )
     return found
 
 

@@ -1,4 +1,4 @@
-"""JSON lines: streams with the ProtoJSON of one message on each line."""
+"""JSON lines: streams with the ProtoJSON of a message on each line."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, TypeVar, overload
 from crucible_ir.schema.types import message_type
 from crucible_ir.serialization.json.protojson import from_json, to_json
 from crucible_ir.serialization.limits import MAX_FRAME_BYTES
-from crucible_ir.serialization.streams.compression import CorruptCompressionError
 from crucible_ir.serialization.streams.records import (
     CHUNK_BYTES,
     Batch,
@@ -17,7 +16,7 @@ from crucible_ir.serialization.streams.records import (
     always,
     batches_of,
     decode_batches,
-    end_of_stream,
+    read_bytes,
     write_records,
 )
 
@@ -59,13 +58,13 @@ def read_jsonl(
     on_bad: OnBad | None = None,
     count: StreamCount | None = None,
 ) -> Iterator[Message]:
-    """Read the messages of JSON lines: the ProtoJSON of one on each line that is not blank.
+    """Read the messages of a JSON lines stream; blank lines are skipped.
 
-    The arguments are those of `read_delimited`; errors have the line as their position. The end of
-    a bad line is always found, so with ``on_bad`` only damaged compressed data ends reading.
+    The arguments are those of `read_delimited`. Errors have the line as their position. The end of
+    a bad line can always be found, so with ``on_bad`` only corrupt compressed data raises an error.
 
     Raises:
-        StreamError: A record is bad and there is no ``on_bad``, or compressed data is damaged.
+        StreamError: A record is bad and there is no ``on_bad``, or compressed data is corrupt.
         OSError: The file cannot be read.
     """
     reader = json_reader(message_type(type), validate=validate)
@@ -85,13 +84,13 @@ def write_jsonl(file: StreamFile, messages: Iterable[Message]) -> int:
 
 
 def json_reader(type_: type[Message], *, validate: bool) -> RecordReader:
-    """Return the reader of records that contain the ProtoJSON of messages of a class."""
+    """Return the reader of records with the ProtoJSON of messages of a class."""
     decode = partial(from_json, type=type_, validate=validate)
     return RecordReader(decode, always, decode)
 
 
 def json_record(message: Message) -> bytes:
-    """Return a message as a line of its ProtoJSON."""
+    """Return the ProtoJSON of a message as a line."""
     return to_json(message).encode() + b"\n"
 
 
@@ -99,11 +98,11 @@ def split_lines(source: Source, max_frame_bytes: int) -> Iterator[Batch]:
     """Split a stream into the lines that are not blank.
 
     Raises:
-        StreamError: Compressed data is damaged.
+        StreamError: Compressed data is corrupt.
     """
     record = line = offset = 0
     while True:
-        data = _line(source, max_frame_bytes + 1, record, offset)
+        data = read_bytes(source.readline, max_frame_bytes + 1, record, offset)
         if not data:
             return
         line += 1
@@ -112,18 +111,11 @@ def split_lines(source: Source, max_frame_bytes: int) -> Iterator[Batch]:
             problem = f"the line is over the limit of {max_frame_bytes} bytes"
             yield Batch(offset, 0, b"", [b""], size, line, problem)
             while data and not data.endswith(b"\n"):
-                data = _line(source, CHUNK_BYTES, record, offset)
+                data = read_bytes(source.readline, CHUNK_BYTES, record, offset)
                 size += len(data)
             record += 1
         elif data.strip():
-            # Without its line break, so that an error at the end has a column on this line.
+            # Without the line break, so that an error at the end has a position on this line.
             yield Batch(offset, 0, b"", [data.rstrip(b"\r\n")], size, line)
             record += 1
         offset += size
-
-
-def _line(source: Source, size: int, record: int, offset: int) -> bytes:
-    try:
-        return source.readline(size)
-    except CorruptCompressionError as error:
-        raise end_of_stream(error.reason, record, offset) from None

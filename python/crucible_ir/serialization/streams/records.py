@@ -1,6 +1,7 @@
-"""The records of a stream of messages: found in batches, decoded one at a time, in constant memory.
+"""The records of a stream of messages, which are decoded one at a time in constant memory.
 
-`delimited` and `lines` find the records; this module decodes them and reports the bad ones.
+The modules `delimited` and `lines` split streams into batches of records. This module decodes the
+records and reports the bad ones.
 """
 
 from __future__ import annotations
@@ -22,9 +23,9 @@ if TYPE_CHECKING:
 
     from crucible_ir.serialization.streams.compression import Source, StreamFile
 
-#: How much is read from a file at a time, in bytes.
+#: The most bytes that are read from a file at a time.
 CHUNK_BYTES = 32 * 1024
-#: How many violations the error of a record lists.
+#: The most violations that the error of a record lists.
 _LISTED = 3
 
 
@@ -34,8 +35,8 @@ class StreamError(DecodeError):
     Attributes:
         record: The number of the record, from 0.
         offset: The offset of the record in bytes, from the start of the uncompressed stream.
-        ends_stream: Whether reading cannot continue, since the next record cannot be found.
-        error: The error of the record's message; ``None`` if the record itself was not found.
+        ends_stream: Whether reading cannot continue, because the next record cannot be found.
+        error: The error of the message; ``None`` if the record has no complete message.
     """
 
     def __init__(
@@ -68,7 +69,7 @@ class StreamCount:
     Attributes:
         records: The number of records read.
         skipped: The number of bad records that were skipped.
-        bytes: The offset in the uncompressed stream after the last of them.
+        bytes: The offset in the uncompressed stream after the last record.
     """
 
     records: int = 0
@@ -82,9 +83,9 @@ class Frame(NamedTuple):
     Attributes:
         offset: The offset of the record in bytes.
         end: The offset of the next record.
-        line: The number of its line, from 1; 0 where the stream has no lines.
+        line: The number of its line, from 1; 0 if the stream has no lines.
         data: The bytes of its message.
-        problem: Why the bytes are missing; empty where they are not.
+        problem: The reason why the bytes are missing; empty if they are not.
     """
 
     offset: int
@@ -103,8 +104,8 @@ class Batch(NamedTuple):
         buffer: The bytes that contain the records; may be empty for a single record.
         records: The bytes of each message.
         end: The offset in the buffer after the last record.
-        line: The number of the line of a single record; 0 where the stream has no lines.
-        problem: Why the bytes of a single record are missing; empty where they are not.
+        line: The number of the line of a single record; 0 if the stream has no lines.
+        problem: The reason why the bytes of a single record are missing; empty if they are not.
     """
 
     base: int
@@ -133,11 +134,11 @@ OnBad = Callable[[StreamError], None]
 
 @dataclass(frozen=True, slots=True)
 class RecordReader:
-    """Reads the message of a record: fast where the record is good, with all checks otherwise.
+    """Reads the message of a record; only bad records need ``decode``, which is slower.
 
     Attributes:
         parse: Reads a message, or raises any exception.
-        guard: Returns whether a message certainly satisfies the schema's rules.
+        guard: Returns whether a message certainly satisfies the rules of the schema.
         decode: Reads a message with all checks, or raises an error of this package.
     """
 
@@ -147,7 +148,7 @@ class RecordReader:
 
 
 def always(_: object) -> bool:
-    """Return ``True``: the guard of a reader whose ``parse`` makes all checks."""
+    """Return ``True``: the guard of readers that check messages in ``parse``."""
     return True
 
 
@@ -171,12 +172,12 @@ def decode_batches(
 ) -> Iterator[Message]:
     """Yield the messages of a stream; arguments and errors as in `read_delimited`.
 
-    This is the hot loop: whatever only bad records need is worked out for them alone.
+    This is the hot loop: offsets and record numbers are computed only for bad records and counts.
     """
     parse = reader.parse
     before = 0
     for batch in batches:
-        # A record with a problem has no bytes, and reading these does no harm.
+        # A record with a problem has no bytes, so it parses as an empty message.
         guard = _never if batch.problem else reader.guard
         records = iter(batch.records)
         ends: list[int] = []
@@ -252,7 +253,7 @@ def _reason(error: DecodeError | ValidationError) -> str:
 
 
 def frames(batches: Iterable[Batch]) -> Iterator[Frame]:
-    """Yield each record of a stream, including those that are over the limit."""
+    """Yield each record of a stream, including the records over the limit."""
     for batch in batches:
         base, begin = batch.base, batch.start
         for data, end in zip(batch.records, batch.ends(), strict=True):
@@ -260,23 +261,27 @@ def frames(batches: Iterable[Batch]) -> Iterator[Frame]:
             begin = end
 
 
-def read_chunk(source: Source, size: int, record: int, offset: int) -> bytes:
-    """Read from a source; damaged compressed data is the error of a record."""
+def read_bytes(read: Callable[[int], bytes], size: int, record: int, offset: int) -> bytes:
+    """Read from a source with one of its methods.
+
+    Raises:
+        StreamError: Compressed data is corrupt.
+    """
     try:
-        return source.read(size)
+        return read(size)
     except CorruptCompressionError as error:
         raise end_of_stream(error.reason, record, offset) from None
 
 
 def end_of_stream(reason: str, record: int, offset: int) -> StreamError:
-    """Return the error of a record after which no other can be found."""
+    """Return the error of a record after which the next record cannot be found."""
     return StreamError(reason, record=record, offset=offset, ends_stream=True)
 
 
 def write_records(
     file: StreamFile, messages: Iterable[Message], encode: Callable[[Message], bytes]
 ) -> int:
-    """Write messages as the records of a stream, and return how many there were."""
+    """Write messages as the records of a stream, and return the number of messages."""
     written = 0
     with open_target(file) as target:
         for message in messages:

@@ -12,9 +12,9 @@ from crucible_ir.cli.files.outputs import check_terminal, open_output, output_fo
 from crucible_ir.cli.options import FORMAT_NAME
 from crucible_ir.cli.program import Command
 from crucible_ir.cli.progress import StreamProgress
-from crucible_ir.cli.session import GOOD, CannotRunError, Session
+from crucible_ir.cli.session import GOOD, Session
 from crucible_ir.errors import printable
-from crucible_ir.serialization.streams.compression import CompressionMissingError, compressed
+from crucible_ir.serialization.streams.compression import compressed
 from crucible_ir.serialization.streams.formats import STREAM_FORMATS
 from crucible_ir.serialization.streams.records import StreamCount
 
@@ -93,21 +93,18 @@ def command(
     check_terminal(output, format_)
     wanted = EventFilter(deployment, feedback_types, model_version, since, until)
     count = StreamCount()
-    try:
-        with (
-            server.connect() as client,
-            open_output(output) as raw,
-            compressed(raw, output) as target,
-            StreamProgress(0, None) as progress,
-        ):
-            for event in client.export(wanted, batch_size=1000):
-                record = format_.encode(event)
-                target.write(record)
-                count.records += 1
-                count.bytes += len(record)
-                progress.show(count)
-    except CompressionMissingError as error:
-        raise CannotRunError(str(error)) from None
+    with (
+        server.connect() as client,
+        open_output(output) as raw,
+        compressed(raw, output) as target,
+        StreamProgress(0, None) as progress,
+    ):
+        for event in client.export(wanted, batch_size=1000):
+            record = format_.encode(event)
+            target.write(record)
+            count.records += 1
+            count.bytes += len(record)
+            progress.show(count)
     if output != STANDARD:
         events = "event" if count.records == 1 else "events"
         session.out().print(f"{printable(output)}: {count.records} {events}", style="good")
