@@ -178,7 +178,7 @@ def test_the_text_of_a_lint_has_its_severity() -> None:
         ("int32.gtee", "int32.gte"),
         ("ensemble.no_model", "ensemble.no_models"),
         ("Required", "required"),
-        ("double.gte_lt", "double.gte_lte"),
+        ("double.gte_lteq", "double.gte_lte"),
     ],
 )
 def test_an_unknown_id_is_an_error_with_a_suggestion(rule_id: str, nearest: str) -> None:

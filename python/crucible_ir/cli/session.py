@@ -21,6 +21,8 @@ DEBUG_VARIABLE: Final = "CRUCIBLE_IR_DEBUG"
 
 #: The function that reads a format, at the end of an error text.
 _READER: Final = re.compile(r"(?<=\bread with )(?:from|read)_([a-z_]+)$")
+#: The name of a limit, at the end of an error text.
+_LIMIT: Final = re.compile(r"\((max_[a-z_]+)\)$")
 #: The end of an error text that names a format without streams.
 _NO_STREAM: Final = "; short names are read with from_crucible_json"
 
@@ -87,6 +89,7 @@ def with_options(reason: str, *, in_stream: bool = False) -> str:
     """
     if in_stream:
         reason = reason.removesuffix(_NO_STREAM)
+    reason = _LIMIT.sub(lambda match: f"(--{match[1].replace('_', '-')})", reason)
     return _READER.sub(lambda match: f"--from {match[1].replace('_', '-')}", reason)
 
 

@@ -104,6 +104,26 @@ def _message_rules(message: Descriptor) -> Iterator[Rule]:
             yield from _field_rules(name, member.name, declared, words)
 
 
+def standard_meaning(rule_id: str) -> str | None:
+    """Return the meaning of a standard rule, whether or not the schema declares it.
+
+    >>> standard_meaning("string.min_len")
+    'must be at least <min_len> characters'
+    """
+    if rule_id in _NATIVE:
+        return _NATIVE[rule_id]
+    kinds = _rule_schema().FindMessageTypeByName("buf.validate.FieldRules").fields_by_name
+    kind = kinds.get(rule_id.partition(".")[0])
+    options = [] if kind is None or kind.message_type is None else kind.message_type.fields
+    for option in options:
+        predefined = _read(option, "google.protobuf.FieldOptions", "buf.validate.predefined")
+        for cel in predefined.cel:
+            if cel.id == rule_id:
+                template, names = _text(cel)
+                return _fill(template, [f"<{name}>" for name in names])
+    return None
+
+
 def upper_bound(field: Field) -> Parameter | None:
     """Return the greatest value that the rules of a field allow, if they have one.
 

@@ -1,4 +1,4 @@
-"""Explanations of rules and lints: their meaning, their declarations, and examples."""
+"""Explanations of rules, lints and other ids: their meaning, their declarations, and examples."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from crucible_ir.errors import Error, near_miss, shorten
 from crucible_ir.schema.fields import Field, Kind, fields_of
-from crucible_ir.schema.rules import Parameter, Rule, rules_of
+from crucible_ir.schema.rules import Parameter, Rule, rules_of, standard_meaning
 from crucible_ir.schema.types import descriptor_of, message_types
+from crucible_ir.validation.other_ids import OTHER_IDS, RULE_NOTES
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor
@@ -32,7 +33,7 @@ _LONG_STRING = re.compile(r'"((?:[^"\\]|\\.){60,})"')
 
 
 class UnknownRuleError(Error, LookupError):
-    """No rule or lint has the given id."""
+    """Nothing has the given id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,15 +76,17 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """The explanation of a rule or lint.
+    """The explanation of a rule, a lint or another id of an error.
 
     Attributes:
-        id: The id of the rule or lint.
-        severity: The severity of a lint; ``None`` for a rule.
+        id: The id.
+        severity: The severity of a lint; ``None`` for everything else.
         meaning: The requirement, with a rule's parameters in angle brackets.
-        declarations: Every place of the schema that declares the rule; none for a lint.
-        failing: A message that only this rule or lint objects to.
+        declarations: Every place of the schema that declares the rule; none for other ids.
+        failing: A message that only this rule or lint objects to; ``None`` for other ids.
         passing: The corrected message.
+        kind: What has the id: ``rule``, ``lint``, ``error``, ``limit`` and so on.
+        notes: More about it, a line each.
     """
 
     id: str
@@ -92,22 +95,26 @@ class Explanation:
     declarations: tuple[Declaration, ...]
     failing: Example | None
     passing: Example | None
+    kind: str = "rule"
+    notes: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        kind = "rule" if self.severity is None else f"lint, {self.severity}"
+        kind = self.kind if self.severity is None else f"{self.kind}, {self.severity}"
         blocks = [f"{self.id} ({kind})\n  {self.meaning}"]
         if self.declarations:
             blocks.append("Declared by\n" + "\n".join(_grouped(self.declarations)))
         if self.failing is not None and self.passing is not None:
             blocks.append(f"Fails   {self.failing}\nPasses  {self.passing}")
+        if self.notes:
+            blocks.append("\n".join(self.notes))
         return "\n\n".join(blocks)
 
 
 def explain(rule_id: str) -> Explanation:
-    """Explain a rule of the schema or a lint, given its id.
+    """Explain a rule of the schema, a lint, or any other id that an error has.
 
     Raises:
-        UnknownRuleError: No rule or lint has this id; the error suggests the nearest one.
+        UnknownRuleError: Nothing has this id; the error suggests the nearest one.
 
     >>> explain("double.gte").meaning
     'must be greater than or equal to <gte>'
@@ -125,8 +132,15 @@ def explain(rule_id: str) -> Explanation:
             Example(json_format.ParseDict(dict(example), lint.example_type()))
             for example in (lint.bad, lint.good)
         )
-        return Explanation(lint.id, lint.severity, lint.summary, (), bad, good)
-    hint = near_miss(rule_id, [*_rules_by_id(), *LINTS])
+        return Explanation(lint.id, lint.severity, lint.summary, (), bad, good, "lint")
+    if rule_id in OTHER_IDS:
+        other = OTHER_IDS[rule_id]
+        return Explanation(rule_id, None, other.meaning, (), None, None, other.kind, other.notes)
+    meaning = standard_meaning(rule_id)
+    if meaning is not None:
+        notes = ("No message of the IR has this rule; requests to an exchange may.",)
+        return Explanation(rule_id, None, meaning, (), None, None, "standard rule", notes)
+    hint = near_miss(rule_id, [*_rules_by_id(), *LINTS, *OTHER_IDS])
     raise UnknownRuleError(f"no rule or lint has the id {shorten(rule_id)}{hint}")
 
 
@@ -155,7 +169,8 @@ def _explain_rule(rule_id: str) -> Explanation:
     )
     pairs = [pair for rule in rules if (pair := _examples(rule)) is not None]
     failing, passing = min(pairs, key=_size, default=(None, None))
-    return Explanation(rule_id, None, rules[0].meaning, declarations, failing, passing)
+    notes = RULE_NOTES.get(rule_id, ())
+    return Explanation(rule_id, None, rules[0].meaning, declarations, failing, passing, notes=notes)
 
 
 def _short_path(rule: Rule) -> str:

@@ -8,7 +8,7 @@ from pathlib import PurePath
 from typing import Any, Final
 from urllib.parse import quote
 
-from crucible_ir.cli.checking.issues import DECODE, CheckOutcome, FileReport, Issue, Level
+from crucible_ir.cli.checking.issues import CheckOutcome, FileReport, Issue, Level
 from crucible_ir.cli.checking.reports import Wording
 from crucible_ir.errors import Error
 from crucible_ir.version import VERSION
@@ -18,9 +18,6 @@ _SCHEMA: Final = (
 )
 
 _LEVELS: Final = {Level.ERROR: "error", Level.WARNING: "warning", Level.INFO: "note"}
-
-#: The description of the rule `DECODE`.
-_DECODE_MEANING: Final = "the document must have its format and type"
 
 
 def render(reports: list[FileReport], wording: Wording) -> str:
@@ -51,8 +48,6 @@ def _rule(rule: str) -> dict[str, object]:
 
 
 def _meaning(rule: str) -> str:
-    if rule == DECODE:
-        return _DECODE_MEANING
     from crucible_ir.validation.explain import explain
 
     try:

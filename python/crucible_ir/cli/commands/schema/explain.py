@@ -1,4 +1,4 @@
-"""``crucible-ir explain``: explain a rule or a lint, with an example."""
+"""``crucible-ir explain``: explain a rule, a lint or another id of an error, with an example."""
 
 from __future__ import annotations
 
@@ -14,15 +14,18 @@ from crucible_ir.errors import printable
 _EXAMPLES = (
     ("crucible-ir explain double.gte_lte", "A rule, by the id in brackets after a violation."),
     ("crucible-ir explain ensemble.weights_sum", "A lint."),
-    ("crucible-ir explain", "The ids of all rules and lints."),
+    ("crucible-ir explain decode", "A document that cannot be read."),
+    ("crucible-ir explain", "All ids."),
 )
 
 
 def _complete(context: Any, parameter: Any, incomplete: str) -> list[CompletionItem]:
     from crucible_ir.linting import LINTS
     from crucible_ir.validation.explain import rule_ids
+    from crucible_ir.validation.other_ids import OTHER_IDS
 
-    return [CompletionItem(name) for name in (*rule_ids(), *LINTS) if name.startswith(incomplete)]
+    ids = (*rule_ids(), *LINTS, *OTHER_IDS)
+    return [CompletionItem(name) for name in ids if name.startswith(incomplete)]
 
 
 @click.command(cls=Command, examples=_EXAMPLES)
@@ -31,12 +34,13 @@ def _complete(context: Any, parameter: Any, incomplete: str) -> list[CompletionI
 def command(session: Session, rule: str | None) -> int:
     """Explain a rule or a lint.
 
-    RULE is the id in brackets after a violation or a lint finding. The explanation says where the
-    rule is declared, with an example that passes and one that fails. Without RULE, all ids are
-    listed.
+    RULE is the id in brackets after a violation, a lint finding or another error. The explanation
+    says where a rule is declared, with an example that passes and one that fails. Without RULE, all
+    ids are listed.
     """
     from crucible_ir.linting import LINTS
     from crucible_ir.validation.explain import explain, rule_ids
+    from crucible_ir.validation.other_ids import OTHER_IDS
 
     console = session.out()
     if rule is not None:
@@ -50,4 +54,8 @@ def command(session: Session, rule: str | None) -> int:
     width = max(map(len, LINTS))
     for lint in LINTS.values():
         console.print(f"  {lint.id:{width}}  {lint.severity:7}  {lint.summary}")
+    console.print("Other ids", style="name")
+    width = max(map(len, OTHER_IDS))
+    for name, other in OTHER_IDS.items():
+        console.print(f"  {name:{width}}  {other.meaning}")
     return GOOD

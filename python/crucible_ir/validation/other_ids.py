@@ -1,0 +1,99 @@
+"""The ids in errors that are neither rules of the schema nor lints, with what they mean."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+
+@dataclass(frozen=True, slots=True)
+class OtherId:
+    """An id and its meaning.
+
+    Attributes:
+        kind: The kind of the id, such as ``limit``.
+        meaning: The requirement, or what the limit bounds.
+        notes: Examples and remedies, a line each.
+    """
+
+    kind: str
+    meaning: str
+    notes: tuple[str, ...] = ()
+
+
+def _limit(meaning: str, name: str) -> OtherId:
+    option = f"--{name.replace('_', '-')}"
+    return OtherId("limit", meaning, (f"Change it with Limits({name}=N), or {option} N.",))
+
+
+#: What a document that cannot be decoded may look like, and what to write instead.
+_DECODE_EXAMPLES = (
+    'Fails   StageDef {"name": 1}',
+    'Passes  StageDef {"name": "1"}',
+    "",
+    'Fails   TrainingConfig {"epoch": 3}        a field that the message does not have',
+    'Fails   TrainingConfig {"epochs": "many"}  a value of another type',
+    'Fails   Hedging {"strategy": "sometimes"}  a name that the enum does not have',
+    'Fails   StageDef {"name": "a",}            text that is not JSON',
+    "",
+    "Every error has the path and position of one value, and what was expected there.",
+)
+
+_REQUEST = "rule of requests to an exchange"
+
+#: The ids, in the order of the list of `crucible-ir explain`.
+OTHER_IDS: Mapping[str, OtherId] = MappingProxyType(
+    {
+        "decode": OtherId(
+            "error", "A document must have its format and its type.", _DECODE_EXAMPLES
+        ),
+        "max_bytes": _limit("A document has at most this many bytes.", "max_bytes"),
+        "max_frame_bytes": _limit(
+            "A record of a stream has at most this many bytes.", "max_frame_bytes"
+        ),
+        "max_depth": _limit("Messages are nested at most this deep.", "max_depth"),
+        "max_string_bytes": _limit("A string has at most this many bytes.", "max_string_bytes"),
+        "max_items": _limit("A list or map has at most this many items.", "max_items"),
+        "readable": OtherId(_REQUEST, "The document in a request must be readable."),
+        "content.readable": OtherId(
+            _REQUEST, "The content must have the type and format that the request names."
+        ),
+        "content.writable": OtherId(
+            _REQUEST, "The format that the request names must be able to contain the content."
+        ),
+        "cursor.known": OtherId(_REQUEST, "The cursor must be one that this exchange returned."),
+        "cursor.same_query": OtherId(
+            _REQUEST, "A cursor belongs to one query: the other fields must not change."
+        ),
+        "filter.field_known": OtherId(
+            _REQUEST, "Documents are filtered by id and by fields that the exchange indexes."
+        ),
+        "page_token.known": OtherId(
+            _REQUEST, "The page token must be one that this exchange returned."
+        ),
+        "page_token.same_query": OtherId(
+            _REQUEST, "A page token belongs to one query: the other fields must not change."
+        ),
+        "publish.id_equal": OtherId(
+            _REQUEST, "The id of the request must equal the id in the document, if it has one."
+        ),
+        "type.known": OtherId(
+            _REQUEST, "The type must be a message of the IR; `crucible-ir schema` lists them."
+        ),
+        "types.known": OtherId(
+            _REQUEST, "Each type must be a message of the IR; `crucible-ir schema` lists them."
+        ),
+    }
+)
+
+#: Notes on rules of the schema.
+RULE_NOTES: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "string.pattern": (
+            "ModelVersion.version is a semantic version (semver.org).",
+            "Passes  1.2.0  1.2.0-rc.1  2.0.0+build.7",
+            "Fails   v1.2.0 (remove the v)  1.2 (give all three numbers)  01.2.0 (leading zero)",
+        ),
+    }
+)
