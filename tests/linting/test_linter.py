@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 from google.protobuf.json_format import ParseDict
 from google.protobuf.message import Message
@@ -12,9 +14,11 @@ from message_strategies import messages
 
 from crucible_ir import v1
 from crucible_ir.errors import FieldError
-from crucible_ir.linting import LINTS, lint
+from crucible_ir.linting import LINTS, lint, linter
+from crucible_ir.linting.linter import _lints_of
 from crucible_ir.paths import format_path, parse_path
 from crucible_ir.schema.types import message_types
+from crucible_ir.schema.walk import Path, walk
 
 
 def found(message: Message) -> list[tuple[str, str]]:
@@ -82,6 +86,27 @@ def test_the_order_does_not_depend_on_the_insertion_order_of_a_map() -> None:
     back = v1.Ensemble(models=["x"], weights={name: 0.02 for name in reversed(names)})
     assert lint(there) == lint(back)
     assert [path for path, _ in found(there)] == sorted(f'weights["{name}"]' for name in names)
+
+
+def test_only_the_lints_that_apply_to_a_type_are_called() -> None:
+    applied = [entry.id for entry in _lints_of(v1.MetricsSnapshot.DESCRIPTOR)]
+    assert applied == []
+    applied = [entry.id for entry in _lints_of(v1.OutputSpec.DESCRIPTOR)]
+    assert "opaque.secret" in applied
+    assert not [lint_id for lint_id in applied if lint_id.startswith(("uri.", "timestamp."))]
+
+
+def test_the_lints_of_opaque_json_share_one_walk(monkeypatch: pytest.MonkeyPatch) -> None:
+    walked: list[Message] = []
+
+    def counted(root: Message) -> Iterator[tuple[Path, Message]]:
+        walked.append(root)
+        return walk(root)
+
+    monkeypatch.setattr(linter, "walk", counted)
+    stage = ParseDict({"name": "s", "options": {"password": "hunter22"}}, v1.StageDef())
+    assert found(stage) == [('options["password"]', "opaque.secret")]
+    assert walked == [stage.options]
 
 
 def test_an_unset_message_is_not_linted() -> None:

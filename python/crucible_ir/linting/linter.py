@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from google.protobuf.message import Message
+from google.protobuf.struct_pb2 import ListValue, Struct, Value
 
 from crucible_ir.errors import FieldError, shorten
 from crucible_ir.linting.findings import LintFinding
 from crucible_ir.linting.registry import LINTS, LintDefinition
 from crucible_ir.linting.suppression import ignored_in, is_ignored
 from crucible_ir.paths import format_path
-from crucible_ir.schema.walk import messages_in
+from crucible_ir.schema.walk import messages_in, walk
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor
 
+    from crucible_ir.linting.findings import Problem
     from crucible_ir.schema.walk import Path
+
+    #: Messages directly inside a message, with the steps that lead to them.
+    _Inside: TypeAlias = Sequence[tuple[Path, Message]]
+
+#: The messages of opaque JSON.
+_OPAQUE = (Struct, Value, ListValue)
 
 #: The prefix of the packages whose messages are visited; well-known types have no lints.
 _OWN = "crucible_ir."
@@ -43,23 +51,43 @@ def lint(message: Message) -> list[LintFinding]:
     """
     if not isinstance(message, Message) or not _is_own(message.DESCRIPTOR):
         raise FieldError(f"expected a message of the IR, got {shorten(message)}")
-    return [
-        LintFinding(
-            entry.id,
-            entry.severity,
-            format_path((*path, *problem.path)),
-            problem.message,
-            problem.fix,
-        )
-        for path, visited, ignored in _visit(message)
-        for entry in _lints_of(visited.DESCRIPTOR)
-        if not (ignored and is_ignored(entry.id, ignored))
-        for problem in entry.check(visited)
-    ]
+    return list(_findings(message))
 
 
-def _visit(root: Message) -> Iterator[tuple[Path, Message, tuple[str, ...]]]:
-    """Yield each message with its path and the ignored entries that apply to it.
+def _findings(root: Message) -> Iterator[LintFinding]:
+    for path, message, opaque, ignored in _visit(root):
+        entries = _lints_of(message.DESCRIPTOR)
+        if ignored:
+            entries = tuple(entry for entry in entries if not is_ignored(entry.id, ignored))
+        for entry, problem in _problems(message, opaque, entries):
+            place = format_path((*path, *problem.path))
+            yield LintFinding(entry.id, entry.severity, place, problem.message, problem.fix)
+
+
+def _problems(
+    message: Message, opaque: _Inside, entries: Iterable[LintDefinition]
+) -> Iterator[tuple[LintDefinition, Problem]]:
+    checks = []
+    for entry in entries:
+        if entry.check is not None:
+            for problem in entry.check(message):
+                yield entry, problem
+        elif entry.check_opaque is not None:
+            checks.append((entry, entry.check_opaque))
+    if not checks:
+        return
+    # One walk for all of these lints, since opaque JSON may be large.
+    for start, root in opaque:
+        for steps, value in walk(root):
+            if isinstance(value, Value):
+                for entry, check in checks:
+                    found = check(start + steps, value)
+                    if found is not None:
+                        yield entry, found
+
+
+def _visit(root: Message) -> Iterator[tuple[Path, Message, _Inside, tuple[str, ...]]]:
+    """Yield each message with its path, its opaque JSON and the ignored entries that apply to it.
 
     No recursion: messages built in memory may be nested deeper than Python's stack allows.
     """
@@ -67,24 +95,21 @@ def _visit(root: Message) -> Iterator[tuple[Path, Message, tuple[str, ...]]]:
     while waiting:
         path, message, ignored = waiting.pop()
         ignored += ignored_in(message)
-        yield path, message, ignored
-        nested = [
-            ((*path, *steps), inner, ignored)
-            for steps, inner in messages_in(message)
-            if _is_own(inner.DESCRIPTOR)
-        ]
-        waiting += reversed(nested)
+        inside = messages_in(message)
+        yield path, message, [each for each in inside if isinstance(each[1], _OPAQUE)], ignored
+        for steps, inner in reversed(inside):
+            if _is_own(inner.DESCRIPTOR):
+                waiting.append((path + steps, inner, ignored))
 
 
 @cache
 def _lints_of(message: Descriptor) -> tuple[LintDefinition, ...]:
-    """Return the lints of a message type: first its own, then those for every type."""
-    own, every = [], []
+    """Return the lints of a message type: first its own, then those of several types."""
+    own: list[LintDefinition] = []
+    every: list[LintDefinition] = []
     for _, entry in sorted(LINTS.items()):
-        if entry.message_type is None:
-            every.append(entry)
-        elif entry.message_type.DESCRIPTOR.full_name == message.full_name:
-            own.append(entry)
+        if entry.applies(message):
+            (own if entry.message_type is not None else every).append(entry)
     return (*own, *every)
 
 

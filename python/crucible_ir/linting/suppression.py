@@ -54,10 +54,19 @@ def is_ignored(lint_id: str, entries: Iterable[str]) -> bool:
     return any(matches(entry, lint_id) for entry in entries)
 
 
+@cache
+def _has_metadata(message: Descriptor) -> bool:
+    field = fields_of(message).get(_METADATA)
+    if field is None or field.message is None or field.is_list:
+        return False
+    return field.message.full_name == "google.protobuf.Struct"
+
+
 @lint_for_all(
     "lint.unknown_id",
     Severity.INFO,
     f"The list `{IGNORE_KEY}` in a metadata map contains an unknown lint.",
+    applies=_has_metadata,
     example_type=v1.Capabilities,
     bad={
         "backend_id": "openai",
@@ -94,11 +103,3 @@ def _ignore_list(message: Message) -> Any:
         return None
     metadata: Any = getattr(message, _METADATA)
     return metadata.fields.get(IGNORE_KEY)
-
-
-@cache
-def _has_metadata(message: Descriptor) -> bool:
-    field = fields_of(message).get(_METADATA)
-    if field is None or field.message is None or field.is_list:
-        return False
-    return field.message.full_name == "google.protobuf.Struct"

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from crucible_ir.paths import MapKey, Part
 from crucible_ir.schema.fields import OPAQUE_MESSAGES, Cardinality, Field, Kind, describe_field
 
 if TYPE_CHECKING:
+    from google.protobuf.descriptor import FieldDescriptor
     from google.protobuf.message import Message
 
 #: The steps from a message to a value inside it.
@@ -21,9 +23,8 @@ def set_fields(message: Message) -> Iterator[tuple[Path, Field, Any]]:
     In opaque JSON the path is empty: there, paths consist of keys and indexes only, since the
     fields of Struct, Value and ListValue are not part of the document.
     """
-    is_opaque = message.DESCRIPTOR.full_name in OPAQUE_MESSAGES
     for descriptor, value in message.ListFields():
-        yield () if is_opaque else (descriptor.name,), describe_field(descriptor), value
+        yield _steps(descriptor), describe_field(descriptor), value
 
 
 def items(message: Message) -> Iterator[tuple[Path, Field, Any]]:
@@ -41,21 +42,23 @@ def items(message: Message) -> Iterator[tuple[Path, Field, Any]]:
             yield here, field, item
 
 
-def expand(path: Path, field: Field, value: Any) -> Iterator[tuple[Path, Any]]:
-    """Yield the single values of a set field, given its path and value as `set_fields` does."""
+def expand(path: Path, field: Field, value: Any) -> list[tuple[Path, Any]]:
+    """Return the single values of a set field, given its path and value as `set_fields` does."""
     if field.cardinality is Cardinality.SINGULAR:
-        yield path, value
-    elif field.cardinality is Cardinality.LIST:
-        yield from (((*path, index), item) for index, item in enumerate(value))
-    else:
-        yield from (((*path, MapKey(str(key))), value[key]) for key in sorted(value))
+        return [(path, value)]
+    if field.cardinality is Cardinality.LIST:
+        return [((*path, index), item) for index, item in enumerate(value)]
+    return [((*path, MapKey(key)), value[key]) for key in sorted(value)]
 
 
-def messages_in(message: Message) -> Iterator[tuple[Path, Message]]:
-    """Yield each message directly inside a message, with its path."""
-    for path, field, value in set_fields(message):
-        if field.kind is Kind.MESSAGE:
-            yield from expand(path, field, value)
+def messages_in(message: Message) -> list[tuple[Path, Message]]:
+    """Return each message directly inside a message, with the steps that lead to it."""
+    return [
+        each
+        for descriptor, value in message.ListFields()
+        if (place := _message_place(descriptor)) is not None
+        for each in expand(*place, value)
+    ]
 
 
 def walk(root: Message) -> Iterator[tuple[Path, Message]]:
@@ -72,5 +75,27 @@ def walk(root: Message) -> Iterator[tuple[Path, Message]]:
     while waiting:
         path, message = waiting.pop()
         yield path, message
-        inside = [((*path, *steps), inner) for steps, inner in messages_in(message)]
-        waiting += reversed(inside)
+        for descriptor, value in reversed(message.ListFields()):
+            place = _message_place(descriptor)
+            if place is None:
+                continue
+            steps, field = place
+            if field.cardinality is Cardinality.SINGULAR:
+                waiting.append((path + steps, value))
+            else:
+                waiting += reversed(expand(path + steps, field, value))
+
+
+@cache
+def _message_place(descriptor: FieldDescriptor) -> tuple[Path, Field] | None:
+    """Return the steps to a field of messages and its description; ``None`` for other fields."""
+    field = describe_field(descriptor)
+    return (_steps(descriptor), field) if field.kind is Kind.MESSAGE else None
+
+
+@cache
+def _steps(descriptor: FieldDescriptor) -> Path:
+    """Return the steps from a message to one of its fields."""
+    owner = descriptor.containing_type
+    is_opaque = owner is not None and owner.full_name in OPAQUE_MESSAGES
+    return () if is_opaque else (descriptor.name,)

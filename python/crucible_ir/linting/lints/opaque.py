@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from functools import cache
 from typing import TYPE_CHECKING
 
-from google.protobuf.struct_pb2 import Value
-
 from crucible_ir import v1
 from crucible_ir.linting.findings import Problem, Severity
-from crucible_ir.linting.registry import lint_for_all
+from crucible_ir.linting.registry import lint_for_opaque
 from crucible_ir.paths import MapKey
-from crucible_ir.schema.walk import expand, set_fields, walk
 
 if TYPE_CHECKING:
-    from google.protobuf.message import Message
+    from google.protobuf.struct_pb2 import Value
 
     from crucible_ir.schema.walk import Path
 
@@ -86,7 +82,7 @@ _VARIABLE = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+")
 _SHORTEST_TOKEN = 16
 
 
-@lint_for_all(
+@lint_for_opaque(
     "opaque.secret",
     Severity.WARNING,
     "Opaque JSON contains a value that looks like a secret. Documents are stored and shared: "
@@ -95,17 +91,19 @@ _SHORTEST_TOKEN = 16
     bad={"id": "gpt4", "options": {"api_key": "not-a-real-key", "temperature": 0.2}},
     good={"id": "gpt4", "options": {"api_key_env": "OPENAI_API_KEY", "temperature": 0.2}},
 )
-def secret(message: Message) -> Iterator[Problem]:
-    """Report each string in opaque JSON whose key or format is that of a secret; never show it."""
-    for path, text in _strings(message):
-        key = next((part for part in reversed(path) if isinstance(part, MapKey)), "")
-        reason = _secrecy(key, text)
-        if reason:
-            yield Problem(
-                path,
-                reason,
-                "move it to an environment variable, write its name here, and revoke this secret",
-            )
+def secret(path: Path, value: Value) -> Problem | None:
+    """Report each string whose key or format is that of a secret; never show it."""
+    if not value.HasField("string_value"):
+        return None
+    key = next((part for part in reversed(path) if isinstance(part, MapKey)), "")
+    reason = _secrecy(key, value.string_value)
+    if reason is None:
+        return None
+    return Problem(
+        path,
+        reason,
+        "move it to an environment variable, write its name here, and revoke this secret",
+    )
 
 
 def _secrecy(key: str, text: str) -> str | None:
@@ -159,17 +157,3 @@ def _looks_random(text: str) -> bool:
         and any(character.isdigit() for character in text)
         and any(character.isalpha() for character in text)
     )
-
-
-def _strings(message: Message) -> Iterator[tuple[Path, str]]:
-    """Yield each string in the opaque fields of a message, with its path."""
-    opaque = (
-        (path, inner)
-        for path, field, value in set_fields(message)
-        if field.is_opaque
-        for path, inner in expand(path, field, value)
-    )
-    for path, root in opaque:
-        for steps, inner in walk(root):
-            if isinstance(inner, Value) and inner.HasField("string_value"):
-                yield (*path, *steps), inner.string_value

@@ -46,11 +46,35 @@ _NETWORK = frozenset({"http", "https", "ws", "wss", "grpc", "grpcs", "tcp", "ftp
 _CLEAR = frozenset({"http", "ws", "grpc", "tcp", "ftp"})
 
 
+@cache
+def _single_strings(message: Descriptor) -> tuple[str, ...]:
+    return tuple(
+        name
+        for name, field in fields_of(message).items()
+        if field.kind is Kind.STRING and field.cardinality is Cardinality.SINGULAR
+    )
+
+
+@cache
+def _required_fields(message: Descriptor) -> frozenset[str]:
+    return frozenset(rule.field_path for rule in rules_of(message) if rule.rule_id == "required")
+
+
+@cache
+def _uri_fields(message: Descriptor) -> tuple[Field, ...]:
+    return tuple(
+        field
+        for name, field in fields_of(message).items()
+        if field.kind is Kind.STRING and name.split("_")[-1] in _URI_WORDS
+    )
+
+
 @lint_for_all(
     "text.control_character",
     Severity.WARNING,
     "A required string, such as an id, contains a control character, which corrupts logs and "
     "terminals.",
+    applies=_single_strings,
     example_type=v1.StageDef,
     bad={"name": "infer\tence"},
     good={"name": "inference"},
@@ -72,6 +96,7 @@ def control_character(message: Message) -> Iterator[Problem]:
     "uri.malformed",
     Severity.WARNING,
     "A URI or URL field contains something else, such as a bare host or path.",
+    applies=_uri_fields,
     example_type=v1.BackendRef,
     bad={"id": "gpt4", "endpoint_url": "localhost:8080"},
     good={"id": "gpt4", "endpoint_url": "http://localhost:8080"},
@@ -95,6 +120,7 @@ def malformed_uri(message: Message) -> Iterator[Problem]:
     "uri.insecure_endpoint",
     Severity.WARNING,
     "A remote endpoint is used without encryption.",
+    applies=_uri_fields,
     example_type=v1.BackendRef,
     bad={"id": "gpt4", "endpoint_url": "http://api.example.com/v1"},
     good={"id": "gpt4", "endpoint_url": "https://api.example.com/v1"},
@@ -117,6 +143,7 @@ def insecure_endpoint(message: Message) -> Iterator[Problem]:
     "uri.password",
     Severity.WARNING,
     "A URI contains a password.",
+    applies=_uri_fields,
     example_type=v1.ModelRef,
     bad={"id": "gpt2", "artifact_uri": "https://reader:hunter2@models.example.com/gpt2"},
     good={"id": "gpt2", "artifact_uri": "https://models.example.com/gpt2"},
@@ -131,29 +158,6 @@ def password_in_uri(message: Message) -> Iterator[Problem]:
                 "this URI contains a password",
                 "remove it, and change the password, which is no longer secret",
             )
-
-
-@cache
-def _single_strings(message: Descriptor) -> tuple[str, ...]:
-    return tuple(
-        name
-        for name, field in fields_of(message).items()
-        if field.kind is Kind.STRING and field.cardinality is Cardinality.SINGULAR
-    )
-
-
-@cache
-def _required_fields(message: Descriptor) -> frozenset[str]:
-    return frozenset(rule.field_path for rule in rules_of(message) if rule.rule_id == "required")
-
-
-@cache
-def _uri_fields(message: Descriptor) -> tuple[Field, ...]:
-    return tuple(
-        field
-        for name, field in fields_of(message).items()
-        if field.kind is Kind.STRING and name.split("_")[-1] in _URI_WORDS
-    )
 
 
 def _uris(message: Message) -> Iterator[tuple[tuple[Part, ...], str]]:

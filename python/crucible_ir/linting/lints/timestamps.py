@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 from crucible_ir import v1
 from crucible_ir.linting.findings import Problem, Severity
 from crucible_ir.linting.registry import lint_for_all
+from crucible_ir.schema.fields import fields_of
 
 if TYPE_CHECKING:
+    from google.protobuf.descriptor import Descriptor
     from google.protobuf.message import Message
 
 
@@ -21,10 +23,15 @@ def is_before(message: Message, name: str, other: str) -> bool:
     return bool((time.seconds, time.nanos) < (later.seconds, later.nanos))
 
 
+def _has_both(message: Descriptor) -> bool:
+    return {"created_at", "updated_at"} <= fields_of(message).keys()
+
+
 @lint_for_all(
     "timestamp.updated_before_created",
     Severity.WARNING,
     "The update time is before the creation time.",
+    applies=_has_both,
     example_type=v1.DeploymentStatus,
     bad={
         "id": "status_1",
@@ -41,9 +48,6 @@ def is_before(message: Message, name: str, other: str) -> bool:
 )
 def updated_before_created(message: Message) -> Iterator[Problem]:
     """Report ``updated_at`` before ``created_at``, in any message that has both."""
-    fields = message.DESCRIPTOR.fields_by_name
-    if "created_at" not in fields or "updated_at" not in fields:
-        return
     if is_before(message, "updated_at", "created_at"):
         yield Problem(
             ("updated_at",),

@@ -37,10 +37,18 @@ _ESTABLISHED = re.compile(
 _SHORTEST_MISSPELLED = 3
 
 
+@cache
+def _open_vocabularies(message: Descriptor) -> tuple[tuple[Field, str], ...]:
+    """Return the enum field of each open vocabulary, and the name of its custom field."""
+    fields = fields_of(message).values()
+    return tuple((field, field.custom) for field in fields if field.custom is not None)
+
+
 @lint_for_all(
     "vocabulary.empty_custom",
     Severity.WARNING,
     "A custom name of an open vocabulary is empty.",
+    applies=_open_vocabularies,
     example_type=v1.ModelRef,
     bad={"id": "gpt2", "custom_provider": ""},
     good={"id": "gpt2", "custom_provider": "in_house"},
@@ -61,6 +69,7 @@ def empty_custom(message: Message) -> Iterator[Problem]:
     Severity.WARNING,
     "A custom name of an open vocabulary is a name of the schema: readers that look for the enum "
     "value miss it.",
+    applies=_open_vocabularies,
     example_type=v1.ModelRef,
     bad={"id": "gpt2", "custom_provider": "huggingface"},
     good={"id": "gpt2", "provider": "MODEL_PROVIDER_HUGGINGFACE"},
@@ -81,6 +90,7 @@ def known_value(message: Message) -> Iterator[Problem]:
     "vocabulary.near_known",
     Severity.WARNING,
     "A custom name of an open vocabulary is one edit away from a name of the schema.",
+    applies=_open_vocabularies,
     example_type=v1.Stats,
     bad={"custom_tests": ["mann_whitney"]},
     good={"tests": ["STATISTICAL_TEST_MANNWHITNEY"], "custom_tests": ["permutation"]},
@@ -112,13 +122,6 @@ def _custom_names(message: Message) -> Iterator[tuple[Field, tuple[Part, ...], s
                 yield field, (custom, index), name
         elif message.HasField(custom):
             yield field, (custom,), getattr(message, custom)
-
-
-@cache
-def _open_vocabularies(message: Descriptor) -> tuple[tuple[Field, str], ...]:
-    """Return the enum field of each open vocabulary, and the name of its custom field."""
-    fields = fields_of(message).values()
-    return tuple((field, field.custom) for field in fields if field.custom is not None)
 
 
 def _value_named(enum: EnumDescriptor | None, name: str) -> str | None:
