@@ -13,7 +13,6 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from crucible_ir.schema.fields import INTEGER_RANGES, Kind, describe_field
 from crucible_ir.schema_changes import Release, SchemaChange, SchemaChangeKind, SchemaVersion
-from crucible_ir.schema_changes.changes import PROMISES
 
 WIDENING = {
     SchemaChangeKind.RULE_LOOSENED,
@@ -91,7 +90,7 @@ def _broken_rules(version: SchemaVersion, message: str, field: str, value: Any) 
 
 def is_promised(changes: Iterable[SchemaChange]) -> bool:
     """Return whether a minor release may make the changes in a stable package."""
-    return all(PROMISES[change.kind][0] is not Release.V2 for change in changes)
+    return all(change.kind.release is not Release.V2 for change in changes)
 
 
 def boundary_values(field: FieldDescriptor, rules: Iterable[Any]) -> list[Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Final, Self
 
 
 class Release(StrEnum):
@@ -16,131 +16,94 @@ class Release(StrEnum):
     """A new schema version: the change breaks users of this one."""
 
 
+_OPTION: Final = "an option that shapes generated code changed"
+_MOVED: Final = "a message or enum moved to another file"
+_DEFAULT: Final = "an existing field's default added, changed or removed"
+_REMOVED: Final = "a message, enum, service or method removed"
+
+
 class SchemaChangeKind(StrEnum):
-    """The kind of a schema change."""
+    """The kind of a schema change.
 
-    PACKAGE_ADDED = "package_added"
-    PACKAGE_REMOVED = "package_removed"
-    FILE_REMOVED = "file_removed"
-    FILE_OPTION_CHANGED = "file_option_changed"
+    Attributes:
+        release: The release that may make it.
+        promise: The text in proto/README.md, "Versioning", in the row of that release.
+    """
 
-    MESSAGE_ADDED = "message_added"
-    MESSAGE_REMOVED = "message_removed"
-    MESSAGE_MOVED = "message_moved"
-    ENUM_ADDED = "enum_added"
-    ENUM_REMOVED = "enum_removed"
-    ENUM_MOVED = "enum_moved"
-    DEPRECATED = "deprecated"
-    NO_LONGER_DEPRECATED = "no_longer_deprecated"
-    OPTION_CHANGED = "option_changed"
-    RESERVATION_REMOVED = "reservation_removed"
+    release: Release
+    promise: str
 
-    FIELD_ADDED = "field_added"
-    REQUIRED_FIELD_ADDED = "required_field_added"
-    ONEOF_MEMBER_ADDED = "oneof_member_added"
-    FIELD_REMOVED = "field_removed"
-    FIELD_RENAMED = "field_renamed"
-    FIELD_RENUMBERED = "field_renumbered"
-    FIELD_RETYPED = "field_retyped"
-    FIELD_MOVED = "field_moved"
-    JSON_NAME_CHANGED = "json_name_changed"
-    DEFAULT_ADDED = "default_added"
-    DEFAULT_CHANGED = "default_changed"
-    DEFAULT_REMOVED = "default_removed"
+    def __new__(cls, value: str, release: Release, promise: str) -> Self:
+        """Create a member."""
+        made = str.__new__(cls, value)
+        made._value_ = value
+        made.release, made.promise = release, promise
+        return made
 
-    ENUM_VALUE_ADDED = "enum_value_added"
-    CLOSED_ENUM_VALUE_ADDED = "closed_enum_value_added"
-    ENUM_VALUE_REMOVED = "enum_value_removed"
-    ENUM_VALUE_RENAMED = "enum_value_renamed"
-    ENUM_VALUE_RENUMBERED = "enum_value_renumbered"
+    PACKAGE_ADDED = "package_added", Release.MINOR, "a new package"
+    PACKAGE_REMOVED = "package_removed", Release.V2, "a package or file removed"
+    FILE_REMOVED = "file_removed", Release.V2, "a package or file removed"
+    FILE_OPTION_CHANGED = "file_option_changed", Release.V2, _OPTION
 
-    RULE_ADDED = "rule_added"
-    RULE_REMOVED = "rule_removed"
-    RULE_TIGHTENED = "rule_tightened"
-    RULE_LOOSENED = "rule_loosened"
-    RULE_CHANGED = "rule_changed"
+    MESSAGE_ADDED = "message_added", Release.MINOR, "a new message"
+    MESSAGE_REMOVED = "message_removed", Release.V2, _REMOVED
+    MESSAGE_MOVED = "message_moved", Release.V2, _MOVED
+    ENUM_ADDED = "enum_added", Release.MINOR, "a new enum"
+    ENUM_REMOVED = "enum_removed", Release.V2, _REMOVED
+    ENUM_MOVED = "enum_moved", Release.V2, _MOVED
+    DEPRECATED = "deprecated", Release.MINOR, "marked deprecated"
+    NO_LONGER_DEPRECATED = "no_longer_deprecated", Release.MINOR, "or no longer"
+    OPTION_CHANGED = "option_changed", Release.V2, _OPTION
+    RESERVATION_REMOVED = "reservation_removed", Release.V2, "a reserved number or name given back"
+
+    FIELD_ADDED = "field_added", Release.MINOR, "a new field that is not required"
+    REQUIRED_FIELD_ADDED = "required_field_added", Release.V2, "a new field that is required"
+    ONEOF_MEMBER_ADDED = "oneof_member_added", Release.MINOR, "a new member of a oneof"
+    FIELD_REMOVED = "field_removed", Release.V2, "removed"
+    FIELD_RENAMED = "field_renamed", Release.V2, "renamed"
+    FIELD_RENUMBERED = "field_renumbered", Release.V2, "renumbered"
+    FIELD_RETYPED = "field_retyped", Release.V2, "retyped"
+    FIELD_MOVED = "field_moved", Release.V2, "moved into or out of a oneof"
+    JSON_NAME_CHANGED = "json_name_changed", Release.V2, "renamed in JSON"
+    DEFAULT_ADDED = "default_added", Release.V2, _DEFAULT
+    DEFAULT_CHANGED = "default_changed", Release.V2, _DEFAULT
+    DEFAULT_REMOVED = "default_removed", Release.V2, _DEFAULT
+
+    ENUM_VALUE_ADDED = "enum_value_added", Release.MINOR, "a new name in an open vocabulary"
+    CLOSED_ENUM_VALUE_ADDED = (
+        "closed_enum_value_added",
+        Release.MINOR,
+        "a new name in a closed vocabulary",
+    )
+    ENUM_VALUE_REMOVED = "enum_value_removed", Release.V2, "removed"
+    ENUM_VALUE_RENAMED = "enum_value_renamed", Release.V2, "renamed"
+    ENUM_VALUE_RENUMBERED = "enum_value_renumbered", Release.V2, "renumbered"
+
+    RULE_ADDED = "rule_added", Release.V2, "a rule added to an existing field"
+    RULE_REMOVED = "rule_removed", Release.MINOR, "a rule removed"
+    RULE_TIGHTENED = "rule_tightened", Release.V2, "a narrower range"
+    RULE_LOOSENED = "rule_loosened", Release.MINOR, "a wider range"
+    RULE_CHANGED = "rule_changed", Release.V2, "a rule changed in another way"
     """Neither wider nor narrower, or not comparable, such as expressions and patterns."""
-    RULE_ID_CHANGED = "rule_id_changed"
-    RULE_ID_REMOVED = "rule_id_removed"
+    RULE_ID_CHANGED = "rule_id_changed", Release.V2, "a rule id changed"
+    RULE_ID_REMOVED = "rule_id_removed", Release.MINOR, "a rule removed"
     """No rule of the package has the id any more."""
-    VOCABULARY_CLOSED = "vocabulary_closed"
-    VOCABULARY_OPENED = "vocabulary_opened"
+    VOCABULARY_CLOSED = "vocabulary_closed", Release.V2, "an open vocabulary closed"
+    VOCABULARY_OPENED = "vocabulary_opened", Release.V2, "a closed one opened"
 
-    LINT_ADDED = "lint_added"
-    LINT_REMOVED = "lint_removed"
-    LINT_BECAME_RULE = "lint_became_rule"
+    LINT_ADDED = "lint_added", Release.ANY, "lints"
+    LINT_REMOVED = "lint_removed", Release.ANY, "lints"
+    LINT_BECAME_RULE = "lint_became_rule", Release.V2, "a lint turned into a rule"
 
-    EXTENSION_ADDED = "extension_added"
-    EXTENSION_REMOVED = "extension_removed"
-    EXTENSION_CHANGED = "extension_changed"
-    SERVICE_ADDED = "service_added"
-    SERVICE_REMOVED = "service_removed"
-    METHOD_ADDED = "method_added"
-    METHOD_REMOVED = "method_removed"
-    METHOD_CHANGED = "method_changed"
+    EXTENSION_ADDED = "extension_added", Release.MINOR, "a new option"
+    EXTENSION_REMOVED = "extension_removed", Release.V2, "an option of our own changed or removed"
+    EXTENSION_CHANGED = "extension_changed", Release.V2, "an option of our own changed"
+    SERVICE_ADDED = "service_added", Release.MINOR, "a new service or method"
+    SERVICE_REMOVED = "service_removed", Release.V2, _REMOVED
+    METHOD_ADDED = "method_added", Release.MINOR, "a new service or method"
+    METHOD_REMOVED = "method_removed", Release.V2, _REMOVED
+    METHOD_CHANGED = "method_changed", Release.V2, "a method's messages or streaming changed"
 
-
-_OF_DEFAULTS: Final = "an existing field's default added, changed or removed"
-_OF_REMOVAL: Final = "a message, enum, service or method removed"
-
-#: For each kind, the release that may make it, and the text of the promise as in proto/README.md,
-#: "Versioning", in the row of that release.
-PROMISES: Final = {
-    SchemaChangeKind.PACKAGE_ADDED: (Release.MINOR, "a new package"),
-    SchemaChangeKind.PACKAGE_REMOVED: (Release.V2, "a package or file removed"),
-    SchemaChangeKind.FILE_REMOVED: (Release.V2, "a package or file removed"),
-    SchemaChangeKind.FILE_OPTION_CHANGED: (
-        Release.V2,
-        "an option that shapes generated code changed",
-    ),
-    SchemaChangeKind.MESSAGE_ADDED: (Release.MINOR, "a new message"),
-    SchemaChangeKind.MESSAGE_REMOVED: (Release.V2, _OF_REMOVAL),
-    SchemaChangeKind.MESSAGE_MOVED: (Release.V2, "a message or enum moved to another file"),
-    SchemaChangeKind.ENUM_ADDED: (Release.MINOR, "a new enum"),
-    SchemaChangeKind.ENUM_REMOVED: (Release.V2, _OF_REMOVAL),
-    SchemaChangeKind.ENUM_MOVED: (Release.V2, "a message or enum moved to another file"),
-    SchemaChangeKind.DEPRECATED: (Release.MINOR, "marked deprecated"),
-    SchemaChangeKind.NO_LONGER_DEPRECATED: (Release.MINOR, "or no longer"),
-    SchemaChangeKind.OPTION_CHANGED: (Release.V2, "an option that shapes generated code changed"),
-    SchemaChangeKind.RESERVATION_REMOVED: (Release.V2, "a reserved number or name given back"),
-    SchemaChangeKind.FIELD_ADDED: (Release.MINOR, "a new field that is not required"),
-    SchemaChangeKind.REQUIRED_FIELD_ADDED: (Release.V2, "a new field that is required"),
-    SchemaChangeKind.ONEOF_MEMBER_ADDED: (Release.MINOR, "a new member of a oneof"),
-    SchemaChangeKind.FIELD_REMOVED: (Release.V2, "removed"),
-    SchemaChangeKind.FIELD_RENAMED: (Release.V2, "renamed"),
-    SchemaChangeKind.FIELD_RENUMBERED: (Release.V2, "renumbered"),
-    SchemaChangeKind.FIELD_RETYPED: (Release.V2, "retyped"),
-    SchemaChangeKind.FIELD_MOVED: (Release.V2, "moved into or out of a oneof"),
-    SchemaChangeKind.JSON_NAME_CHANGED: (Release.V2, "renamed in JSON"),
-    SchemaChangeKind.DEFAULT_ADDED: (Release.V2, _OF_DEFAULTS),
-    SchemaChangeKind.DEFAULT_CHANGED: (Release.V2, _OF_DEFAULTS),
-    SchemaChangeKind.DEFAULT_REMOVED: (Release.V2, _OF_DEFAULTS),
-    SchemaChangeKind.ENUM_VALUE_ADDED: (Release.MINOR, "a new name in an open vocabulary"),
-    SchemaChangeKind.CLOSED_ENUM_VALUE_ADDED: (Release.MINOR, "a new name in a closed vocabulary"),
-    SchemaChangeKind.ENUM_VALUE_REMOVED: (Release.V2, "removed"),
-    SchemaChangeKind.ENUM_VALUE_RENAMED: (Release.V2, "renamed"),
-    SchemaChangeKind.ENUM_VALUE_RENUMBERED: (Release.V2, "renumbered"),
-    SchemaChangeKind.RULE_ADDED: (Release.V2, "a rule added to an existing field"),
-    SchemaChangeKind.RULE_REMOVED: (Release.MINOR, "a rule removed"),
-    SchemaChangeKind.RULE_TIGHTENED: (Release.V2, "a narrower range"),
-    SchemaChangeKind.RULE_LOOSENED: (Release.MINOR, "a wider range"),
-    SchemaChangeKind.RULE_CHANGED: (Release.V2, "a rule changed in another way"),
-    SchemaChangeKind.RULE_ID_CHANGED: (Release.V2, "a rule id changed"),
-    SchemaChangeKind.RULE_ID_REMOVED: (Release.MINOR, "a rule removed"),
-    SchemaChangeKind.VOCABULARY_CLOSED: (Release.V2, "an open vocabulary closed"),
-    SchemaChangeKind.VOCABULARY_OPENED: (Release.V2, "a closed one opened"),
-    SchemaChangeKind.LINT_ADDED: (Release.ANY, "lints"),
-    SchemaChangeKind.LINT_REMOVED: (Release.ANY, "lints"),
-    SchemaChangeKind.LINT_BECAME_RULE: (Release.V2, "a lint turned into a rule"),
-    SchemaChangeKind.EXTENSION_ADDED: (Release.MINOR, "a new option"),
-    SchemaChangeKind.EXTENSION_REMOVED: (Release.V2, "an option of our own changed or removed"),
-    SchemaChangeKind.EXTENSION_CHANGED: (Release.V2, "an option of our own changed"),
-    SchemaChangeKind.SERVICE_ADDED: (Release.MINOR, "a new service or method"),
-    SchemaChangeKind.SERVICE_REMOVED: (Release.V2, _OF_REMOVAL),
-    SchemaChangeKind.METHOD_ADDED: (Release.MINOR, "a new service or method"),
-    SchemaChangeKind.METHOD_REMOVED: (Release.V2, _OF_REMOVAL),
-    SchemaChangeKind.METHOD_CHANGED: (Release.V2, "a method's messages or streaming changed"),
-}
 
 #: The packages that are in development according to proto/README.md, "Stability": any release may
 #: change them.
@@ -171,12 +134,12 @@ class SchemaChange:
     @property
     def release(self) -> Release:
         """The smallest release that may make this change."""
-        return Release.ANY if self.package in IN_DEVELOPMENT else PROMISES[self.kind][0]
+        return Release.ANY if self.package in IN_DEVELOPMENT else self.kind.release
 
     @property
     def promise(self) -> str:
         """The text in proto/README.md that states this."""
-        return "in development" if self.package in IN_DEVELOPMENT else PROMISES[self.kind][1]
+        return "in development" if self.package in IN_DEVELOPMENT else self.kind.promise
 
     @property
     def is_breaking(self) -> bool:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any, Final
+from decimal import Decimal
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from google.protobuf.descriptor_pb2 import (
     DescriptorProto,
@@ -16,19 +18,18 @@ from google.protobuf.descriptor_pb2 import (
 
 from crucible_ir.schema_changes.changes import SchemaChange, SchemaChangeKind
 from crucible_ir.schema_changes.rule_changes import is_closed_vocabulary
-from crucible_ir.schema_changes.versions import Declared, pairs
+from crucible_ir.schema_changes.versions import SchemaVersion, pairs
 from crucible_ir.v1 import options_pb2
 
 if TYPE_CHECKING:
-    from crucible_ir.schema_changes.versions import SchemaVersion
+    #: The old and the new state of one aspect of a declaration, the place, and the kind of change
+    #: if the two differ.
+    _States: TypeAlias = tuple[SchemaChangeKind, str, object, object]
 
 _REPEATED: Final = FieldDescriptorProto.LABEL_REPEATED
 _SCALARS: Final = {
     number: name.removeprefix("TYPE_").lower() for name, number in FieldDescriptorProto.Type.items()
 }
-
-#: Options with a separate kind of change.
-_OWN_KIND: Final = ("deprecated",)
 
 
 def declaration_changes(old: SchemaVersion, new: SchemaVersion) -> Iterator[SchemaChange]:
@@ -36,116 +37,87 @@ def declaration_changes(old: SchemaVersion, new: SchemaVersion) -> Iterator[Sche
 
     An added or removed package is one change, regardless of its contents.
     """
-    yield from _package_changes(old, new)
-    yield from _file_changes(old, new)
-    yield from _message_changes(old, new)
-    yield from _enum_changes(old, new)
-    yield from _extension_changes(old, new)
-    yield from _service_changes(old, new)
-
-
-def _package_changes(old: SchemaVersion, new: SchemaVersion) -> Iterator[SchemaChange]:
-    for name in sorted(old.packages - new.packages):
+    for name in old.packages - new.packages:
         yield SchemaChange(SchemaChangeKind.PACKAGE_REMOVED, name, name, old=f"package {name}")
-    for name in sorted(new.packages - old.packages):
+    for name in new.packages - old.packages:
         yield SchemaChange(SchemaChangeKind.PACKAGE_ADDED, name, name, new=f"package {name}")
+    yield from _file_changes(old, new)
+    for what, before, after, compared in (
+        ("MESSAGE", old.messages, new.messages, partial(_in_message, new)),
+        ("ENUM", old.enums, new.enums, partial(_in_enum, old)),
+        ("EXTENSION", old.extensions, new.extensions, _in_extension),
+        ("SERVICE", old.services, new.services, _in_service),
+    ):
+        for name, was in before.items():
+            if name in after:
+                is_ = after[name]
+                states = [*compared(name, was.proto, is_.proto)]
+                if what in ("MESSAGE", "ENUM"):
+                    moved = SchemaChangeKind[f"{what}_MOVED"]
+                    states.append((moved, name, was.file.name, is_.file.name))
+                yield from _changes(was.package, states)
+            elif was.package in new.packages:
+                kind = SchemaChangeKind[f"{what}_REMOVED"]
+                yield SchemaChange(kind, was.package, name, old=was.proto.name)
+        for name, is_ in after.items():
+            if name not in before and is_.package in old.packages:
+                kind = SchemaChangeKind[f"{what}_ADDED"]
+                yield SchemaChange(kind, is_.package, name, new=is_.proto.name)
+
+
+def _changes(package: str, states: Iterable[_States]) -> Iterator[SchemaChange]:
+    for kind, place, was, is_ in states:
+        if was != is_:
+            texts = [None if state is None else str(state) for state in (was, is_)]
+            yield SchemaChange(kind, package, place, *texts)
 
 
 def _file_changes(old: SchemaVersion, new: SchemaVersion) -> Iterator[SchemaChange]:
-    before = {file.name: file for file in old.own_files()}
     after = {file.name: file for file in new.own_files()}
-    for name, file in before.items():
-        if name not in after:
-            if file.package in new.packages:
-                yield SchemaChange(SchemaChangeKind.FILE_REMOVED, file.package, name, old=name)
-            continue
-        kind = SchemaChangeKind.FILE_OPTION_CHANGED
-        yield from _option_changes(kind, file.package, name, file, after[name])
-        for attribute in ("package", "syntax", "edition"):
-            was, is_ = str(getattr(file, attribute)), str(getattr(after[name], attribute))
-            if was != is_:
-                texts = (f"{attribute} = {was}", f"{attribute} = {is_}")
-                yield SchemaChange(kind, file.package, name, *texts)
+    for file in old.own_files():
+        if file.name in after:
+            yield from _changes(file.package, _in_file(file.name, file, after[file.name]))
+        elif file.package in new.packages:
+            name = file.name
+            yield SchemaChange(SchemaChangeKind.FILE_REMOVED, file.package, name, old=name)
 
 
-def _message_changes(old: SchemaVersion, new: SchemaVersion) -> Iterator[SchemaChange]:
-    before, after = old.messages, new.messages
-    kinds = (
-        SchemaChangeKind.MESSAGE_ADDED,
-        SchemaChangeKind.MESSAGE_REMOVED,
-        SchemaChangeKind.MESSAGE_MOVED,
+def _in_file(name: str, was: Any, is_: Any) -> Iterator[_States]:
+    kind = SchemaChangeKind.FILE_OPTION_CHANGED
+    yield from _options(name, was, is_, kind)
+    for attribute in ("package", "syntax", "edition"):
+        before, after = (f"{attribute} = {getattr(file, attribute)}" for file in (was, is_))
+        yield kind, name, before, after
+
+
+def _options(
+    place: str, was: Any, is_: Any, kind: SchemaChangeKind = SchemaChangeKind.OPTION_CHANGED
+) -> Iterator[_States]:
+    """Yield the options of protobuf, but not extensions, such as rules."""
+    before, after = (
+        {
+            field.name: f"{field.name} = {str(value).strip()}"
+            for field, value in each.options.ListFields()
+            if not field.is_extension
+        }
+        for each in (was, is_)
     )
-    yield from _added_and_removed((old, new), before, after, *kinds)
-    for name in _in_both(before, after):
-        was, is_ = before[name].proto, after[name].proto
-        if was == is_:
-            continue
-        package = before[name].package
-        yield from _option_changes(SchemaChangeKind.OPTION_CHANGED, package, name, was, is_)
-        yield from _reservation_changes(package, name, was, is_)
-        yield from _field_changes(package, name, was, is_, new)
+    for name in sorted((before.keys() | after.keys()) - {"deprecated"}):
+        yield kind, place, before.get(name), after.get(name)
+    if was.options.deprecated:
+        marked = None if not is_.options.deprecated else "deprecated"
+        yield SchemaChangeKind.NO_LONGER_DEPRECATED, place, "deprecated", marked
+    elif is_.options.deprecated:
+        yield SchemaChangeKind.DEPRECATED, place, None, "deprecated"
 
 
-def _added_and_removed(
-    versions: tuple[SchemaVersion, SchemaVersion],
-    before: dict[str, Declared],
-    after: dict[str, Declared],
-    added: SchemaChangeKind,
-    removed: SchemaChangeKind,
-    moved: SchemaChangeKind | None = None,
-) -> Iterator[SchemaChange]:
-    in_both = versions[0].packages & versions[1].packages
-    for name, declared in before.items():
-        if declared.package not in in_both:
-            continue
-        if name not in after:
-            yield SchemaChange(removed, declared.package, name, old=declared.proto.name)
-        elif moved is not None and after[name].file.name != declared.file.name:
-            files = (declared.file.name, after[name].file.name)
-            yield SchemaChange(moved, declared.package, name, *files)
-    for name, declared in after.items():
-        if name not in before and declared.package in in_both:
-            yield SchemaChange(added, declared.package, name, new=declared.proto.name)
-
-
-def _in_both(before: dict[str, Declared], after: dict[str, Declared]) -> Iterable[str]:
-    return [name for name in before if name in after]
-
-
-def _option_changes(
-    kind: SchemaChangeKind, package: str, place: str, was: Any, is_: Any
-) -> Iterator[SchemaChange]:
-    """Yield the changes of the options of protobuf, but not of extensions, such as rules."""
-    before, after = _options(was), _options(is_)
-    for name in sorted(before.keys() | after.keys()):
-        if before.get(name) != after.get(name) and name not in _OWN_KIND:
-            texts = [
-                None if value is None else f"{name} = {value}"
-                for value in (before.get(name), after.get(name))
-            ]
-            yield SchemaChange(kind, package, place, *texts)
-    if was.options.deprecated != is_.options.deprecated:
-        deprecated = is_.options.deprecated
-        kind = SchemaChangeKind.DEPRECATED if deprecated else SchemaChangeKind.NO_LONGER_DEPRECATED
-        texts = [None, "deprecated"] if deprecated else ["deprecated", None]
-        yield SchemaChange(kind, package, place, *texts)
-
-
-def _options(declared: Any) -> dict[str, str]:
-    return {
-        field.name: str(value).strip()
-        for field, value in declared.options.ListFields()
-        if not field.is_extension
-    }
-
-
-def _reservation_changes(package: str, place: str, was: Any, is_: Any) -> Iterator[SchemaChange]:
+def _reservations(place: str, was: Any, is_: Any) -> Iterator[_States]:
     removed = [
         f"{first} to {last}" for first, last in _reserved(was) if not _covered(first, last, is_)
     ]
     removed += [f'"{name}"' for name in was.reserved_name if name not in is_.reserved_name]
     for reserved in removed:
-        yield SchemaChange(SchemaChangeKind.RESERVATION_REMOVED, package, place, old=reserved)
+        yield SchemaChangeKind.RESERVATION_REMOVED, place, reserved, None
 
 
 def _reserved(declared: Any) -> list[tuple[int, int]]:
@@ -163,34 +135,24 @@ def _covered(first: int, last: int, by: Any) -> bool:
     return first > last
 
 
-def _field_changes(
-    package: str, message: str, was: DescriptorProto, is_: DescriptorProto, new: SchemaVersion
-) -> Iterator[SchemaChange]:
+def _in_message(
+    new: SchemaVersion, message: str, was: DescriptorProto, is_: DescriptorProto
+) -> Iterator[_States]:
+    yield from _options(message, was, is_)
+    yield from _reservations(message, was, is_)
     for before, after in pairs(was.field, is_.field):
         place = f"{message}.{(before or after).name}"
         if after is None:
-            kind, text = SchemaChangeKind.FIELD_REMOVED, _type_text(before, was)
-            yield SchemaChange(kind, package, place, old=text)
-        elif before is None:
-            kind = _kind_of_new_field(message, was, is_, after, new)
-            yield SchemaChange(kind, package, place, new=_type_text(after, is_))
-        elif before != after or _entry(before, was) != _entry(after, is_):
-            yield from _one_field_changes(package, place, (before, was), (after, is_))
-
-
-def _kind_of_new_field(
-    message: str,
-    was: DescriptorProto,
-    is_: DescriptorProto,
-    field: FieldDescriptorProto,
-    new: SchemaVersion,
-) -> SchemaChangeKind:
-    if _is_required(new, message, field.name):
-        return SchemaChangeKind.REQUIRED_FIELD_ADDED
-    existing = {oneof.name for oneof in was.oneof_decl}
-    if _oneof(field, is_) in existing:
-        return SchemaChangeKind.ONEOF_MEMBER_ADDED
-    return SchemaChangeKind.FIELD_ADDED
+            yield SchemaChangeKind.FIELD_REMOVED, place, _type_text(before, was), None
+        elif before is not None:
+            yield from _in_field(place, before, was, after, is_)
+        else:
+            kind = SchemaChangeKind.FIELD_ADDED
+            if _is_required(new, message, after.name):
+                kind = SchemaChangeKind.REQUIRED_FIELD_ADDED
+            elif _oneof(after, is_) in {oneof.name for oneof in was.oneof_decl}:
+                kind = SchemaChangeKind.ONEOF_MEMBER_ADDED
+            yield kind, place, None, _type_text(after, is_)
 
 
 def _is_required(version: SchemaVersion, message: str, field: str) -> bool:
@@ -203,45 +165,27 @@ def _is_required(version: SchemaVersion, message: str, field: str) -> bool:
     return any(path == field for path, _ in version.broken_rules(empty))
 
 
-def _one_field_changes(
-    package: str,
+def _in_field(
     place: str,
-    old: tuple[FieldDescriptorProto, DescriptorProto],
-    new: tuple[FieldDescriptorProto, DescriptorProto],
-) -> Iterator[SchemaChange]:
-    was, is_ = old[0], new[0]
-    renamed = was.name != is_.name
-    facts: list[tuple[SchemaChangeKind, object, object]] = [
-        (SchemaChangeKind.FIELD_RENAMED, was.name, is_.name),
-        (SchemaChangeKind.FIELD_RENUMBERED, was.number, is_.number),
-        (SchemaChangeKind.FIELD_RETYPED, _type_text(*old), _type_text(*new)),
-        (SchemaChangeKind.FIELD_MOVED, _oneof(*old), _oneof(*new)),
-    ]
-    if not renamed:
-        facts.append((SchemaChangeKind.JSON_NAME_CHANGED, was.json_name, is_.json_name))
-    for kind, before, after in facts:
-        if before != after:
-            texts = [None if value is None else str(value) for value in (before, after)]
-            yield SchemaChange(kind, package, place, *texts)
-    yield from _option_changes(SchemaChangeKind.OPTION_CHANGED, package, place, was, is_)
-    yield from _default_changes(package, place, was, is_)
-
-
-def _default_changes(
-    package: str, place: str, was: FieldDescriptorProto, is_: FieldDescriptorProto
-) -> Iterator[SchemaChange]:
-    before, after = _default(was), _default(is_)
-    if before is None or after is None:
-        if before == after:
-            return
-        kind = (
-            SchemaChangeKind.DEFAULT_ADDED if before is None else SchemaChangeKind.DEFAULT_REMOVED
-        )
-    elif _same_json(before, after):
-        return
-    else:
-        kind = SchemaChangeKind.DEFAULT_CHANGED
-    yield SchemaChange(kind, package, place, before, after)
+    was: FieldDescriptorProto,
+    before: DescriptorProto,
+    is_: FieldDescriptorProto,
+    after: DescriptorProto,
+) -> Iterator[_States]:
+    yield SchemaChangeKind.FIELD_RENAMED, place, was.name, is_.name
+    yield SchemaChangeKind.FIELD_RENUMBERED, place, was.number, is_.number
+    yield SchemaChangeKind.FIELD_RETYPED, place, _type_text(was, before), _type_text(is_, after)
+    yield SchemaChangeKind.FIELD_MOVED, place, _oneof(was, before), _oneof(is_, after)
+    if was.name == is_.name:
+        yield SchemaChangeKind.JSON_NAME_CHANGED, place, was.json_name, is_.json_name
+    yield from _options(place, was, is_)
+    default, new_default = _default(was), _default(is_)
+    if default is None:
+        yield SchemaChangeKind.DEFAULT_ADDED, place, None, new_default
+    elif new_default is None:
+        yield SchemaChangeKind.DEFAULT_REMOVED, place, default, None
+    elif not _same_json(default, new_default):
+        yield SchemaChangeKind.DEFAULT_CHANGED, place, default, new_default
 
 
 def _default(field: FieldDescriptorProto) -> str | None:
@@ -255,18 +199,18 @@ def _default(field: FieldDescriptorProto) -> str | None:
 def _same_json(before: str, after: str) -> bool:
     """Return whether two defaults are the same JSON value, such as ``1`` and ``1.0``."""
     try:
-        return _same(json.loads(before), json.loads(after))
-    except (ValueError, RecursionError):
+        return bool(_parsed(before) == _parsed(after))
+    except (ValueError, ArithmeticError, RecursionError):
         return before == after
 
 
-def _same(before: Any, after: Any) -> bool:
-    """Compare JSON values; unlike in Python, ``true`` and ``1`` are different."""
-    if isinstance(before, list) and isinstance(after, list):
-        return len(before) == len(after) and all(map(_same, before, after))
-    if isinstance(before, dict) and isinstance(after, dict):
-        return before.keys() == after.keys() and all(_same(before[k], after[k]) for k in before)
-    return bool(before == after) and isinstance(before, bool) == isinstance(after, bool)
+def _parsed(text: str) -> Any:
+    """Parse JSON; each number is in a tuple, since ``1`` would equal ``true``."""
+    return json.loads(text, parse_int=_number, parse_float=_number)
+
+
+def _number(text: str) -> tuple[Decimal]:
+    return (Decimal(text),)
 
 
 def _oneof(field: FieldDescriptorProto, message: DescriptorProto) -> str | None:
@@ -302,23 +246,25 @@ def _single_type(field: FieldDescriptorProto) -> str:
     return field.type_name.removeprefix(".") or _SCALARS[field.type]
 
 
-def _enum_changes(old: SchemaVersion, new: SchemaVersion) -> Iterator[SchemaChange]:
-    before, after = old.enums, new.enums
-    kinds = (
-        SchemaChangeKind.ENUM_ADDED,
-        SchemaChangeKind.ENUM_REMOVED,
-        SchemaChangeKind.ENUM_MOVED,
-    )
-    yield from _added_and_removed((old, new), before, after, *kinds)
-    closed = _closed_enums(old)
-    for name in _in_both(before, after):
-        was, is_ = before[name].proto, after[name].proto
-        if was == is_:
-            continue
-        package = before[name].package
-        yield from _option_changes(SchemaChangeKind.OPTION_CHANGED, package, name, was, is_)
-        yield from _reservation_changes(package, name, was, is_)
-        yield from _value_changes(package, name, was, is_, is_closed=name in closed)
+def _in_enum(
+    old: SchemaVersion, enum: str, was: EnumDescriptorProto, is_: EnumDescriptorProto
+) -> Iterator[_States]:
+    yield from _options(enum, was, is_)
+    yield from _reservations(enum, was, is_)
+    for before, after in pairs(was.value, is_.value):
+        place = f"{enum}.{(before or after).name}"
+        if after is None:
+            text = f"{before.name} = {before.number}"
+            yield SchemaChangeKind.ENUM_VALUE_REMOVED, place, text, None
+        elif before is None:
+            kind = SchemaChangeKind.ENUM_VALUE_ADDED
+            if enum in _closed_enums(old):
+                kind = SchemaChangeKind.CLOSED_ENUM_VALUE_ADDED
+            yield kind, place, None, f"{after.name} = {after.number}"
+        else:
+            yield SchemaChangeKind.ENUM_VALUE_RENAMED, place, before.name, after.name
+            yield SchemaChangeKind.ENUM_VALUE_RENUMBERED, place, before.number, after.number
+            yield from _options(place, before, after)
 
 
 def _closed_enums(version: SchemaVersion) -> set[str]:
@@ -331,39 +277,10 @@ def _closed_enums(version: SchemaVersion) -> set[str]:
     }
 
 
-def _value_changes(
-    package: str, enum: str, was: Any, is_: Any, *, is_closed: bool
-) -> Iterator[SchemaChange]:
-    added = (
-        SchemaChangeKind.CLOSED_ENUM_VALUE_ADDED if is_closed else SchemaChangeKind.ENUM_VALUE_ADDED
-    )
-    for before, after in pairs(was.value, is_.value):
-        place = f"{enum}.{(before or after).name}"
-        if after is None:
-            text = f"{before.name} = {before.number}"
-            yield SchemaChange(SchemaChangeKind.ENUM_VALUE_REMOVED, package, place, old=text)
-        elif before is None:
-            yield SchemaChange(added, package, place, new=f"{after.name} = {after.number}")
-        else:
-            if before.name != after.name:
-                names = (before.name, after.name)
-                yield SchemaChange(SchemaChangeKind.ENUM_VALUE_RENAMED, package, place, *names)
-            if before.number != after.number:
-                numbers = (str(before.number), str(after.number))
-                yield SchemaChange(SchemaChangeKind.ENUM_VALUE_RENUMBERED, package, place, *numbers)
-            kind = SchemaChangeKind.OPTION_CHANGED
-            yield from _option_changes(kind, package, place, before, after)
-
-
-def _extension_changes(old: SchemaVersion, new: SchemaVersion) -> Iterator[SchemaChange]:
-    before, after = old.extensions, new.extensions
-    kinds = (SchemaChangeKind.EXTENSION_ADDED, SchemaChangeKind.EXTENSION_REMOVED)
-    yield from _added_and_removed((old, new), before, after, *kinds)
-    for name in _in_both(before, after):
-        was, is_ = (_extension_text(each[name].proto) for each in (before, after))
-        if was != is_:
-            kind = SchemaChangeKind.EXTENSION_CHANGED
-            yield SchemaChange(kind, before[name].package, name, was, is_)
+def _in_extension(
+    name: str, was: FieldDescriptorProto, is_: FieldDescriptorProto
+) -> Iterator[_States]:
+    yield SchemaChangeKind.EXTENSION_CHANGED, name, _extension_text(was), _extension_text(is_)
 
 
 def _extension_text(extension: FieldDescriptorProto) -> str:
@@ -371,48 +288,21 @@ def _extension_text(extension: FieldDescriptorProto) -> str:
     return f"{_type_text(extension, DescriptorProto())} = {extension.number} of {extended}"
 
 
-def _service_changes(old: SchemaVersion, new: SchemaVersion) -> Iterator[SchemaChange]:
-    before, after = _services(old), _services(new)
-    yield from _added_and_removed(
-        (old, new), before, after, SchemaChangeKind.SERVICE_ADDED, SchemaChangeKind.SERVICE_REMOVED
-    )
-    for name in _in_both(before, after):
-        package = before[name].package
-        was: ServiceDescriptorProto = before[name].proto
-        is_: ServiceDescriptorProto = after[name].proto
-        yield from _option_changes(SchemaChangeKind.OPTION_CHANGED, package, name, was, is_)
-        yield from _method_changes(package, name, was, is_)
-
-
-def _services(version: SchemaVersion) -> dict[str, Declared]:
-    declared = (
-        Declared(file, file.package, service)
-        for file in version.own_files()
-        for service in file.service
-    )
-    return {each.full_name: each for each in declared}
-
-
-def _method_changes(
-    package: str, service: str, was: ServiceDescriptorProto, is_: ServiceDescriptorProto
-) -> Iterator[SchemaChange]:
-    before = {method.name: method for method in was.method}
-    after = {method.name: method for method in is_.method}
-    for name, method in before.items():
+def _in_service(
+    service: str, was: ServiceDescriptorProto, is_: ServiceDescriptorProto
+) -> Iterator[_States]:
+    yield from _options(service, was, is_)
+    before, after = ({method.name: method for method in each.method} for each in (was, is_))
+    for name in before | after:
         place = f"{service}.{name}"
-        text = _method_text(method)
         if name not in after:
-            yield SchemaChange(SchemaChangeKind.METHOD_REMOVED, package, place, old=text)
-            continue
-        if text != _method_text(after[name]):
-            kind = SchemaChangeKind.METHOD_CHANGED
-            yield SchemaChange(kind, package, place, text, _method_text(after[name]))
-        kind = SchemaChangeKind.OPTION_CHANGED
-        yield from _option_changes(kind, package, place, method, after[name])
-    for name, method in after.items():
-        if name not in before:
-            kind, place = SchemaChangeKind.METHOD_ADDED, f"{service}.{name}"
-            yield SchemaChange(kind, package, place, new=_method_text(method))
+            yield SchemaChangeKind.METHOD_REMOVED, place, _method_text(before[name]), None
+        elif name not in before:
+            yield SchemaChangeKind.METHOD_ADDED, place, None, _method_text(after[name])
+        else:
+            texts = _method_text(before[name]), _method_text(after[name])
+            yield SchemaChangeKind.METHOD_CHANGED, place, *texts
+            yield from _options(place, before[name], after[name])
 
 
 def _method_text(method: MethodDescriptorProto) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
 from crucible_ir.schema.fields import Kind, describe_field
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
     #: The kind of a change, and descriptions of the old and the new state.
     _Change: TypeAlias = tuple[SchemaChangeKind, str | None, str | None]
 
+    #: Returns the ids of the rules that the unset or empty field breaks in the old version (0) or
+    #: the new one (1); ``None`` if the rules are not those of a field.
+    _Unset: TypeAlias = Callable[[int], list[str] | None]
+
 _DEFINED_ONLY: Final = "enum.defined_only"
 _REQUIRED: Final = "required"
 _ALWAYS: Final = "IGNORE_ALWAYS"
@@ -45,7 +50,7 @@ class _RuleSet:
         ignore: The number of `buf.validate.Ignore`; a greater number ignores more.
         ignore_name: The name of `ignore`.
         unknown: The rules as bytes, if this version of protovalidate does not know all of them.
-        modifiers: Options that are not rules but modify them, by name.
+        strict: The option that modifies the rule for a well-known pattern, if it is set.
         has_messages: Whether the values are messages, which have their own rules.
     """
 
@@ -53,7 +58,7 @@ class _RuleSet:
     ignore: int = 0
     ignore_name: str = "IGNORE_UNSPECIFIED"
     unknown: bytes = b""
-    modifiers: dict[str, str] = field(default_factory=dict)
+    strict: str | None = None
     has_messages: bool = False
 
 
@@ -103,7 +108,8 @@ def _in_message(
         pair = before.get(path, _RuleSet()), after.get(path, _RuleSet())
         full = f"{name}.{path}" if path else name
         names = (path, new_names.get(path, path)) if path in was.fields_by_name else None
-        for kind, before_text, after_text in _in_rule_set(*pair, _Unset((old, new), name, names)):
+        unset = partial(_unset_rules, (old, new), name, names)
+        for kind, before_text, after_text in _in_rule_set(*pair, unset):
             yield SchemaChange(kind, package, full, before_text, after_text)
 
 
@@ -124,37 +130,18 @@ def _as_named_before(path: str, renamed: Mapping[str, str]) -> str:
     return renamed.get(subject, subject) + path[len(subject) :]
 
 
-@dataclass(frozen=True, slots=True)
-class _Unset:
-    """A message with an unset or empty field, and the rules that it breaks in both versions.
-
-    Attributes:
-        versions: The old and the new version.
-        message: The full name of the message.
-        names: The name of the field in each version; ``None`` if the rules are not those of a
-            field.
-    """
-
-    versions: tuple[SchemaVersion, SchemaVersion]
-    message: str
-    names: tuple[str, str] | None
-
-    def broken_rules(self, index: int) -> list[str] | None:
-        """Return the ids of the rules that the field breaks; ``None`` if that is unknown.
-
-        Args:
-            index: 0 for the old version, 1 for the new one.
-        """
-        if self.names is None:
-            return None
-        empty = self.versions[index].message_class(self.message)()
-        broken = self.versions[index].broken_rules(empty)
-        return [rule_id for path, rule_id in broken if path == self.names[index]]
-
-    def has_same_verdict(self) -> bool:
-        """Return whether the field is known to break the same rules in both versions."""
-        before = self.broken_rules(0)
-        return before is not None and before == self.broken_rules(1)
+def _unset_rules(
+    versions: tuple[SchemaVersion, SchemaVersion],
+    message: str,
+    names: tuple[str, str] | None,
+    index: int,
+) -> list[str] | None:
+    """Return the ids of the rules that an unset field breaks, given its name in each version."""
+    if names is None:
+        return None
+    empty = versions[index].message_class(message)()
+    broken = versions[index].broken_rules(empty)
+    return [rule_id for path, rule_id in broken if path == names[index]]
 
 
 def _in_rule_set(before: _RuleSet, after: _RuleSet, unset: _Unset) -> Iterator[_Change]:
@@ -165,10 +152,8 @@ def _in_rule_set(before: _RuleSet, after: _RuleSet, unset: _Unset) -> Iterator[_
             yield change
     if not ignored:
         yield from _changes_of_rules(before.rules, after.rules, unset)
-        for name in sorted(before.modifiers.keys() | after.modifiers.keys()):
-            was, is_ = before.modifiers.get(name), after.modifiers.get(name)
-            if was != is_:
-                yield SchemaChangeKind.RULE_CHANGED, was, is_
+        if before.strict != after.strict:
+            yield SchemaChangeKind.RULE_CHANGED, before.strict, after.strict
     if before.unknown != after.unknown:
         texts = [
             f"unknown rules ({len(each.unknown)} bytes)" if each.unknown else None
@@ -182,7 +167,8 @@ def _change_of_ignore(before: _RuleSet, after: _RuleSet, unset: _Unset) -> _Chan
     looser, stricter = (after, before) if loosened else (before, after)
     if not (stricter.rules or stricter.has_messages):
         return None
-    if looser.ignore_name != _ALWAYS and unset.has_same_verdict():
+    broken = unset(0)
+    if looser.ignore_name != _ALWAYS and broken is not None and broken == unset(1):
         # It only ignores the zero value, and not even that for a field with presence.
         return None
     kind = SchemaChangeKind.RULE_LOOSENED if loosened else SchemaChangeKind.RULE_TIGHTENED
@@ -200,39 +186,26 @@ def _changes_of_rules(
             texts = _describe(removed.pop(same[0])), _describe(added.pop(key))
             yield SchemaChangeKind.RULE_ID_CHANGED, *texts
     for rule in removed.values():
-        yield _removal(rule, unset)
+        yield _in_one_version(rule, unset, is_added=False)
     for rule in added.values():
-        yield _addition(rule, unset)
+        yield _in_one_version(rule, unset, is_added=True)
     for key, rule in before.items():
         if key in after:
             yield from _changes_of_rule(rule, after[key])
 
 
-def _removal(rule: Rule, unset: _Unset) -> _Change:
+def _in_one_version(rule: Rule, unset: _Unset, *, is_added: bool) -> _Change:
+    """Return the change of a rule that was added or removed."""
+    kind = SchemaChangeKind.RULE_ADDED if is_added else SchemaChangeKind.RULE_REMOVED
+    other: str | None = None
     if rule.rule_id == _DEFINED_ONLY:
-        return SchemaChangeKind.VOCABULARY_OPENED, _describe(rule), None
-    others = unset.broken_rules(1) if rule.rule_id == _REQUIRED else None
-    if others:
-        # It hid the other rules of an empty field, which now report it under their own ids.
-        return (
-            SchemaChangeKind.RULE_ID_CHANGED,
-            _describe(rule),
-            ", ".join(f"[{each}]" for each in others),
-        )
-    return SchemaChangeKind.RULE_REMOVED, _describe(rule), None
-
-
-def _addition(rule: Rule, unset: _Unset) -> _Change:
-    if rule.rule_id == _DEFINED_ONLY:
-        return SchemaChangeKind.VOCABULARY_CLOSED, None, _describe(rule)
-    others = unset.broken_rules(0) if rule.rule_id == _REQUIRED else None
-    if others:
-        return (
-            SchemaChangeKind.RULE_ID_CHANGED,
-            ", ".join(f"[{each}]" for each in others),
-            _describe(rule),
-        )
-    return SchemaChangeKind.RULE_ADDED, None, _describe(rule)
+        closed, opened = SchemaChangeKind.VOCABULARY_CLOSED, SchemaChangeKind.VOCABULARY_OPENED
+        kind = closed if is_added else opened
+    elif rule.rule_id == _REQUIRED and (others := unset(0 if is_added else 1)):
+        # It hides the other rules of an empty field, which the other version reports.
+        kind = SchemaChangeKind.RULE_ID_CHANGED
+        other = ", ".join(f"[{each}]" for each in others)
+    return (kind, other, _describe(rule)) if is_added else (kind, _describe(rule), other)
 
 
 def _changes_of_rule(old: Rule, new: Rule) -> Iterator[_Change]:
@@ -287,16 +260,12 @@ def _rule_sets(message: Descriptor) -> dict[str, _RuleSet]:
     rules = _rules_of(message)
     found: dict[str, _RuleSet] = {"": _RuleSet(unknown=_unknown(message_rules(message)))}
     for oneof in message.oneofs:
-        if oneof.has_options:
-            found[oneof.name] = _RuleSet(unknown=_unknown(oneof_rules(oneof)))
+        found[oneof.name] = _RuleSet(unknown=_unknown(oneof_rules(oneof)))
     for member in message.fields:
-        if member.has_options:
-            declared = field_rules(member)
-            found[member.name] = _RuleSet(unknown=_unknown(declared))
-            _add_declared(found, member.name, declared)
-            found[member.name].has_messages = describe_field(member).kind is Kind.MESSAGE
-        else:
-            found[member.name] = _RuleSet(has_messages=describe_field(member).kind is Kind.MESSAGE)
+        declared = field_rules(member)
+        has_messages = describe_field(member).kind is Kind.MESSAGE
+        found[member.name] = _RuleSet(unknown=_unknown(declared), has_messages=has_messages)
+        _add_declared(found, member.name, declared)
     for rule in rules:
         rule_set = found.setdefault(rule.field_path, _RuleSet())
         key = _identity(rule)
@@ -322,7 +291,7 @@ def _add_declared(found: dict[str, _RuleSet], path: str, declared: Any) -> None:
         if option.name in INNER_RULES:
             _add_declared(found, path + INNER_RULES[option.name], value)
         elif option.name == "strict" and standard.HasField("well_known_regex"):
-            rule_set.modifiers[option.name] = f"{option.name} = {str(value).lower()}"
+            rule_set.strict = f"strict = {str(value).lower()}"
 
 
 def _unknown(declared: Any) -> bytes:

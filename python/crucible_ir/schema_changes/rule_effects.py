@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
@@ -13,12 +14,10 @@ from google.protobuf.timestamp_pb2 import Timestamp
 if TYPE_CHECKING:
     from crucible_ir.schema.rules import Parameter, Rule
 
-#: A number, or the seconds and nanoseconds of a timestamp or duration.
+#: A number; for a timestamp or duration, that of nanoseconds.
 _Value: TypeAlias = Any
 #: An inclusive range; ``None`` for an open end.
 _Range: TypeAlias = tuple[_Value | None, _Value | None]
-
-_NANOS_PER_SECOND: Final = 1_000_000_000
 
 
 class Effect(StrEnum):
@@ -42,7 +41,8 @@ def effect(old: Rule, new: Rule) -> Effect:
     """
     before, after = old.parameters, new.parameters
     if before.keys() | after.keys() <= BOUNDS:
-        return _effect_of_bounds(old, new)
+        was, is_ = _accepted(old), _accepted(new)
+        return _effect(wider=_within(was, is_), narrower=_within(is_, was))
     if before == after:
         return Effect.SAME
     differing = [
@@ -53,7 +53,11 @@ def effect(old: Rule, new: Rule) -> Effect:
     (name,) = differing
     accepts_all_of = _COMPARED[name]
     was, is_ = _ordered(old, before[name]), _ordered(new, after[name])
-    wider, narrower = accepts_all_of(is_, was), accepts_all_of(was, is_)
+    return _effect(wider=accepts_all_of(is_, was), narrower=accepts_all_of(was, is_))
+
+
+def _effect(*, wider: bool, narrower: bool) -> Effect:
+    """Return the effect, given whether each version accepts all values of the other one."""
     if wider and narrower:
         return Effect.SAME
     if wider:
@@ -61,68 +65,20 @@ def effect(old: Rule, new: Rule) -> Effect:
     return Effect.NARROWER if narrower else Effect.OTHER
 
 
-def _at_least(one: Any, other: Any) -> bool:
-    return bool(one >= other)
-
-
-def _at_most(one: Any, other: Any) -> bool:
-    return bool(one <= other)
-
-
-def _superset(one: Any, other: Any) -> bool:
-    return set(one) >= set(other)
-
-
-def _subset(one: Any, other: Any) -> bool:
-    return set(one) <= set(other)
-
-
-def _start_of(one: Any, other: Any) -> bool:
-    return bool(other.startswith(one))
-
-
-def _end_of(one: Any, other: Any) -> bool:
-    return bool(other.endswith(one))
-
-
-def _part_of(one: Any, other: Any) -> bool:
-    return one in other
-
-
-def _containing(one: Any, other: Any) -> bool:
-    return other in one
-
-
 #: For each comparable parameter, a function that returns whether a rule with the first value
 #: accepts everything that a rule with the second value accepts.
 _COMPARED: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
-    "max_len": _at_least,
-    "max_bytes": _at_least,
-    "max_items": _at_least,
-    "max_pairs": _at_least,
-    "within": _at_least,
-    "min_len": _at_most,
-    "min_bytes": _at_most,
-    "min_items": _at_most,
-    "min_pairs": _at_most,
-    "in": _superset,
-    "not_in": _subset,
-    "prefix": _start_of,
-    "suffix": _end_of,
-    "contains": _part_of,
-    "not_contains": _containing,
+    **dict.fromkeys(("max_len", "max_bytes", "max_items", "max_pairs", "within"), operator.ge),
+    **dict.fromkeys(("min_len", "min_bytes", "min_items", "min_pairs"), operator.le),
     # Of the rule for several fields: whether one of them must be set.
-    "required": _at_most,
+    "required": operator.le,
+    "in": lambda one, other: set(one) >= set(other),
+    "not_in": lambda one, other: set(one) <= set(other),
+    "prefix": lambda one, other: other.startswith(one),
+    "suffix": lambda one, other: other.endswith(one),
+    "contains": lambda one, other: one in other,
+    "not_contains": operator.contains,
 }
-
-
-def _effect_of_bounds(old: Rule, new: Rule) -> Effect:
-    before, after = _accepted(old), _accepted(new)
-    if before == after:
-        return Effect.SAME
-    if _within(before, after):
-        return Effect.WIDER
-    return Effect.NARROWER if _within(after, before) else Effect.OTHER
 
 
 def _accepted(rule: Rule) -> list[_Range]:
@@ -149,9 +105,6 @@ def _next(rule: Rule, value: _Value, step: int) -> _Value:
     """Return the next greater or next smaller value of the same type."""
     if isinstance(value, float):
         return math.nextafter(value, step * math.inf)
-    if isinstance(value, tuple):
-        seconds, nanos = divmod(value[0] * _NANOS_PER_SECOND + value[1] + step, _NANOS_PER_SECOND)
-        return seconds, nanos
     return value + step
 
 
@@ -171,12 +124,10 @@ def _ordered(rule: Rule, value: Parameter) -> _Value:
         return value
     kind = rule.rule_id.partition(".")[0]
     if kind == "duration" or rule.rule_id == "timestamp.within":
-        duration = Duration()
-        duration.FromJsonString(value)
-        total = duration.seconds * _NANOS_PER_SECOND + duration.nanos
-        return divmod(total, _NANOS_PER_SECOND)
-    if kind == "timestamp":
-        timestamp = Timestamp()
-        timestamp.FromJsonString(value)
-        return timestamp.seconds, timestamp.nanos
-    return value
+        return _nanoseconds(Duration(), value)
+    return _nanoseconds(Timestamp(), value) if kind == "timestamp" else value
+
+
+def _nanoseconds(time: Timestamp | Duration, text: str) -> int:
+    time.FromJsonString(text)
+    return time.ToNanoseconds()

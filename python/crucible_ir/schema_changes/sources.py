@@ -7,6 +7,7 @@ import json
 import os
 import re
 import zipfile
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final
@@ -14,7 +15,7 @@ from typing import IO, TYPE_CHECKING, Final
 from crucible_ir.schema_changes.versions import ReleasedLint, SchemaError, SchemaVersion
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 #: The name of the version of this package.
 INSTALLED: Final = "installed"
@@ -64,11 +65,8 @@ def read_schema(name: str, file: IO[bytes]) -> SchemaVersion:
     Raises:
         SchemaError: The content is not a descriptor set, or cannot be read.
     """
-    try:
-        content = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise SchemaError(_unreadable(name, error)) from None
-    return SchemaVersion.parse(name, _limited(name, content))
+    with _readable(name):
+        return SchemaVersion.parse(name, _limited(name, file))
 
 
 def installed_schema() -> SchemaVersion:
@@ -152,19 +150,21 @@ def _others(releases: Path) -> str:
 
 
 def _content(path: Path) -> bytes:
+    with _readable(str(path)), path.open("rb") as file:
+        return _limited(str(path), file)
+
+
+@contextmanager
+def _readable(name: str) -> Iterator[None]:
     try:
-        with path.open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
+        yield
     except OSError as error:
-        raise SchemaError(_unreadable(str(path), error)) from None
-    return _limited(str(path), content)
+        reason = (error.strerror or str(error)).lower()
+        raise SchemaError(f"{name}: cannot be read: {reason}") from None
 
 
-def _unreadable(name: str, error: OSError) -> str:
-    return f"{name}: cannot be read: {(error.strerror or str(error)).lower()}"
-
-
-def _limited(name: str, content: bytes) -> bytes:
+def _limited(name: str, file: IO[bytes]) -> bytes:
+    content = file.read(MAX_BYTES + 1)
     if len(content) > MAX_BYTES:
         raise SchemaError(f"{name}: exceeds the limit of {MAX_BYTES} bytes")
     return content
@@ -177,13 +177,13 @@ def _recorded_lints(path: Path) -> Mapping[str, ReleasedLint] | None:
 
 def _in_wheel(path: Path) -> SchemaVersion:
     try:
-        with zipfile.ZipFile(path) as wheel, wheel.open(_IN_WHEEL) as file:
-            content = file.read(MAX_BYTES + 1)
+        with _readable(str(path)), zipfile.ZipFile(path) as wheel, wheel.open(_IN_WHEEL) as file:
+            content = _limited(str(path), file)
     except KeyError:
         raise SchemaError(f"{path}: not a wheel of crucible-ir: {_IN_WHEEL} is missing") from None
-    except OSError as error:
-        raise SchemaError(_unreadable(str(path), error)) from None
+    except SchemaError:
+        raise
     except Exception as error:
         # zipfile raises errors of many types for damaged or encrypted archives.
         raise SchemaError(f"{path}: not a wheel: {error}") from None
-    return SchemaVersion.parse(str(path), _limited(str(path), content))
+    return SchemaVersion.parse(str(path), content)

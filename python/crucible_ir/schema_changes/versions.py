@@ -150,6 +150,11 @@ class SchemaVersion:
         """Every extension of the schema by its full name."""
         return self._in_files_and_messages("extension")
 
+    @cached_property
+    def services(self) -> dict[str, Declared]:
+        """Every service of the schema by its full name."""
+        return self._in_files_and_messages("service")
+
     def _in_files_and_messages(self, attribute: str) -> dict[str, Declared]:
         top = [
             Declared(file, file.package, each)
@@ -159,7 +164,7 @@ class SchemaVersion:
         nested = [
             Declared(message.file, message.full_name, each)
             for message in self.messages.values()
-            for each in getattr(message.proto, attribute)
+            for each in getattr(message.proto, attribute, ())
         ]
         return {each.full_name: each for each in (*top, *nested)}
 
