@@ -34,10 +34,20 @@ def diagnose(data: object, descriptor: Descriptor, error: Exception) -> DecodeEr
     except ConversionError as found:
         reason, path = found.reason, found.decode_error().path
         return DecodeError(f"not a {descriptor.full_name}: {reason}", path=path)
+    if isinstance(error, DecodeError):
+        return error
     return DecodeError(f"not a {descriptor.full_name}: {error}")
 
 
-def _walk(data: bytes, start: int, end: int, descriptor: Descriptor | None, depth: int) -> None:
+def _walk(
+    data: bytes,
+    start: int,
+    end: int,
+    descriptor: Descriptor | None,
+    depth: int,
+    group: int | None = None,
+) -> int:
+    """Check the fields of a message, or of an unknown group, and return the offset after them."""
     if depth > MAX_DEPTH:
         raise too_deep()
     at = start
@@ -47,9 +57,17 @@ def _walk(data: bytes, start: int, end: int, descriptor: Descriptor | None, dept
         number, kind = tag >> 3, tag & 7
         if not 0 < number <= _MAX_FIELD_NUMBER:
             raise ConversionError(f"invalid field number {number} at byte {at}")
+        if kind == _END_GROUP:
+            if number != group:
+                raise ConversionError(f"byte {at} ends a group {number} that was not begun")
+            return after
         field = descriptor.fields_by_number.get(number) if descriptor is not None else None
         try:
-            at = _value(data, after, end, kind, field, depth)
+            if kind == _START_GROUP:
+                # The schema has no groups: this one is unknown, whatever its number.
+                at = _walk(data, after, end, None, depth + 1, number)
+            else:
+                at = _value(data, after, end, kind, field, depth)
         except ConversionError as error:
             if field is None:
                 raise
@@ -58,6 +76,9 @@ def _walk(data: bytes, start: int, end: int, descriptor: Descriptor | None, dept
             raise error.under(field.name) from None
         if field is not None:
             counts[field.name] = counts.get(field.name, 0) + 1
+    if group is not None:
+        raise ConversionError(f"truncated at byte {end}, in the middle of a group {group}")
+    return at
 
 
 def _value(
@@ -79,8 +100,6 @@ def _value(
             )
         _content(data, at, at + size, field, depth)
         return at + size
-    if kind == _START_GROUP:
-        raise ConversionError(f"unsupported group at byte {at - 1}")
     raise ConversionError(f"invalid wire type {kind} at byte {at - 1}")
 
 

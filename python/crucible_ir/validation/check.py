@@ -13,10 +13,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from google.protobuf.message import Message
 
-from crucible_ir.errors import Error, ValidationError, Violation, shorten
+from crucible_ir.errors import DecodeError, Error, ValidationError, Violation, shorten
 from crucible_ir.paths import MapKey, Part, format_path
 from crucible_ir.schema.fields import fields_of
 from crucible_ir.schema.types import descriptor_of, message_types
+from crucible_ir.schema.unknown_fields import (
+    reject_own_unreadable,
+    reject_unreadable,
+    show_all_entries,
+)
 from crucible_ir.validation.advice import with_advice
 
 if TYPE_CHECKING:
@@ -39,30 +44,38 @@ def validate(message: MessageT) -> MessageT:
 
     Raises:
         ValidationError: It does not; the error lists every violation.
+        DecodeError: As `violations` raises.
 
     >>> from crucible_ir import v1
     >>> validate(v1.StageDef(name="embed")).name
     'embed'
     """
-    if not certainly_valid(message):
+    if certainly_valid(message):
+        reject_own_unreadable(message)
+    else:
         _ensure_shallow(message)
         ensure_valid_by_rules(message)
     return message
 
 
 def is_valid(message: Message) -> bool:
-    """Return whether a message satisfies every rule of the schema."""
+    """Return whether a message satisfies every rule of the schema; errors as in `violations`."""
     return not violations(message)
 
 
 def violations(message: Message) -> list[Violation]:
     """Return the violations of the schema's rules in a message, in the order of its fields.
 
+    Raises:
+        DecodeError: protobuf or protovalidate cannot read the message, since it is nested too
+            deeply or has unknown fields that are malformed.
+
     >>> from crucible_ir import v1
     >>> [str(violation) for violation in violations(v1.StageDef())]
     ['name: must not be empty [required]']
     """
     if certainly_valid(message):
+        reject_own_unreadable(message)
         return []
     _ensure_shallow(message)
     return _broken(message)
@@ -136,15 +149,26 @@ def _ensure_shallow(message: Message) -> None:
     try:
         type(message).FromString(message.SerializeToString())
     except Exception as error:
-        raise Error(f"{message.DESCRIPTOR.full_name} could not be validated: {error}") from error
+        raise _unreadable(message, error) from error
 
 
 def _broken(message: Message) -> list[Violation]:
+    reject_unreadable(message)
     try:
         found = _collector()(message)
+    except ValueError as error:
+        raise _unreadable(message, error) from error
     except Exception as error:
         raise Error(f"{message.DESCRIPTOR.full_name} could not be validated: {error}") from error
-    return [_violation(message, item.proto) for item in found]
+    if not found:
+        return []
+    shown = show_all_entries(message)
+    return [_violation(shown, item.proto) for item in found]
+
+
+def _unreadable(message: Message, error: Exception) -> DecodeError:
+    name = descriptor_of(message).full_name
+    return DecodeError(f"the {name} could not be validated: {error}")
 
 
 def _violation(message: Message, found: Any) -> Violation:

@@ -11,7 +11,10 @@ from dataclasses import dataclass
 from operator import length_hint
 from typing import TYPE_CHECKING, NamedTuple
 
+from google.protobuf.unknown_fields import UnknownFieldSet
+
 from crucible_ir.errors import DecodeError, Error, Position, ValidationError
+from crucible_ir.schema.unknown_fields import reject_own_unreadable
 from crucible_ir.serialization.streams.compression import (
     CorruptCompressionError,
     open_source,
@@ -185,6 +188,8 @@ def decode_batches(
             try:
                 message = parse(data)
                 good = guard(message)
+                if UnknownFieldSet(message):
+                    reject_own_unreadable(message)
             except Exception:
                 good = False
             if good and count is None:
