@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _Dumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
-#: No reader takes short names in YAML.
+#: The dialect of YAML. Errors cannot suggest another reader for short names.
 _YAML = ProtoJson(original_names=True, about_short_names="; write the full name")
 
 _NULL = {"", "~", "null", "Null", "NULL"}
@@ -206,7 +206,7 @@ class _Composer:
             parent.keys[event.value] = here
             parent.node.keys[event.value] = here
             return
-        # A document of comments, or of nothing after its marker, has an empty scalar or none.
+        # A document with comments or markers only has an empty scalar, or none.
         self.has_content = self.has_content or bool(event.value or event.style)
         value = self.resolve(event, here)
         if event.anchor:
@@ -291,9 +291,9 @@ class _Composer:
 
 
 def _tab_in_indentation(text: str, error: yaml.MarkedYAMLError) -> Position | None:
-    """Return the position of a tab that indents one of the lines of an error, if there is one."""
+    """Return the position of a tab in the indentation of the lines of an error, if any."""
     marks = [mark.line for mark in (error.context_mark, error.problem_mark) if mark is not None]
-    # Inside brackets, tabs are white space like any other.
+    # Tabs are allowed inside brackets.
     if not marks or "flow" in str(error.context):
         return None
     lines = text.split("\n", max(marks) + 1)[: max(marks) + 1]

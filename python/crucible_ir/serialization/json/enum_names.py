@@ -1,4 +1,4 @@
-"""Errors about names that an enum does not have, with the name that was likely meant."""
+"""The errors for unknown names of enum values, with the name that was probably meant."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from typing import TYPE_CHECKING
 
-from crucible_ir.errors import near_miss
+from crucible_ir.errors import near_miss, shorten_name
 from crucible_ir.schema import vocabulary
 from crucible_ir.schema.fields import Field, fields_of
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import EnumDescriptor
 
-#: The words before the name that was likely meant.
+#: The words before the name that was probably meant.
 _GUESS = "; did you mean"
 
 
 def unknown_name(name: str, enum: EnumDescriptor, known: Mapping[str, int]) -> str:
     """Return the error text for a name that an enum does not have."""
     guess = near_miss(name, known) or f"; expected one of {', '.join(known)}"
-    return f'{enum.name} has no value "{_short(name)}"{guess}'
+    return f'{enum.name} has no value "{shorten_name(name)}"{guess}'
 
 
 def unknown_full_name(
@@ -38,21 +38,21 @@ def unknown_full_name(
         field: The field.
         enum: The enum of the field.
         key_of: Returns the key of a field in the format.
-        about_short_names: What the error about a short name ends with.
+        about_short_names: The end of the error for a short name.
     """
     full_names = _full_names(enum)
     if name in full_names:
         return f'"{name}" is the short name of {full_names[name]}{about_short_names}'
     text = unknown_name(name, enum, {value.name: value.number for value in enum.values})
     if _GUESS not in text:
-        from difflib import get_close_matches  # Most runs have no error.
+        from difflib import get_close_matches  # Imported here because most runs have no error.
 
         folded = name[:128].lower().replace("-", "_").replace(" ", "_")
         close = [known for known in full_names if len(folded) > 2 and known.startswith(folded)]
         close = close or get_close_matches(folded, full_names, n=1)
         if close:
             guess = full_names[close[0]]
-            text = f'{enum.name} has no value "{_short(name)}"{_GUESS} "{guess}"?'
+            text = f'{enum.name} has no value "{shorten_name(name)}"{_GUESS} "{guess}"?'
     if field.custom is None:
         return text
     custom = fields_of(field.descriptor.containing_type)[field.custom]
@@ -78,7 +78,3 @@ def _full_names(enum: EnumDescriptor) -> Mapping[str, str]:
         for value in enum.values
         if value.number and value.name.startswith(prefix)
     }
-
-
-def _short(name: str) -> str:
-    return name if len(name) <= 64 else f"{name[:64]}…"

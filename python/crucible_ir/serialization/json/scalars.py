@@ -103,7 +103,7 @@ def _quotes_advice(value: object, quoted: bool) -> str:
 
 
 def _percent_advice(text: str, field: Field | None) -> str:
-    """Return the number to write instead of a percentage, if the text is one."""
+    """Return the advice for a percentage, or an empty string for other text."""
     match = _PERCENT.fullmatch(text)
     if match is None:
         return ""

@@ -1,4 +1,4 @@
-"""Errors about text that is not JSON, with the likely mistake."""
+"""The errors for text that is not JSON, with the probable mistake."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import json
 import re
 
 from crucible_ir.errors import DecodeError, Position
+from crucible_ir.serialization.positions import position_at
 
 _TRAILING_COMMA = re.compile(r",(?=[ \t\r\n]*[\]}])")
 #: The start of a YAML document in block style: a key, an item, a directive or a marker.
 _YAML_LINE = re.compile(r"[A-Za-z_][\w.-]*:(?:\s|$)|- |---(?:\s|$)|%YAML ", re.ASCII)
 _WHITE_SPACE = " \t\r\n"
 
-#: What is found where JSON cannot continue, and the advice for it.
+#: Text at the position of an error, and the advice for it.
 _MISTAKES = (
     (re.compile(r"//|/\*|#"), "JSON has no comments"),
     (re.compile("'"), "strings need double quotes"),
@@ -36,21 +37,21 @@ def syntax_error(text: str, error: json.JSONDecodeError) -> DecodeError:
         return DecodeError("the document is empty", position=Position(1, 1))
     if _looks_like_yaml(text):
         reason = "this looks like YAML, which is read with from_yaml"
-        return DecodeError(f"not JSON: {reason}", position=_position(text, error.pos))
+        return DecodeError(f"not JSON: {reason}", position=position_at(text, error.pos))
     comma = _trailing_comma(text, error.pos)
     if comma is not None:
-        return DecodeError("not JSON: trailing comma", position=_position(text, comma))
+        return DecodeError("not JSON: trailing comma", position=position_at(text, comma))
     reason = f"not JSON: {error.msg[0].lower()}{error.msg[1:]}"
     for found, advice in _MISTAKES:
         if found.match(text, error.pos):
             reason += f"; {advice}"
     if error.msg == "Extra data" and text.startswith("{", error.pos):
         reason += "; this looks like JSON lines, which are read with read_jsonl"
-    return DecodeError(reason, position=_position(text, error.pos))
+    return DecodeError(reason, position=position_at(text, error.pos))
 
 
 def _looks_like_yaml(text: str) -> bool:
-    """Return whether the first line that is neither empty nor a comment is one of YAML."""
+    """Return whether the first line with content looks like YAML."""
     start = 0
     while start < len(text):
         end = text.find("\n", start)
@@ -63,14 +64,9 @@ def _looks_like_yaml(text: str) -> bool:
 
 
 def _trailing_comma(text: str, offset: int) -> int | None:
-    """Return the offset of a comma before a closing bracket; Python reports one or the other."""
+    """Return the offset of a comma before a closing bracket, if the error is at one of them."""
     if offset < len(text) and text[offset] in "]}":
         offset -= 1
         while offset > 0 and text[offset] in _WHITE_SPACE:
             offset -= 1
     return offset if _TRAILING_COMMA.match(text, offset) else None
-
-
-def _position(text: str, offset: int) -> Position:
-    before = text.rfind("\n", 0, offset)
-    return Position(text.count("\n", 0, offset) + 1, offset - before)

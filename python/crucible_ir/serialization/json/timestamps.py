@@ -20,7 +20,7 @@ _EPOCH = datetime(1970, 1, 1)
 _RFC3339 = re.compile(
     r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d+))?(?:Z|([+-])(\d\d):(\d\d))", re.ASCII
 )
-#: A date and time without a time zone, as ``str`` and ``isoformat`` of a naive datetime write it.
+#: A date and time without a time zone, such as ``str`` and ``isoformat`` of a datetime return.
 _WITHOUT_ZONE = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?", re.ASCII)
 
 
