@@ -1,4 +1,4 @@
-"""How many generated examples the tests try: all of them on CI, a fifth of them elsewhere."""
+"""The number of generated examples of a test: all on CI, and a fifth elsewhere."""
 
 from __future__ import annotations
 
@@ -8,5 +8,5 @@ ON_CI = bool(os.environ.get("CI"))
 
 
 def examples(full: int) -> int:
-    """Return how many examples to try of those that CI tries."""
+    """Return the number of examples to try, given the number on CI."""
     return full if ON_CI else max(1, full // 5)

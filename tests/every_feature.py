@@ -1,8 +1,8 @@
-"""A schema that uses every feature of proto3, and closed enums, to try generic codecs on.
+"""A schema with every feature of proto3 and with closed enums, for tests of generic codecs.
 
-It is put together here rather than compiled, so that the tests need no protoc. `EveryFeature` is
-proto3; `NullValues` holds the lists and maps of null that google's Python reader does not take;
-`Legacy` is proto2, for the closed enums that proto3 does not have.
+It is builder here and not compiled, so that the tests do not need protoc. `EveryFeature` is proto3.
+`NullValues` has the lists and maps of null that google's reader rejects. `Legacy` is proto2 and has
+closed enums, which proto3 does not have.
 """
 
 from __future__ import annotations
@@ -72,13 +72,13 @@ WELL_KNOWN = [
     "BytesValue",
 ]
 
-#: Names whose lowerCamelCase is not obvious, and one that says its JSON name itself.
+#: Names whose lowerCamelCase is not obvious, and a name with a JSON name in the schema.
 ODD_NAMES = ["_leading", "trailing_", "double__under", "UPPER_CASE", "with_1_digit", "mixedCase"]
 RENAMED, RENAMED_JSON = "renamed", "@renamed.field"
 
 
 class _MessageBuilder:
-    """Adds fields to a message's descriptor, numbering them in order."""
+    """Adds fields to the descriptor of a message and numbers them."""
 
     def __init__(self, name: str) -> None:
         self.proto = DescriptorProto(name=name)
@@ -101,7 +101,7 @@ class _MessageBuilder:
         self.add(name, kind, label=FieldDescriptorProto.LABEL_REPEATED)
 
     def add_optional(self, name: str, kind: str) -> None:
-        """Add a field marked ``optional``, which proto3 carries as a oneof of its own."""
+        """Add a field marked ``optional``, which proto3 represents by a oneof with one member."""
         self.add(name, kind, oneof=len(self.proto.oneof_decl)).proto3_optional = True
         self.proto.oneof_decl.add(name=f"_{name}")
 
@@ -134,48 +134,48 @@ def _enum(name: str, values: dict[str, int], *, aliases: bool = False) -> EnumDe
 
 
 def _every_feature() -> DescriptorProto:
-    built = _MessageBuilder("EveryFeature")
+    builder = _MessageBuilder("EveryFeature")
     colour, itself = f".{PACKAGE}.Colour", f".{PACKAGE}.EveryFeature"
     null_value = ".google.protobuf.NullValue"
     kinds = {kind: kind for kind in SCALARS}
     kinds |= {"colour": colour, "null_value": null_value, "itself": itself}
     kinds |= {name: f".google.protobuf.{name}" for name in WELL_KNOWN}
-    built.proto.oneof_decl.add(name="choice")
+    builder.proto.oneof_decl.add(name="choice")
     for name, kind in kinds.items():
         name = name.lower()
-        built.add(f"one_{name}", kind)
-        built.add(f"choice_{name}", kind, oneof=0)
+        builder.add(f"one_{name}", kind)
+        builder.add(f"choice_{name}", kind, oneof=0)
         if kind != null_value:
-            built.add_list(f"list_of_{name}", kind)
-            built.add_map(f"map_to_{name}", "string", kind)
+            builder.add_list(f"list_of_{name}", kind)
+            builder.add_map(f"map_to_{name}", "string", kind)
     for kind in [*SCALARS, colour]:
-        built.add_optional(f"optional_{kind.rpartition('.')[2].lower()}", kind)
+        builder.add_optional(f"optional_{kind.rpartition('.')[2].lower()}", kind)
     for key in MAP_KEYS:
-        built.add_map(f"map_from_{key}", key, "int32")
+        builder.add_map(f"map_from_{key}", key, "int32")
     for name in ODD_NAMES:
-        built.add(name, "string")
-    built.add(RENAMED, "string").json_name = RENAMED_JSON
-    return built.proto
+        builder.add(name, "string")
+    builder.add(RENAMED, "string").json_name = RENAMED_JSON
+    return builder.proto
 
 
 def _legacy() -> DescriptorProto:
-    built = _MessageBuilder("Legacy")
+    builder = _MessageBuilder("Legacy")
     shade = f".{PACKAGE}.Shade"
-    built.add("shade", shade)
-    built.add_list("shades", shade)
-    built.add_map("shade_of", "int32", shade)
-    built.add("count", "int32").default_value = "7"
-    # Proto2 does not check that text is UTF-8.
-    built.add("note", "string")
-    built.add("modern", f".{PACKAGE}.EveryFeature")
-    return built.proto
+    builder.add("shade", shade)
+    builder.add_list("shades", shade)
+    builder.add_map("shade_of", "int32", shade)
+    builder.add("count", "int32").default_value = "7"
+    # proto2 does not check that strings are UTF-8.
+    builder.add("note", "string")
+    builder.add("modern", f".{PACKAGE}.EveryFeature")
+    return builder.proto
 
 
 def _null_values() -> DescriptorProto:
-    built = _MessageBuilder("NullValues")
-    built.add_list("null_list", ".google.protobuf.NullValue")
-    built.add_map("null_map", "string", ".google.protobuf.NullValue")
-    return built.proto
+    builder = _MessageBuilder("NullValues")
+    builder.add_list("null_list", ".google.protobuf.NullValue")
+    builder.add_map("null_map", "string", ".google.protobuf.NullValue")
+    return builder.proto
 
 
 def _register() -> list[type[Message]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 def same_json(one: object, other: object) -> bool:
-    """Tell whether two parsed JSON values are equal, whatever the order of their keys."""
+    """Return whether two parsed JSON values are equal; the order of keys is ignored."""
     if isinstance(one, dict) and isinstance(other, dict):
         return one.keys() == other.keys() and all(same_json(one[k], other[k]) for k in one)
     if isinstance(one, list) and isinstance(other, list):

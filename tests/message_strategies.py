@@ -127,18 +127,18 @@ class _Maker:
     def __init__(self, named_enums: bool, packed: Sequence[type[Message]]) -> None:
         self.named_enums = named_enums
         self.packed = packed
-        self.made: dict[tuple[str, int], st.SearchStrategy[Any]] = {}
+        self.strategies: dict[tuple[str, int], st.SearchStrategy[Any]] = {}
 
     def message(self, descriptor: Descriptor, depth: int) -> st.SearchStrategy[Any]:
         key = descriptor.full_name, depth
-        if key not in self.made:
+        if key not in self.strategies:
             if descriptor.full_name in _WELL_KNOWN:
-                self.made[key] = _WELL_KNOWN[descriptor.full_name]
+                self.strategies[key] = _WELL_KNOWN[descriptor.full_name]
             elif descriptor.full_name == AnyMessage.DESCRIPTOR.full_name:
-                self.made[key] = self.any(depth)
+                self.strategies[key] = self.any(depth)
             else:
-                self.made[key] = self.ordinary(descriptor, depth)
-        return self.made[key]
+                self.strategies[key] = self.ordinary(descriptor, depth)
+        return self.strategies[key]
 
     def ordinary(self, descriptor: Descriptor, depth: int) -> st.SearchStrategy[Any]:
         type_ = message_factory.GetMessageClass(descriptor)
@@ -220,9 +220,9 @@ def _put(message: Message, field: Field, value: Any) -> None:
 
 
 def _pack(inner: Message) -> AnyMessage:
-    made = AnyMessage()
-    made.Pack(inner, deterministic=True)
-    return made
+    packed = AnyMessage()
+    packed.Pack(inner, deterministic=True)
+    return packed
 
 
 def _value(value: JsonValue) -> Value:

@@ -1,6 +1,6 @@
-// Another RFC 8785 implementation, to hold ours to: JSON.stringify writes numbers and strings as the
-// RFC asks for, and JavaScript compares strings by their UTF-16 code units. Reads JSON texts from
-// standard input, one a line, and writes the canonical form of each on a line.
+// An RFC 8785 implementation to compare with: JSON.stringify writes numbers and strings as the RFC
+// requires, and JavaScript compares strings by UTF-16 code units. Reads one JSON text a line from
+// standard input, and writes its canonical form on a line.
 import { readFileSync } from "node:fs";
 
 function canonical(value) {
@@ -10,7 +10,7 @@ function canonical(value) {
   if (value === null || typeof value !== "object") {
     return JSON.stringify(value);
   }
-  // By hand, since an object of JavaScript would put keys like "10" before all others.
+  // Written by hand, because JavaScript objects put keys such as "10" before all others.
   const keys = Object.keys(value).sort((one, other) => (one < other ? -1 : one > other ? 1 : 0));
   return `{${keys.map((key) => `${JSON.stringify(key)}:${canonical(value[key])}`).join(",")}}`;
 }

@@ -1,4 +1,4 @@
-"""Digests, held to published vectors and to other implementations of RFC 8785."""
+"""Digests, compared with the published vectors and with other implementations of RFC 8785."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ ALL = [
     if path.stem != "refused"
     for vector in read(path)
 ]
-REFUSED = read(VECTORS / "refused.jsonl")
+REJECTED = read(VECTORS / "refused.jsonl")
 
 
 def label(vector: Vector) -> str:
@@ -54,41 +54,42 @@ def label(vector: Vector) -> str:
 
 
 @pytest.mark.parametrize("vector", ALL, ids=map(label, ALL))
-def test_a_message_has_the_canonical_form_and_the_digest_of_its_vector(vector: Vector) -> None:
+def test_a_message_has_the_canonical_json_and_the_digest_of_its_vector(vector: Vector) -> None:
     message = ir.from_json(vector["json"], vector["type"], validate=False)
     assert canonical_json(message).decode() == vector["canonical"]
     assert digest(message) == vector["digest"]
 
 
 @pytest.mark.parametrize("vector", ALL, ids=map(label, ALL))
-def test_a_vector_holds_what_others_make_of_its_message(vector: Vector) -> None:
+def test_other_libraries_compute_the_vectors(vector: Vector) -> None:
     message = json_format.Parse(vector["json"], ir.MESSAGE_TYPES[vector["type"]]())
     assert jcs.canonical(json_format.MessageToDict(message)) == vector["canonical"]
     assert f"sha256:{hashlib.sha256(vector['canonical'].encode()).hexdigest()}" == vector["digest"]
 
 
-def test_javascript_agrees_with_the_vectors_or_python_where_there_is_no_node() -> None:
-    plain = [json.loads(vector["canonical"]) for vector in ALL]
-    shuffled = [json.dumps(value) for value in map(reversed_keys, plain)]
+def test_javascript_computes_the_vectors() -> None:
+    values = [json.loads(vector["canonical"]) for vector in ALL]
+    reordered = [json.dumps(value) for value in map(reverse_keys, values)]
     if NODE is not None:
         script = Path(__file__).parent / "jcs.mjs"
-        lines = "\n".join(shuffled).encode()
+        lines = "\n".join(reordered).encode()
         output = subprocess.run([NODE, script], input=lines, stdout=subprocess.PIPE, check=True)
-        made = output.stdout.decode().split("\n")[:-1]
+        canonical = output.stdout.decode().split("\n")[:-1]
     else:
-        made = [jcs.canonical(json.loads(line)) for line in shuffled]
-    assert made == [vector["canonical"] for vector in ALL]
+        # Without Node, the implementation in Python takes its place.
+        canonical = [jcs.canonical(json.loads(line)) for line in reordered]
+    assert canonical == [vector["canonical"] for vector in ALL]
 
 
-def reversed_keys(value: Any) -> Any:
-    """Return the value with the keys of its objects the other way round."""
+def reverse_keys(value: Any) -> Any:
+    """Return a value with the keys of its objects in reverse order."""
     if isinstance(value, dict):
-        return {key: reversed_keys(value[key]) for key in reversed(value)}
-    return [reversed_keys(item) for item in value] if isinstance(value, list) else value
+        return {key: reverse_keys(value[key]) for key in reversed(value)}
+    return [reverse_keys(item) for item in value] if isinstance(value, list) else value
 
 
-@pytest.mark.parametrize("vector", REFUSED, ids=map(label, REFUSED))
-def test_a_message_without_a_digest_is_refused_with_the_path(vector: Vector) -> None:
+@pytest.mark.parametrize("vector", REJECTED, ids=map(label, REJECTED))
+def test_the_error_for_a_message_without_a_digest_has_the_path(vector: Vector) -> None:
     message = ir.from_binary(base64.b64decode(vector["binary"]), vector["type"], validate=False)
     with pytest.raises(ir.EncodeError) as caught:
         digest(message)
@@ -97,22 +98,22 @@ def test_a_message_without_a_digest_is_refused_with_the_path(vector: Vector) -> 
 
 def test_there_are_vectors_for_every_type_with_every_field() -> None:
     for name, cls in ir.MESSAGE_TYPES.items():
-        mine = [json.loads(vector["canonical"]) for vector in ALL if vector["type"] == name]
-        assert {} in mine
-        assert {key for value in mine for key in value} == json_names(descriptor_of(cls))
+        values = [json.loads(vector["canonical"]) for vector in ALL if vector["type"] == name]
+        assert {} in values
+        assert {key for value in values for key in value} == json_names(descriptor_of(cls))
 
 
 def json_names(descriptor: Descriptor) -> set[str]:
-    """Return the names of the first and the last member of each oneof, and of all other fields."""
+    """Return the JSON names of all fields, but only the first and the last member of each oneof."""
     inner = {field.json_name for oneof in descriptor.oneofs for field in list(oneof.fields)[1:-1]}
-    vectors = {field.json_name for field in descriptor.fields}
-    return vectors - inner
+    names = {field.json_name for field in descriptor.fields}
+    return names - inner
 
 
 # Canonical JSON
 
 
-#: RFC 8785, appendix B: the bits of a double and how it is written.
+#: RFC 8785, appendix B: the bits of a double and its text.
 APPENDIX_B = """
 0000000000000000 0
 8000000000000000 0
@@ -144,7 +145,7 @@ becbf647612f3696 -0.0000033333333333333333
 @pytest.mark.parametrize(
     ("bits", "text"), [line.split() for line in APPENDIX_B.split("\n") if line]
 )
-def test_numbers_are_written_as_the_samples_of_the_rfc_are(bits: str, text: str) -> None:
+def test_numbers_are_written_like_the_samples_of_the_rfc(bits: str, text: str) -> None:
     (number,) = struct.unpack(">d", bytes.fromhex(bits))
     in_field = v1.MetricsSnapshot(values={"m": number})
     assert canonical_json(in_field).decode() == f'{{"values":{{"m":{text}}}}}'
@@ -155,7 +156,7 @@ def test_numbers_are_written_as_the_samples_of_the_rfc_are(bits: str, text: str)
 @pytest.mark.parametrize("cls", ir.MESSAGE_TYPES.values(), ids=ir.MESSAGE_TYPES)
 @settings(max_examples=examples(15))
 @given(data=st.data())
-def test_any_message_has_the_canonical_form_that_others_compute(
+def test_other_libraries_compute_the_same_digest_of_any_message(
     cls: type[Message], data: st.DataObject
 ) -> None:
     message = data.draw(messages(cls))
@@ -165,33 +166,33 @@ def test_any_message_has_the_canonical_form_that_others_compute(
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False))
-def test_any_number_has_the_canonical_form_that_others_compute(number: float) -> None:
+def test_other_libraries_write_any_number_alike(number: float) -> None:
     canonical = canonical_json(v1.MetricsSnapshot(values={"m": number})).decode()
     assert canonical == f'{{"values":{{"m":{jcs.number(number)}}}}}'
 
 
-# What makes a digest
+# The content of a digest
 
 
-def test_a_default_that_is_spelled_out_changes_the_digest() -> None:
+def test_setting_a_field_to_its_default_changes_the_digest() -> None:
     message = v1.BackendRef(id="gpt4")
     assert digest(message) != digest(ir.with_defaults(message))
 
 
-def test_the_digest_is_the_same_through_every_form() -> None:
+def test_the_digest_is_the_same_after_conversion_to_every_format() -> None:
     message = v1.Experiment(
         id="e", pipeline=[v1.StageDef(name="s", options={"rate": 1e21, "größe": [1, 2.5]})]
     )
-    through = [
+    converted = [
         ir.from_binary(ir.to_binary(message), v1.Experiment, validate=False),
         ir.from_json(ir.to_json(message), v1.Experiment, validate=False),
         ir.from_yaml(ir.to_yaml(message), v1.Experiment, validate=False),
         ir.from_text(ir.to_text(message), v1.Experiment, validate=False),
     ]
-    assert {digest(each) for each in through} == {digest(message)}
+    assert {digest(each) for each in converted} == {digest(message)}
 
 
-def test_unknown_fields_are_refused_unless_they_may_be_left_out() -> None:
+def test_unknown_fields_are_rejected_unless_they_are_allowed() -> None:
     newer = v1.BackendRef.FromString(b"\xf8\x07\x01\xfa\x07\x01a\xf0\x07\x02")
     prompt = v1.Experiment(id="e", backend=v1.BackendRef(fallback=newer))
     with pytest.raises(ir.EncodeError) as caught:
@@ -205,7 +206,7 @@ def test_unknown_fields_are_refused_unless_they_may_be_left_out() -> None:
 
 
 @pytest.mark.parametrize(
-    ("holder", "path"),
+    ("make", "path"),
     [
         (lambda newer: v1.Prompt(messages=[v1.Message(), newer]), "messages[1]"),
         (
@@ -214,9 +215,9 @@ def test_unknown_fields_are_refused_unless_they_may_be_left_out() -> None:
         ),
     ],
 )
-def test_unknown_fields_are_found_wherever_they_are(holder: Any, path: str) -> None:
+def test_unknown_fields_are_found_wherever_they_are(make: Any, path: str) -> None:
     with pytest.raises(ir.EncodeError) as caught:
-        digest(holder(v1.Message.FromString(b"\xf8\x07\x01")))
+        digest(make(v1.Message.FromString(b"\xf8\x07\x01")))
     assert caught.value.path == path
 
 

@@ -1,4 +1,4 @@
-"""All decode errors of a document are reported at once, in its order, with positions."""
+"""All decode errors of a document are reported together, in their order and with positions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Binary: protobuf's own, with errors that say where the bytes stop making sense."""
+"""Binary: protobuf's wire format, with the offset and the path in errors."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import pytest
 import crucible_ir as ir
 from crucible_ir import v1
 
-#: Bytes, the type that they are not, the path and the reason. Wire format: a tag is the field's
-#: number times eight plus 0 for a varint, 1 for eight bytes, 2 for a length and its bytes, 5 for
-#: four. StageDef: name = 1 (tag 0x0a), options = 3 (0x1a), enabled = 4 (0x20).
+#: Types, bytes, the path of the error and its reason. In the wire format, a tag is the number of
+#: the field times eight plus 0 for a varint, 1 for eight bytes, 2 for a length and bytes, and 5 for
+#: four bytes. StageDef: name = 1 (tag 0x0a), options = 3 (0x1a), enabled = 4 (0x20).
 BROKEN: list[tuple[str, bytes, str, str]] = [
     ("StageDef", b"\x0a", "name", "truncated at byte 1, in the middle of a varint"),
     ("StageDef", b"\x0a\x05ab", "name", "truncated at byte 4: 3 more bytes expected"),
@@ -27,7 +27,7 @@ BROKEN: list[tuple[str, bytes, str, str]] = [
     ("StageDef", b"\x0f", "name", "invalid wire type 7 at byte 0"),
     ("StageDef", b"\x7d\x01\x02", "", "truncated at byte 3: 2 more bytes expected"),
     ("StageDef", b"\x79\x01\x02", "", "truncated at byte 3: 6 more bytes expected"),
-    # options { fields { key: <two bytes, one of them missing> } }
+    # options { fields { key: <a length of two, and no bytes> } }
     (
         "StageDef",
         b"\x1a\x04\x0a\x02\x0a\x02",
@@ -47,7 +47,7 @@ BROKEN: list[tuple[str, bytes, str, str]] = [
 @pytest.mark.parametrize(
     ("type_", "data", "path", "reason"), BROKEN, ids=[data.hex() for _, data, *_ in BROKEN]
 )
-def test_says_where_bytes_are_not_a_message(
+def test_errors_have_the_offset_and_the_path(
     type_: str, data: bytes, path: str, reason: str
 ) -> None:
     with pytest.raises(ir.DecodeError) as caught:
@@ -57,19 +57,19 @@ def test_says_where_bytes_are_not_a_message(
 
 
 @pytest.mark.parametrize("data", ["text", 3, None, ["a"]], ids=repr)
-def test_refuses_what_is_not_bytes(data: bytes) -> None:
+def test_rejects_data_that_is_not_bytes(data: bytes) -> None:
     with pytest.raises(ir.DecodeError, match=f"expected bytes, got {type(data).__name__}"):
         ir.from_binary(data, "StageDef")
 
 
 @pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
-def test_reads_anything_that_holds_bytes(kind: type) -> None:
+def test_reads_every_type_of_bytes(kind: type) -> None:
     data = kind(v1.StageDef(name="a").SerializeToString())
     assert ir.from_binary(data, v1.StageDef) == v1.StageDef(name="a")
 
 
 def test_a_field_of_another_wire_type_is_unknown_and_kept() -> None:
-    # enabled as a length-delimited field: what a schema that changed its type would write.
+    # enabled as a length-delimited field, as in a schema that has changed its type.
     data = b"\x0a\x01a\x22\x02hi"
     stage = ir.from_binary(data, v1.StageDef)
     assert stage == v1.StageDef.FromString(data)
@@ -81,14 +81,14 @@ def test_the_last_value_of_a_field_wins() -> None:
     assert ir.from_binary(b"\x0a\x01a\x0a\x01b", v1.StageDef).name == "b"
 
 
-def test_rules_are_checked_unless_asked_not_to() -> None:
+def test_rules_are_checked_by_default() -> None:
     with pytest.raises(ir.ValidationError) as caught:
         ir.from_binary(b"", "StageDef")
     assert [violation.path for violation in caught.value.violations] == ["name"]
     assert ir.from_binary(b"", v1.StageDef, validate=False) == v1.StageDef()
 
 
-def test_a_decoder_does_what_from_binary_does() -> None:
+def test_a_decoder_is_a_from_binary_for_one_type() -> None:
     decode = ir.decoder(v1.StageDef)
     assert decode(b"\x0a\x01a") == v1.StageDef(name="a")
     with pytest.raises(ir.ValidationError):
@@ -99,23 +99,23 @@ def test_a_decoder_does_what_from_binary_does() -> None:
 
 
 def chain(levels: int) -> v1.BackendRef:
-    """Return a reference with so many fallbacks below it, one inside another."""
-    made = v1.BackendRef(id="b")
-    lowest = made
+    """Return a reference with this many fallbacks, one inside another."""
+    root = v1.BackendRef(id="b")
+    lowest = root
     for _ in range(levels):
         lowest = lowest.fallback
         lowest.id = "b"
-    return made
+    return root
 
 
 def nested_map(objects: int) -> v1.StageDef:
-    """Return a stage whose options hold so many objects inside one another, themselves included."""
-    made = v1.StageDef(name="a")
-    lowest = made.options
+    """Return a stage with this many objects inside one another, including its options."""
+    stage = v1.StageDef(name="a")
+    lowest = stage.options
     for _ in range(objects - 1):
         lowest = lowest.fields["a"].struct_value
     lowest.fields["a"].bool_value = True
-    return made
+    return stage
 
 
 FORMATS = [
@@ -127,11 +127,11 @@ FORMATS = [
 ]
 
 
-# A hundred levels below the root: see "Limits" in proto/README.md. An object inside an opaque map
-# costs three levels, and its field one.
+# The limit is a hundred levels below the root: see "Limits" in proto/README.md. An object inside an
+# opaque map has three levels, and its field one.
 @pytest.mark.parametrize(("write", "read"), FORMATS, ids=[write.__name__ for write, _ in FORMATS])
 @pytest.mark.parametrize("deepest", [chain(100), nested_map(33)], ids=["fallbacks", "objects"])
-def test_every_form_holds_the_deepest_message(write, read, deepest) -> None:  # type: ignore[no-untyped-def]
+def test_every_format_keeps_the_deepest_message(write, read, deepest) -> None:  # type: ignore[no-untyped-def]
     again = read(write(deepest), type(deepest))
     assert write(again) == write(deepest)
 
@@ -140,6 +140,6 @@ def test_every_form_holds_the_deepest_message(write, read, deepest) -> None:  # 
 @pytest.mark.parametrize(
     "too_deep", [chain(101), nested_map(34), chain(2000)], ids=["fallbacks", "objects", "many"]
 )
-def test_no_form_writes_what_could_not_be_read_back(write, too_deep) -> None:  # type: ignore[no-untyped-def]
+def test_no_format_writes_a_message_that_is_too_deep_to_read(write, too_deep) -> None:  # type: ignore[no-untyped-def]
     with pytest.raises(ir.EncodeError, match="nested deeper than 100 levels"):
         write(too_deep)

@@ -1,4 +1,4 @@
-"""Mistakes that people make in documents: each error says what was found and the likely fix."""
+"""Common mistakes in documents, and the fix that each error suggests."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ READERS = {
 UTF8 = "save as UTF-8"
 PRODUCTION = "DEPLOYMENT_ENVIRONMENT_PRODUCTION"
 
-#: The format, the type, the document, and the error. Lines and columns are counted by hand.
+#: Formats, types, documents and errors; lines and columns were counted by hand.
 MISTAKES: list[tuple[str, str, str | bytes, str]] = [
-    # Other encodings, by their byte order marks (the Unicode standard, 23.8), or without one.
+    # Other encodings, with byte order marks (the Unicode standard, 23.8) and without.
     ("json", "StageDef", '{"name": "a"}'.encode("utf-16"), f"1:1: UTF-16 byte order mark: {UTF8}"),
     ("yaml", "StageDef", "name: a".encode("utf-16"), f"1:1: UTF-16 byte order mark: {UTF8}"),
     ("yaml", "StageDef", b"\xfe\xff\x00n", f"1:1: UTF-16 byte order mark: {UTF8}"),
@@ -29,14 +29,14 @@ MISTAKES: list[tuple[str, str, str | bytes, str]] = [
     ("json", "StageDef", "{}".encode("utf-32"), f"1:1: UTF-32 byte order mark: {UTF8}"),
     ("json", "StageDef", "{}".encode("utf-16-le"), f"1:1: this looks like UTF-16: {UTF8}"),
     ("yaml", "StageDef", "a: b".encode("utf-16-be"), f"1:1: this looks like UTF-16: {UTF8}"),
-    # Nothing at all.
+    # Empty documents.
     ("json", "StageDef", "", "1:1: the document is empty"),
     ("crucible", "StageDef", " \n\t", "1:1: the document is empty"),
     ("yaml", "StageDef", b"\xef\xbb\xbf\n", "1:1: the document is empty"),
     ("yaml", "StageDef", "# to do\n", "1:1: the document is empty"),
     ("yaml", "StageDef", "---\n# to do\n", "1:1: the document is empty"),
     ("yaml", "StageDef", "null", "1:1: expected an object, got null"),
-    # JSON that is that of another language, or not JSON.
+    # Syntax of other languages and formats.
     ("json", "StageDef", '{"name": "a",}', "1:13: not JSON: trailing comma"),
     ("json", "StageDef", '{\n  "name": "a" ,\n}', "2:15: not JSON: trailing comma"),
     ("crucible", "OutputSpec", '{"formats": ["csv",\n\n]}', "1:19: not JSON: trailing comma"),
@@ -55,7 +55,7 @@ MISTAKES: list[tuple[str, str, str | bytes, str]] = [
     ("yaml", "Experiment", "pipeline:\n  - name: a\n \t- name: b\n", "3:2: not YAML: a tab *"),
     ("yaml", "Experiment", "\tid: e\n", "1:1: not YAML: a tab in the indentation; *"),
     ("yaml", "StageDef", "options: [1,\n\t2", "3:1: not YAML: did not find expected ',' or ']'"),
-    # Numbers and truth values that are texts, and the reverse.
+    # Numbers and booleans instead of strings, and the reverse.
     ("yaml", "ModelVersion", "version: 1.2", "1:10: version: *the number 1.2; put it in quotes"),
     ("yaml", "ModelVersion", "id: 42", "1:5: id: *got the number 42; put it in quotes"),
     ("yaml", "ModelVersion", "id: true", "1:5: id: *got true; put it in quotes"),
@@ -64,7 +64,7 @@ MISTAKES: list[tuple[str, str, str | bytes, str]] = [
     ("json", "StageDef", '{"name": ["a"]}', "1:10: name: expected a string, got a list"),
     ("crucible", "TrainingConfig", '{"epochs": "3"}', "1:12: epochs: *; remove the quotes"),
     ("yaml", "StageDef", "enabled: 'true'", "1:10: enabled: *; remove the quotes"),
-    # Percentages: of a rate from 0 to 1, of a field in percent, and of neither.
+    # Percentages for a rate from 0 to 1, for a field in percent, and for other numbers.
     ("yaml", "TrainingConfig", "validation_split: 20%", "1:19: validation_split: *; write 0.2"),
     ("crucible", "Stats", '{"alpha": "5 %"}', "1:11: alpha: *; write 0.05"),
     ("json", "DeploymentStatus", '{"trafficPercent": "12.5%"}', "1:20: *; write 12.5"),
@@ -112,7 +112,7 @@ MISTAKES: list[tuple[str, str, str | bytes, str]] = [
     MISTAKES,
     ids=[f"{reader} {document!r}" for reader, _, document, _ in MISTAKES],
 )
-def test_an_error_says_what_was_found_and_the_likely_fix(
+def test_the_error_suggests_the_fix(
     reader: str, type_: str, document: str | bytes, error: str
 ) -> None:
     with pytest.raises(ir.DecodeError) as caught:
@@ -121,7 +121,7 @@ def test_an_error_says_what_was_found_and_the_likely_fix(
     assert re.fullmatch(pattern, str(caught.value)), str(caught.value)
 
 
-def test_the_error_about_a_short_name_in_yaml_names_no_function() -> None:
+def test_the_error_for_a_short_name_in_yaml_names_no_function() -> None:
     with pytest.raises(ir.DecodeError) as caught:
         ir.from_yaml("sink: moon", "OutputSpec")
     assert str(caught.value).endswith('any other name is written as "custom_sink"')
@@ -137,7 +137,7 @@ def test_the_error_about_a_short_name_in_yaml_names_no_function() -> None:
         (v1.ModelVersion(version="latest"), ""),
     ],
 )
-def test_a_version_that_is_not_semantic_has_an_example_and_the_fix(
+def test_the_violation_of_a_version_has_an_example_and_the_fix(
     message: v1.ModelVersion, fix: str
 ) -> None:
     found = {violation.path: violation for violation in ir.violations(message)}["version"]
@@ -145,7 +145,7 @@ def test_a_version_that_is_not_semantic_has_an_example_and_the_fix(
     assert found.message == f"must be a semantic version such as 1.2.0{fix}"
 
 
-def test_a_percentage_where_a_fraction_is_expected_has_the_fraction() -> None:
+def test_the_violation_of_a_percentage_has_the_fraction() -> None:
     def fixes(message: v1.TrainingConfig | v1.Stats | v1.Ensemble) -> list[str]:
         found = [each for each in ir.violations(message) if each.rule_id == "double.gte_lte"]
         return [each.message.partition("; ")[2] for each in found]

@@ -1,4 +1,4 @@
-"""Crucible JSON, rule by rule, as proto/README.md defines the dialect."""
+"""Crucible JSON: each rule of the dialect in proto/README.md."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def read(text: str, type_: str) -> Message:
     return ir.from_crucible_json(text, type_, validate=False)
 
 
-def refusal(text: str, type_: str) -> str:
+def error_of(text: str, type_: str) -> str:
     with pytest.raises(ir.DecodeError) as caught:
         read(text, type_)
     return str(caught.value)
@@ -39,7 +39,7 @@ def struct(**numbers: float) -> Struct:
     return Struct(fields={key: Value(number_value=number) for key, number in numbers.items()})
 
 
-#: What a message without a field set is written as: every key, in the schema's order.
+#: The text of a message without set fields: every key, in the order of the schema.
 EMPTY = {
     "StageDef": '{"name":"","module":null,"options":null,"enabled":null}',
     "OutputSpec": '{"name":"","formats":[],"sink":null,"options":null}',
@@ -55,7 +55,7 @@ EMPTY = {
         '"feedback_type":null,"feedback_value":null,"user_id":null,"session_id":null,'
         '"latency_ms":null,"timestamp":null,"metadata":null}'
     ),
-    # Of a oneof that is not an open vocabulary only the set member has its key.
+    # Members of a oneof that is not an open vocabulary have a key only if they are set.
     "ImageContent": '{"media_type":null}',
     "Document": '{"ir_version":"","producer_name":null,"producer_version":null}',
 }
@@ -66,9 +66,9 @@ def test_writes_every_key_null_or_empty_when_unset(type_: str, text: str) -> Non
     assert ir.to_crucible_json(ir.MESSAGE_TYPES[type_]()) == text
 
 
-#: A message, the key it has something under, and what is there, as text.
+#: Messages, a key of their document, and the text of its value.
 WRITTEN: list[tuple[Message, str, str]] = [
-    # Plain names, whichever member of an open vocabulary is set; documented names first
+    # Short names, for both members of an open vocabulary; names of the enum first
     (
         v1.DeploymentConfig(strategy=v1.DeploymentStrategy.DEPLOYMENT_STRATEGY_BLUE_GREEN),
         "strategy",
@@ -98,7 +98,7 @@ WRITTEN: list[tuple[Message, str, str]] = [
     (v1.TrainingConfig(learning_rate=float("nan")), "learning_rate", '"NaN"'),
     (v1.TrainingConfig(learning_rate=-float("inf")), "learning_rate", '"-Infinity"'),
     (v1.TrainingRun(best_metrics={"loss": float("inf")}), "best_metrics", '{"loss":"Infinity"}'),
-    # Moments: the fraction as short as it can be. 946684800 is the first second of 2000 in UTC.
+    # Timestamps: the fraction as short as possible. 946684800 is the first second of 2000 in UTC.
     (
         v1.FeedbackEvent(timestamp=Timestamp(seconds=946684800)),
         "timestamp",
@@ -114,7 +114,7 @@ WRITTEN: list[tuple[Message, str, str]] = [
         "timestamp",
         '"2000-01-01T00:00:00.00000012Z"',
     ),
-    # The places where a value has a shape of its own
+    # Values with a special JSON
     (
         v1.TrainingRun(
             metrics_history=[v1.MetricsSnapshot(values={"a": 1.0}), v1.MetricsSnapshot()]
@@ -166,9 +166,9 @@ WRITTEN: list[tuple[Message, str, str]] = [
 ]
 
 
-#: The same for what is written to the letter: integers are numbers, and whole numbers of an opaque
-#: map have no point up to 2^53.
-TO_THE_LETTER: list[tuple[Message, str, str]] = [
+#: Messages with integers, which are JSON numbers, and with whole numbers in opaque JSON, which have
+#: no point up to 2^53. Their text is compared, not the JSON value.
+EXACT_TEXT: list[tuple[Message, str, str]] = [
     (v1.TrainingConfig(seed=2**63 - 1), "seed", "9223372036854775807"),
     (v1.TrainingConfig(seed=-(2**63)), "seed", "-9223372036854775808"),
     (v1.TrainingConfig(epochs=0), "epochs", "0"),
@@ -189,33 +189,31 @@ TO_THE_LETTER: list[tuple[Message, str, str]] = [
 @pytest.mark.parametrize(
     ("message", "key", "text"), WRITTEN, ids=[f"{key}: {text}" for _, key, text in WRITTEN]
 )
-def test_writes_each_kind_of_value_as_the_dialect_has_it(
-    message: Message, key: str, text: str
-) -> None:
+def test_writes_each_kind_of_value(message: Message, key: str, text: str) -> None:
     assert same_json(json.loads(ir.to_crucible_json(message))[key], json.loads(text))
 
 
 @pytest.mark.parametrize(
     ("message", "key", "text"),
-    TO_THE_LETTER,
-    ids=[f"{key}: {text}" for _, key, text in TO_THE_LETTER],
+    EXACT_TEXT,
+    ids=[f"{key}: {text}" for _, key, text in EXACT_TEXT],
 )
-def test_writes_integers_and_opaque_maps_to_the_letter(
+def test_writes_the_exact_text_of_integers_and_opaque_maps(
     message: Message, key: str, text: str
 ) -> None:
     written = ir.to_crucible_json(message)
     assert f'"{key}":{text},' in written or f'"{key}":{text}}}' in written
 
 
-def test_indents_on_request() -> None:
+def test_indents_by_the_given_number_of_spaces() -> None:
     assert ir.to_crucible_json(v1.ToolCall(name="a"), indent=1) == (
         '{\n "id": null,\n "name": "a",\n "arguments": null\n}'
     )
 
 
-#: A type, a document, and the fields that it sets.
+#: Types, documents, and the fields that they set.
 READ: list[tuple[str, str, dict[str, Any]]] = [
-    # A missing key takes its default, null leaves it unset; so at every depth
+    # At every depth, a missing key takes its default and null leaves a field unset
     (
         "TrainingConfig",
         "{}",
@@ -312,7 +310,7 @@ READ: list[tuple[str, str, dict[str, Any]]] = [
         {"seed": 2**53 + 1},
     ),
     ("Usage", '{"total_tokens": 1e3}', {"total_tokens": 1000}),
-    # Shapes of their own
+    # Values with a special JSON
     ("Message", '{"role": "user", "content": "hi"}', {"role": USER, "text": "hi"}),
     ("Message", '{"content": []}', {"parts": v1.ContentParts()}),
     ("Message", '{"content": null, "tool_calls": null}', {}),
@@ -350,13 +348,11 @@ READ: list[tuple[str, str, dict[str, Any]]] = [
 @pytest.mark.parametrize(
     ("type_", "text", "fields"), READ, ids=[f"{type_} {text}" for type_, text, _ in READ]
 )
-def test_reads_each_kind_of_value_as_the_dialect_has_it(
-    type_: str, text: str, fields: dict[str, Any]
-) -> None:
+def test_reads_each_kind_of_value(type_: str, text: str, fields: dict[str, Any]) -> None:
     assert read(text, type_) == ir.MESSAGE_TYPES[type_](**fields)
 
 
-def test_defaults_of_messages_in_lists_apply_to_each() -> None:
+def test_each_message_of_a_list_takes_its_defaults() -> None:
     text = '{"pipeline": [{"name": "a"}, {"name": "b", "enabled": null}]}'
     experiment = read(text, "Experiment")
     assert experiment == v1.Experiment(
@@ -364,8 +360,8 @@ def test_defaults_of_messages_in_lists_apply_to_each() -> None:
     )
 
 
-#: A type, a document, and the error, its columns counted by hand.
-REFUSED = [
+#: Types, documents and errors; columns were counted by hand.
+REJECTED = [
     ("StageDef", "null", "1:1: expected an object, got null"),
     ("StageDef", '{"nmae": "x"}', '1:2: nmae: StageDef has no field "nmae"; did you mean "name"?'),
     (
@@ -514,20 +510,22 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(
-    ("type_", "text", "error"), REFUSED, ids=[f"{type_} {text}" for type_, text, _ in REFUSED]
+    ("type_", "text", "error"), REJECTED, ids=[f"{type_} {text}" for type_, text, _ in REJECTED]
 )
-def test_says_where_and_what_and_the_near_miss(type_: str, text: str, error: str) -> None:
-    assert refusal(text, type_) == error
+def test_errors_have_the_position_the_path_and_the_most_similar_name(
+    type_: str, text: str, error: str
+) -> None:
+    assert error_of(text, type_) == error
 
 
-def test_refuses_two_members_of_a_oneof() -> None:
+def test_rejects_two_members_of_a_oneof() -> None:
     image = '{"content": [{"type": "image", "url": "u", "base64": "aGk="}]}'
-    assert refusal(image, "Message").startswith("1:54: content[0].base64: ")
+    assert error_of(image, "Message").startswith("1:54: content[0].base64: ")
     document = '{"ir_version": "1", "stage_def": {}, "hedging": {}}'
-    assert refusal(document, "Document").startswith("1:49: hedging: ")
+    assert error_of(document, "Document").startswith("1:49: hedging: ")
 
 
-#: What Crucible JSON cannot write, and the path that the error names.
+#: Messages that Crucible JSON cannot write, and the path of the error.
 UNWRITABLE: list[tuple[Message, str]] = [
     (v1.Hedging(strategy=77), "strategy"),  # type: ignore[arg-type]  # a newer peer's number
     (v1.OutputSpec(sink=77), "sink"),  # type: ignore[arg-type]  # a newer peer's number
@@ -546,18 +544,18 @@ UNWRITABLE: list[tuple[Message, str]] = [
 
 
 @pytest.mark.parametrize(("message", "path"), UNWRITABLE, ids=[path for _, path in UNWRITABLE])
-def test_names_the_field_that_cannot_be_written(message: Message, path: str) -> None:
+def test_errors_of_writing_have_the_path_of_the_field(message: Message, path: str) -> None:
     with pytest.raises(ir.EncodeError) as caught:
         ir.to_crucible_json(message)
     assert caught.value.path == path
 
 
-def test_says_that_a_number_has_no_name() -> None:
+def test_the_error_for_a_number_without_a_name_shows_the_number() -> None:
     with pytest.raises(ir.EncodeError, match="strategy: HedgingStrategy 77 has no name"):
         ir.to_crucible_json(v1.Hedging(strategy=77))  # type: ignore[arg-type]  # a newer peer's
 
 
-def test_violations_have_the_place_in_the_document() -> None:
+def test_violations_have_the_position_in_the_document() -> None:
     text = """{
   "messages": [
     {"role": null, "content": "x"},
@@ -581,19 +579,19 @@ def test_violations_have_the_place_in_the_document() -> None:
     ]
 
 
-# What the dialect carries
+# Differences between a message and the message read back
 
 DOCUMENT_TYPES = {name: ir.MESSAGE_TYPES[name] for name in [*document_members(), "Document"]}
 
 
-def carried(message: Message) -> Message:
-    """Return what is left of a message after Crucible JSON, which tells less apart in five points.
+def normalized(message: Message) -> Message:
+    """Return a message as Crucible JSON preserves it.
 
     - UNSPECIFIED in an open vocabulary is unset, and left out of a list.
-    - A custom name that is a documented one becomes the enum value.
+    - A custom name that is the short name of an enum value becomes that value.
     - A tool choice without a choice, or with the mode UNSPECIFIED, is unset.
     - The JSON value null as a feedback value is unset.
-    - Unknown fields have no place (the messages here have none).
+    - Unknown fields are lost (the messages here have none).
     """
     copy = type(message)()
     copy.CopyFrom(message)
@@ -614,7 +612,7 @@ def _merge_vocabularies(message: Message) -> None:
         if name == custom.name:
             continue
         field = descriptor_of(message).fields_by_name[name]
-        names = plain_names(field)
+        names = short_names(field)
         if not field.is_repeated:
             if message.HasField(custom.name):
                 number = names.get(getattr(message, custom.name))
@@ -632,8 +630,8 @@ def _merge_vocabularies(message: Message) -> None:
         getattr(message, custom.name).extend(n for n in custom_names if n not in names)
 
 
-def plain_names(field: FieldDescriptor) -> dict[str, int]:
-    """Return the plain names of an enum field: less the prefix that ends in UNSPECIFIED's name."""
+def short_names(field: FieldDescriptor) -> dict[str, int]:
+    """Return the short names of an enum field: without the prefix before UNSPECIFIED."""
     enum = field.enum_type
     assert enum is not None
     prefix = enum.values_by_number[0].name.removesuffix("UNSPECIFIED")
@@ -644,7 +642,7 @@ def plain_names(field: FieldDescriptor) -> dict[str, int]:
     }
 
 
-def has_an_empty_part(message: Message) -> bool:
+def has_empty_part(message: Message) -> bool:
     return any(
         isinstance(inner, v1.ContentPart) and inner.WhichOneof("part") is None
         for _, inner in walk(message)
@@ -654,21 +652,19 @@ def has_an_empty_part(message: Message) -> bool:
 @pytest.mark.parametrize("type_", DOCUMENT_TYPES.values(), ids=DOCUMENT_TYPES)
 @settings(max_examples=examples(20))
 @given(data=st.data())
-def test_reads_back_all_that_the_dialect_can_tell_apart(
-    type_: type[Message], data: st.DataObject
-) -> None:
+def test_reads_back_a_normalized_message(type_: type[Message], data: st.DataObject) -> None:
     message = data.draw(messages(type_, named_enums=True))
-    if has_an_empty_part(message):
+    if has_empty_part(message):
         with pytest.raises(ir.EncodeError, match="an empty content part has no type"):
             ir.to_crucible_json(message)
         return
     text = ir.to_crucible_json(message)
-    assert ir.from_crucible_json(text, type_, validate=False) == carried(message)
-    assert ir.from_crucible_json(text.encode(), type_, validate=False) == carried(message)
+    assert ir.from_crucible_json(text, type_, validate=False) == normalized(message)
+    assert ir.from_crucible_json(text.encode(), type_, validate=False) == normalized(message)
 
 
-def test_what_is_not_carried_is_what_the_specification_says() -> None:
-    lost: list[tuple[Message, Message]] = [
+def test_the_differences_after_reading_back_are_those_of_the_specification() -> None:
+    different: list[tuple[Message, Message]] = [
         (v1.OutputSpec(sink=v1.OutputSink.OUTPUT_SINK_UNSPECIFIED), v1.OutputSpec()),
         (v1.OutputSpec(custom_sink="s3"), v1.OutputSpec(sink=v1.OutputSink.OUTPUT_SINK_S3)),
         (v1.OutputSpec(formats=[v1.OutputFormat.OUTPUT_FORMAT_UNSPECIFIED]), v1.OutputSpec()),
@@ -685,13 +681,13 @@ def test_what_is_not_carried_is_what_the_specification_says() -> None:
         ),
         (v1.FeedbackEvent(feedback_value=NULL), v1.FeedbackEvent()),
     ]
-    for message, left in lost:
-        assert carried(message) == left
-        again = ir.from_crucible_json(ir.to_crucible_json(message), type(message), validate=False)
-        assert again == left
+    for message, expected in different:
+        assert normalized(message) == expected
+        text = ir.to_crucible_json(message)
+        assert ir.from_crucible_json(text, type(message), validate=False) == expected
 
 
-def test_a_tool_choice_that_is_not_made_is_null() -> None:
+def test_a_tool_choice_without_a_choice_is_null() -> None:
     assert ir.to_crucible_json(v1.ToolChoice()) == "null"
     assert ir.from_crucible_json("null", v1.ToolChoice) == v1.ToolChoice()
     assert ir.from_crucible_json(" null ", "ToolChoice") == v1.ToolChoice()

@@ -1,4 +1,4 @@
-"""The table of forms: which file holds which, and that each reads what it writes."""
+"""The table of formats: the formats of file extensions, and their readers and writers."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ MESSAGE = v1.TrainingConfig(
     seed=2**60 + 1,
     custom_device="gaudi",
 )
-TEXT_FORMS = [form for form in FORMATS.values() if form.is_text]
+TEXT_FORMATS = [format_ for format_ in FORMATS.values() if format_.is_text]
 
 
 @pytest.mark.parametrize(
@@ -44,32 +44,32 @@ TEXT_FORMS = [form for form in FORMATS.values() if form.is_text]
         ("a.pb", "binary"),
     ],
 )
-def test_a_files_form_is_told_from_its_longest_ending(name: str, expected: str) -> None:
+def test_the_longest_extension_selects_the_format(name: str, expected: str) -> None:
     assert document_format_of(name).name == expected
 
 
 @pytest.mark.parametrize("name", ["a", "a.txt", "json", "a.json/b", "", "a.json.bak"])
-def test_another_ending_is_an_error_that_lists_the_endings(name: str) -> None:
+def test_the_error_for_another_extension_lists_the_known_ones(name: str) -> None:
     with pytest.raises(UnknownFormatError) as caught:
         document_format_of(name)
     assert isinstance(caught.value, Error)
-    assert all(ending in str(caught.value) for ending in EXTENSIONS)
+    assert all(extension in str(caught.value) for extension in EXTENSIONS)
 
 
-def test_a_misspelt_ending_or_name_has_its_near_miss() -> None:
+def test_the_error_for_an_unknown_name_suggests_the_most_similar_one() -> None:
     with pytest.raises(UnknownFormatError, match=r'did you mean "\.json"'):
         document_format_of("a.jsn")
     with pytest.raises(UnknownFormatError, match='did you mean "crucible-json"'):
         format_named("cruciblejson")
 
 
-@pytest.mark.parametrize("form", FORMATS.values(), ids=lambda form: form.name)
+@pytest.mark.parametrize("format_", FORMATS.values(), ids=lambda format_: format_.name)
 @pytest.mark.parametrize("indent", [None, 2])
-def test_each_form_reads_what_it_writes(form: Format, indent: int | None) -> None:
-    assert form.read(form.write(MESSAGE, indent), v1.TrainingConfig, True) == MESSAGE
+def test_each_format_reads_its_own_text(format_: Format, indent: int | None) -> None:
+    assert format_.read(format_.write(MESSAGE, indent), v1.TrainingConfig, True) == MESSAGE
 
 
-def test_others_read_what_is_written() -> None:
+def test_other_libraries_read_each_format() -> None:
     text = FORMATS["json"].write(MESSAGE, 2).decode("utf-8")
     assert json_format.Parse(text, v1.TrainingConfig()) == MESSAGE
     document = yaml.safe_load(FORMATS["yaml"].write(MESSAGE, None))
@@ -80,26 +80,26 @@ def test_others_read_what_is_written() -> None:
     assert json.loads(FORMATS["crucible-json"].write(MESSAGE, None))["device"] == "gaudi"
 
 
-@pytest.mark.parametrize("form", TEXT_FORMS, ids=lambda form: form.name)
-def test_a_text_file_ends_in_one_line_break(form: Format) -> None:
-    written = form.write(MESSAGE, None)
+@pytest.mark.parametrize("format_", TEXT_FORMATS, ids=lambda format_: format_.name)
+def test_a_text_file_ends_with_one_line_break(format_: Format) -> None:
+    written = format_.write(MESSAGE, None)
     assert written.endswith(b"\n")
     assert not written.endswith(b"\n\n")
 
 
-@pytest.mark.parametrize("form", FORMATS.values(), ids=lambda form: form.name)
-def test_validation_is_on_request(form: Format) -> None:
-    invalid = form.write(v1.StageDef(module="m"), None)
-    assert form.read(invalid, v1.StageDef, False) == v1.StageDef(module="m") or (
-        # The one form in which a missing key takes its default.
-        form.name == "crucible-json"
+@pytest.mark.parametrize("format_", FORMATS.values(), ids=lambda format_: format_.name)
+def test_validation_is_optional(format_: Format) -> None:
+    invalid = format_.write(v1.StageDef(module="m"), None)
+    assert format_.read(invalid, v1.StageDef, False) == v1.StageDef(module="m") or (
+        # In Crucible JSON, a missing key takes its default.
+        format_.name == "crucible-json"
     )
     with pytest.raises(ValueError, match="name: must not be empty"):
-        form.read(invalid, v1.StageDef, True)
+        format_.read(invalid, v1.StageDef, True)
 
 
 @pytest.mark.parametrize("name", ["json", "crucible-json", "yaml"])
-def test_a_form_that_keeps_places_tells_where_a_field_stands(name: str) -> None:
+def test_formats_with_positions_find_the_position_of_a_field(name: str) -> None:
     key = "model_ref" if name == "crucible-json" else "modelRef"
     data = f'{{"id": "t",\n  "{key}": {{"id":\n    "m"}}}}'.encode()
     find = FORMATS[name].parse(data).field_finder(v1.TrainingConfig)

@@ -1,4 +1,4 @@
-"""Whatever a decoder is given, it returns a message or raises one of this package's own errors."""
+"""For every input, a reader returns a message or raises an error of this package."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 import crucible_ir as ir
 from crucible_ir import v1
+from crucible_ir.serialization.wire import encode_varint
 
 Read = Callable[..., Message]
 Write = Callable[[Message], str | bytes]
@@ -36,29 +37,29 @@ WRITERS: dict[str, Write] = {
     "yaml": ir.to_yaml,
     "text": ir.to_text,
 }
-#: The forms that a JSON document can be given to: YAML takes JSON too.
-JSON_FORMS = ["json", "crucible", "yaml"]
-TEXT_FORMS = [*JSON_FORMS, "text"]
+#: The formats that read JSON documents, which YAML does, too.
+JSON_FORMATS = ["json", "crucible", "yaml"]
+TEXT_FORMATS = [*JSON_FORMATS, "text"]
 
 MEGABYTE = 2**20
-#: An error is for people and logs, however large the input.
+#: The most characters of an error, however large the input is.
 LONGEST_ERROR = 10_000
 
 
-def refusal(
-    form: str, data: str | bytes, type_: str = "StageDef"
+def error_of(
+    format_name: str, data: str | bytes, type_: str = "StageDef"
 ) -> ir.DecodeError | ir.ValidationError:
     with pytest.raises(ir.Error) as caught:
-        READERS[form](data, type_)
+        READERS[format_name](data, type_)
     error = caught.value
     assert isinstance(error, (ir.DecodeError, ir.ValidationError))
     assert len(str(error)) < LONGEST_ERROR
     return error
 
 
-@pytest.mark.parametrize("form", READERS)
-def test_every_truncation_is_a_message_or_an_error(form: str) -> None:
-    whole = WRITERS[form](
+@pytest.mark.parametrize("format_name", READERS)
+def test_every_truncation_is_a_message_or_an_error(format_name: str) -> None:
+    written = WRITERS[format_name](
         ir.new(
             "TrainingConfig",
             id="é",
@@ -67,30 +68,30 @@ def test_every_truncation_is_a_message_or_an_error(form: str) -> None:
             options={"a": [1, None, {"b": "c"}]},
         )
     )
-    data = whole.encode() if isinstance(whole, str) else whole
+    data = written.encode() if isinstance(written, str) else written
     for end in range(len(data)):
         try:
-            READERS[form](data[:end], "TrainingConfig")
+            READERS[format_name](data[:end], "TrainingConfig")
         except (ir.DecodeError, ir.ValidationError):
             continue
-        # What is cut off can be a line break, or fields that need not be there.
-        assert form in ("binary", "yaml", "text")
+        # The missing part may be a line break or optional fields.
+        assert format_name in ("binary", "yaml", "text")
 
 
-@pytest.mark.parametrize("form", READERS)
-def test_random_bytes_are_refused(form: str) -> None:
+@pytest.mark.parametrize("format_name", READERS)
+def test_random_bytes_are_rejected(format_name: str) -> None:
     source = random.Random(20261122)
     for length in (1, 2, 3, 10, 100, 1_000, 10_000):
         data = source.randbytes(length)
         try:
-            READERS[form](data, "StageDef")
+            READERS[format_name](data, "StageDef")
         except (ir.DecodeError, ir.ValidationError):
             continue
         pytest.fail(f"{data!r} was read as a StageDef")
 
 
-#: What is no document in any text form: bytes or text.
-NO_DOCUMENT: dict[str, str | bytes] = {
+#: Bytes and text that are not a document in any text format.
+NOT_A_DOCUMENT: dict[str, str | bytes] = {
     "UTF-16": '{"name": "a"}'.encode("utf-16"),
     "bad UTF-8": b'{"name": "\xc3("}',
     "overlong UTF-8": b'{"name": "\xc0\xaf"}',
@@ -110,16 +111,16 @@ NO_DOCUMENT: dict[str, str | bytes] = {
 }
 
 
-@pytest.mark.parametrize("form", TEXT_FORMS)
-@pytest.mark.parametrize("data", NO_DOCUMENT.values(), ids=NO_DOCUMENT)
-def test_what_is_no_document_is_refused(form: str, data: str | bytes) -> None:
-    assert isinstance(refusal(form, data), ir.DecodeError)
+@pytest.mark.parametrize("format_name", TEXT_FORMATS)
+@pytest.mark.parametrize("data", NOT_A_DOCUMENT.values(), ids=NOT_A_DOCUMENT)
+def test_input_that_is_not_a_document_is_rejected(format_name: str, data: str | bytes) -> None:
+    assert isinstance(error_of(format_name, data), ir.DecodeError)
 
 
-@pytest.mark.parametrize("form", JSON_FORMS)
-def test_an_empty_document_is_refused(form: str) -> None:
+@pytest.mark.parametrize("format_name", JSON_FORMATS)
+def test_an_empty_document_is_rejected(format_name: str) -> None:
     for data in ("", " ", "\n", "\ufeff"):
-        assert isinstance(refusal(form, data), ir.DecodeError)
+        assert isinstance(error_of(format_name, data), ir.DecodeError)
 
 
 def objects(depth: int) -> str:
@@ -131,11 +132,11 @@ def lists(depth: int) -> str:
 
 
 LONG_KEY = "k" * 1_000
-#: Python itself takes no more than 4300 digits for an integer.
+#: Fewer digits than the 4300 that Python converts to an integer.
 MANY_DIGITS = "9" * 4_000
 MILLION_ONES = "1" * MEGABYTE
 
-#: A type, a document, where the error points, and words of it.
+#: Types, documents, the path of the error and words of it.
 HOSTILE: dict[str, tuple[str, str, str, str]] = {
     "an unknown key": ("StageDef", '{"nmae": "a"}', "nmae", 'did you mean "name"?'),
     "a long unknown key": ("StageDef", f'{{"{LONG_KEY}": 1}}', LONG_KEY, "has no field"),
@@ -192,7 +193,7 @@ HOSTILE: dict[str, tuple[str, str, str, str]] = {
         "timestamp",
         "offset",
     ),
-    "a moment before year 1": (
+    "a timestamp before year 1": (
         "FeedbackEvent",
         '{"timestamp": "0001-01-01T00:00:00+00:01"}',
         "timestamp",
@@ -207,7 +208,7 @@ HOSTILE: dict[str, tuple[str, str, str, str]] = {
     "lists 50 deep": (
         "StageDef",
         f'{{"options": {{"a": {lists(50)}}}}}',
-        # Three levels for the object's value, two for each list inside another.
+        # The value of the object has three levels, and each list inside another has two.
         'options["a"]' + "[0]" * 48,
         "nested",
     ),
@@ -220,18 +221,18 @@ HOSTILE: dict[str, tuple[str, str, str, str]] = {
 }
 
 
-@pytest.mark.parametrize("form", JSON_FORMS)
+@pytest.mark.parametrize("format_name", JSON_FORMATS)
 @pytest.mark.parametrize(("type_", "text", "path", "words"), HOSTILE.values(), ids=HOSTILE)
-def test_names_the_place_of_what_is_wrong(
-    form: str, type_: str, text: str, path: str, words: str
+def test_errors_have_a_path_and_a_position(
+    format_name: str, type_: str, text: str, path: str, words: str
 ) -> None:
-    error = refusal(form, text, type_)
+    error = error_of(format_name, text, type_)
     assert isinstance(error, ir.DecodeError)
     assert (error.path, words in error.reason) == (path, True), error
     assert error.position is not None
 
 
-@pytest.mark.parametrize("form", JSON_FORMS)
+@pytest.mark.parametrize("format_name", JSON_FORMATS)
 @pytest.mark.parametrize("depth", [1_000, 100_000])
 @pytest.mark.parametrize(
     "document",
@@ -241,19 +242,21 @@ def test_names_the_place_of_what_is_wrong(
         lambda depth: '{"options": ' + '{"a":' * depth,
         lambda depth: lists(depth),
     ],
-    ids=["objects", "lists", "objects without end", "just lists"],
+    ids=["objects", "lists", "unclosed objects", "only lists"],
 )
-def test_deep_nesting_is_refused(form: str, depth: int, document: Callable[[int], str]) -> None:
-    error = refusal(form, document(depth))
+def test_deep_nesting_is_rejected(
+    format_name: str, depth: int, document: Callable[[int], str]
+) -> None:
+    error = error_of(format_name, document(depth))
     assert isinstance(error, ir.DecodeError)
     assert error.position is not None
 
 
 @pytest.mark.parametrize("depth", [101, 1_000, 100_000])
-def test_deep_nesting_in_text_format_is_refused(depth: int) -> None:
+def test_deep_nesting_in_text_format_is_rejected(depth: int) -> None:
     for opening, closing in (("{", "}"), ("<", ">")):
         text = f"fallback {opening}" * depth + closing * depth
-        error = refusal("text", text, "BackendRef")
+        error = error_of("text", text, "BackendRef")
         assert "nested deeper than 100 levels" in str(error)
 
 
@@ -269,44 +272,40 @@ def test_deep_nesting_in_text_format_is_refused(depth: int) -> None:
     ],
     ids=["sequences", "keys", "mappings", "flow sequences", "flow mappings"],
 )
-def test_deep_nesting_in_yaml_is_refused(depth: int, document: Callable[[int], str]) -> None:
-    assert isinstance(refusal("yaml", document(depth)), ir.DecodeError)
+def test_deep_nesting_in_yaml_is_rejected(depth: int, document: Callable[[int], str]) -> None:
+    assert isinstance(error_of("yaml", document(depth)), ir.DecodeError)
 
 
 def nested_bytes(tag: int, depth: int) -> bytes:
-    """Write length-delimited fields inside one another on the wire."""
+    """Return length-delimited fields inside one another in the wire format."""
     data = b""
     for _ in range(depth):
-        length, size = len(data), bytearray()
-        while length > 127:
-            size.append(length & 127 | 128)
-            length >>= 7
-        data = bytes([tag, *size, length]) + data
+        data = bytes([tag]) + encode_varint(len(data)) + data
     return data
 
 
 @pytest.mark.parametrize("depth", [101, 1_000])
-def test_deep_nesting_in_binary_is_refused(depth: int) -> None:
+def test_deep_nesting_in_binary_is_rejected(depth: int) -> None:
     # BackendRef.fallback = 7, so its tag is 7 * 8 + 2.
-    error = refusal("binary", nested_bytes(7 * 8 + 2, depth), "BackendRef")
+    error = error_of("binary", nested_bytes(7 * 8 + 2, depth), "BackendRef")
     assert isinstance(error, ir.DecodeError)
     assert error.path == ".".join(["fallback"] * 101)
 
 
 @pytest.mark.parametrize("tag", [3, 7 * 8 + 3, 1000 * 8 + 3], ids=["id", "fallback", "unknown"])
-def test_groups_without_end_are_refused(tag: int) -> None:
+def test_unclosed_groups_are_rejected(tag: int) -> None:
     start = bytes([tag]) if tag < 128 else bytes([tag & 127 | 128, tag >> 7])
-    assert isinstance(refusal("binary", start * 100_000, "BackendRef"), ir.DecodeError)
+    assert isinstance(error_of("binary", start * 100_000, "BackendRef"), ir.DecodeError)
 
 
-def test_an_escape_that_there_is_not_is_refused_where_warnings_are_errors() -> None:
-    assert isinstance(refusal("text", r'name: "\o"'), ir.DecodeError)
+def test_an_invalid_escape_is_rejected_if_warnings_are_errors() -> None:
+    assert isinstance(error_of("text", r'name: "\o"'), ir.DecodeError)
 
 
 LARGE = "x" * (10 * MEGABYTE)
 
 
-@pytest.mark.parametrize("form", JSON_FORMS)
+@pytest.mark.parametrize("format_name", JSON_FORMATS)
 @pytest.mark.parametrize(
     ("type_", "text", "path"),
     [
@@ -317,51 +316,51 @@ LARGE = "x" * (10 * MEGABYTE)
         ("StageDef", '{"enabled": "%s"}', "enabled"),
     ],
 )
-def test_ten_megabytes_in_one_value_make_a_short_error(
-    form: str, type_: str, text: str, path: str
+def test_ten_megabytes_in_a_value_give_a_short_error(
+    format_name: str, type_: str, text: str, path: str
 ) -> None:
-    error = refusal(form, text % LARGE, type_)
+    error = error_of(format_name, text % LARGE, type_)
     if isinstance(error, ir.ValidationError):
         assert path in {violation.path for violation in error.violations}
     else:
         assert error.path == path
 
 
-@pytest.mark.parametrize("form", ["json", "crucible"])
-def test_ten_megabytes_in_one_key_make_a_short_error(form: str) -> None:
-    assert "has no field" in str(refusal(form, f'{{"{LARGE}": 1}}'))
+@pytest.mark.parametrize("format_name", ["json", "crucible"])
+def test_ten_megabytes_in_a_key_give_a_short_error(format_name: str) -> None:
+    assert "has no field" in str(error_of(format_name, f'{{"{LARGE}": 1}}'))
     nested = f'{{"options": {{"{LARGE}": 9007199254740993}}}}'
-    assert "beyond 2^53" in str(refusal(form, nested))
+    assert "beyond 2^53" in str(error_of(format_name, nested))
     twice = f'{{"options": {{"{LARGE}": 1, "{LARGE}": 1}}}}'
-    assert "duplicate key" in str(refusal(form, twice))
+    assert "duplicate key" in str(error_of(format_name, twice))
 
 
 @pytest.mark.parametrize("text", ['name: "%s"', "%s", "epochs: %s", '%s: "a"'])
-def test_ten_megabytes_of_text_format_make_a_short_error(text: str) -> None:
-    refusal("text", text % LARGE)
+def test_ten_megabytes_of_text_format_give_a_short_error(text: str) -> None:
+    error_of("text", text % LARGE)
 
 
-def test_ten_megabytes_of_binary_make_a_short_error() -> None:
+def test_ten_megabytes_of_binary_give_a_short_error() -> None:
     data = ir.to_binary(v1.StageDef(name=LARGE))
-    assert isinstance(refusal("binary", data), ir.ValidationError)
-    assert isinstance(refusal("binary", data[:-1]), ir.DecodeError)
-    assert isinstance(refusal("binary", data[:-1] + b"\xff"), ir.DecodeError)
+    assert isinstance(error_of("binary", data), ir.ValidationError)
+    assert isinstance(error_of("binary", data[:-1]), ir.DecodeError)
+    assert isinstance(error_of("binary", data[:-1] + b"\xff"), ir.DecodeError)
 
 
-@pytest.mark.parametrize("form", JSON_FORMS)
-def test_a_key_given_again_among_many_is_found(form: str) -> None:
+@pytest.mark.parametrize("format_name", JSON_FORMATS)
+def test_a_duplicate_among_many_keys_is_found(format_name: str) -> None:
     keys = ", ".join(f'"k{number}": {number}' for number in range(20_000))
     text = f'{{"name": "a", "options": {{{keys}, "k5": 1}}}}'
-    error = refusal(form, text)
+    error = error_of(format_name, text)
     assert isinstance(error, ir.DecodeError)
     first, second = text.index('"k5"') + 1, text.rindex('"k5"') + 1
     assert str(error) == f'1:{second}: options: duplicate key "k5", first given at 1:{first}'
 
 
-@pytest.mark.parametrize("form", JSON_FORMS)
-def test_many_values_are_read(form: str) -> None:
+@pytest.mark.parametrize("format_name", JSON_FORMATS)
+def test_many_values_are_read(format_name: str) -> None:
     keys = ", ".join(f'"k{number}": {number}' for number in range(20_000))
-    read: Any = READERS[form](f'{{"name": "a", "options": {{{keys}}}}}', "StageDef")
+    read: Any = READERS[format_name](f'{{"name": "a", "options": {{{keys}}}}}', "StageDef")
     assert len(read.options.fields) == 20_000
 
 
@@ -374,24 +373,24 @@ def laughs(levels: int) -> str:
 
 
 @pytest.mark.parametrize("levels", [6, 10, 100])
-def test_a_billion_laughs_are_refused(levels: int) -> None:
-    error = refusal("yaml", laughs(levels))
+def test_a_billion_laughs_document_is_rejected(levels: int) -> None:
+    error = error_of("yaml", laughs(levels))
     assert "aliases expand to more than 100000 values" in str(error)
-    # a0 stands for 10 values and each next one for one more than nine times as many: with a0 to
-    # a3 there are 9 * (10 + 91 + 820 + 7381) = 74718, and 66430 more with the first a4 of a5.
+    # a0 has 10 values, and each of the next has one more than nine times as many: a0 to a3 give
+    # 9 * (10 + 91 + 820 + 7381) = 74718 values, and the first a4 of a5 gives 66430 more.
     assert isinstance(error, ir.DecodeError)
     assert error.path == "options.a5[0]"
 
 
-def test_a_quadratic_number_of_aliases_is_refused() -> None:
+def test_a_quadratic_number_of_aliased_values_is_rejected() -> None:
     anchored = ", ".join(["1"] * 5_000)
     aliases = ", ".join(["*a"] * 5_000)
     assert "aliases expand to more" in str(
-        refusal("yaml", f"options: {{a: &a [{anchored}], b: [{aliases}]}}")
+        error_of("yaml", f"options: {{a: &a [{anchored}], b: [{aliases}]}}")
     )
 
 
-def test_a_nested_any_is_refused_at_the_limit() -> None:
+def test_a_nested_any_is_rejected_at_the_limit() -> None:
     url = "type.googleapis.com/google.protobuf.Any"
     for depth in (99, 1_000):
         text = f'{{"@type": "{url}", "value": ' * depth + "{}" + "}" * depth
@@ -399,47 +398,50 @@ def test_a_nested_any_is_refused_at_the_limit() -> None:
             ir.from_json(f'{{"oneAny": {text}}}', EveryFeature)
 
 
-# Whatever bytes there are
+# Generated input
 
 
-def outcome(form: str, data: str | bytes, type_: type[Message]) -> Message | None:
-    """Return what was read, or ``None`` where it was refused."""
+def read_or_reject(format_name: str, data: str | bytes, type_: type[Message]) -> Message | None:
+    """Return the message, or ``None`` if the input is rejected."""
     try:
-        return READERS[form](data, type_, validate=False)
+        return READERS[format_name](data, type_, validate=False)
     except ir.DecodeError as error:
         assert len(str(error)) < LONGEST_ERROR
         return None
 
 
-def assert_reads_back(form: str, message: Message) -> None:
-    """Whatever a form was read as can be written in it, and is then read as the same."""
-    assert READERS[form](WRITERS[form](message), type(message), validate=False) == message
+def assert_reads_back(format_name: str, message: Message) -> None:
+    """Check that a message can be written in a format and read back."""
+    assert (
+        READERS[format_name](WRITERS[format_name](message), type(message), validate=False)
+        == message
+    )
 
 
-@pytest.mark.parametrize("form", READERS)
+@pytest.mark.parametrize("format_name", READERS)
 @settings(max_examples=examples(100))
 @given(data=st.binary(max_size=200))
-def test_any_bytes_are_a_message_or_an_error(form: str, data: bytes) -> None:
+def test_any_bytes_are_a_message_or_an_error(format_name: str, data: bytes) -> None:
     for type_ in (v1.Experiment, v1.MetricsSnapshot, EveryFeature):
-        if type_ is EveryFeature and form == "crucible":
+        if type_ is EveryFeature and format_name == "crucible":
             continue
-        message = outcome(form, data, type_)
+        message = read_or_reject(format_name, data, type_)
         if message is not None:
-            assert_reads_back(form, message)
+            assert_reads_back(format_name, message)
 
 
-@pytest.mark.parametrize("form", TEXT_FORMS)
+@pytest.mark.parametrize("format_name", TEXT_FORMATS)
 @settings(max_examples=examples(100))
 @given(
     text=st.text(
         st.sampled_from("{}[]<>:,;\"'\\ \n\t-?&*!|>%@`#.+0123456789eEnulltrueNaN"), max_size=60
     )
 )
-def test_any_punctuation_is_a_message_or_an_error(form: str, text: str) -> None:
+def test_any_punctuation_is_a_message_or_an_error(format_name: str, text: str) -> None:
     for type_ in (v1.MetricsSnapshot, v1.StageDef):
-        message = outcome(form, text, type_)
+        message = read_or_reject(format_name, text, type_)
         if message is not None:
-            assert_reads_back(form, message)
+            assert_reads_back(format_name, message)
 
 
 EXAMPLES = [
@@ -452,7 +454,7 @@ EXAMPLES = [
 
 @st.composite
 def mutations(draw: st.DrawFn, data: bytes) -> bytes:
-    """Cut, repeat, replace and insert pieces of a document."""
+    """Return a document in which pieces are removed, repeated, replaced and inserted."""
     for _ in range(draw(st.integers(1, 4))):
         start = draw(st.integers(0, len(data)))
         end = min(len(data), start + draw(st.integers(0, 20)))
@@ -466,22 +468,24 @@ def mutations(draw: st.DrawFn, data: bytes) -> bytes:
     return data
 
 
-@pytest.mark.parametrize("form", READERS)
+@pytest.mark.parametrize("format_name", READERS)
 @settings(max_examples=examples(150))
 @given(draws=st.data())
-def test_a_damaged_document_is_a_message_or_an_error(form: str, draws: st.DataObject) -> None:
+def test_a_damaged_document_is_a_message_or_an_error(
+    format_name: str, draws: st.DataObject
+) -> None:
     example = draws.draw(st.sampled_from(EXAMPLES))
     type_ = ir.MESSAGE_TYPES[example["type"]]
-    whole = ir.from_crucible_json(json.dumps(example["document"]), type_)
-    written = WRITERS[form](whole)
+    original = ir.from_crucible_json(json.dumps(example["document"]), type_)
+    written = WRITERS[format_name](original)
     data = draws.draw(mutations(written.encode() if isinstance(written, str) else written))
-    message = outcome(form, data, type_)
+    message = read_or_reject(format_name, data, type_)
     if message is not None:
         try:
-            READERS[form](data, type_)
+            READERS[format_name](data, type_)
         except ir.ValidationError as error:
             assert error.violations
-        assert_reads_back(form, message)
+        assert_reads_back(format_name, message)
 
 
 # Streams
@@ -490,8 +494,8 @@ ReadStream = Callable[..., Iterator[Message]]
 STREAM_READERS: list[ReadStream] = [ir.read_delimited, ir.read_jsonl]
 
 
-def stream_outcome(read: ReadStream, data: bytes) -> tuple[list[Message], list[ir.StreamError]]:
-    """Return what was read of a stream, and the errors of what was left out."""
+def read_stream(read: ReadStream, data: bytes) -> tuple[list[Message], list[ir.StreamError]]:
+    """Return the messages of a stream, and the errors of the records that were skipped."""
     bad: list[ir.StreamError] = []
     good: list[Message] = []
     try:
@@ -505,9 +509,9 @@ def stream_outcome(read: ReadStream, data: bytes) -> tuple[list[Message], list[i
 
 @settings(max_examples=examples(300))
 @given(data=st.binary(max_size=300))
-def test_any_bytes_are_a_stream_or_an_error_with_its_record(data: bytes) -> None:
+def test_any_bytes_are_a_stream_or_errors_with_their_records(data: bytes) -> None:
     for read in STREAM_READERS:
-        good, bad = stream_outcome(read, data)
+        good, bad = read_stream(read, data)
         numbers = [error.record for error in bad]
         assert numbers == sorted(set(numbers))
         assert all(error.offset < max(len(data), 1) for error in bad)
@@ -521,21 +525,21 @@ def test_a_damaged_stream_keeps_the_records_before_the_damage(draws: st.DataObje
     for write, read in zip((ir.write_delimited, ir.write_jsonl), STREAM_READERS, strict=True):
         file = io.BytesIO()
         write(file, stages)
-        whole = file.getvalue()
-        at = draws.draw(st.integers(0, len(whole) - 1))
-        data = whole[:at] + draws.draw(st.binary(max_size=20)) + whole[at + 1 :]
+        data = file.getvalue()
+        at = draws.draw(st.integers(0, len(data) - 1))
+        data = data[:at] + draws.draw(st.binary(max_size=20)) + data[at + 1 :]
         file = io.BytesIO()
         ends = []
         for stage in stages:
             write(file, [stage])
             ends.append(file.tell())
         before = sum(end <= at for end in ends)
-        good, _ = stream_outcome(read, data)
+        good, _ = read_stream(read, data)
         assert good[:before] == stages[:before]
 
 
 @pytest.mark.parametrize("record", [b"\0", b"{}\n"], ids=["delimited", "jsonl"])
-def test_a_stream_of_bad_records_is_left_out_whole(record: bytes) -> None:
+def test_all_records_of_a_bad_stream_are_skipped(record: bytes) -> None:
     read = STREAM_READERS[record.endswith(b"\n")]
     count = ir.StreamCount()
     stream = io.BytesIO(record * 20_000)

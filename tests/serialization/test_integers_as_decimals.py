@@ -1,6 +1,6 @@
-"""Numbers of integer fields are decided as decimals: never through a double.
+"""Integer fields read numbers as decimals, without the rounding of a double.
 
-The expected values are those of the texts as decimal numbers, worked out by hand.
+The expected values were computed by hand.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from google.protobuf.message import Message
 
 import crucible_ir as ir
 
-#: The readers, and a document of each whose ``seed`` is a number.
+#: The readers, each with a document whose ``seed`` is a number.
 DOCUMENTS: list[tuple[Callable[..., Message], str]] = [
     (ir.from_json, '{"id": "a", "modelRef": {}, "datasetRef": {}, "seed": %s}'),
     (ir.from_crucible_json, '{"id": "a", "model_ref": {}, "dataset_ref": {}, "seed": %s}'),
@@ -39,7 +39,7 @@ READERS = pytest.mark.parametrize(
         ("0e400", 0),
     ],
 )
-def test_a_whole_number_is_exact(
+def test_whole_numbers_are_exact(
     read: Callable[..., Message], document: str, text: str, value: int
 ) -> None:
     config = read(document % text, "TrainingConfig", validate=False)
@@ -54,13 +54,13 @@ def test_a_whole_number_is_exact(
         ("0.99999999999999999999", "expected an integer, got the number 0.99999999999999999999"),
         ("1e-400", "expected an integer, got the number 1e-400"),
         ("9223372036854775808.0", "9223372036854775808 is out of range"),
-        # As a double it would be 2^63 - 1024, which fits.
+        # The nearest double is 2^63 - 1024, which is in range.
         ("9.223372036854775807999e18", "expected an integer"),
         ("1e400", "1e400 is out of range"),
         ("1e999999999999", "1e999999999999 is out of range"),
     ],
 )
-def test_any_other_number_is_rejected_with_its_text(
+def test_other_numbers_are_rejected_with_their_text(
     read: Callable[..., Message], document: str, text: str, error: str
 ) -> None:
     with pytest.raises(ir.DecodeError) as caught:
@@ -79,7 +79,7 @@ def test_a_small_integer_is_not_rounded_into_its_range(
         read((document % "2147483646.9999999999").replace("seed", "epochs"), "TrainingConfig")
 
 
-def test_map_keys_enums_and_unsigned_numbers_are_decimals_too() -> None:
+def test_enums_and_unsigned_integers_are_read_as_decimals() -> None:
     read = ir.from_json(
         '{"oneUint64": 18446744073709551615.0, "oneColour": 1.0}', EveryFeature, validate=False
     )
@@ -88,6 +88,6 @@ def test_map_keys_enums_and_unsigned_numbers_are_decimals_too() -> None:
         ir.from_json('{"oneColour": 1.00000000000000000001}', EveryFeature, validate=False)
 
 
-def test_a_double_takes_the_nearest_double() -> None:
+def test_a_double_field_has_the_nearest_double() -> None:
     version = ir.from_json('{"metrics": {"a": 9007199254740993.0}}', "ModelVersion", validate=False)
     assert version.metrics["a"] == 9007199254740992.0  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""JSON text: read strictly, from text or bytes, with the place of whatever is wrong."""
+"""The strict JSON parser, and the positions of values and errors."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from crucible_ir.serialization.json import parsing
 from crucible_ir.serialization.json.writing import write_text
 
 
-def refusal(data: str | bytes) -> str:
+def error_of(data: str | bytes) -> str:
     with pytest.raises(ir.DecodeError) as caught:
         parsing.parse(parsing.decode_utf8(data))
     return str(caught.value)
 
 
-#: Texts and errors; lines and columns counted by hand, in characters.
-REFUSED: list[tuple[str | bytes, str]] = [
+#: Texts and errors; lines and columns, in characters, were counted by hand.
+REJECTED: list[tuple[str | bytes, str]] = [
     ("", "1:1: the document is empty"),
     ('{"a": tru}', "1:7: not JSON: expecting value"),
     ('{"é": 1,\n "a" 2}', "2:6: not JSON: expecting ':' delimiter"),
@@ -48,40 +48,40 @@ REFUSED: list[tuple[str | bytes, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("data", "error"), REFUSED, ids=[error for _, error in REFUSED])
-def test_says_where_text_is_not_strict_json(data: str | bytes, error: str) -> None:
-    assert refusal(data) == error
+@pytest.mark.parametrize(("data", "error"), REJECTED, ids=[error for _, error in REJECTED])
+def test_errors_have_the_position_of_invalid_json(data: str | bytes, error: str) -> None:
+    assert error_of(data) == error
 
 
 @pytest.mark.parametrize("data", [3, None, ["a"], {"a": 1}], ids=repr)
-def test_refuses_what_is_neither_text_nor_bytes(data: str) -> None:
+def test_rejects_data_that_is_neither_text_nor_bytes(data: str) -> None:
     for read in (ir.from_json, ir.from_crucible_json, ir.from_yaml, ir.from_text):
         with pytest.raises(ir.DecodeError, match="expected text or its bytes"):
             read(data, "StageDef")
 
 
 @pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
-def test_reads_anything_that_holds_bytes(kind: type) -> None:
+def test_reads_every_type_of_bytes(kind: type) -> None:
     assert ir.from_json(kind(b'{"name": "a"}'), v1.StageDef) == v1.StageDef(name="a")
 
 
 @pytest.mark.parametrize(
     "text", ['\ufeff{"name": "a"}', '\r\n{\r\n\t"name":\r\n"a"\r\n}\r\n'], ids=["mark", "CRLF"]
 )
-def test_reads_what_editors_do_to_files(text: str) -> None:
+def test_reads_byte_order_marks_and_windows_line_breaks(text: str) -> None:
     for read in (ir.from_json, ir.from_crucible_json):
         assert read(text, v1.StageDef).name == "a"
         assert read(text.encode(), v1.StageDef).name == "a"
 
 
-def test_a_line_ends_at_a_line_feed_only() -> None:
+def test_lines_end_at_line_feeds_only() -> None:
     text = '{"name": "\u2028\x85",\r\n "enabled": 1}'
     with pytest.raises(ir.DecodeError) as caught:
         ir.from_json(text, "StageDef")
     assert str(caught.value.position) == "2:13"
 
 
-def test_violations_have_the_place_of_the_value_in_either_spelling() -> None:
+def test_violations_have_the_position_of_the_value_under_either_name() -> None:
     text = """{
   "id": "", "model_ref": {"id": "m"},
   "datasetRef": {},
@@ -100,25 +100,25 @@ def test_violations_have_the_place_of_the_value_in_either_spelling() -> None:
     ]
 
 
-@given(plain=json_values)
-def test_reads_and_writes_what_the_standard_library_does(plain: object) -> None:
-    assert parsing.parse(json.dumps(plain)) == plain
+@given(value=json_values)
+def test_reads_and_writes_like_the_standard_library(value: object) -> None:
+    assert parsing.parse(json.dumps(value)) == value
     for indent in (None, 2):
-        assert json.loads(write_text(plain, indent=indent)) == plain
+        assert json.loads(write_text(value, indent=indent)) == value
 
 
-@given(plain=json_values)
-def test_finds_the_place_of_every_value(plain: object) -> None:
-    text = json.dumps(plain, indent=1, ensure_ascii=False)
+@given(document=json_values)
+def test_finds_the_position_of_every_value(document: object) -> None:
+    text = json.dumps(document, indent=1, ensure_ascii=False)
     root = parsing.locate(text)
 
     def check(value: object, path: list[list[str | int]]) -> None:
-        place = root.find(path)
-        # The first position comes from a scan along the path, later ones from the tree.
+        position = root.find(path)
+        # The first position is found by a scan along the path, the others in the tree.
         positions = parsing.JsonPositions(text)
-        assert [positions.find(path), positions.find(path), positions.find(path)] == [place] * 3
+        assert [positions.find(path), positions.find(path), positions.find(path)] == [position] * 3
         lines = text.split("\n")
-        rest = "\n".join([lines[place.line - 1][place.column - 1 :], *lines[place.line :]])
+        rest = "\n".join([lines[position.line - 1][position.column - 1 :], *lines[position.line :]])
         found, _ = json.JSONDecoder().raw_decode(rest)
         assert found == value
         if isinstance(value, dict):
@@ -128,10 +128,10 @@ def test_finds_the_place_of_every_value(plain: object) -> None:
             for index, item in enumerate(value):
                 check(item, [*path, [index]])
 
-    check(plain, [])
+    check(document, [])
 
 
-def test_the_position_of_a_key_or_of_the_nearest_value_is_found_by_scan_and_by_tree() -> None:
+def test_scan_and_tree_find_the_position_of_a_key_or_of_the_nearest_value() -> None:
     text = '{"a": [1, {"b":\n 2}]}'
     cases: list[tuple[list[list[str | int]], bool, str]] = [
         ([["a"], [1], ["b"]], True, "1:12"),
@@ -167,7 +167,7 @@ def test_positions_are_found_when_they_are_read(monkeypatch: pytest.MonkeyPatch)
     assert len(found) == 2
 
 
-def test_errors_with_positions_survive_pickling() -> None:
+def test_errors_with_positions_can_be_pickled() -> None:
     for text in ('{"name": 1}', '{"name": ""}'):
         with pytest.raises(ValueError) as caught:
             ir.from_json(text, "StageDef")

@@ -1,4 +1,4 @@
-"""Limits: what is over one is refused with the limit's name, its value and the path."""
+"""Limits: the error has the name and the value of the limit, and the path."""
 
 from __future__ import annotations
 
@@ -22,69 +22,69 @@ WRITERS: dict[str, tuple[Callable[[Message], str | bytes], Callable[..., Message
 STAGE = v1.StageDef(name="héllo", options={"list": [1, 2, 3], "inner": {"key": "four"}})
 
 
-def refusal(form: str, message: Message, **limits: int) -> ir.LimitError:
-    write, read = WRITERS[form]
+def error_of(format_name: str, message: Message, **limits: int) -> ir.LimitError:
+    write, read = WRITERS[format_name]
     with pytest.raises(ir.LimitError) as caught:
         read(write(message), type(message), limits=ir.Limits(**limits))
     return caught.value
 
 
-#: Limits just below what the stage has, and the path of what is over them.
+#: Limits that the stage is just over, the path of the value, and words of the error.
 OVER: list[tuple[dict[str, int], str, str]] = [
-    # h, é of two bytes, l, l, o.
+    # é has two bytes.
     ({"max_string_bytes": 5}, "name", "a string of 6 bytes is over the limit of 5"),
     ({"max_items": 2}, 'options["list"]', "a list of 3 items is over the limit of 2"),
-    # A Struct, its entry, its Value, a Struct, its entry, its Value.
+    # Two Structs, each with the levels of its entry and of its Value.
     ({"max_depth": 5}, 'options["inner"]["key"]', "a depth of 6 is over the limit of 5"),
 ]
 
 
-@pytest.mark.parametrize("form", WRITERS)
+@pytest.mark.parametrize("format_name", WRITERS)
 @pytest.mark.parametrize(("limits", "path", "words"), OVER, ids=[next(iter(x[0])) for x in OVER])
-def test_every_reader_names_the_limit_its_value_and_the_path(
-    form: str, limits: dict[str, int], path: str, words: str
+def test_the_error_has_the_name_and_value_of_the_limit_and_the_path(
+    format_name: str, limits: dict[str, int], path: str, words: str
 ) -> None:
-    error = refusal(form, STAGE, **limits)
+    error = error_of(format_name, STAGE, **limits)
     (name, allowed), *_ = limits.items()
     assert (error.path, error.limit, error.allowed) == (path, name, allowed)
     assert words in error.reason
-    write, read = WRITERS[form]
+    write, read = WRITERS[format_name]
     at_the_limit: Any = {name: allowed + 1}
     assert read(write(STAGE), v1.StageDef, limits=ir.Limits(**at_the_limit)) == STAGE
 
 
-@pytest.mark.parametrize("form", WRITERS)
-def test_the_size_of_a_document_is_looked_at_before_it_is_read(form: str) -> None:
-    write, read = WRITERS[form]
+@pytest.mark.parametrize("format_name", WRITERS)
+def test_the_size_of_a_document_is_checked_before_it_is_read(format_name: str) -> None:
+    write, read = WRITERS[format_name]
     data = write(STAGE)
     size = len(data.encode() if isinstance(data, str) else data)
     assert read(data, v1.StageDef, limits=ir.Limits(max_bytes=size)) == STAGE
     with pytest.raises(ir.LimitError, match=f"{size} bytes is over the limit of {size - 1}"):
         read(data, v1.StageDef, limits=ir.Limits(max_bytes=size - 1))
-    # Were it read, it would be another error.
+    # These bytes would give another error if they were read.
     with pytest.raises(ir.LimitError):
         read(b"\xff" * 100, v1.StageDef, limits=ir.Limits(max_bytes=99))
 
 
 def test_lists_maps_keys_and_bytes_are_counted() -> None:
     ensemble = v1.Ensemble(models=["a", "b"], weights={"long key": 1.0, "b": 2.0})
-    assert refusal("binary", ensemble, max_items=1).path == "models"
+    assert error_of("binary", ensemble, max_items=1).path == "models"
     del ensemble.models[:]
-    assert refusal("binary", ensemble, max_items=1).path == "weights"
-    assert refusal("binary", ensemble, max_string_bytes=7).path == "weights"
+    assert error_of("binary", ensemble, max_items=1).path == "weights"
+    assert error_of("binary", ensemble, max_string_bytes=7).path == "weights"
     image = v1.ImageContent(base64=b"12345")
-    assert refusal("binary", image, max_string_bytes=4).path == "base64"
+    assert error_of("binary", image, max_string_bytes=4).path == "base64"
 
 
-def test_a_decoder_keeps_the_limits_it_was_made_with() -> None:
+def test_a_decoder_applies_its_limits() -> None:
     decode = ir.decoder(v1.StageDef, limits=ir.Limits(max_string_bytes=3))
     assert decode(ir.to_binary(v1.StageDef(name="abc"))).name == "abc"
     with pytest.raises(ir.LimitError):
         decode(ir.to_binary(v1.StageDef(name="abcd")))
 
 
-def test_being_over_a_limit_is_not_being_invalid() -> None:
-    error = refusal("json", STAGE, max_items=1)
+def test_an_error_of_a_limit_is_not_a_validation_error() -> None:
+    error = error_of("json", STAGE, max_items=1)
     assert isinstance(error, ir.DecodeError)
     assert not isinstance(error, ir.ValidationError)
 

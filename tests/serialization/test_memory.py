@@ -1,4 +1,4 @@
-"""Reading a large document frees its JSON values on the way, and leaves those of others alone."""
+"""Reading a large document frees its JSON values, but never changes the values of the caller."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from crucible_ir import v1
 from crucible_ir.serialization.formats import FORMATS
 
 
-def test_json_values_of_the_caller_are_left_as_they_are() -> None:
+def test_json_values_of_the_caller_are_not_changed() -> None:
     options = {"a": [1, [2, {"b": [3]}]], "c": {"d": []}}
     before = copy.deepcopy(options)
     ir.from_dict({"name": "s", "options": options}, "StageDef")
@@ -37,6 +37,6 @@ def test_the_values_of_a_document_are_freed_while_it_is_read() -> None:
         left, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    # protobuf's own memory is not traced.
+    # tracemalloc does not see the memory of protobuf.
     assert len(stage.options.fields["a"].list_value.values) == 200_000  # type: ignore[attr-defined]
     assert left < parsed / 10

@@ -1,6 +1,6 @@
-"""Which JSON texts are ProtoJSON: by its specification, and where google's reader judges otherwise.
+"""ProtoJSON, compared with its specification and with google's reader.
 
-Every text is given to google's reader too, so that the tables say what they claim about it.
+Every text is also read by google's reader, to check where the two differ.
 """
 
 from __future__ import annotations
@@ -38,16 +38,16 @@ def read(text: str | bytes) -> Message:
     return ir.from_json(text, EveryFeature, validate=False)
 
 
-def refusal(text: str) -> ir.DecodeError:
+def error_of(text: str) -> ir.DecodeError:
     with pytest.raises(ir.DecodeError) as caught:
         read(text)
     return caught.value
 
 
 def packed(inner: Message) -> AnyMessage:
-    made = AnyMessage()
-    made.Pack(inner)
-    return made
+    result = AnyMessage()
+    result.Pack(inner)
+    return result
 
 
 #: Texts and the fields that they set.
@@ -55,7 +55,7 @@ ACCEPTED: list[tuple[str, dict[str, Any]]] = [
     # An object; white space around it
     ("{}", {}),
     (" \t\r\n{ } ", {}),
-    # Both spellings of a name, and a name of the schema's own choice
+    # Both names of a field, and a JSON name set in the schema
     ('{"oneInt32": 1}', {"one_int32": 1}),
     ('{"one_int32": 1}', {"one_int32": 1}),
     (f'{{"{RENAMED_JSON}": "x"}}', {RENAMED: "x"}),
@@ -93,7 +93,7 @@ ACCEPTED: list[tuple[str, dict[str, Any]]] = [
     ('{"oneFloat": 1.5}', {"one_float": 1.5}),
     ('{"oneFloat": "-Infinity"}', {"one_float": -float("inf")}),
     ('{"oneFloat": 1e-50}', {}),
-    # Text and bytes; base64 of either alphabet, padded or not
+    # Text and bytes; base64 in both alphabets, with and without padding
     ('{"oneString": "\\u0000"}', {"one_string": "\0"}),
     ('{"oneString": "\\ud83d\\ude00"}', {"one_string": "\U0001f600"}),
     ('{"oneBytes": "aGk="}', {"one_bytes": b"hi"}),
@@ -112,7 +112,7 @@ ACCEPTED: list[tuple[str, dict[str, Any]]] = [
     ('{"oneColour": 99}', {"one_colour": 99}),
     ('{"listOfColour": ["RED", 1, 99]}', {"list_of_colour": [1, 1, 99]}),
     ('{"mapToColour": {"a": 77}}', {"map_to_colour": {"a": 77}}),
-    # null leaves unset, save where it is a value
+    # null leaves a field unset, except where it is a value
     ('{"oneInt32": null, "oneString": null, "oneBytes": null, "oneBool": null}', {}),
     ('{"oneColour": null, "oneItself": null, "oneTimestamp": null, "oneAny": null}', {}),
     ('{"oneStruct": null, "oneListvalue": null, "oneInt32value": null, "oneEmpty": null}', {}),
@@ -170,7 +170,7 @@ ACCEPTED: list[tuple[str, dict[str, Any]]] = [
     ('{"oneInt32value": 0}', {"one_int32value": Int32Value()}),
     ('{"oneInt32value": "1"}', {"one_int32value": Int32Value(value=1)}),
     ('{"oneEmpty": {}}', {"one_empty": Empty()}),
-    # Any: the type first or last; types with a form of their own under "value"
+    # Any: the type first or last; types with a special JSON under "value"
     ('{"oneAny": {}}', {"one_any": AnyMessage()}),
     (
         f'{{"oneAny": {{"@type": "{TYPES}every_feature.EveryFeature", "oneInt32": 1}}}}',
@@ -197,14 +197,14 @@ ACCEPTED: list[tuple[str, dict[str, Any]]] = [
 
 
 @pytest.mark.parametrize(("text", "fields"), ACCEPTED, ids=[text for text, _ in ACCEPTED])
-def test_accepts_what_the_specification_allows(text: str, fields: dict[str, Any]) -> None:
+def test_accepts_text_that_the_specification_allows(text: str, fields: dict[str, Any]) -> None:
     expected = EveryFeature(**fields)
     assert google_reads(text) == expected
     assert read(text) == expected
 
 
-#: Texts that the specification allows and google's Python reader refuses: what they mean, and why.
-ONLY_GOOGLE_REFUSES: list[tuple[str, dict[str, Any], str]] = [
+#: Texts that the specification allows and google's reader rejects: their fields, and the reason.
+ONLY_GOOGLE_REJECTS: list[tuple[str, dict[str, Any], str]] = [
     ("\ufeff{}", {}, "a reader may ignore a byte order mark (RFC 8259, 8.1)"),
     ('{"listOfValue": null}', {}, "null is accepted for every field; google's reader crashes"),
     (
@@ -227,23 +227,25 @@ ONLY_GOOGLE_REFUSES: list[tuple[str, dict[str, Any], str]] = [
 
 @pytest.mark.parametrize(
     ("text", "fields", "reason"),
-    ONLY_GOOGLE_REFUSES,
-    ids=[reason for *_, reason in ONLY_GOOGLE_REFUSES],
+    ONLY_GOOGLE_REJECTS,
+    ids=[reason for *_, reason in ONLY_GOOGLE_REJECTS],
 )
-def test_accepts_what_only_google_refuses(text: str, fields: dict[str, Any], reason: str) -> None:
+def test_accepts_text_that_only_google_rejects(
+    text: str, fields: dict[str, Any], reason: str
+) -> None:
     assert google_reads(text) is None, reason
     assert read(text) == EveryFeature(**fields)
 
 
 def test_reads_a_quoted_integer_to_its_last_digit() -> None:
-    # 2^53 + 1, which a double cannot hold: google's reader makes 9007199254740992 of it.
+    # 2^53 + 1 is not a double: google's reader returns 9007199254740992.
     text = '{"oneInt64": "9007199254740993.0"}'
     assert google_reads(text) == EveryFeature(one_int64=2**53)
     assert read(text) == EveryFeature(one_int64=2**53 + 1)
 
 
 @pytest.mark.parametrize("field", ["null_list", "null_map"])
-def test_lists_and_maps_of_null_values_are_lists_and_maps_of_null(field: str) -> None:
+def test_lists_and_maps_of_null_values_contain_null(field: str) -> None:
     values = {"null_list": [0, 0], "null_map": {"a": 0}}[field]
     message = NullValues(**{field: values})
     assert json.loads(ir.to_json(message, original_names=True)) == {
@@ -252,8 +254,8 @@ def test_lists_and_maps_of_null_values_are_lists_and_maps_of_null(field: str) ->
     assert ir.from_json(ir.to_json(message), NullValues, validate=False) == message
 
 
-#: Texts that both refuse.
-REFUSED = [
+#: Texts that both readers reject.
+REJECTED = [
     # Not JSON (RFC 8259), or not an object
     *("", " ", "{", "{}}", "{} {}", "{},", '{"oneInt32": 1,}', "{'oneInt32': 1}", "{oneInt32: 1}"),
     *('{"oneInt32": 01}', '{"oneInt32": +1}', '{"oneDouble": .5}', '{"oneDouble": 5.}'),
@@ -345,20 +347,20 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize("text", REFUSED, ids=[text[:60] for text in REFUSED])
-def test_refuses_what_google_refuses(text: str) -> None:
+@pytest.mark.parametrize("text", REJECTED, ids=[text[:60] for text in REJECTED])
+def test_rejects_text_that_google_rejects(text: str) -> None:
     assert google_reads(text) is None
-    assert refusal(text).position is not None
+    assert error_of(text).position is not None
 
 
-#: Texts that google's Python reader accepts and the specification does not, and why.
+#: Texts that google's reader accepts and the specification rejects, by reason.
 ONLY_GOOGLE_ACCEPTS: dict[str, list[str]] = {
     "a number in quotes is a JSON number": [
         *('{"oneInt32": "+1"}', '{"oneInt32": "01"}', '{"oneInt32": "1_0"}', '{"oneInt32": "1."}'),
         *('{"oneInt32": "\uff11"}', '{"oneDouble": " 1"}', '{"oneDouble": "1_0"}'),
         *('{"oneDouble": "5."}', '{"mapFromInt32": {"01": 1}}'),
     ],
-    "the names of what is not finite are NaN, Infinity and -Infinity": [
+    "the names of numbers that are not finite are NaN, Infinity and -Infinity": [
         *('{"oneDouble": "inf"}', '{"oneDouble": "+Infinity"}', '{"oneDouble": "infinity"}'),
     ],
     "a number out of range is not infinite": [
@@ -394,39 +396,39 @@ ONLY_GOOGLE_ACCEPTS: dict[str, list[str]] = {
         *('{"oneDuration": "0.0000000001s"}', '{"oneDuration": "1.1234567890s"}'),
     ],
     "a message is an object": ["[]", '{"oneItself": []}', '{"oneEmpty": []}'],
-    "a type URL has a slash after its host": [
+    "a type URL has a slash after the host": [
         '{"oneAny": {"@type": "every_feature.EveryFeature"}}',
         '{"oneAny": {"@type": "/every_feature.EveryFeature"}}',
     ],
-    "an Any of a type with a form of its own has no other keys": [
+    "an Any of a type with a special JSON has no other keys": [
         f'{{"oneAny": {{"@type": "{INT32_VALUE}", "value": 1, "x": 2}}}}',
     ],
 }
 
-#: Texts that google's reader accepts and this one refuses by choice, and why.
+#: Texts that google's reader accepts and this one rejects on purpose, by reason.
 STRICTER_BY_CHOICE: dict[str, list[str]] = {
-    "a field given in both spellings is given twice": [
+    "a field given under both names is a duplicate": [
         '{"one_int32": 1, "oneInt32": 1}',
         '{"one_int32": null, "oneInt32": 1}',
     ],
-    "two spellings of a map's key are one key given twice": [
+    "two texts of the same map key are duplicates": [
         '{"mapFromInt32": {"1": 1, "1.0": 2}}',
         '{"mapFromInt32": {"-0": 1, "0": 2}}',
     ],
-    "null sets a member of a oneof whose value it is, so a second member is one too many": [
+    "null sets a member of a oneof if it is a value, so no other member may be set": [
         '{"choiceNullValue": null, "choiceInt32": 1}',
         '{"choiceValue": null, "choiceInt32": 1}',
     ],
-    "an integer that a double would change does not go into opaque JSON": [
+    "opaque JSON has no integers that are not doubles": [
         '{"oneValue": 9007199254740993}',
         '{"oneStruct": {"a": [-9007199254740993]}}',
         '{"oneListvalue": [12345678901234567890]}',
     ],
-    "opaque JSON holds what JSON can write": [
+    "opaque JSON has finite numbers only": [
         *('{"oneValue": 1e400}', '{"oneValue": NaN}', '{"oneStruct": {"a": -Infinity}}'),
     ],
 }
-REFUSED_ALONE = [
+REJECTED_HERE_ONLY = [
     (text, reason)
     for table in (ONLY_GOOGLE_ACCEPTS, STRICTER_BY_CHOICE)
     for reason, texts in table.items()
@@ -435,19 +437,21 @@ REFUSED_ALONE = [
 
 
 @pytest.mark.parametrize(
-    ("text", "reason"), REFUSED_ALONE, ids=[f"{reason}: {text}" for text, reason in REFUSED_ALONE]
+    ("text", "reason"),
+    REJECTED_HERE_ONLY,
+    ids=[f"{reason}: {text}" for text, reason in REJECTED_HERE_ONLY],
 )
-def test_refuses_what_only_google_accepts(text: str, reason: str) -> None:
+def test_rejects_text_that_only_google_accepts(text: str, reason: str) -> None:
     assert google_reads(text) is not None
-    assert refusal(text).position is not None, reason
+    assert error_of(text).position is not None, reason
 
 
-def test_takes_every_integer_up_to_2_53_in_opaque_json() -> None:
+def test_accepts_every_integer_up_to_2_53_in_opaque_json() -> None:
     text = '{"oneListvalue": [9007199254740992, -9007199254740992]}'
     assert read(text) == google_reads(text)
 
 
-#: A text, the error that it gives. Columns and paths are counted by hand.
+#: Texts and their errors. Columns were counted by hand.
 ERRORS = [
     (
         '{"oneInt23": 1}',
@@ -496,12 +500,11 @@ ERRORS = [
 
 
 @pytest.mark.parametrize(("text", "error"), ERRORS, ids=[text for text, _ in ERRORS])
-def test_says_where_and_what_and_the_near_miss(text: str, error: str) -> None:
-    assert str(refusal(text)) == error
+def test_errors_have_the_position_the_path_and_the_most_similar_name(text: str, error: str) -> None:
+    assert str(error_of(text)) == error
 
 
-# A message and a map's entry are a level each, and there may be a hundred below
-# the root.
+# A message is a level, and so is the entry of a map; the limit is a hundred levels below the root.
 @pytest.mark.parametrize(
     ("before", "after", "most"),
     [
@@ -511,18 +514,18 @@ def test_says_where_and_what_and_the_near_miss(text: str, error: str) -> None:
     ],
     ids=["messages", "lists", "maps"],
 )
-def test_reads_as_deep_as_protobuf_does(before: str, after: str, most: int) -> None:
+def test_reads_messages_as_deep_as_protobuf_does(before: str, after: str, most: int) -> None:
     deepest = read(before * most + "{}" + after * most)
     assert EveryFeature.FromString(deepest.SerializeToString()) == deepest
-    error = refusal(before * (most + 1) + "{}" + after * (most + 1))
+    error = error_of(before * (most + 1) + "{}" + after * (most + 1))
     assert error.reason == "nested deeper than 100 levels below the root"
 
 
-def test_reads_bytes_as_it_reads_text() -> None:
+def test_reads_bytes_like_text() -> None:
     assert read('{"oneString": "é"}'.encode()) == read('{"oneString": "é"}')
 
 
-def test_plain_values_are_refused_with_the_path() -> None:
+def test_errors_of_json_values_have_a_path_and_no_position() -> None:
     with pytest.raises(ir.DecodeError) as caught:
         ir.from_dict({"oneItself": {"listOfInt32": [1, "x"]}}, EveryFeature)
     assert caught.value.path == "oneItself.listOfInt32[1]"
@@ -530,7 +533,7 @@ def test_plain_values_are_refused_with_the_path() -> None:
 
 
 @pytest.mark.parametrize(
-    ("plain", "path"),
+    ("value", "path"),
     [
         ({1: 2}, ""),
         ({"oneStruct": {1: 2}}, "oneStruct"),
@@ -544,13 +547,13 @@ def test_plain_values_are_refused_with_the_path() -> None:
     ],
     ids=str,
 )
-def test_plain_values_that_json_does_not_have_are_refused(plain: object, path: str) -> None:
+def test_values_of_other_python_types_are_rejected(value: object, path: str) -> None:
     with pytest.raises(ir.DecodeError) as caught:
-        ir.from_dict(plain, EveryFeature, validate=False)
+        ir.from_dict(value, EveryFeature, validate=False)
     assert caught.value.path == path
 
 
-#: What ProtoJSON cannot write, and the path that the error names.
+#: Messages that ProtoJSON cannot write, and the path of the error.
 UNWRITABLE: list[tuple[Message, str]] = [
     (EveryFeature(one_value=Value(number_value=float("nan"))), "one_value"),
     (
@@ -576,17 +579,17 @@ UNWRITABLE: list[tuple[Message, str]] = [
 
 
 @pytest.mark.parametrize(("message", "path"), UNWRITABLE, ids=[str(m) for m, _ in UNWRITABLE])
-def test_names_the_field_that_cannot_be_written(message: Message, path: str) -> None:
+def test_errors_of_writing_have_the_path_of_the_field(message: Message, path: str) -> None:
     with pytest.raises(ir.EncodeError) as caught:
         ir.to_json(message)
     assert caught.value.path == path
 
 
-def test_writes_the_first_of_several_names_of_a_number() -> None:
+def test_writes_the_first_name_of_a_number_with_several() -> None:
     assert ir.to_json(EveryFeature(one_colour=1)) == '{"oneColour":"RED"}'
 
 
-def test_writes_fields_with_presence_when_set_and_others_when_not_zero() -> None:
+def test_writes_fields_with_presence_if_set_and_others_if_not_zero() -> None:
     message = EveryFeature(one_int32=0, optional_int32=0, choice_bool=False, one_empty=Empty())
     assert json.loads(ir.to_json(message)) == {
         "optionalInt32": 0,

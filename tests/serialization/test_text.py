@@ -1,4 +1,4 @@
-"""Text format: google's own, with errors in this package's terms."""
+"""Protobuf's text format, with errors of this package."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ def read(text: str | bytes, type_: str = "StageDef") -> Message:
     return ir.from_text(text, type_, validate=False)
 
 
-def test_writes_what_google_writes() -> None:
+def test_writes_the_same_text_as_google() -> None:
     stage = v1.StageDef(name="é\n", options=Struct(fields={"a": Value(number_value=1)}))
     assert ir.to_text(stage) == text_format.MessageToString(stage, as_utf8=True)
     assert read(ir.to_text(stage)) == stage
 
 
-#: Texts and the StageDef that they say.
+#: Texts and the StageDef that they describe.
 READ: list[tuple[str, v1.StageDef]] = [
     ("", v1.StageDef()),
     ("# nothing\n", v1.StageDef()),
@@ -38,12 +38,12 @@ READ: list[tuple[str, v1.StageDef]] = [
 
 
 @pytest.mark.parametrize(("text", "message"), READ, ids=[text for text, _ in READ])
-def test_reads_what_the_format_allows(text: str, message: Message) -> None:
+def test_reads_every_syntax_of_the_format(text: str, message: Message) -> None:
     assert read(text) == read(text.encode()) == message
 
 
-#: Types, texts and errors; lines and columns counted by hand.
-REFUSED: list[tuple[str, str, str]] = [
+#: Types, texts and errors; lines and columns were counted by hand.
+REJECTED: list[tuple[str, str, str]] = [
     ("StageDef", 'nmae: "a"', '1:1: StageDef has no field "nmae"; did you mean "name"?'),
     (
         "StageDef",
@@ -72,8 +72,12 @@ REFUSED: list[tuple[str, str, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("type_", "text", "error"), REFUSED, ids=[text for _, text, _ in REFUSED])
-def test_says_where_and_what_and_the_near_miss(type_: str, text: str, error: str) -> None:
+@pytest.mark.parametrize(
+    ("type_", "text", "error"), REJECTED, ids=[text for _, text, _ in REJECTED]
+)
+def test_errors_have_the_position_and_the_most_similar_name(
+    type_: str, text: str, error: str
+) -> None:
     with pytest.raises(ir.DecodeError) as caught:
         read(text, type_)
     assert str(caught.value) == error
@@ -98,7 +102,7 @@ def test_says_where_and_what_and_the_near_miss(type_: str, text: str, error: str
         ("FeedbackEvent", 'feedback_value { bool_value: true string_value: "a" }'),
     ],
 )
-def test_what_google_refuses_is_refused_with_a_place(type_: str, text: str) -> None:
+def test_rejects_text_that_google_rejects_with_a_position(type_: str, text: str) -> None:
     with pytest.raises(text_format.ParseError):
         text_format.Parse(text, ir.MESSAGE_TYPES[type_]())
     with pytest.raises(ir.DecodeError) as caught:
@@ -106,20 +110,20 @@ def test_what_google_refuses_is_refused_with_a_place(type_: str, text: str) -> N
     assert caught.value.position is not None
 
 
-def test_an_error_does_not_repeat_the_line_it_is_about() -> None:
+def test_an_error_does_not_repeat_its_line() -> None:
     with pytest.raises(ir.DecodeError) as caught:
         read('name: "a" ' + " " * 10_000 + "}")
     assert len(str(caught.value)) < 100
 
 
-def test_holds_what_json_cannot() -> None:
+def test_keeps_values_that_json_cannot_represent() -> None:
     not_finite = v1.StageDef(options=Struct(fields={"a": Value(number_value=float("inf"))}))
     newer = v1.OutputSpec(formats=[77])  # type: ignore[list-item]  # a newer peer's number
     assert read(ir.to_text(not_finite)) == not_finite
     assert read(ir.to_text(newer), "OutputSpec") == newer
 
 
-def test_rules_are_checked_unless_asked_not_to() -> None:
+def test_rules_are_checked_by_default() -> None:
     with pytest.raises(ir.ValidationError):
         ir.from_text("enabled: true", "StageDef")
     assert ir.from_text("enabled: true", v1.StageDef, validate=False).enabled

@@ -1,4 +1,4 @@
-"""The type of a document, told from the names of its fields."""
+"""Type detection: the message type of a document, from the names of its fields."""
 
 from __future__ import annotations
 
@@ -20,17 +20,19 @@ from crucible_ir.serialization.type_detection import (
 )
 
 MEMBERS = list(document_members().items())
-TEXT_FORMS = [name for name, form in FORMATS.items() if form.is_text]
+TEXT_FORMATS = [name for name, format_ in FORMATS.items() if format_.is_text]
 
 
-def name_of(data: bytes | str, form: str) -> str:
+def name_of(data: bytes | str, format_name: str) -> str:
     content = data.encode() if isinstance(data, str) else data
-    name: str = detect_type(FORMATS[form].parse(content), FORMATS[form]).DESCRIPTOR.name
+    name: str = detect_type(
+        FORMATS[format_name].parse(content), FORMATS[format_name]
+    ).DESCRIPTOR.name
     return name
 
 
 def every_field_set(name: str) -> dict[str, object]:
-    """Give each field of a type something that is not null, by the name that the schema has."""
+    """Return an object with a value for each field of a type, by the name in the schema."""
     return {
         field.name: "x"
         for field in descriptor_of(ir.MESSAGE_TYPES[name]).fields
@@ -39,28 +41,28 @@ def every_field_set(name: str) -> dict[str, object]:
 
 
 @pytest.mark.parametrize("name", [name for name, _ in MEMBERS])
-@pytest.mark.parametrize("form", ["json", "crucible-json", "yaml"])
-def test_a_document_with_all_fields_of_a_type_is_of_that_type(name: str, form: str) -> None:
-    assert name_of(json.dumps(every_field_set(name)), form) == name
+@pytest.mark.parametrize("format_name", ["json", "crucible-json", "yaml"])
+def test_a_document_with_all_fields_of_a_type_has_that_type(name: str, format_name: str) -> None:
+    assert name_of(json.dumps(every_field_set(name)), format_name) == name
 
 
-@pytest.mark.parametrize("form", TEXT_FORMS)
+@pytest.mark.parametrize("format_name", TEXT_FORMATS)
 @pytest.mark.parametrize("member", [member for _, member in MEMBERS])
-def test_a_document_message_is_told_in_every_form(member: str, form: str) -> None:
+def test_a_document_message_is_detected_in_every_format(member: str, format_name: str) -> None:
     document = v1.Document(ir_version="0.2.0")
     getattr(document, member).SetInParent()
-    assert name_of(FORMATS[form].write(document, None), form) == "Document"
+    assert name_of(FORMATS[format_name].write(document, None), format_name) == "Document"
 
 
 @pytest.mark.parametrize(
     ("document", "expected"),
     [
-        # Required fields tell types with the same names apart.
+        # Required fields distinguish types with the same names.
         ('{"id": "x", "modelId": "m", "version": "1.0.0"}', "ModelVersion"),
         ('{"id": "x", "model_id": "m", "version": "1.0.0"}', "ModelVersion"),
-        # A required field that is null is not there.
+        # A required field that is null is missing.
         ('{"id": "x", "version": "1", "modelId": null}', "ModelVersion"),
-        # Where none is complete, the one type that knows every name.
+        # If no type has all required fields, the only type with all names.
         ('{"pipeline": []}', "Experiment"),
         ('{"samplingRate": 2}', "FeedbackConfig"),
         ('{"irVersion": "0.2.0", "prompt": {}}', "Document"),
@@ -68,19 +70,19 @@ def test_a_document_message_is_told_in_every_form(member: str, form: str) -> Non
         ('{"choices": [], "model": "m"}', "Completion"),
     ],
 )
-def test_the_names_of_fields_decide(document: str, expected: str) -> None:
+def test_the_names_of_fields_determine_the_type(document: str, expected: str) -> None:
     assert name_of(document, "json") == expected
     assert name_of(document, "yaml") == expected
 
 
-def test_crucible_json_knows_one_key_for_an_open_vocabulary() -> None:
+def test_crucible_json_has_one_key_for_an_open_vocabulary() -> None:
     assert name_of('{"name": "x", "formats": []}', "crucible-json") == "OutputSpec"
     with pytest.raises(DecodeError, match="OutputSpec"):
         name_of('{"name": "x", "custom_formats": [], "sink": "x"}', "crucible-json")
     assert name_of('{"name": "x", "custom_formats": []}', "json") == "OutputSpec"
 
 
-def test_text_format_is_read_for_its_outermost_names_only() -> None:
+def test_only_the_top_level_names_of_text_format_are_used() -> None:
     text = """
         # epochs: 3 in a comment
         id: "name: \\"x\\" {" deployment_id: 'it''s {'
@@ -94,22 +96,22 @@ def test_text_format_is_read_for_its_outermost_names_only() -> None:
     )
 
 
-@pytest.mark.parametrize("form", ["json", "crucible-json", "yaml", "text"])
-def test_a_document_that_several_types_fit_names_them(form: str) -> None:
-    document = 'id: "x"' if form == "text" else '{"id": "x"}'
+@pytest.mark.parametrize("format_name", ["json", "crucible-json", "yaml", "text"])
+def test_the_error_for_several_types_lists_them(format_name: str) -> None:
+    document = 'id: "x"' if format_name == "text" else '{"id": "x"}'
     with pytest.raises(AmbiguousTypeError, match="it could be a BackendRef") as caught:
-        name_of(document, form)
+        name_of(document, format_name)
     assert set(caught.value.candidates) == {"BackendRef", "ModelRef", "FeedbackEvent"}
 
 
-def test_an_empty_document_could_be_any_type_that_requires_nothing() -> None:
+def test_an_empty_document_matches_every_type_without_required_fields() -> None:
     with pytest.raises(AmbiguousTypeError, match=r"or one of \d+ others") as caught:
         name_of("{}", "json")
     assert {"Hedging", "Stats", "Prompt"} <= set(caught.value.candidates)
     assert not {"Experiment", "Document"} & set(caught.value.candidates)
 
 
-def test_no_fit_names_the_nearest_type_its_missing_field_and_the_place() -> None:
+def test_the_error_for_no_type_names_the_most_similar_one() -> None:
     with pytest.raises(DecodeError) as caught:
         name_of("id: x\nmodelRef: {}\nepoch: 3\n", "yaml")
     assert str(caught.value) == (
@@ -137,13 +139,13 @@ def test_required_fields_are_those_of_the_rules(name: str) -> None:
 
 
 @pytest.mark.parametrize("document", ["[1]", '"x"', "3", "null"])
-@pytest.mark.parametrize("form", ["json", "yaml"])
-def test_what_is_no_object_is_refused(document: str, form: str) -> None:
+@pytest.mark.parametrize("format_name", ["json", "yaml"])
+def test_a_document_that_is_not_an_object_is_rejected(document: str, format_name: str) -> None:
     with pytest.raises(DecodeError, match="expected an object"):
-        name_of(document, form)
+        name_of(document, format_name)
 
 
-def test_binary_says_its_type_only_as_a_document() -> None:
+def test_only_a_binary_document_message_is_detected() -> None:
     stage = v1.StageDef(name="embed")
     document = v1.Document(ir_version="0.2.0", stage_def=stage)
     assert name_of(document.SerializeToString(), "binary") == "Document"
@@ -159,7 +161,7 @@ def test_binary_says_its_type_only_as_a_document() -> None:
             name_of(other, "binary")
 
 
-def test_every_published_document_of_the_elixir_package_is_told() -> None:
+def test_every_published_document_of_the_elixir_package_is_detected() -> None:
     vectors = Path(__file__).parents[1] / "vectors"
     lines = (vectors / "upstream_examples.jsonl").read_text(encoding="utf-8").splitlines()
     for line in lines:
@@ -167,5 +169,7 @@ def test_every_published_document_of_the_elixir_package_is_told() -> None:
         document = json.dumps(example["document"])
         assert name_of(document, "crucible-json") == example["type"]
         message = ir.from_crucible_json(document, example["type"])
-        for form in ("json", "yaml", "text"):
-            assert name_of(FORMATS[form].write(message, None), form) == example["type"]
+        for format_name in ("json", "yaml", "text"):
+            assert (
+                name_of(FORMATS[format_name].write(message, None), format_name) == example["type"]
+            )

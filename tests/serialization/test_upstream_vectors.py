@@ -1,7 +1,8 @@
-"""Crucible JSON gives the verdicts and re-encodings that the Elixir package itself gave.
+"""Crucible JSON gives the same verdicts and encodings as the Elixir package.
 
-`upstream_cases.jsonl` holds documents with both, `upstream_examples.jsonl` the package's published
-examples. Where this package means to differ, the reason is listed here with what tells its cases.
+`upstream_cases.jsonl` has documents with the verdict and the encoding of the Elixir package, and
+`upstream_examples.jsonl` its published examples. The intended differences are listed here, with the
+cases that they apply to.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ VECTORS = Path(__file__).parents[1] / "vectors"
 
 @dataclass(frozen=True)
 class Case:
-    """One document and what the Elixir package said of it."""
+    """A document, with the verdict and the encoding of the Elixir package."""
 
     line: int
     type: str
@@ -49,10 +50,10 @@ def lines_of(name: str) -> list[Any]:
 
 
 CASES = [
-    Case(line, made["type"], made["input"], made["valid"], tuple(made["errors"]), made["output"])
-    for line, made in enumerate(lines_of("upstream_cases.jsonl"), 1)
+    Case(number, line["type"], line["input"], line["valid"], tuple(line["errors"]), line["output"])
+    for number, line in enumerate(lines_of("upstream_cases.jsonl"), 1)
 ]
-EXAMPLES = [(made["type"], made["document"]) for made in lines_of("upstream_examples.jsonl")]
+EXAMPLES = [(line["type"], line["document"]) for line in lines_of("upstream_examples.jsonl")]
 
 
 def closed_vocabularies(descriptor: Descriptor) -> Iterator[str]:
@@ -62,17 +63,17 @@ def closed_vocabularies(descriptor: Descriptor) -> Iterator[str]:
 
 
 def null_in_a_closed_vocabulary(case: Case, error: str) -> bool:
-    """The package asks for a name where the key is there; here null is unset, as for any field."""
-    field, _, complaint = error.partition(" ")
+    """The Elixir package requires a name if the key is present; here, null is unset."""
+    field, _, message = error.partition(" ")
     return (
-        complaint.startswith("must be one of")
+        message.startswith("must be one of")
         and field in closed_vocabularies(case.descriptor)
         and case.input.get(field, field) is None
     )
 
 
-#: Why a complaint of the Elixir package is not one here, and what tells such a complaint. There is
-#: no reason to refuse what the package accepts.
+#: The reasons for errors that only the Elixir package reports, with a function that matches them.
+#: There are no errors that only this package reports.
 INTENDED_DIFFERENCES: dict[str, Callable[[Case, str], bool]] = {
     "null in a closed vocabulary is unset": null_in_a_closed_vocabulary,
 }
@@ -82,7 +83,7 @@ def reasons_to_differ(case: Case, error: str) -> list[str]:
     return [reason for reason, applies in INTENDED_DIFFERENCES.items() if applies(case, error)]
 
 
-def shared_complaints(case: Case) -> list[str]:
+def shared_errors(case: Case) -> list[str]:
     return [error for error in case.errors if not reasons_to_differ(case, error)]
 
 
@@ -90,7 +91,7 @@ def read(case: Case) -> Message:
     return ir.from_crucible_json(json.dumps(case.input), case.type, validate=False)
 
 
-def test_the_vectors_are_whole() -> None:
+def test_the_vectors_are_complete() -> None:
     assert len(CASES) == 600
     assert {case.type for case in CASES} == set(document_members())
     assert len(EXAMPLES) == 26
@@ -103,12 +104,12 @@ def test_gives_the_recorded_verdict(case: Case) -> None:
     except ir.DecodeError:
         valid = False
     assert case.valid is not bool(case.errors)
-    assert valid is not bool(shared_complaints(case)), case.errors
+    assert valid is not bool(shared_errors(case)), case.errors
 
 
-@pytest.mark.parametrize("case", [case for case in CASES if shared_complaints(case)], ids=str)
-def test_complains_about_the_fields_that_the_elixir_package_complains_about(case: Case) -> None:
-    theirs = {error.split()[0] for error in shared_complaints(case)}
+@pytest.mark.parametrize("case", [case for case in CASES if shared_errors(case)], ids=str)
+def test_reports_errors_of_the_same_fields_as_the_elixir_package(case: Case) -> None:
+    theirs = {error.split()[0] for error in shared_errors(case)}
     with pytest.raises((ir.DecodeError, ir.ValidationError)) as caught:
         ir.from_crucible_json(json.dumps(case.input), case.type)
     error = caught.value
@@ -116,12 +117,12 @@ def test_complains_about_the_fields_that_the_elixir_package_complains_about(case
         assert theirs <= {field_of(violation) for violation in error.violations}
     else:
         assert isinstance(error, ir.DecodeError)
-        # Decoding stops at the first field that cannot be read.
+        # Crucible JSON does not validate a document with decode errors.
         assert error.path in theirs
 
 
 def field_of(violation: ir.Violation) -> str:
-    """Return the field that a violation is about: a rule of the whole message has it in its id."""
+    """Return the field of a violation; the rule of a message has it in its id."""
     return violation.path or violation.rule_id.rpartition(".")[2].removesuffix("_required")
 
 
@@ -145,26 +146,26 @@ def test_gives_the_recorded_encoding(case: Case) -> None:
 
 
 def comparable(value: object, descriptor: Descriptor) -> object:
-    """Leave out what is null or an empty list or map, and sort the lists of open vocabularies.
+    """Return a document without null and empty values, and with sorted lists of open vocabularies.
 
-    The values of opaque maps stay as they are.
+    The values of opaque maps are not changed.
     """
     if isinstance(value, list):
         return [comparable(item, descriptor) for item in value]
     if not isinstance(value, dict):
         return value
-    made: dict[str, object] = {}
+    result: dict[str, object] = {}
     for key, item in value.items():
         field = fields_of(descriptor).get(key)
         if item in (None, [], {}):
             continue
         if field is not None and field.is_list and field.custom is not None:
-            made[key] = sorted(item)
+            result[key] = sorted(item)
         elif field is not None and field.message is not None and not is_foreign(field.message):
-            made[key] = comparable(item, field.message)
+            result[key] = comparable(item, field.message)
         else:
-            made[key] = item
-    return made
+            result[key] = item
+    return result
 
 
 def is_foreign(message: Descriptor) -> bool:
@@ -176,7 +177,7 @@ def is_foreign(message: Descriptor) -> bool:
     EXAMPLES,
     ids=[f"{n}-{type_}" for n, (type_, _) in enumerate(EXAMPLES, 1)],
 )
-def test_published_examples_survive_every_form(type_: str, document: dict[str, Any]) -> None:
+def test_published_examples_survive_every_format(type_: str, document: dict[str, Any]) -> None:
     read = ir.from_crucible_json(json.dumps(document), type_)
     message = ir.from_binary(ir.to_binary(read), type_)
     message = ir.from_json(ir.to_json(message), type_)

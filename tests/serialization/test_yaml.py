@@ -1,4 +1,4 @@
-"""YAML is ProtoJSON's data in YAML 1.2: what is read, what is refused, what is written."""
+"""YAML: the data of ProtoJSON in YAML 1.2."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ def read(text: str | bytes, type_: str = "StageDef") -> Message:
     return ir.from_yaml(text, type_, validate=False)
 
 
-def refusal(text: str | bytes, type_: str = "StageDef") -> str:
+def error_of(text: str | bytes, type_: str = "StageDef") -> str:
     with pytest.raises(ir.DecodeError) as caught:
         read(text, type_)
     return str(caught.value)
 
 
 def opaque(text: str) -> object:
-    """Return what YAML text is read as under a key of an opaque map."""
+    """Return the JSON value of YAML text in an opaque map."""
     message = read(f"options:\n  value: {text}\n")
     return json_format.MessageToDict(message)["options"]["value"]
 
 
-#: Scalars of the YAML 1.2 core schema, its section 10.3.2 and the traps that YAML 1.1 has.
+#: Scalars of the core schema of YAML 1.2 (section 10.3.2), some of which differ in YAML 1.1.
 SCALARS: list[tuple[str, object]] = [
     ("true", True),
     ("True", True),
@@ -124,11 +124,11 @@ metrics:
     ["\ufeffname: a\nenabled: true\n", "name: a\r\nenabled: true\r\n", "name: a\renabled: true"],
     ids=["byte order mark", "CRLF", "CR"],
 )
-def test_reads_what_editors_do_to_files(text: str) -> None:
+def test_reads_byte_order_marks_and_other_line_breaks(text: str) -> None:
     assert read(text) == read(text.encode()) == v1.StageDef(name="a", enabled=True)
 
 
-def test_reads_aliases_as_what_they_stand_for() -> None:
+def test_reads_aliases_as_the_values_of_their_anchors() -> None:
     text = "options: {a: &x [1, &y two], b: *x, c: *y}"
     assert json_format.MessageToDict(read(text))["options"] == {
         "a": [1, "two"],
@@ -137,8 +137,8 @@ def test_reads_aliases_as_what_they_stand_for() -> None:
     }
 
 
-#: Documents and the errors that they give; lines and columns counted by hand.
-REFUSED: list[tuple[str, str]] = [
+#: Documents and errors; lines and columns were counted by hand.
+REJECTED: list[tuple[str, str]] = [
     ("", "1:1: the document is empty"),
     ("- a", "1:1: expected an object, got a list"),
     ("name: 1", "1:7: name: expected a string, got the number 1; put it in quotes"),
@@ -183,19 +183,19 @@ REFUSED: list[tuple[str, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("text", "error"), REFUSED, ids=[ascii(text) for text, _ in REFUSED])
-def test_refuses_what_is_not_one_document_of_json_values(text: str, error: str) -> None:
-    assert refusal(text) == error
+@pytest.mark.parametrize(("text", "error"), REJECTED, ids=[ascii(text) for text, _ in REJECTED])
+def test_rejects_text_that_is_not_one_document_of_json_values(text: str, error: str) -> None:
+    assert error_of(text) == error
 
 
 @pytest.mark.parametrize(
     "text", ["name: [", "name: }", "'a", "a: b: c", "%YAML 9\n---\na", "`", "\tname: a"]
 )
-def test_says_what_is_not_yaml(text: str) -> None:
-    assert "not YAML" in refusal(text)
+def test_the_error_for_invalid_yaml_says_so(text: str) -> None:
+    assert "not YAML" in error_of(text)
 
 
-def test_violations_have_the_place_in_the_document() -> None:
+def test_violations_have_the_position_in_the_document() -> None:
     text = """\
 id: e
 backend:
@@ -209,27 +209,27 @@ pipeline:
     with pytest.raises(ir.ValidationError) as caught:
         ir.from_yaml(text, "Experiment")
     found = [(violation.path, str(violation.position)) for violation in caught.value.violations]
-    # A name that is not there has the place of the message that lacks it.
+    # A missing name has the position of its message.
     assert found == [("pipeline[1].name", "6:3"), ("pipeline[2].name", "6:3")]
 
 
 def test_aliases_expand_up_to_a_limit() -> None:
     def document(values: int) -> str:
-        # The list counts as a value too, and each alias stands for ten in all.
+        # The list is a value, too, so each alias expands to ten values.
         aliases = ", ".join(["*a"] * (values // 10))
         return f"options: {{a: &a [1, 2, 3, 4, 5, 6, 7, 8, 9], b: [{aliases}]}}"
 
     assert read(document(MAX_ALIASED_VALUES))
-    assert f"more than {MAX_ALIASED_VALUES} values" in refusal(document(MAX_ALIASED_VALUES + 10))
+    assert f"more than {MAX_ALIASED_VALUES} values" in error_of(document(MAX_ALIASED_VALUES + 10))
 
 
-def test_nesting_is_refused_beyond_a_limit_of_the_text_itself() -> None:
-    error = refusal("[" * (MAX_YAML_DEPTH + 1))
+def test_nesting_of_the_text_is_rejected_beyond_a_limit() -> None:
+    error = error_of("[" * (MAX_YAML_DEPTH + 1))
     assert error.startswith(f"1:{MAX_YAML_DEPTH + 1}: ")
     assert error.endswith(f"nested deeper than {MAX_YAML_DEPTH} levels")
 
 
-#: Messages and the documents that they are written as.
+#: Messages and their documents.
 WRITTEN: list[tuple[Message, str]] = [
     (v1.StageDef(), "{}\n"),
     (v1.StageDef(enabled=True, name="embed"), "name: embed\nenabled: true\n"),
@@ -250,7 +250,7 @@ WRITTEN: list[tuple[Message, str]] = [
 
 
 @pytest.mark.parametrize(("message", "text"), WRITTEN, ids=[text for _, text in WRITTEN])
-def test_writes_blocks_in_the_schemas_order_and_quotes_where_needed(
+def test_writes_blocks_in_the_order_of_the_schema_with_necessary_quotes(
     message: Message, text: str
 ) -> None:
     assert ir.to_yaml(message) == text
@@ -271,12 +271,12 @@ def test_writes_blocks_in_the_schemas_order_and_quotes_where_needed(
         *("it's", 'say "hi"', "#1 is not first"[1:], "user@example.org", "ends with a dot.", "é"),
     ],
 )
-def test_writes_no_quotes_where_none_are_needed(text: str) -> None:
+def test_writes_no_unnecessary_quotes(text: str) -> None:
     assert ir.to_yaml(v1.StageDef(name=text)) == f"name: {text}\n"
     assert opaque(text) == text
 
 
-def test_writes_long_text_as_a_block_that_is_read_line_by_line() -> None:
+def test_writes_text_of_several_lines_as_a_block() -> None:
     stage = v1.StageDef(name="a", options={"prompt": "You are:\n  - kind\n\n# not a comment\n"})
     assert ir.to_yaml(stage) == (
         "name: a\noptions:\n  prompt: |\n    You are:\n      - kind\n\n    # not a comment\n"
@@ -285,7 +285,7 @@ def test_writes_long_text_as_a_block_that_is_read_line_by_line() -> None:
 
 @settings(max_examples=examples(300))
 @given(text=texts)
-def test_holds_any_text_as_a_value_and_as_a_key(text: str) -> None:
+def test_keeps_any_text_as_a_value_and_as_a_key(text: str) -> None:
     stage = v1.StageDef(name=text)
     assert read(ir.to_yaml(stage)) == stage
     snapshot = v1.MetricsSnapshot(values={text: 1.0})
@@ -293,14 +293,14 @@ def test_holds_any_text_as_a_value_and_as_a_key(text: str) -> None:
 
 
 @settings(max_examples=examples(200))
-@given(plain=json_values)
-def test_holds_any_opaque_value(plain: Any) -> None:
+@given(value=json_values)
+def test_keeps_any_opaque_value(value: Any) -> None:
     stage = v1.StageDef()
-    stage.options.update({"value": plain})
+    stage.options.update({"value": value})
     assert read(ir.to_yaml(stage)) == stage
 
 
-def test_does_not_write_what_json_cannot_hold() -> None:
+def test_does_not_write_numbers_that_json_does_not_have() -> None:
     stage = v1.StageDef()
     stage.options["a"] = float("nan")
     with pytest.raises(ir.EncodeError) as caught:
