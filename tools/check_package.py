@@ -1,4 +1,8 @@
-"""Build the sdist and the wheel, and try the wheel in a new environment outside the repository."""
+"""Build the sdist and the wheel, and try the wheel in new environments outside the repository.
+
+It is tried with every Python that the package supports and that is found on the path or in pyenv's
+folder.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +12,9 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import venv
+import tomllib
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -62,6 +67,20 @@ assert from_betterproto(converted) == message and exchange_v1.ExchangeServiceStu
 print("With its extra, crucible_ir.betterproto converts a message:", converted)
 """
 
+EXCHANGE_CHECK = """\
+import subprocess, sys
+import crucible_ir as ir
+from crucible_ir.exchange import ExchangeClient
+serve = [sys.executable, "-m", "crucible_ir", "serve", "--listen", "127.0.0.1:0"]
+with subprocess.Popen(serve, stdout=subprocess.PIPE, text=True) as server:
+    address = server.stdout.readline().removeprefix("listening on ").split()[0]
+    with ExchangeClient(address) as client:
+        client.publish(ir.new_model_version(id="m", model_id="llama", version="1.0.0"))
+        assert client.get(ir.v1.ModelVersion, "m").content.model_id == "llama"
+    server.terminate()
+print("With its extra, an exchange at", address, "took a document and gave it back.")
+"""
+
 
 class PackageError(Exception):
     """The built package is not what it should be."""
@@ -74,7 +93,13 @@ def main() -> int:
         try:
             wheel = build(folder)
             check_contents(wheel)
-            check_installed(wheel, folder)
+            for version in supported_versions():
+                if (interpreter := find_python(version)) is None:
+                    print(f"== Python {version} is not installed: the wheel is not tried on it.")
+                    continue
+                print(f"== Python {version}: {interpreter}")
+                (folder / version).mkdir()
+                check_installed(wheel, interpreter, folder / version)
         except PackageError as error:
             print(f"check_package: {error}", file=sys.stderr)
             return 1
@@ -118,24 +143,60 @@ def check_contents(wheel: Path) -> None:
     print(f"{wheel.name} holds {len(expected)} files, each as in the repository.")
 
 
-def check_installed(wheel: Path, folder: Path) -> None:
-    """Install the wheel into a new environment and run what it offers, then with an extra."""
+def supported_versions() -> list[str]:
+    """Return the versions of Python that the package names, such as ``3.11``."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    return re.findall(r"Python :: (3\.\d+)", "\n".join(project["classifiers"]))
+
+
+def find_python(version: str) -> str | None:
+    """Return the path of an interpreter of a version, or None if there is none that runs."""
+    for path in _candidates(version):
+        answer = subprocess.run(
+            [path, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if answer.stdout.strip() == version:
+            return path
+    return None
+
+
+def _candidates(version: str) -> Iterator[str]:
+    yield sys.executable
+    if found := shutil.which(f"python{version}"):
+        yield found
+    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
+    yield from sorted(map(str, pyenv.glob(f"versions/{version}.*/bin/python3")))
+
+
+def check_installed(wheel: Path, interpreter: str, folder: Path) -> None:
+    """Install the wheel into a new environment and run its parts, then with an extra.
+
+    Args:
+        wheel: The path of the wheel.
+        interpreter: The Python of the environment.
+        folder: An existing folder for the environment, and for what runs in it.
+    """
     environment = folder / "environment"
-    venv.create(environment, with_pip=True)
+    # pip comes from here: not every Python of a system has it.
+    run(interpreter, "-m", "venv", "--without-pip", str(environment))
     python = str(environment / "bin" / "python")
+    pip = (sys.executable, "-m", "pip", "--python", python)
     elsewhere = folder / "elsewhere"
     elsewhere.mkdir()
     shutil.copytree(ROOT / "examples", elsewhere / "examples")
-    run(python, "-m", "pip", "install", "--quiet", str(wheel))
-    run(python, "-m", "pip", "check")
+    run(*pip, "install", "--quiet", str(wheel))
+    run(*pip, "check")
     run(python, "-c", IMPORT_CHECK, cwd=elsewhere)
     program = str(environment / "bin" / "crucible-ir")
     run(program, "--help", cwd=elsewhere)
     run(python, "-c", python_of("README.md"), cwd=elsewhere)
     print("The README's Python ran as written.")
     run(python, "-c", BASE_CHECK, cwd=elsewhere)
-    run(python, "-m", "pip", "install", "--quiet", f"{wheel}[betterproto]")
-    run(python, "-m", "pip", "check")
+    run(*pip, "install", "--quiet", f"{wheel}[betterproto]")
+    run(*pip, "check")
     run(python, "-c", BETTERPROTO_CHECK, cwd=elsewhere)
     run(python, "-c", python_of("docs/python-betterproto.md"), cwd=elsewhere)
     print("The Python of docs/python-betterproto.md ran as written.")
@@ -143,6 +204,8 @@ def check_installed(wheel: Path, folder: Path) -> None:
     empty.mkdir()
     executor = (python, "-m", "crucible_ir.conformance.executor")
     run(program, "conformance", "run", "--", *executor, cwd=empty)
+    run(*pip, "install", "--quiet", f"{wheel}[exchange]")
+    run(python, "-c", EXCHANGE_CHECK, cwd=empty)
 
 
 def python_of(page: str) -> str:

@@ -14,6 +14,7 @@ import pytest
 from google.protobuf import descriptor_pool
 from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
 
+import check_package
 import fetch_third_party
 import generate
 import generated_files
@@ -173,3 +174,11 @@ def test_a_fetched_file_with_another_checksum_is_refused_and_not_written(tmp_pat
     with pytest.raises(fetch_third_party.FetchError, match="wrong checksum"):
         fetch_third_party.install(fetched, target)
     assert not target.exists()
+
+
+def test_the_wheel_is_tried_on_every_supported_python_that_is_found() -> None:
+    versions = check_package.supported_versions()
+    assert versions[0] == "3.11"
+    assert f"{sys.version_info.major}.{sys.version_info.minor}" in versions
+    assert check_package.find_python(".".join(map(str, sys.version_info[:2]))) == sys.executable
+    assert check_package.find_python("3.99") is None
