@@ -32,7 +32,7 @@ def kept_build(
         folder: The folder for the output of the build; git ignores it.
         inputs: The files that the build reads.
         build: Runs the build, and raises when it fails.
-        tools: What else decides the outcome, such as the versions of the compiler.
+        tools: The other inputs, such as the versions of the compiler.
 
     Returns:
         Whether this call built it.

@@ -1,4 +1,4 @@
-"""What the tests of several languages need: a server of ours, and the bytes that Python writes."""
+"""Fixtures for the tests of several languages: an exchange, and the bytes that Python writes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from crucible_ir.conformance.suites import SavedBinaries, select_cases, suite_fo
 
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[Served]:
-    """An exchange of our own."""
+    """An exchange for one test."""
     server = Served(tmp_path)
     yield server
     server.stop()
@@ -24,7 +24,7 @@ def served(tmp_path: Path) -> Iterator[Served]:
 
 @pytest.fixture
 def secured(tmp_path: Path) -> Iterator[Secured]:
-    """An exchange of our own that is called over TLS and asks for a token."""
+    """An exchange for one test, with TLS and one token."""
     server = Secured(tmp_path)
     yield server
     server.stop()
@@ -32,10 +32,10 @@ def secured(tmp_path: Path) -> Iterator[Secured]:
 
 @pytest.fixture(scope="session")
 def written_by_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The bytes that Python writes for the published cases, as cases for another to read."""
+    """The bytes that Python writes for the published cases, as cases for other executors."""
     saved = SavedBinaries()
     cases = select_cases(suite_folder())
-    runner = Runner(executors.command("python"), timeout=executors.PATIENCE, on_answer=saved.add)
+    runner = Runner(executors.command("python"), timeout=executors.TIMEOUT, on_answer=saved.add)
     assert sum(1 for _ in runner.results(cases)) == len(cases)
     assert runner.run.passed
     path = tmp_path_factory.mktemp("python") / "python.binpbs"

@@ -1,4 +1,4 @@
-"""The executor of each language: how it is run, and what comes of asking it about cases."""
+"""The executor of each language: its command, and the checks of its responses to cases."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ COMMANDS = {
 }
 
 #: Seconds that an executor has for a response.
-PATIENCE = 120.0
+TIMEOUT = 120.0
 
 
 def command(language: str) -> list[str]:
@@ -49,26 +49,24 @@ def known_failures(language: str) -> tuple[ExpectedFailure, ...]:
 def check_conformance(
     language: str, *, offered: Set[str] = frozenset(OFFERED_ASPECTS.values())
 ) -> Run:
-    """Check that an executor offers what it must, and fails where it is known to, nowhere else.
+    """Check that an executor supports the given aspects, and fails exactly where that is known.
 
     Args:
         language: The language, or the library of Python's.
-        offered: The aspects that it must offer, and no other.
+        offered: The aspects that it must support, and no others.
 
     Returns:
-        What came of the published cases.
+        The results of the published cases.
     """
-    runner = Runner(command(language), timeout=PATIENCE, expected_failures=known_failures(language))
+    runner = Runner(command(language), timeout=TIMEOUT, expected_failures=known_failures(language))
     run = _passing(runner, suite_folder())
     assert run.offered == offered
     return run
 
 
 def check_reading(language: str, payloads: Path, known: Sequence[ExpectedFailure]) -> None:
-    """Check that an executor makes of the bytes of another what it must, save for what is known."""
-    runner = Runner(
-        command(language), timeout=PATIENCE, expected_failures=known, is_substitute=True
-    )
+    """Check that an executor reads the bytes of another correctly, except for known failures."""
+    runner = Runner(command(language), timeout=TIMEOUT, expected_failures=known, is_substitute=True)
     _passing(runner, payloads)
 
 

@@ -1,4 +1,4 @@
-"""What the guides for several languages have in common."""
+"""The model version of the guides for several languages."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from crucible_ir import v1
 
 
 def version_of_the_guides() -> v1.ModelVersion:
-    """Return the model version that their programs write and digest."""
+    """Return the model version that the programs of the guides write and digest."""
     return v1.ModelVersion(
         id="llama_mmlu_3",
         model_id="llama",

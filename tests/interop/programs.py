@@ -1,4 +1,4 @@
-"""Running a program with this environment's own programs on its path."""
+"""Run programs with those of this environment on the path."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ ROOT = Path(__file__).resolve().parents[2]
 SCHEMA = ROOT / "python" / "crucible_ir" / "schema" / "descriptors.binpb"
 
 #: Seconds that a build or a program has.
-PATIENCE = 600
+TIMEOUT = 600
 
 
 def search_path(*folders: Path) -> str:
-    """Return a search path of some folders, this environment's programs, and all others."""
+    """Return a search path of some folders, this environment's programs, and the usual ones."""
     return os.pathsep.join(
         (*map(str, folders), str(Path(sys.executable).parent), os.environ["PATH"])
     )
@@ -27,13 +27,13 @@ def run(command: str, folder: Path, **environment: str) -> str:
     Args:
         command: The line, for bash.
         folder: Where it runs.
-        environment: What else it finds in its environment.
+        environment: More environment variables.
 
     Returns:
-        What it printed, on standard output and on standard error.
+        Its output and its errors.
 
     Raises:
-        AssertionError: It failed; what it printed is in the message.
+        AssertionError: It failed; the message has its output.
     """
     ran = subprocess.run(
         ["bash", "-ec", command],
@@ -42,7 +42,7 @@ def run(command: str, folder: Path, **environment: str) -> str:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=PATIENCE,
+        timeout=TIMEOUT,
         check=False,
     )
     assert ran.returncode == 0, f"$ {command}\n{ran.stdout}"

@@ -1,4 +1,4 @@
-"""An exchange that is called over TLS and asks for a token."""
+"""An exchange with TLS that requires a token."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from interop.programs import run
 
 
 class Secured(Served):
-    """A server of ours with a certificate and one token.
+    """A server with a certificate and one token.
 
     Attributes:
         roots: The certificates to trust, in PEM.
-        token: What a caller must show.
+        token: The token that callers must send.
     """
 
     def __init__(self, folder: Path) -> None:

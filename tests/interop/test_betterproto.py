@@ -1,4 +1,4 @@
-"""betterproto2 alone gives the published verdicts in binary and JSON, save what is known of it."""
+"""betterproto2 alone passes the published cases in binary and JSON, except for known failures."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from interop.builds import kept_build
 
 
 class Compiler:
-    """Counts its builds, and writes what it was given into the folder."""
+    """Counts its builds, and copies its source into the folder."""
 
     def __init__(self, folder: Path) -> None:
         self.source = folder / "main.go"
@@ -41,7 +41,7 @@ def test_the_same_inputs_are_built_once(compiler: Compiler) -> None:
     assert compiler.builds == 1
 
 
-def test_a_change_of_a_file_or_of_a_tool_is_built_into_an_empty_folder(compiler: Compiler) -> None:
+def test_a_changed_file_or_tool_is_built_in_an_empty_folder(compiler: Compiler) -> None:
     compiler.run()
     compiler.source.write_text("two")
     assert compiler.run()
@@ -51,7 +51,7 @@ def test_a_change_of_a_file_or_of_a_tool_is_built_into_an_empty_folder(compiler:
     assert not compiler.run()
 
 
-def test_a_build_that_failed_is_tried_again(compiler: Compiler) -> None:
+def test_a_failed_build_is_made_again(compiler: Compiler) -> None:
     compiler.source.write_text("bad")
     for _ in range(2):
         with pytest.raises(ZeroDivisionError):
@@ -60,7 +60,7 @@ def test_a_build_that_failed_is_tried_again(compiler: Compiler) -> None:
     assert [compiler.run(), compiler.run()] == [True, False]
 
 
-def test_a_build_is_made_once_by_those_who_want_it_at_the_same_time(compiler: Compiler) -> None:
+def test_concurrent_calls_build_once(compiler: Compiler) -> None:
     def slowly() -> None:
         compiler.compile()
         time.sleep(0.2)

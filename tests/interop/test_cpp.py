@@ -1,4 +1,4 @@
-"""C++, with the protobuf of Debian, agrees with us in binary and JSON, and its guide runs."""
+"""C++, with the protobuf of Debian, agrees in binary and JSON, and its guide runs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from interop import executors
 from interop.cpp import project
 from interop.cpp.project import GUIDE, INSTALLING, PROGRAMS, PROJECT, run
 from interop.guides import version_of_the_guides
-from interop.programs import PATIENCE, ROOT
+from interop.programs import ROOT, TIMEOUT
 from interop.toolchains import CPP
 from pages import blocks, command_of, commands
 
@@ -33,33 +33,31 @@ def build() -> Path:
     return project.build()
 
 
-def test_cpp_conforms_in_binary_and_json_save_for_what_is_known_of_its_library(
+def test_cpp_conforms_in_binary_and_json_except_for_known_failures(
     build: Path,
 ) -> None:
-    told = executors.check_conformance("cpp", offered={"binary", "json"})
-    assert re.fullmatch(r"protobuf for C\+\+ 3\.21\.\d+", told.implementation)
-    assert told.cases[CaseVerdict.PASSED] > 3_400
-    assert set(told.aspects["binary"]) == {CaseVerdict.PASSED, CaseVerdict.NOT_REACHED}
+    result = executors.check_conformance("cpp", offered={"binary", "json"})
+    assert re.fullmatch(r"protobuf for C\+\+ 3\.21\.\d+", result.implementation)
+    assert result.cases[CaseVerdict.PASSED] > 3_400
+    assert set(result.aspects["binary"]) == {CaseVerdict.PASSED, CaseVerdict.NOT_REACHED}
     for aspect in ("violations", "digest"):
-        assert set(told.aspects[aspect]) == {CaseVerdict.NOT_OFFERED}
+        assert set(result.aspects[aspect]) == {CaseVerdict.NOT_OFFERED}
 
 
-def test_every_failure_that_is_known_has_a_link_to_its_reason() -> None:
+def test_every_known_failure_has_a_link_to_its_reason() -> None:
     entries = executors.known_failures("cpp")
     assert [entry for entry in entries if "https://" not in entry.reason] == []
 
 
-def test_cpp_makes_the_same_of_the_bytes_that_python_writes(
-    build: Path, written_by_python: Path
-) -> None:
+def test_cpp_reads_the_bytes_that_python_writes(build: Path, written_by_python: Path) -> None:
     known = executors.known_failures("cpp")
-    # What is too deep to be read as JSON is read here, and is then too deep to be written as JSON.
+    # A document too deep for the JSON reader is read as binary, then too deep for the JSON writer.
     [unread] = [entry for entry in known if entry.pattern == "limits_nesting/fallbacks_100_in_json"]
     written = [entry for entry in known if not entry.matches_aspect("decode")]
     executors.check_reading("cpp", written_by_python, [*written, replace(unread, aspect="json")])
 
 
-def test_the_oldest_tools_that_will_do_are_those_of_the_project() -> None:
+def test_the_oldest_supported_tools_are_those_of_the_project() -> None:
     oldest = {program.name: program.oldest for program in CPP.programs}
     assert f"cmake_minimum_required(VERSION {oldest['cmake']})" in SETTINGS
     assert f"find_package(Protobuf {oldest['protoc']} REQUIRED)" in SETTINGS
@@ -79,17 +77,17 @@ def test_every_file_of_the_schema_is_compiled() -> None:
 
 
 def evaluated(name: str, **payload: bytes) -> EvaluateResponse:
-    """Return what the executor makes of a payload of a message type of `crucible_ir.v1`."""
+    """Return the executor's response to a payload of a message type of `crucible_ir.v1`."""
     request = Request(evaluate=EvaluateRequest(message_type=f"crucible_ir.v1.{name}", **payload))
-    with Executor(executors.command("cpp"), timeout=executors.PATIENCE) as executor:
+    with Executor(executors.command("cpp"), timeout=executors.TIMEOUT) as executor:
         response = executor.ask(request)
         assert executor.finish() is None
     assert response.WhichOneof("response") == "evaluate", response
     return response.evaluate
 
 
-#: For each way in which the guide says that C++ reads more than ProtoJSON: a message's type, such a
-#: text, and what C++ reads in it.
+#: For each way in which C++ reads more than ProtoJSON, in the words of the guide: a message's type,
+#: such a text, and the ProtoJSON of the message that C++ reads.
 LENIENCES = {
     "drops a `null` in a list": (
         "GenerationOptions",
@@ -124,33 +122,35 @@ LENIENCES = {
 def test_cpp_reads_more_than_protojson_as_the_guide_says(build: Path, words: str) -> None:
     assert words in " ".join(GUIDE.split())
     name, text, meant = LENIENCES[words]
-    told = evaluated(name, json=text.encode())
-    read = ir.from_binary(told.evaluation.binary, name, validate=False)
+    response = evaluated(name, json=text.encode())
+    read = ir.from_binary(response.evaluation.binary, name, validate=False)
     assert read == ir.from_json(meant, name, validate=False)
     with pytest.raises(ir.DecodeError):
         ir.from_json(text, name, validate=False)
 
 
-def test_what_is_not_finite_in_an_opaque_map_is_written_as_a_word(build: Path) -> None:
+def test_a_number_that_is_not_finite_in_opaque_json_is_written_as_a_word(build: Path) -> None:
     message = ir.v1.BackendRef(id="a")
     message.options.update({"low": float("-inf"), "none": float("nan")})
-    told = evaluated("BackendRef", binary=message.SerializeToString())
-    read = ir.from_json(told.evaluation.json, ir.v1.BackendRef, validate=False)
+    response = evaluated("BackendRef", binary=message.SerializeToString())
+    read = ir.from_json(response.evaluation.json, ir.v1.BackendRef, validate=False)
     assert dict(read.options) == {"low": "-Infinity", "none": "NaN"}
     assert 'the words `"NaN"` and `"Infinity"`' in " ".join(GUIDE.split())
 
 
 @pytest.mark.parametrize("levels", [64, 65])
-def test_json_is_written_of_as_many_levels_as_the_guide_says(build: Path, levels: int) -> None:
+def test_the_json_writer_supports_as_many_levels_as_the_guide_says(
+    build: Path, levels: int
+) -> None:
     message = nested(levels)
-    told = evaluated("BackendRef", binary=message.SerializeToString()).evaluation
-    assert ir.from_binary(told.binary, ir.v1.BackendRef, validate=False) == message
-    assert told.WhichOneof("json_outcome") == ("json" if levels <= 64 else "json_error")
+    evaluation = evaluated("BackendRef", binary=message.SerializeToString()).evaluation
+    assert ir.from_binary(evaluation.binary, ir.v1.BackendRef, validate=False) == message
+    assert evaluation.WhichOneof("json_outcome") == ("json" if levels <= 64 else "json_error")
     assert "deeper than 64 levels" in GUIDE
 
 
 def nested(levels: int) -> ir.v1.BackendRef:
-    """Return a message with some levels of messages in it."""
+    """Return a message that nests a number of levels."""
     message = ir.v1.BackendRef(id="innermost")
     for _ in range(levels):
         message = ir.v1.BackendRef(fallback=message)
@@ -172,7 +172,7 @@ DEEP = 100_000
     ],
     ids=["lists", "messages", "open lists", "no UTF-8", "groups", "length"],
 )
-def test_a_hostile_payload_is_answered(build: Path, payload: dict[str, bytes]) -> None:
+def test_a_hostile_payload_gets_a_response(build: Path, payload: dict[str, bytes]) -> None:
     assert evaluated("BackendRef", **payload).decode_error
 
 
@@ -185,14 +185,16 @@ def test_a_hostile_payload_is_answered(build: Path, payload: dict[str, bytes]) -
         ),
         (
             Request(evaluate=EvaluateRequest(message_type="crucible_ir.v1.BackendRef")),
-            "the payload is in no form that is known here",
+            "the format of the payload is not supported",
         ),
-        (Request(), "a request that is not known here"),
+        (Request(), "the request is not supported"),
     ],
     ids=["type", "payload", "request"],
 )
-def test_what_is_unknown_is_answered(build: Path, request_: Request, reason: str) -> None:
-    with Executor(executors.command("cpp"), timeout=executors.PATIENCE) as executor:
+def test_an_unsupported_request_gets_a_response(
+    build: Path, request_: Request, reason: str
+) -> None:
+    with Executor(executors.command("cpp"), timeout=executors.TIMEOUT) as executor:
         assert executor.ask(request_).executor_error == reason
         assert executor.ask(Request(describe={})).describe.implementation
 
@@ -209,9 +211,9 @@ def test_what_is_unknown_is_answered(build: Path, request_: Request, reason: str
     ],
     ids=["cut off", "2 GiB", "4 GiB", "endless", "2 GiB of JSON", "no request"],
 )
-def test_a_broken_frame_ends_it_with_a_status(build: Path, broken: bytes) -> None:
+def test_a_broken_frame_ends_the_executor_with_a_status(build: Path, broken: bytes) -> None:
     ran = subprocess.run(
-        executors.command("cpp"), input=broken, capture_output=True, timeout=PATIENCE, check=False
+        executors.command("cpp"), input=broken, capture_output=True, timeout=TIMEOUT, check=False
     )
     assert (ran.returncode, ran.stdout) == (1, b"")
 
@@ -219,7 +221,7 @@ def test_a_broken_frame_ends_it_with_a_status(build: Path, broken: bytes) -> Non
 # The guide
 
 
-def test_what_the_guide_puts_into_files_is_what_is_built() -> None:
+def test_the_files_of_the_guide_are_those_of_the_build() -> None:
     [settings] = blocks(GUIDE, "cmake")
     assert SETTINGS.startswith(settings)
 
@@ -238,12 +240,12 @@ def test_every_program_of_the_guide_is_run_by_a_test() -> None:
 
 
 @pytest.mark.parametrize("program", ["build/read_versions", "build/pass_on"])
-def test_the_guide_s_programs_print_what_it_says(program: str, build: Path) -> None:
+def test_the_programs_of_the_guide_print_the_output_shown(program: str, build: Path) -> None:
     command, shown = command_of(GUIDE, program)
     assert run(command) == shown
 
 
-def test_what_the_guide_writes_is_ours_and_is_judged_as_it_says(build: Path) -> None:
+def test_the_document_of_the_guide_is_read_and_validated_as_it_shows(build: Path) -> None:
     command, shown = command_of(GUIDE, "build/write_version")
     assert run(command) == shown
     version = version_of_the_guides()

@@ -6,7 +6,7 @@ from contextlib import suppress
 
 import pytest
 from interop.cpp import project as cpp
-from interop.executors import COMMANDS, FOLDER, PATIENCE, command
+from interop.executors import COMMANDS, FOLDER, TIMEOUT, command
 from interop.go import project as go
 from interop.java import project as java
 from interop.rust import project as rust
@@ -44,7 +44,7 @@ def test_every_language_has_its_command() -> None:
 
 @pytest.mark.toolchain
 def test_all_executors_read_one_another_alike(languages: list[str]) -> None:
-    test = CrossTest([command(language) for language in languages], timeout=PATIENCE)
+    test = CrossTest([command(language) for language in languages], timeout=TIMEOUT)
     cases = select_cases(suite_folder())
     assert sum(1 for _ in test.results(cases)) <= test.max_requests(cases)
     assert test.passed, "\n".join(line for line, _ in cross_test_lines(test))

@@ -1,4 +1,4 @@
-"""The page for Elixir runs as far as it is Python, and its test for Elixir knows every message."""
+"""The Python of the page for Elixir runs, and the test for Elixir has every message."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ def test_the_commands_run_in_sequence_and_print_what_is_shown(tmp_path: Path) ->
     assert check_commands(PAGE, tmp_path, {"crucible-ir", "cat"}) == 4
 
 
-def test_every_link_to_a_file_leads_somewhere() -> None:
+def test_every_link_to_a_file_has_a_target() -> None:
     check_links(PAGE, DOCS)
 
 
-def test_the_test_for_elixir_has_a_struct_for_every_message_that_stands_alone() -> None:
+def test_the_test_for_elixir_has_a_struct_for_every_member_of_a_document() -> None:
     modules = re.findall(r'"(\w+)" => ([\w.]+)', ELIXIR_TEST.read_text(encoding="utf-8"))
     assert {name for name, _ in modules} == set(document_members())
     assert len({module for _, module in modules}) == len(modules)

@@ -1,4 +1,4 @@
-"""Go: its own libraries agree with us, its programs talk to ours over gRPC, its guide runs."""
+"""Go: its libraries agree with this package, its programs call ours over gRPC, its guide runs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from interop import executors
 from interop.builds import kept_build
 from interop.go import project
 from interop.go.project import PROGRAMS, PROJECT, run
-from interop.programs import PATIENCE, ROOT, SCHEMA
+from interop.programs import ROOT, SCHEMA, TIMEOUT
 from interop.secured import Secured
 from interop.toolchains import GO, require
 from pages import blocks, commands, files
@@ -41,7 +41,7 @@ def build() -> Path:
     return project.build()
 
 
-def test_the_oldest_go_that_will_do_is_the_one_of_the_module() -> None:
+def test_the_oldest_supported_go_is_that_of_the_module() -> None:
     [needed] = re.findall(r"^go (.*)$", (PROJECT / "go.mod").read_text(), re.MULTILINE)
     assert f"{GO.programs[0].oldest}.0" == needed
 
@@ -51,20 +51,20 @@ def test_the_programs_are_formatted_and_vetted(build: Path) -> None:
     run(f"go vet {PROGRAMS}")
 
 
-def test_go_conforms_in_every_case_and_aspect_that_is_not_expected_to_fail(build: Path) -> None:
-    told = executors.check_conformance("go")
-    assert "protovalidate v" in told.implementation
-    for aspect in told.offered:
-        assert set(told.aspects[aspect]) == {CaseVerdict.PASSED}
+def test_go_conforms_except_for_known_failures(build: Path) -> None:
+    result = executors.check_conformance("go")
+    assert "protovalidate v" in result.implementation
+    for aspect in result.offered:
+        assert set(result.aspects[aspect]) == {CaseVerdict.PASSED}
 
 
 # A client in Go
 
 
-def test_a_client_takes_documents_and_feedback_through_the_exchange(
+def test_a_client_sends_documents_and_feedback_through_the_exchange(
     build: Path, served: Served
 ) -> None:
-    told = json.loads(run(f"build/journey {served.address}"))
+    report = json.loads(run(f"build/exchange_client {served.address}"))
 
     canary = ir.v1.Document(ir_version="0.2.0")
     canary.model_version.id = "go_1"
@@ -85,16 +85,16 @@ def test_a_client_takes_documents_and_feedback_through_the_exchange(
         assert list(client.export()) == accepted
     etags = [each.record.etag for each in kept]
 
-    first, second = (ParseDict(each, v1.PublishResponse()) for each in told["published"])
+    first, second = (ParseDict(each, v1.PublishResponse()) for each in report["published"])
     assert (first.created, second.created) == (True, False)
     assert [first.record.etag, second.record.etag] == etags
-    got = ParseDict(told["got"], v1.GetResponse())
+    got = ParseDict(report["got"], v1.GetResponse())
     assert (got.record, got.document) == (second.record, promoted)
-    changes = [ParseDict(each, v1.WatchResponse()).change for each in told["watched"]]
+    changes = [ParseDict(each, v1.WatchResponse()).change for each in report["watched"]]
     assert [change.record for change in changes] == [first.record, second.record]
     assert [change.document for change in changes] == [canary, promoted]
 
-    one, two = (ParseDict(each, v1.IngestResponse()) for each in told["ingested"])
+    one, two = (ParseDict(each, v1.IngestResponse()) for each in report["ingested"])
     assert one == v1.IngestResponse(batch_id=0, accepted=2, duplicates=[2])
     assert (two.batch_id, two.accepted, list(two.duplicates)) == (1, 1, [])
     [rejected] = two.rejected
@@ -102,7 +102,7 @@ def test_a_client_takes_documents_and_feedback_through_the_exchange(
     assert rejected.index == 0
     assert (violation.path, violation.rule_id) == ("latency_ms", "int32.gte")
 
-    assert told["refused"] == {
+    assert report["rejected"] == {
         "invalid": {
             "code": "InvalidArgument",
             "broken_rules": [
@@ -135,7 +135,7 @@ def validator(build: Path) -> Iterator[str]:
     yield server.stdout.readline().removeprefix("listening on ").strip()
     try:
         # It stops when its input ends.
-        server.communicate(timeout=PATIENCE)
+        server.communicate(timeout=TIMEOUT)
     finally:
         server.kill()
     assert server.returncode == 0
@@ -143,14 +143,14 @@ def validator(build: Path) -> Iterator[str]:
 
 @pytest.fixture
 def go(validator: str) -> Iterator[ExchangeClient]:
-    """Our client, talking to the server in Go."""
+    """Our client, connected to the server in Go."""
     with ExchangeClient(validator) as client:
         yield client
 
 
 @pytest.fixture(scope="module")
 def python(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ExchangeClient]:
-    """Our client, talking to our server."""
+    """Our client, connected to our server."""
     served = Served(tmp_path_factory.mktemp("python"))
     with ExchangeClient(served.address) as client:
         yield client
@@ -161,7 +161,7 @@ BROKEN = ir.from_yaml(
     (EXAMPLES / "broken_experiment.yaml").read_text(), ir.v1.Experiment, validate=False
 )
 
-#: Documents, good, broken and unreadable, with their types and forms.
+#: Valid, invalid and unreadable documents, with their types and formats.
 DOCUMENTS: dict[str, tuple[bytes, str, str]] = {
     "example in binary": ((EXAMPLES / "finished_run.binpb").read_bytes(), "TrainingRun", "binary"),
     "example in JSON": ((EXAMPLES / "model_version.json").read_bytes(), "ModelVersion", "json"),
@@ -182,7 +182,7 @@ DOCUMENTS: dict[str, tuple[bytes, str, str]] = {
 
 
 @pytest.mark.parametrize("document", DOCUMENTS.values(), ids=DOCUMENTS)
-def test_a_server_in_go_gives_our_verdict(
+def test_a_server_in_go_agrees_on_the_verdict(
     go: ExchangeClient, python: ExchangeClient, document: tuple[bytes, str, str]
 ) -> None:
     theirs, ours = go.validate(*document), python.validate(*document)
@@ -225,7 +225,7 @@ def test_a_server_in_go_converts_from_binary_to_json_and_back(go: ExchangeClient
         ({"target_form": v1.Form.FORM_YAML}, ("target_form", "form.known")),
     ],
 )
-def test_a_server_in_go_refuses_with_typed_details(
+def test_a_server_in_go_rejects_with_typed_details(
     validator: str, changes: dict[str, Any], rule: tuple[str, str]
 ) -> None:
     request: dict[str, Any] = {
@@ -238,7 +238,7 @@ def test_a_server_in_go_refuses_with_typed_details(
     with grpc.insecure_channel(validator) as channel:
         stub = ValidationServiceStub(channel)
         with pytest.raises(grpc.RpcError) as caught:
-            stub.Convert(v1.ConvertRequest(**request), timeout=PATIENCE)
+            stub.Convert(v1.ConvertRequest(**request), timeout=TIMEOUT)
     error: Any = caught.value
     assert error.code() == grpc.StatusCode.INVALID_ARGUMENT
     assert loopback.broken_rules(error) == {rule}
@@ -261,11 +261,11 @@ SESSIONS = {
 
 @pytest.fixture(scope="module")
 def guide(build: Path) -> Path:
-    """The project of somebody who does what the guide says."""
+    """The project of a user who follows the guide."""
     folder = build / "guide"
 
     def make() -> None:
-        # The checksums of what the tests run with hold here, too.
+        # It has the same checksums as the project of the tests.
         shutil.copy(PROJECT / "go.sum", folder)
         for name, text in FILES.items():
             (folder / name).parent.mkdir(exist_ok=True)
@@ -279,7 +279,7 @@ def guide(build: Path) -> Path:
     return folder
 
 
-def test_the_guide_installs_what_the_tests_run_with(guide: Path) -> None:
+def test_the_guide_installs_the_versions_of_the_tests(guide: Path) -> None:
     installed, tested = (
         set(re.findall(r"^\s(\S+ v\S+)", (folder / "go.mod").read_text(), re.MULTILINE))
         for folder in (guide, PROJECT)
@@ -298,18 +298,18 @@ def test_every_program_of_the_guide_is_formatted_vetted_and_run(guide: Path) -> 
 
 
 @pytest.mark.parametrize("name", ["check", "make", "digest"])
-def test_the_programs_of_the_guide_print_what_they_show(guide: Path, name: str) -> None:
+def test_the_programs_of_the_guide_print_the_output_shown(guide: Path, name: str) -> None:
     command, shown = SESSIONS[name]
     assert run(command, guide) == shown
 
 
-def test_the_guide_s_client_talks_to_an_exchange(guide: Path, served: Served) -> None:
+def test_the_client_of_the_guide_calls_an_exchange(guide: Path, served: Served) -> None:
     redirect(guide, "publish", "127.0.0.1:7551", served.address)
     command, shown = SESSIONS["publish"]
     assert run(command, guide) == shown
 
 
-def test_the_guide_s_client_shows_its_token_over_tls(guide: Path, secured: Secured) -> None:
+def test_the_client_of_the_guide_sends_its_token_over_tls(guide: Path, secured: Secured) -> None:
     (guide / "ca.pem").write_bytes(secured.roots)
     redirect(guide, "secured", "exchange.example.com:7551", secured.address)
     command, shown = SESSIONS["secured"]
@@ -319,7 +319,7 @@ def test_the_guide_s_client_shows_its_token_over_tls(guide: Path, secured: Secur
 
 
 def redirect(folder: Path, name: str, example: str, address: str) -> None:
-    """Make a program call a server of ours where it calls the guide's."""
+    """Replace the address in a program of the guide."""
     text = FILES[f"{name}/main.go"]
     assert text.count(example) == 1
     (folder / name / "main.go").write_text(text.replace(example, address), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Java, with protobuf-java and protovalidate-java, agrees with us, and calls our server."""
+"""Java, with protobuf-java and protovalidate-java, agrees with ours and calls our server."""
 
 from __future__ import annotations
 
@@ -40,16 +40,14 @@ def programs(build: Path, tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_java_conforms_save_for_what_is_known_of_its_libraries(build: Path) -> None:
+def test_java_conforms_except_for_known_failures(build: Path) -> None:
     implementation = executors.check_conformance("java").implementation
     for library in ("protobuf-java", "protovalidate", "java-json-canonicalization"):
         assert library in implementation
 
 
-def test_java_makes_the_same_of_the_bytes_that_python_writes(
-    build: Path, written_by_python: Path
-) -> None:
-    # What is known of reading JSON does not show where there is none to read.
+def test_java_reads_the_bytes_that_python_writes(build: Path, written_by_python: Path) -> None:
+    # Failures to read JSON do not occur, since the payloads are binary.
     known = [
         entry
         for entry in executors.known_failures("java")
@@ -58,8 +56,8 @@ def test_java_makes_the_same_of_the_bytes_that_python_writes(
     executors.check_reading("java", written_by_python, known)
 
 
-#: A BackendRef that is no ProtoJSON, for each way in which the guide says that JsonFormat reads
-#: more, and the id that Java reads in it.
+#: For each way in which JsonFormat reads more than ProtoJSON, in the words of the guide: a text for
+#: a BackendRef, and the id that Java reads.
 LENIENCES = {
     "the last of two equal keys": ('{"id": "a", "id": "b"}', "b"),
     "keys without quotes": ('{id: "a"}', "a"),
@@ -72,17 +70,17 @@ LENIENCES = {
 
 
 def test_java_reads_more_than_protojson_as_the_guide_says(build: Path) -> None:
-    with Executor(executors.command("java"), timeout=executors.PATIENCE) as executor:
+    with Executor(executors.command("java"), timeout=executors.TIMEOUT) as executor:
         for words, (text, id_) in LENIENCES.items():
             assert words in " ".join(GUIDE.split())
             asked = EvaluateRequest(message_type="crucible_ir.v1.BackendRef", json=text.encode())
-            told = executor.ask(Request(evaluate=asked)).evaluate
-            assert ir.v1.BackendRef.FromString(told.evaluation.binary).id == id_, words
+            response = executor.ask(Request(evaluate=asked)).evaluate
+            assert ir.v1.BackendRef.FromString(response.evaluation.binary).id == id_, words
             with pytest.raises(ir.DecodeError):
                 ir.from_json(text, ir.v1.BackendRef, validate=False)
 
 
-def test_what_the_guide_puts_into_a_pom_is_in_the_one_that_is_built() -> None:
+def test_the_settings_of_the_guide_are_in_the_pom_of_the_build() -> None:
     settings = blocks(GUIDE, "xml")
     assert len(settings) >= 5
     pom = unindented(POM.read_text(encoding="utf-8"))
@@ -96,19 +94,19 @@ def test_every_program_of_the_guide_is_run_by_a_test() -> None:
     assert len(commands(GUIDE)) == len(blocks(GUIDE, "java")) == len(names)
 
 
-def test_the_guide_s_check_tells_what_is_broken(programs: Path) -> None:
+def test_the_check_of_the_guide_reports_broken_rules(programs: Path) -> None:
     command, shown = command_of(GUIDE, "CheckVersions.java")
     assert run(command, programs) == shown
 
 
-def test_the_guide_s_digest_is_ours(programs: Path) -> None:
+def test_the_digest_of_the_guide_is_ours(programs: Path) -> None:
     command, shown = command_of(GUIDE, "DigestVersion.java")
     assert run(command, programs) == shown
     version = version_of_the_guides()
     assert shown == f"{ir.digest(version)}\n"
 
 
-def test_the_guide_s_client_publishes_and_reads_typed_errors(
+def test_the_client_of_the_guide_publishes_and_reads_typed_errors(
     programs: Path, served: Served
 ) -> None:
     command, shown = command_of(GUIDE, "PublishVersion.java")

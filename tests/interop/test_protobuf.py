@@ -1,4 +1,4 @@
-"""The guide's executor for google's protobuf and protovalidate uses nothing of this package."""
+"""The guide's executor for google's protobuf and protovalidate is independent of this package."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from interop import executors
 pytestmark = pytest.mark.slow
 
 
-def test_it_conforms_but_for_what_is_expected_to_fail() -> None:
+def test_it_conforms_except_for_known_failures() -> None:
     executors.check_conformance("protobuf")
 
 
-def test_it_uses_nothing_of_this_package() -> None:
+def test_it_imports_nothing_of_this_package() -> None:
     tree = ast.parse((executors.FOLDER / "protobuf" / "executor.py").read_text(encoding="utf-8"))
     imported = {
         name

@@ -1,4 +1,4 @@
-"""Rust, with prost, prost-reflect and prost-protovalidate, agrees with us, and calls our server."""
+"""Rust, with prost and its companions, agrees with this package and calls our server."""
 
 from __future__ import annotations
 
@@ -28,30 +28,28 @@ def build() -> Path:
     return project.build()
 
 
-def test_rust_conforms_save_for_what_is_known_of_its_libraries(build: Path) -> None:
+def test_rust_conforms_except_for_known_failures(build: Path) -> None:
     implementation = executors.check_conformance("rust").implementation
     for library in ("prost", "prost-reflect", "prost-protovalidate", "serde_json_canonicalizer"):
         assert f"{library} " in implementation
 
 
-def test_rust_makes_the_same_of_the_bytes_that_python_writes(
-    build: Path, written_by_python: Path
-) -> None:
+def test_rust_reads_the_bytes_that_python_writes(build: Path, written_by_python: Path) -> None:
     executors.check_reading("rust", written_by_python, executors.known_failures("rust"))
 
 
-def test_rust_builds_with_the_versions_that_are_committed(build: Path) -> None:
+def test_rust_builds_with_the_committed_versions(build: Path) -> None:
     lock = (PROJECT / "Cargo.lock").read_text(encoding="utf-8")
     assert (build / "Cargo.lock").read_text(encoding="utf-8") == lock
 
 
-def test_the_oldest_rust_that_will_do_is_the_one_of_the_manifest() -> None:
+def test_the_oldest_supported_rust_is_that_of_the_manifest() -> None:
     manifest = tomllib.loads((PROJECT / "Cargo.toml").read_text(encoding="utf-8"))
     assert RUST.programs[0].oldest == manifest["package"]["rust-version"]
 
 
-#: For each way in which the guide says that prost-reflect reads more than ProtoJSON: a message's
-#: type, such a text, and what Rust reads in it.
+#: For each way in which prost-reflect reads more than ProtoJSON, in the words of the guide: a
+#: message's type, such a text, and the ProtoJSON of the message that Rust reads.
 LENIENCES = {
     "the last of two equal keys": ("BackendRef", '{"id": "a", "id": "b"}', '{"id": "b"}'),
     "`nan`": ("MetricsSnapshot", '{"values": {"a": "nan"}}', '{"values": {"a": "NaN"}}'),
@@ -70,18 +68,18 @@ LENIENCES = {
 
 
 def test_rust_reads_more_than_protojson_as_the_guide_says(build: Path) -> None:
-    with Executor(executors.command("rust"), timeout=executors.PATIENCE) as executor:
+    with Executor(executors.command("rust"), timeout=executors.TIMEOUT) as executor:
         for words, (name, text, meant) in LENIENCES.items():
             assert words in " ".join(GUIDE.split())
             asked = EvaluateRequest(message_type=f"crucible_ir.v1.{name}", json=text.encode())
-            told = executor.ask(Request(evaluate=asked)).evaluate
-            read = ir.from_binary(told.evaluation.binary, name, validate=False)
+            response = executor.ask(Request(evaluate=asked)).evaluate
+            read = ir.from_binary(response.evaluation.binary, name, validate=False)
             assert read == ir.from_json(meant, name, validate=False), words
             with pytest.raises(ir.DecodeError):
                 ir.from_json(text, name, validate=False)
 
 
-def test_what_the_guide_puts_into_files_is_what_is_built() -> None:
+def test_the_files_of_the_guide_are_those_of_the_build() -> None:
     settings = blocks(GUIDE, "toml")
     assert len(settings) == 4
     manifest = (PROJECT / "Cargo.toml").read_text(encoding="utf-8")
@@ -99,12 +97,12 @@ def test_every_program_of_the_guide_is_run_by_a_test() -> None:
 
 
 @pytest.mark.parametrize("program", ["check_versions", "pass_on"])
-def test_the_guide_s_programs_print_what_it_says(program: str, build: Path) -> None:
+def test_the_programs_of_the_guide_print_the_output_shown(program: str, build: Path) -> None:
     command, shown = command_of(GUIDE, program)
     assert run(command) == shown
 
 
-def test_the_guide_s_json_and_digest_are_ours(build: Path) -> None:
+def test_the_json_and_digest_of_the_guide_are_ours(build: Path) -> None:
     command, shown = command_of(GUIDE, "digest_version")
     assert run(command) == shown
     version = version_of_the_guides()
@@ -113,7 +111,9 @@ def test_the_guide_s_json_and_digest_are_ours(build: Path) -> None:
     assert digest == ir.digest(version)
 
 
-def test_the_guide_s_client_publishes_and_reads_typed_errors(build: Path, served: Served) -> None:
+def test_the_client_of_the_guide_publishes_and_reads_typed_errors(
+    build: Path, served: Served
+) -> None:
     command, shown = command_of(GUIDE, "publish_version")
     assert "127.0.0.1:7551" in command
     assert run(command.replace("127.0.0.1:7551", served.address)) == shown

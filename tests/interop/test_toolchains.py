@@ -1,4 +1,4 @@
-"""Toolchains are told by what their programs say; without one a test is skipped or fails."""
+"""Toolchains are detected by their programs; without one, a test is skipped, or fails on CI."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from interop.toolchains import (
     versions,
 )
 
-#: What the programs answer, as seen on Debian 12; Maven colours its answer.
+#: The output of the programs on Debian 12; Maven's is coloured.
 ANSWERS = {
     "c++ --version": "c++ (Debian 12.2.0-14+deb12u1) 12.2.0\nCopyright (C) 2022 Free Software",
     "cmake --version": "cmake version 3.25.1\n\nCMake suite maintained by Kitware",
@@ -48,7 +48,7 @@ def install(folder: Path, name: str, script: str) -> None:
     (folder / name).chmod(0o755)
 
 
-#: What a compiler does that finds the header of a library.
+#: The test of a compiler that finds the header of a library.
 FINDING = '[ "$*" = "-fsyntax-only -include google/protobuf/util/json_util.h -x c++ /dev/null" ]'
 
 
@@ -71,7 +71,7 @@ def install_answering(folder: Path, question: str, answer: str, otherwise: str =
     ],
     ids=lambda value: value.name if isinstance(value, Toolchain) else "",
 )
-def test_the_versions_are_read_from_what_the_programs_say(
+def test_the_versions_are_read_from_the_output_of_the_programs(
     path: Path, toolchain: Toolchain, expected: dict[str, str]
 ) -> None:
     for question, answer in ANSWERS.items():
@@ -98,11 +98,11 @@ def test_a_version_is_compared_by_its_numbers(path: Path, said: str) -> None:
         ),
         ("echo hammer 1.8.9", "Tools is too old: hammer is 1.8.9, not 1.9 or later"),
         ("echo hammer 3.0", "Tools is too new: hammer is 3.0, not before 3"),
-        ("echo hammer", "Tools does not work: hammer tells no version"),
+        ("echo hammer", "Tools does not work: hammer prints no version"),
         ("exit 3", "Tools does not work: .* returned non-zero exit status 3"),
     ],
 )
-def test_what_is_absent_skips_by_name_and_fails_on_ci(
+def test_a_test_without_its_toolchain_is_skipped_by_name_and_fails_on_ci(
     path: Path, monkeypatch: pytest.MonkeyPatch, script: str | None, reason: str
 ) -> None:
     if script is not None:
@@ -117,7 +117,7 @@ def test_what_is_absent_skips_by_name_and_fails_on_ci(
         require(TOOLS)
 
 
-def test_a_library_whose_header_is_not_found_is_absent(
+def test_a_library_without_its_header_is_absent(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for question, answer in ANSWERS.items():
@@ -130,7 +130,7 @@ def test_a_library_whose_header_is_not_found_is_absent(
         require(CPP)
 
 
-def test_what_is_installed_for_python_is_no_tool_of_the_system(
+def test_the_programs_of_the_python_environment_are_no_tools_of_the_system(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     own = str(Path(sys.executable).parent)

@@ -1,4 +1,4 @@
-"""TypeScript: its own libraries agree with us, its client calls our server, its guide runs."""
+"""TypeScript: its libraries agree with ours, its client calls our server, its guide runs."""
 
 from __future__ import annotations
 
@@ -33,21 +33,21 @@ def programs() -> Path:
     return project.build()
 
 
-def test_it_conforms_save_for_what_is_known_of_its_libraries(programs: Path) -> None:
+def test_it_conforms_except_for_known_failures(programs: Path) -> None:
     implementation = executors.check_conformance("typescript").implementation
     for library in ("@bufbuild/protobuf", "@bufbuild/protovalidate", "canonicalize"):
         assert f"{library} {MANIFEST['dependencies'][library]}" in implementation
 
 
-def test_every_failure_that_is_known_has_a_link_to_its_reason() -> None:
+def test_every_known_failure_has_a_link_to_its_reason() -> None:
     entries = executors.known_failures("typescript")
     assert [entry for entry in entries if "https://" not in entry.reason] == []
 
 
-def test_a_client_takes_documents_and_feedback_through_the_exchange(
+def test_a_client_sends_documents_and_feedback_through_the_exchange(
     programs: Path, served: Served
 ) -> None:
-    told = json.loads(run(f"node build/src/exchange_journey.js {served.address}", PROJECT))
+    report = json.loads(run(f"node build/src/exchange_client.js {served.address}", PROJECT))
 
     version = ir.v1.ModelVersion(id="llama_mmlu_3", model_id="llama", version="1.0.0")
     staging = ir.v1.Document(ir_version="0.2.0", model_version=version)
@@ -68,19 +68,19 @@ def test_a_client_takes_documents_and_feedback_through_the_exchange(
         assert [first.content, second.content] == [staging.model_version, production.model_version]
         assert list(client.export()) == [e1, e2]
 
-    published = ParseDict(told["published"], v1.PublishResponse())
+    published = ParseDict(report["published"], v1.PublishResponse())
     assert (Record.of(published.record), published.created) == (first.record, True)
-    repeated = ParseDict(told["repeated"], v1.PublishResponse())
+    repeated = ParseDict(report["repeated"], v1.PublishResponse())
     assert (Record.of(repeated.record), repeated.unchanged) == (first.record, True)
-    got = ParseDict(told["got"], v1.GetResponse())
+    got = ParseDict(report["got"], v1.GetResponse())
     assert (Record.of(got.record), got.document) == (first.record, staging)
-    changes = [ParseDict(change, v1.Change()) for change in told["watched"]]
+    changes = [ParseDict(change, v1.Change()) for change in report["watched"]]
     assert [(Record.of(change.record), change.document) for change in changes] == [
         (first.record, staging),
         (second.record, production),
     ]
 
-    one, two = (ParseDict(told_of, v1.IngestResponse()) for told_of in told["ingested"])
+    one, two = (ParseDict(one, v1.IngestResponse()) for one in report["ingested"])
     assert one == v1.IngestResponse(batch_id=1, accepted=2)
     assert (two.batch_id, two.accepted, list(two.duplicates)) == (2, 0, [0])
     assert [
@@ -88,19 +88,19 @@ def test_a_client_takes_documents_and_feedback_through_the_exchange(
         for rejected in two.rejected
     ] == [(1, [("id", "required")]), (2, [("latency_ms", "int32.gte")])]
 
-    assert told["invalidDocument"] == {
+    assert report["invalidDocument"] == {
         "code": "InvalidArgument",
         "violations": [
             {"field": "document.model_version.model_id", "reason": "required"},
             {"field": "document.model_version.version", "reason": "string.pattern"},
         ],
     }
-    assert told["staleEtag"] == {
+    assert report["staleEtag"] == {
         "code": "FailedPrecondition",
         "violations": [{"type": "ETAG", "subject": "ModelVersion/llama_mmlu_3"}],
         "latest": [second.record.etag],
     }
-    assert told["missingDocument"] == {
+    assert report["missingDocument"] == {
         "code": "NotFound",
         "resources": [{"resourceType": "ModelVersion", "resourceName": "never_published"}],
     }
@@ -118,7 +118,7 @@ OUTPUTS = {
 
 @pytest.fixture(scope="module")
 def guide(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project of somebody who does what the guide says."""
+    """The project of a user who follows the guide."""
     folder = tmp_path_factory.mktemp("guide")
     (folder / "node_modules").symlink_to(project.install() / "node_modules")
     (folder / "package.json").write_text("{}")
@@ -130,28 +130,28 @@ def guide(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_the_guide_installs_what_the_tests_run_with() -> None:
+def test_the_guide_installs_the_versions_of_the_tests() -> None:
     installed = re.findall(r"(\S+)@([\d.]+)", "\n".join(STEPS))
     assert dict(installed) == MANIFEST["dependencies"] | MANIFEST["devDependencies"]
 
 
-def test_every_program_of_the_guide_has_a_name_and_shows_what_it_prints() -> None:
+def test_every_program_of_the_guide_has_a_name_and_shows_its_output() -> None:
     names = [name for name in FILES if name.endswith(".ts")]
     assert len(names) == len(blocks(GUIDE, "ts"))
     assert all(OUTPUTS[name] for name in names)
 
 
 @pytest.mark.parametrize("name", ["check.ts", "make.ts", "digest.ts", "surprises.ts"])
-def test_the_programs_of_the_guide_print_what_they_show(guide: Path, name: str) -> None:
+def test_the_programs_of_the_guide_print_the_output_shown(guide: Path, name: str) -> None:
     assert run(f"node {compiled(name)}", guide) == OUTPUTS[name]
 
 
-def test_the_guide_s_client_talks_to_an_exchange(guide: Path, served: Served) -> None:
+def test_the_client_of_the_guide_calls_an_exchange(guide: Path, served: Served) -> None:
     redirect(guide / compiled("exchange.ts"), "127.0.0.1:7551", served.address)
     assert run(f"node {compiled('exchange.ts')}", guide) == OUTPUTS["exchange.ts"]
 
 
-def test_the_guide_s_client_shows_its_token_over_tls(guide: Path, secured: Secured) -> None:
+def test_the_client_of_the_guide_sends_its_token_over_tls(guide: Path, secured: Secured) -> None:
     (guide / "ca.pem").write_bytes(secured.roots)
     redirect(guide / compiled("secured.ts"), "exchange.example.com:7551", secured.address)
     command = f"node {compiled('secured.ts')}"
@@ -165,7 +165,7 @@ def compiled(name: str) -> str:
 
 
 def redirect(program: Path, example: str, address: str) -> None:
-    """Make a program call a server of ours where it calls the guide's."""
+    """Replace the address in a program of the guide."""
     text = program.read_text()
     assert text.count(example) == 1
     program.write_text(text.replace(example, address))

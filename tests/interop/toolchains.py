@@ -1,6 +1,6 @@
-"""Which languages this machine has the tools of, and what becomes of tests without them.
+"""The toolchains of other languages: detect them, and skip or fail tests without them.
 
-Run as a program, it prints what is missing.
+Run as a program, it prints the missing ones.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from pathlib import Path
 
 import pytest
 
-#: Seconds that a program has to say its version.
-PATIENCE = 60
+#: The seconds that a program has to print its version.
+TIMEOUT = 60
 
 
 @dataclass(frozen=True)
@@ -25,21 +25,21 @@ class Program:
     """A program of a toolchain."""
 
     name: str
-    #: The oldest version that will do.
+    #: The oldest supported version.
     oldest: str
-    #: What makes it print its version, with the number first.
-    question: str = "--version"
+    #: The argument that prints its version, with the number first.
+    argument: str = "--version"
     #: The first version that is too new; empty where none is.
     too_new: str = ""
 
 
 @dataclass(frozen=True)
 class Toolchain:
-    """The programs that build and run what is written in a language."""
+    """The programs that build and run the code of a language."""
 
     name: str
     programs: tuple[Program, ...]
-    #: Headers of C++ that the first program has to find.
+    #: The C++ headers that the first program must find.
     headers: tuple[str, ...] = ()
 
 
@@ -56,15 +56,15 @@ TOOLCHAINS = (CPP, GO, JAVA, NODE, RUST)
 
 
 class AbsentError(Exception):
-    """A toolchain is not here, or too old."""
+    """A toolchain is not installed, or too old."""
 
 
 def versions(toolchain: Toolchain) -> dict[str, str]:
     """Return the version of each program of a toolchain by its name.
 
     Raises:
-        AbsentError: A program is not on the path, does not tell its version, or is too old or too
-            new; or a header is missing.
+        AbsentError: A program is not on the path, prints no version, or is too old or too new; or
+            a header is missing.
     """
     found = {program.name: _version(toolchain, program) for program in toolchain.programs}
     for header in toolchain.headers:
@@ -91,14 +91,14 @@ def _version(toolchain: Toolchain, program: Program) -> str:
         )
     try:
         said = subprocess.run(
-            [path, program.question], capture_output=True, text=True, check=True, timeout=PATIENCE
+            [path, program.argument], capture_output=True, text=True, check=True, timeout=TIMEOUT
         )
     except (OSError, subprocess.SubprocessError) as error:
         raise AbsentError(f"{toolchain.name} does not work: {error}") from error
-    # Maven colours its answer even where nobody sees it.
+    # Maven colours its output even when it is not a terminal.
     number = re.search(r"\d+(\.\d+)*", re.sub(r"\x1b\[[\d;]*m", "", said.stdout))
     if number is None:
-        raise AbsentError(f"{toolchain.name} does not work: {program.name} tells no version")
+        raise AbsentError(f"{toolchain.name} does not work: {program.name} prints no version")
     if _parts(number[0]) < _parts(program.oldest):
         raise AbsentError(
             f"{toolchain.name} is too old: {program.name} is {number[0]}, not {program.oldest}"
@@ -123,7 +123,7 @@ def _find(toolchain: Toolchain, header: str) -> None:
     compiler = toolchain.programs[0].name
     question = [compiler, "-fsyntax-only", "-include", header, "-x", "c++", os.devnull]
     try:
-        subprocess.run(question, capture_output=True, check=True, timeout=PATIENCE)
+        subprocess.run(question, capture_output=True, check=True, timeout=TIMEOUT)
     except (OSError, subprocess.SubprocessError) as error:
         raise AbsentError(
             f"{toolchain.name} is not installed: {compiler} does not find {header}"

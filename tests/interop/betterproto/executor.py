@@ -1,4 +1,4 @@
-"""The executor of betterproto2: what it makes of payloads by itself, in binary and in JSON.
+"""The executor of betterproto2, which reads and writes payloads without this package.
 
 It speaks to `crucible-ir conformance run` over standard input and output. Nothing here goes through
 google's runtime or through `to_betterproto`, which refuses what betterproto2 gets wrong.
@@ -50,7 +50,7 @@ def answer(request: v1.Request) -> v1.Response:
 
 
 def describe() -> v1.DescribeResponse:
-    """Introduce this executor."""
+    """Describe this executor."""
     return v1.DescribeResponse(
         implementation=f"betterproto2 {version('betterproto2')}",
         aspects=[v1.Aspect.BINARY, v1.Aspect.JSON],
@@ -58,9 +58,9 @@ def describe() -> v1.DescribeResponse:
 
 
 def evaluate(request: v1.EvaluateRequest) -> v1.EvaluateResponse:
-    """Read a payload and write it again in both forms."""
+    """Read a payload and write it again in both formats."""
     class_ = default_message_pool.url_to_type[f"type.googleapis.com/{request.message_type}"]
-    # What betterproto2 cannot read, it says in many ways: whichever it is, it did not read it.
+    # betterproto2 raises errors of many types for a payload that it cannot read.
     try:
         if request.json is not None:
             message = class_.from_json(request.json)

@@ -12,7 +12,7 @@ from interop.toolchains import GO, require
 
 PROJECT = ROOT / "tests" / "interop" / "go"
 BUILD = PROJECT / "build"
-PROGRAMS = "./executor ./journey ./validator"
+PROGRAMS = "./executor ./exchange_client ./validator"
 
 
 def run(command: str, folder: Path = PROJECT, **environment: str) -> str:

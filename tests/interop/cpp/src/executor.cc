@@ -1,4 +1,4 @@
-// Answers the conformance harness: reads requests from standard input until it ends.
+// Responds to the conformance harness: reads requests up to the end of standard input.
 
 #include <google/protobuf/descriptor.h>
 #include <google/protobuf/io/zero_copy_stream_impl.h>
@@ -28,7 +28,7 @@ void Describe(conformance::DescribeResponse& description) {
   description.add_aspects(conformance::ASPECT_JSON);
 }
 
-// Returns what the library says as a string that a message can hold: it may quote the payload.
+// Returns the library's text as ASCII: it may quote the payload, which need not be UTF-8.
 std::string Words(const protobuf::util::Status& status) {
   auto words = status.ToString();
   std::replace_if(
@@ -86,7 +86,8 @@ void Evaluate(const protobuf::Message& message, conformance::Evaluation& evaluat
   }
 }
 
-// Answers a request to evaluate a payload. What is not the payload's doing is an executor_error.
+// Responds to a request to evaluate a payload. Errors that are not about the payload are an
+// executor_error.
 void Evaluate(const conformance::EvaluateRequest& request, conformance::Response& response) {
   const auto* descriptor =
       protobuf::DescriptorPool::generated_pool()->FindMessageTypeByName(request.message_type());
@@ -95,7 +96,7 @@ void Evaluate(const conformance::EvaluateRequest& request, conformance::Response
     return;
   }
   if (request.payload_case() == conformance::EvaluateRequest::PAYLOAD_NOT_SET) {
-    response.set_executor_error("the payload is in no form that is known here");
+    response.set_executor_error("the format of the payload is not supported");
     return;
   }
   const std::unique_ptr<protobuf::Message> message(
@@ -117,7 +118,7 @@ conformance::Response Answer(const conformance::Request& request) {
       Evaluate(request.evaluate(), response);
       break;
     case conformance::Request::REQUEST_NOT_SET:
-      response.set_executor_error("a request that is not known here");
+      response.set_executor_error("the request is not supported");
       break;
   }
   return response;
@@ -126,7 +127,7 @@ conformance::Response Answer(const conformance::Request& request) {
 }  // namespace
 
 int main() {
-  // The linker leaves out what nobody mentions. Every type of the schema hangs on this one.
+  // The linker leaves out unused code. This type refers to every other type of the schema.
   protobuf::LinkMessageReflection<crucible_ir::v1::Document>();
   protobuf::io::FileInputStream requests(STDIN_FILENO);
   protobuf::io::FileOutputStream responses(STDOUT_FILENO);
@@ -140,7 +141,7 @@ int main() {
     }
     request.Clear();
   }
-  // The library calls it an end as well when a size is no varint.
+  // The library also reports the end of the input when a size is not a varint.
   const void* rest;
   int size;
   return ended && !requests.Next(&rest, &size) ? EXIT_SUCCESS : EXIT_FAILURE;

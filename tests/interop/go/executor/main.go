@@ -1,5 +1,5 @@
-// Command executor tells the conformance harness what Go's protobuf, protovalidate and JCS
-// libraries make of a payload.
+// Command executor reports to the conformance harness how Go's protobuf, protovalidate and JCS
+// libraries evaluate a payload.
 package main
 
 import (
@@ -24,12 +24,12 @@ import (
 	"google.golang.org/protobuf/reflect/protoregistry"
 
 	conformancev1 "github.com/north-shore-ai/crucible-ir/gen/go/crucible_ir/conformance/v1"
-	// These register the messages that payloads are of.
+	// These register the message types of the payloads.
 	_ "github.com/north-shore-ai/crucible-ir/gen/go/crucible_ir/exchange/v1"
 	_ "github.com/north-shore-ai/crucible-ir/gen/go/crucible_ir/v1"
 )
 
-// mostMessages bounds nesting as the specification asks: the root and 100 levels below it.
+// mostMessages limits nesting as the specification requires: the root and 100 levels below it.
 const mostMessages = 101
 
 func main() {
@@ -98,7 +98,7 @@ func describe() *conformancev1.DescribeResponse {
 	}
 }
 
-// evaluate reads a payload and says everything about it. Its error is the executor's own fault.
+// evaluate reads a payload and evaluates every aspect of it. Its error is a fault of the executor.
 func evaluate(request *conformancev1.EvaluateRequest) (*conformancev1.EvaluateResponse, error) {
 	name := protoreflect.FullName(request.GetMessageType())
 	messageType, err := protoregistry.GlobalTypes.FindMessageByName(name)
@@ -112,7 +112,7 @@ func evaluate(request *conformancev1.EvaluateRequest) (*conformancev1.EvaluateRe
 	case *conformancev1.EvaluateRequest_Json:
 		err = protojson.UnmarshalOptions{RecursionLimit: mostMessages}.Unmarshal(payload.Json, message)
 	default:
-		return nil, errors.New("the payload is in no form that this executor knows")
+		return nil, errors.New("the format of the payload is not supported")
 	}
 	if err != nil {
 		return &conformancev1.EvaluateResponse{
@@ -146,9 +146,9 @@ func setJSONAndDigest(evaluation *conformancev1.Evaluation, message proto.Messag
 	}
 }
 
-// digest returns the digest of a message whose ProtoJSON is given.
+// digest returns the digest of a message, given its ProtoJSON.
 func digest(message proto.Message, json []byte) (string, error) {
-	if err := refuseUnknownFields(message); err != nil {
+	if err := rejectUnknownFields(message); err != nil {
 		return "", err
 	}
 	canonical, err := jcs.Transform(json)
@@ -158,12 +158,12 @@ func digest(message proto.Message, json []byte) (string, error) {
 	return fmt.Sprintf("sha256:%x", sha256.Sum256(canonical)), nil
 }
 
-// refuseUnknownFields returns an error that names the first unknown fields, at any depth: ProtoJSON
+// rejectUnknownFields returns an error that names the first unknown fields, at any depth: ProtoJSON
 // would leave them out.
-func refuseUnknownFields(message proto.Message) error {
+func rejectUnknownFields(message proto.Message) error {
 	return protorange.Range(message.ProtoReflect(), func(place protopath.Values) error {
 		if place.Index(-1).Step.Kind() == protopath.UnknownAccessStep {
-			return fmt.Errorf("%v: unknown fields have no place in a digest", place.Path)
+			return fmt.Errorf("%v: a digest cannot cover unknown fields", place.Path)
 		}
 		return nil
 	})
@@ -188,7 +188,7 @@ func setRules(evaluation *conformancev1.Evaluation, message proto.Message) {
 	evaluation.RulesOutcome = &conformancev1.Evaluation_BrokenRules{BrokenRules: broken}
 }
 
-// words returns what an error says as a string that a message can hold: it may quote the payload.
+// words returns the text of an error as valid UTF-8: it may quote the payload.
 func words(err error) string {
 	return strings.ToValidUTF8(err.Error(), "\uFFFD")
 }

@@ -1,5 +1,5 @@
 // Command validator serves crucible_ir.exchange.v1.ValidationService with Go's own libraries, for
-// messages in binary and in ProtoJSON. It stops when its standard input ends.
+// messages in binary and in ProtoJSON. It stops at the end of its standard input.
 package main
 
 import (
@@ -31,7 +31,7 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	server := grpc.NewServer(grpc.UnaryInterceptor(holdToRules))
+	server := grpc.NewServer(grpc.UnaryInterceptor(validateRequest))
 	exchangev1.RegisterValidationServiceServer(server, validationServer{})
 	go func() {
 		_, _ = io.Copy(io.Discard, os.Stdin)
@@ -43,8 +43,8 @@ func main() {
 	}
 }
 
-// holdToRules refuses requests that break a rule of the schema.
-func holdToRules(
+// validateRequest rejects requests that break a rule of the schema.
+func validateRequest(
 	ctx context.Context, request any, _ *grpc.UnaryServerInfo, handle grpc.UnaryHandler,
 ) (any, error) {
 	broken, err := brokenRules(request.(proto.Message))
@@ -52,7 +52,7 @@ func holdToRules(
 		return nil, err
 	}
 	if len(broken) > 0 {
-		return nil, refusal(broken)
+		return nil, rejection(broken)
 	}
 	return handle(ctx, request)
 }
@@ -61,7 +61,7 @@ type validationServer struct {
 	exchangev1.UnimplementedValidationServiceServer
 }
 
-// Validate tells whether bytes are a valid message. It knows no lints.
+// Validate reports whether bytes are a valid message. It has no lints.
 func (validationServer) Validate(
 	_ context.Context, request *exchangev1.ValidateRequest,
 ) (*exchangev1.ValidateResponse, error) {
@@ -69,11 +69,11 @@ func (validationServer) Validate(
 	if err != nil {
 		return nil, err
 	}
-	form, err := formOf("form", request.GetForm())
+	format, err := formatOf("form", request.GetForm())
 	if err != nil {
 		return nil, err
 	}
-	if err := form.read(request.GetContent(), message); err != nil {
+	if err := format.read(request.GetContent(), message); err != nil {
 		failure := &exchangev1.ReadFailure{Message: words(err)}
 		return &exchangev1.ValidateResponse{Failure: failure}, nil
 	}
@@ -84,7 +84,7 @@ func (validationServer) Validate(
 	return &exchangev1.ValidateResponse{Valid: len(broken) == 0, Violations: broken}, nil
 }
 
-// Convert writes a message in the other form.
+// Convert writes a message in the other format.
 func (validationServer) Convert(
 	_ context.Context, request *exchangev1.ConvertRequest,
 ) (*exchangev1.ConvertResponse, error) {
@@ -92,16 +92,16 @@ func (validationServer) Convert(
 	if err != nil {
 		return nil, err
 	}
-	source, err := formOf("source_form", request.GetSourceForm())
+	source, err := formatOf("source_form", request.GetSourceForm())
 	if err != nil {
 		return nil, err
 	}
-	target, err := formOf("target_form", request.GetTargetForm())
+	target, err := formatOf("target_form", request.GetTargetForm())
 	if err != nil {
 		return nil, err
 	}
 	if err := source.read(request.GetContent(), message); err != nil {
-		return nil, fieldRefusal("content", "content.readable", words(err))
+		return nil, fieldError("content", "content.readable", words(err))
 	}
 	if !request.GetAllowInvalid() {
 		broken, err := brokenRules(message)
@@ -109,26 +109,26 @@ func (validationServer) Convert(
 			return nil, err
 		}
 		if len(broken) > 0 {
-			return nil, refusal(broken)
+			return nil, rejection(broken)
 		}
 	}
 	content, err := target.write(message)
 	if err != nil {
-		return nil, fieldRefusal("content", "content.writable", words(err))
+		return nil, fieldError("content", "content.writable", words(err))
 	}
 	return &exchangev1.ConvertResponse{Content: content}, nil
 }
 
-// form is a way to read and write messages.
-type form struct {
+// format is a way to read and write messages.
+type format struct {
 	read  func([]byte, proto.Message) error
 	write func(proto.Message) ([]byte, error)
 }
 
-// mostMessages bounds nesting as the specification asks: the root and 100 levels below it.
+// mostMessages limits nesting as the specification requires: the root and 100 levels below it.
 const mostMessages = 101
 
-var forms = map[exchangev1.Form]form{
+var formats = map[exchangev1.Form]format{
 	exchangev1.Form_FORM_BINARY: {
 		proto.UnmarshalOptions{RecursionLimit: mostMessages}.Unmarshal, proto.Marshal,
 	},
@@ -137,10 +137,10 @@ var forms = map[exchangev1.Form]form{
 	},
 }
 
-func formOf(field string, asked exchangev1.Form) (form, error) {
-	known, ok := forms[asked]
+func formatOf(field string, requested exchangev1.Form) (format, error) {
+	known, ok := formats[requested]
 	if !ok {
-		return form{}, fieldRefusal(field, "form.known", fmt.Sprintf("%v is not served here", asked))
+		return format{}, fieldError(field, "form.known", fmt.Sprintf("%v is not supported", requested))
 	}
 	return known, nil
 }
@@ -150,7 +150,7 @@ func newMessage(name string) (proto.Message, error) {
 	full := protoreflect.FullName("crucible_ir.v1").Append(protoreflect.Name(name))
 	found, err := protoregistry.GlobalTypes.FindMessageByName(full)
 	if err != nil {
-		return nil, fieldRefusal("type", "type.known", fmt.Sprintf("unknown message type %q", name))
+		return nil, fieldError("type", "type.known", fmt.Sprintf("unknown message type %q", name))
 	}
 	return found.New().Interface(), nil
 }
@@ -176,12 +176,12 @@ func brokenRules(message proto.Message) ([]*exchangev1.Violation, error) {
 	return broken, nil
 }
 
-func fieldRefusal(field, ruleID, description string) error {
-	return refusal([]*exchangev1.Violation{{Path: field, RuleId: ruleID, Message: description}})
+func fieldError(field, ruleID, description string) error {
+	return rejection([]*exchangev1.Violation{{Path: field, RuleId: ruleID, Message: description}})
 }
 
-// refusal returns broken rules as an error that carries each of them.
-func refusal(broken []*exchangev1.Violation) error {
+// rejection returns an error with details on each broken rule.
+func rejection(broken []*exchangev1.Violation) error {
 	details := &errdetails.BadRequest{}
 	for _, violation := range broken {
 		details.FieldViolations = append(details.FieldViolations, &errdetails.BadRequest_FieldViolation{
@@ -191,14 +191,14 @@ func refusal(broken []*exchangev1.Violation) error {
 		})
 	}
 	first := fmt.Sprintf("%s: %s", broken[0].GetPath(), broken[0].GetMessage())
-	refused, err := status.New(codes.InvalidArgument, first).WithDetails(details)
+	rejected, err := status.New(codes.InvalidArgument, first).WithDetails(details)
 	if err != nil {
 		return status.Error(codes.Internal, "the details could not be written")
 	}
-	return refused.Err()
+	return rejected.Err()
 }
 
-// words returns what an error says as a string that a message can hold: it may quote the content.
+// words returns the text of an error as valid UTF-8: it may quote the content.
 func words(err error) string {
 	return strings.ToValidUTF8(err.Error(), "\uFFFD")
 }

@@ -10,7 +10,7 @@ import org.erdtman.jcs.JsonCanonicalizer;
 final class Digest {
   private Digest() {}
 
-  /** Returns the digest of the message that a ProtoJSON text stands for. */
+  /** Returns the digest of a message, given its ProtoJSON. */
   static String ofJson(String json) throws IOException {
     byte[] canonical = new JsonCanonicalizer(json).getEncodedUTF8();
     try {

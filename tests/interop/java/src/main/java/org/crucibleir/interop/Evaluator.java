@@ -17,7 +17,7 @@ import org.crucibleir.conformance.v1.EvaluateRequest;
 import org.crucibleir.conformance.v1.EvaluateResponse;
 import org.crucibleir.conformance.v1.Evaluation;
 
-/** Reads payloads and says everything about them that the harness compares. */
+/** Reads payloads and evaluates each aspect that the harness compares. */
 final class Evaluator {
   private final JsonFormat.Parser parser = JsonFormat.parser();
   private final JsonFormat.Printer printer = JsonFormat.printer().omittingInsignificantWhitespace();
@@ -30,10 +30,10 @@ final class Evaluator {
       switch (request.getPayloadCase()) {
         case BINARY -> message.mergeFrom(request.getBinary());
         case JSON -> parser.merge(utf8(request.getJson()), message);
-        case PAYLOAD_NOT_SET -> throw new IllegalArgumentException("a form that is not known here");
+        case PAYLOAD_NOT_SET -> throw new IllegalArgumentException("the format of the payload is not supported");
       }
-    } catch (InvalidProtocolBufferException | CharacterCodingException refused) {
-      return response.setDecodeError(refused.toString()).build();
+    } catch (InvalidProtocolBufferException | CharacterCodingException error) {
+      return response.setDecodeError(error.toString()).build();
     }
     return response.setEvaluation(evaluate(message.build())).build();
   }

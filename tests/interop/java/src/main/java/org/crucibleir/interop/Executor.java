@@ -19,14 +19,14 @@ import org.crucibleir.conformance.v1.Request;
 import org.crucibleir.conformance.v1.Response;
 import org.erdtman.jcs.JsonCanonicalizer;
 
-/** Answers the conformance harness: reads requests from standard input until it ends. */
+/** Responds to the conformance harness: reads requests up to the end of standard input. */
 public final class Executor {
   private final Evaluator evaluator = new Evaluator();
 
   public static void main(String[] arguments) throws IOException {
     InputStream requests = new BufferedInputStream(System.in);
     OutputStream responses = new BufferedOutputStream(new FileOutputStream(FileDescriptor.out));
-    // Standard output is for responses only, whatever a library has to say.
+    // Standard output is for responses only, not for the output of a library.
     System.setOut(System.err);
     Executor executor = new Executor();
     for (Request request; (request = Request.parseDelimitedFrom(requests)) != null; ) {

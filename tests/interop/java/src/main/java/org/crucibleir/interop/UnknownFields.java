@@ -8,7 +8,7 @@ import java.util.List;
 final class UnknownFields {
   private UnknownFields() {}
 
-  /** Returns whether a message, or any message inside it, holds unknown fields. */
+  /** Returns whether a message, or any message inside it, has unknown fields. */
   static boolean in(Message message) {
     return !message.getUnknownFields().isEmpty()
         || message.getAllFields().entrySet().stream()

@@ -1,5 +1,5 @@
-// Takes a model version and feedback events through the exchange whose address is the argument, and
-// prints what the exchange told about each step as one JSON object.
+// Sends a model version and feedback events through an exchange, given its address, and prints the
+// response to each step as one JSON object.
 import { create, toJson, type MessageInitShape } from "@bufbuild/protobuf";
 import { Code, ConnectError, createClient } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
@@ -27,7 +27,7 @@ import {
 
 const [address] = process.argv.slice(2);
 if (address === undefined) {
-  throw new Error("usage: exchange_journey.js HOST:PORT");
+  throw new Error("usage: exchange_client.js HOST:PORT");
 }
 const transport = createGrpcTransport({ baseUrl: `http://${address}` });
 const exchange = createClient(ExchangeService, transport);
@@ -50,7 +50,7 @@ const staging = modelVersion({
 });
 const production = modelVersion({ stageKind: { case: "stage", value: ModelStage.PRODUCTION } });
 
-/** Publishes a second revision while a watch that began before the first one goes on. */
+/** Publishes a second revision during a watch that began before the first one. */
 async function watched(): Promise<Change[]> {
   const changes: Change[] = [];
   const watching = new AbortController();
@@ -70,7 +70,7 @@ async function watched(): Promise<Change[]> {
   return changes;
 }
 
-/** Two batches; the second repeats an event, and holds two that break rules. */
+/** Two batches; the second repeats an event, and contains two that break rules. */
 async function* batches(): AsyncIterable<MessageInitShape<typeof IngestRequestSchema>> {
   const feedbackTypeKind = { case: "feedbackType", value: FeedbackType.RATING } as const;
   yield {
@@ -91,16 +91,16 @@ async function ingested() {
   return acknowledgements;
 }
 
-async function refused(call: Promise<unknown>): Promise<ConnectError> {
+async function rejected(call: Promise<unknown>): Promise<ConnectError> {
   return call.then(
-    () => Promise.reject(new Error("the exchange did not refuse")),
+    () => Promise.reject(new Error("the exchange did not reject it")),
     (reason: unknown) => ConnectError.from(reason),
   );
 }
 
 async function invalidDocument() {
   const document = modelVersion({ modelId: "", version: "1" });
-  const error = await refused(exchange.publish({ document }));
+  const error = await rejected(exchange.publish({ document }));
   return {
     code: Code[error.code],
     violations: error
@@ -111,7 +111,7 @@ async function invalidDocument() {
 }
 
 async function staleEtag() {
-  const error = await refused(exchange.publish({ document: staging, etag: "stale" }));
+  const error = await rejected(exchange.publish({ document: staging, etag: "stale" }));
   return {
     code: Code[error.code],
     violations: error
@@ -123,7 +123,7 @@ async function staleEtag() {
 }
 
 async function missingDocument() {
-  const error = await refused(exchange.get({ ...ID, id: "never_published" }));
+  const error = await rejected(exchange.get({ ...ID, id: "never_published" }));
   return {
     code: Code[error.code],
     resources: error

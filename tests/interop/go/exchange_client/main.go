@@ -1,5 +1,5 @@
-// Command journey takes a document and feedback through an exchange, and prints what it was told as
-// JSON, for the tests to judge.
+// Command exchange_client sends a document and feedback through an exchange, and prints the
+// responses as JSON for the tests.
 package main
 
 import (
@@ -22,17 +22,17 @@ import (
 	irv1 "github.com/north-shore-ai/crucible-ir/gen/go/crucible_ir/v1"
 )
 
-// report is what the tests read. Answers are ProtoJSON.
+// report is the output for the tests. Responses are ProtoJSON.
 type report struct {
-	Published []json.RawMessage  `json:"published"`
-	Got       json.RawMessage    `json:"got"`
-	Watched   []json.RawMessage  `json:"watched"`
-	Ingested  []json.RawMessage  `json:"ingested"`
-	Refused   map[string]refusal `json:"refused"`
+	Published []json.RawMessage    `json:"published"`
+	Got       json.RawMessage      `json:"got"`
+	Watched   []json.RawMessage    `json:"watched"`
+	Ingested  []json.RawMessage    `json:"ingested"`
+	Rejected  map[string]rejection `json:"rejected"`
 }
 
-// refusal is an error as its typed details tell it.
-type refusal struct {
+// rejection is an error with its typed details.
+type rejection struct {
 	Code          string         `json:"code"`
 	BrokenRules   []brokenRule   `json:"broken_rules,omitempty"`
 	Preconditions []precondition `json:"preconditions,omitempty"`
@@ -57,7 +57,7 @@ type resource struct {
 
 func main() {
 	if len(os.Args) != 2 {
-		log.Fatal("usage: journey ADDRESS")
+		log.Fatal("usage: exchange_client ADDRESS")
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
@@ -78,7 +78,7 @@ func travel(ctx context.Context, address string) (*report, error) {
 	defer connection.Close()
 	exchange := exchangev1.NewExchangeServiceClient(connection)
 	told := &report{}
-	first, err := told.publish(ctx, exchange)
+	first, err := read.publish(ctx, exchange)
 	if err != nil {
 		return nil, fmt.Errorf("publish: %w", err)
 	}
@@ -86,15 +86,15 @@ func travel(ctx context.Context, address string) (*report, error) {
 	if err != nil {
 		return nil, fmt.Errorf("get: %w", err)
 	}
-	told.Got = protoJSON(got)
-	if err := told.watch(ctx, exchange, first.GetRecord()); err != nil {
+	read.Got = protoJSON(got)
+	if err := read.watch(ctx, exchange, first.GetRecord()); err != nil {
 		return nil, fmt.Errorf("watch: %w", err)
 	}
-	if err := told.ingest(ctx, exchangev1.NewFeedbackServiceClient(connection)); err != nil {
+	if err := read.ingest(ctx, exchangev1.NewFeedbackServiceClient(connection)); err != nil {
 		return nil, fmt.Errorf("ingest: %w", err)
 	}
-	told.offend(ctx, exchange, first.GetRecord())
-	return told, nil
+	read.reject(ctx, exchange, first.GetRecord())
+	return read, nil
 }
 
 // publish stores a version and then promotes it, and returns the first answer.
@@ -115,7 +115,7 @@ func (r *report) publish(
 	return first, nil
 }
 
-// watch is told of both publications.
+// watch receives both publications.
 func (r *report) watch(
 	ctx context.Context, exchange exchangev1.ExchangeServiceClient, first *exchangev1.Record,
 ) error {
@@ -172,8 +172,8 @@ func (r *report) ingest(ctx context.Context, feedback exchangev1.FeedbackService
 	}
 }
 
-// offend does what an exchange refuses.
-func (r *report) offend(
+// reject sends requests that an exchange rejects.
+func (r *report) reject(
 	ctx context.Context, exchange exchangev1.ExchangeServiceClient, outdated *exchangev1.Record,
 ) {
 	broken := modelVersion()
@@ -181,37 +181,37 @@ func (r *report) offend(
 	_, invalid := exchange.Publish(ctx, publication(broken, ""))
 	_, stale := exchange.Publish(ctx, publication(modelVersion(), outdated.GetEtag()))
 	_, missing := exchange.Get(ctx, &exchangev1.GetRequest{Type: "ModelVersion", Id: "go_2"})
-	r.Refused = map[string]refusal{
-		"invalid": refusalOf(invalid),
-		"stale":   refusalOf(stale),
-		"missing": refusalOf(missing),
+	r.Rejected = map[string]rejection{
+		"invalid": rejectionOf(invalid),
+		"stale":   rejectionOf(stale),
+		"missing": rejectionOf(missing),
 	}
 }
 
-// refusalOf reads the typed details of an error.
-func refusalOf(err error) refusal {
-	told := refusal{Code: status.Code(err).String()}
+// rejectionOf reads the typed details of an error.
+func rejectionOf(err error) rejection {
+	read := rejection{Code: status.Code(err).String()}
 	for _, detail := range status.Convert(err).Details() {
 		switch detail := detail.(type) {
 		case *errdetails.BadRequest:
 			for _, violation := range detail.GetFieldViolations() {
-				told.BrokenRules = append(
-					told.BrokenRules, brokenRule{violation.GetField(), violation.GetReason()},
+				read.BrokenRules = append(
+					read.BrokenRules, brokenRule{violation.GetField(), violation.GetReason()},
 				)
 			}
 		case *errdetails.PreconditionFailure:
 			for _, violation := range detail.GetViolations() {
-				told.Preconditions = append(
-					told.Preconditions, precondition{violation.GetType(), violation.GetSubject()},
+				read.Preconditions = append(
+					read.Preconditions, precondition{violation.GetType(), violation.GetSubject()},
 				)
 			}
 		case *errdetails.ResourceInfo:
-			told.Resource = &resource{detail.GetResourceType(), detail.GetResourceName()}
+			read.Resource = &resource{detail.GetResourceType(), detail.GetResourceName()}
 		case *errdetails.ErrorInfo:
-			told.Reason = detail.GetReason()
+			read.Reason = detail.GetReason()
 		}
 	}
-	return told
+	return read
 }
 
 func modelVersion() *irv1.ModelVersion {
@@ -224,7 +224,7 @@ func modelVersion() *irv1.ModelVersion {
 	}
 }
 
-// publication asks to store a version in place of the revision that an etag names, or in any case.
+// publication returns a request to store a version, optionally only over the revision of an etag.
 func publication(version *irv1.ModelVersion, etag string) *exchangev1.PublishRequest {
 	request := &exchangev1.PublishRequest{Document: &irv1.Document{
 		IrVersion: "0.2.0",
