@@ -1,5 +1,5 @@
-# Needs only make and Python 3.11 or later; every other tool is installed into .venv by the first
-# target that wants it.
+# Requires only make and Python 3.11 or later. The first target that needs it installs every other
+# tool into .venv.
 
 PYTHON ?= python3
 ARGS ?=
@@ -50,7 +50,7 @@ test: setup $(VENV_GENERATE)/.installed $(RULES_PROTO) ## Run every test of Pyth
 interop: setup ## Run the tests of the other languages whose tools are installed
 	$(BIN)/python $(PYTEST) --dist loadfile -m toolchain tests/interop $(ARGS)
 
-test-protobuf6: $(VENV_PROTOBUF6)/.installed ## Run what depends on protobuf on its oldest major
+test-protobuf6: $(VENV_PROTOBUF6)/.installed ## Run the tests that depend on protobuf, on its oldest major
 	$(VENV_PROTOBUF6)/bin/python -c 'import google.protobuf as p; print("protobuf", p.__version__)'
 	$(VENV_PROTOBUF6)/bin/python $(PYTEST) --dist worksteal -m "not toolchain" \
 		$(PROTOBUF_TESTS) $(ARGS)
@@ -64,7 +64,7 @@ format: setup ## Format the code and the schema in place
 	$(BIN)/ruff format
 	$(BIN)/buf format proto --write
 
-check-format: setup ## Fail where `make format` would change something
+check-format: setup ## Fail if `make format` would change a file
 	$(BIN)/ruff format --check
 	$(BIN)/buf format proto --diff --exit-code
 
@@ -72,22 +72,22 @@ types: setup ## Check the types with mypy --strict
 	$(BIN)/mypy
 
 # protoc's plugins need an older protobuf than the package's tests, so they run in an environment of
-# their own; what they write is imported by the second command.
+# their own. The second command imports their output.
 generate: setup $(VENV_GENERATE)/.installed $(RULES_PROTO) ## Write everything derived from the schema
 	$(VENV_GENERATE)/bin/python tools/generate.py
 	$(BIN)/python tools/generate_data.py
 
-check-generated: setup $(VENV_GENERATE)/.installed $(RULES_PROTO) ## Fail where `make generate` would change something
+check-generated: setup $(VENV_GENERATE)/.installed $(RULES_PROTO) ## Fail if `make generate` would change a file
 	$(VENV_GENERATE)/bin/python tools/generate.py --check
 	$(BIN)/python tools/generate_data.py --check
 
-breaking: setup $(RULES_PROTO) ## Fail where the schema breaks a promise to a release in tests/compat
+breaking: setup $(RULES_PROTO) ## Fail if the schema has a breaking change since a release in tests/compat
 	$(BIN)/python tools/check_breaking.py
 
-release-image: setup check-generated ## Keep this version's schema, lints and documents for later checks
+release-image: setup check-generated ## Save this version's schema, lints and documents for later checks
 	$(BIN)/python tools/snapshot_release.py
 
-check-package: setup ## Build the sdist and the wheel, and try the wheel in an empty environment
+check-package: setup ## Build the sdist and the wheel, and use the wheel in new environments
 	$(BIN)/python tools/check_package.py
 
 bench: setup ## Measure and print the figures of the README
@@ -102,13 +102,13 @@ fuzz: $(VENV_FUZZ)/.installed ## Fuzz every decoder (TIME=600 seconds each, ARGS
 bench-exchange: setup ## Measure the exchange against bare SQLite and bare gRPC (ARGS="--soak 600")
 	$(BIN)/python benchmarks/exchange.py $(ARGS)
 
-clean: ## Remove everything that the other targets can make again
+clean: ## Remove everything that the other targets create
 	rm -rf $(VENV) $(VENV_GENERATE) $(VENV_PROTOBUF6) $(VENV_FUZZ) third_party dist build \
 		.coverage .fuzz .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache \
 		tests/interop/*/build tests/interop/*/.*.lock tests/interop/*/gen tests/interop/*/node_modules
 	find . -name .git -prune -o -name __pycache__ -prune -exec rm -rf {} +
 
-# An environment is made anew when what pyproject.toml asks for, or the version, changes.
+# An environment is made again when pyproject.toml or the version changes.
 define make-venv
 @$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or \
 	sys.exit("$(PYTHON) is Python %d.%d" % sys.version_info[:2])' || \

@@ -1,7 +1,6 @@
 """Build the sdist and the wheel, and try the wheel in new environments outside the repository.
 
-It is tried with every Python that the package supports and that is found on the path or in pyenv's
-folder.
+It runs on each supported version of Python that is on the path or in pyenv's folder.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 
-#: Which folder of the repository becomes which folder of the wheel.
+#: The folders of the wheel, by the folders of the repository that they are copies of.
 SHIPPED = {
     "python/crucible_ir": "crucible_ir",
     "proto": "crucible_ir/proto",
@@ -36,7 +35,7 @@ assert installed.is_relative_to(sys.prefix), f"imported from {installed}, not fr
 print("crucible-ir", importlib.metadata.version("crucible-ir"), "imported from", installed.parent)
 """
 
-#: What the extra for betterproto2 brings: neither needed nor imported without it.
+#: The packages of the extra for betterproto2, neither needed nor imported without it.
 BETTERPROTO = ("betterproto2", "grpclib", "dateutil")
 
 BASE_CHECK = f"""\
@@ -44,14 +43,14 @@ import importlib.util, sys
 import crucible_ir as ir
 assert ir.from_json(ir.to_json(ir.new_stage_def(name="s")), "StageDef").name == "s"
 there = [name for name in {BETTERPROTO!r} if importlib.util.find_spec(name)]
-assert not there, f"the base install brings {{there}}"
+assert not there, f"the base install has {{there}}"
 try:
     import crucible_ir.betterproto
 except ImportError as error:
     assert "pip install 'crucible-ir[betterproto]'" in str(error), error
 else:
     raise AssertionError("crucible_ir.betterproto was imported without its extra")
-print("Without its extra, crucible_ir.betterproto says what to install.")
+print("Without its extra, crucible_ir.betterproto names the extra.")
 """
 
 BETTERPROTO_CHECK = f"""\
@@ -78,12 +77,12 @@ with subprocess.Popen(serve, stdout=subprocess.PIPE, text=True) as server:
         client.publish(ir.new_model_version(id="m", model_id="llama", version="1.0.0"))
         assert client.get(ir.v1.ModelVersion, "m").content.model_id == "llama"
     server.terminate()
-print("With its extra, an exchange at", address, "took a document and gave it back.")
+print("With its extra, an exchange at", address, "stored a document and returned it.")
 """
 
 
 class PackageError(Exception):
-    """The built package is not what it should be."""
+    """The built package is not as expected."""
 
 
 def main() -> int:
@@ -95,7 +94,7 @@ def main() -> int:
             check_contents(wheel)
             for version in supported_versions():
                 if (interpreter := find_python(version)) is None:
-                    print(f"== Python {version} is not installed: the wheel is not tried on it.")
+                    print(f"== Python {version} is not installed: skipped.")
                     continue
                 print(f"== Python {version}: {interpreter}")
                 (folder / version).mkdir()
@@ -132,7 +131,7 @@ def check_contents(wheel: Path) -> None:
         if path.is_file() and "__pycache__" not in path.parts
     }
     problems = [f"{name} is missing" for name in expected.keys() - found.keys()]
-    problems += [f"{name} is extra" for name in found.keys() - expected.keys() - metadata]
+    problems += [f"{name} is unexpected" for name in found.keys() - expected.keys() - metadata]
     problems += [
         f"{name} differs" for name in expected.keys() & found if found[name] != expected[name]
     ]
@@ -140,7 +139,7 @@ def check_contents(wheel: Path) -> None:
         problems.append("the licence is missing")
     if problems:
         raise PackageError(f"{wheel.name}: " + "; ".join(sorted(problems)))
-    print(f"{wheel.name} holds {len(expected)} files, each as in the repository.")
+    print(f"{wheel.name} has {len(expected)} files, each the same as in the repository.")
 
 
 def supported_versions() -> list[str]:
@@ -172,15 +171,15 @@ def _candidates(version: str) -> Iterator[str]:
 
 
 def check_installed(wheel: Path, interpreter: str, folder: Path) -> None:
-    """Install the wheel into a new environment and run its parts, then with an extra.
+    """Install the wheel into a new environment and use it, first without and then with extras.
 
     Args:
         wheel: The path of the wheel.
         interpreter: The Python of the environment.
-        folder: An existing folder for the environment, and for what runs in it.
+        folder: An existing folder for the environment and its files.
     """
     environment = folder / "environment"
-    # pip comes from here: not every Python of a system has it.
+    # The pip of this environment installs: not every Python of a system has its own.
     run(interpreter, "-m", "venv", "--without-pip", str(environment))
     python = str(environment / "bin" / "python")
     pip = (sys.executable, "-m", "pip", "--python", python)
@@ -209,17 +208,17 @@ def check_installed(wheel: Path, interpreter: str, folder: Path) -> None:
 
 
 def python_of(page: str) -> str:
-    """Join a page's Python blocks, which continue one another, into one script.
+    """Join the Python blocks of a page into one script.
 
     Args:
         page: The page's path in the repository.
 
     Raises:
-        PackageError: The page shows no Python.
+        PackageError: The page has no Python block.
     """
     blocks = PYTHON_BLOCK.findall((ROOT / page).read_text(encoding="utf-8"))
     if not blocks:
-        raise PackageError(f"{page} shows no Python to run")
+        raise PackageError(f"{page} has no Python block")
     return "\n".join(blocks)
 
 

@@ -1,7 +1,7 @@
-"""Fetch buf.validate's proto, which the schema imports, by pinned version and checksum.
+"""Fetch the proto of buf.validate, which the schema imports, by pinned version and checksum.
 
-It comes from the source distribution of `protovalidate`. It is needed to lint and to generate, not
-to install or to run, so it lives in a folder that git ignores.
+It comes from the source distribution of `protovalidate`. Only the linter and the generators need
+it, so it is in a folder that git ignores.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ THIRD_PARTY = Path(__file__).resolve().parent.parent / "third_party"
 
 
 class FetchError(Exception):
-    """The file could not be fetched, or is not the one that was pinned."""
+    """The file cannot be fetched, or is not the pinned one."""
 
 
 def main() -> int:
-    """Put the file into place unless it is there already, and say what was done."""
+    """Fetch the file unless it exists, and print the result."""
     target = THIRD_PARTY / VALIDATE_PROTO
     if target.is_file() and sha256(target.read_bytes()) == VALIDATE_PROTO_SHA256:
-        print(f"{target} is there already")
+        print(f"{target} exists")
         return 0
     try:
         with tempfile.TemporaryDirectory() as folder:
@@ -35,7 +35,7 @@ def main() -> int:
     except FetchError as error:
         print(f"fetch_third_party: {error}", file=sys.stderr)
         return 1
-    print(f"{target} fetched from protovalidate {PROTOVALIDATE_VERSION}")
+    print(f"fetched {target} from protovalidate {PROTOVALIDATE_VERSION}")
     return 0
 
 
@@ -50,17 +50,17 @@ def download(folder: Path) -> Path:
 
 
 def read_validate_proto(archive: Path) -> bytes:
-    """Read the one file out of the source distribution."""
+    """Read the file from the source distribution."""
     suffix = f"/proto/{VALIDATE_PROTO.as_posix()}"
     with tarfile.open(archive) as contents:
         for member in contents:
             if member.name.endswith(suffix) and (stream := contents.extractfile(member)):
                 return stream.read()
-    raise FetchError(f"{archive.name} holds no file that ends in {suffix}")
+    raise FetchError(f"{archive.name} has no file {suffix}")
 
 
 def install(content: bytes, target: Path) -> None:
-    """Write the content to its place, if it is what was pinned.
+    """Write the content to its place, if it is the pinned one.
 
     Raises:
         FetchError: The content's SHA-256 is not `VALIDATE_PROTO_SHA256`; nothing is written.

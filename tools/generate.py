@@ -1,4 +1,4 @@
-"""Write the code that is derived from the schema, or with --check report what is out of date.
+"""Write the code that is derived from the schema, or with --check report the files out of date.
 
 It runs in the environment of protoc, `.venv-generate`. `generate_data.py` writes the rest.
 """

@@ -13,14 +13,14 @@ from pathlib import Path
 import schema_image
 from schema_image import SchemaImage
 
-#: What betterproto2 writes lives in a package of its own: it brings its own `google.protobuf`.
+#: The output of betterproto2 has a package of its own, because it has its own `google.protobuf`.
 GENERATED = Path("crucible_ir/betterproto/generated")
 
-#: Declares nothing but the options of the schema's fields, which betterproto2 does not read; with
-#: it would come a class for every message of `google/protobuf/descriptor.proto`.
+#: It declares only the options of the schema's fields, which betterproto2 does not read, and would
+#: add a class for every message of `google/protobuf/descriptor.proto`.
 OPTIONS_FILE = "crucible_ir/v1/options.proto"
 
-#: Where the class lives that mends betterproto2's stubs.
+#: The module of the class that corrects betterproto2's stubs.
 SENDING = "crucible_ir.betterproto.exchange.sending"
 
 PLUGIN = "protoc-gen-python_betterproto2"
@@ -48,7 +48,7 @@ def generate(image: SchemaImage, python: Path) -> None:
 
     Args:
         image: The compiled schema.
-        python: The folder that holds, or is to hold, the package `crucible_ir`.
+        python: The folder of the package `crucible_ir`, which need not exist.
     """
     generated = python / GENERATED
     generated.mkdir(parents=True, exist_ok=True)
@@ -81,8 +81,8 @@ def run_plugin(descriptors: bytes, names: list[str], generated: Path) -> None:
             f"--python_betterproto2_out={generated}",
             "--python_betterproto2_opt=client_generation=async",
         ]
-        # The plugin finds ruff by PATH, and its configuration and what was there before by the
-        # folder that it runs in.
+        # The plugin finds ruff by PATH, and its configuration and earlier output by the folder in
+        # which it runs.
         environment = {**os.environ, "PATH": f"{scripts}{os.pathsep}{os.environ.get('PATH', '')}"}
         ran = subprocess.run(
             [*command, *names],
@@ -99,7 +99,7 @@ def run_plugin(descriptors: bytes, names: list[str], generated: Path) -> None:
 
 
 def package_module(folder: Path, module: str) -> str:
-    """Spell the module that re-exports what betterproto2 made of one proto package.
+    """Return the module that re-exports the generated code of one proto package.
 
     Args:
         folder: The folder of the package's files, below `proto`.
@@ -112,8 +112,8 @@ def package_module(folder: Path, module: str) -> str:
     imports = f"from {source} import (\n{listed}\n)"
     if stubs:
         parent, _, last = source.rpartition(".")
-        mended = f"from {SENDING} import SendingStub\nfrom {parent} import {last} as generated"
-        imports = f"{mended}\n{imports}"
+        corrected = f"from {SENDING} import SendingStub\nfrom {parent} import {last} as generated"
+        imports = f"{corrected}\n{imports}"
     return PACKAGE_MODULE.format(
         folder=folder.as_posix(),
         package=".".join(folder.parts),

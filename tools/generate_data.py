@@ -15,8 +15,8 @@ import generate_lint_docs
 import generated_files
 from conformance_cases.partial_cases import ContradictionError
 
-#: The generators, in an order in which each may read what those before it wrote. Each returns the
-#: text of its files by their paths in the repository.
+#: The generators, which may read the files of those before them. Each returns the text of its files
+#: by their paths in the repository.
 GENERATORS: tuple[Callable[[], dict[str, str]], ...] = (
     generate_field_table.files,
     generate_digest_vectors.files,

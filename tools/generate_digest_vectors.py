@@ -37,8 +37,8 @@ NUMBERS = """
 9007199254740992 -9007199254740992 9007199254740994.0 4503599627370497.5 1.0000000000000002
 """
 
-#: What is hard to write or to sort: RFC 8785, section 3.2.3, and more. Characters beyond U+FFFF
-#: sort before U+E000 to U+FFFF, since their surrogates do.
+#: Texts that are hard to write or to sort: RFC 8785, section 3.2.3, and more. Characters beyond
+#: U+FFFF sort before U+E000 to U+FFFF, since their surrogates do.
 TEXTS = {
     "euro": "\u20ac",
     "carriage return": "\r",
@@ -82,7 +82,7 @@ def files() -> dict[str, str]:
         "spellings": spellings(),
     }
     found = {f"{FOLDER}/{name}.jsonl": lines(map(vector, some)) for name, some in cases.items()}
-    return found | {f"{FOLDER}/refused.jsonl": lines(refused())}
+    return found | {f"{FOLDER}/refused.jsonl": lines(rejected())}
 
 
 def lines(values: Iterable[dict[str, str]]) -> str:
@@ -186,9 +186,9 @@ def numbers() -> Iterator[Case]:
     """Yield numbers as doubles and in opaque maps, those that are not finite, and integers."""
     for number in NUMBERS.split():
         yield Case(f"double {number}", "MetricsSnapshot", f'{{"values": {{"m": {number}}}}}')
-        # An integer that a double cannot be sure to hold is refused there, whatever it is.
-        spelled = f"{number}.0" if number.lstrip("-").isdigit() and len(number) > 17 else number
-        yield Case(f"opaque {spelled}", "StageDef", f'{{"options": {{"n": [{spelled}]}}}}')
+        # Opaque JSON rejects integers that a double may not represent exactly.
+        written = f"{number}.0" if number.lstrip("-").isdigit() and len(number) > 17 else number
+        yield Case(f"opaque {written}", "StageDef", f'{{"options": {{"n": [{written}]}}}}')
     for number in ("NaN", "Infinity", "-Infinity", "0.5", "1e3"):
         yield Case(f"quoted {number}", "MetricsSnapshot", f'{{"values": {{"m": "{number}"}}}}')
     yield Case("optional double of -0", "TrainingConfig", '{"learningRate": -0.0}')
@@ -223,7 +223,7 @@ def opaque() -> Iterator[Case]:
 
 
 def spellings() -> Iterator[Case]:
-    """Yield documents of which one message can be spelled in more than one way."""
+    """Yield different documents for one message."""
     backend = '{"id": "gpt4", "profile": "default", "options": {"temperature": 0}}'
     yield Case("example of the specification", "BackendRef", backend)
     yield Case("default left unset", "BackendRef", '{"id": "gpt4", "options": {"temperature": 0}}')
@@ -237,7 +237,7 @@ def spellings() -> Iterator[Case]:
     for device in ('"DEVICE_CUDA"', "2", "99", "0"):
         yield Case(f"enum {device}", "TrainingConfig", f'{{"device": {device}}}')
     yield Case("custom name", "TrainingConfig", '{"customDevice": "npu"}')
-    for moment in (
+    for time in (
         "2025-12-26T12:00:00Z",
         "2025-12-26T12:00:00.5Z",
         "2025-12-26T12:00:00.123456Z",
@@ -247,28 +247,28 @@ def spellings() -> Iterator[Case]:
         "0001-01-01T00:00:00Z",
         "9999-12-31T23:59:59.999999999Z",
     ):
-        yield Case(f"time {moment}", "Experiment", f'{{"createdAt": "{moment}"}}')
+        yield Case(f"time {time}", "Experiment", f'{{"createdAt": "{time}"}}')
     for data in ("", "AA==", "+/8=", "-_8=", "-_8"):
         yield Case(f"bytes {data!r}", "ImageContent", f'{{"base64": "{data}"}}')
 
 
-def refused() -> Iterator[dict[str, str]]:
-    """Yield messages, as base64 of their bytes, that have no digest, and where the reason is."""
+def rejected() -> Iterator[dict[str, str]]:
+    """Yield messages that have no digest, as base64, with the path of the reason."""
     for value in ("nan", "inf", "-inf"):
         stage = ir.v1.StageDef()
         stage.options.update({"a": [float(value)]})
-        yield refusal(
+        yield rejection(
             f"{value} in an opaque map",
             ir.v1.Experiment(pipeline=[stage]),
             'pipeline[0].options["a"][0]',
         )
-    yield refusal("a value without a kind", event_without_kind(), "feedback_value")
+    yield rejection("a value without a kind", event_without_kind(), "feedback_value")
     late = ir.v1.Experiment()
     late.created_at.seconds = 253_402_300_800
-    yield refusal("a time in the year 10000", late, "created_at")
+    yield rejection("a time in the year 10000", late, "created_at")
     newer = ir.v1.BackendRef.FromString(b"\xf8\x07\x01")
-    yield refusal("an unknown field", newer, "")
-    yield refusal("an unknown field inside", ir.v1.Experiment(backend=newer), "backend")
+    yield rejection("an unknown field", newer, "")
+    yield rejection("an unknown field inside", ir.v1.Experiment(backend=newer), "backend")
 
 
 def event_without_kind() -> Message:
@@ -278,7 +278,7 @@ def event_without_kind() -> Message:
     return event
 
 
-def refusal(name: str, message: Message, path: str) -> dict[str, str]:
+def rejection(name: str, message: Message, path: str) -> dict[str, str]:
     """Return the line for a message that has no digest."""
     binary = base64.b64encode(message.SerializeToString()).decode("ascii")
     return {"name": name, "type": message.DESCRIPTOR.name, "binary": binary, "path": path}

@@ -1,4 +1,4 @@
-"""The table of fields, tests/schema/field_table.json: what the tests of the schema go through.
+"""The table of fields, tests/schema/field_table.json, on which the tests of the schema run.
 
 It has a line for each field, so that a change of the schema shows in it as a change of one line:
 
@@ -6,7 +6,7 @@ It has a line for each field, so that a change of the schema shows in it as a ch
   map, or the zero of a closed vocabulary, is unset).
 - type: `ts` is google.protobuf.Timestamp, `map` google.protobuf.Struct, `Value` itself; `open` and
   `closed` are vocabularies, with their names beside them; `[]` is a list.
-- rule: what a value must satisfy. default: what a constructor sets. oneof: the group of the field.
+- rule: the rule on its value. default: the value that a constructor sets. oneof: its oneof.
 """
 
 from __future__ import annotations

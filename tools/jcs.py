@@ -1,4 +1,4 @@
-"""RFC 8785 a second time, written from the RFC and ECMA-262: what ours is compared with."""
+"""A second implementation of RFC 8785, from the RFC and ECMA-262, to compare the package with."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def canonical(value: Any) -> str:
 def number(value: float) -> str:
     """Return a number as ECMAScript writes it (ECMA-262, Number::toString).
 
-    With the names used there, the value is 0.digits times 10 to the power of n.
+    In the names of the standard, the value is 0.digits times 10 to the power of n.
     """
     if value == 0:
         return "0"

@@ -1,8 +1,8 @@
 """Compile the schema to descriptors, with and without the validation rules' own schema.
 
 The published descriptors and the Python classes must not need `buf.validate`: no wheel ships that
-module, and two packages that each ship one collide in protobuf's global pool. So its import is cut
-out of the compiled files. The rules themselves stay, as bytes in the options.
+module, and two packages that each ship one collide in protobuf's global pool. So its import is
+removed from the compiled files. The rules themselves stay, as bytes in the options.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def build(root: Path) -> SchemaImage:
 
 
 def publishable(full: FileDescriptorSet) -> FileDescriptorSet:
-    """Copy the schema's own files and what they still need once the rules' schema is cut out."""
+    """Copy the schema's own files and their imports, without the schema of the rules."""
     published = without_file(full, RULES_FILE)
     for file in published.file:
         if not file.name.startswith(OWN_PREFIX):
@@ -61,9 +61,9 @@ def publishable(full: FileDescriptorSet) -> FileDescriptorSet:
 
 
 def without_file(files: FileDescriptorSet, name: str) -> FileDescriptorSet:
-    """Copy the schema's own files and what they still need once one file is cut out.
+    """Copy the schema's own files and their imports, without one file.
 
-    Nothing else in them may refer to what that file declares.
+    The others must not refer to its declarations.
     """
     rest = [without_import(file, name) for file in files.file if file.name != name]
     needed = reachable(rest, (file.name for file in rest if file.name.startswith(OWN_PREFIX)))

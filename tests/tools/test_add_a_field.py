@@ -31,7 +31,7 @@ FIELD = """
   }];
 """
 
-#: What generation changes, besides conformance cases.
+#: The files that generation changes, besides conformance cases.
 GENERATED = {
     "python/crucible_ir/betterproto/generated/crucible_ir/v1/__init__.py",
     "python/crucible_ir/building/constructors.py",
@@ -75,7 +75,7 @@ assert guards.guard_experiment(made) is not True
 assert (violation.path, violation.rule_id) == ("budget_share", "double.gte_lte")
 """
 
-#: The tests that compare the schema with what is recorded or written by hand.
+#: The tests that compare the schema with recorded or handwritten data.
 TESTS = (
     "tests/compat",
     "tests/conformance/test_vectors.py",

@@ -1,4 +1,4 @@
-"""What the generated code registers and asks of its runtime, and what the generators refuse."""
+"""The generated code, the tools that generate it, and the package."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_generated_code_loads_on_the_oldest_protobuf_that_the_package_allows(mod
     assert tuple(map(int, header[1].split("."))) <= (6, 33, 5)
 
 
-def test_the_descriptor_set_stands_alone_and_needs_no_rules_schema() -> None:
+def test_the_descriptor_set_is_complete_without_the_schema_of_the_rules() -> None:
     pool = descriptor_pool.DescriptorPool()
     for file in published().file:
         pool.Add(file)
@@ -91,7 +91,7 @@ def test_the_descriptor_set_keeps_the_comment_of_every_message() -> None:
             assert [path for path in message_paths if path not in commented] == []
 
 
-def test_cutting_an_import_keeps_the_other_imports_and_their_comments_together() -> None:
+def test_removing_an_import_keeps_the_others_with_their_comments() -> None:
     file = FileDescriptorProto(name="a.proto", dependency=["x.proto", "rules.proto", "y.proto"])
     for index, comment in enumerate(["of x", "of rules", "of y"]):
         file.source_code_info.location.add(path=[3, index], leading_comments=comment)
@@ -136,7 +136,7 @@ def test_a_file_that_is_no_longer_generated_is_stale(tmp_path: Path, folder: str
     ]
 
 
-def test_cutting_a_file_leaves_out_what_only_it_imports() -> None:
+def test_removing_a_file_removes_the_imports_that_only_it_has() -> None:
     files = FileDescriptorSet(
         file=[
             FileDescriptorProto(name="google/protobuf/descriptor.proto"),
@@ -160,7 +160,7 @@ def test_cutting_a_file_leaves_out_what_only_it_imports() -> None:
     assert list(cut.file[1].dependency) == ["google/protobuf/struct.proto"]
 
 
-def test_a_fetched_file_with_another_checksum_is_refused_and_not_written(tmp_path: Path) -> None:
+def test_a_fetched_file_with_another_checksum_is_rejected_and_not_written(tmp_path: Path) -> None:
     archive = tmp_path / "protovalidate.tar.gz"
     content = b'syntax = "proto3";\n'
     with tarfile.open(archive, "w:gz") as contents:

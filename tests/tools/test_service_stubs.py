@@ -47,14 +47,14 @@ def test_a_call_has_the_shape_and_the_messages_of_its_method() -> None:
         assert f"    {name}: grpc.aio.{shape}MultiCallable{messages}\n" in text
 
 
-def test_a_method_whose_message_stands_in_another_file_is_refused() -> None:
+def test_a_method_with_a_message_of_another_file_is_rejected() -> None:
     file = file_with_methods()
     file.service[0].method[0].input_type = ".a.v1.Elsewhere"
     with pytest.raises(ValueError, match=r"Elsewhere is declared in another file"):
         service_stubs(file)
 
 
-def test_the_stubs_name_what_the_generated_module_has() -> None:
+def test_the_stubs_have_the_names_of_the_generated_module() -> None:
     assert exchange_service_pb2_grpc.__file__ is not None
     stub_file = Path(exchange_service_pb2_grpc.__file__).with_suffix(".pyi")
     names = {
