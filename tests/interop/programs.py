@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SCHEMA = ROOT / "python" / "crucible_ir" / "schema" / "descriptors.binpb"
 
 #: Seconds that a build or a program has.
-TIMEOUT = 600
+TIMEOUT = 1200
 
 
 def search_path(*folders: Path) -> str:
