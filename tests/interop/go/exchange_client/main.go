@@ -61,24 +61,24 @@ func main() {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	told, err := travel(ctx, os.Args[1])
+	report, err := exchange(ctx, os.Args[1])
 	if err != nil {
 		log.Fatal(err)
 	}
-	if err := json.NewEncoder(os.Stdout).Encode(told); err != nil {
+	if err := json.NewEncoder(os.Stdout).Encode(report); err != nil {
 		log.Fatal(err)
 	}
 }
 
-func travel(ctx context.Context, address string) (*report, error) {
+func exchange(ctx context.Context, address string) (*report, error) {
 	connection, err := grpc.NewClient(address, grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
 		return nil, err
 	}
 	defer connection.Close()
 	exchange := exchangev1.NewExchangeServiceClient(connection)
-	told := &report{}
-	first, err := read.publish(ctx, exchange)
+	report := &report{}
+	first, err := report.publish(ctx, exchange)
 	if err != nil {
 		return nil, fmt.Errorf("publish: %w", err)
 	}
@@ -86,15 +86,15 @@ func travel(ctx context.Context, address string) (*report, error) {
 	if err != nil {
 		return nil, fmt.Errorf("get: %w", err)
 	}
-	read.Got = protoJSON(got)
-	if err := read.watch(ctx, exchange, first.GetRecord()); err != nil {
+	report.Got = protoJSON(got)
+	if err := report.watch(ctx, exchange, first.GetRecord()); err != nil {
 		return nil, fmt.Errorf("watch: %w", err)
 	}
-	if err := read.ingest(ctx, exchangev1.NewFeedbackServiceClient(connection)); err != nil {
+	if err := report.ingest(ctx, exchangev1.NewFeedbackServiceClient(connection)); err != nil {
 		return nil, fmt.Errorf("ingest: %w", err)
 	}
-	read.reject(ctx, exchange, first.GetRecord())
-	return read, nil
+	report.reject(ctx, exchange, first.GetRecord())
+	return report, nil
 }
 
 // publish stores a version and then promotes it, and returns the first answer.
