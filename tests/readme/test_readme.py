@@ -110,8 +110,12 @@ def test_the_readme_has_at_most_250_lines() -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["README.md", "CHANGELOG.md", "proto/README.md"]
-    + sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "docs").glob("*.md")),
+    [
+        "README.md",
+        "CHANGELOG.md",
+        "proto/README.md",
+        *sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "docs").glob("*.md")),
+    ],
 )
 def test_every_link_has_a_target(name: str) -> None:
     check_links((ROOT / name).read_text(encoding="utf-8"), (ROOT / name).parent)
