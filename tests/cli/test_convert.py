@@ -66,13 +66,12 @@ def test_standard_output_without_a_format_is_an_error_that_lists_the_formats() -
 
 def test_an_invalid_document_is_converted_only_with_no_validate(folder: Path) -> None:
     (folder / "out.json").write_text("before")
-    result = run("convert", EXAMPLES / "broken_experiment.yaml", "out.json")
+    write = ("--force", EXAMPLES / "broken_experiment.yaml", "out.json")
+    result = run("convert", *write)
     assert result.status == 1
     assert "pipeline[1].name: must not be empty [required]" in result.err
     assert (folder / "out.json").read_text() == "before"
-    assert (
-        run("convert", "--no-validate", EXAMPLES / "broken_experiment.yaml", "out.json").status == 0
-    )
+    assert run("convert", "--no-validate", *write).status == 0
     assert json.loads((folder / "out.json").read_text())["id"] == "broken"
 
 
@@ -168,7 +167,7 @@ def test_a_file_keeps_its_permissions_and_a_new_one_has_the_default(
     run("convert", EXAMPLES / "model.yaml", "new.json")
     assert stat.S_IMODE((folder / "new.json").stat().st_mode) == 0o666 & ~mask
     (folder / "new.json").chmod(0o640)
-    run("convert", EXAMPLES / "model.yaml", "new.json")
+    run("convert", "--force", EXAMPLES / "model.yaml", "new.json")
     assert stat.S_IMODE((folder / "new.json").stat().st_mode) == 0o640
     assert [path.name for path in folder.iterdir()] == ["new.json"]
 
@@ -176,7 +175,7 @@ def test_a_file_keeps_its_permissions_and_a_new_one_has_the_default(
 def test_a_link_still_points_to_the_file_after_writing(folder: Path) -> None:
     (folder / "real.json").write_text("before")
     (folder / "link.json").symlink_to("real.json")
-    assert run("convert", EXAMPLES / "model.yaml", "link.json").status == 0
+    assert run("convert", "--force", EXAMPLES / "model.yaml", "link.json").status == 0
     assert (folder / "link.json").is_symlink()
     assert json.loads((folder / "real.json").read_text())["name"] == "Llama 3.1 8B"
 

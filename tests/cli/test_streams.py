@@ -105,8 +105,9 @@ def test_an_empty_stream_is_converted_without_a_type(folder: Path) -> None:
 
 def test_the_first_bad_record_stops_and_the_output_is_unchanged(folder: Path) -> None:
     (folder / "out.jsonl").write_text("before")
-    assert convert("bad.binpbs", "out.jsonl") == (1, BAD_LINES.splitlines(True)[0])
-    status, err = convert("cut.binpbs", "out.jsonl")
+    force = ("--force", "out.jsonl")
+    assert convert("bad.binpbs", *force) == (1, BAD_LINES.splitlines(True)[0])
+    status, err = convert("cut.binpbs", *force)
     assert status == 1
     assert err.startswith("crucible-ir: cut.binpbs:record 4: the stream ends 1 byte before")
     assert (folder / "out.jsonl").read_text() == "before"

@@ -176,7 +176,7 @@ def test_unknown_fields_can_be_left_out(folder: Path) -> None:
         (("a.yaml",), "give A B; got 1 documents"),
         (("--three-way", "a.yaml", "b.yaml"), "give BASE OURS THEIRS; got 2 documents"),
         (("-", "-"), "only one document can come from standard input"),
-        (("-o", "out.yaml", "a.yaml", "b.yaml"), "--output and --to require --three-way"),
+        (("-o", "out.yaml", "a.yaml", "b.yaml"), "--output, --to and --force require --three-way"),
         (
             ("--three-way", "--tolerance", "1", *["a.yaml"] * 3),
             "--tolerance and --defaults-equal exclude --three-way",
@@ -224,7 +224,7 @@ def test_git_can_use_it_as_a_merge_driver(folder: Path) -> None:
     # git gives files without extensions, and reads the merge from the file of our side.
     for name, text in (("base", A), ("ours", B), ("theirs", THEIRS)):
         (folder / name).write_text(text)
-    arguments = ("--from", "yaml", "--three-way", "base", "ours", "theirs", "-o", "ours")
+    arguments = ("--from", "yaml", "--three-way", "base", "ours", "theirs", "--force", "-o", "ours")
     assert run("diff", *arguments).status == 0
     assert "description: theirs" in (folder / "ours").read_text()
 

@@ -126,6 +126,11 @@ def from_option() -> Decorator:
     )
 
 
+def force_option() -> Decorator:
+    """Return ``--force``, which every command that writes files has."""
+    return click.option("--force", is_flag=True, help="Replace files that exist.")
+
+
 def _limit_option(name: str, default: int | None, most: int | None, help_: str) -> Decorator:
     return click.option(
         name,

@@ -56,7 +56,7 @@ def test_publish_stores_valid_documents_beside_invalid_ones(client: ExchangeClie
     write_version("bad.json", "bad", version="1")
     result = run("publish", "bad.json", "good.json")
     assert result.status == 1
-    assert "bad.json: 1:45: version: does not match" in result.err
+    assert "bad.json: 1:45: version: must be a semantic version such as 1.2.0" in result.err
     assert client.get(v1.ModelVersion, id_).record.revision == 1
     assert run("publish", "good.json", "missing.json").status == 2
 

@@ -1,4 +1,7 @@
-"""Output to a file, which is written completely or not at all, or to standard output."""
+"""Output to a file, which is written completely or not at all, or to standard output.
+
+One rule holds for all commands: a file that exists is replaced only with ``--force``.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,9 @@ import os
 import stat
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import IO, TypeVar
+from typing import IO, Final, TypeVar
 
 import click
 
@@ -16,6 +19,9 @@ from crucible_ir.cli.files.inputs import STANDARD
 from crucible_ir.cli.session import CannotRunError, reason_of
 from crucible_ir.serialization.formats import Format, UnknownFormatError
 from crucible_ir.serialization.streams.formats import StreamFormat, format_named, format_of
+
+#: Standard output, and links to the file that the shell opened, which must not be replaced.
+_STANDARD_OUTPUTS: Final = (STANDARD, "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
 
 FormatT = TypeVar("FormatT", bound=Format | StreamFormat)
 
@@ -67,34 +73,66 @@ def check_terminal(target: str, format_: Format | StreamFormat) -> None:
         raise click.UsageError("binary output would garble the terminal: give a file, or redirect")
 
 
-def write_output(name: str, content: bytes) -> None:
+def check_overwriting(names: Iterable[str], *, force: bool) -> None:
+    """Reject outputs that would replace files, before any work is done.
+
+    Standard output, pipes and devices are written to in any case: nothing in them is replaced.
+
+    Args:
+        names: The names of the outputs.
+        force: Whether files may be replaced.
+
+    Raises:
+        CannotRunError: A file exists, and ``force`` is not set.
+    """
+    existing = [] if force else [name for name in names if _is_file(name)]
+    if len(existing) > 1:
+        first, *others = existing
+        more = others[0] if len(others) == 1 else f"{len(others)} other files"
+        raise CannotRunError(f"{first} and {more} exist; replace them with --force")
+    if existing:
+        raise CannotRunError(f"{existing[0]} exists; replace it with --force")
+
+
+def _is_file(name: str) -> bool:
+    """Return whether an output is a file that exists, and not standard output or a device."""
+    return name not in _STANDARD_OUTPUTS and os.path.isfile(name)
+
+
+def write_output(name: str, content: bytes, *, force: bool) -> None:
     """Write a file, or standard output for ``-``, as `open_output` does.
 
     Raises:
         CannotRunError: It cannot be written.
     """
-    with open_output(name) as target:
+    with open_output(name, force=force) as target:
         target.write(content)
 
 
 @contextmanager
-def open_output(name: str) -> Iterator[IO[bytes]]:
+def open_output(name: str, *, force: bool) -> Iterator[IO[bytes]]:
     """Open a file for writing, or standard output for ``-``.
 
-    The file is replaced only when it is complete, and keeps its permissions. If writing fails,
-    nothing changes.
+    The file appears only when it is complete. A file that is replaced keeps its permissions. If
+    writing fails, nothing changes.
+
+    Args:
+        name: The name of the file, or ``-``.
+        force: Whether a file that exists is replaced.
 
     Raises:
-        CannotRunError: It cannot be written.
+        CannotRunError: It exists and ``force`` is not set, or it cannot be written.
     """
-    # /dev/stdout is a link to the file that the shell opened, which must not be replaced.
-    if name in (STANDARD, "/dev/stdout"):
+    if name in _STANDARD_OUTPUTS:
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
         return
+    check_overwriting([name], force=force)
     try:
         with _open_file(os.path.realpath(name)) as target:
             yield target
+            # It may have appeared while the output was made.
+            check_overwriting([name], force=force)
     except OSError as error:
         raise CannotRunError(f"{name}: cannot be written: {reason_of(error)}") from None
 

@@ -46,6 +46,7 @@ class ConversionOptions:
         strict: Whether to fail if the output format loses fields.
         validate: Whether to reject what breaks a rule of the schema.
         skip_bad: Whether to skip bad records of a stream instead of stopping at the first.
+        force: Whether to replace a file that exists.
     """
 
     session: Session
@@ -54,6 +55,7 @@ class ConversionOptions:
     strict: bool
     validate: bool
     skip_bad: bool
+    force: bool
 
 
 class StreamConversion:
@@ -89,7 +91,7 @@ class StreamConversion:
         try:
             with (
                 self._messages(source, source_format) as messages,
-                open_output(target) as raw,
+                open_output(target, force=self.options.force) as raw,
             ):
                 if isinstance(target_format, StreamFormat):
                     with compressed(raw, target) as output:

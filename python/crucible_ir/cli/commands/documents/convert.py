@@ -16,9 +16,14 @@ from crucible_ir.cli.files.inputs import (
     read_document,
 )
 from crucible_ir.cli.files.lossy_fields import lossy_fields
-from crucible_ir.cli.files.outputs import check_terminal, output_format, write_output
+from crucible_ir.cli.files.outputs import (
+    check_overwriting,
+    check_terminal,
+    output_format,
+    write_output,
+)
 from crucible_ir.cli.files.stream_conversion import ConversionOptions, StreamConversion
-from crucible_ir.cli.options import FORMAT_NAME, add_read_options
+from crucible_ir.cli.options import FORMAT_NAME, add_read_options, force_option
 from crucible_ir.cli.program import Command
 from crucible_ir.cli.progress import with_progress
 from crucible_ir.cli.session import COULD_NOT_RUN, GOOD, INVALID, CannotRunError, Session
@@ -80,6 +85,7 @@ _EXAMPLES = (
 @click.option(
     "--no-validate", is_flag=True, help="Also convert documents that break rules of the schema."
 )
+@force_option()
 @add_read_options
 @click.pass_obj
 def command(
@@ -93,11 +99,13 @@ def command(
     strict: bool,
     skip_bad: bool,
     no_validate: bool,
+    force: bool,
 ) -> int:
     """Write a document in another format.
 
     The formats are inferred from the file extensions of IN and OUT, or given by --from and --to.
-    OUT is replaced only when the output is complete and was read back. A warning names the fields
+    A file that exists is replaced only with --force, and only when the output is complete and was
+    read back. A warning names the fields
     that the output format loses, such as those of a newer schema in JSON.
 
     A stream (.binpbs or .jsonl, also compressed with .gz or .zst) is converted record by record, in
@@ -111,6 +119,7 @@ def command(
         strict=strict,
         validate=not no_validate,
         skip_bad=skip_bad,
+        force=force,
     )
     if out_dir is not None:
         return _convert_many(options, documents, out_dir, to_format, output)
@@ -122,6 +131,7 @@ def command(
         raise click.UsageError(f"{documents[0]} matches {len(found)} files: give --out-dir")
     format_ = output_format(target, to_format, _FORMATS)
     check_terminal(target, format_)
+    check_overwriting([target], force=force)
     return _convert(options, found[0], target, format_)
 
 
@@ -143,6 +153,7 @@ def _convert_many(
             names = f"{targets[target].name} and {source.name}"
             raise CannotRunError(f"{names} would both be written to {target}")
         targets[target] = source
+    check_overwriting(targets, force=options.force)
     os.makedirs(out_dir, exist_ok=True)
     status = GOOD
     for target, source in with_progress(targets.items(), len(targets)):
@@ -179,7 +190,7 @@ def _convert(
         raise CannotRunError(f"{source.name}: {error}") from None
     if written is None:
         return INVALID
-    write_output(target, written)
+    write_output(target, written, force=options.force)
     return GOOD
 
 

@@ -9,8 +9,13 @@ import click
 from crucible_ir.cli.files.batch_reader import InputDocument, read_batch
 from crucible_ir.cli.files.inputs import STANDARD, ReadOptions
 from crucible_ir.cli.files.lossy_fields import lossy_fields
-from crucible_ir.cli.files.outputs import check_terminal, output_format, write_output
-from crucible_ir.cli.options import FORMAT_NAME, add_read_options
+from crucible_ir.cli.files.outputs import (
+    check_overwriting,
+    check_terminal,
+    output_format,
+    write_output,
+)
+from crucible_ir.cli.options import FORMAT_NAME, add_read_options, force_option
 from crucible_ir.cli.program import Command
 from crucible_ir.cli.session import GOOD, INVALID, CannotRunError, Session
 from crucible_ir.errors import EncodeError
@@ -72,6 +77,7 @@ def _report_options(command: Any) -> Any:
     is_flag=True,
     help="Leave out the fields of a newer schema instead of failing.",
 )
+@force_option()
 @_report_options
 @add_read_options
 @click.pass_obj
@@ -84,6 +90,7 @@ def command(
     output: str | None,
     to_format: str | None,
     allow_unknown_fields: bool,
+    force: bool,
     full: bool,
     report_format: str,
     read_options: ReadOptions,
@@ -101,8 +108,9 @@ def command(
         documents,
         three_way=three_way,
         comparing=tolerance is not None or defaults_equal,
-        merging=output is not None or to_format is not None,
+        merging=output is not None or to_format is not None or force,
     )
+    check_overwriting([] if output is None else [output], force=force)
     read = read_batch(documents, read_options)
     as_json = report_format == "json"
     try:
@@ -122,7 +130,8 @@ def command(
         if merged is None:
             return INVALID
         target = STANDARD if output is None else output
-        _write(session, merged, target, _merge_format(target, to_format, read[1].format_))
+        format_ = _merge_format(target, to_format, read[1].format_)
+        _write(session, merged, target, format_, force=force)
     except EncodeError as error:
         raise CannotRunError(str(error)) from None
     return GOOD
@@ -139,7 +148,7 @@ def _check_usage(
     if three_way and comparing:
         raise click.UsageError("--tolerance and --defaults-equal exclude --three-way")
     if merging and not three_way:
-        raise click.UsageError("--output and --to require --three-way")
+        raise click.UsageError("--output, --to and --force require --three-way")
 
 
 def _compare(
@@ -188,7 +197,9 @@ def _merge_format(target: str, to_format: str | None, ours: Format) -> Format:
         return ours
 
 
-def _write(session: Session, message: Message, target: str, format_: Format) -> None:
+def _write(
+    session: Session, message: Message, target: str, format_: Format, *, force: bool
+) -> None:
     """Write a merged message, with a warning for each broken rule and each lost field."""
     from crucible_ir.validation.check import violations
 
@@ -196,4 +207,4 @@ def _write(session: Session, message: Message, target: str, format_: Format) -> 
     content = format_.write(message, 2)
     for warning in [*map(str, violations(message)), *lossy_fields(message, content, format_)]:
         session.print_error(f"{target}: warning: {warning}")
-    write_output(target, content)
+    write_output(target, content, force=force)

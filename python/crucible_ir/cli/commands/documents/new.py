@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-
 import click
 
 from crucible_ir.cli.files.inputs import STANDARD
 from crucible_ir.cli.files.outputs import write_output
-from crucible_ir.cli.options import TYPE_NAME
+from crucible_ir.cli.options import TYPE_NAME, force_option
 from crucible_ir.cli.program import Command
-from crucible_ir.cli.session import GOOD, CannotRunError
+from crucible_ir.cli.session import GOOD
 
 _EXAMPLES = (
     ("crucible-ir new Experiment", "To standard output."),
@@ -22,7 +20,7 @@ _EXAMPLES = (
 @click.command(cls=Command, examples=_EXAMPLES)
 @click.argument("type_name", type=TYPE_NAME, metavar="TYPE")
 @click.option("--output", "-o", metavar="OUT", default=STANDARD, help="Write to this file.")
-@click.option("--force", is_flag=True, help="Replace OUT if it exists.")
+@force_option()
 def command(type_name: str, output: str, force: bool) -> int:
     """Write a commented document to start from.
 
@@ -33,7 +31,5 @@ def command(type_name: str, output: str, force: bool) -> int:
     from crucible_ir.cli.views.template import template
     from crucible_ir.schema.types import message_type
 
-    if output != STANDARD and os.path.lexists(output) and not force:
-        raise CannotRunError(f"{output} exists; replace it with --force")
-    write_output(output, template(message_type(type_name)).encode())
+    write_output(output, template(message_type(type_name)).encode(), force=force)
     return GOOD

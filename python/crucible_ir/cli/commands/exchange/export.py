@@ -8,8 +8,13 @@ import click
 
 from crucible_ir.cli.commands.exchange.connection import Server, server_options
 from crucible_ir.cli.files.inputs import STANDARD
-from crucible_ir.cli.files.outputs import check_terminal, open_output, output_format
-from crucible_ir.cli.options import FORMAT_NAME
+from crucible_ir.cli.files.outputs import (
+    check_overwriting,
+    check_terminal,
+    open_output,
+    output_format,
+)
+from crucible_ir.cli.options import FORMAT_NAME, force_option
 from crucible_ir.cli.program import Command
 from crucible_ir.cli.progress import StreamProgress
 from crucible_ir.cli.session import GOOD, Session
@@ -69,6 +74,7 @@ def _timestamp(
     "--since", callback=_timestamp, metavar="TIME", help="Only events at or after this time."
 )
 @click.option("--until", callback=_timestamp, metavar="TIME", help="Only events before this time.")
+@force_option()
 @server_options
 @click.pass_obj
 def command(
@@ -80,22 +86,24 @@ def command(
     model_version: str | None,
     since: datetime | None,
     until: datetime | None,
+    force: bool,
     server: Server,
 ) -> int:
     """Write feedback events from an exchange to a file.
 
-    The events are in the order in which the exchange received them. FILE is replaced only when the
+    The events are in the order in which the exchange received them. FILE appears only when the
     output is complete. It is compressed if its name ends in .gz or .zst.
     """
     from crucible_ir.exchange import EventFilter
 
     format_ = output_format(output, to_format, STREAM_FORMATS)
     check_terminal(output, format_)
+    check_overwriting([output], force=force)
     wanted = EventFilter(deployment, feedback_types, model_version, since, until)
     count = StreamCount()
     with (
         server.connect() as client,
-        open_output(output) as raw,
+        open_output(output, force=force) as raw,
         compressed(raw, output) as target,
         StreamProgress(0, None) as progress,
     ):

@@ -6,8 +6,13 @@ import click
 
 from crucible_ir.cli.commands.exchange.connection import Server, server_options
 from crucible_ir.cli.files.inputs import STANDARD
-from crucible_ir.cli.files.outputs import check_terminal, output_format, write_output
-from crucible_ir.cli.options import FORMAT_NAME, TYPE_NAME
+from crucible_ir.cli.files.outputs import (
+    check_overwriting,
+    check_terminal,
+    output_format,
+    write_output,
+)
+from crucible_ir.cli.options import FORMAT_NAME, TYPE_NAME, force_option
 from crucible_ir.cli.program import Command
 from crucible_ir.cli.session import GOOD, INVALID, Session
 from crucible_ir.serialization.formats import FORMATS
@@ -46,6 +51,7 @@ _EXAMPLES = (
     is_flag=True,
     help="Write the Document, which includes the producer, and not only its content.",
 )
+@force_option()
 @server_options
 @click.pass_obj
 def command(
@@ -56,6 +62,7 @@ def command(
     output: str,
     to_format: str | None,
     document: bool,
+    force: bool,
     server: Server,
 ) -> int:
     """Get a document from an exchange.
@@ -66,6 +73,7 @@ def command(
 
     format_ = output_format(output, to_format, FORMATS, default=FORMATS["yaml"])
     check_terminal(output, format_)
+    check_overwriting([output], force=force)
     try:
         with server.connect() as client:
             stored = client.get(type_name, id_, revision=revision)
@@ -76,5 +84,5 @@ def command(
     if message is None:
         session.print_error(f"{type_name} {id_}: revision {stored.record.revision} is a deletion")
         return INVALID
-    write_output(output, format_.write(message, 2))
+    write_output(output, format_.write(message, 2), force=force)
     return GOOD

@@ -10,11 +10,14 @@ import click
 from click.shell_completion import CompletionItem
 
 from crucible_ir.cli.files.inputs import STANDARD
-from crucible_ir.cli.files.outputs import write_output
+from crucible_ir.cli.files.outputs import check_overwriting, write_output
+from crucible_ir.cli.options import force_option
 from crucible_ir.cli.program import Command
 from crucible_ir.cli.session import GOOD, Session
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from google.protobuf.message import Message
 
 _PROTO = "proto"
@@ -81,8 +84,11 @@ def _complete(context: Any, parameter: Any, incomplete: str) -> list[CompletionI
     metavar="OUT",
     help="Write to this file; proto, and json-schema without NAME, require a folder.",
 )
+@force_option()
 @click.pass_obj
-def command(session: Session, name: str | None, export: str | None, output: str | None) -> int:
+def command(
+    session: Session, name: str | None, export: str | None, output: str | None, force: bool
+) -> int:
     """List messages, export the schema, or compare two versions of it.
 
     NAME is a message or an enum, which is shown with rules, defaults and comments. The exported
@@ -91,44 +97,43 @@ def command(session: Session, name: str | None, export: str | None, output: str 
     `crucible-ir schema diff` compares two versions of the schema.
     """
     if export is None:
-        if output is not None:
-            raise click.UsageError("--output requires --export")
+        if output is not None or force:
+            raise click.UsageError("--output and --force require --export")
         from crucible_ir.cli.views.schema_description import describe, list_messages
 
         console = session.out()
         console.print_lines(list_messages() if name is None else describe(name, console.width))
     elif export == _JSON_SCHEMA:
-        _export_json_schema(name, output)
+        _export_json_schema(name, output, force=force)
     elif name is not None:
         raise click.UsageError(f"--export {export} writes the whole schema: omit {name}")
     elif export == _PROTO:
-        _export_protos(output)
+        _export_protos(output, force=force)
     else:
         from crucible_ir.schema.comments import descriptor_set
 
-        write_output(output or STANDARD, descriptor_set())
+        write_output(output or STANDARD, descriptor_set(), force=force)
     return GOOD
 
 
-def _export_protos(output: str | None) -> None:
+def _export_protos(output: str | None, *, force: bool) -> None:
     from crucible_ir.schema.proto_files import proto_files
 
     if output is None:
         raise click.UsageError("--export proto writes several files: give a folder as --output")
-    for name, content in proto_files().items():
-        _write_in(Path(output), name, content)
+    _write_all(Path(output), proto_files(), force=force)
 
 
-def _export_json_schema(name: str | None, output: str | None) -> None:
+def _export_json_schema(name: str | None, output: str | None, *, force: bool) -> None:
     from crucible_ir.schema.types import message_type, message_types
 
     if name is not None:
-        write_output(output or STANDARD, _json_schema(message_type(name)))
+        write_output(output or STANDARD, _json_schema(message_type(name)), force=force)
         return
     if output is None:
         raise click.UsageError("give NAME, or a folder as --output for the schema of each message")
-    for each, cls in message_types().items():
-        _write_in(Path(output), f"{each}.schema.json", _json_schema(cls))
+    schemas = {f"{each}.schema.json": _json_schema(cls) for each, cls in message_types().items()}
+    _write_all(Path(output), schemas, force=force)
 
 
 def _json_schema(type_: type[Message]) -> bytes:
@@ -137,7 +142,10 @@ def _json_schema(type_: type[Message]) -> bytes:
     return (json.dumps(json_schema(type_), indent=2, ensure_ascii=False) + "\n").encode()
 
 
-def _write_in(folder: Path, name: str, content: bytes) -> None:
-    path = folder / name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_output(str(path), content)
+def _write_all(folder: Path, files: Mapping[str, bytes], *, force: bool) -> None:
+    """Write files into a folder, or none of them if one exists and ``force`` is not set."""
+    check_overwriting([str(folder / name) for name in files], force=force)
+    for name, content in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_output(str(path), content, force=force)

@@ -10,7 +10,8 @@ import click
 from click.shell_completion import CompletionItem
 
 from crucible_ir.cli.files.inputs import STANDARD
-from crucible_ir.cli.files.outputs import write_output
+from crucible_ir.cli.files.outputs import check_overwriting, write_output
+from crucible_ir.cli.options import force_option
 from crucible_ir.cli.program import Command, CommandGroup
 from crucible_ir.cli.progress import with_progress
 from crucible_ir.cli.session import COULD_NOT_RUN, GOOD, INVALID, Session
@@ -186,6 +187,7 @@ def list_(
     metavar="FILE",
     help="Use the binary output of another executor instead of the payloads of the cases.",
 )
+@force_option()
 @click.option("--verbose", is_flag=True, help="Print all cases, and full values.")
 @click.pass_obj
 def run(
@@ -200,6 +202,7 @@ def run(
     output: str | None,
     save_binaries: str | None,
     payloads: Path | None,
+    force: bool,
     verbose: bool,
 ) -> int:
     """Run an executor on all cases and compare its results.
@@ -216,6 +219,7 @@ def run(
 
     if vectors is not None and payloads is not None:
         raise click.UsageError("--payloads and --vectors exclude each other")
+    check_overwriting([name for name in (output, save_binaries) if name is not None], force=force)
     selected = select_cases(payloads or vectors or suite_folder(), topics, cases)
     saved = SavedBinaries()
     runner = Runner(
@@ -237,9 +241,9 @@ def run(
         _print(session, summary_lines(runner.run))
     if report_format != "text" or output is not None:
         report = f"{REPORTS[report_format](runner.run, verbose)}\n"
-        write_output(output or STANDARD, report.encode())
+        write_output(output or STANDARD, report.encode(), force=force)
     if save_binaries is not None:
-        write_output(save_binaries, saved.content())
+        write_output(save_binaries, saved.content(), force=force)
     return GOOD if runner.run.passed else INVALID
 
 
