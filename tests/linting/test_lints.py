@@ -29,6 +29,26 @@ def test_every_other_strategy_needs_models(strategy: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("mode", "expected"),
+    [
+        ("UNSPECIFIED", ["ensemble.no_models", "ensemble.no_weights"]),
+        ("PARALLEL", []),
+        ("SEQUENTIAL", ["ensemble.no_models", "ensemble.no_weights"]),
+        ("HEDGED", ["ensemble.no_models", "ensemble.no_weights"]),
+        ("CASCADE", ["ensemble.no_models", "ensemble.no_weights"]),
+    ],
+)
+def test_the_default_mode_of_elixir_needs_neither_models_nor_weights(
+    mode: str, expected: list[str]
+) -> None:
+    ensemble = {
+        "strategy": "ENSEMBLE_STRATEGY_WEIGHTED",
+        "execution_mode": f"ENSEMBLE_EXECUTION_MODE_{mode}",
+    }
+    assert ids(v1.Ensemble, **ensemble) == expected
+
+
+@pytest.mark.parametrize(
     "weights", [{"a": 1}, {"a": 0.333, "b": 0.333, "c": 0.333}, {"a": 0.1, "b": 0.2, "c": 0.7}]
 )
 def test_weights_that_sum_to_1_within_rounding_are_fine(weights: dict[str, float]) -> None:
@@ -109,6 +129,11 @@ def test_the_fix_shows_the_level_that_matches_alpha() -> None:
 @pytest.mark.parametrize("fields", [{}, {"enabled": False}, {"group_by": "age"}])
 def test_fairness_that_is_not_enabled_needs_nothing(fields: dict[str, Any]) -> None:
     assert ids(v1.Fairness, **fields) == []
+
+
+def test_fairness_without_metrics_and_groups_has_one_finding() -> None:
+    assert ids(v1.Fairness, enabled=True) == ["fairness.no_metrics"]
+    assert ids(v1.Fairness, enabled=True, custom_metrics=["calibration"]) == ["fairness.no_groups"]
 
 
 def test_a_custom_metric_is_a_metric() -> None:
@@ -199,13 +224,28 @@ def test_the_current_epoch_may_equal_the_number_of_epochs(
             "replicas": 1,
             "scaling": {"min": 2, "max": 5},
         },
+        {
+            "environment": "DEPLOYMENT_ENVIRONMENT_PRODUCTION",
+            "replicas": 1,
+            "strategy": "DEPLOYMENT_STRATEGY_ROLLING",
+        },
     ],
-    ids=["staging", "replicas unset", "scaling set"],
+    ids=["staging", "replicas unset", "scaling set", "defaults of Elixir"],
 )
-def test_one_replica_is_reported_only_in_production_without_scaling(
+def test_one_replica_is_reported_only_if_it_was_chosen_for_production(
     fields: dict[str, Any],
 ) -> None:
     assert ids(v1.DeploymentConfig, **fields) == []
+
+
+@pytest.mark.parametrize("strategy", ["BLUE_GREEN", "CANARY", "RECREATE"])
+def test_one_replica_is_reported_with_a_chosen_strategy(strategy: str) -> None:
+    config = {
+        "environment": "DEPLOYMENT_ENVIRONMENT_PRODUCTION",
+        "replicas": 1,
+        "strategy": f"DEPLOYMENT_STRATEGY_{strategy}",
+    }
+    assert ids(v1.DeploymentConfig, **config) == ["deployment_config.single_replica"]
 
 
 def test_ready_replicas_without_a_total_are_fine() -> None:
@@ -235,7 +275,26 @@ def test_storage_needs_options_only_if_something_is_sampled(
     fields: dict[str, Any], collects: bool
 ) -> None:
     expected = ["feedback_config.no_storage_options"] if collects else []
-    assert ids(v1.FeedbackConfig, **fields) == expected
+    assert ids(v1.FeedbackConfig, storage="FEEDBACK_STORAGE_S3", **fields) == expected
+
+
+@pytest.mark.parametrize(
+    ("storage", "location"),
+    [
+        ({"storage": "FEEDBACK_STORAGE_S3"}, "bucket"),
+        ({"storage": "FEEDBACK_STORAGE_BIGQUERY"}, "dataset"),
+        ({"storage": "FEEDBACK_STORAGE_LOCAL"}, "folder"),
+        ({"storage": "FEEDBACK_STORAGE_POSTGRES"}, None),
+        ({"custom_storage": "clickhouse"}, None),
+        ({}, None),
+    ],
+)
+def test_only_a_storage_with_a_location_needs_options(
+    storage: dict[str, Any], location: str | None
+) -> None:
+    found = lint(ParseDict({"enabled": True, **storage}, v1.FeedbackConfig()))
+    expected = [] if location is None else [f"set the {location} in options"]
+    assert [finding.fix for finding in found] == expected
 
 
 def test_stored_pii_is_reported_only_if_anonymization_is_disabled() -> None:

@@ -161,14 +161,13 @@ def test_every_lint_is_explained_by_its_entry(lint_id: str) -> None:
 
 
 def test_the_text_of_a_lint_has_its_severity() -> None:
-    assert explain("ensemble.no_models").severity is Severity.WARNING
-    assert str(explain("ensemble.no_models")) == (
-        "ensemble.no_models (lint, warning)\n"
-        "  An ensemble has a strategy for combining answers, but lists no models.\n"
+    assert explain("ensemble.weights_sum").severity is Severity.INFO
+    assert str(explain("ensemble.weights_sum")) == (
+        "ensemble.weights_sum (lint, info)\n"
+        "  The weights of an ensemble do not sum to 1. Readers may or may not rescale them.\n"
         "\n"
-        'Fails   Ensemble {"strategy": "ENSEMBLE_STRATEGY_MAJORITY"}\n'
-        'Passes  Ensemble {"strategy": "ENSEMBLE_STRATEGY_MAJORITY", '
-        '"models": ["gpt4", "claude", "llama"]}'
+        'Fails   Ensemble {"models": ["gpt4", "claude"], "weights": {"gpt4": 0.6, "claude": 0.6}}\n'
+        'Passes  Ensemble {"models": ["gpt4", "claude"], "weights": {"gpt4": 0.5, "claude": 0.5}}'
     )
 
 

@@ -13,7 +13,9 @@ from crucible_ir.linting.registry import lint_for
     v1.DeploymentConfig,
     "deployment_config.single_replica",
     Severity.WARNING,
-    "A production deployment has one replica and no scaling: a single failure takes it down.",
+    "A production deployment has one replica and no scaling: a single failure takes it down. Not "
+    "reported for the strategy `rolling`: the Elixir packages write one replica and this strategy "
+    "wherever neither was chosen.",
     bad={
         "id": "deploy_prod",
         "model_version_id": "gpt2_v1",
@@ -28,9 +30,11 @@ from crucible_ir.linting.registry import lint_for
     },
 )
 def single_replica(config: v1.DeploymentConfig) -> Iterator[Problem]:
-    """Report ``replicas`` of 1 in production, unless ``scaling`` is set."""
+    """Report ``replicas`` of 1 in production, unless ``scaling`` is set or it may be a default."""
     production = v1.DeploymentEnvironment.DEPLOYMENT_ENVIRONMENT_PRODUCTION
-    if config.environment == production and config.replicas == 1 and not config.scaling.fields:
+    is_default = config.strategy == v1.DeploymentStrategy.DEPLOYMENT_STRATEGY_ROLLING
+    is_single = config.environment == production and config.replicas == 1
+    if is_single and not is_default and not config.scaling.fields:
         yield Problem(
             ("replicas",),
             "a production deployment has only one replica",

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from crucible_ir import v1
 from crucible_ir.linting.findings import Problem, Severity
 from crucible_ir.linting.registry import lint_for
+
+#: The storages that need a location, with the kind of location.
+_LOCATIONS: Mapping[int, str] = {
+    v1.FeedbackStorage.FEEDBACK_STORAGE_S3: "bucket",
+    v1.FeedbackStorage.FEEDBACK_STORAGE_BIGQUERY: "dataset",
+    v1.FeedbackStorage.FEEDBACK_STORAGE_LOCAL: "folder",
+}
 
 
 @lint_for(
     v1.FeedbackConfig,
     "feedback_config.no_storage_options",
     Severity.INFO,
-    "Feedback is sampled, but its storage has no options such as a path, bucket or connection.",
+    "Feedback is sampled, but no option names the bucket, dataset or folder that keeps it. Not "
+    "reported for databases such as `postgres`, whose connection belongs to the service.",
     bad={"enabled": True, "sampling_rate": 0.1, "storage": "FEEDBACK_STORAGE_S3"},
     good={
         "enabled": True,
@@ -23,15 +31,13 @@ from crucible_ir.linting.registry import lint_for
     },
 )
 def no_storage_options(config: v1.FeedbackConfig) -> Iterator[Problem]:
-    """Report feedback that is collected without ``options``."""
-    if config.options.fields:
-        return
-    if _samples(config):
+    """Report feedback that is collected without ``options``, if its storage needs a location."""
+    if config.storage in _LOCATIONS and not config.options.fields and _samples(config):
         place = "sampling_rate" if config.HasField("sampling_rate") else "enabled"
         yield Problem(
             (place,),
             "feedback is sampled, but its storage has no options",
-            "set the location in options, such as a path or a bucket",
+            f"set the {_LOCATIONS[config.storage]} in options",
         )
 
 

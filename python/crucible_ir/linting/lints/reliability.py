@@ -21,17 +21,19 @@ _LEVEL_SLACK = 1e-6
     v1.Ensemble,
     "ensemble.no_models",
     Severity.WARNING,
-    "An ensemble has a strategy for combining answers, but lists no models.",
+    "An ensemble has a strategy for combining answers, but lists no models. Not reported for the "
+    "execution mode `parallel`, which the Elixir packages write by default: their ensemble stage "
+    "also combines answers that the pipeline already has.",
     bad={"strategy": "ENSEMBLE_STRATEGY_MAJORITY"},
     good={"strategy": "ENSEMBLE_STRATEGY_MAJORITY", "models": ["gpt4", "claude", "llama"]},
 )
 def no_models(ensemble: v1.Ensemble) -> Iterator[Problem]:
-    """Report a strategy other than none without ``models``."""
+    """Report a strategy other than none without ``models``, unless the mode may be a default."""
     idle = (
         v1.EnsembleStrategy.ENSEMBLE_STRATEGY_UNSPECIFIED,
         v1.EnsembleStrategy.ENSEMBLE_STRATEGY_NONE,
     )
-    if ensemble.strategy not in idle and not ensemble.models:
+    if ensemble.strategy not in idle and not ensemble.models and not _may_be_default(ensemble):
         yield Problem(
             ("strategy",),
             "the strategy combines models, but the ensemble lists none",
@@ -43,7 +45,8 @@ def no_models(ensemble: v1.Ensemble) -> Iterator[Problem]:
     v1.Ensemble,
     "ensemble.no_weights",
     Severity.WARNING,
-    "The weighted strategy has no weights.",
+    "The weighted strategy has no weights. Not reported for the execution mode `parallel`, which "
+    "the Elixir packages write by default: their ensemble stage weighs by confidence.",
     bad={"strategy": "ENSEMBLE_STRATEGY_WEIGHTED", "models": ["gpt4", "claude"]},
     good={
         "strategy": "ENSEMBLE_STRATEGY_WEIGHTED",
@@ -52,8 +55,8 @@ def no_models(ensemble: v1.Ensemble) -> Iterator[Problem]:
     },
 )
 def no_weights(ensemble: v1.Ensemble) -> Iterator[Problem]:
-    """Report the weighted strategy without ``weights``."""
-    if _is_weighted(ensemble) and not ensemble.weights:
+    """Report the weighted strategy without ``weights``, unless the mode may be a default."""
+    if _is_weighted(ensemble) and not ensemble.weights and not _may_be_default(ensemble):
         yield Problem(
             ("strategy",),
             "the weighted strategy has no weights",
@@ -140,6 +143,12 @@ def weights_sum(ensemble: v1.Ensemble) -> Iterator[Problem]:
         )
 
 
+def _may_be_default(ensemble: v1.Ensemble) -> bool:
+    """Return whether the execution mode is the one that the Elixir packages write by default."""
+    parallel = v1.EnsembleExecutionMode.ENSEMBLE_EXECUTION_MODE_PARALLEL
+    return ensemble.execution_mode == parallel
+
+
 def _is_weighted(ensemble: v1.Ensemble) -> bool:
     return ensemble.strategy == v1.EnsembleStrategy.ENSEMBLE_STRATEGY_WEIGHTED
 
@@ -147,8 +156,8 @@ def _is_weighted(ensemble: v1.Ensemble) -> bool:
 @lint_for(
     v1.Hedging,
     "hedging.no_percentile",
-    Severity.WARNING,
-    "The percentile strategy has no percentile.",
+    Severity.INFO,
+    "The percentile strategy has no percentile: the reader chooses one, often 95.",
     bad={"strategy": "HEDGING_STRATEGY_PERCENTILE"},
     good={"strategy": "HEDGING_STRATEGY_PERCENTILE", "percentile": 95},
 )
@@ -158,7 +167,7 @@ def no_percentile(hedging: v1.Hedging) -> Iterator[Problem]:
     if by_percentile and not hedging.HasField("percentile"):
         yield Problem(
             ("strategy",),
-            "the percentile strategy has no percentile",
+            "the percentile strategy has no percentile, so the reader chooses one",
             "set percentile, for example to 95",
         )
 
@@ -264,7 +273,7 @@ def no_fairness_metrics(fairness: v1.Fairness) -> Iterator[Problem]:
     v1.Fairness,
     "fairness.no_groups",
     Severity.INFO,
-    "Fairness is enabled, but defines no groups to compare.",
+    "Fairness is enabled and has metrics, but defines no groups to compare.",
     bad={"enabled": True, "metrics": ["FAIRNESS_METRIC_DEMOGRAPHIC_PARITY"]},
     good={
         "enabled": True,
@@ -273,8 +282,9 @@ def no_fairness_metrics(fairness: v1.Fairness) -> Iterator[Problem]:
     },
 )
 def no_groups(fairness: v1.Fairness) -> Iterator[Problem]:
-    """Report ``enabled`` without ``group_by``."""
-    if fairness.enabled and not fairness.group_by:
+    """Report ``enabled`` with metrics and without ``group_by``."""
+    has_metrics = fairness.metrics or fairness.custom_metrics
+    if fairness.enabled and has_metrics and not fairness.group_by:
         yield Problem(
             ("enabled",),
             "fairness is enabled, but defines no groups to compare",
