@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import rfc8785
 from effort import examples
+from every_feature import EveryFeature
 from google.protobuf import json_format
 from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import Message
@@ -169,6 +171,71 @@ def test_other_libraries_compute_the_same_digest_of_any_message(
 def test_other_libraries_write_any_number_alike(number: float) -> None:
     canonical = canonical_json(v1.MetricsSnapshot(values={"m": number})).decode()
     assert canonical == f'{{"values":{{"m":{jcs.number(number)}}}}}'
+
+
+#: Doubles where the text or the code that writes it changes: the largest exact integer, the ends of
+#: the range in which orjson writes fractions, the first number with an exponent, and subnormals.
+BORDERS = [2.0**53, 1e-5, 1e-6, 1e15, 1e16, 1e21, 2.0**-1022, 5e-324, 1.7976931348623157e308]
+NEAR_BORDERS = sorted(
+    {
+        sign * near
+        for border in BORDERS
+        for near in (border, math.nextafter(border, 0), math.nextafter(border, math.inf))
+        for sign in (1, -1)
+        if math.isfinite(near)
+    }
+    | {0.5, 1e20, 123456789012345680000.0, 2.0**53 + 2, 2.0**53 - 1.0, 999999999999999.9}
+)
+
+
+@pytest.mark.parametrize("number", [*NEAR_BORDERS, 0.0, -0.0])
+def test_numbers_near_borders_are_written_like_other_libraries(number: float) -> None:
+    expected = jcs.number(number)
+    assert rfc8785.dumps(number).decode() == expected
+    in_map = canonical_json(v1.MetricsSnapshot(values={"m": number}))
+    assert in_map.decode() == f'{{"values":{{"m":{expected}}}}}'
+    in_opaque_map = canonical_json(v1.StageDef(options={"m": [number]}))
+    assert in_opaque_map.decode() == f'{{"options":{{"m":[{expected}]}}}}'
+    # With another number that orjson writes in the same message.
+    in_both = canonical_json(v1.StageDef(options={"a": 0.25, "m": number}))
+    assert in_both.decode() == f'{{"options":{{"a":0.25,"m":{expected}}}}}'
+
+
+def float32(bits: int) -> float:
+    (number,) = struct.unpack(">f", bits.to_bytes(4, "big"))
+    return float(number)
+
+
+@pytest.mark.parametrize(
+    "number",
+    [
+        *(float32(bits) for bits in (1, 2, 0x007FFFFF, 0x00800000, 0x7F7FFFFE)),
+        *(float32(bits) for bits in (0x3727C5AB, 0x3727C5AC, 0x3727C5AD)),  # Near 1e-5.
+        *(float32(bits) for bits in (0x58635FA8, 0x58635FA9, 0x58635FAA)),  # Near 1e15.
+        *(float32(bits) for bits in (0x6258D726, 0x6258D727, 0x6258D728)),  # Near 1e21.
+        *(2.0**24, 2.0**53, -0.0, 0.1, -1.5, 16777216.0, math.inf, math.nan),
+    ],
+)
+def test_32_bit_floats_are_written_like_other_libraries(number: float) -> None:
+    message = EveryFeature(one_float=number, list_of_float=[number, 1.0])
+    expected = json_format.MessageToDict(message)
+    assert canonical_json(message).decode() == jcs.canonical(expected)
+    if math.isfinite(number):
+        assert canonical_json(message) == rfc8785.dumps(expected)
+
+
+def test_keys_beyond_the_bmp_are_sorted_like_utf_16() -> None:
+    keys = ["\ufb03", "\U0001f600", "\uffff", "z", "\U00010000", "\ud7ff", "\ue000"]
+    snapshot = v1.MetricsSnapshot(values=dict.fromkeys(keys, 0.5))
+    stage = v1.StageDef(options={"a": [dict.fromkeys(keys, 1e21)], "b": "\U0001f600"})
+    for message in (snapshot, stage):
+        value = json_format.MessageToDict(message)
+        canonical = canonical_json(message)
+        assert canonical.decode() == jcs.canonical(value)
+        assert canonical == rfc8785.dumps(value)
+    order = ["z", "\ud7ff", "\U00010000", "\U0001f600", "\ue000", "\ufb03", "\uffff"]
+    written = json.loads(canonical_json(snapshot))["values"]
+    assert list(written) == order
 
 
 # The content of a digest
