@@ -161,13 +161,13 @@ def test_every_lint_is_explained_by_its_entry(lint_id: str) -> None:
 
 
 def test_the_text_of_a_lint_has_its_severity() -> None:
-    assert explain("ensemble.weights_sum").severity is Severity.INFO
-    assert str(explain("ensemble.weights_sum")) == (
-        "ensemble.weights_sum (lint, info)\n"
-        "  The weights of an ensemble do not sum to 1. Readers may or may not rescale them.\n"
+    assert explain("stats.large_alpha").severity is Severity.WARNING
+    assert str(explain("stats.large_alpha")) == (
+        "stats.large_alpha (lint, warning)\n"
+        "  An alpha greater than 0.5 looks like a confidence level.\n"
         "\n"
-        'Fails   Ensemble {"models": ["gpt4", "claude"], "weights": {"gpt4": 0.6, "claude": 0.6}}\n'
-        'Passes  Ensemble {"models": ["gpt4", "claude"], "weights": {"gpt4": 0.5, "claude": 0.5}}'
+        'Fails   Stats {"alpha": 0.95}\n'
+        'Passes  Stats {"alpha": 0.05}'
     )
 
 
