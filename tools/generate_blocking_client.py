@@ -71,10 +71,10 @@ The asyncio client of the exchange.
     ),
     (
         """\
-        return AsyncWatch(open_call, position, self._attempts(), Attempts(self._retry, max_outage))
+        return AsyncWatch(open_call, position, self._attempts(), resuming)
 """,
         """\
-        watch = AsyncWatch(open_call, position, self._attempts(), Attempts(self._retry, max_outage))
+        watch = AsyncWatch(open_call, position, self._attempts(), resuming)
         await watch.begin()
         return watch
 """,

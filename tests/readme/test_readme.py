@@ -6,11 +6,11 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from exchange.client.served import Served
+from exchange.ports import serving_by_command
 from pages import ROOT, blocks, check_links, check_page
 
 from crucible_ir.conformance.expected_failures import read_expected_failures
@@ -37,30 +37,31 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-@pytest.fixture
-def exchange(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    served = Served(tmp_path_factory.mktemp("exchange"))
-    yield served
-    served.stop()
-
-
 @pytest.mark.slow
 def test_every_block_of_the_readme_runs_in_order(
-    elsewhere: Path, exchange: Served, monkeypatch: pytest.MonkeyPatch
+    elsewhere: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("CRUCIBLE_IR_SERVER", exchange.address)
+    monkeypatch.delenv("CRUCIBLE_IR_SERVER", raising=False)
     shells: list[str] = []
-    page = README.replace(f'"{DEFAULT_ADDRESS}"', f'"{exchange.address}"')
-    ran = check_page(page, "README.md", elsewhere, {"crucible-ir"}, shells.append)
+    with ExitStack() as servers:
+
+        def shell(text: str) -> None:
+            shells.append(text)
+            if text.startswith("crucible-ir serve"):
+                # As a user does, in another terminal and with the default address.
+                servers.enter_context(serving_by_command(text, elsewhere))
+
+        ran = check_page(README, "README.md", elsewhere, {"crucible-ir"}, shell)
     assert ran["python"] >= 5
     assert ran["py"] == 1
     assert ran["console"] >= 2
-    # The others run in tests of their own: the targets of make, the installation, the server.
+    # The others run in tests of their own: the targets of make, the installation.
     make, clone, wheel, serve = shells
     assert all(line.startswith("make ") for line in make.splitlines())
     assert [clone, wheel] == _installation()
     assert serve.startswith("crucible-ir serve  ")
     assert serve.count("\n") == 1
+    assert f"listens on {DEFAULT_ADDRESS}" in serve
 
 
 @pytest.mark.slow

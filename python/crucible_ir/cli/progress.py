@@ -22,7 +22,8 @@ _WIDTH: Final = 30
 #: The number of records of a stream between two checks of the clock.
 _RECORDS_PER_CHECK: Final = 64
 
-_ERASE_LINE: Final = "\r\x1b[2K"
+#: Removes the line with the progress from a terminal.
+ERASE_LINE: Final = "\r\x1b[2K"
 
 
 def with_progress(items: Iterable[ItemT], total: int) -> Iterator[ItemT]:
@@ -42,7 +43,7 @@ def with_progress(items: Iterable[ItemT], total: int) -> Iterator[ItemT]:
     try:
         for done, item in enumerate(items, start=1):
             if visible:
-                _write(_ERASE_LINE)
+                _write(ERASE_LINE)
                 visible = False
             yield item
             now = time.monotonic()
@@ -51,7 +52,7 @@ def with_progress(items: Iterable[ItemT], total: int) -> Iterator[ItemT]:
                 visible, drawn = True, now
     finally:
         if visible:
-            _write(_ERASE_LINE)
+            _write(ERASE_LINE)
 
 
 def bar(done: int, total: int, seconds: float) -> str:
@@ -94,13 +95,13 @@ class StreamProgress:
         now = time.monotonic()
         if now - self.started > _DELAY and now - self.drawn > _INTERVAL:
             done = self.position() / self.size if self.position and self.size else None
-            _write(_ERASE_LINE + stream_bar(count, now - self.started, done))
+            _write(ERASE_LINE + stream_bar(count, now - self.started, done))
             self.visible, self.drawn = True, now
 
     def clear(self) -> None:
         """Remove the line before other output is printed."""
         if self.visible:
-            _write(_ERASE_LINE)
+            _write(ERASE_LINE)
             self.visible = False
 
     def __exit__(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from cli.command_line import EXAMPLES, run
-from exchange.client.served import Served, Wire
+from exchange.client.served import Served
 
 from crucible_ir import from_json, from_yaml, v1
 from crucible_ir.exchange import ExchangeClient
@@ -36,6 +36,7 @@ def test_publish_prints_the_outcome_of_each_document() -> None:
     assert [line.split(", etag")[0] for line in result.lines] == [
         f"a.json: created ModelVersion {first}, revision 1",
         f"b.json: created ModelVersion {second}, revision 1",
+        "2 documents: 2 stored, 0 unchanged, 0 rejected",
     ]
     write_version("a.json", first, "1.0.1")
     assert ": revised ModelVersion" in run("publish", "a.json").out
@@ -59,6 +60,40 @@ def test_publish_stores_valid_documents_beside_invalid_ones(client: ExchangeClie
     assert "bad.json: 1:45: version: must be a semantic version such as 1.2.0" in result.err
     assert client.get(v1.ModelVersion, id_).record.revision == 1
     assert run("publish", "good.json", "missing.json").status == 2
+
+
+def test_publish_of_a_folder_ends_with_a_summary() -> None:
+    Path("folder").mkdir()
+    first, second = str(uuid.uuid4()), str(uuid.uuid4())
+    write_version("folder/a.json", first)
+    write_version("folder/b.json", second)
+    run("publish", "folder/a.json")
+    write_version("folder/c.json", "bad", version="1")
+    Path("folder/d.json").write_text("{")
+    # Its id is missing, which only the exchange requires.
+    Path("folder/e.yaml").write_text("$type: Prompt\nmessages: []\n")
+    result = run("publish", "folder")
+    assert result.status == 1
+    assert result.lines[-1] == "5 documents: 1 stored, 1 unchanged, 3 rejected"
+    report = json.loads(run("publish", "folder", "--format", "json").out)
+    assert report["summary"] == {"stored": 0, "unchanged": 2, "rejected": 3, "unreadable": 0}
+    assert run("publish", "folder", "missing.json").lines[-1] == (
+        "6 documents: 0 stored, 2 unchanged, 3 rejected, 1 unreadable"
+    )
+    quiet = run("publish", "folder", "--quiet")
+    assert (quiet.status, quiet.out) == (1, "")
+    assert "folder/c.json: " in quiet.err
+    valid = run("publish", "--validate-only", "folder/a.json", "folder/b.json")
+    assert valid.lines[-1] == "2 documents: 0 valid, 2 unchanged, 0 rejected"
+
+
+def test_quiet_prints_no_summary() -> None:
+    name = str(uuid.uuid4())
+    Path("events.jsonl").write_text(json.dumps({"id": name, "deploymentId": name}) + "\n")
+    assert run("ingest", "--quiet", "events.jsonl").out == ""
+    exported = run("export", "-q", "--deployment", name, "-o", "out.jsonl")
+    assert (exported.status, exported.out) == (0, "")
+    assert run("publish", "--quiet", "--id-from-name", EXAMPLES / "prompt.yaml").out == ""
 
 
 def test_publish_reports_an_outdated_etag() -> None:
@@ -190,12 +225,12 @@ def test_export_writes_stream_formats_only() -> None:
     assert not Path("events.json").exists()
 
 
-def test_an_unreachable_server_is_named(shared: Served) -> None:
-    wire = Wire(shared.port)
-    wire.close()
-    result = run("list", "--server", wire.address, "--timeout", "0.2")
+def test_an_unreachable_server_is_named() -> None:
+    # A name that never resolves: see RFC 2606.
+    result = run("list", "--server", "exchange.invalid:7551", "--timeout", "0.2")
     assert result.status == 2
-    assert result.err.startswith(f"crucible-ir: {wire.address} cannot be reached: ")
+    reason = "cannot connect to exchange.invalid:7551: the name cannot be resolved"
+    assert result.err == f"crucible-ir: {reason}\n"
 
 
 def test_a_token_for_another_machine_requires_tls(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,7 +21,8 @@ from crucible_ir.exchange import (
     Tls,
     UnauthenticatedError,
 )
-from crucible_ir.exchange.client.connection import DEFAULT_TARGET, Connection, is_loopback
+from crucible_ir.exchange.client.addresses import DEFAULT_TARGET, is_loopback
+from crucible_ir.exchange.client.connection import Connection
 from crucible_ir.exchange.server.listening import DEFAULT_ADDRESS, parse_address
 
 

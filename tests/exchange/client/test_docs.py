@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
+import subprocess
 import textwrap
 import threading
 import uuid
 from pathlib import Path
 
+import pytest
+from cli.command_line import EXAMPLES
 from click import Command, Context, Group
 from exchange.client.served import Served
+from exchange.ports import path_with_programs, serving_by_command
 
 import crucible_ir.exchange
 from crucible_ir import v1
@@ -44,6 +50,40 @@ def test_every_option_of_the_guides_commands_exists() -> None:
         assert command is not None, line
         known = {option for parameter in command.params for option in parameter.opts}
         assert {word for word in words if word.startswith("--")} <= known, line
+
+
+@pytest.mark.slow
+def test_the_first_steps_run_as_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CRUCIBLE_IR_SERVER", raising=False)
+    shutil.copytree(EXAMPLES, tmp_path / "examples")
+    serve, *steps = GUIDE.split("## Start")[1].split("```sh\n")[1].split("```")[0].splitlines()
+    assert serve.startswith("crucible-ir serve ")
+    printed: dict[str, str] = {}
+    with serving_by_command(serve, tmp_path):
+        for step in steps:
+            ran = subprocess.run(
+                [
+                    "bash",
+                    "-c",
+                    f"timeout 20 {step}" if "watch" not in step else f"timeout 3 {step}",
+                ],
+                cwd=tmp_path,
+                env={**os.environ, "PATH": path_with_programs()},
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            name = step.split()[1]
+            # One example is invalid, and a watch is interrupted.
+            assert ran.returncode == {"publish": 1, "watch": 124}.get(name, 0), (step, ran.stderr)
+            printed.setdefault(name, ran.stdout)
+    assert printed["publish"].endswith("14 documents: 13 stored, 0 unchanged, 1 rejected\n")
+    assert "llama_mmlu_3" in printed["list"]
+    assert printed["fetch"].startswith("id: llama_mmlu_3\n")
+    assert printed["ingest"] == "1 accepted, 0 duplicates\n"
+    assert "DatasetRef wikitext-103" in printed["trace"]
+    assert printed["export"] == "events.binpbs: 1 event\n"
+    assert len(printed["watch"].splitlines()) == 13
 
 
 def test_the_guides_program_runs(shared: Served) -> None:

@@ -53,7 +53,8 @@ def test_publish_shows_progress_and_clears_it(terminal: Terminal) -> None:
         content = {"id": f"{name}-{number}", "modelId": "m", "version": "1.0.0"}
         Path(f"{number:02}.json").write_text(json.dumps(content))
     result = run("publish", *(f"{number:02}.json" for number in range(12)))
-    assert (result.status, len(result.lines)) == (0, 12)
+    assert (result.status, len(result.lines)) == (0, 13)
+    assert result.lines[-1] == "12 documents: 12 stored, 0 unchanged, 0 rejected"
     shown = frames(terminal)
     assert shown[0].endswith("] 1/12, " + shown[0].rpartition(" ")[2])
     assert [frame.partition("] ")[2].partition("/")[0] for frame in shown if frame] == [

@@ -299,7 +299,7 @@ def test_a_key_that_does_not_match_is_reported_as_the_clients_problem(
 
 def test_errors_without_a_tls_cause_stay_the_same() -> None:
     unreached = UnavailableError("failed to connect to all addresses", code="UNAVAILABLE")
-    assert Connection("unix:/no/such/socket").explained(unreached) is unreached
+    assert Connection("10.0.0.7:1,10.0.0.8:1").explained(unreached) is unreached
     other = UnavailableError("the store is unavailable; retry later", code="UNAVAILABLE")
     assert Connection("127.0.0.1:1").explained(other) is other
 

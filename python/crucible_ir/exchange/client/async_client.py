@@ -25,6 +25,7 @@ import grpc.aio
 
 from crucible_ir.exchange import v1
 from crucible_ir.exchange.client import requests
+from crucible_ir.exchange.client.addresses import DEFAULT_TARGET
 from crucible_ir.exchange.client.async_streams import (
     AsyncAcknowledgedStream,
     AsyncIdleTimeoutStream,
@@ -40,7 +41,7 @@ from crucible_ir.exchange.client.batches import (
     EventBatch,
     EventOutbox,
 )
-from crucible_ir.exchange.client.connection import DEFAULT_TARGET, AsyncStubs, Connection
+from crucible_ir.exchange.client.connection import AsyncStubs, Connection
 from crucible_ir.exchange.client.errors import ClosedError, ExchangeError, UnavailableError
 from crucible_ir.exchange.client.outbox import MOST_OUTSTANDING, PublicationOutbox
 from crucible_ir.exchange.client.requests import EventFilter, Publication
@@ -62,6 +63,7 @@ from crucible_ir.exchange.client.retrying import (
     MAX_OUTAGE,
     Attempts,
     RetryPolicy,
+    ServerState,
     is_idempotent,
 )
 from crucible_ir.exchange.client.statuses import IDLE_REASON
@@ -97,8 +99,11 @@ class AsyncExchangeClient:
         token: The token that authenticates the caller. It is never sent to another machine in plain
             text.
         tls: The certificates; ``None`` for a connection in plain text.
-        timeout: The default timeout of calls in seconds, retries included.
+        timeout: The default timeout of calls in seconds, retries included; ``None`` for 30.
         retry: The retry policy; ``None`` for the default one.
+        wait_for_server: Whether to wait, until the timeout, for a server on this machine that has
+            not been started. ``None``: only if the client or the call has a timeout of its own. A
+            client always waits for a server that it has reached before, and for other machines.
 
     Raises:
         InsecureChannelError: The token would be sent to another machine in plain text.
@@ -110,12 +115,17 @@ class AsyncExchangeClient:
         *,
         token: str | None = None,
         tls: Tls | None = None,
-        timeout: float = DEFAULT_TIMEOUT,
+        timeout: float | None = None,
         retry: RetryPolicy | None = None,
+        wait_for_server: bool | None = None,
     ) -> None:
         self._connection = Connection(target, token, tls)
         self._metadata = self._connection.metadata
-        self._timeout = timeout
+        self._timeout = DEFAULT_TIMEOUT if timeout is None else timeout
+        self._server = ServerState()
+        if wait_for_server is None and timeout is not None:
+            wait_for_server = True
+        self._wait_for_server = wait_for_server
         self._retry = retry or RetryPolicy()
         self._process = os.getpid()
         self._closed = False
@@ -386,7 +396,8 @@ class AsyncExchangeClient:
             call = stubs.exchange.Watch(position.request(), metadata=self._metadata)
             return AsyncIdleTimeoutStream(call, position.idle_timeout)
 
-        return AsyncWatch(open_call, position, self._attempts(), Attempts(self._retry, max_outage))
+        resuming = Attempts(self._retry, max_outage, server=self._server)
+        return AsyncWatch(open_call, position, self._attempts(), resuming)
 
     async def _stubs_for_watch(self, dead: AsyncStubs | None) -> AsyncStubs:
         """Return the stubs to watch with, over a new connection if the current one is dead.
@@ -650,17 +661,22 @@ class AsyncExchangeClient:
         while True:
             self._ensure_open()
             try:
-                return await method(request, timeout=attempts.remaining, metadata=self._metadata)
+                answer = await method(request, timeout=attempts.remaining, metadata=self._metadata)
             except grpc.aio.AioRpcError as error:
-                delay = await delay_after(attempts, call_error(error))
-            await asyncio.sleep(delay)
+                await asyncio.sleep(await delay_after(attempts, call_error(error)))
+            else:
+                attempts.succeeded()
+                return answer
 
     def _attempts(self, timeout: float | None = None, *, idempotent: bool = True) -> Attempts:
+        wait = self._wait_for_server
         return Attempts(
             self._retry,
             self._timeout if timeout is None else timeout,
             idempotent=idempotent,
             explain=self._connection.explained,
+            server=self._server,
+            wait_for_server=timeout is not None if wait is None else wait,
         )
 
     def _ensure_open(self) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, cast
@@ -11,9 +10,11 @@ import grpc
 import grpc.aio
 
 from crucible_ir.exchange import v1
+from crucible_ir.exchange.client.addresses import DEFAULT_TARGET, is_loopback
 from crucible_ir.exchange.client.batches import INGEST, EventBatch
-from crucible_ir.exchange.client.errors import ExchangeError, InsecureChannelError, TlsError
-from crucible_ir.exchange.client.tls import Tls, tls_problem
+from crucible_ir.exchange.client.errors import ExchangeError, InsecureChannelError
+from crucible_ir.exchange.client.explanations import explained
+from crucible_ir.exchange.client.tls import Tls
 from crucible_ir.exchange.v1.exchange_service_pb2_grpc import ExchangeServiceStub
 from crucible_ir.exchange.v1.feedback_service_pb2_grpc import FeedbackServiceStub
 from crucible_ir.exchange.v1.validation_service_pb2_grpc import ValidationServiceStub
@@ -26,9 +27,6 @@ if TYPE_CHECKING:
     from crucible_ir.exchange.v1.feedback_service_pb2_grpc import FeedbackServiceAsyncStub
     from crucible_ir.exchange.v1.validation_service_pb2_grpc import ValidationServiceAsyncStub
 
-#: The address that a server listens on by default.
-DEFAULT_TARGET: Final = "127.0.0.1:7551"
-
 #: An idle connection is pinged after so many seconds, and closed when the ping is not answered
 #: within so many more. Together they leave time for another attempt within the default timeout of
 #: a call. Servers of the exchange accept a ping every ten seconds.
@@ -37,19 +35,6 @@ PING_TIMEOUT_SECONDS = 5.0
 
 #: The largest message that a client accepts, in bytes: a document and its record, with a margin.
 MAX_RECEIVED_BYTES: Final = 16 * 1024 * 1024
-
-#: An address in the syntax of gRPC. One that does not match is not a loopback address.
-_ADDRESS: Final = re.compile(
-    r"(?:dns:(?:///)?|ipv4:|ipv6:)?(?:\[(?P<bracketed>[^\]]+)\]|(?P<host>[^:/,\[\]]+))"
-    r"(?::(?P<port>[0-9]{1,5}))?"
-)
-
-#: The port that gRPC uses where an address has none.
-_DEFAULT_PORT: Final = 443
-
-#: The messages of gRPC when it cannot connect, and when it cannot load a client's certificates.
-_NO_CONNECTION: Final = "failed to connect to all addresses"
-_LOCAL_FAULT: Final = "Failed to create security handshaker"
 
 #: The syntax of a bearer token in RFC 6750, which an HTTP header can carry.
 _TOKEN: Final = re.compile(r"[A-Za-z0-9\-._~+/]+=*")
@@ -91,17 +76,11 @@ class Connection:
         return () if self.token is None else (("authorization", f"Bearer {self.token}"),)
 
     def explained(self, error: ExchangeError) -> ExchangeError:
-        """Return the TLS problem behind an error, or the error itself if there is none.
+        """Return the error with its cause and remedy if they are known, or else the error itself.
 
         This connects to the server, which may take some seconds.
         """
-        if _LOCAL_FAULT in error.message:
-            return TlsError("this client's certificates or key cannot be used")
-        endpoint = _endpoint(self.target)
-        if endpoint is None or _NO_CONNECTION not in error.message:
-            return error
-        problem = tls_problem(*endpoint, self.tls)
-        return error if problem is None else TlsError(f"cannot connect to {self.target}: {problem}")
+        return explained(error, self)
 
     def open(self) -> grpc.Channel:
         """Return a blocking channel with a connection of its own, made on first use."""
@@ -186,33 +165,3 @@ class AsyncStubs:
     async def close(self) -> None:
         """Cancel every call and close the channel."""
         await self._channel.close(None)
-
-
-def is_loopback(target: str) -> bool:
-    """Return whether an address is local to this machine, where no other can intercept traffic.
-
-    >>> [is_loopback(target) for target in ("127.0.0.1:7551", "[::1]:1", "localhost", "unix:x")]
-    [True, True, True, True]
-    >>> [is_loopback(target) for target in ("10.0.0.7:7551", "localhost.example.com:443")]
-    [False, False]
-    """
-    if target.startswith("unix:"):
-        return True
-    endpoint = _endpoint(target)
-    if endpoint is None:
-        return False
-    host, _ = endpoint
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def _endpoint(target: str) -> tuple[str, int] | None:
-    """Return the host and the port of an address, or ``None`` if it names no single host."""
-    address = _ADDRESS.fullmatch(target)
-    if address is None:
-        return None
-    return address["bracketed"] or address["host"], int(address["port"] or _DEFAULT_PORT)

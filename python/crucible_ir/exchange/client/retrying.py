@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import random
 import time
 from dataclasses import dataclass
@@ -21,6 +22,12 @@ DEFAULT_TIMEOUT: Final = 30.0
 
 #: For how many seconds a watch tries to reconnect by default.
 MAX_OUTAGE: Final = 600.0
+
+#: The `ExchangeError.reason` if no server listens on an address of this machine.
+NO_SERVER: Final = "NO_SERVER"
+
+#: Reports retries: the first after a success with the level INFO, the others with DEBUG.
+_log: Final = logging.getLogger("crucible_ir.exchange.client")
 
 #: The codes of transient errors. After DEADLINE_EXCEEDED no time is left for a retry.
 _TRANSIENT: Final = frozenset({"UNAVAILABLE", "ABORTED"})
@@ -83,6 +90,17 @@ def is_idempotent(request: Message) -> bool:
     return not has_id or request.HasField(_REQUEST_ID)
 
 
+@dataclass(slots=True)
+class ServerState:
+    """What the attempts of one client share.
+
+    Attributes:
+        was_reached: Whether the server has ever listened. Then it is probably being restarted.
+    """
+
+    was_reached: bool = False
+
+
 class Attempts:
     """The attempts of one call or stream: counts failures in a row and computes delays.
 
@@ -91,6 +109,8 @@ class Attempts:
         timeout: After how many seconds without a success to give up; ``None`` for never.
         idempotent: Whether the call is safe to repeat.
         explain: Returns a more precise error for the first failure; it may take some seconds.
+        server: The state of the server.
+        wait_for_server: Whether to wait for a server on this machine that has never listened.
     """
 
     def __init__(
@@ -100,16 +120,23 @@ class Attempts:
         *,
         idempotent: bool = True,
         explain: Callable[[ExchangeError], ExchangeError] | None = None,
+        server: ServerState | None = None,
+        wait_for_server: bool = True,
     ) -> None:
         self._policy = policy
         self._timeout = timeout
         self._idempotent = idempotent
         self._explain = explain
+        # The message of the first failure, and its explanation.
+        self._explained: tuple[str, ExchangeError] | None = None
+        self._server = server or ServerState()
+        self._wait_for_server = wait_for_server
         self.reset()
 
     def succeeded(self) -> None:
         """Record an answer: failures are counted anew, and need no explanation any more."""
         self._explain = None
+        self._server.was_reached = True
         self.reset()
 
     def reset(self) -> None:
@@ -128,15 +155,32 @@ class Attempts:
         """Return how many seconds to wait before the next attempt.
 
         Raises:
-            ExchangeError: The error is not transient, or no attempt is left.
+            ExchangeError: The error is not transient, no attempt is left, or no server listens on
+                an address of this machine.
         """
-        if self._explain is not None:
-            explain, self._explain = self._explain, None
-            error = explain(error)
-        delay = self.next_delay() if self._idempotent and is_transient(error) else None
+        error = self._explanation_of(error)
+        if error.reason != NO_SERVER:
+            self._server.was_reached = True
+        can_succeed = is_transient(error) and (self._wait_for_server or self._server.was_reached)
+        delay = self.next_delay() if can_succeed and self._idempotent else None
         if delay is None:
             raise error
+        self._report(error)
         return delay
+
+    def _explanation_of(self, error: ExchangeError) -> ExchangeError:
+        if self._explain is not None:
+            explain, self._explain = self._explain, None
+            self._explained = error.message, explain(error)
+        if self._explained is not None and error.message == self._explained[0]:
+            return self._explained[1]
+        return error
+
+    def _report(self, error: ExchangeError) -> None:
+        remaining = self.remaining
+        limit = "" if remaining is None else f" for up to {remaining:.0f} s"
+        level = logging.INFO if self._failures == 1 else logging.DEBUG
+        _log.log(level, "%s; retrying%s", error.message, limit)
 
     def delay_before_resuming(self, error: ExchangeError) -> float:
         """Return how many seconds to wait before resuming a stream.
@@ -151,6 +195,7 @@ class Attempts:
         delay = self.next_delay() if is_resumable(error) else None
         if delay is None:
             raise error
+        self._report(error)
         return delay
 
     def next_delay(self) -> float | None:

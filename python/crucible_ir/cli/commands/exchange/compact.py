@@ -62,6 +62,6 @@ def command(
         raise CannotRunError(str(error)) from None
     if output_format == "json":
         print(json_text({"command": "compact", "oldest_sequence": oldest}))
-    else:
+    elif not server.quiet:
         session.out().print(f"kept every change from {oldest} on", style="good")
     return GOOD

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,10 +14,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from crucible_ir.cli.progress import ERASE_LINE
 from crucible_ir.cli.session import CannotRunError, reason_of
+from crucible_ir.errors import printable
 
 if TYPE_CHECKING:
     from crucible_ir.cli.options import Decorator
+    from crucible_ir.exchange import ExchangeError
     from crucible_ir.exchange.client.blocking_client import ExchangeClient
     from crucible_ir.exchange.client.results import Record
 
@@ -39,6 +44,7 @@ class Server:
         certificate: The file with the client's certificate.
         key: The file with the key of the certificate.
         timeout: The time for a call, in seconds.
+        quiet: Whether to print no summary, and no line about a success or a retry.
     """
 
     target: str
@@ -47,6 +53,7 @@ class Server:
     certificate: str | None
     key: str | None
     timeout: float
+    quiet: bool
 
     @contextmanager
     def connect(self) -> Iterator[ExchangeClient]:
@@ -66,17 +73,39 @@ class Server:
 
         # gRPC would write errors to standard error that the command reports itself.
         os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+        retries = logging.getLogger("crucible_ir.exchange.client")
+        handler = _RetryHandler()
+        if sys.stderr.isatty() and not self.quiet:
+            retries.addHandler(handler)
+            retries.setLevel(logging.INFO)
         try:
             with ExchangeClient(
-                self.target, token=self._token(), tls=self._tls(), timeout=self.timeout
+                self.target,
+                token=self._token(),
+                tls=self._tls(),
+                timeout=self.timeout,
+                wait_for_server=False,
             ) as client:
                 yield client
         except DeadlineExceededError as error:
             raise CannotRunError(f"{self.target} did not answer in time: {error}") from None
         except UnavailableError as error:
-            raise CannotRunError(f"{self.target} cannot be reached: {error}") from None
-        except (UnauthenticatedError, PermissionDeniedError) as error:
+            # The message of a failed connection has the address.
+            where = "" if self.target in error.message else f"{self.target} cannot be reached: "
+            raise CannotRunError(f"{where}{error}") from None
+        except UnauthenticatedError as error:
+            raise CannotRunError(self._token_problem(error)) from None
+        except PermissionDeniedError as error:
             raise CannotRunError(f"{self.target}: {error}") from None
+        finally:
+            retries.removeHandler(handler)
+
+    def _token_problem(self, error: ExchangeError) -> str:
+        """Return why the server rejects the token, and which option or variable is concerned."""
+        if error.reason == "TOKEN_MISSING":
+            return f"{self.target} requires a token: use --token-file or set {TOKEN_VARIABLE}"
+        source = TOKEN_VARIABLE if self.token_file is None else f"--token-file {self.token_file}"
+        return f"{self.target} rejects the token of {source}: {error}"
 
     def _token(self) -> str | None:
         if self.token_file is None:
@@ -100,6 +129,14 @@ class Server:
         return Tls.from_files(self.ca, self.certificate, self.key)
 
 
+class _RetryHandler(logging.Handler):
+    """Prints a line on a terminal when a call is retried, in place of a line with progress."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print a record."""
+        print(f"{ERASE_LINE}crucible-ir: {printable(record.getMessage())}", file=sys.stderr)
+
+
 def server_options(command: Any) -> Any:
     """Add the options of the connection, which the command receives as ``server``."""
 
@@ -112,13 +149,20 @@ def server_options(command: Any) -> Any:
         certificate: str | None,
         key: str | None,
         timeout: float,
+        quiet: bool,
         **options: Any,
     ) -> Any:
-        server = Server(target, token_file, ca, certificate, key, timeout)
+        server = Server(target, token_file, ca, certificate, key, timeout, quiet)
         return command(*arguments, server=server, **options)
 
     decorated: Any = with_server
     for option in (
+        click.option(
+            "--quiet",
+            "-q",
+            is_flag=True,
+            help="Print no summary, and no line about a success or a retry.",
+        ),
         click.option(
             "--timeout",
             type=click.FloatRange(min=0.001),

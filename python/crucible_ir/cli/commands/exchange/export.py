@@ -113,7 +113,7 @@ def command(
             count.records += 1
             count.bytes += len(record)
             progress.show(count)
-    if output != STANDARD:
+    if output != STANDARD and not server.quiet:
         events = "event" if count.records == 1 else "events"
         session.out().print(f"{printable(output)}: {count.records} {events}", style="good")
     return GOOD

@@ -80,7 +80,7 @@ def command(
         inputs.status = max(inputs.status, INVALID)
     if output_format == "json":
         print(json_text(_json(report, inputs.unreadable)))
-    else:
+    elif not server.quiet:
         session.out().print(_summary(report), style="good" if not report.refused_count else "warn")
     return inputs.status
 

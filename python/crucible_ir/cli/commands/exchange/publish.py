@@ -102,15 +102,24 @@ def command(
             if output_format == "json":
                 report.append({"file": name, **_json(outcome)})
             else:
-                _print(session, name, outcome)
+                _print(session, name, outcome, quiet=server.quiet)
     if output_format == "json":
-        print(json_text({"command": "publish", "documents": report}))
+        print(json_text({"command": "publish", "documents": report, "summary": batch.counts}))
+    elif len(found) > 1 and not server.quiet:
+        good = batch.status == GOOD
+        session.out().print(_summary(batch.counts), style="good" if good else "warn")
     return batch.status
 
 
 @dataclass(slots=True)
 class _Batch:
-    """The documents to publish, and the status of those that were not sent or were rejected."""
+    """The documents to publish, and the outcomes of those that were sent and those that were not.
+
+    Attributes:
+        names: The names of the documents that were sent, by their index.
+        status: The exit status.
+        counts: The number of documents by their outcome.
+    """
 
     session: Session
     read_options: ReadOptions
@@ -120,6 +129,11 @@ class _Batch:
     validate_only: bool
     names: list[str] = field(default_factory=list)
     status: int = GOOD
+    counts: dict[str, int] = field(init=False)
+
+    def __post_init__(self) -> None:
+        stored = "valid" if self.validate_only else "stored"
+        self.counts = dict.fromkeys((stored, "unchanged", "rejected", "unreadable"), 0)
 
     def publications(self, found: list[InputFile]) -> Iterator[Publication]:
         """Yield the documents that can be sent, and print errors about the others."""
@@ -127,15 +141,18 @@ class _Batch:
             try:
                 publication = self._publication(source)
             except CannotRunError as error:
-                self._reject(source, str(error), COULD_NOT_RUN)
+                self._skip(COULD_NOT_RUN)
+                self.session.print_error(f"{source.name}: {error}")
             except ValidationError as error:
+                self._skip(INVALID)
                 for violation in error.violations:
                     at = f"{violation.position}: " if violation.position else ""
-                    self._reject(source, f"{at}{violation}", INVALID)
+                    self.session.print_error(f"{source.name}: {at}{violation}")
             except DecodeError as error:
-                self.status = max(self.status, print_file_error(self.session, source.name, error))
+                self._skip(print_file_error(self.session, source.name, error))
             except FieldError as error:
-                self._reject(source, str(error), INVALID)
+                self._skip(INVALID)
+                self.session.print_error(f"{source.name}: {error}")
             else:
                 self.names.append(source.name)
                 yield publication
@@ -151,15 +168,20 @@ class _Batch:
             id_ = stem_of(source.name)
         return Publication(document_of(message), id_, self.etag, None, self.validate_only)
 
-    def _reject(self, source: InputFile, reason: str, status: int) -> None:
-        self.session.print_error(f"{source.name}: {reason}")
+    def _skip(self, status: int) -> None:
+        """Count a document that cannot be sent."""
         self.status = max(self.status, status)
+        self.counts["rejected" if status == INVALID else "unreadable"] += 1
 
     def take(self, name: str, outcome: Outcome) -> None:
         """Take the result of a document, and print its error."""
-        if outcome.error is not None:
-            self.session.print_error(f"{name}: {outcome.error}")
-            self.status = max(self.status, INVALID)
+        if outcome.published is not None:
+            stored = "valid" if self.validate_only else "stored"
+            self.counts["unchanged" if outcome.published.unchanged else stored] += 1
+            return
+        self.session.print_error(f"{name}: {outcome.error}")
+        self.status = max(self.status, INVALID)
+        self.counts["rejected"] += 1
 
 
 def _has_identity(message: Message) -> bool:
@@ -186,8 +208,16 @@ def _json(outcome: Outcome) -> dict[str, object]:
     }
 
 
-def _print(session: Session, name: str, outcome: Outcome) -> None:
-    if outcome.published is None:
+def _summary(counts: dict[str, int]) -> str:
+    """Return the counts as text; documents that cannot be read are an exception."""
+    parts = [
+        f"{number} {name}" for name, number in counts.items() if number or name != "unreadable"
+    ]
+    return f"{sum(counts.values())} documents: {', '.join(parts)}"
+
+
+def _print(session: Session, name: str, outcome: Outcome, *, quiet: bool) -> None:
+    if outcome.published is None or quiet:
         return
     record = outcome.published.record
     verdict = _verdict(outcome.published)
