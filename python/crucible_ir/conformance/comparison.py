@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Set
+from collections.abc import Callable, Iterator, Set
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from functools import partial
+from typing import Any, Final
 
 from google.protobuf.message import DecodeError, Message
 
@@ -16,20 +17,12 @@ from crucible_ir.schema.types import message_type
 from crucible_ir.schema.vocabulary import names
 from crucible_ir.schema.walk import set_fields, walk
 
-if TYPE_CHECKING:
-    from google.protobuf.descriptor import EnumDescriptor
-
 #: The aspect that every executor has: whether the payload can be decoded.
 DECODE: Final = "decode"
 
 
-def _named_aspects() -> dict[int, str]:
-    enum: EnumDescriptor = v1.Aspect.DESCRIPTOR
-    return names(enum)
-
-
 #: The aspects that an executor may offer, by enum number: ``binary``, ``json`` and so on.
-OFFERED_ASPECTS: Final = _named_aspects()
+OFFERED_ASPECTS: Final = names(v1.Aspect.DESCRIPTOR)
 
 #: All aspects, in the order of comparison.
 ASPECTS: Final = (DECODE, *OFFERED_ASPECTS.values())
@@ -129,33 +122,54 @@ def _show_message(message: Message) -> str:
     return f"{text} (hex {message.SerializeToString(deterministic=True).hex()})"
 
 
-def _compare_json(case: v1.Case, got: v1.Evaluation) -> Iterator[Difference]:
+def _compare_outcome(
+    aspect: str,
+    oneof: Any,
+    value: Callable[[v1.Evaluation], object],
+    case: v1.Case,
+    got: v1.Evaluation,
+) -> Iterator[Difference]:
+    """Yield a difference if the outcomes of an aspect are different ones, or their values differ.
+
+    Args:
+        aspect: The aspect.
+        oneof: The oneof with its outcomes.
+        value: Returns the value to compare, and the same one for all errors.
+        case: The case.
+        got: The evaluation of the executor.
+    """
     expected = case.expected.evaluation
-    outcome = got.WhichOneof("json_outcome")
-    if outcome == "json" and expected.WhichOneof("json_outcome") == "json":
-        try:
-            same = same_json(parse_json(got.json), parse_json(expected.json))
-        except ValueError as error:
-            yield Difference("json", expected.json, f"invalid JSON, {error}: {got.json}")
-            return
-        except RecursionError:
-            same = False
-        if not same:
-            yield Difference("json", expected.json, got.json)
-    elif outcome != expected.WhichOneof("json_outcome"):
-        yield Difference(
-            "json", _describe(expected, "json_outcome"), _describe(got, "json_outcome")
-        )
+    is_same = got.WhichOneof(oneof) == expected.WhichOneof(oneof) and value(got) == value(expected)
+    if not is_same:
+        yield Difference(aspect, _describe(expected, oneof), _describe(got, oneof))
+
+
+def _compare_json(case: v1.Case, got: v1.Evaluation) -> Iterator[Difference]:
+    try:
+        yield from _compare_outcome("json", "json_outcome", _json_value, case, got)
+    except ValueError as error:
+        expected = case.expected.evaluation.json
+        yield Difference("json", expected, f"invalid JSON, {error}: {got.json}")
+    except RecursionError:
+        yield Difference("json", case.expected.evaluation.json, got.json)
+
+
+def _json_value(evaluation: v1.Evaluation) -> Any:
+    return parse_json(evaluation.json) if evaluation.HasField("json") else None
 
 
 def parse_json(text: str) -> Any:
-    """Parse JSON text strictly, with every number as a double.
+    """Parse JSON text strictly, into values that are equal if and only if the JSON is the same.
+
+    Each number is a double in a tuple, since ``1`` would equal ``true``.
 
     Raises:
         ValueError: The text is not JSON, or an object has a duplicate key.
 
-    >>> parse_json('{"a": [1, 1.0]}')
-    {'a': [1.0, 1.0]}
+    >>> parse_json('{"a": [1, true]}')
+    {'a': [(1.0,), True]}
+    >>> parse_json("1.0") == parse_json("1"), parse_json("1") == parse_json("true")
+    (True, False)
     """
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -167,34 +181,16 @@ def parse_json(text: str) -> Any:
     def reject(name: str) -> float:
         raise ValueError(f"{name} is not a JSON number")
 
-    return json.loads(text, object_pairs_hook=unique, parse_int=float, parse_constant=reject)
+    def number(digits: str) -> tuple[float]:
+        return (float(digits),)
 
-
-def same_json(one: Any, other: Any) -> bool:
-    """Return whether two values from `parse_json` are equal; the order of keys is ignored.
-
-    >>> same_json({"a": 1.0, "b": "1"}, {"b": "1", "a": 1.0})
-    True
-    >>> same_json(1.0, True)
-    False
-    """
-    if isinstance(one, dict) and isinstance(other, dict):
-        return one.keys() == other.keys() and all(same_json(one[key], other[key]) for key in one)
-    if isinstance(one, list) and isinstance(other, list):
-        return len(one) == len(other) and all(map(same_json, one, other))
-    return type(one) is type(other) and bool(one == other)
-
-
-def _compare_violations(case: v1.Case, got: v1.Evaluation) -> Iterator[Difference]:
-    expected = case.expected.evaluation
-    outcome = got.WhichOneof("rules_outcome")
-    if outcome == "broken_rules" and expected.WhichOneof("rules_outcome") == "broken_rules":
-        if _rules(expected) != _rules(got):
-            yield Difference("violations", _show_rules(expected), _show_rules(got))
-    elif outcome != expected.WhichOneof("rules_outcome"):
-        yield Difference(
-            "violations", _describe(expected, "rules_outcome"), _describe(got, "rules_outcome")
-        )
+    return json.loads(
+        text,
+        object_pairs_hook=unique,
+        parse_int=number,
+        parse_float=number,
+        parse_constant=reject,
+    )
 
 
 def _rules(evaluation: v1.Evaluation) -> frozenset[tuple[str, str]]:
@@ -208,15 +204,6 @@ def _show_rules(evaluation: v1.Evaluation) -> str:
     )
 
 
-def _compare_digest(case: v1.Case, got: v1.Evaluation) -> Iterator[Difference]:
-    expected = case.expected.evaluation
-    same_outcome = got.WhichOneof("digest_outcome") == expected.WhichOneof("digest_outcome")
-    if not same_outcome or got.digest != expected.digest:
-        yield Difference(
-            "digest", _describe(expected, "digest_outcome"), _describe(got, "digest_outcome")
-        )
-
-
 def _describe(evaluation: v1.Evaluation, oneof: Any) -> str:
     outcome = evaluation.WhichOneof(oneof)
     if outcome is None:
@@ -227,9 +214,9 @@ def _describe(evaluation: v1.Evaluation, oneof: Any) -> str:
     return f"an error: {value}" if outcome.endswith("_error") else value
 
 
-_COMPARISONS: Final = {
+_COMPARISONS: Final[dict[str, Callable[[v1.Case, v1.Evaluation], Iterator[Difference]]]] = {
     "binary": _compare_binary,
     "json": _compare_json,
-    "violations": _compare_violations,
-    "digest": _compare_digest,
+    "violations": partial(_compare_outcome, "violations", "rules_outcome", _rules),
+    "digest": partial(_compare_outcome, "digest", "digest_outcome", lambda each: each.digest),
 }
