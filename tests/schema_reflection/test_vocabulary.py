@@ -9,6 +9,7 @@ import pytest
 import crucible_ir as ir
 from crucible_ir import v1
 from crucible_ir.schema import vocabulary
+from crucible_ir.schema.fields import describe_field, fields_of
 
 FIELDS: list[Any] = [field for cls in ir.MESSAGE_TYPES.values() for field in cls.DESCRIPTOR.fields]
 ENUMS: dict[str, Any] = {
@@ -66,20 +67,21 @@ def test_unspecified_has_no_short_name(enum: str) -> None:
 def test_a_vocabulary_is_open_if_it_has_a_custom_member(
     message: Any, open_fields: set[str], closed_fields: set[str]
 ) -> None:
-    members = {
-        field.name: vocabulary.custom_member(field)
-        for field in message.DESCRIPTOR.fields
-        if field.enum_type is not None
-    }
+    fields = fields_of(message.DESCRIPTOR)
+    members = {name: field.custom for name, field in fields.items() if field.enum is not None}
     assert {name for name, member in members.items() if member is not None} == open_fields
     assert {name for name, member in members.items() if member is None} == closed_fields
     customs = {f"custom_{name}" for name in open_fields}
-    assert vocabulary.custom_members(message.DESCRIPTOR) == customs
+    assert {name for name, field in fields.items() if field.custom_of is not None} == customs
 
 
 def test_a_custom_member_shares_the_oneof_and_the_cardinality_of_its_field() -> None:
-    pairs = [(field, vocabulary.custom_member(field)) for field in FIELDS]
-    found = [(field, custom) for field, custom in pairs if custom is not None]
+    pairs = [(field, describe_field(field).custom) for field in FIELDS]
+    found = [
+        (field, field.containing_type.fields_by_name[custom])
+        for field, custom in pairs
+        if custom is not None
+    ]
     assert len(found) > 20
     for field, custom in found:
         assert custom.type == custom.TYPE_STRING
@@ -90,4 +92,4 @@ def test_a_custom_member_shares_the_oneof_and_the_cardinality_of_its_field() -> 
 
 
 def test_a_field_that_is_not_an_enum_has_no_custom_member() -> None:
-    assert vocabulary.custom_member(v1.ModelRef.DESCRIPTOR.fields_by_name["id"]) is None
+    assert fields_of(v1.ModelRef.DESCRIPTOR)["id"].custom is None

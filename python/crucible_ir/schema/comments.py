@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Sequence
 from functools import cache
 from importlib import resources
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from google.protobuf.descriptor import EnumValueDescriptor
-from google.protobuf.descriptor_pb2 import (
-    DescriptorProto,
-    EnumDescriptorProto,
-    FileDescriptorProto,
-    FileDescriptorSet,
-)
+from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import (
@@ -29,19 +24,8 @@ if TYPE_CHECKING:
         Descriptor | FieldDescriptor | OneofDescriptor | EnumDescriptor | EnumValueDescriptor
     )
 
-# The field numbers in the path of a source location.
-_MESSAGES = FileDescriptorProto.MESSAGE_TYPE_FIELD_NUMBER
-_ENUMS = FileDescriptorProto.ENUM_TYPE_FIELD_NUMBER
-_NESTED_MESSAGES = DescriptorProto.NESTED_TYPE_FIELD_NUMBER
-_NESTED_ENUMS = DescriptorProto.ENUM_TYPE_FIELD_NUMBER
-_FIELDS = DescriptorProto.FIELD_FIELD_NUMBER
-_ONEOFS = DescriptorProto.ONEOF_DECL_FIELD_NUMBER
-_VALUES = EnumDescriptorProto.VALUE_FIELD_NUMBER
-
 #: The end of a comment's first sentence.
 _SENTENCE = re.compile(r"(?<=\.)\s")
-
-_Path: TypeAlias = tuple[int, ...]
 
 
 def comment(described: Commented) -> str:
@@ -71,42 +55,27 @@ def _comments() -> dict[str, str]:
     """Return every comment of the schema by the full name of its declaration."""
     found: dict[str, str] = {}
     for file in FileDescriptorSet.FromString(descriptor_set()).file:
-        texts = {
-            tuple(location.path): location.leading_comments
-            for location in file.source_code_info.location
-            if location.leading_comments
-        }
-        for path, name in _declarations(file):
-            if path in texts:
-                found[name] = _flowing(texts[path])
+        for location in file.source_code_info.location:
+            # A path of an odd length ends with something else than a declaration.
+            if location.leading_comments and len(location.path) % 2 == 0:
+                name = _name(file, location.path)
+                if name is not None:
+                    found[name] = _flowing(location.leading_comments)
     return found
 
 
-def _declarations(file: FileDescriptorProto) -> Iterator[tuple[_Path, str]]:
-    for index, message in enumerate(file.message_type):
-        yield from _in_message(message, (_MESSAGES, index), file.package)
-    for index, enum in enumerate(file.enum_type):
-        yield from _in_enum(enum, (_ENUMS, index), file.package)
-
-
-def _in_message(message: DescriptorProto, path: _Path, scope: str) -> Iterator[tuple[_Path, str]]:
-    name = f"{scope}.{message.name}"
-    yield path, name
-    for index, field in enumerate(message.field):
-        yield (*path, _FIELDS, index), f"{name}.{field.name}"
-    for index, oneof in enumerate(message.oneof_decl):
-        yield (*path, _ONEOFS, index), f"{name}.{oneof.name}"
-    for index, nested in enumerate(message.nested_type):
-        yield from _in_message(nested, (*path, _NESTED_MESSAGES, index), name)
-    for index, enum in enumerate(message.enum_type):
-        yield from _in_enum(enum, (*path, _NESTED_ENUMS, index), name)
-
-
-def _in_enum(enum: EnumDescriptorProto, path: _Path, scope: str) -> Iterator[tuple[_Path, str]]:
-    name = f"{scope}.{enum.name}"
-    yield path, name
-    for index, value in enumerate(enum.value):
-        yield (*path, _VALUES, index), f"{name}.{value.name}"
+def _name(file: FileDescriptorProto, path: Sequence[int]) -> str | None:
+    """Return the full name of the declaration at a path of field numbers and indexes, if any."""
+    names = [file.package]
+    declared: Any = file
+    for number, index in zip(path[::2], path[1::2], strict=True):
+        field = declared.DESCRIPTOR.fields_by_number[number]
+        if not field.is_repeated:
+            # The options of a declaration.
+            return None
+        declared = getattr(declared, field.name)[index]
+        names.append(declared.name)
+    return ".".join(names)
 
 
 def _flowing(text: str) -> str:

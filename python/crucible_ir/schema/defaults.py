@@ -11,7 +11,7 @@ from google.protobuf import message_factory
 from crucible_ir.errors import Error
 from crucible_ir.schema.fields import Field, fields_of
 from crucible_ir.schema.types import descriptor_of
-from crucible_ir.schema.walk import messages_in
+from crucible_ir.schema.walk import messages_in, reachable_types
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -119,14 +119,4 @@ def _fill_deep(message: Message) -> None:
 @cache
 def _reaches_default(message: Descriptor) -> bool:
     """Return whether a message type, or one that it can contain, declares a default."""
-    seen: set[str] = set()
-    queue = [message]
-    while queue:
-        current = queue.pop()
-        if current.full_name in seen:
-            continue
-        seen.add(current.full_name)
-        if defaults(current):
-            return True
-        queue += [field.message for field in fields_of(current).values() if field.message]
-    return False
+    return any(defaults(each) for each in reachable_types(message))

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 #: The message types of opaque JSON.
 OPAQUE_MESSAGES = frozenset(f"google.protobuf.{name}" for name in ("Struct", "Value", "ListValue"))
 
+#: What the name of the string field of an open vocabulary begins with.
+_CUSTOM_PREFIX = "custom_"
+
 
 class Kind(Enum):
     """The type of a field's values; ``sint32`` and ``sfixed32`` are ``int32``, and so on."""
@@ -60,16 +63,7 @@ INTEGER_RANGES: Mapping[Kind, tuple[int, int]] = MappingProxyType(
 )
 
 _KIND_OF_CPP_TYPE = {
-    FieldDescriptor.CPPTYPE_BOOL: Kind.BOOL,
-    FieldDescriptor.CPPTYPE_INT32: Kind.INT32,
-    FieldDescriptor.CPPTYPE_INT64: Kind.INT64,
-    FieldDescriptor.CPPTYPE_UINT32: Kind.UINT32,
-    FieldDescriptor.CPPTYPE_UINT64: Kind.UINT64,
-    FieldDescriptor.CPPTYPE_FLOAT: Kind.FLOAT,
-    FieldDescriptor.CPPTYPE_DOUBLE: Kind.DOUBLE,
-    FieldDescriptor.CPPTYPE_STRING: Kind.STRING,
-    FieldDescriptor.CPPTYPE_ENUM: Kind.ENUM,
-    FieldDescriptor.CPPTYPE_MESSAGE: Kind.MESSAGE,
+    getattr(FieldDescriptor, f"CPPTYPE_{kind.name}"): kind for kind in Kind if kind != Kind.BYTES
 }
 
 
@@ -159,7 +153,7 @@ def describe_field(field: FieldDescriptor) -> Field:
     else:
         cardinality = Cardinality.LIST if field.is_repeated else Cardinality.SINGULAR
     oneof = field.containing_oneof
-    custom = None if field.is_extension else vocabulary.custom_member(field)
+    custom, custom_of = _open_vocabulary(field)
     return Field(
         descriptor=field,
         name=field.name,
@@ -172,9 +166,9 @@ def describe_field(field: FieldDescriptor) -> Field:
         has_presence=field.has_presence,
         # protoc generates a oneof with one member for each ``optional`` field.
         oneof=oneof.name if oneof is not None and len(oneof.fields) > 1 else None,
-        custom=custom.name if custom is not None else None,
-        custom_of=None if field.is_extension else _custom_of(field),
-        default=_default(field),
+        custom=custom,
+        custom_of=custom_of,
+        default=default_of(field.GetOptions()) if field.has_options else None,
     )
 
 
@@ -184,17 +178,20 @@ def _kind(field: FieldDescriptor) -> Kind:
     return _KIND_OF_CPP_TYPE[field.cpp_type]
 
 
-def _custom_of(field: FieldDescriptor) -> str | None:
-    owner = cast("Descriptor", field.containing_type)
-    if field.name not in vocabulary.custom_members(owner):
-        return None
-    return field.name.removeprefix(vocabulary.CUSTOM_PREFIX)
+def _open_vocabulary(field: FieldDescriptor) -> tuple[str | None, str | None]:
+    """Return the custom member of an enum field, and the enum field of a custom member."""
+    if field.is_extension:
+        return None, None
+    siblings = cast("Descriptor", field.containing_type).fields_by_name
+    if field.enum_type is not None:
+        custom = _CUSTOM_PREFIX + field.name
+        return (custom if custom in siblings else None), None
+    name = field.name.removeprefix(_CUSTOM_PREFIX)
+    return None, name if name in siblings and siblings[name].enum_type is not None else None
 
 
-def _default(field: FieldDescriptor) -> str | None:
-    if not field.has_options:
-        return None
-    options = field.GetOptions()
+def default_of(options: Any) -> str | None:
+    """Return the default that the options of a field declare."""
     # The stubs of protoc declare extensions as fields.
     extension: Any = options_pb2.default
     return str(options.Extensions[extension]) if options.HasExtension(extension) else None

@@ -9,13 +9,14 @@ bytes.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from crucible_ir.schema.comments import comment
 from crucible_ir.schema.fields import INTEGER_RANGES, Field, Kind, fields_of
 from crucible_ir.schema.rules import Rule, rules_of
 from crucible_ir.schema.types import descriptor_of
+from crucible_ir.schema.walk import reachable_types
 from crucible_ir.version import VERSION
 
 if TYPE_CHECKING:
@@ -78,25 +79,15 @@ def json_schema(type_: type[Message]) -> Schema:
     ['name']
     """
     root = descriptor_of(type_)
+    inside = sorted(reachable_types(root), key=lambda message: message.full_name)
+    messages = [message for message in inside if message.full_name not in _WELL_KNOWN]
     return {
         "$schema": _DIALECT,
         "$comment": f"{root.full_name} in ProtoJSON, Crucible IR {VERSION}",
         "title": root.name,
         "$ref": _reference(root)["$ref"],
-        "$defs": {message.name: _message_schema(message) for message in _reachable(root)},
+        "$defs": {message.name: _message_schema(message) for message in messages},
     }
-
-
-def _reachable(root: Descriptor) -> Iterable[Descriptor]:
-    """Return a message type and those that it can contain, except the well-known ones."""
-    found: dict[str, Descriptor] = {}
-    waiting = [root]
-    while waiting:
-        message = waiting.pop()
-        if message.full_name not in found and message.full_name not in _WELL_KNOWN:
-            found[message.full_name] = message
-            waiting += [field.message for field in fields_of(message).values() if field.message]
-    return [found[name] for name in sorted(found)]
 
 
 def _reference(message: Descriptor) -> Schema:

@@ -1,16 +1,13 @@
-"""Vocabularies: the short names of enum values, and the fields of open vocabularies."""
+"""The short names of enum values."""
 
 from __future__ import annotations
 
 import re
 from functools import cache
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
-
-#: What the name of the string field of an open vocabulary begins with.
-CUSTOM_PREFIX = "custom_"
+    from google.protobuf.descriptor import EnumDescriptor
 
 
 @cache
@@ -37,22 +34,3 @@ def numbers(enum: EnumDescriptor) -> dict[str, int]:
 def names(enum: EnumDescriptor) -> dict[int, str]:
     """Return the short names of an enum by number, without ``UNSPECIFIED``."""
     return {number: name for name, number in numbers(enum).items()}
-
-
-@cache
-def custom_member(field: FieldDescriptor) -> FieldDescriptor | None:
-    """Return the string field for names outside the vocabulary of an enum field, if there is one.
-
-    An enum field with such a field is an open vocabulary; any other is closed.
-    """
-    if field.enum_type is None:
-        return None
-    owner = cast("Descriptor", field.containing_type)
-    return owner.fields_by_name.get(CUSTOM_PREFIX + field.name)
-
-
-@cache
-def custom_members(message: Descriptor) -> frozenset[str]:
-    """Return the names of a message's fields that are the custom member of an open vocabulary."""
-    found = (custom_member(field) for field in message.fields)
-    return frozenset(field.name for field in found if field is not None)

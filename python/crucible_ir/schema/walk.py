@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from crucible_ir.paths import MapKey, Part
-from crucible_ir.schema.fields import OPAQUE_MESSAGES, Cardinality, Field, Kind, describe_field
+from crucible_ir.schema.fields import (
+    OPAQUE_MESSAGES,
+    Cardinality,
+    Field,
+    Kind,
+    describe_field,
+    fields_of,
+)
 
 if TYPE_CHECKING:
-    from google.protobuf.descriptor import FieldDescriptor
+    from google.protobuf.descriptor import Descriptor, FieldDescriptor
     from google.protobuf.message import Message
 
 #: The steps from a message to a value inside it.
@@ -59,6 +66,18 @@ def messages_in(message: Message) -> list[tuple[Path, Message]]:
         if (place := _message_place(descriptor)) is not None
         for each in expand(*place, value)
     ]
+
+
+def reachable_types(root: Descriptor) -> Iterable[Descriptor]:
+    """Return a message type and every message type that it can contain."""
+    found: dict[str, Descriptor] = {}
+    waiting = [root]
+    while waiting:
+        message = waiting.pop()
+        if message.full_name not in found:
+            found[message.full_name] = message
+            waiting += [field.message for field in fields_of(message).values() if field.message]
+    return found.values()
 
 
 def walk(root: Message) -> Iterator[tuple[Path, Message]]:

@@ -16,10 +16,10 @@ from google.protobuf.descriptor_pb2 import (
     ServiceDescriptorProto,
 )
 
+from crucible_ir.schema.fields import default_of
 from crucible_ir.schema_changes.changes import SchemaChange, SchemaChangeKind
 from crucible_ir.schema_changes.rule_changes import is_closed_vocabulary
 from crucible_ir.schema_changes.versions import SchemaVersion, pairs
-from crucible_ir.v1 import options_pb2
 
 if TYPE_CHECKING:
     #: The old and the new state of one aspect of a declaration, the place, and the kind of change
@@ -179,21 +179,13 @@ def _in_field(
     if was.name == is_.name:
         yield SchemaChangeKind.JSON_NAME_CHANGED, place, was.json_name, is_.json_name
     yield from _options(place, was, is_)
-    default, new_default = _default(was), _default(is_)
+    default, new_default = default_of(was.options), default_of(is_.options)
     if default is None:
         yield SchemaChangeKind.DEFAULT_ADDED, place, None, new_default
     elif new_default is None:
         yield SchemaChangeKind.DEFAULT_REMOVED, place, default, None
     elif not _same_json(default, new_default):
         yield SchemaChangeKind.DEFAULT_CHANGED, place, default, new_default
-
-
-def _default(field: FieldDescriptorProto) -> str | None:
-    # protoc's stubs type an extension as an ordinary field.
-    extension: Any = options_pb2.default
-    if not field.options.HasExtension(extension):
-        return None
-    return str(field.options.Extensions[extension])
 
 
 def _same_json(before: str, after: str) -> bool:

@@ -11,9 +11,9 @@ from google.protobuf.unknown_fields import UnknownFieldSet
 
 from crucible_ir import v1
 from crucible_ir.errors import DecodeError, Error, near_miss, shorten_name
+from crucible_ir.schema.fields import fields_of
 from crucible_ir.schema.required_fields import required_fields
 from crucible_ir.schema.types import descriptor_of, document_members, message_type
-from crucible_ir.schema.vocabulary import custom_members
 from crucible_ir.serialization.binary import ParsedBinary
 
 if TYPE_CHECKING:
@@ -121,8 +121,8 @@ def _fields_of_types(crucible: bool) -> Fields:
 
 def _fields(message: Descriptor, crucible: bool) -> Mapping[str, str]:
     if crucible:
-        hidden = custom_members(message)
-        return {field.name: field.name for field in message.fields if field.name not in hidden}
+        fields = fields_of(message).items()
+        return {name: name for name, field in fields if field.custom_of is None}
     return {name: field.name for field in message.fields for name in (field.name, field.json_name)}
 
 
