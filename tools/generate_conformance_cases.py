@@ -37,6 +37,8 @@ DERIVED: dict[str, Callable[[], Iterator[PartialCase]]] = {
     "fields_defaults": fields.defaults,
     "unknown_fields": unknown_fields.unknown_fields,
     "unknown_fields_nested": unknown_fields.nested_unknown_fields,
+    "unknown_fields_in_map_entries": unknown_fields.map_entries,
+    "unknown_fields_malformed": unknown_fields.malformed_groups,
     "unknown_keys": unknown_fields.unknown_keys,
     "oneofs": unknown_fields.oneofs,
     "wrong_types": unknown_fields.wrong_types,

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any
+from typing import Any, cast
 
 import protovalidate
 import rfc8785
 from google.protobuf import json_format
 from google.protobuf.message import DecodeError, EncodeError, Message
+from google.protobuf.message_factory import GetMessageClass
 from google.protobuf.struct_pb2 import Value
 from google.protobuf.unknown_fields import UnknownFieldSet
 
@@ -25,6 +26,8 @@ _MAX_INTEGER = 2**53 - 1
 
 #: A limit that no case reaches.
 _UNLIMITED_DEPTH = 10_000
+
+_LENGTH_DELIMITED = 2
 
 #: A broken rule: its path and its id.
 Broken = tuple[str, str]
@@ -53,7 +56,32 @@ def decode(request: v1.EvaluateRequest) -> Message:
         type(message).FromString(message.SerializeToString())
     else:
         message.MergeFromString(request.binary)
+        _read_hidden_entries(message)
     return message
+
+
+def _read_hidden_entries(root: Message) -> None:
+    """Put map entries with an unknown field inside into their maps, less that field.
+
+    Every implementation does so but upb, which keeps them among the unknown fields of the message.
+    Cases with such an entry have no other unknown fields.
+    """
+    found = False
+    for _, message in walk(root):
+        for each in cast("Any", UnknownFieldSet(message)):
+            field: Any = message.DESCRIPTOR.fields_by_number.get(each.field_number)
+            if field is None or field.message_type is None or each.wire_type != _LENGTH_DELIMITED:
+                continue
+            if field.message_type.GetOptions().map_entry:
+                found = True
+                entry: Any = GetMessageClass(field.message_type).FromString(each.data)
+                target = getattr(message, field.name)
+                if isinstance(entry.value, Message):
+                    target[entry.key].CopyFrom(entry.value)
+                else:
+                    target[entry.key] = entry.value
+    if found:
+        root.DiscardUnknownFields()
 
 
 def evaluation(message: Message) -> v1.Evaluation:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from google.protobuf import json_format
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.struct_pb2 import Struct
 
 from conformance_cases.layout import compact
 from conformance_cases.partial_cases import GOOGLE_READS_IT, PartialCase, of_message
@@ -57,6 +59,80 @@ def nested_unknown_fields() -> Iterator[PartialCase]:
                 held.CopyFrom(minimal(descriptor))
             held.MergeFromString(UNKNOWN_FIELDS["bytes"])
             yield of_message(f"{parent.name}.{field.name}", base, as_binary=True)
+
+
+def map_entries() -> Iterator[PartialCase]:
+    """Yield cases for unknown fields in map entries, which readers drop without the entry."""
+    for name, descriptor in types().items():
+        for field in descriptor.fields:
+            described = describe_field(field)
+            if described.is_map:
+                base = minimal(descriptor)
+                getattr(base, field.name).clear()
+                data = base.SerializeToString(deterministic=True)
+                yield from _entries(f"{name}.{field.name}", descriptor, data, field)
+    stage = types()["StageDef"]
+    options = stage.fields_by_name["options"]
+    fields = Struct.DESCRIPTOR.fields_by_name["fields"]
+    data = minimal(stage).SerializeToString(deterministic=True)
+    for case in _entries("StageDef.options", stage, b"", fields):
+        yield replace(case, binary=data + _length_delimited(options.number, case.binary or b""))
+
+
+def _entries(
+    name: str, descriptor: Descriptor, data: bytes, field: FieldDescriptor
+) -> Iterator[PartialCase]:
+    """Yield cases that add an entry with the key "a" and an unknown field to encoded data."""
+    key = bytes.fromhex("0a0161")
+    # A value of opaque JSON is true, and any other is 1.0.
+    is_message = describe_field(field).kind is Kind.MESSAGE
+    value = bytes.fromhex("12022001" if is_message else "11000000000000f03f")
+    other = bytes.fromhex("0a016212022000" if is_message else "0a016211000000000000e0bf")
+    unknown = UNKNOWN_FIELDS["bytes"]
+    last = _length_delimited(field.number, other)
+    for label, entry in (
+        ("last", key + value + unknown),
+        ("first", unknown + key + value),
+        ("group", key + UNKNOWN_FIELDS["group"] + value),
+    ):
+        made = data + _length_delimited(field.number, entry) + last
+        yield PartialCase(f"{name}.{label}", descriptor.full_name, binary=made)
+
+
+def _length_delimited(number: int, content: bytes) -> bytes:
+    assert number < 16
+    assert len(content) < 128
+    return bytes([number << 3 | 2, len(content)]) + content
+
+
+def malformed_groups() -> Iterator[PartialCase]:
+    """Yield cases for the field number 0 in unknown groups, which readers reject at any depth."""
+    begin, end = bytes.fromhex("fbff07"), bytes.fromhex("fcff07")
+    groups = {
+        "varint": "0000",
+        "fixed64": "010000000000000000",
+        "bytes": "020161",
+        "group": "0304",
+        "fixed32": "0500000000",
+        "long_tag": "80800000",
+        "in_group": "0b00000c",
+        "after_known": "08010000",
+    }
+    stage = types()["StageDef"]
+    data = minimal(stage).SerializeToString(deterministic=True)
+    options = stage.fields_by_name["options"].number
+    for label, content in groups.items():
+        group = begin + bytes.fromhex(content) + end
+        for place, made in (
+            ("own", data + group),
+            ("nested", data + _length_delimited(options, group)),
+        ):
+            yield PartialCase(
+                f"StageDef.{place}.{label}",
+                stage.full_name,
+                binary=made,
+                decode_error=f"invalid field number 0 in an unknown group {GOOGLE_READS_IT}",
+            )
 
 
 def unknown_keys() -> Iterator[PartialCase]:

@@ -14,6 +14,7 @@ from google.protobuf.message import DecodeError, Message
 from crucible_ir.conformance import v1
 from crucible_ir.schema.fields import Cardinality, Kind
 from crucible_ir.schema.types import message_type
+from crucible_ir.schema.unknown_fields import show_all_entries
 from crucible_ir.schema.vocabulary import names
 from crucible_ir.schema.walk import set_fields, walk
 
@@ -89,8 +90,18 @@ def _compare_binary(case: v1.Case, got: v1.Evaluation) -> Iterator[Difference]:
     except DecodeError as error:
         yield Difference("binary", _show_message(expected), f"invalid bytes: {error}")
         return
-    if not same_message(expected, message):
+    if not same_message(*_comparable(expected, message)):
         yield Difference("binary", _show_message(expected), _show_message(message))
+
+
+def _comparable(*messages: Message) -> tuple[Message, ...]:
+    """Return messages as they are compared: where one has hidden entries, no unknown fields."""
+    shown = tuple(map(show_all_entries, messages))
+    if shown == messages:
+        return messages
+    for message in shown:
+        message.DiscardUnknownFields()
+    return shown
 
 
 def same_message(one: Message, other: Message) -> bool:

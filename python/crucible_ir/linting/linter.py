@@ -14,6 +14,7 @@ from crucible_ir.linting.findings import LintFinding
 from crucible_ir.linting.registry import LINTS, LintDefinition
 from crucible_ir.linting.suppression import ignored_in, is_ignored
 from crucible_ir.paths import format_path
+from crucible_ir.schema.unknown_fields import show_all_entries
 from crucible_ir.schema.walk import messages_in, walk
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def lint(message: Message) -> list[LintFinding]:
     """
     if not isinstance(message, Message) or not _is_own(message.DESCRIPTOR):
         raise FieldError(f"expected a message of the IR, got {shorten(message)}")
-    return list(_findings(message))
+    return list(_findings(show_all_entries(message)))
 
 
 def _findings(root: Message) -> Iterator[LintFinding]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from google.protobuf import message_factory
 from google.protobuf.unknown_fields import UnknownFieldSet
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor
     from google.protobuf.message import Message
 
+    MessageT = TypeVar("MessageT", bound=Message)
+
 _LENGTH_DELIMITED = 2
 _START_GROUP = 3
 _MAX_FIELD_NUMBER = 2**29 - 1
@@ -32,7 +34,8 @@ _MAX_FIELD_NUMBER = 2**29 - 1
 def unknown_fields(message: Message) -> Iterator[tuple[tuple[Part, ...], list[int]]]:
     """Yield the path and the unknown field numbers of each message inside that has some.
 
-    The message packed in an ``Any`` is not searched.
+    The message packed in an ``Any`` is not searched. The unknown fields of a map entry itself are
+    left out, since other implementations drop them on reading.
 
     >>> from crucible_ir import v1
     >>> newer = v1.BackendRef.FromString(bytes([0xF8, 0x07, 1]))
@@ -45,7 +48,8 @@ def unknown_fields(message: Message) -> Iterator[tuple[tuple[Part, ...], list[in
         for field, entry in _hidden_entries(inside, unknown):
             numbers.discard(field.descriptor.number)
             for steps, found in unknown_fields(entry):
-                yield (*path, *_entry_path(field, entry), *steps[1:]), found
+                if steps:
+                    yield (*path, *_entry_path(field, entry), *steps[1:]), found
         if numbers:
             yield path, sorted(numbers)
 
@@ -127,7 +131,7 @@ def reject_own_unreadable(message: Message, path: tuple[Part, ...] = ()) -> None
 # Hidden entries
 
 
-def show_entries(message: Message) -> Message:
+def show_entries(message: MessageT) -> MessageT:
     """Return a message whose own maps have all their entries: itself, or else a copy.
 
     In the copy, the entries are among the unknown fields as well.
@@ -143,7 +147,7 @@ def show_entries(message: Message) -> Message:
     entries = list(_hidden_entries(message, unknown))
     if not entries:
         return message
-    copy = type(message)()
+    copy: Any = type(message)()
     copy.CopyFrom(message)
     for field, entry in entries:
         target = getattr(copy, field.name)
@@ -151,10 +155,10 @@ def show_entries(message: Message) -> Message:
             target[entry.key].CopyFrom(entry.value)
         else:
             target[entry.key] = entry.value
-    return copy
+    return copy  # type: ignore[no-any-return]  # a copy of the message
 
 
-def show_all_entries(message: Message) -> Message:
+def show_all_entries(message: MessageT) -> MessageT:
     """Do what `show_entries` does for a message and every message inside it."""
     found = any(
         show_entries(inside) is not inside for _, inside in messages_with_unknown_fields(message)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from crucible_ir.errors import DecodeError
 from crucible_ir.paths import Part, format_path
 from crucible_ir.schema.fields import Field, Kind
+from crucible_ir.schema.unknown_fields import show_all_entries
 from crucible_ir.schema.walk import items, set_fields
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ class Limits:
             LimitError: One of them is over a limit; the error has its path.
         """
         if self.limit_content:
-            self._check(message, (), 0)
+            self._check(show_all_entries(message), (), 0)
 
     @property
     def limit_content(self) -> bool:

@@ -11,6 +11,7 @@ from google.protobuf import text_format
 
 from crucible_ir.errors import DecodeError, Position, near_miss, shorten_name
 from crucible_ir.schema.types import message_type, message_types
+from crucible_ir.schema.unknown_fields import show_all_entries
 from crucible_ir.serialization.binary import ensure_reads_back, reads_back
 from crucible_ir.serialization.conversion_error import too_deep
 from crucible_ir.serialization.json.parsing import decode_utf8
@@ -39,7 +40,7 @@ def to_text(message: Message) -> str:
     name: "embed"
     """
     ensure_reads_back(message)
-    return text_format.MessageToString(message, as_utf8=True)
+    return text_format.MessageToString(show_all_entries(message), as_utf8=True)
 
 
 @overload

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from crucible_ir.errors import Error
 from crucible_ir.paths import Part, format_path
 from crucible_ir.schema.fields import fields_of
-from crucible_ir.schema.unknown_fields import unknown_fields
+from crucible_ir.schema.unknown_fields import show_all_entries, unknown_fields
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -30,7 +30,7 @@ def lossy_fields(message: Message, written: bytes, format_: Format) -> list[str]
     except Error as error:
         return [*lost, f"{format_.name} cannot be read back: {error}"]
     known = type(message)()
-    known.CopyFrom(message)
+    known.CopyFrom(show_all_entries(message))
     known.DiscardUnknownFields()
     back.DiscardUnknownFields()
     if known != back:

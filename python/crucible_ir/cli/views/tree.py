@@ -15,6 +15,7 @@ from crucible_ir.paths import MapKey, Part, format_path
 from crucible_ir.schema import vocabulary
 from crucible_ir.schema.defaults import defaults
 from crucible_ir.schema.fields import Field, fields_of
+from crucible_ir.schema.unknown_fields import show_all_entries
 from crucible_ir.serialization.conversion_error import ConversionError
 from crucible_ir.serialization.json.timestamps import write_timestamp
 
@@ -53,7 +54,7 @@ def draw(
         with_defaults: Whether to draw unset fields that have a default, dimmed.
         full: Whether to draw long values, lists and maps in full.
     """
-    return _Artist(violations, with_defaults, full).root(message, title)
+    return _Artist(violations, with_defaults, full).root(show_all_entries(message), title)
 
 
 class _Artist:

@@ -15,6 +15,7 @@ from crucible_ir.errors import near_miss, shorten_name
 from crucible_ir.paths import MapKey, Part
 from crucible_ir.schema.fields import Field, Kind, describe_field, fields_of
 from crucible_ir.schema.types import descriptor_of
+from crucible_ir.schema.unknown_fields import show_entries
 from crucible_ir.serialization.conversion_error import (
     ConversionError,
     add_error,
@@ -231,11 +232,14 @@ class Dialect(ABC):
         rows = _Table(self._write_row)
         unset = self.unset_values(descriptor)
         finish = self.finish_writing(descriptor)
+        has_maps = any(describe_field(field).is_map for field in descriptor.fields)
 
         def write(message: Message, depth: int) -> dict[str, object]:
             depth += 1
             if depth > MAX_DEPTH:
                 raise too_deep()
+            if has_maps:
+                message = show_entries(message)
             result = unset.copy()
             field: Any = None
             try:

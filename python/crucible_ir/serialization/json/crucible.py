@@ -16,6 +16,7 @@ from crucible_ir.schema import vocabulary
 from crucible_ir.schema.defaults import defaults
 from crucible_ir.schema.fields import Field, Kind, fields_of
 from crucible_ir.schema.types import message_type
+from crucible_ir.schema.unknown_fields import show_entries
 from crucible_ir.serialization.conversion_error import ConversionError, describe, too_deep
 from crucible_ir.serialization.json import scalars, timestamps
 from crucible_ir.serialization.json.codec import (
@@ -151,7 +152,7 @@ class CrucibleJson(Dialect):
             "google.protobuf.Value": opaque.value,
             _PART: self._write_part,
             _PARTS: self._write_parts,
-            _SNAPSHOT: lambda snapshot, depth: self.double_map_writer(snapshot.values, depth),
+            _SNAPSHOT: self._write_snapshot,
             _TOOL_CHOICE: _write_tool_choice,
         }
         self.readers = {
@@ -315,6 +316,9 @@ class CrucibleJson(Dialect):
 
     def _read_parts(self, value: object, parts: v1.ContentParts, depth: int) -> None:
         read_items(value, lambda item: self._read_part(item, parts.parts.add(), depth + 1))
+
+    def _write_snapshot(self, snapshot: Any, depth: int) -> dict[str, object]:
+        return self.double_map_writer(show_entries(snapshot).values, depth)
 
     def _write_part(self, part: v1.ContentPart, depth: int) -> dict[str, object]:
         member = part.WhichOneof("part")

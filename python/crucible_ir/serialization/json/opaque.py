@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from crucible_ir.paths import MapKey
+from crucible_ir.schema.unknown_fields import show_entries
 from crucible_ir.serialization.conversion_error import (
     ConversionError,
     add_error,
@@ -165,7 +166,7 @@ def opaque_writers(write_number: Callable[[float], float | int]) -> OpaqueWriter
 
     def write_struct(struct: Struct, depth: int) -> dict[str, object]:
         result: dict[str, object] = {}
-        fields = struct.fields
+        fields = show_entries(struct).fields
         # The Struct is one level below the message, its entries two, and their values three.
         if depth + 3 > MAX_DEPTH and (fields or depth + 1 > MAX_DEPTH):
             raise too_deep()
