@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, TypeVar, overload
 from google.protobuf import text_format
 
 from crucible_ir.errors import DecodeError, Position, near_miss, shorten_name
-from crucible_ir.schema.types import message_type, message_types
+from crucible_ir.schema.types import descriptor_of, message_type, message_types
 from crucible_ir.schema.unknown_fields import show_all_entries
 from crucible_ir.serialization.binary import ensure_reads_back, reads_back
 from crucible_ir.serialization.conversion_error import too_deep
 from crucible_ir.serialization.json.parsing import decode_utf8
 from crucible_ir.serialization.positions import position_at
+from crucible_ir.serialization.text_checks import check_text
 from crucible_ir.validation.check import ensure_valid
 
 if TYPE_CHECKING:
@@ -86,6 +87,7 @@ def from_text(
     except (ValueError, DeprecationWarning) as error:
         # Python warns about invalid escapes; warnings may be raised as errors.
         raise DecodeError(str(error)) from None
+    check_text(text, descriptor_of(message))
     if not reads_back(message):
         raise too_deep().decode_error()
     if validate:

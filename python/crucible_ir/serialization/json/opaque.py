@@ -119,10 +119,7 @@ def opaque_readers(*, consumes: bool) -> OpaqueReaders:
             target.bool_value = value  # type: ignore[assignment]
         elif isinstance(value, int):
             if not -MAX_EXACT_INTEGER <= value <= MAX_EXACT_INTEGER:
-                raise ConversionError(
-                    f"the integer {shown_integer(value)} is beyond 2^53, the limit of exact"
-                    " integers in opaque JSON; write it as a string"
-                )
+                raise ConversionError(beyond_exact_integers(value))
             target.number_value = value
         elif isinstance(value, float):
             if not math.isfinite(value):
@@ -228,6 +225,14 @@ def write_number(number: float) -> float | int:
 def invalid_key(key: object) -> ConversionError:
     """Return the error for a key of a Python dictionary that is not a string."""
     return ConversionError(f"a key must be a string, got {describe(key)}")
+
+
+def beyond_exact_integers(value: int) -> str:
+    """Return the error text for an integer that a double may not represent."""
+    return (
+        f"the integer {shown_integer(value)} is beyond 2^53, the limit of exact integers in opaque"
+        " JSON; write it as a string"
+    )
 
 
 def unpaired_surrogate() -> ConversionError:

@@ -89,7 +89,7 @@ def float_reader(*, single: bool, quoted: bool = True, field: Field | None = Non
             number = float(value)
         except OverflowError:
             number = math.inf
-        if math.isinf(number) or (single and _single_bits(number) is None):
+        if math.isinf(number) or (single and single_bits(number) is None):
             shown = describe(value)
             raise ConversionError(f'{shown} is out of range; for infinity, write "Infinity"')
         return number
@@ -161,13 +161,13 @@ def write_float(number: float, depth: int = 0) -> float | str:
     """Write a 32-bit float with as few digits as identify it."""
     if number - number != 0.0:
         return write_double(number)
-    bits = _single_bits(number)
+    bits = single_bits(number)
     candidates = (float(f"{number:.{digits}g}") for digits in range(6, 9))
-    short = (candidate for candidate in candidates if _single_bits(candidate) == bits)
+    short = (candidate for candidate in candidates if single_bits(candidate) == bits)
     return next(short, float(f"{number:.9g}"))
 
 
-def _single_bits(number: float) -> bytes | None:
+def single_bits(number: float) -> bytes | None:
     """Return the 32 bits of the nearest float, or ``None`` if that is infinite."""
     try:
         return struct.pack("<f", number)
