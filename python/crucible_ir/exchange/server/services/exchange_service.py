@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterable, AsyncIterator, Iterable
 from contextlib import aclosing
-from typing import Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import grpc
-import grpc.aio
 
 from crucible_ir.errors import near_miss, shorten
 from crucible_ir.exchange import v1
@@ -58,6 +57,9 @@ from crucible_ir.exchange.store.records import (
 from crucible_ir.exchange.v1.exchange_service_pb2_grpc import ExchangeServiceServicer
 from crucible_ir.schema.types import descriptor_of, message_type
 
+if TYPE_CHECKING:
+    from crucible_ir.exchange.server.rpc.call_hooks import Context
+
 #: The defaults of a request's page_size, max_depth and max_nodes.
 PAGE_SIZE = 100
 MAX_DEPTH = 32
@@ -69,14 +71,6 @@ MAX_CACHED_RESPONSES: Final = 1024
 MAX_CACHED_BYTES: Final = 4096
 
 _Direction = v1.LineageDirection
-
-_STATES = {
-    NodeState.STORED: v1.LineageNodeState.LINEAGE_NODE_STATE_STORED,
-    NodeState.EMBEDDED: v1.LineageNodeState.LINEAGE_NODE_STATE_EMBEDDED,
-    NodeState.FEEDBACK: v1.LineageNodeState.LINEAGE_NODE_STATE_FEEDBACK,
-    NodeState.DELETED: v1.LineageNodeState.LINEAGE_NODE_STATE_DELETED,
-    NodeState.MISSING: v1.LineageNodeState.LINEAGE_NODE_STATE_MISSING,
-}
 
 
 class ResponseCache:
@@ -114,18 +108,12 @@ class ExchangeService(ExchangeServiceServicer):
         self._draining = draining
         self._responses = ResponseCache()
 
-    async def Publish(
-        self,
-        request: v1.PublishRequest,
-        context: grpc.aio.ServicerContext[v1.PublishRequest, v1.PublishResponse],
-    ) -> v1.PublishResponse:
+    async def Publish(self, request: v1.PublishRequest, context: Context) -> v1.PublishResponse:
         """Store a document."""
         return await self._publish(request, current_caller())
 
     async def BatchPublish(
-        self,
-        request_iterator: AsyncIterable[v1.BatchPublishRequest],
-        context: grpc.aio.ServicerContext[v1.BatchPublishRequest, v1.BatchPublishResponse],
+        self, request_iterator: AsyncIterable[v1.BatchPublishRequest], context: Context
     ) -> AsyncIterator[v1.BatchPublishResponse]:
         """Store many documents, each independently."""
         caller = current_caller()
@@ -155,11 +143,7 @@ class ExchangeService(ExchangeServiceServicer):
             published = await self._store.publish(command)
         return _publish_response(published)
 
-    async def Get(
-        self,
-        request: v1.GetRequest,
-        context: grpc.aio.ServicerContext[v1.GetRequest, v1.GetResponse],
-    ) -> v1.GetResponse:
+    async def Get(self, request: v1.GetRequest, context: Context) -> v1.GetResponse:
         """Return one document."""
         check_type(request.type)
         current_caller().check(request.type, request.id)
@@ -167,11 +151,7 @@ class ExchangeService(ExchangeServiceServicer):
         # It is serialized already: see `registration`.
         return cast("v1.GetResponse", self._responses.response(entry))
 
-    async def List(
-        self,
-        request: v1.ListRequest,
-        context: grpc.aio.ServicerContext[v1.ListRequest, v1.ListResponse],
-    ) -> v1.ListResponse:
+    async def List(self, request: v1.ListRequest, context: Context) -> v1.ListResponse:
         """Return one page of the documents of a type."""
         check_type(request.type)
         query = query_hash(request, "page_size", "page_token")
@@ -194,9 +174,7 @@ class ExchangeService(ExchangeServiceServicer):
         )
 
     async def ListRevisions(
-        self,
-        request: v1.ListRevisionsRequest,
-        context: grpc.aio.ServicerContext[v1.ListRevisionsRequest, v1.ListRevisionsResponse],
+        self, request: v1.ListRevisionsRequest, context: Context
     ) -> v1.ListRevisionsResponse:
         """Return one page of the revisions of a document."""
         check_type(request.type)
@@ -215,20 +193,12 @@ class ExchangeService(ExchangeServiceServicer):
             next_page_token=page_token(query, page.next),
         )
 
-    async def Delete(
-        self,
-        request: v1.DeleteRequest,
-        context: grpc.aio.ServicerContext[v1.DeleteRequest, v1.DeleteResponse],
-    ) -> v1.DeleteResponse:
+    async def Delete(self, request: v1.DeleteRequest, context: Context) -> v1.DeleteResponse:
         """Delete a document."""
         record = await self._store.delete(delete_command(request, current_caller()))
         return v1.DeleteResponse(record=record_message(record))
 
-    async def Watch(
-        self,
-        request: v1.WatchRequest,
-        context: grpc.aio.ServicerContext[v1.WatchRequest, v1.WatchResponse],
-    ) -> None:
+    async def Watch(self, request: v1.WatchRequest, context: Context) -> None:
         """Send past and future changes until the client cancels or the server drains."""
         for type_ in request.types:
             check_type(type_, "types")
@@ -240,11 +210,7 @@ class ExchangeService(ExchangeServiceServicer):
         )
         await watch.run(context, after)
 
-    async def Compact(
-        self,
-        request: v1.CompactRequest,
-        context: grpc.aio.ServicerContext[v1.CompactRequest, v1.CompactResponse],
-    ) -> v1.CompactResponse:
+    async def Compact(self, request: v1.CompactRequest, context: Context) -> v1.CompactResponse:
         """Remove the beginning of the history."""
         if current_caller().scope != EVERYTHING:
             raise permission_denied("the credentials do not cover all documents")
@@ -256,9 +222,7 @@ class ExchangeService(ExchangeServiceServicer):
         return v1.CompactResponse(oldest_sequence=compacted + 1)
 
     async def TraceLineage(
-        self,
-        request: v1.TraceLineageRequest,
-        context: grpc.aio.ServicerContext[v1.TraceLineageRequest, v1.TraceLineageResponse],
+        self, request: v1.TraceLineageRequest, context: Context
     ) -> v1.TraceLineageResponse:
         """Trace the lineage of a document."""
         check_type(request.type)
@@ -284,7 +248,7 @@ class ExchangeService(ExchangeServiceServicer):
             nodes=(
                 v1.LineageNode(
                     reference=reference_message(node.key),
-                    state=_STATES[node.state],
+                    state=f"LINEAGE_NODE_STATE_{node.state.name}",
                     depth=node.depth,
                     record=None if node.record is None else record_message(node.record),
                 )

@@ -7,10 +7,9 @@ from collections import defaultdict
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Mapping
 from contextlib import aclosing
 from functools import partial
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import grpc
-import grpc.aio
 
 from crucible_ir import v1 as ir_v1
 from crucible_ir.exchange import v1
@@ -34,6 +33,9 @@ from crucible_ir.schema import vocabulary
 from crucible_ir.validation.check import violations
 from crucible_ir.validation.guards import guard_feedback_event
 
+if TYPE_CHECKING:
+    from crucible_ir.exchange.server.rpc.call_hooks import Context
+
 #: The default of a request's batch_size.
 BATCH_SIZE = 500
 
@@ -55,9 +57,7 @@ class FeedbackService(FeedbackServiceServicer):
         self._draining = draining
 
     async def Ingest(
-        self,
-        request_iterator: AsyncIterable[v1.IngestRequest],
-        context: grpc.aio.ServicerContext[v1.IngestRequest, v1.IngestResponse],
+        self, request_iterator: AsyncIterable[v1.IngestRequest], context: Context
     ) -> AsyncIterator[v1.IngestResponse]:
         """Store batches of events, and acknowledge each batch when it is durable.
 
@@ -94,11 +94,7 @@ class FeedbackService(FeedbackServiceServicer):
             response.duplicates.extend(indices[duplicate] for duplicate in duplicates)
         return response
 
-    async def Export(
-        self,
-        request: v1.ExportRequest,
-        context: grpc.aio.ServicerContext[v1.ExportRequest, v1.ExportResponse],
-    ) -> None:
+    async def Export(self, request: v1.ExportRequest, context: Context) -> None:
         """Send events in the order of their arrival."""
         query = _query(request, current_caller())
         hashed = query_hash(request, "batch_size", "cursor")
@@ -118,9 +114,7 @@ class FeedbackService(FeedbackServiceServicer):
             await send(context, response, within=within, stream="export")
 
     async def Summarize(
-        self,
-        request: v1.SummarizeRequest,
-        context: grpc.aio.ServicerContext[v1.SummarizeRequest, v1.SummarizeResponse],
+        self, request: v1.SummarizeRequest, context: Context
     ) -> v1.SummarizeResponse:
         """Count events and their latencies by type and time."""
         bucket = request.bucket.ToMicroseconds() if request.HasField("bucket") else None

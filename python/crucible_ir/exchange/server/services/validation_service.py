@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-
-import grpc
-import grpc.aio
+from typing import TYPE_CHECKING
 
 from crucible_ir.errors import DecodeError, EncodeError, Violation
 from crucible_ir.exchange import v1
@@ -16,36 +14,29 @@ from crucible_ir.exchange.server.services.conversions import violation_messages
 from crucible_ir.exchange.v1.validation_service_pb2_grpc import ValidationServiceServicer
 from crucible_ir.linting import LintFinding, lint
 from crucible_ir.paths import parse_path
+from crucible_ir.schema import vocabulary
 from crucible_ir.schema.types import UnknownTypeError, message_type
 from crucible_ir.serialization.formats import FORMATS, Format
 from crucible_ir.validation.check import ensure_valid, violations
 
+if TYPE_CHECKING:
+    from crucible_ir.exchange.server.rpc.call_hooks import Context
+
 #: The format of each value of the enum.
 _FORMATS = {
-    v1.Form.FORM_BINARY: FORMATS["binary"],
-    v1.Form.FORM_JSON: FORMATS["json"],
-    v1.Form.FORM_CRUCIBLE_JSON: FORMATS["crucible-json"],
-    v1.Form.FORM_YAML: FORMATS["yaml"],
-    v1.Form.FORM_TEXT: FORMATS["text"],
+    number: FORMATS[name.replace("_", "-")]
+    for number, name in vocabulary.names(v1.Form.DESCRIPTOR).items()
 }
 
 
 class ValidationService(ValidationServiceServicer):
     """Implements ``crucible_ir.exchange.v1.ValidationService``, which needs no store."""
 
-    async def Validate(
-        self,
-        request: v1.ValidateRequest,
-        context: grpc.aio.ServicerContext[v1.ValidateRequest, v1.ValidateResponse],
-    ) -> v1.ValidateResponse:
+    async def Validate(self, request: v1.ValidateRequest, context: Context) -> v1.ValidateResponse:
         """Check whether bytes are a valid message, and lint it."""
         return await asyncio.to_thread(_validate, request)
 
-    async def Convert(
-        self,
-        request: v1.ConvertRequest,
-        context: grpc.aio.ServicerContext[v1.ConvertRequest, v1.ConvertResponse],
-    ) -> v1.ConvertResponse:
+    async def Convert(self, request: v1.ConvertRequest, context: Context) -> v1.ConvertResponse:
         """Convert a message to another format."""
         return await asyncio.to_thread(_convert, request)
 

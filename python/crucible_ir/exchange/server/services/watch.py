@@ -12,15 +12,12 @@ from crucible_ir.exchange.server.services.conversions import document_message, r
 from crucible_ir.exchange.server.services.streaming import send
 
 if TYPE_CHECKING:
-    import grpc.aio
-
     from crucible_ir.exchange.server.options import Settings
     from crucible_ir.exchange.server.rpc.call_context import Caller
+    from crucible_ir.exchange.server.rpc.call_hooks import Context
     from crucible_ir.exchange.server.rpc.drain import Draining
     from crucible_ir.exchange.server.services.change_broadcaster import ChangeBroadcaster
     from crucible_ir.exchange.store.records import ChangePage, StoredRecord
-
-    Context = grpc.aio.ServicerContext[v1.WatchRequest, v1.WatchResponse]
 
 
 class WatchStream:
