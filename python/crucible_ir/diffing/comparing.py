@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import operator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Final
 
@@ -225,21 +227,12 @@ class _Comparison:
         self, item: Structure, one: list[JsonValue], other: list[JsonValue]
     ) -> list[tuple[int, int]]:
         """Return the indices of equal elements, within the remaining number of pairs."""
+        lists = one, other
+        same: Callable[[JsonValue, JsonValue], bool] = partial(self.equality.same, item)
         if self.equality.is_exact:
             # Comparing the text of two elements is much faster than looking into them.
-            found, pairs = longest_common_subsequence(
-                list(map(_text, one)),
-                list(map(_text, other)),
-                str.__eq__,
-                max_cells=self.pairs_left,
-            )
-        else:
-            found, pairs = longest_common_subsequence(
-                one,
-                other,
-                lambda left, right: self.equality.same(item, left, right),
-                max_cells=self.pairs_left,
-            )
+            lists, same = (list(map(_text, one)), list(map(_text, other))), operator.eq
+        found, pairs = longest_common_subsequence(*lists, same, max_cells=self.pairs_left)
         self.pairs_left -= pairs
         return found
 

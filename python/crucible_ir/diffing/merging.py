@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Generic, TypeVar
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 from crucible_ir.diffing.structure import (
     ABSENT,
@@ -101,8 +101,7 @@ def merge(
     return Merge(from_dict(made, type(base), validate=False), merging.conflicts)
 
 
-@dataclass(frozen=True, slots=True)
-class _Sides:
+class _Sides(NamedTuple):
     """The values of one field, key or element in all three messages."""
 
     base: JsonValue
@@ -111,15 +110,7 @@ class _Sides:
 
     def below(self, name: str, empty: JsonValue = ABSENT) -> _Sides:
         """Return the values of a key in these objects."""
-        return _Sides(*(value.get(name, empty) for value in self.all))
-
-    @property
-    def all(self) -> tuple[JsonValue, JsonValue, JsonValue]:
-        return self.base, self.ours, self.theirs
-
-    def with_base(self, empty: JsonValue) -> _Sides:
-        """Return the same values with a base that is not absent."""
-        return replace(self, base=empty) if self.base is ABSENT else self
+        return _Sides(*(value.get(name, empty) for value in self))
 
     def resolved(self, structure: Structure) -> JsonValue | None:
         """Return the merged value in a list of one, or ``None`` if both sides changed it."""
@@ -138,7 +129,7 @@ class _Merging:
 
     def conflict(self, sides: _Sides, path: tuple[Part, ...]) -> JsonValue:
         """Record a conflict and return our side's value."""
-        self.conflicts.append(Conflict(format_path(path), *sides.all))
+        self.conflicts.append(Conflict(format_path(path), *sides))
         return sides.ours
 
     def value(self, structure: Structure, sides: _Sides, path: tuple[Part, ...]) -> JsonValue:
@@ -148,14 +139,16 @@ class _Merging:
             return resolved[0]
         if sides.ours is ABSENT or sides.theirs is ABSENT:
             return self.conflict(sides, path)
-        structure = structure.of(*(value for value in sides.all if value is not ABSENT))
+        structure = structure.of(*(value for value in sides if value is not ABSENT))
+        if isinstance(structure, MessageOf | MapOf) and sides.base is ABSENT:
+            sides = sides._replace(base={})
         if isinstance(structure, MessageOf):
-            return self.message(structure, sides.with_base({}), path)
+            return self.message(structure, sides, path)
         if isinstance(structure, MapOf):
-            return self.map(structure.item, sides.with_base({}), path)
+            return self.map(structure.item, sides, sorted(set().union(*sides)), path)
         if isinstance(structure, ListOf):
             # Only opaque lists can be absent, and their elements have no identity.
-            name = identity(structure.item, *sides.all)
+            name = identity(structure.item, *sides)
             if name is not None:
                 return self.elements(structure.item, name, sides, path)
         return self.conflict(sides, path)
@@ -164,7 +157,7 @@ class _Merging:
         """Return the merged message."""
         made: dict[str, JsonValue] = {}
         merged: set[str] = set()
-        for name in structure.names(*sides.all):
+        for name in structure.names(*sides):
             field = structure.field(name)
             if name in merged:
                 continue
@@ -186,23 +179,23 @@ class _Merging:
         path: tuple[Part, ...],
     ) -> dict[str, JsonValue]:
         """Return the merged member of a field's oneof as an object, which may be empty."""
-        chosen = _Sides(*(_only(field.members, value) for value in sides.all))
+        chosen = _Sides(*(_only(field.members, value) for value in sides))
         resolved = chosen.resolved(structure)
         if resolved is not None:
             return dict(resolved[0])
         if chosen.ours.keys() != chosen.theirs.keys():
-            self.conflict(
-                _Sides(*(each or ABSENT for each in chosen.all)), (*path, str(field.oneof))
-            )
+            self.conflict(_Sides(*(each or ABSENT for each in chosen)), (*path, str(field.oneof)))
             return dict(chosen.ours)
         (name,) = chosen.ours
         value = self.value(structure.field(name).structure, sides.below(name), (*path, name))
         return {name: value}
 
-    def map(self, item: Structure, sides: _Sides, path: tuple[Part, ...]) -> dict[str, JsonValue]:
-        """Return the merged map."""
+    def map(
+        self, item: Structure, sides: _Sides, keys: Iterable[str], path: tuple[Part, ...]
+    ) -> dict[str, JsonValue]:
+        """Return the merged map, whose keys are in the given order."""
         made: dict[str, JsonValue] = {}
-        for key in sorted({key for value in sides.all for key in value}):
+        for key in keys:
             value = self.value(item, sides.below(key), (*path, MapKey(key)))
             if value is not ABSENT:
                 made[key] = value
@@ -212,14 +205,10 @@ class _Merging:
         self, item: Structure, name: str, sides: _Sides, path: tuple[Part, ...]
     ) -> list[JsonValue]:
         """Return the merged list of elements that a field identifies."""
-        by_key = _Sides(*({element[name]: element for element in each} for each in sides.all))
-        made: dict[str, JsonValue] = {}
-        for key in by_key.base | by_key.ours | by_key.theirs:
-            value = self.value(item, by_key.below(key), (*path, MapKey(key)))
-            if value is not ABSENT:
-                made[key] = value
-        orders = _Sides(*([key for key in each if key in made] for each in by_key.all))
-        order, is_agreed = merged_order(*orders.all)
+        by_key = _Sides(*({element[name]: element for element in each} for each in sides))
+        made = self.map(item, by_key, by_key.base | by_key.ours | by_key.theirs, path)
+        orders = _Sides(*([key for key in each if key in made] for each in by_key))
+        order, is_agreed = merged_order(*orders)
         if not is_agreed:
             self.conflict(orders, path)
         return [made[key] for key in order]

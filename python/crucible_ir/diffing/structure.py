@@ -73,12 +73,6 @@ class Structure:
         return self
 
 
-class Number(Structure):
-    """The structure of a double, to which a tolerance applies."""
-
-    __slots__ = ()
-
-
 class Opaque(Structure):
     """The structure of JSON that the schema does not describe: objects are maps, arrays lists."""
 
@@ -152,7 +146,8 @@ class ComparedField:
 
 
 ATOM: Final = Structure()
-NUMBER: Final = Number()
+#: The structure of a double, to which a tolerance applies.
+NUMBER: Final = Structure()
 OPAQUE: Final = Opaque()
 
 _EXTENSION: Final = ComparedField(OPAQUE)

@@ -9,13 +9,13 @@ from typing import Final
 
 from crucible_ir.diffing.structure import (
     ABSENT,
+    NUMBER,
     ComparedField,
     ComparisonError,
     JsonValue,
     ListOf,
     MapOf,
     MessageOf,
-    Number,
     Structure,
 )
 
@@ -63,7 +63,7 @@ class Equality:
             return len(one) == len(other) and all(
                 self.same(item, left, right) for left, right in zip(one, other, strict=True)
             )
-        if isinstance(structure, Number) and not isinstance(one, str | None):
+        if structure is NUMBER and not isinstance(one, str | None):
             return not isinstance(other, str | None) and is_close(one, other, self.tolerance)
         return type(one) is type(other) and bool(one == other)
 
