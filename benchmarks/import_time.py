@@ -1,4 +1,4 @@
-"""Measure the figures of the README's benchmark section."""
+"""Measures the time of importing the package, and of the generated messages alone."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 ROUNDS = 21
 PACKAGE = Path(__file__).resolve().parent.parent / "python" / "crucible_ir"
 
-#: Imports one module in a fresh interpreter and prints the nanoseconds that it took.
+#: Imports a module in a new interpreter and prints the nanoseconds of the import.
 TIMED_IMPORT = """\
 {prepare}
 import time
@@ -19,7 +19,7 @@ import {module}
 print(time.perf_counter_ns() - started)
 """
 
-#: Stands in for the package, so that importing its generated subpackage runs nothing else of it.
+#: Replaces the package by an empty module, so that only its generated subpackage is imported.
 EMPTY_PACKAGE = f"""\
 import sys, types
 package = types.ModuleType("crucible_ir")
@@ -34,26 +34,26 @@ IMPORTS = {
 
 
 def main() -> None:
-    """Print the median time of each import, and how they compare."""
+    """Print the median time of each import, and their ratio."""
     medians = import_medians()
-    for what, median in medians.items():
-        print(f"import {what:<26} {median / 1e6:6.1f} ms")
+    for name, median in medians.items():
+        print(f"import {name:<26} {median / 1e6:6.1f} ms")
     messages, package = medians.values()
     print(f"ratio  {package / messages:33.2f}")
 
 
 def import_medians() -> dict[str, float]:
-    """Time the imports in turn, so that a change of the machine's load meets all of them alike.
+    """Measure the imports in rounds, so that a change of the machine's load affects all of them.
 
     Returns:
-        The median over `ROUNDS` of each import's time in nanoseconds.
+        The median time of each import in nanoseconds.
     """
-    times: dict[str, list[int]] = {what: [] for what in IMPORTS}
+    times: dict[str, list[int]] = {name: [] for name in IMPORTS}
     for _ in range(ROUNDS):
-        for what, script in IMPORTS.items():
+        for name, script in IMPORTS.items():
             command = [sys.executable, "-c", script]
-            times[what].append(int(subprocess.check_output(command, text=True)))
-    return {what: statistics.median(measured) for what, measured in times.items()}
+            times[name].append(int(subprocess.check_output(command, text=True)))
+    return {name: statistics.median(measured) for name, measured in times.items()}
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Measures how much memory writing a large message takes; prints bytes written and the peak."""
+"""Prints the size of a large message as JSON, and the peak memory of writing it, in bytes."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import crucible_ir
 
 
 def main() -> None:
-    """Write a run of as many rows as the argument says."""
+    """Write a run with the number of rows in the argument."""
     run = training_run(int(sys.argv[1]))
-    # What is made once, such as the writer of the type, is not part of it.
+    # The tables of the codec are made first, and not measured.
     crucible_ir.to_json(training_run(1))
     tracemalloc.start()
     written = crucible_ir.to_json(run)

@@ -1,4 +1,4 @@
-"""Measures what a verdict costs: against parsing alone, protovalidate, pydantic and msgspec."""
+"""Compares the CPU time of validation with parsing alone, protovalidate, pydantic and msgspec."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import argparse
 import copy
 import json
 import statistics
+import time
 import timeit
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ from crucible_ir import v1
 from crucible_ir.validation.guards import GUARDS
 
 ROUNDS = 101
-#: How long one subject runs before the next one's turn, in seconds.
+#: The seconds that a statement runs in each round.
 TURN = 0.002
 
 MAX_ID_BYTES = 512
@@ -82,17 +83,17 @@ EXPERIMENT: dict[str, Any] = {
 FeedbackType = Literal["thumbs", "rating", "correction", "label", "flag"]
 
 
-def fits(text: str) -> str:
-    """Refuse an id of more bytes than the schema allows; a pydantic validator."""
+def check_id_size(text: str) -> str:
+    """Raise if an id has more bytes than the schema allows; a pydantic validator."""
     if len(text) > MAX_ID_BYTES // 4 and len(text.encode()) > MAX_ID_BYTES:
         raise ValueError(f"more than {MAX_ID_BYTES} bytes")
     return text
 
 
 class PydanticEvent(pydantic.BaseModel):
-    """A FeedbackEvent as pydantic checks it."""
+    """A FeedbackEvent with the same rules in pydantic."""
 
-    id: Annotated[str, pydantic.Field(min_length=1), pydantic.AfterValidator(fits)]
+    id: Annotated[str, pydantic.Field(min_length=1), pydantic.AfterValidator(check_id_size)]
     deployment_id: str | None = None
     model_version: str | None = None
     input: dict[str, Any] | None = None
@@ -108,7 +109,7 @@ class PydanticEvent(pydantic.BaseModel):
 
 
 class MsgspecEvent(msgspec.Struct):
-    """A FeedbackEvent as msgspec checks it."""
+    """A FeedbackEvent with the same rules in msgspec."""
 
     id: Annotated[str, msgspec.Meta(min_length=1)]
     deployment_id: str | None = None
@@ -125,19 +126,19 @@ class MsgspecEvent(msgspec.Struct):
     metadata: dict[str, Any] | None = None
 
     def __post_init__(self) -> None:
-        """Refuse an id of more bytes than the schema allows: msgspec itself counts characters."""
-        fits(self.id)
+        """Check the size of the id in bytes; msgspec counts characters."""
+        check_id_size(self.id)
 
 
 @dataclass(frozen=True, slots=True)
 class Ratio:
-    """A figure: how many times as long one subject takes as another.
+    """The ratio of the times of two statements.
 
     Attributes:
-        name: What is compared.
-        subject: The key of the subject above the line.
-        base: The key of the subject below the line.
-        target: What the figure is to be, as ``<= 1.5``; empty where it is only reported.
+        name: A description.
+        subject: The name of the statement whose time is divided.
+        base: The name of the statement whose time is the divisor.
+        target: The target, such as ``<= 1.5``; empty if there is none.
     """
 
     name: str
@@ -146,7 +147,7 @@ class Ratio:
     target: str = ""
 
     def meets(self, figure: float) -> str:
-        """Say whether the figure is what it is to be."""
+        """Return whether a figure meets the target, as a word."""
         if not self.target:
             return ""
         sign, bound = self.target.split()
@@ -175,7 +176,7 @@ RATIOS = (
 
 
 def main() -> None:
-    """Check that the peers agree, measure, and print the figures."""
+    """Check that all libraries agree, measure, and print the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"default: {ROUNDS}")
     arguments = parser.parse_args()
@@ -187,7 +188,7 @@ def main() -> None:
 
 
 def report(times: dict[str, list[float]], ratios: Sequence[Ratio]) -> None:
-    """Print the median time of each subject, and the median of each ratio beside its target."""
+    """Print the median time of each statement, and the median of each ratio with its target."""
     for name, nanoseconds in times.items():
         print(f"{name:<26} {statistics.median(nanoseconds) / 1000:8.2f} us")
     print(f"\n{'ratio':<46} {'median':>7}  {'target':>7}  met")
@@ -197,7 +198,7 @@ def report(times: dict[str, list[float]], ratios: Sequence[Ratio]) -> None:
         print(f"{ratio.name:<46} {figure:7.2f}  {ratio.target:>7}  {ratio.meets(figure)}")
 
 
-#: What is measured, by name: statements, so that no call is added to what they measure.
+#: The measured statements by name. They are statements because calling a function takes time.
 SUBJECTS = {
     "parse event": "FeedbackEvent.FromString(event_data)",
     "decode event": "decode_event(event_data)",
@@ -209,13 +210,13 @@ SUBJECTS = {
     "decode experiment": "decode_experiment(experiment_data)",
     "guard experiment": "guard_experiment(experiment)",
     "protovalidate experiment": "collect_violations(experiment)",
-    "decode invalid": "refusal(decode_event, invalid_data)",
-    "protovalidate invalid": "refusal(parse_and_validate, invalid_data)",
+    "decode invalid": "error_of(decode_event, invalid_data)",
+    "protovalidate invalid": "error_of(parse_and_validate, invalid_data)",
 }
 
 
 def subject_names() -> dict[str, Any]:
-    """Prepare the names that the subjects use."""
+    """Return the names in the statements."""
     event, experiment = event_message(EVENT), json_format.ParseDict(EXPERIMENT, v1.Experiment())
     invalid = event_message(EVENT | {"latency_ms": -1})
     guard_event, guard_experiment = (
@@ -240,12 +241,12 @@ def subject_names() -> dict[str, Any]:
         "PydanticEvent": PydanticEvent,
         "collect_violations": protovalidate.collect_violations,
         "parse_and_validate": parse_and_validate,
-        "refusal": refusal,
+        "error_of": error_of,
     }
 
 
 def event_message(document: dict[str, Any]) -> v1.FeedbackEvent:
-    """Build the message of an event's document."""
+    """Return the message for the document of an event."""
     document = copy.deepcopy(document)
     if document.get("feedback_type"):
         document["feedback_type"] = f"FEEDBACK_TYPE_{document['feedback_type'].upper()}"
@@ -253,23 +254,23 @@ def event_message(document: dict[str, Any]) -> v1.FeedbackEvent:
 
 
 def parse_and_validate(data: bytes) -> object:
-    """Parse an event and raise what protovalidate finds."""
+    """Parse an event and raise the violations of protovalidate."""
     event = v1.FeedbackEvent.FromString(data)
     protovalidate.validate(event)
     return event
 
 
-def refusal(read: Callable[[bytes], object], data: bytes) -> ValueError:
-    """Return the error that reading raises."""
+def error_of(read: Callable[[Any], object], data: str | bytes) -> ValueError:
+    """Return the error that a reader raises."""
     try:
         read(data)
     except ValueError as error:
         return error
-    raise AssertionError("the event was to be refused")
+    raise AssertionError("the data is valid")
 
 
 def check_peers() -> None:
-    """Check that the peers' verdicts on events are protovalidate's."""
+    """Check that all libraries accept and reject the same events as protovalidate."""
     edits: list[dict[str, Any]] = [{}, {"id": ""}, {"id": "a" * 512}, {"id": "a" * 513}]
     edits += [{"id": "é" * count} for count in (128, 256, 257)]
     edits += [{"latency_ms": value} for value in (-1, 0, MAX_INT32, None)]
@@ -283,7 +284,7 @@ def check_peers() -> None:
 
 
 def pydantic_accepts(document: dict[str, Any]) -> bool:
-    """Tell whether pydantic takes an event."""
+    """Return whether pydantic accepts an event."""
     try:
         PydanticEvent.model_validate_json(json.dumps(document))
     except pydantic.ValidationError:
@@ -292,10 +293,10 @@ def pydantic_accepts(document: dict[str, Any]) -> bool:
 
 
 def msgspec_accepts(document: dict[str, Any]) -> bool:
-    """Tell whether msgspec takes an event."""
-    moment = document["timestamp"] and datetime.fromisoformat(document["timestamp"])
+    """Return whether msgspec accepts an event."""
+    timestamp = document["timestamp"] and datetime.fromisoformat(document["timestamp"])
     try:
-        data = msgspec.msgpack.encode(document | {"timestamp": moment})
+        data = msgspec.msgpack.encode(document | {"timestamp": timestamp})
         msgspec.msgpack.decode(data, type=MsgspecEvent)
     except msgspec.ValidationError:
         return False
@@ -303,17 +304,22 @@ def msgspec_accepts(document: dict[str, Any]) -> bool:
 
 
 def measure(subjects: dict[str, str], names: dict[str, Any], rounds: int) -> dict[str, list[float]]:
-    """Run every subject in turn, so that a change of the machine's load meets all of them alike.
+    """Measure the CPU time of statements in rounds, each of which runs every statement.
+
+    Ratios are taken within a round, so that a change of the machine's speed affects both times.
 
     Args:
-        subjects: What is measured, by name: statements.
-        names: The names that the subjects use.
-        rounds: How many turns each has.
+        subjects: The statements by name.
+        names: The names in the statements.
+        rounds: The number of rounds.
 
     Returns:
-        The nanoseconds of one call, round by round.
+        The nanoseconds of one execution in each round, by the name of the statement.
     """
-    timers = {name: timeit.Timer(subject, globals=names) for name, subject in subjects.items()}
+    timers = {
+        name: timeit.Timer(subject, timer=time.process_time, globals=names)
+        for name, subject in subjects.items()
+    }
     calls = {name: calls_in_a_turn(timer) for name, timer in timers.items()}
     times: dict[str, list[float]] = {name: [] for name in timers}
     for _ in range(rounds):
@@ -323,7 +329,7 @@ def measure(subjects: dict[str, str], names: dict[str, Any], rounds: int) -> dic
 
 
 def calls_in_a_turn(timer: timeit.Timer) -> int:
-    """Choose how often to call a subject in its turn."""
+    """Return how often a statement is executed in each round."""
     timer.timeit(100)
     return max(1, int(TURN / (timer.timeit(100) / 100)))
 
