@@ -18,6 +18,7 @@ from crucible_ir.paths import MapKey, Part, format_path
 from crucible_ir.schema.fields import fields_of
 from crucible_ir.schema.types import descriptor_of, message_types
 from crucible_ir.schema.unknown_fields import (
+    has_unknown_fields,
     reject_own_unreadable,
     reject_unreadable,
     show_all_entries,
@@ -101,7 +102,7 @@ def ensure_valid_by_rules(
     message: MessageT, find: Callable[[tuple[Part, ...]], Position] | None = None
 ) -> MessageT:
     """Do what `ensure_valid` does without asking the guard, for a caller that already has."""
-    broken = _broken(message)
+    broken = _broken(message, from_text=find is not None)
     if broken:
         raise ValidationError(message.DESCRIPTOR.full_name, broken, find)
     return message
@@ -152,8 +153,11 @@ def _ensure_shallow(message: Message) -> None:
         raise _unreadable(message, error) from error
 
 
-def _broken(message: Message) -> list[Violation]:
-    reject_unreadable(message)
+def _broken(message: Message, *, from_text: bool = False) -> list[Violation]:
+    # A message that was read from text has no unknown fields.
+    may_hide_entries = not from_text and has_unknown_fields(message)
+    if may_hide_entries:
+        reject_unreadable(message)
     try:
         found = _collector()(message)
     except ValueError as error:
@@ -162,7 +166,7 @@ def _broken(message: Message) -> list[Violation]:
         raise Error(f"{message.DESCRIPTOR.full_name} could not be validated: {error}") from error
     if not found:
         return []
-    shown = show_all_entries(message)
+    shown = show_all_entries(message) if may_hide_entries else message
     return [_violation(shown, item.proto) for item in found]
 
 
