@@ -255,8 +255,19 @@ def test_ready_replicas_without_a_total_are_fine() -> None:
     assert found == ["deployment_status.ready_above_total"]
 
 
-def test_a_partial_share_of_traffic_is_fine() -> None:
-    assert ids(v1.DeploymentStatus, traffic_percent=5) == []
+@pytest.mark.parametrize("percent", [0, 1, 1.5, 5, 99.9, 100])
+def test_a_partial_share_of_traffic_is_fine(percent: float) -> None:
+    assert ids(v1.DeploymentStatus, traffic_percent=percent) == []
+    assert ids(v1.Hedging, budget_percent=percent) == []
+
+
+@pytest.mark.parametrize(("value", "percent"), [(0.5, "50"), (0.07, "7"), (0.999, "99.9")])
+def test_a_fraction_where_a_percentage_is_meant_is_reported(value: float, percent: str) -> None:
+    [traffic] = lint(v1.DeploymentStatus(traffic_percent=value))
+    [budget] = lint(v1.Hedging(budget_percent=value))
+    assert (traffic.path, traffic.id) == ("traffic_percent", "deployment_status.fractional_traffic")
+    assert (budget.path, budget.id) == ("budget_percent", "hedging.fractional_budget")
+    assert traffic.fix == budget.fix == f"write {percent} if you mean {percent} percent"
 
 
 @pytest.mark.parametrize(

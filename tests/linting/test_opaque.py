@@ -1,4 +1,4 @@
-"""Secrets in opaque JSON are reported; names and locations of secrets are not."""
+"""Secrets and merge keys in opaque JSON are reported; names and locations of secrets are not."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from google.protobuf.json_format import ParseDict
 
+import crucible_ir as ir
 from crucible_ir import v1
 from crucible_ir.linting import lint
 
@@ -209,3 +210,27 @@ def test_the_parameters_of_a_tool_may_have_any_name() -> None:
     assert lint(ParseDict({"tools": [tool]}, v1.Prompt())) == []
     columns = {"schema": {"token": "string", "password": "large_string"}, "name": "d"}
     assert lint(ParseDict(columns, v1.DatasetRef())) == []
+
+
+def test_each_merge_key_is_reported_at_any_depth() -> None:
+    merge = {"<<": [{"a": 1}], "b": [{"<<": 2}], "c": "<<", "<< ": 3}
+    stage = ParseDict({"name": "s", "options": merge}, v1.StageDef())
+    assert [(finding.path, finding.id) for finding in lint(stage)] == [
+        ('options["<<"]', "opaque.merge_key"),
+        ('options["b"][0]["<<"]', "opaque.merge_key"),
+    ]
+
+
+def test_a_merge_key_of_yaml_is_reported() -> None:
+    text = "name: s\noptions:\n  base: &base {x: 1}\n  <<: *base\n"
+    [finding] = lint(ir.from_yaml(text, "StageDef"))
+    assert finding.id == "opaque.merge_key"
+
+
+def test_a_merge_key_in_a_value_that_is_not_an_object_is_reported() -> None:
+    event = ParseDict({"id": "e", "feedback_value": [{"<<": {}}]}, v1.FeedbackEvent())
+    assert [finding.path for finding in lint(event)] == ['feedback_value[0]["<<"]']
+
+
+def test_a_scalar_as_the_whole_value_has_no_key() -> None:
+    assert lint(ParseDict({"id": "e", "feedback_value": "<<"}, v1.FeedbackEvent())) == []

@@ -1,4 +1,4 @@
-"""Control characters in required strings, and malformed or unsafe URIs."""
+"""Control characters and literals in ids and names, and malformed or unsafe URIs."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import unicodedata
 
 import pytest
 from google.protobuf.json_format import ParseDict
+from google.protobuf.message import Message
 
 from crucible_ir import v1
 from crucible_ir.linting import lint
@@ -29,6 +30,27 @@ def test_exactly_the_characters_of_unicode_category_cc_are_reported() -> None:
 def test_real_ids_are_fine() -> None:
     for name in ("meta-llama/Llama-3.1-8B", "数据集", "Modèle é", "a b", "sl_basic_meta-llama"):
         assert lint(v1.ModelRef(id=name)) == []
+
+
+@pytest.mark.parametrize(
+    ("message", "path"),
+    [
+        (v1.StageDef(name="nil"), "name"),
+        (v1.ModelVersion(id="true", model_id="m"), "id"),
+        (v1.ModelVersion(id="v", model_id="false"), "model_id"),
+        (v1.ModelVersion(id="v", model_id="m", training_run_id="nil"), "training_run_id"),
+        (v1.BackendRef(id="b", deployment_id="nil"), "deployment_id"),
+    ],
+)
+def test_a_literal_of_elixir_is_no_id_or_name(message: Message, path: str) -> None:
+    [finding] = lint(message)
+    assert (finding.path, finding.id) == (path, "text.elixir_literal")
+
+
+def test_only_the_exact_literals_are_reported_and_only_in_ids_and_names() -> None:
+    for name in ("Nil", "TRUE", "null", "none", "nil_1", "true positive"):
+        assert lint(v1.StageDef(name=name)) == []
+    assert lint(v1.Message(text="nil")) == lint(v1.ModelVersion(description="true")) == []
 
 
 def test_an_optional_string_may_contain_any_character() -> None:

@@ -82,7 +82,6 @@ def test_a_misspelling_is_reported_with_the_known_name(
         (v1.DatasetRef, "custom_format", "tsv"),
         (v1.Guardrail, "custom_profiles", "lora_finetune"),
         (v1.ModelVersion, "custom_stage", "experiment"),
-        (v1.TrainingConfig, "custom_device", "gpu"),
         (v1.TrainingConfig, "custom_device", "NPU"),
         (v1.TrainingConfig, "custom_device", "cuda:0"),
         (v1.TrainingConfig, "custom_optimizer", "nadam"),

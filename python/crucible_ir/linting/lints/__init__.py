@@ -1,5 +1,6 @@
 """The lints, one module per subject. Importing a module registers its lints."""
 
+from crucible_ir.linting.lints import aliases as aliases
 from crucible_ir.linting.lints import deployment as deployment
 from crucible_ir.linting.lints import experiment as experiment
 from crucible_ir.linting.lints import feedback as feedback

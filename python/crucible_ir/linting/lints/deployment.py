@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from crucible_ir import v1
 from crucible_ir.linting.findings import Problem, Severity
+from crucible_ir.linting.lints.percentages import fraction
 from crucible_ir.linting.registry import lint_for
 
 
@@ -68,6 +69,20 @@ def ready_above_total(status: v1.DeploymentStatus) -> Iterator[Problem]:
             f"{status.ready_replicas} of {status.total_replicas} replicas are ready",
             "check both counts; they may be swapped",
         )
+
+
+@lint_for(
+    v1.DeploymentStatus,
+    "deployment_status.fractional_traffic",
+    Severity.WARNING,
+    "A share of traffic between 0 and 1 percent looks like a fraction. Readers never rescale it.",
+    bad={"id": "status_1", "deployment_id": "deploy_prod", "traffic_percent": 0.5},
+    good={"id": "status_1", "deployment_id": "deploy_prod", "traffic_percent": 50},
+)
+def fractional_traffic(status: v1.DeploymentStatus) -> Iterator[Problem]:
+    """Report a ``traffic_percent`` between 0 and 1; a canary may well receive 1 percent."""
+    if 0 < status.traffic_percent < 1:
+        yield Problem(("traffic_percent",), *fraction(status.traffic_percent))
 
 
 @lint_for(

@@ -1,4 +1,4 @@
-"""Lints of opaque JSON, whose content the schema does not define: it must contain no secrets."""
+"""Lints of opaque JSON, whose content the schema does not define: secrets and merge keys."""
 
 from __future__ import annotations
 
@@ -80,6 +80,29 @@ _VARIABLE = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+")
 
 #: The minimum length of a value that looks like a token, for keys that may name a secret.
 _SHORTEST_TOKEN = 16
+
+#: The key with which YAML 1.1 merges other mappings into one.
+_MERGE_KEY = "<<"
+
+
+@lint_for_opaque(
+    "opaque.merge_key",
+    Severity.WARNING,
+    "Opaque JSON has the key `<<`: a merge key of YAML 1.1, which was not merged. YAML 1.2 has no "
+    "merge keys.",
+    example_type=v1.BackendRef,
+    bad={"id": "gpt4", "options": {"<<": {"temperature": 0.2}, "max_tokens": 64}},
+    good={"id": "gpt4", "options": {"temperature": 0.2, "max_tokens": 64}},
+)
+def merge_key(path: Path, value: Value) -> Problem | None:
+    """Report each key ``<<``."""
+    if not path or path[-1] != _MERGE_KEY:
+        return None
+    return Problem(
+        path,
+        "YAML 1.2 does not merge this key; readers see a key with this name",
+        "write the merged keys in its place",
+    )
 
 
 @lint_for_opaque(

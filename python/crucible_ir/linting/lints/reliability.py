@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from crucible_ir import v1
 from crucible_ir.linting.findings import Problem, Severity
+from crucible_ir.linting.lints.percentages import fraction
 from crucible_ir.linting.registry import lint_for
 from crucible_ir.paths import MapKey
 
@@ -203,12 +204,21 @@ def no_delay(hedging: v1.Hedging) -> Iterator[Problem]:
 def fractional_percentile(hedging: v1.Hedging) -> Iterator[Problem]:
     """Report a percentile greater than 0 and at most 1."""
     if hedging.HasField("percentile") and 0 < hedging.percentile <= 1:
-        percent = round(hedging.percentile * 100, 9)
-        yield Problem(
-            ("percentile",),
-            f"{hedging.percentile:g} may be a fraction or a percentage",
-            f"write {percent:g} if you mean {percent:g} percent",
-        )
+        yield Problem(("percentile",), *fraction(hedging.percentile))
+
+
+@lint_for(
+    v1.Hedging,
+    "hedging.fractional_budget",
+    Severity.WARNING,
+    "A budget between 0 and 1 percent looks like a fraction. Readers never rescale it.",
+    bad={"strategy": "HEDGING_STRATEGY_ADAPTIVE", "budget_percent": 0.1},
+    good={"strategy": "HEDGING_STRATEGY_ADAPTIVE", "budget_percent": 10},
+)
+def fractional_budget(hedging: v1.Hedging) -> Iterator[Problem]:
+    """Report a ``budget_percent`` between 0 and 1."""
+    if 0 < hedging.budget_percent < 1:
+        yield Problem(("budget_percent",), *fraction(hedging.budget_percent))
 
 
 @lint_for(

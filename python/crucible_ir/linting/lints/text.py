@@ -1,4 +1,4 @@
-"""Lints of strings: control characters in names, and malformed or unsafe URIs."""
+"""Lints of strings: control characters and literals as names, malformed or unsafe URIs."""
 
 from __future__ import annotations
 
@@ -39,6 +39,9 @@ _HOST_AND_PORT = re.compile(r"[A-Za-z0-9.-]+:\d+(?:/.*)?")
 #: The characters of Unicode's category Cc.
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
+#: The strings that Elixir's atoms of the same names stand for.
+_LITERALS = {"nil": "the null value", "true": "a boolean", "false": "a boolean"}
+
 #: Schemes that require a host.
 _NETWORK = frozenset({"http", "https", "ws", "wss", "grpc", "grpcs", "tcp", "ftp"})
 
@@ -53,6 +56,12 @@ def _single_strings(message: Descriptor) -> tuple[str, ...]:
         for name, field in fields_of(message).items()
         if field.kind is Kind.STRING and field.cardinality is Cardinality.SINGULAR
     )
+
+
+@cache
+def _names(message: Descriptor) -> tuple[str, ...]:
+    """Return the fields with an id or a name."""
+    return tuple(name for name in _single_strings(message) if name.split("_")[-1] in ("id", "name"))
 
 
 @cache
@@ -89,6 +98,28 @@ def control_character(message: Message) -> Iterator[Problem]:
                 (name,),
                 f"character {found.start() + 1} is the control character U+{ord(found[0]):04X}",
                 "remove it",
+            )
+
+
+@lint_for_all(
+    "text.elixir_literal",
+    Severity.WARNING,
+    "An id or a name is `nil`, `true` or `false`: the Elixir packages read it as the null value or "
+    "a boolean and not as a name.",
+    applies=_names,
+    example_type=v1.StageDef,
+    bad={"name": "nil"},
+    good={"name": "inference"},
+)
+def elixir_literal(message: Message) -> Iterator[Problem]:
+    """Report each id or name that is a literal of Elixir."""
+    for name in _names(message.DESCRIPTOR):
+        text = getattr(message, name)
+        if text in _LITERALS:
+            yield Problem(
+                (name,),
+                f'Elixir reads "{text}" as {_LITERALS[text]}',
+                "choose another name, or leave the field unset if there is none",
             )
 
 

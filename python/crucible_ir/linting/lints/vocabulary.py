@@ -26,7 +26,7 @@ _ESTABLISHED = re.compile(
       [adghilnvx]pu                                   # devices
     | [bdgrs]nn | gcn | mlm                           # architectures and tasks
     | nadam | radam | adan | sgd[mpw]                 # optimizers
-    | rmse | msle | mape | mle | nce                  # losses
+    | ce | rmse | msle | mape | mle | nce             # losses
     | ancova | manova | [fz]_?test | cohens_[fh]      # statistics
     | tsv | gcp                                       # formats and clouds
     """,
@@ -38,7 +38,7 @@ _SHORTEST_MISSPELLED = 3
 
 
 @cache
-def _open_vocabularies(message: Descriptor) -> tuple[tuple[Field, str], ...]:
+def open_vocabularies(message: Descriptor) -> tuple[tuple[Field, str], ...]:
     """Return the enum field of each open vocabulary, and the name of its custom field."""
     fields = fields_of(message).values()
     return tuple((field, field.custom) for field in fields if field.custom is not None)
@@ -48,14 +48,14 @@ def _open_vocabularies(message: Descriptor) -> tuple[tuple[Field, str], ...]:
     "vocabulary.empty_custom",
     Severity.WARNING,
     "A custom name of an open vocabulary is empty.",
-    applies=_open_vocabularies,
+    applies=open_vocabularies,
     example_type=v1.ModelRef,
     bad={"id": "gpt2", "custom_provider": ""},
     good={"id": "gpt2", "custom_provider": "in_house"},
 )
 def empty_custom(message: Message) -> Iterator[Problem]:
     """Report each custom name that is set to an empty string."""
-    for field, path, name in _custom_names(message):
+    for field, path, name in custom_names(message):
         if not name:
             yield Problem(
                 path,
@@ -69,15 +69,15 @@ def empty_custom(message: Message) -> Iterator[Problem]:
     Severity.WARNING,
     "A custom name of an open vocabulary is a name of the schema: readers that look for the enum "
     "value miss it.",
-    applies=_open_vocabularies,
+    applies=open_vocabularies,
     example_type=v1.ModelRef,
     bad={"id": "gpt2", "custom_provider": "huggingface"},
     good={"id": "gpt2", "provider": "MODEL_PROVIDER_HUGGINGFACE"},
 )
 def known_value(message: Message) -> Iterator[Problem]:
     """Report each custom name that is the short or full name of a value of the field's enum."""
-    for field, path, name in _custom_names(message):
-        value = _value_named(field.enum, name)
+    for field, path, name in custom_names(message):
+        value = value_named(field.enum, name)
         if value is not None:
             yield Problem(
                 path,
@@ -90,7 +90,7 @@ def known_value(message: Message) -> Iterator[Problem]:
     "vocabulary.near_known",
     Severity.WARNING,
     "A custom name of an open vocabulary is one edit away from a name of the schema.",
-    applies=_open_vocabularies,
+    applies=open_vocabularies,
     example_type=v1.Stats,
     bad={"custom_tests": ["mann_whitney"]},
     good={"tests": ["STATISTICAL_TEST_MANNWHITNEY"], "custom_tests": ["permutation"]},
@@ -101,22 +101,22 @@ def near_known(message: Message) -> Iterator[Problem]:
     A name of another vocabulary of the schema is not a misspelling: ``jsonl`` is not reported as a
     misspelling of ``json``.
     """
-    for field, path, name in _custom_names(message):
-        folded = _fold(name)
-        if _value_named(field.enum, name) or _ESTABLISHED.fullmatch(folded):
+    for field, path, name in custom_names(message):
+        folded = fold(name)
+        if value_named(field.enum, name) or _ESTABLISHED.fullmatch(folded):
             continue
         known = _nearest(folded, field.enum)
         if known is not None and (known == folded or folded not in _known_names()):
             yield Problem(
                 path,
                 f'"{name}" is close to "{known}"',
-                f"use {_value_named(field.enum, known)} in {field.name} if you mean that",
+                f"use {value_named(field.enum, known)} in {field.name} if you mean that",
             )
 
 
-def _custom_names(message: Message) -> Iterator[tuple[Field, tuple[Part, ...], str]]:
+def custom_names(message: Message) -> Iterator[tuple[Field, tuple[Part, ...], str]]:
     """Yield each custom name in a message, with the enum field of its vocabulary and its path."""
-    for field, custom in _open_vocabularies(message.DESCRIPTOR):
+    for field, custom in open_vocabularies(message.DESCRIPTOR):
         if field.is_list:
             for index, name in enumerate(getattr(message, custom)):
                 yield field, (custom, index), name
@@ -124,7 +124,7 @@ def _custom_names(message: Message) -> Iterator[tuple[Field, tuple[Part, ...], s
             yield field, (custom,), getattr(message, custom)
 
 
-def _value_named(enum: EnumDescriptor | None, name: str) -> str | None:
+def value_named(enum: EnumDescriptor | None, name: str) -> str | None:
     """Return the full name of the enum value with a short or full name."""
     if enum is None:
         return None
@@ -144,7 +144,12 @@ def _known_names() -> frozenset[str]:
     )
 
 
-def _fold(name: str) -> str:
+def fold(name: str) -> str:
+    """Return a name without case, with underscores between its words.
+
+    >>> fold("Blue-Green")
+    'blue_green'
+    """
     return name.strip().lower().replace("-", "_").replace(" ", "_")
 
 
