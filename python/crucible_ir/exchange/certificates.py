@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import os
+import re
 import ssl
-from typing import TYPE_CHECKING
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
 
 from crucible_ir.errors import Error
 
 if TYPE_CHECKING:
     #: The path of a file.
     FileName = str | os.PathLike[str]
+
+
+_PEM: Final = re.compile("-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
+
+#: The tags in DER of a certificate's version and of a time with a year of two digits.
+_EXPLICIT_VERSION: Final = 0xA0
+_UTC_TIME: Final = 0x17
 
 
 class CertificateError(Error):
@@ -45,6 +55,46 @@ def check_roots(roots: FileName) -> None:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(roots)
     except ssl.SSLError as error:
         raise CertificateError(f"{roots} contains no certificates: {reason_of(error)}") from None
+
+
+def expiries(chain: bytes) -> list[datetime]:
+    """Return when each certificate of a file in PEM expires, as far as that can be decoded.
+
+    Python's own TLS decodes only the certificates of authorities.
+    """
+    found = []
+    for encoded in _PEM.findall(chain.decode("ascii", "ignore")):
+        with suppress(ValueError, IndexError):
+            found.append(_expiry(ssl.PEM_cert_to_DER_cert(encoded)))
+    return found
+
+
+def _expiry(certificate: bytes) -> datetime:
+    """Return the time after which a certificate in DER is invalid (RFC 5280, 4.1)."""
+    signed = _content(certificate, 0)
+    at = _content(certificate, signed)
+    if certificate[at] == _EXPLICIT_VERSION:
+        at = _end(certificate, at)
+    # The serial number, the algorithm and the issuer precede the validity, which is two times.
+    for _ in range(3):
+        at = _end(certificate, at)
+    at = _end(certificate, _content(certificate, at))
+    text = certificate[_content(certificate, at) : _end(certificate, at)].decode("ascii")
+    # Two digits of a year are those of 1950 to 2049, as in Python for 1969 to 2068.
+    format_ = "%y%m%d%H%M%SZ" if certificate[at] == _UTC_TIME else "%Y%m%d%H%M%SZ"
+    return datetime.strptime(text, format_).replace(tzinfo=UTC)
+
+
+def _content(der: bytes, at: int) -> int:
+    """Return where the content of an element begins."""
+    return at + 2 + (der[at + 1] & 0x7F if der[at + 1] & 0x80 else 0)
+
+
+def _end(der: bytes, at: int) -> int:
+    """Return where an element ends."""
+    begin = _content(der, at)
+    size = int.from_bytes(der[at + 2 : begin]) if der[at + 1] & 0x80 else der[at + 1]
+    return begin + size
 
 
 def reason_of(error: ssl.SSLError) -> str:

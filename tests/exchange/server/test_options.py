@@ -87,7 +87,7 @@ def test_public_address_requires_tls_and_authentication_or_insecure(
 def test_two_servers_cannot_share_a_port(tmp_path: Path) -> None:
     async def work() -> None:
         async with serving(tmp_path) as first:
-            with pytest.raises(ServingError, match="in use"):
+            with pytest.raises(ServingError, match="another program listens there"):
                 async with serving(tmp_path, ServerOptions(address=first.address)):
                     pass
 

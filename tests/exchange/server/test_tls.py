@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import grpc
 import grpc.aio
 import pytest
 import trustme
+from cryptography import x509
 from exchange.servers import (
     GET,
     LOOPBACK,
@@ -22,8 +24,8 @@ from exchange.servers import (
 )
 
 from crucible_ir.exchange import v1
-from crucible_ir.exchange.certificates import CertificateError
-from crucible_ir.exchange.server.listening import TlsFiles, server_credentials
+from crucible_ir.exchange.certificates import CertificateError, expiries
+from crucible_ir.exchange.server.listening import TlsFiles, expiry_warnings, server_credentials
 from crucible_ir.exchange.server.options import ServerOptions
 from crucible_ir.exchange.server.security.tokens import Role, TokenFile
 from crucible_ir.exchange.server.serving import ExchangeServer
@@ -156,3 +158,66 @@ def test_invalid_certificate_file_is_named(tmp_path: Path, pki: Pki, content: by
     ):
         with pytest.raises(CertificateError, match=r"broken\.pem"):
             server_credentials(files)
+
+
+def write_certificate(folder: Path, not_after: datetime) -> TlsFiles:
+    issued = trustme.CA(key_type=trustme.KeyType.RSA).issue_cert(
+        "127.0.0.1", organization_name="x" * 60, not_after=not_after
+    )
+    issued.private_key_and_cert_chain_pem.write_to_path(str(folder / "cert.pem"))
+    return TlsFiles(folder / "cert.pem", folder / "cert.pem")
+
+
+NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("remaining", "warning"),
+    [
+        (timedelta(days=31), None),
+        (timedelta(days=30, seconds=1), None),
+        (timedelta(days=30), "expires in 30 days, on 2026-07-01 12:00:00Z"),
+        (timedelta(days=1, hours=5), "expires in 1 day, on 2026-06-02 17:00:00Z"),
+        (timedelta(hours=23), "expires within a day, on 2026-06-02 11:00:00Z"),
+        (timedelta(0), "has expired on 2026-06-01 12:00:00Z"),
+        (timedelta(days=-400), "has expired on 2025-04-27 12:00:00Z"),
+        # From 2050 on, a time has four digits of the year.
+        (timedelta(days=10_000), None),
+    ],
+)
+def test_certificate_that_expires_soon_is_a_warning(
+    tmp_path: Path, remaining: timedelta, warning: str | None
+) -> None:
+    not_after = NOW + remaining
+    files = write_certificate(tmp_path, not_after)
+    [decoded] = x509.load_pem_x509_certificates(Path(files.certificate).read_bytes())
+    assert expiries(Path(files.certificate).read_bytes()) == [decoded.not_valid_after_utc]
+    assert decoded.not_valid_after_utc == not_after
+    expected = [] if warning is None else [f"the certificate {files.certificate} {warning}"]
+    assert expiry_warnings(files, NOW) == expected
+
+
+def test_every_certificate_of_a_chain_counts_but_one_root_suffices(tmp_path: Path) -> None:
+    root = trustme.CA()
+    child = root.create_child_ca()
+    leaf = child.issue_cert("127.0.0.1", not_after=datetime(2026, 6, 20))
+    chain = b"".join(blob.bytes() for blob in leaf.cert_chain_pems)
+    roots = root.cert_pem.bytes() + chain
+    (tmp_path / "chain.pem").write_bytes(b"text before it\n" + chain)
+    (tmp_path / "roots.pem").write_bytes(roots)
+    expected = [each.not_valid_after_utc for each in x509.load_pem_x509_certificates(roots)]
+    assert expiries(roots) == expected
+    assert len(expected) == 3
+    files = TlsFiles(tmp_path / "chain.pem", tmp_path / "key.pem", tmp_path / "roots.pem")
+    [warning] = expiry_warnings(files, NOW)
+    assert "chain.pem expires in 18 days" in warning
+    assert expiry_warnings(files, max(expected)) == [
+        f"the certificate {tmp_path / 'chain.pem'} has expired on 2026-06-20 00:00:00Z",
+        f"the certificate {tmp_path / 'roots.pem'} has expired on {max(expected):%Y-%m-%d %X}Z",
+    ]
+
+
+def test_certificate_that_cannot_be_decoded_is_no_warning(tmp_path: Path) -> None:
+    path = tmp_path / "cert.pem"
+    path.write_text("-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n")
+    assert expiry_warnings(TlsFiles(path, path), NOW) == []

@@ -2,24 +2,36 @@
 
 from __future__ import annotations
 
+import errno
 import ipaddress
 import os
 import re
+import socket
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
 import grpc
 
 from crucible_ir.errors import Error, shorten
-from crucible_ir.exchange.certificates import check_pair, check_roots
+from crucible_ir.exchange.certificates import check_pair, check_roots, expiries
 
 #: The default address of a server.
 DEFAULT_ADDRESS: Final = "127.0.0.1:7551"
 
+#: The time before the expiry of a certificate at which a server warns of it.
+EXPIRES_SOON: Final = timedelta(days=30)
+
 _HOST_AND_PORT: Final = re.compile(
     r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<host>[^\[\]:/]+)):(?P<port>[0-9]{1,5})"
 )
+
+
+_BIND_PROBLEMS: Final = {
+    errno.EADDRINUSE: "another program listens there; stop it, or choose another port",
+    errno.EADDRNOTAVAIL: "it is not an address of this machine",
+}
 
 
 class AddressError(Error):
@@ -74,6 +86,25 @@ def parse_address(text: str) -> Address:
     return Address(match["six"] or match["host"], int(match["port"]))
 
 
+def bind_problem(address: Address) -> str:
+    """Return why a server cannot listen on an address; gRPC does not say."""
+    try:
+        if address.port is None:
+            path = address.host.removeprefix("unix:").removeprefix("//")
+            with socket.socket(socket.AF_UNIX) as probe:
+                probe.bind(path)
+            os.unlink(path)
+        else:
+            [(family, *_), *_] = socket.getaddrinfo(address.host, address.port)
+            socket.create_server((address.host, address.port), family=family).close()
+    except socket.gaierror:
+        return "the name cannot be resolved"
+    except OSError as error:
+        number = error.errno or 0
+        return _BIND_PROBLEMS.get(number) or os.strerror(number).lower()
+    return "it is in use, or not an address of this machine"
+
+
 @dataclass(frozen=True, slots=True)
 class TlsFiles:
     """The TLS files of a server, each in PEM.
@@ -104,3 +135,30 @@ def server_credentials(files: TlsFiles) -> grpc.ServerCredentials:
     return grpc.ssl_server_credentials(
         [(key, certificate)], root_certificates=client_ca, require_client_auth=client_ca is not None
     )
+
+
+def expiry_warnings(files: TlsFiles, now: datetime) -> list[str]:
+    """Return a warning for each file with a certificate that has expired, or soon will.
+
+    Args:
+        files: The files, which were checked before.
+        now: The current time.
+    """
+    warnings = []
+    for path in (files.certificate, files.client_ca):
+        if path is None:
+            continue
+        found = expiries(Path(path).read_bytes())
+        if not found:
+            continue
+        # A chain is as good as its first certificate to expire; of several roots, one suffices.
+        expiry = min(found) if path == files.certificate else max(found)
+        if expiry <= now:
+            warnings.append(f"the certificate {path} has expired on {expiry:%Y-%m-%d %H:%M:%S}Z")
+        elif expiry - now <= EXPIRES_SOON:
+            days = (expiry - now).days
+            when = f"in {days} day{'' if days == 1 else 's'}" if days else "within a day"
+            warnings.append(
+                f"the certificate {path} expires {when}, on {expiry:%Y-%m-%d %H:%M:%S}Z"
+            )
+    return warnings

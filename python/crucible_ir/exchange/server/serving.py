@@ -8,12 +8,18 @@ import logging
 import signal
 import sys
 from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, Protocol
 
 import grpc
 import grpc.aio
 
-from crucible_ir.exchange.server.listening import Address, server_credentials
+from crucible_ir.exchange.server.listening import (
+    Address,
+    bind_problem,
+    expiry_warnings,
+    server_credentials,
+)
 from crucible_ir.exchange.server.observability.logs import CallLog
 from crucible_ir.exchange.server.observability.metrics import Metrics
 from crucible_ir.exchange.server.observability.observing import Observer, ObservingInterceptor
@@ -137,6 +143,9 @@ class ExchangeServer:
             ServingError: The server cannot listen on its address.
             MetricsError: The server cannot listen on the port of the metrics.
         """
+        if self._options.tls is not None:
+            for warning in expiry_warnings(self._options.tls, datetime.now(UTC)):
+                _log.warning(warning)
         self.address = self._bind()
         if self._metrics is not None:
             self.metrics_port = self._metrics.serve(_METRICS_HOST, self._options.metrics_port or 0)
@@ -211,9 +220,8 @@ class ExchangeServer:
             else:
                 port = self._server.add_secure_port(address, self._credentials)
         except RuntimeError:
-            raise ServingError(
-                f"cannot listen on {address}: it is in use, or not an address of this machine"
-            ) from None
+            reason = bind_problem(self._options.address)
+            raise ServingError(f"cannot listen on {address}: {reason}") from None
         requested = self._options.address
         return requested if requested.port is None else Address(requested.host, port)
 

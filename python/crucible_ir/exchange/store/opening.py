@@ -5,14 +5,18 @@ from __future__ import annotations
 import asyncio
 import os
 from pathlib import Path
+from typing import Final
 
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
 from crucible_ir.errors import shorten
 from crucible_ir.exchange.store.engine.database import Database, Driver
-from crucible_ir.exchange.store.errors import StoreError
+from crucible_ir.exchange.store.errors import StoreError, StoreFailure
 from crucible_ir.exchange.store.sql_store import Clock, Store, system_clock
+
+#: SQLite keeps its log beside the file.
+_NO_PERMISSION: Final = "no permission to create files in the folder {}"
 
 
 class StoreAddressError(StoreError, ValueError):
@@ -36,6 +40,15 @@ async def open_store(address: str | os.PathLike[str], *, clock: Clock = system_c
 
 
 def _driver(address: str) -> Driver:
+    try:
+        return _open(address)
+    except StoreFailure as error:
+        reason = _file_problem(address) or " ".join(str(error).split())
+        message = f"cannot open the store {_without_password(address)}: {reason}"
+        raise type(error)(message) from error
+
+
+def _open(address: str) -> Driver:
     if "://" not in address:
         return _sqlite(address)
     try:
@@ -73,7 +86,35 @@ def _sqlite(path: str) -> Driver:
         )
     if file.is_dir():
         raise StoreAddressError(f"cannot open the store {file}: it is a folder")
+    if file.exists() and not file.is_file():
+        raise StoreAddressError(f"cannot open the store {file}: it is not a regular file")
     return SqliteDriver(file)
+
+
+def _file_problem(address: str) -> str | None:
+    """Return why a file cannot be opened; ``None`` if that is not the problem.
+
+    SQLite says only that it is unable to open it.
+    """
+    file = Path(address.removeprefix("sqlite:///"))
+    if "://" in str(address) and not address.startswith("sqlite:///"):
+        return None
+    try:
+        with file.open("r+b"):
+            pass
+    except FileNotFoundError:
+        target = file.resolve()
+        if not target.parent.is_dir():
+            return f"the folder {target.parent} does not exist"
+        return None if os.access(target.parent, os.W_OK) else _NO_PERMISSION.format(target.parent)
+    except OSError as error:
+        return (error.strerror or str(error)).lower()
+    return None if os.access(file.parent, os.W_OK) else _NO_PERMISSION.format(file.parent)
+
+
+def _without_password(address: str) -> str:
+    """Return the address of a store whose URL is valid."""
+    return make_url(address).render_as_string() if "://" in address else address
 
 
 def _redacted(address: str) -> str:

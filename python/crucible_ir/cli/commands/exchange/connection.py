@@ -63,6 +63,7 @@ class Server:
             CannotRunError: The server cannot be reached, or rejects the caller.
             MissingExtraError: gRPC is not installed.
         """
+        silence_grpc()
         from crucible_ir.exchange import ExchangeClient
         from crucible_ir.exchange.client.errors import (
             DeadlineExceededError,
@@ -71,8 +72,6 @@ class Server:
             UnavailableError,
         )
 
-        # gRPC would write errors to standard error that the command reports itself.
-        os.environ.setdefault("GRPC_VERBOSITY", "NONE")
         retries = logging.getLogger("crucible_ir.exchange.client")
         handler = _RetryHandler()
         if sys.stderr.isatty() and not self.quiet:
@@ -127,6 +126,14 @@ class Server:
                 raise click.UsageError("--certificate and --key require --ca")
             return None
         return Tls.from_files(self.ca, self.certificate, self.key)
+
+
+def silence_grpc() -> None:
+    """Keep gRPC from logging to standard error; this has an effect only before its import.
+
+    The commands report what it logs themselves.
+    """
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
 
 class _RetryHandler(logging.Handler):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from crucible_ir.cli.commands.exchange.connection import silence_grpc
 from crucible_ir.cli.options import DURATION
 from crucible_ir.cli.program import Command
 from crucible_ir.cli.session import GOOD
@@ -184,6 +185,7 @@ def command(store: str, log_format: str, **given: Any) -> int:
 
     from crucible_ir.extras import optional_module
 
+    silence_grpc()
     for module in ("grpc", "google.rpc.status_pb2", "sqlalchemy"):
         optional_module(module, "exchange")
     from crucible_ir.exchange.server.observability.logs import log_to
