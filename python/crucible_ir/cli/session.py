@@ -67,7 +67,7 @@ class Session:
 
     def print_error(self, reason: str) -> None:
         """Print an error as one line on standard error."""
-        print(f"crucible-ir: {printable(reason)}", file=sys.stderr)
+        print_error(reason)
 
     def print_document_error(self, name: str, error: DecodeError | EncodeError) -> None:
         """Print the errors of a document, with the document's name and the positions."""
@@ -75,6 +75,11 @@ class Session:
             at = f":{each.position}" if each.position else ""
             path = f"{each.path}: " if each.path else ""
             self.print_error(f"{name}{at}: {path}{with_options(each.reason)}")
+
+
+def print_error(reason: str) -> None:
+    """Print an error as one line on standard error."""
+    print(f"crucible-ir: {printable(reason)}", file=sys.stderr)
 
 
 def with_options(reason: str, *, in_stream: bool = False) -> str:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import glob
 import os
+import stat
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from crucible_ir.cli.session import CannotRunError, reason_of
+from crucible_ir.cli.session import CannotRunError, print_error, reason_of
 from crucible_ir.errors import DecodeError
 from crucible_ir.serialization.formats import Format, UnknownFormatError
 from crucible_ir.serialization.limits import Limits
@@ -28,6 +30,13 @@ if TYPE_CHECKING:
 
 #: The name of standard input and standard output.
 STANDARD: Final = "-"
+#: The kinds of files that are not read from a folder.
+_KINDS: Final = {
+    stat.S_IFIFO: "a named pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
 #: White space, and a byte order mark.
 _WHITE_SPACE: Final = b" \t\r\n\xef\xbb\xbf"
 #: The formats in which a message without fields has no bytes.
@@ -67,7 +76,9 @@ def input_files(arguments: Iterable[str], read_options: ReadOptions) -> Iterator
 
     An argument is the name of a file; a folder, for all files in it at any depth that have the
     extension of a format, in alphabetical order and without hidden ones; or a pattern with ``*``,
-    ``?`` or ``[``, in which ``**`` matches any folders.
+    ``?`` or ``[``, in which ``**`` matches any folders. In a folder or by a pattern, only regular
+    files are found: the others are skipped with a line on standard error, since a pipe or a device
+    may never end. Links to folders are not followed, since they can form a loop.
 
     Raises:
         CannotRunError: A pattern matches nothing, or standard input cannot be read.
@@ -89,23 +100,71 @@ def _names(argument: str) -> Iterable[str]:
         return _files_below(argument)
     if argument == STANDARD or os.path.lexists(argument) or not glob.has_magic(argument):
         return [argument]
-    found = sorted(glob.iglob(argument, recursive=True))
+    found = sorted(set(_matches(argument)))
     if not found:
         raise CannotRunError(f"no file matches {argument}")
-    return [inner for name in found for inner in (_files_below(name) or [name])]
+    return [inner for name in found for inner in _files_of_match(name)]
+
+
+def _matches(pattern: str) -> Iterator[str]:
+    """Yield the names that match a pattern, as ``glob`` does but without following links."""
+    parts = pattern.split("/")
+    if "**" not in parts:
+        yield from glob.iglob(pattern)
+        return
+    at = parts.index("**")
+    above, below = "/".join(parts[:at]), "/".join(parts[at + 1 :])
+    if not above:
+        above = "/" if pattern.startswith("/") else os.curdir
+    for folder in glob.iglob(above):
+        for parent, _ in _walk(folder):
+            prefix = "" if parent == os.curdir else glob.escape(os.path.join(parent, ""))
+            yield from _matches(f"{prefix}{below or '*'}")
+
+
+def _walk(folder: str) -> Iterator[tuple[str, list[str]]]:
+    """Yield a folder and all folders in it with the names of their files, without hidden ones.
+
+    Links to folders are not followed.
+    """
+    for parent, folders, files in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        yield os.path.normpath(parent), sorted(name for name in files if not name.startswith("."))
+
+
+def _files_of_match(name: str) -> list[str]:
+    """Return the files of a name that matched a pattern: those in it if it is a folder."""
+    if os.path.isdir(name):
+        return _files_below(name)
+    return [name] if _is_readable_file(name) else []
 
 
 def _files_below(folder: str) -> list[str]:
-    """Return the files in a folder that have the extension of a format; none if it is no folder."""
-    found: list[str] = []
-    for parent, folders, files in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        found += [
-            os.path.normpath(os.path.join(parent, name))
-            for name in sorted(files)
-            if not name.startswith(".") and _has_format(name)
-        ]
-    return found
+    """Return the files in a folder that have the extension of a format."""
+    paths = (
+        os.path.normpath(os.path.join(parent, name))
+        for parent, names in _walk(folder)
+        for name in names
+        if _has_format(name)
+    )
+    return [path for path in paths if _is_readable_file(path)]
+
+
+def _is_readable_file(name: str) -> bool:
+    """Return whether a file that was found may be read; print a line about one that is skipped."""
+    try:
+        mode = os.stat(name).st_mode
+    except OSError as error:
+        # A link without a target is an error of the document that it stands for.
+        if error.errno != errno.ELOOP:
+            return True
+        kind = "a loop of symbolic links"
+    else:
+        if stat.S_ISREG(mode):
+            return True
+        kind = _KINDS.get(stat.S_IFMT(mode), "not a regular file")
+    print_error(f"{name}: skipped: {kind}")
+    return False
 
 
 def _has_format(name: str) -> bool:

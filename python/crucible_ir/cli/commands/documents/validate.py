@@ -37,10 +37,11 @@ def command(
 ) -> int:
     """Check documents against the rules of the schema.
 
-    FILE is a file, a folder (all documents in it, at any depth), a pattern or `-`. The report has a
-    line for each document, and a line for each rule that it breaks, with the position, the field
-    and the id of the rule; `crucible-ir explain RULE` describes the rule. The exit status is 1 if a
-    document is invalid, and 2 if a file cannot be read.
+    FILE is a file, a folder (all documents in it, at any depth), a pattern or `-`. In a folder,
+    pipes, devices and loops of links are skipped with a line. The report has a line for each
+    document, and a line for each rule that it breaks, with the position, the field and the id of
+    the rule; `crucible-ir explain RULE` describes the rule. The exit status is 1 if a document is
+    invalid, and 2 if a file cannot be read.
     """
     found = list(input_files(documents, read_options))
     reports = check_all(Check(read_options), found, jobs=min(jobs, len(found)) if jobs else 0)
