@@ -168,6 +168,12 @@ def test_files_may_be_in_any_order() -> None:
     assert compare(shuffled, find_schema("installed")) == []
 
 
+def test_a_json_name_must_be_utf_8() -> None:
+    content = current_files().SerializeToString().replace(b"modelVersion", b"\x80odelVersion")
+    with pytest.raises(SchemaError, match=r"a JSON name in crucible_ir\.v1\.\w+ is not UTF-8"):
+        SchemaVersion.parse("damaged", content)
+
+
 @settings(max_examples=examples(60))
 @given(st.data())
 def test_a_damaged_descriptor_set_is_compared_or_a_schema_error(

@@ -111,6 +111,8 @@ class SchemaVersion:
         if not any(version.own_files()):
             raise SchemaError(f"{name}: contains no file of a package {_OWN}*")
         for declared in version.messages.values():
+            if not all(isinstance(field.json_name, str) for field in declared.proto.field):
+                raise SchemaError(f"{name}: a JSON name in {declared.full_name} is not UTF-8")
             for entry in declared.proto.nested_type:
                 # protobuf does not reject this.
                 names = [field.name for field in entry.field]
