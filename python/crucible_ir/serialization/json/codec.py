@@ -389,7 +389,7 @@ class Dialect(ABC):
                     getattr(message, name).extend(value)
                 else:
                     getattr(message, name).extend(read_items(value, convert))
-            except UnicodeEncodeError:
+            except ValueError:
                 raise unpaired_surrogate() from None
 
         return read
@@ -445,7 +445,7 @@ class Dialect(ABC):
                         read_inside(item, target[map_key], depth + 2)
                 except ConversionError as error:
                     first_error = add_error(first_error, error.under(MapKey(key)))
-                except UnicodeEncodeError:
+                except ValueError:
                     first_error = add_error(first_error, unpaired_surrogate())
             if first_error is not None:
                 raise first_error
