@@ -79,3 +79,13 @@ def test_unknown_fields_of_an_event_are_kept() -> None:
     event = ir_v1.FeedbackEvent(id="a").SerializeToString() + bytes.fromhex("f8ff0705")
     data = bytes([0x12, len(event)]) + event
     assert ReceivedBatch.parse(data).contents == [event]
+
+
+@pytest.mark.parametrize("extra", ["f8ff0705", "eb030800ec03"])
+def test_events_with_unknown_fields_are_marked(extra: str) -> None:
+    plain = v1.IngestRequest(batch_id=1, events=[ir_v1.FeedbackEvent(id="a")]).SerializeToString()
+    assert not ReceivedBatch.parse(plain).has_unknown_fields
+    event = ir_v1.FeedbackEvent(id="a").SerializeToString() + bytes.fromhex(extra)
+    batch = ReceivedBatch.parse(bytes([0x12, len(event)]) + event)
+    assert batch.has_unknown_fields
+    assert batch.events[0].SerializeToString() == event

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from crucible_ir.errors import ValidationError
 from crucible_ir.exchange.request_guards import GUARDS
 from crucible_ir.exchange.server.rpc.errors import translate
 from crucible_ir.exchange.server.rpc.interceptor import Interceptor
+from crucible_ir.schema.unknown_fields import reject_own_unreadable, reject_unreadable
 from crucible_ir.validation.check import violations
 
 #: The methods that are checked; others, such as health checks, validate their own requests.
 PREFIX = "/crucible_ir.exchange.v1."
+
+#: The requests whose documents are stored, and are sent to implementations in other languages.
+_WITH_DOCUMENTS: Final = frozenset(
+    f"crucible_ir.exchange.v1.{name}" for name in ("PublishRequest", "BatchPublishRequest")
+)
 
 if TYPE_CHECKING:
     from crucible_ir.exchange.server.rpc.call_hooks import (
@@ -45,16 +51,20 @@ def _checked(request: Any, context: Context) -> Any:
 
 
 def check_request(request: Any) -> None:
-    """Reject a request that breaks a rule.
+    """Reject a request that breaks a rule, or whose document other implementations cannot read.
 
     Raises:
         ValidationError: The request is invalid; the error lists every violation.
+        DecodeError: protobuf, or an implementation of it in another language, cannot read it.
     """
-    if _certainly_valid(request):
-        return
-    broken = violations(request)
-    if broken:
-        raise ValidationError(request.DESCRIPTOR.full_name, broken)
+    if not _certainly_valid(request):
+        broken = violations(request)
+        if broken:
+            raise ValidationError(request.DESCRIPTOR.full_name, broken)
+    elif request.DESCRIPTOR.full_name in _WITH_DOCUMENTS:
+        reject_unreadable(request)
+    else:
+        reject_own_unreadable(request)
 
 
 def _certainly_valid(request: Any) -> bool:

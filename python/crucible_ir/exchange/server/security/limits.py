@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import grpc
 import grpc.aio
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError as ProtobufDecodeError
 
-from crucible_ir.errors import shorten
+from crucible_ir.errors import DecodeError, shorten
 from crucible_ir.exchange.server.observability.logs import LOG_FIELDS
 from crucible_ir.exchange.server.rpc import errors
 from crucible_ir.exchange.server.rpc.call_context import current_call, current_caller
@@ -327,7 +327,7 @@ def _measuring(handler: Handler, most: int) -> Callable[[bytes], _Received]:
             return _Received(size, _TooLarge(size, most))
         try:
             return _Received(size, read(content))
-        except DecodeError as error:
+        except (ProtobufDecodeError, DecodeError) as error:
             return _Received(size, _Unreadable(shorten(str(error))))
 
     return deserialize

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, cast
 import grpc
 
 from crucible_ir import v1 as ir_v1
+from crucible_ir.errors import DecodeError
 from crucible_ir.exchange import v1
 from crucible_ir.exchange.server.options import Settings
 from crucible_ir.exchange.server.rpc.call_context import Caller, current_caller
 from crucible_ir.exchange.server.rpc.drain import Draining
-from crucible_ir.exchange.server.rpc.errors import RpcError, error_info, invalid_argument
+from crucible_ir.exchange.server.rpc.errors import RpcError, error_info, invalid_argument, translate
 from crucible_ir.exchange.server.rpc.request_validation import check_request
 from crucible_ir.exchange.server.services.conversions import (
     item_error,
@@ -30,6 +31,7 @@ from crucible_ir.exchange.store import Store
 from crucible_ir.exchange.store.records import EVERYTHING, EventQuery, EventRow, Microseconds
 from crucible_ir.exchange.v1.feedback_service_pb2_grpc import FeedbackServiceServicer
 from crucible_ir.schema import vocabulary
+from crucible_ir.schema.unknown_fields import reject_unreadable
 from crucible_ir.validation.check import violations
 from crucible_ir.validation.guards import guard_feedback_event
 
@@ -153,10 +155,10 @@ def _rows(
     rows = []
     some = slice(start, start + EVENTS_PER_TURN)
     pairs = zip(batch.events[some], batch.contents[some], strict=True)
-    sees_all = caller.scope is EVERYTHING
+    # An event that is certainly valid needs no other check.
+    is_enough = caller.scope is EVERYTHING and not batch.has_unknown_fields
     for index, (event, content) in enumerate(pairs, start):
-        # An event that is certainly valid needs no other check.
-        if not (sees_all and _certainly_valid(event)):
+        if not (is_enough and _certainly_valid(event)):
             error = _rejection(event, caller)
             if error is not None:
                 response.rejected.add(index=index, error=item_error(error))
@@ -175,13 +177,14 @@ def _certainly_valid(event: ir_v1.FeedbackEvent) -> bool:
 
 def _rejection(event: ir_v1.FeedbackEvent, caller: Caller) -> RpcError | None:
     """Return the error of an event that cannot be stored; ``None`` if it can."""
-    broken = violations(event)
-    if broken:
-        return invalid_argument("invalid event", broken)
     try:
+        reject_unreadable(event)
+        broken = violations(event)
+        if broken:
+            return invalid_argument("invalid event", broken)
         caller.check("FeedbackEvent", event.id)
-    except RpcError as error:
-        return error
+    except (DecodeError, RpcError) as error:
+        return translate(error)
     return None
 
 

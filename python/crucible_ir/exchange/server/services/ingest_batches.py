@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 from crucible_ir import v1 as ir_v1
 from crucible_ir.exchange import v1
 from crucible_ir.schema.types import descriptor_of
+from crucible_ir.schema.unknown_fields import reject_own_unreadable
 
 _VARINT, _LENGTH = 0, 2
 
@@ -24,11 +25,19 @@ _EVENT: Final = _tag("events", _LENGTH)
 
 
 class ReceivedBatch(NamedTuple):
-    """A batch of events, and the bytes of each event."""
+    """A batch of events, and the bytes of each event.
+
+    Attributes:
+        request: The request.
+        events: Its events.
+        contents: The bytes of each event.
+        has_unknown_fields: Whether an event may have unknown fields, itself or in a message inside.
+    """
 
     request: v1.IngestRequest
     events: list[ir_v1.FeedbackEvent]
     contents: list[bytes]
+    has_unknown_fields: bool
 
     @classmethod
     def parse(cls, data: bytes) -> ReceivedBatch:
@@ -36,13 +45,21 @@ class ReceivedBatch(NamedTuple):
 
         Raises:
             google.protobuf.message.DecodeError: The data is not one.
+            DecodeError: It has an unknown field that other implementations cannot read.
         """
         request = v1.IngestRequest.FromString(data)
-        events = request.events[:]
         contents = event_contents(data)
+        if contents is not None and len(contents) == len(request.events):
+            # To discard unknown fields of all events takes less time than to look for one's own.
+            request.DiscardUnknownFields()
+            if request.ByteSize() == len(data):
+                return cls(request, request.events[:], contents, has_unknown_fields=False)
+            request = v1.IngestRequest.FromString(data)
+        reject_own_unreadable(request)
+        events = request.events[:]
         if contents is None or len(contents) != len(events):
             contents = [event.SerializeToString() for event in events]
-        return cls(request, events, contents)
+        return cls(request, events, contents, has_unknown_fields=True)
 
 
 def event_contents(data: bytes) -> list[bytes] | None:
