@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import pty
 import re
 import subprocess
 import sys
+import tty
 from collections import Counter
 from collections.abc import Callable
 from itertools import pairwise
@@ -17,6 +19,8 @@ from typing import Any, NamedTuple
 ROOT = Path(__file__).resolve().parents[1]
 
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+#: Progress, which is erased before anything else is printed on its line.
+_PROGRESS = re.compile(r"[^\n]*\r\x1b\[2K")
 _FILE = re.compile(r"(?:#|//) (\S+\.\w+)\n")
 
 
@@ -138,17 +142,27 @@ def _check_command(command: Command, folder: Path, programs: set[str]) -> None:
         "NO_COLOR": "1",
         "LC_ALL": "C.UTF-8",
     }
-    ran = subprocess.run(
-        ["bash", "-c", command.line],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        env=environment,
-        cwd=folder,
-        text=True,
-        timeout=60,
-        check=False,
+    printed = on_a_terminal(["bash", "-c", command.line], folder, environment)
+    assert as_shown(printed, command.shown), f"$ {command.line}\n{printed}"
+
+
+def on_a_terminal(command: list[str], folder: Path, environment: dict[str, str]) -> str:
+    """Run a command with a terminal as its output; return what is on the terminal at its end."""
+    leader, follower = pty.openpty()
+    # Without this the terminal would write a carriage return before each line feed.
+    tty.setraw(follower)
+    process = subprocess.Popen(
+        command, stdout=follower, stderr=follower, cwd=folder, env=environment
     )
-    assert as_shown(ran.stdout, command.shown), f"$ {command.line}\n{ran.stdout}"
+    os.close(follower)
+    written = b""
+    # Linux raises an error when the last follower is closed.
+    with contextlib.suppress(OSError):
+        while chunk := os.read(leader, 65536):
+            written += chunk
+    os.close(leader)
+    process.wait(timeout=60)
+    return _PROGRESS.sub("", written.decode())
 
 
 def as_shown(actual: str, shown: str) -> bool:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import pages
 from click.testing import CliRunner
 
 from crucible_ir.cli.program import program
@@ -33,3 +36,10 @@ def run(*arguments: object, stdin: bytes = b"") -> Result:
         program, [str(argument) for argument in arguments], input=stdin, prog_name="crucible-ir"
     )
     return Result(result.exit_code, result.stdout, result.stderr, result.stdout_bytes)
+
+
+def on_a_terminal(*arguments: object, **environment: str) -> str:
+    """Run ``crucible-ir`` in a process of its own, with a terminal as its output."""
+    command = [sys.executable, "-m", "crucible_ir", *map(str, arguments)]
+    variables = os.environ | {"TERM": "xterm-256color"} | environment
+    return pages.on_a_terminal(command, Path.cwd(), variables)

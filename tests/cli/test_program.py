@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pty
 import re
 import shlex
 import shutil
@@ -15,7 +14,7 @@ from typing import NoReturn
 
 import click
 import pytest
-from cli.command_line import EXAMPLES, run
+from cli.command_line import EXAMPLES, on_a_terminal, run
 
 from crucible_ir import __version__
 from crucible_ir.cli import progress
@@ -231,32 +230,6 @@ def test_a_closed_pipe_gives_no_message_for_drawings_either(command: str) -> Non
     )
     os.close(write)
     assert (process.returncode, process.stderr) == (141, b"")
-
-
-def on_a_terminal(*arguments: str, **environment: str) -> str:
-    """Run the program with a terminal as its output and return what it wrote there."""
-    leader, follower = pty.openpty()
-    process = subprocess.Popen(
-        [*PROGRAM, *arguments],
-        stdin=follower,
-        stdout=follower,
-        stderr=follower,
-        env=os.environ | {"TERM": "xterm-256color"} | environment,
-    )
-    os.close(follower)
-    written = b""
-    while True:
-        try:
-            chunk = os.read(leader, 65536)
-        except OSError:
-            # Linux raises this when the last follower is closed.
-            break
-        if not chunk:
-            break
-        written += chunk
-    os.close(leader)
-    process.wait()
-    return written.decode()
 
 
 def test_colour_is_for_terminals_unless_configured_otherwise() -> None:

@@ -67,12 +67,16 @@ class Console:
 
     @property
     def width(self) -> int:
-        """The number of characters in a line."""
-        if not self.stream.isatty():
+        """The number of characters in a line: that of COLUMNS, or else that of the terminal."""
+        # Python reads COLUMNS as well, but looks for the terminal of standard output only.
+        columns = os.environ.get("COLUMNS", "")
+        if columns.isdecimal() and int(columns):
+            return int(columns)
+        try:
+            size = os.get_terminal_size(self.stream.fileno())
+        except (AttributeError, OSError, ValueError):
             return _WIDTH
-        from shutil import get_terminal_size
-
-        return get_terminal_size().columns
+        return size.columns or _WIDTH
 
     def rich(self) -> RichConsole:
         """Return a console that draws tables and trees in the same styles."""
@@ -90,7 +94,7 @@ class Console:
         return PipeConsole(
             file=self.stream,
             force_terminal=True if has_color else None,
-            width=None if self.stream.isatty() else _WIDTH,
+            width=self.width,
             color_system="standard" if has_color else None,
             theme=Theme({name: rich_style for name, (rich_style, _) in _STYLES.items()}),
             highlight=False,

@@ -147,7 +147,7 @@ def test_list_filters_by_fields() -> None:
     ids = [json.loads(line)["id"] for line in found.lines]
     assert ids == [f"{owner}-2", f"{owner}-1", f"{owner}-0"]
     table = run("list", "ModelVersion", "--filter", f"id={owner}-*", "--order", "id", "--limit", 2)
-    assert [line.split()[1] for line in table.lines[1:]] == [f"{owner}-0", f"{owner}-1"]
+    assert [line.split("\t")[1] for line in table.lines] == [f"{owner}-0", f"{owner}-1"]
     history = run("list", "ModelVersion", "--revisions-of", f"{owner}-0", "--format", "json")
     assert [json.loads(line)["revision"] for line in history.lines] == [1]
 
@@ -174,15 +174,17 @@ def test_watch_ends_after_the_number_of_changes(client: ExchangeClient) -> None:
         (f"{prefix}-2", False),
         (f"{prefix}-0", True),
     ]
-    assert f": deleted ModelRef {prefix}-0, revision 2 at " in run("watch", *options).lines[3]
+    assert f"\tdeleted\tModelRef\t{prefix}-0\t2\t" in run("watch", *options).lines[3]
 
 
 def test_trace_prints_the_documents_upstream(client: ExchangeClient) -> None:
     id_ = str(uuid.uuid4())
     client.publish(v1.DeploymentConfig(id=id_, model_version_id=f"{id_}-version"))
     lines = run("trace", "DeploymentConfig", id_).lines
-    assert lines[1].split() == ["DeploymentConfig", id_, "stored", "1"]
-    assert lines[2].split() == ["ModelVersion", f"{id_}-version", "missing", "model_version_id"]
+    assert lines == [
+        f"DeploymentConfig {id_}\tstored\t1\t",
+        f"  ModelVersion {id_}-version\tmissing\t\tmodel_version_id",
+    ]
     lineage = json.loads(run("trace", "DeploymentConfig", id_, "--format", "json").out)
     assert lineage["missing"] == [{"type": "ModelVersion", "id": f"{id_}-version"}]
     assert run("trace", "DeploymentConfig", f"{id_}-other").status == 1

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import uuid
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from cli.command_line import run
+from cli.command_line import on_a_terminal, run
 from exchange.client.served import Served
+from rich.cells import cell_len
 
 from crucible_ir import v1
 from crucible_ir.cli import progress
@@ -92,27 +94,21 @@ def test_no_progress_is_shown_without_a_terminal(monkeypatch: pytest.MonkeyPatch
     assert run("ingest", "events.binpbs").err == ""
 
 
-def cells(line: str) -> list[str]:
-    """Return the cells of a table row, which are at least two spaces apart."""
-    return [cell for cell in line.strip().split("  ") if cell]
-
-
 def test_a_list_is_a_table_with_a_row_for_each_document(client: ExchangeClient) -> None:
     name = uuid.uuid4().hex[:8]
     records = [client.publish(v1.ModelRef(id=f"{name}-{n}")).record for n in range(3)]
     client.delete(v1.ModelRef, f"{name}-1")
     result = run("list", "ModelRef", "--filter", f"id={name}*", "--order", "id", "--deleted")
-    header, *lines = result.lines
-    assert header.split() == ["type", "id", "revision", "updated", "etag"]
-    assert [line.split()[1:3] for line in lines] == [
+    # In a pipe, each document is one line, whole and without headings.
+    lines = [line.split("\t") for line in result.lines]
+    assert [line[1:3] for line in lines] == [
         [f"{name}-0", "1"],
         [f"{name}-1", "2"],
         [f"{name}-2", "1"],
     ]
     for line, record in ((lines[0], records[0]), (lines[2], records[2])):
-        assert line.split()[0] == "ModelRef"
-        assert line.split()[-1] == record.etag
-        assert f"{record.update_time:%Y-%m-%d %H:%M:%S}Z" in line
+        updated = f"{record.update_time:%Y-%m-%d %H:%M:%S}Z"
+        assert line == ["ModelRef", record.id, "1", updated, record.etag, ""]
     assert result.err == "3 documents\n"
     empty = run("list", "ModelRef", "--filter", f"id={name}-none")
     assert (empty.out, empty.err) == ("", "0 documents\n")
@@ -122,17 +118,72 @@ def test_a_lineage_is_a_table_indented_by_distance(client: ExchangeClient) -> No
     name = uuid.uuid4().hex
     client.publish(v1.ModelVersion(id=f"{name}-v", model_id=f"{name}-m", version="1.0.0"))
     client.publish(v1.DeploymentConfig(id=f"{name}-d", model_version_id=f"{name}-v"))
+    expected = [
+        [f"DeploymentConfig {name}-d", "stored", "1", ""],
+        [f"  ModelVersion {name}-v", "stored", "1", "model_version_id"],
+        [f"    ModelRef {name}-m", "missing", "", "model_id"],
+    ]
     lines = run("trace", "DeploymentConfig", f"{name}-d").lines
-    assert lines[0].split() == ["document", "state", "revision", "through"]
-    assert [len(line) - len(line.lstrip()) for line in lines[1:]] == [
-        len(lines[1]) - len(lines[1].lstrip()) + 2 * depth for depth in range(3)
+    assert [line.split("\t") for line in lines] == expected
+    shown = on_a_terminal("trace", "DeploymentConfig", f"{name}-d", COLUMNS="100", NO_COLOR="1")
+    heading, *lines = shown.splitlines()
+    assert heading.split() == ["document", "state", "revision", "through"]
+    assert [re.split(r"  +", line.strip())[0] for line in lines] == [
+        values[0].strip() for values in expected
     ]
-    assert [cells(line)[0] for line in lines[1:]] == [
-        f"DeploymentConfig {name}-d",
-        f"ModelVersion {name}-v",
-        f"ModelRef {name}-m",
+    assert [len(line) - len(line.lstrip()) for line in lines] == [0, 2, 4]
+
+
+#: Ids as people have them: the whole of one is longer than a terminal.
+LONG_IDS = [
+    "experiments/2025-12/meta-llama/Llama-3.1-8B/sl_basic_lora_finetune_mmlu_5shot_seed_42_retry_03",
+    "模型/注册表/大型语言模型/版本三/微调/长度测试/重复实验/第一百二十三次/最终版本/已审核/已发布/生产环境",
+    "short",
+]
+
+
+@pytest.mark.parametrize("columns", [40, 60, 80, 120, 400])
+def test_a_list_fits_the_terminal(client: ExchangeClient, columns: int) -> None:
+    name = uuid.uuid4().hex[:8]
+    for long in LONG_IDS:
+        client.publish(v1.ModelRef(id=f"{name}/{long}"))
+    command = ("list", "ModelRef", "--filter", f"id={name}*", "--order", "id")
+    shown = on_a_terminal(*command, COLUMNS=str(columns), NO_COLOR="1")
+    heading, *lines, count = shown.splitlines()
+    assert heading.split()[:2] == ["type", "id"]
+    assert count == "3 documents"
+    assert len(lines) == len(LONG_IDS)
+    for line, long in zip(lines, sorted(LONG_IDS), strict=True):
+        assert cell_len(line) <= columns
+        # Both ends of the id are there, or all of it.
+        id_ = line.split()[1]
+        whole = f"{name}/{long}"
+        head, ellipsis, tail = id_.partition("…")
+        assert whole.startswith(head)
+        assert whole.endswith(tail)
+        assert ellipsis or id_ == whole
+        assert len(head) >= 3
+    assert (LONG_IDS[0] in shown) is (columns == 400)
+    piped = run(*command)
+    assert sorted(line.split("\t")[1] for line in piped.lines) == sorted(
+        f"{name}/{long}" for long in LONG_IDS
+    )
+
+
+def test_a_change_is_one_line_on_a_terminal_and_in_a_pipe(client: ExchangeClient) -> None:
+    prefix = uuid.uuid4().hex[:6]
+    long = f"{prefix}/{LONG_IDS[0]}"
+    record = client.publish(v1.ModelRef(id=long)).record
+    command = ("watch", "--after", "0", "--id-prefix", prefix, "--count", "1")
+    shown = on_a_terminal(*command, COLUMNS="100", NO_COLOR="1")
+    assert shown.count("\n") == 1
+    assert len(shown) <= 101
+    assert shown.startswith(f"{record.sequence}: published ModelRef {prefix}/")
+    assert "…" in shown
+    updated = f"{record.update_time:%Y-%m-%d %H:%M:%S}Z"
+    assert run(*command).lines == [
+        "\t".join([str(record.sequence), "published", "ModelRef", long, "1", updated, ""])
     ]
-    assert lines[3].split()[2:] == ["missing", "model_id"]
 
 
 #: Ids with special characters for a terminal or a table, and their escaped output.
@@ -157,7 +208,7 @@ def test_every_command_escapes_ids(client: ExchangeClient, id_: str) -> None:
     listed = run("list", "ModelRef", "--filter", f"id={prefix}*")
     assert shown in listed.out
     watch = run("watch", "--after", 0, "--id-prefix", prefix, "--count", 1)
-    assert f": published DeploymentConfig {shown}, revision 1 at " in watch.out
+    assert f"\tpublished\tDeploymentConfig\t{shown}\t1\t" in watch.out
     traced = run("trace", "DeploymentConfig", full)
     assert f"DeploymentConfig {shown}" in traced.out
     assert f"ModelVersion {shown}" in traced.out
@@ -165,4 +216,7 @@ def test_every_command_escapes_ids(client: ExchangeClient, id_: str) -> None:
     gone = run("fetch", "DeploymentConfig", full)
     assert gone.status == 1
     for text in (published.out, listed.out, watch.out, traced.out, gone.err):
-        assert not set(text) & {"\x1b", "\x00", "\u202e", "\t"}
+        assert not set(text) & {"\x1b", "\x00", "\u202e"}
+    # A tab of an id would be one more column.
+    for result, tabs in ((published, 0), (listed, 5), (watch, 6), (traced, 3)):
+        assert {line.count("\t") for line in result.lines} == {tabs}

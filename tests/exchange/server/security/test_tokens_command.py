@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from cli.command_line import run
+from cli.command_line import on_a_terminal, run
 
 from crucible_ir.exchange.server.security.tokens import Role, TokenFile, split_token
 from crucible_ir.exchange.store.records import Scope
@@ -85,8 +85,12 @@ def test_list_shows_everything_except_secrets() -> None:
     assert result.status == 0
     assert secret not in result.out
     line = next(line for line in result.lines if id_ in line)
-    assert line.split()[:5] == [id_, "trainer", "reader", "Prompt", "a/"]
-    assert "never" in line
+    *values, _, expires = line.split("\t")
+    assert values == [id_, "trainer", "reader", "Prompt", "a/"]
+    assert expires == "never"
+    shown = on_a_terminal("tokens", "list", COLUMNS="60", NO_COLOR="1").splitlines()
+    assert len(shown) == 3
+    assert all(len(line) <= 60 for line in shown)
 
 
 def test_revoking_a_token_twice_is_an_error() -> None:

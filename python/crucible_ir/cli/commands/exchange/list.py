@@ -18,7 +18,6 @@ from crucible_ir.cli.commands.exchange.connection import (
 from crucible_ir.cli.options import TYPE_NAME
 from crucible_ir.cli.program import Command
 from crucible_ir.cli.session import GOOD, INVALID, Session
-from crucible_ir.errors import printable
 
 if TYPE_CHECKING:
     from crucible_ir.exchange import Record, Stored
@@ -52,7 +51,7 @@ _EXAMPLES = (
 @click.option("--deleted", is_flag=True, help="Include deleted documents.")
 @click.option("--revisions-of", "revised", metavar="ID", help="List the revisions of one document.")
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="List at most N documents.")
-@format_option("A table, or a line of JSON for each record.")
+@format_option("A table (tab-separated in a pipe), or a line of JSON for each record.")
 @server_options
 @click.pass_obj
 def command(
@@ -68,8 +67,11 @@ def command(
 ) -> int:
     """List the documents of an exchange.
 
-    Fields have their names in the schema, enum values their short names. The exit status is 1 if
-    the document of --revisions-of does not exist.
+    Fields have their names in the schema, enum values their short names. On a terminal, the table
+    fits its width, and long ids are shortened in the middle. In a pipe or a file, each document is
+    a line of tab-separated values, in full and without headings: type, id, revision, time of the
+    update, etag and publisher. The exit status is 1 if the document of --revisions-of does not
+    exist.
     """
     from crucible_ir.exchange import InvalidDocumentError, NotFoundError
     from crucible_ir.schema.types import document_members
@@ -125,29 +127,32 @@ def _conditions(filters: tuple[str, ...]) -> tuple[dict[str, str], dict[str, str
 
 
 def _print_table(session: Session, records: list[Record]) -> None:
-    from rich.table import Table
+    from crucible_ir.cli.views.table import Column, Row, print_table
 
-    table = Table(box=None, header_style="name")
-    # Only ids and publishers may be long, so only they are wrapped.
-    table.add_column("type", no_wrap=True)
-    table.add_column("id", overflow="fold")
-    table.add_column("revision", justify="right")
-    table.add_column("updated", no_wrap=True)
-    table.add_column("etag", no_wrap=True)
-    has_publishers = any(record.publisher for record in records)
-    if has_publishers:
-        table.add_column("publisher", overflow="fold")
-    for record in records:
-        cells = [
-            printable(record.type),
-            printable(record.id),
-            str(record.revision),
-            f"{record.update_time:%Y-%m-%d %H:%M:%S}Z",
-            printable(record.etag),
-        ]
-        if has_publishers:
-            cells.append(printable(record.publisher or ""))
-        table.add_row(*cells, style="aside" if record.deleted else None)
-    if records:
-        session.out().rich().print(table)
+    columns = [
+        Column("type"),
+        Column("id", least=24),
+        Column("revision", is_number=True),
+        Column("updated", is_optional=True),
+        Column("etag", least=9, is_optional=True),
+        Column("publisher", least=9, is_optional=True),
+    ]
+    rows = [
+        Row(
+            [
+                record.type,
+                record.id,
+                str(record.revision),
+                f"{record.update_time:%Y-%m-%d %H:%M:%S}Z",
+                record.etag,
+                record.publisher or "",
+            ],
+            "aside" if record.deleted else "",
+        )
+        for record in records
+    ]
+    if session.out().stream.isatty() and not any(record.publisher for record in records):
+        columns.pop()
+        rows = [Row(row.values[:-1], row.style) for row in rows]
+    print_table(session.out(), columns, rows)
     session.err().print(f"{len(records)} document{'' if len(records) == 1 else 's'}", style="aside")

@@ -136,17 +136,24 @@ def create(
 @click.pass_obj
 def list_(session: Session, path: Path) -> int:
     """List the tokens of a file, without their secrets."""
-    from rich.table import Table
-
+    from crucible_ir.cli.views.table import Column, Row, print_table
     from crucible_ir.exchange.server.security.tokens import TokenFile
 
-    table = Table("id", "name", "role", "types", "id prefixes", "created", "expires", box=None)
+    columns = (
+        Column("id"),
+        Column("name", least=12),
+        Column("role"),
+        Column("types", least=12, is_optional=True),
+        Column("id prefixes", least=12, is_optional=True),
+        Column("created", is_optional=True),
+        Column("expires"),
+    )
     now = datetime.now(UTC)
-    for token in TokenFile(path).read().values():
-        table.add_row(
-            *map(printable, _row(token)), style="aside" if token.has_expired(now) else None
-        )
-    session.out().rich().print(table)
+    rows = [
+        Row(_row(token), "aside" if token.has_expired(now) else "")
+        for token in TokenFile(path).read().values()
+    ]
+    print_table(session.out(), columns, rows)
     return GOOD
 
 

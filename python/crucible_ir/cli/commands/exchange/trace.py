@@ -16,11 +16,9 @@ from crucible_ir.cli.commands.exchange.connection import (
 from crucible_ir.cli.options import TYPE_NAME
 from crucible_ir.cli.program import Command
 from crucible_ir.cli.session import GOOD, INVALID, Session
-from crucible_ir.errors import printable
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
+    from crucible_ir.cli.console import Console
     from crucible_ir.exchange import Lineage
     from crucible_ir.exchange.client.results import LineageEdge, LineageNode, Reference
 
@@ -57,7 +55,7 @@ _STYLES = {"missing": "bad", "deleted": "warn", "embedded": "aside"}
     metavar="N",
     help="Follow at most N references in a row.",
 )
-@format_option("A table, or one JSON object.")
+@format_option("A table (tab-separated in a pipe), or one JSON object.")
 @server_options
 @click.pass_obj
 def command(
@@ -88,7 +86,7 @@ def command(
     if output_format == "json":
         print(json_text(_json(lineage)))
     else:
-        print_lineage(session.out().rich(), lineage)
+        print_lineage(session.out(), lineage)
     return GOOD
 
 
@@ -119,13 +117,15 @@ def _json(lineage: Lineage) -> dict[str, object]:
 
 def print_lineage(console: Console, lineage: Lineage) -> None:
     """Print the documents of a lineage by their distance from the start."""
-    from rich.table import Table
+    from crucible_ir.cli.views.table import Column, Row, print_table
 
-    table = Table(box=None, header_style="name")
-    table.add_column("document", overflow="fold")
-    table.add_column("state")
-    table.add_column("revision", justify="right")
-    table.add_column("through", overflow="fold")
+    columns = (
+        Column("document", least=30),
+        Column("state"),
+        Column("revision", is_number=True, is_optional=True),
+        Column("through", least=16, is_optional=True),
+    )
+    rows = []
     depths = {node.reference: node.depth for node in lineage.nodes}
     for node in lineage.nodes:
         reference = node.reference
@@ -133,14 +133,14 @@ def print_lineage(console: Console, lineage: Lineage) -> None:
         links = [edge.field for edge in nearer if edge.target == reference] or [
             edge.field for edge in nearer
         ]
-        table.add_row(
-            f"{'  ' * node.depth}{printable(reference.type)} {printable(reference.id)}",
-            printable(node.state),
+        values = [
+            f"{'  ' * node.depth}{reference.type} {reference.id}",
+            node.state,
             "" if node.record is None else str(node.record.revision),
-            printable(", ".join(dict.fromkeys(links))),
-            style=_STYLES.get(node.state),
-        )
-    console.print(table)
+            ", ".join(dict.fromkeys(links)),
+        ]
+        rows.append(Row(values, _STYLES.get(node.state, "")))
+    print_table(console, columns, rows)
     if lineage.truncated:
         console.print(
             "The lineage continues beyond the limits on depth and number of documents.",

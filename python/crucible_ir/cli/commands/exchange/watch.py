@@ -20,6 +20,7 @@ from crucible_ir.cli.session import GOOD, Session
 from crucible_ir.errors import printable
 
 if TYPE_CHECKING:
+    from crucible_ir.cli.console import Console
     from crucible_ir.exchange import Change, Gap
 
 _EXAMPLES = (
@@ -57,7 +58,8 @@ def command(
 
     Each change is printed exactly once and in order, until the watch is interrupted. The watch
     resumes when the connection is lost. A gap is printed for changes that the exchange no longer
-    has.
+    has. In a pipe or a file, each change is a line of tab-separated values: sequence, published or
+    deleted, type, id, revision, time and publisher.
     """
     with (
         server.connect() as client,
@@ -67,7 +69,7 @@ def command(
             if output_format == "json":
                 print(json_text(_json(event), indent=None), flush=True)
             else:
-                _print(session, event)
+                _print(session.out(), event)
     return GOOD
 
 
@@ -84,18 +86,48 @@ def _json(event: Change | Gap) -> dict[str, object]:
     return {"change": record_json(event.record)}
 
 
-def _print(session: Session, event: Change | Gap) -> None:
+def _print(console: Console, event: Change | Gap) -> None:
+    if console.stream.isatty():
+        _print_sentence(console, event)
+    else:
+        console.print("\t".join(map(printable, _values(event))))
+
+
+def _print_sentence(console: Console, event: Change | Gap) -> None:
+    """Print an event in words, on one line of the terminal."""
     from crucible_ir.exchange import Gap
 
     if isinstance(event, Gap):
         missing = f"{event.after_sequence + 1} to {event.through_sequence}"
-        session.out().print(f"the changes {missing} are no longer available", style="warn")
+        console.print(f"the changes {missing} are no longer available", style="warn")
         return
+    from crucible_ir.cli.views.table import shortened_between
+
     record = event.record
     action = "deleted" if record.deleted else "published"
-    by = f" by {record.publisher}" if record.publisher else ""
-    line = (
-        f"{record.sequence}: {action} {record.type} {record.id}, revision {record.revision}{by}"
-        f" at {record.update_time:%Y-%m-%d %H:%M:%S}Z"
+    by = f" by {printable(record.publisher)}" if record.publisher else ""
+    line = shortened_between(
+        f"{record.sequence}: {action} {record.type} ",
+        printable(record.id),
+        f", revision {record.revision}{by} at {record.update_time:%Y-%m-%d %H:%M:%S}Z",
+        console.width,
     )
-    session.out().print(printable(line), style="bad" if record.deleted else "")
+    console.print(line, style="bad" if record.deleted else "")
+
+
+def _values(event: Change | Gap) -> list[str]:
+    """Return an event as the values of a line for programs."""
+    from crucible_ir.exchange import Gap
+
+    if isinstance(event, Gap):
+        return [f"{event.after_sequence + 1}-{event.through_sequence}", "gap", *[""] * 5]
+    record = event.record
+    return [
+        str(record.sequence),
+        "deleted" if record.deleted else "published",
+        record.type,
+        record.id,
+        str(record.revision),
+        f"{record.update_time:%Y-%m-%d %H:%M:%S}Z",
+        record.publisher or "",
+    ]
