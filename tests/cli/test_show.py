@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
-from cli.command_line import EXAMPLES, run
+import pytest
+from cli.command_line import EXAMPLES, Result, run
 
-from crucible_ir import v1
+from crucible_ir import to_json, v1
 
 
 def test_fields_are_in_the_order_of_the_schema_with_defaults_marked(folder: Path) -> None:
@@ -99,16 +103,16 @@ def test_a_broken_rule_about_the_whole_or_a_missing_message_is_shown(folder: Pat
 
 def test_long_values_and_lists_are_cut_and_show_their_length(folder: Path) -> None:
     tags = ", ".join(f"t{number}" for number in range(50))
-    run_text = f"id: {'Q' * 300}\ncheckpointUris: [{tags}]\nconfig: {{}}\nmetricsHistory: ["
-    run_text += ", ".join("{values: {loss: 1}}" for _ in range(30)) + "]\n"
-    (folder / "r.yaml").write_text(run_text)
-    cut = run("show", "--type", "TrainingRun", "r.yaml")
+    text = f"id: {'Q' * 300}\nbackend: {{id: b}}\ntags: [{tags}]\npipeline: ["
+    text += ", ".join("{name: stage}" for _ in range(30)) + "]\n"
+    (folder / "e.yaml").write_text(text)
+    cut = run("show", "--type", "Experiment", "e.yaml")
     assert max(map(len, cut.lines)) <= 100
     assert "│   └── … 10 more" in cut.lines
-    full = run("show", "--full", "--type", "TrainingRun", "r.yaml")
+    full = run("show", "--full", "--type", "Experiment", "e.yaml")
     assert full.out.count("Q") == 300
-    assert '"t49"]' in full.lines[-1]
-    assert full.out.count("loss: 1") == 30
+    assert '"t49"]' in full.out
+    assert full.out.count("name: ") == 30
 
 
 def test_hostile_text_is_escaped_for_the_terminal_and_the_markup(folder: Path) -> None:
@@ -142,3 +146,80 @@ def test_several_documents_are_drawn_in_order(folder: Path) -> None:
     assert result.status == 2
     roots = [line.split()[0] for line in result.lines if line[0].isalpha()]
     assert roots == ["ModelRef", "Prompt"]
+
+
+def history(count: int) -> v1.TrainingRun:
+    config = v1.TrainingConfig(
+        id="c", model_ref=v1.ModelRef(id="m"), dataset_ref=v1.DatasetRef(name="d")
+    )
+    run = v1.TrainingRun(id="r", config=config)
+    for number in range(count):
+        snapshot = run.metrics_history.add()
+        snapshot.values["loss"] = float(count - number)
+        snapshot.values["eval/accuracy"] = number / 8
+        if number % 2:
+            snapshot.values["odd"] = 1.0
+    return run
+
+
+def lines_below(heading: str, result: Result) -> list[str]:
+    """Return the lines below the heading of a table, without the lines of the tree."""
+    lines = [line.lstrip("│├└─ ") for line in result.lines]
+    at = next(at for at, line in enumerate(lines) if line.startswith(heading))
+    return lines[at + 1 :]
+
+
+def test_a_history_of_metrics_is_a_table_with_a_sparkline_for_each(folder: Path) -> None:
+    (folder / "r.json").write_text(to_json(history(8)))
+    shown = run("show", "--no-defaults", "r.json")
+    # First, last, least and greatest value; then the values from low to high by eighths.
+    assert [line.split() for line in lines_below("metric ", shown)] == [
+        ["eval/accuracy", "0", "0.875", "0", "0.875", "▁▂▃▄▅▆▇█"],
+        ["loss", "8", "1", "1", "8", "█▇▆▅▄▃▂▁"],
+        ["odd", "1", "1", "1", "1", "▄", "▄", "▄", "▄"],
+    ]
+
+
+def test_a_long_history_takes_a_line_for_each_metric(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "r.json").write_text(to_json(history(240)))
+    for columns in ("60", "80", "200"):
+        monkeypatch.setenv("COLUMNS", columns)
+        shown = run("show", "--no-defaults", "--type", "TrainingRun", "r.json")
+        assert len(shown.lines) < 20
+        assert all(len(line) <= int(columns) for line in shown.lines)
+        assert "240" in shown.out
+    # A sparkline has at most 60 characters.
+    assert {len(line.split()[-1]) for line in lines_below("metric ", shown)[:2]} == {60}
+
+
+def test_full_has_a_row_for_each_snapshot_as_well(folder: Path) -> None:
+    (folder / "r.json").write_text(to_json(history(3)))
+    shown = run("show", "--no-defaults", "--full", "r.json")
+    rows = lines_below("eval/accuracy  loss  odd", shown)
+    assert [row.split() for row in rows] == [
+        ["[0]", "0.0", "3.0"],
+        ["[1]", "0.125", "2.0", "1.0"],
+        ["[2]", "0.25", "1.0"],
+    ]
+
+
+def test_diverged_runs_and_missing_values_have_characters_of_their_own(folder: Path) -> None:
+    message = v1.TrainingRun(id="r", config=v1.TrainingConfig(id="c"))
+    for value in (1.0, float("nan"), None, float("inf"), 2.0):
+        values = {} if value is None else {"loss": value}
+        message.metrics_history.append(v1.MetricsSnapshot(values=values))
+    (folder / "r.json").write_text(to_json(message))
+    [line] = lines_below("metric ", run("show", "--no-defaults", "r.json"))
+    assert line.split() == ["loss", "1", "2", "1", "Infinity", "▁x", "x█"]
+
+
+def test_a_sparkline_is_in_ascii_where_the_terminal_is(folder: Path) -> None:
+    (folder / "r.json").write_text(to_json(history(8)))
+    out = subprocess.check_output(
+        [sys.executable, "-m", "crucible_ir", "show", "--no-defaults", "r.json"],
+        env=os.environ | {"PYTHONIOENCODING": "ascii"},
+        text=True,
+    )
+    assert "_.-=+*%#" in out

@@ -126,6 +126,18 @@ def from_option() -> Decorator:
     )
 
 
+def format_option(help_: str) -> Decorator:
+    """Return ``--format`` of the commands that write text or JSON."""
+    return click.option(
+        "--format",
+        "output_format",
+        type=click.Choice(["text", "json"]),
+        default="text",
+        show_default=True,
+        help=help_,
+    )
+
+
 def force_option() -> Decorator:
     """Return ``--force``, which every command that writes files has."""
     return click.option("--force", is_flag=True, help="Replace files that exist.")

@@ -36,7 +36,7 @@ def _document(report: FileReport, wording: Wording) -> dict[str, object]:
         "type": report.type_name or None,
         "reason": report.reason or None,
         **_stream(report),
-        wording.json_key: [_issue(issue) for issue in report.issues],
+        wording.json_key: [issue_json(issue) for issue in report.issues],
     }
 
 
@@ -48,7 +48,8 @@ def _stream(report: FileReport) -> dict[str, object]:
     return {**counts, "omitted_findings": report.omitted}
 
 
-def _issue(issue: Issue) -> dict[str, object]:
+def issue_json(issue: Issue) -> dict[str, object]:
+    """Return the JSON value of an issue."""
     return {
         "rule": issue.rule,
         "level": issue.level.value,

@@ -47,6 +47,7 @@ class ConversionOptions:
         validate: Whether to reject what breaks a rule of the schema.
         skip_bad: Whether to skip bad records of a stream instead of stopping at the first.
         force: Whether to replace a file that exists.
+        quiet: Whether to print errors only.
     """
 
     session: Session
@@ -56,6 +57,7 @@ class ConversionOptions:
     validate: bool
     skip_bad: bool
     force: bool
+    quiet: bool
 
 
 class StreamConversion:
@@ -117,6 +119,7 @@ class StreamConversion:
         if isinstance(format_, StreamFormat):
             with open_records(source, format_, self.options.read_options) as records:
                 self.count, self.progress = records.count, records.progress
+                self.progress.wanted = self.progress.wanted and not self.options.quiet
                 on_bad = self._skip if self.options.skip_bad else None
                 yield self._until_end(
                     records.messages(validate=self.options.validate, on_bad=on_bad)
@@ -189,7 +192,7 @@ class StreamConversion:
         if self.options.strict:
             raise _LossError(f"{lines[0]}; not written, since {format_.name} would lose it")
         self.lossy += 1
-        if self.lossy <= _MAX_PRINTED:
+        if self.lossy <= _MAX_PRINTED and not self.options.quiet:
             self._print([f"warning: {line}" for line in lines])
 
     def _write_document(self, messages: Iterator[Message], format_: Format) -> bytes:
@@ -213,7 +216,8 @@ class StreamConversion:
             self.options.session.print_error(line)
 
     def _print_summary(self) -> int:
-        if self.lossy > _MAX_PRINTED:
+        quiet = self.options.quiet
+        if self.lossy > _MAX_PRINTED and not quiet:
             self._print([f"warning: {self.name}: {self.lossy} records in total lose fields"])
         if self.end_error is not None:
             lines = error_lines(self.name, self.end_error)
@@ -221,5 +225,6 @@ class StreamConversion:
         if not self.count.skipped:
             return GOOD
         total = self.count.records + self.count.skipped
-        self._print([f"{self.name}: skipped {self.count.skipped} of {total} records"])
+        if not quiet:
+            self._print([f"{self.name}: skipped {self.count.skipped} of {total} records"])
         return INVALID

@@ -41,6 +41,19 @@ def described_types() -> dict[str, Descriptor | EnumDescriptor]:
     return {name: descriptor_of(cls) for name, cls in message_types().items()} | enums
 
 
+def find_type(name: str) -> Descriptor | EnumDescriptor:
+    """Return the message or enum with a short or full name.
+
+    Raises:
+        UnknownTypeError: None has this name; the error names the nearest one.
+    """
+    known = described_types()
+    found = known.get(name.removeprefix(f"{PACKAGE}."))
+    if found is None:
+        raise UnknownTypeError(f"unknown message or enum {shorten(name)}{near_miss(name, known)}")
+    return found
+
+
 def describe(name: str, width: int) -> Iterator[Line]:
     """Yield the lines that describe a message or an enum.
 
@@ -51,10 +64,7 @@ def describe(name: str, width: int) -> Iterator[Line]:
     Raises:
         UnknownTypeError: No message or enum has this name; the error names the nearest one.
     """
-    known = described_types()
-    found = known.get(name.removeprefix(f"{PACKAGE}."))
-    if found is None:
-        raise UnknownTypeError(f"unknown message or enum {shorten(name)}{near_miss(name, known)}")
+    found = find_type(name)
     yield (found.full_name, "name"), (f"  {found.file.name}", "aside")
     yield from _wrapped("  ", comment(found), width)
     if isinstance(found, EnumDescriptor):
@@ -94,19 +104,19 @@ def _fields(message: Descriptor, width: int) -> Iterator[Line]:
         commented = field.descriptor if field.custom is None or oneof is None else oneof
         yield from _wrapped("    ", comment(commented), width)
         for rule in rules:
-            if _subject(rule) == field.name:
+            if subject_of(rule) == field.name:
                 yield from _wrapped("    rule: ", _rule_text(rule), width)
         if field.enum is not None:
             yield from _wrapped("    names: ", ", ".join(field.short_names), width)
         if field.default is not None:
             yield from _wrapped("    default: ", _default(field), width)
     for rule in rules:
-        if _subject(rule) not in fields:
+        if subject_of(rule) not in fields:
             yield "\n", (rule.field_path or "the whole message", "name")
             yield from _wrapped("    rule: ", _rule_text(rule), width)
 
 
-def _subject(rule: Rule) -> str:
+def subject_of(rule: Rule) -> str:
     """Return the name of the field of a rule, also of a rule on the items of the field."""
     return rule.field_path.partition("[")[0].partition("{")[0]
 

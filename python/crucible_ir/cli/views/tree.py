@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from rich.text import Text
 from rich.tree import Tree
 
+from crucible_ir.cli.views.history import History
 from crucible_ir.errors import Violation, printable
 from crucible_ir.paths import MapKey, Part, format_path
 from crucible_ir.schema import vocabulary
@@ -35,6 +36,8 @@ _Shown = tuple[str, str]
 _STRUCT: Final = "google.protobuf.Struct"
 _VALUE: Final = "google.protobuf.Value"
 _TIMESTAMP: Final = "google.protobuf.Timestamp"
+#: A row of a history, which a table shows better than a tree.
+_SNAPSHOT: Final = "crucible_ir.v1.MetricsSnapshot"
 
 
 def draw(
@@ -141,6 +144,9 @@ class _Artist:
             return
         label = self.label((field.name, "name"), (f" {len(values)}", "aside"))
         branch = tree.add(self.marked(label, path))
+        if field.message.full_name == _SNAPSHOT:
+            branch.add(History(values, full=self.full))
+            return
         for index, value in enumerate(values[: self.max_items]):
             self.single(branch, f"[{index}]", value, (*path, index))
         self.rest(branch, len(values))

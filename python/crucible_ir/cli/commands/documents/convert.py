@@ -86,6 +86,7 @@ _EXAMPLES = (
     "--no-validate", is_flag=True, help="Also convert documents that break rules of the schema."
 )
 @force_option()
+@click.option("--quiet", "-q", is_flag=True, help="Print errors only: no warnings and no summary.")
 @add_read_options
 @click.pass_obj
 def command(
@@ -100,6 +101,7 @@ def command(
     skip_bad: bool,
     no_validate: bool,
     force: bool,
+    quiet: bool,
 ) -> int:
     """Write a document in another format.
 
@@ -120,6 +122,7 @@ def command(
         validate=not no_validate,
         skip_bad=skip_bad,
         force=force,
+        quiet=quiet,
     )
     if out_dir is not None:
         return _convert_many(options, documents, out_dir, to_format, output)
@@ -156,7 +159,8 @@ def _convert_many(
     check_overwriting(targets, force=options.force)
     os.makedirs(out_dir, exist_ok=True)
     status = GOOD
-    for target, source in with_progress(targets.items(), len(targets)):
+    total = 0 if options.quiet else len(targets)
+    for target, source in with_progress(targets.items(), total):
         try:
             status = max(status, _convert(options, source, target, format_))
         except CannotRunError as error:
@@ -205,7 +209,7 @@ def _encode(
     message = read_document(source, source_format, options.read_options, validate=options.validate)
     written = target_format.write(message, options.indent)
     lost = lossy_fields(message, written, target_format)
-    for line in lost:
+    for line in lost if options.strict or not options.quiet else ():
         warning = "" if options.strict else "warning: "
         options.session.print_error(f"{source.name}: {warning}{line}")
     if lost and options.strict:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from typing import Final
 
@@ -11,9 +12,10 @@ import click
 
 from crucible_ir.cli.files.inputs import InputFile, ReadOptions, content_of, input_files
 from crucible_ir.cli.files.stream_reader import print_file_error, read_messages
-from crucible_ir.cli.options import add_read_options
+from crucible_ir.cli.options import add_read_options, format_option
 from crucible_ir.cli.program import Command
 from crucible_ir.cli.session import COULD_NOT_RUN, GOOD, INVALID, CannotRunError, Session
+from crucible_ir.cli.views.json_documents import JsonDocuments, record_number
 from crucible_ir.errors import DecodeError, EncodeError, printable
 
 #: Yields the digest of a document, or those of a stream's records, each with its name in reports.
@@ -42,6 +44,7 @@ _LINE: Final = re.compile(r"(sha256:[0-9a-f]{64})  (.+)")
     is_flag=True,
     help="Leave out the fields of a newer schema instead of failing.",
 )
+@format_option("Lines of text, or one JSON object.")
 @add_read_options
 @click.pass_obj
 def command(
@@ -49,6 +52,7 @@ def command(
     documents: tuple[str, ...],
     list_name: str | None,
     allow_unknown_fields: bool,
+    output_format: str,
     read_options: ReadOptions,
 ) -> int:
     """Print the digests of documents, or check them against a list.
@@ -67,19 +71,35 @@ def command(
         for name, message in read_messages(source, read_options):
             yield digest(message, allow_unknown_fields=allow_unknown_fields), name
 
-    if list_name is None:
-        return _print_digests(session, input_files(documents, read_options), digests)
-    return _check(session, list(_listed(list_name, read_options)), digests)
+    with ExitStack() as stack:
+        as_json = output_format == "json"
+        if list_name is not None:
+            listed = list(_listed(list_name, read_options))
+            printed = stack.enter_context(JsonDocuments("digest")) if as_json else None
+            return _check(session, listed, digests, printed)
+        printed = stack.enter_context(JsonDocuments("digest")) if as_json else None
+        return _print_digests(session, input_files(documents, read_options), digests, printed)
 
 
-def _print_digests(session: Session, documents: Iterable[InputFile], digests: Digest) -> int:
+def _print_digests(
+    session: Session,
+    documents: Iterable[InputFile],
+    digests: Digest,
+    printed: JsonDocuments | None,
+) -> int:
     status = GOOD
     for source in documents:
         try:
             for digest, name in digests(source):
-                print(f"{digest}  {printable(name)}")
+                if printed is None:
+                    print(f"{digest}  {printable(name)}")
+                else:
+                    record = record_number(source.name, name)
+                    printed.add({"file": source.name, "record": record, "digest": digest})
         except (CannotRunError, DecodeError, EncodeError) as error:
             status = max(status, print_file_error(session, source.name, error))
+            if printed is not None:
+                printed.add({"file": source.name, "record": None, "digest": None})
     return status
 
 
@@ -115,18 +135,30 @@ def _only_digest(digests: Digest, source: InputFile) -> str:
     return found[0]
 
 
-def _check(session: Session, listed: list[tuple[InputFile, str]], digests: Digest) -> int:
+def _check(
+    session: Session,
+    listed: list[tuple[InputFile, str]],
+    digests: Digest,
+    printed: JsonDocuments | None,
+) -> int:
     console = session.out()
     status = GOOD
     for source, expected in listed:
         verdict, style, own = "ok", "good", GOOD
+        found = None
         try:
-            if _only_digest(digests, source) != expected:
+            found = _only_digest(digests, source)
+            if found != expected:
                 verdict, style, own = "differs", "bad", INVALID
         except (CannotRunError, DecodeError, EncodeError) as error:
             own = print_file_error(session, source.name, error)
             style = "bad"
             verdict = "unreadable" if own == COULD_NOT_RUN else "has no digest"
-        console.print(f"{printable(source.name)}: {verdict}", style=style)
+        if printed is None:
+            console.print(f"{printable(source.name)}: {verdict}", style=style)
+        else:
+            printed.add(
+                {"file": source.name, "verdict": verdict, "expected": expected, "digest": found}
+            )
         status = max(status, own)
     return status

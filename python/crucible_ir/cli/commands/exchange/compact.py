@@ -8,11 +8,10 @@ import click
 
 from crucible_ir.cli.commands.exchange.connection import (
     Server,
-    format_option,
     json_text,
     server_options,
 )
-from crucible_ir.cli.options import DURATION
+from crucible_ir.cli.options import DURATION, format_option
 from crucible_ir.cli.program import Command
 from crucible_ir.cli.session import GOOD, CannotRunError, Session
 

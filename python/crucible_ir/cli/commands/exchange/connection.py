@@ -19,7 +19,6 @@ from crucible_ir.cli.session import CannotRunError, reason_of
 from crucible_ir.errors import printable
 
 if TYPE_CHECKING:
-    from crucible_ir.cli.options import Decorator
     from crucible_ir.exchange import ExchangeError
     from crucible_ir.exchange.client.blocking_client import ExchangeClient
     from crucible_ir.exchange.client.results import Record
@@ -204,18 +203,6 @@ def server_options(command: Any) -> Any:
     ):
         decorated = option(decorated)
     return decorated
-
-
-def format_option(help_: str) -> Decorator:
-    """Return ``--format``."""
-    return click.option(
-        "--format",
-        "output_format",
-        type=click.Choice(["text", "json"]),
-        default="text",
-        show_default=True,
-        help=help_,
-    )
 
 
 def record_json(record: Record) -> dict[str, object]:

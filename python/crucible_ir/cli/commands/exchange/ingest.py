@@ -9,7 +9,6 @@ import click
 
 from crucible_ir.cli.commands.exchange.connection import (
     Server,
-    format_option,
     json_text,
     server_options,
 )
@@ -20,7 +19,7 @@ from crucible_ir.cli.files.inputs import (
     read_document,
 )
 from crucible_ir.cli.files.stream_reader import error_lines, open_records, print_file_error
-from crucible_ir.cli.options import add_read_options
+from crucible_ir.cli.options import add_read_options, format_option
 from crucible_ir.cli.program import Command
 from crucible_ir.cli.session import (
     GOOD,

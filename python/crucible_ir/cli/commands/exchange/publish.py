@@ -10,7 +10,6 @@ import click
 
 from crucible_ir.cli.commands.exchange.connection import (
     Server,
-    format_option,
     json_text,
     record_json,
     server_options,
@@ -22,7 +21,7 @@ from crucible_ir.cli.files.inputs import (
     read_document,
 )
 from crucible_ir.cli.files.stream_reader import print_file_error
-from crucible_ir.cli.options import add_read_options
+from crucible_ir.cli.options import add_read_options, format_option
 from crucible_ir.cli.program import Command
 from crucible_ir.cli.progress import with_progress
 from crucible_ir.cli.session import (

@@ -9,12 +9,11 @@ import click
 
 from crucible_ir.cli.commands.exchange.connection import (
     Server,
-    format_option,
     json_text,
     record_json,
     server_options,
 )
-from crucible_ir.cli.options import TYPE_NAME
+from crucible_ir.cli.options import TYPE_NAME, format_option
 from crucible_ir.cli.program import Command
 from crucible_ir.cli.session import GOOD, Session
 from crucible_ir.errors import printable

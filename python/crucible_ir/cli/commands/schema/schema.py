@@ -11,7 +11,7 @@ from click.shell_completion import CompletionItem
 
 from crucible_ir.cli.files.inputs import STANDARD
 from crucible_ir.cli.files.outputs import check_overwriting, write_output
-from crucible_ir.cli.options import force_option
+from crucible_ir.cli.options import force_option, format_option
 from crucible_ir.cli.program import Command
 from crucible_ir.cli.session import GOOD, Session
 
@@ -28,6 +28,7 @@ _EXAMPLES = (
     ("crucible-ir schema", "Every message."),
     ("crucible-ir schema TrainingConfig", "The fields of a message, with rules and defaults."),
     ("crucible-ir schema Optimizer", "The names of a vocabulary."),
+    ("crucible-ir schema TrainingConfig --format json", "For programs."),
     (
         "crucible-ir schema Experiment --export json-schema > experiment.schema.json",
         "A JSON Schema, for editors that complete and check YAML and JSON.",
@@ -85,9 +86,15 @@ def _complete(context: Any, parameter: Any, incomplete: str) -> list[CompletionI
     help="Write to this file; proto, and json-schema without NAME, require a folder.",
 )
 @force_option()
+@format_option("Text, or one JSON object.")
 @click.pass_obj
 def command(
-    session: Session, name: str | None, export: str | None, output: str | None, force: bool
+    session: Session,
+    name: str | None,
+    export: str | None,
+    output: str | None,
+    force: bool,
+    output_format: str,
 ) -> int:
     """List messages, export the schema, or compare two versions of it.
 
@@ -99,10 +106,17 @@ def command(
     if export is None:
         if output is not None or force:
             raise click.UsageError("--output and --force require --export")
+        if output_format == "json":
+            from crucible_ir.cli.views.schema_json import type_json, types_json
+
+            print(types_json() if name is None else type_json(name))
+            return GOOD
         from crucible_ir.cli.views.schema_description import describe, list_messages
 
         console = session.out()
         console.print_lines(list_messages() if name is None else describe(name, console.width))
+    elif output_format == "json":
+        raise click.UsageError("--format and --export exclude each other")
     elif export == _JSON_SCHEMA:
         _export_json_schema(name, output, force=force)
     elif name is not None:
