@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 from typing import NoReturn
 
@@ -16,7 +17,7 @@ import click
 import pytest
 from cli.command_line import EXAMPLES, on_a_terminal, run
 
-from crucible_ir import __version__
+from crucible_ir import Limits, __version__
 from crucible_ir.cli import progress
 from crucible_ir.cli.program import COMMANDS, Command, program
 from crucible_ir.serialization import formats
@@ -41,6 +42,38 @@ def test_help_lists_every_command_without_importing_one() -> None:
     for name, summary in COMMANDS.items():
         assert re.search(rf"^  {name} +{summary.split()[0]}", out, re.MULTILINE)
     assert out.splitlines()[-1] == "[]"
+
+
+def test_help_groups_the_commands() -> None:
+    groups: dict[str, list[str]] = {}
+    group = ""
+    for line in run("--help").lines:
+        if re.fullmatch(r"[A-Z]\w+:", line):
+            group = line[:-1]
+        elif line.startswith("  ") and line[2] != " " and group:
+            groups.setdefault(group, []).append(line.split()[0])
+    groups.pop("Options")
+    # Prose follows the last group.
+    groups["Tools"] = [name for name in groups["Tools"] if name in COMMANDS]
+    assert list(groups) == ["Documents", "Streams", "Schema", "Exchange", "Tools"]
+    assert [name for names in groups.values() for name in names] == list(COMMANDS)
+    assert groups["Documents"][:3] == ["validate", "lint", "convert"]
+    assert groups["Tools"] == ["conformance", "completion"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["validate", "lint", "convert", "show", "digest", "diff", "publish", "ingest"],
+)
+def test_help_has_the_limits_in_a_section_at_the_end(name: str) -> None:
+    options, limits = run(name, "--help").out.split("Limits on the input:\n")
+    assert "Examples:" in options
+    for limit in fields(Limits):
+        option = f"--{limit.name.replace('_', '-')} N"
+        assert option in limits
+        assert option not in options
+    # Nothing else is there.
+    assert len(re.findall(r"^  --", limits, re.MULTILINE)) == len(fields(Limits))
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -113,36 +146,6 @@ def test_a_misspelt_command_suggests_the_nearest() -> None:
     result = run("vaildate", "x")
     assert result.status == 2
     assert 'unknown command "vaildate"; did you mean "validate"?' in result.err
-
-
-@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_completion_prints_a_script_for_the_shell(shell: str) -> None:
-    result = run("completion", shell)
-    assert result.status == 0
-    assert "_CRUCIBLE_IR_COMPLETE" in result.out
-
-
-@pytest.mark.parametrize(
-    ("words", "expected"),
-    [
-        ("crucible-ir va", {"validate"}),
-        ("crucible-ir validate --type Train", {"TrainingConfig", "TrainingRun"}),
-        ("crucible-ir convert --to ya", {"yaml"}),
-        ("crucible-ir explain double.gte", {"double.gte", "double.gte_lte"}),
-        ("crucible-ir schema TrainingS", {"TrainingStatus"}),
-        ("crucible-ir conformance c", {"cross"}),
-        ("crucible-ir conformance run --suite rules_o", {"rules_own"}),
-    ],
-)
-def test_the_shell_completes_commands_types_formats_and_ids(words: str, expected: set[str]) -> None:
-    environment = os.environ | {
-        "_CRUCIBLE_IR_COMPLETE": "bash_complete",
-        "COMP_WORDS": words,
-        "COMP_CWORD": str(len(words.split()) - 1),
-    }
-    command = [sys.executable, "-c", "from crucible_ir.cli import main; main()"]
-    out = subprocess.check_output(command, env=environment, text=True)
-    assert {line.split(",")[1] for line in out.splitlines()} == expected
 
 
 def fail_as_a_bug_would(*_: object) -> NoReturn:

@@ -13,6 +13,7 @@ from click.shell_completion import CompletionItem
 
 from crucible_ir.cli.checking.reports import REPORT_FORMATS
 from crucible_ir.cli.files.inputs import ReadOptions
+from crucible_ir.cli.program import LimitOption
 from crucible_ir.serialization.formats import FORMATS, UnknownFormatError
 from crucible_ir.serialization.limits import MAX_BYTES, MAX_DEPTH, MAX_FRAME_BYTES, Limits
 from crucible_ir.serialization.streams.formats import FORMAT_NAMES, STREAM_FORMATS, format_named
@@ -146,6 +147,7 @@ def force_option() -> Decorator:
 def _limit_option(name: str, default: int | None, most: int | None, help_: str) -> Decorator:
     return click.option(
         name,
+        cls=LimitOption,
         type=click.IntRange(0 if name == "--max-depth" else 1, most),
         default=default,
         show_default=default is not None,

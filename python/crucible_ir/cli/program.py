@@ -26,41 +26,71 @@ from crucible_ir.version import VERSION
 _INTERRUPTED = 130
 _PIPE_CLOSED = 141
 
-#: The commands with their summaries, by the folder of their modules.
-_FOLDERS = {
-    "documents": {
-        "validate": "Check documents against the rules of the schema.",
-        "lint": "Find values that the rules allow but that look like mistakes.",
-        "convert": "Write a document in another format.",
-        "show": "Draw a document as a tree.",
-        "digest": "Print the digests of documents, or check them against a list.",
-        "diff": "Compare two documents, or merge two changed copies of a third.",
-        "new": "Write a commented document to start from.",
-    },
-    "schema": {
-        "schema": "List messages, export the schema, or compare two versions of it.",
-        "explain": "Explain a rule or a lint.",
-    },
-    "exchange": {
-        "serve": "Run an exchange: a gRPC server that stores documents and feedback.",
-        "publish": "Store documents in an exchange.",
-        "fetch": "Get a document from an exchange.",
-        "list": "List the documents of an exchange.",
-        "watch": "Print changes in an exchange as they happen.",
-        "trace": "Trace a document's lineage upstream or downstream.",
-        "compact": "Drop old revisions from an exchange, and keep the latest ones.",
-        "ingest": "Send feedback events to an exchange.",
-        "export": "Write feedback events from an exchange to a file.",
-        "tokens": "Create, list and revoke the tokens that a server requires.",
-    },
-    "tools": {
-        "conformance": "Certify an implementation of the IR in any language.",
-        "completion": "Print the completion script for a shell.",
-    },
+#: The groups of the help: the folder of the modules, and the commands with their summaries.
+_GROUPS = {
+    "Documents": (
+        "documents",
+        {
+            "validate": "Check documents against the rules of the schema.",
+            "lint": "Find values that the rules allow but that look like mistakes.",
+            "convert": "Write a document in another format.",
+            "show": "Draw a document as a tree.",
+            "digest": "Print the digests of documents, or check them against a list.",
+            "diff": "Compare two documents, or merge two changed copies of a third.",
+            "new": "Write a commented document to start from.",
+        },
+    ),
+    "Streams": (
+        "exchange",
+        {
+            "ingest": "Send feedback events to an exchange.",
+            "export": "Write feedback events from an exchange to a file.",
+            "watch": "Print changes in an exchange as they happen.",
+        },
+    ),
+    "Schema": (
+        "schema",
+        {
+            "schema": "List messages, export the schema, or compare two versions of it.",
+            "explain": "Explain a rule or a lint.",
+        },
+    ),
+    "Exchange": (
+        "exchange",
+        {
+            "serve": "Run an exchange: a gRPC server that stores documents and feedback.",
+            "publish": "Store documents in an exchange.",
+            "fetch": "Get a document from an exchange.",
+            "list": "List the documents of an exchange.",
+            "trace": "Trace a document's lineage upstream or downstream.",
+            "compact": "Drop old revisions from an exchange, and keep the latest ones.",
+            "tokens": "Create, list and revoke the tokens that a server requires.",
+        },
+    ),
+    "Tools": (
+        "tools",
+        {
+            "conformance": "Certify an implementation of the IR in any language.",
+            "completion": "Print the completion script for a shell.",
+        },
+    ),
 }
 
 #: The commands with their summaries, in the order of the help.
-COMMANDS = {name: text for folder in _FOLDERS.values() for name, text in folder.items()}
+COMMANDS = {name: text for _, commands in _GROUPS.values() for name, text in commands.items()}
+
+
+class LimitOption(click.Option):
+    """An option for a limit on the input, which the help of a command lists after the examples."""
+
+    def get_help_record(self, context: click.Context) -> None:
+        """Return nothing: the option is not among the others in the help."""
+
+    def limit_record(self, context: click.Context) -> tuple[str, str]:
+        """Return the option and its help, for the section on limits."""
+        record = super().get_help_record(context)
+        assert record is not None, "a limit is not hidden"
+        return record
 
 
 def add_common_options(command: click.Command) -> None:
@@ -102,7 +132,7 @@ class Command(click.Command):
         add_common_options(self)
 
     def format_epilog(self, context: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the examples, each with its description below."""
+        """Write the examples, each with its description below, and the limits on the input."""
         if self.examples:
             with formatter.section("Examples"):
                 for line, meaning in self.examples:
@@ -110,6 +140,14 @@ class Command(click.Command):
                     formatter.indent()
                     formatter.write_text(meaning)
                     formatter.dedent()
+        limits = [
+            parameter.limit_record(context)
+            for parameter in self.params
+            if isinstance(parameter, LimitOption)
+        ]
+        if limits:
+            with formatter.section("Limits on the input"):
+                formatter.write_dl(limits)
 
 
 class CommandGroup(Command, click.Group):
@@ -129,7 +167,7 @@ class Program(click.Group):
 
     def get_command(self, context: click.Context, name: str) -> click.Command | None:
         """Import a command."""
-        for folder, commands in _FOLDERS.items():
+        for folder, commands in _GROUPS.values():
             if name in commands:
                 module = import_module(f"crucible_ir.cli.commands.{folder}.{name}")
                 command: click.Command = module.command
@@ -145,9 +183,12 @@ class Program(click.Group):
         return super().resolve_command(context, args)
 
     def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
-        """List the commands without importing them."""
-        with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
+        """List the commands of each group without importing them."""
+        width = max(map(len, COMMANDS))
+        for title, (_, commands) in _GROUPS.items():
+            with formatter.section(title):
+                # The summaries of all groups begin in one column.
+                formatter.write_dl([(f"{name:{width}}", text) for name, text in commands.items()])
 
     def invoke(self, context: click.Context) -> Any:
         """Run a command; a closed pipe is raised as an error, since click would exit with 1."""
@@ -222,8 +263,9 @@ def _discard_buffer(stream: Any) -> None:
     cls=Program,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Formats are inferred from the file extension: .json (ProtoJSON), .crucible.json, .yaml,"
-    " .txtpb and .binpb; `-` is standard input. Exit status: 0 success, 1 invalid input, 2 could"
-    " not run. `crucible-ir COMMAND --help` has examples.",
+    " .txtpb and .binpb for documents, .binpbs and .jsonl for streams; `-` is standard input. Exit"
+    " status: 0 success, 1 invalid input, 2 could not run. `crucible-ir COMMAND --help` has"
+    " examples.",
 )
 @click.version_option(VERSION, prog_name="crucible-ir")
 def program() -> None:
