@@ -61,6 +61,8 @@ if TYPE_CHECKING:
     from crucible_ir.serialization.text import to_text as to_text
     from crucible_ir.serialization.yaml import from_yaml as from_yaml
     from crucible_ir.serialization.yaml import to_yaml as to_yaml
+    from crucible_ir.showing import MessageView as MessageView
+    from crucible_ir.showing import show as show
     from crucible_ir.validation.check import is_valid as is_valid
     from crucible_ir.validation.check import validate as validate
     from crucible_ir.validation.check import violations as violations
@@ -111,6 +113,7 @@ _MODULES = {
     "crucible_ir.serialization.streams.records": ("StreamCount", "StreamError"),
     "crucible_ir.serialization.text": ("from_text", "to_text"),
     "crucible_ir.serialization.yaml": ("from_yaml", "to_yaml"),
+    "crucible_ir.showing": ("MessageView", "show"),
     "crucible_ir.validation.check": ("is_valid", "validate", "violations"),
 }
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}

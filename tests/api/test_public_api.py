@@ -46,6 +46,7 @@ ADDED = {
     *("explain", "Explanation", "UnknownRuleError", "rule_ids"),
     *("ChangeKind", "StreamError", "StreamCount", "read_jsonl", "write_jsonl"),
     *("Limits", "LimitError"),
+    *("show", "MessageView"),
     "__version__",
 }
 
@@ -56,6 +57,7 @@ HEAVY = {
     "crucible_ir.serialization",
     "crucible_ir.validation",
     "crucible_ir.building",
+    "crucible_ir.showing",
     "crucible_ir.cli",
 }
 

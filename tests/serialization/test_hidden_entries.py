@@ -14,9 +14,9 @@ from google.protobuf.message import Message
 
 import crucible_ir as ir
 from crucible_ir import v1
-from crucible_ir.cli.views.tree import draw
 from crucible_ir.diffing.merging import merge
 from crucible_ir.schema.unknown_fields import show_all_entries, show_entries, unknown_fields
+from crucible_ir.showing.tree import draw
 
 
 def field(number: int, content: bytes) -> bytes:

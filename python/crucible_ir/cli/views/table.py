@@ -6,17 +6,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from rich.cells import cell_len, get_character_cell_size
+from rich.cells import cell_len
 
 from crucible_ir.errors import printable
+from crucible_ir.showing.widths import LEAST_WIDTH, shorten_middle
 
 if TYPE_CHECKING:
     from crucible_ir.cli.console import Console, Segment
 
 _GAP: Final = "  "
-_ELLIPSIS: Final = "…"
-#: The width to which values are shortened where all else has been left out.
-_LEAST: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +74,7 @@ def _widths(columns: Sequence[Column], rows: Sequence[Row], available: int) -> l
         if _total(widths) <= available:
             return widths
         if not optional:
-            return _shortened(columns, natural, available, least=_LEAST)
+            return _shortened(columns, natural, available, least=LEAST_WIDTH)
         natural[optional.pop()] = 0
 
 
@@ -109,31 +107,3 @@ def _line(
             padding = " " * (width - cell_len(text))
             cells.append(padding + text if column.is_number else text + padding)
     return [(_GAP.join(cells).rstrip(), style)]
-
-
-def shorten_middle(text: str, width: int) -> str:
-    """Return a text that is at most so wide, its middle replaced by an ellipsis where it is longer.
-
-    >>> shorten_middle("meta-llama/Llama-3.1-8B", 11)
-    'meta-….1-8B'
-    """
-    if cell_len(text) <= width:
-        return text
-    tail_width = (width - 1) // 2
-    return _head(text, width - 1 - tail_width) + _ELLIPSIS + _head(text[::-1], tail_width)[::-1]
-
-
-def shortened_between(before: str, text: str, after: str, width: int) -> str:
-    """Return a line whose middle part is shortened until the line fits into a width."""
-    left = width - cell_len(before) - cell_len(after)
-    return f"{before}{shorten_middle(text, max(_LEAST, left))}{after}"
-
-
-def _head(text: str, width: int) -> str:
-    """Return as much of the start of a text as fits into a width."""
-    used = 0
-    for index, character in enumerate(text):
-        used += get_character_cell_size(character)
-        if used > width:
-            return text[:index]
-    return text

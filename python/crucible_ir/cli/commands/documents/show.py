@@ -86,7 +86,7 @@ def command(
 
 
 def _show_tree(session: Session, **options: Any) -> Show:
-    from crucible_ir.cli.views.tree import draw
+    from crucible_ir.showing.tree import draw
 
     console = session.out().rich()
 

@@ -100,7 +100,7 @@ def _print_sentence(console: Console, event: Change | Gap) -> None:
         missing = f"{event.after_sequence + 1} to {event.through_sequence}"
         console.print(f"the changes {missing} are no longer available", style="warn")
         return
-    from crucible_ir.cli.views.table import shortened_between
+    from crucible_ir.showing.widths import shortened_between
 
     record = event.record
     action = "deleted" if record.deleted else "published"

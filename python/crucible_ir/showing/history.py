@@ -1,4 +1,4 @@
-"""A history of metrics drawn as a table, with a sparkline for each metric."""
+"""A history of metrics as a table, with a sparkline for each metric."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 from rich.cells import cell_len
 from rich.text import Text
 
-from crucible_ir.cli.views.table import shorten_middle
 from crucible_ir.errors import printable
+from crucible_ir.showing.widths import shorten_middle
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions
@@ -68,15 +68,30 @@ class History:
             yield line
 
     def _rows(self) -> Iterator[Text]:
-        heading = ("", *map(printable, self.series))
-        rows = [
+        rows = self._snapshot_rows()
+        widths = _widths(rows)
+        for number, row in enumerate(rows):
+            yield _row(row, widths, "number" if number else "aside", wraps=True)
+
+    def _snapshot_rows(self) -> list[tuple[str, ...]]:
+        """Return the headings, and a row for each snapshot."""
+        rows = (
             (f"[{index}]", *(_number(values[index], full=True) for values in self.series.values()))
             for index in range(len(self.snapshots))
+        )
+        return [("", *map(printable, self.series)), *rows]
+
+    def tables(self) -> Iterator[list[tuple[str, ...]]]:
+        """Yield the tables for a page, which has room: the headings of each, and its rows."""
+        yield [
+            (*_HEADINGS, ""),
+            *(
+                (printable(name), *_figures(values), sparkline(values, _SPARK_WIDTH))
+                for name, values in self.series.items()
+            ),
         ]
-        widths = _widths([heading, *rows])
-        yield _row(heading, widths, "aside", wraps=True)
-        for row in rows:
-            yield _row(row, widths, "number", wraps=True)
+        if self.full:
+            yield self._snapshot_rows()
 
 
 def sparkline(values: Sequence[float | None], width: int, *, ascii_only: bool = False) -> str:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Final
 from rich.text import Text
 from rich.tree import Tree
 
-from crucible_ir.cli.views.history import History
 from crucible_ir.errors import Violation, printable
 from crucible_ir.paths import MapKey, Part, format_path
 from crucible_ir.schema import vocabulary
@@ -19,6 +18,7 @@ from crucible_ir.schema.fields import Field, fields_of
 from crucible_ir.schema.unknown_fields import show_all_entries
 from crucible_ir.serialization.conversion_error import ConversionError
 from crucible_ir.serialization.json.timestamps import write_timestamp
+from crucible_ir.showing.history import History
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -28,6 +28,9 @@ _MAX_ITEMS: Final = 20
 _MAX_CHARACTERS: Final = 100
 #: The most characters of opaque JSON that are drawn on one line.
 _MAX_INLINE: Final = 60
+
+#: The names of the styles that a drawing uses.
+STYLES: Final = ("aside", "bad", "good", "name", "number", "text", "word")
 
 _Path = tuple[Part, ...]
 #: The text of a value, and its style.
