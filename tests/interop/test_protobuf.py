@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import ast
+from fnmatch import fnmatch
 
 import pytest
+from google.protobuf import __version__ as protobuf_version
 from interop import executors
 
 pytestmark = pytest.mark.slow
 
 
-def test_it_conforms_except_for_known_failures() -> None:
+def test_it_conforms_except_for_known_failures(monkeypatch: pytest.MonkeyPatch) -> None:
+    known = executors.known_failures("protobuf")
+    if int(protobuf_version.split(".")[0]) < 7:
+        # Its parser looks into unknown groups.
+        known = tuple(each for each in known if not fnmatch(each.pattern, "unknown_fields_malf*"))
+    monkeypatch.setattr(executors, "known_failures", lambda _: known)
     executors.check_conformance("protobuf")
 
 

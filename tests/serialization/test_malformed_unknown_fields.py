@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from functools import partial
 
 import protovalidate
 import pytest
+from google.protobuf import __version__ as protobuf_version
+from google.protobuf.message import DecodeError as ProtobufDecodeError
 from google.protobuf.message import Message
 from hypothesis import given
 from hypothesis import strategies as st
@@ -70,31 +73,41 @@ PLACES: dict[str, tuple[str, bytes, str]] = {
 }
 
 
+def parsed(type_: str, data: bytes) -> list[Message]:
+    """Return the message in a list, which is empty on protobuf 6: its parser rejects the bytes."""
+    try:
+        return [getattr(v1, type_).FromString(data)]
+    except ProtobufDecodeError:
+        assert int(protobuf_version.split(".")[0]) < 7
+        return []
+
+
 def unreadable_to_protovalidate(group: bytes) -> bool:
     # It parses the messages that have rules in CEL, of which this is one.
-    message = v1.GenerationOptions.FromString(group)
+    messages = parsed("GenerationOptions", group)
     try:
-        protovalidate.collect_violations(message)
+        for message in messages:
+            protovalidate.collect_violations(message)
     except ValueError:
         return True
-    return False
+    return not messages
 
 
 @pytest.mark.parametrize("group", GROUPS.values(), ids=list(GROUPS))
 def test_the_field_number_0_in_an_unknown_group_is_a_decode_error(group: bytes) -> None:
     data = VERSION + group
-    message = v1.ModelVersion.FromString(data)
     assert unreadable_to_protovalidate(group)
     readers: list[Callable[[], object]] = [
         lambda: ir.from_binary(data, v1.ModelVersion),
         lambda: ir.from_binary(data, v1.ModelVersion, validate=False),
         lambda: ir.decoder(v1.ModelVersion)(data),
         lambda: ir.decoder(v1.ModelVersion, validate=False)(data),
-        lambda: ir.is_valid(message),
-        lambda: ir.violations(message),
-        lambda: ir.validate(message),
-        lambda: reject_unreadable(message),
     ]
+    for message in parsed("ModelVersion", data):
+        readers += [
+            partial(check, message)
+            for check in (ir.is_valid, ir.violations, ir.validate, reject_unreadable)
+        ]
     for read in readers:
         with pytest.raises(ir.DecodeError, match=r"^not a .*ModelVersion: invalid field number 0"):
             read()
@@ -103,14 +116,12 @@ def test_the_field_number_0_in_an_unknown_group_is_a_decode_error(group: bytes) 
 @pytest.mark.parametrize("group", GROUPS.values(), ids=list(GROUPS))
 def test_the_error_comes_before_the_violations_of_the_message(group: bytes) -> None:
     data = v1.GenerationOptions(max_tokens=-1).SerializeToString() + group
-    message = v1.GenerationOptions.FromString(data)
     readers: list[Callable[[], object]] = [
         lambda: ir.from_binary(data, v1.GenerationOptions),
         lambda: ir.decoder(v1.GenerationOptions)(data),
-        lambda: ir.is_valid(message),
-        lambda: ir.violations(message),
-        lambda: ir.validate(message),
     ]
+    for message in parsed("GenerationOptions", data):
+        readers += [partial(check, message) for check in (ir.is_valid, ir.violations, ir.validate)]
     for read in readers:
         with pytest.raises(ir.DecodeError, match="invalid field number 0"):
             read()
@@ -123,18 +134,18 @@ def test_the_field_number_0_is_found_in_every_message_inside(
     with pytest.raises(ir.DecodeError, match="invalid field number 0 at byte") as caught:
         ir.from_binary(data, type_)
     assert caught.value.path.startswith(path)
-    message: Message = getattr(v1, type_).FromString(data)
-    with pytest.raises(ir.DecodeError, match="invalid field number 0"):
-        reject_unreadable(message)
+    for message in parsed(type_, data):
+        with pytest.raises(ir.DecodeError, match="invalid field number 0"):
+            reject_unreadable(message)
 
 
 def test_the_path_of_the_error_is_that_of_the_message_with_the_group() -> None:
-    paths = []
-    for type_, data, _ in PLACES.values():
-        with pytest.raises(ir.DecodeError) as caught:
-            reject_unreadable(getattr(v1, type_).FromString(data))
-        paths.append(caught.value.path)
-    assert paths == ["", "backend", "pipeline[1]", "options", 'options["k"]', 'metrics["m"]']
+    expected = ["", "backend", "pipeline[1]", "options", 'options["k"]', 'metrics["m"]']
+    for (type_, data, _), path in zip(PLACES.values(), expected, strict=True):
+        for message in parsed(type_, data):
+            with pytest.raises(ir.DecodeError) as caught:
+                reject_unreadable(message)
+            assert caught.value.path == path
 
 
 @pytest.mark.parametrize("fields", ["", "0801", "1202cafe", "0b0c", "1b0b0c1c", "e88380800000"])
