@@ -50,7 +50,9 @@ def test_the_tour_ends_with_the_end_to_end_example() -> None:
     result = tour(ROOT / "examples")
     steps = re.findall(r"^  ✓ (publish|promote|ingest|trace|export) ", result.stdout, re.MULTILINE)
     assert steps == ["publish", "promote", "ingest", "trace", "export"]
-    lineage = re.findall(r"^ *(\w+) \S+\s+(stored|feedback|embedded)\s", result.stdout, re.MULTILINE)
+    lineage = re.findall(
+        r"^ *(\w+) \S+\s+(stored|feedback|embedded)\s", result.stdout, re.MULTILINE
+    )
     assert lineage == [
         ("FeedbackEvent", "feedback"),
         ("DeploymentConfig", "stored"),
