@@ -23,6 +23,7 @@ FOLDER = "tests/vectors/conformance"
 DERIVED: dict[str, Callable[[], Iterator[PartialCase]]] = {
     "rules_strings": rules.strings,
     "rules_versions": rules.versions,
+    "rules_digests": rules.digests,
     "rules_numbers": rules.numbers,
     "rules_enums": rules.enums,
     "rules_presence": rules.presence,

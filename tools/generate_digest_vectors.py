@@ -155,7 +155,8 @@ def set_field(message: Any, field: FieldDescriptor, depth: int, *, last: bool) -
     inner = field.message_type
     target = getattr(message, field.name)
     if inner is not None and inner.GetOptions().map_entry:
-        target["b"], target["a"] = 0.5, 2
+        value = inner.fields_by_name["value"]
+        target["b"], target["a"] = sample(value, 4), sample(value, 16)
     elif inner is not None:
         if depth == 0 and not inner.full_name.startswith("google.protobuf."):
             return

@@ -7,6 +7,7 @@ It has a line for each field, so that a change of the schema shows in it as a ch
 - type: `ts` is google.protobuf.Timestamp, `map` google.protobuf.Struct, `Value` itself; `open` and
   `closed` are vocabularies, with their names beside them; `[]` is a list.
 - rule: the rule on its value. default: the value that a constructor sets. oneof: its oneof.
+- reference, resolution, identity, immutable, since: the options of the schema with these names.
 """
 
 from __future__ import annotations
@@ -100,7 +101,23 @@ def _entries(message: Descriptor) -> Iterator[tuple[str, dict[str, Any]]]:
         oneof = field.containing_oneof
         if oneof is not None and not _is_of_one_field(oneof.name, message):
             entry["oneof"] = oneof.name
-        yield field.name, entry
+        yield field.name, entry | _options(options)
+
+
+def _options(options: Any) -> dict[str, Any]:
+    """Return the values of the schema's own options, except for the default."""
+    found: dict[str, Any] = {
+        extension.name: value
+        for extension, value in options.ListFields()
+        if extension.file.name == options_pb2.DESCRIPTOR.name and extension.name != "default"
+    }
+    if "resolution" in found:
+        values = options_pb2.ReferenceResolution.DESCRIPTOR
+        short = dict(zip(_names(values), _short_names(values), strict=True))
+        found["resolution"] = [
+            short[values.values_by_number[number].name] for number in found["resolution"]
+        ]
+    return found
 
 
 def _is_of_one_field(oneof: str, message: Descriptor) -> bool:
@@ -151,6 +168,8 @@ def _rule(rules: Rules) -> str | None:
     if "string.max_bytes" in rules:
         size = f"{1 if 'required' in rules else 0}..{bounds['max_bytes']} bytes"
         return f"semver of {size}" if _is_semver(str(bounds.get("pattern", ""))) else size
+    if "string.pattern" in rules:
+        return "algorithm:encoded"
     if "gte" in bounds and "lte" in bounds:
         return f"{bounds['gte']:g}..{bounds['lte']:g}"
     signs = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<="}

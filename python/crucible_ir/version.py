@@ -3,4 +3,4 @@
 from __future__ import annotations
 
 #: The build reads it from here.
-VERSION = "0.2.0"
+VERSION = "0.3.0"

@@ -63,7 +63,7 @@ def declared(type_: type[Message], path: str) -> list[tuple[str, dict[str, Any]]
                     "message.content_required",
                     {
                         "expression": "has(this.text) || has(this.parts) "
-                        "|| size(this.tool_calls) > 0"
+                        "|| size(this.tool_calls) > 0 || has(this.refusal) || this.role == 3"
                     },
                 )
             ],

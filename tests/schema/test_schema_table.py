@@ -59,6 +59,8 @@ RANGE_IN_WORDS = {
     ">0": "greater than 0",
     ">0, finite": "greater than 0, finite",
     ">=0": "0 or more",
+    ">=0, finite": "0 or more, finite",
+    "algorithm:encoded": "algorithm:encoded",
     "0..1": "0 to 1",
     "0..100": "0 to 100",
     "1..512 bytes": "1 to 512 bytes",
@@ -97,6 +99,16 @@ SMALLEST_DOUBLE = 5e-324
 LARGEST_DOUBLE = 1.7976931348623157e308
 FIRST_SECOND = -62135596800  # 0001-01-01T00:00:00Z
 LAST_SECOND = 253402300799  # 9999-12-31T23:59:59Z
+
+#: Examples of the OCI image specification, and digests of git and MLflow in its grammar.
+DIGESTS = [
+    "sha256:6c3c624b58dbbcd3c0dd82b4c53f04194d1247c6eebdaab7c610cf7d66709b3b",
+    "sha256+b64u:LCa0a2j_xo_5m0U8HTBBNBNCLXBkg7-g-YpeiGJm564=",
+    "multihash+base58:QmRZxt2b1FVZPNqd8hsiykDL3TdBDeTSPX9Kv46HmX4Gx8",
+    "sha1:0a4d55a8d778e5022fab701977c5d840bbc486d0",
+    "mlflow:cf5a2d3e",
+]
+NOT_DIGESTS = ["", "sha256", "sha256:", ":abc", "SHA256:abc", "sha256:a b", "sha256:a\n", "a+:b"]
 
 SEMANTIC_VERSIONS = [
     "0.0.0",
@@ -308,6 +320,18 @@ def _boundaries(entry: dict[str, Any]) -> tuple[list[Any], list[tuple[Any, set[s
         case ("double", ">=0"):
             broken = {"double.gte"}
             return [0.0, inf], [(-SMALLEST_DOUBLE, broken), (nan, broken)]
+        case ("int64", ">=0"):
+            return [0, 2**63 - 1], [(-1, {"int64.gte"}), (-(2**63), {"int64.gte"})]
+        case ("string", "algorithm:encoded"):
+            return list(DIGESTS), [(text, {"string.pattern"}) for text in NOT_DIGESTS]
+        case ("double", ">=0, finite"):
+            either = {"double.gte", "double.finite"}
+            return [0.0, -0.0, LARGEST_DOUBLE], [
+                (-SMALLEST_DOUBLE, {"double.gte"}),
+                (inf, {"double.finite"}),
+                (-inf, either),
+                (nan, either),
+            ]
         case ("double", ">0, finite"):
             both = {"double.gt", "double.finite"}
             outside = [(0.0, {"double.gt"}), (inf, {"double.finite"}), (-inf, both), (nan, both)]
@@ -366,6 +390,8 @@ def _anything(field: FieldDescriptor) -> list[Any]:
             return [0, 1, 99_999, -1]
         case "enum[]":
             return [[1, 1, 0, 99_999], []]
+        case "map<string,string>":
+            return [{"": "", "a": "\u202e"}, {}]
         case "map<string,double>":
             return [{"": math.nan, "a": -math.inf}, {}]
         case "map":
@@ -442,7 +468,8 @@ def test_every_enum_of_the_schema_is_a_vocabulary_of_the_table() -> None:
         if "names" in MESSAGES[message][field]
         and (enum := _descriptor(message).fields_by_name[field].enum_type)
     }
-    assert used == {enum.name for file in SCHEMA_FILES for enum in file.enum_type}
+    enums = {enum.name for file in SCHEMA_FILES for enum in file.enum_type}
+    assert used == enums - {"ReferenceResolution"}
 
 
 @pytest.mark.parametrize("message", MESSAGES)
@@ -554,15 +581,31 @@ def test_an_optional_oneof_may_be_empty(group: str) -> None:
     assert _broken(built) == set()
 
 
-def test_a_message_without_content_needs_a_tool_call() -> None:
-    message = v1.Message(role=v1.MessageRole.MESSAGE_ROLE_ASSISTANT)
-    assert _broken(message) == {("", "message.content_required")}
-    message.tool_calls.add(name="search")
-    assert _broken(message) == set()
+def test_only_the_assistant_may_say_nothing_without_a_tool_call_or_a_refusal() -> None:
+    for role in v1.MessageRole.values()[1:]:
+        message = v1.Message(role=role)
+        if role == v1.MessageRole.MESSAGE_ROLE_ASSISTANT:
+            assert _broken(message) == set()
+            continue
+        assert _broken(message) == {("", "message.content_required")}
+        message.refusal = ""
+        assert _broken(message) == set()
+        message.ClearField("refusal")
+        message.tool_calls.add(name="search")
+        assert _broken(message) == set()
     assert _broken(v1.Message(role=v1.MessageRole.MESSAGE_ROLE_USER, text="")) == set()
     assert (
         _broken(v1.Message(role=v1.MessageRole.MESSAGE_ROLE_USER, parts=v1.ContentParts())) == set()
     )
+
+
+def test_a_tool_returns_text_or_parts() -> None:
+    result = v1.ToolResultContent(tool_call_id="c1", content="")
+    assert _broken(result) == set()
+    result.parts.add(text="")
+    assert _broken(result) == {("", "message.oneof")}
+    result.ClearField("content")
+    assert _broken(result) == set()
 
 
 def test_the_json_schema_response_format_needs_a_json_schema() -> None:
@@ -640,7 +683,7 @@ def test_a_comment_says_whether_the_field_is_required_and_what_unset_means(
 def test_the_comment_of_a_oneof_says_whether_it_is_required(group: str) -> None:
     opening = "Required." if group in REQUIRED_ONEOFS else "Unset:"
     if group in CONDITIONAL_ONEOFS:
-        opening = "Unset only when there are tool calls."
+        opening = "Unset only when there are tool calls or a refusal, or the assistant said nothing."
     assert opening in COMMENTS[group]
 
 

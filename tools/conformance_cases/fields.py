@@ -15,6 +15,7 @@ from conformance_cases.rules import number_rules_broken
 from conformance_cases.samples import is_required, minimal, rules_on, set_sample, types
 from crucible_ir.schema import vocabulary
 from crucible_ir.schema.fields import describe_field
+from crucible_ir.schema.rules import rules_of
 from crucible_ir.schema.types import PACKAGE
 
 
@@ -63,6 +64,8 @@ def zeros() -> Iterator[PartialCase]:
             setattr(base, field.name, zero)
             if field.enum_type is None and isinstance(zero, (int, float)):
                 broken = number_rules_broken(rules_on(descriptor, field.name), zero)
+            elif any(rule.rule_id == "string.pattern" for rule in rules_on(descriptor, field.name)):
+                broken = {"string.pattern"}
         found = {(field.name, rule_id) for rule_id in broken}
         yield of_message(f"{descriptor.name}.{field.name}", base, found, as_binary=True)
 
@@ -151,9 +154,17 @@ def _every_field() -> Iterator[tuple[Descriptor, FieldDescriptor]]:
 
 
 def _full(descriptor: Descriptor) -> Any:
-    """Return a message with every field set; of a oneof, the last member."""
+    """Return a message with every field set; of a oneof or its rule, the last member."""
     message = minimal(descriptor)
+    exclusive = {
+        name
+        for rule in rules_of(descriptor)
+        if rule.rule_id == "message.oneof"
+        for name in rule.parameters["fields"][:-1]
+    }
     for field in descriptor.fields:
+        if field.name in exclusive:
+            continue
         message.ClearField(field.name)
         set_sample(message, field)
     return message

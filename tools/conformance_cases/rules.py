@@ -23,6 +23,7 @@ from crucible_ir.schema.fields import Kind, describe_field, fields_of
 from crucible_ir.schema.rules import Rule, rules_of
 
 INT32 = (-(2**31), 2**31 - 1)
+INT64 = (-(2**63), 2**63 - 1)
 
 #: The seconds of the first and the last timestamp in RFC 3339.
 FIRST_SECOND, LAST_SECOND = -62_135_596_800, 253_402_300_799
@@ -42,8 +43,8 @@ def strings() -> Iterator[PartialCase]:
             yield _scalar(descriptor, field, "empty", "", {"required"})
         for limit in limits:
             assert isinstance(limit, int)
-            has_pattern = any(rule.rule_id == "string.pattern" for rule in rules)
-            for name, text in _lengths(limit, "" if has_pattern else next(characters)):
+            is_version = any(rule.rule_id == "string.pattern" for rule in rules)
+            for name, text in _lengths(limit, "" if is_version else next(characters)):
                 broken = {"string.max_bytes"} if len(text.encode()) > limit else set()
                 yield _scalar(descriptor, field, name, text, broken)
 
@@ -84,19 +85,48 @@ alpha.1 1.0.0-alpha_beta 1.0.0-alpha.. 1.0.0-alpha..1 01.1.1 1.01.1 1.1.01 1.2.3
 BLANK_VERSIONS = [" 1.2.3", "1.2.3 ", "1.2.3\n", "\n1.2.3", "1.2.3\x00", "1.2.3\r\n", "1.2.3\u2028"]
 
 
+#: Digests in the grammar of the OCI image specification, and texts outside it.
+DIGESTS = """
+sha256:6c3c624b58dbbcd3c0dd82b4c53f04194d1247c6eebdaab7c610cf7d66709b3b
+sha512:401b09eab3c013d4ca54922bb802bec8fd5318192b0a75f201d8b372742 sha1:0a1b mlflow:cf5a2d3e
+sha256+b64u:LCa0a2j_xo_5m0U8HTBBNBNCLXBkg7-g-YpeiGJm564= multihash+base58:QmRZxt2b1FVZPNqd8hsiykDL3
+a:b a.b_c-d+e:F
+"""
+INVALID_DIGESTS = """
+sha256 sha256: :abc SHA256:abc sha256:a:b sha256:a/b sha+:abc +sha:abc sha++256:abc sha256:é 6c3c624b
+sha256:a.b
+"""
+BLANK_DIGESTS = ["", " sha1:0a", "sha1:0a ", "sha1:0a\n", "sha1: 0a", "sha1:0a\x00"]
+
+
 def versions() -> Iterator[PartialCase]:
     """Yield cases for the pattern of a semantic version."""
+    yield from _pattern("version", VERSIONS.split(), INVALID_VERSIONS.split() + BLANK_VERSIONS)
+
+
+def digests() -> Iterator[PartialCase]:
+    """Yield cases for the pattern of a digest."""
+    yield from _pattern("digest", DIGESTS.split(), INVALID_DIGESTS.split() + BLANK_DIGESTS)
+
+
+def _pattern(name: str, good: list[str], bad: list[str]) -> Iterator[PartialCase]:
+    """Yield cases for each field of a name that has a pattern."""
     for descriptor, field in _fields(Kind.STRING):
-        if any(rule.rule_id == "string.pattern" for rule in rules_on(descriptor, field.name)):
-            for number, text in enumerate(VERSIONS.split(), start=1):
+        rule_ids = {rule.rule_id for rule in rules_on(descriptor, field.name)}
+        if field.name == name and "string.pattern" in rule_ids:
+            for number, text in enumerate(good, start=1):
                 yield _scalar(descriptor, field, f"good_{number:02}", text, set())
-            for number, text in enumerate(INVALID_VERSIONS.split() + BLANK_VERSIONS, start=1):
+            for number, text in enumerate(bad, start=1):
                 yield _scalar(descriptor, field, f"bad_{number:02}", text, {"string.pattern"})
 
 
 def numbers() -> Iterator[PartialCase]:
     """Yield cases for the bounds of integers and doubles."""
-    for descriptor, field in (*_fields(Kind.INT32), *_fields(Kind.DOUBLE)):
+    for descriptor, field in (
+        *_fields(Kind.INT32),
+        *_fields(Kind.INT64),
+        *_fields(Kind.DOUBLE),
+    ):
         rules = rules_on(descriptor, field.name)
         bounds = sorted({float(bound) for rule in rules for bound in _bounds(rule)})
         if not bounds:
@@ -120,9 +150,10 @@ def _bounds(rule: Rule) -> list[Any]:
 
 def _around(field: FieldDescriptor, bounds: list[float]) -> Iterator[tuple[str, Any]]:
     """Yield each bound, the values next to it, and the ends of the type."""
-    if describe_field(field).kind is Kind.INT32:
+    kind = describe_field(field).kind
+    if kind in (Kind.INT32, Kind.INT64):
         for bound in map(int, bounds):
-            for value in (bound - 1, bound, bound + 1, *INT32):
+            for value in (bound - 1, bound, bound + 1, *(INT32 if kind is Kind.INT32 else INT64)):
                 yield f"{value}".replace("-", "minus_"), value
         return
     for limit in bounds:
@@ -217,8 +248,16 @@ def own() -> Iterator[PartialCase]:
     """Yield cases for the custom rules of the schema, which are in CEL."""
     message = types()["Message"]
     content = {("", "message.content_required")}
-    base = minimal(message)
-    base.ClearField("content")
+    assert message.fields_by_name["role"].enum_type is not None
+    for value in message.fields_by_name["role"].enum_type.values[1:]:
+        base = minimal(message)
+        base.ClearField("content")
+        base.role = value.number
+        is_assistant = value.name == "MESSAGE_ROLE_ASSISTANT"
+        yield of_message(f"Message.{value.name.lower()}_alone", base, () if is_assistant else content)
+        base.refusal = ""
+        yield of_message(f"Message.{value.name.lower()}_and_refusal", base)
+    base.ClearField("refusal")
     yield of_message("Message.neither", base, content)
     base.tool_calls.add(name="zoom")
     yield of_message("Message.tool_call_alone", base)
@@ -231,6 +270,14 @@ def own() -> Iterator[PartialCase]:
     base.ClearField("content")
     base.name, base.tool_call_id = "ada", "c1"
     yield of_message("Message.names_and_no_content", base, content)
+    result = types()["ToolResultContent"]
+    base = minimal(result)
+    base.content = ""
+    yield of_message("ToolResultContent.content", base)
+    base.parts.add(text="")
+    yield of_message("ToolResultContent.both", base, {("", "message.oneof")})
+    base.ClearField("content")
+    yield of_message("ToolResultContent.parts", base)
     options = types()["GenerationOptions"]
     schema = {("", "generation_options.json_schema_required")}
     assert options.fields_by_name["response_format"].enum_type is not None
@@ -320,7 +367,7 @@ def _break(message: Any, descriptor: Descriptor, rule: Rule) -> bool:
             message.ClearField(path)
         case "int32.gt" | "double.gt":
             setattr(message, path, type(getattr(message, path))(parameters["gt"]))
-        case "int32.gte" | "double.gte" | "double.gte_lte":
+        case "int32.gte" | "int64.gte" | "double.gte" | "double.gte_lte":
             low: Any = parameters["gte"]
             setattr(message, path, low - 1)
         case "enum.defined_only":
@@ -329,6 +376,12 @@ def _break(message: Any, descriptor: Descriptor, rule: Rule) -> bool:
             getattr(message, path).seconds = LAST_SECOND + 1
         case "message.content_required":
             message.ClearField("content")
+            message.role = 2
+        case "message.oneof":
+            message.content = ""
+            message.parts.add(text="")
+        case "string.pattern":
+            setattr(message, path, "!")
         case "generation_options.json_schema_required":
             message.response_format = 3
         case _:

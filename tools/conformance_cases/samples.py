@@ -11,12 +11,14 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from conformance_cases.oracle import message_class
-from crucible_ir.schema.fields import OPAQUE_MESSAGES, Kind, describe_field
+from crucible_ir.schema.fields import OPAQUE_MESSAGES, Kind, describe_field, fields_of
 from crucible_ir.schema.rules import Rule, rules_of
 from crucible_ir.schema.types import PACKAGE, message_types
 
 #: A valid required string, which is also a semantic version.
 TEXT = "1.2.3"
+#: A valid value of the fields for digests, which have a pattern.
+DIGEST = "sha1:0a1b"
 
 TIMESTAMP = "google.protobuf.Timestamp"
 
@@ -65,7 +67,8 @@ def _minimal(descriptor: Descriptor) -> Any:
 def set_sample(message: Any, field: FieldDescriptor) -> None:
     """Set a field to a valid value other than its zero value."""
     if describe_field(field).is_map:
-        getattr(message, field.name)["loss"] = 0.5
+        value = fields_of(field.message_type)["value"].descriptor
+        getattr(message, field.name)["loss"] = scalar_sample(value)
     elif field.is_repeated:
         held = getattr(message, field.name)
         if field.message_type is None:
@@ -99,7 +102,7 @@ def scalar_sample(field: FieldDescriptor) -> Any:
         case Kind.BYTES:
             return b"\xff\x00"
         case Kind.STRING:
-            return TEXT
+            return DIGEST if field.name == "digest" else TEXT
         case Kind.BOOL:
             return True
         case Kind.DOUBLE:

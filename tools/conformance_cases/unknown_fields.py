@@ -14,6 +14,7 @@ from conformance_cases.layout import compact
 from conformance_cases.partial_cases import GOOGLE_READS_IT, PartialCase, of_message
 from conformance_cases.samples import embeddings, minimal, set_sample, types
 from crucible_ir.schema.fields import Kind, describe_field
+from crucible_ir.serialization.wire import encode_varint
 
 #: Encoded fields of each wire type, with numbers that no message of the schema uses.
 UNKNOWN_FIELDS = {
@@ -79,15 +80,21 @@ def map_entries() -> Iterator[PartialCase]:
         yield replace(case, binary=data + _length_delimited(options.number, case.binary or b""))
 
 
+#: Two encoded values of map entries: true and false of opaque JSON, 1.0 and -0.5, and two texts.
+_ENTRY_VALUES = {
+    Kind.MESSAGE: ("12022001", "12022000"),
+    Kind.DOUBLE: ("11000000000000f03f", "11000000000000e0bf"),
+    Kind.STRING: ("12017a", "120179"),
+}
+
+
 def _entries(
     name: str, descriptor: Descriptor, data: bytes, field: FieldDescriptor
 ) -> Iterator[PartialCase]:
     """Yield cases that add an entry with the key "a" and an unknown field to encoded data."""
     key = bytes.fromhex("0a0161")
-    # A value of opaque JSON is true, and any other is 1.0.
-    is_message = describe_field(field).kind is Kind.MESSAGE
-    value = bytes.fromhex("12022001" if is_message else "11000000000000f03f")
-    other = bytes.fromhex("0a016212022000" if is_message else "0a016211000000000000e0bf")
+    value, other = map(bytes.fromhex, _ENTRY_VALUES[describe_field(field).kind])
+    other = bytes.fromhex("0a0162") + other
     unknown = UNKNOWN_FIELDS["bytes"]
     last = _length_delimited(field.number, other)
     for label, entry in (
@@ -100,9 +107,8 @@ def _entries(
 
 
 def _length_delimited(number: int, content: bytes) -> bytes:
-    assert number < 16
     assert len(content) < 128
-    return bytes([number << 3 | 2, len(content)]) + content
+    return encode_varint(number << 3 | 2) + bytes([len(content)]) + content
 
 
 def malformed_groups() -> Iterator[PartialCase]:

@@ -48,6 +48,7 @@ Time: TypeAlias = datetime | Timestamp | str
 
 __all__ = [
     "new",
+    "new_artifact",
     "new_audio_content",
     "new_backend_ref",
     "new_capabilities",
@@ -60,20 +61,25 @@ __all__ = [
     "new_deployment_status",
     "new_document",
     "new_ensemble",
+    "new_evaluation_result",
     "new_experiment",
     "new_fairness",
     "new_feedback_config",
     "new_feedback_event",
+    "new_file_content",
     "new_generation_options",
     "new_guardrail",
     "new_hedging",
     "new_image_content",
     "new_message",
+    "new_metric_result",
     "new_metrics_snapshot",
     "new_model_ref",
+    "new_model_source",
     "new_model_version",
     "new_output_spec",
     "new_prompt",
+    "new_reasoning",
     "new_reliability_config",
     "new_stage_def",
     "new_stats",
@@ -81,6 +87,7 @@ __all__ = [
     "new_tool_call",
     "new_tool_choice",
     "new_tool_result_content",
+    "new_traffic_share",
     "new_training_config",
     "new_training_run",
     "new_usage",
@@ -99,7 +106,17 @@ DeploymentEnvironmentName: TypeAlias = Literal["development", "staging", "produc
 DeploymentHealthName: TypeAlias = Literal["unknown", "healthy", "unhealthy", "degraded"]
 
 DeploymentStateName: TypeAlias = Literal[
-    "pending", "deploying", "active", "degraded", "failed", "terminated"
+    "pending",
+    "deploying",
+    "active",
+    "degraded",
+    "failed",
+    "terminated",
+    "canary",
+    "promoting",
+    "rolling_back",
+    "updating",
+    "stopped",
 ]
 
 DeploymentStrategyName: TypeAlias = Literal["rolling", "blue_green", "canary", "recreate"]
@@ -111,7 +128,13 @@ EffectSizeTypeName: TypeAlias = Literal["cohens_d", "eta_squared", "omega_square
 EnsembleExecutionModeName: TypeAlias = Literal["parallel", "sequential", "hedged", "cascade"]
 
 EnsembleStrategyName: TypeAlias = Literal[
-    "none", "majority", "weighted", "best_confidence", "unanimous"
+    "none",
+    "majority",
+    "weighted",
+    "best_confidence",
+    "unanimous",
+    "semantic_similarity",
+    "ranked_choice",
 ]
 
 ExperimentTypeName: TypeAlias = Literal["evaluation", "training", "comparison", "ablation"]
@@ -120,11 +143,15 @@ FairnessMetricName: TypeAlias = Literal[
     "demographic_parity", "equalized_odds", "equal_opportunity", "predictive_parity"
 ]
 
+FeedbackSourceName: TypeAlias = Literal["human", "model", "code"]
+
 FeedbackStorageName: TypeAlias = Literal["postgres", "s3", "bigquery", "local"]
 
 FeedbackTypeName: TypeAlias = Literal["thumbs", "rating", "correction", "label", "flag"]
 
-FinishReasonName: TypeAlias = Literal["stop", "length", "tool_calls", "content_filter", "error"]
+FinishReasonName: TypeAlias = Literal[
+    "stop", "length", "tool_calls", "content_filter", "error", "refusal", "pause"
+]
 
 GuardrailProfileName: TypeAlias = Literal["default", "strict", "moderate", "permissive"]
 
@@ -132,15 +159,21 @@ HedgingStrategyName: TypeAlias = Literal[
     "off", "fixed", "percentile", "adaptive", "workload_aware", "exponential_backoff"
 ]
 
+LearningRateScheduleName: TypeAlias = Literal["constant", "linear", "cosine", "polynomial"]
+
 LossFunctionName: TypeAlias = Literal["cross_entropy", "mse", "mae", "bce"]
 
-MessageRoleName: TypeAlias = Literal["system", "user", "assistant", "tool"]
+MessageRoleName: TypeAlias = Literal["system", "user", "assistant", "tool", "developer"]
 
 ModelArchitectureName: TypeAlias = Literal["transformer", "lstm", "cnn", "mlp"]
 
 ModelFrameworkName: TypeAlias = Literal["nx", "pytorch", "tensorflow", "onnx", "safetensors"]
 
 ModelProviderName: TypeAlias = Literal["local", "huggingface", "openai", "anthropic", "s3", "gcs"]
+
+ModelRelationName: TypeAlias = Literal[
+    "fine_tuned", "distilled", "quantized", "merged", "converted"
+]
 
 ModelStageName: TypeAlias = Literal["development", "staging", "production", "archived"]
 
@@ -156,6 +189,12 @@ OutputFormatName: TypeAlias = Literal["markdown", "json", "html", "latex", "csv"
 
 OutputSinkName: TypeAlias = Literal["file", "stdout", "s3", "postgres"]
 
+ReasoningEffortName: TypeAlias = Literal["minimal", "low", "medium", "high"]
+
+ReferenceResolutionName: TypeAlias = Literal[
+    "by_id", "by_version_of_model", "by_version_of_deployment"
+]
+
 ResponseFormatName: TypeAlias = Literal["text", "json", "json_schema"]
 
 StatisticalTestName: TypeAlias = Literal[
@@ -164,7 +203,19 @@ StatisticalTestName: TypeAlias = Literal[
 
 ToolChoiceModeName: TypeAlias = Literal["auto", "none", "required"]
 
-TrainingStatusName: TypeAlias = Literal["pending", "running", "completed", "failed", "cancelled"]
+TrainingStatusName: TypeAlias = Literal[
+    "pending", "running", "completed", "failed", "cancelled", "paused", "preempted"
+]
+
+
+class ArtifactFields(TypedDict, total=False):
+    """The fields of crucible_ir.v1.Artifact, as keyword arguments."""
+
+    uri: str | None
+    name: str | None
+    digest: str | None
+    size_bytes: Integer | None
+    media_type: str | None
 
 
 class AudioContentFields(TypedDict, total=False):
@@ -217,6 +268,7 @@ class ChoiceFields(TypedDict, total=False):
     message: MessageFields | v1.Message | None
     finish_reason: FinishReasonName | v1.FinishReason | None
     thinking: ThinkingFields | v1.Thinking | None
+    metadata: JsonObject | None
 
 
 class CompletionFields(TypedDict, total=False):
@@ -227,10 +279,12 @@ class CompletionFields(TypedDict, total=False):
     usage: UsageFields | v1.Usage | None
     latency_ms: Integer | None
     time_to_first_token_ms: Integer | None
+    response_id: str | None
     request_id: str | None
     trace_id: str | None
     raw_response: JsonObject | None
     metadata: JsonObject | None
+    created_at: Time | None
 
 
 class ContentPartFields(TypedDict, total=False):
@@ -240,6 +294,11 @@ class ContentPartFields(TypedDict, total=False):
     image: ImageContentFields | v1.ImageContent | None
     audio: AudioContentFields | v1.AudioContent | None
     tool_result: ToolResultContentFields | v1.ToolResultContent | None
+    reasoning: ReasoningFields | v1.Reasoning | None
+    file: FileContentFields | v1.FileContent | None
+    other: JsonObject | None
+    signature: str | None
+    metadata: JsonObject | None
 
 
 class ContentPartsFields(TypedDict, total=False):
@@ -261,6 +320,9 @@ class DatasetRefFields(TypedDict, total=False):
     format: DatasetFormatName | v1.DatasetFormat | str | None
     custom_format: str | None
     schema: JsonObject | None
+    subset: str | None
+    uri: str | None
+    digest: str | None
 
 
 class DeploymentConfigFields(TypedDict, total=False):
@@ -280,6 +342,7 @@ class DeploymentConfigFields(TypedDict, total=False):
     endpoint: JsonObject | None
     metadata: JsonObject | None
     options: JsonObject | None
+    traffic: Iterable[TrafficShareFields | v1.TrafficShare] | None
 
 
 class DeploymentStatusFields(TypedDict, total=False):
@@ -298,6 +361,9 @@ class DeploymentStatusFields(TypedDict, total=False):
     error_message: str | None
     created_at: Time | None
     updated_at: Time | None
+    traffic: Iterable[TrafficShareFields | v1.TrafficShare] | None
+    metrics: Mapping[str, Number] | None
+    metadata: JsonObject | None
 
 
 class DocumentFields(TypedDict, total=False):
@@ -329,6 +395,7 @@ class DocumentFields(TypedDict, total=False):
     generation_options: GenerationOptionsFields | v1.GenerationOptions | None
     completion: CompletionFields | v1.Completion | None
     capabilities: CapabilitiesFields | v1.Capabilities | None
+    evaluation_result: EvaluationResultFields | v1.EvaluationResult | None
 
 
 class EnsembleFields(TypedDict, total=False):
@@ -341,6 +408,27 @@ class EnsembleFields(TypedDict, total=False):
     min_agreement: Number | None
     timeout_ms: Integer | None
     options: JsonObject | None
+
+
+class EvaluationResultFields(TypedDict, total=False):
+    """The fields of crucible_ir.v1.EvaluationResult, as keyword arguments."""
+
+    id: str | None
+    task: str | None
+    task_version: str | None
+    metrics: Iterable[MetricResultFields | v1.MetricResult] | None
+    model_version_id: str | None
+    model_ref: ModelRefFields | v1.ModelRef | None
+    training_run_id: str | None
+    experiment_id: str | None
+    dataset_ref: DatasetRefFields | v1.DatasetRef | None
+    num_shots: Integer | None
+    sample_count: Integer | None
+    config: JsonObject | None
+    started_at: Time | None
+    completed_at: Time | None
+    tags: Iterable[str] | None
+    metadata: JsonObject | None
 
 
 class ExperimentFields(TypedDict, total=False):
@@ -409,6 +497,26 @@ class FeedbackEventFields(TypedDict, total=False):
     latency_ms: Integer | None
     timestamp: Time | None
     metadata: JsonObject | None
+    name: str | None
+    comment: str | None
+    source: FeedbackSourceName | v1.FeedbackSource | str | None
+    custom_source: str | None
+    source_id: str | None
+    trace_id: str | None
+    request_id: str | None
+    response_id: str | None
+    choice_index: Integer | None
+    supersedes: str | None
+
+
+class FileContentFields(TypedDict, total=False):
+    """The fields of crucible_ir.v1.FileContent, as keyword arguments."""
+
+    url: str | None
+    base64: bytes | None
+    file_id: str | None
+    media_type: str | None
+    name: str | None
 
 
 class GenerationOptionsFields(TypedDict, total=False):
@@ -431,6 +539,9 @@ class GenerationOptionsFields(TypedDict, total=False):
     seed: Integer | None
     timeout_ms: Integer | None
     extra: JsonObject | None
+    reasoning_effort: ReasoningEffortName | v1.ReasoningEffort | str | None
+    custom_reasoning_effort: str | None
+    choice_count: Integer | None
 
 
 class GuardrailFields(TypedDict, total=False):
@@ -475,12 +586,29 @@ class MessageFields(TypedDict, total=False):
     name: str | None
     tool_calls: Iterable[ToolCallFields | v1.ToolCall] | None
     tool_call_id: str | None
+    refusal: str | None
+    metadata: JsonObject | None
+
+
+class MetricResultFields(TypedDict, total=False):
+    """The fields of crucible_ir.v1.MetricResult, as keyword arguments."""
+
+    name: str | None
+    value: Number | None
+    stderr: Number | None
+    sample_count: Integer | None
+    higher_is_better: Boolean | None
+    filter: str | None
 
 
 class MetricsSnapshotFields(TypedDict, total=False):
     """The fields of crucible_ir.v1.MetricsSnapshot, as keyword arguments."""
 
     values: Mapping[str, Number] | None
+    step: Integer | None
+    epoch: Number | None
+    time: Time | None
+    other_values: JsonObject | None
 
 
 class ModelRefFields(TypedDict, total=False):
@@ -500,6 +628,16 @@ class ModelRefFields(TypedDict, total=False):
     artifact_uri: str | None
     metadata: JsonObject | None
     options: JsonObject | None
+    tags: Iterable[str] | None
+    aliases: Mapping[str, str] | None
+
+
+class ModelSourceFields(TypedDict, total=False):
+    """The fields of crucible_ir.v1.ModelSource, as keyword arguments."""
+
+    model_version_id: str | None
+    relation: ModelRelationName | v1.ModelRelation | str | None
+    custom_relation: str | None
 
 
 class ModelVersionFields(TypedDict, total=False):
@@ -518,6 +656,10 @@ class ModelVersionFields(TypedDict, total=False):
     created_at: Time | None
     created_by: str | None
     options: JsonObject | None
+    other_metrics: JsonObject | None
+    tags: Iterable[str] | None
+    artifacts: Iterable[ArtifactFields | v1.Artifact] | None
+    sources: Iterable[ModelSourceFields | v1.ModelSource] | None
 
 
 class OutputSpecFields(TypedDict, total=False):
@@ -542,6 +684,14 @@ class PromptFields(TypedDict, total=False):
     request_id: str | None
     trace_id: str | None
     metadata: JsonObject | None
+
+
+class ReasoningFields(TypedDict, total=False):
+    """The fields of crucible_ir.v1.Reasoning, as keyword arguments."""
+
+    id: str | None
+    text: str | None
+    encrypted: str | None
 
 
 class ReliabilityConfigFields(TypedDict, total=False):
@@ -598,6 +748,8 @@ class ToolCallFields(TypedDict, total=False):
     name: str | None
     map: JsonObject | None
     raw: str | None
+    part_index: Integer | None
+    signature: str | None
 
 
 class ToolChoiceFields(TypedDict, total=False):
@@ -612,6 +764,17 @@ class ToolResultContentFields(TypedDict, total=False):
 
     tool_call_id: str | None
     content: str | None
+    is_error: Boolean | None
+    parts: Iterable[ContentPartFields | v1.ContentPart] | None
+
+
+class TrafficShareFields(TypedDict, total=False):
+    """The fields of crucible_ir.v1.TrafficShare, as keyword arguments."""
+
+    model_version_id: str | None
+    percent: Number | None
+    ready_replicas: Integer | None
+    url: str | None
 
 
 class TrainingConfigFields(TypedDict, total=False):
@@ -637,6 +800,13 @@ class TrainingConfigFields(TypedDict, total=False):
     early_stopping: JsonObject | None
     checkpoint_every: Integer | None
     options: JsonObject | None
+    max_steps: Integer | None
+    checkpoint_every_steps: Integer | None
+    weight_decay: Number | None
+    warmup_steps: Integer | None
+    gradient_accumulation_steps: Integer | None
+    learning_rate_schedule: LearningRateScheduleName | v1.LearningRateSchedule | str | None
+    custom_learning_rate_schedule: str | None
 
 
 class TrainingRunFields(TypedDict, total=False):
@@ -654,6 +824,10 @@ class TrainingRunFields(TypedDict, total=False):
     completed_at: Time | None
     error_message: str | None
     options: JsonObject | None
+    tags: Iterable[str] | None
+    current_step: Integer | None
+    best_checkpoint_uri: str | None
+    experiment_id: str | None
 
 
 class UsageFields(TypedDict, total=False):
@@ -664,6 +838,13 @@ class UsageFields(TypedDict, total=False):
     total_tokens: Integer | None
     thinking_tokens: Integer | None
     cached_tokens: Integer | None
+    cache_write_tokens: Integer | None
+
+
+@overload
+def new(
+    type: Literal["Artifact"] | type[v1.Artifact], /, **fields: Unpack[ArtifactFields]
+) -> v1.Artifact: ...
 
 
 @overload
@@ -744,6 +925,14 @@ def new(
 
 @overload
 def new(
+    type: Literal["EvaluationResult"] | type[v1.EvaluationResult],
+    /,
+    **fields: Unpack[EvaluationResultFields],
+) -> v1.EvaluationResult: ...
+
+
+@overload
+def new(
     type: Literal["Experiment"] | type[v1.Experiment], /, **fields: Unpack[ExperimentFields]
 ) -> v1.Experiment: ...
 
@@ -768,6 +957,12 @@ def new(
     /,
     **fields: Unpack[FeedbackEventFields],
 ) -> v1.FeedbackEvent: ...
+
+
+@overload
+def new(
+    type: Literal["FileContent"] | type[v1.FileContent], /, **fields: Unpack[FileContentFields]
+) -> v1.FileContent: ...
 
 
 @overload
@@ -804,6 +999,12 @@ def new(
 
 @overload
 def new(
+    type: Literal["MetricResult"] | type[v1.MetricResult], /, **fields: Unpack[MetricResultFields]
+) -> v1.MetricResult: ...
+
+
+@overload
+def new(
     type: Literal["MetricsSnapshot"] | type[v1.MetricsSnapshot],
     /,
     **fields: Unpack[MetricsSnapshotFields],
@@ -814,6 +1015,12 @@ def new(
 def new(
     type: Literal["ModelRef"] | type[v1.ModelRef], /, **fields: Unpack[ModelRefFields]
 ) -> v1.ModelRef: ...
+
+
+@overload
+def new(
+    type: Literal["ModelSource"] | type[v1.ModelSource], /, **fields: Unpack[ModelSourceFields]
+) -> v1.ModelSource: ...
 
 
 @overload
@@ -832,6 +1039,12 @@ def new(
 def new(
     type: Literal["Prompt"] | type[v1.Prompt], /, **fields: Unpack[PromptFields]
 ) -> v1.Prompt: ...
+
+
+@overload
+def new(
+    type: Literal["Reasoning"] | type[v1.Reasoning], /, **fields: Unpack[ReasoningFields]
+) -> v1.Reasoning: ...
 
 
 @overload
@@ -880,6 +1093,12 @@ def new(
 
 @overload
 def new(
+    type: Literal["TrafficShare"] | type[v1.TrafficShare], /, **fields: Unpack[TrafficShareFields]
+) -> v1.TrafficShare: ...
+
+
+@overload
+def new(
     type: Literal["TrainingConfig"] | type[v1.TrainingConfig],
     /,
     **fields: Unpack[TrainingConfigFields],
@@ -920,6 +1139,11 @@ def new(type: str | type[Message], /, **fields: object) -> Message:
     <BLANKLINE>
     """
     return construct(message_type(type), fields)
+
+
+def new_artifact(**fields: Unpack[ArtifactFields]) -> v1.Artifact:
+    """Return an Artifact with its defaults; arguments and errors as in `new`."""
+    return construct(v1.Artifact, fields)
 
 
 def new_audio_content(**fields: Unpack[AudioContentFields]) -> v1.AudioContent:
@@ -982,6 +1206,11 @@ def new_ensemble(**fields: Unpack[EnsembleFields]) -> v1.Ensemble:
     return construct(v1.Ensemble, fields)
 
 
+def new_evaluation_result(**fields: Unpack[EvaluationResultFields]) -> v1.EvaluationResult:
+    """Return an EvaluationResult with its defaults; arguments and errors as in `new`."""
+    return construct(v1.EvaluationResult, fields)
+
+
 def new_experiment(**fields: Unpack[ExperimentFields]) -> v1.Experiment:
     """Return an Experiment with its defaults; arguments and errors as in `new`."""
     return construct(v1.Experiment, fields)
@@ -1000,6 +1229,11 @@ def new_feedback_config(**fields: Unpack[FeedbackConfigFields]) -> v1.FeedbackCo
 def new_feedback_event(**fields: Unpack[FeedbackEventFields]) -> v1.FeedbackEvent:
     """Return a FeedbackEvent with its defaults; arguments and errors as in `new`."""
     return construct(v1.FeedbackEvent, fields)
+
+
+def new_file_content(**fields: Unpack[FileContentFields]) -> v1.FileContent:
+    """Return a FileContent with its defaults; arguments and errors as in `new`."""
+    return construct(v1.FileContent, fields)
 
 
 def new_generation_options(**fields: Unpack[GenerationOptionsFields]) -> v1.GenerationOptions:
@@ -1027,6 +1261,11 @@ def new_message(**fields: Unpack[MessageFields]) -> v1.Message:
     return construct(v1.Message, fields)
 
 
+def new_metric_result(**fields: Unpack[MetricResultFields]) -> v1.MetricResult:
+    """Return a MetricResult with its defaults; arguments and errors as in `new`."""
+    return construct(v1.MetricResult, fields)
+
+
 def new_metrics_snapshot(**fields: Unpack[MetricsSnapshotFields]) -> v1.MetricsSnapshot:
     """Return a MetricsSnapshot with its defaults; arguments and errors as in `new`."""
     return construct(v1.MetricsSnapshot, fields)
@@ -1035,6 +1274,11 @@ def new_metrics_snapshot(**fields: Unpack[MetricsSnapshotFields]) -> v1.MetricsS
 def new_model_ref(**fields: Unpack[ModelRefFields]) -> v1.ModelRef:
     """Return a ModelRef with its defaults; arguments and errors as in `new`."""
     return construct(v1.ModelRef, fields)
+
+
+def new_model_source(**fields: Unpack[ModelSourceFields]) -> v1.ModelSource:
+    """Return a ModelSource with its defaults; arguments and errors as in `new`."""
+    return construct(v1.ModelSource, fields)
 
 
 def new_model_version(**fields: Unpack[ModelVersionFields]) -> v1.ModelVersion:
@@ -1050,6 +1294,11 @@ def new_output_spec(**fields: Unpack[OutputSpecFields]) -> v1.OutputSpec:
 def new_prompt(**fields: Unpack[PromptFields]) -> v1.Prompt:
     """Return a Prompt with its defaults; arguments and errors as in `new`."""
     return construct(v1.Prompt, fields)
+
+
+def new_reasoning(**fields: Unpack[ReasoningFields]) -> v1.Reasoning:
+    """Return a Reasoning with its defaults; arguments and errors as in `new`."""
+    return construct(v1.Reasoning, fields)
 
 
 def new_reliability_config(**fields: Unpack[ReliabilityConfigFields]) -> v1.ReliabilityConfig:
@@ -1085,6 +1334,11 @@ def new_tool_choice(**fields: Unpack[ToolChoiceFields]) -> v1.ToolChoice:
 def new_tool_result_content(**fields: Unpack[ToolResultContentFields]) -> v1.ToolResultContent:
     """Return a ToolResultContent with its defaults; arguments and errors as in `new`."""
     return construct(v1.ToolResultContent, fields)
+
+
+def new_traffic_share(**fields: Unpack[TrafficShareFields]) -> v1.TrafficShare:
+    """Return a TrafficShare with its defaults; arguments and errors as in `new`."""
+    return construct(v1.TrafficShare, fields)
 
 
 def new_training_config(**fields: Unpack[TrainingConfigFields]) -> v1.TrainingConfig:

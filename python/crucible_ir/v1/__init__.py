@@ -25,9 +25,14 @@ from crucible_ir.v1.deployment_pb2 import (
     DeploymentState,
     DeploymentStatus,
     DeploymentStrategy,
+    TrafficShare,
 )
 from crucible_ir.v1.document_pb2 import (
     Document,
+)
+from crucible_ir.v1.evaluation_pb2 import (
+    EvaluationResult,
+    MetricResult,
 )
 from crucible_ir.v1.experiment_pb2 import (
     Experiment,
@@ -37,17 +42,24 @@ from crucible_ir.v1.experiment_pb2 import (
 from crucible_ir.v1.feedback_pb2 import (
     FeedbackConfig,
     FeedbackEvent,
+    FeedbackSource,
     FeedbackStorage,
     FeedbackType,
 )
 from crucible_ir.v1.model_pb2 import (
+    Artifact,
     ModelArchitecture,
     ModelFramework,
     ModelProvider,
     ModelRef,
+    ModelRelation,
+    ModelSource,
     ModelStage,
     ModelTask,
     ModelVersion,
+)
+from crucible_ir.v1.options_pb2 import (
+    ReferenceResolution,
 )
 from crucible_ir.v1.output_pb2 import (
     OutputFormat,
@@ -59,11 +71,14 @@ from crucible_ir.v1.prompt_pb2 import (
     CacheControl,
     ContentPart,
     ContentParts,
+    FileContent,
     GenerationOptions,
     ImageContent,
     Message,
     MessageRole,
     Prompt,
+    Reasoning,
+    ReasoningEffort,
     ResponseFormat,
     ToolCall,
     ToolChoice,
@@ -88,6 +103,7 @@ from crucible_ir.v1.reliability_pb2 import (
 )
 from crucible_ir.v1.training_pb2 import (
     Device,
+    LearningRateSchedule,
     LossFunction,
     MetricsSnapshot,
     Optimizer,
@@ -97,6 +113,7 @@ from crucible_ir.v1.training_pb2 import (
 )
 
 __all__ = [
+    "Artifact",
     "AudioContent",
     "BackendRef",
     "CacheControl",
@@ -121,14 +138,17 @@ __all__ = [
     "Ensemble",
     "EnsembleExecutionMode",
     "EnsembleStrategy",
+    "EvaluationResult",
     "Experiment",
     "ExperimentType",
     "Fairness",
     "FairnessMetric",
     "FeedbackConfig",
     "FeedbackEvent",
+    "FeedbackSource",
     "FeedbackStorage",
     "FeedbackType",
+    "FileContent",
     "FinishReason",
     "GenerationOptions",
     "Guardrail",
@@ -136,14 +156,18 @@ __all__ = [
     "Hedging",
     "HedgingStrategy",
     "ImageContent",
+    "LearningRateSchedule",
     "LossFunction",
     "Message",
     "MessageRole",
+    "MetricResult",
     "MetricsSnapshot",
     "ModelArchitecture",
     "ModelFramework",
     "ModelProvider",
     "ModelRef",
+    "ModelRelation",
+    "ModelSource",
     "ModelStage",
     "ModelTask",
     "ModelVersion",
@@ -153,6 +177,9 @@ __all__ = [
     "OutputSink",
     "OutputSpec",
     "Prompt",
+    "Reasoning",
+    "ReasoningEffort",
+    "ReferenceResolution",
     "ReliabilityConfig",
     "ResponseFormat",
     "StageDef",
@@ -163,6 +190,7 @@ __all__ = [
     "ToolChoice",
     "ToolChoiceMode",
     "ToolResultContent",
+    "TrafficShare",
     "TrainingConfig",
     "TrainingRun",
     "TrainingStatus",

@@ -22,11 +22,13 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from crucible_ir.v1 import options_pb2 as crucible__ir_dot_v1_dot_options__pb2
 from crucible_ir.v1 import prompt_pb2 as crucible__ir_dot_v1_dot_prompt__pb2
 from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
+from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1f\x63rucible_ir/v1/completion.proto\x12\x0e\x63rucible_ir.v1\x1a\x1b\x63rucible_ir/v1/prompt.proto\x1a\x1cgoogle/protobuf/struct.proto\"\xfa\x03\n\nCompletion\x12\x30\n\x07\x63hoices\x18\x01 \x03(\x0b\x32\x16.crucible_ir.v1.ChoiceR\x07\x63hoices\x12\x19\n\x05model\x18\x02 \x01(\tH\x00R\x05model\x88\x01\x01\x12+\n\x05usage\x18\x03 \x01(\x0b\x32\x15.crucible_ir.v1.UsageR\x05usage\x12+\n\nlatency_ms\x18\x04 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00H\x01R\tlatencyMs\x88\x01\x01\x12@\n\x16time_to_first_token_ms\x18\x05 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00H\x02R\x12timeToFirstTokenMs\x88\x01\x01\x12\"\n\nrequest_id\x18\x06 \x01(\tH\x03R\trequestId\x88\x01\x01\x12\x1e\n\x08trace_id\x18\x07 \x01(\tH\x04R\x07traceId\x88\x01\x01\x12:\n\x0craw_response\x18\x08 \x01(\x0b\x32\x17.google.protobuf.StructR\x0brawResponse\x12\x33\n\x08metadata\x18\t \x01(\x0b\x32\x17.google.protobuf.StructR\x08metadataB\x08\n\x06_modelB\r\n\x0b_latency_msB\x19\n\x17_time_to_first_token_msB\r\n\x0b_request_idB\x0b\n\t_trace_id\"\xec\x01\n\x06\x43hoice\x12\"\n\x05index\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00H\x00R\x05index\x88\x01\x01\x12\x31\n\x07message\x18\x02 \x01(\x0b\x32\x17.crucible_ir.v1.MessageR\x07message\x12K\n\rfinish_reason\x18\x03 \x01(\x0e\x32\x1c.crucible_ir.v1.FinishReasonB\x08\xbaH\x05\x82\x01\x02\x10\x01R\x0c\x66inishReason\x12\x34\n\x08thinking\x18\x04 \x01(\x0b\x32\x18.crucible_ir.v1.ThinkingR\x08thinkingB\x08\n\x06_index\"f\n\x08Thinking\x12\x1d\n\x07\x63ontent\x18\x01 \x01(\tH\x00R\x07\x63ontent\x88\x01\x01\x12$\n\x06tokens\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00H\x01R\x06tokens\x88\x01\x01\x42\n\n\x08_contentB\t\n\x07_tokens\"\xef\x02\n\x05Usage\x12\x31\n\rprompt_tokens\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00H\x00R\x0cpromptTokens\x88\x01\x01\x12\x39\n\x11\x63ompletion_tokens\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00H\x01R\x10\x63ompletionTokens\x88\x01\x01\x12/\n\x0ctotal_tokens\x18\x03 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00H\x02R\x0btotalTokens\x88\x01\x01\x12\x35\n\x0fthinking_tokens\x18\x04 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00H\x03R\x0ethinkingTokens\x88\x01\x01\x12\x31\n\rcached_tokens\x18\x05 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00H\x04R\x0c\x63\x61\x63hedTokens\x88\x01\x01\x42\x10\n\x0e_prompt_tokensB\x14\n\x12_completion_tokensB\x0f\n\r_total_tokensB\x12\n\x10_thinking_tokensB\x10\n\x0e_cached_tokens*\xb8\x01\n\x0c\x46inishReason\x12\x1d\n\x19\x46INISH_REASON_UNSPECIFIED\x10\x00\x12\x16\n\x12\x46INISH_REASON_STOP\x10\x01\x12\x18\n\x14\x46INISH_REASON_LENGTH\x10\x02\x12\x1c\n\x18\x46INISH_REASON_TOOL_CALLS\x10\x03\x12 \n\x1c\x46INISH_REASON_CONTENT_FILTER\x10\x04\x12\x17\n\x13\x46INISH_REASON_ERROR\x10\x05\x42_\n\x11org.crucibleir.v1P\x01ZHgithub.com/north-shore-ai/crucible-ir/gen/go/crucible_ir/v1;crucibleirv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1f\x63rucible_ir/v1/completion.proto\x12\x0e\x63rucible_ir.v1\x1a\x1c\x63rucible_ir/v1/options.proto\x1a\x1b\x63rucible_ir/v1/prompt.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb7\x05\n\nCompletion\x12\x30\n\x07\x63hoices\x18\x01 \x03(\x0b\x32\x16.crucible_ir.v1.ChoiceR\x07\x63hoices\x12\x19\n\x05model\x18\x02 \x01(\tH\x00R\x05model\x88\x01\x01\x12+\n\x05usage\x18\x03 \x01(\x0b\x32\x15.crucible_ir.v1.UsageR\x05usage\x12+\n\nlatency_ms\x18\x04 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00H\x01R\tlatencyMs\x88\x01\x01\x12@\n\x16time_to_first_token_ms\x18\x05 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00H\x02R\x12timeToFirstTokenMs\x88\x01\x01\x12\x33\n\x0bresponse_id\x18\n \x01(\tB\r\xf0\xc9\x18\x01\x82\xca\x18\x05\x30.3.0H\x03R\nresponseId\x88\x01\x01\x12\x32\n\nrequest_id\x18\x06 \x01(\tB\x0e\xe2\xc9\x18\x06Prompt\xf0\xc9\x18\x01H\x04R\trequestId\x88\x01\x01\x12\x1e\n\x08trace_id\x18\x07 \x01(\tH\x05R\x07traceId\x88\x01\x01\x12:\n\x0craw_response\x18\x08 \x01(\x0b\x32\x17.google.protobuf.StructR\x0brawResponse\x12\x33\n\x08metadata\x18\t \x01(\x0b\x32\x17.google.protobuf.StructR\x08metadata\x12\x66\n\ncreated_at\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.TimestampB+\x82\xca\x18\x05\x30.3.0\xbaH\x1f\xb2\x01\x1c\"\r\x08\xff\x82\xd1\xff\xaf\x07\x10\xff\x93\xeb\xdc\x03\x32\x0b\x08\x80\x92\xb8\xc3\x98\xfe\xff\xff\xff\x01R\tcreatedAtB\x08\n\x06_modelB\r\n\x0b_latency_msB\x19\n\x17_time_to_first_token_msB\x0e\n\x0c_response_idB\r\n\x0b_request_idB\x0b\n\t_trace_id\"\xac\x02\n\x06\x43hoice\x12\"\n\x05index\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00H\x00R\x05index\x88\x01\x01\x12\x31\n\x07message\x18\x02 \x01(\x0b\x32\x17.crucible_ir.v1.MessageR\x07message\x12K\n\rfinish_reason\x18\x03 \x01(\x0e\x32\x1c.crucible_ir.v1.FinishReasonB\x08\xbaH\x05\x82\x01\x02\x10\x01R\x0c\x66inishReason\x12\x34\n\x08thinking\x18\x04 \x01(\x0b\x32\x18.crucible_ir.v1.ThinkingR\x08thinking\x12>\n\x08metadata\x18\x05 \x01(\x0b\x32\x17.google.protobuf.StructB\t\x82\xca\x18\x05\x30.3.0R\x08metadataB\x08\n\x06_index\"f\n\x08Thinking\x12\x1d\n\x07\x63ontent\x18\x01 \x01(\tH\x00R\x07\x63ontent\x88\x01\x01\x12$\n\x06tokens\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00H\x01R\x06tokens\x88\x01\x01\x42\n\n\x08_contentB\t\n\x07_tokens\"\xcb\x03\n\x05Usage\x12\x31\n\rprompt_tokens\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00H\x00R\x0cpromptTokens\x88\x01\x01\x12\x39\n\x11\x63ompletion_tokens\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00H\x01R\x10\x63ompletionTokens\x88\x01\x01\x12/\n\x0ctotal_tokens\x18\x03 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00H\x02R\x0btotalTokens\x88\x01\x01\x12\x35\n\x0fthinking_tokens\x18\x04 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00H\x03R\x0ethinkingTokens\x88\x01\x01\x12\x31\n\rcached_tokens\x18\x05 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00H\x04R\x0c\x63\x61\x63hedTokens\x88\x01\x01\x12\x43\n\x12\x63\x61\x63he_write_tokens\x18\x06 \x01(\x05\x42\x10\x82\xca\x18\x05\x30.3.0\xbaH\x04\x1a\x02(\x00H\x05R\x10\x63\x61\x63heWriteTokens\x88\x01\x01\x42\x10\n\x0e_prompt_tokensB\x14\n\x12_completion_tokensB\x0f\n\r_total_tokensB\x12\n\x10_thinking_tokensB\x10\n\x0e_cached_tokensB\x15\n\x13_cache_write_tokens*\x82\x02\n\x0c\x46inishReason\x12\x1d\n\x19\x46INISH_REASON_UNSPECIFIED\x10\x00\x12\x16\n\x12\x46INISH_REASON_STOP\x10\x01\x12\x18\n\x14\x46INISH_REASON_LENGTH\x10\x02\x12\x1c\n\x18\x46INISH_REASON_TOOL_CALLS\x10\x03\x12 \n\x1c\x46INISH_REASON_CONTENT_FILTER\x10\x04\x12\x17\n\x13\x46INISH_REASON_ERROR\x10\x05\x12$\n\x15\x46INISH_REASON_REFUSAL\x10\x06\x1a\t\x82\xca\x18\x05\x30.3.0\x12\"\n\x13\x46INISH_REASON_PAUSE\x10\x07\x1a\t\x82\xca\x18\x05\x30.3.0B_\n\x11org.crucibleir.v1P\x01ZHgithub.com/north-shore-ai/crucible-ir/gen/go/crucible_ir/v1;crucibleirv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,14 +36,26 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'crucible_ir.v1.completion_p
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\021org.crucibleir.v1P\001ZHgithub.com/north-shore-ai/crucible-ir/gen/go/crucible_ir/v1;crucibleirv1'
+  _globals['_FINISHREASON'].values_by_name["FINISH_REASON_REFUSAL"]._loaded_options = None
+  _globals['_FINISHREASON'].values_by_name["FINISH_REASON_REFUSAL"]._serialized_options = b'\202\312\030\0050.3.0'
+  _globals['_FINISHREASON'].values_by_name["FINISH_REASON_PAUSE"]._loaded_options = None
+  _globals['_FINISHREASON'].values_by_name["FINISH_REASON_PAUSE"]._serialized_options = b'\202\312\030\0050.3.0'
   _globals['_COMPLETION'].fields_by_name['latency_ms']._loaded_options = None
   _globals['_COMPLETION'].fields_by_name['latency_ms']._serialized_options = b'\272H\004\032\002(\000'
   _globals['_COMPLETION'].fields_by_name['time_to_first_token_ms']._loaded_options = None
   _globals['_COMPLETION'].fields_by_name['time_to_first_token_ms']._serialized_options = b'\272H\004\032\002(\000'
+  _globals['_COMPLETION'].fields_by_name['response_id']._loaded_options = None
+  _globals['_COMPLETION'].fields_by_name['response_id']._serialized_options = b'\360\311\030\001\202\312\030\0050.3.0'
+  _globals['_COMPLETION'].fields_by_name['request_id']._loaded_options = None
+  _globals['_COMPLETION'].fields_by_name['request_id']._serialized_options = b'\342\311\030\006Prompt\360\311\030\001'
+  _globals['_COMPLETION'].fields_by_name['created_at']._loaded_options = None
+  _globals['_COMPLETION'].fields_by_name['created_at']._serialized_options = b'\202\312\030\0050.3.0\272H\037\262\001\034\"\r\010\377\202\321\377\257\007\020\377\223\353\334\0032\013\010\200\222\270\303\230\376\377\377\377\001'
   _globals['_CHOICE'].fields_by_name['index']._loaded_options = None
   _globals['_CHOICE'].fields_by_name['index']._serialized_options = b'\272H\004\032\002(\000'
   _globals['_CHOICE'].fields_by_name['finish_reason']._loaded_options = None
   _globals['_CHOICE'].fields_by_name['finish_reason']._serialized_options = b'\272H\005\202\001\002\020\001'
+  _globals['_CHOICE'].fields_by_name['metadata']._loaded_options = None
+  _globals['_CHOICE'].fields_by_name['metadata']._serialized_options = b'\202\312\030\0050.3.0'
   _globals['_THINKING'].fields_by_name['tokens']._loaded_options = None
   _globals['_THINKING'].fields_by_name['tokens']._serialized_options = b'\272H\004\032\002(\000'
   _globals['_USAGE'].fields_by_name['prompt_tokens']._loaded_options = None
@@ -54,14 +68,16 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_USAGE'].fields_by_name['thinking_tokens']._serialized_options = b'\272H\004\032\002(\000'
   _globals['_USAGE'].fields_by_name['cached_tokens']._loaded_options = None
   _globals['_USAGE'].fields_by_name['cached_tokens']._serialized_options = b'\272H\004\032\002(\000'
-  _globals['_FINISHREASON']._serialized_start=1333
-  _globals['_FINISHREASON']._serialized_end=1517
-  _globals['_COMPLETION']._serialized_start=111
-  _globals['_COMPLETION']._serialized_end=617
-  _globals['_CHOICE']._serialized_start=620
-  _globals['_CHOICE']._serialized_end=856
-  _globals['_THINKING']._serialized_start=858
-  _globals['_THINKING']._serialized_end=960
-  _globals['_USAGE']._serialized_start=963
-  _globals['_USAGE']._serialized_end=1330
+  _globals['_USAGE'].fields_by_name['cache_write_tokens']._loaded_options = None
+  _globals['_USAGE'].fields_by_name['cache_write_tokens']._serialized_options = b'\202\312\030\0050.3.0\272H\004\032\002(\000'
+  _globals['_FINISHREASON']._serialized_start=1741
+  _globals['_FINISHREASON']._serialized_end=1999
+  _globals['_COMPLETION']._serialized_start=174
+  _globals['_COMPLETION']._serialized_end=869
+  _globals['_CHOICE']._serialized_start=872
+  _globals['_CHOICE']._serialized_end=1172
+  _globals['_THINKING']._serialized_start=1174
+  _globals['_THINKING']._serialized_end=1276
+  _globals['_USAGE']._serialized_start=1279
+  _globals['_USAGE']._serialized_end=1738
 # @@protoc_insertion_point(module_scope)

@@ -26,7 +26,7 @@ from crucible_ir.v1 import options_pb2 as crucible__ir_dot_v1_dot_options__pb2
 from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x63rucible_ir/v1/dataset.proto\x12\x0e\x63rucible_ir.v1\x1a\x1c\x63rucible_ir/v1/options.proto\x1a\x1cgoogle/protobuf/struct.proto\"\xd4\x04\n\nDatasetRef\x12\x1f\n\x04name\x18\x01 \x01(\tB\x0b\xbaH\x08\xc8\x01\x01r\x03(\x80\x04R\x04name\x12g\n\x08provider\x18\x02 \x01(\x0e\x32\x1f.crucible_ir.v1.DatasetProviderB(\xda\xc9\x18$\"DATASET_PROVIDER_CRUCIBLE_DATASETS\"H\x00R\x08provider\x12)\n\x0f\x63ustom_provider\x18\x03 \x01(\tH\x00R\x0e\x63ustomProvider\x12O\n\x05split\x18\x04 \x01(\x0e\x32\x1c.crucible_ir.v1.DatasetSplitB\x19\xda\xc9\x18\x15\"DATASET_SPLIT_TRAIN\"H\x01R\x05split\x12#\n\x0c\x63ustom_split\x18\x05 \x01(\tH\x01R\x0b\x63ustomSplit\x12\x31\n\x07options\x18\x06 \x01(\x0b\x32\x17.google.protobuf.StructR\x07options\x12\x1d\n\x07version\x18\x07 \x01(\tH\x03R\x07version\x88\x01\x01\x12\x37\n\x06\x66ormat\x18\x08 \x01(\x0e\x32\x1d.crucible_ir.v1.DatasetFormatH\x02R\x06\x66ormat\x12%\n\rcustom_format\x18\t \x01(\tH\x02R\x0c\x63ustomFormat\x12/\n\x06schema\x18\n \x01(\x0b\x32\x17.google.protobuf.StructR\x06schemaB\x0f\n\rprovider_kindB\x0c\n\nsplit_kindB\r\n\x0b\x66ormat_kindB\n\n\x08_version*}\n\x0f\x44\x61tasetProvider\x12 \n\x1c\x44\x41TASET_PROVIDER_UNSPECIFIED\x10\x00\x12&\n\"DATASET_PROVIDER_CRUCIBLE_DATASETS\x10\x01\x12 \n\x1c\x44\x41TASET_PROVIDER_HUGGINGFACE\x10\x02*|\n\x0c\x44\x61tasetSplit\x12\x1d\n\x19\x44\x41TASET_SPLIT_UNSPECIFIED\x10\x00\x12\x17\n\x13\x44\x41TASET_SPLIT_TRAIN\x10\x01\x12\x16\n\x12\x44\x41TASET_SPLIT_TEST\x10\x02\x12\x1c\n\x18\x44\x41TASET_SPLIT_VALIDATION\x10\x03*\x97\x01\n\rDatasetFormat\x12\x1e\n\x1a\x44\x41TASET_FORMAT_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x44\x41TASET_FORMAT_PARQUET\x10\x01\x12\x16\n\x12\x44\x41TASET_FORMAT_CSV\x10\x02\x12\x18\n\x14\x44\x41TASET_FORMAT_JSONL\x10\x03\x12\x18\n\x14\x44\x41TASET_FORMAT_ARROW\x10\x04\x42_\n\x11org.crucibleir.v1P\x01ZHgithub.com/north-shore-ai/crucible-ir/gen/go/crucible_ir/v1;crucibleirv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x63rucible_ir/v1/dataset.proto\x12\x0e\x63rucible_ir.v1\x1a\x1c\x63rucible_ir/v1/options.proto\x1a\x1cgoogle/protobuf/struct.proto\"\x9c\x06\n\nDatasetRef\x12#\n\x04name\x18\x01 \x01(\tB\x0f\xf0\xc9\x18\x01\xbaH\x08\xc8\x01\x01r\x03(\x80\x04R\x04name\x12g\n\x08provider\x18\x02 \x01(\x0e\x32\x1f.crucible_ir.v1.DatasetProviderB(\xda\xc9\x18$\"DATASET_PROVIDER_CRUCIBLE_DATASETS\"H\x00R\x08provider\x12)\n\x0f\x63ustom_provider\x18\x03 \x01(\tH\x00R\x0e\x63ustomProvider\x12O\n\x05split\x18\x04 \x01(\x0e\x32\x1c.crucible_ir.v1.DatasetSplitB\x19\xda\xc9\x18\x15\"DATASET_SPLIT_TRAIN\"H\x01R\x05split\x12#\n\x0c\x63ustom_split\x18\x05 \x01(\tH\x01R\x0b\x63ustomSplit\x12\x31\n\x07options\x18\x06 \x01(\x0b\x32\x17.google.protobuf.StructR\x07options\x12\x1d\n\x07version\x18\x07 \x01(\tH\x03R\x07version\x88\x01\x01\x12\x37\n\x06\x66ormat\x18\x08 \x01(\x0e\x32\x1d.crucible_ir.v1.DatasetFormatH\x02R\x06\x66ormat\x12%\n\rcustom_format\x18\t \x01(\tH\x02R\x0c\x63ustomFormat\x12/\n\x06schema\x18\n \x01(\x0b\x32\x17.google.protobuf.StructR\x06schema\x12&\n\x06subset\x18\x0b \x01(\tB\t\x82\xca\x18\x05\x30.3.0H\x04R\x06subset\x88\x01\x01\x12 \n\x03uri\x18\x0c \x01(\tB\t\x82\xca\x18\x05\x30.3.0H\x05R\x03uri\x88\x01\x01\x12Z\n\x06\x64igest\x18\r \x01(\tB=\x82\xca\x18\x05\x30.3.0\xbaH1r/2-^[a-z0-9]+([+._-][a-z0-9]+)*:[a-zA-Z0-9=_-]+$H\x06R\x06\x64igest\x88\x01\x01\x42\x0f\n\rprovider_kindB\x0c\n\nsplit_kindB\r\n\x0b\x66ormat_kindB\n\n\x08_versionB\t\n\x07_subsetB\x06\n\x04_uriB\t\n\x07_digest*}\n\x0f\x44\x61tasetProvider\x12 \n\x1c\x44\x41TASET_PROVIDER_UNSPECIFIED\x10\x00\x12&\n\"DATASET_PROVIDER_CRUCIBLE_DATASETS\x10\x01\x12 \n\x1c\x44\x41TASET_PROVIDER_HUGGINGFACE\x10\x02*|\n\x0c\x44\x61tasetSplit\x12\x1d\n\x19\x44\x41TASET_SPLIT_UNSPECIFIED\x10\x00\x12\x17\n\x13\x44\x41TASET_SPLIT_TRAIN\x10\x01\x12\x16\n\x12\x44\x41TASET_SPLIT_TEST\x10\x02\x12\x1c\n\x18\x44\x41TASET_SPLIT_VALIDATION\x10\x03*\x97\x01\n\rDatasetFormat\x12\x1e\n\x1a\x44\x41TASET_FORMAT_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x44\x41TASET_FORMAT_PARQUET\x10\x01\x12\x16\n\x12\x44\x41TASET_FORMAT_CSV\x10\x02\x12\x18\n\x14\x44\x41TASET_FORMAT_JSONL\x10\x03\x12\x18\n\x14\x44\x41TASET_FORMAT_ARROW\x10\x04\x42_\n\x11org.crucibleir.v1P\x01ZHgithub.com/north-shore-ai/crucible-ir/gen/go/crucible_ir/v1;crucibleirv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,17 +35,23 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\021org.crucibleir.v1P\001ZHgithub.com/north-shore-ai/crucible-ir/gen/go/crucible_ir/v1;crucibleirv1'
   _globals['_DATASETREF'].fields_by_name['name']._loaded_options = None
-  _globals['_DATASETREF'].fields_by_name['name']._serialized_options = b'\272H\010\310\001\001r\003(\200\004'
+  _globals['_DATASETREF'].fields_by_name['name']._serialized_options = b'\360\311\030\001\272H\010\310\001\001r\003(\200\004'
   _globals['_DATASETREF'].fields_by_name['provider']._loaded_options = None
   _globals['_DATASETREF'].fields_by_name['provider']._serialized_options = b'\332\311\030$\"DATASET_PROVIDER_CRUCIBLE_DATASETS\"'
   _globals['_DATASETREF'].fields_by_name['split']._loaded_options = None
   _globals['_DATASETREF'].fields_by_name['split']._serialized_options = b'\332\311\030\025\"DATASET_SPLIT_TRAIN\"'
-  _globals['_DATASETPROVIDER']._serialized_start=707
-  _globals['_DATASETPROVIDER']._serialized_end=832
-  _globals['_DATASETSPLIT']._serialized_start=834
-  _globals['_DATASETSPLIT']._serialized_end=958
-  _globals['_DATASETFORMAT']._serialized_start=961
-  _globals['_DATASETFORMAT']._serialized_end=1112
+  _globals['_DATASETREF'].fields_by_name['subset']._loaded_options = None
+  _globals['_DATASETREF'].fields_by_name['subset']._serialized_options = b'\202\312\030\0050.3.0'
+  _globals['_DATASETREF'].fields_by_name['uri']._loaded_options = None
+  _globals['_DATASETREF'].fields_by_name['uri']._serialized_options = b'\202\312\030\0050.3.0'
+  _globals['_DATASETREF'].fields_by_name['digest']._loaded_options = None
+  _globals['_DATASETREF'].fields_by_name['digest']._serialized_options = b'\202\312\030\0050.3.0\272H1r/2-^[a-z0-9]+([+._-][a-z0-9]+)*:[a-zA-Z0-9=_-]+$'
+  _globals['_DATASETPROVIDER']._serialized_start=907
+  _globals['_DATASETPROVIDER']._serialized_end=1032
+  _globals['_DATASETSPLIT']._serialized_start=1034
+  _globals['_DATASETSPLIT']._serialized_end=1158
+  _globals['_DATASETFORMAT']._serialized_start=1161
+  _globals['_DATASETFORMAT']._serialized_end=1312
   _globals['_DATASETREF']._serialized_start=109
-  _globals['_DATASETREF']._serialized_end=705
+  _globals['_DATASETREF']._serialized_end=905
 # @@protoc_insertion_point(module_scope)

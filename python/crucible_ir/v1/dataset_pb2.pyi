@@ -42,7 +42,7 @@ DATASET_FORMAT_JSONL: DatasetFormat
 DATASET_FORMAT_ARROW: DatasetFormat
 
 class DatasetRef(_message.Message):
-    __slots__ = ("name", "provider", "custom_provider", "split", "custom_split", "options", "version", "format", "custom_format", "schema")
+    __slots__ = ("name", "provider", "custom_provider", "split", "custom_split", "options", "version", "format", "custom_format", "schema", "subset", "uri", "digest")
     NAME_FIELD_NUMBER: _ClassVar[int]
     PROVIDER_FIELD_NUMBER: _ClassVar[int]
     CUSTOM_PROVIDER_FIELD_NUMBER: _ClassVar[int]
@@ -53,6 +53,9 @@ class DatasetRef(_message.Message):
     FORMAT_FIELD_NUMBER: _ClassVar[int]
     CUSTOM_FORMAT_FIELD_NUMBER: _ClassVar[int]
     SCHEMA_FIELD_NUMBER: _ClassVar[int]
+    SUBSET_FIELD_NUMBER: _ClassVar[int]
+    URI_FIELD_NUMBER: _ClassVar[int]
+    DIGEST_FIELD_NUMBER: _ClassVar[int]
     name: str
     provider: DatasetProvider
     custom_provider: str
@@ -63,4 +66,7 @@ class DatasetRef(_message.Message):
     format: DatasetFormat
     custom_format: str
     schema: _struct_pb2.Struct
-    def __init__(self, name: _Optional[str] = ..., provider: _Optional[_Union[DatasetProvider, str]] = ..., custom_provider: _Optional[str] = ..., split: _Optional[_Union[DatasetSplit, str]] = ..., custom_split: _Optional[str] = ..., options: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., version: _Optional[str] = ..., format: _Optional[_Union[DatasetFormat, str]] = ..., custom_format: _Optional[str] = ..., schema: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ...) -> None: ...
+    subset: str
+    uri: str
+    digest: str
+    def __init__(self, name: _Optional[str] = ..., provider: _Optional[_Union[DatasetProvider, str]] = ..., custom_provider: _Optional[str] = ..., split: _Optional[_Union[DatasetSplit, str]] = ..., custom_split: _Optional[str] = ..., options: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., version: _Optional[str] = ..., format: _Optional[_Union[DatasetFormat, str]] = ..., custom_format: _Optional[str] = ..., schema: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., subset: _Optional[str] = ..., uri: _Optional[str] = ..., digest: _Optional[str] = ...) -> None: ...

@@ -27,7 +27,7 @@ from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1a\x63rucible_ir/v1/model.proto\x12\x0e\x63rucible_ir.v1\x1a\x1c\x63rucible_ir/v1/options.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb5\x06\n\x08ModelRef\x12\x1b\n\x02id\x18\x01 \x01(\tB\x0b\xbaH\x08\xc8\x01\x01r\x03(\x80\x04R\x02id\x12\x17\n\x04name\x18\x02 \x01(\tH\x04R\x04name\x88\x01\x01\x12\x1d\n\x07version\x18\x03 \x01(\tH\x05R\x07version\x88\x01\x01\x12W\n\x08provider\x18\x04 \x01(\x0e\x32\x1d.crucible_ir.v1.ModelProviderB\x1a\xda\xc9\x18\x16\"MODEL_PROVIDER_LOCAL\"H\x00R\x08provider\x12)\n\x0f\x63ustom_provider\x18\x05 \x01(\tH\x00R\x0e\x63ustomProvider\x12X\n\tframework\x18\x06 \x01(\x0e\x32\x1e.crucible_ir.v1.ModelFrameworkB\x18\xda\xc9\x18\x14\"MODEL_FRAMEWORK_NX\"H\x01R\tframework\x12+\n\x10\x63ustom_framework\x18\x07 \x01(\tH\x01R\x0f\x63ustomFramework\x12G\n\x0c\x61rchitecture\x18\x08 \x01(\x0e\x32!.crucible_ir.v1.ModelArchitectureH\x02R\x0c\x61rchitecture\x12\x31\n\x13\x63ustom_architecture\x18\t \x01(\tH\x02R\x12\x63ustomArchitecture\x12/\n\x04task\x18\n \x01(\x0e\x32\x19.crucible_ir.v1.ModelTaskH\x03R\x04task\x12!\n\x0b\x63ustom_task\x18\x0b \x01(\tH\x03R\ncustomTask\x12&\n\x0c\x61rtifact_uri\x18\x0c \x01(\tH\x06R\x0b\x61rtifactUri\x88\x01\x01\x12\x33\n\x08metadata\x18\r \x01(\x0b\x32\x17.google.protobuf.StructR\x08metadata\x12\x31\n\x07options\x18\x0e \x01(\x0b\x32\x17.google.protobuf.StructR\x07optionsB\x0f\n\rprovider_kindB\x10\n\x0e\x66ramework_kindB\x13\n\x11\x61rchitecture_kindB\x0b\n\ttask_kindB\x07\n\x05_nameB\n\n\x08_versionB\x0f\n\r_artifact_uri\"\xf9\x07\n\x0cModelVersion\x12\x1b\n\x02id\x18\x01 \x01(\tB\x0b\xbaH\x08\xc8\x01\x01r\x03(\x80\x04R\x02id\x12&\n\x08model_id\x18\x02 \x01(\tB\x0b\xbaH\x08\xc8\x01\x01r\x03(\x80\x04R\x07modelId\x12\xe7\x01\n\x07version\x18\x03 \x01(\tB\xcc\x01\xbaH\xc8\x01\xc8\x01\x01r\xc2\x01(\x80\x04\x32\xbc\x01^(0|[1-9][0-9]*)\\.(0|[1-9][0-9]*)\\.(0|[1-9][0-9]*)(-((0|[1-9][0-9]*|[0-9]*[a-zA-Z-][0-9a-zA-Z-]*)(\\.(0|[1-9][0-9]*|[0-9]*[a-zA-Z-][0-9a-zA-Z-]*))*))?(\\+([0-9a-zA-Z-]+(\\.[0-9a-zA-Z-]+)*))?$R\x07version\x12Q\n\x05stage\x18\x04 \x01(\x0e\x32\x1a.crucible_ir.v1.ModelStageB\x1d\xda\xc9\x18\x19\"MODEL_STAGE_DEVELOPMENT\"H\x00R\x05stage\x12#\n\x0c\x63ustom_stage\x18\x05 \x01(\tH\x00R\x0b\x63ustomStage\x12+\n\x0ftraining_run_id\x18\x06 \x01(\tH\x01R\rtrainingRunId\x88\x01\x01\x12\x43\n\x07metrics\x18\x07 \x03(\x0b\x32).crucible_ir.v1.ModelVersion.MetricsEntryR\x07metrics\x12&\n\x0c\x61rtifact_uri\x18\x08 \x01(\tH\x02R\x0b\x61rtifactUri\x88\x01\x01\x12*\n\x0eparent_version\x18\t \x01(\tH\x03R\rparentVersion\x88\x01\x01\x12%\n\x0b\x64\x65scription\x18\n \x01(\tH\x04R\x0b\x64\x65scription\x88\x01\x01\x12]\n\ncreated_at\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.TimestampB\"\xbaH\x1f\xb2\x01\x1c\"\r\x08\xff\x82\xd1\xff\xaf\x07\x10\xff\x93\xeb\xdc\x03\x32\x0b\x08\x80\x92\xb8\xc3\x98\xfe\xff\xff\xff\x01R\tcreatedAt\x12\"\n\ncreated_by\x18\x0c \x01(\tH\x05R\tcreatedBy\x88\x01\x01\x12\x31\n\x07options\x18\r \x01(\x0b\x32\x17.google.protobuf.StructR\x07options\x1a:\n\x0cMetricsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\x01R\x05value:\x02\x38\x01\x42\x0c\n\nstage_kindB\x12\n\x10_training_run_idB\x0f\n\r_artifact_uriB\x11\n\x0f_parent_versionB\x0e\n\x0c_descriptionB\r\n\x0b_created_by*\xd1\x01\n\rModelProvider\x12\x1e\n\x1aMODEL_PROVIDER_UNSPECIFIED\x10\x00\x12\x18\n\x14MODEL_PROVIDER_LOCAL\x10\x01\x12\x1e\n\x1aMODEL_PROVIDER_HUGGINGFACE\x10\x02\x12\x19\n\x15MODEL_PROVIDER_OPENAI\x10\x03\x12\x1c\n\x18MODEL_PROVIDER_ANTHROPIC\x10\x04\x12\x15\n\x11MODEL_PROVIDER_S3\x10\x05\x12\x16\n\x12MODEL_PROVIDER_GCS\x10\x06*\xc1\x01\n\x0eModelFramework\x12\x1f\n\x1bMODEL_FRAMEWORK_UNSPECIFIED\x10\x00\x12\x16\n\x12MODEL_FRAMEWORK_NX\x10\x01\x12\x1b\n\x17MODEL_FRAMEWORK_PYTORCH\x10\x02\x12\x1e\n\x1aMODEL_FRAMEWORK_TENSORFLOW\x10\x03\x12\x18\n\x14MODEL_FRAMEWORK_ONNX\x10\x04\x12\x1f\n\x1bMODEL_FRAMEWORK_SAFETENSORS\x10\x05*\xb0\x01\n\x11ModelArchitecture\x12\"\n\x1eMODEL_ARCHITECTURE_UNSPECIFIED\x10\x00\x12\"\n\x1eMODEL_ARCHITECTURE_TRANSFORMER\x10\x01\x12\x1b\n\x17MODEL_ARCHITECTURE_LSTM\x10\x02\x12\x1a\n\x16MODEL_ARCHITECTURE_CNN\x10\x03\x12\x1a\n\x16MODEL_ARCHITECTURE_MLP\x10\x04*\xb6\x01\n\tModelTask\x12\x1a\n\x16MODEL_TASK_UNSPECIFIED\x10\x00\x12\"\n\x1eMODEL_TASK_TEXT_CLASSIFICATION\x10\x01\x12\x1e\n\x1aMODEL_TASK_TEXT_GENERATION\x10\x02\x12\x18\n\x14MODEL_TASK_EMBEDDING\x10\x03\x12\x11\n\rMODEL_TASK_QA\x10\x04\x12\x1c\n\x18MODEL_TASK_SUMMARIZATION\x10\x05*\x95\x01\n\nModelStage\x12\x1b\n\x17MODEL_STAGE_UNSPECIFIED\x10\x00\x12\x1b\n\x17MODEL_STAGE_DEVELOPMENT\x10\x01\x12\x17\n\x13MODEL_STAGE_STAGING\x10\x02\x12\x1a\n\x16MODEL_STAGE_PRODUCTION\x10\x03\x12\x18\n\x14MODEL_STAGE_ARCHIVED\x10\x04\x42_\n\x11org.crucibleir.v1P\x01ZHgithub.com/north-shore-ai/crucible-ir/gen/go/crucible_ir/v1;crucibleirv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1a\x63rucible_ir/v1/model.proto\x12\x0e\x63rucible_ir.v1\x1a\x1c\x63rucible_ir/v1/options.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf0\x07\n\x08ModelRef\x12\x1f\n\x02id\x18\x01 \x01(\tB\x0f\xf0\xc9\x18\x01\xbaH\x08\xc8\x01\x01r\x03(\x80\x04R\x02id\x12\x17\n\x04name\x18\x02 \x01(\tH\x04R\x04name\x88\x01\x01\x12\x1d\n\x07version\x18\x03 \x01(\tH\x05R\x07version\x88\x01\x01\x12W\n\x08provider\x18\x04 \x01(\x0e\x32\x1d.crucible_ir.v1.ModelProviderB\x1a\xda\xc9\x18\x16\"MODEL_PROVIDER_LOCAL\"H\x00R\x08provider\x12)\n\x0f\x63ustom_provider\x18\x05 \x01(\tH\x00R\x0e\x63ustomProvider\x12X\n\tframework\x18\x06 \x01(\x0e\x32\x1e.crucible_ir.v1.ModelFrameworkB\x18\xda\xc9\x18\x14\"MODEL_FRAMEWORK_NX\"H\x01R\tframework\x12+\n\x10\x63ustom_framework\x18\x07 \x01(\tH\x01R\x0f\x63ustomFramework\x12G\n\x0c\x61rchitecture\x18\x08 \x01(\x0e\x32!.crucible_ir.v1.ModelArchitectureH\x02R\x0c\x61rchitecture\x12\x31\n\x13\x63ustom_architecture\x18\t \x01(\tH\x02R\x12\x63ustomArchitecture\x12/\n\x04task\x18\n \x01(\x0e\x32\x19.crucible_ir.v1.ModelTaskH\x03R\x04task\x12!\n\x0b\x63ustom_task\x18\x0b \x01(\tH\x03R\ncustomTask\x12&\n\x0c\x61rtifact_uri\x18\x0c \x01(\tH\x06R\x0b\x61rtifactUri\x88\x01\x01\x12\x33\n\x08metadata\x18\r \x01(\x0b\x32\x17.google.protobuf.StructR\x08metadata\x12\x31\n\x07options\x18\x0e \x01(\x0b\x32\x17.google.protobuf.StructR\x07options\x12\x1d\n\x04tags\x18\x0f \x03(\tB\t\x82\xca\x18\x05\x30.3.0R\x04tags\x12Z\n\x07\x61liases\x18\x10 \x03(\x0b\x32%.crucible_ir.v1.ModelRef.AliasesEntryB\x19\xe2\xc9\x18\x0cModelVersion\x82\xca\x18\x05\x30.3.0R\x07\x61liases\x1a:\n\x0c\x41liasesEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\x42\x0f\n\rprovider_kindB\x10\n\x0e\x66ramework_kindB\x13\n\x11\x61rchitecture_kindB\x0b\n\ttask_kindB\x07\n\x05_nameB\n\n\x08_versionB\x0f\n\r_artifact_uri\"\xbd\n\n\x0cModelVersion\x12\x1f\n\x02id\x18\x01 \x01(\tB\x0f\xf0\xc9\x18\x01\xbaH\x08\xc8\x01\x01r\x03(\x80\x04R\x02id\x12\x36\n\x08model_id\x18\x02 \x01(\tB\x1b\xe2\xc9\x18\x08ModelRef\xf8\xc9\x18\x01\xbaH\x08\xc8\x01\x01r\x03(\x80\x04R\x07modelId\x12\xeb\x01\n\x07version\x18\x03 \x01(\tB\xd0\x01\xf8\xc9\x18\x01\xbaH\xc8\x01\xc8\x01\x01r\xc2\x01(\x80\x04\x32\xbc\x01^(0|[1-9][0-9]*)\\.(0|[1-9][0-9]*)\\.(0|[1-9][0-9]*)(-((0|[1-9][0-9]*|[0-9]*[a-zA-Z-][0-9a-zA-Z-]*)(\\.(0|[1-9][0-9]*|[0-9]*[a-zA-Z-][0-9a-zA-Z-]*))*))?(\\+([0-9a-zA-Z-]+(\\.[0-9a-zA-Z-]+)*))?$R\x07version\x12Q\n\x05stage\x18\x04 \x01(\x0e\x32\x1a.crucible_ir.v1.ModelStageB\x1d\xda\xc9\x18\x19\"MODEL_STAGE_DEVELOPMENT\"H\x00R\x05stage\x12#\n\x0c\x63ustom_stage\x18\x05 \x01(\tH\x00R\x0b\x63ustomStage\x12@\n\x0ftraining_run_id\x18\x06 \x01(\tB\x13\xe2\xc9\x18\x0bTrainingRun\xf8\xc9\x18\x01H\x01R\rtrainingRunId\x88\x01\x01\x12\x43\n\x07metrics\x18\x07 \x03(\x0b\x32).crucible_ir.v1.ModelVersion.MetricsEntryR\x07metrics\x12,\n\x0c\x61rtifact_uri\x18\x08 \x01(\tB\x04\xf8\xc9\x18\x01H\x02R\x0b\x61rtifactUri\x88\x01\x01\x12\x46\n\x0eparent_version\x18\t \x01(\tB\x1a\xe2\xc9\x18\x0cModelVersion\xea\xc9\x18\x02\x01\x02\xf8\xc9\x18\x01H\x03R\rparentVersion\x88\x01\x01\x12%\n\x0b\x64\x65scription\x18\n \x01(\tH\x04R\x0b\x64\x65scription\x88\x01\x01\x12]\n\ncreated_at\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.TimestampB\"\xbaH\x1f\xb2\x01\x1c\"\r\x08\xff\x82\xd1\xff\xaf\x07\x10\xff\x93\xeb\xdc\x03\x32\x0b\x08\x80\x92\xb8\xc3\x98\xfe\xff\xff\xff\x01R\tcreatedAt\x12\"\n\ncreated_by\x18\x0c \x01(\tH\x05R\tcreatedBy\x88\x01\x01\x12\x31\n\x07options\x18\r \x01(\x0b\x32\x17.google.protobuf.StructR\x07options\x12G\n\rother_metrics\x18\x0e \x01(\x0b\x32\x17.google.protobuf.StructB\t\x82\xca\x18\x05\x30.3.0R\x0cotherMetrics\x12\x1d\n\x04tags\x18\x0f \x03(\tB\t\x82\xca\x18\x05\x30.3.0R\x04tags\x12\x45\n\tartifacts\x18\x10 \x03(\x0b\x32\x18.crucible_ir.v1.ArtifactB\r\xf8\xc9\x18\x01\x82\xca\x18\x05\x30.3.0R\tartifacts\x12\x44\n\x07sources\x18\x11 \x03(\x0b\x32\x1b.crucible_ir.v1.ModelSourceB\r\xf8\xc9\x18\x01\x82\xca\x18\x05\x30.3.0R\x07sources\x1a:\n\x0cMetricsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\x01R\x05value:\x02\x38\x01\x42\x0c\n\nstage_kindB\x12\n\x10_training_run_idB\x0f\n\r_artifact_uriB\x11\n\x0f_parent_versionB\x0e\n\x0c_descriptionB\r\n\x0b_created_by\"\xa7\x02\n\x08\x41rtifact\x12!\n\x03uri\x18\x01 \x01(\tB\x0f\xf0\xc9\x18\x01\xbaH\x08\xc8\x01\x01r\x03(\x80@R\x03uri\x12\x17\n\x04name\x18\x02 \x01(\tH\x00R\x04name\x88\x01\x01\x12Q\n\x06\x64igest\x18\x03 \x01(\tB4\xbaH1r/2-^[a-z0-9]+([+._-][a-z0-9]+)*:[a-zA-Z0-9=_-]+$H\x01R\x06\x64igest\x88\x01\x01\x12+\n\nsize_bytes\x18\x04 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00H\x02R\tsizeBytes\x88\x01\x01\x12\"\n\nmedia_type\x18\x05 \x01(\tH\x03R\tmediaType\x88\x01\x01:\t\x82\xca\x18\x05\x30.3.0B\x07\n\x05_nameB\t\n\x07_digestB\r\n\x0b_size_bytesB\r\n\x0b_media_type\"\xdc\x01\n\x0bModelSource\x12I\n\x10model_version_id\x18\x01 \x01(\tB\x1f\xe2\xc9\x18\x0cModelVersion\xf0\xc9\x18\x01\xbaH\x08\xc8\x01\x01r\x03(\x80\x04R\x0emodelVersionId\x12;\n\x08relation\x18\x02 \x01(\x0e\x32\x1d.crucible_ir.v1.ModelRelationH\x00R\x08relation\x12)\n\x0f\x63ustom_relation\x18\x03 \x01(\tH\x00R\x0e\x63ustomRelation:\t\x82\xca\x18\x05\x30.3.0B\x0f\n\rrelation_kind*\xd1\x01\n\rModelProvider\x12\x1e\n\x1aMODEL_PROVIDER_UNSPECIFIED\x10\x00\x12\x18\n\x14MODEL_PROVIDER_LOCAL\x10\x01\x12\x1e\n\x1aMODEL_PROVIDER_HUGGINGFACE\x10\x02\x12\x19\n\x15MODEL_PROVIDER_OPENAI\x10\x03\x12\x1c\n\x18MODEL_PROVIDER_ANTHROPIC\x10\x04\x12\x15\n\x11MODEL_PROVIDER_S3\x10\x05\x12\x16\n\x12MODEL_PROVIDER_GCS\x10\x06*\xc1\x01\n\x0eModelFramework\x12\x1f\n\x1bMODEL_FRAMEWORK_UNSPECIFIED\x10\x00\x12\x16\n\x12MODEL_FRAMEWORK_NX\x10\x01\x12\x1b\n\x17MODEL_FRAMEWORK_PYTORCH\x10\x02\x12\x1e\n\x1aMODEL_FRAMEWORK_TENSORFLOW\x10\x03\x12\x18\n\x14MODEL_FRAMEWORK_ONNX\x10\x04\x12\x1f\n\x1bMODEL_FRAMEWORK_SAFETENSORS\x10\x05*\xb0\x01\n\x11ModelArchitecture\x12\"\n\x1eMODEL_ARCHITECTURE_UNSPECIFIED\x10\x00\x12\"\n\x1eMODEL_ARCHITECTURE_TRANSFORMER\x10\x01\x12\x1b\n\x17MODEL_ARCHITECTURE_LSTM\x10\x02\x12\x1a\n\x16MODEL_ARCHITECTURE_CNN\x10\x03\x12\x1a\n\x16MODEL_ARCHITECTURE_MLP\x10\x04*\xb6\x01\n\tModelTask\x12\x1a\n\x16MODEL_TASK_UNSPECIFIED\x10\x00\x12\"\n\x1eMODEL_TASK_TEXT_CLASSIFICATION\x10\x01\x12\x1e\n\x1aMODEL_TASK_TEXT_GENERATION\x10\x02\x12\x18\n\x14MODEL_TASK_EMBEDDING\x10\x03\x12\x11\n\rMODEL_TASK_QA\x10\x04\x12\x1c\n\x18MODEL_TASK_SUMMARIZATION\x10\x05*\x95\x01\n\nModelStage\x12\x1b\n\x17MODEL_STAGE_UNSPECIFIED\x10\x00\x12\x1b\n\x17MODEL_STAGE_DEVELOPMENT\x10\x01\x12\x17\n\x13MODEL_STAGE_STAGING\x10\x02\x12\x1a\n\x16MODEL_STAGE_PRODUCTION\x10\x03\x12\x18\n\x14MODEL_STAGE_ARCHIVED\x10\x04*\xc3\x01\n\rModelRelation\x12\x1e\n\x1aMODEL_RELATION_UNSPECIFIED\x10\x00\x12\x1d\n\x19MODEL_RELATION_FINE_TUNED\x10\x01\x12\x1c\n\x18MODEL_RELATION_DISTILLED\x10\x02\x12\x1c\n\x18MODEL_RELATION_QUANTIZED\x10\x03\x12\x19\n\x15MODEL_RELATION_MERGED\x10\x04\x12\x1c\n\x18MODEL_RELATION_CONVERTED\x10\x05\x42_\n\x11org.crucibleir.v1P\x01ZHgithub.com/north-shore-ai/crucible-ir/gen/go/crucible_ir/v1;crucibleirv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,38 +35,78 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'crucible_ir.v1.model_pb2', 
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\021org.crucibleir.v1P\001ZHgithub.com/north-shore-ai/crucible-ir/gen/go/crucible_ir/v1;crucibleirv1'
+  _globals['_MODELREF_ALIASESENTRY']._loaded_options = None
+  _globals['_MODELREF_ALIASESENTRY']._serialized_options = b'8\001'
   _globals['_MODELREF'].fields_by_name['id']._loaded_options = None
-  _globals['_MODELREF'].fields_by_name['id']._serialized_options = b'\272H\010\310\001\001r\003(\200\004'
+  _globals['_MODELREF'].fields_by_name['id']._serialized_options = b'\360\311\030\001\272H\010\310\001\001r\003(\200\004'
   _globals['_MODELREF'].fields_by_name['provider']._loaded_options = None
   _globals['_MODELREF'].fields_by_name['provider']._serialized_options = b'\332\311\030\026\"MODEL_PROVIDER_LOCAL\"'
   _globals['_MODELREF'].fields_by_name['framework']._loaded_options = None
   _globals['_MODELREF'].fields_by_name['framework']._serialized_options = b'\332\311\030\024\"MODEL_FRAMEWORK_NX\"'
+  _globals['_MODELREF'].fields_by_name['tags']._loaded_options = None
+  _globals['_MODELREF'].fields_by_name['tags']._serialized_options = b'\202\312\030\0050.3.0'
+  _globals['_MODELREF'].fields_by_name['aliases']._loaded_options = None
+  _globals['_MODELREF'].fields_by_name['aliases']._serialized_options = b'\342\311\030\014ModelVersion\202\312\030\0050.3.0'
   _globals['_MODELVERSION_METRICSENTRY']._loaded_options = None
   _globals['_MODELVERSION_METRICSENTRY']._serialized_options = b'8\001'
   _globals['_MODELVERSION'].fields_by_name['id']._loaded_options = None
-  _globals['_MODELVERSION'].fields_by_name['id']._serialized_options = b'\272H\010\310\001\001r\003(\200\004'
+  _globals['_MODELVERSION'].fields_by_name['id']._serialized_options = b'\360\311\030\001\272H\010\310\001\001r\003(\200\004'
   _globals['_MODELVERSION'].fields_by_name['model_id']._loaded_options = None
-  _globals['_MODELVERSION'].fields_by_name['model_id']._serialized_options = b'\272H\010\310\001\001r\003(\200\004'
+  _globals['_MODELVERSION'].fields_by_name['model_id']._serialized_options = b'\342\311\030\010ModelRef\370\311\030\001\272H\010\310\001\001r\003(\200\004'
   _globals['_MODELVERSION'].fields_by_name['version']._loaded_options = None
-  _globals['_MODELVERSION'].fields_by_name['version']._serialized_options = b'\272H\310\001\310\001\001r\302\001(\200\0042\274\001^(0|[1-9][0-9]*)\\.(0|[1-9][0-9]*)\\.(0|[1-9][0-9]*)(-((0|[1-9][0-9]*|[0-9]*[a-zA-Z-][0-9a-zA-Z-]*)(\\.(0|[1-9][0-9]*|[0-9]*[a-zA-Z-][0-9a-zA-Z-]*))*))?(\\+([0-9a-zA-Z-]+(\\.[0-9a-zA-Z-]+)*))?$'
+  _globals['_MODELVERSION'].fields_by_name['version']._serialized_options = b'\370\311\030\001\272H\310\001\310\001\001r\302\001(\200\0042\274\001^(0|[1-9][0-9]*)\\.(0|[1-9][0-9]*)\\.(0|[1-9][0-9]*)(-((0|[1-9][0-9]*|[0-9]*[a-zA-Z-][0-9a-zA-Z-]*)(\\.(0|[1-9][0-9]*|[0-9]*[a-zA-Z-][0-9a-zA-Z-]*))*))?(\\+([0-9a-zA-Z-]+(\\.[0-9a-zA-Z-]+)*))?$'
   _globals['_MODELVERSION'].fields_by_name['stage']._loaded_options = None
   _globals['_MODELVERSION'].fields_by_name['stage']._serialized_options = b'\332\311\030\031\"MODEL_STAGE_DEVELOPMENT\"'
+  _globals['_MODELVERSION'].fields_by_name['training_run_id']._loaded_options = None
+  _globals['_MODELVERSION'].fields_by_name['training_run_id']._serialized_options = b'\342\311\030\013TrainingRun\370\311\030\001'
+  _globals['_MODELVERSION'].fields_by_name['artifact_uri']._loaded_options = None
+  _globals['_MODELVERSION'].fields_by_name['artifact_uri']._serialized_options = b'\370\311\030\001'
+  _globals['_MODELVERSION'].fields_by_name['parent_version']._loaded_options = None
+  _globals['_MODELVERSION'].fields_by_name['parent_version']._serialized_options = b'\342\311\030\014ModelVersion\352\311\030\002\001\002\370\311\030\001'
   _globals['_MODELVERSION'].fields_by_name['created_at']._loaded_options = None
   _globals['_MODELVERSION'].fields_by_name['created_at']._serialized_options = b'\272H\037\262\001\034\"\r\010\377\202\321\377\257\007\020\377\223\353\334\0032\013\010\200\222\270\303\230\376\377\377\377\001'
-  _globals['_MODELPROVIDER']._serialized_start=1984
-  _globals['_MODELPROVIDER']._serialized_end=2193
-  _globals['_MODELFRAMEWORK']._serialized_start=2196
-  _globals['_MODELFRAMEWORK']._serialized_end=2389
-  _globals['_MODELARCHITECTURE']._serialized_start=2392
-  _globals['_MODELARCHITECTURE']._serialized_end=2568
-  _globals['_MODELTASK']._serialized_start=2571
-  _globals['_MODELTASK']._serialized_end=2753
-  _globals['_MODELSTAGE']._serialized_start=2756
-  _globals['_MODELSTAGE']._serialized_end=2905
+  _globals['_MODELVERSION'].fields_by_name['other_metrics']._loaded_options = None
+  _globals['_MODELVERSION'].fields_by_name['other_metrics']._serialized_options = b'\202\312\030\0050.3.0'
+  _globals['_MODELVERSION'].fields_by_name['tags']._loaded_options = None
+  _globals['_MODELVERSION'].fields_by_name['tags']._serialized_options = b'\202\312\030\0050.3.0'
+  _globals['_MODELVERSION'].fields_by_name['artifacts']._loaded_options = None
+  _globals['_MODELVERSION'].fields_by_name['artifacts']._serialized_options = b'\370\311\030\001\202\312\030\0050.3.0'
+  _globals['_MODELVERSION'].fields_by_name['sources']._loaded_options = None
+  _globals['_MODELVERSION'].fields_by_name['sources']._serialized_options = b'\370\311\030\001\202\312\030\0050.3.0'
+  _globals['_ARTIFACT'].fields_by_name['uri']._loaded_options = None
+  _globals['_ARTIFACT'].fields_by_name['uri']._serialized_options = b'\360\311\030\001\272H\010\310\001\001r\003(\200@'
+  _globals['_ARTIFACT'].fields_by_name['digest']._loaded_options = None
+  _globals['_ARTIFACT'].fields_by_name['digest']._serialized_options = b'\272H1r/2-^[a-z0-9]+([+._-][a-z0-9]+)*:[a-zA-Z0-9=_-]+$'
+  _globals['_ARTIFACT'].fields_by_name['size_bytes']._loaded_options = None
+  _globals['_ARTIFACT'].fields_by_name['size_bytes']._serialized_options = b'\272H\004\"\002(\000'
+  _globals['_ARTIFACT']._loaded_options = None
+  _globals['_ARTIFACT']._serialized_options = b'\202\312\030\0050.3.0'
+  _globals['_MODELSOURCE'].fields_by_name['model_version_id']._loaded_options = None
+  _globals['_MODELSOURCE'].fields_by_name['model_version_id']._serialized_options = b'\342\311\030\014ModelVersion\360\311\030\001\272H\010\310\001\001r\003(\200\004'
+  _globals['_MODELSOURCE']._loaded_options = None
+  _globals['_MODELSOURCE']._serialized_options = b'\202\312\030\0050.3.0'
+  _globals['_MODELPROVIDER']._serialized_start=3016
+  _globals['_MODELPROVIDER']._serialized_end=3225
+  _globals['_MODELFRAMEWORK']._serialized_start=3228
+  _globals['_MODELFRAMEWORK']._serialized_end=3421
+  _globals['_MODELARCHITECTURE']._serialized_start=3424
+  _globals['_MODELARCHITECTURE']._serialized_end=3600
+  _globals['_MODELTASK']._serialized_start=3603
+  _globals['_MODELTASK']._serialized_end=3785
+  _globals['_MODELSTAGE']._serialized_start=3788
+  _globals['_MODELSTAGE']._serialized_end=3937
+  _globals['_MODELRELATION']._serialized_start=3940
+  _globals['_MODELRELATION']._serialized_end=4135
   _globals['_MODELREF']._serialized_start=140
-  _globals['_MODELREF']._serialized_end=961
-  _globals['_MODELVERSION']._serialized_start=964
-  _globals['_MODELVERSION']._serialized_end=1981
-  _globals['_MODELVERSION_METRICSENTRY']._serialized_start=1822
-  _globals['_MODELVERSION_METRICSENTRY']._serialized_end=1880
+  _globals['_MODELREF']._serialized_end=1148
+  _globals['_MODELREF_ALIASESENTRY']._serialized_start=983
+  _globals['_MODELREF_ALIASESENTRY']._serialized_end=1041
+  _globals['_MODELVERSION']._serialized_start=1151
+  _globals['_MODELVERSION']._serialized_end=2492
+  _globals['_MODELVERSION_METRICSENTRY']._serialized_start=2333
+  _globals['_MODELVERSION_METRICSENTRY']._serialized_end=2391
+  _globals['_ARTIFACT']._serialized_start=2495
+  _globals['_ARTIFACT']._serialized_end=2790
+  _globals['_MODELSOURCE']._serialized_start=2793
+  _globals['_MODELSOURCE']._serialized_end=3013
 # @@protoc_insertion_point(module_scope)

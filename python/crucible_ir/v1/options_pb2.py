@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import descriptor_pb2 as google_dot_protobuf_dot_descriptor__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x63rucible_ir/v1/options.proto\x12\x0e\x63rucible_ir.v1\x1a google/protobuf/descriptor.proto:<\n\x07\x64\x65\x66\x61ult\x12\x1d.google.protobuf.FieldOptions\x18\x9b\x89\x03 \x01(\tR\x07\x64\x65\x66\x61ult\x88\x01\x01\x42_\n\x11org.crucibleir.v1P\x01ZHgithub.com/north-shore-ai/crucible-ir/gen/go/crucible_ir/v1;crucibleirv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x63rucible_ir/v1/options.proto\x12\x0e\x63rucible_ir.v1\x1a google/protobuf/descriptor.proto*\xbc\x01\n\x13ReferenceResolution\x12$\n REFERENCE_RESOLUTION_UNSPECIFIED\x10\x00\x12\x1e\n\x1aREFERENCE_RESOLUTION_BY_ID\x10\x01\x12,\n(REFERENCE_RESOLUTION_BY_VERSION_OF_MODEL\x10\x02\x12\x31\n-REFERENCE_RESOLUTION_BY_VERSION_OF_DEPLOYMENT\x10\x03:<\n\x07\x64\x65\x66\x61ult\x12\x1d.google.protobuf.FieldOptions\x18\x9b\x89\x03 \x01(\tR\x07\x64\x65\x66\x61ult\x88\x01\x01:@\n\treference\x12\x1d.google.protobuf.FieldOptions\x18\x9c\x89\x03 \x01(\tR\treference\x88\x01\x01:d\n\nresolution\x12\x1d.google.protobuf.FieldOptions\x18\x9d\x89\x03 \x03(\x0e\x32#.crucible_ir.v1.ReferenceResolutionR\nresolution:>\n\x08identity\x12\x1d.google.protobuf.FieldOptions\x18\x9e\x89\x03 \x01(\x08R\x08identity\x88\x01\x01:@\n\timmutable\x12\x1d.google.protobuf.FieldOptions\x18\x9f\x89\x03 \x01(\x08R\timmutable\x88\x01\x01:8\n\x05since\x12\x1d.google.protobuf.FieldOptions\x18\xa0\x89\x03 \x01(\tR\x05since\x88\x01\x01:I\n\rmessage_since\x12\x1f.google.protobuf.MessageOptions\x18\xa0\x89\x03 \x01(\tR\x0cmessageSince\x88\x01\x01:G\n\x0bvalue_since\x12!.google.protobuf.EnumValueOptions\x18\xa0\x89\x03 \x01(\tR\nvalueSince\x88\x01\x01\x42_\n\x11org.crucibleir.v1P\x01ZHgithub.com/north-shore-ai/crucible-ir/gen/go/crucible_ir/v1;crucibleirv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,4 +33,6 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'crucible_ir.v1.options_pb2'
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\021org.crucibleir.v1P\001ZHgithub.com/north-shore-ai/crucible-ir/gen/go/crucible_ir/v1;crucibleirv1'
+  _globals['_REFERENCERESOLUTION']._serialized_start=83
+  _globals['_REFERENCERESOLUTION']._serialized_end=271
 # @@protoc_insertion_point(module_scope)

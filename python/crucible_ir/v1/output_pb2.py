@@ -26,7 +26,7 @@ from crucible_ir.v1 import options_pb2 as crucible__ir_dot_v1_dot_options__pb2
 from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1b\x63rucible_ir/v1/output.proto\x12\x0e\x63rucible_ir.v1\x1a\x1c\x63rucible_ir/v1/options.proto\x1a\x1cgoogle/protobuf/struct.proto\"\xd9\x02\n\nOutputSpec\x12\x1f\n\x04name\x18\x01 \x01(\tB\x0b\xbaH\x08\xc8\x01\x01r\x03(\x80\x04R\x04name\x12V\n\x07\x66ormats\x18\x02 \x03(\x0e\x32\x1c.crucible_ir.v1.OutputFormatB\x1e\xda\xc9\x18\x1a[\"OUTPUT_FORMAT_MARKDOWN\"]R\x07\x66ormats\x12%\n\x0e\x63ustom_formats\x18\x03 \x03(\tR\rcustomFormats\x12H\n\x04sink\x18\x04 \x01(\x0e\x32\x1a.crucible_ir.v1.OutputSinkB\x16\xda\xc9\x18\x12\"OUTPUT_SINK_FILE\"H\x00R\x04sink\x12!\n\x0b\x63ustom_sink\x18\x05 \x01(\tH\x00R\ncustomSink\x12\x31\n\x07options\x18\x06 \x01(\x0b\x32\x17.google.protobuf.StructR\x07optionsB\x0b\n\tsink_kind*\xa9\x01\n\x0cOutputFormat\x12\x1d\n\x19OUTPUT_FORMAT_UNSPECIFIED\x10\x00\x12\x1a\n\x16OUTPUT_FORMAT_MARKDOWN\x10\x01\x12\x16\n\x12OUTPUT_FORMAT_JSON\x10\x02\x12\x16\n\x12OUTPUT_FORMAT_HTML\x10\x03\x12\x17\n\x13OUTPUT_FORMAT_LATEX\x10\x04\x12\x15\n\x11OUTPUT_FORMAT_CSV\x10\x05*\x85\x01\n\nOutputSink\x12\x1b\n\x17OUTPUT_SINK_UNSPECIFIED\x10\x00\x12\x14\n\x10OUTPUT_SINK_FILE\x10\x01\x12\x16\n\x12OUTPUT_SINK_STDOUT\x10\x02\x12\x12\n\x0eOUTPUT_SINK_S3\x10\x03\x12\x18\n\x14OUTPUT_SINK_POSTGRES\x10\x04\x42_\n\x11org.crucibleir.v1P\x01ZHgithub.com/north-shore-ai/crucible-ir/gen/go/crucible_ir/v1;crucibleirv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1b\x63rucible_ir/v1/output.proto\x12\x0e\x63rucible_ir.v1\x1a\x1c\x63rucible_ir/v1/options.proto\x1a\x1cgoogle/protobuf/struct.proto\"\xdd\x02\n\nOutputSpec\x12#\n\x04name\x18\x01 \x01(\tB\x0f\xf0\xc9\x18\x01\xbaH\x08\xc8\x01\x01r\x03(\x80\x04R\x04name\x12V\n\x07\x66ormats\x18\x02 \x03(\x0e\x32\x1c.crucible_ir.v1.OutputFormatB\x1e\xda\xc9\x18\x1a[\"OUTPUT_FORMAT_MARKDOWN\"]R\x07\x66ormats\x12%\n\x0e\x63ustom_formats\x18\x03 \x03(\tR\rcustomFormats\x12H\n\x04sink\x18\x04 \x01(\x0e\x32\x1a.crucible_ir.v1.OutputSinkB\x16\xda\xc9\x18\x12\"OUTPUT_SINK_FILE\"H\x00R\x04sink\x12!\n\x0b\x63ustom_sink\x18\x05 \x01(\tH\x00R\ncustomSink\x12\x31\n\x07options\x18\x06 \x01(\x0b\x32\x17.google.protobuf.StructR\x07optionsB\x0b\n\tsink_kind*\xa9\x01\n\x0cOutputFormat\x12\x1d\n\x19OUTPUT_FORMAT_UNSPECIFIED\x10\x00\x12\x1a\n\x16OUTPUT_FORMAT_MARKDOWN\x10\x01\x12\x16\n\x12OUTPUT_FORMAT_JSON\x10\x02\x12\x16\n\x12OUTPUT_FORMAT_HTML\x10\x03\x12\x17\n\x13OUTPUT_FORMAT_LATEX\x10\x04\x12\x15\n\x11OUTPUT_FORMAT_CSV\x10\x05*\x85\x01\n\nOutputSink\x12\x1b\n\x17OUTPUT_SINK_UNSPECIFIED\x10\x00\x12\x14\n\x10OUTPUT_SINK_FILE\x10\x01\x12\x16\n\x12OUTPUT_SINK_STDOUT\x10\x02\x12\x12\n\x0eOUTPUT_SINK_S3\x10\x03\x12\x18\n\x14OUTPUT_SINK_POSTGRES\x10\x04\x42_\n\x11org.crucibleir.v1P\x01ZHgithub.com/north-shore-ai/crucible-ir/gen/go/crucible_ir/v1;crucibleirv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,15 +35,15 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\021org.crucibleir.v1P\001ZHgithub.com/north-shore-ai/crucible-ir/gen/go/crucible_ir/v1;crucibleirv1'
   _globals['_OUTPUTSPEC'].fields_by_name['name']._loaded_options = None
-  _globals['_OUTPUTSPEC'].fields_by_name['name']._serialized_options = b'\272H\010\310\001\001r\003(\200\004'
+  _globals['_OUTPUTSPEC'].fields_by_name['name']._serialized_options = b'\360\311\030\001\272H\010\310\001\001r\003(\200\004'
   _globals['_OUTPUTSPEC'].fields_by_name['formats']._loaded_options = None
   _globals['_OUTPUTSPEC'].fields_by_name['formats']._serialized_options = b'\332\311\030\032[\"OUTPUT_FORMAT_MARKDOWN\"]'
   _globals['_OUTPUTSPEC'].fields_by_name['sink']._loaded_options = None
   _globals['_OUTPUTSPEC'].fields_by_name['sink']._serialized_options = b'\332\311\030\022\"OUTPUT_SINK_FILE\"'
-  _globals['_OUTPUTFORMAT']._serialized_start=456
-  _globals['_OUTPUTFORMAT']._serialized_end=625
-  _globals['_OUTPUTSINK']._serialized_start=628
-  _globals['_OUTPUTSINK']._serialized_end=761
+  _globals['_OUTPUTFORMAT']._serialized_start=460
+  _globals['_OUTPUTFORMAT']._serialized_end=629
+  _globals['_OUTPUTSINK']._serialized_start=632
+  _globals['_OUTPUTSINK']._serialized_end=765
   _globals['_OUTPUTSPEC']._serialized_start=108
-  _globals['_OUTPUTSPEC']._serialized_end=453
+  _globals['_OUTPUTSPEC']._serialized_end=457
 # @@protoc_insertion_point(module_scope)

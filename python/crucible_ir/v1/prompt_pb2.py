@@ -26,7 +26,7 @@ from crucible_ir.v1 import options_pb2 as crucible__ir_dot_v1_dot_options__pb2
 from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1b\x63rucible_ir/v1/prompt.proto\x12\x0e\x63rucible_ir.v1\x1a\x1c\x63rucible_ir/v1/options.proto\x1a\x1cgoogle/protobuf/struct.proto\"\xab\x03\n\x06Prompt\x12\x33\n\x08messages\x18\x01 \x03(\x0b\x32\x17.crucible_ir.v1.MessageR\x08messages\x12\x1b\n\x06system\x18\x02 \x01(\tH\x00R\x06system\x88\x01\x01\x12-\n\x05tools\x18\x03 \x03(\x0b\x32\x17.google.protobuf.StructR\x05tools\x12;\n\x0btool_choice\x18\x04 \x01(\x0b\x32\x1a.crucible_ir.v1.ToolChoiceR\ntoolChoice\x12\x43\n\x07options\x18\x05 \x01(\x0b\x32!.crucible_ir.v1.GenerationOptionsB\x06\xda\xc9\x18\x02{}R\x07options\x12\"\n\nrequest_id\x18\x06 \x01(\tH\x01R\trequestId\x88\x01\x01\x12\x1e\n\x08trace_id\x18\x07 \x01(\tH\x02R\x07traceId\x88\x01\x01\x12\x33\n\x08metadata\x18\x08 \x01(\x0b\x32\x17.google.protobuf.StructR\x08metadataB\t\n\x07_systemB\r\n\x0b_request_idB\x0b\n\t_trace_id\"\xc6\x03\n\x07Message\x12<\n\x04role\x18\x01 \x01(\x0e\x32\x1b.crucible_ir.v1.MessageRoleB\x0b\xbaH\x08\xc8\x01\x01\x82\x01\x02\x10\x01R\x04role\x12\x14\n\x04text\x18\x02 \x01(\tH\x00R\x04text\x12\x34\n\x05parts\x18\x03 \x01(\x0b\x32\x1c.crucible_ir.v1.ContentPartsH\x00R\x05parts\x12\x17\n\x04name\x18\x04 \x01(\tH\x01R\x04name\x88\x01\x01\x12\x37\n\ntool_calls\x18\x05 \x03(\x0b\x32\x18.crucible_ir.v1.ToolCallR\ttoolCalls\x12%\n\x0ctool_call_id\x18\x06 \x01(\tH\x02R\ntoolCallId\x88\x01\x01:\x92\x01\xbaH\x8e\x01\x1a\x8b\x01\n\x18message.content_required\x12/content is required unless there are tool calls\x1a>has(this.text) || has(this.parts) || size(this.tool_calls) > 0B\t\n\x07\x63ontentB\x07\n\x05_nameB\x0f\n\r_tool_call_id\"A\n\x0c\x43ontentParts\x12\x31\n\x05parts\x18\x01 \x03(\x0b\x32\x1b.crucible_ir.v1.ContentPartR\x05parts\"\xe4\x01\n\x0b\x43ontentPart\x12\x14\n\x04text\x18\x01 \x01(\tH\x00R\x04text\x12\x34\n\x05image\x18\x02 \x01(\x0b\x32\x1c.crucible_ir.v1.ImageContentH\x00R\x05image\x12\x34\n\x05\x61udio\x18\x03 \x01(\x0b\x32\x1c.crucible_ir.v1.AudioContentH\x00R\x05\x61udio\x12\x44\n\x0btool_result\x18\x04 \x01(\x0b\x32!.crucible_ir.v1.ToolResultContentH\x00R\ntoolResultB\r\n\x04part\x12\x05\xbaH\x02\x08\x01\"\x80\x01\n\x0cImageContent\x12\x12\n\x03url\x18\x01 \x01(\tH\x00R\x03url\x12\x18\n\x06\x62\x61se64\x18\x02 \x01(\x0cH\x00R\x06\x62\x61se64\x12\"\n\nmedia_type\x18\x03 \x01(\tH\x01R\tmediaType\x88\x01\x01\x42\x0f\n\x06source\x12\x05\xbaH\x02\x08\x01\x42\r\n\x0b_media_type\"U\n\x0c\x41udioContent\x12\x1d\n\x03url\x18\x01 \x01(\tB\x0b\xbaH\x08\xc8\x01\x01r\x03(\x80@R\x03url\x12\x1b\n\x06\x66ormat\x18\x02 \x01(\tH\x00R\x06\x66ormat\x88\x01\x01\x42\t\n\x07_format\"m\n\x11ToolResultContent\x12-\n\x0ctool_call_id\x18\x01 \x01(\tB\x0b\xbaH\x08\xc8\x01\x01r\x03(\x80\x04R\ntoolCallId\x12\x1d\n\x07\x63ontent\x18\x02 \x01(\tH\x00R\x07\x63ontent\x88\x01\x01\x42\n\n\x08_content\"\x95\x01\n\x08ToolCall\x12\x13\n\x02id\x18\x01 \x01(\tH\x01R\x02id\x88\x01\x01\x12\x1f\n\x04name\x18\x02 \x01(\tB\x0b\xbaH\x08\xc8\x01\x01r\x03(\x80\x04R\x04name\x12+\n\x03map\x18\x03 \x01(\x0b\x32\x17.google.protobuf.StructH\x00R\x03map\x12\x12\n\x03raw\x18\x04 \x01(\tH\x00R\x03rawB\x0b\n\targumentsB\x05\n\x03_id\"l\n\nToolChoice\x12>\n\x04mode\x18\x01 \x01(\x0e\x32\x1e.crucible_ir.v1.ToolChoiceModeB\x08\xbaH\x05\x82\x01\x02\x10\x01H\x00R\x04mode\x12\x14\n\x04name\x18\x02 \x01(\tH\x00R\x04nameB\x08\n\x06\x63hoice\"\x8d\t\n\x11GenerationOptions\x12\x19\n\x05model\x18\x01 \x01(\tH\x00R\x05model\x88\x01\x01\x12%\n\x0btemperature\x18\x02 \x01(\x01H\x01R\x0btemperature\x88\x01\x01\x12+\n\nmax_tokens\x18\x03 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00H\x02R\tmaxTokens\x88\x01\x01\x12\x18\n\x05top_p\x18\x04 \x01(\x01H\x03R\x04topP\x88\x01\x01\x12!\n\x05top_k\x18\x05 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00H\x04R\x04topK\x88\x01\x01\x12\x30\n\x11\x66requency_penalty\x18\x06 \x01(\x01H\x05R\x10\x66requencyPenalty\x88\x01\x01\x12.\n\x10presence_penalty\x18\x07 \x01(\x01H\x06R\x0fpresencePenalty\x88\x01\x01\x12\x12\n\x04stop\x18\x08 \x03(\tR\x04stop\x12Q\n\x0fresponse_format\x18\t \x01(\x0e\x32\x1e.crucible_ir.v1.ResponseFormatB\x08\xbaH\x05\x82\x01\x02\x10\x01R\x0eresponseFormat\x12\x38\n\x0bjson_schema\x18\n \x01(\x0b\x32\x17.google.protobuf.StructR\njsonSchema\x12&\n\x06stream\x18\x0b \x01(\x08\x42\t\xda\xc9\x18\x05\x66\x61lseH\x07R\x06stream\x88\x01\x01\x12K\n\rcache_control\x18\x0c \x01(\x0e\x32\x1c.crucible_ir.v1.CacheControlB\x08\xbaH\x05\x82\x01\x02\x10\x01R\x0c\x63\x61\x63heControl\x12;\n\x11\x65xtended_thinking\x18\r \x01(\x08\x42\t\xda\xc9\x18\x05\x66\x61lseH\x08R\x10\x65xtendedThinking\x88\x01\x01\x12\x42\n\x16thinking_budget_tokens\x18\x0e \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00H\tR\x14thinkingBudgetTokens\x88\x01\x01\x12\x17\n\x04seed\x18\x0f \x01(\x03H\nR\x04seed\x88\x01\x01\x12+\n\ntimeout_ms\x18\x10 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00H\x0bR\ttimeoutMs\x88\x01\x01\x12-\n\x05\x65xtra\x18\x11 \x01(\x0b\x32\x17.google.protobuf.StructR\x05\x65xtra:\xa1\x01\xbaH\x9d\x01\x1a\x9a\x01\n\'generation_options.json_schema_required\x12;json_schema is required when response_format is json_schema\x1a\x32this.response_format != 3 || has(this.json_schema)B\x08\n\x06_modelB\x0e\n\x0c_temperatureB\r\n\x0b_max_tokensB\x08\n\x06_top_pB\x08\n\x06_top_kB\x14\n\x12_frequency_penaltyB\x13\n\x11_presence_penaltyB\t\n\x07_streamB\x14\n\x12_extended_thinkingB\x19\n\x17_thinking_budget_tokensB\x07\n\x05_seedB\r\n\x0b_timeout_ms*\x8e\x01\n\x0bMessageRole\x12\x1c\n\x18MESSAGE_ROLE_UNSPECIFIED\x10\x00\x12\x17\n\x13MESSAGE_ROLE_SYSTEM\x10\x01\x12\x15\n\x11MESSAGE_ROLE_USER\x10\x02\x12\x1a\n\x16MESSAGE_ROLE_ASSISTANT\x10\x03\x12\x15\n\x11MESSAGE_ROLE_TOOL\x10\x04*\x87\x01\n\x0eToolChoiceMode\x12 \n\x1cTOOL_CHOICE_MODE_UNSPECIFIED\x10\x00\x12\x19\n\x15TOOL_CHOICE_MODE_AUTO\x10\x01\x12\x19\n\x15TOOL_CHOICE_MODE_NONE\x10\x02\x12\x1d\n\x19TOOL_CHOICE_MODE_REQUIRED\x10\x03*\x86\x01\n\x0eResponseFormat\x12\x1f\n\x1bRESPONSE_FORMAT_UNSPECIFIED\x10\x00\x12\x18\n\x14RESPONSE_FORMAT_TEXT\x10\x01\x12\x18\n\x14RESPONSE_FORMAT_JSON\x10\x02\x12\x1f\n\x1bRESPONSE_FORMAT_JSON_SCHEMA\x10\x03*J\n\x0c\x43\x61\x63heControl\x12\x1d\n\x19\x43\x41\x43HE_CONTROL_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x43\x41\x43HE_CONTROL_EPHEMERAL\x10\x01\x42_\n\x11org.crucibleir.v1P\x01ZHgithub.com/north-shore-ai/crucible-ir/gen/go/crucible_ir/v1;crucibleirv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1b\x63rucible_ir/v1/prompt.proto\x12\x0e\x63rucible_ir.v1\x1a\x1c\x63rucible_ir/v1/options.proto\x1a\x1cgoogle/protobuf/struct.proto\"\xb1\x03\n\x06Prompt\x12\x33\n\x08messages\x18\x01 \x03(\x0b\x32\x17.crucible_ir.v1.MessageR\x08messages\x12\x1b\n\x06system\x18\x02 \x01(\tH\x00R\x06system\x88\x01\x01\x12-\n\x05tools\x18\x03 \x03(\x0b\x32\x17.google.protobuf.StructR\x05tools\x12;\n\x0btool_choice\x18\x04 \x01(\x0b\x32\x1a.crucible_ir.v1.ToolChoiceR\ntoolChoice\x12\x43\n\x07options\x18\x05 \x01(\x0b\x32!.crucible_ir.v1.GenerationOptionsB\x06\xda\xc9\x18\x02{}R\x07options\x12(\n\nrequest_id\x18\x06 \x01(\tB\x04\xf0\xc9\x18\x01H\x01R\trequestId\x88\x01\x01\x12\x1e\n\x08trace_id\x18\x07 \x01(\tH\x02R\x07traceId\x88\x01\x01\x12\x33\n\x08metadata\x18\x08 \x01(\x0b\x32\x17.google.protobuf.StructR\x08metadataB\t\n\x07_systemB\r\n\x0b_request_idB\x0b\n\t_trace_id\"\x8a\x05\n\x07Message\x12<\n\x04role\x18\x01 \x01(\x0e\x32\x1b.crucible_ir.v1.MessageRoleB\x0b\xbaH\x08\xc8\x01\x01\x82\x01\x02\x10\x01R\x04role\x12\x14\n\x04text\x18\x02 \x01(\tH\x00R\x04text\x12\x34\n\x05parts\x18\x03 \x01(\x0b\x32\x1c.crucible_ir.v1.ContentPartsH\x00R\x05parts\x12\x17\n\x04name\x18\x04 \x01(\tH\x01R\x04name\x88\x01\x01\x12\x37\n\ntool_calls\x18\x05 \x03(\x0b\x32\x18.crucible_ir.v1.ToolCallR\ttoolCalls\x12%\n\x0ctool_call_id\x18\x06 \x01(\tH\x02R\ntoolCallId\x88\x01\x01\x12(\n\x07refusal\x18\x07 \x01(\tB\t\x82\xca\x18\x05\x30.3.0H\x03R\x07refusal\x88\x01\x01\x12>\n\x08metadata\x18\x08 \x01(\x0b\x32\x17.google.protobuf.StructB\t\x82\xca\x18\x05\x30.3.0R\x08metadata:\xe0\x01\xbaH\xdc\x01\x1a\xd9\x01\n\x18message.content_required\x12Vcontent is required unless there are tool calls or a refusal, or the role is assistant\x1a\x65has(this.text) || has(this.parts) || size(this.tool_calls) > 0 || has(this.refusal) || this.role == 3B\t\n\x07\x63ontentB\x07\n\x05_nameB\x0f\n\r_tool_call_idB\n\n\x08_refusal\"A\n\x0c\x43ontentParts\x12\x31\n\x05parts\x18\x01 \x03(\x0b\x32\x1b.crucible_ir.v1.ContentPartR\x05parts\"\xa0\x04\n\x0b\x43ontentPart\x12\x14\n\x04text\x18\x01 \x01(\tH\x00R\x04text\x12\x34\n\x05image\x18\x02 \x01(\x0b\x32\x1c.crucible_ir.v1.ImageContentH\x00R\x05image\x12\x34\n\x05\x61udio\x18\x03 \x01(\x0b\x32\x1c.crucible_ir.v1.AudioContentH\x00R\x05\x61udio\x12\x44\n\x0btool_result\x18\x04 \x01(\x0b\x32!.crucible_ir.v1.ToolResultContentH\x00R\ntoolResult\x12\x44\n\treasoning\x18\x07 \x01(\x0b\x32\x19.crucible_ir.v1.ReasoningB\t\x82\xca\x18\x05\x30.3.0H\x00R\treasoning\x12<\n\x04\x66ile\x18\x08 \x01(\x0b\x32\x1b.crucible_ir.v1.FileContentB\t\x82\xca\x18\x05\x30.3.0H\x00R\x04\x66ile\x12:\n\x05other\x18\t \x01(\x0b\x32\x17.google.protobuf.StructB\t\x82\xca\x18\x05\x30.3.0H\x00R\x05other\x12,\n\tsignature\x18\x05 \x01(\tB\t\x82\xca\x18\x05\x30.3.0H\x01R\tsignature\x88\x01\x01\x12>\n\x08metadata\x18\x06 \x01(\x0b\x32\x17.google.protobuf.StructB\t\x82\xca\x18\x05\x30.3.0R\x08metadataB\r\n\x04part\x12\x05\xbaH\x02\x08\x01\x42\x0c\n\n_signature\"\x80\x01\n\x0cImageContent\x12\x12\n\x03url\x18\x01 \x01(\tH\x00R\x03url\x12\x18\n\x06\x62\x61se64\x18\x02 \x01(\x0cH\x00R\x06\x62\x61se64\x12\"\n\nmedia_type\x18\x03 \x01(\tH\x01R\tmediaType\x88\x01\x01\x42\x0f\n\x06source\x12\x05\xbaH\x02\x08\x01\x42\r\n\x0b_media_type\"U\n\x0c\x41udioContent\x12\x1d\n\x03url\x18\x01 \x01(\tB\x0b\xbaH\x08\xc8\x01\x01r\x03(\x80@R\x03url\x12\x1b\n\x06\x66ormat\x18\x02 \x01(\tH\x00R\x06\x66ormat\x88\x01\x01\x42\t\n\x07_format\"\x85\x01\n\tReasoning\x12\x13\n\x02id\x18\x01 \x01(\tH\x00R\x02id\x88\x01\x01\x12\x17\n\x04text\x18\x02 \x01(\tH\x01R\x04text\x88\x01\x01\x12!\n\tencrypted\x18\x03 \x01(\tH\x02R\tencrypted\x88\x01\x01:\t\x82\xca\x18\x05\x30.3.0B\x05\n\x03_idB\x07\n\x05_textB\x0c\n\n_encrypted\"\xc7\x01\n\x0b\x46ileContent\x12\x12\n\x03url\x18\x01 \x01(\tH\x00R\x03url\x12\x18\n\x06\x62\x61se64\x18\x02 \x01(\x0cH\x00R\x06\x62\x61se64\x12\x19\n\x07\x66ile_id\x18\x03 \x01(\tH\x00R\x06\x66ileId\x12\"\n\nmedia_type\x18\x04 \x01(\tH\x01R\tmediaType\x88\x01\x01\x12\x17\n\x04name\x18\x05 \x01(\tH\x02R\x04name\x88\x01\x01:\t\x82\xca\x18\x05\x30.3.0B\x0f\n\x06source\x12\x05\xbaH\x02\x08\x01\x42\r\n\x0b_media_typeB\x07\n\x05_name\"\xfa\x01\n\x11ToolResultContent\x12-\n\x0ctool_call_id\x18\x01 \x01(\tB\x0b\xbaH\x08\xc8\x01\x01r\x03(\x80\x04R\ntoolCallId\x12\x1d\n\x07\x63ontent\x18\x02 \x01(\tH\x00R\x07\x63ontent\x88\x01\x01\x12)\n\x08is_error\x18\x03 \x01(\x08\x42\t\x82\xca\x18\x05\x30.3.0H\x01R\x07isError\x88\x01\x01\x12<\n\x05parts\x18\x04 \x03(\x0b\x32\x1b.crucible_ir.v1.ContentPartB\t\x82\xca\x18\x05\x30.3.0R\x05parts:\x15\xbaH\x12\"\x10\n\x07\x63ontent\n\x05partsB\n\n\x08_contentB\x0b\n\t_is_error\"\x9c\x02\n\x08ToolCall\x12\x19\n\x02id\x18\x01 \x01(\tB\x04\xf0\xc9\x18\x01H\x01R\x02id\x88\x01\x01\x12\x1f\n\x04name\x18\x02 \x01(\tB\x0b\xbaH\x08\xc8\x01\x01r\x03(\x80\x04R\x04name\x12+\n\x03map\x18\x03 \x01(\x0b\x32\x17.google.protobuf.StructH\x00R\x03map\x12\x12\n\x03raw\x18\x04 \x01(\tH\x00R\x03raw\x12\x34\n\npart_index\x18\x05 \x01(\x05\x42\x10\x82\xca\x18\x05\x30.3.0\xbaH\x04\x1a\x02(\x00H\x02R\tpartIndex\x88\x01\x01\x12,\n\tsignature\x18\x06 \x01(\tB\t\x82\xca\x18\x05\x30.3.0H\x03R\tsignature\x88\x01\x01\x42\x0b\n\targumentsB\x05\n\x03_idB\r\n\x0b_part_indexB\x0c\n\n_signature\"l\n\nToolChoice\x12>\n\x04mode\x18\x01 \x01(\x0e\x32\x1e.crucible_ir.v1.ToolChoiceModeB\x08\xbaH\x05\x82\x01\x02\x10\x01H\x00R\x04mode\x12\x14\n\x04name\x18\x02 \x01(\tH\x00R\x04nameB\x08\n\x06\x63hoice\"\x8f\x0b\n\x11GenerationOptions\x12\x19\n\x05model\x18\x01 \x01(\tH\x01R\x05model\x88\x01\x01\x12%\n\x0btemperature\x18\x02 \x01(\x01H\x02R\x0btemperature\x88\x01\x01\x12+\n\nmax_tokens\x18\x03 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00H\x03R\tmaxTokens\x88\x01\x01\x12\x18\n\x05top_p\x18\x04 \x01(\x01H\x04R\x04topP\x88\x01\x01\x12!\n\x05top_k\x18\x05 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00H\x05R\x04topK\x88\x01\x01\x12\x30\n\x11\x66requency_penalty\x18\x06 \x01(\x01H\x06R\x10\x66requencyPenalty\x88\x01\x01\x12.\n\x10presence_penalty\x18\x07 \x01(\x01H\x07R\x0fpresencePenalty\x88\x01\x01\x12\x12\n\x04stop\x18\x08 \x03(\tR\x04stop\x12Q\n\x0fresponse_format\x18\t \x01(\x0e\x32\x1e.crucible_ir.v1.ResponseFormatB\x08\xbaH\x05\x82\x01\x02\x10\x01R\x0eresponseFormat\x12\x38\n\x0bjson_schema\x18\n \x01(\x0b\x32\x17.google.protobuf.StructR\njsonSchema\x12&\n\x06stream\x18\x0b \x01(\x08\x42\t\xda\xc9\x18\x05\x66\x61lseH\x08R\x06stream\x88\x01\x01\x12K\n\rcache_control\x18\x0c \x01(\x0e\x32\x1c.crucible_ir.v1.CacheControlB\x08\xbaH\x05\x82\x01\x02\x10\x01R\x0c\x63\x61\x63heControl\x12;\n\x11\x65xtended_thinking\x18\r \x01(\x08\x42\t\xda\xc9\x18\x05\x66\x61lseH\tR\x10\x65xtendedThinking\x88\x01\x01\x12\x42\n\x16thinking_budget_tokens\x18\x0e \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00H\nR\x14thinkingBudgetTokens\x88\x01\x01\x12\x17\n\x04seed\x18\x0f \x01(\x03H\x0bR\x04seed\x88\x01\x01\x12+\n\ntimeout_ms\x18\x10 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00H\x0cR\ttimeoutMs\x88\x01\x01\x12-\n\x05\x65xtra\x18\x11 \x01(\x0b\x32\x17.google.protobuf.StructR\x05\x65xtra\x12W\n\x10reasoning_effort\x18\x12 \x01(\x0e\x32\x1f.crucible_ir.v1.ReasoningEffortB\t\x82\xca\x18\x05\x30.3.0H\x00R\x0freasoningEffort\x12\x43\n\x17\x63ustom_reasoning_effort\x18\x13 \x01(\tB\t\x82\xca\x18\x05\x30.3.0H\x00R\x15\x63ustomReasoningEffort\x12\x38\n\x0c\x63hoice_count\x18\x14 \x01(\x05\x42\x10\x82\xca\x18\x05\x30.3.0\xbaH\x04\x1a\x02 \x00H\rR\x0b\x63hoiceCount\x88\x01\x01:\xa1\x01\xbaH\x9d\x01\x1a\x9a\x01\n\'generation_options.json_schema_required\x12;json_schema is required when response_format is json_schema\x1a\x32this.response_format != 3 || has(this.json_schema)B\x17\n\x15reasoning_effort_kindB\x08\n\x06_modelB\x0e\n\x0c_temperatureB\r\n\x0b_max_tokensB\x08\n\x06_top_pB\x08\n\x06_top_kB\x14\n\x12_frequency_penaltyB\x13\n\x11_presence_penaltyB\t\n\x07_streamB\x14\n\x12_extended_thinkingB\x19\n\x17_thinking_budget_tokensB\x07\n\x05_seedB\r\n\x0b_timeout_msB\x0f\n\r_choice_count*\xb5\x01\n\x0bMessageRole\x12\x1c\n\x18MESSAGE_ROLE_UNSPECIFIED\x10\x00\x12\x17\n\x13MESSAGE_ROLE_SYSTEM\x10\x01\x12\x15\n\x11MESSAGE_ROLE_USER\x10\x02\x12\x1a\n\x16MESSAGE_ROLE_ASSISTANT\x10\x03\x12\x15\n\x11MESSAGE_ROLE_TOOL\x10\x04\x12%\n\x16MESSAGE_ROLE_DEVELOPER\x10\x05\x1a\t\x82\xca\x18\x05\x30.3.0*\x87\x01\n\x0eToolChoiceMode\x12 \n\x1cTOOL_CHOICE_MODE_UNSPECIFIED\x10\x00\x12\x19\n\x15TOOL_CHOICE_MODE_AUTO\x10\x01\x12\x19\n\x15TOOL_CHOICE_MODE_NONE\x10\x02\x12\x1d\n\x19TOOL_CHOICE_MODE_REQUIRED\x10\x03*\x86\x01\n\x0eResponseFormat\x12\x1f\n\x1bRESPONSE_FORMAT_UNSPECIFIED\x10\x00\x12\x18\n\x14RESPONSE_FORMAT_TEXT\x10\x01\x12\x18\n\x14RESPONSE_FORMAT_JSON\x10\x02\x12\x1f\n\x1bRESPONSE_FORMAT_JSON_SCHEMA\x10\x03*J\n\x0c\x43\x61\x63heControl\x12\x1d\n\x19\x43\x41\x43HE_CONTROL_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x43\x41\x43HE_CONTROL_EPHEMERAL\x10\x01*\xa3\x01\n\x0fReasoningEffort\x12 \n\x1cREASONING_EFFORT_UNSPECIFIED\x10\x00\x12\x1c\n\x18REASONING_EFFORT_MINIMAL\x10\x01\x12\x18\n\x14REASONING_EFFORT_LOW\x10\x02\x12\x1b\n\x17REASONING_EFFORT_MEDIUM\x10\x03\x12\x19\n\x15REASONING_EFFORT_HIGH\x10\x04\x42_\n\x11org.crucibleir.v1P\x01ZHgithub.com/north-shore-ai/crucible-ir/gen/go/crucible_ir/v1;crucibleirv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,22 +34,58 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'crucible_ir.v1.prompt_pb2',
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\021org.crucibleir.v1P\001ZHgithub.com/north-shore-ai/crucible-ir/gen/go/crucible_ir/v1;crucibleirv1'
+  _globals['_MESSAGEROLE'].values_by_name["MESSAGE_ROLE_DEVELOPER"]._loaded_options = None
+  _globals['_MESSAGEROLE'].values_by_name["MESSAGE_ROLE_DEVELOPER"]._serialized_options = b'\202\312\030\0050.3.0'
   _globals['_PROMPT'].fields_by_name['options']._loaded_options = None
   _globals['_PROMPT'].fields_by_name['options']._serialized_options = b'\332\311\030\002{}'
+  _globals['_PROMPT'].fields_by_name['request_id']._loaded_options = None
+  _globals['_PROMPT'].fields_by_name['request_id']._serialized_options = b'\360\311\030\001'
   _globals['_MESSAGE'].fields_by_name['role']._loaded_options = None
   _globals['_MESSAGE'].fields_by_name['role']._serialized_options = b'\272H\010\310\001\001\202\001\002\020\001'
+  _globals['_MESSAGE'].fields_by_name['refusal']._loaded_options = None
+  _globals['_MESSAGE'].fields_by_name['refusal']._serialized_options = b'\202\312\030\0050.3.0'
+  _globals['_MESSAGE'].fields_by_name['metadata']._loaded_options = None
+  _globals['_MESSAGE'].fields_by_name['metadata']._serialized_options = b'\202\312\030\0050.3.0'
   _globals['_MESSAGE']._loaded_options = None
-  _globals['_MESSAGE']._serialized_options = b'\272H\216\001\032\213\001\n\030message.content_required\022/content is required unless there are tool calls\032>has(this.text) || has(this.parts) || size(this.tool_calls) > 0'
+  _globals['_MESSAGE']._serialized_options = b'\272H\334\001\032\331\001\n\030message.content_required\022Vcontent is required unless there are tool calls or a refusal, or the role is assistant\032ehas(this.text) || has(this.parts) || size(this.tool_calls) > 0 || has(this.refusal) || this.role == 3'
   _globals['_CONTENTPART'].oneofs_by_name['part']._loaded_options = None
   _globals['_CONTENTPART'].oneofs_by_name['part']._serialized_options = b'\272H\002\010\001'
+  _globals['_CONTENTPART'].fields_by_name['reasoning']._loaded_options = None
+  _globals['_CONTENTPART'].fields_by_name['reasoning']._serialized_options = b'\202\312\030\0050.3.0'
+  _globals['_CONTENTPART'].fields_by_name['file']._loaded_options = None
+  _globals['_CONTENTPART'].fields_by_name['file']._serialized_options = b'\202\312\030\0050.3.0'
+  _globals['_CONTENTPART'].fields_by_name['other']._loaded_options = None
+  _globals['_CONTENTPART'].fields_by_name['other']._serialized_options = b'\202\312\030\0050.3.0'
+  _globals['_CONTENTPART'].fields_by_name['signature']._loaded_options = None
+  _globals['_CONTENTPART'].fields_by_name['signature']._serialized_options = b'\202\312\030\0050.3.0'
+  _globals['_CONTENTPART'].fields_by_name['metadata']._loaded_options = None
+  _globals['_CONTENTPART'].fields_by_name['metadata']._serialized_options = b'\202\312\030\0050.3.0'
   _globals['_IMAGECONTENT'].oneofs_by_name['source']._loaded_options = None
   _globals['_IMAGECONTENT'].oneofs_by_name['source']._serialized_options = b'\272H\002\010\001'
   _globals['_AUDIOCONTENT'].fields_by_name['url']._loaded_options = None
   _globals['_AUDIOCONTENT'].fields_by_name['url']._serialized_options = b'\272H\010\310\001\001r\003(\200@'
+  _globals['_REASONING']._loaded_options = None
+  _globals['_REASONING']._serialized_options = b'\202\312\030\0050.3.0'
+  _globals['_FILECONTENT'].oneofs_by_name['source']._loaded_options = None
+  _globals['_FILECONTENT'].oneofs_by_name['source']._serialized_options = b'\272H\002\010\001'
+  _globals['_FILECONTENT']._loaded_options = None
+  _globals['_FILECONTENT']._serialized_options = b'\202\312\030\0050.3.0'
   _globals['_TOOLRESULTCONTENT'].fields_by_name['tool_call_id']._loaded_options = None
   _globals['_TOOLRESULTCONTENT'].fields_by_name['tool_call_id']._serialized_options = b'\272H\010\310\001\001r\003(\200\004'
+  _globals['_TOOLRESULTCONTENT'].fields_by_name['is_error']._loaded_options = None
+  _globals['_TOOLRESULTCONTENT'].fields_by_name['is_error']._serialized_options = b'\202\312\030\0050.3.0'
+  _globals['_TOOLRESULTCONTENT'].fields_by_name['parts']._loaded_options = None
+  _globals['_TOOLRESULTCONTENT'].fields_by_name['parts']._serialized_options = b'\202\312\030\0050.3.0'
+  _globals['_TOOLRESULTCONTENT']._loaded_options = None
+  _globals['_TOOLRESULTCONTENT']._serialized_options = b'\272H\022\"\020\n\007content\n\005parts'
+  _globals['_TOOLCALL'].fields_by_name['id']._loaded_options = None
+  _globals['_TOOLCALL'].fields_by_name['id']._serialized_options = b'\360\311\030\001'
   _globals['_TOOLCALL'].fields_by_name['name']._loaded_options = None
   _globals['_TOOLCALL'].fields_by_name['name']._serialized_options = b'\272H\010\310\001\001r\003(\200\004'
+  _globals['_TOOLCALL'].fields_by_name['part_index']._loaded_options = None
+  _globals['_TOOLCALL'].fields_by_name['part_index']._serialized_options = b'\202\312\030\0050.3.0\272H\004\032\002(\000'
+  _globals['_TOOLCALL'].fields_by_name['signature']._loaded_options = None
+  _globals['_TOOLCALL'].fields_by_name['signature']._serialized_options = b'\202\312\030\0050.3.0'
   _globals['_TOOLCHOICE'].fields_by_name['mode']._loaded_options = None
   _globals['_TOOLCHOICE'].fields_by_name['mode']._serialized_options = b'\272H\005\202\001\002\020\001'
   _globals['_GENERATIONOPTIONS'].fields_by_name['max_tokens']._loaded_options = None
@@ -68,34 +104,46 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GENERATIONOPTIONS'].fields_by_name['thinking_budget_tokens']._serialized_options = b'\272H\004\032\002(\000'
   _globals['_GENERATIONOPTIONS'].fields_by_name['timeout_ms']._loaded_options = None
   _globals['_GENERATIONOPTIONS'].fields_by_name['timeout_ms']._serialized_options = b'\272H\004\032\002(\000'
+  _globals['_GENERATIONOPTIONS'].fields_by_name['reasoning_effort']._loaded_options = None
+  _globals['_GENERATIONOPTIONS'].fields_by_name['reasoning_effort']._serialized_options = b'\202\312\030\0050.3.0'
+  _globals['_GENERATIONOPTIONS'].fields_by_name['custom_reasoning_effort']._loaded_options = None
+  _globals['_GENERATIONOPTIONS'].fields_by_name['custom_reasoning_effort']._serialized_options = b'\202\312\030\0050.3.0'
+  _globals['_GENERATIONOPTIONS'].fields_by_name['choice_count']._loaded_options = None
+  _globals['_GENERATIONOPTIONS'].fields_by_name['choice_count']._serialized_options = b'\202\312\030\0050.3.0\272H\004\032\002 \000'
   _globals['_GENERATIONOPTIONS']._loaded_options = None
   _globals['_GENERATIONOPTIONS']._serialized_options = b'\272H\235\001\032\232\001\n\'generation_options.json_schema_required\022;json_schema is required when response_format is json_schema\0322this.response_format != 3 || has(this.json_schema)'
-  _globals['_MESSAGEROLE']._serialized_start=3052
-  _globals['_MESSAGEROLE']._serialized_end=3194
-  _globals['_TOOLCHOICEMODE']._serialized_start=3197
-  _globals['_TOOLCHOICEMODE']._serialized_end=3332
-  _globals['_RESPONSEFORMAT']._serialized_start=3335
-  _globals['_RESPONSEFORMAT']._serialized_end=3469
-  _globals['_CACHECONTROL']._serialized_start=3471
-  _globals['_CACHECONTROL']._serialized_end=3545
+  _globals['_MESSAGEROLE']._serialized_start=4443
+  _globals['_MESSAGEROLE']._serialized_end=4624
+  _globals['_TOOLCHOICEMODE']._serialized_start=4627
+  _globals['_TOOLCHOICEMODE']._serialized_end=4762
+  _globals['_RESPONSEFORMAT']._serialized_start=4765
+  _globals['_RESPONSEFORMAT']._serialized_end=4899
+  _globals['_CACHECONTROL']._serialized_start=4901
+  _globals['_CACHECONTROL']._serialized_end=4975
+  _globals['_REASONINGEFFORT']._serialized_start=4978
+  _globals['_REASONINGEFFORT']._serialized_end=5141
   _globals['_PROMPT']._serialized_start=108
-  _globals['_PROMPT']._serialized_end=535
-  _globals['_MESSAGE']._serialized_start=538
-  _globals['_MESSAGE']._serialized_end=992
-  _globals['_CONTENTPARTS']._serialized_start=994
-  _globals['_CONTENTPARTS']._serialized_end=1059
-  _globals['_CONTENTPART']._serialized_start=1062
-  _globals['_CONTENTPART']._serialized_end=1290
-  _globals['_IMAGECONTENT']._serialized_start=1293
-  _globals['_IMAGECONTENT']._serialized_end=1421
-  _globals['_AUDIOCONTENT']._serialized_start=1423
-  _globals['_AUDIOCONTENT']._serialized_end=1508
-  _globals['_TOOLRESULTCONTENT']._serialized_start=1510
-  _globals['_TOOLRESULTCONTENT']._serialized_end=1619
-  _globals['_TOOLCALL']._serialized_start=1622
-  _globals['_TOOLCALL']._serialized_end=1771
-  _globals['_TOOLCHOICE']._serialized_start=1773
-  _globals['_TOOLCHOICE']._serialized_end=1881
-  _globals['_GENERATIONOPTIONS']._serialized_start=1884
-  _globals['_GENERATIONOPTIONS']._serialized_end=3049
+  _globals['_PROMPT']._serialized_end=541
+  _globals['_MESSAGE']._serialized_start=544
+  _globals['_MESSAGE']._serialized_end=1194
+  _globals['_CONTENTPARTS']._serialized_start=1196
+  _globals['_CONTENTPARTS']._serialized_end=1261
+  _globals['_CONTENTPART']._serialized_start=1264
+  _globals['_CONTENTPART']._serialized_end=1808
+  _globals['_IMAGECONTENT']._serialized_start=1811
+  _globals['_IMAGECONTENT']._serialized_end=1939
+  _globals['_AUDIOCONTENT']._serialized_start=1941
+  _globals['_AUDIOCONTENT']._serialized_end=2026
+  _globals['_REASONING']._serialized_start=2029
+  _globals['_REASONING']._serialized_end=2162
+  _globals['_FILECONTENT']._serialized_start=2165
+  _globals['_FILECONTENT']._serialized_end=2364
+  _globals['_TOOLRESULTCONTENT']._serialized_start=2367
+  _globals['_TOOLRESULTCONTENT']._serialized_end=2617
+  _globals['_TOOLCALL']._serialized_start=2620
+  _globals['_TOOLCALL']._serialized_end=2904
+  _globals['_TOOLCHOICE']._serialized_start=2906
+  _globals['_TOOLCHOICE']._serialized_end=3014
+  _globals['_GENERATIONOPTIONS']._serialized_start=3017
+  _globals['_GENERATIONOPTIONS']._serialized_end=4440
 # @@protoc_insertion_point(module_scope)

@@ -18,6 +18,8 @@ class EnsembleStrategy(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     ENSEMBLE_STRATEGY_WEIGHTED: _ClassVar[EnsembleStrategy]
     ENSEMBLE_STRATEGY_BEST_CONFIDENCE: _ClassVar[EnsembleStrategy]
     ENSEMBLE_STRATEGY_UNANIMOUS: _ClassVar[EnsembleStrategy]
+    ENSEMBLE_STRATEGY_SEMANTIC_SIMILARITY: _ClassVar[EnsembleStrategy]
+    ENSEMBLE_STRATEGY_RANKED_CHOICE: _ClassVar[EnsembleStrategy]
 
 class EnsembleExecutionMode(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -82,6 +84,8 @@ ENSEMBLE_STRATEGY_MAJORITY: EnsembleStrategy
 ENSEMBLE_STRATEGY_WEIGHTED: EnsembleStrategy
 ENSEMBLE_STRATEGY_BEST_CONFIDENCE: EnsembleStrategy
 ENSEMBLE_STRATEGY_UNANIMOUS: EnsembleStrategy
+ENSEMBLE_STRATEGY_SEMANTIC_SIMILARITY: EnsembleStrategy
+ENSEMBLE_STRATEGY_RANKED_CHOICE: EnsembleStrategy
 ENSEMBLE_EXECUTION_MODE_UNSPECIFIED: EnsembleExecutionMode
 ENSEMBLE_EXECUTION_MODE_PARALLEL: EnsembleExecutionMode
 ENSEMBLE_EXECUTION_MODE_SEQUENTIAL: EnsembleExecutionMode

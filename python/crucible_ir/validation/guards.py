@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from crucible_ir import v1
 
 INFINITY = float("inf")
+_DATASET_REF_DIGEST = re.compile(r"^[a-z0-9]+([+._-][a-z0-9]+)*:[a-zA-Z0-9=_-]+\Z").search
 _MODEL_VERSION_VERSION = re.compile(
     r"^(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)(-((0|[1-9][0-9]*|[0-9]*[a-zA-Z-][0-9a-zA-Z-]*)(\.(0|[1-9][0-9]*|[0-9]*[a-zA-Z-][0-9a-zA-Z-]*))*))?(\+([0-9a-zA-Z-]+(\.[0-9a-zA-Z-]+)*))?\Z"
 ).search
@@ -87,11 +88,19 @@ def guard_completion(m: v1.Completion) -> bool:
         # int32.gte
         if usage.cached_tokens < 0:
             return False
+        # int32.gte
+        if usage.cache_write_tokens < 0:
+            return False
     # int32.gte
     if m.latency_ms < 0:
         return False
     # int32.gte
-    return m.time_to_first_token_ms >= 0
+    if m.time_to_first_token_ms < 0:
+        return False
+    # timestamp.gte, timestamp.lte
+    return -62135596797 <= m.created_at.seconds <= 253402300797 or _is_within(
+        m.created_at, -62135596800, 253402300799
+    )
 
 
 def guard_choice(m: v1.Choice) -> bool:
@@ -102,33 +111,31 @@ def guard_choice(m: v1.Choice) -> bool:
     if "message" in m:
         message = m.message
         # message.content_required
-        if "text" not in message and "parts" not in message and len(message.tool_calls) <= 0:
+        if (
+            "text" not in message
+            and "parts" not in message
+            and len(message.tool_calls) <= 0
+            and "refusal" not in message
+            and message.role != 3
+        ):
             return False
         # required, enum.defined_only
-        if not 0 < message.role <= 4:
+        if not 0 < message.role <= 5:
             return False
         if "parts" in message:
             parts = message.parts
             for parts_item in parts.parts[:]:
-                # part: required
-                match parts_item.WhichOneof("part"):
-                    case None:
-                        return False
-                    case "image":
-                        if not guard_image_content(parts_item.image):
-                            return False
-                    case "audio":
-                        if not guard_audio_content(parts_item.audio):
-                            return False
-                    case "tool_result":
-                        if not guard_tool_result_content(parts_item.tool_result):
-                            return False
+                if not guard_content_part(parts_item):
+                    return False
         for tool_calls_item in message.tool_calls[:]:
             # required, string.max_bytes
             if not 0 < len(tool_calls_item.name) <= 128 and not _fits(tool_calls_item.name, 512):
                 return False
+            # int32.gte
+            if tool_calls_item.part_index < 0:
+                return False
     # enum.defined_only
-    if not 0 <= m.finish_reason <= 5:
+    if not 0 <= m.finish_reason <= 7:
         return False
     if "thinking" in m:
         thinking = m.thinking
@@ -159,13 +166,19 @@ def guard_usage(m: v1.Usage) -> bool:
     if m.thinking_tokens < 0:
         return False
     # int32.gte
-    return m.cached_tokens >= 0
+    if m.cached_tokens < 0:
+        return False
+    # int32.gte
+    return m.cache_write_tokens >= 0
 
 
 def guard_dataset_ref(m: v1.DatasetRef) -> bool:
     """Return whether a DatasetRef certainly satisfies every rule."""
     # required, string.max_bytes
-    return 0 < len(m.name) <= 128 or _fits(m.name, 512)
+    if not 0 < len(m.name) <= 128 and not _fits(m.name, 512):
+        return False
+    # string.pattern
+    return "digest" not in m or _DATASET_REF_DIGEST(m.digest) is not None
 
 
 def guard_deployment_config(m: v1.DeploymentConfig) -> bool:
@@ -177,7 +190,21 @@ def guard_deployment_config(m: v1.DeploymentConfig) -> bool:
     if not 0 < len(m.model_version_id) <= 128 and not _fits(m.model_version_id, 512):
         return False
     # int32.gt
-    return "replicas" not in m or m.replicas > 0
+    if "replicas" in m and m.replicas <= 0:
+        return False
+    for traffic_item in m.traffic[:]:
+        # required, string.max_bytes
+        if not 0 < len(traffic_item.model_version_id) <= 128 and not _fits(
+            traffic_item.model_version_id, 512
+        ):
+            return False
+        # double.gte, double.lte
+        if not 0.0 <= traffic_item.percent <= 100.0:
+            return False
+        # int32.gte
+        if traffic_item.ready_replicas < 0:
+            return False
+    return True
 
 
 def guard_deployment_status(m: v1.DeploymentStatus) -> bool:
@@ -189,7 +216,7 @@ def guard_deployment_status(m: v1.DeploymentStatus) -> bool:
     if not 0 < len(m.deployment_id) <= 128 and not _fits(m.deployment_id, 512):
         return False
     # enum.defined_only
-    if not 0 <= m.state <= 6:
+    if not 0 <= m.state <= 11:
         return False
     # int32.gte
     if m.ready_replicas < 0:
@@ -211,9 +238,35 @@ def guard_deployment_status(m: v1.DeploymentStatus) -> bool:
     ):
         return False
     # timestamp.gte, timestamp.lte
-    return -62135596797 <= m.updated_at.seconds <= 253402300797 or _is_within(
+    if not -62135596797 <= m.updated_at.seconds <= 253402300797 and not _is_within(
         m.updated_at, -62135596800, 253402300799
-    )
+    ):
+        return False
+    for traffic_item in m.traffic[:]:
+        # required, string.max_bytes
+        if not 0 < len(traffic_item.model_version_id) <= 128 and not _fits(
+            traffic_item.model_version_id, 512
+        ):
+            return False
+        # double.gte, double.lte
+        if not 0.0 <= traffic_item.percent <= 100.0:
+            return False
+        # int32.gte
+        if traffic_item.ready_replicas < 0:
+            return False
+    return True
+
+
+def guard_traffic_share(m: v1.TrafficShare) -> bool:
+    """Return whether a TrafficShare certainly satisfies every rule."""
+    # required, string.max_bytes
+    if not 0 < len(m.model_version_id) <= 128 and not _fits(m.model_version_id, 512):
+        return False
+    # double.gte, double.lte
+    if not 0.0 <= m.percent <= 100.0:
+        return False
+    # int32.gte
+    return m.ready_replicas >= 0
 
 
 def guard_document(m: v1.Document) -> bool:
@@ -288,7 +341,64 @@ def guard_document(m: v1.Document) -> bool:
         case "capabilities":
             if not guard_capabilities(m.capabilities):
                 return False
+        case "evaluation_result":
+            if not guard_evaluation_result(m.evaluation_result):
+                return False
     return True
+
+
+def guard_evaluation_result(m: v1.EvaluationResult) -> bool:
+    """Return whether a EvaluationResult certainly satisfies every rule."""
+    # required, string.max_bytes
+    if not 0 < len(m.id) <= 128 and not _fits(m.id, 512):
+        return False
+    # required, string.max_bytes
+    if not 0 < len(m.task) <= 128 and not _fits(m.task, 512):
+        return False
+    for metrics_item in m.metrics[:]:
+        # required, string.max_bytes
+        if not 0 < len(metrics_item.name) <= 128 and not _fits(metrics_item.name, 512):
+            return False
+        # int32.gte
+        if metrics_item.sample_count < 0:
+            return False
+    if "model_ref" in m:
+        model_ref = m.model_ref
+        # required, string.max_bytes
+        if not 0 < len(model_ref.id) <= 128 and not _fits(model_ref.id, 512):
+            return False
+    if "dataset_ref" in m:
+        dataset_ref = m.dataset_ref
+        # required, string.max_bytes
+        if not 0 < len(dataset_ref.name) <= 128 and not _fits(dataset_ref.name, 512):
+            return False
+        # string.pattern
+        if "digest" in dataset_ref and _DATASET_REF_DIGEST(dataset_ref.digest) is None:
+            return False
+    # int32.gte
+    if m.num_shots < 0:
+        return False
+    # int32.gte
+    if m.sample_count < 0:
+        return False
+    # timestamp.gte, timestamp.lte
+    if not -62135596797 <= m.started_at.seconds <= 253402300797 and not _is_within(
+        m.started_at, -62135596800, 253402300799
+    ):
+        return False
+    # timestamp.gte, timestamp.lte
+    return -62135596797 <= m.completed_at.seconds <= 253402300797 or _is_within(
+        m.completed_at, -62135596800, 253402300799
+    )
+
+
+def guard_metric_result(m: v1.MetricResult) -> bool:
+    """Return whether a MetricResult certainly satisfies every rule."""
+    # required, string.max_bytes
+    if not 0 < len(m.name) <= 128 and not _fits(m.name, 512):
+        return False
+    # int32.gte
+    return m.sample_count >= 0
 
 
 def guard_experiment(m: v1.Experiment) -> bool:
@@ -316,6 +426,9 @@ def guard_experiment(m: v1.Experiment) -> bool:
         # required, string.max_bytes
         if not 0 < len(dataset.name) <= 128 and not _fits(dataset.name, 512):
             return False
+        # string.pattern
+        if "digest" in dataset and _DATASET_REF_DIGEST(dataset.digest) is None:
+            return False
     if "reliability" in m and not guard_reliability_config(m.reliability):
         return False
     for outputs_item in m.outputs[:]:
@@ -332,25 +445,8 @@ def guard_experiment(m: v1.Experiment) -> bool:
         m.updated_at, -62135596800, 253402300799
     ):
         return False
-    if "model_version" in m:
-        model_version = m.model_version
-        # required, string.max_bytes
-        if not 0 < len(model_version.id) <= 128 and not _fits(model_version.id, 512):
-            return False
-        # required, string.max_bytes
-        if not 0 < len(model_version.model_id) <= 128 and not _fits(model_version.model_id, 512):
-            return False
-        # required, string.max_bytes, string.pattern
-        version = model_version.version
-        if len(version.encode()) > 512:
-            return False
-        if _MODEL_VERSION_VERSION(version) is None:
-            return False
-        # timestamp.gte, timestamp.lte
-        if not -62135596797 <= model_version.created_at.seconds <= 253402300797 and not _is_within(
-            model_version.created_at, -62135596800, 253402300799
-        ):
-            return False
+    if "model_version" in m and not guard_model_version(m.model_version):
+        return False
     if "training_config" in m and not guard_training_config(m.training_config):
         return False
     if "baseline" in m:
@@ -376,9 +472,12 @@ def guard_feedback_event(m: v1.FeedbackEvent) -> bool:
     if m.latency_ms < 0:
         return False
     # timestamp.gte, timestamp.lte
-    return -62135596797 <= m.timestamp.seconds <= 253402300797 or _is_within(
+    if not -62135596797 <= m.timestamp.seconds <= 253402300797 and not _is_within(
         m.timestamp, -62135596800, 253402300799
-    )
+    ):
+        return False
+    # int32.gte
+    return m.choice_index >= 0
 
 
 def guard_feedback_config(m: v1.FeedbackConfig) -> bool:
@@ -411,9 +510,45 @@ def guard_model_version(m: v1.ModelVersion) -> bool:
     if _MODEL_VERSION_VERSION(version) is None:
         return False
     # timestamp.gte, timestamp.lte
-    return -62135596797 <= m.created_at.seconds <= 253402300797 or _is_within(
+    if not -62135596797 <= m.created_at.seconds <= 253402300797 and not _is_within(
         m.created_at, -62135596800, 253402300799
-    )
+    ):
+        return False
+    for artifacts_item in m.artifacts[:]:
+        # required, string.max_bytes
+        if not 0 < len(artifacts_item.uri) <= 2048 and not _fits(artifacts_item.uri, 8192):
+            return False
+        # string.pattern
+        if "digest" in artifacts_item and _DATASET_REF_DIGEST(artifacts_item.digest) is None:
+            return False
+        # int64.gte
+        if artifacts_item.size_bytes < 0:
+            return False
+    for sources_item in m.sources[:]:
+        # required, string.max_bytes
+        if not 0 < len(sources_item.model_version_id) <= 128 and not _fits(
+            sources_item.model_version_id, 512
+        ):
+            return False
+    return True
+
+
+def guard_artifact(m: v1.Artifact) -> bool:
+    """Return whether a Artifact certainly satisfies every rule."""
+    # required, string.max_bytes
+    if not 0 < len(m.uri) <= 2048 and not _fits(m.uri, 8192):
+        return False
+    # string.pattern
+    if "digest" in m and _DATASET_REF_DIGEST(m.digest) is None:
+        return False
+    # int64.gte
+    return m.size_bytes >= 0
+
+
+def guard_model_source(m: v1.ModelSource) -> bool:
+    """Return whether a ModelSource certainly satisfies every rule."""
+    # required, string.max_bytes
+    return 0 < len(m.model_version_id) <= 128 or _fits(m.model_version_id, 512)
 
 
 def guard_output_spec(m: v1.OutputSpec) -> bool:
@@ -430,30 +565,24 @@ def guard_prompt(m: v1.Prompt) -> bool:
             "text" not in messages_item
             and "parts" not in messages_item
             and len(messages_item.tool_calls) <= 0
+            and "refusal" not in messages_item
+            and messages_item.role != 3
         ):
             return False
         # required, enum.defined_only
-        if not 0 < messages_item.role <= 4:
+        if not 0 < messages_item.role <= 5:
             return False
         if "parts" in messages_item:
             parts = messages_item.parts
             for parts_item in parts.parts[:]:
-                # part: required
-                match parts_item.WhichOneof("part"):
-                    case None:
-                        return False
-                    case "image":
-                        if not guard_image_content(parts_item.image):
-                            return False
-                    case "audio":
-                        if not guard_audio_content(parts_item.audio):
-                            return False
-                    case "tool_result":
-                        if not guard_tool_result_content(parts_item.tool_result):
-                            return False
+                if not guard_content_part(parts_item):
+                    return False
         for tool_calls_item in messages_item.tool_calls[:]:
             # required, string.max_bytes
             if not 0 < len(tool_calls_item.name) <= 128 and not _fits(tool_calls_item.name, 512):
+                return False
+            # int32.gte
+            if tool_calls_item.part_index < 0:
                 return False
     if "tool_choice" in m:
         tool_choice = m.tool_choice
@@ -466,30 +595,28 @@ def guard_prompt(m: v1.Prompt) -> bool:
 def guard_message(m: v1.Message) -> bool:
     """Return whether a Message certainly satisfies every rule."""
     # message.content_required
-    if "text" not in m and "parts" not in m and len(m.tool_calls) <= 0:
+    if (
+        "text" not in m
+        and "parts" not in m
+        and len(m.tool_calls) <= 0
+        and "refusal" not in m
+        and m.role != 3
+    ):
         return False
     # required, enum.defined_only
-    if not 0 < m.role <= 4:
+    if not 0 < m.role <= 5:
         return False
     if "parts" in m:
         parts = m.parts
         for parts_item in parts.parts[:]:
-            # part: required
-            match parts_item.WhichOneof("part"):
-                case None:
-                    return False
-                case "image":
-                    if not guard_image_content(parts_item.image):
-                        return False
-                case "audio":
-                    if not guard_audio_content(parts_item.audio):
-                        return False
-                case "tool_result":
-                    if not guard_tool_result_content(parts_item.tool_result):
-                        return False
+            if not guard_content_part(parts_item):
+                return False
     for tool_calls_item in m.tool_calls[:]:
         # required, string.max_bytes
         if not 0 < len(tool_calls_item.name) <= 128 and not _fits(tool_calls_item.name, 512):
+            return False
+        # int32.gte
+        if tool_calls_item.part_index < 0:
             return False
     return True
 
@@ -497,19 +624,8 @@ def guard_message(m: v1.Message) -> bool:
 def guard_content_parts(m: v1.ContentParts) -> bool:
     """Return whether a ContentParts certainly satisfies every rule."""
     for parts_item in m.parts[:]:
-        # part: required
-        match parts_item.WhichOneof("part"):
-            case None:
-                return False
-            case "image":
-                if not guard_image_content(parts_item.image):
-                    return False
-            case "audio":
-                if not guard_audio_content(parts_item.audio):
-                    return False
-            case "tool_result":
-                if not guard_tool_result_content(parts_item.tool_result):
-                    return False
+        if not guard_content_part(parts_item):
+            return False
     return True
 
 
@@ -528,6 +644,9 @@ def guard_content_part(m: v1.ContentPart) -> bool:
         case "tool_result":
             if not guard_tool_result_content(m.tool_result):
                 return False
+        case "file":
+            if not guard_file_content(m.file):
+                return False
     return True
 
 
@@ -543,16 +662,42 @@ def guard_audio_content(m: v1.AudioContent) -> bool:
     return 0 < len(m.url) <= 2048 or _fits(m.url, 8192)
 
 
+def guard_reasoning(m: v1.Reasoning) -> bool:
+    """Return whether a Reasoning certainly satisfies every rule."""
+    return True
+
+
+def guard_file_content(m: v1.FileContent) -> bool:
+    """Return whether a FileContent certainly satisfies every rule."""
+    # source: required
+    return m.WhichOneof("source") is not None
+
+
 def guard_tool_result_content(m: v1.ToolResultContent) -> bool:
     """Return whether a ToolResultContent certainly satisfies every rule."""
+    # at most one of content, parts
+    if (
+        "content" in m,
+        len(m.parts) > 0,
+    ).count(True) > 1:
+        return False
     # required, string.max_bytes
-    return 0 < len(m.tool_call_id) <= 128 or _fits(m.tool_call_id, 512)
+    if not 0 < len(m.tool_call_id) <= 128 and not _fits(m.tool_call_id, 512):
+        return False
+    if len(m.parts) > 0:
+        for parts_item in m.parts[:]:
+            if not guard_content_part(parts_item):
+                return False
+    return True
 
 
 def guard_tool_call(m: v1.ToolCall) -> bool:
     """Return whether a ToolCall certainly satisfies every rule."""
     # required, string.max_bytes
-    return 0 < len(m.name) <= 128 or _fits(m.name, 512)
+    if not 0 < len(m.name) <= 128 and not _fits(m.name, 512):
+        return False
+    # int32.gte
+    return m.part_index >= 0
 
 
 def guard_tool_choice(m: v1.ToolChoice) -> bool:
@@ -582,7 +727,10 @@ def guard_generation_options(m: v1.GenerationOptions) -> bool:
     if m.thinking_budget_tokens < 0:
         return False
     # int32.gte
-    return m.timeout_ms >= 0
+    if m.timeout_ms < 0:
+        return False
+    # int32.gt
+    return "choice_count" not in m or m.choice_count > 0
 
 
 def guard_reliability_config(m: v1.ReliabilityConfig) -> bool:
@@ -590,7 +738,7 @@ def guard_reliability_config(m: v1.ReliabilityConfig) -> bool:
     if "ensemble" in m:
         ensemble = m.ensemble
         # enum.defined_only
-        if not 0 <= ensemble.strategy <= 5:
+        if not 0 <= ensemble.strategy <= 7:
             return False
         # enum.defined_only
         if not 0 <= ensemble.execution_mode <= 4:
@@ -643,7 +791,7 @@ def guard_reliability_config(m: v1.ReliabilityConfig) -> bool:
 def guard_ensemble(m: v1.Ensemble) -> bool:
     """Return whether a Ensemble certainly satisfies every rule."""
     # enum.defined_only
-    if not 0 <= m.strategy <= 5:
+    if not 0 <= m.strategy <= 7:
         return False
     # enum.defined_only
     if not 0 <= m.execution_mode <= 4:
@@ -710,6 +858,9 @@ def guard_training_config(m: v1.TrainingConfig) -> bool:
     # required, string.max_bytes
     if not 0 < len(dataset_ref.name) <= 128 and not _fits(dataset_ref.name, 512):
         return False
+    # string.pattern
+    if "digest" in dataset_ref and _DATASET_REF_DIGEST(dataset_ref.digest) is None:
+        return False
     # int32.gt
     if "epochs" in m and m.epochs <= 0:
         return False
@@ -726,7 +877,22 @@ def guard_training_config(m: v1.TrainingConfig) -> bool:
     if "gradient_clipping" in m and not m.gradient_clipping > 0.0:
         return False
     # int32.gt
-    return "checkpoint_every" not in m or m.checkpoint_every > 0
+    if "checkpoint_every" in m and m.checkpoint_every <= 0:
+        return False
+    # int32.gt
+    if "max_steps" in m and m.max_steps <= 0:
+        return False
+    # int32.gt
+    if "checkpoint_every_steps" in m and m.checkpoint_every_steps <= 0:
+        return False
+    # double.finite, double.gte
+    if not 0.0 <= m.weight_decay < INFINITY:
+        return False
+    # int32.gte
+    if m.warmup_steps < 0:
+        return False
+    # int32.gt
+    return "gradient_accumulation_steps" not in m or m.gradient_accumulation_steps > 0
 
 
 def guard_training_run(m: v1.TrainingRun) -> bool:
@@ -738,25 +904,49 @@ def guard_training_run(m: v1.TrainingRun) -> bool:
     if not guard_training_config(m.config):
         return False
     # enum.defined_only
-    if not 0 <= m.status <= 5:
+    if not 0 <= m.status <= 7:
         return False
     # int32.gte
     if m.current_epoch < 0:
         return False
+    for metrics_history_item in m.metrics_history[:]:
+        # int32.gte
+        if metrics_history_item.step < 0:
+            return False
+        # double.finite, double.gte
+        if not 0.0 <= metrics_history_item.epoch < INFINITY:
+            return False
+        # timestamp.gte, timestamp.lte
+        if not -62135596797 <= metrics_history_item.time.seconds <= 253402300797 and not _is_within(
+            metrics_history_item.time, -62135596800, 253402300799
+        ):
+            return False
     # timestamp.gte, timestamp.lte
     if not -62135596797 <= m.started_at.seconds <= 253402300797 and not _is_within(
         m.started_at, -62135596800, 253402300799
     ):
         return False
     # timestamp.gte, timestamp.lte
-    return -62135596797 <= m.completed_at.seconds <= 253402300797 or _is_within(
+    if not -62135596797 <= m.completed_at.seconds <= 253402300797 and not _is_within(
         m.completed_at, -62135596800, 253402300799
-    )
+    ):
+        return False
+    # int32.gte
+    return m.current_step >= 0
 
 
 def guard_metrics_snapshot(m: v1.MetricsSnapshot) -> bool:
     """Return whether a MetricsSnapshot certainly satisfies every rule."""
-    return True
+    # int32.gte
+    if m.step < 0:
+        return False
+    # double.finite, double.gte
+    if not 0.0 <= m.epoch < INFINITY:
+        return False
+    # timestamp.gte, timestamp.lte
+    return -62135596797 <= m.time.seconds <= 253402300797 or _is_within(
+        m.time, -62135596800, 253402300799
+    )
 
 
 #: The guard of each message, by the message's full name.
@@ -770,13 +960,18 @@ GUARDS: dict[str, Callable[[Any], bool]] = {
     "crucible_ir.v1.DatasetRef": guard_dataset_ref,
     "crucible_ir.v1.DeploymentConfig": guard_deployment_config,
     "crucible_ir.v1.DeploymentStatus": guard_deployment_status,
+    "crucible_ir.v1.TrafficShare": guard_traffic_share,
     "crucible_ir.v1.Document": guard_document,
+    "crucible_ir.v1.EvaluationResult": guard_evaluation_result,
+    "crucible_ir.v1.MetricResult": guard_metric_result,
     "crucible_ir.v1.Experiment": guard_experiment,
     "crucible_ir.v1.StageDef": guard_stage_def,
     "crucible_ir.v1.FeedbackEvent": guard_feedback_event,
     "crucible_ir.v1.FeedbackConfig": guard_feedback_config,
     "crucible_ir.v1.ModelRef": guard_model_ref,
     "crucible_ir.v1.ModelVersion": guard_model_version,
+    "crucible_ir.v1.Artifact": guard_artifact,
+    "crucible_ir.v1.ModelSource": guard_model_source,
     "crucible_ir.v1.OutputSpec": guard_output_spec,
     "crucible_ir.v1.Prompt": guard_prompt,
     "crucible_ir.v1.Message": guard_message,
@@ -784,6 +979,8 @@ GUARDS: dict[str, Callable[[Any], bool]] = {
     "crucible_ir.v1.ContentPart": guard_content_part,
     "crucible_ir.v1.ImageContent": guard_image_content,
     "crucible_ir.v1.AudioContent": guard_audio_content,
+    "crucible_ir.v1.Reasoning": guard_reasoning,
+    "crucible_ir.v1.FileContent": guard_file_content,
     "crucible_ir.v1.ToolResultContent": guard_tool_result_content,
     "crucible_ir.v1.ToolCall": guard_tool_call,
     "crucible_ir.v1.ToolChoice": guard_tool_choice,
