@@ -683,7 +683,9 @@ def test_a_comment_says_whether_the_field_is_required_and_what_unset_means(
 def test_the_comment_of_a_oneof_says_whether_it_is_required(group: str) -> None:
     opening = "Required." if group in REQUIRED_ONEOFS else "Unset:"
     if group in CONDITIONAL_ONEOFS:
-        opening = "Unset only when there are tool calls or a refusal, or the assistant said nothing."
+        opening = (
+            "Unset only when there are tool calls or a refusal, or the assistant said nothing."
+        )
     assert opening in COMMENTS[group]
 
 

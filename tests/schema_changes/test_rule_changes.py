@@ -360,14 +360,13 @@ def test_changes_of_expressions_and_their_ids_are_reported(message: str) -> None
 def test_a_rule_id_without_a_rule_is_reported() -> None:
     def unrule(files: FileDescriptorSet) -> None:
         edit_rules(
-            field_of(files, "ModelVersion.version"),
-            lambda rules: rules.string.ClearField("pattern"),
+            field_of(files, "Artifact.size_bytes"), lambda rules: rules.int64.ClearField("gte")
         )
 
     changes = {change.kind: change for change in changes_by(unrule)}
     assert set(changes) == {SchemaChangeKind.RULE_REMOVED, SchemaChangeKind.RULE_ID_REMOVED}
     gone = changes[SchemaChangeKind.RULE_ID_REMOVED]
-    assert (gone.place, gone.old) == (PACKAGE, "string.pattern")
+    assert (gone.place, gone.old) == (PACKAGE, "int64.gte")
     assert not gone.is_breaking
 
 

@@ -14,6 +14,7 @@ from google.protobuf.message import DecodeError, Message
 from protovalidate import collect_violations
 
 from crucible_ir import v1
+from crucible_ir.schema.rules import rules_of
 
 MESSAGE_CLASSES: dict[str, type[Message]] = {
     name: exported
@@ -27,6 +28,7 @@ WELL_KNOWN = (STRUCT, VALUE, TIMESTAMP)
 #: Values that satisfy every rule of the schema, so that one rule can be broken at a time: a string
 #: that is a version, a number within every range, a name that every enum has.
 VALID_STRING = "1.2.3"
+VALID_DIGEST = "sha1:0a1b"
 VALID_DOUBLE = 0.5
 VALID_INTEGER = 1
 VALID_SECONDS = 1_735_732_800
@@ -43,6 +45,7 @@ STRINGS = (
     *("0.0.0", "10.20.30-alpha.1+build.5", "1.2.3-x-y-z.--", "1.2.3+" + "a" * 506),
     *("1.2", "1.2.3\n", " 1.2.3", "01.2.3", "1.2.3-01", "1.2.3-", "1.2.3+", "1.٢.3", "v1.2.3"),
     "1.2.3+" + "a" * 507,
+    *("a:b", "sha256+b64u:_-=", "a:b\n", "A:b", "a:", ":b", "a+:b", "a:é", "a+b.c:d:e"),
 )
 INTEGERS = (-(2**31), -2, -1, 0, 1, 2, 2**31 - 1)
 DOUBLES = (
@@ -164,11 +167,16 @@ def bases(name: str) -> tuple[bytes, ...]:
     """Build valid messages of a type: the smallest, one of small messages, and full ones."""
     message_class = MESSAGE_CLASSES[name]
     full = full_messages(message_class)
-    smallest, sparse = message_class(), message_class()
-    for reduced, keeps_messages in ((smallest, False), (sparse, True)):
+    smallest, sparse, first_fields = message_class(), message_class(), message_class()
+    for reduced in (smallest, sparse, first_fields):
         reduced.CopyFrom(full[0])
-        reduce(reduced, reduced, keeps_messages)
-    messages = [each.SerializeToString(deterministic=True) for each in (smallest, sparse, *full)]
+    reduce(smallest, smallest, keeps_messages=False)
+    reduce(sparse, sparse, keeps_messages=True)
+    reduce(first_fields, first_fields, keeps_messages=True, last_first=True)
+    messages = [
+        each.SerializeToString(deterministic=True)
+        for each in (smallest, sparse, first_fields, *full)
+    ]
     return tuple(dict.fromkeys(messages))
 
 
@@ -202,7 +210,15 @@ def fill(message: Any, choice: int, inside: tuple[str, ...]) -> None:
     """
     oneofs = message.DESCRIPTOR.oneofs
     deeper = choice // max([len(oneof.fields) for oneof in oneofs], default=1)
+    exclusive = {
+        name
+        for rule in rules_of(message.DESCRIPTOR)
+        if rule.rule_id == "message.oneof"
+        for name in rule.parameters["fields"][choice % 2 :: 2]
+    }
     for field in message.DESCRIPTOR.fields:
+        if field.name in exclusive:
+            continue
         oneof = field.containing_oneof
         if oneof and oneof.fields[choice % len(oneof.fields)].name != field.name:
             continue
@@ -210,7 +226,9 @@ def fill(message: Any, choice: int, inside: tuple[str, ...]) -> None:
             continue
         value = getattr(message, field.name)
         if is_map(field):
-            value.update({"loss": VALID_DOUBLE, "": math.nan})
+            entry = field.message_type.fields_by_name["value"]
+            is_number = entry.type == FieldDescriptor.TYPE_DOUBLE
+            value.update({"loss": valid_scalar(entry), "": math.nan if is_number else ""})
         elif field.is_repeated and field.message_type:
             for _ in range(2):
                 fill_nested(value.add(), deeper, inside)
@@ -240,7 +258,7 @@ def valid_scalar(field: FieldDescriptor) -> Any:
     """Return a value that satisfies every rule of the schema."""
     match field.type:
         case FieldDescriptor.TYPE_STRING:
-            return VALID_STRING
+            return VALID_DIGEST if field.name == "digest" else VALID_STRING
         case FieldDescriptor.TYPE_BYTES:
             return VALID_STRING.encode()
         case FieldDescriptor.TYPE_DOUBLE:
@@ -253,18 +271,21 @@ def is_map(field: FieldDescriptor) -> bool:
     return field.message_type is not None and field.message_type.GetOptions().map_entry
 
 
-def reduce(root: Message, message: Any, keeps_messages: bool) -> None:
+def reduce(root: Message, message: Any, *, keeps_messages: bool, last_first: bool = False) -> None:
     """Clear every field of a valid root, or of a message in it, whose removal breaks no rule.
 
     Args:
         root: The root.
         message: The root or a message in it.
         keeps_messages: Whether messages stay, the first of each list, and only become smaller.
+        last_first: Whether to begin with the last field, so that one of the first stays where a rule
+            requires one of several; then only lists of the root stay.
     """
-    for field, _ in message.ListFields():
+    for field, _ in message.ListFields()[:: -1 if last_first else 1]:
         is_nested = field.message_type and field.message_type.full_name not in WELL_KNOWN
         is_nested = is_nested and not is_map(field)
-        if not (keeps_messages and is_nested):
+        is_inner_list = last_first and field.is_repeated and message is not root
+        if not (keeps_messages and is_nested) or is_inner_list:
             kept = message.SerializeToString()
             message.ClearField(field.name)
             if not collect_violations(root):
@@ -275,7 +296,7 @@ def reduce(root: Message, message: Any, keeps_messages: bool) -> None:
             if field.is_repeated:
                 del value[1:]
                 value = value[0]
-            reduce(root, value, keeps_messages)
+            reduce(root, value, keeps_messages=keeps_messages, last_first=last_first)
 
 
 @cache
@@ -308,8 +329,9 @@ def edits_at(site: Site) -> Iterator[Edit]:
         for data in UNKNOWN_FIELDS:
             yield partial(merge, site, data)
     if is_map(field):
-        for entries in ({}, {"": math.nan}, {"a": -1.0, "b": math.inf}):
-            yield partial(assign_map, site, entries)
+        value = field.message_type.fields_by_name["value"]
+        for values in ((), scalars(value)[:1], scalars(value)[1:3]):
+            yield partial(assign_map, site, dict(zip(("", "a"), values, strict=False)))
     elif field.is_repeated and field.message_type:
         yield from (partial(resize, site, count) for count in (1, 2, 3))
     elif field.is_repeated:
@@ -360,8 +382,8 @@ def assign_list(site: Site, values: list[Any], root: Message) -> None:
     getattr(site.owner(root), site.field.name)[:] = values
 
 
-def assign_map(site: Site, entries: dict[str, float], root: Message) -> None:
-    """Set a map of numbers."""
+def assign_map(site: Site, entries: dict[str, Any], root: Message) -> None:
+    """Set a map of scalars."""
     field = getattr(site.owner(root), site.field.name)
     field.clear()
     field.update(entries)

@@ -44,7 +44,9 @@ def test_rule_ids_lists_the_rules_of_the_schema() -> None:
         "generation_options.json_schema_required",
         "int32.gt",
         "int32.gte",
+        "int64.gte",
         "message.content_required",
+        "message.oneof",
         "repeated.min_items",
         "required",
         "string.max_bytes",
@@ -145,8 +147,7 @@ def test_a_long_value_is_cut_with_its_length() -> None:
 
 def test_a_value_that_json_cannot_write_is_shown_in_text_format() -> None:
     shown = str(explain("timestamp.gte_lte").failing)
-    assert shown.startswith("FeedbackEvent {id: ")
-    assert "timestamp { seconds: -62135596801 }" in shown
+    assert shown == "Completion {created_at { seconds: -62135596801 }}"
 
 
 @pytest.mark.parametrize("lint_id", LINTS)

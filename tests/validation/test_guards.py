@@ -18,7 +18,7 @@ from crucible_ir.validation import guards
 RANDOM_CASES = 5_000
 
 #: The types without rules, which have no invalid messages.
-WITHOUT_RULES = {"Fairness", "Guardrail", "MetricsSnapshot"}
+WITHOUT_RULES = {"Fairness", "Guardrail", "Reasoning"}
 
 
 @pytest.mark.parametrize("name", MESSAGE_CLASSES)

@@ -254,7 +254,9 @@ def own() -> Iterator[PartialCase]:
         base.ClearField("content")
         base.role = value.number
         is_assistant = value.name == "MESSAGE_ROLE_ASSISTANT"
-        yield of_message(f"Message.{value.name.lower()}_alone", base, () if is_assistant else content)
+        yield of_message(
+            f"Message.{value.name.lower()}_alone", base, () if is_assistant else content
+        )
         base.refusal = ""
         yield of_message(f"Message.{value.name.lower()}_and_refusal", base)
     base.ClearField("refusal")

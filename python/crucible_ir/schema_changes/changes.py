@@ -85,6 +85,8 @@ class SchemaChangeKind(StrEnum):
     RULE_LOOSENED = "rule_loosened", Release.MINOR, "a wider range"
     RULE_CHANGED = "rule_changed", Release.V2, "a rule changed in another way"
     """Neither wider nor narrower, or not comparable, such as expressions and patterns."""
+    RULE_REWRITTEN = "rule_rewritten", Release.MINOR, "a rule rewritten under its id"
+    """Recorded with the old release, because a test shows that it accepts no less."""
     RULE_ID_CHANGED = "rule_id_changed", Release.V2, "a rule id changed"
     RULE_ID_REMOVED = "rule_id_removed", Release.MINOR, "a rule removed"
     """No rule of the package has the id any more."""

@@ -95,6 +95,7 @@ def _in_message(
     new_names = {before: after for after, before in renamed.items()}
     before = _rule_sets(was)
     after = {_as_named_before(path, renamed): rules for path, rules in _rule_sets(is_).items()}
+    _drop_rules_of_new_fields(after[""].rules, renamed)
     for path in dict.fromkeys((*before, *after)):
         subject = _subject(path)
         if subject in _fields_of_one_version(was, is_, renamed):
@@ -110,7 +111,31 @@ def _in_message(
         names = (path, new_names.get(path, path)) if path in was.fields_by_name else None
         unset = partial(_unset_rules, (old, new), name, names)
         for kind, before_text, after_text in _in_rule_set(*pair, unset):
+            if kind is SchemaChangeKind.RULE_CHANGED and _is_recorded(old, full, after_text):
+                kind = SchemaChangeKind.RULE_REWRITTEN
             yield SchemaChange(kind, package, full, before_text, after_text)
+
+
+def _drop_rules_of_new_fields(rules: dict[Hashable, Rule], known: Mapping[str, str]) -> None:
+    """Drop the rules that an old message cannot break, because it can set one of their fields only.
+
+    Args:
+        rules: The rules of a message in the new version.
+        known: The new names of the fields that are in both versions.
+    """
+    for key, rule in list(rules.items()):
+        if rule.rule_id == "message.oneof" and not rule.parameters["required"]:
+            fields = cast("tuple[str, ...]", rule.parameters["fields"])
+            if len(known.keys() & set(fields)) <= 1:
+                del rules[key]
+
+
+def _is_recorded(old: SchemaVersion, place: str, text: str | None) -> bool:
+    """Return whether a new rule is recorded with the old version as a rewritten one."""
+    return any(
+        rule.place == place and str(text).endswith(f": {rule.expression} [{rule.rule_id}]")
+        for rule in old.rewritten_rules
+    )
 
 
 def _fields_of_one_version(

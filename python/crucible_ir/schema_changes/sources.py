@@ -8,11 +8,16 @@ import os
 import re
 import zipfile
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final
 
-from crucible_ir.schema_changes.versions import ReleasedLint, SchemaError, SchemaVersion
+from crucible_ir.schema_changes.versions import (
+    ReleasedLint,
+    RewrittenRule,
+    SchemaError,
+    SchemaVersion,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -52,7 +57,8 @@ def find_schema(name: str, releases: Path | None = None) -> SchemaVersion:
         path = _release(name.removeprefix("v"), releases)
     if path.suffix == ".whl":
         return _in_wheel(path)
-    return SchemaVersion.parse(str(path), _content(path), _recorded_lints(path))
+    version = SchemaVersion.parse(str(path), _content(path), _recorded_lints(path))
+    return replace(version, rewritten_rules=_recorded_rules(path))
 
 
 def read_schema(name: str, file: IO[bytes]) -> SchemaVersion:
@@ -173,6 +179,17 @@ def _limited(name: str, file: IO[bytes]) -> bytes:
 def _recorded_lints(path: Path) -> Mapping[str, ReleasedLint] | None:
     recorded = lints_file(path)
     return read_lints(str(recorded), _content(recorded)) if recorded.is_file() else None
+
+
+def _recorded_rules(path: Path) -> tuple[RewrittenRule, ...]:
+    """Return the rules that a later release rewrote, if they are recorded next to a release."""
+    recorded = path.with_name(f"{path.name.removesuffix('.binpb')}.rewritten_rules.json")
+    if not recorded.is_file():
+        return ()
+    try:
+        return tuple(RewrittenRule(**each) for each in json.loads(_content(recorded)))
+    except (ValueError, TypeError, RecursionError):
+        raise SchemaError(f"{recorded}: is not a list of rewritten rules") from None
 
 
 def _in_wheel(path: Path) -> SchemaVersion:

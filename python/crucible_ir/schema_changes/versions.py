@@ -77,6 +77,23 @@ class ReleasedLint:
     example: Mapping[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class RewrittenRule:
+    """A rule of a release that a later release rewrote so that it accepts more.
+
+    Attributes:
+        place: The full name of the message or field that declares the rule.
+        rule_id: The rule's id.
+        expression: The new CEL expression.
+        release: The release that rewrote the rule.
+    """
+
+    place: str
+    rule_id: str
+    expression: str
+    release: str
+
+
 @dataclass(frozen=True)
 class SchemaVersion:
     """One version of the schema.
@@ -85,11 +102,13 @@ class SchemaVersion:
         name: The name for reports.
         files: Its descriptors, and those of all imports.
         lints: Its lints by id; ``None`` if unknown.
+        rewritten_rules: Its rules that later releases rewrote.
     """
 
     name: str
     files: FileDescriptorSet = field(repr=False)
     lints: Mapping[str, ReleasedLint] | None = field(default=None, repr=False)
+    rewritten_rules: tuple[RewrittenRule, ...] = field(default=(), repr=False)
 
     @classmethod
     def parse(

@@ -20,12 +20,13 @@ if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor
     from google.protobuf.message import Message
 
+    from crucible_ir.schema.fields import Field
     from crucible_ir.serialization.formats import Format, ParsedDocument
     from crucible_ir.serialization.json.document import ParsedValues
     from crucible_ir.serialization.text import ParsedText
 
-    #: The names of the fields of each message type, by key.
-    Fields: TypeAlias = Mapping[str, Mapping[str, str]]
+    #: The fields of each message type, by key.
+    Fields: TypeAlias = Mapping[str, Mapping[str, Field]]
 
 #: The most types that an error lists.
 _LISTED = 6
@@ -48,8 +49,9 @@ def detect_type(document: ParsedDocument, format_: Format) -> type[Message]:
 
     The candidates are ``Document`` and the types that a ``Document`` can contain. A text document
     has the type that has a field for every key, and whose required fields are all set if several
-    types have such fields. A binary document has the numbers of fields and no names, so only
-    ``Document`` is detected.
+    types have such fields. Fields of later releases count only if no type of the first release has
+    all keys, so that a newer schema does not change the type of an older document. A binary document
+    has the numbers of fields and no names, so only ``Document`` is detected.
 
     Args:
         document: The parsed document.
@@ -68,11 +70,7 @@ def detect_type(document: ParsedDocument, format_: Format) -> type[Message]:
         return _binary_type(document.data)
     keys = document.keys()
     fields = _fields_of_types(format_.name == "crucible-json")
-    candidates = [name for name, known in fields.items() if known.keys() >= keys.keys()]
-    if len(candidates) > 1:
-        candidates = [
-            name for name in candidates if _is_complete(name, fields[name], keys)
-        ] or candidates
+    candidates = _candidates(fields, keys, first_release=True) or _candidates(fields, keys)
     if len(candidates) == 1:
         return message_type(candidates[0])
     if candidates:
@@ -80,8 +78,31 @@ def detect_type(document: ParsedDocument, format_: Format) -> type[Message]:
     raise _no_match(document, list(keys), fields)
 
 
-def _is_complete(name: str, fields: Mapping[str, str], keys: Mapping[str, bool]) -> bool:
-    present = {fields[key] for key, has_value in keys.items() if has_value}
+def _candidates(
+    fields: Fields, keys: Mapping[str, bool], *, first_release: bool = False
+) -> list[str]:
+    """Return the types with a field for every key; of several, those with all required fields.
+
+    Args:
+        fields: The fields of each type, by key.
+        keys: The keys of the document, and whether each has a value.
+        first_release: Whether only the fields of the first release count.
+    """
+    candidates = [
+        name
+        for name, known in fields.items()
+        if all(
+            key in known and not (first_release and known[key].since is not None) for key in keys
+        )
+    ]
+    if len(candidates) > 1:
+        complete = [name for name in candidates if _is_complete(name, fields[name], keys)]
+        return complete or candidates
+    return candidates
+
+
+def _is_complete(name: str, fields: Mapping[str, Field], keys: Mapping[str, bool]) -> bool:
+    present = {fields[key].name for key, has_value in keys.items() if has_value}
     return all(present & members for members in required_fields(descriptor_of(message_type(name))))
 
 
@@ -98,7 +119,13 @@ def _no_match(document: ParsedValues | ParsedText, keys: list[str], fields: Fiel
     def unknown(name: str) -> list[str]:
         return [key for key in keys if key not in fields[name]]
 
-    name = min(fields, key=lambda name: (len(unknown(name)), len(fields[name])))
+    def distance(name: str) -> tuple[int, bool, int]:
+        """Return a key that orders the types, the most similar first."""
+        strange = unknown(name)
+        has_near_miss = bool(strange and near_miss(strange[0], fields[name]))
+        return len(strange), not has_near_miss, len(fields[name])
+
+    name = min(fields, key=distance)
     first, *others = unknown(name)
     if 1 + len(others) < len(keys):
         reason = (
@@ -119,11 +146,11 @@ def _fields_of_types(crucible: bool) -> Fields:
     return {name: _fields(descriptor_of(message_type(name)), crucible) for name in names}
 
 
-def _fields(message: Descriptor, crucible: bool) -> Mapping[str, str]:
+def _fields(message: Descriptor, crucible: bool) -> Mapping[str, Field]:
+    fields = fields_of(message).values()
     if crucible:
-        fields = fields_of(message).items()
-        return {name: name for name, field in fields if field.custom_of is None}
-    return {name: field.name for field in message.fields for name in (field.name, field.json_name)}
+        return {field.name: field for field in fields if field.custom_of is None}
+    return {name: field for field in fields for name in (field.name, field.json_name)}
 
 
 _VERSION = re.compile(r"\d+(\.\d+)+\S*")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -26,7 +26,10 @@ if TYPE_CHECKING:
     from crucible_ir.linting import Severity
 
 #: Strings in the formats that rules require; the first is for strings without a format.
-_STRINGS = ("example", "1.0.0", "https://example.com", "name@example.com", "2001:db8::1")
+_STRINGS = (
+    *("example", "1.0.0", "https://example.com", "name@example.com", "2001:db8::1"),
+    "sha256:6c3c624b58dbbcd3c0dd82b4c53f04194d1247c6eebdaab7c610cf7d66709b3b",
+)
 
 #: A string that is too long to be shown in full.
 _LONG_STRING = re.compile(r'"((?:[^"\\]|\\.){60,})"')
@@ -213,7 +216,10 @@ def _examples(rule: Rule) -> tuple[Example, Example] | None:
     """
     base = _valid(message_types()[rule.message_type.rpartition(".")[2]].DESCRIPTOR)
     broken = (rule.field_path, rule.rule_id)
-    for trial in _changes(base, _fields_at(base, rule.field_path)):
+    trials: Iterable[Message] = _changes(base, _fields_at(base, rule.field_path))
+    if rule.rule_id == "message.oneof":
+        trials = _combined_changes(base, [str(name) for name in rule.parameters["fields"]])
+    for trial in trials:
         if _violations(trial) == [broken]:
             return Example(trial), Example(_repaired(trial, broken))
     return None
@@ -267,6 +273,16 @@ def _fields_at(message: Message, path: str) -> list[Field]:
     if name in fields:
         return [fields[name]]
     return [field for field in fields.values() if field.oneof == name] or list(fields.values())
+
+
+def _combined_changes(message: Message, names: Sequence[str]) -> Iterator[Message]:
+    """Yield copies of a message in which all of these fields have another value."""
+    if not names:
+        yield message
+        return
+    field = fields_of(descriptor_of(message))[names[0]]
+    for trial in _changes(message, [field]):
+        yield from _combined_changes(trial, names[1:])
 
 
 def _changes(message: Message, fields: list[Field]) -> Iterator[Message]:

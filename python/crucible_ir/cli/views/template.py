@@ -25,7 +25,11 @@ _INDENT: Final = "  "
 
 #: The value of a required string, and those to try where a rule has a pattern.
 _PLACEHOLDER: Final = "change-me"
-_PATTERNED: Final = ("0.1.0", "https://example.com")
+_PATTERNED: Final = (
+    "0.1.0",
+    "https://example.com",
+    "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+)
 
 #: A value in ProtoJSON for each kind, except for what depends on the field.
 _SAMPLES: Final[Mapping[Kind, object]] = {
