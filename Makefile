@@ -73,7 +73,7 @@ types: setup ## Check the types with mypy --strict
 	$(BIN)/mypy
 
 # protoc's plugins need an older protobuf than the package's tests, so they run in an environment of
-# their own. The second command imports their output.
+# their own. The second command imports their output. Without Go, gen/go stays as it is.
 generate: setup $(VENV_GENERATE)/.installed $(RULES_PROTO) ## Write everything derived from the schema
 	$(VENV_GENERATE)/bin/python tools/generate.py
 	$(BIN)/python tools/generate_data.py
