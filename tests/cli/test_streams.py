@@ -310,7 +310,7 @@ def test_every_record_before_the_damage_of_a_compressed_stream_is_read(
     name = f"cut.{extension}"
     convert("good.binpbs", name)
     compressed = (folder / name).read_bytes()
-    # gzip ends with eight bytes of checksum and size; after Zstandard's data, a second frame starts.
+    # gzip ends with eight bytes of checksum and size; a second Zstandard frame is only begun.
     if extension.endswith("gz"):
         (folder / name).write_bytes(compressed[:-8])
     else:
