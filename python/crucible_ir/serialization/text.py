@@ -116,10 +116,11 @@ def _reason(message: str, text: str, line: int | None) -> str:
     return f'{owner.rpartition(".")[2]} has no field "{shorten_name(name)}"{guess}'
 
 
+# A group that may backtrack would take memory for each of its characters.
 _TEXT_TOKEN = re.compile(
     r"""
     \#[^\n]*                                          # a comment
-    | "(?:[^"\\\n]|\\.)*" | '(?:[^'\\\n]|\\.)*'       # a string
+    | "(?:[^"\\\n]++|\\.)*+" | '(?:[^'\\\n]++|\\.)*+'   # a string
     | [{}<>\[\]]                                      # brackets
     | (?P<name>[A-Za-z_]\w*)(?=\s*[:{<])              # the name of a field
     """,
