@@ -18,7 +18,9 @@ NANOS_PER_SECOND = 1_000_000_000
 
 _EPOCH = datetime(1970, 1, 1)
 _RFC3339 = re.compile(
-    r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d+))?(?:Z|([+-])(\d\d):(\d\d))", re.ASCII
+    # Python 3.14 reads the hour 24, which RFC 3339 does not have.
+    r"(\d{4}-\d\d-\d\dT(?!24)\d\d:\d\d:\d\d)(?:\.(\d+))?(?:Z|([+-])(\d\d):(\d\d))",
+    re.ASCII,
 )
 #: A date and time without a time zone, such as ``str`` and ``isoformat`` of a datetime return.
 _WITHOUT_ZONE = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?", re.ASCII)
