@@ -84,7 +84,10 @@ def _whole_seconds(seconds: int, nanos: int) -> str:
 
 
 def set_datetime(value: datetime, target: Timestamp) -> None:
-    """Fill a Timestamp from a datetime with a time zone."""
+    """Fill a Timestamp from a datetime with a time zone, which may be one of pandas."""
+    if value != value:
+        # NaT, the missing time of pandas, does not equal itself.
+        raise ConversionError(f"expected a datetime with a time zone, got {value}")
     if value.tzinfo is None or value.utcoffset() is None:
         raise ConversionError(
             "the datetime is naive; give it a time zone, for example"
@@ -98,4 +101,4 @@ def set_datetime(value: datetime, target: Timestamp) -> None:
         ) from None
     target.SetInParent()
     target.seconds = elapsed.days * 86_400 + elapsed.seconds
-    target.nanos = elapsed.microseconds * 1000
+    target.nanos = elapsed.microseconds * 1000 + getattr(value, "nanosecond", 0)
