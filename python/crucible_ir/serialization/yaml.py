@@ -24,6 +24,7 @@ from crucible_ir.serialization.json import parsing
 from crucible_ir.serialization.json.document import ParsedValues
 from crucible_ir.serialization.json.parsing import JsonPositions, decode_utf8
 from crucible_ir.serialization.json.protojson import ProtoJson, to_dict
+from crucible_ir.serialization.json.timestamps import read_timestamp
 from crucible_ir.serialization.limits import MAX_ALIASED_VALUES, MAX_YAML_DEPTH
 from crucible_ir.serialization.positions import PositionTree, position_at
 
@@ -38,7 +39,11 @@ _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _Dumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 #: The dialect of YAML. Errors cannot suggest another reader for short names.
-_YAML = ProtoJson(original_names=True, about_short_names="; write the full name")
+_YAML = ProtoJson(
+    original_names=True,
+    about_short_names="; write the full name",
+    read_timestamp=read_timestamp,
+)
 
 _NULL = {"", "~", "null", "Null", "NULL"}
 _BOOL = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
@@ -92,6 +97,9 @@ def from_yaml(
     limits: Limits | None = None,
 ) -> Message:
     """Read a message from ProtoJSON in YAML.
+
+    Unlike ProtoJSON, it accepts every spelling of a timestamp that RFC 3339 permits, such as
+    ``2025-12-26 12:00:00Z``.
 
     Args:
         data: YAML text, or its UTF-8 bytes.
