@@ -204,6 +204,10 @@ def test_events_are_ingested_from_files_and_exported_to_one() -> None:
     exported = run("export", "--deployment", name, "-o", "all.binpbs.gz")
     assert (exported.status, exported.out) == (0, "all.binpbs.gz: 50 events\n")
     assert list(read_delimited("all.binpbs.gz", v1.FeedbackEvent)) == sent
+    since = run(
+        "export", "--deployment", name, "-o", "since.jsonl", "--since", "2025-12-01t00:00:00z"
+    )
+    assert since.status == 0
     lines = run("export", "--deployment", name, "-o", "-", "--to", "jsonl").lines
     assert [json.loads(line)["id"] for line in lines] == [event.id for event in sent]
 
