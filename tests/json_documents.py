@@ -1,8 +1,9 @@
-"""JSON documents with every kind of value in every field, to compare two verdicts on each."""
+"""JSON documents with every kind of value in every field, and what the reader says about them."""
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from functools import cache
 from typing import Any
@@ -11,6 +12,7 @@ from google.protobuf import json_format
 from hypothesis import strategies as st
 from validation.message_cases import MESSAGE_CLASSES, bases
 
+import crucible_ir as ir
 from crucible_ir.schema.fields import Field, Kind, fields_of
 
 #: Stands for a value that is inserted as text.
@@ -22,7 +24,14 @@ NUMBERS = [
     *("1e20", "1e300", "1e400", "-1e400", "1e-400", "1.00000000000000000001"),
     *("2147483647", "2147483648", "-2147483648", "-2147483649"),
     *("9223372036854775807", "9223372036854775808", "-9223372036854775809"),
-    *("9007199254740993", "9007199254740993.0", "NaN", "Infinity", "-Infinity"),
+    *(
+        "9007199254740993",
+        "9007199254740993.0",
+        "9223372036854775807.0",
+        "NaN",
+        "Infinity",
+        "-Infinity",
+    ),
 ]
 _TIMESTAMPS = [
     *("2000-01-01T00:00:00Z", "2000-01-01T00:00:00.5+01:00", "2000-01-01T00:00:00-00:00"),
@@ -144,3 +153,27 @@ def _places(value: Any) -> Iterator[tuple[Any, Any]]:
         for step, item in value.items() if isinstance(value, dict) else enumerate(value):
             yield value, step
             yield from _places(item)
+
+
+def findings(name: str, text: str, *, validate: bool = True) -> list[str]:
+    """Return why the reader rejects a document, and where; nothing if it accepts the document.
+
+    An example is ``int32.gte at "-1"}``. A number that is an integer as a double is replaced.
+    """
+    try:
+        ir.from_json(text, name, validate=validate)
+    except ir.ValidationError as error:
+        found = [(each.rule_id, each.position) for each in error.violations]
+    except ir.DecodeError as error:
+        found = [(each.reason, each.position) for each in error.errors]
+    else:
+        return []
+    return [f"{reason} at {_value_at(text, position)}" for reason, position in found]
+
+
+def _value_at(text: str, position: ir.Position | None) -> str:
+    assert position is not None
+    assert position.line == 1
+    rest = text[position.column - 1 :]
+    number = re.match(r"-?[0-9][-0-9.eE+]*", rest)
+    return "whole double" if number and float(number[0]).is_integer() else rest
