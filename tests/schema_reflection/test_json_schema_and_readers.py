@@ -105,3 +105,30 @@ def test_only_the_schema_rejects_a_number_that_parsers_round_up() -> None:
     assert not schema_accepts("GenerationOptions", text)
     assert findings("GenerationOptions", text) == []
     assert f"except `{ROUNDED_UP}`" in " ".join(PAGE.split())
+
+
+@pytest.mark.parametrize("name", ir.MESSAGE_TYPES)
+def test_yaml_is_read_alike_except_for_timestamps(name: str) -> None:
+    # An unquoted NaN is a string in YAML.
+    every = [text for text in documents(name) if not re.search(r"[:\[] ?-?(NaN|Infinity)", text)]
+    for text in Random(name).sample(every, min(len(every), examples(300))):
+        if not is_yaml(name, text):
+            assert findings(name, text), text
+        elif findings(name, text):
+            assert re.search(r'"2000-01-01[Tt ]00:00:00[Zz]"', text), text
+
+
+def test_only_yaml_accepts_every_spelling_of_a_timestamp() -> None:
+    [timestamp] = re.findall(r"timestamps such as\s+`(.*)`", PAGE)
+    text = f'{{"id": "e", "timestamp": "{timestamp}"}}'
+    assert not schema_accepts("FeedbackEvent", text)
+    assert findings("FeedbackEvent", text)
+    assert is_yaml("FeedbackEvent", text)
+
+
+def is_yaml(name: str, text: str) -> bool:
+    try:
+        ir.from_yaml(text, name)
+    except ir.Error:
+        return False
+    return True
