@@ -31,7 +31,13 @@ from guard_generator.conditions import (
     take_lengths,
     truth,
 )
-from guard_generator.rules import Fallback, RuleReader, UnsupportedRuleError, set_rules
+from guard_generator.rules import (
+    Fallback,
+    MisplacedRuleError,
+    RuleReader,
+    UnsupportedRuleError,
+    set_rules,
+)
 from guard_generator.statements import (
     UNSURE,
     Block,
@@ -214,6 +220,13 @@ class GuardWriter:
             return self._fallback(message.full_name, error, None)
         if self._reads_maps(message):
             statements.insert(0, Check(NO_HIDDEN_ENTRIES.on(owner)))
+        try:
+            return [*statements, *self._fields(message, owner, scope)]
+        except MisplacedRuleError as error:
+            return self._fallback(message.full_name, error, None)
+
+    def _fields(self, message: Descriptor, owner: str, scope: Scope) -> list[Statement]:
+        statements: list[Statement] = []
         optional = optional_fields(message)
         for member in message.fields:
             oneof = member.containing_oneof
@@ -290,6 +303,8 @@ class GuardWriter:
                 statements = self._repeated(member, rules, value, scope, when)
             else:
                 statements = self._singular(member, rules, value, scope, when)
+        except MisplacedRuleError:
+            raise
         except UnsupportedRuleError as error:
             return self._fallback(member.full_name, error, when)
         if rules.required and present and member.has_presence:
