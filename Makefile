@@ -26,7 +26,7 @@ RULES_PROTO := third_party/buf/validate/validate.proto
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup run check test interop test-protobuf6 lint format check-format types \
+.PHONY: help setup run check test interop witness test-protobuf6 lint format check-format types \
 	generate check-generated breaking release-image check-package bench \
 	bench-exchange fuzz clean
 
@@ -50,6 +50,9 @@ test: setup $(VENV_GENERATE)/.installed $(RULES_PROTO) ## Run every test of Pyth
 # The tests of one language share its build, so one process runs them.
 interop: setup ## Run the tests of the other languages whose tools are installed
 	$(BIN)/python $(PYTEST) --dist loadfile -m toolchain tests/interop $(ARGS)
+
+witness: setup ## Run the conformance tests of protobuf and of protovalidate (needs Node.js and Go)
+	$(BIN)/python tests/witness/run.py
 
 test-protobuf6: $(VENV_PROTOBUF6)/.installed ## Run the tests that depend on protobuf, on its oldest major
 	$(VENV_PROTOBUF6)/bin/python -c 'import google.protobuf as p; print("protobuf", p.__version__)'
