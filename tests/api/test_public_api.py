@@ -38,6 +38,8 @@ ADDED = {
     *("new_document", "new_ensemble", "new_fairness", "new_generation_options"),
     *("new_guardrail", "new_hedging", "new_image_content", "new_message"),
     *("new_metrics_snapshot", "new_output_spec", "new_prompt", "new_reliability_config"),
+    *("new_artifact", "new_evaluation_result", "new_file_content", "new_metric_result"),
+    *("new_model_source", "new_reasoning", "new_traffic_share"),
     *("new_stage_def", "new_stats", "new_thinking", "new_tool_call", "new_tool_choice"),
     *("new_tool_result_content", "new_usage"),
     *("to_text", "from_text", "to_dict", "from_dict"),

@@ -583,7 +583,7 @@ def test_an_optional_oneof_may_be_empty(group: str) -> None:
 
 def test_only_the_assistant_may_say_nothing_without_a_tool_call_or_a_refusal() -> None:
     for role in v1.MessageRole.values()[1:]:
-        message = v1.Message(role=role)
+        message = v1.Message(role=v1.MessageRole.Name(role))
         if role == v1.MessageRole.MESSAGE_ROLE_ASSISTANT:
             assert _broken(message) == set()
             continue

@@ -87,11 +87,13 @@ def remove_message(files: FileDescriptorSet) -> None:
 
 def move_message(files: FileDescriptorSet) -> None:
     moved = DescriptorProto()
-    moved.CopyFrom(message_of(files, "MetricsSnapshot"))
-    messages = file_of(files, "MetricsSnapshot").message_type
-    del messages[list(messages).index(message_of(files, "MetricsSnapshot"))]
+    moved.CopyFrom(message_of(files, "Artifact"))
+    messages = file_of(files, "Artifact").message_type
+    del messages[list(messages).index(message_of(files, "Artifact"))]
     # The old file imports the new one.
-    file_of(files, "DatasetRef").message_type.append(moved)
+    new_file = next(file for file in files.file if file.name.endswith("v1/output.proto"))
+    new_file.message_type.append(moved)
+    file_of(files, "ModelRef").dependency.append(new_file.name)
 
 
 def out_of_its_oneof(files: FileDescriptorSet) -> None:

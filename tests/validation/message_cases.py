@@ -73,7 +73,7 @@ NESTING = 2
 
 #: How many ways to choose the members of oneofs are tried: enough for each member of a Document,
 #: and for each kind of content in a prompt.
-CHOICES = 23
+CHOICES = 24
 
 Edit = Callable[[Message], None]
 
@@ -167,17 +167,41 @@ def bases(name: str) -> tuple[bytes, ...]:
     """Build valid messages of a type: the smallest, one of small messages, and full ones."""
     message_class = MESSAGE_CLASSES[name]
     full = full_messages(message_class)
-    smallest, sparse, first_fields = message_class(), message_class(), message_class()
-    for reduced in (smallest, sparse, first_fields):
-        reduced.CopyFrom(full[0])
-    reduce(smallest, smallest, keeps_messages=False)
-    reduce(sparse, sparse, keeps_messages=True)
-    reduce(first_fields, first_fields, keeps_messages=True, last_first=True)
+    silent = message_class()
+    silent.CopyFrom(full[0])
+    set_roles(silent, v1.MessageRole.MESSAGE_ROLE_ASSISTANT)
     messages = [
-        each.SerializeToString(deterministic=True)
-        for each in (smallest, sparse, first_fields, *full)
+        *(
+            reduced(full[0], keeps_messages, last_first)
+            for last_first in (False, True)
+            for keeps_messages in (False, True)
+        ),
+        reduced(silent, True, True),
+        *full,
     ]
-    return tuple(dict.fromkeys(messages))
+    return tuple(
+        dict.fromkeys(message.SerializeToString(deterministic=True) for message in messages)
+    )
+
+
+def reduced(message: Message, keeps_messages: bool, last_first: bool) -> Message:
+    """Return a copy of a valid message without what no rule requires."""
+    copy = type(message)()
+    copy.CopyFrom(message)
+    reduce(copy, copy, keeps_messages=keeps_messages, last_first=last_first)
+    return copy
+
+
+def set_roles(message: Any, role: v1.MessageRole) -> None:
+    """Set the role of every `Message` in a message, because some need no content."""
+    if isinstance(message, v1.Message):
+        message.role = role
+    for field, value in message.ListFields():
+        if field.message_type and field.message_type.full_name.startswith("crucible_ir."):
+            if is_map(field):
+                continue
+            for item in value if field.is_repeated else [value]:
+                set_roles(item, role)
 
 
 def full_messages(message_class: type[Message]) -> list[Message]:
@@ -213,8 +237,7 @@ def fill(message: Any, choice: int, inside: tuple[str, ...]) -> None:
     exclusive = {
         name
         for rule in rules_of(message.DESCRIPTOR)
-        if rule.rule_id == "message.oneof"
-        for name in rule.parameters["fields"][choice % 2 :: 2]
+        for name in rule.exclusive_fields[choice % 2 :: 2]
     }
     for field in message.DESCRIPTOR.fields:
         if field.name in exclusive:
@@ -226,7 +249,7 @@ def fill(message: Any, choice: int, inside: tuple[str, ...]) -> None:
             continue
         value = getattr(message, field.name)
         if is_map(field):
-            entry = field.message_type.fields_by_name["value"]
+            entry = value_of_map(field)
             is_number = entry.type == FieldDescriptor.TYPE_DOUBLE
             value.update({"loss": valid_scalar(entry), "": math.nan if is_number else ""})
         elif field.is_repeated and field.message_type:
@@ -271,6 +294,12 @@ def is_map(field: FieldDescriptor) -> bool:
     return field.message_type is not None and field.message_type.GetOptions().map_entry
 
 
+def value_of_map(field: FieldDescriptor) -> FieldDescriptor:
+    """Return the field of the values of a map."""
+    assert field.message_type is not None
+    return field.message_type.fields_by_name["value"]
+
+
 def reduce(root: Message, message: Any, *, keeps_messages: bool, last_first: bool = False) -> None:
     """Clear every field of a valid root, or of a message in it, whose removal breaks no rule.
 
@@ -278,8 +307,8 @@ def reduce(root: Message, message: Any, *, keeps_messages: bool, last_first: boo
         root: The root.
         message: The root or a message in it.
         keeps_messages: Whether messages stay, the first of each list, and only become smaller.
-        last_first: Whether to begin with the last field, so that one of the first stays where a rule
-            requires one of several; then only lists of the root stay.
+        last_first: Whether to begin with the last field, so that one of the first stays where a
+            rule requires one of several; then only lists of the root stay.
     """
     for field, _ in message.ListFields()[:: -1 if last_first else 1]:
         is_nested = field.message_type and field.message_type.full_name not in WELL_KNOWN
@@ -329,7 +358,7 @@ def edits_at(site: Site) -> Iterator[Edit]:
         for data in UNKNOWN_FIELDS:
             yield partial(merge, site, data)
     if is_map(field):
-        value = field.message_type.fields_by_name["value"]
+        value = value_of_map(field)
         for values in ((), scalars(value)[:1], scalars(value)[1:3]):
             yield partial(assign_map, site, dict(zip(("", "a"), values, strict=False)))
     elif field.is_repeated and field.message_type:

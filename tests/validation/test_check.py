@@ -179,7 +179,8 @@ def test_a_path_quotes_the_numeric_keys_of_a_map() -> None:
         (v1.Message(text="hi"), "role: must be set [required]"),
         (
             v1.ContentPart(),
-            "part: exactly one of text, image, audio, tool_result, reasoning, file, other must be set [required]",
+            "part: exactly one of text, image, audio, tool_result, reasoning, file, other must be"
+            " set [required]",
         ),
         (
             v1.Message(role=USER),

@@ -156,12 +156,7 @@ def _every_field() -> Iterator[tuple[Descriptor, FieldDescriptor]]:
 def _full(descriptor: Descriptor) -> Any:
     """Return a message with every field set; of a oneof or its rule, the last member."""
     message = minimal(descriptor)
-    exclusive = {
-        name
-        for rule in rules_of(descriptor)
-        if rule.rule_id == "message.oneof"
-        for name in rule.parameters["fields"][:-1]
-    }
+    exclusive = {name for rule in rules_of(descriptor) for name in rule.exclusive_fields[:-1]}
     for field in descriptor.fields:
         if field.name in exclusive:
             continue

@@ -93,8 +93,8 @@ sha256+b64u:LCa0a2j_xo_5m0U8HTBBNBNCLXBkg7-g-YpeiGJm564= multihash+base58:QmRZxt
 a:b a.b_c-d+e:F
 """
 INVALID_DIGESTS = """
-sha256 sha256: :abc SHA256:abc sha256:a:b sha256:a/b sha+:abc +sha:abc sha++256:abc sha256:é 6c3c624b
-sha256:a.b
+sha256 sha256: :abc SHA256:abc sha256:a:b sha256:a/b sha+:abc +sha:abc sha++256:abc sha256:é
+6c3c624b sha256:a.b
 """
 BLANK_DIGESTS = ["", " sha1:0a", "sha1:0a ", "sha1:0a\n", "sha1: 0a", "sha1:0a\x00"]
 

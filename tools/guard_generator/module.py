@@ -388,7 +388,8 @@ class GuardWriter:
         if given:
             raise UnsupportedRuleError(", ".join(f"{kind}.{rule}" for rule in given))
         statements += [Check(condition.on(value)) for condition in cel_conditions(member, rules)]
-        return conditional(statements, when)
+        # Without rules of its own, only its items are checked, and an empty field has none.
+        return conditional(statements, when if rules.ListFields() else None)
 
     def _list(
         self,

@@ -45,7 +45,7 @@ class Kind(Enum):
 
 
 class Resolution(Enum):
-    """A way to find the message that a reference names; see ``ReferenceResolution`` of the schema."""
+    """A way to find the message that a reference names: ``ReferenceResolution`` of the schema."""
 
     BY_ID = options_pb2.REFERENCE_RESOLUTION_BY_ID
     BY_VERSION_OF_MODEL = options_pb2.REFERENCE_RESOLUTION_BY_VERSION_OF_MODEL

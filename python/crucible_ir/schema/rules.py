@@ -67,6 +67,12 @@ class Rule:
     description: str = ""
     meaning: str = ""
 
+    @property
+    def exclusive_fields(self) -> tuple[str, ...]:
+        """The fields of which at most one may be set; empty for every rule but `message.oneof`."""
+        fields: Any = self.parameters["fields"] if self.rule_id == "message.oneof" else ()
+        return tuple(fields)
+
 
 @cache
 def rules_of(message: Descriptor) -> tuple[Rule, ...]:

@@ -124,10 +124,9 @@ def _drop_rules_of_new_fields(rules: dict[Hashable, Rule], known: Mapping[str, s
         known: The new names of the fields that are in both versions.
     """
     for key, rule in list(rules.items()):
-        if rule.rule_id == "message.oneof" and not rule.parameters["required"]:
-            fields = cast("tuple[str, ...]", rule.parameters["fields"])
-            if len(known.keys() & set(fields)) <= 1:
-                del rules[key]
+        settable = known.keys() & set(rule.exclusive_fields)
+        if rule.exclusive_fields and not rule.parameters["required"] and len(settable) <= 1:
+            del rules[key]
 
 
 def _is_recorded(old: SchemaVersion, place: str, text: str | None) -> bool:

@@ -50,8 +50,8 @@ def detect_type(document: ParsedDocument, format_: Format) -> type[Message]:
     The candidates are ``Document`` and the types that a ``Document`` can contain. A text document
     has the type that has a field for every key, and whose required fields are all set if several
     types have such fields. Fields of later releases count only if no type of the first release has
-    all keys, so that a newer schema does not change the type of an older document. A binary document
-    has the numbers of fields and no names, so only ``Document`` is detected.
+    all keys, so that a newer schema does not change the type of an older document. A binary
+    document has the numbers of fields and no names, so only ``Document`` is detected.
 
     Args:
         document: The parsed document.

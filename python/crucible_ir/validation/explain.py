@@ -217,8 +217,8 @@ def _examples(rule: Rule) -> tuple[Example, Example] | None:
     base = _valid(message_types()[rule.message_type.rpartition(".")[2]].DESCRIPTOR)
     broken = (rule.field_path, rule.rule_id)
     trials: Iterable[Message] = _changes(base, _fields_at(base, rule.field_path))
-    if rule.rule_id == "message.oneof":
-        trials = _combined_changes(base, [str(name) for name in rule.parameters["fields"]])
+    if rule.exclusive_fields:
+        trials = _combined_changes(base, rule.exclusive_fields)
     for trial in trials:
         if _violations(trial) == [broken]:
             return Example(trial), Example(_repaired(trial, broken))

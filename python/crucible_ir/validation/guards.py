@@ -684,10 +684,9 @@ def guard_tool_result_content(m: v1.ToolResultContent) -> bool:
     # required, string.max_bytes
     if not 0 < len(m.tool_call_id) <= 128 and not _fits(m.tool_call_id, 512):
         return False
-    if len(m.parts) > 0:
-        for parts_item in m.parts[:]:
-            if not guard_content_part(parts_item):
-                return False
+    for parts_item in m.parts[:]:
+        if not guard_content_part(parts_item):
+            return False
     return True
 
 

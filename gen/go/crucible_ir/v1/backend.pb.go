@@ -344,25 +344,26 @@ var File_crucible_ir_v1_backend_proto protoreflect.FileDescriptor
 
 const file_crucible_ir_v1_backend_proto_rawDesc = "" +
 	"\n" +
-	"\x1ccrucible_ir/v1/backend.proto\x12\x0ecrucible_ir.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1ccrucible_ir/v1/options.proto\x1a\x1cgoogle/protobuf/struct.proto\"\xff\x02\n" +
+	"\x1ccrucible_ir/v1/backend.proto\x12\x0ecrucible_ir.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1ccrucible_ir/v1/options.proto\x1a\x1cgoogle/protobuf/struct.proto\"\xc1\x03\n" +
 	"\n" +
-	"BackendRef\x12\x1b\n" +
-	"\x02id\x18\x01 \x01(\tB\v\xbaH\b\xc8\x01\x01r\x03(\x80\x04R\x02id\x12,\n" +
+	"BackendRef\x12\x1f\n" +
+	"\x02id\x18\x01 \x01(\tB\x0f\xbaH\b\xc8\x01\x01r\x03(\x80\x04\xf0\xc9\x18\x01R\x02id\x12,\n" +
 	"\aprofile\x18\x02 \x01(\tB\r\xda\xc9\x18\t\"default\"H\x00R\aprofile\x88\x01\x01\x121\n" +
-	"\aoptions\x18\x03 \x01(\v2\x17.google.protobuf.StructR\aoptions\x12(\n" +
-	"\rmodel_version\x18\x04 \x01(\tH\x01R\fmodelVersion\x88\x01\x01\x12&\n" +
-	"\fendpoint_url\x18\x05 \x01(\tH\x02R\vendpointUrl\x88\x01\x01\x12(\n" +
-	"\rdeployment_id\x18\x06 \x01(\tH\x03R\fdeploymentId\x88\x01\x01\x126\n" +
-	"\bfallback\x18\a \x01(\v2\x1a.crucible_ir.v1.BackendRefR\bfallbackB\n" +
+	"\aoptions\x18\x03 \x01(\v2\x17.google.protobuf.StructR\aoptions\x12@\n" +
+	"\rmodel_version\x18\x04 \x01(\tB\x16\xe2\xc9\x18\fModelVersion\xea\xc9\x18\x02\x01\x03H\x01R\fmodelVersion\x88\x01\x01\x12&\n" +
+	"\fendpoint_url\x18\x05 \x01(\tH\x02R\vendpointUrl\x88\x01\x01\x12>\n" +
+	"\rdeployment_id\x18\x06 \x01(\tB\x14\xe2\xc9\x18\x10DeploymentConfigH\x03R\fdeploymentId\x88\x01\x01\x12F\n" +
+	"\bfallback\x18\a \x01(\v2\x1a.crucible_ir.v1.BackendRefB\x0e\xe2\xc9\x18\n" +
+	"BackendRefR\bfallbackB\n" +
 	"\n" +
 	"\b_profileB\x10\n" +
 	"\x0e_model_versionB\x0f\n" +
 	"\r_endpoint_urlB\x10\n" +
-	"\x0e_deployment_id\"\xf2\n" +
+	"\x0e_deployment_id\"\x84\v\n" +
+	"\fCapabilities\x12<\n" +
 	"\n" +
-	"\fCapabilities\x12*\n" +
-	"\n" +
-	"backend_id\x18\x01 \x01(\tB\v\xbaH\b\xc8\x01\x01r\x03(\x80\x04R\tbackendId\x12'\n" +
+	"backend_id\x18\x01 \x01(\tB\x1d\xbaH\b\xc8\x01\x01r\x03(\x80\x04\xe2\xc9\x18\n" +
+	"BackendRef\xf0\xc9\x18\x01R\tbackendId\x12'\n" +
 	"\bprovider\x18\x02 \x01(\tB\v\xbaH\b\xc8\x01\x01r\x03(\x80\x04R\bprovider\x12\x16\n" +
 	"\x06models\x18\x03 \x03(\tR\x06models\x12(\n" +
 	"\rdefault_model\x18\x04 \x01(\tH\x00R\fdefaultModel\x88\x01\x01\x12<\n" +

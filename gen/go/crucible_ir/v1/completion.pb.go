@@ -13,6 +13,7 @@ import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	structpb "google.golang.org/protobuf/types/known/structpb"
+	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
@@ -41,6 +42,10 @@ const (
 	FinishReason_FINISH_REASON_CONTENT_FILTER FinishReason = 4
 	// The backend failed.
 	FinishReason_FINISH_REASON_ERROR FinishReason = 5
+	// The model refused to answer.
+	FinishReason_FINISH_REASON_REFUSAL FinishReason = 6
+	// The backend paused a long turn; the caller may continue it.
+	FinishReason_FINISH_REASON_PAUSE FinishReason = 7
 )
 
 // Enum value maps for FinishReason.
@@ -52,6 +57,8 @@ var (
 		3: "FINISH_REASON_TOOL_CALLS",
 		4: "FINISH_REASON_CONTENT_FILTER",
 		5: "FINISH_REASON_ERROR",
+		6: "FINISH_REASON_REFUSAL",
+		7: "FINISH_REASON_PAUSE",
 	}
 	FinishReason_value = map[string]int32{
 		"FINISH_REASON_UNSPECIFIED":    0,
@@ -60,6 +67,8 @@ var (
 		"FINISH_REASON_TOOL_CALLS":     3,
 		"FINISH_REASON_CONTENT_FILTER": 4,
 		"FINISH_REASON_ERROR":          5,
+		"FINISH_REASON_REFUSAL":        6,
+		"FINISH_REASON_PAUSE":          7,
 	}
 )
 
@@ -105,6 +114,9 @@ type Completion struct {
 	// The time from request to the first token, in milliseconds. Range: 0 or more. Unset: not
 	// measured.
 	TimeToFirstTokenMs *int32 `protobuf:"varint,5,opt,name=time_to_first_token_ms,json=timeToFirstTokenMs,proto3,oneof" json:"time_to_first_token_ms,omitempty"`
+	// Identifies the answer, because several answers may belong to one request. Unset: not stated;
+	// the request identifies the answer.
+	ResponseId *string `protobuf:"bytes,10,opt,name=response_id,json=responseId,proto3,oneof" json:"response_id,omitempty"`
 	// The id of the request that is answered. Unset: not stated.
 	RequestId *string `protobuf:"bytes,6,opt,name=request_id,json=requestId,proto3,oneof" json:"request_id,omitempty"`
 	// Identifies the distributed trace that the request belongs to. Unset: not stated.
@@ -113,7 +125,9 @@ type Completion struct {
 	RawResponse *structpb.Struct `protobuf:"bytes,8,opt,name=raw_response,json=rawResponse,proto3" json:"raw_response,omitempty"`
 	// Additional metadata about the completion. Opaque: any JSON object, never validated. Unset: not
 	// stated.
-	Metadata      *structpb.Struct `protobuf:"bytes,9,opt,name=metadata,proto3" json:"metadata,omitempty"`
+	Metadata *structpb.Struct `protobuf:"bytes,9,opt,name=metadata,proto3" json:"metadata,omitempty"`
+	// When the answer was given. Range: years 1 to 9999, the range of RFC 3339. Unset: not known.
+	CreatedAt     *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -183,6 +197,13 @@ func (x *Completion) GetTimeToFirstTokenMs() int32 {
 	return 0
 }
 
+func (x *Completion) GetResponseId() string {
+	if x != nil && x.ResponseId != nil {
+		return *x.ResponseId
+	}
+	return ""
+}
+
 func (x *Completion) GetRequestId() string {
 	if x != nil && x.RequestId != nil {
 		return *x.RequestId
@@ -211,6 +232,13 @@ func (x *Completion) GetMetadata() *structpb.Struct {
 	return nil
 }
 
+func (x *Completion) GetCreatedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CreatedAt
+	}
+	return nil
+}
+
 // One of the alternative answers of a completion.
 type Choice struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -220,8 +248,12 @@ type Choice struct {
 	Message *Message `protobuf:"bytes,2,opt,name=message,proto3" json:"message,omitempty"`
 	// Why generation stopped. Closed vocabulary. Unset: not known.
 	FinishReason FinishReason `protobuf:"varint,3,opt,name=finish_reason,json=finishReason,proto3,enum=crucible_ir.v1.FinishReason" json:"finish_reason,omitempty"`
-	// The model's thinking before it answered. Unset: none.
-	Thinking      *Thinking `protobuf:"bytes,4,opt,name=thinking,proto3" json:"thinking,omitempty"`
+	// The model's thinking before it answered. Newer writers use a reasoning part of the message,
+	// which keeps its place and its signature; not both. Unset: none.
+	Thinking *Thinking `protobuf:"bytes,4,opt,name=thinking,proto3" json:"thinking,omitempty"`
+	// Additional metadata about the choice. Opaque: any JSON object, never validated. Unset: not
+	// stated.
+	Metadata      *structpb.Struct `protobuf:"bytes,5,opt,name=metadata,proto3" json:"metadata,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -284,6 +316,13 @@ func (x *Choice) GetThinking() *Thinking {
 	return nil
 }
 
+func (x *Choice) GetMetadata() *structpb.Struct {
+	if x != nil {
+		return x.Metadata
+	}
+	return nil
+}
+
 // A model's thinking, as far as the backend exposes it.
 type Thinking struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -342,7 +381,8 @@ func (x *Thinking) GetTokens() int32 {
 // The tokens used by one completion.
 type Usage struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The number of tokens in the prompt. Range: 0 or more. Unset: not known.
+	// The number of tokens in the prompt, with those that came from a cache or were written to one.
+	// Range: 0 or more. Unset: not known.
 	PromptTokens *int32 `protobuf:"varint,1,opt,name=prompt_tokens,json=promptTokens,proto3,oneof" json:"prompt_tokens,omitempty"`
 	// The number of tokens in the answer. Range: 0 or more. Unset: not known.
 	CompletionTokens *int32 `protobuf:"varint,2,opt,name=completion_tokens,json=completionTokens,proto3,oneof" json:"completion_tokens,omitempty"`
@@ -351,9 +391,11 @@ type Usage struct {
 	// The number of tokens used for thinking. Range: 0 or more. Unset: not known.
 	ThinkingTokens *int32 `protobuf:"varint,4,opt,name=thinking_tokens,json=thinkingTokens,proto3,oneof" json:"thinking_tokens,omitempty"`
 	// The number of prompt tokens that came from a cache. Range: 0 or more. Unset: not known.
-	CachedTokens  *int32 `protobuf:"varint,5,opt,name=cached_tokens,json=cachedTokens,proto3,oneof" json:"cached_tokens,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	CachedTokens *int32 `protobuf:"varint,5,opt,name=cached_tokens,json=cachedTokens,proto3,oneof" json:"cached_tokens,omitempty"`
+	// The number of prompt tokens that were written to a cache. Range: 0 or more. Unset: not known.
+	CacheWriteTokens *int32 `protobuf:"varint,6,opt,name=cache_write_tokens,json=cacheWriteTokens,proto3,oneof" json:"cache_write_tokens,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *Usage) Reset() {
@@ -421,11 +463,18 @@ func (x *Usage) GetCachedTokens() int32 {
 	return 0
 }
 
+func (x *Usage) GetCacheWriteTokens() int32 {
+	if x != nil && x.CacheWriteTokens != nil {
+		return *x.CacheWriteTokens
+	}
+	return 0
+}
+
 var File_crucible_ir_v1_completion_proto protoreflect.FileDescriptor
 
 const file_crucible_ir_v1_completion_proto_rawDesc = "" +
 	"\n" +
-	"\x1fcrucible_ir/v1/completion.proto\x12\x0ecrucible_ir.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1bcrucible_ir/v1/prompt.proto\x1a\x1cgoogle/protobuf/struct.proto\"\xfa\x03\n" +
+	"\x1fcrucible_ir/v1/completion.proto\x12\x0ecrucible_ir.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1ccrucible_ir/v1/options.proto\x1a\x1bcrucible_ir/v1/prompt.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb7\x05\n" +
 	"\n" +
 	"Completion\x120\n" +
 	"\achoices\x18\x01 \x03(\v2\x16.crucible_ir.v1.ChoiceR\achoices\x12\x19\n" +
@@ -433,47 +482,58 @@ const file_crucible_ir_v1_completion_proto_rawDesc = "" +
 	"\x05usage\x18\x03 \x01(\v2\x15.crucible_ir.v1.UsageR\x05usage\x12+\n" +
 	"\n" +
 	"latency_ms\x18\x04 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00H\x01R\tlatencyMs\x88\x01\x01\x12@\n" +
-	"\x16time_to_first_token_ms\x18\x05 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00H\x02R\x12timeToFirstTokenMs\x88\x01\x01\x12\"\n" +
+	"\x16time_to_first_token_ms\x18\x05 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00H\x02R\x12timeToFirstTokenMs\x88\x01\x01\x123\n" +
+	"\vresponse_id\x18\n" +
+	" \x01(\tB\r\xf0\xc9\x18\x01\x82\xca\x18\x050.3.0H\x03R\n" +
+	"responseId\x88\x01\x01\x122\n" +
 	"\n" +
-	"request_id\x18\x06 \x01(\tH\x03R\trequestId\x88\x01\x01\x12\x1e\n" +
-	"\btrace_id\x18\a \x01(\tH\x04R\atraceId\x88\x01\x01\x12:\n" +
+	"request_id\x18\x06 \x01(\tB\x0e\xe2\xc9\x18\x06Prompt\xf0\xc9\x18\x01H\x04R\trequestId\x88\x01\x01\x12\x1e\n" +
+	"\btrace_id\x18\a \x01(\tH\x05R\atraceId\x88\x01\x01\x12:\n" +
 	"\fraw_response\x18\b \x01(\v2\x17.google.protobuf.StructR\vrawResponse\x123\n" +
-	"\bmetadata\x18\t \x01(\v2\x17.google.protobuf.StructR\bmetadataB\b\n" +
+	"\bmetadata\x18\t \x01(\v2\x17.google.protobuf.StructR\bmetadata\x12f\n" +
+	"\n" +
+	"created_at\x18\v \x01(\v2\x1a.google.protobuf.TimestampB+\xbaH\x1f\xb2\x01\x1c\"\r\b\xff\x82\xd1\xff\xaf\a\x10\xff\x93\xeb\xdc\x032\v\b\x80\x92\xb8Ø\xfe\xff\xff\xff\x01\x82\xca\x18\x050.3.0R\tcreatedAtB\b\n" +
 	"\x06_modelB\r\n" +
 	"\v_latency_msB\x19\n" +
-	"\x17_time_to_first_token_msB\r\n" +
+	"\x17_time_to_first_token_msB\x0e\n" +
+	"\f_response_idB\r\n" +
 	"\v_request_idB\v\n" +
-	"\t_trace_id\"\xec\x01\n" +
+	"\t_trace_id\"\xac\x02\n" +
 	"\x06Choice\x12\"\n" +
 	"\x05index\x18\x01 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00H\x00R\x05index\x88\x01\x01\x121\n" +
 	"\amessage\x18\x02 \x01(\v2\x17.crucible_ir.v1.MessageR\amessage\x12K\n" +
 	"\rfinish_reason\x18\x03 \x01(\x0e2\x1c.crucible_ir.v1.FinishReasonB\b\xbaH\x05\x82\x01\x02\x10\x01R\ffinishReason\x124\n" +
-	"\bthinking\x18\x04 \x01(\v2\x18.crucible_ir.v1.ThinkingR\bthinkingB\b\n" +
+	"\bthinking\x18\x04 \x01(\v2\x18.crucible_ir.v1.ThinkingR\bthinking\x12>\n" +
+	"\bmetadata\x18\x05 \x01(\v2\x17.google.protobuf.StructB\t\x82\xca\x18\x050.3.0R\bmetadataB\b\n" +
 	"\x06_index\"f\n" +
 	"\bThinking\x12\x1d\n" +
 	"\acontent\x18\x01 \x01(\tH\x00R\acontent\x88\x01\x01\x12$\n" +
 	"\x06tokens\x18\x02 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00H\x01R\x06tokens\x88\x01\x01B\n" +
 	"\n" +
 	"\b_contentB\t\n" +
-	"\a_tokens\"\xef\x02\n" +
+	"\a_tokens\"\xcb\x03\n" +
 	"\x05Usage\x121\n" +
 	"\rprompt_tokens\x18\x01 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00H\x00R\fpromptTokens\x88\x01\x01\x129\n" +
 	"\x11completion_tokens\x18\x02 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00H\x01R\x10completionTokens\x88\x01\x01\x12/\n" +
 	"\ftotal_tokens\x18\x03 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00H\x02R\vtotalTokens\x88\x01\x01\x125\n" +
 	"\x0fthinking_tokens\x18\x04 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00H\x03R\x0ethinkingTokens\x88\x01\x01\x121\n" +
-	"\rcached_tokens\x18\x05 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00H\x04R\fcachedTokens\x88\x01\x01B\x10\n" +
+	"\rcached_tokens\x18\x05 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00H\x04R\fcachedTokens\x88\x01\x01\x12C\n" +
+	"\x12cache_write_tokens\x18\x06 \x01(\x05B\x10\xbaH\x04\x1a\x02(\x00\x82\xca\x18\x050.3.0H\x05R\x10cacheWriteTokens\x88\x01\x01B\x10\n" +
 	"\x0e_prompt_tokensB\x14\n" +
 	"\x12_completion_tokensB\x0f\n" +
 	"\r_total_tokensB\x12\n" +
 	"\x10_thinking_tokensB\x10\n" +
-	"\x0e_cached_tokens*\xb8\x01\n" +
+	"\x0e_cached_tokensB\x15\n" +
+	"\x13_cache_write_tokens*\x82\x02\n" +
 	"\fFinishReason\x12\x1d\n" +
 	"\x19FINISH_REASON_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12FINISH_REASON_STOP\x10\x01\x12\x18\n" +
 	"\x14FINISH_REASON_LENGTH\x10\x02\x12\x1c\n" +
 	"\x18FINISH_REASON_TOOL_CALLS\x10\x03\x12 \n" +
 	"\x1cFINISH_REASON_CONTENT_FILTER\x10\x04\x12\x17\n" +
-	"\x13FINISH_REASON_ERROR\x10\x05B_\n" +
+	"\x13FINISH_REASON_ERROR\x10\x05\x12$\n" +
+	"\x15FINISH_REASON_REFUSAL\x10\x06\x1a\t\x82\xca\x18\x050.3.0\x12\"\n" +
+	"\x13FINISH_REASON_PAUSE\x10\a\x1a\t\x82\xca\x18\x050.3.0B_\n" +
 	"\x11org.crucibleir.v1P\x01ZHgithub.com/north-shore-ai/crucible-ir/gen/go/crucible_ir/v1;crucibleirv1b\x06proto3"
 
 var (
@@ -491,27 +551,30 @@ func file_crucible_ir_v1_completion_proto_rawDescGZIP() []byte {
 var file_crucible_ir_v1_completion_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
 var file_crucible_ir_v1_completion_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
 var file_crucible_ir_v1_completion_proto_goTypes = []any{
-	(FinishReason)(0),       // 0: crucible_ir.v1.FinishReason
-	(*Completion)(nil),      // 1: crucible_ir.v1.Completion
-	(*Choice)(nil),          // 2: crucible_ir.v1.Choice
-	(*Thinking)(nil),        // 3: crucible_ir.v1.Thinking
-	(*Usage)(nil),           // 4: crucible_ir.v1.Usage
-	(*structpb.Struct)(nil), // 5: google.protobuf.Struct
-	(*Message)(nil),         // 6: crucible_ir.v1.Message
+	(FinishReason)(0),             // 0: crucible_ir.v1.FinishReason
+	(*Completion)(nil),            // 1: crucible_ir.v1.Completion
+	(*Choice)(nil),                // 2: crucible_ir.v1.Choice
+	(*Thinking)(nil),              // 3: crucible_ir.v1.Thinking
+	(*Usage)(nil),                 // 4: crucible_ir.v1.Usage
+	(*structpb.Struct)(nil),       // 5: google.protobuf.Struct
+	(*timestamppb.Timestamp)(nil), // 6: google.protobuf.Timestamp
+	(*Message)(nil),               // 7: crucible_ir.v1.Message
 }
 var file_crucible_ir_v1_completion_proto_depIdxs = []int32{
 	2, // 0: crucible_ir.v1.Completion.choices:type_name -> crucible_ir.v1.Choice
 	4, // 1: crucible_ir.v1.Completion.usage:type_name -> crucible_ir.v1.Usage
 	5, // 2: crucible_ir.v1.Completion.raw_response:type_name -> google.protobuf.Struct
 	5, // 3: crucible_ir.v1.Completion.metadata:type_name -> google.protobuf.Struct
-	6, // 4: crucible_ir.v1.Choice.message:type_name -> crucible_ir.v1.Message
-	0, // 5: crucible_ir.v1.Choice.finish_reason:type_name -> crucible_ir.v1.FinishReason
-	3, // 6: crucible_ir.v1.Choice.thinking:type_name -> crucible_ir.v1.Thinking
-	7, // [7:7] is the sub-list for method output_type
-	7, // [7:7] is the sub-list for method input_type
-	7, // [7:7] is the sub-list for extension type_name
-	7, // [7:7] is the sub-list for extension extendee
-	0, // [0:7] is the sub-list for field type_name
+	6, // 4: crucible_ir.v1.Completion.created_at:type_name -> google.protobuf.Timestamp
+	7, // 5: crucible_ir.v1.Choice.message:type_name -> crucible_ir.v1.Message
+	0, // 6: crucible_ir.v1.Choice.finish_reason:type_name -> crucible_ir.v1.FinishReason
+	3, // 7: crucible_ir.v1.Choice.thinking:type_name -> crucible_ir.v1.Thinking
+	5, // 8: crucible_ir.v1.Choice.metadata:type_name -> google.protobuf.Struct
+	9, // [9:9] is the sub-list for method output_type
+	9, // [9:9] is the sub-list for method input_type
+	9, // [9:9] is the sub-list for extension type_name
+	9, // [9:9] is the sub-list for extension extendee
+	0, // [0:9] is the sub-list for field type_name
 }
 
 func init() { file_crucible_ir_v1_completion_proto_init() }
@@ -519,6 +582,7 @@ func file_crucible_ir_v1_completion_proto_init() {
 	if File_crucible_ir_v1_completion_proto != nil {
 		return
 	}
+	file_crucible_ir_v1_options_proto_init()
 	file_crucible_ir_v1_prompt_proto_init()
 	file_crucible_ir_v1_completion_proto_msgTypes[0].OneofWrappers = []any{}
 	file_crucible_ir_v1_completion_proto_msgTypes[1].OneofWrappers = []any{}

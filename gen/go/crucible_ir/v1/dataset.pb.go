@@ -236,7 +236,15 @@ type DatasetRef struct {
 	FormatKind isDatasetRef_FormatKind `protobuf_oneof:"format_kind"`
 	// The columns that the reader expects, in a notation agreed with the provider. Opaque: any JSON
 	// object, never validated. Unset: not stated.
-	Schema        *structpb.Struct `protobuf:"bytes,10,opt,name=schema,proto3" json:"schema,omitempty"`
+	Schema *structpb.Struct `protobuf:"bytes,10,opt,name=schema,proto3" json:"schema,omitempty"`
+	// The configuration of the dataset, for example a language. Unset: the provider's default one.
+	Subset *string `protobuf:"bytes,11,opt,name=subset,proto3,oneof" json:"subset,omitempty"`
+	// Where the data is. Unset: the provider finds it by the name.
+	Uri *string `protobuf:"bytes,12,opt,name=uri,proto3,oneof" json:"uri,omitempty"`
+	// The digest of the data as algorithm and encoded value, in the grammar of OCI digests, for
+	// example sha256 and 64 hexadecimal digits with a colon between them. A git hash is written as
+	// sha1, the eight digits of MLflow as mlflow. Range: algorithm:encoded. Unset: not known.
+	Digest        *string `protobuf:"bytes,13,opt,name=digest,proto3,oneof" json:"digest,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -374,6 +382,27 @@ func (x *DatasetRef) GetSchema() *structpb.Struct {
 	return nil
 }
 
+func (x *DatasetRef) GetSubset() string {
+	if x != nil && x.Subset != nil {
+		return *x.Subset
+	}
+	return ""
+}
+
+func (x *DatasetRef) GetUri() string {
+	if x != nil && x.Uri != nil {
+		return *x.Uri
+	}
+	return ""
+}
+
+func (x *DatasetRef) GetDigest() string {
+	if x != nil && x.Digest != nil {
+		return *x.Digest
+	}
+	return ""
+}
+
 type isDatasetRef_ProviderKind interface {
 	isDatasetRef_ProviderKind()
 }
@@ -432,10 +461,10 @@ var File_crucible_ir_v1_dataset_proto protoreflect.FileDescriptor
 
 const file_crucible_ir_v1_dataset_proto_rawDesc = "" +
 	"\n" +
-	"\x1ccrucible_ir/v1/dataset.proto\x12\x0ecrucible_ir.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1ccrucible_ir/v1/options.proto\x1a\x1cgoogle/protobuf/struct.proto\"\xd4\x04\n" +
+	"\x1ccrucible_ir/v1/dataset.proto\x12\x0ecrucible_ir.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1ccrucible_ir/v1/options.proto\x1a\x1cgoogle/protobuf/struct.proto\"\x9c\x06\n" +
 	"\n" +
-	"DatasetRef\x12\x1f\n" +
-	"\x04name\x18\x01 \x01(\tB\v\xbaH\b\xc8\x01\x01r\x03(\x80\x04R\x04name\x12g\n" +
+	"DatasetRef\x12#\n" +
+	"\x04name\x18\x01 \x01(\tB\x0f\xbaH\b\xc8\x01\x01r\x03(\x80\x04\xf0\xc9\x18\x01R\x04name\x12g\n" +
 	"\bprovider\x18\x02 \x01(\x0e2\x1f.crucible_ir.v1.DatasetProviderB(\xda\xc9\x18$\"DATASET_PROVIDER_CRUCIBLE_DATASETS\"H\x00R\bprovider\x12)\n" +
 	"\x0fcustom_provider\x18\x03 \x01(\tH\x00R\x0ecustomProvider\x12O\n" +
 	"\x05split\x18\x04 \x01(\x0e2\x1c.crucible_ir.v1.DatasetSplitB\x19\xda\xc9\x18\x15\"DATASET_SPLIT_TRAIN\"H\x01R\x05split\x12#\n" +
@@ -445,13 +474,19 @@ const file_crucible_ir_v1_dataset_proto_rawDesc = "" +
 	"\x06format\x18\b \x01(\x0e2\x1d.crucible_ir.v1.DatasetFormatH\x02R\x06format\x12%\n" +
 	"\rcustom_format\x18\t \x01(\tH\x02R\fcustomFormat\x12/\n" +
 	"\x06schema\x18\n" +
-	" \x01(\v2\x17.google.protobuf.StructR\x06schemaB\x0f\n" +
+	" \x01(\v2\x17.google.protobuf.StructR\x06schema\x12&\n" +
+	"\x06subset\x18\v \x01(\tB\t\x82\xca\x18\x050.3.0H\x04R\x06subset\x88\x01\x01\x12 \n" +
+	"\x03uri\x18\f \x01(\tB\t\x82\xca\x18\x050.3.0H\x05R\x03uri\x88\x01\x01\x12Z\n" +
+	"\x06digest\x18\r \x01(\tB=\xbaH1r/2-^[a-z0-9]+([+._-][a-z0-9]+)*:[a-zA-Z0-9=_-]+$\x82\xca\x18\x050.3.0H\x06R\x06digest\x88\x01\x01B\x0f\n" +
 	"\rprovider_kindB\f\n" +
 	"\n" +
 	"split_kindB\r\n" +
 	"\vformat_kindB\n" +
 	"\n" +
-	"\b_version*}\n" +
+	"\b_versionB\t\n" +
+	"\a_subsetB\x06\n" +
+	"\x04_uriB\t\n" +
+	"\a_digest*}\n" +
 	"\x0fDatasetProvider\x12 \n" +
 	"\x1cDATASET_PROVIDER_UNSPECIFIED\x10\x00\x12&\n" +
 	"\"DATASET_PROVIDER_CRUCIBLE_DATASETS\x10\x01\x12 \n" +

@@ -164,27 +164,47 @@ const (
 	DeploymentState_DEPLOYMENT_STATE_FAILED DeploymentState = 5
 	// Taken down.
 	DeploymentState_DEPLOYMENT_STATE_TERMINATED DeploymentState = 6
+	// Serving a small share of traffic, to be observed.
+	DeploymentState_DEPLOYMENT_STATE_CANARY DeploymentState = 7
+	// Taking over all traffic.
+	DeploymentState_DEPLOYMENT_STATE_PROMOTING DeploymentState = 8
+	// Returning to the previous version.
+	DeploymentState_DEPLOYMENT_STATE_ROLLING_BACK DeploymentState = 9
+	// Serving while it changes.
+	DeploymentState_DEPLOYMENT_STATE_UPDATING DeploymentState = 10
+	// Not serving, on request; it can be started again.
+	DeploymentState_DEPLOYMENT_STATE_STOPPED DeploymentState = 11
 )
 
 // Enum value maps for DeploymentState.
 var (
 	DeploymentState_name = map[int32]string{
-		0: "DEPLOYMENT_STATE_UNSPECIFIED",
-		1: "DEPLOYMENT_STATE_PENDING",
-		2: "DEPLOYMENT_STATE_DEPLOYING",
-		3: "DEPLOYMENT_STATE_ACTIVE",
-		4: "DEPLOYMENT_STATE_DEGRADED",
-		5: "DEPLOYMENT_STATE_FAILED",
-		6: "DEPLOYMENT_STATE_TERMINATED",
+		0:  "DEPLOYMENT_STATE_UNSPECIFIED",
+		1:  "DEPLOYMENT_STATE_PENDING",
+		2:  "DEPLOYMENT_STATE_DEPLOYING",
+		3:  "DEPLOYMENT_STATE_ACTIVE",
+		4:  "DEPLOYMENT_STATE_DEGRADED",
+		5:  "DEPLOYMENT_STATE_FAILED",
+		6:  "DEPLOYMENT_STATE_TERMINATED",
+		7:  "DEPLOYMENT_STATE_CANARY",
+		8:  "DEPLOYMENT_STATE_PROMOTING",
+		9:  "DEPLOYMENT_STATE_ROLLING_BACK",
+		10: "DEPLOYMENT_STATE_UPDATING",
+		11: "DEPLOYMENT_STATE_STOPPED",
 	}
 	DeploymentState_value = map[string]int32{
-		"DEPLOYMENT_STATE_UNSPECIFIED": 0,
-		"DEPLOYMENT_STATE_PENDING":     1,
-		"DEPLOYMENT_STATE_DEPLOYING":   2,
-		"DEPLOYMENT_STATE_ACTIVE":      3,
-		"DEPLOYMENT_STATE_DEGRADED":    4,
-		"DEPLOYMENT_STATE_FAILED":      5,
-		"DEPLOYMENT_STATE_TERMINATED":  6,
+		"DEPLOYMENT_STATE_UNSPECIFIED":  0,
+		"DEPLOYMENT_STATE_PENDING":      1,
+		"DEPLOYMENT_STATE_DEPLOYING":    2,
+		"DEPLOYMENT_STATE_ACTIVE":       3,
+		"DEPLOYMENT_STATE_DEGRADED":     4,
+		"DEPLOYMENT_STATE_FAILED":       5,
+		"DEPLOYMENT_STATE_TERMINATED":   6,
+		"DEPLOYMENT_STATE_CANARY":       7,
+		"DEPLOYMENT_STATE_PROMOTING":    8,
+		"DEPLOYMENT_STATE_ROLLING_BACK": 9,
+		"DEPLOYMENT_STATE_UPDATING":     10,
+		"DEPLOYMENT_STATE_STOPPED":      11,
 	}
 )
 
@@ -321,7 +341,10 @@ type DeploymentConfig struct {
 	// stated.
 	Metadata *structpb.Struct `protobuf:"bytes,13,opt,name=metadata,proto3" json:"metadata,omitempty"`
 	// Additional deployer settings. Opaque: any JSON object, never validated. Unset: not stated.
-	Options       *structpb.Struct `protobuf:"bytes,14,opt,name=options,proto3" json:"options,omitempty"`
+	Options *structpb.Struct `protobuf:"bytes,14,opt,name=options,proto3" json:"options,omitempty"`
+	// The share of traffic that each model version is to receive. Shares need not sum to 100. An
+	// empty list and an absent one are the same.
+	Traffic       []*TrafficShare `protobuf:"bytes,15,rep,name=traffic,proto3" json:"traffic,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -476,6 +499,13 @@ func (x *DeploymentConfig) GetOptions() *structpb.Struct {
 	return nil
 }
 
+func (x *DeploymentConfig) GetTraffic() []*TrafficShare {
+	if x != nil {
+		return x.Traffic
+	}
+	return nil
+}
+
 type isDeploymentConfig_EnvironmentKind interface {
 	isDeploymentConfig_EnvironmentKind()
 }
@@ -547,7 +577,15 @@ type DeploymentStatus struct {
 	CreatedAt *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
 	// When this status was observed. Range: years 1 to 9999, the range of RFC 3339. Unset: not
 	// known.
-	UpdatedAt     *timestamppb.Timestamp `protobuf:"bytes,13,opt,name=updated_at,json=updatedAt,proto3" json:"updated_at,omitempty"`
+	UpdatedAt *timestamppb.Timestamp `protobuf:"bytes,13,opt,name=updated_at,json=updatedAt,proto3" json:"updated_at,omitempty"`
+	// The share of traffic that each model version receives. Shares need not sum to 100. An empty
+	// list and an absent one are the same.
+	Traffic []*TrafficShare `protobuf:"bytes,14,rep,name=traffic,proto3" json:"traffic,omitempty"`
+	// Measured values of the deployment, by metric name. NaN and infinities are legal.
+	Metrics map[string]float64 `protobuf:"bytes,15,rep,name=metrics,proto3" json:"metrics,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"fixed64,2,opt,name=value"`
+	// Additional metadata about the status. Opaque: any JSON object, never validated. Unset: not
+	// stated.
+	Metadata      *structpb.Struct `protobuf:"bytes,16,opt,name=metadata,proto3" json:"metadata,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -684,6 +722,27 @@ func (x *DeploymentStatus) GetUpdatedAt() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *DeploymentStatus) GetTraffic() []*TrafficShare {
+	if x != nil {
+		return x.Traffic
+	}
+	return nil
+}
+
+func (x *DeploymentStatus) GetMetrics() map[string]float64 {
+	if x != nil {
+		return x.Metrics
+	}
+	return nil
+}
+
+func (x *DeploymentStatus) GetMetadata() *structpb.Struct {
+	if x != nil {
+		return x.Metadata
+	}
+	return nil
+}
+
 type isDeploymentStatus_HealthKind interface {
 	isDeploymentStatus_HealthKind()
 }
@@ -702,14 +761,87 @@ func (*DeploymentStatus_Health) isDeploymentStatus_HealthKind() {}
 
 func (*DeploymentStatus_CustomHealth) isDeploymentStatus_HealthKind() {}
 
+// The share of a deployment's traffic that one model version receives.
+type TrafficShare struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The id of the model version. Required. Range: 1 to 512 bytes.
+	ModelVersionId string `protobuf:"bytes,1,opt,name=model_version_id,json=modelVersionId,proto3" json:"model_version_id,omitempty"`
+	// The share in percent. Range: 0 to 100. Unset: not known.
+	Percent *float64 `protobuf:"fixed64,2,opt,name=percent,proto3,oneof" json:"percent,omitempty"`
+	// The number of the version's replicas that receive traffic. Range: 0 or more. Unset: not known.
+	ReadyReplicas *int32 `protobuf:"varint,3,opt,name=ready_replicas,json=readyReplicas,proto3,oneof" json:"ready_replicas,omitempty"`
+	// The address of this version alone. Unset: it has none of its own.
+	Url           *string `protobuf:"bytes,4,opt,name=url,proto3,oneof" json:"url,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TrafficShare) Reset() {
+	*x = TrafficShare{}
+	mi := &file_crucible_ir_v1_deployment_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TrafficShare) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TrafficShare) ProtoMessage() {}
+
+func (x *TrafficShare) ProtoReflect() protoreflect.Message {
+	mi := &file_crucible_ir_v1_deployment_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TrafficShare.ProtoReflect.Descriptor instead.
+func (*TrafficShare) Descriptor() ([]byte, []int) {
+	return file_crucible_ir_v1_deployment_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *TrafficShare) GetModelVersionId() string {
+	if x != nil {
+		return x.ModelVersionId
+	}
+	return ""
+}
+
+func (x *TrafficShare) GetPercent() float64 {
+	if x != nil && x.Percent != nil {
+		return *x.Percent
+	}
+	return 0
+}
+
+func (x *TrafficShare) GetReadyReplicas() int32 {
+	if x != nil && x.ReadyReplicas != nil {
+		return *x.ReadyReplicas
+	}
+	return 0
+}
+
+func (x *TrafficShare) GetUrl() string {
+	if x != nil && x.Url != nil {
+		return *x.Url
+	}
+	return ""
+}
+
 var File_crucible_ir_v1_deployment_proto protoreflect.FileDescriptor
 
 const file_crucible_ir_v1_deployment_proto_rawDesc = "" +
 	"\n" +
-	"\x1fcrucible_ir/v1/deployment.proto\x12\x0ecrucible_ir.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1ccrucible_ir/v1/options.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf1\x06\n" +
-	"\x10DeploymentConfig\x12\x1b\n" +
-	"\x02id\x18\x01 \x01(\tB\v\xbaH\b\xc8\x01\x01r\x03(\x80\x04R\x02id\x125\n" +
-	"\x10model_version_id\x18\x02 \x01(\tB\v\xbaH\b\xc8\x01\x01r\x03(\x80\x04R\x0emodelVersionId\x12/\n" +
+	"\x1fcrucible_ir/v1/deployment.proto\x12\x0ecrucible_ir.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1ccrucible_ir/v1/options.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc8\a\n" +
+	"\x10DeploymentConfig\x12\x1f\n" +
+	"\x02id\x18\x01 \x01(\tB\x0f\xbaH\b\xc8\x01\x01r\x03(\x80\x04\xf0\xc9\x18\x01R\x02id\x12E\n" +
+	"\x10model_version_id\x18\x02 \x01(\tB\x1b\xbaH\b\xc8\x01\x01r\x03(\x80\x04\xe2\xc9\x18\fModelVersionR\x0emodelVersionId\x12/\n" +
 	"\x06target\x18\x03 \x01(\v2\x17.google.protobuf.StructR\x06target\x12-\n" +
 	"\breplicas\x18\x04 \x01(\x05B\f\xbaH\x04\x1a\x02 \x00\xda\xc9\x18\x011H\x02R\breplicas\x88\x01\x01\x125\n" +
 	"\tresources\x18\x05 \x01(\v2\x17.google.protobuf.StructR\tresources\x121\n" +
@@ -722,13 +854,15 @@ const file_crucible_ir_v1_deployment_proto_rawDesc = "" +
 	"\fhealth_check\x18\v \x01(\v2\x17.google.protobuf.StructR\vhealthCheck\x123\n" +
 	"\bendpoint\x18\f \x01(\v2\x17.google.protobuf.StructR\bendpoint\x123\n" +
 	"\bmetadata\x18\r \x01(\v2\x17.google.protobuf.StructR\bmetadata\x121\n" +
-	"\aoptions\x18\x0e \x01(\v2\x17.google.protobuf.StructR\aoptionsB\x12\n" +
+	"\aoptions\x18\x0e \x01(\v2\x17.google.protobuf.StructR\aoptions\x12A\n" +
+	"\atraffic\x18\x0f \x03(\v2\x1c.crucible_ir.v1.TrafficShareB\t\x82\xca\x18\x050.3.0R\atrafficB\x12\n" +
 	"\x10environment_kindB\x0f\n" +
 	"\rstrategy_kindB\v\n" +
-	"\t_replicas\"\xdd\a\n" +
-	"\x10DeploymentStatus\x12\x1b\n" +
-	"\x02id\x18\x01 \x01(\tB\v\xbaH\b\xc8\x01\x01r\x03(\x80\x04R\x02id\x120\n" +
-	"\rdeployment_id\x18\x02 \x01(\tB\v\xbaH\b\xc8\x01\x01r\x03(\x80\x04R\fdeploymentId\x12]\n" +
+	"\t_replicas\"\x88\n" +
+	"\n" +
+	"\x10DeploymentStatus\x12\x1f\n" +
+	"\x02id\x18\x01 \x01(\tB\x0f\xbaH\b\xc8\x01\x01r\x03(\x80\x04\xf0\xc9\x18\x01R\x02id\x12D\n" +
+	"\rdeployment_id\x18\x02 \x01(\tB\x1f\xbaH\b\xc8\x01\x01r\x03(\x80\x04\xe2\xc9\x18\x10DeploymentConfigR\fdeploymentId\x12]\n" +
 	"\x05state\x18\x03 \x01(\x0e2\x1f.crucible_ir.v1.DeploymentStateB&\xbaH\x05\x82\x01\x02\x10\x01\xda\xc9\x18\x1a\"DEPLOYMENT_STATE_PENDING\"R\x05state\x123\n" +
 	"\x0eready_replicas\x18\x04 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00H\x01R\rreadyReplicas\x88\x01\x01\x123\n" +
 	"\x0etotal_replicas\x18\x05 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00H\x02R\rtotalReplicas\x88\x01\x01\x12&\n" +
@@ -742,13 +876,28 @@ const file_crucible_ir_v1_deployment_proto_rawDesc = "" +
 	"\n" +
 	"created_at\x18\f \x01(\v2\x1a.google.protobuf.TimestampB\"\xbaH\x1f\xb2\x01\x1c\"\r\b\xff\x82\xd1\xff\xaf\a\x10\xff\x93\xeb\xdc\x032\v\b\x80\x92\xb8Ø\xfe\xff\xff\xff\x01R\tcreatedAt\x12]\n" +
 	"\n" +
-	"updated_at\x18\r \x01(\v2\x1a.google.protobuf.TimestampB\"\xbaH\x1f\xb2\x01\x1c\"\r\b\xff\x82\xd1\xff\xaf\a\x10\xff\x93\xeb\xdc\x032\v\b\x80\x92\xb8Ø\xfe\xff\xff\xff\x01R\tupdatedAtB\r\n" +
+	"updated_at\x18\r \x01(\v2\x1a.google.protobuf.TimestampB\"\xbaH\x1f\xb2\x01\x1c\"\r\b\xff\x82\xd1\xff\xaf\a\x10\xff\x93\xeb\xdc\x032\v\b\x80\x92\xb8Ø\xfe\xff\xff\xff\x01R\tupdatedAt\x12A\n" +
+	"\atraffic\x18\x0e \x03(\v2\x1c.crucible_ir.v1.TrafficShareB\t\x82\xca\x18\x050.3.0R\atraffic\x12R\n" +
+	"\ametrics\x18\x0f \x03(\v2-.crucible_ir.v1.DeploymentStatus.MetricsEntryB\t\x82\xca\x18\x050.3.0R\ametrics\x12>\n" +
+	"\bmetadata\x18\x10 \x01(\v2\x17.google.protobuf.StructB\t\x82\xca\x18\x050.3.0R\bmetadata\x1a:\n" +
+	"\fMetricsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\x01R\x05value:\x028\x01B\r\n" +
 	"\vhealth_kindB\x11\n" +
 	"\x0f_ready_replicasB\x11\n" +
 	"\x0f_total_replicasB\x0f\n" +
 	"\r_endpoint_urlB\x12\n" +
 	"\x10_traffic_percentB\x10\n" +
-	"\x0e_error_message*\xb2\x01\n" +
+	"\x0e_error_message\"\x8f\x02\n" +
+	"\fTrafficShare\x12I\n" +
+	"\x10model_version_id\x18\x01 \x01(\tB\x1f\xbaH\b\xc8\x01\x01r\x03(\x80\x04\xe2\xc9\x18\fModelVersion\xf0\xc9\x18\x01R\x0emodelVersionId\x126\n" +
+	"\apercent\x18\x02 \x01(\x01B\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00Y@)\x00\x00\x00\x00\x00\x00\x00\x00H\x00R\apercent\x88\x01\x01\x123\n" +
+	"\x0eready_replicas\x18\x03 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00H\x01R\rreadyReplicas\x88\x01\x01\x12\x15\n" +
+	"\x03url\x18\x04 \x01(\tH\x02R\x03url\x88\x01\x01:\t\x82\xca\x18\x050.3.0B\n" +
+	"\n" +
+	"\b_percentB\x11\n" +
+	"\x0f_ready_replicasB\x06\n" +
+	"\x04_url*\xb2\x01\n" +
 	"\x15DeploymentEnvironment\x12&\n" +
 	"\"DEPLOYMENT_ENVIRONMENT_UNSPECIFIED\x10\x00\x12&\n" +
 	"\"DEPLOYMENT_ENVIRONMENT_DEVELOPMENT\x10\x01\x12\"\n" +
@@ -759,7 +908,7 @@ const file_crucible_ir_v1_deployment_proto_rawDesc = "" +
 	"\x1bDEPLOYMENT_STRATEGY_ROLLING\x10\x01\x12\"\n" +
 	"\x1eDEPLOYMENT_STRATEGY_BLUE_GREEN\x10\x02\x12\x1e\n" +
 	"\x1aDEPLOYMENT_STRATEGY_CANARY\x10\x03\x12 \n" +
-	"\x1cDEPLOYMENT_STRATEGY_RECREATE\x10\x04*\xeb\x01\n" +
+	"\x1cDEPLOYMENT_STRATEGY_RECREATE\x10\x04*\xbf\x03\n" +
 	"\x0fDeploymentState\x12 \n" +
 	"\x1cDEPLOYMENT_STATE_UNSPECIFIED\x10\x00\x12\x1c\n" +
 	"\x18DEPLOYMENT_STATE_PENDING\x10\x01\x12\x1e\n" +
@@ -767,7 +916,13 @@ const file_crucible_ir_v1_deployment_proto_rawDesc = "" +
 	"\x17DEPLOYMENT_STATE_ACTIVE\x10\x03\x12\x1d\n" +
 	"\x19DEPLOYMENT_STATE_DEGRADED\x10\x04\x12\x1b\n" +
 	"\x17DEPLOYMENT_STATE_FAILED\x10\x05\x12\x1f\n" +
-	"\x1bDEPLOYMENT_STATE_TERMINATED\x10\x06*\xb4\x01\n" +
+	"\x1bDEPLOYMENT_STATE_TERMINATED\x10\x06\x12&\n" +
+	"\x17DEPLOYMENT_STATE_CANARY\x10\a\x1a\t\x82\xca\x18\x050.3.0\x12)\n" +
+	"\x1aDEPLOYMENT_STATE_PROMOTING\x10\b\x1a\t\x82\xca\x18\x050.3.0\x12,\n" +
+	"\x1dDEPLOYMENT_STATE_ROLLING_BACK\x10\t\x1a\t\x82\xca\x18\x050.3.0\x12(\n" +
+	"\x19DEPLOYMENT_STATE_UPDATING\x10\n" +
+	"\x1a\t\x82\xca\x18\x050.3.0\x12'\n" +
+	"\x18DEPLOYMENT_STATE_STOPPED\x10\v\x1a\t\x82\xca\x18\x050.3.0*\xb4\x01\n" +
 	"\x10DeploymentHealth\x12!\n" +
 	"\x1dDEPLOYMENT_HEALTH_UNSPECIFIED\x10\x00\x12\x1d\n" +
 	"\x19DEPLOYMENT_HEALTH_UNKNOWN\x10\x01\x12\x1d\n" +
@@ -789,7 +944,7 @@ func file_crucible_ir_v1_deployment_proto_rawDescGZIP() []byte {
 }
 
 var file_crucible_ir_v1_deployment_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_crucible_ir_v1_deployment_proto_msgTypes = make([]protoimpl.MessageInfo, 2)
+var file_crucible_ir_v1_deployment_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
 var file_crucible_ir_v1_deployment_proto_goTypes = []any{
 	(DeploymentEnvironment)(0),    // 0: crucible_ir.v1.DeploymentEnvironment
 	(DeploymentStrategy)(0),       // 1: crucible_ir.v1.DeploymentStrategy
@@ -797,29 +952,35 @@ var file_crucible_ir_v1_deployment_proto_goTypes = []any{
 	(DeploymentHealth)(0),         // 3: crucible_ir.v1.DeploymentHealth
 	(*DeploymentConfig)(nil),      // 4: crucible_ir.v1.DeploymentConfig
 	(*DeploymentStatus)(nil),      // 5: crucible_ir.v1.DeploymentStatus
-	(*structpb.Struct)(nil),       // 6: google.protobuf.Struct
-	(*timestamppb.Timestamp)(nil), // 7: google.protobuf.Timestamp
+	(*TrafficShare)(nil),          // 6: crucible_ir.v1.TrafficShare
+	nil,                           // 7: crucible_ir.v1.DeploymentStatus.MetricsEntry
+	(*structpb.Struct)(nil),       // 8: google.protobuf.Struct
+	(*timestamppb.Timestamp)(nil), // 9: google.protobuf.Timestamp
 }
 var file_crucible_ir_v1_deployment_proto_depIdxs = []int32{
-	6,  // 0: crucible_ir.v1.DeploymentConfig.target:type_name -> google.protobuf.Struct
-	6,  // 1: crucible_ir.v1.DeploymentConfig.resources:type_name -> google.protobuf.Struct
-	6,  // 2: crucible_ir.v1.DeploymentConfig.scaling:type_name -> google.protobuf.Struct
+	8,  // 0: crucible_ir.v1.DeploymentConfig.target:type_name -> google.protobuf.Struct
+	8,  // 1: crucible_ir.v1.DeploymentConfig.resources:type_name -> google.protobuf.Struct
+	8,  // 2: crucible_ir.v1.DeploymentConfig.scaling:type_name -> google.protobuf.Struct
 	0,  // 3: crucible_ir.v1.DeploymentConfig.environment:type_name -> crucible_ir.v1.DeploymentEnvironment
 	1,  // 4: crucible_ir.v1.DeploymentConfig.strategy:type_name -> crucible_ir.v1.DeploymentStrategy
-	6,  // 5: crucible_ir.v1.DeploymentConfig.health_check:type_name -> google.protobuf.Struct
-	6,  // 6: crucible_ir.v1.DeploymentConfig.endpoint:type_name -> google.protobuf.Struct
-	6,  // 7: crucible_ir.v1.DeploymentConfig.metadata:type_name -> google.protobuf.Struct
-	6,  // 8: crucible_ir.v1.DeploymentConfig.options:type_name -> google.protobuf.Struct
-	2,  // 9: crucible_ir.v1.DeploymentStatus.state:type_name -> crucible_ir.v1.DeploymentState
-	3,  // 10: crucible_ir.v1.DeploymentStatus.health:type_name -> crucible_ir.v1.DeploymentHealth
-	7,  // 11: crucible_ir.v1.DeploymentStatus.last_health_check:type_name -> google.protobuf.Timestamp
-	7,  // 12: crucible_ir.v1.DeploymentStatus.created_at:type_name -> google.protobuf.Timestamp
-	7,  // 13: crucible_ir.v1.DeploymentStatus.updated_at:type_name -> google.protobuf.Timestamp
-	14, // [14:14] is the sub-list for method output_type
-	14, // [14:14] is the sub-list for method input_type
-	14, // [14:14] is the sub-list for extension type_name
-	14, // [14:14] is the sub-list for extension extendee
-	0,  // [0:14] is the sub-list for field type_name
+	8,  // 5: crucible_ir.v1.DeploymentConfig.health_check:type_name -> google.protobuf.Struct
+	8,  // 6: crucible_ir.v1.DeploymentConfig.endpoint:type_name -> google.protobuf.Struct
+	8,  // 7: crucible_ir.v1.DeploymentConfig.metadata:type_name -> google.protobuf.Struct
+	8,  // 8: crucible_ir.v1.DeploymentConfig.options:type_name -> google.protobuf.Struct
+	6,  // 9: crucible_ir.v1.DeploymentConfig.traffic:type_name -> crucible_ir.v1.TrafficShare
+	2,  // 10: crucible_ir.v1.DeploymentStatus.state:type_name -> crucible_ir.v1.DeploymentState
+	3,  // 11: crucible_ir.v1.DeploymentStatus.health:type_name -> crucible_ir.v1.DeploymentHealth
+	9,  // 12: crucible_ir.v1.DeploymentStatus.last_health_check:type_name -> google.protobuf.Timestamp
+	9,  // 13: crucible_ir.v1.DeploymentStatus.created_at:type_name -> google.protobuf.Timestamp
+	9,  // 14: crucible_ir.v1.DeploymentStatus.updated_at:type_name -> google.protobuf.Timestamp
+	6,  // 15: crucible_ir.v1.DeploymentStatus.traffic:type_name -> crucible_ir.v1.TrafficShare
+	7,  // 16: crucible_ir.v1.DeploymentStatus.metrics:type_name -> crucible_ir.v1.DeploymentStatus.MetricsEntry
+	8,  // 17: crucible_ir.v1.DeploymentStatus.metadata:type_name -> google.protobuf.Struct
+	18, // [18:18] is the sub-list for method output_type
+	18, // [18:18] is the sub-list for method input_type
+	18, // [18:18] is the sub-list for extension type_name
+	18, // [18:18] is the sub-list for extension extendee
+	0,  // [0:18] is the sub-list for field type_name
 }
 
 func init() { file_crucible_ir_v1_deployment_proto_init() }
@@ -838,13 +999,14 @@ func file_crucible_ir_v1_deployment_proto_init() {
 		(*DeploymentStatus_Health)(nil),
 		(*DeploymentStatus_CustomHealth)(nil),
 	}
+	file_crucible_ir_v1_deployment_proto_msgTypes[2].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_crucible_ir_v1_deployment_proto_rawDesc), len(file_crucible_ir_v1_deployment_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   2,
+			NumMessages:   4,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -62,6 +62,7 @@ type Document struct {
 	//	*Document_GenerationOptions
 	//	*Document_Completion
 	//	*Document_Capabilities
+	//	*Document_EvaluationResult
 	Content       isDocument_Content `protobuf_oneof:"content"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -332,6 +333,15 @@ func (x *Document) GetCapabilities() *Capabilities {
 	return nil
 }
 
+func (x *Document) GetEvaluationResult() *EvaluationResult {
+	if x != nil {
+		if x, ok := x.Content.(*Document_EvaluationResult); ok {
+			return x.EvaluationResult
+		}
+	}
+	return nil
+}
+
 type isDocument_Content interface {
 	isDocument_Content()
 }
@@ -451,6 +461,11 @@ type Document_Capabilities struct {
 	Capabilities *Capabilities `protobuf:"bytes,32,opt,name=capabilities,proto3,oneof"`
 }
 
+type Document_EvaluationResult struct {
+	// An EvaluationResult.
+	EvaluationResult *EvaluationResult `protobuf:"bytes,33,opt,name=evaluation_result,json=evaluationResult,proto3,oneof"`
+}
+
 func (*Document_Experiment) isDocument_Content() {}
 
 func (*Document_BackendRef) isDocument_Content() {}
@@ -497,11 +512,13 @@ func (*Document_Completion) isDocument_Content() {}
 
 func (*Document_Capabilities) isDocument_Content() {}
 
+func (*Document_EvaluationResult) isDocument_Content() {}
+
 var File_crucible_ir_v1_document_proto protoreflect.FileDescriptor
 
 const file_crucible_ir_v1_document_proto_rawDesc = "" +
 	"\n" +
-	"\x1dcrucible_ir/v1/document.proto\x12\x0ecrucible_ir.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1ccrucible_ir/v1/backend.proto\x1a\x1fcrucible_ir/v1/completion.proto\x1a\x1ccrucible_ir/v1/dataset.proto\x1a\x1fcrucible_ir/v1/deployment.proto\x1a\x1fcrucible_ir/v1/experiment.proto\x1a\x1dcrucible_ir/v1/feedback.proto\x1a\x1acrucible_ir/v1/model.proto\x1a\x1bcrucible_ir/v1/output.proto\x1a\x1bcrucible_ir/v1/prompt.proto\x1a crucible_ir/v1/reliability.proto\x1a\x1dcrucible_ir/v1/training.proto\"\xa8\r\n" +
+	"\x1dcrucible_ir/v1/document.proto\x12\x0ecrucible_ir.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1ccrucible_ir/v1/backend.proto\x1a\x1fcrucible_ir/v1/completion.proto\x1a\x1ccrucible_ir/v1/dataset.proto\x1a\x1fcrucible_ir/v1/deployment.proto\x1a\x1fcrucible_ir/v1/evaluation.proto\x1a\x1fcrucible_ir/v1/experiment.proto\x1a\x1dcrucible_ir/v1/feedback.proto\x1a\x1acrucible_ir/v1/model.proto\x1a\x1ccrucible_ir/v1/options.proto\x1a\x1bcrucible_ir/v1/output.proto\x1a\x1bcrucible_ir/v1/prompt.proto\x1a crucible_ir/v1/reliability.proto\x1a\x1dcrucible_ir/v1/training.proto\"\x84\x0e\n" +
 	"\bDocument\x12*\n" +
 	"\n" +
 	"ir_version\x18\x01 \x01(\tB\v\xbaH\b\xc8\x01\x01r\x03(\x80\x04R\tirVersion\x12(\n" +
@@ -537,7 +554,8 @@ const file_crucible_ir_v1_document_proto_rawDesc = "" +
 	"\n" +
 	"completion\x18\x1f \x01(\v2\x1a.crucible_ir.v1.CompletionH\x00R\n" +
 	"completion\x12B\n" +
-	"\fcapabilities\x18  \x01(\v2\x1c.crucible_ir.v1.CapabilitiesH\x00R\fcapabilitiesB\x10\n" +
+	"\fcapabilities\x18  \x01(\v2\x1c.crucible_ir.v1.CapabilitiesH\x00R\fcapabilities\x12Z\n" +
+	"\x11evaluation_result\x18! \x01(\v2 .crucible_ir.v1.EvaluationResultB\t\x82\xca\x18\x050.3.0H\x00R\x10evaluationResultB\x10\n" +
 	"\acontent\x12\x05\xbaH\x02\b\x01B\x10\n" +
 	"\x0e_producer_nameB\x13\n" +
 	"\x11_producer_versionB_\n" +
@@ -581,6 +599,7 @@ var file_crucible_ir_v1_document_proto_goTypes = []any{
 	(*GenerationOptions)(nil), // 21: crucible_ir.v1.GenerationOptions
 	(*Completion)(nil),        // 22: crucible_ir.v1.Completion
 	(*Capabilities)(nil),      // 23: crucible_ir.v1.Capabilities
+	(*EvaluationResult)(nil),  // 24: crucible_ir.v1.EvaluationResult
 }
 var file_crucible_ir_v1_document_proto_depIdxs = []int32{
 	1,  // 0: crucible_ir.v1.Document.experiment:type_name -> crucible_ir.v1.Experiment
@@ -606,11 +625,12 @@ var file_crucible_ir_v1_document_proto_depIdxs = []int32{
 	21, // 20: crucible_ir.v1.Document.generation_options:type_name -> crucible_ir.v1.GenerationOptions
 	22, // 21: crucible_ir.v1.Document.completion:type_name -> crucible_ir.v1.Completion
 	23, // 22: crucible_ir.v1.Document.capabilities:type_name -> crucible_ir.v1.Capabilities
-	23, // [23:23] is the sub-list for method output_type
-	23, // [23:23] is the sub-list for method input_type
-	23, // [23:23] is the sub-list for extension type_name
-	23, // [23:23] is the sub-list for extension extendee
-	0,  // [0:23] is the sub-list for field type_name
+	24, // 23: crucible_ir.v1.Document.evaluation_result:type_name -> crucible_ir.v1.EvaluationResult
+	24, // [24:24] is the sub-list for method output_type
+	24, // [24:24] is the sub-list for method input_type
+	24, // [24:24] is the sub-list for extension type_name
+	24, // [24:24] is the sub-list for extension extendee
+	0,  // [0:24] is the sub-list for field type_name
 }
 
 func init() { file_crucible_ir_v1_document_proto_init() }
@@ -622,9 +642,11 @@ func file_crucible_ir_v1_document_proto_init() {
 	file_crucible_ir_v1_completion_proto_init()
 	file_crucible_ir_v1_dataset_proto_init()
 	file_crucible_ir_v1_deployment_proto_init()
+	file_crucible_ir_v1_evaluation_proto_init()
 	file_crucible_ir_v1_experiment_proto_init()
 	file_crucible_ir_v1_feedback_proto_init()
 	file_crucible_ir_v1_model_proto_init()
+	file_crucible_ir_v1_options_proto_init()
 	file_crucible_ir_v1_output_proto_init()
 	file_crucible_ir_v1_prompt_proto_init()
 	file_crucible_ir_v1_reliability_proto_init()
@@ -653,6 +675,7 @@ func file_crucible_ir_v1_document_proto_init() {
 		(*Document_GenerationOptions)(nil),
 		(*Document_Completion)(nil),
 		(*Document_Capabilities)(nil),
+		(*Document_EvaluationResult)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{

@@ -398,17 +398,19 @@ var File_crucible_ir_v1_experiment_proto protoreflect.FileDescriptor
 
 const file_crucible_ir_v1_experiment_proto_rawDesc = "" +
 	"\n" +
-	"\x1fcrucible_ir/v1/experiment.proto\x12\x0ecrucible_ir.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1ccrucible_ir/v1/backend.proto\x1a\x1ccrucible_ir/v1/dataset.proto\x1a\x1acrucible_ir/v1/model.proto\x1a\x1ccrucible_ir/v1/options.proto\x1a\x1bcrucible_ir/v1/output.proto\x1a crucible_ir/v1/reliability.proto\x1a\x1dcrucible_ir/v1/training.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x98\b\n" +
+	"\x1fcrucible_ir/v1/experiment.proto\x12\x0ecrucible_ir.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1ccrucible_ir/v1/backend.proto\x1a\x1ccrucible_ir/v1/dataset.proto\x1a\x1acrucible_ir/v1/model.proto\x1a\x1ccrucible_ir/v1/options.proto\x1a\x1bcrucible_ir/v1/output.proto\x1a crucible_ir/v1/reliability.proto\x1a\x1dcrucible_ir/v1/training.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xee\b\n" +
 	"\n" +
-	"Experiment\x12\x1b\n" +
-	"\x02id\x18\x01 \x01(\tB\v\xbaH\b\xc8\x01\x01r\x03(\x80\x04R\x02id\x12<\n" +
-	"\abackend\x18\x02 \x01(\v2\x1a.crucible_ir.v1.BackendRefB\x06\xbaH\x03\xc8\x01\x01R\abackend\x12>\n" +
+	"Experiment\x12\x1f\n" +
+	"\x02id\x18\x01 \x01(\tB\x0f\xbaH\b\xc8\x01\x01r\x03(\x80\x04\xf0\xc9\x18\x01R\x02id\x12J\n" +
+	"\abackend\x18\x02 \x01(\v2\x1a.crucible_ir.v1.BackendRefB\x14\xbaH\x03\xc8\x01\x01\xe2\xc9\x18\n" +
+	"BackendRefR\abackend\x12>\n" +
 	"\bpipeline\x18\x03 \x03(\v2\x18.crucible_ir.v1.StageDefB\b\xbaH\x05\x92\x01\x02\b\x01R\bpipeline\x12%\n" +
 	"\vdescription\x18\x04 \x01(\tH\x01R\vdescription\x88\x01\x01\x12\x19\n" +
 	"\x05owner\x18\x05 \x01(\tH\x02R\x05owner\x88\x01\x01\x12\x12\n" +
 	"\x04tags\x18\x06 \x03(\tR\x04tags\x123\n" +
-	"\bmetadata\x18\a \x01(\v2\x17.google.protobuf.StructR\bmetadata\x124\n" +
-	"\adataset\x18\b \x01(\v2\x1a.crucible_ir.v1.DatasetRefR\adataset\x12C\n" +
+	"\bmetadata\x18\a \x01(\v2\x17.google.protobuf.StructR\bmetadata\x12D\n" +
+	"\adataset\x18\b \x01(\v2\x1a.crucible_ir.v1.DatasetRefB\x0e\xe2\xc9\x18\n" +
+	"DatasetRefR\adataset\x12C\n" +
 	"\vreliability\x18\t \x01(\v2!.crucible_ir.v1.ReliabilityConfigR\vreliability\x124\n" +
 	"\aoutputs\x18\n" +
 	" \x03(\v2\x1a.crucible_ir.v1.OutputSpecR\aoutputs\x12]\n" +
@@ -417,15 +419,15 @@ const file_crucible_ir_v1_experiment_proto_rawDesc = "" +
 	"\n" +
 	"updated_at\x18\f \x01(\v2\x1a.google.protobuf.TimestampB\"\xbaH\x1f\xb2\x01\x1c\"\r\b\xff\x82\xd1\xff\xaf\a\x10\xff\x93\xeb\xdc\x032\v\b\x80\x92\xb8Ø\xfe\xff\xff\xff\x01R\tupdatedAt\x12I\n" +
 	"\x0fexperiment_type\x18\r \x01(\x0e2\x1e.crucible_ir.v1.ExperimentTypeH\x00R\x0eexperimentType\x126\n" +
-	"\x16custom_experiment_type\x18\x0e \x01(\tH\x00R\x14customExperimentType\x12A\n" +
-	"\rmodel_version\x18\x0f \x01(\v2\x1c.crucible_ir.v1.ModelVersionR\fmodelVersion\x12G\n" +
-	"\x0ftraining_config\x18\x10 \x01(\v2\x1e.crucible_ir.v1.TrainingConfigR\x0etrainingConfig\x124\n" +
-	"\bbaseline\x18\x11 \x01(\v2\x18.crucible_ir.v1.ModelRefR\bbaselineB\x16\n" +
+	"\x16custom_experiment_type\x18\x0e \x01(\tH\x00R\x14customExperimentType\x12S\n" +
+	"\rmodel_version\x18\x0f \x01(\v2\x1c.crucible_ir.v1.ModelVersionB\x10\xe2\xc9\x18\fModelVersionR\fmodelVersion\x12[\n" +
+	"\x0ftraining_config\x18\x10 \x01(\v2\x1e.crucible_ir.v1.TrainingConfigB\x12\xe2\xc9\x18\x0eTrainingConfigR\x0etrainingConfig\x12B\n" +
+	"\bbaseline\x18\x11 \x01(\v2\x18.crucible_ir.v1.ModelRefB\f\xe2\xc9\x18\bModelRefR\bbaselineB\x16\n" +
 	"\x14experiment_type_kindB\x0e\n" +
 	"\f_descriptionB\b\n" +
-	"\x06_owner\"\xbb\x01\n" +
-	"\bStageDef\x12\x1f\n" +
-	"\x04name\x18\x01 \x01(\tB\v\xbaH\b\xc8\x01\x01r\x03(\x80\x04R\x04name\x12\x1b\n" +
+	"\x06_owner\"\xbf\x01\n" +
+	"\bStageDef\x12#\n" +
+	"\x04name\x18\x01 \x01(\tB\x0f\xbaH\b\xc8\x01\x01r\x03(\x80\x04\xf0\xc9\x18\x01R\x04name\x12\x1b\n" +
 	"\x06module\x18\x02 \x01(\tH\x00R\x06module\x88\x01\x01\x121\n" +
 	"\aoptions\x18\x03 \x01(\v2\x17.google.protobuf.StructR\aoptions\x12'\n" +
 	"\aenabled\x18\x04 \x01(\bB\b\xda\xc9\x18\x04trueH\x01R\aenabled\x88\x01\x01B\t\n" +

@@ -154,6 +154,64 @@ func (FeedbackStorage) EnumDescriptor() ([]byte, []int) {
 	return file_crucible_ir_v1_feedback_proto_rawDescGZIP(), []int{1}
 }
 
+// What gives feedback. Open vocabulary: a name that is not listed goes into the custom member
+// beside the field, and a reader accepts an unknown number.
+type FeedbackSource int32
+
+const (
+	// Unset.
+	FeedbackSource_FEEDBACK_SOURCE_UNSPECIFIED FeedbackSource = 0
+	// A person.
+	FeedbackSource_FEEDBACK_SOURCE_HUMAN FeedbackSource = 1
+	// A model that judges answers.
+	FeedbackSource_FEEDBACK_SOURCE_MODEL FeedbackSource = 2
+	// A program.
+	FeedbackSource_FEEDBACK_SOURCE_CODE FeedbackSource = 3
+)
+
+// Enum value maps for FeedbackSource.
+var (
+	FeedbackSource_name = map[int32]string{
+		0: "FEEDBACK_SOURCE_UNSPECIFIED",
+		1: "FEEDBACK_SOURCE_HUMAN",
+		2: "FEEDBACK_SOURCE_MODEL",
+		3: "FEEDBACK_SOURCE_CODE",
+	}
+	FeedbackSource_value = map[string]int32{
+		"FEEDBACK_SOURCE_UNSPECIFIED": 0,
+		"FEEDBACK_SOURCE_HUMAN":       1,
+		"FEEDBACK_SOURCE_MODEL":       2,
+		"FEEDBACK_SOURCE_CODE":        3,
+	}
+)
+
+func (x FeedbackSource) Enum() *FeedbackSource {
+	p := new(FeedbackSource)
+	*p = x
+	return p
+}
+
+func (x FeedbackSource) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (FeedbackSource) Descriptor() protoreflect.EnumDescriptor {
+	return file_crucible_ir_v1_feedback_proto_enumTypes[2].Descriptor()
+}
+
+func (FeedbackSource) Type() protoreflect.EnumType {
+	return &file_crucible_ir_v1_feedback_proto_enumTypes[2]
+}
+
+func (x FeedbackSource) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use FeedbackSource.Descriptor instead.
+func (FeedbackSource) EnumDescriptor() ([]byte, []int) {
+	return file_crucible_ir_v1_feedback_proto_rawDescGZIP(), []int{2}
+}
+
 // One piece of feedback on one answer of a deployed model.
 type FeedbackEvent struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -189,7 +247,33 @@ type FeedbackEvent struct {
 	Timestamp *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=timestamp,proto3" json:"timestamp,omitempty"`
 	// Additional metadata about the event. Opaque: any JSON object, never validated. Unset: not
 	// stated.
-	Metadata      *structpb.Struct `protobuf:"bytes,13,opt,name=metadata,proto3" json:"metadata,omitempty"`
+	Metadata *structpb.Struct `protobuf:"bytes,13,opt,name=metadata,proto3" json:"metadata,omitempty"`
+	// The criterion that the feedback is about, for example helpfulness. Unset: the answer as a
+	// whole.
+	Name *string `protobuf:"bytes,14,opt,name=name,proto3,oneof" json:"name,omitempty"`
+	// The reason for the feedback, as text for people to read. Unset: not stated.
+	Comment *string `protobuf:"bytes,15,opt,name=comment,proto3,oneof" json:"comment,omitempty"`
+	// What gave the feedback. Open vocabulary: at most one of the two members is set. Unset: not
+	// stated.
+	//
+	// Types that are valid to be assigned to SourceKind:
+	//
+	//	*FeedbackEvent_Source
+	//	*FeedbackEvent_CustomSource
+	SourceKind isFeedbackEvent_SourceKind `protobuf_oneof:"source_kind"`
+	// Identifies the source, for example the model that judged. Unset: not stated.
+	SourceId *string `protobuf:"bytes,18,opt,name=source_id,json=sourceId,proto3,oneof" json:"source_id,omitempty"`
+	// Identifies the distributed trace that the answer belongs to. Unset: not stated.
+	TraceId *string `protobuf:"bytes,19,opt,name=trace_id,json=traceId,proto3,oneof" json:"trace_id,omitempty"`
+	// The id of the request that was answered. Unset: not stated.
+	RequestId *string `protobuf:"bytes,20,opt,name=request_id,json=requestId,proto3,oneof" json:"request_id,omitempty"`
+	// The id of the answer that the feedback is about. Unset: not stated.
+	ResponseId *string `protobuf:"bytes,21,opt,name=response_id,json=responseId,proto3,oneof" json:"response_id,omitempty"`
+	// The position of the choice that the feedback is about. Counted from 0. Range: 0 or more. Unset:
+	// the answer as a whole.
+	ChoiceIndex *int32 `protobuf:"varint,22,opt,name=choice_index,json=choiceIndex,proto3,oneof" json:"choice_index,omitempty"`
+	// The id of the event that this one replaces. Unset: none.
+	Supersedes    *string `protobuf:"bytes,23,opt,name=supersedes,proto3,oneof" json:"supersedes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -326,6 +410,87 @@ func (x *FeedbackEvent) GetMetadata() *structpb.Struct {
 	return nil
 }
 
+func (x *FeedbackEvent) GetName() string {
+	if x != nil && x.Name != nil {
+		return *x.Name
+	}
+	return ""
+}
+
+func (x *FeedbackEvent) GetComment() string {
+	if x != nil && x.Comment != nil {
+		return *x.Comment
+	}
+	return ""
+}
+
+func (x *FeedbackEvent) GetSourceKind() isFeedbackEvent_SourceKind {
+	if x != nil {
+		return x.SourceKind
+	}
+	return nil
+}
+
+func (x *FeedbackEvent) GetSource() FeedbackSource {
+	if x != nil {
+		if x, ok := x.SourceKind.(*FeedbackEvent_Source); ok {
+			return x.Source
+		}
+	}
+	return FeedbackSource_FEEDBACK_SOURCE_UNSPECIFIED
+}
+
+func (x *FeedbackEvent) GetCustomSource() string {
+	if x != nil {
+		if x, ok := x.SourceKind.(*FeedbackEvent_CustomSource); ok {
+			return x.CustomSource
+		}
+	}
+	return ""
+}
+
+func (x *FeedbackEvent) GetSourceId() string {
+	if x != nil && x.SourceId != nil {
+		return *x.SourceId
+	}
+	return ""
+}
+
+func (x *FeedbackEvent) GetTraceId() string {
+	if x != nil && x.TraceId != nil {
+		return *x.TraceId
+	}
+	return ""
+}
+
+func (x *FeedbackEvent) GetRequestId() string {
+	if x != nil && x.RequestId != nil {
+		return *x.RequestId
+	}
+	return ""
+}
+
+func (x *FeedbackEvent) GetResponseId() string {
+	if x != nil && x.ResponseId != nil {
+		return *x.ResponseId
+	}
+	return ""
+}
+
+func (x *FeedbackEvent) GetChoiceIndex() int32 {
+	if x != nil && x.ChoiceIndex != nil {
+		return *x.ChoiceIndex
+	}
+	return 0
+}
+
+func (x *FeedbackEvent) GetSupersedes() string {
+	if x != nil && x.Supersedes != nil {
+		return *x.Supersedes
+	}
+	return ""
+}
+
 type isFeedbackEvent_FeedbackTypeKind interface {
 	isFeedbackEvent_FeedbackTypeKind()
 }
@@ -343,6 +508,24 @@ type FeedbackEvent_CustomFeedbackType struct {
 func (*FeedbackEvent_FeedbackType) isFeedbackEvent_FeedbackTypeKind() {}
 
 func (*FeedbackEvent_CustomFeedbackType) isFeedbackEvent_FeedbackTypeKind() {}
+
+type isFeedbackEvent_SourceKind interface {
+	isFeedbackEvent_SourceKind()
+}
+
+type FeedbackEvent_Source struct {
+	// A documented name. UNSPECIFIED counts as unset.
+	Source FeedbackSource `protobuf:"varint,16,opt,name=source,proto3,enum=crucible_ir.v1.FeedbackSource,oneof"`
+}
+
+type FeedbackEvent_CustomSource struct {
+	// Any other name.
+	CustomSource string `protobuf:"bytes,17,opt,name=custom_source,json=customSource,proto3,oneof"`
+}
+
+func (*FeedbackEvent_Source) isFeedbackEvent_SourceKind() {}
+
+func (*FeedbackEvent_CustomSource) isFeedbackEvent_SourceKind() {}
 
 // How feedback is sampled, stored and acted on.
 type FeedbackConfig struct {
@@ -523,31 +706,58 @@ var File_crucible_ir_v1_feedback_proto protoreflect.FileDescriptor
 
 const file_crucible_ir_v1_feedback_proto_rawDesc = "" +
 	"\n" +
-	"\x1dcrucible_ir/v1/feedback.proto\x12\x0ecrucible_ir.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1ccrucible_ir/v1/options.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x9a\x06\n" +
-	"\rFeedbackEvent\x12\x1b\n" +
-	"\x02id\x18\x01 \x01(\tB\v\xbaH\b\xc8\x01\x01r\x03(\x80\x04R\x02id\x12(\n" +
-	"\rdeployment_id\x18\x02 \x01(\tH\x01R\fdeploymentId\x88\x01\x01\x12(\n" +
-	"\rmodel_version\x18\x03 \x01(\tH\x02R\fmodelVersion\x88\x01\x01\x12-\n" +
+	"\x1dcrucible_ir/v1/feedback.proto\x12\x0ecrucible_ir.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1ccrucible_ir/v1/options.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xda\v\n" +
+	"\rFeedbackEvent\x12\x1f\n" +
+	"\x02id\x18\x01 \x01(\tB\x0f\xbaH\b\xc8\x01\x01r\x03(\x80\x04\xf0\xc9\x18\x01R\x02id\x12>\n" +
+	"\rdeployment_id\x18\x02 \x01(\tB\x14\xe2\xc9\x18\x10DeploymentConfigH\x02R\fdeploymentId\x88\x01\x01\x12@\n" +
+	"\rmodel_version\x18\x03 \x01(\tB\x16\xe2\xc9\x18\fModelVersion\xea\xc9\x18\x02\x01\x03H\x03R\fmodelVersion\x88\x01\x01\x12-\n" +
 	"\x05input\x18\x04 \x01(\v2\x17.google.protobuf.StructR\x05input\x12/\n" +
 	"\x06output\x18\x05 \x01(\v2\x17.google.protobuf.StructR\x06output\x12_\n" +
 	"\rfeedback_type\x18\x06 \x01(\x0e2\x1c.crucible_ir.v1.FeedbackTypeB\x1a\xda\xc9\x18\x16\"FEEDBACK_TYPE_THUMBS\"H\x00R\ffeedbackType\x122\n" +
 	"\x14custom_feedback_type\x18\a \x01(\tH\x00R\x12customFeedbackType\x12=\n" +
 	"\x0efeedback_value\x18\b \x01(\v2\x16.google.protobuf.ValueR\rfeedbackValue\x12\x1c\n" +
-	"\auser_id\x18\t \x01(\tH\x03R\x06userId\x88\x01\x01\x12\"\n" +
+	"\auser_id\x18\t \x01(\tH\x04R\x06userId\x88\x01\x01\x12\"\n" +
 	"\n" +
 	"session_id\x18\n" +
-	" \x01(\tH\x04R\tsessionId\x88\x01\x01\x12+\n" +
+	" \x01(\tH\x05R\tsessionId\x88\x01\x01\x12+\n" +
 	"\n" +
-	"latency_ms\x18\v \x01(\x05B\a\xbaH\x04\x1a\x02(\x00H\x05R\tlatencyMs\x88\x01\x01\x12\\\n" +
+	"latency_ms\x18\v \x01(\x05B\a\xbaH\x04\x1a\x02(\x00H\x06R\tlatencyMs\x88\x01\x01\x12\\\n" +
 	"\ttimestamp\x18\f \x01(\v2\x1a.google.protobuf.TimestampB\"\xbaH\x1f\xb2\x01\x1c\"\r\b\xff\x82\xd1\xff\xaf\a\x10\xff\x93\xeb\xdc\x032\v\b\x80\x92\xb8Ø\xfe\xff\xff\xff\x01R\ttimestamp\x123\n" +
-	"\bmetadata\x18\r \x01(\v2\x17.google.protobuf.StructR\bmetadataB\x14\n" +
-	"\x12feedback_type_kindB\x10\n" +
+	"\bmetadata\x18\r \x01(\v2\x17.google.protobuf.StructR\bmetadata\x12\"\n" +
+	"\x04name\x18\x0e \x01(\tB\t\x82\xca\x18\x050.3.0H\aR\x04name\x88\x01\x01\x12(\n" +
+	"\acomment\x18\x0f \x01(\tB\t\x82\xca\x18\x050.3.0H\bR\acomment\x88\x01\x01\x12C\n" +
+	"\x06source\x18\x10 \x01(\x0e2\x1e.crucible_ir.v1.FeedbackSourceB\t\x82\xca\x18\x050.3.0H\x01R\x06source\x120\n" +
+	"\rcustom_source\x18\x11 \x01(\tB\t\x82\xca\x18\x050.3.0H\x01R\fcustomSource\x12+\n" +
+	"\tsource_id\x18\x12 \x01(\tB\t\x82\xca\x18\x050.3.0H\tR\bsourceId\x88\x01\x01\x12)\n" +
+	"\btrace_id\x18\x13 \x01(\tB\t\x82\xca\x18\x050.3.0H\n" +
+	"R\atraceId\x88\x01\x01\x127\n" +
+	"\n" +
+	"request_id\x18\x14 \x01(\tB\x13\xe2\xc9\x18\x06Prompt\x82\xca\x18\x050.3.0H\vR\trequestId\x88\x01\x01\x12=\n" +
+	"\vresponse_id\x18\x15 \x01(\tB\x17\xe2\xc9\x18\n" +
+	"Completion\x82\xca\x18\x050.3.0H\fR\n" +
+	"responseId\x88\x01\x01\x128\n" +
+	"\fchoice_index\x18\x16 \x01(\x05B\x10\xbaH\x04\x1a\x02(\x00\x82\xca\x18\x050.3.0H\rR\vchoiceIndex\x88\x01\x01\x12?\n" +
+	"\n" +
+	"supersedes\x18\x17 \x01(\tB\x1a\xe2\xc9\x18\rFeedbackEvent\x82\xca\x18\x050.3.0H\x0eR\n" +
+	"supersedes\x88\x01\x01B\x14\n" +
+	"\x12feedback_type_kindB\r\n" +
+	"\vsource_kindB\x10\n" +
 	"\x0e_deployment_idB\x10\n" +
 	"\x0e_model_versionB\n" +
 	"\n" +
 	"\b_user_idB\r\n" +
 	"\v_session_idB\r\n" +
-	"\v_latency_ms\"\xb7\x06\n" +
+	"\v_latency_msB\a\n" +
+	"\x05_nameB\n" +
+	"\n" +
+	"\b_commentB\f\n" +
+	"\n" +
+	"_source_idB\v\n" +
+	"\t_trace_idB\r\n" +
+	"\v_request_idB\x0e\n" +
+	"\f_response_idB\x0f\n" +
+	"\r_choice_indexB\r\n" +
+	"\v_supersedes\"\xb7\x06\n" +
 	"\x0eFeedbackConfig\x12(\n" +
 	"\aenabled\x18\x01 \x01(\bB\t\xda\xc9\x18\x05falseH\x01R\aenabled\x88\x01\x01\x12H\n" +
 	"\rsampling_rate\x18\x02 \x01(\x01B\x1e\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00\xf0?)\x00\x00\x00\x00\x00\x00\x00\x00\xda\xc9\x18\x031.0H\x02R\fsamplingRate\x88\x01\x01\x12}\n" +
@@ -579,7 +789,12 @@ const file_crucible_ir_v1_feedback_proto_rawDesc = "" +
 	"\x19FEEDBACK_STORAGE_POSTGRES\x10\x01\x12\x17\n" +
 	"\x13FEEDBACK_STORAGE_S3\x10\x02\x12\x1d\n" +
 	"\x19FEEDBACK_STORAGE_BIGQUERY\x10\x03\x12\x1a\n" +
-	"\x16FEEDBACK_STORAGE_LOCAL\x10\x04B_\n" +
+	"\x16FEEDBACK_STORAGE_LOCAL\x10\x04*\x81\x01\n" +
+	"\x0eFeedbackSource\x12\x1f\n" +
+	"\x1bFEEDBACK_SOURCE_UNSPECIFIED\x10\x00\x12\x19\n" +
+	"\x15FEEDBACK_SOURCE_HUMAN\x10\x01\x12\x19\n" +
+	"\x15FEEDBACK_SOURCE_MODEL\x10\x02\x12\x18\n" +
+	"\x14FEEDBACK_SOURCE_CODE\x10\x03B_\n" +
 	"\x11org.crucibleir.v1P\x01ZHgithub.com/north-shore-ai/crucible-ir/gen/go/crucible_ir/v1;crucibleirv1b\x06proto3"
 
 var (
@@ -594,34 +809,36 @@ func file_crucible_ir_v1_feedback_proto_rawDescGZIP() []byte {
 	return file_crucible_ir_v1_feedback_proto_rawDescData
 }
 
-var file_crucible_ir_v1_feedback_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
+var file_crucible_ir_v1_feedback_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
 var file_crucible_ir_v1_feedback_proto_msgTypes = make([]protoimpl.MessageInfo, 2)
 var file_crucible_ir_v1_feedback_proto_goTypes = []any{
 	(FeedbackType)(0),             // 0: crucible_ir.v1.FeedbackType
 	(FeedbackStorage)(0),          // 1: crucible_ir.v1.FeedbackStorage
-	(*FeedbackEvent)(nil),         // 2: crucible_ir.v1.FeedbackEvent
-	(*FeedbackConfig)(nil),        // 3: crucible_ir.v1.FeedbackConfig
-	(*structpb.Struct)(nil),       // 4: google.protobuf.Struct
-	(*structpb.Value)(nil),        // 5: google.protobuf.Value
-	(*timestamppb.Timestamp)(nil), // 6: google.protobuf.Timestamp
+	(FeedbackSource)(0),           // 2: crucible_ir.v1.FeedbackSource
+	(*FeedbackEvent)(nil),         // 3: crucible_ir.v1.FeedbackEvent
+	(*FeedbackConfig)(nil),        // 4: crucible_ir.v1.FeedbackConfig
+	(*structpb.Struct)(nil),       // 5: google.protobuf.Struct
+	(*structpb.Value)(nil),        // 6: google.protobuf.Value
+	(*timestamppb.Timestamp)(nil), // 7: google.protobuf.Timestamp
 }
 var file_crucible_ir_v1_feedback_proto_depIdxs = []int32{
-	4,  // 0: crucible_ir.v1.FeedbackEvent.input:type_name -> google.protobuf.Struct
-	4,  // 1: crucible_ir.v1.FeedbackEvent.output:type_name -> google.protobuf.Struct
+	5,  // 0: crucible_ir.v1.FeedbackEvent.input:type_name -> google.protobuf.Struct
+	5,  // 1: crucible_ir.v1.FeedbackEvent.output:type_name -> google.protobuf.Struct
 	0,  // 2: crucible_ir.v1.FeedbackEvent.feedback_type:type_name -> crucible_ir.v1.FeedbackType
-	5,  // 3: crucible_ir.v1.FeedbackEvent.feedback_value:type_name -> google.protobuf.Value
-	6,  // 4: crucible_ir.v1.FeedbackEvent.timestamp:type_name -> google.protobuf.Timestamp
-	4,  // 5: crucible_ir.v1.FeedbackEvent.metadata:type_name -> google.protobuf.Struct
-	0,  // 6: crucible_ir.v1.FeedbackConfig.feedback_types:type_name -> crucible_ir.v1.FeedbackType
-	1,  // 7: crucible_ir.v1.FeedbackConfig.storage:type_name -> crucible_ir.v1.FeedbackStorage
-	4,  // 8: crucible_ir.v1.FeedbackConfig.drift_detection:type_name -> google.protobuf.Struct
-	4,  // 9: crucible_ir.v1.FeedbackConfig.retraining_trigger:type_name -> google.protobuf.Struct
-	4,  // 10: crucible_ir.v1.FeedbackConfig.options:type_name -> google.protobuf.Struct
-	11, // [11:11] is the sub-list for method output_type
-	11, // [11:11] is the sub-list for method input_type
-	11, // [11:11] is the sub-list for extension type_name
-	11, // [11:11] is the sub-list for extension extendee
-	0,  // [0:11] is the sub-list for field type_name
+	6,  // 3: crucible_ir.v1.FeedbackEvent.feedback_value:type_name -> google.protobuf.Value
+	7,  // 4: crucible_ir.v1.FeedbackEvent.timestamp:type_name -> google.protobuf.Timestamp
+	5,  // 5: crucible_ir.v1.FeedbackEvent.metadata:type_name -> google.protobuf.Struct
+	2,  // 6: crucible_ir.v1.FeedbackEvent.source:type_name -> crucible_ir.v1.FeedbackSource
+	0,  // 7: crucible_ir.v1.FeedbackConfig.feedback_types:type_name -> crucible_ir.v1.FeedbackType
+	1,  // 8: crucible_ir.v1.FeedbackConfig.storage:type_name -> crucible_ir.v1.FeedbackStorage
+	5,  // 9: crucible_ir.v1.FeedbackConfig.drift_detection:type_name -> google.protobuf.Struct
+	5,  // 10: crucible_ir.v1.FeedbackConfig.retraining_trigger:type_name -> google.protobuf.Struct
+	5,  // 11: crucible_ir.v1.FeedbackConfig.options:type_name -> google.protobuf.Struct
+	12, // [12:12] is the sub-list for method output_type
+	12, // [12:12] is the sub-list for method input_type
+	12, // [12:12] is the sub-list for extension type_name
+	12, // [12:12] is the sub-list for extension extendee
+	0,  // [0:12] is the sub-list for field type_name
 }
 
 func init() { file_crucible_ir_v1_feedback_proto_init() }
@@ -633,6 +850,8 @@ func file_crucible_ir_v1_feedback_proto_init() {
 	file_crucible_ir_v1_feedback_proto_msgTypes[0].OneofWrappers = []any{
 		(*FeedbackEvent_FeedbackType)(nil),
 		(*FeedbackEvent_CustomFeedbackType)(nil),
+		(*FeedbackEvent_Source)(nil),
+		(*FeedbackEvent_CustomSource)(nil),
 	}
 	file_crucible_ir_v1_feedback_proto_msgTypes[1].OneofWrappers = []any{
 		(*FeedbackConfig_Storage)(nil),
@@ -643,7 +862,7 @@ func file_crucible_ir_v1_feedback_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_crucible_ir_v1_feedback_proto_rawDesc), len(file_crucible_ir_v1_feedback_proto_rawDesc)),
-			NumEnums:      2,
+			NumEnums:      3,
 			NumMessages:   2,
 			NumExtensions: 0,
 			NumServices:   0,

@@ -352,6 +352,72 @@ func (ModelStage) EnumDescriptor() ([]byte, []int) {
 	return file_crucible_ir_v1_model_proto_rawDescGZIP(), []int{4}
 }
 
+// Ways to make a model version from another one. Open vocabulary: a name that is not listed goes
+// into the custom member beside the field, and a reader accepts an unknown number.
+type ModelRelation int32
+
+const (
+	// Unset.
+	ModelRelation_MODEL_RELATION_UNSPECIFIED ModelRelation = 0
+	// Trained further.
+	ModelRelation_MODEL_RELATION_FINE_TUNED ModelRelation = 1
+	// Trained on the source's answers.
+	ModelRelation_MODEL_RELATION_DISTILLED ModelRelation = 2
+	// Stored with fewer bits.
+	ModelRelation_MODEL_RELATION_QUANTIZED ModelRelation = 3
+	// Combined with other sources.
+	ModelRelation_MODEL_RELATION_MERGED ModelRelation = 4
+	// Written in another format.
+	ModelRelation_MODEL_RELATION_CONVERTED ModelRelation = 5
+)
+
+// Enum value maps for ModelRelation.
+var (
+	ModelRelation_name = map[int32]string{
+		0: "MODEL_RELATION_UNSPECIFIED",
+		1: "MODEL_RELATION_FINE_TUNED",
+		2: "MODEL_RELATION_DISTILLED",
+		3: "MODEL_RELATION_QUANTIZED",
+		4: "MODEL_RELATION_MERGED",
+		5: "MODEL_RELATION_CONVERTED",
+	}
+	ModelRelation_value = map[string]int32{
+		"MODEL_RELATION_UNSPECIFIED": 0,
+		"MODEL_RELATION_FINE_TUNED":  1,
+		"MODEL_RELATION_DISTILLED":   2,
+		"MODEL_RELATION_QUANTIZED":   3,
+		"MODEL_RELATION_MERGED":      4,
+		"MODEL_RELATION_CONVERTED":   5,
+	}
+)
+
+func (x ModelRelation) Enum() *ModelRelation {
+	p := new(ModelRelation)
+	*p = x
+	return p
+}
+
+func (x ModelRelation) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (ModelRelation) Descriptor() protoreflect.EnumDescriptor {
+	return file_crucible_ir_v1_model_proto_enumTypes[5].Descriptor()
+}
+
+func (ModelRelation) Type() protoreflect.EnumType {
+	return &file_crucible_ir_v1_model_proto_enumTypes[5]
+}
+
+func (x ModelRelation) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use ModelRelation.Descriptor instead.
+func (ModelRelation) EnumDescriptor() ([]byte, []int) {
+	return file_crucible_ir_v1_model_proto_rawDescGZIP(), []int{5}
+}
+
 // A reference to a model: its provider and how to load it.
 type ModelRef struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -400,7 +466,12 @@ type ModelRef struct {
 	Metadata *structpb.Struct `protobuf:"bytes,13,opt,name=metadata,proto3" json:"metadata,omitempty"`
 	// Provider settings, such as a region or the name of an environment variable. Must not contain
 	// secrets. Opaque: any JSON object, never validated. Unset: not stated.
-	Options       *structpb.Struct `protobuf:"bytes,14,opt,name=options,proto3" json:"options,omitempty"`
+	Options *structpb.Struct `protobuf:"bytes,14,opt,name=options,proto3" json:"options,omitempty"`
+	// Free labels for search. An empty list and an absent one are the same.
+	Tags []string `protobuf:"bytes,15,rep,name=tags,proto3" json:"tags,omitempty"`
+	// The ids of model versions by alias, for example champion. To move an alias is to publish the
+	// reference again.
+	Aliases       map[string]string `protobuf:"bytes,16,rep,name=aliases,proto3" json:"aliases,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -577,6 +648,20 @@ func (x *ModelRef) GetOptions() *structpb.Struct {
 	return nil
 }
 
+func (x *ModelRef) GetTags() []string {
+	if x != nil {
+		return x.Tags
+	}
+	return nil
+}
+
+func (x *ModelRef) GetAliases() map[string]string {
+	if x != nil {
+		return x.Aliases
+	}
+	return nil
+}
+
 type isModelRef_ProviderKind interface {
 	isModelRef_ProviderKind()
 }
@@ -682,7 +767,17 @@ type ModelVersion struct {
 	// The person or program that created the version. Unset: not stated.
 	CreatedBy *string `protobuf:"bytes,12,opt,name=created_by,json=createdBy,proto3,oneof" json:"created_by,omitempty"`
 	// Additional registry settings. Opaque: any JSON object, never validated. Unset: not stated.
-	Options       *structpb.Struct `protobuf:"bytes,13,opt,name=options,proto3" json:"options,omitempty"`
+	Options *structpb.Struct `protobuf:"bytes,13,opt,name=options,proto3" json:"options,omitempty"`
+	// Measured quality that is not a number, by metric name: text, null or a nested value. A name is
+	// either here or in metrics. Opaque: any JSON object, never validated. Unset: not stated.
+	OtherMetrics *structpb.Struct `protobuf:"bytes,14,opt,name=other_metrics,json=otherMetrics,proto3" json:"other_metrics,omitempty"`
+	// Free labels for search. An empty list and an absent one are the same.
+	Tags []string `protobuf:"bytes,15,rep,name=tags,proto3" json:"tags,omitempty"`
+	// The version's files. If artifact_uri is set too, one of them has it. An empty list and an
+	// absent one are the same.
+	Artifacts []*Artifact `protobuf:"bytes,16,rep,name=artifacts,proto3" json:"artifacts,omitempty"`
+	// The versions that this one was made from. An empty list and an absent one are the same.
+	Sources       []*ModelSource `protobuf:"bytes,17,rep,name=sources,proto3" json:"sources,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -819,6 +914,34 @@ func (x *ModelVersion) GetOptions() *structpb.Struct {
 	return nil
 }
 
+func (x *ModelVersion) GetOtherMetrics() *structpb.Struct {
+	if x != nil {
+		return x.OtherMetrics
+	}
+	return nil
+}
+
+func (x *ModelVersion) GetTags() []string {
+	if x != nil {
+		return x.Tags
+	}
+	return nil
+}
+
+func (x *ModelVersion) GetArtifacts() []*Artifact {
+	if x != nil {
+		return x.Artifacts
+	}
+	return nil
+}
+
+func (x *ModelVersion) GetSources() []*ModelSource {
+	if x != nil {
+		return x.Sources
+	}
+	return nil
+}
+
 type isModelVersion_StageKind interface {
 	isModelVersion_StageKind()
 }
@@ -837,13 +960,195 @@ func (*ModelVersion_Stage) isModelVersion_StageKind() {}
 
 func (*ModelVersion_CustomStage) isModelVersion_StageKind() {}
 
+// A stored file or folder, such as the weights of a model version.
+type Artifact struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Where the artifact is. It may be longer than an id, because signed URLs are long. Required.
+	// Range: 1 to 8192 bytes.
+	Uri string `protobuf:"bytes,1,opt,name=uri,proto3" json:"uri,omitempty"`
+	// The artifact's name, for example model.safetensors. Unset: not stated.
+	Name *string `protobuf:"bytes,2,opt,name=name,proto3,oneof" json:"name,omitempty"`
+	// The digest of the content as algorithm and encoded value, in the grammar of OCI digests, for
+	// example sha256 and 64 hexadecimal digits with a colon between them. A git hash is written as
+	// sha1, the eight digits of MLflow as mlflow. Range: algorithm:encoded. Unset: not known.
+	Digest *string `protobuf:"bytes,3,opt,name=digest,proto3,oneof" json:"digest,omitempty"`
+	// The size in bytes. Range: 0 or more. Unset: not known.
+	SizeBytes *int64 `protobuf:"varint,4,opt,name=size_bytes,json=sizeBytes,proto3,oneof" json:"size_bytes,omitempty"`
+	// The media type, for example application/octet-stream. Unset: not stated.
+	MediaType     *string `protobuf:"bytes,5,opt,name=media_type,json=mediaType,proto3,oneof" json:"media_type,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Artifact) Reset() {
+	*x = Artifact{}
+	mi := &file_crucible_ir_v1_model_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Artifact) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Artifact) ProtoMessage() {}
+
+func (x *Artifact) ProtoReflect() protoreflect.Message {
+	mi := &file_crucible_ir_v1_model_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Artifact.ProtoReflect.Descriptor instead.
+func (*Artifact) Descriptor() ([]byte, []int) {
+	return file_crucible_ir_v1_model_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *Artifact) GetUri() string {
+	if x != nil {
+		return x.Uri
+	}
+	return ""
+}
+
+func (x *Artifact) GetName() string {
+	if x != nil && x.Name != nil {
+		return *x.Name
+	}
+	return ""
+}
+
+func (x *Artifact) GetDigest() string {
+	if x != nil && x.Digest != nil {
+		return *x.Digest
+	}
+	return ""
+}
+
+func (x *Artifact) GetSizeBytes() int64 {
+	if x != nil && x.SizeBytes != nil {
+		return *x.SizeBytes
+	}
+	return 0
+}
+
+func (x *Artifact) GetMediaType() string {
+	if x != nil && x.MediaType != nil {
+		return *x.MediaType
+	}
+	return ""
+}
+
+// A model version that another one was made from.
+type ModelSource struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The id of the source. Required. Range: 1 to 512 bytes.
+	ModelVersionId string `protobuf:"bytes,1,opt,name=model_version_id,json=modelVersionId,proto3" json:"model_version_id,omitempty"`
+	// How the version was made from the source. Open vocabulary: at most one of the two members is
+	// set. Unset: not stated.
+	//
+	// Types that are valid to be assigned to RelationKind:
+	//
+	//	*ModelSource_Relation
+	//	*ModelSource_CustomRelation
+	RelationKind  isModelSource_RelationKind `protobuf_oneof:"relation_kind"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ModelSource) Reset() {
+	*x = ModelSource{}
+	mi := &file_crucible_ir_v1_model_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ModelSource) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ModelSource) ProtoMessage() {}
+
+func (x *ModelSource) ProtoReflect() protoreflect.Message {
+	mi := &file_crucible_ir_v1_model_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ModelSource.ProtoReflect.Descriptor instead.
+func (*ModelSource) Descriptor() ([]byte, []int) {
+	return file_crucible_ir_v1_model_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *ModelSource) GetModelVersionId() string {
+	if x != nil {
+		return x.ModelVersionId
+	}
+	return ""
+}
+
+func (x *ModelSource) GetRelationKind() isModelSource_RelationKind {
+	if x != nil {
+		return x.RelationKind
+	}
+	return nil
+}
+
+func (x *ModelSource) GetRelation() ModelRelation {
+	if x != nil {
+		if x, ok := x.RelationKind.(*ModelSource_Relation); ok {
+			return x.Relation
+		}
+	}
+	return ModelRelation_MODEL_RELATION_UNSPECIFIED
+}
+
+func (x *ModelSource) GetCustomRelation() string {
+	if x != nil {
+		if x, ok := x.RelationKind.(*ModelSource_CustomRelation); ok {
+			return x.CustomRelation
+		}
+	}
+	return ""
+}
+
+type isModelSource_RelationKind interface {
+	isModelSource_RelationKind()
+}
+
+type ModelSource_Relation struct {
+	// A documented name. UNSPECIFIED counts as unset.
+	Relation ModelRelation `protobuf:"varint,2,opt,name=relation,proto3,enum=crucible_ir.v1.ModelRelation,oneof"`
+}
+
+type ModelSource_CustomRelation struct {
+	// Any other name.
+	CustomRelation string `protobuf:"bytes,3,opt,name=custom_relation,json=customRelation,proto3,oneof"`
+}
+
+func (*ModelSource_Relation) isModelSource_RelationKind() {}
+
+func (*ModelSource_CustomRelation) isModelSource_RelationKind() {}
+
 var File_crucible_ir_v1_model_proto protoreflect.FileDescriptor
 
 const file_crucible_ir_v1_model_proto_rawDesc = "" +
 	"\n" +
-	"\x1acrucible_ir/v1/model.proto\x12\x0ecrucible_ir.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1ccrucible_ir/v1/options.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb5\x06\n" +
-	"\bModelRef\x12\x1b\n" +
-	"\x02id\x18\x01 \x01(\tB\v\xbaH\b\xc8\x01\x01r\x03(\x80\x04R\x02id\x12\x17\n" +
+	"\x1acrucible_ir/v1/model.proto\x12\x0ecrucible_ir.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1ccrucible_ir/v1/options.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf0\a\n" +
+	"\bModelRef\x12\x1f\n" +
+	"\x02id\x18\x01 \x01(\tB\x0f\xbaH\b\xc8\x01\x01r\x03(\x80\x04\xf0\xc9\x18\x01R\x02id\x12\x17\n" +
 	"\x04name\x18\x02 \x01(\tH\x04R\x04name\x88\x01\x01\x12\x1d\n" +
 	"\aversion\x18\x03 \x01(\tH\x05R\aversion\x88\x01\x01\x12W\n" +
 	"\bprovider\x18\x04 \x01(\x0e2\x1d.crucible_ir.v1.ModelProviderB\x1a\xda\xc9\x18\x16\"MODEL_PROVIDER_LOCAL\"H\x00R\bprovider\x12)\n" +
@@ -858,7 +1163,12 @@ const file_crucible_ir_v1_model_proto_rawDesc = "" +
 	"customTask\x12&\n" +
 	"\fartifact_uri\x18\f \x01(\tH\x06R\vartifactUri\x88\x01\x01\x123\n" +
 	"\bmetadata\x18\r \x01(\v2\x17.google.protobuf.StructR\bmetadata\x121\n" +
-	"\aoptions\x18\x0e \x01(\v2\x17.google.protobuf.StructR\aoptionsB\x0f\n" +
+	"\aoptions\x18\x0e \x01(\v2\x17.google.protobuf.StructR\aoptions\x12\x1d\n" +
+	"\x04tags\x18\x0f \x03(\tB\t\x82\xca\x18\x050.3.0R\x04tags\x12Z\n" +
+	"\aaliases\x18\x10 \x03(\v2%.crucible_ir.v1.ModelRef.AliasesEntryB\x19\xe2\xc9\x18\fModelVersion\x82\xca\x18\x050.3.0R\aaliases\x1a:\n" +
+	"\fAliasesEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01B\x0f\n" +
 	"\rprovider_kindB\x10\n" +
 	"\x0eframework_kindB\x13\n" +
 	"\x11architecture_kindB\v\n" +
@@ -866,24 +1176,29 @@ const file_crucible_ir_v1_model_proto_rawDesc = "" +
 	"\x05_nameB\n" +
 	"\n" +
 	"\b_versionB\x0f\n" +
-	"\r_artifact_uri\"\xf9\a\n" +
-	"\fModelVersion\x12\x1b\n" +
-	"\x02id\x18\x01 \x01(\tB\v\xbaH\b\xc8\x01\x01r\x03(\x80\x04R\x02id\x12&\n" +
-	"\bmodel_id\x18\x02 \x01(\tB\v\xbaH\b\xc8\x01\x01r\x03(\x80\x04R\amodelId\x12\xe7\x01\n" +
-	"\aversion\x18\x03 \x01(\tB\xcc\x01\xbaH\xc8\x01\xc8\x01\x01r\xc2\x01(\x80\x042\xbc\x01^(0|[1-9][0-9]*)\\.(0|[1-9][0-9]*)\\.(0|[1-9][0-9]*)(-((0|[1-9][0-9]*|[0-9]*[a-zA-Z-][0-9a-zA-Z-]*)(\\.(0|[1-9][0-9]*|[0-9]*[a-zA-Z-][0-9a-zA-Z-]*))*))?(\\+([0-9a-zA-Z-]+(\\.[0-9a-zA-Z-]+)*))?$R\aversion\x12Q\n" +
+	"\r_artifact_uri\"\xbd\n" +
+	"\n" +
+	"\fModelVersion\x12\x1f\n" +
+	"\x02id\x18\x01 \x01(\tB\x0f\xbaH\b\xc8\x01\x01r\x03(\x80\x04\xf0\xc9\x18\x01R\x02id\x126\n" +
+	"\bmodel_id\x18\x02 \x01(\tB\x1b\xbaH\b\xc8\x01\x01r\x03(\x80\x04\xe2\xc9\x18\bModelRef\xf8\xc9\x18\x01R\amodelId\x12\xeb\x01\n" +
+	"\aversion\x18\x03 \x01(\tB\xd0\x01\xbaH\xc8\x01\xc8\x01\x01r\xc2\x01(\x80\x042\xbc\x01^(0|[1-9][0-9]*)\\.(0|[1-9][0-9]*)\\.(0|[1-9][0-9]*)(-((0|[1-9][0-9]*|[0-9]*[a-zA-Z-][0-9a-zA-Z-]*)(\\.(0|[1-9][0-9]*|[0-9]*[a-zA-Z-][0-9a-zA-Z-]*))*))?(\\+([0-9a-zA-Z-]+(\\.[0-9a-zA-Z-]+)*))?$\xf8\xc9\x18\x01R\aversion\x12Q\n" +
 	"\x05stage\x18\x04 \x01(\x0e2\x1a.crucible_ir.v1.ModelStageB\x1d\xda\xc9\x18\x19\"MODEL_STAGE_DEVELOPMENT\"H\x00R\x05stage\x12#\n" +
-	"\fcustom_stage\x18\x05 \x01(\tH\x00R\vcustomStage\x12+\n" +
-	"\x0ftraining_run_id\x18\x06 \x01(\tH\x01R\rtrainingRunId\x88\x01\x01\x12C\n" +
-	"\ametrics\x18\a \x03(\v2).crucible_ir.v1.ModelVersion.MetricsEntryR\ametrics\x12&\n" +
-	"\fartifact_uri\x18\b \x01(\tH\x02R\vartifactUri\x88\x01\x01\x12*\n" +
-	"\x0eparent_version\x18\t \x01(\tH\x03R\rparentVersion\x88\x01\x01\x12%\n" +
+	"\fcustom_stage\x18\x05 \x01(\tH\x00R\vcustomStage\x12@\n" +
+	"\x0ftraining_run_id\x18\x06 \x01(\tB\x13\xe2\xc9\x18\vTrainingRun\xf8\xc9\x18\x01H\x01R\rtrainingRunId\x88\x01\x01\x12C\n" +
+	"\ametrics\x18\a \x03(\v2).crucible_ir.v1.ModelVersion.MetricsEntryR\ametrics\x12,\n" +
+	"\fartifact_uri\x18\b \x01(\tB\x04\xf8\xc9\x18\x01H\x02R\vartifactUri\x88\x01\x01\x12F\n" +
+	"\x0eparent_version\x18\t \x01(\tB\x1a\xe2\xc9\x18\fModelVersion\xea\xc9\x18\x02\x01\x02\xf8\xc9\x18\x01H\x03R\rparentVersion\x88\x01\x01\x12%\n" +
 	"\vdescription\x18\n" +
 	" \x01(\tH\x04R\vdescription\x88\x01\x01\x12]\n" +
 	"\n" +
 	"created_at\x18\v \x01(\v2\x1a.google.protobuf.TimestampB\"\xbaH\x1f\xb2\x01\x1c\"\r\b\xff\x82\xd1\xff\xaf\a\x10\xff\x93\xeb\xdc\x032\v\b\x80\x92\xb8Ø\xfe\xff\xff\xff\x01R\tcreatedAt\x12\"\n" +
 	"\n" +
 	"created_by\x18\f \x01(\tH\x05R\tcreatedBy\x88\x01\x01\x121\n" +
-	"\aoptions\x18\r \x01(\v2\x17.google.protobuf.StructR\aoptions\x1a:\n" +
+	"\aoptions\x18\r \x01(\v2\x17.google.protobuf.StructR\aoptions\x12G\n" +
+	"\rother_metrics\x18\x0e \x01(\v2\x17.google.protobuf.StructB\t\x82\xca\x18\x050.3.0R\fotherMetrics\x12\x1d\n" +
+	"\x04tags\x18\x0f \x03(\tB\t\x82\xca\x18\x050.3.0R\x04tags\x12E\n" +
+	"\tartifacts\x18\x10 \x03(\v2\x18.crucible_ir.v1.ArtifactB\r\xf8\xc9\x18\x01\x82\xca\x18\x050.3.0R\tartifacts\x12D\n" +
+	"\asources\x18\x11 \x03(\v2\x1b.crucible_ir.v1.ModelSourceB\r\xf8\xc9\x18\x01\x82\xca\x18\x050.3.0R\asources\x1a:\n" +
 	"\fMetricsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\x01R\x05value:\x028\x01B\f\n" +
@@ -893,7 +1208,24 @@ const file_crucible_ir_v1_model_proto_rawDesc = "" +
 	"\r_artifact_uriB\x11\n" +
 	"\x0f_parent_versionB\x0e\n" +
 	"\f_descriptionB\r\n" +
-	"\v_created_by*\xd1\x01\n" +
+	"\v_created_by\"\xa7\x02\n" +
+	"\bArtifact\x12!\n" +
+	"\x03uri\x18\x01 \x01(\tB\x0f\xbaH\b\xc8\x01\x01r\x03(\x80@\xf0\xc9\x18\x01R\x03uri\x12\x17\n" +
+	"\x04name\x18\x02 \x01(\tH\x00R\x04name\x88\x01\x01\x12Q\n" +
+	"\x06digest\x18\x03 \x01(\tB4\xbaH1r/2-^[a-z0-9]+([+._-][a-z0-9]+)*:[a-zA-Z0-9=_-]+$H\x01R\x06digest\x88\x01\x01\x12+\n" +
+	"\n" +
+	"size_bytes\x18\x04 \x01(\x03B\a\xbaH\x04\"\x02(\x00H\x02R\tsizeBytes\x88\x01\x01\x12\"\n" +
+	"\n" +
+	"media_type\x18\x05 \x01(\tH\x03R\tmediaType\x88\x01\x01:\t\x82\xca\x18\x050.3.0B\a\n" +
+	"\x05_nameB\t\n" +
+	"\a_digestB\r\n" +
+	"\v_size_bytesB\r\n" +
+	"\v_media_type\"\xdc\x01\n" +
+	"\vModelSource\x12I\n" +
+	"\x10model_version_id\x18\x01 \x01(\tB\x1f\xbaH\b\xc8\x01\x01r\x03(\x80\x04\xe2\xc9\x18\fModelVersion\xf0\xc9\x18\x01R\x0emodelVersionId\x12;\n" +
+	"\brelation\x18\x02 \x01(\x0e2\x1d.crucible_ir.v1.ModelRelationH\x00R\brelation\x12)\n" +
+	"\x0fcustom_relation\x18\x03 \x01(\tH\x00R\x0ecustomRelation:\t\x82\xca\x18\x050.3.0B\x0f\n" +
+	"\rrelation_kind*\xd1\x01\n" +
 	"\rModelProvider\x12\x1e\n" +
 	"\x1aMODEL_PROVIDER_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14MODEL_PROVIDER_LOCAL\x10\x01\x12\x1e\n" +
@@ -928,7 +1260,14 @@ const file_crucible_ir_v1_model_proto_rawDesc = "" +
 	"\x17MODEL_STAGE_DEVELOPMENT\x10\x01\x12\x17\n" +
 	"\x13MODEL_STAGE_STAGING\x10\x02\x12\x1a\n" +
 	"\x16MODEL_STAGE_PRODUCTION\x10\x03\x12\x18\n" +
-	"\x14MODEL_STAGE_ARCHIVED\x10\x04B_\n" +
+	"\x14MODEL_STAGE_ARCHIVED\x10\x04*\xc3\x01\n" +
+	"\rModelRelation\x12\x1e\n" +
+	"\x1aMODEL_RELATION_UNSPECIFIED\x10\x00\x12\x1d\n" +
+	"\x19MODEL_RELATION_FINE_TUNED\x10\x01\x12\x1c\n" +
+	"\x18MODEL_RELATION_DISTILLED\x10\x02\x12\x1c\n" +
+	"\x18MODEL_RELATION_QUANTIZED\x10\x03\x12\x19\n" +
+	"\x15MODEL_RELATION_MERGED\x10\x04\x12\x1c\n" +
+	"\x18MODEL_RELATION_CONVERTED\x10\x05B_\n" +
 	"\x11org.crucibleir.v1P\x01ZHgithub.com/north-shore-ai/crucible-ir/gen/go/crucible_ir/v1;crucibleirv1b\x06proto3"
 
 var (
@@ -943,36 +1282,45 @@ func file_crucible_ir_v1_model_proto_rawDescGZIP() []byte {
 	return file_crucible_ir_v1_model_proto_rawDescData
 }
 
-var file_crucible_ir_v1_model_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_crucible_ir_v1_model_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
+var file_crucible_ir_v1_model_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
+var file_crucible_ir_v1_model_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
 var file_crucible_ir_v1_model_proto_goTypes = []any{
 	(ModelProvider)(0),            // 0: crucible_ir.v1.ModelProvider
 	(ModelFramework)(0),           // 1: crucible_ir.v1.ModelFramework
 	(ModelArchitecture)(0),        // 2: crucible_ir.v1.ModelArchitecture
 	(ModelTask)(0),                // 3: crucible_ir.v1.ModelTask
 	(ModelStage)(0),               // 4: crucible_ir.v1.ModelStage
-	(*ModelRef)(nil),              // 5: crucible_ir.v1.ModelRef
-	(*ModelVersion)(nil),          // 6: crucible_ir.v1.ModelVersion
-	nil,                           // 7: crucible_ir.v1.ModelVersion.MetricsEntry
-	(*structpb.Struct)(nil),       // 8: google.protobuf.Struct
-	(*timestamppb.Timestamp)(nil), // 9: google.protobuf.Timestamp
+	(ModelRelation)(0),            // 5: crucible_ir.v1.ModelRelation
+	(*ModelRef)(nil),              // 6: crucible_ir.v1.ModelRef
+	(*ModelVersion)(nil),          // 7: crucible_ir.v1.ModelVersion
+	(*Artifact)(nil),              // 8: crucible_ir.v1.Artifact
+	(*ModelSource)(nil),           // 9: crucible_ir.v1.ModelSource
+	nil,                           // 10: crucible_ir.v1.ModelRef.AliasesEntry
+	nil,                           // 11: crucible_ir.v1.ModelVersion.MetricsEntry
+	(*structpb.Struct)(nil),       // 12: google.protobuf.Struct
+	(*timestamppb.Timestamp)(nil), // 13: google.protobuf.Timestamp
 }
 var file_crucible_ir_v1_model_proto_depIdxs = []int32{
 	0,  // 0: crucible_ir.v1.ModelRef.provider:type_name -> crucible_ir.v1.ModelProvider
 	1,  // 1: crucible_ir.v1.ModelRef.framework:type_name -> crucible_ir.v1.ModelFramework
 	2,  // 2: crucible_ir.v1.ModelRef.architecture:type_name -> crucible_ir.v1.ModelArchitecture
 	3,  // 3: crucible_ir.v1.ModelRef.task:type_name -> crucible_ir.v1.ModelTask
-	8,  // 4: crucible_ir.v1.ModelRef.metadata:type_name -> google.protobuf.Struct
-	8,  // 5: crucible_ir.v1.ModelRef.options:type_name -> google.protobuf.Struct
-	4,  // 6: crucible_ir.v1.ModelVersion.stage:type_name -> crucible_ir.v1.ModelStage
-	7,  // 7: crucible_ir.v1.ModelVersion.metrics:type_name -> crucible_ir.v1.ModelVersion.MetricsEntry
-	9,  // 8: crucible_ir.v1.ModelVersion.created_at:type_name -> google.protobuf.Timestamp
-	8,  // 9: crucible_ir.v1.ModelVersion.options:type_name -> google.protobuf.Struct
-	10, // [10:10] is the sub-list for method output_type
-	10, // [10:10] is the sub-list for method input_type
-	10, // [10:10] is the sub-list for extension type_name
-	10, // [10:10] is the sub-list for extension extendee
-	0,  // [0:10] is the sub-list for field type_name
+	12, // 4: crucible_ir.v1.ModelRef.metadata:type_name -> google.protobuf.Struct
+	12, // 5: crucible_ir.v1.ModelRef.options:type_name -> google.protobuf.Struct
+	10, // 6: crucible_ir.v1.ModelRef.aliases:type_name -> crucible_ir.v1.ModelRef.AliasesEntry
+	4,  // 7: crucible_ir.v1.ModelVersion.stage:type_name -> crucible_ir.v1.ModelStage
+	11, // 8: crucible_ir.v1.ModelVersion.metrics:type_name -> crucible_ir.v1.ModelVersion.MetricsEntry
+	13, // 9: crucible_ir.v1.ModelVersion.created_at:type_name -> google.protobuf.Timestamp
+	12, // 10: crucible_ir.v1.ModelVersion.options:type_name -> google.protobuf.Struct
+	12, // 11: crucible_ir.v1.ModelVersion.other_metrics:type_name -> google.protobuf.Struct
+	8,  // 12: crucible_ir.v1.ModelVersion.artifacts:type_name -> crucible_ir.v1.Artifact
+	9,  // 13: crucible_ir.v1.ModelVersion.sources:type_name -> crucible_ir.v1.ModelSource
+	5,  // 14: crucible_ir.v1.ModelSource.relation:type_name -> crucible_ir.v1.ModelRelation
+	15, // [15:15] is the sub-list for method output_type
+	15, // [15:15] is the sub-list for method input_type
+	15, // [15:15] is the sub-list for extension type_name
+	15, // [15:15] is the sub-list for extension extendee
+	0,  // [0:15] is the sub-list for field type_name
 }
 
 func init() { file_crucible_ir_v1_model_proto_init() }
@@ -995,13 +1343,18 @@ func file_crucible_ir_v1_model_proto_init() {
 		(*ModelVersion_Stage)(nil),
 		(*ModelVersion_CustomStage)(nil),
 	}
+	file_crucible_ir_v1_model_proto_msgTypes[2].OneofWrappers = []any{}
+	file_crucible_ir_v1_model_proto_msgTypes[3].OneofWrappers = []any{
+		(*ModelSource_Relation)(nil),
+		(*ModelSource_CustomRelation)(nil),
+	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_crucible_ir_v1_model_proto_rawDesc), len(file_crucible_ir_v1_model_proto_rawDesc)),
-			NumEnums:      5,
-			NumMessages:   3,
+			NumEnums:      6,
+			NumMessages:   6,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

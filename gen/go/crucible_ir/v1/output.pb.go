@@ -284,10 +284,10 @@ var File_crucible_ir_v1_output_proto protoreflect.FileDescriptor
 
 const file_crucible_ir_v1_output_proto_rawDesc = "" +
 	"\n" +
-	"\x1bcrucible_ir/v1/output.proto\x12\x0ecrucible_ir.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1ccrucible_ir/v1/options.proto\x1a\x1cgoogle/protobuf/struct.proto\"\xd9\x02\n" +
+	"\x1bcrucible_ir/v1/output.proto\x12\x0ecrucible_ir.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1ccrucible_ir/v1/options.proto\x1a\x1cgoogle/protobuf/struct.proto\"\xdd\x02\n" +
 	"\n" +
-	"OutputSpec\x12\x1f\n" +
-	"\x04name\x18\x01 \x01(\tB\v\xbaH\b\xc8\x01\x01r\x03(\x80\x04R\x04name\x12V\n" +
+	"OutputSpec\x12#\n" +
+	"\x04name\x18\x01 \x01(\tB\x0f\xbaH\b\xc8\x01\x01r\x03(\x80\x04\xf0\xc9\x18\x01R\x04name\x12V\n" +
 	"\aformats\x18\x02 \x03(\x0e2\x1c.crucible_ir.v1.OutputFormatB\x1e\xda\xc9\x18\x1a[\"OUTPUT_FORMAT_MARKDOWN\"]R\aformats\x12%\n" +
 	"\x0ecustom_formats\x18\x03 \x03(\tR\rcustomFormats\x12H\n" +
 	"\x04sink\x18\x04 \x01(\x0e2\x1a.crucible_ir.v1.OutputSinkB\x16\xda\xc9\x18\x12\"OUTPUT_SINK_FILE\"H\x00R\x04sink\x12!\n" +

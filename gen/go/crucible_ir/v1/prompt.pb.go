@@ -39,6 +39,8 @@ const (
 	MessageRole_MESSAGE_ROLE_ASSISTANT MessageRole = 3
 	// A tool's result.
 	MessageRole_MESSAGE_ROLE_TOOL MessageRole = 4
+	// The developer of the application, whose instructions precede the user's.
+	MessageRole_MESSAGE_ROLE_DEVELOPER MessageRole = 5
 )
 
 // Enum value maps for MessageRole.
@@ -49,6 +51,7 @@ var (
 		2: "MESSAGE_ROLE_USER",
 		3: "MESSAGE_ROLE_ASSISTANT",
 		4: "MESSAGE_ROLE_TOOL",
+		5: "MESSAGE_ROLE_DEVELOPER",
 	}
 	MessageRole_value = map[string]int32{
 		"MESSAGE_ROLE_UNSPECIFIED": 0,
@@ -56,6 +59,7 @@ var (
 		"MESSAGE_ROLE_USER":        2,
 		"MESSAGE_ROLE_ASSISTANT":   3,
 		"MESSAGE_ROLE_TOOL":        4,
+		"MESSAGE_ROLE_DEVELOPER":   5,
 	}
 )
 
@@ -251,6 +255,68 @@ func (CacheControl) EnumDescriptor() ([]byte, []int) {
 	return file_crucible_ir_v1_prompt_proto_rawDescGZIP(), []int{3}
 }
 
+// How much a model reasons before it answers. Open vocabulary: a name that is not listed goes into
+// the custom member beside the field, and a reader accepts an unknown number.
+type ReasoningEffort int32
+
+const (
+	// Unset.
+	ReasoningEffort_REASONING_EFFORT_UNSPECIFIED ReasoningEffort = 0
+	// As little as possible.
+	ReasoningEffort_REASONING_EFFORT_MINIMAL ReasoningEffort = 1
+	// A little.
+	ReasoningEffort_REASONING_EFFORT_LOW ReasoningEffort = 2
+	// A moderate amount.
+	ReasoningEffort_REASONING_EFFORT_MEDIUM ReasoningEffort = 3
+	// A lot.
+	ReasoningEffort_REASONING_EFFORT_HIGH ReasoningEffort = 4
+)
+
+// Enum value maps for ReasoningEffort.
+var (
+	ReasoningEffort_name = map[int32]string{
+		0: "REASONING_EFFORT_UNSPECIFIED",
+		1: "REASONING_EFFORT_MINIMAL",
+		2: "REASONING_EFFORT_LOW",
+		3: "REASONING_EFFORT_MEDIUM",
+		4: "REASONING_EFFORT_HIGH",
+	}
+	ReasoningEffort_value = map[string]int32{
+		"REASONING_EFFORT_UNSPECIFIED": 0,
+		"REASONING_EFFORT_MINIMAL":     1,
+		"REASONING_EFFORT_LOW":         2,
+		"REASONING_EFFORT_MEDIUM":      3,
+		"REASONING_EFFORT_HIGH":        4,
+	}
+)
+
+func (x ReasoningEffort) Enum() *ReasoningEffort {
+	p := new(ReasoningEffort)
+	*p = x
+	return p
+}
+
+func (x ReasoningEffort) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (ReasoningEffort) Descriptor() protoreflect.EnumDescriptor {
+	return file_crucible_ir_v1_prompt_proto_enumTypes[4].Descriptor()
+}
+
+func (ReasoningEffort) Type() protoreflect.EnumType {
+	return &file_crucible_ir_v1_prompt_proto_enumTypes[4]
+}
+
+func (x ReasoningEffort) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use ReasoningEffort.Descriptor instead.
+func (ReasoningEffort) EnumDescriptor() ([]byte, []int) {
+	return file_crucible_ir_v1_prompt_proto_rawDescGZIP(), []int{4}
+}
+
 // A request to a backend: a conversation so far, the tools on offer and how to generate the
 // answer.
 type Prompt struct {
@@ -369,7 +435,8 @@ type Message struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Who speaks. Closed vocabulary. Required.
 	Role MessageRole `protobuf:"varint,1,opt,name=role,proto3,enum=crucible_ir.v1.MessageRole" json:"role,omitempty"`
-	// The content of the turn. Unset only when there are tool calls.
+	// The content of the turn. Unset only when there are tool calls or a refusal, or the assistant
+	// said nothing.
 	//
 	// Types that are valid to be assigned to Content:
 	//
@@ -381,7 +448,12 @@ type Message struct {
 	// The tool calls that the assistant requests. An empty list and an absent one are the same.
 	ToolCalls []*ToolCall `protobuf:"bytes,5,rep,name=tool_calls,json=toolCalls,proto3" json:"tool_calls,omitempty"`
 	// The tool call that this message answers. Unset: not stated.
-	ToolCallId    *string `protobuf:"bytes,6,opt,name=tool_call_id,json=toolCallId,proto3,oneof" json:"tool_call_id,omitempty"`
+	ToolCallId *string `protobuf:"bytes,6,opt,name=tool_call_id,json=toolCallId,proto3,oneof" json:"tool_call_id,omitempty"`
+	// The model's reason for not answering, as text for people to read. Unset: it did not refuse.
+	Refusal *string `protobuf:"bytes,7,opt,name=refusal,proto3,oneof" json:"refusal,omitempty"`
+	// Additional metadata about the message. Opaque: any JSON object, never validated. Unset: not
+	// stated.
+	Metadata      *structpb.Struct `protobuf:"bytes,8,opt,name=metadata,proto3" json:"metadata,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -469,6 +541,20 @@ func (x *Message) GetToolCallId() string {
 	return ""
 }
 
+func (x *Message) GetRefusal() string {
+	if x != nil && x.Refusal != nil {
+		return *x.Refusal
+	}
+	return ""
+}
+
+func (x *Message) GetMetadata() *structpb.Struct {
+	if x != nil {
+		return x.Metadata
+	}
+	return nil
+}
+
 type isMessage_Content interface {
 	isMessage_Content()
 }
@@ -544,7 +630,16 @@ type ContentPart struct {
 	//	*ContentPart_Image
 	//	*ContentPart_Audio
 	//	*ContentPart_ToolResult
-	Part          isContentPart_Part `protobuf_oneof:"part"`
+	//	*ContentPart_Reasoning
+	//	*ContentPart_File
+	//	*ContentPart_Other
+	Part isContentPart_Part `protobuf_oneof:"part"`
+	// The backend's signature of the part, which the part must be sent back with. Unset: there is
+	// none.
+	Signature *string `protobuf:"bytes,5,opt,name=signature,proto3,oneof" json:"signature,omitempty"`
+	// Additional metadata about the part, such as citations and cache marks. Opaque: any JSON object,
+	// never validated. Unset: not stated.
+	Metadata      *structpb.Struct `protobuf:"bytes,6,opt,name=metadata,proto3" json:"metadata,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -622,6 +717,47 @@ func (x *ContentPart) GetToolResult() *ToolResultContent {
 	return nil
 }
 
+func (x *ContentPart) GetReasoning() *Reasoning {
+	if x != nil {
+		if x, ok := x.Part.(*ContentPart_Reasoning); ok {
+			return x.Reasoning
+		}
+	}
+	return nil
+}
+
+func (x *ContentPart) GetFile() *FileContent {
+	if x != nil {
+		if x, ok := x.Part.(*ContentPart_File); ok {
+			return x.File
+		}
+	}
+	return nil
+}
+
+func (x *ContentPart) GetOther() *structpb.Struct {
+	if x != nil {
+		if x, ok := x.Part.(*ContentPart_Other); ok {
+			return x.Other
+		}
+	}
+	return nil
+}
+
+func (x *ContentPart) GetSignature() string {
+	if x != nil && x.Signature != nil {
+		return *x.Signature
+	}
+	return ""
+}
+
+func (x *ContentPart) GetMetadata() *structpb.Struct {
+	if x != nil {
+		return x.Metadata
+	}
+	return nil
+}
+
 type isContentPart_Part interface {
 	isContentPart_Part()
 }
@@ -646,6 +782,22 @@ type ContentPart_ToolResult struct {
 	ToolResult *ToolResultContent `protobuf:"bytes,4,opt,name=tool_result,json=toolResult,proto3,oneof"`
 }
 
+type ContentPart_Reasoning struct {
+	// The model's reasoning before it answered.
+	Reasoning *Reasoning `protobuf:"bytes,7,opt,name=reasoning,proto3,oneof"`
+}
+
+type ContentPart_File struct {
+	// A file.
+	File *FileContent `protobuf:"bytes,8,opt,name=file,proto3,oneof"`
+}
+
+type ContentPart_Other struct {
+	// A part of another kind, as the backend's own JSON object with its `type`. Opaque: never
+	// validated.
+	Other *structpb.Struct `protobuf:"bytes,9,opt,name=other,proto3,oneof"`
+}
+
 func (*ContentPart_Text) isContentPart_Part() {}
 
 func (*ContentPart_Image) isContentPart_Part() {}
@@ -653,6 +805,12 @@ func (*ContentPart_Image) isContentPart_Part() {}
 func (*ContentPart_Audio) isContentPart_Part() {}
 
 func (*ContentPart_ToolResult) isContentPart_Part() {}
+
+func (*ContentPart_Reasoning) isContentPart_Part() {}
+
+func (*ContentPart_File) isContentPart_Part() {}
+
+func (*ContentPart_Other) isContentPart_Part() {}
 
 // An image, by reference or inline.
 type ImageContent struct {
@@ -806,20 +964,211 @@ func (x *AudioContent) GetFormat() string {
 	return ""
 }
 
+// A model's reasoning before it answered, as far as the backend exposes it.
+type Reasoning struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Identifies the reasoning at the backend. Unset: not stated.
+	Id *string `protobuf:"bytes,1,opt,name=id,proto3,oneof" json:"id,omitempty"`
+	// The text of the reasoning, or a summary of it. Unset: not exposed.
+	Text *string `protobuf:"bytes,2,opt,name=text,proto3,oneof" json:"text,omitempty"`
+	// The reasoning in encrypted form, to be sent back as it is. Unset: there is none.
+	Encrypted     *string `protobuf:"bytes,3,opt,name=encrypted,proto3,oneof" json:"encrypted,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Reasoning) Reset() {
+	*x = Reasoning{}
+	mi := &file_crucible_ir_v1_prompt_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Reasoning) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Reasoning) ProtoMessage() {}
+
+func (x *Reasoning) ProtoReflect() protoreflect.Message {
+	mi := &file_crucible_ir_v1_prompt_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Reasoning.ProtoReflect.Descriptor instead.
+func (*Reasoning) Descriptor() ([]byte, []int) {
+	return file_crucible_ir_v1_prompt_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *Reasoning) GetId() string {
+	if x != nil && x.Id != nil {
+		return *x.Id
+	}
+	return ""
+}
+
+func (x *Reasoning) GetText() string {
+	if x != nil && x.Text != nil {
+		return *x.Text
+	}
+	return ""
+}
+
+func (x *Reasoning) GetEncrypted() string {
+	if x != nil && x.Encrypted != nil {
+		return *x.Encrypted
+	}
+	return ""
+}
+
+// A file, by reference or inline: a document, audio bytes, or an image by id.
+type FileContent struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Where the file's data is. Required.
+	//
+	// Types that are valid to be assigned to Source:
+	//
+	//	*FileContent_Url
+	//	*FileContent_Base64
+	//	*FileContent_FileId
+	Source isFileContent_Source `protobuf_oneof:"source"`
+	// The file's media type, for example application/pdf. Unset: inferred from the data.
+	MediaType *string `protobuf:"bytes,4,opt,name=media_type,json=mediaType,proto3,oneof" json:"media_type,omitempty"`
+	// The file's name. Unset: not stated.
+	Name          *string `protobuf:"bytes,5,opt,name=name,proto3,oneof" json:"name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FileContent) Reset() {
+	*x = FileContent{}
+	mi := &file_crucible_ir_v1_prompt_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FileContent) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FileContent) ProtoMessage() {}
+
+func (x *FileContent) ProtoReflect() protoreflect.Message {
+	mi := &file_crucible_ir_v1_prompt_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FileContent.ProtoReflect.Descriptor instead.
+func (*FileContent) Descriptor() ([]byte, []int) {
+	return file_crucible_ir_v1_prompt_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *FileContent) GetSource() isFileContent_Source {
+	if x != nil {
+		return x.Source
+	}
+	return nil
+}
+
+func (x *FileContent) GetUrl() string {
+	if x != nil {
+		if x, ok := x.Source.(*FileContent_Url); ok {
+			return x.Url
+		}
+	}
+	return ""
+}
+
+func (x *FileContent) GetBase64() []byte {
+	if x != nil {
+		if x, ok := x.Source.(*FileContent_Base64); ok {
+			return x.Base64
+		}
+	}
+	return nil
+}
+
+func (x *FileContent) GetFileId() string {
+	if x != nil {
+		if x, ok := x.Source.(*FileContent_FileId); ok {
+			return x.FileId
+		}
+	}
+	return ""
+}
+
+func (x *FileContent) GetMediaType() string {
+	if x != nil && x.MediaType != nil {
+		return *x.MediaType
+	}
+	return ""
+}
+
+func (x *FileContent) GetName() string {
+	if x != nil && x.Name != nil {
+		return *x.Name
+	}
+	return ""
+}
+
+type isFileContent_Source interface {
+	isFileContent_Source()
+}
+
+type FileContent_Url struct {
+	// The file's URL.
+	Url string `protobuf:"bytes,1,opt,name=url,proto3,oneof"`
+}
+
+type FileContent_Base64 struct {
+	// The file's bytes; JSON encodes them as base64.
+	Base64 []byte `protobuf:"bytes,2,opt,name=base64,proto3,oneof"`
+}
+
+type FileContent_FileId struct {
+	// The file's id at the backend.
+	FileId string `protobuf:"bytes,3,opt,name=file_id,json=fileId,proto3,oneof"`
+}
+
+func (*FileContent_Url) isFileContent_Source() {}
+
+func (*FileContent_Base64) isFileContent_Source() {}
+
+func (*FileContent_FileId) isFileContent_Source() {}
+
 // What a tool returned for a call.
 type ToolResultContent struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The call that is answered. Required. Range: 1 to 512 bytes.
 	ToolCallId string `protobuf:"bytes,1,opt,name=tool_call_id,json=toolCallId,proto3" json:"tool_call_id,omitempty"`
 	// The result as text. Unset: the tool returned nothing.
-	Content       *string `protobuf:"bytes,2,opt,name=content,proto3,oneof" json:"content,omitempty"`
+	Content *string `protobuf:"bytes,2,opt,name=content,proto3,oneof" json:"content,omitempty"`
+	// Whether the tool failed. Unset: not stated.
+	IsError *bool `protobuf:"varint,3,opt,name=is_error,json=isError,proto3,oneof" json:"is_error,omitempty"`
+	// The result as parts, for text mixed with images and files. At most one of content and parts is
+	// set. An empty list and an absent one are the same.
+	Parts         []*ContentPart `protobuf:"bytes,4,rep,name=parts,proto3" json:"parts,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ToolResultContent) Reset() {
 	*x = ToolResultContent{}
-	mi := &file_crucible_ir_v1_prompt_proto_msgTypes[6]
+	mi := &file_crucible_ir_v1_prompt_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -831,7 +1180,7 @@ func (x *ToolResultContent) String() string {
 func (*ToolResultContent) ProtoMessage() {}
 
 func (x *ToolResultContent) ProtoReflect() protoreflect.Message {
-	mi := &file_crucible_ir_v1_prompt_proto_msgTypes[6]
+	mi := &file_crucible_ir_v1_prompt_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -844,7 +1193,7 @@ func (x *ToolResultContent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ToolResultContent.ProtoReflect.Descriptor instead.
 func (*ToolResultContent) Descriptor() ([]byte, []int) {
-	return file_crucible_ir_v1_prompt_proto_rawDescGZIP(), []int{6}
+	return file_crucible_ir_v1_prompt_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ToolResultContent) GetToolCallId() string {
@@ -861,6 +1210,20 @@ func (x *ToolResultContent) GetContent() string {
 	return ""
 }
 
+func (x *ToolResultContent) GetIsError() bool {
+	if x != nil && x.IsError != nil {
+		return *x.IsError
+	}
+	return false
+}
+
+func (x *ToolResultContent) GetParts() []*ContentPart {
+	if x != nil {
+		return x.Parts
+	}
+	return nil
+}
+
 // A tool call that the model requests.
 type ToolCall struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -874,14 +1237,20 @@ type ToolCall struct {
 	//
 	//	*ToolCall_Map
 	//	*ToolCall_Raw
-	Arguments     isToolCall_Arguments `protobuf_oneof:"arguments"`
+	Arguments isToolCall_Arguments `protobuf_oneof:"arguments"`
+	// The number of the message's parts that come before the call, so that text and calls keep their
+	// order. Range: 0 or more. Unset: the call comes after all parts.
+	PartIndex *int32 `protobuf:"varint,5,opt,name=part_index,json=partIndex,proto3,oneof" json:"part_index,omitempty"`
+	// The backend's signature of the call, which the call must be sent back with. Unset: there is
+	// none.
+	Signature     *string `protobuf:"bytes,6,opt,name=signature,proto3,oneof" json:"signature,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ToolCall) Reset() {
 	*x = ToolCall{}
-	mi := &file_crucible_ir_v1_prompt_proto_msgTypes[7]
+	mi := &file_crucible_ir_v1_prompt_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -893,7 +1262,7 @@ func (x *ToolCall) String() string {
 func (*ToolCall) ProtoMessage() {}
 
 func (x *ToolCall) ProtoReflect() protoreflect.Message {
-	mi := &file_crucible_ir_v1_prompt_proto_msgTypes[7]
+	mi := &file_crucible_ir_v1_prompt_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -906,7 +1275,7 @@ func (x *ToolCall) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ToolCall.ProtoReflect.Descriptor instead.
 func (*ToolCall) Descriptor() ([]byte, []int) {
-	return file_crucible_ir_v1_prompt_proto_rawDescGZIP(), []int{7}
+	return file_crucible_ir_v1_prompt_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ToolCall) GetId() string {
@@ -948,6 +1317,20 @@ func (x *ToolCall) GetRaw() string {
 	return ""
 }
 
+func (x *ToolCall) GetPartIndex() int32 {
+	if x != nil && x.PartIndex != nil {
+		return *x.PartIndex
+	}
+	return 0
+}
+
+func (x *ToolCall) GetSignature() string {
+	if x != nil && x.Signature != nil {
+		return *x.Signature
+	}
+	return ""
+}
+
 type isToolCall_Arguments interface {
 	isToolCall_Arguments()
 }
@@ -982,7 +1365,7 @@ type ToolChoice struct {
 
 func (x *ToolChoice) Reset() {
 	*x = ToolChoice{}
-	mi := &file_crucible_ir_v1_prompt_proto_msgTypes[8]
+	mi := &file_crucible_ir_v1_prompt_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -994,7 +1377,7 @@ func (x *ToolChoice) String() string {
 func (*ToolChoice) ProtoMessage() {}
 
 func (x *ToolChoice) ProtoReflect() protoreflect.Message {
-	mi := &file_crucible_ir_v1_prompt_proto_msgTypes[8]
+	mi := &file_crucible_ir_v1_prompt_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1007,7 +1390,7 @@ func (x *ToolChoice) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ToolChoice.ProtoReflect.Descriptor instead.
 func (*ToolChoice) Descriptor() ([]byte, []int) {
-	return file_crucible_ir_v1_prompt_proto_rawDescGZIP(), []int{8}
+	return file_crucible_ir_v1_prompt_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ToolChoice) GetChoice() isToolChoice_Choice {
@@ -1095,14 +1478,25 @@ type GenerationOptions struct {
 	// limit.
 	TimeoutMs *int32 `protobuf:"varint,16,opt,name=timeout_ms,json=timeoutMs,proto3,oneof" json:"timeout_ms,omitempty"`
 	// Additional backend settings. Opaque: any JSON object, never validated. Unset: not stated.
-	Extra         *structpb.Struct `protobuf:"bytes,17,opt,name=extra,proto3" json:"extra,omitempty"`
+	Extra *structpb.Struct `protobuf:"bytes,17,opt,name=extra,proto3" json:"extra,omitempty"`
+	// How much the model is to reason before it answers. Open vocabulary: at most one of the two
+	// members is set. Unset: the backend chooses.
+	//
+	// Types that are valid to be assigned to ReasoningEffortKind:
+	//
+	//	*GenerationOptions_ReasoningEffort
+	//	*GenerationOptions_CustomReasoningEffort
+	ReasoningEffortKind isGenerationOptions_ReasoningEffortKind `protobuf_oneof:"reasoning_effort_kind"`
+	// The number of alternative answers to generate. Range: greater than 0. Unset: the backend's own
+	// setting.
+	ChoiceCount   *int32 `protobuf:"varint,20,opt,name=choice_count,json=choiceCount,proto3,oneof" json:"choice_count,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *GenerationOptions) Reset() {
 	*x = GenerationOptions{}
-	mi := &file_crucible_ir_v1_prompt_proto_msgTypes[9]
+	mi := &file_crucible_ir_v1_prompt_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1114,7 +1508,7 @@ func (x *GenerationOptions) String() string {
 func (*GenerationOptions) ProtoMessage() {}
 
 func (x *GenerationOptions) ProtoReflect() protoreflect.Message {
-	mi := &file_crucible_ir_v1_prompt_proto_msgTypes[9]
+	mi := &file_crucible_ir_v1_prompt_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1127,7 +1521,7 @@ func (x *GenerationOptions) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GenerationOptions.ProtoReflect.Descriptor instead.
 func (*GenerationOptions) Descriptor() ([]byte, []int) {
-	return file_crucible_ir_v1_prompt_proto_rawDescGZIP(), []int{9}
+	return file_crucible_ir_v1_prompt_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *GenerationOptions) GetModel() string {
@@ -1249,25 +1643,75 @@ func (x *GenerationOptions) GetExtra() *structpb.Struct {
 	return nil
 }
 
+func (x *GenerationOptions) GetReasoningEffortKind() isGenerationOptions_ReasoningEffortKind {
+	if x != nil {
+		return x.ReasoningEffortKind
+	}
+	return nil
+}
+
+func (x *GenerationOptions) GetReasoningEffort() ReasoningEffort {
+	if x != nil {
+		if x, ok := x.ReasoningEffortKind.(*GenerationOptions_ReasoningEffort); ok {
+			return x.ReasoningEffort
+		}
+	}
+	return ReasoningEffort_REASONING_EFFORT_UNSPECIFIED
+}
+
+func (x *GenerationOptions) GetCustomReasoningEffort() string {
+	if x != nil {
+		if x, ok := x.ReasoningEffortKind.(*GenerationOptions_CustomReasoningEffort); ok {
+			return x.CustomReasoningEffort
+		}
+	}
+	return ""
+}
+
+func (x *GenerationOptions) GetChoiceCount() int32 {
+	if x != nil && x.ChoiceCount != nil {
+		return *x.ChoiceCount
+	}
+	return 0
+}
+
+type isGenerationOptions_ReasoningEffortKind interface {
+	isGenerationOptions_ReasoningEffortKind()
+}
+
+type GenerationOptions_ReasoningEffort struct {
+	// A documented name. UNSPECIFIED counts as unset.
+	ReasoningEffort ReasoningEffort `protobuf:"varint,18,opt,name=reasoning_effort,json=reasoningEffort,proto3,enum=crucible_ir.v1.ReasoningEffort,oneof"`
+}
+
+type GenerationOptions_CustomReasoningEffort struct {
+	// Any other name.
+	CustomReasoningEffort string `protobuf:"bytes,19,opt,name=custom_reasoning_effort,json=customReasoningEffort,proto3,oneof"`
+}
+
+func (*GenerationOptions_ReasoningEffort) isGenerationOptions_ReasoningEffortKind() {}
+
+func (*GenerationOptions_CustomReasoningEffort) isGenerationOptions_ReasoningEffortKind() {}
+
 var File_crucible_ir_v1_prompt_proto protoreflect.FileDescriptor
 
 const file_crucible_ir_v1_prompt_proto_rawDesc = "" +
 	"\n" +
-	"\x1bcrucible_ir/v1/prompt.proto\x12\x0ecrucible_ir.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1ccrucible_ir/v1/options.proto\x1a\x1cgoogle/protobuf/struct.proto\"\xab\x03\n" +
+	"\x1bcrucible_ir/v1/prompt.proto\x12\x0ecrucible_ir.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1ccrucible_ir/v1/options.proto\x1a\x1cgoogle/protobuf/struct.proto\"\xb1\x03\n" +
 	"\x06Prompt\x123\n" +
 	"\bmessages\x18\x01 \x03(\v2\x17.crucible_ir.v1.MessageR\bmessages\x12\x1b\n" +
 	"\x06system\x18\x02 \x01(\tH\x00R\x06system\x88\x01\x01\x12-\n" +
 	"\x05tools\x18\x03 \x03(\v2\x17.google.protobuf.StructR\x05tools\x12;\n" +
 	"\vtool_choice\x18\x04 \x01(\v2\x1a.crucible_ir.v1.ToolChoiceR\n" +
 	"toolChoice\x12C\n" +
-	"\aoptions\x18\x05 \x01(\v2!.crucible_ir.v1.GenerationOptionsB\x06\xda\xc9\x18\x02{}R\aoptions\x12\"\n" +
+	"\aoptions\x18\x05 \x01(\v2!.crucible_ir.v1.GenerationOptionsB\x06\xda\xc9\x18\x02{}R\aoptions\x12(\n" +
 	"\n" +
-	"request_id\x18\x06 \x01(\tH\x01R\trequestId\x88\x01\x01\x12\x1e\n" +
+	"request_id\x18\x06 \x01(\tB\x04\xf0\xc9\x18\x01H\x01R\trequestId\x88\x01\x01\x12\x1e\n" +
 	"\btrace_id\x18\a \x01(\tH\x02R\atraceId\x88\x01\x01\x123\n" +
 	"\bmetadata\x18\b \x01(\v2\x17.google.protobuf.StructR\bmetadataB\t\n" +
 	"\a_systemB\r\n" +
 	"\v_request_idB\v\n" +
-	"\t_trace_id\"\xc6\x03\n" +
+	"\t_trace_id\"\x8a\x05\n" +
 	"\aMessage\x12<\n" +
 	"\x04role\x18\x01 \x01(\x0e2\x1b.crucible_ir.v1.MessageRoleB\v\xbaH\b\xc8\x01\x01\x82\x01\x02\x10\x01R\x04role\x12\x14\n" +
 	"\x04text\x18\x02 \x01(\tH\x00R\x04text\x124\n" +
@@ -1276,20 +1720,31 @@ const file_crucible_ir_v1_prompt_proto_rawDesc = "" +
 	"\n" +
 	"tool_calls\x18\x05 \x03(\v2\x18.crucible_ir.v1.ToolCallR\ttoolCalls\x12%\n" +
 	"\ftool_call_id\x18\x06 \x01(\tH\x02R\n" +
-	"toolCallId\x88\x01\x01:\x92\x01\xbaH\x8e\x01\x1a\x8b\x01\n" +
-	"\x18message.content_required\x12/content is required unless there are tool calls\x1a>has(this.text) || has(this.parts) || size(this.tool_calls) > 0B\t\n" +
+	"toolCallId\x88\x01\x01\x12(\n" +
+	"\arefusal\x18\a \x01(\tB\t\x82\xca\x18\x050.3.0H\x03R\arefusal\x88\x01\x01\x12>\n" +
+	"\bmetadata\x18\b \x01(\v2\x17.google.protobuf.StructB\t\x82\xca\x18\x050.3.0R\bmetadata:\xe0\x01\xbaH\xdc\x01\x1a\xd9\x01\n" +
+	"\x18message.content_required\x12Vcontent is required unless there are tool calls or a refusal, or the role is assistant\x1aehas(this.text) || has(this.parts) || size(this.tool_calls) > 0 || has(this.refusal) || this.role == 3B\t\n" +
 	"\acontentB\a\n" +
 	"\x05_nameB\x0f\n" +
-	"\r_tool_call_id\"A\n" +
+	"\r_tool_call_idB\n" +
+	"\n" +
+	"\b_refusal\"A\n" +
 	"\fContentParts\x121\n" +
-	"\x05parts\x18\x01 \x03(\v2\x1b.crucible_ir.v1.ContentPartR\x05parts\"\xe4\x01\n" +
+	"\x05parts\x18\x01 \x03(\v2\x1b.crucible_ir.v1.ContentPartR\x05parts\"\xa0\x04\n" +
 	"\vContentPart\x12\x14\n" +
 	"\x04text\x18\x01 \x01(\tH\x00R\x04text\x124\n" +
 	"\x05image\x18\x02 \x01(\v2\x1c.crucible_ir.v1.ImageContentH\x00R\x05image\x124\n" +
 	"\x05audio\x18\x03 \x01(\v2\x1c.crucible_ir.v1.AudioContentH\x00R\x05audio\x12D\n" +
 	"\vtool_result\x18\x04 \x01(\v2!.crucible_ir.v1.ToolResultContentH\x00R\n" +
-	"toolResultB\r\n" +
-	"\x04part\x12\x05\xbaH\x02\b\x01\"\x80\x01\n" +
+	"toolResult\x12D\n" +
+	"\treasoning\x18\a \x01(\v2\x19.crucible_ir.v1.ReasoningB\t\x82\xca\x18\x050.3.0H\x00R\treasoning\x12<\n" +
+	"\x04file\x18\b \x01(\v2\x1b.crucible_ir.v1.FileContentB\t\x82\xca\x18\x050.3.0H\x00R\x04file\x12:\n" +
+	"\x05other\x18\t \x01(\v2\x17.google.protobuf.StructB\t\x82\xca\x18\x050.3.0H\x00R\x05other\x12,\n" +
+	"\tsignature\x18\x05 \x01(\tB\t\x82\xca\x18\x050.3.0H\x01R\tsignature\x88\x01\x01\x12>\n" +
+	"\bmetadata\x18\x06 \x01(\v2\x17.google.protobuf.StructB\t\x82\xca\x18\x050.3.0R\bmetadataB\r\n" +
+	"\x04part\x12\x05\xbaH\x02\b\x01B\f\n" +
+	"\n" +
+	"_signature\"\x80\x01\n" +
 	"\fImageContent\x12\x12\n" +
 	"\x03url\x18\x01 \x01(\tH\x00R\x03url\x12\x18\n" +
 	"\x06base64\x18\x02 \x01(\fH\x00R\x06base64\x12\"\n" +
@@ -1300,49 +1755,82 @@ const file_crucible_ir_v1_prompt_proto_rawDesc = "" +
 	"\fAudioContent\x12\x1d\n" +
 	"\x03url\x18\x01 \x01(\tB\v\xbaH\b\xc8\x01\x01r\x03(\x80@R\x03url\x12\x1b\n" +
 	"\x06format\x18\x02 \x01(\tH\x00R\x06format\x88\x01\x01B\t\n" +
-	"\a_format\"m\n" +
+	"\a_format\"\x85\x01\n" +
+	"\tReasoning\x12\x13\n" +
+	"\x02id\x18\x01 \x01(\tH\x00R\x02id\x88\x01\x01\x12\x17\n" +
+	"\x04text\x18\x02 \x01(\tH\x01R\x04text\x88\x01\x01\x12!\n" +
+	"\tencrypted\x18\x03 \x01(\tH\x02R\tencrypted\x88\x01\x01:\t\x82\xca\x18\x050.3.0B\x05\n" +
+	"\x03_idB\a\n" +
+	"\x05_textB\f\n" +
+	"\n" +
+	"_encrypted\"\xc7\x01\n" +
+	"\vFileContent\x12\x12\n" +
+	"\x03url\x18\x01 \x01(\tH\x00R\x03url\x12\x18\n" +
+	"\x06base64\x18\x02 \x01(\fH\x00R\x06base64\x12\x19\n" +
+	"\afile_id\x18\x03 \x01(\tH\x00R\x06fileId\x12\"\n" +
+	"\n" +
+	"media_type\x18\x04 \x01(\tH\x01R\tmediaType\x88\x01\x01\x12\x17\n" +
+	"\x04name\x18\x05 \x01(\tH\x02R\x04name\x88\x01\x01:\t\x82\xca\x18\x050.3.0B\x0f\n" +
+	"\x06source\x12\x05\xbaH\x02\b\x01B\r\n" +
+	"\v_media_typeB\a\n" +
+	"\x05_name\"\xfa\x01\n" +
 	"\x11ToolResultContent\x12-\n" +
 	"\ftool_call_id\x18\x01 \x01(\tB\v\xbaH\b\xc8\x01\x01r\x03(\x80\x04R\n" +
 	"toolCallId\x12\x1d\n" +
-	"\acontent\x18\x02 \x01(\tH\x00R\acontent\x88\x01\x01B\n" +
+	"\acontent\x18\x02 \x01(\tH\x00R\acontent\x88\x01\x01\x12)\n" +
+	"\bis_error\x18\x03 \x01(\bB\t\x82\xca\x18\x050.3.0H\x01R\aisError\x88\x01\x01\x12<\n" +
+	"\x05parts\x18\x04 \x03(\v2\x1b.crucible_ir.v1.ContentPartB\t\x82\xca\x18\x050.3.0R\x05parts:\x15\xbaH\x12\"\x10\n" +
+	"\acontent\n" +
+	"\x05partsB\n" +
 	"\n" +
-	"\b_content\"\x95\x01\n" +
-	"\bToolCall\x12\x13\n" +
-	"\x02id\x18\x01 \x01(\tH\x01R\x02id\x88\x01\x01\x12\x1f\n" +
+	"\b_contentB\v\n" +
+	"\t_is_error\"\x9c\x02\n" +
+	"\bToolCall\x12\x19\n" +
+	"\x02id\x18\x01 \x01(\tB\x04\xf0\xc9\x18\x01H\x01R\x02id\x88\x01\x01\x12\x1f\n" +
 	"\x04name\x18\x02 \x01(\tB\v\xbaH\b\xc8\x01\x01r\x03(\x80\x04R\x04name\x12+\n" +
 	"\x03map\x18\x03 \x01(\v2\x17.google.protobuf.StructH\x00R\x03map\x12\x12\n" +
-	"\x03raw\x18\x04 \x01(\tH\x00R\x03rawB\v\n" +
+	"\x03raw\x18\x04 \x01(\tH\x00R\x03raw\x124\n" +
+	"\n" +
+	"part_index\x18\x05 \x01(\x05B\x10\xbaH\x04\x1a\x02(\x00\x82\xca\x18\x050.3.0H\x02R\tpartIndex\x88\x01\x01\x12,\n" +
+	"\tsignature\x18\x06 \x01(\tB\t\x82\xca\x18\x050.3.0H\x03R\tsignature\x88\x01\x01B\v\n" +
 	"\targumentsB\x05\n" +
-	"\x03_id\"l\n" +
+	"\x03_idB\r\n" +
+	"\v_part_indexB\f\n" +
+	"\n" +
+	"_signature\"l\n" +
 	"\n" +
 	"ToolChoice\x12>\n" +
 	"\x04mode\x18\x01 \x01(\x0e2\x1e.crucible_ir.v1.ToolChoiceModeB\b\xbaH\x05\x82\x01\x02\x10\x01H\x00R\x04mode\x12\x14\n" +
 	"\x04name\x18\x02 \x01(\tH\x00R\x04nameB\b\n" +
-	"\x06choice\"\x8d\t\n" +
+	"\x06choice\"\x8f\v\n" +
 	"\x11GenerationOptions\x12\x19\n" +
-	"\x05model\x18\x01 \x01(\tH\x00R\x05model\x88\x01\x01\x12%\n" +
-	"\vtemperature\x18\x02 \x01(\x01H\x01R\vtemperature\x88\x01\x01\x12+\n" +
+	"\x05model\x18\x01 \x01(\tH\x01R\x05model\x88\x01\x01\x12%\n" +
+	"\vtemperature\x18\x02 \x01(\x01H\x02R\vtemperature\x88\x01\x01\x12+\n" +
 	"\n" +
-	"max_tokens\x18\x03 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00H\x02R\tmaxTokens\x88\x01\x01\x12\x18\n" +
-	"\x05top_p\x18\x04 \x01(\x01H\x03R\x04topP\x88\x01\x01\x12!\n" +
-	"\x05top_k\x18\x05 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00H\x04R\x04topK\x88\x01\x01\x120\n" +
-	"\x11frequency_penalty\x18\x06 \x01(\x01H\x05R\x10frequencyPenalty\x88\x01\x01\x12.\n" +
-	"\x10presence_penalty\x18\a \x01(\x01H\x06R\x0fpresencePenalty\x88\x01\x01\x12\x12\n" +
+	"max_tokens\x18\x03 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00H\x03R\tmaxTokens\x88\x01\x01\x12\x18\n" +
+	"\x05top_p\x18\x04 \x01(\x01H\x04R\x04topP\x88\x01\x01\x12!\n" +
+	"\x05top_k\x18\x05 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00H\x05R\x04topK\x88\x01\x01\x120\n" +
+	"\x11frequency_penalty\x18\x06 \x01(\x01H\x06R\x10frequencyPenalty\x88\x01\x01\x12.\n" +
+	"\x10presence_penalty\x18\a \x01(\x01H\aR\x0fpresencePenalty\x88\x01\x01\x12\x12\n" +
 	"\x04stop\x18\b \x03(\tR\x04stop\x12Q\n" +
 	"\x0fresponse_format\x18\t \x01(\x0e2\x1e.crucible_ir.v1.ResponseFormatB\b\xbaH\x05\x82\x01\x02\x10\x01R\x0eresponseFormat\x128\n" +
 	"\vjson_schema\x18\n" +
 	" \x01(\v2\x17.google.protobuf.StructR\n" +
 	"jsonSchema\x12&\n" +
-	"\x06stream\x18\v \x01(\bB\t\xda\xc9\x18\x05falseH\aR\x06stream\x88\x01\x01\x12K\n" +
+	"\x06stream\x18\v \x01(\bB\t\xda\xc9\x18\x05falseH\bR\x06stream\x88\x01\x01\x12K\n" +
 	"\rcache_control\x18\f \x01(\x0e2\x1c.crucible_ir.v1.CacheControlB\b\xbaH\x05\x82\x01\x02\x10\x01R\fcacheControl\x12;\n" +
-	"\x11extended_thinking\x18\r \x01(\bB\t\xda\xc9\x18\x05falseH\bR\x10extendedThinking\x88\x01\x01\x12B\n" +
-	"\x16thinking_budget_tokens\x18\x0e \x01(\x05B\a\xbaH\x04\x1a\x02(\x00H\tR\x14thinkingBudgetTokens\x88\x01\x01\x12\x17\n" +
-	"\x04seed\x18\x0f \x01(\x03H\n" +
-	"R\x04seed\x88\x01\x01\x12+\n" +
+	"\x11extended_thinking\x18\r \x01(\bB\t\xda\xc9\x18\x05falseH\tR\x10extendedThinking\x88\x01\x01\x12B\n" +
+	"\x16thinking_budget_tokens\x18\x0e \x01(\x05B\a\xbaH\x04\x1a\x02(\x00H\n" +
+	"R\x14thinkingBudgetTokens\x88\x01\x01\x12\x17\n" +
+	"\x04seed\x18\x0f \x01(\x03H\vR\x04seed\x88\x01\x01\x12+\n" +
 	"\n" +
-	"timeout_ms\x18\x10 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00H\vR\ttimeoutMs\x88\x01\x01\x12-\n" +
-	"\x05extra\x18\x11 \x01(\v2\x17.google.protobuf.StructR\x05extra:\xa1\x01\xbaH\x9d\x01\x1a\x9a\x01\n" +
-	"'generation_options.json_schema_required\x12;json_schema is required when response_format is json_schema\x1a2this.response_format != 3 || has(this.json_schema)B\b\n" +
+	"timeout_ms\x18\x10 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00H\fR\ttimeoutMs\x88\x01\x01\x12-\n" +
+	"\x05extra\x18\x11 \x01(\v2\x17.google.protobuf.StructR\x05extra\x12W\n" +
+	"\x10reasoning_effort\x18\x12 \x01(\x0e2\x1f.crucible_ir.v1.ReasoningEffortB\t\x82\xca\x18\x050.3.0H\x00R\x0freasoningEffort\x12C\n" +
+	"\x17custom_reasoning_effort\x18\x13 \x01(\tB\t\x82\xca\x18\x050.3.0H\x00R\x15customReasoningEffort\x128\n" +
+	"\fchoice_count\x18\x14 \x01(\x05B\x10\xbaH\x04\x1a\x02 \x00\x82\xca\x18\x050.3.0H\rR\vchoiceCount\x88\x01\x01:\xa1\x01\xbaH\x9d\x01\x1a\x9a\x01\n" +
+	"'generation_options.json_schema_required\x12;json_schema is required when response_format is json_schema\x1a2this.response_format != 3 || has(this.json_schema)B\x17\n" +
+	"\x15reasoning_effort_kindB\b\n" +
 	"\x06_modelB\x0e\n" +
 	"\f_temperatureB\r\n" +
 	"\v_max_tokensB\b\n" +
@@ -1354,13 +1842,15 @@ const file_crucible_ir_v1_prompt_proto_rawDesc = "" +
 	"\x12_extended_thinkingB\x19\n" +
 	"\x17_thinking_budget_tokensB\a\n" +
 	"\x05_seedB\r\n" +
-	"\v_timeout_ms*\x8e\x01\n" +
+	"\v_timeout_msB\x0f\n" +
+	"\r_choice_count*\xb5\x01\n" +
 	"\vMessageRole\x12\x1c\n" +
 	"\x18MESSAGE_ROLE_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13MESSAGE_ROLE_SYSTEM\x10\x01\x12\x15\n" +
 	"\x11MESSAGE_ROLE_USER\x10\x02\x12\x1a\n" +
 	"\x16MESSAGE_ROLE_ASSISTANT\x10\x03\x12\x15\n" +
-	"\x11MESSAGE_ROLE_TOOL\x10\x04*\x87\x01\n" +
+	"\x11MESSAGE_ROLE_TOOL\x10\x04\x12%\n" +
+	"\x16MESSAGE_ROLE_DEVELOPER\x10\x05\x1a\t\x82\xca\x18\x050.3.0*\x87\x01\n" +
 	"\x0eToolChoiceMode\x12 \n" +
 	"\x1cTOOL_CHOICE_MODE_UNSPECIFIED\x10\x00\x12\x19\n" +
 	"\x15TOOL_CHOICE_MODE_AUTO\x10\x01\x12\x19\n" +
@@ -1373,7 +1863,13 @@ const file_crucible_ir_v1_prompt_proto_rawDesc = "" +
 	"\x1bRESPONSE_FORMAT_JSON_SCHEMA\x10\x03*J\n" +
 	"\fCacheControl\x12\x1d\n" +
 	"\x19CACHE_CONTROL_UNSPECIFIED\x10\x00\x12\x1b\n" +
-	"\x17CACHE_CONTROL_EPHEMERAL\x10\x01B_\n" +
+	"\x17CACHE_CONTROL_EPHEMERAL\x10\x01*\xa3\x01\n" +
+	"\x0fReasoningEffort\x12 \n" +
+	"\x1cREASONING_EFFORT_UNSPECIFIED\x10\x00\x12\x1c\n" +
+	"\x18REASONING_EFFORT_MINIMAL\x10\x01\x12\x18\n" +
+	"\x14REASONING_EFFORT_LOW\x10\x02\x12\x1b\n" +
+	"\x17REASONING_EFFORT_MEDIUM\x10\x03\x12\x19\n" +
+	"\x15REASONING_EFFORT_HIGH\x10\x04B_\n" +
 	"\x11org.crucibleir.v1P\x01ZHgithub.com/north-shore-ai/crucible-ir/gen/go/crucible_ir/v1;crucibleirv1b\x06proto3"
 
 var (
@@ -1388,49 +1884,59 @@ func file_crucible_ir_v1_prompt_proto_rawDescGZIP() []byte {
 	return file_crucible_ir_v1_prompt_proto_rawDescData
 }
 
-var file_crucible_ir_v1_prompt_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_crucible_ir_v1_prompt_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
+var file_crucible_ir_v1_prompt_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
+var file_crucible_ir_v1_prompt_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
 var file_crucible_ir_v1_prompt_proto_goTypes = []any{
 	(MessageRole)(0),          // 0: crucible_ir.v1.MessageRole
 	(ToolChoiceMode)(0),       // 1: crucible_ir.v1.ToolChoiceMode
 	(ResponseFormat)(0),       // 2: crucible_ir.v1.ResponseFormat
 	(CacheControl)(0),         // 3: crucible_ir.v1.CacheControl
-	(*Prompt)(nil),            // 4: crucible_ir.v1.Prompt
-	(*Message)(nil),           // 5: crucible_ir.v1.Message
-	(*ContentParts)(nil),      // 6: crucible_ir.v1.ContentParts
-	(*ContentPart)(nil),       // 7: crucible_ir.v1.ContentPart
-	(*ImageContent)(nil),      // 8: crucible_ir.v1.ImageContent
-	(*AudioContent)(nil),      // 9: crucible_ir.v1.AudioContent
-	(*ToolResultContent)(nil), // 10: crucible_ir.v1.ToolResultContent
-	(*ToolCall)(nil),          // 11: crucible_ir.v1.ToolCall
-	(*ToolChoice)(nil),        // 12: crucible_ir.v1.ToolChoice
-	(*GenerationOptions)(nil), // 13: crucible_ir.v1.GenerationOptions
-	(*structpb.Struct)(nil),   // 14: google.protobuf.Struct
+	(ReasoningEffort)(0),      // 4: crucible_ir.v1.ReasoningEffort
+	(*Prompt)(nil),            // 5: crucible_ir.v1.Prompt
+	(*Message)(nil),           // 6: crucible_ir.v1.Message
+	(*ContentParts)(nil),      // 7: crucible_ir.v1.ContentParts
+	(*ContentPart)(nil),       // 8: crucible_ir.v1.ContentPart
+	(*ImageContent)(nil),      // 9: crucible_ir.v1.ImageContent
+	(*AudioContent)(nil),      // 10: crucible_ir.v1.AudioContent
+	(*Reasoning)(nil),         // 11: crucible_ir.v1.Reasoning
+	(*FileContent)(nil),       // 12: crucible_ir.v1.FileContent
+	(*ToolResultContent)(nil), // 13: crucible_ir.v1.ToolResultContent
+	(*ToolCall)(nil),          // 14: crucible_ir.v1.ToolCall
+	(*ToolChoice)(nil),        // 15: crucible_ir.v1.ToolChoice
+	(*GenerationOptions)(nil), // 16: crucible_ir.v1.GenerationOptions
+	(*structpb.Struct)(nil),   // 17: google.protobuf.Struct
 }
 var file_crucible_ir_v1_prompt_proto_depIdxs = []int32{
-	5,  // 0: crucible_ir.v1.Prompt.messages:type_name -> crucible_ir.v1.Message
-	14, // 1: crucible_ir.v1.Prompt.tools:type_name -> google.protobuf.Struct
-	12, // 2: crucible_ir.v1.Prompt.tool_choice:type_name -> crucible_ir.v1.ToolChoice
-	13, // 3: crucible_ir.v1.Prompt.options:type_name -> crucible_ir.v1.GenerationOptions
-	14, // 4: crucible_ir.v1.Prompt.metadata:type_name -> google.protobuf.Struct
+	6,  // 0: crucible_ir.v1.Prompt.messages:type_name -> crucible_ir.v1.Message
+	17, // 1: crucible_ir.v1.Prompt.tools:type_name -> google.protobuf.Struct
+	15, // 2: crucible_ir.v1.Prompt.tool_choice:type_name -> crucible_ir.v1.ToolChoice
+	16, // 3: crucible_ir.v1.Prompt.options:type_name -> crucible_ir.v1.GenerationOptions
+	17, // 4: crucible_ir.v1.Prompt.metadata:type_name -> google.protobuf.Struct
 	0,  // 5: crucible_ir.v1.Message.role:type_name -> crucible_ir.v1.MessageRole
-	6,  // 6: crucible_ir.v1.Message.parts:type_name -> crucible_ir.v1.ContentParts
-	11, // 7: crucible_ir.v1.Message.tool_calls:type_name -> crucible_ir.v1.ToolCall
-	7,  // 8: crucible_ir.v1.ContentParts.parts:type_name -> crucible_ir.v1.ContentPart
-	8,  // 9: crucible_ir.v1.ContentPart.image:type_name -> crucible_ir.v1.ImageContent
-	9,  // 10: crucible_ir.v1.ContentPart.audio:type_name -> crucible_ir.v1.AudioContent
-	10, // 11: crucible_ir.v1.ContentPart.tool_result:type_name -> crucible_ir.v1.ToolResultContent
-	14, // 12: crucible_ir.v1.ToolCall.map:type_name -> google.protobuf.Struct
-	1,  // 13: crucible_ir.v1.ToolChoice.mode:type_name -> crucible_ir.v1.ToolChoiceMode
-	2,  // 14: crucible_ir.v1.GenerationOptions.response_format:type_name -> crucible_ir.v1.ResponseFormat
-	14, // 15: crucible_ir.v1.GenerationOptions.json_schema:type_name -> google.protobuf.Struct
-	3,  // 16: crucible_ir.v1.GenerationOptions.cache_control:type_name -> crucible_ir.v1.CacheControl
-	14, // 17: crucible_ir.v1.GenerationOptions.extra:type_name -> google.protobuf.Struct
-	18, // [18:18] is the sub-list for method output_type
-	18, // [18:18] is the sub-list for method input_type
-	18, // [18:18] is the sub-list for extension type_name
-	18, // [18:18] is the sub-list for extension extendee
-	0,  // [0:18] is the sub-list for field type_name
+	7,  // 6: crucible_ir.v1.Message.parts:type_name -> crucible_ir.v1.ContentParts
+	14, // 7: crucible_ir.v1.Message.tool_calls:type_name -> crucible_ir.v1.ToolCall
+	17, // 8: crucible_ir.v1.Message.metadata:type_name -> google.protobuf.Struct
+	8,  // 9: crucible_ir.v1.ContentParts.parts:type_name -> crucible_ir.v1.ContentPart
+	9,  // 10: crucible_ir.v1.ContentPart.image:type_name -> crucible_ir.v1.ImageContent
+	10, // 11: crucible_ir.v1.ContentPart.audio:type_name -> crucible_ir.v1.AudioContent
+	13, // 12: crucible_ir.v1.ContentPart.tool_result:type_name -> crucible_ir.v1.ToolResultContent
+	11, // 13: crucible_ir.v1.ContentPart.reasoning:type_name -> crucible_ir.v1.Reasoning
+	12, // 14: crucible_ir.v1.ContentPart.file:type_name -> crucible_ir.v1.FileContent
+	17, // 15: crucible_ir.v1.ContentPart.other:type_name -> google.protobuf.Struct
+	17, // 16: crucible_ir.v1.ContentPart.metadata:type_name -> google.protobuf.Struct
+	8,  // 17: crucible_ir.v1.ToolResultContent.parts:type_name -> crucible_ir.v1.ContentPart
+	17, // 18: crucible_ir.v1.ToolCall.map:type_name -> google.protobuf.Struct
+	1,  // 19: crucible_ir.v1.ToolChoice.mode:type_name -> crucible_ir.v1.ToolChoiceMode
+	2,  // 20: crucible_ir.v1.GenerationOptions.response_format:type_name -> crucible_ir.v1.ResponseFormat
+	17, // 21: crucible_ir.v1.GenerationOptions.json_schema:type_name -> google.protobuf.Struct
+	3,  // 22: crucible_ir.v1.GenerationOptions.cache_control:type_name -> crucible_ir.v1.CacheControl
+	17, // 23: crucible_ir.v1.GenerationOptions.extra:type_name -> google.protobuf.Struct
+	4,  // 24: crucible_ir.v1.GenerationOptions.reasoning_effort:type_name -> crucible_ir.v1.ReasoningEffort
+	25, // [25:25] is the sub-list for method output_type
+	25, // [25:25] is the sub-list for method input_type
+	25, // [25:25] is the sub-list for extension type_name
+	25, // [25:25] is the sub-list for extension extendee
+	0,  // [0:25] is the sub-list for field type_name
 }
 
 func init() { file_crucible_ir_v1_prompt_proto_init() }
@@ -1449,6 +1955,9 @@ func file_crucible_ir_v1_prompt_proto_init() {
 		(*ContentPart_Image)(nil),
 		(*ContentPart_Audio)(nil),
 		(*ContentPart_ToolResult)(nil),
+		(*ContentPart_Reasoning)(nil),
+		(*ContentPart_File)(nil),
+		(*ContentPart_Other)(nil),
 	}
 	file_crucible_ir_v1_prompt_proto_msgTypes[4].OneofWrappers = []any{
 		(*ImageContent_Url)(nil),
@@ -1457,21 +1966,30 @@ func file_crucible_ir_v1_prompt_proto_init() {
 	file_crucible_ir_v1_prompt_proto_msgTypes[5].OneofWrappers = []any{}
 	file_crucible_ir_v1_prompt_proto_msgTypes[6].OneofWrappers = []any{}
 	file_crucible_ir_v1_prompt_proto_msgTypes[7].OneofWrappers = []any{
+		(*FileContent_Url)(nil),
+		(*FileContent_Base64)(nil),
+		(*FileContent_FileId)(nil),
+	}
+	file_crucible_ir_v1_prompt_proto_msgTypes[8].OneofWrappers = []any{}
+	file_crucible_ir_v1_prompt_proto_msgTypes[9].OneofWrappers = []any{
 		(*ToolCall_Map)(nil),
 		(*ToolCall_Raw)(nil),
 	}
-	file_crucible_ir_v1_prompt_proto_msgTypes[8].OneofWrappers = []any{
+	file_crucible_ir_v1_prompt_proto_msgTypes[10].OneofWrappers = []any{
 		(*ToolChoice_Mode)(nil),
 		(*ToolChoice_Name)(nil),
 	}
-	file_crucible_ir_v1_prompt_proto_msgTypes[9].OneofWrappers = []any{}
+	file_crucible_ir_v1_prompt_proto_msgTypes[11].OneofWrappers = []any{
+		(*GenerationOptions_ReasoningEffort)(nil),
+		(*GenerationOptions_CustomReasoningEffort)(nil),
+	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_crucible_ir_v1_prompt_proto_rawDesc), len(file_crucible_ir_v1_prompt_proto_rawDesc)),
-			NumEnums:      4,
-			NumMessages:   10,
+			NumEnums:      5,
+			NumMessages:   12,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -42,6 +42,10 @@ const (
 	EnsembleStrategy_ENSEMBLE_STRATEGY_BEST_CONFIDENCE EnsembleStrategy = 4
 	// The common answer, if all models agree.
 	EnsembleStrategy_ENSEMBLE_STRATEGY_UNANIMOUS EnsembleStrategy = 5
+	// The answer that is closest in meaning to the others.
+	EnsembleStrategy_ENSEMBLE_STRATEGY_SEMANTIC_SIMILARITY EnsembleStrategy = 6
+	// The answer that wins a vote by rank.
+	EnsembleStrategy_ENSEMBLE_STRATEGY_RANKED_CHOICE EnsembleStrategy = 7
 )
 
 // Enum value maps for EnsembleStrategy.
@@ -53,14 +57,18 @@ var (
 		3: "ENSEMBLE_STRATEGY_WEIGHTED",
 		4: "ENSEMBLE_STRATEGY_BEST_CONFIDENCE",
 		5: "ENSEMBLE_STRATEGY_UNANIMOUS",
+		6: "ENSEMBLE_STRATEGY_SEMANTIC_SIMILARITY",
+		7: "ENSEMBLE_STRATEGY_RANKED_CHOICE",
 	}
 	EnsembleStrategy_value = map[string]int32{
-		"ENSEMBLE_STRATEGY_UNSPECIFIED":     0,
-		"ENSEMBLE_STRATEGY_NONE":            1,
-		"ENSEMBLE_STRATEGY_MAJORITY":        2,
-		"ENSEMBLE_STRATEGY_WEIGHTED":        3,
-		"ENSEMBLE_STRATEGY_BEST_CONFIDENCE": 4,
-		"ENSEMBLE_STRATEGY_UNANIMOUS":       5,
+		"ENSEMBLE_STRATEGY_UNSPECIFIED":         0,
+		"ENSEMBLE_STRATEGY_NONE":                1,
+		"ENSEMBLE_STRATEGY_MAJORITY":            2,
+		"ENSEMBLE_STRATEGY_WEIGHTED":            3,
+		"ENSEMBLE_STRATEGY_BEST_CONFIDENCE":     4,
+		"ENSEMBLE_STRATEGY_UNANIMOUS":           5,
+		"ENSEMBLE_STRATEGY_SEMANTIC_SIMILARITY": 6,
+		"ENSEMBLE_STRATEGY_RANKED_CHOICE":       7,
 	}
 )
 
@@ -1366,14 +1374,16 @@ const file_crucible_ir_v1_reliability_proto_rawDesc = "" +
 	"\x0e_pii_detectionB\x10\n" +
 	"\x0e_pii_redactionB\x15\n" +
 	"\x13_content_moderationB\x14\n" +
-	"\x12_fail_on_detection*\xd9\x01\n" +
+	"\x12_fail_on_detection*\xbf\x02\n" +
 	"\x10EnsembleStrategy\x12!\n" +
 	"\x1dENSEMBLE_STRATEGY_UNSPECIFIED\x10\x00\x12\x1a\n" +
 	"\x16ENSEMBLE_STRATEGY_NONE\x10\x01\x12\x1e\n" +
 	"\x1aENSEMBLE_STRATEGY_MAJORITY\x10\x02\x12\x1e\n" +
 	"\x1aENSEMBLE_STRATEGY_WEIGHTED\x10\x03\x12%\n" +
 	"!ENSEMBLE_STRATEGY_BEST_CONFIDENCE\x10\x04\x12\x1f\n" +
-	"\x1bENSEMBLE_STRATEGY_UNANIMOUS\x10\x05*\xd7\x01\n" +
+	"\x1bENSEMBLE_STRATEGY_UNANIMOUS\x10\x05\x124\n" +
+	"%ENSEMBLE_STRATEGY_SEMANTIC_SIMILARITY\x10\x06\x1a\t\x82\xca\x18\x050.3.0\x12.\n" +
+	"\x1fENSEMBLE_STRATEGY_RANKED_CHOICE\x10\a\x1a\t\x82\xca\x18\x050.3.0*\xd7\x01\n" +
 	"\x15EnsembleExecutionMode\x12'\n" +
 	"#ENSEMBLE_EXECUTION_MODE_UNSPECIFIED\x10\x00\x12$\n" +
 	" ENSEMBLE_EXECUTION_MODE_PARALLEL\x10\x01\x12&\n" +

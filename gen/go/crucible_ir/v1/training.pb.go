@@ -228,6 +228,10 @@ const (
 	TrainingStatus_TRAINING_STATUS_FAILED TrainingStatus = 4
 	// Stopped on request.
 	TrainingStatus_TRAINING_STATUS_CANCELLED TrainingStatus = 5
+	// Stopped for a while; it can continue.
+	TrainingStatus_TRAINING_STATUS_PAUSED TrainingStatus = 6
+	// Stopped because its machine was taken away; it can continue.
+	TrainingStatus_TRAINING_STATUS_PREEMPTED TrainingStatus = 7
 )
 
 // Enum value maps for TrainingStatus.
@@ -239,6 +243,8 @@ var (
 		3: "TRAINING_STATUS_COMPLETED",
 		4: "TRAINING_STATUS_FAILED",
 		5: "TRAINING_STATUS_CANCELLED",
+		6: "TRAINING_STATUS_PAUSED",
+		7: "TRAINING_STATUS_PREEMPTED",
 	}
 	TrainingStatus_value = map[string]int32{
 		"TRAINING_STATUS_UNSPECIFIED": 0,
@@ -247,6 +253,8 @@ var (
 		"TRAINING_STATUS_COMPLETED":   3,
 		"TRAINING_STATUS_FAILED":      4,
 		"TRAINING_STATUS_CANCELLED":   5,
+		"TRAINING_STATUS_PAUSED":      6,
+		"TRAINING_STATUS_PREEMPTED":   7,
 	}
 )
 
@@ -275,6 +283,68 @@ func (x TrainingStatus) Number() protoreflect.EnumNumber {
 // Deprecated: Use TrainingStatus.Descriptor instead.
 func (TrainingStatus) EnumDescriptor() ([]byte, []int) {
 	return file_crucible_ir_v1_training_proto_rawDescGZIP(), []int{3}
+}
+
+// How the learning rate changes over time. Open vocabulary: a name that is not listed goes into the
+// custom member beside the field, and a reader accepts an unknown number.
+type LearningRateSchedule int32
+
+const (
+	// Unset.
+	LearningRateSchedule_LEARNING_RATE_SCHEDULE_UNSPECIFIED LearningRateSchedule = 0
+	// It stays the same.
+	LearningRateSchedule_LEARNING_RATE_SCHEDULE_CONSTANT LearningRateSchedule = 1
+	// It falls in a line.
+	LearningRateSchedule_LEARNING_RATE_SCHEDULE_LINEAR LearningRateSchedule = 2
+	// It falls as a cosine does.
+	LearningRateSchedule_LEARNING_RATE_SCHEDULE_COSINE LearningRateSchedule = 3
+	// It falls as a power of the time that is left.
+	LearningRateSchedule_LEARNING_RATE_SCHEDULE_POLYNOMIAL LearningRateSchedule = 4
+)
+
+// Enum value maps for LearningRateSchedule.
+var (
+	LearningRateSchedule_name = map[int32]string{
+		0: "LEARNING_RATE_SCHEDULE_UNSPECIFIED",
+		1: "LEARNING_RATE_SCHEDULE_CONSTANT",
+		2: "LEARNING_RATE_SCHEDULE_LINEAR",
+		3: "LEARNING_RATE_SCHEDULE_COSINE",
+		4: "LEARNING_RATE_SCHEDULE_POLYNOMIAL",
+	}
+	LearningRateSchedule_value = map[string]int32{
+		"LEARNING_RATE_SCHEDULE_UNSPECIFIED": 0,
+		"LEARNING_RATE_SCHEDULE_CONSTANT":    1,
+		"LEARNING_RATE_SCHEDULE_LINEAR":      2,
+		"LEARNING_RATE_SCHEDULE_COSINE":      3,
+		"LEARNING_RATE_SCHEDULE_POLYNOMIAL":  4,
+	}
+)
+
+func (x LearningRateSchedule) Enum() *LearningRateSchedule {
+	p := new(LearningRateSchedule)
+	*p = x
+	return p
+}
+
+func (x LearningRateSchedule) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (LearningRateSchedule) Descriptor() protoreflect.EnumDescriptor {
+	return file_crucible_ir_v1_training_proto_enumTypes[4].Descriptor()
+}
+
+func (LearningRateSchedule) Type() protoreflect.EnumType {
+	return &file_crucible_ir_v1_training_proto_enumTypes[4]
+}
+
+func (x LearningRateSchedule) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use LearningRateSchedule.Descriptor instead.
+func (LearningRateSchedule) EnumDescriptor() ([]byte, []int) {
+	return file_crucible_ir_v1_training_proto_rawDescGZIP(), []int{4}
 }
 
 // How a model is trained: model, data and hyperparameters.
@@ -337,9 +407,31 @@ type TrainingConfig struct {
 	// The number of epochs between checkpoints. Range: greater than 0. Unset: the trainer chooses.
 	CheckpointEvery *int32 `protobuf:"varint,19,opt,name=checkpoint_every,json=checkpointEvery,proto3,oneof" json:"checkpoint_every,omitempty"`
 	// Additional trainer settings. Opaque: any JSON object, never validated. Unset: not stated.
-	Options       *structpb.Struct `protobuf:"bytes,20,opt,name=options,proto3" json:"options,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Options *structpb.Struct `protobuf:"bytes,20,opt,name=options,proto3" json:"options,omitempty"`
+	// The largest number of optimizer steps. Range: greater than 0. Unset: the number of epochs
+	// decides.
+	MaxSteps *int32 `protobuf:"varint,21,opt,name=max_steps,json=maxSteps,proto3,oneof" json:"max_steps,omitempty"`
+	// The number of optimizer steps between checkpoints. Range: greater than 0. Unset: the trainer
+	// chooses.
+	CheckpointEverySteps *int32 `protobuf:"varint,22,opt,name=checkpoint_every_steps,json=checkpointEverySteps,proto3,oneof" json:"checkpoint_every_steps,omitempty"`
+	// The weight decay. Range: 0 or more, finite. Unset: the trainer chooses.
+	WeightDecay *float64 `protobuf:"fixed64,23,opt,name=weight_decay,json=weightDecay,proto3,oneof" json:"weight_decay,omitempty"`
+	// The number of optimizer steps over which the learning rate rises to its initial value. Range: 0
+	// or more. Unset: the trainer chooses.
+	WarmupSteps *int32 `protobuf:"varint,24,opt,name=warmup_steps,json=warmupSteps,proto3,oneof" json:"warmup_steps,omitempty"`
+	// The number of batches whose gradients are added up for one optimizer step. Range: greater than
+	// 0. Unset: the trainer chooses.
+	GradientAccumulationSteps *int32 `protobuf:"varint,25,opt,name=gradient_accumulation_steps,json=gradientAccumulationSteps,proto3,oneof" json:"gradient_accumulation_steps,omitempty"`
+	// How the learning rate changes over time. Open vocabulary: at most one of the two members is
+	// set. Unset: the trainer chooses.
+	//
+	// Types that are valid to be assigned to LearningRateScheduleKind:
+	//
+	//	*TrainingConfig_LearningRateSchedule
+	//	*TrainingConfig_CustomLearningRateSchedule
+	LearningRateScheduleKind isTrainingConfig_LearningRateScheduleKind `protobuf_oneof:"learning_rate_schedule_kind"`
+	unknownFields            protoimpl.UnknownFields
+	sizeCache                protoimpl.SizeCache
 }
 
 func (x *TrainingConfig) Reset() {
@@ -545,6 +637,66 @@ func (x *TrainingConfig) GetOptions() *structpb.Struct {
 	return nil
 }
 
+func (x *TrainingConfig) GetMaxSteps() int32 {
+	if x != nil && x.MaxSteps != nil {
+		return *x.MaxSteps
+	}
+	return 0
+}
+
+func (x *TrainingConfig) GetCheckpointEverySteps() int32 {
+	if x != nil && x.CheckpointEverySteps != nil {
+		return *x.CheckpointEverySteps
+	}
+	return 0
+}
+
+func (x *TrainingConfig) GetWeightDecay() float64 {
+	if x != nil && x.WeightDecay != nil {
+		return *x.WeightDecay
+	}
+	return 0
+}
+
+func (x *TrainingConfig) GetWarmupSteps() int32 {
+	if x != nil && x.WarmupSteps != nil {
+		return *x.WarmupSteps
+	}
+	return 0
+}
+
+func (x *TrainingConfig) GetGradientAccumulationSteps() int32 {
+	if x != nil && x.GradientAccumulationSteps != nil {
+		return *x.GradientAccumulationSteps
+	}
+	return 0
+}
+
+func (x *TrainingConfig) GetLearningRateScheduleKind() isTrainingConfig_LearningRateScheduleKind {
+	if x != nil {
+		return x.LearningRateScheduleKind
+	}
+	return nil
+}
+
+func (x *TrainingConfig) GetLearningRateSchedule() LearningRateSchedule {
+	if x != nil {
+		if x, ok := x.LearningRateScheduleKind.(*TrainingConfig_LearningRateSchedule); ok {
+			return x.LearningRateSchedule
+		}
+	}
+	return LearningRateSchedule_LEARNING_RATE_SCHEDULE_UNSPECIFIED
+}
+
+func (x *TrainingConfig) GetCustomLearningRateSchedule() string {
+	if x != nil {
+		if x, ok := x.LearningRateScheduleKind.(*TrainingConfig_CustomLearningRateSchedule); ok {
+			return x.CustomLearningRateSchedule
+		}
+	}
+	return ""
+}
+
 type isTrainingConfig_OptimizerKind interface {
 	isTrainingConfig_OptimizerKind()
 }
@@ -599,6 +751,24 @@ func (*TrainingConfig_Device) isTrainingConfig_DeviceKind() {}
 
 func (*TrainingConfig_CustomDevice) isTrainingConfig_DeviceKind() {}
 
+type isTrainingConfig_LearningRateScheduleKind interface {
+	isTrainingConfig_LearningRateScheduleKind()
+}
+
+type TrainingConfig_LearningRateSchedule struct {
+	// A documented name. UNSPECIFIED counts as unset.
+	LearningRateSchedule LearningRateSchedule `protobuf:"varint,26,opt,name=learning_rate_schedule,json=learningRateSchedule,proto3,enum=crucible_ir.v1.LearningRateSchedule,oneof"`
+}
+
+type TrainingConfig_CustomLearningRateSchedule struct {
+	// Any other name.
+	CustomLearningRateSchedule string `protobuf:"bytes,27,opt,name=custom_learning_rate_schedule,json=customLearningRateSchedule,proto3,oneof"`
+}
+
+func (*TrainingConfig_LearningRateSchedule) isTrainingConfig_LearningRateScheduleKind() {}
+
+func (*TrainingConfig_CustomLearningRateSchedule) isTrainingConfig_LearningRateScheduleKind() {}
+
 // One execution of a training configuration: its progress and its measurements.
 type TrainingRun struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -629,7 +799,15 @@ type TrainingRun struct {
 	ErrorMessage *string `protobuf:"bytes,11,opt,name=error_message,json=errorMessage,proto3,oneof" json:"error_message,omitempty"`
 	// Additional metadata about the run. Opaque: any JSON object, never validated. Unset: not
 	// stated.
-	Options       *structpb.Struct `protobuf:"bytes,12,opt,name=options,proto3" json:"options,omitempty"`
+	Options *structpb.Struct `protobuf:"bytes,12,opt,name=options,proto3" json:"options,omitempty"`
+	// Free labels for search. An empty list and an absent one are the same.
+	Tags []string `protobuf:"bytes,13,rep,name=tags,proto3" json:"tags,omitempty"`
+	// The optimizer step in progress or last finished. Range: 0 or more. Unset: not known.
+	CurrentStep *int32 `protobuf:"varint,14,opt,name=current_step,json=currentStep,proto3,oneof" json:"current_step,omitempty"`
+	// The URI of the best checkpoint. Unset: not stated.
+	BestCheckpointUri *string `protobuf:"bytes,15,opt,name=best_checkpoint_uri,json=bestCheckpointUri,proto3,oneof" json:"best_checkpoint_uri,omitempty"`
+	// The id of the experiment that the run belongs to. Unset: not stated.
+	ExperimentId  *string `protobuf:"bytes,16,opt,name=experiment_id,json=experimentId,proto3,oneof" json:"experiment_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -748,11 +926,49 @@ func (x *TrainingRun) GetOptions() *structpb.Struct {
 	return nil
 }
 
+func (x *TrainingRun) GetTags() []string {
+	if x != nil {
+		return x.Tags
+	}
+	return nil
+}
+
+func (x *TrainingRun) GetCurrentStep() int32 {
+	if x != nil && x.CurrentStep != nil {
+		return *x.CurrentStep
+	}
+	return 0
+}
+
+func (x *TrainingRun) GetBestCheckpointUri() string {
+	if x != nil && x.BestCheckpointUri != nil {
+		return *x.BestCheckpointUri
+	}
+	return ""
+}
+
+func (x *TrainingRun) GetExperimentId() string {
+	if x != nil && x.ExperimentId != nil {
+		return *x.ExperimentId
+	}
+	return ""
+}
+
 // One row of a metrics history: the measurements at one point of a run.
 type MetricsSnapshot struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The measured values, by metric name. NaN and infinities are legal, because runs can diverge.
-	Values        map[string]float64 `protobuf:"bytes,1,rep,name=values,proto3" json:"values,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"fixed64,2,opt,name=value"`
+	Values map[string]float64 `protobuf:"bytes,1,rep,name=values,proto3" json:"values,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"fixed64,2,opt,name=value"`
+	// The optimizer step of the measurement. Range: 0 or more. Unset: not stated.
+	Step *int32 `protobuf:"varint,2,opt,name=step,proto3,oneof" json:"step,omitempty"`
+	// The epoch of the measurement; a fraction is a point inside an epoch. Range: 0 or more, finite.
+	// Unset: not stated.
+	Epoch *float64 `protobuf:"fixed64,3,opt,name=epoch,proto3,oneof" json:"epoch,omitempty"`
+	// When the values were measured. Range: years 1 to 9999, the range of RFC 3339. Unset: not known.
+	Time *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=time,proto3" json:"time,omitempty"`
+	// The measured values that are not numbers, by name: text, null or a nested value. A name is
+	// either here or in values. Opaque: any JSON object, never validated. Unset: there are none.
+	OtherValues   *structpb.Struct `protobuf:"bytes,5,opt,name=other_values,json=otherValues,proto3" json:"other_values,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -794,40 +1010,76 @@ func (x *MetricsSnapshot) GetValues() map[string]float64 {
 	return nil
 }
 
+func (x *MetricsSnapshot) GetStep() int32 {
+	if x != nil && x.Step != nil {
+		return *x.Step
+	}
+	return 0
+}
+
+func (x *MetricsSnapshot) GetEpoch() float64 {
+	if x != nil && x.Epoch != nil {
+		return *x.Epoch
+	}
+	return 0
+}
+
+func (x *MetricsSnapshot) GetTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Time
+	}
+	return nil
+}
+
+func (x *MetricsSnapshot) GetOtherValues() *structpb.Struct {
+	if x != nil {
+		return x.OtherValues
+	}
+	return nil
+}
+
 var File_crucible_ir_v1_training_proto protoreflect.FileDescriptor
 
 const file_crucible_ir_v1_training_proto_rawDesc = "" +
 	"\n" +
-	"\x1dcrucible_ir/v1/training.proto\x12\x0ecrucible_ir.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1ccrucible_ir/v1/dataset.proto\x1a\x1acrucible_ir/v1/model.proto\x1a\x1ccrucible_ir/v1/options.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd6\n" +
-	"\n" +
-	"\x0eTrainingConfig\x12\x1b\n" +
-	"\x02id\x18\x01 \x01(\tB\v\xbaH\b\xc8\x01\x01r\x03(\x80\x04R\x02id\x12=\n" +
-	"\tmodel_ref\x18\x02 \x01(\v2\x18.crucible_ir.v1.ModelRefB\x06\xbaH\x03\xc8\x01\x01R\bmodelRef\x12C\n" +
-	"\vdataset_ref\x18\x03 \x01(\v2\x1a.crucible_ir.v1.DatasetRefB\x06\xbaH\x03\xc8\x01\x01R\n" +
+	"\x1dcrucible_ir/v1/training.proto\x12\x0ecrucible_ir.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1ccrucible_ir/v1/dataset.proto\x1a\x1acrucible_ir/v1/model.proto\x1a\x1ccrucible_ir/v1/options.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x8c\x10\n" +
+	"\x0eTrainingConfig\x12\x1f\n" +
+	"\x02id\x18\x01 \x01(\tB\x0f\xbaH\b\xc8\x01\x01r\x03(\x80\x04\xf0\xc9\x18\x01R\x02id\x12I\n" +
+	"\tmodel_ref\x18\x02 \x01(\v2\x18.crucible_ir.v1.ModelRefB\x12\xbaH\x03\xc8\x01\x01\xe2\xc9\x18\bModelRefR\bmodelRef\x12Q\n" +
+	"\vdataset_ref\x18\x03 \x01(\v2\x1a.crucible_ir.v1.DatasetRefB\x14\xbaH\x03\xc8\x01\x01\xe2\xc9\x18\n" +
+	"DatasetRefR\n" +
 	"datasetRef\x12)\n" +
-	"\x06epochs\x18\x04 \x01(\x05B\f\xbaH\x04\x1a\x02 \x00\xda\xc9\x18\x011H\x03R\x06epochs\x88\x01\x01\x121\n" +
+	"\x06epochs\x18\x04 \x01(\x05B\f\xbaH\x04\x1a\x02 \x00\xda\xc9\x18\x011H\x04R\x06epochs\x88\x01\x01\x121\n" +
 	"\n" +
-	"batch_size\x18\x05 \x01(\x05B\r\xbaH\x04\x1a\x02 \x00\xda\xc9\x18\x0232H\x04R\tbatchSize\x88\x01\x01\x12C\n" +
-	"\rlearning_rate\x18\x06 \x01(\x01B\x19\xbaH\r\x12\v@\x01!\x00\x00\x00\x00\x00\x00\x00\x00\xda\xc9\x18\x050.001H\x05R\flearningRate\x88\x01\x01\x12O\n" +
+	"batch_size\x18\x05 \x01(\x05B\r\xbaH\x04\x1a\x02 \x00\xda\xc9\x18\x0232H\x05R\tbatchSize\x88\x01\x01\x12C\n" +
+	"\rlearning_rate\x18\x06 \x01(\x01B\x19\xbaH\r\x12\v@\x01!\x00\x00\x00\x00\x00\x00\x00\x00\xda\xc9\x18\x050.001H\x06R\flearningRate\x88\x01\x01\x12O\n" +
 	"\toptimizer\x18\a \x01(\x0e2\x19.crucible_ir.v1.OptimizerB\x14\xda\xc9\x18\x10\"OPTIMIZER_ADAM\"H\x00R\toptimizer\x12+\n" +
 	"\x10custom_optimizer\x18\b \x01(\tH\x00R\x0fcustomOptimizer\x12f\n" +
 	"\rloss_function\x18\t \x01(\x0e2\x1c.crucible_ir.v1.LossFunctionB!\xda\xc9\x18\x1d\"LOSS_FUNCTION_CROSS_ENTROPY\"H\x01R\flossFunction\x122\n" +
 	"\x14custom_loss_function\x18\n" +
 	" \x01(\tH\x01R\x12customLossFunction\x122\n" +
 	"\ametrics\x18\v \x03(\tB\x18\xda\xc9\x18\x14[\"loss\", \"accuracy\"]R\ametrics\x12G\n" +
-	"\x10validation_split\x18\f \x01(\x01B\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00\xf0?)\x00\x00\x00\x00\x00\x00\x00\x00H\x06R\x0fvalidationSplit\x88\x01\x01\x12B\n" +
+	"\x10validation_split\x18\f \x01(\x01B\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00\xf0?)\x00\x00\x00\x00\x00\x00\x00\x00H\aR\x0fvalidationSplit\x88\x01\x01\x12B\n" +
 	"\x06device\x18\r \x01(\x0e2\x16.crucible_ir.v1.DeviceB\x10\xda\xc9\x18\f\"DEVICE_CPU\"H\x02R\x06device\x12%\n" +
 	"\rcustom_device\x18\x0e \x01(\tH\x02R\fcustomDevice\x12\x17\n" +
-	"\x04seed\x18\x0f \x01(\x03H\aR\x04seed\x88\x01\x01\x127\n" +
-	"\x0fmixed_precision\x18\x10 \x01(\bB\t\xda\xc9\x18\x05falseH\bR\x0emixedPrecision\x88\x01\x01\x12@\n" +
-	"\x11gradient_clipping\x18\x11 \x01(\x01B\x0e\xbaH\v\x12\t!\x00\x00\x00\x00\x00\x00\x00\x00H\tR\x10gradientClipping\x88\x01\x01\x12>\n" +
+	"\x04seed\x18\x0f \x01(\x03H\bR\x04seed\x88\x01\x01\x127\n" +
+	"\x0fmixed_precision\x18\x10 \x01(\bB\t\xda\xc9\x18\x05falseH\tR\x0emixedPrecision\x88\x01\x01\x12@\n" +
+	"\x11gradient_clipping\x18\x11 \x01(\x01B\x0e\xbaH\v\x12\t!\x00\x00\x00\x00\x00\x00\x00\x00H\n" +
+	"R\x10gradientClipping\x88\x01\x01\x12>\n" +
 	"\x0eearly_stopping\x18\x12 \x01(\v2\x17.google.protobuf.StructR\rearlyStopping\x127\n" +
-	"\x10checkpoint_every\x18\x13 \x01(\x05B\a\xbaH\x04\x1a\x02 \x00H\n" +
-	"R\x0fcheckpointEvery\x88\x01\x01\x121\n" +
-	"\aoptions\x18\x14 \x01(\v2\x17.google.protobuf.StructR\aoptionsB\x10\n" +
+	"\x10checkpoint_every\x18\x13 \x01(\x05B\a\xbaH\x04\x1a\x02 \x00H\vR\x0fcheckpointEvery\x88\x01\x01\x121\n" +
+	"\aoptions\x18\x14 \x01(\v2\x17.google.protobuf.StructR\aoptions\x122\n" +
+	"\tmax_steps\x18\x15 \x01(\x05B\x10\xbaH\x04\x1a\x02 \x00\x82\xca\x18\x050.3.0H\fR\bmaxSteps\x88\x01\x01\x12K\n" +
+	"\x16checkpoint_every_steps\x18\x16 \x01(\x05B\x10\xbaH\x04\x1a\x02 \x00\x82\xca\x18\x050.3.0H\rR\x14checkpointEverySteps\x88\x01\x01\x12A\n" +
+	"\fweight_decay\x18\x17 \x01(\x01B\x19\xbaH\r\x12\v@\x01)\x00\x00\x00\x00\x00\x00\x00\x00\x82\xca\x18\x050.3.0H\x0eR\vweightDecay\x88\x01\x01\x128\n" +
+	"\fwarmup_steps\x18\x18 \x01(\x05B\x10\xbaH\x04\x1a\x02(\x00\x82\xca\x18\x050.3.0H\x0fR\vwarmupSteps\x88\x01\x01\x12U\n" +
+	"\x1bgradient_accumulation_steps\x18\x19 \x01(\x05B\x10\xbaH\x04\x1a\x02 \x00\x82\xca\x18\x050.3.0H\x10R\x19gradientAccumulationSteps\x88\x01\x01\x12g\n" +
+	"\x16learning_rate_schedule\x18\x1a \x01(\x0e2$.crucible_ir.v1.LearningRateScheduleB\t\x82\xca\x18\x050.3.0H\x03R\x14learningRateSchedule\x12N\n" +
+	"\x1dcustom_learning_rate_schedule\x18\x1b \x01(\tB\t\x82\xca\x18\x050.3.0H\x03R\x1acustomLearningRateScheduleB\x10\n" +
 	"\x0eoptimizer_kindB\x14\n" +
 	"\x12loss_function_kindB\r\n" +
-	"\vdevice_kindB\t\n" +
+	"\vdevice_kindB\x1d\n" +
+	"\x1blearning_rate_schedule_kindB\t\n" +
 	"\a_epochsB\r\n" +
 	"\v_batch_sizeB\x10\n" +
 	"\x0e_learning_rateB\x13\n" +
@@ -835,33 +1087,53 @@ const file_crucible_ir_v1_training_proto_rawDesc = "" +
 	"\x05_seedB\x12\n" +
 	"\x10_mixed_precisionB\x14\n" +
 	"\x12_gradient_clippingB\x13\n" +
-	"\x11_checkpoint_every\"\x90\a\n" +
-	"\vTrainingRun\x12\x1b\n" +
-	"\x02id\x18\x01 \x01(\tB\v\xbaH\b\xc8\x01\x01r\x03(\x80\x04R\x02id\x12>\n" +
-	"\x06config\x18\x02 \x01(\v2\x1e.crucible_ir.v1.TrainingConfigB\x06\xbaH\x03\xc8\x01\x01R\x06config\x12]\n" +
+	"\x11_checkpoint_everyB\f\n" +
+	"\n" +
+	"_max_stepsB\x19\n" +
+	"\x17_checkpoint_every_stepsB\x0f\n" +
+	"\r_weight_decayB\x0f\n" +
+	"\r_warmup_stepsB\x1e\n" +
+	"\x1c_gradient_accumulation_steps\"\xcf\t\n" +
+	"\vTrainingRun\x12\x1f\n" +
+	"\x02id\x18\x01 \x01(\tB\x0f\xbaH\b\xc8\x01\x01r\x03(\x80\x04\xf0\xc9\x18\x01R\x02id\x12P\n" +
+	"\x06config\x18\x02 \x01(\v2\x1e.crucible_ir.v1.TrainingConfigB\x18\xbaH\x03\xc8\x01\x01\xe2\xc9\x18\x0eTrainingConfigR\x06config\x12]\n" +
 	"\x06status\x18\x03 \x01(\x0e2\x1e.crucible_ir.v1.TrainingStatusB%\xbaH\x05\x82\x01\x02\x10\x01\xda\xc9\x18\x19\"TRAINING_STATUS_PENDING\"R\x06status\x121\n" +
 	"\rcurrent_epoch\x18\x04 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00H\x00R\fcurrentEpoch\x88\x01\x01\x12H\n" +
 	"\x0fmetrics_history\x18\x05 \x03(\v2\x1f.crucible_ir.v1.MetricsSnapshotR\x0emetricsHistory\x12O\n" +
 	"\fbest_metrics\x18\x06 \x03(\v2,.crucible_ir.v1.TrainingRun.BestMetricsEntryR\vbestMetrics\x12'\n" +
-	"\x0fcheckpoint_uris\x18\a \x03(\tR\x0echeckpointUris\x123\n" +
-	"\x13final_model_version\x18\b \x01(\tH\x01R\x11finalModelVersion\x88\x01\x01\x12]\n" +
+	"\x0fcheckpoint_uris\x18\a \x03(\tR\x0echeckpointUris\x12E\n" +
+	"\x13final_model_version\x18\b \x01(\tB\x10\xe2\xc9\x18\fModelVersionH\x01R\x11finalModelVersion\x88\x01\x01\x12]\n" +
 	"\n" +
 	"started_at\x18\t \x01(\v2\x1a.google.protobuf.TimestampB\"\xbaH\x1f\xb2\x01\x1c\"\r\b\xff\x82\xd1\xff\xaf\a\x10\xff\x93\xeb\xdc\x032\v\b\x80\x92\xb8Ø\xfe\xff\xff\xff\x01R\tstartedAt\x12a\n" +
 	"\fcompleted_at\x18\n" +
 	" \x01(\v2\x1a.google.protobuf.TimestampB\"\xbaH\x1f\xb2\x01\x1c\"\r\b\xff\x82\xd1\xff\xaf\a\x10\xff\x93\xeb\xdc\x032\v\b\x80\x92\xb8Ø\xfe\xff\xff\xff\x01R\vcompletedAt\x12(\n" +
 	"\rerror_message\x18\v \x01(\tH\x02R\ferrorMessage\x88\x01\x01\x121\n" +
-	"\aoptions\x18\f \x01(\v2\x17.google.protobuf.StructR\aoptions\x1a>\n" +
+	"\aoptions\x18\f \x01(\v2\x17.google.protobuf.StructR\aoptions\x12\x1d\n" +
+	"\x04tags\x18\r \x03(\tB\t\x82\xca\x18\x050.3.0R\x04tags\x128\n" +
+	"\fcurrent_step\x18\x0e \x01(\x05B\x10\xbaH\x04\x1a\x02(\x00\x82\xca\x18\x050.3.0H\x03R\vcurrentStep\x88\x01\x01\x12>\n" +
+	"\x13best_checkpoint_uri\x18\x0f \x01(\tB\t\x82\xca\x18\x050.3.0H\x04R\x11bestCheckpointUri\x88\x01\x01\x12A\n" +
+	"\rexperiment_id\x18\x10 \x01(\tB\x17\xe2\xc9\x18\n" +
+	"Experiment\x82\xca\x18\x050.3.0H\x05R\fexperimentId\x88\x01\x01\x1a>\n" +
 	"\x10BestMetricsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\x01R\x05value:\x028\x01B\x10\n" +
 	"\x0e_current_epochB\x16\n" +
 	"\x14_final_model_versionB\x10\n" +
-	"\x0e_error_message\"\x91\x01\n" +
+	"\x0e_error_messageB\x0f\n" +
+	"\r_current_stepB\x16\n" +
+	"\x14_best_checkpoint_uriB\x10\n" +
+	"\x0e_experiment_id\"\xa9\x03\n" +
 	"\x0fMetricsSnapshot\x12C\n" +
-	"\x06values\x18\x01 \x03(\v2+.crucible_ir.v1.MetricsSnapshot.ValuesEntryR\x06values\x1a9\n" +
+	"\x06values\x18\x01 \x03(\v2+.crucible_ir.v1.MetricsSnapshot.ValuesEntryR\x06values\x12)\n" +
+	"\x04step\x18\x02 \x01(\x05B\x10\xbaH\x04\x1a\x02(\x00\x82\xca\x18\x050.3.0H\x00R\x04step\x88\x01\x01\x124\n" +
+	"\x05epoch\x18\x03 \x01(\x01B\x19\xbaH\r\x12\v@\x01)\x00\x00\x00\x00\x00\x00\x00\x00\x82\xca\x18\x050.3.0H\x01R\x05epoch\x88\x01\x01\x12[\n" +
+	"\x04time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampB+\xbaH\x1f\xb2\x01\x1c\"\r\b\xff\x82\xd1\xff\xaf\a\x10\xff\x93\xeb\xdc\x032\v\b\x80\x92\xb8Ø\xfe\xff\xff\xff\x01\x82\xca\x18\x050.3.0R\x04time\x12E\n" +
+	"\fother_values\x18\x05 \x01(\v2\x17.google.protobuf.StructB\t\x82\xca\x18\x050.3.0R\votherValues\x1a9\n" +
 	"\vValuesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\x01R\x05value:\x028\x01*y\n" +
+	"\x05value\x18\x02 \x01(\x01R\x05value:\x028\x01B\a\n" +
+	"\x05_stepB\b\n" +
+	"\x06_epoch*y\n" +
 	"\tOptimizer\x12\x19\n" +
 	"\x15OPTIMIZER_UNSPECIFIED\x10\x00\x12\x12\n" +
 	"\x0eOPTIMIZER_ADAM\x10\x01\x12\x11\n" +
@@ -882,14 +1154,22 @@ const file_crucible_ir_v1_training_proto_rawDesc = "" +
 	"\n" +
 	"DEVICE_MPS\x10\x03\x12\x0e\n" +
 	"\n" +
-	"DEVICE_TPU\x10\x04*\xc5\x01\n" +
+	"DEVICE_TPU\x10\x04*\x96\x02\n" +
 	"\x0eTrainingStatus\x12\x1f\n" +
 	"\x1bTRAINING_STATUS_UNSPECIFIED\x10\x00\x12\x1b\n" +
 	"\x17TRAINING_STATUS_PENDING\x10\x01\x12\x1b\n" +
 	"\x17TRAINING_STATUS_RUNNING\x10\x02\x12\x1d\n" +
 	"\x19TRAINING_STATUS_COMPLETED\x10\x03\x12\x1a\n" +
 	"\x16TRAINING_STATUS_FAILED\x10\x04\x12\x1d\n" +
-	"\x19TRAINING_STATUS_CANCELLED\x10\x05B_\n" +
+	"\x19TRAINING_STATUS_CANCELLED\x10\x05\x12%\n" +
+	"\x16TRAINING_STATUS_PAUSED\x10\x06\x1a\t\x82\xca\x18\x050.3.0\x12(\n" +
+	"\x19TRAINING_STATUS_PREEMPTED\x10\a\x1a\t\x82\xca\x18\x050.3.0*\xd0\x01\n" +
+	"\x14LearningRateSchedule\x12&\n" +
+	"\"LEARNING_RATE_SCHEDULE_UNSPECIFIED\x10\x00\x12#\n" +
+	"\x1fLEARNING_RATE_SCHEDULE_CONSTANT\x10\x01\x12!\n" +
+	"\x1dLEARNING_RATE_SCHEDULE_LINEAR\x10\x02\x12!\n" +
+	"\x1dLEARNING_RATE_SCHEDULE_COSINE\x10\x03\x12%\n" +
+	"!LEARNING_RATE_SCHEDULE_POLYNOMIAL\x10\x04B_\n" +
 	"\x11org.crucibleir.v1P\x01ZHgithub.com/north-shore-ai/crucible-ir/gen/go/crucible_ir/v1;crucibleirv1b\x06proto3"
 
 var (
@@ -904,44 +1184,48 @@ func file_crucible_ir_v1_training_proto_rawDescGZIP() []byte {
 	return file_crucible_ir_v1_training_proto_rawDescData
 }
 
-var file_crucible_ir_v1_training_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
+var file_crucible_ir_v1_training_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
 var file_crucible_ir_v1_training_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
 var file_crucible_ir_v1_training_proto_goTypes = []any{
 	(Optimizer)(0),                // 0: crucible_ir.v1.Optimizer
 	(LossFunction)(0),             // 1: crucible_ir.v1.LossFunction
 	(Device)(0),                   // 2: crucible_ir.v1.Device
 	(TrainingStatus)(0),           // 3: crucible_ir.v1.TrainingStatus
-	(*TrainingConfig)(nil),        // 4: crucible_ir.v1.TrainingConfig
-	(*TrainingRun)(nil),           // 5: crucible_ir.v1.TrainingRun
-	(*MetricsSnapshot)(nil),       // 6: crucible_ir.v1.MetricsSnapshot
-	nil,                           // 7: crucible_ir.v1.TrainingRun.BestMetricsEntry
-	nil,                           // 8: crucible_ir.v1.MetricsSnapshot.ValuesEntry
-	(*ModelRef)(nil),              // 9: crucible_ir.v1.ModelRef
-	(*DatasetRef)(nil),            // 10: crucible_ir.v1.DatasetRef
-	(*structpb.Struct)(nil),       // 11: google.protobuf.Struct
-	(*timestamppb.Timestamp)(nil), // 12: google.protobuf.Timestamp
+	(LearningRateSchedule)(0),     // 4: crucible_ir.v1.LearningRateSchedule
+	(*TrainingConfig)(nil),        // 5: crucible_ir.v1.TrainingConfig
+	(*TrainingRun)(nil),           // 6: crucible_ir.v1.TrainingRun
+	(*MetricsSnapshot)(nil),       // 7: crucible_ir.v1.MetricsSnapshot
+	nil,                           // 8: crucible_ir.v1.TrainingRun.BestMetricsEntry
+	nil,                           // 9: crucible_ir.v1.MetricsSnapshot.ValuesEntry
+	(*ModelRef)(nil),              // 10: crucible_ir.v1.ModelRef
+	(*DatasetRef)(nil),            // 11: crucible_ir.v1.DatasetRef
+	(*structpb.Struct)(nil),       // 12: google.protobuf.Struct
+	(*timestamppb.Timestamp)(nil), // 13: google.protobuf.Timestamp
 }
 var file_crucible_ir_v1_training_proto_depIdxs = []int32{
-	9,  // 0: crucible_ir.v1.TrainingConfig.model_ref:type_name -> crucible_ir.v1.ModelRef
-	10, // 1: crucible_ir.v1.TrainingConfig.dataset_ref:type_name -> crucible_ir.v1.DatasetRef
+	10, // 0: crucible_ir.v1.TrainingConfig.model_ref:type_name -> crucible_ir.v1.ModelRef
+	11, // 1: crucible_ir.v1.TrainingConfig.dataset_ref:type_name -> crucible_ir.v1.DatasetRef
 	0,  // 2: crucible_ir.v1.TrainingConfig.optimizer:type_name -> crucible_ir.v1.Optimizer
 	1,  // 3: crucible_ir.v1.TrainingConfig.loss_function:type_name -> crucible_ir.v1.LossFunction
 	2,  // 4: crucible_ir.v1.TrainingConfig.device:type_name -> crucible_ir.v1.Device
-	11, // 5: crucible_ir.v1.TrainingConfig.early_stopping:type_name -> google.protobuf.Struct
-	11, // 6: crucible_ir.v1.TrainingConfig.options:type_name -> google.protobuf.Struct
-	4,  // 7: crucible_ir.v1.TrainingRun.config:type_name -> crucible_ir.v1.TrainingConfig
-	3,  // 8: crucible_ir.v1.TrainingRun.status:type_name -> crucible_ir.v1.TrainingStatus
-	6,  // 9: crucible_ir.v1.TrainingRun.metrics_history:type_name -> crucible_ir.v1.MetricsSnapshot
-	7,  // 10: crucible_ir.v1.TrainingRun.best_metrics:type_name -> crucible_ir.v1.TrainingRun.BestMetricsEntry
-	12, // 11: crucible_ir.v1.TrainingRun.started_at:type_name -> google.protobuf.Timestamp
-	12, // 12: crucible_ir.v1.TrainingRun.completed_at:type_name -> google.protobuf.Timestamp
-	11, // 13: crucible_ir.v1.TrainingRun.options:type_name -> google.protobuf.Struct
-	8,  // 14: crucible_ir.v1.MetricsSnapshot.values:type_name -> crucible_ir.v1.MetricsSnapshot.ValuesEntry
-	15, // [15:15] is the sub-list for method output_type
-	15, // [15:15] is the sub-list for method input_type
-	15, // [15:15] is the sub-list for extension type_name
-	15, // [15:15] is the sub-list for extension extendee
-	0,  // [0:15] is the sub-list for field type_name
+	12, // 5: crucible_ir.v1.TrainingConfig.early_stopping:type_name -> google.protobuf.Struct
+	12, // 6: crucible_ir.v1.TrainingConfig.options:type_name -> google.protobuf.Struct
+	4,  // 7: crucible_ir.v1.TrainingConfig.learning_rate_schedule:type_name -> crucible_ir.v1.LearningRateSchedule
+	5,  // 8: crucible_ir.v1.TrainingRun.config:type_name -> crucible_ir.v1.TrainingConfig
+	3,  // 9: crucible_ir.v1.TrainingRun.status:type_name -> crucible_ir.v1.TrainingStatus
+	7,  // 10: crucible_ir.v1.TrainingRun.metrics_history:type_name -> crucible_ir.v1.MetricsSnapshot
+	8,  // 11: crucible_ir.v1.TrainingRun.best_metrics:type_name -> crucible_ir.v1.TrainingRun.BestMetricsEntry
+	13, // 12: crucible_ir.v1.TrainingRun.started_at:type_name -> google.protobuf.Timestamp
+	13, // 13: crucible_ir.v1.TrainingRun.completed_at:type_name -> google.protobuf.Timestamp
+	12, // 14: crucible_ir.v1.TrainingRun.options:type_name -> google.protobuf.Struct
+	9,  // 15: crucible_ir.v1.MetricsSnapshot.values:type_name -> crucible_ir.v1.MetricsSnapshot.ValuesEntry
+	13, // 16: crucible_ir.v1.MetricsSnapshot.time:type_name -> google.protobuf.Timestamp
+	12, // 17: crucible_ir.v1.MetricsSnapshot.other_values:type_name -> google.protobuf.Struct
+	18, // [18:18] is the sub-list for method output_type
+	18, // [18:18] is the sub-list for method input_type
+	18, // [18:18] is the sub-list for extension type_name
+	18, // [18:18] is the sub-list for extension extendee
+	0,  // [0:18] is the sub-list for field type_name
 }
 
 func init() { file_crucible_ir_v1_training_proto_init() }
@@ -959,14 +1243,17 @@ func file_crucible_ir_v1_training_proto_init() {
 		(*TrainingConfig_CustomLossFunction)(nil),
 		(*TrainingConfig_Device)(nil),
 		(*TrainingConfig_CustomDevice)(nil),
+		(*TrainingConfig_LearningRateSchedule)(nil),
+		(*TrainingConfig_CustomLearningRateSchedule)(nil),
 	}
 	file_crucible_ir_v1_training_proto_msgTypes[1].OneofWrappers = []any{}
+	file_crucible_ir_v1_training_proto_msgTypes[2].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_crucible_ir_v1_training_proto_rawDesc), len(file_crucible_ir_v1_training_proto_rawDesc)),
-			NumEnums:      4,
+			NumEnums:      5,
 			NumMessages:   5,
 			NumExtensions: 0,
 			NumServices:   0,
