@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -40,7 +41,10 @@ def generate(image: SchemaImage, root: Path) -> None:
     module.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         plugins = Path(folder)
-        subprocess.run(["go", "build", "-o", f"{plugins}/", "tool"], cwd=PLUGINS, check=True)
+        # Without the workspace that the user may have around the repository.
+        environment = {**os.environ, "GOWORK": "off"}
+        command = ["go", "build", "-buildvcs=false", "-o", f"{plugins}/", "tool"]
+        subprocess.run(command, cwd=PLUGINS, env=environment, check=True)
         schema = plugins / "schema.binpb"
         schema.write_bytes(image.full.SerializeToString(deterministic=True))
         command = [sys.executable, "-m", "grpc_tools.protoc", f"--descriptor_set_in={schema}"]

@@ -18,7 +18,7 @@ VECTORS = ROOT / "tests" / "vectors" / "upstream_cases.jsonl"
 
 
 def test_the_python_blocks_run_in_sequence_and_print_what_is_shown() -> None:
-    assert check_python(PAGE, "docs/elixir.md") == 2
+    assert check_python(PAGE, "docs/elixir.md") == 4
 
 
 def test_the_commands_run_in_sequence_and_print_what_is_shown(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from crucible_ir.serialization.binary import ensure_reads_back, reads_back
 from crucible_ir.serialization.conversion_error import too_deep
 from crucible_ir.serialization.json.parsing import decode_utf8
 from crucible_ir.serialization.positions import position_at
-from crucible_ir.serialization.text_checks import check_text
+from crucible_ir.serialization.text_checks import check_text, unescape_question_marks
 from crucible_ir.validation.check import ensure_valid
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def from_text(
     """
     if limits is not None:
         limits.check_size(data)
-    text = decode_utf8(data)
+    text = unescape_question_marks(decode_utf8(data))
     message = message_type(type)()
     try:
         text_format.Parse(text, message)

@@ -1,9 +1,9 @@
-"""Checks of a document in protobuf's text format that google's parser does not make.
+r"""Corrections of google's parser of protobuf's text format, which reads some text wrongly.
 
 The parser keeps the last of two map entries with one key, rounds integers in opaque JSON, reads
 ``1e400`` as infinity, and takes numbers as Python writes them, such as ``1_000``. It keeps neither
 the text of a number nor positions, so that the tokens of the text are read again here,
-one at a time.
+one at a time. It also reads the escape ``\?`` as two characters.
 """
 
 from __future__ import annotations
@@ -46,6 +46,7 @@ _TOKEN = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
+_ESCAPE = re.compile(r"\\.", re.DOTALL)
 _SEPARATORS = frozenset(":,;")
 _INTEGER = re.compile(r"-?(?:0|[1-9][0-9]*|0[0-7]+|0[xX][0-9a-fA-F]+)")
 _FLOAT = re.compile(
@@ -129,6 +130,19 @@ class _Open:
         index = self.counts.get(self.name, 0)
         self.counts[self.name] = index + 1
         return (*path, index)
+
+
+def unescape_question_marks(text: str) -> str:
+    r"""Replace the escape ``\?`` in every string; spaces after the string keep later columns."""
+    return _TOKEN.sub(_unescape_question_marks, text) if r"\?" in text else text
+
+
+def _unescape_question_marks(token: re.Match[str]) -> str:
+    written = token.group()
+    if token["string"] is None:
+        return written
+    read = _ESCAPE.sub(lambda found: found[0].replace(r"\?", "?"), written)
+    return read.ljust(len(written))
 
 
 def check_text(text: str, descriptor: Descriptor) -> None:

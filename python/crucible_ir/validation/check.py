@@ -145,9 +145,9 @@ def _ensure_shallow(message: Message) -> None:
     if not isinstance(message, Message):
         got = f"{type(message).__name__} {shorten(message)}"
         raise Error(f"expected a protobuf message, got {got}")
-    if message.ByteSize() <= _SURELY_SHALLOW_BYTES:
-        return
     try:
+        if message.ByteSize() <= _SURELY_SHALLOW_BYTES:
+            return
         type(message).FromString(message.SerializeToString())
     except Exception as error:
         raise _unreadable(message, error) from error
