@@ -19,7 +19,7 @@ from crucible_ir.schema import vocabulary
 from crucible_ir.v1 import options_pb2
 
 if TYPE_CHECKING:
-    from google.protobuf.descriptor import Descriptor, EnumDescriptor
+    from google.protobuf.descriptor import Descriptor, EnumDescriptor, EnumValueDescriptor
 
 #: The message types of opaque JSON.
 OPAQUE_MESSAGES = frozenset(f"google.protobuf.{name}" for name in ("Struct", "Value", "ListValue"))
@@ -42,6 +42,14 @@ class Kind(Enum):
     BYTES = "bytes"
     ENUM = "enum"
     MESSAGE = "message"
+
+
+class Resolution(Enum):
+    """A way to find the message that a reference names: ``ReferenceResolution`` of the schema."""
+
+    BY_ID = options_pb2.REFERENCE_RESOLUTION_BY_ID
+    BY_VERSION_OF_MODEL = options_pb2.REFERENCE_RESOLUTION_BY_VERSION_OF_MODEL
+    BY_VERSION_OF_DEPLOYMENT = options_pb2.REFERENCE_RESOLUTION_BY_VERSION_OF_DEPLOYMENT
 
 
 class Cardinality(Enum):
@@ -85,6 +93,12 @@ class Field:
         custom: For the enum field of an open vocabulary, the name of the field for custom names.
         custom_of: For the field for custom names of an open vocabulary, the name of the enum field.
         default: The default in the schema, as ProtoJSON text; ``None`` for none.
+        reference: The message type that it refers to, without the package; ``None`` for none. A
+            message field contains the message, any other field its identity.
+        resolutions: The ways to find the message that it refers to, in their order.
+        identity: Whether it identifies the message among those of its type.
+        immutable: Whether it keeps its value once the document is stored.
+        since: The release in which it, or its message, first appeared; ``None`` for 0.2.0.
     """
 
     descriptor: FieldDescriptor
@@ -100,6 +114,11 @@ class Field:
     custom: str | None
     custom_of: str | None
     default: str | None
+    reference: str | None
+    resolutions: tuple[Resolution, ...]
+    identity: bool
+    immutable: bool
+    since: str | None
 
     @property
     def is_list(self) -> bool:
@@ -168,8 +187,52 @@ def describe_field(field: FieldDescriptor) -> Field:
         oneof=oneof.name if oneof is not None and len(oneof.fields) > 1 else None,
         custom=custom,
         custom_of=custom_of,
-        default=default_of(field.GetOptions()) if field.has_options else None,
+        default=_option(field, options_pb2.default),
+        reference=_option(field, options_pb2.reference),
+        resolutions=_resolutions(field),
+        identity=bool(_option(field, options_pb2.identity)),
+        immutable=bool(_option(field, options_pb2.immutable)),
+        since=_option(field, options_pb2.since) or _message_since(field),
     )
+
+
+def _option(declaration: FieldDescriptor | Descriptor | EnumValueDescriptor, extension: Any) -> Any:
+    """Return the value of one of the schema's options; ``None`` if it is not set."""
+    return _value(declaration.GetOptions(), extension) if declaration.has_options else None
+
+
+def _value(options: Any, extension: Any) -> Any:
+    return options.Extensions[extension] if options.HasExtension(extension) else None
+
+
+def _resolutions(field: FieldDescriptor) -> tuple[Resolution, ...]:
+    if _option(field, options_pb2.reference) is None:
+        return ()
+    options: Any = field.GetOptions()
+    numbers = options.Extensions[options_pb2.resolution]
+    return tuple(map(Resolution, numbers)) or (Resolution.BY_ID,)
+
+
+def _message_since(field: FieldDescriptor) -> str | None:
+    message = field.containing_type
+    return None if message is None or field.is_extension else message_since(message)
+
+
+def message_since(message: Descriptor) -> str | None:
+    """Return the release in which a message first appeared; ``None`` for 0.2.0, the first one.
+
+    >>> from crucible_ir import v1
+    >>> message_since(v1.EvaluationResult.DESCRIPTOR)
+    '0.3.0'
+    """
+    since: str | None = _option(message, options_pb2.message_since)
+    return since
+
+
+def value_since(value: EnumValueDescriptor) -> str | None:
+    """Return the release in which a name of an enum first appeared; ``None``: that of the enum."""
+    since: str | None = _option(value, options_pb2.value_since)
+    return since
 
 
 def _kind(field: FieldDescriptor) -> Kind:
@@ -192,6 +255,5 @@ def _open_vocabulary(field: FieldDescriptor) -> tuple[str | None, str | None]:
 
 def default_of(options: Any) -> str | None:
     """Return the default that the options of a field declare."""
-    # The stubs of protoc declare extensions as fields.
-    extension: Any = options_pb2.default
-    return str(options.Extensions[extension]) if options.HasExtension(extension) else None
+    default: str | None = _value(options, options_pb2.default)
+    return default
