@@ -26,7 +26,7 @@ RULES_PROTO := third_party/buf/validate/validate.proto
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup run check test interop test-protobuf6 lint format check-format types \
+.PHONY: help setup run check test interop witness test-protobuf6 lint format check-format types \
 	generate check-generated breaking release-image check-package bench \
 	bench-exchange fuzz clean
 
@@ -51,6 +51,9 @@ test: setup $(VENV_GENERATE)/.installed $(RULES_PROTO) ## Run every test of Pyth
 interop: setup ## Run the tests of the other languages whose tools are installed
 	$(BIN)/python $(PYTEST) --dist loadfile -m toolchain tests/interop $(ARGS)
 
+witness: setup ## Run the conformance tests of protobuf and of protovalidate (needs Node.js and Go)
+	$(BIN)/python tests/witness/run.py
+
 test-protobuf6: $(VENV_PROTOBUF6)/.installed ## Run the tests that depend on protobuf, on its oldest major
 	$(VENV_PROTOBUF6)/bin/python -c 'import google.protobuf as p; print("protobuf", p.__version__)'
 	$(VENV_PROTOBUF6)/bin/python $(PYTEST) --dist worksteal -m "not toolchain" \
@@ -73,7 +76,7 @@ types: setup ## Check the types with mypy --strict
 	$(BIN)/mypy
 
 # protoc's plugins need an older protobuf than the package's tests, so they run in an environment of
-# their own. The second command imports their output.
+# their own. The second command imports their output. Without Go, gen/go stays as it is.
 generate: setup $(VENV_GENERATE)/.installed $(RULES_PROTO) ## Write everything derived from the schema
 	$(VENV_GENERATE)/bin/python tools/generate.py
 	$(BIN)/python tools/generate_data.py

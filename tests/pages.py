@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[1]
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 #: Progress, which is erased before anything else is printed on its line.
 _PROGRESS = re.compile(r"[^\n]*\r\x1b\[2K")
-_FILE = re.compile(r"(?:#|//) (\S+\.\w+)\n")
+_FILE = re.compile(r"(?:#|//|<!--) (\S+\.\w+)(?: -->)?\n")
 
 
 class Command(NamedTuple):
@@ -43,16 +43,22 @@ def blocks(page: str, language: str) -> list[str]:
 
 def files(page: str) -> dict[str, str]:
     """Return the blocks whose first line is a comment with a file's name, by that name."""
-    named = [(_FILE.match(text), text) for _, text in fences(page)]
-    return {name[1]: text for name, text in named if name is not None}
+    return {name: text for _, text in fences(page) if (name := file_name(text))}
+
+
+def file_name(block: str) -> str | None:
+    """Return the name of a file that the first line of a block is a comment with, if it is one."""
+    named = _FILE.match(block)
+    return named and named[1]
 
 
 def commands(page: str) -> list[Command]:
     """Return the commands of the `console` blocks of a page."""
-    return [command for text in blocks(page, "console") for command in _commands_of(text)]
+    return [command for text in blocks(page, "console") for command in commands_of(text)]
 
 
-def _commands_of(text: str) -> list[Command]:
+def commands_of(text: str) -> list[Command]:
+    """Return the commands of the text of a `console` block."""
     parts = re.split(r"^\$ ", text, flags=re.MULTILINE)[1:]
     return [Command(line, shown) for line, _, shown in (part.partition("\n") for part in parts)]
 
@@ -89,7 +95,7 @@ def check_page(
                 shown = output if next_language == "text" else ""
                 _check_code(text, shown, name, names)
             case "console":
-                for command in _commands_of(text):
+                for command in commands_of(text):
                     _check_command(command, folder, programs)
             case "sh":
                 shell(text)
@@ -194,3 +200,9 @@ def sections(page: str) -> set[str]:
     """Return the anchors of the headings of a page."""
     headings = re.findall(r"^#+ (.*)$", page, flags=re.MULTILINE)
     return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in headings}
+
+
+def table(page: str, heading: str) -> list[list[str]]:
+    """Return the cells of each row of the table whose first column has a heading."""
+    rows = page.partition(f"| {heading} |")[2].partition("\n\n")[0].splitlines()[2:]
+    return [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]

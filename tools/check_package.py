@@ -25,6 +25,7 @@ SHIPPED = {
     "tests/vectors/conformance": "crucible_ir/conformance/suites",
 }
 
+PIP_COMMAND = re.compile(r"^pip install '?crucible-ir.*$", re.MULTILINE)
 PYTHON_BLOCK = re.compile(r"^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 
 IMPORT_CHECK = """\
@@ -194,7 +195,7 @@ def check_installed(wheel: Path, interpreter: str, folder: Path) -> None:
     run(python, "-c", python_of("README.md"), cwd=elsewhere)
     print("The README's Python ran as written.")
     run(python, "-c", BASE_CHECK, cwd=elsewhere)
-    run(*pip, "install", "--quiet", f"{wheel}[betterproto]")
+    install_by_page("docs/python-betterproto.md", python, elsewhere)
     run(*pip, "check")
     run(python, "-c", BETTERPROTO_CHECK, cwd=elsewhere)
     run(python, "-c", python_of("docs/python-betterproto.md"), cwd=elsewhere)
@@ -203,8 +204,26 @@ def check_installed(wheel: Path, interpreter: str, folder: Path) -> None:
     empty.mkdir()
     executor = (python, "-m", "crucible_ir.conformance.executor")
     run(program, "conformance", "run", "--", *executor, cwd=empty)
-    run(*pip, "install", "--quiet", f"{wheel}[exchange]")
+    install_by_page("docs/exchange.md", python, elsewhere)
     run(python, "-c", EXCHANGE_CHECK, cwd=empty)
+
+
+def install_by_page(page: str, python: str, cwd: Path) -> None:
+    """Run the command of a page that adds an extra to the installed package.
+
+    Args:
+        page: The page's path in the repository.
+        python: The interpreter of the environment.
+        cwd: The folder in which it runs.
+
+    Raises:
+        PackageError: The page does not have exactly one such command.
+    """
+    commands = PIP_COMMAND.findall((ROOT / page).read_text(encoding="utf-8"))
+    if len(commands) != 1:
+        raise PackageError(f"{page} has {len(commands)} commands that install the package")
+    pip = f"{sys.executable} -m pip --quiet --python {python}"
+    run("bash", "-c", commands[0].replace("pip", pip, 1), cwd=cwd)
 
 
 def python_of(page: str) -> str:

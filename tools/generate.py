@@ -5,6 +5,7 @@ It runs in the environment of protoc, `.venv-generate`. `generate_data.py` write
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -14,6 +15,7 @@ from pathlib import Path
 import generate_betterproto
 import generate_blocking_client
 import generate_constructors
+import generate_go
 import generate_guards
 import generate_messages
 import generated_files
@@ -32,15 +34,23 @@ GENERATORS: tuple[Callable[[SchemaImage, Path], None], ...] = (
 )
 
 #: The folders that contain generated files only.
-GENERATED_FOLDERS = (
+GENERATED_FOLDERS: tuple[str, ...] = (
     "python/crucible_ir/**/v[0-9]*",
     f"python/{generate_betterproto.GENERATED.as_posix()}",
 )
+GENERATED_GO = generate_go.GENERATED.as_posix()
 
 
 def main() -> int:
     """Generate into a temporary folder, then compare it with the repository or copy it there."""
     check = generated_files.check_is_asked_for(__doc__)
+    folders = GENERATED_FOLDERS
+    if generate_go.is_possible():
+        folders = (*folders, GENERATED_GO)
+    else:
+        print(f"Go is not installed: {GENERATED_GO} is neither written nor checked.")
+        if check and os.environ.get("CI"):
+            return 1
     try:
         with tempfile.TemporaryDirectory() as folder:
             fresh = generate(Path(folder))
@@ -48,8 +58,8 @@ def main() -> int:
         print(f"generate: {error.cmd[0]} failed; its message is above", file=sys.stderr)
         return 1
     if check:
-        return generated_files.report(generated_files.compare(fresh, GENERATED_FOLDERS))
-    for change in generated_files.update(fresh, GENERATED_FOLDERS):
+        return generated_files.report(generated_files.compare(fresh, folders))
+    for change in generated_files.update(fresh, folders):
         print(change)
     return 0
 
@@ -59,6 +69,8 @@ def generate(folder: Path) -> dict[str, bytes]:
     image = schema_image.build(ROOT)
     for generator in GENERATORS:
         generator(image, folder / "python")
+    if generate_go.is_possible():
+        generate_go.generate(image, folder)
     return {
         path.relative_to(folder).as_posix(): path.read_bytes()
         for path in sorted(folder.rglob("*"))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
 from exchange.client.served import Served
@@ -24,10 +23,11 @@ def test_every_link_to_a_file_is_valid() -> None:
 
 
 def test_the_program_that_calls_an_exchange_runs(
-    exchange: Served, capsys: pytest.CaptureFixture[str], tmp_path: Path
+    exchange: Served, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     [code] = re.findall(r"```py\n(.*?)```", GUIDE, re.DOTALL)
     code = code.replace('"exchange.example.com"', '"127.0.0.1"').replace("ssl=True", "ssl=None")
     code = code.replace("7551", str(exchange.port))
-    exec(compile(code, "docs/python-betterproto.md", "exec"), {"token": "none"})
+    monkeypatch.setenv("CRUCIBLE_IR_TOKEN", "none")
+    exec(compile(code, "docs/python-betterproto.md", "exec"), {})
     assert capsys.readouterr().out == "1\ndocument.model_ref.id required\n"

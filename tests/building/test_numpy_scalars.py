@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import UTC, datetime
+from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -47,6 +51,116 @@ def test_numpy_scalars_are_numbers_in_map_fields_and_opaque_maps() -> None:
 
 def test_an_array_without_dimensions_is_a_scalar() -> None:
     assert ir.new_training_config(epochs=np.array(3)).epochs == 3
+
+
+#: Values under a mask, which numpy.ma uses for missing data.
+MASKED = {
+    "the constant": np.ma.masked,
+    "an item": np.ma.array([0.5, 1.0], mask=[False, True])[1],
+    "without dimensions": np.ma.array(3, mask=True),
+    "a string": np.ma.array("a", mask=True),
+}
+
+
+@pytest.mark.parametrize("value", MASKED.values(), ids=list(MASKED))
+@pytest.mark.parametrize(
+    ("type_name", "path", "fields"),
+    [
+        ("TrainingConfig", "learning_rate", lambda value: {"learning_rate": value}),
+        ("TrainingConfig", "epochs", lambda value: {"epochs": value}),
+        ("TrainingConfig", "mixed_precision", lambda value: {"mixed_precision": value}),
+        ("TrainingConfig", "device", lambda value: {"device": value}),
+        ("ModelRef", "provider", lambda value: {"provider": value}),
+        ("ModelVersion", 'metrics["f1"]', lambda value: {"metrics": {"f1": value}}),
+        ("StageDef", 'options["a"][1]', lambda value: {"options": {"a": [1, value]}}),
+        ("FeedbackEvent", "feedback_value", lambda value: {"feedback_value": value}),
+        (
+            "TrainingRun",
+            'metrics_history[0].values["loss"]',
+            lambda value: {"metrics_history": [{"values": {"loss": value}}]},
+        ),
+    ],
+)
+def test_a_masked_value_is_an_error(
+    type_name: str, path: str, fields: Callable[[object], dict[str, object]], value: object
+) -> None:
+    with pytest.raises(ir.FieldError, match="masked") as caught:
+        new(type_name, **fields(value))
+    assert caught.value.path == f"{type_name}.{path}"
+
+
+def test_the_builder_rejects_masked_values() -> None:
+    builder: Any = ir.experiment("e")
+    with pytest.raises(ir.FieldError, match="masked"):
+        builder.with_backend("b", options={"temperature": np.ma.masked})
+
+
+def test_a_masked_string_in_a_list_is_an_error() -> None:
+    with pytest.raises(ir.FieldError, match="expected a string"):
+        new("TrainingConfig", metrics=np.ma.array(["loss", "f1"], mask=[False, True]))
+
+
+def test_values_of_a_masked_array_that_are_not_masked_are_numbers() -> None:
+    losses = np.ma.array([0.5, 1.0], mask=[False, True])
+    assert ir.new_training_config(learning_rate=losses[0]).learning_rate == 0.5
+    assert ir.new_training_config(epochs=np.ma.array(3)).epochs == 3
+
+
+#: Scalars that are neither numbers nor bools, and those that Python's types cannot represent.
+OTHER_KINDS = {
+    "NaT": np.datetime64("NaT"),
+    "a time": np.datetime64("2025-01-01T00:00:00", "ns"),
+    "a duration": np.timedelta64(3, "ns"),
+    "complex": np.complex64(1),
+    "bytes": np.bytes_(b"1"),
+    "a record": np.array([(1, 2)], dtype=[("a", int), ("b", int)])[0],
+    "a masked record": np.ma.array([(1, 2)], dtype=[("a", int), ("b", int)], mask=True)[0],
+    "an object": np.array(None, dtype=object),
+    "a decimal": Decimal("1.5"),
+    "a fraction": Fraction(1, 2),
+}
+
+
+@pytest.mark.parametrize("value", OTHER_KINDS.values(), ids=list(OTHER_KINDS))
+def test_other_kinds_of_scalars_are_errors(value: object) -> None:
+    for name in ("epochs", "learning_rate", "mixed_precision", "device", "id", "model_ref"):
+        with pytest.raises(ir.FieldError, match="expected") as caught:
+            new("TrainingConfig", **{name: value})
+        assert caught.value.path == f"TrainingConfig.{name}"
+    for options in ({"k": value}, {"k": [value]}):
+        with pytest.raises(ir.FieldError, match="opaque JSON cannot represent"):
+            new("TrainingConfig", options=options)
+
+
+class _Timestamp(datetime):
+    """A datetime with nanoseconds, as the Timestamp of pandas is one."""
+
+    nanosecond = 789
+
+
+class _Missing(datetime):
+    """The missing time, which is a datetime that does not equal itself, as NaT of pandas is."""
+
+    def __ne__(self, other: object) -> bool:
+        return True
+
+    def __eq__(self, other: object) -> bool:
+        return False
+
+    __hash__ = datetime.__hash__
+
+
+def test_a_datetime_of_pandas_keeps_its_nanoseconds() -> None:
+    made = new("ModelVersion", created_at=_Timestamp(2025, 1, 1, 0, 0, 0, 123456, tzinfo=UTC))
+    assert made.created_at.nanos == 123_456_789
+
+
+def test_the_missing_time_of_pandas_is_an_error() -> None:
+    missing = _Missing(2025, 1, 1, tzinfo=UTC)
+    with pytest.raises(ir.FieldError, match="expected a datetime"):
+        new("ModelVersion", created_at=missing)
+    with pytest.raises(ir.FieldError, match="opaque JSON cannot represent"):
+        new("StageDef", options={"when": missing})
 
 
 @pytest.mark.parametrize(

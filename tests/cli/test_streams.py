@@ -298,3 +298,76 @@ def test_progress_on_a_terminal_has_the_rate(
     # The clock is read at the start and at every 64th record: the second time is 2 s.
     assert "\r\x1b[2K 25%  128 records, 64/s, 64.0 MB/s" in err
     assert err.endswith("\r\x1b[2K")
+
+
+# Damaged and hostile streams
+
+
+@pytest.mark.parametrize("extension", ["binpbs.gz", "jsonl.gz", "binpbs.zst", "jsonl.zst"])
+def test_every_record_before_the_damage_of_a_compressed_stream_is_read(
+    folder: Path, extension: str
+) -> None:
+    name = f"cut.{extension}"
+    convert("good.binpbs", name)
+    compressed = (folder / name).read_bytes()
+    # gzip ends with eight bytes of checksum and size; a second Zstandard frame is only begun.
+    if extension.endswith("gz"):
+        (folder / name).write_bytes(compressed[:-8])
+    else:
+        (folder / name).write_bytes(compressed + compressed[:4])
+    offset = len((folder / "good.binpbs").read_bytes())
+    if extension.startswith("jsonl"):
+        convert("good.binpbs", "good.jsonl")
+        offset = len((folder / "good.jsonl").read_bytes())
+    words = f"{name}:record 5: the compressed data is truncated"
+    validate = run("validate", "--type", "FeedbackEvent", name)
+    assert validate.status == 1
+    assert f"{name}: invalid FeedbackEvent, 1 of 6 records" in validate.out
+    assert f"{words}, in the record at byte {offset}" in validate.out
+    status, err = convert("--skip-bad", name, "out.binpbs")
+    assert (status, words in err, f"(record at byte {offset})" in err) == (1, True, True)
+    assert (folder / "out.binpbs").read_bytes() == (folder / "good.binpbs").read_bytes()
+    digest = run("digest", "--type", "FeedbackEvent", name)
+    assert digest.lines[:5] == [
+        f"{ir.digest(each)}  {name}:record {number}" for number, each in enumerate(EVENTS)
+    ]
+    assert words in digest.err
+
+
+@pytest.mark.parametrize("command", ["validate", "lint", "convert", "digest"])
+@pytest.mark.parametrize(
+    ("name", "data", "option", "enough"),
+    [
+        ("zeros.binpbs", b"\0" * 300, "--max-empty-records", 300),
+        ("blank.jsonl", b"\n" * 300, "--max-empty-records", 300),
+        ("long.jsonl", b"x" * 2_000 + b"\n", "--max-skipped-bytes", 2_000),
+        ("bomb.jsonl.gz", b" " * 65_535 + b"\n", "--max-expansion", 2_000),
+    ],
+)
+def test_limits_on_streams_name_their_option(
+    folder: Path, command: str, name: str, data: bytes, option: str, enough: int
+) -> None:
+    limits: tuple[object, ...] = (option, 100)
+    if name == "long.jsonl":
+        limits = ("--max-frame-bytes", 10, option, 100)
+    elif name == "bomb.jsonl.gz":
+        data = gzip.compress(data * 200)
+    (folder / name).write_bytes(data)
+    arguments = [command, "--type", "GenerationOptions", name]
+    if command == "convert":
+        arguments += ["--to", "jsonl"]
+    result = run(*arguments, *limits)
+    assert result.status == 1
+    assert f"({option})" in result.out + result.err
+    raised = run(*arguments, *limits, option, enough)
+    assert f"({option})" not in raised.out + raised.err
+
+
+@pytest.mark.parametrize("format_", ["jsonl", "delimited"])
+@pytest.mark.parametrize("type_", [("--type", "FeedbackEvent"), ()])
+def test_an_endless_stream_of_zeros_ends(format_: str, type_: tuple[str, ...]) -> None:
+    limits: tuple[object, ...] = ("--max-frame-bytes", 1000, "--max-skipped-bytes", 1_000_000)
+    limits += ("--max-empty-records", 500)
+    result = run("validate", "--from", format_, *type_, *limits, "/dev/zero")
+    assert result.status in (1, 2)
+    assert "--max-" in result.out or "give --type" in result.out

@@ -156,6 +156,15 @@ def test_a_decode_error_has_position_and_expected_value(folder: Path) -> None:
     assert result.lines[3] == "      |              ^"
 
 
+@pytest.mark.parametrize("end", [b"\r", b"\r\n", b"\n"], ids=["CR", "CRLF", "LF"])
+def test_the_line_of_an_error_is_shown_whatever_ends_the_lines(folder: Path, end: bytes) -> None:
+    # U+2028 and U+0085 end no line.
+    (folder / "x.yaml").write_bytes(end.join(["# a\u2028b\x85c".encode(), b"replicas: x", b""]))
+    result = run("validate", "--type", "DeploymentConfig", "x.yaml")
+    assert result.lines[1].startswith("x.yaml:2:11: replicas: ")
+    assert result.lines[2] == "    2 | replicas: x"
+
+
 def test_binary_needs_a_type_unless_it_is_a_document(folder: Path) -> None:
     stage = v1.StageDef(name="embed")
     (folder / "stage.binpb").write_bytes(stage.SerializeToString())

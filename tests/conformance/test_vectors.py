@@ -13,6 +13,7 @@ import generate_conformance_cases
 from conformance_cases import layout, oracle
 from conformance_cases.partial_cases import GOOGLE_READS_IT
 from crucible_ir.conformance import v1
+from crucible_ir.conformance.comparison import compare
 from crucible_ir.conformance.suites import NamedCase, read_suites, select_cases, suite_folder
 from crucible_ir.schema.rules import rules_of
 from crucible_ir.schema.types import descriptor_of, message_types
@@ -103,6 +104,19 @@ def test_every_expected_value_agrees_with_the_oracle(suite: v1.Suite) -> None:
             reads_it = IS_PROTOBUF_7 or suite.topic != "unknown_fields_malformed"
             google_reads_it = case.expected.decode_error.endswith(GOOGLE_READS_IT)
             assert is_read == (reads_it and google_reads_it), name
+
+
+def test_violations_in_another_order_pass_every_case() -> None:
+    several = 0
+    for named in CASES:
+        answer = v1.EvaluateResponse.FromString(named.case.expected.SerializeToString())
+        rules = list(answer.evaluation.broken_rules.rules)
+        if len(rules) > 1:
+            several += 1
+            del answer.evaluation.broken_rules.rules[:]
+            answer.evaluation.broken_rules.rules.extend(reversed(rules))
+            assert list(compare(named.case, answer, {"violations"})) == [], named.name
+    assert several > 20
 
 
 def test_there_are_enough_cases_and_handwritten_ones_have_a_reason() -> None:

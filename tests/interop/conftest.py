@@ -15,17 +15,17 @@ from crucible_ir.conformance.suites import SavedBinaries, select_cases, suite_fo
 
 
 @pytest.fixture
-def served(tmp_path: Path) -> Iterator[Served]:
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """An exchange for one test."""
-    server = Served(tmp_path)
+    server = Served(tmp_path_factory.mktemp("served"))
     yield server
     server.stop()
 
 
 @pytest.fixture
-def secured(tmp_path: Path) -> Iterator[Secured]:
+def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
     """An exchange for one test, with TLS and one token."""
-    server = Secured(tmp_path)
+    server = Secured(tmp_path_factory.mktemp("secured"))
     yield server
     server.stop()
 

@@ -21,6 +21,8 @@ FOLDER = Path(__file__).parent
 #: file with the descriptor set.
 COMMANDS = {
     "python": "{python} -m crucible_ir.conformance.executor",
+    "pure_python": "env PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION=python"
+    " {python} -W ignore -m crucible_ir.conformance.executor",
     "protobuf": "{python} {folder}/executor.py {schema}",
     "betterproto": "{python} {folder}/executor.py",
     "cpp": "{folder}/build/build/executor",

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from interop import executors
 from interop.cpp import project
-from interop.cpp.project import GUIDE, INSTALLING, PROGRAMS, PROJECT, run
-from interop.guides import version_of_the_guides
+from interop.cpp.project import GUIDE, INSTALLING, SETTINGS, run
+from interop.guides import follow, version_of_the_guides
 from interop.programs import ROOT, TIMEOUT
-from interop.toolchains import CPP
-from pages import blocks, command_of, commands
+from interop.toolchains import CPP, require
+from pages import blocks, command_of, commands, files
 
 import crucible_ir as ir
 from crucible_ir.conformance.frames import frame
@@ -24,12 +24,10 @@ from crucible_ir.conformance.v1 import EvaluateRequest, EvaluateResponse, Reques
 
 pytestmark = pytest.mark.toolchain
 
-SETTINGS = (PROJECT / "CMakeLists.txt").read_text(encoding="utf-8")
-
 
 @pytest.fixture(scope="session")
 def build() -> Path:
-    """The executor and the programs of the guide."""
+    """The executor."""
     return project.build()
 
 
@@ -221,36 +219,17 @@ def test_a_broken_frame_ends_the_executor_with_a_status(build: Path, broken: byt
 # The guide
 
 
-def test_the_files_of_the_guide_are_those_of_the_build() -> None:
-    [settings] = blocks(GUIDE, "cmake")
-    assert SETTINGS.startswith(settings)
+def test_the_guide_works_from_an_empty_folder(tmp_path: Path) -> None:
+    require(CPP)
 
+    follow(GUIDE, tmp_path, lambda command: run(command, tmp_path), {})
 
-def test_every_program_of_the_guide_is_run_by_a_test() -> None:
-    names = ["read_versions", "pass_on", "write_version"]
-    assert list(PROGRAMS) == [f"src/{name}.cc" for name in names]
-    assert len(blocks(GUIDE, "cpp")) == len(names)
-    assert f"foreach(program IN ITEMS {' '.join(names)})" in SETTINGS
-    lines = [command.line for command in commands(GUIDE)]
-    assert [line.split()[0] for line in lines] == [
-        *(f"build/{name}" for name in names),
-        "crucible-ir",
-        "crucible-ir",
-    ]
-
-
-@pytest.mark.parametrize("program", ["build/read_versions", "build/pass_on"])
-def test_the_programs_of_the_guide_print_the_output_shown(program: str, build: Path) -> None:
-    command, shown = command_of(GUIDE, program)
-    assert run(command) == shown
-
-
-def test_the_document_of_the_guide_is_read_and_validated_as_it_shows(build: Path) -> None:
-    command, shown = command_of(GUIDE, "build/write_version")
-    assert run(command) == shown
+    programs = [Path(name).stem for name in files(GUIDE) if name.endswith(".cc")]
+    assert len(programs) == len(blocks(GUIDE, "cpp"))
+    lines = [command.line.split()[0] for command in commands(GUIDE)]
+    assert lines == [*(f"build/{name}" for name in programs), "crucible-ir", "crucible-ir"]
     version = version_of_the_guides()
+    shown = command_of(GUIDE, "build/write_version").shown
     assert ir.from_json(shown, ir.v1.ModelVersion) == version
-    assert ir.from_binary((build / "version.binpb").read_bytes(), ir.v1.ModelVersion) == version
-    for program in ("validate", "digest"):
-        command, shown = command_of(GUIDE, program)
-        assert run(command) == shown
+    written = (tmp_path / "version.binpb").read_bytes()
+    assert ir.from_binary(written, ir.v1.ModelVersion) == version

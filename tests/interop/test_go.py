@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import subprocess
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -16,13 +15,13 @@ from exchange import loopback
 from exchange.client.served import Served
 from google.protobuf.json_format import ParseDict
 from interop import executors
-from interop.builds import kept_build
 from interop.go import project
-from interop.go.project import PROGRAMS, PROJECT, run
-from interop.programs import ROOT, SCHEMA, TIMEOUT
+from interop.go.project import MODULE, PROGRAMS, PROJECT, run
+from interop.guides import follow
+from interop.programs import ROOT, TIMEOUT
 from interop.secured import Secured
-from interop.toolchains import GO, require
-from pages import blocks, commands, files
+from interop.toolchains import GO
+from pages import blocks
 
 import crucible_ir as ir
 from crucible_ir.conformance.results import CaseVerdict
@@ -248,78 +247,101 @@ def broken_rules(violations: Iterable[ir.Violation]) -> list[tuple[str, str]]:
     return sorted((violation.path, violation.rule_id) for violation in violations)
 
 
+# The module
+
+
+def test_the_module_is_formatted_and_vetted(build: Path) -> None:
+    assert run("gofmt -l .", MODULE) == ""
+    run("go vet ./...", MODULE)
+
+
+def test_the_module_and_its_generator_use_one_release_of_protobuf() -> None:
+    releases = {
+        version
+        for folder in (MODULE, PROJECT, ROOT / "tools" / "go")
+        for version in re.findall(
+            r"^\s+google\.golang\.org/protobuf (v\S+)",
+            (folder / "go.mod").read_text(),
+            re.MULTILINE,
+        )
+    }
+    assert len(releases) == 1
+
+
+USER = """package {name}
+
+import crucibleirv1 "github.com/north-shore-ai/crucible-ir/gen/go/crucible_ir/v1"
+
+func Describe() string {{
+	return "{name} has " + (&crucibleirv1.ModelRef{{Id: "{name}"}}).String()
+}}
+"""
+
+LINKER = """package main
+
+import (
+	"fmt"
+
+	"example.com/first"
+	"example.com/second"
+)
+
+func main() {
+	fmt.Println(first.Describe())
+	fmt.Println(second.Describe())
+}
+"""
+
+
+def test_two_modules_that_follow_the_guide_are_linked_into_one_program(
+    build: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "crucible-ir").symlink_to(ROOT)
+    installing = blocks(GUIDE, "sh")[0]
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+        run(installing.replace("example.com/service", f"example.com/{name}"), tmp_path / name)
+        (tmp_path / name / f"{name}.go").write_text(USER.format(name=name))
+    program = tmp_path / "program"
+    program.mkdir()
+    (program / "main.go").write_text(LINKER)
+    run(installing.replace("example.com/service", "example.com/program"), program)
+    for name in ("first", "second"):
+        run(f"go mod edit -replace example.com/{name}=../{name}", program)
+    run("go get example.com/first@v0.0.0 example.com/second@v0.0.0", program)
+
+    lines = run("go run .", program).splitlines()
+
+    # The spaces in the text of a message differ from build to build.
+    assert [line.split()[:2] for line in lines] == [["first", "has"], ["second", "has"]]
+
+
 # The guide
 
 
-FILES = files(GUIDE)
-SESSIONS = {
-    name[1]: command
-    for command in commands(GUIDE)
-    if (name := re.fullmatch(r"go run \./(\w+)", command.line))
-}
+def test_the_guide_works_from_an_empty_folder(
+    build: Path, tmp_path: Path, served: Served, secured: Secured
+) -> None:
+    (tmp_path / "crucible-ir").symlink_to(ROOT)
+    folder = tmp_path / "service"
+    folder.mkdir()
+    (folder / "ca.pem").write_bytes(secured.roots)
 
+    follow(
+        GUIDE,
+        folder,
+        lambda command: run(command, folder, CRUCIBLE_IR_TOKEN=secured.token),
+        {"127.0.0.1:7551": served.address, "exchange.example.com:7551": secured.address},
+    )
 
-@pytest.fixture(scope="module")
-def guide(build: Path) -> Path:
-    """The project of a user who follows the guide."""
-    folder = build / "guide"
-
-    def make() -> None:
-        # It has the same checksums as the project of the tests.
-        shutil.copy(PROJECT / "go.sum", folder)
-        for name, text in FILES.items():
-            (folder / name).parent.mkdir(exist_ok=True)
-            (folder / name).write_text(text, encoding="utf-8")
-        run("go mod init example.com/service", folder)
-        for steps in blocks(GUIDE, "sh"):
-            run(steps, folder)
-
-    page = ROOT / "docs" / "go.md"
-    kept_build(folder, [page, SCHEMA, PROJECT / "go.sum"], make, tools=require(GO).values())
-    return folder
-
-
-def test_the_guide_installs_the_versions_of_the_tests(guide: Path) -> None:
+    programs = sorted(path.parent.name for path in folder.glob("*/main.go"))
+    assert len(programs) == len(blocks(GUIDE, "go")) == len(blocks(GUIDE, "console"))
+    assert run(f"gofmt -l {' '.join(programs)}", folder) == ""
+    run("go vet ./...", folder)
+    with pytest.raises(AssertionError, match="Unauthenticated"):
+        run("go run ./secured", folder, CRUCIBLE_IR_TOKEN="guessed")
     installed, tested = (
-        set(re.findall(r"^\s(\S+ v\S+)", (folder / "go.mod").read_text(), re.MULTILINE))
-        for folder in (guide, PROJECT)
+        set(re.findall(r"^\s(\S+ v\S+)", (each / "go.mod").read_text(), re.MULTILINE))
+        for each in (folder, PROJECT)
     )
     assert installed == tested
-    assert (guide / "go.sum").read_bytes() == (PROJECT / "go.sum").read_bytes()
-
-
-def test_every_program_of_the_guide_is_formatted_vetted_and_run(guide: Path) -> None:
-    named = [Path(name).parent.name for name in FILES if name.endswith(".go")]
-    assert len(named) == len(blocks(GUIDE, "go"))
-    assert named == list(SESSIONS)
-    folders = " ".join(f"./{name}" for name in named)
-    assert run(f"gofmt -l {folders}", guide) == ""
-    run(f"go vet {folders}", guide)
-
-
-@pytest.mark.parametrize("name", ["check", "make", "digest"])
-def test_the_programs_of_the_guide_print_the_output_shown(guide: Path, name: str) -> None:
-    command, shown = SESSIONS[name]
-    assert run(command, guide) == shown
-
-
-def test_the_client_of_the_guide_calls_an_exchange(guide: Path, served: Served) -> None:
-    redirect(guide, "publish", "127.0.0.1:7551", served.address)
-    command, shown = SESSIONS["publish"]
-    assert run(command, guide) == shown
-
-
-def test_the_client_of_the_guide_sends_its_token_over_tls(guide: Path, secured: Secured) -> None:
-    (guide / "ca.pem").write_bytes(secured.roots)
-    redirect(guide, "secured", "exchange.example.com:7551", secured.address)
-    command, shown = SESSIONS["secured"]
-    assert run(command, guide, CRUCIBLE_IR_TOKEN=secured.token) == shown
-    with pytest.raises(AssertionError, match="Unauthenticated"):
-        run(command, guide, CRUCIBLE_IR_TOKEN="guessed")
-
-
-def redirect(folder: Path, name: str, example: str, address: str) -> None:
-    """Replace the address in a program of the guide."""
-    text = FILES[f"{name}/main.go"]
-    assert text.count(example) == 1
-    (folder / name / "main.go").write_text(text.replace(example, address), encoding="utf-8")

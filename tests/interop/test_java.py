@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 from exchange.client.served import Served
 from interop import executors
-from interop.guides import version_of_the_guides
+from interop.guides import follow, version_of_the_guides
 from interop.java import project
-from interop.java.project import GUIDE, POM
+from interop.java.project import GUIDE
 from interop.programs import run
-from pages import blocks, command_of, commands, files
+from interop.toolchains import JAVA, require
+from pages import command_of, commands, files
 
 import crucible_ir as ir
 from crucible_ir.conformance.process import Executor
@@ -21,23 +22,10 @@ from crucible_ir.exchange import ExchangeClient
 pytestmark = pytest.mark.toolchain
 
 
-def unindented(text: str) -> str:
-    return "".join(f"{line.strip()}\n" for line in text.splitlines())
-
-
 @pytest.fixture(scope="session")
 def build() -> Path:
     """The executor and the generated code."""
     return project.build()
-
-
-@pytest.fixture
-def programs(build: Path, tmp_path: Path) -> Path:
-    """A folder with the programs of the guide, beside the generated code."""
-    (tmp_path / "target").symlink_to(build / "target")
-    for name, code in files(GUIDE).items():
-        (tmp_path / name).write_text(code, encoding="utf-8")
-    return tmp_path
 
 
 def test_java_conforms_except_for_known_failures(build: Path) -> None:
@@ -80,38 +68,19 @@ def test_java_reads_more_than_protojson_as_the_guide_says(build: Path) -> None:
                 ir.from_json(text, ir.v1.BackendRef, validate=False)
 
 
-def test_the_settings_of_the_guide_are_in_the_pom_of_the_build() -> None:
-    settings = blocks(GUIDE, "xml")
-    assert len(settings) >= 5
-    pom = unindented(POM.read_text(encoding="utf-8"))
-    for block in settings:
-        assert unindented(block) in pom
+def test_the_guide_works_from_an_empty_folder(tmp_path: Path, served: Served) -> None:
+    require(JAVA)
 
+    follow(
+        GUIDE, tmp_path, lambda command: run(command, tmp_path), {"127.0.0.1:7551": served.address}
+    )
 
-def test_every_program_of_the_guide_is_run_by_a_test() -> None:
     names = list(files(GUIDE))
-    assert names == ["CheckVersions.java", "DigestVersion.java", "PublishVersion.java"]
-    assert len(commands(GUIDE)) == len(blocks(GUIDE, "java")) == len(names)
-
-
-def test_the_check_of_the_guide_reports_broken_rules(programs: Path) -> None:
-    command, shown = command_of(GUIDE, "CheckVersions.java")
-    assert run(command, programs) == shown
-
-
-def test_the_digest_of_the_guide_is_ours(programs: Path) -> None:
-    command, shown = command_of(GUIDE, "DigestVersion.java")
-    assert run(command, programs) == shown
-    version = version_of_the_guides()
-    assert shown == f"{ir.digest(version)}\n"
-
-
-def test_the_client_of_the_guide_publishes_and_reads_typed_errors(
-    programs: Path, served: Served
-) -> None:
-    command, shown = command_of(GUIDE, "PublishVersion.java")
-    assert "127.0.0.1:7551" in command
-    assert run(command.replace("127.0.0.1:7551", served.address), programs) == shown
+    assert names == ["pom.xml", "CheckVersions.java", "DigestVersion.java", "PublishVersion.java"]
+    assert [command.line.split()[3] for command in commands(GUIDE)] == names[1:]
+    assert (
+        command_of(GUIDE, "DigestVersion.java").shown == f"{ir.digest(version_of_the_guides())}\n"
+    )
     with ExchangeClient(served.address) as client:
         stored = client.get(ir.v1.ModelVersion, "llama_mmlu_3")
     assert stored.record.revision == 2

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +10,13 @@ import pytest
 from exchange.client.served import Served
 from google.protobuf.json_format import ParseDict
 from interop import executors
-from interop.programs import ROOT, run
+from interop.guides import follow
+from interop.programs import ROOT
 from interop.secured import Secured
+from interop.toolchains import NODE, require
 from interop.typescript import project
-from interop.typescript.project import PROJECT
-from pages import blocks, fences, files
+from interop.typescript.project import PROJECT, run_npm
+from pages import blocks, files
 
 import crucible_ir as ir
 from crucible_ir.exchange import ExchangeClient, Record, v1
@@ -47,7 +47,7 @@ def test_every_known_failure_has_a_link_to_its_reason() -> None:
 def test_a_client_sends_documents_and_feedback_through_the_exchange(
     programs: Path, served: Served
 ) -> None:
-    report = json.loads(run(f"node build/src/exchange_client.js {served.address}", PROJECT))
+    report = json.loads(run_npm(f"node build/src/exchange_client.js {served.address}", PROJECT))
 
     version = ir.v1.ModelVersion(id="llama_mmlu_3", model_id="llama", version="1.0.0")
     staging = ir.v1.Document(ir_version="0.2.0", model_version=version)
@@ -106,66 +106,26 @@ def test_a_client_sends_documents_and_feedback_through_the_exchange(
     }
 
 
-STEPS = [step for text in blocks(GUIDE, "sh") for step in text.splitlines()]
-FILES = files(GUIDE)
-OUTPUTS = {
-    name: output
-    for (_, text), (_, output) in pairwise(fences(GUIDE))
-    for name, program in FILES.items()
-    if name.endswith(".ts") and program == text
-}
+def test_the_guide_works_from_an_empty_folder(
+    tmp_path: Path, served: Served, secured: Secured
+) -> None:
+    require(NODE)
+    folder = tmp_path / "service"
+    folder.mkdir()
+    (folder / "ca.pem").write_bytes(secured.roots)
 
+    follow(
+        GUIDE,
+        folder,
+        lambda command: run_npm(command, folder, CRUCIBLE_IR_TOKEN=secured.token),
+        {"127.0.0.1:7551": served.address, "exchange.example.com:7551": secured.address},
+    )
 
-@pytest.fixture(scope="module")
-def guide(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The project of a user who follows the guide."""
-    folder = tmp_path_factory.mktemp("guide")
-    (folder / "node_modules").symlink_to(project.install() / "node_modules")
-    (folder / "package.json").write_text("{}")
-    for name, text in FILES.items():
-        (folder / name).write_text(text)
-    for step in STEPS:
-        if not step.startswith("npm install "):
-            run(step, folder)
-    return folder
-
-
-def test_the_guide_installs_the_versions_of_the_tests() -> None:
-    installed = re.findall(r"(\S+)@([\d.]+)", "\n".join(STEPS))
-    assert dict(installed) == MANIFEST["dependencies"] | MANIFEST["devDependencies"]
-
-
-def test_every_program_of_the_guide_has_a_name_and_shows_its_output() -> None:
-    names = [name for name in FILES if name.endswith(".ts")]
-    assert len(names) == len(blocks(GUIDE, "ts"))
-    assert all(OUTPUTS[name] for name in names)
-
-
-@pytest.mark.parametrize("name", ["check.ts", "make.ts", "digest.ts", "surprises.ts"])
-def test_the_programs_of_the_guide_print_the_output_shown(guide: Path, name: str) -> None:
-    assert run(f"node {compiled(name)}", guide) == OUTPUTS[name]
-
-
-def test_the_client_of_the_guide_calls_an_exchange(guide: Path, served: Served) -> None:
-    redirect(guide / compiled("exchange.ts"), "127.0.0.1:7551", served.address)
-    assert run(f"node {compiled('exchange.ts')}", guide) == OUTPUTS["exchange.ts"]
-
-
-def test_the_client_of_the_guide_sends_its_token_over_tls(guide: Path, secured: Secured) -> None:
-    (guide / "ca.pem").write_bytes(secured.roots)
-    redirect(guide / compiled("secured.ts"), "exchange.example.com:7551", secured.address)
-    command = f"node {compiled('secured.ts')}"
-    assert run(command, guide, CRUCIBLE_IR_TOKEN=secured.token) == OUTPUTS["secured.ts"]
+    programs = [name for name in files(GUIDE) if name.endswith(".ts")]
+    assert len(programs) == len(blocks(GUIDE, "ts")) == len(blocks(GUIDE, "console"))
     with pytest.raises(AssertionError, match="unauthenticated"):
-        run(command, guide, CRUCIBLE_IR_TOKEN="guessed")
-
-
-def compiled(name: str) -> str:
-    return f"build/{Path(name).stem}.js"
-
-
-def redirect(program: Path, example: str, address: str) -> None:
-    """Replace the address in a program of the guide."""
-    text = program.read_text()
-    assert text.count(example) == 1
-    program.write_text(text.replace(example, address))
+        run_npm("node build/secured.js", folder, CRUCIBLE_IR_TOKEN="guessed")
+    installed = json.loads((folder / "package.json").read_text())
+    for kind in ("dependencies", "devDependencies"):
+        versions = {name: version.lstrip("^") for name, version in installed[kind].items()}
+        assert versions == MANIFEST[kind]

@@ -29,11 +29,29 @@ for text, type_ in (
 stage = ir.new("StageDef", name="s", options={"a": [1, None, {"b": "c"}]})
 for write, read in ((ir.to_json, ir.from_json), (ir.to_crucible_json, ir.from_crucible_json)):
     assert read(write(stage), "StageDef") == stage
+deep = ir.v1.BackendRef(id="a", profile="default")
+inner = deep
+for _ in range(2000):
+    inner.fallback.id = "a"
+    inner = inner.fallback
+for use in (ir.to_binary, ir.to_json, ir.to_crucible_json, ir.to_yaml, ir.to_text):
+    try:
+        use(deep)
+    except ir.EncodeError as error:
+        assert "nested deeper than 100 levels" in str(error), (use, error)
+    else:
+        raise AssertionError(use)
+for use in (ir.violations, ir.is_valid):
+    try:
+        use(deep)
+    except ir.DecodeError:
+        continue
+    raise AssertionError(use)
 print(ir.digest(stage))
 """
 
 
-def test_unpaired_surrogates_are_decode_errors_and_digests_are_the_same() -> None:
+def test_errors_and_digests_are_the_same() -> None:
     digests = []
     for implementation in ("python", "upb"):
         script = SCRIPT.replace('== "python"', f"== {implementation!r}")

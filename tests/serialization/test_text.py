@@ -127,3 +127,28 @@ def test_rules_are_checked_by_default() -> None:
     with pytest.raises(ir.ValidationError):
         ir.from_text("enabled: true", "StageDef")
     assert ir.from_text("enabled: true", v1.StageDef, validate=False).enabled
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        (r'name: "a\?b"', "a?b"),
+        (r"name: '\??\?'", "???"),
+        (r'name: "\\?"', r"\?"),
+        (r'name: "\\\?"', r"\?"),
+        (r'name: "a\?" "\"\?"', 'a?"?'),
+        ('# \\?"\nname: "?"', "?"),
+    ],
+)
+def test_the_escape_of_a_question_mark_is_one_character(text: str, name: str) -> None:
+    """https://protobuf.dev/reference/protobuf/textformat-spec/#string lists the escape."""
+    assert ir.from_text(text, v1.StageDef) == v1.StageDef(name=name)
+
+
+def test_escaped_question_marks_change_neither_positions_nor_keys() -> None:
+    with pytest.raises(ir.DecodeError) as caught:
+        ir.from_text(r'name: "\?\?" nmae: "x"', v1.StageDef)
+    assert str(caught.value).startswith("1:14: ")
+    twice = r'values { key: "a\?" value: 1 } values { key: "a?" value: 2 }'
+    with pytest.raises(ir.DecodeError, match=r'1:46: .*duplicate key "a\?"'):
+        ir.from_text(twice, v1.MetricsSnapshot)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from hypothesis import strategies as st
 import crucible_ir as ir
 from crucible_ir import v1
 from crucible_ir.schema.types import descriptor_of
+from crucible_ir.serialization.text import ParsedText
 from crucible_ir.serialization.text_checks import check_text
 
 VALUE = 'options {{ fields {{ key: "a" value {{ number_value: {} }} }} }}'
@@ -223,3 +225,37 @@ def test_the_checks_take_linear_time() -> None:
     assert (
         min(seconds(16_000) for _ in range(3)) < 12 * min(seconds(2_000) for _ in range(5)) + 0.05
     )
+
+
+def opaque(values: str) -> str:
+    return f'options {{ fields {{ key: "a" value {{ list_value {{ {values} }} }} }} }}'
+
+
+#: Texts of about 300,000 bytes that consist of as many parts as they can.
+LARGE: dict[str, str] = {
+    "string": f'name: "{"x" * 300_000}"',
+    "escapes": "name: '" + r"\n" * 150_000 + "'",
+    "literals": "name: " + "''" * 150_000,
+    "comments": '#"\n' * 100_000,
+    "spaces": " " * 300_000,
+    "values": opaque("values{}" * 37_000),
+    "lists": opaque("values{list_value{}}" * 15_000),
+    "numbers": opaque("values{number_value:1}" * 14_000),
+    "keys": "options {" + "".join(f"fields{{key:'{n}'value{{}}}}" for n in range(11_000)) + "}",
+    "nested": opaque("values{list_value{" * 20 + "}}" * 20) * 1_000,
+}
+
+
+@pytest.mark.parametrize("shape", LARGE)
+def test_checks_take_little_memory(shape: str) -> None:
+    text = LARGE[shape]
+    descriptor = descriptor_of(v1.StageDef)
+    check_text("", descriptor)
+    tracemalloc.start()
+    try:
+        ParsedText(text).keys()
+        check_text(text, descriptor)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 12 * len(text)

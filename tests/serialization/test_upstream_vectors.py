@@ -250,7 +250,7 @@ def is_timestamp(difference: Difference) -> bool:
     if field is None or field.message is None or field.message.name != "Timestamp":
         return False
     ours, theirs = (
-        datetime.fromisoformat(re.sub(r"(\.\d{6})\d+", r"\1", text))
+        datetime.fromisoformat(re.sub(r"(\.\d{6})\d+", r"\1", text.upper()))
         for text in (difference.ours, difference.theirs)
     )
     return ours == theirs

@@ -17,6 +17,7 @@ from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSe
 import check_package
 import fetch_third_party
 import generate
+import generate_go
 import generated_files
 import schema_image
 
@@ -134,6 +135,35 @@ def test_a_file_that_is_no_longer_generated_is_stale(tmp_path: Path, folder: str
     assert generated_files.compare({}, generate.GENERATED_FOLDERS, tmp_path) == [
         f"stale: python/{folder}/rpc.py"
     ]
+
+
+@pytest.mark.parametrize(("installed", "on_ci"), [(True, True), (False, False), (False, True)])
+@pytest.mark.parametrize("check", [True, False])
+def test_without_go_its_code_is_left_alone_with_one_line_and_on_ci_that_is_a_failure(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    installed: bool,
+    on_ci: bool,
+    check: bool,
+) -> None:
+    stale = tmp_path / "gen" / "go" / "crucible_ir" / "v1" / "rpc.pb.go"
+    stale.parent.mkdir(parents=True)
+    stale.write_bytes(b"")
+    monkeypatch.setattr(generated_files.compare, "__defaults__", ((), tmp_path))
+    monkeypatch.setattr(generated_files.update, "__defaults__", ((), tmp_path))
+    monkeypatch.setattr(generate, "generate", lambda folder: {})
+    monkeypatch.setattr(generate_go, "is_possible", lambda: installed)
+    monkeypatch.setattr(sys, "argv", ["generate.py", *["--check"] * check])
+    monkeypatch.setenv("CI", "true" if on_ci else "")
+
+    status = generate.main()
+
+    lines = capsys.readouterr().out.splitlines()
+    absence = "Go is not installed: gen/go/crucible_ir is neither written nor checked."
+    assert (absence in lines) is not installed
+    assert stale.exists() is not (installed and not check)
+    assert status == (1 if check and (installed or on_ci) else 0)
 
 
 def test_removing_a_file_removes_the_imports_that_only_it_has() -> None:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any, cast
+from decimal import Decimal
+from typing import Any, Self, cast
 
 import protovalidate
 import rfc8785
@@ -29,6 +30,17 @@ _UNLIMITED_DEPTH = 10_000
 
 _LENGTH_DELIMITED = 2
 
+#: What google's readers raise for a payload that they cannot decode.
+_DECODE_ERRORS = (
+    json_format.ParseError,
+    DecodeError,
+    EncodeError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    RecursionError,
+)
+
 #: A broken rule: its path and its id.
 Broken = tuple[str, str]
 
@@ -42,7 +54,7 @@ def expected(request: v1.EvaluateRequest) -> v1.EvaluateResponse:
     """Return the expected response for a payload."""
     try:
         message = decode(request)
-    except (json_format.ParseError, DecodeError, EncodeError, ValueError, RecursionError) as error:
+    except _DECODE_ERRORS as error:
         return v1.EvaluateResponse(decode_error=" ".join(str(error).split()))
     return v1.EvaluateResponse(evaluation=evaluation(message))
 
@@ -52,12 +64,43 @@ def decode(request: v1.EvaluateRequest) -> Message:
     message: Message = message_class(request.message_type)()
     if request.WhichOneof("payload") == "json":
         # Its JSON reader counts levels differently: the limit is that of its binary reader.
-        json_format.Parse(request.json, message, max_recursion_depth=_UNLIMITED_DEPTH)
+        json_format.ParseDict(
+            json.loads(request.json.decode(), parse_float=_Number, object_pairs_hook=_object),
+            message,
+            max_recursion_depth=_UNLIMITED_DEPTH,
+        )
         type(message).FromString(message.SerializeToString())
     else:
         message.MergeFromString(request.binary)
         _read_hidden_entries(message)
     return message
+
+
+class _Number(float):
+    """A number with a point or an exponent, which is a decimal where a field is an integer.
+
+    google's library rounds it to a double first, so that fractions vanish and digits change.
+    """
+
+    decimal: Decimal
+
+    def __new__(cls, text: str) -> Self:
+        number = super().__new__(cls, text)
+        number.decimal = Decimal(text)
+        return number
+
+    def is_integer(self) -> bool:
+        return super().is_integer() and self.decimal == self.decimal.to_integral_value()
+
+    def __int__(self) -> int:
+        return int(self.decimal)
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) != len(pairs):
+        raise ValueError("duplicate key")
+    return made
 
 
 def _read_hidden_entries(root: Message) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 from google.protobuf.descriptor import EnumDescriptor, FieldDescriptor
 
 from guard_generator import patterns
-from guard_generator.rules import UnsupportedRuleError, set_rules
+from guard_generator.rules import MisplacedRuleError, UnsupportedRuleError, set_rules
 
 #: The placeholder of the value in a condition, until its variable is known. It cannot occur in
 #: generated source otherwise: `repr` escapes it.
@@ -191,22 +191,32 @@ def conditions(
         UnsupportedRuleError: Guards do not support a rule.
     """
     kind = rules.WhichOneof("type")
-    typed: Any = getattr(rules, kind) if kind else None
-    if kind in NUMBERS and field.type == NUMBERS[kind]:
+    if kind is None:
+        return [differs_from_zero(field)] if nonzero else []
+    typed: Any = getattr(rules, kind)
+    names = ", ".join(f"{kind}.{rule}" for rule, _ in set_rules(typed)) or kind
+    if not fits(kind, field):
+        raise MisplacedRuleError(f"{names} of {field.name}")
+    if field.message_type and kind != "timestamp":
+        raise UnsupportedRuleError(names)
+    if kind in NUMBERS:
         return list(number_conditions(field, kind, typed, nonzero=nonzero))
-    if kind == "string" and field.type == FieldDescriptor.TYPE_STRING:
+    if kind == "string":
         return list(string_conditions(typed, nonzero=nonzero, name_pattern=name_pattern))
-    if kind == "bytes" and field.type == FieldDescriptor.TYPE_BYTES:
+    if kind == "bytes":
         return list(bytes_conditions(typed, nonzero=nonzero))
-    if kind == "bool" and field.type == FieldDescriptor.TYPE_BOOL:
+    if kind == "bool":
         return list(bool_conditions(typed, nonzero=nonzero))
-    message = field.message_type
-    if kind == "timestamp" and message and message.full_name == "google.protobuf.Timestamp":
-        return list(timestamp_conditions(typed))
-    if kind:
-        names = ", ".join(f"{kind}.{rule}" for rule, _ in set_rules(typed))
-        raise UnsupportedRuleError(names or kind)
-    return [differs_from_zero(field)] if nonzero else []
+    return list(timestamp_conditions(typed))
+
+
+def fits(kind: str, field: FieldDescriptor) -> bool:
+    """Return whether rules such as ``int32`` or ``timestamp`` may be on a value of a field."""
+    if field.message_type:
+        name = kind.replace("_", "")
+        known = (f"google.protobuf.{name}", f"google.protobuf.{name}value")
+        return field.message_type.full_name.lower() in known
+    return field.type == getattr(FieldDescriptor, f"TYPE_{kind.upper()}", None)
 
 
 def differs_from_zero(field: FieldDescriptor) -> Condition:

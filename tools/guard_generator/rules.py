@@ -29,6 +29,10 @@ class UnsupportedRuleError(Exception):
     """Guards do not support a rule; the message names it."""
 
 
+class MisplacedRuleError(UnsupportedRuleError):
+    """A rule does not fit the type of its field, so that protovalidate rejects the schema."""
+
+
 @dataclass(frozen=True, slots=True)
 class Fallback:
     """A rule that guards leave to protovalidate.

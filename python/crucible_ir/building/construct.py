@@ -246,7 +246,7 @@ def set_message(target: Message, value: object, depth: int = 0) -> None:
         if isinstance(value, datetime):
             set_datetime(value, target)
         elif isinstance(value, str):
-            read_timestamp(value, target)
+            read_timestamp(_text(value), target)
         else:
             raise ConversionError(f"expected a datetime with a time zone, got {_shown(value)}")
     elif isinstance(value, Mapping):

@@ -12,10 +12,32 @@ from crucible_ir.serialization.limits import MAX_DEPTH
 
 
 def unwrap_scalar(value: Any) -> Any:
-    """Return the Python number or bool inside a numpy scalar; return other values unchanged."""
-    if hasattr(value, "dtype") and hasattr(value, "item") and getattr(value, "shape", None) == ():
-        return value.item()
-    return value
+    """Return the Python number, bool or string inside a numpy scalar; return others unchanged.
+
+    Times and durations of numpy are among the others: their numbers would have lost their unit.
+
+    Raises:
+        ConversionError: The value is masked.
+    """
+    is_scalar = (
+        hasattr(value, "dtype") and hasattr(value, "item") and getattr(value, "shape", None) == ()
+    )
+    if not is_scalar or _is_time_of_numpy(value):
+        return value
+    item = value.item()
+    if not isinstance(item, (bool, int, float, str)):
+        return value
+    # The item of a masked value is the number under the mask, which is 0.0 in numpy.ma.masked.
+    if getattr(value, "mask", False):
+        raise ConversionError(
+            "the value is masked, which numpy uses for missing data; leave it out, or give None"
+        )
+    return item
+
+
+def _is_time_of_numpy(value: Any) -> bool:
+    """Return whether a value is a datetime64 or a timedelta64."""
+    return getattr(getattr(value, "dtype", None), "kind", None) in ("M", "m")
 
 
 def json_value(value: object) -> object:
@@ -79,9 +101,12 @@ def _kind(value: object) -> str:
     return f"{type(value).__module__}.{type(value).__qualname__}".removeprefix("builtins.")
 
 
-def _hint(value: object) -> str:
+def _hint(value: Any) -> str:
     if isinstance(value, (date, time)):
-        return "; use its isoformat()"
+        # NaT, the missing time of pandas, does not equal itself.
+        return "; use its isoformat()" if value == value else ""
+    if _is_time_of_numpy(value):
+        return "; use its str()"
     if hasattr(value, "tolist"):
         return "; use its tolist()"
     if isinstance(value, (set, frozenset)):

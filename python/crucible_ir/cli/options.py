@@ -15,7 +15,15 @@ from crucible_ir.cli.checking.reports import REPORT_FORMATS
 from crucible_ir.cli.files.inputs import ReadOptions
 from crucible_ir.cli.program import LimitOption
 from crucible_ir.serialization.formats import FORMATS, UnknownFormatError
-from crucible_ir.serialization.limits import MAX_BYTES, MAX_DEPTH, MAX_FRAME_BYTES, Limits
+from crucible_ir.serialization.limits import (
+    MAX_BYTES,
+    MAX_DEPTH,
+    MAX_EMPTY_RECORDS,
+    MAX_EXPANSION,
+    MAX_FRAME_BYTES,
+    MAX_SKIPPED_BYTES,
+    Limits,
+)
 from crucible_ir.serialization.streams.formats import FORMAT_NAMES, STREAM_FORMATS, format_named
 
 if TYPE_CHECKING:
@@ -169,6 +177,24 @@ def limit_options() -> list[Decorator]:
             "--max-string-bytes", None, None, "Reject longer strings; by default unlimited."
         ),
         _limit_option("--max-depth", MAX_DEPTH, MAX_DEPTH, "Reject more deeply nested messages."),
+        _limit_option(
+            "--max-skipped-bytes",
+            MAX_SKIPPED_BYTES,
+            None,
+            "Stop at a record over its limit that goes on for more bytes.",
+        ),
+        _limit_option(
+            "--max-empty-records",
+            MAX_EMPTY_RECORDS,
+            None,
+            "Stop at longer runs of empty records or blank lines.",
+        ),
+        _limit_option(
+            "--max-expansion",
+            MAX_EXPANSION,
+            None,
+            "Stop where a compressed stream expands more times, after a free start.",
+        ),
         _limit_option(
             "--max-frame-bytes",
             MAX_FRAME_BYTES,

@@ -1,14 +1,15 @@
 """JSON Schema (draft 2020-12) of the ProtoJSON of a message, for editors and other languages.
 
-Like ProtoJSON readers, it accepts both names of a field, and ``null`` for an unset field. Numbers
-must be as writers write them: ``int32`` and ``double`` as numbers, ``int64`` as a string or number.
-A ``$comment`` has the rules that JSON Schema cannot express, such as those in CEL and lengths in
+It accepts all that readers accept: both names of a field, ``null`` for an unset field, numbers in
+quotes, enum values by number. docs/json.md lists what readers reject and it does not. A
+``$comment`` has the rules that JSON Schema cannot express, such as those in CEL and lengths in
 bytes.
 """
 
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -27,12 +28,16 @@ if TYPE_CHECKING:
 Schema: TypeAlias = dict[str, Any]
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
+#: It does not check that the month has the day.
 _TIMESTAMP_PATTERN = (
-    r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?"
-    r"([Zz]|[+-][0-9]{2}:[0-9]{2})$"
+    r"^(?!0000)[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
+    r"T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]{1,9})?"
+    r"(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$"
 )
-_BASE64_PATTERN = r"^[A-Za-z0-9+/_-]*={0,2}$"
-_INT64_PATTERN = r"^-?[0-9]{1,19}$"
+_BASE64_PATTERN = r"^([A-Za-z0-9+/_-]{4})*([A-Za-z0-9+/_-]{2}(==)?|[A-Za-z0-9+/_-]{3}=?)?$"
+_NUMBER = r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?"
+#: A number with an exponent may have a fraction and still be an integer.
+_INTEGER_PATTERN = r"^-?(0|[1-9][0-9]*)(\.0+|(\.[0-9]+)?[eE][+-]?[0-9]+)?$"
 _NULL: Schema = {"type": "null"}
 
 #: The keywords that bound a number, by the parameter of the rule that they express.
@@ -181,7 +186,8 @@ def _field_schema(field: Field, rules: dict[str, list[Rule]]) -> Schema:
 def _or_null(schema: Schema) -> Schema:
     """Return a schema that accepts null too."""
     if "type" in schema:
-        return {**schema, "type": [schema["type"], "null"]}
+        types = schema["type"]
+        return {**schema, "type": [*(types if isinstance(types, list) else [types]), "null"]}
     if "enum" in schema:
         return {"enum": [*schema["enum"], None]}
     if "anyOf" in schema:
@@ -195,7 +201,7 @@ def _key_schema(kind: Kind | None, rules: list[Rule]) -> Schema:
         return {"propertyNames": sizes} if sizes else {}
     if kind is Kind.BOOL:
         return {"propertyNames": {"enum": ["false", "true"]}}
-    return {"propertyNames": {"pattern": _INT64_PATTERN}}
+    return {"propertyNames": {"pattern": _INTEGER_PATTERN}}
 
 
 def _item_schema(field: Field, rules: list[Rule]) -> Schema:
@@ -216,7 +222,7 @@ def _item_schema(field: Field, rules: list[Rule]) -> Schema:
             return {"type": "string", **sizes}
         case Kind.FLOAT | Kind.DOUBLE:
             return _float_schema(rules)
-    return _integer_schema(field.kind, rules)
+    return _number_schema("integer", INTEGER_RANGES[field.kind], rules, _INTEGER_PATTERN)
 
 
 def _enum_schema(enum: EnumDescriptor, rules: list[Rule]) -> Schema:
@@ -230,21 +236,8 @@ def _enum_schema(enum: EnumDescriptor, rules: list[Rule]) -> Schema:
     return {"anyOf": [names, {"type": "integer", "minimum": low, "maximum": high}]}
 
 
-def _integer_schema(kind: Kind, rules: list[Rule]) -> Schema:
-    low, high = INTEGER_RANGES[kind]
-    schema: Schema = {"type": "integer", "minimum": low, "maximum": high, **_bounds(rules)}
-    if "exclusiveMinimum" in schema:
-        del schema["minimum"]
-    if "exclusiveMaximum" in schema:
-        del schema["maximum"]
-    if kind in (Kind.INT32, Kind.UINT32):
-        return schema
-    return {"anyOf": [{"type": "string", "pattern": _INT64_PATTERN}, schema]}
-
-
 def _float_schema(rules: list[Rule]) -> Schema:
     bounds = _bounds(rules)
-    number: Schema = {"type": "number", **bounds}
     finite = any(rule.parameters.get("finite") for rule in rules)
     allowed = {
         "NaN": not finite and not bounds,
@@ -252,7 +245,27 @@ def _float_schema(rules: list[Rule]) -> Schema:
         "-Infinity": not finite and not bounds.keys() & {"minimum", "exclusiveMinimum"},
     }
     words = [word for word, is_allowed in allowed.items() if is_allowed]
-    return {"anyOf": [number, {"enum": words}]} if words else number
+    pattern = f"^({'|'.join([_NUMBER, *words])})$"
+    return _number_schema("number", (-sys.float_info.max, sys.float_info.max), rules, pattern)
+
+
+def _number_schema(
+    type_: str, limits: tuple[float, float], rules: list[Rule], pattern: str
+) -> Schema:
+    """Return the schema of a number, or of a string with a pattern, which rules do not bound."""
+    low, high = limits
+    schema: Schema = {
+        "type": [type_, "string"],
+        "minimum": low,
+        "maximum": high,
+        **_bounds(rules),
+        "pattern": pattern,
+    }
+    if "exclusiveMinimum" in schema:
+        del schema["minimum"]
+    if "exclusiveMaximum" in schema:
+        del schema["maximum"]
+    return schema
 
 
 def _bounds(rules: list[Rule]) -> Schema:

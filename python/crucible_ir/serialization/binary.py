@@ -34,7 +34,9 @@ def to_binary(message: Message) -> bytes:
     """
     try:
         data = message.SerializeToString(deterministic=True)
-    except (google_message.EncodeError, ValueError, RecursionError) as error:
+    except RecursionError:
+        raise too_deep().encode_error() from None
+    except (google_message.EncodeError, ValueError) as error:
         raise EncodeError(f"cannot be written as protobuf: {error}") from None
     ensure_reads_back(message, data)
     return data
@@ -128,7 +130,10 @@ def ensure_reads_back(message: Message, data: bytes | None = None) -> None:
         EncodeError: The message is nested too deeply.
     """
     # Each level of nesting has at least two bytes: a tag and a length.
-    size = message.ByteSize() if data is None else len(data)
+    try:
+        size = message.ByteSize() if data is None else len(data)
+    except RecursionError:
+        raise too_deep().encode_error() from None
     if size > 2 * MAX_DEPTH and not reads_back(message, data):
         raise too_deep().encode_error()
 
@@ -137,7 +142,7 @@ def reads_back(message: Message, data: bytes | None = None) -> bool:
     """Return whether protobuf's parsers can read a message, which deep nesting prevents."""
     try:
         type(message).FromString(message.SerializeToString() if data is None else data)
-    except (google_message.DecodeError, google_message.EncodeError, ValueError):
+    except (google_message.DecodeError, google_message.EncodeError, ValueError, RecursionError):
         return False
     return True
 

@@ -26,6 +26,12 @@ if TYPE_CHECKING:
 MAX_BYTES = 64 * 1024 * 1024
 #: The most bytes of one record of a stream: 64 MiB.
 MAX_FRAME_BYTES = 64 * 1024 * 1024
+#: The most bytes that each byte of a compressed stream may expand to.
+MAX_EXPANSION = 1_000
+#: The most consecutive records without bytes, or blank lines, of a stream.
+MAX_EMPTY_RECORDS = 100_000
+#: The most bytes of a record over its limit that are skipped to find the next record: 1 GiB.
+MAX_SKIPPED_BYTES = 1024 * 1024 * 1024
 #: The most levels of nested messages below the root that protobuf's parsers accept.
 MAX_DEPTH = 100
 #: The most levels of nested collections in a YAML document.
@@ -59,6 +65,11 @@ class Limits:
     Attributes:
         max_bytes: The most bytes of one document.
         max_frame_bytes: The most bytes of one record of a stream.
+        max_expansion: The most bytes that each byte of a compressed stream may expand to, after a
+            free start of 4 MiB.
+        max_empty_records: The most consecutive records without bytes, or blank lines, of a stream.
+        max_skipped_bytes: The most bytes of a record over its limit that are skipped to find the
+            next record.
         max_depth: The most levels below the root; at most `MAX_DEPTH`.
         max_string_bytes: The most bytes of one string, key or bytes value; ``None`` for no limit.
         max_items: The most items of one list or map; ``None`` for no limit.
@@ -73,6 +84,9 @@ class Limits:
 
     max_bytes: int = MAX_BYTES
     max_frame_bytes: int = MAX_FRAME_BYTES
+    max_expansion: int = MAX_EXPANSION
+    max_empty_records: int = MAX_EMPTY_RECORDS
+    max_skipped_bytes: int = MAX_SKIPPED_BYTES
     max_depth: int = MAX_DEPTH
     max_string_bytes: int | None = None
     max_items: int | None = None

@@ -11,8 +11,15 @@ from crucible_ir.paths import Part
 
 
 def position_at(text: str, offset: int) -> Position:
-    """Return the line and column of an offset in a text."""
-    return Position(text.count("\n", 0, offset) + 1, offset - text.rfind("\n", 0, offset))
+    r"""Return the line and column of an offset in a text with lines that end in LF, CRLF or CR.
+
+    >>> str(position_at("a\r\nb\rc\nd", 7))
+    '4:1'
+    """
+    pairs = text.count("\r\n", 0, offset)
+    lines = text.count("\n", 0, offset) + text.count("\r", 0, offset) - pairs
+    start = max(text.rfind("\n", 0, offset), text.rfind("\r", 0, offset))
+    return Position(lines + 1, offset - start)
 
 
 class Positions(Protocol):

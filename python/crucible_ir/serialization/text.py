@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,14 +10,14 @@ from typing import TYPE_CHECKING, TypeVar, overload
 
 from google.protobuf import text_format
 
-from crucible_ir.errors import DecodeError, Position, near_miss, shorten_name
+from crucible_ir.errors import DecodeError, EncodeError, Position, near_miss, shorten_name
 from crucible_ir.schema.types import descriptor_of, message_type, message_types
 from crucible_ir.schema.unknown_fields import show_all_entries
 from crucible_ir.serialization.binary import ensure_reads_back, reads_back
 from crucible_ir.serialization.conversion_error import too_deep
 from crucible_ir.serialization.json.parsing import decode_utf8
 from crucible_ir.serialization.positions import position_at
-from crucible_ir.serialization.text_checks import check_text
+from crucible_ir.serialization.text_checks import check_text, unescape_question_marks
 from crucible_ir.validation.check import ensure_valid
 
 if TYPE_CHECKING:
@@ -30,18 +31,41 @@ _POSITION = re.compile(r"^\d+:\d+ : ")
 _NO_FIELD = re.compile(r'Message type "([^"]+)" has no field named "([^"]+)"')
 
 
-def to_text(message: Message) -> str:
+def to_text(message: Message, *, max_length: int | None = None) -> str:
     """Write a message in protobuf's text format.
 
+    Args:
+        message: The message.
+        max_length: The most characters, which indentation can make many more than the values have;
+            ``None`` for no limit.
+
     Raises:
-        EncodeError: The message is nested too deeply.
+        EncodeError: The message is nested too deeply, or the text is longer than the limit.
 
     >>> from crucible_ir import v1
     >>> print(to_text(v1.StageDef(name="embed")), end="")
     name: "embed"
     """
     ensure_reads_back(message)
-    return text_format.MessageToString(show_all_entries(message), as_utf8=True)
+    shown = show_all_entries(message)
+    if max_length is None:
+        return text_format.MessageToString(shown, as_utf8=True)
+    text = _LimitedText(max_length)
+    text_format.PrintMessage(shown, text, as_utf8=True)
+    return text.getvalue()
+
+
+class _LimitedText(io.StringIO):
+    def __init__(self, max_length: int) -> None:
+        super().__init__()
+        self._left = max_length
+        self._max_length = max_length
+
+    def write(self, text: str) -> int:
+        self._left -= len(text)
+        if self._left < 0:
+            raise EncodeError(f"the text would have more than {self._max_length:,} characters")
+        return super().write(text)
 
 
 @overload
@@ -74,7 +98,7 @@ def from_text(
     """
     if limits is not None:
         limits.check_size(data)
-    text = decode_utf8(data)
+    text = unescape_question_marks(decode_utf8(data))
     message = message_type(type)()
     try:
         text_format.Parse(text, message)
@@ -116,10 +140,11 @@ def _reason(message: str, text: str, line: int | None) -> str:
     return f'{owner.rpartition(".")[2]} has no field "{shorten_name(name)}"{guess}'
 
 
+# A group that may backtrack would take memory for each of its characters.
 _TEXT_TOKEN = re.compile(
     r"""
     \#[^\n]*                                          # a comment
-    | "(?:[^"\\\n]|\\.)*" | '(?:[^'\\\n]|\\.)*'       # a string
+    | "(?:[^"\\\n]++|\\.)*+" | '(?:[^'\\\n]++|\\.)*+'   # a string
     | [{}<>\[\]]                                      # brackets
     | (?P<name>[A-Za-z_]\w*)(?=\s*[:{<])              # the name of a field
     """,

@@ -1,8 +1,9 @@
-"""Checks of a document in protobuf's text format that google's parser does not make.
+r"""Corrections of google's parser of protobuf's text format, which reads some text wrongly.
 
 The parser keeps the last of two map entries with one key, rounds integers in opaque JSON, reads
 ``1e400`` as infinity, and takes numbers as Python writes them, such as ``1_000``. It keeps neither
-the text of a number nor positions, so that the tokens of the text are read again here.
+the text of a number nor positions, so that the tokens of the text are read again here,
+one at a time. It also reads the escape ``\?`` as two characters.
 """
 
 from __future__ import annotations
@@ -35,15 +36,17 @@ from crucible_ir.serialization.positions import position_at
 if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor
 
+# A group that may backtrack would take memory for each of its characters.
 _TOKEN = re.compile(
     r"""
     \#[^\n]*                                                # a comment
-    | (?P<string> "(?:[^"\\]|\\.)*" | '(?:[^'\\]|\\.)*' )
+    | (?P<string> "(?:[^"\\]++|\\.)*+" | '(?:[^'\\]++|\\.)*+' )
     | [][{}<>:,;]
     | [^][{}<>:,;\s"'#]+                                    # a name or a number
     """,
     re.VERBOSE | re.DOTALL,
 )
+_ESCAPE = re.compile(r"\\.", re.DOTALL)
 _SEPARATORS = frozenset(":,;")
 _INTEGER = re.compile(r"-?(?:0|[1-9][0-9]*|0[0-7]+|0[xX][0-9a-fA-F]+)")
 _FLOAT = re.compile(
@@ -57,11 +60,11 @@ _Path: TypeAlias = tuple[Part, ...]
 
 
 class _Token(NamedTuple):
-    """A token, its offset, and for a string the literals that it consists of."""
+    """A token, its offset, and for a string, which has no text here, the end of its literals."""
 
     text: str
     offset: int
-    literals: tuple[str, ...] = ()
+    end: int = 0
 
 
 @dataclass(slots=True)
@@ -129,6 +132,19 @@ class _Open:
         return (*path, index)
 
 
+def unescape_question_marks(text: str) -> str:
+    r"""Replace the escape ``\?`` in every string; spaces after the string keep later columns."""
+    return _TOKEN.sub(_unescape_question_marks, text) if r"\?" in text else text
+
+
+def _unescape_question_marks(token: re.Match[str]) -> str:
+    written = token.group()
+    if token["string"] is None:
+        return written
+    read = _ESCAPE.sub(lambda found: found[0].replace(r"\?", "?"), written)
+    return read.ljust(len(written))
+
+
 def check_text(text: str, descriptor: Descriptor) -> None:
     """Check a text that google's parser has accepted.
 
@@ -181,8 +197,8 @@ def _problems(text: str, descriptor: Descriptor) -> Iterator[tuple[int, _Path, s
                 )
             elif message.field is not None:
                 if message.map is not None and message.name == "key":
-                    message.key = (_key(token, message.field.kind), token.offset)
-                elif not token.literals:
+                    message.key = (_key(text, token, message.field.kind), token.offset)
+                elif not token.end:
                     reason = _number_problem(symbol, message.field, message.type)
                     if reason:
                         yield token.offset, path, reason
@@ -192,21 +208,20 @@ def _problems(text: str, descriptor: Descriptor) -> Iterator[tuple[int, _Path, s
 
 def _tokens(text: str) -> Iterator[_Token]:
     """Yield the tokens of a text without comments and separators; adjacent strings are one."""
-    start = 0
-    literals: list[str] = []
+    start = end = 0
     for match in _TOKEN.finditer(text):
         symbol = match.group()
         if match["string"] is not None:
-            start = start if literals else match.start()
-            literals.append(symbol)
+            start = start if end else match.start()
+            end = match.end()
         elif symbol[0] != "#":
-            if literals:
-                yield _Token("", start, tuple(literals))
-                literals.clear()
+            if end:
+                yield _Token("", start, end)
+                end = 0
             if symbol not in _SEPARATORS:
                 yield _Token(symbol, match.start())
-    if literals:
-        yield _Token("", start, tuple(literals))
+    if end:
+        yield _Token("", start, end)
 
 
 def _end_entry(
@@ -223,10 +238,11 @@ def _end_entry(
         yield offset, entry.path, shown
 
 
-def _key(token: _Token, kind: Kind) -> object:
+def _key(text: str, token: _Token, kind: Kind) -> object:
     """Return the key of a map; equal keys may be written in different ways."""
     if kind is Kind.STRING:
-        return b"".join(map(_unescape, token.literals)).decode()
+        literals = (found["string"] for found in _TOKEN.finditer(text, token.offset, token.end))
+        return b"".join(_unescape(literal) for literal in literals if literal is not None).decode()
     if kind is Kind.BOOL:
         return token.text in ("true", "True", "t", "1")
     return int(token.text, 0) if _NOT_OCTAL.fullmatch(token.text) else int(token.text, 8)

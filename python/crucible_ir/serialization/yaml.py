@@ -3,6 +3,9 @@
 The parser is strict and keeps positions. Scalars such as ``yes`` and ``2025-01-01`` are strings.
 Tags of other schemas, several documents and keys that are not scalars are rejected, and the number
 of values that aliases expand to is limited.
+
+libyaml implements YAML 1.1. Where YAML 1.2 differs, this module does the work: a JSON text is YAML
+and goes to the JSON parser, and U+0085, U+2028 and U+2029 are not line breaks.
 """
 
 from __future__ import annotations
@@ -17,9 +20,11 @@ from crucible_ir.errors import DecodeError, Position
 from crucible_ir.paths import MapKey, Part, format_path
 from crucible_ir.schema.types import message_type
 from crucible_ir.serialization.conversion_error import Number, describe, parse_number
+from crucible_ir.serialization.json import parsing
 from crucible_ir.serialization.json.document import ParsedValues
-from crucible_ir.serialization.json.parsing import decode_utf8
+from crucible_ir.serialization.json.parsing import JsonPositions, decode_utf8
 from crucible_ir.serialization.json.protojson import ProtoJson, to_dict
+from crucible_ir.serialization.json.timestamps import read_timestamp
 from crucible_ir.serialization.limits import MAX_ALIASED_VALUES, MAX_YAML_DEPTH
 from crucible_ir.serialization.positions import PositionTree, position_at
 
@@ -34,7 +39,11 @@ _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _Dumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 #: The dialect of YAML. Errors cannot suggest another reader for short names.
-_YAML = ProtoJson(original_names=True, about_short_names="; write the full name")
+_YAML = ProtoJson(
+    original_names=True,
+    about_short_names="; write the full name",
+    read_timestamp=read_timestamp,
+)
 
 _NULL = {"", "~", "null", "Null", "NULL"}
 _BOOL = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
@@ -47,6 +56,13 @@ _CORE = "tag:yaml.org,2002:"
 _SCALAR_TAGS = ("str", "int", "float", "bool", "null")
 #: Characters that are not printable in YAML 1.2 (section 5.1).
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_JSON_START = re.compile(r"[ \t\r\n]*[{[]")
+_LINE_BREAK = re.compile("\r\n?|\n")
+#: The line breaks of YAML 1.1 that are ordinary characters in YAML 1.2 (section 5.4).
+_YAML_1_1_BREAKS = "\x85\u2028\u2029"
+#: An escape in quotes that can stand for a private-use character.
+_ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})|\\U(00[01][0-9a-fA-F]{5})")
+_PRIVATE_USE = (range(0xE000, 0xF900), range(0xF0000, 0xFFFFE), range(0x100000, 0x10FFFE))
 _TOO_DEEP = f"nested deeper than {MAX_YAML_DEPTH} levels"
 _TAG_OF = {int: "int", float: "float", Number: "float", bool: "bool", type(None): "null"}
 
@@ -82,6 +98,9 @@ def from_yaml(
 ) -> Message:
     """Read a message from ProtoJSON in YAML.
 
+    Unlike ProtoJSON, it accepts every spelling of a timestamp that RFC 3339 permits, such as
+    ``2025-12-26 12:00:00Z``.
+
     Args:
         data: YAML text, or its UTF-8 bytes.
         type: The message's class or its name.
@@ -105,7 +124,14 @@ def parse_yaml(data: str | bytes) -> ParsedValues:
     Raises:
         DecodeError: The text is not one YAML document with JSON values.
     """
-    value, positions = parse(decode_utf8(data))
+    text = decode_utf8(data)
+    if _JSON_START.match(text):
+        try:
+            return ParsedValues(parsing.parse(text), JsonPositions(text), _YAML)
+        except DecodeError:
+            # YAML in flow style.
+            pass
+    value, positions = parse(text)
     return ParsedValues(value, positions, _YAML)
 
 
@@ -142,8 +168,15 @@ class _Composer:
         self.root: tuple[object, PositionTree] = (None, PositionTree(Position(1, 1)))
 
     def compose(self, text: str) -> tuple[object, PositionTree]:
+        substitutes = _substitutes(text)
+        originals = {ord(substitute): character for character, substitute in substitutes.items()}
+        given = text
+        for character, substitute in substitutes.items():
+            given = given.replace(character, substitute)
         try:
-            for event in yaml.parse(text, Loader=_Loader):
+            for event in yaml.parse(given, Loader=_Loader):
+                if originals and isinstance(event, yaml.ScalarEvent):
+                    event.value = event.value.translate(originals)
                 self.take(event)
         except yaml.MarkedYAMLError as error:
             tab = _tab_in_indentation(text, error)
@@ -290,13 +323,31 @@ class _Composer:
         return DecodeError(reason, path=format_path(path), position=here)
 
 
+def _substitutes(text: str) -> dict[str, str]:
+    """Return an unused private-use character for each line break of YAML 1.1 in a text.
+
+    Raises:
+        DecodeError: The text uses all private-use characters.
+    """
+    breaks = [character for character in _YAML_1_1_BREAKS if character in text]
+    if not breaks:
+        return {}
+    used = set(text)
+    used.update(chr(int(match[1] or match[2], 16)) for match in _ESCAPE.finditer(text))
+    free = (chr(code) for codes in _PRIVATE_USE for code in codes if chr(code) not in used)
+    found = dict(zip(breaks, free, strict=False))
+    if len(found) < len(breaks):
+        raise DecodeError(f"cannot read U+{ord(breaks[-1]):04X} beside all private-use characters")
+    return found
+
+
 def _tab_in_indentation(text: str, error: yaml.MarkedYAMLError) -> Position | None:
     """Return the position of a tab in the indentation of the lines of an error, if any."""
     marks = [mark.line for mark in (error.context_mark, error.problem_mark) if mark is not None]
     # Tabs are allowed inside brackets.
     if not marks or "flow" in str(error.context):
         return None
-    lines = text.split("\n", max(marks) + 1)[: max(marks) + 1]
+    lines = _LINE_BREAK.split(text, max(marks) + 1)[: max(marks) + 1]
     for number, line in enumerate(lines[min(marks) :], start=min(marks) + 1):
         indentation = line[: len(line) - len(line.lstrip(" \t"))]
         if "\t" in indentation:
@@ -332,8 +383,11 @@ def _represent_text(writer: Any, text: str) -> yaml.Node:
         and text == text.rstrip(" ")
         and all(line == line.rstrip() and line.isprintable() for line in text.split("\n"))
     )
-    # PyYAML quotes strings that YAML 1.1 reads as other types. YAML 1.2 has more numbers.
+    # PyYAML quotes strings that YAML 1.1 reads as other types. YAML 1.2 has more numbers. The line
+    # breaks of YAML 1.1 are escaped, so that both versions read the same string.
     style = "|" if literal else "'" if _is_number(text) else None
+    if any(character in text for character in _YAML_1_1_BREAKS):
+        style = '"'
     node: yaml.Node = writer.represent_scalar(f"{_CORE}str", text, style=style)
     return node
 

@@ -145,9 +145,9 @@ def _ensure_shallow(message: Message) -> None:
     if not isinstance(message, Message):
         got = f"{type(message).__name__} {shorten(message)}"
         raise Error(f"expected a protobuf message, got {got}")
-    if message.ByteSize() <= _SURELY_SHALLOW_BYTES:
-        return
     try:
+        if message.ByteSize() <= _SURELY_SHALLOW_BYTES:
+            return
         type(message).FromString(message.SerializeToString())
     except Exception as error:
         raise _unreadable(message, error) from error
@@ -158,15 +158,14 @@ def _broken(message: Message, *, from_text: bool = False) -> list[Violation]:
     may_hide_entries = not from_text and has_unknown_fields(message)
     if may_hide_entries:
         reject_unreadable(message)
+    # protovalidate does not see hidden entries, which other implementations check.
+    shown = show_all_entries(message) if may_hide_entries else message
     try:
-        found = _collector()(message)
+        found = _collector()(shown)
     except ValueError as error:
         raise _unreadable(message, error) from error
     except Exception as error:
         raise Error(f"{message.DESCRIPTOR.full_name} could not be validated: {error}") from error
-    if not found:
-        return []
-    shown = show_all_entries(message) if may_hide_entries else message
     return [_violation(shown, item.proto) for item in found]
 
 

@@ -52,6 +52,18 @@ OTHER_IDS: Mapping[str, OtherId] = MappingProxyType(
         "max_frame_bytes": _limit(
             "A record of a stream has at most this many bytes.", "max_frame_bytes"
         ),
+        "max_expansion": _limit(
+            "Each byte of a compressed stream expands to at most this many bytes, after the first"
+            " 4 MiB.",
+            "max_expansion",
+        ),
+        "max_empty_records": _limit(
+            "A stream has at most this many consecutive empty records or blank lines.",
+            "max_empty_records",
+        ),
+        "max_skipped_bytes": _limit(
+            "At most this many bytes of a record over its limit are skipped.", "max_skipped_bytes"
+        ),
         "max_depth": _limit("Messages are nested at most this deep.", "max_depth"),
         "max_string_bytes": _limit("A string has at most this many bytes.", "max_string_bytes"),
         "max_items": _limit("A list or map has at most this many items.", "max_items"),

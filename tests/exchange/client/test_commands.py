@@ -204,8 +204,26 @@ def test_events_are_ingested_from_files_and_exported_to_one() -> None:
     exported = run("export", "--deployment", name, "-o", "all.binpbs.gz")
     assert (exported.status, exported.out) == (0, "all.binpbs.gz: 50 events\n")
     assert list(read_delimited("all.binpbs.gz", v1.FeedbackEvent)) == sent
+    since = run(
+        "export", "--deployment", name, "-o", "since.jsonl", "--since", "2025-12-01t00:00:00z"
+    )
+    assert since.status == 0
     lines = run("export", "--deployment", name, "-o", "-", "--to", "jsonl").lines
     assert [json.loads(line)["id"] for line in lines] == [event.id for event in sent]
+
+
+@pytest.mark.parametrize("extension", ["gz", "zst"])
+def test_events_before_the_damage_of_a_compressed_stream_are_ingested(extension: str) -> None:
+    name = str(uuid.uuid4())
+    sent = [v1.FeedbackEvent(id=f"{name}/{number}", deployment_id=name) for number in range(50)]
+    path = Path(f"events.binpbs.{extension}")
+    write_delimited(path, sent)
+    # The checksum of gzip is cut off; Zstandard's data is followed by the start of a frame.
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-8] if extension == "gz" else whole + whole[:4])
+    result = run("ingest", path)
+    assert (result.status, result.out) == (1, "50 accepted, 0 duplicates\n")
+    assert f"{path}:record 50: the compressed data is truncated" in result.err
 
 
 def test_rejected_events_are_reported_and_the_others_stored() -> None:

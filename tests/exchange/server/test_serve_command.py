@@ -110,6 +110,7 @@ def test_server_requires_the_tokens_that_the_command_creates() -> None:
         (["--tls-cert", "cert.pem", "--tls-key", "key.pem"], "cert.pem: no such file"),
         (["--tokens", "tokens.json"], "tokens.json: no such file"),
         (["--max-message-bytes", "0"], "--max-message-bytes"),
+        (["--max-validation-bytes", "1000"], "--max-validation-bytes"),
         (["--store", "mysql://x"], "mysql"),
         (["--store", "no/such/folder/x.db"], "no/such/folder"),
         (["--store", "text"], "cannot open the store text: the file is not a SQLite database"),

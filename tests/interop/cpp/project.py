@@ -1,11 +1,10 @@
-"""The C++ project: the code of its guide, and the build by the commands of the guide."""
+"""The C++ project: the executor, and the project of the guide that it is built in."""
 
 from __future__ import annotations
 
 import os
 import shutil
 import sys
-from functools import partial
 from pathlib import Path
 
 from interop import programs
@@ -17,37 +16,32 @@ from pages import blocks, files
 PROJECT = ROOT / "tests" / "interop" / "cpp"
 BUILD = PROJECT / "build"
 GUIDE = (ROOT / "docs" / "cpp.md").read_text(encoding="utf-8")
+SETTINGS = files(GUIDE)["CMakeLists.txt"]
 
-#: The C++ files of the guide without the line that names them, by that name.
-PROGRAMS = {
-    name: code.removeprefix(f"// {name}\n")
-    for name, code in files(GUIDE).items()
-    if name.endswith(".cc")
-}
-
-INSTALLING, BUILDING = blocks(GUIDE, "sh")
+# Each program is built by the same commands.
+INSTALLING, GENERATING, BUILDING, *_ = blocks(GUIDE, "sh")
 
 # The programs of the Python environment come last.
 SEARCH_PATH = os.pathsep.join([system_path(), str(Path(sys.executable).parent)])
 
-run = partial(programs.run, folder=BUILD, PATH=SEARCH_PATH)
+
+def run(command: str, folder: Path = BUILD) -> str:
+    """Run a command line, unless it installs packages: CI has done that."""
+    return "" if command == INSTALLING else programs.run(command, folder, PATH=SEARCH_PATH)
 
 
 def build() -> Path:
-    """Build the executor and the programs of the guide, and return their folder."""
+    """Build the executor, and return its folder."""
     tools = require(CPP)
+    sources = [PROJECT / "executor.cmake", PROJECT / "executor.cc"]
 
     def make() -> None:
-        shutil.copy(PROJECT / "CMakeLists.txt", BUILD)
-        shutil.copytree(PROJECT / "src", BUILD / "src")
-        for path, code in PROGRAMS.items():
-            (BUILD / path).write_text(code, encoding="utf-8")
+        (BUILD / "CMakeLists.txt").write_text(f"{SETTINGS}include(executor.cmake)\n")
+        for source in sources:
+            shutil.copy(source, BUILD)
+        run(GENERATING)
         run(BUILDING)
 
-    kept_build(
-        BUILD,
-        [PROJECT / "CMakeLists.txt", *PROJECT.glob("src/*"), SCHEMA],
-        make,
-        tools=[*tools.values(), BUILDING, *PROGRAMS.values()],
-    )
+    steps = [SETTINGS, GENERATING, BUILDING]
+    kept_build(BUILD, [*sources, SCHEMA], make, tools=[*tools.values(), *steps])
     return BUILD

@@ -1,10 +1,11 @@
-module github.com/north-shore-ai/crucible-ir
+module github.com/north-shore-ai/crucible-ir/tests/interop/go
 
 go 1.26.0
 
 require (
 	buf.build/go/protovalidate v1.4.0
 	github.com/gowebpki/jcs v1.0.2
+	github.com/north-shore-ai/crucible-ir/gen/go v0.0.0
 	google.golang.org/genproto/googleapis/rpc v0.0.0-20260819154853-08b0e4226688
 	google.golang.org/grpc v1.85.0
 	google.golang.org/protobuf v1.36.12
@@ -21,10 +22,7 @@ require (
 	golang.org/x/sys v0.48.0 // indirect
 	golang.org/x/text v0.42.0 // indirect
 	google.golang.org/genproto/googleapis/api v0.0.0-20260819154853-08b0e4226688 // indirect
-	google.golang.org/grpc/cmd/protoc-gen-go-grpc v1.6.2 // indirect
 )
 
-tool (
-	google.golang.org/grpc/cmd/protoc-gen-go-grpc
-	google.golang.org/protobuf/cmd/protoc-gen-go
-)
+// The module of this repository.
+replace github.com/north-shore-ai/crucible-ir/gen/go => ../../../gen/go

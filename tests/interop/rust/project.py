@@ -1,9 +1,8 @@
-"""The Rust project: the code of its guide, and the build by the commands of the guide."""
+"""The Rust project: the executor, and the package of the guide that it is built in."""
 
 from __future__ import annotations
 
 import shutil
-from functools import partial
 from pathlib import Path
 
 from interop import programs
@@ -14,37 +13,38 @@ from pages import blocks, files
 
 PROJECT = ROOT / "tests" / "interop" / "rust"
 BUILD = PROJECT / "build"
+LOCK = PROJECT / "Cargo.lock"
 GUIDE = (ROOT / "docs" / "rust.md").read_text(encoding="utf-8")
 
-#: The Rust files of the guide without the line that names them, by that name.
-SOURCES = {
-    name: code.removeprefix(f"// {name}\n")
-    for name, code in files(GUIDE).items()
-    if name.endswith(".rs")
-}
-PROGRAMS = {name: code for name, code in SOURCES.items() if name.startswith("src/bin/")}
 
-run = partial(programs.run, folder=BUILD, CARGO_TARGET_DIR=str(BUILD / "target"))
+def run(command: str, folder: Path = BUILD) -> str:
+    """Run a command line; all builds share what they compile."""
+    return programs.run(
+        command,
+        folder,
+        CARGO_TARGET_DIR=str(BUILD / "target"),
+        # Without it, builds take less time and room.
+        CARGO_PROFILE_DEV_DEBUG="false",
+    )
 
 
 def build() -> Path:
-    """Build the executor and the programs of the guide, and return their folder."""
+    """Build the executor, and return its folder."""
     tools = require(RUST)
-    settings = [PROJECT / "Cargo.toml", PROJECT / "Cargo.lock", PROJECT / "build.rs"]
+    package = {name: text for name, text in files(GUIDE).items() if not name.startswith("src/bin/")}
     [steps] = blocks(GUIDE, "sh")
 
     def make() -> None:
-        for file in settings:
-            shutil.copy(file, BUILD)
+        shutil.copy(LOCK, BUILD)
         shutil.copytree(PROJECT / "src", BUILD / "src")
-        for path, code in PROGRAMS.items():
-            (BUILD / path).write_text(code, encoding="utf-8")
+        for name, text in package.items():
+            (BUILD / name).write_text(text, encoding="utf-8")
         run(steps)
 
     kept_build(
         BUILD,
-        [*settings, *PROJECT.glob("src/**/*.rs"), SCHEMA],
+        [LOCK, *PROJECT.glob("src/**/*.rs"), SCHEMA],
         make,
-        tools=[*tools.values(), steps, *PROGRAMS.values()],
+        tools=[*tools.values(), steps, *package.values()],
     )
     return BUILD

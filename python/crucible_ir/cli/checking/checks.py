@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -113,7 +114,9 @@ def _lint_issues(
 
 
 def _lines(content: bytes) -> list[str]:
-    return content.decode("utf-8", errors="replace").removeprefix("\ufeff").split("\n")
+    text = content.decode("utf-8", errors="replace").removeprefix("\ufeff")
+    # Positions count these line breaks only, unlike `str.splitlines`.
+    return re.split("\r\n?|\n", text)
 
 
 def check_all(check: Check, documents: Iterable[InputFile], *, jobs: int) -> Iterator[FileReport]:

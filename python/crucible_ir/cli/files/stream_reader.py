@@ -7,8 +7,7 @@ import stat
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from functools import partial
+from dataclasses import dataclass, field
 from itertools import chain
 from typing import IO, TYPE_CHECKING
 
@@ -26,10 +25,14 @@ from crucible_ir.cli.session import COULD_NOT_RUN, INVALID, CannotRunError, Sess
 from crucible_ir.errors import DecodeError, EncodeError, Error, ValidationError
 from crucible_ir.extras import MissingExtraError
 from crucible_ir.schema.types import message_type
-from crucible_ir.serialization.limits import read_within
 from crucible_ir.serialization.streams.compression import decompressed
 from crucible_ir.serialization.streams.formats import StreamFormat
-from crucible_ir.serialization.streams.records import StreamCount, StreamError, decode_batches
+from crucible_ir.serialization.streams.records import (
+    StreamCount,
+    StreamError,
+    decode_batches,
+    within_limits,
+)
 from crucible_ir.serialization.streams.records import frames as frames_of
 
 if TYPE_CHECKING:
@@ -75,18 +78,10 @@ class RecordStream:
         """
         if self.type_ is None:
             return
-        read = self.format_.reading(self.type_, validate)
-        limits = self.read_options.limits
-        if limits.limit_content:
-            within = partial(read_within, limits, read.decode)
-            read = replace(read, parse=within, guard=_certain, decode=within)
+        read = within_limits(self.format_.reading(self.type_, validate), self.read_options.limits)
         for message in decode_batches(self.batches, read, on_bad, self.count):
             yield message
             self.progress.show(self.count)
-
-
-def _certain(_: object) -> bool:
-    return True
 
 
 @contextmanager
@@ -105,7 +100,7 @@ def open_records(
     except OSError as error:
         raise CannotRunError(unreadable(source.name, error)) from None
     try:
-        with decompressed(raw, source.name) as plain:
+        with decompressed(raw, source.name, read_options.limits.max_expansion) as plain:
             split = _split(source.name, format_, plain, read_options)
             type_, batches = _typed(split, format_, read_options)
             progress = StreamProgress(_size(raw), raw.tell if _size(raw) else None)
@@ -122,7 +117,7 @@ def _split(
     name: str, format_: StreamFormat, plain: Bytes, read_options: ReadOptions
 ) -> Iterator[Batch]:
     try:
-        yield from format_.split(plain, read_options.limits.max_frame_bytes)
+        yield from format_.split(plain, read_options.limits)
     except OSError as error:
         raise CannotRunError(unreadable(name, error)) from None
 
@@ -152,7 +147,8 @@ def _typed(
         type_ = type_for(format_.record.parse(frame.data), format_.record, read_options)
     except DecodeError as error:
         raise CannotRunError(
-            f"the message type cannot be detected from the first record ({error}); give --type"
+            "the message type cannot be detected from the first record"
+            f" ({with_options(str(error), in_stream=True)}); give --type"
         ) from None
     return type_, chain([first], batches)
 

@@ -27,6 +27,8 @@ class Settings:
         request_days: For how many days request ids are kept, at least.
         summary_counts: The most distinct counts that one summary may combine.
         summaries: The most combinations of time bucket and type in one summary.
+        validation_bytes: The most memory in bytes that calls to validate or convert may take at a
+            time, by an estimate; further calls wait, and a call that takes more is rejected.
     """
 
     heartbeat_seconds: float = 15.0
@@ -38,6 +40,7 @@ class Settings:
     request_days: int = 7
     summary_counts: int = 1_000_000
     summaries: int = 10_000
+    validation_bytes: int = 512 * 1024 * 1024
 
 
 class ServingError(Error):

@@ -169,6 +169,9 @@ def from_crucible_json(
 ) -> Message:
     """Read a message of the IR from Crucible JSON; a missing key takes its default.
 
+    Unlike ProtoJSON, it accepts every spelling of a timestamp that RFC 3339 permits, such as
+    ``2025-12-26 12:00:00Z``.
+
     Args:
         data: JSON text, or its UTF-8 bytes.
         type: The message's class or its name.

@@ -245,7 +245,7 @@ def _first_too_deep(text: str) -> Position | None:
 
 def _scan(text: str) -> tuple[PositionTree, DecodeError | None]:
     """Return the positions of the values of a JSON text, and the error for a duplicate key."""
-    starts = [0, *(match.end() for match in re.finditer("\n", text))]
+    starts = [0, *(match.end() for match in re.finditer("\r\n?|\n", text))]
 
     def at(offset: int) -> Position:
         line = bisect_right(starts, offset)

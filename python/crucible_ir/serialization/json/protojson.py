@@ -20,6 +20,7 @@ from crucible_ir.serialization.json.codec import Dialect, write_message
 from crucible_ir.serialization.json.document import ParsedValues
 from crucible_ir.serialization.json.enum_names import unknown_full_name
 from crucible_ir.serialization.json.opaque import (
+    Reader,
     Writer,
     opaque_readers,
     opaque_writers,
@@ -89,6 +90,9 @@ def from_json(
 ) -> Message:
     """Read a message from ProtoJSON.
 
+    A timestamp has a ``T`` and, for UTC, a ``Z``, as google's json_format requires. The readers of
+    Crucible JSON and YAML accept the other spellings of RFC 3339 as well.
+
     Args:
         data: JSON text, or its UTF-8 bytes.
         type: The message's class or its name.
@@ -141,6 +145,7 @@ class ProtoJson(Dialect):
         in_pieces: Whether long lists of messages are written as `LargeList`.
         consumes: Whether reading empties the lists of opaque JSON, to save memory.
         about_short_names: The end of errors about the short name of an enum value.
+        read_timestamp: Reads a timestamp.
     """
 
     def __init__(
@@ -150,6 +155,7 @@ class ProtoJson(Dialect):
         in_pieces: bool = False,
         consumes: bool = False,
         about_short_names: str = "; short names are read with from_crucible_json",
+        read_timestamp: Reader = timestamps.read_protojson_timestamp,
     ) -> None:
         super().__init__()
         self.original_names = original_names
@@ -173,7 +179,7 @@ class ProtoJson(Dialect):
             "google.protobuf.FieldMask": _read_field_mask,
             "google.protobuf.ListValue": read.list,
             "google.protobuf.Struct": read.struct,
-            "google.protobuf.Timestamp": timestamps.read_timestamp,
+            "google.protobuf.Timestamp": read_timestamp,
             "google.protobuf.Value": read.value,
             **dict.fromkeys(_WRAPPERS, self._read_wrapper),
         }

@@ -14,16 +14,18 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from crucible_ir.schema.types import message_type
 from crucible_ir.serialization.binary import decoder, to_binary
-from crucible_ir.serialization.limits import MAX_FRAME_BYTES
+from crucible_ir.serialization.limits import Limits
 from crucible_ir.serialization.streams.records import (
     CHUNK_BYTES,
     Batch,
     RecordReader,
     always,
-    batches_of,
-    decode_batches,
+    check_empty_run,
+    check_skipped,
     end_of_stream,
     read_bytes,
+    read_records,
+    stream_limits,
     write_records,
 )
 from crucible_ir.serialization.wire import encode_varint
@@ -47,7 +49,8 @@ def read_delimited(
     type: type[MessageT],
     *,
     validate: bool = True,
-    max_frame_bytes: int = MAX_FRAME_BYTES,
+    max_frame_bytes: int | None = None,
+    limits: Limits | None = None,
     on_bad: OnBad | None = None,
     count: StreamCount | None = None,
 ) -> Iterator[MessageT]: ...
@@ -57,7 +60,8 @@ def read_delimited(
     type: str,
     *,
     validate: bool = True,
-    max_frame_bytes: int = MAX_FRAME_BYTES,
+    max_frame_bytes: int | None = None,
+    limits: Limits | None = None,
     on_bad: OnBad | None = None,
     count: StreamCount | None = None,
 ) -> Iterator[Message]: ...
@@ -66,7 +70,8 @@ def read_delimited(
     type: str | type[Message],
     *,
     validate: bool = True,
-    max_frame_bytes: int = MAX_FRAME_BYTES,
+    max_frame_bytes: int | None = None,
+    limits: Limits | None = None,
     on_bad: OnBad | None = None,
     count: StreamCount | None = None,
 ) -> Iterator[Message]:
@@ -77,14 +82,16 @@ def read_delimited(
             decompressed.
         type: The class of the messages or its name.
         validate: Whether each message must satisfy the rules of the schema.
-        max_frame_bytes: The most bytes of a message.
+        max_frame_bytes: The most bytes of a message; by default that of ``limits``.
+        limits: The limits on records, their messages and compression.
         on_bad: Called with the error of each bad record that can be skipped; reading continues
             with the next record. Without it, the first bad record raises its error.
         count: Updated while reading.
 
     Raises:
         StreamError: A record is bad and there is no ``on_bad``, or the end of a record cannot be
-            found, because the stream is truncated or a size is not a varint.
+            found, because the stream is truncated or corrupt, a size is not a varint, or the
+            stream is over a limit.
         OSError: The file cannot be read.
 
     >>> import tempfile
@@ -96,8 +103,8 @@ def read_delimited(
     ['a', 'b']
     """
     reader = binary_reader(message_type(type), validate=validate)
-    batches = batches_of(file, split_delimited, max_frame_bytes)
-    return decode_batches(batches, reader, on_bad, count)
+    limits = stream_limits(limits, max_frame_bytes)
+    return read_records(file, split_delimited, reader, limits, on_bad, count)
 
 
 def write_delimited(file: StreamFile, messages: Iterable[Message]) -> int:
@@ -127,14 +134,31 @@ def delimited_record(message: Message) -> bytes:
     return encode_varint(len(data)) + data
 
 
-def split_delimited(source: Source, max_frame_bytes: int) -> Iterator[Batch]:
+def split_delimited(source: Source, limits: Limits) -> Iterator[Batch]:
     """Split a delimited stream into batches of records.
 
     Raises:
-        StreamError: The end of a record cannot be found.
+        StreamError: The end of a record cannot be found, or the stream is over a limit.
     """
+    record = run = 0
+    for batch in _split(source, limits):
+        if b"" not in batch.records or batch.problem:
+            run = 0
+        else:
+            for index, data in enumerate(batch.records):
+                run = 0 if data else run + 1
+                if run > limits.max_empty_records:
+                    yield batch.first(index)
+                    end = batch.first(index).end
+                    check_empty_run(run, "empty records", limits, record + index, batch.base + end)
+        yield batch
+        record += len(batch.records)
+
+
+def _split(source: Source, limits: Limits) -> Iterator[Batch]:
     buffer = b""
     base = at = record = 0
+    max_frame_bytes = limits.max_frame_bytes
     while True:
         records, end = _complete_records(buffer, at, max_frame_bytes)
         if records:
@@ -146,9 +170,13 @@ def split_delimited(source: Source, max_frame_bytes: int) -> Iterator[Batch]:
             body, size = head
             missing = body + size - len(buffer)
             if size > max_frame_bytes:
-                problem = f"a record of {size} bytes is over the limit of {max_frame_bytes}"
+                check_skipped(missing, limits, record, base + at)
+                _skip(source, missing, record, base + at)
+                problem = (
+                    f"a record of {size} bytes is over the limit of {max_frame_bytes}"
+                    " (max_frame_bytes)"
+                )
                 yield Batch(base, at, b"", [b""], body + size, problem=problem)
-                _skip(source, missing, record + 1, base + at)
             elif missing <= 0 or missing > CHUNK_BYTES:
                 rest = _exactly(source, max(missing, 0), record, base + at)
                 yield Batch(base, at, b"", [buffer[body : body + size] + rest], body + size)
@@ -224,7 +252,7 @@ def _exactly(source: Source, size: int, record: int, offset: int) -> bytes:
 
 
 def _skip(source: Source, size: int, record: int, offset: int) -> None:
-    # If the stream ends inside a skipped record, the error of that record has been reported.
+    # If the stream ends inside a skipped record, that it is over the limit is error enough.
     while size > 0 and (part := read_bytes(source.read, min(size, CHUNK_BYTES), record, offset)):
         size -= len(part)
 

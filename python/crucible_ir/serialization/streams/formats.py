@@ -19,6 +19,7 @@ from crucible_ir.serialization.formats import (
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
+    from crucible_ir.serialization.limits import Limits
     from crucible_ir.serialization.streams.compression import Source
     from crucible_ir.serialization.streams.records import Batch, RecordReader
 
@@ -33,7 +34,7 @@ class StreamFormat:
             written with the first.
         summary: A description in a few words.
         record: The format of the messages.
-        split: Splits a stream into records, given the most bytes of a record.
+        split: Splits a stream into records, within limits.
         encode: Writes a message as a record.
         reading: Returns the reader of records, given the class of the messages and whether they
             must satisfy the rules of the schema.
@@ -43,7 +44,7 @@ class StreamFormat:
     extensions: tuple[str, ...]
     summary: str
     record: Format
-    split: Callable[[Source, int], Iterator[Batch]]
+    split: Callable[[Source, Limits], Iterator[Batch]]
     encode: Callable[[Message], bytes]
     reading: Callable[[type[Message], bool], RecordReader]
 
@@ -51,10 +52,10 @@ class StreamFormat:
 # The modules of streams are imported when they are first used: documents do not need them.
 
 
-def _split_delimited(source: Source, max_bytes: int) -> Iterator[Batch]:
+def _split_delimited(source: Source, limits: Limits) -> Iterator[Batch]:
     from crucible_ir.serialization.streams.delimited import split_delimited
 
-    return split_delimited(source, max_bytes)
+    return split_delimited(source, limits)
 
 
 def _delimited_record(message: Message) -> bytes:
@@ -69,10 +70,10 @@ def _binary_reader(type_: type[Message], validate: bool) -> RecordReader:
     return binary_reader(type_, validate=validate)
 
 
-def _split_lines(source: Source, max_bytes: int) -> Iterator[Batch]:
+def _split_lines(source: Source, limits: Limits) -> Iterator[Batch]:
     from crucible_ir.serialization.streams.lines import split_lines
 
-    return split_lines(source, max_bytes)
+    return split_lines(source, limits)
 
 
 def _json_record(message: Message) -> bytes:

@@ -6,17 +6,21 @@ from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar, overload
 
+import orjson
+
 from crucible_ir.schema.types import message_type
 from crucible_ir.serialization.json.protojson import from_json, to_json
-from crucible_ir.serialization.limits import MAX_FRAME_BYTES
+from crucible_ir.serialization.limits import Limits
 from crucible_ir.serialization.streams.records import (
     CHUNK_BYTES,
     Batch,
     RecordReader,
     always,
-    batches_of,
-    decode_batches,
+    check_empty_run,
+    check_skipped,
     read_bytes,
+    read_records,
+    stream_limits,
     write_records,
 )
 
@@ -35,7 +39,8 @@ def read_jsonl(
     type: type[MessageT],
     *,
     validate: bool = True,
-    max_frame_bytes: int = MAX_FRAME_BYTES,
+    max_frame_bytes: int | None = None,
+    limits: Limits | None = None,
     on_bad: OnBad | None = None,
     count: StreamCount | None = None,
 ) -> Iterator[MessageT]: ...
@@ -45,7 +50,8 @@ def read_jsonl(
     type: str,
     *,
     validate: bool = True,
-    max_frame_bytes: int = MAX_FRAME_BYTES,
+    max_frame_bytes: int | None = None,
+    limits: Limits | None = None,
     on_bad: OnBad | None = None,
     count: StreamCount | None = None,
 ) -> Iterator[Message]: ...
@@ -54,22 +60,25 @@ def read_jsonl(
     type: str | type[Message],
     *,
     validate: bool = True,
-    max_frame_bytes: int = MAX_FRAME_BYTES,
+    max_frame_bytes: int | None = None,
+    limits: Limits | None = None,
     on_bad: OnBad | None = None,
     count: StreamCount | None = None,
 ) -> Iterator[Message]:
     """Read the messages of a JSON lines stream; blank lines are skipped.
 
     The arguments are those of `read_delimited`. Errors have the line as their position. The end of
-    a bad line can always be found, so with ``on_bad`` only corrupt compressed data raises an error.
+    a bad line can be found, so with ``on_bad`` only corrupt compressed data and limits that end the
+    stream raise an error.
 
     Raises:
-        StreamError: A record is bad and there is no ``on_bad``, or compressed data is corrupt.
+        StreamError: A record is bad and there is no ``on_bad``, compressed data is corrupt, or the
+            stream is over a limit.
         OSError: The file cannot be read.
     """
     reader = json_reader(message_type(type), validate=validate)
-    batches = batches_of(file, split_lines, max_frame_bytes)
-    return decode_batches(batches, reader, on_bad, count)
+    limits = stream_limits(limits, max_frame_bytes)
+    return read_records(file, split_lines, reader, limits, on_bad, count)
 
 
 def write_jsonl(file: StreamFile, messages: Iterable[Message]) -> int:
@@ -94,28 +103,55 @@ def json_record(message: Message) -> bytes:
     return to_json(message).encode() + b"\n"
 
 
-def split_lines(source: Source, max_frame_bytes: int) -> Iterator[Batch]:
+def split_lines(source: Source, limits: Limits) -> Iterator[Batch]:
     """Split a stream into the lines that are not blank.
 
     Raises:
-        StreamError: Compressed data is corrupt.
+        StreamError: Compressed data is corrupt, or a limit ends the stream.
     """
-    record = line = offset = 0
-    while True:
-        data = read_bytes(source.readline, max_frame_bytes + 1, record, offset)
-        if not data:
-            return
+    most = limits.max_frame_bytes
+    record = line = offset = blank = 0
+    data = read_bytes(source.readline, most + 1, record, offset)
+    while data:
         line += 1
         size = len(data)
-        if len(data.removesuffix(b"\n")) > max_frame_bytes:
-            problem = f"the line is over the limit of {max_frame_bytes} bytes"
+        following = None
+        if len(data.removesuffix(b"\n")) > most:
+            if not data.endswith(b"\n"):
+                size += _skip_line(source, limits, record, offset)
+            problem = f"the line is over the limit of {most} bytes (max_frame_bytes)"
             yield Batch(offset, 0, b"", [b""], size, line, problem)
-            while data and not data.endswith(b"\n"):
-                data = read_bytes(source.readline, CHUNK_BYTES, record, offset)
-                size += len(data)
-            record += 1
+            record, blank = record + 1, 0
         elif data.strip():
+            if not data.endswith(b"\n") and not _is_json(data):
+                # If compressed data is truncated, so is its last line: one error is enough.
+                following = read_bytes(source.readline, most + 1, record, offset)
             # Without the line break, so that an error at the end has a position on this line.
             yield Batch(offset, 0, b"", [data.rstrip(b"\r\n")], size, line)
-            record += 1
+            record, blank = record + 1, 0
+        else:
+            blank += 1
+            check_empty_run(blank, "blank lines", limits, record, offset)
         offset += size
+        if following is None:
+            following = read_bytes(source.readline, most + 1, record, offset)
+        data = following
+
+
+def _skip_line(source: Source, limits: Limits, record: int, offset: int) -> int:
+    """Skip the rest of a line, and return the number of its bytes."""
+    skipped = 0
+    while part := read_bytes(source.readline, CHUNK_BYTES, record, offset):
+        skipped += len(part)
+        check_skipped(skipped, limits, record, offset)
+        if part.endswith(b"\n"):
+            break
+    return skipped
+
+
+def _is_json(data: bytes) -> bool:
+    try:
+        orjson.loads(data)
+    except orjson.JSONDecodeError:
+        return False
+    return True

@@ -7,7 +7,8 @@ records and reports the bad ones.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from operator import length_hint
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -15,6 +16,7 @@ from google.protobuf.unknown_fields import UnknownFieldSet
 
 from crucible_ir.errors import DecodeError, Error, Position, ValidationError
 from crucible_ir.schema.unknown_fields import reject_own_unreadable
+from crucible_ir.serialization.limits import LimitError, Limits, read_within
 from crucible_ir.serialization.streams.compression import (
     CorruptCompressionError,
     open_source,
@@ -119,6 +121,11 @@ class Batch(NamedTuple):
     line: int = 0
     problem: str = ""
 
+    def first(self, count: int) -> Batch:
+        """Return a batch of the first records."""
+        end = self.ends()[count - 1] if count else self.start
+        return self._replace(records=self.records[:count], end=end)
+
     def ends(self) -> list[int]:
         """Return the offset in the buffer after each record."""
         ends = []
@@ -159,12 +166,38 @@ def _never(_: object) -> bool:
     return False
 
 
-def batches_of(
-    file: StreamFile, split: Callable[[Source, int], Iterator[Batch]], max_frame_bytes: int
+def stream_limits(limits: Limits | None, max_frame_bytes: int | None) -> Limits:
+    """Return the limits of a reader, given the arguments of `read_delimited`."""
+    limits = limits or Limits()
+    return limits if max_frame_bytes is None else replace(limits, max_frame_bytes=max_frame_bytes)
+
+
+def read_records(
+    file: StreamFile,
+    split: Callable[[Source, Limits], Iterator[Batch]],
+    reader: RecordReader,
+    limits: Limits,
+    on_bad: OnBad | None,
+    count: StreamCount | None,
+) -> Iterator[Message]:
+    """Open a stream and yield its messages; arguments and errors as in `read_delimited`."""
+    batches = _batches(file, split, limits)
+    return decode_batches(batches, within_limits(reader, limits), on_bad, count)
+
+
+def _batches(
+    file: StreamFile, split: Callable[[Source, Limits], Iterator[Batch]], limits: Limits
 ) -> Iterator[Batch]:
-    """Open a stream and yield its records in batches."""
-    with open_source(file) as source:
-        yield from split(source, max_frame_bytes)
+    with open_source(file, limits.max_expansion) as source:
+        yield from split(source, limits)
+
+
+def within_limits(reader: RecordReader, limits: Limits) -> RecordReader:
+    """Return a reader that also checks the limits on the content of messages."""
+    if not limits.limit_content:
+        return reader
+    within = partial(read_within, limits, reader.decode)
+    return RecordReader(within, always, within)
 
 
 def decode_batches(
@@ -270,12 +303,37 @@ def read_bytes(read: Callable[[int], bytes], size: int, record: int, offset: int
     """Read from a source with one of its methods.
 
     Raises:
-        StreamError: Compressed data is corrupt.
+        StreamError: Compressed data is corrupt, or expands too far.
     """
     try:
         return read(size)
-    except CorruptCompressionError as error:
+    except (CorruptCompressionError, LimitError) as error:
         raise end_of_stream(error.reason, record, offset) from None
+
+
+def check_empty_run(run: int, kind: str, limits: Limits, record: int, offset: int) -> None:
+    """Check the number of consecutive empty records or blank lines.
+
+    Raises:
+        StreamError: It is over the limit.
+    """
+    most = limits.max_empty_records
+    if run > most:
+        error = LimitError(f"a run of {run} {kind}", "max_empty_records", most)
+        raise end_of_stream(error.reason, record, offset)
+
+
+def check_skipped(skipped: int, limits: Limits, record: int, offset: int) -> None:
+    """Check the number of bytes that are skipped of a record over the limit.
+
+    Raises:
+        StreamError: It is over the limit.
+    """
+    most = limits.max_skipped_bytes
+    if skipped > most:
+        subject = f"the part of a record to skip, {skipped} bytes,"
+        error = LimitError(subject, "max_skipped_bytes", most)
+        raise end_of_stream(error.reason, record, offset)
 
 
 def end_of_stream(reason: str, record: int, offset: int) -> StreamError:

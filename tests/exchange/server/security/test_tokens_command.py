@@ -55,6 +55,13 @@ def test_duration_counts_from_now(given: str, seconds: int) -> None:
     )
 
 
+@pytest.mark.parametrize("given", ["2100-01-01T00:00:00Z", "2100-01-01 00:00:00z"])
+def test_timestamp_is_rfc_3339(given: str) -> None:
+    assert run("tokens", "create", "one", "--expires", given).status == 0
+    (token,) = TokenFile("tokens.json").read().values()
+    assert token.expires == datetime(2100, 1, 1, tzinfo=UTC)
+
+
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [

@@ -39,7 +39,7 @@ def _timestamp(
     if value is None:
         return None
     try:
-        timestamp = datetime.fromisoformat(value)
+        timestamp = datetime.fromisoformat(value.upper())
     except ValueError:
         reason = f'expected a timestamp such as 2025-12-26T12:00:00Z, got "{value}"'
         raise click.BadParameter(reason, context, parameter) from None

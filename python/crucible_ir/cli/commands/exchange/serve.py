@@ -90,6 +90,12 @@ _OPTIONS = (
         help="The most bytes of requests in memory at a time.",
     ),
     click.option(
+        "--max-validation-bytes",
+        type=click.IntRange(2**20),
+        metavar="N",
+        help="The most memory of calls that validate or convert at a time, by an estimate.",
+    ),
+    click.option(
         "--max-calls",
         type=click.IntRange(1),
         metavar="N",
@@ -260,6 +266,7 @@ def _settings(given: dict[str, Any]) -> Settings:
             {
                 "heartbeat_seconds": given["heartbeat"],
                 "slow_consumer_seconds": given["slow_consumer"],
+                "validation_bytes": given["max_validation_bytes"],
                 "history_seconds": None if history is None else history.total_seconds(),
             }
         )

@@ -57,7 +57,7 @@ def _expiry(now: datetime, text: str) -> datetime | None:
     """Parse a duration from now or a timestamp; return ``None`` if the text is neither."""
     try:
         duration = parse_duration(text)
-        return datetime.fromisoformat(text) if duration is None else now + duration
+        return datetime.fromisoformat(text.upper()) if duration is None else now + duration
     except (ValueError, OverflowError):
         return None
 

@@ -18,6 +18,7 @@ from crucible_ir.exchange.server.services.feedback_service import FeedbackServic
 from crucible_ir.exchange.server.services.ingest_batches import ReceivedBatch
 from crucible_ir.exchange.server.services.retention import Retention
 from crucible_ir.exchange.server.services.validation_service import ValidationService
+from crucible_ir.exchange.server.services.workers import Workers
 from crucible_ir.exchange.store import Store
 from crucible_ir.exchange.v1 import (
     exchange_service_pb2,
@@ -103,6 +104,7 @@ class Services:
         self._draining = Draining()
         self._broadcaster = ChangeBroadcaster(store, self._settings)
         self._retention = Retention(store, self._settings)
+        self._workers = Workers(self._settings.validation_bytes)
 
     def register(self, server: grpc.aio.Server) -> None:
         """Add every service to a server, whose last interceptor must be `ValidationInterceptor`."""
@@ -114,7 +116,7 @@ class Services:
             FeedbackService(self._store, self._settings, self._draining), server
         )
         validation_service_pb2_grpc.add_ValidationServiceServicer_to_server(
-            ValidationService(), server
+            ValidationService(self._workers), server
         )
 
     async def start(self) -> None:
@@ -130,3 +132,4 @@ class Services:
         """Stop background tasks; call it after the server has stopped."""
         await self._retention.close()
         await self._broadcaster.close()
+        self._workers.close()

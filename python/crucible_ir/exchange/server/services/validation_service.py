@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from crucible_ir.errors import DecodeError, EncodeError, Violation
 from crucible_ir.exchange import v1
 from crucible_ir.exchange.server.rpc import trailers
 from crucible_ir.exchange.server.rpc.errors import RpcError, field_violation, invalid_argument
 from crucible_ir.exchange.server.services.conversions import violation_messages
+from crucible_ir.exchange.server.services.memory_cost import MAX_TEXT_LENGTH, memory_cost
+from crucible_ir.exchange.server.services.workers import Workers
 from crucible_ir.exchange.v1.validation_service_pb2_grpc import ValidationServiceServicer
 from crucible_ir.linting import LintFinding, lint
 from crucible_ir.paths import parse_path
 from crucible_ir.schema import vocabulary
 from crucible_ir.schema.types import UnknownTypeError, message_type
 from crucible_ir.serialization.formats import FORMATS, Format
+from crucible_ir.serialization.text import to_text
 from crucible_ir.validation.check import ensure_valid, violations
 
 if TYPE_CHECKING:
@@ -28,17 +31,35 @@ _FORMATS = {
     for number, name in vocabulary.names(v1.Form.DESCRIPTOR).items()
 }
 
+#: The size of contents from which estimating their memory would delay other calls.
+_LARGE_BYTES: Final = 64 * 1024
+
 
 class ValidationService(ValidationServiceServicer):
-    """Implements ``crucible_ir.exchange.v1.ValidationService``, which needs no store."""
+    """Implements ``crucible_ir.exchange.v1.ValidationService``, which needs no store.
+
+    Args:
+        workers: The threads for its work.
+    """
+
+    def __init__(self, workers: Workers) -> None:
+        self._workers = workers
 
     async def Validate(self, request: v1.ValidateRequest, context: Context) -> v1.ValidateResponse:
         """Check whether bytes are a valid message, and lint it."""
-        return await asyncio.to_thread(_validate, request)
+        cost = await _cost(request.content, request.form)
+        return await self._workers.run(_validate, request, cost)
 
     async def Convert(self, request: v1.ConvertRequest, context: Context) -> v1.ConvertResponse:
         """Convert a message to another format."""
-        return await asyncio.to_thread(_convert, request)
+        cost = await _cost(request.content, request.source_form, request.target_form)
+        return await self._workers.run(_convert, request, cost)
+
+
+async def _cost(content: bytes, form: v1.Form, target: v1.Form | None = None) -> int:
+    if len(content) < _LARGE_BYTES:
+        return memory_cost(content, form, target)
+    return await asyncio.to_thread(memory_cost, content, form, target)
 
 
 def _validate(request: v1.ValidateRequest) -> v1.ValidateResponse:
@@ -72,9 +93,13 @@ def _convert(request: v1.ConvertRequest) -> v1.ConvertResponse:
     if not request.allow_invalid:
         ensure_valid(message)
     try:
-        return v1.ConvertResponse(content=target.write(message, None))
+        if target is FORMATS["text"]:
+            content = to_text(message, max_length=MAX_TEXT_LENGTH).encode()
+        else:
+            content = target.write(message, None)
     except EncodeError as error:
         raise _invalid_content("content.writable", [error]) from error
+    return v1.ConvertResponse(content=content)
 
 
 def _check_type(name: str) -> None:

@@ -1,15 +1,15 @@
 //! Reads payloads and says everything about them that the harness compares.
 
-use interop::DESCRIPTORS;
-use interop::crucible_ir::conformance::v1::{
+use prost::Message;
+use prost_protovalidate::{Error, Validator};
+use prost_reflect::{DynamicMessage, MessageDescriptor, Value};
+use service::DESCRIPTORS;
+use service::crucible_ir::conformance::v1::{
     BrokenRule, BrokenRules, EvaluateRequest, EvaluateResponse, Evaluation,
     evaluate_request::Payload,
     evaluate_response::Outcome,
     evaluation::{DigestOutcome, JsonOutcome, RulesOutcome},
 };
-use prost::Message;
-use prost_protovalidate::{Error, Validator};
-use prost_reflect::{DynamicMessage, MessageDescriptor, Value};
 use sha2::{Digest, Sha256};
 
 #[derive(Default)]

@@ -4,10 +4,10 @@ mod evaluation;
 
 use std::io::{self, Read, Write};
 
-use interop::crucible_ir::conformance::v1::{
+use prost::Message;
+use service::crucible_ir::conformance::v1::{
     Aspect, DescribeResponse, Request, Response, request, response,
 };
-use prost::Message;
 
 use crate::evaluation::Evaluator;
 

@@ -1,0 +1,134 @@
+"""JSON Schema and the readers of ProtoJSON differ only as docs/json.md says."""
+
+from __future__ import annotations
+
+import json
+import re
+from functools import cache
+from random import Random
+from typing import Any
+
+import pytest
+from effort import examples
+from hypothesis import given
+from hypothesis import strategies as st
+from json_documents import changed_documents, documents, findings
+from jsonschema import Draft202012Validator
+from pages import ROOT, table
+
+import crucible_ir as ir
+from crucible_ir.schema.json_schema import json_schema
+
+PAGE = (ROOT / "docs" / "json.md").read_text(encoding="utf-8")
+ROWS = table(PAGE, "a reader also rejects")
+
+#: The documents that the page abbreviates.
+ABBREVIATIONS = {"[[…]]": "[" * 60 + "]" * 60, "é…": "é" * 257}
+
+#: The one value that only the schema rejects.
+ROUNDED_UP = "9223372036854775807.0"
+
+#: What the reader says about which value, by the row of the page: `findings` has the format.
+REASONS = {
+    "a duplicate key": r"^duplicate key",
+    "a bare `NaN` or `Infinity`": r"^not JSON: -?(NaN|Infinity) without quotes",
+    "an unpaired surrogate": r"unpaired surrogate",
+    "an integer field that is a fraction as a decimal": r"^expected an integer, .* at whole double",
+    "a number in quotes that is out of range, no integer, longer than 64 characters or against a"
+    " rule": r'^(.* out of range|expected an integer|(double|int32)\.[a-z_]+).* at "-?[0-9.eE+-]+"',
+    "in opaque JSON, an integer beyond ±2^53 or a number beyond the range of doubles": (
+        r"beyond 2\^53, the limit of exact integers in opaque JSON|in opaque JSON must be finite"
+    ),
+    "nesting beyond the limit": r"^nested deeper",
+    "a day that the month does not have": r"day is out of range for month",
+    "a timestamp outside the years 1 to 9999 in UTC": r"is outside the years 1 to 9999",
+    "a line feed after a number, a timestamp or a version": r'at "[^"]*[^\\]\\n"',
+    "a string of too many bytes": r"^string\.max_bytes at",
+    "a rule in CEL": (r"^(generation_options\.json_schema_required|message\.content_required) at"),
+}
+
+
+@cache
+def validator(name: str) -> Any:
+    return Draft202012Validator(json_schema(ir.MESSAGE_TYPES[name]))
+
+
+def schema_accepts(name: str, text: str) -> bool:
+    try:
+        document = json.loads(text)
+    except json.JSONDecodeError:
+        return False
+    return bool(validator(name).is_valid(document))
+
+
+def check(name: str, text: str) -> None:
+    """Check that the verdicts on a document agree, or differ as a row of the page says."""
+    found = findings(name, text)
+    if not schema_accepts(name, text):
+        assert found or ROUNDED_UP in text, text
+        return
+    for finding in found:
+        assert any(re.search(pattern, finding) for pattern in REASONS.values()), (text, finding)
+
+
+@pytest.mark.parametrize("name", ir.MESSAGE_TYPES)
+def test_every_value_in_every_field_gets_the_same_verdict(name: str) -> None:
+    every = list(documents(name))
+    for text in Random(name).sample(every, examples(len(every))):
+        check(name, text)
+
+
+@pytest.mark.parametrize("name", ir.MESSAGE_TYPES)
+@given(data=st.data())
+def test_changed_documents_get_the_same_verdict(name: str, data: st.DataObject) -> None:
+    check(name, data.draw(changed_documents(name)))
+
+
+@pytest.mark.parametrize(("what", "example"), [row[:2] for row in ROWS], ids=[r[0] for r in ROWS])
+def test_the_verdicts_differ_as_the_page_says(what: str, example: str) -> None:
+    found = re.fullmatch(r"`(\w+)` `(.*)`", example)
+    assert found is not None
+    name, text = found.groups()
+    for short, full in ABBREVIATIONS.items():
+        text = text.replace(short, full)
+    assert schema_accepts(name, text)
+    [finding] = findings(name, text)
+    assert re.search(REASONS[what], finding)
+
+
+def test_the_page_lists_every_difference() -> None:
+    assert [row[0] for row in ROWS] == list(REASONS)
+
+
+def test_only_the_schema_rejects_a_number_that_parsers_round_up() -> None:
+    text = f'{{"seed": {ROUNDED_UP}}}'
+    assert not schema_accepts("GenerationOptions", text)
+    assert findings("GenerationOptions", text) == []
+    assert f"except `{ROUNDED_UP}`" in " ".join(PAGE.split())
+
+
+@pytest.mark.parametrize("name", ir.MESSAGE_TYPES)
+def test_yaml_is_read_alike_except_for_timestamps(name: str) -> None:
+    # An unquoted NaN is a string in YAML.
+    every = [text for text in documents(name) if not re.search(r"[:\[] ?-?(NaN|Infinity)", text)]
+    for text in Random(name).sample(every, min(len(every), examples(300))):
+        if not is_yaml(name, text):
+            assert findings(name, text), text
+        elif findings(name, text):
+            assert re.search(r'"2000-01-01[Tt ]00:00:00[Zz]"', text), text
+
+
+def test_only_yaml_accepts_every_spelling_of_a_timestamp() -> None:
+    [timestamp] = re.findall(r"timestamps such as\s+`(.*)`", PAGE)
+    text = f'{{"id": "e", "timestamp": "{timestamp}"}}'
+    assert not schema_accepts("FeedbackEvent", text)
+    assert findings("FeedbackEvent", text)
+    assert is_yaml("FeedbackEvent", text)
+
+
+def is_yaml(name: str, text: str) -> bool:
+    try:
+        ir.from_yaml(text, name)
+    except ir.Error:
+        return False
+    return True
