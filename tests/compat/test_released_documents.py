@@ -75,7 +75,23 @@ def test_crucible_json_decodes_to_a_message_with_the_same_digest(
     for document in of_type(image, type_name):
         if document.crucible_json is not None:
             read = ir.from_crucible_json(document.crucible_json, type_name)
+            set_empty_objects(read, json.loads(document.crucible_json))
             assert ir.digest(read) == document.crucible_digest, document.name
+
+
+def set_empty_objects(message: Message, document: object) -> None:
+    """Set the opaque fields that are ``{}`` in a document, as releases before 0.3.0 read them.
+
+    Crucible JSON is bound to the Elixir package, which writes some of them for unset fields.
+    """
+    for key, value in document.items() if isinstance(document, dict) else ():
+        field = message.DESCRIPTOR.fields_by_name.get(key)
+        if field is None or field.message_type is None or field.is_repeated:
+            continue
+        if value == {} and field.message_type.name == "Struct":
+            getattr(message, key).SetInParent()
+        elif value and field.message_type.file.package == PACKAGE:
+            set_empty_objects(getattr(message, key), value)
 
 
 @pytest.mark.parametrize(("image", "type_name"), cases())
@@ -86,7 +102,20 @@ def test_this_version_writes_the_same_documents(image: Path, type_name: str) -> 
         if document.crucible_json is not None:
             read = ir.from_crucible_json(document.crucible_json, type_name)
             written = json.loads(ir.to_crucible_json(read))
-            assert contains(written, json.loads(document.crucible_json)), document.name
+            recorded = without_empty(json.loads(document.crucible_json))
+            assert contains(written, recorded), document.name
+
+
+def without_empty(value: object) -> object:
+    """Return a JSON value without the keys of null, ``[]`` and ``{}``.
+
+    How Crucible JSON writes what is unset or empty is bound to the Elixir package.
+    """
+    if isinstance(value, list):
+        return [without_empty(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    return {key: without_empty(item) for key, item in value.items() if item not in (None, [], {})}
 
 
 def contains(written: Any, recorded: Any) -> bool:

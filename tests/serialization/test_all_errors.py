@@ -52,13 +52,13 @@ def test_yaml_reports_the_same_mistakes() -> None:
 
 
 def test_crucible_json_reports_all_mistakes() -> None:
-    text = '{"role": "nobody", "content": [{"type": "text", "text": 1}, {"type": "x"}], "name": []}'
+    text = '{"role": "nobody", "content": [{"type": "text", "text": 1}, {"type": "txt"}], "name": []}'
     with pytest.raises(ir.DecodeError) as caught:
         ir.from_crucible_json(text, "Message")
     assert [each.path for each in caught.value.errors] == [
         "role",
         "content[0].text",
-        "content[1]",
+        "content[1].type",
         "name",
     ]
 

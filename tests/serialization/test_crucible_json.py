@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
+import re
 from typing import Any
 
 import pytest
 from effort import examples
+from google.protobuf import json_format
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 from google.protobuf.struct_pb2 import ListValue, Struct, Value
@@ -18,6 +21,7 @@ from message_strategies import messages
 
 import crucible_ir as ir
 from crucible_ir import v1
+from crucible_ir.schema.fields import describe_field
 from crucible_ir.schema.types import descriptor_of, document_members
 from crucible_ir.schema.walk import walk
 
@@ -35,34 +39,58 @@ def error_of(text: str, type_: str) -> str:
     return str(caught.value)
 
 
+def opaque(value: dict[str, Any]) -> Struct:
+    """Return a JSON object as opaque JSON."""
+    return json_format.ParseDict(value, Struct())
+
+
 def struct(**numbers: float) -> Struct:
     return Struct(fields={key: Value(number_value=number) for key, number in numbers.items()})
 
 
-#: The text of a message without set fields: every key, in the order of the schema.
+#: The text of a message without set fields, as the Elixir structs are without them: the keys are
+#: in the order of the schema.
 EMPTY = {
     "StageDef": '{"name":"","module":null,"options":null,"enabled":null}',
     "OutputSpec": '{"name":"","formats":[],"sink":null,"options":null}',
     "Ensemble": (
-        '{"strategy":null,"execution_mode":null,"models":[],"weights":{},"min_agreement":null,'
+        '{"strategy":null,"execution_mode":null,"models":null,"weights":null,"min_agreement":null,'
         '"timeout_ms":null,"options":null}'
     ),
-    "Message": '{"role":null,"content":null,"name":null,"tool_calls":[],"tool_call_id":null}',
-    "ToolCall": '{"id":null,"name":"","arguments":null}',
-    "MetricsSnapshot": "{}",
+    "Prompt": (
+        '{"messages":[],"system":null,"tools":null,"tool_choice":null,"options":null,'
+        '"request_id":null,"trace_id":null,"metadata":{}}'
+    ),
+    "Completion": (
+        '{"choices":[],"model":null,"usage":null,"latency_ms":null,"time_to_first_token_ms":null,'
+        '"request_id":null,"trace_id":null,"raw_response":null,"metadata":{}}'
+    ),
+    "Guardrail": (
+        '{"profiles":[],"prompt_injection_detection":null,"jailbreak_detection":null,'
+        '"pii_detection":null,"pii_redaction":null,"content_moderation":null,'
+        '"fail_on_detection":null,"options":null}'
+    ),
+    **dict.fromkeys(
+        [
+            *("Message", "ImageContent", "AudioContent", "ToolResultContent", "ToolCall", "Choice"),
+            *("Usage", "Thinking", "MetricsSnapshot"),
+            # Newer than 0.2
+            *("Reasoning", "FileContent", "EvaluationResult", "MetricResult", "Artifact"),
+        ],
+        "{}",
+    ),
     "FeedbackEvent": (
         '{"id":"","deployment_id":null,"model_version":null,"input":null,"output":null,'
         '"feedback_type":null,"feedback_value":null,"user_id":null,"session_id":null,'
         '"latency_ms":null,"timestamp":null,"metadata":null}'
     ),
     # Members of a oneof that is not an open vocabulary have a key only if they are set.
-    "ImageContent": '{"media_type":null}',
     "Document": '{"ir_version":"","producer_name":null,"producer_version":null}',
 }
 
 
 @pytest.mark.parametrize(("type_", "text"), EMPTY.items(), ids=EMPTY)
-def test_writes_every_key_null_or_empty_when_unset(type_: str, text: str) -> None:
+def test_writes_what_is_unset_as_the_elixir_structs_do(type_: str, text: str) -> None:
     assert ir.to_crucible_json(ir.MESSAGE_TYPES[type_]()) == text
 
 
@@ -150,8 +178,68 @@ WRITTEN: list[tuple[Message, str, str]] = [
             )
         ),
         "content",
-        '[{"type":"image","url":"u","media_type":null},{"type":"audio","url":"a","format":null},'
-        '{"type":"tool_result","tool_call_id":"c","content":null}]',
+        '[{"type":"image","url":"u"},{"type":"audio","url":"a"},'
+        '{"type":"tool_result","tool_call_id":"c"}]',
+    ),
+    (
+        v1.Message(
+            parts=v1.ContentParts(
+                parts=[
+                    v1.ContentPart(
+                        reasoning=v1.Reasoning(id="r", text="hm", encrypted="e"), signature="s"
+                    ),
+                    v1.ContentPart(text="hi", metadata=struct(a=1)),
+                    v1.ContentPart(file=v1.FileContent(file_id="f", name="n")),
+                    v1.ContentPart(
+                        tool_result=v1.ToolResultContent(
+                            tool_call_id="c", is_error=False, parts=[v1.ContentPart(text="no")]
+                        )
+                    ),
+                    v1.ContentPart(other=opaque({"type": "search_result", "n": [1], "text": None})),
+                ]
+            )
+        ),
+        "content",
+        '[{"type":"reasoning","id":"r","text":"hm","encrypted":"e","signature":"s"},'
+        '{"type":"text","text":"hi","metadata":{"a":1}},'
+        '{"type":"file","file_id":"f","name":"n"},'
+        '{"type":"tool_result","tool_call_id":"c","is_error":false,'
+        '"parts":[{"type":"text","text":"no"}]},'
+        '{"type":"search_result","n":[1],"text":null}]',
+    ),
+    # Pairs: numbers in the map of doubles, all else in the field beside it
+    (
+        v1.ModelVersion(
+            metrics={"loss": 1.0, "f1": math.nan}, other_metrics=opaque({"note": "ok", "cm": [[1]]})
+        ),
+        "metrics",
+        '{"loss":1,"f1":"NaN","note":"ok","cm":[[1]]}',
+    ),
+    (v1.ModelVersion(other_metrics=opaque({"a": None})), "metrics", '{"a":null}'),
+    (v1.ModelVersion(other_metrics=Struct()), "metrics", "{}"),
+    (
+        v1.TrainingRun(
+            metrics_history=[
+                v1.MetricsSnapshot(
+                    step=10,
+                    epoch=0.5,
+                    time=Timestamp(seconds=946684800),
+                    values={"loss": 1.0},
+                    other_values=opaque({"note": "ok", "lr": None}),
+                ),
+                # These are not the values of the fields of these names, and stay metrics.
+                v1.MetricsSnapshot(
+                    values={"step": -1.0, "epoch": -0.5, "time": 3.5},
+                    other_values=opaque({"a": {}}),
+                ),
+                v1.MetricsSnapshot(other_values=opaque({"step": "x", "epoch": [], "time": "noon"})),
+                v1.MetricsSnapshot(epoch=2.0),
+            ]
+        ),
+        "metrics_history",
+        '[{"step":10,"epoch":0.5,"time":"2000-01-01T00:00:00Z","loss":1,"note":"ok","lr":null},'
+        '{"step":-1,"epoch":-0.5,"time":3.5,"a":{}},{"step":"x","epoch":[],"time":"noon"},'
+        '{"epoch":2}]',
     ),
     (v1.ToolCall(map=struct(by=2)), "arguments", '{"by":2}'),
     (v1.ToolCall(map=Struct()), "arguments", "{}"),
@@ -183,7 +271,77 @@ EXACT_TEXT: list[tuple[Message, str, str]] = [
     (v1.FeedbackEvent(feedback_value=Value(number_value=5)), "feedback_value", "5"),
     (v1.FeedbackEvent(feedback_value=Value(list_value=ListValue())), "feedback_value", "[]"),
     (v1.FeedbackEvent(feedback_value=NULL), "feedback_value", "null"),
+    # An integer is the step; a number with a point is a metric of that name.
+    (
+        v1.TrainingRun(metrics_history=[v1.MetricsSnapshot(step=3)]),
+        "metrics_history",
+        '[{"step":3}]',
+    ),
+    (
+        v1.TrainingRun(metrics_history=[v1.MetricsSnapshot(values={"step": 3})]),
+        "metrics_history",
+        '[{"step":3.0}]',
+    ),
+    (
+        v1.TrainingRun(metrics_history=[v1.MetricsSnapshot(epoch=3)]),
+        "metrics_history",
+        '[{"epoch":3}]',
+    ),
 ]
+
+
+#: New fields, each with its key when it is set. No key is written when it is not.
+NEW: list[tuple[Message, str, str]] = [
+    (v1.TrainingConfig(max_steps=3), "max_steps", "3"),
+    (
+        v1.TrainingConfig(
+            learning_rate_schedule=v1.LearningRateSchedule.LEARNING_RATE_SCHEDULE_COSINE
+        ),
+        "learning_rate_schedule",
+        '"cosine"',
+    ),
+    (v1.TrainingConfig(custom_learning_rate_schedule="wsd"), "learning_rate_schedule", '"wsd"'),
+    (v1.ModelVersion(tags=["a"]), "tags", '["a"]'),
+    (
+        v1.ModelVersion(artifacts=[v1.Artifact(uri="u", size_bytes=2**53 + 1)]),
+        "artifacts",
+        '[{"uri":"u","size_bytes":9007199254740993}]',
+    ),
+    (v1.ModelRef(aliases={"champion": "v1"}), "aliases", '{"champion":"v1"}'),
+    (v1.DeploymentStatus(metrics={"p50": 0.5}), "metrics", '{"p50":0.5}'),
+    (v1.DeploymentStatus(metadata=Struct()), "metadata", "{}"),
+    (v1.FeedbackEvent(choice_index=0), "choice_index", "0"),
+    (v1.FeedbackEvent(comment=""), "comment", '""'),
+    (v1.Message(refusal="no"), "refusal", '"no"'),
+    (v1.Choice(metadata=Struct()), "metadata", "{}"),
+    (
+        v1.Completion(created_at=Timestamp(seconds=946684800)),
+        "created_at",
+        '"2000-01-01T00:00:00Z"',
+    ),
+    (v1.EvaluationResult(model_version_id="v"), "model_version_id", '"v"'),
+]
+
+
+@pytest.mark.parametrize(
+    ("message", "key", "text"), NEW, ids=[f"{type(m).__name__}.{key}" for m, key, _ in NEW]
+)
+def test_writes_new_fields_only_when_they_are_set(message: Message, key: str, text: str) -> None:
+    assert f'"{key}":{text}' in ir.to_crucible_json(message)
+    assert key not in json.loads(ir.to_crucible_json(type(message)()))
+    assert read(ir.to_crucible_json(message), type(message).__name__) == message
+
+
+def test_no_new_field_has_a_key_when_it_is_unset() -> None:
+    for type_ in ir.MESSAGE_TYPES.values():
+        if type_ is not v1.ContentPart:
+            document = json.loads(ir.to_crucible_json(type_()))
+            new = {
+                field.name
+                for field in type_.DESCRIPTOR.fields
+                if describe_field(field).since is not None
+            }
+            assert isinstance(document, list) or document is None or not new & set(document)
 
 
 @pytest.mark.parametrize(
@@ -206,9 +364,7 @@ def test_writes_the_exact_text_of_integers_and_opaque_maps(
 
 
 def test_indents_by_the_given_number_of_spaces() -> None:
-    assert ir.to_crucible_json(v1.ToolCall(name="a"), indent=1) == (
-        '{\n "id": null,\n "name": "a",\n "arguments": null\n}'
-    )
+    assert ir.to_crucible_json(v1.ToolCall(name="a"), indent=1) == ('{\n "name": "a"\n}')
 
 
 #: Types, documents, and the fields that they set.
@@ -277,14 +433,77 @@ READ: list[tuple[str, str, dict[str, Any]]] = [
         '{"enabled": null, "options": {"a": null, "b": 1}}',
         {"options": Struct(fields={"a": NULL, "b": Value(number_value=1)})},
     ),
+    # An empty keyword list of Elixir is an empty object
+    ("StageDef", '{"enabled": null, "options": []}', {"options": Struct()}),
+    ("StageDef", '{"enabled": null, "options": {"a": []}}', {"options": opaque({"a": []})}),
+    ("Ensemble", '{"strategy": null, "execution_mode": null, "weights": []}', {}),
+    ("ModelVersion", '{"stage": null, "metrics": []}', {}),
+    ("ToolCall", '{"arguments": []}', {"map": Struct()}),
+    ("Prompt", '{"options": null, "tools": [[]]}', {"tools": [Struct()]}),
+    # Empty where an Elixir struct is empty by default, which is unset here
+    ("Prompt", '{"options": null, "metadata": {}}', {}),
+    ("Completion", '{"metadata": []}', {}),
+    ("GenerationOptions", '{"stream": null, "extended_thinking": null, "extra": {}}', {}),
+    # Pairs
     ("MetricsSnapshot", '{"a": 1, "b": "NaN"}', {"values": {"a": 1.0, "b": float("nan")}}),
     ("MetricsSnapshot", "{}", {}),
+    ("MetricsSnapshot", "[]", {}),
+    (
+        "MetricsSnapshot",
+        '{"a": true, "b": null, "c": "1", "d": 1e2, "e": {"f": []}}',
+        {
+            "values": {"d": 100.0},
+            "other_values": opaque({"a": True, "b": None, "c": "1", "e": {"f": []}}),
+        },
+    ),
+    (
+        "MetricsSnapshot",
+        '{"step": 5, "epoch": 1, "time": "2000-01-01T00:00:00Z"}',
+        {"step": 5, "epoch": 1.0, "time": Timestamp(seconds=946684800)},
+    ),
+    ("MetricsSnapshot", '{"step": 2147483647}', {"step": 2**31 - 1}),
+    ("MetricsSnapshot", '{"step": 2147483648}', {"values": {"step": 2.0**31}}),
+    ("MetricsSnapshot", '{"step": 5.0}', {"values": {"step": 5.0}}),
+    ("MetricsSnapshot", '{"step": 5e0}', {"values": {"step": 5.0}}),
+    ("MetricsSnapshot", '{"step": -1}', {"values": {"step": -1.0}}),
+    ("MetricsSnapshot", '{"step": "5"}', {"other_values": opaque({"step": "5"})}),
+    ("MetricsSnapshot", '{"step": true}', {"other_values": opaque({"step": True})}),
+    ("MetricsSnapshot", '{"step": null}', {"other_values": opaque({"step": None})}),
+    ("MetricsSnapshot", '{"epoch": 1.5e0}', {"epoch": 1.5}),
+    ("MetricsSnapshot", '{"epoch": -0.5}', {"values": {"epoch": -0.5}}),
+    ("MetricsSnapshot", '{"epoch": "NaN"}', {"values": {"epoch": float("nan")}}),
+    ("MetricsSnapshot", '{"time": 12.5}', {"values": {"time": 12.5}}),
+    ("MetricsSnapshot", '{"time": "noon"}', {"other_values": opaque({"time": "noon"})}),
+    ("ModelVersion", '{"stage": null, "metrics": {"a": 1}}', {"metrics": {"a": 1.0}}),
+    (
+        "ModelVersion",
+        '{"stage": null, "metrics": {"a": 1, "b": "x"}}',
+        {"metrics": {"a": 1.0}, "other_metrics": opaque({"b": "x"})},
+    ),
+    # Parts
+    (
+        "ContentPart",
+        '{"type": "reasoning", "signature": "s", "metadata": {"a": null}}',
+        {"reasoning": v1.Reasoning(), "signature": "s", "metadata": opaque({"a": None})},
+    ),
+    ("ContentPart", '{"type": "text", "text": "", "signature": null}', {"text": ""}),
+    (
+        "ContentPart",
+        '{"type": "file", "base64": "aGk=", "media_type": "text/plain"}',
+        {"file": v1.FileContent(base64=b"hi", media_type="text/plain")},
+    ),
+    (
+        "ContentPart",
+        '{"type": "video", "signature": 5, "url": []}',
+        {"other": opaque({"type": "video", "signature": 5, "url": []})},
+    ),
+    ("ContentPart", '{"type": "other"}', {"other": opaque({"type": "other"})}),
     (
         "TrainingRun",
         '{"status": null, "metrics_history": [{"a": "-Infinity"}, {}], "best_metrics": null}',
         {
             "metrics_history": [
-                v1.MetricsSnapshot(values={"a": -float("inf")}),
+                v1.MetricsSnapshot(values={"a": -math.inf}),
                 v1.MetricsSnapshot(),
             ]
         },
@@ -386,7 +605,8 @@ REJECTED = [
         '{"enabled": "true"}',
         "1:13: enabled: expected true or false, got the string 'true'; remove the quotes",
     ),
-    ("StageDef", '{"options": []}', "1:13: options: expected an object, got a list"),
+    ("StageDef", '{"options": [1]}', "1:13: options: expected an object, got a list"),
+    ("Prompt", '{"options": []}', "1:13: options: expected an object, got a list"),
     (
         "TrainingConfig",
         '{"epochs": "3"}',
@@ -428,8 +648,30 @@ REJECTED = [
     ),
     (
         "TrainingRun",
-        '{"metrics_history": [{"a": 1}, {"b": null}]}',
-        '1:38: metrics_history[1]["b"]: null is not allowed in a map',
+        '{"metrics_history": [{"a": 1}, {"b": 1e400}]}',
+        '1:38: metrics_history[1]["b"]: the number 1e400 is out of range; for infinity, write'
+        ' "Infinity"',
+    ),
+    (
+        "TrainingRun",
+        '{"metrics_history": [{"a": [9007199254740993]}]}',
+        '1:29: metrics_history[0]["a"][0]: the integer 9007199254740993 is beyond 2^53, the limit'
+        " of exact integers in opaque JSON; write it as a string",
+    ),
+    (
+        "TrainingRun",
+        '{"metrics_history": [5]}',
+        "1:22: metrics_history[0]: expected an object, got the number 5",
+    ),
+    (
+        "ModelVersion",
+        '{"metrics": 5}',
+        "1:13: metrics: expected an object, got the number 5",
+    ),
+    (
+        "ModelVersion",
+        '{"other_metrics": {}}',
+        '1:2: other_metrics: ModelVersion has no field "other_metrics"; did you mean "metrics"?',
     ),
     (
         "Ensemble",
@@ -456,14 +698,34 @@ REJECTED = [
     (
         "Prompt",
         '{"messages": [{"content": [{"text": "a"}]}]}',
-        "1:28: messages[0].content[0]: expected one of the types text, image, audio, tool_result,"
-        " got no type",
+        "1:28: messages[0].content[0].type: expected a type such as text, image, audio,"
+        " tool_result, reasoning, file, got no type",
     ),
     (
         "Prompt",
-        '{"messages": [{"content": [{"type": "video"}]}]}',
-        "1:28: messages[0].content[0]: expected one of the types text, image, audio, tool_result,"
-        " got the string 'video'",
+        '{"messages": [{"content": [{"type": 5}]}]}',
+        "1:37: messages[0].content[0].type: expected a type such as text, image, audio,"
+        " tool_result, reasoning, file, got the number 5",
+    ),
+    (
+        "Prompt",
+        '{"messages": [{"content": [{"type": "imgae"}]}]}',
+        '1:37: messages[0].content[0].type: unknown type "imgae"; did you mean "image"?',
+    ),
+    (
+        "Message",
+        '{"content": [{"type": "Tool-Result"}]}',
+        '1:23: content[0].type: unknown type "Tool-Result"; did you mean "tool_result"?',
+    ),
+    (
+        "Message",
+        '{"content": [{"type": "reasoning", "signatur": "x"}]}',
+        '1:36: content[0].signatur: Reasoning has no field "signatur"; did you mean "signature"?',
+    ),
+    (
+        "Message",
+        '{"content": [{"type": "text", "text": "", "signature": 5}]}',
+        "1:56: content[0].signature: expected a string, got the number 5; put it in quotes",
     ),
     (
         "Message",
@@ -473,7 +735,8 @@ REJECTED = [
     (
         "Message",
         '{"content": [{"type": "text", "url": "x"}]}',
-        '1:31: content[0].url: a text part has no field "url"',
+        '1:31: content[0].url: a text part has no field "url"\n'
+        "1:14: content[0].text: expected a string, got null",
     ),
     (
         "Message",
@@ -487,7 +750,7 @@ REJECTED = [
     ),
     (
         "ToolCall",
-        '{"arguments": []}',
+        '{"arguments": [1]}',
         "1:15: arguments: expected an object or a string, got a list",
     ),
     (
@@ -499,6 +762,11 @@ REJECTED = [
         "Prompt",
         '{"tool_choice": {"nam": "x"}}',
         '1:18: tool_choice.nam: a tool choice has no field "nam"; did you mean "name"?',
+    ),
+    (
+        "Prompt",
+        '{"tool_choice": {"name": 5}}',
+        "1:26: tool_choice.name: expected a string, got the number 5; put it in quotes",
     ),
     (
         "Prompt",
@@ -540,6 +808,44 @@ UNWRITABLE: list[tuple[Message, str]] = [
     (v1.StageDef(options=struct(a=float("nan"))), 'options["a"]'),
     (v1.FeedbackEvent(feedback_value=Value()), "feedback_value"),
     (v1.FeedbackEvent(timestamp=Timestamp(seconds=253402300800)), "timestamp"),
+    # A name in both fields of a pair, or a number in the field for all else
+    (v1.ModelVersion(metrics={"a": 1}, other_metrics=opaque({"a": "x"})), 'metrics["a"]'),
+    (v1.ModelVersion(other_metrics=opaque({"a": 1})), 'metrics["a"]'),
+    (v1.ModelVersion(other_metrics=opaque({"a": "Infinity"})), 'metrics["a"]'),
+    (v1.ModelVersion(other_metrics=struct(a=float("nan"))), 'metrics["a"]'),
+    *(
+        (v1.TrainingRun(metrics_history=[snapshot]), f"metrics_history[0]{path}")
+        for snapshot, path in [
+            (v1.MetricsSnapshot(values={"a": 1}, other_values=opaque({"a": "x"})), '["a"]'),
+            (v1.MetricsSnapshot(other_values=opaque({"a": 1})), '["a"]'),
+            # A name of a field that is set
+            (v1.MetricsSnapshot(step=1, values={"step": 1}), '["step"]'),
+            (v1.MetricsSnapshot(epoch=1, other_values=opaque({"epoch": "x"})), '["epoch"]'),
+            # A value that would be read as the field
+            (v1.MetricsSnapshot(values={"epoch": 1}), '["epoch"]'),
+            (
+                v1.MetricsSnapshot(other_values=opaque({"time": "2000-01-01T00:00:00Z"})),
+                '["time"]',
+            ),
+            # A value of the field that would be read as a metric
+            (v1.MetricsSnapshot(step=-1), ".step"),
+            (v1.MetricsSnapshot(epoch=-1), ".epoch"),
+            (v1.MetricsSnapshot(epoch=float("nan")), ".epoch"),
+            (v1.MetricsSnapshot(time=Timestamp(seconds=253402300800)), ".time"),
+        ]
+    ),
+    # Parts of another kind that would be read as one that the schema has, or not at all
+    *(
+        (v1.Message(parts=v1.ContentParts(parts=[part])), f"content[0].{path}")
+        for part, path in [
+            (v1.ContentPart(other=Struct()), "type"),
+            (v1.ContentPart(other=opaque({"type": 5})), "type"),
+            (v1.ContentPart(other=opaque({"type": "text", "text": "hi"})), "type"),
+            (v1.ContentPart(other=opaque({"type": "imgae"})), "type"),
+            (v1.ContentPart(other=opaque({"type": "video"}), signature="s"), "signature"),
+            (v1.ContentPart(text="hi", metadata=struct(a=float("inf"))), 'metadata["a"]'),
+        ]
+    ),
 ]
 
 
@@ -591,6 +897,8 @@ def normalized(message: Message) -> Message:
     - A custom name that is the short name of an enum value becomes that value.
     - A tool choice without a choice, or with the mode UNSPECIFIED, is unset.
     - The JSON value null as a feedback value is unset.
+    - An empty object is unset where the Elixir structs have one by default, and as the values of a
+      pair that are not numbers.
     - Unknown fields are lost (the messages here have none).
     """
     copy = type(message)()
@@ -603,7 +911,20 @@ def normalized(message: Message) -> Message:
                     inner.ClearField("tool_choice")
             case v1.FeedbackEvent(feedback_value=value) if value.HasField("null_value"):
                 inner.ClearField("feedback_value")
+        for name in EMPTY_IS_UNSET.get(type(inner), ()):
+            if inner.HasField(name) and not getattr(inner, name).fields:
+                inner.ClearField(name)
     return copy
+
+
+EMPTY_IS_UNSET: dict[type[Message], list[str]] = {
+    v1.Capabilities: ["metadata"],
+    v1.Completion: ["metadata"],
+    v1.Prompt: ["metadata"],
+    v1.GenerationOptions: ["extra"],
+    v1.ModelVersion: ["other_metrics"],
+    v1.MetricsSnapshot: ["other_values"],
+}
 
 
 def _merge_vocabularies(message: Message) -> None:
@@ -642,25 +963,65 @@ def short_names(field: FieldDescriptor) -> dict[str, int]:
     }
 
 
-def has_empty_part(message: Message) -> bool:
-    return any(
-        isinstance(inner, v1.ContentPart) and inner.WhichOneof("part") is None
-        for _, inner in walk(message)
-    )
+#: The reasons that a message of the property test cannot be written.
+UNWRITABLE_REASONS = (
+    "an empty content part has no type|a part of another kind|is both in|would be read as|is also"
+    " that of a field|Crucible JSON has no"
+)
 
 
 @pytest.mark.parametrize("type_", DOCUMENT_TYPES.values(), ids=DOCUMENT_TYPES)
 @settings(max_examples=examples(20))
 @given(data=st.data())
-def test_reads_back_a_normalized_message(type_: type[Message], data: st.DataObject) -> None:
+def test_reads_back_a_normalized_message_or_cannot_be_written(
+    type_: type[Message], data: st.DataObject
+) -> None:
     message = data.draw(messages(type_, named_enums=True))
-    if has_empty_part(message):
-        with pytest.raises(ir.EncodeError, match="an empty content part has no type"):
-            ir.to_crucible_json(message)
+    try:
+        text = ir.to_crucible_json(message)
+    except ir.EncodeError as error:
+        assert error.path
+        assert re.search(UNWRITABLE_REASONS, str(error))
         return
-    text = ir.to_crucible_json(message)
     assert ir.from_crucible_json(text, type_, validate=False) == normalized(message)
     assert ir.from_crucible_json(text.encode(), type_, validate=False) == normalized(message)
+
+
+#: Names and values at the borders between the fields of a snapshot.
+SNAPSHOT_NAMES = st.sampled_from(["step", "epoch", "time", "loss", "values"])
+SNAPSHOT_NUMBERS = st.sampled_from([0.0, -0.0, 1.0, -1.0, 0.5, 2.0**31, 2.0**53, 1e22, math.inf])
+SNAPSHOT_OTHERS: st.SearchStrategy[Any] = st.sampled_from(
+    [None, True, "x", "", "NaN", "2000-01-01T00:00:00Z", "2000-01-01", [], {}, {"step": 1}, 1.0]
+)
+
+
+@settings(max_examples=examples(300))
+@given(
+    values=st.dictionaries(SNAPSHOT_NAMES, SNAPSHOT_NUMBERS, max_size=3),
+    others=st.dictionaries(SNAPSHOT_NAMES, SNAPSHOT_OTHERS, max_size=3),
+    step=st.none() | st.sampled_from([0, 1, -1, 2**31 - 1]),
+    epoch=st.none() | SNAPSHOT_NUMBERS,
+    time=st.none() | st.sampled_from([0, 253402300799, 253402300800]),
+)
+def test_each_snapshot_is_read_back_or_cannot_be_written(
+    values: dict[str, float],
+    others: dict[str, Any],
+    step: int | None,
+    epoch: float | None,
+    time: int | None,
+) -> None:
+    snapshot = v1.MetricsSnapshot(values=values, step=step, epoch=epoch)
+    if others:
+        snapshot.other_values.CopyFrom(opaque(others))
+    if time is not None:
+        snapshot.time.seconds = time
+    try:
+        text = ir.to_crucible_json(v1.TrainingRun(metrics_history=[snapshot]))
+    except ir.EncodeError as error:
+        assert error.path.startswith("metrics_history[0]")
+        return
+    back = ir.from_crucible_json(text, v1.TrainingRun, validate=False)
+    assert back.metrics_history[0] == snapshot
 
 
 def test_the_differences_after_reading_back_are_those_of_the_specification() -> None:
@@ -680,6 +1041,7 @@ def test_the_differences_after_reading_back_are_those_of_the_specification() -> 
             v1.Prompt(),
         ),
         (v1.FeedbackEvent(feedback_value=NULL), v1.FeedbackEvent()),
+        *((type_(**{n: Struct()}), type_()) for type_, [n] in EMPTY_IS_UNSET.items()),
     ]
     for message, expected in different:
         assert normalized(message) == expected

@@ -1,23 +1,34 @@
 """Crucible JSON: the dialect of the Elixir services, defined in proto/README.md, "Crucible JSON".
 
 Keys are the names in the schema, enum values are short names, and both members of an open
-vocabulary share one key. Every key is written. On reading, a missing key takes its default, and
-``null`` leaves the field unset.
+vocabulary share one key. What is unset or empty is written as the structs of the Elixir services
+are when they are made without it. On reading, a missing key takes its default, and ``null`` leaves
+the field unset.
 """
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
+
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from crucible_ir import v1
-from crucible_ir.paths import Part
+from crucible_ir.errors import shorten_name
+from crucible_ir.paths import MapKey, Part
 from crucible_ir.schema import vocabulary
 from crucible_ir.schema.defaults import defaults
-from crucible_ir.schema.fields import Field, Kind, fields_of
+from crucible_ir.schema.fields import INTEGER_RANGES, Field, Kind, fields_of
 from crucible_ir.schema.types import message_type
 from crucible_ir.schema.unknown_fields import show_entries
-from crucible_ir.serialization.conversion_error import ConversionError, describe, too_deep
+from crucible_ir.serialization.conversion_error import (
+    ConversionError,
+    add_error,
+    describe,
+    too_deep,
+)
 from crucible_ir.serialization.json import scalars, timestamps
 from crucible_ir.serialization.json.codec import (
     Dialect,
@@ -42,12 +53,18 @@ from crucible_ir.serialization.limits import MAX_DEPTH
 if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor, EnumDescriptor
     from google.protobuf.message import Message
+    from google.protobuf.struct_pb2 import Struct
 
     from crucible_ir.serialization.limits import Limits
 
     MessageT = TypeVar("MessageT", bound=Message)
 
 _TYPE = "type"
+#: What the name of the field for the values of a pair that are not numbers begins with.
+_OTHERS = "other_"
+#: The strings that are numbers of a map of doubles.
+_NOT_FINITE = frozenset(map(scalars.write_double, (math.nan, math.inf, -math.inf)))
+_read_double = scalars.float_reader(single=False, quoted=False)
 _MESSAGE, _TOOL_CALL, _PART, _PARTS, _TOOL_CHOICE, _SNAPSHOT = (
     type_.DESCRIPTOR.full_name
     for type_ in (
@@ -62,10 +79,59 @@ _MESSAGE, _TOOL_CALL, _PART, _PARTS, _TOOL_CHOICE, _SNAPSHOT = (
 
 #: The message types with one key for all members of a oneof, and the name of that key and oneof.
 _SHARED_KEYS = {_MESSAGE: "content", _TOOL_CALL: "arguments"}
-#: The message types whose fields have no keys.
-_WITHOUT_KEYS = frozenset([_PART, _PARTS, _SNAPSHOT])
-#: The message types of the IR that are not written as an object with a key for each field.
-SPECIAL_MESSAGES = frozenset([*_SHARED_KEYS, *_WITHOUT_KEYS, _TOOL_CHOICE])
+
+#: The oneof of a content part, and the member for a part of a kind that the schema does not have.
+_PART_KIND, _OTHER_KIND = "part", "other"
+#: The names of the kinds of content parts, which are types in Crucible JSON.
+_PART_KINDS = [
+    field.name
+    for field in v1.ContentPart.DESCRIPTOR.oneofs_by_name[_PART_KIND].fields
+    if field.name != _OTHER_KIND
+]
+#: The fields of content parts of every kind.
+_BESIDE_PART = [
+    name for name, field in fields_of(v1.ContentPart.DESCRIPTOR).items() if field.oneof is None
+]
+
+# What the Elixir services write for what is unset. They have no structs for the message types of
+# the first table, which are maps with the keys that somebody gave. The fields of the other two
+# tables default to an empty map or list.
+
+#: The message types of 0.2 in which an absent field has no key.
+_WITHOUT_ABSENT_KEYS = frozenset(
+    type_.DESCRIPTOR.full_name
+    for type_ in (
+        v1.Message,
+        v1.ContentPart,
+        v1.ImageContent,
+        v1.AudioContent,
+        v1.ToolResultContent,
+        v1.ToolCall,
+        v1.ToolChoice,
+        v1.Choice,
+        v1.Usage,
+        v1.Thinking,
+    )
+)
+#: The fields that are ``{}`` if they are absent. On reading, ``{}`` leaves them unset.
+_EMPTY_OBJECTS = frozenset(
+    type_.DESCRIPTOR.fields_by_name[name].full_name
+    for type_, name in (
+        (v1.Capabilities, "metadata"),
+        (v1.Completion, "metadata"),
+        (v1.Prompt, "metadata"),
+        (v1.GenerationOptions, "extra"),
+    )
+)
+#: The lists that are ``[]`` if they are empty, apart from those with a default.
+_EMPTY_LISTS = frozenset(
+    type_.DESCRIPTOR.fields_by_name[name].full_name
+    for type_, name in (
+        (v1.Capabilities, "models"),
+        (v1.Completion, "choices"),
+        (v1.Prompt, "messages"),
+    )
+)
 
 
 def to_crucible_json(message: Message, *, indent: int | None = None) -> str:
@@ -145,9 +211,8 @@ class CrucibleJson(Dialect):
         opaque = opaque_writers(write_number)
         # The values come from parsed JSON and are not used again.
         read = opaque_readers(consumes=True)
-        self._read_struct = read.struct
-        snapshot = fields_of(v1.MetricsSnapshot.DESCRIPTOR)["values"]
-        self._read_snapshot_values = self.read_row(snapshot).read
+        self._write_struct = opaque.struct
+        self._read_struct = _empty_list_as_object(read.struct)
         self.writers = {
             "google.protobuf.ListValue": opaque.list,
             "google.protobuf.Struct": opaque.struct,
@@ -160,18 +225,27 @@ class CrucibleJson(Dialect):
         }
         self.readers = {
             "google.protobuf.ListValue": read.list,
-            "google.protobuf.Struct": read.struct,
+            "google.protobuf.Struct": self._read_struct,
             "google.protobuf.Timestamp": timestamps.read_timestamp,
             "google.protobuf.Value": read.value,
             _PART: self._read_part,
             _PARTS: self._read_parts,
-            _SNAPSHOT: self._read_snapshot_values,
+            _SNAPSHOT: _empty_list_as_object(self._read_snapshot),
             _TOOL_CHOICE: _read_tool_choice,
         }
+        snapshot, part = map(fields_of, (v1.MetricsSnapshot.DESCRIPTOR, v1.ContentPart.DESCRIPTOR))
+        self._snapshot_rows = {name: self.read_row(snapshot[name]) for name in _SNAPSHOT_FIELDS}
+        self._part_rows = {name: self.read_row(part[name]) for name in _BESIDE_PART}
+        #: The keys of each kind of content part.
+        self._part_keys: dict[str, dict[str, object]] = {
+            name: dict(self.fields_by_key(kind) if (kind := part[name].message) else {name: None})
+            for name in _PART_KINDS
+        }
+        self._read_snapshot_values = self._pair_reader("values", "other_values")
 
     def key(self, field: Field) -> str:
         """Return the name of a field, or the key that it shares with other fields."""
-        return _key_before_joining(field)
+        return _key_before_finishing(field)
 
     def path_step(self, field: Field) -> str:
         """Return the key of a field, which is its step in the path of an `EncodeError`."""
@@ -193,6 +267,8 @@ class CrucibleJson(Dialect):
 
         >>> CRUCIBLE.document_path(v1.Message.DESCRIPTOR, ("parts", "parts", 0, "image", "url"))
         [['content'], [0], ['url']]
+        >>> CRUCIBLE.document_path(v1.TrainingRun.DESCRIPTOR, ("metrics_history", 0, "epoch"))
+        [['metrics_history'], [0], ['epoch']]
         """
         steps: list[list[Part]] = []
         current: Descriptor | None = message
@@ -204,7 +280,7 @@ class CrucibleJson(Dialect):
             if field is None or current is None:
                 steps.append([part])
                 continue
-            if current.full_name not in _WITHOUT_KEYS:
+            if _has_key(field):
                 steps.append([_key(field)])
             current = field.message
         return steps
@@ -230,25 +306,36 @@ class CrucibleJson(Dialect):
     # Keys of unset fields, and keys that fields share
 
     def unset_values(self, message: Descriptor) -> dict[str, object]:
-        """Return every key in the order of the schema, each with the value of an unset field."""
-        return {_key_before_joining(field): _unset(field) for field in fields_of(message).values()}
+        """Return the keys of absent fields in the order of the schema, each with its value."""
+        if message.full_name in _WITHOUT_ABSENT_KEYS:
+            return {}
+        return {
+            _key_before_finishing(field): _unset(field)
+            for field in fields_of(message).values()
+            if field.since is None and not _has_key_only_when_set(field)
+        }
 
     def finish_writing(self, message: Descriptor) -> Callable[[dict[str, Any]], None] | None:
-        """Join the two lists of an open vocabulary; omit the members of a oneof that are unset."""
-        fields = fields_of(message).values()
-        lists = [(field.name, field.custom) for field in fields if field.custom and field.is_list]
-        members = [field.name for field in fields if _has_key_only_when_set(field)]
-        if not lists and not members:
+        """Join the two lists of an open vocabulary, and the two fields of a pair."""
+        fields = fields_of(message)
+        lists = [(f.name, f.custom, _unset(f)) for f in fields.values() if f.custom and f.is_list]
+        pairs = [(numbers, f.name) for f in fields.values() if (numbers := _numbers_of(f))]
+        if not lists and not pairs:
             return None
 
         def finish(result: dict[str, Any]) -> None:
-            for name, custom in lists:
+            for name, custom, unset in lists:
                 # UNSPECIFIED has no short name, and is left out of lists.
-                known = [item for item in result[name] if item is not None]
-                result[name] = known + result.pop(custom)
-            for name in members:
-                if result[name] is None:
-                    del result[name]
+                known = [item for item in result[name] or () if item is not None]
+                result[name] = (known + (result.pop(custom) or [])) or unset
+            for numbers, others in pairs:
+                if others in result:
+                    values = result.setdefault(numbers, None) or {}
+                    try:
+                        _add_others(values, result.pop(others), numbers, others)
+                    except ConversionError as error:
+                        raise error.under(numbers) from None
+                    result[numbers] = values
 
         return finish
 
@@ -285,7 +372,14 @@ class CrucibleJson(Dialect):
         if shared is not None:
             read = self._read_content if shared == "content" else self._read_arguments
             return ReadRow(field.name, read)
-        return super().read_row(field)
+        row = super().read_row(field)
+        if field.is_map:
+            others = _others_of(field)
+            read = row.read if others is None else self._pair_reader(field.name, others)
+            return row._replace(read=_empty_list_as_object(read))
+        if field.descriptor.full_name in _EMPTY_OBJECTS:
+            return row._replace(read=_without_empty(row.read))
+        return row
 
     # Messages that are not written as an object with a key for each field
 
@@ -301,7 +395,7 @@ class CrucibleJson(Dialect):
     def _read_arguments(self, value: object, call: v1.ToolCall, depth: int) -> None:
         if type(value) is str:
             _set_string(call, "raw", value)
-        elif type(value) is dict:
+        elif type(value) is dict or value == []:
             if depth + 1 > MAX_DEPTH:
                 raise too_deep()
             self._read_struct(value, call.map, depth + 1)
@@ -320,58 +414,340 @@ class CrucibleJson(Dialect):
     def _read_parts(self, value: object, parts: v1.ContentParts, depth: int) -> None:
         read_items(value, lambda item: self._read_part(item, parts.parts.add(), depth + 1))
 
+    def _pair_reader(self, numbers: str, others: str) -> Reader:
+        """Return the reader of an object whose numbers are in a map and whose rest is opaque.
+
+        Args:
+            numbers: The name of the map of doubles.
+            others: The name of the field of opaque JSON.
+        """
+
+        def read(value: object, message: Message, depth: int) -> None:
+            if type(value) is not dict:
+                raise ConversionError(f"expected an object, got {describe(value)}")
+            target = getattr(message, numbers)
+            rest: dict[str, object] = {}
+            first_error: ConversionError | None = None
+            for key, item in value.items():
+                try:
+                    if type(item) is float and item - item == 0.0:
+                        target[key] = item
+                    elif _is_number(item):
+                        target[key] = _read_double(item)
+                    else:
+                        rest[key] = item
+                except ConversionError as error:
+                    first_error = add_error(first_error, error.under(MapKey(key)))
+                except ValueError:
+                    first_error = add_error(first_error, unpaired_surrogate())
+            if rest:
+                if depth + 1 > MAX_DEPTH:
+                    raise too_deep()
+                try:
+                    self._read_struct(rest, getattr(message, others), depth + 1)
+                except ConversionError as error:
+                    first_error = add_error(first_error, error)
+            if first_error is not None:
+                raise first_error
+
+        return read
+
     def _write_snapshot(self, snapshot: Any, depth: int) -> dict[str, object]:
-        return self.double_map_writer(show_entries(snapshot).values, depth)
+        if depth + 1 > MAX_DEPTH:
+            raise too_deep()
+        result: dict[str, object] = {}
+        for name, is_field in _SNAPSHOT_FIELDS.items():
+            if snapshot.HasField(name):
+                value = _write_snapshot_field(name, getattr(snapshot, name))
+                if not is_field(value):
+                    raise ConversionError(
+                        f"Crucible JSON has no {name} of {describe(value)}"
+                    ).under(name)
+                result[name] = value
+        values = self.double_map_writer(show_entries(snapshot).values, depth + 1)
+        if snapshot.HasField("other_values"):
+            others: Any = self._write_struct(snapshot.other_values, depth + 1)
+            _add_others(values, others, "values", "other_values")
+        for name, is_field in _SNAPSHOT_FIELDS.items():
+            if name in values:
+                if name in result:
+                    raise ConversionError("the name is also that of a field that is set").under(
+                        MapKey(name)
+                    )
+                if is_field(values[name]):
+                    raise ConversionError(
+                        f'the value would be read as the field "{name}"; set that field'
+                    ).under(MapKey(name))
+        return result | values
+
+    def _read_snapshot(self, value: object, snapshot: v1.MetricsSnapshot, depth: int) -> None:
+        if type(value) is not dict:
+            raise ConversionError(f"expected an object, got {describe(value)}")
+        own = [name for name, is_field in _SNAPSHOT_FIELDS.items() if is_field(value.get(name))]
+        rest = value
+        first_error: ConversionError | None = None
+        if own:
+            rest = {key: item for key, item in value.items() if key not in own}
+        for name in own:
+            try:
+                self._snapshot_rows[name].read(value[name], snapshot, depth)
+            except ConversionError as error:
+                first_error = add_error(first_error, error.under(name))
+        try:
+            self._read_snapshot_values(rest, snapshot, depth)
+        except ConversionError as error:
+            first_error = add_error(first_error, error)
+        if first_error is not None:
+            raise first_error
 
     def _write_part(self, part: v1.ContentPart, depth: int) -> dict[str, object]:
-        member = part.WhichOneof("part")
+        depth += 1
+        if depth > MAX_DEPTH:
+            raise too_deep()
+        member = part.WhichOneof(_PART_KIND)
         if member is None:
             raise ConversionError("an empty content part has no type")
         value: Any = getattr(part, member)
-        if member == "text":
-            return {_TYPE: member, member: value}
-        content: Any = self.writer(value.DESCRIPTOR)(value, depth + 1)
-        return {_TYPE: member, **content}
+        if member == _OTHER_KIND:
+            result = self._write_other_part(value, depth)
+        elif member == "text":
+            result = {_TYPE: member, member: value}
+        else:
+            content: Any = self.writer(value.DESCRIPTOR)(value, depth)
+            result = {_TYPE: member, **content}
+        for name in _BESIDE_PART:
+            if part.HasField(name):
+                if member == _OTHER_KIND:
+                    raise ConversionError(
+                        f'a part of another kind contains its {name}; write it into "{member}"'
+                    ).under(name)
+                inside: Any = getattr(part, name)
+                try:
+                    result[name] = (
+                        inside if type(inside) is str else self._write_struct(inside, depth)
+                    )
+                except ConversionError as error:
+                    raise error.under(name) from None
+        return result
+
+    def _write_other_part(self, other: Struct, depth: int) -> dict[str, object]:
+        result = cast("dict[str, object]", self._write_struct(other, depth))
+        try:
+            kind = result.get(_TYPE)
+            if type(kind) is not str:
+                raise ConversionError("a part of another kind needs a type, which is a string")
+            if kind in _PART_KINDS:
+                raise ConversionError(
+                    f'the type "{kind}" would be read as the field "{kind}"; set that field'
+                )
+            _check_other_kind(kind)
+        except ConversionError as error:
+            raise error.under(_TYPE) from None
+        return result
 
     def _read_part(self, value: object, part: v1.ContentPart, depth: int) -> None:
+        if depth > MAX_DEPTH:
+            raise too_deep()
         if type(value) is not dict:
             raise ConversionError(f"expected an object, got {describe(value)}")
-        members = [field.name for field in part.DESCRIPTOR.oneofs_by_name["part"].fields]
         kind = value.get(_TYPE)
-        if kind not in members:
+        if type(kind) is not str:
             got = "no type" if _TYPE not in value else describe(kind)
-            raise ConversionError(f"expected one of the types {', '.join(members)}, got {got}")
-        rest = {key: item for key, item in value.items() if key != _TYPE}
-        if kind != "text":
+            known = ", ".join(_PART_KINDS)
+            raise ConversionError(f"expected a type such as {known}, got {got}").under(_TYPE)
+        if kind not in _PART_KINDS:
+            try:
+                _check_other_kind(kind)
+            except ConversionError as error:
+                raise error.under(_TYPE) from None
+            if depth + 1 > MAX_DEPTH:
+                raise too_deep()
+            self._read_struct(value, part.other, depth + 1)
+            return
+        own = self._part_keys[kind]
+        rest: dict[str, object] = {}
+        first_error: ConversionError | None = None
+        for key, item in value.items():
+            try:
+                if key in own:
+                    rest[key] = item
+                elif key in self._part_rows:
+                    if item is not None:
+                        self._part_rows[key].read(item, part, depth)
+                elif key != _TYPE:
+                    owner = "a text part" if kind == "text" else type(getattr(part, kind)).__name__
+                    raise unknown_key(key, owner, own | self._part_rows)
+            except ConversionError as error:
+                first_error = add_error(first_error, error.under(key))
+        try:
+            self._read_part_kind(kind, rest, part, depth)
+        except ConversionError as error:
+            first_error = add_error(first_error, error)
+        if first_error is not None:
+            raise first_error
+
+    def _read_part_kind(
+        self, kind: str, value: dict[str, object], part: v1.ContentPart, depth: int
+    ) -> None:
+        """Read the keys of one kind of part."""
+        if kind == "text":
+            try:
+                _set_string(part, kind, scalars.read_string(value.get(kind)))
+            except ConversionError as error:
+                raise error.under(kind) from None
+        else:
             if depth + 1 > MAX_DEPTH:
                 raise too_deep()
             inside = getattr(part, kind)
             inside.SetInParent()
-            self.reader(inside.DESCRIPTOR)(rest, inside, depth + 1)
-            return
-        for key in rest:
-            if key != "text":
-                raise unknown_key(key, "a text part", {"text": None}).under(key)
-        try:
-            _set_string(part, "text", scalars.read_string(rest.get("text")))
-        except ConversionError as error:
-            raise error.under("text") from None
+            self.reader(inside.DESCRIPTOR)(value, inside, depth + 1)
 
 
 def _key(field: Field) -> str:
     """Return the key of a field in a document."""
-    return field.custom_of or _shared_key(field) or field.name
+    return field.custom_of or _shared_key(field) or _numbers_of(field) or field.name
 
 
-def _key_before_joining(field: Field) -> str:
-    """Return the key of a field before `CrucibleJson.finish_writing` joins two lists."""
-    return field.name if field.is_list else _key(field)
+def _key_before_finishing(field: Field) -> str:
+    """Return the key of a field before `CrucibleJson.finish_writing` joins lists and pairs."""
+    return field.name if field.is_list or _numbers_of(field) else _key(field)
+
+
+def _owner(field: Field) -> str:
+    """Return the full name of the message type that has a field."""
+    owner = field.descriptor.containing_type
+    return owner.full_name if owner is not None else ""
 
 
 def _shared_key(field: Field) -> str | None:
-    owner = field.descriptor.containing_type
-    shared = _SHARED_KEYS.get(owner.full_name) if owner is not None else None
+    """Return the key that all members of the oneof of a field share, if they do."""
+    shared = _SHARED_KEYS.get(_owner(field))
     return shared if shared is not None and field.oneof == shared else None
+
+
+# Pairs: a map of doubles, and a field of opaque JSON for the values that are not numbers
+
+
+def _numbers_of(field: Field) -> str | None:
+    """Return the map of doubles of the pair that a field of opaque JSON completes."""
+    owner = field.descriptor.containing_type
+    name = field.name.removeprefix(_OTHERS)
+    if owner is None or name == field.name or not field.is_opaque:
+        return None
+    numbers = fields_of(owner).get(name)
+    is_pair = numbers is not None and numbers.is_map and numbers.kind is Kind.DOUBLE
+    return name if is_pair else None
+
+
+def _others_of(field: Field) -> str | None:
+    """Return the field of opaque JSON of the pair of a map of doubles."""
+    owner = field.descriptor.containing_type
+    others = fields_of(owner).get(_OTHERS + field.name) if owner is not None else None
+    return others.name if others is not None and _numbers_of(others) else None
+
+
+def _add_others(
+    values: dict[str, object], others: Mapping[str, object], numbers: str, name: str
+) -> None:
+    """Add the values of the field of opaque JSON to those of the map of doubles."""
+    for key, item in others.items():
+        if key in values:
+            raise ConversionError(f'the name is both in "{numbers}" and in "{name}"').under(
+                MapKey(key)
+            )
+        if _is_number(item):
+            raise ConversionError(
+                f'{describe(item)} in "{name}" would be read as one of "{numbers}"; move it there'
+            ).under(MapKey(key))
+        values[key] = item
+
+
+def _is_number(value: object) -> bool:
+    """Return whether a JSON value belongs into a map of doubles."""
+    if type(value) is str:
+        return value in _NOT_FINITE
+    return isinstance(value, (int, float)) and type(value) is not bool
+
+
+def _is_step(value: object) -> bool:
+    return type(value) is int and 0 <= value <= INTEGER_RANGES[Kind.INT32][1]
+
+
+def _is_epoch(value: object) -> bool:
+    return type(value) is not str and _is_number(value) and 0 <= cast("float", value) < math.inf
+
+
+def _is_time(value: object) -> bool:
+    try:
+        timestamps.read_timestamp(value, Timestamp())
+    except ConversionError:
+        return False
+    return True
+
+
+#: The fields of a snapshot beside its pair, and whether a value of that name is the field's. Other
+#: values of these names are metrics, as the Elixir services may write them.
+_SNAPSHOT_FIELDS: Mapping[str, Callable[[object], bool]] = {
+    "step": _is_step,
+    "epoch": _is_epoch,
+    "time": _is_time,
+}
+
+
+def _write_snapshot_field(name: str, value: Any) -> object:
+    if name == "time":
+        try:
+            return timestamps.write_shortest_timestamp(value)
+        except ConversionError as error:
+            raise error.under(name) from None
+    return write_number(value) if name == "epoch" and math.isfinite(value) else value
+
+
+def _check_other_kind(kind: str) -> None:
+    """Raise if an unknown type of a content part is probably a misspelled type."""
+    from crucible_ir.linting.lints.vocabulary import within_one_edit
+
+    folded = _fold(kind)
+    for known in _PART_KINDS:
+        if within_one_edit(folded, _fold(known)):
+            raise ConversionError(f'unknown type "{shorten_name(kind)}"; did you mean "{known}"?')
+
+
+def _fold(name: str) -> str:
+    """Return a name without case and without the characters that separate its words."""
+    return re.sub("[-_ ]", "", name[:128].lower())
+
+
+# Values that the Elixir services write for an empty object or an absent one
+
+
+def _empty_list_as_object(read: Reader) -> Reader:
+    """Return a reader that reads ``[]``, an empty keyword list, as ``{}``."""
+
+    def read_object(value: object, message: Any, depth: int) -> None:
+        read({} if type(value) is list and not value else value, message, depth)
+
+    return read_object
+
+
+def _without_empty(read: Reader) -> Reader:
+    """Return a reader that leaves the field unset for ``{}`` and ``[]``."""
+
+    def read_filled(value: object, message: Any, depth: int) -> None:
+        if not (type(value) in (dict, list) and not value):
+            read(value, message, depth)
+
+    return read_filled
+
+
+def _has_key(field: Field) -> bool:
+    """Return whether the value of a field has a key in its object."""
+    owner = _owner(field)
+    if owner == _PART:
+        return field.oneof is None or field.message is None
+    if owner == _SNAPSHOT:
+        return field.name in _SNAPSHOT_FIELDS
+    return owner != _PARTS
 
 
 def _has_key_only_when_set(field: Field) -> bool:
@@ -382,11 +758,12 @@ def _has_key_only_when_set(field: Field) -> bool:
 
 def _unset(field: Field) -> object:
     """Return the value that is written for an unset field."""
-    if field.is_map:
-        return {}
+    name = field.descriptor.full_name
     if field.is_list:
-        return []
-    if field.has_presence or field.enum is not None:
+        return [] if field.default is not None or name in _EMPTY_LISTS else None
+    if name in _EMPTY_OBJECTS:
+        return {}
+    if field.is_map or field.has_presence or field.enum is not None:
         return None
     return "" if field.kind is Kind.BYTES else field.descriptor.default_value
 
@@ -477,7 +854,10 @@ def _read_tool_choice(value: object, choice: v1.ToolChoice, depth: int) -> None:
         for key in value:
             if key != "name":
                 raise unknown_key(key, "a tool choice", {"name": None}).under(key)
-        _set_string(choice, "name", scalars.read_string(value.get("name")))
+        try:
+            _set_string(choice, "name", scalars.read_string(value.get("name")))
+        except ConversionError as error:
+            raise error.under("name") from None
     elif value is not None:
         # A document can be a ToolChoice without a choice, which is null.
         modes = ", ".join(vocabulary.numbers(v1.ToolChoiceMode.DESCRIPTOR))
