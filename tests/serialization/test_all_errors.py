@@ -52,7 +52,9 @@ def test_yaml_reports_the_same_mistakes() -> None:
 
 
 def test_crucible_json_reports_all_mistakes() -> None:
-    text = '{"role": "nobody", "content": [{"type": "text", "text": 1}, {"type": "txt"}], "name": []}'
+    text = (
+        '{"role": "nobody", "content": [{"type": "text", "text": 1}, {"type": "txt"}], "name": []}'
+    )
     with pytest.raises(ir.DecodeError) as caught:
         ir.from_crucible_json(text, "Message")
     assert [each.path for each in caught.value.errors] == [
