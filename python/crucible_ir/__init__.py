@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from crucible_ir.errors import Error as Error
     from crucible_ir.errors import FieldError as FieldError
     from crucible_ir.errors import Position as Position
+    from crucible_ir.errors import SpellingWarning as SpellingWarning
     from crucible_ir.errors import ValidationError as ValidationError
     from crucible_ir.errors import Violation as Violation
     from crucible_ir.linting import LintFinding as LintFinding
@@ -90,6 +91,7 @@ _MODULES = {
         "Error",
         "FieldError",
         "Position",
+        "SpellingWarning",
         "ValidationError",
         "Violation",
     ),

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+import sys
 import unicodedata
+import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from types import FrameType
 from typing import Any, NamedTuple, TypeAlias
 
 from crucible_ir.paths import Part, parse_path
@@ -139,6 +142,35 @@ class FieldError(_PathError, TypeError):
         path: The path of the field, as in `Violation.path`.
         position: Always ``None``: arguments have no text.
     """
+
+
+class SpellingWarning(UserWarning):
+    """A custom name of an open vocabulary is one edit away from a documented name; it is kept.
+
+    Attributes:
+        reason: The name, and the documented name that was probably meant.
+        path: The path of the field, as in `Violation.path`.
+        position: The line and column in text input.
+    """
+
+    def __init__(self, reason: str, path: str = "", position: Position | None = None) -> None:
+        super().__init__(reason, path, position)
+        self.reason = reason
+        self.path = path
+        self.position = position
+
+    def __str__(self) -> str:
+        parts = [str(self.position) if self.position else "", self.path, self.reason]
+        return ": ".join(part for part in parts if part)
+
+
+def warn(warning: Warning) -> None:
+    """Issue a warning about the first line of the call stack that is outside this package."""
+    level = 1
+    frame: FrameType | None = sys._getframe()
+    while frame is not None and frame.f_globals.get("__name__", "").startswith("crucible_ir."):
+        level, frame = level + 1, frame.f_back
+    warnings.warn(warning, stacklevel=level)
 
 
 class ValidationError(Error, ValueError):

@@ -47,7 +47,7 @@ ADDED = {
     *("Severity", "Selection", "SelectionError", "load_settings"),
     *("explain", "Explanation", "UnknownRuleError", "rule_ids"),
     *("ChangeKind", "StreamError", "StreamCount", "read_jsonl", "write_jsonl"),
-    *("Limits", "LimitError"),
+    *("Limits", "LimitError", "SpellingWarning"),
     *("show", "MessageView"),
     "__version__",
 }

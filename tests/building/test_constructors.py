@@ -183,6 +183,50 @@ def test_a_documented_name_given_as_custom_becomes_the_enum_value(field: Any) ->
 
 
 @pytest.mark.parametrize("field", OPEN_FIELDS, ids=name_of)
+def test_a_documented_name_in_another_spelling_is_an_error_unless_it_is_given_as_custom(
+    field: Any,
+) -> None:
+    short = next(iter(short_names(field.enum_type)))
+    given = [short.upper()] if field.is_repeated else short.upper()
+    error = rejected(field.containing_type.name, **{field.name: given})
+    shown = f'["{short.upper()}"]' if field.is_repeated else f'"{short.upper()}"'
+    assert error.reason == (
+        f'{field.enum_type.name} has no value "{short.upper()}"; did you mean "{short}"? To keep it'
+        f" as a custom name, write custom_{field.name}={shown}"
+    )
+    made = new(field.containing_type.name, **{f"custom_{field.name}": given})
+    assert getattr(made, f"custom_{field.name}") == given
+
+
+def test_the_builder_rejects_a_documented_name_in_another_spelling() -> None:
+    builder = ir.experiment("e")
+    with pytest.raises(ir.FieldError, match="To keep it as a custom name"):
+        builder.with_experiment_type("Ablation")
+    with pytest.raises(ir.FieldError, match="To keep it as a custom name"):
+        builder.with_stats(tests=["ttest", "Mann-Whitney"])
+    with pytest.raises(ir.FieldError, match="To keep it as a custom name"):
+        builder.add_output("o", formats=["Markdown"])
+
+
+def test_a_name_one_edit_away_is_kept_with_a_warning_at_the_line_of_the_caller() -> None:
+    with pytest.warns(ir.SpellingWarning) as caught:
+        made = ir.new("ModelVersion", stage="producton")
+    assert made == v1.ModelVersion(custom_stage="producton")
+    assert [str(each.message) for each in caught] == [
+        'ModelVersion.stage: the custom name "producton" is one edit away from "production"'
+    ]
+    assert caught[0].filename == __file__
+
+
+def test_a_custom_name_that_is_given_as_custom_has_no_warning(
+    recwarn: pytest.WarningsRecorder,
+) -> None:
+    ir.new("ModelVersion", custom_stage="producton")
+    ir.new("ModelVersion", stage="experiment")
+    assert not list(recwarn)
+
+
+@pytest.mark.parametrize("field", OPEN_FIELDS, ids=name_of)
 def test_a_custom_name_must_be_a_string(field: Any) -> None:
     custom = f"custom_{field.name}"
     error = rejected(field.containing_type.name, **{custom: [1] if field.is_repeated else 1})

@@ -26,8 +26,10 @@ PRODUCTION = '"production" is the short name of DEPLOYMENT_ENVIRONMENT_PRODUCTIO
         ),
         (
             "a.yaml",
-            "environment: production\nmodel_version_id: m\n",
-            f"a.yaml:1:14: environment: {PRODUCTION}; write the full name [decode]",
+            "environment: Production\nmodel_version_id: m\n",
+            'a.yaml:1:14: environment: DeploymentEnvironment has no value "Production"; did you'
+            ' mean "production"? To keep it as a custom name, write custom_environment:'
+            ' "Production" [decode]',
         ),
         (
             "a.jsonl",

@@ -206,3 +206,17 @@ def test_arguments_that_exclude_each_other_are_rejected(
     (folder / "b.json").write_text("{}")
     assert run("convert", *arguments).status == 2
     assert (folder / "b.json").read_text() == "{}"
+
+
+def test_yaml_is_written_with_short_names_or_with_those_of_protojson(folder: Path) -> None:
+    (folder / "d.json").write_text('{"name": "d", "provider": "DATASET_PROVIDER_HUGGINGFACE"}')
+    convert = ("convert", "--type", "DatasetRef", "--to", "yaml", "d.json")
+    assert run(*convert).out == "name: d\nprovider: huggingface\n"
+    assert run(*convert, "--names", "short").out == "name: d\nprovider: huggingface\n"
+    full = "name: d\nprovider: DATASET_PROVIDER_HUGGINGFACE\n"
+    assert run(*convert, "--names", "proto").out == full
+    run(*convert, "--names", "proto", "--out-dir", "out")
+    assert (folder / "out" / "d.yaml").read_text() == full
+    result = run("convert", "--names", "proto", "d.json", "d.binpb")
+    assert result.status == 2
+    assert "--names is for YAML, not for binary" in result.err

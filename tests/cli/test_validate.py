@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -116,12 +118,13 @@ def test_standard_input_needs_a_format(folder: Path) -> None:
 @pytest.mark.parametrize("format_name", ["json", "crucible-json", "yaml", "text"])
 def test_the_type_is_detected_in_every_text_format(folder: Path, format_name: str) -> None:
     message = v1.DatasetRef(name="mmlu", version="1", custom_split="dev")
-    text = {
+    writers: dict[str, Callable[[v1.DatasetRef], str]] = {
         "json": ir.to_json,
         "crucible-json": ir.to_crucible_json,
         "yaml": ir.to_yaml,
         "text": ir.to_text,
-    }[format_name](message)
+    }
+    text = writers[format_name](message)
     result = run("validate", "--from", format_name, "-", stdin=text.encode())
     assert result.lines[0] == "-: valid DatasetRef"
 
@@ -231,3 +234,27 @@ def test_every_example_is_valid_except_the_broken_one(folder: Path) -> None:
     invalid = {name for name, verdict in verdicts.items() if verdict == "invalid"}
     assert invalid == {"broken_experiment.yaml"}
     assert len(verdicts) == 14
+
+
+def test_a_misspelled_name_is_a_warning_and_the_document_is_valid(folder: Path) -> None:
+    (folder / "d.yaml").write_text("id: d\nmodel_version_id: m\nenvironment: productoin\n")
+    result = run("validate", "d.yaml")
+    assert result.status == 0
+    assert result.lines == [
+        "d.yaml: valid DeploymentConfig, 1 warning",
+        'd.yaml:3:14: custom_environment: warning: the custom name "productoin" is one edit away'
+        ' from "production" [vocabulary.near_known]; under the custom key, it is not reported',
+        "    3 | environment: productoin",
+        "      |              ^",
+        "1 document: 1 valid; 1 warning",
+        "  vocabulary.near_known      1",
+    ]
+    [report] = json.loads(run("validate", "--format", "json", "d.yaml").out)["documents"]
+    assert (report["verdict"], report["violations"]) == ("valid", [])
+    assert report["warnings"][0]["path"] == "custom_environment"
+    for name in ("d.json", "d.binpb"):
+        run("convert", "d.yaml", name)
+    assert run("validate", "--type", "DeploymentConfig", "d.json", "d.binpb").lines[:2] == [
+        "d.json: valid DeploymentConfig",
+        "d.binpb: valid DeploymentConfig",
+    ]

@@ -173,3 +173,29 @@ def count(message: Message, seen: Counter[str]) -> None:
                 seen[f"{field.full_name} = {each}"] += 1
             elif field.message_type is not None and field.message_type.file.package == PACKAGE:
                 count(each, seen)
+
+
+#: The YAML of the releases before YAML had names of its own: what they wrote, and what their tests
+#: and examples contained.
+YAML_FILES = sorted(FOLDER.glob("*.yaml.jsonl"))
+
+
+def yaml_documents(file: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in file.read_text(encoding="ascii").splitlines()]
+
+
+@pytest.mark.parametrize("file", YAML_FILES, ids=lambda file: file.name)
+def test_yaml_decodes_to_the_same_message(file: Path) -> None:
+    for each in yaml_documents(file):
+        message = ir.from_yaml(each["yaml"], each["type"], validate=False)
+        expected = ir.from_binary(base64.b64decode(each["binary"]), each["type"], validate=False)
+        assert message == expected, each["yaml"]
+
+
+@pytest.mark.parametrize("file", YAML_FILES, ids=lambda file: file.name)
+def test_yaml_with_proto_names_is_the_text_of_the_release(file: Path) -> None:
+    written = [each for each in yaml_documents(file) if each["written"]]
+    assert written
+    for each in written:
+        message = ir.from_binary(base64.b64decode(each["binary"]), each["type"], validate=False)
+        assert ir.to_yaml(message, names="proto") == each["yaml"]

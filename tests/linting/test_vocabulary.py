@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from crucible_ir import v1
 from crucible_ir.linting import lint
-from crucible_ir.linting.lints.vocabulary import within_one_edit
+from crucible_ir.schema.spelling import within_one_edit
 from crucible_ir.schema.types import message_types
 
 CUSTOM_FIELDS = [
@@ -57,8 +57,8 @@ def test_every_open_vocabulary_of_the_schema_is_checked(cls: type[Message], fiel
         (v1.ModelRef, "custom_task", "text-classification", "text_classification"),
         (v1.ModelRef, "custom_task", "Text Generation", "text_generation"),
         (v1.ModelRef, "custom_framework", "pytroch", "pytorch"),
-        (v1.TrainingConfig, "custom_optimizer", "adma", "adam"),
-        (v1.TrainingConfig, "custom_device", "cpus", "cpu"),
+        (v1.TrainingConfig, "custom_optimizer", "rmsprp", "rmsprop"),
+        (v1.Stats, "custom_tests", "mann_whitney_u", "mannwhitney"),
         (v1.TrainingConfig, "custom_optimizer", "rms_prop", "rmsprop"),
         (v1.TrainingConfig, "custom_loss_function", "crossentropy", "cross_entropy"),
         (v1.DeploymentConfig, "custom_strategy", "bluegreen", "blue_green"),
@@ -84,6 +84,8 @@ def test_a_misspelling_is_reported_with_the_known_name(
         (v1.ModelVersion, "custom_stage", "experiment"),
         (v1.TrainingConfig, "custom_device", "NPU"),
         (v1.TrainingConfig, "custom_device", "cuda:0"),
+        (v1.TrainingConfig, "custom_device", "cpus"),
+        (v1.TrainingConfig, "custom_optimizer", "adma"),
         (v1.TrainingConfig, "custom_optimizer", "nadam"),
         (v1.TrainingConfig, "custom_optimizer", "lion"),
         (v1.TrainingConfig, "custom_loss_function", "rmse"),

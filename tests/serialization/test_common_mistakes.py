@@ -121,10 +121,10 @@ def test_the_error_suggests_the_fix(
     assert re.fullmatch(pattern, str(caught.value)), str(caught.value)
 
 
-def test_the_error_for_a_short_name_in_yaml_names_no_function() -> None:
+def test_the_error_for_an_unknown_name_in_json_names_the_custom_field() -> None:
     with pytest.raises(ir.DecodeError) as caught:
-        ir.from_yaml("sink: moon", "OutputSpec")
-    assert str(caught.value).endswith('any other name is written as "custom_sink"')
+        ir.from_json('{"sink": "moon"}', "OutputSpec")
+    assert str(caught.value).endswith('any other name is written as "customSink"')
 
 
 @pytest.mark.parametrize(

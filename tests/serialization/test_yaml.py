@@ -166,8 +166,7 @@ REJECTED: list[tuple[str, str]] = [
     ("options: {a: !!bool 1}", "1:14: options.a: the string '1' is not a !!bool"),
     (
         "options: {a: .inf}",
-        '1:14: options.a: .inf is not supported; write "NaN", "Infinity" or "-Infinity" in quotes,'
-        " as in ProtoJSON",
+        '1:14: options["a"]: a number in opaque JSON must be finite',
     ),
     (
         "options:\n  list:\n  - 1\n  - 9007199254740993\n",
@@ -237,7 +236,7 @@ WRITTEN: list[tuple[Message, str]] = [
         v1.TrainingConfig(
             model_ref=v1.ModelRef(id="gpt2"), metrics=["loss"], seed=3, learning_rate=0.5
         ),
-        "model_ref:\n  id: gpt2\nlearning_rate: 0.5\nmetrics:\n- loss\nseed: '3'\n",
+        "model_ref:\n  id: gpt2\nlearning_rate: 0.5\nmetrics:\n- loss\nseed: 3\n",
     ),
     (v1.StageDef(name="a b é 数据集"), "name: a b é 数据集\n"),
     (v1.StageDef(name="two\nlines"), "name: |-\n  two\n  lines\n"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from google.protobuf.descriptor import Descriptor, EnumDescriptor
@@ -12,15 +12,16 @@ from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from crucible_ir.building.json_values import json_value, unwrap_scalar
-from crucible_ir.errors import FieldError, near_miss, shorten
+from crucible_ir.errors import FieldError, near_miss, shorten, warn
 from crucible_ir.paths import MapKey, format_path
 from crucible_ir.schema import vocabulary
 from crucible_ir.schema.defaults import fill
 from crucible_ir.schema.fields import INTEGER_RANGES, Field, Kind, fields_of
+from crucible_ir.schema.spelling import misspelled, respelled
 from crucible_ir.schema.types import descriptor_of
 from crucible_ir.serialization.binary import reads_back
 from crucible_ir.serialization.conversion_error import ConversionError, shown_integer, too_deep
-from crucible_ir.serialization.json.enum_names import unknown_name
+from crucible_ir.serialization.json.enum_names import misspelling, respelled_name, unknown_name
 from crucible_ir.serialization.json.opaque import opaque_readers, unpaired_surrogate
 from crucible_ir.serialization.json.timestamps import read_timestamp, set_datetime
 from crucible_ir.serialization.limits import MAX_DEPTH
@@ -113,9 +114,9 @@ def _ensure_oneof_unset(message: Message, field: Field) -> None:
 @cache
 def _setters(descriptor: Descriptor) -> dict[str, _Setter]:
     made = {name: _setter(field) for name, field in fields_of(descriptor).items()}
-    for name, field in fields_of(descriptor).items():
+    for field in fields_of(descriptor).values():
         if field.custom is not None:
-            made[field.custom] = _custom_setter(field, made[name])
+            made[field.custom] = _open_setter(field, partial(_number_of_custom, field))
     return made
 
 
@@ -123,48 +124,71 @@ def _setter(field: Field) -> _Setter:
     name = field.name
     if field.is_map:
         return _map_setter(field)
+    if field.custom is not None:
+        return _open_setter(field, partial(_number_or_custom, field))
     if field.is_list:
         return _list_setter(field)
     if field.kind is Kind.MESSAGE:
         return lambda message, value, depth: set_message(getattr(message, name), value, depth + 1)
-    if field.custom is not None:
-        return _open_setter(field, field.custom)
     convert = _converter(field)
     return lambda message, value, depth: setattr(message, name, convert(value))
 
 
-def _open_setter(field: Field, custom: str) -> _Setter:
+def _open_setter(field: Field, number_of: Callable[[object], int | None]) -> _Setter:
+    """Return the setter of an open vocabulary.
+
+    Args:
+        field: The enum field.
+        number_of: Returns the number of a value; ``None`` for a custom name.
+    """
+    custom = str(field.custom)
+
     def assign(message: Message, value: object, depth: int) -> None:
-        number = _known(field, value)
+        number = number_of(value)
         if number is None:
             setattr(message, custom, _text(value))
         else:
             setattr(message, field.name, number)
 
-    return assign
-
-
-def _custom_setter(field: Field, assign: _Setter) -> _Setter:
-    """Return the setter of a custom member: it takes strings, documented names included."""
-    if not field.is_list:
-        return lambda message, value, depth: assign(message, _text(value), depth)
-
     def assign_all(message: Message, values: object, depth: int) -> None:
         for index, value in enumerate(_items(values)):
             try:
-                assign(message, [_text(value)], depth)
+                number = number_of(value)
+                if number is None:
+                    getattr(message, custom).append(_text(value))
+                else:
+                    getattr(message, field.name).append(number)
             except ConversionError as error:
                 raise error.under(index) from None
 
-    return assign_all
+    return assign_all if field.is_list else assign
 
 
-def _known(field: Field, value: object) -> int | None:
-    """Return the number of a value of an open vocabulary; ``None`` for a custom name."""
+def _number_or_custom(field: Field, value: object) -> int | None:
+    """Return the number of a value of an open vocabulary; ``None`` for a custom name.
+
+    Raises:
+        ConversionError: The name is a documented name in another spelling.
+    """
     assert field.enum is not None
-    if isinstance(value, str):
-        return _number_of(_text(value), field.enum)
-    return _enum_number(field.enum, value)
+    if not isinstance(value, str):
+        return _enum_number(field.enum, value)
+    name = _text(value)
+    number = _number_of(name, field.enum)
+    if number is None:
+        if respelled(field.enum, name) is not None:
+            raise ConversionError(respelled_name(name, field, glue="="))
+        known = misspelled(field.enum, name)
+        if known is not None:
+            owner: Any = field.descriptor.containing_type
+            warn(misspelling(name, known, f"{owner.name}.{field.name}"))
+    return number
+
+
+def _number_of_custom(field: Field, value: object) -> int | None:
+    """Return the number of a value of a custom field, which takes documented names as well."""
+    assert field.enum is not None
+    return _number_of(_text(value), field.enum)
 
 
 def _list_setter(field: Field) -> _Setter:
@@ -174,13 +198,7 @@ def _list_setter(field: Field) -> _Setter:
         target = getattr(message, field.name)
         for index, value in enumerate(_items(values)):
             try:
-                if field.custom is not None:
-                    number = _known(field, value)
-                    if number is None:
-                        getattr(message, field.custom).append(_text(value))
-                    else:
-                        target.append(number)
-                elif convert is not None:
+                if convert is not None:
                     target.append(convert(value))
                 else:
                     set_message(target.add(), value, depth + 1)

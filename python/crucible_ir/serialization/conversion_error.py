@@ -124,6 +124,12 @@ class Number(float):
         return number
 
 
+class NotFinite(float):
+    """A number that is written as ``.nan`` or ``.inf`` in YAML; other infinities are too large."""
+
+    __slots__ = ()
+
+
 def parse_number(text: str) -> float:
     """Return the double nearest to the text of a number, as a `Number` if it can be an integer.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
 
 from crucible_ir.errors import Error, near_miss
@@ -103,6 +103,12 @@ def _write_yaml(message: Message, indent: int | None) -> bytes:
     return _text(to_yaml(message))
 
 
+def _write_yaml_with_proto_names(message: Message, indent: int | None) -> bytes:
+    from crucible_ir.serialization.yaml import to_yaml
+
+    return _text(to_yaml(message, names="proto"))
+
+
 def _parse_text(data: bytes) -> ParsedDocument:
     from crucible_ir.serialization.json import parsing
     from crucible_ir.serialization.text import ParsedText
@@ -143,7 +149,7 @@ _TABLE = (
         _parse_crucible_json,
         _write_crucible_json,
     ),
-    Format("yaml", (".yaml", ".yml"), "ProtoJSON in YAML", True, _parse_yaml, _write_yaml),
+    Format("yaml", (".yaml", ".yml"), "YAML as people write it", True, _parse_yaml, _write_yaml),
     Format(
         "text", (".txtpb", ".textproto"), "protobuf's text format", True, _parse_text, _write_text
     ),
@@ -154,6 +160,9 @@ _TABLE = (
 
 #: The formats by name.
 FORMATS = {each.name: each for each in _TABLE}
+
+#: YAML that is written with the names of ProtoJSON.
+YAML_WITH_PROTO_NAMES = replace(FORMATS["yaml"], write=_write_yaml_with_proto_names)
 
 #: The formats by file extension, the longest first, since ``.crucible.json`` ends in ``.json``.
 EXTENSIONS = dict(

@@ -1,4 +1,4 @@
-"""YAML: ProtoJSON in YAML 1.2 with the core schema.
+"""YAML: the JSON values of a message in YAML 1.2 with the core schema.
 
 The parser is strict and keeps positions. Scalars such as ``yes`` and ``2025-01-01`` are strings.
 Tags of other schemas, several documents and keys that are not scalars are rejected, and the number
@@ -11,20 +11,24 @@ and goes to the JSON parser, and U+0085, U+2028 and U+2029 are not line breaks.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 import yaml
 
-from crucible_ir.errors import DecodeError, Position
+from crucible_ir.errors import DecodeError, Position, SpellingWarning, warn
 from crucible_ir.paths import MapKey, Part, format_path
-from crucible_ir.schema.types import message_type
-from crucible_ir.serialization.conversion_error import Number, describe, parse_number
+from crucible_ir.schema.spelling import custom_names, misspelled
+from crucible_ir.schema.types import descriptor_of, message_type
+from crucible_ir.schema.walk import walk
+from crucible_ir.serialization.conversion_error import NotFinite, Number, describe, parse_number
 from crucible_ir.serialization.json import parsing
 from crucible_ir.serialization.json.document import ParsedValues
+from crucible_ir.serialization.json.enum_names import misspelling
 from crucible_ir.serialization.json.parsing import JsonPositions, decode_utf8
-from crucible_ir.serialization.json.protojson import ProtoJson, to_dict
-from crucible_ir.serialization.json.timestamps import read_timestamp
+from crucible_ir.serialization.json.protojson import to_dict
+from crucible_ir.serialization.json.yaml_dialect import YamlDialect
 from crucible_ir.serialization.limits import MAX_ALIASED_VALUES, MAX_YAML_DEPTH
 from crucible_ir.serialization.positions import PositionTree, position_at
 
@@ -38,12 +42,7 @@ if TYPE_CHECKING:
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _Dumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
-#: The dialect of YAML. Errors cannot suggest another reader for short names.
-_YAML = ProtoJson(
-    original_names=True,
-    about_short_names="; write the full name",
-    read_timestamp=read_timestamp,
-)
+_YAML = YamlDialect()
 
 _NULL = {"", "~", "null", "Null", "NULL"}
 _BOOL = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
@@ -64,21 +63,42 @@ _YAML_1_1_BREAKS = "\x85\u2028\u2029"
 _ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})|\\U(00[01][0-9a-fA-F]{5})")
 _PRIVATE_USE = (range(0xE000, 0xF900), range(0xF0000, 0xFFFFE), range(0x100000, 0x10FFFE))
 _TOO_DEEP = f"nested deeper than {MAX_YAML_DEPTH} levels"
-_TAG_OF = {int: "int", float: "float", Number: "float", bool: "bool", type(None): "null"}
+_TAG_OF = {
+    int: "int",
+    float: "float",
+    Number: "float",
+    NotFinite: "float",
+    bool: "bool",
+    type(None): "null",
+}
 
 
-def to_yaml(message: Message) -> str:
-    """Write a message as ProtoJSON in YAML, with the names and the order of the schema.
+def to_yaml(message: Message, *, names: Literal["short", "proto"] = "short") -> str:
+    """Write a message in YAML, with the names and the order of the schema.
+
+    Args:
+        message: Any protobuf message.
+        names: ``short`` writes YAML as people write it: short names of enum values, one key for an
+            open vocabulary, integers as numbers. ``proto`` writes ProtoJSON in YAML, with full
+            names, for programs that turn YAML into ProtoJSON.
 
     Raises:
-        EncodeError: ProtoJSON cannot write a value of the message.
+        EncodeError: YAML cannot write a value of the message.
 
     >>> from crucible_ir import v1
-    >>> print(to_yaml(v1.StageDef(name="embed", enabled=True)), end="")
-    name: embed
-    enabled: true
+    >>> model = v1.ModelRef(id="gpt2", provider="MODEL_PROVIDER_HUGGINGFACE")
+    >>> print(to_yaml(model), end="")
+    id: gpt2
+    provider: huggingface
+    >>> print(to_yaml(model, names="proto"), end="")
+    id: gpt2
+    provider: MODEL_PROVIDER_HUGGINGFACE
     """
-    return write(to_dict(message, original_names=True))
+    if names not in ("short", "proto"):
+        raise ValueError(f'expected names "short" or "proto", got {names!r}')
+    if names == "proto":
+        return write(to_dict(message, original_names=True))
+    return write(_YAML.encode(message))
 
 
 @overload
@@ -96,7 +116,7 @@ def from_yaml(
     validate: bool = True,
     limits: Limits | None = None,
 ) -> Message:
-    """Read a message from ProtoJSON in YAML.
+    """Read a message from YAML, with short or full names, or any of ProtoJSON.
 
     Unlike ProtoJSON, it accepts every spelling of a timestamp that RFC 3339 permits, such as
     ``2025-12-26 12:00:00Z``.
@@ -107,6 +127,9 @@ def from_yaml(
         validate: Whether the message must satisfy the rules of the schema.
         limits: The limits on the document; ``None`` for no limits.
 
+    Warns:
+        SpellingWarning: A name that is not in its vocabulary is one edit away from one that is.
+
     Raises:
         LimitError: The document is over a limit.
         DecodeError: The text is not the YAML of such a message; the error has a path and a
@@ -115,7 +138,33 @@ def from_yaml(
     """
     if limits is not None:
         limits.check_size(data)
-    return parse_yaml(data).read(message_type(type), validate=validate, limits=limits)
+    document = parse_yaml(data)
+    message = document.read(message_type(type), validate=validate, limits=limits)
+    for each in spelling_warnings(document, message):
+        warn(each)
+    return message
+
+
+def spelling_warnings(document: ParsedValues, message: Message) -> Iterator[SpellingWarning]:
+    """Yield a warning for each custom name of a document that may be misspelled.
+
+    A name under the custom key of its vocabulary is not a misspelling.
+
+    Args:
+        document: The document.
+        message: The message in it.
+    """
+    root = descriptor_of(message)
+    for at, inside in walk(message):
+        for vocabulary, steps, name in custom_names(inside):
+            known = misspelled(vocabulary.enum, name) if vocabulary.enum is not None else None
+            if known is None:
+                continue
+            path = (*at, *steps)
+            steps_to_name = document.dialect.document_path(root, path, document.value)
+            if not {vocabulary.name, vocabulary.json_name}.isdisjoint(steps_to_name[len(at)]):
+                position = document.positions.find(steps_to_name)
+                yield misspelling(name, known, format_path(path), position)
 
 
 def parse_yaml(data: str | bytes) -> ParsedValues:
@@ -301,11 +350,7 @@ class _Composer:
         if _FLOAT.fullmatch(text):
             return parse_number(text)
         if _NOT_FINITE.fullmatch(text):
-            raise self.error(
-                f'{text} is not supported; write "NaN", "Infinity" or "-Infinity" in quotes, as in'
-                " ProtoJSON",
-                here,
-            )
+            return NotFinite(text.replace(".", "", 1))
         return text
 
     def check_tag(self, tag: str | None, here: Position, *known: str) -> None:

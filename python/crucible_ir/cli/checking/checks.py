@@ -14,6 +14,7 @@ from crucible_ir.cli.checking.issues import (
     FileReport,
     Issue,
     issue_from_lint,
+    issue_from_spelling,
     issues_from_decode_error,
     issues_from_validation_error,
 )
@@ -97,6 +98,8 @@ def _check_file(check: Check, source: InputFile) -> FileReport:
     findings, fails = check.lint(message, source)
     outcome = CheckOutcome.INVALID if fails else CheckOutcome.GOOD
     issues = _lint_issues(findings, document, type_, content) if findings else ()
+    if check.validates and format_.name == "yaml":
+        issues = _spelling_issues(document, message, content)
     return FileReport(source.name, outcome, type_name, issues)
 
 
@@ -111,6 +114,13 @@ def _lint_issues(
         issue_from_lint(each, find(parse_path(each.path)) if find else None, lines)
         for each in findings
     )
+
+
+def _spelling_issues(document: Any, message: Message, content: bytes) -> tuple[Issue, ...]:
+    from crucible_ir.serialization.yaml import spelling_warnings
+
+    lines = _lines(content)
+    return tuple(issue_from_spelling(each, lines) for each in spelling_warnings(document, message))
 
 
 def _lines(content: bytes) -> list[str]:

@@ -10,11 +10,14 @@ from crucible_ir.cli.session import COULD_NOT_RUN, GOOD, INVALID, with_options
 from crucible_ir.errors import DecodeError, ValidationError, Violation, shorten
 
 if TYPE_CHECKING:
-    from crucible_ir.errors import Position
+    from crucible_ir.errors import Position, SpellingWarning
     from crucible_ir.linting import LintFinding
 
 #: The rule id of a document that cannot be decoded.
 DECODE = "decode"
+
+#: The id of the lint that reports misspelled names; `validate` reports them as well.
+NEAR_KNOWN = "vocabulary.near_known"
 
 
 class Level(Enum):
@@ -144,6 +147,19 @@ def issue_from_lint(finding: LintFinding, position: Position | None, lines: list
         fix=finding.fix,
         position=position,
         line=_line(position, lines),
+    )
+
+
+def issue_from_spelling(warning: SpellingWarning, lines: list[str]) -> Issue:
+    """Return the issue of a name that may be misspelled, under the id of the lint about it."""
+    return Issue(
+        NEAR_KNOWN,
+        Level.WARNING,
+        warning.path,
+        warning.reason,
+        fix="under the custom key, it is not reported",
+        position=warning.position,
+        line=_line(warning.position, lines),
     )
 
 

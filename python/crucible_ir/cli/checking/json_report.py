@@ -30,13 +30,19 @@ def render(reports: list[FileReport], wording: Wording) -> str:
 
 def _document(report: FileReport, wording: Wording) -> dict[str, object]:
     verdicts = {CheckOutcome.GOOD: wording.good, CheckOutcome.INVALID: wording.bad}
+    issues, warnings = wording.split(report.issues)
     return {
         "file": report.name,
         "verdict": verdicts.get(report.outcome, "unreadable"),
         "type": report.type_name or None,
         "reason": report.reason or None,
         **_stream(report),
-        wording.json_key: [issue_json(issue) for issue in report.issues],
+        wording.json_key: [issue_json(issue) for issue in issues],
+        **(
+            {"warnings": [issue_json(issue) for issue in warnings]}
+            if wording.separates_warnings
+            else {}
+        ),
     }
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
-from crucible_ir.cli.checking.issues import CheckOutcome, FileReport
+from crucible_ir.cli.checking.issues import CheckOutcome, FileReport, Issue, Level
 
 if TYPE_CHECKING:
     from crucible_ir.cli.session import Session
@@ -26,6 +26,7 @@ class Wording:
         bad: The verdict on a document that fails.
         issues: The word for an issue, in the singular and the plural.
         json_key: The key of the issues in the JSON report.
+        separates_warnings: Whether warnings are counted and listed apart from other issues.
     """
 
     command: str
@@ -33,6 +34,14 @@ class Wording:
     bad: str
     issues: tuple[str, str]
     json_key: str
+    separates_warnings: bool = False
+
+    def split(self, issues: Iterable[Issue]) -> tuple[list[Issue], list[Issue]]:
+        """Return the issues, and the warnings if they are listed apart from them."""
+        found: tuple[list[Issue], list[Issue]] = ([], [])
+        for issue in issues:
+            found[self.separates_warnings and issue.level is Level.WARNING].append(issue)
+        return found
 
     def count(self, number: int) -> str:
         """Return a number of issues as text.
@@ -42,8 +51,21 @@ class Wording:
         """
         return f"{number} {self.issues[number != 1]}"
 
+    def count_each(self, issues: int, warnings: int) -> str:
+        """Return the numbers of issues and of separate warnings as text; empty if both are 0.
 
-VALIDATE: Final = Wording("validate", "valid", "invalid", ("violation", "violations"), "violations")
+        >>> VALIDATE.count_each(0, 1)
+        '1 warning'
+        """
+        parts = [self.count(issues)] if issues else []
+        if warnings:
+            parts.append(f"{warnings} warning{'' if warnings == 1 else 's'}")
+        return ", ".join(parts)
+
+
+VALIDATE: Final = Wording(
+    "validate", "valid", "invalid", ("violation", "violations"), "violations", True
+)
 LINT: Final = Wording("lint", "passed", "failed", ("finding", "findings"), "remarks")
 
 

@@ -26,13 +26,15 @@ def write_text(
     """Write the report of each document as soon as it is available, and a summary at the end."""
     outcomes: Counter[CheckOutcome] = Counter()
     rules: Counter[str] = Counter()
+    warnings = 0
     for report in reports:
         outcomes[report.outcome] += 1
         rules.update(issue.rule for issue in report.issues)
+        warnings += len(wording.split(report.issues)[1])
         if not quiet or report.outcome is not CheckOutcome.GOOD or report.issues:
             _write_file(report, wording, console)
     if not quiet:
-        _write_summary(outcomes, rules, wording, console)
+        _write_summary(outcomes, rules, warnings, wording, console)
     return max(outcomes, default=CheckOutcome.GOOD)
 
 
@@ -60,8 +62,9 @@ def _verdict(report: FileReport, wording: Wording) -> Iterator[Segment]:
         good = report.outcome is CheckOutcome.GOOD
         yield (wording.good, "good") if good else (wording.bad, "bad")
         yield f" {report.type_name}"
-        if report.issues:
-            yield f", {wording.count(len(report.issues))}"
+        counts = wording.count_each(*map(len, wording.split(report.issues)))
+        if counts:
+            yield f", {counts}"
 
 
 def _stream_verdict(report: FileReport, wording: Wording) -> Iterator[Segment]:
@@ -107,7 +110,11 @@ def _print_excerpt(issue: Issue, console: Console) -> None:
 
 
 def _write_summary(
-    outcomes: Counter[CheckOutcome], rules: Counter[str], wording: Wording, console: Console
+    outcomes: Counter[CheckOutcome],
+    rules: Counter[str],
+    warnings: int,
+    wording: Wording,
+    console: Console,
 ) -> None:
     total = outcomes.total()
     words = {
@@ -122,7 +129,7 @@ def _write_summary(
     console.print(
         f"{total} document{'' if total == 1 else 's'}: ",
         *(counts[1:] or ["nothing to do"]),
-        f"; {wording.count(rules.total())}" if rules else "",
+        f"; {wording.count_each(rules.total() - warnings, warnings)}" if rules else "",
     )
     width = max((len(rule) for rule in rules), default=0)
     for rule, count in sorted(rules.items(), key=lambda item: (-item[1], item[0])):

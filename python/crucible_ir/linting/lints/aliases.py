@@ -7,13 +7,9 @@ from typing import TYPE_CHECKING
 
 from crucible_ir import v1
 from crucible_ir.linting.findings import Problem, Severity
-from crucible_ir.linting.lints.vocabulary import (
-    custom_names,
-    fold,
-    open_vocabularies,
-    value_named,
-)
+from crucible_ir.linting.lints.vocabulary import value_named
 from crucible_ir.linting.registry import lint_for, lint_for_all
+from crucible_ir.schema.spelling import custom_names, fold, open_vocabularies
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -116,7 +112,6 @@ _ALIASES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     },
     "StatisticalTest": {
         "kruskal_wallis": ("kruskal",),
-        "mann_whitney_u": ("mannwhitney",),
         "student_t": ("ttest",),
         "students_t": ("ttest",),
     },
@@ -190,10 +185,14 @@ def _named_otherwise(
 ) -> Iterator[Problem]:
     for field, path, name in custom_names(message):
         enum = field.enum
-        known = aliases.get(enum.name, {}).get(fold(name)) if enum is not None else None
+        known = _folded(aliases.get(enum.name, {})).get(fold(name)) if enum is not None else None
         if known is not None:
             words = " or ".join(f'"{word}"' for word in known)
             values = " or ".join(str(value_named(enum, word)) for word in known)
             yield Problem(
                 path, f'"{name}" may mean {words}', f"use {values} in {field.name} if you mean that"
             )
+
+
+def _folded(aliases: Mapping[str, tuple[str, ...]]) -> Mapping[str, tuple[str, ...]]:
+    return {fold(name): known for name, known in aliases.items()}

@@ -142,8 +142,16 @@ class Dialect(ABC):
         """Return the numbers of an enum, by the names that are read."""
 
     @abstractmethod
-    def document_path(self, message: Descriptor, path: tuple[Part, ...]) -> list[list[Part]]:
-        """Return the possible keys in a document for each step of a path of field names."""
+    def document_path(
+        self, message: Descriptor, path: tuple[Part, ...], document: object = None
+    ) -> list[list[Part]]:
+        """Return the possible keys in a document for each step of a path of field names.
+
+        Args:
+            message: The type of the message.
+            path: The path.
+            document: The JSON value of the document, if it decides between keys.
+        """
 
     def path_step(self, field: Field) -> str:
         """Return the step for a field in the path of an `EncodeError`."""
@@ -318,7 +326,7 @@ class Dialect(ABC):
                             )
                         if item is not None or reads_null:
                             if not siblings.isdisjoint(value):
-                                _check_first_member(descriptor, name, message, value, rows)
+                                _check_first_member(descriptor, name, message, value, siblings)
                             read_item(item, message, depth)
                 except ConversionError as error:
                     known = error.under(key) if isinstance(key, str) else error
@@ -556,14 +564,14 @@ def _check_first_member(
     name: str,
     message: Message,
     value: Mapping[str, object],
-    rows: Mapping[str, tuple[Any, ...]],
+    siblings: frozenset[str],
 ) -> None:
     """Raise if another member of a field's oneof is set; the error names the key of that member."""
     oneof = fields_of(message_type)[name].oneof
     assert oneof is not None
-    chosen = message.WhichOneof(oneof)
-    if chosen is not None:
-        first = next((key for key in value if key in rows and rows[key][0] == chosen), chosen)
+    if message.WhichOneof(oneof) is not None:
+        keys = [key for key in value if key in siblings]
+        first = next((key for key in keys if value[key] is not None), keys[0])
         raise ConversionError(
             f'"{first}" is already set; only one member of {message_type.name}.{oneof} may be set'
         )

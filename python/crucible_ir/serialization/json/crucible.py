@@ -9,7 +9,6 @@ the field unset.
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 
@@ -21,6 +20,7 @@ from crucible_ir.paths import MapKey, Part
 from crucible_ir.schema import vocabulary
 from crucible_ir.schema.defaults import defaults
 from crucible_ir.schema.fields import INTEGER_RANGES, Field, Kind, fields_of
+from crucible_ir.schema.spelling import fold, within_one_edit
 from crucible_ir.schema.types import message_type
 from crucible_ir.schema.unknown_fields import show_entries
 from crucible_ir.serialization.conversion_error import (
@@ -262,7 +262,9 @@ class CrucibleJson(Dialect):
             fields.setdefault(_key(field), field)
         return fields
 
-    def document_path(self, message: Descriptor, path: tuple[Part, ...]) -> list[list[Part]]:
+    def document_path(
+        self, message: Descriptor, path: tuple[Part, ...], document: object = None
+    ) -> list[list[Part]]:
         """Return the steps in a document of a path of field names.
 
         >>> CRUCIBLE.document_path(v1.Message.DESCRIPTOR, ("parts", "parts", 0, "image", "url"))
@@ -705,17 +707,10 @@ def _write_snapshot_field(name: str, value: Any) -> object:
 
 def _check_other_kind(kind: str) -> None:
     """Raise if an unknown type of a content part is probably a misspelled type."""
-    from crucible_ir.linting.lints.vocabulary import within_one_edit
-
-    folded = _fold(kind)
+    folded = fold(kind[:128])
     for known in _PART_KINDS:
-        if within_one_edit(folded, _fold(known)):
+        if within_one_edit(folded, fold(known)):
             raise ConversionError(f'unknown type "{shorten_name(kind)}"; did you mean "{known}"?')
-
-
-def _fold(name: str) -> str:
-    """Return a name without case and without the characters that separate its words."""
-    return re.sub("[-_ ]", "", name[:128].lower())
 
 
 # Values that the Elixir services write for an empty object or an absent one

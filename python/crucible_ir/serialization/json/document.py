@@ -72,7 +72,7 @@ class ParsedValues:
         return partial(self._find_field, descriptor_of(type_))
 
     def _find_field(self, message: Descriptor, path: tuple[Part, ...]) -> Position:
-        return self.positions.find(self.dialect.document_path(message, path))
+        return self.positions.find(self.dialect.document_path(message, path, self.value))
 
     def keys(self) -> Mapping[str, bool]:
         """Return the top-level keys, each with whether its value is not null.

@@ -6,12 +6,15 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from typing import TYPE_CHECKING
 
-from crucible_ir.errors import near_miss, shorten_name
+from crucible_ir.errors import SpellingWarning, near_miss, shorten_name
 from crucible_ir.schema import vocabulary
 from crucible_ir.schema.fields import Field, fields_of
+from crucible_ir.schema.spelling import respelled
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import EnumDescriptor
+
+    from crucible_ir.errors import Position
 
 #: The words before the name that was probably meant.
 _GUESS = "; did you mean"
@@ -29,7 +32,6 @@ def unknown_full_name(
     enum: EnumDescriptor,
     *,
     key_of: Callable[[Field], str],
-    about_short_names: str,
 ) -> str:
     """Return the error text for a value of a field in a format that has full names.
 
@@ -38,11 +40,11 @@ def unknown_full_name(
         field: The field.
         enum: The enum of the field.
         key_of: Returns the key of a field in the format.
-        about_short_names: The end of the error for a short name.
     """
     full_names = _full_names(enum)
     if name in full_names:
-        return f'"{name}" is the short name of {full_names[name]}{about_short_names}'
+        full = full_names[name]
+        return f'"{name}" is the short name of {full}; short names are read with from_crucible_json'
     text = unknown_name(name, enum, {value.name: value.number for value in enum.values})
     if _GUESS not in text:
         from difflib import get_close_matches  # Imported here because most runs have no error.
@@ -67,6 +69,39 @@ def unknown_short_name(name: str, enum: EnumDescriptor) -> str:
         short = short_names[name]
         return f'"{name}" is the full name of "{short}"; write "{short}"'
     return unknown_name(name, enum, vocabulary.numbers(enum))
+
+
+def respelled_name(name: str, field: Field, *, glue: str) -> str:
+    """Return the error text for a custom name that looks like a mistake.
+
+    Args:
+        name: The name, which is a documented name in another spelling or has the enum's prefix.
+        field: The enum field of the open vocabulary.
+        glue: The text between a key and its value in the format.
+    """
+    enum = field.enum
+    assert enum is not None
+    known = respelled(enum, name)
+    if known is None:
+        guess = near_miss(name, enum.values_by_name)
+    elif vocabulary.numbers(enum).get(known):
+        guess = f'{_GUESS} "{known}"?'
+    else:
+        guess = "; leave the field out"
+    shown = f'"{shorten_name(name)}"'
+    custom = f"{field.custom}{glue}{f'[{shown}]' if field.is_list else shown}"
+    glued = " To" if guess.endswith("?") else "; to"
+    return (
+        f"{enum.name} has no value {shown}{guess}{glued} keep it as a custom name, write {custom}"
+    )
+
+
+def misspelling(
+    name: str, known: str, path: str, position: Position | None = None
+) -> SpellingWarning:
+    """Return the warning about a custom name that is one edit away from a documented name."""
+    reason = f'the custom name "{shorten_name(name)}" is one edit away from "{known}"'
+    return SpellingWarning(reason, path, position)
 
 
 @cache

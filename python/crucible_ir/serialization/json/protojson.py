@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     MessageT = TypeVar("MessageT", bound=Message)
 
-_NULL_VALUE = "google.protobuf.NullValue"
+NULL_VALUE = "google.protobuf.NullValue"
 _DURATION = re.compile(r"(-?)(\d{1,12})(?:\.(\d{1,9}))?s", re.ASCII)
 #: The most seconds of a Duration: some ten thousand years.
 _LONGEST_DURATION = 315_576_000_000
@@ -144,7 +144,6 @@ class ProtoJson(Dialect):
         original_names: Whether to write ``model_ref`` instead of ``modelRef``.
         in_pieces: Whether long lists of messages are written as `LargeList`.
         consumes: Whether reading empties the lists of opaque JSON, to save memory.
-        about_short_names: The end of errors about the short name of an enum value.
         read_timestamp: Reads a timestamp.
     """
 
@@ -154,13 +153,11 @@ class ProtoJson(Dialect):
         original_names: bool = False,
         in_pieces: bool = False,
         consumes: bool = False,
-        about_short_names: str = "; short names are read with from_crucible_json",
         read_timestamp: Reader = timestamps.read_protojson_timestamp,
     ) -> None:
         super().__init__()
         self.original_names = original_names
         self.in_pieces = in_pieces
-        self.about_short_names = about_short_names
         opaque = opaque_writers(self.write_opaque_number)
         read = opaque_readers(consumes=consumes)
         self.writers = {
@@ -195,7 +192,9 @@ class ProtoJson(Dialect):
         fields = fields_of(message)
         return {**fields, **{field.json_name: field for field in fields.values()}}
 
-    def document_path(self, message: Descriptor, path: tuple[Part, ...]) -> list[list[Part]]:
+    def document_path(
+        self, message: Descriptor, path: tuple[Part, ...], document: object = None
+    ) -> list[list[Part]]:
         """Return both names of each field on a path."""
         steps: list[list[Part]] = []
         current: Descriptor | None = message
@@ -229,20 +228,13 @@ class ProtoJson(Dialect):
     def _enum_reader(self, field: Field, enum: EnumDescriptor) -> scalars.ScalarReader:
         numbers = self.enum_numbers(enum)
         read_number = scalars.integer_reader(Kind.INT32, quoted=False)
-        reads_null = enum.full_name == _NULL_VALUE
+        reads_null = enum.full_name == NULL_VALUE
 
         def read(value: object) -> object:
             if type(value) is str:
                 number: object = numbers.get(value)
                 if number is None:
-                    text = unknown_full_name(
-                        value,
-                        field,
-                        enum,
-                        key_of=self.key,
-                        about_short_names=self.about_short_names,
-                    )
-                    raise ConversionError(text)
+                    raise ConversionError(self.unknown_enum_name(value, field, enum))
                 return number
             if value is None and reads_null:
                 return 0
@@ -259,6 +251,10 @@ class ProtoJson(Dialect):
     def enum_numbers(self, enum: EnumDescriptor) -> Mapping[str, int]:
         """Return the numbers of an enum, by the names of its values."""
         return {value.name: value.number for value in enum.values}
+
+    def unknown_enum_name(self, name: str, field: Field, enum: EnumDescriptor) -> str:
+        """Return the error text for a string that is not the name of a value of a field's enum."""
+        return unknown_full_name(name, field, enum, key_of=self.key)
 
     # Numbers, which canonical JSON writes in another way
 
@@ -332,7 +328,7 @@ class ProtoJson(Dialect):
 
 
 def _enum_writer(enum: EnumDescriptor) -> Writer:
-    if enum.full_name == _NULL_VALUE:
+    if enum.full_name == NULL_VALUE:
         return lambda number, depth: None
     # If several names have the same number, the first is written.
     names = {value.number: value.name for value in reversed(enum.values)}

@@ -28,7 +28,7 @@ from crucible_ir.cli.program import Command
 from crucible_ir.cli.progress import with_progress
 from crucible_ir.cli.session import COULD_NOT_RUN, GOOD, INVALID, CannotRunError, Session
 from crucible_ir.errors import DecodeError, EncodeError, ValidationError
-from crucible_ir.serialization.formats import FORMATS, Format
+from crucible_ir.serialization.formats import FORMATS, YAML_WITH_PROTO_NAMES, Format
 from crucible_ir.serialization.streams.formats import (
     STREAM_FORMATS,
     StreamFormat,
@@ -76,6 +76,13 @@ _EXAMPLES = (
     metavar="N",
     help="Spaces for each level of JSON; 0 writes one line.",
 )
+@click.option(
+    "--names",
+    type=click.Choice(["short", "proto"]),
+    metavar="short|proto",
+    help="Names of enum values and vocabularies in YAML: short as people write them, or proto for"
+    " ProtoJSON in YAML.  [default: short]",
+)
 @click.option("--strict", is_flag=True, help="Fail if the output format would lose fields.")
 @click.option(
     "--skip-bad",
@@ -97,6 +104,7 @@ def command(
     output: str | None,
     out_dir: str | None,
     indent: int,
+    names: str | None,
     strict: bool,
     skip_bad: bool,
     no_validate: bool,
@@ -125,17 +133,24 @@ def command(
         quiet=quiet,
     )
     if out_dir is not None:
-        return _convert_many(options, documents, out_dir, to_format, output)
+        return _convert_many(options, documents, out_dir, to_format, names, output)
     if len(documents) > 2 or (len(documents) == 2 and output is not None):
         raise click.UsageError("give one input and one output, or --out-dir for several inputs")
     target = output or (documents[1] if len(documents) == 2 else STANDARD)
     found = list(input_files(documents[:1], read_options))
     if len(found) != 1:
         raise click.UsageError(f"{documents[0]} matches {len(found)} files: give --out-dir")
-    format_ = output_format(target, to_format, _FORMATS)
+    format_ = _with_names(output_format(target, to_format, _FORMATS), names)
     check_terminal(target, format_)
     check_overwriting([target], force=force)
     return _convert(options, found[0], target, format_)
+
+
+def _with_names(format_: Format | StreamFormat, names: str | None) -> Format | StreamFormat:
+    """Return an output format that writes the given names."""
+    if names is not None and format_.name != "yaml":
+        raise click.UsageError(f"--names is for YAML, not for {format_.name}")
+    return YAML_WITH_PROTO_NAMES if names == "proto" else format_
 
 
 def _convert_many(
@@ -143,18 +158,19 @@ def _convert_many(
     documents: tuple[str, ...],
     out_dir: str,
     to_format: str | None,
+    names: str | None,
     output: str | None,
 ) -> int:
     if output is not None or to_format is None:
         raise click.UsageError("--out-dir requires --to and excludes --output")
-    format_ = format_named(to_format)
+    format_ = _with_names(format_named(to_format), names)
     targets: dict[str, InputFile] = {}
     for source in input_files(documents, options.read_options):
         stem = stem_of("stdin" if source.name == STANDARD else source.name)
         target = str(Path(out_dir) / (stem + format_.extensions[0]))
         if target in targets:
-            names = f"{targets[target].name} and {source.name}"
-            raise CannotRunError(f"{names} would both be written to {target}")
+            both = f"{targets[target].name} and {source.name}"
+            raise CannotRunError(f"{both} would both be written to {target}")
         targets[target] = source
     check_overwriting(targets, force=options.force)
     os.makedirs(out_dir, exist_ok=True)
