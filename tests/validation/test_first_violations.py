@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import grpc
 import pytest
 from google.protobuf.message import Message
 
 from crucible_ir import v1
+from crucible_ir.exchange import v1 as exchange_v1
+from crucible_ir.exchange.server.rpc.errors import RpcError
+from crucible_ir.exchange.server.rpc.request_validation import check_request
 from crucible_ir.validation import check
 from crucible_ir.validation.check import violations
 from crucible_ir.validation.first_violations import first_violations
@@ -58,3 +62,25 @@ def test_a_great_many_violations_are_not_collected(monkeypatch: pytest.MonkeyPat
     _, omitted = first_violations(experiment(60_000), 10)
     assert omitted == 40_000 - 10
     assert most == 1
+
+
+def test_request_to_publish_a_great_many_violations_is_rejected_soon(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    collect = check._collector()
+    calls: list[int] = []
+
+    def counted(message: Message) -> Sequence[Any]:
+        found = collect(message)
+        calls.append(len(found))
+        return found
+
+    monkeypatch.setattr(check, "_collector", lambda: counted)
+    document = v1.Document(ir_version="0.3", experiment=experiment(300_000))
+    with pytest.raises(RpcError) as caught:
+        check_request(exchange_v1.PublishRequest(document=document))
+    assert caught.value.code == grpc.StatusCode.INVALID_ARGUMENT
+    assert len(caught.value.violations) == 20
+    assert caught.value.violations[0].path == "document.experiment.pipeline[1].name"
+    assert len(calls) < 50
+    assert max(calls) == 1

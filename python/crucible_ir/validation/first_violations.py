@@ -28,6 +28,9 @@ _SMALL_BYTES: Final = 4096
 #: The number of messages without a valid verdict up to which all are validated at once.
 _MANY: Final = 2000
 
+#: The most invalid messages that are counted beyond those whose violations are returned.
+_MOST_COUNTED: Final = 100_000
+
 
 def first_violations(message: Message, most: int) -> tuple[list[Violation], int]:
     """Return the first violations of a message, and how many more there are.
@@ -54,7 +57,7 @@ def first_violations(message: Message, most: int) -> tuple[list[Violation], int]
     for path, part in parts:
         found += [_inside(path, violation) for violation in violations(part)]
         if len(found) > most:
-            return found[:most], len(found) - most + sum(1 for _ in parts)
+            return found[:most], len(found) - most + sum(1 for _ in islice(parts, _MOST_COUNTED))
     # The guards were too strict.
     return _first(violations(message), most)
 
