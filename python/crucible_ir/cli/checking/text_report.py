@@ -109,6 +109,12 @@ def _group_line(name: str, group: IssueGroup) -> Line:
     return (*line, f"; {group.count} times: ", ("; ".join(places) + more, "where"))
 
 
+def group_text(name: str, group: IssueGroup) -> str:
+    """Return the line of a group without styles, given the name of the stream."""
+    segments = _group_line(name, group)
+    return "".join(each if isinstance(each, str) else each[0] for each in segments)
+
+
 def _record_place(issue: Issue) -> str:
     where = f"byte {issue.offset}" if issue.position is None else f"{issue.position}"
     return f"record {issue.record} at {where}"
