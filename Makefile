@@ -98,6 +98,7 @@ bench: setup ## Measure and print the figures of the README
 	$(BIN)/python benchmarks/import_time.py
 	$(BIN)/python benchmarks/validation.py $(ARGS)
 	$(BIN)/python -m benchmarks.serialization $(ARGS)
+	$(BIN)/python -m benchmarks.bad_records $(ARGS)
 	$(BIN)/python -m benchmarks.betterproto $(ARGS)
 
 fuzz: $(VENV_FUZZ)/.installed ## Fuzz every decoder (TIME=600 seconds each, ARGS=yaml for one)

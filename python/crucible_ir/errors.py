@@ -8,10 +8,11 @@ import unicodedata
 import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from types import FrameType
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
-from crucible_ir.paths import Part, parse_path
+from crucible_ir.paths import Part, general_path, parse_path
 
 #: The most characters of an invalid value that an error shows.
 SHOWN_VALUE_LENGTH = 80
@@ -76,12 +77,22 @@ class _PathError(Error, ValueError):
     """An error with a path in a message and, for text, a position."""
 
     def __init__(
-        self, reason: str, *, path: str = "", position: Position | FindPosition | None = None
+        self,
+        reason: str | Callable[[], str],
+        *,
+        path: str = "",
+        position: Position | FindPosition | None = None,
     ) -> None:
         super().__init__(reason)
-        self.reason = _one_line(reason)
-        self.path = _one_line(path)
+        self._reason = reason
+        self.path = _one_line(path) if path else path
         self._position = position
+
+    @cached_property
+    def reason(self) -> str:
+        """The error in one line; a function that returns it is called when it is first read."""
+        reason = self._reason
+        return _one_line(reason if isinstance(reason, str) else reason())
 
     @property
     def position(self) -> Position | None:
@@ -93,6 +104,7 @@ class _PathError(Error, ValueError):
     def __reduce__(self) -> tuple[Any, ...]:
         # Finding the position first keeps the text out of the pickle.
         _ = self.position
+        self._reason = self.reason
         return tuple(super().__reduce__())
 
     def __str__(self) -> str:
@@ -173,6 +185,16 @@ def warn(warning: Warning) -> None:
     warnings.warn(warning, stacklevel=level)
 
 
+class FoundViolations(Protocol):
+    """Violations that are described when they are read."""
+
+    def describe(self) -> list[Violation]:
+        """Return the violations."""
+
+    def kinds(self) -> list[tuple[str, str]]:
+        """Return the rule and the general path of each violation."""
+
+
 class ValidationError(Error, ValueError):
     """A message breaks rules of the schema.
 
@@ -185,7 +207,7 @@ class ValidationError(Error, ValueError):
     def __init__(
         self,
         type_name: str,
-        violations: list[Violation],
+        violations: list[Violation] | FoundViolations,
         find: Callable[[tuple[Part, ...]], Position] | None = None,
     ) -> None:
         self.type_name = type_name
@@ -197,11 +219,27 @@ class ValidationError(Error, ValueError):
         """The broken rules; their positions are found in the text when this is first read."""
         if self._find is not None:
             find, self._find = self._find, None
-            self._violations[:] = [
-                violation._replace(position=find(parse_path(violation.path)))
-                for violation in self._violations
+            found = self.violations_without_positions
+            found[:] = [
+                violation._replace(position=find(parse_path(violation.path))) for violation in found
             ]
+        return self.violations_without_positions
+
+    @property
+    def violations_without_positions(self) -> list[Violation]:
+        """The broken rules, whose positions may not have been found, since that takes time."""
+        if not isinstance(self._violations, list):
+            self._violations = self._violations.describe()
         return self._violations
+
+    def kinds(self) -> list[tuple[str, str]]:
+        """Return the rule and the path of each violation, with ``[*]`` for indexes and keys.
+
+        It is faster than to describe the violations.
+        """
+        if isinstance(self._violations, list):
+            return [(each.rule_id, general_path(each.path)) for each in self._violations]
+        return self._violations.kinds()
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.type_name, self.violations)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import TypeAlias
 
 
@@ -18,6 +19,8 @@ class MapKey(str):
 Part: TypeAlias = str | int
 
 _STEP = re.compile(r'\.?([^.\[\]"]+)|\[(\d+)\]|\[("(?:[^"\\]|\\.)*")\]|\[(-?\w+)\]')
+#: The index of a list or the key of a map.
+_SUBSCRIPT = re.compile(r'\[(?:"(?:[^"\\]|\\.)*"|[^\]]*)\]')
 
 
 def format_path(parts: Iterable[Part]) -> str:
@@ -35,6 +38,16 @@ def format_path(parts: Iterable[Part]) -> str:
         else:
             text += f"[{part}]"
     return text
+
+
+@lru_cache(maxsize=4096)
+def general_path(text: str) -> str:
+    """Return a path with ``[*]`` for the indexes of lists and the keys of maps.
+
+    >>> general_path('pipeline[2].weights["a]"]')
+    'pipeline[*].weights[*]'
+    """
+    return _SUBSCRIPT.sub("[*]", text) if "[" in text else text
 
 
 def parse_path(text: str) -> tuple[Part, ...]:

@@ -26,6 +26,7 @@ from crucible_ir.exchange.server.security.authentication import METHOD_ROLES
 from crucible_ir.exchange.server.security.limits import CallLimits
 from crucible_ir.exchange.server.services import exchange_service, feedback_service
 from crucible_ir.exchange.server.services.memory_cost import MAX_TEXT_LENGTH
+from crucible_ir.exchange.server.services.validation_service import MAX_LISTED
 from crucible_ir.exchange.store import errors as store_errors
 from crucible_ir.exchange.store import open_store
 from crucible_ir.exchange.store.records import Scope
@@ -231,6 +232,7 @@ def test_limits_of_a_server_match_its_defaults() -> None:
     assert numbers("request ids") == [Settings().request_days]
     [mebibytes] = numbers("the memory of calls that validate or convert")
     assert mebibytes * 2**20 == Settings().validation_bytes
+    assert numbers("violations of a validation; its lint findings")[0] == MAX_LISTED
     assert numbers("a content that is converted to the text format") == [MAX_TEXT_LENGTH]
     [mebibytes] = numbers("a content to validate or convert")
     most = mebibytes * 2**20

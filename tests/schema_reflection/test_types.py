@@ -62,6 +62,6 @@ def test_a_document_has_a_member_for_every_standalone_message() -> None:
         if member.HasField("oneof_index") and member.oneof_index == content
     }
     assert types.document_members() == declared
-    assert len(declared) == 23
+    assert len(declared) == 24
     assert declared["FeedbackConfig"] == "feedback_config"
     assert "MetricsSnapshot" not in declared

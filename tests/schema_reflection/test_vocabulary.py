@@ -22,7 +22,10 @@ ENUMS: dict[str, Any] = {
     [
         ("DeploymentStrategy", ["rolling", "blue_green", "canary", "recreate"]),
         ("ModelProvider", ["local", "huggingface", "openai", "anthropic", "s3", "gcs"]),
-        ("TrainingStatus", ["pending", "running", "completed", "failed", "cancelled"]),
+        (
+            "TrainingStatus",
+            ["pending", "running", "completed", "failed", "cancelled", "paused", "preempted"],
+        ),
         (
             "HedgingStrategy",
             ["off", "fixed", "percentile", "adaptive", "workload_aware", "exponential_backoff"],

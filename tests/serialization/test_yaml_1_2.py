@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from fnmatch import fnmatchcase
 from typing import Any
 
 import pytest
@@ -189,6 +190,25 @@ def test_errors_about_json_and_flow_style(text: str, error: str) -> None:
     with pytest.raises(ir.DecodeError) as caught:
         read(text)
     assert str(caught.value) == error
+
+
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [
+        ('module: "a \\ud83d\\uDE00"', "1:14: * write \U0001f600 or \\U0001F600"),
+        ('{"name": "\\uD83D\\ude00"} # a', "1:13: * write \U0001f600 or \\U0001F600"),
+        (
+            '# \U0001f600\u2028\r\nmodule: "\\ud83d\\ude00',
+            "2:12: * write \U0001f600 or \\U0001F600",
+        ),
+        ('module: "\\ud83d"', "1:12: not YAML: found invalid Unicode character escape code"),
+        ('module: "\\ud83dx\\ude00"', "1:12: *found invalid Unicode character escape code"),
+    ],
+)
+def test_the_error_about_surrogates_in_yaml_gives_the_character(text: str, error: str) -> None:
+    with pytest.raises(ir.DecodeError) as caught:
+        read(text)
+    assert fnmatchcase(str(caught.value), error), str(caught.value)
 
 
 @pytest.mark.parametrize(

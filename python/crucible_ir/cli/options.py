@@ -230,6 +230,14 @@ def add_check_options(command: Any) -> Any:
             "--quiet", "-q", is_flag=True, help="Print only documents with issues, and no summary."
         ),
         click.option(
+            "--list-issues",
+            type=click.IntRange(min=0),
+            default=0,
+            metavar="N",
+            help="List the first N issues of a stream one by one; by default similar ones are"
+            " grouped.",
+        ),
+        click.option(
             "--jobs",
             type=click.IntRange(min=0),
             default=1,

@@ -52,10 +52,12 @@ def lint(message: Message) -> list[LintFinding]:
     """
     if not isinstance(message, Message) or not _is_own(message.DESCRIPTOR):
         raise FieldError(f"expected a message of the IR, got {shorten(message)}")
-    return list(_findings(show_all_entries(message)))
+    return list(findings(message))
 
 
-def _findings(root: Message) -> Iterator[LintFinding]:
+def findings(message: Message) -> Iterator[LintFinding]:
+    """Yield what `lint` returns, for callers that do not keep every finding of a large message."""
+    root = show_all_entries(message)
     for path, message, opaque, ignored in _visit(root):
         entries = _lints_of(message.DESCRIPTOR)
         if ignored:

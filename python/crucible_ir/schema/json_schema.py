@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
+from itertools import combinations
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from crucible_ir.schema.comments import comment
@@ -38,6 +39,8 @@ _BASE64_PATTERN = r"^([A-Za-z0-9+/_-]{4})*([A-Za-z0-9+/_-]{2}(==)?|[A-Za-z0-9+/_
 _NUMBER = r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?"
 #: A number with an exponent may have a fraction and still be an integer.
 _INTEGER_PATTERN = r"^-?(0|[1-9][0-9]*)(\.0+|(\.[0-9]+)?[eE][+-]?[0-9]+)?$"
+#: The sign of a number that a rule does not allow to be negative, so that only zero may have one.
+_SIGN_OF_ZERO = r"(-(?=0(\.0+)?$))?"
 _NULL: Schema = {"type": "null"}
 
 #: The keywords that bound a number, by the parameter of the rule that they express.
@@ -61,7 +64,7 @@ _SIZES = {
     "max_pairs": "maxProperties",
 }
 #: Parameters that the schema of a field expresses in other ways.
-_STRUCTURAL = {"required", "defined_only", "finite"}
+_STRUCTURAL = {"required", "defined_only", "finite", "fields"}
 
 #: The schemas of the well-known types that have a JSON representation of their own.
 _WELL_KNOWN: dict[str, Schema] = {
@@ -126,6 +129,8 @@ def _message_schema(message: Descriptor) -> Schema:
         if len(members) > 1:
             must = _is_required(rules.get(oneof.name, []))
             conditions.append(_one_of(members, must=must))
+    for rule in rules.get("", []):
+        conditions += _exclusive([fields[name] for name in rule.exclusive_fields])
     made: Schema = {
         "type": "object",
         "description": comment(message),
@@ -142,16 +147,23 @@ def _message_schema(message: Descriptor) -> Schema:
 
 def _one_of(members: list[Field], *, must: bool) -> Schema:
     """Return a schema that allows one member of a oneof, and none unless one must be set."""
-
-    def is_set(field: Field) -> Schema:
-        under: list[Schema] = [
-            {"required": [name], "properties": {name: {"not": _NULL}}}
-            for name in dict.fromkeys([field.json_name, field.name])
-        ]
-        return under[0] if len(under) == 1 else {"anyOf": under}
-
-    each = [is_set(field) for field in members]
+    each = [_is_set(field) for field in members]
     return {"oneOf": each if must else [{"not": {"anyOf": each}}, *each]}
+
+
+def _exclusive(fields: list[Field]) -> list[Schema]:
+    """Return schemas that allow only one of these fields to be set and not empty."""
+    return [{"not": {"allOf": [_is_set(a), _is_set(b)]}} for a, b in combinations(fields, 2)]
+
+
+def _is_set(field: Field) -> Schema:
+    """Return a schema of objects in which a field is set and, if it is a list, not empty."""
+    value: Schema = {"not": {"enum": [None, []]} if field.is_list else _NULL}
+    under: list[Schema] = [
+        {"required": [name], "properties": {name: value}}
+        for name in dict.fromkeys([field.json_name, field.name])
+    ]
+    return under[0] if len(under) == 1 else {"anyOf": under}
 
 
 def _is_required(rules: list[Rule]) -> bool:
@@ -222,7 +234,10 @@ def _item_schema(field: Field, rules: list[Rule]) -> Schema:
             return {"type": "string", **sizes}
         case Kind.FLOAT | Kind.DOUBLE:
             return _float_schema(rules)
-    return _number_schema("integer", INTEGER_RANGES[field.kind], rules, _INTEGER_PATTERN)
+    pattern = _INTEGER_PATTERN
+    if _bounds(rules).get("minimum", -1) >= 0:
+        pattern = pattern.replace("-?", _SIGN_OF_ZERO, 1)
+    return _number_schema("integer", INTEGER_RANGES[field.kind], rules, pattern)
 
 
 def _enum_schema(enum: EnumDescriptor, rules: list[Rule]) -> Schema:

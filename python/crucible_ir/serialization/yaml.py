@@ -10,6 +10,7 @@ and goes to the JSON parser, and U+0085, U+2028 and U+2029 are not line breaks.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -61,6 +62,7 @@ _LINE_BREAK = re.compile("\r\n?|\n")
 _YAML_1_1_BREAKS = "\x85\u2028\u2029"
 #: An escape in quotes that can stand for a private-use character.
 _ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})|\\U(00[01][0-9a-fA-F]{5})")
+_SURROGATES = re.compile(r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}")
 _PRIVATE_USE = (range(0xE000, 0xF900), range(0xF0000, 0xFFFFE), range(0x100000, 0x10FFFE))
 _TOO_DEEP = f"nested deeper than {MAX_YAML_DEPTH} levels"
 _TAG_OF = {
@@ -237,7 +239,8 @@ class _Composer:
             # libyaml reads ahead, and newer versions have their own limit on nesting.
             if "nesting depth" in str(error.problem):
                 raise DecodeError(_TOO_DEEP, position=position) from None
-            raise DecodeError(f"not YAML: {error.problem}", position=position) from None
+            reason = f"not YAML: {error.problem}{_surrogate_advice(text, mark)}"
+            raise DecodeError(reason, position=position) from None
         except (yaml.reader.ReaderError, UnicodeEncodeError):
             raise _forbidden_character(text) from None
         if not self.has_content:
@@ -384,6 +387,16 @@ def _substitutes(text: str) -> dict[str, str]:
     if len(found) < len(breaks):
         raise DecodeError(f"cannot read U+{ord(breaks[-1]):04X} beside all private-use characters")
     return found
+
+
+def _surrogate_advice(text: str, mark: Any) -> str:
+    """Return the advice for an escaped surrogate pair of JSON at the position of an error."""
+    # The position is that of the digits.
+    match = None if mark is None else _SURROGATES.match(text, max(mark.index - 2, 0))
+    if match is None:
+        return ""
+    character = json.loads(f'"{match.group()}"')
+    return f"; YAML has no surrogate pairs: write {character} or \\U{ord(character):08X}"
 
 
 def _tab_in_indentation(text: str, error: yaml.MarkedYAMLError) -> Position | None:

@@ -8,7 +8,7 @@ exceptions included, protovalidate decides.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from google.protobuf.message import Message
@@ -55,7 +55,11 @@ def validate(message: MessageT) -> MessageT:
         reject_own_unreadable(message)
     else:
         _ensure_shallow(message)
-        ensure_valid_by_rules(message)
+        error = error_by_rules(message)
+        if error is not None:
+            # The caller may change the message later, so its violations are described now.
+            _ = error.violations
+            raise error
     return message
 
 
@@ -79,13 +83,15 @@ def violations(message: Message) -> list[Violation]:
         reject_own_unreadable(message)
         return []
     _ensure_shallow(message)
-    return _broken(message)
+    return _FoundViolations(message).describe()
 
 
 def ensure_valid(
     message: MessageT, find: Callable[[tuple[Part, ...]], Position] | None = None
 ) -> MessageT:
     """Return a message that was read or built here, and so nests no deeper than protobuf reads.
+
+    Since nobody else changes it, the violations are described when they are read.
 
     Args:
         message: The message.
@@ -102,10 +108,20 @@ def ensure_valid_by_rules(
     message: MessageT, find: Callable[[tuple[Part, ...]], Position] | None = None
 ) -> MessageT:
     """Do what `ensure_valid` does without asking the guard, for a caller that already has."""
-    broken = _broken(message, from_text=find is not None)
-    if broken:
-        raise ValidationError(message.DESCRIPTOR.full_name, broken, find)
+    error = error_by_rules(message, find)
+    if error is not None:
+        raise error
     return message
+
+
+def error_by_rules(
+    message: Message, find: Callable[[tuple[Part, ...]], Position] | None = None
+) -> ValidationError | None:
+    """Return the error that `ensure_valid_by_rules` raises; ``None`` for a valid message."""
+    found = _FoundViolations(message, from_text=find is not None)
+    if not found.found:
+        return None
+    return ValidationError(message.DESCRIPTOR.full_name, found, find)
 
 
 # Typed as Any: mypy takes a message class, which can be hashed, for a message, which cannot.
@@ -153,20 +169,50 @@ def _ensure_shallow(message: Message) -> None:
         raise _unreadable(message, error) from error
 
 
-def _broken(message: Message, *, from_text: bool = False) -> list[Violation]:
-    # A message that was read from text has no unknown fields.
-    may_hide_entries = not from_text and has_unknown_fields(message)
-    if may_hide_entries:
-        reject_unreadable(message)
-    # protovalidate does not see hidden entries, which other implementations check.
-    shown = show_all_entries(message) if may_hide_entries else message
-    try:
-        found = _collector()(shown)
-    except ValueError as error:
-        raise _unreadable(message, error) from error
-    except Exception as error:
-        raise Error(f"{message.DESCRIPTOR.full_name} could not be validated: {error}") from error
-    return [_violation(shown, item.proto) for item in found]
+class _FoundViolations:
+    """What protovalidate finds in a message.
+
+    Args:
+        message: The message.
+        from_text: Whether the message was read from text, so that it has no unknown fields.
+
+    Raises:
+        DecodeError: protobuf or protovalidate cannot read the message.
+    """
+
+    __slots__ = ("_shown", "found")
+
+    def __init__(self, message: Message, *, from_text: bool = False) -> None:
+        self._shown = message
+        if not from_text and has_unknown_fields(message):
+            reject_unreadable(message)
+            # protovalidate does not see hidden entries, which other implementations check.
+            self._shown = show_all_entries(message)
+        try:
+            self.found: Sequence[Any] = _collector()(self._shown)
+        except ValueError as error:
+            raise _unreadable(message, error) from error
+        except Exception as error:
+            name = message.DESCRIPTOR.full_name
+            raise Error(f"{name} could not be validated: {error}") from error
+
+    def describe(self) -> list[Violation]:
+        """Return the violations as those of this package."""
+        return [_violation(self._shown, item.proto) for item in self.found]
+
+    def kinds(self) -> list[tuple[str, str]]:
+        """Return the rule and the general path of each violation."""
+        kinds = []
+        for item in self.found:
+            path = ""
+            proto = item.proto
+            field = proto.field
+            for element in field.elements if field is not None else ():
+                path += f".{element.field_name}" if path else element.field_name
+                if element.subscript is not None:
+                    path += "[*]"
+            kinds.append((proto.rule_id, path))
+        return kinds
 
 
 def _unreadable(message: Message, error: Exception) -> DecodeError:
@@ -220,6 +266,7 @@ def path_of(proto: Any) -> tuple[Part, ...]:
     return tuple(parts)
 
 
+@lru_cache(maxsize=1024)
 def _required_text(descriptor: Descriptor, parts: tuple[Part, ...]) -> str:
     """Return the text of a ``required`` violation; protovalidate's own is less specific."""
     # Imported here since valid messages do not need it.

@@ -226,6 +226,16 @@ def test_events_before_the_damage_of_a_compressed_stream_are_ingested(extension:
     assert f"{path}:record 50: the compressed data is truncated" in result.err
 
 
+def test_unreadable_events_are_summed_up() -> None:
+    lines = [json.dumps({"id": number}) for number in range(40)]
+    Path("events.jsonl").write_text("\n".join([*lines, json.dumps({"id": str(uuid.uuid4())})]))
+    result = run("ingest", "events.jsonl")
+    assert (result.status, result.out) == (1, "1 accepted, 0 duplicates\n")
+    [line] = result.err.splitlines()
+    assert line.startswith("crucible-ir: events.jsonl: id: expected a string, got the number 0")
+    assert line.endswith("; 40 times: record 0 at 1:8; record 1 at 2:8; record 2 at 3:8; ...")
+
+
 def test_rejected_events_are_reported_and_the_others_stored() -> None:
     name = str(uuid.uuid4())
     good, bad = {"id": name, "latencyMs": 1}, {"id": f"{name}-bad", "latencyMs": -1}

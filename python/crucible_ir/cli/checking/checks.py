@@ -49,10 +49,12 @@ class Check:
     Attributes:
         read_options: How to read the documents.
         selections: The selected lints for each file, by its name; ``None`` to validate.
+        listed_issues: The most issues of a stream that are listed one by one; 0 for groups.
     """
 
     read_options: ReadOptions
     selections: dict[str, Selection] | None = None
+    listed_issues: int = 0
 
     @property
     def validates(self) -> bool:

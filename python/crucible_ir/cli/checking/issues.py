@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from enum import Enum, IntEnum
 from typing import TYPE_CHECKING
@@ -50,6 +51,7 @@ class Issue:
         position: The position in a text document.
         line: The line of the document at that position; empty if there is none.
         record: The number of the record of a stream, from 0; ``None`` in a document.
+        offset: The offset of the record in bytes; ``None`` in a document.
     """
 
     rule: str
@@ -61,6 +63,7 @@ class Issue:
     position: Position | None = None
     line: str = ""
     record: int | None = None
+    offset: int | None = None
 
     def place(self, name: str) -> str:
         """Return the file's name with line and column, or with the number of the record."""
@@ -76,8 +79,25 @@ class Issue:
 
     @property
     def text(self) -> str:
-        """The description, with the value if there is one."""
+        """The description, with the value or the offset of the record if there is one."""
+        if self.rule == DECODE and self.offset is not None and self.position is None:
+            return f"{self.message}, in the record at byte {self.offset}"
         return f"{self.message}, got {self.value}" if self.value else self.message
+
+
+@dataclass(slots=True)
+class IssueGroup:
+    """The issues of a stream with one rule and one path, or with one error.
+
+    Attributes:
+        path: The path of the issues, with ``[*]`` for the indexes of lists and the keys of maps.
+        issues: The first issues.
+        count: The number of issues.
+    """
+
+    path: str
+    issues: list[Issue]
+    count: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +108,14 @@ class FileReport:
         name: The file's name, or ``-``.
         outcome: The result.
         type_name: The name of the message type; empty if it is not known.
-        issues: The issues, in the order of the schema's fields.
+        issues: The issues of a document in the order of the schema's fields; the first issues of a
+            stream in the order of the records.
         reason: Why the file could not be read; empty if it could.
         records: The number of records of a stream; ``None`` for a document.
         bad_records: The number of records that failed.
-        omitted: The number of issues that are not listed.
+        groups: The issues of a stream in groups.
+        rule_counts: The number of issues of a stream for each rule; ``None`` for a document.
+        is_listed: Whether text lists the issues of a stream instead of the groups.
     """
 
     name: str
@@ -102,7 +125,26 @@ class FileReport:
     reason: str = ""
     records: int | None = None
     bad_records: int = 0
-    omitted: int = 0
+    groups: tuple[IssueGroup, ...] = ()
+    rule_counts: Counter[str] | None = None
+    is_listed: bool = False
+
+    @property
+    def rules(self) -> Counter[str]:
+        """The number of issues of each rule."""
+        if self.rule_counts is not None:
+            return self.rule_counts
+        return Counter(issue.rule for issue in self.issues)
+
+    @property
+    def total(self) -> int:
+        """The number of all issues."""
+        return self.rules.total()
+
+    @property
+    def omitted(self) -> int:
+        """The number of issues that are not among `issues`."""
+        return self.total - len(self.issues)
 
 
 def issues_from_decode_error(error: DecodeError, lines: list[str]) -> tuple[Issue, ...]:
@@ -122,10 +164,11 @@ def issues_from_decode_error(error: DecodeError, lines: list[str]) -> tuple[Issu
 
 def issues_from_validation_error(error: ValidationError, lines: list[str]) -> tuple[Issue, ...]:
     """Return the issues of a document that breaks rules."""
-    return tuple(_issue_from_violation(violation, lines) for violation in error.violations)
+    return tuple(issue_from_violation(violation, lines) for violation in error.violations)
 
 
-def _issue_from_violation(violation: Violation, lines: list[str]) -> Issue:
+def issue_from_violation(violation: Violation, lines: list[str]) -> Issue:
+    """Return the issue of a violation, given the lines of the document."""
     return Issue(
         violation.rule_id,
         Level.ERROR,

@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 from collections import Counter
 
-from crucible_ir.cli.checking.issues import CheckOutcome, FileReport, Issue
+from crucible_ir.cli.checking.issues import CheckOutcome, FileReport, Issue, IssueGroup
 from crucible_ir.cli.checking.reports import Wording
 
 
 def render(reports: list[FileReport], wording: Wording) -> str:
     """Return the report as text."""
     outcomes = Counter(report.outcome for report in reports)
-    rules = Counter(issue.rule for report in reports for issue in report.issues)
+    rules: Counter[str] = Counter()
+    for report in reports:
+        rules += report.rules
     content = {
         "command": wording.command,
         "documents": [_document(report, wording) for report in reports],
@@ -51,7 +53,25 @@ def _stream(report: FileReport) -> dict[str, object]:
     if report.records is None:
         return {}
     counts = {"records": report.records, "bad_records": report.bad_records}
-    return {**counts, "omitted_findings": report.omitted}
+    return {
+        **counts,
+        "findings": report.total,
+        "omitted_findings": report.omitted,
+        "groups": [_group(group) for group in report.groups],
+        "ungrouped_findings": report.total - sum(group.count for group in report.groups),
+    }
+
+
+def _group(group: IssueGroup) -> dict[str, object]:
+    first = group.issues[0]
+    return {
+        "rule": first.rule,
+        "level": first.level.value,
+        "path": group.path,
+        "message": first.message,
+        "count": group.count,
+        "first": [issue_json(issue) for issue in group.issues],
+    }
 
 
 def issue_json(issue: Issue) -> dict[str, object]:
@@ -60,7 +80,7 @@ def issue_json(issue: Issue) -> dict[str, object]:
         "rule": issue.rule,
         "level": issue.level.value,
         "path": issue.path,
-        **({} if issue.record is None else {"record": issue.record}),
+        **({} if issue.record is None else {"record": issue.record, "offset": issue.offset}),
         "message": issue.message,
         "value": issue.value or None,
         "fix": issue.fix or None,

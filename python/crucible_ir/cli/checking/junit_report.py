@@ -31,10 +31,12 @@ def _add_case(suite: ElementTree.Element, report: FileReport, wording: Wording) 
     attributes = {"name": name, "classname": report.type_name or "unknown"}
     case = ElementTree.SubElement(suite, "testcase", attributes)
     lines = "\n".join(_line(name, issue) for issue in report.issues)
+    if report.omitted:
+        lines += f"\nand {wording.count(report.omitted)} more"
     if report.outcome is CheckOutcome.UNREADABLE:
         ElementTree.SubElement(case, "error", {"message": printable(report.reason)})
     elif report.outcome is CheckOutcome.INVALID:
-        message = wording.count(len(report.issues))
+        message = wording.count(report.total)
         ElementTree.SubElement(case, "failure", {"message": message}).text = lines
     elif lines:
         ElementTree.SubElement(case, "system-out").text = lines

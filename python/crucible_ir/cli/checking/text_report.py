@@ -7,7 +7,14 @@ from collections.abc import Iterable, Iterator
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Final
 
-from crucible_ir.cli.checking.issues import DECODE, CheckOutcome, FileReport, Issue, Level
+from crucible_ir.cli.checking.issues import (
+    DECODE,
+    CheckOutcome,
+    FileReport,
+    Issue,
+    IssueGroup,
+    Level,
+)
 from crucible_ir.errors import printable
 
 if TYPE_CHECKING:
@@ -29,7 +36,7 @@ def write_text(
     warnings = 0
     for report in reports:
         outcomes[report.outcome] += 1
-        rules.update(issue.rule for issue in report.issues)
+        rules.update(report.rules)
         warnings += len(wording.split(report.issues)[1])
         if not quiet or report.outcome is not CheckOutcome.GOOD or report.issues:
             _write_file(report, wording, console)
@@ -41,13 +48,23 @@ def write_text(
 def _write_file(report: FileReport, wording: Wording, console: Console) -> None:
     name = printable(report.name)
     console.print((f"{name}: ", "name"), *_verdict(report, wording))
+    omitted = report.omitted
+    if report.groups and not report.is_listed:
+        for group in report.groups:
+            console.print(*_group_line(name, group))
+        omitted = report.total - sum(group.count for group in report.groups)
+    else:
+        _write_issues(report, name, console)
+    if omitted:
+        console.print(f"{name}: and {wording.count(omitted)} more", style="aside")
+
+
+def _write_issues(report: FileReport, name: str, console: Console) -> None:
     for issue, following in zip_longest(report.issues, report.issues[1:]):
         console.print(*_issue_line(name, issue))
         # Issues at the same position share one excerpt.
         if following is None or following.position != issue.position:
             _print_excerpt(issue, console)
-    if report.omitted:
-        console.print(f"{name}: and {wording.count(report.omitted)} more", style="aside")
 
 
 def _verdict(report: FileReport, wording: Wording) -> Iterator[Segment]:
@@ -74,20 +91,46 @@ def _stream_verdict(report: FileReport, wording: Wording) -> Iterator[Segment]:
         yield f" {report.type_name}"
     records = f"{report.records} record{'' if report.records == 1 else 's'}"
     yield f", {records}" if good else f", {report.bad_records} of {records}"
-    issues = len(report.issues) + report.omitted
-    if issues:
-        yield f", {wording.count(issues)}"
+    if report.total:
+        yield f", {wording.count(report.total)}"
 
 
 def _issue_line(name: str, issue: Issue) -> Line:
+    return _line(issue.place(name), issue.path, issue, issue.text)
+
+
+def _group_line(name: str, group: IssueGroup) -> Line:
+    first = group.issues[0]
+    if group.count == 1:
+        return _issue_line(name, first)
+    places = (
+        f"{_record_place(issue)}{f', got {printable(issue.value)}' if issue.value else ''}"
+        for issue in group.issues
+    )
+    more = "; ..." if group.count > len(group.issues) else ""
+    line = _line(name, group.path, first, first.message)
+    return (*line, f"; {group.count} times: ", ("; ".join(places) + more, "where"))
+
+
+def group_text(name: str, group: IssueGroup) -> str:
+    """Return the line of a group without styles, given the name of the stream."""
+    segments = _group_line(name, group)
+    return "".join(each if isinstance(each, str) else each[0] for each in segments)
+
+
+def _record_place(issue: Issue) -> str:
+    where = f"byte {issue.offset}" if issue.position is None else f"{issue.position}"
+    return f"record {issue.record} at {where}"
+
+
+def _line(place: str, path: str, issue: Issue, text: str) -> Line:
     style = _STYLES[issue.level]
-    path = f"{printable(issue.path)}: " if issue.path else ""
     level = "" if issue.level is Level.ERROR else f"{issue.level.value}: "
     return (
-        (f"{issue.place(name)}: ", "where"),
-        (path, "name"),
+        (f"{place}: ", "where"),
+        (f"{printable(path)}: " if path else "", "name"),
         (level, style),
-        printable(issue.text),
+        printable(text),
         (f" [{printable(issue.rule)}]", style),
         f"; {printable(issue.fix)}" if issue.fix else "",
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from crucible_ir.cli.files.inputs import read_document
 from crucible_ir.cli.files.lossy_fields import lossy_fields, lossy_unknown_fields
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from crucible_ir.serialization.formats import Format
     from crucible_ir.serialization.streams.compression import Target
 
-#: The most bad records, and the most lossy records, that are printed; the others are counted.
+#: The most lossy records that are printed; the others are counted.
 _MAX_PRINTED: Final = 5
 
 
@@ -60,15 +60,27 @@ class ConversionOptions:
     quiet: bool
 
 
+class SkippedRecords(Protocol):
+    """The errors of the bad records that are skipped."""
+
+    def add(self, error: StreamError, /) -> None:
+        """Add the error of a record."""
+
+    def lines(self, name: str, /) -> list[str]:
+        """Return the lines to print, given the name of the stream."""
+
+
 class StreamConversion:
     """The conversion of one file into another, of which at least one is a stream.
 
     Args:
         options: The options.
+        skipped: Collects the errors of the records that ``--skip-bad`` skips.
     """
 
-    def __init__(self, options: ConversionOptions) -> None:
+    def __init__(self, options: ConversionOptions, skipped: SkippedRecords) -> None:
         self.options = options
+        self.skipped = skipped
         self.name = ""
         self.count = StreamCount()
         self.progress = StreamProgress(0, None)
@@ -120,7 +132,7 @@ class StreamConversion:
             with open_records(source, format_, self.options.read_options) as records:
                 self.count, self.progress = records.count, records.progress
                 self.progress.wanted = self.progress.wanted and not self.options.quiet
-                on_bad = self._skip if self.options.skip_bad else None
+                on_bad = self.skipped.add if self.options.skip_bad else None
                 yield self._until_end(
                     records.messages(validate=self.options.validate, on_bad=on_bad)
                 )
@@ -140,10 +152,6 @@ class StreamConversion:
                 raise
             self.end_error = error
             self.count.skipped += 1
-
-    def _skip(self, bad: StreamError) -> None:
-        if self.count.skipped <= _MAX_PRINTED:
-            self._print(error_lines(self.name, bad))
 
     def _write_stream(
         self, messages: Iterator[Message], format_: StreamFormat, output: Target
@@ -168,7 +176,7 @@ class StreamConversion:
         self.count.skipped += 1
         if not self.options.skip_bad:
             raise bad
-        self._skip(bad)
+        self.skipped.add(bad)
         return None
 
     def _number(self) -> int:
@@ -219,6 +227,7 @@ class StreamConversion:
         quiet = self.options.quiet
         if self.lossy > _MAX_PRINTED and not quiet:
             self._print([f"warning: {self.name}: {self.lossy} records in total lose fields"])
+        self._print(self.skipped.lines(self.name))
         if self.end_error is not None:
             lines = error_lines(self.name, self.end_error)
             self._print([*lines, f"{self.name}: cannot read past this record"])

@@ -36,16 +36,20 @@ class ValidateRequest(_message.Message):
     def __init__(self, content: _Optional[bytes] = ..., type: _Optional[str] = ..., form: _Optional[_Union[Form, str]] = ..., skip_lints: bool = ...) -> None: ...
 
 class ValidateResponse(_message.Message):
-    __slots__ = ("valid", "failure", "violations", "lints")
+    __slots__ = ("valid", "failure", "violations", "lints", "omitted_violations", "omitted_lints")
     VALID_FIELD_NUMBER: _ClassVar[int]
     FAILURE_FIELD_NUMBER: _ClassVar[int]
     VIOLATIONS_FIELD_NUMBER: _ClassVar[int]
     LINTS_FIELD_NUMBER: _ClassVar[int]
+    OMITTED_VIOLATIONS_FIELD_NUMBER: _ClassVar[int]
+    OMITTED_LINTS_FIELD_NUMBER: _ClassVar[int]
     valid: bool
     failure: ReadFailure
     violations: _containers.RepeatedCompositeFieldContainer[_violation_pb2.Violation]
     lints: _containers.RepeatedCompositeFieldContainer[Lint]
-    def __init__(self, valid: bool = ..., failure: _Optional[_Union[ReadFailure, _Mapping]] = ..., violations: _Optional[_Iterable[_Union[_violation_pb2.Violation, _Mapping]]] = ..., lints: _Optional[_Iterable[_Union[Lint, _Mapping]]] = ...) -> None: ...
+    omitted_violations: int
+    omitted_lints: int
+    def __init__(self, valid: bool = ..., failure: _Optional[_Union[ReadFailure, _Mapping]] = ..., violations: _Optional[_Iterable[_Union[_violation_pb2.Violation, _Mapping]]] = ..., lints: _Optional[_Iterable[_Union[Lint, _Mapping]]] = ..., omitted_violations: _Optional[int] = ..., omitted_lints: _Optional[int] = ...) -> None: ...
 
 class ReadFailure(_message.Message):
     __slots__ = ("message", "path", "line", "column")

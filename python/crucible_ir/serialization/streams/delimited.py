@@ -12,7 +12,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from crucible_ir.schema.types import message_type
+from crucible_ir.errors import DecodeError, ValidationError
+from crucible_ir.schema.types import descriptor_of, message_type
 from crucible_ir.serialization.binary import decoder, to_binary
 from crucible_ir.serialization.limits import Limits
 from crucible_ir.serialization.streams.records import (
@@ -28,8 +29,8 @@ from crucible_ir.serialization.streams.records import (
     stream_limits,
     write_records,
 )
-from crucible_ir.serialization.wire import encode_varint
-from crucible_ir.validation.check import guard_of
+from crucible_ir.serialization.wire import diagnose, encode_varint
+from crucible_ir.validation.check import error_by_rules, guard_of
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -124,8 +125,16 @@ def write_delimited(file: StreamFile, messages: Iterable[Message]) -> int:
 
 def binary_reader(type_: Any, *, validate: bool) -> RecordReader:
     """Return the reader of records with binary messages of a class."""
+
+    def check(message: Message, data: bytes) -> DecodeError | ValidationError | None:
+        try:
+            return error_by_rules(message)
+        except DecodeError as error:
+            return diagnose(data, descriptor_of(type_), error)
+
     guard = guard_of(type_) if validate else always
-    return RecordReader(type_.FromString, guard, decoder(type_, validate=validate))
+    decode = decoder(type_, validate=validate)
+    return RecordReader(type_.FromString, guard, check, decode, is_final=False)
 
 
 def delimited_record(message: Message) -> bytes:

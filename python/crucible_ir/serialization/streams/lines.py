@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import orjson
 
 from crucible_ir.schema.types import message_type
-from crucible_ir.serialization.json.protojson import from_json, to_json
+from crucible_ir.serialization.json.protojson import from_json, parse_json, to_json
 from crucible_ir.serialization.limits import Limits
 from crucible_ir.serialization.streams.records import (
     CHUNK_BYTES,
@@ -23,10 +23,13 @@ from crucible_ir.serialization.streams.records import (
     stream_limits,
     write_records,
 )
+from crucible_ir.validation.check import error_by_rules, guard_of
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
+    from crucible_ir.errors import Position, ValidationError
+    from crucible_ir.paths import Part
     from crucible_ir.serialization.streams.compression import Source, StreamFile
     from crucible_ir.serialization.streams.records import OnBad, StreamCount
 
@@ -92,10 +95,18 @@ def write_jsonl(file: StreamFile, messages: Iterable[Message]) -> int:
     return write_records(file, messages, json_record)
 
 
-def json_reader(type_: type[Message], *, validate: bool) -> RecordReader:
+def json_reader(type_: Any, *, validate: bool) -> RecordReader:
     """Return the reader of records with the ProtoJSON of messages of a class."""
-    decode = partial(from_json, type=type_, validate=validate)
-    return RecordReader(decode, always, decode)
+
+    def check(message: Message, data: bytes) -> ValidationError | None:
+        def find(path: tuple[Part, ...]) -> Position:
+            return parse_json(data).field_finder(type_)(path)
+
+        return error_by_rules(message, find)
+
+    guard = guard_of(type_) if validate else always
+    parse = partial(from_json, type=type_, validate=False)
+    return RecordReader(parse, guard, check, partial(from_json, type=type_, validate=validate))
 
 
 def json_record(message: Message) -> bytes:

@@ -26,6 +26,7 @@ from crucible_ir.serialization.streams.compression import (
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
+    from crucible_ir.errors import FindPosition
     from crucible_ir.serialization.streams.compression import Source, StreamFile
 
 #: The most bytes that are read from a file at a time.
@@ -46,16 +47,19 @@ class StreamError(DecodeError):
 
     def __init__(
         self,
-        reason: str,
+        reason: str | Callable[[], str],
         *,
         record: int,
         offset: int,
-        position: Position | None = None,
+        position: Position | FindPosition | None = None,
         ends_stream: bool = False,
         error: Error | None = None,
     ) -> None:
-        path = error.path if isinstance(error, DecodeError) else ""
-        super().__init__(reason, path=path, position=position)
+        # A stream may have many errors, so this leaves out the checks of the path, which is that of
+        # an error. BaseException.__new__ stores the arguments.
+        self._reason = reason
+        self.path = error.path if isinstance(error, DecodeError) else ""
+        self._position = position
         self.record = record
         self.offset = offset
         self.ends_stream = ends_stream
@@ -144,17 +148,22 @@ OnBad = Callable[[StreamError], None]
 
 @dataclass(frozen=True, slots=True)
 class RecordReader:
-    """Reads the message of a record; only bad records need ``decode``, which is slower.
+    """Reads the message of a record; only bad records need ``check`` or ``decode``.
 
     Attributes:
         parse: Reads a message, or raises any exception.
         guard: Returns whether a message certainly satisfies the rules of the schema.
+        check: Returns the error of a message, given its bytes too; ``None`` if it satisfies the
+            rules.
         decode: Reads a message with all checks, or raises an error of this package.
+        is_final: Whether the errors of this package that ``parse`` raises are those of ``decode``.
     """
 
     parse: Callable[[bytes], Message]
     guard: Callable[[Message], bool]
+    check: Callable[[Message, bytes], DecodeError | ValidationError | None]
     decode: Callable[[bytes], Message]
+    is_final: bool = True
 
 
 def always(_: object) -> bool:
@@ -197,7 +206,7 @@ def within_limits(reader: RecordReader, limits: Limits) -> RecordReader:
     if not limits.limit_content:
         return reader
     within = partial(read_within, limits, reader.decode)
-    return RecordReader(within, always, within)
+    return RecordReader(within, always, reader.check, within)
 
 
 def decode_batches(
@@ -218,27 +227,30 @@ def decode_batches(
         records = iter(batch.records)
         ends: list[int] = []
         for data in records:
+            parsed: Message | Exception
             try:
-                message = parse(data)
+                parsed = message = parse(data)
                 good = guard(message)
                 if UnknownFieldSet(message):
                     reject_own_unreadable(message)
-            except Exception:
-                good = False
+            except Exception as error:
+                good, parsed = False, error
             if good and count is None:
                 yield message
                 continue
             index = len(batch.records) - 1 - length_hint(records)
             ends = ends or batch.ends()
             if not good:
-                decoded = _decode(batch, index, ends, reader.decode, before)
-                if isinstance(decoded, StreamError):
+                decoded = _decode(data, reader, parsed, batch.problem)
+                if isinstance(decoded, (Exception, str)):
                     if count is not None:
                         count.skipped += 1
                         count.bytes = batch.base + ends[index]
+                    offset = batch.base + (ends[index - 1] if index else batch.start)
+                    bad = stream_error(before + index, offset, batch.line, decoded)
                     if on_bad is None:
-                        raise decoded
-                    on_bad(decoded)
+                        raise bad
+                    on_bad(bad)
                     continue
                 message = decoded
             if count is not None:
@@ -249,44 +261,56 @@ def decode_batches(
 
 
 def _decode(
-    batch: Batch, index: int, ends: list[int], decode: Callable[[bytes], Message], before: int
-) -> Message | StreamError:
-    """Decode one record of a batch, or return its error; ``before`` counts earlier records."""
-    number = before + index
-    begin, end = ends[index - 1] if index else batch.start, ends[index]
-    data = batch.records[index]
-    frame = Frame(batch.base + begin, batch.base + end, batch.line, data, batch.problem)
-    if frame.problem:
-        return stream_error(frame, number)
+    data: bytes, reader: RecordReader, parsed: Message | Exception, problem: str
+) -> Message | DecodeError | ValidationError | str:
+    """Decode a record that is not certainly good, or return its error or problem.
+
+    Args:
+        data: The record.
+        reader: The reader.
+        parsed: The message that was parsed, or the exception of that or of the guard.
+        problem: The reason why the bytes of the record are missing; empty if they are not.
+    """
+    if problem:
+        return problem
+    if not isinstance(parsed, Exception):
+        return reader.check(parsed, data) or parsed
+    if reader.is_final and isinstance(parsed, (DecodeError, ValidationError)):
+        return parsed
     try:
-        return decode(frame.data)
+        return reader.decode(data)
     except (DecodeError, ValidationError) as error:
-        return stream_error(frame, number, error)
+        return error
 
 
 def stream_error(
-    frame: Frame, number: int, error: DecodeError | ValidationError | None = None
+    number: int, offset: int, line: int, error: DecodeError | ValidationError | str
 ) -> StreamError:
-    """Return the error of a record: the problem of its frame, or the error of its message."""
-    position = None
-    if frame.line:
-        found = error.position if isinstance(error, DecodeError) else None
-        position = Position(frame.line, found.column if found else 1)
+    """Return the error of a record: the error of its message, or why it has none."""
+    if isinstance(error, str):
+        position = Position(line, 1) if line else None
+        return StreamError(error, record=number, offset=offset, position=position)
     return StreamError(
-        frame.problem if error is None else _reason(error),
+        partial(_reason, error),
         record=number,
-        offset=frame.offset,
-        position=position,
+        offset=offset,
+        position=partial(_position, line, error) if line else None,
         error=error,
     )
+
+
+def _position(line: int, error: DecodeError | ValidationError) -> Position:
+    found = error.position if isinstance(error, DecodeError) else None
+    return Position(line, found.column if found else 1)
 
 
 def _reason(error: DecodeError | ValidationError) -> str:
     if isinstance(error, DecodeError):
         more = len(error.errors) - 1
         return f"{error.reason}; and {more} more" if more else error.reason
-    listed = "; ".join(map(str, error.violations[:_LISTED]))
-    more = len(error.violations) - _LISTED
+    broken = error.violations_without_positions
+    listed = "; ".join(map(str, broken[:_LISTED]))
+    more = len(broken) - _LISTED
     return f"{listed}; and {more} more" if more > 0 else listed
 
 

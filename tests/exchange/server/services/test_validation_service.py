@@ -111,3 +111,57 @@ async def test_invalid_request_is_rejected(
             await server.validation.Convert(v1.ConvertRequest(**request))
         assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
         assert broken_rules(caught.value) == {rule}
+
+
+async def test_response_lists_the_first_violations_and_counts_the_others(tmp_path: Path) -> None:
+    stages = [b"{}"] * 1500
+    content = b'{"id":"e","backend":{"id":"b"},"pipeline":[' + b",".join(stages) + b"]}"
+    request = v1.ValidateRequest(content=content, type="Experiment", form=Format.FORM_JSON)
+    conversion = v1.ConvertRequest(
+        content=content,
+        type="Experiment",
+        source_form=Format.FORM_JSON,
+        target_form=Format.FORM_YAML,
+    )
+    async with serving(await open_store(tmp_path / "x.db")) as server:
+        verdict = await server.validation.Validate(request)
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await server.validation.Convert(conversion)
+        few = await server.validation.Validate(
+            v1.ValidateRequest(content=b"{}", type="StageDef", form=Format.FORM_JSON)
+        )
+    assert not verdict.valid
+    assert [each.path for each in verdict.violations] == [
+        f"pipeline[{index}].name" for index in range(1000)
+    ]
+    assert verdict.omitted_violations == 500
+    assert verdict.violations[999].column > 0
+    assert ", and 1499 more (1480 not listed)" in str(caught.value.details())
+    assert (len(few.violations), few.omitted_violations) == (1, 0)
+
+
+async def test_response_lists_the_first_lints_and_counts_the_others(tmp_path: Path) -> None:
+    secrets = {f"k{index}_password": "correct4horse" for index in range(1200)}
+    content = json.dumps({"id": "m", "options": secrets}).encode()
+    request = v1.ValidateRequest(content=content, type="ModelRef", form=Format.FORM_JSON)
+    async with serving(await open_store(tmp_path / "x.db")) as server:
+        verdict = await server.validation.Validate(request)
+    expected = ir.lint(ir.from_json(content, "ModelRef"))
+    assert len(expected) > 1000
+    assert [lint.path for lint in verdict.lints] == [lint.path for lint in expected[:1000]]
+    assert verdict.omitted_lints == len(expected) - 1000
+
+
+async def test_long_paths_leave_room_for_fewer_violations(tmp_path: Path) -> None:
+    # Each finding has the key in its path.
+    content = json.dumps(
+        {
+            "id": "s",
+            "metadata": {f"{'x' * 50_000}{index}_password": "correct4horse" for index in range(40)},
+        }
+    ).encode()
+    request = v1.ValidateRequest(content=content, type="ModelRef", form=Format.FORM_JSON)
+    async with serving(await open_store(tmp_path / "x.db")) as server:
+        verdict = await server.validation.Validate(request)
+    assert 0 < len(verdict.lints) < 40
+    assert len(verdict.lints) + verdict.omitted_lints == 40

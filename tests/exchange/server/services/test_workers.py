@@ -163,6 +163,11 @@ OTHERS: dict[str, tuple[str, bytes]] = {
 }
 
 
+#: An invalid document of many messages, and a small one.
+INVALID = b'{"pipeline":[' + b",".join([b"{}"] * 50_000) + b"]}"
+SMALL_INVALID = b'{"pipeline":[' + b",".join([b"{}"] * 3_000) + b"]}"
+
+
 def content_of(shape: str, name: str) -> tuple[bytes, bytes]:
     """Return a content and a small one of the same kind in a format."""
     if name.endswith("json"):
@@ -194,13 +199,13 @@ from crucible_ir.exchange import v1
 from crucible_ir.exchange.server.services.validation_service import _convert, _validate
 def run(name):
     content = pathlib.Path(name).read_bytes()
-    source, target = int(sys.argv[2]), int(sys.argv[3])
+    source, target, type_ = int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
     if target:
         _convert(v1.ConvertRequest(
-            content=content, type="ModelRef", source_form=source, target_form=target
+            content=content, type=type_, source_form=source, target_form=target
         ))
     else:
-        answer = _validate(v1.ValidateRequest(content=content, type="ModelRef", form=source))
+        answer = _validate(v1.ValidateRequest(content=content, type=type_, form=source))
         assert not answer.HasField("failure"), answer
 run(sys.argv[1] + ".small")
 before = reset()
@@ -214,11 +219,17 @@ ON_LINUX = pytest.mark.skipif(sys.platform != "linux", reason="measures by /proc
 
 
 def assert_estimate_bounds_memory(
-    folder: Path, content: bytes, small: bytes, form: Any, target: Any = None
+    folder: Path,
+    content: bytes,
+    small: bytes,
+    form: Any,
+    target: Any = None,
+    type_: str = "ModelRef",
 ) -> None:
     (folder / "content").write_bytes(content)
     (folder / "content.small").write_bytes(small)
-    command = [sys.executable, "-c", MEASURE, str(folder / "content"), str(form), str(target or 0)]
+    arguments = [str(folder / "content"), str(form), str(target or 0), type_]
+    command = [sys.executable, "-c", MEASURE, *arguments]
     taken = int(subprocess.check_output(command, text=True))
     estimated = memory_cost(content, form, target)
     print(f"{taken / MIB:.1f} MiB taken, {estimated / MIB:.1f} MiB estimated")
@@ -233,6 +244,19 @@ def assert_estimate_bounds_memory(
 def test_estimate_bounds_the_memory_of_a_validation(tmp_path: Path, shape: str, name: str) -> None:
     content, small = content_of(shape, name)
     assert_estimate_bounds_memory(tmp_path, content, small, FORMS[name])
+
+
+@ON_LINUX
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["binary", "json", "yaml", "text"])
+def test_estimate_bounds_the_memory_of_violations(tmp_path: Path, name: str) -> None:
+    content, small = (
+        FORMATS[name].write(FORMATS["json"].read(each, ir_v1.Experiment, False), None)
+        for each in (INVALID, SMALL_INVALID)
+    )
+    if name == "json":
+        content, small = INVALID, SMALL_INVALID
+    assert_estimate_bounds_memory(tmp_path, content, small, FORMS[name], type_="Experiment")
 
 
 @ON_LINUX

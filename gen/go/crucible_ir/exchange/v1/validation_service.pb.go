@@ -170,10 +170,17 @@ type ValidateResponse struct {
 	Valid bool `protobuf:"varint,1,opt,name=valid,proto3" json:"valid,omitempty"`
 	// Why the content cannot be read. Unset: it can be read.
 	Failure *ReadFailure `protobuf:"bytes,2,opt,name=failure,proto3" json:"failure,omitempty"`
-	// The rules that the message breaks, in the order of its fields.
+	// The rules that the message breaks, in the order of its fields: the first 1000, or fewer if they
+	// are long.
 	Violations []*Violation `protobuf:"bytes,3,rep,name=violations,proto3" json:"violations,omitempty"`
-	// The lint findings, in the order of the fields; empty if the content cannot be read.
-	Lints         []*Lint `protobuf:"bytes,4,rep,name=lints,proto3" json:"lints,omitempty"`
+	// The lint findings, in the order of the fields: the first 1000, or fewer if they are long. Empty
+	// if the content cannot be read.
+	Lints []*Lint `protobuf:"bytes,4,rep,name=lints,proto3" json:"lints,omitempty"`
+	// The number of further violations that are not listed; at least so many if the message breaks
+	// many thousands of rules.
+	OmittedViolations int32 `protobuf:"varint,5,opt,name=omitted_violations,json=omittedViolations,proto3" json:"omitted_violations,omitempty"`
+	// The number of further lint findings that are not listed.
+	OmittedLints  int32 `protobuf:"varint,6,opt,name=omitted_lints,json=omittedLints,proto3" json:"omitted_lints,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -234,6 +241,20 @@ func (x *ValidateResponse) GetLints() []*Lint {
 		return x.Lints
 	}
 	return nil
+}
+
+func (x *ValidateResponse) GetOmittedViolations() int32 {
+	if x != nil {
+		return x.OmittedViolations
+	}
+	return 0
+}
+
+func (x *ValidateResponse) GetOmittedLints() int32 {
+	if x != nil {
+		return x.OmittedLints
+	}
+	return 0
 }
 
 // Why bytes could not be read as a message.
@@ -531,14 +552,16 @@ const file_crucible_ir_exchange_v1_validation_service_proto_rawDesc = "" +
 	"\x04type\x18\x02 \x01(\tB\x1f\xbaH\x1c\xc8\x01\x01r\x17(@2\x13^[A-Z][A-Za-z0-9]*$R\x04type\x12>\n" +
 	"\x04form\x18\x03 \x01(\x0e2\x1d.crucible_ir.exchange.v1.FormB\v\xbaH\b\xc8\x01\x01\x82\x01\x02\x10\x01R\x04form\x12\x1d\n" +
 	"\n" +
-	"skip_lints\x18\x04 \x01(\bR\tskipLints\"\xe1\x01\n" +
+	"skip_lints\x18\x04 \x01(\bR\tskipLints\"\xb5\x02\n" +
 	"\x10ValidateResponse\x12\x14\n" +
 	"\x05valid\x18\x01 \x01(\bR\x05valid\x12>\n" +
 	"\afailure\x18\x02 \x01(\v2$.crucible_ir.exchange.v1.ReadFailureR\afailure\x12B\n" +
 	"\n" +
 	"violations\x18\x03 \x03(\v2\".crucible_ir.exchange.v1.ViolationR\n" +
 	"violations\x123\n" +
-	"\x05lints\x18\x04 \x03(\v2\x1d.crucible_ir.exchange.v1.LintR\x05lints\"\x85\x01\n" +
+	"\x05lints\x18\x04 \x03(\v2\x1d.crucible_ir.exchange.v1.LintR\x05lints\x12-\n" +
+	"\x12omitted_violations\x18\x05 \x01(\x05R\x11omittedViolations\x12#\n" +
+	"\romitted_lints\x18\x06 \x01(\x05R\fomittedLints\"\x85\x01\n" +
 	"\vReadFailure\x12\x18\n" +
 	"\amessage\x18\x01 \x01(\tR\amessage\x12\x12\n" +
 	"\x04path\x18\x02 \x01(\tR\x04path\x12\x17\n" +

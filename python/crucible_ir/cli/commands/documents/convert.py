@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from crucible_ir.cli.checking.bad_records import BadRecords
 from crucible_ir.cli.files.inputs import (
     STANDARD,
     InputFile,
@@ -195,7 +196,7 @@ def _convert(
     try:
         source_format = any_format_for(source, options.read_options)
         if isinstance(source_format, StreamFormat) or isinstance(target_format, StreamFormat):
-            conversion = StreamConversion(options)
+            conversion = StreamConversion(options, BadRecords())
             return conversion.run(source, source_format, target, target_format)
         written = _encode(options, source, source_format, target, target_format)
     except ValidationError as error:

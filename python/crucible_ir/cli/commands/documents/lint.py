@@ -64,6 +64,7 @@ def command(
     read_options: ReadOptions,
     report_format: str,
     jobs: int,
+    list_issues: int,
     quiet: bool,
 ) -> int:
     """Find values that the rules allow but that look like mistakes.
@@ -76,7 +77,7 @@ def command(
     found = list(input_files(documents, read_options))
     options: dict[str, Any] = {"select": select, "ignore": ignore, "fail_on": fail_on}
     given = {name: value for name, value in options.items() if value}
-    check = Check(read_options, _selections(found, given))
+    check = Check(read_options, _selections(found, given), list_issues)
     reports = check_all(check, found, jobs=min(jobs, len(found)) if jobs else 0)
     shown = with_progress(reports, len(found))
     return write_report(report_format, shown, LINT, session, quiet=quiet)

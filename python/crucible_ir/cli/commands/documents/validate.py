@@ -33,6 +33,7 @@ def command(
     read_options: ReadOptions,
     report_format: str,
     jobs: int,
+    list_issues: int,
     quiet: bool,
 ) -> int:
     """Check documents against the rules of the schema.
@@ -44,6 +45,10 @@ def command(
     invalid, and 2 if a file cannot be read.
     """
     found = list(input_files(documents, read_options))
-    reports = check_all(Check(read_options), found, jobs=min(jobs, len(found)) if jobs else 0)
+    reports = check_all(
+        Check(read_options, listed_issues=list_issues),
+        found,
+        jobs=min(jobs, len(found)) if jobs else 0,
+    )
     shown = with_progress(reports, len(found))
     return write_report(report_format, shown, VALIDATE, session, quiet=quiet)

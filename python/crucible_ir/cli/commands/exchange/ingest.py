@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 import click
 
+from crucible_ir.cli.checking.bad_records import BadRecords
 from crucible_ir.cli.commands.exchange.connection import (
     Server,
     json_text,
@@ -18,7 +19,7 @@ from crucible_ir.cli.files.inputs import (
     input_files,
     read_document,
 )
-from crucible_ir.cli.files.stream_reader import error_lines, open_records, print_file_error
+from crucible_ir.cli.files.stream_reader import open_records, print_file_error
 from crucible_ir.cli.options import add_read_options, format_option
 from crucible_ir.cli.program import Command
 from crucible_ir.cli.session import (
@@ -43,7 +44,7 @@ _EXAMPLES = (
 
 _TYPE: Final = "FeedbackEvent"
 
-#: The most rejected events and bad records that are printed; the others are counted.
+#: The most rejected events that are printed; the others are counted.
 _MAX_PRINTED: Final = 20
 
 
@@ -97,36 +98,38 @@ class _Inputs:
         self.read_options = read_options
         self.status = GOOD
         self.unreadable = 0
+        self._bad = BadRecords()
         self._errors = 0
 
     def events(self, found: Iterator[InputFile]) -> Iterator[FeedbackEvent]:
         """Yield the events of the files; the exchange validates them."""
         for source in found:
+            self._bad = BadRecords()
             try:
                 yield from self._of_file(source)
             except StreamError as error:
-                self._skip(source.name, error)
+                self._skip(error)
             except (CannotRunError, DecodeError) as error:
                 status = print_file_error(self.session, source.name, error)
                 self.unreadable += status == INVALID
                 self.status = max(self.status, status)
+            for line in self._bad.lines(source.name):
+                self.session.print_error(line)
 
     def _of_file(self, source: InputFile) -> Iterator[FeedbackEvent]:
         format_ = any_format_for(source, self.read_options)
         if isinstance(format_, StreamFormat):
             with open_records(source, format_, self.read_options) as records:
-                for message in records.messages(
-                    validate=False, on_bad=lambda bad: self._skip(source.name, bad)
-                ):
+                for message in records.messages(validate=False, on_bad=self._skip):
                     yield cast("FeedbackEvent", message)
             return
         message = read_document(source, format_, self.read_options, validate=False)
         yield cast("FeedbackEvent", message)
 
-    def _skip(self, name: str, bad: StreamError) -> None:
+    def _skip(self, bad: StreamError) -> None:
         self.unreadable += 1
         self.status = max(self.status, INVALID)
-        self._print(error_lines(name, bad))
+        self._bad.add(bad)
 
     def print_rejected(self, event: RefusedEvent) -> None:
         """Print the error of an event that the exchange rejected."""

@@ -64,20 +64,26 @@ class RpcError(Error):
         self.violations = violations
 
 
-def invalid_argument(message: str, violations: Iterable[Violation]) -> RpcError:
+def invalid_argument(message: str, violations: Iterable[Violation], omitted: int = 0) -> RpcError:
     """Return the error for a request that breaks rules; the reasons are the ids of the rules.
 
     It lists the first violations; the message says how many there are, and how many it leaves out.
+
+    Args:
+        message: The message.
+        violations: The violations.
+        omitted: How many more there are.
     """
     broken = list(violations)
+    count = len(broken) + omitted
     listed: Sequence[Violation] = broken
     if broken:
         # What the error lists depends on the size of the message, which says how much it lists.
-        end = _more(len(broken), 0)
+        end = _more(count, 0)
         room = trailers.MAX_MESSAGE_BYTES - trailers.encoded_size(f"{message}: {end}")
         message = f"{message}: {_shown(broken[0], room)}"
         listed = _listed(broken, trailers.details_room(message + end))
-        message += _more(len(broken), len(listed))
+        message += _more(count, len(listed))
     detail = error_details_pb2.BadRequest(field_violations=map(_field_violation, listed))
     return RpcError(grpc.StatusCode.INVALID_ARGUMENT, message, [detail], listed)
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from crucible_ir.errors import ValidationError
 from crucible_ir.exchange.request_guards import GUARDS
-from crucible_ir.exchange.server.rpc.errors import translate
+from crucible_ir.exchange.server.rpc.errors import MAX_VIOLATIONS, invalid_argument, translate
 from crucible_ir.exchange.server.rpc.interceptor import Interceptor
 from crucible_ir.schema.unknown_fields import reject_own_unreadable, reject_unreadable
-from crucible_ir.validation.check import violations
+from crucible_ir.validation.first_violations import first_violations
 
 #: The methods that are checked; others, such as health checks, validate their own requests.
 PREFIX = "/crucible_ir.exchange.v1."
@@ -54,13 +53,14 @@ def check_request(request: Any) -> None:
     """Reject a request that breaks a rule, or whose document other implementations cannot read.
 
     Raises:
-        ValidationError: The request is invalid; the error lists every violation.
+        RpcError: The request is invalid; the error lists the first violations.
         DecodeError: protobuf, or an implementation of it in another language, cannot read it.
     """
     if not _certainly_valid(request):
-        broken = violations(request)
+        # The request is checked on the event loop, so no more are listed than the error has.
+        broken, omitted = first_violations(request, MAX_VIOLATIONS)
         if broken:
-            raise ValidationError(request.DESCRIPTOR.full_name, broken)
+            raise invalid_argument("invalid request", broken, omitted)
     elif request.DESCRIPTOR.full_name in _WITH_DOCUMENTS:
         reject_unreadable(request)
     else:

@@ -20,8 +20,9 @@ MAX_TEXT_LENGTH: Final = 8 * 1024 * 1024
 _BYTE: Final = 20
 _BINARY_BYTE: Final = 24
 
-#: The bytes of memory for a value, and for the key of a member in addition.
+#: The bytes of memory for a value, and for an object or the key of a member in addition.
 _JSON_VALUE: Final = 450
+_JSON_OBJECT: Final = 450
 _JSON_KEY: Final = 300
 _YAML_VALUE: Final = 850
 _ALIASED_VALUE: Final = 650
@@ -29,7 +30,7 @@ _TEXT_VALUE: Final = 450
 
 #: For a byte in binary that is not text, such as a tag or a length, and for an empty message.
 _STRUCTURE: Final = 160
-_EMPTY: Final = 320
+_EMPTY: Final = 550
 
 #: protobuf's parser of the text format keeps a place to return to for each escape in a string, and
 #: for each character of a run of whitespace; it keeps adjacent strings apart until the last one.
@@ -76,7 +77,12 @@ def _binary_cost(content: bytes) -> int:
 
 def _json_cost(content: bytes) -> int:
     values = content.count(b",") + _containers(content)
-    return len(content) * _BYTE + values * _JSON_VALUE + content.count(b":") * _JSON_KEY
+    return (
+        len(content) * _BYTE
+        + values * _JSON_VALUE
+        + content.count(b"{") * _JSON_OBJECT
+        + content.count(b":") * _JSON_KEY
+    )
 
 
 def _yaml_cost(content: bytes) -> int:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Final
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from crucible_ir.errors import DecodeError, EncodeError, Violation
 from crucible_ir.exchange import v1
@@ -14,22 +15,31 @@ from crucible_ir.exchange.server.services.conversions import violation_messages
 from crucible_ir.exchange.server.services.memory_cost import MAX_TEXT_LENGTH, memory_cost
 from crucible_ir.exchange.server.services.workers import Workers
 from crucible_ir.exchange.v1.validation_service_pb2_grpc import ValidationServiceServicer
-from crucible_ir.linting import LintFinding, lint
+from crucible_ir.linting import LintFinding
+from crucible_ir.linting.linter import findings
 from crucible_ir.paths import parse_path
 from crucible_ir.schema import vocabulary
 from crucible_ir.schema.types import UnknownTypeError, message_type
 from crucible_ir.serialization.formats import FORMATS, Format
 from crucible_ir.serialization.text import to_text
-from crucible_ir.validation.check import ensure_valid, violations
+from crucible_ir.validation.first_violations import first_violations
 
 if TYPE_CHECKING:
+    from google.protobuf.message import Message
+
     from crucible_ir.exchange.server.rpc.call_hooks import Context
+
+    MessageT = TypeVar("MessageT", bound=Message)
 
 #: The format of each value of the enum.
 _FORMATS = {
     number: FORMATS[name.replace("_", "-")]
     for number, name in vocabulary.names(v1.Form.DESCRIPTOR).items()
 }
+
+#: The most violations, and the most lint findings, of a response, and the most bytes of each.
+MAX_LISTED: Final = 1000
+_LISTED_BYTES: Final = 1024 * 1024
 
 #: The size of contents from which estimating their memory would delay other calls.
 _LARGE_BYTES: Final = 64 * 1024
@@ -70,16 +80,29 @@ def _validate(request: v1.ValidateRequest) -> v1.ValidateResponse:
         message = document.read(type_, validate=False)
     except DecodeError as error:
         return v1.ValidateResponse(failure=_failure(error))
-    broken = violations(message)
+    broken, omitted = first_violations(message, MAX_LISTED)
     find = document.field_finder(type_)
     if find is not None:
         broken = [each._replace(position=find(parse_path(each.path))) for each in broken]
-    findings = [] if request.skip_lints else lint(message)
-    return v1.ValidateResponse(
-        valid=not broken,
-        violations=violation_messages(broken),
-        lints=map(_lint_message, findings),
-    )
+    response = v1.ValidateResponse(valid=not broken)
+    response.violations.extend(_listed(violation_messages(broken)))
+    response.omitted_violations = len(broken) - len(response.violations) + omitted
+    if not request.skip_lints:
+        found = findings(message)
+        first = list(islice(found, MAX_LISTED))
+        response.lints.extend(_listed(map(_lint_message, first)))
+        response.omitted_lints = len(first) - len(response.lints) + sum(1 for _ in found)
+    return response
+
+
+def _listed(details: Iterable[MessageT]) -> Iterator[MessageT]:
+    """Yield the first of some violations or findings, as many as have room in a response."""
+    room = _LISTED_BYTES
+    for detail in details:
+        room -= detail.ByteSize() + trailers.ITEM_OVERHEAD
+        if room < 0:
+            return
+        yield detail
 
 
 def _convert(request: v1.ConvertRequest) -> v1.ConvertResponse:
@@ -91,7 +114,9 @@ def _convert(request: v1.ConvertRequest) -> v1.ConvertResponse:
     except DecodeError as error:
         raise _invalid_content("content.readable", error.errors) from error
     if not request.allow_invalid:
-        ensure_valid(message)
+        broken, omitted = first_violations(message, MAX_LISTED)
+        if broken:
+            raise invalid_argument("invalid request", broken, omitted)
     try:
         if target is FORMATS["text"]:
             content = to_text(message, max_length=MAX_TEXT_LENGTH).encode()

@@ -1675,14 +1675,27 @@ class ValidateResponse(betterproto2.Message):
         3, betterproto2.TYPE_MESSAGE, repeated=True
     )
     """
-    The rules that the message breaks, in the order of its fields.
+    The rules that the message breaks, in the order of its fields: the first 1000, or fewer if they
+    are long.
     """
 
     lints: "list[Lint]" = betterproto2.field(
         4, betterproto2.TYPE_MESSAGE, repeated=True
     )
     """
-    The lint findings, in the order of the fields; empty if the content cannot be read.
+    The lint findings, in the order of the fields: the first 1000, or fewer if they are long. Empty
+    if the content cannot be read.
+    """
+
+    omitted_violations: "int" = betterproto2.field(5, betterproto2.TYPE_INT32)
+    """
+    The number of further violations that are not listed; at least so many if the message breaks
+    many thousands of rules.
+    """
+
+    omitted_lints: "int" = betterproto2.field(6, betterproto2.TYPE_INT32)
+    """
+    The number of further lint findings that are not listed.
     """
 
 
