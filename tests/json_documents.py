@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any
 
@@ -102,7 +102,8 @@ def _values_of(field: Field) -> Iterator[str]:
     texts: list[str] = []
     if field.enum is not None:
         names = [value.name for value in field.enum.values]
-        texts = [*names, *(name.lower() for name in names)]
+        short = [name.removeprefix(names[0].removesuffix("UNSPECIFIED")) for name in names]
+        texts = [*names, *(name.lower() for name in (*names, *short)), *short]
     elif field.kind is Kind.BYTES:
         texts = _BASE64
     elif field.kind is Kind.MESSAGE:
@@ -155,13 +156,15 @@ def _places(value: Any) -> Iterator[tuple[Any, Any]]:
             yield from _places(item)
 
 
-def findings(name: str, text: str, *, validate: bool = True) -> list[str]:
-    """Return why the reader rejects a document, and where; nothing if it accepts the document.
+def findings(
+    name: str, text: str, *, validate: bool = True, read: Callable[..., object] = ir.from_json
+) -> list[str]:
+    """Return why a reader rejects a document, and where; nothing if it accepts the document.
 
     An example is ``int32.gte at "-1"}``. A number that is an integer as a double is replaced.
     """
     try:
-        ir.from_json(text, name, validate=validate)
+        read(text, name, validate=validate)
     except ir.ValidationError as error:
         found = [(each.rule_id, each.position) for each in error.violations]
     except ir.DecodeError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -9,11 +10,12 @@ import protovalidate
 import pytest
 import yaml
 from cli.command_line import run
-from google.protobuf import json_format
+from jsonschema import Draft202012Validator
 
 import crucible_ir as ir
 from crucible_ir import v1
 from crucible_ir.cli.views.template import template
+from crucible_ir.serialization.yaml import parse_yaml
 
 #: A line of a template that is a field in a comment.
 OPTIONAL = re.compile(r"# (\w+): ")
@@ -49,7 +51,7 @@ def test_each_optional_line_can_be_enabled(name: str) -> None:
         document = yaml.safe_load(text)
         for other in others_of_its_oneof(name, match[1]):
             document.pop(other, None)
-        message = json_format.ParseDict(document, ir.MESSAGE_TYPES[name]())
+        message = ir.from_yaml(yaml.safe_dump(document), name, validate=False)
         assert not protovalidate.collect_violations(message), line
         assert (
             match[1] in {field.name for field, _ in message.ListFields()} or not document[match[1]]
@@ -67,11 +69,24 @@ def test_the_template_has_every_field_except_the_custom_members(name: str) -> No
 
 def test_a_field_has_its_comment_vocabulary_and_default() -> None:
     lines = template(v1.TrainingConfig).split("\n")
-    at = lines.index("# optimizer: OPTIMIZER_ADAM")
+    at = lines.index("# optimizer: adam")
     words = " ".join(line.removeprefix("# ") for line in lines[at - 5 : at])
     assert "The optimizer. Open vocabulary" in words
     assert "Default: adam." in words
-    assert "OPTIMIZER_RMSPROP; any other as custom_optimizer." in words
+    assert "rmsprop, or any other name." in words
+
+
+@pytest.mark.parametrize("name", ir.MESSAGE_TYPES)
+def test_the_first_line_names_the_schema_that_the_comment_says_how_to_write(
+    name: str, folder: Path
+) -> None:
+    lines = template(ir.MESSAGE_TYPES[name]).split("\n")
+    schema = lines[0].removeprefix("# yaml-language-server: $schema=")
+    [command] = [line for line in lines if line.startswith("# crucible-ir schema ")]
+    assert run(*command.removeprefix("# crucible-ir ").split()).status == 0
+    validator = Draft202012Validator(json.loads((folder / schema).read_text(encoding="utf-8")))
+    document = parse_yaml("\n".join(lines)).value
+    assert validator.is_valid(document)
 
 
 def test_a_file_is_replaced_only_with_force(folder: Path) -> None:

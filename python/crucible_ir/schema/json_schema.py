@@ -1,4 +1,4 @@
-"""JSON Schema (draft 2020-12) of the ProtoJSON of a message, for editors and other languages.
+"""JSON Schema (draft 2020-12) of the ProtoJSON or the YAML of a message, for editors and programs.
 
 It accepts all that readers accept: both names of a field, ``null`` for an unset field, numbers in
 quotes, enum values by number. docs/json.md lists what readers reject and it does not. A
@@ -14,6 +14,7 @@ from collections.abc import Callable
 from itertools import combinations
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from crucible_ir.schema import vocabulary
 from crucible_ir.schema.comments import comment
 from crucible_ir.schema.fields import INTEGER_RANGES, Field, Kind, fields_of
 from crucible_ir.schema.rules import Rule, rules_of
@@ -35,6 +36,8 @@ _TIMESTAMP_PATTERN = (
     r"T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]{1,9})?"
     r"(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$"
 )
+#: YAML also takes a space for the ``T``, and the letters in lower case.
+_YAML_TIMESTAMP_PATTERN = _TIMESTAMP_PATTERN.replace("T(", "[Tt ](").replace("(Z|", "([Zz]|")
 _BASE64_PATTERN = r"^([A-Za-z0-9+/_-]{4})*([A-Za-z0-9+/_-]{2}(==)?|[A-Za-z0-9+/_-]{3}=?)?$"
 _NUMBER = r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?"
 #: A number with an exponent may have a fraction and still be an integer.
@@ -79,8 +82,13 @@ _WELL_KNOWN: dict[str, Schema] = {
 }
 
 
-def json_schema(type_: type[Message]) -> Schema:
+def json_schema(type_: type[Message], *, yaml: bool = False) -> Schema:
     """Return the JSON Schema of the ProtoJSON of a message type.
+
+    Args:
+        type_: A message class of the IR.
+        yaml: Whether the documents are in YAML, which also has short names of enum values and one
+            key for both members of an open vocabulary.
 
     >>> from crucible_ir import v1
     >>> json_schema(v1.StageDef)["$defs"]["StageDef"]["required"]
@@ -91,19 +99,21 @@ def json_schema(type_: type[Message]) -> Schema:
     messages = [message for message in inside if message.full_name not in _WELL_KNOWN]
     return {
         "$schema": _DIALECT,
-        "$comment": f"{root.full_name} in ProtoJSON, Crucible IR {VERSION}",
+        "$comment": f"{root.full_name} in {'YAML' if yaml else 'ProtoJSON'}, Crucible IR {VERSION}",
         "title": root.name,
-        "$ref": _reference(root)["$ref"],
-        "$defs": {message.name: _message_schema(message) for message in messages},
+        "$ref": _reference(root, yaml)["$ref"],
+        "$defs": {message.name: _message_schema(message, yaml) for message in messages},
     }
 
 
-def _reference(message: Descriptor) -> Schema:
+def _reference(message: Descriptor, yaml: bool) -> Schema:
     known = _WELL_KNOWN.get(message.full_name)
+    if known is not None and yaml and "pattern" in known:
+        return {**known, "pattern": _YAML_TIMESTAMP_PATTERN}
     return dict(known) if known is not None else {"$ref": f"#/$defs/{message.name}"}
 
 
-def _message_schema(message: Descriptor) -> Schema:
+def _message_schema(message: Descriptor, yaml: bool) -> Schema:
     rules: dict[str, list[Rule]] = {}
     for rule in rules_of(message):
         rules.setdefault(rule.field_path, []).append(rule)
@@ -113,11 +123,12 @@ def _message_schema(message: Descriptor) -> Schema:
     aliases: Schema = {}
     fields = fields_of(message)
     for name, field in fields.items():
-        properties[field.json_name] = _field_schema(field, rules)
-        if name != field.json_name:
-            place = f"#/$defs/{message.name}/properties/{field.json_name}"
-            properties[name] = {"$ref": place}
-            aliases[field.json_name] = {"properties": {name: False}}
+        # Editors suggest the first name before its alias.
+        key, alias = (name, field.json_name) if yaml else (field.json_name, name)
+        properties[key] = _field_schema(field, rules, yaml)
+        if alias != key:
+            properties[alias] = {"$ref": f"#/$defs/{message.name}/properties/{key}"}
+            aliases[key] = {"properties": {alias: False}}
         if _is_required(rules.get(name, [])):
             if name == field.json_name:
                 required.append(name)
@@ -172,25 +183,28 @@ def _is_required(rules: list[Rule]) -> bool:
     )
 
 
-def _field_schema(field: Field, rules: dict[str, list[Rule]]) -> Schema:
+def _field_schema(field: Field, rules: dict[str, list[Rule]], yaml: bool) -> Schema:
     own = rules.get(field.name, [])
     if field.is_map:
         schema: Schema = {
             "type": "object",
-            "additionalProperties": _item_schema(field, rules.get(f"{field.name}{{value}}", [])),
+            "additionalProperties": _item_schema(
+                field, rules.get(f"{field.name}{{value}}", []), yaml
+            ),
             **_key_schema(field.key, rules.get(f"{field.name}{{key}}", [])),
             **_sizes(own),
         }
     elif field.is_list:
-        items = _item_schema(field, rules.get(f"{field.name}[]", []))
+        items = _item_schema(field, rules.get(f"{field.name}[]", []), yaml)
         schema = {"type": "array", "items": items, **_sizes(own)}
     else:
-        schema = _item_schema(field, own)
+        schema = _item_schema(field, own, yaml)
     if not _is_required(own):
         schema = _or_null(schema)
     made = {"description": comment(field.descriptor), **schema}
     if field.default is not None:
-        made["default"] = json.loads(field.default)
+        default = json.loads(field.default)
+        made["default"] = short_names(field, default) if yaml else default
     remaining = _remaining(own)
     return {**made, "$comment": remaining} if remaining else made
 
@@ -216,12 +230,12 @@ def _key_schema(kind: Kind | None, rules: list[Rule]) -> Schema:
     return {"propertyNames": {"pattern": _INTEGER_PATTERN}}
 
 
-def _item_schema(field: Field, rules: list[Rule]) -> Schema:
+def _item_schema(field: Field, rules: list[Rule], yaml: bool) -> Schema:
     """Return the schema of one value of a field."""
     if field.message is not None:
-        return _reference(field.message)
+        return _reference(field.message, yaml)
     if field.enum is not None:
-        return _enum_schema(field.enum, rules)
+        return _enum_schema(field, field.enum, rules, yaml)
     match field.kind:
         case Kind.BOOL:
             return {"type": "boolean"}
@@ -240,15 +254,28 @@ def _item_schema(field: Field, rules: list[Rule]) -> Schema:
     return _number_schema("integer", INTEGER_RANGES[field.kind], rules, pattern)
 
 
-def _enum_schema(enum: EnumDescriptor, rules: list[Rule]) -> Schema:
+def _enum_schema(field: Field, enum: EnumDescriptor, rules: list[Rule], yaml: bool) -> Schema:
     values = enum.values
     if _is_required(rules):
         values = [value for value in values if value.number]
-    names = {"enum": [value.name for value in values]}
+    short = vocabulary.numbers(enum) if yaml else {}
+    names = {"enum": [*short, *(value.name for value in values)]}
     if any(rule.parameters.get("defined_only") for rule in rules):
         return {"enum": [*names["enum"], *(value.number for value in values)]}
     low, high = INTEGER_RANGES[Kind.INT32]
-    return {"anyOf": [names, {"type": "integer", "minimum": low, "maximum": high}]}
+    allowed: list[Schema] = [names, {"type": "integer", "minimum": low, "maximum": high}]
+    if yaml and field.custom is not None:
+        allowed.append({"type": "string", "pattern": f"^(?!{vocabulary.prefix(enum)})"})
+    return {"anyOf": allowed}
+
+
+def short_names(field: Field, value: Any) -> Any:
+    """Return the ProtoJSON of an enum field, or of a default, with short names of enum values."""
+    if field.enum is None:
+        return value
+    if isinstance(value, list):
+        return [short_names(field, item) for item in value]
+    return vocabulary.names(field.enum)[field.enum.values_by_name[value].number]
 
 
 def _float_schema(rules: list[Rule]) -> Schema:

@@ -29,7 +29,7 @@ from crucible_ir.serialization.json.document import ParsedValues
 from crucible_ir.serialization.json.enum_names import misspelling
 from crucible_ir.serialization.json.parsing import JsonPositions, decode_utf8
 from crucible_ir.serialization.json.protojson import to_dict
-from crucible_ir.serialization.json.yaml_dialect import YamlDialect
+from crucible_ir.serialization.json.yaml_dialect import YAML
 from crucible_ir.serialization.limits import MAX_ALIASED_VALUES, MAX_YAML_DEPTH
 from crucible_ir.serialization.positions import PositionTree, position_at
 
@@ -42,8 +42,6 @@ if TYPE_CHECKING:
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _Dumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
-
-_YAML = YamlDialect()
 
 _NULL = {"", "~", "null", "Null", "NULL"}
 _BOOL = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
@@ -100,7 +98,7 @@ def to_yaml(message: Message, *, names: Literal["short", "proto"] = "short") -> 
         raise ValueError(f'expected names "short" or "proto", got {names!r}')
     if names == "proto":
         return write(to_dict(message, original_names=True))
-    return write(_YAML.encode(message))
+    return write(YAML.encode(message))
 
 
 @overload
@@ -178,12 +176,12 @@ def parse_yaml(data: str | bytes) -> ParsedValues:
     text = decode_utf8(data)
     if _JSON_START.match(text):
         try:
-            return ParsedValues(parsing.parse(text), JsonPositions(text), _YAML)
+            return ParsedValues(parsing.parse(text), JsonPositions(text), YAML)
         except DecodeError:
             # YAML in flow style.
             pass
     value, positions = parse(text)
-    return ParsedValues(value, positions, _YAML)
+    return ParsedValues(value, positions, YAML)
 
 
 @dataclass(slots=True)

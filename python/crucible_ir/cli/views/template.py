@@ -11,6 +11,7 @@ import yaml
 
 from crucible_ir.schema.comments import comment
 from crucible_ir.schema.fields import Field, Kind, fields_of
+from crucible_ir.schema.json_schema import short_names
 from crucible_ir.schema.required_fields import required_fields
 from crucible_ir.schema.rules import rules_of
 from crucible_ir.schema.types import descriptor_of
@@ -31,19 +32,19 @@ _PATTERNED: Final = (
     "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
 )
 
-#: A value in ProtoJSON for each kind, except for what depends on the field.
+#: A value in YAML for each kind, except for what depends on the field.
 _SAMPLES: Final[Mapping[Kind, object]] = {
     Kind.BOOL: True,
     Kind.INT32: 1,
     Kind.UINT32: 1,
-    Kind.INT64: "1",
-    Kind.UINT64: "1",
+    Kind.INT64: 1,
+    Kind.UINT64: 1,
     Kind.DOUBLE: 0.5,
     Kind.FLOAT: 0.5,
     Kind.BYTES: "aGk=",
 }
 
-#: A value for each well-known type whose ProtoJSON is not an object of its fields.
+#: A value for each well-known type whose YAML is not an object of its fields.
 _WELL_KNOWN: Final[Mapping[str, object]] = {
     "google.protobuf.Struct": {"key": "value"},
     "google.protobuf.Value": "any JSON value",
@@ -59,11 +60,16 @@ def template(type_: type[Message]) -> str:
         type_: A message class of the IR.
     """
     message = descriptor_of(type_)
+    schema = f"{message.name}.schema.json"
+    export = f"crucible-ir schema {message.name} --export json-schema-for-yaml -o {schema}"
     head = [
+        f"# yaml-language-server: $schema={schema}",
         *_comment(f"{message.name}: {comment(message)}", ""),
         "#",
         *_comment("Required fields are filled in. To set another field, remove its #.", ""),
         f"# Check it with: crucible-ir validate --type {message.name} FILE",
+        "# For completion in editors, write the schema of the first line beside this file:",
+        f"# {export}",
     ]
     body = list(_fields(message, ""))
     if all(not line or _is_comment(line) for line in body):
@@ -118,15 +124,11 @@ def _oneof_text(message: Descriptor, field: Field) -> str:
 
 
 def _vocabulary_text(field: Field) -> str:
-    """List the names of an enum field, and say which field takes other names."""
+    """List the names of an enum field, and say whether it takes other names."""
     if field.enum is None:
         return ""
-    names = ", ".join(value.name for value in field.enum.values if value.number)
-    return (
-        f"One of {names}."
-        if field.custom is None
-        else f"One of {names}; any other as {field.custom}."
-    )
+    names = ", ".join(field.short_names)
+    return f"One of {names}." if field.custom is None else f"One of {names}, or any other name."
 
 
 def _comment(text: str, indent: str) -> list[str]:
@@ -158,7 +160,7 @@ def _flow(name: str, value: object) -> str:
 
 
 def _minimal(message: Descriptor) -> dict[str, Any]:
-    """Return the ProtoJSON of a valid message of a type with as few fields as possible."""
+    """Return the YAML of a valid message of a type with as few fields as possible."""
     fields = fields_of(message)
     values: dict[str, Any] = {}
     for names in required_fields(message):
@@ -177,16 +179,18 @@ def _minimal(message: Descriptor) -> dict[str, Any]:
 def _is_valid(message: Descriptor, value: dict[str, Any]) -> bool:
     from google.protobuf.message_factory import GetMessageClass
 
-    from crucible_ir.serialization.json.protojson import from_dict
+    from crucible_ir.serialization.json.yaml_dialect import YAML
     from crucible_ir.validation.check import is_valid
 
-    return is_valid(from_dict(value, GetMessageClass(message), validate=False))
+    filled = GetMessageClass(message)()
+    YAML.fill(value, filled)
+    return is_valid(filled)
 
 
 def _sample(field: Field) -> Any:
     """Return a legal value for a field: its default if it has one."""
     if field.default is not None:
-        return parsing.parse(field.default)
+        return short_names(field, parsing.parse(field.default))
     item = _item(field)
     if field.is_map:
         return {"key": item}
@@ -198,7 +202,7 @@ def _item(field: Field) -> Any:
         name = field.message.full_name
         return _WELL_KNOWN[name] if name in _WELL_KNOWN else _minimal(field.message)
     if field.enum is not None:
-        return next(value.name for value in field.enum.values if value.number)
+        return next(iter(field.short_names))
     return _string(field) if field.kind is Kind.STRING else _SAMPLES[field.kind]
 
 

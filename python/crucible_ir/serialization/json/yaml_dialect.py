@@ -236,3 +236,6 @@ def _written_names(enum: EnumDescriptor) -> dict[int, str]:
         if value.name.startswith(prefix) and known.get(short) == value.number:
             written.setdefault(value.number, short)
     return written
+
+
+YAML = YamlDialect()

@@ -229,6 +229,11 @@ async def test_lists_are_filtered_by_short_names_flags_and_lists(address: str) -
         await server.exchange.Publish(publish_request(capable))
         assert await ids(server, filters=[v1.Filter(field="stage", equals="production")]) == ["a"]
         assert await ids(server, filters=[v1.Filter(field="stage", prefix="sha")]) == ["b"]
+        # Elixir services store documented names in other spellings.
+        await server.exchange.Publish(publish_request(version("d", custom_stage="Production")))
+        for field in ("stage", "custom_stage"):
+            found = await ids(server, filters=[v1.Filter(field=field, equals="Production")])
+            assert found == ["d"]
         for field, value, count in [
             ("models", "m-2", 1),
             ("supports_tools", "true", 1),

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _PROTO = "proto"
 _DESCRIPTOR_SET = "descriptor-set"
 _JSON_SCHEMA = "json-schema"
+_JSON_SCHEMA_FOR_YAML = "json-schema-for-yaml"
 
 _EXAMPLES = (
     ("crucible-ir schema", "Every message."),
@@ -31,7 +32,11 @@ _EXAMPLES = (
     ("crucible-ir schema TrainingConfig --format json", "For programs."),
     (
         "crucible-ir schema Experiment --export json-schema > experiment.schema.json",
-        "A JSON Schema, for editors that complete and check YAML and JSON.",
+        "A JSON Schema, for editors and programs that check JSON.",
+    ),
+    (
+        "crucible-ir schema Experiment --export json-schema-for-yaml -o Experiment.schema.json",
+        "A JSON Schema for editors that complete and check YAML, with short names.",
     ),
     ("crucible-ir schema --export proto --output proto", "The .proto files, to a folder."),
     (
@@ -76,14 +81,14 @@ def _complete(context: Any, parameter: Any, incomplete: str) -> list[CompletionI
 @click.argument("name", required=False, shell_complete=_complete)
 @click.option(
     "--export",
-    type=click.Choice([_PROTO, _DESCRIPTOR_SET, _JSON_SCHEMA]),
+    type=click.Choice([_PROTO, _DESCRIPTOR_SET, _JSON_SCHEMA, _JSON_SCHEMA_FOR_YAML]),
     help="Write the schema in this format instead of listing it.",
 )
 @click.option(
     "--output",
     "-o",
     metavar="OUT",
-    help="Write to this file; proto, and json-schema without NAME, require a folder.",
+    help="Write to this file; proto, and a JSON Schema without NAME, require a folder.",
 )
 @force_option()
 @format_option("Text, or one JSON object.")
@@ -117,8 +122,9 @@ def command(
         console.print_lines(list_messages() if name is None else describe(name, console.width))
     elif output_format == "json":
         raise click.UsageError("--format and --export exclude each other")
-    elif export == _JSON_SCHEMA:
-        _export_json_schema(name, output, force=force)
+    elif export in (_JSON_SCHEMA, _JSON_SCHEMA_FOR_YAML):
+        yaml = export == _JSON_SCHEMA_FOR_YAML
+        _export_json_schema(name, output, yaml=yaml, force=force)
     elif name is not None:
         raise click.UsageError(f"--export {export} writes the whole schema: omit {name}")
     elif export == _PROTO:
@@ -138,22 +144,24 @@ def _export_protos(output: str | None, *, force: bool) -> None:
     _write_all(Path(output), proto_files(), force=force)
 
 
-def _export_json_schema(name: str | None, output: str | None, *, force: bool) -> None:
+def _export_json_schema(name: str | None, output: str | None, *, yaml: bool, force: bool) -> None:
     from crucible_ir.schema.types import message_type, message_types
 
     if name is not None:
-        write_output(output or STANDARD, _json_schema(message_type(name)), force=force)
+        write_output(output or STANDARD, _json_schema(message_type(name), yaml), force=force)
         return
     if output is None:
         raise click.UsageError("give NAME, or a folder as --output for the schema of each message")
-    schemas = {f"{each}.schema.json": _json_schema(cls) for each, cls in message_types().items()}
+    schemas = {
+        f"{each}.schema.json": _json_schema(cls, yaml) for each, cls in message_types().items()
+    }
     _write_all(Path(output), schemas, force=force)
 
 
-def _json_schema(type_: type[Message]) -> bytes:
+def _json_schema(type_: type[Message], yaml: bool) -> bytes:
     from crucible_ir.schema.json_schema import json_schema
 
-    return (json.dumps(json_schema(type_), indent=2, ensure_ascii=False) + "\n").encode()
+    return (json.dumps(json_schema(type_, yaml=yaml), indent=2, ensure_ascii=False) + "\n").encode()
 
 
 def _write_all(folder: Path, files: Mapping[str, bytes], *, force: bool) -> None:

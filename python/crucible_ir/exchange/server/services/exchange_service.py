@@ -308,15 +308,18 @@ def _conditions(request: v1.ListRequest) -> Iterable[Condition]:
     Raises:
         RpcError: The type does not have the field, or it is not indexed.
     """
-    known = {"id", *indexed_fields(descriptor_of(message_type(request.type)))}
+    fields = indexed_fields(descriptor_of(message_type(request.type)))
+    # The two members of an open vocabulary are one field.
+    indexes = {member.name: name for name, members in fields.items() for member in members}
+    indexes["id"] = "id"
     for index, filter_ in enumerate(request.filters):
-        if filter_.field not in known:
-            guess = near_miss(filter_.field, known)
+        if filter_.field not in indexes:
+            guess = near_miss(filter_.field, indexes)
             reason = f"{request.type} cannot be filtered by {shorten(filter_.field)}{guess}"
             raise field_violation(f"filters[{index}].field", "filter.field_known", reason)
-        yield _condition(filter_)
+        yield _condition(indexes[filter_.field], filter_)
 
 
-def _condition(filter_: Any) -> Condition:
+def _condition(index: str, filter_: Any) -> Condition:
     member = filter_.WhichOneof("condition")
-    return Condition(filter_.field, Comparison(member), getattr(filter_, member))
+    return Condition(index, Comparison(member), getattr(filter_, member))
