@@ -33,10 +33,13 @@ _MAX_FIELD_NUMBER = 2**29 - 1
 
 def has_unknown_fields(message: Message) -> bool:
     """Return whether a message, or a message inside it, has unknown fields; it takes about 1 µs."""
+    size = message.ByteSize()
+    if not size:
+        return False
     known = type(message)()
     known.CopyFrom(message)
     known.DiscardUnknownFields()
-    return known.ByteSize() != message.ByteSize()
+    return known.ByteSize() != size
 
 
 def unknown_fields(message: Message) -> Iterator[tuple[tuple[Part, ...], list[int]]]:

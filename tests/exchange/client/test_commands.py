@@ -236,6 +236,20 @@ def test_unreadable_events_are_summed_up() -> None:
     assert line.endswith("; 40 times: record 0 at 1:8; record 1 at 2:8; record 2 at 3:8; ...")
 
 
+def test_rejected_events_are_summed_up() -> None:
+    name = str(uuid.uuid4())
+    lines = [
+        json.dumps({"id": f"{name}-{number}", "latencyMs": -number}) for number in range(1, 41)
+    ]
+    Path("events.jsonl").write_text("\n".join(lines))
+    result = run("ingest", "events.jsonl")
+    assert (result.status, result.out) == (1, "0 accepted, 0 duplicates, 40 rejected\n")
+    [line] = result.err.splitlines()
+    places = ", ".join(f"event {index} ({name}-{index + 1})" for index in range(3))
+    assert line.startswith(f"crucible-ir: {places}, ...: ")
+    assert line.endswith(" (40 times)")
+
+
 def test_rejected_events_are_reported_and_the_others_stored() -> None:
     name = str(uuid.uuid4())
     good, bad = {"id": name, "latencyMs": 1}, {"id": f"{name}-bad", "latencyMs": -1}

@@ -34,6 +34,15 @@ _KEPT: Final = 3
 _DETAIL: Final = re.compile(r'"(?:[^"\\]|\\.)*"|[-+.\w]*\d[-+.\w]*')
 
 
+def similar_text(text: str) -> str:
+    """Return an error text without the names and numbers that differ between records.
+
+    >>> similar_text('expected a string, got the number 1')
+    'expected a string, got the number '
+    """
+    return _DETAIL.sub("", text)
+
+
 class IssueGroups:
     """The issues of a stream, in groups of bounded number and size.
 
@@ -75,7 +84,7 @@ class IssueGroups:
             return
         path = general_path(error.path)
         # The error that ends a stream always has a group of its own.
-        problem = (DECODE, path, _DETAIL.sub("", error.reason), error.ends_stream)
+        problem = (DECODE, path, similar_text(error.reason), error.ends_stream)
         self._add(problem, DECODE, path, partial(_decode_issue, error), always=error.ends_stream)
 
     def add_finding(self, finding: LintFinding, record: int, offset: int) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 import click
 
-from crucible_ir.cli.checking.bad_records import BadRecords
+from crucible_ir.cli.checking.bad_records import BadRecords, SimilarErrors
 from crucible_ir.cli.commands.exchange.connection import (
     Server,
     json_text,
@@ -44,9 +44,6 @@ _EXAMPLES = (
 
 _TYPE: Final = "FeedbackEvent"
 
-#: The most rejected events that are printed; the others are counted.
-_MAX_PRINTED: Final = 20
-
 
 @click.command(cls=Command, examples=_EXAMPLES)
 @click.argument("documents", nargs=-1, required=True, metavar="FILE...")
@@ -71,11 +68,13 @@ def command(
         raise click.UsageError(f"ingest takes a {_TYPE}; use publish for other documents")
     inputs = _Inputs(session, ReadOptions(_TYPE, read_options.format_name, read_options.limits))
     with server.connect() as client:
-        report = client.ingest(
-            inputs.events(input_files(documents, inputs.read_options)),
-            on_refused=inputs.print_rejected,
-        )
-    inputs.print_rest()
+        try:
+            report = client.ingest(
+                inputs.events(input_files(documents, inputs.read_options)),
+                on_refused=inputs.reject,
+            )
+        finally:
+            inputs.print_rejected()
     if report.refused_count:
         inputs.status = max(inputs.status, INVALID)
     if output_format == "json":
@@ -99,7 +98,7 @@ class _Inputs:
         self.status = GOOD
         self.unreadable = 0
         self._bad = BadRecords()
-        self._errors = 0
+        self._rejected = SimilarErrors()
 
     def events(self, found: Iterator[InputFile]) -> Iterator[FeedbackEvent]:
         """Yield the events of the files; the exchange validates them."""
@@ -113,8 +112,9 @@ class _Inputs:
                 status = print_file_error(self.session, source.name, error)
                 self.unreadable += status == INVALID
                 self.status = max(self.status, status)
-            for line in self._bad.lines(source.name):
-                self.session.print_error(line)
+            finally:
+                for line in self._bad.lines(source.name):
+                    self.session.print_error(line)
 
     def _of_file(self, source: InputFile) -> Iterator[FeedbackEvent]:
         format_ = any_format_for(source, self.read_options)
@@ -131,20 +131,14 @@ class _Inputs:
         self.status = max(self.status, INVALID)
         self._bad.add(bad)
 
-    def print_rejected(self, event: RefusedEvent) -> None:
-        """Print the error of an event that the exchange rejected."""
-        self._print([f"event {event.index} ({event.id}): {event.error}"])
+    def reject(self, event: RefusedEvent) -> None:
+        """Keep the error of an event that the exchange rejected."""
+        self._rejected.add(f"event {event.index} ({event.id})", str(event.error))
 
-    def _print(self, lines: list[str]) -> None:
-        self._errors += 1
-        if self._errors <= _MAX_PRINTED:
-            for line in lines:
-                self.session.print_error(line)
-
-    def print_rest(self) -> None:
-        """Print the number of errors that were not printed."""
-        if self._errors > _MAX_PRINTED:
-            self.session.print_error(f"and {self._errors - _MAX_PRINTED} more")
+    def print_rejected(self) -> None:
+        """Print the errors of the events that the exchange rejected."""
+        for line in self._rejected.lines():
+            self.session.print_error(line)
 
 
 def _summary(report: IngestReport) -> str:
