@@ -18,7 +18,7 @@ import crucible_ir as ir
 from crucible_ir import v1
 from crucible_ir.serialization.formats import FORMATS, document_format_of
 from crucible_ir.serialization.streams.delimited import read_delimited
-from crucible_ir.serialization.streams.lines import read_jsonl
+from crucible_ir.serialization.streams.lines import JsonDialect, read_jsonl
 from crucible_ir.serialization.streams.records import StreamError
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
@@ -67,6 +67,11 @@ def _jsonl(data: bytes, type_: type[Message]) -> None:
         continue
 
 
+def _crucible_jsonl(data: bytes, type_: type[Message]) -> None:
+    for _ in read_jsonl(io.BytesIO(data), type_, dialect="crucible", on_bad=_skip):
+        continue
+
+
 def _skip(_: StreamError) -> None:
     """Continue with the next record."""
 
@@ -75,6 +80,7 @@ DECODERS: dict[str, Decode] = {
     **{name: _document(name) for name in FORMATS},
     "delimited": _delimited,
     "jsonl": _jsonl,
+    "crucible-jsonl": _crucible_jsonl,
 }
 
 
@@ -123,6 +129,9 @@ def _written(name: str, message: Message) -> bytes:
     if name in FORMATS:
         return FORMATS[name].write(message, None)
     stream = io.BytesIO()
-    write = ir.write_delimited if name == "delimited" else ir.write_jsonl
-    write(stream, [message, message])
+    if name == "delimited":
+        ir.write_delimited(stream, [message, message])
+    else:
+        dialect: JsonDialect = "crucible" if name == "crucible-jsonl" else "protojson"
+        ir.write_jsonl(stream, [message, message], dialect=dialect)
     return stream.getvalue()

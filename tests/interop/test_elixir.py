@@ -20,7 +20,7 @@ VECTORS = ROOT / "tests" / "vectors"
 
 
 def test_the_python_blocks_run_in_sequence_and_print_what_is_shown() -> None:
-    assert check_python(PAGE, "docs/elixir.md") == 5
+    assert check_python(PAGE, "docs/elixir.md") == 6
 
 
 def test_the_commands_run_in_sequence_and_print_what_is_shown(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -23,8 +24,10 @@ DEBUG_VARIABLE: Final = "CRUCIBLE_IR_DEBUG"
 _READER: Final = re.compile(r"(?<=\bread with )(?:from|read)_([a-z_]+)$")
 #: The name of a limit, at the end of an error text.
 _LIMIT: Final = re.compile(r"\((max_[a-z_]+)\)$")
-#: The end of an error text that names a format without streams.
-_NO_STREAM: Final = "; short names are read with from_crucible_json"
+#: The advice about the short name of an enum value in a document and in a record of a stream.
+_SHORT_NAMES: Final = re.compile(
+    '; short names are read with (?:from_crucible_json|dialect="crucible")'
+)
 
 
 class CannotRunError(Error):
@@ -71,10 +74,11 @@ class Session:
 
     def print_document_error(self, name: str, error: DecodeError | EncodeError) -> None:
         """Print the errors of a document, with the document's name and the positions."""
-        for each in error.errors if isinstance(error, DecodeError) else (error,):
+        errors = error.errors if isinstance(error, DecodeError) else (error,)
+        for each, reason in zip(errors, reasons_with_options(errors), strict=True):
             at = f":{each.position}" if each.position else ""
             path = f"{each.path}: " if each.path else ""
-            self.print_error(f"{name}{at}: {path}{with_options(each.reason)}")
+            self.print_error(f"{name}{at}: {path}{reason}")
 
 
 def print_error(reason: str) -> None:
@@ -87,15 +91,31 @@ def with_options(reason: str, *, in_stream: bool = False) -> str:
 
     Args:
         reason: The reason of a decode error.
-        in_stream: Whether it is about a record of a stream, which cannot be in every format.
+        in_stream: Whether it is about a record of a stream; the advice about short names is left
+            out, since it is given once.
 
     >>> with_options("this looks like YAML, which is read with from_yaml")
     'this looks like YAML, which is read with --from yaml'
     """
     if in_stream:
-        reason = reason.removesuffix(_NO_STREAM)
+        reason = _SHORT_NAMES.sub("", reason)
     reason = _LIMIT.sub(lambda match: f"(--{match[1].replace('_', '-')})", reason)
     return _READER.sub(lambda match: f"--from {match[1].replace('_', '-')}", reason)
+
+
+def reasons_with_options(errors: Sequence[DecodeError | EncodeError]) -> list[str]:
+    """Return the texts of the errors of a document, the advice about short names only once."""
+    reasons: list[str] = []
+    advised = False
+    for error in errors:
+        reasons.append(with_options(error.reason, in_stream=advised))
+        advised = advised or has_short_name(error)
+    return reasons
+
+
+def has_short_name(error: DecodeError | EncodeError) -> bool:
+    """Return whether an error is about a short name, which another format reads."""
+    return _SHORT_NAMES.search(error.reason) is not None
 
 
 def reason_of(error: OSError) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeVar
 
 from crucible_ir.errors import Error, near_miss
 
@@ -164,13 +164,23 @@ FORMATS = {each.name: each for each in _TABLE}
 #: YAML that is written with the names of ProtoJSON.
 YAML_WITH_PROTO_NAMES = replace(FORMATS["yaml"], write=_write_yaml_with_proto_names)
 
-#: The formats by file extension, the longest first, since ``.crucible.json`` ends in ``.json``.
-EXTENSIONS = dict(
-    sorted(
-        ((extension, each) for each in _TABLE for extension in each.extensions),
-        key=lambda pair: -len(pair[0]),
-    )
-)
+
+class _HasExtensions(Protocol):
+    @property
+    def extensions(self) -> tuple[str, ...]: ...
+
+
+_FormatT = TypeVar("_FormatT", bound=_HasExtensions)
+
+
+def by_extension(formats: Iterable[_FormatT]) -> dict[str, _FormatT]:
+    """Return formats by file extension, the longest first: ``.crucible.json`` ends in ``.json``."""
+    pairs = ((extension, each) for each in formats for extension in each.extensions)
+    return dict(sorted(pairs, key=lambda pair: -len(pair[0])))
+
+
+#: The formats by file extension.
+EXTENSIONS = by_extension(_TABLE)
 
 
 def document_format_of(filename: str) -> Format:

@@ -10,7 +10,7 @@ import pytest
 from cli.command_line import EXAMPLES, run
 from exchange.client.served import Served
 
-from crucible_ir import from_json, from_yaml, v1
+from crucible_ir import from_crucible_json, from_json, from_yaml, read_jsonl, v1
 from crucible_ir.exchange import ExchangeClient
 from crucible_ir.serialization.streams.delimited import read_delimited, write_delimited
 
@@ -210,6 +210,23 @@ def test_events_are_ingested_from_files_and_exported_to_one() -> None:
     assert since.status == 0
     lines = run("export", "--deployment", name, "-o", "-", "--to", "jsonl").lines
     assert [json.loads(line)["id"] for line in lines] == [event.id for event in sent]
+
+
+def test_events_in_crucible_json_lines_are_ingested_and_exported() -> None:
+    name = str(uuid.uuid4())
+    event = {"id": name, "deployment_id": name, "feedback_type": "rating", "feedback_value": 4}
+    Path("events.crucible.jsonl").write_text(json.dumps(event) + "\n")
+    assert run("ingest", "events.crucible.jsonl").out == "1 accepted, 0 duplicates\n"
+    Path("log.jsonl").write_text(json.dumps(event) + "\n")
+    rejected = run("ingest", "log.jsonl")
+    assert rejected.status == 1
+    assert "log.jsonl: 1 record has short names of enum values" in rejected.err
+    assert (
+        run("ingest", "--from", "crucible-jsonl", "log.jsonl").out == "0 accepted, 1 duplicates\n"
+    )
+    assert run("export", "--deployment", name, "-o", "all.crucible.jsonl").status == 0
+    [exported] = read_jsonl("all.crucible.jsonl", v1.FeedbackEvent, dialect="crucible")
+    assert exported == from_crucible_json(json.dumps(event), v1.FeedbackEvent)
 
 
 @pytest.mark.parametrize("extension", ["gz", "zst"])

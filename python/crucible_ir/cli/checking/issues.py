@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import Enum, IntEnum
 from typing import TYPE_CHECKING
 
-from crucible_ir.cli.session import COULD_NOT_RUN, GOOD, INVALID, with_options
+from crucible_ir.cli.session import COULD_NOT_RUN, GOOD, INVALID, reasons_with_options
 from crucible_ir.errors import DecodeError, ValidationError, Violation, shorten
 
 if TYPE_CHECKING:
@@ -154,11 +154,11 @@ def issues_from_decode_error(error: DecodeError, lines: list[str]) -> tuple[Issu
             DECODE,
             Level.ERROR,
             each.path,
-            with_options(each.reason),
+            reason,
             position=each.position,
             line=_line(each.position, lines),
         )
-        for each in error.errors
+        for each, reason in zip(error.errors, reasons_with_options(error.errors), strict=True)
     )
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Final
 
 from crucible_ir.cli.files.inputs import (
     STANDARD,
@@ -21,7 +21,15 @@ from crucible_ir.cli.files.inputs import (
     unreadable,
 )
 from crucible_ir.cli.progress import StreamProgress
-from crucible_ir.cli.session import COULD_NOT_RUN, INVALID, CannotRunError, Session, with_options
+from crucible_ir.cli.session import (
+    COULD_NOT_RUN,
+    INVALID,
+    CannotRunError,
+    Session,
+    has_short_name,
+    print_error,
+    with_options,
+)
 from crucible_ir.errors import DecodeError, EncodeError, Error, ValidationError
 from crucible_ir.extras import MissingExtraError
 from crucible_ir.schema.types import message_type
@@ -41,6 +49,9 @@ if TYPE_CHECKING:
     from crucible_ir.serialization.streams.compression import Source as Bytes
     from crucible_ir.serialization.streams.records import Batch
 
+#: The stream format with short names of enum values.
+_SHORT_NAMES_FORMAT: Final = "crucible-jsonl"
+
 
 @dataclass(slots=True)
 class RecordStream:
@@ -54,6 +65,8 @@ class RecordStream:
         batches: The records as bytes.
         progress: The progress on the terminal.
         count: The records read so far.
+        short_names: The number of records with short names of enum values, which the format does
+            not have.
     """
 
     name: str
@@ -63,6 +76,7 @@ class RecordStream:
     batches: Iterator[Batch]
     progress: StreamProgress
     count: StreamCount = field(default_factory=StreamCount)
+    short_names: int = 0
 
     def messages(
         self, *, validate: bool, on_bad: Callable[[StreamError], None] | None
@@ -79,9 +93,31 @@ class RecordStream:
         if self.type_ is None:
             return
         read = within_limits(self.format_.reading(self.type_, validate), self.read_options.limits)
-        for message in decode_batches(self.batches, read, on_bad, self.count):
+
+        def note_bad(bad: StreamError) -> None:
+            self._note_short_names(bad)
+            if on_bad is None:
+                raise bad
+            on_bad(bad)
+
+        for message in decode_batches(self.batches, read, note_bad, self.count):
             yield message
             self.progress.show(self.count)
+
+    def _note_short_names(self, bad: StreamError) -> None:
+        if isinstance(bad.error, DecodeError):
+            self.short_names += any(map(has_short_name, bad.error.errors))
+
+    def print_advice(self) -> None:
+        """Print which option reads the records with short names, if there are any."""
+        if self.short_names:
+            records = (
+                "1 record has" if self.short_names == 1 else f"{self.short_names} records have"
+            )
+            print_error(
+                f"{self.name}: {records} short names of enum values, which are read with"
+                f" --from {_SHORT_NAMES_FORMAT}"
+            )
 
 
 @contextmanager
@@ -104,8 +140,12 @@ def open_records(
             split = _split(source.name, format_, plain, read_options)
             type_, batches = _typed(split, format_, read_options)
             progress = StreamProgress(_size(raw), raw.tell if _size(raw) else None)
-            with progress:
-                yield RecordStream(source.name, format_, read_options, type_, batches, progress)
+            records = RecordStream(source.name, format_, read_options, type_, batches, progress)
+            try:
+                with progress:
+                    yield records
+            finally:
+                records.print_advice()
     except MissingExtraError as error:
         raise CannotRunError(str(error)) from None
     finally:

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 #: The words before the name that was probably meant.
 _GUESS = "; did you mean"
 
+#: The end of the error for a short name.
+SHORT_NAMES_ADVICE = "; short names are read with from_crucible_json"
+
 
 def unknown_name(name: str, enum: EnumDescriptor, known: Mapping[str, int]) -> str:
     """Return the error text for a name that an enum does not have."""
@@ -43,8 +46,7 @@ def unknown_full_name(
     """
     full_names = _full_names(enum)
     if name in full_names:
-        full = full_names[name]
-        return f'"{name}" is the short name of {full}; short names are read with from_crucible_json'
+        return f'"{name}" is the short name of {full_names[name]}{SHORT_NAMES_ADVICE}'
     text = unknown_name(name, enum, {value.name: value.number for value in enum.values})
     if _GUESS not in text:
         from difflib import get_close_matches  # Imported here because most runs have no error.

@@ -13,6 +13,7 @@ from crucible_ir.serialization.formats import (
     FORMATS,
     Format,
     UnknownFormatError,
+    by_extension,
     unknown_extension,
 )
 
@@ -85,7 +86,19 @@ def _json_record(message: Message) -> bytes:
 def _json_reader(type_: type[Message], validate: bool) -> RecordReader:
     from crucible_ir.serialization.streams.lines import json_reader
 
-    return json_reader(type_, validate=validate)
+    return json_reader(type_, validate)
+
+
+def _crucible_record(message: Message) -> bytes:
+    from crucible_ir.serialization.streams.lines import crucible_record
+
+    return crucible_record(message)
+
+
+def _crucible_reader(type_: type[Message], validate: bool) -> RecordReader:
+    from crucible_ir.serialization.streams.lines import crucible_reader
+
+    return crucible_reader(type_, validate)
 
 
 _TABLE = (
@@ -107,13 +120,22 @@ _TABLE = (
         _json_record,
         _json_reader,
     ),
+    StreamFormat(
+        "crucible-jsonl",
+        (".crucible.jsonl",),
+        "Crucible JSON, a message on each line",
+        FORMATS["crucible-json"],
+        _split_lines,
+        _crucible_record,
+        _crucible_reader,
+    ),
 )
 
 #: The stream formats by name.
 STREAM_FORMATS = {each.name: each for each in _TABLE}
 
-#: The stream formats by file extension, without compression.
-STREAM_EXTENSIONS = {extension: each for each in _TABLE for extension in each.extensions}
+#: The stream formats by file extension, without compression, the longest first.
+STREAM_EXTENSIONS = by_extension(_TABLE)
 
 #: The file extensions of compressions, which follow the extension of the format.
 _COMPRESSIONS = (".gz", ".zst")
