@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from crucible_ir.linting import lint as lint
     from crucible_ir.linting import load_settings as load_settings
     from crucible_ir.schema.defaults import with_defaults as with_defaults
+    from crucible_ir.schema.releases import ReleaseError as ReleaseError
+    from crucible_ir.schema.releases import requires as requires
     from crucible_ir.schema.types import UnknownTypeError as UnknownTypeError
     from crucible_ir.serialization.binary import decoder as decoder
     from crucible_ir.serialization.binary import from_binary as from_binary
@@ -105,6 +107,7 @@ _MODULES = {
     ),
     "crucible_ir.validation.explain": ("Explanation", "UnknownRuleError", "explain", "rule_ids"),
     "crucible_ir.schema.defaults": ("with_defaults",),
+    "crucible_ir.schema.releases": ("ReleaseError", "requires"),
     "crucible_ir.schema.types": ("UnknownTypeError",),
     "crucible_ir.serialization.binary": ("decoder", "from_binary", "to_binary"),
     "crucible_ir.serialization.json.crucible": ("from_crucible_json", "to_crucible_json"),

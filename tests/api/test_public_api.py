@@ -49,6 +49,7 @@ ADDED = {
     *("ChangeKind", "StreamError", "StreamCount", "read_jsonl", "write_jsonl"),
     *("Limits", "LimitError", "SpellingWarning"),
     *("show", "MessageView"),
+    *("requires", "ReleaseError"),
     "__version__",
 }
 

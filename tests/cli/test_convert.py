@@ -220,3 +220,48 @@ def test_yaml_is_written_with_short_names_or_with_those_of_protojson(folder: Pat
     result = run("convert", "--names", "proto", "d.json", "d.binpb")
     assert result.status == 2
     assert "--names is for YAML, not for binary" in result.err
+
+
+def test_for_rejects_what_the_readers_of_a_release_reject(folder: Path) -> None:
+    (folder / "e.json").write_text('{"id": "e", "comment": "good", "traceId": "t"}')
+    convert = ("convert", "--type", "FeedbackEvent", "--for", "0.2.0", "e.json")
+    for name in ("o.json", "o.yaml", "o.txtpb", "o.crucible.json", "o.jsonl"):
+        result = run(*convert, name)
+        assert result.status == 1
+        reason = "the field comment is new in 0.3.0, and 0.2.0 does not read it, and 1 more"
+        assert f"comment: {reason}" in result.err
+        assert not (folder / name).exists()
+
+
+def test_for_warns_about_fields_that_old_readers_of_binary_do_not_see(folder: Path) -> None:
+    (folder / "e.json").write_text('{"id": "e", "comment": "good"}')
+    convert = ("convert", "--type", "FeedbackEvent", "--for", "0.2.0", "e.json")
+    for name in ("o.binpb", "o.binpbs"):
+        result = run(*convert, name)
+        assert result.status == 0
+        reason = "the field comment is new in 0.3.0; 0.2.0 keeps it as an unknown field"
+        assert f"comment: {reason}" in result.err.partition("warning: ")[2]
+        assert (folder / name).exists()
+        assert run(*convert, name, "--force", "--strict").status == 1
+
+
+def test_for_rejects_binary_that_a_release_cannot_accept(folder: Path) -> None:
+    (folder / "m.json").write_text('{"role": "MESSAGE_ROLE_ASSISTANT"}')
+    result = run("convert", "--type", "Message", "--for", "0.2.0", "m.json", "m.binpb")
+    assert result.status == 1
+    assert "a message without content is new in 0.3.0" in result.err
+
+
+def test_for_skips_records_that_a_release_does_not_read(folder: Path) -> None:
+    (folder / "e.jsonl").write_text('{"id": "a", "comment": "x"}\n{"id": "b"}\n')
+    convert = ("convert", "--type", "FeedbackEvent", "--for", "0.2.0", "--skip-bad", "e.jsonl")
+    assert run(*convert, "old.jsonl").status == 1
+    assert (folder / "old.jsonl").read_text() == '{"id":"b"}\n'
+
+
+def test_for_writes_yaml_that_the_release_reads(folder: Path) -> None:
+    (folder / "d.json").write_text('{"name": "mmlu", "split": "DATASET_SPLIT_TEST"}')
+    convert = ("convert", "--type", "DatasetRef", "d.json", "--to", "yaml")
+    assert "split: test" in run(*convert).out
+    assert "split: DATASET_SPLIT_TEST" in run(*convert, "--for", "0.2.0").out
+    assert run(*convert, "--for", "0.2.0", "--names", "short").status == 2

@@ -101,3 +101,43 @@ def test_several_processes_report_the_same_as_one(folder: Path) -> None:
 def test_the_examples_have_no_findings() -> None:
     result = run("lint", "--fail-on", "info", EXAMPLES)
     assert result.status == 0, result.out
+
+
+PROMPT = """\
+messages:
+- role: developer
+  text: Answer in one word.
+- role: user
+  text: Is this a cat?
+  metadata: {turn: 1}
+"""
+
+
+def test_for_reports_what_an_older_release_does_not_read(folder: Path) -> None:
+    (folder / "prompt.yaml").write_text(PROMPT)
+    lint = ("lint", "--type", "Prompt", "prompt.yaml")
+    assert run(*lint).status == run(*lint, "--for", "0.3.0").status == 0
+    result = run(*lint, "--for", "0.2.0")
+    assert result.status == 1
+    found = [line for line in result.lines if "[release.newer]" in line]
+    assert [line.partition(" is new in 0.3.0 [release.newer]; ")[0] for line in found] == [
+        "prompt.yaml:2:9: messages[0].role: warning: the name MESSAGE_ROLE_DEVELOPER",
+        "prompt.yaml:6:13: messages[1].metadata: warning: the field metadata",
+    ]
+    assert run(*lint, "--for", "0.2.0", "--fail-on", "never").status == 0
+
+
+def test_for_reports_each_record_of_a_stream(folder: Path) -> None:
+    (folder / "events.jsonl").write_text('{"id": "e1"}\n{"id": "e2", "comment": "good"}\n')
+    lint = ("lint", "--type", "FeedbackEvent", "events.jsonl", "--for", "0.2.0")
+    result = run(*lint, "--format", "json")
+    assert result.status == 1
+    [finding] = json.loads(result.out)["documents"][0]["remarks"]
+    assert (finding["record"], finding["path"]) == (1, "comment")
+
+
+@pytest.mark.parametrize("release", ["0.1.0", "0.2", "latest"])
+def test_for_takes_a_release(release: str) -> None:
+    result = run("lint", "--for", release, EXAMPLES)
+    assert result.status == 2
+    assert "0.2.0" in result.err

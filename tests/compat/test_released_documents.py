@@ -12,24 +12,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from compat.released import FOLDER, PACKAGE, RELEASES, released
 from google.protobuf import json_format
 from google.protobuf.message import Message
 
 import crucible_ir as ir
 import jcs
 from crucible_ir.schema.fields import describe_field
-from crucible_ir.schema_changes import SchemaVersion, find_schema
 from crucible_ir.schema_changes.sources import lints_file
 from release_documents import ReleasedDocument, documents_file
-
-FOLDER = Path(__file__).resolve().parent
-RELEASES = sorted(FOLDER.glob("*.binpb"))
-PACKAGE = "crucible_ir.v1"
-
-
-@cache
-def released(image: Path) -> SchemaVersion:
-    return find_schema(str(image))
 
 
 @cache

@@ -108,6 +108,22 @@ class _Duration(DurationParameter):
         return duration
 
 
+class _Release(TextParameter):
+    """The number of a release of the specification."""
+
+    name = "release"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> str:
+        from crucible_ir.schema.releases import ReleaseError, release_number
+
+        try:
+            release_number(value)
+        except ReleaseError as error:
+            self.fail(str(error), param, ctx)
+        return str(value)
+
+
+RELEASE = _Release()
 TYPE_NAME = _TypeName()
 FORMAT_NAME = _FormatName()
 DURATION = _Duration()
@@ -145,6 +161,11 @@ def format_option(help_: str) -> Decorator:
         show_default=True,
         help=help_,
     )
+
+
+def release_option(help_: str) -> Decorator:
+    """Return ``--for``."""
+    return click.option("--for", "release", type=RELEASE, metavar="RELEASE", help=help_)
 
 
 def force_option() -> Decorator:

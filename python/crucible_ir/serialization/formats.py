@@ -161,6 +161,9 @@ _TABLE = (
 #: The formats by name.
 FORMATS = {each.name: each for each in _TABLE}
 
+#: The release from which on readers of YAML read short names.
+SHORT_NAMES_SINCE = "0.3.0"
+
 #: YAML that is written with the names of ProtoJSON.
 YAML_WITH_PROTO_NAMES = replace(FORMATS["yaml"], write=_write_yaml_with_proto_names)
 

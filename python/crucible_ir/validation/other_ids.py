@@ -48,6 +48,15 @@ OTHER_IDS: Mapping[str, OtherId] = MappingProxyType(
         "decode": OtherId(
             "error", "A document must have its format and its type.", _DECODE_EXAMPLES
         ),
+        "release.newer": OtherId(
+            "finding",
+            "A document for an older release contains nothing that is newer.",
+            (
+                "`crucible-ir lint --for RELEASE` reports it.",
+                'Fails   --for 0.2.0  FeedbackEvent {"id": "e1", "comment": "good"}',
+                'Passes  --for 0.2.0  FeedbackEvent {"id": "e1"}',
+            ),
+        ),
         "max_bytes": _limit("A document has at most this many bytes.", "max_bytes"),
         "max_frame_bytes": _limit(
             "A record of a stream has at most this many bytes.", "max_frame_bytes"

@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from crucible_ir.cli.checking.issues import (
+    NEWER,
     CheckOutcome,
     FileReport,
     Issue,
@@ -50,11 +51,13 @@ class Check:
         read_options: How to read the documents.
         selections: The selected lints for each file, by its name; ``None`` to validate.
         listed_issues: The most issues of a stream that are listed one by one; 0 for groups.
+        release: The release of which ``lint`` reports what it does not read; ``None`` for none.
     """
 
     read_options: ReadOptions
     selections: dict[str, Selection] | None = None
     listed_issues: int = 0
+    release: str | None = None
 
     @property
     def validates(self) -> bool:
@@ -69,7 +72,25 @@ class Check:
 
         selection = self.selections[source.name]
         findings = selection.filter(lint(message))
+        if self.release is not None:
+            findings += _newer_than(self.release, message)
         return findings, selection.fails(findings)
+
+
+def _newer_than(release: str, message: Message) -> list[LintFinding]:
+    from crucible_ir.linting import LintFinding, Severity
+    from crucible_ir.schema.releases import newer_parts
+
+    return [
+        LintFinding(
+            NEWER,
+            Severity.WARNING,
+            part.path,
+            f"{part.subject} is new in {part.since}",
+            f"remove it if the reader has {release}",
+        )
+        for part in newer_parts(message, release)
+    ]
 
 
 def _check_file(check: Check, source: InputFile) -> FileReport:

@@ -20,6 +20,9 @@ DECODE = "decode"
 #: The id of the lint that reports misspelled names; `validate` reports them as well.
 NEAR_KNOWN = "vocabulary.near_known"
 
+#: The id of what `lint --for` reports.
+NEWER = "release.newer"
+
 
 class Level(Enum):
     """The severity of an issue."""

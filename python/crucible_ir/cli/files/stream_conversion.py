@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from crucible_ir.cli.files.inputs import read_document
 from crucible_ir.cli.files.lossy_fields import lossy_fields, lossy_unknown_fields
+from crucible_ir.cli.files.older_readers import reject_newer
 from crucible_ir.cli.files.outputs import open_output
 from crucible_ir.cli.files.stream_reader import error_lines, open_records
 from crucible_ir.cli.progress import StreamProgress
@@ -43,6 +44,7 @@ class ConversionOptions:
         session: The options of this run.
         read_options: How to read the input.
         indent: The number of spaces for each level in a JSON document.
+        release: The release whose readers must read the output; ``None`` for this one.
         strict: Whether to fail if the output format loses fields.
         validate: Whether to reject what breaks a rule of the schema.
         skip_bad: Whether to skip bad records of a stream instead of stopping at the first.
@@ -53,6 +55,7 @@ class ConversionOptions:
     session: Session
     read_options: ReadOptions
     indent: int | None
+    release: str | None
     strict: bool
     validate: bool
     skip_bad: bool
@@ -85,6 +88,7 @@ class StreamConversion:
         self.count = StreamCount()
         self.progress = StreamProgress(0, None)
         self.lossy = 0
+        self.unseen: list[str] = []
         self.end_error: StreamError | None = None
 
     def run(
@@ -157,14 +161,20 @@ class StreamConversion:
         self, messages: Iterator[Message], format_: StreamFormat, output: Target
     ) -> None:
         for message in messages:
-            record = self._encode(message, format_.encode)
+            record = self._encode(message, format_.encode, format_.record)
             if record is not None:
                 self._check_loss(message, record, format_.record)
                 output.write(record)
 
-    def _encode(self, message: Message, encode: Callable[[Message], bytes]) -> bytes | None:
-        """Encode a message; return ``None`` for one that the format cannot write, a bad record."""
+    def _encode(
+        self, message: Message, encode: Callable[[Message], bytes], format_: Format
+    ) -> bytes | None:
+        """Encode a message; return ``None`` for one that the format cannot write, a bad record.
+
+        A message that the release of the readers rejects is a bad record, too.
+        """
         try:
+            self.unseen = reject_newer(message, self.options.release, format_)
             return encode(message)
         except EncodeError as error:
             bad = StreamError(
@@ -183,16 +193,15 @@ class StreamConversion:
         return self.count.records + self.count.skipped - 1
 
     def _check_loss(self, message: Message, record: bytes, format_: Format) -> None:
-        """Print the fields that a text format loses; binary loses none.
+        """Print the fields that a text format loses, or that old readers of binary do not see.
 
         Raises:
             _LossError: Fields are lost, and ``--strict`` is set.
         """
-        if not format_.is_text:
-            return
-        if self.options.strict:
+        lost = self.unseen
+        if format_.is_text and self.options.strict:
             lost = lossy_fields(message, record, format_)
-        else:
+        elif format_.is_text:
             lost = lossy_unknown_fields(message)
         if not lost:
             return
@@ -208,7 +217,9 @@ class StreamConversion:
         message = next(messages, None)
         if message is None:
             raise CannotRunError(f"has no record to write as a {format_.name} document")
-        written = self._encode(message, lambda message: format_.write(message, self.options.indent))
+        written = self._encode(
+            message, lambda message: format_.write(message, self.options.indent), format_
+        )
         if written is None or next(messages, None) is not None:
             extensions = " or ".join(STREAM_EXTENSIONS)
             raise CannotRunError(

@@ -17,6 +17,7 @@ from crucible_ir.cli.files.inputs import (
     read_document,
 )
 from crucible_ir.cli.files.lossy_fields import lossy_fields
+from crucible_ir.cli.files.older_readers import reject_newer
 from crucible_ir.cli.files.outputs import (
     check_overwriting,
     check_terminal,
@@ -24,12 +25,17 @@ from crucible_ir.cli.files.outputs import (
     write_output,
 )
 from crucible_ir.cli.files.stream_conversion import ConversionOptions, StreamConversion
-from crucible_ir.cli.options import FORMAT_NAME, add_read_options, force_option
+from crucible_ir.cli.options import FORMAT_NAME, add_read_options, force_option, release_option
 from crucible_ir.cli.program import Command
 from crucible_ir.cli.progress import with_progress
 from crucible_ir.cli.session import COULD_NOT_RUN, GOOD, INVALID, CannotRunError, Session
 from crucible_ir.errors import DecodeError, EncodeError, ValidationError
-from crucible_ir.serialization.formats import FORMATS, YAML_WITH_PROTO_NAMES, Format
+from crucible_ir.serialization.formats import (
+    FORMATS,
+    SHORT_NAMES_SINCE,
+    YAML_WITH_PROTO_NAMES,
+    Format,
+)
 from crucible_ir.serialization.streams.formats import (
     STREAM_FORMATS,
     StreamFormat,
@@ -56,6 +62,10 @@ _EXAMPLES = (
     (
         "crucible-ir convert --type FeedbackEvent events.binpbs.gz events.jsonl",
         "A stream of any length, record by record.",
+    ),
+    (
+        "crucible-ir convert --for 0.2.0 examples/experiment.yaml experiment.json",
+        "For readers of an older release; fail if they would reject the output.",
     ),
 )
 
@@ -84,6 +94,10 @@ _EXAMPLES = (
     help="Names of enum values and vocabularies in YAML: short as people write them, or proto for"
     " ProtoJSON in YAML.  [default: short]",
 )
+@release_option(
+    "Fail if readers of this release, such as 0.2.0, reject the output; warn if binary contains"
+    " fields that they do not know."
+)
 @click.option("--strict", is_flag=True, help="Fail if the output format would lose fields.")
 @click.option(
     "--skip-bad",
@@ -106,6 +120,7 @@ def command(
     out_dir: str | None,
     indent: int,
     names: str | None,
+    release: str | None,
     strict: bool,
     skip_bad: bool,
     no_validate: bool,
@@ -127,6 +142,7 @@ def command(
         session,
         read_options,
         indent or None,
+        release=release,
         strict=strict,
         validate=not no_validate,
         skip_bad=skip_bad,
@@ -141,16 +157,26 @@ def command(
     found = list(input_files(documents[:1], read_options))
     if len(found) != 1:
         raise click.UsageError(f"{documents[0]} matches {len(found)} files: give --out-dir")
-    format_ = _with_names(output_format(target, to_format, _FORMATS), names)
+    format_ = _with_names(output_format(target, to_format, _FORMATS), names, release)
     check_terminal(target, format_)
     check_overwriting([target], force=force)
     return _convert(options, found[0], target, format_)
 
 
-def _with_names(format_: Format | StreamFormat, names: str | None) -> Format | StreamFormat:
-    """Return an output format that writes the given names."""
-    if names is not None and format_.name != "yaml":
-        raise click.UsageError(f"--names is for YAML, not for {format_.name}")
+def _with_names(
+    format_: Format | StreamFormat, names: str | None, release: str | None
+) -> Format | StreamFormat:
+    """Return an output format that writes the given names, or those that a release reads."""
+    if format_.name != "yaml":
+        if names is not None:
+            raise click.UsageError(f"--names is for YAML, not for {format_.name}")
+        return format_
+    from crucible_ir.schema.releases import is_before
+
+    if release is not None and is_before(release, SHORT_NAMES_SINCE):
+        if names == "short":
+            raise click.UsageError(f"{release} does not read short names in YAML: omit --names")
+        names = "proto"
     return YAML_WITH_PROTO_NAMES if names == "proto" else format_
 
 
@@ -164,7 +190,7 @@ def _convert_many(
 ) -> int:
     if output is not None or to_format is None:
         raise click.UsageError("--out-dir requires --to and excludes --output")
-    format_ = _with_names(format_named(to_format), names)
+    format_ = _with_names(format_named(to_format), names, options.release)
     targets: dict[str, InputFile] = {}
     for source in input_files(documents, options.read_options):
         stem = stem_of("stdin" if source.name == STANDARD else source.name)
@@ -224,8 +250,9 @@ def _encode(
 ) -> bytes | None:
     """Return a document in another format; ``None`` if that loses fields and ``strict`` is set."""
     message = read_document(source, source_format, options.read_options, validate=options.validate)
+    lost = reject_newer(message, options.release, target_format)
     written = target_format.write(message, options.indent)
-    lost = lossy_fields(message, written, target_format)
+    lost += lossy_fields(message, written, target_format)
     for line in lost if options.strict or not options.quiet else ():
         warning = "" if options.strict else "warning: "
         options.session.print_error(f"{source.name}: {warning}{line}")

@@ -11,7 +11,7 @@ import click
 from crucible_ir.cli.checking.checks import Check, check_all
 from crucible_ir.cli.checking.reports import LINT, write_report
 from crucible_ir.cli.files.inputs import STANDARD, InputFile, ReadOptions, input_files
-from crucible_ir.cli.options import add_check_options
+from crucible_ir.cli.options import add_check_options, release_option
 from crucible_ir.cli.program import Command
 from crucible_ir.cli.progress import with_progress
 from crucible_ir.cli.session import Session
@@ -30,6 +30,10 @@ _EXAMPLES = (
     (
         "crucible-ir lint --select opaque.secret examples/deployment.yaml",
         "One lint only; `crucible-ir explain` lists them all.",
+    ),
+    (
+        "crucible-ir lint --for 0.2.0 examples/prompt.yaml",
+        "Also report what readers of an older release reject.",
     ),
 )
 
@@ -53,6 +57,7 @@ _EXAMPLES = (
     type=click.Choice(["info", "warning", _NEVER]),
     help="The lowest severity that gives exit status 1; by default warning.",
 )
+@release_option("Also report what this release, such as 0.2.0, does not read.")
 @add_check_options
 @click.pass_obj
 def command(
@@ -61,6 +66,7 @@ def command(
     select: tuple[str, ...],
     ignore: tuple[str, ...],
     fail_on: str | None,
+    release: str | None,
     read_options: ReadOptions,
     report_format: str,
     jobs: int,
@@ -77,7 +83,7 @@ def command(
     found = list(input_files(documents, read_options))
     options: dict[str, Any] = {"select": select, "ignore": ignore, "fail_on": fail_on}
     given = {name: value for name, value in options.items() if value}
-    check = Check(read_options, _selections(found, given), list_issues)
+    check = Check(read_options, _selections(found, given), list_issues, release)
     reports = check_all(check, found, jobs=min(jobs, len(found)) if jobs else 0)
     shown = with_progress(reports, len(found))
     return write_report(report_format, shown, LINT, session, quiet=quiet)
