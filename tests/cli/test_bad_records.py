@@ -112,7 +112,7 @@ def test_the_json_report_keeps_its_keys_and_has_the_groups() -> None:
     [document] = report["documents"]
     assert [*document] == [
         *("file", "verdict", "type", "reason", "records", "bad_records", "findings"),
-        *("omitted_findings", "groups", "ungrouped_findings", "violations"),
+        *("omitted_findings", "groups", "ungrouped_findings", "violations", "warnings"),
     ]
     assert (document["records"], document["bad_records"]) == (600, 400)
     expected = verdicts(list(sent))

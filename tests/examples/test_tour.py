@@ -34,7 +34,9 @@ def test_the_tour_reads_shows_and_converts_every_document() -> None:
     assert (result.returncode, result.stderr) == (0, "")
     lines = result.stdout.splitlines()
     documents = {
-        path.name for path in (ROOT / "examples").iterdir() if path.suffix not in (".py", "")
+        path.name
+        for path in (ROOT / "examples").iterdir()
+        if path.suffix not in (".py", ".jsonl", "")
     }
     marked = {
         match[2]: match[1] for line in lines if (match := re.match(r"  ([✓✗]) (\S+\.\S+)", line))

@@ -8,6 +8,7 @@ import pytest
 import yaml
 from google.protobuf import json_format, text_format
 
+import crucible_ir as ir
 from crucible_ir import v1
 from crucible_ir.errors import Error
 from crucible_ir.paths import parse_path
@@ -72,11 +73,12 @@ def test_each_format_reads_its_own_text(format_: Format, indent: int | None) -> 
 def test_other_libraries_read_each_format() -> None:
     text = FORMATS["json"].write(MESSAGE, 2).decode("utf-8")
     assert json_format.Parse(text, v1.TrainingConfig()) == MESSAGE
-    document = yaml.safe_load(FORMATS["yaml"].write(MESSAGE, None))
+    document = yaml.safe_load(ir.to_yaml(MESSAGE, names="proto"))
     assert json_format.ParseDict(document, v1.TrainingConfig()) == MESSAGE
     text = FORMATS["text"].write(MESSAGE, None).decode("utf-8")
     assert text_format.Parse(text, v1.TrainingConfig()) == MESSAGE
     assert v1.TrainingConfig.FromString(FORMATS["binary"].write(MESSAGE, None)) == MESSAGE
+    assert yaml.safe_load(FORMATS["yaml"].write(MESSAGE, None))["device"] == "gaudi"
     assert json.loads(FORMATS["crucible-json"].write(MESSAGE, None))["device"] == "gaudi"
 
 

@@ -57,6 +57,7 @@ def error_of(
     return error
 
 
+@pytest.mark.filterwarnings("ignore::crucible_ir.SpellingWarning")
 @pytest.mark.parametrize("format_name", READERS)
 def test_every_truncation_is_a_message_or_an_error(format_name: str) -> None:
     written = WRITERS[format_name](
@@ -468,6 +469,7 @@ def mutations(draw: st.DrawFn, data: bytes) -> bytes:
     return data
 
 
+@pytest.mark.filterwarnings("ignore::crucible_ir.SpellingWarning")
 @pytest.mark.parametrize("format_name", READERS)
 @settings(max_examples=examples(150))
 @given(draws=st.data())
