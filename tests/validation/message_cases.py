@@ -171,12 +171,12 @@ def bases(name: str) -> tuple[bytes, ...]:
     silent.CopyFrom(full[0])
     set_roles(silent, v1.MessageRole.MESSAGE_ROLE_ASSISTANT)
     messages = [
-        *(
-            reduced(full[0], keeps_messages, last_first)
-            for last_first in (False, True)
-            for keeps_messages in (False, True)
-        ),
-        reduced(silent, True, True),
+        reduced(full[0]),
+        reduced(full[0], last_first=True),
+        reduced(full[0], keeps_messages=True, keeps_inner_lists=True),
+        reduced(full[0], keeps_messages=True),
+        reduced(full[0], keeps_messages=True, last_first=True),
+        reduced(silent, keeps_messages=True),
         *full,
     ]
     return tuple(
@@ -184,11 +184,45 @@ def bases(name: str) -> tuple[bytes, ...]:
     )
 
 
-def reduced(message: Message, keeps_messages: bool, last_first: bool) -> Message:
-    """Return a copy of a valid message without what no rule requires."""
+def reduced(
+    message: Message,
+    *,
+    keeps_messages: bool = False,
+    keeps_inner_lists: bool = False,
+    last_first: bool = False,
+) -> Message:
+    """Return a copy of a valid message without what no rule requires.
+
+    Args:
+        message: The message.
+        keeps_messages: Whether messages stay, the first of each list, and only become smaller.
+        keeps_inner_lists: Whether that applies to lists of messages inside other messages too.
+        last_first: Whether to begin with the last field, so that one of the first stays where a
+            rule requires one of several.
+    """
     copy = type(message)()
     copy.CopyFrom(message)
-    reduce(copy, copy, keeps_messages=keeps_messages, last_first=last_first)
+
+    def reduce(inside: Any) -> None:
+        for field, _ in inside.ListFields()[:: -1 if last_first else 1]:
+            is_nested = field.message_type and field.message_type.full_name not in WELL_KNOWN
+            is_nested = is_nested and not is_map(field)
+            is_inner_list = field.is_repeated and inside is not copy
+            stays = keeps_messages and (keeps_inner_lists or not is_inner_list)
+            if not (is_nested and stays):
+                kept = inside.SerializeToString()
+                inside.ClearField(field.name)
+                if not collect_violations(copy):
+                    continue
+                inside.MergeFromString(kept)
+            if is_nested:
+                value = getattr(inside, field.name)
+                if field.is_repeated:
+                    del value[1:]
+                    value = value[0]
+                reduce(value)
+
+    reduce(copy)
     return copy
 
 
@@ -298,34 +332,6 @@ def value_of_map(field: FieldDescriptor) -> FieldDescriptor:
     """Return the field of the values of a map."""
     assert field.message_type is not None
     return field.message_type.fields_by_name["value"]
-
-
-def reduce(root: Message, message: Any, *, keeps_messages: bool, last_first: bool = False) -> None:
-    """Clear every field of a valid root, or of a message in it, whose removal breaks no rule.
-
-    Args:
-        root: The root.
-        message: The root or a message in it.
-        keeps_messages: Whether messages stay, the first of each list, and only become smaller.
-        last_first: Whether to begin with the last field, so that one of the first stays where a
-            rule requires one of several; then only lists of the root stay.
-    """
-    for field, _ in message.ListFields()[:: -1 if last_first else 1]:
-        is_nested = field.message_type and field.message_type.full_name not in WELL_KNOWN
-        is_nested = is_nested and not is_map(field)
-        is_inner_list = last_first and field.is_repeated and message is not root
-        if not (keeps_messages and is_nested) or is_inner_list:
-            kept = message.SerializeToString()
-            message.ClearField(field.name)
-            if not collect_violations(root):
-                continue
-            message.MergeFromString(kept)
-        if is_nested:
-            value = getattr(message, field.name)
-            if field.is_repeated:
-                del value[1:]
-                value = value[0]
-            reduce(root, value, keeps_messages=keeps_messages, last_first=last_first)
 
 
 @cache
