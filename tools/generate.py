@@ -14,7 +14,6 @@ from pathlib import Path
 
 import generate_betterproto
 import generate_blocking_client
-import generate_constructors
 import generate_go
 import generate_guards
 import generate_messages
@@ -27,7 +26,6 @@ from schema_image import SchemaImage
 #: the package `crucible_ir`, and writes below it and nowhere else.
 GENERATORS: tuple[Callable[[SchemaImage, Path], None], ...] = (
     generate_messages.generate,
-    generate_constructors.generate,
     generate_guards.generate,
     generate_betterproto.generate,
     generate_blocking_client.generate,

@@ -1,4 +1,4 @@
-"""Write the data and pages that are derived from the schema, or with --check report stale ones.
+"""Write what is derived from the schema and its rules, or with --check report stale files.
 
 It runs in the environment of the package, after `generate.py` has written its code.
 """
@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 
 import generate_conformance_cases
+import generate_constructors
 import generate_digest_vectors
 import generate_field_table
 import generate_lint_docs
@@ -18,6 +19,7 @@ from conformance_cases.partial_cases import ContradictionError
 #: The generators, which may read the files of those before them. Each returns the text of its files
 #: by their paths in the repository.
 GENERATORS: tuple[Callable[[], dict[str, str]], ...] = (
+    generate_constructors.files,
     generate_field_table.files,
     generate_digest_vectors.files,
     generate_conformance_cases.files,

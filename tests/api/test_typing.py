@@ -56,9 +56,28 @@ ir.new_training_config(
     early_stopping={"patience": 3},
     seed=None,
 )
-ir.new_training_run(status="running", started_at=datetime.now(UTC), completed_at=None)
+ir.new_training_run(
+    id="r",
+    config={"id": "t", "model_ref": {"id": "m"}, "dataset_ref": {"name": "d"}},
+    status="running",
+    started_at=datetime.now(UTC),
+    completed_at=None,
+)
+ir.new("TrainingRun", status="running", partial=True)
+ir.new_image_content(url="https://example.com/a.png")
 ir.experiment("e").with_ensemble("majority", models=("a", "b"), weights={"a": 1})
 ir.experiment("e").with_hedging(ir.v1.Hedging()).with_experiment_type("my_own_type")
+ir.experiment("e").with_stats(["ttest"], alpha=0.1).with_stats(("ttest", "mine"))
+ir.experiment("e").with_stats([ir.v1.StatisticalTest.STATISTICAL_TEST_ANOVA])
+ir.experiment("e").with_stats(ir.v1.Stats()).with_feedback(sampling_rate=0.5)
+ir.experiment("e").with_model_version("m", "1.0.0").with_model_version("m", "1.0.0", id="v")
+ir.experiment("e").with_model_version("v", model_id="m", version="1.0.0", stage="staging")
+ir.experiment("e").with_model_version(model_id="m", version="1.0.0")
+ir.experiment("e").with_model_version(ir.v1.ModelVersion())
+ir.experiment("e").with_training_config(
+    model_ref={"id": "m"}, dataset_ref=ir.v1.DatasetRef(name="d"), epochs=3
+)
+ir.experiment("e").with_training_config("t", model_ref={"id": "m"}, dataset_ref={"name": "d"})
 ir.new("Experiment", pipeline=[{"name": "s"}, ir.v1.StageDef()], tags=iter(["a"]))
 """
 
@@ -67,6 +86,10 @@ WRONG = """\
 import crucible_ir as ir
 ir.new_training_config(epoch=3)  # -> epoch
 ir.new_training_config(epochs="3")  # -> epochs
+ir.new_model_ref()  # -> id
+ir.new_model_version(id="v", model_id="m")  # -> version
+ir.new_training_config(id="t", model_ref=None, dataset_ref={"name": "d"})  # -> model_ref
+ir.new_model_ref(id="m", partial=True)  # -> partial
 ir.new_training_run(status="complete")  # -> status
 ir.new_deployment_status(state="actve")  # -> state
 ir.new_message(role="robot")  # -> role
@@ -87,6 +110,10 @@ ir.experiment("e").with_backend("b", profil="p")  # -> profil
 ir.experiment("e").with_ensemble("majorty")  # -> with_ensemble
 ir.experiment("e").with_hedging(strategy="of")  # -> strategy
 ir.experiment("e").with_stats("alpha")  # -> with_stats
+ir.experiment("e").with_model_version("v")  # -> with_model_version
+ir.experiment("e").with_model_version("v", model_id="m")  # -> with_model_version
+ir.experiment("e").with_model_version("v", version="1.0.0")  # -> with_model_version
+ir.experiment("e").with_training_config(epoch=3)  # -> epoch
 ir.experiment("e").add_stag("s")  # -> add_stag
 ir.from_json("{}", ir.v1.ModelRef, strict=True)  # -> from_json
 ir.from_json({}, ir.v1.ModelRef)  # -> from_json

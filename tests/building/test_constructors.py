@@ -17,8 +17,11 @@ from crucible_ir import v1
 from crucible_ir.building.construct import construct
 from crucible_ir.v1 import options_pb2
 
-#: The tests name types and fields in ways that a type checker cannot follow.
-new: Any = ir.new
+
+def new(type_: Any, **fields: Any) -> Any:
+    """Return a message, whose required fields may be missing; type checkers do not look inside."""
+    return ir.new(type_, partial=True, **fields)
+
 
 CLASSES: dict[str, Any] = {
     name: cls for name in v1.__all__ if hasattr(cls := getattr(v1, name), "FromString")
@@ -55,6 +58,37 @@ def short_names(enum_type: Any) -> dict[str, int]:
     }
 
 
+#: `crucible_ir.new`, called in ways that a type checker cannot follow.
+strict_new: Any = ir.new
+
+
+def required(name: str) -> list[list[str]]:
+    """Return the groups of fields of which protovalidate requires one, in the schema's order."""
+    descriptor = CLASSES[name].DESCRIPTOR
+    paths = {
+        violation.path
+        for violation in ir.violations(CLASSES[name]())
+        if violation.rule_id in ("required", "repeated.min_items")
+    }
+    groups = []
+    for field in descriptor.fields:
+        oneof = field.containing_oneof
+        if field.name in paths:
+            groups.append([field.name])
+        elif oneof is not None and oneof.name in paths and oneof.fields[0] == field:
+            groups.append([member.name for member in oneof.fields])
+    return groups
+
+
+def some_value(cls: Any, name: str) -> Any:
+    """Return a value that fits a field; a message among them may be empty."""
+    field = cls.DESCRIPTOR.fields_by_name[name]
+    if field.message_type is not None:
+        empty = CLASSES[field.message_type.name]()
+        return [empty] if field.is_repeated else empty
+    return 1 if field.enum_type is not None else "x"
+
+
 def rejected(type_: str, **fields: object) -> ir.FieldError:
     with pytest.raises(ir.FieldError) as caught:
         new(type_, **fields)
@@ -85,12 +119,15 @@ def test_a_type_is_given_by_name_by_full_name_or_by_class_and_has_its_own_constr
     snake = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
     made = new(name)
     assert made == new(f"crucible_ir.v1.{name}") == new(CLASSES[name])
-    assert made == getattr(ir, f"new_{snake}")()
+    assert type(made) is CLASSES[name]
+    given = {names[0]: some_value(CLASSES[name], names[0]) for names in required(name)}
+    made = getattr(ir, f"new_{snake}")(**given)
+    assert made == new(name, **given) == ir.new(CLASSES[name], **given)
     assert type(made) is CLASSES[name]
 
 
 def test_a_given_field_replaces_its_default_and_leaves_the_others() -> None:
-    made = ir.new_training_config(id="t", epochs=7)
+    made = ir.new("TrainingConfig", partial=True, id="t", epochs=7)
     assert (made.epochs, made.batch_size, made.learning_rate) == (7, 32, 0.001)
     assert list(made.metrics) == ["loss", "accuracy"]
 
@@ -104,7 +141,7 @@ def test_a_mapping_in_place_of_a_message_takes_the_defaults_of_that_message() ->
 
 def test_a_message_given_as_a_message_takes_no_defaults() -> None:
     bare = v1.ModelRef(id="gpt2")
-    assert ir.new_training_config(id="t", model_ref=bare).model_ref == bare
+    assert ir.new("TrainingConfig", partial=True, id="t", model_ref=bare).model_ref == bare
 
 
 @pytest.mark.parametrize(
@@ -127,7 +164,7 @@ def test_none_for_every_field_makes_an_empty_message(name: str) -> None:
 
 
 def test_an_empty_list_that_is_given_stays_empty() -> None:
-    made = ir.new_training_config(id="t", metrics=[])
+    made = ir.new("TrainingConfig", partial=True, id="t", metrics=[])
     assert list(made.metrics) == []
     assert list(ir.new_output_spec(name="o", formats=[]).formats) == []
 
@@ -144,8 +181,77 @@ def test_an_empty_map_that_is_given_is_present() -> None:
 
 def test_an_empty_message_that_is_given_is_present() -> None:
     empty = v1.ReliabilityConfig()
-    assert ir.new_experiment(id="e", reliability=empty).HasField("reliability")
-    assert ir.new_experiment(id="e", reliability={}).HasField("reliability")
+    assert ir.new("Experiment", partial=True, id="e", reliability=empty).HasField("reliability")
+    assert ir.new("Experiment", partial=True, id="e", reliability={}).HasField("reliability")
+
+
+# Required fields
+
+
+@pytest.mark.parametrize("name", [name for name in CLASSES if required(name)])
+def test_a_message_without_its_required_fields_is_an_error_that_names_them_all(name: str) -> None:
+    with pytest.raises(ir.FieldError) as caught:
+        strict_new(name)
+    assert caught.value.path == name
+    groups = [" or ".join(names) for names in required(name)]
+    assert caught.value.reason == (
+        f"missing required field{'s' if len(groups) > 1 else ''}: {', '.join(groups)};"
+        f' ir.new("{name}", ..., partial=True) makes an unfinished message'
+    )
+
+
+@pytest.mark.parametrize("name", [name for name in CLASSES if not required(name)])
+def test_a_message_without_required_fields_needs_no_arguments(name: str) -> None:
+    assert strict_new(name) == new(name)
+
+
+def test_the_schema_requires_fields_of_most_types() -> None:
+    assert required("ModelVersion") == [["id"], ["model_id"], ["version"]]
+    assert required("Experiment") == [["id"], ["backend"], ["pipeline"]]
+    assert required("ImageContent") == [["url", "base64"]]
+    assert sum(bool(required(name)) for name in CLASSES) > 20
+
+
+def test_a_required_field_of_none_is_missing_and_any_other_value_is_given() -> None:
+    with pytest.raises(ir.FieldError, match="missing required field: id;"):
+        ir.new("ModelRef", id=None)
+    assert ir.new_model_ref(id="").id == ""
+    assert not ir.new_experiment(id="e", backend=v1.BackendRef(), pipeline=[]).pipeline
+
+
+def test_missing_fields_of_mappings_are_named_with_their_paths() -> None:
+    with pytest.raises(ir.FieldError) as caught:
+        ir.new(
+            "TrainingRun",
+            config={"id": "c", "dataset_ref": {}, "model_ref": v1.ModelRef()},
+        )
+    assert str(caught.value).startswith(
+        "TrainingRun: missing required fields: id, config.dataset_ref.name;"
+    )
+    with pytest.raises(ir.FieldError) as caught:
+        ir.new(
+            "Message",
+            role="user",
+            parts={"parts": [{"text": "hi"}, {"image": {}}, {}]},
+        )
+    assert "parts.parts[1].image.url or parts.parts[1].image.base64" in caught.value.reason
+    assert "parts.parts[2].text or parts.parts[2].image" in caught.value.reason
+
+
+def test_a_partial_message_may_lack_fields_at_every_depth() -> None:
+    made = ir.new("TrainingRun", partial=True, config={"dataset_ref": {"split": "test"}})
+    assert made.config.dataset_ref.split == v1.DatasetSplit.DATASET_SPLIT_TEST
+    assert made.config.epochs == 1
+    assert not ir.is_valid(made)
+
+
+def test_an_unknown_field_is_reported_before_missing_ones() -> None:
+    with pytest.raises(ir.FieldError, match='did you mean "epochs"'):
+        strict_new("TrainingConfig", epoch=3)
+
+
+def test_no_field_has_the_name_of_an_option_of_the_constructors() -> None:
+    assert {"partial", "type"}.isdisjoint(field.name for field in FIELDS)
 
 
 # Vocabularies
@@ -210,7 +316,7 @@ def test_the_builder_rejects_a_documented_name_in_another_spelling() -> None:
 
 def test_a_name_one_edit_away_is_kept_with_a_warning_at_the_line_of_the_caller() -> None:
     with pytest.warns(ir.SpellingWarning) as caught:
-        made = ir.new("ModelVersion", stage="producton")
+        made = ir.new("ModelVersion", partial=True, stage="producton")
     assert made == v1.ModelVersion(custom_stage="producton")
     assert [str(each.message) for each in caught] == [
         'ModelVersion.stage: the custom name "producton" is one edit away from "production"'
@@ -221,8 +327,8 @@ def test_a_name_one_edit_away_is_kept_with_a_warning_at_the_line_of_the_caller()
 def test_a_custom_name_that_is_given_as_custom_has_no_warning(
     recwarn: pytest.WarningsRecorder,
 ) -> None:
-    ir.new("ModelVersion", custom_stage="producton")
-    ir.new("ModelVersion", stage="experiment")
+    ir.new("ModelVersion", partial=True, custom_stage="producton")
+    ir.new("ModelVersion", partial=True, stage="experiment")
     assert not list(recwarn)
 
 
@@ -515,12 +621,12 @@ def test_an_offending_value_is_shown_on_one_line_and_cut() -> None:
 
 @pytest.mark.parametrize("limit", [-(2**31), 2**31 - 1])
 def test_the_limits_of_an_int32_are_accepted(limit: int) -> None:
-    assert ir.new_training_config(epochs=limit).epochs == limit
+    assert ir.new("TrainingConfig", partial=True, epochs=limit).epochs == limit
 
 
 @pytest.mark.parametrize("limit", [-(2**63), 2**63 - 1])
 def test_the_limits_of_an_int64_are_accepted(limit: int) -> None:
-    assert ir.new_training_config(seed=limit).seed == limit
+    assert ir.new("TrainingConfig", partial=True, seed=limit).seed == limit
 
 
 def test_a_double_takes_integers_nan_and_infinities() -> None:
@@ -541,12 +647,12 @@ def test_a_double_takes_integers_nan_and_infinities() -> None:
     ids=["list", "tuple", "generator", "repeated field"],
 )
 def test_any_iterable_is_a_list(values: Any) -> None:
-    assert list(ir.new_training_config(metrics=values).metrics) == ["b", "a"]
+    assert list(ir.new("TrainingConfig", partial=True, metrics=values).metrics) == ["b", "a"]
 
 
 def test_a_map_field_is_a_mapping() -> None:
     recorded = v1.ModelVersion(metrics={"f1": 0.5})
-    assert ir.new_model_version(metrics=recorded.metrics).metrics == {"f1": 0.5}
+    assert ir.new("ModelVersion", partial=True, metrics=recorded.metrics).metrics == {"f1": 0.5}
 
 
 def test_bytes_like_values_are_bytes() -> None:
@@ -561,7 +667,9 @@ def test_string_and_integer_enums_of_python_are_accepted() -> None:
     class Size(enum.IntEnum):
         SMALL = 8
 
-    made = ir.new_training_config(
+    made = ir.new(
+        "TrainingConfig",
+        partial=True,
         optimizer=Choice.SGD,
         batch_size=Size.SMALL,
         options={"choice": Choice.SGD, "size": Size.SMALL},
@@ -586,7 +694,7 @@ def test_a_naive_datetime_is_rejected() -> None:
 def test_an_aware_datetime_is_converted_to_utc_with_its_microseconds() -> None:
     east = timezone(timedelta(hours=5, minutes=30))
     time = datetime(2025, 12, 26, 17, 30, 0, 250_001, tzinfo=east)
-    made = ir.new_model_version(created_at=time)
+    made = ir.new("ModelVersion", partial=True, created_at=time)
     expected = timestamp_pb2.Timestamp()
     expected.FromJsonString("2025-12-26T12:00:00.250001Z")
     assert made.created_at == expected
@@ -602,7 +710,7 @@ def test_an_aware_datetime_is_converted_to_utc_with_its_microseconds() -> None:
     ],
 )
 def test_every_datetime_is_converted_exactly(time: datetime, seconds: int) -> None:
-    made = ir.new_model_version(created_at=time)
+    made = ir.new("ModelVersion", partial=True, created_at=time)
     assert (made.created_at.seconds, made.created_at.nanos) == (seconds, time.microsecond * 1000)
 
 
@@ -616,8 +724,8 @@ def test_a_timestamp_is_also_given_as_a_message_or_as_rfc_3339_text() -> None:
     text = "2025-12-26T12:00:00.000000001Z"
     stamp = timestamp_pb2.Timestamp()
     stamp.FromJsonString(text)
-    assert ir.new_model_version(created_at=text).created_at == stamp
-    assert ir.new_model_version(created_at=stamp).created_at == stamp
+    assert ir.new("ModelVersion", partial=True, created_at=text).created_at == stamp
+    assert ir.new("ModelVersion", partial=True, created_at=stamp).created_at == stamp
 
 
 @pytest.mark.parametrize(
@@ -665,7 +773,7 @@ def test_messages_and_containers_that_are_given_are_copied_and_never_changed() -
 def test_changing_a_given_message_later_does_not_change_the_one_that_was_made() -> None:
     backend = v1.BackendRef(id="gpt4")
     given: dict[str, Any] = {"k": [1]}
-    made = ir.new_experiment(id="e", backend=backend, metadata=given)
+    made = ir.new("Experiment", partial=True, id="e", backend=backend, metadata=given)
     before = made.SerializeToString()
     backend.id = "changed"
     given["k"].append(2)
@@ -680,7 +788,7 @@ def test_two_new_messages_share_no_defaults() -> None:
 
 
 def test_constructing_does_not_validate() -> None:
-    made = ir.new_training_config(epochs=-1)
+    made = ir.new("TrainingConfig", partial=True, epochs=-1)
     assert not ir.is_valid(made)
 
 

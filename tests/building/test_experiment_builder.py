@@ -227,6 +227,66 @@ METHODS: list[tuple[str, Callable[[ir.ExperimentBuilder], object], dict[str, Any
         },
     ),
     (
+        "model version by model and version",
+        lambda b: b.with_model_version("llama-3.1", "1.0.0-rc.1", stage="staging"),
+        {
+            "modelVersion": {
+                "id": "llama-3.1_1_0_0-rc_1",
+                "modelId": "llama-3.1",
+                "version": "1.0.0-rc.1",
+                "stage": "MODEL_STAGE_STAGING",
+            }
+        },
+    ),
+    (
+        "model version by keywords, with an id",
+        lambda b: b.with_model_version(model_id="gpt2", version="1.0.0", id="v", stage=None),
+        {"modelVersion": {"id": "v", "modelId": "gpt2", "version": "1.0.0"}},
+    ),
+    (
+        "model version as a message",
+        lambda b: b.with_model_version(v1.ModelVersion(id="v", model_id="m", version="1.0.0")),
+        {"modelVersion": {"id": "v", "modelId": "m", "version": "1.0.0"}},
+    ),
+    (
+        "training config as a message",
+        lambda b: b.with_training_config(
+            v1.TrainingConfig(
+                id="t", model_ref=v1.ModelRef(id="m"), dataset_ref=v1.DatasetRef(name="d")
+            )
+        ),
+        {
+            "trainingConfig": {
+                "id": "t",
+                "modelRef": {"id": "m"},
+                "datasetRef": {"name": "d"},
+            }
+        },
+    ),
+    (
+        "stats by their tests",
+        lambda b: b.with_stats(("anova", "mine"), alpha=0.1),
+        {
+            "reliability": {
+                "stats": {
+                    "tests": ["STATISTICAL_TEST_ANOVA"],
+                    "customTests": ["mine"],
+                    "alpha": 0.1,
+                }
+            }
+        },
+    ),
+    (
+        "stats as a message",
+        lambda b: b.with_stats(v1.Stats(alpha=0.1)),
+        {"reliability": {"stats": {"alpha": 0.1}}},
+    ),
+    (
+        "feedback by the other name of the method",
+        lambda b: b.with_feedback(v1.FeedbackConfig(enabled=True)),
+        {"reliability": {"feedback": {"enabled": True}}},
+    ),
+    (
         "training config",
         lambda b: b.with_training_config(
             "t", model_ref=v1.ModelRef(id="gpt2"), dataset_ref=v1.DatasetRef(name="wiki"), epochs=3
@@ -401,6 +461,43 @@ def test_a_builder_that_failed_to_build_can_be_completed() -> None:
     assert builder.add_stage("run").build() == expected({})
 
 
+# Ids that the builder makes
+
+
+def trained(experiment: str, /, **options: Any) -> v1.TrainingConfig:
+    builder = ir.experiment(experiment).with_backend("b").add_stage("s")
+    options = {"model_ref": {"id": "m"}, "dataset_ref": {"name": "d"}, **options}
+    return builder.with_training_config(**options).build().training_config
+
+
+def test_a_training_config_without_an_id_is_named_after_the_experiment() -> None:
+    assert trained("mmlu").id == "train_mmlu"
+    assert trained("mmlu", id="t").id == "t"
+    assert trained("mmlu", id=None).id == "train_mmlu"
+
+
+@pytest.mark.parametrize(
+    ("id_", "expected_id"),
+    [
+        ("x" * 506, "train_" + "x" * 506),
+        ("x" * 507, "train_" + "x" * 506),
+        # A letter of two bytes and one of four.
+        ("é" * 256, "train_" + "é" * 253),
+        ("x" + "😀" * 127, "train_x" + "😀" * 126),
+    ],
+)
+def test_an_id_that_is_made_is_cut_after_a_whole_character_to_the_limit_of_the_schema(
+    id_: str, expected_id: str
+) -> None:
+    assert trained(id_).id == expected_id
+
+
+def test_the_id_of_a_long_model_and_version_is_cut_too() -> None:
+    builder = ir.experiment("e").with_backend("b").add_stage("s")
+    built = builder.with_model_version("x" * 512, "1.0.0").build()
+    assert built.model_version.id == "x" * 512
+
+
 # Rejected arguments
 
 
@@ -428,8 +525,52 @@ def test_an_id_that_is_not_a_string_is_rejected_at_once() -> None:
         ),
         (lambda b: b.with_backend("x", id="y"), "BackendRef.id: given twice"),
         (
-            lambda b: b.with_stats(3),
-            "Stats: expected a crucible_ir.v1.Stats or fields by name, got int",
+            lambda b: b.with_fairness(3),
+            "Fairness: expected a crucible_ir.v1.Fairness or fields by name, got int",
+        ),
+        (lambda b: b.with_stats(3), "Stats.tests: expected a list, got int 3"),
+        (lambda b: b.with_stats("ttest"), "Stats.tests: expected a list, got str 'ttest'"),
+        (lambda b: b.with_stats(["ttest"], tests=["anova"]), "Stats.tests: given twice"),
+        (
+            lambda b: b.with_model_version("v1"),
+            "ModelVersion: missing required fields: model_id, version;"
+            " write with_model_version(model_id, version) or give both by name",
+        ),
+        (
+            lambda b: b.with_model_version("v1", model_id="gpt2"),
+            "ModelVersion: missing required field: version;",
+        ),
+        (
+            lambda b: b.with_model_version(),
+            "ModelVersion: missing required fields: id, model_id, version;",
+        ),
+        (
+            lambda b: b.with_model_version("gpt2", "1.0.0", version="2.0.0"),
+            "ModelVersion.version: given twice",
+        ),
+        (
+            lambda b: b.with_model_version("gpt2", "1.0.0", "v1"),
+            "ModelVersion: expected at most a model id and a version",
+        ),
+        (
+            lambda b: b.with_model_version(3, "1.0.0"),
+            "ModelVersion.model_id: expected a string, got int 3",
+        ),
+        (
+            lambda b: b.with_model_version(v1.ModelVersion(id="v"), "1.0.0"),
+            "ModelVersion.model_id: expected a string, got",
+        ),
+        (
+            lambda b: b.with_training_config(epochs=3),
+            "TrainingConfig: missing required fields: model_ref, dataset_ref",
+        ),
+        (
+            lambda b: b.with_training_config(model_ref={}, dataset_ref={"name": "d"}),
+            "TrainingConfig: missing required field: model_ref.id",
+        ),
+        (
+            lambda b: b.with_backend("x", fallback={"profile": "p"}),
+            "BackendRef: missing required field: fallback.id",
         ),
         (
             lambda b: b.with_ensemble("majorty"),

@@ -20,28 +20,38 @@ new: Any = ir.new
 
 @pytest.mark.parametrize("kind", [np.int8, np.int32, np.int64, np.uint16, np.uint64])
 def test_numpy_integers_are_integers(kind: Any) -> None:
-    made = ir.new_training_config(epochs=kind(3), seed=kind(4))
+    made = ir.new("TrainingConfig", partial=True, epochs=kind(3), seed=kind(4))
     assert (made.epochs, made.seed) == (3, 4)
 
 
 def test_numpy_floats_are_numbers_at_their_own_precision() -> None:
-    made = ir.new_training_config(learning_rate=np.float32(0.1), gradient_clipping=np.float64(0.1))
+    made = ir.new(
+        "TrainingConfig",
+        partial=True,
+        learning_rate=np.float32(0.1),
+        gradient_clipping=np.float64(0.1),
+    )
     # The double nearest to the single-precision 0.1: 13421773 * 2**-27.
     assert made.learning_rate == 13421773 * 2.0**-27
     assert made.gradient_clipping == 0.1
 
 
 def test_numpy_booleans_are_booleans() -> None:
-    assert ir.new_training_config(mixed_precision=np.bool_(True)).mixed_precision is True
+    assert (
+        ir.new("TrainingConfig", partial=True, mixed_precision=np.bool_(True)).mixed_precision
+        is True
+    )
 
 
 def test_numpy_strings_are_strings() -> None:
     names = np.array(["loss", "f1"])
-    assert list(ir.new_training_config(metrics=names).metrics) == ["loss", "f1"]
+    assert list(ir.new("TrainingConfig", partial=True, metrics=names).metrics) == ["loss", "f1"]
 
 
 def test_numpy_scalars_are_numbers_in_map_fields_and_opaque_maps() -> None:
-    made = ir.new_model_version(
+    made = ir.new(
+        "ModelVersion",
+        partial=True,
         metrics={"f1": np.float64(0.5)},
         options={"n": np.int64(7), "on": np.bool_(False), "lr": [np.float32(0.25)]},
     )
@@ -50,7 +60,7 @@ def test_numpy_scalars_are_numbers_in_map_fields_and_opaque_maps() -> None:
 
 
 def test_an_array_without_dimensions_is_a_scalar() -> None:
-    assert ir.new_training_config(epochs=np.array(3)).epochs == 3
+    assert ir.new("TrainingConfig", partial=True, epochs=np.array(3)).epochs == 3
 
 
 #: Values under a mask, which numpy.ma uses for missing data.
@@ -102,8 +112,8 @@ def test_a_masked_string_in_a_list_is_an_error() -> None:
 
 def test_values_of_a_masked_array_that_are_not_masked_are_numbers() -> None:
     losses = np.ma.array([0.5, 1.0], mask=[False, True])
-    assert ir.new_training_config(learning_rate=losses[0]).learning_rate == 0.5
-    assert ir.new_training_config(epochs=np.ma.array(3)).epochs == 3
+    assert ir.new("TrainingConfig", partial=True, learning_rate=losses[0]).learning_rate == 0.5
+    assert ir.new("TrainingConfig", partial=True, epochs=np.ma.array(3)).epochs == 3
 
 
 #: Scalars that are neither numbers nor bools, and those that Python's types cannot represent.
@@ -151,7 +161,9 @@ class _Missing(datetime):
 
 
 def test_a_datetime_of_pandas_keeps_its_nanoseconds() -> None:
-    made = new("ModelVersion", created_at=_Timestamp(2025, 1, 1, 0, 0, 0, 123456, tzinfo=UTC))
+    made = new(
+        "ModelVersion", partial=True, created_at=_Timestamp(2025, 1, 1, 0, 0, 0, 123456, tzinfo=UTC)
+    )
     assert made.created_at.nanos == 123_456_789
 
 

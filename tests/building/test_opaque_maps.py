@@ -37,17 +37,17 @@ def rejected(**fields: object) -> ir.FieldError:
 @given(options=st.dictionaries(TEXT, JSON_VALUES, max_size=4))
 def test_a_mapping_becomes_the_struct_that_googles_json_makes(options: dict[str, Any]) -> None:
     expected = json_format.ParseDict(options, struct_pb2.Struct())
-    assert ir.new_stage_def(options=options).options == expected
+    assert ir.new("StageDef", partial=True, options=options).options == expected
 
 
 @given(value=JSON_VALUES.filter(lambda value: value is not None))
 def test_any_json_value_becomes_the_value_that_googles_json_makes(value: Any) -> None:
     expected = json_format.ParseDict(value, struct_pb2.Value())
-    assert ir.new_feedback_event(feedback_value=value).feedback_value == expected
+    assert ir.new("FeedbackEvent", partial=True, feedback_value=value).feedback_value == expected
 
 
 def test_none_is_null_inside_a_map_and_unset_for_the_field_itself() -> None:
-    made = ir.new_feedback_event(metadata={"k": None}, feedback_value=None)
+    made = ir.new("FeedbackEvent", partial=True, metadata={"k": None}, feedback_value=None)
     assert made.metadata.fields["k"].WhichOneof("kind") == "null_value"
     assert not made.HasField("feedback_value")
 
@@ -58,18 +58,18 @@ def test_none_is_null_inside_a_map_and_unset_for_the_field_itself() -> None:
     ids=["ordered", "read-only", "plain"],
 )
 def test_any_mapping_is_an_object_and_a_tuple_is_a_list(mapping: Any) -> None:
-    made = ir.new_stage_def(options=mapping)
+    made = ir.new("StageDef", partial=True, options=mapping)
     assert json_format.MessageToDict(made.options) == {"k": [1.0, 2.0]}
 
 
 def test_a_struct_is_accepted_unchanged() -> None:
     struct = json_format.ParseDict({"k": [1, None]}, struct_pb2.Struct())
-    assert ir.new_stage_def(options=struct).options == struct
+    assert ir.new("StageDef", partial=True, options=struct).options == struct
 
 
 @pytest.mark.parametrize("number", [2**53, -(2**53)])
 def test_an_integer_up_to_2_to_the_53_is_accepted(number: int) -> None:
-    assert ir.new_stage_def(options={"n": number}).options["n"] == number
+    assert ir.new("StageDef", partial=True, options={"n": number}).options["n"] == number
 
 
 @pytest.mark.parametrize("number", [2**53 + 1, -(2**53) - 1, 10**30])
@@ -134,7 +134,7 @@ def test_a_list_that_contains_itself_is_rejected() -> None:
 
 def test_a_value_given_in_two_places_without_containing_itself_is_written_twice() -> None:
     shared = {"k": 1}
-    made = ir.new_stage_def(options={"a": shared, "b": [shared]})
+    made = ir.new("StageDef", partial=True, options={"a": shared, "b": [shared]})
     assert json_format.MessageToDict(made.options) == {"a": {"k": 1.0}, "b": [{"k": 1.0}]}
 
 
@@ -189,7 +189,7 @@ def test_a_map_is_rejected_exactly_if_protobuf_could_not_read_it_back(
         fields = place(nest(levels))
         readable = is_read_back(json_format.ParseDict(fields, cls(), max_recursion_depth=1000))
         if readable:
-            made = new(cls, **fields)
+            made = new(cls, partial=True, **fields)
             assert is_read_back(made)
         else:
             with pytest.raises(ir.FieldError) as caught:
@@ -219,6 +219,6 @@ def test_a_message_nested_too_deep_in_another_is_rejected_with_its_field() -> No
     deepest.SetInParent()
     assert is_read_back(chain)
     with pytest.raises(ir.FieldError) as caught:
-        ir.new_experiment(id="e", backend=chain)
+        ir.new("Experiment", partial=True, id="e", backend=chain)
     assert caught.value.path == "Experiment.backend"
     assert "nested deeper" in caught.value.reason

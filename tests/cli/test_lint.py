@@ -141,3 +141,23 @@ def test_for_takes_a_release(release: str) -> None:
     result = run("lint", "--for", release, EXAMPLES)
     assert result.status == 2
     assert "0.2.0" in result.err
+
+
+def test_events_of_a_stream_that_supersede_each_other_are_reported(folder: Path) -> None:
+    pairs = [("a", "b"), ("x", "a"), ("b", "c"), ("c", "a"), ("y", "gone"), ("z", "")]
+    records = [{"id": event, "supersedes": other} for event, other in pairs]
+    (folder / "events.jsonl").write_text("\n".join(map(json.dumps, records)))
+    lint = ("lint", "--type", "FeedbackEvent", "--format", "json", "events.jsonl")
+    result = run(*lint)
+    assert result.status == 1
+    [finding] = json.loads(result.out)["documents"][0]["remarks"]
+    assert (finding["record"], finding["rule"]) == (0, "feedback_event.supersedes_circle")
+    assert finding["message"] == "the event supersedes itself, through 'b' and 'c'"
+    assert run(*lint, "--ignore", "feedback_event").status == 0
+    assert run("validate", "--type", "FeedbackEvent", "events.jsonl").status == 0
+
+
+def test_a_long_chain_of_superseded_events_is_no_circle(folder: Path) -> None:
+    records = [{"id": str(number), "supersedes": str(number - 1)} for number in range(3000)]
+    (folder / "events.jsonl").write_text("\n".join(map(json.dumps, records)))
+    assert run("lint", "--type", "FeedbackEvent", "events.jsonl").status == 0

@@ -10,11 +10,13 @@ import pytest
 from google.protobuf import __version__ as protobuf_version
 
 import generate_conformance_cases
-from conformance_cases import layout, oracle
+from conformance_cases import fields, layout, oracle, rules, unknown_fields
 from conformance_cases.partial_cases import GOOGLE_READS_IT
+from conformance_cases.samples import types
 from crucible_ir.conformance import v1
 from crucible_ir.conformance.comparison import compare
 from crucible_ir.conformance.suites import NamedCase, read_suites, select_cases, suite_folder
+from crucible_ir.schema.fields import message_since
 from crucible_ir.schema.rules import rules_of
 from crucible_ir.schema.types import descriptor_of, message_types
 from generated_files import ROOT
@@ -70,6 +72,20 @@ def test_every_rule_of_every_field_has_a_passing_case_with_the_field_set() -> No
     assert {(name, path) for name, path, _ in RULES} - passing == set()
 
 
+def test_newer_messages_rename_no_case_of_older_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    older = {name: each for name, each in types().items() if message_since(each) is None}
+    assert 0 < len(older) < len(types())
+    for module in (fields, rules, unknown_fields):
+        monkeypatch.setattr(module, "types", lambda: older)
+    names = {
+        f"{topic}/{case.name}"
+        for topic, cases in generate_conformance_cases.DERIVED.items()
+        for case in cases()
+    }
+    assert len(names) > 3000
+    assert names - {named.name for named in CASES} == set()
+
+
 def test_names_are_unique_and_valid_in_a_file_of_expected_failures() -> None:
     names = Counter(named.name for named in CASES)
     assert [name for name, count in names.items() if count > 1] == []
@@ -110,11 +126,11 @@ def test_violations_in_another_order_pass_every_case() -> None:
     several = 0
     for named in CASES:
         answer = v1.EvaluateResponse.FromString(named.case.expected.SerializeToString())
-        rules = list(answer.evaluation.broken_rules.rules)
-        if len(rules) > 1:
+        broken = list(answer.evaluation.broken_rules.rules)
+        if len(broken) > 1:
             several += 1
             del answer.evaluation.broken_rules.rules[:]
-            answer.evaluation.broken_rules.rules.extend(reversed(rules))
+            answer.evaluation.broken_rules.rules.extend(reversed(broken))
             assert list(compare(named.case, answer, {"violations"})) == [], named.name
     assert several > 20
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 
-from crucible_ir.exchange.content import FieldReference, FieldValue
+from crucible_ir.exchange.content import FieldValue
 from crucible_ir.exchange.store.records import (
     EventRow,
     PublishCommand,
     RequestKey,
 )
+from crucible_ir.schema.references import FieldReference
 
 
 def publication(

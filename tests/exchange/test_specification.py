@@ -18,7 +18,6 @@ from google.protobuf.descriptor import FileDescriptor, MethodDescriptor
 import crucible_ir as ir
 from crucible_ir import v1 as ir_v1
 from crucible_ir.exchange import server, v1
-from crucible_ir.exchange.content import REFERENCES
 from crucible_ir.exchange.server.options import Settings
 from crucible_ir.exchange.server.rpc.call_context import Caller
 from crucible_ir.exchange.server.rpc.errors import translate
@@ -35,6 +34,9 @@ from crucible_ir.exchange.v1 import (
     feedback_service_pb2,
     validation_service_pb2,
 )
+from crucible_ir.schema.fields import Resolution
+from crucible_ir.schema.references import identity_fields, reference_fields
+from crucible_ir.schema.types import descriptor_of, document_members
 from crucible_ir.validation.check import violations
 
 ROOT = Path(__file__).parents[2]
@@ -77,12 +79,43 @@ def test_the_table_of_methods_matches_the_schema_and_the_roles() -> None:
     assert table("service") == declared
 
 
-def test_the_table_of_references_matches_the_code() -> None:
-    specified = {row[0]: dict(re.findall(r"`(\w+)` to (\w+)", row[1])) for row in table("in")}
-    assert specified == REFERENCES
-    for type_, fields in specified.items():
-        known = ir.MESSAGE_TYPES[type_].DESCRIPTOR.fields_by_name
-        assert fields.keys() <= set(known)
+WAYS = {
+    "": (Resolution.BY_ID,),
+    " (or a version of the model)": (Resolution.BY_ID, Resolution.BY_VERSION_OF_MODEL),
+    " (or a version of the deployment)": (Resolution.BY_ID, Resolution.BY_VERSION_OF_DEPLOYMENT),
+}
+
+
+def test_the_table_of_references_matches_the_schema() -> None:
+    reference = re.compile(r"`([\w.\[\]]+)` to (\w+)( \([^)]*\))?")
+    specified = {
+        row[0]: [(path, to, WAYS[way]) for path, to, way in reference.findall(row[1])]
+        for row in table("in")
+    }
+    declared = {
+        name: [
+            (path, field.reference, field.resolutions)
+            for path, field in reference_fields(descriptor_of(ir.MESSAGE_TYPES[name])).items()
+        ]
+        for name in sorted(document_members())
+    }
+    assert specified == {name: fields for name, fields in declared.items() if fields}
+
+
+def test_the_paragraph_on_identities_matches_the_schema() -> None:
+    [paragraph] = re.findall(
+        r"It is `id` for most types, (.*?): answers to one prompt", EXCHANGE, re.DOTALL
+    )
+    specified: dict[str, tuple[str, ...]] = {}
+    for part in re.split(r",\s+and for |,\s+(?=`\w+`\s+for)", paragraph):
+        names = tuple(re.findall(r"`(\w+)`", part))
+        specified |= dict.fromkeys(re.findall(r"\b[A-Z]\w+", part), names)
+    declared = {
+        name: identity_fields(descriptor_of(ir.MESSAGE_TYPES[name])) for name in document_members()
+    }
+    assert specified == {
+        name: fields for name, fields in declared.items() if fields and fields != ("id",)
+    }
 
 
 def reasons_in_code() -> set[str]:

@@ -65,7 +65,7 @@ def test_a_client_sends_documents_and_feedback_through_the_exchange(
 ) -> None:
     report = json.loads(run(f"build/exchange_client {served.address}"))
 
-    canary = ir.v1.Document(ir_version="0.2.0")
+    canary = ir.v1.Document(ir_version="0.3.0")
     canary.model_version.id = "go_1"
     canary.model_version.model_id = "llama"
     canary.model_version.version = "1.2.0"

@@ -50,8 +50,8 @@ def test_a_client_sends_documents_and_feedback_through_the_exchange(
     report = json.loads(run_npm(f"node build/src/exchange_client.js {served.address}", PROJECT))
 
     version = ir.v1.ModelVersion(id="llama_mmlu_3", model_id="llama", version="1.0.0")
-    staging = ir.v1.Document(ir_version="0.2.0", model_version=version)
-    production = ir.v1.Document(ir_version="0.2.0", model_version=version)
+    staging = ir.v1.Document(ir_version="0.3.0", model_version=version)
+    production = ir.v1.Document(ir_version="0.3.0", model_version=version)
     staging.model_version.stage = ir.v1.ModelStage.MODEL_STAGE_STAGING
     staging.model_version.metrics.update(accuracy=0.75, loss=float("nan"))
     staging.model_version.options.update({"notes": ["first", None], "limit": 3})

@@ -340,3 +340,114 @@ def test_creation_and_update_are_compared_in_every_message_that_has_both() -> No
 def test_a_validation_split_below_1_is_fine() -> None:
     assert ids(v1.TrainingConfig, validation_split=0.0) == []
     assert ids(v1.TrainingConfig, validation_split=0.999) == []
+
+
+VERSION = {"id": "v", "model_id": "m", "version": "1.0.0"}
+
+
+@pytest.mark.parametrize(
+    ("rows", "paths"),
+    [
+        ([{"step": 1}, {"step": 1}, {"step": 2}], []),
+        ([{"step": 1}, {"epoch": 0.5}, {}, {"step": 2, "epoch": 0.5}], []),
+        ([{"step": 2}, {}, {"step": 1}, {"step": 2}], ["metrics_history[2].step"]),
+        ([{"epoch": 1.5}, {"epoch": 1}], ["metrics_history[1].epoch"]),
+        ([{"step": 2, "epoch": 1}, {"step": 1, "epoch": 0}], ["metrics_history[1].step"]),
+        ([{"step": 3}, {"step": 2}, {"step": 1}], [f"metrics_history[{i}].step" for i in (1, 2)]),
+    ],
+)
+def test_rows_of_a_history_may_repeat_a_step_but_not_go_back(
+    rows: list[dict[str, Any]], paths: list[str]
+) -> None:
+    run = ParseDict({"metrics_history": rows}, v1.TrainingRun())
+    assert [(each.id, each.path) for each in lint(run)] == [
+        ("training_run.history_goes_back", path) for path in paths
+    ]
+
+
+def test_an_evaluation_needs_a_subject_and_a_metric() -> None:
+    both = ["evaluation_result.no_metrics", "evaluation_result.no_subject"]
+    assert sorted(ids(v1.EvaluationResult, training_run_id="r", model_version_id="")) == both
+    assert ids(v1.EvaluationResult, model_ref={}, metrics=[{"name": "acc"}]) == []
+
+
+def test_an_event_that_supersedes_another_or_nothing_is_fine() -> None:
+    assert ids(v1.FeedbackEvent, id="a", supersedes="b") == ids(v1.FeedbackEvent, id="a") == []
+    assert ids(v1.FeedbackEvent, supersedes="") == []
+
+
+def test_artifacts_need_a_digest_only_in_production() -> None:
+    artifacts = [{"uri": "s3://m/a", "digest": "sha256:00"}, {"uri": "s3://m/b"}]
+    assert ids(v1.ModelVersion, **VERSION, artifacts=artifacts) == []
+    production = {"stage": "MODEL_STAGE_PRODUCTION"}
+    version = ParseDict({**VERSION, **production, "artifacts": artifacts}, v1.ModelVersion())
+    assert [finding.path for finding in lint(version)] == ["artifacts[1]"]
+    assert ids(v1.ModelVersion, **VERSION, **production, artifact_uri="s3://m/a") == []
+
+
+def test_the_uri_of_a_version_is_that_of_an_artifact() -> None:
+    artifacts = [{"uri": "s3://m/a"}, {"uri": "s3://m/b"}]
+    assert ids(v1.ModelVersion, artifact_uri="s3://m/b", artifacts=artifacts) == []
+    assert ids(v1.ModelVersion, artifacts=artifacts) == []
+    expected = ["model_version.artifact_uri_mismatch"]
+    assert ids(v1.ModelVersion, artifact_uri="s3://m/c", artifacts=artifacts) == expected
+
+
+@pytest.mark.parametrize(
+    ("percents", "is_reported"),
+    [
+        ([], False),
+        ([100], False),
+        ([50, 50], False),
+        ([33.33, 33.33, 33.33], False),
+        ([33.34, 33.34, 33.34], False),
+        ([0, 0], False),
+        ([None, None], False),
+        ([60, None], False),
+        ([100, 0, None], False),
+        ([60, 41], True),
+        ([101e-2, 99.5], True),
+        ([90, 5], True),
+        ([0.9, 0.1], True),
+        ([90, 20, None], True),
+    ],
+)
+@pytest.mark.parametrize("type_", [v1.DeploymentConfig, v1.DeploymentStatus])
+def test_complete_shares_of_traffic_sum_to_100(
+    type_: type[Message], percents: list[float | None], is_reported: bool
+) -> None:
+    shares = [
+        {"model_version_id": f"v{index}", **({} if percent is None else {"percent": percent})}
+        for index, percent in enumerate(percents)
+    ]
+    assert ids(type_, traffic=shares) == (["traffic.percent_sum"] if is_reported else [])
+
+
+def test_one_version_may_have_two_shares_at_two_urls() -> None:
+    shares = [{"model_version_id": "v", "url": url} for url in ("https://a", "https://b")]
+    assert ids(v1.DeploymentStatus, traffic=shares) == []
+    found = ids(v1.DeploymentStatus, traffic=[*shares, shares[0]])
+    assert found == ["traffic.duplicate_version"]
+    assert ids(v1.DeploymentStatus, traffic=[{}, {}]) == []
+
+
+def test_a_name_in_both_maps_of_a_pair_is_reported_by_its_path() -> None:
+    snapshot = v1.MetricsSnapshot(values={"a": 1, "b": 2})
+    snapshot.other_values.update({"b": None, "c": "x"})
+    [finding] = lint(snapshot)
+    assert (finding.id, finding.path) == ("metrics.name_twice", 'other_values["b"]')
+
+
+@pytest.mark.parametrize("name", ["step", "epoch", "time"])
+def test_a_metric_named_as_a_field_is_reported_if_the_field_is_set(name: str) -> None:
+    value: Any = "2025-12-26T12:00:00Z" if name == "time" else 1
+    assert ids(v1.MetricsSnapshot, values={name: 1}) == []
+    assert ids(v1.MetricsSnapshot, other_values={name: 1}) == []
+    expected = ["metrics_snapshot.name_is_field"]
+    assert ids(v1.MetricsSnapshot, **{name: value}, values={name: 1}) == expected
+    assert ids(v1.MetricsSnapshot, **{name: value}, other_values={name: None}) == expected
+
+
+def test_thinking_without_reasoning_parts_is_fine() -> None:
+    message = {"role": "MESSAGE_ROLE_ASSISTANT", "parts": {"parts": [{"text": "a"}]}}
+    assert ids(v1.Choice, message=message, thinking={"content": "b"}) == []

@@ -50,6 +50,18 @@ PROMISED = {
     "secrets in opaque maps": "opaque.secret",
     "sampling with no storage options": "feedback_config.no_storage_options",
     "PII stored": "feedback_config.pii_kept",
+    "history that goes back": "training_run.history_goes_back",
+    "evaluation without a subject": "evaluation_result.no_subject",
+    "evaluation without a metric": "evaluation_result.no_metrics",
+    "event that supersedes itself": "feedback_event.supersedes_circle",
+    "artifact without a digest in production": "model_version.artifact_without_digest",
+    "artifacts that disagree with the URI": "model_version.artifact_uri_mismatch",
+    "shares of traffic that do not sum to 100": "traffic.percent_sum",
+    "two shares of one version": "traffic.duplicate_version",
+    "deployed version without traffic": "deployment_config.version_without_traffic",
+    "one name in two metric maps": "metrics.name_twice",
+    "metric with the name of a field": "metrics_snapshot.name_is_field",
+    "reasoning in two places": "choice.reasoning_twice",
 }
 
 

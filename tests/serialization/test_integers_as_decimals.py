@@ -88,6 +88,44 @@ def test_enums_and_unsigned_integers_are_read_as_decimals() -> None:
         ir.from_json('{"oneColour": 1.00000000000000000001}', EveryFeature, validate=False)
 
 
-def test_a_double_field_has_the_nearest_double() -> None:
-    version = ir.from_json('{"metrics": {"a": 9007199254740993.0}}', "ModelVersion", validate=False)
+def test_the_text_format_has_integers_without_a_point_only() -> None:
+    read = ir.from_text("seed: 9007199254740993", "TrainingConfig", validate=False)
+    assert read.seed == 2**53 + 1  # type: ignore[attr-defined]
+    for number in ("9007199254740993.0", "1e3", "1.5"):
+        with pytest.raises(ir.DecodeError):
+            ir.from_text(f"seed: {number}", "TrainingConfig", validate=False)
+
+
+@pytest.mark.parametrize(
+    ("read", "text"),
+    [
+        (ir.from_json, '{"metrics": {"a": 9007199254740993.0}}'),
+        (ir.from_crucible_json, '{"metrics": {"a": 9007199254740993.0}}'),
+        (ir.from_yaml, "metrics: {a: 9007199254740993}"),
+        (ir.from_text, 'metrics { key: "a" value: 9007199254740993 }'),
+    ],
+    ids=["json", "crucible-json", "yaml", "text"],
+)
+def test_a_double_field_has_the_nearest_double(read: Callable[..., Message], text: str) -> None:
+    version = read(text, "ModelVersion", validate=False)
     assert version.metrics["a"] == 9007199254740992.0  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("read", "text"),
+    [
+        (ir.from_json, '{"options": {"a": 9007199254740993}}'),
+        (ir.from_crucible_json, '{"options": {"a": 9007199254740993}}'),
+        (ir.from_yaml, "options: {a: 9007199254740993}"),
+        (
+            ir.from_text,
+            'options { fields { key: "a" value { number_value: 9007199254740993 } } }',
+        ),
+    ],
+    ids=["json", "crucible-json", "yaml", "text"],
+)
+def test_an_integer_beyond_the_exact_doubles_is_rejected_in_opaque_json(
+    read: Callable[..., Message], text: str
+) -> None:
+    with pytest.raises(ir.DecodeError, match=r"9007199254740993 is beyond 2\^53"):
+        read(text, "TrainingConfig", validate=False)

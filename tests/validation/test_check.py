@@ -316,7 +316,7 @@ def variants() -> list[Message]:
     """Return messages of every type with values that satisfy or break the rules of each field."""
     made: list[Message] = []
     for name in ir.MESSAGE_TYPES:
-        base: Any = new(name)
+        base: Any = new(name, partial=True)
         made.append(base)
         for field in base.DESCRIPTOR.fields:
             if field.message_type is not None:

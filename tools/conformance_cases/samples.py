@@ -29,6 +29,17 @@ def types() -> dict[str, Descriptor]:
     return found
 
 
+def age(since: str | None) -> tuple[int, ...]:
+    """Return a key that sorts messages and fields by the release in which they appeared.
+
+    Cases that take turns are in this order, so that a newer message or field renames no older case.
+
+    >>> sorted(["0.10.0", None, "0.3.0"], key=age)
+    [None, '0.3.0', '0.10.0']
+    """
+    return tuple(map(int, since.split("."))) if since else ()
+
+
 def rules_on(descriptor: Descriptor, path: str) -> list[Rule]:
     """Return the rules that a type declares on one of its fields or oneofs."""
     return [rule for rule in rules_of(descriptor) if rule.field_path == path]

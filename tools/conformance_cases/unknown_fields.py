@@ -12,8 +12,8 @@ from google.protobuf.struct_pb2 import Struct
 
 from conformance_cases.layout import compact
 from conformance_cases.partial_cases import GOOGLE_READS_IT, PartialCase, of_message
-from conformance_cases.samples import embeddings, minimal, set_sample, types
-from crucible_ir.schema.fields import Kind, describe_field
+from conformance_cases.samples import age, embeddings, minimal, set_sample, types
+from crucible_ir.schema.fields import Kind, describe_field, message_since
 from crucible_ir.serialization.wire import encode_varint
 
 #: Encoded fields of each wire type, with numbers that no message of the schema uses.
@@ -29,7 +29,8 @@ UNKNOWN_FIELDS = {
 
 def unknown_fields() -> Iterator[PartialCase]:
     """Yield cases for fields of a newer schema, which binary readers preserve."""
-    for number, (name, descriptor) in enumerate(types().items()):
+    by_age = sorted(types().items(), key=lambda item: age(message_since(item[1])))
+    for number, (name, descriptor) in enumerate(by_age):
         base = minimal(descriptor).SerializeToString(deterministic=True)
         labels = list(UNKNOWN_FIELDS)
         # Each message gets two wire types; together, the messages get all of them.

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from functools import cache, partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from google.protobuf.descriptor import Descriptor, EnumDescriptor
 from google.protobuf.message import Message
@@ -13,10 +13,11 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from crucible_ir.building.json_values import json_value, unwrap_scalar
 from crucible_ir.errors import FieldError, near_miss, shorten, warn
-from crucible_ir.paths import MapKey, format_path
+from crucible_ir.paths import MapKey, Part, format_path
 from crucible_ir.schema import vocabulary
 from crucible_ir.schema.defaults import fill
 from crucible_ir.schema.fields import INTEGER_RANGES, Field, Kind, fields_of
+from crucible_ir.schema.required_fields import required_fields
 from crucible_ir.schema.spelling import misspelled, respelled
 from crucible_ir.schema.types import descriptor_of
 from crucible_ir.serialization.binary import reads_back
@@ -31,27 +32,67 @@ if TYPE_CHECKING:
 
 _OPAQUE = opaque_readers(consumes=False)
 
-#: Sets one field of a message from a value, given the depth of the message below the root.
-_Setter = Callable[[Message, Any, int], None]
+
+class Place(NamedTuple):
+    """The place of a message below the root, where a setter fills it.
+
+    Attributes:
+        depth: The depth below the root.
+        parts: The path from the root.
+        missing: The required fields that were not given, of all messages so far; shared.
+    """
+
+    depth: int
+    parts: tuple[Part, ...]
+    missing: list[str]
+
+    def below(self, *parts: Part, steps: int = 1) -> Place:
+        """Return the place of a message in this one."""
+        return Place(self.depth + steps, (*self.parts, *parts), self.missing)
 
 
-def construct(type_: type[MessageT], fields: Mapping[str, object]) -> MessageT:
+#: Sets one field of a message from a value, given the place of the message.
+_Setter = Callable[[Message, Any, Place], None]
+
+
+def construct(
+    type_: type[MessageT],
+    fields: Mapping[str, object],
+    *,
+    partial: bool = False,
+    fix: str | None = None,
+) -> MessageT:
     """Return a message with the given fields set and the others at their defaults.
 
     A field given as ``None`` stays unset and takes no default.
 
+    Args:
+        type_: The class of the message.
+        fields: The values by field name; mappings stand for messages and follow the same rules.
+        partial: Whether required fields may be missing.
+        fix: How to correct a call with missing fields, at the end of the error; ``None`` names
+            the call that makes an unfinished message.
+
     Raises:
-        FieldError: A name is not a field of the message, or a value does not fit its field; the
-            error has the path and, if there is one, a suggestion.
+        FieldError: A name is not a field of the message, a value does not fit its field, or
+            required fields are missing; the error has the path and, if there is one, a suggestion.
     """
     message = type_()
+    place = Place(0, (), [])
     try:
-        _assign(message, fields, 0)
+        _assign(message, fields, place)
         if not reads_back(message):
             raise _unreadable(message)
     except ConversionError as error:
         path = format_path((type_.DESCRIPTOR.name, *error.parts))
         raise FieldError(error.reason, path=path) from None
+    if place.missing and not partial:
+        name = type_.DESCRIPTOR.name
+        if fix is None:
+            fix = f'; ir.new("{name}", ..., partial=True) makes an unfinished message'
+        plural = "s" if len(place.missing) > 1 else ""
+        reason = f"missing required field{plural}: {', '.join(place.missing)}{fix}"
+        raise FieldError(reason, path=name)
     return message
 
 
@@ -69,11 +110,12 @@ def _unreadable(message: Message) -> ConversionError:
     return too_deep()
 
 
-def _assign(message: Message, fields: Mapping[str, object], depth: int) -> None:
-    if depth > MAX_DEPTH:
+def _assign(message: Message, fields: Mapping[str, object], place: Place) -> None:
+    if place.depth > MAX_DEPTH:
         raise too_deep()
     descriptor = descriptor_of(message)
     setters = _setters(descriptor)
+    place.missing.extend(_missing(descriptor, fields, place.parts))
     for name, value in fields.items():
         setter = setters.get(name)
         if setter is None:
@@ -82,10 +124,26 @@ def _assign(message: Message, fields: Mapping[str, object], depth: int) -> None:
             continue
         try:
             _ensure_oneof_unset(message, fields_of(descriptor)[name])
-            setter(message, value, depth)
+            setter(message, value, place)
         except ConversionError as error:
             raise error.under(name) from None
     fill(message, given=_decided(descriptor, fields), lists=True)
+
+
+def _missing(
+    descriptor: Descriptor, fields: Mapping[str, object], parts: tuple[Part, ...]
+) -> Iterator[str]:
+    """Yield the paths of the required fields that have no value, in the order of the schema."""
+    groups = [
+        group
+        for group in required_fields(descriptor)
+        if all(fields.get(name) is None for name in group)
+    ]
+    if groups:
+        order = list(fields_of(descriptor))
+        for group in sorted(groups, key=lambda names: min(map(order.index, names))):
+            names = sorted(group, key=order.index)
+            yield " or ".join(format_path((*parts, name)) for name in names)
 
 
 def _unknown_field(descriptor: Descriptor, name: str) -> ConversionError:
@@ -129,9 +187,11 @@ def _setter(field: Field) -> _Setter:
     if field.is_list:
         return _list_setter(field)
     if field.kind is Kind.MESSAGE:
-        return lambda message, value, depth: set_message(getattr(message, name), value, depth + 1)
+        return lambda message, value, place: set_message(
+            getattr(message, name), value, place.below(name)
+        )
     convert = _converter(field)
-    return lambda message, value, depth: setattr(message, name, convert(value))
+    return lambda message, value, place: setattr(message, name, convert(value))
 
 
 def _open_setter(field: Field, number_of: Callable[[object], int | None]) -> _Setter:
@@ -143,14 +203,14 @@ def _open_setter(field: Field, number_of: Callable[[object], int | None]) -> _Se
     """
     custom = str(field.custom)
 
-    def assign(message: Message, value: object, depth: int) -> None:
+    def assign(message: Message, value: object, place: Place) -> None:
         number = number_of(value)
         if number is None:
             setattr(message, custom, _text(value))
         else:
             setattr(message, field.name, number)
 
-    def assign_all(message: Message, values: object, depth: int) -> None:
+    def assign_all(message: Message, values: object, place: Place) -> None:
         for index, value in enumerate(_items(values)):
             try:
                 number = number_of(value)
@@ -194,14 +254,14 @@ def _number_of_custom(field: Field, value: object) -> int | None:
 def _list_setter(field: Field) -> _Setter:
     convert = None if field.kind is Kind.MESSAGE else _converter(field)
 
-    def assign(message: Message, values: object, depth: int) -> None:
+    def assign(message: Message, values: object, place: Place) -> None:
         target = getattr(message, field.name)
         for index, value in enumerate(_items(values)):
             try:
                 if convert is not None:
                     target.append(convert(value))
                 else:
-                    set_message(target.add(), value, depth + 1)
+                    set_message(target.add(), value, place.below(field.name, index))
             except ConversionError as error:
                 raise error.under(index) from None
 
@@ -217,7 +277,7 @@ def _items(values: object) -> Iterable[object]:
 def _map_setter(field: Field) -> _Setter:
     convert = None if field.kind is Kind.MESSAGE else _converter(field)
 
-    def assign(message: Message, values: object, depth: int) -> None:
+    def assign(message: Message, values: object, place: Place) -> None:
         if not isinstance(values, Mapping):
             raise ConversionError(f"expected a mapping, got {_shown(values)}")
         target = getattr(message, field.name)
@@ -229,20 +289,21 @@ def _map_setter(field: Field) -> _Setter:
                 if convert is not None:
                     target[name] = convert(value)
                 else:
-                    set_message(target[name], value, depth + 2)
+                    entry = place.below(field.name, MapKey(name), steps=2)
+                    set_message(target[name], value, entry)
             except ConversionError as error:
                 raise error.under(MapKey(name)) from None
 
     return assign
 
 
-def set_message(target: Message, value: object, depth: int = 0) -> None:
+def set_message(target: Message, value: object, place: Place) -> None:
     """Fill an empty message from a message of its type or from a value that it can be given as.
 
     Args:
         target: The message to fill.
         value: A message, a mapping of fields, JSON values for opaque JSON, or a time.
-        depth: The depth of the target below the root message.
+        place: The place of the target below the root message.
 
     Raises:
         ConversionError: The value does not fit.
@@ -257,9 +318,9 @@ def set_message(target: Message, value: object, depth: int = 0) -> None:
     elif name == "google.protobuf.Struct":
         if not isinstance(value, Mapping):
             raise ConversionError(f"expected a mapping, got {_shown(value)}")
-        _OPAQUE.struct(json_value(value), target, depth)
+        _OPAQUE.struct(json_value(value), target, place.depth)
     elif name == "google.protobuf.Value":
-        _OPAQUE.value(json_value(value), target, depth)
+        _OPAQUE.value(json_value(value), target, place.depth)
     elif isinstance(target, Timestamp):
         if isinstance(value, datetime):
             set_datetime(value, target)
@@ -269,7 +330,7 @@ def set_message(target: Message, value: object, depth: int = 0) -> None:
             raise ConversionError(f"expected a datetime with a time zone, got {_shown(value)}")
     elif isinstance(value, Mapping):
         target.SetInParent()
-        _assign(target, value, depth)
+        _assign(target, value, place)
     else:
         raise ConversionError(f"expected a {name} or a mapping of its fields, got {_shown(value)}")
 

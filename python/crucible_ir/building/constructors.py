@@ -208,27 +208,48 @@ TrainingStatusName: TypeAlias = Literal[
 ]
 
 
-class ArtifactFields(TypedDict, total=False):
-    """The fields of crucible_ir.v1.Artifact, as keyword arguments."""
+class ArtifactOptionalFields(TypedDict, total=False):
+    """The optional fields of crucible_ir.v1.Artifact, as keyword arguments."""
 
-    uri: str | None
     name: str | None
     digest: str | None
     size_bytes: Integer | None
     media_type: str | None
 
 
-class AudioContentFields(TypedDict, total=False):
-    """The fields of crucible_ir.v1.AudioContent, as keyword arguments."""
+class ArtifactFields(ArtifactOptionalFields, total=False):
+    """The fields of crucible_ir.v1.Artifact, as keyword arguments."""
 
-    url: str | None
+    uri: str | None
+
+
+class ArtifactArguments(ArtifactOptionalFields):
+    """The fields of a complete crucible_ir.v1.Artifact, as keyword arguments."""
+
+    uri: str
+
+
+class AudioContentOptionalFields(TypedDict, total=False):
+    """The optional fields of crucible_ir.v1.AudioContent, as keyword arguments."""
+
     format: str | None
 
 
-class BackendRefFields(TypedDict, total=False):
-    """The fields of crucible_ir.v1.BackendRef, as keyword arguments."""
+class AudioContentFields(AudioContentOptionalFields, total=False):
+    """The fields of crucible_ir.v1.AudioContent, as keyword arguments."""
 
-    id: str | None
+    url: str | None
+
+
+class AudioContentArguments(AudioContentOptionalFields):
+    """The fields of a complete crucible_ir.v1.AudioContent, as keyword arguments."""
+
+    url: str
+
+
+class BackendRefOptionalFields(TypedDict, total=False):
+    """The optional fields of crucible_ir.v1.BackendRef, as keyword arguments."""
+
     profile: str | None
     options: JsonObject | None
     model_version: str | None
@@ -237,11 +258,21 @@ class BackendRefFields(TypedDict, total=False):
     fallback: BackendRefFields | v1.BackendRef | None
 
 
-class CapabilitiesFields(TypedDict, total=False):
-    """The fields of crucible_ir.v1.Capabilities, as keyword arguments."""
+class BackendRefFields(BackendRefOptionalFields, total=False):
+    """The fields of crucible_ir.v1.BackendRef, as keyword arguments."""
 
-    backend_id: str | None
-    provider: str | None
+    id: str | None
+
+
+class BackendRefArguments(BackendRefOptionalFields):
+    """The fields of a complete crucible_ir.v1.BackendRef, as keyword arguments."""
+
+    id: str
+
+
+class CapabilitiesOptionalFields(TypedDict, total=False):
+    """The optional fields of crucible_ir.v1.Capabilities, as keyword arguments."""
+
     models: Iterable[str] | None
     default_model: str | None
     supports_streaming: Boolean | None
@@ -259,6 +290,20 @@ class CapabilitiesFields(TypedDict, total=False):
     cost_per_million_input: Number | None
     cost_per_million_output: Number | None
     metadata: JsonObject | None
+
+
+class CapabilitiesFields(CapabilitiesOptionalFields, total=False):
+    """The fields of crucible_ir.v1.Capabilities, as keyword arguments."""
+
+    backend_id: str | None
+    provider: str | None
+
+
+class CapabilitiesArguments(CapabilitiesOptionalFields):
+    """The fields of a complete crucible_ir.v1.Capabilities, as keyword arguments."""
+
+    backend_id: str
+    provider: str
 
 
 class ChoiceFields(TypedDict, total=False):
@@ -307,10 +352,9 @@ class ContentPartsFields(TypedDict, total=False):
     parts: Iterable[ContentPartFields | v1.ContentPart] | None
 
 
-class DatasetRefFields(TypedDict, total=False):
-    """The fields of crucible_ir.v1.DatasetRef, as keyword arguments."""
+class DatasetRefOptionalFields(TypedDict, total=False):
+    """The optional fields of crucible_ir.v1.DatasetRef, as keyword arguments."""
 
-    name: str | None
     provider: DatasetProviderName | v1.DatasetProvider | str | None
     custom_provider: str | None
     split: DatasetSplitName | v1.DatasetSplit | str | None
@@ -325,11 +369,21 @@ class DatasetRefFields(TypedDict, total=False):
     digest: str | None
 
 
-class DeploymentConfigFields(TypedDict, total=False):
-    """The fields of crucible_ir.v1.DeploymentConfig, as keyword arguments."""
+class DatasetRefFields(DatasetRefOptionalFields, total=False):
+    """The fields of crucible_ir.v1.DatasetRef, as keyword arguments."""
 
-    id: str | None
-    model_version_id: str | None
+    name: str | None
+
+
+class DatasetRefArguments(DatasetRefOptionalFields):
+    """The fields of a complete crucible_ir.v1.DatasetRef, as keyword arguments."""
+
+    name: str
+
+
+class DeploymentConfigOptionalFields(TypedDict, total=False):
+    """The optional fields of crucible_ir.v1.DeploymentConfig, as keyword arguments."""
+
     target: JsonObject | None
     replicas: Integer | None
     resources: JsonObject | None
@@ -345,11 +399,23 @@ class DeploymentConfigFields(TypedDict, total=False):
     traffic: Iterable[TrafficShareFields | v1.TrafficShare] | None
 
 
-class DeploymentStatusFields(TypedDict, total=False):
-    """The fields of crucible_ir.v1.DeploymentStatus, as keyword arguments."""
+class DeploymentConfigFields(DeploymentConfigOptionalFields, total=False):
+    """The fields of crucible_ir.v1.DeploymentConfig, as keyword arguments."""
 
     id: str | None
-    deployment_id: str | None
+    model_version_id: str | None
+
+
+class DeploymentConfigArguments(DeploymentConfigOptionalFields):
+    """The fields of a complete crucible_ir.v1.DeploymentConfig, as keyword arguments."""
+
+    id: str
+    model_version_id: str
+
+
+class DeploymentStatusOptionalFields(TypedDict, total=False):
+    """The optional fields of crucible_ir.v1.DeploymentStatus, as keyword arguments."""
+
     state: DeploymentStateName | v1.DeploymentState | None
     ready_replicas: Integer | None
     total_replicas: Integer | None
@@ -366,10 +432,23 @@ class DeploymentStatusFields(TypedDict, total=False):
     metadata: JsonObject | None
 
 
-class DocumentFields(TypedDict, total=False):
-    """The fields of crucible_ir.v1.Document, as keyword arguments."""
+class DeploymentStatusFields(DeploymentStatusOptionalFields, total=False):
+    """The fields of crucible_ir.v1.DeploymentStatus, as keyword arguments."""
 
-    ir_version: str | None
+    id: str | None
+    deployment_id: str | None
+
+
+class DeploymentStatusArguments(DeploymentStatusOptionalFields):
+    """The fields of a complete crucible_ir.v1.DeploymentStatus, as keyword arguments."""
+
+    id: str
+    deployment_id: str
+
+
+class DocumentOptionalFields(TypedDict, total=False):
+    """The optional fields of crucible_ir.v1.Document, as keyword arguments."""
+
     producer_name: str | None
     producer_version: str | None
     experiment: ExperimentFields | v1.Experiment | None
@@ -398,6 +477,18 @@ class DocumentFields(TypedDict, total=False):
     evaluation_result: EvaluationResultFields | v1.EvaluationResult | None
 
 
+class DocumentFields(DocumentOptionalFields, total=False):
+    """The fields of crucible_ir.v1.Document, as keyword arguments."""
+
+    ir_version: str | None
+
+
+class DocumentArguments(DocumentOptionalFields):
+    """The fields of a complete crucible_ir.v1.Document, as keyword arguments."""
+
+    ir_version: str
+
+
 class EnsembleFields(TypedDict, total=False):
     """The fields of crucible_ir.v1.Ensemble, as keyword arguments."""
 
@@ -410,11 +501,9 @@ class EnsembleFields(TypedDict, total=False):
     options: JsonObject | None
 
 
-class EvaluationResultFields(TypedDict, total=False):
-    """The fields of crucible_ir.v1.EvaluationResult, as keyword arguments."""
+class EvaluationResultOptionalFields(TypedDict, total=False):
+    """The optional fields of crucible_ir.v1.EvaluationResult, as keyword arguments."""
 
-    id: str | None
-    task: str | None
     task_version: str | None
     metrics: Iterable[MetricResultFields | v1.MetricResult] | None
     model_version_id: str | None
@@ -431,12 +520,23 @@ class EvaluationResultFields(TypedDict, total=False):
     metadata: JsonObject | None
 
 
-class ExperimentFields(TypedDict, total=False):
-    """The fields of crucible_ir.v1.Experiment, as keyword arguments."""
+class EvaluationResultFields(EvaluationResultOptionalFields, total=False):
+    """The fields of crucible_ir.v1.EvaluationResult, as keyword arguments."""
 
     id: str | None
-    backend: BackendRefFields | v1.BackendRef | None
-    pipeline: Iterable[StageDefFields | v1.StageDef] | None
+    task: str | None
+
+
+class EvaluationResultArguments(EvaluationResultOptionalFields):
+    """The fields of a complete crucible_ir.v1.EvaluationResult, as keyword arguments."""
+
+    id: str
+    task: str
+
+
+class ExperimentOptionalFields(TypedDict, total=False):
+    """The optional fields of crucible_ir.v1.Experiment, as keyword arguments."""
+
     description: str | None
     owner: str | None
     tags: Iterable[str] | None
@@ -451,6 +551,22 @@ class ExperimentFields(TypedDict, total=False):
     model_version: ModelVersionFields | v1.ModelVersion | None
     training_config: TrainingConfigFields | v1.TrainingConfig | None
     baseline: ModelRefFields | v1.ModelRef | None
+
+
+class ExperimentFields(ExperimentOptionalFields, total=False):
+    """The fields of crucible_ir.v1.Experiment, as keyword arguments."""
+
+    id: str | None
+    backend: BackendRefFields | v1.BackendRef | None
+    pipeline: Iterable[StageDefFields | v1.StageDef] | None
+
+
+class ExperimentArguments(ExperimentOptionalFields):
+    """The fields of a complete crucible_ir.v1.Experiment, as keyword arguments."""
+
+    id: str
+    backend: BackendRefFields | v1.BackendRef
+    pipeline: Iterable[StageDefFields | v1.StageDef]
 
 
 class FairnessFields(TypedDict, total=False):
@@ -481,10 +597,9 @@ class FeedbackConfigFields(TypedDict, total=False):
     options: JsonObject | None
 
 
-class FeedbackEventFields(TypedDict, total=False):
-    """The fields of crucible_ir.v1.FeedbackEvent, as keyword arguments."""
+class FeedbackEventOptionalFields(TypedDict, total=False):
+    """The optional fields of crucible_ir.v1.FeedbackEvent, as keyword arguments."""
 
-    id: str | None
     deployment_id: str | None
     model_version: str | None
     input: JsonObject | None
@@ -507,6 +622,18 @@ class FeedbackEventFields(TypedDict, total=False):
     response_id: str | None
     choice_index: Integer | None
     supersedes: str | None
+
+
+class FeedbackEventFields(FeedbackEventOptionalFields, total=False):
+    """The fields of crucible_ir.v1.FeedbackEvent, as keyword arguments."""
+
+    id: str | None
+
+
+class FeedbackEventArguments(FeedbackEventOptionalFields):
+    """The fields of a complete crucible_ir.v1.FeedbackEvent, as keyword arguments."""
+
+    id: str
 
 
 class FileContentFields(TypedDict, total=False):
@@ -577,10 +704,9 @@ class ImageContentFields(TypedDict, total=False):
     media_type: str | None
 
 
-class MessageFields(TypedDict, total=False):
-    """The fields of crucible_ir.v1.Message, as keyword arguments."""
+class MessageOptionalFields(TypedDict, total=False):
+    """The optional fields of crucible_ir.v1.Message, as keyword arguments."""
 
-    role: MessageRoleName | v1.MessageRole | None
     text: str | None
     parts: ContentPartsFields | v1.ContentParts | None
     name: str | None
@@ -590,15 +716,38 @@ class MessageFields(TypedDict, total=False):
     metadata: JsonObject | None
 
 
-class MetricResultFields(TypedDict, total=False):
-    """The fields of crucible_ir.v1.MetricResult, as keyword arguments."""
+class MessageFields(MessageOptionalFields, total=False):
+    """The fields of crucible_ir.v1.Message, as keyword arguments."""
 
-    name: str | None
+    role: MessageRoleName | v1.MessageRole | None
+
+
+class MessageArguments(MessageOptionalFields):
+    """The fields of a complete crucible_ir.v1.Message, as keyword arguments."""
+
+    role: MessageRoleName | v1.MessageRole
+
+
+class MetricResultOptionalFields(TypedDict, total=False):
+    """The optional fields of crucible_ir.v1.MetricResult, as keyword arguments."""
+
     value: Number | None
     stderr: Number | None
     sample_count: Integer | None
     higher_is_better: Boolean | None
     filter: str | None
+
+
+class MetricResultFields(MetricResultOptionalFields, total=False):
+    """The fields of crucible_ir.v1.MetricResult, as keyword arguments."""
+
+    name: str | None
+
+
+class MetricResultArguments(MetricResultOptionalFields):
+    """The fields of a complete crucible_ir.v1.MetricResult, as keyword arguments."""
+
+    name: str
 
 
 class MetricsSnapshotFields(TypedDict, total=False):
@@ -611,10 +760,9 @@ class MetricsSnapshotFields(TypedDict, total=False):
     other_values: JsonObject | None
 
 
-class ModelRefFields(TypedDict, total=False):
-    """The fields of crucible_ir.v1.ModelRef, as keyword arguments."""
+class ModelRefOptionalFields(TypedDict, total=False):
+    """The optional fields of crucible_ir.v1.ModelRef, as keyword arguments."""
 
-    id: str | None
     name: str | None
     version: str | None
     provider: ModelProviderName | v1.ModelProvider | str | None
@@ -632,20 +780,40 @@ class ModelRefFields(TypedDict, total=False):
     aliases: Mapping[str, str] | None
 
 
-class ModelSourceFields(TypedDict, total=False):
-    """The fields of crucible_ir.v1.ModelSource, as keyword arguments."""
+class ModelRefFields(ModelRefOptionalFields, total=False):
+    """The fields of crucible_ir.v1.ModelRef, as keyword arguments."""
 
-    model_version_id: str | None
+    id: str | None
+
+
+class ModelRefArguments(ModelRefOptionalFields):
+    """The fields of a complete crucible_ir.v1.ModelRef, as keyword arguments."""
+
+    id: str
+
+
+class ModelSourceOptionalFields(TypedDict, total=False):
+    """The optional fields of crucible_ir.v1.ModelSource, as keyword arguments."""
+
     relation: ModelRelationName | v1.ModelRelation | str | None
     custom_relation: str | None
 
 
-class ModelVersionFields(TypedDict, total=False):
-    """The fields of crucible_ir.v1.ModelVersion, as keyword arguments."""
+class ModelSourceFields(ModelSourceOptionalFields, total=False):
+    """The fields of crucible_ir.v1.ModelSource, as keyword arguments."""
 
-    id: str | None
-    model_id: str | None
-    version: str | None
+    model_version_id: str | None
+
+
+class ModelSourceArguments(ModelSourceOptionalFields):
+    """The fields of a complete crucible_ir.v1.ModelSource, as keyword arguments."""
+
+    model_version_id: str
+
+
+class ModelVersionOptionalFields(TypedDict, total=False):
+    """The optional fields of crucible_ir.v1.ModelVersion, as keyword arguments."""
+
     stage: ModelStageName | v1.ModelStage | str | None
     custom_stage: str | None
     training_run_id: str | None
@@ -662,15 +830,42 @@ class ModelVersionFields(TypedDict, total=False):
     sources: Iterable[ModelSourceFields | v1.ModelSource] | None
 
 
-class OutputSpecFields(TypedDict, total=False):
-    """The fields of crucible_ir.v1.OutputSpec, as keyword arguments."""
+class ModelVersionFields(ModelVersionOptionalFields, total=False):
+    """The fields of crucible_ir.v1.ModelVersion, as keyword arguments."""
 
-    name: str | None
+    id: str | None
+    model_id: str | None
+    version: str | None
+
+
+class ModelVersionArguments(ModelVersionOptionalFields):
+    """The fields of a complete crucible_ir.v1.ModelVersion, as keyword arguments."""
+
+    id: str
+    model_id: str
+    version: str
+
+
+class OutputSpecOptionalFields(TypedDict, total=False):
+    """The optional fields of crucible_ir.v1.OutputSpec, as keyword arguments."""
+
     formats: Iterable[OutputFormatName | v1.OutputFormat | str] | None
     custom_formats: Iterable[str] | None
     sink: OutputSinkName | v1.OutputSink | str | None
     custom_sink: str | None
     options: JsonObject | None
+
+
+class OutputSpecFields(OutputSpecOptionalFields, total=False):
+    """The fields of crucible_ir.v1.OutputSpec, as keyword arguments."""
+
+    name: str | None
+
+
+class OutputSpecArguments(OutputSpecOptionalFields):
+    """The fields of a complete crucible_ir.v1.OutputSpec, as keyword arguments."""
+
+    name: str
 
 
 class PromptFields(TypedDict, total=False):
@@ -708,13 +903,24 @@ class ReliabilityConfigFields(TypedDict, total=False):
     feedback: FeedbackConfigFields | v1.FeedbackConfig | None
 
 
-class StageDefFields(TypedDict, total=False):
-    """The fields of crucible_ir.v1.StageDef, as keyword arguments."""
+class StageDefOptionalFields(TypedDict, total=False):
+    """The optional fields of crucible_ir.v1.StageDef, as keyword arguments."""
 
-    name: str | None
     module: str | None
     options: JsonObject | None
     enabled: Boolean | None
+
+
+class StageDefFields(StageDefOptionalFields, total=False):
+    """The fields of crucible_ir.v1.StageDef, as keyword arguments."""
+
+    name: str | None
+
+
+class StageDefArguments(StageDefOptionalFields):
+    """The fields of a complete crucible_ir.v1.StageDef, as keyword arguments."""
+
+    name: str
 
 
 class StatsFields(TypedDict, total=False):
@@ -741,15 +947,26 @@ class ThinkingFields(TypedDict, total=False):
     tokens: Integer | None
 
 
-class ToolCallFields(TypedDict, total=False):
-    """The fields of crucible_ir.v1.ToolCall, as keyword arguments."""
+class ToolCallOptionalFields(TypedDict, total=False):
+    """The optional fields of crucible_ir.v1.ToolCall, as keyword arguments."""
 
     id: str | None
-    name: str | None
     map: JsonObject | None
     raw: str | None
     part_index: Integer | None
     signature: str | None
+
+
+class ToolCallFields(ToolCallOptionalFields, total=False):
+    """The fields of crucible_ir.v1.ToolCall, as keyword arguments."""
+
+    name: str | None
+
+
+class ToolCallArguments(ToolCallOptionalFields):
+    """The fields of a complete crucible_ir.v1.ToolCall, as keyword arguments."""
+
+    name: str
 
 
 class ToolChoiceFields(TypedDict, total=False):
@@ -759,30 +976,49 @@ class ToolChoiceFields(TypedDict, total=False):
     name: str | None
 
 
-class ToolResultContentFields(TypedDict, total=False):
-    """The fields of crucible_ir.v1.ToolResultContent, as keyword arguments."""
+class ToolResultContentOptionalFields(TypedDict, total=False):
+    """The optional fields of crucible_ir.v1.ToolResultContent, as keyword arguments."""
 
-    tool_call_id: str | None
     content: str | None
     is_error: Boolean | None
     parts: Iterable[ContentPartFields | v1.ContentPart] | None
 
 
-class TrafficShareFields(TypedDict, total=False):
-    """The fields of crucible_ir.v1.TrafficShare, as keyword arguments."""
+class ToolResultContentFields(ToolResultContentOptionalFields, total=False):
+    """The fields of crucible_ir.v1.ToolResultContent, as keyword arguments."""
 
-    model_version_id: str | None
+    tool_call_id: str | None
+
+
+class ToolResultContentArguments(ToolResultContentOptionalFields):
+    """The fields of a complete crucible_ir.v1.ToolResultContent, as keyword arguments."""
+
+    tool_call_id: str
+
+
+class TrafficShareOptionalFields(TypedDict, total=False):
+    """The optional fields of crucible_ir.v1.TrafficShare, as keyword arguments."""
+
     percent: Number | None
     ready_replicas: Integer | None
     url: str | None
 
 
-class TrainingConfigFields(TypedDict, total=False):
-    """The fields of crucible_ir.v1.TrainingConfig, as keyword arguments."""
+class TrafficShareFields(TrafficShareOptionalFields, total=False):
+    """The fields of crucible_ir.v1.TrafficShare, as keyword arguments."""
 
-    id: str | None
-    model_ref: ModelRefFields | v1.ModelRef | None
-    dataset_ref: DatasetRefFields | v1.DatasetRef | None
+    model_version_id: str | None
+
+
+class TrafficShareArguments(TrafficShareOptionalFields):
+    """The fields of a complete crucible_ir.v1.TrafficShare, as keyword arguments."""
+
+    model_version_id: str
+
+
+class TrainingConfigOptionalFields(TypedDict, total=False):
+    """The optional fields of crucible_ir.v1.TrainingConfig, as keyword arguments."""
+
     epochs: Integer | None
     batch_size: Integer | None
     learning_rate: Number | None
@@ -809,11 +1045,25 @@ class TrainingConfigFields(TypedDict, total=False):
     custom_learning_rate_schedule: str | None
 
 
-class TrainingRunFields(TypedDict, total=False):
-    """The fields of crucible_ir.v1.TrainingRun, as keyword arguments."""
+class TrainingConfigFields(TrainingConfigOptionalFields, total=False):
+    """The fields of crucible_ir.v1.TrainingConfig, as keyword arguments."""
 
     id: str | None
-    config: TrainingConfigFields | v1.TrainingConfig | None
+    model_ref: ModelRefFields | v1.ModelRef | None
+    dataset_ref: DatasetRefFields | v1.DatasetRef | None
+
+
+class TrainingConfigArguments(TrainingConfigOptionalFields):
+    """The fields of a complete crucible_ir.v1.TrainingConfig, as keyword arguments."""
+
+    id: str
+    model_ref: ModelRefFields | v1.ModelRef
+    dataset_ref: DatasetRefFields | v1.DatasetRef
+
+
+class TrainingRunOptionalFields(TypedDict, total=False):
+    """The optional fields of crucible_ir.v1.TrainingRun, as keyword arguments."""
+
     status: TrainingStatusName | v1.TrainingStatus | None
     current_epoch: Integer | None
     metrics_history: Iterable[MetricsSnapshotFields | v1.MetricsSnapshot] | None
@@ -830,6 +1080,20 @@ class TrainingRunFields(TypedDict, total=False):
     experiment_id: str | None
 
 
+class TrainingRunFields(TrainingRunOptionalFields, total=False):
+    """The fields of crucible_ir.v1.TrainingRun, as keyword arguments."""
+
+    id: str | None
+    config: TrainingConfigFields | v1.TrainingConfig | None
+
+
+class TrainingRunArguments(TrainingRunOptionalFields):
+    """The fields of a complete crucible_ir.v1.TrainingRun, as keyword arguments."""
+
+    id: str
+    config: TrainingConfigFields | v1.TrainingConfig
+
+
 class UsageFields(TypedDict, total=False):
     """The fields of crucible_ir.v1.Usage, as keyword arguments."""
 
@@ -843,55 +1107,91 @@ class UsageFields(TypedDict, total=False):
 
 @overload
 def new(
-    type: Literal["Artifact"] | type[v1.Artifact], /, **fields: Unpack[ArtifactFields]
+    type: Literal["Artifact"] | type[v1.Artifact],
+    /,
+    *,
+    partial: bool = ...,
+    **fields: Unpack[ArtifactFields],
 ) -> v1.Artifact: ...
 
 
 @overload
 def new(
-    type: Literal["AudioContent"] | type[v1.AudioContent], /, **fields: Unpack[AudioContentFields]
+    type: Literal["AudioContent"] | type[v1.AudioContent],
+    /,
+    *,
+    partial: bool = ...,
+    **fields: Unpack[AudioContentFields],
 ) -> v1.AudioContent: ...
 
 
 @overload
 def new(
-    type: Literal["BackendRef"] | type[v1.BackendRef], /, **fields: Unpack[BackendRefFields]
+    type: Literal["BackendRef"] | type[v1.BackendRef],
+    /,
+    *,
+    partial: bool = ...,
+    **fields: Unpack[BackendRefFields],
 ) -> v1.BackendRef: ...
 
 
 @overload
 def new(
-    type: Literal["Capabilities"] | type[v1.Capabilities], /, **fields: Unpack[CapabilitiesFields]
+    type: Literal["Capabilities"] | type[v1.Capabilities],
+    /,
+    *,
+    partial: bool = ...,
+    **fields: Unpack[CapabilitiesFields],
 ) -> v1.Capabilities: ...
 
 
 @overload
 def new(
-    type: Literal["Choice"] | type[v1.Choice], /, **fields: Unpack[ChoiceFields]
+    type: Literal["Choice"] | type[v1.Choice],
+    /,
+    *,
+    partial: bool = ...,
+    **fields: Unpack[ChoiceFields],
 ) -> v1.Choice: ...
 
 
 @overload
 def new(
-    type: Literal["Completion"] | type[v1.Completion], /, **fields: Unpack[CompletionFields]
+    type: Literal["Completion"] | type[v1.Completion],
+    /,
+    *,
+    partial: bool = ...,
+    **fields: Unpack[CompletionFields],
 ) -> v1.Completion: ...
 
 
 @overload
 def new(
-    type: Literal["ContentPart"] | type[v1.ContentPart], /, **fields: Unpack[ContentPartFields]
+    type: Literal["ContentPart"] | type[v1.ContentPart],
+    /,
+    *,
+    partial: bool = ...,
+    **fields: Unpack[ContentPartFields],
 ) -> v1.ContentPart: ...
 
 
 @overload
 def new(
-    type: Literal["ContentParts"] | type[v1.ContentParts], /, **fields: Unpack[ContentPartsFields]
+    type: Literal["ContentParts"] | type[v1.ContentParts],
+    /,
+    *,
+    partial: bool = ...,
+    **fields: Unpack[ContentPartsFields],
 ) -> v1.ContentParts: ...
 
 
 @overload
 def new(
-    type: Literal["DatasetRef"] | type[v1.DatasetRef], /, **fields: Unpack[DatasetRefFields]
+    type: Literal["DatasetRef"] | type[v1.DatasetRef],
+    /,
+    *,
+    partial: bool = ...,
+    **fields: Unpack[DatasetRefFields],
 ) -> v1.DatasetRef: ...
 
 
@@ -899,6 +1199,8 @@ def new(
 def new(
     type: Literal["DeploymentConfig"] | type[v1.DeploymentConfig],
     /,
+    *,
+    partial: bool = ...,
     **fields: Unpack[DeploymentConfigFields],
 ) -> v1.DeploymentConfig: ...
 
@@ -907,19 +1209,29 @@ def new(
 def new(
     type: Literal["DeploymentStatus"] | type[v1.DeploymentStatus],
     /,
+    *,
+    partial: bool = ...,
     **fields: Unpack[DeploymentStatusFields],
 ) -> v1.DeploymentStatus: ...
 
 
 @overload
 def new(
-    type: Literal["Document"] | type[v1.Document], /, **fields: Unpack[DocumentFields]
+    type: Literal["Document"] | type[v1.Document],
+    /,
+    *,
+    partial: bool = ...,
+    **fields: Unpack[DocumentFields],
 ) -> v1.Document: ...
 
 
 @overload
 def new(
-    type: Literal["Ensemble"] | type[v1.Ensemble], /, **fields: Unpack[EnsembleFields]
+    type: Literal["Ensemble"] | type[v1.Ensemble],
+    /,
+    *,
+    partial: bool = ...,
+    **fields: Unpack[EnsembleFields],
 ) -> v1.Ensemble: ...
 
 
@@ -927,19 +1239,29 @@ def new(
 def new(
     type: Literal["EvaluationResult"] | type[v1.EvaluationResult],
     /,
+    *,
+    partial: bool = ...,
     **fields: Unpack[EvaluationResultFields],
 ) -> v1.EvaluationResult: ...
 
 
 @overload
 def new(
-    type: Literal["Experiment"] | type[v1.Experiment], /, **fields: Unpack[ExperimentFields]
+    type: Literal["Experiment"] | type[v1.Experiment],
+    /,
+    *,
+    partial: bool = ...,
+    **fields: Unpack[ExperimentFields],
 ) -> v1.Experiment: ...
 
 
 @overload
 def new(
-    type: Literal["Fairness"] | type[v1.Fairness], /, **fields: Unpack[FairnessFields]
+    type: Literal["Fairness"] | type[v1.Fairness],
+    /,
+    *,
+    partial: bool = ...,
+    **fields: Unpack[FairnessFields],
 ) -> v1.Fairness: ...
 
 
@@ -947,6 +1269,8 @@ def new(
 def new(
     type: Literal["FeedbackConfig"] | type[v1.FeedbackConfig],
     /,
+    *,
+    partial: bool = ...,
     **fields: Unpack[FeedbackConfigFields],
 ) -> v1.FeedbackConfig: ...
 
@@ -955,13 +1279,19 @@ def new(
 def new(
     type: Literal["FeedbackEvent"] | type[v1.FeedbackEvent],
     /,
+    *,
+    partial: bool = ...,
     **fields: Unpack[FeedbackEventFields],
 ) -> v1.FeedbackEvent: ...
 
 
 @overload
 def new(
-    type: Literal["FileContent"] | type[v1.FileContent], /, **fields: Unpack[FileContentFields]
+    type: Literal["FileContent"] | type[v1.FileContent],
+    /,
+    *,
+    partial: bool = ...,
+    **fields: Unpack[FileContentFields],
 ) -> v1.FileContent: ...
 
 
@@ -969,37 +1299,59 @@ def new(
 def new(
     type: Literal["GenerationOptions"] | type[v1.GenerationOptions],
     /,
+    *,
+    partial: bool = ...,
     **fields: Unpack[GenerationOptionsFields],
 ) -> v1.GenerationOptions: ...
 
 
 @overload
 def new(
-    type: Literal["Guardrail"] | type[v1.Guardrail], /, **fields: Unpack[GuardrailFields]
+    type: Literal["Guardrail"] | type[v1.Guardrail],
+    /,
+    *,
+    partial: bool = ...,
+    **fields: Unpack[GuardrailFields],
 ) -> v1.Guardrail: ...
 
 
 @overload
 def new(
-    type: Literal["Hedging"] | type[v1.Hedging], /, **fields: Unpack[HedgingFields]
+    type: Literal["Hedging"] | type[v1.Hedging],
+    /,
+    *,
+    partial: bool = ...,
+    **fields: Unpack[HedgingFields],
 ) -> v1.Hedging: ...
 
 
 @overload
 def new(
-    type: Literal["ImageContent"] | type[v1.ImageContent], /, **fields: Unpack[ImageContentFields]
+    type: Literal["ImageContent"] | type[v1.ImageContent],
+    /,
+    *,
+    partial: bool = ...,
+    **fields: Unpack[ImageContentFields],
 ) -> v1.ImageContent: ...
 
 
 @overload
 def new(
-    type: Literal["Message"] | type[v1.Message], /, **fields: Unpack[MessageFields]
+    type: Literal["Message"] | type[v1.Message],
+    /,
+    *,
+    partial: bool = ...,
+    **fields: Unpack[MessageFields],
 ) -> v1.Message: ...
 
 
 @overload
 def new(
-    type: Literal["MetricResult"] | type[v1.MetricResult], /, **fields: Unpack[MetricResultFields]
+    type: Literal["MetricResult"] | type[v1.MetricResult],
+    /,
+    *,
+    partial: bool = ...,
+    **fields: Unpack[MetricResultFields],
 ) -> v1.MetricResult: ...
 
 
@@ -1007,43 +1359,69 @@ def new(
 def new(
     type: Literal["MetricsSnapshot"] | type[v1.MetricsSnapshot],
     /,
+    *,
+    partial: bool = ...,
     **fields: Unpack[MetricsSnapshotFields],
 ) -> v1.MetricsSnapshot: ...
 
 
 @overload
 def new(
-    type: Literal["ModelRef"] | type[v1.ModelRef], /, **fields: Unpack[ModelRefFields]
+    type: Literal["ModelRef"] | type[v1.ModelRef],
+    /,
+    *,
+    partial: bool = ...,
+    **fields: Unpack[ModelRefFields],
 ) -> v1.ModelRef: ...
 
 
 @overload
 def new(
-    type: Literal["ModelSource"] | type[v1.ModelSource], /, **fields: Unpack[ModelSourceFields]
+    type: Literal["ModelSource"] | type[v1.ModelSource],
+    /,
+    *,
+    partial: bool = ...,
+    **fields: Unpack[ModelSourceFields],
 ) -> v1.ModelSource: ...
 
 
 @overload
 def new(
-    type: Literal["ModelVersion"] | type[v1.ModelVersion], /, **fields: Unpack[ModelVersionFields]
+    type: Literal["ModelVersion"] | type[v1.ModelVersion],
+    /,
+    *,
+    partial: bool = ...,
+    **fields: Unpack[ModelVersionFields],
 ) -> v1.ModelVersion: ...
 
 
 @overload
 def new(
-    type: Literal["OutputSpec"] | type[v1.OutputSpec], /, **fields: Unpack[OutputSpecFields]
+    type: Literal["OutputSpec"] | type[v1.OutputSpec],
+    /,
+    *,
+    partial: bool = ...,
+    **fields: Unpack[OutputSpecFields],
 ) -> v1.OutputSpec: ...
 
 
 @overload
 def new(
-    type: Literal["Prompt"] | type[v1.Prompt], /, **fields: Unpack[PromptFields]
+    type: Literal["Prompt"] | type[v1.Prompt],
+    /,
+    *,
+    partial: bool = ...,
+    **fields: Unpack[PromptFields],
 ) -> v1.Prompt: ...
 
 
 @overload
 def new(
-    type: Literal["Reasoning"] | type[v1.Reasoning], /, **fields: Unpack[ReasoningFields]
+    type: Literal["Reasoning"] | type[v1.Reasoning],
+    /,
+    *,
+    partial: bool = ...,
+    **fields: Unpack[ReasoningFields],
 ) -> v1.Reasoning: ...
 
 
@@ -1051,35 +1429,59 @@ def new(
 def new(
     type: Literal["ReliabilityConfig"] | type[v1.ReliabilityConfig],
     /,
+    *,
+    partial: bool = ...,
     **fields: Unpack[ReliabilityConfigFields],
 ) -> v1.ReliabilityConfig: ...
 
 
 @overload
 def new(
-    type: Literal["StageDef"] | type[v1.StageDef], /, **fields: Unpack[StageDefFields]
+    type: Literal["StageDef"] | type[v1.StageDef],
+    /,
+    *,
+    partial: bool = ...,
+    **fields: Unpack[StageDefFields],
 ) -> v1.StageDef: ...
 
 
 @overload
-def new(type: Literal["Stats"] | type[v1.Stats], /, **fields: Unpack[StatsFields]) -> v1.Stats: ...
+def new(
+    type: Literal["Stats"] | type[v1.Stats],
+    /,
+    *,
+    partial: bool = ...,
+    **fields: Unpack[StatsFields],
+) -> v1.Stats: ...
 
 
 @overload
 def new(
-    type: Literal["Thinking"] | type[v1.Thinking], /, **fields: Unpack[ThinkingFields]
+    type: Literal["Thinking"] | type[v1.Thinking],
+    /,
+    *,
+    partial: bool = ...,
+    **fields: Unpack[ThinkingFields],
 ) -> v1.Thinking: ...
 
 
 @overload
 def new(
-    type: Literal["ToolCall"] | type[v1.ToolCall], /, **fields: Unpack[ToolCallFields]
+    type: Literal["ToolCall"] | type[v1.ToolCall],
+    /,
+    *,
+    partial: bool = ...,
+    **fields: Unpack[ToolCallFields],
 ) -> v1.ToolCall: ...
 
 
 @overload
 def new(
-    type: Literal["ToolChoice"] | type[v1.ToolChoice], /, **fields: Unpack[ToolChoiceFields]
+    type: Literal["ToolChoice"] | type[v1.ToolChoice],
+    /,
+    *,
+    partial: bool = ...,
+    **fields: Unpack[ToolChoiceFields],
 ) -> v1.ToolChoice: ...
 
 
@@ -1087,13 +1489,19 @@ def new(
 def new(
     type: Literal["ToolResultContent"] | type[v1.ToolResultContent],
     /,
+    *,
+    partial: bool = ...,
     **fields: Unpack[ToolResultContentFields],
 ) -> v1.ToolResultContent: ...
 
 
 @overload
 def new(
-    type: Literal["TrafficShare"] | type[v1.TrafficShare], /, **fields: Unpack[TrafficShareFields]
+    type: Literal["TrafficShare"] | type[v1.TrafficShare],
+    /,
+    *,
+    partial: bool = ...,
+    **fields: Unpack[TrafficShareFields],
 ) -> v1.TrafficShare: ...
 
 
@@ -1101,35 +1509,48 @@ def new(
 def new(
     type: Literal["TrainingConfig"] | type[v1.TrainingConfig],
     /,
+    *,
+    partial: bool = ...,
     **fields: Unpack[TrainingConfigFields],
 ) -> v1.TrainingConfig: ...
 
 
 @overload
 def new(
-    type: Literal["TrainingRun"] | type[v1.TrainingRun], /, **fields: Unpack[TrainingRunFields]
+    type: Literal["TrainingRun"] | type[v1.TrainingRun],
+    /,
+    *,
+    partial: bool = ...,
+    **fields: Unpack[TrainingRunFields],
 ) -> v1.TrainingRun: ...
 
 
 @overload
-def new(type: Literal["Usage"] | type[v1.Usage], /, **fields: Unpack[UsageFields]) -> v1.Usage: ...
+def new(
+    type: Literal["Usage"] | type[v1.Usage],
+    /,
+    *,
+    partial: bool = ...,
+    **fields: Unpack[UsageFields],
+) -> v1.Usage: ...
 
 
-def new(type: str | type[Message], /, **fields: object) -> Message:
+def new(type: str | type[Message], /, *, partial: bool = False, **fields: object) -> Message:
     """Return a message of any type, with the given fields set and the others at their defaults.
 
     Enum values are given by short name (``"blue_green"``); a name outside an open vocabulary goes
     to its custom member. Messages are given as messages or as mappings of their fields, opaque
     JSON as mappings, timestamps as datetimes with a time zone. ``None`` leaves a field unset. The
-    message is not validated: use `crucible_ir.validate` for that.
+    values are not validated: use `crucible_ir.validate` for that.
 
     Args:
         type: The message's class or its name.
+        partial: Whether required fields may be missing, to set them later.
         **fields: The fields of the message.
 
     Raises:
-        FieldError: A name is not a field of the message, or a value does not fit its field; the
-            error has the path and, if there is one, a suggestion.
+        FieldError: A name is not a field of the message, a value does not fit its field, or
+            required fields are missing; the error has the path and, if there is one, a suggestion.
         UnknownTypeError: The IR has no message type of this name.
 
     >>> new("ModelRef", id="gpt2", provider="huggingface")
@@ -1137,220 +1558,1525 @@ def new(type: str | type[Message], /, **fields: object) -> Message:
     provider: MODEL_PROVIDER_HUGGINGFACE
     framework: MODEL_FRAMEWORK_NX
     <BLANKLINE>
+    >>> new("ModelVersion", id="v1")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+        ...
+    crucible_ir.errors.FieldError: ModelVersion: missing required fields: model_id, version; ...
+    >>> new("ModelVersion", id="v1", partial=True).id
+    'v1'
     """
-    return construct(message_type(type), fields)
+    return construct(message_type(type), fields, partial=partial)
 
 
-def new_artifact(**fields: Unpack[ArtifactFields]) -> v1.Artifact:
-    """Return an Artifact with its defaults; arguments and errors as in `new`."""
+def new_artifact(**fields: Unpack[ArtifactArguments]) -> v1.Artifact:
+    """Return an Artifact with its defaults; values and errors as in `new`.
+
+    A stored file or folder, such as the weights of a model version.
+
+    Fields:
+        uri: Where the artifact is. It may be longer than an id, because signed URLs are long.
+            Required. Range: 1 to 8192 bytes.
+        name: The artifact's name, for example model.safetensors. Unset: not stated.
+        digest: The digest of the content as algorithm and encoded value, in the grammar of OCI
+            digests, for example sha256 and 64 hexadecimal digits with a colon between them. A git
+            hash is written as sha1, the eight digits of MLflow as mlflow. Range: algorithm:encoded.
+            Unset: not known.
+        size_bytes: The size in bytes. Range: 0 or more. Unset: not known.
+        media_type: The media type, for example application/octet-stream. Unset: not stated.
+
+    >>> new_artifact(uri="https://example.com/file")
+    uri: "https://example.com/file"
+    <BLANKLINE>
+    """
     return construct(v1.Artifact, fields)
 
 
-def new_audio_content(**fields: Unpack[AudioContentFields]) -> v1.AudioContent:
-    """Return an AudioContent with its defaults; arguments and errors as in `new`."""
+def new_audio_content(**fields: Unpack[AudioContentArguments]) -> v1.AudioContent:
+    """Return an AudioContent with its defaults; values and errors as in `new`.
+
+    An audio recording, by reference.
+
+    Fields:
+        url: The URL of the recording. It may be longer than an id, because signed URLs are long.
+            Required. Range: 1 to 8192 bytes.
+        format: The audio format, for example wav. Unset: inferred from the data.
+
+    >>> new_audio_content(url="https://example.com/file")
+    url: "https://example.com/file"
+    <BLANKLINE>
+    """
     return construct(v1.AudioContent, fields)
 
 
-def new_backend_ref(**fields: Unpack[BackendRefFields]) -> v1.BackendRef:
-    """Return a BackendRef with its defaults; arguments and errors as in `new`."""
+def new_backend_ref(**fields: Unpack[BackendRefArguments]) -> v1.BackendRef:
+    """Return a BackendRef with its defaults; values and errors as in `new`.
+
+    A reference to a backend that answers prompts, with the profile to use and the fallback for when
+    it fails.
+
+    Fields:
+        id: Identifies the backend. Required. Range: 1 to 512 bytes.
+        profile: The backend's configuration profile. Unset: the backend chooses. Default: default.
+        options: Backend settings, such as a temperature or the name of an environment variable.
+            Must not contain secrets. Opaque: any JSON object, never validated. Unset: not stated.
+        model_version: The model version to ask for, in the backend's own notation. Unset: the
+            backend's current one.
+        endpoint_url: Where to reach the backend, as a URI; a value that is not one is a lint.
+            Unset: the backend's usual address.
+        deployment_id: The deployment that serves the backend. Unset: not stated.
+        fallback: The backend to use when this one fails; fallbacks may chain. Unset: there is no
+            fallback.
+
+    >>> new_backend_ref(id="backend_ref_1")
+    id: "backend_ref_1"
+    profile: "default"
+    <BLANKLINE>
+    """
     return construct(v1.BackendRef, fields)
 
 
-def new_capabilities(**fields: Unpack[CapabilitiesFields]) -> v1.Capabilities:
-    """Return a Capabilities with its defaults; arguments and errors as in `new`."""
+def new_capabilities(**fields: Unpack[CapabilitiesArguments]) -> v1.Capabilities:
+    """Return a Capabilities with its defaults; values and errors as in `new`.
+
+    The features, limits and prices of a backend.
+
+    Fields:
+        backend_id: Identifies the backend. Required. Range: 1 to 512 bytes.
+        provider: The company or system that runs the backend. Required. Range: 1 to 512 bytes.
+        models: The models that the backend serves. An empty list and an absent one are the same.
+        default_model: The model used when a prompt names none. Unset: not stated.
+        supports_streaming: Whether completions can be streamed. Unset: not known. Default: true.
+        supports_tools: Whether the model can call tools. Unset: not known. Default: true.
+        supports_vision: Whether prompts may contain images. Unset: not known. Default: false.
+        supports_audio: Whether prompts may contain audio. Unset: not known. Default: false.
+        supports_json_mode: Whether answers can be restricted to JSON. Unset: not known. Default:
+            true.
+        supports_extended_thinking: Whether the model supports extended thinking before it answers.
+            Unset: not known. Default: false.
+        supports_caching: Whether prompts can be cached. Unset: not known. Default: false.
+        max_tokens: The maximum number of tokens in one completion. Range: 0 or more. Unset: not
+            known.
+        max_context_length: The maximum number of tokens in a prompt and its completion together.
+            Range: 0 or more. Unset: not known.
+        max_images_per_request: The maximum number of images in one prompt. Range: 0 or more. Unset:
+            not known.
+        requests_per_minute: The rate limit in requests per minute. Range: 0 or more. Unset: not
+            known.
+        tokens_per_minute: The rate limit in tokens per minute. Range: 0 or more. Unset: not known.
+        cost_per_million_input: The price of a million input tokens, in the currency agreed with the
+            provider. Unset: not known.
+        cost_per_million_output: The price of a million output tokens, in the same currency. Unset:
+            not known.
+        metadata: Additional metadata about the backend. Opaque: any JSON object, never validated.
+            Unset: not stated.
+
+    >>> new_capabilities(backend_id="backend_1", provider="provider_1")
+    backend_id: "backend_1"
+    provider: "provider_1"
+    supports_streaming: true
+    supports_tools: true
+    supports_vision: false
+    supports_audio: false
+    supports_json_mode: true
+    supports_extended_thinking: false
+    supports_caching: false
+    <BLANKLINE>
+    """
     return construct(v1.Capabilities, fields)
 
 
 def new_choice(**fields: Unpack[ChoiceFields]) -> v1.Choice:
-    """Return a Choice with its defaults; arguments and errors as in `new`."""
+    """Return a Choice with its defaults; values and errors as in `new`.
+
+    One of the alternative answers of a completion.
+
+    Fields:
+        index: The choice's position as the backend numbers it, from 0. Range: 0 or more. Unset: not
+            stated.
+        message: The answer. Unset: none.
+        finish_reason: Why generation stopped. Closed vocabulary. Unset: not known. Names: stop,
+            length, tool_calls, content_filter, error, refusal, pause.
+        thinking: The model's thinking before it answered. Newer writers use a reasoning part of the
+            message, which keeps its place and its signature; not both. Unset: none.
+        metadata: Additional metadata about the choice. Opaque: any JSON object, never validated.
+            Unset: not stated.
+
+    >>> new_choice(index=1)
+    index: 1
+    <BLANKLINE>
+    """
     return construct(v1.Choice, fields)
 
 
 def new_completion(**fields: Unpack[CompletionFields]) -> v1.Completion:
-    """Return a Completion with its defaults; arguments and errors as in `new`."""
+    """Return a Completion with its defaults; values and errors as in `new`.
+
+    A backend's answer to a prompt.
+
+    Fields:
+        choices: The alternative answers. An empty list and an absent one are the same.
+        model: The model that answered, in the backend's own notation. Unset: not stated.
+        usage: The tokens used. Unset: not known.
+        latency_ms: The time from request to complete answer, in milliseconds. Range: 0 or more.
+            Unset: not measured.
+        time_to_first_token_ms: The time from request to the first token, in milliseconds. Range: 0
+            or more. Unset: not measured.
+        response_id: Identifies the answer, because several answers may belong to one request.
+            Unset: not stated; the request identifies the answer.
+        request_id: The id of the request that is answered. Unset: not stated.
+        trace_id: Identifies the distributed trace that the request belongs to. Unset: not stated.
+        raw_response: The backend's raw response. Opaque: any JSON object, never validated. Unset:
+            not stated.
+        metadata: Additional metadata about the completion. Opaque: any JSON object, never
+            validated. Unset: not stated.
+        created_at: When the answer was given. Range: years 1 to 9999, the range of RFC 3339. Unset:
+            not known.
+
+    >>> new_completion(choices=[{"index": 1}])
+    choices {
+      index: 1
+    }
+    <BLANKLINE>
+    """
     return construct(v1.Completion, fields)
 
 
 def new_content_part(**fields: Unpack[ContentPartFields]) -> v1.ContentPart:
-    """Return a ContentPart with its defaults; arguments and errors as in `new`."""
+    """Return a ContentPart with its defaults; values and errors as in `new`.
+
+    One part of a message.
+
+    Fields:
+        text: Plain text; may be empty. Exactly one of text, image, audio, tool_result, reasoning,
+            file, other is set.
+        image: An image. Exactly one of text, image, audio, tool_result, reasoning, file, other is
+            set.
+        audio: Audio. Exactly one of text, image, audio, tool_result, reasoning, file, other is set.
+        tool_result: What a tool returned. Exactly one of text, image, audio, tool_result,
+            reasoning, file, other is set.
+        reasoning: The model's reasoning before it answered. Exactly one of text, image, audio,
+            tool_result, reasoning, file, other is set.
+        file: A file. Exactly one of text, image, audio, tool_result, reasoning, file, other is set.
+        other: A part of another kind, as the backend's own JSON object with its `type`. Opaque:
+            never validated. Exactly one of text, image, audio, tool_result, reasoning, file, other
+            is set.
+        signature: The backend's signature of the part, which the part must be sent back with.
+            Unset: there is none.
+        metadata: Additional metadata about the part, such as citations and cache marks. Opaque: any
+            JSON object, never validated. Unset: not stated.
+
+    >>> new_content_part(text="text_1")
+    text: "text_1"
+    <BLANKLINE>
+    """
     return construct(v1.ContentPart, fields)
 
 
 def new_content_parts(**fields: Unpack[ContentPartsFields]) -> v1.ContentParts:
-    """Return a ContentParts with its defaults; arguments and errors as in `new`."""
+    """Return a ContentParts with its defaults; values and errors as in `new`.
+
+    The parts of a message, in a message of their own because a oneof cannot contain a list.
+
+    Fields:
+        parts: The parts in reading order. An empty list and an absent one are the same.
+
+    >>> new_content_parts(parts=[{"text": "text_1"}])
+    parts {
+      text: "text_1"
+    }
+    <BLANKLINE>
+    """
     return construct(v1.ContentParts, fields)
 
 
-def new_dataset_ref(**fields: Unpack[DatasetRefFields]) -> v1.DatasetRef:
-    """Return a DatasetRef with its defaults; arguments and errors as in `new`."""
+def new_dataset_ref(**fields: Unpack[DatasetRefArguments]) -> v1.DatasetRef:
+    """Return a DatasetRef with its defaults; values and errors as in `new`.
+
+    A reference to a dataset: its provider and the part to read.
+
+    Fields:
+        name: The dataset's name in its provider's own notation, for example wikitext-103. Required.
+            Range: 1 to 512 bytes.
+        provider: Where the dataset comes from. Open vocabulary: at most one of the two members is
+            set. Unset: not stated. Default: crucible_datasets. Names: crucible_datasets,
+            huggingface.
+        custom_provider: Any other name.
+        split: The part of the dataset to read. Open vocabulary: at most one of the two members is
+            set. Unset: the whole dataset. Default: train. Names: train, test, validation.
+        custom_split: Any other name.
+        options: Provider settings, such as a limit or a revision. Opaque: any JSON object, never
+            validated. Unset: not stated.
+        version: The dataset's version in its provider's own notation. Unset: the provider's current
+            one.
+        format: The file format of the data. Open vocabulary: at most one of the two members is set.
+            Unset: inferred from the data. Names: parquet, csv, jsonl, arrow.
+        custom_format: Any other name.
+        schema: The columns that the reader expects, in a notation agreed with the provider. Opaque:
+            any JSON object, never validated. Unset: not stated.
+        subset: The configuration of the dataset, for example a language. Unset: the provider's
+            default one.
+        uri: Where the data is. Unset: the provider finds it by the name.
+        digest: The digest of the data as algorithm and encoded value, in the grammar of OCI
+            digests, for example sha256 and 64 hexadecimal digits with a colon between them. A git
+            hash is written as sha1, the eight digits of MLflow as mlflow. Range: algorithm:encoded.
+            Unset: not known.
+
+    >>> new_dataset_ref(name="wikitext-103")
+    name: "wikitext-103"
+    provider: DATASET_PROVIDER_CRUCIBLE_DATASETS
+    split: DATASET_SPLIT_TRAIN
+    <BLANKLINE>
+    """
     return construct(v1.DatasetRef, fields)
 
 
-def new_deployment_config(**fields: Unpack[DeploymentConfigFields]) -> v1.DeploymentConfig:
-    """Return a DeploymentConfig with its defaults; arguments and errors as in `new`."""
+def new_deployment_config(**fields: Unpack[DeploymentConfigArguments]) -> v1.DeploymentConfig:
+    """Return a DeploymentConfig with its defaults; values and errors as in `new`.
+
+    The desired state of a deployment: the model version, the target, the number of replicas, and
+    how a new version replaces an old one.
+
+    Fields:
+        id: Identifies the deployment. Required. Range: 1 to 512 bytes.
+        model_version_id: The id of the model version to deploy. Required. Range: 1 to 512 bytes.
+        target: Where to deploy, in the deployer's own terms. Opaque: any JSON object, never
+            validated. Unset: not stated.
+        replicas: The number of replicas to run. Range: greater than 0. Unset: the deployer chooses.
+            Default: 1.
+        resources: The resources of each replica, in the deployer's own terms. Opaque: any JSON
+            object, never validated. Unset: not stated.
+        scaling: How the number of replicas scales with the load. Opaque: any JSON object, never
+            validated. Unset: the number of replicas is fixed.
+        environment: The environment to deploy into. Open vocabulary: at most one of the two members
+            is set. Unset: not stated. Default: development. Names: development, staging,
+            production.
+        custom_environment: Any other name.
+        strategy: How a new version replaces the old one. Open vocabulary: at most one of the two
+            members is set. Unset: the deployer chooses. Default: rolling. Names: rolling,
+            blue_green, canary, recreate.
+        custom_strategy: Any other name.
+        health_check: How a replica's health is checked. Opaque: any JSON object, never validated.
+            Unset: the deployer's own check applies.
+        endpoint: How the deployment is reached. Opaque: any JSON object, never validated. Unset:
+            not stated.
+        metadata: Additional metadata about the deployment. Opaque: any JSON object, never
+            validated. Unset: not stated.
+        options: Additional deployer settings. Opaque: any JSON object, never validated. Unset: not
+            stated.
+        traffic: The share of traffic that each model version is to receive. Shares need not sum to
+            100. An empty list and an absent one are the same.
+
+    >>> new_deployment_config(id="deployment_config_1", model_version_id="model_version_1")
+    id: "deployment_config_1"
+    model_version_id: "model_version_1"
+    replicas: 1
+    environment: DEPLOYMENT_ENVIRONMENT_DEVELOPMENT
+    strategy: DEPLOYMENT_STRATEGY_ROLLING
+    <BLANKLINE>
+    """
     return construct(v1.DeploymentConfig, fields)
 
 
-def new_deployment_status(**fields: Unpack[DeploymentStatusFields]) -> v1.DeploymentStatus:
-    """Return a DeploymentStatus with its defaults; arguments and errors as in `new`."""
+def new_deployment_status(**fields: Unpack[DeploymentStatusArguments]) -> v1.DeploymentStatus:
+    """Return a DeploymentStatus with its defaults; values and errors as in `new`.
+
+    The observed state of a deployment at one point in time.
+
+    Fields:
+        id: Identifies the status report. Required. Range: 1 to 512 bytes.
+        deployment_id: The id of the deployment that this status describes. Required. Range: 1 to
+            512 bytes.
+        state: The state of the deployment. Closed vocabulary. Unset: not known. Default: pending.
+            Names: pending, deploying, active, degraded, failed, terminated, canary, promoting,
+            rolling_back, updating, stopped.
+        ready_replicas: The number of replicas that receive traffic. Range: 0 or more. Unset: not
+            known.
+        total_replicas: The number of replicas that exist. Range: 0 or more. Unset: not known.
+        endpoint_url: The address of the deployment. Unset: it cannot be reached yet.
+        traffic_percent: The share of traffic that the deployment receives, in percent. Shares of
+            several deployments need not sum to 100. Range: 0 to 100. Unset: not known.
+        health: The deployment's health. Open vocabulary: at most one of the two members is set.
+            Unset: not stated. Default: unknown. Names: unknown, healthy, unhealthy, degraded.
+        custom_health: Any other name.
+        last_health_check: When the health was last checked. Range: years 1 to 9999, the range of
+            RFC 3339. Unset: never.
+        error_message: The error, as text for people to read. Unset: no error is known.
+        created_at: When the deployment was created. Range: years 1 to 9999, the range of RFC 3339.
+            Unset: not known.
+        updated_at: When this status was observed. Range: years 1 to 9999, the range of RFC 3339.
+            Unset: not known.
+        traffic: The share of traffic that each model version receives. Shares need not sum to 100.
+            An empty list and an absent one are the same.
+        metrics: Measured values of the deployment, by metric name. NaN and infinities are legal.
+        metadata: Additional metadata about the status. Opaque: any JSON object, never validated.
+            Unset: not stated.
+
+    >>> new_deployment_status(id="deployment_status_1", deployment_id="deployment_1")
+    id: "deployment_status_1"
+    deployment_id: "deployment_1"
+    state: DEPLOYMENT_STATE_PENDING
+    health: DEPLOYMENT_HEALTH_UNKNOWN
+    <BLANKLINE>
+    """
     return construct(v1.DeploymentStatus, fields)
 
 
-def new_document(**fields: Unpack[DocumentFields]) -> v1.Document:
-    """Return a Document with its defaults; arguments and errors as in `new`."""
+def new_document(**fields: Unpack[DocumentArguments]) -> v1.Document:
+    """Return a Document with its defaults; values and errors as in `new`.
+
+    One message of the IR together with its type and origin, for files and channels that carry
+    several types.
+
+    Fields:
+        ir_version: The version of the specification that the producer implements, for example
+            0.2.0. Required. Range: 1 to 512 bytes.
+        producer_name: The program that wrote the document. Unset: not stated.
+        producer_version: The version of that program. Unset: not stated.
+        experiment: An Experiment. Exactly one of experiment, backend_ref, stage_def, dataset_ref,
+            output_spec, reliability_config, ensemble, hedging, stats, fairness, guardrail,
+            model_ref, model_version, training_config, training_run, deployment_config,
+            deployment_status, feedback_event, feedback_config, prompt, generation_options,
+            completion, capabilities, evaluation_result is set.
+        backend_ref: A BackendRef. Exactly one of experiment, backend_ref, stage_def, dataset_ref,
+            output_spec, reliability_config, ensemble, hedging, stats, fairness, guardrail,
+            model_ref, model_version, training_config, training_run, deployment_config,
+            deployment_status, feedback_event, feedback_config, prompt, generation_options,
+            completion, capabilities, evaluation_result is set.
+        stage_def: A StageDef. Exactly one of experiment, backend_ref, stage_def, dataset_ref,
+            output_spec, reliability_config, ensemble, hedging, stats, fairness, guardrail,
+            model_ref, model_version, training_config, training_run, deployment_config,
+            deployment_status, feedback_event, feedback_config, prompt, generation_options,
+            completion, capabilities, evaluation_result is set.
+        dataset_ref: A DatasetRef. Exactly one of experiment, backend_ref, stage_def, dataset_ref,
+            output_spec, reliability_config, ensemble, hedging, stats, fairness, guardrail,
+            model_ref, model_version, training_config, training_run, deployment_config,
+            deployment_status, feedback_event, feedback_config, prompt, generation_options,
+            completion, capabilities, evaluation_result is set.
+        output_spec: An OutputSpec. Exactly one of experiment, backend_ref, stage_def, dataset_ref,
+            output_spec, reliability_config, ensemble, hedging, stats, fairness, guardrail,
+            model_ref, model_version, training_config, training_run, deployment_config,
+            deployment_status, feedback_event, feedback_config, prompt, generation_options,
+            completion, capabilities, evaluation_result is set.
+        reliability_config: A ReliabilityConfig. Exactly one of experiment, backend_ref, stage_def,
+            dataset_ref, output_spec, reliability_config, ensemble, hedging, stats, fairness,
+            guardrail, model_ref, model_version, training_config, training_run, deployment_config,
+            deployment_status, feedback_event, feedback_config, prompt, generation_options,
+            completion, capabilities, evaluation_result is set.
+        ensemble: An Ensemble. Exactly one of experiment, backend_ref, stage_def, dataset_ref,
+            output_spec, reliability_config, ensemble, hedging, stats, fairness, guardrail,
+            model_ref, model_version, training_config, training_run, deployment_config,
+            deployment_status, feedback_event, feedback_config, prompt, generation_options,
+            completion, capabilities, evaluation_result is set.
+        hedging: A Hedging configuration. Exactly one of experiment, backend_ref, stage_def,
+            dataset_ref, output_spec, reliability_config, ensemble, hedging, stats, fairness,
+            guardrail, model_ref, model_version, training_config, training_run, deployment_config,
+            deployment_status, feedback_event, feedback_config, prompt, generation_options,
+            completion, capabilities, evaluation_result is set.
+        stats: A Stats configuration. Exactly one of experiment, backend_ref, stage_def,
+            dataset_ref, output_spec, reliability_config, ensemble, hedging, stats, fairness,
+            guardrail, model_ref, model_version, training_config, training_run, deployment_config,
+            deployment_status, feedback_event, feedback_config, prompt, generation_options,
+            completion, capabilities, evaluation_result is set.
+        fairness: A Fairness configuration. Exactly one of experiment, backend_ref, stage_def,
+            dataset_ref, output_spec, reliability_config, ensemble, hedging, stats, fairness,
+            guardrail, model_ref, model_version, training_config, training_run, deployment_config,
+            deployment_status, feedback_event, feedback_config, prompt, generation_options,
+            completion, capabilities, evaluation_result is set.
+        guardrail: A Guardrail. Exactly one of experiment, backend_ref, stage_def, dataset_ref,
+            output_spec, reliability_config, ensemble, hedging, stats, fairness, guardrail,
+            model_ref, model_version, training_config, training_run, deployment_config,
+            deployment_status, feedback_event, feedback_config, prompt, generation_options,
+            completion, capabilities, evaluation_result is set.
+        model_ref: A ModelRef. Exactly one of experiment, backend_ref, stage_def, dataset_ref,
+            output_spec, reliability_config, ensemble, hedging, stats, fairness, guardrail,
+            model_ref, model_version, training_config, training_run, deployment_config,
+            deployment_status, feedback_event, feedback_config, prompt, generation_options,
+            completion, capabilities, evaluation_result is set.
+        model_version: A ModelVersion. Exactly one of experiment, backend_ref, stage_def,
+            dataset_ref, output_spec, reliability_config, ensemble, hedging, stats, fairness,
+            guardrail, model_ref, model_version, training_config, training_run, deployment_config,
+            deployment_status, feedback_event, feedback_config, prompt, generation_options,
+            completion, capabilities, evaluation_result is set.
+        training_config: A TrainingConfig. Exactly one of experiment, backend_ref, stage_def,
+            dataset_ref, output_spec, reliability_config, ensemble, hedging, stats, fairness,
+            guardrail, model_ref, model_version, training_config, training_run, deployment_config,
+            deployment_status, feedback_event, feedback_config, prompt, generation_options,
+            completion, capabilities, evaluation_result is set.
+        training_run: A TrainingRun. Exactly one of experiment, backend_ref, stage_def, dataset_ref,
+            output_spec, reliability_config, ensemble, hedging, stats, fairness, guardrail,
+            model_ref, model_version, training_config, training_run, deployment_config,
+            deployment_status, feedback_event, feedback_config, prompt, generation_options,
+            completion, capabilities, evaluation_result is set.
+        deployment_config: A DeploymentConfig. Exactly one of experiment, backend_ref, stage_def,
+            dataset_ref, output_spec, reliability_config, ensemble, hedging, stats, fairness,
+            guardrail, model_ref, model_version, training_config, training_run, deployment_config,
+            deployment_status, feedback_event, feedback_config, prompt, generation_options,
+            completion, capabilities, evaluation_result is set.
+        deployment_status: A DeploymentStatus. Exactly one of experiment, backend_ref, stage_def,
+            dataset_ref, output_spec, reliability_config, ensemble, hedging, stats, fairness,
+            guardrail, model_ref, model_version, training_config, training_run, deployment_config,
+            deployment_status, feedback_event, feedback_config, prompt, generation_options,
+            completion, capabilities, evaluation_result is set.
+        feedback_event: A FeedbackEvent. Exactly one of experiment, backend_ref, stage_def,
+            dataset_ref, output_spec, reliability_config, ensemble, hedging, stats, fairness,
+            guardrail, model_ref, model_version, training_config, training_run, deployment_config,
+            deployment_status, feedback_event, feedback_config, prompt, generation_options,
+            completion, capabilities, evaluation_result is set.
+        feedback_config: A FeedbackConfig. Exactly one of experiment, backend_ref, stage_def,
+            dataset_ref, output_spec, reliability_config, ensemble, hedging, stats, fairness,
+            guardrail, model_ref, model_version, training_config, training_run, deployment_config,
+            deployment_status, feedback_event, feedback_config, prompt, generation_options,
+            completion, capabilities, evaluation_result is set.
+        prompt: A Prompt. Exactly one of experiment, backend_ref, stage_def, dataset_ref,
+            output_spec, reliability_config, ensemble, hedging, stats, fairness, guardrail,
+            model_ref, model_version, training_config, training_run, deployment_config,
+            deployment_status, feedback_event, feedback_config, prompt, generation_options,
+            completion, capabilities, evaluation_result is set.
+        generation_options: A set of GenerationOptions. Exactly one of experiment, backend_ref,
+            stage_def, dataset_ref, output_spec, reliability_config, ensemble, hedging, stats,
+            fairness, guardrail, model_ref, model_version, training_config, training_run,
+            deployment_config, deployment_status, feedback_event, feedback_config, prompt,
+            generation_options, completion, capabilities, evaluation_result is set.
+        completion: A Completion. Exactly one of experiment, backend_ref, stage_def, dataset_ref,
+            output_spec, reliability_config, ensemble, hedging, stats, fairness, guardrail,
+            model_ref, model_version, training_config, training_run, deployment_config,
+            deployment_status, feedback_event, feedback_config, prompt, generation_options,
+            completion, capabilities, evaluation_result is set.
+        capabilities: A backend's Capabilities. Exactly one of experiment, backend_ref, stage_def,
+            dataset_ref, output_spec, reliability_config, ensemble, hedging, stats, fairness,
+            guardrail, model_ref, model_version, training_config, training_run, deployment_config,
+            deployment_status, feedback_event, feedback_config, prompt, generation_options,
+            completion, capabilities, evaluation_result is set.
+        evaluation_result: An EvaluationResult. Exactly one of experiment, backend_ref, stage_def,
+            dataset_ref, output_spec, reliability_config, ensemble, hedging, stats, fairness,
+            guardrail, model_ref, model_version, training_config, training_run, deployment_config,
+            deployment_status, feedback_event, feedback_config, prompt, generation_options,
+            completion, capabilities, evaluation_result is set.
+
+    >>> new_document(
+    ...     ir_version="0.2.0",
+    ...     experiment={
+    ...         "id": "experiment_1",
+    ...         "backend": {"id": "backend_ref_1"},
+    ...         "pipeline": [{"name": "stage_def_1"}],
+    ...     },
+    ... )
+    ir_version: "0.2.0"
+    experiment {
+      id: "experiment_1"
+      backend {
+        id: "backend_ref_1"
+        profile: "default"
+      }
+      pipeline {
+        name: "stage_def_1"
+        enabled: true
+      }
+    }
+    <BLANKLINE>
+    """
     return construct(v1.Document, fields)
 
 
 def new_ensemble(**fields: Unpack[EnsembleFields]) -> v1.Ensemble:
-    """Return an Ensemble with its defaults; arguments and errors as in `new`."""
+    """Return an Ensemble with its defaults; values and errors as in `new`.
+
+    Asking several models the same thing and combining their answers.
+
+    Fields:
+        strategy: How the answers are combined. Closed vocabulary. Unset: the reader chooses.
+            Default: none. Names: none, majority, weighted, best_confidence, unanimous,
+            semantic_similarity, ranked_choice.
+        execution_mode: How the models are called. Closed vocabulary. Unset: the reader chooses.
+            Default: parallel. Names: parallel, sequential, hedged, cascade.
+        models: The ids of the models to ask. An empty list and an absent one are the same.
+        weights: The weight of each model, by its id, for the weighted strategy. The weights need
+            not sum to 1.
+        min_agreement: The fraction of models that must agree. Range: 0 to 1. Unset: not stated.
+        timeout_ms: The time limit for the answers of the models, in milliseconds. Range: greater
+            than 0. Unset: the reader's own limit.
+        options: Additional settings of the strategy. Opaque: any JSON object, never validated.
+            Unset: not stated.
+
+    >>> new_ensemble(strategy="none")
+    strategy: ENSEMBLE_STRATEGY_NONE
+    execution_mode: ENSEMBLE_EXECUTION_MODE_PARALLEL
+    <BLANKLINE>
+    """
     return construct(v1.Ensemble, fields)
 
 
-def new_evaluation_result(**fields: Unpack[EvaluationResultFields]) -> v1.EvaluationResult:
-    """Return an EvaluationResult with its defaults; arguments and errors as in `new`."""
+def new_evaluation_result(**fields: Unpack[EvaluationResultArguments]) -> v1.EvaluationResult:
+    """Return an EvaluationResult with its defaults; values and errors as in `new`.
+
+    What an evaluation of a model on a task measured.
+
+    Fields:
+        id: Identifies the result. Required. Range: 1 to 512 bytes.
+        task: The task that was evaluated, for example mmlu. Required. Range: 1 to 512 bytes.
+        task_version: The version of the task's definition. Unset: not stated.
+        metrics: The measured metrics. An empty list and an absent one are the same.
+        model_version_id: The id of a registered model version. At most one of model_version_id,
+            model_ref is set.
+        model_ref: A model without a registered version, such as one behind an API. At most one of
+            model_version_id, model_ref is set.
+        training_run_id: The id of the training run that the evaluation belongs to. Unset: not
+            stated.
+        experiment_id: The id of the experiment that the evaluation belongs to. Unset: not stated.
+        dataset_ref: The data that the model was evaluated on. Unset: that of the task.
+        num_shots: The number of examples in the prompt. Range: 0 or more. Unset: not stated.
+        sample_count: The number of samples that were evaluated. Range: 0 or more. Unset: not known.
+        config: Settings of the evaluation, in the evaluator's own terms. Opaque: any JSON object,
+            never validated. Unset: not stated.
+        started_at: When the evaluation started. Range: years 1 to 9999, the range of RFC 3339.
+            Unset: not known.
+        completed_at: When the evaluation ended. Range: years 1 to 9999, the range of RFC 3339.
+            Unset: not known.
+        tags: Free labels for search. An empty list and an absent one are the same.
+        metadata: Additional metadata about the result. Opaque: any JSON object, never validated.
+            Unset: not stated.
+
+    >>> new_evaluation_result(id="evaluation_result_1", task="mmlu")
+    id: "evaluation_result_1"
+    task: "mmlu"
+    <BLANKLINE>
+    """
     return construct(v1.EvaluationResult, fields)
 
 
-def new_experiment(**fields: Unpack[ExperimentFields]) -> v1.Experiment:
-    """Return an Experiment with its defaults; arguments and errors as in `new`."""
+def new_experiment(**fields: Unpack[ExperimentArguments]) -> v1.Experiment:
+    """Return an Experiment with its defaults; values and errors as in `new`.
+
+    A declared experiment: a backend, a pipeline of stages over a dataset, and the reports to write.
+    It describes work and does not run anything.
+
+    Fields:
+        id: Identifies the experiment within the producer's namespace. Required. Range: 1 to 512
+            bytes.
+        backend: The model backend under experiment. Required.
+        pipeline: The stages, in order of execution. Required. An empty list and an absent one are
+            the same. Range: 1 stage or more.
+        description: What the experiment is for, as text for people to read. Unset: not stated.
+        owner: The person or team responsible for the experiment. Unset: not stated.
+        tags: Free labels for search. An empty list and an absent one are the same.
+        metadata: Additional metadata about the experiment. Opaque: any JSON object, never
+            validated. Unset: not stated.
+        dataset: The data that the pipeline reads. Unset: none.
+        reliability: How answers are made reliable and how results are evaluated. Unset: no
+            reliability mechanism is used.
+        outputs: The reports to write. An empty list and an absent one are the same.
+        created_at: When the experiment was declared. Range: years 1 to 9999, the range of RFC 3339.
+            Unset: not known.
+        updated_at: When the declaration last changed. Range: years 1 to 9999, the range of RFC
+            3339. Unset: not known.
+        experiment_type: The kind of experiment. Open vocabulary: at most one of the two members is
+            set. Unset: not stated. Names: evaluation, training, comparison, ablation.
+        custom_experiment_type: Any other name.
+        model_version: The model version under evaluation. Unset: none.
+        training_config: The training configuration, if the experiment trains a model. Unset: none.
+        baseline: The model to compare against. Unset: none.
+
+    >>> new_experiment(
+    ...     id="experiment_1", backend={"id": "backend_ref_1"}, pipeline=[{"name": "stage_def_1"}]
+    ... )
+    id: "experiment_1"
+    backend {
+      id: "backend_ref_1"
+      profile: "default"
+    }
+    pipeline {
+      name: "stage_def_1"
+      enabled: true
+    }
+    <BLANKLINE>
+    """
     return construct(v1.Experiment, fields)
 
 
 def new_fairness(**fields: Unpack[FairnessFields]) -> v1.Fairness:
-    """Return a Fairness with its defaults; arguments and errors as in `new`."""
+    """Return a Fairness with its defaults; values and errors as in `new`.
+
+    Fairness metrics of an experiment's results.
+
+    Fields:
+        enabled: Whether fairness is measured. Unset: the reader's own setting applies. Default:
+            false.
+        metrics: The metrics to compute. Open vocabulary: other names go into custom_metrics. The
+            order between the two lists has no meaning; duplicates are accepted. An empty list and
+            an absent one are the same. Names: demographic_parity, equalized_odds,
+            equal_opportunity, predictive_parity.
+        custom_metrics: The metrics that have no documented name. An empty list and an absent one
+            are the same.
+        group_by: The attribute that defines the groups. Unset: not stated.
+        threshold: The largest acceptable difference between groups, on the metric's own scale. Any
+            number. Unset: not stated.
+        fail_on_violation: Whether a difference above the threshold fails the experiment. Unset: the
+            reader's own setting applies.
+        options: Additional settings of the metrics. Opaque: any JSON object, never validated.
+            Unset: not stated.
+
+    >>> new_fairness(enabled=True)
+    enabled: true
+    <BLANKLINE>
+    """
     return construct(v1.Fairness, fields)
 
 
 def new_feedback_config(**fields: Unpack[FeedbackConfigFields]) -> v1.FeedbackConfig:
-    """Return a FeedbackConfig with its defaults; arguments and errors as in `new`."""
+    """Return a FeedbackConfig with its defaults; values and errors as in `new`.
+
+    How feedback is sampled, stored and acted on.
+
+    Fields:
+        enabled: Whether feedback is collected. Unset: the reader's own setting applies. Default:
+            false.
+        sampling_rate: The fraction of requests for which feedback is kept. Range: 0 to 1. Unset:
+            the collector chooses. Default: 1.0.
+        feedback_types: The kinds of feedback to collect. Open vocabulary: other names go into
+            custom_feedback_types. The order between the two lists has no meaning; duplicates are
+            accepted. An empty list and an absent one are the same. Default: [thumbs, correction].
+            Names: thumbs, rating, correction, label, flag.
+        custom_feedback_types: The feedback types that have no documented name. An empty list and an
+            absent one are the same.
+        storage: Where feedback is kept. Open vocabulary: at most one of the two members is set.
+            Unset: the collector chooses. Default: postgres. Names: postgres, s3, bigquery, local.
+        custom_storage: Any other name.
+        retention_days: How long feedback is kept, in days. Range: greater than 0. Unset: forever.
+        anonymize_pii: Whether personally identifiable information is removed before feedback is
+            kept. Unset: the collector chooses. Default: true.
+        drift_detection: How drift is detected. Opaque: any JSON object, never validated. Unset:
+            drift is not monitored.
+        retraining_trigger: The conditions that start a retraining. Opaque: any JSON object, never
+            validated. Unset: feedback does not start one.
+        options: Additional collector settings. Opaque: any JSON object, never validated. Unset: not
+            stated.
+
+    >>> new_feedback_config(enabled=True)
+    enabled: true
+    sampling_rate: 1
+    feedback_types: FEEDBACK_TYPE_THUMBS
+    feedback_types: FEEDBACK_TYPE_CORRECTION
+    storage: FEEDBACK_STORAGE_POSTGRES
+    anonymize_pii: true
+    <BLANKLINE>
+    """
     return construct(v1.FeedbackConfig, fields)
 
 
-def new_feedback_event(**fields: Unpack[FeedbackEventFields]) -> v1.FeedbackEvent:
-    """Return a FeedbackEvent with its defaults; arguments and errors as in `new`."""
+def new_feedback_event(**fields: Unpack[FeedbackEventArguments]) -> v1.FeedbackEvent:
+    """Return a FeedbackEvent with its defaults; values and errors as in `new`.
+
+    One piece of feedback on one answer of a deployed model.
+
+    Fields:
+        id: Identifies the event; a second event with the same id is a duplicate. Required. Range: 1
+            to 512 bytes.
+        deployment_id: The deployment that gave the answer. Unset: not stated.
+        model_version: The model version that gave the answer. Unset: not stated.
+        input: The model's input. Opaque: any JSON object, never validated. Unset: not stated.
+        output: The model's output. Opaque: any JSON object, never validated. Unset: not stated.
+        feedback_type: The kind of feedback. Open vocabulary: at most one of the two members is set.
+            Unset: not stated. Default: thumbs. Names: thumbs, rating, correction, label, flag.
+        custom_feedback_type: Any other name.
+        feedback_value: The feedback itself: any JSON value, such as up, 4 or a corrected text.
+            Opaque: never validated. Unset: the event carries no value.
+        user_id: Who gave the feedback. Unset: not stated.
+        session_id: The session that the feedback belongs to. Unset: not stated.
+        latency_ms: How long the answer took, in milliseconds. Range: 0 or more. Unset: not
+            measured.
+        timestamp: When the feedback was given. Range: years 1 to 9999, the range of RFC 3339.
+            Unset: not known.
+        metadata: Additional metadata about the event. Opaque: any JSON object, never validated.
+            Unset: not stated.
+        name: The criterion that the feedback is about, for example helpfulness. Unset: the answer
+            as a whole.
+        comment: The reason for the feedback, as text for people to read. Unset: not stated.
+        source: What gave the feedback. Open vocabulary: at most one of the two members is set.
+            Unset: not stated. Names: human, model, code.
+        custom_source: Any other name.
+        source_id: Identifies the source, for example the model that judged. Unset: not stated.
+        trace_id: Identifies the distributed trace that the answer belongs to. Unset: not stated.
+        request_id: The id of the request that was answered. Unset: not stated.
+        response_id: The id of the answer that the feedback is about. Unset: not stated.
+        choice_index: The position of the choice that the feedback is about. Counted from 0. Range:
+            0 or more. Unset: the answer as a whole.
+        supersedes: The id of the event that this one replaces. Unset: none.
+
+    >>> new_feedback_event(id="feedback_event_1")
+    id: "feedback_event_1"
+    feedback_type: FEEDBACK_TYPE_THUMBS
+    <BLANKLINE>
+    """
     return construct(v1.FeedbackEvent, fields)
 
 
 def new_file_content(**fields: Unpack[FileContentFields]) -> v1.FileContent:
-    """Return a FileContent with its defaults; arguments and errors as in `new`."""
+    """Return a FileContent with its defaults; values and errors as in `new`.
+
+    A file, by reference or inline: a document, audio bytes, or an image by id.
+
+    Fields:
+        url: The file's URL. Exactly one of url, base64, file_id is set.
+        base64: The file's bytes; JSON encodes them as base64. Exactly one of url, base64, file_id
+            is set.
+        file_id: The file's id at the backend. Exactly one of url, base64, file_id is set.
+        media_type: The file's media type, for example application/pdf. Unset: inferred from the
+            data.
+        name: The file's name. Unset: not stated.
+
+    >>> new_file_content(url="https://example.com/file")
+    url: "https://example.com/file"
+    <BLANKLINE>
+    """
     return construct(v1.FileContent, fields)
 
 
 def new_generation_options(**fields: Unpack[GenerationOptionsFields]) -> v1.GenerationOptions:
-    """Return a GenerationOptions with its defaults; arguments and errors as in `new`."""
+    """Return a GenerationOptions with its defaults; values and errors as in `new`.
+
+    How a backend generates an answer. The Elixir package calls this message Backend.Options.
+
+    Fields:
+        model: The model to use. Unset: the backend's default model.
+        temperature: The sampling temperature, in the backend's own scale. Unset: the backend's own
+            setting.
+        max_tokens: The maximum number of tokens to generate. Range: 0 or more. Unset: the backend's
+            own limit.
+        top_p: The probability mass for nucleus sampling. Unset: the backend's own setting.
+        top_k: The number of candidate tokens to sample from. Range: 0 or more. Unset: the backend's
+            own setting.
+        frequency_penalty: The penalty on tokens in proportion to how often they occurred. Unset:
+            the backend's own setting.
+        presence_penalty: The penalty on tokens that occurred at all. Unset: the backend's own
+            setting.
+        stop: The strings at which generation stops. An empty list and an absent one are the same.
+        response_format: The required format of the answer. Closed vocabulary. Unset: the backend
+            chooses. Names: text, json, json_schema.
+        json_schema: The JSON Schema for the answer. Required when response_format is json_schema.
+            Opaque: any JSON object, never validated. Unset: not stated.
+        stream: Whether to stream the answer. Unset: the reader's own setting applies. Default:
+            false.
+        cache_control: How the backend may cache the prompt. Closed vocabulary. Unset: caching is
+            not requested. Names: ephemeral.
+        extended_thinking: Whether the model may use extended thinking before it answers. Unset: the
+            reader's own setting applies. Default: false.
+        thinking_budget_tokens: The maximum number of tokens for thinking. Range: 0 or more. Unset:
+            the backend's own limit.
+        seed: The random seed, where the backend supports one. Any 64-bit integer. Unset: the
+            backend chooses.
+        timeout_ms: The time limit for the answer, in milliseconds. Range: 0 or more. Unset: the
+            caller's own limit.
+        extra: Additional backend settings. Opaque: any JSON object, never validated. Unset: not
+            stated.
+        reasoning_effort: How much the model is to reason before it answers. Open vocabulary: at
+            most one of the two members is set. Unset: the backend chooses. Names: minimal, low,
+            medium, high.
+        custom_reasoning_effort: Any other name.
+        choice_count: The number of alternative answers to generate. Range: greater than 0. Unset:
+            the backend's own setting.
+
+    >>> new_generation_options(model="model_1")
+    model: "model_1"
+    stream: false
+    extended_thinking: false
+    <BLANKLINE>
+    """
     return construct(v1.GenerationOptions, fields)
 
 
 def new_guardrail(**fields: Unpack[GuardrailFields]) -> v1.Guardrail:
-    """Return a Guardrail with its defaults; arguments and errors as in `new`."""
+    """Return a Guardrail with its defaults; values and errors as in `new`.
+
+    Checks on the inputs and outputs of a model.
+
+    Fields:
+        profiles: The sets of checks to apply. Open vocabulary: other names go into custom_profiles.
+            The order between the two lists has no meaning; duplicates are accepted. An empty list
+            and an absent one are the same. Default: [default]. Names: default, strict, moderate,
+            permissive.
+        custom_profiles: The profiles that have no documented name. An empty list and an absent one
+            are the same.
+        prompt_injection_detection: Whether prompt injections are detected. Unset: the reader's own
+            setting applies.
+        jailbreak_detection: Whether jailbreak attempts are detected. Unset: the reader's own
+            setting applies.
+        pii_detection: Whether personally identifiable information is detected. Unset: the reader's
+            own setting applies.
+        pii_redaction: Whether personally identifiable information that was detected is removed.
+            Unset: the reader's own setting applies.
+        content_moderation: Whether harmful content is detected. Unset: the reader's own setting
+            applies.
+        fail_on_detection: Whether a detection fails the request. Unset: the reader's own setting
+            applies.
+        options: Additional settings of the checks. Opaque: any JSON object, never validated. Unset:
+            not stated.
+
+    >>> new_guardrail(profiles=["default"])
+    profiles: GUARDRAIL_PROFILE_DEFAULT
+    <BLANKLINE>
+    """
     return construct(v1.Guardrail, fields)
 
 
 def new_hedging(**fields: Unpack[HedgingFields]) -> v1.Hedging:
-    """Return a Hedging with its defaults; arguments and errors as in `new`."""
+    """Return a Hedging with its defaults; values and errors as in `new`.
+
+    Repeating a request when its answer is slow, and using the first answer that arrives.
+
+    Fields:
+        strategy: When a repeat is sent. Closed vocabulary. Unset: the reader chooses. Default: off.
+            Names: off, fixed, percentile, adaptive, workload_aware, exponential_backoff.
+        delay_ms: The delay before a repeat, in milliseconds; 0 sends it immediately. Range: 0 or
+            more. Unset: the strategy's own delay.
+        percentile: The latency percentile after which a repeat is sent. Producers write 0.95 or 95
+            for the same percentile; the value is never rescaled. Range: 0 to 100. Unset: the
+            strategy's own value.
+        max_hedges: The maximum number of repeats of one request. Range: greater than 0. Unset: the
+            strategy's own limit.
+        budget_percent: The maximum share of extra requests, in percent of all requests. Range: 0 or
+            more. Unset: there is no budget.
+        options: Additional settings of the strategy. Opaque: any JSON object, never validated.
+            Unset: not stated.
+
+    >>> new_hedging(strategy="off")
+    strategy: HEDGING_STRATEGY_OFF
+    <BLANKLINE>
+    """
     return construct(v1.Hedging, fields)
 
 
 def new_image_content(**fields: Unpack[ImageContentFields]) -> v1.ImageContent:
-    """Return an ImageContent with its defaults; arguments and errors as in `new`."""
+    """Return an ImageContent with its defaults; values and errors as in `new`.
+
+    An image, by reference or inline.
+
+    Fields:
+        url: The image's URL. Exactly one of url, base64 is set.
+        base64: The image's bytes; JSON encodes them as base64. Exactly one of url, base64 is set.
+        media_type: The image's media type, for example image/png. Unset: inferred from the data.
+
+    >>> new_image_content(url="https://example.com/file")
+    url: "https://example.com/file"
+    <BLANKLINE>
+    """
     return construct(v1.ImageContent, fields)
 
 
-def new_message(**fields: Unpack[MessageFields]) -> v1.Message:
-    """Return a Message with its defaults; arguments and errors as in `new`."""
+def new_message(**fields: Unpack[MessageArguments]) -> v1.Message:
+    """Return a Message with its defaults; values and errors as in `new`.
+
+    One turn of a conversation.
+
+    Fields:
+        role: Who speaks. Closed vocabulary. Required. Names: system, user, assistant, tool,
+            developer.
+        text: Plain text; may be empty. At most one of text, parts is set.
+        parts: A sequence of parts, for text mixed with images, audio or tool results. At most one
+            of text, parts is set.
+        name: The speaker's name, where several share a role. Unset: not stated.
+        tool_calls: The tool calls that the assistant requests. An empty list and an absent one are
+            the same.
+        tool_call_id: The tool call that this message answers. Unset: not stated.
+        refusal: The model's reason for not answering, as text for people to read. Unset: it did not
+            refuse.
+        metadata: Additional metadata about the message. Opaque: any JSON object, never validated.
+            Unset: not stated.
+
+    >>> new_message(role="system", text="text_1")
+    role: MESSAGE_ROLE_SYSTEM
+    text: "text_1"
+    <BLANKLINE>
+    """
     return construct(v1.Message, fields)
 
 
-def new_metric_result(**fields: Unpack[MetricResultFields]) -> v1.MetricResult:
-    """Return a MetricResult with its defaults; arguments and errors as in `new`."""
+def new_metric_result(**fields: Unpack[MetricResultArguments]) -> v1.MetricResult:
+    """Return a MetricResult with its defaults; values and errors as in `new`.
+
+    The value of one metric of an evaluation.
+
+    Fields:
+        name: The metric's name, for example acc. Required. Range: 1 to 512 bytes.
+        value: The measured value. NaN and infinities are legal. Unset: not computed.
+        stderr: The standard error of the value. NaN and infinities are legal. Unset: not computed.
+        sample_count: The number of samples behind the value. Range: 0 or more. Unset: that of the
+            result.
+        higher_is_better: Whether a greater value is better. Unset: not stated.
+        filter: How answers were filtered before they were scored, for example strict-match. Unset:
+            not stated.
+
+    >>> new_metric_result(name="acc")
+    name: "acc"
+    <BLANKLINE>
+    """
     return construct(v1.MetricResult, fields)
 
 
 def new_metrics_snapshot(**fields: Unpack[MetricsSnapshotFields]) -> v1.MetricsSnapshot:
-    """Return a MetricsSnapshot with its defaults; arguments and errors as in `new`."""
+    """Return a MetricsSnapshot with its defaults; values and errors as in `new`.
+
+    One row of a metrics history: the measurements at one point of a run.
+
+    Fields:
+        values: The measured values, by metric name. NaN and infinities are legal, because runs can
+            diverge.
+        step: The optimizer step of the measurement. Range: 0 or more. Unset: not stated.
+        epoch: The epoch of the measurement; a fraction is a point inside an epoch. Range: 0 or
+            more, finite. Unset: not stated.
+        time: When the values were measured. Range: years 1 to 9999, the range of RFC 3339. Unset:
+            not known.
+        other_values: The measured values that are not numbers, by name: text, null or a nested
+            value. A name is either here or in values. Opaque: any JSON object, never validated.
+            Unset: there are none.
+
+    >>> new_metrics_snapshot(values={"accuracy": 0.5})
+    values {
+      key: "accuracy"
+      value: 0.5
+    }
+    <BLANKLINE>
+    """
     return construct(v1.MetricsSnapshot, fields)
 
 
-def new_model_ref(**fields: Unpack[ModelRefFields]) -> v1.ModelRef:
-    """Return a ModelRef with its defaults; arguments and errors as in `new`."""
+def new_model_ref(**fields: Unpack[ModelRefArguments]) -> v1.ModelRef:
+    """Return a ModelRef with its defaults; values and errors as in `new`.
+
+    A reference to a model: its provider and how to load it.
+
+    Fields:
+        id: Identifies the model, for example meta-llama/Llama-3.1-8B. Required. Range: 1 to 512
+            bytes.
+        name: The human-readable name of the model. Unset: not stated.
+        version: The model's version in its provider's own notation. Unset: the provider's current
+            one.
+        provider: Where the model comes from. Open vocabulary: at most one of the two members is
+            set. Unset: not stated. Default: local. Names: local, huggingface, openai, anthropic,
+            s3, gcs.
+        custom_provider: Any other name.
+        framework: The framework that loads the model. Open vocabulary: at most one of the two
+            members is set. Unset: not stated. Default: nx. Names: nx, pytorch, tensorflow, onnx,
+            safetensors.
+        custom_framework: Any other name.
+        architecture: The model's architecture. Open vocabulary: at most one of the two members is
+            set. Unset: not stated. Names: transformer, lstm, cnn, mlp.
+        custom_architecture: Any other name.
+        task: The task that the model performs. Open vocabulary: at most one of the two members is
+            set. Unset: not stated. Names: text_classification, text_generation, embedding, qa,
+            summarization.
+        custom_task: Any other name.
+        artifact_uri: Where the model's files are. Unset: the provider finds them by the id.
+        metadata: Additional metadata about the model. Opaque: any JSON object, never validated.
+            Unset: not stated.
+        options: Provider settings, such as a region or the name of an environment variable. Must
+            not contain secrets. Opaque: any JSON object, never validated. Unset: not stated.
+        tags: Free labels for search. An empty list and an absent one are the same.
+        aliases: The ids of model versions by alias, for example champion. To move an alias is to
+            publish the reference again.
+
+    >>> new_model_ref(id="meta-llama/Llama-3.1-8B")
+    id: "meta-llama/Llama-3.1-8B"
+    provider: MODEL_PROVIDER_LOCAL
+    framework: MODEL_FRAMEWORK_NX
+    <BLANKLINE>
+    """
     return construct(v1.ModelRef, fields)
 
 
-def new_model_source(**fields: Unpack[ModelSourceFields]) -> v1.ModelSource:
-    """Return a ModelSource with its defaults; arguments and errors as in `new`."""
+def new_model_source(**fields: Unpack[ModelSourceArguments]) -> v1.ModelSource:
+    """Return a ModelSource with its defaults; values and errors as in `new`.
+
+    A model version that another one was made from.
+
+    Fields:
+        model_version_id: The id of the source. Required. Range: 1 to 512 bytes.
+        relation: How the version was made from the source. Open vocabulary: at most one of the two
+            members is set. Unset: not stated. Names: fine_tuned, distilled, quantized, merged,
+            converted.
+        custom_relation: Any other name.
+
+    >>> new_model_source(model_version_id="model_version_1")
+    model_version_id: "model_version_1"
+    <BLANKLINE>
+    """
     return construct(v1.ModelSource, fields)
 
 
-def new_model_version(**fields: Unpack[ModelVersionFields]) -> v1.ModelVersion:
-    """Return a ModelVersion with its defaults; arguments and errors as in `new`."""
+def new_model_version(**fields: Unpack[ModelVersionArguments]) -> v1.ModelVersion:
+    """Return a ModelVersion with its defaults; values and errors as in `new`.
+
+    An immutable version of a registered model, with its lineage and measured quality.
+
+    Fields:
+        id: Identifies the version. Required. Range: 1 to 512 bytes.
+        model_id: The id of the model that this is a version of. Required. Range: 1 to 512 bytes.
+        version: The version number, according to Semantic Versioning 2.0.0. Required. Range: a
+            semantic version of 1 to 512 bytes.
+        stage: The stage of the version on its way to production. Open vocabulary: at most one of
+            the two members is set. Unset: not stated. Default: development. Names: development,
+            staging, production, archived.
+        custom_stage: Any other name.
+        training_run_id: The id of the training run that produced the version. Unset: not stated.
+        metrics: Measured quality, by metric name. NaN and infinities are legal.
+        artifact_uri: Where the version's files are. Unset: the registry finds them by the id.
+        parent_version: The version that this one was derived from. Unset: it has no parent.
+        description: A description of the version, as text for people to read. Unset: not stated.
+        created_at: When the version was created. Range: years 1 to 9999, the range of RFC 3339.
+            Unset: not known.
+        created_by: The person or program that created the version. Unset: not stated.
+        options: Additional registry settings. Opaque: any JSON object, never validated. Unset: not
+            stated.
+        other_metrics: Measured quality that is not a number, by metric name: text, null or a nested
+            value. A name is either here or in metrics. Opaque: any JSON object, never validated.
+            Unset: not stated.
+        tags: Free labels for search. An empty list and an absent one are the same.
+        artifacts: The version's files. If artifact_uri is set too, one of them has it. An empty
+            list and an absent one are the same.
+        sources: The versions that this one was made from. An empty list and an absent one are the
+            same.
+
+    >>> new_model_version(id="model_version_1", model_id="model_1", version="1.0.0")
+    id: "model_version_1"
+    model_id: "model_1"
+    version: "1.0.0"
+    stage: MODEL_STAGE_DEVELOPMENT
+    <BLANKLINE>
+    """
     return construct(v1.ModelVersion, fields)
 
 
-def new_output_spec(**fields: Unpack[OutputSpecFields]) -> v1.OutputSpec:
-    """Return an OutputSpec with its defaults; arguments and errors as in `new`."""
+def new_output_spec(**fields: Unpack[OutputSpecArguments]) -> v1.OutputSpec:
+    """Return an OutputSpec with its defaults; values and errors as in `new`.
+
+    A report to write: its name, its formats and its destination.
+
+    Fields:
+        name: The name of the output. Required. Range: 1 to 512 bytes.
+        formats: The formats to write. Open vocabulary: other names go into custom_formats. The
+            order between the two lists has no meaning; duplicates are accepted. An empty list and
+            an absent one are the same. Default: [markdown]. Names: markdown, json, html, latex,
+            csv.
+        custom_formats: The formats that have no documented name. An empty list and an absent one
+            are the same.
+        sink: The destination of the output. Open vocabulary: at most one of the two members is set.
+            Unset: the reader chooses. Default: file. Names: file, stdout, s3, postgres.
+        custom_sink: Any other name.
+        options: Settings of the sink and the formats, such as a path. Opaque: any JSON object,
+            never validated. Unset: not stated.
+
+    >>> new_output_spec(name="output_spec_1")
+    name: "output_spec_1"
+    formats: OUTPUT_FORMAT_MARKDOWN
+    sink: OUTPUT_SINK_FILE
+    <BLANKLINE>
+    """
     return construct(v1.OutputSpec, fields)
 
 
 def new_prompt(**fields: Unpack[PromptFields]) -> v1.Prompt:
-    """Return a Prompt with its defaults; arguments and errors as in `new`."""
+    """Return a Prompt with its defaults; values and errors as in `new`.
+
+    A request to a backend: a conversation so far, the tools on offer and how to generate the
+    answer.
+
+    Fields:
+        messages: The conversation so far, oldest first. An empty list and an absent one are the
+            same.
+        system: The system instruction, for backends that take it separately from the messages.
+            Unset: there is none.
+        tools: The tools that the model may call, each as the backend's own JSON description.
+            Opaque: never validated. An empty list and an absent one are the same.
+        tool_choice: Whether and which tool the model must call. Unset: the backend chooses.
+        options: How to generate the answer. Unset: the backend's own settings. Default: {}.
+        request_id: Identifies the request across services. Unset: not stated.
+        trace_id: Identifies the distributed trace that the request belongs to. Unset: not stated.
+        metadata: Additional metadata about the request. Opaque: any JSON object, never validated.
+            Unset: not stated.
+
+    >>> new_prompt(messages=[{"role": "system", "text": "text_1"}])
+    messages {
+      role: MESSAGE_ROLE_SYSTEM
+      text: "text_1"
+    }
+    options {
+      stream: false
+      extended_thinking: false
+    }
+    <BLANKLINE>
+    """
     return construct(v1.Prompt, fields)
 
 
 def new_reasoning(**fields: Unpack[ReasoningFields]) -> v1.Reasoning:
-    """Return a Reasoning with its defaults; arguments and errors as in `new`."""
+    """Return a Reasoning with its defaults; values and errors as in `new`.
+
+    A model's reasoning before it answered, as far as the backend exposes it.
+
+    Fields:
+        id: Identifies the reasoning at the backend. Unset: not stated.
+        text: The text of the reasoning, or a summary of it. Unset: not exposed.
+        encrypted: The reasoning in encrypted form, to be sent back as it is. Unset: there is none.
+
+    >>> new_reasoning(id="reasoning_1")
+    id: "reasoning_1"
+    <BLANKLINE>
+    """
     return construct(v1.Reasoning, fields)
 
 
 def new_reliability_config(**fields: Unpack[ReliabilityConfigFields]) -> v1.ReliabilityConfig:
-    """Return a ReliabilityConfig with its defaults; arguments and errors as in `new`."""
+    """Return a ReliabilityConfig with its defaults; values and errors as in `new`.
+
+    How answers are made reliable and how results are evaluated. Each part is off unless it is
+    present.
+
+    Fields:
+        ensemble: Asking several models and combining their answers. Unset: none.
+        hedging: Repeating slow requests. Unset: none.
+        guardrails: Checks on inputs and outputs. Unset: none.
+        stats: Statistical tests of the results. Unset: none.
+        fairness: Fairness metrics of the results. Unset: none.
+        monitoring: How the running system is monitored. Opaque: any JSON object, never validated.
+            Unset: not stated.
+        drift: How drift is detected. Opaque: any JSON object, never validated. Unset: not stated.
+        circuit_breaker: When to stop calling a failing backend. Opaque: any JSON object, never
+            validated. Unset: not stated.
+        feedback: How feedback is collected. Unset: none.
+
+    >>> new_reliability_config(ensemble={"strategy": "none"})
+    ensemble {
+      strategy: ENSEMBLE_STRATEGY_NONE
+      execution_mode: ENSEMBLE_EXECUTION_MODE_PARALLEL
+    }
+    <BLANKLINE>
+    """
     return construct(v1.ReliabilityConfig, fields)
 
 
-def new_stage_def(**fields: Unpack[StageDefFields]) -> v1.StageDef:
-    """Return a StageDef with its defaults; arguments and errors as in `new`."""
+def new_stage_def(**fields: Unpack[StageDefArguments]) -> v1.StageDef:
+    """Return a StageDef with its defaults; values and errors as in `new`.
+
+    One stage of an experiment's pipeline.
+
+    Fields:
+        name: The name of the stage; unique within a pipeline by convention. Required. Range: 1 to
+            512 bytes.
+        module: The implementation to load, in the notation of its runtime, for example
+            Elixir.MyApp.Stage. Unset: the reader finds the implementation by the stage's name.
+        options: Settings of the stage's implementation. Opaque: any JSON object, never validated.
+            Unset: the implementation's own settings apply.
+        enabled: Whether the stage runs; a disabled stage stays in the document. Unset: the reader's
+            own setting applies. Default: true.
+
+    >>> new_stage_def(name="stage_def_1")
+    name: "stage_def_1"
+    enabled: true
+    <BLANKLINE>
+    """
     return construct(v1.StageDef, fields)
 
 
 def new_stats(**fields: Unpack[StatsFields]) -> v1.Stats:
-    """Return a Stats with its defaults; arguments and errors as in `new`."""
+    """Return a Stats with its defaults; values and errors as in `new`.
+
+    Statistical tests of an experiment's results.
+
+    Fields:
+        tests: The tests to run. Open vocabulary: other names go into custom_tests. The order
+            between the two lists has no meaning; duplicates are accepted. An empty list and an
+            absent one are the same. Default: [ttest, bootstrap]. Names: ttest, bootstrap, anova,
+            mannwhitney, wilcoxon, kruskal.
+        custom_tests: The tests that have no documented name. An empty list and an absent one are
+            the same.
+        alpha: The significance level. Range: 0 to 1. Unset: the reader chooses. Default: 0.05.
+        confidence_level: The confidence level of intervals. Range: 0 to 1. Unset: 1 minus alpha.
+        effect_size_type: The measure of effect size. Open vocabulary: at most one of the two
+            members is set. Unset: not stated. Names: cohens_d, eta_squared, omega_squared.
+        custom_effect_size_type: Any other name.
+        multiple_testing_correction: How p-values are corrected when several tests run. Open
+            vocabulary: at most one of the two members is set. Unset: no correction. Names:
+            bonferroni, holm, fdr.
+        custom_multiple_testing_correction: Any other name.
+        bootstrap_iterations: The number of bootstrap resamples. Range: greater than 0. Unset: the
+            reader chooses.
+        options: Additional settings of the tests. Opaque: any JSON object, never validated. Unset:
+            not stated.
+
+    >>> new_stats(tests=["ttest"])
+    tests: STATISTICAL_TEST_TTEST
+    alpha: 0.05
+    <BLANKLINE>
+    """
     return construct(v1.Stats, fields)
 
 
 def new_thinking(**fields: Unpack[ThinkingFields]) -> v1.Thinking:
-    """Return a Thinking with its defaults; arguments and errors as in `new`."""
+    """Return a Thinking with its defaults; values and errors as in `new`.
+
+    A model's thinking, as far as the backend exposes it.
+
+    Fields:
+        content: The text of the thinking. Unset: not exposed.
+        tokens: The number of tokens used for thinking. Range: 0 or more. Unset: not known.
+
+    >>> new_thinking(content="content_1")
+    content: "content_1"
+    <BLANKLINE>
+    """
     return construct(v1.Thinking, fields)
 
 
-def new_tool_call(**fields: Unpack[ToolCallFields]) -> v1.ToolCall:
-    """Return a ToolCall with its defaults; arguments and errors as in `new`."""
+def new_tool_call(**fields: Unpack[ToolCallArguments]) -> v1.ToolCall:
+    """Return a ToolCall with its defaults; values and errors as in `new`.
+
+    A tool call that the model requests.
+
+    Fields:
+        id: Identifies the call, so that a result can refer to it. Unset: not stated.
+        name: The tool's name. Required. Range: 1 to 512 bytes.
+        map: The arguments as a JSON object. Opaque: never validated. At most one of map, raw is
+            set.
+        raw: The arguments as the model wrote them, if they are not a well-formed JSON object. At
+            most one of map, raw is set.
+        part_index: The number of the message's parts that come before the call, so that text and
+            calls keep their order. Range: 0 or more. Unset: the call comes after all parts.
+        signature: The backend's signature of the call, which the call must be sent back with.
+            Unset: there is none.
+
+    >>> new_tool_call(name="tool_call_1")
+    name: "tool_call_1"
+    <BLANKLINE>
+    """
     return construct(v1.ToolCall, fields)
 
 
 def new_tool_choice(**fields: Unpack[ToolChoiceFields]) -> v1.ToolChoice:
-    """Return a ToolChoice with its defaults; arguments and errors as in `new`."""
+    """Return a ToolChoice with its defaults; values and errors as in `new`.
+
+    Whether and which tool the model must call.
+
+    Fields:
+        mode: A general choice. Closed vocabulary. Unset: the backend chooses. At most one of mode,
+            name is set. Names: auto, none, required.
+        name: The name of the tool that must be called. At most one of mode, name is set.
+
+    >>> new_tool_choice(mode="auto")
+    mode: TOOL_CHOICE_MODE_AUTO
+    <BLANKLINE>
+    """
     return construct(v1.ToolChoice, fields)
 
 
-def new_tool_result_content(**fields: Unpack[ToolResultContentFields]) -> v1.ToolResultContent:
-    """Return a ToolResultContent with its defaults; arguments and errors as in `new`."""
+def new_tool_result_content(**fields: Unpack[ToolResultContentArguments]) -> v1.ToolResultContent:
+    """Return a ToolResultContent with its defaults; values and errors as in `new`.
+
+    What a tool returned for a call.
+
+    Fields:
+        tool_call_id: The call that is answered. Required. Range: 1 to 512 bytes.
+        content: The result as text. Unset: the tool returned nothing.
+        is_error: Whether the tool failed. Unset: not stated.
+        parts: The result as parts, for text mixed with images and files. At most one of content and
+            parts is set. An empty list and an absent one are the same.
+
+    >>> new_tool_result_content(tool_call_id="tool_call_1")
+    tool_call_id: "tool_call_1"
+    <BLANKLINE>
+    """
     return construct(v1.ToolResultContent, fields)
 
 
-def new_traffic_share(**fields: Unpack[TrafficShareFields]) -> v1.TrafficShare:
-    """Return a TrafficShare with its defaults; arguments and errors as in `new`."""
+def new_traffic_share(**fields: Unpack[TrafficShareArguments]) -> v1.TrafficShare:
+    """Return a TrafficShare with its defaults; values and errors as in `new`.
+
+    The share of a deployment's traffic that one model version receives.
+
+    Fields:
+        model_version_id: The id of the model version. Required. Range: 1 to 512 bytes.
+        percent: The share in percent. Range: 0 to 100. Unset: not known.
+        ready_replicas: The number of the version's replicas that receive traffic. Range: 0 or more.
+            Unset: not known.
+        url: The address of this version alone. Unset: it has none of its own.
+
+    >>> new_traffic_share(model_version_id="model_version_1")
+    model_version_id: "model_version_1"
+    <BLANKLINE>
+    """
     return construct(v1.TrafficShare, fields)
 
 
-def new_training_config(**fields: Unpack[TrainingConfigFields]) -> v1.TrainingConfig:
-    """Return a TrainingConfig with its defaults; arguments and errors as in `new`."""
+def new_training_config(**fields: Unpack[TrainingConfigArguments]) -> v1.TrainingConfig:
+    """Return a TrainingConfig with its defaults; values and errors as in `new`.
+
+    How a model is trained: model, data and hyperparameters.
+
+    Fields:
+        id: Identifies the configuration. Required. Range: 1 to 512 bytes.
+        model_ref: The model to train. Required.
+        dataset_ref: The data to train on. Required.
+        epochs: The number of passes over the data. Range: greater than 0. Unset: the trainer
+            chooses. Default: 1.
+        batch_size: The number of examples in one optimizer step. Range: greater than 0. Unset: the
+            trainer chooses. Default: 32.
+        learning_rate: The initial learning rate. Range: greater than 0, finite. Unset: the trainer
+            chooses. Default: 0.001.
+        optimizer: The optimizer. Open vocabulary: at most one of the two members is set. Unset: the
+            trainer chooses. Default: adam. Names: adam, sgd, adamw, rmsprop.
+        custom_optimizer: Any other name.
+        loss_function: The loss to minimize. Open vocabulary: at most one of the two members is set.
+            Unset: the trainer chooses. Default: cross_entropy. Names: cross_entropy, mse, mae, bce.
+        custom_loss_function: Any other name.
+        metrics: The names of the metrics to track. An empty list and an absent one are the same.
+            Default: [loss, accuracy].
+        validation_split: The fraction of the data held out for validation. Range: 0 to 1. Unset:
+            nothing is held out.
+        device: The kind of device to train on. Open vocabulary: at most one of the two members is
+            set. Unset: the trainer chooses. Default: cpu. Names: cpu, cuda, mps, tpu.
+        custom_device: Any other name.
+        seed: The random seed. Any 64-bit integer. Unset: the trainer chooses.
+        mixed_precision: Whether to train in mixed precision. Unset: the trainer chooses. Default:
+            false.
+        gradient_clipping: The largest gradient norm; larger gradients are scaled down to it. Range:
+            greater than 0. Unset: gradients are not clipped.
+        early_stopping: When to stop early, in the trainer's own terms. Opaque: any JSON object,
+            never validated. Unset: training does not stop early.
+        checkpoint_every: The number of epochs between checkpoints. Range: greater than 0. Unset:
+            the trainer chooses.
+        options: Additional trainer settings. Opaque: any JSON object, never validated. Unset: not
+            stated.
+        max_steps: The largest number of optimizer steps. Range: greater than 0. Unset: the number
+            of epochs decides.
+        checkpoint_every_steps: The number of optimizer steps between checkpoints. Range: greater
+            than 0. Unset: the trainer chooses.
+        weight_decay: The weight decay. Range: 0 or more, finite. Unset: the trainer chooses.
+        warmup_steps: The number of optimizer steps over which the learning rate rises to its
+            initial value. Range: 0 or more. Unset: the trainer chooses.
+        gradient_accumulation_steps: The number of batches whose gradients are added up for one
+            optimizer step. Range: greater than 0. Unset: the trainer chooses.
+        learning_rate_schedule: How the learning rate changes over time. Open vocabulary: at most
+            one of the two members is set. Unset: the trainer chooses. Names: constant, linear,
+            cosine, polynomial.
+        custom_learning_rate_schedule: Any other name.
+
+    >>> new_training_config(
+    ...     id="training_config_1",
+    ...     model_ref={"id": "meta-llama/Llama-3.1-8B"},
+    ...     dataset_ref={"name": "wikitext-103"},
+    ... )
+    id: "training_config_1"
+    model_ref {
+      id: "meta-llama/Llama-3.1-8B"
+      provider: MODEL_PROVIDER_LOCAL
+      framework: MODEL_FRAMEWORK_NX
+    }
+    dataset_ref {
+      name: "wikitext-103"
+      provider: DATASET_PROVIDER_CRUCIBLE_DATASETS
+      split: DATASET_SPLIT_TRAIN
+    }
+    epochs: 1
+    batch_size: 32
+    learning_rate: 0.001
+    optimizer: OPTIMIZER_ADAM
+    loss_function: LOSS_FUNCTION_CROSS_ENTROPY
+    metrics: "loss"
+    metrics: "accuracy"
+    device: DEVICE_CPU
+    mixed_precision: false
+    <BLANKLINE>
+    """
     return construct(v1.TrainingConfig, fields)
 
 
-def new_training_run(**fields: Unpack[TrainingRunFields]) -> v1.TrainingRun:
-    """Return a TrainingRun with its defaults; arguments and errors as in `new`."""
+def new_training_run(**fields: Unpack[TrainingRunArguments]) -> v1.TrainingRun:
+    """Return a TrainingRun with its defaults; values and errors as in `new`.
+
+    One execution of a training configuration: its progress and its measurements.
+
+    Fields:
+        id: Identifies the run. Required. Range: 1 to 512 bytes.
+        config: The configuration that the run executes. Required.
+        status: The state of the run. Closed vocabulary. Unset: not known. Default: pending. Names:
+            pending, running, completed, failed, cancelled, paused, preempted.
+        current_epoch: The epoch in progress or last finished. Counted from 0. Range: 0 or more.
+            Unset: training has not begun.
+        metrics_history: The measurements over time, oldest first. An empty list and an absent one
+            are the same.
+        best_metrics: The best value of each metric, by its name. NaN and infinities are legal.
+        checkpoint_uris: The URIs of the checkpoints, oldest first. An empty list and an absent one
+            are the same.
+        final_model_version: The model version that the run produced. Unset: the run has not
+            produced one yet.
+        started_at: When the run started. Range: years 1 to 9999, the range of RFC 3339. Unset: the
+            run has not started.
+        completed_at: When the run ended, successfully or not. Range: years 1 to 9999, the range of
+            RFC 3339. Unset: the run has not ended.
+        error_message: The reason for a failure, as text for people to read. Unset: no error is
+            known.
+        options: Additional metadata about the run. Opaque: any JSON object, never validated. Unset:
+            not stated.
+        tags: Free labels for search. An empty list and an absent one are the same.
+        current_step: The optimizer step in progress or last finished. Range: 0 or more. Unset: not
+            known.
+        best_checkpoint_uri: The URI of the best checkpoint. Unset: not stated.
+        experiment_id: The id of the experiment that the run belongs to. Unset: not stated.
+
+    >>> new_training_run(
+    ...     id="training_run_1",
+    ...     config={
+    ...         "id": "training_config_1",
+    ...         "model_ref": {"id": "meta-llama/Llama-3.1-8B"},
+    ...         "dataset_ref": {"name": "wikitext-103"},
+    ...     },
+    ... )
+    id: "training_run_1"
+    config {
+      id: "training_config_1"
+      model_ref {
+        id: "meta-llama/Llama-3.1-8B"
+        provider: MODEL_PROVIDER_LOCAL
+        framework: MODEL_FRAMEWORK_NX
+      }
+      dataset_ref {
+        name: "wikitext-103"
+        provider: DATASET_PROVIDER_CRUCIBLE_DATASETS
+        split: DATASET_SPLIT_TRAIN
+      }
+      epochs: 1
+      batch_size: 32
+      learning_rate: 0.001
+      optimizer: OPTIMIZER_ADAM
+      loss_function: LOSS_FUNCTION_CROSS_ENTROPY
+      metrics: "loss"
+      metrics: "accuracy"
+      device: DEVICE_CPU
+      mixed_precision: false
+    }
+    status: TRAINING_STATUS_PENDING
+    <BLANKLINE>
+    """
     return construct(v1.TrainingRun, fields)
 
 
 def new_usage(**fields: Unpack[UsageFields]) -> v1.Usage:
-    """Return a Usage with its defaults; arguments and errors as in `new`."""
+    """Return a Usage with its defaults; values and errors as in `new`.
+
+    The tokens used by one completion.
+
+    Fields:
+        prompt_tokens: The number of tokens in the prompt, with those that came from a cache or were
+            written to one. Range: 0 or more. Unset: not known.
+        completion_tokens: The number of tokens in the answer. Range: 0 or more. Unset: not known.
+        total_tokens: The total number of tokens that the backend charges for. Range: 0 or more.
+            Unset: not known.
+        thinking_tokens: The number of tokens used for thinking. Range: 0 or more. Unset: not known.
+        cached_tokens: The number of prompt tokens that came from a cache. Range: 0 or more. Unset:
+            not known.
+        cache_write_tokens: The number of prompt tokens that were written to a cache. Range: 0 or
+            more. Unset: not known.
+
+    >>> new_usage(prompt_tokens=1)
+    prompt_tokens: 1
+    <BLANKLINE>
+    """
     return construct(v1.Usage, fields)

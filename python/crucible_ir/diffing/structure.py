@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from crucible_ir.errors import Error
 from crucible_ir.paths import MapKey, Part
 from crucible_ir.schema.fields import Cardinality, Field, Kind, fields_of
+from crucible_ir.schema.references import identity_fields
 from crucible_ir.schema.types import descriptor_of
 from crucible_ir.schema.unknown_fields import reject_unknown_fields
 from crucible_ir.serialization.json.protojson import to_dict
@@ -22,9 +23,6 @@ if TYPE_CHECKING:
 
 #: A value of ProtoJSON, as the json module returns it, or `ABSENT`.
 JsonValue: TypeAlias = Any
-
-#: The fields that can identify the elements of a list, the preferred one first.
-IDENTITY_FIELDS: Final = ("id", "name")
 
 
 class ComparisonError(Error, ValueError):
@@ -213,10 +211,8 @@ def _identities(descriptor: Descriptor) -> tuple[str, ...]:
     fields = fields_of(descriptor)
     return tuple(
         name
-        for name in IDENTITY_FIELDS
-        if name in fields
-        and fields[name].kind is Kind.STRING
-        and fields[name].cardinality is Cardinality.SINGULAR
+        for name in identity_fields(descriptor)
+        if fields[name].kind is Kind.STRING and fields[name].cardinality is Cardinality.SINGULAR
     )
 
 

@@ -1,4 +1,4 @@
-"""The parts of a document that the exchange uses: its identity, references and indexed fields."""
+"""The fields of a document by which the exchange finds it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from crucible_ir import v1
 from crucible_ir.schema import vocabulary
 from crucible_ir.schema.fields import Field, Kind, fields_of
 from crucible_ir.schema.types import descriptor_of
@@ -22,107 +23,11 @@ class FieldValue(NamedTuple):
     value: str
 
 
-class FieldReference(NamedTuple):
-    """A reference in a document, or in a message embedded in it.
-
-    Attributes:
-        holder_type: The short name of the message type with the field.
-        holder_id: The id of that message: of the document, or of an embedded message.
-        field: The name of the field.
-        target_type: The short name of the target's message type.
-        target_id: The id of the target.
-        embedded: Whether the field contains a copy of the target and not only its id.
-    """
-
-    holder_type: str
-    holder_id: str
-    field: str
-    target_type: str
-    target_id: str
-    embedded: bool
-
-
-#: The fields that identify a message: the first that its type has.
-IDENTITY_FIELDS = ("id", "name", "backend_id", "request_id")
-
-
-@cache
-def identity_field(descriptor: Descriptor) -> str | None:
-    """Return the field that identifies the messages of a type, if there is one.
-
-    >>> from crucible_ir import v1
-    >>> identity_field(v1.DatasetRef.DESCRIPTOR)
-    'name'
-    """
-    return next((name for name in IDENTITY_FIELDS if name in descriptor.fields_by_name), None)
-
-
-def identity_of(message: Message) -> str | None:
-    """Return the id of a message; ``None`` if it has none.
-
-    >>> from crucible_ir import v1
-    >>> identity_of(v1.ModelRef(id="gpt2", name="GPT-2"))
-    'gpt2'
-    >>> identity_of(v1.Hedging()) is None
-    True
-    """
-    name = identity_field(descriptor_of(message))
-    return (getattr(message, name) or None) if name is not None else None
-
-
-#: The fields of each message type that refer to a document, and its type: by id, or by a copy.
-REFERENCES: dict[str, dict[str, str]] = {
-    "BackendRef": {"deployment_id": "DeploymentConfig", "fallback": "BackendRef"},
-    "Capabilities": {"backend_id": "BackendRef"},
-    "Completion": {"request_id": "Prompt"},
-    "DeploymentConfig": {"model_version_id": "ModelVersion"},
-    "DeploymentStatus": {"deployment_id": "DeploymentConfig"},
-    "Experiment": {
-        "backend": "BackendRef",
-        "dataset": "DatasetRef",
-        "model_version": "ModelVersion",
-        "training_config": "TrainingConfig",
-        "baseline": "ModelRef",
-    },
-    "FeedbackEvent": {"deployment_id": "DeploymentConfig", "model_version": "ModelVersion"},
-    "ModelVersion": {
-        "model_id": "ModelRef",
-        "training_run_id": "TrainingRun",
-        "parent_version": "ModelVersion",
-    },
-    "TrainingConfig": {"model_ref": "ModelRef", "dataset_ref": "DatasetRef"},
-    "TrainingRun": {"config": "TrainingConfig", "final_model_version": "ModelVersion"},
-}
-
-
-def references_of(message: Message, id_: str) -> Iterator[FieldReference]:
-    """Yield the references of a message, including those of embedded copies.
-
-    Args:
-        message: The content of a document.
-        id_: The document's id.
-
-    >>> from crucible_ir import v1
-    >>> [reference] = references_of(v1.DeploymentConfig(id="d", model_version_id="m"), "d")
-    >>> reference.field, reference.target_type, reference.target_id
-    ('model_version_id', 'ModelVersion', 'm')
-    """
-    descriptor = descriptor_of(message)
-    for name, target_type in REFERENCES.get(descriptor.name, {}).items():
-        embedded = fields_of(descriptor)[name].kind is Kind.MESSAGE
-        if embedded and not message.HasField(name):
-            continue
-        value = getattr(message, name)
-        target_id = identity_of(value) if embedded else value
-        if not target_id:
-            continue
-        yield FieldReference(descriptor.name, id_, name, target_type, target_id, embedded)
-        if embedded:
-            yield from references_of(value, target_id)
-
-
 #: The longest indexed value, in bytes of UTF-8: the same as for a required string.
 MAX_VALUE_BYTES = 512
+
+#: The name of the index of model versions by model and version, beside the fields of the schema.
+VERSION_OF_MODEL = "model_id+version"
 
 _INDEXED_KINDS = (Kind.STRING, Kind.ENUM, Kind.BOOL)
 
@@ -158,6 +63,17 @@ def field_values(message: Message) -> Iterator[FieldValue]:
                 text = value_text(member, value)
                 if text is not None and len(text.encode()) <= MAX_VALUE_BYTES:
                     yield FieldValue(name, text)
+    if isinstance(message, v1.ModelVersion) and message.model_id and message.version:
+        yield FieldValue(VERSION_OF_MODEL, version_of_model(message.model_id, message.version))
+
+
+def version_of_model(model_id: str, version: str) -> str:
+    r"""Return the indexed value of a model version; a version contains no NUL.
+
+    >>> version_of_model("gpt2", "1.0.0")
+    '1.0.0\x00gpt2'
+    """
+    return f"{version}\0{model_id}"
 
 
 def set_values(message: Message, field: Field) -> list[Any]:

@@ -8,6 +8,7 @@ from typing import cast
 
 import pytest
 from exchange.publications import event, publication
+from google.protobuf.message import Message
 from sqlalchemy import (
     Connection,
     Engine,
@@ -18,6 +19,8 @@ from sqlalchemy import (
     text,
 )
 
+import crucible_ir as ir
+from crucible_ir import v1
 from crucible_ir.exchange.store import StoreAddressError, open_store
 from crucible_ir.exchange.store.engine.migrations import (
     CURRENT_VERSION,
@@ -26,8 +29,17 @@ from crucible_ir.exchange.store.engine.migrations import (
     version_of,
 )
 from crucible_ir.exchange.store.errors import StoreFailure, StoreVersionError
-from crucible_ir.exchange.store.records import Comparison, Condition, ListQuery
+from crucible_ir.exchange.store.records import (
+    Comparison,
+    Condition,
+    DocumentKey,
+    EventQuery,
+    LineageQuery,
+    ListQuery,
+)
 from crucible_ir.exchange.store.statements.tables import METADATA
+from crucible_ir.schema.references import identity_of, reference_fields
+from crucible_ir.schema.types import descriptor_of, document_members
 
 
 def engine_of(address: str) -> Engine:
@@ -117,6 +129,89 @@ def insert_old_document(execute: object) -> None:
         ),
         {**key, "value": b"staging"},
     )
+
+
+@pytest.mark.parametrize("version", range(2, CURRENT_VERSION))
+async def test_lineage_of_an_older_store_is_derived_again(address: str, version: int) -> None:
+    documents = [
+        ir.new("ModelVersion", id="v", model_id="m", version="1.0.0"),
+        ir.new("ModelVersion", id="w", model_id="m", version="1.1.0", parent_version="1.0.0"),
+        ir.new("DeploymentConfig", id="d", model_version_id="w"),
+        ir.new("ModelRef", id="m", aliases={"champion": "w"}),
+    ]
+    events = [
+        v1.FeedbackEvent(id="e", deployment_id="d", model_version="1.0.0"),
+        v1.FeedbackEvent(id="f", supersedes="e"),
+    ]
+    engine = engine_of(address)
+    with engine.begin() as connection:
+        migrate(connection, through=version)
+        for sequence, content in enumerate(documents, 1):
+            insert_document(connection, sequence, content)
+        for event_ in events:
+            values: dict[str, bytes | None] = {
+                "id": event_.id.encode(),
+                "event": event_.SerializeToString(),
+            }
+            for name in ("deployment_id", "model_version"):
+                values[name] = getattr(event_, name).encode() or None
+            connection.execute(text(INSERT_EVENT), values)
+    engine.dispose()
+    store = await open_store(address)
+    start = DocumentKey("ModelVersion", "v")
+    traced = await store.trace(LineageQuery(start, upstream=False, downstream=True))
+    summary = await store.summarize(EventQuery(), bucket=None, limit=10)
+    await store.close()
+    assert {(*edge.source, edge.field, *edge.target) for edge in traced.edges} == {
+        ("ModelVersion", "v", "model_id", "ModelRef", "m"),
+        ("ModelVersion", "w", "model_id", "ModelRef", "m"),
+        ("ModelVersion", "w", "parent_version", "ModelVersion", "v"),
+        ("DeploymentConfig", "d", "model_version_id", "ModelVersion", "w"),
+        ("ModelRef", "m", "aliases[]", "ModelVersion", "w"),
+        ("FeedbackEvent", "e", "deployment_id", "DeploymentConfig", "d"),
+        ("FeedbackEvent", "e", "model_version", "ModelVersion", "v"),
+        ("FeedbackEvent", "f", "supersedes", "FeedbackEvent", "e"),
+    }
+    assert sum(count.events for count in summary) == 1
+
+
+INSERT_EVENT = (
+    "INSERT INTO feedback_events (id, deployment_id, model_version, time, event)"
+    " VALUES (:id, :deployment_id, :model_version, 0, :event)"
+)
+
+
+def insert_document(connection: Connection, sequence: int, content: Message) -> None:
+    """Insert a document as version 1 stores it, without references and indexed values."""
+    document = v1.Document()
+    type_ = descriptor_of(content).name
+    getattr(document, document_members()[type_]).CopyFrom(content)
+    values = {"type": type_, "id": (identity_of(content) or "").encode(), "sequence": sequence}
+    connection.execute(
+        text("INSERT INTO documents VALUES (:type, :id, 1, :sequence, false)"), values
+    )
+    connection.execute(
+        text(
+            "INSERT INTO revisions (sequence, type, id, revision, etag, create_time, update_time, "
+            "deleted, content_hash, document) VALUES "
+            "(:sequence, :type, :id, 1, 'e', 5, 5, false, :hash, :document)"
+        ),
+        {**values, "hash": b"h", "document": document.SerializeToString()},
+    )
+
+
+#: A digest of the references of the schema, and the migration that derives them.
+DERIVED = ("4a6cc439718b0b7a", 4)
+
+
+def test_a_new_reference_comes_with_a_migration_that_derives_the_references_again() -> None:
+    references = sorted(
+        (name, path, field.reference, [way.name for way in field.resolutions])
+        for name in document_members()
+        for path, field in reference_fields(descriptor_of(ir.MESSAGE_TYPES[name])).items()
+    )
+    digest = hashlib.sha256(repr(references).encode()).hexdigest()[:16]
+    assert (digest, CURRENT_VERSION) == DERIVED
 
 
 #: The digests of the statements of each released step: databases exist that they created.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from crucible_ir import v1
 from crucible_ir.cli.checking.issue_groups import IssueGroups
 from crucible_ir.cli.checking.issues import CheckOutcome, FileReport
 from crucible_ir.cli.files.stream_reader import RecordStream, open_records
@@ -53,10 +54,43 @@ def _check_records(
     failed = 0
     count = records.count
     before = 0
+    superseded: dict[str, tuple[str, int, int]] = {}
     for message in records.messages(validate=check.validates, on_bad=found.add_error):
         findings, fails = check.lint(message, source)
         failed += fails
+        number = count.records + count.skipped - 1
         for finding in findings:
-            found.add_finding(finding, count.records + count.skipped - 1, before)
+            found.add_finding(finding, number, before)
+        if isinstance(message, v1.FeedbackEvent) and message.supersedes:
+            superseded.setdefault(message.id, (message.supersedes, number, before))
         before = count.bytes
+    return failed + _check_circles(check, source, superseded, found)
+
+
+def _check_circles(
+    check: Check,
+    source: InputFile,
+    superseded: dict[str, tuple[str, int, int]],
+    found: IssueGroups,
+) -> int:
+    """Report events of a stream that supersede each other, and return how many circles fail.
+
+    Args:
+        check: The check.
+        source: The stream.
+        superseded: For each event that supersedes another: the id of that one, and the number and
+            offset of its record.
+        found: Receives the issues.
+    """
+    if check.selections is None or not superseded:
+        return 0
+    from crucible_ir.linting.lints.feedback import circle_finding, circles
+
+    failed = 0
+    selection = check.selections[source.name]
+    for circle in circles({event: other for event, (other, _, _) in superseded.items()}):
+        for finding in selection.filter([circle_finding(circle)]):
+            _, number, offset = superseded[circle[0]]
+            found.add_finding(finding, number, offset)
+            failed += selection.fails([finding])
     return failed

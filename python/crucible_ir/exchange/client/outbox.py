@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, Generic, TypeVar
 from crucible_ir.exchange import v1
 from crucible_ir.exchange.client.errors import ExchangeError
 from crucible_ir.exchange.client.results import Outcome
-from crucible_ir.exchange.content import identity_of
+from crucible_ir.schema.references import identity_of
 
 if TYPE_CHECKING:
     from crucible_ir.exchange.client.retrying import Attempts

@@ -183,16 +183,19 @@ class LineageNode:
 
     Attributes:
         reference: The type and the id of the document.
-        state: ``stored``, ``embedded``, ``feedback``, ``deleted`` or ``missing``; a number for a
-            state of a newer server.
+        state: ``stored``, ``embedded``, ``feedback``, ``deleted``, ``missing`` or ``ambiguous``; a
+            number for a state of a newer server.
         depth: The number of references between it and the start.
         record: Its record; ``None`` if it is not stored as a document of its own.
+        candidates: The documents that a reference may mean, the first few, if it is ambiguous, or
+            missing because the reference names a version but no model.
     """
 
     reference: Reference
     state: str
     depth: int
     record: Record | None
+    candidates: tuple[Reference, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +223,11 @@ class Lineage:
     missing: tuple[Reference, ...]
     truncated: bool
 
+    @property
+    def ambiguous(self) -> tuple[Reference, ...]:
+        """The ends at which references mean one of several documents."""
+        return tuple(node.reference for node in self.nodes if node.state == "ambiguous")
+
     @classmethod
     def of(cls, answer: v1.TraceLineageResponse) -> Lineage:
         """Convert the message."""
@@ -242,7 +250,8 @@ def _node(node: v1.LineageNode) -> LineageNode:
     states = vocabulary.names(v1.LineageNodeState.DESCRIPTOR)
     record = Record.of(node.record) if node.HasField("record") else None
     state = states.get(node.state, str(int(node.state)))
-    return LineageNode(_reference(node.reference), state, node.depth, record)
+    candidates = tuple(map(_reference, node.candidates))
+    return LineageNode(_reference(node.reference), state, node.depth, record, candidates)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,8 @@ from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from crucible_ir.exchange.content import FieldReference, FieldValue
+    from crucible_ir.exchange.content import FieldValue
+    from crucible_ir.schema.references import FieldReference
 
 #: A time or a duration; a time counts from 1970-01-01T00:00:00Z.
 Microseconds = int
@@ -190,6 +191,7 @@ class NodeState(Enum):
     FEEDBACK = "feedback"
     DELETED = "deleted"
     MISSING = "missing"
+    AMBIGUOUS = "ambiguous"
 
 
 class DocumentKey(NamedTuple):
@@ -201,12 +203,22 @@ class DocumentKey(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A document of a lineage, and its distance from the start."""
+    """A document of a lineage, and its distance from the start.
+
+    Attributes:
+        key: The document.
+        state: Its state.
+        depth: The number of references between it and the start.
+        record: Its record, if it is stored.
+        candidates: The documents that a reference may mean, for a document that the store does not
+            have; the first few.
+    """
 
     key: DocumentKey
     state: NodeState
     depth: int
     record: StoredRecord | None
+    candidates: tuple[DocumentKey, ...] = ()
 
 
 class Edge(NamedTuple):
@@ -261,6 +273,9 @@ class EventRow(NamedTuple):
     time: Microseconds | None
     latency_ms: int | None
     event: bytes
+    request_id: bytes | None = None
+    response_id: bytes | None = None
+    supersedes: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,7 @@ class LineageNodeState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     LINEAGE_NODE_STATE_FEEDBACK: _ClassVar[LineageNodeState]
     LINEAGE_NODE_STATE_DELETED: _ClassVar[LineageNodeState]
     LINEAGE_NODE_STATE_MISSING: _ClassVar[LineageNodeState]
+    LINEAGE_NODE_STATE_AMBIGUOUS: _ClassVar[LineageNodeState]
 LIST_ORDER_UNSPECIFIED: ListOrder
 LIST_ORDER_NEWEST: ListOrder
 LIST_ORDER_ID: ListOrder
@@ -48,6 +49,7 @@ LINEAGE_NODE_STATE_EMBEDDED: LineageNodeState
 LINEAGE_NODE_STATE_FEEDBACK: LineageNodeState
 LINEAGE_NODE_STATE_DELETED: LineageNodeState
 LINEAGE_NODE_STATE_MISSING: LineageNodeState
+LINEAGE_NODE_STATE_AMBIGUOUS: LineageNodeState
 
 class PublishRequest(_message.Message):
     __slots__ = ("document", "id", "etag", "request_id", "validate_only")
@@ -270,16 +272,18 @@ class TraceLineageResponse(_message.Message):
     def __init__(self, nodes: _Optional[_Iterable[_Union[LineageNode, _Mapping]]] = ..., edges: _Optional[_Iterable[_Union[LineageEdge, _Mapping]]] = ..., missing: _Optional[_Iterable[_Union[_record_pb2.Reference, _Mapping]]] = ..., truncated: bool = ...) -> None: ...
 
 class LineageNode(_message.Message):
-    __slots__ = ("reference", "state", "depth", "record")
+    __slots__ = ("reference", "state", "depth", "record", "candidates")
     REFERENCE_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     DEPTH_FIELD_NUMBER: _ClassVar[int]
     RECORD_FIELD_NUMBER: _ClassVar[int]
+    CANDIDATES_FIELD_NUMBER: _ClassVar[int]
     reference: _record_pb2.Reference
     state: LineageNodeState
     depth: int
     record: _record_pb2.Record
-    def __init__(self, reference: _Optional[_Union[_record_pb2.Reference, _Mapping]] = ..., state: _Optional[_Union[LineageNodeState, str]] = ..., depth: _Optional[int] = ..., record: _Optional[_Union[_record_pb2.Record, _Mapping]] = ...) -> None: ...
+    candidates: _containers.RepeatedCompositeFieldContainer[_record_pb2.Reference]
+    def __init__(self, reference: _Optional[_Union[_record_pb2.Reference, _Mapping]] = ..., state: _Optional[_Union[LineageNodeState, str]] = ..., depth: _Optional[int] = ..., record: _Optional[_Union[_record_pb2.Record, _Mapping]] = ..., candidates: _Optional[_Iterable[_Union[_record_pb2.Reference, _Mapping]]] = ...) -> None: ...
 
 class LineageEdge(_message.Message):
     __slots__ = ("source", "target", "field")

@@ -149,8 +149,9 @@ class ExchangeServiceServicer(object):
 
     def TraceLineage(self, request, context):
         """Traces a document's lineage upstream or downstream: for example from a feedback event to its
-        deployment, model version, training run, configuration, dataset and model. Errors: NOT_FOUND if
-        the start was never published and no document refers to it.
+        deployment, model version, training run, configuration, dataset and model. A reference that
+        names a version leads to a document only if exactly one version of the model is called so.
+        Errors: NOT_FOUND if the start was never published and no document refers to it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final
 
 from crucible_ir import v1
-from crucible_ir.linting.findings import Problem, Severity
+from crucible_ir.errors import shorten
+from crucible_ir.linting.findings import LintFinding, Problem, Severity
 from crucible_ir.linting.registry import lint_for
+
+#: The id of the lint of events that supersede each other, also over the records of a stream.
+SUPERSEDES_CIRCLE: Final = "feedback_event.supersedes_circle"
 
 #: The storages that need a location, with the kind of location.
 _LOCATIONS: Mapping[int, str] = {
@@ -66,3 +71,60 @@ def pii_kept(config: v1.FeedbackConfig) -> Iterator[Problem]:
             "personal data is stored with the feedback",
             "set it to true, or make sure that the users have consented",
         )
+
+
+@lint_for(
+    v1.FeedbackEvent,
+    SUPERSEDES_CIRCLE,
+    Severity.WARNING,
+    "An event supersedes itself, directly or through other events of the same stream: none of them "
+    "counts.",
+    bad={"id": "event_2", "supersedes": "event_2"},
+    good={"id": "event_2", "supersedes": "event_1"},
+)
+def supersedes_itself(event: v1.FeedbackEvent) -> Iterator[Problem]:
+    """Report ``supersedes`` with the event's own ``id``."""
+    if event.id and event.supersedes == event.id:
+        yield Problem(
+            ("supersedes",),
+            "the event supersedes itself",
+            "write the id of the event that it replaces",
+        )
+
+
+def circles(superseded: Mapping[str, str]) -> list[list[str]]:
+    """Return the circles of several events, each from the event that comes first.
+
+    Args:
+        superseded: The id of the superseded event, by that of the event that supersedes it.
+
+    >>> circles({"a": "b", "b": "c", "c": "a", "d": "a", "e": "e"})
+    [['a', 'b', 'c']]
+    """
+    found = []
+    seen: set[str] = set()
+    for start in superseded:
+        way: dict[str, None] = {}
+        event = start
+        while event in superseded and event not in seen:
+            seen.add(event)
+            way[event] = None
+            event = superseded[event]
+        if event in way:
+            ids = list(way)
+            circle = ids[ids.index(event) :]
+            if len(circle) > 1:
+                found.append(circle)
+    return found
+
+
+def circle_finding(circle: Iterable[str]) -> LintFinding:
+    """Return the finding about events that supersede each other."""
+    _, *others = circle
+    return LintFinding(
+        SUPERSEDES_CIRCLE,
+        Severity.WARNING,
+        "supersedes",
+        f"the event supersedes itself, through {' and '.join(map(shorten, others[:3]))}",
+        "remove supersedes from the event that came first",
+    )

@@ -1,4 +1,4 @@
-"""Lints of generation options."""
+"""Lints of generation options and answers."""
 
 from __future__ import annotations
 
@@ -44,4 +44,34 @@ def unused_thinking_budget(options: v1.GenerationOptions) -> Iterator[Problem]:
             ("thinking_budget_tokens",),
             "a thinking budget is set, but extended thinking is disabled",
             "set extended_thinking to true, or remove the budget",
+        )
+
+
+@lint_for(
+    v1.Choice,
+    "choice.reasoning_twice",
+    Severity.WARNING,
+    "A choice has its reasoning in `thinking` and in parts of its message: readers count it twice.",
+    bad={
+        "message": {
+            "role": "MESSAGE_ROLE_ASSISTANT",
+            "parts": {"parts": [{"reasoning": {"text": "It purrs."}}, {"text": "Yes."}]},
+        },
+        "thinking": {"content": "It purrs."},
+    },
+    good={
+        "message": {
+            "role": "MESSAGE_ROLE_ASSISTANT",
+            "parts": {"parts": [{"reasoning": {"text": "It purrs."}}, {"text": "Yes."}]},
+        },
+    },
+)
+def reasoning_twice(choice: v1.Choice) -> Iterator[Problem]:
+    """Report ``thinking`` beside parts of the kind ``reasoning``."""
+    parts = choice.message.parts.parts
+    if choice.HasField("thinking") and any(part.HasField("reasoning") for part in parts):
+        yield Problem(
+            ("thinking",),
+            "the message has reasoning parts as well",
+            "keep the reasoning parts, and remove thinking",
         )

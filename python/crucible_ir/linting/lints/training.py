@@ -125,3 +125,41 @@ def epoch_beyond_epochs(run: v1.TrainingRun) -> Iterator[Problem]:
             f"epoch {run.current_epoch} of {run.config.epochs}",
             "check current_epoch and config.epochs",
         )
+
+
+@lint_for(
+    v1.TrainingRun,
+    "training_run.history_goes_back",
+    Severity.WARNING,
+    "The steps or epochs of a history go back: its rows are out of order, or of several runs.",
+    bad={
+        "id": "run_1",
+        "config": _CONFIG,
+        "metrics_history": [
+            {"step": 200, "values": {"loss": 0.6}},
+            {"step": 100, "values": {"loss": 0.8}},
+        ],
+    },
+    good={
+        "id": "run_1",
+        "config": _CONFIG,
+        "metrics_history": [
+            {"step": 100, "values": {"loss": 0.8}},
+            {"step": 100, "values": {"eval_loss": 0.7}},
+            {"step": 200, "values": {"loss": 0.6}},
+        ],
+    },
+)
+def history_goes_back(run: v1.TrainingRun) -> Iterator[Problem]:
+    """Report each row whose ``step``, or else ``epoch``, is below that of the row before it."""
+    last: dict[str, float] = {}
+    for index, row in enumerate(run.metrics_history):
+        now = {name: getattr(row, name) for name in ("step", "epoch") if row.HasField(name)}
+        back = [name for name, value in now.items() if value < last.get(name, value)]
+        last |= now
+        if back:
+            yield Problem(
+                ("metrics_history", index, back[0]),
+                f"the {back[0]} is less than that of an earlier row",
+                "order the rows by time, oldest first, and keep the rows of one run only",
+            )

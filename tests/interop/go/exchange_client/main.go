@@ -227,7 +227,7 @@ func modelVersion() *irv1.ModelVersion {
 // publication returns a request to store a version, optionally only over the revision of an etag.
 func publication(version *irv1.ModelVersion, etag string) *exchangev1.PublishRequest {
 	request := &exchangev1.PublishRequest{Document: &irv1.Document{
-		IrVersion: "0.2.0",
+		IrVersion: "0.3.0",
 		Content:   &irv1.Document_ModelVersion{ModelVersion: version},
 	}}
 	if etag != "" {

@@ -38,7 +38,7 @@ const ID = { type: "ModelVersion", id: "llama_mmlu_3" };
 function modelVersion(fields: MessageInitShape<typeof ModelVersionSchema>): Document {
   const value = { id: ID.id, modelId: "llama", version: "1.0.0", ...fields };
   return create(DocumentSchema, {
-    irVersion: "0.2.0",
+    irVersion: "0.3.0",
     content: { case: "modelVersion", value },
   });
 }

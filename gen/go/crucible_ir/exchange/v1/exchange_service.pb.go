@@ -155,6 +155,9 @@ const (
 	LineageNodeState_LINEAGE_NODE_STATE_DELETED LineageNodeState = 4
 	// It was never published, or the caller may not see it.
 	LineageNodeState_LINEAGE_NODE_STATE_MISSING LineageNodeState = 5
+	// A reference names a version, and several versions of the model are called so. The id is what
+	// the reference contains.
+	LineageNodeState_LINEAGE_NODE_STATE_AMBIGUOUS LineageNodeState = 6
 )
 
 // Enum value maps for LineageNodeState.
@@ -166,6 +169,7 @@ var (
 		3: "LINEAGE_NODE_STATE_FEEDBACK",
 		4: "LINEAGE_NODE_STATE_DELETED",
 		5: "LINEAGE_NODE_STATE_MISSING",
+		6: "LINEAGE_NODE_STATE_AMBIGUOUS",
 	}
 	LineageNodeState_value = map[string]int32{
 		"LINEAGE_NODE_STATE_UNSPECIFIED": 0,
@@ -174,6 +178,7 @@ var (
 		"LINEAGE_NODE_STATE_FEEDBACK":    3,
 		"LINEAGE_NODE_STATE_DELETED":     4,
 		"LINEAGE_NODE_STATE_MISSING":     5,
+		"LINEAGE_NODE_STATE_AMBIGUOUS":   6,
 	}
 )
 
@@ -210,8 +215,8 @@ type PublishRequest struct {
 	// The document, which must satisfy its own rules. Required.
 	Document *v1.Document `protobuf:"bytes,1,opt,name=document,proto3" json:"document,omitempty"`
 	// Identifies the document among those of its type. Range: 1 to 512 bytes. Unset: the content's
-	// own id, name, backend_id or request_id. Must be set if the content has none of these, and must
-	// equal the one that it has.
+	// own identity, the first field with the option identity that is not empty. Must be set if the
+	// content has none, and must equal the one that it has.
 	Id *string `protobuf:"bytes,2,opt,name=id,proto3,oneof" json:"id,omitempty"`
 	// The etag of the revision that this one replaces; empty if the document must not exist yet.
 	// Range: up to 128 bytes. Unset: replaces the latest revision, whichever it is.
@@ -1729,7 +1734,10 @@ type LineageNode struct {
 	// The number of references between it and the start.
 	Depth int32 `protobuf:"varint,3,opt,name=depth,proto3" json:"depth,omitempty"`
 	// The document's record. Unset: it is not stored as a separate document.
-	Record        *Record `protobuf:"bytes,4,opt,name=record,proto3" json:"record,omitempty"`
+	Record *Record `protobuf:"bytes,4,opt,name=record,proto3" json:"record,omitempty"`
+	// The documents that a reference to the node may mean, the first few by id, if its state is
+	// ambiguous, or missing because the reference names a version but no model. They are not followed.
+	Candidates    []*Reference `protobuf:"bytes,5,rep,name=candidates,proto3" json:"candidates,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1792,6 +1800,13 @@ func (x *LineageNode) GetRecord() *Record {
 	return nil
 }
 
+func (x *LineageNode) GetCandidates() []*Reference {
+	if x != nil {
+		return x.Candidates
+	}
+	return nil
+}
+
 // One reference between two documents of a lineage.
 type LineageEdge struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1799,7 +1814,8 @@ type LineageEdge struct {
 	Source *Reference `protobuf:"bytes,1,opt,name=source,proto3" json:"source,omitempty"`
 	// The document that it refers to.
 	Target *Reference `protobuf:"bytes,2,opt,name=target,proto3" json:"target,omitempty"`
-	// The field of the source that contains the reference, for example model_version_id.
+	// The field of the source that contains the reference, for example model_version_id, or
+	// sources[].model_version_id in a message inside the source.
 	Field         string `protobuf:"bytes,3,opt,name=field,proto3" json:"field,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2117,12 +2133,15 @@ const file_crucible_ir_exchange_v1_exchange_service_proto_rawDesc = "" +
 	"\x05nodes\x18\x01 \x03(\v2$.crucible_ir.exchange.v1.LineageNodeR\x05nodes\x12:\n" +
 	"\x05edges\x18\x02 \x03(\v2$.crucible_ir.exchange.v1.LineageEdgeR\x05edges\x12<\n" +
 	"\amissing\x18\x03 \x03(\v2\".crucible_ir.exchange.v1.ReferenceR\amissing\x12\x1c\n" +
-	"\ttruncated\x18\x04 \x01(\bR\ttruncated\"\xdf\x01\n" +
+	"\ttruncated\x18\x04 \x01(\bR\ttruncated\"\xa3\x02\n" +
 	"\vLineageNode\x12@\n" +
 	"\treference\x18\x01 \x01(\v2\".crucible_ir.exchange.v1.ReferenceR\treference\x12?\n" +
 	"\x05state\x18\x02 \x01(\x0e2).crucible_ir.exchange.v1.LineageNodeStateR\x05state\x12\x14\n" +
 	"\x05depth\x18\x03 \x01(\x05R\x05depth\x127\n" +
-	"\x06record\x18\x04 \x01(\v2\x1f.crucible_ir.exchange.v1.RecordR\x06record\"\x9b\x01\n" +
+	"\x06record\x18\x04 \x01(\v2\x1f.crucible_ir.exchange.v1.RecordR\x06record\x12B\n" +
+	"\n" +
+	"candidates\x18\x05 \x03(\v2\".crucible_ir.exchange.v1.ReferenceR\n" +
+	"candidates\"\x9b\x01\n" +
 	"\vLineageEdge\x12:\n" +
 	"\x06source\x18\x01 \x01(\v2\".crucible_ir.exchange.v1.ReferenceR\x06source\x12:\n" +
 	"\x06target\x18\x02 \x01(\v2\".crucible_ir.exchange.v1.ReferenceR\x06target\x12\x14\n" +
@@ -2142,14 +2161,15 @@ const file_crucible_ir_exchange_v1_exchange_service_proto_rawDesc = "" +
 	"\x1dLINEAGE_DIRECTION_UNSPECIFIED\x10\x00\x12\x1e\n" +
 	"\x1aLINEAGE_DIRECTION_UPSTREAM\x10\x01\x12 \n" +
 	"\x1cLINEAGE_DIRECTION_DOWNSTREAM\x10\x02\x12\x1a\n" +
-	"\x16LINEAGE_DIRECTION_BOTH\x10\x03*\xd7\x01\n" +
+	"\x16LINEAGE_DIRECTION_BOTH\x10\x03*\xf9\x01\n" +
 	"\x10LineageNodeState\x12\"\n" +
 	"\x1eLINEAGE_NODE_STATE_UNSPECIFIED\x10\x00\x12\x1d\n" +
 	"\x19LINEAGE_NODE_STATE_STORED\x10\x01\x12\x1f\n" +
 	"\x1bLINEAGE_NODE_STATE_EMBEDDED\x10\x02\x12\x1f\n" +
 	"\x1bLINEAGE_NODE_STATE_FEEDBACK\x10\x03\x12\x1e\n" +
 	"\x1aLINEAGE_NODE_STATE_DELETED\x10\x04\x12\x1e\n" +
-	"\x1aLINEAGE_NODE_STATE_MISSING\x10\x052\xf7\x06\n" +
+	"\x1aLINEAGE_NODE_STATE_MISSING\x10\x05\x12 \n" +
+	"\x1cLINEAGE_NODE_STATE_AMBIGUOUS\x10\x062\xf7\x06\n" +
 	"\x0fExchangeService\x12\\\n" +
 	"\aPublish\x12'.crucible_ir.exchange.v1.PublishRequest\x1a(.crucible_ir.exchange.v1.PublishResponse\x12o\n" +
 	"\fBatchPublish\x12,.crucible_ir.exchange.v1.BatchPublishRequest\x1a-.crucible_ir.exchange.v1.BatchPublishResponse(\x010\x01\x12P\n" +
@@ -2240,32 +2260,33 @@ var file_crucible_ir_exchange_v1_exchange_service_proto_depIdxs = []int32{
 	32, // 24: crucible_ir.exchange.v1.LineageNode.reference:type_name -> crucible_ir.exchange.v1.Reference
 	2,  // 25: crucible_ir.exchange.v1.LineageNode.state:type_name -> crucible_ir.exchange.v1.LineageNodeState
 	29, // 26: crucible_ir.exchange.v1.LineageNode.record:type_name -> crucible_ir.exchange.v1.Record
-	32, // 27: crucible_ir.exchange.v1.LineageEdge.source:type_name -> crucible_ir.exchange.v1.Reference
-	32, // 28: crucible_ir.exchange.v1.LineageEdge.target:type_name -> crucible_ir.exchange.v1.Reference
-	33, // 29: crucible_ir.exchange.v1.CompactRequest.within:type_name -> google.protobuf.Duration
-	3,  // 30: crucible_ir.exchange.v1.ExchangeService.Publish:input_type -> crucible_ir.exchange.v1.PublishRequest
-	5,  // 31: crucible_ir.exchange.v1.ExchangeService.BatchPublish:input_type -> crucible_ir.exchange.v1.BatchPublishRequest
-	7,  // 32: crucible_ir.exchange.v1.ExchangeService.Get:input_type -> crucible_ir.exchange.v1.GetRequest
-	9,  // 33: crucible_ir.exchange.v1.ExchangeService.List:input_type -> crucible_ir.exchange.v1.ListRequest
-	13, // 34: crucible_ir.exchange.v1.ExchangeService.ListRevisions:input_type -> crucible_ir.exchange.v1.ListRevisionsRequest
-	15, // 35: crucible_ir.exchange.v1.ExchangeService.Delete:input_type -> crucible_ir.exchange.v1.DeleteRequest
-	17, // 36: crucible_ir.exchange.v1.ExchangeService.Watch:input_type -> crucible_ir.exchange.v1.WatchRequest
-	22, // 37: crucible_ir.exchange.v1.ExchangeService.TraceLineage:input_type -> crucible_ir.exchange.v1.TraceLineageRequest
-	26, // 38: crucible_ir.exchange.v1.ExchangeService.Compact:input_type -> crucible_ir.exchange.v1.CompactRequest
-	4,  // 39: crucible_ir.exchange.v1.ExchangeService.Publish:output_type -> crucible_ir.exchange.v1.PublishResponse
-	6,  // 40: crucible_ir.exchange.v1.ExchangeService.BatchPublish:output_type -> crucible_ir.exchange.v1.BatchPublishResponse
-	8,  // 41: crucible_ir.exchange.v1.ExchangeService.Get:output_type -> crucible_ir.exchange.v1.GetResponse
-	11, // 42: crucible_ir.exchange.v1.ExchangeService.List:output_type -> crucible_ir.exchange.v1.ListResponse
-	14, // 43: crucible_ir.exchange.v1.ExchangeService.ListRevisions:output_type -> crucible_ir.exchange.v1.ListRevisionsResponse
-	16, // 44: crucible_ir.exchange.v1.ExchangeService.Delete:output_type -> crucible_ir.exchange.v1.DeleteResponse
-	18, // 45: crucible_ir.exchange.v1.ExchangeService.Watch:output_type -> crucible_ir.exchange.v1.WatchResponse
-	23, // 46: crucible_ir.exchange.v1.ExchangeService.TraceLineage:output_type -> crucible_ir.exchange.v1.TraceLineageResponse
-	27, // 47: crucible_ir.exchange.v1.ExchangeService.Compact:output_type -> crucible_ir.exchange.v1.CompactResponse
-	39, // [39:48] is the sub-list for method output_type
-	30, // [30:39] is the sub-list for method input_type
-	30, // [30:30] is the sub-list for extension type_name
-	30, // [30:30] is the sub-list for extension extendee
-	0,  // [0:30] is the sub-list for field type_name
+	32, // 27: crucible_ir.exchange.v1.LineageNode.candidates:type_name -> crucible_ir.exchange.v1.Reference
+	32, // 28: crucible_ir.exchange.v1.LineageEdge.source:type_name -> crucible_ir.exchange.v1.Reference
+	32, // 29: crucible_ir.exchange.v1.LineageEdge.target:type_name -> crucible_ir.exchange.v1.Reference
+	33, // 30: crucible_ir.exchange.v1.CompactRequest.within:type_name -> google.protobuf.Duration
+	3,  // 31: crucible_ir.exchange.v1.ExchangeService.Publish:input_type -> crucible_ir.exchange.v1.PublishRequest
+	5,  // 32: crucible_ir.exchange.v1.ExchangeService.BatchPublish:input_type -> crucible_ir.exchange.v1.BatchPublishRequest
+	7,  // 33: crucible_ir.exchange.v1.ExchangeService.Get:input_type -> crucible_ir.exchange.v1.GetRequest
+	9,  // 34: crucible_ir.exchange.v1.ExchangeService.List:input_type -> crucible_ir.exchange.v1.ListRequest
+	13, // 35: crucible_ir.exchange.v1.ExchangeService.ListRevisions:input_type -> crucible_ir.exchange.v1.ListRevisionsRequest
+	15, // 36: crucible_ir.exchange.v1.ExchangeService.Delete:input_type -> crucible_ir.exchange.v1.DeleteRequest
+	17, // 37: crucible_ir.exchange.v1.ExchangeService.Watch:input_type -> crucible_ir.exchange.v1.WatchRequest
+	22, // 38: crucible_ir.exchange.v1.ExchangeService.TraceLineage:input_type -> crucible_ir.exchange.v1.TraceLineageRequest
+	26, // 39: crucible_ir.exchange.v1.ExchangeService.Compact:input_type -> crucible_ir.exchange.v1.CompactRequest
+	4,  // 40: crucible_ir.exchange.v1.ExchangeService.Publish:output_type -> crucible_ir.exchange.v1.PublishResponse
+	6,  // 41: crucible_ir.exchange.v1.ExchangeService.BatchPublish:output_type -> crucible_ir.exchange.v1.BatchPublishResponse
+	8,  // 42: crucible_ir.exchange.v1.ExchangeService.Get:output_type -> crucible_ir.exchange.v1.GetResponse
+	11, // 43: crucible_ir.exchange.v1.ExchangeService.List:output_type -> crucible_ir.exchange.v1.ListResponse
+	14, // 44: crucible_ir.exchange.v1.ExchangeService.ListRevisions:output_type -> crucible_ir.exchange.v1.ListRevisionsResponse
+	16, // 45: crucible_ir.exchange.v1.ExchangeService.Delete:output_type -> crucible_ir.exchange.v1.DeleteResponse
+	18, // 46: crucible_ir.exchange.v1.ExchangeService.Watch:output_type -> crucible_ir.exchange.v1.WatchResponse
+	23, // 47: crucible_ir.exchange.v1.ExchangeService.TraceLineage:output_type -> crucible_ir.exchange.v1.TraceLineageResponse
+	27, // 48: crucible_ir.exchange.v1.ExchangeService.Compact:output_type -> crucible_ir.exchange.v1.CompactResponse
+	40, // [40:49] is the sub-list for method output_type
+	31, // [31:40] is the sub-list for method input_type
+	31, // [31:31] is the sub-list for extension type_name
+	31, // [31:31] is the sub-list for extension extendee
+	0,  // [0:31] is the sub-list for field type_name
 }
 
 func init() { file_crucible_ir_exchange_v1_exchange_service_proto_init() }

@@ -63,8 +63,9 @@ type ExchangeServiceClient interface {
 	// last sequence number that it received.
 	Watch(ctx context.Context, in *WatchRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchResponse], error)
 	// Traces a document's lineage upstream or downstream: for example from a feedback event to its
-	// deployment, model version, training run, configuration, dataset and model. Errors: NOT_FOUND if
-	// the start was never published and no document refers to it.
+	// deployment, model version, training run, configuration, dataset and model. A reference that
+	// names a version leads to a document only if exactly one version of the model is called so.
+	// Errors: NOT_FOUND if the start was never published and no document refers to it.
 	TraceLineage(ctx context.Context, in *TraceLineageRequest, opts ...grpc.CallOption) (*TraceLineageResponse, error)
 	// Removes the beginning of the history: revisions that are no longer the latest of their
 	// document. Latest revisions stay, including deletions, and so do all feedback events. Repeating
@@ -214,8 +215,9 @@ type ExchangeServiceServer interface {
 	// last sequence number that it received.
 	Watch(*WatchRequest, grpc.ServerStreamingServer[WatchResponse]) error
 	// Traces a document's lineage upstream or downstream: for example from a feedback event to its
-	// deployment, model version, training run, configuration, dataset and model. Errors: NOT_FOUND if
-	// the start was never published and no document refers to it.
+	// deployment, model version, training run, configuration, dataset and model. A reference that
+	// names a version leads to a document only if exactly one version of the model is called so.
+	// Errors: NOT_FOUND if the start was never published and no document refers to it.
 	TraceLineage(context.Context, *TraceLineageRequest) (*TraceLineageResponse, error)
 	// Removes the beginning of the history: revisions that are no longer the latest of their
 	// document. Latest revisions stay, including deletions, and so do all feedback events. Repeating

@@ -29,7 +29,7 @@ _EXAMPLES = (
     ),
 )
 
-_STYLES = {"missing": "bad", "deleted": "warn", "embedded": "aside"}
+_STYLES = {"missing": "bad", "ambiguous": "bad", "deleted": "warn", "embedded": "aside"}
 
 
 @click.command(cls=Command, examples=_EXAMPLES)
@@ -69,8 +69,9 @@ def command(
 ) -> int:
     """Trace a document's lineage upstream or downstream.
 
-    Documents that the exchange does not have are listed as missing. The exit status is 1 if the
-    exchange neither has the document nor a reference to it.
+    Documents that the exchange does not have are listed as missing. A reference to a version that
+    several documents have is listed as ambiguous, with these documents as candidates. The exit
+    status is 1 if the exchange neither has the document nor a reference to it.
     """
     from crucible_ir.exchange import NotFoundError
 
@@ -98,20 +99,25 @@ def _json(lineage: Lineage) -> dict[str, object]:
                 "state": node.state,
                 "depth": node.depth,
                 "record": None if node.record is None else record_json(node.record),
+                "candidates": [_reference_json(each) for each in node.candidates],
             }
             for node in lineage.nodes
         ],
         "edges": [
             {
-                "source": {"type": edge.source.type, "id": edge.source.id},
-                "target": {"type": edge.target.type, "id": edge.target.id},
+                "source": _reference_json(edge.source),
+                "target": _reference_json(edge.target),
                 "field": edge.field,
             }
             for edge in lineage.edges
         ],
-        "missing": [{"type": end.type, "id": end.id} for end in lineage.missing],
+        "missing": [_reference_json(end) for end in lineage.missing],
         "truncated": lineage.truncated,
     }
+
+
+def _reference_json(reference: Reference) -> dict[str, str]:
+    return {"type": reference.type, "id": reference.id}
 
 
 def print_lineage(console: Console, lineage: Lineage) -> None:
@@ -139,6 +145,11 @@ def print_lineage(console: Console, lineage: Lineage) -> None:
             ", ".join(dict.fromkeys(links)),
         ]
         rows.append(Row(values, _STYLES.get(node.state, "")))
+        indent = "  " * (node.depth + 1)
+        rows += [
+            Row([f"{indent}{each.type} {each.id}", "candidate", "", ""], "aside")
+            for each in node.candidates
+        ]
     print_table(console, columns, rows)
     if lineage.truncated:
         console.print(

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 from crucible_ir import v1 as ir_v1
 from crucible_ir.errors import EncodeError, near_miss, shorten
 from crucible_ir.exchange import v1
-from crucible_ir.exchange.content import field_values, identity_field, identity_of, references_of
+from crucible_ir.exchange.content import field_values
 from crucible_ir.exchange.server.rpc.errors import field_violation
 from crucible_ir.exchange.store.records import DeleteCommand, PublishCommand, RequestKey
+from crucible_ir.schema.references import identity_field, identity_of, references_of
 from crucible_ir.schema.types import descriptor_of, document_members
 from crucible_ir.serialization.json.canonical import DIGEST_PREFIX, digest
 
@@ -97,7 +98,7 @@ def _id(request: v1.PublishRequest, content: Message) -> str:
             raise field_violation("id", "required", reason)
         return own
     if own is not None and own != request.id:
-        field = identity_field(descriptor_of(content))
+        field = identity_field(content)
         raise field_violation("id", "publish.id_equal", f"must equal the content's {field}")
     return request.id
 

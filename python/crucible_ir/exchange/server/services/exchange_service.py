@@ -10,7 +10,7 @@ import grpc
 
 from crucible_ir.errors import near_miss, shorten
 from crucible_ir.exchange import v1
-from crucible_ir.exchange.content import FieldReference, indexed_fields, references_of
+from crucible_ir.exchange.content import indexed_fields
 from crucible_ir.exchange.server.options import Settings
 from crucible_ir.exchange.server.rpc.call_context import Caller, current_caller
 from crucible_ir.exchange.server.rpc.drain import Draining
@@ -55,6 +55,7 @@ from crucible_ir.exchange.store.records import (
     StoredRecord,
 )
 from crucible_ir.exchange.v1.exchange_service_pb2_grpc import ExchangeServiceServicer
+from crucible_ir.schema.references import FieldReference, references_of
 from crucible_ir.schema.types import descriptor_of, message_type
 
 if TYPE_CHECKING:
@@ -251,6 +252,7 @@ class ExchangeService(ExchangeServiceServicer):
                     state=f"LINEAGE_NODE_STATE_{node.state.name}",
                     depth=node.depth,
                     record=None if node.record is None else record_message(node.record),
+                    candidates=map(reference_message, node.candidates),
                 )
                 for node in lineage.nodes
             ),

@@ -216,6 +216,9 @@ def event_row(event: ir_v1.FeedbackEvent, content: bytes) -> EventRow:
             time,
             latency if latency or event.HasField("latency_ms") else None,
             content,
+            event.request_id.encode() or None,
+            event.response_id.encode() or None,
+            event.supersedes.encode() or None,
         )
     )
 

@@ -1,20 +1,26 @@
 """Migrations: the steps from each older version of a store's tables to the current one.
 
 A released step never changes: a change of the tables is a new step. Each step is written in SQL, so
-that later changes of `tables` do not affect it.
+that later changes of `tables` do not affect it. When the schema of the documents gains a reference,
+a new step derives the references of the stored documents again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
+from google.protobuf.message import DecodeError
 from sqlalchemy import inspect, select, text
 
+from crucible_ir import v1
+from crucible_ir.exchange.content import field_values
 from crucible_ir.exchange.store.errors import StoreVersionError
 from crucible_ir.exchange.store.statements.tables import schema_version
+from crucible_ir.schema.references import references_of
 
 if TYPE_CHECKING:
+    from google.protobuf.message import Message
     from sqlalchemy import Connection
 
 
@@ -132,10 +138,153 @@ CREATE INDEX field_values_by_document ON field_values (type, id, field, value)
 """
 
 
+_LINEAGE = """
+ALTER TABLE document_references ADD COLUMN resolution VARCHAR(64);
+ALTER TABLE document_references ADD COLUMN context {bytes};
+DROP INDEX references_by_target;
+CREATE INDEX references_by_target ON document_references (target_type, target_id, context);
+ALTER TABLE feedback_events ADD COLUMN request_id {bytes};
+ALTER TABLE feedback_events ADD COLUMN response_id {bytes};
+ALTER TABLE feedback_events ADD COLUMN supersedes {bytes};
+CREATE INDEX feedback_events_by_deployed_version
+    ON feedback_events (deployment_id, model_version, position);
+CREATE INDEX feedback_events_by_request_id ON feedback_events (request_id, position)
+    WHERE request_id IS NOT NULL;
+CREATE INDEX feedback_events_by_response_id ON feedback_events (response_id, position)
+    WHERE response_id IS NOT NULL;
+CREATE INDEX feedback_events_by_supersedes ON feedback_events (supersedes, position)
+    WHERE supersedes IS NOT NULL
+"""
+
+#: The number of documents or events that a step reads at a time.
+_ROWS_AT_A_TIME = 500
+
+_LATEST_DOCUMENTS = """
+SELECT revisions.sequence, revisions.type, revisions.id, revisions.document,
+    documents.created_sequence
+FROM documents JOIN revisions ON revisions.type = documents.type
+    AND revisions.id = documents.id AND revisions.revision = documents.revision
+WHERE NOT documents.deleted AND revisions.sequence > :after
+ORDER BY revisions.sequence LIMIT :limit
+"""
+
+_INSERT_REFERENCE = """
+INSERT INTO document_references (document_type, document_id, holder_type, holder_id, field,
+    target_type, target_id, embedded, resolution, context)
+VALUES (:document_type, :document_id, :holder_type, :holder_id, :field,
+    :target_type, :target_id, :embedded, :resolution, :context)
+"""
+
+_INSERT_VALUE = """
+INSERT INTO field_values (type, field, value, id, created_sequence)
+VALUES (:type, :field, :value, :id, :created_sequence) ON CONFLICT DO NOTHING
+"""
+
+_EVENTS = """
+SELECT position, event FROM feedback_events WHERE position > :after
+ORDER BY position LIMIT :limit
+"""
+
+_UPDATE_EVENT = """
+UPDATE feedback_events
+SET request_id = :request_id, response_id = :response_id, supersedes = :supersedes
+WHERE position = :position
+"""
+
+
+def _pages(connection: Connection, statement: str) -> Iterator[Sequence[Any]]:
+    """Yield the rows of a statement, a few at a time, so that writes can follow each."""
+    after = 0
+    while True:
+        page = {"after": after, "limit": _ROWS_AT_A_TIME}
+        rows = connection.execute(text(statement), page).all()
+        if not rows:
+            return
+        yield rows
+        after = rows[-1][0]
+
+
+def _derive_lookups(connection: Connection) -> None:
+    """Derive the references and indexed values of the stored documents again."""
+    connection.execute(text("DELETE FROM document_references"))
+    for rows in _pages(connection, _LATEST_DOCUMENTS):
+        references, values = [], []
+        for _, type_, id_, document, created in rows:
+            content = _content(bytes(document))
+            if content is None:
+                continue
+            key = bytes(id_)
+            for reference in dict.fromkeys(references_of(content, key.decode())):
+                way = reference.resolution
+                references.append(
+                    {
+                        "document_type": type_,
+                        "document_id": key,
+                        "holder_type": reference.holder_type,
+                        "holder_id": reference.holder_id.encode(),
+                        "field": reference.field,
+                        "target_type": reference.target_type,
+                        "target_id": reference.target_id.encode(),
+                        "embedded": reference.embedded,
+                        "resolution": None if way is None else way.name,
+                        "context": reference.context.encode() or None,
+                    }
+                )
+            values += [
+                {
+                    "type": type_,
+                    "field": field,
+                    "value": value.encode(),
+                    "id": key,
+                    "created_sequence": created,
+                }
+                for field, value in dict.fromkeys(field_values(content))
+            ]
+        if references:
+            connection.execute(text(_INSERT_REFERENCE), references)
+        if values:
+            connection.execute(text(_INSERT_VALUE), values)
+
+
+def _content(document: bytes) -> Message | None:
+    """Return the content of a stored document; ``None`` if this release cannot read it."""
+    try:
+        parsed = v1.Document.FromString(document)
+    except DecodeError:
+        return None
+    member = parsed.WhichOneof("content")
+    return None if member is None else getattr(parsed, member)
+
+
+def _derive_event_references(connection: Connection) -> None:
+    """Set the references of stored feedback events that older releases did not know."""
+    names = ("request_id", "response_id", "supersedes")
+    for rows in _pages(connection, _EVENTS):
+        changed = []
+        for position, content in rows:
+            try:
+                event = v1.FeedbackEvent.FromString(bytes(content))
+            except DecodeError:
+                continue
+            values = {name: getattr(event, name).encode() or None for name in names}
+            if any(values.values()):
+                changed.append({"position": position, **values})
+        if changed:
+            connection.execute(text(_UPDATE_EVENT), changed)
+
+
 def _run(script: str) -> Callable[[Connection], None]:
     def step(connection: Connection) -> None:
         for statement in _statements(connection.dialect.name, script):
             connection.execute(text(statement))
+
+    return step
+
+
+def _in_order(*steps: Callable[[Connection], None]) -> Callable[[Connection], None]:
+    def step(connection: Connection) -> None:
+        for each in steps:
+            each(connection)
 
     return step
 
@@ -145,6 +294,7 @@ MIGRATIONS: dict[int, Callable[[Connection], None]] = {
     1: _run(_DOCUMENTS),
     2: _run(_FEEDBACK),
     3: _run(_LISTS),
+    4: _in_order(_run(_LINEAGE), _derive_lookups, _derive_event_references),
 }
 
 #: The version that this release reads and writes.

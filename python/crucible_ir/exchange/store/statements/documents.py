@@ -211,6 +211,8 @@ def _write_lookups(connection: Connection, command: PublishCommand, created: int
                     "target_type": reference.target_type,
                     "target_id": reference.target_id.encode(),
                     "embedded": reference.embedded,
+                    "resolution": reference.resolution and reference.resolution.name,
+                    "context": reference.context.encode() or None,
                 }
                 for reference in dict.fromkeys(command.references)
             ],

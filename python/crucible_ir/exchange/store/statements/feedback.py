@@ -29,7 +29,7 @@ _PLACEHOLDERS = {"sqlite": "?", "postgresql": "%s"}
 
 #: The numbers of events that one statement inserts, the largest first. SQLite runs a statement in
 #: one call, during which other threads run. It accepts 32,766 values, and older versions 999.
-_INSERT_SIZES = (500, 100, 20, 1) if sqlite3.sqlite_version_info >= (3, 32) else (100, 20, 1)
+_INSERT_SIZES = (500, 100, 20, 1) if sqlite3.sqlite_version_info >= (3, 32) else (90, 20, 1)
 
 
 @cache
@@ -100,8 +100,10 @@ def _values(rows: Sequence[EventRow]) -> tuple[Any, ...]:
 
     SQLite's driver searches for an adapter for each value of `bytes`, but not of `bytearray`.
     """
-    ids, deployments, types, versions, times, latencies, events = zip(*rows, strict=True)
+    ids, deployments, types, versions, times, latencies, events, *others = zip(*rows, strict=True)
     known = {value: bytearray(value) for value in {*deployments, *types, *versions} if value}
+    for column in others:
+        known.update((value, bytearray(value)) for value in column if value)
     known_or_null = {None: None, b"": bytearray(), **known}.__getitem__
     columns = (
         map(bytearray, ids),
@@ -111,6 +113,7 @@ def _values(rows: Sequence[EventRow]) -> tuple[Any, ...]:
         times,
         latencies,
         map(bytearray, events),
+        *(map(known_or_null, column) for column in others),
     )
     return tuple(chain.from_iterable(zip(*columns, strict=True)))
 
@@ -144,7 +147,7 @@ def export(
 def summarize(
     connection: Connection, query: EventQuery, bucket: Microseconds | None, limit: int
 ) -> list[LatencyCount]:
-    """Count events, as described in `Store.summarize`."""
+    """Count events that none supersedes, as described in `Store.summarize`."""
     columns = feedback_events.c
     start: ColumnElement[Any] = null()
     if bucket is not None:
@@ -154,7 +157,12 @@ def summarize(
     grouped: list[ColumnElement[Any]] = [columns.feedback_type, columns.latency_ms]
     if bucket is not None:
         grouped.append(keys[0])
+    superseding = feedback_events.alias()
+    superseded = select(superseding.c.supersedes).where(
+        superseding.c.supersedes.is_not(None), superseding.c.supersedes != superseding.c.id
+    )
     statement = _filtered(select(*keys, func.count().label("events")), query)
+    statement = statement.where(columns.id.not_in(superseded))
     rows = connection.execute(statement.group_by(*grouped).limit(limit + 1)).all()
     if len(rows) > limit:
         raise ResultTooLargeError(

@@ -1,13 +1,19 @@
-"""Traces lineage: follows references from document to document, breadth first."""
+"""Traces lineage: follows references from document to document, breadth first.
+
+A reference leads to the document with the id that it contains. Some may contain a version instead:
+those lead to the version of a model, if exactly one document of that model has it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import and_, or_, select
 
-from crucible_ir.exchange.content import FieldReference
+from crucible_ir import v1
+from crucible_ir.exchange.content import VERSION_OF_MODEL, version_of_model
 from crucible_ir.exchange.store.errors import DocumentNotFoundError
 from crucible_ir.exchange.store.records import (
     DocumentKey,
@@ -18,22 +24,40 @@ from crucible_ir.exchange.store.records import (
     NodeState,
     StoredRecord,
 )
-from crucible_ir.exchange.store.statements.rows import IS_LATEST, RECORD_COLUMNS, record
+from crucible_ir.exchange.store.statements.rows import (
+    IS_LATEST,
+    RECORD_COLUMNS,
+    record,
+    within,
+)
 from crucible_ir.exchange.store.statements.tables import (
     document_references,
     documents,
     feedback_events,
+    field_values,
     revisions,
 )
+from crucible_ir.schema.fields import Resolution, fields_of
+from crucible_ir.schema.references import CONTEXT_FIELDS, FieldReference, resolution_by_version
+from crucible_ir.schema.types import descriptor_of
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection, Select
+    from sqlalchemy import ColumnElement, Connection, Select
 
 #: The type of the documents that are stored as feedback events.
 FEEDBACK = "FeedbackEvent"
 
-#: The columns of `feedback_events` that refer to a document, and its type.
-FEEDBACK_REFERENCES = {"deployment_id": "DeploymentConfig", "model_version": "ModelVersion"}
+#: The references of feedback events, which are columns of `feedback_events` with these names.
+FEEDBACK_REFERENCES = tuple(
+    field
+    for field in fields_of(descriptor_of(v1.FeedbackEvent)).values()
+    if field.reference is not None
+)
+
+_VERSION = "ModelVersion"
+
+#: The most documents that a node lists as candidates.
+MAX_CANDIDATES = 10
 
 
 def trace(connection: Connection, query: LineageQuery) -> LineageGraph:
@@ -50,6 +74,20 @@ def trace(connection: Connection, query: LineageQuery) -> LineageGraph:
     return LineageGraph(nodes, list(walk.edges), walk.truncated)
 
 
+class _Target(NamedTuple):
+    """What a reference leads to.
+
+    Attributes:
+        key: The document; that of the reference itself if it cannot be resolved.
+        candidates: The documents that the reference may mean if it cannot be resolved.
+        is_ambiguous: Whether several documents are what it says.
+    """
+
+    key: DocumentKey
+    candidates: tuple[DocumentKey, ...] = ()
+    is_ambiguous: bool = False
+
+
 class _Walk:
     """One trace: the nodes and edges found so far."""
 
@@ -59,7 +97,10 @@ class _Walk:
         self.nodes: dict[DocumentKey, Node] = {}
         self.edges: dict[Edge, None] = {}
         self.truncated = False
-        self._add(query.start, 0)
+        self.states: dict[DocumentKey, tuple[NodeState, StoredRecord | None]] = {}
+        self.models: dict[str, list[str]] = {}
+        self.versions: dict[tuple[str, str], list[str]] = {}
+        self._add(_Target(query.start), 0)
 
     def follow(self, *, upstream: bool) -> None:
         """Add all documents in one direction from the start."""
@@ -70,34 +111,54 @@ class _Walk:
             for here in frontier:
                 if not self.query.scope.allows(*here):
                     continue
-                for edge in self._edges(here, upstream=upstream):
+                for edge, target in self._edges(here, upstream=upstream):
                     there = edge.target if upstream else edge.source
                     if there not in reached:
-                        if depth == self.query.max_depth or not self._add(there, depth + 1):
+                        added = target if upstream else _Target(there)
+                        if depth == self.query.max_depth or not self._add(added, depth + 1):
                             self.truncated = True
                             continue
                         reached.add(there)
                         beyond.append(there)
+                    self._explain(target)
                     self.edges[edge] = None
             frontier = beyond
 
     def is_referred_to(self, reference: DocumentKey) -> bool:
         """Return whether any document refers to the given one."""
-        return next(self._sources(reference), None) is not None
+        return next(self._edges(reference, upstream=False), None) is not None
 
-    def _add(self, reference: DocumentKey, depth: int) -> bool:
+    def _add(self, target: _Target, depth: int) -> bool:
         """Add a node unless it exists; return whether it is below the limit."""
-        known = self.nodes.get(reference)
+        known = self.nodes.get(target.key)
         if known is None:
             if len(self.nodes) >= self.query.max_nodes:
                 return False
-            state, found = self._state(reference)
-            self.nodes[reference] = Node(reference, state, depth, found)
+            state, found = self._state(target.key)
+            self.nodes[target.key] = Node(target.key, state, depth, found)
         elif depth < known.depth:
-            self.nodes[reference] = Node(reference, known.state, depth, known.record)
+            self.nodes[target.key] = replace(known, depth=depth)
         return True
 
+    def _explain(self, target: _Target) -> None:
+        """Add to the node of an unresolved reference what the reference may mean."""
+        known = self.nodes.get(target.key)
+        if known is None or not target.candidates:
+            return
+        candidates = dict.fromkeys((*known.candidates, *target.candidates))
+        self.nodes[target.key] = replace(
+            known,
+            state=NodeState.AMBIGUOUS if target.is_ambiguous else known.state,
+            candidates=tuple(candidates)[:MAX_CANDIDATES],
+        )
+
     def _state(self, reference: DocumentKey) -> tuple[NodeState, StoredRecord | None]:
+        known = self.states.get(reference)
+        if known is None:
+            known = self.states[reference] = self._find_state(reference)
+        return known
+
+    def _find_state(self, reference: DocumentKey) -> tuple[NodeState, StoredRecord | None]:
         if not self.query.scope.allows(*reference):
             return NodeState.MISSING, None
         if self.query.record is not None and reference == self.query.start:
@@ -130,21 +191,27 @@ class _Walk:
         )
         return found.first() is not None
 
-    def _edges(self, here: DocumentKey, *, upstream: bool) -> Iterator[Edge]:
-        return self._targets(here) if upstream else self._sources(here)
+    def _edges(self, here: DocumentKey, *, upstream: bool) -> Iterator[tuple[Edge, _Target]]:
+        """Yield the edges from or to a document, each with what its reference leads to."""
+        for reference in self._references(here) if upstream else self._referring(here):
+            target = self._resolve(reference)
+            if upstream or target.key == here:
+                source = DocumentKey(reference.holder_type, reference.holder_id)
+                yield Edge(source, target.key, reference.field), target
 
-    def _targets(self, source: DocumentKey) -> Iterator[Edge]:
+    def _references(self, source: DocumentKey) -> Iterator[FieldReference]:
         """Yield the references of a document, event or embedded copy."""
-        state = self.nodes[source].state
+        state = self._state(source)[0]
         if state is NodeState.FEEDBACK:
-            for field, target in self._event_references(source) or ():
-                yield Edge(source, target, field)
+            yield from self._event_references(source) or ()
         elif source == self.query.start and self.query.references is not None:
-            yield from _edges_of(source, self.query.references)
+            for reference in self.query.references:
+                if (reference.holder_type, reference.holder_id) == source:
+                    yield reference
         else:
             columns = document_references.c
             statement = (
-                select(columns.field, columns.target_type, columns.target_id)
+                select(*_REFERENCE_COLUMNS)
                 .distinct()
                 .where(columns.holder_type == source.type, columns.holder_id == source.id.encode())
                 .order_by(columns.field, columns.target_type, columns.target_id)
@@ -153,51 +220,208 @@ class _Walk:
                 statement = statement.where(
                     columns.document_type == source.type, columns.document_id == source.id.encode()
                 )
-            for row in self.connection.execute(statement).all():
-                yield Edge(source, DocumentKey(row[1], bytes(row[2]).decode()), row[0])
+            yield from map(_reference, self.connection.execute(statement).all())
 
-    def _sources(self, target: DocumentKey) -> Iterator[Edge]:
-        """Yield the references to a document, as many as there can be nodes."""
+    def _referring(self, target: DocumentKey) -> Iterator[FieldReference]:
+        """Yield references that may lead to a document, as many as there can be nodes."""
+        columns = document_references.c
+        key = target.id.encode()
+        yield from self._limited(
+            _referring(columns.target_type == target.type, columns.target_id == key)
+        )
+        for field in FEEDBACK_REFERENCES:
+            if field.reference == target.type:
+                yield from self._events(feedback_events.c[field.name] == key, field.name)
+        if target.type == _VERSION:
+            yield from self._referring_by_version(target)
+
+    def _referring_by_version(self, target: DocumentKey) -> Iterator[FieldReference]:
+        """Yield the references that may lead to a model version by its version."""
+        model, version = (self._value(target, field) for field in ("model_id", "version"))
+        if model is None or version is None or version == target.id.encode():
+            return
+        columns = document_references.c
+        deployments = _deployments_of(model)
+        named = and_(columns.target_type == _VERSION, columns.target_id == version)
+        ways: tuple[tuple[Resolution, ColumnElement[bool]], ...] = (
+            (Resolution.BY_VERSION_OF_MODEL, columns.context == model),
+            (Resolution.BY_VERSION_OF_DEPLOYMENT, columns.context.in_(deployments)),
+        )
+        for way, is_of_model in ways:
+            yield from self._limited(_referring(named, columns.resolution == way.name, is_of_model))
+        for field in FEEDBACK_REFERENCES:
+            if resolution_by_version(field) is Resolution.BY_VERSION_OF_DEPLOYMENT:
+                events = feedback_events.c
+                yield from self._events(
+                    and_(events[field.name] == version, events.deployment_id.in_(deployments)),
+                    field.name,
+                )
+
+    def _limited(self, statement: Select[Any]) -> Iterator[FieldReference]:
+        """Yield the references of rows of `_REFERENCE_COLUMNS`, as many as there can be nodes."""
+        return map(_reference, self._limited_rows(statement))
+
+    def _events(self, condition: ColumnElement[bool], field: str) -> Iterator[FieldReference]:
+        """Yield one reference of each event that satisfies a condition."""
+        statement = select(*_EVENT_COLUMNS).where(condition).order_by(feedback_events.c.position)
+        for row in self._limited_rows(statement):
+            yield from (found for found in _references_of_event(row) if found.field == field)
+
+    def _limited_rows(self, statement: Select[Any]) -> Sequence[Any]:
         limit = self.query.max_nodes + 1
-        rows = self.connection.execute(_referring_to(target).limit(limit)).all()
-        for row in rows:
-            yield Edge(DocumentKey(row[0], bytes(row[1]).decode()), target, row[2])
-        for field, type_ in FEEDBACK_REFERENCES.items():
-            if type_ == target.type:
-                events = self.connection.execute(
-                    select(feedback_events.c.id)
-                    .where(feedback_events.c[field] == target.id.encode())
-                    .order_by(feedback_events.c.position)
-                    .limit(limit)
-                ).scalars()
-                for id_ in events.all():
-                    yield Edge(DocumentKey(FEEDBACK, bytes(id_).decode()), target, field)
+        rows = self.connection.execute(statement.limit(limit)).all()
+        self.truncated |= len(rows) == limit
+        return rows
 
-    def _event_references(self, event: DocumentKey) -> list[tuple[str, DocumentKey]] | None:
+    def _event_references(self, event: DocumentKey) -> list[FieldReference] | None:
         """Return the references of a feedback event; ``None`` if the event does not exist."""
-        columns = [feedback_events.c[field] for field in FEEDBACK_REFERENCES]
         row = self.connection.execute(
-            select(*columns).where(feedback_events.c.id == event.id.encode())
+            select(*_EVENT_COLUMNS).where(feedback_events.c.id == event.id.encode())
         ).one_or_none()
-        if row is None:
-            return None
-        return [
-            (field, DocumentKey(type_, bytes(value).decode()))
-            for (field, type_), value in zip(FEEDBACK_REFERENCES.items(), row, strict=True)
-            if value
+        return None if row is None else list(_references_of_event(row))
+
+    def _resolve(self, reference: FieldReference) -> _Target:
+        """Return what a reference leads to."""
+        key = DocumentKey(reference.target_type, reference.target_id)
+        if reference.resolution is None or self._state(key)[0] is not NodeState.MISSING:
+            return _Target(key)
+        if not reference.context:
+            return _Target(key, self._versions_of_any_model(reference.target_id))
+        models = [reference.context]
+        if reference.resolution is Resolution.BY_VERSION_OF_DEPLOYMENT:
+            models = self._models_of_deployment(reference.context)
+        found = [
+            DocumentKey(_VERSION, id_)
+            for model in models
+            for id_ in self._versions(model, reference.target_id)
+            if (_VERSION, id_) != (reference.holder_type, reference.holder_id)
         ]
+        if len(found) == 1:
+            return _Target(found[0])
+        return _Target(key, tuple(found[:MAX_CANDIDATES]), is_ambiguous=bool(found))
+
+    def _models_of_deployment(self, deployment: str) -> list[str]:
+        """Return the models whose versions a deployment serves; usually one, or none."""
+        known = self.models.get(deployment)
+        if known is None:
+            version_ids = self._targets_of(
+                DocumentKey("DeploymentConfig", deployment), "model_version_id"
+            )
+            known = self.models[deployment] = [
+                model
+                for id_ in version_ids
+                for model in self._targets_of(DocumentKey(_VERSION, id_), "model_id")
+            ]
+        return known
+
+    def _targets_of(self, source: DocumentKey, field: str) -> list[str]:
+        if not self.query.scope.allows(*source):
+            return []
+        return [found.target_id for found in self._references(source) if found.field == field]
+
+    def _versions(self, model: str, version: str) -> list[str]:
+        """Return the documents of a model that have a version: two are enough to be ambiguous."""
+        known = self.versions.get((model, version))
+        if known is None:
+            value = field_values.c.value == version_of_model(model, version).encode()
+            known = self.versions[model, version] = self._found(VERSION_OF_MODEL, value)
+        return known
+
+    def _versions_of_any_model(self, version: str) -> tuple[DocumentKey, ...]:
+        value = field_values.c.value == version.encode()
+        found = self._found("version", value)[:MAX_CANDIDATES]
+        return tuple(DocumentKey(_VERSION, id_) for id_ in found)
+
+    def _found(self, field: str, condition: ColumnElement[bool]) -> list[str]:
+        """Return the model versions in the scope whose field satisfies a condition; the first."""
+        scope = self.query.scope
+        if scope.types is not None and _VERSION not in scope.types:
+            return []
+        columns = field_values.c
+        ids = self.connection.execute(
+            select(columns.id)
+            .where(columns.type == _VERSION, columns.field == field, condition)
+            .where(within(scope, columns.id))
+            .order_by(columns.id)
+            # One more than are listed, since a reference excludes the document that has it.
+            .limit(MAX_CANDIDATES + 1)
+        ).scalars()
+        return [bytes(id_).decode() for id_ in ids]
+
+    def _value(self, document: DocumentKey, field: str) -> bytes | None:
+        columns = field_values.c
+        found = self.connection.execute(
+            select(columns.value).where(
+                columns.type == document.type,
+                columns.id == document.id.encode(),
+                columns.field == field,
+            )
+        ).scalar()
+        return None if found is None else bytes(found)
 
 
-def _edges_of(source: DocumentKey, references: tuple[FieldReference, ...]) -> Iterator[Edge]:
-    for reference in references:
-        if (reference.holder_type, reference.holder_id) == source:
-            yield Edge(
-                source, DocumentKey(reference.target_type, reference.target_id), reference.field
+_REFERENCE_COLUMNS = tuple(document_references.c[name] for name in FieldReference._fields)
+
+_EVENT_COLUMNS = (
+    feedback_events.c.id,
+    *(feedback_events.c[field.name] for field in FEEDBACK_REFERENCES),
+)
+
+
+def _reference(row: Any) -> FieldReference:
+    """Return the reference of a row of `_REFERENCE_COLUMNS`."""
+    type_, id_, field, target_type, target_id, embedded, resolution, context = row
+    return FieldReference(
+        type_,
+        bytes(id_).decode(),
+        field,
+        target_type,
+        bytes(target_id).decode(),
+        embedded,
+        None if resolution is None else Resolution[resolution],
+        "" if context is None else bytes(context).decode(),
+    )
+
+
+def _references_of_event(row: Any) -> Iterator[FieldReference]:
+    """Yield the references in a row of `_EVENT_COLUMNS`."""
+    id_, *texts = ("" if value is None else bytes(value).decode() for value in row)
+    values = dict(zip((field.name for field in FEEDBACK_REFERENCES), texts, strict=True))
+    for field in FEEDBACK_REFERENCES:
+        if values[field.name]:
+            assert field.reference is not None
+            way = resolution_by_version(field)
+            yield FieldReference(
+                FEEDBACK,
+                id_,
+                field.name,
+                field.reference,
+                values[field.name],
+                embedded=False,
+                resolution=way,
+                context="" if way is None else values[CONTEXT_FIELDS[way]],
             )
 
 
-def _referring_to(target: DocumentKey) -> Select[str, bytes, str]:
-    """Select the references to a document: from stored documents, and from copies of others.
+def _deployments_of(model: bytes) -> Select[bytes]:
+    """Select the deployments of the versions of a model, also those that only copies say."""
+    of_version, of_deployment = document_references.alias().c, document_references.alias().c
+    versions = select(of_version.holder_id).where(
+        of_version.target_type == "ModelRef",
+        of_version.target_id == model,
+        of_version.holder_type == _VERSION,
+        of_version.field == "model_id",
+    )
+    return select(of_deployment.holder_id).where(
+        of_deployment.target_type == _VERSION,
+        of_deployment.target_id.in_(versions),
+        of_deployment.holder_type == "DeploymentConfig",
+        of_deployment.field == "model_version_id",
+    )
+
+
+def _referring(*conditions: ColumnElement[bool]) -> Select[Any]:
+    """Select references that satisfy conditions: in stored documents, and in copies of others.
 
     References in a copy of a document that is stored itself do not count: the stored document may
     differ.
@@ -212,10 +436,10 @@ def _referring_to(target: DocumentKey) -> Select[str, bytes, str]:
         documents.c.deleted.is_(False),
     )
     return (
-        select(columns.holder_type, columns.holder_id, columns.field)
+        select(*_REFERENCE_COLUMNS)
         .distinct()
         .select_from(document_references.outerjoin(documents, holder))
-        .where(columns.target_type == target.type, columns.target_id == target.id.encode())
+        .where(*conditions)
         .where(or_(is_own, documents.c.id.is_(None)))
         .order_by(columns.holder_type, columns.holder_id, columns.field)
     )

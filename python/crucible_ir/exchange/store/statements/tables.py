@@ -82,7 +82,8 @@ field_values = Table(
     Index("field_values_by_document", "type", "id", "field", "value"),
 )
 
-#: The references of the latest revisions; the holder is the document or an embedded copy.
+#: The references of the latest revisions; the holder is the document or an embedded copy. A
+#: reference that may name a version has the other way to find it, and the model or deployment.
 document_references = Table(
     "document_references",
     METADATA,
@@ -95,9 +96,11 @@ document_references = Table(
     Column("target_type", String(64), nullable=False),
     Column("target_id", LargeBinary, nullable=False),
     Column("embedded", Boolean, nullable=False),
+    Column("resolution", String(64)),
+    Column("context", LargeBinary),
     Index("references_by_document", "document_type", "document_id"),
     Index("references_by_holder", "holder_type", "holder_id"),
-    Index("references_by_target", "target_type", "target_id"),
+    Index("references_by_target", "target_type", "target_id", "context"),
 )
 
 #: The results of requests with an id.
@@ -135,7 +138,22 @@ feedback_events = Table(
     Column("time", BigInteger, nullable=False),
     Column("latency_ms", Integer),
     Column("event", LargeBinary, nullable=False),
+    Column("request_id", LargeBinary),
+    Column("response_id", LargeBinary),
+    Column("supersedes", LargeBinary),
     Index("feedback_events_by_id", "id", unique=True),
     Index("feedback_events_by_deployment", "deployment_id", "position"),
     Index("feedback_events_by_model_version", "model_version", "position"),
+    Index("feedback_events_by_deployed_version", "deployment_id", "model_version", "position"),
 )
+
+# Few events have these references: an index of only those costs the others nothing.
+for _column in ("request_id", "response_id", "supersedes"):
+    _has_one = feedback_events.c[_column].is_not(None)
+    Index(
+        f"feedback_events_by_{_column}",
+        feedback_events.c[_column],
+        feedback_events.c.position,
+        sqlite_where=_has_one,
+        postgresql_where=_has_one,
+    )

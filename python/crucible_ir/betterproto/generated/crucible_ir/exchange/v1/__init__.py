@@ -214,6 +214,12 @@ class LineageNodeState(betterproto2.Enum):
     It was never published, or the caller may not see it.
     """
 
+    AMBIGUOUS = 6
+    """
+    A reference names a version, and several versions of the model are called so. The id is what
+    the reference contains.
+    """
+
     @classmethod
     def betterproto_value_to_renamed_proto_names(cls) -> dict[int, str]:
         return {
@@ -223,6 +229,7 @@ class LineageNodeState(betterproto2.Enum):
             3: "LINEAGE_NODE_STATE_FEEDBACK",
             4: "LINEAGE_NODE_STATE_DELETED",
             5: "LINEAGE_NODE_STATE_MISSING",
+            6: "LINEAGE_NODE_STATE_AMBIGUOUS",
         }
 
     @classmethod
@@ -234,6 +241,7 @@ class LineageNodeState(betterproto2.Enum):
             "LINEAGE_NODE_STATE_FEEDBACK": 3,
             "LINEAGE_NODE_STATE_DELETED": 4,
             "LINEAGE_NODE_STATE_MISSING": 5,
+            "LINEAGE_NODE_STATE_AMBIGUOUS": 6,
         }
 
 
@@ -984,7 +992,8 @@ class LineageEdge(betterproto2.Message):
 
     field: "str" = betterproto2.field(3, betterproto2.TYPE_STRING)
     """
-    The field of the source that contains the reference, for example model_version_id.
+    The field of the source that contains the reference, for example model_version_id, or
+    sources[].model_version_id in a message inside the source.
     """
 
 
@@ -1023,6 +1032,14 @@ class LineageNode(betterproto2.Message):
     )
     """
     The document's record. Unset: it is not stored as a separate document.
+    """
+
+    candidates: "list[Reference]" = betterproto2.field(
+        5, betterproto2.TYPE_MESSAGE, repeated=True
+    )
+    """
+    The documents that a reference to the node may mean, the first few by id, if its state is
+    ambiguous, or missing because the reference names a version but no model. They are not followed.
     """
 
 
@@ -1226,8 +1243,8 @@ class PublishRequest(betterproto2.Message):
     id: "str | None" = betterproto2.field(2, betterproto2.TYPE_STRING, optional=True)
     """
     Identifies the document among those of its type. Range: 1 to 512 bytes. Unset: the content's
-    own id, name, backend_id or request_id. Must be set if the content has none of these, and must
-    equal the one that it has.
+    own identity, the first field with the option identity that is not empty. Must be set if the
+    content has none, and must equal the one that it has.
     """
 
     etag: "str | None" = betterproto2.field(3, betterproto2.TYPE_STRING, optional=True)
@@ -1997,8 +2014,9 @@ class ExchangeServiceStub(betterproto2_grpclib.ServiceStub):
     ) -> "TraceLineageResponse":
         """
         Traces a document's lineage upstream or downstream: for example from a feedback event to its
-        deployment, model version, training run, configuration, dataset and model. Errors: NOT_FOUND if
-        the start was never published and no document refers to it.
+        deployment, model version, training run, configuration, dataset and model. A reference that
+        names a version leads to a document only if exactly one version of the model is called so.
+        Errors: NOT_FOUND if the start was never published and no document refers to it.
         """
 
         return await self._unary_unary(
