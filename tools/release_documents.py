@@ -22,25 +22,26 @@ from google.protobuf.message_factory import GetMessageClass
 
 import crucible_ir as ir
 from crucible_ir.schema.fields import Kind, describe_field
+from crucible_ir.schema.rules import rules_of
 from crucible_ir.schema.types import descriptor_of
 
 #: Candidates for the values of each type; the first one that the rules allow is used.
 ORDINARY: dict[Kind, Sequence[Any]] = {
-    Kind.STRING: ("{name} 1", "1.2.3-rc.1+build.5", "a"),
+    Kind.STRING: ("{name} 1", "1.2.3-rc.1+build.5", "sha256:6c3c624b58db", "a"),
     Kind.DOUBLE: (2.5, 0.25, 0.0),
     Kind.INT32: (3, 1, 0),
     Kind.INT64: (2**53 + 1, 3, 1, 0),
     Kind.BOOL: (True, False),
 }
 EXTREME: dict[Kind, Sequence[Any]] = {
-    Kind.STRING: ('\u00e9\u4e2d\U0001f600 "\\\n\t\u2028', "0.0.0", "0"),
+    Kind.STRING: ('\u00e9\u4e2d\U0001f600 "\\\n\t\u2028', "0.0.0", "a+b.c:-_=", "0"),
     Kind.DOUBLE: (math.nan, math.inf, 1.7976931348623157e308, 100.0, 1.0, 5e-324),
     Kind.INT32: (-(2**31), 2**31 - 1, 1, 0),
     Kind.INT64: (-(2**63), 2**63 - 1, 1, 0),
     Kind.BOOL: (False, True),
 }
 LEAST: dict[Kind, Sequence[Any]] = {
-    Kind.STRING: ("", "\0", "0.0.0", "0"),
+    Kind.STRING: ("", "\0", "0.0.0", "a:b", "0"),
     Kind.DOUBLE: (-math.inf, -0.0, 5e-324, 0.0, 1.0),
     Kind.INT32: (0, 1),
     Kind.INT64: (0, 1),
@@ -133,9 +134,14 @@ def choices(cls: type[Message]) -> int:
 
 
 def members_beside(field: FieldDescriptor) -> Sequence[FieldDescriptor]:
-    """Return the members of a field's oneof, or the field alone."""
-    oneof = field.containing_oneof
-    return [field] if oneof is None else list(oneof.fields)
+    """Return the members of a field's oneof or of its rule `message.oneof`, or the field alone."""
+    oneof, message = field.containing_oneof, field.containing_type
+    if oneof is not None and len(oneof.fields) > 1:
+        return list(oneof.fields)
+    for rule in rules_of(message) if message is not None else ():
+        if message is not None and field.name in rule.exclusive_fields:
+            return [message.fields_by_name[name] for name in rule.exclusive_fields]
+    return [field]
 
 
 def names(field: FieldDescriptor) -> list[int]:
