@@ -64,7 +64,12 @@ def validate(message: MessageT) -> MessageT:
 
 
 def is_valid(message: Message) -> bool:
-    """Return whether a message satisfies every rule of the schema; errors as in `violations`."""
+    """Return whether a message satisfies every rule of the schema; errors as in `violations`.
+
+    >>> from crucible_ir import v1
+    >>> is_valid(v1.StageDef(name="embed")), is_valid(v1.StageDef())
+    (True, False)
+    """
     return not violations(message)
 
 
