@@ -245,7 +245,7 @@ def test_a_misspelled_name_is_a_warning_and_the_document_is_valid(folder: Path) 
     assert result.lines == [
         "d.yaml: valid DeploymentConfig, 1 warning",
         'd.yaml:3:14: custom_environment: warning: the custom name "productoin" is one edit away'
-        ' from "production" [vocabulary.near_known]; under the custom key, it is not reported',
+        ' from "production" [vocabulary.near_known]; to keep it, write it under its custom key',
         "    3 | environment: productoin",
         "      |              ^",
         "1 document: 1 valid; 1 warning",
