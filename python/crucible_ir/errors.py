@@ -32,7 +32,11 @@ _UNSAFE_CATEGORIES = ("Cc", "Cf", "Cs", "Zl", "Zp")
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """A position in a text document: line and column, counted from 1; columns are characters."""
+    """A position in a text document: line and column, counted from 1; columns are characters.
+
+    >>> str(Position(line=3, column=7))
+    '3:7'
+    """
 
     line: int
     column: int
@@ -56,6 +60,11 @@ class Violation(NamedTuple):
         message: The requirement of the rule, in words.
         value: The invalid value; ``None`` if there is none.
         position: The position of the value, if the message was read from text.
+
+    >>> from crucible_ir import v1, violations
+    >>> [violation] = violations(v1.StageDef())
+    >>> violation.path, violation.rule_id, violation.message
+    ('name', 'required', 'must not be empty')
     """
 
     path: str
@@ -70,7 +79,15 @@ class Violation(NamedTuple):
 
 
 class Error(Exception):
-    """The base class of the errors of this package."""
+    """The base class of the errors of this package.
+
+    >>> from crucible_ir import from_json
+    >>> try:
+    ...     from_json("{}", "StageDef")
+    ... except Error as error:
+    ...     print(type(error).__name__)
+    ValidationError
+    """
 
 
 class _PathError(Error, ValueError):
@@ -119,17 +136,38 @@ class DecodeError(_PathError):
         reason: The error, with the expected value and, if there is one, the most similar name.
         path: The path in the document, as in `Violation.path`; empty for the root.
         position: The line and column in text input.
+
+    >>> from crucible_ir import from_json
+    >>> try:
+    ...     from_json('{"name": 3}', "StageDef")
+    ... except DecodeError as error:
+    ...     print(error.path, str(error.position))
+    name 1:10
     """
 
     _others: tuple[DecodeError, ...] = ()
 
     @property
     def errors(self) -> tuple[DecodeError, ...]:
-        """The errors of the document in their order, starting with this one; at most 20."""
+        """The errors of the document in their order, starting with this one; at most 20.
+
+        >>> from crucible_ir import from_json
+        >>> try:
+        ...     from_json('{"name": 3, "enabled": "yes"}', "StageDef")
+        ... except DecodeError as error:
+        ...     print([each.path for each in error.errors])
+        ['name', 'enabled']
+        """
         return (self, *self._others)
 
     def add(self, others: Iterable[DecodeError]) -> None:
-        """Add the errors after this one in the same document."""
+        """Add the errors after this one in the same document.
+
+        >>> error = DecodeError("expected a string", path="name")
+        >>> error.add([DecodeError("expected true or false", path="enabled")])
+        >>> len(error.errors)
+        2
+        """
         self._others += tuple(others)
 
     def __str__(self) -> str:
@@ -143,6 +181,15 @@ class EncodeError(_PathError):
         reason: The error.
         path: The path of the field, as in `Violation.path`.
         position: Always ``None``: a message has no text.
+
+    >>> from crucible_ir import to_json, v1
+    >>> message = v1.ModelVersion(id="v")
+    >>> message.options["rate"] = float("nan")
+    >>> try:
+    ...     to_json(message)
+    ... except EncodeError as error:
+    ...     print(error.path)
+    options["rate"]
     """
 
 
@@ -153,6 +200,13 @@ class FieldError(_PathError, TypeError):
         reason: The error, with the expected value and, if there is one, the most similar name.
         path: The path of the field, as in `Violation.path`.
         position: Always ``None``: arguments have no text.
+
+    >>> from crucible_ir import new
+    >>> try:
+    ...     new("StageDef", nam="embed")
+    ... except FieldError as error:
+    ...     print(error)
+    StageDef.nam: StageDef has no such field; did you mean "name"?
     """
 
 
@@ -163,6 +217,14 @@ class SpellingWarning(UserWarning):
         reason: The name, and the documented name that was probably meant.
         path: The path of the field, as in `Violation.path`.
         position: The line and column in text input.
+
+    >>> import warnings
+    >>> from crucible_ir import new
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter("always")
+    ...     made = new("ModelVersion", stage="producton", partial=True)
+    >>> str(caught[0].message)
+    'ModelVersion.stage: the custom name "producton" is one edit away from "production"'
     """
 
     def __init__(self, reason: str, path: str = "", position: Position | None = None) -> None:
@@ -201,6 +263,13 @@ class ValidationError(Error, ValueError):
     Attributes:
         type_name: The full name of the message's type.
         violations: The broken rules, in the order of the fields in the schema.
+
+    >>> from crucible_ir import v1, validate
+    >>> try:
+    ...     validate(v1.StageDef())
+    ... except ValidationError as error:
+    ...     print(error.type_name, [violation.path for violation in error.violations])
+    crucible_ir.v1.StageDef ['name']
     """
 
     # super().__init__ is not needed: BaseException.__new__ stores the arguments.
@@ -216,7 +285,15 @@ class ValidationError(Error, ValueError):
 
     @property
     def violations(self) -> list[Violation]:
-        """The broken rules; their positions are found in the text when this is first read."""
+        """The broken rules; their positions are found in the text when this is first read.
+
+        >>> from crucible_ir import from_json
+        >>> try:
+        ...     from_json('{"name": ""}', "StageDef")
+        ... except ValidationError as error:
+        ...     print([str(violation.position) for violation in error.violations])
+        ['1:10']
+        """
         if self._find is not None:
             find, self._find = self._find, None
             found = self.violations_without_positions
@@ -227,7 +304,13 @@ class ValidationError(Error, ValueError):
 
     @property
     def violations_without_positions(self) -> list[Violation]:
-        """The broken rules, whose positions may not have been found, since that takes time."""
+        """The broken rules, whose positions may not have been found, since that takes time.
+
+        >>> violation = Violation("name", "required", "must not be empty")
+        >>> error = ValidationError("StageDef", [violation])
+        >>> [each.path for each in error.violations_without_positions]
+        ['name']
+        """
         if not isinstance(self._violations, list):
             self._violations = self._violations.describe()
         return self._violations
@@ -236,6 +319,10 @@ class ValidationError(Error, ValueError):
         """Return the rule and the path of each violation, with ``[*]`` for indexes and keys.
 
         It is faster than to describe the violations.
+
+        >>> violation = Violation("pipeline[2].name", "required", "must not be empty")
+        >>> ValidationError("Experiment", [violation]).kinds()
+        [('required', 'pipeline[*].name')]
         """
         if isinstance(self._violations, list):
             return [(each.rule_id, general_path(each.path)) for each in self._violations]

@@ -9,7 +9,14 @@ from crucible_ir.errors import Error
 
 
 class MissingExtraError(Error, ImportError):
-    """A module of an extra of this package is missing, or incompatible with other packages."""
+    """A module of an extra of this package is missing, or incompatible with other packages.
+
+    >>> try:
+    ...     _ = optional_module("a_module_of_an_extra", "exchange")
+    ... except MissingExtraError as error:
+    ...     print(error)
+    the module a_module_of_an_extra is not installed; run: pip install 'crucible-ir[exchange]'
+    """
 
 
 def optional_module(name: str, extra: str) -> Any:

@@ -50,7 +50,7 @@ PRODUCTION = '"production" is the short name of DEPLOYMENT_ENVIRONMENT_PRODUCTIO
         (
             "a.yaml",
             "model_id: m\nstage: 1\nversion: v1.2.0\nid: v\n",
-            "a.yaml:3:10: version: must be a semantic version such as 1.2.0; remove the v,"
+            "a.yaml:3:10: version: must be a semantic version such as 1.2.0; write 1.2.0,"
             " got 'v1.2.0' [string.pattern]",
         ),
     ],

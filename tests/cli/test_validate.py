@@ -47,7 +47,8 @@ def test_a_violation_has_position_field_description_rule_line_and_caret(folder: 
         "exp.yaml:5:11: pipeline[1].name: must not be empty [required]",
         '    5 |   - name: ""',
         "      |           ^",
-        "exp.yaml:14:11: training_config.epochs: must be greater than 0, got -1 [int32.gt]",
+        "exp.yaml:14:11: training_config.epochs: must be greater than 0, or unset (the trainer"
+        " chooses), got -1 [int32.gt]",
         "   14 |   epochs: -1",
         "      |           ^",
         "1 document: 1 invalid; 2 violations",
@@ -244,7 +245,7 @@ def test_a_misspelled_name_is_a_warning_and_the_document_is_valid(folder: Path) 
     assert result.lines == [
         "d.yaml: valid DeploymentConfig, 1 warning",
         'd.yaml:3:14: custom_environment: warning: the custom name "productoin" is one edit away'
-        ' from "production" [vocabulary.near_known]; under the custom key, it is not reported',
+        ' from "production" [vocabulary.near_known]; to keep it, write it under its custom key',
         "    3 | environment: productoin",
         "      |              ^",
         "1 document: 1 valid; 1 warning",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
+from google.protobuf.message import Message
 
 import crucible_ir as ir
 from crucible_ir import v1
@@ -130,10 +131,13 @@ def test_the_error_for_an_unknown_name_in_json_names_the_custom_field() -> None:
 @pytest.mark.parametrize(
     ("message", "fix"),
     [
-        (v1.ModelVersion(version="v1.2.0"), "; remove the v"),
-        (v1.ModelVersion(version="1.2"), "; give all three numbers"),
-        (v1.ModelVersion(version="1.02.0"), "; remove the leading zeros"),
-        (v1.ModelVersion(version="V1"), "; remove the v, give all three numbers"),
+        (v1.ModelVersion(version="v1.2.0"), "; write 1.2.0"),
+        (v1.ModelVersion(version="3"), "; write 3.0.0"),
+        (v1.ModelVersion(version="1.2"), "; write 1.2.0"),
+        (v1.ModelVersion(version="1.02.00"), "; write 1.2.0"),
+        (v1.ModelVersion(version="V1"), "; write 1.0.0"),
+        (v1.ModelVersion(version="v1.2.0-rc.01"), "; remove the v"),
+        (v1.ModelVersion(version="1.2.3.4"), ""),
         (v1.ModelVersion(version="latest"), ""),
     ],
 )
@@ -143,6 +147,38 @@ def test_the_violation_of_a_version_has_an_example_and_the_fix(
     found = {violation.path: violation for violation in ir.violations(message)}["version"]
     assert found.rule_id == "string.pattern"
     assert found.message == f"must be a semantic version such as 1.2.0{fix}"
+
+
+@pytest.mark.parametrize(
+    ("message", "path", "advice"),
+    [
+        (v1.TrainingConfig(epochs=0), "epochs", ", or unset (the trainer chooses)"),
+        (v1.TrainingConfig(epochs=-1), "epochs", ", or unset (the trainer chooses)"),
+        (
+            v1.TrainingRun(config=v1.TrainingConfig(learning_rate=0)),
+            "config.learning_rate",
+            ", or unset (the trainer chooses)",
+        ),
+        (
+            v1.TrainingConfig(gradient_clipping=0),
+            "gradient_clipping",
+            ", or unset (gradients are not clipped)",
+        ),
+        (v1.FeedbackConfig(retention_days=-1), "retention_days", ", or unset (forever)"),
+        (
+            v1.DeploymentConfig(replicas=0),
+            "replicas",
+            "; to scale to zero, leave it unset and set scaling",
+        ),
+        (v1.DeploymentConfig(replicas=-1), "replicas", ", or unset (the deployer chooses)"),
+    ],
+    ids=str,
+)
+def test_the_violation_of_a_number_above_zero_says_what_to_write_instead(
+    message: Message, path: str, advice: str
+) -> None:
+    found = {violation.path: violation for violation in ir.violations(message)}[path]
+    assert found.message == f"must be greater than 0{advice}"
 
 
 def test_the_violation_of_a_percentage_has_the_fraction() -> None:

@@ -261,7 +261,9 @@ def test_lints_have_the_position_of_a_name_under_either_key() -> None:
     }
     assert found == {"3:19", "4:19", "4:24"}
     assert str(find(("outputs", 0, "custom_formats", 7))) == "3:18"
-    assert str(parse_yaml("stage: x").field_finder(v1.ModelVersion)(("custom_stage",))) == "1:8"
+    for text, position in [("stage: ''", "1:8"), ("stage: null\ncustom_stage: x", "2:15")]:
+        find = parse_yaml(text).field_finder(v1.ModelVersion)
+        assert str(find(("custom_stage",))) == position
 
 
 def awkward_names(field: Field) -> st.SearchStrategy[str]:

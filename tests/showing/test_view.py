@@ -71,10 +71,12 @@ def test_the_text_is_a_tree() -> None:
 def test_defaults_and_violations_are_marked() -> None:
     message = v1.TrainingConfig(id="t", epochs=0)
     shown = repr(ir.show(message))
-    assert "epochs: 0  ✗ must be greater than 0 [int32.gt]" in shown
+    assert "epochs: 0  ✗ must be greater than 0, or unset (the trainer chooses) [int32.gt]" in shown
     assert "batch_size" not in shown
     assert "batch_size: 32 (default)" in repr(ir.show(message, with_defaults=True))
-    assert "✗ must be greater than 0 [int32.gt]" in "".join(page_of(message).text)
+    assert "✗ must be greater than 0, or unset (the trainer chooses) [int32.gt]" in "".join(
+        page_of(message).text
+    )
 
 
 def test_long_values_are_cut_unless_in_full() -> None:

@@ -42,7 +42,11 @@ _INEXACT_COST: Final = 16
 
 
 class ChangeKind(StrEnum):
-    """The kind of a change."""
+    """The kind of a change.
+
+    >>> [kind.value for kind in ChangeKind]
+    ['added', 'removed', 'changed', 'moved']
+    """
 
     ADDED = "added"
     REMOVED = "removed"
@@ -65,6 +69,11 @@ class Change:
         new: The value in ``b``, or the index there of a moved element; ``None`` for a removed one.
         index: For an element of a list, its index in ``b`` if it is added or moved, and in ``a`` if
             it is removed; ``None`` for other changes.
+
+    >>> from crucible_ir import v1
+    >>> [change] = diff(v1.StageDef(name="a"), v1.StageDef(name="b"))
+    >>> change.path, change.kind.value, change.old, change.new
+    ('name', 'changed', 'a', 'b')
     """
 
     path: str

@@ -12,7 +12,11 @@ if TYPE_CHECKING:
 
 
 class Severity(StrEnum):
-    """The severity of a finding. Members are in ascending order."""
+    """The severity of a finding. Members are in ascending order.
+
+    >>> [str(severity) for severity in Severity]
+    ['info', 'warning']
+    """
 
     INFO = "info"
     """Worth a look, but often intended."""
@@ -21,7 +25,11 @@ class Severity(StrEnum):
     """Most likely a mistake or a risk."""
 
     def at_least(self, other: Severity) -> bool:
-        """Return whether this severity is equal to or higher than another."""
+        """Return whether this severity is equal to or higher than another.
+
+        >>> Severity.INFO.at_least(Severity.WARNING)
+        False
+        """
         order = list(Severity)
         return order.index(self) >= order.index(other)
 
@@ -38,6 +46,11 @@ class LintFinding:
         message: A description of the problem.
         fix: How to fix it.
         position: The position of the field, if the message was read from text.
+
+    >>> from crucible_ir import lint, v1
+    >>> [finding] = lint(v1.Ensemble(strategy="ENSEMBLE_STRATEGY_MAJORITY"))
+    >>> finding.id, finding.path
+    ('ensemble.no_models', 'strategy')
     """
 
     id: str

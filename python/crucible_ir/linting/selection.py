@@ -11,7 +11,14 @@ from crucible_ir.linting.suppression import matches, unknown_entry
 
 
 class SelectionError(Error, ValueError):
-    """A selection names an unknown lint, or its settings are invalid or unreadable."""
+    """A selection names an unknown lint, or its settings are invalid or unreadable.
+
+    >>> try:
+    ...     _ = Selection(ignore=("ensembel",))
+    ... except SelectionError as error:
+    ...     print(error)
+    ignore: unknown lint 'ensembel'; did you mean "ensemble"?
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,16 +53,34 @@ class Selection:
                     raise SelectionError(f"{name}: {reason}")
 
     def selects(self, lint_id: str) -> bool:
-        """Return whether a lint is selected."""
+        """Return whether a lint is selected.
+
+        >>> Selection(ignore=("ensemble",)).selects("ensemble.no_models")
+        False
+        """
         selected = _longest(self.select, lint_id) if self.select else 0
         return selected > _longest(self.ignore, lint_id)
 
     def filter(self, findings: Iterable[LintFinding]) -> list[LintFinding]:
-        """Return the findings of the selected lints."""
+        """Return the findings of the selected lints.
+
+        >>> from crucible_ir import lint, v1
+        >>> findings = lint(v1.Ensemble(strategy="ENSEMBLE_STRATEGY_MAJORITY"))
+        >>> [finding.id for finding in Selection().filter(findings)]
+        ['ensemble.no_models']
+        >>> Selection(ignore=("ensemble",)).filter(findings)
+        []
+        """
         return [finding for finding in findings if self.selects(finding.id)]
 
     def fails(self, findings: Iterable[LintFinding]) -> bool:
-        """Return whether findings, already filtered, fail a check."""
+        """Return whether findings, already filtered, fail a check.
+
+        >>> from crucible_ir import lint, v1
+        >>> findings = lint(v1.Ensemble(strategy="ENSEMBLE_STRATEGY_MAJORITY"))
+        >>> Selection().fails(findings), Selection(fail_on=None).fails(findings)
+        (True, False)
+        """
         threshold = self.fail_on
         return threshold is not None and any(
             finding.severity.at_least(threshold) for finding in findings

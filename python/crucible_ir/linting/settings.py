@@ -30,6 +30,13 @@ def load_settings(folder: Path) -> Selection:
 
     Raises:
         SelectionError: A file cannot be read, or contains an unknown key, lint or value.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     settings = Path(folder, "crucible-ir.toml")
+    ...     _ = settings.write_text('[lint]' + chr(10) + 'ignore = ["ensemble"]')
+    ...     load_settings(Path(folder)).ignore
+    ('ensemble',)
     """
     folder = folder.absolute()
     for parent in (folder, *folder.parents):

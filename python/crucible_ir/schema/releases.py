@@ -28,7 +28,14 @@ _RELEASE: Final = re.compile(r"(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)
 
 
 class ReleaseError(Error, ValueError):
-    """A text is not the number of a release."""
+    """A text is not the number of a release.
+
+    >>> try:
+    ...     _ = is_before("three", "0.3.0")
+    ... except ReleaseError as error:
+    ...     print(error)
+    invalid release 'three': expected a number such as 0.2.0
+    """
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,14 @@ PACKAGE = "crucible_ir.v1"
 
 
 class UnknownTypeError(Error, LookupError):
-    """The IR has no message type of the given name."""
+    """The IR has no message type of the given name.
+
+    >>> try:
+    ...     _ = message_type("StageDeff")
+    ... except UnknownTypeError as error:
+    ...     print(error)
+    unknown message type 'StageDeff'; did you mean "StageDef"?
+    """
 
 
 @cache

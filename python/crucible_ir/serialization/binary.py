@@ -31,6 +31,10 @@ def to_binary(message: Message) -> bytes:
 
     Raises:
         EncodeError: The message is too large or nested too deeply.
+
+    >>> from crucible_ir import v1
+    >>> to_binary(v1.StageDef(name="embed")).hex(" ")
+    '0a 05 65 6d 62 65 64'
     """
     try:
         data = message.SerializeToString(deterministic=True)
@@ -65,6 +69,10 @@ def from_binary(
         LimitError: The document is over a limit.
         DecodeError: The bytes are not such a message; the error has the offset and the path.
         ValidationError: The message breaks rules of the schema.
+
+    >>> from_binary(bytes.fromhex("0a05656d626564"), "StageDef")
+    name: "embed"
+    <BLANKLINE>
     """
     read = decoder(message_type(type), validate=validate, limits=limits)
     message = read(data)
@@ -91,6 +99,11 @@ def decoder(
     One check is left out, since it takes as long as parsing. protobuf's Python library accepts the
     field number 0 in a group of an unknown field, which other implementations reject. The function
     looks for it in the message itself, and not in the messages inside.
+
+    >>> from crucible_ir import v1
+    >>> decode = decoder(v1.StageDef)
+    >>> [decode(to_binary(v1.StageDef(name=name))).name for name in ("embed", "score")]
+    ['embed', 'score']
     """
     if limits is not None:
         return partial(read_within, limits, decoder(message_type(type), validate=validate))

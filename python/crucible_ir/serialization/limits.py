@@ -46,6 +46,12 @@ class LimitError(DecodeError):
     Attributes:
         limit: The name of the limit, as in `Limits`.
         allowed: The value of the limit.
+
+    >>> try:
+    ...     Limits(max_bytes=2).check_size("{ }")
+    ... except LimitError as error:
+    ...     print(error.limit, error.allowed)
+    max_bytes 2
     """
 
     def __init__(
@@ -96,6 +102,12 @@ class Limits:
 
         Raises:
             LimitError: The document has too many bytes.
+
+        >>> try:
+        ...     Limits(max_bytes=2).check_size("{ }")
+        ... except LimitError as error:
+        ...     print(error)
+        a document of 3 bytes is over the limit of 2 (max_bytes)
         """
         # A character has one to four bytes.
         size = len(data)
@@ -109,13 +121,24 @@ class Limits:
 
         Raises:
             LimitError: One of them is over a limit; the error has its path.
+
+        >>> from crucible_ir import v1
+        >>> try:
+        ...     Limits(max_items=1).check(v1.Experiment(tags=["a", "b"]))
+        ... except LimitError as error:
+        ...     print(error)
+        tags: a list of 2 items is over the limit of 1 (max_items)
         """
         if self.limit_content:
             self._check(show_all_entries(message), (), 0)
 
     @property
     def limit_content(self) -> bool:
-        """Whether any limit is on the content of messages, and not on their bytes."""
+        """Whether any limit is on the content of messages, and not on their bytes.
+
+        >>> Limits(max_bytes=10).limit_content, Limits(max_items=10).limit_content
+        (False, True)
+        """
         bounds = (self.max_string_bytes, self.max_items)
         return bounds != (None, None) or self.max_depth < MAX_DEPTH
 

@@ -95,6 +95,9 @@ def from_text(
         LimitError: The document is over a limit.
         DecodeError: The text does not describe such a message; the error has a position.
         ValidationError: The message breaks rules of the schema.
+
+    >>> from_text('name: "mmlu" split: DATASET_SPLIT_TEST', "DatasetRef").name
+    'mmlu'
     """
     if limits is not None:
         limits.check_size(data)

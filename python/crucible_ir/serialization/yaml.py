@@ -135,6 +135,11 @@ def from_yaml(
         DecodeError: The text is not the YAML of such a message; the error has a path and a
             position.
         ValidationError: The message breaks rules of the schema.
+
+    >>> from_yaml("{name: mmlu, provider: huggingface}", "DatasetRef")
+    name: "mmlu"
+    provider: DATASET_PROVIDER_HUGGINGFACE
+    <BLANKLINE>
     """
     if limits is not None:
         limits.check_size(data)

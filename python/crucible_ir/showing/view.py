@@ -25,6 +25,11 @@ class MessageView:
         message: The message.
         with_defaults: Whether to draw unset fields that have a default, dimmed.
         full: Whether to draw long values, lists and maps in full.
+
+    >>> from crucible_ir import show, v1
+    >>> show(v1.StageDef(name="embed"))
+    StageDef
+    └── name: "embed"
     """
 
     def __init__(self, message: Message, *, with_defaults: bool, full: bool) -> None:

@@ -26,7 +26,7 @@ from crucible_ir.schema.unknown_fields import (
 from crucible_ir.validation.advice import with_advice
 
 if TYPE_CHECKING:
-    from google.protobuf.descriptor import Descriptor
+    from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
     from crucible_ir.errors import Position
 
@@ -64,7 +64,12 @@ def validate(message: MessageT) -> MessageT:
 
 
 def is_valid(message: Message) -> bool:
-    """Return whether a message satisfies every rule of the schema; errors as in `violations`."""
+    """Return whether a message satisfies every rule of the schema; errors as in `violations`.
+
+    >>> from crucible_ir import v1
+    >>> is_valid(v1.StageDef(name="embed")), is_valid(v1.StageDef())
+    (True, False)
+    """
     return not violations(message)
 
 
@@ -229,7 +234,7 @@ def _violation(message: Message, found: Any) -> Violation:
     else:
         value = _value_at(message, parts) if parts else None
         said = found.message or "is invalid"
-        text = with_advice(rule_id, said, value)
+        text = with_advice(rule_id, said, value, _field_at(descriptor_of(message), parts))
         if text == said and len(text) > _MAX_TEXT_LENGTH:
             # `explain` shows the whole text, such as a long pattern.
             text = f"{text[:_MAX_TEXT_LENGTH]}…"
@@ -272,12 +277,26 @@ def _required_text(descriptor: Descriptor, parts: tuple[Part, ...]) -> str:
     # Imported here since valid messages do not need it.
     from crucible_ir.schema.rules import required_text
 
+    owner = _owner_of(descriptor, parts)
+    return required_text(owner, str(parts[-1])) if owner is not None and parts else "must be set"
+
+
+@lru_cache(maxsize=1024)
+def _field_at(descriptor: Descriptor, parts: tuple[Part, ...]) -> FieldDescriptor | None:
+    """Return the field at a path; ``None`` if the path does not end with a field."""
+    owner = _owner_of(descriptor, parts)
+    field = fields_of(owner).get(str(parts[-1])) if owner is not None and parts else None
+    return field.descriptor if field is not None else None
+
+
+def _owner_of(descriptor: Descriptor, parts: tuple[Part, ...]) -> Descriptor | None:
+    """Return the type of the message that has the field at the end of a path."""
     owner: Descriptor | None = descriptor
     for part in parts[:-1]:
         if owner is not None and isinstance(part, str) and not isinstance(part, MapKey):
             field = fields_of(owner).get(part)
             owner = field.message if field is not None else None
-    return required_text(owner, str(parts[-1])) if owner is not None and parts else "must be set"
+    return owner
 
 
 def _shown(value: Any) -> object:

@@ -36,7 +36,14 @@ _LONG_STRING = re.compile(r'"((?:[^"\\]|\\.){60,})"')
 
 
 class UnknownRuleError(Error, LookupError):
-    """Nothing has the given id."""
+    """Nothing has the given id.
+
+    >>> try:
+    ...     _ = explain("int32.gtt")
+    ... except UnknownRuleError as error:
+    ...     print(error)
+    no rule or lint has the id 'int32.gtt'; did you mean "int32.gt"?
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +97,10 @@ class Explanation:
         passing: The corrected message.
         kind: What has the id: ``rule``, ``lint``, ``error``, ``limit`` and so on.
         notes: More about it, a line each.
+
+    >>> explanation = explain("ensemble.weights_sum")
+    >>> explanation.kind, str(explanation.severity)
+    ('lint', 'info')
     """
 
     id: str
@@ -151,6 +162,9 @@ def rule_ids() -> tuple[str, ...]:
     """Return the id of every rule that the schema declares, in alphabetical order.
 
     These are the possible ids of a `Violation` in a message of the IR.
+
+    >>> "required" in rule_ids(), "message.content_required" in rule_ids()
+    (True, True)
     """
     return tuple(sorted(_rules_by_id()))
 

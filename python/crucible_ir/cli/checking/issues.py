@@ -203,7 +203,7 @@ def issue_from_spelling(warning: SpellingWarning, lines: list[str]) -> Issue:
         Level.WARNING,
         warning.path,
         warning.reason,
-        fix="under the custom key, it is not reported",
+        fix="to keep it, write it under its custom key",
         position=warning.position,
         line=_line(warning.position, lines),
     )

@@ -36,6 +36,11 @@ class Publication:
             exist; ``None`` for no precondition.
         request_id: An id that makes the request safe to repeat; ``None`` for a random one.
         validate_only: Whether to validate the request without storing the document.
+
+    >>> from crucible_ir import new_model_ref
+    >>> publication = Publication(new_model_ref(id="gpt2"), validate_only=True)
+    >>> publication.request().document.model_ref.id
+    'gpt2'
     """
 
     document: Message
@@ -49,6 +54,10 @@ class Publication:
 
         Raises:
             FieldError: The message cannot be the content of a document.
+
+        >>> from crucible_ir import new_model_ref
+        >>> Publication(new_model_ref(id="gpt2"), request_id="r1").request().request_id
+        'r1'
         """
         return v1.PublishRequest(
             document=document_of(self.document),
@@ -168,6 +177,9 @@ class EventFilter:
         model_version: The id of the model version that answered.
         start_time: The earliest time.
         end_time: The time before which the events occurred.
+
+    >>> EventFilter(deployment_id="prod", feedback_types=["thumbs"]).model_version is None
+    True
     """
 
     deployment_id: str | None = None
@@ -183,7 +195,11 @@ class EventFilter:
                 raise FieldError("the time needs a time zone, such as datetime.UTC", path=name)
 
     def export(self, batch_size: int | None, cursor: str) -> v1.ExportRequest:
-        """Return a request to export the events."""
+        """Return a request to export the events.
+
+        >>> EventFilter(deployment_id="prod").export(100, "").deployment_id
+        'prod'
+        """
         return v1.ExportRequest(
             deployment_id=self.deployment_id,
             feedback_types=list(self.feedback_types),
@@ -195,7 +211,11 @@ class EventFilter:
         )
 
     def summarize(self, bucket: timedelta | None) -> v1.SummarizeRequest:
-        """Return a request to summarize the events."""
+        """Return a request to summarize the events.
+
+        >>> EventFilter(deployment_id="prod").summarize(timedelta(hours=1)).bucket.seconds
+        3600
+        """
         return v1.SummarizeRequest(
             deployment_id=self.deployment_id,
             feedback_types=list(self.feedback_types),

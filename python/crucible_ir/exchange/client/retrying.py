@@ -53,6 +53,9 @@ class RetryPolicy:
         longest_delay: The largest bound, in seconds.
         most_attempts: The maximum number of attempts; ``None`` for no limit but the timeout, 1 for
             no retries.
+
+    >>> RetryPolicy(first_delay=1.0, most_attempts=3)
+    RetryPolicy(first_delay=1.0, factor=2.0, longest_delay=5.0, most_attempts=3)
     """
 
     first_delay: float = 0.1

@@ -39,6 +39,12 @@ class Tls:
         ca: The root certificates to verify the server with; ``None`` for the roots that gRPC ships.
         certificate: The client's own certificate, for servers that require one.
         key: The private key of that certificate.
+
+    >>> try:
+    ...     _ = Tls(certificate=b"...")
+    ... except ExchangeError as error:
+    ...     print(error)
+    give a client certificate and its private key together
     """
 
     ca: bytes | None = None

@@ -1,8 +1,8 @@
 """The JSON codec: a table of rows for each message type, and one loop that reads or writes them.
 
-`Dialect` is the base of ProtoJSON (`protojson.py`) and Crucible JSON (`crucible.py`). A value that
-is the same in JSON, such as a string or a boolean, is set directly; other values are converted by
-the function of their row.
+`Dialect` is the base of ProtoJSON (`protojson.py`), which YAML extends (`yaml_dialect.py`), and of
+Crucible JSON (`crucible.py`). A value that is the same in JSON, such as a string or a boolean, is
+set directly; other values are converted by the function of their row.
 """
 
 from __future__ import annotations

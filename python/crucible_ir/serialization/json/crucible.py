@@ -183,6 +183,12 @@ def from_crucible_json(
         DecodeError: The text is not the Crucible JSON of such a message; the error has a path and
             a position.
         ValidationError: The message breaks rules of the schema.
+
+    >>> from_crucible_json('{"name": "mmlu", "provider": "huggingface"}', "DatasetRef")
+    name: "mmlu"
+    provider: DATASET_PROVIDER_HUGGINGFACE
+    split: DATASET_SPLIT_TRAIN
+    <BLANKLINE>
     """
     if limits is not None:
         limits.check_size(data)

@@ -69,7 +69,12 @@ def to_json(message: Message, *, indent: int | None = None, original_names: bool
 
 
 def to_dict(message: Message, *, original_names: bool = False) -> object:
-    """Return a message's ProtoJSON as JSON values; arguments and errors as in `to_json`."""
+    """Return a message's ProtoJSON as JSON values; arguments and errors as in `to_json`.
+
+    >>> from crucible_ir import v1
+    >>> to_dict(v1.BackendRef(id="gpt4", model_version="2025-01"))
+    {'id': 'gpt4', 'modelVersion': '2025-01'}
+    """
     return _DIALECTS[original_names].encode(message)
 
 
@@ -104,6 +109,14 @@ def from_json(
         DecodeError: The text is not the ProtoJSON of such a message; the error has a path and a
             position.
         ValidationError: The message breaks rules of the schema.
+
+    >>> from_json('{"id": "gpt4", "modelVersion": "2025-01"}', "BackendRef").model_version
+    '2025-01'
+    >>> from_json('{"id": ""}', "BackendRef")
+    Traceback (most recent call last):
+        ...
+    crucible_ir.errors.ValidationError: crucible_ir.v1.BackendRef: 1 violation
+      1:8: id: must not be empty [required]
     """
     if limits is not None:
         limits.check_size(data)
@@ -128,6 +141,9 @@ def from_dict(data: object, type: str | type[Message], *, validate: bool = True)
 
     JSON values have the types that ``json.loads`` returns: dict, list, str, int, float, bool and
     None. Errors have a path but no position.
+
+    >>> from_dict({"id": "gpt4", "modelVersion": "2025-01"}, "BackendRef").model_version
+    '2025-01'
     """
     message = message_type(type)()
     try:

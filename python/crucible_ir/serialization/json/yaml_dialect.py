@@ -100,8 +100,8 @@ class YamlDialect(ProtoJson):
         enum_field = fields[field.custom_of or field.name]
         assert enum_field.enum is not None
         shared = (enum_field.json_name, enum_field.name)
-        own = (field.json_name, field.name)
-        keys: list[Part] = [key for key in owner if key in shared or key in own]
+        known = (*shared, field.json_name, field.name)
+        keys: list[Part] = [key for key, item in owner.items() if key in known and item is not None]
         if not field.is_list or len(steps) < 2:
             steps[0][:] = keys or steps[0]
             return

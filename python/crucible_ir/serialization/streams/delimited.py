@@ -119,6 +119,14 @@ def write_delimited(file: StreamFile, messages: Iterable[Message]) -> int:
     Raises:
         EncodeError: A message cannot be written.
         OSError: The file cannot be written.
+
+    >>> import io
+    >>> from crucible_ir import v1
+    >>> file = io.BytesIO()
+    >>> write_delimited(file, [v1.StageDef(name="a"), v1.StageDef(name="b")])
+    2
+    >>> file.getvalue().hex(" ")
+    '03 0a 01 61 03 0a 01 62'
     """
     return write_records(file, messages, delimited_record)
 

@@ -103,6 +103,11 @@ def read_jsonl(
         StreamError: A record is bad and there is no ``on_bad``, compressed data is corrupt, or the
             stream is over a limit.
         OSError: The file cannot be read.
+
+    >>> import io
+    >>> lines = io.BytesIO(b'{"name": "a"}' + bytes([10]) + b'{"name": "b"}')
+    >>> [stage.name for stage in read_jsonl(lines, "StageDef")]
+    ['a', 'b']
     """
     reader_of, _ = _dialect(dialect)
     reader = reader_of(message_type(type), validate)

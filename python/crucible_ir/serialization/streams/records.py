@@ -43,6 +43,14 @@ class StreamError(DecodeError):
         offset: The offset of the record in bytes, from the start of the uncompressed stream.
         ends_stream: Whether reading cannot continue, because the next record cannot be found.
         error: The error of the message; ``None`` if the record has no complete message.
+
+    >>> import io
+    >>> from crucible_ir import read_jsonl
+    >>> errors = []
+    >>> list(read_jsonl(io.BytesIO(b'{"name": 3}'), "StageDef", on_bad=errors.append))
+    []
+    >>> errors[0].record, errors[0].path
+    (0, 'name')
     """
 
     def __init__(
@@ -79,6 +87,14 @@ class StreamCount:
         records: The number of records read.
         skipped: The number of bad records that were skipped.
         bytes: The offset in the uncompressed stream after the last record.
+
+    >>> import io
+    >>> from crucible_ir import read_jsonl
+    >>> count = StreamCount()
+    >>> [stage.name for stage in read_jsonl(io.BytesIO(b'{"name": "a"}'), "StageDef", count=count)]
+    ['a']
+    >>> count
+    StreamCount(records=1, skipped=0, bytes=13)
     """
 
     records: int = 0
