@@ -59,6 +59,10 @@ def test_binary_and_json_decode_to_valid_messages_with_the_same_digest(
         assert ir.digest(from_binary) == document.digest, document.name
 
 
+#: The releases that read ``{}`` in Crucible JSON as set where Elixir writes it for unset fields.
+READS_EMPTY_OBJECTS = {"crucible_ir-0.2.0"}
+
+
 @pytest.mark.parametrize(("image", "type_name"), cases())
 def test_crucible_json_decodes_to_a_message_with_the_same_digest(
     image: Path, type_name: str
@@ -66,12 +70,13 @@ def test_crucible_json_decodes_to_a_message_with_the_same_digest(
     for document in of_type(image, type_name):
         if document.crucible_json is not None:
             read = ir.from_crucible_json(document.crucible_json, type_name)
-            set_empty_objects(read, json.loads(document.crucible_json))
+            if image.stem in READS_EMPTY_OBJECTS:
+                set_empty_objects(read, json.loads(document.crucible_json))
             assert ir.digest(read) == document.crucible_digest, document.name
 
 
 def set_empty_objects(message: Message, document: object) -> None:
-    """Set the opaque fields that are ``{}`` in a document, as releases before 0.3.0 read them.
+    """Set the opaque fields that are ``{}`` in a document.
 
     Crucible JSON is bound to the Elixir package, which writes some of them for unset fields.
     """
