@@ -66,6 +66,7 @@ async def test_every_document_type_can_be_published(tmp_path: Path, name: str) -
         "DeploymentConfig": {"model_version_id": "m"},
         "DeploymentStatus": {"deployment_id": "d"},
         "Capabilities": {"provider": "p"},
+        "EvaluationResult": {"task": "t"},
     }
     type_ = ir.MESSAGE_TYPES[name]
     fields = set(type_.DESCRIPTOR.fields_by_name)
