@@ -73,6 +73,7 @@ def run_end_to_end(console: Console, documents: dict[str, Message]) -> None:
         example.promote()
         example.ingest()
         example.trace(address)
+        example.trace_versions()
         example.export()
 
 
@@ -165,6 +166,38 @@ class EndToEnd:
             [*program, "trace", "--server", address, "FeedbackEvent", event.id], check=True
         )
 
+    def trace_versions(self) -> None:
+        """Trace references that name a version and not an id, and a run, back to the dataset."""
+        run, model_id = self.run(), self.version().model_id
+        parent = v1.ModelVersion(
+            id="llama_mmlu_1", model_id=model_id, version="0.9.0", training_run_id=run.id
+        )
+        version = v1.ModelVersion(
+            id="llama_mmlu_2", model_id=model_id, version="1.0.0", parent_version="0.9.0"
+        )
+        event = v1.FeedbackEvent(
+            id="evt_version", deployment_id=self.event().deployment_id, model_version="1.0.0"
+        )
+        for document in (parent, version):
+            self.client.publish(document)
+        self.client.ingest([event])
+        self.events.append(event)
+        for start, through in (
+            (event, ["model_version", "parent_version", "training_run_id", "config"]),
+            (version, ["parent_version", "training_run_id", "config"]),
+            (run, ["config"]),
+        ):
+            lineage = self.client.trace(type(start), start.id)
+            here = lineage.nodes[0].reference
+            chain = [str(here)]
+            for field in [*through, "dataset_ref"]:
+                found = [e.target for e in lineage.edges if (e.source, e.field) == (here, field)]
+                if len(found) != 1:
+                    raise ExampleError(f"{here} cannot be traced through {field}: {found}")
+                here = found[0]
+                chain.append(str(here))
+            self.report("chain", " > ".join(chain))
+
     def export(self) -> None:
         """Export every event to a file, read it back, and compare the events."""
         with tempfile.TemporaryDirectory() as folder:
@@ -185,6 +218,11 @@ class EndToEnd:
     def version(self) -> v1.ModelVersion:
         """Return the model version among the documents."""
         return next(item for item in self.documents.values() if isinstance(item, v1.ModelVersion))
+
+    def run(self) -> v1.TrainingRun:
+        """Return the training run of the model version among the documents."""
+        runs = (item for item in self.documents.values() if isinstance(item, v1.TrainingRun))
+        return next(item for item in runs if item.id == self.version().training_run_id)
 
     def event(self) -> v1.FeedbackEvent:
         """Return the feedback event among the documents."""

@@ -112,6 +112,16 @@ def test_schema_has_the_fields_of_a_message_with_rules_and_defaults() -> None:
     assert rule["id"] == "generation_options.json_schema_required"
 
 
+def test_schema_has_the_references_and_identities_of_a_message() -> None:
+    fields = {each["name"]: each for each in output("schema", "ModelVersion")["fields"]}
+    assert (fields["id"]["identity"], fields["id"]["immutable"]) == (True, False)
+    assert fields["parent_version"]["reference"] == "ModelVersion"
+    assert fields["parent_version"]["resolutions"] == ["by_id", "by_version_of_model"]
+    assert fields["version"]["reference"] is None
+    assert (fields["version"]["immutable"], fields["version"]["since"]) == (True, None)
+    assert fields["sources"]["since"] == "0.3.0"
+
+
 def test_schema_has_the_values_of_an_enum() -> None:
     values = output("schema", "DeploymentStrategy")["values"]
     assert values[0]["short_name"] is None

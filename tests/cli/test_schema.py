@@ -41,6 +41,12 @@ def test_a_field_has_its_type_comment_rules_vocabulary_and_default() -> None:
     assert 'default: ["loss", "accuracy"]' in blocks["metrics"]
 
 
+def test_a_reference_has_its_target_and_the_ways_to_find_it() -> None:
+    lines = [line.strip() for line in run("schema", "ModelVersion").lines]
+    assert "refers to: ModelVersion, by id, else by version of model" in lines
+    assert "refers to: ModelRef, by id" in lines
+
+
 def test_types_have_their_names_in_the_schema() -> None:
     assert "metrics  map<string, double>" in run("schema", "ModelVersion").lines
     assert "pipeline  list of StageDef" in run("schema", "Experiment").lines

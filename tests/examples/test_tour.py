@@ -51,8 +51,10 @@ def test_the_tour_reads_shows_and_converts_every_document() -> None:
 
 def test_the_tour_ends_with_the_end_to_end_example() -> None:
     result = tour(ROOT / "examples")
-    steps = re.findall(r"^  ✓ (publish|promote|ingest|trace|export) ", result.stdout, re.MULTILINE)
-    assert steps == ["publish", "promote", "ingest", "trace", "export"]
+    steps = re.findall(
+        r"^  ✓ (publish|promote|ingest|trace|chain|export) ", result.stdout, re.MULTILINE
+    )
+    assert steps == ["publish", "promote", "ingest", "trace", "chain", "chain", "chain", "export"]
     lineage = re.findall(
         r"^ *(\w+) \S+\s+(stored|feedback|embedded)\s", result.stdout, re.MULTILINE
     )
@@ -65,6 +67,11 @@ def test_the_tour_ends_with_the_end_to_end_example() -> None:
         ("TrainingConfig", "stored"),
         ("DatasetRef", "embedded"),
     ]
+    unwrapped = " ".join(result.stdout.split())
+    tail = "TrainingRun/run_001 > TrainingConfig/train_llama > DatasetRef/wikitext-103"
+    parent = f"ModelVersion/llama_mmlu_2 > ModelVersion/llama_mmlu_1 > {tail}"
+    for chain in (f"FeedbackEvent/evt_version > {parent}", f"chain {parent}", f"chain {tail}"):
+        assert chain in unwrapped
     assert result.stdout.splitlines()[-1] == "Every result is as expected."
 
 

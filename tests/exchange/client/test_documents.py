@@ -164,6 +164,19 @@ def test_a_lineage_lists_missing_documents(client: ExchangeClient) -> None:
     assert [node.reference.id for node in back.nodes] == [message.model_id, message.id]
 
 
+def test_a_lineage_lists_ambiguous_versions_with_their_candidates(client: ExchangeClient) -> None:
+    model = f"model-{uuid.uuid4()}"
+    same = [version(model_id=model, version="0.9.0") for _ in range(2)]
+    child = version(model_id=model, version="1.0.0", parent_version="0.9.0")
+    for message in (*same, child):
+        client.publish(message)
+    lineage = client.trace(v1.ModelVersion, child.id)
+    [node] = [node for node in lineage.nodes if node.state == "ambiguous"]
+    assert [each.id for each in node.candidates] == sorted(message.id for message in same)
+    assert lineage.ambiguous == (node.reference,)
+    assert (node.reference.type, node.reference.id) == ("ModelVersion", "0.9.0")
+
+
 def test_the_exchange_validates_and_converts_messages(client: ExchangeClient) -> None:
     text = b"id: m\nmodel_id: gpt2\nversion: '1'\n"
     verdict = client.validate(text, "ModelVersion", "yaml")

@@ -134,6 +134,24 @@ def test_a_lineage_is_a_table_indented_by_distance(client: ExchangeClient) -> No
     assert [len(line) - len(line.lstrip()) for line in lines] == [0, 2, 4]
 
 
+def test_an_ambiguous_version_is_shown_with_its_candidates(client: ExchangeClient) -> None:
+    name = uuid.uuid4().hex
+    for id_ in ("a", "b"):
+        client.publish(v1.ModelVersion(id=f"{name}-{id_}", model_id=name, version="0.9.0"))
+    child = v1.ModelVersion(id=f"{name}-c", model_id=name, version="1.0.0", parent_version="0.9.0")
+    client.publish(child)
+    assert [line.split("\t") for line in run("trace", "ModelVersion", child.id).lines] == [
+        [f"ModelVersion {name}-c", "stored", "1", ""],
+        [f"  ModelRef {name}", "missing", "", "model_id"],
+        ["  ModelVersion 0.9.0", "ambiguous", "", "parent_version"],
+        [f"    ModelVersion {name}-a", "candidate", "", ""],
+        [f"    ModelVersion {name}-b", "candidate", "", ""],
+    ]
+    shown = json.loads(run("trace", "ModelVersion", child.id, "--format", "json").out)
+    [node] = [node for node in shown["nodes"] if node["state"] == "ambiguous"]
+    assert [each["id"] for each in node["candidates"]] == [f"{name}-a", f"{name}-b"]
+
+
 #: Ids as people have them: the whole of one is longer than a terminal.
 LONG_IDS = [
     "experiments/2025-12/meta-llama/Llama-3.1-8B/sl_basic_lora_finetune_mmlu_5shot_seed_42_retry_03",

@@ -108,6 +108,8 @@ def _fields(message: Descriptor, width: int) -> Iterator[Line]:
                 yield from _wrapped("    rule: ", _rule_text(rule), width)
         if field.enum is not None:
             yield from _wrapped("    names: ", ", ".join(field.short_names), width)
+        if field.reference is not None:
+            yield from _wrapped("    refers to: ", _reference(field), width)
         if field.default is not None:
             yield from _wrapped("    default: ", _default(field), width)
     for rule in rules:
@@ -123,6 +125,12 @@ def subject_of(rule: Rule) -> str:
 
 def _rule_text(rule: Rule) -> str:
     return f"{rule.description} [{rule.rule_id}]"
+
+
+def _reference(field: Field) -> str:
+    assert field.reference is not None
+    ways = (way.name.lower().replace("_", " ") for way in field.resolutions)
+    return f"{field.reference}, {', else '.join(ways)}"
 
 
 def _default(field: Field) -> str:

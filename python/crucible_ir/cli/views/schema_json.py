@@ -75,6 +75,11 @@ def _field(field: Field, rules: tuple[Rule, ...]) -> dict[str, object]:
         "custom_member_of": field.custom_of,
         "short_names": [] if field.enum is None else list(field.short_names),
         "default": None if field.default is None else parsing.parse(field.default),
+        "reference": field.reference,
+        "resolutions": [way.name.lower() for way in field.resolutions],
+        "identity": field.identity,
+        "immutable": field.immutable,
+        "since": field.since,
         "rules": [_rule(rule) for rule in rules if subject_of(rule) == field.name],
         "comment": comment(field.descriptor),
     }
