@@ -324,11 +324,20 @@ class CrucibleJson(Dialect):
         }
 
     def finish_writing(self, message: Descriptor) -> Callable[[dict[str, Any]], None] | None:
-        """Join the two lists of an open vocabulary, and the two fields of a pair."""
+        """Join the two lists of an open vocabulary, and the two fields of a pair.
+
+        UNSPECIFIED in an open vocabulary is unset, so it has no key where unset fields have none.
+        """
         fields = fields_of(message)
         lists = [(f.name, f.custom, _unset(f)) for f in fields.values() if f.custom and f.is_list]
         pairs = [(numbers, f.name) for f in fields.values() if (numbers := _numbers_of(f))]
-        if not lists and not pairs:
+        unset_keys = self.unset_values(message)
+        sparse = [
+            f.name
+            for f in fields.values()
+            if f.custom and not f.is_list and f.name not in unset_keys
+        ]
+        if not lists and not pairs and not sparse:
             return None
 
         def finish(result: dict[str, Any]) -> None:
@@ -343,7 +352,10 @@ class CrucibleJson(Dialect):
                         _add_others(values, result.pop(others), numbers, others)
                     except ConversionError as error:
                         raise error.under(numbers) from None
-                    result[numbers] = values
+                    result[numbers] = values or None
+            for name in sparse:
+                if name in result and result[name] is None:
+                    del result[name]
 
         return finish
 
@@ -473,7 +485,10 @@ class CrucibleJson(Dialect):
                     ).under(name)
                 result[name] = value
         values = self.double_map_writer(show_entries(snapshot).values, depth + 1)
-        if snapshot.HasField("other_values"):
+        has_others = snapshot.HasField("other_values")
+        if not result and not has_others and _SNAPSHOT_FIELDS.keys().isdisjoint(values):
+            return values
+        if has_others:
             others: Any = self._write_struct(snapshot.other_values, depth + 1)
             _add_others(values, others, "values", "other_values")
         for name, is_field in _SNAPSHOT_FIELDS.items():
@@ -491,11 +506,16 @@ class CrucibleJson(Dialect):
     def _read_snapshot(self, value: object, snapshot: v1.MetricsSnapshot, depth: int) -> None:
         if type(value) is not dict:
             raise ConversionError(f"expected an object, got {describe(value)}")
-        own = [name for name, is_field in _SNAPSHOT_FIELDS.items() if is_field(value.get(name))]
-        rest = value
+        if _SNAPSHOT_FIELDS.keys().isdisjoint(value):
+            self._read_snapshot_values(value, snapshot, depth)
+            return
+        own = [
+            name
+            for name, is_field in _SNAPSHOT_FIELDS.items()
+            if name in value and is_field(value[name])
+        ]
+        rest = {key: item for key, item in value.items() if key not in own}
         first_error: ConversionError | None = None
-        if own:
-            rest = {key: item for key, item in value.items() if key not in own}
         for name in own:
             try:
                 self._snapshot_rows[name].read(value[name], snapshot, depth)
