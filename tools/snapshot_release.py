@@ -1,4 +1,4 @@
-"""Save the schema, lints and documents of this version, to check later versions against them.
+"""Save the schema, lints, documents and conformance cases of this version, to check later ones.
 
 Run it with ``make release-image`` once per release. Existing files are never changed; missing ones
 are added only if the schema is still the one of the release.
@@ -11,6 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import crucible_ir
+from crucible_ir.conformance.frames import frame
+from crucible_ir.conformance.suites import read_suites, suite_folder
 from crucible_ir.schema_changes import compare, find_schema
 from crucible_ir.schema_changes.changes import IN_DEVELOPMENT
 from crucible_ir.schema_changes.sources import (
@@ -56,6 +58,7 @@ def snapshot(image: Path) -> list[Path]:
         image: DESCRIPTOR_SET.read_bytes,
         lints_file(image): lambda: write_lints(installed_lints()).encode(),
         documents_file(image): lambda: write_documents().encode(),
+        suites_file(image): lambda: b"".join(map(frame, read_suites(suite_folder()))),
     }
     missing = [path for path in contents if not path.exists()]
     if not missing:
@@ -66,6 +69,11 @@ def snapshot(image: Path) -> list[Path]:
     for path in missing:
         path.write_bytes(contents[path]())
     return missing
+
+
+def suites_file(image: Path) -> Path:
+    """Return the file of a release's conformance cases, given its descriptor set."""
+    return image.with_name(f"{image.name.removesuffix('.binpb')}.conformance.binpbs")
 
 
 def _ensure_same_schema(image: Path) -> None:

@@ -137,6 +137,34 @@ def test_a_struct_alone_is_converted_too() -> None:
     assert to_betterproto(message, Struct) == converted
 
 
+def test_an_evaluation_in_a_document_is_preserved() -> None:
+    model = v1.ModelRef(id="gpt", tags=["api"], aliases={"champion": "v3", "": ""})
+    metrics = [
+        v1.MetricResult(name="acc", value=0.0, stderr=-0.0, higher_is_better=False),
+        v1.MetricResult(name="bleu"),
+    ]
+    result = v1.EvaluationResult(id="e", task="mmlu", metrics=metrics, model_ref=model)
+    document = v1.Document(ir_version="0.3.0", evaluation_result=result)
+    message = from_betterproto(document, ir.v1.Document)
+    assert dict(message.evaluation_result.model_ref.aliases) == {"champion": "v3", "": ""}
+    read, unread = message.evaluation_result.metrics
+    assert (read.HasField("value"), str(read.stderr), unread.HasField("value")) == (
+        True,
+        "-0.0",
+        False,
+    )
+    assert to_betterproto(message, v1.Document) == document
+
+
+def test_an_opaque_member_of_a_oneof_is_preserved() -> None:
+    for content in ({}, {"type": "x", "deep": [1, None, {"": True}]}):
+        part = v1.ContentPart(other=Struct.from_dict(content))
+        message = from_betterproto(part, ir.v1.ContentPart)
+        assert message.WhichOneof("part") == "other"
+        assert json_format.MessageToDict(message.other) == content
+        assert to_betterproto(message, v1.ContentPart) == part
+
+
 def test_the_result_shares_nothing_with_the_argument() -> None:
     message = ir.v1.ModelVersion(id="v", model_id="m", version="1.0.0", metrics={"loss": 1})
     converted = to_betterproto(message, v1.ModelVersion)
@@ -197,6 +225,10 @@ def test_the_path_of_a_timestamp_includes_messages_and_lists() -> None:
     with pytest.raises(ir.EncodeError) as caught:
         to_betterproto(document)
     assert caught.value.path == "experiment.model_version.created_at"
+    run = ir.v1.TrainingRun(metrics_history=[ir.v1.MetricsSnapshot(time=exact)])
+    with pytest.raises(ir.EncodeError) as caught:
+        to_betterproto(run)
+    assert caught.value.path == "metrics_history[0].time"
     batch = google_exchange_v1.ExportResponse(
         events=[ir.v1.FeedbackEvent(), ir.v1.FeedbackEvent(timestamp=exact)]
     )
@@ -261,6 +293,28 @@ INVALID: list[tuple[betterproto2.Message, str, str]] = [
         v1.ModelVersion(created_at=datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=1)))),
         "created_at",
         "outside the years 1 to 9999",
+    ),
+    (v1.ModelRef(aliases={"best": 3}), 'aliases["best"]', "expected a string, got int 3"),  # type: ignore[dict-item]
+    (v1.ModelRef(aliases={"best": "\ud800"}), 'aliases["best"]', "unpaired surrogate"),
+    (
+        v1.FeedbackEvent(source=v1.ModelStage.STAGING),  # type: ignore[arg-type]
+        "source",
+        "expected FeedbackSource, got ModelStage",
+    ),
+    (v1.Artifact(size_bytes=2**63), "size_bytes", "9223372036854775808 is out of range"),
+    (
+        v1.EvaluationResult(model_version_id="v", model_ref=v1.ModelRef(id="m")),
+        "model_ref",
+        "model_version_id and model_ref cannot both be set",
+    ),
+    (v1.ContentPart(text="a", other=Struct()), "other", "text and other cannot both be set"),
+    (v1.ContentPart(other={"type": "x"}), "other", "expected Struct, got dict"),  # type: ignore[arg-type]
+    (
+        v1.ToolResultContent(
+            parts=[v1.ContentPart(other=Struct(fields={"a": Value(number_value=2**53 + 1)}))]
+        ),
+        'parts[0].other["a"]',
+        "cannot represent the integer 9007199254740993",
     ),
     (v1.ImageContent(base64="aGk="), "base64", "expected bytes, got str"),  # type: ignore[arg-type]
     (

@@ -17,7 +17,9 @@ from validation.message_cases import MESSAGE_CLASSES
 
 import crucible_ir as ir
 from crucible_ir import v1
-from crucible_ir.schema.releases import NewerPart, newer_parts, release_number
+from crucible_ir.schema.fields import fields_of, message_since, value_since
+from crucible_ir.schema.releases import NewerPart, is_before, newer_parts, release_number
+from crucible_ir.schema.types import descriptor_of
 
 CASES = [
     pytest.param(image, type_name, id=f"{image.stem} {type_name}")
@@ -63,6 +65,30 @@ def test_a_release_reads_what_requires_it_or_an_older_one(image: Path, type_name
         assert expected != any(newer_parts(message, release))
         seen[expected] += 1
     assert seen
+
+
+@pytest.mark.parametrize("image", RELEASES, ids=lambda image: image.stem)
+def test_the_schema_declares_the_age_of_exactly_what_is_newer(image: Path) -> None:
+    version = released(image)
+
+    def check(is_released: bool, since: str | None, name: str) -> None:
+        is_newer = since is not None and is_before(number_of(image), since)
+        assert is_newer != is_released, f"{name}: declare the release in which it appeared"
+
+    for cls in MESSAGE_CLASSES.values():
+        type_ = descriptor_of(cls)
+        old = version.message(type_.full_name) if type_.full_name in version.messages else None
+        check(old is not None, message_since(type_), type_.full_name)
+        for field in fields_of(type_).values():
+            was = old is not None and field.name in old.fields_by_name
+            check(was, field.since, field.descriptor.full_name)
+    declared = [descriptor_of(cls).file for cls in MESSAGE_CLASSES.values()]
+    files = {file.name: file for file in declared}
+    for enum in (each for file in files.values() for each in file.enum_types_by_name.values()):
+        if enum.full_name in version.enums:
+            numbers = {value.number for value in version.enums[enum.full_name].proto.value}
+            for value in enum.values:
+                check(value.number in numbers, value_since(value), value.name)
 
 
 def test_both_verdicts_occur() -> None:

@@ -14,6 +14,7 @@ import grpc.aio
 import pytest
 from exchange.loopback import details, document, publish_request, serving
 from google.protobuf.descriptor import FileDescriptor, MethodDescriptor
+from google.protobuf.descriptor_pb2 import FileDescriptorProto, MethodOptions
 
 import crucible_ir as ir
 from crucible_ir import v1 as ir_v1
@@ -77,6 +78,25 @@ def test_the_table_of_methods_matches_the_schema_and_the_roles() -> None:
         for method in service.methods
     ]
     assert table("service") == declared
+
+
+def test_methods_that_may_be_repeated_say_so() -> None:
+    levels: dict[str, str] = {}
+    for file in FILES:
+        proto = FileDescriptorProto()
+        file.CopyToProto(proto)
+        for service in proto.service:
+            for method in service.method:
+                level = method.options.idempotency_level
+                levels[method.name] = MethodOptions.IdempotencyLevel.Name(level)
+    readers = [row[1] for row in table("service") if row[3] == "reader"]
+    assert levels == {
+        **dict.fromkeys(readers, "NO_SIDE_EFFECTS"),
+        # Repeating it removes nothing more, and an event is stored once.
+        **dict.fromkeys(("Compact", "Ingest"), "IDEMPOTENT"),
+        # They are repeated with a request id, which a client may leave out.
+        **dict.fromkeys(("Publish", "BatchPublish", "Delete"), "IDEMPOTENCY_UNKNOWN"),
+    }
 
 
 WAYS = {

@@ -7,6 +7,7 @@ a change is determined by validating values with protovalidate.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace as with_values
 from functools import cache, partial, reduce
 from itertools import islice
 from random import Random
@@ -46,7 +47,14 @@ from schema_changes.oracle import (
 from validation import message_cases
 
 from crucible_ir.schema.rules import rules_of
-from crucible_ir.schema_changes import SchemaChange, SchemaChangeKind, SchemaVersion, compare
+from crucible_ir.schema_changes import (
+    Release,
+    SchemaChange,
+    SchemaChangeKind,
+    SchemaVersion,
+    compare,
+)
+from crucible_ir.schema_changes.versions import RewrittenRule
 
 pytestmark = pytest.mark.slow
 
@@ -481,3 +489,105 @@ def test_a_change_of_a_rule_unknown_to_protovalidate_is_reported() -> None:
 
     (changes,) = changes_by(add_unknown)
     assert (changes.kind, changes.is_breaking) == (SchemaChangeKind.RULE_CHANGED, True)
+
+
+# Rules that were rewritten under their ids
+
+CONTENT_RULE = "message.content_required"
+NEW_EXPRESSION = "true"
+
+
+def rewritten() -> SchemaVersion:
+    """Return the schema with another expression for the rule of `Message`."""
+
+    def rewrite(rules: Any) -> None:
+        rules.cel[0].expression = NEW_EXPRESSION
+
+    return version(
+        "rewritten", lambda files: edit_rules(message_of(files, "Message"), rewrite, "message")
+    )
+
+
+def recorded(**values: str) -> SchemaVersion:
+    """Return the schema with the record of that expression, or of another one."""
+    record = RewrittenRule(f"{PACKAGE}.Message", CONTENT_RULE, NEW_EXPRESSION, "9.0.0")
+    return with_values(current(), rewritten_rules=(with_values(record, **values),))
+
+
+def test_a_recorded_expression_is_a_rule_rewritten_in_a_minor_release() -> None:
+    [change] = compare(recorded(), rewritten())
+    assert change.kind is SchemaChangeKind.RULE_REWRITTEN
+    assert (change.place, change.release) == (f"{PACKAGE}.Message", Release.MINOR)
+    assert str(change.new).endswith(f": true [{CONTENT_RULE}]")
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"place": f"{PACKAGE}.Prompt"},
+        {"rule_id": "message.content"},
+        {"expression": "false"},
+        {"expression": "rue"},
+    ],
+    ids=str,
+)
+def test_another_record_does_not_make_it_one(values: dict[str, str]) -> None:
+    [change] = compare(recorded(**values), rewritten())
+    assert (change.kind, change.is_breaking) == (SchemaChangeKind.RULE_CHANGED, True)
+
+
+def test_a_rule_rewritten_without_a_record_is_changed() -> None:
+    [change] = compare(current(), rewritten())
+    assert change.kind is SchemaChangeKind.RULE_CHANGED
+
+
+def test_a_record_does_not_allow_the_way_back() -> None:
+    old = with_values(rewritten(), rewritten_rules=recorded().rewritten_rules)
+    [change] = compare(old, current())
+    assert change.kind is SchemaChangeKind.RULE_CHANGED
+
+
+# Rules for several fields, some of them new
+
+
+def without_parts(files: FileDescriptorSet) -> None:
+    """Remove a field of `ToolResultContent` and its rule: at most one of content and parts."""
+    without_rule(files)
+    message = message_of(files, "ToolResultContent")
+    message.field.remove(field_of(files, "ToolResultContent.parts"))
+
+
+def without_rule(files: FileDescriptorSet) -> None:
+    edit_rules(
+        message_of(files, "ToolResultContent"), lambda rules: rules.ClearField("oneof"), "message"
+    )
+
+
+def requiring_one(files: FileDescriptorSet) -> None:
+    def require(rules: Any) -> None:
+        rules.oneof[0].required = True
+
+    edit_rules(message_of(files, "ToolResultContent"), require, "message")
+
+
+def kinds(old: SchemaVersion, new: SchemaVersion) -> set[SchemaChangeKind]:
+    return {change.kind for change in compare(old, new)}
+
+
+def test_a_rule_for_an_old_and_a_new_field_is_part_of_the_new_field() -> None:
+    old = version("old", without_parts)
+    assert kinds(old, current()) == {SchemaChangeKind.FIELD_ADDED}
+    # An old message has no parts, so that it cannot break the rule.
+    name = f"{PACKAGE}.ToolResultContent"
+    for content in ({}, {"content": ""}, {"content": "a"}):
+        written = old.message_class(name)(tool_call_id="c", **content).SerializeToString()
+        assert not current().broken_rules(current().message_class(name).FromString(written))
+
+
+def test_a_rule_for_two_old_fields_is_added() -> None:
+    assert kinds(version("old", without_rule), current()) == {SchemaChangeKind.RULE_ADDED}
+
+
+def test_a_rule_that_requires_one_of_the_fields_is_added_even_if_one_is_new() -> None:
+    found = kinds(version("old", without_parts), version("new", requiring_one))
+    assert found == {SchemaChangeKind.FIELD_ADDED, SchemaChangeKind.RULE_ADDED}

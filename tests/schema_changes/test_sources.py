@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import zipfile
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from crucible_ir.linting import LINTS
 from crucible_ir.schema.comments import descriptor_set
 from crucible_ir.schema.rules import rules_of
 from crucible_ir.schema_changes import SchemaError, SchemaVersion, compare, find_schema
+from crucible_ir.schema_changes.versions import RewrittenRule
 
 WHEEL = "crucible_ir-0.9.0-py3-none-any.whl"
 IN_WHEEL = "crucible_ir/schema/descriptors.binpb"
@@ -41,6 +43,19 @@ def test_a_descriptor_set_is_read_with_its_recorded_lints(tmp_path: Path) -> Non
     (tmp_path / "a.lints.json").write_text("[]")
     assert find_schema(str(tmp_path / "a.binpb")).lints == {}
     assert compare(alone, find_schema("installed")) == []
+
+
+def test_a_descriptor_set_is_read_with_its_rewritten_rules(tmp_path: Path) -> None:
+    (tmp_path / "a.binpb").write_bytes(descriptor_set())
+    assert find_schema(str(tmp_path / "a.binpb")).rewritten_rules == ()
+    rule = {"place": "a.B", "rule_id": "b.c", "expression": "true", "release": "1.2.0"}
+    records = tmp_path / "a.rewritten_rules.json"
+    records.write_text(json.dumps([rule]))
+    assert find_schema(str(tmp_path / "a.binpb")).rewritten_rules == (RewrittenRule(**rule),)
+    for text in ("[{}]", '[{"place": 1}]', "{", "1", "[" * 100_000):
+        records.write_text(text)
+        with pytest.raises(SchemaError, match="is not a list of rewritten rules"):
+            find_schema(str(tmp_path / "a.binpb"))
 
 
 def test_the_schema_is_read_from_a_wheel(tmp_path: Path) -> None:

@@ -25,10 +25,13 @@ EDITED = "proto/crucible_ir/v1/experiment.proto"
 LAST_FIELD = "  ModelRef baseline = 17;\n"
 FIELD = """
   // The share of the budget that the experiment may use. Range: 0 to 1. Unset: no limit.
-  optional double budget_share = 1000 [(buf.validate.field).double = {
-    gte: 0
-    lte: 1
-  }];
+  optional double budget_share = 1000 [
+    (buf.validate.field).double = {
+      gte: 0
+      lte: 1
+    },
+    (crucible_ir.v1.since) = "99.0.0"
+  ];
 """
 
 #: The files that generation changes, besides conformance cases and, where Go is installed, Go's.

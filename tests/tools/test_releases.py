@@ -11,6 +11,7 @@ from schema_changes.mutations import current_files, edit_rules, field_of
 
 import check_breaking
 import snapshot_release
+from crucible_ir.conformance.suites import read_suites, suite_folder
 from crucible_ir.schema.comments import descriptor_set
 from crucible_ir.schema_changes import SchemaVersion, compare, find_schema
 from crucible_ir.schema_changes.sources import installed_lints, lints_file
@@ -30,12 +31,14 @@ def with_a_narrower_range() -> bytes:
     return files.SerializeToString()
 
 
-def test_a_snapshot_has_the_schema_the_lints_and_the_documents(tmp_path: Path) -> None:
+def test_a_snapshot_has_the_schema_the_lints_the_documents_and_the_cases(tmp_path: Path) -> None:
     image = tmp_path / "compat" / "crucible_ir-1.0.0.binpb"
-    assert snapshot_release.snapshot(image) == [image, lints_file(image), documents_file(image)]
+    others = [lints_file(image), documents_file(image), snapshot_release.suites_file(image)]
+    assert snapshot_release.snapshot(image) == [image, *others]
     assert image.read_bytes() == descriptor_set()
     assert compare(find_schema(str(image)), find_schema("installed")) == []
     assert documents_file(image).read_text(encoding="ascii") == write_documents()
+    assert read_suites(snapshot_release.suites_file(image)) == read_suites(suite_folder())
 
 
 def test_a_snapshot_never_changes(tmp_path: Path) -> None:

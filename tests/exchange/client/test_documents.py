@@ -164,6 +164,11 @@ def test_a_lineage_lists_missing_documents(client: ExchangeClient) -> None:
     assert [node.reference.id for node in back.nodes] == [message.model_id, message.id]
 
 
+def test_lint_findings_have_their_severity(client: ExchangeClient) -> None:
+    [lint] = client.validate(b"strategy: fixed", "Hedging", "yaml").lints
+    assert (lint.lint_id, lint.severity) == ("hedging.no_delay", "warning")
+
+
 def test_a_lineage_lists_ambiguous_versions_with_their_candidates(client: ExchangeClient) -> None:
     model = f"model-{uuid.uuid4()}"
     same = [version(model_id=model, version="0.9.0") for _ in range(2)]

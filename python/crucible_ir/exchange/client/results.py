@@ -242,7 +242,7 @@ class Lineage:
         )
 
 
-def _reference(reference: v1.Reference) -> Reference:
+def _reference(reference: v1.DocumentKey) -> Reference:
     return Reference(reference.type, reference.id)
 
 
@@ -357,7 +357,10 @@ class Summary:
 
 @dataclass(frozen=True, slots=True)
 class RemoteLint:
-    """A lint finding of the server, as the message ``Lint``."""
+    """A lint finding of the server, as the message ``Lint``.
+
+    The severity is ``info`` or ``warning``; a number for a severity of a newer server.
+    """
 
     lint_id: str
     severity: str
@@ -385,6 +388,7 @@ class Verdict:
     @classmethod
     def of(cls, answer: v1.ValidateResponse) -> Verdict:
         """Convert the message."""
+        severities = vocabulary.names(v1.LintSeverity.DESCRIPTOR)
         return cls(
             answer.valid,
             _failure(answer.failure) if answer.HasField("failure") else None,
@@ -392,7 +396,7 @@ class Verdict:
             tuple(
                 RemoteLint(
                     lint.lint_id,
-                    lint.severity,
+                    severities.get(lint.severity, str(int(lint.severity))),
                     lint.path,
                     lint.message,
                     lint.fix if lint.HasField("fix") else None,

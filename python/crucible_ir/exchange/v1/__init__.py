@@ -43,14 +43,15 @@ from crucible_ir.exchange.v1.feedback_service_pb2 import (
     SummarizeResponse,
 )
 from crucible_ir.exchange.v1.record_pb2 import (
+    DocumentKey,
     Record,
-    Reference,
 )
 from crucible_ir.exchange.v1.validation_service_pb2 import (
     ConvertRequest,
     ConvertResponse,
     Form,
     Lint,
+    LintSeverity,
     ReadFailure,
     ValidateRequest,
     ValidateResponse,
@@ -70,6 +71,7 @@ __all__ = [
     "ConvertResponse",
     "DeleteRequest",
     "DeleteResponse",
+    "DocumentKey",
     "Entry",
     "ExportRequest",
     "ExportResponse",
@@ -89,6 +91,7 @@ __all__ = [
     "LineageNode",
     "LineageNodeState",
     "Lint",
+    "LintSeverity",
     "ListOrder",
     "ListRequest",
     "ListResponse",
@@ -98,7 +101,6 @@ __all__ = [
     "PublishResponse",
     "ReadFailure",
     "Record",
-    "Reference",
     "RejectedEvent",
     "SummarizeRequest",
     "SummarizeResponse",

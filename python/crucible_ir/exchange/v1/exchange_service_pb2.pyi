@@ -267,9 +267,9 @@ class TraceLineageResponse(_message.Message):
     TRUNCATED_FIELD_NUMBER: _ClassVar[int]
     nodes: _containers.RepeatedCompositeFieldContainer[LineageNode]
     edges: _containers.RepeatedCompositeFieldContainer[LineageEdge]
-    missing: _containers.RepeatedCompositeFieldContainer[_record_pb2.Reference]
+    missing: _containers.RepeatedCompositeFieldContainer[_record_pb2.DocumentKey]
     truncated: bool
-    def __init__(self, nodes: _Optional[_Iterable[_Union[LineageNode, _Mapping]]] = ..., edges: _Optional[_Iterable[_Union[LineageEdge, _Mapping]]] = ..., missing: _Optional[_Iterable[_Union[_record_pb2.Reference, _Mapping]]] = ..., truncated: bool = ...) -> None: ...
+    def __init__(self, nodes: _Optional[_Iterable[_Union[LineageNode, _Mapping]]] = ..., edges: _Optional[_Iterable[_Union[LineageEdge, _Mapping]]] = ..., missing: _Optional[_Iterable[_Union[_record_pb2.DocumentKey, _Mapping]]] = ..., truncated: bool = ...) -> None: ...
 
 class LineageNode(_message.Message):
     __slots__ = ("reference", "state", "depth", "record", "candidates")
@@ -278,22 +278,22 @@ class LineageNode(_message.Message):
     DEPTH_FIELD_NUMBER: _ClassVar[int]
     RECORD_FIELD_NUMBER: _ClassVar[int]
     CANDIDATES_FIELD_NUMBER: _ClassVar[int]
-    reference: _record_pb2.Reference
+    reference: _record_pb2.DocumentKey
     state: LineageNodeState
     depth: int
     record: _record_pb2.Record
-    candidates: _containers.RepeatedCompositeFieldContainer[_record_pb2.Reference]
-    def __init__(self, reference: _Optional[_Union[_record_pb2.Reference, _Mapping]] = ..., state: _Optional[_Union[LineageNodeState, str]] = ..., depth: _Optional[int] = ..., record: _Optional[_Union[_record_pb2.Record, _Mapping]] = ..., candidates: _Optional[_Iterable[_Union[_record_pb2.Reference, _Mapping]]] = ...) -> None: ...
+    candidates: _containers.RepeatedCompositeFieldContainer[_record_pb2.DocumentKey]
+    def __init__(self, reference: _Optional[_Union[_record_pb2.DocumentKey, _Mapping]] = ..., state: _Optional[_Union[LineageNodeState, str]] = ..., depth: _Optional[int] = ..., record: _Optional[_Union[_record_pb2.Record, _Mapping]] = ..., candidates: _Optional[_Iterable[_Union[_record_pb2.DocumentKey, _Mapping]]] = ...) -> None: ...
 
 class LineageEdge(_message.Message):
     __slots__ = ("source", "target", "field")
     SOURCE_FIELD_NUMBER: _ClassVar[int]
     TARGET_FIELD_NUMBER: _ClassVar[int]
     FIELD_FIELD_NUMBER: _ClassVar[int]
-    source: _record_pb2.Reference
-    target: _record_pb2.Reference
+    source: _record_pb2.DocumentKey
+    target: _record_pb2.DocumentKey
     field: str
-    def __init__(self, source: _Optional[_Union[_record_pb2.Reference, _Mapping]] = ..., target: _Optional[_Union[_record_pb2.Reference, _Mapping]] = ..., field: _Optional[str] = ...) -> None: ...
+    def __init__(self, source: _Optional[_Union[_record_pb2.DocumentKey, _Mapping]] = ..., target: _Optional[_Union[_record_pb2.DocumentKey, _Mapping]] = ..., field: _Optional[str] = ...) -> None: ...
 
 class CompactRequest(_message.Message):
     __slots__ = ("after_sequence", "within")

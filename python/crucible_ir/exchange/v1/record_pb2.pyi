@@ -32,7 +32,7 @@ class Record(_message.Message):
     deleted: bool
     def __init__(self, type: _Optional[str] = ..., id: _Optional[str] = ..., revision: _Optional[int] = ..., sequence: _Optional[int] = ..., etag: _Optional[str] = ..., digest: _Optional[str] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., publisher: _Optional[str] = ..., deleted: bool = ...) -> None: ...
 
-class Reference(_message.Message):
+class DocumentKey(_message.Message):
     __slots__ = ("type", "id")
     TYPE_FIELD_NUMBER: _ClassVar[int]
     ID_FIELD_NUMBER: _ClassVar[int]

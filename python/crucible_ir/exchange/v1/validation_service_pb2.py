@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from crucible_ir.exchange.v1 import violation_pb2 as crucible__ir_dot_exchange_dot_v1_dot_violation__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n0crucible_ir/exchange/v1/validation_service.proto\x12\x17\x63rucible_ir.exchange.v1\x1a\'crucible_ir/exchange/v1/violation.proto\"\xcb\x01\n\x0fValidateRequest\x12$\n\x07\x63ontent\x18\x01 \x01(\x0c\x42\n\xbaH\x07z\x05\x18\x80\x80\xc0\x01R\x07\x63ontent\x12\x33\n\x04type\x18\x02 \x01(\tB\x1f\xbaH\x1c\xc8\x01\x01r\x17(@2\x13^[A-Z][A-Za-z0-9]*$R\x04type\x12>\n\x04\x66orm\x18\x03 \x01(\x0e\x32\x1d.crucible_ir.exchange.v1.FormB\x0b\xbaH\x08\xc8\x01\x01\x82\x01\x02\x10\x01R\x04\x66orm\x12\x1d\n\nskip_lints\x18\x04 \x01(\x08R\tskipLints\"\xb5\x02\n\x10ValidateResponse\x12\x14\n\x05valid\x18\x01 \x01(\x08R\x05valid\x12>\n\x07\x66\x61ilure\x18\x02 \x01(\x0b\x32$.crucible_ir.exchange.v1.ReadFailureR\x07\x66\x61ilure\x12\x42\n\nviolations\x18\x03 \x03(\x0b\x32\".crucible_ir.exchange.v1.ViolationR\nviolations\x12\x33\n\x05lints\x18\x04 \x03(\x0b\x32\x1d.crucible_ir.exchange.v1.LintR\x05lints\x12-\n\x12omitted_violations\x18\x05 \x01(\x05R\x11omittedViolations\x12#\n\romitted_lints\x18\x06 \x01(\x05R\x0comittedLints\"\x85\x01\n\x0bReadFailure\x12\x18\n\x07message\x18\x01 \x01(\tR\x07message\x12\x12\n\x04path\x18\x02 \x01(\tR\x04path\x12\x17\n\x04line\x18\x03 \x01(\x05H\x00R\x04line\x88\x01\x01\x12\x1b\n\x06\x63olumn\x18\x04 \x01(\x05H\x01R\x06\x63olumn\x88\x01\x01\x42\x07\n\x05_lineB\t\n\x07_column\"\x88\x01\n\x04Lint\x12\x17\n\x07lint_id\x18\x01 \x01(\tR\x06lintId\x12\x1a\n\x08severity\x18\x02 \x01(\tR\x08severity\x12\x12\n\x04path\x18\x03 \x01(\tR\x04path\x12\x18\n\x07message\x18\x04 \x01(\tR\x07message\x12\x15\n\x03\x66ix\x18\x05 \x01(\tH\x00R\x03\x66ix\x88\x01\x01\x42\x06\n\x04_fix\"\xaa\x02\n\x0e\x43onvertRequest\x12$\n\x07\x63ontent\x18\x01 \x01(\x0c\x42\n\xbaH\x07z\x05\x18\x80\x80\xc0\x01R\x07\x63ontent\x12\x33\n\x04type\x18\x02 \x01(\tB\x1f\xbaH\x1c\xc8\x01\x01r\x17(@2\x13^[A-Z][A-Za-z0-9]*$R\x04type\x12K\n\x0bsource_form\x18\x03 \x01(\x0e\x32\x1d.crucible_ir.exchange.v1.FormB\x0b\xbaH\x08\xc8\x01\x01\x82\x01\x02\x10\x01R\nsourceForm\x12K\n\x0btarget_form\x18\x04 \x01(\x0e\x32\x1d.crucible_ir.exchange.v1.FormB\x0b\xbaH\x08\xc8\x01\x01\x82\x01\x02\x10\x01R\ntargetForm\x12#\n\rallow_invalid\x18\x05 \x01(\x08R\x0c\x61llowInvalid\"+\n\x0f\x43onvertResponse\x12\x18\n\x07\x63ontent\x18\x01 \x01(\x0cR\x07\x63ontent*r\n\x04\x46orm\x12\x14\n\x10\x46ORM_UNSPECIFIED\x10\x00\x12\x0f\n\x0b\x46ORM_BINARY\x10\x01\x12\r\n\tFORM_JSON\x10\x02\x12\x16\n\x12\x46ORM_CRUCIBLE_JSON\x10\x03\x12\r\n\tFORM_YAML\x10\x04\x12\r\n\tFORM_TEXT\x10\x05\x32\xd2\x01\n\x11ValidationService\x12_\n\x08Validate\x12(.crucible_ir.exchange.v1.ValidateRequest\x1a).crucible_ir.exchange.v1.ValidateResponse\x12\\\n\x07\x43onvert\x12\'.crucible_ir.exchange.v1.ConvertRequest\x1a(.crucible_ir.exchange.v1.ConvertResponseBy\n\x1aorg.crucibleir.exchange.v1P\x01ZYgithub.com/north-shore-ai/crucible-ir/gen/go/crucible_ir/exchange/v1;crucibleirexchangev1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n0crucible_ir/exchange/v1/validation_service.proto\x12\x17\x63rucible_ir.exchange.v1\x1a\'crucible_ir/exchange/v1/violation.proto\"\xcb\x01\n\x0fValidateRequest\x12$\n\x07\x63ontent\x18\x01 \x01(\x0c\x42\n\xbaH\x07z\x05\x18\x80\x80\xc0\x01R\x07\x63ontent\x12\x33\n\x04type\x18\x02 \x01(\tB\x1f\xbaH\x1c\xc8\x01\x01r\x17(@2\x13^[A-Z][A-Za-z0-9]*$R\x04type\x12>\n\x04\x66orm\x18\x03 \x01(\x0e\x32\x1d.crucible_ir.exchange.v1.FormB\x0b\xbaH\x08\xc8\x01\x01\x82\x01\x02\x10\x01R\x04\x66orm\x12\x1d\n\nskip_lints\x18\x04 \x01(\x08R\tskipLints\"\xb5\x02\n\x10ValidateResponse\x12\x14\n\x05valid\x18\x01 \x01(\x08R\x05valid\x12>\n\x07\x66\x61ilure\x18\x02 \x01(\x0b\x32$.crucible_ir.exchange.v1.ReadFailureR\x07\x66\x61ilure\x12\x42\n\nviolations\x18\x03 \x03(\x0b\x32\".crucible_ir.exchange.v1.ViolationR\nviolations\x12\x33\n\x05lints\x18\x04 \x03(\x0b\x32\x1d.crucible_ir.exchange.v1.LintR\x05lints\x12-\n\x12omitted_violations\x18\x05 \x01(\x05R\x11omittedViolations\x12#\n\romitted_lints\x18\x06 \x01(\x05R\x0comittedLints\"\x85\x01\n\x0bReadFailure\x12\x18\n\x07message\x18\x01 \x01(\tR\x07message\x12\x12\n\x04path\x18\x02 \x01(\tR\x04path\x12\x17\n\x04line\x18\x03 \x01(\x05H\x00R\x04line\x88\x01\x01\x12\x1b\n\x06\x63olumn\x18\x04 \x01(\x05H\x01R\x06\x63olumn\x88\x01\x01\x42\x07\n\x05_lineB\t\n\x07_column\"\xb5\x01\n\x04Lint\x12\x17\n\x07lint_id\x18\x01 \x01(\tR\x06lintId\x12\x41\n\x08severity\x18\x06 \x01(\x0e\x32%.crucible_ir.exchange.v1.LintSeverityR\x08severity\x12\x12\n\x04path\x18\x03 \x01(\tR\x04path\x12\x18\n\x07message\x18\x04 \x01(\tR\x07message\x12\x15\n\x03\x66ix\x18\x05 \x01(\tH\x00R\x03\x66ix\x88\x01\x01\x42\x06\n\x04_fixJ\x04\x08\x02\x10\x03\"\xaa\x02\n\x0e\x43onvertRequest\x12$\n\x07\x63ontent\x18\x01 \x01(\x0c\x42\n\xbaH\x07z\x05\x18\x80\x80\xc0\x01R\x07\x63ontent\x12\x33\n\x04type\x18\x02 \x01(\tB\x1f\xbaH\x1c\xc8\x01\x01r\x17(@2\x13^[A-Z][A-Za-z0-9]*$R\x04type\x12K\n\x0bsource_form\x18\x03 \x01(\x0e\x32\x1d.crucible_ir.exchange.v1.FormB\x0b\xbaH\x08\xc8\x01\x01\x82\x01\x02\x10\x01R\nsourceForm\x12K\n\x0btarget_form\x18\x04 \x01(\x0e\x32\x1d.crucible_ir.exchange.v1.FormB\x0b\xbaH\x08\xc8\x01\x01\x82\x01\x02\x10\x01R\ntargetForm\x12#\n\rallow_invalid\x18\x05 \x01(\x08R\x0c\x61llowInvalid\"+\n\x0f\x43onvertResponse\x12\x18\n\x07\x63ontent\x18\x01 \x01(\x0cR\x07\x63ontent*`\n\x0cLintSeverity\x12\x1d\n\x19LINT_SEVERITY_UNSPECIFIED\x10\x00\x12\x16\n\x12LINT_SEVERITY_INFO\x10\x01\x12\x19\n\x15LINT_SEVERITY_WARNING\x10\x02*r\n\x04\x46orm\x12\x14\n\x10\x46ORM_UNSPECIFIED\x10\x00\x12\x0f\n\x0b\x46ORM_BINARY\x10\x01\x12\r\n\tFORM_JSON\x10\x02\x12\x16\n\x12\x46ORM_CRUCIBLE_JSON\x10\x03\x12\r\n\tFORM_YAML\x10\x04\x12\r\n\tFORM_TEXT\x10\x05\x32\xdc\x01\n\x11ValidationService\x12\x64\n\x08Validate\x12(.crucible_ir.exchange.v1.ValidateRequest\x1a).crucible_ir.exchange.v1.ValidateResponse\"\x03\x90\x02\x01\x12\x61\n\x07\x43onvert\x12\'.crucible_ir.exchange.v1.ConvertRequest\x1a(.crucible_ir.exchange.v1.ConvertResponse\"\x03\x90\x02\x01\x42y\n\x1aorg.crucibleir.exchange.v1P\x01ZYgithub.com/north-shore-ai/crucible-ir/gen/go/crucible_ir/exchange/v1;crucibleirexchangev1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -47,8 +47,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CONVERTREQUEST'].fields_by_name['source_form']._serialized_options = b'\272H\010\310\001\001\202\001\002\020\001'
   _globals['_CONVERTREQUEST'].fields_by_name['target_form']._loaded_options = None
   _globals['_CONVERTREQUEST'].fields_by_name['target_form']._serialized_options = b'\272H\010\310\001\001\202\001\002\020\001'
-  _globals['_FORM']._serialized_start=1257
-  _globals['_FORM']._serialized_end=1371
+  _globals['_VALIDATIONSERVICE'].methods_by_name['Validate']._loaded_options = None
+  _globals['_VALIDATIONSERVICE'].methods_by_name['Validate']._serialized_options = b'\220\002\001'
+  _globals['_VALIDATIONSERVICE'].methods_by_name['Convert']._loaded_options = None
+  _globals['_VALIDATIONSERVICE'].methods_by_name['Convert']._serialized_options = b'\220\002\001'
+  _globals['_LINTSEVERITY']._serialized_start=1302
+  _globals['_LINTSEVERITY']._serialized_end=1398
+  _globals['_FORM']._serialized_start=1400
+  _globals['_FORM']._serialized_end=1514
   _globals['_VALIDATEREQUEST']._serialized_start=119
   _globals['_VALIDATEREQUEST']._serialized_end=322
   _globals['_VALIDATERESPONSE']._serialized_start=325
@@ -56,11 +62,11 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_READFAILURE']._serialized_start=637
   _globals['_READFAILURE']._serialized_end=770
   _globals['_LINT']._serialized_start=773
-  _globals['_LINT']._serialized_end=909
-  _globals['_CONVERTREQUEST']._serialized_start=912
-  _globals['_CONVERTREQUEST']._serialized_end=1210
-  _globals['_CONVERTRESPONSE']._serialized_start=1212
-  _globals['_CONVERTRESPONSE']._serialized_end=1255
-  _globals['_VALIDATIONSERVICE']._serialized_start=1374
-  _globals['_VALIDATIONSERVICE']._serialized_end=1584
+  _globals['_LINT']._serialized_end=954
+  _globals['_CONVERTREQUEST']._serialized_start=957
+  _globals['_CONVERTREQUEST']._serialized_end=1255
+  _globals['_CONVERTRESPONSE']._serialized_start=1257
+  _globals['_CONVERTRESPONSE']._serialized_end=1300
+  _globals['_VALIDATIONSERVICE']._serialized_start=1517
+  _globals['_VALIDATIONSERVICE']._serialized_end=1737
 # @@protoc_insertion_point(module_scope)

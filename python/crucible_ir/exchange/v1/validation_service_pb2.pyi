@@ -8,6 +8,12 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class LintSeverity(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    LINT_SEVERITY_UNSPECIFIED: _ClassVar[LintSeverity]
+    LINT_SEVERITY_INFO: _ClassVar[LintSeverity]
+    LINT_SEVERITY_WARNING: _ClassVar[LintSeverity]
+
 class Form(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     FORM_UNSPECIFIED: _ClassVar[Form]
@@ -16,6 +22,9 @@ class Form(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     FORM_CRUCIBLE_JSON: _ClassVar[Form]
     FORM_YAML: _ClassVar[Form]
     FORM_TEXT: _ClassVar[Form]
+LINT_SEVERITY_UNSPECIFIED: LintSeverity
+LINT_SEVERITY_INFO: LintSeverity
+LINT_SEVERITY_WARNING: LintSeverity
 FORM_UNSPECIFIED: Form
 FORM_BINARY: Form
 FORM_JSON: Form
@@ -71,11 +80,11 @@ class Lint(_message.Message):
     MESSAGE_FIELD_NUMBER: _ClassVar[int]
     FIX_FIELD_NUMBER: _ClassVar[int]
     lint_id: str
-    severity: str
+    severity: LintSeverity
     path: str
     message: str
     fix: str
-    def __init__(self, lint_id: _Optional[str] = ..., severity: _Optional[str] = ..., path: _Optional[str] = ..., message: _Optional[str] = ..., fix: _Optional[str] = ...) -> None: ...
+    def __init__(self, lint_id: _Optional[str] = ..., severity: _Optional[_Union[LintSeverity, str]] = ..., path: _Optional[str] = ..., message: _Optional[str] = ..., fix: _Optional[str] = ...) -> None: ...
 
 class ConvertRequest(_message.Message):
     __slots__ = ("content", "type", "source_form", "target_form", "allow_invalid")

@@ -56,7 +56,7 @@ async def trace(server: Loopback, name: str, **options: Any) -> v1.TraceLineageR
     return await server.exchange.TraceLineage(request)
 
 
-def named(reference: v1.Reference) -> str:
+def named(reference: v1.DocumentKey) -> str:
     return f"{reference.type}/{reference.id}"
 
 

@@ -1659,7 +1659,7 @@ type TraceLineageResponse struct {
 	// The references between them.
 	Edges []*LineageEdge `protobuf:"bytes,2,rep,name=edges,proto3" json:"edges,omitempty"`
 	// The nodes that the exchange does not have, or no longer has: the trace may be incomplete there.
-	Missing []*Reference `protobuf:"bytes,3,rep,name=missing,proto3" json:"missing,omitempty"`
+	Missing []*DocumentKey `protobuf:"bytes,3,rep,name=missing,proto3" json:"missing,omitempty"`
 	// Whether the limits on depth or nodes cut off the lineage.
 	Truncated     bool `protobuf:"varint,4,opt,name=truncated,proto3" json:"truncated,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -1710,7 +1710,7 @@ func (x *TraceLineageResponse) GetEdges() []*LineageEdge {
 	return nil
 }
 
-func (x *TraceLineageResponse) GetMissing() []*Reference {
+func (x *TraceLineageResponse) GetMissing() []*DocumentKey {
 	if x != nil {
 		return x.Missing
 	}
@@ -1728,7 +1728,7 @@ func (x *TraceLineageResponse) GetTruncated() bool {
 type LineageNode struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The document.
-	Reference *Reference `protobuf:"bytes,1,opt,name=reference,proto3" json:"reference,omitempty"`
+	Reference *DocumentKey `protobuf:"bytes,1,opt,name=reference,proto3" json:"reference,omitempty"`
 	// The state of the document in the exchange.
 	State LineageNodeState `protobuf:"varint,2,opt,name=state,proto3,enum=crucible_ir.exchange.v1.LineageNodeState" json:"state,omitempty"`
 	// The number of references between it and the start.
@@ -1737,7 +1737,7 @@ type LineageNode struct {
 	Record *Record `protobuf:"bytes,4,opt,name=record,proto3" json:"record,omitempty"`
 	// The documents that a reference to the node may mean, the first few by id, if its state is
 	// ambiguous, or missing because the reference names a version but no model. They are not followed.
-	Candidates    []*Reference `protobuf:"bytes,5,rep,name=candidates,proto3" json:"candidates,omitempty"`
+	Candidates    []*DocumentKey `protobuf:"bytes,5,rep,name=candidates,proto3" json:"candidates,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1772,7 +1772,7 @@ func (*LineageNode) Descriptor() ([]byte, []int) {
 	return file_crucible_ir_exchange_v1_exchange_service_proto_rawDescGZIP(), []int{21}
 }
 
-func (x *LineageNode) GetReference() *Reference {
+func (x *LineageNode) GetReference() *DocumentKey {
 	if x != nil {
 		return x.Reference
 	}
@@ -1800,7 +1800,7 @@ func (x *LineageNode) GetRecord() *Record {
 	return nil
 }
 
-func (x *LineageNode) GetCandidates() []*Reference {
+func (x *LineageNode) GetCandidates() []*DocumentKey {
 	if x != nil {
 		return x.Candidates
 	}
@@ -1811,9 +1811,9 @@ func (x *LineageNode) GetCandidates() []*Reference {
 type LineageEdge struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The document with the reference.
-	Source *Reference `protobuf:"bytes,1,opt,name=source,proto3" json:"source,omitempty"`
+	Source *DocumentKey `protobuf:"bytes,1,opt,name=source,proto3" json:"source,omitempty"`
 	// The document that it refers to.
-	Target *Reference `protobuf:"bytes,2,opt,name=target,proto3" json:"target,omitempty"`
+	Target *DocumentKey `protobuf:"bytes,2,opt,name=target,proto3" json:"target,omitempty"`
 	// The field of the source that contains the reference, for example model_version_id, or
 	// sources[].model_version_id in a message inside the source.
 	Field         string `protobuf:"bytes,3,opt,name=field,proto3" json:"field,omitempty"`
@@ -1851,14 +1851,14 @@ func (*LineageEdge) Descriptor() ([]byte, []int) {
 	return file_crucible_ir_exchange_v1_exchange_service_proto_rawDescGZIP(), []int{22}
 }
 
-func (x *LineageEdge) GetSource() *Reference {
+func (x *LineageEdge) GetSource() *DocumentKey {
 	if x != nil {
 		return x.Source
 	}
 	return nil
 }
 
-func (x *LineageEdge) GetTarget() *Reference {
+func (x *LineageEdge) GetTarget() *DocumentKey {
 	if x != nil {
 		return x.Target
 	}
@@ -2128,23 +2128,23 @@ const file_crucible_ir_exchange_v1_exchange_service_proto_rawDesc = "" +
 	"\n" +
 	"_max_depthB\f\n" +
 	"\n" +
-	"_max_nodes\"\xea\x01\n" +
+	"_max_nodes\"\xec\x01\n" +
 	"\x14TraceLineageResponse\x12:\n" +
 	"\x05nodes\x18\x01 \x03(\v2$.crucible_ir.exchange.v1.LineageNodeR\x05nodes\x12:\n" +
-	"\x05edges\x18\x02 \x03(\v2$.crucible_ir.exchange.v1.LineageEdgeR\x05edges\x12<\n" +
-	"\amissing\x18\x03 \x03(\v2\".crucible_ir.exchange.v1.ReferenceR\amissing\x12\x1c\n" +
-	"\ttruncated\x18\x04 \x01(\bR\ttruncated\"\xa3\x02\n" +
-	"\vLineageNode\x12@\n" +
-	"\treference\x18\x01 \x01(\v2\".crucible_ir.exchange.v1.ReferenceR\treference\x12?\n" +
+	"\x05edges\x18\x02 \x03(\v2$.crucible_ir.exchange.v1.LineageEdgeR\x05edges\x12>\n" +
+	"\amissing\x18\x03 \x03(\v2$.crucible_ir.exchange.v1.DocumentKeyR\amissing\x12\x1c\n" +
+	"\ttruncated\x18\x04 \x01(\bR\ttruncated\"\xa7\x02\n" +
+	"\vLineageNode\x12B\n" +
+	"\treference\x18\x01 \x01(\v2$.crucible_ir.exchange.v1.DocumentKeyR\treference\x12?\n" +
 	"\x05state\x18\x02 \x01(\x0e2).crucible_ir.exchange.v1.LineageNodeStateR\x05state\x12\x14\n" +
 	"\x05depth\x18\x03 \x01(\x05R\x05depth\x127\n" +
-	"\x06record\x18\x04 \x01(\v2\x1f.crucible_ir.exchange.v1.RecordR\x06record\x12B\n" +
+	"\x06record\x18\x04 \x01(\v2\x1f.crucible_ir.exchange.v1.RecordR\x06record\x12D\n" +
 	"\n" +
-	"candidates\x18\x05 \x03(\v2\".crucible_ir.exchange.v1.ReferenceR\n" +
-	"candidates\"\x9b\x01\n" +
-	"\vLineageEdge\x12:\n" +
-	"\x06source\x18\x01 \x01(\v2\".crucible_ir.exchange.v1.ReferenceR\x06source\x12:\n" +
-	"\x06target\x18\x02 \x01(\v2\".crucible_ir.exchange.v1.ReferenceR\x06target\x12\x14\n" +
+	"candidates\x18\x05 \x03(\v2$.crucible_ir.exchange.v1.DocumentKeyR\n" +
+	"candidates\"\x9f\x01\n" +
+	"\vLineageEdge\x12<\n" +
+	"\x06source\x18\x01 \x01(\v2$.crucible_ir.exchange.v1.DocumentKeyR\x06source\x12<\n" +
+	"\x06target\x18\x02 \x01(\v2$.crucible_ir.exchange.v1.DocumentKeyR\x06target\x12\x14\n" +
 	"\x05field\x18\x03 \x01(\tR\x05field\"\x98\x01\n" +
 	"\x0eCompactRequest\x120\n" +
 	"\x0eafter_sequence\x18\x01 \x01(\x03B\a\xbaH\x04\"\x02(\x00H\x00R\rafterSequence\x12E\n" +
@@ -2169,17 +2169,17 @@ const file_crucible_ir_exchange_v1_exchange_service_proto_rawDesc = "" +
 	"\x1bLINEAGE_NODE_STATE_FEEDBACK\x10\x03\x12\x1e\n" +
 	"\x1aLINEAGE_NODE_STATE_DELETED\x10\x04\x12\x1e\n" +
 	"\x1aLINEAGE_NODE_STATE_MISSING\x10\x05\x12 \n" +
-	"\x1cLINEAGE_NODE_STATE_AMBIGUOUS\x10\x062\xf7\x06\n" +
+	"\x1cLINEAGE_NODE_STATE_AMBIGUOUS\x10\x062\x95\a\n" +
 	"\x0fExchangeService\x12\\\n" +
 	"\aPublish\x12'.crucible_ir.exchange.v1.PublishRequest\x1a(.crucible_ir.exchange.v1.PublishResponse\x12o\n" +
-	"\fBatchPublish\x12,.crucible_ir.exchange.v1.BatchPublishRequest\x1a-.crucible_ir.exchange.v1.BatchPublishResponse(\x010\x01\x12P\n" +
-	"\x03Get\x12#.crucible_ir.exchange.v1.GetRequest\x1a$.crucible_ir.exchange.v1.GetResponse\x12S\n" +
-	"\x04List\x12$.crucible_ir.exchange.v1.ListRequest\x1a%.crucible_ir.exchange.v1.ListResponse\x12n\n" +
-	"\rListRevisions\x12-.crucible_ir.exchange.v1.ListRevisionsRequest\x1a..crucible_ir.exchange.v1.ListRevisionsResponse\x12Y\n" +
-	"\x06Delete\x12&.crucible_ir.exchange.v1.DeleteRequest\x1a'.crucible_ir.exchange.v1.DeleteResponse\x12X\n" +
-	"\x05Watch\x12%.crucible_ir.exchange.v1.WatchRequest\x1a&.crucible_ir.exchange.v1.WatchResponse0\x01\x12k\n" +
-	"\fTraceLineage\x12,.crucible_ir.exchange.v1.TraceLineageRequest\x1a-.crucible_ir.exchange.v1.TraceLineageResponse\x12\\\n" +
-	"\aCompact\x12'.crucible_ir.exchange.v1.CompactRequest\x1a(.crucible_ir.exchange.v1.CompactResponseBy\n" +
+	"\fBatchPublish\x12,.crucible_ir.exchange.v1.BatchPublishRequest\x1a-.crucible_ir.exchange.v1.BatchPublishResponse(\x010\x01\x12U\n" +
+	"\x03Get\x12#.crucible_ir.exchange.v1.GetRequest\x1a$.crucible_ir.exchange.v1.GetResponse\"\x03\x90\x02\x01\x12X\n" +
+	"\x04List\x12$.crucible_ir.exchange.v1.ListRequest\x1a%.crucible_ir.exchange.v1.ListResponse\"\x03\x90\x02\x01\x12s\n" +
+	"\rListRevisions\x12-.crucible_ir.exchange.v1.ListRevisionsRequest\x1a..crucible_ir.exchange.v1.ListRevisionsResponse\"\x03\x90\x02\x01\x12Y\n" +
+	"\x06Delete\x12&.crucible_ir.exchange.v1.DeleteRequest\x1a'.crucible_ir.exchange.v1.DeleteResponse\x12]\n" +
+	"\x05Watch\x12%.crucible_ir.exchange.v1.WatchRequest\x1a&.crucible_ir.exchange.v1.WatchResponse\"\x03\x90\x02\x010\x01\x12p\n" +
+	"\fTraceLineage\x12,.crucible_ir.exchange.v1.TraceLineageRequest\x1a-.crucible_ir.exchange.v1.TraceLineageResponse\"\x03\x90\x02\x01\x12a\n" +
+	"\aCompact\x12'.crucible_ir.exchange.v1.CompactRequest\x1a(.crucible_ir.exchange.v1.CompactResponse\"\x03\x90\x02\x02By\n" +
 	"\x1aorg.crucibleir.exchange.v1P\x01ZYgithub.com/north-shore-ai/crucible-ir/gen/go/crucible_ir/exchange/v1;crucibleirexchangev1b\x06proto3"
 
 var (
@@ -2229,7 +2229,7 @@ var file_crucible_ir_exchange_v1_exchange_service_proto_goTypes = []any{
 	(*Record)(nil),                // 29: crucible_ir.exchange.v1.Record
 	(*ItemError)(nil),             // 30: crucible_ir.exchange.v1.ItemError
 	(*timestamppb.Timestamp)(nil), // 31: google.protobuf.Timestamp
-	(*Reference)(nil),             // 32: crucible_ir.exchange.v1.Reference
+	(*DocumentKey)(nil),           // 32: crucible_ir.exchange.v1.DocumentKey
 	(*durationpb.Duration)(nil),   // 33: google.protobuf.Duration
 }
 var file_crucible_ir_exchange_v1_exchange_service_proto_depIdxs = []int32{
@@ -2256,13 +2256,13 @@ var file_crucible_ir_exchange_v1_exchange_service_proto_depIdxs = []int32{
 	1,  // 20: crucible_ir.exchange.v1.TraceLineageRequest.direction:type_name -> crucible_ir.exchange.v1.LineageDirection
 	24, // 21: crucible_ir.exchange.v1.TraceLineageResponse.nodes:type_name -> crucible_ir.exchange.v1.LineageNode
 	25, // 22: crucible_ir.exchange.v1.TraceLineageResponse.edges:type_name -> crucible_ir.exchange.v1.LineageEdge
-	32, // 23: crucible_ir.exchange.v1.TraceLineageResponse.missing:type_name -> crucible_ir.exchange.v1.Reference
-	32, // 24: crucible_ir.exchange.v1.LineageNode.reference:type_name -> crucible_ir.exchange.v1.Reference
+	32, // 23: crucible_ir.exchange.v1.TraceLineageResponse.missing:type_name -> crucible_ir.exchange.v1.DocumentKey
+	32, // 24: crucible_ir.exchange.v1.LineageNode.reference:type_name -> crucible_ir.exchange.v1.DocumentKey
 	2,  // 25: crucible_ir.exchange.v1.LineageNode.state:type_name -> crucible_ir.exchange.v1.LineageNodeState
 	29, // 26: crucible_ir.exchange.v1.LineageNode.record:type_name -> crucible_ir.exchange.v1.Record
-	32, // 27: crucible_ir.exchange.v1.LineageNode.candidates:type_name -> crucible_ir.exchange.v1.Reference
-	32, // 28: crucible_ir.exchange.v1.LineageEdge.source:type_name -> crucible_ir.exchange.v1.Reference
-	32, // 29: crucible_ir.exchange.v1.LineageEdge.target:type_name -> crucible_ir.exchange.v1.Reference
+	32, // 27: crucible_ir.exchange.v1.LineageNode.candidates:type_name -> crucible_ir.exchange.v1.DocumentKey
+	32, // 28: crucible_ir.exchange.v1.LineageEdge.source:type_name -> crucible_ir.exchange.v1.DocumentKey
+	32, // 29: crucible_ir.exchange.v1.LineageEdge.target:type_name -> crucible_ir.exchange.v1.DocumentKey
 	33, // 30: crucible_ir.exchange.v1.CompactRequest.within:type_name -> google.protobuf.Duration
 	3,  // 31: crucible_ir.exchange.v1.ExchangeService.Publish:input_type -> crucible_ir.exchange.v1.PublishRequest
 	5,  // 32: crucible_ir.exchange.v1.ExchangeService.BatchPublish:input_type -> crucible_ir.exchange.v1.BatchPublishRequest

@@ -757,11 +757,11 @@ const file_crucible_ir_exchange_v1_feedback_service_proto_rawDesc = "" +
 	"\x06p90_ms\x18\x05 \x01(\x05R\x05p90Ms\x12\x15\n" +
 	"\x06p95_ms\x18\x06 \x01(\x05R\x05p95Ms\x12\x15\n" +
 	"\x06p99_ms\x18\a \x01(\x05R\x05p99Ms\x12\x15\n" +
-	"\x06max_ms\x18\b \x01(\x05R\x05maxMs2\xb1\x02\n" +
-	"\x0fFeedbackService\x12]\n" +
-	"\x06Ingest\x12&.crucible_ir.exchange.v1.IngestRequest\x1a'.crucible_ir.exchange.v1.IngestResponse(\x010\x01\x12[\n" +
-	"\x06Export\x12&.crucible_ir.exchange.v1.ExportRequest\x1a'.crucible_ir.exchange.v1.ExportResponse0\x01\x12b\n" +
-	"\tSummarize\x12).crucible_ir.exchange.v1.SummarizeRequest\x1a*.crucible_ir.exchange.v1.SummarizeResponseBy\n" +
+	"\x06max_ms\x18\b \x01(\x05R\x05maxMs2\xc0\x02\n" +
+	"\x0fFeedbackService\x12b\n" +
+	"\x06Ingest\x12&.crucible_ir.exchange.v1.IngestRequest\x1a'.crucible_ir.exchange.v1.IngestResponse\"\x03\x90\x02\x02(\x010\x01\x12`\n" +
+	"\x06Export\x12&.crucible_ir.exchange.v1.ExportRequest\x1a'.crucible_ir.exchange.v1.ExportResponse\"\x03\x90\x02\x010\x01\x12g\n" +
+	"\tSummarize\x12).crucible_ir.exchange.v1.SummarizeRequest\x1a*.crucible_ir.exchange.v1.SummarizeResponse\"\x03\x90\x02\x01By\n" +
 	"\x1aorg.crucibleir.exchange.v1P\x01ZYgithub.com/north-shore-ai/crucible-ir/gen/go/crucible_ir/exchange/v1;crucibleirexchangev1b\x06proto3"
 
 var (

@@ -157,8 +157,8 @@ func (x *Record) GetDeleted() bool {
 	return false
 }
 
-// A reference to a document, which may not exist in the exchange.
-type Reference struct {
+// The key of a document, which may not exist in the exchange.
+type DocumentKey struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The short name of the document's message type, for example ModelVersion.
 	Type string `protobuf:"bytes,1,opt,name=type,proto3" json:"type,omitempty"`
@@ -168,20 +168,20 @@ type Reference struct {
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *Reference) Reset() {
-	*x = Reference{}
+func (x *DocumentKey) Reset() {
+	*x = DocumentKey{}
 	mi := &file_crucible_ir_exchange_v1_record_proto_msgTypes[1]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *Reference) String() string {
+func (x *DocumentKey) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*Reference) ProtoMessage() {}
+func (*DocumentKey) ProtoMessage() {}
 
-func (x *Reference) ProtoReflect() protoreflect.Message {
+func (x *DocumentKey) ProtoReflect() protoreflect.Message {
 	mi := &file_crucible_ir_exchange_v1_record_proto_msgTypes[1]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -193,19 +193,19 @@ func (x *Reference) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use Reference.ProtoReflect.Descriptor instead.
-func (*Reference) Descriptor() ([]byte, []int) {
+// Deprecated: Use DocumentKey.ProtoReflect.Descriptor instead.
+func (*DocumentKey) Descriptor() ([]byte, []int) {
 	return file_crucible_ir_exchange_v1_record_proto_rawDescGZIP(), []int{1}
 }
 
-func (x *Reference) GetType() string {
+func (x *DocumentKey) GetType() string {
 	if x != nil {
 		return x.Type
 	}
 	return ""
 }
 
-func (x *Reference) GetId() string {
+func (x *DocumentKey) GetId() string {
 	if x != nil {
 		return x.Id
 	}
@@ -233,10 +233,10 @@ const file_crucible_ir_exchange_v1_record_proto_rawDesc = "" +
 	" \x01(\bR\adeletedB\t\n" +
 	"\a_digestB\f\n" +
 	"\n" +
-	"_publisher\"/\n" +
-	"\tReference\x12\x12\n" +
+	"_publisher\"7\n" +
+	"\vDocumentKey\x12\x12\n" +
 	"\x04type\x18\x01 \x01(\tR\x04type\x12\x0e\n" +
-	"\x02id\x18\x02 \x01(\tR\x02idBy\n" +
+	"\x02id\x18\x02 \x01(\tR\x02idJ\x04\b\x03\x10\x04By\n" +
 	"\x1aorg.crucibleir.exchange.v1P\x01ZYgithub.com/north-shore-ai/crucible-ir/gen/go/crucible_ir/exchange/v1;crucibleirexchangev1b\x06proto3"
 
 var (
@@ -254,7 +254,7 @@ func file_crucible_ir_exchange_v1_record_proto_rawDescGZIP() []byte {
 var file_crucible_ir_exchange_v1_record_proto_msgTypes = make([]protoimpl.MessageInfo, 2)
 var file_crucible_ir_exchange_v1_record_proto_goTypes = []any{
 	(*Record)(nil),                // 0: crucible_ir.exchange.v1.Record
-	(*Reference)(nil),             // 1: crucible_ir.exchange.v1.Reference
+	(*DocumentKey)(nil),           // 1: crucible_ir.exchange.v1.DocumentKey
 	(*timestamppb.Timestamp)(nil), // 2: google.protobuf.Timestamp
 }
 var file_crucible_ir_exchange_v1_record_proto_depIdxs = []int32{

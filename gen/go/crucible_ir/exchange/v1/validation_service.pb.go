@@ -24,6 +24,60 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// The severities of lint findings, in ascending order. Open vocabulary: a reader accepts a number
+// that it does not know.
+type LintSeverity int32
+
+const (
+	// Unset.
+	LintSeverity_LINT_SEVERITY_UNSPECIFIED LintSeverity = 0
+	// Worth a look, but often intended.
+	LintSeverity_LINT_SEVERITY_INFO LintSeverity = 1
+	// Probably a mistake.
+	LintSeverity_LINT_SEVERITY_WARNING LintSeverity = 2
+)
+
+// Enum value maps for LintSeverity.
+var (
+	LintSeverity_name = map[int32]string{
+		0: "LINT_SEVERITY_UNSPECIFIED",
+		1: "LINT_SEVERITY_INFO",
+		2: "LINT_SEVERITY_WARNING",
+	}
+	LintSeverity_value = map[string]int32{
+		"LINT_SEVERITY_UNSPECIFIED": 0,
+		"LINT_SEVERITY_INFO":        1,
+		"LINT_SEVERITY_WARNING":     2,
+	}
+)
+
+func (x LintSeverity) Enum() *LintSeverity {
+	p := new(LintSeverity)
+	*p = x
+	return p
+}
+
+func (x LintSeverity) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (LintSeverity) Descriptor() protoreflect.EnumDescriptor {
+	return file_crucible_ir_exchange_v1_validation_service_proto_enumTypes[0].Descriptor()
+}
+
+func (LintSeverity) Type() protoreflect.EnumType {
+	return &file_crucible_ir_exchange_v1_validation_service_proto_enumTypes[0]
+}
+
+func (x LintSeverity) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use LintSeverity.Descriptor instead.
+func (LintSeverity) EnumDescriptor() ([]byte, []int) {
+	return file_crucible_ir_exchange_v1_validation_service_proto_rawDescGZIP(), []int{0}
+}
+
 // Formats of a message. Closed vocabulary: a number that is not listed is invalid.
 type Form int32
 
@@ -73,11 +127,11 @@ func (x Form) String() string {
 }
 
 func (Form) Descriptor() protoreflect.EnumDescriptor {
-	return file_crucible_ir_exchange_v1_validation_service_proto_enumTypes[0].Descriptor()
+	return file_crucible_ir_exchange_v1_validation_service_proto_enumTypes[1].Descriptor()
 }
 
 func (Form) Type() protoreflect.EnumType {
-	return &file_crucible_ir_exchange_v1_validation_service_proto_enumTypes[0]
+	return &file_crucible_ir_exchange_v1_validation_service_proto_enumTypes[1]
 }
 
 func (x Form) Number() protoreflect.EnumNumber {
@@ -86,7 +140,7 @@ func (x Form) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Form.Descriptor instead.
 func (Form) EnumDescriptor() ([]byte, []int) {
-	return file_crucible_ir_exchange_v1_validation_service_proto_rawDescGZIP(), []int{0}
+	return file_crucible_ir_exchange_v1_validation_service_proto_rawDescGZIP(), []int{1}
 }
 
 // A request to validate a message.
@@ -336,8 +390,8 @@ type Lint struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The lint's stable id, for example ensemble.weights_sum.
 	LintId string `protobuf:"bytes,1,opt,name=lint_id,json=lintId,proto3" json:"lint_id,omitempty"`
-	// The severity: info or warning. Newer servers may use other values.
-	Severity string `protobuf:"bytes,2,opt,name=severity,proto3" json:"severity,omitempty"`
+	// The severity. Open vocabulary: a reader accepts a number that it does not know.
+	Severity LintSeverity `protobuf:"varint,6,opt,name=severity,proto3,enum=crucible_ir.exchange.v1.LintSeverity" json:"severity,omitempty"`
 	// The path of the field from the message's root. Empty: the entire message.
 	Path string `protobuf:"bytes,3,opt,name=path,proto3" json:"path,omitempty"`
 	// The message for people.
@@ -385,11 +439,11 @@ func (x *Lint) GetLintId() string {
 	return ""
 }
 
-func (x *Lint) GetSeverity() string {
+func (x *Lint) GetSeverity() LintSeverity {
 	if x != nil {
 		return x.Severity
 	}
-	return ""
+	return LintSeverity_LINT_SEVERITY_UNSPECIFIED
 }
 
 func (x *Lint) GetPath() string {
@@ -568,14 +622,14 @@ const file_crucible_ir_exchange_v1_validation_service_proto_rawDesc = "" +
 	"\x04line\x18\x03 \x01(\x05H\x00R\x04line\x88\x01\x01\x12\x1b\n" +
 	"\x06column\x18\x04 \x01(\x05H\x01R\x06column\x88\x01\x01B\a\n" +
 	"\x05_lineB\t\n" +
-	"\a_column\"\x88\x01\n" +
+	"\a_column\"\xb5\x01\n" +
 	"\x04Lint\x12\x17\n" +
-	"\alint_id\x18\x01 \x01(\tR\x06lintId\x12\x1a\n" +
-	"\bseverity\x18\x02 \x01(\tR\bseverity\x12\x12\n" +
+	"\alint_id\x18\x01 \x01(\tR\x06lintId\x12A\n" +
+	"\bseverity\x18\x06 \x01(\x0e2%.crucible_ir.exchange.v1.LintSeverityR\bseverity\x12\x12\n" +
 	"\x04path\x18\x03 \x01(\tR\x04path\x12\x18\n" +
 	"\amessage\x18\x04 \x01(\tR\amessage\x12\x15\n" +
 	"\x03fix\x18\x05 \x01(\tH\x00R\x03fix\x88\x01\x01B\x06\n" +
-	"\x04_fix\"\xaa\x02\n" +
+	"\x04_fixJ\x04\b\x02\x10\x03\"\xaa\x02\n" +
 	"\x0eConvertRequest\x12$\n" +
 	"\acontent\x18\x01 \x01(\fB\n" +
 	"\xbaH\az\x05\x18\x80\x80\xc0\x01R\acontent\x123\n" +
@@ -586,17 +640,21 @@ const file_crucible_ir_exchange_v1_validation_service_proto_rawDesc = "" +
 	"targetForm\x12#\n" +
 	"\rallow_invalid\x18\x05 \x01(\bR\fallowInvalid\"+\n" +
 	"\x0fConvertResponse\x12\x18\n" +
-	"\acontent\x18\x01 \x01(\fR\acontent*r\n" +
+	"\acontent\x18\x01 \x01(\fR\acontent*`\n" +
+	"\fLintSeverity\x12\x1d\n" +
+	"\x19LINT_SEVERITY_UNSPECIFIED\x10\x00\x12\x16\n" +
+	"\x12LINT_SEVERITY_INFO\x10\x01\x12\x19\n" +
+	"\x15LINT_SEVERITY_WARNING\x10\x02*r\n" +
 	"\x04Form\x12\x14\n" +
 	"\x10FORM_UNSPECIFIED\x10\x00\x12\x0f\n" +
 	"\vFORM_BINARY\x10\x01\x12\r\n" +
 	"\tFORM_JSON\x10\x02\x12\x16\n" +
 	"\x12FORM_CRUCIBLE_JSON\x10\x03\x12\r\n" +
 	"\tFORM_YAML\x10\x04\x12\r\n" +
-	"\tFORM_TEXT\x10\x052\xd2\x01\n" +
-	"\x11ValidationService\x12_\n" +
-	"\bValidate\x12(.crucible_ir.exchange.v1.ValidateRequest\x1a).crucible_ir.exchange.v1.ValidateResponse\x12\\\n" +
-	"\aConvert\x12'.crucible_ir.exchange.v1.ConvertRequest\x1a(.crucible_ir.exchange.v1.ConvertResponseBy\n" +
+	"\tFORM_TEXT\x10\x052\xdc\x01\n" +
+	"\x11ValidationService\x12d\n" +
+	"\bValidate\x12(.crucible_ir.exchange.v1.ValidateRequest\x1a).crucible_ir.exchange.v1.ValidateResponse\"\x03\x90\x02\x01\x12a\n" +
+	"\aConvert\x12'.crucible_ir.exchange.v1.ConvertRequest\x1a(.crucible_ir.exchange.v1.ConvertResponse\"\x03\x90\x02\x01By\n" +
 	"\x1aorg.crucibleir.exchange.v1P\x01ZYgithub.com/north-shore-ai/crucible-ir/gen/go/crucible_ir/exchange/v1;crucibleirexchangev1b\x06proto3"
 
 var (
@@ -611,34 +669,36 @@ func file_crucible_ir_exchange_v1_validation_service_proto_rawDescGZIP() []byte 
 	return file_crucible_ir_exchange_v1_validation_service_proto_rawDescData
 }
 
-var file_crucible_ir_exchange_v1_validation_service_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
+var file_crucible_ir_exchange_v1_validation_service_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
 var file_crucible_ir_exchange_v1_validation_service_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
 var file_crucible_ir_exchange_v1_validation_service_proto_goTypes = []any{
-	(Form)(0),                // 0: crucible_ir.exchange.v1.Form
-	(*ValidateRequest)(nil),  // 1: crucible_ir.exchange.v1.ValidateRequest
-	(*ValidateResponse)(nil), // 2: crucible_ir.exchange.v1.ValidateResponse
-	(*ReadFailure)(nil),      // 3: crucible_ir.exchange.v1.ReadFailure
-	(*Lint)(nil),             // 4: crucible_ir.exchange.v1.Lint
-	(*ConvertRequest)(nil),   // 5: crucible_ir.exchange.v1.ConvertRequest
-	(*ConvertResponse)(nil),  // 6: crucible_ir.exchange.v1.ConvertResponse
-	(*Violation)(nil),        // 7: crucible_ir.exchange.v1.Violation
+	(LintSeverity)(0),        // 0: crucible_ir.exchange.v1.LintSeverity
+	(Form)(0),                // 1: crucible_ir.exchange.v1.Form
+	(*ValidateRequest)(nil),  // 2: crucible_ir.exchange.v1.ValidateRequest
+	(*ValidateResponse)(nil), // 3: crucible_ir.exchange.v1.ValidateResponse
+	(*ReadFailure)(nil),      // 4: crucible_ir.exchange.v1.ReadFailure
+	(*Lint)(nil),             // 5: crucible_ir.exchange.v1.Lint
+	(*ConvertRequest)(nil),   // 6: crucible_ir.exchange.v1.ConvertRequest
+	(*ConvertResponse)(nil),  // 7: crucible_ir.exchange.v1.ConvertResponse
+	(*Violation)(nil),        // 8: crucible_ir.exchange.v1.Violation
 }
 var file_crucible_ir_exchange_v1_validation_service_proto_depIdxs = []int32{
-	0, // 0: crucible_ir.exchange.v1.ValidateRequest.form:type_name -> crucible_ir.exchange.v1.Form
-	3, // 1: crucible_ir.exchange.v1.ValidateResponse.failure:type_name -> crucible_ir.exchange.v1.ReadFailure
-	7, // 2: crucible_ir.exchange.v1.ValidateResponse.violations:type_name -> crucible_ir.exchange.v1.Violation
-	4, // 3: crucible_ir.exchange.v1.ValidateResponse.lints:type_name -> crucible_ir.exchange.v1.Lint
-	0, // 4: crucible_ir.exchange.v1.ConvertRequest.source_form:type_name -> crucible_ir.exchange.v1.Form
-	0, // 5: crucible_ir.exchange.v1.ConvertRequest.target_form:type_name -> crucible_ir.exchange.v1.Form
-	1, // 6: crucible_ir.exchange.v1.ValidationService.Validate:input_type -> crucible_ir.exchange.v1.ValidateRequest
-	5, // 7: crucible_ir.exchange.v1.ValidationService.Convert:input_type -> crucible_ir.exchange.v1.ConvertRequest
-	2, // 8: crucible_ir.exchange.v1.ValidationService.Validate:output_type -> crucible_ir.exchange.v1.ValidateResponse
-	6, // 9: crucible_ir.exchange.v1.ValidationService.Convert:output_type -> crucible_ir.exchange.v1.ConvertResponse
-	8, // [8:10] is the sub-list for method output_type
-	6, // [6:8] is the sub-list for method input_type
-	6, // [6:6] is the sub-list for extension type_name
-	6, // [6:6] is the sub-list for extension extendee
-	0, // [0:6] is the sub-list for field type_name
+	1, // 0: crucible_ir.exchange.v1.ValidateRequest.form:type_name -> crucible_ir.exchange.v1.Form
+	4, // 1: crucible_ir.exchange.v1.ValidateResponse.failure:type_name -> crucible_ir.exchange.v1.ReadFailure
+	8, // 2: crucible_ir.exchange.v1.ValidateResponse.violations:type_name -> crucible_ir.exchange.v1.Violation
+	5, // 3: crucible_ir.exchange.v1.ValidateResponse.lints:type_name -> crucible_ir.exchange.v1.Lint
+	0, // 4: crucible_ir.exchange.v1.Lint.severity:type_name -> crucible_ir.exchange.v1.LintSeverity
+	1, // 5: crucible_ir.exchange.v1.ConvertRequest.source_form:type_name -> crucible_ir.exchange.v1.Form
+	1, // 6: crucible_ir.exchange.v1.ConvertRequest.target_form:type_name -> crucible_ir.exchange.v1.Form
+	2, // 7: crucible_ir.exchange.v1.ValidationService.Validate:input_type -> crucible_ir.exchange.v1.ValidateRequest
+	6, // 8: crucible_ir.exchange.v1.ValidationService.Convert:input_type -> crucible_ir.exchange.v1.ConvertRequest
+	3, // 9: crucible_ir.exchange.v1.ValidationService.Validate:output_type -> crucible_ir.exchange.v1.ValidateResponse
+	7, // 10: crucible_ir.exchange.v1.ValidationService.Convert:output_type -> crucible_ir.exchange.v1.ConvertResponse
+	9, // [9:11] is the sub-list for method output_type
+	7, // [7:9] is the sub-list for method input_type
+	7, // [7:7] is the sub-list for extension type_name
+	7, // [7:7] is the sub-list for extension extendee
+	0, // [0:7] is the sub-list for field type_name
 }
 
 func init() { file_crucible_ir_exchange_v1_validation_service_proto_init() }
@@ -654,7 +714,7 @@ func file_crucible_ir_exchange_v1_validation_service_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_crucible_ir_exchange_v1_validation_service_proto_rawDesc), len(file_crucible_ir_exchange_v1_validation_service_proto_rawDesc)),
-			NumEnums:      1,
+			NumEnums:      2,
 			NumMessages:   6,
 			NumExtensions: 0,
 			NumServices:   1,

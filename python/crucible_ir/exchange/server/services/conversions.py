@@ -78,9 +78,9 @@ def write_entry(entry: StoredEntry, message: v1.Entry | v1.GetResponse) -> None:
         message.document.ParseFromString(entry.document)
 
 
-def reference_message(key: DocumentKey) -> v1.Reference:
+def reference_message(key: DocumentKey) -> v1.DocumentKey:
     """Return the key of a document as a message."""
-    return v1.Reference(type=key.type, id=key.id)
+    return v1.DocumentKey(type=key.type, id=key.id)
 
 
 def violation_messages(violations: Iterable[Violation]) -> list[v1.Violation]:

@@ -159,7 +159,7 @@ def _failure(error: DecodeError) -> v1.ReadFailure:
 def _lint_message(finding: LintFinding) -> v1.Lint:
     return v1.Lint(
         lint_id=finding.id,
-        severity=finding.severity.value,
+        severity=f"LINT_SEVERITY_{finding.severity.name}",
         path=finding.path,
         message=finding.message,
         fix=finding.fix or None,

@@ -13,6 +13,7 @@ __all__ = (
     "ConvertResponse",
     "DeleteRequest",
     "DeleteResponse",
+    "DocumentKey",
     "Entry",
     "ExchangeServiceStub",
     "ExportRequest",
@@ -34,6 +35,7 @@ __all__ = (
     "LineageNode",
     "LineageNodeState",
     "Lint",
+    "LintSeverity",
     "ListOrder",
     "ListRequest",
     "ListResponse",
@@ -43,7 +45,6 @@ __all__ = (
     "PublishResponse",
     "ReadFailure",
     "Record",
-    "Reference",
     "RejectedEvent",
     "SummarizeRequest",
     "SummarizeResponse",
@@ -242,6 +243,44 @@ class LineageNodeState(betterproto2.Enum):
             "LINEAGE_NODE_STATE_DELETED": 4,
             "LINEAGE_NODE_STATE_MISSING": 5,
             "LINEAGE_NODE_STATE_AMBIGUOUS": 6,
+        }
+
+
+class LintSeverity(betterproto2.Enum):
+    """
+    The severities of lint findings, in ascending order. Open vocabulary: a reader accepts a number
+    that it does not know.
+    """
+
+    UNSPECIFIED = 0
+    """
+    Unset.
+    """
+
+    INFO = 1
+    """
+    Worth a look, but often intended.
+    """
+
+    WARNING = 2
+    """
+    Probably a mistake.
+    """
+
+    @classmethod
+    def betterproto_value_to_renamed_proto_names(cls) -> dict[int, str]:
+        return {
+            0: "LINT_SEVERITY_UNSPECIFIED",
+            1: "LINT_SEVERITY_INFO",
+            2: "LINT_SEVERITY_WARNING",
+        }
+
+    @classmethod
+    def betterproto_renamed_proto_names_to_value(cls) -> dict[str, int]:
+        return {
+            "LINT_SEVERITY_UNSPECIFIED": 0,
+            "LINT_SEVERITY_INFO": 1,
+            "LINT_SEVERITY_WARNING": 2,
         }
 
 
@@ -526,6 +565,28 @@ class DeleteResponse(betterproto2.Message):
 
 default_message_pool.register_message(
     "crucible_ir.exchange.v1", "DeleteResponse", DeleteResponse
+)
+
+
+@dataclass(eq=False, repr=False)
+class DocumentKey(betterproto2.Message):
+    """
+    The key of a document, which may not exist in the exchange.
+    """
+
+    type: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+    """
+    The short name of the document's message type, for example ModelVersion.
+    """
+
+    id: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
+    """
+    Identifies the document among those of its type.
+    """
+
+
+default_message_pool.register_message(
+    "crucible_ir.exchange.v1", "DocumentKey", DocumentKey
 )
 
 
@@ -976,14 +1037,14 @@ class LineageEdge(betterproto2.Message):
     One reference between two documents of a lineage.
     """
 
-    source: "Reference | None" = betterproto2.field(
+    source: "DocumentKey | None" = betterproto2.field(
         1, betterproto2.TYPE_MESSAGE, optional=True
     )
     """
     The document with the reference.
     """
 
-    target: "Reference | None" = betterproto2.field(
+    target: "DocumentKey | None" = betterproto2.field(
         2, betterproto2.TYPE_MESSAGE, optional=True
     )
     """
@@ -1008,7 +1069,7 @@ class LineageNode(betterproto2.Message):
     One document of a lineage.
     """
 
-    reference: "Reference | None" = betterproto2.field(
+    reference: "DocumentKey | None" = betterproto2.field(
         1, betterproto2.TYPE_MESSAGE, optional=True
     )
     """
@@ -1034,7 +1095,7 @@ class LineageNode(betterproto2.Message):
     The document's record. Unset: it is not stored as a separate document.
     """
 
-    candidates: "list[Reference]" = betterproto2.field(
+    candidates: "list[DocumentKey]" = betterproto2.field(
         5, betterproto2.TYPE_MESSAGE, repeated=True
     )
     """
@@ -1059,9 +1120,11 @@ class Lint(betterproto2.Message):
     The lint's stable id, for example ensemble.weights_sum.
     """
 
-    severity: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
+    severity: "LintSeverity" = betterproto2.field(
+        6, betterproto2.TYPE_ENUM, default_factory=lambda: LintSeverity(0)
+    )
     """
-    The severity: info or warning. Newer servers may use other values.
+    The severity. Open vocabulary: a reader accepts a number that it does not know.
     """
 
     path: "str" = betterproto2.field(3, betterproto2.TYPE_STRING)
@@ -1417,26 +1480,6 @@ default_message_pool.register_message("crucible_ir.exchange.v1", "Record", Recor
 
 
 @dataclass(eq=False, repr=False)
-class Reference(betterproto2.Message):
-    """
-    A reference to a document, which may not exist in the exchange.
-    """
-
-    type: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
-    """
-    The short name of the document's message type, for example ModelVersion.
-    """
-
-    id: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
-    """
-    Identifies the document among those of its type.
-    """
-
-
-default_message_pool.register_message("crucible_ir.exchange.v1", "Reference", Reference)
-
-
-@dataclass(eq=False, repr=False)
 class RejectedEvent(betterproto2.Message):
     """
     A rejected event of a batch.
@@ -1617,7 +1660,7 @@ class TraceLineageResponse(betterproto2.Message):
     The references between them.
     """
 
-    missing: "list[Reference]" = betterproto2.field(
+    missing: "list[DocumentKey]" = betterproto2.field(
         3, betterproto2.TYPE_MESSAGE, repeated=True
     )
     """
