@@ -15,8 +15,8 @@ SPECIFICATION = (ROOT / "proto" / "README.md").read_text(encoding="utf-8")
 
 
 def table(heading: str) -> list[list[str]]:
-    """Return the rows of the table below a heading, without its header."""
-    section = SPECIFICATION.split(f"\n## {heading}\n")[1].split("\n## ")[0]
+    """Return the rows of the table below a heading, before the next one, without its header."""
+    section = re.split(r"\n##+ ", SPECIFICATION.split(f"\n## {heading}\n")[1])[0]
     rows = [line.strip("|").split("|") for line in section.splitlines() if line.startswith("|")]
     return [[cell.strip() for cell in row] for row in rows[2:]]
 
