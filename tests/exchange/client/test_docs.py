@@ -83,7 +83,7 @@ def test_the_first_steps_run_as_written(tmp_path: Path, monkeypatch: pytest.Monk
     assert printed["ingest"] == "1 accepted, 0 duplicates\n"
     assert "DatasetRef wikitext-103" in printed["trace"]
     assert printed["export"] == "events.binpbs: 1 event\n"
-    assert len(printed["watch"].splitlines()) == 13
+    assert len(printed["watch"].splitlines()) == 15
 
 
 def test_the_guides_program_runs(shared: Served) -> None:
