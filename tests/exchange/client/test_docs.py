@@ -77,13 +77,13 @@ def test_the_first_steps_run_as_written(tmp_path: Path, monkeypatch: pytest.Monk
             # One example is invalid, and a watch is interrupted.
             assert ran.returncode == {"publish": 1, "watch": 124}.get(name, 0), (step, ran.stderr)
             printed.setdefault(name, ran.stdout)
-    assert printed["publish"].endswith("14 documents: 13 stored, 0 unchanged, 1 rejected\n")
+    assert printed["publish"].endswith("16 documents: 15 stored, 0 unchanged, 1 rejected\n")
     assert "llama_mmlu_3" in printed["list"]
     assert printed["fetch"].startswith("id: llama_mmlu_3\n")
     assert printed["ingest"] == "1 accepted, 0 duplicates\n"
     assert "DatasetRef wikitext-103" in printed["trace"]
     assert printed["export"] == "events.binpbs: 1 event\n"
-    assert len(printed["watch"].splitlines()) == 13
+    assert len(printed["watch"].splitlines()) == 15
 
 
 def test_the_guides_program_runs(shared: Served) -> None:

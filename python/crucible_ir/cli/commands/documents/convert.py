@@ -52,7 +52,7 @@ _EXAMPLES = (
         "To standard output, in the format that --to names.",
     ),
     (
-        "crucible-ir convert --out-dir build --to crucible-json examples/feedback*",
+        "crucible-ir convert --out-dir build --to crucible-json examples/model*",
         "Several documents, each to its own file.",
     ),
     (
