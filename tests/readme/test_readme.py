@@ -133,9 +133,9 @@ def test_the_verdicts_differ_between_languages_in_as_many_cases_as_it_says() -> 
             any(entry.matches_case(case.name) for entry in selected) for case in CASES
         )
     del differing["betterproto"]  # It does not check rules, and neither does C++.
-    assert differing == {"cpp": 0, "go": 0, "java": 0, "rust": 2, "typescript": 0}
+    assert differing == {"cpp": 0, "go": 0, "java": 0, "rust": 6, "typescript": 0}
     flowing = " ".join(README.split())
-    assert "in Python, Go, Java and TypeScript, and in Rust but for two of more than" in flowing
+    assert "in Python, Go, Java and TypeScript, and in Rust but for six of more than" in flowing
     [least] = re.findall(r"more than ([\d,]+) published cases", flowing)
     assert len(CASES) > int(least.replace(",", ""))
 
