@@ -242,7 +242,17 @@ def test_for_warns_about_fields_that_old_readers_of_binary_do_not_see(folder: Pa
         reason = "the field comment is new in 0.3.0; 0.2.0 keeps it as an unknown field"
         assert f"comment: {reason}" in result.err.partition("warning: ")[2]
         assert (folder / name).exists()
-        assert run(*convert, name, "--force", "--strict").status == 1
+        strict = run(*convert, name, "--force", "--strict")
+        assert strict.status == 1
+        # Nothing is lost: 0.2.0 keeps the field.
+        assert strict.err.endswith("not written, since --strict is given\n")
+
+
+def test_for_counts_the_records_of_a_binary_stream_with_new_fields(folder: Path) -> None:
+    (folder / "e.jsonl").write_text('{"id": "e", "comment": "good"}\n' * 7 + '{"id": "e"}\n')
+    result = run("convert", "--type", "FeedbackEvent", "--for", "0.2.0", "e.jsonl", "o.binpbs")
+    assert result.err.count("warning: e.jsonl:record") == 5
+    assert result.err.endswith("warning: e.jsonl: 7 records in total have new fields\n")
 
 
 def test_for_rejects_binary_that_a_release_cannot_accept(folder: Path) -> None:
@@ -257,6 +267,16 @@ def test_for_skips_records_that_a_release_does_not_read(folder: Path) -> None:
     convert = ("convert", "--type", "FeedbackEvent", "--for", "0.2.0", "--skip-bad", "e.jsonl")
     assert run(*convert, "old.jsonl").status == 1
     assert (folder / "old.jsonl").read_text() == '{"id":"b"}\n'
+
+
+def test_the_offset_of_a_record_that_is_not_written_is_that_of_its_first_byte(folder: Path) -> None:
+    lines = ['{"id": "a"}\n', '{"id": "b", "comment": "x"}\n', '{"id": ""}\n', '{"comment": "y"}\n']
+    (folder / "e.jsonl").write_text("".join(lines))
+    convert = ("convert", "--type", "FeedbackEvent", "--for", "0.2.0", "--no-validate", "e.jsonl")
+    assert run(*convert, "o.jsonl").err.endswith(f"(record at byte {len(lines[0])})\n")
+    (folder / "e.jsonl").write_text(lines[0] + lines[2] + lines[1])
+    convert = ("convert", "--type", "FeedbackEvent", "--for", "0.2.0", "--skip-bad", "e.jsonl")
+    assert f"the record at byte {len(lines[0] + lines[2])} " in run(*convert, "o.jsonl").err
 
 
 def test_for_writes_yaml_that_the_release_reads(folder: Path) -> None:

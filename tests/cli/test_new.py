@@ -59,6 +59,14 @@ def test_each_optional_line_can_be_enabled(name: str) -> None:
     assert used or name in ("ContentParts", "MetricsSnapshot")
 
 
+def test_the_template_without_required_fields_says_to_remove_the_braces() -> None:
+    text = template(v1.Hedging)
+    [line] = [line for line in text.split("\n") if "{}" in line and line.startswith("#")]
+    assert line == "# No field is required. To set one, remove its #, and the {} in the last line."
+    assert text.endswith("\n\n{}\n")
+    assert "{}" not in template(v1.StageDef)
+
+
 @pytest.mark.parametrize("name", ir.MESSAGE_TYPES)
 def test_the_template_has_every_field_except_the_custom_members(name: str) -> None:
     text = template(ir.MESSAGE_TYPES[name])

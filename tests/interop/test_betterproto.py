@@ -12,7 +12,7 @@ pytestmark = pytest.mark.slow
 
 def test_betterproto2_conforms_in_binary_and_json_save_its_expected_failures() -> None:
     run = executors.check_conformance("betterproto", offered={"binary", "json"})
-    assert run.cases[CaseVerdict.PASSED] > 1_800
+    assert run.cases[CaseVerdict.PASSED] > 3_700
     for aspect in ("binary", "json"):
         assert CaseVerdict.NOT_OFFERED not in run.aspects[aspect]
     for aspect in ("violations", "digest"):

@@ -36,8 +36,7 @@ def test_cpp_conforms_in_binary_and_json_except_for_known_failures(
 ) -> None:
     result = executors.check_conformance("cpp", offered={"binary", "json"})
     assert re.fullmatch(r"protobuf for C\+\+ 3\.21\.\d+", result.implementation)
-    assert result.cases[CaseVerdict.PASSED] > 3_400
-    assert set(result.aspects["binary"]) == {CaseVerdict.PASSED, CaseVerdict.NOT_REACHED}
+    assert result.cases[CaseVerdict.PASSED] > 4_200
     for aspect in ("violations", "digest"):
         assert set(result.aspects[aspect]) == {CaseVerdict.NOT_OFFERED}
 
@@ -45,6 +44,11 @@ def test_cpp_conforms_in_binary_and_json_except_for_known_failures(
 def test_every_known_failure_has_a_link_to_its_reason() -> None:
     entries = executors.known_failures("cpp")
     assert [entry for entry in entries if "https://" not in entry.reason] == []
+
+
+def test_cpp_writes_other_bytes_only_for_numbers_that_its_json_reader_rounds() -> None:
+    entries = [entry for entry in executors.known_failures("cpp") if entry.matches_aspect("binary")]
+    assert {entry.pattern for entry in entries} == {"json_numbers/int64_*beyond_double_with_*"}
 
 
 def test_cpp_reads_the_bytes_that_python_writes(build: Path, written_by_python: Path) -> None:

@@ -7,6 +7,7 @@ import re
 import shutil
 from pathlib import Path
 
+import pytest
 from pages import ROOT, check_commands, check_links, check_python
 
 import crucible_ir as ir
@@ -19,7 +20,11 @@ ELIXIR_TEST = ROOT / "tests" / "vectors" / "crucible_vectors_test.exs"
 VECTORS = ROOT / "tests" / "vectors"
 
 
-def test_the_python_blocks_run_in_sequence_and_print_what_is_shown() -> None:
+def test_the_python_blocks_run_in_sequence_and_print_what_is_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The blocks write files.
+    monkeypatch.chdir(tmp_path)
     assert check_python(PAGE, "docs/elixir.md") == 6
 
 

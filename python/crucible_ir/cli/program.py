@@ -263,9 +263,9 @@ def _discard_buffer(stream: Any) -> None:
     cls=Program,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Formats are inferred from the file extension: .json (ProtoJSON), .crucible.json, .yaml,"
-    " .txtpb and .binpb for documents, .binpbs and .jsonl for streams; `-` is standard input. Exit"
-    " status: 0 success, 1 invalid input, 2 could not run. `crucible-ir COMMAND --help` has"
-    " examples.",
+    " .txtpb and .binpb for documents, .binpbs, .jsonl and .crucible.jsonl for streams; `-` is"
+    " standard input. Exit status: 0 success, 1 invalid input, 2 could not run."
+    " `crucible-ir COMMAND --help` has examples.",
 )
 @click.version_option(VERSION, prog_name="crucible-ir")
 def program() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import uuid
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cli.command_line import EXAMPLES, run
@@ -22,7 +23,7 @@ def environment(shared: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.chdir(tmp_path)
 
 
-def write_version(name: str, id_: str, version: str = "1.0.0", **fields: str) -> None:
+def write_version(name: str, id_: str, version: str = "1.0.0", **fields: Any) -> None:
     content = {"id": id_, "modelId": "gpt2", "version": version, **fields}
     Path(name).write_text(json.dumps(content))
 
@@ -150,6 +151,23 @@ def test_list_filters_by_fields() -> None:
     assert [line.split("\t")[1] for line in table.lines] == [f"{owner}-0", f"{owner}-1"]
     history = run("list", "ModelVersion", "--revisions-of", f"{owner}-0", "--format", "json")
     assert [json.loads(line)["revision"] for line in history.lines] == [1]
+
+
+def test_list_shows_the_documents_that_a_release_reads() -> None:
+    owner = uuid.uuid4().hex[:12]
+    write_version("old.json", f"{owner}-old", createdBy=owner)
+    write_version("new.json", f"{owner}-new", createdBy=owner, tags=["a"])
+    run("publish", "old.json", "new.json")
+    listing = ("list", "ModelVersion", "--filter", f"created_by={owner}", "--format", "json")
+    expected = {"0.2.0": ["old"], "0.3.0": ["new", "old"]}
+    for release, names in expected.items():
+        found = run(*listing, "--for", release)
+        assert [json.loads(line)["id"] for line in found.lines] == [f"{owner}-{n}" for n in names]
+    assert len(run(*listing, "--for", "0.3.0", "--limit", 1).lines) == 1
+    history = ("list", "ModelVersion", "--revisions-of", f"{owner}-new", "--format", "json")
+    assert run(*history, "--for", "0.2.0").lines == []
+    assert len(run(*history, "--for", "0.3.0").lines) == 1
+    assert run(*listing, "--for", "0.1.0").status == 2
 
 
 def test_list_rejects_a_filter_by_an_unknown_field() -> None:

@@ -87,8 +87,10 @@ class StreamConversion:
         self.name = ""
         self.count = StreamCount()
         self.progress = StreamProgress(0, None)
+        self.record_start = 0
         self.lossy = 0
         self.unseen: list[str] = []
+        self.has_unseen = False
         self.end_error: StreamError | None = None
 
     def run(
@@ -136,7 +138,7 @@ class StreamConversion:
             with open_records(source, format_, self.options.read_options) as records:
                 self.count, self.progress = records.count, records.progress
                 self.progress.wanted = self.progress.wanted and not self.options.quiet
-                on_bad = self.skipped.add if self.options.skip_bad else None
+                on_bad = self._skip if self.options.skip_bad else None
                 yield self._until_end(
                     records.messages(validate=self.options.validate, on_bad=on_bad)
                 )
@@ -147,10 +149,16 @@ class StreamConversion:
             self.count.records = 1
             yield iter([message])
 
+    def _skip(self, bad: StreamError) -> None:
+        self.record_start = self.count.bytes
+        self.skipped.add(bad)
+
     def _until_end(self, messages: Iterator[Message]) -> Iterator[Message]:
         """Yield messages; with ``--skip-bad``, an error that ends the stream early is kept."""
         try:
-            yield from messages
+            for message in messages:
+                yield message
+                self.record_start = self.count.bytes
         except StreamError as error:
             if not self.options.skip_bad:
                 raise
@@ -180,7 +188,7 @@ class StreamConversion:
             bad = StreamError(
                 f"{error.path}: {error.reason}" if error.path else error.reason,
                 record=self._number(),
-                offset=self.count.bytes,
+                offset=self.record_start,
             )
         self.count.records -= 1
         self.count.skipped += 1
@@ -207,8 +215,10 @@ class StreamConversion:
             return
         lines = [f"{self.name}:record {self._number()}: {line}" for line in lost]
         if self.options.strict:
-            raise _LossError(f"{lines[0]}; not written, since {format_.name} would lose it")
+            reason = "--strict is given" if self.unseen else f"{format_.name} would lose it"
+            raise _LossError(f"{lines[0]}; not written, since {reason}")
         self.lossy += 1
+        self.has_unseen |= bool(self.unseen)
         if self.lossy <= _MAX_PRINTED and not self.options.quiet:
             self._print([f"warning: {line}" for line in lines])
 
@@ -237,7 +247,8 @@ class StreamConversion:
     def _print_summary(self) -> int:
         quiet = self.options.quiet
         if self.lossy > _MAX_PRINTED and not quiet:
-            self._print([f"warning: {self.name}: {self.lossy} records in total lose fields"])
+            fields = "have new fields" if self.has_unseen else "lose fields"
+            self._print([f"warning: {self.name}: {self.lossy} records in total {fields}"])
         self._print(self.skipped.lines(self.name))
         if self.end_error is not None:
             lines = error_lines(self.name, self.end_error)

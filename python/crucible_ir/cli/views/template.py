@@ -62,19 +62,22 @@ def template(type_: type[Message]) -> str:
     message = descriptor_of(type_)
     schema = f"{message.name}.schema.json"
     export = f"crucible-ir schema {message.name} --export json-schema-for-yaml -o {schema}"
+    body = list(_fields(message, ""))
+    if all(not line or _is_comment(line) for line in body):
+        # YAML of comments alone is null, which is not a document.
+        body += ["", "{}"]
+        usage = "No field is required. To set one, remove its #, and the {} in the last line."
+    else:
+        usage = "Required fields are filled in. To set another field, remove its #."
     head = [
         f"# yaml-language-server: $schema={schema}",
         *_comment(f"{message.name}: {comment(message)}", ""),
         "#",
-        *_comment("Required fields are filled in. To set another field, remove its #.", ""),
+        *_comment(usage, ""),
         f"# Check it with: crucible-ir validate --type {message.name} FILE",
         "# For completion in editors, write the schema of the first line beside this file:",
         f"# {export}",
     ]
-    body = list(_fields(message, ""))
-    if all(not line or _is_comment(line) for line in body):
-        # YAML of comments alone is null, which is not a document.
-        body.append("{}")
     return "\n".join([*head, *body]) + "\n"
 
 

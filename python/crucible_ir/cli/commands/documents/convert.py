@@ -250,14 +250,14 @@ def _encode(
 ) -> bytes | None:
     """Return a document in another format; ``None`` if that loses fields and ``strict`` is set."""
     message = read_document(source, source_format, options.read_options, validate=options.validate)
-    lost = reject_newer(message, options.release, target_format)
+    unseen = reject_newer(message, options.release, target_format)
     written = target_format.write(message, options.indent)
-    lost += lossy_fields(message, written, target_format)
-    for line in lost if options.strict or not options.quiet else ():
+    lost = lossy_fields(message, written, target_format)
+    for line in [*unseen, *lost] if options.strict or not options.quiet else ():
         warning = "" if options.strict else "warning: "
         options.session.print_error(f"{source.name}: {warning}{line}")
-    if lost and options.strict:
-        reason = f"not written, since {target_format.name} would lose fields"
-        options.session.print_error(f"{target}: {reason}")
+    if (unseen or lost) and options.strict:
+        reason = f"{target_format.name} would lose fields" if lost else "--strict is given"
+        options.session.print_error(f"{target}: not written, since {reason}")
         return None
     return written

@@ -14,7 +14,7 @@ from crucible_ir.cli.commands.exchange.connection import (
     record_json,
     server_options,
 )
-from crucible_ir.cli.options import TYPE_NAME, format_option
+from crucible_ir.cli.options import TYPE_NAME, format_option, release_option
 from crucible_ir.cli.program import Command
 from crucible_ir.cli.session import GOOD, INVALID, Session
 
@@ -28,6 +28,7 @@ _EXAMPLES = (
         "The documents of one type with this value of a field.",
     ),
     ("crucible-ir list ModelVersion --revisions-of llama_mmlu_3", "The revisions of one document."),
+    ("crucible-ir list Prompt --for 0.2.0", "The documents that an older release reads."),
 )
 
 
@@ -49,6 +50,9 @@ _EXAMPLES = (
 )
 @click.option("--deleted", is_flag=True, help="Include deleted documents.")
 @click.option("--revisions-of", "revised", metavar="ID", help="List the revisions of one document.")
+@release_option(
+    "Only documents that this release, such as 0.2.0, reads; the client fetches them to find out."
+)
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="List at most N documents.")
 @format_option("A table (tab-separated in a pipe), or a line of JSON for each record.")
 @server_options
@@ -60,6 +64,7 @@ def command(
     order: str,
     deleted: bool,
     revised: str | None,
+    release: str | None,
     limit: int | None,
     output_format: str,
     server: Server,
@@ -82,7 +87,9 @@ def command(
 
         def entries() -> Iterator[Stored]:
             if type_name is not None and revised is not None:
-                yield from client.list_revisions(type_name, revised)
+                yield from client.list_revisions(
+                    type_name, revised, include_documents=release is not None
+                )
                 return
             for name in [type_name] if type_name else document_members():
                 yield from client.list_documents(
@@ -92,10 +99,12 @@ def command(
                     order=order,
                     page_size=500,
                     include_deleted=deleted,
+                    include_documents=release is not None,
                 )
 
         try:
-            records = (entry.record for entry in islice(entries(), limit))
+            found = (entry for entry in entries() if release is None or _reads(release, entry))
+            records = (entry.record for entry in islice(found, limit))
             if output_format == "json":
                 for record in records:
                     print(json_text(record_json(record), indent=None))
@@ -107,6 +116,15 @@ def command(
         except InvalidDocumentError as error:
             raise click.UsageError(str(error)) from None
     return GOOD
+
+
+def _reads(release: str, entry: Stored) -> bool:
+    """Return whether a release reads a document; it does not read one that this release cannot."""
+    from crucible_ir.schema.releases import newer_parts
+
+    if entry.record.deleted:
+        return True
+    return entry.content is not None and not any(newer_parts(entry.content, release))
 
 
 def _conditions(filters: tuple[str, ...]) -> tuple[dict[str, str], dict[str, str]]:
