@@ -146,8 +146,6 @@ CREATE INDEX references_by_target ON document_references (target_type, target_id
 ALTER TABLE feedback_events ADD COLUMN request_id {bytes};
 ALTER TABLE feedback_events ADD COLUMN response_id {bytes};
 ALTER TABLE feedback_events ADD COLUMN supersedes {bytes};
-CREATE INDEX feedback_events_by_deployed_version
-    ON feedback_events (deployment_id, model_version, position);
 CREATE INDEX feedback_events_by_request_id ON feedback_events (request_id, position)
     WHERE request_id IS NOT NULL;
 CREATE INDEX feedback_events_by_response_id ON feedback_events (response_id, position)

@@ -144,7 +144,6 @@ feedback_events = Table(
     Index("feedback_events_by_id", "id", unique=True),
     Index("feedback_events_by_deployment", "deployment_id", "position"),
     Index("feedback_events_by_model_version", "model_version", "position"),
-    Index("feedback_events_by_deployed_version", "deployment_id", "model_version", "position"),
 )
 
 # Few events have these references: an index of only those costs the others nothing.
