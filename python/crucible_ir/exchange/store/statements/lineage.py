@@ -100,7 +100,7 @@ class _Walk:
         self.states: dict[DocumentKey, tuple[NodeState, StoredRecord | None]] = {}
         self.models: dict[str, list[str]] = {}
         self.versions: dict[tuple[str, str], list[str]] = {}
-        self._add(_Target(query.start), 0)
+        self._add(query.start, 0)
 
     def follow(self, *, upstream: bool) -> None:
         """Add all documents in one direction from the start."""
@@ -114,8 +114,7 @@ class _Walk:
                 for edge, target in self._edges(here, upstream=upstream):
                     there = edge.target if upstream else edge.source
                     if there not in reached:
-                        added = target if upstream else _Target(there)
-                        if depth == self.query.max_depth or not self._add(added, depth + 1):
+                        if depth == self.query.max_depth or not self._add(there, depth + 1):
                             self.truncated = True
                             continue
                         reached.add(there)
@@ -128,16 +127,16 @@ class _Walk:
         """Return whether any document refers to the given one."""
         return next(self._edges(reference, upstream=False), None) is not None
 
-    def _add(self, target: _Target, depth: int) -> bool:
+    def _add(self, key: DocumentKey, depth: int) -> bool:
         """Add a node unless it exists; return whether it is below the limit."""
-        known = self.nodes.get(target.key)
+        known = self.nodes.get(key)
         if known is None:
             if len(self.nodes) >= self.query.max_nodes:
                 return False
-            state, found = self._state(target.key)
-            self.nodes[target.key] = Node(target.key, state, depth, found)
+            state, found = self._state(key)
+            self.nodes[key] = Node(key, state, depth, found)
         elif depth < known.depth:
-            self.nodes[target.key] = replace(known, depth=depth)
+            self.nodes[key] = replace(known, depth=depth)
         return True
 
     def _explain(self, target: _Target) -> None:
