@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
+from collections.abc import Callable
 
 import pytest
 from google.protobuf.message import Message
@@ -120,6 +122,48 @@ def test_the_error_suggests_the_fix(
         READERS[reader](document, type_, validate=False)
     pattern = ".*".join(map(re.escape, error.split("*")))
     assert re.fullmatch(pattern, str(caught.value)), str(caught.value)
+
+
+@pytest.mark.parametrize("read", [ir.from_json, ir.from_yaml])
+def test_the_error_for_the_name_of_a_oneof_lists_its_members(read: Callable[..., Message]) -> None:
+    with pytest.raises(ir.DecodeError) as caught:
+        read('{"role": 2, "content": "hi"}', "Message")
+    assert (
+        str(caught.value)
+        == '1:13: content: Message has no field "content"; give one of text, parts'
+    )
+    with pytest.raises(ir.DecodeError) as caught:
+        read('{"source": {"url": "https://a"}}', "FileContent")
+    assert str(caught.value).endswith("; give one of url, base64, file_id")
+
+
+SHA1, SHA256 = "da39a3ee5e6b4b0d3255bfef95601890afd80709", hashlib.sha256(b"").hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("digest", "fix"),
+    [
+        (SHA1, f"; write sha1:{SHA1}"),
+        (SHA256, f"; write sha256:{SHA256}"),
+        ("d41d8cd9", "; write mlflow:d41d8cd9"),
+        (f"SHA-256:{SHA256.upper()}", f"; write sha256:{SHA256.upper()}"),
+        (f" sha256:{SHA256} ", ""),
+        ("sha256:", ""),
+        ("Blake3:abc", ""),
+        ("latest", ""),
+        ("abc", ""),
+        ("", ""),
+    ],
+)
+def test_the_violation_of_a_digest_has_an_example_and_the_fix(digest: str, fix: str) -> None:
+    for message in (
+        v1.Artifact(uri="file:///a", digest=digest),
+        v1.DatasetRef(name="d", digest=digest),
+    ):
+        [found] = ir.violations(message)
+        assert (found.path, found.rule_id) == ("digest", "string.pattern")
+        expected = "must be a digest as algorithm:encoded, such as sha256:… or sha1:…"
+        assert found.message == expected + fix
 
 
 def test_the_error_for_an_unknown_name_in_json_names_the_custom_field() -> None:

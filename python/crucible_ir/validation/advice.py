@@ -10,6 +10,11 @@ if TYPE_CHECKING:
 
 #: The start of the pattern of semantic versions, in the text of its rule.
 _SEMANTIC_VERSION = r"`^(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)("
+#: The pattern of digests, in the text of its rule.
+_DIGEST = "`^[a-z0-9]+([+._-][a-z0-9]+)*:[a-zA-Z0-9=_-]+$`"
+_HEXADECIMAL = re.compile(r"[0-9a-fA-F]+")
+#: The algorithms of hexadecimal digests, by the number of digits.
+_ALGORITHMS = {8: "mlflow", 32: "md5", 40: "sha1", 64: "sha256", 128: "sha512"}
 _FRACTION = "must be greater than or equal to 0 and less than or equal to 1"
 _POSITIVE = "must be greater than 0"
 _NUMBERS = re.compile(r"[0-9]+(\.[0-9]+){0,2}")
@@ -43,6 +48,9 @@ def with_advice(
     if rule_id == "string.pattern" and _SEMANTIC_VERSION in text:
         fix = _version_fix(value) if isinstance(value, str) else ""
         return f"must be a semantic version such as 1.2.0{fix}"
+    if rule_id == "string.pattern" and _DIGEST in text:
+        fix = _digest_fix(value) if isinstance(value, str) else ""
+        return f"must be a digest as algorithm:encoded, such as sha256:… or sha1:…{fix}"
     if text == _FRACTION and isinstance(value, float) and 1 < value <= 100:
         return f"{text}; write {fraction(value)} for {value:.12g}%"
     if text == _POSITIVE and field is not None and isinstance(value, int | float) and value <= 0:
@@ -65,6 +73,15 @@ def _version_fix(version: str) -> str:
         numbers = [number.lstrip("0") or "0" for number in bare.split(".")]
         return f"; write {'.'.join([*numbers, '0', '0'][:3])}"
     return "; remove the v" if bare != version else ""
+
+
+def _digest_fix(digest: str) -> str:
+    algorithm, colon, encoded = digest.strip().rpartition(":")
+    if _HEXADECIMAL.fullmatch(encoded) and not (colon and algorithm.islower()):
+        known = algorithm.lower().replace("-", "") or _ALGORITHMS.get(len(encoded))
+        if known in _ALGORITHMS.values():
+            return f"; write {known}:{encoded}"
+    return ""
 
 
 def _zero_fix(field: FieldDescriptor, value: float) -> str:

@@ -115,6 +115,12 @@ RULE_NOTES: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "ModelVersion.version is a semantic version (semver.org).",
             "Passes  1.2.0  1.2.0-rc.1  2.0.0+build.7",
             "Fails   v1.2.0 (remove the v)  1.2 (give all three numbers)  01.2.0 (leading zero)",
+            "",
+            "Artifact.digest and DatasetRef.digest have an algorithm and a value, as in OCI.",
+            "Passes  sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+            "  sha1:da39a3ee5e6b4b0d3255bfef95601890afd80709  mlflow:d41d8cd9",
+            "Fails   da39a3ee5e6b4b0d3255bfef95601890afd80709 (no algorithm)"
+            "  SHA256:e3b0 (upper case)",
         ),
     }
 )

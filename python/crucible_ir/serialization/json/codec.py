@@ -341,6 +341,12 @@ class Dialect(ABC):
     def _row_of_key(self, message: Descriptor, fields: Mapping[str, Field], key: str) -> ReadRow:
         field = fields.get(key)
         if field is None:
+            members = dict.fromkeys(m.name for m in fields.values() if m.oneof == key)
+            if members:
+                raise ConversionError(
+                    f'{message.name} has no field "{key}"; give one of {", ".join(members)}',
+                    at_key=True,
+                )
             raise unknown_key(key, message.name, fields)
         row = self.read_row(field)
         alias = field.json_name if fields.get(field.json_name) is field else key
