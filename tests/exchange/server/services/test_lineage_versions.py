@@ -320,3 +320,14 @@ async def test_summaries_leave_superseded_events_out(address: str) -> None:
     assert (summary.count, summary.latency.min_ms, summary.latency.max_ms) == (3, 2, 4)
     assert exported == events
     assert set(states(cycle)) == {"FeedbackEvent/a", "FeedbackEvent/b"}
+
+
+async def test_the_first_ten_candidates_are_listed(tmp_path: Path) -> None:
+    ids = [f"v{number:02}" for number in range(12)]
+    async with serving(await open_store(tmp_path / "x.db")) as server:
+        documents = [version(id_, parent_version="1.0.0") for id_ in ids]
+        await fill(server, documents)
+        traced = await trace(server, "ModelVersion/v00")
+    assert states(traced)["ModelVersion/1.0.0"] == AMBIGUOUS
+    expected = [f"ModelVersion/{id_}" for id_ in ids[1:11]]
+    assert candidates(traced, "ModelVersion/1.0.0") == expected
