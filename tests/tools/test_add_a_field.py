@@ -22,7 +22,7 @@ VENV_GENERATE = ROOT / ".venv-generate"
 RULES_PROTO = "third_party/buf/validate/validate.proto"
 
 EDITED = "proto/crucible_ir/v1/experiment.proto"
-LAST_FIELD = "  ModelRef baseline = 17;\n"
+LAST_FIELD = '  ModelRef baseline = 17 [(crucible_ir.v1.reference) = "ModelRef"];\n'
 FIELD = """
   // The share of the budget that the experiment may use. Range: 0 to 1. Unset: no limit.
   optional double budget_share = 1000 [
