@@ -52,7 +52,10 @@ REASONS = {
 
 
 #: What only the reader of YAML rejects, as the page says.
-IN_YAML = r"^\w+ has no value \".*; to keep it|^\w+ has no value .*\? To keep it"
+IN_YAML = (
+    r"^\w+ has no value \".*; to keep it|^\w+ has no value .*\? To keep it"
+    r"|^the number -?1e400 is out of range"
+)
 
 
 @cache
@@ -167,3 +170,20 @@ def test_only_yaml_accepts_every_spelling_of_a_timestamp() -> None:
     assert schema_accepts("FeedbackEvent", text, yaml=True)
     assert findings("FeedbackEvent", text)
     assert not findings("FeedbackEvent", text, read=read_yaml)
+
+
+def test_the_schema_of_yaml_accepts_infinities_where_the_reader_does() -> None:
+    for value in (".inf", "-.inf", ".nan"):
+        text = f"values: {{loss: {value}}}"
+        assert ir.from_yaml(text, "MetricsSnapshot").HasField("step") is False
+        assert validator("MetricsSnapshot", True).is_valid(parse_yaml(text).value)
+    # Rules: learning_rate is greater than 0 and finite, a percentage at most 100.
+    for field in ("learning_rate", "weight_decay"):
+        assert not validator("TrainingConfig", True).is_valid(
+            parse_yaml(
+                f"{{id: t, model_ref: {{id: m}}, dataset_ref: {{name: d}}, {field}: .inf}}"
+            ).value
+        )
+    assert not validator("TrafficShare", True).is_valid(
+        parse_yaml("{model_version_id: v, percent: .inf}").value
+    )

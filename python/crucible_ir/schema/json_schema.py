@@ -247,7 +247,7 @@ def _item_schema(field: Field, rules: list[Rule], yaml: bool) -> Schema:
                 sizes["minLength"] = max(1, sizes.get("minLength", 0))
             return {"type": "string", **sizes}
         case Kind.FLOAT | Kind.DOUBLE:
-            return _float_schema(rules)
+            return _float_schema(rules, yaml)
     pattern = _INTEGER_PATTERN
     if _bounds(rules).get("minimum", -1) >= 0:
         pattern = pattern.replace("-?", _SIGN_OF_ZERO, 1)
@@ -278,7 +278,7 @@ def short_names(field: Field, value: Any) -> Any:
     return vocabulary.names(field.enum)[field.enum.values_by_name[value].number]
 
 
-def _float_schema(rules: list[Rule]) -> Schema:
+def _float_schema(rules: list[Rule], yaml: bool) -> Schema:
     bounds = _bounds(rules)
     finite = any(rule.parameters.get("finite") for rule in rules)
     allowed = {
@@ -288,7 +288,13 @@ def _float_schema(rules: list[Rule]) -> Schema:
     }
     words = [word for word, is_allowed in allowed.items() if is_allowed]
     pattern = f"^({'|'.join([_NUMBER, *words])})$"
-    return _number_schema("number", (-sys.float_info.max, sys.float_info.max), rules, pattern)
+    schema = _number_schema("number", (-sys.float_info.max, sys.float_info.max), rules, pattern)
+    if yaml:
+        # YAML parsers read .inf as a number beyond every limit.
+        for word, limit in (("Infinity", "maximum"), ("-Infinity", "minimum")):
+            if allowed[word]:
+                schema.pop(limit, None)
+    return schema
 
 
 def _number_schema(
