@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 from cli.command_line import EXAMPLES, Result, run
 
+import crucible_ir as ir
 from crucible_ir import to_json, v1
 
 
@@ -203,6 +205,42 @@ def test_full_has_a_row_for_each_snapshot_as_well(folder: Path) -> None:
         ["[1]", "0.125", "2.0", "1.0"],
         ["[2]", "0.25", "1.0"],
     ]
+
+
+def test_a_history_has_the_steps_the_times_and_what_is_not_a_number(folder: Path) -> None:
+    document = {
+        "id": "r",
+        "config": {"id": "c"},
+        "metricsHistory": [
+            {
+                "step": 10,
+                "time": "2025-01-01T00:00:00Z",
+                "otherValues": {"note": "warm", "list": [1]},
+            },
+            {"step": 1234567890, "epoch": 0.5, "values": {"loss": 2}},
+            {"step": 5, "time": "2025-01-02T00:00:00Z", "otherValues": {"note": None}},
+        ],
+    }
+    (folder / "r.json").write_text(json.dumps(document))
+    shown = run("show", "--no-defaults", "--full", "--type", "TrainingRun", "r.json")
+    lines = [line.split() for line in lines_below("metric ", shown)]
+    assert lines[:6] == [
+        ["step", "10", "5", "5", "1234567890", "▁█▁"],
+        ["epoch", "0.5", "0.5", "0.5", "0.5", "▄"],
+        ["loss", "2", "2", "2", "2", "▄"],
+        ["time:", "2025-01-01T00:00:00Z", "…", "2025-01-02T00:00:00Z"],
+        ["list:", "[1]"],
+        ["note:", '"warm"', "…", "null"],
+    ]
+    assert lines[7:] == [
+        ["step", "epoch", "loss", "time", "list", "note"],
+        ["[0]", "10", "2025-01-01T00:00:00Z", "[1]", '"warm"'],
+        ["[1]", "1234567890", "0.5", "2.0"],
+        ["[2]", "5", "2025-01-02T00:00:00Z", "null"],
+    ]
+    page = ir.show(ir.from_dict(document, "TrainingRun", validate=False))._repr_html_()
+    for value in ("step", "2025-01-02T00:00:00Z", "&quot;warm&quot;"):
+        assert f"<td>{value}</td>" in page
 
 
 def test_diverged_runs_and_missing_values_have_characters_of_their_own(folder: Path) -> None:

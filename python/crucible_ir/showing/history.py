@@ -10,6 +10,7 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from crucible_ir.errors import printable
+from crucible_ir.schema.fields import fields_of
 from crucible_ir.showing.widths import shorten_middle
 
 if TYPE_CHECKING:
@@ -34,17 +35,34 @@ class History:
     """The values of each metric over the snapshots of a history; rich draws it.
 
     Args:
-        snapshots: The snapshots, in order.
+        snapshots: The snapshots, in order; at least one.
+        texts: The names of what is not a number, each with a text for every snapshot, which is
+            empty where the snapshot has none.
         full: Whether to draw a row for each snapshot as well.
     """
 
-    def __init__(self, snapshots: Sequence[Any], *, full: bool) -> None:
+    def __init__(
+        self, snapshots: Sequence[Any], texts: Sequence[tuple[str, Sequence[str]]], *, full: bool
+    ) -> None:
         self.snapshots = snapshots
+        self.texts = texts
         self.full = full
-        names = dict.fromkeys(name for each in snapshots for name in sorted(each.values))
-        self.series = {
-            name: [each.values.get(name) for each in snapshots] for name in sorted(names)
-        }
+        fields = [
+            field.name
+            for field in fields_of(snapshots[0].DESCRIPTOR).values()
+            if field.message is None
+            and not field.is_map
+            and any(each.HasField(field.name) for each in snapshots)
+        ]
+        metrics = sorted({name for each in snapshots for name in each.values})
+        #: The fields that are numbers, such as the step, and then the metrics.
+        self.series: list[tuple[str, list[float | None]]] = [
+            *(
+                (name, [getattr(each, name) if each.HasField(name) else None for each in snapshots])
+                for name in fields
+            ),
+            *((name, [each.values.get(name) for each in snapshots]) for name in metrics),
+        ]
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
         """Yield the lines."""
@@ -54,17 +72,23 @@ class History:
             yield from self._rows()
 
     def _summary(self, width: int, *, ascii_only: bool) -> Iterator[Text]:
-        figures = [_figures(values) for values in self.series.values()]
+        figures = [_figures(values) for _, values in self.series]
         left = width - sum(_widths([_HEADINGS[1:], *figures])) - 2 * len(_HEADINGS)
         name_width = max(_LEAST_WIDTH, min(_NAME_WIDTH, left - _LEAST_WIDTH))
-        names = [shorten_middle(printable(name), name_width) for name in self.series]
+        names = [shorten_middle(printable(name), name_width) for name, _ in self.series]
         rows = [(name, *numbers) for name, numbers in zip(names, figures, strict=True)]
         widths = _widths([_HEADINGS, *rows])
         room = max(_LEAST_WIDTH, min(_SPARK_WIDTH, width - sum(widths) - 2 * len(widths)))
         yield _row(_HEADINGS, widths, "aside", wraps=False)
-        for row, values in zip(rows, self.series.values(), strict=True):
+        for row, (_, values) in zip(rows, self.series, strict=True):
             line = _row(row, widths, "number", wraps=False)
             line.append(f"  {sparkline(values, room, ascii_only=ascii_only)}", "good")
+            yield line
+        for name, texts in self.texts:
+            first, last = _ends(texts)
+            line = Text(no_wrap=True, overflow="ellipsis")
+            line.append(f"{shorten_middle(printable(name), name_width)}: ", "name")
+            line.append(first if first == last else f"{first} … {last}", "text")
             yield line
 
     def _rows(self) -> Iterator[Text]:
@@ -76,10 +100,15 @@ class History:
     def _snapshot_rows(self) -> list[tuple[str, ...]]:
         """Return the headings, and a row for each snapshot."""
         rows = (
-            (f"[{index}]", *(_number(values[index], full=True) for values in self.series.values()))
+            (
+                f"[{index}]",
+                *(_number(values[index], full=True) for _, values in self.series),
+                *(values[index] for _, values in self.texts),
+            )
             for index in range(len(self.snapshots))
         )
-        return [("", *map(printable, self.series)), *rows]
+        names = [printable(name) for name, _ in (*self.series, *self.texts)]
+        return [("", *names), *rows]
 
     def tables(self) -> Iterator[list[tuple[str, ...]]]:
         """Yield the tables for a page, which has room: the headings of each, and its rows."""
@@ -87,8 +116,9 @@ class History:
             (*_HEADINGS, ""),
             *(
                 (printable(name), *_figures(values), sparkline(values, _SPARK_WIDTH))
-                for name, values in self.series.items()
+                for name, values in self.series
             ),
+            *((printable(name), *_ends(values), "", "", "") for name, values in self.texts),
         ]
         if self.full:
             yield self._snapshot_rows()
@@ -156,11 +186,17 @@ def _figures(values: Sequence[float | None]) -> tuple[str, ...]:
     )
 
 
+def _ends(values: Sequence[str]) -> tuple[str, str]:
+    """Return the first and the last text of a series."""
+    present = [value for value in values if value]
+    return present[0], present[-1]
+
+
 def _number(value: float | None, *, full: bool = False) -> str:
     if value is None:
         return ""
     if math.isfinite(value):
-        return repr(value) if full else f"{value:.6g}"
+        return repr(value) if full or isinstance(value, int) else f"{value:.6g}"
     return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
 
 

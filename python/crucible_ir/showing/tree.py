@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from rich.text import Text
@@ -148,11 +148,37 @@ class _Artist:
         label = self.label((field.name, "name"), (f" {len(values)}", "aside"))
         branch = tree.add(self.marked(label, path))
         if field.message.full_name == _SNAPSHOT:
-            branch.add(History(values, full=self.full))
+            branch.add(History(values, list(self.snapshot_texts(values)), full=self.full))
             return
         for index, value in enumerate(values[: self.max_items]):
             self.single(branch, f"[{index}]", value, (*path, index))
         self.rest(branch, len(values))
+
+    def snapshot_texts(self, snapshots: Any) -> Iterator[tuple[str, Sequence[str]]]:
+        """Yield what is not a number in the rows of a history, by name, as a text for each row."""
+        for field in fields_of(snapshots[0].DESCRIPTOR).values():
+            if field.message is None or field.is_map:
+                continue
+            values = [
+                getattr(each, field.name) if each.HasField(field.name) else None
+                for each in snapshots
+            ]
+            if field.message.full_name == _STRUCT:
+                members = [value.fields if value is not None else {} for value in values]
+                for name in sorted({name for each in members for name in each}):
+                    yield (
+                        name,
+                        [self.in_a_cell(each[name]) if name in each else "" for each in members],
+                    )
+            elif any(value is not None for value in values):
+                yield (
+                    field.name,
+                    ["" if value is None else self.in_a_cell(value) for value in values],
+                )
+
+    def in_a_cell(self, value: Any) -> str:
+        shown = self.inline(value)
+        return "…" if shown is None else shown[0]
 
     def map(self, tree: Tree, field: Field, values: Any, path: _Path) -> None:
         branch = tree.add(self.marked(self.label((field.name, "name")), path))
