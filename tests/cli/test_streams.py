@@ -114,6 +114,14 @@ def test_the_first_bad_record_stops_and_the_output_is_unchanged(folder: Path) ->
     assert not [path for path in folder.iterdir() if path.suffix == ".tmp"]
 
 
+def test_the_violations_of_the_first_bad_line_have_their_columns(folder: Path) -> None:
+    (folder / "e.jsonl").write_text('{"id": "a"}\n{"latencyMs": -1, "id": ""}\n')
+    status, err = convert("e.jsonl", "out.binpbs")
+    assert status == 1
+    # The columns of the two values, counted by hand.
+    assert [line.split(" ")[1] for line in err.splitlines()] == ["e.jsonl:2:25:", "e.jsonl:2:15:"]
+
+
 def test_skip_bad_continues_and_reports_reasons_and_counts(folder: Path) -> None:
     status, err = convert("--skip-bad", "bad.binpbs", "out.jsonl")
     # The summary has the value too.

@@ -7,7 +7,7 @@ import stat
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import IO, TYPE_CHECKING, Final
 
@@ -30,7 +30,7 @@ from crucible_ir.cli.session import (
     print_error,
     with_options,
 )
-from crucible_ir.errors import DecodeError, EncodeError, Error, ValidationError
+from crucible_ir.errors import DecodeError, EncodeError, Error, ValidationError, Violation
 from crucible_ir.extras import MissingExtraError
 from crucible_ir.schema.types import message_type
 from crucible_ir.serialization.streams.compression import decompressed
@@ -228,7 +228,18 @@ def error_lines(name: str, bad: StreamError) -> list[str]:
     """Describe a bad record, with a line for each rule that it breaks."""
     place = f"{name}:{bad.position}" if bad.position else f"{name}:record {bad.record}"
     if isinstance(bad.error, ValidationError):
-        return [f"{place}: {violation}" for violation in bad.error.violations]
+        return [
+            f"{_place_of(violation, name, bad) or place}: {violation}"
+            for violation in bad.error.violations
+        ]
     at = "" if bad.position else f" (record at byte {bad.offset})"
     path = f"{bad.path}: " if bad.path else ""
     return [f"{place}: {path}{with_options(bad.reason, in_stream=True)}{at}"]
+
+
+def _place_of(violation: Violation, name: str, bad: StreamError) -> str:
+    """Return the place of a violation in a stream of lines; empty if it is not known."""
+    if bad.position is None or violation.position is None:
+        return ""
+    # A record is a line, and its violations have columns in it.
+    return f"{name}:{replace(bad.position, column=violation.position.column)}"
