@@ -94,6 +94,31 @@ async def test_id_is_required_without_a_content_id_and_must_equal_it_otherwise(
         assert broken_rules(other.value) == {("id", "publish.id_equal")}
 
 
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (ir_v1.Hedging(), "the Hedging has no id of its own"),
+        (
+            ir_v1.Prompt(messages=[ir.new_message(role="user", text="hi")]),
+            "the Prompt has no id of its own; or set its request_id",
+        ),
+        (
+            ir_v1.Completion(),
+            "the Completion has no id of its own; or set its response_id or request_id",
+        ),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+async def test_the_error_for_a_missing_id_names_the_fields_that_give_one(
+    content: Any, words: str, tmp_path: Path
+) -> None:
+    async with serving(await open_store(tmp_path / "x.db")) as server:
+        with pytest.raises(grpc.aio.AioRpcError) as missing:
+            await server.exchange.Publish(publish_request(content))
+        [violation] = details(missing.value)["BadRequest"].field_violations
+        assert violation.description == f"must be set: {words}"
+
+
 async def test_content_that_json_cannot_represent_is_stored_without_a_digest(
     tmp_path: Path,
 ) -> None:

@@ -11,7 +11,12 @@ from crucible_ir.exchange import v1
 from crucible_ir.exchange.content import field_values
 from crucible_ir.exchange.server.rpc.errors import field_violation
 from crucible_ir.exchange.store.records import DeleteCommand, PublishCommand, RequestKey
-from crucible_ir.schema.references import identity_field, identity_of, references_of
+from crucible_ir.schema.references import (
+    identity_field,
+    identity_fields,
+    identity_of,
+    references_of,
+)
 from crucible_ir.schema.types import descriptor_of, document_members
 from crucible_ir.serialization.json.canonical import DIGEST_PREFIX, digest
 
@@ -91,8 +96,11 @@ def _id(request: v1.PublishRequest, content: Message) -> str:
     own = identity_of(content)
     if not request.HasField("id"):
         if own is None:
-            name = descriptor_of(content).name
-            raise field_violation("id", "required", f"must be set: the {name} has no id of its own")
+            message = descriptor_of(content)
+            reason = f"must be set: the {message.name} has no id of its own"
+            if names := identity_fields(message):
+                reason += f"; or set its {' or '.join(names)}"
+            raise field_violation("id", "required", reason)
         if len(own.encode()) > 512:
             reason = "must be set: the id of the content has more than 512 bytes"
             raise field_violation("id", "required", reason)
