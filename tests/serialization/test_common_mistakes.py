@@ -67,6 +67,10 @@ MISTAKES: list[tuple[str, str, str | bytes, str]] = [
     ("json", "StageDef", '{"name": ["a"]}', "1:10: name: expected a string, got a list"),
     ("crucible", "TrainingConfig", '{"epochs": "3"}', "1:12: epochs: *; remove the quotes"),
     ("yaml", "StageDef", "enabled: 'true'", "1:10: enabled: *; remove the quotes"),
+    # YAML 1.1 has more words for booleans (https://yaml.org/type/bool.html).
+    ("yaml", "StageDef", "enabled: Off", "1:10: enabled: *the string 'Off'; write false"),
+    ("yaml", "StageDef", "enabled: y", "1:10: enabled: *the string 'y'; write true"),
+    ("yaml", "StageDef", "enabled: maybe", "1:10: enabled: *the string 'maybe'"),
     # Percentages for a rate from 0 to 1, for a field in percent, and for other numbers.
     ("yaml", "TrainingConfig", "validation_split: 20%", "1:19: validation_split: *; write 0.2"),
     ("crucible", "Stats", '{"alpha": "5 %"}', "1:11: alpha: *; write 0.05"),

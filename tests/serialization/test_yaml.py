@@ -142,7 +142,7 @@ REJECTED: list[tuple[str, str]] = [
     ("", "1:1: the document is empty"),
     ("- a", "1:1: expected an object, got a list"),
     ("name: 1", "1:7: name: expected a string, got the number 1; put it in quotes"),
-    ("enabled: yes", "1:10: enabled: expected true or false, got the string 'yes'"),
+    ("enabled: yes", "1:10: enabled: expected true or false, got the string 'yes'; write true"),
     ("name: a\nnmae: b\n", '2:1: nmae: StageDef has no field "nmae"; did you mean "name"?'),
     ("name: a\nname: b\n", '2:1: duplicate key "name", first given at 1:1'),
     ('{name: a, "name": b}', '1:11: duplicate key "name", first given at 1:2'),

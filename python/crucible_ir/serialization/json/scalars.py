@@ -23,6 +23,11 @@ _NUMBER = re.compile(r"(-?)(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
 _PERCENT = re.compile(r"(-?\d{1,9}(?:\.\d{1,9})?) ?%", re.ASCII)
 _NOT_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
+#: What YAML 1.1 reads as booleans, and YAML 1.2 as strings.
+_BOOLEAN_WORDS = dict.fromkeys(("true", "yes", "y", "on"), "true") | dict.fromkeys(
+    ("false", "no", "n", "off"), "false"
+)
+
 #: Converts a JSON value to the value of a field, or raises a ConversionError.
 ScalarReader: TypeAlias = Callable[[object], object]
 
@@ -119,7 +124,10 @@ def _percent_advice(text: str, field: Field | None) -> str:
 def read_bool(value: object) -> bool:
     """Read a boolean."""
     if type(value) is not bool:
-        advice = "; remove the quotes" if value in ("true", "false") else ""
+        word = _BOOLEAN_WORDS.get(value.lower()) if isinstance(value, str) else None
+        advice = "" if word is None else f"; write {word}"
+        if word is not None and value == word:
+            advice = "; remove the quotes"
         raise ConversionError(f"expected true or false, got {describe(value)}{advice}")
     return value
 
