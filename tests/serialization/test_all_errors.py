@@ -82,4 +82,7 @@ def test_a_document_with_one_mistake_has_one_error() -> None:
 def test_at_most_twenty_are_reported(count: int) -> None:
     with pytest.raises(ir.DecodeError) as caught:
         ir.from_json(f'{{"tags": [{", ".join(["1"] * count)}], "nope": 1}}', "Experiment")
-    assert len(caught.value.errors) == min(count + 1, 20)
+    errors = caught.value.errors
+    assert len(errors) == min(count + 1, 20)
+    stopped = [error for error in errors if error.reason.endswith("stopped here, after 20 errors")]
+    assert stopped == list(errors[19:])

@@ -118,6 +118,8 @@ def test_the_error_for_no_type_names_the_most_similar_one() -> None:
         "3:1: no message type has all of its fields; the most similar type is TrainingConfig, which"
         ' has no field "epoch"; did you mean "epochs"?'
     )
+    with pytest.raises(DecodeError, match=r"could be a Message, a part of other messages; name"):
+        name_of('{"role": "MESSAGE_ROLE_USER", "text": "hi"}', "json")
     with pytest.raises(DecodeError, match='no message type has a field "zzz"'):
         name_of('{"zzz": 1}', "json")
     with pytest.raises(DecodeError, match=r"^2:3: "):

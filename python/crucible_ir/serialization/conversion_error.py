@@ -52,6 +52,8 @@ class ConversionError(Exception):
         Args:
             positions: Finds the positions of the errors; ``None`` if the document has no lines.
         """
+        if len(self.others) + 1 == MAX_ERRORS:
+            self.others[-1].reason += f"; reading stopped here, after {MAX_ERRORS} errors"
         first, *others = (each._decode_error(positions) for each in (self, *self.others))
         first.add(others)
         return first

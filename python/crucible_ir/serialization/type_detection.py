@@ -13,7 +13,12 @@ from crucible_ir import v1
 from crucible_ir.errors import DecodeError, Error, near_miss, shorten_name
 from crucible_ir.schema.fields import fields_of
 from crucible_ir.schema.required_fields import required_fields
-from crucible_ir.schema.types import descriptor_of, document_members, message_type
+from crucible_ir.schema.types import (
+    descriptor_of,
+    document_members,
+    message_type,
+    message_types,
+)
 from crucible_ir.serialization.binary import ParsedBinary
 
 if TYPE_CHECKING:
@@ -69,13 +74,14 @@ def detect_type(document: ParsedDocument, format_: Format) -> type[Message]:
     if isinstance(document, ParsedBinary):
         return _binary_type(document.data)
     keys = document.keys()
-    fields = _fields_of_types(format_.name == "crucible-json")
+    crucible = format_.name == "crucible-json"
+    fields = _fields_of_types(crucible)
     candidates = _candidates(fields, keys, first_release=True) or _candidates(fields, keys)
     if len(candidates) == 1:
         return message_type(candidates[0])
     if candidates:
         raise AmbiguousTypeError(f"it could be a {_list_names(candidates)}", candidates)
-    raise _no_match(document, list(keys), fields)
+    raise _no_match(document, list(keys), fields, crucible=crucible)
 
 
 def _candidates(
@@ -110,10 +116,12 @@ def _list_names(names: list[str]) -> str:
     more = len(names) - _LISTED
     if more > 1:
         return f"{', '.join(names[:_LISTED])} or one of {more} others"
-    return f"{', '.join(names[:-1])} or {names[-1]}"
+    return f"{', '.join(names[:-1])} or {names[-1]}" if names[1:] else names[0]
 
 
-def _no_match(document: ParsedValues | ParsedText, keys: list[str], fields: Fields) -> DecodeError:
+def _no_match(
+    document: ParsedValues | ParsedText, keys: list[str], fields: Fields, *, crucible: bool
+) -> DecodeError:
     """Return the error for a document that matches no type; it names the most similar type."""
 
     def unknown(name: str) -> list[str]:
@@ -127,6 +135,14 @@ def _no_match(document: ParsedValues | ParsedText, keys: list[str], fields: Fiel
 
     name = min(fields, key=distance)
     first, *others = unknown(name)
+    parts = [
+        part
+        for part, known in _fields_of_types(crucible, parts=True).items()
+        if known.keys() >= set(keys)
+    ]
+    if parts:
+        reason = f"it could be a {_list_names(parts)}, a part of other messages; name the type"
+        return DecodeError(reason, position=document.key_position(first))
     if 1 + len(others) < len(keys):
         reason = (
             f"no message type has all of its fields; the most similar type is {name}, which has no"
@@ -140,9 +156,16 @@ def _no_match(document: ParsedValues | ParsedText, keys: list[str], fields: Fiel
 
 
 @cache
-def _fields_of_types(crucible: bool) -> Fields:
-    """Return the fields of each candidate, by key of Crucible JSON or of the other formats."""
+def _fields_of_types(crucible: bool, *, parts: bool = False) -> Fields:
+    """Return the fields of each candidate, by key of Crucible JSON or of the other formats.
+
+    Args:
+        crucible: Whether the keys are those of Crucible JSON.
+        parts: Whether to return those of the other types, which are parts of the candidates.
+    """
     names = [*document_members(), v1.Document.DESCRIPTOR.name]
+    if parts:
+        names = [name for name in message_types() if name not in names]
     return {name: _fields(descriptor_of(message_type(name)), crucible) for name in names}
 
 
