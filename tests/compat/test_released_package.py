@@ -169,12 +169,19 @@ def test_the_released_client_uses_the_server_of_this_version(
             id_of(message): is_read(message) for message in NEWER if id_of(message) in valid
         }
         assert set(valid.values()) == {True, False}
+        with ExchangeClient(address) as client:
+            listed = [
+                each.record.id
+                for type_ in ("Prompt", "EvaluationResult")
+                for each in client.list_documents(type_, readable_by=RELEASE)
+            ]
+        assert sorted(listed) == sorted(id_ for id_, is_valid in valid.items() if is_valid)
 
 
 def test_the_client_of_this_version_uses_the_released_server(
     old_package: Path, tmp_path: Path
 ) -> None:
-    from crucible_ir.exchange import ExchangeClient, InvalidDocumentError
+    from crucible_ir.exchange import ExchangeClient, ExchangeError, InvalidDocumentError
 
     with serving(tmp_path, old_package) as address:
         assert calls(CALLS, None, address) == expected(ir.__version__)
@@ -186,3 +193,6 @@ def test_the_client_of_this_version_uses_the_released_server(
                 else:
                     with pytest.raises(InvalidDocumentError):
                         client.publish(message)
+            # That server ignores the condition.
+            with pytest.raises(ExchangeError, match="does not say which release reads"):
+                list(client.list_documents("Prompt", readable_by=RELEASE))

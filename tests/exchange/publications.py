@@ -24,6 +24,7 @@ def publication(
     publisher: str | None = None,
     fields: Sequence[tuple[str, str]] = (),
     references: Sequence[FieldReference] = (),
+    requires: str | None = None,
 ) -> PublishCommand:
     """Return a publication whose document is arbitrary bytes, which a store does not parse."""
     request = None
@@ -40,6 +41,7 @@ def publication(
         request=request,
         fields=tuple(FieldValue(*pair) for pair in fields),
         references=tuple(references),
+        requires=requires,
     )
 
 

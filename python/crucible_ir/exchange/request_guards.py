@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from crucible_ir.exchange import v1
 
 _GET_REQUEST_TYPE = re.compile(r"^[A-Z][A-Za-z0-9]*\Z").search
+_LIST_REQUEST_READABLE_BY = re.compile(
+    r"^(0|[1-9][0-9]{0,2})\.(0|[1-9][0-9]{0,2})\.(0|[1-9][0-9]{0,2})\Z"
+).search
 
 
 def _fits(text: str, max_bytes: int) -> bool:
@@ -127,7 +130,10 @@ def guard_list_request(m: v1.ListRequest) -> bool:
     if "page_size" in m and not 1 <= m.page_size <= 1000:
         return False
     # string.max_bytes
-    return len(m.page_token) <= 1024 or len(m.page_token.encode()) <= 4096
+    if not len(m.page_token) <= 1024 and not len(m.page_token.encode()) <= 4096:
+        return False
+    # string.pattern
+    return "readable_by" not in m or _LIST_REQUEST_READABLE_BY(m.readable_by) is not None
 
 
 def guard_filter(m: v1.Filter) -> bool:

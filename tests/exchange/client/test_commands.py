@@ -155,18 +155,26 @@ def test_list_filters_by_fields() -> None:
 
 def test_list_shows_the_documents_that_a_release_reads() -> None:
     owner = uuid.uuid4().hex[:12]
-    write_version("old.json", f"{owner}-old", createdBy=owner)
-    write_version("new.json", f"{owner}-new", createdBy=owner, tags=["a"])
-    run("publish", "old.json", "new.json")
-    listing = ("list", "ModelVersion", "--filter", f"created_by={owner}", "--format", "json")
-    expected = {"0.2.0": ["old"], "0.3.0": ["new", "old"]}
+    for name, role in (("old", "user"), ("new", "developer")):
+        id_ = f"{owner}-{name}"
+        content = {"request_id": id_, "messages": [{"role": role, "text": "a"}]}
+        Path(f"{name}.yaml").write_text(json.dumps(content))
+    run("publish", "old.yaml", "new.yaml")
+    listing = ("list", "Prompt", "--filter", f"id={owner}*", "--format", "json")
+    expected = {"0.2.0": ["old"], "0.3.0": ["new", "old"], "0.10.0": ["new", "old"]}
     for release, names in expected.items():
         found = run(*listing, "--for", release)
         assert [json.loads(line)["id"] for line in found.lines] == [f"{owner}-{n}" for n in names]
     assert len(run(*listing, "--for", "0.3.0", "--limit", 1).lines) == 1
-    history = ("list", "ModelVersion", "--revisions-of", f"{owner}-new", "--format", "json")
+    history = ("list", "Prompt", "--revisions-of", f"{owner}-new", "--format", "json")
     assert run(*history, "--for", "0.2.0").lines == []
     assert len(run(*history, "--for", "0.3.0").lines) == 1
+    # Readers of binary keep a field that they do not know.
+    write_version("tagged.json", f"{owner}-tagged", createdBy=owner, tags=["a"])
+    run("publish", "tagged.json")
+    versions = ("list", "ModelVersion", "--filter", f"created_by={owner}", "--format", "json")
+    [line] = run(*versions, "--for", "0.2.0").lines
+    assert json.loads(line)["requires"] == "0.2.0"
     assert run(*listing, "--for", "0.1.0").status == 2
 
 

@@ -17,8 +17,10 @@ from crucible_ir.exchange import (
     InvalidDocumentError,
     NotFoundError,
     Publication,
+    Record,
     RequestReusedError,
 )
+from crucible_ir.exchange import v1 as exchange_v1
 from crucible_ir.schema.types import UnknownTypeError
 from crucible_ir.serialization.json.canonical import digest
 
@@ -43,6 +45,43 @@ def test_a_published_document_round_trips(client: ExchangeClient) -> None:
     assert record.digest == digest(message)
     assert before < record.create_time <= datetime.now(UTC) + timedelta(seconds=5)
     assert not record.deleted
+
+
+def prompt(role: v1.MessageRole) -> v1.Prompt:
+    return v1.Prompt(messages=[v1.Message(role=role, text="a")])
+
+
+def test_documents_that_a_release_reads_are_listed(client: ExchangeClient) -> None:
+    prefix = f"p-{uuid.uuid4()}"
+    old = client.publish(prompt(v1.MessageRole.MESSAGE_ROLE_USER), id=f"{prefix}-old").record
+    new = client.publish(prompt(v1.MessageRole.MESSAGE_ROLE_DEVELOPER), id=f"{prefix}-new").record
+    gone = client.delete(v1.Prompt, client.publish(v1.Prompt(), id=f"{prefix}-gone").record.id)
+    assert (old.requires, new.requires, gone.requires) == ("0.2.0", "0.3.0", None)
+
+    def listed(release: str, *, include_deleted: bool = False) -> list[str]:
+        found = client.list_documents(
+            v1.Prompt,
+            where_prefix={"id": prefix},
+            include_deleted=include_deleted,
+            readable_by=release,
+        )
+        return [stored.record.id.removeprefix(f"{prefix}-") for stored in found]
+
+    assert listed("0.2.0") == ["old"]
+    assert listed("0.2.0", include_deleted=True) == ["gone", "old"]
+    assert listed("0.3.0") == listed("0.10.0") == ["new", "old"]
+    with pytest.raises(InvalidDocumentError, match="readable_by"):
+        listed("three")
+
+
+def test_a_record_without_a_release_is_not_taken_for_readable() -> None:
+    message = exchange_v1.Record(type="Prompt", id="p")
+    with pytest.raises(ExchangeError, match='which release reads the Prompt "p"'):
+        Record.of(message).is_readable_by("0.2.0")
+    message.requires = "0.10.0"
+    assert not Record.of(message).is_readable_by("0.9.0")
+    assert Record.of(message).is_readable_by("0.10.0")
+    assert Record.of(exchange_v1.Record(deleted=True)).is_readable_by("0.2.0")
 
 
 def test_a_document_without_an_id_requires_one_in_the_call(client: ExchangeClient) -> None:

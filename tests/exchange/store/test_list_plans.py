@@ -17,6 +17,7 @@ from crucible_ir.exchange.content import indexed_fields
 from crucible_ir.exchange.store import open_store
 from crucible_ir.exchange.store.records import Comparison, Condition, DeleteCommand, ListQuery
 from crucible_ir.exchange.store.statements import lists
+from crucible_ir.exchange.store.statements.tables import revisions
 
 #: Enough documents for the plan to show a scan of the table.
 MANY = 30_000
@@ -57,9 +58,11 @@ def multiply(connection: Connection) -> None:
         else "convert_to('m' || lpad(n::text, 8, '0'), 'UTF8')"
     )
     few = "CAST('few' AS BLOB)" if is_sqlite else "convert_to('few', 'UTF8')"
+    columns = ", ".join(revisions.c.keys())
     for statement in (
-        f"INSERT INTO revisions {numbers} SELECT n, type, {id_}, revision, etag, digest, "
-        "create_time, update_time, publisher, deleted, content_hash, document FROM revisions, n",
+        f"INSERT INTO revisions ({columns}) {numbers} SELECT n, type, {id_}, revision, etag, "
+        "digest, create_time, update_time, publisher, deleted, requires, content_hash, document "
+        "FROM revisions, n",
         f"INSERT INTO documents {numbers} SELECT type, {id_}, revision, n, deleted "
         "FROM documents, n",
         f"INSERT INTO field_values {numbers} SELECT type, field, value, {id_}, n "
@@ -99,9 +102,10 @@ def queries() -> list[ListQuery]:
     ]
     alone = [(), *((condition,) for condition in conditions)]
     return [
-        ListQuery("ModelVersion", each, newest_first=newest_first)
+        ListQuery("ModelVersion", each, newest_first=newest_first, readable_by=release)
         for each in (*alone, *pairs)
         for newest_first in (False, True)
+        for release in (None, "0.2.0")
     ]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from exchange.paging import all_pages
@@ -38,6 +39,53 @@ async def test_list_is_ordered_by_creation_or_by_id_bytes(address: str) -> None:
     assert ids(newest) == ["z", "é", "B", "a", "b"]
     assert ids(by_id) == ["B", "a", "b", "z", "é"]
     assert newest[-1].record.revision == 2
+
+
+@pytest.mark.parametrize("newest_first", [True, False])
+async def test_list_has_the_documents_that_a_release_reads(
+    address: str, newest_first: bool
+) -> None:
+    store = await open_store(address)
+    releases = ["0.2.0", "0.3.0", "0.10.0", "1.0.0", "0.3.1", "10.0.0", "2.999.999", None]
+    for number, release in enumerate(releases):
+        await store.publish(publication(f"m{number}", fields=[("owner", "ann")], requires=release))
+    await store.publish(publication("gone", requires="10.0.0"))
+    await store.delete(DeleteCommand("ModelVersion", "gone"))
+
+    async def found(release: str, **query: Any) -> set[str | None]:
+        wanted = ListQuery(
+            "ModelVersion", readable_by=release, newest_first=newest_first, limit=2, **query
+        )
+        entries = await all_pages(store, wanted)
+        assert len(entries) == len({entry.record.id for entry in entries})
+        return {entry.record.requires for entry in entries}
+
+    assert await found("0.2.0") == {"0.2.0"}
+    assert await found("0.9.0") == {"0.2.0", "0.3.0", "0.3.1"}
+    assert await found("0.10.0") == {"0.2.0", "0.3.0", "0.3.1", "0.10.0"}
+    assert await found("2.100.0") == {"0.2.0", "0.3.0", "0.3.1", "0.10.0", "1.0.0"}
+    assert await found("999.999.999") == set(releases) - {None}
+    assert await found("0.1.0") == set()
+    owner = (Condition("owner", Comparison.EQUALS, "ann"),)
+    assert await found("0.3.0", conditions=owner) == {"0.2.0", "0.3.0"}
+    # A deleted document has no release, and every release reads that.
+    assert await found("0.2.0", include_deleted=True) == {"0.2.0", None}
+    await store.close()
+
+
+async def test_record_has_the_release_of_its_revision(address: str) -> None:
+    store = await open_store(address)
+    first = publication("m", "one", requires="0.2.0", request_id="r")
+    assert (await store.publish(first)).record.requires == "0.2.0"
+    await store.publish(publication("m", "two", requires="0.10.0"))
+    assert (await store.publish(first)).record.requires == "0.2.0"
+    assert (await store.get("ModelVersion", "m")).record.requires == "0.10.0"
+    assert (await store.delete(DeleteCommand("ModelVersion", "m"))).requires is None
+    history = await store.list_revisions("ModelVersion", "m")
+    changes = await store.changes(0)
+    await store.close()
+    assert [entry.record.requires for entry in history.entries] == [None, "0.10.0", "0.2.0"]
+    assert [entry.record.requires for entry in changes.entries] == ["0.2.0", "0.10.0", None]
 
 
 async def test_conditions_apply_together_to_the_latest_revision(address: str) -> None:

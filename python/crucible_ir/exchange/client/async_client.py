@@ -264,6 +264,7 @@ class AsyncExchangeClient:
         page_size: int | None = None,
         include_deleted: bool = False,
         include_documents: bool = False,
+        readable_by: str | None = None,
         timeout: float | None = None,
     ) -> AsyncIterator[Stored]:
         """Yield the latest revisions of the documents of a type, fetching pages as needed.
@@ -276,15 +277,24 @@ class AsyncExchangeClient:
             page_size: The number of entries to fetch at a time.
             include_deleted: Whether to include deleted documents.
             include_documents: Whether to return documents besides records.
+            readable_by: A release, such as ``0.2.0``, whose readers of binary must accept the
+                documents; ``None`` for no condition.
             timeout: The timeout of each page in seconds; ``None`` for the client's.
 
         Raises:
-            ExchangeError: A call failed.
+            ExchangeError: A call failed, or the server is too old for ``readable_by``.
         """
         request = requests.list_documents(
-            type, where, where_prefix, order, page_size, include_deleted, include_documents
+            type,
+            where,
+            where_prefix,
+            order,
+            page_size,
+            include_deleted,
+            include_documents,
+            readable_by,
         )
-        return self._pages(self._stubs.exchange.List, request, timeout)
+        return self._pages(self._stubs.exchange.List, request, timeout, readable_by)
 
     def list_revisions(
         self,
@@ -321,11 +331,15 @@ class AsyncExchangeClient:
         method: grpc.aio.UnaryUnaryMultiCallable[PageRequestT, PageT],
         request: PageRequestT,
         timeout: float | None,
+        readable_by: str | None = None,
     ) -> AsyncIterator[Stored]:
         while True:
             page = await self._call(method, request, timeout)
             for entry in page.entries:
-                yield Stored.of(entry)
+                stored = Stored.of(entry)
+                # An older server ignores the condition.
+                if readable_by is None or stored.record.is_readable_by(readable_by):
+                    yield stored
             if not page.next_page_token:
                 return
             request.page_token = page.next_page_token

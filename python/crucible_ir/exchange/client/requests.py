@@ -129,6 +129,7 @@ def list_documents(
     page_size: int | None,
     include_deleted: bool,
     include_documents: bool,
+    readable_by: str | None,
 ) -> v1.ListRequest:
     """Return a request for the first page of a list."""
     filters = [v1.Filter(field=field, equals=value) for field, value in (where or {}).items()]
@@ -142,6 +143,7 @@ def list_documents(
         page_size=page_size,
         include_deleted=include_deleted,
         include_documents=include_documents,
+        readable_by=readable_by,
     )
 
 

@@ -11,6 +11,7 @@ from crucible_ir.exchange import v1
 from crucible_ir.exchange.client.errors import ExchangeError
 from crucible_ir.exchange.client.statuses import error_of_item, violations_of
 from crucible_ir.schema import vocabulary
+from crucible_ir.schema.releases import is_before
 from crucible_ir.v1 import Document
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ class Record:
         update_time: When this revision was made.
         publisher: The caller who made it; ``None`` if the server does not authenticate callers.
         deleted: Whether the revision is the deletion of the document.
+        requires: The oldest release whose readers of binary accept the document; ``None`` for a
+            deletion, and if the server does not know it.
     """
 
     type: str
@@ -46,6 +49,7 @@ class Record:
     update_time: datetime
     publisher: str | None
     deleted: bool
+    requires: str | None = None
 
     @classmethod
     def of(cls, record: v1.Record) -> Record:
@@ -61,7 +65,24 @@ class Record:
             _datetime(record.update_time),
             record.publisher if record.HasField("publisher") else None,
             record.deleted,
+            record.requires if record.HasField("requires") else None,
         )
+
+    def is_readable_by(self, release: str) -> bool:
+        """Return whether a release reads the document in binary; true for a deletion.
+
+        Raises:
+            ExchangeError: The server did not report the release that the document requires.
+            ReleaseError: The text is not the number of a release.
+        """
+        if self.deleted:
+            return True
+        if self.requires is None:
+            raise ExchangeError(
+                f'the server does not say which release reads the {self.type} "{self.id}": update'
+                " it, or list without a release"
+            )
+        return not is_before(release, self.requires)
 
 
 def _datetime(timestamp: Timestamp) -> datetime:

@@ -51,6 +51,7 @@ class StoredRecord:
     update_time: Microseconds
     publisher: str | None
     deleted: bool
+    requires: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +85,7 @@ class PublishCommand:
         request: The key that makes the request safe to repeat, if there is one.
         fields: The values by which the document can be found.
         references: The references that the document contains.
+        requires: The release that a reader of the document needs, if it is known.
     """
 
     type: str
@@ -96,6 +98,7 @@ class PublishCommand:
     request: RequestKey | None = None
     fields: tuple[FieldValue, ...] = ()
     references: tuple[FieldReference, ...] = ()
+    requires: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +149,7 @@ class ListQuery:
         limit: The most entries to return.
         include_deleted: Whether to include deleted documents.
         include_documents: Whether to return documents and not only records.
+        readable_by: The release that must read the documents; ``None`` for no condition.
         scope: The documents that the caller may see.
     """
 
@@ -156,6 +160,7 @@ class ListQuery:
     limit: int = 100
     include_deleted: bool = False
     include_documents: bool = False
+    readable_by: str | None = None
     scope: Scope = EVERYTHING
 
 

@@ -112,7 +112,7 @@ class GetResponse(_message.Message):
     def __init__(self, record: _Optional[_Union[_record_pb2.Record, _Mapping]] = ..., document: _Optional[_Union[_document_pb2.Document, _Mapping]] = ...) -> None: ...
 
 class ListRequest(_message.Message):
-    __slots__ = ("type", "filters", "order", "page_size", "page_token", "include_deleted", "include_documents")
+    __slots__ = ("type", "filters", "order", "page_size", "page_token", "include_deleted", "include_documents", "readable_by")
     TYPE_FIELD_NUMBER: _ClassVar[int]
     FILTERS_FIELD_NUMBER: _ClassVar[int]
     ORDER_FIELD_NUMBER: _ClassVar[int]
@@ -120,6 +120,7 @@ class ListRequest(_message.Message):
     PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     INCLUDE_DELETED_FIELD_NUMBER: _ClassVar[int]
     INCLUDE_DOCUMENTS_FIELD_NUMBER: _ClassVar[int]
+    READABLE_BY_FIELD_NUMBER: _ClassVar[int]
     type: str
     filters: _containers.RepeatedCompositeFieldContainer[Filter]
     order: ListOrder
@@ -127,7 +128,8 @@ class ListRequest(_message.Message):
     page_token: str
     include_deleted: bool
     include_documents: bool
-    def __init__(self, type: _Optional[str] = ..., filters: _Optional[_Iterable[_Union[Filter, _Mapping]]] = ..., order: _Optional[_Union[ListOrder, str]] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., include_deleted: bool = ..., include_documents: bool = ...) -> None: ...
+    readable_by: str
+    def __init__(self, type: _Optional[str] = ..., filters: _Optional[_Iterable[_Union[Filter, _Mapping]]] = ..., order: _Optional[_Union[ListOrder, str]] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., include_deleted: bool = ..., include_documents: bool = ..., readable_by: _Optional[str] = ...) -> None: ...
 
 class Filter(_message.Message):
     __slots__ = ("field", "equals", "prefix")

@@ -308,6 +308,43 @@ async def test_pages_list_each_document_once_during_publishing(
         assert steady <= set(seen)
 
 
+def prompt(role: ir_v1.MessageRole) -> ir_v1.Prompt:
+    return ir_v1.Prompt(messages=[ir_v1.Message(role=role, text="a")])
+
+
+async def test_list_can_have_only_the_documents_that_a_release_reads(address: str) -> None:
+    roles = ir_v1.MessageRole
+    async with serving(await open_store(address)) as server:
+        for number in range(6):
+            role = roles.MESSAGE_ROLE_DEVELOPER if number % 2 else roles.MESSAGE_ROLE_USER
+            request = publish_request(prompt(role), id=f"p{number}")
+            published = await server.exchange.Publish(request)
+            assert published.record.requires == ("0.3.0" if number % 2 else "0.2.0")
+        await server.exchange.Publish(publish_request(version(tags=["a"])))
+        # Readers of binary keep a field that they do not know.
+        assert await ids(server, readable_by="0.2.0") == ["m1"]
+        seen: list[tuple[str, str]] = []
+        query: dict[str, Any] = {"type": "Prompt", "readable_by": "0.2.0", "page_size": 1}
+        token = ""
+        for _ in range(3):
+            page = await server.exchange.List(v1.ListRequest(**query, page_token=token))
+            seen += [(entry.record.id, entry.record.requires) for entry in page.entries]
+            token = page.next_page_token
+            if token:
+                with pytest.raises(grpc.aio.AioRpcError) as caught:
+                    other = {**query, "readable_by": "0.3.0", "page_token": token}
+                    await server.exchange.List(v1.ListRequest(**other))
+                assert broken_rules(caught.value) == {("page_token", "page_token.same_query")}
+        assert seen == [("p4", "0.2.0"), ("p2", "0.2.0"), ("p0", "0.2.0")]
+        assert not token
+        everything = v1.ListRequest(type="Prompt", readable_by="0.10.0")
+        assert len((await server.exchange.List(everything)).entries) == 6
+        for wrong in ("", "0.3", "v0.3.0", "0.03.0", "0.3.0\n", "0.1000.0", "0.3.0-rc.1"):
+            with pytest.raises(grpc.aio.AioRpcError) as caught:
+                await ids(server, readable_by=wrong)
+            assert broken_rules(caught.value) == {("readable_by", "string.pattern")}
+
+
 async def test_page_token_of_another_query_or_invalid_is_rejected(tmp_path: Path) -> None:
     async with serving(await open_store(tmp_path / "x.db")) as server:
         for n in range(3):

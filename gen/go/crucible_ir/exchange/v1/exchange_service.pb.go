@@ -650,8 +650,12 @@ type ListRequest struct {
 	IncludeDeleted bool `protobuf:"varint,6,opt,name=include_deleted,json=includeDeleted,proto3" json:"include_deleted,omitempty"`
 	// Whether to return the documents and not only their records.
 	IncludeDocuments bool `protobuf:"varint,7,opt,name=include_documents,json=includeDocuments,proto3" json:"include_documents,omitempty"`
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
+	// Only documents whose record requires this release, such as 0.2.0, or an older one. Deleted
+	// documents satisfy it, those whose record has no release do not. Range: three numbers up to 999.
+	// Unset: all documents.
+	ReadableBy    *string `protobuf:"bytes,8,opt,name=readable_by,json=readableBy,proto3,oneof" json:"readable_by,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ListRequest) Reset() {
@@ -731,6 +735,13 @@ func (x *ListRequest) GetIncludeDocuments() bool {
 		return x.IncludeDocuments
 	}
 	return false
+}
+
+func (x *ListRequest) GetReadableBy() string {
+	if x != nil && x.ReadableBy != nil {
+		return *x.ReadableBy
+	}
+	return ""
 }
 
 // A condition on one field of a document's latest revision.
@@ -2044,7 +2055,7 @@ const file_crucible_ir_exchange_v1_exchange_service_proto_rawDesc = "" +
 	"\t_revision\"|\n" +
 	"\vGetResponse\x127\n" +
 	"\x06record\x18\x01 \x01(\v2\x1f.crucible_ir.exchange.v1.RecordR\x06record\x124\n" +
-	"\bdocument\x18\x02 \x01(\v2\x18.crucible_ir.v1.DocumentR\bdocument\"\x86\x03\n" +
+	"\bdocument\x18\x02 \x01(\v2\x18.crucible_ir.v1.DocumentR\bdocument\"\x84\x04\n" +
 	"\vListRequest\x123\n" +
 	"\x04type\x18\x01 \x01(\tB\x1f\xbaH\x1c\xc8\x01\x01r\x17(@2\x13^[A-Z][A-Za-z0-9]*$R\x04type\x12C\n" +
 	"\afilters\x18\x02 \x03(\v2\x1f.crucible_ir.exchange.v1.FilterB\b\xbaH\x05\x92\x01\x02\x10\x10R\afilters\x12B\n" +
@@ -2054,9 +2065,12 @@ const file_crucible_ir_exchange_v1_exchange_service_proto_rawDesc = "" +
 	"\n" +
 	"page_token\x18\x05 \x01(\tB\b\xbaH\x05r\x03(\x80 R\tpageToken\x12'\n" +
 	"\x0finclude_deleted\x18\x06 \x01(\bR\x0eincludeDeleted\x12+\n" +
-	"\x11include_documents\x18\a \x01(\bR\x10includeDocumentsB\f\n" +
+	"\x11include_documents\x18\a \x01(\bR\x10includeDocuments\x12l\n" +
+	"\vreadable_by\x18\b \x01(\tBF\xbaHCrA2?^(0|[1-9][0-9]{0,2})\\.(0|[1-9][0-9]{0,2})\\.(0|[1-9][0-9]{0,2})$H\x01R\n" +
+	"readableBy\x88\x01\x01B\f\n" +
 	"\n" +
-	"_page_size\"\x86\x01\n" +
+	"_page_sizeB\x0e\n" +
+	"\f_readable_by\"\x86\x01\n" +
 	"\x06Filter\x12 \n" +
 	"\x05field\x18\x01 \x01(\tB\n" +
 	"\xbaH\a\xc8\x01\x01r\x02(@R\x05field\x12\"\n" +

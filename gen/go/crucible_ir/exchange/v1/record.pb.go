@@ -52,7 +52,11 @@ type Record struct {
 	// authenticate callers.
 	Publisher *string `protobuf:"bytes,9,opt,name=publisher,proto3,oneof" json:"publisher,omitempty"`
 	// Whether this revision is the deletion of the document: such a revision has no document.
-	Deleted       bool `protobuf:"varint,10,opt,name=deleted,proto3" json:"deleted,omitempty"`
+	Deleted bool `protobuf:"varint,10,opt,name=deleted,proto3" json:"deleted,omitempty"`
+	// The oldest release, such as 0.3.0, whose readers of binary accept the document; they keep newer
+	// fields as unknown fields. Set by the server. Unset: the revision is a deletion, or the server
+	// does not know the release.
+	Requires      *string `protobuf:"bytes,11,opt,name=requires,proto3,oneof" json:"requires,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -157,6 +161,13 @@ func (x *Record) GetDeleted() bool {
 	return false
 }
 
+func (x *Record) GetRequires() string {
+	if x != nil && x.Requires != nil {
+		return *x.Requires
+	}
+	return ""
+}
+
 // The key of a document, which may not exist in the exchange.
 type DocumentKey struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -216,7 +227,7 @@ var File_crucible_ir_exchange_v1_record_proto protoreflect.FileDescriptor
 
 const file_crucible_ir_exchange_v1_record_proto_rawDesc = "" +
 	"\n" +
-	"$crucible_ir/exchange/v1/record.proto\x12\x17crucible_ir.exchange.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe5\x02\n" +
+	"$crucible_ir/exchange/v1/record.proto\x12\x17crucible_ir.exchange.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x93\x03\n" +
 	"\x06Record\x12\x12\n" +
 	"\x04type\x18\x01 \x01(\tR\x04type\x12\x0e\n" +
 	"\x02id\x18\x02 \x01(\tR\x02id\x12\x1a\n" +
@@ -230,10 +241,12 @@ const file_crucible_ir_exchange_v1_record_proto_rawDesc = "" +
 	"updateTime\x12!\n" +
 	"\tpublisher\x18\t \x01(\tH\x01R\tpublisher\x88\x01\x01\x12\x18\n" +
 	"\adeleted\x18\n" +
-	" \x01(\bR\adeletedB\t\n" +
+	" \x01(\bR\adeleted\x12\x1f\n" +
+	"\brequires\x18\v \x01(\tH\x02R\brequires\x88\x01\x01B\t\n" +
 	"\a_digestB\f\n" +
 	"\n" +
-	"_publisher\"7\n" +
+	"_publisherB\v\n" +
+	"\t_requires\"7\n" +
 	"\vDocumentKey\x12\x12\n" +
 	"\x04type\x18\x01 \x01(\tR\x04type\x12\x0e\n" +
 	"\x02id\x18\x02 \x01(\tR\x02idJ\x04\b\x03\x10\x04By\n" +

@@ -218,6 +218,7 @@ def record_json(record: Record) -> dict[str, object]:
         "update_time": record.update_time.isoformat(),
         "publisher": record.publisher,
         "deleted": record.deleted,
+        "requires": record.requires,
     }
 
 

@@ -50,9 +50,7 @@ _EXAMPLES = (
 )
 @click.option("--deleted", is_flag=True, help="Include deleted documents.")
 @click.option("--revisions-of", "revised", metavar="ID", help="List the revisions of one document.")
-@release_option(
-    "Only documents that this release, such as 0.2.0, reads; the client fetches them to find out."
-)
+@release_option("Only documents that this release, such as 0.2.0, reads in binary.")
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="List at most N documents.")
 @format_option("A table (tab-separated in a pipe), or a line of JSON for each record.")
 @server_options
@@ -87,9 +85,9 @@ def command(
 
         def entries() -> Iterator[Stored]:
             if type_name is not None and revised is not None:
-                yield from client.list_revisions(
-                    type_name, revised, include_documents=release is not None
-                )
+                for entry in client.list_revisions(type_name, revised):
+                    if release is None or entry.record.is_readable_by(release):
+                        yield entry
                 return
             for name in [type_name] if type_name else document_members():
                 yield from client.list_documents(
@@ -99,12 +97,11 @@ def command(
                     order=order,
                     page_size=500,
                     include_deleted=deleted,
-                    include_documents=release is not None,
+                    readable_by=release,
                 )
 
         try:
-            found = (entry for entry in entries() if release is None or _reads(release, entry))
-            records = (entry.record for entry in islice(found, limit))
+            records = (entry.record for entry in islice(entries(), limit))
             if output_format == "json":
                 for record in records:
                     print(json_text(record_json(record), indent=None))
@@ -116,15 +113,6 @@ def command(
         except InvalidDocumentError as error:
             raise click.UsageError(str(error)) from None
     return GOOD
-
-
-def _reads(release: str, entry: Stored) -> bool:
-    """Return whether a release reads a document; it does not read one that this release cannot."""
-    from crucible_ir.schema.releases import newer_parts
-
-    if entry.record.deleted:
-        return True
-    return entry.content is not None and not any(newer_parts(entry.content, release))
 
 
 def _conditions(filters: tuple[str, ...]) -> tuple[dict[str, str], dict[str, str]]:

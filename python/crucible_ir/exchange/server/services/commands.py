@@ -17,6 +17,7 @@ from crucible_ir.schema.references import (
     identity_of,
     references_of,
 )
+from crucible_ir.schema.releases import requires
 from crucible_ir.schema.types import descriptor_of, document_members
 from crucible_ir.serialization.json.canonical import DIGEST_PREFIX, digest
 
@@ -51,6 +52,7 @@ def publish_command(request: v1.PublishRequest, caller: Caller) -> PublishComman
         request=_request_key(request, "publish", type_, id_, etag, content_hash),
         fields=tuple(field_values(content)),
         references=tuple(references_of(content, id_)),
+        requires=requires(request.document, binary=True),
     )
 
 

@@ -57,6 +57,8 @@ def write_record(record: StoredRecord, message: v1.Record) -> None:
     if record.publisher is not None:
         message.publisher = record.publisher
     message.deleted = record.deleted
+    if record.requires is not None:
+        message.requires = record.requires
 
 
 def document_message(document: bytes | None) -> ir_v1.Document | None:

@@ -166,6 +166,7 @@ class ExchangeService(ExchangeServiceServicer):
                 limit=request.page_size if request.HasField("page_size") else PAGE_SIZE,
                 include_deleted=request.include_deleted,
                 include_documents=request.include_documents,
+                readable_by=request.readable_by if request.HasField("readable_by") else None,
                 scope=current_caller().scope,
             )
         )

@@ -16,8 +16,10 @@ from sqlalchemy import inspect, select, text
 from crucible_ir import v1
 from crucible_ir.exchange.content import field_values
 from crucible_ir.exchange.store.errors import StoreVersionError
+from crucible_ir.exchange.store.statements.rows import release_code
 from crucible_ir.exchange.store.statements.tables import schema_version
 from crucible_ir.schema.references import references_of
+from crucible_ir.schema.releases import requires
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -154,6 +156,11 @@ CREATE INDEX feedback_events_by_supersedes ON feedback_events (supersedes, posit
     WHERE supersedes IS NOT NULL
 """
 
+_REQUIRES = """
+ALTER TABLE revisions ADD COLUMN requires INTEGER;
+ALTER TABLE requests ADD COLUMN requires INTEGER
+"""
+
 #: The number of documents or events that a step reads at a time.
 _ROWS_AT_A_TIME = 500
 
@@ -164,6 +171,20 @@ FROM documents JOIN revisions ON revisions.type = documents.type
     AND revisions.id = documents.id AND revisions.revision = documents.revision
 WHERE NOT documents.deleted AND revisions.sequence > :after
 ORDER BY revisions.sequence LIMIT :limit
+"""
+
+_REVISIONS = """
+SELECT sequence, document FROM revisions
+WHERE document IS NOT NULL AND sequence > :after
+ORDER BY sequence LIMIT :limit
+"""
+
+_UPDATE_REVISION = "UPDATE revisions SET requires = :requires WHERE sequence = :sequence"
+
+_UPDATE_REQUESTS = """
+UPDATE requests SET requires = (
+    SELECT revisions.requires FROM revisions WHERE revisions.sequence = requests.sequence
+)
 """
 
 _INSERT_REFERENCE = """
@@ -246,12 +267,31 @@ def _derive_lookups(connection: Connection) -> None:
 
 def _content(document: bytes) -> Message | None:
     """Return the content of a stored document; ``None`` if this release cannot read it."""
+    parsed = _document(document)
+    member = None if parsed is None else parsed.WhichOneof("content")
+    return None if member is None else getattr(parsed, member)
+
+
+def _document(document: bytes) -> v1.Document | None:
+    """Return a stored document; ``None`` if this release cannot read it."""
     try:
-        parsed = v1.Document.FromString(document)
+        return v1.Document.FromString(document)
     except DecodeError:
         return None
-    member = parsed.WhichOneof("content")
-    return None if member is None else getattr(parsed, member)
+
+
+def _derive_requires(connection: Connection) -> None:
+    """Set the release that each stored revision requires, and the results of requests."""
+    for rows in _pages(connection, _REVISIONS):
+        changed = []
+        for sequence, content in rows:
+            document = _document(bytes(content))
+            if document is not None and document.WhichOneof("content") is not None:
+                code = release_code(requires(document, binary=True))
+                changed.append({"sequence": sequence, "requires": code})
+        if changed:
+            connection.execute(text(_UPDATE_REVISION), changed)
+    connection.execute(text(_UPDATE_REQUESTS))
 
 
 def _derive_event_references(connection: Connection) -> None:
@@ -293,6 +333,7 @@ MIGRATIONS: dict[int, Callable[[Connection], None]] = {
     2: _run(_FEEDBACK),
     3: _run(_LISTS),
     4: _in_order(_run(_LINEAGE), _derive_lookups, _derive_event_references),
+    5: _in_order(_run(_REQUIRES), _derive_requires),
 }
 
 #: The version that this release reads and writes.

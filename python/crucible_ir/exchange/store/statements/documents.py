@@ -97,6 +97,7 @@ def remove(connection: Connection, command: DeleteCommand, now: Microseconds) ->
         update_time=max(now, latest.update_time),
         publisher=command.publisher,
         deleted=True,
+        requires=None,
     )
     result = _numbered(PublishResult(unnumbered, False, False), next_sequence(connection), b"")
     _write_revision(connection, result.record, latest, None)
@@ -126,6 +127,7 @@ def _result(
         update_time=update_time,
         publisher=command.publisher,
         deleted=False,
+        requires=command.requires,
     )
     return PublishResult(new, created=not exists, unchanged=False), latest
 

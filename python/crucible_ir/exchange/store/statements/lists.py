@@ -3,20 +3,22 @@
 It scans an index in the order of the list, and stops when the page is full. The conditions decide
 which index. If few documents satisfy one of them, these are found first and then sorted. If many
 documents satisfy each condition, a scan in the order of the list checks the conditions, and soon
-finds enough documents.
+finds enough documents. Two conditions have no index, since nearly all documents satisfy them: the
+release that reads a document, and whether it is deleted.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import and_, exists, func, literal_column, null, select
+from sqlalchemy import and_, exists, func, literal_column, null, or_, select
 
 from crucible_ir.exchange.store.records import Comparison, Condition, ListQuery
 from crucible_ir.exchange.store.statements.rows import (
     IS_LATEST,
     RECORD_COLUMNS,
     begins_with,
+    release_code,
     within,
 )
 from crucible_ir.exchange.store.statements.tables import documents, field_values, revisions
@@ -61,6 +63,10 @@ def list_statement(connection: Connection, query: ListQuery) -> Select[Any]:
         wanted.append(key < after if query.newest_first else key > after)
     if not query.include_deleted:
         wanted.append(documents.c.deleted.is_(False))
+    if query.readable_by is not None:
+        # For an expression, the planner does not expect that few match, and keeps to the indexes.
+        code = revisions.c.requires + literal_column("0")
+        wanted.append(or_(revisions.c.deleted, code <= release_code(query.readable_by)))
     document = revisions.c.document if query.include_documents else null()
     return (
         select(*RECORD_COLUMNS, document, documents.c.created_sequence)

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import delete, insert, select
 
 from crucible_ir.exchange.store.errors import RequestIdReusedError
 from crucible_ir.exchange.store.records import PublishResult
-from crucible_ir.exchange.store.statements.rows import record, record_values
+from crucible_ir.exchange.store.statements.rows import RECORD_COLUMNS, record, record_values
 from crucible_ir.exchange.store.statements.tables import requests
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from crucible_ir.exchange.store.records import Microseconds, RequestKey
+
+#: The columns for `rows.record`.
+_RECORD_COLUMNS: Final = tuple(
+    requests.c["record_publisher" if column.name == "publisher" else column.name]
+    for column in RECORD_COLUMNS
+)
 
 
 def find(
@@ -28,7 +34,9 @@ def find(
     if request is None:
         return None
     found = connection.execute(
-        select(requests).where(
+        select(
+            *_RECORD_COLUMNS, requests.c.fingerprint, requests.c.created, requests.c.unchanged
+        ).where(
             requests.c.publisher == (publisher or "").encode(),
             requests.c.request_id == request.request_id.encode(),
         )
@@ -37,8 +45,7 @@ def find(
         return None
     if bytes(found.fingerprint) != request.fingerprint:
         raise RequestIdReusedError(request.request_id)
-    # The columns of the record follow those of the request.
-    return PublishResult(record(found[4:]), found.created, found.unchanged)
+    return PublishResult(record(found), found.created, found.unchanged)
 
 
 def add(

@@ -33,20 +33,43 @@ IS_LATEST: Final = and_(
 
 def record(row: Any) -> StoredRecord:
     """Return the record of a row, from its first columns."""
-    type_, id_, *others, publisher, deleted = row[: len(RECORD_COLUMNS)]
+    type_, id_, *others, publisher, deleted, requires = row[: len(RECORD_COLUMNS)]
     others += [None if publisher is None else bytes(publisher).decode(), bool(deleted)]
+    others.append(None if requires is None else _release(requires))
     return StoredRecord(type_, bytes(id_).decode(), *others)
 
 
 def record_values(record: StoredRecord) -> dict[str, Any]:
     """Return the values of the columns of a record."""
     publisher = None if record.publisher is None else record.publisher.encode()
-    return {**asdict(record), "id": record.id.encode(), "publisher": publisher}
+    requires = None if record.requires is None else release_code(record.requires)
+    return {
+        **asdict(record),
+        "id": record.id.encode(),
+        "publisher": publisher,
+        "requires": requires,
+    }
+
+
+def release_code(release: str) -> int:
+    """Return a number for a release, whose parts are below 1000; numbers compare as releases do.
+
+    >>> release_code("0.3.0"), release_code("0.10.0"), release_code("1.0.12")
+    (3000, 10000, 1000012)
+    """
+    major, minor, patch = map(int, release.split("."))
+    return (major * 1000 + minor) * 1000 + patch
+
+
+def _release(code: int) -> str:
+    rest, patch = divmod(code, 1000)
+    major, minor = divmod(rest, 1000)
+    return f"{major}.{minor}.{patch}"
 
 
 def entry(row: Any) -> StoredEntry:
     """Return the entry of a row: the columns of a record, and after them the document."""
-    document = row[10]
+    document = row[len(RECORD_COLUMNS)]
     return StoredEntry(record(row), None if document is None else bytes(document))
 
 

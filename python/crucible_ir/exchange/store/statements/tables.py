@@ -48,7 +48,8 @@ documents = Table(
     Index("documents_by_creation", "type", "created_sequence"),
 )
 
-#: All revisions. The changes are the revisions in the order of ``sequence``.
+#: All revisions. The changes are the revisions in the order of ``sequence``. ``requires`` is the
+#: number from `rows.release_code`, which compares as releases do.
 revisions = Table(
     "revisions",
     METADATA,
@@ -62,6 +63,7 @@ revisions = Table(
     Column("update_time", BigInteger, nullable=False),
     Column("publisher", LargeBinary),
     Column("deleted", Boolean, nullable=False),
+    Column("requires", Integer),
     Column("content_hash", LargeBinary),
     Column("document", LargeBinary),
     Index("revisions_by_document", "type", "id", "revision", unique=True),
@@ -121,6 +123,7 @@ requests = Table(
     Column("update_time", BigInteger, nullable=False),
     Column("record_publisher", LargeBinary),
     Column("deleted", Boolean, nullable=False),
+    Column("requires", Integer),
     Column("created", Boolean, nullable=False),
     Column("unchanged", Boolean, nullable=False),
     Index("requests_by_time", "time"),

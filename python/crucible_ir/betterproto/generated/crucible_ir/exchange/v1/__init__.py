@@ -1195,6 +1195,15 @@ class ListRequest(betterproto2.Message):
     Whether to return the documents and not only their records.
     """
 
+    readable_by: "str | None" = betterproto2.field(
+        8, betterproto2.TYPE_STRING, optional=True
+    )
+    """
+    Only documents whose record requires this release, such as 0.2.0, or an older one. Deleted
+    documents satisfy it, those whose record has no release do not. Range: three numbers up to 999.
+    Unset: all documents.
+    """
+
 
 default_message_pool.register_message(
     "crucible_ir.exchange.v1", "ListRequest", ListRequest
@@ -1473,6 +1482,15 @@ class Record(betterproto2.Message):
     deleted: "bool" = betterproto2.field(10, betterproto2.TYPE_BOOL)
     """
     Whether this revision is the deletion of the document: such a revision has no document.
+    """
+
+    requires: "str | None" = betterproto2.field(
+        11, betterproto2.TYPE_STRING, optional=True
+    )
+    """
+    The oldest release, such as 0.3.0, whose readers of binary accept the document; they keep newer
+    fields as unknown fields. Set by the server. Unset: the revision is a deletion, or the server
+    does not know the release.
     """
 
 
