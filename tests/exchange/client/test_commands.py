@@ -97,6 +97,18 @@ def test_quiet_prints_no_summary() -> None:
     assert run("publish", "--quiet", "--id-from-name", EXAMPLES / "prompt.yaml").out == ""
 
 
+def test_publish_skips_the_streams_of_a_folder_and_rejects_one_that_is_named() -> None:
+    Path("folder").mkdir()
+    write_version("folder/a.json", str(uuid.uuid4()))
+    Path("folder/events.crucible.jsonl").write_text('{"id": "e"}\n')
+    result = run("publish", "folder")
+    assert result.status == 0
+    assert "folder/events.crucible.jsonl: skipped: a stream of records" in result.err
+    named = run("publish", "folder/events.crucible.jsonl")
+    assert named.status == 2
+    assert "is a stream of records; expected a single document" in named.err
+
+
 def test_publish_reports_an_outdated_etag() -> None:
     id_ = str(uuid.uuid4())
     write_version("a.json", id_)

@@ -95,6 +95,26 @@ def input_files(arguments: Iterable[str], read_options: ReadOptions) -> Iterator
                 yield InputFile(name)
 
 
+def input_documents(arguments: Iterable[str], read_options: ReadOptions) -> Iterator[InputFile]:
+    """Yield the files of `input_files` for a command that takes no streams.
+
+    Streams that are found in a folder or by a pattern are skipped with a line on standard error.
+    """
+    named = set(arguments)
+    for source in input_files(arguments, read_options):
+        if source.name not in named and _is_stream(source, read_options):
+            print_error(f"{source.name}: skipped: a stream of records")
+        else:
+            yield source
+
+
+def _is_stream(source: InputFile, read_options: ReadOptions) -> bool:
+    try:
+        return isinstance(any_format_for(source, read_options), StreamFormat)
+    except CannotRunError:
+        return False
+
+
 def _names(argument: str) -> Iterable[str]:
     if os.path.isdir(argument):
         return _files_below(argument)

@@ -17,7 +17,7 @@ from crucible_ir.cli.commands.exchange.connection import (
 from crucible_ir.cli.files.inputs import (
     ReadOptions,
     format_for,
-    input_files,
+    input_documents,
     read_document,
 )
 from crucible_ir.cli.files.stream_reader import print_file_error
@@ -85,10 +85,11 @@ def command(
     """Store documents in an exchange.
 
     A document that differs from its latest revision becomes a new revision. Documents are stored
-    independently: the rejection of one does not affect the others. The exit status is 1 if a
-    document is rejected, and 2 if one cannot be read or the exchange cannot be reached.
+    independently: the rejection of one does not affect the others. Streams in a folder are skipped;
+    the command ingest sends streams of feedback events. The exit status is 1 if a document is
+    rejected, and 2 if one cannot be read or the exchange cannot be reached.
     """
-    found = list(input_files(documents, read_options))
+    found = list(input_documents(documents, read_options))
     if len(found) != 1 and (id_ is not None or etag is not None):
         raise click.UsageError("--id and --etag require a single document")
     batch = _Batch(session, read_options, id_, id_from_name, etag, validate_only)
