@@ -211,8 +211,13 @@ class OnTerminal:
     def __init__(self, *arguments: str) -> None:
         self._near, far = pty.openpty()
         command = [sys.executable, "-m", "crucible_ir", *arguments]
-        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=far)
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=far)
         os.close(far)
+
+    def wait_for_change(self) -> None:
+        """Wait for a line of standard output, which shows that the command reached the server."""
+        assert self.process.stdout is not None
+        assert self.process.stdout.readline()
 
     def read_until(self, text: str, seconds: float = 30) -> str:
         """Read until a text appears."""
@@ -231,6 +236,8 @@ class OnTerminal:
         self.process.wait(timeout=30)
         rest = self.read_until("no such text", seconds=1)
         os.close(self._near)
+        assert self.process.stdout is not None
+        self.process.stdout.close()
         return rest
 
 
@@ -239,7 +246,6 @@ def watch_on_a_terminal(served: Served) -> Iterator[Callable[..., OnTerminal]]:
     started = []
 
     def watch(*options: str) -> OnTerminal:
-        # The client has reached the server when a change is printed.
         with ExchangeClient(served.address) as client:
             client.publish(MODEL)
         terminal = OnTerminal("watch", "--after", "0", "--server", served.address, *options)
@@ -256,7 +262,7 @@ def test_a_retry_is_visible_on_a_terminal(
     served: Served, watch_on_a_terminal: Callable[..., OnTerminal]
 ) -> None:
     terminal = watch_on_a_terminal()
-    time.sleep(2)
+    terminal.wait_for_change()
     served.kill()
     printed = terminal.read_until("retrying")
     assert printed.startswith(f"{ERASE_LINE}crucible-ir: ")
@@ -270,9 +276,13 @@ def test_a_retry_is_not_visible_with_quiet_or_in_a_pipe(
     served: Served, watch_on_a_terminal: Callable[..., OnTerminal]
 ) -> None:
     terminal = watch_on_a_terminal("--quiet")
-    command = [sys.executable, "-m", "crucible_ir", "watch", "--server", served.address]
-    piped = subprocess.Popen(command, stderr=subprocess.PIPE)
-    time.sleep(2)
+    command = [sys.executable, "-m", "crucible_ir", "watch", "--after", "0"]
+    piped = subprocess.Popen(
+        [*command, "--server", served.address], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    terminal.wait_for_change()
+    assert piped.stdout is not None
+    assert piped.stdout.readline()
     served.kill()
     time.sleep(1.5)
     assert "retrying" not in terminal.close()

@@ -24,7 +24,7 @@ _BINARY_BYTE: Final = 24
 _JSON_VALUE: Final = 450
 _JSON_OBJECT: Final = 450
 _JSON_KEY: Final = 300
-_YAML_VALUE: Final = 850
+_YAML_VALUE: Final = 1000
 _ALIASED_VALUE: Final = 650
 _TEXT_VALUE: Final = 450
 
