@@ -186,13 +186,9 @@ def _is_in_required_oneof(field: Field) -> bool:
 
 @cache
 def _is_closed(field: Field) -> bool:
-    from crucible_ir.schema.rules import rules_of
+    from crucible_ir.schema.rules import is_closed_vocabulary
 
-    paths = (field.name, f"{field.name}[]")
-    return any(
-        rule.rule_id == "enum.defined_only" and rule.field_path in paths
-        for rule in rules_of(_owner(field))
-    )
+    return is_closed_vocabulary(field.descriptor)
 
 
 def _owner(field: Field) -> Descriptor:

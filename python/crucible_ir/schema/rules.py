@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from google.protobuf import (
     descriptor_pb2,
@@ -72,6 +72,15 @@ class Rule:
         """The fields of which at most one may be set; empty for every rule but `message.oneof`."""
         fields: Any = self.parameters["fields"] if self.rule_id == "message.oneof" else ()
         return tuple(fields)
+
+
+def is_closed_vocabulary(field: FieldDescriptor) -> bool:
+    """Return whether a field, or its items, accepts only defined numbers of its enum."""
+    names = (field.name, f"{field.name}[]")
+    owner = cast("Descriptor", field.containing_type)
+    return any(
+        rule.rule_id == "enum.defined_only" and rule.field_path in names for rule in rules_of(owner)
+    )
 
 
 @cache

@@ -17,8 +17,8 @@ from google.protobuf.descriptor_pb2 import (
 )
 
 from crucible_ir.schema.fields import default_of
+from crucible_ir.schema.rules import is_closed_vocabulary
 from crucible_ir.schema_changes.changes import SchemaChange, SchemaChangeKind
-from crucible_ir.schema_changes.rule_changes import is_closed_vocabulary
 from crucible_ir.schema_changes.versions import SchemaVersion, pairs
 
 if TYPE_CHECKING:

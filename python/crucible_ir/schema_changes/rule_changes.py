@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from crucible_ir.schema.fields import Kind, describe_field
 from crucible_ir.schema.rules import (
@@ -21,7 +21,7 @@ from crucible_ir.schema_changes.rule_effects import BOUNDS, Effect, effect
 from crucible_ir.schema_changes.versions import SchemaError, SchemaVersion, pairs
 
 if TYPE_CHECKING:
-    from google.protobuf.descriptor import Descriptor, FieldDescriptor
+    from google.protobuf.descriptor import Descriptor
 
     #: The kind of a change, and descriptions of the old and the new state.
     _Change: TypeAlias = tuple[SchemaChangeKind, str | None, str | None]
@@ -60,15 +60,6 @@ class _RuleSet:
     unknown: bytes = b""
     strict: str | None = None
     has_messages: bool = False
-
-
-def is_closed_vocabulary(field: FieldDescriptor) -> bool:
-    """Return whether a field, or its items, accepts only defined numbers of its enum."""
-    names = (field.name, f"{field.name}[]")
-    owner = cast("Descriptor", field.containing_type)
-    return any(
-        rule.rule_id == _DEFINED_ONLY and rule.field_path in names for rule in _rules_of(owner)
-    )
 
 
 def rule_changes(old: SchemaVersion, new: SchemaVersion) -> Iterator[SchemaChange]:
