@@ -1,0 +1,1 @@
+"""Documents in the formats and containers in which other programs exchange them."""
