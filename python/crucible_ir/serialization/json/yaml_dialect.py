@@ -142,12 +142,16 @@ class YamlDialect(ProtoJson):
                 if key in enums:
                     name, enum = enums[key]
                     names = value if isinstance(value, list) else [value]
-                    if not any(_needs_custom_key(enum, each) for each in names):
+                    if not any(self.needs_custom_key(enum, each) for each in names):
                         key = name
                         value = result[name] + value if name in result else value
                 result[key] = value
 
         return finish
+
+    def needs_custom_key(self, enum: EnumDescriptor, name: str) -> bool:
+        """Return whether a custom name would be read as a value of the enum or as a mistake."""
+        return name.startswith(vocabulary.prefix(enum)) or respelled(enum, name) is not None
 
     def read_row(self, field: Field) -> ReadRow:
         """Return how a field is read; the key of an open vocabulary also takes custom names."""
@@ -169,7 +173,7 @@ class YamlDialect(ProtoJson):
             number = numbers.get(value)
             if number is not None:
                 return number
-            if _needs_custom_key(enum, value):
+            if self.needs_custom_key(enum, value):
                 raise ConversionError(respelled_name(value, field, glue=": "))
             return value
 
@@ -205,11 +209,6 @@ def _value_at(document: object, steps: list[list[Part]]) -> object:
 
 def _as_list(value: object) -> list[object]:
     return value if isinstance(value, list) else []
-
-
-def _needs_custom_key(enum: EnumDescriptor, name: str) -> bool:
-    """Return whether a custom name would be read as a value of the enum or as a mistake."""
-    return name.startswith(vocabulary.prefix(enum)) or respelled(enum, name) is not None
 
 
 @cache

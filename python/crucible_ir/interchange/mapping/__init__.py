@@ -1,0 +1,1 @@
+"""The machinery that every foreign format uses: conversions, their reports, and files."""

@@ -1,0 +1,770 @@
+"""Conversions: a source whose every value is accounted for, and the target that it fills.
+
+A conversion reads values through `Source` and sets them through `Target`. Each call says which
+value of the source a value of the target comes from, so the fidelity report needs no lists of its
+own: what no call used is kept in an opaque map, or reported as dropped.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from crucible_ir.errors import Error
+from crucible_ir.interchange.mapping.dialect import DIALECT, json_values
+from crucible_ir.interchange.mapping.patterns import Path, write_path
+from crucible_ir.interchange.mapping.report import Outcome, Recorder
+from crucible_ir.paths import MapKey, Part, parse_path
+from crucible_ir.schema.fields import fields_of
+from crucible_ir.schema.types import descriptor_of, message_types
+from crucible_ir.serialization.conversion_error import ConversionError
+from crucible_ir.serialization.json.opaque import MAX_EXACT_INTEGER
+from crucible_ir.validation.check import violations
+
+if TYPE_CHECKING:
+    from google.protobuf.descriptor import Descriptor
+    from google.protobuf.message import Message
+
+#: What stands in for the name of something that the source does not name.
+UNKNOWN: Final = "unknown"
+
+#: The key in the opaque map that lists the paths of values which the import filled in.
+DEFAULTED: Final = "defaulted"
+
+#: The most levels of objects and lists in opaque JSON; deeper values are kept as JSON text.
+MAX_OPAQUE_LEVELS = 24
+
+#: The most passes that take values back which break a rule of the schema.
+_MAX_REPAIRS = 40
+
+
+class RecordError(Error):
+    """A record of the source cannot be converted; it is reported and left out.
+
+    Attributes:
+        path: The path of the error in the record.
+        reason: The error.
+    """
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(f"{write_path(path)}: {reason}" if path else reason)
+        self.path = path
+        self.reason = reason
+
+
+class _Use(NamedTuple):
+    """What became of a value of the source."""
+
+    outcome: Outcome
+    target: Path
+    reason: str = ""
+    values: tuple[object, ...] = ()
+
+
+class Source:
+    """A value of the source of a conversion, and its path.
+
+    The methods that take a key return ``None`` for a value of another type than the one asked for:
+    a value that does not fit is not used, and so is kept in an opaque map.
+
+    Attributes:
+        value: The value.
+        path: Its path.
+    """
+
+    __slots__ = ("_conversion", "path", "value")
+
+    def __init__(self, value: Any, path: Path, conversion: Conversion) -> None:
+        self.value = value
+        self.path = path
+        self._conversion = conversion
+
+    def get(self, key: str, *types: type) -> Source | None:
+        """Return the value of a key; ``None`` if it is absent, null or not of one of the types."""
+        value = self.value.get(key) if isinstance(self.value, dict) else None
+        if value is None or (types and not _is_a(value, types)):
+            return None
+        child = Source(value, (*self.path, key), self._conversion)
+        return None if self._conversion.is_stand_in(child.path) else child
+
+    def text(self, key: str) -> str | None:
+        """Return the text of a key without using it; ``None`` if there is none."""
+        found = self.get(key, str)
+        return None if found is None else str(found.value)
+
+    def items(self, key: str) -> list[Source]:
+        """Return the items of a list; none if the value is not a list."""
+        found = self.get(key, list)
+        return [] if found is None else found.members()
+
+    def members(self) -> list[Source]:
+        """Return the items of this list; none if it is not a list."""
+        if not isinstance(self.value, list):
+            return []
+        return [
+            Source(item, (*self.path, index), self._conversion)
+            for index, item in enumerate(self.value)
+        ]
+
+    def entries(self, key: str) -> list[tuple[str, Source]]:
+        """Return the entries of an object whose keys are data, such as labels."""
+        found = self.get(key, dict)
+        if found is None:
+            return []
+        self._conversion.keyed.add(found.path)
+        return [
+            (name, Source(item, (*found.path, MapKey(name)), self._conversion))
+            for name, item in found.value.items()
+        ]
+
+    def use(self, outcome: Outcome, target: Path = (), *, reason: str = "", to: Any = ...) -> None:
+        """Say what became of the value; the first call for a value counts."""
+        values = (self.value,) if to is ... else (self.value, to)
+        self._conversion.use(self.path, _Use(outcome, target, reason, values))
+
+    def implied_by(self, target: Target | Path) -> None:
+        """Say that the structure of the target implies the value: export writes it again."""
+        path = target.path if isinstance(target, Target) else target
+        self.use(Outcome.RENAMED, path)
+
+    def drop(self, reason: str, *, secret: bool = False) -> None:
+        """Leave the value out.
+
+        Args:
+            reason: Why.
+            secret: Whether the report must not show the value.
+        """
+        use = _Use(Outcome.DROPPED, (), reason, () if secret else (self.value,))
+        self._conversion.use(self.path, use)
+
+    def fail(self, reason: str) -> RecordError:
+        """Return an error about the value, to raise."""
+        return RecordError(self.path, reason)
+
+    def rest(self) -> Source | None:
+        """Return what an import of the same format kept in the opaque map of this object.
+
+        Its values are `Target.restore`d, or used like any others.
+        """
+        for field in ("options", "metadata", "extra"):
+            owner = self.get(field, dict)
+            found = owner.get(self._conversion.format, dict) if owner is not None else None
+            if found is not None:
+                return found
+        return None
+
+
+class Target:
+    """An object that a conversion fills, and its path.
+
+    An object inside another one is made when something is first set in it.
+
+    Attributes:
+        path: Its path.
+        descriptor: The message type of the object, if it is a message.
+    """
+
+    __slots__ = ("_conversion", "_parent", "_value", "descriptor", "path")
+
+    def __init__(
+        self,
+        conversion: Conversion,
+        path: Path,
+        *,
+        value: dict[str, Any] | None = None,
+        parent: Target | None = None,
+        descriptor: Descriptor | None = None,
+    ) -> None:
+        self._conversion = conversion
+        self.path = path
+        self._value = value
+        self._parent = parent
+        self.descriptor = descriptor
+
+    @property
+    def value(self) -> dict[str, Any]:
+        """The object, which is made if there is none yet."""
+        if self._value is None:
+            assert self._parent is not None
+            self._value = self._parent.value.setdefault(str(self.path[-1]), {})
+        return self._value
+
+    def has(self, key: str) -> bool:
+        """Return whether a key is set."""
+        if self._value is None and self._parent is not None:
+            return self._parent.has(str(self.path[-1])) and key in self.value
+        return key in self.value
+
+    def put(
+        self,
+        key: str,
+        value: Any,
+        *sources: Source,
+        reason: str = "",
+        outcome: Outcome | None = None,
+    ) -> None:
+        """Set a key.
+
+        An empty list is not set or used, since a message does not distinguish it from none.
+
+        Args:
+            key: The key.
+            value: Its value.
+            sources: The values of the source that it comes from.
+            reason: Why it is another value than that of the source, if it is.
+            outcome: What became of the values of the source; by default found by comparing.
+        """
+        if value == [] and self.path:
+            return
+        self.value[key] = value
+        path = (*self.path, key)
+        for source in sources:
+            self._use(source, path, value, reason, outcome)
+
+    def _use(
+        self, source: Source, path: Path, value: Any, reason: str, outcome: Outcome | None
+    ) -> None:
+        if outcome is None:
+            if not same(source.value, value):
+                outcome = Outcome.CONVERTED
+            elif _last_name(source.path) == _last_name(path):
+                outcome = Outcome.KEPT
+            else:
+                outcome = Outcome.RENAMED
+        source.use(outcome, path, reason=reason, to=value)
+
+    def put_opaque(self, key: str, source: Source) -> None:
+        """Set a key that takes any JSON; values that opaque JSON cannot hold are converted."""
+        self.value[key] = self._conversion.opaque(source, (*self.path, key))
+
+    def append(self, key: str) -> Target:
+        """Add an object to the list of a key."""
+        items = self.value.setdefault(key, [])
+        items.append({})
+        path = (*self.path, key, len(items) - 1)
+        return Target(self._conversion, path, value=items[-1], descriptor=self._message_of(key))
+
+    def append_value(self, key: str, value: Any, *sources: Source, reason: str = "") -> None:
+        """Add a value to the list of a key."""
+        items = self.value.setdefault(key, [])
+        items.append(value)
+        for source in sources:
+            self._use(source, (*self.path, key, len(items) - 1), value, reason, None)
+
+    def child(self, key: str) -> Target:
+        """Return the object of a key, which is made when something is first set in it."""
+        return Target(
+            self._conversion, (*self.path, key), parent=self, descriptor=self._message_of(key)
+        )
+
+    def default(self, key: str, value: Any, reason: str) -> None:
+        """Set a key to a value that the source does not have."""
+        self.value[key] = value
+        self._conversion.default((*self.path, key), value, reason)
+
+    def keep_rest(self, source: Source) -> None:
+        """Keep what is not used of an object of the source in the opaque map of this message."""
+        self._conversion.keep_rest(source, self)
+
+    def restore(self, rest: Source | None) -> None:
+        """Put back what an import kept, once everything else is written."""
+        if rest is not None:
+            self._conversion.restore(rest, self)
+
+    def _message_of(self, key: str) -> Descriptor | None:
+        field = fields_of(self.descriptor).get(key) if self.descriptor is not None else None
+        return field.message if field is not None and not field.is_map else None
+
+
+class Conversion:
+    """The base of an import and of an export of one record.
+
+    Attributes:
+        format: The name of the foreign format.
+        source: The record.
+        keyed: The paths of objects whose keys are data.
+    """
+
+    def __init__(self, format_: str, value: object, recorder: Recorder, prefix: Path = ()) -> None:
+        self.format = format_
+        self.source = Source(value, (), self)
+        self.keyed: set[Path] = set()
+        self._recorder = recorder
+        self._prefix = prefix
+        self._uses: dict[Path, _Use] = {}
+        self._touched: set[Path] = set()
+        self._defaults: list[tuple[Path, object, str]] = []
+
+    def use(self, path: Path, use: _Use) -> None:
+        """Note what became of a value of the source; the first note about a value counts."""
+        if path in self._uses:
+            return
+        self._uses[path] = use
+        self._touch(path[:-1])
+
+    def _touch(self, path: Path) -> None:
+        """Note that values inside an object are accounted for one by one."""
+        for length in range(len(path), -1, -1):
+            if path[:length] in self._touched:
+                break
+            self._touched.add(path[:length])
+
+    def default(self, path: Path, value: object, reason: str) -> None:
+        """Note a value of the target that the source does not have."""
+        self._defaults.append((path, value, reason))
+
+    def is_stand_in(self, path: Path) -> bool:
+        """Return whether a value of a document was filled in by an import."""
+        return False
+
+    def keep_rest(self, source: Source, target: Target) -> None:
+        """Keep what is not used of an object in the opaque map of a message."""
+        raise NotImplementedError
+
+    def restore(self, rest: Source, target: Target) -> None:
+        """Put back what an import kept."""
+        raise NotImplementedError
+
+    def opaque(self, source: Source, target: Path) -> object:
+        """Return a value as opaque JSON, and note what became of it."""
+        changes: list[tuple[Path, object, object, str]] = []
+        value = opaque_json(source.value, changes)
+        if not changes:
+            source.use(Outcome.RENAMED, target)
+            return value
+        changed = {path: (to, reason) for path, _, to, reason in changes}
+        touched = {path[:length] for path in changed for length in range(len(path))}
+
+        def note(part: Source, steps: Path) -> None:
+            if steps in changed:
+                to, reason = changed[steps]
+                part.use(Outcome.CONVERTED, target + steps, reason=reason, to=to)
+            elif steps in touched:
+                for step, child in _children(part.value):
+                    child_source = Source(child, (*part.path, step), self)
+                    note(child_source, (*steps, step))
+            else:
+                part.use(Outcome.RENAMED, target + steps)
+
+        note(source, ())
+        return value
+
+    def _record(self, path: Path, use: _Use, *, inside: bool = False) -> None:
+        self._recorder.add(
+            self._prefix + path,
+            use.outcome,
+            use.target,
+            reason=use.reason,
+            values=use.values,
+            inside=inside,
+        )
+
+    def _unused(self) -> Iterator[tuple[Path, Any]]:
+        """Record what became of the values that were used, and yield the others.
+
+        Of values that are wholly unused, the outermost is yielded.
+        """
+        waiting: list[tuple[Path, Any]] = [((), self.source.value)]
+        while waiting:
+            path, value = waiting.pop()
+            use = self._uses.get(path)
+            if use is not None:
+                self._record(path, use, inside=bool(value) and isinstance(value, (dict, list)))
+            elif value and (not path or path in self._touched):
+                keyed = path in self.keyed
+                children = [
+                    ((*path, MapKey(step) if keyed and isinstance(step, str) else step), child)
+                    for step, child in _children(value)
+                ]
+                waiting += reversed(children)
+            elif path:
+                yield path, value
+
+
+class Import(Conversion):
+    """The import of one record into documents.
+
+    Args:
+        format_: The name of the foreign format.
+        value: The record, as JSON values.
+        recorder: Collects the fidelity report.
+        prefix: The path of the record in the report.
+    """
+
+    def __init__(self, format_: str, value: object, recorder: Recorder, prefix: Path = ()) -> None:
+        super().__init__(format_, value, recorder, prefix)
+        self._documents: list[tuple[str, Target]] = []
+        self._rests: dict[Path, Target] = {}
+        #: Values that were set and had to be taken back, with the reason.
+        self._returned: dict[Path, str] = {}
+
+    def document(self, type_name: str) -> Target:
+        """Begin a document.
+
+        Args:
+            type_name: Its message type, such as ``"Prompt"``.
+        """
+        descriptor = descriptor_of(message_types()[type_name]())
+        target = Target(self, (type_name,), value={}, descriptor=descriptor)
+        self._documents.append((type_name, target))
+        return target
+
+    def keep_rest(self, source: Source, target: Target) -> None:
+        """Keep what is not used of an object in the opaque map of a message."""
+        assert target.descriptor is not None, "only a message has an opaque map"
+        self._rests.setdefault(source.path, target)
+        self._touch(source.path)
+
+    def keep_original(self, source: Source, reason: str) -> None:
+        """Keep a value as it is, beside or instead of what it was converted to."""
+        self._returned[source.path] = reason
+
+    def finish(self) -> list[Message]:
+        """Return the documents.
+
+        Raises:
+            RecordError: A document breaks a rule of the schema that no single value explains.
+        """
+        for type_name, target in self._documents:
+            self._repair(type_name, target)
+        self._place_rest()
+        self._note_defaults()
+        return [self._message(type_name, target) for type_name, target in self._documents]
+
+    def _message(self, type_name: str, target: Target) -> Message:
+        message = message_types()[type_name]()
+        try:
+            DIALECT.fill(target.value, message)
+        except ConversionError as error:
+            raise self._error((type_name, *error.parts), error.reason) from None
+        for violation in violations(message):
+            steps = parse_path(violation.path)
+            raise self._error((type_name, *steps), str(violation))
+        return message
+
+    def _repair(self, type_name: str, target: Target) -> None:
+        """Take back values that the schema does not allow, until it allows the document."""
+        for _ in range(_MAX_REPAIRS):
+            message = message_types()[type_name]()
+            found: list[tuple[Path, str]] = []
+            try:
+                DIALECT.fill(target.value, message)
+            except ConversionError as error:
+                found = [(each.parts, each.reason) for each in (error, *error.others)]
+            else:
+                for violation in violations(message):
+                    found.append(
+                        (self._tree_path(message, target, violation.path), violation.message)
+                    )
+            if not found:
+                return
+            if not any([self._take_back(target, path, reason) for path, reason in found]):
+                return
+
+    def _tree_path(self, message: Message, target: Target, path: str) -> Path:
+        """Return the keys in the JSON values on the path of a violation."""
+        names = DIALECT.document_path(descriptor_of(message), parse_path(path), target.value)
+        value: Any = target.value
+        steps: list[Part] = []
+        for choices in names:
+            step = choices[0]
+            if isinstance(value, dict):
+                step = next((each for each in choices if each in value), step)
+                value = value.get(step)
+            elif isinstance(value, list) and isinstance(step, int) and step < len(value):
+                value = value[step]
+            steps.append(step)
+        return tuple(steps)
+
+    def _take_back(self, document: Target, steps: Path, reason: str) -> bool:
+        """Unset the value at a path, or the nearest value around it that came from the source."""
+        for length in range(len(steps), 0, -1):
+            full = document.path + steps[:length]
+            sources = [path for path, use in self._uses.items() if use.target == full]
+            if not sources:
+                continue
+            if not _remove(document.value, steps[:length]):
+                return False
+            for path in sources:
+                use = self._uses.pop(path)
+                self._returned[path] = reason
+                del use
+            return True
+        return False
+
+    def _error(self, path: Path, reason: str) -> RecordError:
+        """Return the error for a place in a document, at the nearest value of the source."""
+        for length in range(len(path), 0, -1):
+            for source, use in self._uses.items():
+                if use.target[:length] == path[:length]:
+                    return RecordError(source, f"{write_path(path)}: {reason}")
+        return RecordError((), f"{write_path(path)}: {reason}")
+
+    def _place_rest(self) -> None:
+        originals = {path: self._uses[path] for path in self._returned if path in self._uses}
+        for path, value in self._unused():
+            self._keep(path, value, record=True)
+        for path in originals:
+            self._keep(path, _value_at(self.source.value, path), record=False)
+
+    def _keep(self, path: Path, value: Any, *, record: bool) -> None:
+        """Keep a value in the opaque map of the nearest message, or report it as dropped."""
+        inside = bool(value) and isinstance(value, (dict, list))
+        reason = self._returned.get(path, "")
+        for length in range(len(path), -1, -1):
+            target = self._rests.get(path[:length])
+            if target is not None:
+                break
+        else:
+            if record:
+                use = _Use(Outcome.DROPPED, (), reason or "no place for it", (value,))
+                self._record(path, use, inside=inside)
+            return
+        steps = path[length:]
+        changes: list[tuple[Path, object, object, str]] = []
+        kept = opaque_json(value, changes)
+        field = opaque_field(target.descriptor)
+        self._set_rest(target, field, steps, kept)
+        if not record:
+            return
+        target_path = (*target.path, field, self.format, *steps)
+        if reason:
+            self._record(
+                path, _Use(Outcome.CONVERTED, target_path, reason, (value, None)), inside=inside
+            )
+        elif changes:
+            shown_reason = "; ".join(dict.fromkeys(each[3] for each in changes))
+            use = _Use(Outcome.CONVERTED, target_path, shown_reason, (value, kept))
+            self._record(path, use, inside=inside)
+        else:
+            self._record(path, _Use(Outcome.OPAQUE, target_path, "", (value,)), inside=inside)
+
+    def _set_rest(self, target: Target, field: str, steps: Path, value: object) -> None:
+        owner = target.value.setdefault(field, {}).setdefault(self.format, {})
+        for step in steps[:-1]:
+            owner = owner.setdefault(str(step), {})
+        if steps:
+            owner[str(steps[-1])] = value
+
+    def _note_defaults(self) -> None:
+        listed: dict[str, list[str]] = {}
+        for path, value, reason in self._defaults:
+            use = _Use(Outcome.DEFAULTED, path, reason)
+            self._recorder.add((), use.outcome, path, reason=reason, values=(None, value))
+            listed.setdefault(str(path[0]), []).append(write_path(path[1:]))
+        for type_name, target in self._documents:
+            if type_name in listed:
+                field = opaque_field(target.descriptor)
+                owner = target.value.setdefault(field, {}).setdefault(self.format, {})
+                owner[DEFAULTED] = listed[type_name]
+
+
+class Export(Conversion):
+    """The export of one message into JSON values of a foreign format.
+
+    Args:
+        format_: The name of the foreign format.
+        message: The message.
+        recorder: Collects the fidelity report.
+        prefix: The path of the message in the report.
+    """
+
+    def __init__(
+        self, format_: str, message: Message, recorder: Recorder, prefix: Path = ()
+    ) -> None:
+        super().__init__(format_, json_values(message), recorder, prefix)
+        self.message = message
+        self.target = Target(self, (), value={})
+        self._restored: list[tuple[Source, Target]] = []
+        self._stand_ins: frozenset[Path] = frozenset()
+        rest = self.source.rest()
+        listed = rest.get(DEFAULTED, list) if rest is not None else None
+        if listed is not None and all(isinstance(path, str) for path in listed.value):
+            listed.use(Outcome.CONVERTED, reason="it lists what the import filled in")
+            paths = {_plain(parse_path(path)) for path in listed.value}
+            values = {path: _value_at(self.source.value, path) for path in paths}
+            # A reference that somebody has filled in since is no stand-in.
+            self._stand_ins = frozenset(
+                path
+                for path, value in values.items()
+                if value is not None
+                and not (isinstance(value, dict) and UNKNOWN not in value.values())
+            )
+            for path in self._stand_ins:
+                use = _Use(Outcome.DEFAULTED, (), "the import filled it in", (values[path],))
+                self.use(path, use)
+
+    def is_stand_in(self, path: Path) -> bool:
+        """Return whether a value of a document was filled in by an import."""
+        return path in self._stand_ins
+
+    def restore(self, rest: Source, target: Target) -> None:
+        """Put back what an import kept."""
+        self._restored.append((rest, target))
+
+    def finish(self) -> dict[str, Any]:
+        """Return the JSON values of the foreign format."""
+        for rest, target in self._restored:
+            self._merge(rest, target.value, target.path)
+        for path, value in self._unused():
+            inside = bool(value) and isinstance(value, (dict, list))
+            use = _Use(Outcome.DROPPED, (), "the format has no place for it", (value,))
+            self._record(path, use, inside=inside)
+        return self.target.value
+
+    def _merge(self, rest: Source, into: Any, path: Path) -> None:
+        """Merge what an import kept into an object or list that the export wrote.
+
+        Of a list of which an import used some values, the others are kept as an object with the
+        indexes as keys.
+        """
+        for key, value in _children(rest.value):
+            child = Source(value, (*rest.path, key), self)
+            if child.path in self._uses:
+                continue
+            step: Part = key
+            if isinstance(into, list):
+                step = int(key) if str(key).isdecimal() else -1
+                if not 0 <= step < len(into):
+                    child.drop("the list has no such item any more")
+                    continue
+            elif key not in into:
+                into[key] = value
+                child.use(Outcome.OPAQUE, (*path, key))
+                continue
+            current = into[step]
+            if same(current, value) or current == {}:
+                into[step] = value
+                child.use(Outcome.OPAQUE, (*path, step))
+            elif _fits_into(value, current):
+                self._merge(child, current, (*path, step))
+            else:
+                child.drop("another field has the value now")
+
+
+def _fits_into(rest: object, current: object) -> bool:
+    """Return whether what was kept of an object or list can be merged into what was written."""
+    if isinstance(rest, list):
+        return bool(rest) and isinstance(current, list) and len(rest) == len(current)
+    return isinstance(rest, dict) and bool(rest) and isinstance(current, (dict, list))
+
+
+def opaque_field(descriptor: Descriptor | None) -> str:
+    """Return the field of a message type that takes the keys of a foreign format.
+
+    >>> from crucible_ir import v1
+    >>> [opaque_field(each.DESCRIPTOR) for each in (v1.TrainingRun, v1.Prompt, v1.Choice)]
+    ['options', 'metadata', 'metadata']
+    """
+    assert descriptor is not None
+    fields = fields_of(descriptor)
+    for name in ("options", "metadata", "extra"):
+        field = fields.get(name)
+        if field is not None and field.message is not None and field.message.name == "Struct":
+            return name
+    raise ValueError(f"{descriptor.name} has no opaque map")
+
+
+def same(first: object, second: object) -> bool:
+    """Return whether two JSON values are equal; true is not 1, and NaN equals NaN.
+
+    >>> same(1, 1.0), same(True, 1), same([float("nan")], [float("nan")])
+    (True, False, True)
+    """
+    if isinstance(first, dict) and isinstance(second, dict):
+        return first.keys() == second.keys() and all(same(first[k], second[k]) for k in first)
+    if isinstance(first, list) and isinstance(second, list):
+        return len(first) == len(second) and all(map(same, first, second))
+    if isinstance(first, bool) or isinstance(second, bool):
+        return first is second
+    return first == second or (first != first and second != second)
+
+
+def opaque_json(
+    value: Any, changes: list[tuple[Path, object, object, str]], steps: Path = ()
+) -> Any:
+    """Return a value as opaque JSON can hold it.
+
+    Args:
+        value: The value.
+        changes: Gets the path, the value, the new value and the reason of each change.
+        steps: The path of the value.
+
+    >>> changes = []
+    >>> opaque_json({"a": [2**60, "b"]}, changes)
+    {'a': ['1152921504606846976', 'b']}
+    >>> changes[0][0], changes[0][3]
+    (('a', 0), 'opaque JSON has no integers beyond 2^53: kept as text')
+    """
+    if type(value) is str:
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            cleaned = value.encode("utf-8", "replace").decode()
+            changes.append((steps, value, cleaned, "an unpaired surrogate is not Unicode text"))
+            return cleaned
+        return value
+    if isinstance(value, (dict, list)):
+        if len(steps) >= MAX_OPAQUE_LEVELS:
+            text = json.dumps(value, ensure_ascii=False)
+            changes.append((steps, value, text, "nested too deeply for opaque JSON: kept as text"))
+            return text
+        if isinstance(value, dict):
+            return {
+                opaque_json(str(key), changes, steps): opaque_json(
+                    item, changes, (*steps, str(key))
+                )
+                for key, item in value.items()
+            }
+        return [opaque_json(item, changes, (*steps, at)) for at, item in enumerate(value)]
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) > MAX_EXACT_INTEGER:
+        reason = "opaque JSON has no integers beyond 2^53: kept as text"
+        changes.append((steps, value, str(value), reason))
+        return str(value)
+    if isinstance(value, float) and (value - value != 0.0):
+        text = "NaN" if value != value else "Infinity" if value > 0 else "-Infinity"
+        changes.append((steps, value, text, "opaque JSON has only finite numbers: kept as text"))
+        return text
+    return float(value) if isinstance(value, float) else value
+
+
+def _is_a(value: object, types: Iterable[type]) -> bool:
+    """Return whether a value is of one of some types; a boolean is not an integer."""
+    if isinstance(value, bool):
+        return bool in types
+    return isinstance(value, tuple(types)) or (float in types and isinstance(value, int))
+
+
+def _children(value: Any) -> list[tuple[Any, Any]]:
+    if isinstance(value, dict):
+        return list(value.items())
+    return list(enumerate(value)) if isinstance(value, list) else []
+
+
+def _last_name(path: Path) -> str:
+    return next((str(part) for part in reversed(path) if not isinstance(part, int)), "")
+
+
+def _plain(path: Path) -> Path:
+    return tuple(str(part) if isinstance(part, str) else part for part in path)
+
+
+def _value_at(value: Any, path: Path) -> Any:
+    for step in path:
+        if isinstance(value, list):
+            if not isinstance(step, int) or step >= len(value):
+                return None
+        elif not isinstance(value, dict) or step not in value:
+            return None
+        value = value[step]
+    return value
+
+
+def _remove(value: Any, steps: Path) -> bool:
+    """Remove the value at a path from its object; return whether that was possible."""
+    owner = _value_at(value, steps[:-1])
+    if isinstance(owner, dict) and steps[-1] in owner:
+        del owner[steps[-1]]
+        return True
+    return False

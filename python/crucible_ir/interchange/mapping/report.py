@@ -1,0 +1,387 @@
+"""The fidelity report: what became of every value of the source of a conversion."""
+
+from __future__ import annotations
+
+import enum
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+from crucible_ir.interchange.mapping.patterns import (
+    Path,
+    Places,
+    cover,
+    general_sets,
+    matches,
+    split_path,
+    write_path,
+    write_pattern,
+)
+
+#: How many values of an entry the report shows.
+SHOWN_VALUES = 3
+
+#: The most characters of a text that the report shows.
+SHOWN_CHARACTERS = 200
+
+#: The most ranges of indexes for which the report keeps the places of different outcomes apart.
+MAX_RANGES = 1_000
+
+
+class Outcome(enum.StrEnum):
+    """What became of a value, from the most to the least faithful outcome.
+
+    >>> Outcome("kept") is Outcome.KEPT
+    True
+    """
+
+    #: The same value under the same name.
+    KEPT = "kept"
+    #: The same value under another name.
+    RENAMED = "renamed"
+    #: Kept as it is in an opaque map, such as ``metadata["openai"]``; export puts it back.
+    OPAQUE = "opaque"
+    #: Another value with the same meaning, or as near as the target allows.
+    CONVERTED = "converted"
+    #: A value of the target that the source does not have.
+    DEFAULTED = "defaulted"
+    #: Lost.
+    DROPPED = "dropped"
+
+
+_FAITHFULNESS: Final = list(Outcome)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What became of the values at a pattern of paths.
+
+    Attributes:
+        path: The pattern of paths in the source, as `crucible_ir.interchange.mapping.patterns` defines
+            it; empty if the source does not have the value (``defaulted``).
+        outcome: What became of the values.
+        count: How many values there are.
+        target: The pattern of paths in the target; empty if the values are lost.
+        reason: Why the values were not kept as they are; empty for ``kept`` and ``renamed``.
+        source_values: The first values of the source.
+        target_values: The values of the target that they became.
+    """
+
+    path: str
+    outcome: Outcome
+    count: int
+    target: str = ""
+    reason: str = ""
+    source_values: tuple[object, ...] = ()
+    target_values: tuple[object, ...] = ()
+
+    def matches(self, path: Path) -> bool:
+        """Return whether the entry is about a path of the source.
+
+        >>> Entry("choices[*].index", Outcome.KEPT, 2).matches(("choices", 1, "index"))
+        True
+        """
+        return bool(self.path) and matches(self.path, path)
+
+    def as_json(self) -> dict[str, object]:
+        """Return the entry as a JSON value."""
+        result: dict[str, object] = {
+            "path": self.path,
+            "outcome": self.outcome.value,
+            "count": self.count,
+            "target": self.target,
+            "reason": self.reason,
+        }
+        if self.source_values:
+            result["from"] = list(self.source_values)
+        if self.target_values:
+            result["to"] = list(self.target_values)
+        return result
+
+
+@dataclass(frozen=True, slots=True)
+class ConversionProblem:
+    """A record, or a part of one, that could not be converted and was left out.
+
+    Attributes:
+        path: The path in the source.
+        reason: The error.
+        source: The name of the file or service, and the number of the record; empty if unknown.
+    """
+
+    path: str
+    reason: str
+    source: str = ""
+
+    def __str__(self) -> str:
+        return ": ".join(part for part in (self.source, self.path, self.reason) if part)
+
+    def as_json(self) -> dict[str, object]:
+        """Return the error as a JSON value."""
+        return {"source": self.source, "path": self.path, "reason": self.reason}
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The fidelity report of a conversion.
+
+    Attributes:
+        entries: What became of the values, in the order of the source. Every value of the source
+            matches exactly one entry.
+        errors: The records that were left out.
+    """
+
+    entries: tuple[Entry, ...]
+    errors: tuple[ConversionProblem, ...] = ()
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """The number of values of each outcome."""
+        counts = {outcome.value: 0 for outcome in Outcome}
+        for entry in self.entries:
+            counts[entry.outcome.value] += entry.count
+        return counts
+
+    def entry_of(self, path: Path) -> Entry | None:
+        """Return the entry about a path of the source, if there is one."""
+        return next((entry for entry in self.entries if entry.matches(path)), None)
+
+    def as_json(self) -> dict[str, object]:
+        """Return the report as a JSON value."""
+        return {
+            "entries": [entry.as_json() for entry in self.entries],
+            "counts": self.counts,
+            "errors": [error.as_json() for error in self.errors],
+        }
+
+
+@dataclass(slots=True)
+class _Group:
+    """The values of one template with one outcome."""
+
+    outcome: Outcome
+    target: str
+    reason: str
+    count: int = 0
+    source_values: list[object] = field(default_factory=list)
+    target_values: list[object] = field(default_factory=list)
+    places: Places = field(default_factory=Places)
+
+
+class Recorder:
+    """Collects what became of values into a report, in memory that does not grow with their number.
+
+    >>> recorder = Recorder()
+    >>> for index, outcome in enumerate([Outcome.KEPT, Outcome.KEPT, Outcome.DROPPED]):
+    ...     recorder.add(("rows", index, "loss"), outcome)
+    >>> [(entry.path, entry.outcome.value, entry.count) for entry in recorder.report().entries]
+    [('rows[0-1].loss', 'kept', 2), ('rows[2].loss', 'dropped', 1)]
+    """
+
+    def __init__(self) -> None:
+        self._templates: dict[tuple[Path, bool], dict[tuple[Outcome, Path, str], _Group]] = {}
+        self._overfull: set[tuple[Path, bool]] = set()
+        self.errors: list[ConversionProblem] = []
+
+    def add(
+        self,
+        path: Path,
+        outcome: Outcome,
+        target: Path = (),
+        *,
+        reason: str = "",
+        values: tuple[object, ...] = (),
+        inside: bool = False,
+    ) -> None:
+        """Add what became of a value.
+
+        Args:
+            path: Its path in the source; empty for a value that the source does not have.
+            outcome: What became of it.
+            target: The path of the value that it became.
+            reason: Why it was not kept as it is.
+            values: The value of the source and the one of the target; either may be left out from
+                the end.
+            inside: Whether the outcome is that of every value inside it, which count as one.
+        """
+        template, position = split_path(path)
+        group = self._group(template, outcome, target, reason, inside)
+        group.count += 1
+        if len(group.source_values) < SHOWN_VALUES:
+            _show(group, values)
+        if position:
+            group.places.add(position)
+            self._check_size(template, inside, group)
+
+    def add_rows(
+        self,
+        path: Path,
+        outcome: Outcome,
+        target: Path = (),
+        *,
+        first: int,
+        last: int,
+        reason: str = "",
+        values: Iterable[tuple[object, ...]] = (),
+    ) -> None:
+        """Add what became of the same place in consecutive items of a list.
+
+        Args:
+            path: The path of the place in any of the items; its last index is that of the item.
+            outcome: What became of the values.
+            target: The path of one of the values that they became.
+            first: The index of the first item.
+            last: The index of the last item.
+            reason: Why they were not kept as they are.
+            values: The first values of the source, each with the one of the target.
+        """
+        template, position = split_path(path)
+        group = self._group(template, outcome, target, reason, inside=False)
+        group.count += last - first + 1
+        if len(group.source_values) < SHOWN_VALUES:
+            for each in values:
+                _show(group, each)
+        group.places.add_range(position[:-1], first, last)
+        self._check_size(template, False, group)
+
+    def fail(self, path: Path, reason: str, source: str = "") -> None:
+        """Add an error about a record that is left out."""
+        self.errors.append(ConversionProblem(write_path(path), reason, source))
+
+    def _group(
+        self, template: Path, outcome: Outcome, target: Path, reason: str, inside: bool
+    ) -> _Group:
+        groups = self._templates.setdefault((template, inside), {})
+        target_template, _ = split_path(target)
+        key = (outcome, target_template, reason)
+        group = groups.get(key)
+        if group is None:
+            shown = write_pattern(target_template, general_sets(target_template), inside=inside)
+            group = groups[key] = _Group(outcome, shown if target else "", reason)
+        return group
+
+    def _check_size(self, template: Path, inside: bool, group: _Group) -> None:
+        """Give up on the places of a template whose outcomes alternate too often."""
+        if group.places.size > MAX_RANGES:
+            self._overfull.add((template, inside))
+            group.places = Places()
+
+    def merge(self, other: Recorder) -> None:
+        """Add what another recorder collected."""
+        for key, groups in other._templates.items():
+            mine = self._templates.setdefault(key, {})
+            for signature, group in groups.items():
+                into = mine.setdefault(signature, _Group(group.outcome, group.target, group.reason))
+                into.count += group.count
+                for values in zip(group.source_values, group.target_values, strict=False):
+                    if len(into.source_values) < SHOWN_VALUES:
+                        into.source_values.append(values[0])
+                        into.target_values.append(values[1])
+                into.places.update(group.places)
+                self._check_size(*key, into)
+        self._overfull |= other._overfull
+        self.errors += other.errors
+
+    def report(self) -> Report:
+        """Return the report."""
+        entries: list[Entry] = []
+        all_nested = self._nested()
+        for (template, inside), groups in self._templates.items():
+            all_groups = list(groups.values())
+            if not template and not inside:
+                # Values that the source does not have.
+                entries += [_entry("", group) for group in all_groups]
+                continue
+            nested = all_nested.get((template, inside), [])
+            if (len(all_groups) == 1 and not nested) or (template, inside) in self._overfull:
+                pattern = write_pattern(template, general_sets(template), inside=inside)
+                entries.append(_entry(pattern, _merged(all_groups)))
+            else:
+                entries += _split(template, inside, all_groups, nested)
+        return Report(tuple(entries), tuple(self.errors))
+
+    def _nested(self) -> dict[tuple[Path, bool], list[Places]]:
+        """Return the places of other templates whose patterns could stand for the same paths.
+
+        One record can keep an object as it is, and another one convert the values inside it.
+        """
+        outer = {template for template, inside in self._templates if inside}
+        result: dict[tuple[Path, bool], list[Places]] = {}
+        for (template, inside), groups in self._templates.items():
+            for length in range(len(template)):
+                if template[:length] in outer:
+                    around = (template[:length], True)
+                    for key, others in (
+                        (around, groups),
+                        ((template, inside), self._templates[around]),
+                    ):
+                        places = [group.places for group in others.values()]
+                        result.setdefault(key, []).extend(places)
+        return result
+
+
+def _split(
+    template: Path, inside: bool, groups: list[_Group], nested: list[Places]
+) -> Iterator[Entry]:
+    """Yield an entry for each set of places with one outcome."""
+    dimensions = len(general_sets(template))
+    every = Places()
+    for places in (*(group.places for group in groups), *nested):
+        every.update(places.resized(dimensions))
+    for group in groups:
+        for sets, count in cover(group.places, every, dimensions):
+            yield _entry(write_pattern(template, sets, inside=inside), group, count)
+
+
+def _merged(groups: list[_Group]) -> _Group:
+    """Return the outcome of places that are not kept apart: the least faithful one."""
+    if len(groups) == 1:
+        return groups[0]
+    worst = max(groups, key=lambda group: _FAITHFULNESS.index(group.outcome))
+    parts = [f"{group.count} {group.outcome}" for group in groups]
+    reason = f"outcomes differ: {', '.join(parts)}; the least faithful one counts"
+    return _Group(
+        worst.outcome,
+        worst.target,
+        f"{worst.reason} ({reason})" if worst.reason else reason,
+        sum(group.count for group in groups),
+        worst.source_values,
+        worst.target_values,
+    )
+
+
+def _entry(pattern: str, group: _Group, count: int | None = None) -> Entry:
+    return Entry(
+        path=pattern,
+        outcome=group.outcome,
+        count=group.count if count is None else count,
+        target=group.target,
+        reason=group.reason,
+        source_values=tuple(group.source_values),
+        target_values=tuple(group.target_values),
+    )
+
+
+def _show(group: _Group, values: tuple[object, ...]) -> None:
+    if values:
+        group.source_values.append(shown(values[0]))
+    if len(values) > 1:
+        group.target_values.append(shown(values[1]))
+
+
+def shown(value: object) -> object:
+    """Return a value as the report shows it: long texts are cut, objects are written as JSON.
+
+    >>> shown({"a": [1, 2]})
+    '{"a": [1, 2]}'
+    """
+    if isinstance(value, float) and value - value != 0.0:
+        return str(value)
+    if isinstance(value, bytes):
+        value = f"{len(value)} bytes"
+    elif isinstance(value, (dict, list)):
+        value = json.dumps(value, ensure_ascii=False, default=str)
+    if isinstance(value, str) and len(value) > SHOWN_CHARACTERS:
+        return f"{value[:SHOWN_CHARACTERS]}… ({len(value)} characters)"
+    return value if isinstance(value, (str, int, float, bool, type(None))) else str(value)

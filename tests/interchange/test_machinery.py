@@ -1,0 +1,251 @@
+"""The machinery of interchange, with a small format made for these tests."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from interchange.law import check_complete, check_law
+
+from crucible_ir import v1
+from crucible_ir.interchange.mapping.conversion import UNKNOWN, Export, Import
+from crucible_ir.interchange.mapping.converters import (
+    NUMBER_TEXT,
+    UNIX_MILLISECONDS,
+    VERSION,
+    Rule,
+    names,
+    read_rules,
+    write_rules,
+)
+from crucible_ir.interchange.mapping.dialect import json_values
+from crucible_ir.interchange.mapping.format import Format
+from crucible_ir.interchange.mapping.report import Outcome, Recorder
+
+_STATUS = names({"DONE": "completed", "GOING": "running"}, "names of statuses differ")
+
+_RULES = (
+    Rule("id", types=(str,)),
+    Rule("state", "status", _STATUS),
+    Rule("began", "started_at", UNIX_MILLISECONDS),
+    Rule("step", "current_step", types=(int,)),
+    Rule("labels", "tags", types=(list,)),
+)
+_CONFIG_RULES = (
+    Rule("lr", "learning_rate", NUMBER_TEXT, types=(str,)),
+    Rule("epochs", types=(int,)),
+)
+
+
+def _import(conversion: Import) -> None:
+    source = conversion.source
+    if source.get("id", str) is None:
+        raise source.fail('expected the key "id"')
+    run = conversion.document("TrainingRun")
+    run.keep_rest(source)
+    read_rules(conversion, source, run, _RULES)
+    config = run.child("config")
+    config.put("id", f"{source.value['id']}-config")
+    settings = source.get("config", dict)
+    if settings is not None:
+        config.keep_rest(settings)
+        read_rules(conversion, settings, config, _CONFIG_RULES)
+    config.default("model_ref", {"id": UNKNOWN}, "the format does not name the model")
+    config.default("dataset_ref", {"name": UNKNOWN}, "the format does not name the dataset")
+    for row in source.items("rows"):
+        snapshot = run.append("metrics_history")
+        values = snapshot.child("values")
+        for name, found in row.entries("values"):
+            if isinstance(found.value, float):
+                values.put(name, found.value, found)
+
+
+def _export(conversion: Export) -> None:
+    source, target = conversion.source, conversion.target
+    write_rules(source, target, _RULES)
+    config = source.get("config", dict)
+    if config is not None:
+        name = config.get("id", str)
+        if name is not None:
+            name.use(Outcome.DROPPED, reason="it is derived from the run's id")
+        settings = target.child("config")
+        write_rules(config, settings, _CONFIG_RULES)
+        settings.restore(config.rest())
+    for snapshot in source.items("metrics_history"):
+        row = target.append("rows")
+        values = row.child("values")
+        for key, found in snapshot.entries("values"):
+            values.put(key, found.value, found)
+    target.restore(source.rest())
+
+
+TOY = Format("toy", "Toy", "A format of tests.", _import, {"TrainingRun": _export})
+
+
+def _run(**more: Any) -> dict[str, Any]:
+    return {"id": "r1", "state": "DONE", "config": {"lr": "0.1"}, **more}
+
+
+def test_a_record_is_imported_and_every_value_is_reported() -> None:
+    imported = check_law(
+        TOY,
+        _run(
+            began=1_700_000_000_123,
+            labels=["a", "b"],
+            extra={"deep": [1, {"x": None}], "big": 2**60},
+            nothing=None,
+            rows=[{"values": {"loss": 0.5}, "note": "n"}, {"values": {"loss": math.nan}}],
+        ),
+    )
+    [run] = imported.documents
+    assert isinstance(run, v1.TrainingRun)
+    assert run.status == v1.TrainingStatus.TRAINING_STATUS_COMPLETED
+    assert run.config.learning_rate == 0.1
+    assert run.started_at.ToMilliseconds() == 1_700_000_000_123
+    kept = json_values(run)["options"]["toy"]
+    assert kept["rows"]["0"]["note"] == "n"
+    assert kept["extra"]["big"] == str(2**60)
+    assert kept["defaulted"] == ["config.model_ref", "config.dataset_ref"]
+    outcomes = {entry.path: entry.outcome for entry in imported.report.entries}
+    assert outcomes["state"] is Outcome.CONVERTED
+    assert outcomes["labels.**"] is Outcome.RENAMED
+    assert outcomes["id"] is Outcome.KEPT
+    assert outcomes["rows[*].values[*]"] is Outcome.KEPT
+
+
+@pytest.mark.parametrize(
+    ("record", "path", "field"),
+    [
+        (_run(step=-1), "step", "current_step"),
+        (_run(config={"epochs": 0}), "config.epochs", "epochs"),
+        (_run(state="PAINTED"), "state", "status"),
+        (_run(config={"lr": "fast"}), "config.lr", "learning_rate"),
+    ],
+)
+def test_a_value_that_breaks_a_rule_is_kept_as_it_is(
+    record: dict[str, Any], path: str, field: str
+) -> None:
+    imported = check_law(TOY, record)
+    [entry] = [entry for entry in imported.report.entries if entry.path == path]
+    assert entry.outcome is Outcome.CONVERTED
+    assert entry.reason
+    assert entry.target.endswith(f".options.toy.{path.rpartition('.')[2]}")
+    [run] = imported.documents
+    assert isinstance(run, v1.TrainingRun)
+    assert not run.config.HasField("epochs")
+
+
+def test_a_changed_field_replaces_what_the_import_kept() -> None:
+    rule = (Rule("version", "final_model_version", VERSION),)
+
+    def read(conversion: Import) -> None:
+        run = conversion.document("TrainingRun")
+        run.keep_rest(conversion.source)
+        run.value["id"] = "r"
+        run.value["config"] = {
+            "id": "c",
+            "model_ref": {"id": "m"},
+            "dataset_ref": {"name": "d"},
+        }
+        read_rules(conversion, conversion.source, run, rule)
+
+    def write(conversion: Export) -> None:
+        write_rules(conversion.source, conversion.target, rule)
+        conversion.target.restore(conversion.source.rest())
+
+    toy = Format("toy", "Toy", "", read, {"TrainingRun": write})
+    [run] = toy.import_({"version": "3"}).documents
+    assert isinstance(run, v1.TrainingRun)
+    assert run.final_model_version == "3.0.0"
+    assert toy.export(run).obj == {"version": "3"}
+    run.final_model_version = "4.0.0"
+    assert toy.export(run).obj == {"version": "4.0.0"}
+
+
+def test_a_bad_record_is_left_out_and_reported() -> None:
+    records = [_run(), {"state": "DONE"}, 7, _run(id="r2")]
+    imported = TOY.import_(records)
+    assert [getattr(each, "id", "") for each in imported.documents] == ["r1", "r2"]
+    assert [error.path for error in imported.report.errors] == ["[1]", "[2]"]
+
+
+def test_patterns_split_only_where_outcomes_differ() -> None:
+    records = [_run(), _run(state="PAINTED"), _run(extra={"a": 1}), _run(extra=3)]
+    report = TOY.import_(records).report
+    paths = [entry.path for entry in report.entries]
+    assert "[*].id" in paths
+    assert {"[0,2-3].state", "[1].state", "[2].extra.**", "[3].extra"} <= {
+        path.replace("[*].extra.**", "[2].extra.**").replace("[*].extra", "[3].extra")
+        for path in paths
+    }
+    check_complete(records, report)
+
+
+_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner),
+    max_leaves=8,
+)
+_RECORDS = st.fixed_dictionaries(
+    {"id": st.text(min_size=1, max_size=8)},
+    optional={
+        "state": st.sampled_from(["DONE", "GOING", "PAINTED"]) | _VALUES,
+        "began": st.integers(-(10**12), 10**13) | _VALUES,
+        "step": st.integers(-3, 2**40) | _VALUES,
+        "labels": st.lists(st.text(max_size=3), max_size=3) | _VALUES,
+        "config": st.fixed_dictionaries(
+            {},
+            optional={
+                "lr": st.sampled_from(["0.1", "1e-3", "x", "0", "nan"]) | _VALUES,
+                "epochs": st.integers(-1, 2) | _VALUES,
+                "other": _VALUES,
+            },
+        )
+        | _VALUES,
+        "rows": st.lists(
+            st.fixed_dictionaries(
+                {"values": st.dictionaries(st.text(max_size=3), st.floats() | _VALUES)}
+            )
+            | _VALUES,
+            max_size=3,
+        ),
+        "extra": _VALUES,
+    },
+)
+
+
+@given(_RECORDS)
+def test_the_law_holds_for_any_record(record: dict[str, Any]) -> None:
+    check_law(TOY, record)
+
+
+@given(st.lists(_RECORDS, max_size=4))
+def test_every_value_of_many_records_matches_one_entry(records: list[dict[str, Any]]) -> None:
+    imported = TOY.import_(records)
+    assert not imported.report.errors
+    check_complete(records, imported.report)
+
+
+def test_a_million_rows_take_constant_memory() -> None:
+    recorder = Recorder()
+    recorder.add_rows(("rows", 0, "loss"), Outcome.KEPT, first=0, last=499_999)
+    recorder.add(("rows", 500_000, "loss"), Outcome.DROPPED, reason="no number")
+    recorder.add_rows(("rows", 0, "loss"), Outcome.KEPT, first=500_001, last=999_999)
+    entries = recorder.report().entries
+    assert [(entry.path, entry.count) for entry in entries] == [
+        ("rows[0-499999,500001-999999].loss", 999_999),
+        ("rows[500000].loss", 1),
+    ]
+
+
+def test_outcomes_that_alternate_too_often_are_merged_into_the_least_faithful() -> None:
+    recorder = Recorder()
+    for index in range(3_000):
+        outcome = Outcome.DROPPED if index % 2 else Outcome.KEPT
+        recorder.add(("rows", index, "loss"), outcome, reason="odd" if index % 2 else "")
+    [entry] = recorder.report().entries
+    assert (entry.path, entry.outcome, entry.count) == ("rows[*].loss", Outcome.DROPPED, 3_000)
+    assert "1500 kept, 1500 dropped" in entry.reason
