@@ -6,8 +6,9 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from crucible_ir import v1
-from crucible_ir.errors import Error, near_miss, shorten
+from crucible_ir.errors import Error, FieldError, near_miss, shorten
 from crucible_ir.schema.fields import fields_of
+from crucible_ir.version import VERSION
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 
 #: The package that the IR's messages live in.
 PACKAGE = "crucible_ir.v1"
+
+#: The producer that documents of this package name.
+_PRODUCER = "crucible-ir"
 
 
 class UnknownTypeError(Error, LookupError):
@@ -72,6 +76,26 @@ def document_members() -> dict[str, str]:
         for field in fields
         if field.message is not None and field.oneof == "content"
     }
+
+
+def document_of(message: Message) -> v1.Document:
+    """Return a document with a message as its content; a ``Document`` is returned as it is.
+
+    Raises:
+        FieldError: The message cannot be the content of a document.
+
+    >>> document_of(v1.ModelRef(id="bert")).model_ref.id
+    'bert'
+    """
+    if isinstance(message, v1.Document):
+        return message
+    name = descriptor_of(message).name
+    members = document_members()
+    if name not in members:
+        raise FieldError(f"a document cannot contain a {name}{near_miss(name, members)}")
+    document = v1.Document(ir_version=VERSION, producer_name=_PRODUCER, producer_version=VERSION)
+    getattr(document, members[name]).CopyFrom(message)
+    return document
 
 
 def descriptor_of(message: Message | type[Message]) -> Descriptor:

@@ -6,14 +6,12 @@ import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, cast
 
 from crucible_ir.errors import FieldError, near_miss
 from crucible_ir.exchange import v1
 from crucible_ir.schema import vocabulary
-from crucible_ir.schema.types import descriptor_of, document_members, message_type
-from crucible_ir.v1 import Document
-from crucible_ir.version import VERSION
+from crucible_ir.schema.types import descriptor_of, document_of, message_type
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import EnumDescriptor
@@ -21,8 +19,6 @@ if TYPE_CHECKING:
 
     #: A document type: its class, or its short or full name.
     TypeName = str | type[Message]
-
-_PRODUCER: Final = "crucible-ir"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,27 +67,6 @@ class Publication:
 def new_request_id() -> str:
     """Return a unique request id."""
     return str(uuid.uuid4())
-
-
-def document_of(message: Message) -> Document:
-    """Return a document with a message as its content; a ``Document`` is returned as it is.
-
-    Raises:
-        FieldError: The message cannot be the content of a document.
-    """
-    if isinstance(message, Document):
-        return message
-    name = descriptor_of(message).name
-    members = document_members()
-    if name not in members:
-        raise FieldError(f"a document cannot contain a {name}{near_miss(name, members)}")
-    document = Document(
-        ir_version=VERSION,
-        producer_name=_PRODUCER,
-        producer_version=VERSION,
-    )
-    getattr(document, members[name]).CopyFrom(message)
-    return document
 
 
 def delete(type_: TypeName, id_: str, etag: str | None, request_id: str | None) -> v1.DeleteRequest:

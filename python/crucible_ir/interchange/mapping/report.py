@@ -58,8 +58,8 @@ class Entry:
     """What became of the values at a pattern of paths.
 
     Attributes:
-        path: The pattern of paths in the source, as `crucible_ir.interchange.mapping.patterns` defines
-            it; empty if the source does not have the value (``defaulted``).
+        path: The pattern of paths in the source, in the notation of `patterns`; empty if the
+            source does not have the value (``defaulted``).
         outcome: What became of the values.
         count: How many values there are.
         target: The pattern of paths in the target; empty if the values are lost.

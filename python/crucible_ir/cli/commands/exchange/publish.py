@@ -32,6 +32,7 @@ from crucible_ir.cli.session import (
     Session,
 )
 from crucible_ir.errors import DecodeError, FieldError, ValidationError, printable
+from crucible_ir.schema.types import document_of
 from crucible_ir.serialization.streams.formats import stem_of
 
 if TYPE_CHECKING:
@@ -159,7 +160,6 @@ class _Batch:
 
     def _publication(self, source: InputFile) -> Publication:
         from crucible_ir.exchange import Publication
-        from crucible_ir.exchange.client.requests import document_of
 
         format_ = format_for(source, self.read_options)
         message = read_document(source, format_, self.read_options, validate=True)
