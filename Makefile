@@ -12,6 +12,7 @@ VENV := .venv
 VENV_GENERATE := .venv-generate
 VENV_PROTOBUF6 := .venv-protobuf6
 VENV_FUZZ := .venv-fuzz
+VENV_INTERCHANGE := .venv-interchange
 BIN := $(VENV)/bin
 
 PYTEST := -m pytest -n $(JOBS)
@@ -26,8 +27,8 @@ RULES_PROTO := third_party/buf/validate/validate.proto
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup run check test interop witness test-protobuf6 lint format check-format types \
-	generate check-generated breaking release-image check-package bench \
+.PHONY: help setup run check test interop test-interchange witness test-protobuf6 lint format \
+	check-format types generate check-generated breaking release-image check-package bench \
 	bench-exchange fuzz clean
 
 help: ## Show this list
@@ -50,6 +51,10 @@ test: setup $(VENV_GENERATE)/.installed $(RULES_PROTO) ## Run every test of Pyth
 # The tests of one language share its build, so one process runs them.
 interop: setup ## Run the tests of the other languages whose tools are installed
 	$(BIN)/python $(PYTEST) --dist loadfile -m toolchain tests/interop $(ARGS)
+
+# The servers of others start slowly, so one process runs all tests of a file.
+test-interchange: $(VENV_INTERCHANGE)/.installed ## Run the tests against the SDKs and servers of others
+	$(VENV_INTERCHANGE)/bin/python $(PYTEST) --dist loadfile -m judge tests/interchange $(ARGS)
 
 witness: setup ## Run the conformance tests of protobuf and of protovalidate (needs Node.js and Go)
 	$(BIN)/python tests/witness/run.py
@@ -108,7 +113,7 @@ bench-exchange: setup ## Measure the exchange against bare SQLite and bare gRPC 
 	$(BIN)/python benchmarks/exchange.py $(ARGS)
 
 clean: ## Remove everything that the other targets create
-	rm -rf $(VENV) $(VENV_GENERATE) $(VENV_PROTOBUF6) $(VENV_FUZZ) third_party dist build \
+	rm -rf $(VENV) $(VENV_GENERATE) $(VENV_PROTOBUF6) $(VENV_FUZZ) $(VENV_INTERCHANGE) third_party dist build \
 		.coverage .fuzz .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache \
 		tests/interop/*/build tests/interop/*/.*.lock tests/interop/*/gen tests/interop/*/node_modules
 	find . -name .git -prune -o -name __pycache__ -prune -exec rm -rf {} +
@@ -135,6 +140,11 @@ $(VENV_PROTOBUF6)/.installed: pyproject.toml $(VERSION)
 $(VENV_FUZZ)/.installed: pyproject.toml $(VERSION)
 	$(make-venv)
 	$(@D)/bin/python -m pip install --quiet --editable . --group fuzz
+	@touch $@
+
+$(VENV_INTERCHANGE)/.installed: pyproject.toml $(VERSION)
+	$(make-venv)
+	$(@D)/bin/python -m pip install --quiet --editable . --group interchange
 	@touch $@
 
 $(VENV_GENERATE)/.installed: pyproject.toml

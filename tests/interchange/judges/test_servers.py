@@ -1,0 +1,65 @@
+"""The programs of others run: MLflow's server, OpenAI's instrumentation, lm-evaluation-harness."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import pytest
+from interchange.judges import documents, providers
+from interchange.judges.lm_eval_run import LmEvalRun
+from interchange.judges.mlflow_server import MlflowServer
+from interchange.judges.test_chat_judges import OPENAI_RESPONSE
+
+
+def test_the_mlflow_server_keeps_what_its_client_writes(mlflow_client: Any) -> None:
+    from mlflow.entities import Metric
+
+    run = mlflow_client.create_run(mlflow_client.create_experiment("fixtures")).info.run_id
+    mlflow_client.log_param(run, "epochs", 3)
+    losses = [Metric("loss", value, 5, 1) for value in (1.0, math.nan)]
+    mlflow_client.log_batch(run, metrics=losses)
+    assert mlflow_client.get_run(run).data.params == {"epochs": "3"}
+    # Values of one step and time come in no order.
+    values = {str(metric.value) for metric in mlflow_client.get_metric_history(run, "loss")}
+    assert values == {"1.0", "nan"}
+    mlflow_client.create_registered_model("fixtures")
+    version = mlflow_client.create_model_version("fixtures", "s3://bucket/model", run)
+    mlflow_client.set_registered_model_alias("fixtures", "champion", version.version)
+    assert mlflow_client.get_model_version_by_alias("fixtures", "champion").version == "1"
+
+
+def test_the_mlflow_server_rejects_what_is_wrong(
+    mlflow_client: Any, mlflow_server: MlflowServer
+) -> None:
+    from mlflow.exceptions import MlflowException
+
+    with pytest.raises(MlflowException, match="does-not-exist"):
+        mlflow_client.get_run("does-not-exist")
+    assert "/api/2.0/mlflow/runs/get" in mlflow_server.new_log()
+
+
+def test_the_instrumented_client_writes_spans_and_events() -> None:
+    messages = [{"role": "user", "content": "What is the weather?"}]
+    written = providers.instrumented_openai(
+        lambda client: client.chat.completions.create(model="gpt-5", messages=messages),
+        OPENAI_RESPONSE,
+    )
+    [span] = documents.otlp_traces(written.traces).resource_spans[0].scope_spans[0].spans
+    attributes = {item.key: item.value for item in span.attributes}
+    assert attributes["gen_ai.operation.name"].string_value == "chat"
+    assert attributes["gen_ai.usage.input_tokens"].int_value == 9
+    assert "What is the weather?" in attributes["gen_ai.input.messages"].string_value
+    logs = documents.otlp_logs(written.logs).resource_logs[0].scope_logs[0].log_records
+    assert [log.event_name for log in logs] == ["gen_ai.client.inference.operation.details"]
+    assert logs[0].span_id == span.span_id
+
+
+def test_a_run_of_lm_eval(lm_eval_run: LmEvalRun) -> None:
+    results = json.loads(lm_eval_run.results.read_text())
+    assert results["config"]["model"] == "dummy"
+    assert set(results["results"]) == {"yes_no"}
+    assert 0 <= results["results"]["yes_no"]["acc,none"] <= 1
+    assert results["n-samples"]["yes_no"]["effective"] == 8
+    assert len(lm_eval_run.samples.read_text().splitlines()) == 8
