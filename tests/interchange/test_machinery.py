@@ -165,6 +165,18 @@ def test_a_changed_field_replaces_what_the_import_kept() -> None:
     assert toy.export(run).obj == {"version": "4.0.0"}
 
 
+def test_what_an_export_fills_in_is_reported() -> None:
+    def write(conversion: Export) -> None:
+        write_rules(conversion.source, conversion.target, _RULES)
+        conversion.target.default("step", 0, "the format requires it")
+
+    toy = Format("toy", "Toy", "", _import, {"TrainingRun": write})
+    exported = toy.export(v1.TrainingRun(id="r"))
+    assert exported.obj == {"id": "r", "step": 0}
+    [entry] = [each for each in exported.report.entries if each.outcome is Outcome.DEFAULTED]
+    assert (entry.path, entry.target, entry.reason) == ("", "step", "the format requires it")
+
+
 def test_a_bad_record_is_left_out_and_reported() -> None:
     records = [_run(), {"state": "DONE"}, 7, _run(id="r2")]
     imported = TOY.import_(records)

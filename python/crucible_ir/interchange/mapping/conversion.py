@@ -607,6 +607,8 @@ class Export(Conversion):
         """Return the JSON values of the foreign format."""
         for rest, target in self._restored:
             self._merge(rest, target.value, target.path)
+        for path, value, reason in self._defaults:
+            self._recorder.add((), Outcome.DEFAULTED, path, reason=reason, values=(None, value))
         for path, value in self._unused():
             inside = bool(value) and isinstance(value, (dict, list))
             use = _Use(Outcome.DROPPED, (), "the format has no place for it", (value,))
