@@ -4,17 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
-from crucible_ir.errors import DecodeError, Error, near_miss
+from crucible_ir.errors import Error, near_miss
 from crucible_ir.interchange.mapping.conversion import Export, Import, RecordError
-from crucible_ir.interchange.mapping.report import Recorder, Report
+from crucible_ir.interchange.mapping.patterns import Path
+from crucible_ir.interchange.mapping.reading import Record, read_records
+from crucible_ir.interchange.mapping.report import (
+    ConversionProblem,
+    Entry,
+    Outcome,
+    Recorder,
+    Report,
+)
+from crucible_ir.schema.types import descriptor_of
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
-
-    from crucible_ir.interchange.mapping.reading import Record
 
 #: The modules of the formats, by name, in the order of the documentation.
 FORMATS: Final[dict[str, str]] = {}
@@ -60,11 +68,14 @@ class Format:
         about: What of it is read and written, in a sentence.
         import_record: Imports one record.
         exporters: The export of each message type that the format can hold.
-        read: Reads the records of a file, a folder or a service; ``None`` for files of JSON or
-            YAML with one record or a list of them, and of JSON lines.
+        read: Yields the records of a file, a folder or a service, given its name and, as ``since``,
+            the time of the oldest change that is wanted; ``None`` for files of JSON, YAML and JSON
+            lines.
         assemble: Makes a record of the events of a stream (server-sent events), if the format has
             such streams.
-        write: Writes JSON values as a file; ``None`` for JSON.
+        write: Writes the JSON values of an export as a file; ``None`` for JSON.
+        send: Sends the JSON values of an export to a service, given its address, and returns what
+            it made there; ``None`` if there is no such service.
     """
 
     name: str
@@ -72,9 +83,24 @@ class Format:
     about: str
     import_record: Callable[[Import], None]
     exporters: Mapping[str, Callable[[Export], None]] = field(default_factory=dict)
-    read: Callable[..., Iterator[Record]] | None = None
+    read: Callable[[str, datetime | None], Iterator[Record]] | None = None
     assemble: Callable[[list[tuple[str, Any]]], Any] | None = None
     write: Callable[[Any], bytes] | None = None
+    send: Callable[[str, Any], str] | None = None
+
+    def records(self, source: str, since: datetime | None = None) -> Iterator[Record]:
+        """Yield the records of a file, a folder or a service.
+
+        Args:
+            source: Its name or address; ``-`` is standard input.
+            since: The time of the oldest change that is wanted.
+
+        Raises:
+            OSError: The source cannot be read.
+        """
+        if self.read is not None:
+            return self.read(source, since)
+        return read_records(source, since=since, assemble=self.assemble)
 
     def import_(self, obj: object) -> Imported:
         """Import a record, or a list of records, given as JSON values.
@@ -100,6 +126,7 @@ class Format:
         *,
         prefix: tuple[int, ...] = (),
         name: str = "",
+        reject: frozenset[Outcome] = frozenset(),
     ) -> list[Message]:
         """Import one record.
 
@@ -108,6 +135,7 @@ class Format:
             recorder: Collects the fidelity report.
             prefix: The path of the record in the report.
             name: The name of the record in errors.
+            reject: The outcomes of values that make the record an error.
         """
         own = Recorder()
         conversion = Import(self.name, value, own, prefix)
@@ -119,8 +147,35 @@ class Format:
         except RecordError as error:
             recorder.fail(prefix + error.path, error.reason, name)
             return []
-        recorder.merge(own)
-        return documents
+        return documents if _take(own, recorder, prefix, name, reject) else []
+
+    def import_records(
+        self,
+        records: Iterable[Record],
+        recorder: Recorder,
+        *,
+        reject: frozenset[Outcome] = frozenset(),
+    ) -> Iterator[list[Message]]:
+        """Import records one after another, in memory that does not grow with their number.
+
+        Args:
+            records: The records. The paths in the report begin with the number of the record,
+                unless it is the only one of its source.
+            recorder: Collects the fidelity report.
+            reject: The outcomes of values that make a record an error.
+
+        Yields:
+            The documents of each record; none for one with an error.
+        """
+        for record in records:
+            prefix = () if record.number is None else (record.number,)
+            if record.error is not None:
+                recorder.fail(prefix, str(record.error), record.name)
+                yield []
+                continue
+            yield self.import_one(
+                record.value, recorder, prefix=prefix, name=record.name, reject=reject
+            )
 
     def export(self, message: Message) -> Exported:
         """Export a message.
@@ -128,41 +183,68 @@ class Format:
         Raises:
             TypeError: The format has no counterpart for messages of this type.
         """
-        exporter = self.exporters.get(message.DESCRIPTOR.name)
+        exporter = self._exporter(message)
         if exporter is None:
-            known = ", ".join(self.exporters) or "nothing"
-            raise TypeError(
-                f"{self.title} has no counterpart for {message.DESCRIPTOR.name}; it takes {known}"
-            )
+            raise TypeError(self._no_exporter(message))
         recorder = Recorder()
-        conversion = Export(self.name, message, recorder)
+        return Exported(self.export_one(message, recorder), recorder.report())
+
+    def export_one(
+        self,
+        message: Message,
+        recorder: Recorder,
+        *,
+        prefix: tuple[int, ...] = (),
+        name: str = "",
+        reject: frozenset[Outcome] = frozenset(),
+    ) -> Any:
+        """Return the JSON values of a message; ``None`` if there is an error, which is reported.
+
+        Args:
+            message: The message, or a document that contains it.
+            recorder: Collects the fidelity report.
+            prefix: The path of the message in the report.
+            name: The name of the message in errors.
+            reject: The outcomes of values that make the message an error.
+        """
+        exporter = self._exporter(message)
+        if exporter is None:
+            recorder.fail(prefix, self._no_exporter(message), name)
+            return None
+        own = Recorder()
+        conversion = Export(self.name, message, own, prefix)
         try:
             exporter(conversion)
             obj = conversion.finish()
         except RecordError as error:
-            recorder.fail(error.path, error.reason)
-            return Exported(None, recorder.report())
-        return Exported(obj, recorder.report())
+            recorder.fail(prefix + error.path, error.reason, name)
+            return None
+        return obj if _take(own, recorder, prefix, name, reject) else None
 
-    def import_records(
-        self, records: Iterable[Record], recorder: Recorder
-    ) -> Iterator[tuple[Record, list[Message]]]:
-        """Import records one after another, in memory that does not grow with their number.
+    def _exporter(self, message: Message) -> Callable[[Export], None] | None:
+        return self.exporters.get(descriptor_of(message).name)
 
-        Args:
-            records: The records; the paths in the report begin with their numbers if there is more
-                than one.
-            recorder: Collects the fidelity report.
-        """
-        for record in records:
-            if isinstance(record.error, DecodeError):
-                recorder.fail((), str(record.error), record.name)
-                continue
-            prefix = () if record.number is None else (record.number,)
-            yield (
-                record,
-                self.import_one(record.value, recorder, prefix=prefix, name=record.name),
-            )
+    def _no_exporter(self, message: Message) -> str:
+        known = ", ".join(self.exporters) or "nothing"
+        type_name = descriptor_of(message).name
+        return f"{self.title} has no counterpart for {type_name}; it takes {known}"
+
+
+def _take(
+    own: Recorder, recorder: Recorder, prefix: Path, name: str, reject: frozenset[Outcome]
+) -> bool:
+    """Add the report of a record to that of all; return whether the record is accepted."""
+    found = own.with_outcome(reject) if reject else []
+    for entry in found:
+        recorder.errors.append(ConversionProblem(entry.path or entry.target, _verdict(entry), name))
+    if not found:
+        recorder.merge(own)
+    return not found
+
+
+def _verdict(entry: Entry) -> str:
+    reason = f": {entry.reason}" if entry.reason else ""
+    return f"{entry.outcome}{reason}"
 
 
 def format_named(name: str) -> Format:

@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from crucible_ir.errors import DecodeError, Position
 from crucible_ir.serialization.json.parsing import decode_utf8
 from crucible_ir.serialization.limits import MAX_BYTES, LimitError
 from crucible_ir.serialization.yaml import parse_yaml
+
+#: Makes a record of the events of a stream: their names and data.
+Assemble: TypeAlias = Callable[[list[tuple[str, Any]]], Any]
+
+#: The most documents in one YAML file.
+MAX_YAML_DOCUMENTS: Final = 10_000
+
+#: The line between two documents of a YAML file.
+_DOCUMENT_MARK = re.compile(r"^(?:---|\.\.\.)[ \t]*(?:#.*)?$", re.MULTILINE)
 
 #: The extensions of files that are read in a folder.
 EXTENSIONS: Final = (".json", ".jsonl", ".ndjson", ".yaml", ".yml", ".sse")
@@ -73,16 +84,24 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return result
 
 
-def parse_foreign_yaml(text: str) -> Any:
-    """Parse YAML of other programs into JSON values.
+def parse_foreign_yaml(text: str) -> list[Any]:
+    """Parse YAML of other programs into the JSON values of each document.
 
     Raises:
         DecodeError: The text is not YAML.
 
     >>> parse_foreign_yaml("metrics: {loss: .nan}")
-    {'metrics': {'loss': nan}}
+    [{'metrics': {'loss': nan}}]
     """
-    return _plain(parse_yaml(text).value)
+    parts = [part for part in _DOCUMENT_MARK.split(text) if _has_content(part)]
+    if len(parts) > MAX_YAML_DOCUMENTS:
+        raise LimitError("the number of YAML documents", "max_items", MAX_YAML_DOCUMENTS)
+    return [_plain(parse_yaml(part).value) for part in parts or [text]]
+
+
+def _has_content(text: str) -> bool:
+    lines = (line.strip() for line in text.splitlines())
+    return any(line and not line.startswith("#") for line in lines)
 
 
 def _plain(value: Any) -> Any:
@@ -114,69 +133,73 @@ def read_bytes(path: str, limit: int = MAX_BYTES) -> bytes:
 def read_records(
     source: str,
     *,
-    assemble: Callable[[list[tuple[str, Any]]], Any] | None = None,
+    since: datetime | None = None,
+    assemble: Assemble | None = None,
     extensions: tuple[str, ...] = EXTENSIONS,
 ) -> Iterator[Record]:
     """Yield the records of a file, of every file in a folder, or of standard input (``-``).
 
-    A JSON or YAML file is one record, or a list of them. A file that cannot be read yields a record
-    with the error.
+    A JSON or YAML file is one record, or a list of them; a YAML file may have several documents. A
+    file that cannot be read yields a record with the error.
 
     Args:
         source: The path.
+        since: Leave out files that were last changed before this time.
         assemble: Makes a record of the events of a stream of server-sent events.
         extensions: The extensions of the files that are read in a folder.
 
     Raises:
-        OSError: The file or folder does not exist.
+        OSError: The file or folder cannot be read.
     """
-    if source != "-" and Path(source).is_dir():
-        files = sorted(
-            path
-            for path in Path(source).rglob("*")
-            if path.is_file() and path.name.endswith(extensions)
-        )
-        number = 0
-        for path in files:
-            for record in _of_file(str(path), assemble):
-                yield Record(record.value, record.name, number, record.error)
-                number += 1
+    if source == "-" or not Path(source).is_dir():
+        if source == "-" or not is_older(Path(source), since):
+            yield from _of_file(source, assemble)
         return
-    yield from _of_file(source, assemble)
+    number = 0
+    for path in sorted(Path(source).rglob("*")):
+        is_wanted = path.name.lower().endswith(extensions) and path.is_file()
+        if not is_wanted or is_older(path, since):
+            continue
+        for record in _of_file(str(path), assemble):
+            yield Record(record.value, record.name, number, record.error)
+            number += 1
 
 
-def _of_file(
-    path: str, assemble: Callable[[list[tuple[str, Any]]], Any] | None
-) -> Iterator[Record]:
+def is_older(path: Path, since: datetime | None) -> bool:
+    """Return whether a file was last changed before a time."""
+    return since is not None and path.stat().st_mtime < since.timestamp()
+
+
+def _of_file(path: str, assemble: Assemble | None) -> Iterator[Record]:
     name = "standard input" if path == "-" else path
-    if path.endswith((".jsonl", ".ndjson")):
+    if path.lower().endswith((".jsonl", ".ndjson")):
         yield from _lines(path, name)
         return
     try:
-        text = decode_utf8(read_bytes(path))
-        if path.endswith(".sse") or (path == "-" and text.startswith(("event:", "data:"))):
-            if assemble is None:
-                raise DecodeError("a stream of server-sent events, which this format does not have")
-            value = assemble(parse_events(text))
-        elif path.endswith((".yaml", ".yml")) or (
-            path == "-" and not text.lstrip().startswith(("{", "["))
-        ):
-            value = parse_foreign_yaml(text)
-        else:
-            value = _json_or_lines(text)
+        values = _parse_file(path, decode_utf8(read_bytes(path)), assemble)
     except DecodeError as error:
         yield Record(None, name, None, error)
         return
-    if isinstance(value, list):
-        for number, item in enumerate(value):
-            yield Record(item, f"{name}[{number}]", number)
-    else:
-        yield Record(value, name)
+    if len(values) == 1 and not isinstance(values[0], list):
+        yield Record(values[0], name)
+        return
+    items = values[0] if len(values) == 1 else values
+    for number, item in enumerate(items):
+        yield Record(item, f"{name}[{number}]", number)
 
 
-def _json_or_lines(text: str) -> Any:
+def _parse_file(path: str, text: str, assemble: Assemble | None) -> list[Any]:
+    """Return the values in a file: one, or those of several documents or lines."""
+    suffix = Path(path.lower()).suffix
+    is_unknown = suffix not in EXTENSIONS
+    if suffix == ".sse" or (is_unknown and text.startswith(("event:", "data:"))):
+        if assemble is None:
+            raise DecodeError("this format has no streams of server-sent events")
+        return [assemble(parse_events(text))]
+    if suffix in (".yaml", ".yml") or (is_unknown and not text.lstrip().startswith(("{", "["))):
+        return parse_foreign_yaml(text)
     try:
-        return parse_foreign_json(text)
+        return [parse_foreign_json(text)]
     except DecodeError as error:
         lines = [line for line in text.splitlines() if line.strip()]
         if len(lines) > 1 and "Extra data" in error.reason:

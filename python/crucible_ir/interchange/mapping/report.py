@@ -283,6 +283,12 @@ class Recorder:
         self._overfull |= other._overfull
         self.errors += other.errors
 
+    def with_outcome(self, outcomes: frozenset[Outcome]) -> list[Entry]:
+        """Return the entries with one of some outcomes."""
+        if not any(key[0] in outcomes for groups in self._templates.values() for key in groups):
+            return []
+        return [entry for entry in self.report().entries if entry.outcome in outcomes]
+
     def report(self) -> Report:
         """Return the report."""
         entries: list[Entry] = []
