@@ -6,13 +6,21 @@ import math
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from fractions import Fraction
 from typing import Any, Final
+
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from crucible_ir.interchange.mapping.conversion import Import, Source, Target, same
 from crucible_ir.interchange.mapping.report import Outcome
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+from crucible_ir.serialization.conversion_error import ConversionError
+from crucible_ir.serialization.json.timestamps import (
+    MAX_SECONDS,
+    MIN_SECONDS,
+    NANOS_PER_SECOND,
+    read_timestamp,
+    write_timestamp,
+)
 
 
 class NoConversionError(ValueError):
@@ -92,71 +100,73 @@ def _read_boolean(value: Any) -> bool:
 BOOLEAN_TEXT: Final = Converter(_read_boolean, str, "text that spells a boolean")
 
 
-def timestamp(moment: datetime) -> str:
-    """Write a time as RFC 3339, in UTC.
+def write_time(nanoseconds: int) -> str:
+    """Write a time, given in nanoseconds since 1970, as RFC 3339 in UTC.
 
-    >>> timestamp(datetime(2026, 1, 2, 3, 4, 5, 600000, UTC))
+    Raises:
+        NoConversionError: It is outside the years 1 to 9999.
+
+    >>> write_time(1_767_323_045_600_000_000)
     '2026-01-02T03:04:05.600Z'
     """
-    text = moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S").rjust(20 - 1, "0")
-    micros = moment.microsecond
-    if micros:
-        text += f".{micros // 1000:03d}" if micros % 1000 == 0 else f".{micros:06d}"
-    return f"{text}Z"
+    seconds, nanos = divmod(nanoseconds, NANOS_PER_SECOND)
+    if not MIN_SECONDS <= seconds <= MAX_SECONDS:
+        raise NoConversionError("outside the years 1 to 9999")
+    return write_timestamp(Timestamp(seconds=seconds, nanos=nanos))
 
 
-def parse_timestamp(text: str) -> datetime:
-    """Read a time in RFC 3339 or ISO 8601; one without offset is in UTC.
+def read_time(text: object) -> int:
+    """Return a time in nanoseconds since 1970; text without offset from UTC is in UTC.
+
+    Args:
+        text: The time in RFC 3339, or in ISO 8601 without offset.
 
     Raises:
         NoConversionError: The text is not a time.
 
-    >>> parse_timestamp("2026-01-02T03:04:05").isoformat()
-    '2026-01-02T03:04:05+00:00'
+    >>> read_time("2026-01-02 03:04:05.5") == read_time("2026-01-02T04:04:05.5+01:00")
+    True
     """
-    try:
-        moment = datetime.fromisoformat(text)
-    except (ValueError, TypeError):
-        raise NoConversionError("not a time in RFC 3339") from None
-    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+    if not isinstance(text, str):
+        raise NoConversionError("not a time in RFC 3339")
+    stamp = Timestamp()
+    for spelled in (text, f"{text}Z", f"{text}T00:00:00Z"):
+        try:
+            read_timestamp(spelled, stamp)
+        except ConversionError:
+            continue
+        return stamp.seconds * NANOS_PER_SECOND + stamp.nanos
+    raise NoConversionError("not a time in RFC 3339")
 
 
-def _unix(unit: timedelta, name: str) -> Converter:
+def _unix(nanoseconds: int, name: str) -> Converter:
     def read(value: Any) -> str:
         number = _as_number(value)
         if not math.isfinite(number):
             raise NoConversionError("not a finite number")
-        try:
-            return timestamp(_EPOCH + number * unit)
-        except OverflowError:
-            raise NoConversionError("outside the years 1 to 9999") from None
+        return write_time(round(Fraction(number) * nanoseconds))
 
     def write(text: str) -> int | float:
-        elapsed = parse_timestamp(text) - _EPOCH
-        whole, rest = divmod(elapsed, unit)
-        return whole if not rest else elapsed / unit
+        elapsed = read_time(text)
+        whole, rest = divmod(elapsed, nanoseconds)
+        return whole if not rest else float(Fraction(elapsed, nanoseconds))
 
     return Converter(read, write, f"{name} since 1970")
 
 
 #: A time in seconds since 1970, whole or with a fraction, as a number or text.
-UNIX_SECONDS: Final = _unix(timedelta(seconds=1), "seconds")
+UNIX_SECONDS: Final = _unix(NANOS_PER_SECOND, "seconds")
 
 #: A time in milliseconds since 1970, as a number or text.
-UNIX_MILLISECONDS: Final = _unix(timedelta(milliseconds=1), "milliseconds")
+UNIX_MILLISECONDS: Final = _unix(1_000_000, "milliseconds")
 
+#: A time in nanoseconds since 1970, as a number or text.
+UNIX_NANOSECONDS: Final = _unix(1, "nanoseconds")
 
-def _read_time(value: Any) -> str:
-    if not isinstance(value, str):
-        raise NoConversionError("not a time in RFC 3339")
-    try:
-        return timestamp(parse_timestamp(value))
-    except OverflowError:
-        raise NoConversionError("outside the years 1 to 9999") from None
-
-
-#: A time in RFC 3339 or ISO 8601, with or without offset, to the microsecond.
-TIME_TEXT: Final = Converter(_read_time, lambda text: text, "a time, written in UTC")
+#: A time in RFC 3339, or in ISO 8601 without offset.
+TIME_TEXT: Final = Converter(
+    lambda text: write_time(read_time(text)), lambda text: text, "a time, written in UTC"
+)
 
 
 def names(table: Mapping[str, str], reason: str, *, others: str | None = None) -> Converter:

@@ -145,7 +145,7 @@ class Format:
             self.import_record(conversion)
             documents = conversion.finish()
         except RecordError as error:
-            recorder.fail(prefix + error.path, error.reason, name)
+            recorder.fail(error.path if name else prefix + error.path, error.reason, name)
             return []
         return documents if _take(own, recorder, prefix, name, reject) else []
 
@@ -170,7 +170,7 @@ class Format:
         for record in records:
             prefix = () if record.number is None else (record.number,)
             if record.error is not None:
-                recorder.fail(prefix, str(record.error), record.name)
+                recorder.fail((), str(record.error), record.name)
                 yield []
                 continue
             yield self.import_one(
@@ -209,7 +209,7 @@ class Format:
         """
         exporter = self._exporter(message)
         if exporter is None:
-            recorder.fail(prefix, self._no_exporter(message), name)
+            recorder.fail(() if name else prefix, self._no_exporter(message), name)
             return None
         own = Recorder()
         conversion = Export(self.name, message, own, prefix)
@@ -217,7 +217,7 @@ class Format:
             exporter(conversion)
             obj = conversion.finish()
         except RecordError as error:
-            recorder.fail(prefix + error.path, error.reason, name)
+            recorder.fail(error.path if name else prefix + error.path, error.reason, name)
             return None
         return obj if _take(own, recorder, prefix, name, reject) else None
 
@@ -236,7 +236,10 @@ def _take(
     """Add the report of a record to that of all; return whether the record is accepted."""
     found = own.with_outcome(reject) if reject else []
     for entry in found:
-        recorder.errors.append(ConversionProblem(entry.path or entry.target, _verdict(entry), name))
+        place = entry.path or entry.target
+        if prefix and name:
+            place = place.removeprefix("[*]").removeprefix(".")
+        recorder.errors.append(ConversionProblem(place, _verdict(entry), name))
     if not found:
         recorder.merge(own)
     return not found

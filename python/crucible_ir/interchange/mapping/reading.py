@@ -6,10 +6,9 @@ import json
 import re
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from crucible_ir.errors import DecodeError, Position
 from crucible_ir.serialization.json.parsing import decode_utf8
@@ -29,8 +28,7 @@ _DOCUMENT_MARK = re.compile(r"^(?:---|\.\.\.)[ \t]*(?:#.*)?$", re.MULTILINE)
 EXTENSIONS: Final = (".json", ".jsonl", ".ndjson", ".yaml", ".yml", ".sse")
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """A record of a foreign source.
 
     Attributes:

@@ -274,10 +274,9 @@ class Recorder:
             for signature, group in groups.items():
                 into = mine.setdefault(signature, _Group(group.outcome, group.target, group.reason))
                 into.count += group.count
-                for values in zip(group.source_values, group.target_values, strict=False):
-                    if len(into.source_values) < SHOWN_VALUES:
-                        into.source_values.append(values[0])
-                        into.target_values.append(values[1])
+                into.source_values += group.source_values
+                into.target_values += group.target_values
+                del into.source_values[SHOWN_VALUES:], into.target_values[SHOWN_VALUES:]
                 into.places.update(group.places)
                 self._check_size(*key, into)
         self._overfull |= other._overfull
