@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from interchange.law import check_complete, check_law
 
 from crucible_ir import v1
-from crucible_ir.interchange.mapping.conversion import UNKNOWN, Export, Import
+from crucible_ir.interchange.mapping.conversion import UNKNOWN, Account, Export, Import
 from crucible_ir.interchange.mapping.converters import (
     NUMBER_TEXT,
     UNIX_MILLISECONDS,
@@ -23,7 +23,9 @@ from crucible_ir.interchange.mapping.converters import (
 )
 from crucible_ir.interchange.mapping.dialect import json_values
 from crucible_ir.interchange.mapping.format import Format
+from crucible_ir.interchange.mapping.patterns import Path
 from crucible_ir.interchange.mapping.report import Outcome, Recorder
+from crucible_ir.paths import MapKey
 
 _STATUS = names({"DONE": "completed", "GOING": "running"}, "names of statuses differ")
 
@@ -261,3 +263,60 @@ def test_outcomes_that_alternate_too_often_are_merged_into_the_least_faithful() 
     [entry] = recorder.report().entries
     assert (entry.path, entry.outcome, entry.count) == ("rows[*].loss", Outcome.DROPPED, 3_000)
     assert "1500 kept, 1500 dropped" in entry.reason
+
+
+def test_documents_of_one_type_are_repaired_apart() -> None:
+    def read(conversion: Import) -> None:
+        for item in conversion.source.items("events"):
+            event = conversion.document("FeedbackEvent")
+            event.keep_rest(item)
+            read_rules(conversion, item, event, (Rule("id"), Rule("latency_ms", types=(int,))))
+            event.default("source_id", UNKNOWN, "nobody signed it")
+
+    toy = Format("toy", "Toy", "", read)
+    events = [{"id": "a", "latency_ms": 1}, {"id": "b", "latency_ms": -1}]
+    imported = toy.import_({"events": events})
+    first, second = map(json_values, imported.documents)
+    assert first["latency_ms"] == 1
+    assert first["metadata"]["toy"] == {"defaulted": ["source_id"]}
+    assert "latency_ms" not in second
+    assert second["metadata"]["toy"] == {"latency_ms": -1, "defaulted": ["source_id"]}
+    check_complete({"events": events}, imported.report)
+
+
+def test_a_long_list_is_accounted_for_as_one() -> None:
+    def read(conversion: Import) -> None:
+        source = conversion.source
+        run = conversion.document("TrainingRun")
+        run.keep_rest(source)
+        run.value.update({"id": "r", "config": {"id": "c"}})
+        for name, key in (("model_ref", "id"), ("dataset_ref", "name")):
+            run.child("config").default(name, {key: UNKNOWN}, "not named")
+        found = source.get("losses", list)
+        assert found is not None
+        losses = found.value[:-1]
+
+        def record(recorder: Recorder, path: Path) -> None:
+            target = (*run.path, "metrics_history", 0, "values", MapKey("loss"))
+            recorder.add_rows((*path, 0), Outcome.RENAMED, target, first=0, last=len(losses) - 1)
+
+        def fill(message: v1.TrainingRun) -> None:
+            for loss in losses:
+                message.metrics_history.add().values["loss"] = loss
+
+        last = len(losses)
+        conversion.account(found, Account(record, [((*found.path, last), found.value[last])]))
+        conversion.complete(run, fill)
+
+    toy = Format("toy", "Toy", "", read)
+    record = {"losses": [0.5, 0.25, "n/a"]}
+    imported = toy.import_(record)
+    check_complete(record, imported.report)
+    [run] = imported.documents
+    assert isinstance(run, v1.TrainingRun)
+    assert [row.values["loss"] for row in run.metrics_history] == [0.5, 0.25]
+    assert json_values(run)["options"]["toy"]["losses"] == {"2": "n/a"}
+    assert [(entry.path, entry.count) for entry in imported.report.entries if entry.path] == [
+        ("losses[0-1]", 2),
+        ("losses[2]", 1),
+    ]

@@ -8,7 +8,7 @@ own: what no call used is kept in an opaque map, or reported as dropped.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from crucible_ir.errors import Error
@@ -60,6 +60,19 @@ class _Use(NamedTuple):
     target: Path
     reason: str = ""
     values: tuple[object, ...] = ()
+
+
+class Account(NamedTuple):
+    """What became of everything inside a long list or object.
+
+    Attributes:
+        record: Adds what became of the values to a recorder; it gets the path of the list or object
+            in the report.
+        unused: The paths, and values, of what was not used inside; paths in the record.
+    """
+
+    record: Callable[[Recorder, Path], None]
+    unused: Sequence[tuple[Path, Any]] = ()
 
 
 class Source:
@@ -294,6 +307,7 @@ class Conversion:
         self._prefix = prefix
         self._uses: dict[Path, _Use] = {}
         self._touched: set[Path] = set()
+        self._accounts: dict[Path, Account] = {}
         self._defaults: list[tuple[Path, object, str]] = []
 
     def use(self, path: Path, use: _Use) -> None:
@@ -302,6 +316,18 @@ class Conversion:
             return
         self._uses[path] = use
         self._touch(path[:-1])
+
+    def account(self, source: Source, account: Account) -> None:
+        """Say what became of everything inside a long list or object, as one.
+
+        One value at a time, a history of many rows would take long and much memory.
+
+        Args:
+            source: The list or object.
+            account: What became of its values.
+        """
+        self._accounts[source.path] = account
+        self._touch(source.path)
 
     def _touch(self, path: Path) -> None:
         """Note that values inside an object are accounted for one by one."""
@@ -369,7 +395,11 @@ class Conversion:
         while waiting:
             path, value = waiting.pop()
             use = self._uses.get(path)
-            if use is not None:
+            account = self._accounts.get(path)
+            if account is not None:
+                account.record(self._recorder, self._prefix + path)
+                yield from account.unused
+            elif use is not None:
                 self._record(path, use, inside=bool(value) and isinstance(value, (dict, list)))
             elif value and (not path or path in self._touched):
                 keyed = path in self.keyed
@@ -394,10 +424,12 @@ class Import(Conversion):
 
     def __init__(self, format_: str, value: object, recorder: Recorder, prefix: Path = ()) -> None:
         super().__init__(format_, value, recorder, prefix)
-        self._documents: list[tuple[str, Target]] = []
+        self._documents: list[Target] = []
         self._rests: dict[Path, Target] = {}
         #: Values that were set and had to be taken back, with the reason.
         self._returned: dict[Path, str] = {}
+        #: What completes the message of each document.
+        self._completions: dict[Path, Callable[[Any], None]] = {}
 
     def document(self, type_name: str) -> Target:
         """Begin a document.
@@ -406,8 +438,10 @@ class Import(Conversion):
             type_name: Its message type, such as ``"Prompt"``.
         """
         descriptor = descriptor_of(message_types()[type_name]())
-        target = Target(self, (type_name,), value={}, descriptor=descriptor)
-        self._documents.append((type_name, target))
+        before = sum(target.path[0] == type_name for target in self._documents)
+        path: Path = (type_name, before) if before else (type_name,)
+        target = Target(self, path, value={}, descriptor=descriptor)
+        self._documents.append(target)
         return target
 
     def keep_rest(self, source: Source, target: Target) -> None:
@@ -415,6 +449,15 @@ class Import(Conversion):
         assert target.descriptor is not None, "only a message has an opaque map"
         self._rests.setdefault(source.path, target)
         self._touch(source.path)
+
+    def complete(self, document: Target, fill: Callable[[Any], None]) -> None:
+        """Fill fields of a document's message directly, which is fast for long lists.
+
+        Args:
+            document: The document.
+            fill: Fills fields of the message with values that the schema allows.
+        """
+        self._completions[document.path] = fill
 
     def keep_original(self, source: Source, reason: str) -> None:
         """Keep a value as it is, beside or instead of what it was converted to."""
@@ -426,27 +469,30 @@ class Import(Conversion):
         Raises:
             RecordError: A document breaks a rule of the schema that no single value explains.
         """
-        for type_name, target in self._documents:
-            self._repair(type_name, target)
+        for target in self._documents:
+            self._repair(target)
         self._place_rest()
         self._note_defaults()
-        return [self._message(type_name, target) for type_name, target in self._documents]
+        return [self._message(target) for target in self._documents]
 
-    def _message(self, type_name: str, target: Target) -> Message:
-        message = message_types()[type_name]()
+    def _message(self, target: Target) -> Message:
+        message = message_types()[str(target.path[0])]()
         try:
             DIALECT.fill(target.value, message)
         except ConversionError as error:
-            raise self._error((type_name, *error.parts), error.reason) from None
+            raise self._error(target.path + error.parts, error.reason) from None
+        complete = self._completions.get(target.path)
+        if complete is not None:
+            complete(message)
         for violation in violations(message):
             steps = parse_path(violation.path)
-            raise self._error((type_name, *steps), str(violation))
+            raise self._error(target.path + steps, str(violation))
         return message
 
-    def _repair(self, type_name: str, target: Target) -> None:
+    def _repair(self, target: Target) -> None:
         """Take back values that the schema does not allow, until it allows the document."""
         for _ in range(_MAX_REPAIRS):
-            message = message_types()[type_name]()
+            message = message_types()[str(target.path[0])]()
             found: list[tuple[Path, str]] = []
             try:
                 DIALECT.fill(target.value, message)
@@ -548,16 +594,16 @@ class Import(Conversion):
             owner[str(steps[-1])] = value
 
     def _note_defaults(self) -> None:
-        listed: dict[str, list[str]] = {}
         for path, value, reason in self._defaults:
             use = _Use(Outcome.DEFAULTED, path, reason)
             self._recorder.add((), use.outcome, path, reason=reason, values=(None, value))
-            listed.setdefault(str(path[0]), []).append(write_path(path[1:]))
-        for type_name, target in self._documents:
-            if type_name in listed:
-                field = opaque_field(target.descriptor)
-                owner = target.value.setdefault(field, {}).setdefault(self.format, {})
-                owner[DEFAULTED] = listed[type_name]
+            # The last one: the paths of other documents of the type go on with a number.
+            target = next(
+                each for each in reversed(self._documents) if path[: len(each.path)] == each.path
+            )
+            owner = target.value.setdefault(opaque_field(target.descriptor), {})
+            listed = owner.setdefault(self.format, {}).setdefault(DEFAULTED, [])
+            listed.append(write_path(path[len(target.path) :]))
 
 
 class Export(Conversion):
