@@ -54,7 +54,7 @@ interop: setup ## Run the tests of the other languages whose tools are installed
 
 # The servers of others start slowly, so one process runs all tests of a file.
 test-interchange: $(VENV_INTERCHANGE)/.installed ## Run the tests against the SDKs and servers of others
-	$(VENV_INTERCHANGE)/bin/python $(PYTEST) --dist loadfile -m judge tests/interchange $(ARGS)
+	$(VENV_INTERCHANGE)/bin/python $(PYTEST) --dist loadfile -m judge tests/interchange/judges $(ARGS)
 
 witness: setup ## Run the conformance tests of protobuf and of protovalidate (needs Node.js and Go)
 	$(BIN)/python tests/witness/run.py

@@ -1,4 +1,4 @@
-"""Judges of chat documents: the types of the providers' SDKs.
+"""Judges of chat documents: the types of the SDKs.
 
 They are stricter than the SDKs themselves: an unknown key is an error, JSON types are not
 converted, and lists are checked at once. They judge what is exported. Real answers of the providers
@@ -77,6 +77,34 @@ def gemini_response(body: object) -> None:
     _check(GenerateContentResponse, body)
 
 
+def otel_input_messages(text: str) -> None:
+    """Check the text of the attribute `gen_ai.input.messages` of OpenTelemetry."""
+    from opentelemetry.util.genai.types import InputMessage
+
+    _check(list[InputMessage], text)
+
+
+def otel_output_messages(text: str) -> None:
+    """Check the text of the attribute `gen_ai.output.messages` of OpenTelemetry."""
+    from opentelemetry.util.genai.types import OutputMessage
+
+    _check(list[OutputMessage], text)
+
+
+def otel_system_instructions(text: str) -> None:
+    """Check the text of the attribute `gen_ai.system_instructions` of OpenTelemetry."""
+    from opentelemetry.util.genai.types import SystemInstructionPart
+
+    _check(list[SystemInstructionPart], text)
+
+
+def otel_tool_definitions(text: str) -> None:
+    """Check the text of the attribute `gen_ai.tool.definitions` of OpenTelemetry."""
+    from opentelemetry.util.genai.types import ToolDefinition
+
+    _check(list[ToolDefinition], text)
+
+
 @cache
 def _gemini_request() -> Any:
     from google.genai import types
@@ -123,7 +151,7 @@ def _strict(schema: Any) -> Any:
         return schema
     copied = {key: _strict(value) for key, value in schema.items()}
     match copied.get("type"):
-        case "typed-dict" | "model-fields":
+        case "typed-dict" | "model-fields" | "dataclass-args":
             copied["extra_behavior"] = "forbid"
             copied.pop("extras_schema", None)
         case "generator":

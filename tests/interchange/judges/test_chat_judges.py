@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -13,11 +14,15 @@ from pydantic_core import ValidationError
 Path = tuple[str | int, ...]
 
 
+def _as_json(judge: Callable[[str], None]) -> Callable[[object], None]:
+    return lambda body: judge(json.dumps(body))
+
+
 class Case(NamedTuple):
     """A judge, a document that it accepts, and a change that makes the document invalid."""
 
     judge: Callable[[object], None]
-    good: dict[str, Any]
+    good: Any
     path: Path
     bad: object
 
@@ -197,6 +202,15 @@ GEMINI_RESPONSE = {
     "responseId": "abc",
 }
 
+OTEL_MESSAGE = {
+    "role": "assistant",
+    "parts": [
+        {"type": "reasoning", "content": "Look it up."},
+        {"type": "blob", "mime_type": "image/png", "modality": "image", "content": "AAAA"},
+        {"type": "tool_call", "id": "call_1", "name": "weather", "arguments": {"city": "Oslo"}},
+    ],
+}
+
 CASES = {
     # An item of a list that the SDK declares as an Iterable.
     "openai request": Case(
@@ -242,10 +256,31 @@ CASES = {
     "gemini response": Case(
         chat.gemini_response, GEMINI_RESPONSE, ("candidates", 0, "content", "role"), 3
     ),
+    "otel input messages": Case(
+        _as_json(chat.otel_input_messages), [OTEL_MESSAGE], (0, "parts", 0, "content"), None
+    ),
+    "otel output messages": Case(
+        _as_json(chat.otel_output_messages),
+        [{**OTEL_MESSAGE, "finish_reason": "tool_call"}],
+        (0, "finish_reasons"),
+        ["tool_call"],
+    ),
+    "otel system instructions": Case(
+        _as_json(chat.otel_system_instructions),
+        [{"type": "text", "content": "Be brief."}],
+        (0, "text"),
+        "Be brief.",
+    ),
+    "otel tool definitions": Case(
+        _as_json(chat.otel_tool_definitions),
+        [{"type": "function", "name": "weather", "description": None, "parameters": {}}],
+        (0, "name"),
+        None,
+    ),
 }
 
 
-def changed(document: dict[str, Any], path: Path, value: object) -> dict[str, Any]:
+def changed(document: Any, path: Path, value: object) -> Any:
     """Copy a document with one value set."""
     copied = copy.deepcopy(document)
     inner: Any = copied
