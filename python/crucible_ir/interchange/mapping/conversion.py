@@ -19,6 +19,7 @@ from crucible_ir.paths import MapKey, Part, parse_path
 from crucible_ir.schema.fields import fields_of
 from crucible_ir.schema.types import descriptor_of, message_types
 from crucible_ir.serialization.conversion_error import ConversionError
+from crucible_ir.serialization.json.canonical import digest
 from crucible_ir.serialization.json.opaque import MAX_EXACT_INTEGER
 from crucible_ir.validation.check import violations
 
@@ -276,9 +277,23 @@ class Target:
         self.value[key] = value
         self._conversion.default((*self.path, key), value, reason)
 
-    def keep_rest(self, source: Source) -> None:
-        """Keep what is not used of an object of the source in the opaque map of this message."""
-        self._conversion.keep_rest(source, self)
+    def keep_rest(self, source: Source, *under: str) -> None:
+        """Keep what is not used of an object of the source in the opaque map of this message.
+
+        An object that is no message, such as the definition of a tool, gets an opaque map
+        ``options``.
+
+        Args:
+            source: The object.
+            under: The keys under which it is kept; none for the opaque map itself.
+        """
+        self._conversion.keep_rest(source, self, under)
+
+    def mark(self, *keys: str) -> None:
+        """Note in the opaque map how the source wrote this message, for the export."""
+        owner = self.value.setdefault(opaque_field(self.descriptor), {})
+        for key in (self._conversion.format, *keys):
+            owner = owner.setdefault(key, {})
 
     def restore(self, rest: Source | None) -> None:
         """Put back what an import kept, once everything else is written."""
@@ -287,7 +302,9 @@ class Target:
 
     def _message_of(self, key: str) -> Descriptor | None:
         field = fields_of(self.descriptor).get(key) if self.descriptor is not None else None
-        return field.message if field is not None and not field.is_map else None
+        if field is None or field.is_map or field.is_opaque:
+            return None
+        return field.message
 
 
 class Conversion:
@@ -344,7 +361,7 @@ class Conversion:
         """Return whether a value of a document was filled in by an import."""
         return False
 
-    def keep_rest(self, source: Source, target: Target) -> None:
+    def keep_rest(self, source: Source, target: Target, under: tuple[str, ...] = ()) -> None:
         """Keep what is not used of an object in the opaque map of a message."""
         raise NotImplementedError
 
@@ -425,11 +442,14 @@ class Import(Conversion):
     def __init__(self, format_: str, value: object, recorder: Recorder, prefix: Path = ()) -> None:
         super().__init__(format_, value, recorder, prefix)
         self._documents: list[Target] = []
-        self._rests: dict[Path, Target] = {}
+        self._rests: dict[Path, tuple[Target, tuple[str, ...]]] = {}
         #: Values that were set and had to be taken back, with the reason.
         self._returned: dict[Path, str] = {}
         #: What completes the message of each document.
         self._completions: dict[Path, Callable[[Any], None]] = {}
+        self._identities: list[tuple[Target, str, tuple[tuple[Target, str], ...]]] = []
+        #: Errors about parts of the record that were left out.
+        self.problems: list[RecordError] = []
 
     def document(self, type_name: str) -> Target:
         """Begin a document.
@@ -444,10 +464,9 @@ class Import(Conversion):
         self._documents.append(target)
         return target
 
-    def keep_rest(self, source: Source, target: Target) -> None:
+    def keep_rest(self, source: Source, target: Target, under: tuple[str, ...] = ()) -> None:
         """Keep what is not used of an object in the opaque map of a message."""
-        assert target.descriptor is not None, "only a message has an opaque map"
-        self._rests.setdefault(source.path, target)
+        self._rests.setdefault(source.path, (target, under))
         self._touch(source.path)
 
     def complete(self, document: Target, fill: Callable[[Any], None]) -> None:
@@ -463,6 +482,21 @@ class Import(Conversion):
         """Keep a value as it is, beside or instead of what it was converted to."""
         self._returned[source.path] = reason
 
+    def derive_id(self, target: Target, key: str, *references: tuple[Target, str]) -> None:
+        """Give a document an id that derives from its content, since the source has none.
+
+        Args:
+            target: The document.
+            key: The field of the id.
+            references: Other documents, each with the field that refers to this one.
+        """
+        self._identities.append((target, key, references))
+
+    def report_error(self, source: Source, reason: str) -> None:
+        """Leave out a part of the record, which the report lists as an error."""
+        source.drop("reported as an error")
+        self.problems.append(RecordError(source.path, reason))
+
     def finish(self) -> list[Message]:
         """Return the documents.
 
@@ -472,6 +506,7 @@ class Import(Conversion):
         for target in self._documents:
             self._repair(target)
         self._place_rest()
+        self._derive_ids()
         self._note_defaults()
         return [self._message(target) for target in self._documents]
 
@@ -559,15 +594,16 @@ class Import(Conversion):
         inside = bool(value) and isinstance(value, (dict, list))
         reason = self._returned.get(path, "")
         for length in range(len(path), -1, -1):
-            target = self._rests.get(path[:length])
-            if target is not None:
+            found = self._rests.get(path[:length])
+            if found is not None:
                 break
         else:
             if record:
                 use = _Use(Outcome.DROPPED, (), reason or "no place for it", (value,))
                 self._record(path, use, inside=inside)
             return
-        steps = path[length:]
+        target, under = found
+        steps = under + path[length:]
         changes: list[tuple[Path, object, object, str]] = []
         kept = opaque_json(value, changes)
         field = opaque_field(target.descriptor)
@@ -592,6 +628,24 @@ class Import(Conversion):
             owner = owner.setdefault(str(step), {})
         if steps:
             owner[str(steps[-1])] = value
+
+    def _derive_ids(self) -> None:
+        """Set the ids that derive from the content of documents.
+
+        The content is that of the document and not of the record, so that the id is the same after
+        an export that writes the record in another way.
+        """
+        for target, key, references in self._identities:
+            message = message_types()[str(target.path[0])]()
+            try:
+                DIALECT.fill(target.value, message)
+            except ConversionError as error:
+                raise self._error((*target.path, *error.parts), error.reason) from None
+            derived = f"{self.format}-{digest(message).partition(':')[2][:16]}"
+            reason = "derived from the content"
+            target.default(key, derived, reason)
+            for other, field in references:
+                other.default(field, derived, reason)
 
     def _note_defaults(self) -> None:
         for path, value, reason in self._defaults:
@@ -623,6 +677,7 @@ class Export(Conversion):
         self.message = message
         self.target = Target(self, (), value={})
         self._restored: list[tuple[Source, Target]] = []
+        self._own_places: set[Path] = set()
         self._stand_ins: frozenset[Path] = frozenset()
         rest = self.source.rest()
         listed = rest.get(DEFAULTED, list) if rest is not None else None
@@ -635,7 +690,7 @@ class Export(Conversion):
                 path
                 for path, value in values.items()
                 if value is not None
-                and not (isinstance(value, dict) and UNKNOWN not in value.values())
+                and not (isinstance(value, dict) and value and UNKNOWN not in value.values())
             )
             for path in self._stand_ins:
                 use = _Use(Outcome.DEFAULTED, (), "the import filled it in", (values[path],))
@@ -651,6 +706,8 @@ class Export(Conversion):
 
     def finish(self) -> dict[str, Any]:
         """Return the JSON values of the foreign format."""
+        # What is put back somewhere of its own is not put back with what is around it.
+        self._own_places = {rest.path for rest, _ in self._restored}
         for rest, target in self._restored:
             self._merge(rest, target.value, target.path)
         for path, value, reason in self._defaults:
@@ -669,7 +726,7 @@ class Export(Conversion):
         """
         for key, value in _children(rest.value):
             child = Source(value, (*rest.path, key), self)
-            if child.path in self._uses:
+            if child.path in self._uses or child.path in self._own_places:
                 continue
             step: Part = key
             if isinstance(into, list):
@@ -701,11 +758,14 @@ def _fits_into(rest: object, current: object) -> bool:
 def opaque_field(descriptor: Descriptor | None) -> str:
     """Return the field of a message type that takes the keys of a foreign format.
 
+    An object that is no message has ``options``.
+
     >>> from crucible_ir import v1
     >>> [opaque_field(each.DESCRIPTOR) for each in (v1.TrainingRun, v1.Prompt, v1.Choice)]
     ['options', 'metadata', 'metadata']
     """
-    assert descriptor is not None
+    if descriptor is None:
+        return "options"
     fields = fields_of(descriptor)
     for name in ("options", "metadata", "extra"):
         field = fields.get(name)

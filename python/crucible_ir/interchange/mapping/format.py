@@ -147,6 +147,8 @@ class Format:
         except RecordError as error:
             recorder.fail(error.path if name else prefix + error.path, error.reason, name)
             return []
+        for problem in conversion.problems:
+            recorder.fail(problem.path if name else prefix + problem.path, problem.reason, name)
         return documents if _take(own, recorder, prefix, name, reject) else []
 
     def import_records(
