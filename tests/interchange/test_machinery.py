@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pytest
@@ -21,12 +22,15 @@ from crucible_ir.interchange.mapping.converters import (
     read_rules,
     write_rules,
 )
+from crucible_ir.interchange.mapping.decoded import Beside, Decoded
 from crucible_ir.interchange.mapping.dialect import json_values
 from crucible_ir.interchange.mapping.format import Format
 from crucible_ir.interchange.mapping.patterns import Path
+from crucible_ir.interchange.mapping.reading import Record
 from crucible_ir.interchange.mapping.report import Outcome, Recorder
 from crucible_ir.paths import MapKey
 
+_REFERENCES = {"model_ref": {"id": "m"}, "dataset_ref": {"name": "d"}}
 _STATUS = names({"DONE": "completed", "GOING": "running"}, "names of statuses differ")
 
 _RULES = (
@@ -320,3 +324,110 @@ def test_a_long_list_is_accounted_for_as_one() -> None:
         ("losses[0-1]", 2),
         ("losses[2]", 1),
     ]
+
+
+def _decode_pairs(record: dict[str, Any]) -> Decoded:
+    decoded = Decoded(value={**record, "config": {}})
+    for index, pair in enumerate(record.get("config", [])):
+        place = ("config", index)
+        if not isinstance(pair, dict) or set(pair) != {"name", "value"}:
+            decoded.unread.append(Beside(place, pair, "not a pair"))
+            continue
+        path = ("config", pair["name"])
+        decoded.value["config"][pair["name"]] = pair["value"]
+        decoded.places[path] = (*place, "value")
+        decoded.beside[path] = [Beside((*place, "name"), pair["name"])]
+        if pair["name"] == "LR":
+            decoded.rewritten[path] = "an old name"
+    return decoded
+
+
+def _encode_pairs(obj: dict[str, Any]) -> dict[str, Any]:
+    pairs = [{"name": name, "value": value} for name, value in obj.get("config", {}).items()]
+    return {**obj, "config": pairs}
+
+
+PAIRS = Format(
+    "pairs",
+    "Pairs",
+    "A format of tests.",
+    _import,
+    {"TrainingRun": _export},
+    decode=_decode_pairs,
+    encode=_encode_pairs,
+)
+
+
+def test_a_record_with_an_encoding_of_its_own_is_reported_as_it_is() -> None:
+    pairs = [
+        {"name": "lr", "value": "0.1"},
+        {"name": "epochs", "value": 2},
+        {"name": "LR", "value": 5},
+        {"name": "nested", "value": {"a": [1]}},
+        7,
+    ]
+    imported = check_law(PAIRS, {"id": "r1", "config": pairs})
+    expected: dict[tuple[str | int, ...], Outcome] = {
+        (0, "value"): Outcome.CONVERTED,
+        (1, "value"): Outcome.KEPT,
+        (2, "value"): Outcome.CONVERTED,
+        (3, "value", "a", 0): Outcome.OPAQUE,
+        (4,): Outcome.DROPPED,
+        (0, "name"): Outcome.CONVERTED,
+        (1, "name"): Outcome.RENAMED,
+        (2, "name"): Outcome.CONVERTED,
+        (3, "name"): Outcome.RENAMED,
+    }
+    for path, outcome in expected.items():
+        entry = imported.report.entry_of(("config", *path))
+        assert entry is not None
+        assert entry.outcome is outcome, path
+    error = PAIRS.import_([{"config": [{"name": "id", "value": 1}]}]).report.errors[0]
+    assert error.path == "[0]"
+
+
+def test_a_part_of_a_record_can_be_left_out_as_an_error() -> None:
+    def read(conversion: Import) -> None:
+        for part in conversion.source.items("runs"):
+            if part.text("id") is None:
+                conversion.report_error(part, "a run has no id")
+                continue
+            run = conversion.document("TrainingRun")
+            read_rules(conversion, part, run, (Rule("id"),))
+            run.derive("config", {"id": "c", **_REFERENCES}, "a run has a config")
+            part.rewritten("runs are lists now")
+
+    toy = Format("toy", "Toy", "", read)
+    imported = toy.import_([{"runs": [{"id": "a"}, {"no": 1}, {"id": "b"}]}])
+    assert [run.id for run in imported.documents if isinstance(run, v1.TrainingRun)] == ["a", "b"]
+    assert [(error.path, error.reason) for error in imported.report.errors] == [
+        ("[0].runs[1]", "a run has no id")
+    ]
+    check_complete([{"runs": [{"id": "a"}, {"no": 1}, {"id": "b"}]}], imported.report)
+    assert imported.report.counts == {
+        "kept": 0,
+        "renamed": 0,
+        "opaque": 0,
+        "converted": 2,
+        "defaulted": 2,
+        "dropped": 1,
+    }
+
+
+def test_records_that_belong_together_are_joined() -> None:
+    def gather(records: Iterable[Record]) -> Iterator[Record]:
+        yield Record({record.number: record.value for record in records}, "")
+
+    def read(conversion: Import) -> None:
+        run = conversion.document("TrainingRun")
+        run.value.update({"id": "r", "config": {"id": "c", **_REFERENCES}})
+        for number in conversion.source.value:
+            part = conversion.source.get(number, dict)
+            assert part is not None
+            read_rules(conversion, part, run, (Rule("state", "status", _STATUS), Rule("step")))
+
+    toy = Format("toy", "Toy", "", read, gather=gather)
+    records = [{"state": "DONE"}, {"step": 3}]
+    imported = toy.import_(records)
+    assert len(imported.documents) == 1
+    check_complete(records, imported.report)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from crucible_ir.errors import Error
+from crucible_ir.interchange.mapping.decoded import Decoded
 from crucible_ir.interchange.mapping.dialect import DIALECT, json_values
 from crucible_ir.interchange.mapping.patterns import Path, write_path
 from crucible_ir.interchange.mapping.report import Outcome, Recorder
@@ -38,6 +39,9 @@ MAX_OPAQUE_LEVELS = 24
 
 #: The most passes that take values back which break a rule of the schema.
 _MAX_REPAIRS = 40
+
+#: The outcomes of values that export writes again as they were.
+EXACT: Final = (Outcome.KEPT, Outcome.RENAMED, Outcome.OPAQUE)
 
 
 class RecordError(Error):
@@ -151,6 +155,10 @@ class Source:
         """
         use = _Use(Outcome.DROPPED, (), reason, () if secret else (self.value,))
         self._conversion.use(self.path, use)
+
+    def rewritten(self, reason: str) -> None:
+        """Say that export writes the value in another way, so what is kept of it is converted."""
+        self._conversion.rewritten[self.path] = reason
 
     def fail(self, reason: str) -> RecordError:
         """Return an error about the value, to raise."""
@@ -277,6 +285,7 @@ class Target:
         self.value[key] = value
         self._conversion.default((*self.path, key), value, reason)
 
+<<<<<<< HEAD
     def keep_rest(self, source: Source, *under: str) -> None:
         """Keep what is not used of an object of the source in the opaque map of this message.
 
@@ -294,6 +303,16 @@ class Target:
         owner = self.value.setdefault(opaque_field(self.descriptor), {})
         for key in (self._conversion.format, *keys):
             owner = owner.setdefault(key, {})
+=======
+    def derive(self, key: str, value: Any, reason: str) -> None:
+        """Set a key to a value that the source does not have, and that export writes."""
+        self.value[key] = value
+        self._conversion.derive((*self.path, key), value, reason)
+
+    def keep_rest(self, source: Source) -> None:
+        """Keep what is not used of an object of the source in the opaque map of this message."""
+        self._conversion.keep_rest(source, self)
+>>>>>>> 11902cb (Decode records that encode JSON values in a way of their own)
 
     def restore(self, rest: Source | None) -> None:
         """Put back what an import kept, once everything else is written."""
@@ -314,12 +333,14 @@ class Conversion:
         format: The name of the foreign format.
         source: The record.
         keyed: The paths of objects whose keys are data.
+        rewritten: The paths of values that export writes in another way, with the reason.
     """
 
     def __init__(self, format_: str, value: object, recorder: Recorder, prefix: Path = ()) -> None:
         self.format = format_
         self.source = Source(value, (), self)
         self.keyed: set[Path] = set()
+        self.rewritten: dict[Path, str] = {}
         self._recorder = recorder
         self._prefix = prefix
         self._uses: dict[Path, _Use] = {}
@@ -356,6 +377,10 @@ class Conversion:
     def default(self, path: Path, value: object, reason: str) -> None:
         """Note a value of the target that the source does not have."""
         self._defaults.append((path, value, reason))
+
+    def derive(self, path: Path, value: object, reason: str) -> None:
+        """Report a value of the target that the source does not have."""
+        self._recorder.add((), Outcome.DEFAULTED, path, reason=reason, values=(None, value))
 
     def is_stand_in(self, path: Path) -> bool:
         """Return whether a value of a document was filled in by an import."""
@@ -394,6 +419,14 @@ class Conversion:
         return value
 
     def _record(self, path: Path, use: _Use, *, inside: bool = False) -> None:
+        if self.rewritten and use.outcome in EXACT:
+            lengths = range(len(path), -1, -1)
+            reason = next((r for n in lengths if (r := self.rewritten.get(path[:n]))), "")
+            if reason:
+                use = use._replace(outcome=Outcome.CONVERTED, reason=reason)
+        self._add(path, use, inside)
+
+    def _add(self, path: Path, use: _Use, inside: bool) -> None:
         self._recorder.add(
             self._prefix + path,
             use.outcome,
@@ -437,10 +470,26 @@ class Import(Conversion):
         value: The record, as JSON values.
         recorder: Collects the fidelity report.
         prefix: The path of the record in the report.
+        decoded: The record without the format's own encoding of JSON values, if it has one; the
+            import reads this, and the report has the paths of the record as it is.
+
+    Attributes:
+        problems: The errors of parts of the record that are left out.
     """
 
-    def __init__(self, format_: str, value: object, recorder: Recorder, prefix: Path = ()) -> None:
-        super().__init__(format_, value, recorder, prefix)
+    def __init__(
+        self,
+        format_: str,
+        value: object,
+        recorder: Recorder,
+        prefix: Path = (),
+        decoded: Decoded | None = None,
+    ) -> None:
+        super().__init__(format_, value if decoded is None else decoded.value, recorder, prefix)
+        self.problems: list[RecordError] = []
+        self._decoded = decoded
+        if decoded is not None:
+            self.rewritten.update(decoded.rewritten)
         self._documents: list[Target] = []
         self._rests: dict[Path, tuple[Target, tuple[str, ...]]] = {}
         #: Values that were set and had to be taken back, with the reason.
@@ -482,6 +531,7 @@ class Import(Conversion):
         """Keep a value as it is, beside or instead of what it was converted to."""
         self._returned[source.path] = reason
 
+<<<<<<< HEAD
     def derive_id(self, target: Target, key: str, *references: tuple[Target, str]) -> None:
         """Give a document an id that derives from its content, since the source has none.
 
@@ -496,6 +546,23 @@ class Import(Conversion):
         """Leave out a part of the record, which the report lists as an error."""
         source.drop("reported as an error")
         self.problems.append(RecordError(source.path, reason))
+=======
+    def report_error(self, source: Source, reason: str) -> None:
+        """Leave out a part of the record, which the report lists as an error."""
+        self.problems.append(source.fail(reason))
+        source.drop("reported as an error")
+
+    def place(self, path: Path) -> Path:
+        """Return the path in the record as it is, before decoding."""
+        return path if self._decoded is None else self._decoded.place(path)
+
+    def _add(self, path: Path, use: _Use, inside: bool) -> None:
+        if self._decoded is None:
+            super()._add(path, use, inside)
+        else:
+            place = self._decoded.note(path, use.outcome, use.target, use.reason, inside)
+            super()._add(place, use, inside)
+>>>>>>> 11902cb (Decode records that encode JSON values in a way of their own)
 
     def finish(self) -> list[Message]:
         """Return the documents.
@@ -506,7 +573,13 @@ class Import(Conversion):
         for target in self._documents:
             self._repair(target)
         self._place_rest()
+<<<<<<< HEAD
         self._derive_ids()
+=======
+        if self._decoded is not None:
+            for place, outcome, to, reason, value in self._decoded.remainder():
+                super()._add(place, _Use(outcome, to, reason, (value,)), inside=False)
+>>>>>>> 11902cb (Decode records that encode JSON values in a way of their own)
         self._note_defaults()
         return [self._message(target) for target in self._documents]
 

@@ -295,7 +295,9 @@ def read_rules(conversion: Import, source: Source, target: Target, rules: Iterab
                 conversion.keep_original(found, rule.converter.reason)
 
 
-def write_rules(source: Source, target: Target, rules: Iterable[Rule]) -> None:
+def write_rules(
+    source: Source, target: Target, rules: Iterable[Rule], rest: Source | None = None
+) -> None:
     """Export the fields of a message.
 
     A value that an import kept as it was is written again, unless the field has changed since.
@@ -304,8 +306,9 @@ def write_rules(source: Source, target: Target, rules: Iterable[Rule]) -> None:
         source: The message.
         target: The foreign object.
         rules: The mapping of its keys.
+        rest: What an import kept of the foreign object, if it is not what it kept of the message.
     """
-    rest = source.rest()
+    rest = source.rest() if rest is None else rest
     for rule in rules:
         found = source.get(rule.field)
         if found is None or target.has(rule.theirs):

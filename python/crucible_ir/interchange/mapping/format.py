@@ -24,6 +24,8 @@ from crucible_ir.schema.types import descriptor_of
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
+    from crucible_ir.interchange.mapping.decoded import Decoded
+
 #: The modules of the formats, by name, in the order of the documentation.
 FORMATS: Final[dict[str, str]] = {}
 
@@ -76,6 +78,10 @@ class Format:
         write: Writes the JSON values of an export as a file; ``None`` for JSON.
         send: Sends the JSON values of an export to a service, given its address, and returns what
             it made there; ``None`` if there is no such service.
+        decode: Removes the format's own encoding of JSON values from a record, if it has one.
+        encode: Encodes the values of an export in it.
+        gather: Joins records that belong together. A joined record is an object of the records by
+            their numbers, and has no number.
     """
 
     name: str
@@ -87,6 +93,9 @@ class Format:
     assemble: Callable[[list[tuple[str, Any]]], Any] | None = None
     write: Callable[[Any], bytes] | None = None
     send: Callable[[str, Any], str] | None = None
+    decode: Callable[[Any], Decoded] | None = None
+    encode: Callable[[Any], Any] | None = None
+    gather: Callable[[Iterable[Record]], Iterator[Record]] | None = None
 
     def records(self, source: str, since: datetime | None = None) -> Iterator[Record]:
         """Yield the records of a file, a folder or a service.
@@ -112,9 +121,9 @@ class Format:
         """
         recorder = Recorder()
         if isinstance(obj, list):
-            documents: list[Message] = []
-            for index, item in enumerate(obj):
-                documents += self.import_one(item, recorder, prefix=(index,))
+            records = [Record(item, "", index) for index, item in enumerate(obj)]
+            imported = self.import_records(records, recorder)
+            documents = [message for messages in imported for message in messages]
         else:
             documents = self.import_one(obj, recorder)
         return Imported(documents, recorder.report())
@@ -138,18 +147,28 @@ class Format:
             reject: The outcomes of values that make the record an error.
         """
         own = Recorder()
-        conversion = Import(self.name, value, own, prefix)
+        if not isinstance(value, dict):
+            recorder.fail(() if name else prefix, f"expected an object of {self.title}", name)
+            return []
+        decoded = None if self.decode is None else self.decode(value)
+        conversion = Import(self.name, value, own, prefix, decoded)
         try:
-            if not isinstance(value, dict):
-                raise RecordError((), f"expected an object of {self.title}")
             self.import_record(conversion)
             documents = conversion.finish()
         except RecordError as error:
-            recorder.fail(error.path if name else prefix + error.path, error.reason, name)
+            conversion.problems = [error]
+            _report(conversion, recorder, prefix, name)
             return []
+<<<<<<< HEAD
         for problem in conversion.problems:
             recorder.fail(problem.path if name else prefix + problem.path, problem.reason, name)
         return documents if _take(own, recorder, prefix, name, reject) else []
+=======
+        if not _take(own, recorder, prefix, name, reject):
+            return []
+        _report(conversion, recorder, prefix, name)
+        return documents
+>>>>>>> 11902cb (Decode records that encode JSON values in a way of their own)
 
     def import_records(
         self,
@@ -169,7 +188,7 @@ class Format:
         Yields:
             The documents of each record; none for one with an error.
         """
-        for record in records:
+        for record in records if self.gather is None else self.gather(records):
             prefix = () if record.number is None else (record.number,)
             if record.error is not None:
                 recorder.fail((), str(record.error), record.name)
@@ -221,7 +240,9 @@ class Format:
         except RecordError as error:
             recorder.fail(error.path if name else prefix + error.path, error.reason, name)
             return None
-        return obj if _take(own, recorder, prefix, name, reject) else None
+        if not _take(own, recorder, prefix, name, reject):
+            return None
+        return obj if self.encode is None else self.encode(obj)
 
     def _exporter(self, message: Message) -> Callable[[Export], None] | None:
         return self.exporters.get(descriptor_of(message).name)
@@ -230,6 +251,13 @@ class Format:
         known = ", ".join(self.exporters) or "nothing"
         type_name = descriptor_of(message).name
         return f"{self.title} has no counterpart for {type_name}; it takes {known}"
+
+
+def _report(conversion: Import, recorder: Recorder, prefix: Path, name: str) -> None:
+    """Report the errors of a record."""
+    for problem in conversion.problems:
+        path = conversion.place(problem.path)
+        recorder.fail(path if name else prefix + path, problem.reason, name)
 
 
 def _take(
