@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from interchange.judges.lm_eval_run import LmEvalRun, run_lm_eval
 from interchange.judges.mlflow_server import MlflowServer
+from interchange.judges.wandb_run import WandbRun, run_wandb
 
 FOLDER = Path(__file__).parent
 
@@ -56,6 +57,12 @@ def mlflow_client(mlflow_server: MlflowServer) -> Any:
 def lm_eval_run(tmp_path_factory: pytest.TempPathFactory) -> LmEvalRun:
     """The files of a real run of lm-evaluation-harness."""
     return run_lm_eval(tmp_path_factory.mktemp("lm_eval"))
+
+
+@pytest.fixture(scope="session")
+def wandb_run(tmp_path_factory: pytest.TempPathFactory) -> WandbRun:
+    """The log of a real offline run of W&B."""
+    return run_wandb(tmp_path_factory.mktemp("wandb"))
 
 
 @pytest.hookimpl(wrapper=True)

@@ -11,6 +11,7 @@ from interchange.judges import documents, providers
 from interchange.judges.lm_eval_run import LmEvalRun
 from interchange.judges.mlflow_server import MlflowServer
 from interchange.judges.test_chat_judges import OPENAI_RESPONSE
+from interchange.judges.wandb_run import WandbRun
 
 
 def test_the_mlflow_server_keeps_what_its_client_writes(mlflow_client: Any) -> None:
@@ -63,3 +64,14 @@ def test_a_run_of_lm_eval(lm_eval_run: LmEvalRun) -> None:
     assert 0 <= results["results"]["yes_no"]["acc,none"] <= 1
     assert results["n-samples"]["yes_no"]["effective"] == 8
     assert len(lm_eval_run.samples.read_text().splitlines()) == 8
+
+
+def test_a_run_of_wandb(wandb_run: WandbRun) -> None:
+    assert wandb_run.id
+    assert wandb_run.config["lr"] == "0.1"
+    assert wandb_run.summary["best"] == "0.25"
+    history = [json.loads(row) for row in wandb_run.history]
+    assert [row["_step"] for row in history] == [0, 1, 2, 3]
+    assert [row.get("train/acc") for row in history] == [0, 1, 2, None]
+    assert history[1]["loss"] == 0.5
+    assert math.isnan(history[3]["loss"]) and math.isinf(history[3]["worst"])
