@@ -285,7 +285,6 @@ class Target:
         self.value[key] = value
         self._conversion.default((*self.path, key), value, reason)
 
-<<<<<<< HEAD
     def keep_rest(self, source: Source, *under: str) -> None:
         """Keep what is not used of an object of the source in the opaque map of this message.
 
@@ -303,16 +302,11 @@ class Target:
         owner = self.value.setdefault(opaque_field(self.descriptor), {})
         for key in (self._conversion.format, *keys):
             owner = owner.setdefault(key, {})
-=======
+
     def derive(self, key: str, value: Any, reason: str) -> None:
         """Set a key to a value that the source does not have, and that export writes."""
         self.value[key] = value
         self._conversion.derive((*self.path, key), value, reason)
-
-    def keep_rest(self, source: Source) -> None:
-        """Keep what is not used of an object of the source in the opaque map of this message."""
-        self._conversion.keep_rest(source, self)
->>>>>>> 11902cb (Decode records that encode JSON values in a way of their own)
 
     def restore(self, rest: Source | None) -> None:
         """Put back what an import kept, once everything else is written."""
@@ -497,8 +491,6 @@ class Import(Conversion):
         #: What completes the message of each document.
         self._completions: dict[Path, Callable[[Any], None]] = {}
         self._identities: list[tuple[Target, str, tuple[tuple[Target, str], ...]]] = []
-        #: Errors about parts of the record that were left out.
-        self.problems: list[RecordError] = []
 
     def document(self, type_name: str) -> Target:
         """Begin a document.
@@ -531,7 +523,6 @@ class Import(Conversion):
         """Keep a value as it is, beside or instead of what it was converted to."""
         self._returned[source.path] = reason
 
-<<<<<<< HEAD
     def derive_id(self, target: Target, key: str, *references: tuple[Target, str]) -> None:
         """Give a document an id that derives from its content, since the source has none.
 
@@ -546,11 +537,6 @@ class Import(Conversion):
         """Leave out a part of the record, which the report lists as an error."""
         source.drop("reported as an error")
         self.problems.append(RecordError(source.path, reason))
-=======
-    def report_error(self, source: Source, reason: str) -> None:
-        """Leave out a part of the record, which the report lists as an error."""
-        self.problems.append(source.fail(reason))
-        source.drop("reported as an error")
 
     def place(self, path: Path) -> Path:
         """Return the path in the record as it is, before decoding."""
@@ -562,7 +548,6 @@ class Import(Conversion):
         else:
             place = self._decoded.note(path, use.outcome, use.target, use.reason, inside)
             super()._add(place, use, inside)
->>>>>>> 11902cb (Decode records that encode JSON values in a way of their own)
 
     def finish(self) -> list[Message]:
         """Return the documents.
@@ -573,13 +558,10 @@ class Import(Conversion):
         for target in self._documents:
             self._repair(target)
         self._place_rest()
-<<<<<<< HEAD
         self._derive_ids()
-=======
         if self._decoded is not None:
             for place, outcome, to, reason, value in self._decoded.remainder():
                 super()._add(place, _Use(outcome, to, reason, (value,)), inside=False)
->>>>>>> 11902cb (Decode records that encode JSON values in a way of their own)
         self._note_defaults()
         return [self._message(target) for target in self._documents]
 

@@ -159,16 +159,10 @@ class Format:
             conversion.problems = [error]
             _report(conversion, recorder, prefix, name)
             return []
-<<<<<<< HEAD
-        for problem in conversion.problems:
-            recorder.fail(problem.path if name else prefix + problem.path, problem.reason, name)
-        return documents if _take(own, recorder, prefix, name, reject) else []
-=======
         if not _take(own, recorder, prefix, name, reject):
             return []
         _report(conversion, recorder, prefix, name)
         return documents
->>>>>>> 11902cb (Decode records that encode JSON values in a way of their own)
 
     def import_records(
         self,
