@@ -228,7 +228,7 @@ class Target:
     ) -> None:
         """Set a key.
 
-        An empty list is not set or used, since a message does not distinguish it from none.
+        An empty list of a message is not set or used, since the message does not keep it.
 
         Args:
             key: The key.
@@ -237,7 +237,7 @@ class Target:
             reason: Why it is another value than that of the source, if it is.
             outcome: What became of the values of the source; by default found by comparing.
         """
-        if value == [] and self.path:
+        if value == [] and self._is_list(key):
             return
         self.value[key] = value
         path = (*self.path, key)
@@ -285,6 +285,15 @@ class Target:
         self.value[key] = value
         self._conversion.default((*self.path, key), value, reason)
 
+    def prefer_original(self, key: str, is_original: Callable[[object], bool]) -> None:
+        """Say that a value which an import kept may replace the one that was written.
+
+        Args:
+            key: The key that was written.
+            is_original: Returns whether a value is what the field was converted from.
+        """
+        self._conversion.originals[(*self.path, key)] = is_original
+
     def keep_rest(self, source: Source, *under: str) -> None:
         """Keep what is not used of an object of the source in the opaque map of this message.
 
@@ -313,6 +322,10 @@ class Target:
         if rest is not None:
             self._conversion.restore(rest, self)
 
+    def _is_list(self, key: str) -> bool:
+        field = fields_of(self.descriptor).get(key) if self.descriptor is not None else None
+        return field is not None and field.is_list
+
     def _message_of(self, key: str) -> Descriptor | None:
         field = fields_of(self.descriptor).get(key) if self.descriptor is not None else None
         if field is None or field.is_map or field.is_opaque:
@@ -335,6 +348,8 @@ class Conversion:
         self.source = Source(value, (), self)
         self.keyed: set[Path] = set()
         self.rewritten: dict[Path, str] = {}
+        #: For the path of a value that was written, whether another one is its original.
+        self.originals: dict[Path, Callable[[object], bool]] = {}
         self._recorder = recorder
         self._prefix = prefix
         self._uses: dict[Path, _Use] = {}
@@ -794,7 +809,12 @@ class Export(Conversion):
                 child.use(Outcome.OPAQUE, (*path, key))
                 continue
             current = into[step]
-            if same(current, value) or current == {}:
+            is_original = self.originals.get((*path, step))
+            if (
+                same(current, value)
+                or current == {}
+                or (is_original is not None and is_original(value))
+            ):
                 into[step] = value
                 child.use(Outcome.OPAQUE, (*path, step))
             elif _fits_into(value, current):
@@ -893,10 +913,15 @@ def opaque_json(
 
 
 def _is_a(value: object, types: Iterable[type]) -> bool:
-    """Return whether a value is of one of some types; a boolean is not an integer."""
+    """Return whether a JSON value is of one of some types.
+
+    A boolean is not a number. JSON does not distinguish 1.0 from 1, so either is an integer.
+    """
     if isinstance(value, bool):
         return bool in types
-    return isinstance(value, tuple(types)) or (float in types and isinstance(value, int))
+    if isinstance(value, (int, float)):
+        return float in types or (int in types and value == value // 1)
+    return isinstance(value, tuple(types))
 
 
 def _children(value: Any) -> list[tuple[Any, Any]]:

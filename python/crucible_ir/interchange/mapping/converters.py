@@ -7,12 +7,12 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from typing import Any, Final
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from crucible_ir.interchange.mapping.conversion import Import, Source, Target, same
-from crucible_ir.interchange.mapping.report import Outcome
 from crucible_ir.serialization.conversion_error import ConversionError
 from crucible_ir.serialization.json.timestamps import (
     MAX_SECONDS,
@@ -295,36 +295,31 @@ def read_rules(conversion: Import, source: Source, target: Target, rules: Iterab
                 conversion.keep_original(found, rule.converter.reason)
 
 
-def write_rules(
-    source: Source, target: Target, rules: Iterable[Rule], rest: Source | None = None
-) -> None:
+def write_rules(source: Source, target: Target, rules: Iterable[Rule]) -> None:
     """Export the fields of a message.
 
-    A value that an import kept as it was is written again, unless the field has changed since.
+    If an import kept a value as it was, `Target.restore` writes that one, unless the field has
+    changed since.
 
     Args:
         source: The message.
         target: The foreign object.
         rules: The mapping of its keys.
-        rest: What an import kept of the foreign object, if it is not what it kept of the message.
     """
-    rest = source.rest() if rest is None else rest
     for rule in rules:
         found = source.get(rule.field)
         if found is None or target.has(rule.theirs):
             continue
         if rule.opaque or rule.converter is None:
             target.put(rule.theirs, found.value, found)
-            continue
-        value = rule.converter.write(found.value)
-        original = rest.get(rule.theirs) if rest is not None else None
-        if original is not None and _reads_as(rule.converter, original.value, found.value):
-            value = original.value
-            original.use(Outcome.OPAQUE, (*target.path, rule.theirs))
-        target.put(rule.theirs, value, found, reason=rule.converter.reason)
+        else:
+            value = rule.converter.write(found.value)
+            target.put(rule.theirs, value, found, reason=rule.converter.reason)
+            is_original = partial(_reads_as, rule.converter, ours=found.value)
+            target.prefer_original(rule.theirs, is_original)
 
 
-def _reads_as(converter: Converter, theirs: object, ours: object) -> bool:
+def _reads_as(converter: Converter, theirs: object, *, ours: object) -> bool:
     try:
         return same(converter.read(theirs), ours)
     except NoConversionError:

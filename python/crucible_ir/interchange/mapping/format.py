@@ -27,7 +27,9 @@ if TYPE_CHECKING:
     from crucible_ir.interchange.mapping.decoded import Decoded
 
 #: The modules of the formats, by name, in the order of the documentation.
-FORMATS: Final[dict[str, str]] = {}
+FORMATS: Final[dict[str, str]] = {
+    "wandb": "wandb",
+}
 
 
 class UnknownForeignFormatError(Error, ValueError):
