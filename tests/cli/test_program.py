@@ -24,6 +24,8 @@ from crucible_ir.serialization import formats
 
 PROGRAM = (sys.executable, "-m", "crucible_ir")
 
+FOREIGN_DOCUMENTS = Path(__file__).resolve().parents[1] / "interchange" / "documents"
+
 
 def command_of(name: str) -> Command:
     command = program.get_command(click.Context(program), name)
@@ -55,7 +57,14 @@ def test_help_groups_the_commands() -> None:
     groups.pop("Options")
     # Prose follows the last group.
     groups["Tools"] = [name for name in groups["Tools"] if name in COMMANDS]
-    assert list(groups) == ["Documents", "Streams", "Schema", "Exchange", "Tools"]
+    assert list(groups) == [
+        "Documents",
+        "Streams",
+        "Schema",
+        "Exchange",
+        "Interchange",
+        "Tools",
+    ]
     assert [name for names in groups.values() for name in names] == list(COMMANDS)
     assert groups["Documents"][:3] == ["validate", "lint", "convert"]
     assert groups["Tools"] == ["conformance", "completion"]
@@ -107,7 +116,17 @@ EVERY_EXAMPLE = [
     for name in COMMANDS
     if name not in ELSEWHERE
     for line, _ in command_of(name).examples
+    if "--publish" not in line
 ]
+
+
+def make_foreign_files(command: str) -> None:
+    """Make the files that the examples of imports and exports name."""
+    [offline_run] = (FOREIGN_DOCUMENTS / "wandb").iterdir()
+    shutil.copytree(offline_run, "wandb/run-20260102_030405-abc")
+    if command == "export-to":
+        run("import-from", "wandb", "wandb", "-o", "runs.jsonl")
+        run("import-from", "wandb", "wandb", "-o", "run.yaml")
 
 
 @pytest.mark.parametrize("line", EVERY_EXAMPLE)
@@ -126,6 +145,8 @@ def test_every_example_of_the_help_runs(
     for stream in ("events.jsonl", "events.binpbs.gz"):
         run("convert", "examples/feedback_event.crucible.json", stream)
     run("schema", "--export", "descriptor-set", "--output", "ir.binpb")
+    if line.split()[1] in ("import-from", "export-to"):
+        make_foreign_files(line.split()[1])
     arguments, stdin = arguments_of(line)
     written = {"convert": ("experiment.binpb", "events.jsonl"), "schema": ("ir.binpb",)}
     if arguments[-1] in written.get(arguments[0], ()):

@@ -67,6 +67,13 @@ _GROUPS = {
             "tokens": "Create, list and revoke the tokens that a server requires.",
         },
     ),
+    "Interchange": (
+        "interchange",
+        {
+            "import-from": "Import what other programs wrote, and report every change.",
+            "export-to": "Write documents in the formats of other programs.",
+        },
+    ),
     "Tools": (
         "tools",
         {
@@ -169,7 +176,9 @@ class Program(click.Group):
         """Import a command."""
         for folder, commands in _GROUPS.values():
             if name in commands:
-                module = import_module(f"crucible_ir.cli.commands.{folder}.{name}")
+                module = import_module(
+                    f"crucible_ir.cli.commands.{folder}.{name.replace('-', '_')}"
+                )
                 command: click.Command = module.command
                 return command
         return None

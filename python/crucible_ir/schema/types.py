@@ -98,6 +98,19 @@ def document_of(message: Message) -> v1.Document:
     return document
 
 
+def content_of(document: v1.Document) -> Message | None:
+    """Return the content of a document; ``None`` if it is empty or of a newer schema.
+
+    >>> content_of(v1.Document()) is None
+    True
+    """
+    member = document.WhichOneof("content")
+    if member is None:
+        return None
+    content: Message = getattr(document, member)
+    return content
+
+
 def descriptor_of(message: Message | type[Message]) -> Descriptor:
     """Return the descriptor of a message or of its class."""
     # This is called for each message that is read or written, and a cast takes time.

@@ -12,6 +12,7 @@ from crucible_ir.exchange.client.errors import ExchangeError
 from crucible_ir.exchange.client.statuses import error_of_item, violations_of
 from crucible_ir.schema import vocabulary
 from crucible_ir.schema.releases import is_before
+from crucible_ir.schema.types import content_of
 from crucible_ir.v1 import Document
 
 if TYPE_CHECKING:
@@ -112,15 +113,6 @@ class Stored:
         """Convert the message."""
         document = answer.document if answer.HasField("document") else None
         return cls(Record.of(answer.record), document)
-
-
-def content_of(document: Document) -> Message | None:
-    """Return the content of a document; ``None`` if it is empty or of a newer schema."""
-    member = document.WhichOneof("content")
-    if member is None:
-        return None
-    content: Message = getattr(document, member)
-    return content
 
 
 @dataclass(frozen=True, slots=True)

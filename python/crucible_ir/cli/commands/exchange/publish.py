@@ -185,8 +185,8 @@ class _Batch:
 
 
 def _has_identity(message: Message) -> bool:
-    from crucible_ir.exchange.client.results import content_of as content_of_document
     from crucible_ir.schema.references import identity_of
+    from crucible_ir.schema.types import content_of as content_of_document
     from crucible_ir.v1 import Document
 
     content = content_of_document(message) if isinstance(message, Document) else message

@@ -1,0 +1,1 @@
+"""Commands for the formats and containers of other programs."""
