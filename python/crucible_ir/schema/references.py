@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from crucible_ir.schema.fields import Cardinality, Field, Kind, Resolution, fields_of
 from crucible_ir.schema.types import descriptor_of
-from crucible_ir.schema.walk import reachable_types
+from crucible_ir.schema.walk import Path, expand, reachable_types
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor
@@ -19,6 +19,20 @@ CONTEXT_FIELDS: Final = {
     Resolution.BY_VERSION_OF_MODEL: "model_id",
     Resolution.BY_VERSION_OF_DEPLOYMENT: "deployment_id",
 }
+
+
+class DocumentKey(NamedTuple):
+    """The type and the id of a document.
+
+    >>> str(DocumentKey("ModelRef", "gpt2"))
+    'ModelRef/gpt2'
+    """
+
+    type: str
+    id: str
+
+    def __str__(self) -> str:
+        return f"{self.type}/{self.id}"
 
 
 class FieldReference(NamedTuple):
@@ -118,14 +132,28 @@ def references_of(message: Message, id_: str) -> Iterator[FieldReference]:
     >>> reference.field, reference.target_type, reference.target_id
     ('model_version_id', 'ModelVersion', 'm')
     """
-    waiting = [(message, descriptor_of(message).name, id_, "")]
+    for _, reference in located_references(message, id_):
+        yield reference
+
+
+def located_references(message: Message, id_: str) -> Iterator[tuple[Path, FieldReference]]:
+    """Yield the references of a message as `references_of` does, each with its path.
+
+    >>> from crucible_ir import v1
+    >>> [(path, _)] = located_references(v1.ModelRef(id="m", aliases={"champion": "v2"}), "m")
+    >>> path
+    ('aliases', 'champion')
+    """
+    waiting: list[tuple[Message, str, str, str, Path]]
+    waiting = [(message, descriptor_of(message).name, id_, "", ())]
     while waiting:
-        here, holder_type, holder_id, prefix = waiting.pop()
+        here, holder_type, holder_id, prefix, above = waiting.pop()
         for field in _leading_to_references(descriptor_of(here)):
-            path = prefix + _step(field)
-            for value in _values(here, field):
+            name = prefix + _step(field)
+            for step, value in _values(here, field):
+                path = (*above, *step)
                 if field.reference is None:
-                    waiting.append((value, holder_type, holder_id, f"{path}."))
+                    waiting.append((value, holder_type, holder_id, f"{name}.", path))
                     continue
                 embedded = field.kind is Kind.MESSAGE
                 target = identity_of(value) if embedded else value
@@ -133,18 +161,19 @@ def references_of(message: Message, id_: str) -> Iterator[FieldReference]:
                     continue
                 resolution = resolution_by_version(field)
                 context = "" if resolution is None else getattr(here, CONTEXT_FIELDS[resolution])
-                yield FieldReference(
+                reference = FieldReference(
                     holder_type,
                     holder_id,
-                    path,
+                    name,
                     field.reference,
                     target,
                     embedded,
                     resolution,
                     context,
                 )
+                yield path, reference
                 if embedded:
-                    waiting.append((value, field.reference, target, ""))
+                    waiting.append((value, field.reference, target, "", path))
 
 
 @cache
@@ -171,16 +200,13 @@ def _step(field: Field) -> str:
     return field.name if field.cardinality is Cardinality.SINGULAR else f"{field.name}[]"
 
 
-def _values(message: Message, field: Field) -> Iterator[Any]:
-    """Yield the messages or texts of a field."""
+def _values(message: Message, field: Field) -> Iterator[tuple[Path, Any]]:
+    """Yield the messages or texts of a field with the steps to them."""
     value = getattr(message, field.name)
-    match field.cardinality:
-        case Cardinality.LIST:
-            yield from value
-        case Cardinality.MAP:
-            yield from (value[key] for key in sorted(value))
-        case Cardinality.SINGULAR if field.kind is not Kind.MESSAGE or message.HasField(field.name):
-            yield value
+    if field.cardinality is not Cardinality.SINGULAR:
+        yield from expand((field.name,), field, value)
+    elif field.kind is not Kind.MESSAGE or message.HasField(field.name):
+        yield (field.name,), value
 
 
 def resolution_by_version(field: Field) -> Resolution | None:

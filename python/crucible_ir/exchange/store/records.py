@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 
+from crucible_ir.schema.references import DocumentKey as DocumentKey
+
 if TYPE_CHECKING:
     from crucible_ir.exchange.content import FieldValue
     from crucible_ir.schema.references import FieldReference
@@ -197,13 +199,6 @@ class NodeState(Enum):
     DELETED = "deleted"
     MISSING = "missing"
     AMBIGUOUS = "ambiguous"
-
-
-class DocumentKey(NamedTuple):
-    """The type and the id of a document."""
-
-    type: str
-    id: str
 
 
 @dataclass(frozen=True, slots=True)
