@@ -1,0 +1,170 @@
+"""The documents of a bundle before it is written."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from crucible_ir.errors import FieldError, near_miss, shorten
+from crucible_ir.interchange.bundle.findings import UNIQUE, BundleError, BundleFinding
+from crucible_ir.interchange.bundle.graph import ReferenceGraph
+from crucible_ir.interchange.bundle.manifest import BundleEntry
+from crucible_ir.interchange.bundle.names import paths_of
+from crucible_ir.schema.references import DocumentKey, identity_of
+from crucible_ir.schema.releases import requires
+from crucible_ir.schema.types import descriptor_of, document_of
+from crucible_ir.serialization.json.canonical import digest
+from crucible_ir.serialization.json.protojson import to_dict
+from crucible_ir.v1 import Document
+
+if TYPE_CHECKING:
+    from google.protobuf.message import Message
+
+
+@dataclass(frozen=True, slots=True)
+class HeldDocument:
+    """A document as the text that a bundle has.
+
+    Attributes:
+        type: The short name of its message type.
+        id: Its id; ``None`` if it has none.
+        digest: The digest of the content.
+        document_digest: The digest of the whole ``Document``.
+        text: The ProtoJSON.
+        origin: Where it comes from, for errors; empty if that is not known.
+    """
+
+    type: str
+    id: str | None
+    digest: str
+    document_digest: str
+    text: bytes
+    origin: str
+
+
+class DocumentSet:
+    """Documents for a bundle, each once.
+
+    >>> from crucible_ir import v1
+    >>> documents = DocumentSet()
+    >>> documents.add(v1.ModelRef(id="gpt2"))
+    >>> documents.add(v1.ModelVersion(id="gpt2_1", model_id="gpt2", version="1.0.0"))
+    >>> [str(key) for key in documents.closure([DocumentKey("ModelRef", "gpt2")]).keys]
+    ['ModelRef/gpt2']
+    """
+
+    def __init__(self) -> None:
+        self.graph = ReferenceGraph()
+        self._held: dict[DocumentKey, HeldDocument] = {}
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    @property
+    def keys(self) -> list[DocumentKey]:
+        """The types and ids of the documents; the digest is the id of one that has none."""
+        return list(self._held)
+
+    def add(self, message: Message, *, id: str | None = None, origin: str = "") -> None:
+        """Add a document; one that is there already, with the same content, is not added again.
+
+        Of equal contents in two ``Document`` messages, for example from two producers, the one with
+        the lesser text is kept, so that the order of the documents does not matter.
+
+        Args:
+            message: A ``Document``, or a message that can be its content. It should be valid.
+            id: The id of a document whose content has none; ``None`` if it has no id.
+            origin: Where it comes from, for errors.
+
+        Raises:
+            BundleError: Another document with this type and id has another content.
+            EncodeError: The document has no digest, for example because it has unknown fields.
+            FieldError: It cannot be the content of a document, or has another id.
+        """
+        document = as_document(message)
+        content = content_of(document)
+        type_ = descriptor_of(content).name
+        identity = identity_of(content)
+        if id is not None and identity not in (None, id):
+            raise FieldError(f"the document has the id {shorten(identity)}, not {shorten(id)}")
+        id_ = identity if identity is not None else id
+        content_digest = digest(content)
+        held = HeldDocument(type_, id_, content_digest, digest(document), _text(document), origin)
+        key = DocumentKey(type_, content_digest if id_ is None else id_)
+        known = self._held.get(key)
+        if known is None:
+            self.graph.add(key, content)
+        elif known.digest != content_digest:
+            both = " and ".join(each.origin for each in (known, held) if each.origin)
+            message_ = f"two documents with this type and id differ{f': {both}' if both else ''}"
+            raise BundleError([BundleFinding(UNIQUE, str(key), "", message_)])
+        if known is None or held.text < known.text:
+            self._held[key] = held
+
+    def closure(self, starts: Iterable[DocumentKey]) -> DocumentSet:
+        """Return some of the documents, with everything that they refer to.
+
+        Raises:
+            FieldError: There is no document with one of the types and ids.
+        """
+        starts = list(starts)
+        for start in starts:
+            if start not in self._held:
+                near = near_miss(str(start), map(str, self._held))
+                raise FieldError(f"there is no document {start}{near}")
+        chosen = DocumentSet()
+        chosen.graph = self.graph.of(self.graph.closure(starts))
+        chosen._held = {key: self._held[key] for key in chosen.graph.documents}
+        return chosen
+
+    def listed(self) -> list[tuple[BundleEntry, bytes]]:
+        """Return the documents in the order of a bundle, each with its text."""
+        held = sorted(self._held.values(), key=_order)
+        paths = paths_of([(each.type, each.id, each.digest) for each in held])
+        return [
+            (BundleEntry(each.type, each.id, path, each.digest, each.document_digest), each.text)
+            for each, path in zip(held, paths, strict=True)
+        ]
+
+
+def _order(held: HeldDocument) -> tuple[str, bool, str]:
+    return held.type, held.id is None, held.digest if held.id is None else held.id
+
+
+def as_document(message: Message) -> Document:
+    """Return a document with a message as its content; a ``Document`` is returned as it is.
+
+    The document states the oldest release that reads it and no producer, so that it depends on the
+    message only.
+
+    Raises:
+        FieldError: The message cannot be the content of a document.
+    """
+    if isinstance(message, Document):
+        return message
+    document = document_of(message)
+    for field in ("ir_version", "producer_name", "producer_version"):
+        document.ClearField(field)
+    document.ir_version = requires(document)
+    return document
+
+
+def content_of(document: Document) -> Message:
+    """Return the content of a document.
+
+    Raises:
+        FieldError: It is empty, or its content is of a newer schema.
+    """
+    member = document.WhichOneof("content")
+    if member is None:
+        raise FieldError("the document has no content that this release knows")
+    content: Message = getattr(document, member)
+    return content
+
+
+def _text(document: Document) -> bytes:
+    """Return a document as a line of JSON, which depends on no library's way to write numbers."""
+    text = json.dumps(to_dict(document), ensure_ascii=False, separators=(",", ":"))
+    return f"{text}\n".encode()
