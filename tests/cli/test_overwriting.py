@@ -53,6 +53,18 @@ WRITERS: dict[str, tuple[tuple[str, ...], str]] = {
         ("conformance", "run", "--case", "wire/empty", "--save-binaries", "out.binpbs", *EXECUTOR),
         "out.binpbs",
     ),
+    "bundle create": (
+        ("bundle", "create", "run.json", "-o", "out.crucible.zip"),
+        "out.crucible.zip",
+    ),
+    "bundle open": (
+        ("bundle", "open", "in.crucible.zip", "-o", "d"),
+        "d/TrainingRun/run_001.json",
+    ),
+    "bundle open as a stream": (
+        ("bundle", "open", "in.crucible.zip", "-o", "out.jsonl"),
+        "out.jsonl",
+    ),
     # Nothing listens on port 1: only the check of the file comes before the call.
     "fetch": (("fetch", "StageDef", "s", "--server", "127.0.0.1:1", "-o", "out.yaml"), "out.yaml"),
     "export": (("export", "--server", "127.0.0.1:1", "-o", "out.jsonl"), "out.jsonl"),
@@ -66,6 +78,7 @@ def documents(folder: Path) -> Path:
     shutil.copy(EXAMPLES / "training_run.crucible.json", "run.crucible.json")
     run("convert", "run.crucible.json", "run.json")
     run("convert", EXAMPLES / "feedback_event.crucible.json", "events.jsonl")
+    run("bundle", "create", "run.json", "-o", "in.crucible.zip")
     return folder
 
 

@@ -147,6 +147,9 @@ def test_every_example_of_the_help_runs(
     run("schema", "--export", "descriptor-set", "--output", "ir.binpb")
     if line.split()[1] in ("import-from", "export-to"):
         make_foreign_files(line.split()[1])
+    if not line.startswith("crucible-ir bundle create"):
+        models = ("examples/model*", "examples/training*")
+        run("bundle", "create", *models, "-o", "llama.crucible.zip")
     arguments, stdin = arguments_of(line)
     written = {"convert": ("experiment.binpb", "events.jsonl"), "schema": ("ir.binpb",)}
     if arguments[-1] in written.get(arguments[0], ()):

@@ -23,7 +23,7 @@ CASES = select_cases(suite_folder())
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 
 #: The pages in docs/ that this module runs; the tests of what they describe run the others.
-PAGES = ("python.md", "command-line.md", "json.md", "performance.md")
+PAGES = ("python.md", "command-line.md", "json.md", "bundles.md", "performance.md")
 
 #: The address of an exchange on the pages.
 DEFAULT_ADDRESS = "127.0.0.1:7551"

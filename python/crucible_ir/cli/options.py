@@ -29,12 +29,15 @@ from crucible_ir.serialization.streams.formats import FORMAT_NAMES, STREAM_FORMA
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from crucible_ir.schema.references import DocumentKey
+
     Decorator = Callable[[Any], Any]
     TextParameter = click.ParamType[str]
     DurationParameter = click.ParamType[timedelta]
+    KeyParameter = click.ParamType[DocumentKey]
 else:
     # Older releases of click have no type parameter here.
-    TextParameter = DurationParameter = click.ParamType
+    TextParameter = DurationParameter = KeyParameter = click.ParamType
 
 _DURATION: Final = re.compile(r"([1-9][0-9]{0,5})([smhdw])")
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
@@ -58,6 +61,34 @@ class _TypeName(TextParameter):
         from crucible_ir.schema.types import message_types
 
         return [CompletionItem(name) for name in message_types() if name.startswith(incomplete)]
+
+
+class _DocumentKey(KeyParameter):
+    """The type and the id of a document: ``TYPE/ID``."""
+
+    name = "document"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> DocumentKey:
+        from crucible_ir.schema.references import DocumentKey
+
+        if isinstance(value, DocumentKey):
+            return value
+        type_name, _, id_ = value.partition("/")
+        if not type_name or not id_:
+            self.fail(f'expected TYPE/ID such as ModelVersion/llama_3, got "{value}"', param, ctx)
+        return DocumentKey(TYPE_NAME.convert(type_name, param, ctx), id_)
+
+    def shell_complete(self, ctx: Any, param: Any, incomplete: str) -> list[CompletionItem]:
+        # The shell adds a space after a word, and the id follows without one.
+        from crucible_ir.schema.references import identity_fields
+        from crucible_ir.schema.types import document_members, message_type
+
+        names = (
+            f"{name}/"
+            for name in document_members()
+            if identity_fields(message_type(name).DESCRIPTOR)
+        )
+        return [CompletionItem(name) for name in names if name.startswith(incomplete)]
 
 
 class _FormatName(TextParameter):
@@ -125,6 +156,7 @@ class _Release(TextParameter):
 
 RELEASE = _Release()
 TYPE_NAME = _TypeName()
+DOCUMENT_KEY = _DocumentKey()
 FORMAT_NAME = _FormatName()
 DURATION = _Duration()
 

@@ -72,6 +72,7 @@ _GROUPS = {
         {
             "import-from": "Import what other programs wrote, and report every change.",
             "export-to": "Write documents in the formats of other programs.",
+            "bundle": "Put documents and what they refer to into one file.",
         },
     ),
     "Tools": (

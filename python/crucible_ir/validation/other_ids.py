@@ -27,6 +27,10 @@ def _limit(meaning: str, name: str) -> OtherId:
     return OtherId("limit", meaning, (f"Change it with Limits({name}=N), or {option} N.",))
 
 
+def _bundle(meaning: str, *notes: str) -> OtherId:
+    return OtherId("finding", meaning, ("`crucible-ir bundle check` reports it.", *notes))
+
+
 #: What a document that cannot be decoded may look like, and what to write instead.
 _DECODE_EXAMPLES = (
     'Fails   StageDef {"name": 1}',
@@ -56,6 +60,35 @@ OTHER_IDS: Mapping[str, OtherId] = MappingProxyType(
                 'Fails   --for 0.2.0  FeedbackEvent {"id": "e1", "comment": "good"}',
                 'Passes  --for 0.2.0  FeedbackEvent {"id": "e1"}',
             ),
+        ),
+        "bundle.archive": _bundle(
+            "A bundle is a ZIP archive that can be read and is within the limits."
+        ),
+        "bundle.entry": _bundle(
+            "An entry of a bundle is a regular file that is not encrypted, with a safe name that no"
+            " other entry has."
+        ),
+        "bundle.manifest": _bundle("A bundle has a manifest of a version that this release reads."),
+        "bundle.listed": _bundle("The manifest lists every document of a bundle."),
+        "bundle.present": _bundle("A bundle has every document that its manifest lists."),
+        "bundle.unique": _bundle("A bundle has one document of a type with an id."),
+        "bundle.identity": _bundle(
+            "A document of a bundle has the type and the id that the manifest says."
+        ),
+        "bundle.digest": _bundle("A document of a bundle has the digest that the manifest says."),
+        "bundle.dangling": _bundle(
+            "A bundle has every document that its documents refer to, or a copy of it.",
+            "`crucible-ir bundle create --closure TYPE/ID` adds them.",
+        ),
+        "bundle.ambiguous": _bundle(
+            "A reference by version leads to one document.",
+            "Refer to the document by its id.",
+        ),
+        "bundle.version": _bundle("A model has one ModelVersion with a version."),
+        "bundle.stage": _bundle("A model has at most one ModelVersion in production."),
+        "bundle.alias": _bundle("An alias of a model leads to a version of that model."),
+        "bundle.cycle": _bundle(
+            "No document leads to itself through parents, sources, fallbacks or what it supersedes."
         ),
         "max_bytes": _limit("A document has at most this many bytes.", "max_bytes"),
         "max_frame_bytes": _limit(

@@ -55,6 +55,7 @@ class Issue:
         line: The line of the document at that position; empty if there is none.
         record: The number of the record of a stream, from 0; ``None`` in a document.
         offset: The offset of the record in bytes; ``None`` in a document.
+        entry: The document of a bundle, such as ``ModelRef/gpt2``; empty in other files.
     """
 
     rule: str
@@ -67,18 +68,21 @@ class Issue:
     line: str = ""
     record: int | None = None
     offset: int | None = None
+    entry: str = ""
 
     def place(self, name: str) -> str:
-        """Return the file's name with line and column, or with the number of the record."""
+        """Return the file's name with line and column, number of the record, or entry."""
         if self.position is not None:
             return f"{name}:{self.position}"
+        if self.entry:
+            return f"{name}:{self.entry}"
         return name if self.record is None else f"{name}:record {self.record}"
 
     @property
     def subject(self) -> str:
-        """The record and the field, as the start of a sentence; empty for the whole document."""
-        record = "" if self.record is None else f"record {self.record}: "
-        return f"{record}{self.path}: " if self.path else record
+        """The place in the file, as the start of a sentence; empty for the whole document."""
+        record = "" if self.record is None else f"record {self.record}"
+        return "".join(f"{part}: " for part in (record, self.entry, self.path) if part)
 
     @property
     def text(self) -> str:

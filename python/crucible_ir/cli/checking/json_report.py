@@ -80,6 +80,7 @@ def issue_json(issue: Issue) -> dict[str, object]:
         "rule": issue.rule,
         "level": issue.level.value,
         "path": issue.path,
+        **({"document": issue.entry} if issue.entry else {}),
         **({} if issue.record is None else {"record": issue.record, "offset": issue.offset}),
         "message": issue.message,
         "value": issue.value or None,

@@ -27,6 +27,8 @@ class Wording:
         issues: The word for an issue, in the singular and the plural.
         json_key: The key of the issues in the JSON report.
         separates_warnings: Whether warnings are counted and listed apart from other issues.
+        file: The word for a checked file, and that for one of several records in it, in the
+            singular; the plurals have an s.
     """
 
     command: str
@@ -35,6 +37,7 @@ class Wording:
     issues: tuple[str, str]
     json_key: str
     separates_warnings: bool = False
+    file: tuple[str, str] = ("document", "record")
 
     def split(self, issues: Iterable[Issue]) -> tuple[list[Issue], list[Issue]]:
         """Return the issues, and the warnings if they are listed apart from them."""
@@ -65,6 +68,14 @@ class Wording:
 
 VALIDATE: Final = Wording(
     "validate", "valid", "invalid", ("violation", "violations"), "violations", True
+)
+BUNDLE_CHECK: Final = Wording(
+    "bundle check",
+    "consistent",
+    "inconsistent",
+    ("problem", "problems"),
+    "problems",
+    file=("bundle", "document"),
 )
 LINT: Final = Wording("lint", "passed", "failed", ("finding", "findings"), "remarks")
 

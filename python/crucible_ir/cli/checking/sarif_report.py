@@ -80,8 +80,9 @@ def _result(name: str, issue: Issue, index: int) -> dict[str, object]:
             "startColumn": issue.position.column,
         }
     location: dict[str, Any] = {"physicalLocation": place}
-    if issue.path:
-        location["logicalLocations"] = [{"fullyQualifiedName": issue.path, "kind": "member"}]
+    if issue.path or issue.entry:
+        name = ": ".join(part for part in (issue.entry, issue.path) if part)
+        location["logicalLocations"] = [{"fullyQualifiedName": name, "kind": "member"}]
     return {
         "ruleId": issue.rule,
         "ruleIndex": index,

@@ -78,7 +78,8 @@ def _verdict(report: FileReport, wording: Wording) -> Iterator[Segment]:
     else:
         good = report.outcome is CheckOutcome.GOOD
         yield (wording.good, "good") if good else (wording.bad, "bad")
-        yield f" {report.type_name}"
+        if report.type_name:
+            yield f" {report.type_name}"
         counts = wording.count_each(*map(len, wording.split(report.issues)))
         if counts:
             yield f", {counts}"
@@ -89,14 +90,14 @@ def _stream_verdict(report: FileReport, wording: Wording) -> Iterator[Segment]:
     yield (wording.good, "good") if good else (wording.bad, "bad")
     if report.type_name:
         yield f" {report.type_name}"
-    records = f"{report.records} record{'' if report.records == 1 else 's'}"
+    records = f"{report.records} {wording.file[1]}{'' if report.records == 1 else 's'}"
     yield f", {records}" if good else f", {report.bad_records} of {records}"
     if report.total:
         yield f", {wording.count(report.total)}"
 
 
 def _issue_line(name: str, issue: Issue) -> Line:
-    return _line(issue.place(name), issue.path, issue, issue.text)
+    return _line(printable(issue.place(name)), issue.path, issue, issue.text)
 
 
 def _group_line(name: str, group: IssueGroup) -> Line:
@@ -170,7 +171,7 @@ def _write_summary(
         if outcomes[outcome]:
             counts += [", ", (f"{outcomes[outcome]} {word}", style)]
     console.print(
-        f"{total} document{'' if total == 1 else 's'}: ",
+        f"{total} {wording.file[0]}{'' if total == 1 else 's'}: ",
         *(counts[1:] or ["nothing to do"]),
         f"; {wording.count_each(rules.total() - warnings, warnings)}" if rules else "",
     )

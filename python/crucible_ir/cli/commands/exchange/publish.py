@@ -14,6 +14,7 @@ from crucible_ir.cli.commands.exchange.connection import (
     record_json,
     server_options,
 )
+from crucible_ir.cli.files.bundles import open_bundle, print_findings
 from crucible_ir.cli.files.inputs import (
     ReadOptions,
     format_for,
@@ -32,6 +33,9 @@ from crucible_ir.cli.session import (
     Session,
 )
 from crucible_ir.errors import DecodeError, FieldError, ValidationError, printable
+from crucible_ir.interchange.bundle.documents import content_of
+from crucible_ir.interchange.bundle.limits import BundleLimits
+from crucible_ir.interchange.bundle.names import is_bundle_name
 from crucible_ir.schema.types import document_of
 from crucible_ir.serialization.streams.formats import stem_of
 
@@ -39,7 +43,9 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
 
     from crucible_ir.cli.files.inputs import InputFile
-    from crucible_ir.exchange import Outcome, Publication, Published
+    from crucible_ir.exchange import ExchangeClient, Outcome, Publication, Published
+    from crucible_ir.exchange.client.results import RefusedEvent
+    from crucible_ir.v1 import FeedbackEvent
 
 _EXAMPLES = (
     (
@@ -51,11 +57,12 @@ _EXAMPLES = (
         "crucible-ir publish --etag 1-2ab3 version.yaml",
         "Only if it has not changed since; an empty etag means that it must not exist.",
     ),
+    ("crucible-ir publish llama.crucible.zip", "Every document of a bundle."),
 )
 
 
 @click.command(cls=Command, examples=_EXAMPLES)
-@click.argument("documents", nargs=-1, required=True, metavar="FILE|DIR...")
+@click.argument("documents", nargs=-1, required=True, metavar="FILE|DIR|BUNDLE...")
 @click.option("--id", "id_", metavar="ID", help="The id of the document, if its content has none.")
 @click.option(
     "--id-from-name",
@@ -87,11 +94,14 @@ def command(
 
     A document that differs from its latest revision becomes a new revision. Documents are stored
     independently: the rejection of one does not affect the others. Streams in a folder are skipped;
-    the command ingest sends streams of feedback events. The exit status is 1 if a document is
-    rejected, and 2 if one cannot be read or the exchange cannot be reached.
+    the command ingest sends streams of feedback events. Of a bundle (.crucible.zip), whose digests
+    are verified first, feedback events are ingested and all other documents published. The exit
+    status is 1 if a document is rejected, and 2 if one cannot be read or the exchange cannot be
+    reached.
     """
     found = list(input_documents(documents, read_options))
-    if len(found) != 1 and (id_ is not None or etag is not None):
+    is_single = len(found) == 1 and not is_bundle_name(found[0].name)
+    if not is_single and (id_ is not None or etag is not None):
         raise click.UsageError("--id and --etag require a single document")
     batch = _Batch(session, read_options, id_, id_from_name, etag, validate_only)
     report: list[dict[str, object]] = []
@@ -104,9 +114,11 @@ def command(
                 report.append({"file": name, **_json(outcome)})
             else:
                 _print(session, name, outcome, quiet=server.quiet)
+        if batch.events:
+            batch.ingest(client)
     if output_format == "json":
         print(json_text({"command": "publish", "documents": report, "summary": batch.counts}))
-    elif len(found) > 1 and not server.quiet:
+    elif not is_single and not server.quiet:
         good = batch.status == GOOD
         session.out().print(_summary(batch.counts), style="good" if good else "warn")
     return batch.status
@@ -120,6 +132,7 @@ class _Batch:
         names: The names of the documents that were sent, by their index.
         status: The exit status.
         counts: The number of documents by their outcome.
+        events: The feedback events of bundles.
     """
 
     session: Session
@@ -131,6 +144,7 @@ class _Batch:
     names: list[str] = field(default_factory=list)
     status: int = GOOD
     counts: dict[str, int] = field(init=False)
+    events: list[FeedbackEvent] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         stored = "valid" if self.validate_only else "stored"
@@ -139,6 +153,9 @@ class _Batch:
     def publications(self, found: list[InputFile]) -> Iterator[Publication]:
         """Yield the documents that can be sent, and print errors about the others."""
         for source in found:
+            if is_bundle_name(source.name):
+                yield from self._of_bundle(source.name)
+                continue
             try:
                 publication = self._publication(source)
             except CannotRunError as error:
@@ -167,6 +184,40 @@ class _Batch:
         if id_ is None and self.id_from_name and not _has_identity(message):
             id_ = stem_of(source.name)
         return Publication(document_of(message), id_, self.etag, None, self.validate_only)
+
+    def _of_bundle(self, name: str) -> Iterator[Publication]:
+        """Yield the documents of a bundle, and keep its feedback events."""
+        from crucible_ir.exchange import Publication
+        from crucible_ir.interchange.bundle import BundleError
+        from crucible_ir.v1 import FeedbackEvent
+
+        try:
+            with open_bundle(name, BundleLimits()) as bundle:
+                # Nothing is sent before all of it is verified.
+                for _ in bundle.documents():
+                    pass
+                for entry, document in bundle.documents():
+                    content = content_of(document)
+                    if isinstance(content, FeedbackEvent) and not self.validate_only:
+                        self.events.append(content)
+                        continue
+                    self.names.append(f"{name}:{entry.name}")
+                    yield Publication(document, entry.id, None, None, self.validate_only)
+        except CannotRunError as error:
+            self._skip(COULD_NOT_RUN)
+            self.session.print_error(f"{name}: {error}")
+        except BundleError as error:
+            self._skip(print_findings(self.session, name, error.findings))
+
+    def ingest(self, client: ExchangeClient) -> None:
+        """Send the feedback events of bundles."""
+        refused: list[RefusedEvent] = []
+        report = client.ingest(self.events, on_refused=refused.append)
+        self.counts["stored"] += report.accepted
+        self.counts["unchanged"] += report.duplicates
+        for event in refused:
+            self._skip(INVALID)
+            self.session.print_error(f"FeedbackEvent/{event.id}: {event.error}")
 
     def _skip(self, status: int) -> None:
         """Count a document that cannot be sent."""
