@@ -12,6 +12,7 @@ import generate_conformance_cases
 import generate_constructors
 import generate_digest_vectors
 import generate_field_table
+import generate_interchange_docs
 import generate_lint_docs
 import generated_files
 from conformance_cases.partial_cases import ContradictionError
@@ -24,6 +25,7 @@ GENERATORS: tuple[Callable[[], dict[str, str]], ...] = (
     generate_digest_vectors.files,
     generate_conformance_cases.files,
     generate_lint_docs.files,
+    generate_interchange_docs.files,
 )
 
 

@@ -187,7 +187,7 @@ class Target:
         descriptor: The message type of the object, if it is a message.
     """
 
-    __slots__ = ("_conversion", "_parent", "_value", "descriptor", "path")
+    __slots__ = ("_conversion", "_is_map", "_parent", "_value", "descriptor", "path")
 
     def __init__(
         self,
@@ -197,8 +197,10 @@ class Target:
         value: dict[str, Any] | None = None,
         parent: Target | None = None,
         descriptor: Descriptor | None = None,
+        is_map: bool = False,
     ) -> None:
         self._conversion = conversion
+        self._is_map = is_map
         self.path = path
         self._value = value
         self._parent = parent
@@ -240,7 +242,7 @@ class Target:
         if value == [] and self._is_list(key):
             return
         self.value[key] = value
-        path = (*self.path, key)
+        path = (*self.path, MapKey(key) if self._is_map else key)
         for source in sources:
             self._use(source, path, value, reason, outcome)
 
@@ -254,7 +256,8 @@ class Target:
                 outcome = Outcome.KEPT
             else:
                 outcome = Outcome.RENAMED
-        source.use(outcome, path, reason=reason, to=value)
+        is_exact = outcome in (Outcome.KEPT, Outcome.RENAMED)
+        source.use(outcome, path, reason="" if is_exact else reason, to=value)
 
     def put_opaque(self, key: str, source: Source) -> None:
         """Set a key that takes any JSON; values that opaque JSON cannot hold are converted."""
@@ -276,8 +279,13 @@ class Target:
 
     def child(self, key: str) -> Target:
         """Return the object of a key, which is made when something is first set in it."""
+        field = fields_of(self.descriptor).get(key) if self.descriptor is not None else None
         return Target(
-            self._conversion, (*self.path, key), parent=self, descriptor=self._message_of(key)
+            self._conversion,
+            (*self.path, key),
+            parent=self,
+            descriptor=self._message_of(key),
+            is_map=field is not None and field.is_map,
         )
 
     def default(self, key: str, value: Any, reason: str) -> None:
