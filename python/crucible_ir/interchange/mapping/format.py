@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 FORMATS: Final[dict[str, str]] = {
     "anthropic": "anthropic",
     "wandb": "wandb",
+    "croissant": "croissant",
 }
 
 

@@ -376,17 +376,23 @@ def _show(group: _Group, values: tuple[object, ...]) -> None:
 
 
 def shown(value: object) -> object:
-    """Return a value as the report shows it: long texts are cut, objects are written as JSON.
+    """Return a value as the report shows it: long texts are cut, long objects are cut JSON.
 
-    >>> shown({"a": [1, 2]})
-    '{"a": [1, 2]}'
+    >>> shown({"a": [1, 2]}), shown(float("nan"))
+    ({'a': [1, 2]}, 'nan')
     """
     if isinstance(value, float) and value - value != 0.0:
         return str(value)
     if isinstance(value, bytes):
-        value = f"{len(value)} bytes"
-    elif isinstance(value, (dict, list)):
-        value = json.dumps(value, ensure_ascii=False, default=str)
+        return f"{len(value)} bytes"
+    if isinstance(value, (dict, list)):
+        try:
+            text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+        except (TypeError, ValueError, RecursionError):
+            return f"a value with {len(value)} items"
+        if len(text) <= SHOWN_CHARACTERS:
+            return value
+        value = text
     if isinstance(value, str) and len(value) > SHOWN_CHARACTERS:
         return f"{value[:SHOWN_CHARACTERS]}… ({len(value)} characters)"
     return value if isinstance(value, (str, int, float, bool, type(None))) else str(value)
