@@ -431,3 +431,9 @@ def test_records_that_belong_together_are_joined() -> None:
     imported = toy.import_(records)
     assert len(imported.documents) == 1
     check_complete(records, imported.report)
+
+
+def test_the_errors_of_many_bad_records_are_counted_and_the_first_are_listed() -> None:
+    report = TOY.import_([{}] * 2_500).report
+    assert (len(report.errors), report.error_count) == (1_000, 2_500)
+    assert report.as_json()["error_count"] == 2_500

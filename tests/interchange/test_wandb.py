@@ -90,7 +90,7 @@ def test_a_folder_of_runs(tmp_path: Path) -> None:
     assert isinstance(run, v1.TrainingRun)
     assert run.id == "abc"
     assert [snapshot.step for snapshot in run.metrics_history] == [0, 1]
-    [error] = recorder.errors
+    [error] = recorder.report().errors
     assert error.source.endswith("wandb-summary.json")
 
 

@@ -267,7 +267,7 @@ def _take(
         place = entry.path or entry.target
         if prefix and name:
             place = place.removeprefix("[*]").removeprefix(".")
-        recorder.errors.append(ConversionProblem(place, _verdict(entry), name))
+        recorder.add_error(ConversionProblem(place, _verdict(entry), name))
     if not found:
         recorder.merge(own)
     return not found

@@ -25,6 +25,9 @@ SHOWN_VALUES = 3
 #: The most characters of a text that the report shows.
 SHOWN_CHARACTERS = 200
 
+#: The most errors that the report lists.
+MAX_ERRORS = 1_000
+
 #: The most ranges of indexes for which the report keeps the places of different outcomes apart.
 MAX_RANGES = 1_000
 
@@ -129,11 +132,13 @@ class Report:
     Attributes:
         entries: What became of the values, in the order of the source. Every value of the source
             matches exactly one entry.
-        errors: The records that were left out.
+        errors: The records, and parts of records, that were left out; the first 1,000 of them.
+        error_count: The number of all of them.
     """
 
     entries: tuple[Entry, ...]
     errors: tuple[ConversionProblem, ...] = ()
+    error_count: int = 0
 
     @property
     def counts(self) -> dict[str, int]:
@@ -153,6 +158,7 @@ class Report:
             "entries": [entry.as_json() for entry in self.entries],
             "counts": self.counts,
             "errors": [error.as_json() for error in self.errors],
+            "error_count": self.error_count,
         }
 
 
@@ -161,7 +167,7 @@ class _Group:
     """The values of one template with one outcome."""
 
     outcome: Outcome
-    target: str
+    target: Path
     reason: str
     count: int = 0
     source_values: list[object] = field(default_factory=list)
@@ -182,7 +188,8 @@ class Recorder:
     def __init__(self) -> None:
         self._templates: dict[tuple[Path, bool], dict[tuple[Outcome, Path, str], _Group]] = {}
         self._overfull: set[tuple[Path, bool]] = set()
-        self.errors: list[ConversionProblem] = []
+        self._errors: list[ConversionProblem] = []
+        self._error_count = 0
 
     def add(
         self,
@@ -247,7 +254,13 @@ class Recorder:
 
     def fail(self, path: Path, reason: str, source: str = "") -> None:
         """Add an error about a record that is left out."""
-        self.errors.append(ConversionProblem(write_path(path), reason, source))
+        self.add_error(ConversionProblem(write_path(path), reason, source))
+
+    def add_error(self, problem: ConversionProblem) -> None:
+        """Add an error."""
+        self._error_count += 1
+        if len(self._errors) < MAX_ERRORS:
+            self._errors.append(problem)
 
     def _group(
         self, template: Path, outcome: Outcome, target: Path, reason: str, inside: bool
@@ -257,8 +270,7 @@ class Recorder:
         key = (outcome, target_template, reason)
         group = groups.get(key)
         if group is None:
-            shown = write_pattern(target_template, general_sets(target_template), inside=inside)
-            group = groups[key] = _Group(outcome, shown if target else "", reason)
+            group = groups[key] = _Group(outcome, target_template, reason)
         return group
 
     def _check_size(self, template: Path, inside: bool, group: _Group) -> None:
@@ -280,7 +292,8 @@ class Recorder:
                 into.places.update(group.places)
                 self._check_size(*key, into)
         self._overfull |= other._overfull
-        self.errors += other.errors
+        self._errors += other._errors[: MAX_ERRORS - len(self._errors)]
+        self._error_count += other._error_count
 
     def with_outcome(self, outcomes: frozenset[Outcome]) -> list[Entry]:
         """Return the entries with one of some outcomes."""
@@ -296,15 +309,15 @@ class Recorder:
             all_groups = list(groups.values())
             if not template and not inside:
                 # Values that the source does not have.
-                entries += [_entry("", group) for group in all_groups]
+                entries += [_entry("", group, inside) for group in all_groups]
                 continue
             nested = all_nested.get((template, inside), [])
             if (len(all_groups) == 1 and not nested) or (template, inside) in self._overfull:
                 pattern = write_pattern(template, general_sets(template), inside=inside)
-                entries.append(_entry(pattern, _merged(all_groups)))
+                entries.append(_entry(pattern, _merged(all_groups), inside))
             else:
                 entries += _split(template, inside, all_groups, nested)
-        return Report(tuple(entries), tuple(self.errors))
+        return Report(tuple(entries), tuple(self._errors), self._error_count)
 
     def _nested(self) -> dict[tuple[Path, bool], list[Places]]:
         """Return the places of other templates whose patterns could stand for the same paths.
@@ -336,7 +349,7 @@ def _split(
         every.update(places.resized(dimensions))
     for group in groups:
         for sets, count in cover(group.places, every, dimensions):
-            yield _entry(write_pattern(template, sets, inside=inside), group, count)
+            yield _entry(write_pattern(template, sets, inside=inside), group, inside, count)
 
 
 def _merged(groups: list[_Group]) -> _Group:
@@ -356,23 +369,24 @@ def _merged(groups: list[_Group]) -> _Group:
     )
 
 
-def _entry(pattern: str, group: _Group, count: int | None = None) -> Entry:
+def _entry(pattern: str, group: _Group, inside: bool, count: int | None = None) -> Entry:
+    target = write_pattern(group.target, general_sets(group.target), inside=inside)
     return Entry(
         path=pattern,
         outcome=group.outcome,
         count=group.count if count is None else count,
-        target=group.target,
+        target=target if group.target else "",
         reason=group.reason,
-        source_values=tuple(group.source_values),
-        target_values=tuple(group.target_values),
+        source_values=tuple(map(shown, group.source_values)),
+        target_values=tuple(map(shown, group.target_values)),
     )
 
 
 def _show(group: _Group, values: tuple[object, ...]) -> None:
     if values:
-        group.source_values.append(shown(values[0]))
+        group.source_values.append(values[0])
     if len(values) > 1:
-        group.target_values.append(shown(values[1]))
+        group.target_values.append(values[1])
 
 
 def shown(value: object) -> object:

@@ -140,7 +140,7 @@ class Fidelity:
             write_output(self.report, f"{text}\n".encode(), force=self.force)
         for error in report.errors[:_MAX_PRINTED]:
             session.print_error(str(error))
-        more = len(report.errors) - _MAX_PRINTED
+        more = report.error_count - _MAX_PRINTED
         if more > 0:
             session.print_error(f"{more:,} more records are left out; --report FILE has all errors")
         if quiet or self.report == STANDARD or not report.entries:
