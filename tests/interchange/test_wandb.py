@@ -38,6 +38,13 @@ RUN: dict[str, Any] = {
 }
 
 
+@pytest.mark.parametrize("more", [{}, {"desc": None}])
+def test_the_name_of_a_setting_is_kept(more: dict[str, Any]) -> None:
+    run = {"id": "a", "config": {"lr": {"value": 0.1, **more}}}
+    [document] = check_law(FORMAT, run).documents
+    assert FORMAT.export(document).obj["config"] == run["config"]
+
+
 def test_a_run() -> None:
     imported = check_law(FORMAT, RUN)
     [run] = imported.documents

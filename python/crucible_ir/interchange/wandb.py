@@ -117,9 +117,17 @@ def _import_config(conversion: Import, source: Source, config: Target) -> None:
         if isinstance(found.value, dict):
             wrapped = Rule("value", rule.field, rule.converter, rule.types)
             read_rules(conversion, found, config, (wrapped,))
+            if config.has(rule.field) and rule is not _first(rule.field):
+                # Recent versions write nothing beside the value that would keep the name.
+                config.mark(rule.theirs)
         elif _is_plain(rule, found.value):
             reason = "config.yaml has the value under the key `value`"
             config.put(rule.field, found.value, found, reason=reason, outcome=Outcome.CONVERTED)
+
+
+def _first(field: str) -> Rule:
+    """Return the rule of the name that export writes, unless the import had another."""
+    return next(rule for rule in _CONFIG if rule.field == field)
 
 
 def _is_plain(rule: Rule, value: object) -> bool:
