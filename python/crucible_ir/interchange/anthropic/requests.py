@@ -163,8 +163,11 @@ def _read_options(source: Source, options: Target) -> None:
     found = effort.get("effort", str) if effort is not None else None
     if found is not None and re.fullmatch(_EFFORT, found.value):
         options.put("reasoning_effort", found.value, found)
-    for path in _SCHEMA_PATHS:
-        _read_schema(inside(source, *path), options, implied=path == _SCHEMA_PATHS[0])
+    current, legacy = (inside(source, *path) for path in _SCHEMA_PATHS)
+    if current is not None:
+        _read_schema(current, options, implied="output_format" not in source.value)
+    elif legacy is not None:
+        _read_schema(legacy, options, implied=False)
 
 
 def _read_thinking(thinking: Source, options: Target) -> None:
@@ -186,10 +189,11 @@ def _thinking_type(options: dict[str, Any]) -> str:
     return "enabled" if "thinking_budget_tokens" in options else "adaptive"
 
 
-def _read_schema(found: Source | None, options: Target, *, implied: bool) -> None:
-    kind = found.get("type", str) if found is not None else None
-    schema = found.get("schema", dict) if found is not None else None
-    if kind is None or kind.value != "json_schema" or schema is None or options.has("json_schema"):
+def _read_schema(found: Source, options: Target, *, implied: bool) -> None:
+    """Import a schema; where the type is not implied, it is kept and says which key had it."""
+    kind = found.get("type", str)
+    schema = found.get("schema", dict)
+    if kind is None or kind.value != "json_schema" or schema is None:
         return
     options.put_opaque("json_schema", schema)
     options.put("response_format", "json_schema")
@@ -364,8 +368,9 @@ def _write_schema(options: Source, target: Target, rest: Source | None) -> None:
     format_ = options.get("response_format", str)
     schema = options.get("json_schema", dict)
     if schema is not None:
-        legacy = inside(rest, "output_format")
-        if legacy is not None and legacy.value == {"type": "json_schema"}:
+        current, legacy = (inside(rest, *path) for path in _SCHEMA_PATHS)
+        is_legacy = legacy is not None and legacy.text("type") == "json_schema"
+        if is_legacy and current is None:
             owner = target.child("output_format")
         else:
             owner = target.child("output_config").child("format")
