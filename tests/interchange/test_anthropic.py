@@ -310,6 +310,42 @@ def _delta(index: int, **delta: Any) -> dict[str, Any]:
     return {"type": "content_block_delta", "index": index, "delta": delta}
 
 
+def _part(file: v1.FileContent) -> v1.Message:
+    parts = v1.ContentParts(parts=[v1.ContentPart(text="a"), v1.ContentPart(file=file)])
+    return v1.Message(role=v1.MessageRole.MESSAGE_ROLE_USER, parts=parts)
+
+
+@pytest.mark.parametrize(
+    ("file", "written"),
+    [
+        (v1.FileContent(base64=b"a", media_type="text/csv"), True),
+        (v1.FileContent(base64=b"%PDF-1.7"), True),
+        (v1.FileContent(url="https://example.org/a"), True),
+        (v1.FileContent(base64=b"a", media_type="audio/wav"), False),
+        (v1.FileContent(url="https://example.org/a.mp4", media_type="video/mp4"), False),
+        (v1.FileContent(base64=b"a"), False),
+    ],
+)
+def test_a_file_that_the_api_does_not_take_is_dropped(file: v1.FileContent, written: bool) -> None:
+    exported = export(v1.Prompt(messages=[_part(file)]))
+    assert len(exported.obj["messages"][0]["content"]) == 1 + written
+    check_complete(json_values(v1.Prompt(messages=[_part(file)])), exported.report)
+    dropped = exported.report.counts.get(Outcome.DROPPED, 0)
+    assert bool(dropped) is not written
+
+
+def test_a_file_in_an_answer_is_dropped() -> None:
+    file = v1.FileContent(base64=b"%PDF-1.7")
+    answer = v1.Completion(choices=[v1.Choice(message=_part(file))], model="claude")
+    assert export(answer).obj["content"] == [{"type": "text", "text": "a"}]
+
+
+def test_a_completion_without_choices_is_a_message() -> None:
+    written = export(v1.Completion(model="claude", usage=v1.Usage(prompt_tokens=5))).obj
+    assert (written["type"], written["content"]) == ("message", [])
+    assert written["usage"]["input_tokens"] == 5
+
+
 def test_a_stream_makes_a_message() -> None:
     message = _stream(
         {"type": "message_start", "message": _answer(stop_reason=None)},
@@ -411,7 +447,7 @@ def _just(*values: str) -> st.SearchStrategy[Any]:
 
 
 _cache_control = _object({"type": _just("ephemeral") | _odd}, ttl=_just("5m") | _odd) | _odd
-_media_types = _just("image/png", "text/plain", "application/pdf") | _odd
+_media_types = _just("image/png", "image/tiff", "text/plain", "application/pdf", "audio/wav") | _odd
 _sources = _object(
     {"type": _just("base64", "url", "file", "text", "content") | _odd},
     media_type=_media_types,

@@ -43,8 +43,16 @@ _NO_SIGNATURE = "required, though the API rejects thinking that it did not sign"
 # Reading
 
 
-def read_content(conversion: Import, owner: Source, message: Target) -> None:
+def read_content(
+    conversion: Import, owner: Source, message: Target, *, is_answer: bool = False
+) -> None:
     """Import the content of a message: text, or a list of blocks.
+
+    Args:
+        conversion: The import.
+        owner: The object with the content.
+        message: The message that gets it.
+        is_answer: Whether the message is an answer.
 
     Raises:
         RecordError: There is none.
@@ -64,7 +72,10 @@ def read_content(conversion: Import, owner: Source, message: Target) -> None:
             _read_call(block, call)
             calls.append((call, number))
         else:
-            read_block(conversion, block, parts.append("parts"))
+            part = parts.append("parts")
+            read_block(conversion, block, part)
+            if not _has_block(part.value, is_answer=is_answer):
+                mark_import(conversion, part)
             number += 1
     place_calls(calls, number)
     if not content.value:
@@ -234,6 +245,30 @@ _READERS: dict[str, Callable[[Import, Source, Target], bool]] = {
 
 # Writing
 
+#: The media types of images and of files that blocks can have. Other files are text.
+_IMAGE_TYPES = ("image/gif", "image/jpeg", "image/png", "image/webp")
+_FILE_TYPES = (*_IMAGE_TYPES, "application/pdf")
+
+_NO_BLOCK = "the format has no block for it"
+
+
+def _has_block(part: dict[str, Any], *, is_answer: bool = False) -> bool:
+    """Return whether the API takes a part: not audio, and no files in answers.
+
+    An import marks parts that the API does not take, so that its blocks come back as they were.
+    """
+    if is_answer and any(member in part for member in ("image", "file", "tool_result")):
+        return False
+    member = "image" if "image" in part else "file"
+    content = part.get(member)
+    if not isinstance(content, dict):
+        return True
+    data = decoded(content.get("base64"))
+    kind = content.get("media_type") or (media_type(data) if data is not None else None)
+    if not isinstance(kind, str) or (member == "file" and kind.startswith("text/")):
+        return True
+    return kind in (_IMAGE_TYPES if member == "image" else _FILE_TYPES)
+
 
 def _block_type(part: dict[str, Any]) -> str:
     """Return the type of the block of an image or a file."""
@@ -262,7 +297,7 @@ def write_content(
         conversion: The export.
         message: The message.
         target: The object that gets the content.
-        as_blocks: Whether a text becomes a block, as answers require it.
+        as_blocks: Whether it is an answer, whose text is a block.
     """
     text = message.get("text", str)
     calls = message.items("tool_calls")
@@ -278,7 +313,7 @@ def write_content(
         if is_call:
             _write_call(conversion, item, target.append("content"))
         else:
-            write_block(conversion, item, target, "content")
+            write_block(conversion, item, target, "content", is_answer=as_blocks)
     if refusal is not None:
         block = target.append("content")
         block.put("type", "text")
@@ -338,11 +373,16 @@ def write_call_id(call: Source, target: Target, key: str, prefix: str) -> None:
         target.default(key, f"{prefix}{place}", "a call has an id here")
 
 
-def write_block(conversion: Export, part: Source, owner: Target, key: str) -> None:
+def write_block(
+    conversion: Export, part: Source, owner: Target, key: str, *, is_answer: bool = False
+) -> None:
     """Export a part as a block at the end of a list; a part without counterpart is left out."""
     other = part.get("other", dict)
     if other is not None:
         _write_other(conversion, other, owner, key)
+        return
+    if not _has_block(part.value, is_answer=is_answer) and filled(part):
+        part.drop(_NO_BLOCK)
         return
     for member, writer in _WRITERS.items():
         found = part.get(member)

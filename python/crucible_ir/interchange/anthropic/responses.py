@@ -54,7 +54,7 @@ def read_response(conversion: Import, source: Source, completion: Target) -> Non
         message.put("role", role.value, role)
     else:
         message.put("role", "assistant")
-    read_content(conversion, source, message)
+    read_content(conversion, source, message, is_answer=True)
     reason = source.get("stop_reason", str)
     ours = STOP_REASONS.get(reason.value) if reason is not None else None
     read_finish_reason(conversion, reason, choice, ours)
@@ -99,7 +99,8 @@ def write_response(conversion: Export, target: Target, rest: Source | None) -> N
     fill = filled(source)
     choices = source.items("choices")
     usage = source.get("usage", dict)
-    if not choices and usage is not None and "prompt_tokens" in usage.value:
+    is_count = not choices and "model" not in source.value
+    if is_count and usage is not None and "prompt_tokens" in usage.value:
         _write_usage(usage, target)
         return
     for key, field in (("id", "response_id"), ("model", "model")):
