@@ -340,6 +340,12 @@ def test_a_file_in_an_answer_is_dropped() -> None:
     assert export(answer).obj["content"] == [{"type": "text", "text": "a"}]
 
 
+def test_there_is_no_budget_without_thinking() -> None:
+    options = v1.GenerationOptions(extended_thinking=False, thinking_budget_tokens=5)
+    assert export(v1.Prompt(options=options)).obj["thinking"] == {"type": "disabled"}
+    check_law(FORMAT, _request(thinking={"type": "disabled", "budget_tokens": 5}))
+
+
 def test_a_completion_without_choices_is_a_message() -> None:
     written = export(v1.Completion(model="claude", usage=v1.Usage(prompt_tokens=5))).obj
     assert (written["type"], written["content"]) == ("message", [])

@@ -95,7 +95,7 @@ PROMPTS = {
         """,
     "no thinking": """
         messages: [{role: user, text: Hello}]
-        options: {extended_thinking: false, cache_control: ephemeral}
+        options: {extended_thinking: false, thinking_budget_tokens: 5, cache_control: ephemeral}
         """,
     "effort": "{messages: [{role: user, text: Hello}], options: {reasoning_effort: low}}",
     "least effort": "{messages: [{role: user, text: Hello}], options: {reasoning_effort: minimal}}",

@@ -175,7 +175,7 @@ def _read_thinking(thinking: Source, options: Target) -> None:
     if kind is None or kind.value not in ("enabled", "adaptive", "disabled"):
         return
     budget = count(thinking, "budget_tokens")
-    if budget is not None:
+    if budget is not None and kind.value != "disabled":
         options.put("thinking_budget_tokens", budget.value, budget)
     options.put("extended_thinking", kind.value != "disabled")
     if kind.value == _thinking_type(options.value):
@@ -360,7 +360,9 @@ def _write_thinking(options: Source, target: Target, kept: Source | None) -> Non
         thinking.put("type", original if is_same else kind, extended, reason="types of thinking")
     elif budget is not None and kept is None:
         thinking.put("type", kind)
-    if budget is not None:
+    if budget is not None and thinking.value.get("type") == "disabled":
+        budget.drop("there is no budget without thinking")
+    elif budget is not None:
         thinking.put("budget_tokens", budget.value, budget)
 
 
