@@ -63,7 +63,7 @@ def _export_prompt(conversion: Export) -> None:
             if (text := part.get("text", str)) is not None:
                 item.put("text", text.value, text)
             elif not parts.is_foreign(part, conversion.format):
-                parts.write_other(part, item, conversion.format)
+                parts.write_other(part, item)
             item.restore(part.rest())
         for call in message.items("tool_calls"):
             item = turn.append("calls")

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from crucible_ir.interchange.mapping.conversion import opaque_json
+from crucible_ir.interchange.mapping.report import Outcome
 
 if TYPE_CHECKING:
     from crucible_ir.interchange.mapping.conversion import Source, Target
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 MAX_NAME_BYTES = 512
 
 _TEXT = "JSON text"
+_OBJECT = "an object where the format has JSON text"
 
 
 class _InexactError(ValueError):
@@ -67,10 +69,15 @@ def _constant(text: str) -> float:
     raise _InexactError(f"{text} is no JSON")
 
 
-def read_arguments(call: Target, source: Source) -> None:
+def read_arguments(call: Target, source: Source, *, written_as_text: bool = False) -> None:
     """Set the arguments of a call, from a JSON object or from its text.
 
     Arguments that are not an object, or that an object cannot hold exactly, are kept as text.
+
+    Args:
+        call: The call.
+        source: The arguments.
+        written_as_text: Whether the export writes text, also for an object.
     """
     if isinstance(source.value, str):
         value = exact_object(source.value)
@@ -79,7 +86,8 @@ def read_arguments(call: Target, source: Source) -> None:
         else:
             call.put("map", value, source, reason=_TEXT)
     elif isinstance(source.value, dict) and is_exact(source.value):
-        call.put("map", source.value, source)
+        outcome = Outcome.CONVERTED if written_as_text else None
+        call.put("map", source.value, source, reason=_OBJECT, outcome=outcome)
     else:
         text = json.dumps(source.value, ensure_ascii=False)
         call.put("raw", text, source, reason="an object cannot hold the arguments exactly")

@@ -55,7 +55,7 @@ def put_other(part: Target, source: Source, *marks: str) -> None:
     part.mark(*marks)
 
 
-def write_other(part: Source, target: Target, format_: str) -> None:
+def write_other(part: Source, target: Target) -> None:
     """Write a part of another kind as it is."""
     found = part.get("other", dict)
     if found is not None:
