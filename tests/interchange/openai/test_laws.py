@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from interchange.law import check_complete, check_law
 from interchange.openai import shapes
+from interchange.strategies import any_json
 from message_strategies import messages
 
 from crucible_ir import v1
@@ -48,7 +49,7 @@ def test_any_message_can_be_exported(message: v1.Prompt | v1.Completion) -> None
     check_complete(exported.obj, imported.report)
 
 
-@given(st.lists(shapes.any_json | shapes.requests | shapes.responses, max_size=3))
+@given(st.lists(any_json | shapes.requests | shapes.responses, max_size=3))
 def test_any_records(records: list[Any]) -> None:
     check_complete_of_accepted(records)
 

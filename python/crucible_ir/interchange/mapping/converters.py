@@ -291,7 +291,7 @@ def read_rules(conversion: Import, source: Source, target: Target, rules: Iterab
                 conversion.keep_original(found, error.reason)
                 continue
             target.put(rule.field, value, found, reason=rule.converter.reason)
-            if not same(rule.converter.write(value), found.value):
+            if not same(value, found.value) and not same(rule.converter.write(value), found.value):
                 conversion.keep_original(found, rule.converter.reason)
 
 

@@ -84,6 +84,9 @@ def read_response(conversion: Import, source: Source, completion: Target) -> Non
 def _read_choice(conversion: Import, source: Source, choice: Target, number: int) -> None:
     choice.keep_rest(source)
     read_rules(conversion, source, choice, _CHOICE_RULES)
+    reason = source.get("finish_reason", str)
+    if reason is not None and reason.value in _WRITTEN_REASONS:
+        conversion.keep_original(reason, "")
     message = source.get("message", dict)
     if message is not None:
         read_message(conversion, message, choice.child("message"), number)
