@@ -17,7 +17,9 @@ from interchange.bundle.archives import archive_of, bundle_of, entries_of
 
 import crucible_ir as ir
 from crucible_ir import v1
+from crucible_ir.cli.commands.interchange import bundle_create
 from crucible_ir.cli.program import Command, program
+from crucible_ir.interchange.bundle.limits import BundleLimits
 from crucible_ir.serialization.streams.lines import write_jsonl
 
 MODELS = ("examples/model*", "examples/training*")
@@ -254,6 +256,26 @@ def test_documents_with_one_id_that_differ_are_named_with_their_files() -> None:
     assert len(run("bundle", "open", "b.crucible.zip").lines) == 1
 
 
+def test_a_bundle_that_readers_reject_by_default_has_a_warning(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    small = BundleLimits(max_documents=3, max_total_bytes=100)
+    monkeypatch.setattr(bundle_create, "BundleLimits", lambda: small)
+    result = run("bundle", "create", *MODELS, "-o", "b.crucible.zip")
+    assert result.status == 0
+    size = sum(map(len, entries_of(Path("b.crucible.zip").read_bytes()).values()))
+    size -= len(entries_of(Path("b.crucible.zip").read_bytes())["MANIFEST"])
+    assert result.err.splitlines() == [
+        "crucible-ir: b.crucible.zip: warning: it is read only with a greater limit:"
+        f" --max-{name} {number}"
+        for name, number in (("documents", 4), ("total-bytes", size))
+    ]
+    limited = ("--max-total-bytes", str(size - 1), "-o", "c.crucible.zip")
+    rejected = run("bundle", "create", "b.crucible.zip", *limited)
+    assert rejected.status == 1
+    assert "(--max-total-bytes) [bundle.archive]" in rejected.err
+
+
 def test_streams_and_bundles_are_inputs() -> None:
     events = [v1.FeedbackEvent(id=f"e{number}") for number in range(3)]
     with open("events.jsonl", "wb") as file:
@@ -314,6 +336,20 @@ def test_a_report_names_the_document_the_path_and_the_rule() -> None:
     ]
     ignored = run("bundle", "check", "--ignore", "bundle.dangling", "-q", "a.crucible.zip")
     assert (ignored.status, ignored.out) == (0, "")
+
+
+def test_of_many_similar_problems_text_lists_the_first() -> None:
+    events = [v1.FeedbackEvent(id=f"e{number:03}", deployment_id="d") for number in range(100)]
+    version = v1.ModelVersion(id="v", model_id="gone", version="1.0.0")
+    Path("b.crucible.zip").write_bytes(bundle_of(*events, version))
+    lines = run("bundle", "check", "b.crucible.zip").lines
+    assert lines[0] == "b.crucible.zip: inconsistent, 101 of 101 documents, 101 problems"
+    assert lines[10].startswith("b.crucible.zip:FeedbackEvent/e009: deployment_id: no Deployment")
+    assert lines[11].startswith("b.crucible.zip:ModelVersion/v: model_id: no ModelRef 'gone'")
+    assert lines[12] == "b.crucible.zip: and 90 problems more"
+    report = json.loads(run("bundle", "check", "--format", "json", "b.crucible.zip").out)
+    assert len(report["documents"][0]["problems"]) == 101
+    assert report["documents"][0]["omitted_findings"] == 0
 
 
 def test_the_report_as_json() -> None:
@@ -395,6 +431,31 @@ def test_every_example_of_the_help_runs() -> None:
                 continue  # From an exchange.
             result = run(*words, *(["--force"] if name == "create" else []))
             assert result.status == 0, (line, result.err)
+
+
+@pytest.mark.parametrize("command", ["validate", "lint", "show", "digest"])
+def test_other_commands_say_what_takes_a_bundle(command: str) -> None:
+    create()
+    result = run(command, "b.crucible.zip")
+    assert result.status == 2
+    assert "is a bundle: `crucible-ir bundle check` checks it" in result.out + result.err
+
+
+def test_mistakes_are_explained() -> None:
+    create()
+    for arguments, problem in (
+        (("chek", "b.crucible.zip"), 'unknown command "chek"; did you mean "check"?'),
+        (("open", "b"), 'b: cannot be read: no such file or directory; did you mean "b.crucible.'),
+        (("open", "examples"), "examples: cannot be read: is a directory"),
+        (("open", "b.crucible.zip", "-o", "out.zip"), "out.zip: a folder or a stream is needed"),
+        (("open", "b.crucible.zip", "-o", "a.json"), "a.json: a folder or a stream is needed"),
+        (("open", "b.crucible.zip", "--to", "yaml"), "--to yaml requires -o and a folder"),
+        (("open", "b.crucible.zip", "-o", "-"), "standard output takes a stream: give --to jsonl"),
+    ):
+        result = run("bundle", *arguments)
+        assert result.status == 2
+        assert problem in result.err
+    assert run("bundle", "check", "*.zap").err == "crucible-ir: no file matches *.zap\n"
 
 
 def test_completion_of_a_document_offers_the_types() -> None:

@@ -20,6 +20,7 @@ from cli.command_line import EXAMPLES, on_a_terminal, run
 from crucible_ir import Limits, __version__
 from crucible_ir.cli import progress
 from crucible_ir.cli.program import COMMANDS, Command, program
+from crucible_ir.interchange.bundle.limits import BundleLimits
 from crucible_ir.serialization import formats
 
 PROGRAM = (sys.executable, "-m", "crucible_ir")
@@ -77,12 +78,15 @@ def test_help_groups_the_commands() -> None:
 def test_help_has_the_limits_in_a_section_at_the_end(name: str) -> None:
     options, limits = run(name, "--help").out.split("Limits on the input:\n")
     assert "Examples:" in options
-    for limit in fields(Limits):
-        option = f"--{limit.name.replace('_', '-')} N"
+    names = {limit.name for limit in fields(Limits)}
+    if name == "publish":
+        names |= {limit.name for limit in fields(BundleLimits)}
+    for limit in names:
+        option = f"--{limit.replace('_', '-')} N"
         assert option in limits
         assert option not in options
     # Nothing else is there.
-    assert len(re.findall(r"^  --", limits, re.MULTILINE)) == len(fields(Limits))
+    assert len(re.findall(r"^  --", limits, re.MULTILINE)) == len(names)
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -161,6 +161,15 @@ class Command(click.Command):
 class CommandGroup(Command, click.Group):
     """A command with subcommands, and examples in its help."""
 
+    def resolve_command(
+        self, context: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the command of the arguments, or report the nearest one."""
+        known = self.list_commands(context)
+        if args and args[0] not in known and not args[0].startswith("-"):
+            context.fail(f'unknown command "{args[0]}"{near_miss(args[0], known)}')
+        return super().resolve_command(context, args)
+
 
 class _OutputClosedError(Exception):
     """The reader of the output closed the pipe."""

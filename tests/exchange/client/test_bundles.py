@@ -169,12 +169,16 @@ def test_create_from_an_exchange_and_publish_to_it(client: ExchangeClient, m: st
     assert Path("a.crucible.zip").read_bytes() == Path("b.crucible.zip").read_bytes()
     published = run("publish", "a.crucible.zip")
     assert published.status == 0
-    assert published.lines[-1] == "4 documents: 0 stored, 4 unchanged, 0 rejected"
+    assert published.lines[-2:] == [
+        "feedback events: 0 accepted, 1 duplicates",
+        "4 documents: 0 stored, 4 unchanged, 0 rejected",
+    ]
     client.delete("Prompt", m + "p")
     published = run("publish", "--format", "json", "a.crucible.zip")
     assert published.status == 0
     report = json.loads(published.out)
     assert report["summary"] == {"stored": 1, "unchanged": 3, "rejected": 0, "unreadable": 0}
+    assert report["events"] == {"accepted": 0, "duplicates": 1, "refused": 0}
     assert client.get("Prompt", m + "p").record.revision == 3
     assert run("publish", "--validate-only", "a.crucible.zip").status == 0
 
@@ -210,6 +214,19 @@ def test_a_bundle_that_is_not_whole_is_not_published(client: ExchangeClient, m: 
     assert "gone.crucible.zip: cannot be read: no such file" in missing.err
     single = run("publish", "--id", "x", "a.crucible.zip")
     assert "--id and --etag require a single document" in single.err
+
+
+def test_the_limits_on_a_bundle_are_options_of_publish(m: str) -> None:
+    documents = DocumentSet()
+    for number in range(40):
+        documents.add(v1.ModelRef(id=m + str(number)))
+    with open("a.crucible.zip", "wb") as file:
+        write_bundle(file, documents)
+    result = run("publish", "--max-documents", "10", "a.crucible.zip")
+    assert result.status == 1
+    assert "it has more than 10 documents (--max-documents) [bundle.archive]" in result.err
+    assert run("publish", "--max-bytes", "20", "a.crucible.zip").status == 1
+    assert run("publish", "--max-documents", "40", "a.crucible.zip").status == 0
 
 
 def test_events_and_documents_that_the_exchange_rejects_are_counted(m: str) -> None:

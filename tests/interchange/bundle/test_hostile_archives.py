@@ -365,17 +365,20 @@ def test_a_document_that_is_missing_or_not_listed_is_an_error() -> None:
     ]
 
 
-def test_one_identity_twice_is_an_error() -> None:
-    other = bundle_of(v1.ModelRef(id="m", name="M"))
+@pytest.mark.parametrize("digests", ["different digests", "the same digest"])
+def test_one_identity_twice_is_an_error(digests: str) -> None:
+    name = "" if digests == "the same digest" else "other"
+    other = entries_of(
+        bundle_of(v1.ModelVersion(id="v", model_id="m", version="1.0.0", description=name or None))
+    )
     entries = entries_of(GOOD)
     manifest = json.loads(entries["MANIFEST"])
-    [item] = json.loads(entries_of(other)["MANIFEST"])["documents"]
-    item["path"] = "ModelRef/m2.json"
-    manifest["documents"].append(item)
+    [item] = json.loads(other["MANIFEST"])["documents"]
+    manifest["documents"].append(item | {"path": "ModelVersion/v2.json"})
     entries["MANIFEST"] = json.dumps(manifest).encode()
-    entries["ModelRef/m2.json"] = entries_of(other)["ModelRef/m.json"]
+    entries["ModelVersion/v2.json"] = other["ModelVersion/v.json"]
     assert problems(archive_of(entries)) == [
-        "ModelRef/m: 2 documents have this type and id, with different digests [bundle.unique]"
+        f"ModelVersion/v: 2 documents have this type and id, with {digests} [bundle.unique]"
     ]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import fields
 from functools import wraps
@@ -16,6 +16,7 @@ from crucible_ir.cli.files.inputs import STANDARD, unreadable
 from crucible_ir.cli.program import LimitOption
 from crucible_ir.cli.session import INVALID, CannotRunError, Session, with_options
 from crucible_ir.interchange.bundle.limits import BundleLimits
+from crucible_ir.serialization.limits import Limits
 
 if TYPE_CHECKING:
     from crucible_ir.interchange.bundle import Bundle, BundleFinding
@@ -29,28 +30,40 @@ _HELP = {
 }
 
 
-def add_bundle_limits(command: Any) -> Any:
-    """Add the options for the limits on bundles, which the command receives as ``limits``."""
+def add_bundle_limits(*, beside_read_options: bool = False) -> Callable[[Any], Any]:
+    """Add the options for the limits on bundles, which the command receives as ``limits``.
 
-    @wraps(command)
-    def with_limits(*arguments: Any, **options: Any) -> Any:
-        limits = BundleLimits(
-            **{each.name: options.pop(each.name) for each in fields(BundleLimits)}
-        )
-        return command(*arguments, limits=limits, **options)
+    Args:
+        beside_read_options: Whether the command also has the options for reading, which then have
+            to be added after these. The limits that both have apply to both.
+    """
+    shared = {each.name for each in fields(Limits)} if beside_read_options else set()
+    added = [each for each in fields(BundleLimits) if each.name not in shared]
 
-    decorated: Any = with_limits
-    for each in reversed(fields(BundleLimits)):
-        decorated = click.option(
-            f"--{each.name.replace('_', '-')}",
-            cls=LimitOption,
-            type=click.IntRange(1),
-            default=each.default,
-            show_default=True,
-            metavar="N",
-            help=_HELP[each.name],
-        )(decorated)
-    return decorated
+    def add(command: Any) -> Any:
+        @wraps(command)
+        def with_limits(*arguments: Any, **options: Any) -> Any:
+            values = {each.name: options.pop(each.name) for each in added}
+            if beside_read_options:
+                limits = options["read_options"].limits
+                values["max_bytes"] = limits.max_bytes
+                values["max_expansion"] = limits.max_expansion
+            return command(*arguments, limits=BundleLimits(**values), **options)
+
+        decorated: Any = with_limits
+        for each in reversed(added):
+            decorated = click.option(
+                f"--{each.name.replace('_', '-')}",
+                cls=LimitOption,
+                type=click.IntRange(1),
+                default=each.default,
+                show_default=True,
+                metavar="N",
+                help=_HELP[each.name],
+            )(decorated)
+        return decorated
+
+    return add
 
 
 class UnreadableBundleError(CannotRunError):

@@ -270,6 +270,13 @@ def any_format_for(source: InputFile, read_options: ReadOptions) -> Format | Str
     try:
         return format_of(source.name)
     except UnknownFormatError as error:
+        from crucible_ir.interchange.bundle.names import is_bundle_name
+
+        if is_bundle_name(source.name):
+            raise CannotRunError(
+                "is a bundle: `crucible-ir bundle check` checks it, and `crucible-ir bundle open`"
+                " writes its documents to files"
+            ) from None
         raise CannotRunError(f"{error}; give --from {names}") from None
 
 

@@ -178,8 +178,8 @@ class Bundle:
         # The manifest, and a folder for each type.
         if len(infos) > most + 1 + len(document_members()):
             raise archive_error(f"it has more than {most} documents (max_documents)")
-        total = sum(info.file_size for info in infos)
-        if total > self._limits.max_total_bytes + most * _MANIFEST_BYTES:
+        total = sum(info.file_size for info in infos if info.filename != MANIFEST)
+        if total > self._limits.max_total_bytes:
             raise archive_error(
                 f"the documents have more than {self._limits.max_total_bytes} bytes"
                 " (max_total_bytes)"

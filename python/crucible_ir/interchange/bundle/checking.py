@@ -16,7 +16,8 @@ def check_bundle(bundle: Bundle) -> list[BundleFinding]:
     findings = list(bundle.findings)
     for each in bundle.read():
         findings += each.findings
-        if each.document is not None:
-            key = DocumentKey(each.entry.type, each.entry.id or each.entry.path)
+        key = DocumentKey(each.entry.type, each.entry.id or each.entry.path)
+        # Of several documents with one id, which is a problem itself, the first one counts.
+        if each.document is not None and key not in graph.documents:
             graph.add(key, content_of(each.document))
     return findings + inconsistencies(graph)

@@ -67,6 +67,11 @@ class DocumentSet:
         """The types and ids of the documents; the digest is the id of one that has none."""
         return list(self._held)
 
+    @property
+    def total_bytes(self) -> int:
+        """The number of bytes of the documents in a bundle, without the manifest."""
+        return sum(len(held.text) for held in self._held.values())
+
     def add(self, message: Message, *, id: str | None = None, origin: str = "") -> None:
         """Add a document; one that is there already, with the same content, is not added again.
 

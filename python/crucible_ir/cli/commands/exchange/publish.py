@@ -14,7 +14,7 @@ from crucible_ir.cli.commands.exchange.connection import (
     record_json,
     server_options,
 )
-from crucible_ir.cli.files.bundles import open_bundle, print_findings
+from crucible_ir.cli.files.bundles import add_bundle_limits, open_bundle, print_findings
 from crucible_ir.cli.files.inputs import (
     ReadOptions,
     format_for,
@@ -34,7 +34,6 @@ from crucible_ir.cli.session import (
 )
 from crucible_ir.errors import DecodeError, FieldError, ValidationError, printable
 from crucible_ir.interchange.bundle.documents import content_of
-from crucible_ir.interchange.bundle.limits import BundleLimits
 from crucible_ir.interchange.bundle.names import is_bundle_name
 from crucible_ir.schema.types import document_of
 from crucible_ir.serialization.streams.formats import stem_of
@@ -44,7 +43,8 @@ if TYPE_CHECKING:
 
     from crucible_ir.cli.files.inputs import InputFile
     from crucible_ir.exchange import ExchangeClient, Outcome, Publication, Published
-    from crucible_ir.exchange.client.results import RefusedEvent
+    from crucible_ir.exchange.client.results import IngestReport, RefusedEvent
+    from crucible_ir.interchange.bundle.limits import BundleLimits
     from crucible_ir.v1 import FeedbackEvent
 
 _EXAMPLES = (
@@ -78,6 +78,7 @@ _EXAMPLES = (
 @format_option("Format of the report.")
 @server_options
 @add_read_options
+@add_bundle_limits(beside_read_options=True)
 @click.pass_obj
 def command(
     session: Session,
@@ -89,6 +90,7 @@ def command(
     output_format: str,
     server: Server,
     read_options: ReadOptions,
+    limits: BundleLimits,
 ) -> int:
     """Store documents in an exchange.
 
@@ -103,7 +105,7 @@ def command(
     is_single = len(found) == 1 and not is_bundle_name(found[0].name)
     if not is_single and (id_ is not None or etag is not None):
         raise click.UsageError("--id and --etag require a single document")
-    batch = _Batch(session, read_options, id_, id_from_name, etag, validate_only)
+    batch = _Batch(session, read_options, limits, id_, id_from_name, etag, validate_only)
     report: list[dict[str, object]] = []
     with server.connect() as client:
         outcomes = client.publish_many(batch.publications(found))
@@ -114,12 +116,16 @@ def command(
                 report.append({"file": name, **_json(outcome)})
             else:
                 _print(session, name, outcome, quiet=server.quiet)
-        if batch.events:
-            batch.ingest(client)
+        ingested = batch.ingest(client) if batch.events else None
     if output_format == "json":
-        print(json_text({"command": "publish", "documents": report, "summary": batch.counts}))
+        content = {"command": "publish", "documents": report, "summary": batch.counts}
+        if ingested is not None:
+            content["events"] = _events_json(ingested)
+        print(json_text(content))
     elif not is_single and not server.quiet:
         good = batch.status == GOOD
+        if ingested is not None:
+            session.out().print(_events_text(ingested))
         session.out().print(_summary(batch.counts), style="good" if good else "warn")
     return batch.status
 
@@ -137,6 +143,7 @@ class _Batch:
 
     session: Session
     read_options: ReadOptions
+    limits: BundleLimits
     id: str | None
     id_from_name: bool
     etag: str | None
@@ -192,7 +199,7 @@ class _Batch:
         from crucible_ir.v1 import FeedbackEvent
 
         try:
-            with open_bundle(name, BundleLimits()) as bundle:
+            with open_bundle(name, self.limits) as bundle:
                 # Nothing is sent before all of it is verified.
                 for _ in bundle.documents():
                     pass
@@ -209,8 +216,8 @@ class _Batch:
         except BundleError as error:
             self._skip(print_findings(self.session, name, error.findings))
 
-    def ingest(self, client: ExchangeClient) -> None:
-        """Send the feedback events of bundles."""
+    def ingest(self, client: ExchangeClient) -> IngestReport:
+        """Send the feedback events of bundles, and return the report about them."""
         refused: list[RefusedEvent] = []
         report = client.ingest(self.events, on_refused=refused.append)
         self.counts["stored"] += report.accepted
@@ -218,6 +225,7 @@ class _Batch:
         for event in refused:
             self._skip(INVALID)
             self.session.print_error(f"FeedbackEvent/{event.id}: {event.error}")
+        return report
 
     def _skip(self, status: int) -> None:
         """Count a document that cannot be sent."""
@@ -256,6 +264,19 @@ def _json(outcome: Outcome) -> dict[str, object]:
     return {
         "verdict": _verdict(outcome.published),
         "record": record_json(outcome.published.record),
+    }
+
+
+def _events_text(report: IngestReport) -> str:
+    rejected = f", {report.refused_count} rejected" if report.refused_count else ""
+    return f"feedback events: {report.accepted} accepted, {report.duplicates} duplicates{rejected}"
+
+
+def _events_json(report: IngestReport) -> dict[str, object]:
+    return {
+        "accepted": report.accepted,
+        "duplicates": report.duplicates,
+        "refused": report.refused_count,
     }
 
 

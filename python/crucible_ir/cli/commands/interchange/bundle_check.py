@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -16,10 +17,14 @@ from crucible_ir.cli.program import Command
 from crucible_ir.cli.progress import with_progress
 from crucible_ir.cli.session import Session, with_options
 from crucible_ir.interchange.bundle import BundleError, check_bundle
+from crucible_ir.paths import general_path
 
 if TYPE_CHECKING:
     from crucible_ir.interchange.bundle import BundleFinding
     from crucible_ir.interchange.bundle.limits import BundleLimits
+
+#: The most problems of one kind that text lists; the others are counted.
+_LISTED: Final = 10
 
 _EXAMPLES = (
     ("crucible-ir bundle check llama.crucible.zip", "The file, each document, the references."),
@@ -48,7 +53,7 @@ _EXAMPLES = (
     help="Format of the report.",
 )
 @click.option("--quiet", "-q", is_flag=True, help="Print only bundles with problems, no summary.")
-@add_bundle_limits
+@add_bundle_limits()
 @click.pass_obj
 def command(
     session: Session,
@@ -64,11 +69,13 @@ def command(
     missing, other digests than the manifest says, invalid documents, references to documents that
     the bundle does not have, several documents for one version, several versions of a model in
     production, aliases of a model to a version of another one, and cycles. `crucible-ir explain
-    bundle.cycle` describes a problem by its id. The exit status is 1 if a bundle has a problem, and
+    bundle.cycle` describes a problem by its id. Of many similar problems, text lists the first; the
+    other formats list all. The exit status is 1 if a bundle has a problem, and
     2 if it cannot be read.
     """
     names = list(dict.fromkeys(_names(bundles)))
-    reports = (_check(name, limits, frozenset(ignore)) for name in names)
+    most = _LISTED if report_format == "text" else None
+    reports = (_check(name, limits, frozenset(ignore), most) for name in names)
     shown = with_progress(reports, len(names))
     return write_report(report_format, shown, BUNDLE_CHECK, session, quiet=quiet)
 
@@ -82,7 +89,17 @@ def _names(arguments: tuple[str, ...]) -> Iterator[str]:
             yield from (source.name for source in input_files([argument], ReadOptions()))
 
 
-def _check(name: str, limits: BundleLimits, ignored: frozenset[str]) -> FileReport:
+def _check(
+    name: str, limits: BundleLimits, ignored: frozenset[str], most: int | None
+) -> FileReport:
+    """Check a bundle.
+
+    Args:
+        name: The name of the file.
+        limits: The limits on the bundle.
+        ignored: The ids of the problems that are not reported.
+        most: The most similar problems to list; ``None`` for all.
+    """
     total = None
     try:
         with open_bundle(name, limits) as bundle:
@@ -96,13 +113,18 @@ def _check(name: str, limits: BundleLimits, ignored: frozenset[str]) -> FileRepo
     return FileReport(
         name,
         CheckOutcome.INVALID if findings else CheckOutcome.GOOD,
-        issues=tuple(_issues(findings)),
+        issues=tuple(_issues(findings, most)),
         records=total,
         bad_records=len({each.document for each in findings if each.document}),
+        rule_counts=Counter(each.rule for each in findings),
     )
 
 
-def _issues(findings: Iterable[BundleFinding]) -> Iterator[Issue]:
+def _issues(findings: Iterable[BundleFinding], most: int | None) -> Iterator[Issue]:
+    similar: Counter[tuple[str, str, str]] = Counter()
     for each in findings:
-        message = with_options(each.message)
-        yield Issue(each.rule, Level.ERROR, each.path, message, entry=each.document)
+        kind = each.rule, each.document.partition("/")[0], general_path(each.path)
+        similar[kind] += 1
+        if most is None or similar[kind] <= most:
+            message = with_options(each.message)
+            yield Issue(each.rule, Level.ERROR, each.path, message, entry=each.document)

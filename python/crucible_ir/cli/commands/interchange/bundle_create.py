@@ -6,6 +6,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING
 
 import click
@@ -13,7 +14,7 @@ from click.core import ParameterSource
 
 from crucible_ir.cli.checking.bad_records import SimilarErrors
 from crucible_ir.cli.commands.exchange.connection import Server, server_options
-from crucible_ir.cli.files.bundles import open_bundle
+from crucible_ir.cli.files.bundles import add_bundle_limits, open_bundle, print_findings
 from crucible_ir.cli.files.inputs import (
     STANDARD,
     InputFile,
@@ -89,6 +90,7 @@ _EXAMPLES = (
 @force_option()
 @server_options
 @add_read_options
+@add_bundle_limits(beside_read_options=True)
 @click.pass_context
 def command(
     context: click.Context,
@@ -99,6 +101,7 @@ def command(
     force: bool,
     server: Server,
     read_options: ReadOptions,
+    limits: BundleLimits,
 ) -> int:
     """Write documents, and what they refer to, to a bundle.
 
@@ -121,7 +124,8 @@ def command(
         raise click.UsageError("give files, or --closure for documents of an exchange")
     check_overwriting([output], force=force)
     if documents:
-        found, status = _from_files(session, documents, read_options, id_from_name=id_from_name)
+        inputs = _Inputs(session, read_options, limits, id_from_name)
+        found, status = inputs.read(documents)
         if found is None:
             session.print_error(f"{output}: not written")
             return status
@@ -129,7 +133,7 @@ def command(
     else:
         chosen, findings = _from_exchange(server, closure)
     _write(output, chosen, force=force)
-    for line in _warnings(findings):
+    for line in [*_warnings(findings), *_over_limits(chosen)]:
         session.print_error(f"{output}: warning: {line}")
     if output != STANDARD and not server.quiet:
         number = f"{len(chosen)} document{'' if len(chosen) == 1 else 's'}"
@@ -145,6 +149,15 @@ def _warnings(findings: list[BundleFinding]) -> list[str]:
         path = f": {each.path}" if each.path else ""
         similar.add(f"{each.document}{path}", f"{each.message} [{each.rule}]")
     return similar.lines()
+
+
+def _over_limits(documents: DocumentSet) -> Iterator[str]:
+    """Yield the default limits that readers of the bundle have to raise."""
+    limits = BundleLimits()
+    if len(documents) > limits.max_documents:
+        yield f"it is read only with a greater limit: --max-documents {len(documents)}"
+    if documents.total_bytes > limits.max_total_bytes:
+        yield f"it is read only with a greater limit: --max-total-bytes {documents.total_bytes}"
 
 
 def _chosen(
@@ -188,53 +201,56 @@ class _InvalidInputError(click.ClickException):
         Session().print_error(self.message)
 
 
-def _from_files(
-    session: Session,
-    names: tuple[str, ...],
-    read_options: ReadOptions,
-    *,
-    id_from_name: bool,
-) -> tuple[DocumentSet | None, int]:
-    """Return the documents of files, or ``None`` and an exit status after printing errors."""
-    from crucible_ir.interchange.bundle import BundleError, DocumentSet
+@dataclass(frozen=True, slots=True)
+class _Inputs:
+    """Reads the documents of files; errors about files are printed."""
 
-    documents = DocumentSet()
-    status = GOOD
-    found = list(input_files(names, read_options))
-    for source in with_progress(found, len(found)):
-        try:
-            for origin, message, id_ in _messages(source, read_options, id_from_name):
-                documents.add(message, id=id_, origin=origin)
-        except ValidationError as error:
-            status = max(status, INVALID)
-            for violation in error.violations:
-                at = f":{violation.position}" if violation.position else ""
-                session.print_error(f"{source.name}{at}: {violation}")
-        except (BundleError, FieldError) as error:
-            status = max(status, INVALID)
-            session.print_error(f"{source.name}: {error}")
-        except (CannotRunError, DecodeError, EncodeError) as error:
-            status = max(status, print_file_error(session, source.name, error))
-    return (documents if status == GOOD else None), status
+    session: Session
+    read_options: ReadOptions
+    limits: BundleLimits
+    id_from_name: bool
 
+    def read(self, names: tuple[str, ...]) -> tuple[DocumentSet | None, int]:
+        """Return the documents, or ``None`` and an exit status after an error."""
+        from crucible_ir.interchange.bundle import BundleError, DocumentSet
 
-def _messages(
-    source: InputFile, read_options: ReadOptions, id_from_name: bool
-) -> Iterator[tuple[str, Message, str | None]]:
-    """Yield the valid messages of a file, each with its name in errors and the id to give it."""
-    if is_bundle_name(source.name):
-        with open_bundle(source.name, BundleLimits()) as bundle:
-            for entry, document in bundle.documents():
-                yield f"{source.name}:{entry.name}", document, entry.id
-        return
-    format_ = any_format_for(source, read_options)
-    if not isinstance(format_, StreamFormat):
-        message = read_document(source, format_, read_options, validate=True)
-        yield source.name, message, _id_of(message, source.name) if id_from_name else None
-        return
-    with open_records(source, format_, read_options) as records:
-        for number, message in enumerate(records.messages(validate=True, on_bad=None)):
-            yield f"{source.name}:record {number}", message, None
+        documents = DocumentSet()
+        status = GOOD
+        found = list(input_files(names, self.read_options))
+        for source in with_progress(found, len(found)):
+            try:
+                for origin, message, id_ in self._messages(source):
+                    documents.add(message, id=id_, origin=origin)
+            except ValidationError as error:
+                status = max(status, INVALID)
+                for violation in error.violations:
+                    at = f":{violation.position}" if violation.position else ""
+                    self.session.print_error(f"{source.name}{at}: {violation}")
+            except BundleError as error:
+                status = max(status, print_findings(self.session, source.name, error.findings))
+            except FieldError as error:
+                status = max(status, INVALID)
+                self.session.print_error(f"{source.name}: {error}")
+            except (CannotRunError, DecodeError, EncodeError) as error:
+                status = max(status, print_file_error(self.session, source.name, error))
+        return (documents if status == GOOD else None), status
+
+    def _messages(self, source: InputFile) -> Iterator[tuple[str, Message, str | None]]:
+        """Yield the valid messages of a file, each with its name in errors and its id, if given."""
+        if is_bundle_name(source.name):
+            with open_bundle(source.name, self.limits) as bundle:
+                for entry, document in bundle.documents():
+                    yield f"{source.name}:{entry.name}", document, entry.id
+            return
+        format_ = any_format_for(source, self.read_options)
+        if not isinstance(format_, StreamFormat):
+            message = read_document(source, format_, self.read_options, validate=True)
+            id_ = _id_of(message, source.name) if self.id_from_name else None
+            yield source.name, message, id_
+            return
+        with open_records(source, format_, self.read_options) as records:
+            for number, message in enumerate(records.messages(validate=True, on_bad=None)):
+                yield f"{source.name}:record {number}", message, None
 
 
 def _id_of(message: Message, name: str) -> str | None:

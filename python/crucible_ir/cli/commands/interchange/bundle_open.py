@@ -67,7 +67,7 @@ _STREAMS: Final = {name: STREAM_FORMATS[name] for name in ("jsonl", "delimited")
 @force_option()
 @format_option("The list as text (tab-separated in a pipe), or one JSON object.")
 @click.option("--quiet", "-q", is_flag=True, help="Print no summary.")
-@add_bundle_limits
+@add_bundle_limits()
 @click.pass_obj
 def command(
     session: Session,
@@ -124,12 +124,13 @@ def _format(output: str | None, to_format: str | None) -> Format | StreamFormat 
     if output == STANDARD:
         raise click.UsageError(f"standard output takes a stream: give --to {'|'.join(_STREAMS)}")
     try:
-        found = format_of(output)
+        found: Format | StreamFormat = format_of(output)
     except UnknownFormatError:
-        return FORMATS["json"]
+        if not output.lower().endswith(".zip"):
+            return FORMATS["json"]
+        raise click.UsageError(f"{output}: a folder or a stream is needed") from None
     if found.name not in _STREAMS:
-        names = ", ".join(_STREAMS)
-        raise click.UsageError(f"{output}: a stream ({names}) or a folder is needed")
+        raise click.UsageError(f"{output}: a folder or a stream is needed")
     return _STREAMS[found.name]
 
 
