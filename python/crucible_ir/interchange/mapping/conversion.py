@@ -18,6 +18,7 @@ from crucible_ir.interchange.mapping.patterns import Path, write_path
 from crucible_ir.interchange.mapping.report import Outcome, Recorder
 from crucible_ir.paths import MapKey, Part, parse_path
 from crucible_ir.schema.fields import fields_of
+from crucible_ir.schema.references import reference_fields
 from crucible_ir.schema.types import descriptor_of, message_types
 from crucible_ir.serialization.conversion_error import ConversionError
 from crucible_ir.serialization.json.canonical import digest
@@ -106,6 +107,10 @@ class Source:
         child = Source(value, (*self.path, key), self._conversion)
         return None if self._conversion.is_stand_in(child.path) else child
 
+    def with_value(self, value: Any) -> Source:
+        """Return another value with the same meaning, at the same path."""
+        return Source(value, self.path, self._conversion)
+
     def text(self, key: str) -> str | None:
         """Return the text of a key without using it; ``None`` if there is none."""
         found = self.get(key, str)
@@ -159,6 +164,10 @@ class Source:
     def rewritten(self, reason: str) -> None:
         """Say that export writes the value in another way, so what is kept of it is converted."""
         self._conversion.rewritten[self.path] = reason
+
+    def remark(self, reason: str) -> None:
+        """Add a remark to the report on a value that `Target.put_rest` keeps."""
+        self._conversion.remark(self.path, reason)
 
     def fail(self, reason: str) -> RecordError:
         """Return an error about the value, to raise."""
@@ -263,6 +272,13 @@ class Target:
         """Set a key that takes any JSON; values that opaque JSON cannot hold are converted."""
         self.value[key] = self._conversion.opaque(source, (*self.path, key))
 
+    def put_rest(self, key: str, source: Source, outcome: Outcome = Outcome.OPAQUE) -> None:
+        """Set a key that takes any JSON to a value without what is used of it so far.
+
+        Objects and lists keep their structure, so that an export can put the other values back.
+        """
+        self.value[key] = self._conversion.opaque_rest(source, (*self.path, key), outcome)
+
     def append(self, key: str) -> Target:
         """Add an object to the list of a key."""
         items = self.value.setdefault(key, [])
@@ -364,6 +380,9 @@ class Conversion:
         self._touched: set[Path] = set()
         self._accounts: dict[Path, Account] = {}
         self._defaults: list[tuple[Path, object, str]] = []
+        self._remarks: dict[Path, str] = {}
+        #: The values of which `opaque_rest` has kept the rest.
+        self._taken: set[Path] = set()
 
     def use(self, path: Path, use: _Use) -> None:
         """Note what became of a value of the source; the first note about a value counts."""
@@ -411,12 +430,41 @@ class Conversion:
         """Put back what an import kept."""
         raise NotImplementedError
 
-    def opaque(self, source: Source, target: Path) -> object:
+    def remark(self, path: Path, reason: str) -> None:
+        """Note a remark on a value that `opaque_rest` keeps."""
+        self._remarks[path] = reason
+        self._touch(path[:-1])
+
+    def opaque_rest(self, source: Source, target: Path, outcome: Outcome = Outcome.OPAQUE) -> Any:
+        """Return what is not used of a value as opaque JSON, and note what became of it."""
+        self._taken.add(source.path)
+        if not source.value or source.path not in self._touched:
+            remark = self._remarks.get(source.path, "")
+            return self.opaque(source, target, outcome, remark)
+        result: Any = [] if isinstance(source.value, list) else {}
+        for step, item in _children(source.value):
+            child = Source(item, (*source.path, step), self)
+            used = child.path in self._uses or child.path in self._taken
+            if isinstance(result, list):
+                # The other items keep their places.
+                kept = _hole(item) if used else self.opaque_rest(child, (*target, step), outcome)
+                result.append(kept)
+            elif not used:
+                result[opaque_json(step, [])] = self.opaque_rest(child, (*target, step), outcome)
+        return result
+
+    def opaque(
+        self,
+        source: Source,
+        target: Path,
+        outcome: Outcome = Outcome.RENAMED,
+        reason: str = "",
+    ) -> object:
         """Return a value as opaque JSON, and note what became of it."""
         changes: list[tuple[Path, object, object, str]] = []
         value = opaque_json(source.value, changes)
         if not changes:
-            source.use(Outcome.RENAMED, target)
+            source.use(outcome, target, reason=reason)
             return value
         changed = {path: (to, reason) for path, _, to, reason in changes}
         touched = {path[:length] for path in changed for length in range(len(path))}
@@ -430,7 +478,7 @@ class Conversion:
                     child_source = Source(child, (*part.path, step), self)
                     note(child_source, (*steps, step))
             else:
-                part.use(Outcome.RENAMED, target + steps)
+                part.use(outcome, target + steps)
 
         note(source, ())
         return value
@@ -763,12 +811,14 @@ class Export(Conversion):
             listed.use(Outcome.CONVERTED, reason="it lists what the import filled in")
             paths = {_plain(parse_path(path)) for path in listed.value}
             values = {path: _value_at(self.source.value, path) for path in paths}
+            references = reference_fields(descriptor_of(message))
             # A reference that somebody has filled in since is no stand-in.
             self._stand_ins = frozenset(
                 path
                 for path, value in values.items()
                 if value is not None
                 and not (isinstance(value, dict) and value and UNKNOWN not in value.values())
+                and not (isinstance(value, str) and value != UNKNOWN and _field(path) in references)
             )
             for path in self._stand_ins:
                 use = _Use(Outcome.DEFAULTED, (), "the import filled it in", (values[path],))
@@ -936,6 +986,16 @@ def _children(value: Any) -> list[tuple[Any, Any]]:
     if isinstance(value, dict):
         return list(value.items())
     return list(enumerate(value)) if isinstance(value, list) else []
+
+
+def _field(path: Path) -> str:
+    """Return the name of a field as `reference_fields` has it."""
+    return "".join("[]" if isinstance(step, int) else f".{step}" for step in path)[1:]
+
+
+def _hole(value: object) -> object:
+    """Return what stands in a list for an item that was used."""
+    return "" if isinstance(value, str) else None
 
 
 def _last_name(path: Path) -> str:

@@ -119,7 +119,7 @@ def secret(path: Path, value: Value) -> Problem | None:
     if not value.HasField("string_value"):
         return None
     key = next((part for part in reversed(path) if isinstance(part, MapKey)), "")
-    reason = _secrecy(key, value.string_value)
+    reason = secrecy(key, value.string_value)
     if reason is None:
         return None
     return Problem(
@@ -129,8 +129,12 @@ def secret(path: Path, value: Value) -> Problem | None:
     )
 
 
-def _secrecy(key: str, text: str) -> str | None:
-    """Return the reason why a string looks like a secret; ``None`` if it does not."""
+def secrecy(key: str, text: str) -> str | None:
+    """Return the reason why a string looks like a secret; ``None`` if it does not.
+
+    >>> secrecy("api_key", "not-a-real-key"), secrecy("api_key_env", "OPENAI_API_KEY")
+    ('the key suggests that this is a secret', None)
+    """
     text = text.strip()
     if not text or _is_placeholder(text):
         return None
@@ -139,7 +143,7 @@ def _secrecy(key: str, text: str) -> str | None:
     found = _PASSWORD_IN_URI.fullmatch(text)
     if found and not _is_placeholder(found[1]):
         return "this URI contains a password"
-    if _names_secret(key) or (_may_name_secret(key) and _looks_random(text)):
+    if _names_secret(key) or (may_name_secret(key) and _looks_random(text)):
         return "the key suggests that this is a secret"
     return None
 
@@ -157,7 +161,8 @@ def _names_secret(key: str) -> bool:
     return len(words) > 1 and words[-1] in ("key", "keys") and words[-2] in _SECRET_KEYS
 
 
-def _may_name_secret(key: str) -> bool:
+def may_name_secret(key: str) -> bool:
+    """Return whether a key names something that may be a secret, such as a token."""
     words = _words(key)
     return bool(words) and words[-1] in _MAYBE_SECRET_WORDS
 
