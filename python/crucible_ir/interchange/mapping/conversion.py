@@ -217,16 +217,21 @@ class Target:
 
     @property
     def value(self) -> dict[str, Any]:
-        """The object, which is made if there is none yet."""
+        """The object, which is made if there is none yet, also in place of another value."""
         if self._value is None:
             assert self._parent is not None
-            self._value = self._parent.value.setdefault(str(self.path[-1]), {})
+            owner, key = self._parent.value, str(self.path[-1])
+            if not isinstance(owner.get(key), dict):
+                owner[key] = {}
+            self._value = owner[key]
         return self._value
 
     def has(self, key: str) -> bool:
         """Return whether a key is set."""
         if self._value is None and self._parent is not None:
-            return self._parent.has(str(self.path[-1])) and key in self.value
+            last = str(self.path[-1])
+            value = self._parent.value[last] if self._parent.has(last) else None
+            return isinstance(value, dict) and key in value
         return key in self.value
 
     def put(

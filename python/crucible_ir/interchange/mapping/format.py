@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 FORMATS: Final[dict[str, str]] = {
     "openai": "openai",
     "anthropic": "anthropic",
+    "kserve": "kserve",
+    "kubernetes": "kubernetes",
     "wandb": "wandb",
     "croissant": "croissant",
 }
@@ -87,6 +89,8 @@ class Format:
         encode: Encodes the values of an export in it.
         gather: Joins records that belong together. A joined record is an object of the records by
             their numbers, and has no number.
+        unfold: Returns the records in a value that is a list of the format's own, such as a
+            ``List`` of Kubernetes; ``None`` for any other value.
     """
 
     name: str
@@ -101,6 +105,7 @@ class Format:
     decode: Callable[[Any], Decoded] | None = None
     encode: Callable[[Any], Any] | None = None
     gather: Callable[[Iterable[Record]], Iterator[Record]] | None = None
+    unfold: Callable[[Any], list[Any] | None] | None = None
 
     def records(self, source: str, since: datetime | None = None) -> Iterator[Record]:
         """Yield the records of a file, a folder or a service.
@@ -116,6 +121,25 @@ class Format:
             return self.read(source, since)
         return read_records(source, since=since, assemble=self.assemble)
 
+    def _unfolded(self, records: Iterable[Record]) -> Iterator[Record]:
+        """Yield records; a list of the format's own yields those in it."""
+        added = 0
+        for record in records:
+            items = self._items(record.value)
+            if items is None:
+                number = None if record.number is None else record.number + added
+                yield record._replace(number=number)
+                continue
+            first = (record.number or 0) + added
+            for index, item in enumerate(items):
+                name = f"{record.name}, item {index}" if record.name else ""
+                yield record._replace(value=item, name=name, number=first + index)
+            added += len(items) - 1
+
+    def _items(self, value: Any) -> list[Any] | None:
+        """Return the records in a list of the format's own; ``None`` for any other value."""
+        return None if self.unfold is None else self.unfold(value)
+
     def import_(self, obj: object) -> Imported:
         """Import a record, or a list of records, given as JSON values.
 
@@ -125,12 +149,12 @@ class Format:
             obj: The JSON values, as `json.loads` returns them.
         """
         recorder = Recorder()
-        if isinstance(obj, list):
-            records = [Record(item, "", index) for index, item in enumerate(obj)]
-            imported = self.import_records(records, recorder)
-            documents = [message for messages in imported for message in messages]
-        else:
-            documents = self.import_one(obj, recorder)
+        items = obj if isinstance(obj, list) else self._items(obj)
+        if items is None:
+            return Imported(self.import_one(obj, recorder), recorder.report())
+        records = [Record(item, "", index) for index, item in enumerate(items)]
+        imported = self.import_records(records, recorder)
+        documents = [message for messages in imported for message in messages]
         return Imported(documents, recorder.report())
 
     def import_one(
@@ -187,6 +211,8 @@ class Format:
         Yields:
             The documents of each record; none for one with an error.
         """
+        if self.unfold is not None:
+            records = self._unfolded(records)
         for record in records if self.gather is None else self.gather(records):
             prefix = () if record.number is None else (record.number,)
             if record.error is not None:
