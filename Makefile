@@ -105,6 +105,7 @@ bench: setup ## Measure and print the figures of the README
 	$(BIN)/python -m benchmarks.serialization $(ARGS)
 	$(BIN)/python -m benchmarks.bad_records $(ARGS)
 	$(BIN)/python -m benchmarks.betterproto $(ARGS)
+	$(BIN)/python -m benchmarks.interchange
 
 fuzz: $(VENV_FUZZ)/.installed ## Fuzz every decoder (TIME=600 seconds each, ARGS=yaml for one)
 	$(VENV_FUZZ)/bin/python fuzz/run.py --time $(TIME) $(ARGS)

@@ -111,6 +111,12 @@ class Source:
         """Return another value with the same meaning, at the same path."""
         return Source(value, self.path, self._conversion)
 
+    def member(self, key: str) -> Source | None:
+        """Return the value of a key, which may be null; ``None`` if it is absent."""
+        if not isinstance(self.value, dict) or key not in self.value:
+            return None
+        return Source(self.value[key], (*self.path, key), self._conversion)
+
     def text(self, key: str) -> str | None:
         """Return the text of a key without using it; ``None`` if there is none."""
         found = self.get(key, str)
@@ -255,7 +261,8 @@ class Target:
         """
         if value == [] and self._is_list(key):
             return
-        self.value[key] = value
+        # A `MapKey` says only in the path that the key is one of a map.
+        self.value[str(key)] = value
         path = (*self.path, MapKey(key) if self._is_map else key)
         for source in sources:
             self._use(source, path, value, reason, outcome)
@@ -346,10 +353,15 @@ class Target:
         self.value[key] = value
         self._conversion.derive((*self.path, key), value, reason)
 
-    def restore(self, rest: Source | None) -> None:
-        """Put back what an import kept, once everything else is written."""
+    def restore(self, rest: Source | None, *, without: Iterable[str] = ()) -> None:
+        """Put back what an import kept, once everything else is written.
+
+        Args:
+            rest: What it kept.
+            without: The keys that the export uses itself.
+        """
         if rest is not None:
-            self._conversion.restore(rest, self)
+            self._conversion.restore(rest, self, frozenset(without))
 
     def _is_list(self, key: str) -> bool:
         field = fields_of(self.descriptor).get(key) if self.descriptor is not None else None
@@ -431,7 +443,7 @@ class Conversion:
         """Keep what is not used of an object in the opaque map of a message."""
         raise NotImplementedError
 
-    def restore(self, rest: Source, target: Target) -> None:
+    def restore(self, rest: Source, target: Target, without: frozenset[str]) -> None:
         """Put back what an import kept."""
         raise NotImplementedError
 
@@ -807,7 +819,7 @@ class Export(Conversion):
         super().__init__(format_, json_values(message), recorder, prefix)
         self.message = message
         self.target = Target(self, (), value={})
-        self._restored: list[tuple[Source, Target]] = []
+        self._restored: list[tuple[Source, Target, frozenset[str]]] = []
         self._own_places: set[Path] = set()
         self._stand_ins: frozenset[Path] = frozenset()
         rest = self.source.rest()
@@ -833,16 +845,16 @@ class Export(Conversion):
         """Return whether a value of a document was filled in by an import."""
         return path in self._stand_ins
 
-    def restore(self, rest: Source, target: Target) -> None:
+    def restore(self, rest: Source, target: Target, without: frozenset[str]) -> None:
         """Put back what an import kept."""
-        self._restored.append((rest, target))
+        self._restored.append((rest, target, without))
 
     def finish(self) -> dict[str, Any]:
         """Return the JSON values of the foreign format."""
         # What is put back somewhere of its own is not put back with what is around it.
-        self._own_places = {rest.path for rest, _ in self._restored}
-        for rest, target in self._restored:
-            self._merge(rest, target.value, target.path)
+        self._own_places = {rest.path for rest, _, _ in self._restored}
+        for rest, target, without in self._restored:
+            self._merge(rest, target.value, target.path, without)
         for path, value, reason in self._defaults:
             self._recorder.add((), Outcome.DEFAULTED, path, reason=reason, values=(None, value))
         for path, value in self._unused():
@@ -851,7 +863,9 @@ class Export(Conversion):
             self._record(path, use, inside=inside)
         return self.target.value
 
-    def _merge(self, rest: Source, into: Any, path: Path) -> None:
+    def _merge(
+        self, rest: Source, into: Any, path: Path, without: frozenset[str] = frozenset()
+    ) -> None:
         """Merge what an import kept into an object or list that the export wrote.
 
         Of a list of which an import used some values, the others are kept as an object with the
@@ -859,7 +873,8 @@ class Export(Conversion):
         """
         for key, value in _children(rest.value):
             child = Source(value, (*rest.path, key), self)
-            if child.path in self._uses or child.path in self._own_places:
+            used = child.path in self._uses or child.path in self._own_places
+            if used or key in without:
                 continue
             step: Part = key
             if isinstance(into, list):

@@ -291,7 +291,9 @@ def read_rules(conversion: Import, source: Source, target: Target, rules: Iterab
                 conversion.keep_original(found, error.reason)
                 continue
             target.put(rule.field, value, found, reason=rule.converter.reason)
-            if not same(value, found.value) and not same(rule.converter.write(value), found.value):
+            # A name of ours in the source is written as the foreign one.
+            is_other = isinstance(found.value, str) or not same(value, found.value)
+            if is_other and not same(rule.converter.write(value), found.value):
                 conversion.keep_original(found, rule.converter.reason)
 
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 #: The modules of the formats, by name, in the order of the documentation.
 FORMATS: Final[dict[str, str]] = {
+    "mlflow": "mlflow",
     "openai": "openai",
     "anthropic": "anthropic",
     "kserve": "kserve",
