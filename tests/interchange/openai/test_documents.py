@@ -274,7 +274,7 @@ def test_a_completion_that_nobody_imported_has_what_the_service_gives() -> None:
             {
                 "index": 0,
                 "finish_reason": "stop",
-                "message": {"role": "assistant", "content": "No.", "reasoning_content": "Hm."},
+                "message": {"role": "assistant", "content": "No."},
             }
         ],
     }

@@ -1038,9 +1038,19 @@ def _value_at(value: Any, path: Path) -> Any:
 
 
 def _remove(value: Any, steps: Path) -> bool:
-    """Remove the value at a path from its object; return whether that was possible."""
+    """Remove the value at a path, and objects around it that are empty then.
+
+    Returns:
+        Whether that was possible.
+    """
     owner = _value_at(value, steps[:-1])
-    if isinstance(owner, dict) and steps[-1] in owner:
-        del owner[steps[-1]]
-        return True
-    return False
+    if not isinstance(owner, dict) or steps[-1] not in owner:
+        return False
+    del owner[steps[-1]]
+    for length in range(len(steps) - 1, 0, -1):
+        around = _value_at(value, steps[: length - 1])
+        if owner or not isinstance(around, dict):
+            break
+        del around[steps[length - 1]]
+        owner = around
+    return True

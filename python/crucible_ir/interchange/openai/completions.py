@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Final
 
 from crucible_ir.interchange.chat.parts import use_mark
@@ -14,7 +15,7 @@ from crucible_ir.interchange.mapping.converters import (
     read_rules,
     write_rules,
 )
-from crucible_ir.interchange.openai.messages import read_message, write_body, write_thinking
+from crucible_ir.interchange.openai.messages import read_message, write_body
 from crucible_ir.schema.fields import fields_of
 from crucible_ir.v1 import completion_pb2
 
@@ -26,7 +27,16 @@ _OBJECT: Final = "chat.completion"
 _RULES: Final = (
     Rule("id", "response_id", types=(str,)),
     Rule("model", types=(str,)),
-    Rule("created", "created_at", UNIX_SECONDS, types=(int, float)),
+    Rule(
+        "created",
+        "created_at",
+        Converter(
+            UNIX_SECONDS.read,
+            lambda value: math.floor(UNIX_SECONDS.write(value)),
+            "whole seconds since 1970",
+        ),
+        types=(int, float),
+    ),
 )
 _USAGE_RULES: Final = (
     Rule("prompt_tokens", types=(int,)),
@@ -41,8 +51,8 @@ _COMPLETION_DETAILS: Final = (Rule("reasoning_tokens", "thinking_tokens", types=
 
 _REASONS: Final = fields_of(completion_pb2.Choice.DESCRIPTOR)["finish_reason"].short_names
 
-#: What OpenAI writes for reasons that it does not have; compatible servers do have ``error``.
-_WRITTEN_REASONS: Final = {"refusal": "stop", "pause": "length"}
+#: What stands for reasons that OpenAI does not have: the answer is complete, or it is not.
+_WRITTEN_REASONS: Final = {"refusal": "stop", "pause": "length", "error": "length"}
 
 
 def _read_reason(value: object) -> str:
@@ -69,9 +79,8 @@ def read_response(conversion: Import, source: Source, completion: Target) -> Non
     if object_ is not None and object_.value == _OBJECT:
         object_.implied_by(completion)
     read_rules(conversion, source, completion, _RULES)
-    if not {"response_id", "model", "created_at"} <= completion.value.keys():
-        # The export does not fill in what the answer did not have.
-        completion.mark()
+    # The export fills in nothing that the answer did not have.
+    completion.mark()
     for number, item in enumerate(source.items("choices")):
         if not isinstance(item.value, dict):
             raise item.fail("expected an object")
@@ -134,13 +143,14 @@ def _fill(source: Source, target: Target) -> None:
 def _write_choice(source: Source, target: Target, number: int, *, fresh: bool) -> None:
     write_rules(source, target, _CHOICE_RULES)
     message = source.get("message", dict)
+    body = target.child("message")
     if message is not None:
-        write_body(message, target.child("message"))
-        write_thinking(source, target.child("message"))
-    elif source.get("thinking", dict) is not None:
-        write_thinking(source, target.child("message"))
-    if fresh and not target.has("index"):
-        target.default("index", number, "its place in the list")
+        write_body(message, body, fresh=fresh, is_answer=True)
+    if fresh:
+        if not body.has("role"):
+            body.default("role", "assistant", "the service always gives it")
+        if not target.has("index"):
+            target.default("index", number, "its place in the list")
     target.restore(source.rest())
 
 

@@ -201,12 +201,13 @@ def _read_function(function: Source, call: Target) -> None:
         call.default("map", {}, "the call has no arguments")
 
 
-def write_message(source: Source, append: Callable[[], Target]) -> None:
+def write_message(source: Source, append: Callable[[], Target], *, fresh: bool) -> None:
     """Export a message; its tool results become messages of their own.
 
     Args:
         source: The message.
         append: Adds a foreign message.
+        fresh: Whether the prompt was not imported, so that it gets only what OpenAI itself takes.
     """
     parts = part_sources(source)
     results = [part for part in parts if part.get("tool_result", dict) is not None]
@@ -217,7 +218,7 @@ def write_message(source: Source, append: Callable[[], Target]) -> None:
         if role is not None:
             role.use(Outcome.CONVERTED, reason=_SPLIT)
         return
-    write_body(source, append())
+    write_body(source, append(), fresh=fresh)
 
 
 def _write_result(part: Source, target: Target) -> None:
@@ -236,14 +237,24 @@ def _write_result(part: Source, target: Target) -> None:
         target.put("tool_call_id", id_.value, id_, reason=_SPLIT, outcome=Outcome.CONVERTED)
 
 
-def write_body(source: Source, target: Target) -> None:
-    """Export a message without its tool results."""
+def write_body(source: Source, target: Target, *, fresh: bool, is_answer: bool = False) -> None:
+    """Export a message without its tool results.
+
+    Args:
+        source: The message.
+        target: The foreign message.
+        fresh: Whether the document was not imported.
+        is_answer: Whether the message is that of a response, which has one text.
+    """
     write_rules(source, target, _RULES)
     tool_call_id = source.get("tool_call_id", str)
     if tool_call_id is not None:
         target.put("tool_call_id", tool_call_id.value, tool_call_id)
-    _write_content(source, target)
-    _write_calls(source, target)
+    if fresh:
+        _write_fresh_content(source, target, is_answer=is_answer)
+    else:
+        _write_content(source, target)
+    _write_calls(source, target, fresh=fresh)
     target.restore(source.rest())
 
 
@@ -263,6 +274,28 @@ def _write_content(source: Source, target: Target) -> None:
     for part in inside:
         write_part(part, target.append("content"))
     if not inside and not beside:
+        _require_content(source, target)
+
+
+def _write_fresh_content(source: Source, target: Target, *, is_answer: bool) -> None:
+    """Export content as OpenAI itself takes it: only users send more than text."""
+    text = source.get("text", str)
+    if text is not None:
+        target.put("content", text.value, text)
+        return
+    parts = part_sources(source)
+    if source.text("role") == "user":
+        inside = [part for part in parts if can_write(part)]
+    else:
+        inside = [part for part in parts if part.get("text", str) is not None]
+    texts = [found for part in inside if (found := part.get("text", str)) is not None]
+    if is_answer and texts:
+        joined = "".join(found.value for found in texts)
+        target.put("content", joined, *texts, reason="an answer has one text")
+        return
+    for part in inside:
+        write_part(part, target.append("content"))
+    if not inside:
         _require_content(source, target)
 
 
@@ -335,7 +368,7 @@ def _write_audio(part: Source, target: Target) -> None:
     target.restore(rest.get("audio", dict))
 
 
-def _write_calls(source: Source, target: Target) -> None:
+def _write_calls(source: Source, target: Target, *, fresh: bool) -> None:
     rest = source.rest()
     calls = source.items("tool_calls")
     legacy = take_mark(rest, "as_function_call")
@@ -345,11 +378,16 @@ def _write_calls(source: Source, target: Target) -> None:
     kept = rest.get("tool_calls", dict) if rest is not None else None
     for index, call in enumerate(calls):
         mine = kept.get(str(index), dict) if kept is not None else None
-        _write_call(call, target.append("tool_calls"), mine, index)
+        item = target.append("tool_calls")
+        _write_call(call, item, mine, index)
+        signature = call.get("signature", str)
+        if signature is not None and not fresh:
+            google = item.child("extra_content").child("google")
+            google.put("thought_signature", signature.value, signature)
 
 
 def _write_call(call: Source, target: Target, rest: Source | None, index: int) -> None:
-    id_, signature = call.get("id", str), call.get("signature", str)
+    id_ = call.get("id", str)
     if id_ is not None:
         target.put("id", id_.value, id_)
     elif "id" not in call.value:
@@ -364,9 +402,6 @@ def _write_call(call: Source, target: Target, rest: Source | None, index: int) -
         if rest is None or "type" not in rest.value:
             target.value["type"] = "function"
         _write_function(call, target.child("function"))
-    if signature is not None:
-        google = target.child("extra_content").child("google")
-        google.put("thought_signature", signature.value, signature)
 
 
 def _write_function(call: Source, target: Target) -> None:
@@ -374,11 +409,3 @@ def _write_function(call: Source, target: Target) -> None:
     if name is not None:
         target.put("name", name.value, name)
     write_arguments_text(call, target, "arguments")
-
-
-def write_thinking(choice: Source, target: Target) -> None:
-    """Export the thinking that older documents have beside the message."""
-    thinking = choice.get("thinking", dict)
-    text = thinking.get("content", str) if thinking is not None else None
-    if text is not None and not target.has("reasoning_content"):
-        target.put("reasoning_content", text.value, text)

@@ -40,7 +40,6 @@ _RULES: Final = (
     Rule("model", types=(str,)),
     Rule("temperature", types=(float,)),
     Rule("top_p", types=(float,)),
-    Rule("top_k", types=(int,)),
     Rule("frequency_penalty", types=(float,)),
     Rule("presence_penalty", types=(float,)),
     Rule("stop", converter=_STOP, types=(str, list)),
@@ -49,6 +48,9 @@ _RULES: Final = (
     Rule("reasoning_effort", types=(str,)),
     Rule("n", "choice_count", types=(int,)),
 )
+
+#: What only compatible servers take.
+_COMPATIBLE_RULES: Final = (Rule("top_k", types=(int,)),)
 
 #: Our name of each type of ``response_format`` that needs nothing else.
 _FORMATS: Final = {"text": "text", "json_object": "json"}
@@ -68,7 +70,7 @@ def read_request(conversion: Import, source: Source, prompt: Target) -> None:
         read_message(conversion, item, prompt.append("messages"), number)
     _read_tools(source, prompt)
     _read_tool_choice(source, prompt)
-    read_rules(conversion, source, options, _RULES)
+    read_rules(conversion, source, options, (*_RULES, *_COMPATIBLE_RULES))
     _read_max_tokens(source, prompt)
     _read_response_format(source, options)
 
@@ -178,13 +180,15 @@ def export_prompt(conversion: Export) -> None:
         message.put("content", system.value, system)
     target.value.setdefault("messages", [])
     for item in source.items("messages"):
-        write_message(item, lambda: target.append("messages"))
+        write_message(item, lambda: target.append("messages"), fresh=rest is None)
     for tool in source.items("tools"):
         _write_tool(tool, target)
     _write_tool_choice(source, target, rest)
     options = source.get("options", dict)
     if options is not None:
         write_rules(options, target, _RULES)
+        if rest is not None:
+            write_rules(options, target, _COMPATIBLE_RULES)
         _write_max_tokens(options, target, rest)
         _write_response_format(options, target, rest)
     target.restore(rest)
