@@ -23,7 +23,14 @@ CASES = select_cases(suite_folder())
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 
 #: The pages in docs/ that this module runs; the tests of what they describe run the others.
-PAGES = ("python.md", "command-line.md", "json.md", "bundles.md", "performance.md")
+PAGES = (
+    "python.md",
+    "command-line.md",
+    "json.md",
+    "bundles.md",
+    "interchange.md",
+    "performance.md",
+)
 
 #: The address of an exchange on the pages.
 DEFAULT_ADDRESS = "127.0.0.1:7551"
@@ -68,7 +75,7 @@ def test_every_block_of_the_readme_runs_in_order(
 @pytest.mark.parametrize("name", PAGES)
 def test_every_block_of_a_page_runs_in_order(elsewhere: Path, name: str) -> None:
     page = (ROOT / "docs" / name).read_text(encoding="utf-8")
-    check_page(page, f"docs/{name}", elsewhere, {"crucible-ir"}, pytest.fail)
+    check_page(page, f"docs/{name}", elsewhere, {"crucible-ir", "cat"}, pytest.fail)
 
 
 @pytest.mark.slow
