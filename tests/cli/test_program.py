@@ -128,7 +128,9 @@ def make_foreign_files(command: str) -> None:
     """Make the files that the examples of imports and exports name."""
     [offline_run] = (FOREIGN_DOCUMENTS / "wandb").iterdir()
     shutil.copytree(offline_run, "wandb/run-20260102_030405-abc")
+    shutil.copy(FOREIGN_DOCUMENTS / "openai" / "response.json", "response.json")
     if command == "export-to":
+        run("import-from", "openai", "response.json", "-o", "completion.yaml")
         run("import-from", "wandb", "wandb", "-o", "runs.jsonl")
         run("import-from", "wandb", "wandb", "-o", "run.yaml")
 

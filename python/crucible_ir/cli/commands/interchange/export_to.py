@@ -41,6 +41,10 @@ if TYPE_CHECKING:
 
 _EXAMPLES = (
     (
+        "crucible-ir export-to anthropic completion.yaml -o message.json",
+        "A document for another service than the one that it came from.",
+    ),
+    (
         "crucible-ir export-to wandb run.yaml -o wandb.json --report fidelity.json",
         "One document, with the fidelity report.",
     ),

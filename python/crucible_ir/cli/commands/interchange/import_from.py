@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 
 _EXAMPLES = (
     (
-        "crucible-ir import-from wandb wandb/run-20260102_030405-abc -o run.yaml",
+        "crucible-ir import-from openai response.json -o completion.yaml",
         "One document, in the format of the extension.",
     ),
     (
