@@ -68,7 +68,7 @@ def check_law(
         format_: The foreign format.
         obj: The record.
         rejoin: Makes one record of the exported objects of all documents of a record; needed if
-            there is more than one.
+            there is more than one and the format has no `join`.
     """
     imported = format_.import_(obj)
     assert not imported.report.errors, imported.report.errors
@@ -80,7 +80,8 @@ def check_law(
         assert not result.report.errors, result.report.errors
         check_complete(json_values(document), result.report)
     objects = [result.obj for result in exported]
-    again = rejoin(objects) if rejoin is not None else objects[0]
+    join = rejoin or (format_.join if len(objects) > 1 else None)
+    again = join(objects) if join is not None else objects[0]
     check_exact(obj, again, imported.report)
     assert _as_set(format_.import_(again).documents) == _as_set(imported.documents)
     return imported

@@ -12,11 +12,13 @@ from hypothesis import strategies as st
 from interchange.law import check_complete, check_law
 
 from crucible_ir import v1
-from crucible_ir.interchange.mapping.conversion import UNKNOWN, Account, Export, Import
+from crucible_ir.interchange.mapping.conversion import UNKNOWN, Account, Export, Import, same
 from crucible_ir.interchange.mapping.converters import (
+    NUMBER,
     NUMBER_TEXT,
     UNIX_MILLISECONDS,
     VERSION,
+    NoConversionError,
     Rule,
     names,
     read_rules,
@@ -437,3 +439,60 @@ def test_the_errors_of_many_bad_records_are_counted_and_the_first_are_listed() -
     report = TOY.import_([{}] * 2_500).report
     assert (len(report.errors), report.error_count) == (1_000, 2_500)
     assert report.as_json()["error_count"] == 2_500
+
+
+def test_secrets_are_left_out_and_not_shown() -> None:
+    def read(conversion: Import) -> None:
+        source = conversion.source
+        source.drop_secrets("hub_token")
+        run = conversion.document("TrainingRun")
+        run.keep_rest(source)
+        for key in ("id", "hub_token"):
+            found = source.get(key)
+            if found is not None:
+                run.put(key, found.value, found)
+        run.child("config").put("id", "c")
+        run.child("config").default("model_ref", {"id": UNKNOWN}, "not named")
+        run.child("config").default("dataset_ref", {"name": UNKNOWN}, "not named")
+
+    toy = Format("toy", "Toy", "", read)
+    record = {"id": "r", "hub_token": "x", "env": [{"api_key": "k3y"}], "token": True, "tokens": 3}
+    imported = toy.import_(record)
+    check_complete(record, imported.report)
+    [run] = imported.documents
+    assert json_values(run)["options"]["toy"]["token"] is True
+    assert "k3y" not in str(run)
+    assert imported.report.counts["dropped"] == 2
+    assert "k3y" not in str(imported.report.as_json())
+
+
+@pytest.mark.parametrize(
+    ("number", "expected"), [(3, 3.0), ("1e-3", 0.001), (2**53 + 1, 2.0**53), ("nan", math.nan)]
+)
+def test_numbers_become_doubles(number: object, expected: float) -> None:
+    assert same(NUMBER.read(number), expected)
+
+
+@pytest.mark.parametrize("number", [10**400, "three", True, None, [1]])
+def test_what_is_no_double(number: object) -> None:
+    with pytest.raises(NoConversionError):
+        NUMBER.read(number)
+
+
+def test_a_foreign_name_that_is_one_of_ours_comes_back() -> None:
+    rule = (Rule("state", "status", names({"DONE": "completed"}, "names differ", others="keep")),)
+
+    def read(conversion: Import) -> None:
+        run = conversion.document("TrainingRun")
+        run.keep_rest(conversion.source)
+        run.value["id"] = "r"
+        run.value["config"] = {"id": "c", "model_ref": {"id": "m"}, "dataset_ref": {"name": "d"}}
+        read_rules(conversion, conversion.source, run, rule)
+
+    def write(conversion: Export) -> None:
+        write_rules(conversion.source, conversion.target, rule)
+        conversion.target.restore(conversion.source.rest())
+
+    toy = Format("toy", "Toy", "", read, {"TrainingRun": write})
+    [run] = toy.import_({"state": "completed"}).documents
+    assert toy.export(run).obj == {"state": "completed"}

@@ -16,6 +16,7 @@ from crucible_ir.interchange.mapping.decoded import Decoded
 from crucible_ir.interchange.mapping.dialect import DIALECT, json_values
 from crucible_ir.interchange.mapping.patterns import Path, write_path
 from crucible_ir.interchange.mapping.report import Outcome, Recorder
+from crucible_ir.linting.lints.opaque import secrecy
 from crucible_ir.paths import MapKey, Part, parse_path
 from crucible_ir.schema.fields import fields_of
 from crucible_ir.schema.references import reference_fields
@@ -105,7 +106,7 @@ class Source:
         if value is None or (types and not _is_a(value, types)):
             return None
         child = Source(value, (*self.path, key), self._conversion)
-        return None if self._conversion.is_stand_in(child.path) else child
+        return None if self._conversion.is_hidden(child.path) else child
 
     def with_value(self, value: Any) -> Source:
         """Return another value with the same meaning, at the same path."""
@@ -147,6 +148,15 @@ class Source:
             for name, item in found.value.items()
         ]
 
+    def fields(self) -> list[tuple[str, Source]]:
+        """Return the values of this object with their names, null too; none of another value."""
+        if not isinstance(self.value, dict):
+            return []
+        return [
+            (key, Source(item, (*self.path, key), self._conversion))
+            for key, item in self.value.items()
+        ]
+
     def use(self, outcome: Outcome, target: Path = (), *, reason: str = "", to: Any = ...) -> None:
         """Say what became of the value; the first call for a value counts."""
         values = (self.value,) if to is ... else (self.value, to)
@@ -166,6 +176,23 @@ class Source:
         """
         use = _Use(Outcome.DROPPED, (), reason, () if secret else (self.value,))
         self._conversion.use(self.path, use)
+
+    def drop_secrets(self, *keys: str) -> None:
+        """Leave out each text inside that looks like a secret; the report does not show it.
+
+        Args:
+            keys: Keys whose values are secrets, whatever they look like.
+        """
+        for key, value in _children(self.value):
+            child = Source(value, (*self.path, key), self._conversion)
+            is_secret = key in keys and value is not None and not isinstance(value, bool)
+            if isinstance(value, str):
+                is_secret = is_secret or secrecy(str(key), value) is not None
+            if is_secret:
+                child.drop("a secret", secret=True)
+                self._conversion.secrets.add(child.path)
+            else:
+                child.drop_secrets(*keys)
 
     def rewritten(self, reason: str) -> None:
         """Say that export writes the value in another way, so what is kept of it is converted."""
@@ -348,6 +375,13 @@ class Target:
         for key in (self._conversion.format, *keys):
             owner = owner.setdefault(key, {})
 
+    def note(self, key: str, source: Source) -> None:
+        """Keep a value of the source in the opaque map, beside what other documents make of it."""
+        field = opaque_field(self.descriptor)
+        owner = self.value.setdefault(field, {}).setdefault(self._conversion.format, {})
+        owner[key] = source.value
+        source.use(Outcome.OPAQUE, (*self.path, field, self._conversion.format, key))
+
     def derive(self, key: str, value: Any, reason: str) -> None:
         """Set a key to a value that the source does not have, and that export writes."""
         self.value[key] = value
@@ -382,6 +416,7 @@ class Conversion:
         source: The record.
         keyed: The paths of objects whose keys are data.
         rewritten: The paths of values that export writes in another way, with the reason.
+        secrets: The paths of secrets, which are left out.
     """
 
     def __init__(self, format_: str, value: object, recorder: Recorder, prefix: Path = ()) -> None:
@@ -389,6 +424,7 @@ class Conversion:
         self.source = Source(value, (), self)
         self.keyed: set[Path] = set()
         self.rewritten: dict[Path, str] = {}
+        self.secrets: set[Path] = set()
         #: For the path of a value that was written, whether another one is its original.
         self.originals: dict[Path, Callable[[object], bool]] = {}
         self._recorder = recorder
@@ -435,9 +471,9 @@ class Conversion:
         """Report a value of the target that the source does not have."""
         self._recorder.add((), Outcome.DEFAULTED, path, reason=reason, values=(None, value))
 
-    def is_stand_in(self, path: Path) -> bool:
-        """Return whether a value of a document was filled in by an import."""
-        return False
+    def is_hidden(self, path: Path) -> bool:
+        """Return whether a value is not to be used: a secret, or one that an import filled in."""
+        return path in self.secrets
 
     def keep_rest(self, source: Source, target: Target, under: tuple[str, ...] = ()) -> None:
         """Keep what is not used of an object in the opaque map of a message."""
@@ -592,6 +628,11 @@ class Import(Conversion):
         target = Target(self, path, value={}, descriptor=descriptor)
         self._documents.append(target)
         return target
+
+    @property
+    def has_documents(self) -> bool:
+        """Whether there is a document yet."""
+        return bool(self._documents)
 
     def keep_rest(self, source: Source, target: Target, under: tuple[str, ...] = ()) -> None:
         """Keep what is not used of an object in the opaque map of a message."""
@@ -840,6 +881,10 @@ class Export(Conversion):
             for path in self._stand_ins:
                 use = _Use(Outcome.DEFAULTED, (), "the import filled it in", (values[path],))
                 self.use(path, use)
+
+    def is_hidden(self, path: Path) -> bool:
+        """Return whether a value is not to be used: a secret, or one that an import filled in."""
+        return super().is_hidden(path) or self.is_stand_in(path)
 
     def is_stand_in(self, path: Path) -> bool:
         """Return whether a value of a document was filled in by an import."""

@@ -84,6 +84,19 @@ def _read_integer(value: Any) -> int:
     return number
 
 
+def _as_double(value: Any) -> float:
+    try:
+        return float(_as_number(value))
+    except OverflowError:
+        raise NoConversionError("too large for a double") from None
+
+
+#: A number that the foreign format writes as a number, or sometimes as text.
+NUMBER: Final = Converter(_as_double, lambda number: number, "a number, as a double")
+
+#: A whole number that the foreign format writes as a number, or sometimes as text.
+WHOLE_NUMBER: Final = Converter(_read_integer, lambda number: number, "a whole number")
+
 #: A whole number that the foreign format writes as text or with a point.
 INTEGER_TEXT: Final = Converter(_read_integer, _write_number, "text that spells a whole number")
 

@@ -88,6 +88,7 @@ class Format:
             it made there; ``None`` if there is no such service.
         decode: Removes the format's own encoding of JSON values from a record, if it has one.
         encode: Encodes the values of an export in it.
+        join: Makes one result of those of several documents, if a file can hold them.
         gather: Joins records that belong together. A joined record is an object of the records by
             their numbers, and has no number.
         unfold: Returns the records in a value that is a list of the format's own, such as a
@@ -105,6 +106,7 @@ class Format:
     send: Callable[[str, Any], str] | None = None
     decode: Callable[[Any], Decoded] | None = None
     encode: Callable[[Any], Any] | None = None
+    join: Callable[[list[Any]], Any] | None = None
     gather: Callable[[Iterable[Record]], Iterator[Record]] | None = None
     unfold: Callable[[Any], list[Any] | None] | None = None
 

@@ -199,6 +199,8 @@ def _content(format_: Format, results: list[Any], target: str) -> bytes:
         CannotRunError: The format has no file for several results.
     """
     as_lines = target.lower().endswith((".jsonl", ".ndjson"))
+    if format_.join is not None and len(results) > 1 and not as_lines:
+        results = [format_.join(results)]
     if format_.write is not None and not as_lines:
         if len(results) > 1:
             raise CannotRunError(
