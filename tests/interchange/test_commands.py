@@ -92,6 +92,26 @@ def test_a_source_that_does_not_exist_does_not_stop_the_others() -> None:
     assert 'rums.json: cannot be read: no such file or directory; did you mean "runs' in result.err
 
 
+def test_a_folder_without_records_is_named() -> None:
+    Path("empty").mkdir()
+    result = run("import-from", "toy", "empty")
+    assert (result.status, result.out) == (0, "")
+    assert result.err == "crucible-ir: empty: nothing to import\n"
+
+
+def test_the_likely_mistake_in_a_file_is_named() -> None:
+    for name, text, reason in (
+        ("comma.json", '{"id": "r",}', "1:11: not JSON: trailing comma"),
+        ("empty.json", " ", "1:1: the document is empty"),
+        ("yaml.json", "id: r\n", "this looks like YAML: give the file the extension .yaml"),
+        ("long.json", f'{{"id": "r", "x": {"9" * 5000}}}', "a number has too many digits"),
+    ):
+        Path(name).write_text(text)
+        result = run("import-from", "toy", name)
+        assert result.status == 1
+        assert reason in result.err
+
+
 def test_a_folder_is_read_in_order_and_its_report_counts_all_records() -> None:
     write("logs/b.json", OTHER)
     write("logs/a.json", GOOD)

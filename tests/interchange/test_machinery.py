@@ -496,3 +496,13 @@ def test_a_foreign_name_that_is_one_of_ours_comes_back() -> None:
     toy = Format("toy", "Toy", "", read, {"TrainingRun": write})
     [run] = toy.import_({"state": "completed"}).documents
     assert toy.export(run).obj == {"state": "completed"}
+
+
+def test_keys_that_never_repeat_take_limited_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("crucible_ir.interchange.mapping.report.MAX_PATTERNS", 100)
+    imported = TOY.import_([_run(**{f"key{index}": index}) for index in range(300)])
+    entries = imported.report.entries
+    assert len(entries) <= 103
+    [others] = [entry for entry in entries if entry.path == "**"]
+    assert others.reason.startswith("beyond the first 100 patterns")
+    assert sum(entry.count for entry in entries if "key" in entry.path) + others.count == 300

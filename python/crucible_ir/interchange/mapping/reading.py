@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 from crucible_ir.errors import DecodeError, Position
 from crucible_ir.serialization.json.parsing import decode_utf8
+from crucible_ir.serialization.json.syntax_errors import syntax_error
 from crucible_ir.serialization.limits import MAX_BYTES, LimitError
 from crucible_ir.serialization.yaml import parse_yaml
 
@@ -61,14 +62,20 @@ def parse_foreign_json(text: str) -> Any:
     try:
         return json.loads(text, object_pairs_hook=_object)
     except json.JSONDecodeError as error:
-        position = Position(error.lineno, error.colno)
-        raise DecodeError(f"not JSON: {error.msg}", position=position) from None
+        found = syntax_error(text, error)
+        reason = found.reason
+        for format_, extension in (("yaml", ".yaml"), ("jsonl", ".jsonl")):
+            # The advice is for readers of this package's own formats.
+            known = rf", which (is|are) read with (from|read)_{format_}"
+            reason = re.sub(known, f": give the file the extension {extension}", reason)
+        raise DecodeError(reason, position=found.position) from None
     except _DuplicateKeyError as error:
         raise DecodeError(str(error)) from None
     except RecursionError:
         raise DecodeError("nested too deeply") from None
-    except ValueError as error:
-        raise DecodeError(f"not JSON: {error}") from None
+    except ValueError:
+        # Python does not convert more than 4300 digits to an integer.
+        raise DecodeError("a number has too many digits") from None
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -200,7 +207,7 @@ def _parse_file(path: str, text: str, assemble: Assemble | None) -> list[Any]:
         return [parse_foreign_json(text)]
     except DecodeError as error:
         lines = [line for line in text.splitlines() if line.strip()]
-        if len(lines) > 1 and "Extra data" in error.reason:
+        if len(lines) > 1 and "extra data" in error.reason:
             return [parse_foreign_json(line) for line in lines]
         raise
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import enum
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
-from typing import Final
+from dataclasses import dataclass, field, replace
+from typing import Final, TypeAlias
 
 from crucible_ir.interchange.mapping.patterns import (
+    INSIDE,
     Path,
     Places,
     cover,
@@ -24,6 +25,9 @@ SHOWN_VALUES = 3
 
 #: The most characters of a text that the report shows.
 SHOWN_CHARACTERS = 200
+
+#: The most patterns of paths in the report; other values are counted under the pattern ``**``.
+MAX_PATTERNS = 50_000
 
 #: The most errors that the report lists.
 MAX_ERRORS = 1_000
@@ -175,6 +179,16 @@ class _Group:
     places: Places = field(default_factory=Places)
 
 
+#: A template of paths, and whether its values are everything inside the path.
+_Key: TypeAlias = tuple[Path, bool]
+
+#: An outcome, with the template of the target and the reason.
+_Signature: TypeAlias = tuple[Outcome, Path, str]
+
+#: Stands for all templates beyond `MAX_PATTERNS`.
+_OTHERS: Final[_Key] = ((), True)
+
+
 class Recorder:
     """Collects what became of values into a report, in memory that does not grow with their number.
 
@@ -186,8 +200,8 @@ class Recorder:
     """
 
     def __init__(self) -> None:
-        self._templates: dict[tuple[Path, bool], dict[tuple[Outcome, Path, str], _Group]] = {}
-        self._overfull: set[tuple[Path, bool]] = set()
+        self._templates: dict[_Key, dict[_Signature, _Group]] = {}
+        self._overfull: set[_Key] = set()
         self._errors: list[ConversionProblem] = []
         self._error_count = 0
 
@@ -213,13 +227,13 @@ class Recorder:
             inside: Whether the outcome is that of every value inside it, which count as one.
         """
         template, position = split_path(path)
-        group = self._group(template, outcome, target, reason, inside)
+        key, group = self._group((template, inside), outcome, target, reason)
         group.count += 1
         if len(group.source_values) < SHOWN_VALUES:
             _show(group, values)
-        if position:
+        if position and key is not _OTHERS:
             group.places.add(position)
-            self._check_size(template, inside, group)
+            self._check_size(key, group)
 
     def add_rows(
         self,
@@ -244,13 +258,14 @@ class Recorder:
             values: The first values of the source, each with the one of the target.
         """
         template, position = split_path(path)
-        group = self._group(template, outcome, target, reason, inside=False)
+        key, group = self._group((template, False), outcome, target, reason)
         group.count += last - first + 1
         if len(group.source_values) < SHOWN_VALUES:
             for each in values:
                 _show(group, each)
-        group.places.add_range(position[:-1], first, last)
-        self._check_size(template, False, group)
+        if key is not _OTHERS:
+            group.places.add_range(position[:-1], first, last)
+            self._check_size(key, group)
 
     def fail(self, path: Path, reason: str, source: str = "") -> None:
         """Add an error about a record that is left out."""
@@ -262,35 +277,46 @@ class Recorder:
         if len(self._errors) < MAX_ERRORS:
             self._errors.append(problem)
 
-    def _group(
-        self, template: Path, outcome: Outcome, target: Path, reason: str, inside: bool
-    ) -> _Group:
-        groups = self._templates.setdefault((template, inside), {})
+    def _group(self, key: _Key, outcome: Outcome, target: Path, reason: str) -> tuple[_Key, _Group]:
+        """Return the values of a template with one outcome, and the key of the template."""
+        key, groups = self._groups(key)
         target_template, _ = split_path(target)
-        key = (outcome, target_template, reason)
-        group = groups.get(key)
+        signature = (outcome, target_template, reason)
+        group = groups.get(signature)
         if group is None:
-            group = groups[key] = _Group(outcome, target_template, reason)
-        return group
+            group = groups[signature] = _Group(outcome, target_template, reason)
+        return key, group
 
-    def _check_size(self, template: Path, inside: bool, group: _Group) -> None:
+    def _groups(self, key: _Key) -> tuple[_Key, dict[_Signature, _Group]]:
+        """Return the values of a template; of those beyond `MAX_PATTERNS`, that of all others."""
+        groups = self._templates.get(key)
+        if groups is None:
+            if len(self._templates) >= MAX_PATTERNS:
+                key = _OTHERS
+            groups = self._templates.setdefault(key, {})
+        return key, groups
+
+    def _check_size(self, key: _Key, group: _Group) -> None:
         """Give up on the places of a template whose outcomes alternate too often."""
         if group.places.size > MAX_RANGES:
-            self._overfull.add((template, inside))
+            self._overfull.add(key)
             group.places = Places()
 
     def merge(self, other: Recorder) -> None:
         """Add what another recorder collected."""
-        for key, groups in other._templates.items():
-            mine = self._templates.setdefault(key, {})
-            for signature, group in groups.items():
-                into = mine.setdefault(signature, _Group(group.outcome, group.target, group.reason))
+        for their_key, their_groups in other._templates.items():
+            key, groups = self._groups(their_key)
+            for signature, group in their_groups.items():
+                into = groups.setdefault(
+                    signature, _Group(group.outcome, group.target, group.reason)
+                )
                 into.count += group.count
                 into.source_values += group.source_values
                 into.target_values += group.target_values
                 del into.source_values[SHOWN_VALUES:], into.target_values[SHOWN_VALUES:]
-                into.places.update(group.places)
-                self._check_size(*key, into)
+                if key is not _OTHERS:
+                    into.places.update(group.places)
+                    self._check_size(key, into)
         self._overfull |= other._overfull
         self._errors += other._errors[: MAX_ERRORS - len(self._errors)]
         self._error_count += other._error_count
@@ -311,6 +337,11 @@ class Recorder:
                 # Values that the source does not have.
                 entries += [_entry("", group, inside) for group in all_groups]
                 continue
+            if (template, inside) == _OTHERS:
+                others = _entry(INSIDE, _merged(all_groups), inside)
+                reason = f"beyond the first {MAX_PATTERNS:,} patterns; {others.reason}"
+                entries.append(replace(others, reason=reason.removesuffix("; ")))
+                continue
             nested = all_nested.get((template, inside), [])
             if (len(all_groups) == 1 and not nested) or (template, inside) in self._overfull:
                 pattern = write_pattern(template, general_sets(template), inside=inside)
@@ -319,13 +350,13 @@ class Recorder:
                 entries += _split(template, inside, all_groups, nested)
         return Report(tuple(entries), tuple(self._errors), self._error_count)
 
-    def _nested(self) -> dict[tuple[Path, bool], list[Places]]:
+    def _nested(self) -> dict[_Key, list[Places]]:
         """Return the places of other templates whose patterns could stand for the same paths.
 
         One record can keep an object as it is, and another one convert the values inside it.
         """
-        outer = {template for template, inside in self._templates if inside}
-        result: dict[tuple[Path, bool], list[Places]] = {}
+        outer = {template for template, inside in self._templates if inside and template}
+        result: dict[_Key, list[Places]] = {}
         for (template, inside), groups in self._templates.items():
             for length in range(len(template)):
                 if template[:length] in outer:

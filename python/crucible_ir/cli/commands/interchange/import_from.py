@@ -241,6 +241,9 @@ class _Importing:
                 self._fail(f"{source}: {unreadable(source, error)}")
             except CannotRunError as error:
                 self._fail(f"{source}: {error}")
+            else:
+                if not self.records[source] and self._since == _Since():
+                    self._session.print_error(f"{source}: nothing to import")
             if offset is not None:
                 offset += self.records[source]
 
