@@ -16,6 +16,8 @@ from google.protobuf.message import Message
 
 import crucible_ir as ir
 from crucible_ir import v1
+from crucible_ir.interchange.bundle import Bundle, DocumentSet, check_bundle, write_bundle
+from crucible_ir.interchange.bundle.limits import BundleLimits
 from crucible_ir.serialization.formats import FORMATS, document_format_of
 from crucible_ir.serialization.streams.delimited import read_delimited
 from crucible_ir.serialization.streams.lines import JsonDialect, read_jsonl
@@ -38,6 +40,8 @@ BASE_SECONDS = 2.0
 SECONDS_A_BYTE = 1e-3
 BASE_BYTES = 8 * 1024 * 1024
 BYTES_A_BYTE = 2_000
+#: A compressed entry may expand to some megabytes in any case, which these limits prevent.
+BUNDLE_LIMITS = BundleLimits(max_bytes=65_536, max_total_bytes=65_536, max_documents=100)
 #: Memory is measured for one input in so many, because measuring makes Python several times slower.
 MEASURED = 97
 
@@ -72,6 +76,11 @@ def _crucible_jsonl(data: bytes, type_: type[Message]) -> None:
         continue
 
 
+def _bundle(data: bytes, type_: type[Message]) -> None:
+    with Bundle(io.BytesIO(data), BUNDLE_LIMITS) as bundle:
+        check_bundle(bundle)
+
+
 def _skip(_: StreamError) -> None:
     """Continue with the next record."""
 
@@ -81,6 +90,7 @@ DECODERS: dict[str, Decode] = {
     "delimited": _delimited,
     "jsonl": _jsonl,
     "crucible-jsonl": _crucible_jsonl,
+    "bundle": _bundle,
 }
 
 
@@ -126,6 +136,11 @@ def seeds(name: str) -> Iterator[bytes]:
 
 
 def _written(name: str, message: Message) -> bytes:
+    if name == "bundle":
+        documents = DocumentSet()
+        documents.add(message)
+        write_bundle(stream := io.BytesIO(), documents)
+        return stream.getvalue()
     if name in FORMATS:
         return FORMATS[name].write(message, None)
     stream = io.BytesIO()

@@ -159,6 +159,19 @@ def test_a_changed_bundle_is_not_opened() -> None:
     assert sorted(os.listdir()) == ["b.crucible.zip", "examples"]
 
 
+def test_every_problem_is_printed_up_to_a_number() -> None:
+    entries = entries_of(bundle_of(*(v1.ModelRef(id=f"{number:02}") for number in range(30))))
+    for name in list(entries)[1:]:
+        entries[name] = entries[name].replace(b"0.2.0", b"0.2.1")
+    Path("b.crucible.zip").write_bytes(archive_of(entries))
+    lines = run("bundle", "open", "b.crucible.zip", "-o", "out").err.splitlines()
+    assert len(lines) == 21
+    assert lines[19].startswith("crucible-ir: b.crucible.zip: ModelRef/19: the MANIFEST says")
+    assert lines[20] == (
+        "crucible-ir: b.crucible.zip: and 10 more; `crucible-ir bundle check` sums them up"
+    )
+
+
 @pytest.mark.parametrize("name", ["../evil.json", "ModelRef/../../evil.json", "/tmp/evil.json"])
 def test_nothing_of_a_hostile_archive_is_written(name: str) -> None:
     entries = entries_of(bundle_of(v1.ModelRef(id="m")))

@@ -6,10 +6,15 @@ import io
 import json
 import uuid
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cli.command_line import run
+from effort import examples
 from exchange.client.served import Served
+from google.protobuf.message import Message
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from crucible_ir import v1
 from crucible_ir.errors import FieldError
@@ -45,10 +50,7 @@ def keys(documents: DocumentSet, prefix: str) -> set[str]:
     return {str(key).replace(prefix, "") for key in documents.keys}
 
 
-def publish(
-    client: ExchangeClient,
-    *messages: v1.ModelRef | v1.ModelVersion | v1.DeploymentConfig | v1.Experiment | v1.TrainingRun,
-) -> None:
+def publish(client: ExchangeClient, *messages: Message) -> None:
     for message in messages:
         client.publish(message)
 
@@ -239,3 +241,120 @@ def test_events_and_documents_that_the_exchange_rejects_are_counted(m: str) -> N
     assert result.status == 1
     assert result.lines[-1] == "2 documents: 1 stored, 0 unchanged, 1 rejected"
     assert "a.crucible.zip:Hedging/~" in result.err
+
+
+IDS = ("a", "b", "c", "d")
+NUMBERS = ("1.0.0", "2.0.0")
+
+
+@st.composite
+def references(draw: st.DrawFn) -> list[dict[str, Any]]:
+    """Documents by type, with references among a few ids and versions."""
+    some_id, number = st.sampled_from(IDS), st.sampled_from(NUMBERS)
+    either = st.none() | some_id | number
+    kinds: dict[str, dict[str, st.SearchStrategy[Any]]] = {
+        "ModelRef": {"id": some_id, "alias": st.none() | some_id},
+        "ModelVersion": {
+            "id": some_id,
+            "model_id": some_id,
+            "version": number,
+            "parent_version": either,
+            "training_run_id": st.none() | some_id,
+        },
+        "DeploymentConfig": {"id": some_id, "model_version_id": some_id},
+        "FeedbackEvent": {
+            "id": some_id,
+            "deployment_id": st.none() | some_id,
+            "model_version": either,
+            "supersedes": st.none() | some_id,
+        },
+        "Experiment": {
+            "id": some_id,
+            "copy": st.none() | some_id,
+            "model_id": some_id,
+            "parent_version": either,
+            "deployment_id": st.none() | some_id,
+            "model_version": either,
+        },
+        "TrainingRun": {"id": some_id, "experiment_id": st.none() | some_id, "copy": some_id},
+    }
+    made: list[dict[str, Any]] = []
+    for type_, fields in kinds.items():
+        for id_ in draw(st.sets(some_id, max_size=3)):
+            values = {name: draw(strategy) for name, strategy in fields.items()}
+            made.append({**values, "type": type_, "id": id_})
+    return made
+
+
+def message_of(fields: dict[str, Any], prefix: str) -> Message:
+    """Return a document whose ids have a prefix; versions have none."""
+
+    def named(name: str) -> Any:
+        value = fields.get(name)
+        return value if value is None or value in NUMBERS else prefix + value
+
+    own = {name: named(name) for name in fields if name not in ("type", "alias", "copy")}
+    match fields["type"]:
+        case "ModelRef":
+            alias = {"x": named("alias")} if fields["alias"] else {}
+            return v1.ModelRef(id=own["id"], aliases=alias)
+        case "Experiment":
+            made = v1.Experiment(id=own["id"], pipeline=[v1.StageDef(name="s")])
+            made.backend.id = own["id"]
+            for name in ("deployment_id", "model_version"):
+                if own[name] is not None:
+                    setattr(made.backend, name, own[name])
+            if fields["copy"]:
+                made.model_version.id = named("copy")
+                made.model_version.model_id = own["model_id"]
+                made.model_version.version = "1.0.0"
+                if own["parent_version"] is not None:
+                    made.model_version.parent_version = own["parent_version"]
+            return made
+        case "TrainingRun":
+            run_ = v1.TrainingRun(id=own["id"], experiment_id=own["experiment_id"])
+            run_.config.id = own["id"]
+            run_.config.model_ref.id = named("copy")
+            run_.config.dataset_ref.name = own["id"]
+            return run_
+        case type_:
+            kind: Any = getattr(v1, type_)
+            made_: Message = kind(**own)
+            return made_
+
+
+@settings(
+    max_examples=examples(100),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(references())
+def test_files_have_the_closures_that_an_exchange_traces(
+    client: ExchangeClient, found: list[dict[str, Any]]
+) -> None:
+    prefix = f"{uuid.uuid4()}_"
+    files = DocumentSet()
+    for fields in found:
+        message = message_of(fields, prefix)
+        files.add(message)
+        if isinstance(message, v1.FeedbackEvent):
+            client.ingest([message])
+        else:
+            client.publish(message)
+    for start in files.keys:
+        traced, findings = closure_from_exchange(client, [start])
+        closure = files.closure([start])
+        assert sorted(closure.keys) == sorted(traced.keys)
+        ambiguous = {
+            (finding.document, finding.path)
+            for finding in findings
+            if finding.rule == "bundle.ambiguous"
+        }
+        resolved = {
+            (str(each.holder), each.reference.field)
+            for key in closure.keys
+            for each in files.graph.documents[key]
+            if files.graph.resolve(each.reference).is_ambiguous
+            and each in files.graph.references_of(each.holder)
+        }
+        assert ambiguous == resolved

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import io
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import fields
 from functools import wraps
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, Final
 
 import click
 
@@ -21,6 +21,9 @@ from crucible_ir.serialization.limits import Limits
 if TYPE_CHECKING:
     from crucible_ir.interchange.bundle import Bundle, BundleFinding
 
+
+#: The most problems that are printed one by one.
+_PRINTED: Final = 20
 
 _HELP = {
     "max_documents": "Reject bundles with more documents.",
@@ -102,9 +105,12 @@ def _in_memory(raw: IO[bytes], limits: BundleLimits) -> IO[bytes]:
     return io.BytesIO(content)
 
 
-def print_findings(session: Session, name: str, findings: Iterable[BundleFinding]) -> int:
+def print_findings(session: Session, name: str, findings: Sequence[BundleFinding]) -> int:
     """Print the problems of a bundle on standard error, and return the exit status for them."""
-    for finding in findings:
+    for finding in findings[:_PRINTED]:
         where = "".join(f"{part}: " for part in (name, finding.document, finding.path) if part)
         session.print_error(f"{where}{with_options(finding.message)} [{finding.rule}]")
+    if len(findings) > _PRINTED:
+        more = len(findings) - _PRINTED
+        session.print_error(f"{name}: and {more} more; `crucible-ir bundle check` sums them up")
     return INVALID

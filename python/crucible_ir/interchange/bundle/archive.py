@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any, Final, Self, cast
 
-from crucible_ir.errors import DecodeError, EncodeError, printable, shorten
+from crucible_ir.errors import DecodeError, EncodeError, FieldError, printable, shorten
 from crucible_ir.interchange.bundle.documents import DocumentSet, content_of
 from crucible_ir.interchange.bundle.findings import (
     DIGEST,
@@ -42,6 +42,8 @@ from crucible_ir.validation.check import violations
 
 if TYPE_CHECKING:
     from types import TracebackType
+
+    from google.protobuf.message import Message
 
 #: The bytes for each document in the directory at the end of an archive and in the manifest.
 _DIRECTORY_BYTES: Final = 512
@@ -129,6 +131,7 @@ class Bundle:
 
     def __init__(self, file: IO[bytes], limits: BundleLimits | None = None) -> None:
         self._limits = limits or BundleLimits()
+        self._is_verified = False
         self._archive = _open(file, self._limits)
         self.findings: list[BundleFinding] = []
         if MANIFEST not in self._archive.namelist():
@@ -153,18 +156,27 @@ class Bundle:
     ) -> None:
         self._archive.close()
 
-    def documents(self) -> Iterator[tuple[BundleEntry, Document]]:
-        """Yield the documents with their entries.
+    def verify(self) -> None:
+        """Check the archive, the manifest and each document.
 
         Raises:
             BundleError: The bundle has a problem: nothing of it should be trusted.
         """
-        if self.findings:
-            raise BundleError(self.findings)
-        for each in self.read():
-            if each.document is None or each.findings:
-                raise BundleError(each.findings)
-            yield each.entry, each.document
+        findings = [*self.findings, *(found for each in self.read() for found in each.findings)]
+        if findings:
+            raise BundleError(findings)
+        self._is_verified = True
+
+    def documents(self) -> Iterator[tuple[BundleEntry, Document]]:
+        """Yield the documents with their entries; `verify` is called first unless it was.
+
+        Raises:
+            BundleError: The bundle has a problem: nothing of it should be trusted.
+        """
+        if not self._is_verified:
+            self.verify()
+        for entry in self.entries:
+            yield entry, self._decode(entry)[0]
 
     def read(self) -> Iterator[ReadDocument]:
         """Yield the documents that can be read, with their problems, and those that cannot."""
@@ -213,22 +225,29 @@ class Bundle:
         return [entry for entry in listed if entry.path in self._infos]
 
     def _document(self, entry: BundleEntry) -> ReadDocument:
-        limit = self._limits.max_bytes
         try:
-            data = self._read(self._infos[entry.path], limit, "max_bytes")
-            limits = Limits(max_bytes=limit)
-            document = from_json(data, Document, validate=False, limits=limits)
-            content = content_of(document)
+            document, content = self._decode(entry)
         except BundleError as error:
             return ReadDocument(entry, None, error.findings)
-        except DecodeError as error:
-            findings = (
-                BundleFinding("decode", entry.name, each.path, each.reason) for each in error.errors
-            )
-            return ReadDocument(entry, None, tuple(findings))
-        except ValueError as error:
-            return ReadDocument(entry, None, (BundleFinding("decode", entry.name, "", str(error)),))
         return ReadDocument(entry, document, tuple(_problems(entry, document, content)))
+
+    def _decode(self, entry: BundleEntry) -> tuple[Document, Message]:
+        """Return a document and its content.
+
+        Raises:
+            BundleError: It is damaged or no document, or is over a limit.
+        """
+        limits = Limits(max_bytes=self._limits.max_bytes)
+        data = self._read(self._infos[entry.path], limits.max_bytes, "max_bytes")
+        try:
+            document = from_json(data, Document, validate=False, limits=limits)
+            return document, content_of(document)
+        except DecodeError as error:
+            raise BundleError(
+                BundleFinding("decode", entry.name, each.path, each.reason) for each in error.errors
+            ) from None
+        except FieldError as error:
+            raise BundleError([BundleFinding("decode", entry.name, "", str(error))]) from None
 
     def _read(self, info: zipfile.ZipInfo, most: int, limit: str) -> bytes:
         """Return the content of an entry.

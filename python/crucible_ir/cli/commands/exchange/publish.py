@@ -200,9 +200,6 @@ class _Batch:
 
         try:
             with open_bundle(name, self.limits) as bundle:
-                # Nothing is sent before all of it is verified.
-                for _ in bundle.documents():
-                    pass
                 for entry, document in bundle.documents():
                     content = content_of(document)
                     if isinstance(content, FeedbackEvent) and not self.validate_only:

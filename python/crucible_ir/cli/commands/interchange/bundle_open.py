@@ -22,7 +22,6 @@ from crucible_ir.cli.files.outputs import (
 )
 from crucible_ir.cli.options import force_option, format_option
 from crucible_ir.cli.program import Command
-from crucible_ir.cli.progress import with_progress
 from crucible_ir.cli.session import GOOD, CannotRunError, Session
 from crucible_ir.cli.views.json_documents import JsonDocuments
 from crucible_ir.errors import printable
@@ -93,10 +92,11 @@ def command(
         check_overwriting([target], force=force)
     try:
         with open_bundle(name, limits) as bundle:
-            # Nothing is written before all of it is verified.
-            entries = [entry for entry, _ in with_progress(bundle.documents(), len(bundle.entries))]
+            total = len(bundle.entries)
+            # Nothing is printed or written before all of it is verified.
+            bundle.verify()
             if format_ is None:
-                _list(session, entries, as_json=output_format == "json")
+                _list(session, bundle.entries, as_json=output_format == "json")
             elif isinstance(format_, StreamFormat):
                 _write_stream(bundle, target, format_, force=force)
             else:
@@ -106,7 +106,7 @@ def command(
     except BundleError as error:
         return print_findings(session, name, error.findings)
     if output is not None and output != STANDARD and not quiet:
-        number = f"{len(entries)} document{'' if len(entries) == 1 else 's'}"
+        number = f"{total} document{'' if total == 1 else 's'}"
         session.out().print(f"{printable(output)}: {number}", style="good")
     return GOOD
 
