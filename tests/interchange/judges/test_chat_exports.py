@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 from interchange.judges import chat
@@ -12,11 +12,21 @@ from crucible_ir import from_yaml, v1
 from crucible_ir.interchange.mapping.format import FORMATS, format_named
 
 
-def anthropic_request(body: object) -> None:
-    """Judge a request to Anthropic but for what only models take that the SDK has left behind."""
-    assert isinstance(body, dict)
-    sampling = ("temperature", "top_p", "top_k")
-    chat.anthropic_request({key: item for key, item in body.items() if key not in sampling})
+def without(*names: str, judge: Callable[[object], None]) -> Callable[[object], None]:
+    """Judge a document without some keys, at any depth."""
+
+    def strip(value: Any) -> Any:
+        if isinstance(value, list):
+            return [strip(item) for item in value]
+        if not isinstance(value, dict):
+            return value
+        return {key: strip(item) for key, item in value.items() if key not in names}
+
+    return lambda body: judge(strip(body))
+
+
+#: Keys that Anthropic's older models take, which the SDK has left out since.
+SAMPLING = ("temperature", "top_p", "top_k")
 
 
 class Judges(NamedTuple):
@@ -29,7 +39,7 @@ class Judges(NamedTuple):
 JUDGES = {
     "openai": Judges(chat.openai_request, chat.openai_response),
     "openai-responses": Judges(chat.openai_responses_request, chat.openai_responses_response),
-    "anthropic": Judges(anthropic_request, chat.anthropic_response),
+    "anthropic": Judges(without(*SAMPLING, judge=chat.anthropic_request), chat.anthropic_response),
     "gemini": Judges(chat.gemini_request, chat.gemini_response),
 }
 CHAT_FORMATS = [name for name in JUDGES if name in FORMATS]

@@ -280,3 +280,10 @@ def test_a_completion_that_nobody_imported_has_what_the_service_gives() -> None:
     }
     assert exported.report.counts["dropped"] == 3
     assert exported.report.counts["defaulted"] == 3
+
+
+def test_a_custom_call_without_its_content_is_kept_as_it_is() -> None:
+    call = {"id": "c", "type": "custom", "custom": None, "function": {"name": "f"}}
+    record = {"messages": [{"role": "assistant", "tool_calls": [call]}]}
+    [document] = check_law(FORMAT, record).documents
+    assert export(document).obj == record

@@ -156,7 +156,9 @@ def _read_calls(source: Source, message: Target, number: int) -> None:
 
 def _is_call(item: Source) -> bool:
     custom = item.get("custom", dict)
-    if item.text("type") == "custom" and custom is not None:
+    if item.text("type") == "custom":
+        if custom is None:
+            return False
         return can_be_call(custom.text("name")) and custom.text("input") is not None
     function = item.get("function", dict)
     return function is not None and can_be_call(function.text("name"))

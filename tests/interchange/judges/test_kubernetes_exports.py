@@ -1,0 +1,82 @@
+"""Kubernetes' schemas accept the Deployments that are exported, of documents of every origin."""
+
+from __future__ import annotations
+
+import pytest
+from interchange.judges import documents
+
+from crucible_ir import from_yaml, v1
+from crucible_ir.interchange.kubernetes import FORMAT
+
+CONFIGS = {
+    "bare": "{id: d, model_version_id: m}",
+    "all fields": """
+        id: Team A/sentiment_1
+        model_version_id: "sentiment:1.0.0"
+        replicas: 3
+        resources: {requests: {cpu: "1", memory: 2Gi}, limits: {nvidia.com/gpu: 1}}
+        scaling: {min: 1, max: 5}
+        environment: production
+        strategy: canary
+        health_check: {path: /health, interval_seconds: 10}
+        endpoint: {port: 8080}
+        traffic:
+          - {model_version_id: "sentiment:1.0.0", percent: 90}
+          - {model_version_id: "sentiment:1.1.0", percent: 10}
+        metadata: {team: a}
+        options: {odd: [1, null]}
+        target: {cluster: eu, image: "server:1"}
+        """,
+    "recreate": "{id: a/d, model_version_id: m, strategy: recreate, environment: staging}",
+    "custom names": """
+        {id: a/d, model_version_id: m, custom_strategy: shadow, custom_environment: night}
+        """,
+    "scaled to zero": "{id: a/d, model_version_id: m, scaling: {min: 0, max: 3}}",
+}
+
+STATES = [
+    value.name.removeprefix("DEPLOYMENT_STATE_").lower()
+    for value in v1.DeploymentState.DESCRIPTOR.values[1:]
+]
+
+STATUSES = {
+    "bare": "{id: s, deployment_id: d}",
+    "all fields": """
+        id: s
+        deployment_id: a/d
+        state: active
+        ready_replicas: 2
+        total_replicas: 3
+        endpoint_url: "https://example.org"
+        traffic_percent: 50
+        health: degraded
+        last_health_check: 2026-11-30T12:00:00Z
+        error_message: It is slow.
+        created_at: 2026-11-30T11:00:00.5Z
+        updated_at: 2026-11-30T12:00:00Z
+        traffic: [{model_version_id: m, percent: 100, ready_replicas: 2, url: "https://m"}]
+        metrics: {requests: 5}
+        metadata: {odd: 1}
+        """,
+    **{
+        f"state {state}": f"{{id: s, deployment_id: a/d, state: {state}, error_message: Why}}"
+        for state in STATES
+    },
+}
+
+
+@pytest.mark.parametrize("text", CONFIGS.values(), ids=CONFIGS)
+def test_the_schema_accepts_an_exported_config(text: str) -> None:
+    exported = FORMAT.export(from_yaml(text, v1.DeploymentConfig))
+    assert not exported.report.errors
+    assert exported.obj["kind"] == "Deployment"
+    documents.kubernetes(exported.obj)
+
+
+@pytest.mark.parametrize("text", STATUSES.values(), ids=STATUSES)
+def test_the_schema_accepts_an_exported_status(text: str) -> None:
+    exported = FORMAT.export(from_yaml(text, v1.DeploymentStatus))
+    assert not exported.report.errors
+    # It has no spec: the schema judges it inside a Deployment.
+    config = FORMAT.export(v1.DeploymentConfig(id="a/d", model_version_id="m")).obj
+    documents.kubernetes({**exported.obj, "spec": config["spec"]})
