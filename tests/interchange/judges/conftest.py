@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from interchange.judges.lm_eval_run import LmEvalRun, run_lm_eval
+from interchange.judges.mlflow_runs import Written, write_everything
 from interchange.judges.mlflow_server import MlflowServer
 from interchange.judges.wandb_run import WandbRun, run_wandb
 
@@ -51,6 +52,12 @@ def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowSe
 def mlflow_client(mlflow_server: MlflowServer) -> Any:
     """The client of MLflow on the server."""
     return mlflow_server.client()
+
+
+@pytest.fixture(scope="session")
+def mlflow_written(mlflow_server: MlflowServer) -> Written:
+    """What MLflow's client wrote to the server: a run, a model and a trace with all content."""
+    return write_everything(mlflow_server, "written-by-the-client")
 
 
 @pytest.fixture(scope="session")

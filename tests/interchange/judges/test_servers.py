@@ -4,31 +4,40 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from typing import Any
 
 import pytest
 from interchange.judges import documents, providers
 from interchange.judges.lm_eval_run import LmEvalRun
+from interchange.judges.mlflow_runs import PARAMS, STEPS, Written
 from interchange.judges.mlflow_server import MlflowServer
 from interchange.judges.test_chat_judges import OPENAI_RESPONSE
 from interchange.judges.wandb_run import WandbRun
 
 
-def test_the_mlflow_server_keeps_what_its_client_writes(mlflow_client: Any) -> None:
-    from mlflow.entities import Metric
-
-    run = mlflow_client.create_run(mlflow_client.create_experiment("fixtures")).info.run_id
-    mlflow_client.log_param(run, "epochs", 3)
-    losses = [Metric("loss", value, 5, 1) for value in (1.0, math.nan)]
-    mlflow_client.log_batch(run, metrics=losses)
-    assert mlflow_client.get_run(run).data.params == {"epochs": "3"}
-    # Values of one step and time come in no order.
-    values = {str(metric.value) for metric in mlflow_client.get_metric_history(run, "loss")}
-    assert values == {"1.0", "nan"}
-    mlflow_client.create_registered_model("fixtures")
-    version = mlflow_client.create_model_version("fixtures", "s3://bucket/model", run)
-    mlflow_client.set_registered_model_alias("fixtures", "champion", version.version)
-    assert mlflow_client.get_model_version_by_alias("fixtures", "champion").version == "1"
+def test_the_mlflow_server_keeps_what_its_client_writes(
+    mlflow_client: Any, mlflow_written: Written
+) -> None:
+    run = mlflow_client.get_run(mlflow_written.run)
+    assert run.data.params == PARAMS
+    history = mlflow_client.get_metric_history(mlflow_written.run, "loss")
+    assert [metric.step for metric in history] == list(range(STEPS))
+    [nan] = mlflow_client.get_metric_history(mlflow_written.run, "nan")
+    assert math.isnan(nan.value)
+    # The service has no infinity.
+    [infinity] = mlflow_client.get_metric_history(mlflow_written.run, "inf")
+    assert infinity.value == sys.float_info.max
+    champion = mlflow_client.get_model_version_by_alias(mlflow_written.model, "champion")
+    assert champion.version == "2"
+    assessments = mlflow_client.get_trace(mlflow_written.trace).info.assessments
+    assert sorted({item.name for item in assessments}) == [
+        "broken",
+        "expected",
+        "helpful",
+        "score",
+        "tone",
+    ]
 
 
 def test_the_mlflow_server_rejects_what_is_wrong(
