@@ -234,6 +234,19 @@ def test_a_conversation_with_openais_roles_is_written() -> None:
     assert dropped == {"messages[*].name", "options.seed"}
 
 
+def test_reasoning_of_another_service_is_written_without_its_secrets() -> None:
+    prompt = v1.Prompt()
+    prompt.metadata.update({"gemini": {}})
+    parts = prompt.messages.add(role="MESSAGE_ROLE_ASSISTANT").parts.parts
+    parts.add(signature="c2ln").reasoning.text = "Hm"
+    parts.add().reasoning.encrypted = "eA=="
+    exported = export(prompt)
+    block = {"type": "thinking", "thinking": "Hm", "signature": ""}
+    assert exported.obj["messages"][0]["content"] == [block]
+    counts = exported.report.counts
+    assert (counts["dropped"], counts["defaulted"]) == (3, 3)
+
+
 # Answers
 
 

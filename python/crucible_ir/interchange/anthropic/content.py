@@ -23,6 +23,7 @@ from crucible_ir.interchange.chat.blocks import (
     write_bytes,
 )
 from crucible_ir.interchange.chat.calls import can_be_call
+from crucible_ir.interchange.chat.parts import is_foreign
 from crucible_ir.interchange.mapping.conversion import UNKNOWN, Export, Import, Source, Target
 from crucible_ir.interchange.mapping.report import Outcome
 
@@ -386,11 +387,17 @@ def write_block(
         return
     for member, writer in _WRITERS.items():
         found = part.get(member)
-        if found is not None:
+        if found is not None and not _is_sealed(conversion, member, found):
             block = owner.append(key)
             writer(conversion, part, found, block)
             block.restore(part.rest())
             return
+
+
+def _is_sealed(conversion: Export, member: str, found: Source) -> bool:
+    """Return whether a part is reasoning that only another service can decrypt."""
+    is_text = member != "reasoning" or found.get("text", str) is not None
+    return not is_text and is_foreign(conversion.source, conversion.format)
 
 
 def _write_other(conversion: Export, other: Source, owner: Target, key: str) -> None:
@@ -412,7 +419,8 @@ def _write_text_part(conversion: Export, part: Source, found: Source, block: Tar
 def _write_reasoning(conversion: Export, part: Source, found: Source, block: Target) -> None:
     text = found.get("text", str)
     encrypted = found.get("encrypted", str)
-    if text is None and encrypted is not None:
+    foreign = is_foreign(conversion.source, conversion.format)
+    if text is None and encrypted is not None and not foreign:
         block.put("type", "redacted_thinking")
         block.put("data", encrypted.value, encrypted)
         return
@@ -422,7 +430,7 @@ def _write_reasoning(conversion: Export, part: Source, found: Source, block: Tar
     else:
         block.default("thinking", "", "the text is required")
     signature = part.get("signature", str)
-    if signature is not None:
+    if signature is not None and not foreign:
         block.put("signature", signature.value, signature)
     elif filled(part):
         block.default("signature", "", _NO_SIGNATURE)

@@ -61,16 +61,25 @@ def write_function(tool: Source, target: Target, *, parameters: str = "parameter
         found = body.get(key, type_)
         if found is not None:
             target.put(key, found.value, found)
+    schema = schema_of(body)
+    if schema is not None:
+        found, value = schema
+        target.put(parameters, value, found, reason="the schema as an object")
+
+
+def schema_of(body: Source) -> tuple[Source, dict[str, Any]] | None:
+    """Return the schema of a tool, with the value that has it; ``None`` if there is none.
+
+    Args:
+        body: The object with the tool's name.
+    """
     for key in ("parameters", "input_schema", "inputSchema"):
-        schema = body.get(key, dict)
-        if schema is not None:
-            target.put(parameters, schema.value, schema)
-            return
+        found = body.get(key, dict)
+        if found is not None:
+            return found, found.value
     text = body.get("parameters_json", str)
-    if text is not None:
-        schema_value = _parsed(text.value)
-        if schema_value is not None:
-            target.put(parameters, schema_value, text, reason="the schema as an object")
+    value = _parsed(text.value) if text is not None else None
+    return (text, value) if text is not None and value is not None else None
 
 
 def function_body(tool: Source) -> Source:

@@ -456,6 +456,10 @@ class Conversion:
         self._accounts[source.path] = account
         self._touch(source.path)
 
+    def split(self, path: Path) -> None:
+        """Account for the values inside an object one by one, even if none of them is used."""
+        self._touch(path)
+
     def _touch(self, path: Path) -> None:
         """Note that values inside an object are accounted for one by one."""
         for length in range(len(path), -1, -1):

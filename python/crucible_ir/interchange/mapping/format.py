@@ -31,6 +31,7 @@ FORMATS: Final[dict[str, str]] = {
     "mlflow": "mlflow",
     "openai": "openai",
     "anthropic": "anthropic",
+    "gemini": "gemini",
     "huggingface": "huggingface",
     "kserve": "kserve",
     "kubernetes": "kubernetes",
