@@ -71,7 +71,7 @@ def fuzz_all(names: list[str], seconds: int) -> int:
 def main() -> None:
     """Run the command line."""
     names = ["binary", "delimited", "json", "jsonl", "crucible-json", "crucible-jsonl"]
-    names += ["yaml", "text"]
+    names += ["yaml", "text", "bundle"]
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", metavar="DECODER", help=", ".join(names))
     parser.add_argument("--time", type=int, default=60, help="seconds for each decoder")

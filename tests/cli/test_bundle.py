@@ -260,10 +260,14 @@ def test_documents_with_one_id_that_differ_are_named_with_their_files() -> None:
     Path("c.json").write_text('{"irVersion": "0.3.0", "modelRef": {"id": "m"}}')
     result = run("bundle", "create", "a.json", "b.json", "-o", "x.crucible.zip")
     assert result.status == 1
-    assert (
-        "b.json: ModelRef/m: two documents with this type and id differ: a.json and b.json"
-        " [bundle.unique]" in result.err
+    assert result.err == (
+        "crucible-ir: ModelRef/m: two documents with this type and id differ: a.json and b.json"
+        " [bundle.unique]; --keep-last keeps the last\n"
+        "crucible-ir: x.crucible.zip: not written\n"
     )
+    create("a.json", "b.json", "--keep-last", output="x.crucible.zip")
+    [line] = run("bundle", "open", "x.crucible.zip", "--to", "jsonl").data.splitlines()
+    assert ir.from_json(line, v1.Document).model_ref.name == "M"
     # Equal contents are one document.
     create("a.json", "c.json", "a.json")
     assert len(run("bundle", "open", "b.crucible.zip").lines) == 1

@@ -145,6 +145,19 @@ def test_two_documents_with_one_id_that_differ_are_an_error() -> None:
     assert len(documents) == 1
 
 
+def test_the_last_document_replaces_the_references_of_the_others() -> None:
+    documents = DocumentSet()
+    for parent, number in (("gone", "1.0.0"), ("v", "1.0.1")):
+        version = v1.ModelVersion(id="w", model_id="m", version=number, parent_version=parent)
+        documents.add(version, keep_last=True)
+    documents.add(v1.ModelVersion(id="v", model_id="m", version="1.0.0"))
+    documents.add(v1.ModelRef(id="m"))
+    file = io.BytesIO()
+    write_bundle(file, documents)
+    assert problems(file.getvalue()) == []
+    assert len(documents.closure([DocumentKey("ModelVersion", "w")])) == 3
+
+
 def test_a_document_without_an_id_is_named_by_its_digest_or_gets_one() -> None:
     documents = DocumentSet()
     documents.add(v1.Hedging(delay_ms=1))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from crucible_ir.errors import FieldError, near_miss, shorten
 from crucible_ir.interchange.bundle.findings import UNIQUE, BundleError, BundleFinding
-from crucible_ir.interchange.bundle.graph import ReferenceGraph
+from crucible_ir.interchange.bundle.graph import GraphPart, ReferenceGraph
 from crucible_ir.interchange.bundle.manifest import BundleEntry
 from crucible_ir.interchange.bundle.names import paths_of
 from crucible_ir.schema.references import DocumentKey, identity_of
@@ -56,8 +56,9 @@ class DocumentSet:
     """
 
     def __init__(self) -> None:
-        self.graph = ReferenceGraph()
         self._held: dict[DocumentKey, HeldDocument] = {}
+        self._parts: dict[DocumentKey, GraphPart] = {}
+        self._graph: ReferenceGraph | None = None
 
     def __len__(self) -> int:
         return len(self._held)
@@ -68,11 +69,27 @@ class DocumentSet:
         return list(self._held)
 
     @property
+    def graph(self) -> ReferenceGraph:
+        """The references between the documents."""
+        if self._graph is None:
+            self._graph = ReferenceGraph()
+            for part in self._parts.values():
+                self._graph.add_part(part)
+        return self._graph
+
+    @property
     def total_bytes(self) -> int:
         """The number of bytes of the documents in a bundle, without the manifest."""
         return sum(len(held.text) for held in self._held.values())
 
-    def add(self, message: Message, *, id: str | None = None, origin: str = "") -> None:
+    def add(
+        self,
+        message: Message,
+        *,
+        id: str | None = None,
+        origin: str = "",
+        keep_last: bool = False,
+    ) -> None:
         """Add a document; one that is there already, with the same content, is not added again.
 
         Of equal contents in two ``Document`` messages, for example from two producers, the one with
@@ -82,9 +99,11 @@ class DocumentSet:
             message: A ``Document``, or a message that can be its content. It should be valid.
             id: The id of a document whose content has none; ``None`` if it has no id.
             origin: Where it comes from, for errors.
+            keep_last: Whether it replaces a document with this type and id that differs.
 
         Raises:
-            BundleError: Another document with this type and id has another content.
+            BundleError: Another document with this type and id has another content, and
+                ``keep_last`` is not set.
             EncodeError: The document has no digest, for example because it has unknown fields.
             FieldError: It cannot be the content of a document, or has another id.
         """
@@ -99,13 +118,15 @@ class DocumentSet:
         held = HeldDocument(type_, id_, content_digest, digest(document), _text(document), origin)
         key = DocumentKey(type_, content_digest if id_ is None else id_)
         known = self._held.get(key)
-        if known is None:
-            self.graph.add(key, content)
-        elif known.digest != content_digest:
+        is_equal = known is not None and known.digest == content_digest
+        if known is not None and not is_equal and not keep_last:
             both = " and ".join(each.origin for each in (known, held) if each.origin)
-            message_ = f"two documents with this type and id differ{f': {both}' if both else ''}"
-            raise BundleError([BundleFinding(UNIQUE, str(key), "", message_)])
-        if known is None or held.text < known.text:
+            reason = f"two documents with this type and id differ{f': {both}' if both else ''}"
+            raise BundleError([BundleFinding(UNIQUE, str(key), "", reason)])
+        if not is_equal:
+            self._parts[key] = GraphPart.of(key, content)
+            self._graph = None
+        if known is None or not is_equal or held.text < known.text:
             self._held[key] = held
 
     def closure(self, starts: Iterable[DocumentKey]) -> DocumentSet:
@@ -120,8 +141,9 @@ class DocumentSet:
                 near = near_miss(str(start), map(str, self._held))
                 raise FieldError(f"there is no document {start}{near}")
         chosen = DocumentSet()
-        chosen.graph = self.graph.of(self.graph.closure(starts))
-        chosen._held = {key: self._held[key] for key in chosen.graph.documents}
+        for key in self.graph.closure(starts):
+            chosen._held[key] = self._held[key]
+            chosen._parts[key] = self._parts[key]
         return chosen
 
     def listed(self) -> list[tuple[BundleEntry, bytes]]:

@@ -67,6 +67,33 @@ class ModelVersionFacts(NamedTuple):
     in_production: bool
 
 
+class GraphPart(NamedTuple):
+    """What a graph needs of a document.
+
+    Attributes:
+        key: The document.
+        references: All references in it.
+        version: The facts about a model version; ``None`` for other documents.
+    """
+
+    key: DocumentKey
+    references: list[LocatedReference]
+    version: ModelVersionFacts | None
+
+    @classmethod
+    def of(cls, key: DocumentKey, content: Message) -> GraphPart:
+        """Return the part of a document."""
+        references = [
+            LocatedReference(key, path, reference)
+            for path, reference in located_references(content, key.id)
+        ]
+        if not isinstance(content, v1.ModelVersion):
+            return cls(key, references, None)
+        in_production = content.stage == v1.ModelStage.MODEL_STAGE_PRODUCTION
+        facts = ModelVersionFacts(content.model_id, content.version, in_production)
+        return cls(key, references, facts)
+
+
 class ReferenceGraph:
     """The references of many documents, which need not be kept in memory.
 
@@ -90,38 +117,23 @@ class ReferenceGraph:
 
     def add(self, key: DocumentKey, content: Message) -> None:
         """Add a document."""
-        found = [
-            LocatedReference(key, path, reference)
-            for path, reference in located_references(content, key.id)
-        ]
-        facts = None
-        if isinstance(content, v1.ModelVersion):
-            in_production = content.stage == v1.ModelStage.MODEL_STAGE_PRODUCTION
-            facts = ModelVersionFacts(content.model_id, content.version, in_production)
-        self._add(key, found, facts)
+        self.add_part(GraphPart.of(key, content))
 
-    def _add(
-        self, key: DocumentKey, found: list[LocatedReference], facts: ModelVersionFacts | None
-    ) -> None:
+    def add_part(self, part: GraphPart) -> None:
+        """Add what the graph needs of a document."""
+        key = part.key
         self._first.clear()
         self._models.clear()
-        self.documents[key] = found
+        self.documents[key] = part.references
         own = self._own[key] = []
-        for each in found:
+        for each in part.references:
             (own if each.holder == key else self._of_copies[each.holder]).append(each)
             if each.reference.embedded:
                 self.copies.add(DocumentKey(each.reference.target_type, each.reference.target_id))
-        if facts is not None:
-            self.versions[key] = facts
-            for model in (facts.model_id, None):
-                self._with_version[model, facts.version].append(key)
-
-    def of(self, keys: Iterable[DocumentKey]) -> ReferenceGraph:
-        """Return the graph of some of the documents."""
-        chosen = ReferenceGraph()
-        for key in keys:
-            chosen._add(key, self.documents[key], self.versions.get(key))
-        return chosen
+        if part.version is not None:
+            self.versions[key] = part.version
+            for model in (part.version.model_id, None):
+                self._with_version[model, part.version.version].append(key)
 
     def references(self) -> Iterator[LocatedReference]:
         """Yield the references of all documents, and of the copies of what is no document."""

@@ -87,6 +87,11 @@ _EXAMPLES = (
     is_flag=True,
     help="Use the file name without its extension as the id, if the content has none.",
 )
+@click.option(
+    "--keep-last",
+    is_flag=True,
+    help="Of documents with one type and id that differ, keep the last instead of failing.",
+)
 @force_option()
 @server_options
 @add_read_options
@@ -98,6 +103,7 @@ def command(
     output: str,
     closure: tuple[DocumentKey, ...],
     id_from_name: bool,
+    keep_last: bool,
     force: bool,
     server: Server,
     read_options: ReadOptions,
@@ -124,7 +130,7 @@ def command(
         raise click.UsageError("give files, or --closure for documents of an exchange")
     check_overwriting([output], force=force)
     if documents:
-        inputs = _Inputs(session, read_options, limits, id_from_name)
+        inputs = _Inputs(session, read_options, limits, id_from_name, keep_last)
         found, status = inputs.read(documents)
         if found is None:
             session.print_error(f"{output}: not written")
@@ -209,6 +215,7 @@ class _Inputs:
     read_options: ReadOptions
     limits: BundleLimits
     id_from_name: bool
+    keep_last: bool
 
     def read(self, names: tuple[str, ...]) -> tuple[DocumentSet | None, int]:
         """Return the documents, or ``None`` and an exit status after an error."""
@@ -220,7 +227,7 @@ class _Inputs:
         for source in with_progress(found, len(found)):
             try:
                 for origin, message, id_ in self._messages(source):
-                    documents.add(message, id=id_, origin=origin)
+                    status = max(status, self._add(documents, origin, message, id_))
             except ValidationError as error:
                 status = max(status, INVALID)
                 for violation in error.violations:
@@ -234,6 +241,18 @@ class _Inputs:
             except (CannotRunError, DecodeError, EncodeError) as error:
                 status = max(status, print_file_error(self.session, source.name, error))
         return (documents if status == GOOD else None), status
+
+    def _add(self, documents: DocumentSet, origin: str, message: Message, id_: str | None) -> int:
+        """Add a document, and return the exit status for it."""
+        from crucible_ir.interchange.bundle import BundleError
+
+        try:
+            documents.add(message, id=id_, origin=origin, keep_last=self.keep_last)
+        except BundleError as error:
+            for finding in error.findings:
+                self.session.print_error(f"{finding}; --keep-last keeps the last")
+            return INVALID
+        return GOOD
 
     def _messages(self, source: InputFile) -> Iterator[tuple[str, Message, str | None]]:
         """Yield the valid messages of a file, each with its name in errors and its id, if given."""
