@@ -103,6 +103,16 @@ def test_an_unsafe_name_is_an_error(name: str) -> None:
     assert problem.endswith("[bundle.entry]")
 
 
+def test_an_empty_name_is_an_error() -> None:
+    name = b"ModelRef/n.json"
+    data = bytearray(archive_of([*entries_of(GOOD).items(), (name.decode(), b"{}")]))
+    # The name becomes the comment of the entry.
+    struct.pack_into("<HHH", data, data.rindex(CENTRAL) + 28, 0, 0, len(name))
+    assert problems(bytes(data)) == [
+        "expected Type/name.json, with letters, digits and ._%~- in the name [bundle.entry]"
+    ]
+
+
 def test_a_name_that_is_not_utf_8_is_an_error() -> None:
     data = archive_of([*entries_of(GOOD).items(), ("ModelRef/\xe9.json", b"{}")])
     data = data.replace("ModelRef/\xe9.json".encode(), b"ModelRef/\xe9\xe9.json")

@@ -201,7 +201,7 @@ class Bundle:
             problem = _problem_of(info)
             if problem:
                 self.findings.append(BundleFinding(ENTRY, _shown(info), "", problem))
-            elif not info.is_dir():
+            elif not info.filename.endswith("/"):
                 accepted[info.filename] = info
         self.findings += [
             BundleFinding(ENTRY, _one_line(path), "", f"{count} entries have this name")
@@ -356,7 +356,8 @@ def _problem_of(info: zipfile.ZipInfo) -> str:
         return "it is a symbolic link"
     if info.orig_filename != info.filename:
         return "its name contains a NUL"
-    if info.is_dir():
+    # `ZipInfo.is_dir` fails for an empty name.
+    if info.filename.endswith("/"):
         folder = info.filename.removesuffix("/")
         empty = info.file_size == 0 and folder in document_members()
         return "" if empty else "expected Type/name.json, with a message type"
