@@ -7,6 +7,8 @@ often have keys that their SDKs do not know, and lack keys that the SDKs demand.
 
 from __future__ import annotations
 
+import json
+from datetime import datetime
 from functools import cache
 from typing import Any, Required
 
@@ -74,7 +76,11 @@ def gemini_response(body: object) -> None:
     """Check an answer of generateContent."""
     from google.genai.types import GenerateContentResponse
 
-    _check(GenerateContentResponse, body)
+    values = json.loads(as_text(body))
+    # The SDK's type takes a time in Python only, unless it converts types.
+    if isinstance(values, dict) and isinstance(moment := values.pop("createTime", None), str):
+        datetime.fromisoformat(moment)
+    _check(GenerateContentResponse, values)
 
 
 def otel_input_messages(text: str) -> None:
@@ -115,6 +121,8 @@ def _gemini_request() -> Any:
     return make(
         "GenerateContentRequest",
         {
+            # The URL names the model, except in batches; the request of the API has it, too.
+            "model": str,
             "contents": Required[list[types.Content]],
             "systemInstruction": types.Content,
             "tools": list[types.Tool],

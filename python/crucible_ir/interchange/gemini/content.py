@@ -37,8 +37,6 @@ _OWN_KEYS: Final = (
     "toolResponse",
     "fileData",
     "inlineData",
-    "executable_code",
-    "code_execution_result",
 )
 
 #: The key of a part whose kind is not known, in a part of the format's own type.

@@ -1,6 +1,6 @@
 """The names of keys: Gemini's services read and write them in camelCase and in snake_case.
 
-Only the keys that imports use are renamed, so that everything else stays as it is.
+Only the keys of the API are renamed: schemas, arguments, labels and unknown keys stay as they are.
 """
 
 from __future__ import annotations
@@ -23,36 +23,74 @@ _DATA = _keys("mimeType", "displayName", "fileUri")
 _PART = _keys(
     "functionCall",
     "thoughtSignature",
+    "executableCode",
+    "codeExecutionResult",
+    "toolCall",
+    "toolResponse",
+    "videoMetadata",
+    "mediaResolution",
     inlineData=_DATA,
     fileData=_DATA,
     functionResponse=_keys(parts=[_keys(inlineData=_DATA, fileData=_DATA)]),
 )
 _CONTENT = _keys(parts=[_PART])
+_TOOL = _keys(
+    "googleSearch",
+    "googleSearchRetrieval",
+    "googleMaps",
+    "codeExecution",
+    "computerUse",
+    "fileSearch",
+    "urlContext",
+    functionDeclarations=[_keys("parametersJsonSchema", "responseJsonSchema")],
+)
+_CONFIG = _keys(
+    "topP",
+    "topK",
+    "maxOutputTokens",
+    "stopSequences",
+    "candidateCount",
+    "presencePenalty",
+    "frequencyPenalty",
+    "responseMimeType",
+    "responseSchema",
+    "responseJsonSchema",
+    "responseModalities",
+    "responseLogprobs",
+    "speechConfig",
+    "mediaResolution",
+    "imageConfig",
+    thinkingConfig=_keys("thinkingBudget", "thinkingLevel", "includeThoughts"),
+)
 _REQUEST = _keys(
+    "safetySettings",
+    "cachedContent",
+    "modelArmorConfig",
+    "serviceTier",
     contents=[_CONTENT],
     systemInstruction=_CONTENT,
-    tools=[_keys(functionDeclarations=[_keys("parametersJsonSchema")])],
-    toolConfig=_keys(functionCallingConfig=_keys("allowedFunctionNames")),
-    generationConfig=_keys(
-        "topP",
-        "topK",
-        "maxOutputTokens",
-        "stopSequences",
-        "candidateCount",
-        "presencePenalty",
-        "frequencyPenalty",
-        "responseMimeType",
-        "responseSchema",
-        "responseJsonSchema",
-        thinkingConfig=_keys("thinkingBudget", "thinkingLevel"),
-    ),
+    tools=[_TOOL],
+    toolConfig=_keys("retrievalConfig", functionCallingConfig=_keys("allowedFunctionNames")),
+    generationConfig=_CONFIG,
+)
+_CANDIDATE = _keys(
+    "finishReason",
+    "finishMessage",
+    "avgLogprobs",
+    "logprobsResult",
+    "safetyRatings",
+    "citationMetadata",
+    "groundingMetadata",
+    "urlContextMetadata",
+    "tokenCount",
+    content=_CONTENT,
 )
 _RESPONSE = _keys(
     "modelVersion",
     "responseId",
     "createTime",
-    candidates=[_keys("finishReason", content=_CONTENT)],
-    promptFeedback=_keys("blockReason"),
+    candidates=[_CANDIDATE],
+    promptFeedback=_keys("blockReason", "blockReasonMessage", "safetyRatings"),
     usageMetadata=_keys(
         "promptTokenCount",
         "candidatesTokenCount",
@@ -60,6 +98,11 @@ _RESPONSE = _keys(
         "cachedContentTokenCount",
         "toolUsePromptTokenCount",
         "totalTokenCount",
+        "promptTokensDetails",
+        "candidatesTokensDetails",
+        "cacheTokensDetails",
+        "toolUsePromptTokensDetails",
+        "trafficType",
     ),
 )
 _RECORD = _keys(**_REQUEST, **_RESPONSE, request=_REQUEST, response=_RESPONSE)
