@@ -79,7 +79,7 @@ class _DocumentKey(KeyParameter):
         return DocumentKey(TYPE_NAME.convert(type_name, param, ctx), id_)
 
     def shell_complete(self, ctx: Any, param: Any, incomplete: str) -> list[CompletionItem]:
-        # The shell adds a space after a word, and the id follows without one.
+        # Only the types are known here: the id follows the slash.
         from crucible_ir.schema.references import identity_fields
         from crucible_ir.schema.types import document_members, message_type
 

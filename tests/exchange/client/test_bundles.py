@@ -185,6 +185,16 @@ def test_create_from_an_exchange_and_publish_to_it(client: ExchangeClient, m: st
     assert run("publish", "--validate-only", "a.crucible.zip").status == 0
 
 
+def test_a_document_of_a_newer_schema_is_named(client: ExchangeClient, m: str) -> None:
+    model = v1.ModelRef(id=m + "model")
+    client.publish(v1.ModelRef.FromString(model.SerializeToString() + b"\xf8\x07\x01"))
+    key = f"ModelRef/{m}model"
+    result = run("bundle", "create", "--closure", key, "-o", "a.crucible.zip")
+    assert result.status == 1
+    assert f"crucible-ir: {key}: unknown field" in result.err
+    assert not Path("a.crucible.zip").exists()
+
+
 def test_documents_that_the_exchange_does_not_have_are_errors(m: str) -> None:
     result = run("bundle", "create", "--closure", f"ModelRef/{m}", "-o", "a.crucible.zip")
     assert result.status == 1

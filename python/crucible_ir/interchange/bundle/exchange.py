@@ -6,7 +6,7 @@ from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
-from crucible_ir.errors import FieldError
+from crucible_ir.errors import EncodeError, FieldError
 from crucible_ir.exchange.client.errors import NotFoundError
 from crucible_ir.exchange.client.requests import EventFilter
 from crucible_ir.interchange.bundle.documents import DocumentSet
@@ -55,6 +55,7 @@ def closure_from_exchange(client: ExchangeClient, starts: Iterable[DocumentKey])
 
     Raises:
         FieldError: The exchange does not store one of the documents, but only copies of it.
+        EncodeError: A document has no digest, for example because it is of a newer schema.
         NotFoundError: It has nothing with the type and the id.
         ExchangeError: A call failed.
     """
@@ -68,8 +69,12 @@ def closure_from_exchange(client: ExchangeClient, starts: Iterable[DocumentKey])
     for key, node in trace.nodes.items():
         if node.state == "stored" and node.record is not None:
             stored = client.get(key.type, key.id, revision=node.record.revision)
-            if stored.document is not None:
+            if stored.document is None:
+                continue
+            try:
                 documents.add(stored.document, id=key.id)
+            except EncodeError as error:
+                raise EncodeError(f"{key}: {error.reason}", path=error.path) from None
     for event in _events(client, trace):
         documents.add(event)
     return ExchangeClosure(documents, list(_unresolved(trace, documents)))
