@@ -17,6 +17,7 @@ from crucible_ir.errors import DecodeError
 from crucible_ir.interchange.gemini import FORMAT, export, import_
 from crucible_ir.interchange.gemini.stream import assemble, joined
 from crucible_ir.interchange.mapping.dialect import json_values
+from crucible_ir.interchange.mapping.format import format_named
 from crucible_ir.interchange.mapping.reading import parse_events
 from crucible_ir.serialization.json.crucible import to_crucible_json
 
@@ -254,6 +255,18 @@ def test_a_conversation_with_openais_roles_is_written() -> None:
     assert exported.obj["tools"] == [{"functionDeclarations": [{"name": "f"}]}]
     dropped = {entry.path for entry in exported.report.entries if entry.outcome == "dropped"}
     assert dropped == {"options.stream", "tools[0].strict", "tools[1].**"}
+
+
+@pytest.mark.parametrize("name", ["openai", "anthropic"])
+def test_parts_and_tools_of_gemini_are_left_out_for_other_services(name: str) -> None:
+    video = {"fileData": {"mimeType": "video/mp4", "fileUri": "u"}}
+    prompt = _prompt(_request({"text": "x"}, video, tools=[{"googleSearch": {}}]))
+    exported = format_named(name).export(prompt)
+    assert exported.obj["messages"][0]["content"] == [{"type": "text", "text": "x"}]
+    assert not exported.obj.get("tools")
+    dropped = [entry.path for entry in exported.report.entries if entry.outcome == "dropped"]
+    assert any(path.startswith("tools") for path in dropped)
+    assert any(path.startswith("messages") for path in dropped)
 
 
 # Answers

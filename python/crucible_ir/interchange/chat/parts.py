@@ -64,11 +64,17 @@ def write_other(part: Source, target: Target) -> None:
     use_mark(part.rest())
 
 
-def is_foreign(part: Source, format_: str) -> bool:
-    """Return whether a part of another kind is in the format of another service."""
-    metadata = part.get("metadata", dict)
-    keys = metadata.value if metadata is not None else {}
-    return format_ not in keys and any(name in keys for name in FORMATS)
+def is_foreign(source: Source, format_: str) -> bool:
+    """Return whether a part, a tool or a document comes from another service.
+
+    What has no metadata of a format itself comes from where the document does.
+    """
+    for owner in (source, source.record):
+        metadata = owner.get("metadata", dict)
+        found = [name for name in FORMATS if metadata is not None and name in metadata.value]
+        if found:
+            return format_ not in found
+    return False
 
 
 def use_mark(mark: Source | None) -> None:

@@ -100,6 +100,11 @@ class Source:
         self.path = path
         self._conversion = conversion
 
+    @property
+    def record(self) -> Source:
+        """The whole record or document that the value is in."""
+        return self._conversion.source
+
     def get(self, key: str, *types: type) -> Source | None:
         """Return the value of a key; ``None`` if it is absent, null or not of one of the types."""
         value = self.value.get(key) if isinstance(self.value, dict) else None

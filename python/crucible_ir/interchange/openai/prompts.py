@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from crucible_ir.interchange.chat.parts import take_mark
+from crucible_ir.interchange.chat.parts import is_foreign, take_mark
 from crucible_ir.interchange.chat.records import body_target
 from crucible_ir.interchange.chat.tools import (
     FUNCTION,
@@ -22,6 +22,7 @@ from crucible_ir.interchange.mapping.converters import (
     write_rules,
 )
 from crucible_ir.interchange.openai.messages import read_message, write_message
+from crucible_ir.interchange.openai.parts import FORMAT_NAME
 
 if TYPE_CHECKING:
     from crucible_ir.interchange.mapping.conversion import Export, Import, Source, Target
@@ -222,6 +223,9 @@ def _write_response_format(options: Source, target: Target, rest: Source | None)
 
 
 def _write_tool(tool: Source, target: Target) -> None:
+    if kind_of(tool) != FUNCTION and is_foreign(tool, FORMAT_NAME):
+        tool.drop("a tool of another service")
+        return
     if take_mark(tool.rest(), "as_function") is not None:
         item = target.append("functions")
         write_function(tool, item)
