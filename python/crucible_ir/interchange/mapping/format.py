@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 FORMATS: Final[dict[str, str]] = {
     "mlflow": "mlflow",
     "openai": "openai",
+    "openai-responses": "openai_responses",
     "anthropic": "anthropic",
     "gemini": "gemini",
     "huggingface": "huggingface",
