@@ -256,7 +256,7 @@ def _is_plain(part: Source, role: str | None) -> bool:
 def _write_reasoning_text(text: Source, item: Target, rest: Source | None) -> None:
     for key in ("content", "summary"):
         entries = rest.get(key, dict) if rest is not None else None
-        if entries is not None:
+        if entries is not None and entries.get("0", dict) is not None:
             item.append(key).put("text", text.value, text)
             return
         kept = rest.get(key, list) if rest is not None else None
