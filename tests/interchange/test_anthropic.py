@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -87,13 +88,22 @@ def test_calls_keep_their_place_among_texts() -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [{"id": 2**60}, [1, 2], "text", 5, {"raw": "{"}, {"raw": "{}"}, {"raw": 1}]
+    "arguments", [{"id": 2**60}, {"raw": "[1]"}, {"raw": "{"}, {"raw": "{}"}, {"raw": 1}]
 )
 def test_arguments_that_a_struct_cannot_hold_are_text(arguments: Any) -> None:
     block = {"type": "tool_use", "id": "t", "name": "f", "input": arguments}
     prompt = _prompt(_request() | {"messages": [{"role": "assistant", "content": [block]}]})
     exported = export(prompt).obj
     assert exported["messages"][0]["content"][0]["input"] == arguments
+
+
+@pytest.mark.parametrize("arguments", [[1, 2], "text", 5, None, math.inf])
+def test_arguments_that_are_no_object_are_written_as_one(arguments: Any) -> None:
+    block = {"type": "tool_use", "id": "t", "name": "f", "input": arguments}
+    prompt = _prompt(_request() | {"messages": [{"role": "assistant", "content": [block]}]})
+    if arguments is not None:
+        written = export(prompt).obj["messages"][0]["content"][0]["input"]
+        assert written == {"raw": json.dumps(arguments)}
 
 
 def test_text_that_is_not_json_is_no_empty_object() -> None:

@@ -136,6 +136,7 @@ PROMPTS = {
               - {id: call_1, name: weather, map: {city: Oslo}}
               - {id: call_2, name: clock}
               - {id: call_3, name: weather, raw: "{city"}
+              - {id: call_4, name: clock, raw: "null"}
           - {role: tool, tool_call_id: call_1, text: rain}
           - {role: tool, tool_call_id: call_2, text: "12:00"}
           - {role: tool, tool_call_id: call_3, text: no such city}

@@ -199,6 +199,7 @@ GEMINI_RESPONSE = {
     ],
     "usageMetadata": {"promptTokenCount": 9, "candidatesTokenCount": 3, "totalTokenCount": 12},
     "modelVersion": "gemini-3-pro",
+    "createTime": "2026-11-30T12:00:00.500Z",
     "responseId": "abc",
 }
 
@@ -255,6 +256,9 @@ CASES = {
     ),
     "gemini response": Case(
         chat.gemini_response, GEMINI_RESPONSE, ("candidates", 0, "content", "role"), 3
+    ),
+    "gemini response, no time": Case(
+        chat.gemini_response, GEMINI_RESPONSE, ("createTime",), "yesterday"
     ),
     "otel input messages": Case(
         _as_json(chat.otel_input_messages), [OTEL_MESSAGE], (0, "parts", 0, "content"), None

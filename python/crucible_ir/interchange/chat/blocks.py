@@ -140,12 +140,12 @@ def read_arguments(source: Source, call: Target) -> None:
     """Import the arguments of a call, which are any JSON.
 
     What opaque JSON cannot hold exactly is kept as JSON text, in `raw`. An object with the one key
-    ``raw`` is how export writes text that is not JSON.
+    ``raw`` is how export writes text that is not a JSON object.
     """
     value = source.value
     if isinstance(value, dict):
         raw = source.get("raw", str)
-        if raw is not None and len(value) == 1 and not _is_json(raw.value):
+        if raw is not None and len(value) == 1 and not _is_object(raw.value):
             call.put("raw", raw.value, raw)
             return
         changes: list[Any] = []
@@ -177,9 +177,8 @@ def write_arguments(call: Source, target: Target, key: str) -> bool:
         duplicates.extend([""] * (len(items) - len(result)))
         return result
 
-    try:
-        value = json.loads(raw.value, object_pairs_hook=pairs)
-    except (ValueError, RecursionError):
+    value = _parse(raw.value, object_pairs_hook=pairs)
+    if not isinstance(value, dict):
         reason = "the format has only JSON objects for arguments"
         target.child(key).put("raw", raw.value, raw, reason=reason)
         return True
@@ -188,12 +187,16 @@ def write_arguments(call: Source, target: Target, key: str) -> bool:
     return True
 
 
-def _is_json(text: str) -> bool:
+def _is_object(text: str) -> bool:
+    return isinstance(_parse(text), dict)
+
+
+def _parse(text: str, **options: Any) -> Any:
+    """Return the value of JSON text; ``None`` for other text."""
     try:
-        json.loads(text)
+        return json.loads(text, **options)
     except (ValueError, RecursionError):
-        return False
-    return True
+        return None
 
 
 # The order of parts and calls
