@@ -25,6 +25,7 @@ DOCUMENTS = generated_files.ROOT / "tests" / "interchange" / "documents"
 
 #: What stands for the indexes and keys in brackets, and for what is inside a value.
 _SETS = re.compile(r'\[[\d,-]*\]|\["[^\]]*","[^\]]*"\]')
+_DOCUMENT = re.compile(r"^([A-Z]\w*)\[[\d*]+\]")
 _KEY = re.compile(r'\["(?:[^"\\]|\\.)*"\]')
 
 
@@ -132,10 +133,12 @@ def general(path: str) -> str:
 def general_field(path: str) -> str:
     """Return a pattern of a field in which the keys of maps are ``[*]``, too.
 
-    >>> general_field('rows[0-2].values["a.b"].**')
-    'rows[*].values[*]'
+    The number of a document among several of its type is left out.
+
+    >>> general_field('rows[0-2].values["a.b"].**'), general_field("EvaluationResult[1].task")
+    ('rows[*].values[*]', 'EvaluationResult.task')
     """
-    return _KEY.sub("[*]", general(path))
+    return _DOCUMENT.sub(r"\1", _KEY.sub("[*]", general(path)))
 
 
 def _row(rows: dict[tuple[str, str], Row], theirs: str, ours: str) -> Row:
