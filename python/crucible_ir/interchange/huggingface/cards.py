@@ -10,7 +10,6 @@ from crucible_ir.interchange.huggingface.repository import (
     Repository,
     file_of,
     folder,
-    is_id,
     required_name,
 )
 from crucible_ir.interchange.mapping.conversion import (
@@ -26,6 +25,7 @@ from crucible_ir.interchange.mapping.converters import (
     Converter,
     NoConversionError,
     Rule,
+    is_id,
     names,
     read_rules,
     write_rules,

@@ -7,10 +7,8 @@ from typing import Final
 from crucible_ir.interchange.huggingface.cards import export_result as export_to_card
 from crucible_ir.interchange.huggingface.repository import (
     Repository,
-    double,
     folder,
     is_entries,
-    is_id,
     is_results,
     required_name,
 )
@@ -20,6 +18,8 @@ from crucible_ir.interchange.mapping.converters import (
     TIME_TEXT,
     NoConversionError,
     Rule,
+    double,
+    is_id,
     read_rules,
     write_rules,
 )

@@ -16,8 +16,8 @@ from crucible_ir.interchange.mapping.conversion import (
     Source,
     Target,
 )
+from crucible_ir.interchange.mapping.converters import MAX_ID_BYTES, is_id
 from crucible_ir.interchange.mapping.report import Outcome
-from crucible_ir.serialization.json.opaque import MAX_EXACT_INTEGER
 
 NAME: Final = "huggingface"
 
@@ -29,9 +29,6 @@ ALL_RESULTS: Final = "all_results.json"
 
 #: The folder of evaluation results in a repository.
 ENTRIES: Final = ".eval_results/"
-
-#: The most bytes of an id.
-MAX_ID_BYTES: Final = 512
 
 #: The key of a folder's files, in records and in opaque maps.
 FILES: Final = "files"
@@ -183,24 +180,6 @@ def repository(conversion: Import) -> Repository:
             f"expected a model card, {CONFIG}, {STATE}, training arguments or evaluation results"
         )
     return Repository(conversion, {kind: source}, None, False)
-
-
-def is_id(value: object) -> bool:
-    """Return whether a value can be an id or a name: a text of 1 to 512 bytes."""
-    return isinstance(value, str) and 0 < len(value.encode("utf-8", "replace")) <= MAX_ID_BYTES
-
-
-def double(value: object) -> float | None:
-    """Return a number as a double; ``None`` for other values and integers that a double lacks.
-
-    >>> double(3), double(True), double(2**60 + 1)
-    (3.0, None, None)
-    """
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return None
-    if isinstance(value, int) and abs(value) > MAX_EXACT_INTEGER:
-        return None
-    return float(value)
 
 
 def required_name(source: Source, key: str) -> Source:

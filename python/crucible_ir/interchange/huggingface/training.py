@@ -11,9 +11,7 @@ from crucible_ir.interchange.huggingface.repository import (
     CARD,
     STATE,
     Repository,
-    double,
     folder,
-    is_id,
 )
 from crucible_ir.interchange.mapping.conversion import (
     UNKNOWN,
@@ -28,6 +26,8 @@ from crucible_ir.interchange.mapping.converters import (
     Converter,
     NoConversionError,
     Rule,
+    double,
+    is_id,
     names,
     read_rules,
     write_rules,

@@ -646,7 +646,8 @@ class Import(Conversion):
     def keep_rest(self, source: Source, target: Target, under: tuple[str, ...] = ()) -> None:
         """Keep what is not used of an object in the opaque map of a message."""
         self._rests.setdefault(source.path, (target, under))
-        self._touch(source.path)
+        is_nested = isinstance(source.value, (dict, list))
+        self._touch(source.path if is_nested else source.path[:-1])
 
     def complete(self, document: Target, fill: Callable[[Any], None]) -> None:
         """Fill fields of a document's message directly, which is fast for long lists.

@@ -14,6 +14,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from crucible_ir.interchange.mapping.conversion import Import, Source, Target, same
 from crucible_ir.serialization.conversion_error import ConversionError
+from crucible_ir.serialization.json.opaque import MAX_EXACT_INTEGER
 from crucible_ir.serialization.json.timestamps import (
     MAX_SECONDS,
     MIN_SECONDS,
@@ -21,6 +22,9 @@ from crucible_ir.serialization.json.timestamps import (
     read_timestamp,
     write_timestamp,
 )
+
+#: The most bytes of an id or a name.
+MAX_ID_BYTES: Final = 512
 
 
 class NoConversionError(ValueError):
@@ -89,6 +93,24 @@ def _as_double(value: Any) -> float:
         return float(_as_number(value))
     except OverflowError:
         raise NoConversionError("too large for a double") from None
+
+
+def double(value: object) -> float | None:
+    """Return a number as a double; ``None`` for other values and integers that a double lacks.
+
+    >>> double(3), double(True), double(2**60 + 1)
+    (3.0, None, None)
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    if isinstance(value, int) and abs(value) > MAX_EXACT_INTEGER:
+        return None
+    return float(value)
+
+
+def is_id(value: object) -> bool:
+    """Return whether a value can be an id or a name: a text of 1 to 512 bytes."""
+    return isinstance(value, str) and 0 < len(value.encode("utf-8", "replace")) <= MAX_ID_BYTES
 
 
 #: A number that the foreign format writes as a number, or sometimes as text.

@@ -34,6 +34,7 @@ FORMATS: Final[dict[str, str]] = {
     "anthropic": "anthropic",
     "gemini": "gemini",
     "huggingface": "huggingface",
+    "lm-eval": "lm_eval",
     "kserve": "kserve",
     "kubernetes": "kubernetes",
     "wandb": "wandb",
