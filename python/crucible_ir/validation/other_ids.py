@@ -75,7 +75,10 @@ OTHER_IDS: Mapping[str, OtherId] = MappingProxyType(
         "bundle.identity": _bundle(
             "A document of a bundle has the type and the id that the manifest says."
         ),
-        "bundle.digest": _bundle("A document of a bundle has the digest that the manifest says."),
+        "bundle.digest": _bundle(
+            "A document of a bundle has the digest that the manifest says.",
+            "To change a document, open the bundle, and create a new one from the files.",
+        ),
         "bundle.dangling": _bundle(
             "A bundle has every document that its documents refer to, or a copy of it.",
             "`crucible-ir bundle create --closure TYPE/ID` adds them.",
