@@ -192,9 +192,10 @@ def _read_canary(predictor: Source, config: Target) -> None:
     if config.value["model_version_id"] == UNKNOWN:
         share.default("model_version_id", UNKNOWN, "the share is that of the deployed model")
     else:
-        share.put("model_version_id", config.value["model_version_id"])
+        model = config.value["model_version_id"]
+        share.derive("model_version_id", model, "the share is that of the deployed model")
     share.put("percent", percent.value, percent)
-    config.put("strategy", "canary")
+    config.derive("strategy", "canary", "the deployed model gets a share of the traffic")
 
 
 def _read_traffic(source: Source, status: Target) -> None:

@@ -27,7 +27,8 @@ from crucible_ir.interchange.mapping.converters import (
 )
 from crucible_ir.interchange.mapping.patterns import Path
 from crucible_ir.interchange.mapping.report import Outcome
-from crucible_ir.linting.lints.opaque import may_name_secret, secrecy
+from crucible_ir.interchange.mapping.secrets import drop_secrets
+from crucible_ir.linting.lints.opaque import secrecy
 from crucible_ir.serialization import yaml
 
 #: The namespace of an object that does not name one.
@@ -275,7 +276,14 @@ class ObjectImport:
                 self.id = own
             else:
                 self._renamed = None
-        _drop_secrets(source)
+        copy_reason = (
+            "kubectl's copy of the object, which can contain secrets; kubectl apply writes it again"
+        )
+        drop_secrets(
+            source,
+            advice="refer to it with valueFrom.secretKeyRef",
+            always={_LAST_APPLIED: copy_reason},
+        )
 
     def _own(self, field: str) -> Source | None:
         """Return an annotation of ours, if it can be the text of a field."""
@@ -329,7 +337,8 @@ class ObjectImport:
         ):
             config.put("model_version_id", uri.value, uri)
         elif place.argument is not None:
-            config.put("model_version_id", place.argument)
+            reason = "an argument of the server names the model"
+            config.derive("model_version_id", place.argument, reason)
         else:
             config.default("model_version_id", UNKNOWN, f"the {self.kind} does not name the model")
 
@@ -387,7 +396,7 @@ class ObjectImport:
         status.put("deployment_id", self.id)
         self._place(status.child("metadata"))
         for key, value in self.shape.state(self.status.value).items():
-            status.put(key, value)
+            status.derive(key, value, "derived from the status and its conditions")
         conditions = self.status.get("conditions", list)
         if conditions is not None and conditions.value:
             conditions.remark("state, health and error_message are derived from the conditions")
@@ -409,33 +418,6 @@ def _is_exact(converter: Converter, value: Any) -> bool:
         return same(converter.read(value), value)
     except NoConversionError:
         return False
-
-
-def _drop_secrets(source: Source) -> None:
-    """Drop values that are surely secrets; remark on those that a name makes suspicious."""
-    waiting = [("", source)]
-    while waiting:
-        key, found = waiting.pop()
-        if isinstance(found.value, str):
-            if key == _LAST_APPLIED:
-                found.drop(
-                    "kubectl's copy of the object, which can contain secrets; "
-                    "kubectl apply writes it again",
-                    secret=True,
-                )
-            elif secrecy(key, found.value) is not None:
-                found.drop("a secret; refer to it with valueFrom.secretKeyRef", secret=True)
-            elif may_name_secret(key) and found.value:
-                found.remark("kept, since only its name suggests that it may be a secret")
-        elif isinstance(found.value, dict):
-            name = found.text("name")
-            for step in found.value:
-                child = found.get(step)
-                if child is not None:
-                    # A variable of the environment has its name beside the value.
-                    waiting.append((name if step == "value" and name else str(step), child))
-        else:
-            waiting += [(key, item) for item in found.members()]
 
 
 class ObjectExport:

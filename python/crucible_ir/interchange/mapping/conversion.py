@@ -199,6 +199,11 @@ class Source:
             else:
                 child.drop_secrets(*keys)
 
+    @property
+    def is_used(self) -> bool:
+        """Whether it is known already what became of the value."""
+        return self._conversion.is_used(self.path)
+
     def rewritten(self, reason: str) -> None:
         """Say that export writes the value in another way, so what is kept of it is converted."""
         self._conversion.rewritten[self.path] = reason
@@ -448,6 +453,10 @@ class Conversion:
             return
         self._uses[path] = use
         self._touch(path[:-1])
+
+    def is_used(self, path: Path) -> bool:
+        """Return whether it is known what became of a value of the source."""
+        return path in self._uses
 
     def account(self, source: Source, account: Account) -> None:
         """Say what became of everything inside a long list or object, as one.
