@@ -37,6 +37,7 @@ FORMATS: Final[dict[str, str]] = {
     "lm-eval": "lm_eval",
     "kserve": "kserve",
     "kubernetes": "kubernetes",
+    "cyclonedx": "cyclonedx",
     "wandb": "wandb",
     "croissant": "croissant",
 }
