@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from interchange.law import check_complete, check_law
 from message_strategies import messages
 
-from crucible_ir import v1
+from crucible_ir import from_yaml, v1
 from crucible_ir.errors import DecodeError
 from crucible_ir.interchange.anthropic import FORMAT, export, import_
 from crucible_ir.interchange.anthropic.stream import assemble
@@ -603,3 +603,12 @@ def test_any_message_is_exported_with_a_complete_report(
     assert not exported.report.errors
     json.dumps(exported.obj)
     check_complete(json_values(message), exported.report)
+
+
+def test_a_block_of_another_service_is_dropped() -> None:
+    other = {"type": "compaction", "id": "cmp_1", "encrypted_content": "AA=="}
+    mark = {"openai-responses": {"item": {}}}
+    parts = {"parts": [{"text": "a"}, {"other": other, "metadata": mark}]}
+    choices = [{"message": {"role": "assistant", "parts": parts}}]
+    answer = from_yaml(json.dumps({"model": "gpt", "choices": choices}), v1.Completion)
+    assert export(answer).obj["content"] == [{"type": "text", "text": "a"}]

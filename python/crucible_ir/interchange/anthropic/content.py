@@ -379,6 +379,9 @@ def write_block(
 ) -> None:
     """Export a part as a block at the end of a list; a part without counterpart is left out."""
     other = part.get("other", dict)
+    if other is not None and is_foreign(part, conversion.format):
+        other.drop("the format has no block of this type")
+        return
     if other is not None:
         _write_other(conversion, other, owner, key)
         return
