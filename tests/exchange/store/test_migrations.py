@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 from typing import cast
 
@@ -73,6 +74,18 @@ async def test_a_new_store_has_the_latest_version(address: str) -> None:
     with engine.connect() as connection:
         assert version_of(connection) == CURRENT_VERSION
     engine.dispose()
+
+
+async def test_only_the_owner_can_read_a_new_store(tmp_path: Path) -> None:
+    old = os.umask(0)
+    try:
+        store = await open_store(tmp_path / "exchange.db")
+        await store.publish(publication("m"))
+        modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}
+        await store.close()
+    finally:
+        os.umask(old)
+    assert modes == dict.fromkeys(("exchange.db", "exchange.db-wal", "exchange.db-shm"), 0o600)
 
 
 async def test_migrations_produce_the_declared_tables(
@@ -178,8 +191,9 @@ async def test_lineage_of_an_older_store_is_derived_again(address: str, version:
     assert sum(count.events for count in summary) == 1
 
 
-@pytest.mark.parametrize("version", range(2, CURRENT_VERSION))
+@pytest.mark.parametrize("version", range(2, 5))
 async def test_release_of_each_older_revision_is_derived(address: str, version: int) -> None:
+    # The migration to version 5 derives them.
     said = v1.Message(role=v1.MessageRole.MESSAGE_ROLE_USER, text="a")
     developer = v1.Message(role=v1.MessageRole.MESSAGE_ROLE_DEVELOPER, text="a")
     documents = [

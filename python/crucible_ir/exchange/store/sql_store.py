@@ -123,6 +123,10 @@ class Store:
             documents.list_revisions, type_, id_, before, limit, include_documents=include_documents
         )
 
+    async def page_token_key(self) -> bytes:
+        """Return the key that the servers of this store sign page tokens with."""
+        return await self._database.read(changes.secret, "page_tokens")
+
     async def position(self) -> int:
         """Return the sequence number of the latest change; 0 if there is none."""
         return int((await self._database.find(changes.SEQUENCE))[0])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import hmac
 from pathlib import Path
 from typing import Any
 
@@ -363,6 +365,40 @@ async def test_page_token_of_another_query_or_invalid_is_rejected(tmp_path: Path
             with pytest.raises(grpc.aio.AioRpcError) as caught:
                 await ids(server, **wrong)
             assert broken_rules(caught.value) == {("page_token", rule)}
+
+
+async def test_forged_page_tokens_are_rejected(tmp_path: Path) -> None:
+    async with serving(await open_store(tmp_path / "x.db")) as server:
+        for n in range(3):
+            await server.exchange.Publish(publish_request(version(f"m{n}")))
+        first = await server.exchange.List(v1.ListRequest(type="ModelVersion", page_size=1))
+        signed = base64.urlsafe_b64decode(first.next_page_token)
+        content = signed[16:28]
+        forged = [
+            # What a server without signatures wrote, with numbers that no database takes.
+            content + b"n" + b"9" * 400,
+            content + b"n" + str(2**63).encode(),
+            content + b"n-1",
+            signed[:16] + content + b"n" + b"9" * 30,
+            signed[:28] + b"n1",
+            hmac.digest(b"", content + b"n1", "sha256")[:16] + content + b"n1",
+            signed + b"0",
+            signed[1:],
+        ]
+        for token in forged:
+            encoded = base64.urlsafe_b64encode(token).decode()
+            with pytest.raises(grpc.aio.AioRpcError) as caught:
+                await ids(server, page_size=1, page_token=encoded)
+            assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+            assert broken_rules(caught.value) == {("page_token", "page_token.known")}
+
+
+async def test_the_servers_of_a_store_know_each_others_page_tokens(address: str) -> None:
+    async with serving(await open_store(address)) as one, serving(await open_store(address)) as two:
+        for n in range(3):
+            await one.exchange.Publish(publish_request(version(f"m{n}")))
+        first = await one.exchange.List(v1.ListRequest(type="ModelVersion", page_size=1))
+        assert await ids(two, page_size=5, page_token=first.next_page_token) == ["m1", "m0"]
 
 
 async def test_revisions_stay_readable_after_a_deletion(address: str) -> None:

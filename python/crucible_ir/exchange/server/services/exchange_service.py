@@ -37,7 +37,7 @@ from crucible_ir.exchange.server.services.conversions import (
     reference_message,
     write_entry,
 )
-from crucible_ir.exchange.server.services.page_tokens import page_key, page_token, query_hash
+from crucible_ir.exchange.server.services.page_tokens import PageTokens, query_hash
 from crucible_ir.exchange.server.services.retention import compact_history
 from crucible_ir.exchange.server.services.streaming import answer_in_order
 from crucible_ir.exchange.server.services.watch import WatchStream
@@ -101,13 +101,19 @@ class ExchangeService(ExchangeServiceServicer):
     """Implements ``crucible_ir.exchange.v1.ExchangeService`` on a store."""
 
     def __init__(
-        self, store: Store, broadcaster: ChangeBroadcaster, settings: Settings, draining: Draining
+        self,
+        store: Store,
+        broadcaster: ChangeBroadcaster,
+        settings: Settings,
+        draining: Draining,
+        page_tokens: PageTokens,
     ) -> None:
         self._store = store
         self._broadcaster = broadcaster
         self._settings = settings
         self._draining = draining
         self._responses = ResponseCache()
+        self._page_tokens = page_tokens
 
     async def Publish(self, request: v1.PublishRequest, context: Context) -> v1.PublishResponse:
         """Store a document."""
@@ -162,7 +168,7 @@ class ExchangeService(ExchangeServiceServicer):
                 type=request.type,
                 conditions=tuple(_conditions(request)),
                 newest_first=newest_first,
-                after=page_key(query, request.page_token),
+                after=await self._page_tokens.read(query, request.page_token),
                 limit=request.page_size if request.HasField("page_size") else PAGE_SIZE,
                 include_deleted=request.include_deleted,
                 include_documents=request.include_documents,
@@ -172,7 +178,7 @@ class ExchangeService(ExchangeServiceServicer):
         )
         return v1.ListResponse(
             entries=map(entry_message, page.entries),
-            next_page_token=page_token(query, page.next),
+            next_page_token=await self._page_tokens.write(query, page.next),
         )
 
     async def ListRevisions(
@@ -182,7 +188,7 @@ class ExchangeService(ExchangeServiceServicer):
         check_type(request.type)
         current_caller().check(request.type, request.id)
         query = query_hash(request, "page_size", "page_token")
-        before = page_key(query, request.page_token)
+        before = await self._page_tokens.read(query, request.page_token)
         page = await self._store.list_revisions(
             request.type,
             request.id,
@@ -192,7 +198,7 @@ class ExchangeService(ExchangeServiceServicer):
         )
         return v1.ListRevisionsResponse(
             entries=map(entry_message, page.entries),
-            next_page_token=page_token(query, page.next),
+            next_page_token=await self._page_tokens.write(query, page.next),
         )
 
     async def Delete(self, request: v1.DeleteRequest, context: Context) -> v1.DeleteResponse:

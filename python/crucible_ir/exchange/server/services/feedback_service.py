@@ -25,7 +25,7 @@ from crucible_ir.exchange.server.services.conversions import (
     timestamp_message,
 )
 from crucible_ir.exchange.server.services.ingest_batches import ReceivedBatch
-from crucible_ir.exchange.server.services.page_tokens import page_key, page_token, query_hash
+from crucible_ir.exchange.server.services.page_tokens import PageTokens, query_hash
 from crucible_ir.exchange.server.services.streaming import answer_in_order, send
 from crucible_ir.exchange.store import Store
 from crucible_ir.exchange.store.records import EVERYTHING, EventQuery, EventRow, Microseconds
@@ -53,10 +53,13 @@ _TYPE_NAMES = {
 class FeedbackService(FeedbackServiceServicer):
     """Implements ``crucible_ir.exchange.v1.FeedbackService`` on a store."""
 
-    def __init__(self, store: Store, settings: Settings, draining: Draining) -> None:
+    def __init__(
+        self, store: Store, settings: Settings, draining: Draining, page_tokens: PageTokens
+    ) -> None:
         self._store = store
         self._settings = settings
         self._draining = draining
+        self._page_tokens = page_tokens
 
     async def Ingest(
         self, request_iterator: AsyncIterable[v1.IngestRequest], context: Context
@@ -100,7 +103,7 @@ class FeedbackService(FeedbackServiceServicer):
         """Send events in the order of their arrival."""
         query = _query(request, current_caller())
         hashed = query_hash(request, "batch_size", "cursor")
-        key = page_key(hashed, request.cursor, "cursor")
+        key = await self._page_tokens.read(hashed, request.cursor, "cursor")
         after = key if isinstance(key, int) else 0
         limit = request.batch_size if request.HasField("batch_size") else BATCH_SIZE
         through = await self._store.last_event()
@@ -110,7 +113,7 @@ class FeedbackService(FeedbackServiceServicer):
             after = events[-1].position
             response = v1.ExportResponse(
                 events=(ir_v1.FeedbackEvent.FromString(event.event) for event in events),
-                cursor=page_token(hashed, after),
+                cursor=await self._page_tokens.write(hashed, after),
             )
             within = self._settings.slow_consumer_seconds
             await send(context, response, within=within, stream="export")

@@ -16,6 +16,7 @@ from crucible_ir.exchange.server.services.change_broadcaster import ChangeBroadc
 from crucible_ir.exchange.server.services.exchange_service import ExchangeService
 from crucible_ir.exchange.server.services.feedback_service import FeedbackService
 from crucible_ir.exchange.server.services.ingest_batches import ReceivedBatch
+from crucible_ir.exchange.server.services.page_tokens import PageTokens
 from crucible_ir.exchange.server.services.retention import Retention
 from crucible_ir.exchange.server.services.validation_service import ValidationService
 from crucible_ir.exchange.server.services.workers import Workers
@@ -105,15 +106,23 @@ class Services:
         self._broadcaster = ChangeBroadcaster(store, self._settings)
         self._retention = Retention(store, self._settings)
         self._workers = Workers(self._settings.validation_bytes)
+        self._page_tokens = PageTokens(store)
 
     def register(self, server: grpc.aio.Server) -> None:
         """Add every service to a server, whose last interceptor must be `ValidationInterceptor`."""
         server = cast("grpc.aio.Server", GenericRegistration(server))
         exchange_service_pb2_grpc.add_ExchangeServiceServicer_to_server(
-            ExchangeService(self._store, self._broadcaster, self._settings, self._draining), server
+            ExchangeService(
+                self._store,
+                self._broadcaster,
+                self._settings,
+                self._draining,
+                self._page_tokens,
+            ),
+            server,
         )
         feedback_service_pb2_grpc.add_FeedbackServiceServicer_to_server(
-            FeedbackService(self._store, self._settings, self._draining), server
+            FeedbackService(self._store, self._settings, self._draining, self._page_tokens), server
         )
         validation_service_pb2_grpc.add_ValidationServiceServicer_to_server(
             ValidationService(self._workers), server

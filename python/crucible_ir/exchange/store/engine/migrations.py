@@ -7,6 +7,7 @@ a new step derives the references of the stored documents again.
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -161,6 +162,12 @@ ALTER TABLE revisions ADD COLUMN requires INTEGER;
 ALTER TABLE requests ADD COLUMN requires INTEGER
 """
 
+_SECRETS = """
+CREATE TABLE secrets (name VARCHAR(32) NOT NULL PRIMARY KEY, value {bytes} NOT NULL)
+"""
+
+_INSERT_SECRET = "INSERT INTO secrets (name, value) VALUES (:name, :value)"
+
 #: The number of documents or events that a step reads at a time.
 _ROWS_AT_A_TIME = 500
 
@@ -311,6 +318,12 @@ def _derive_event_references(connection: Connection) -> None:
             connection.execute(text(_UPDATE_EVENT), changed)
 
 
+def _make_page_token_key(connection: Connection) -> None:
+    """Make the key that page tokens are signed with."""
+    key = {"name": "page_tokens", "value": secrets.token_bytes(32)}
+    connection.execute(text(_INSERT_SECRET), key)
+
+
 def _run(script: str) -> Callable[[Connection], None]:
     def step(connection: Connection) -> None:
         for statement in _statements(connection.dialect.name, script):
@@ -334,6 +347,7 @@ MIGRATIONS: dict[int, Callable[[Connection], None]] = {
     3: _run(_LISTS),
     4: _in_order(_run(_LINEAGE), _derive_lookups, _derive_event_references),
     5: _in_order(_run(_REQUIRES), _derive_requires),
+    6: _in_order(_run(_SECRETS), _make_page_token_key),
 }
 
 #: The version that this release reads and writes.

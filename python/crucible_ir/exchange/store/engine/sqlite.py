@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
@@ -54,6 +55,7 @@ class SqliteDriver(Driver):
     poll_seconds = 0.5
 
     def __init__(self, path: Path) -> None:
+        _create_private(path)
         self.writer = _engine(path, "BEGIN IMMEDIATE", pool=1)
         self.migrate()
         self.reader = _engine(path, "BEGIN", pool=READERS)
@@ -179,6 +181,18 @@ def _failure(error: BaseException | None) -> StoreFailure | None:
         return StoreUnavailableError(str(error)) if cannot_open else None
     found = _FAILURES.get(code & 0xFF)
     return found[0](f"{found[1]} ({error})") if found is not None else None
+
+
+def _create_private(path: Path) -> None:
+    """Create the file of a database, if there is none, so that only its owner can read it.
+
+    SQLite gives the files beside it, such as the log, the same permissions.
+    """
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    except OSError:
+        # It exists, or SQLite reports why it cannot be opened.
+        return
 
 
 def _prepare(connection: Any, *, is_writer: bool) -> None:

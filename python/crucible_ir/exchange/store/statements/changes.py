@@ -9,7 +9,7 @@ from sqlalchemy import delete, exists, null, select, update
 
 from crucible_ir.exchange.store.records import ChangePage, Microseconds
 from crucible_ir.exchange.store.statements.rows import IS_LATEST, RECORD_COLUMNS, Lookup, page
-from crucible_ir.exchange.store.statements.tables import counters, revisions
+from crucible_ir.exchange.store.statements.tables import counters, revisions, secrets
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -75,6 +75,12 @@ def counter(connection: Connection, name: str) -> int:
     """Return one of the store's counters."""
     value = connection.execute(select(counters.c.value).where(counters.c.name == name))
     return int(value.scalar_one())
+
+
+def secret(connection: Connection, name: str) -> bytes:
+    """Return one of the store's keys."""
+    value = connection.execute(select(secrets.c.value).where(secrets.c.name == name))
+    return bytes(value.scalar_one())
 
 
 def changes(

@@ -36,6 +36,14 @@ counters = Table(
     Column("value", BigInteger, nullable=False),
 )
 
+#: Random keys, which only the servers of the store know.
+secrets = Table(
+    "secrets",
+    METADATA,
+    Column("name", String(32), primary_key=True),
+    Column("value", LargeBinary, nullable=False),
+)
+
 #: Each document with its latest revision. ``created_sequence`` is its latest creation.
 documents = Table(
     "documents",
