@@ -607,7 +607,7 @@ def test_any_message_is_exported_with_a_complete_report(
 
 def test_a_block_of_another_service_is_dropped() -> None:
     other = {"type": "compaction", "id": "cmp_1", "encrypted_content": "AA=="}
-    mark = {"openai-responses": {"item": {}}}
+    mark: dict[str, Any] = {"openai-responses": {"item": {}}}
     parts = {"parts": [{"text": "a"}, {"other": other, "metadata": mark}]}
     choices = [{"message": {"role": "assistant", "parts": parts}}]
     answer = from_yaml(json.dumps({"model": "gpt", "choices": choices}), v1.Completion)
