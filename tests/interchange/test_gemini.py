@@ -361,7 +361,7 @@ def test_a_list_of_chunks_is_one_answer() -> None:
     first = {"candidates": [{"content": {"parts": [{"text": "Par"}]}}], "responseId": "r"}
     second = {**_answer({"text": "is"}), "responseId": "r"}
     other = {**_answer({"text": "Riga"}), "responseId": "r"}
-    imported = import_([first, second, other, {"responseId": "r"}])
+    imported = import_([first, second, other, {"unknown": "r"}])
     contents = [json_values(each)["choices"][0]["message"] for each in imported.documents]
     texts = [each["parts"]["parts"][0]["text"] for each in contents]
     assert texts == ["Paris", "Riga"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from crucible_ir.interchange.chat.parts import use_mark
 from crucible_ir.interchange.chat.records import BATCH, Chat, error_of, read_record
@@ -14,9 +14,19 @@ from crucible_ir.interchange.mapping.conversion import DEFAULTED, Export, Import
 from crucible_ir.interchange.mapping.format import Format
 
 _EXPECTED = (
-    'a request with "contents", an answer with "candidates", "promptFeedback" or "usageMetadata", '
-    "or a line of a batch of them"
+    'a request with "contents", an answer with "candidates", "promptFeedback", "usageMetadata", '
+    '"responseId" or "modelVersion", or a line of a batch of them'
 )
+
+
+#: The keys that only answers have, with the type of their values.
+_ANSWER_KEYS: Final[dict[str, type]] = {
+    "candidates": list,
+    "promptFeedback": dict,
+    "usageMetadata": dict,
+    "responseId": str,
+    "modelVersion": str,
+}
 
 
 def _is_request(value: dict[str, Any]) -> bool:
@@ -26,9 +36,7 @@ def _is_request(value: dict[str, Any]) -> bool:
 def _is_response(value: dict[str, Any]) -> bool:
     if "error" in value:
         return False
-    return isinstance(value.get("candidates"), list) or any(
-        isinstance(value.get(key), dict) for key in ("promptFeedback", "usageMetadata")
-    )
+    return any(isinstance(value.get(key), type_) for key, type_ in _ANSWER_KEYS.items())
 
 
 _CHAT = Chat(_is_request, _is_response, read_request, read_response, _EXPECTED)
