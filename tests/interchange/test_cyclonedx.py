@@ -206,7 +206,9 @@ def test_a_version_from_elsewhere() -> None:
         training_run_id: run-7
         metrics: {accuracy: 0.5, loss: .nan}
         artifacts:
-        - {uri: "s3://m/model.bin", digest: "sha256:ab", size_bytes: 7}
+        - uri: "s3://m/model.bin"
+          digest: "sha256:abababababababababababababababababababababababababababababababab"
+          size_bytes: 7
         - {uri: "s3://m/other.bin", digest: "mlflow:12345678"}
         sources: [{model_version_id: org/base@1.0.0, relation: quantized}]
         parent_version: llama_mmlu_2
@@ -221,7 +223,7 @@ def test_a_version_from_elsewhere() -> None:
         {
             "type": "distribution",
             "url": "s3://m/model.bin",
-            "hashes": [{"alg": "SHA-256", "content": "ab"}],
+            "hashes": [{"alg": "SHA-256", "content": "ab" * 32}],
         },
         {"type": "distribution", "url": "s3://m/other.bin"},
     ]
@@ -406,3 +408,12 @@ def test_any_message_is_exported(message: Any) -> None:
 def test_any_kept_component_is_exported(message: Any, component: Any, bom: Any) -> None:
     message.options.update({"cyclonedx": {"component": component, "bom": {"components": bom}}})
     check_complete(json_values(message), FORMAT.export(message).report)
+
+
+def test_a_location_and_a_digest_that_a_bom_cannot_have() -> None:
+    version = v1.ModelVersion(id="v", model_id="m", version="1.0.0")
+    version.artifacts.add(uri="s3://models/my model", digest="sha256:short")
+    exported = FORMAT.export(version)
+    [reference] = exported.obj["components"][0]["externalReferences"]
+    assert reference == {"type": "distribution", "url": "s3://models/my%20model"}
+    assert exported.report.counts["dropped"] == 1

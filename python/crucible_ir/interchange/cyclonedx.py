@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
+from urllib.parse import quote
 
 from crucible_ir.interchange.mapping.conversion import (
     UNKNOWN,
@@ -67,6 +68,8 @@ _ALGORITHMS: Final = {
     "BLAKE3": "blake3",
 }
 _ENCODED: Final = re.compile(r"[a-zA-Z0-9=_-]+")
+#: The hashes that CycloneDX allows, by the numbers of their hexadecimal digits.
+_HASH: Final = re.compile("|".join(f"[0-9a-fA-F]{{{digits}}}" for digits in (32, 40, 64, 96, 128)))
 _DIGEST_REASON: Final = "a digest names its algorithm, as OCI writes it"
 
 _TASKS: Final = frozenset(fields_of(model_pb2.ModelRef.DESCRIPTOR)["task"].short_names)
@@ -75,6 +78,9 @@ _TASKS: Final = frozenset(fields_of(model_pb2.ModelRef.DESCRIPTOR)["task"].short
 _MAX_LEVELS = 4
 _MAX_ID_BYTES = 512
 _MAX_URI_BYTES = 8192
+
+#: What an IRI has only in escapes.
+_NOT_IN_IRI = re.compile(r"[\x00-\x20\x7f<>\"{}|\\^`]|%(?![0-9A-Fa-f]{2})")
 
 
 def _fits(value: object, limit: int = _MAX_ID_BYTES) -> bool:
@@ -690,6 +696,9 @@ class _BomExport:
         if theirs is None:
             digest.drop(f'CycloneDX has no algorithm "{algorithm}"')
             return
+        if not _has_place(holder) and not _HASH.fullmatch(content):
+            digest.drop("a hash of CycloneDX is hexadecimal, of a length that algorithms have")
+            return
         hashes = _list_of(holder.value, "hashes")
         path = (*holder.path, "hashes")
         place = {"alg": theirs, "content": content}
@@ -779,6 +788,15 @@ def _write_tags(export: _BomExport) -> None:
         export.component.put("tags", tags.value, tags)
 
 
+def _as_reference(uri: str) -> str:
+    """Return a URI as an IRI reference, which some characters cannot be in.
+
+    >>> _as_reference("s3://models/my model"), _as_reference("100%"), _as_reference("a%20b")
+    ('s3://models/my%20model', '100%25', 'a%20b')
+    """
+    return _NOT_IN_IRI.sub(lambda found: quote(found[0], safe=""), uri)
+
+
 def _write_locations(export: _BomExport, uris: list[Source]) -> list[Target]:
     """Write where files are; return the objects that have it."""
     targets = []
@@ -791,7 +809,10 @@ def _write_locations(export: _BomExport, uris: list[Source]) -> list[Target]:
         else:
             target = export.object_at(paths[index])
         is_file = paths is not None and paths[index][0] == "components"
-        target.put("name" if is_file else "url", uri.value, uri)
+        if paths is None:
+            target.put("url", _as_reference(uri.value), uri, reason="an IRI escapes characters")
+        else:
+            target.put("name" if is_file else "url", uri.value, uri)
         targets.append(target)
     return targets
 
