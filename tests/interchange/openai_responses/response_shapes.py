@@ -129,7 +129,7 @@ usages = objects(
     output_tokens_details=objects(reasoning_tokens=counts),
 )
 responses = objects(
-    {"output": st.lists(of_model, max_size=5)},
+    {"output": st.lists(of_model, max_size=5), "error": st.none()},
     id=texts,
     object=st.just("response") | texts,
     created_at=st.integers(-1, 2**40) | st.floats(0, 2**33),
@@ -141,9 +141,8 @@ responses = objects(
         reason=st.sampled_from(["max_output_tokens", "max_tokens", "content_filter", "steered"])
     ),
     usage=usages,
-    error=st.none(),
     tools=any_json,
     tool_choice=any_json,
     parallel_tool_calls=any_json,
     text=any_json,
-).filter(lambda value: not value.get("error"))
+)

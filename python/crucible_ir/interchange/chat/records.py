@@ -10,6 +10,7 @@ from crucible_ir.interchange.chat.parts import use_mark
 
 if TYPE_CHECKING:
     from crucible_ir.interchange.mapping.conversion import Export, Import, Source, Target
+    from crucible_ir.interchange.mapping.converters import Rule
 
 #: Where the envelope of a line of a batch is kept.
 BATCH: Final = "batch"
@@ -175,3 +176,18 @@ def body_target(conversion: Export, *path: str) -> Target:
         target = target.child(key)
         assert target.value is not None
     return target
+
+
+def fill_usage(usage: Target, rules: tuple[Rule, Rule, Rule]) -> None:
+    """Fill in the counts of tokens that a service always gives.
+
+    Args:
+        usage: The foreign object.
+        rules: The counts of the prompt and of the answer, and their sum.
+    """
+    prompt, answer, total = (rule.theirs for rule in rules)
+    for key in (prompt, answer):
+        if not usage.has(key):
+            usage.default(key, 0, "the service always gives it")
+    if not usage.has(total):
+        usage.default(total, usage.value[prompt] + usage.value[answer], "their sum")

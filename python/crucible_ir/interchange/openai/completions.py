@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Final
 
 from crucible_ir.interchange.chat.parts import use_mark
-from crucible_ir.interchange.chat.records import body_target
+from crucible_ir.interchange.chat.records import body_target, fill_usage
 from crucible_ir.interchange.mapping.converters import (
     UNIX_SECONDS,
     Converter,
@@ -129,6 +129,8 @@ def export_completion(conversion: Export) -> None:
     usage = source.get("usage", dict)
     if usage is not None:
         _write_usage(usage, target.child("usage"))
+        if fresh:
+            fill_usage(target.child("usage"), _USAGE_RULES)
     target.restore(rest)
     use_mark(rest)
 

@@ -220,7 +220,15 @@ def write_message(source: Source, append: Callable[[], Target], *, fresh: bool) 
         if role is not None:
             role.use(Outcome.CONVERTED, reason=_SPLIT)
         return
-    write_body(source, append(), fresh=fresh)
+    if not fresh or _has_counterpart(source, parts):
+        write_body(source, append(), fresh=fresh)
+
+
+def _has_counterpart(source: Source, parts: list[Source]) -> bool:
+    """Return whether anything of a message of another service can be exported."""
+    if not parts or {"tool_calls", "refusal"} & source.value.keys():
+        return True
+    return any(can_write(part) for part in parts)
 
 
 def _write_result(part: Source, target: Target) -> None:

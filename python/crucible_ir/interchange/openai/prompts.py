@@ -223,7 +223,7 @@ def _write_response_format(options: Source, target: Target, rest: Source | None)
 
 
 def _write_tool(tool: Source, target: Target) -> None:
-    if kind_of(tool) != FUNCTION and is_foreign(tool, FORMAT_NAME):
+    if kind_of(tool) not in _NESTED and is_foreign(tool, FORMAT_NAME):
         tool.drop("a tool of another service")
         return
     if take_mark(tool.rest(), "as_function") is not None:

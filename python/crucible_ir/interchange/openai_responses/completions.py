@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from crucible_ir.interchange.chat.parts import use_mark
-from crucible_ir.interchange.chat.records import body_target
+from crucible_ir.interchange.chat.records import body_target, fill_usage
 from crucible_ir.interchange.mapping.converters import UNIX_SECONDS, Rule, read_rules, write_rules
 from crucible_ir.interchange.openai_responses.items import read_turn
 from crucible_ir.interchange.openai_responses.writing import Writer
@@ -131,6 +131,8 @@ def export_completion(conversion: Export) -> None:
     usage = source.get("usage", dict)
     if usage is not None:
         _write_usage(usage, target.child("usage"), fresh=fresh)
+        if fresh:
+            fill_usage(target.child("usage"), _USAGE_RULES)
     if fresh:
         _fill(target)
     target.restore(rest)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from crucible_ir.interchange.chat.parts import take_mark
+from crucible_ir.interchange.chat.parts import is_foreign, take_mark
 from crucible_ir.interchange.chat.records import body_target
 from crucible_ir.interchange.chat.tools import (
     FUNCTION,
@@ -16,6 +16,7 @@ from crucible_ir.interchange.chat.tools import (
 )
 from crucible_ir.interchange.mapping.converters import Rule, read_rules, write_rules
 from crucible_ir.interchange.openai_responses.items import read_items
+from crucible_ir.interchange.openai_responses.parts import FORMAT_NAME
 from crucible_ir.interchange.openai_responses.writing import Writer
 
 if TYPE_CHECKING:
@@ -120,7 +121,10 @@ def export_prompt(conversion: Export) -> None:
         target.put("instructions", system.value, system)
     _write_input(source, target, rest)
     for tool in source.items("tools"):
-        _write_tool(tool, target.append("tools"), fresh=fresh)
+        if kind_of(tool) not in _NAMED and is_foreign(tool, FORMAT_NAME):
+            tool.drop("a tool of another service")
+        else:
+            _write_tool(tool, target.append("tools"), fresh=fresh)
     _write_tool_choice(source, target, rest)
     options = source.get("options", dict)
     if options is not None:

@@ -39,17 +39,22 @@ class Writer:
     """
 
     def __init__(self, append: Callable[[], Target], *, is_output: bool, fresh: bool) -> None:
-        self._append = append
+        self._add = append
         self._is_output = is_output
         self._fresh = fresh
         self._role: str | None = None
         self._open: Target | None = None
         self._count = 0
+        self._is_written = False
+
+    def _append(self) -> Target:
+        self._is_written = True
+        return self._add()
 
     def write(self, message: Source) -> None:
         """Write a message."""
         self._role = message.text("role")
-        self._open = None
+        self._open, self._is_written = None, False
         text, parts = message.get("text", str), part_sources(message)
         if self._role == "tool" and not any(_is_alone(part) for part in parts):
             self._write_output(message, text, parts)
@@ -70,7 +75,7 @@ class Writer:
             # The import filled in the text of an item without content.
             self._begin(message, message.rest())
         role = message.get("role", str)
-        if role is not None:
+        if role is not None and self._is_written:
             role.use(Outcome.CONVERTED, reason="the items have it")
 
     def _begin(self, message: Source, rest: Source | None) -> Target:
