@@ -506,3 +506,17 @@ def test_keys_that_never_repeat_take_limited_memory(monkeypatch: pytest.MonkeyPa
     [others] = [entry for entry in entries if entry.path == "**"]
     assert others.reason.startswith("beyond the first 100 patterns")
     assert sum(entry.count for entry in entries if "key" in entry.path) + others.count == 300
+
+
+def test_values_of_any_depth_are_compared() -> None:
+    def nested(leaf: object) -> Any:
+        value = leaf
+        for _ in range(5_000):
+            value = [{"a": value}]
+        return value
+
+    assert same(nested(1), nested(1.0))
+    assert same(nested(math.nan), nested(math.nan))
+    assert not same(nested(1), nested(True))
+    assert not same({"a": 1}, {"a": 1, "b": 2})
+    assert not same([1], [1, 2])

@@ -188,16 +188,19 @@ class Source:
         Args:
             keys: Keys whose values are secrets, whatever they look like.
         """
-        for key, value in _children(self.value):
-            child = Source(value, (*self.path, key), self._conversion)
-            is_secret = key in keys and value is not None and not isinstance(value, bool)
-            if isinstance(value, str):
-                is_secret = is_secret or secrecy(str(key), value) is not None
-            if is_secret:
-                child.drop("a secret", secret=True)
-                self._conversion.secrets.add(child.path)
-            else:
-                child.drop_secrets(*keys)
+        waiting = [self]
+        while waiting:
+            owner = waiting.pop()
+            for key, value in _children(owner.value):
+                child = Source(value, (*owner.path, key), self._conversion)
+                is_secret = key in keys and value is not None and not isinstance(value, bool)
+                if isinstance(value, str):
+                    is_secret = is_secret or secrecy(str(key), value) is not None
+                if is_secret:
+                    child.drop("a secret", secret=True)
+                    self._conversion.secrets.add(child.path)
+                else:
+                    waiting.append(child)
 
     @property
     def is_used(self) -> bool:
@@ -997,10 +1000,25 @@ def same(first: object, second: object) -> bool:
     >>> same(1, 1.0), same(True, 1), same([float("nan")], [float("nan")])
     (True, False, True)
     """
-    if isinstance(first, dict) and isinstance(second, dict):
-        return first.keys() == second.keys() and all(same(first[k], second[k]) for k in first)
-    if isinstance(first, list) and isinstance(second, list):
-        return len(first) == len(second) and all(map(same, first, second))
+    if not isinstance(first, (dict, list)):
+        return _same_scalar(first, second)
+    waiting: list[tuple[object, object]] = [(first, second)]
+    while waiting:
+        one, other = waiting.pop()
+        if isinstance(one, dict) and isinstance(other, dict):
+            if one.keys() != other.keys():
+                return False
+            waiting += [(one[key], other[key]) for key in one]
+        elif isinstance(one, list) and isinstance(other, list):
+            if len(one) != len(other):
+                return False
+            waiting += zip(one, other, strict=True)
+        elif not _same_scalar(one, other):
+            return False
+    return True
+
+
+def _same_scalar(first: object, second: object) -> bool:
     if isinstance(first, bool) or isinstance(second, bool):
         return first is second
     return first == second or (first != first and second != second)
