@@ -6,6 +6,7 @@ import json
 import math
 import shutil
 from datetime import UTC, datetime, timedelta
+from io import BytesIO, TextIOWrapper
 from pathlib import Path
 from typing import Any
 
@@ -563,6 +564,14 @@ def test_files_that_are_not_read(tmp_path: Path) -> None:
     [record] = FORMAT.records(str(card))
     assert record.error is not None
     assert "mapping" in str(record.error)
+
+
+def test_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = (DOCUMENTS / "README.md").read_bytes()
+    for content, expected in ((text, CARD), (json.dumps(CONFIG).encode(), CONFIG)):
+        monkeypatch.setattr("sys.stdin", TextIOWrapper(BytesIO(content)))
+        [record] = FORMAT.records("-")
+        assert record.value == expected
 
 
 def _values(numbers: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:

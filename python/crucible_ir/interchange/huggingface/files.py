@@ -38,6 +38,8 @@ _METADATA = re.compile(
 #: The folder of a repository in the cache of the Hub, with its revision.
 _CACHED = re.compile(r"models--(?P<name>[^/]+)/snapshots/(?P<revision>[0-9a-f]{40})")
 
+STANDARD_INPUT: Final = "-"
+
 #: The keys of a card's metadata that come first.
 _FIRST: Final = ("language", "license", "library_name", "pipeline_tag", "tags", "base_model")
 
@@ -151,20 +153,18 @@ def read(source: str, since: datetime | None = None) -> Iterator[Record]:
     Raises:
         OSError: The source cannot be read.
     """
-    if source != "-" and Path(source).is_dir():
+    if source != STANDARD_INPUT and Path(source).is_dir():
         yield from _read_folders(Path(source), since)
-    elif source.lower().endswith((".md", ".markdown")):
-        if not is_older(Path(source), since):
-            yield _card_record(source)
     else:
-        yield from read_records(source, since=since)
+        yield from read_records(source, since=since, parse=_parse)
 
 
-def _card_record(path: str) -> Record:
-    try:
-        return Record(parse_card(decode_utf8(read_bytes(path))), path)
-    except DecodeError as error:
-        return Record(None, path, None, error)
+def _parse(path: str, text: str) -> list[Any] | None:
+    """Parse a model card; on standard input, its metadata tell it from other YAML."""
+    if path.lower().endswith((".md", ".markdown")):
+        return [parse_card(text)]
+    is_card = path == STANDARD_INPUT and _METADATA.match(text) is not None
+    return [parse_card(text)] if is_card else None
 
 
 def _read_folders(root: Path, since: datetime | None) -> Iterator[Record]:

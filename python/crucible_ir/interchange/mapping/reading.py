@@ -19,6 +19,9 @@ from crucible_ir.serialization.yaml import parse_yaml
 #: Makes a record of the events of a stream: their names and data.
 Assemble: TypeAlias = Callable[[list[tuple[str, Any]]], Any]
 
+#: Parses a file, given its path and text, in a way of its own; ``None`` for a file like any other.
+Parse: TypeAlias = Callable[[str, str], list[Any] | None]
+
 #: The most documents in one YAML file.
 MAX_YAML_DOCUMENTS: Final = 10_000
 
@@ -140,6 +143,7 @@ def read_records(
     *,
     since: datetime | None = None,
     assemble: Assemble | None = None,
+    parse: Parse | None = None,
     extensions: tuple[str, ...] = EXTENSIONS,
 ) -> Iterator[Record]:
     """Yield the records of a file, of every file in a folder, or of standard input (``-``).
@@ -151,6 +155,7 @@ def read_records(
         source: The path.
         since: Leave out files that were last changed before this time.
         assemble: Makes a record of the events of a stream of server-sent events.
+        parse: Parses files that have a format of their own.
         extensions: The extensions of the files that are read in a folder.
 
     Raises:
@@ -158,14 +163,14 @@ def read_records(
     """
     if source == "-" or not Path(source).is_dir():
         if source == "-" or not is_older(Path(source), since):
-            yield from _of_file(source, assemble)
+            yield from _of_file(source, assemble, parse)
         return
     number = 0
     for path in sorted(Path(source).rglob("*")):
         is_wanted = path.name.lower().endswith(extensions) and path.is_file()
         if not is_wanted or is_older(path, since):
             continue
-        for record in _of_file(str(path), assemble):
+        for record in _of_file(str(path), assemble, parse):
             yield Record(record.value, record.name, number, record.error)
             number += 1
 
@@ -175,13 +180,15 @@ def is_older(path: Path, since: datetime | None) -> bool:
     return since is not None and path.stat().st_mtime < since.timestamp()
 
 
-def _of_file(path: str, assemble: Assemble | None) -> Iterator[Record]:
+def _of_file(path: str, assemble: Assemble | None, parse: Parse | None) -> Iterator[Record]:
     name = "standard input" if path == "-" else path
     if path.lower().endswith((".jsonl", ".ndjson")):
         yield from _lines(path, name)
         return
     try:
-        values = _parse_file(path, decode_utf8(read_bytes(path)), assemble)
+        text = decode_utf8(read_bytes(path))
+        own = None if parse is None else parse(path, text)
+        values = _parse_file(path, text, assemble) if own is None else own
     except DecodeError as error:
         yield Record(None, name, None, error)
         return
