@@ -28,6 +28,7 @@ from crucible_ir.interchange.mlflow.models import (
     write_model,
     write_version,
 )
+from crucible_ir.interchange.mlflow.publishing import send
 from crucible_ir.interchange.mlflow.reading import read, unfold
 from crucible_ir.interchange.mlflow.runs import read_run, write_run
 
@@ -80,6 +81,7 @@ FORMAT = Format(
         "FeedbackEvent": write_assessment,
     },
     read=read,
+    send=send,
     unfold=unfold,
 )
 import_ = FORMAT.import_

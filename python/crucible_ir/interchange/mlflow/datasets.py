@@ -6,7 +6,7 @@ import json
 import re
 from typing import Any, Final
 
-from crucible_ir.interchange.mapping.conversion import Import, Source, Target, same
+from crucible_ir.interchange.mapping.conversion import UNKNOWN, Import, Source, Target, same
 from crucible_ir.interchange.mapping.converters import (
     DIGEST,
     Converter,
@@ -40,6 +40,8 @@ _SOURCE_KEYS: Final = {"uri": "uri", "url": "uri", "config_name": "subset"}
 
 
 def _read_digest(value: Any) -> str:
+    if value == UNKNOWN:
+        raise NoConversionError("")
     try:
         return str(DIGEST.read(value))
     except NoConversionError:
@@ -50,6 +52,17 @@ def _read_digest(value: Any) -> str:
 
 def _write_digest(digest: str) -> str:
     return digest.removeprefix(f"{NAME}:")
+
+
+_PROVIDER: Final = names(
+    {"hugging_face": "huggingface"}, "names of providers differ", others="keep"
+)
+
+
+def _read_provider(value: Any) -> Any:
+    if value == UNKNOWN:
+        raise NoConversionError("")
+    return _PROVIDER.read(value)
 
 
 def _read_schema(value: Any) -> dict[str, Any]:
@@ -68,7 +81,7 @@ _RULES: Final = (
     Rule(
         "source_type",
         "provider",
-        names({"hugging_face": "huggingface"}, "names of providers differ", others="keep"),
+        Converter(_read_provider, _PROVIDER.write, _PROVIDER.reason),
         (str,),
     ),
     Rule("schema", "schema", Converter(_read_schema, json.dumps, "the JSON text of it"), (str,)),

@@ -7,7 +7,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
+from crucible_ir.interchange.mapping.http import is_address
 from crucible_ir.interchange.mapping.reading import EXTENSIONS, Record, read_records
+from crucible_ir.interchange.mlflow.server import read_server
 from crucible_ir.interchange.mlflow.store import is_store, read_store
 
 #: The answers to searches, and what each item is.
@@ -48,6 +50,8 @@ def read(source: str, since: datetime | None = None) -> Iterator[Record]:
         source: The path of the file or folder, or the address of the server.
         since: Leave out what ended or changed before this time.
     """
+    if is_address(source):
+        return read_server(source, since)
     if source != "-" and Path(source).is_dir() and is_store(Path(source)):
         return read_store(Path(source), since)
     return read_records(source, since=since, extensions=(*EXTENSIONS, "mlmodel"))

@@ -115,6 +115,9 @@ def _read_run(folder: Path, experiment: Path) -> dict[str, Any]:
         **_metrics(folder / "metrics"),
     }
     result: dict[str, Any] = {"info": info, "data": data}
+    name = _safe_meta(experiment).get("name")
+    if isinstance(name, str):
+        result["experiment_name"] = name
     inputs = [
         found
         for each in _folders(folder / "inputs")
@@ -316,7 +319,11 @@ def _safe_meta(folder: Path) -> dict[str, Any]:
 
 
 def _yaml(path: Path) -> dict[str, Any]:
-    values = parse_foreign_yaml(_text(path))
+    text = _text(path)
+    try:
+        values = parse_foreign_yaml(text)
+    except DecodeError as error:
+        raise DecodeError(f"{path.name}: {error}") from None
     if len(values) != 1 or not isinstance(values[0], dict):
         raise DecodeError(f"{path.name}: expected one object")
     found: dict[str, Any] = values[0]
