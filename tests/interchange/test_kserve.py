@@ -30,7 +30,6 @@ from crucible_ir import v1
 from crucible_ir.interchange.kserve import FORMAT
 from crucible_ir.interchange.mapping.dialect import json_values
 from crucible_ir.interchange.mapping.report import Outcome
-from crucible_ir.interchange.workloads import merge_objects
 
 DOCUMENTS = Path(__file__).parent / "documents" / "kserve"
 
@@ -102,13 +101,13 @@ def llm(spec: dict[str, Any]) -> dict[str, Any]:
 
 
 def values_of(obj: dict[str, Any], index: int = 0) -> dict[str, Any]:
-    documents = check_law(FORMAT, obj, rejoin=merge_objects).documents
+    documents = check_law(FORMAT, obj).documents
     return json_values(documents[index])
 
 
 def test_the_documents() -> None:
     imported = [
-        check_law(FORMAT, record.value, rejoin=merge_objects)
+        check_law(FORMAT, record.value)
         for path in sorted(DOCUMENTS.iterdir())
         for record in FORMAT.records(str(path))
     ]
@@ -350,7 +349,7 @@ _LLM_SERVICES = objects(
 
 @given(_SERVICES | _LLM_SERVICES)
 def test_the_law_holds_for_any_service(obj: dict[str, Any]) -> None:
-    check_law(FORMAT, obj, rejoin=merge_objects)
+    check_law(FORMAT, obj)
 
 
 @given(messages(v1.DeploymentConfig), odd | fields(predictor=_PREDICTORS), odd)

@@ -29,7 +29,6 @@ from crucible_ir.interchange.mapping.converters import (
 )
 from crucible_ir.interchange.mapping.format import Format
 from crucible_ir.interchange.mapping.report import Outcome
-from crucible_ir.interchange.mapping.secrets import drop_secrets
 from crucible_ir.schema.fields import fields_of
 from crucible_ir.v1 import model_pb2
 
@@ -165,7 +164,7 @@ def _import_record(conversion: Import) -> None:
     version = source.get("specVersion", str)
     if version is None or version.value not in _SPEC_VERSIONS:
         raise (version or source).fail(f"expected specVersion {' or '.join(_SPEC_VERSIONS)}")
-    drop_secrets(source, "keep it out of the BOM")
+    source.drop_secrets()
     found: list[_ComponentImport] = []
     seen: dict[tuple[str, str], set[str]] = {}
     for component in _components(source):
@@ -244,7 +243,7 @@ def _properties(source: Source) -> dict[str, Source]:
     found: dict[str, Source] = {}
     for item in source.items("properties"):
         name, value = item.text("name") or "", item.get("value", str)
-        if value is None or value.is_used or not _fits(value.value):
+        if value is None or not _fits(value.value):
             continue
         # The name of an enum's value in the schema would come back as its short name.
         if name.startswith(_PROPERTY) and not value.value.startswith("MODEL_"):
@@ -307,9 +306,9 @@ class _ComponentImport:
         return [
             index
             for index, each in enumerate(self.component.items("externalReferences"))
-            if (url := each.get("url")) is not None
-            and url.is_used
-            and ["externalReferences", index] not in self.places["artifacts"]
+            if isinstance(each.value, dict)
+            and each.value.get("url") is not None
+            and each.get("url") is None
         ]
 
     def note_place(self, key: str, value: Source) -> None:
@@ -344,11 +343,7 @@ class _ComponentImport:
             for each in self.component.items("externalReferences")
             if each.text("type") == "distribution"
         )
-        return [
-            url
-            for url in found
-            if url is not None and not url.is_used and _fits(url.value, _MAX_URI_BYTES)
-        ]
+        return [url for url in found if url is not None and _fits(url.value, _MAX_URI_BYTES)]
 
 
 class _DataImport(_ComponentImport):
@@ -375,7 +370,7 @@ class _DataImport(_ComponentImport):
         found = (item.get("contents", dict) for item in self.component.items("data"))
         for contents in (each for each in found if each is not None):
             url = contents.get("url", str)
-            if url is not None and not url.is_used and url.value:
+            if url is not None and url.value:
                 urls.append(url)
         return urls
 
@@ -456,7 +451,7 @@ class _ModelImport(_ComponentImport):
             _bag(version).value["version"] = number.value
         for theirs, ours in (("description", "description"), ("publisher", "created_by")):
             found = self.component.get(theirs, str)
-            if found is not None and not found.is_used:
+            if found is not None:
                 version.put(ours, found.value, found)
         self._read_tags(version)
         self._read_properties(version, _VERSION_PROPERTIES)
@@ -988,6 +983,67 @@ def _export_dataset(conversion: Export) -> None:
     export.finish()
 
 
+def join_boms(objects: list[dict[str, Any]]) -> dict[str, Any]:
+    """Merge BOMs: components with the same names become one.
+
+    >>> model = {"type": "machine-learning-model", "name": "m"}
+    >>> join_boms([{"components": [model]}, {"components": [{**model, "version": "1"}]}])
+    {'components': [{'type': 'machine-learning-model', 'name': 'm', 'version': '1'}]}
+    """
+    whole, *others = sorted(objects, key=_size, reverse=True)
+    for component in (component for each in others for component in each["components"]):
+        found = _find(whole, component)
+        if found is None:
+            whole.setdefault("components", []).append(component)
+        else:
+            _merge(found, component)
+    return whole
+
+
+def _size(bom: dict[str, Any]) -> tuple[int, int, int]:
+    return len(bom.keys() - {"components"}), len(bom.get("components", ())), len(str(bom))
+
+
+def _find(value: Any, component: dict[str, Any]) -> dict[str, Any] | None:
+    if isinstance(value, dict) and value is not component and _is_same(value, component):
+        return value
+    children = (
+        value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    )
+    found = (_find(each, component) for each in children)
+    return next((each for each in found if each is not None), None)
+
+
+def _is_same(first: Any, second: Any) -> bool:
+    if not isinstance(first, dict) or not isinstance(second, dict) or "name" not in first:
+        return False
+    names = ("type", "group", "name")
+    if not all((first.get(key) or None) == (second.get(key) or None) for key in names):
+        return False
+    # A model without version is that of the first version.
+    return not second.get("version") or first.get("version") == second["version"]
+
+
+def _merge(into: dict[str, Any], other: dict[str, Any]) -> None:
+    for key, value in other.items():
+        mine = into.get(key)
+        if isinstance(value, dict) and isinstance(mine, dict):
+            _merge(mine, value)
+        elif isinstance(value, list) and isinstance(mine, list):
+            _merge_lists(mine, value)
+        else:
+            into.setdefault(key, value)
+
+
+def _merge_lists(into: list[Any], other: list[Any]) -> None:
+    for item in other:
+        found = next((each for each in into if _is_same(each, item)), None)
+        if found is None:
+            into.append(item)
+        else:
+            _merge(found, item)
+
+
 FORMAT = Format(
     _NAME,
     "CycloneDX",
@@ -1000,6 +1056,7 @@ FORMAT = Format(
         "ModelRef": _export_ref,
         "DatasetRef": _export_dataset,
     },
+    join=join_boms,
 )
 import_ = FORMAT.import_
 export = FORMAT.export

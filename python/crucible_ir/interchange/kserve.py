@@ -17,6 +17,7 @@ from crucible_ir.interchange.workloads import (
     at,
     conditions_by_type,
     fits_id,
+    join_objects,
     main_container,
     message_of,
     model_argument,
@@ -350,6 +351,7 @@ FORMAT = Format(
     _import_record,
     {"DeploymentConfig": _export_config, "DeploymentStatus": _export_status},
     write=write_yaml,
+    join=join_objects,
     unfold=unfold,
 )
 import_ = FORMAT.import_

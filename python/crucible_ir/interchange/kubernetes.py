@@ -15,6 +15,7 @@ from crucible_ir.interchange.workloads import (
     Shape,
     at,
     conditions_by_type,
+    join_objects,
     main_container,
     message_of,
     model_argument,
@@ -192,6 +193,7 @@ FORMAT = Format(
     _import_record,
     {"DeploymentConfig": _export_config, "DeploymentStatus": _export_status},
     write=write_yaml,
+    join=join_objects,
     unfold=unfold,
 )
 import_ = FORMAT.import_

@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from crucible_ir.interchange.mapping.conversion import (
@@ -27,7 +27,6 @@ from crucible_ir.interchange.mapping.converters import (
 )
 from crucible_ir.interchange.mapping.patterns import Path
 from crucible_ir.interchange.mapping.report import Outcome
-from crucible_ir.interchange.mapping.secrets import drop_secrets
 from crucible_ir.linting.lints.opaque import secrecy
 from crucible_ir.serialization import yaml
 
@@ -269,6 +268,12 @@ class ObjectImport:
         self.status = source.get("status", dict)
         if self.spec is None and not (self.status and self.status.value):
             raise source.fail('expected the key "spec"')
+        source.drop_secrets()
+        annotations = metadata.get("annotations", dict)
+        copied = annotations.get(_LAST_APPLIED) if annotations is not None else None
+        if copied is not None:
+            reason = "kubectl's copy of the object, which it writes again; it can contain secrets"
+            copied.drop(reason, secret=True)
         self._renamed = self._own("id")
         if self._renamed is not None:
             own = self._renamed.value
@@ -276,14 +281,6 @@ class ObjectImport:
                 self.id = own
             else:
                 self._renamed = None
-        copy_reason = (
-            "kubectl's copy of the object, which can contain secrets; kubectl apply writes it again"
-        )
-        drop_secrets(
-            source,
-            advice="refer to it with valueFrom.secretKeyRef",
-            always={_LAST_APPLIED: copy_reason},
-        )
 
     def _own(self, field: str) -> Source | None:
         """Return an annotation of ours, if it can be the text of a field."""
@@ -326,6 +323,8 @@ class ObjectImport:
         place = self.shape.model(self.spec.value)
         own = self._own("model_version_id")
         uri = None if place.path is None else source_at(self.spec, place.path)
+        if uri is None:
+            place = replace(place, uri=None)
         if own is not None and own.value != place.argument and not place.takes(own.value):
             config.put("model_version_id", own.value, own)
         elif (
@@ -333,7 +332,6 @@ class ObjectImport:
             and is_uri(uri.value)
             and fits_id(uri.value)
             and uri.value != place.argument
-            and not secrecy("", uri.value)
         ):
             config.put("model_version_id", uri.value, uri)
         elif place.argument is not None:
@@ -647,16 +645,25 @@ def message_of(condition: Mapping[str, Any]) -> str:
     return message.encode("utf-8", "replace").decode() if isinstance(message, str) else ""
 
 
-def merge_objects(objects: Iterable[Any]) -> Any:
-    """Merge the exports of the messages of one object into one object.
+def join_objects(objects: list[Any]) -> Any:
+    """Merge the exports of each object; several objects become a ``List``.
 
-    >>> merge_objects([{"kind": "K", "spec": {"a": 1}}, {"kind": "K", "status": {"b": 2}}])
-    {'kind': 'K', 'spec': {'a': 1}, 'status': {'b': 2}}
+    >>> metadata = {"name": "n"}
+    >>> join_objects(
+    ...     [
+    ...         {"kind": "K", "metadata": metadata, "spec": {"a": 1}},
+    ...         {"kind": "K", "metadata": metadata, "status": {"b": 2}},
+    ...     ]
+    ... )
+    {'kind': 'K', 'metadata': {'name': 'n'}, 'spec': {'a': 1}, 'status': {'b': 2}}
     """
-    result: dict[str, Any] = {}
+    merged: dict[tuple[Any, ...], dict[str, Any]] = {}
+    names = (("kind",), ("metadata", "namespace"), ("metadata", "name"))
     for each in objects:
-        _merge(result, each)
-    return result
+        key = tuple(at(each, name) or None for name in names)
+        _merge(merged.setdefault(key, {}), each)
+    found = list(merged.values())
+    return found[0] if len(found) == 1 else {"apiVersion": "v1", "kind": "List", "items": found}
 
 
 def _merge(into: dict[str, Any], other: Mapping[str, Any]) -> None:

@@ -10,7 +10,7 @@ from interchange.judges import documents
 import crucible_ir as ir
 from crucible_ir import v1
 from crucible_ir.interchange import kubernetes
-from crucible_ir.interchange.workloads import merge_objects
+from crucible_ir.interchange.workloads import join_objects
 
 DOCUMENTS = Path(__file__).parents[1] / "documents" / "kubernetes"
 EXAMPLES = Path(__file__).parents[3] / "examples"
@@ -76,7 +76,7 @@ STATUSES = {
 def test_an_imported_deployment(path: Path) -> None:
     [record] = kubernetes.FORMAT.records(str(path))
     imported = kubernetes.import_(record.value).documents
-    exported = merge_objects(kubernetes.export(message).obj for message in imported)
+    exported = join_objects([kubernetes.export(message).obj for message in imported])
     documents.kubernetes(exported)
 
 

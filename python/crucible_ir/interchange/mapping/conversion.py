@@ -16,7 +16,7 @@ from crucible_ir.interchange.mapping.decoded import Decoded
 from crucible_ir.interchange.mapping.dialect import DIALECT, json_values
 from crucible_ir.interchange.mapping.patterns import Path, write_path
 from crucible_ir.interchange.mapping.report import Outcome, Recorder
-from crucible_ir.linting.lints.opaque import secrecy
+from crucible_ir.linting.lints.opaque import may_name_secret, secrecy
 from crucible_ir.paths import MapKey, Part, parse_path
 from crucible_ir.schema.fields import fields_of
 from crucible_ir.schema.references import reference_fields
@@ -185,22 +185,30 @@ class Source:
     def drop_secrets(self, *keys: str) -> None:
         """Leave out each text inside that looks like a secret; the report does not show it.
 
+        Of a value that is kept although its name is that of a secret, the report says so.
+
         Args:
             keys: Keys whose values are secrets, whatever they look like.
         """
-        waiting = [self]
+        waiting: list[tuple[str, Source]] = [("", self)]
         while waiting:
-            owner = waiting.pop()
-            for key, value in _children(owner.value):
-                child = Source(value, (*owner.path, key), self._conversion)
+            above, source = waiting.pop()
+            name = source.value.get("name") if isinstance(source.value, dict) else None
+            for key, value in _children(source.value):
+                child = Source(value, (*source.path, key), self._conversion)
+                # A variable or a property has its name beside its value.
+                label = name if key == "value" and isinstance(name, str) else str(key)
+                label = above if isinstance(key, int) else label
                 is_secret = key in keys and value is not None and not isinstance(value, bool)
                 if isinstance(value, str):
-                    is_secret = is_secret or secrecy(str(key), value) is not None
+                    is_secret = is_secret or secrecy(label, value) is not None
+                    if not is_secret and value and may_name_secret(label):
+                        child.remark("kept: only its name suggests that it may be a secret")
                 if is_secret:
                     child.drop("a secret", secret=True)
                     self._conversion.secrets.add(child.path)
                 else:
-                    waiting.append(child)
+                    waiting.append((label, child))
 
     @property
     def is_used(self) -> bool:
