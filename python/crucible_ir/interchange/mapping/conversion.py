@@ -8,7 +8,7 @@ own: what no call used is kept in an opaque map, or reported as dropped.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from crucible_ir.errors import Error
@@ -122,6 +122,11 @@ class Source:
         if not isinstance(self.value, dict) or key not in self.value:
             return None
         return Source(self.value[key], (*self.path, key), self._conversion)
+
+    def without(self, keys: Container[str]) -> Source:
+        """Return this object without some keys."""
+        value = {key: item for key, item in self.value.items() if key not in keys}
+        return Source(value, self.path, self._conversion)
 
     def text(self, key: str) -> str | None:
         """Return the text of a key without using it; ``None`` if there is none."""

@@ -33,6 +33,7 @@ FORMATS: Final[dict[str, str]] = {
     "openai-responses": "openai_responses",
     "anthropic": "anthropic",
     "gemini": "gemini",
+    "otel-genai": "otel_genai",
     "huggingface": "huggingface",
     "lm-eval": "lm_eval",
     "kserve": "kserve",
