@@ -105,6 +105,22 @@ def test_secrets_are_dropped_and_doubtful_values_are_remarked() -> None:
     assert kept["args"] == ["--key", "", "-v"]
 
 
+@pytest.mark.parametrize("leaf", ["x", {"api_key": "not-a-real-key"}, {"auth_token": "abc"}])
+@pytest.mark.parametrize("levels", [10, 23, 40, 900])
+def test_deep_values(levels: int, leaf: object) -> None:
+    deep: object = leaf
+    for level in range(levels):
+        deep = {"k": deep} if level % 2 else [deep]
+    container = {"name": "c", "args": deep, "resources": {"limits": deep}}
+    spec = {"template": {"spec": {"containers": [container]}}}
+    imported = FORMAT.import_(deployment(spec, status={"conditions": [deep]}))
+    assert not imported.report.errors
+    for document in imported.documents:
+        assert "not-a-real-key" not in str(document)
+        assert type(document).FromString(document.SerializeToString()) == document
+        assert not FORMAT.export(document).report.errors
+
+
 def test_a_list_is_unfolded() -> None:
     listed = {"apiVersion": "v1", "kind": "List", "items": [deployment(), {"kind": "ConfigMap"}]}
     imported = FORMAT.import_(listed)

@@ -528,6 +528,10 @@ class Conversion:
         if not source.value or source.path not in self._touched:
             remark = self._remarks.get(source.path, "")
             return self.opaque(source, target, outcome, remark)
+        if len(target) > MAX_OPAQUE_LEVELS:
+            # It cannot be kept as text: a part of it may be a secret.
+            source.drop("nested too deeply for opaque JSON", secret=True)
+            return None
         result: Any = [] if isinstance(source.value, list) else {}
         for step, item in _children(source.value):
             child = Source(item, (*source.path, step), self)
