@@ -36,6 +36,7 @@ FORMATS: Final[dict[str, str]] = {
     "otel-genai": "otel_genai",
     "huggingface": "huggingface",
     "lm-eval": "lm_eval",
+    "every-eval-ever": "every_eval_ever",
     "kserve": "kserve",
     "kubernetes": "kubernetes",
     "cyclonedx": "cyclonedx",
