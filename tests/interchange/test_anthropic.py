@@ -257,6 +257,53 @@ def test_reasoning_of_another_service_is_written_without_its_secrets() -> None:
     assert (counts["dropped"], counts["defaulted"]) == (3, 3)
 
 
+def test_blocks_that_the_api_does_not_take_in_a_place_are_left_out() -> None:
+    image = v1.ContentPart(image=v1.ImageContent(url="u"))
+    text = v1.ContentPart(text="x")
+    thought = v1.ContentPart(reasoning=v1.Reasoning(text="Hm"))
+    result = v1.ToolResultContent(tool_call_id="t", parts=[text, thought])
+    parts = v1.ContentParts(parts=[text, image])
+    prompt = v1.Prompt(
+        messages=[
+            v1.Message(role="MESSAGE_ROLE_SYSTEM", parts=parts),
+            v1.Message(
+                role="MESSAGE_ROLE_USER",
+                parts=v1.ContentParts(parts=[v1.ContentPart(tool_result=result)]),
+            ),
+            v1.Message(role="MESSAGE_ROLE_TOOL", parts=v1.ContentParts(parts=[text, thought])),
+            v1.Message(role="MESSAGE_ROLE_SYSTEM", parts=parts),
+        ]
+    )
+    exported = export(prompt)
+    block = {"type": "text", "text": "x"}
+    assert exported.obj["system"] == [block]
+    results, others, system = exported.obj["messages"]
+    assert results["content"][0]["content"] == [block]
+    assert others["content"][0] == {
+        "type": "tool_result",
+        "tool_use_id": "unknown",
+        "content": [block],
+    }
+    assert system["content"] == [block]
+    assert exported.report.counts["dropped"] == 4
+
+
+def test_files_get_the_media_type_of_their_bytes() -> None:
+    files = [b"\x89PNG\r\n", b"%PDF-1.7", b"RIFF0000WEBP", b"RIFF0000WAVE", b"?"]
+    parts = [v1.ContentPart(file=v1.FileContent(base64=data)) for data in files]
+    text = v1.FileContent(base64=b"\xff", media_type="text/plain")
+    parts.append(v1.ContentPart(file=text))
+    message = v1.Message(role="MESSAGE_ROLE_USER", parts=v1.ContentParts(parts=parts))
+    exported = export(v1.Prompt(messages=[message]))
+    blocks = exported.obj["messages"][0]["content"]
+    assert [(block["type"], block["source"]["media_type"]) for block in blocks] == [
+        ("image", "image/png"),
+        ("document", "application/pdf"),
+        ("image", "image/webp"),
+    ]
+    assert exported.report.counts["dropped"] == 3
+
+
 # Answers
 
 

@@ -41,6 +41,9 @@ _TEXT_REASON = "text as bytes"
 _NO_SIGNATURE = "required, though the API rejects thinking that it did not sign"
 
 
+#: The kinds of parts that a result can have.
+_IN_RESULTS = ("text", "image", "file")
+
 # Reading
 
 
@@ -264,10 +267,11 @@ def _has_block(part: dict[str, Any], *, is_answer: bool = False) -> bool:
     content = part.get(member)
     if not isinstance(content, dict):
         return True
-    data = decoded(content.get("base64"))
-    kind = content.get("media_type") or (media_type(data) if data is not None else None)
-    if not isinstance(kind, str) or (member == "file" and kind.startswith("text/")):
+    kind = _media_type(content)
+    if not kind:
         return True
+    if member == "file" and kind.startswith("text/"):
+        return _is_text(decoded(content.get("base64")) or b"")
     return kind in (_IMAGE_TYPES if member == "image" else _FILE_TYPES)
 
 
@@ -276,8 +280,25 @@ def _block_type(part: dict[str, Any]) -> str:
     if "image" in part:
         return "image"
     file = part.get("file", {})
-    is_image = str(file.get("media_type", "")).startswith("image/")
+    is_image = _media_type(file).startswith("image/")
     return "image" if is_image and _source_type(file) != "text" else "document"
+
+
+def _media_type(content: dict[str, Any]) -> str:
+    """Return the media type of an image or a file; that of its bytes if it has none."""
+    stated = content.get("media_type")
+    if isinstance(stated, str) and stated:
+        return stated
+    data = decoded(content.get("base64"))
+    return media_type(data) if data is not None else ""
+
+
+def _is_text(data: bytes) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _source_type(file: dict[str, Any]) -> str:
@@ -310,11 +331,12 @@ def write_content(
     if text is not None:
         _write_text(text, target.append("content"))
     blocks = parts.items("parts") if parts is not None else []
+    only = ("text",) if target.value.get("role") == "system" else ()
     for item, is_call in in_order(blocks, calls):
         if is_call:
             _write_call(conversion, item, target.append("content"))
         else:
-            write_block(conversion, item, target, "content", is_answer=as_blocks)
+            write_block(conversion, item, target, "content", is_answer=as_blocks, only=only)
     if refusal is not None:
         block = target.append("content")
         block.put("type", "text")
@@ -345,7 +367,7 @@ def write_result_of(conversion: Export, message: Source, target: Target) -> None
         result.put("content", text.value, text)
     else:
         for block in blocks:
-            write_block(conversion, block, result, "content")
+            write_block(conversion, block, result, "content", only=_IN_RESULTS)
 
 
 def _write_text(text: Source, block: Target) -> None:
@@ -375,9 +397,29 @@ def write_call_id(call: Source, target: Target, key: str, prefix: str) -> None:
 
 
 def write_block(
-    conversion: Export, part: Source, owner: Target, key: str, *, is_answer: bool = False
+    conversion: Export,
+    part: Source,
+    owner: Target,
+    key: str,
+    *,
+    is_answer: bool = False,
+    only: tuple[str, ...] = (),
 ) -> None:
-    """Export a part as a block at the end of a list; a part without counterpart is left out."""
+    """Export a part as a block at the end of a list; a part without counterpart is left out.
+
+    Args:
+        conversion: The export.
+        part: The part.
+        owner: The object with the list.
+        key: Its key.
+        is_answer: Whether the list is that of an answer.
+        only: The kinds of parts that the API takes in the list; all if there are none. What was
+            imported from the API stays in any case.
+    """
+    is_here = not only or any(member in part.value for member in only)
+    if not is_here and conversion.source.rest() is None:
+        part.drop("the format has no such block in this place")
+        return
     other = part.get("other", dict)
     if other is not None and is_foreign(part, conversion.format):
         other.drop("the format has no block of this type")
@@ -493,7 +535,7 @@ def _write_result(conversion: Export, part: Source, found: Source, block: Target
         block.put("content", content.value, content)
     else:
         for item in found.items("parts"):
-            write_block(conversion, item, block, "content")
+            write_block(conversion, item, block, "content", only=_IN_RESULTS)
     is_error = found.get("is_error", bool)
     if is_error is not None:
         block.put("is_error", is_error.value, is_error)

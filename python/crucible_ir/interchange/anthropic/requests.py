@@ -267,7 +267,7 @@ def _write_system(conversion: Export, target: Target, rest: Source | None) -> in
             block.put("text", text.value, text)
         parts = message.get("parts", dict)
         for part in parts.items("parts") if parts is not None else ():
-            write_block(conversion, part, target, "system")
+            write_block(conversion, part, target, "system", only=("text",))
     return len(leading)
 
 
