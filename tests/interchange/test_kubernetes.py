@@ -27,7 +27,7 @@ from crucible_ir import v1
 from crucible_ir.interchange.kubernetes import FORMAT
 from crucible_ir.interchange.mapping.dialect import json_values
 from crucible_ir.interchange.mapping.report import Outcome, Recorder
-from crucible_ir.interchange.workloads import write_yaml
+from crucible_ir.interchange.workloads.objects import write_yaml
 
 DOCUMENTS = Path(__file__).parent / "documents" / "kubernetes"
 

@@ -8,10 +8,10 @@ from crucible_ir.interchange.mapping.conversion import Export, Import, Source, T
 from crucible_ir.interchange.mapping.format import Format
 from crucible_ir.interchange.mapping.patterns import Path
 from crucible_ir.interchange.mapping.report import Outcome
-from crucible_ir.interchange.workloads import (
+from crucible_ir.interchange.workloads.exports import ObjectExport
+from crucible_ir.interchange.workloads.imports import ObjectImport
+from crucible_ir.interchange.workloads.objects import (
     ModelPlace,
-    ObjectExport,
-    ObjectImport,
     Shape,
     at,
     conditions_by_type,

@@ -10,7 +10,7 @@ from interchange.judges import documents
 import crucible_ir as ir
 from crucible_ir import v1
 from crucible_ir.interchange import kubernetes
-from crucible_ir.interchange.workloads import join_objects
+from crucible_ir.interchange.workloads.objects import join_objects
 
 DOCUMENTS = Path(__file__).parents[1] / "documents" / "kubernetes"
 EXAMPLES = Path(__file__).parents[3] / "examples"

@@ -1,0 +1,66 @@
+"""The BOM of several documents."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def join_boms(objects: list[dict[str, Any]]) -> dict[str, Any]:
+    """Merge BOMs: components with the same names become one.
+
+    >>> model = {"type": "machine-learning-model", "name": "m"}
+    >>> join_boms([{"components": [model]}, {"components": [{**model, "version": "1"}]}])
+    {'components': [{'type': 'machine-learning-model', 'name': 'm', 'version': '1'}]}
+    """
+    whole, *others = sorted(objects, key=_size, reverse=True)
+    for component in (component for each in others for component in each["components"]):
+        found = _find(whole, component)
+        if found is None:
+            whole.setdefault("components", []).append(component)
+        else:
+            _merge(found, component)
+    return whole
+
+
+def _size(bom: dict[str, Any]) -> tuple[int, int, int]:
+    return len(bom.keys() - {"components"}), len(bom.get("components", ())), len(str(bom))
+
+
+def _find(value: Any, component: dict[str, Any]) -> dict[str, Any] | None:
+    if isinstance(value, dict) and value is not component and _is_same(value, component):
+        return value
+    children = (
+        value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    )
+    found = (_find(each, component) for each in children)
+    return next((each for each in found if each is not None), None)
+
+
+def _is_same(first: Any, second: Any) -> bool:
+    if not isinstance(first, dict) or not isinstance(second, dict) or "name" not in first:
+        return False
+    names = ("type", "group", "name")
+    if not all((first.get(key) or None) == (second.get(key) or None) for key in names):
+        return False
+    # A model without version is that of the first version.
+    return not second.get("version") or first.get("version") == second["version"]
+
+
+def _merge(into: dict[str, Any], other: dict[str, Any]) -> None:
+    for key, value in other.items():
+        mine = into.get(key)
+        if isinstance(value, dict) and isinstance(mine, dict):
+            _merge(mine, value)
+        elif isinstance(value, list) and isinstance(mine, list):
+            _merge_lists(mine, value)
+        else:
+            into.setdefault(key, value)
+
+
+def _merge_lists(into: list[Any], other: list[Any]) -> None:
+    for item in other:
+        found = next((each for each in into if _is_same(each, item)), None)
+        if found is None:
+            into.append(item)
+        else:
+            _merge(found, item)
