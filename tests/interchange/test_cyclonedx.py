@@ -110,6 +110,35 @@ def test_a_model_in_an_application() -> None:
     assert [type(each).__name__ for each in imported.documents] == ["ModelRef", "ModelVersion"]
 
 
+def test_datasets_in_a_model_card() -> None:
+    datasets = [
+        {"type": "dataset", "name": "train", "contents": {"url": "s3://train"}, "description": "d"},
+        {"type": "dataset", "name": "reviews"},
+        {"type": "configuration", "name": "x"},
+        {"ref": "reviews"},
+    ]
+    card = {"modelParameters": {"datasets": datasets}}
+    data = {"type": "data", "name": "reviews"}
+    imported = check_law(FORMAT, bom(data, model(modelCard=card)))
+    found = [each for each in imported.documents if isinstance(each, v1.DatasetRef)]
+    assert [(each.name, each.uri) for each in found] == [("reviews", ""), ("train", "s3://train")]
+    kept = json_values(imported.documents[2])["options"]["cyclonedx"]["component"]
+    assert kept["modelCard"]["modelParameters"]["datasets"] == datasets
+
+
+def test_boms_are_joined() -> None:
+    boms = [bom(model(), metadata={"timestamp": "t"}), bom(model(name="other"), version=2)]
+    for each in boms:
+        each["metadata"] = {"component": {"type": "application", "name": "app"}}
+    exported = [
+        FORMAT.export(message).obj for each in boms for message in FORMAT.import_(each).documents
+    ]
+    assert FORMAT.join is not None
+    joined = FORMAT.join(exported)
+    assert joined["version"] == 2
+    assert sorted(each["name"] for each in joined["components"]) == ["other", "sentiment"]
+
+
 def test_versions_of_one_model_and_repeated_components() -> None:
     components = (model(), model(version="3"), model(), model(version=""), {"type": "data"})
     imported = check_law(FORMAT, bom(*components))
@@ -255,7 +284,14 @@ _CARD = fields(
     modelParameters=fields(
         task=st.sampled_from(["text-generation", "text_generation", "qa", "other-task"]) | texts,
         architectureFamily=st.sampled_from(["transformer", "llama"]),
-        datasets=odd,
+        datasets=st.lists(
+            fields(
+                type=st.sampled_from(["dataset", "other"]),
+                name=st.sampled_from(["d1", "d2", "m1"]),
+                contents=fields(url=texts),
+            ),
+            max_size=2,
+        ),
     ),
     quantitativeAnalysis=fields(
         performanceMetrics=st.lists(

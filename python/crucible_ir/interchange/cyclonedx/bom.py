@@ -47,6 +47,9 @@ def import_record(conversion: Import) -> None:
         elif kind == MODEL and identity.version and not versions & {"", identity.version}:
             found.append(ModelImport(conversion, component, identity, is_first=False))
         versions.add(identity.version)
+    for each in found:
+        if isinstance(each, ModelImport):
+            each.read_datasets({name for kind, name in seen if kind == DATA})
     if not found:
         raise source.fail(f"expected a component of type {MODEL} or {DATA} with a name")
     # What is kept of a component leaves out the components in it that have documents.

@@ -320,6 +320,24 @@ class ModelImport(ComponentImport):
             if relation is not None:
                 source.put("relation", relation.value, relation)
 
+    def read_datasets(self, others: set[str]) -> None:
+        """Read the datasets in the model card, which stay there too.
+
+        Args:
+            others: The names of datasets that are components.
+        """
+        for item in self.parameters.items("datasets") if self.parameters is not None else ():
+            name, contents = item.text("name"), item.get("contents", dict)
+            if item.text("type") != "dataset" or not fits(name) or name in others:
+                continue
+            others.add(str(name))
+            dataset = self.begin("DatasetRef")
+            dataset.derive("name", name, "a dataset in the model card, where it stays too")
+            url = contents.text("url") if contents is not None else None
+            if url:
+                dataset.derive("uri", url, "the contents of the dataset")
+            opaque_map(dataset).value["model"] = self.identity.as_json()
+
     def _read_evaluation(self, card: Source) -> None:
         analysis = card.get("quantitativeAnalysis", dict)
         metrics = analysis.get(METRICS, list) if analysis is not None else None

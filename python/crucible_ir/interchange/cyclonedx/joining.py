@@ -13,13 +13,24 @@ def join_boms(objects: list[dict[str, Any]]) -> dict[str, Any]:
     {'components': [{'type': 'machine-learning-model', 'name': 'm', 'version': '1'}]}
     """
     whole, *others = sorted(objects, key=_size, reverse=True)
-    for component in (component for each in others for component in each["components"]):
+    for component in (component for each in others for component in _components(each)):
         found = _find(whole, component)
         if found is None:
             whole.setdefault("components", []).append(component)
         else:
             _merge(found, component)
+    for each in others:
+        for key, value in each.items():
+            if key != "components":
+                whole.setdefault(key, value)
     return whole
+
+
+def _components(bom: dict[str, Any]) -> list[Any]:
+    """Return the components of a BOM, also the one that it describes."""
+    metadata = bom.get("metadata")
+    main = metadata.get("component") if isinstance(metadata, dict) else None
+    return [*([main] if isinstance(main, dict) else []), *bom.get("components", ())]
 
 
 def _size(bom: dict[str, Any]) -> tuple[int, int, int]:

@@ -256,6 +256,11 @@ def _write_metrics(export: BomExport, metrics: list[Source]) -> None:
 def export_dataset(conversion: Export) -> None:
     """Export a DatasetRef."""
     source = conversion.source
+    rest = source.rest()
+    model = rest.get("model", dict) if rest is not None else None
+    if model is not None:
+        _export_inner_dataset(conversion, model)
+        return
     name, number = source.get("name", str), source.get("version", str)
     identity = Identity.of_model(
         name.value if name is not None else UNKNOWN, number.value if number is not None else ""
@@ -271,4 +276,21 @@ def export_dataset(conversion: Export) -> None:
     digest = source.get("digest", str)
     if digest is not None:
         export.hash(component, digest)
+    export.finish()
+
+
+def _export_inner_dataset(conversion: Export, model: Source) -> None:
+    """Write a dataset into the card of the model that an import has it from."""
+    identity = Identity(*(text_of(model.value, key) for key in ("group", "name", "version")))
+    export = BomExport(conversion, MODEL, identity)
+    model.use(Outcome.OPAQUE, export.component.path)
+    parameters = export.card("modelParameters")
+    parameters.value["datasets"] = [{"type": "dataset"}]
+    path = (*parameters.path, "datasets", 0)
+    dataset = Target(conversion, path, value=parameters.value["datasets"][0])
+    name, uri = conversion.source.get("name", str), conversion.source.get("uri", str)
+    if name is not None:
+        dataset.put("name", name.value, name)
+    if uri is not None:
+        dataset.child("contents").put("url", _as_reference(uri.value), uri)
     export.finish()
