@@ -15,6 +15,7 @@ from cli.command_line import on_a_terminal, run
 from interchange import toy
 
 from crucible_ir import from_yaml, read_jsonl, v1
+from crucible_ir.interchange.huggingface.files import parse_card
 from crucible_ir.interchange.mapping.report import Outcome
 
 GOOD: dict[str, Any] = {"id": "r1", "state": "DONE", "config": {"lr": "0.1"}, "extra": {"a": 1}}
@@ -207,6 +208,17 @@ def test_what_was_imported_is_exported_as_it_was() -> None:
     result = run("export-to", "toy", "runs.jsonl")
     assert result.status == 0
     assert [json.loads(line) for line in result.lines] == [GOOD, OTHER]
+
+
+def test_several_documents_are_one_file_where_the_format_has_one() -> None:
+    card = Path(__file__).parent / "documents" / "huggingface" / "README.md"
+    run("import-from", "huggingface", str(card), "-o", "card.jsonl")
+    assert len(Path("card.jsonl").read_text().splitlines()) == 2
+    result = run("export-to", "huggingface", "card.jsonl", "-o", "README.md")
+    assert result.status == 0
+    assert parse_card(Path("README.md").read_text()) == parse_card(card.read_text())
+    run("export-to", "huggingface", "card.jsonl", "-o", "cards.jsonl")
+    assert len(Path("cards.jsonl").read_text().splitlines()) == 2
 
 
 def test_an_export_reports_what_has_no_counterpart() -> None:

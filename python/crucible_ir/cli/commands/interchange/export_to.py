@@ -62,7 +62,8 @@ _EXAMPLES = (
     "--output",
     "-o",
     metavar="FILE",
-    help="Write to this file; by default to standard output. Several results are JSON lines.",
+    help="Write to this file; by default to standard output. Several results are one file if FORMAT"
+    " has one for them, and else JSON lines.",
 )
 @click.option(
     "--to", "address", metavar="URL", help="Send to this service, where FORMAT has one, instead."
