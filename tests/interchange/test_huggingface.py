@@ -327,6 +327,8 @@ def test_training_arguments() -> None:
         ({"lr_scheduler_type": "constant_with_warmup"}, "learning_rate_schedule", None),
         ({"per_gpu_train_batch_size": 4}, "batch_size", 4),
         ({"batch_size": 8, "gradient_accumulation_steps": 2}, "batch_size", 8),
+        ({"grad_accum_steps": 4}, "gradient_accumulation_steps", 4),
+        ({"model_id": "t5", "dataset_id": "d"}, "dataset_ref", {"name": "d"}),
         ({"warmup_steps": 0.1}, "warmup_steps", None),
         ({"warmup_steps": 7, "warmup_ratio": 0.0}, "warmup_steps", 7),
         ({"save_strategy": "epoch", "save_steps": 500}, "checkpoint_every_steps", None),
@@ -434,6 +436,7 @@ def test_entries_of_the_hub() -> None:
         ({}, "expected a model card"),
         ({"dataset": {"id": "d"}, "value": 1}, '"task_id"'),
         ({"dataset": {"id": "d", "task_id": "t"}, "value": "high"}, '"value"'),
+        ({"text": ""}, "the card is empty"),
         ({"train_loss": 1.0}, "no model, training run or evaluation"),
         ({"files": {"vocab.json": {}}}, "no file of a model"),
         ({"name": "", "files": {"config.json": {}}}, "expected a name"),
@@ -513,6 +516,15 @@ def test_a_repository_in_the_cache_of_the_hub(tmp_path: Path) -> None:
     assert source.relation == v1.ModelRelation.MODEL_RELATION_FINE_TUNED
 
 
+def test_the_version_and_the_run_of_a_repository_refer_to_each_other() -> None:
+    files = {"README.md": CARD, "trainer_state.json": STATE}
+    documents = check_law(FORMAT, {"name": "a/m", "revision": REVISION, "files": files}).documents
+    [version] = [each for each in documents if isinstance(each, v1.ModelVersion)]
+    [run] = [each for each in documents if isinstance(each, v1.TrainingRun)]
+    assert run.final_model_version == version.id
+    assert version.training_run_id == run.id
+
+
 @pytest.mark.parametrize(
     "data",
     [
@@ -558,12 +570,24 @@ def test_several_results_are_joined_in_a_folder() -> None:
     assert FORMAT.write({"files": {"README.md": {"data": {}, "text": "x"}}}) == b"---\n---\nx"
 
 
-def test_files_that_are_not_read(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [
+        ("---\n- a\n---\n", "mapping"),
+        ("---\nlicense: mit\nlicense: other\n---\n", "3:1: duplicate key"),
+        ("\n---\ntags:\n\t- a\n---\n", "4:1"),
+    ],
+)
+def test_cards_that_are_not_read(tmp_path: Path, text: str, error: str) -> None:
     card = tmp_path / "card.md"
-    card.write_text("---\n- a\n---\n")
+    card.write_text(text)
     [record] = FORMAT.records(str(card))
-    assert record.error is not None
-    assert "mapping" in str(record.error)
+    assert error in str(record.error)
+
+
+@pytest.mark.parametrize("history", [None, {}, "text", 5, [None]])
+def test_a_trainer_state_without_a_history(history: Any) -> None:
+    assert not only({"log_history": history, "global_step": 3}).metrics_history or history
 
 
 def test_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:

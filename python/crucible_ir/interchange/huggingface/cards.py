@@ -81,6 +81,8 @@ def import_model(record: Repository) -> None:
     card, config = record.file(CARD), record.file(CONFIG)
     if card is None and config is None:
         return
+    if not record.is_folder and card is not None and card.value in ({"text": ""}, {"data": {}}):
+        raise card.fail("the card is empty")
     conversion = record.conversion
     record.model = model = conversion.document("ModelRef")
     record.keep_rest(model, *(name for name in (CARD, CONFIG) if record.file(name) is not None))
@@ -114,7 +116,7 @@ def _import_version(record: Repository, data: Source | None) -> None:
     except NoConversionError:
         return
     model.default("provider", "huggingface", "a repository of the Hub has the revision")
-    version = conversion.document("ModelVersion")
+    record.version = version = conversion.document("ModelVersion")
     name = f"{record.name.value}@{revision.value[:12]}"
     version.default("id", name, "the name and the revision of the repository")
     version.put("model_id", record.name.value, record.name)
@@ -263,7 +265,7 @@ def export_version(conversion: Export) -> None:
     """Export what a card says about a version: its description, labels and base models."""
     source, place = conversion.source, folder(conversion)
     if place.rest is not None and place.rest.get("revision", str) is not None:
-        for key, to in (("model_id", "name"), ("version", "revision")):
+        for key, to in (("model_id", "name"), ("version", "revision"), ("training_run_id", "name")):
             found = source.get(key, str)
             if found is not None:
                 found.use(Outcome.RENAMED, (to,))

@@ -56,7 +56,9 @@ def parse_card(text: str) -> dict[str, Any]:
     found = _METADATA.match(text)
     if found is None:
         return {"text": text}
-    data = _one(parse_foreign_yaml(found[1])) if found[1].strip() else {}
+    # Errors have the line in the card.
+    above = "\n" * text[: found.start(1)].count("\n")
+    data = _one(parse_foreign_yaml(above + found[1])) if found[1].strip() else {}
     if not isinstance(data, dict):
         raise DecodeError("the metadata of a card is not a mapping")
     return {"data": data, "text": text[found.end() :]}

@@ -108,6 +108,7 @@ class Repository:
         name: The name of the folder, if the record is a folder with a name.
         is_folder: Whether the record is a folder.
         model: The document of the model, if there is one.
+        version: The document of its version, if the revision is known.
     """
 
     conversion: Import
@@ -115,6 +116,7 @@ class Repository:
     name: Source | None
     is_folder: bool
     model: Target | None = None
+    version: Target | None = None
 
     def file(self, name: str) -> Source | None:
         """Return the content of a file that is an object."""

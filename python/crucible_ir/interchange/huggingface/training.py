@@ -104,6 +104,7 @@ _CONFIG_RULES: Final = (
     _MAX_STEPS,
     Rule("weight_decay", converter=NUMBER, types=_WHOLE),
     Rule("gradient_accumulation_steps", converter=WHOLE_NUMBER, types=_WHOLE),
+    Rule("grad_accum_steps", "gradient_accumulation_steps", WHOLE_NUMBER, _WHOLE),
     Rule("max_grad_norm", "gradient_clipping", NUMBER, _WHOLE),
     Rule("lr_scheduler_type", "learning_rate_schedule", types=(str,)),
     _OPTIM,
@@ -113,9 +114,11 @@ _CONFIG_RULES: Final = (
 _MODEL_RULES: Final = (
     Rule("model_name_or_path", "id", _NAMED),
     Rule("model_name", "id", _NAMED),
+    Rule("model_id", "id", _NAMED),
 )
 _DATASET_RULES: Final = (
     Rule("dataset_name", "name", _NAMED),
+    Rule("dataset_id", "name", _NAMED),
     Rule("dataset_config_name", "subset", types=(str,)),
 )
 _BATCH_SIZES: Final = ("per_device_train_batch_size", "per_gpu_train_batch_size", "batch_size")
@@ -154,6 +157,10 @@ def import_training(record: Repository) -> None:
     record.keep_rest(run, STATE)
     config = run.child("config")
     record.put_id(run, (config, "id"))
+    if record.version is not None:
+        reason = "the version and the run of one folder"
+        run.default("final_model_version", record.version.value["id"], reason)
+        record.version.default("training_run_id", run.value["id"], reason)
     if arguments is not None:
         record.note(run, ARGUMENTS)
         config.keep_rest(arguments)
@@ -376,7 +383,9 @@ def export_run(conversion: Export) -> None:
     """Export a run as ``trainer_state.json``, with its arguments if both were imported."""
     source, place = conversion.source, folder(conversion)
     target = place.file(STATE)
-    target.value["log_history"] = []
+    kept = place.kept(STATE)
+    if source.items("metrics_history") or kept is None or "log_history" not in kept.value:
+        target.value["log_history"] = []
     write_rules(source, target, _STATE_RULES)
     config = source.get("config", dict)
     if config is not None and place.has(ARGUMENTS):
@@ -390,6 +399,10 @@ def export_run(conversion: Export) -> None:
         arguments.restore(rest)
     elif config is not None:
         write_rules(config, target, _PLAN_RULES)
+    final = source.get("final_model_version", str)
+    if final is not None and conversion.target.has("revision"):
+        reason = "the name and the revision of the repository"
+        final.use(Outcome.CONVERTED, ("revision",), reason=reason)
     best = source.entries("best_metrics")
     if len(best) == 1:
         target.put("best_metric", best[0][1].value, best[0][1])
