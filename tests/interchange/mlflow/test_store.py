@@ -199,6 +199,15 @@ def test_a_broken_record_is_left_out(
     assert reason in error.reason
 
 
+def test_metadata_are_read_as_their_writer_means_them(store: Path) -> None:
+    # PyYAML quotes neither: only in YAML 1.2 the first one is a number.
+    text = "digest: 12e45678\nname: 0o17\nsource_type: local\nsource: 2026-01-02\n"
+    (store / "7" / "datasets" / "d1" / "meta.yaml").write_text(text, encoding="utf-8")
+    dataset = _import(store)[0]["r1"].config.dataset_ref
+    assert (dataset.name, dataset.digest) == ("0o17", "mlflow:12e45678")
+    assert dataset.options["mlflow"]["source"] == "2026-01-02"
+
+
 def test_a_folder_of_files_is_no_store(tmp_path: Path) -> None:
     (tmp_path / "MLmodel").write_text("flavors: {}\nmodel_id: m-1\n", encoding="utf-8")
     (tmp_path / "runs.json").write_text('{"runs": [{"info": {"run_id": "a"}}]}', encoding="utf-8")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any, Final
+
+import yaml
 
 from crucible_ir.errors import DecodeError
 from crucible_ir.interchange.mapping.reading import (
@@ -15,6 +17,8 @@ from crucible_ir.interchange.mapping.reading import (
 )
 from crucible_ir.interchange.mlflow.history import Point, last_of, point_json
 from crucible_ir.serialization.json.parsing import decode_utf8
+
+_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 _META: Final = "meta.yaml"
 
@@ -326,8 +330,11 @@ def _yaml(path: Path) -> dict[str, Any]:
         raise DecodeError(f"{path.name}: {error}") from None
     if len(values) != 1 or not isinstance(values[0], dict):
         raise DecodeError(f"{path.name}: expected one object")
-    found: dict[str, Any] = values[0]
-    return found
+    # PyYAML wrote the file by the rules of YAML 1.1, in which the digest 12e45678 is text.
+    found = yaml.load(text, Loader=_Loader)
+    return {
+        str(key): str(value) if isinstance(value, date) else value for key, value in found.items()
+    }
 
 
 def _text(path: Path) -> str:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, Self, cast
 
 import click
@@ -69,6 +68,9 @@ _EXAMPLES = (
 
 #: The most documents that are written or published at once.
 _BATCH: Final = 1_000
+
+#: The size of the documents, in bytes, from which on a batch gets no more: a run can be large.
+_BATCH_BYTES: Final = 4_000_000
 
 #: The most documents that an exchange rejected which are printed.
 _MAX_ERRORS: Final = 20
@@ -139,7 +141,7 @@ def command(
             takers.append(published.take)
         progress = stack.enter_context(StreamProgress(0, None))
         documents = importing.documents(sources, progress)
-        while batch := list(islice(documents, _BATCH)):
+        for batch in _batches(documents):
             for take in takers:
                 take(batch)
     report = importing.recorder.report()
@@ -160,6 +162,20 @@ def command(
         session.err().print(f"published: {parts}", style="warn" if published.errors else "good")
     is_good = not report.errors and not published.errors
     return max(importing.status, GOOD if is_good else INVALID)
+
+
+def _batches(documents: Iterable[Message]) -> Iterator[list[Message]]:
+    """Yield documents in batches of a limited number and size."""
+    batch: list[Message] = []
+    size = 0
+    for document in documents:
+        batch.append(document)
+        size += document.ByteSize()
+        if len(batch) == _BATCH or size > _BATCH_BYTES:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
 
 
 @dataclass(frozen=True, slots=True)
