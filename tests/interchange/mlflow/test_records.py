@@ -273,6 +273,91 @@ def test_feedback_of_ours() -> None:
     assert FORMAT.export(plain).obj["assessment"]["expectation"] == {"value": "better"}
 
 
+_POINT = {"key": "loss", "value": 0.5, "timestamp": 1_767_323_045_000, "step": 0}
+
+
+def _run_of(data: Any, **more: Any) -> Any:
+    return {"run": {"info": {"run_id": "r"}, "data": data, **more}}
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        # The history and the last value disagree, or one of them is odd.
+        _run_of({"metrics": [_POINT], "metric_history": {"loss": []}}),
+        _run_of({"metrics": [_POINT], "metric_history": {"loss": [_POINT, 3]}}),
+        _run_of({"metrics": [_POINT], "metric_history": {"loss": [{**_POINT, "step": 9}]}}),
+        _run_of({"metrics": [_POINT, _POINT]}),
+        _run_of({"metrics": {"loss": 1}, "metric_history": 3}),
+        _run_of({"metrics": [{**_POINT, "timestamp": 2**60, "step": 2**60}]}),
+        _run_of({"metric_history": {"loss": [{**_POINT, "value": 2**60}], "\ud800": [_POINT]}}),
+        _run_of({"metric_history": {"loss": [{"value": True}], "x": [{**_POINT, "key": "y"}]}}),
+        # Points whose times go back: the order of each metric is kept.
+        _run_of(
+            {
+                "metric_history": {
+                    "a": [{**_POINT, "key": "a", "timestamp": time} for time in (5, 3, 4)],
+                    "b": [{**_POINT, "key": "b", "timestamp": time} for time in (5, 5, 1)],
+                }
+            }
+        ),
+        # Lists that are no pairs.
+        _run_of({"tags": [{"key": "a"}], "params": [{"key": "a", "value": "1", "more": 1}]}),
+        _run_of({"tags": {"a": "b"}, "params": [{"key": "\ud800", "value": ""}, 1]}),
+        _run_of({"params": [{"key": "lr", "value": "0"}, {"key": "learning_rate", "value": "1"}]}),
+        _run_of({"tags": [{"key": "crucible_ir.id", "value": '"ours"'}]}),
+        _run_of({"tags": [{"key": "crucible_ir.options.mlflow", "value": "{}"}]}),
+        _run_of({"tags": [{"key": "a=b", "value": "c"}, {"key": "long", "value": "v" * 300}]}),
+        _run_of({}, inputs={"dataset_inputs": [3, {"dataset": {"name": ""}}]}, order=1, tags=None),
+        {"assessment": {"assessment_id": "a", "metadata": {"crucible_ir.metadata.k": "null"}}},
+        {"assessment": {"trace_id": "t", "feedback": {"value": []}}},
+        {
+            "assessment": {
+                "assessment_id": "a",
+                "expectation": {"value": "x"},
+                "metadata": {"crucible_ir.feedback_type": '"label"'},
+            }
+        },
+        {"model_version": {"name": "m", "version": "x", "current_stage": "production"}},
+        {"registered_model": {"name": "m", "aliases": [{"alias": "a", "version": 3}], "tags": 1}},
+    ],
+)
+def test_odd_records_come_back(record: Any) -> None:
+    check_law(FORMAT, record)
+
+
+def test_a_param_that_may_be_cut_has_a_remark() -> None:
+    record = _run_of({"params": [{"key": "notes", "value": "n" * 6000}]})
+    entry = FORMAT.import_(record).report.entry_of(("run", "data", "params", 0, "value"))
+    assert entry is not None
+    assert entry.outcome is Outcome.OPAQUE
+    assert "cut" in entry.reason
+
+
+def test_fields_that_are_labels_and_names_of_mlflow() -> None:
+    run = v1.TrainingRun(id="r", tags=["mlflow.x=1", "", "a=", "b"])
+    run.config.id = "r"
+    run.config.model_ref.id = "m"
+    run.config.dataset_ref.name = "d"
+    [again] = FORMAT.import_(FORMAT.export(run).obj).documents
+    assert isinstance(again, v1.TrainingRun)
+    assert again.tags == run.tags
+    model = v1.ModelRef(id="m", aliases={"champion": "elsewhere"})
+    [back] = FORMAT.import_(FORMAT.export(model).obj).documents
+    assert isinstance(back, v1.ModelRef)
+    assert back.aliases == model.aliases
+
+
+def test_a_changed_dataset_replaces_its_source() -> None:
+    [run] = FORMAT.import_(_record("run.json")).documents
+    assert isinstance(run, v1.TrainingRun)
+    run.config.dataset_ref.uri = "s3://new"
+    [again] = FORMAT.import_(FORMAT.export(run).obj).documents
+    assert isinstance(again, v1.TrainingRun)
+    assert again.config.dataset_ref.uri == "s3://new"
+    assert again.config.dataset_ref.subset == "en"
+
+
 def test_a_trace_without_assessments_has_no_document() -> None:
     imported = FORMAT.import_({"trace": {"trace_info": {"trace_id": "tr-1"}}})
     assert imported.documents == []

@@ -187,7 +187,7 @@ def write_assessment(conversion: Export) -> None:
             _put_field(target, source, field)
     metadata = source.get("metadata", dict)
     for key in metadata.value if metadata is not None else ():
-        item = metadata.get(key) if metadata is not None and key != NAME else None
+        item = metadata.member(key) if metadata is not None and key != NAME else None
         if item is not None:
             name = f"{OURS}metadata.{key}"
             reason = "MLflow's metadata are texts"

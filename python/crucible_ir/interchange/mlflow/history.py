@@ -351,6 +351,7 @@ def write_history(conversion: Export, rest: Source | None, data: Target) -> None
         data.value["metric_history"] = {
             name: [point_json(name, point) for point in points]
             for name, points in writer.points.items()
+            if name not in whole
         }
     if kept is None or kept.get("metrics", list) is None:
         _write_last(rest, kept, writer.points, data)
@@ -394,11 +395,11 @@ class _RowWriter:
 
     def write(self, index: int, row: v1.MetricsSnapshot) -> None:
         """Add the points of a row."""
-        values = {name: row.values[name] for name in row.values if name not in self._whole}
+        values = {name: row.values[name] for name in row.values}
         sources: dict[str, tuple[Path, str]] = {
             name: (("values", MapKey(name)), "") for name in values
         }
-        if row.HasField("epoch") and "epoch" not in {*row.values, *self._whole}:
+        if row.HasField("epoch") and "epoch" not in {*values, *self._whole}:
             values["epoch"] = row.epoch
             sources["epoch"] = ("epoch",), "MLflow has no epoch of a row: a metric of this name"
         time, step, step_path = _time_of(row), *_step_of(row)
@@ -408,7 +409,10 @@ class _RowWriter:
             path, reason = sources[name]
             finite = math.isfinite(values[name])
             outcome = Outcome.RENAMED if finite and not reason else Outcome.CONVERTED
-            target = (*self._path, MapKey(name), len(points) - 1)
+            if name in self._whole:
+                target: Path = (*self._path[:-1], "metrics", 0)
+            else:
+                target = (*self._path, MapKey(name), len(points) - 1)
             reason = reason or ("" if finite else _TEXT_REASON)
             self._use((index, *path), (*target, "value"), outcome, reason, values[name])
         if values and time is not None:

@@ -39,6 +39,9 @@ OURS: Final = "crucible_ir."
 #: What the keys of MLflow's own tags begin with.
 SYSTEM: Final = "mlflow."
 
+#: The characters at which MLflow's server cuts params.
+CUT_AT: Final = 6_000
+
 #: The most characters of a label.
 MAX_LABEL = 256
 
@@ -147,6 +150,8 @@ class PairReader:
     def keep(self, pair: Pair, reason: str = "") -> None:
         """Keep the text of a pair by its key."""
         outcome = Outcome.CONVERTED if reason else Outcome.OPAQUE
+        if len(pair.value.value) == CUT_AT:
+            reason = reason or f"MLflow cuts params at {CUT_AT:,} characters: kept as found"
         self._box.put(
             MapKey(pair.name), pair.value.value, pair.value, reason=reason, outcome=outcome
         )
@@ -266,7 +271,7 @@ class PairWriter:
         """Write the keys of a message's opaque map, but for those of MLflow, as tags."""
         found = owner.get(field, dict)
         for key in found.value if found is not None else ():
-            value = found.get(key) if found is not None and key != NAME else None
+            value = found.member(key) if found is not None and key != NAME else None
             if value is not None:
                 name = f"{prefix}{field}.{key}"
                 self.put(name, _json(value.value), value, reason="MLflow has no place for it")

@@ -19,7 +19,7 @@ from crucible_ir.interchange.mapping.converters import VERSION
 from crucible_ir.interchange.mapping.http import HttpError, JsonService
 from crucible_ir.interchange.mlflow.history import LARGEST, NON_FINITE
 from crucible_ir.interchange.mlflow.models import version_id
-from crucible_ir.interchange.mlflow.pairs import OURS
+from crucible_ir.interchange.mlflow.pairs import CUT_AT, OURS
 from crucible_ir.interchange.mlflow.server import API, API_3, connect, pages, points
 
 _ID: Final = f"{OURS}id"
@@ -30,9 +30,6 @@ _UNSAFE: Final = r"""['"`\\]"""
 #: The most pairs, and the most points, in one request.
 _MAX_PAIRS: Final = 100
 _MAX_POINTS: Final = 1_000
-
-#: The most characters of a param that a server keeps.
-_MAX_PARAM: Final = 6_000
 
 #: The most characters of the digest of a dataset.
 _MAX_DIGEST: Final = 36
@@ -155,7 +152,7 @@ def _log(
     known = _texts(there.get("params"))
     params = _texts(data.get("params"))
     for name, text in params.items():
-        if len(text) > _MAX_PARAM:
+        if len(text) > CUT_AT:
             notes.append(f"the server cuts the param {name} of {len(text):,} characters")
         elif name in known and known[name] != text:
             notes.append(f"the server keeps another value of the param {name}")

@@ -70,7 +70,7 @@ _EXAMPLES = (
 _BATCH: Final = 1_000
 
 #: The size of the documents, in bytes, from which on a batch gets no more: a run can be large.
-_BATCH_BYTES: Final = 4_000_000
+_BATCH_BYTES: Final = 1_000_000
 
 #: The most documents that an exchange rejected which are printed.
 _MAX_ERRORS: Final = 20
