@@ -17,7 +17,7 @@ from crucible_ir import from_yaml, v1
 from crucible_ir.errors import DecodeError
 from crucible_ir.interchange.anthropic import FORMAT, export, import_
 from crucible_ir.interchange.anthropic.stream import assemble
-from crucible_ir.interchange.mapping.dialect import json_values
+from crucible_ir.interchange.mapping.dialect import DIALECT, json_values
 from crucible_ir.interchange.mapping.reading import parse_events
 from crucible_ir.interchange.mapping.report import Outcome
 from crucible_ir.serialization.json.crucible import to_crucible_json
@@ -286,6 +286,15 @@ def test_blocks_that_the_api_does_not_take_in_a_place_are_left_out() -> None:
     }
     assert system["content"] == [block]
     assert exported.report.counts["dropped"] == 4
+
+
+@pytest.mark.parametrize(
+    ("effort", "written"), [("minimal", "low"), ("high", "high"), ("max", "max"), ("none", None)]
+)
+def test_efforts_of_other_services(effort: str, written: str | None) -> None:
+    prompt = v1.Prompt()
+    DIALECT.fill({"options": {"reasoning_effort": effort}}, prompt)
+    assert export(prompt).obj.get("output_config", {}).get("effort") == written
 
 
 def test_files_get_the_media_type_of_their_bytes() -> None:

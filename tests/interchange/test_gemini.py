@@ -16,7 +16,7 @@ from crucible_ir import v1
 from crucible_ir.errors import DecodeError
 from crucible_ir.interchange.gemini import FORMAT, export, import_
 from crucible_ir.interchange.gemini.stream import assemble, joined
-from crucible_ir.interchange.mapping.dialect import json_values
+from crucible_ir.interchange.mapping.dialect import DIALECT, json_values
 from crucible_ir.interchange.mapping.format import format_named
 from crucible_ir.interchange.mapping.reading import parse_events
 from crucible_ir.serialization.json.crucible import to_crucible_json
@@ -177,6 +177,17 @@ def test_budgets_for_thinking(
     options = json_values(_prompt(_request({"text": "x"}, generationConfig=config)))["options"]
     assert options.get("extended_thinking") is extended
     assert options.get("thinking_budget_tokens") == budget
+
+
+@pytest.mark.parametrize(
+    ("effort", "level"), [("minimal", "MINIMAL"), ("xhigh", "HIGH"), ("none", None)]
+)
+def test_efforts_of_other_services(effort: str, level: str | None) -> None:
+    prompt = v1.Prompt()
+    DIALECT.fill({"options": {"reasoning_effort": effort}}, prompt)
+    exported = export(prompt).obj
+    found = exported.get("generationConfig", {}).get("thinkingConfig", {}).get("thinkingLevel")
+    assert found == level
 
 
 @pytest.mark.parametrize(

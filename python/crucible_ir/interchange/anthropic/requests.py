@@ -46,6 +46,9 @@ _TOOL_MODES = {"auto": "auto", "any": "required", "none": "none"}
 
 _BETWEEN_BLOCKS = "\n\n"
 
+#: The efforts of today. Others are written only if they were imported.
+_EFFORTS = ("low", "medium", "high", "xhigh", "max")
+
 #: The words for efforts. The first two are none of the format's: export never writes them.
 _EFFORT = r"(?!minimal$|unspecified$)[a-z]+"
 
@@ -342,7 +345,7 @@ def _write_options(options: Source, target: Target, rest: Source | None) -> None
         target.child("cache_control").put("type", cache.value, cache)
     _write_thinking(options, target, inside(rest, "thinking"))
     effort = options.get("reasoning_effort", str)
-    if effort is not None:
+    if effort is not None and (effort.value in (*_EFFORTS, "minimal") or rest is not None):
         name = "low" if effort.value == "minimal" else effort.value
         reason = "the lowest effort of the format"
         target.child("output_config").put("effort", name, effort, reason=reason)

@@ -53,6 +53,9 @@ _RULES = (
 )
 
 _LEVELS: Final = {"MINIMAL": "minimal", "LOW": "low", "MEDIUM": "medium", "HIGH": "high"}
+#: The efforts of other services above Gemini's highest level.
+_HIGHER = ("xhigh", "max")
+
 _LEVEL = names(_LEVELS, "levels of thinking in capitals")
 
 _MODES: Final = {"AUTO": "auto", "ANY": "required", "NONE": "none"}
@@ -419,5 +422,7 @@ def _write_config(options: Source, config: Target) -> None:
     if budget is not None and extended is not None and extended.value:
         extended.implied_by(thinking)
     effort = options.get("reasoning_effort", str)
-    if effort is not None and effort.value in _LEVELS.values():
+    if effort is not None and effort.value in _HIGHER:
+        thinking.put("thinkingLevel", "HIGH", effort, reason="the highest level of the format")
+    elif effort is not None and effort.value in _LEVELS.values():
         thinking.put("thinkingLevel", _LEVEL.write(effort.value), effort, reason=_LEVEL.reason)
