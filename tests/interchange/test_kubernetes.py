@@ -327,7 +327,8 @@ def test_a_message_from_elsewhere() -> None:
     assert dropped == {
         "health_check.**",
         "resources.gpu",
-        "scaling.**",
+        "scaling.max",
+        "scaling.min",
         "target.provider",
     }
     again = only(exported.obj)

@@ -261,6 +261,8 @@ def _write_fixed_replicas(source: Source, predictor: Target) -> None:
     for key in ("minReplicas", "maxReplicas"):
         if not predictor.has(key):
             predictor.put(key, replicas.value, replicas, reason="a fixed number of replicas")
+    if not replicas.is_used:
+        replicas.drop("the limits of scaling stand in its place")
 
 
 def _write_canary(source: Source, predictor: Target) -> bool:

@@ -135,10 +135,19 @@ def _export_config(conversion: Export) -> None:
     if not export.native:
         _fill_spec(export, spec)
     write_replicas(conversion.source, spec)
+    for found in _values(conversion.source.get("scaling", dict)):
+        if not found.is_used:
+            found.drop("a HorizontalPodAutoscaler scales a Deployment")
     export.write_strategy()
     export.write_container()
     export.write_model()
     export.finish_config()
+
+
+def _values(source: Source | None) -> list[Source]:
+    """Return the values of an object that are not null."""
+    found = [source.get(key) for key in source.value] if source is not None else []
+    return [each for each in found if each is not None]
 
 
 def _fill_spec(export: ObjectExport, spec: Target) -> None:

@@ -13,10 +13,14 @@ def join_boms(objects: list[dict[str, Any]]) -> dict[str, Any]:
     {'components': [{'type': 'machine-learning-model', 'name': 'm', 'version': '1'}]}
     """
     whole, *others = sorted(objects, key=_size, reverse=True)
+    known: dict[object, list[dict[str, Any]]] = {}
+    _index(whole, known)
     for component in (component for each in others for component in _components(each)):
-        found = _find(whole, component)
+        same_names = known.setdefault(_names(component), [])
+        found = next((each for each in same_names if _is_same(each, component)), None)
         if found is None:
             whole.setdefault("components", []).append(component)
+            same_names.append(component)
         else:
             _merge(found, component)
     for each in others:
@@ -37,21 +41,24 @@ def _size(bom: dict[str, Any]) -> tuple[int, int, int]:
     return len(bom.keys() - {"components"}), len(bom.get("components", ())), len(str(bom))
 
 
-def _find(value: Any, component: dict[str, Any]) -> dict[str, Any] | None:
-    if isinstance(value, dict) and value is not component and _is_same(value, component):
-        return value
-    children = (
-        value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    )
-    found = (_find(each, component) for each in children)
-    return next((each for each in found if each is not None), None)
+def _index(value: Any, known: dict[object, list[dict[str, Any]]]) -> None:
+    """Index the components in a BOM by their names."""
+    if isinstance(value, dict) and "name" in value:
+        known.setdefault(_names(value), []).append(value)
+    children = value.values() if isinstance(value, dict) else value
+    for child in children:
+        if isinstance(child, (dict, list)):
+            _index(child, known)
+
+
+def _names(component: dict[str, Any]) -> object:
+    return tuple(str(component.get(key) or "") for key in ("type", "group", "name"))
 
 
 def _is_same(first: Any, second: Any) -> bool:
     if not isinstance(first, dict) or not isinstance(second, dict) or "name" not in first:
         return False
-    names = ("type", "group", "name")
-    if not all((first.get(key) or None) == (second.get(key) or None) for key in names):
+    if _names(first) != _names(second):
         return False
     # A model without version is that of the first version.
     return not second.get("version") or first.get("version") == second["version"]

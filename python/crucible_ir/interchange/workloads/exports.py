@@ -178,6 +178,9 @@ class ObjectExport:
 
     def finish_config(self) -> None:
         """Write what has no place in the spec, and put back what an import kept."""
+        endpoint = self.source.get("endpoint", dict)
+        if endpoint is not None:
+            endpoint.drop("a Service, a Gateway or an Ingress says how a deployment is reached")
         environment = self.source.get("environment", str)
         if environment is not None:
             self.annotate("environment", environment.value, environment)
