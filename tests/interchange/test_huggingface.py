@@ -281,10 +281,15 @@ def test_odd_rows_of_a_history() -> None:
     assert not json_values(run).get("status")
 
 
-def test_the_best_metric_is_named_only_if_one_metric_had_its_value() -> None:
+def test_the_best_metric_is_named_if_one_metric_had_its_value_or_the_arguments_name_it() -> None:
     rows = [{"eval_a": 0.5, "eval_b": 0.5, "step": 1}]
     run = only({"log_history": rows, "best_metric": 0.5})
     assert not run.best_metrics
+    state = {"log_history": rows, "best_metric": 0.5}
+    for wanted in ("b", "eval_b"):
+        arguments = {"output_dir": "o", "metric_for_best_model": wanted}
+        run = only({"files": {"trainer_state.json": state, "training_args.json": arguments}})
+        assert dict(run.best_metrics) == {"eval_b": 0.5}
 
 
 def test_training_arguments() -> None:

@@ -259,7 +259,8 @@ def _import_state(
     if last is not None and limit is not None and 0 < limit <= last:
         run.default("status", "completed", "global_step has reached max_steps")
     best = state.get("best_metric", int, float)
-    name = _best_name(state.value, best.value) if best is not None else None
+    wanted = arguments.value.get("metric_for_best_model") if arguments is not None else None
+    name = _best_name(state.value, best.value, wanted) if best is not None else None
     if best is not None and name is not None:
         run.child("best_metrics").put(name, best.value, best)
     for row in state.items("log_history"):
@@ -272,8 +273,18 @@ def _has_steps_from_state(arguments: dict[str, Any]) -> bool:
     return value is not None and value < 1
 
 
-def _best_name(state: dict[str, Any], best: object) -> str | None:
-    """Return the only metric of an evaluation that had the best value; the state names none."""
+def _best_name(state: dict[str, Any], best: object, wanted: object) -> str | None:
+    """Return the name of the metric whose best value a state has without naming it.
+
+    Args:
+        state: The trainer state.
+        best: The best value.
+        wanted: The metric that the arguments name, if they are known.
+
+    Returns:
+        The metric of an evaluation that had the value; ``None`` if several had it, and the
+        arguments name none of them.
+    """
     rows = state.get("log_history")
     found = {
         key
@@ -282,6 +293,8 @@ def _best_name(state: dict[str, Any], best: object) -> str | None:
         for key, value in row.items()
         if key.startswith("eval_") and double(value) is not None and value == best
     }
+    named = found & {f"eval_{wanted}", str(wanted)}
+    found = named or found
     return found.pop() if len(found) == 1 and double(best) is not None else None
 
 
