@@ -7,7 +7,7 @@ from pathlib import Path
 from interchange.judges.documents import model_card
 
 from crucible_ir import v1
-from crucible_ir.interchange.huggingface import FORMAT
+from crucible_ir.interchange.huggingface import FORMAT, export_eval_result
 from crucible_ir.interchange.huggingface.files import parse_card
 
 CARD = Path(__file__).parents[1] / "documents" / "huggingface" / "README.md"
@@ -58,3 +58,25 @@ def test_documents_of_ones_own_as_a_card() -> None:
     assert (accuracy.metric_type, accuracy.metric_value) == ("acc", 0.5)
     assert accuracy.dataset_args == {"num_few_shot": 5}
     assert unmeasured.metric_value is None
+
+
+def test_entries_of_evaluation_results() -> None:
+    from huggingface_hub import parse_eval_result_entries
+
+    result = v1.EvaluationResult(id="e", task="gpqa_diamond")
+    result.dataset_ref.name = "acme/gpqa"
+    result.dataset_ref.version = "0123456789abcdef"
+    result.completed_at.FromJsonString("2026-01-02T03:04:05Z")
+    result.metrics.add(name="accuracy", value=0.5)
+    own = export_eval_result(result).obj
+    leaves = CARD.parent / "leaves.yaml"
+    imported = [
+        FORMAT.export(document).obj
+        for record in FORMAT.records(str(leaves))
+        for document in FORMAT.import_(record.value).documents
+    ]
+    mine, first, second = parse_eval_result_entries([own, *imported])
+    assert (mine.dataset_id, mine.task_id, mine.value) == ("acme/gpqa", "gpqa_diamond", 0.5)
+    assert (mine.dataset_revision, mine.date) == ("0123456789abcdef", "2026-01-02T03:04:05Z")
+    assert (first.value, first.source_url) == (97.1, "https://leaves.example/board")
+    assert (first.notes, second.date) == ("five shots", "2026-01-02")
