@@ -8,12 +8,12 @@ FeedbackEvent. A span with an error is an error of the report; spans of agents, 
 embeddings, and those of other programs, are reported as dropped.
 
 The events of older conventions belong to the span with their ids. They are joined where both are
-in one source: a list, a file with a request a line, or a folder. Where only the events are there,
-their messages become a prompt and a completion of their own, whose ids derive from those of the
-span, so that they never replace the documents of the span itself, which has the tokens and the
-times; the id of the span is kept as that of the parent. Where only the span is there, its
-documents have no messages. Importing both files later, together, makes the documents of the span
-complete.
+in one source, not more than 10,000 records apart: a list, a file with a request a line, or a
+folder. Where only the events are there, their messages become a prompt and a completion of their
+own, whose ids derive from those of the span, so that they never replace the documents of the span
+itself, which has the tokens and the times; the id of the span is kept as that of the parent. Where
+only the span is there, its documents have no messages. Importing both files later, together, makes
+the documents of the span complete.
 
 Export writes the version of the conventions in `PINNED_VERSION`, a Prompt and a Completion as a
 span each with the same ids. `join` makes one span of both.

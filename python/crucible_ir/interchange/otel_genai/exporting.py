@@ -223,7 +223,12 @@ def _write_choices(envelope: _Envelope) -> None:
     messages = [choice.get("message", dict) for choice in choices]
     while messages and messages[-1] is None:
         messages.pop()
-    for choice, message in zip(choices, messages, strict=False):
+    is_kept = envelope.kept_attribute(names.FINISH_REASONS) is not None
+    words = [
+        _write_reason(choice, (*attributes.path, names.FINISH_REASONS, at))
+        for at, choice in enumerate(choices)
+    ]
+    for choice, message, word in zip(choices, messages, words, strict=False):
         written = attributes.append(names.OUTPUT)
         thinking = choice.get("thinking", dict)
         text = thinking.get("content", str) if thinking is not None else None
@@ -231,15 +236,16 @@ def _write_choices(envelope: _Envelope) -> None:
             written.value.update(role="assistant", parts=[])
         else:
             write_message(message, written, [text] if text is not None else [])
-    words: list[str] = []
+        rest = message.rest() if message is not None else None
+        if not is_kept and (rest is None or "finish_reason" not in rest.value):
+            written.value["finish_reason"] = word or NO_REASON
     for at, choice in enumerate(choices):
         index = choice.get("index", int)
         if index is not None and index.value == at:
             index.implied_by((*attributes.path, names.OUTPUT))
-        words.append(_write_reason(choice, (*attributes.path, names.FINISH_REASONS, at)))
     while words and not words[-1]:
         words.pop()
-    if words and envelope.kept_attribute(names.FINISH_REASONS) is None:
+    if words and not is_kept:
         attributes.value[names.FINISH_REASONS] = [word or NO_REASON for word in words]
 
 

@@ -13,21 +13,32 @@ _SPANS: Final = (("resourceSpans", "resource_spans"), ("scopeSpans", "scope_span
 _LOGS: Final = (("resourceLogs", "resource_logs"), ("scopeLogs", "scope_logs"), ("logRecords",))
 
 
+#: The most records that wait for others with the same ids: the events of a span are near it.
+MAX_WAITING: Final = 10_000
+
+
 def gather(records: Iterable[Record]) -> Iterator[Record]:
     """Join the records with events of messages to those with the spans of the same ids.
 
-    Records that can have no counterpart go on at once. Spans without messages, and events of
-    messages, wait for the end of the source.
+    Records that can have no counterpart go on at once. Those with calls of models, and with events
+    of messages, wait for the end of the source, or until many wait.
     """
     waiting: list[Record] = []
     keys: dict[int, set[tuple[str, str]]] = {}
     for record in records:
         found = _keys(record.value) if record.number is not None else set()
-        if found:
-            keys[len(waiting)] = found
-            waiting.append(record)
-        else:
+        if not found:
             yield record
+            continue
+        keys[len(waiting)] = found
+        waiting.append(record)
+        if len(waiting) == MAX_WAITING:
+            yield from _joined(waiting, keys)
+            waiting, keys = [], {}
+    yield from _joined(waiting, keys)
+
+
+def _joined(waiting: list[Record], keys: dict[int, set[tuple[str, str]]]) -> Iterator[Record]:
     for group in _groups(keys):
         members = [waiting[at] for at in group]
         if len(members) == 1:
@@ -58,13 +69,13 @@ def _groups(keys: dict[int, set[tuple[str, str]]]) -> list[list[int]]:
 
 
 def _keys(record: Any) -> set[tuple[str, str]]:
-    """Return the ids of the spans without messages, and of the events of messages."""
+    """Return the ids of the spans of generative AI, and of the events of messages."""
     found: set[tuple[str, str]] = set()
     if not isinstance(record, dict):
         return found
     for item in [*_leaves(record, _SPANS), *([record] if "attributes" in record else [])]:
         attributes = _attribute_names(item)
-        if names.OUTPUT not in attributes and any(key.startswith("gen_ai.") for key in attributes):
+        if any(key.startswith("gen_ai.") for key in attributes):
             found |= _key(item)
     for item in [*_leaves(record, _LOGS), record]:
         if _event_name(item) in names.SPAN_EVENTS:

@@ -73,8 +73,20 @@ def read_message(
     _require_content(message)
 
 
+#: The keys that may be null, which means that they are absent.
+_NULLABLE: Final = ("id", "name", "mime_type", "arguments")
+
+
+def _use_nulls(source: Source, target: Target) -> None:
+    for key in _NULLABLE:
+        found = source.member(key)
+        if found is not None and found.value is None:
+            found.use(Outcome.CONVERTED, target.path, reason="null means that there is none")
+
+
 def _keep_rest(source: Source, message: Target) -> None:
     if source.value:
+        _use_nulls(source, message)
         message.keep_rest(source)
     else:
         source.use(Outcome.CONVERTED, message.path, reason="a message has a role and content")
@@ -159,6 +171,7 @@ def _is_call(part: Source) -> bool:
 def _read_call(source: Source, message: Target, before: int | None, calls: str) -> None:
     call = message.append("tool_calls")
     _imply_type(source, call)
+    _use_nulls(source, call)
     for key in ("id", "name", "signature"):
         found = source.get(key, str)
         if found is not None:
@@ -180,6 +193,7 @@ def _read_part(conversion: Import, source: Source, part: Target) -> None:
         put_other(part, source)
         return
     type_.implied_by(part)
+    _use_nulls(source, part)
     part.keep_rest(source)
     signature = source.get("signature", str)
     if signature is not None:

@@ -47,6 +47,7 @@ NO_REASON: Final = "unknown"
 #: and may only have a duration.
 FIRST_TIME: Final = 10**16
 
+_NO_REASON: Final = "no reason is known"
 _AS_SPAN: Final = "what the event says is in attributes of the span"
 _HAS_ALREADY: Final = "the span says it already"
 _TIME_OF_EVENT: Final = "the event is a part of the span"
@@ -123,11 +124,15 @@ class _Reader:
         self.owner = self.completion or self.prompt
         self.documents = [self.prompt, *([self.completion] if self.completion else [])]
 
+    def items(self) -> list[Source]:
+        """Return the span and its events."""
+        events = [event.source for event in self.operation.events]
+        return [self.span, *events] if self.span is not None else events
+
     def attribute_sources(self) -> Iterator[Source]:
         """Yield the attributes of the span and, as far as it lacks them, of its events."""
-        items = [event.source for event in self.operation.events]
         seen: set[str] = set()
-        for item in [self.span, *items] if self.span is not None else items:
+        for item in self.items():
             found = item.get("attributes", dict)
             if found is not None:
                 yield found.without(seen)
@@ -159,9 +164,11 @@ class _Reader:
             self.owner.keep_rest(self.span)
         for event in self.operation.events:
             event.source.rewritten(_AS_SPAN)
-        for source in self.sources:
-            if not source.value:
-                source.use(Outcome.CONVERTED, self.owner.path, reason="a span has attributes")
+        for source in self.items():
+            attributes = source.get("attributes", dict)
+            if attributes is not None and not attributes.value:
+                reason = "a span has attributes"
+                attributes.use(Outcome.CONVERTED, self.owner.path, reason=reason)
         keep_around(self.operation.first, self.documents)
         self.read_ids()
         self.read_common()
@@ -353,7 +360,7 @@ class _Reader:
         """Read the choices of the completion."""
         found, old = self.any_of(names.OUTPUT), self.any_of(names.OLD_OUTPUT)
         reasons = self.find(names.FINISH_REASONS, list)
-        if reasons is not None and not all(isinstance(each, str) for each in reasons.value):
+        if reasons is not None and not _are_texts(reasons):
             reasons = None
         choices: list[Target] = []
 
@@ -407,12 +414,23 @@ class _Reader:
             else:
                 read_old_message(self.conversion, body, inside, "assistant", f"call_{at}")
 
-    def read_reason(self, source: Source, target: Target) -> None:
-        """Read the reason in a message, if the span has no reasons."""
-        reason = source.get("finish_reason", str)
-        if reason is not None and self.any_of(names.FINISH_REASONS) is None:
-            reason.rewritten("finish reasons are an attribute of the span")
-            _put_reason(reason, target)
+    def read_reason(self, source: Source, choice: Target) -> None:
+        """Read the reason in a message; the span may have it too."""
+        reason, reasons = source.get("finish_reason", str), self.any_of(names.FINISH_REASONS)
+        if reason is None:
+            return
+        if reasons is None:
+            _put_reason(reason, choice)
+            return
+        if not _are_texts(reasons):
+            return
+        at = int(choice.value["index"])
+        in_span = reasons.value[at] if at < len(reasons.value) else NO_REASON
+        if reason.value == in_span:
+            is_written = in_span not in ("", NO_REASON)
+            outcome = Outcome.RENAMED if is_written else Outcome.CONVERTED
+            path = (*choice.path, "finish_reason")
+            reason.use(outcome, path, reason="" if is_written else _NO_REASON)
 
     def compare_reason(self, body: Source, target: Target, at: int) -> None:
         """Account for the reason in an event, if the span has reasons."""
@@ -524,10 +542,15 @@ def _index(body: Source) -> int:
     return int(index.value) if index is not None else 0
 
 
+def _are_texts(source: Source) -> bool:
+    value = source.value
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)
+
+
 def _put_reason(source: Source, choice: Target) -> None:
     """Set the finish reason of a choice, and keep a word that is not the usual one."""
-    if source.value == NO_REASON:
-        source.use(Outcome.CONVERTED, choice.path, reason="no reason is known")
+    if source.value in ("", NO_REASON):
+        source.use(Outcome.CONVERTED, choice.path, reason=_NO_REASON)
         return
     ours = FINISH_REASONS.get(source.value)
     if ours is not None:
