@@ -31,7 +31,7 @@ def test_a_dataset_of_one_file() -> None:
     assert dataset.format == v1.DatasetFormat.DATASET_FORMAT_CSV
     sha256 = REVIEWS["distribution"][0]["sha256"].lower()
     assert dataset.digest == f"sha256:{sha256}"
-    assert FORMAT.export(dataset).obj == REVIEWS
+    assert FORMAT.export(dataset).obj == {**REVIEWS, "version": "1.1"}
 
 
 def test_a_dataset_of_several_files_has_no_digest() -> None:

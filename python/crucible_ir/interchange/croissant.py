@@ -8,18 +8,11 @@ creators and the files, is kept for export.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlsplit
 
 from crucible_ir.interchange.mapping.conversion import Export, Import, Source, Target
-from crucible_ir.interchange.mapping.converters import (
-    Converter,
-    NoConversionError,
-    Rule,
-    names,
-    read_rules,
-    write_rules,
-)
+from crucible_ir.interchange.mapping.converters import Rule, names, read_rules, write_rules
 from crucible_ir.interchange.mapping.format import Format
 from crucible_ir.interchange.mapping.report import Outcome
 
@@ -46,16 +39,7 @@ _FORMATS: Final = names(
 _HASHES: Final = {"sha256": 64, "md5": 32}
 
 
-def _read_version(value: Any) -> str:
-    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
-        raise NoConversionError("not a version")
-    return value if isinstance(value, str) else str(value)
-
-
-_RULES: Final = (
-    Rule("version", converter=Converter(_read_version, lambda text: text, "a number as text")),
-    Rule("url", "uri", types=(str,)),
-)
+_RULES: Final = (Rule("version", types=(str,)), Rule("url", "uri", types=(str,)))
 
 
 def _import(conversion: Import) -> None:
@@ -68,6 +52,9 @@ def _import(conversion: Import) -> None:
     dataset.keep_rest(source)
     _import_name(conversion, source, dataset)
     read_rules(conversion, source, dataset, _RULES)
+    version = source.get("version", float)
+    if version is not None:
+        dataset.put("version", str(version.value), version, reason="a number as text")
     address = source.text("url")
     if address is not None and urlsplit(address).hostname == "huggingface.co":
         dataset.default("provider", "huggingface", "the address is one of the Hugging Face hub")

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from crucible_ir.interchange.mapping.conversion import Import, Source, Target, same
+from crucible_ir.interchange.mapping.conversion import Import, Source, Target, opaque_json, same
 from crucible_ir.serialization.conversion_error import ConversionError
 from crucible_ir.serialization.json.opaque import MAX_EXACT_INTEGER
 from crucible_ir.serialization.json.timestamps import (
@@ -328,7 +328,9 @@ def read_rules(conversion: Import, source: Source, target: Target, rules: Iterab
             target.put(rule.field, value, found, reason=rule.converter.reason)
             # A name of ours in the source is written as the foreign one.
             is_other = isinstance(found.value, str) or not same(value, found.value)
-            if is_other and not same(rule.converter.write(value), found.value):
+            is_lost = is_other and not same(rule.converter.write(value), found.value)
+            # An original that opaque JSON does not hold would be another value on the way back.
+            if is_lost and same(opaque_json(found.value, []), found.value):
                 conversion.keep_original(found, rule.converter.reason)
 
 
