@@ -1,4 +1,15 @@
-"""Anthropic's Messages API: requests, answers, streams and batches."""
+"""Anthropic's Messages API: requests, answers, streams and batches.
+
+A request becomes a Prompt and an answer a Completion; an answer to a request for the number of
+tokens is a Completion with nothing but its usage. A system text is `system`; blocks with marks,
+such as those of the cache, are a first message. Blocks that no part stands for, such as the calls
+of server tools, are kept whole as parts of another kind. Errors, also those in streams and
+batches, are errors of the report.
+
+Export fills in what the API requires: the model, 4,096 as the limit on tokens, empty signatures.
+It writes the results of tools as blocks of a user's message, and leaves out what the API does not
+take, such as audio, and the signatures of other services.
+"""
 
 from __future__ import annotations
 

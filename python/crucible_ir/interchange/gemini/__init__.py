@@ -1,4 +1,15 @@
-"""Gemini's generateContent: requests, answers, streams and batches."""
+"""Gemini's generateContent: requests, answers, streams and batches.
+
+A request becomes a Prompt and an answer a Completion, also one whose prompt was blocked. Keys are
+read in camelCase and in snake_case, and written in camelCase. The chunks of a stream that follow
+each other in a list are one answer. Calls without ids get `call_<message>_<number>`, and results
+without ids answer the oldest call of their function that is still open. The result of a tool is
+text: that of `output` or `error` if there is nothing else, or else the object as JSON.
+
+Schemas of Gemini's own kind become JSON Schema, and come back as they were if nobody changed
+them. Parts that no part of a message stands for, such as code and video, are kept whole. Export
+leaves out the signatures, files and tools of other services.
+"""
 
 from __future__ import annotations
 
