@@ -224,10 +224,13 @@ def test_versions_and_models(server: FakeMlflow) -> None:
     model.aliases.update({"champion": "v", "old": "w"})
     assert send(server.url, FORMAT.export(version).obj) == "version 1 of lab_spam"
     send(server.url, FORMAT.export(model).obj)
+    [there] = server.models
+    assert there["aliases"] == [{"alias": "champion", "version": "1"}]
     server.requests.clear()
     assert send(server.url, FORMAT.export(version).obj) == "version 1 of lab_spam"
     assert server.writes() == []
-    send(server.url, FORMAT.export(model).obj)
+    made = send(server.url, FORMAT.export(model).obj)
+    assert made == "registered model lab_spam; the alias old is not set: there is no version w"
     documents, recorder = _import(server.url)
     assert recorder.report().errors == ()
     again = {document.id: document for document in documents}

@@ -230,17 +230,31 @@ def _send_registered_model(service: JsonService, model: dict[str, Any], notes: l
         body = {"name": name, **item}
         service.post(f"{API}/registered-models/set-tag", body, repeatable=True)
     ours = {version: number for number, version in _numbers(service, name).items()}
+    aliases = dict(_foreign_aliases(tags))
     for alias in model.get("aliases") or ():
         version = version_id(str(model.get("name")), alias["version"])
-        number = ours.get(version, alias["version"])
-        body = {"name": name, "alias": alias["alias"], "version": number}
+        aliases[alias["alias"]] = version if version in ours else alias["version"]
+    for alias, version in aliases.items():
+        body = {"name": name, "alias": alias, "version": ours.get(version, version)}
         try:
             service.post(f"{API}/registered-models/alias", body, repeatable=True)
         except HttpError as error:
-            if error.status != 404:
+            # The server calls a version that is not a number invalid.
+            if error.status not in (400, 404):
                 raise
-            notes.append(f"the alias {alias['alias']} is not set: there is no version {number}")
+            notes.append(f"the alias {alias} is not set: there is no version {version}")
     return f"registered model {name}"
+
+
+def _foreign_aliases(tags: dict[str, str]) -> Iterator[tuple[str, str]]:
+    """Yield the aliases of versions whose ids are not MLflow's: they are in a tag."""
+    try:
+        aliases = json.loads(tags.get(f"{OURS}aliases", "{}"))
+    except ValueError:
+        return
+    for alias, version in aliases.items() if isinstance(aliases, dict) else ():
+        if isinstance(version, str):
+            yield alias, version
 
 
 def _get_model(service: JsonService, name: str) -> dict[str, Any] | None:
@@ -344,6 +358,8 @@ def _send_assessment(service: JsonService, assessment: dict[str, Any], notes: li
     ours = metadata.get(_ID, json.dumps(assessment.get("assessment_id")))
     ids = {(each.get("metadata") or {}).get(_ID): each["assessment_id"] for each in there}
     body = {key: value for key, value in assessment.items() if key not in _GIVEN}
+    if "expectation" in body and body.pop("rationale", None):
+        notes.append("the server keeps no rationale of an expectation")
     if "overrides" in body:
         body["overrides"] = ids.get(json.dumps(body["overrides"]), body["overrides"])
     found = next(
