@@ -236,6 +236,14 @@ def test_shares_without_a_revision_stay_where_they_are() -> None:
     assert values["metadata"]["kserve"]["status"] == status
 
 
+def test_only_an_inference_service_has_shares() -> None:
+    share = {"revisionName": "m-00001", "percent": 100}
+    status = {"components": {"predictor": {"traffic": [share]}}}
+    values = values_of({**llm({}), "status": status}, 1)
+    assert "traffic" not in values
+    assert values["metadata"]["kserve"]["status"] == status
+
+
 def test_a_message_from_elsewhere() -> None:
     config = ir.from_yaml(
         """

@@ -171,7 +171,8 @@ def _import_record(conversion: Import) -> None:
         url = imported.status.get("url", str)
         if url is not None:
             status.put("endpoint_url", url.value, url)
-        _read_traffic(imported.status, status)
+        if imported.kind == "InferenceService":
+            _read_traffic(imported.status, status)
         imported.finish_status(status)
 
 
