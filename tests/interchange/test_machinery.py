@@ -520,3 +520,22 @@ def test_values_of_any_depth_are_compared() -> None:
     assert not same(nested(1), nested(True))
     assert not same({"a": 1}, {"a": 1, "b": 2})
     assert not same([1], [1, 2])
+
+
+def test_patterns_do_not_split_between_documents_of_one_type() -> None:
+    def read(conversion: Import) -> None:
+        for item in conversion.source.items("models"):
+            model = conversion.document("ModelRef")
+            read_rules(conversion, item, model, (Rule("id"), Rule("title", "name")))
+            model.default("framework", "onnx", "all are")
+
+    report = (
+        Format("toy", "Toy", "", read)
+        .import_({"models": [{"id": name, "title": name} for name in "abc"]})
+        .report
+    )
+    assert [(each.path, each.target, each.count) for each in report.entries] == [
+        ("models[*].id", "ModelRef.id", 3),
+        ("models[*].title", "ModelRef.name", 3),
+        ("", "ModelRef.framework", 3),
+    ]

@@ -711,6 +711,7 @@ class Import(Conversion):
         return path if self._decoded is None else self._decoded.place(path)
 
     def _add(self, path: Path, use: _Use, inside: bool) -> None:
+        use = use._replace(target=_without_number(use.target))
         if self._decoded is None:
             super()._add(path, use, inside)
         else:
@@ -872,8 +873,9 @@ class Import(Conversion):
 
     def _note_defaults(self) -> None:
         for path, value, reason in self._defaults:
-            use = _Use(Outcome.DEFAULTED, path, reason)
-            self._recorder.add((), use.outcome, path, reason=reason, values=(None, value))
+            shown = _without_number(path)
+            values = (None, value)
+            self._recorder.add((), Outcome.DEFAULTED, shown, reason=reason, values=values)
             # The last one: the paths of other documents of the type go on with a number.
             target = next(
                 each for each in reversed(self._documents) if path[: len(each.path)] == each.path
@@ -1119,6 +1121,14 @@ def _hole(value: object) -> object:
 
 def _last_name(path: Path) -> str:
     return next((str(part) for part in reversed(path) if not isinstance(part, int)), "")
+
+
+def _without_number(path: Path) -> Path:
+    """Return the path of a field without the number of its document among those of its type.
+
+    Patterns split only where outcomes differ, and so not between documents.
+    """
+    return path[:1] + path[2:] if len(path) > 1 and type(path[1]) is int else path
 
 
 def _plain(path: Path) -> Path:
