@@ -6,9 +6,11 @@ import copy
 import math
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
+from cli.command_line import run
 from interchange.mlflow.fake import FakeMlflow
 
 from crucible_ir import v1
@@ -295,5 +297,28 @@ def test_assessments(server: FakeMlflow) -> None:
 
 
 def test_other_records_cannot_be_sent(server: FakeMlflow) -> None:
-    with pytest.raises(HttpError, match="takes no such record"):
+    with pytest.raises(HttpError, match="no such record is sent"):
         send(server.url, {"model": {"info": {"model_id": "m-1"}}})
+
+
+def test_the_commands_read_from_a_server_and_send_to_one(
+    server: FakeMlflow, tmp_path: Path
+) -> None:
+    server.runs = [_run(1)]
+    server.logged_models = [{"info": {"model_id": "m-1"}}]
+    address = server.url.replace("http://", "http://ada:secret@")
+    file, report = str(tmp_path / "runs.jsonl"), tmp_path / "report.json"
+    read = run("import-from", "mlflow", address, "-o", file, "--report", str(report))
+    assert read.status == 0
+    assert "secret" not in report.read_text(encoding="utf-8")
+    sent = run("export-to", "mlflow", file, "--to", address)
+    assert sent.status == 1
+    assert sent.out == f"run {1:032x} of experiment 0\n"
+    assert f"{server.url}: no such record is sent to a server" in sent.err
+    server.stop()
+    for arguments in (["import-from", "mlflow", address], ["export-to", "mlflow", file, "--to"]):
+        gone = run(*arguments, *([address] if arguments[-1] == "--to" else []))
+        assert gone.status == 2
+        assert f"{server.url}: " in gone.err
+        assert "onnection refused" in gone.err
+        assert "secret" not in gone.err

@@ -40,7 +40,8 @@ class HttpError(Error, OSError):
     """A service cannot be reached, or answered with an error.
 
     Attributes:
-        status: The status of the answer; ``None`` if there was none.
+        status: The status of the answer, or 400 for what cannot be sent; ``None`` if there is no
+            answer.
         reason: The error.
         body: The JSON values of the answer, if it is JSON.
     """
@@ -147,7 +148,7 @@ class JsonService:
         except urllib3.exceptions.HTTPError as error:
             raise HttpError(_reason_of(urllib3, error)) from None
         if len(data) > MAX_BYTES:
-            raise HttpError(f"{method} {_shown(path)}: the answer is larger than {MAX_BYTES} bytes")
+            raise HttpError(f"an answer larger than {MAX_BYTES} bytes ({method} {_shown(path)})")
         return self._answer(method, path, response, data)
 
     def _answer(self, method: str, path: str, response: Any, data: bytes) -> Any:
@@ -161,13 +162,13 @@ class JsonService:
             problem = f"expected JSON, got {kind.partition(';')[0]} ({error})"
         if status in _REDIRECTED:
             place = response.headers.get("Location", "")
-            problem = f"redirected to {_without_secrets(place)}; give that address"
+            problem = f"redirected to {without_secrets(place)}; give that address"
         elif status >= 400:
             reason = _reason_in(value) or response.reason or ""
             hint = f"; {self._hint}" if status in (401, 403) and self._hint else ""
             problem = f"{status} {reason}".strip() + hint
         if problem:
-            reason = f"{method} {_shown(path)}: {problem}"
+            reason = f"{problem} ({method} {_shown(path)})"
             raise HttpError(reason, status=status, body=value)
         return value
 
@@ -231,13 +232,20 @@ def _shown(path: str) -> str:
     return "/" + path.lstrip("/").partition("?")[0]
 
 
-def _without_secrets(address: str) -> str:
-    """Return an address without credentials and query."""
+def without_secrets(address: str) -> str:
+    """Return an address without credentials and query; any other text as it is.
+
+    >>> without_secrets("https://ada:secret@mlflow.example/?key=1")
+    'https://mlflow.example/'
+    """
+    if not is_address(address):
+        return address
     try:
         parts = urlsplit(address)
     except ValueError:
         return "an invalid address"
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+    place = parts.netloc.rpartition("@")[2]
+    return urlunsplit((parts.scheme, place, parts.path, "", parts.fragment))
 
 
 def _reason_of(urllib3: Any, error: Exception) -> str:

@@ -60,7 +60,7 @@ def send(address: str, obj: Any) -> str:
             notes: list[str] = []
             made = sender(service, obj[kind], notes)
             return "; ".join((made, *notes))
-    raise HttpError(f"MLflow's server takes no such record: expected one of {', '.join(senders)}")
+    raise HttpError(f"no such record is sent to a server, only {', '.join(senders)}", status=400)
 
 
 def _send_run(service: JsonService, run: dict[str, Any], notes: list[str]) -> str:
@@ -297,7 +297,8 @@ def _send_version(service: JsonService, version: dict[str, Any], notes: list[str
     found = _find_version(service, name, ours, version)
     if found is None:
         if not version.get("source"):
-            raise HttpError(f"the version {number} of {name} has no artifact_uri, MLflow's source")
+            reason = f"the version {number} of {name} has no artifact_uri, MLflow's source"
+            raise HttpError(reason, status=400)
         if _get_model(service, name) is None:
             service.post(f"{API}/registered-models/create", {"name": name})
         body = {key: version.get(key) for key in ("source", "run_id", "description", "model_id")}
@@ -351,7 +352,7 @@ def _find_version(
 def _send_assessment(service: JsonService, assessment: dict[str, Any], notes: list[str]) -> str:
     trace_id = assessment.get("trace_id")
     if not trace_id:
-        raise HttpError("an assessment without trace_id has no place in MLflow")
+        raise HttpError("an assessment without trace_id has no place in MLflow", status=400)
     path = f"{API_3}/traces/{quote(str(trace_id), safe='')}"
     there = service.get(path)["trace"]["trace_info"].get("assessments", [])
     metadata = dict(assessment.get("metadata") or {})

@@ -108,11 +108,10 @@ def command(
     objects = exporting.objects(documents)
     count = 0
     if address is not None:
-        assert format_.send is not None
         for obj in objects:
-            made = format_.send(address, obj)
-            count += 1
-            if not quiet:
+            made = exporting.send(address, obj)
+            count += made is not None
+            if made is not None and not quiet:
                 session.out().print(made, style="good")
     else:
         results = list(objects)
@@ -142,6 +141,20 @@ class _Exporting:
         self._format = format_
         self._reject = fidelity.fail_on
         self._read_options = read_options
+
+    def send(self, address: str, obj: object) -> str | None:
+        """Send a result to a service; one that the service rejects is reported."""
+        from crucible_ir.interchange.mapping.http import HttpError, without_secrets
+
+        assert self._format.send is not None
+        try:
+            return self._format.send(address, obj)
+        except HttpError as error:
+            name = without_secrets(address)
+            if error.status is None:
+                raise CannotRunError(f"{name}: {error}") from None
+            self.recorder.fail((), error.reason, name)
+            return None
 
     def objects(self, documents: tuple[str, ...]) -> Iterator[Any]:
         """Yield the result of each document; errors are reported."""

@@ -126,6 +126,7 @@ def command(
     if a source cannot be read.
     """
     from crucible_ir.interchange.mapping.format import format_named
+    from crucible_ir.interchange.mapping.http import without_secrets
 
     target = output if output is not None or publish else STANDARD
     fidelity.check()
@@ -154,7 +155,8 @@ def command(
     }
     if publish:
         details["published"] = published.counts
-    fidelity.write(session, report, details, sources, quiet=server.quiet)
+    names = tuple(map(without_secrets, sources))
+    fidelity.write(session, report, details, names, quiet=server.quiet)
     for line in published.errors:
         session.print_error(line)
     if publish and not server.quiet:
@@ -243,10 +245,13 @@ class _Importing:
     def documents(self, sources: Sequence[str], progress: StreamProgress) -> Iterator[Message]:
         """Yield the documents of the sources; a source that cannot be read is reported."""
         offset = 0 if len(sources) > 1 else None
+        from crucible_ir.interchange.mapping.http import without_secrets
+
         for source in sources:
-            self.records[source] = 0
+            name = without_secrets(source)
+            self.records[name] = 0
             try:
-                records = self._wanted(source, offset)
+                records = self._wanted(source, name, offset)
                 for found in self._format.import_records(
                     records, self.recorder, reject=self._reject
                 ):
@@ -254,22 +259,22 @@ class _Importing:
                     progress.show(self.count)
                     yield from found
             except OSError as error:
-                self._fail(f"{source}: {unreadable(source, error)}")
+                self._fail(f"{name}: {unreadable(source, error)}")
             except CannotRunError as error:
-                self._fail(f"{source}: {error}")
+                self._fail(f"{name}: {error}")
             else:
-                if not self.records[source] and self._since == _Since():
-                    self._session.print_error(f"{source}: nothing to import")
+                if not self.records[name] and self._since == _Since():
+                    self._session.print_error(f"{name}: nothing to import")
             if offset is not None:
-                offset += self.records[source]
+                offset += self.records[name]
 
-    def _wanted(self, source: str, offset: int | None) -> Iterator[Record]:
+    def _wanted(self, source: str, name: str, offset: int | None) -> Iterator[Record]:
         """Yield the records that an earlier import has not read, numbered across all sources."""
-        earlier = self._since.records.get(source, 0)
+        earlier = self._since.records.get(name, 0)
         goes_on = earlier and source.lower().endswith((".jsonl", ".ndjson"))
         since = None if goes_on else self._since.time
         for number, record in enumerate(self._format.records(source, since)):
-            self.records[source] = number + 1
+            self.records[name] = number + 1
             if goes_on and number < earlier:
                 continue
             if offset is None:
