@@ -367,6 +367,7 @@ def test_a_record_with_an_encoding_of_its_own_is_reported_as_it_is() -> None:
         {"name": "LR", "value": 5},
         {"name": "nested", "value": {"a": [1]}},
         7,
+        {"value": {"b": 1}},
     ]
     imported = check_law(PAIRS, {"id": "r1", "config": pairs})
     expected: dict[tuple[str | int, ...], Outcome] = {

@@ -7,14 +7,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from interchange.judges import chat, documents, providers
 from interchange.judges.test_chat_judges import OPENAI_RESPONSE
 from interchange.law import check_complete
 from interchange.otel_genai.records import plain_values
+from message_strategies import messages
 
 from crucible_ir import v1
 from crucible_ir.interchange import otel_genai
 from crucible_ir.interchange.mapping.dialect import json_values
+from crucible_ir.validation.check import violations
 
 _DOCUMENTS = Path(__file__).parents[1]
 _REQUESTS = sorted((_DOCUMENTS / "otel_genai" / "documents").iterdir())
@@ -71,6 +75,15 @@ def test_messages_of_this_package_are_otlp() -> None:
     for each in exported:
         _judge(each)
     _judge(otel_genai.join(exported[:2]))
+
+
+@given(st.one_of(messages(v1.Prompt), messages(v1.Completion), messages(v1.FeedbackEvent)))
+def test_any_valid_message_is_exported_as_otlp(message: Any) -> None:
+    if violations(message):
+        return
+    exported = otel_genai.export(message).obj
+    judge = documents.otlp_traces if "resourceSpans" in exported else documents.otlp_logs
+    judge(exported)
 
 
 def test_a_call_of_an_instrumented_client_is_imported() -> None:

@@ -339,3 +339,131 @@ def test_values_of_feedback(value: Any, written: Any) -> None:
     assert [each for each in found if each is not None] == ([] if written is None else [written])
     assert attributes["log.record.uid"] == "f1"
     assert attributes["gen_ai.evaluation.name"] == "feedback"
+
+
+def test_times_that_otlp_cannot_write_are_dropped() -> None:
+    completion, feedback = v1.Completion(response_id="c1", latency_ms=7), v1.FeedbackEvent(id="f1")
+    completion.created_at.FromJsonString("1969-01-01T00:00:00Z")
+    feedback.timestamp.FromJsonString("2999-01-01T00:00:00Z")
+    dropped = []
+    for message in (completion, feedback):
+        exported = otel_genai.export(message)
+        dropped += [
+            entry.path for entry in exported.report.entries if entry.outcome is Outcome.DROPPED
+        ]
+        assert "timeUnixNano" not in str(exported.obj)
+    assert dropped == ["created_at", "timestamp"]
+    [_, again] = otel_genai.import_(otel_genai.export(completion).obj).documents
+    assert isinstance(again, v1.Completion)
+    assert again.latency_ms == 7
+
+
+def test_choices_of_this_package() -> None:
+    completion = v1.Completion(response_id="c1")
+    completion.created_at.FromJsonString("2026-01-02T03:04:05Z")
+    completion.choices.add(index=0)
+    thinking = completion.choices.add(index=5, finish_reason="FINISH_REASON_STOP")
+    thinking.message.role = v1.MessageRole.MESSAGE_ROLE_ASSISTANT
+    thinking.thinking.content = "Hm."
+    exported = otel_genai.export(completion)
+    [span] = exported.obj["resourceSpans"][0]["scopeSpans"][0]["spans"]
+    attributes = records.plain_values(span["attributes"])
+    assert attributes["gen_ai.response.finish_reasons"] == ["unknown", "stop"]
+    assert attributes["gen_ai.output.messages"] == [
+        {"role": "assistant", "parts": [], "finish_reason": "unknown"},
+        {
+            "role": "assistant",
+            "parts": [{"type": "reasoning", "content": "Hm."}],
+            "finish_reason": "stop",
+        },
+    ]
+    assert span["startTimeUnixNano"] == "1"
+    check_complete(json_values(completion), exported.report)
+
+
+def test_a_request_with_versions_and_snake_case_comes_back() -> None:
+    record = {
+        "resource_spans": [
+            {
+                "resource": {"attributes": [{"key": "a", "value": {"string_value": "b"}}]},
+                "schema_url": "https://opentelemetry.io/schemas/1.40.0",
+                "scope_spans": [
+                    {
+                        "schema_url": otel_genai.SCHEMA_URL,
+                        "spans": [
+                            {
+                                "trace_id": records.TRACE,
+                                "span_id": records.SPAN,
+                                "attributes": [
+                                    {
+                                        "key": "gen_ai.operation.name",
+                                        "value": {"string_value": "chat"},
+                                    },
+                                    {"key": "bytes", "value": {"bytesValue": "aGk="}},
+                                    {"key": "odd", "value": {"intValue": "x"}},
+                                    {"key": "odder", "value": {"doubleValue": "y"}},
+                                    {"key": "oddest", "value": {"arrayValue": {"values": 3}}},
+                                    {"key": "big", "value": {"intValue": str(2**63)}},
+                                    {"key": "nan", "value": {"doubleValue": "NaN"}},
+                                    {"key": "none"},
+                                    {"key": "none", "value": {}},
+                                    {"key": "objects", "value": {"kvlistValue": {}}},
+                                    7,
+                                ],
+                            }
+                        ],
+                    }
+                ],
+            }
+        ]
+    }
+    imported = otel_genai.import_(record)
+    check_complete(record, imported.report)
+    [prompt] = imported.documents
+    kept = json_values(prompt)["metadata"]["otel-genai"]
+    assert kept["attributes"] == {
+        "bytes": "aGk=",
+        "odd": {"intValue": "x"},
+        "odder": {"doubleValue": "y"},
+        "oddest": {"arrayValue": {"values": 3}},
+        "big": {"intValue": str(2**63)},
+        "nan": "NaN",
+        "none": None,
+        "objects": {},
+    }
+    assert kept["resourceSchemaUrl"] == "https://opentelemetry.io/schemas/1.40.0"
+    exported = otel_genai.export(prompt).obj
+    assert exported["resourceSpans"][0]["schemaUrl"] == kept["resourceSchemaUrl"]
+    assert otel_genai.import_(exported).documents == [prompt]
+
+
+def test_many_records_wait_no_longer_than_they_must(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("crucible_ir.interchange.otel_genai.joining.MAX_WAITING", 2)
+    lines = (REQUESTS / "older_conventions.jsonl").read_text().splitlines()
+    traces, logs = map(json.loads, lines)
+    other = records.traces({**_span(gen_ai__operation__name="chat"), "traceId": "00" * 15 + "01"})
+    assert len(otel_genai.import_([traces, logs, other]).documents) == 3
+    assert len(otel_genai.import_([traces, other, logs]).documents) == 5
+
+
+def test_names_of_events_as_attributes() -> None:
+    ids = {"traceId": records.TRACE, "spanId": records.SPAN}
+    event = {
+        **ids,
+        "attributes": {"event.name": "gen_ai.user.message"},
+        "body": {"content": "Hi"},
+    }
+    span = _span(gen_ai__operation__name="chat")
+    for record in ([records.traces(span), records.logs(event)], [span, event]):
+        imported = otel_genai.import_(record)
+        check_complete(record, imported.report)
+        [prompt] = imported.documents
+        assert json_values(prompt)["messages"] == [{"role": "user", "text": "Hi"}]
+
+
+def test_events_of_other_programs_are_dropped() -> None:
+    record = records.logs({"eventName": "app.start", "attributes": {"a": 1}})
+    imported = otel_genai.import_(record)
+    assert not imported.documents
+    check_complete(record, imported.report)
+    assert imported.report.counts["dropped"] == 2

@@ -730,7 +730,8 @@ class Import(Conversion):
         self._derive_ids()
         if self._decoded is not None:
             for place, outcome, to, reason, value in self._decoded.remainder():
-                super()._add(place, _Use(outcome, to, reason, (value,)), inside=False)
+                inside = bool(value) and isinstance(value, (dict, list))
+                super()._add(place, _Use(outcome, to, reason, (value,)), inside)
         self._note_defaults()
         return [self._message(target) for target in self._documents]
 

@@ -22,7 +22,7 @@ span each with the same ids. `join` makes one span of both.
 from __future__ import annotations
 
 from crucible_ir.interchange.mapping.format import Format
-from crucible_ir.interchange.otel_genai.conventions import PINNED_VERSION
+from crucible_ir.interchange.otel_genai.conventions import PINNED_VERSION, SCHEMA_URL
 from crucible_ir.interchange.otel_genai.exporting import (
     export_completion,
     export_feedback,
@@ -33,7 +33,7 @@ from crucible_ir.interchange.otel_genai.joining import gather, join
 from crucible_ir.interchange.otel_genai.messages import FORMAT_NAME
 from crucible_ir.interchange.otel_genai.otlp import decode, encode
 
-__all__ = ["FORMAT", "PINNED_VERSION", "export", "import_", "join"]
+__all__ = ["FORMAT", "PINNED_VERSION", "SCHEMA_URL", "export", "import_", "join"]
 
 FORMAT = Format(
     FORMAT_NAME,

@@ -19,6 +19,7 @@ from crucible_ir.interchange.otel_genai.messages import write_message, write_par
 from crucible_ir.interchange.otel_genai.operations import (
     INSTRUCTIONS_MARK,
     NO_REASON,
+    canonical,
     hex_of,
     milliseconds,
     usual_name,
@@ -33,7 +34,6 @@ from crucible_ir.interchange.otel_genai.tables import (
     USAGE_RULES,
     WRITTEN_REASONS,
 )
-from crucible_ir.serialization.json.canonical import digest
 
 if TYPE_CHECKING:
     from crucible_ir.interchange.mapping.conversion import Export, Source, Target
@@ -87,7 +87,7 @@ class _Envelope:
         identity = _identity(self.source)
         seed = str(identity.value) if identity is not None else ""
         if not seed:
-            seed = _digest_of(self.conversion)
+            seed = canonical(self.source.value)
         if trace is not None and trace.value:
             write_trace(trace, self.item)
         else:
@@ -124,13 +124,6 @@ class _Envelope:
 def _identity(source: Source) -> Source | None:
     """Return the id of a request, or else of a response; also one that the import derived."""
     return source.get("request_id", str)
-
-
-def _digest_of(conversion: Export) -> str:
-    try:
-        return digest(conversion.message)
-    except Exception:
-        return conversion.message.SerializeToString(deterministic=True).hex()
 
 
 def _is_hex(text: str, digits: int) -> bool:
@@ -274,7 +267,8 @@ def _write_times(envelope: _Envelope) -> None:
     source, item = envelope.source, envelope.item
     created, latency = source.get("created_at", str), source.get("latency_ms", int)
     elapsed = latency.value * 1_000_000 if latency is not None else 0
-    if created is None:
+    end_time = _nanoseconds(created)
+    if created is None or end_time is None:
         if not envelope.has_kept("startTimeUnixNano") and not envelope.has_kept("endTimeUnixNano"):
             item.default("startTimeUnixNano", _NO_TIME, _TIME_REASON)
             end = str(1 + elapsed)
@@ -283,13 +277,13 @@ def _write_times(envelope: _Envelope) -> None:
             else:
                 item.put("endTimeUnixNano", end, latency, reason=_LATENCY)
         return
-    end_time = read_time(created.value)
     item.put("endTimeUnixNano", str(end_time), created, reason="nanoseconds since 1970")
     if latency is None:
         if not envelope.has_kept("startTimeUnixNano"):
             item.default("startTimeUnixNano", _NO_TIME, _TIME_REASON)
         return
-    item.put("startTimeUnixNano", str(end_time - elapsed), latency, reason=_LATENCY)
+    start_time = str(max(end_time - elapsed, 1))
+    item.put("startTimeUnixNano", start_time, latency, reason=_LATENCY)
 
     def has_latency(start: object) -> bool:
         text = str(start)
@@ -298,13 +292,25 @@ def _write_times(envelope: _Envelope) -> None:
     item.prefer_original("startTimeUnixNano", has_latency)
 
 
+def _nanoseconds(time: Source | None) -> int | None:
+    """Return a time in nanoseconds since 1970, if OTLP can write it; else it is dropped."""
+    if time is None:
+        return None
+    nanoseconds = read_time(time.value)
+    if 0 < nanoseconds < 2**64:
+        return nanoseconds
+    time.drop("OTLP has the times from 1970 to 2554 only")
+    return None
+
+
 def export_feedback(conversion: Export) -> None:
     """Export feedback as the event of an evaluation."""
     source = conversion.source
     envelope = _Envelope(conversion, "resourceLogs")
     item, attributes = envelope.item, envelope.attributes
     item.value["eventName"] = names.EVALUATION
-    write_rules(source, item, [_time_rule(envelope)])
+    if _nanoseconds(source.get("timestamp", str)) is not None:
+        write_rules(source, item, [_time_rule(envelope)])
     trace = source.get("trace_id", str)
     if trace is not None and trace.value:
         write_trace(trace, item)

@@ -186,7 +186,7 @@ class _Reader:
     def read_ids(self) -> None:
         first = self.operation.first
         trace, span = first.id_of("traceId"), first.id_of("spanId")
-        content = _canonical(first.source.value)
+        content = canonical(first.source.value)
         for document in self.documents:
             if trace is not None:
                 put_id(document, "trace_id", trace, 32)
@@ -527,7 +527,8 @@ def _path(source: Source | None) -> Any:
     return source.path if source is not None else None
 
 
-def _canonical(value: Any) -> str:
+def canonical(value: Any) -> str:
+    """Return the JSON text of a value, which is the same whatever the order of keys."""
     return json.dumps(value, sort_keys=True, default=str)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Any, Final
 
 from crucible_ir.interchange.chat.calls import can_be_call
@@ -34,8 +35,8 @@ _SECONDS: Final = Converter(_read_seconds, lambda number: number / 1000, "second
 
 
 def _read_nanoseconds(value: Any) -> str:
-    if value in (0, "0"):
-        raise NoConversionError("0 means that no time is known")
+    if not re.fullmatch(r"[0-9]{1,20}", str(value)) or not 0 < int(value) < 2**64:
+        raise NoConversionError("not a time of OTLP")
     return str(UNIX_NANOSECONDS.read(value))
 
 
