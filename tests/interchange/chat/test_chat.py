@@ -29,7 +29,7 @@ def _read_request(conversion: Import, source: Source, prompt: Target) -> None:
                 part.keep_rest(found)
                 part.put("text", text.value, text)
             else:
-                parts.put_other(part, found)
+                parts.put_other(part, found, "toy")
         for found in item.items("calls"):
             call = message.append("tool_calls")
             name = found.get("name", str)
@@ -63,7 +63,7 @@ def _export_prompt(conversion: Export) -> None:
             if (text := part.get("text", str)) is not None:
                 item.put("text", text.value, text)
             elif not parts.is_foreign(part, conversion.format):
-                parts.write_other(part, item)
+                parts.write_other(part, item, "toy")
             item.restore(part.rest())
         for call in message.items("tool_calls"):
             item = turn.append("calls")
@@ -168,10 +168,13 @@ def test_the_rest_of_a_tool_is_under_its_options() -> None:
 
 
 def test_parts_of_other_services_are_recognized() -> None:
-    record = {"turns": [{"parts": [{"type": "video", "length": 3}, {"text": "a"}]}]}
+    record = {"turns": [{"parts": [{"type": "video", "length": 3}, {"type": "file"}, {"a": 1}]}]}
     [prompt] = check_law(TOY, record).documents
-    values = json_values(prompt)["messages"][0]["parts"]["parts"]
-    assert values[0] == {"other": {"type": "video", "length": 3}, "metadata": {"toy": {}}}
+    assert json_values(prompt)["messages"][0]["parts"]["parts"] == [
+        {"other": {"type": "video", "length": 3}},
+        {"other": {"type": "toy", "part": {"type": "file"}}},
+        {"other": {"type": "toy", "part": {"a": 1}}},
+    ]
 
 
 def test_a_pair_refers_to_its_request() -> None:

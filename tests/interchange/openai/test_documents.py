@@ -215,7 +215,6 @@ def test_a_prompt_of_another_service_is_exported() -> None:
     message.parts.parts.add().audio.url = "https://example.org/a.wav"
     server = message.parts.parts.add()
     server.other.update({"type": "server_tool_use"})
-    server.metadata.update({"openai": {}})
     prompt.messages.add(role="MESSAGE_ROLE_ASSISTANT").tool_calls.add(name="f", part_index=0)
     prompt.tools.add().update({"name": "f", "input_schema": {"type": "object"}})
     prompt.tools.add().update({"type": "function", "function": {"name": "g", "parameters": {}}})

@@ -69,7 +69,12 @@ def test_the_parts_of_a_message() -> None:
         {"file": {"base64": "JVBERi0=", "media_type": "application/pdf", "name": "plan.pdf"}},
         {"file": {"base64": "JVBERi0=", "name": "raw.pdf"}},
         {"file": {"base64": "UklGRg==", "media_type": "audio/wav"}},
-        {"other": {"type": "input_video", "video_url": "https://example.org/clip.webm"}},
+        {
+            "other": {
+                "type": "openai-responses",
+                "part": {"type": "input_video", "video_url": "https://example.org/clip.webm"},
+            }
+        },
     ]
 
 

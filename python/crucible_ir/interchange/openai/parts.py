@@ -39,7 +39,7 @@ def read_part(conversion: Import, item: Source, part: Target, *, keep_type: bool
     type_ = item.get("type", str)
     read = _READERS.get(type_.value) if type_ is not None else None
     if type_ is None or read is None or not read(conversion, item, part):
-        put_other(part, item)
+        put_other(part, item, FORMAT_NAME)
         return
     part.keep_rest(item)
     if not keep_type and _natural_type(part) == type_.value:
@@ -179,7 +179,7 @@ def write_part(part: Source, item: Target) -> None:
     elif part.get("reasoning", dict) is not None:
         _write_thinking(part, item)
     else:
-        write_other(part, item)
+        write_other(part, item, FORMAT_NAME)
     item.restore(part.rest())
 
 

@@ -9,9 +9,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from crucible_ir.interchange.chat.calls import can_be_call, read_arguments
-from crucible_ir.interchange.chat.parts import append_part, put_other, role_converter
+from crucible_ir.interchange.chat.parts import (
+    append_part,
+    is_other_kind,
+    put_other,
+    role_converter,
+)
 from crucible_ir.interchange.mapping.converters import Rule, read_rules
-from crucible_ir.interchange.openai_responses.parts import read_part
+from crucible_ir.interchange.openai_responses.parts import FORMAT_NAME, ITEM, read_part
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,7 +24,7 @@ if TYPE_CHECKING:
     from crucible_ir.interchange.mapping.conversion import Import, Source, Target
 
 #: The marks of how the parts of a message of the assistant were written.
-MESSAGE, TEXT, ITEM, CALLS, REFUSAL = "message", "text", "item", "tool_calls", "refusal"
+MESSAGE, TEXT, CALLS, REFUSAL = "message", "text", "tool_calls", "refusal"
 
 #: The items that answer a call of a tool, the one that the export writes first.
 OUTPUTS: Final = ("function_call_output", "custom_tool_call_output")
@@ -55,6 +60,13 @@ def read_items(conversion: Import, items: list[Source], append: Callable[[], Tar
         read_turn(conversion, turn, append(), number)
 
 
+def _put_item(part: Target, item: Source) -> None:
+    """Keep an item as it is."""
+    kind = item.text("type")
+    has_kind = kind is not None and is_other_kind(kind) and kind != FORMAT_NAME
+    put_other(part, item, FORMAT_NAME, wrapped_in="" if has_kind else ITEM)
+
+
 def is_message(item: Source) -> bool:
     """Return whether an item is a message, whose type may be left out."""
     type_ = item.value.get("type", MESSAGE)
@@ -76,7 +88,7 @@ def _read_alone(conversion: Import, item: Source, message: Target) -> None:
         _read_output(item, message)
     else:
         message.value["role"] = "developer" if item.text("role") == "developer" else "tool"
-        put_other(append_part(message), item, ITEM)
+        _put_item(append_part(message), item)
 
 
 def read_message(conversion: Import, item: Source, message: Target) -> None:
@@ -156,7 +168,7 @@ def read_turn(
             or _read_call(item, message, number)
         )
         if not done:
-            put_other(append_part(message), item, ITEM)
+            _put_item(append_part(message), item)
     _leave_out_indexes(message)
 
 

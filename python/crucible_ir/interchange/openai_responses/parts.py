@@ -13,7 +13,7 @@ from crucible_ir.interchange.chat.media import (
     read_url,
     write_url,
 )
-from crucible_ir.interchange.chat.parts import is_foreign, put_other, write_other
+from crucible_ir.interchange.chat.parts import put_other, wrapped, write_other
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from crucible_ir.interchange.mapping.conversion import Source, Target
 
 FORMAT_NAME: Final = "openai-responses"
+
+#: The key of a part of content, and that of a whole item, among the parts of another kind. An item
+#: is kept as it is where its type allows that.
+PART, ITEM = "part", "item"
 
 #: The default of the detail of an image, which the SDK requires.
 _DETAIL: Final = "auto"
@@ -42,7 +46,7 @@ def read_part(item: Source, part: Target, role: str | None) -> None:
     type_ = item.get("type", str)
     read = _READERS.get(type_.value) if type_ is not None else None
     if type_ is None or read is None or not read(item, part):
-        put_other(part, item)
+        put_other(part, item, FORMAT_NAME, wrapped_in=PART)
         return
     part.keep_rest(item)
     if type_.value == _natural_type(part, role):
@@ -133,7 +137,7 @@ def can_write(part: Source, role: str | None) -> bool:
     if part.get("text", str) is not None:
         return True
     if part.get("other", dict) is not None:
-        return not is_foreign(part, FORMAT_NAME)
+        return wrapped(part, FORMAT_NAME, PART) is not None
     file = part.get("file", dict)
     if file is None and part.get("image", dict) is None:
         return False
@@ -164,7 +168,7 @@ def write_part(part: Source, item: Target, role: str | None) -> None:
         _put_type(part, item, "input_file")
         _write_file(file, item)
     else:
-        write_other(part, item)
+        write_other(part, item, FORMAT_NAME, PART)
     item.restore(part.rest())
 
 

@@ -5,12 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from crucible_ir.interchange.chat.calls import write_arguments_text
-from crucible_ir.interchange.chat.parts import is_foreign, part_sources, take_mark, write_other
+from crucible_ir.interchange.chat.parts import (
+    is_foreign,
+    part_sources,
+    take_mark,
+    wrapped,
+    write_other,
+)
 from crucible_ir.interchange.mapping.converters import write_rules
 from crucible_ir.interchange.mapping.report import Outcome
 from crucible_ir.interchange.openai_responses.items import (
     CALLS,
-    ITEM,
     MESSAGE,
     OUTPUTS,
     PARAGRAPH,
@@ -18,7 +23,13 @@ from crucible_ir.interchange.openai_responses.items import (
     ROLE,
     TEXT,
 )
-from crucible_ir.interchange.openai_responses.parts import FORMAT_NAME, can_write, write_part
+from crucible_ir.interchange.openai_responses.parts import (
+    FORMAT_NAME,
+    ITEM,
+    PART,
+    can_write,
+    write_part,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -109,9 +120,9 @@ class Writer:
             self._write_result(part)
         elif part.get("reasoning", dict) is not None:
             self._write_reasoning(part)
-        elif part.get("other", dict) is not None and take_mark(rest, ITEM) is not None:
+        elif _is_alone(part):
             self._open = None
-            write_other(part, self._append())
+            write_other(part, self._append(), FORMAT_NAME, ITEM)
         elif take_mark(rest, TEXT) is not None and rest is not None:
             self._write_plain(message, part, rest.get(TEXT, dict))
         elif can_write(part, self._role):
@@ -244,8 +255,9 @@ class Writer:
 
 def _is_alone(part: Source) -> bool:
     """Return whether a part is a whole item."""
-    rest = part.rest()
-    return rest is not None and ITEM in rest.value and not is_foreign(part, FORMAT_NAME)
+    if part.get("other", dict) is None or is_foreign(part, FORMAT_NAME):
+        return False
+    return wrapped(part, FORMAT_NAME, PART) is None
 
 
 def _comes_before(call: Source, index: int) -> bool:
