@@ -286,3 +286,38 @@ def test_a_custom_call_without_its_content_is_kept_as_it_is() -> None:
     record = {"messages": [{"role": "assistant", "tool_calls": [call]}]}
     [document] = check_law(FORMAT, record).documents
     assert export(document).obj == record
+
+
+def test_texts_that_were_cut_in_a_character_are_mended() -> None:
+    cut = "Hi \ud83d"
+    record = {
+        "messages": [
+            {"role": "user", "content": cut},
+            {"role": "user", "content": [{"type": "text", "text": cut}]},
+            {
+                "role": "assistant",
+                "tool_calls": [
+                    {
+                        "id": cut,
+                        "type": "function",
+                        "function": {"name": cut, "arguments": '{"a": "\\ud83d"}'},
+                    }
+                ],
+            },
+        ],
+        "stop": [cut],
+        "user": cut,
+    }
+    imported = check_law(FORMAT, record)
+    prompt = json_values(imported.documents[0])
+    assert prompt["messages"][0]["text"] == "Hi ?"
+    assert prompt["messages"][2]["tool_calls"][0]["raw"] == '{"a": "\\ud83d"}'
+    assert prompt["options"]["stop"] == ["Hi ?"]
+    assert imported.report.counts["converted"] == 6
+
+
+def test_the_report_of_cut_texts_can_be_written() -> None:
+    cut = "\ud83d"
+    imported = import_({"messages": [], "user": cut, cut: {"a": [cut]}, "b": {cut: cut}})
+    json.dumps(imported.report.as_json(), ensure_ascii=False).encode()
+    assert imported.report.counts["converted"] == 3

@@ -39,6 +39,9 @@ DEFAULTED: Final = "defaulted"
 #: The most levels of objects and lists in opaque JSON; deeper values are kept as JSON text.
 MAX_OPAQUE_LEVELS = 24
 
+#: Why a text is not kept as it is.
+_SURROGATE = "an unpaired surrogate is not Unicode text"
+
 #: The most passes that take values back which break a rule of the schema.
 _MAX_REPAIRS = 40
 
@@ -303,7 +306,8 @@ class Target:
     ) -> None:
         """Set a key.
 
-        An empty list of a message is not set or used, since the message does not keep it.
+        An empty list of a message is not set or used, since the message does not keep it. Unpaired
+        surrogates, which texts cut in the middle of a character have, are replaced.
 
         Args:
             key: The key.
@@ -314,6 +318,9 @@ class Target:
         """
         if value == [] and self._is_list(key):
             return
+        whole = unicode_text(value)
+        if whole is not value:
+            value, reason, outcome = whole, _SURROGATE, None
         # A `MapKey` says only in the path that the key is one of a map.
         self.value[str(key)] = value
         path = (*self.path, MapKey(key) if self._is_map else key)
@@ -353,6 +360,9 @@ class Target:
 
     def append_value(self, key: str, value: Any, *sources: Source, reason: str = "") -> None:
         """Add a value to the list of a key."""
+        whole = unicode_text(value)
+        if whole is not value:
+            value, reason = whole, _SURROGATE
         items = self.value.setdefault(key, [])
         items.append(value)
         for source in sources:
@@ -828,7 +838,10 @@ class Import(Conversion):
                 self._record(path, use, inside=inside)
             return
         target, under = found
-        steps = under + path[length:]
+        named = under + path[length:]
+        steps = tuple(map(unicode_text, named))
+        if steps != named:
+            reason = reason or _SURROGATE
         changes: list[tuple[Path, object, object, str]] = []
         kept = opaque_json(value, changes)
         field = opaque_field(target.descriptor)
@@ -1044,6 +1057,24 @@ def _same_scalar(first: object, second: object) -> bool:
     return first == second or (first != first and second != second)
 
 
+def unicode_text(value: Any) -> Any:
+    r"""Return a text, or a list with texts, without unpaired surrogates; other values as they are.
+
+    >>> unicode_text("a\ud800"), unicode_text(["b"]), unicode_text(1)
+    ('a?', ['b'], 1)
+    """
+    if isinstance(value, str) and not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            return value.encode("utf-8", "replace").decode()
+    elif isinstance(value, list):
+        items = [unicode_text(item) if isinstance(item, str) else item for item in value]
+        if any(new is not old for new, old in zip(items, value, strict=True)):
+            return items
+    return value
+
+
 def opaque_json(
     value: Any, changes: list[tuple[Path, object, object, str]], steps: Path = ()
 ) -> Any:
@@ -1061,13 +1092,10 @@ def opaque_json(
     (('a', 0), 'opaque JSON has no integers beyond 2^53: kept as text')
     """
     if type(value) is str:
-        try:
-            value.encode()
-        except UnicodeEncodeError:
-            cleaned = value.encode("utf-8", "replace").decode()
-            changes.append((steps, value, cleaned, "an unpaired surrogate is not Unicode text"))
-            return cleaned
-        return value
+        cleaned = unicode_text(value)
+        if cleaned is not value:
+            changes.append((steps, value, cleaned, _SURROGATE))
+        return cleaned
     if isinstance(value, (dict, list)):
         if len(steps) >= MAX_OPAQUE_LEVELS:
             text = json.dumps(value, ensure_ascii=False)

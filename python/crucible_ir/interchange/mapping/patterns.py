@@ -38,10 +38,15 @@ def write_path(parts: Iterable[Part]) -> str:
         if isinstance(part, int):
             text += f"[{part}]"
         elif isinstance(part, MapKey) or not _NAME.fullmatch(part):
-            text += f"[{json.dumps(part, ensure_ascii=False)}]"
+            text += f"[{_quoted(part)}]"
         else:
             text += f".{part}" if text else part
     return text
+
+
+def _quoted(key: str) -> str:
+    """Return a key in quotes; unpaired surrogates, which no file can hold, are escaped."""
+    return json.dumps(key, ensure_ascii=any("\ud800" <= letter <= "\udfff" for letter in key))
 
 
 def split_path(path: Path) -> tuple[Path, Position]:
@@ -234,7 +239,7 @@ def _write_firsts(firsts: list[int | str]) -> str:
 
 def _write_last(members: _Last) -> str:
     return ",".join(
-        json.dumps(member, ensure_ascii=False)
+        _quoted(member)
         if isinstance(member, str)
         else (str(member[0]) if member[0] == member[1] else f"{member[0]}-{member[1]}")
         for member in members

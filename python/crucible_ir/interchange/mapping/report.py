@@ -432,12 +432,19 @@ def shown(value: object) -> object:
         return f"{len(value)} bytes"
     if isinstance(value, (dict, list)):
         try:
-            text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+            text = _printable(json.dumps(value, ensure_ascii=False, allow_nan=False), "replace")
         except (TypeError, ValueError, RecursionError):
             return f"a value with {len(value)} items"
         if len(text) <= SHOWN_CHARACTERS:
-            return value
+            return json.loads(text)
         value = text
-    if isinstance(value, str) and len(value) > SHOWN_CHARACTERS:
-        return f"{value[:SHOWN_CHARACTERS]}… ({len(value)} characters)"
+    if isinstance(value, str):
+        value = _printable(value, "backslashreplace")
+        if len(value) > SHOWN_CHARACTERS:
+            return f"{value[:SHOWN_CHARACTERS]}… ({len(value)} characters)"
     return value if isinstance(value, (str, int, float, bool, type(None))) else str(value)
+
+
+def _printable(text: str, errors: str) -> str:
+    """Return a text in which unpaired surrogates, which no file can hold, are replaced."""
+    return text if text.isascii() else text.encode("utf-8", errors).decode()

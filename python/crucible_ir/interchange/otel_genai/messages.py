@@ -190,7 +190,7 @@ def _read_part(conversion: Import, source: Source, part: Target) -> None:
     type_ = source.get("type", str)
     read = _PARTS.get(type_.value) if type_ is not None else None
     if type_ is None or read is None or not read(conversion, source, part):
-        put_other(part, source)
+        put_other(part, source, FORMAT_NAME)
         return
     type_.implied_by(part)
     _use_nulls(source, part)
@@ -475,7 +475,7 @@ def write_part(source: Source, target: Target) -> None:
         target.value["type"] = "text"
         target.put("content", text.value, text)
     elif "other" in source.value:
-        write_other(source, target)
+        write_other(source, target, FORMAT_NAME)
     else:
         for kind, write in _WRITERS.items():
             found = source.get(kind, dict)
