@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from interchange.law import check_law
+from interchange.strategies import most_json, wrong_json
 
 from crucible_ir import v1
 from crucible_ir.interchange.every_eval_ever import FORMAT
@@ -144,17 +145,7 @@ def test_an_evaluation_of_ones_own() -> None:
     assert not exported.report.counts["dropped"]
 
 
-def _values(numbers: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
-    return st.recursive(
-        st.none() | st.booleans() | numbers | st.text(max_size=5),
-        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner),
-        max_leaves=6,
-    )
-
-
-#: Values of any type. Opaque JSON keeps other numbers as text, and a text is then read as a name.
-_VALUES = _values(st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False))
-_ANYTHING = _values(st.integers(-(2**70), 2**70) | st.floats())
+_VALUES, _ANYTHING = wrong_json, most_json
 _NAMES = st.sampled_from(["a", "b/c", ""])
 
 

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from interchange.law import check_law
+from interchange.strategies import most_json, wrong_json
 
 from crucible_ir import v1
 from crucible_ir.interchange.huggingface import FORMAT, export_eval_result
@@ -603,17 +604,7 @@ def test_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
         assert record.value == expected
 
 
-def _values(numbers: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
-    return st.recursive(
-        st.none() | st.booleans() | numbers | st.text(max_size=5),
-        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner),
-        max_leaves=6,
-    )
-
-
-#: Values of any type. Opaque JSON keeps other numbers as text, and a text is then read as a name.
-_VALUES = _values(st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False))
-_ANYTHING = _values(st.integers(-(2**70), 2**70) | st.floats())
+_VALUES, _ANYTHING = wrong_json, most_json
 _NAMES = st.text("abc/-", min_size=1, max_size=5)
 _NUMBERS = st.sampled_from([0, -1, 1, 3.0, 0.5, 2**40, "1e-3", "4", "x"]) | _VALUES
 _MORE = st.dictionaries(st.text("xyz", min_size=1, max_size=3), _ANYTHING, max_size=2)

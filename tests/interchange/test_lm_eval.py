@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from interchange.law import check_law
+from interchange.strategies import most_json, wrong_json
 
 from crucible_ir import v1
 from crucible_ir.interchange.lm_eval import FORMAT
@@ -217,17 +218,7 @@ def test_a_changed_version_replaces_what_the_import_kept() -> None:
     assert FORMAT.export(result).obj["versions"] == {"leaf_names": "1"}
 
 
-def _values(numbers: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
-    return st.recursive(
-        st.none() | st.booleans() | numbers | st.text(max_size=5),
-        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner),
-        max_leaves=6,
-    )
-
-
-#: Values of any type. Opaque JSON keeps other numbers as text, and a text is then read as a name.
-_VALUES = _values(st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False))
-_ANYTHING = _values(st.integers(-(2**70), 2**70) | st.floats())
+_VALUES, _ANYTHING = wrong_json, most_json
 _TASKS = st.sampled_from(["t", "u", "g"])
 _METRIC_KEYS = st.sampled_from(
     ["acc", "acc_stderr", "acc,none", "acc_stderr,none", "f1,a,b", "alias", "sample_len", "x"]
@@ -277,7 +268,8 @@ _RUNS = st.builds(
             ),
             "n-samples": _by_task(
                 st.fixed_dictionaries(
-                    {}, optional={"original": _VALUES, "effective": st.integers(-1, 9) | _VALUES}
+                    {},
+                    optional={"original": _VALUES, "effective": st.integers(-1, 9) | _VALUES},
                 )
                 | _VALUES
             ),
