@@ -54,7 +54,7 @@ def _calls(document: v1.Prompt | v1.Completion) -> list[tuple[str, Any]]:
     return [(call.name, json_values(call).get("map", call.raw)) for call in calls]
 
 
-@pytest.mark.parametrize("target", ["anthropic", "gemini"])
+@pytest.mark.parametrize("target", _NAMES)
 @pytest.mark.parametrize(("name", "document"), list(_imported()))
 def test_texts_and_calls_survive_the_way_to_another_service(
     name: str, target: str, document: v1.Prompt | v1.Completion
