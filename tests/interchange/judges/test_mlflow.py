@@ -296,6 +296,16 @@ def test_assessments(mlflow_server: MlflowServer, mlflow_client: Any) -> None:
     assert again.feedback_type == v1.FeedbackType.FEEDBACK_TYPE_THUMBS
 
 
+def test_an_mlmodel_file_is_read_by_mlflow(tmp_path: Path) -> None:
+    from mlflow.models import Model
+
+    file = Path(__file__).parents[1] / "documents" / "mlflow" / "MLmodel"
+    [document] = _import(str(file))[0]
+    assert FORMAT.write is not None
+    (tmp_path / "MLmodel").write_bytes(FORMAT.write(FORMAT.export(document).obj))
+    assert Model.load(tmp_path).to_dict() == Model.load(file.parent).to_dict()
+
+
 def test_a_file_store_of_the_client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from mlflow import MlflowClient
     from mlflow.entities import Metric, Param

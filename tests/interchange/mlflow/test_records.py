@@ -12,6 +12,7 @@ from interchange.law import check_law
 
 from crucible_ir import v1
 from crucible_ir.interchange.mapping.dialect import json_values
+from crucible_ir.interchange.mapping.reading import parse_foreign_yaml
 from crucible_ir.interchange.mapping.report import Outcome
 from crucible_ir.interchange.mlflow import FORMAT
 from crucible_ir.interchange.mlflow.history import LARGEST
@@ -235,6 +236,11 @@ def test_a_logged_model_and_an_mlmodel_file_are_models() -> None:
     assert model["id"] == logged["id"]
     assert model["framework"] == "sklearn"
     assert model["artifact_uri"] == "s3://models.example/7/models/m-0d1e/artifacts"
+    [document] = FORMAT.import_(record.value).documents
+    assert FORMAT.write is not None
+    written = FORMAT.write(FORMAT.export(document).obj).decode()
+    assert parse_foreign_yaml(written) == [record.value]
+    assert json.loads(FORMAT.write(_record("run.json"))) == _record("run.json")
     nameless = check_law(FORMAT, {"flavors": {}, "artifact_path": "model"})
     assert json_values(nameless.documents[0])["id"].startswith("mlflow-")
 
@@ -376,7 +382,9 @@ def test_a_trace_without_assessments_has_no_document() -> None:
         ({"model": {"info": {}}}, "model", "model_id"),
         ({"trace": {"trace_info": {"assessments": [3]}}}, "trace.trace_info.assessments[0]", "obj"),
         ({"error_code": "RESOURCE_DOES_NOT_EXIST", "message": "no run"}, "", "no run"),
-        ({"metrics": []}, "", "expected one of the keys run"),
+        ({"metrics": []}, "", "a history of metrics without its run"),
+        ({"loss": {"metrics": []}}, "", "a history of metrics without its run"),
+        ({"experiment": {}}, "", "expected one of the keys run"),
     ],
 )
 def test_errors_say_where(record: Any, path: str, reason: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import math
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -322,3 +323,15 @@ def test_the_commands_read_from_a_server_and_send_to_one(
         assert f"{server.url}: " in gone.err
         assert "onnection refused" in gone.err
         assert "secret" not in gone.err
+
+
+def test_several_results_are_a_list_in_a_file(tmp_path: Path) -> None:
+    source = tmp_path / "runs.json"
+    source.write_text('{"runs": [{"info": {"run_id": "a"}}, {"info": {"run_id": "b"}}]}')
+    file, back = str(tmp_path / "runs.jsonl"), tmp_path / "back.json"
+    assert run("import-from", "mlflow", str(source), "-o", file).status == 0
+    assert run("export-to", "mlflow", file, "-o", str(back)).status == 0
+    ids = [record["run"]["info"]["run_id"] for record in json.loads(back.read_text())]
+    assert ids == ["a", "b"]
+    again = run("import-from", "mlflow", str(back), "--to", "jsonl")
+    assert again.out == Path(file).read_text()

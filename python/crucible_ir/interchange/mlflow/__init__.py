@@ -9,8 +9,9 @@ of each metric. The answer to a search is a list of records.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 from crucible_ir.interchange.mapping.conversion import Import, Source
 from crucible_ir.interchange.mapping.format import Format
@@ -31,6 +32,7 @@ from crucible_ir.interchange.mlflow.models import (
 from crucible_ir.interchange.mlflow.publishing import send
 from crucible_ir.interchange.mlflow.reading import read, unfold
 from crucible_ir.interchange.mlflow.runs import read_run, write_run
+from crucible_ir.serialization import yaml
 
 
 def _read_assessment(conversion: Import, assessment: Source) -> None:
@@ -63,9 +65,19 @@ def _import_record(conversion: Import) -> None:
     code, message = source.text("error_code"), source.text("message")
     if code is not None:
         raise source.fail(f"an error of MLflow, not a record: {code}: {message}")
-    raise source.fail(
-        f"expected one of the keys {', '.join(_READERS)} or flavors (an MLmodel file)"
-    )
+    bodies = [source.value, *source.value.values()]
+    if any(isinstance(body, dict) and isinstance(body.get("metrics"), list) for body in bodies):
+        place = 'run["data"]["metric_history"]'
+        raise source.fail(f"a history of metrics without its run: put its points into {place}")
+    keys = ", ".join(_READERS)
+    raise source.fail(f"expected one of the keys {keys}, or flavors (an MLmodel file)")
+
+
+def _write(value: Any) -> bytes:
+    """Write an MLmodel file as YAML, and any other record as JSON."""
+    if isinstance(value, dict) and "flavors" in value:
+        return yaml.write(value).encode()
+    return json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False).encode() + b"\n"
 
 
 FORMAT = Format(
@@ -81,6 +93,8 @@ FORMAT = Format(
         "FeedbackEvent": write_assessment,
     },
     read=read,
+    write=_write,
+    join=list,
     send=send,
     unfold=unfold,
 )
