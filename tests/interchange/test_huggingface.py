@@ -443,6 +443,8 @@ def test_entries_of_the_hub() -> None:
         ({"dataset": {"id": "d"}, "value": 1}, '"task_id"'),
         ({"dataset": {"id": "d", "task_id": "t"}, "value": "high"}, '"value"'),
         ({"text": ""}, "the card is empty"),
+        ({"data": [1]}, "expected a model card"),
+        ({"data": {"dataset": {}, "value": 1}, "filename": "a.yaml"}, "expected a model card"),
         ({"train_loss": 1.0}, "no model, training run or evaluation"),
         ({"files": {"vocab.json": {}}}, "no file of a model"),
         ({"name": "", "files": {"config.json": {}}}, "expected a name"),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from crucible_ir.interchange.mapping.conversion import (
     Export,
@@ -72,11 +72,19 @@ def file_of(content: object) -> str | None:
     if isinstance(content.get("dataset"), dict) and "value" in content:
         return ENTRIES
     for name, keys in _KEYS:
-        if not keys.isdisjoint(content):
+        if not keys.isdisjoint(content) and (name != CARD or _is_card(content)):
             return name
     if any(isinstance(key, str) and key.startswith(("eval_", "train_")) for key in content):
         return ALL_RESULTS
     return None
+
+
+def _is_card(content: dict[str, Any]) -> bool:
+    """Return whether the metadata and the text have the types of a card's."""
+    data = content.get("data", {})
+    # The Hub's API wraps evaluation results in `data`.
+    is_metadata = isinstance(data, dict) and not {"dataset", "value"} <= data.keys()
+    return is_metadata and isinstance(content.get("text", ""), str)
 
 
 def is_known(name: str) -> bool:
