@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from google.protobuf.message import Message
-from interchange.judges.mlflow_runs import ODD_VALUES, STEPS, Written
+from interchange.judges.mlflow_runs import ODD_VALUES, PARAMS, STEPS, Written
 from interchange.judges.mlflow_server import MlflowServer
 
 from crucible_ir import v1
@@ -40,6 +40,39 @@ def exported(server: MlflowServer, messages: Iterable[Message]) -> list[str]:
         assert not result.report.errors
         made.append(FORMAT.send(server.url, result.obj))
     return made
+
+
+# The server itself
+
+
+def test_the_mlflow_server_keeps_what_its_client_writes(
+    mlflow_client: Any, mlflow_written: Written
+) -> None:
+    run = mlflow_client.get_run(mlflow_written.run)
+    assert run.data.params == PARAMS
+    history = mlflow_client.get_metric_history(mlflow_written.run, "loss")
+    assert [metric.step for metric in history] == list(range(STEPS))
+    [nan] = mlflow_client.get_metric_history(mlflow_written.run, "nan")
+    assert math.isnan(nan.value)
+    # The service has no infinity.
+    [infinity] = mlflow_client.get_metric_history(mlflow_written.run, "inf")
+    assert infinity.value == LARGEST
+    champion = mlflow_client.get_model_version_by_alias(mlflow_written.model, "champion")
+    assert champion.version == "2"
+    assessments = mlflow_client.get_trace(mlflow_written.trace).info.assessments
+    # Other tests write more.
+    names = {item.name for item in assessments}
+    assert names >= {"broken", "expected", "helpful", "score", "tone"}
+
+
+def test_the_mlflow_server_rejects_what_is_wrong(
+    mlflow_client: Any, mlflow_server: MlflowServer
+) -> None:
+    from mlflow.exceptions import MlflowException
+
+    with pytest.raises(MlflowException, match="does-not-exist"):
+        mlflow_client.get_run("does-not-exist")
+    assert "/api/2.0/mlflow/runs/get" in mlflow_server.new_log()
 
 
 # Importing what the client wrote
