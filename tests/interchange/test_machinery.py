@@ -173,6 +173,28 @@ def test_a_changed_field_replaces_what_the_import_kept() -> None:
     assert toy.export(run).obj == {"version": "4.0.0"}
 
 
+def test_what_is_kept_beside_the_only_field_that_breaks_a_rule_is_not_lost() -> None:
+    rules = (Rule("n", "choice_count", types=(int,)),)
+
+    def read(conversion: Import) -> None:
+        prompt = conversion.document("Prompt")
+        settings = conversion.source.get("settings", dict)
+        assert settings is not None
+        options = prompt.child("options")
+        options.keep_rest(settings)
+        read_rules(conversion, settings, options, rules)
+
+    def write(conversion: Export) -> None:
+        options = conversion.source.get("options", dict)
+        assert options is not None
+        settings = conversion.target.child("settings")
+        write_rules(options, settings, rules)
+        settings.restore(options.rest())
+
+    toy = Format("toy", "Toy", "", read, {"Prompt": write})
+    check_law(toy, {"settings": {"n": 0, "other": None}})
+
+
 def test_what_an_export_fills_in_is_reported() -> None:
     def write(conversion: Export) -> None:
         write_rules(conversion.source, conversion.target, _RULES)

@@ -280,17 +280,18 @@ class Target:
     @property
     def value(self) -> dict[str, Any]:
         """The object, which is made if there is none yet, also in place of another value."""
-        if self._value is None:
-            assert self._parent is not None
+        if self._parent is not None:
             owner, key = self._parent.value, str(self.path[-1])
             if not isinstance(owner.get(key), dict):
-                owner[key] = {}
+                # An object that became empty was perhaps removed from around it in the meantime.
+                owner[key] = {} if self._value is None else self._value
             self._value = owner[key]
+        assert self._value is not None
         return self._value
 
     def has(self, key: str) -> bool:
         """Return whether a key is set."""
-        if self._value is None and self._parent is not None:
+        if self._parent is not None:
             last = str(self.path[-1])
             value = self._parent.value[last] if self._parent.has(last) else None
             return isinstance(value, dict) and key in value
