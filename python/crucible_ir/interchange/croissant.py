@@ -76,11 +76,11 @@ def _import_name(conversion: Import, source: Source, dataset: Target) -> None:
         dataset.put("name", name.value, name)
         return
     context = source.get("@context", dict)
-    preferred = (context.text("@language") if context is not None else None) or "en"
+    language = context.text("@language") if context is not None else None
     texts = {key: text for key, text in name.value.items() if isinstance(text, str) and text}
     if not texts:
         raise name.fail("expected text, or text by language")
-    text = texts.get(preferred) or next(iter(texts.values()))
+    text = texts.get(language or "") or texts.get("en") or next(iter(texts.values()))
     reason = "the name in one of its languages"
     dataset.put("name", text, name, reason=reason)
     conversion.keep_original(name, reason)
