@@ -52,14 +52,16 @@ def main() -> None:
     assert sum(map(len, imported)) == 1
     first = peak_megabytes()
     rows = 0
-    start = time.perf_counter()
+    start = time.process_time()
     for documents in FORMAT.import_records(records(count), recorder):
         [document] = documents
         rows += len(document.metrics_history)  # type: ignore[attr-defined]
-    elapsed = time.perf_counter() - start
+    elapsed = time.process_time() - start
     assert rows == count * STEPS
     counts = recorder.report().counts
-    print(f"mlflow: {rows:,} rows of {count} runs in {elapsed:.1f} s: {rows / elapsed:,.0f} rows/s")
+    speed = rows / elapsed
+    print(f"mlflow: {rows:,} rows of {count} runs in {elapsed:.1f} s of processor time")
+    print(f"{speed:,.0f} rows/s")
     print(f"peak memory: {first:.0f} MB after one run, {peak_megabytes():.0f} MB after all")
     assert counts["dropped"] == 0, counts
 
