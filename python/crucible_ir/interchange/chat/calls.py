@@ -110,31 +110,6 @@ def write_arguments_text(call: Source, target: Target, key: str) -> None:
         target.value[key] = "{}"
 
 
-def write_arguments_object(call: Source, target: Target, key: str) -> None:
-    """Write the arguments of a call as a JSON object.
-
-    Text that is no JSON object is left out, so the report lists it as dropped.
-    """
-    found = call.get("map", dict)
-    if found is not None:
-        target.put(key, found.value, found)
-        return
-    raw = call.get("raw", str)
-    value = _any_object(raw.value) if raw is not None else None
-    if raw is not None and value is not None:
-        target.put(key, value, raw, reason="the text of a JSON object")
-    elif not _is_stand_in(call):
-        target.value[key] = {}
-
-
-def _any_object(text: str) -> dict[str, Any] | None:
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-    return value if isinstance(value, dict) else None
-
-
 def _is_stand_in(call: Source) -> bool:
     """Return whether the import filled in the arguments."""
     return "map" in call.value
