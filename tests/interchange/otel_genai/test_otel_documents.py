@@ -467,3 +467,15 @@ def test_events_of_other_programs_are_dropped() -> None:
     assert not imported.documents
     check_complete(record, imported.report)
     assert imported.report.counts["dropped"] == 2
+
+
+@pytest.mark.parametrize("key", ["gen_ai.response.finish_reasons", "gen_ai.operation.name"])
+def test_null_in_an_attribute_comes_back(key: str) -> None:
+    message = {"role": "assistant", "parts": []}
+    span = _span(gen_ai__operation__name="chat", gen_ai__output__messages=[message])
+    span["attributes"][key] = None
+    record = records.traces(span)
+    imported = otel_genai.import_(record)
+    check_complete(record, imported.report)
+    joined = otel_genai.join([otel_genai.export(each).obj for each in imported.documents])
+    assert otel_genai.import_(joined).documents == imported.documents

@@ -81,6 +81,10 @@ class _Envelope:
         attributes = self.kept("attributes", dict)
         return attributes.value.get(key) if attributes is not None else None
 
+    def has_kept_attribute(self, key: str) -> bool:
+        attributes = self.kept("attributes", dict)
+        return attributes is not None and key in attributes.value
+
     def write_ids(self) -> None:
         """Write the ids of the trace and the span, which OTLP demands."""
         trace = self.source.get("trace_id", str)
@@ -106,7 +110,7 @@ class _Envelope:
     def write_name(self, model: str) -> None:
         """Write the name, the kind and the operation of a span."""
         operation = self.kept_attribute(names.OPERATION)
-        if operation is None:
+        if not self.has_kept_attribute(names.OPERATION):
             self.attributes.value[names.OPERATION] = names.USUAL_OPERATION
         if not self.has_kept("name"):
             text = operation if isinstance(operation, str) else ""
@@ -216,7 +220,7 @@ def _write_choices(envelope: _Envelope) -> None:
     messages = [choice.get("message", dict) for choice in choices]
     while messages and messages[-1] is None:
         messages.pop()
-    is_kept = envelope.kept_attribute(names.FINISH_REASONS) is not None
+    is_kept = envelope.has_kept_attribute(names.FINISH_REASONS)
     words = [
         _write_reason(choice, (*attributes.path, names.FINISH_REASONS, at))
         for at, choice in enumerate(choices)
@@ -315,7 +319,7 @@ def export_feedback(conversion: Export) -> None:
     if trace is not None and trace.value:
         write_trace(trace, item)
     write_rules(source, attributes, FEEDBACK_RULES)
-    if source.get("name", str) is None and envelope.kept_attribute(names.EVALUATION_NAME) is None:
+    if source.get("name", str) is None and not envelope.has_kept_attribute(names.EVALUATION_NAME):
         type_ = source.text("feedback_type") or "feedback"
         if envelope.rest is None:
             attributes.default(names.EVALUATION_NAME, type_, "an evaluation must have a name")
