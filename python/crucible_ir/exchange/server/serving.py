@@ -34,6 +34,7 @@ from crucible_ir.exchange.server.security.authentication import (
     certified_name,
 )
 from crucible_ir.exchange.server.security.limits import LimitsInterceptor
+from crucible_ir.exchange.server.security.open_streams import CHECK_SECONDS
 from crucible_ir.exchange.server.standard_services import Health, register_reflection
 
 if TYPE_CHECKING:
@@ -110,6 +111,8 @@ class ExchangeServer:
         self._metrics = None if options.metrics_port is None else Metrics()
         self._drain = DrainInterceptor()
         self._call_log = CallLog()
+        self._authentication = self._authenticator()
+        self._checking: asyncio.Task[None] | None = None
         self._forced = asyncio.Event()
         names = list(service_names)
         self._health = Health(names) if options.health else None
@@ -153,6 +156,7 @@ class ExchangeServer:
         await self._server.start()
         if self._health is not None:
             await self._health.start()
+        self._checking = asyncio.create_task(self._check_credentials())
         _log.info("listening on %s", self.address)
 
     async def stop(self, grace_seconds: float | None = None) -> None:
@@ -179,6 +183,8 @@ class ExchangeServer:
         # The last errors are still in transit, and health watches end only with the server.
         await self._server.stop(None if self._forced.is_set() else _FLUSH_SECONDS)
         await self._drain.wait_until_idle(_CANCELLED_SECONDS)
+        if self._checking is not None:
+            self._checking.cancel()
         await self._services.close()
         if self._metrics is not None:
             await asyncio.to_thread(self._metrics.close)
@@ -189,6 +195,21 @@ class ExchangeServer:
         """Cancel the calls that `stop` is waiting for."""
         self._forced.set()
 
+    async def _check_credentials(self) -> None:
+        """Check the callers of streams from time to time."""
+        while True:
+            await asyncio.sleep(CHECK_SECONDS)
+            try:
+                self._authentication.check_streams()
+            except Exception:
+                _log.exception("cannot check the callers of streams, retrying")
+
+    def _authenticator(self) -> AuthenticationInterceptor:
+        options = self._options
+        tokens = None if options.tokens is None else TokenChecker(options.tokens)
+        role = options.certificate_role if options.requires_certificates else None
+        return AuthenticationInterceptor(tokens, role)
+
     def _interceptors(self) -> list[Interceptor]:
         """Return the interceptors, the outermost first."""
         options = self._options
@@ -197,9 +218,7 @@ class ExchangeServer:
             observers.append(self._metrics)
         if options.tracing:
             observers.append(Tracing())
-        role = options.certificate_role if options.requires_certificates else None
-        tokens = None if options.tokens is None else TokenChecker(options.tokens)
-        if tokens is None and role is not None:
+        if options.tokens is None and options.requires_certificates:
             # Observers run before the hook that authenticates the caller by the certificate.
             observing = ObservingInterceptor(observers, certified_name)
         else:
@@ -207,7 +226,7 @@ class ExchangeServer:
         return [
             observing,
             self._drain,
-            AuthenticationInterceptor(tokens, role),
+            self._authentication,
             LimitsInterceptor(options.limits),
             ValidationInterceptor(),
         ]

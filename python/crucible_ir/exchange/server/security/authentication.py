@@ -7,7 +7,9 @@ import hashlib
 import logging
 import secrets
 from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import grpc
@@ -16,6 +18,7 @@ import grpc.aio
 from crucible_ir.exchange.server.rpc import errors
 from crucible_ir.exchange.server.rpc.call_context import ANYONE, CALLER, Caller
 from crucible_ir.exchange.server.rpc.interceptor import Interceptor
+from crucible_ir.exchange.server.security.open_streams import OpenStreams
 from crucible_ir.exchange.server.security.tokens import (
     Role,
     Token,
@@ -28,6 +31,7 @@ from crucible_ir.exchange.store.records import EVERYTHING
 
 if TYPE_CHECKING:
     from crucible_ir.exchange.server.rpc.call_hooks import CallHook, Context, Handler
+    from crucible_ir.exchange.server.security.open_streams import Check
 
 # Operators filter by this name, so it does not follow the module.
 _log: Final = logging.getLogger("crucible_ir.exchange.server.authentication")
@@ -60,14 +64,18 @@ _SCHEME: Final = "bearer"
 
 
 class Identity(NamedTuple):
-    """An authenticated caller and its role."""
+    """An authenticated caller and its role, and its token, if it has one."""
 
     caller: Caller
     role: Role
+    token: Token | None = None
 
 
 #: The identity of every caller on a server without authentication.
 _ANYONE: Final = Identity(ANYONE, Role.ADMIN)
+
+#: The token of a call with a stream, until the call begins: it is checked again later.
+_TOKEN: Final[ContextVar[Token]] = ContextVar("token")
 
 
 def _unauthenticated(reason: str, description: str) -> errors.RpcError:
@@ -106,13 +114,29 @@ class TokenChecker:
         Raises:
             RpcError: The token is unknown or expired, or the file cannot be read.
         """
-        self._reload()
+        self.refresh()
         token = await self._token(text)
         if token is None:
             raise _unauthenticated("TOKEN_INVALID", "unknown token")
         if token.has_expired(self._now()):
             raise _unauthenticated("TOKEN_EXPIRED", "the token has expired")
-        return Identity(Caller(token.name, token.scope), token.role)
+        return Identity(Caller(token.name, token.scope), token.role, token)
+
+    def check(self, accepted: Token) -> None:
+        """Check a token again that was accepted before.
+
+        Raises:
+            RpcError: The token has expired, or the file does not contain it as it was.
+        """
+        token = self._tokens.get(accepted.id)
+        if token is None or (token.salt, token.hash) != (accepted.salt, accepted.hash):
+            raise _unauthenticated("TOKEN_INVALID", "the token was revoked")
+        if token.has_expired(self._now()):
+            raise _unauthenticated("TOKEN_EXPIRED", "the token has expired")
+        if (token.name, token.role, token.scope) != (accepted.name, accepted.role, accepted.scope):
+            raise _unauthenticated(
+                "TOKEN_CHANGED", "the name, role or scope of the token has changed; call again"
+            )
 
     async def _token(self, text: str) -> Token | None:
         parts = split_token(text)
@@ -134,8 +158,12 @@ class TokenChecker:
         self._checked[digest] = id_
         return token
 
-    def _reload(self) -> None:
-        """Read the file if it changed; if that fails, reject the call."""
+    def refresh(self) -> None:
+        """Read the file if it changed.
+
+        Raises:
+            RpcError: The file cannot be read.
+        """
         try:
             stamp = self._file.stamp()
             if stamp != self._stamp:
@@ -162,6 +190,14 @@ class AuthenticationInterceptor(Interceptor):
         self._tokens = tokens
         # The certificate is available only when the call has begun.
         self._role_of_certified = certificate_role if tokens is None else None
+        self._streams = None if tokens is None else OpenStreams(tokens.refresh)
+        # The methods with streams, as soon as one was called.
+        self._streaming: set[str] = set()
+
+    def check_streams(self) -> None:
+        """End the streams in progress whose callers are no longer authenticated."""
+        if self._streams is not None:
+            self._streams.check_all()
 
     def admit(self, details: grpc.HandlerCallDetails) -> Awaitable[None] | None:
         """Accept a call or reject it."""
@@ -177,6 +213,20 @@ class AuthenticationInterceptor(Interceptor):
         identity = await tokens.identify(_bearer_token(details))
         _check_role(identity, details.method)
         CALLER.set(identity.caller)
+        if details.method in self._streaming and identity.token is not None:
+            _TOKEN.set(identity.token)
+
+    def wrap(self, handler: Handler, method: str) -> Handler:
+        """Check the callers of streams again while they are open."""
+        has_stream = handler.request_streaming or handler.response_streaming
+        if self._streams is None or not has_stream or method in OPEN_METHODS:
+            return handler
+        self._streaming.add(method)
+        return self._streams.guard(handler, self._check_of)
+
+    def _check_of(self, context: Context) -> Check:
+        assert self._tokens is not None, "only callers with tokens are checked again"
+        return partial(self._tokens.check, _TOKEN.get())
 
     def hook(self, handler: Handler, method: str) -> CallHook | None:
         """Identify callers by their client certificate, if the server requires one and no token."""
