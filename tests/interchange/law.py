@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from crucible_ir.interchange.mapping.conversion import same
 from crucible_ir.interchange.mapping.dialect import json_values
 from crucible_ir.interchange.mapping.report import Outcome, Report
+from crucible_ir.interchange.mapping.values import same
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message

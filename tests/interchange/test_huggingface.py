@@ -19,9 +19,9 @@ from interchange.strategies import most_json, wrong_json
 from crucible_ir import v1
 from crucible_ir.interchange.huggingface import FORMAT, export_eval_result
 from crucible_ir.interchange.huggingface.files import parse_card, write_card
-from crucible_ir.interchange.mapping.conversion import same
 from crucible_ir.interchange.mapping.dialect import json_values
 from crucible_ir.interchange.mapping.report import Outcome
+from crucible_ir.interchange.mapping.values import same
 
 DOCUMENTS = Path(__file__).parent / "documents" / "huggingface"
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from interchange.law import check_complete, check_law
 
 from crucible_ir import v1
-from crucible_ir.interchange.mapping.conversion import UNKNOWN, Account, Export, Import, same
+from crucible_ir.interchange.mapping.conversion import UNKNOWN
 from crucible_ir.interchange.mapping.converters import (
     NUMBER,
     NUMBER_TEXT,
@@ -26,10 +26,14 @@ from crucible_ir.interchange.mapping.converters import (
 )
 from crucible_ir.interchange.mapping.decoded import Beside, Decoded
 from crucible_ir.interchange.mapping.dialect import json_values
+from crucible_ir.interchange.mapping.exporting import Export
 from crucible_ir.interchange.mapping.format import Format
+from crucible_ir.interchange.mapping.importing import Import
 from crucible_ir.interchange.mapping.patterns import Path
 from crucible_ir.interchange.mapping.reading import Record
 from crucible_ir.interchange.mapping.report import Outcome, Recorder
+from crucible_ir.interchange.mapping.source import Account
+from crucible_ir.interchange.mapping.values import same
 from crucible_ir.paths import MapKey
 
 _REFERENCES = {"model_ref": {"id": "m"}, "dataset_ref": {"name": "d"}}

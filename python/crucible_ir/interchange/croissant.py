@@ -11,10 +11,13 @@ from __future__ import annotations
 from typing import Final
 from urllib.parse import urlsplit
 
-from crucible_ir.interchange.mapping.conversion import Export, Import, Source, Target
 from crucible_ir.interchange.mapping.converters import Rule, names, read_rules, write_rules
+from crucible_ir.interchange.mapping.exporting import Export
 from crucible_ir.interchange.mapping.format import Format
+from crucible_ir.interchange.mapping.importing import Import
 from crucible_ir.interchange.mapping.report import Outcome
+from crucible_ir.interchange.mapping.source import Source
+from crucible_ir.interchange.mapping.target import Target
 
 #: The version that is written.
 CONFORMS_TO: Final = "http://mlcommons.org/croissant/1.1"

@@ -18,15 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from crucible_ir.errors import DecodeError
-from crucible_ir.interchange.mapping.conversion import (
-    UNKNOWN,
-    Export,
-    Import,
-    RecordError,
-    Source,
-    Target,
-    same,
-)
+from crucible_ir.interchange.mapping.conversion import UNKNOWN
 from crucible_ir.interchange.mapping.converters import (
     NUMBER,
     TIME_TEXT,
@@ -38,9 +30,14 @@ from crucible_ir.interchange.mapping.converters import (
     read_rules,
     write_rules,
 )
+from crucible_ir.interchange.mapping.exporting import Export
 from crucible_ir.interchange.mapping.format import Format
+from crucible_ir.interchange.mapping.importing import Import
 from crucible_ir.interchange.mapping.reading import Record, read_records
 from crucible_ir.interchange.mapping.report import Outcome
+from crucible_ir.interchange.mapping.source import RecordError, Source
+from crucible_ir.interchange.mapping.target import Target
+from crucible_ir.interchange.mapping.values import same
 
 NAME: Final = "every-eval-ever"
 

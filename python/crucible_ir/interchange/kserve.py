@@ -5,10 +5,14 @@ from __future__ import annotations
 from typing import Any, Final
 
 from crucible_ir.interchange.kubernetes import read_replicas, write_replicas
-from crucible_ir.interchange.mapping.conversion import UNKNOWN, Export, Import, Source, Target
+from crucible_ir.interchange.mapping.conversion import UNKNOWN
+from crucible_ir.interchange.mapping.exporting import Export
 from crucible_ir.interchange.mapping.format import Format
+from crucible_ir.interchange.mapping.importing import Import
 from crucible_ir.interchange.mapping.patterns import Path
 from crucible_ir.interchange.mapping.report import Outcome
+from crucible_ir.interchange.mapping.source import Source
+from crucible_ir.interchange.mapping.target import Target
 from crucible_ir.interchange.workloads.exports import ObjectExport
 from crucible_ir.interchange.workloads.imports import ObjectImport
 from crucible_ir.interchange.workloads.objects import (

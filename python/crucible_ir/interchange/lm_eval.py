@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from crucible_ir.errors import DecodeError
-from crucible_ir.interchange.mapping.conversion import UNKNOWN, Export, Import, Source, Target, same
+from crucible_ir.interchange.mapping.conversion import UNKNOWN
 from crucible_ir.interchange.mapping.converters import (
     NUMBER,
     UNIX_SECONDS,
@@ -33,9 +33,14 @@ from crucible_ir.interchange.mapping.converters import (
     write_rules,
     write_time,
 )
+from crucible_ir.interchange.mapping.exporting import Export
 from crucible_ir.interchange.mapping.format import Format
+from crucible_ir.interchange.mapping.importing import Import
 from crucible_ir.interchange.mapping.reading import Record, read_records
 from crucible_ir.interchange.mapping.report import Outcome
+from crucible_ir.interchange.mapping.source import Source
+from crucible_ir.interchange.mapping.target import Target
+from crucible_ir.interchange.mapping.values import same
 from crucible_ir.paths import MapKey
 
 NAME: Final = "lm-eval"

@@ -15,7 +15,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
-from crucible_ir.interchange.mapping.conversion import UNKNOWN, Export, Import, Source, Target
+from crucible_ir.interchange.mapping.conversion import UNKNOWN
 from crucible_ir.interchange.mapping.converters import (
     INTEGER_TEXT,
     NUMBER_TEXT,
@@ -25,13 +25,17 @@ from crucible_ir.interchange.mapping.converters import (
     read_rules,
     write_rules,
 )
+from crucible_ir.interchange.mapping.exporting import Export
 from crucible_ir.interchange.mapping.format import Format
+from crucible_ir.interchange.mapping.importing import Import
 from crucible_ir.interchange.mapping.reading import (
     Record,
     is_older,
     read_records,
 )
 from crucible_ir.interchange.mapping.report import Outcome
+from crucible_ir.interchange.mapping.source import Source
+from crucible_ir.interchange.mapping.target import Target
 
 #: The key of a record for each file of a run.
 _FILES: Final = {

@@ -13,9 +13,12 @@ from interchange.law import check_complete, check_law
 
 from crucible_ir import v1
 from crucible_ir.interchange.chat import calls, media, parts, records, tools
-from crucible_ir.interchange.mapping.conversion import Export, Import, Source, Target
 from crucible_ir.interchange.mapping.dialect import json_values
+from crucible_ir.interchange.mapping.exporting import Export
 from crucible_ir.interchange.mapping.format import Format
+from crucible_ir.interchange.mapping.importing import Import
+from crucible_ir.interchange.mapping.source import Source
+from crucible_ir.interchange.mapping.target import Target
 
 
 def _read_request(conversion: Import, source: Source, prompt: Target) -> None:

@@ -19,8 +19,10 @@ from crucible_ir.interchange.anthropic.requests import read_request, write_reque
 from crucible_ir.interchange.anthropic.responses import read_response, write_response
 from crucible_ir.interchange.anthropic.stream import assemble
 from crucible_ir.interchange.chat.records import BATCH, Chat, body_target, error_of, read_record
-from crucible_ir.interchange.mapping.conversion import Export, Import, RecordError, Source
+from crucible_ir.interchange.mapping.exporting import Export
 from crucible_ir.interchange.mapping.format import Format
+from crucible_ir.interchange.mapping.importing import Import
+from crucible_ir.interchange.mapping.source import RecordError, Source
 
 _EXPECTED = (
     'a request with "messages", an answer of the type "message", or a line of a batch of them'

@@ -24,8 +24,12 @@ from crucible_ir.interchange.chat.blocks import (
 )
 from crucible_ir.interchange.chat.calls import can_be_call
 from crucible_ir.interchange.chat.parts import is_foreign
-from crucible_ir.interchange.mapping.conversion import UNKNOWN, Export, Import, Source, Target
+from crucible_ir.interchange.mapping.conversion import UNKNOWN
+from crucible_ir.interchange.mapping.exporting import Export
+from crucible_ir.interchange.mapping.importing import Import
 from crucible_ir.interchange.mapping.report import Outcome
+from crucible_ir.interchange.mapping.source import Source
+from crucible_ir.interchange.mapping.target import Target
 
 #: The types of blocks that no part of ours stands for, or that lack what ours requires.
 _OWN_TYPE = re.compile(

@@ -20,9 +20,13 @@ from crucible_ir.interchange.chat.tools import (
     use_kind,
     write_function,
 )
-from crucible_ir.interchange.mapping.conversion import UNKNOWN, Export, Import, Source, Target
+from crucible_ir.interchange.mapping.conversion import UNKNOWN
 from crucible_ir.interchange.mapping.converters import Rule, read_rules, write_rules
+from crucible_ir.interchange.mapping.exporting import Export
+from crucible_ir.interchange.mapping.importing import Import
 from crucible_ir.interchange.mapping.report import Outcome
+from crucible_ir.interchange.mapping.source import Source
+from crucible_ir.interchange.mapping.target import Target
 
 #: The limit on tokens of a request that has none, which the API requires.
 DEFAULT_MAX_TOKENS: Final = 4096

@@ -13,8 +13,12 @@ from crucible_ir.interchange.chat.blocks import (
     read_finish_reason,
     write_finish_reason,
 )
-from crucible_ir.interchange.mapping.conversion import UNKNOWN, Export, Import, Source, Target
+from crucible_ir.interchange.mapping.conversion import UNKNOWN
+from crucible_ir.interchange.mapping.exporting import Export
+from crucible_ir.interchange.mapping.importing import Import
 from crucible_ir.interchange.mapping.report import Outcome
+from crucible_ir.interchange.mapping.source import Source
+from crucible_ir.interchange.mapping.target import Target
 
 #: Our word for each stop reason; the first of several is written.
 STOP_REASONS: Final = {

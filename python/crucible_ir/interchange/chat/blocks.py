@@ -8,14 +8,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from crucible_ir import v1
-from crucible_ir.interchange.mapping.conversion import (
-    Import,
-    Source,
-    Target,
-    opaque_field,
-    opaque_json,
-)
+from crucible_ir.interchange.mapping.importing import Import
 from crucible_ir.interchange.mapping.report import Outcome
+from crucible_ir.interchange.mapping.source import Source
+from crucible_ir.interchange.mapping.target import Target, opaque_field
+from crucible_ir.interchange.mapping.values import opaque_json
 
 #: The largest count of tokens.
 _MAX_COUNT = 2**31 - 1

@@ -6,11 +6,12 @@ import json
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from crucible_ir.interchange.mapping.conversion import opaque_json
 from crucible_ir.interchange.mapping.report import Outcome
+from crucible_ir.interchange.mapping.values import opaque_json
 
 if TYPE_CHECKING:
-    from crucible_ir.interchange.mapping.conversion import Source, Target
+    from crucible_ir.interchange.mapping.source import Source
+    from crucible_ir.interchange.mapping.target import Target
 
 #: The most bytes of a tool's name.
 MAX_NAME_BYTES = 512

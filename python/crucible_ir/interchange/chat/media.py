@@ -8,7 +8,8 @@ import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
-    from crucible_ir.interchange.mapping.conversion import Source, Target
+    from crucible_ir.interchange.mapping.source import Source
+    from crucible_ir.interchange.mapping.target import Target
 
 _DATA_URL = re.compile(r"data:([^;,\s]*);base64,([A-Za-z0-9+/=]*)")
 

@@ -14,7 +14,8 @@ from crucible_ir.v1 import prompt_pb2
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from crucible_ir.interchange.mapping.conversion import Source, Target
+    from crucible_ir.interchange.mapping.source import Source
+    from crucible_ir.interchange.mapping.target import Target
 
 #: The key of a foreign object that is kept inside another one.
 _WRAPPED = "part"

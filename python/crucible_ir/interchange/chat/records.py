@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING, Any, Final
 from crucible_ir.interchange.chat.parts import use_mark
 
 if TYPE_CHECKING:
-    from crucible_ir.interchange.mapping.conversion import Export, Import, Source, Target
     from crucible_ir.interchange.mapping.converters import Rule
+    from crucible_ir.interchange.mapping.exporting import Export
+    from crucible_ir.interchange.mapping.importing import Import
+    from crucible_ir.interchange.mapping.source import Source
+    from crucible_ir.interchange.mapping.target import Target
 
 #: Where the envelope of a line of a batch is kept.
 BATCH: Final = "batch"

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Final
 from crucible_ir.interchange.chat.calls import is_exact
 
 if TYPE_CHECKING:
-    from crucible_ir.interchange.mapping.conversion import Source, Target
+    from crucible_ir.interchange.mapping.source import Source
+    from crucible_ir.interchange.mapping.target import Target
 
 #: The kind of a tool that the caller runs.
 FUNCTION: Final = "function"

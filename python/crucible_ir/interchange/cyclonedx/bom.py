@@ -17,8 +17,9 @@ from crucible_ir.interchange.cyclonedx.names import (
     SPEC_VERSIONS,
     identity_of,
 )
-from crucible_ir.interchange.mapping.conversion import Import, Source
+from crucible_ir.interchange.mapping.importing import Import
 from crucible_ir.interchange.mapping.report import Outcome
+from crucible_ir.interchange.mapping.source import Source
 
 #: The most levels of components in components that are looked through.
 _MAX_LEVELS = 4

@@ -24,12 +24,15 @@ from crucible_ir.interchange.cyclonedx.names import (
     their_task,
     write_number,
 )
-from crucible_ir.interchange.mapping.conversion import UNKNOWN, Import, Source, Target
+from crucible_ir.interchange.mapping.conversion import UNKNOWN
 from crucible_ir.interchange.mapping.converters import (
     NUMBER_TEXT,
     VERSION,
 )
+from crucible_ir.interchange.mapping.importing import Import
 from crucible_ir.interchange.mapping.report import Outcome
+from crucible_ir.interchange.mapping.source import Source
+from crucible_ir.interchange.mapping.target import Target
 
 _ENCODED: Final = re.compile(r"[a-zA-Z0-9=_-]+")
 

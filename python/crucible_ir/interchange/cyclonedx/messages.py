@@ -25,13 +25,17 @@ from crucible_ir.interchange.cyclonedx.placing import (
     text_of,
     write_property,
 )
-from crucible_ir.interchange.mapping.conversion import UNKNOWN, Export, Source, Target, same
+from crucible_ir.interchange.mapping.conversion import UNKNOWN
 from crucible_ir.interchange.mapping.converters import (
     NUMBER_TEXT,
     VERSION,
     NoConversionError,
 )
+from crucible_ir.interchange.mapping.exporting import Export
 from crucible_ir.interchange.mapping.report import Outcome
+from crucible_ir.interchange.mapping.source import Source
+from crucible_ir.interchange.mapping.target import Target
+from crucible_ir.interchange.mapping.values import same
 
 #: What an IRI has only in escapes.
 _NOT_IN_IRI = re.compile(r"[\x00-\x20\x7f<>\"{}|\\^`]|%(?![0-9A-Fa-f]{2})")

@@ -13,8 +13,10 @@ from crucible_ir.interchange.cyclonedx.names import (
     SPEC_VERSIONS,
     Identity,
 )
-from crucible_ir.interchange.mapping.conversion import Export, Source, Target
+from crucible_ir.interchange.mapping.exporting import Export
 from crucible_ir.interchange.mapping.report import Outcome
+from crucible_ir.interchange.mapping.source import Source
+from crucible_ir.interchange.mapping.target import Target
 
 #: The hashes that CycloneDX allows, by the numbers of their hexadecimal digits.
 _HASH: Final = re.compile("|".join(f"[0-9a-fA-F]{{{digits}}}" for digits in (32, 40, 64, 96, 128)))

@@ -21,8 +21,12 @@ from crucible_ir.interchange.gemini.naming import decode
 from crucible_ir.interchange.gemini.requests import read_request, write_request
 from crucible_ir.interchange.gemini.responses import read_response, write_response
 from crucible_ir.interchange.gemini.stream import assemble, gather
-from crucible_ir.interchange.mapping.conversion import DEFAULTED, Export, Import, Source, Target
+from crucible_ir.interchange.mapping.conversion import DEFAULTED
+from crucible_ir.interchange.mapping.exporting import Export
 from crucible_ir.interchange.mapping.format import Format
+from crucible_ir.interchange.mapping.importing import Import
+from crucible_ir.interchange.mapping.source import Source
+from crucible_ir.interchange.mapping.target import Target
 
 _EXPECTED = (
     'a request with "contents", an answer with "candidates", "promptFeedback", "usageMetadata", '

@@ -23,8 +23,12 @@ from crucible_ir.interchange.chat.calls import can_be_call
 from crucible_ir.interchange.chat.media import audio_format, audio_type
 from crucible_ir.interchange.chat.parts import is_foreign, part_sources
 from crucible_ir.interchange.gemini.naming import SPELLING
-from crucible_ir.interchange.mapping.conversion import UNKNOWN, Export, Import, Source, Target
+from crucible_ir.interchange.mapping.conversion import UNKNOWN
+from crucible_ir.interchange.mapping.exporting import Export
+from crucible_ir.interchange.mapping.importing import Import
 from crucible_ir.interchange.mapping.report import Outcome
+from crucible_ir.interchange.mapping.source import Source
+from crucible_ir.interchange.mapping.target import Target
 
 #: Our role for each of Gemini's; the first of several is written.
 ROLES: Final = {"user": "user", "model": "assistant", "function": "user", "tool": "user"}

@@ -23,7 +23,6 @@ from crucible_ir.interchange.gemini.content import (
     write_result,
 )
 from crucible_ir.interchange.gemini.schemas import read_schema, write_schema
-from crucible_ir.interchange.mapping.conversion import Export, Import, Source, Target
 from crucible_ir.interchange.mapping.converters import (
     Converter,
     NoConversionError,
@@ -32,7 +31,11 @@ from crucible_ir.interchange.mapping.converters import (
     read_rules,
     write_rules,
 )
+from crucible_ir.interchange.mapping.exporting import Export
+from crucible_ir.interchange.mapping.importing import Import
 from crucible_ir.interchange.mapping.report import Outcome
+from crucible_ir.interchange.mapping.source import Source
+from crucible_ir.interchange.mapping.target import Target
 
 
 def _whole(value: Any) -> int:

@@ -12,9 +12,12 @@ from crucible_ir.interchange.chat.blocks import (
 )
 from crucible_ir.interchange.gemini.content import Calls, read_content, write_content
 from crucible_ir.interchange.gemini.requests import read_role, write_role
-from crucible_ir.interchange.mapping.conversion import Export, Import, Source, Target
 from crucible_ir.interchange.mapping.converters import TIME_TEXT, Rule, read_rules, write_rules
+from crucible_ir.interchange.mapping.exporting import Export
+from crucible_ir.interchange.mapping.importing import Import
 from crucible_ir.interchange.mapping.report import Outcome
+from crucible_ir.interchange.mapping.source import Source
+from crucible_ir.interchange.mapping.target import Target
 
 #: Our word for each finish reason; the first of several is written.
 FINISH_REASONS: Final = {

@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import Any, Final
 
 from crucible_ir.interchange.chat.calls import is_exact
-from crucible_ir.interchange.mapping.conversion import Import, Source, Target, same
+from crucible_ir.interchange.mapping.importing import Import
 from crucible_ir.interchange.mapping.report import Outcome
+from crucible_ir.interchange.mapping.source import Source
+from crucible_ir.interchange.mapping.target import Target
+from crucible_ir.interchange.mapping.values import same
 
 _REASON: Final = "a schema of Gemini's own kind as JSON Schema"
 

@@ -32,8 +32,8 @@ from crucible_ir.interchange.huggingface.evaluations import (
 from crucible_ir.interchange.huggingface.files import join, read, write
 from crucible_ir.interchange.huggingface.repository import NAME, repository
 from crucible_ir.interchange.huggingface.training import export_config, export_run, import_training
-from crucible_ir.interchange.mapping.conversion import Import
 from crucible_ir.interchange.mapping.format import Format
+from crucible_ir.interchange.mapping.importing import Import
 
 
 def _import(conversion: Import) -> None:

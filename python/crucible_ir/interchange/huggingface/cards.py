@@ -12,13 +12,7 @@ from crucible_ir.interchange.huggingface.repository import (
     folder,
     required_name,
 )
-from crucible_ir.interchange.mapping.conversion import (
-    UNKNOWN,
-    Export,
-    RecordError,
-    Source,
-    Target,
-)
+from crucible_ir.interchange.mapping.conversion import UNKNOWN
 from crucible_ir.interchange.mapping.converters import (
     NUMBER,
     VERSION,
@@ -30,7 +24,10 @@ from crucible_ir.interchange.mapping.converters import (
     read_rules,
     write_rules,
 )
+from crucible_ir.interchange.mapping.exporting import Export
 from crucible_ir.interchange.mapping.report import Outcome
+from crucible_ir.interchange.mapping.source import RecordError, Source
+from crucible_ir.interchange.mapping.target import Target
 
 _TASKS: Final = names(
     {

@@ -12,7 +12,7 @@ from crucible_ir.interchange.huggingface.repository import (
     is_results,
     required_name,
 )
-from crucible_ir.interchange.mapping.conversion import UNKNOWN, Export, RecordError, Source, Target
+from crucible_ir.interchange.mapping.conversion import UNKNOWN
 from crucible_ir.interchange.mapping.converters import (
     NUMBER,
     TIME_TEXT,
@@ -23,6 +23,9 @@ from crucible_ir.interchange.mapping.converters import (
     read_rules,
     write_rules,
 )
+from crucible_ir.interchange.mapping.exporting import Export
+from crucible_ir.interchange.mapping.source import RecordError, Source
+from crucible_ir.interchange.mapping.target import Target
 
 #: The prefix of a Trainer's metrics of an evaluation.
 _PREFIX: Final = "eval_"

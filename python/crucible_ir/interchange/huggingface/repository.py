@@ -10,14 +10,12 @@ import re
 from dataclasses import dataclass
 from typing import Any, Final
 
-from crucible_ir.interchange.mapping.conversion import (
-    Export,
-    Import,
-    Source,
-    Target,
-)
 from crucible_ir.interchange.mapping.converters import MAX_ID_BYTES, is_id
+from crucible_ir.interchange.mapping.exporting import Export
+from crucible_ir.interchange.mapping.importing import Import
 from crucible_ir.interchange.mapping.report import Outcome
+from crucible_ir.interchange.mapping.source import Source
+from crucible_ir.interchange.mapping.target import Target
 
 NAME: Final = "huggingface"
 

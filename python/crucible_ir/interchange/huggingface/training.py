@@ -13,13 +13,7 @@ from crucible_ir.interchange.huggingface.repository import (
     Repository,
     folder,
 )
-from crucible_ir.interchange.mapping.conversion import (
-    UNKNOWN,
-    Export,
-    Import,
-    Source,
-    Target,
-)
+from crucible_ir.interchange.mapping.conversion import UNKNOWN
 from crucible_ir.interchange.mapping.converters import (
     NUMBER,
     WHOLE_NUMBER,
@@ -32,7 +26,11 @@ from crucible_ir.interchange.mapping.converters import (
     read_rules,
     write_rules,
 )
+from crucible_ir.interchange.mapping.exporting import Export
+from crucible_ir.interchange.mapping.importing import Import
 from crucible_ir.interchange.mapping.report import Outcome
+from crucible_ir.interchange.mapping.source import Source
+from crucible_ir.interchange.mapping.target import Target
 
 #: The key in the opaque map of the keys that were imported in place of the usual ones.
 _KEYS: Final = "keys"

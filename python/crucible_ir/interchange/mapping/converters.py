@@ -12,7 +12,10 @@ from typing import Any, Final
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from crucible_ir.interchange.mapping.conversion import Import, Source, Target, opaque_json, same
+from crucible_ir.interchange.mapping.importing import Import
+from crucible_ir.interchange.mapping.source import Source
+from crucible_ir.interchange.mapping.target import Target
+from crucible_ir.interchange.mapping.values import opaque_json, same
 from crucible_ir.serialization.conversion_error import ConversionError
 from crucible_ir.serialization.json.opaque import MAX_EXACT_INTEGER
 from crucible_ir.serialization.json.timestamps import (

@@ -9,7 +9,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 from crucible_ir.errors import Error, near_miss
-from crucible_ir.interchange.mapping.conversion import Export, Import, RecordError
+from crucible_ir.interchange.mapping.exporting import Export
+from crucible_ir.interchange.mapping.importing import Import
 from crucible_ir.interchange.mapping.patterns import Path
 from crucible_ir.interchange.mapping.reading import Record, read_records
 from crucible_ir.interchange.mapping.report import (
@@ -19,6 +20,7 @@ from crucible_ir.interchange.mapping.report import (
     Recorder,
     Report,
 )
+from crucible_ir.interchange.mapping.source import RecordError
 from crucible_ir.schema.types import descriptor_of
 
 if TYPE_CHECKING:

@@ -13,8 +13,9 @@ import json
 from collections.abc import Callable
 from typing import Any, Final
 
-from crucible_ir.interchange.mapping.conversion import Import, Source
 from crucible_ir.interchange.mapping.format import Format
+from crucible_ir.interchange.mapping.importing import Import
+from crucible_ir.interchange.mapping.source import Source
 from crucible_ir.interchange.mlflow.assessments import (
     keep_trace,
     read_assessment,

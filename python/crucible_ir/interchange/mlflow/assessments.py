@@ -5,14 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any, Final
 
-from crucible_ir.interchange.mapping.conversion import (
-    DEFAULTED,
-    Export,
-    Import,
-    Source,
-    Target,
-    same,
-)
+from crucible_ir.interchange.mapping.conversion import DEFAULTED
 from crucible_ir.interchange.mapping.converters import (
     TIME_TEXT,
     Rule,
@@ -20,7 +13,12 @@ from crucible_ir.interchange.mapping.converters import (
     read_rules,
     write_rules,
 )
+from crucible_ir.interchange.mapping.exporting import Export
+from crucible_ir.interchange.mapping.importing import Import
 from crucible_ir.interchange.mapping.report import Outcome
+from crucible_ir.interchange.mapping.source import Source
+from crucible_ir.interchange.mapping.target import Target
+from crucible_ir.interchange.mapping.values import same
 from crucible_ir.interchange.mlflow.pairs import (
     NAME,
     OURS,

@@ -6,7 +6,7 @@ import json
 import re
 from typing import Any, Final
 
-from crucible_ir.interchange.mapping.conversion import UNKNOWN, Import, Source, Target, same
+from crucible_ir.interchange.mapping.conversion import UNKNOWN
 from crucible_ir.interchange.mapping.converters import (
     DIGEST,
     Converter,
@@ -16,7 +16,11 @@ from crucible_ir.interchange.mapping.converters import (
     read_rules,
     write_rules,
 )
+from crucible_ir.interchange.mapping.importing import Import
 from crucible_ir.interchange.mapping.report import Outcome
+from crucible_ir.interchange.mapping.source import Source
+from crucible_ir.interchange.mapping.target import Target
+from crucible_ir.interchange.mapping.values import same
 from crucible_ir.interchange.mlflow.pairs import (
     NAME,
     PairReader,

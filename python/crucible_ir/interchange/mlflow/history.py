@@ -14,9 +14,12 @@ from itertools import groupby
 from typing import Any, Final, NamedTuple
 
 from crucible_ir import v1
-from crucible_ir.interchange.mapping.conversion import Account, Export, Import, Source, Target
+from crucible_ir.interchange.mapping.exporting import Export
+from crucible_ir.interchange.mapping.importing import Import
 from crucible_ir.interchange.mapping.patterns import Path
 from crucible_ir.interchange.mapping.report import SHOWN_VALUES, Outcome, Recorder
+from crucible_ir.interchange.mapping.source import Account, Source
+from crucible_ir.interchange.mapping.target import Target
 from crucible_ir.interchange.mlflow.pairs import is_text, kept_in
 from crucible_ir.paths import MapKey
 from crucible_ir.serialization.json.opaque import MAX_EXACT_INTEGER

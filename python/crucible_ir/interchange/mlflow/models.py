@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from crucible_ir.interchange.mapping.conversion import Export, Import, Source, Target
 from crucible_ir.interchange.mapping.converters import (
     UNIX_MILLISECONDS,
     VERSION,
@@ -16,7 +15,11 @@ from crucible_ir.interchange.mapping.converters import (
     read_rules,
     write_rules,
 )
+from crucible_ir.interchange.mapping.exporting import Export
+from crucible_ir.interchange.mapping.importing import Import
 from crucible_ir.interchange.mapping.report import Outcome
+from crucible_ir.interchange.mapping.source import Source
+from crucible_ir.interchange.mapping.target import Target
 from crucible_ir.interchange.mlflow.history import PointReader, json_number
 from crucible_ir.interchange.mlflow.pairs import (
     OURS,

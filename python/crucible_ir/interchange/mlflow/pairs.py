@@ -12,18 +12,14 @@ import json
 from collections.abc import Iterable
 from typing import Any, Final, NamedTuple
 
-from crucible_ir.interchange.mapping.conversion import (
-    DEFAULTED,
-    Source,
-    Target,
-    opaque_field,
-    opaque_json,
-    same,
-)
+from crucible_ir.interchange.mapping.conversion import DEFAULTED
 from crucible_ir.interchange.mapping.converters import Rule
 from crucible_ir.interchange.mapping.dialect import DIALECT, json_values
 from crucible_ir.interchange.mapping.patterns import Path
 from crucible_ir.interchange.mapping.report import Outcome
+from crucible_ir.interchange.mapping.source import Source
+from crucible_ir.interchange.mapping.target import Target, opaque_field
+from crucible_ir.interchange.mapping.values import opaque_json, same
 from crucible_ir.paths import MapKey
 from crucible_ir.schema.fields import fields_of
 from crucible_ir.schema.types import descriptor_of, message_types

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any, Final
 
-from crucible_ir.interchange.mapping.conversion import Source, Target, same
 from crucible_ir.interchange.mapping.converters import (
     BOOLEAN_TEXT,
     INTEGER_TEXT,
@@ -15,6 +14,9 @@ from crucible_ir.interchange.mapping.converters import (
     NoConversionError,
     Rule,
 )
+from crucible_ir.interchange.mapping.source import Source
+from crucible_ir.interchange.mapping.target import Target
+from crucible_ir.interchange.mapping.values import same
 from crucible_ir.interchange.mlflow.pairs import PairReader, PairWriter, reason_against
 from crucible_ir.schema.fields import fields_of
 from crucible_ir.schema.types import descriptor_of, message_types

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from crucible_ir.interchange.mapping.conversion import UNKNOWN, Export, Import, Source, Target
+from crucible_ir.interchange.mapping.conversion import UNKNOWN
 from crucible_ir.interchange.mapping.converters import (
     UNIX_MILLISECONDS,
     Rule,
@@ -12,6 +12,10 @@ from crucible_ir.interchange.mapping.converters import (
     read_rules,
     write_rules,
 )
+from crucible_ir.interchange.mapping.exporting import Export
+from crucible_ir.interchange.mapping.importing import Import
+from crucible_ir.interchange.mapping.source import Source
+from crucible_ir.interchange.mapping.target import Target
 from crucible_ir.interchange.mlflow.datasets import read_dataset, write_dataset
 from crucible_ir.interchange.mlflow.history import read_history, write_history
 from crucible_ir.interchange.mlflow.pairs import (

@@ -13,7 +13,7 @@ from crucible_ir.interchange.openai.streams import assemble
 if TYPE_CHECKING:
     from typing import Any
 
-    from crucible_ir.interchange.mapping.conversion import Import
+    from crucible_ir.interchange.mapping.importing import Import
 
 
 def _is_request(value: dict[str, Any]) -> bool:

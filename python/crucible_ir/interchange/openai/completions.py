@@ -20,7 +20,10 @@ from crucible_ir.schema.fields import fields_of
 from crucible_ir.v1 import completion_pb2
 
 if TYPE_CHECKING:
-    from crucible_ir.interchange.mapping.conversion import Export, Import, Source, Target
+    from crucible_ir.interchange.mapping.exporting import Export
+    from crucible_ir.interchange.mapping.importing import Import
+    from crucible_ir.interchange.mapping.source import Source
+    from crucible_ir.interchange.mapping.target import Target
 
 _OBJECT: Final = "chat.completion"
 

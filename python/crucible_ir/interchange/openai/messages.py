@@ -25,7 +25,9 @@ from crucible_ir.interchange.openai.parts import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from crucible_ir.interchange.mapping.conversion import Import, Source, Target
+    from crucible_ir.interchange.mapping.importing import Import
+    from crucible_ir.interchange.mapping.source import Source
+    from crucible_ir.interchange.mapping.target import Target
 
 _RULES: Final = (
     Rule("role", converter=role_converter({"function": "tool"}), types=(str,)),

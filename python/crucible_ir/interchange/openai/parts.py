@@ -18,7 +18,9 @@ from crucible_ir.interchange.chat.parts import is_foreign, put_other, take_mark,
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from crucible_ir.interchange.mapping.conversion import Import, Source, Target
+    from crucible_ir.interchange.mapping.importing import Import
+    from crucible_ir.interchange.mapping.source import Source
+    from crucible_ir.interchange.mapping.target import Target
 
 FORMAT_NAME: Final = "openai"
 

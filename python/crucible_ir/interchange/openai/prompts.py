@@ -25,7 +25,10 @@ from crucible_ir.interchange.openai.messages import read_message, write_message
 from crucible_ir.interchange.openai.parts import FORMAT_NAME
 
 if TYPE_CHECKING:
-    from crucible_ir.interchange.mapping.conversion import Export, Import, Source, Target
+    from crucible_ir.interchange.mapping.exporting import Export
+    from crucible_ir.interchange.mapping.importing import Import
+    from crucible_ir.interchange.mapping.source import Source
+    from crucible_ir.interchange.mapping.target import Target
 
 
 def _read_stop(value: Any) -> list[str]:

@@ -12,7 +12,7 @@ from crucible_ir.interchange.openai_responses.prompts import export_prompt, read
 from crucible_ir.interchange.openai_responses.streams import assemble
 
 if TYPE_CHECKING:
-    from crucible_ir.interchange.mapping.conversion import Import
+    from crucible_ir.interchange.mapping.importing import Import
 
 #: The keys of which a request has one; an input may be left out where something else goes on.
 _STARTS = ("input", "previous_response_id", "conversation", "prompt", "instructions")

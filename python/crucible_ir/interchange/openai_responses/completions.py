@@ -11,7 +11,10 @@ from crucible_ir.interchange.openai_responses.items import read_turn
 from crucible_ir.interchange.openai_responses.writing import Writer
 
 if TYPE_CHECKING:
-    from crucible_ir.interchange.mapping.conversion import Export, Import, Source, Target
+    from crucible_ir.interchange.mapping.exporting import Export
+    from crucible_ir.interchange.mapping.importing import Import
+    from crucible_ir.interchange.mapping.source import Source
+    from crucible_ir.interchange.mapping.target import Target
 
 _OBJECT: Final = "response"
 

@@ -21,7 +21,9 @@ from crucible_ir.interchange.openai_responses.parts import FORMAT_NAME, ITEM, re
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from crucible_ir.interchange.mapping.conversion import Import, Source, Target
+    from crucible_ir.interchange.mapping.importing import Import
+    from crucible_ir.interchange.mapping.source import Source
+    from crucible_ir.interchange.mapping.target import Target
 
 #: The marks of how the parts of a message of the assistant were written.
 MESSAGE, TEXT, CALLS, REFUSAL = "message", "text", "tool_calls", "refusal"

@@ -18,7 +18,8 @@ from crucible_ir.interchange.chat.parts import put_other, wrapped, write_other
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from crucible_ir.interchange.mapping.conversion import Source, Target
+    from crucible_ir.interchange.mapping.source import Source
+    from crucible_ir.interchange.mapping.target import Target
 
 FORMAT_NAME: Final = "openai-responses"
 

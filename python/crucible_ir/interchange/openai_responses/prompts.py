@@ -20,7 +20,10 @@ from crucible_ir.interchange.openai_responses.parts import FORMAT_NAME
 from crucible_ir.interchange.openai_responses.writing import Writer
 
 if TYPE_CHECKING:
-    from crucible_ir.interchange.mapping.conversion import Export, Import, Source, Target
+    from crucible_ir.interchange.mapping.exporting import Export
+    from crucible_ir.interchange.mapping.importing import Import
+    from crucible_ir.interchange.mapping.source import Source
+    from crucible_ir.interchange.mapping.target import Target
 
 _RULES: Final = (
     Rule("model", types=(str,)),

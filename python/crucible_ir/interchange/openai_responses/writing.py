@@ -34,7 +34,8 @@ from crucible_ir.interchange.openai_responses.parts import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from crucible_ir.interchange.mapping.conversion import Source, Target
+    from crucible_ir.interchange.mapping.source import Source
+    from crucible_ir.interchange.mapping.target import Target
 
 _OWN = "it is an item of its own"
 _REQUIRED = "the service requires it"

@@ -36,8 +36,10 @@ from crucible_ir.interchange.otel_genai.tables import (
 )
 
 if TYPE_CHECKING:
-    from crucible_ir.interchange.mapping.conversion import Export, Source, Target
+    from crucible_ir.interchange.mapping.exporting import Export
     from crucible_ir.interchange.mapping.patterns import Path
+    from crucible_ir.interchange.mapping.source import Source
+    from crucible_ir.interchange.mapping.target import Target
 
 _NO_TIME: Final = "1"
 _TIME_REASON: Final = "OTLP demands a time, and none is known"

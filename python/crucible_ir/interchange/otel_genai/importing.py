@@ -19,8 +19,10 @@ from crucible_ir.interchange.otel_genai.operations import (
 from crucible_ir.interchange.otel_genai.tables import FEEDBACK_RULES, RECORD_RULES
 
 if TYPE_CHECKING:
-    from crucible_ir.interchange.mapping.conversion import Import, Source, Target
+    from crucible_ir.interchange.mapping.importing import Import
     from crucible_ir.interchange.mapping.patterns import Path
+    from crucible_ir.interchange.mapping.source import Source
+    from crucible_ir.interchange.mapping.target import Target
 
 _NOT_OURS: Final = "not a span or an event of the conventions for generative AI"
 _NOT_INFERENCE: Final = "not a call of a model: its span or event has no prompt and no answer"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from crucible_ir.interchange.otel_genai import conventions as names
 
 if TYPE_CHECKING:
-    from crucible_ir.interchange.mapping.conversion import Source
+    from crucible_ir.interchange.mapping.source import Source
 
 
 class Item(NamedTuple):

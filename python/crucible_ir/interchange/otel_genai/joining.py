@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
-from crucible_ir.interchange.mapping.conversion import same
 from crucible_ir.interchange.mapping.reading import Record
+from crucible_ir.interchange.mapping.values import same
 from crucible_ir.interchange.otel_genai import conventions as names
 
 _SPANS: Final = (("resourceSpans", "resource_spans"), ("scopeSpans", "scope_spans"), ("spans",))

@@ -18,13 +18,15 @@ from crucible_ir.interchange.chat.parts import (
     use_mark,
     write_other,
 )
-from crucible_ir.interchange.mapping.conversion import same
 from crucible_ir.interchange.mapping.converters import Rule, read_rules, write_rules
 from crucible_ir.interchange.mapping.report import Outcome
+from crucible_ir.interchange.mapping.values import same
 from crucible_ir.serialization.json.opaque import MAX_EXACT_INTEGER
 
 if TYPE_CHECKING:
-    from crucible_ir.interchange.mapping.conversion import Import, Source, Target
+    from crucible_ir.interchange.mapping.importing import Import
+    from crucible_ir.interchange.mapping.source import Source
+    from crucible_ir.interchange.mapping.target import Target
 
 #: The name of the format, and the key of what it keeps.
 FORMAT_NAME: Final = "otel-genai"

@@ -10,7 +10,6 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from crucible_ir.interchange.chat.tools import are_tools, read_function
-from crucible_ir.interchange.mapping.conversion import Target, same
 from crucible_ir.interchange.mapping.converters import (
     NoConversionError,
     read_rules,
@@ -18,6 +17,8 @@ from crucible_ir.interchange.mapping.converters import (
 )
 from crucible_ir.interchange.mapping.converters import names as names_of
 from crucible_ir.interchange.mapping.report import Outcome
+from crucible_ir.interchange.mapping.target import Target
+from crucible_ir.interchange.mapping.values import same
 from crucible_ir.interchange.otel_genai import conventions as names
 from crucible_ir.interchange.otel_genai.messages import (
     FORMAT_NAME,
@@ -34,7 +35,8 @@ from crucible_ir.interchange.otel_genai.tables import (
 )
 
 if TYPE_CHECKING:
-    from crucible_ir.interchange.mapping.conversion import Import, Source
+    from crucible_ir.interchange.mapping.importing import Import
+    from crucible_ir.interchange.mapping.source import Source
     from crucible_ir.interchange.otel_genai.items import Item, Operation
 
 #: The mark of a message that is the value of `gen_ai.system_instructions`.

@@ -10,10 +10,10 @@ import math
 from typing import Any, Final
 
 from crucible_ir.errors import DecodeError
-from crucible_ir.interchange.mapping.conversion import same
 from crucible_ir.interchange.mapping.decoded import Beside, Decoded
 from crucible_ir.interchange.mapping.patterns import Path
 from crucible_ir.interchange.mapping.reading import parse_foreign_json
+from crucible_ir.interchange.mapping.values import same
 from crucible_ir.interchange.otel_genai.conventions import (
     DOUBLES,
     OLD_BODY,

@@ -6,9 +6,11 @@ import copy
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from crucible_ir.interchange.mapping.conversion import Export, Source, Target
+from crucible_ir.interchange.mapping.exporting import Export
 from crucible_ir.interchange.mapping.patterns import Path
 from crucible_ir.interchange.mapping.report import Outcome
+from crucible_ir.interchange.mapping.source import Source
+from crucible_ir.interchange.mapping.target import Target
 from crucible_ir.interchange.workloads.objects import (
     ANNOTATION,
     DEFAULT_NAMESPACE,

@@ -7,8 +7,8 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from crucible_ir.interchange.mapping.conversion import Source
 from crucible_ir.interchange.mapping.patterns import Path
+from crucible_ir.interchange.mapping.source import Source
 from crucible_ir.linting.lints.opaque import secrecy
 from crucible_ir.serialization import yaml
 
