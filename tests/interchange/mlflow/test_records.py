@@ -340,6 +340,18 @@ def test_a_param_that_may_be_cut_has_a_remark() -> None:
     assert "cut" in entry.reason
 
 
+def test_secrets_are_left_out() -> None:
+    secret = "hf_" + "aB3" * 12
+    params = [{"key": "lr", "value": "0.1"}, {"key": "hub_token", "value": secret}]
+    tags = [{"key": "api_key", "value": "s3cr3t"}, {"key": "team", "value": "a"}]
+    imported = check_law(FORMAT, _run_of({"params": params, "tags": tags}))
+    shown = json.dumps(imported.report.as_json()) + str(imported.documents)
+    assert secret not in shown
+    assert "s3cr3t" not in shown
+    assert imported.report.counts["dropped"] == 2
+    assert json_values(imported.documents[0])["tags"] == ["team=a"]
+
+
 def test_fields_that_are_labels_and_names_of_mlflow() -> None:
     run = v1.TrainingRun(id="r", tags=["mlflow.x=1", "", "a=", "b"])
     run.config.id = "r"

@@ -108,6 +108,7 @@ def read_dataset(conversion: Import, run: Source, document: Target) -> None:
     if place:
         kept_in(document).child("order").value["dataset"] = place
     target = document.child("config").child("dataset_ref")
+    dataset.drop_secrets()
     reserve(dataset, "tags")
     target.keep_rest(dataset)
     reader = PairReader(item.get("tags", list), target, "tags")

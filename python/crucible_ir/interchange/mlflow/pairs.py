@@ -20,6 +20,7 @@ from crucible_ir.interchange.mapping.report import Outcome
 from crucible_ir.interchange.mapping.source import Source
 from crucible_ir.interchange.mapping.target import Target, opaque_field
 from crucible_ir.interchange.mapping.values import opaque_json, same
+from crucible_ir.linting.lints.opaque import secrecy
 from crucible_ir.paths import MapKey
 from crucible_ir.schema.fields import fields_of
 from crucible_ir.schema.types import descriptor_of, message_types
@@ -34,6 +35,9 @@ OURS: Final = "crucible_ir."
 
 #: What the keys of MLflow's own tags begin with.
 SYSTEM: Final = "mlflow."
+
+#: What stands for the secret in a param or tag.
+SECRET: Final = "<secret>"
 
 #: The characters at which MLflow's server cuts params.
 CUT_AT: Final = 6_000
@@ -134,6 +138,14 @@ class PairReader:
         self._order = kept_in(target).child("order")
         self._kind = kind
         self._done: set[str] = set()
+        for pair in self.pairs:
+            if pair.value.value == SECRET:
+                self.keep(pair)
+            elif secrecy(pair.name, pair.value.value) is not None:
+                pair.value.drop("a secret", secret=True)
+                # The key keeps its place in the list.
+                self._box.value[pair.name] = SECRET
+                self.use(pair)
 
     def waiting(self) -> list[Pair]:
         """Return the pairs that nothing has used."""

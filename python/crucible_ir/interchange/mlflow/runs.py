@@ -57,6 +57,7 @@ def read_run(conversion: Import, source: Source) -> None:
     data = source.get("data", dict)
     if info is None:
         raise source.fail('a run without "info"')
+    info.drop_secrets()
     run = conversion.document("TrainingRun")
     reserve(source, "tags", "params")
     run.keep_rest(source)
