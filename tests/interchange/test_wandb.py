@@ -145,3 +145,12 @@ def test_the_law_holds_for_any_run(record: dict[str, Any]) -> None:
 
 def test_the_report_is_json() -> None:
     json.dumps(FORMAT.import_(RUN).report.as_json(), allow_nan=False)
+
+
+def test_a_status_that_wandb_does_not_have_is_dropped() -> None:
+    exported = FORMAT.export(
+        v1.TrainingRun(id="r", status=v1.TrainingStatus.TRAINING_STATUS_PAUSED)
+    )
+    assert exported.obj == {"id": "r"}
+    [entry] = [entry for entry in exported.report.entries if entry.path == "status"]
+    assert (entry.outcome, entry.reason) == (Outcome.DROPPED, "no counterpart for 'paused'")

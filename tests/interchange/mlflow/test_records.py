@@ -410,3 +410,25 @@ def test_one_bad_record_of_many_is_left_out() -> None:
     imported = FORMAT.import_({"runs": runs})
     assert [run.id for run in imported.documents if isinstance(run, v1.TrainingRun)] == ["a", "b"]
     assert [error.path for error in imported.report.errors] == ["[1].run.info"]
+
+
+@pytest.mark.parametrize("status", ["paused", "preempted"])
+def test_a_status_that_mlflow_does_not_have_becomes_a_tag(status: str) -> None:
+    exported = FORMAT.export(v1.TrainingRun(id="r", status=f"TRAINING_STATUS_{status.upper()}"))
+    assert "status" not in exported.obj["run"]["info"]
+    assert exported.report.counts["converted"] == 1
+    assert _document(exported.obj)["status"] == status
+
+
+def test_a_source_that_mlflow_does_not_have_becomes_metadata() -> None:
+    event = v1.FeedbackEvent(id="e", custom_source="crowd", source_id="team 3")
+    exported = FORMAT.export(event)
+    assert exported.obj["assessment"]["source"] == {"source_id": "team 3"}
+    assert exported.report.counts["converted"] == 1
+    assert _document(exported.obj)["source"] == "crowd"
+
+
+@pytest.mark.parametrize("key", [{}, 0, None])
+def test_metrics_of_a_version_without_names_stay_as_they_are(key: object) -> None:
+    version = {"name": "m", "version": "3", "model_metrics": [{"key": key, "value": 0.5}]}
+    assert "metrics" not in _document({"model_version": version})

@@ -213,8 +213,8 @@ def names(table: Mapping[str, str], reason: str, *, others: str | None = None) -
     Args:
         table: Our name for each foreign one; of several foreign ones, the first is written.
         reason: Why the names differ.
-        others: What names outside the table become: ``"keep"`` keeps them; ``None`` leaves them
-            out.
+        others: What names outside the table become, both ways: ``"keep"`` keeps them; ``None``
+            leaves them out.
     """
     back: dict[str, str] = {}
     for theirs, ours in table.items():
@@ -227,7 +227,14 @@ def names(table: Mapping[str, str], reason: str, *, others: str | None = None) -
             return value
         raise NoConversionError(f"no counterpart for {value!r:.60}")
 
-    return Converter(read, lambda value: back.get(value, value), reason)
+    def write(value: Any) -> Any:
+        if value in back:
+            return back[value]
+        if others == "keep":
+            return value
+        raise NoConversionError(f"no counterpart for {value!r:.60}")
+
+    return Converter(read, write, reason)
 
 
 _SEMANTIC_VERSION = re.compile(
@@ -355,7 +362,11 @@ def write_rules(source: Source, target: Target, rules: Iterable[Rule]) -> None:
         if rule.opaque or rule.converter is None:
             target.put(rule.theirs, found.value, found)
         else:
-            value = rule.converter.write(found.value)
+            try:
+                value = rule.converter.write(found.value)
+            except NoConversionError as error:
+                found.drop(error.reason)
+                continue
             target.put(rule.theirs, value, found, reason=rule.converter.reason)
             is_original = partial(_reads_as, rule.converter, ours=found.value)
             target.prefer_original(rule.theirs, is_original)

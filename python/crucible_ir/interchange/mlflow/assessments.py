@@ -37,18 +37,11 @@ _RULES: Final = (
     Rule("rationale", "comment", types=(str,)),
     Rule("overrides", "supersedes", types=(str,)),
 )
-_SOURCE_RULES: Final = (
-    Rule(
-        "source_type",
-        "source",
-        names(
-            {"HUMAN": "human", "LLM_JUDGE": "model", "AI_JUDGE": "model", "CODE": "code"},
-            "names of sources differ",
-        ),
-        (str,),
-    ),
-    Rule("source_id", "source_id", types=(str,)),
+_SOURCES: Final = {"HUMAN": "human", "LLM_JUDGE": "model", "AI_JUDGE": "model", "CODE": "code"}
+_SOURCE_TYPE: Final = Rule(
+    "source_type", "source", names(_SOURCES, "names of sources differ"), (str,)
 )
+_SOURCE_RULES: Final = (_SOURCE_TYPE, Rule("source_id", "source_id", types=(str,)))
 
 #: The keys of a trace.
 _TRACE_KEYS: Final = frozenset({"trace_info", "spans", "info", "data"})
@@ -112,7 +105,8 @@ def _read_fields(assessment: Source, event: Target) -> None:
     """Import the metadata that hold fields without a counterpart in MLflow."""
     for name, found in assessment.entries("metadata"):
         field = name.removeprefix(OURS)
-        if name == field or field in _NATIVE or not isinstance(found.value, str):
+        is_native = field in _NATIVE and field != _SOURCE_TYPE.field
+        if name == field or is_native or not isinstance(found.value, str):
             continue
         value = read_json(found.value)
         key = field.removeprefix("metadata.")
@@ -172,7 +166,11 @@ def write_assessment(conversion: Export) -> None:
     elif found is not None:
         _put_field(target, source, "id")
     write_rules(source, target, _RULES)
-    write_rules(source, target.child("source"), _SOURCE_RULES)
+    if source.value.get("source", "human") in _SOURCES.values():
+        write_rules(source, target.child("source"), _SOURCE_RULES)
+    else:
+        _put_field(target, source, "source")
+        write_rules(source, target.child("source"), _SOURCE_RULES[1:])
     kind = _write_value(source, rest, target)
     implied = {*_NATIVE, "id"}
     type_ = source.get("feedback_type", str)

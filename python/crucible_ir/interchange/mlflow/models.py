@@ -216,7 +216,7 @@ def _read_metrics(source: Source, model: Target) -> None:
     items = source.items("model_metrics")
     for item in items:
         reader = PointReader(item.text("key") or "")
-        if not is_text(reader.name) or not reader.read([item.value]):
+        if item.text("key") is None or not is_text(reader.name) or not reader.read([item.value]):
             return
         readers.append((item, reader))
     keys = [reader.name for _, reader in readers]

@@ -32,16 +32,14 @@ from crucible_ir.interchange.mlflow.params import read_params, write_params
 #: What the names of tags begin with that hold fields of the configuration.
 _CONFIG: Final = f"{OURS}config."
 
-_STATUS: Final = names(
-    {
-        "SCHEDULED": "pending",
-        "RUNNING": "running",
-        "FINISHED": "completed",
-        "FAILED": "failed",
-        "KILLED": "cancelled",
-    },
-    "names of states differ",
-)
+_STATUSES: Final = {
+    "SCHEDULED": "pending",
+    "RUNNING": "running",
+    "FINISHED": "completed",
+    "FAILED": "failed",
+    "KILLED": "cancelled",
+}
+_STATUS: Final = names(_STATUSES, "names of states differ")
 
 _INFO_RULES: Final = (
     Rule("experiment_id", types=(str,)),
@@ -110,6 +108,9 @@ def write_run(conversion: Export) -> None:
     tags.put_fields(source)
     _write_id(source, rest, info, tags)
     rules = native(_INFO_RULES, tags)
+    if source.text("status") not in _STATUSES.values():
+        # MLflow has no such status: it becomes a tag.
+        rules = [rule for rule in rules if rule.field != "status"]
     write_rules(source, info, rules)
     tags.put_labels(source)
     written = {"id", "config", "metrics_history", "tags", "options"}
