@@ -11,6 +11,7 @@ from interchange.law import check_law
 from crucible_ir import v1
 from crucible_ir.interchange.mapping.dialect import json_values
 from crucible_ir.interchange.mapping.reading import read_records
+from crucible_ir.interchange.mapping.report import Outcome
 from crucible_ir.interchange.openai_responses import FORMAT, export, import_
 
 DOCUMENTS = Path(__file__).parents[1] / "documents" / "openai-responses"
@@ -262,3 +263,25 @@ def test_a_prompt_of_another_service_is_exported() -> None:
     }
     dropped = [entry.path for entry in exported.report.entries if entry.outcome == "dropped"]
     assert dropped == ["messages[1].parts.parts[0].**"]
+
+
+def test_the_output_of_a_model_is_the_assistants() -> None:
+    record = _record("response.json")
+    message = next(item for item in record["output"] if item["type"] == "message")
+    message["role"] = "model"
+    imported = check_law(FORMAT, record)
+    place = record["output"].index(message)
+    entry = imported.report.entry_of(("output", place, "role"))
+    assert entry is not None
+    assert (entry.outcome, entry.target_values) == (Outcome.CONVERTED, ("assistant",))
+
+    [completion] = imported.documents
+    assert isinstance(completion, v1.Completion)
+    completion.choices[0].message.role = v1.MessageRole.MESSAGE_ROLE_USER
+    exported = export(completion)
+    assert {item["role"] for item in exported.obj["output"] if item["type"] == "message"} == {
+        "assistant"
+    }
+    written = exported.report.entry_of(("choices", 0, "message", "role"))
+    assert written is not None
+    assert written.outcome is Outcome.CONVERTED

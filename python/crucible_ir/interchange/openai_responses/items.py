@@ -16,6 +16,7 @@ from crucible_ir.interchange.chat.parts import (
     role_converter,
 )
 from crucible_ir.interchange.mapping.converters import Rule, read_rules
+from crucible_ir.interchange.mapping.report import Outcome
 from crucible_ir.interchange.openai_responses.parts import FORMAT_NAME, ITEM, read_part
 
 if TYPE_CHECKING:
@@ -210,7 +211,10 @@ def _read_turn_message(item: Source, message: Target, is_last: bool, is_output: 
         return False
     _imply_type(item, message, MESSAGE)
     role = item.get("role", str)
-    if role is not None:
+    if role is not None and role.value != "assistant":
+        reason = "the output of a model is the assistant's"
+        role.use(Outcome.CONVERTED, (*message.path, "role"), reason=reason, to="assistant")
+    elif role is not None:
         role.implied_by(message)
     return True
 

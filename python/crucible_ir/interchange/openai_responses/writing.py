@@ -94,8 +94,8 @@ class Writer:
         """Begin an item that is a message."""
         item = self._append()
         item.value["type"] = MESSAGE
-        if self._role == "assistant":
-            item.value["role"] = self._role
+        if self._role == "assistant" or self._is_output:
+            item.value["role"] = "assistant"
         else:
             write_rules(message, item, (ROLE,))
         if self._role == "assistant" and self._fresh and self._is_output:
