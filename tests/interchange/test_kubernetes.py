@@ -383,3 +383,17 @@ def test_any_kept_status_is_exported(message: v1.DeploymentStatus, status: Any) 
 @given(messages(v1.DeploymentConfig) | messages(v1.DeploymentStatus))
 def test_any_message_is_exported(message: v1.DeploymentConfig | v1.DeploymentStatus) -> None:
     check_complete(json_values(message), FORMAT.export(message).report)
+
+
+@pytest.mark.parametrize("namespace", [["a"], {"a": 1}])
+def test_exports_are_joined_whatever_the_namespace_is(namespace: object) -> None:
+    parts = [
+        {
+            "kind": "Deployment",
+            "metadata": {"name": "m", "namespace": namespace},
+            key: {"replicas": 1},
+        }
+        for key in ("spec", "status")
+    ]
+    assert FORMAT.join is not None
+    assert FORMAT.join(parts) == {**parts[0], **parts[1]}

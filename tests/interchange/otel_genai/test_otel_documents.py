@@ -479,3 +479,12 @@ def test_null_in_an_attribute_comes_back(key: str) -> None:
     check_complete(record, imported.report)
     joined = otel_genai.join([otel_genai.export(each).obj for each in imported.documents])
     assert otel_genai.import_(joined).documents == imported.documents
+
+
+@pytest.mark.parametrize("operation", [{}, [], {"name": "chat"}, ["chat"], 1, None])
+def test_an_operation_without_a_name_is_none(operation: object) -> None:
+    attributes = {"gen_ai.operation.name": operation, "gen_ai.request.model": "m"}
+    record = {"trace_id": "7" * 32, "span_id": "1" * 16, "attributes": attributes}
+    imported = otel_genai.import_(record)
+    check_complete(record, imported.report)
+    assert not imported.report.errors

@@ -147,7 +147,8 @@ def _is_ours(item: Item) -> bool:
 
 
 def _is_call(item: Item) -> bool:
-    operation = item.attributes.get(names.OPERATION)
+    found = item.attributes.get(names.OPERATION)
+    operation = found if isinstance(found, str) else ""
     if operation in names.INFERENCE:
         return True
     if operation in names.OTHER_OPERATIONS:

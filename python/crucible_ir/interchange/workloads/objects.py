@@ -229,10 +229,11 @@ def join_objects(objects: list[Any]) -> Any:
     ... )
     {'kind': 'K', 'metadata': {'name': 'n'}, 'spec': {'a': 1}, 'status': {'b': 2}}
     """
-    merged: dict[tuple[Any, ...], dict[str, Any]] = {}
+    merged: dict[str, dict[str, Any]] = {}
     names = (("kind",), ("metadata", "namespace"), ("metadata", "name"))
     for each in objects:
-        key = tuple(at(each, name) or None for name in names)
+        # As text, since a name that an import kept can be any value.
+        key = repr([at(each, name) or None for name in names])
         _merge(merged.setdefault(key, {}), each)
     found = list(merged.values())
     return found[0] if len(found) == 1 else {"apiVersion": "v1", "kind": "List", "items": found}
