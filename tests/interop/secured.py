@@ -22,6 +22,7 @@ class Secured(Served):
         certificate = root.issue_cert("127.0.0.1")
         certificate.cert_chain_pems[0].write_to_path(str(folder / "cert.pem"))
         certificate.private_key_pem.write_to_path(str(folder / "key.pem"))
+        (folder / "key.pem").chmod(0o600)
         self.roots = root.cert_pem.bytes()
         self.token = run("crucible-ir tokens create trainer", folder).strip()
         tls = ("--tls-cert", "cert.pem", "--tls-key", "key.pem")

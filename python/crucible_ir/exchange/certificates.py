@@ -7,7 +7,7 @@ import re
 import ssl
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from crucible_ir.errors import Error
 
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 
 _PEM: Final = re.compile("-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
+
+#: The bits of a file's mode that give access to users other than its owner.
+OTHERS: Final = 0o077
 
 #: The tags in DER of a certificate's version and of a time with a year of two digits.
 _EXPLICIT_VERSION: Final = 0xA0
@@ -62,27 +65,51 @@ def expiries(chain: bytes) -> list[datetime]:
 
     Python's own TLS decodes only the certificates of authorities.
     """
+    return [certificate.expiry for certificate in certificates_of(chain)]
+
+
+class Certificate(NamedTuple):
+    """A decoded certificate.
+
+    Attributes:
+        issuer: The name of its issuer, in DER.
+        subject: Its own name, in DER.
+        expiry: The time after which it is invalid.
+    """
+
+    issuer: bytes
+    subject: bytes
+    expiry: datetime
+
+
+def certificates_of(chain: bytes) -> list[Certificate]:
+    """Return the certificates of a file in PEM, as far as they can be decoded."""
     found = []
     for encoded in _PEM.findall(chain.decode("ascii", "ignore")):
         with suppress(ValueError, IndexError):
-            found.append(_expiry(ssl.PEM_cert_to_DER_cert(encoded)))
+            found.append(_decoded(ssl.PEM_cert_to_DER_cert(encoded)))
     return found
 
 
-def _expiry(certificate: bytes) -> datetime:
-    """Return the time after which a certificate in DER is invalid (RFC 5280, 4.1)."""
+def _decoded(certificate: bytes) -> Certificate:
+    """Decode a certificate in DER (RFC 5280, 4.1)."""
     signed = _content(certificate, 0)
     at = _content(certificate, signed)
     if certificate[at] == _EXPLICIT_VERSION:
         at = _end(certificate, at)
-    # The serial number, the algorithm and the issuer precede the validity, which is two times.
-    for _ in range(3):
-        at = _end(certificate, at)
-    at = _end(certificate, _content(certificate, at))
+    # The serial number and the algorithm precede the issuer; the validity is two times.
+    issuer_at = _end(certificate, _end(certificate, at))
+    validity_at = _end(certificate, issuer_at)
+    subject_at = _end(certificate, validity_at)
+    at = _end(certificate, _content(certificate, validity_at))
     text = certificate[_content(certificate, at) : _end(certificate, at)].decode("ascii")
     # Two digits of a year are those of 1950 to 2049, as in Python for 1969 to 2068.
     format_ = "%y%m%d%H%M%SZ" if certificate[at] == _UTC_TIME else "%Y%m%d%H%M%SZ"
-    return datetime.strptime(text, format_).replace(tzinfo=UTC)
+    return Certificate(
+        issuer=certificate[issuer_at:validity_at],
+        subject=certificate[subject_at : _end(certificate, subject_at)],
+        expiry=datetime.strptime(text, format_).replace(tzinfo=UTC),
+    )
 
 
 def _content(der: bytes, at: int) -> int:

@@ -54,6 +54,7 @@ class Pki:
         for blob in certificate.cert_chain_pems:
             blob.write_to_path(str(self.folder / f"{name}.pem"), append=True)
         certificate.private_key_pem.write_to_path(str(self.folder / f"{name}.key"))
+        (self.folder / f"{name}.key").chmod(0o600)
 
     def tls(self, ca: str = "ca", name: str | None = None) -> Tls:
         certificate = None if name is None else self.folder / f"{name}.pem"

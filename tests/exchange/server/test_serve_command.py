@@ -163,6 +163,7 @@ def test_expired_certificate_is_a_warning_without_lines_of_grpc(folder: Path) ->
     )
     expired.cert_chain_pems[0].write_to_path("cert.pem")
     expired.private_key_pem.write_to_path("key.pem")
+    os.chmod("key.pem", 0o600)
     options = ("--tls-cert", "cert.pem", "--tls-key", "key.pem")
     with served(*options) as (process, address):
         listed = subprocess.run(

@@ -25,10 +25,16 @@ from exchange.servers import (
 
 from crucible_ir.exchange import v1
 from crucible_ir.exchange.certificates import CertificateError, expiries
-from crucible_ir.exchange.server.listening import TlsFiles, expiry_warnings, server_credentials
+from crucible_ir.exchange.server.listening import TlsFiles, check_files, expiry_warnings
 from crucible_ir.exchange.server.options import ServerOptions
 from crucible_ir.exchange.server.security.tokens import Role, TokenFile
 from crucible_ir.exchange.server.serving import ExchangeServer
+
+
+def write_key(certificate: trustme.LeafCert, path: Path) -> None:
+    """Write the key of a certificate to a file of its owner."""
+    path.touch(0o600)
+    path.write_bytes(certificate.private_key_pem.bytes())
 
 
 class Pki:
@@ -42,7 +48,7 @@ class Pki:
         self.roots = folder / "ca.pem"
         for blob in server.cert_chain_pems:
             blob.write_to_path(str(self.certificate), append=True)
-        server.private_key_pem.write_to_path(str(self.key))
+        write_key(server, self.key)
         self.root.cert_pem.write_to_path(str(self.roots))
 
     def files(self, *, mutual: bool = False) -> TlsFiles:
@@ -142,22 +148,23 @@ def test_client_certificate_does_not_replace_a_token(tmp_path: Path, pki: Pki) -
 
 def test_key_of_another_certificate_is_rejected(tmp_path: Path, pki: Pki) -> None:
     other = tmp_path / "other.pem"
-    pki.root.issue_cert("localhost").private_key_pem.write_to_path(str(other))
+    write_key(pki.root.issue_cert("localhost"), other)
     with pytest.raises(CertificateError, match="key values mismatch"):
-        server_credentials(TlsFiles(pki.certificate, other))
+        check_files(TlsFiles(pki.certificate, other))
 
 
 @pytest.mark.parametrize("content", [b"", b"not PEM", b"-----BEGIN CERTIFICATE-----\nAAAA\n"])
 def test_invalid_certificate_file_is_named(tmp_path: Path, pki: Pki, content: bytes) -> None:
     broken = tmp_path / "broken.pem"
     broken.write_bytes(content)
+    broken.chmod(0o600)
     for files in (
         TlsFiles(broken, pki.key),
         TlsFiles(pki.certificate, broken),
         TlsFiles(pki.certificate, pki.key, broken),
     ):
         with pytest.raises(CertificateError, match=r"broken\.pem"):
-            server_credentials(files)
+            check_files(files)
 
 
 def write_certificate(folder: Path, not_after: datetime) -> TlsFiles:
@@ -165,6 +172,7 @@ def write_certificate(folder: Path, not_after: datetime) -> TlsFiles:
         "127.0.0.1", organization_name="x" * 60, not_after=not_after
     )
     issued.private_key_and_cert_chain_pem.write_to_path(str(folder / "cert.pem"))
+    (folder / "cert.pem").chmod(0o600)
     return TlsFiles(folder / "cert.pem", folder / "cert.pem")
 
 

@@ -12,10 +12,14 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-import grpc
-
 from crucible_ir.errors import Error, shorten
-from crucible_ir.exchange.certificates import check_pair, check_roots, expiries
+from crucible_ir.exchange.certificates import (
+    OTHERS,
+    CertificateError,
+    check_pair,
+    check_roots,
+    expiries,
+)
 
 #: The default address of a server.
 DEFAULT_ADDRESS: Final = "127.0.0.1:7551"
@@ -120,21 +124,23 @@ class TlsFiles:
     client_ca: str | os.PathLike[str] | None = None
 
 
-def server_credentials(files: TlsFiles) -> grpc.ServerCredentials:
-    """Read the TLS files, and check them.
+def check_files(files: TlsFiles) -> None:
+    """Check the TLS files.
 
     Raises:
-        CertificateError: A file is invalid, or the key does not belong to the certificate.
+        CertificateError: A file is invalid, the key does not belong to the certificate, or other
+            users can read it.
         OSError: A file cannot be read.
     """
-    certificate, key = Path(files.certificate).read_bytes(), Path(files.key).read_bytes()
-    client_ca = None if files.client_ca is None else Path(files.client_ca).read_bytes()
+    mode = os.stat(files.key).st_mode
+    if mode & OTHERS:
+        raise CertificateError(
+            f"{files.key}: the mode {mode & 0o777:04o} gives other users access to the key; run:"
+            f" chmod 600 {files.key}"
+        )
     check_pair(files.certificate, files.key)
     if files.client_ca is not None:
         check_roots(files.client_ca)
-    return grpc.ssl_server_credentials(
-        [(key, certificate)], root_certificates=client_ca, require_client_auth=client_ca is not None
-    )
 
 
 def expiry_warnings(files: TlsFiles, now: datetime) -> list[str]:

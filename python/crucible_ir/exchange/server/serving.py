@@ -18,7 +18,6 @@ from crucible_ir.exchange.server.listening import (
     Address,
     bind_problem,
     expiry_warnings,
-    server_credentials,
 )
 from crucible_ir.exchange.server.observability.logs import CallLog
 from crucible_ir.exchange.server.observability.metrics import Metrics
@@ -35,6 +34,7 @@ from crucible_ir.exchange.server.security.authentication import (
 )
 from crucible_ir.exchange.server.security.limits import LimitsInterceptor
 from crucible_ir.exchange.server.security.open_streams import CHECK_SECONDS
+from crucible_ir.exchange.server.security.server_certificates import ServerCertificates
 from crucible_ir.exchange.server.standard_services import Health, register_reflection
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ class ExchangeServer:
         self._options = options
         self.address = options.address
         self.metrics_port: int | None = None
-        self._credentials = None if options.tls is None else server_credentials(options.tls)
+        self._certificates = None if options.tls is None else ServerCertificates(options.tls)
         self._metrics = None if options.metrics_port is None else Metrics()
         self._drain = DrainInterceptor()
         self._call_log = CallLog()
@@ -195,20 +195,34 @@ class ExchangeServer:
         """Cancel the calls that `stop` is waiting for."""
         self._forced.set()
 
+    def reload(self) -> None:
+        """Read the certificates and the tokens again, and check the streams in progress."""
+        if self._certificates is not None:
+            self._certificates.reload()
+        self._authentication.check_streams()
+
     async def _check_credentials(self) -> None:
-        """Check the callers of streams from time to time."""
+        """Check from time to time whether files changed, and the callers of streams."""
         while True:
             await asyncio.sleep(CHECK_SECONDS)
             try:
+                if self._certificates is not None:
+                    self._certificates.refresh()
                 self._authentication.check_streams()
             except Exception:
-                _log.exception("cannot check the callers of streams, retrying")
+                _log.exception("cannot check credentials, retrying")
 
     def _authenticator(self) -> AuthenticationInterceptor:
         options = self._options
         tokens = None if options.tokens is None else TokenChecker(options.tokens)
         role = options.certificate_role if options.requires_certificates else None
-        return AuthenticationInterceptor(tokens, role)
+        certificates = self._certificates if options.requires_certificates else None
+        return AuthenticationInterceptor(tokens, role, certificates)
+
+    @property
+    def has_credentials(self) -> bool:
+        """Whether the server has files of certificates or tokens."""
+        return self._options.tls is not None or self._options.tokens is not None
 
     def _interceptors(self) -> list[Interceptor]:
         """Return the interceptors, the outermost first."""
@@ -234,10 +248,11 @@ class ExchangeServer:
     def _bind(self) -> Address:
         address = str(self._options.address)
         try:
-            if self._credentials is None:
+            if self._certificates is None:
                 port = self._server.add_insecure_port(address)
             else:
-                port = self._server.add_secure_port(address, self._credentials)
+                credentials = self._certificates.credentials()
+                port = self._server.add_secure_port(address, credentials)
         except RuntimeError:
             reason = bind_problem(self._options.address)
             raise ServingError(f"cannot listen on {address}: {reason}") from None
@@ -249,6 +264,8 @@ async def serve_until_signalled(
     server: ExchangeServer, announce: Callable[[Address], None]
 ) -> None:
     """Serve until SIGINT or SIGTERM; a second signal ends the process without a grace period.
+
+    SIGHUP reads certificates and tokens again, if the server has any.
 
     Args:
         server: The server, not yet started.
@@ -268,6 +285,8 @@ async def serve_until_signalled(
 
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, on_signal)
+    if server.has_credentials:
+        loop.add_signal_handler(signal.SIGHUP, server.reload)
     try:
         await server.start()
         announce(server.address)
@@ -277,5 +296,5 @@ async def serve_until_signalled(
         sys.setswitchinterval(interval)
         gc.set_threshold(*thresholds)
         gc.unfreeze()
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             loop.remove_signal_handler(number)

@@ -32,6 +32,7 @@ from crucible_ir.exchange.store.records import EVERYTHING
 if TYPE_CHECKING:
     from crucible_ir.exchange.server.rpc.call_hooks import CallHook, Context, Handler
     from crucible_ir.exchange.server.security.open_streams import Check
+    from crucible_ir.exchange.server.security.server_certificates import ServerCertificates
 
 # Operators filter by this name, so it does not follow the module.
 _log: Final = logging.getLogger("crucible_ir.exchange.server.authentication")
@@ -184,13 +185,21 @@ class AuthenticationInterceptor(Interceptor):
         tokens: Checks tokens; ``None`` if the server does not require tokens.
         certificate_role: The role of callers with a client certificate, if the server requires no
             tokens; ``None`` if it does not require certificates either.
+        certificates: Checks client certificates, if the server requires them.
     """
 
-    def __init__(self, tokens: TokenChecker | None, certificate_role: Role | None = None) -> None:
+    def __init__(
+        self,
+        tokens: TokenChecker | None,
+        certificate_role: Role | None = None,
+        certificates: ServerCertificates | None = None,
+    ) -> None:
         self._tokens = tokens
+        self._certificates = certificates
         # The certificate is available only when the call has begun.
         self._role_of_certified = certificate_role if tokens is None else None
-        self._streams = None if tokens is None else OpenStreams(tokens.refresh)
+        is_required = tokens is not None or certificates is not None
+        self._streams = OpenStreams(self._refresh) if is_required else None
         # The methods with streams, as soon as one was called.
         self._streaming: set[str] = set()
 
@@ -224,9 +233,24 @@ class AuthenticationInterceptor(Interceptor):
         self._streaming.add(method)
         return self._streams.guard(handler, self._check_of)
 
+    def _refresh(self) -> None:
+        if self._tokens is not None:
+            self._tokens.refresh()
+        if self._certificates is not None:
+            self._certificates.refresh()
+
     def _check_of(self, context: Context) -> Check:
-        assert self._tokens is not None, "only callers with tokens are checked again"
-        return partial(self._tokens.check, _TOKEN.get())
+        checks: list[Check] = []
+        if self._tokens is not None:
+            checks.append(partial(self._tokens.check, _TOKEN.get()))
+        if self._certificates is not None:
+            checks.append(partial(self._certificates.check, context))
+
+        def check() -> None:
+            for each in checks:
+                each()
+
+        return check
 
     def hook(self, handler: Handler, method: str) -> CallHook | None:
         """Identify callers by their client certificate, if the server requires one and no token."""
@@ -234,7 +258,11 @@ class AuthenticationInterceptor(Interceptor):
         if role is None or method in OPEN_METHODS:
             return None
 
+        certificates = self._certificates
+
         def identify(request: Any, context: Context) -> Any:
+            if certificates is not None:
+                certificates.check(context)
             identity = Identity(Caller(certified_name(context), EVERYTHING), role)
             _check_role(identity, method)
             CALLER.set(identity.caller)

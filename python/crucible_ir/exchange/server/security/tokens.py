@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from crucible_ir.errors import Error, near_miss, shorten
+from crucible_ir.exchange.certificates import OTHERS
 from crucible_ir.exchange.store.records import EVERYTHING, Scope
 from crucible_ir.schema.types import UnknownTypeError, message_type
 
@@ -31,9 +32,6 @@ _VERSION: Final = 1
 #: The cost of scrypt. A secret has 256 random bits, which cannot be guessed at any speed: a higher
 #: cost would only let wrong tokens use more of the server's time.
 _COST: Final = {"n": 1024, "r": 8, "p": 1}
-
-#: The bits of a file's mode that give access to users other than its owner.
-_OTHERS: Final = 0o077
 
 
 class Role(IntEnum):
@@ -121,7 +119,7 @@ class TokenFile:
         """
         with self.path.open("rb") as file:
             mode = os.fstat(file.fileno()).st_mode
-            if mode & _OTHERS:
+            if mode & OTHERS:
                 raise TokensError(
                     f"{self.path}: the mode {mode & 0o777:04o} gives other users access to the"
                     f" tokens; run: chmod 600 {self.path}"
