@@ -212,3 +212,24 @@ _FILES = _some(
 @given(_FILES)
 def test_the_law_holds_for_any_file(record: dict[str, Any]) -> None:
     check_law(FORMAT, record)
+
+
+def test_metrics_without_a_value_are_dropped() -> None:
+    result = v1.EvaluationResult(
+        id="r",
+        task="t",
+        metrics=[{"name": "latency"}, {"name": "acc", "value": 0.5}, {"name": "size"}],
+    )
+    exported = FORMAT.export(result)
+    assert [each["score_details"] for each in exported.obj["evaluation_results"]] == [
+        {"score": 0.5}
+    ]
+    dropped = exported.report.entry_of(("metrics", 0, "name"))
+    assert dropped is not None
+    assert (dropped.outcome.value, dropped.reason) == ("dropped", "a result needs a score")
+    [again] = FORMAT.import_(exported.obj).documents
+    assert [each["name"] for each in json_values(again)["metrics"]] == ["acc"]
+
+    del result.metrics[1]
+    [error] = FORMAT.export(result).report.errors
+    assert error.reason == "expected a metric with a value"

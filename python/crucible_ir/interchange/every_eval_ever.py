@@ -234,19 +234,21 @@ def _export(conversion: Export) -> None:
     if named is not None:
         named.use(Outcome.RENAMED, (_RESULTS,))
     kept = rest.get(_KEPT, dict) if rest is not None else None
-    metrics = source.items("metrics")
-    for index in range(max(1, len(metrics))):
+    for index, metric in enumerate(source.items("metrics")):
+        found = kept.get(str(index), dict) if kept is not None else None
+        if metric.get("value") is None and _score_in(found) is None:
+            metric.drop("a result needs a score")
+            continue
         item = target.append(_RESULTS)
-        if index == 0:
+        if len(target.value[_RESULTS]) == 1:
             _write_evaluation(source, item, is_own=rest is None)
-        if index < len(metrics):
-            by_name = named is not None and str(index) in named.value
-            _write_metric(metrics[index], item, "metric_name" if by_name else "metric_id")
-        if kept is not None:
-            found = kept.get(str(index), dict)
-            if found is not None and not found.value:
-                found.use(Outcome.RENAMED, item.path)
-            item.restore(found)
+        by_name = named is not None and str(index) in named.value
+        _write_metric(metric, item, "metric_name" if by_name else "metric_id")
+        if found is not None and not found.value:
+            found.use(Outcome.RENAMED, item.path)
+        item.restore(found)
+    if not target.has(_RESULTS):
+        raise source.fail("expected a metric with a value")
     write_rules(source, target, _STARTED)
     model, version = source.get("model_ref", dict), source.get("model_version_id", str)
     if model is not None:
@@ -289,6 +291,11 @@ def _write_evaluation(source: Source, item: Target, *, is_own: bool) -> None:
     config = source.get("config", dict)
     if config is not None:
         item.put("generation_config", config.value, config)
+
+
+def _score_in(kept: Source | None) -> Source | None:
+    details = kept.get("score_details", dict) if kept is not None else None
+    return details.get(_SCORE, int, float) if details is not None else None
 
 
 def _write_metric(metric: Source, item: Target, key: str) -> None:
