@@ -668,3 +668,25 @@ def test_a_block_of_another_service_is_dropped() -> None:
     choices = [{"message": {"role": "assistant", "parts": parts}}]
     answer = from_yaml(json.dumps({"model": "gpt", "choices": choices}), v1.Completion)
     assert export(answer).obj["content"] == [{"type": "text", "text": "a"}]
+
+
+def test_instructions_of_a_developer_become_those_of_the_system() -> None:
+    prompt = v1.Prompt(
+        messages=[
+            v1.Message(role=v1.MessageRole.MESSAGE_ROLE_DEVELOPER, text="Be brief."),
+            v1.Message(role=v1.MessageRole.MESSAGE_ROLE_USER, text="Hi"),
+        ]
+    )
+    entry = export(prompt).report.entry_of(("messages", 0, "role"))
+    assert entry is not None
+    assert (entry.outcome.value, entry.target_values) == ("converted", ("system",))
+
+
+def test_a_tool_that_takes_a_text_becomes_a_function() -> None:
+    prompt = v1.Prompt(
+        messages=[v1.Message(role=v1.MessageRole.MESSAGE_ROLE_USER, text="Hi")],
+        tools=[{"kind": "custom", "name": "shell"}],
+    )
+    entry = export(prompt).report.entry_of(("tools", 0, "kind"))
+    assert entry is not None
+    assert (entry.outcome.value, entry.target_values) == ("converted", ("function",))

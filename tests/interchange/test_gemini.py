@@ -582,3 +582,15 @@ def test_any_message_is_exported_with_a_complete_report(
     assert not exported.report.errors
     json.dumps(exported.obj)
     check_complete(json_values(message), exported.report)
+
+
+def test_instructions_of_a_developer_become_those_of_the_system() -> None:
+    prompt = v1.Prompt(
+        messages=[
+            v1.Message(role=v1.MessageRole.MESSAGE_ROLE_DEVELOPER, text="Be brief."),
+            v1.Message(role=v1.MessageRole.MESSAGE_ROLE_USER, text="Hi"),
+        ]
+    )
+    entry = export(prompt).report.entry_of(("messages", 0, "role"))
+    assert entry is not None
+    assert (entry.outcome.value, entry.target_values) == ("converted", ("system",))

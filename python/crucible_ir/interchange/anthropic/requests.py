@@ -45,6 +45,8 @@ _OPTION_RULES = (
 
 #: The types of tools that the caller runs.
 _FUNCTION_TYPES = ("custom", FUNCTION)
+#: The kind of OpenAI's tools that take a text; Anthropic's name for functions.
+_TEXT_TOOL = "custom"
 
 _TOOL_MODES = {"auto": "auto", "any": "required", "none": "none"}
 
@@ -266,7 +268,11 @@ def _write_system(conversion: Export, target: Target, rest: Source | None) -> in
     for message in leading:
         role = message.get("role", str)
         assert role is not None
-        role.implied_by((*target.path, "system"))
+        if role.value == "developer":
+            reason = "the format has no developer"
+            role.use(Outcome.CONVERTED, (*target.path, "system"), reason=reason, to="system")
+        else:
+            role.implied_by((*target.path, "system"))
         text = message.get("text", str)
         if text is not None and only is None:
             block = target.append("system")
@@ -309,7 +315,10 @@ def _write_tool(tool: Source, target: Target) -> None:
         tool.drop("a tool of another service")
         return
     item = target.append("tools")
-    if kind in _FUNCTION_TYPES:
+    if found is not None and kind == _TEXT_TOOL:
+        reason = "a tool that takes a text becomes one that takes an object"
+        found.use(Outcome.CONVERTED, item.path, reason=reason, to=FUNCTION)
+    elif kind in _FUNCTION_TYPES:
         use_kind(tool, item)
     elif found is not None:
         item.put("type", found.value, found)

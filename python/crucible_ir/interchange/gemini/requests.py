@@ -282,7 +282,11 @@ def _write_system(conversion: Export, target: Target, calls: Calls) -> int:
         role = message.get("role", str)
         if role is None or role.value not in _SYSTEM_ROLES:
             break
-        role.implied_by(instruction)
+        if role.value == "developer":
+            reason = "the format has no developer"
+            role.use(Outcome.CONVERTED, instruction.path, reason=reason, to="system")
+        else:
+            role.implied_by(instruction)
         write_content(conversion, message, instruction, calls)
         instruction.restore(message.rest())
         leading += 1
