@@ -44,6 +44,7 @@ FORMATS: Final[dict[str, str]] = {
     "cyclonedx": "cyclonedx",
     "wandb": "wandb",
     "croissant": "croissant",
+    "langfuse": "langfuse",
 }
 
 
