@@ -154,3 +154,13 @@ def test_a_status_that_wandb_does_not_have_is_dropped() -> None:
     assert exported.obj == {"id": "r"}
     [entry] = [entry for entry in exported.report.entries if entry.path == "status"]
     assert (entry.outcome, entry.reason) == (Outcome.DROPPED, "no counterpart for 'paused'")
+
+
+def test_secrets_in_the_configuration_are_dropped() -> None:
+    secret = "hf_" + "aB3dE6gH9jK2mN5pQ8rS1tU4vW7xY0zC"
+    config = {"hub_token": {"desc": None, "value": secret}, "api_key": secret, "lr": {"value": 0.5}}
+    record = {**RUN, "config": config, "metadata": {"args": {"token": secret}}}
+    imported = check_law(FORMAT, record)
+    assert imported.report.counts["dropped"] == 3
+    assert secret not in str(imported.documents)
+    assert secret not in str(imported.report)

@@ -51,6 +51,7 @@ def _import(conversion: Import) -> None:
     if kind is None or not any(each in _TYPES for each in _as_list(kind.value)):
         found = "none" if kind is None else f"{kind.value!r:.60}"
         raise source.fail(f'expected "@type": "sc:Dataset", got {found}')
+    source.drop_secrets()
     dataset = conversion.document("DatasetRef")
     dataset.keep_rest(source)
     _import_name(conversion, source, dataset)

@@ -97,6 +97,7 @@ def _import(conversion: Import) -> None:
         if "sample_id" in source.value:
             raise source.fail("a sample of an evaluation, not a file of results")
         raise source.fail(f'expected the list "{_RESULTS}"')
+    source.drop_secrets()
     groups: list[list[Source]] = []
     for item in items.members():
         try:

@@ -105,6 +105,8 @@ def _import(conversion: Import) -> None:
         read_rules(conversion, summary, run, (Rule(_STEP, "current_step", types=(int,)),))
     metadata = source.get("metadata", dict)
     if metadata is not None:
+        # It has the arguments of the program.
+        metadata.drop_secrets()
         read_rules(conversion, metadata, run, _METADATA)
 
 
@@ -113,6 +115,7 @@ def _import_config(conversion: Import, source: Source, config: Target) -> None:
     settings = source.get("config", dict)
     if settings is None:
         return
+    settings.drop_secrets()
     config.keep_rest(settings)
     for rule in _CONFIG:
         found = settings.get(rule.theirs)

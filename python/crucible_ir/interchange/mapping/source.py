@@ -173,7 +173,9 @@ class Source:
             for key, value in children_of(source.value):
                 child = Source(value, (*source.path, key), self._conversion)
                 # A variable or a property has its name beside its value.
-                label = name if key == "value" and isinstance(name, str) else str(key)
+                label = str(key)
+                if key == "value":
+                    label = name if isinstance(name, str) else above or label
                 label = above if isinstance(key, int) else label
                 is_secret = key in keys and value is not None and not isinstance(value, bool)
                 if isinstance(value, str):
