@@ -92,6 +92,8 @@ def test_the_subject_of_a_score_of_version_3() -> None:
     assert event.session_id == "session-11"
     event.session_id = "session-12"
     assert FORMAT.export(event).obj["subject"] == {"kind": "session", "id": "session-12"}
+    event.ClearField("session_id")
+    assert FORMAT.export(event).obj["subject"] == {"kind": "session"}
 
 
 @pytest.mark.parametrize(

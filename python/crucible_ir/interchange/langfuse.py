@@ -155,9 +155,13 @@ def _export(conversion: Export) -> None:
     skipped = set() if source.value.get("source") in _SOURCES.values() else {"source"}
     subject = rest.get("subject", dict) if rest is not None else None
     rule = _SUBJECTS.get(subject.text("kind") or "") if subject is not None else None
-    if subject is not None and rule is not None and subject.text(rule.theirs) is not None:
+    place = subject.get(rule.theirs, str) if subject is not None and rule is not None else None
+    if place is not None and rule is not None:
         write_rules(source, target.child("subject"), (rule,))
         skipped.add(rule.field)
+        if source.get(rule.field) is None:
+            place.drop("the event does not have the id any more")
+            target.child("subject").restore(subject)
     write_rules(source, target, [each for each in _RULES if each.field not in skipped])
     _export_value(source, target, rest)
     metadata = source.get("metadata", dict)
