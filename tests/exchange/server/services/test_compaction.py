@@ -18,6 +18,7 @@ from crucible_ir import v1 as ir_v1
 from crucible_ir.exchange import v1
 from crucible_ir.exchange.server.options import Settings
 from crucible_ir.exchange.server.rpc.call_context import Caller
+from crucible_ir.exchange.server.services.retention import Clock
 from crucible_ir.exchange.store import open_store
 from crucible_ir.exchange.store.records import Scope
 
@@ -164,6 +165,77 @@ async def test_server_with_history_seconds_compacts_automatically(
             assert time.monotonic() < deadline
             await asyncio.sleep(0.05)
         assert (await server.exchange.Get(get())).record.revision == 3
+
+
+YEAR = 365 * 86_400.0
+
+
+def jump(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+    """Set the clock of this process."""
+    actual = time.time_ns
+    monkeypatch.setattr(time, "time_ns", lambda: actual() + round(seconds * 1e9))
+
+
+@pytest.mark.parametrize("seconds", [YEAR, 30.0, -YEAR])
+async def test_server_drops_nothing_after_its_clock_has_jumped(
+    address: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    seconds: float,
+) -> None:
+    async with serving(await open_store(address), Settings(history_seconds=10)) as server:
+        for request in publish_requests(3):
+            await server.exchange.Publish(request)
+        jump(monkeypatch, seconds)
+        # The server looks every second.
+        deadline = time.monotonic() + 10
+        while not any("clock has jumped" in record.message for record in caplog.records):
+            assert time.monotonic() < deadline
+            await asyncio.sleep(0.05)
+        assert await there_is(server.exchange, 1)
+
+
+async def test_server_that_starts_with_a_wrong_clock_drops_nothing(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with serving(await open_store(address)) as server:
+        for request in publish_requests(3):
+            await server.exchange.Publish(request)
+    jump(monkeypatch, YEAR)
+    async with serving(await open_store(address), Settings(history_seconds=10)) as server:
+        await asyncio.sleep(2.5)
+        assert await there_is(server.exchange, 1)
+
+
+async def test_server_that_restarts_drops_what_was_old_before(tmp_path: Path) -> None:
+    async with serving(await open_store(tmp_path / "x.db")) as server:
+        for request in publish_requests(2):
+            await server.exchange.Publish(request)
+            await asyncio.sleep(1.2)
+        [other] = publish_requests(1)
+        other.document.model_ref.id = "other"
+        await server.exchange.Publish(other)
+    settings = Settings(history_seconds=1)
+    async with serving(await open_store(tmp_path / "x.db"), settings) as server:
+        deadline = time.monotonic() + 10
+        while await there_is(server.exchange, 1):
+            assert time.monotonic() < deadline
+            await asyncio.sleep(0.05)
+
+
+def test_time_passes_while_the_server_runs() -> None:
+    now, elapsed = 5_000_000_000, 100.0
+    clock = Clock(3_000_000_000, now=lambda: now, elapsed=lambda: elapsed)
+    assert clock.time() == 3_000_000_000
+    now, elapsed = now + 60_000_000, elapsed + 60
+    assert (clock.time(), clock.jumped_seconds()) == (3_060_000_000, 0)
+    now -= 10_000_000
+    assert (clock.time(), clock.jumped_seconds()) == (3_060_000_000, -10)
+
+
+@pytest.mark.parametrize("latest", [None, 6_000_000_000])
+def test_clock_is_believed_if_no_change_is_older(latest: int | None) -> None:
+    assert Clock(latest, now=lambda: 5_000_000_000, elapsed=lambda: 1).time() == 5_000_000_000
 
 
 async def test_server_keeps_all_changes_by_default(tmp_path: Path) -> None:
