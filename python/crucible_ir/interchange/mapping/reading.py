@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import re
 import sys
@@ -161,17 +162,26 @@ def read_records(
     Raises:
         OSError: The file or folder cannot be read.
     """
+    if source.startswith(("http://", "https://")):
+        raise OSError(errno.EINVAL, "the format is read from files, not from a service")
     if source == "-" or not Path(source).is_dir():
         if source == "-" or not is_older(Path(source), since):
             yield from _of_file(source, assemble, parse)
         return
     number = 0
     for path in sorted(Path(source).rglob("*")):
-        is_wanted = path.name.lower().endswith(extensions) and path.is_file()
-        if not is_wanted or is_older(path, since):
+        if not path.name.lower().endswith(extensions):
             continue
-        for record in _of_file(str(path), assemble, parse):
-            yield Record(record.value, record.name, number, record.error)
+        try:
+            # A link to a file that does not exist is an error; pipes are not read.
+            if (path.exists() and not path.is_file()) or is_older(path, since):
+                continue
+            for record in _of_file(str(path), assemble, parse):
+                yield Record(record.value, record.name, number, record.error)
+                number += 1
+        except OSError as error:
+            reason = f"cannot be read: {(error.strerror or str(error)).lower()}"
+            yield Record(None, str(path), number, DecodeError(reason))
             number += 1
 
 
