@@ -71,7 +71,7 @@ def _import(conversion: Import) -> None:
         snapshot = run.append("metrics_history")
         values = snapshot.child("values")
         for name, found in row.entries("values"):
-            if isinstance(found.value, float):
+            if type(found.value) in (int, float):
                 values.put(name, found.value, found)
 
 
@@ -566,3 +566,20 @@ def test_patterns_do_not_split_between_documents_of_one_type() -> None:
         ("models[*].title", "ModelRef.name", 3),
         ("", "ModelRef.framework", 3),
     ]
+
+
+def test_numbers_that_opaque_json_has_as_text_are_numbers_again() -> None:
+    record = _run(state=2**53 + 1, extra={"deep": [math.inf, {"a.b": -(2**60)}]}, began=math.nan)
+    imported = check_law(TOY, record)
+    [run] = imported.documents
+    assert json_values(run)["options"]["toy"]["state"] == str(2**53 + 1)
+    exported = TOY.export(run).obj
+    assert same(exported, record)
+
+
+def test_an_integer_that_a_double_rounds_is_converted() -> None:
+    imported = check_law(TOY, _run(rows=[{"values": {"loss": 2**53 + 1}}]))
+    [entry] = [entry for entry in imported.report.entries if entry.path.startswith("rows")]
+    assert entry.outcome is Outcome.CONVERTED
+    assert entry.source_values == (2**53 + 1,)
+    assert entry.target_values == (2.0**53,)

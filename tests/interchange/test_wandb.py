@@ -77,7 +77,7 @@ def test_plain_settings_are_converted() -> None:
     assert isinstance(run, v1.TrainingRun)
     assert (run.config.learning_rate, run.config.seed) == (0.1, 7)
     assert FORMAT.export(run).obj["config"] == {
-        "learning_rate": {"value": 0.1},
+        "lr": {"value": 0.1},
         "seed": {"value": 7},
         "other": [1],
     }

@@ -124,12 +124,12 @@ def _import_config(conversion: Import, source: Source, config: Target) -> None:
         if isinstance(found.value, dict):
             wrapped = Rule("value", rule.field, rule.converter, rule.types)
             read_rules(conversion, found, config, (wrapped,))
-            if config.has(rule.field) and rule is not _first(rule.field):
-                # Recent versions write nothing beside the value that would keep the name.
-                config.mark(rule.theirs)
         elif _is_plain(rule, found.value):
             reason = "config.yaml has the value under the key `value`"
             config.put(rule.field, found.value, found, reason=reason, outcome=Outcome.CONVERTED)
+        if config.has(rule.field) and rule is not _first(rule.field):
+            # Recent versions write nothing beside the value that would keep the name.
+            config.mark(rule.theirs)
 
 
 def _first(field: str) -> Rule:
@@ -194,24 +194,27 @@ def _export_config(config: Source, target: Target) -> None:
     if name is not None:
         name.use(Outcome.DROPPED, reason="the configuration of a run has no id of its own")
     rest = config.rest()
-    written: set[str] = set()
-    for rule in _CONFIG:
-        found = config.get(rule.field)
-        if found is None or rule.field in written:
-            continue
-        # Of several names of a setting, the import kept the rest of the one that it used.
-        if any(
-            other is not rule
-            and other.field == rule.field
-            and rest is not None
-            and isinstance(rest.value.get(other.theirs), dict)
-            and "value" not in rest.value[other.theirs]
-            for other in _CONFIG
-        ):
-            continue
-        written.add(rule.field)
-        target.child(rule.theirs).put("value", found.value, found)
+    kept: dict[str, Any] = {} if rest is None else rest.value
+    for field in dict.fromkeys(rule.field for rule in _CONFIG):
+        found = config.get(field)
+        key = _name_of(field, kept)
+        if found is not None and key is not None:
+            target.child(key).put("value", found.value, found)
     target.restore(rest)
+
+
+def _name_of(field: str, kept: dict[str, Any]) -> str | None:
+    """Return the name of a setting to write; ``None`` if the import kept values of all names.
+
+    Args:
+        field: The field of the setting.
+        kept: What the import kept of the settings: of the name that it used, all but the value.
+    """
+    names_ = [rule.theirs for rule in _CONFIG if rule.field == field]
+    used = [
+        name for name in names_ if isinstance(kept.get(name), dict) and "value" not in kept[name]
+    ]
+    return next(iter(used or [name for name in names_ if name not in kept]), None)
 
 
 def _read(source: str, since: datetime | None) -> Iterator[Record]:

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 UNKNOWN: Final = "unknown"
 
 
+#: The key in the opaque map that lists the paths of numbers which are kept as text.
+NUMBERS: Final = "numbers_as_text"
+
 #: The key in the opaque map that lists the paths of values which the import filled in.
 DEFAULTED: Final = "defaulted"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from crucible_ir.interchange.mapping.conversion import DEFAULTED, UNKNOWN, Conversion
+from crucible_ir.interchange.mapping.conversion import DEFAULTED, NUMBERS, UNKNOWN, Conversion
 from crucible_ir.interchange.mapping.dialect import json_values
 from crucible_ir.interchange.mapping.patterns import Path
 from crucible_ir.interchange.mapping.report import Outcome, Recorder
@@ -38,6 +38,7 @@ class Export(Conversion):
         self._restored: list[tuple[Source, Target, frozenset[str]]] = []
         self._own_places: set[Path] = set()
         self._stand_ins: frozenset[Path] = frozenset()
+        self._read_numbers()
         rest = self.source.rest()
         listed = rest.get(DEFAULTED, list) if rest is not None else None
         if listed is not None and all(isinstance(path, str) for path in listed.value):
@@ -56,6 +57,24 @@ class Export(Conversion):
             for path in self._stand_ins:
                 use = Use(Outcome.DEFAULTED, (), "the import filled it in", (values[path],))
                 self.use(path, use)
+
+    def _read_numbers(self) -> None:
+        """Turn the texts into numbers that an import kept as text in opaque maps."""
+        waiting: list[tuple[Path, Any]] = [((), self.source.value)]
+        while waiting:
+            path, value = waiting.pop()
+            waiting += [((*path, step), child) for step, child in children_of(value)]
+            listed = value.get(NUMBERS) if isinstance(value, dict) else None
+            if path[-1:] != (self.format,) or not isinstance(listed, list):
+                continue
+            reason = "it lists numbers that the import kept as text"
+            self.use((*path, NUMBERS), Use(Outcome.CONVERTED, (), reason, (listed,)))
+            for each in listed:
+                steps = _plain(parse_path(each)) if isinstance(each, str) else ()
+                number = _number(value_at(value, steps))
+                if steps and number is not None:
+                    owner: Any = value_at(value, steps[:-1])
+                    owner[steps[-1]] = number
 
     def is_hidden(self, path: Path) -> bool:
         """Return whether a value is not to be used: a secret, or one that an import filled in."""
@@ -119,6 +138,16 @@ class Export(Conversion):
                 self._merge(child, current, (*path, step))
             else:
                 child.drop("another field has the value now")
+
+
+def _number(text: object) -> int | float | None:
+    """Return the number that a text spells; ``None`` if it spells none."""
+    if not isinstance(text, str):
+        return None
+    try:
+        return int(text)
+    except ValueError:
+        return float(text) if text in ("NaN", "Infinity", "-Infinity") else None
 
 
 def _fits_into(rest: object, current: object) -> bool:

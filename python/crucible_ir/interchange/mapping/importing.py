@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from crucible_ir.interchange.mapping.conversion import DEFAULTED, Conversion
+from crucible_ir.interchange.mapping.conversion import DEFAULTED, NUMBERS, Conversion
 from crucible_ir.interchange.mapping.decoded import Decoded
 from crucible_ir.interchange.mapping.dialect import DIALECT
 from crucible_ir.interchange.mapping.patterns import Path, write_path
@@ -249,6 +249,8 @@ class Import(Conversion):
         kept = opaque_json(value, changes)
         field = opaque_field(target.descriptor)
         self._set_rest(target, field, steps, kept)
+        places = [place for place, number, *_ in changes if isinstance(number, (int, float))]
+        self._list_numbers(target, field, [(*map(str, steps), *place) for place in places])
         if not record:
             return
         target_path = (*target.path, field, self.format, *steps)
@@ -269,6 +271,13 @@ class Import(Conversion):
             owner = owner.setdefault(str(step), {})
         if steps:
             owner[str(steps[-1])] = value
+
+    def _list_numbers(self, target: Target, field: str, paths: list[Path]) -> None:
+        """List the numbers that are kept as text, so that export writes them as numbers again."""
+        if paths:
+            owner = target.value[field][self.format]
+            # Sorted, since opaque JSON does not keep the order of the keys.
+            owner[NUMBERS] = sorted({*owner.get(NUMBERS, []), *map(write_path, paths)})
 
     def _derive_ids(self) -> None:
         """Set the ids that derive from the content of documents.

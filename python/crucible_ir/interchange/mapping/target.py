@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from crucible_ir.interchange.mapping.patterns import Path
 from crucible_ir.interchange.mapping.report import Outcome
 from crucible_ir.interchange.mapping.source import Source
 from crucible_ir.interchange.mapping.values import SURROGATE, same, unicode_text
 from crucible_ir.paths import MapKey
-from crucible_ir.schema.fields import fields_of
+from crucible_ir.schema.fields import Field, Kind, fields_of
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor
 
     from crucible_ir.interchange.mapping.conversion import Conversion
+
+_INTEGERS: Final = (Kind.INT32, Kind.INT64, Kind.UINT32, Kind.UINT64)
+
+#: Why an integer became another number.
+_ROUNDED: Final = "a double holds integers beyond 2^53 only nearly"
 
 
 class Target:
@@ -28,7 +33,7 @@ class Target:
         descriptor: The message type of the object, if it is a message.
     """
 
-    __slots__ = ("_conversion", "_is_map", "_parent", "_value", "descriptor", "path")
+    __slots__ = ("_conversion", "_map", "_parent", "_value", "descriptor", "path")
 
     def __init__(
         self,
@@ -38,10 +43,10 @@ class Target:
         value: dict[str, Any] | None = None,
         parent: Target | None = None,
         descriptor: Descriptor | None = None,
-        is_map: bool = False,
+        map_field: Field | None = None,
     ) -> None:
         self._conversion = conversion
-        self._is_map = is_map
+        self._map = map_field
         self.path = path
         self._value = value
         self._parent = parent
@@ -92,9 +97,16 @@ class Target:
         whole = unicode_text(value)
         if whole is not value:
             value, reason, outcome = whole, SURROGATE, None
+        field = self._map or self._field(key)
+        if type(value) is float and value.is_integer() and field is not None:
+            # The text of a large double, as its reader takes it, is another integer.
+            value = int(value) if field.kind in _INTEGERS else value
+        rounded = _rounded(field, value)
+        if rounded is not None:
+            value, reason, outcome = rounded, _ROUNDED, None
         # A `MapKey` says only in the path that the key is one of a map.
         self.value[str(key)] = value
-        path = (*self.path, MapKey(key) if self._is_map else key)
+        path = (*self.path, MapKey(key) if self._map is not None else key)
         for source in sources:
             self._use(source, path, value, reason, outcome)
 
@@ -141,13 +153,13 @@ class Target:
 
     def child(self, key: str) -> Target:
         """Return the object of a key, which is made when something is first set in it."""
-        field = fields_of(self.descriptor).get(key) if self.descriptor is not None else None
+        field = self._field(key)
         return Target(
             self._conversion,
             (*self.path, key),
             parent=self,
             descriptor=self._message_of(key),
-            is_map=field is not None and field.is_map,
+            map_field=field if field is not None and field.is_map else None,
         )
 
     def default(self, key: str, value: Any, reason: str) -> None:
@@ -204,12 +216,15 @@ class Target:
         if rest is not None:
             self._conversion.restore(rest, self, frozenset(without))
 
+    def _field(self, key: str) -> Field | None:
+        return fields_of(self.descriptor).get(key) if self.descriptor is not None else None
+
     def _is_list(self, key: str) -> bool:
-        field = fields_of(self.descriptor).get(key) if self.descriptor is not None else None
+        field = self._field(key)
         return field is not None and field.is_list
 
     def _message_of(self, key: str) -> Descriptor | None:
-        field = fields_of(self.descriptor).get(key) if self.descriptor is not None else None
+        field = self._field(key)
         if field is None or field.is_map or field.is_opaque:
             return None
         return field.message
@@ -236,3 +251,15 @@ def opaque_field(descriptor: Descriptor | None) -> str:
 
 def _last_name(path: Path) -> str:
     return next((str(part) for part in reversed(path) if not isinstance(part, int)), "")
+
+
+def _rounded(field: Field | None, value: object) -> float | None:
+    """Return the double that a field takes for an integer which it cannot hold exactly."""
+    if type(value) is not int or field is None or field.kind is not Kind.DOUBLE:
+        return None
+    try:
+        rounded = float(value)
+    except OverflowError:
+        # The reader of the field rejects it.
+        return None
+    return None if rounded == value else rounded

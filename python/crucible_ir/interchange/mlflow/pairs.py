@@ -206,7 +206,9 @@ class PairReader:
                 self.use(pair)
 
     def read_labels(self, target: Target) -> None:
-        """Import the tags of users as labels."""
+        """Import the tags of users as labels, unless one tag has the labels of an export."""
+        if target.has("tags"):
+            return
         for pair in self.waiting():
             text = pair.value.value
             label = f"{pair.name}={text}" if text else pair.name
