@@ -164,3 +164,18 @@ def test_secrets_in_the_configuration_are_dropped() -> None:
     assert imported.report.counts["dropped"] == 3
     assert secret not in str(imported.documents)
     assert secret not in str(imported.report)
+
+
+@pytest.mark.parametrize(
+    "started", ["2026-01-02T03:04:05.000000Z", "2026-01-02T03:04:05", "2026-01-02T04:04:05+01:00"]
+)
+def test_a_start_that_is_written_in_another_way_comes_back(started: str) -> None:
+    record = {**RUN, "metadata": {"startedAt": started}}
+    imported = check_law(FORMAT, record)
+    [run] = imported.documents
+    assert isinstance(run, v1.TrainingRun)
+    assert run.started_at.ToJsonString() == "2026-01-02T03:04:05Z"
+    entry = imported.report.entry_of(("metadata", "startedAt"))
+    assert entry is not None
+    assert entry.outcome is Outcome.CONVERTED
+    assert FORMAT.export(run).obj["metadata"]["startedAt"] == started

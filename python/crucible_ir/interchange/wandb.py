@@ -19,6 +19,7 @@ from crucible_ir.interchange.mapping.conversion import UNKNOWN
 from crucible_ir.interchange.mapping.converters import (
     INTEGER_TEXT,
     NUMBER_TEXT,
+    TIME_TEXT,
     UNIX_SECONDS,
     Rule,
     names,
@@ -61,7 +62,7 @@ _CONFIG: Final = (
     Rule("warmup_steps", converter=INTEGER_TEXT),
 )
 
-_METADATA: Final = (Rule("startedAt", "started_at", types=(str,)),)
+_METADATA: Final = (Rule("startedAt", "started_at", TIME_TEXT, types=(str,)),)
 
 _STATES: Final = names(
     {
@@ -183,9 +184,7 @@ def _export(conversion: Export) -> None:
     step = source.get("current_step", int)
     if step is not None:
         target.child("summary").put(_STEP, step.value, step)
-    started = source.get("started_at", str)
-    if started is not None:
-        target.child("metadata").put("startedAt", started.value, started)
+    write_rules(source, target.child("metadata"), _METADATA)
     target.restore(rest)
 
 
