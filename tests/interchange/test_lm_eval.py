@@ -297,3 +297,11 @@ _RUNS = st.builds(
 @given(_RUNS)
 def test_the_law_holds_for_any_results(record: dict[str, Any]) -> None:
     check_law(FORMAT, record)
+
+
+@pytest.mark.parametrize("groups", [True, 3, None])
+def test_results_are_joined_whatever_the_groups_are(groups: object) -> None:
+    record = {"results": {"a": {"acc": 0.5}, "b": {"acc": 0.25}}, "groups": groups}
+    objects = [FORMAT.export(each).obj for each in FORMAT.import_(record).documents]
+    assert FORMAT.join is not None
+    assert FORMAT.join(objects)["results"] == record["results"]

@@ -435,7 +435,8 @@ def _write_group(
 
 def _with_groups(obj: dict[str, Any]) -> dict[str, Any]:
     """Copy the metrics of groups from the results, which is where a group is written whole."""
-    groups: dict[str, Any] = obj.get("groups") or {}
+    found = obj.get("groups")
+    groups: dict[str, Any] = found if isinstance(found, dict) else {}
     for name, value in groups.items():
         if value is None:
             groups[name] = copy.deepcopy(obj["results"][name])
@@ -446,7 +447,7 @@ def _join(objects: list[Any]) -> Any:
     """Make one file of the results of one run; a list of files if a task is there twice."""
     files: list[dict[str, Any]] = []
     for each in objects:
-        tasks = [*each.get("results", {}), *each.get("groups", {})]
+        tasks = _tasks(each)
         file = next((file for file in files if _is_same_run(file, each, tasks)), None)
         if file is None:
             files.append(copy.deepcopy(each))
@@ -455,8 +456,14 @@ def _join(objects: list[Any]) -> Any:
     return files[0] if len(files) == 1 else files
 
 
+def _tasks(file: dict[str, Any]) -> list[str]:
+    """Return the tasks and groups of a file; an import can have kept odd values of these keys."""
+    found = [file.get(key) for key in ("results", "groups")]
+    return [name for each in found if isinstance(each, dict) for name in each]
+
+
 def _is_same_run(file: dict[str, Any], more: dict[str, Any], tasks: list[str]) -> bool:
-    known = {*file.get("results", {}), *file.get("groups", {})}
+    known = set(_tasks(file))
     first, second = file.get("model_name"), more.get("model_name")
     is_same_model = first is None or second is None or same(first, second)
     return is_same_model and known.isdisjoint(tasks)
