@@ -18,6 +18,7 @@ BIN := $(VENV)/bin
 PYTEST := -m pytest -n $(JOBS)
 # The tests that depend on Python's protobuf: they also run on its oldest major.
 PROTOBUF_TESTS := tests/betterproto tests/building tests/conformance tests/diffing tests/digest \
+	tests/interchange \
 	tests/linting tests/schema tests/schema_reflection tests/serialization tests/validation \
 	tests/interop/test_betterproto.py tests/interop/test_protobuf.py tests/interop/test_python.py \
 	--deselect tests/conformance/test_vectors.py::test_every_file_of_cases_is_up_to_date
