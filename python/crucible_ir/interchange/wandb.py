@@ -120,7 +120,8 @@ def _import_config(conversion: Import, source: Source, config: Target) -> None:
     config.keep_rest(settings)
     for rule in _CONFIG:
         found = settings.get(rule.theirs)
-        if found is None or config.has(rule.field):
+        if found is None or len(_present(rule.field, settings.value)) > 1:
+            # Of several names of one setting, none is preferred: all are kept.
             continue
         if isinstance(found.value, dict):
             wrapped = Rule("value", rule.field, rule.converter, rule.types)
@@ -209,11 +210,16 @@ def _name_of(field: str, kept: dict[str, Any]) -> str | None:
         field: The field of the setting.
         kept: What the import kept of the settings: of the name that it used, all but the value.
     """
-    names_ = [rule.theirs for rule in _CONFIG if rule.field == field]
-    used = [
-        name for name in names_ if isinstance(kept.get(name), dict) and "value" not in kept[name]
-    ]
-    return next(iter(used or [name for name in names_ if name not in kept]), None)
+    present = _present(field, kept)
+    if not present:
+        return _first(field).theirs
+    is_used = isinstance(kept[present[0]], dict) and "value" not in kept[present[0]]
+    return present[0] if len(present) == 1 and is_used else None
+
+
+def _present(field: str, settings: dict[str, Any]) -> list[str]:
+    """Return the names of a setting that are there."""
+    return [rule.theirs for rule in _CONFIG if rule.field == field and rule.theirs in settings]
 
 
 def _read(source: str, since: datetime | None) -> Iterator[Record]:
