@@ -314,11 +314,13 @@ class _Reader:
         if old is not None:
             self.read_old_input(old)
             return
-        for at, event in enumerate(self.operation.events):
+        for event in self.operation.events:
             role = names.MESSAGE_ROLES.get(event.name)
             body = self.body_of(event)
             if role is not None and body is not None:
                 target = self.prompt.append("messages")
+                # Numbered by the messages, since events of answers may be among these.
+                at = len(self.prompt.value["messages"]) - 1
                 read_old_message(self.conversion, body, target, role, f"call_{at}")
 
     def read_instructions(self, parts: list[Source]) -> None:
