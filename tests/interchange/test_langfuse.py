@@ -130,6 +130,18 @@ def test_a_value_that_does_not_fit_its_type_is_kept() -> None:
         assert FORMAT.export(event).obj == score
 
 
+def test_secrets_are_dropped_but_not_the_value_of_a_criterion() -> None:
+    secret = "sk-proj-" + "a1B2c3D4e5F6g7H8i9J0" * 2
+    metadata = {"api_key": secret, "call": {"api_key": secret, "tries": 2}, "calls": [[secret]]}
+    score = {"id": "a", "name": "password", "dataType": "TEXT", "value": "it is too short"}
+    imported = check_law(FORMAT, {**score, "metadata": metadata, "later": {"api_key": secret}})
+    assert secret not in str(imported)
+    [event] = imported.documents
+    exported = FORMAT.export(event).obj
+    assert exported["value"] == "it is too short"
+    assert exported["metadata"]["call"] == {"tries": 2}
+
+
 def test_a_changed_value_replaces_that_of_the_score() -> None:
     event = event_of(SCORES["boolean"])
     event.feedback_value.bool_value = False

@@ -24,6 +24,7 @@ from crucible_ir.interchange.mapping.converters import (
 from crucible_ir.interchange.mapping.exporting import Export
 from crucible_ir.interchange.mapping.format import Format
 from crucible_ir.interchange.mapping.importing import Import
+from crucible_ir.interchange.mapping.report import Outcome
 from crucible_ir.interchange.mapping.source import Source
 from crucible_ir.interchange.mapping.target import Target
 from crucible_ir.interchange.mapping.values import same, unicode_text
@@ -110,6 +111,8 @@ def _import(conversion: Import) -> None:
         found = f', got the message "{message:.200}"' if message else ""
         keys = ", ".join(_VALUE_KEYS)
         raise source.fail(f"expected a score, with some of the keys {keys}{found}")
+    # The name beside the value is that of a criterion, and never that of a secret.
+    source.without(("value",)).drop_secrets()
     event = conversion.document("FeedbackEvent")
     event.keep_rest(source)
     name = source.get("id", str)
@@ -127,8 +130,9 @@ def _import(conversion: Import) -> None:
     read_rules(conversion, source, event, _RULES)
     _import_value(conversion, source, event)
     for key, value in source.entries("metadata"):
-        if key != conversion.format and unicode_text(key) is key:
-            event.child("metadata").put_opaque(key, value)
+        if key != conversion.format and unicode_text(key) is key and not value.is_used:
+            # Without the secrets inside.
+            event.child("metadata").put_rest(key, value, Outcome.RENAMED)
 
 
 def _import_value(conversion: Import, source: Source, event: Target) -> None:
