@@ -385,6 +385,9 @@ def test_a_configuration_of_ones_own_as_arguments() -> None:
         "per_device_train_batch_size": 8,
         "bf16": True,
     }
+    config.gradient_accumulation_steps = 0  # breaks a rule, and must not divide
+    assert FORMAT.export(config).obj["per_device_train_batch_size"] == 32
+    config.gradient_accumulation_steps = 4
     config.batch_size = 3
     config.optimizer = v1.Optimizer.OPTIMIZER_ADAM
     exported = FORMAT.export(config)

@@ -46,6 +46,18 @@ def test_documents_are_written_and_published_at_once(client: ExchangeClient) -> 
     assert client.get(v1.TrainingRun, name).record.revision == 1
 
 
+def test_documents_of_one_import_with_the_same_id_are_warned_of(client: ExchangeClient) -> None:
+    name, other = str(uuid.uuid4()), str(uuid.uuid4())
+    records = [{"id": name}, {"id": other}, {"id": name, "labels": ["again"]}, {"id": other}]
+    Path("a.jsonl").write_text("".join(json.dumps(each) + "\n" for each in records))
+    result = run("import-from", "toy", "a.jsonl", "--publish")
+    assert result.status == 0
+    [warning] = [line for line in result.err.splitlines() if line.startswith("warning: ")]
+    assert warning.startswith(f"warning: TrainingRun {name}: the source has several documents")
+    assert client.get(v1.TrainingRun, name).record.revision == 2
+    assert "warning" not in run("import-from", "toy", "a.jsonl", "--publish", "--quiet").err
+
+
 def test_without_a_server_the_command_could_not_run(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CRUCIBLE_IR_SERVER", "127.0.0.1:1")
     Path("a.json").write_text('{"id": "r"}')

@@ -368,7 +368,9 @@ def _write_batch_size(source: Source, target: Target, rest: Source | None, keys:
     if size is None:
         return
     key = next((each for each in _BATCH_SIZES if each in keys), _BATCH_SIZES[0])
-    times = 1 if key == "batch_size" else source.value.get("gradient_accumulation_steps", 1)
+    times = source.value.get("gradient_accumulation_steps", 1)
+    if key == "batch_size" or times < 1:
+        times = 1
     kept = rest.get(key, int) if rest is not None else None
     if kept is not None and kept.value * times == size.value:
         target.put(key, kept.value, size)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -159,6 +160,9 @@ def command(
     fidelity.write(session, report, details, names, quiet=server.quiet)
     for line in published.errors:
         session.print_error(line)
+    if not server.quiet:
+        for line in published.warnings:
+            session.err().print(f"warning: {line}", style="warn")
     if publish and not server.quiet:
         parts = ", ".join(f"{number} {name}" for name, number in published.counts.items())
         session.err().print(f"published: {parts}", style="warn" if published.errors else "good")
@@ -360,6 +364,7 @@ class _Published:
         client: The client; set before the first document.
         counts: The number of documents of each result.
         errors: The errors about documents that the exchange rejected.
+        warnings: The warnings about documents that replaced others of the same import.
     """
 
     client: ExchangeClient
@@ -367,6 +372,9 @@ class _Published:
     def __init__(self) -> None:
         self.counts = dict.fromkeys(("stored", "unchanged", "rejected"), 0)
         self.errors: list[str] = []
+        self.warnings: list[str] = []
+        # The digest of the content of each document so far, by the digest of its name.
+        self._contents: dict[bytes, bytes] = {}
 
     def take(self, documents: Sequence[Message]) -> None:
         """Store documents, and send feedback events."""
@@ -377,12 +385,28 @@ class _Published:
                 self._reject(_name_of(others[outcome.index]), str(outcome.error))
             else:
                 self.counts["unchanged" if outcome.published.unchanged else "stored"] += 1
+                self._warn_of_replaced(others[outcome.index])
         if events:
             report = self.client.ingest(
                 cast("list[FeedbackEvent]", events), on_refused=self._reject_event
             )
             self.counts["stored"] += report.accepted
             self.counts["unchanged"] += report.duplicates
+
+    def _warn_of_replaced(self, document: Message) -> None:
+        """Warn if an earlier document of the import had the same type and id, and other content."""
+        name = _name_of(document)
+        content = _digest(document.SerializeToString(deterministic=True))
+        earlier = self._contents.get(_digest(name.encode()), content)
+        self._contents[_digest(name.encode())] = content
+        if earlier == content:
+            return
+        warning = (
+            f"{name}: the source has several documents with this id; each became a revision, and"
+            " the last one is the latest"
+        )
+        if warning not in self.warnings and len(self.warnings) < _MAX_ERRORS:
+            self.warnings.append(warning)
 
     def _reject_event(self, event: RefusedEvent) -> None:
         self._reject(f"FeedbackEvent {event.id}", str(event.error))
@@ -391,6 +415,10 @@ class _Published:
         self.counts["rejected"] += 1
         if len(self.errors) < _MAX_ERRORS:
             self.errors.append(f"{name}: {reason}")
+
+
+def _digest(content: bytes) -> bytes:
+    return hashlib.blake2b(content, digest_size=16).digest()
 
 
 def _name_of(message: Message) -> str:
