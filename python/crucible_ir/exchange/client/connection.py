@@ -33,6 +33,10 @@ if TYPE_CHECKING:
 PING_SECONDS = 15.0
 PING_TIMEOUT_SECONDS = 5.0
 
+#: A connection without calls is closed after so many seconds, at the latest after twice as many.
+#: That is before a server of the exchange closes it, which a call might meet halfway.
+IDLE_SECONDS = 10.0
+
 #: The largest message that a client accepts, in bytes: a document and its record, with a margin.
 MAX_RECEIVED_BYTES: Final = 16 * 1024 * 1024
 
@@ -112,6 +116,7 @@ class Connection:
             # reduces it.
             ("grpc.keepalive_time_ms", round(PING_SECONDS * 1000)),
             ("grpc.keepalive_timeout_ms", round(PING_TIMEOUT_SECONDS * 1000)),
+            ("grpc.client_idle_timeout_ms", round(IDLE_SECONDS * 1000)),
             # The first timeout covers data that is not acknowledged, this one unanswered pings.
             ("grpc.http2.ping_timeout_ms", round(PING_TIMEOUT_SECONDS * 1000)),
             # gRPC would reduce the pings of a client that only receives data to one a minute.

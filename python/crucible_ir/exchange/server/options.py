@@ -5,6 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from crucible_ir.errors import Error
+from crucible_ir.exchange.server.descriptors import (
+    RESERVED,
+    default_connections,
+    descriptor_limit,
+)
 from crucible_ir.exchange.server.listening import DEFAULT_ADDRESS, Address, TlsFiles, parse_address
 from crucible_ir.exchange.server.security.limits import CallLimits
 from crucible_ir.exchange.server.security.tokens import Role, TokenFile
@@ -56,6 +61,9 @@ class Keepalive:
         ping_timeout_seconds: The time without an answer after which the connection and its calls
             end.
         least_client_ping_seconds: Clients that ping more often are disconnected.
+        idle_seconds: The time without a call after which a connection is closed, at the latest
+            after twice that; ``None`` for never. The default is less than the timeout of the Python
+            clients: if idle connections take all places, they get in before they give up.
         connection_seconds: The age at which a connection is closed gracefully, so that clients
             spread over servers again; ``None`` for never.
     """
@@ -63,6 +71,7 @@ class Keepalive:
     ping_seconds: float = 60.0
     ping_timeout_seconds: float = 20.0
     least_client_ping_seconds: float = 10.0
+    idle_seconds: float | None = 25.0
     connection_seconds: float | None = None
 
 
@@ -78,6 +87,8 @@ class ServerOptions:
         insecure: Whether to listen beyond this machine without encryption or authentication.
         limits: The limits on calls.
         keepalive: The detection of dead connections.
+        connections: The most connections, of callers with and without a token; further ones are
+            closed. By default as many as the file descriptors permit, and at most 10,000.
         grace_seconds: How long calls may take to end when the server stops.
         health: Whether to offer the standard health service.
         reflection: Whether to offer the standard reflection service.
@@ -92,6 +103,7 @@ class ServerOptions:
     insecure: bool = False
     limits: CallLimits = field(default_factory=CallLimits)
     keepalive: Keepalive = field(default_factory=Keepalive)
+    connections: int | None = None
     grace_seconds: float = 30.0
     health: bool = False
     reflection: bool = False
@@ -107,8 +119,21 @@ class ServerOptions:
         """Check that a server which others can reach has encryption and authentication.
 
         Raises:
-            ServingError: It does not, and `insecure` is not set.
+            ServingError: It does not, and `insecure` is not set; or there are not enough file
+                descriptors for the connections.
         """
+        descriptors = descriptor_limit()
+        if (
+            self.connections is not None
+            and descriptors is not None
+            and self.connections > default_connections(descriptors)
+            and self.connections + RESERVED > descriptors
+        ):
+            raise ServingError(
+                f"{self.connections} connections need {self.connections + RESERVED} file"
+                f" descriptors, and the limit is {descriptors}: raise it with ulimit -n, or lower"
+                " --max-connections"
+            )
         if self.address.is_local or self.insecure:
             return
         missing = []
@@ -126,11 +151,14 @@ class ServerOptions:
 def channel_arguments(options: ServerOptions) -> list[tuple[str, int]]:
     """Return the options as arguments of gRPC's core."""
     limits, keepalive = options.limits, options.keepalive
+    connections = options.connections or default_connections(descriptor_limit())
     arguments = {
         # This limit applies to decompressed messages too.
         "grpc.max_receive_message_length": limits.transport_bytes,
         "grpc.max_metadata_size": limits.metadata_bytes,
         "grpc.absolute_max_metadata_size": limits.metadata_bytes,
+        # Callers without a token can open connections too, so that this also limits what they take.
+        "grpc.max_allowed_incoming_connections": connections,
         "grpc.max_concurrent_streams": limits.calls_per_connection,
         # Otherwise two servers on one port would silently share its connections.
         "grpc.so_reuseport": 0,
@@ -146,6 +174,8 @@ def channel_arguments(options: ServerOptions) -> list[tuple[str, int]]:
         # A connection that does not start the HTTP/2 handshake is closed.
         "grpc.server_handshake_timeout_ms": _milliseconds(keepalive.ping_timeout_seconds),
     }
+    if keepalive.idle_seconds is not None:
+        arguments["grpc.max_connection_idle_ms"] = _milliseconds(keepalive.idle_seconds)
     if keepalive.connection_seconds is not None:
         arguments["grpc.max_connection_age_ms"] = _milliseconds(keepalive.connection_seconds)
         arguments["grpc.max_connection_age_grace_ms"] = _milliseconds(options.grace_seconds)

@@ -102,6 +102,18 @@ _OPTIONS = (
         help="The most concurrent calls of one caller.",
     ),
     click.option(
+        "--max-connections",
+        type=click.IntRange(1, 2**31 - 1),
+        metavar="N",
+        help="The most connections; by default all file descriptors but 200, at most 10000.",
+    ),
+    click.option(
+        "--max-idle",
+        type=click.FloatRange(0, min_open=True),
+        metavar="S",
+        help="Close a connection after this many seconds without a call.",
+    ),
+    click.option(
         "--max-rate",
         type=click.FloatRange(0, min_open=True),
         metavar="N",
@@ -202,10 +214,12 @@ def command(store: str, log_format: str, **given: Any) -> int:
 
 
 async def _serve(store_name: str, options: ServerOptions, settings: Settings) -> None:
+    from crucible_ir.exchange.server.descriptors import raise_descriptor_limit
     from crucible_ir.exchange.server.services.registration import Services, service_names
     from crucible_ir.exchange.server.serving import ExchangeServer, serve_until_signalled
     from crucible_ir.exchange.store.opening import open_store
 
+    raise_descriptor_limit()
     options.check()
     store = await open_store(store_name)
     try:
@@ -238,8 +252,9 @@ def _options(given: dict[str, Any]) -> ServerOptions:
         "seconds": given["max_seconds"],
         "deadline_required": given["require_deadline"],
     }
+    keepalive = {"ping_seconds": given["ping"], "idle_seconds": given["max_idle"]}
     others = {
-        "keepalive": None if given["ping"] is None else Keepalive(ping_seconds=given["ping"]),
+        "connections": given["max_connections"],
         "grace_seconds": given["grace"],
     }
     return ServerOptions(
@@ -249,6 +264,7 @@ def _options(given: dict[str, Any]) -> ServerOptions:
         certificate_role=Role[given["certificate_role"].upper()],
         insecure=given["insecure"],
         limits=CallLimits(**_set(limits)),
+        keepalive=Keepalive(**_set(keepalive)),
         health=given["health"],
         reflection=given["reflection"],
         metrics_port=given["metrics_port"],

@@ -12,11 +12,12 @@ import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import QueuePool
 
 from crucible_ir.exchange.store.engine.lookups import LookupConnection, LookupThreads
 from crucible_ir.exchange.store.engine.migrations import migrate
@@ -76,7 +77,9 @@ class Driver:
     poll_seconds: float
 
     def migrate(self) -> None:
-        """Create or migrate the tables; disconnect if that fails.
+        """Create or migrate the tables, and open all connections; disconnect if that fails.
+
+        A connection that is opened only when it is needed may find no file descriptor left.
 
         Raises:
             StoreFailure: The database cannot be opened, or was created by a newer release.
@@ -85,8 +88,11 @@ class Driver:
             with self.writer.begin() as connection:
                 self.lock(connection)
                 migrate(connection)
+            for engine in (self.writer, self.reader):
+                _fill_pool(engine)
         except BaseException as error:
             self.writer.dispose()
+            self.reader.dispose()
             if isinstance(error, DBAPIError):
                 raise self.failure(error) or error from error
             raise
@@ -289,6 +295,13 @@ class Database:
 
     def _translated(self, error: DBAPIError) -> Exception:
         return self._driver.failure(error) or error
+
+
+def _fill_pool(engine: Engine) -> None:
+    assert isinstance(engine.pool, QueuePool)
+    with ExitStack() as connections:
+        for _ in range(engine.pool.size()):
+            connections.enter_context(engine.connect())
 
 
 class _CommitError(Exception):

@@ -41,14 +41,18 @@ class LookupThreads:
     """Threads for lookups: the first one takes all, and the others only while it is stuck.
 
     Args:
-        connect: Creates a connection; called once on each thread.
+        connect: Creates a connection; called once for each thread, so that all connections are open
+            before the first lookup.
         threads: The number of threads.
     """
 
     def __init__(self, connect: Callable[[], LookupConnection], threads: int) -> None:
         loop = asyncio.get_running_loop()
         self._loop = loop
-        self._threads = [_LookupThread(connect, loop, number) for number in range(threads)]
+        connections = [connect() for _ in range(threads)]
+        self._threads = [
+            _LookupThread(connection, loop, number) for number, connection in enumerate(connections)
+        ]
 
     async def find(self, lookup: Lookup) -> Any:
         """Return the row of a lookup, if there is one.
@@ -73,10 +77,10 @@ class _LookupThread:
     """One thread, its queue, and the start of its current batch."""
 
     def __init__(
-        self, connect: Callable[[], LookupConnection], loop: asyncio.AbstractEventLoop, number: int
+        self, connection: LookupConnection, loop: asyncio.AbstractEventLoop, number: int
     ) -> None:
         self.queue: SimpleQueue[tuple[Lookup, asyncio.Future[Any]] | None] = SimpleQueue()
-        self._connect = connect
+        self._connection = connection
         self._loop = loop
         self._begun: float | None = None
         self._thread = threading.Thread(
@@ -95,7 +99,6 @@ class _LookupThread:
         self._thread.join()
 
     def _run(self) -> None:
-        connection: LookupConnection | None = None
         item = self.queue.get()
         while item is not None:
             self._begun = time.monotonic()
@@ -103,8 +106,7 @@ class _LookupThread:
             while item is not None:
                 lookup, found = item
                 try:
-                    connection = connection or self._connect()
-                    outcomes.append((found, connection.find(lookup), None))
+                    outcomes.append((found, self._connection.find(lookup), None))
                 except Exception as error:
                     outcomes.append((found, None, error))
                 if len(outcomes) == _MAX_BATCH or self.queue.empty():
@@ -114,8 +116,7 @@ class _LookupThread:
             self._loop.call_soon_threadsafe(_deliver, outcomes)
             if item is not None:
                 item = self.queue.get()
-        if connection is not None:
-            connection.close()
+        self._connection.close()
 
 
 def _deliver(outcomes: list[tuple[asyncio.Future[Any], Any, Exception | None]]) -> None:

@@ -57,8 +57,8 @@ class SqliteDriver(Driver):
     def __init__(self, path: Path) -> None:
         _create_private(path)
         self.writer = _engine(path, "BEGIN IMMEDIATE", pool=1)
-        self.migrate()
         self.reader = _engine(path, "BEGIN", pool=READERS)
+        self.migrate()
         self._checkpoints = _Checkpoints(path)
         self.connect_lookup = partial(_SqliteLookups, path)
         self.connect_sequence = partial(_SqliteSequenceReader, path)
@@ -84,11 +84,11 @@ class _Checkpoints:
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        # Used on the thread only.
+        self._connection = _connect(path, is_writer=True)
         self._weight = 0
         self._thread = ThreadPoolExecutor(1, "exchange-checkpoints")
         self._running: Future[None] | None = None
-        self._connection: sqlite3.Connection | None = None
 
     def committed(self, weight: int) -> None:
         """Start a checkpoint if enough was committed since the last one, and that has finished."""
@@ -100,15 +100,11 @@ class _Checkpoints:
     def close(self) -> None:
         """Wait for the checkpoint in progress, and disconnect."""
         self._thread.shutdown()
-        if self._connection is not None:
-            self._connection.close()
+        self._connection.close()
 
     def _run(self) -> None:
         # If the disk is full or fails, the writers get the error.
         with suppress(sqlite3.Error):
-            if self._connection is None:
-                self._connection = sqlite3.connect(self._path, check_same_thread=False)
-                _prepare(self._connection, is_writer=True)
             self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
 
 
@@ -121,9 +117,7 @@ class _SqliteSequenceReader:
     """
 
     def __init__(self, path: Path) -> None:
-        # Opened on one thread, and used on the thread of the event loop.
-        self._connection = sqlite3.connect(path, timeout=0, check_same_thread=False)
-        _prepare(self._connection, is_writer=False)
+        self._connection = _connect(path, is_writer=False, timeout=0)
         self._sql = "SELECT value FROM counters WHERE name = 'sequence'"
 
     def __call__(self) -> int | None:
@@ -143,11 +137,7 @@ class _SqliteLookups:
     """A connection that compiles each lookup once, and runs it directly with the driver."""
 
     def __init__(self, path: Path) -> None:
-        try:
-            self._connection = sqlite3.connect(path, timeout=BUSY_SECONDS)
-            _prepare(self._connection, is_writer=False)
-        except sqlite3.Error as error:
-            raise _failure(error) or error from error
+        self._connection = _connect(path, is_writer=False)
         self._compiled: dict[Any, tuple[str, list[str], dict[str, Any]]] = {}
 
     def find(self, lookup: Lookup) -> Any:
@@ -193,6 +183,16 @@ def _create_private(path: Path) -> None:
     except OSError:
         # It exists, or SQLite reports why it cannot be opened.
         return
+
+
+def _connect(path: Path, *, is_writer: bool, timeout: float = BUSY_SECONDS) -> sqlite3.Connection:
+    """Open a connection of the driver, which one thread at a time may use."""
+    try:
+        connection = sqlite3.connect(path, timeout=timeout, check_same_thread=False)
+        _prepare(connection, is_writer=is_writer)
+    except sqlite3.Error as error:
+        raise _failure(error) or error from error
+    return connection
 
 
 def _prepare(connection: Any, *, is_writer: bool) -> None:
