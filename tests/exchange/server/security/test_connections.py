@@ -42,11 +42,11 @@ BEGINNING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0,
 SOON = 20
 
 
-def command(folder: Path, soft: int, hard: int, *options: str) -> list[str]:
+def command(store: str | Path, soft: int, hard: int, *options: str) -> list[str]:
     """Return the command of a server with limits on its file descriptors."""
-    serve = f'exec "$0" -m crucible_ir serve --listen 127.0.0.1:0 --store {folder}/exchange.db "$@"'
+    serve = 'exec "$0" -m crucible_ir serve --listen 127.0.0.1:0 --store "$@"'
     limited = f"ulimit -Sn {soft} && ulimit -Hn {hard} && {serve}"
-    return ["bash", "-c", limited, sys.executable, *options]
+    return ["bash", "-c", limited, sys.executable, str(store), *options]
 
 
 @contextmanager
@@ -78,7 +78,9 @@ def wait_until_closed(connection: socket.socket) -> None:
             pass
 
 
-def test_idle_connections_shut_out_neither_a_token_nor_the_store(tmp_path: Path) -> None:
+def test_idle_connections_shut_out_neither_a_token_nor_the_store(
+    tmp_path: Path, address: str
+) -> None:
     tokens = TokenFile(tmp_path / "tokens.json")
     _, secret = tokens.create("trainer", Role.PUBLISHER)
     metadata = bearer(secret)
@@ -92,7 +94,7 @@ def test_idle_connections_shut_out_neither_a_token_nor_the_store(tmp_path: Path)
         return answer.record.sequence
 
     with (
-        served(*command(tmp_path, 128, DESCRIPTORS, *options)) as (process, port),
+        served(*command(address, 128, DESCRIPTORS, *options)) as (process, port),
         grpc.insecure_channel(f"127.0.0.1:{port}") as channel,
     ):
         assert publish(channel, "before") == 1
@@ -141,9 +143,10 @@ def test_more_connections_than_the_limit_are_closed(tmp_path: Path) -> None:
 
 
 def test_soft_limit_on_descriptors_is_raised_to_the_hard_one(tmp_path: Path) -> None:
-    with served(*command(tmp_path, 128, 512, "--max-connections", "312")):
+    store = tmp_path / "exchange.db"
+    with served(*command(store, 128, 512, "--max-connections", "312")):
         pass
-    arguments = command(tmp_path, 128, 511, "--max-connections", "312")
+    arguments = command(store, 128, 511, "--max-connections", "312")
     result = subprocess.run(arguments, capture_output=True, text=True, timeout=SOON)
     assert result.returncode == 2
     assert result.stderr == (
