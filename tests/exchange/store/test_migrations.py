@@ -27,8 +27,8 @@ from crucible_ir.exchange.store.engine.migrations import (
     CURRENT_VERSION,
     MIGRATIONS,
     migrate,
-    version_of,
 )
+from crucible_ir.exchange.store.engine.upgrading import version_of
 from crucible_ir.exchange.store.errors import StoreFailure, StoreVersionError
 from crucible_ir.exchange.store.records import (
     Comparison,

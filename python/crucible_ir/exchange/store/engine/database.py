@@ -10,9 +10,9 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar
 
@@ -20,7 +20,8 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import QueuePool
 
 from crucible_ir.exchange.store.engine.lookups import LookupConnection, LookupThreads
-from crucible_ir.exchange.store.engine.migrations import migrate
+from crucible_ir.exchange.store.engine.migrations import CURRENT_VERSION, MIGRATIONS
+from crucible_ir.exchange.store.engine.upgrading import Upgrade, is_complete
 from crucible_ir.exchange.store.errors import StoreFailure, StoreRejection, StoreUnavailableError
 from crucible_ir.exchange.store.statements.changes import ChangeNotifier, taken_sequence
 from crucible_ir.exchange.store.statements.rows import Lookup
@@ -85,17 +86,26 @@ class Driver:
             StoreFailure: The database cannot be opened, or was created by a newer release.
         """
         try:
-            with self.writer.begin() as connection:
-                self.lock(connection)
-                migrate(connection)
+            with self.reader.connect() as connection:
+                is_current = is_complete(connection, CURRENT_VERSION)
+            if not is_current:
+                Upgrade(self.begin_exclusive, MIGRATIONS).run()
             for engine in (self.writer, self.reader):
                 _fill_pool(engine)
         except BaseException as error:
+            self.reader.dispose()
             self.writer.dispose()
             self.reader.dispose()
             if isinstance(error, DBAPIError):
                 raise self.failure(error) or error from error
             raise
+
+    @contextmanager
+    def begin_exclusive(self) -> Iterator[Connection]:
+        """Begin a transaction that locks out other writers, of whom one may be upgrading."""
+        with self.writer.begin() as connection:
+            self.lock(connection)
+            yield connection
 
     def failure(self, error: DBAPIError) -> StoreFailure | None:
         """Translate an error of the driver; ``None`` for an unexpected error."""

@@ -1,44 +1,37 @@
-"""Migrations: the steps from each older version of a store's tables to the current one.
+"""Migrations: from each older version of a store's tables to the next, up to the current one.
 
-A released step never changes: a change of the tables is a new step. Each step is written in SQL, so
-that later changes of `tables` do not affect it. When the schema of the documents gains a reference,
-a new step derives the references of the stored documents again.
+A released migration never changes: a change of the tables is a new one. Each is written in SQL, so
+that later changes of `tables` do not affect it. Whatever takes long with many rows is a `Backfill`.
+When the schema of the documents gains a reference, a new migration derives the references of the
+stored documents again.
 """
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from google.protobuf.message import DecodeError
-from sqlalchemy import inspect, select, text
+from sqlalchemy import text
 
 from crucible_ir import v1
 from crucible_ir.exchange.content import field_values
-from crucible_ir.exchange.store.errors import StoreVersionError
+from crucible_ir.exchange.store.engine.upgrading import (
+    Backfill,
+    Migration,
+    check_version,
+    script,
+    set_version,
+    version_of,
+)
 from crucible_ir.exchange.store.statements.rows import release_code
-from crucible_ir.exchange.store.statements.tables import schema_version
 from crucible_ir.schema.references import references_of
 from crucible_ir.schema.releases import requires
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
     from sqlalchemy import Connection
-
-
-def _statements(dialect: str, script: str) -> list[str]:
-    """Split a script into statements, with the type names of a database."""
-    names = {
-        "sqlite": {"{bytes}": "BLOB", "{position}": "INTEGER NOT NULL"},
-        "postgresql": {
-            "{bytes}": "BYTEA",
-            "{position}": "BIGINT GENERATED ALWAYS AS IDENTITY",
-        },
-    }[dialect]
-    for placeholder, name in names.items():
-        script = script.replace(placeholder, name)
-    return [statement.strip() for statement in script.split(";") if statement.strip()]
 
 
 _DOCUMENTS = """
@@ -168,9 +161,6 @@ CREATE TABLE secrets (name VARCHAR(32) NOT NULL PRIMARY KEY, value {bytes} NOT N
 
 _INSERT_SECRET = "INSERT INTO secrets (name, value) VALUES (:name, :value)"
 
-#: The number of documents or events that a step reads at a time.
-_ROWS_AT_A_TIME = 500
-
 _LATEST_DOCUMENTS = """
 SELECT revisions.sequence, revisions.type, revisions.id, revisions.document,
     documents.created_sequence
@@ -218,58 +208,44 @@ WHERE position = :position
 """
 
 
-def _pages(connection: Connection, statement: str) -> Iterator[Sequence[Any]]:
-    """Yield the rows of a statement, a few at a time, so that writes can follow each."""
-    after = 0
-    while True:
-        page = {"after": after, "limit": _ROWS_AT_A_TIME}
-        rows = connection.execute(text(statement), page).all()
-        if not rows:
-            return
-        yield rows
-        after = rows[-1][0]
-
-
-def _derive_lookups(connection: Connection) -> None:
-    """Derive the references and indexed values of the stored documents again."""
-    connection.execute(text("DELETE FROM document_references"))
-    for rows in _pages(connection, _LATEST_DOCUMENTS):
-        references, values = [], []
-        for _, type_, id_, document, created in rows:
-            content = _content(bytes(document))
-            if content is None:
-                continue
-            key = bytes(id_)
-            for reference in dict.fromkeys(references_of(content, key.decode())):
-                way = reference.resolution
-                references.append(
-                    {
-                        "document_type": type_,
-                        "document_id": key,
-                        "holder_type": reference.holder_type,
-                        "holder_id": reference.holder_id.encode(),
-                        "field": reference.field,
-                        "target_type": reference.target_type,
-                        "target_id": reference.target_id.encode(),
-                        "embedded": reference.embedded,
-                        "resolution": None if way is None else way.name,
-                        "context": reference.context.encode() or None,
-                    }
-                )
-            values += [
+def _derive_lookups(connection: Connection, rows: Sequence[Any]) -> None:
+    """Derive the references and indexed values of stored documents again."""
+    references, values = [], []
+    for _, type_, id_, document, created in rows:
+        content = _content(bytes(document))
+        if content is None:
+            continue
+        key = bytes(id_)
+        for reference in dict.fromkeys(references_of(content, key.decode())):
+            way = reference.resolution
+            references.append(
                 {
-                    "type": type_,
-                    "field": field,
-                    "value": value.encode(),
-                    "id": key,
-                    "created_sequence": created,
+                    "document_type": type_,
+                    "document_id": key,
+                    "holder_type": reference.holder_type,
+                    "holder_id": reference.holder_id.encode(),
+                    "field": reference.field,
+                    "target_type": reference.target_type,
+                    "target_id": reference.target_id.encode(),
+                    "embedded": reference.embedded,
+                    "resolution": None if way is None else way.name,
+                    "context": reference.context.encode() or None,
                 }
-                for field, value in dict.fromkeys(field_values(content))
-            ]
-        if references:
-            connection.execute(text(_INSERT_REFERENCE), references)
-        if values:
-            connection.execute(text(_INSERT_VALUE), values)
+            )
+        values += [
+            {
+                "type": type_,
+                "field": field,
+                "value": value.encode(),
+                "id": key,
+                "created_sequence": created,
+            }
+            for field, value in dict.fromkeys(field_values(content))
+        ]
+    if references:
+        connection.execute(text(_INSERT_REFERENCE), references)
+    if values:
+        connection.execute(text(_INSERT_VALUE), values)
 
 
 def _content(document: bytes) -> Message | None:
@@ -287,35 +263,32 @@ def _document(document: bytes) -> v1.Document | None:
         return None
 
 
-def _derive_requires(connection: Connection) -> None:
-    """Set the release that each stored revision requires, and the results of requests."""
-    for rows in _pages(connection, _REVISIONS):
-        changed = []
-        for sequence, content in rows:
-            document = _document(bytes(content))
-            if document is not None and document.WhichOneof("content") is not None:
-                code = release_code(requires(document, binary=True))
-                changed.append({"sequence": sequence, "requires": code})
-        if changed:
-            connection.execute(text(_UPDATE_REVISION), changed)
-    connection.execute(text(_UPDATE_REQUESTS))
+def _derive_requires(connection: Connection, rows: Sequence[Any]) -> None:
+    """Set the release that stored revisions require."""
+    changed = []
+    for sequence, content in rows:
+        document = _document(bytes(content))
+        if document is not None and document.WhichOneof("content") is not None:
+            code = release_code(requires(document, binary=True))
+            changed.append({"sequence": sequence, "requires": code})
+    if changed:
+        connection.execute(text(_UPDATE_REVISION), changed)
 
 
-def _derive_event_references(connection: Connection) -> None:
+def _derive_event_references(connection: Connection, rows: Sequence[Any]) -> None:
     """Set the references of stored feedback events that older releases did not know."""
     names = ("request_id", "response_id", "supersedes")
-    for rows in _pages(connection, _EVENTS):
-        changed = []
-        for position, content in rows:
-            try:
-                event = v1.FeedbackEvent.FromString(bytes(content))
-            except DecodeError:
-                continue
-            values = {name: getattr(event, name).encode() or None for name in names}
-            if any(values.values()):
-                changed.append({"position": position, **values})
-        if changed:
-            connection.execute(text(_UPDATE_EVENT), changed)
+    changed = []
+    for position, content in rows:
+        try:
+            event = v1.FeedbackEvent.FromString(bytes(content))
+        except DecodeError:
+            continue
+        values = {name: getattr(event, name).encode() or None for name in names}
+        if any(values.values()):
+            changed.append({"position": position, **values})
+    if changed:
+        connection.execute(text(_UPDATE_EVENT), changed)
 
 
 def _make_page_token_key(connection: Connection) -> None:
@@ -324,30 +297,23 @@ def _make_page_token_key(connection: Connection) -> None:
     connection.execute(text(_INSERT_SECRET), key)
 
 
-def _run(script: str) -> Callable[[Connection], None]:
-    def step(connection: Connection) -> None:
-        for statement in _statements(connection.dialect.name, script):
-            connection.execute(text(statement))
-
-    return step
-
-
-def _in_order(*steps: Callable[[Connection], None]) -> Callable[[Connection], None]:
-    def step(connection: Connection) -> None:
-        for each in steps:
-            each(connection)
-
-    return step
-
-
-#: The steps, by the version that they produce from the previous one.
-MIGRATIONS: dict[int, Callable[[Connection], None]] = {
-    1: _run(_DOCUMENTS),
-    2: _run(_FEEDBACK),
-    3: _run(_LISTS),
-    4: _in_order(_run(_LINEAGE), _derive_lookups, _derive_event_references),
-    5: _in_order(_run(_REQUIRES), _derive_requires),
-    6: _in_order(_run(_SECRETS), _make_page_token_key),
+#: The migrations, by the version that they produce from the previous one.
+MIGRATIONS: dict[int, Migration] = {
+    1: script(_DOCUMENTS),
+    2: script(_FEEDBACK),
+    3: script(_LISTS),
+    4: Migration(
+        script(_LINEAGE),
+        script("DELETE FROM document_references"),
+        Backfill("references of documents", _LATEST_DOCUMENTS, _derive_lookups),
+        Backfill("references of events", _EVENTS, _derive_event_references),
+    ),
+    5: Migration(
+        script(_REQUIRES),
+        Backfill("releases of revisions", _REVISIONS, _derive_requires),
+        script(_UPDATE_REQUESTS),
+    ),
+    6: Migration(script(_SECRETS), _make_page_token_key),
 }
 
 #: The version that this release reads and writes.
@@ -365,21 +331,7 @@ def migrate(connection: Connection, through: int = CURRENT_VERSION) -> None:
         StoreVersionError: The tables are newer than this release.
     """
     version = version_of(connection)
-    if version > CURRENT_VERSION:
-        raise StoreVersionError(
-            f"the database has schema version {version}, and this release of crucible-ir supports"
-            f" versions up to {CURRENT_VERSION}; upgrade crucible-ir"
-        )
-    if version == 0:
-        connection.execute(text("CREATE TABLE schema_version (version INTEGER NOT NULL)"))
-        connection.execute(schema_version.insert().values(version=0))
+    check_version(version, CURRENT_VERSION)
     for step in range(version + 1, through + 1):
         MIGRATIONS[step](connection)
-        connection.execute(schema_version.update().values(version=step))
-
-
-def version_of(connection: Connection) -> int:
-    """Return the version of a database's tables; 0 if it has none."""
-    if not inspect(connection).has_table("schema_version"):
-        return 0
-    return int(connection.execute(select(schema_version.c.version)).scalar_one())
+        set_version(connection, step)

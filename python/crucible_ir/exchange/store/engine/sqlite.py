@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sqlite3
+import time
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import Connection, Engine, Select, create_engine, event
 from sqlalchemy.dialects import sqlite
@@ -24,8 +27,17 @@ from crucible_ir.exchange.store.errors import (
 )
 from crucible_ir.exchange.store.statements.rows import Lookup
 
+if TYPE_CHECKING:
+    from sqlalchemy.engine import RootTransaction
+
+# Operators filter by this name, so it does not follow the module.
+_log: Final = logging.getLogger("crucible_ir.exchange.server.store")
+
 #: How long to wait for a writer in another process, in seconds.
 BUSY_SECONDS = 10
+
+#: How long to wait for a transaction of another process that may upgrade the store, in seconds.
+UPGRADE_SECONDS = 600
 
 #: The committed work after which a checkpoint runs, in the unit of `MAX_GROUP_WEIGHT`; and the
 #: number of pages in the log at which SQLite itself runs one during a commit: 64 MiB.
@@ -62,6 +74,25 @@ class SqliteDriver(Driver):
         self._checkpoints = _Checkpoints(path)
         self.connect_lookup = partial(_SqliteLookups, path)
         self.connect_sequence = partial(_SqliteSequenceReader, path)
+
+    @contextmanager
+    def begin_exclusive(self) -> Iterator[Connection]:
+        """Begin a transaction that locks out other writers, of whom one may be upgrading."""
+        with self.writer.connect() as connection:
+            transaction = self._begin(connection)
+            with transaction:
+                yield connection
+
+    def _begin(self, connection: Connection) -> RootTransaction:
+        started = time.monotonic()
+        while True:
+            try:
+                return connection.begin()
+            except DBAPIError as error:
+                busy = isinstance(_failure(error.orig), StoreUnavailableError)
+                if not busy or time.monotonic() - started > UPGRADE_SECONDS:
+                    raise
+                _log.info("waiting for another process that changes or upgrades the store")
 
     def committed(self, weight: int) -> None:
         """Run a checkpoint now and then."""
