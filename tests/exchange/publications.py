@@ -12,6 +12,7 @@ from crucible_ir.exchange.store.records import (
     RequestKey,
 )
 from crucible_ir.schema.references import FieldReference
+from crucible_ir.v1 import FeedbackEvent
 
 
 def publication(
@@ -60,7 +61,18 @@ def event(
     version: str | None = None,
     time: int | None = 0,
     latency: int | None = None,
+    publisher: str | None = None,
 ) -> EventRow:
-    """Return an event whose content is its id."""
-    encoded = [None if text is None else text.encode() for text in (deployment, type_, version)]
-    return EventRow(id_.encode(), encoded[0], encoded[1], encoded[2], time, latency, id_.encode())
+    """Return an event whose content has only its id."""
+    names = (deployment, type_, version, publisher)
+    encoded = [None if text is None else text.encode() for text in names]
+    return EventRow(
+        id_.encode(),
+        encoded[0],
+        encoded[1],
+        encoded[2],
+        time,
+        latency,
+        FeedbackEvent(id=id_).SerializeToString(),
+        publisher=encoded[3],
+    )

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from crucible_ir.exchange.client.requests import EventFilter as EventFilter
     from crucible_ir.exchange.client.requests import Publication as Publication
     from crucible_ir.exchange.client.results import Change as Change
+    from crucible_ir.exchange.client.results import ExportedEvent as ExportedEvent
     from crucible_ir.exchange.client.results import Gap as Gap
     from crucible_ir.exchange.client.results import IngestReport as IngestReport
     from crucible_ir.exchange.client.results import Lineage as Lineage
@@ -71,6 +72,7 @@ _NAMES = {
     "requests": ("EventFilter", "Publication"),
     "results": (
         "Change",
+        "ExportedEvent",
         "Gap",
         "IngestReport",
         "Lineage",

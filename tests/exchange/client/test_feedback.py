@@ -19,6 +19,7 @@ from crucible_ir.exchange import (
     AsyncExchangeClient,
     EventFilter,
     ExchangeClient,
+    ExportedEvent,
     InvalidDocumentError,
 )
 from crucible_ir.exchange import v1 as exchange_v1
@@ -44,6 +45,16 @@ def test_events_are_exported_in_the_order_of_ingestion(client: ExchangeClient) -
     assert (report.accepted, report.duplicates, report.refused_count) == (1700, 0, 0)
     assert report.batches == 4
     assert list(client.export(EventFilter(deployment_id=name), batch_size=300)) == sent
+
+
+def test_publishers_are_exported_beside_the_events(client: ExchangeClient) -> None:
+    name = str(uuid.uuid4())
+    sent = list(events(5, name))
+    client.ingest(sent)
+    exported = client.export_with_publishers(EventFilter(deployment_id=name), batch_size=2)
+    assert list(exported) == [ExportedEvent(event, None) for event in sent]
+    answer = exchange_v1.ExportResponse(events=sent[:2], publishers=["ann", ""])
+    assert [each.publisher for each in ExportedEvent.all_of(answer)] == ["ann", None]
 
 
 def test_duplicate_events_are_counted_and_stored_once(client: ExchangeClient) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import secrets
+
 import pytest
 from exchange.publications import event
 
-from crucible_ir.exchange.store import Store, open_store
+from crucible_ir.exchange.store import Store, open_store, sql_store
 from crucible_ir.exchange.store.errors import ResultTooLargeError
 from crucible_ir.exchange.store.records import EventQuery, LatencyCount, Scope
+from crucible_ir.v1 import FeedbackEvent
 
 EVERY_EVENT = EventQuery()
 
@@ -17,7 +20,7 @@ async def exported(store: Store, query: EventQuery = EVERY_EVENT, limit: int = 2
     after, through = 0, await store.last_event()
     while events := await store.export(query, after=after, through=through, limit=limit):
         assert len(events) <= limit
-        found += [item.event.decode() for item in events]
+        found += [FeedbackEvent.FromString(item.event).id for item in events]
         after = events[-1].position
     return found
 
@@ -72,6 +75,64 @@ async def test_events_are_filtered_by_each_condition_and_by_all(address: str) ->
     await store.close()
 
 
+async def test_names_of_any_length_and_character_are_found(address: str) -> None:
+    names = ["", "a\0b", "ü" * 5000, secrets.token_hex(5000), "a"]
+    store = await open_store(address)
+    for number, name in enumerate(names):
+        await store.ingest([event(str(number), deployment=name, version=name, type_=name or None)])
+    for number, name in enumerate(names[1:], 1):
+        wanted = EventQuery(deployment_id=name, model_version=name, feedback_types=(name,))
+        assert await exported(store, wanted) == [str(number)]
+    await store.close()
+
+
+@pytest.mark.parametrize("size", [1, 127, 128, 512])
+async def test_events_keep_their_bytes_whatever_comes_first(address: str, size: int) -> None:
+    id_, other = "i" * size, "o" * size
+    content = FeedbackEvent(id=id_, deployment_id="d").SerializeToString()
+    last = (
+        FeedbackEvent(user_id="u").SerializeToString() + FeedbackEvent(id=other).SerializeToString()
+    )
+    store = await open_store(address)
+    await store.ingest([event(id_)._replace(event=content), event(other)._replace(event=last)])
+    first, second = await store.export(EventQuery(), after=0, through=2, limit=9)
+    assert first.event == content
+    assert FeedbackEvent.FromString(second.event) == FeedbackEvent(user_id="u", id=other)
+    await store.close()
+
+
+async def test_export_says_who_handed_in_each_event(address: str) -> None:
+    store = await open_store(address)
+    await store.ingest([event("a", publisher="ann"), event("b"), event("c", publisher="zoë")])
+    await store.ingest([event("a", publisher="bob"), event("d", publisher="bob")])
+    found = await store.export(EventQuery(), after=0, through=await store.last_event(), limit=9)
+    assert [each.publisher for each in found] == ["ann", None, "zoë", "bob"]
+    await store.close()
+
+
+async def test_two_stores_give_names_the_same_numbers(address: str) -> None:
+    first, second = await open_store(address), await open_store(address)
+    for number in range(6):
+        store = (first, second)[number % 2]
+        await store.ingest([event(str(number), deployment=f"d{number // 2}", publisher="ann")])
+    for number in range(3):
+        wanted = EventQuery(deployment_id=f"d{number}")
+        assert await exported(first, wanted) == [str(2 * number), str(2 * number + 1)]
+    await first.close()
+    await second.close()
+
+
+async def test_numbers_of_names_are_found_again_when_there_are_too_many_to_keep(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sql_store, "MAX_EVENT_NAMES", 3)
+    store = await open_store(address)
+    for number in range(12):
+        await store.ingest([event(str(number), deployment=f"d{number % 4}")])
+    assert await exported(store, EventQuery(deployment_id="d3")) == ["3", "7", "11"]
+    await store.close()
+
+
 async def test_event_without_a_time_gets_its_arrival_time(address: str) -> None:
     store = await open_store(address, clock=lambda: 777)
     await store.ingest([event("a", time=None)])
@@ -85,7 +146,7 @@ async def test_export_covers_the_events_at_its_start(address: str) -> None:
     through = await store.last_event()
     await store.ingest([event("c")])
     events = await store.export(EventQuery(), after=0, through=through, limit=10)
-    assert [item.event for item in events] == [b"a", b"b"]
+    assert [item.position for item in events] == [1, 2]
     await store.close()
 
 

@@ -23,6 +23,7 @@ from sqlalchemy import (
 import crucible_ir as ir
 from crucible_ir import v1
 from crucible_ir.exchange.store import StoreAddressError, open_store
+from crucible_ir.exchange.store.engine import upgrading
 from crucible_ir.exchange.store.engine.migrations import (
     CURRENT_VERSION,
     MIGRATIONS,
@@ -229,6 +230,61 @@ async def test_release_of_each_older_revision_is_derived(address: str, version: 
     with engine.connect() as connection:
         assert connection.execute(text("SELECT requires FROM requests")).scalar_one() == 3000
     engine.dispose()
+
+
+@pytest.mark.parametrize("version", [2, 6])
+async def test_events_of_an_older_store_keep_their_names_and_positions(
+    address: str, version: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upgrading, "_ROWS_AT_A_TIME", 2)
+    engine = engine_of(address)
+    with engine.begin() as connection:
+        migrate(connection, through=version)
+        for number in range(7):
+            id_ = f"e{number}" if number != 1 else "e" * 200
+            content = v1.FeedbackEvent(id=id_, user_id="u").SerializeToString()
+            values = {"id": id_.encode(), "event": content}
+            names = {"deployment_id": b"d%d" % (number % 3), "model_version": None}
+            connection.execute(text(INSERT_EVENT), {**values, **names})
+        connection.execute(text("UPDATE feedback_events SET feedback_type = deployment_id"))
+        connection.execute(text("DELETE FROM feedback_events WHERE id = :id"), {"id": b"e3"})
+    engine.dispose()
+    store = await open_store(address)
+    assert await store.ingest([event("e4"), event("e7", deployment="d1", type_="d1")]) == [0]
+    query = EventQuery(deployment_id="d1", feedback_types=("d1",))
+    found = await store.export(query, after=0, through=99, limit=9)
+    await store.close()
+    assert [each.position for each in found[:2]] == [2, 5]
+    assert found[2].position > 7
+    assert {each.publisher for each in found} == {None}
+    engine = engine_of(address)
+    with engine.connect() as connection:
+        sizes = connection.execute(text("SELECT length(event) FROM feedback_events"))
+        # The user's id, and beside it the longest id only.
+        assert sorted(sizes.scalars()) == [0, *[3] * 5, 3 + 203]
+    engine.dispose()
+    read = [v1.FeedbackEvent.FromString(each.event) for each in found]
+    assert [(each.id, each.user_id) for each in read] == [
+        ("e" * 200, "u"),
+        ("e4", "u"),
+        ("e7", ""),
+    ]
+
+
+@pytest.mark.parametrize("deleted", [b"a", b"b"])
+async def test_a_position_is_never_used_again(address: str, deleted: bytes) -> None:
+    store = await open_store(address)
+    await store.ingest([event("a"), event("b")])
+    last = await store.last_event()
+    await store.close()
+    engine = engine_of(address)
+    with engine.begin() as connection:
+        connection.execute(text("DELETE FROM feedback_events WHERE id = :id"), {"id": deleted})
+    engine.dispose()
+    store = await open_store(address)
+    await store.ingest([event("c")])
+    assert await store.last_event() == last + 1
+    await store.close()
 
 
 INSERT_EVENT = (

@@ -47,6 +47,7 @@ from crucible_ir.exchange.client.outbox import MOST_OUTSTANDING, PublicationOutb
 from crucible_ir.exchange.client.requests import EventFilter, Publication
 from crucible_ir.exchange.client.results import (
     Change,
+    ExportedEvent,
     Gap,
     IngestReport,
     Lineage,
@@ -78,6 +79,7 @@ if TYPE_CHECKING:
 
     RequestT = TypeVar("RequestT", bound=Message)
     AnswerT = TypeVar("AnswerT", bound=Message)
+    ItemT = TypeVar("ItemT")
     PageRequestT = TypeVar("PageRequestT", v1.ListRequest, v1.ListRevisionsRequest)
     PageT = TypeVar("PageT", v1.ListResponse, v1.ListRevisionsResponse)
 
@@ -564,9 +566,32 @@ class AsyncExchangeClient:
             ExchangeError: The call failed.
         """
         self._ensure_open()
-        return self._export((events or EventFilter()).export(batch_size, cursor))
+        return self._exported(
+            (events or EventFilter()).export(batch_size, cursor), lambda answer: answer.events
+        )
 
-    async def _export(self, request: v1.ExportRequest) -> AsyncIterator[FeedbackEvent]:
+    def export_with_publishers(
+        self, events: EventFilter | None = None, *, batch_size: int | None = None, cursor: str = ""
+    ) -> AsyncIterator[ExportedEvent]:
+        """Yield feedback events as `export` does, with the caller that handed in each.
+
+        Args:
+            events: The events to export; ``None`` for all.
+            batch_size: The number of events to fetch at a time.
+            cursor: A cursor of an earlier export to continue from; empty to start with the first
+                event.
+
+        Raises:
+            ExchangeError: The call failed.
+        """
+        self._ensure_open()
+        return self._exported(
+            (events or EventFilter()).export(batch_size, cursor), ExportedEvent.all_of
+        )
+
+    async def _exported(
+        self, request: v1.ExportRequest, items_of: Callable[[v1.ExportResponse], Iterable[ItemT]]
+    ) -> AsyncIterator[ItemT]:
         attempts = self._attempts()
         has_begun = False
         while True:
@@ -576,8 +601,8 @@ class AsyncExchangeClient:
             try:
                 while (answer := await call.receive()) is not None:
                     has_begun = True
-                    for event in answer.events:
-                        yield event
+                    for item in items_of(answer):
+                        yield item
                     request.cursor = answer.cursor
                     attempts.succeeded()
                 return

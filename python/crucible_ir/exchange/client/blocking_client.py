@@ -44,6 +44,7 @@ from crucible_ir.exchange.client.outbox import MOST_OUTSTANDING, PublicationOutb
 from crucible_ir.exchange.client.requests import EventFilter, Publication
 from crucible_ir.exchange.client.results import (
     Change,
+    ExportedEvent,
     Gap,
     IngestReport,
     Lineage,
@@ -75,6 +76,7 @@ if TYPE_CHECKING:
 
     RequestT = TypeVar("RequestT", bound=Message)
     AnswerT = TypeVar("AnswerT", bound=Message)
+    ItemT = TypeVar("ItemT")
     PageRequestT = TypeVar("PageRequestT", v1.ListRequest, v1.ListRevisionsRequest)
     PageT = TypeVar("PageT", v1.ListResponse, v1.ListRevisionsResponse)
 
@@ -561,9 +563,32 @@ class ExchangeClient:
             ExchangeError: The call failed.
         """
         self._ensure_open()
-        return self._export((events or EventFilter()).export(batch_size, cursor))
+        return self._exported(
+            (events or EventFilter()).export(batch_size, cursor), lambda answer: answer.events
+        )
 
-    def _export(self, request: v1.ExportRequest) -> Iterator[FeedbackEvent]:
+    def export_with_publishers(
+        self, events: EventFilter | None = None, *, batch_size: int | None = None, cursor: str = ""
+    ) -> Iterator[ExportedEvent]:
+        """Yield feedback events as `export` does, with the caller that handed in each.
+
+        Args:
+            events: The events to export; ``None`` for all.
+            batch_size: The number of events to fetch at a time.
+            cursor: A cursor of an earlier export to continue from; empty to start with the first
+                event.
+
+        Raises:
+            ExchangeError: The call failed.
+        """
+        self._ensure_open()
+        return self._exported(
+            (events or EventFilter()).export(batch_size, cursor), ExportedEvent.all_of
+        )
+
+    def _exported(
+        self, request: v1.ExportRequest, items_of: Callable[[v1.ExportResponse], Iterable[ItemT]]
+    ) -> Iterator[ItemT]:
         attempts = self._attempts()
         has_begun = False
         while True:
@@ -573,7 +598,7 @@ class ExchangeClient:
             try:
                 while (answer := call.receive()) is not None:
                     has_begun = True
-                    yield from answer.events
+                    yield from items_of(answer)
                     request.cursor = answer.cursor
                     attempts.succeeded()
                 return

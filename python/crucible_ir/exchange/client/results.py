@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Self
+from itertools import zip_longest
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 from crucible_ir.errors import Violation
 from crucible_ir.exchange import v1
@@ -16,8 +17,12 @@ from crucible_ir.schema.types import content_of
 from crucible_ir.v1 import Document
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from google.protobuf.message import Message
     from google.protobuf.timestamp_pb2 import Timestamp
+
+    from crucible_ir.v1 import FeedbackEvent
 
 
 @dataclass(frozen=True, slots=True)
@@ -327,6 +332,24 @@ class Latency:
     p95_ms: int
     p99_ms: int
     max_ms: int
+
+
+class ExportedEvent(NamedTuple):
+    """A feedback event, and who handed it in.
+
+    Attributes:
+        event: The event.
+        publisher: The name of the caller that handed it in; ``None`` if it is not known.
+    """
+
+    event: FeedbackEvent
+    publisher: str | None
+
+    @classmethod
+    def all_of(cls, answer: v1.ExportResponse) -> Iterator[ExportedEvent]:
+        """Yield the events of a message."""
+        for event, publisher in zip_longest(answer.events, answer.publishers):
+            yield cls(event, publisher or None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -276,6 +276,7 @@ class EventRow(NamedTuple):
     request_id: bytes | None = None
     response_id: bytes | None = None
     supersedes: bytes | None = None
+    publisher: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,10 +301,11 @@ class EventQuery:
 
 
 class StoredEvent(NamedTuple):
-    """A serialized feedback event, and its position in the order of arrival."""
+    """A serialized feedback event, its position in the order of arrival, and who handed it in."""
 
     position: int
     event: bytes
+    publisher: str | None = None
 
 
 class LatencyCount(NamedTuple):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from typing import Final
 
 from crucible_ir.exchange.store.engine.database import EVENTS_PER_WEIGHT, Database
 from crucible_ir.exchange.store.entry_cache import EntryCache
@@ -26,9 +27,16 @@ from crucible_ir.exchange.store.records import (
     StoredRecord,
 )
 from crucible_ir.exchange.store.statements import changes, documents, feedback, lineage, requests
+from crucible_ir.exchange.store.statements.names import NO_NAME
 
 #: How many revisions one step of a compaction scans; other writers run between steps.
 COMPACTION_STEP = 5_000
+
+#: The most names of events whose numbers are kept in memory.
+MAX_EVENT_NAMES = 50_000
+
+#: The numbers that every store has: that of no name.
+NO_EVENT_NAMES: Final[Mapping[bytes | None, int]] = {None: NO_NAME}
 
 #: Returns the current time.
 Clock = Callable[[], Microseconds]
@@ -51,6 +59,7 @@ class Store:
         self._database = database
         self._clock = clock
         self._cache = EntryCache(database.sequence)
+        self._event_names = dict(NO_EVENT_NAMES)
 
     async def publish(self, command: PublishCommand) -> PublishResult:
         """Store a document.
@@ -173,10 +182,17 @@ class Store:
 
     async def ingest(self, events: Sequence[EventRow]) -> list[int]:
         """Store events, and return the indices of duplicates."""
-        prepared = feedback.PreparedEvents.of(events, self._clock())
-        return await self._database.write(
-            partial(feedback.ingest, prepared=prepared), 1 + len(events) // EVENTS_PER_WEIGHT
-        )
+        now, numbers = self._clock(), self._event_names
+        weight = 1 + len(events) // EVENTS_PER_WEIGHT
+        if numbers.keys() >= feedback.names_in(events):
+            prepared = feedback.PreparedEvents.of(events, now, numbers)
+            return await self._database.write(partial(feedback.ingest, prepared=prepared), weight)
+        work = partial(feedback.ingest_with_names, events=events, now=now, numbers=dict(numbers))
+        duplicates, added = await self._database.write(work, weight)
+        if len(numbers) >= MAX_EVENT_NAMES:
+            self._event_names = dict(NO_EVENT_NAMES)
+        self._event_names.update(added)
+        return duplicates
 
     async def last_event(self) -> int:
         """Return the position of the latest event; 0 if there is none."""

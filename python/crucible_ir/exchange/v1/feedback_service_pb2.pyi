@@ -59,12 +59,14 @@ class ExportRequest(_message.Message):
     def __init__(self, deployment_id: _Optional[str] = ..., feedback_types: _Optional[_Iterable[str]] = ..., model_version: _Optional[str] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., batch_size: _Optional[int] = ..., cursor: _Optional[str] = ...) -> None: ...
 
 class ExportResponse(_message.Message):
-    __slots__ = ("events", "cursor")
+    __slots__ = ("events", "cursor", "publishers")
     EVENTS_FIELD_NUMBER: _ClassVar[int]
     CURSOR_FIELD_NUMBER: _ClassVar[int]
+    PUBLISHERS_FIELD_NUMBER: _ClassVar[int]
     events: _containers.RepeatedCompositeFieldContainer[_feedback_pb2.FeedbackEvent]
     cursor: str
-    def __init__(self, events: _Optional[_Iterable[_Union[_feedback_pb2.FeedbackEvent, _Mapping]]] = ..., cursor: _Optional[str] = ...) -> None: ...
+    publishers: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, events: _Optional[_Iterable[_Union[_feedback_pb2.FeedbackEvent, _Mapping]]] = ..., cursor: _Optional[str] = ..., publishers: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class SummarizeRequest(_message.Message):
     __slots__ = ("deployment_id", "feedback_types", "model_version", "start_time", "end_time", "bucket")

@@ -15,6 +15,7 @@ from exchange.loopback import NARROW, Loopback, broken_rules, details, items, se
 from crucible_ir import v1 as ir_v1
 from crucible_ir.exchange import v1
 from crucible_ir.exchange.server.options import Settings
+from crucible_ir.exchange.server.rpc.call_context import Caller
 from crucible_ir.exchange.store import open_store
 from crucible_ir.exchange.store.records import EventRow
 
@@ -49,6 +50,19 @@ async def test_events_are_exported_unchanged_and_in_order(address: str) -> None:
         assert await exported(server, batch_size=2) == events
         [_, _, kept] = await exported(server)
         assert kept.SerializeToString() == newer.SerializeToString()
+
+
+async def test_export_says_who_handed_in_each_event(address: str) -> None:
+    for number, name in enumerate(["ann", None, "bob"]):
+        async with serving(await open_store(address), caller=Caller(name)) as server:
+            await ingest(server, batch(1, feedback(str(number)), feedback("0")))
+    async with serving(await open_store(address)) as server:
+        stream = server.feedback.Export(v1.ExportRequest(batch_size=2))
+        answers = [
+            ([event.id for event in answer.events], list(answer.publishers))
+            async for answer in stream
+        ]
+    assert answers == [(["0", "1"], ["ann", ""]), (["2"], ["bob"])]
 
 
 async def test_batch_result_lists_accepted_duplicate_and_rejected_events(address: str) -> None:

@@ -322,7 +322,10 @@ type ExportResponse struct {
 	// The events as they were received.
 	Events []*v1.FeedbackEvent `protobuf:"bytes,1,rep,name=events,proto3" json:"events,omitempty"`
 	// The cursor with which to resume the export after this message. Opaque.
-	Cursor        string `protobuf:"bytes,2,opt,name=cursor,proto3" json:"cursor,omitempty"`
+	Cursor string `protobuf:"bytes,2,opt,name=cursor,proto3" json:"cursor,omitempty"`
+	// For each event, at the same index, the name of the caller that handed it in. Empty: not known,
+	// because the server did not authenticate the caller, or is older and leaves the list empty.
+	Publishers    []string `protobuf:"bytes,3,rep,name=publishers,proto3" json:"publishers,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -369,6 +372,13 @@ func (x *ExportResponse) GetCursor() string {
 		return x.Cursor
 	}
 	return ""
+}
+
+func (x *ExportResponse) GetPublishers() []string {
+	if x != nil {
+		return x.Publishers
+	}
+	return nil
 }
 
 // A request for counts and latencies.
@@ -726,10 +736,13 @@ const file_crucible_ir_exchange_v1_feedback_service_proto_rawDesc = "" +
 	"\x06cursor\x18\a \x01(\tB\b\xbaH\x05r\x03(\x80 R\x06cursorB\x10\n" +
 	"\x0e_deployment_idB\x10\n" +
 	"\x0e_model_versionB\r\n" +
-	"\v_batch_size\"_\n" +
+	"\v_batch_size\"\x7f\n" +
 	"\x0eExportResponse\x125\n" +
 	"\x06events\x18\x01 \x03(\v2\x1d.crucible_ir.v1.FeedbackEventR\x06events\x12\x16\n" +
-	"\x06cursor\x18\x02 \x01(\tR\x06cursor\"\xd6\x03\n" +
+	"\x06cursor\x18\x02 \x01(\tR\x06cursor\x12\x1e\n" +
+	"\n" +
+	"publishers\x18\x03 \x03(\tR\n" +
+	"publishers\"\xd6\x03\n" +
 	"\x10SummarizeRequest\x122\n" +
 	"\rdeployment_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03(\x80\x04H\x00R\fdeploymentId\x88\x01\x01\x126\n" +
 	"\x0efeedback_types\x18\x02 \x03(\tB\x0f\xbaH\f\x92\x01\t\x10@\"\x05r\x03(\x80\x04R\rfeedbackTypes\x122\n" +

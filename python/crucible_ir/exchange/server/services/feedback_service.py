@@ -114,6 +114,7 @@ class FeedbackService(FeedbackServiceServicer):
             response = v1.ExportResponse(
                 events=(ir_v1.FeedbackEvent.FromString(event.event) for event in events),
                 cursor=await self._page_tokens.write(hashed, after),
+                publishers=(event.publisher or "" for event in events),
             )
             within = self._settings.slow_consumer_seconds
             await send(context, response, within=within, stream="export")
@@ -158,6 +159,7 @@ def _rows(
     rows = []
     some = slice(start, start + EVENTS_PER_TURN)
     pairs = zip(batch.events[some], batch.contents[some], strict=True)
+    publisher = None if caller.name is None else caller.name.encode()
     # An event that is certainly valid needs no other check.
     is_enough = caller.scope is EVERYTHING and not batch.has_unknown_fields
     for index, (event, content) in enumerate(pairs, start):
@@ -166,7 +168,7 @@ def _rows(
             if error is not None:
                 response.rejected.add(index=index, error=item_error(error))
                 continue
-        rows.append(event_row(event, content))
+        rows.append(event_row(event, content, publisher))
     return rows
 
 
@@ -195,12 +197,15 @@ def _rejection(event: ir_v1.FeedbackEvent, caller: Caller) -> RpcError | None:
 _new_row = partial(tuple.__new__, EventRow)
 
 
-def event_row(event: ir_v1.FeedbackEvent, content: bytes) -> EventRow:
+def event_row(
+    event: ir_v1.FeedbackEvent, content: bytes, publisher: bytes | None = None
+) -> EventRow:
     """Return the row of a valid event.
 
     Args:
         event: The event.
         content: Its serialized bytes.
+        publisher: The name of the caller that hands it in.
     """
     number = event.feedback_type
     time = None
@@ -222,6 +227,7 @@ def event_row(event: ir_v1.FeedbackEvent, content: bytes) -> EventRow:
             event.request_id.encode() or None,
             event.response_id.encode() or None,
             event.supersedes.encode() or None,
+            publisher,
         )
     )
 

@@ -8,6 +8,7 @@ stored documents again.
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -159,6 +160,50 @@ _SECRETS = """
 CREATE TABLE secrets (name VARCHAR(32) NOT NULL PRIMARY KEY, value {bytes} NOT NULL)
 """
 
+_EVENT_NAMES = """
+CREATE TABLE feedback_names (
+    number {position} PRIMARY KEY,
+    hash {bytes} NOT NULL,
+    name {bytes} NOT NULL
+);
+CREATE UNIQUE INDEX feedback_names_by_hash ON feedback_names (hash);
+ALTER TABLE feedback_events RENAME TO old_feedback_events;
+CREATE TABLE feedback_events (
+    position {new position},
+    id {bytes} NOT NULL,
+    deployment INTEGER NOT NULL,
+    version INTEGER NOT NULL,
+    type INTEGER NOT NULL,
+    publisher INTEGER NOT NULL,
+    time BIGINT NOT NULL,
+    latency_ms INTEGER,
+    event {bytes} NOT NULL,
+    request_id {bytes},
+    response_id {bytes},
+    supersedes {bytes}
+)
+"""
+
+_EVENT_INDEXES = """
+DROP TABLE old_feedback_events;
+CREATE UNIQUE INDEX feedback_events_by_id ON feedback_events (id);
+CREATE INDEX feedback_events_by_time ON feedback_events (time);
+CREATE INDEX feedback_events_by_deployment ON feedback_events (deployment, position);
+CREATE INDEX feedback_events_by_version ON feedback_events (version, position);
+CREATE INDEX feedback_events_by_request_id ON feedback_events (request_id, position)
+    WHERE request_id IS NOT NULL;
+CREATE INDEX feedback_events_by_response_id ON feedback_events (response_id, position)
+    WHERE response_id IS NOT NULL;
+CREATE INDEX feedback_events_by_supersedes ON feedback_events (supersedes, position)
+    WHERE supersedes IS NOT NULL
+"""
+
+#: Without this, new positions would begin with 1 again.
+_CONTINUE_POSITIONS = """
+SELECT setval(pg_get_serial_sequence('feedback_events', 'position'), max(position))
+FROM feedback_events HAVING max(position) IS NOT NULL
+"""
+
 _INSERT_SECRET = "INSERT INTO secrets (name, value) VALUES (:name, :value)"
 
 _LATEST_DOCUMENTS = """
@@ -200,6 +245,45 @@ _EVENTS = """
 SELECT position, event FROM feedback_events WHERE position > :after
 ORDER BY position LIMIT :limit
 """
+
+_NAMES_OF_EVENTS = """
+SELECT position, deployment_id, model_version, feedback_type FROM old_feedback_events
+WHERE position > :after ORDER BY position LIMIT :limit
+"""
+
+_INSERT_NAME = """
+INSERT INTO feedback_names (hash, name) VALUES (:hash, :name) ON CONFLICT DO NOTHING
+"""
+
+_COPY_EVENTS = """
+INSERT INTO feedback_events (position, id, deployment, version, type, publisher, time, latency_ms,
+    event, request_id, response_id, supersedes)
+{system value}
+SELECT position, id, coalesce(deployments.number, 0), coalesce(versions.number, 0),
+    coalesce(types.number, 0), 0, time, latency_ms,
+    CASE WHEN length(id) < 128 AND substr(event, 1, 2) = {tag and size}
+            AND substr(event, 3, length(id)) = id
+        THEN substr(event, 3 + length(id)) ELSE event END,
+    request_id, response_id, supersedes
+FROM old_feedback_events
+LEFT JOIN feedback_names AS deployments ON deployments.name = deployment_id
+LEFT JOIN feedback_names AS versions ON versions.name = model_version
+LEFT JOIN feedback_names AS types ON types.name = feedback_type
+WHERE position BETWEEN :first AND :last ORDER BY position
+"""
+
+#: The expressions of each database in `_COPY_EVENTS`. The field of an event's id begins with its
+#: tag, and its size in one byte if that is below 128.
+_COPYING = {
+    "sqlite": {
+        "{system value}": "",
+        "{tag and size}": "CAST(char(10, length(id)) AS BLOB)",
+    },
+    "postgresql": {
+        "{system value}": "OVERRIDING SYSTEM VALUE",
+        "{tag and size}": "set_byte(decode('0a00', 'hex'), 1, length(id))",
+    },
+}
 
 _UPDATE_EVENT = """
 UPDATE feedback_events
@@ -291,6 +375,24 @@ def _derive_event_references(connection: Connection, rows: Sequence[Any]) -> Non
         connection.execute(text(_UPDATE_EVENT), changed)
 
 
+def _copy_events(connection: Connection, rows: Sequence[Any]) -> None:
+    """Copy events to the table with numbers for names."""
+    names = {bytes(name) for _, *names in rows for name in names if name is not None}
+    if names:
+        hashes = [{"hash": hashlib.sha256(name).digest(), "name": name} for name in names]
+        connection.execute(text(_INSERT_NAME), hashes)
+    statement = _COPY_EVENTS
+    for placeholder, expression in _COPYING[connection.dialect.name].items():
+        statement = statement.replace(placeholder, expression)
+    connection.execute(text(statement), {"first": rows[0][0], "last": rows[-1][0]})
+
+
+def _continue_positions(connection: Connection) -> None:
+    """Let the positions of new events follow those of the copied ones, as SQLite's do."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text(_CONTINUE_POSITIONS))
+
+
 def _make_page_token_key(connection: Connection) -> None:
     """Make the key that page tokens are signed with."""
     key = {"name": "page_tokens", "value": secrets.token_bytes(32)}
@@ -314,6 +416,12 @@ MIGRATIONS: dict[int, Migration] = {
         script(_UPDATE_REQUESTS),
     ),
     6: Migration(script(_SECRETS), _make_page_token_key),
+    7: Migration(
+        script(_EVENT_NAMES),
+        Backfill("feedback events", _NAMES_OF_EVENTS, _copy_events),
+        script(_EVENT_INDEXES),
+        _continue_positions,
+    ),
 }
 
 #: The version that this release reads and writes.

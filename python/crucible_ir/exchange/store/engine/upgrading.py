@@ -40,10 +40,19 @@ _ROWS_AT_A_TIME: Final = 500
 #: More rows than a table has.
 _ALL_ROWS: Final = 2**62
 
-#: The types of columns, by the placeholder in a statement and the kind of the database.
+#: The types of columns, by the placeholder in a statement and the kind of the database. A new
+#: position is one that is never used again.
 _TYPE_NAMES: Final = {
-    "sqlite": {"{bytes}": "BLOB", "{position}": "INTEGER NOT NULL"},
-    "postgresql": {"{bytes}": "BYTEA", "{position}": "BIGINT GENERATED ALWAYS AS IDENTITY"},
+    "sqlite": {
+        "{bytes}": "BLOB",
+        "{position}": "INTEGER NOT NULL",
+        "{new position}": "INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT",
+    },
+    "postgresql": {
+        "{bytes}": "BYTEA",
+        "{position}": "BIGINT GENERATED ALWAYS AS IDENTITY",
+        "{new position}": "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY",
+    },
 }
 
 #: A table that exists during an upgrade, with one row: the next step of the migration to the

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from itertools import chain, count
-from typing import TYPE_CHECKING, Any, NamedTuple
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from sqlalchemy import func, null, select, true
 
+from crucible_ir import v1
 from crucible_ir.exchange.store.errors import ResultTooLargeError
 from crucible_ir.exchange.store.records import (
     EventQuery,
@@ -18,11 +20,36 @@ from crucible_ir.exchange.store.records import (
     Microseconds,
     StoredEvent,
 )
+from crucible_ir.exchange.store.statements import names
 from crucible_ir.exchange.store.statements.rows import PAGE_BYTES, Lookup, within
 from crucible_ir.exchange.store.statements.tables import feedback_events
+from crucible_ir.schema.types import descriptor_of
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Connection, Select
+
+#: The columns for the fields of `EventRow`, in their order.
+_COLUMNS: Final = (
+    "id",
+    "deployment",
+    "type",
+    "version",
+    "time",
+    "latency_ms",
+    "event",
+    "request_id",
+    "response_id",
+    "supersedes",
+    "publisher",
+)
+
+#: The tag of an event's id, the first byte of its field; its size takes at most two bytes.
+_ID_TAG: Final = descriptor_of(v1.FeedbackEvent).fields_by_name["id"].number << 3 | 2
+
+#: Return the names of an `EventRow` that are stored as numbers.
+_NAMES: Final = tuple(
+    attrgetter(name) for name in ("deployment_id", "feedback_type", "model_version", "publisher")
+)
 
 #: The placeholder of a value for a database's driver.
 _PLACEHOLDERS = {"sqlite": "?", "postgresql": "%s"}
@@ -35,11 +62,33 @@ _INSERT_SIZES = (500, 100, 20, 1) if sqlite3.sqlite_version_info >= (3, 32) else
 @cache
 def _insert(dialect: str, events: int) -> str:
     """Return the statement that inserts a number of events."""
-    row = f"({', '.join([_PLACEHOLDERS[dialect]] * len(EventRow._fields))})"
+    row = f"({', '.join([_PLACEHOLDERS[dialect]] * len(_COLUMNS))})"
     return (
-        f"INSERT INTO feedback_events ({', '.join(EventRow._fields)}) "
+        f"INSERT INTO feedback_events ({', '.join(_COLUMNS)}) "
         f"VALUES {', '.join([row] * events)} ON CONFLICT (id) DO NOTHING"
     )
+
+
+def id_field(id_: bytes) -> bytes:
+    r"""Return the encoded field of an event's id, with which most events begin.
+
+    >>> id_field(b"evt")
+    b'\n\x03evt'
+    """
+    size = len(id_)
+    if size < 0x80:
+        return bytes((_ID_TAG, size)) + id_
+    return bytes((_ID_TAG, size & 0x7F | 0x80, size >> 7)) + id_
+
+
+def _without_id(id_: bytes, event: bytes) -> bytearray:
+    """Return the bytes of an event to store, without its id, which has a column of its own.
+
+    To read it, `id_field` is put before it. If the id is not the first field, it is there twice
+    then, which means the same.
+    """
+    field = id_field(id_)
+    return bytearray(event[len(field) :] if event.startswith(field) else event)
 
 
 class PreparedEvents(NamedTuple):
@@ -57,16 +106,52 @@ class PreparedEvents(NamedTuple):
     values: list[tuple[int, tuple[Any, ...]]]
 
     @classmethod
-    def of(cls, events: Sequence[EventRow], now: Microseconds) -> PreparedEvents:
-        """Prepare events; those without a time get the current one."""
+    def of(
+        cls, events: Sequence[EventRow], now: Microseconds, numbers: Mapping[bytes | None, int]
+    ) -> PreparedEvents:
+        """Prepare events; those without a time get the current one.
+
+        Args:
+            events: The events.
+            now: The current time.
+            numbers: The numbers of their names.
+        """
         rows = [event if event.time is not None else event._replace(time=now) for event in events]
         values = []
         done = 0
         for size in _INSERT_SIZES:
             while len(rows) - done >= size:
-                values.append((size, _values(rows[done : done + size])))
+                values.append((size, _values(rows[done : done + size], numbers)))
                 done += size
         return cls(events, values)
+
+
+def names_in(events: Sequence[EventRow]) -> set[bytes | None]:
+    """Return the names of events that are stored as numbers, and ``None`` if one is absent."""
+    return set().union(*(map(value, events) for value in _NAMES))
+
+
+def ingest_with_names(
+    connection: Connection,
+    events: Sequence[EventRow],
+    now: Microseconds,
+    numbers: Mapping[bytes | None, int],
+) -> tuple[list[int], dict[bytes | None, int]]:
+    """Store events of which some have new names, as `ingest` does.
+
+    Args:
+        connection: The connection.
+        events: The events.
+        now: The current time.
+        numbers: The numbers of names that are known.
+
+    Returns:
+        The indices of duplicates, and the numbers of the other names.
+    """
+    unknown = [name for name in names_in(events) if name is not None and name not in numbers]
+    added = names.add(connection, unknown)
+    prepared = PreparedEvents.of(events, now, {**numbers, **added})
+    return ingest(connection, prepared), added
 
 
 def ingest(connection: Connection, prepared: PreparedEvents) -> list[int]:
@@ -95,25 +180,27 @@ def ingest(connection: Connection, prepared: PreparedEvents) -> list[int]:
     return duplicates
 
 
-def _values(rows: Sequence[EventRow]) -> tuple[Any, ...]:
+def _values(rows: Sequence[EventRow], numbers: Mapping[bytes | None, int]) -> tuple[Any, ...]:
     """Return the values of rows, one row after another, in the fastest types for a driver.
 
     SQLite's driver searches for an adapter for each value of `bytes`, but not of `bytearray`.
     """
-    ids, deployments, types, versions, times, latencies, events, *others = zip(*rows, strict=True)
-    known = {value: bytearray(value) for value in {*deployments, *types, *versions} if value}
-    for column in others:
-        known.update((value, bytearray(value)) for value in column if value)
+    ids, deployments, types, versions, times, latencies, events, *others, publishers = zip(
+        *rows, strict=True
+    )
+    known = {value: bytearray(value) for column in others for value in column if value}
     known_or_null = {None: None, b"": bytearray(), **known}.__getitem__
+    number = numbers.__getitem__
     columns = (
         map(bytearray, ids),
-        map(known_or_null, deployments),
-        map(known_or_null, types),
-        map(known_or_null, versions),
+        map(number, deployments),
+        map(number, types),
+        map(number, versions),
         times,
         latencies,
-        map(bytearray, events),
+        map(_without_id, ids, events),
         *(map(known_or_null, column) for column in others),
+        map(number, publishers),
     )
     return tuple(chain.from_iterable(zip(*columns, strict=True)))
 
@@ -126,22 +213,31 @@ def export(
     connection: Connection, query: EventQuery, after: int, through: int, limit: int
 ) -> list[StoredEvent]:
     """Return events in the order of arrival, as described in `Store.export`."""
+    columns = feedback_events.c
+    statement = _filtered(
+        connection,
+        select(columns.position, columns.publisher, columns.id, columns.event),
+        query,
+    )
     statement = (
-        _filtered(select(feedback_events.c.position, feedback_events.c.event), query)
-        .where(feedback_events.c.position > after, feedback_events.c.position <= through)
-        .order_by(feedback_events.c.position)
+        statement.where(columns.position > after, columns.position <= through)
+        .order_by(columns.position)
         .limit(limit)
     )
-    found: list[StoredEvent] = []
+    found: list[tuple[int, int, bytes]] = []
     size = 0
     options = {"stream_results": True, "max_row_buffer": 500}
     with connection.execute(statement, execution_options=options) as rows:
-        for position, event in rows:
-            found.append(StoredEvent(position, bytes(event)))
-            size += len(found[-1].event)
+        for position, publisher, id_, event in rows:
+            found.append((position, publisher, id_field(bytes(id_)) + bytes(event)))
+            size += len(found[-1][2])
             if size >= PAGE_BYTES:
                 break
-    return found
+    publishers = names.names_of(connection, {publisher for _, publisher, _ in found})
+    return [
+        StoredEvent(position, event, publishers.get(publisher))
+        for position, publisher, event in found
+    ]
 
 
 def summarize(
@@ -153,25 +249,26 @@ def summarize(
     if bucket is not None:
         # The remainder of a time before 1970 is negative: adding the bucket makes it positive.
         start = columns.time - (columns.time % bucket + bucket) % bucket
-    keys = [start.label("bucket"), columns.feedback_type, columns.latency_ms]
-    grouped: list[ColumnElement[Any]] = [columns.feedback_type, columns.latency_ms]
+    keys = [start.label("bucket"), columns.type, columns.latency_ms]
+    grouped: list[ColumnElement[Any]] = [columns.type, columns.latency_ms]
     if bucket is not None:
         grouped.append(keys[0])
     superseding = feedback_events.alias()
     superseded = select(superseding.c.supersedes).where(
         superseding.c.supersedes.is_not(None), superseding.c.supersedes != superseding.c.id
     )
-    statement = _filtered(select(*keys, func.count().label("events")), query)
+    statement = _filtered(connection, select(*keys, func.count().label("events")), query)
     statement = statement.where(columns.id.not_in(superseded))
     rows = connection.execute(statement.group_by(*grouped).limit(limit + 1)).all()
     if len(rows) > limit:
         raise ResultTooLargeError(
             "too many distinct latencies to summarize; choose fewer types or a shorter time"
         )
+    types = names.names_of(connection, {row[1] for row in rows})
     return [
         LatencyCount(
             bucket=row[0],
-            feedback_type=None if row[1] is None else bytes(row[1]).decode(),
+            feedback_type=types.get(row[1]),
             latency_ms=row[2],
             events=row[3],
         )
@@ -179,18 +276,24 @@ def summarize(
     ]
 
 
-def _filtered(statement: Select[Any], query: EventQuery) -> Select[Any]:
+def _filtered(connection: Connection, statement: Select[Any], query: EventQuery) -> Select[Any]:
+    """Add the conditions of a query to a statement."""
     columns = feedback_events.c
     scope = query.scope
     seen = scope.types is None or "FeedbackEvent" in scope.types
     statement = statement.where(within(scope, columns.id) if seen else ~true())
-    if query.deployment_id is not None:
-        statement = statement.where(columns.deployment_id == query.deployment_id.encode())
+    # Numbers instead of expressions, so that the databases choose the index of the column.
+    for column, wanted in (
+        (columns.deployment, query.deployment_id),
+        (columns.version, query.model_version),
+    ):
+        if wanted is not None:
+            number = names.numbers_of(connection, [wanted.encode()]).get(wanted.encode())
+            statement = statement.where(~true() if number is None else column == number)
     if query.feedback_types:
-        types = [name.encode() for name in query.feedback_types]
-        statement = statement.where(columns.feedback_type.in_(types))
-    if query.model_version is not None:
-        statement = statement.where(columns.model_version == query.model_version.encode())
+        wanted_types = [name.encode() for name in query.feedback_types]
+        numbers = names.numbers_of(connection, wanted_types)
+        statement = statement.where(columns.type.in_(numbers.values()))
     if query.start_time is not None:
         statement = statement.where(columns.time >= query.start_time)
     if query.end_time is not None:

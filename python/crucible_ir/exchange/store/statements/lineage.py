@@ -24,6 +24,7 @@ from crucible_ir.exchange.store.records import (
     NodeState,
     StoredRecord,
 )
+from crucible_ir.exchange.store.statements.names import name_of, number_of
 from crucible_ir.exchange.store.statements.rows import (
     IS_LATEST,
     RECORD_COLUMNS,
@@ -34,6 +35,7 @@ from crucible_ir.exchange.store.statements.tables import (
     document_references,
     documents,
     feedback_events,
+    feedback_names,
     field_values,
     revisions,
 )
@@ -47,12 +49,18 @@ if TYPE_CHECKING:
 #: The type of the documents that are stored as feedback events.
 FEEDBACK = "FeedbackEvent"
 
-#: The references of feedback events, which are columns of `feedback_events` with these names.
+#: The references of feedback events.
 FEEDBACK_REFERENCES = tuple(
     field
     for field in fields_of(descriptor_of(v1.FeedbackEvent)).values()
     if field.reference is not None
 )
+
+#: The columns that contain the numbers of names. Other references have a column with their name.
+_NUMBERS = {
+    "deployment_id": feedback_events.c.deployment,
+    "model_version": feedback_events.c.version,
+}
 
 _VERSION = "ModelVersion"
 
@@ -230,7 +238,7 @@ class _Walk:
         )
         for field in FEEDBACK_REFERENCES:
             if field.reference == target.type:
-                yield from self._events(feedback_events.c[field.name] == key, field.name)
+                yield from self._events(_event_refers(field.name, key), field.name)
         if target.type == _VERSION:
             yield from self._referring_by_version(target)
 
@@ -250,11 +258,13 @@ class _Walk:
             yield from self._limited(_referring(named, columns.resolution == way.name, is_of_model))
         for field in FEEDBACK_REFERENCES:
             if resolution_by_version(field) is Resolution.BY_VERSION_OF_DEPLOYMENT:
-                events = feedback_events.c
-                yield from self._events(
-                    and_(events[field.name] == version, events.deployment_id.in_(deployments)),
-                    field.name,
+                numbers = select(feedback_names.c.number).where(
+                    feedback_names.c.name.in_(deployments)
                 )
+                condition = and_(
+                    _event_refers(field.name, version), feedback_events.c.deployment.in_(numbers)
+                )
+                yield from self._events(condition, field.name)
 
     def _limited(self, statement: Select[Any]) -> Iterator[FieldReference]:
         """Yield the references of rows of `_REFERENCE_COLUMNS`, as many as there can be nodes."""
@@ -363,8 +373,17 @@ _REFERENCE_COLUMNS = tuple(document_references.c[name] for name in FieldReferenc
 
 _EVENT_COLUMNS = (
     feedback_events.c.id,
-    *(feedback_events.c[field.name] for field in FEEDBACK_REFERENCES),
+    *(
+        name_of(_NUMBERS[field.name]) if field.name in _NUMBERS else feedback_events.c[field.name]
+        for field in FEEDBACK_REFERENCES
+    ),
 )
+
+
+def _event_refers(field: str, value: bytes) -> ColumnElement[bool]:
+    """Return the condition that a reference of an event has a value."""
+    number = _NUMBERS.get(field)
+    return feedback_events.c[field] == value if number is None else number == number_of(value)
 
 
 def _reference(row: Any) -> FieldReference:

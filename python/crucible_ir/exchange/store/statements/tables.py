@@ -137,15 +137,30 @@ requests = Table(
     Index("requests_by_time", "time"),
 )
 
-#: The feedback events, in the order of arrival.
+#: Names that many feedback events share, with the numbers that stand for them in other tables. They
+#: are found by their SHA-256 hashes, since an index of PostgreSQL has no long values. A name is
+#: never removed, so every server can remember its number.
+feedback_names = Table(
+    "feedback_names",
+    METADATA,
+    Column("number", _Position, Identity(always=True), primary_key=True),
+    Column("hash", LargeBinary, nullable=False),
+    Column("name", LargeBinary, nullable=False),
+    Index("feedback_names_by_hash", "hash", unique=True),
+)
+
+#: The feedback events, in the order of arrival; a position is never used again. The deployment, the
+#: model version, the type and the publisher are numbers of `feedback_names`; 0 if there is none.
+#: The id is not repeated in the event's bytes, see `feedback.id_field`.
 feedback_events = Table(
     "feedback_events",
     METADATA,
     Column("position", _Position, Identity(always=True), primary_key=True),
     Column("id", LargeBinary, nullable=False),
-    Column("deployment_id", LargeBinary),
-    Column("feedback_type", LargeBinary),
-    Column("model_version", LargeBinary),
+    Column("deployment", Integer, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("type", Integer, nullable=False),
+    Column("publisher", Integer, nullable=False),
     Column("time", BigInteger, nullable=False),
     Column("latency_ms", Integer),
     Column("event", LargeBinary, nullable=False),
@@ -153,8 +168,10 @@ feedback_events = Table(
     Column("response_id", LargeBinary),
     Column("supersedes", LargeBinary),
     Index("feedback_events_by_id", "id", unique=True),
-    Index("feedback_events_by_deployment", "deployment_id", "position"),
-    Index("feedback_events_by_model_version", "model_version", "position"),
+    Index("feedback_events_by_time", "time"),
+    Index("feedback_events_by_deployment", "deployment", "position"),
+    Index("feedback_events_by_version", "version", "position"),
+    sqlite_autoincrement=True,
 )
 
 # Few events have these references: an index of only those costs the others nothing.

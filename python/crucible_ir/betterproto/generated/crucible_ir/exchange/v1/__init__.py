@@ -701,6 +701,14 @@ class ExportResponse(betterproto2.Message):
     The cursor with which to resume the export after this message. Opaque.
     """
 
+    publishers: "list[str]" = betterproto2.field(
+        3, betterproto2.TYPE_STRING, repeated=True
+    )
+    """
+    For each event, at the same index, the name of the caller that handed it in. Empty: not known,
+    because the server did not authenticate the caller, or is older and leaves the list empty.
+    """
+
 
 default_message_pool.register_message(
     "crucible_ir.exchange.v1", "ExportResponse", ExportResponse
