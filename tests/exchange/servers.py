@@ -93,6 +93,7 @@ class StandIn:
     go: asyncio.Event = field(default_factory=asyncio.Event)
     begun: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(0))
     cancelled: asyncio.Event = field(default_factory=asyncio.Event)
+    independent: tuple[str, ...] = ()
 
     async def answer(self, response: T) -> T:
         self.begun.release()
@@ -107,6 +108,9 @@ class StandIn:
         add_ExchangeServiceServicer_to_server(_NeverAnswers(self), server)
 
     async def start(self) -> None:
+        pass
+
+    async def check(self) -> None:
         pass
 
     def drain(self) -> None:

@@ -149,8 +149,7 @@ async def test_postgresql_error_codes_are_translated(
         translated = driver.failure(caught.value)
         assert type(translated) is (type(None) if failure is None else failure)
     finally:
-        driver.reader.dispose()
-        driver.writer.dispose()
+        driver.dispose()
 
 
 async def test_postgresql_commits_are_durable_whatever_its_settings(
@@ -163,8 +162,7 @@ async def test_postgresql_commits_are_durable_whatever_its_settings(
         driver = PostgresqlDriver(make_url(address))
         with driver.writer.connect() as connection:
             assert connection.exec_driver_sql("SHOW synchronous_commit").scalar_one() == expected
-        driver.reader.dispose()
-        driver.writer.dispose()
+        driver.dispose()
 
 
 async def test_sqlite_commits_are_durable(tmp_path: Path) -> None:

@@ -35,8 +35,7 @@ def open_driver(address: str) -> Driver:
 
 def close(driver: Driver) -> None:
     driver.close()
-    driver.reader.dispose()
-    driver.writer.dispose()
+    driver.dispose()
 
 
 def make_old_store(address: str, count: int = 9) -> None:

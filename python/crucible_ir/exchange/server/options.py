@@ -115,6 +115,11 @@ class ServerOptions:
         """Whether clients must have a certificate."""
         return self.tls is not None and self.tls.client_ca is not None
 
+    @property
+    def most_connections(self) -> int:
+        """The most connections."""
+        return self.connections or default_connections(descriptor_limit())
+
     def check(self) -> None:
         """Check that a server which others can reach has encryption and authentication.
 
@@ -151,14 +156,13 @@ class ServerOptions:
 def channel_arguments(options: ServerOptions) -> list[tuple[str, int]]:
     """Return the options as arguments of gRPC's core."""
     limits, keepalive = options.limits, options.keepalive
-    connections = options.connections or default_connections(descriptor_limit())
     arguments = {
         # This limit applies to decompressed messages too.
         "grpc.max_receive_message_length": limits.transport_bytes,
         "grpc.max_metadata_size": limits.metadata_bytes,
         "grpc.absolute_max_metadata_size": limits.metadata_bytes,
         # Callers without a token can open connections too, so that this also limits what they take.
-        "grpc.max_allowed_incoming_connections": connections,
+        "grpc.max_allowed_incoming_connections": options.most_connections,
         "grpc.max_concurrent_streams": limits.calls_per_connection,
         # Otherwise two servers on one port would silently share its connections.
         "grpc.so_reuseport": 0,

@@ -7,13 +7,14 @@ import gc
 import logging
 import signal
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, Protocol
 
 import grpc
 import grpc.aio
 
+from crucible_ir.exchange.server.health import Health, StoreMonitor
 from crucible_ir.exchange.server.listening import (
     Address,
     bind_problem,
@@ -35,7 +36,7 @@ from crucible_ir.exchange.server.security.authentication import (
 from crucible_ir.exchange.server.security.limits import LimitsInterceptor
 from crucible_ir.exchange.server.security.open_streams import CHECK_SECONDS
 from crucible_ir.exchange.server.security.server_certificates import ServerCertificates
-from crucible_ir.exchange.server.standard_services import Health, register_reflection
+from crucible_ir.exchange.server.standard_services import register_reflection
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -66,11 +67,22 @@ _CANCELLED_SECONDS: Final = 5.0
 class ServiceSet(Protocol):
     """The services of a server."""
 
+    @property
+    def independent(self) -> Collection[str]:
+        """The full names of the services that work without the store."""
+
     def register(self, server: grpc.aio.Server) -> None:
         """Add the services to a server."""
 
     async def start(self) -> None:
         """Start background tasks."""
+
+    async def check(self) -> None:
+        """Check that the store answers.
+
+        Raises:
+            StoreFailure: It cannot be used.
+        """
 
     def drain(self) -> None:
         """End streams gracefully: read no new requests, and answer those that were read."""
@@ -115,7 +127,12 @@ class ExchangeServer:
         self._checking: asyncio.Task[None] | None = None
         self._forced = asyncio.Event()
         names = list(service_names)
-        self._health = Health(names) if options.health else None
+        self._health: Health | None = None
+        self._monitor: StoreMonitor | None = None
+        if options.health:
+            dependent = [name for name in names if name not in services.independent]
+            self._health = Health(dependent, services.independent, options.most_connections)
+            self._monitor = StoreMonitor(services.check, self._health.report)
         self._server = grpc.aio.server(
             interceptors=[InterceptorChain(self._interceptors())],
             options=channel_arguments(options),
@@ -153,9 +170,11 @@ class ExchangeServer:
         if self._metrics is not None:
             self.metrics_port = self._metrics.serve(_METRICS_HOST, self._options.metrics_port or 0)
         await self._services.start()
-        await self._server.start()
         if self._health is not None:
             await self._health.start()
+        if self._monitor is not None:
+            await self._monitor.start()
+        await self._server.start()
         self._checking = asyncio.create_task(self._check_credentials())
         _log.info("listening on %s", self.address)
 
@@ -185,6 +204,8 @@ class ExchangeServer:
         await self._drain.wait_until_idle(_CANCELLED_SECONDS)
         if self._checking is not None:
             self._checking.cancel()
+        if self._monitor is not None:
+            await self._monitor.close()
         await self._services.close()
         if self._metrics is not None:
             await asyncio.to_thread(self._metrics.close)

@@ -1,4 +1,4 @@
-"""gRPC's standard services: health for load balancers and orchestrators, reflection for tools."""
+"""gRPC's standard services: the methods that need no token, and reflection for tools."""
 
 from __future__ import annotations
 
@@ -13,37 +13,6 @@ if TYPE_CHECKING:
 
 #: The methods that need no credentials: a load balancer checks a server's health without a token.
 OPEN_METHODS: Final = frozenset({"/grpc.health.v1.Health/Check", "/grpc.health.v1.Health/Watch"})
-
-
-class Health:
-    """Reports that services are serving, until the server begins to stop.
-
-    Args:
-        services: The full names of the services.
-
-    Raises:
-        MissingExtraError: The extra ``health`` is not installed.
-    """
-
-    def __init__(self, services: Iterable[str]) -> None:
-        self._messages = optional_module("grpc_health.v1.health_pb2", "health")
-        self._stubs = optional_module("grpc_health.v1.health_pb2_grpc", "health")
-        self._servicer = optional_module("grpc_health.v1.health", "health").aio.HealthServicer()
-        # The empty name is the server itself.
-        self._services = ("", *services)
-
-    def register(self, server: grpc.aio.Server) -> None:
-        """Add the service to a server."""
-        self._stubs.add_HealthServicer_to_server(self._servicer, server)
-
-    async def start(self) -> None:
-        """Report that the services are serving."""
-        for service in self._services:
-            await self._servicer.set(service, self._messages.HealthCheckResponse.SERVING)
-
-    async def stop(self) -> None:
-        """Report that the services are not serving."""
-        await self._servicer.enter_graceful_shutdown()
 
 
 def register_reflection(server: grpc.aio.Server, services: Iterable[str]) -> None:

@@ -217,6 +217,14 @@ class Store:
         """
         return await self._database.read(feedback.summarize, query, bucket, limit)
 
+    async def check(self) -> None:
+        """Check that the database answers, apart from other work.
+
+        Raises:
+            StoreFailure: It cannot be used.
+        """
+        await self._database.check()
+
     async def close(self) -> None:
         """Finish the work in progress and disconnect from the database."""
         await self._database.close()

@@ -160,7 +160,11 @@ _OPTIONS = (
         metavar="S",
         help="The seconds that running calls get to finish when the server stops.",
     ),
-    click.option("--health", is_flag=True, help="Serve the gRPC health service."),
+    click.option(
+        "--health",
+        is_flag=True,
+        help="Serve the gRPC health service, with the services liveness and readiness.",
+    ),
     click.option("--reflection", is_flag=True, help="Serve the gRPC reflection service."),
     click.option(
         "--metrics-port",

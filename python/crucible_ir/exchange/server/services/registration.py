@@ -99,6 +99,11 @@ class GenericRegistration:
 class Services:
     """The services of the exchange on one store; closing them does not close the store."""
 
+    #: The services that work without the store.
+    independent = (
+        validation_service_pb2.DESCRIPTOR.services_by_name["ValidationService"].full_name,
+    )
+
     def __init__(self, store: Store, settings: Settings | None = None) -> None:
         self._store = store
         self._settings = settings or Settings()
@@ -132,6 +137,14 @@ class Services:
         """Start background tasks; call it before the server starts."""
         await self._broadcaster.start()
         self._retention.start()
+
+    async def check(self) -> None:
+        """Check that the store answers.
+
+        Raises:
+            StoreFailure: It cannot be used.
+        """
+        await self._store.check()
 
     def drain(self) -> None:
         """End streams gracefully: read no new requests, and answer those that were read."""

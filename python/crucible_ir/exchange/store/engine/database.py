@@ -16,6 +16,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar
 
+from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import QueuePool
 
@@ -25,6 +26,7 @@ from crucible_ir.exchange.store.engine.upgrading import Upgrade, is_complete
 from crucible_ir.exchange.store.errors import StoreFailure, StoreRejection, StoreUnavailableError
 from crucible_ir.exchange.store.statements.changes import ChangeNotifier, taken_sequence
 from crucible_ir.exchange.store.statements.rows import Lookup
+from crucible_ir.exchange.store.statements.tables import counters
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
@@ -64,6 +66,8 @@ class Driver:
     Attributes:
         writer: Creates connections for writing.
         reader: Creates connections for reading; each transaction sees one snapshot.
+        monitor: Creates the one connection for checks and measurements, which wait for no other
+            work.
         connect_lookup: Creates connections for fast lookups of single rows; ``None`` if a lookup
             takes a round trip like any other read.
         connect_sequence: Creates connections that read the latest sequence number fast enough for
@@ -73,6 +77,7 @@ class Driver:
 
     writer: Engine
     reader: Engine
+    monitor: Engine
     connect_lookup: Callable[[], LookupConnection] | None = None
     connect_sequence: Callable[[], SequenceReader] | None = None
     poll_seconds: float
@@ -90,12 +95,10 @@ class Driver:
                 is_current = is_complete(connection, CURRENT_VERSION)
             if not is_current:
                 Upgrade(self.begin_exclusive, MIGRATIONS).run()
-            for engine in (self.writer, self.reader):
+            for engine in (self.writer, self.reader, self.monitor):
                 _fill_pool(engine)
         except BaseException as error:
-            self.reader.dispose()
-            self.writer.dispose()
-            self.reader.dispose()
+            self.dispose()
             if isinstance(error, DBAPIError):
                 raise self.failure(error) or error from error
             raise
@@ -120,8 +123,21 @@ class Driver:
     def committed(self, weight: int) -> None:
         """Count committed work, in the unit of `MAX_GROUP_WEIGHT`; runs on the event loop."""
 
+    def check(self, connection: Connection) -> None:
+        """Check that the database works, with the connection of the monitor.
+
+        Raises:
+            StoreFailure: It cannot be used.
+        """
+        connection.execute(select(counters.c.value).limit(1)).all()
+
     def close(self) -> None:
         """Finish background work."""
+
+    def dispose(self) -> None:
+        """Disconnect."""
+        for engine in (self.monitor, self.reader, self.writer):
+            engine.dispose()
 
     async def listen(self, notifier: ChangeNotifier) -> None:
         """Pass on the notifications of other processes, if they send any, until cancelled."""
@@ -135,6 +151,7 @@ class Database:
         self._driver = driver
         self._writing = ThreadPoolExecutor(1, "exchange-writer")
         self._reading = ThreadPoolExecutor(READERS, "exchange-reader")
+        self._monitoring = ThreadPoolExecutor(1, "exchange-monitor")
         self._pending: deque[tuple[Work, int, asyncio.Future[Any]]] = deque()
         self._awake = asyncio.Event()
         self._closing = False
@@ -202,6 +219,14 @@ class Database:
         self._awake.set()
         return await future
 
+    async def check(self) -> None:
+        """Check that the database answers.
+
+        Raises:
+            StoreFailure: It cannot be used.
+        """
+        await asyncio.get_running_loop().run_in_executor(self._monitoring, self._check)
+
     async def wait(self, after: int, timeout: float) -> None:
         """Return when there may be a change after a sequence number."""
         await self.notifier.wait(after, min(timeout, self._driver.poll_seconds))
@@ -219,18 +244,25 @@ class Database:
     def _shut_down(self) -> None:
         self._writing.shutdown()
         self._reading.shutdown()
+        self._monitoring.shutdown()
         if self._lookups is not None:
             self._lookups.close()
         if self._sequence_reader is not None:
             self._sequence_reader.close()
         self._driver.close()
-        self._driver.reader.dispose()
-        self._driver.writer.dispose()
+        self._driver.dispose()
 
     def _read(self, work: Callable[..., T], *arguments: Any, **named: Any) -> T:
         try:
             with self._driver.reader.begin() as connection:
                 return work(connection, *arguments, **named)
+        except DBAPIError as error:
+            raise self._translated(error) from error
+
+    def _check(self) -> None:
+        try:
+            with self._driver.monitor.begin() as connection:
+                self._driver.check(connection)
         except DBAPIError as error:
             raise self._translated(error) from error
 

@@ -28,6 +28,21 @@ CHANNEL = "crucible_ir_exchange"
 #: The timeout for connecting, in seconds.
 CONNECT_SECONDS = 10
 
+#: The same for the connection of the monitor, which reports soon that the database is back.
+MONITOR_CONNECT_SECONDS = 2
+
+#: The longest statement of the monitor, in seconds.
+MONITOR_STATEMENT_SECONDS = 5
+
+#: When the server's machine has disappeared, connections fail after some seconds, not after the 15
+#: minutes of Linux. These are libpq's parameters.
+_DEAD_PEER: dict[str, int] = {
+    "tcp_user_timeout": 10_000,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 2,
+}
+
 #: How long to wait before reconnecting to listen, in seconds.
 RECONNECT_SECONDS = 1.0
 
@@ -58,6 +73,8 @@ class PostgresqlDriver(Driver):
         event.listen(self.writer, "connect", _require_durable_commits)
         reading = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
         self.reader = _engine(url, READERS, reading)
+        self.monitor = _engine(url, 1, reading, connect_seconds=MONITOR_CONNECT_SECONDS)
+        event.listen(self.monitor, "connect", _limit_statements)
         self.migrate()
 
     def lock(self, connection: Connection) -> None:
@@ -108,12 +125,24 @@ def _require_durable_commits(connection: Any, _: object) -> None:
     connection.commit()
 
 
-def _engine(url: URL, connections: int, options: dict[str, Any]) -> Engine:
+def _limit_statements(connection: Any, _: object) -> None:
+    """Limit the time of statements, so that a check that hangs ends."""
+    connection.execute(f"SET statement_timeout = '{MONITOR_STATEMENT_SECONDS}s'")
+    connection.commit()
+
+
+def _engine(
+    url: URL,
+    connections: int,
+    options: dict[str, Any],
+    *,
+    connect_seconds: int = CONNECT_SECONDS,
+) -> Engine:
     return create_engine(
         url,
         pool_size=connections,
         max_overflow=0,
         pool_pre_ping=True,
-        connect_args={"connect_timeout": CONNECT_SECONDS},
+        connect_args={**_DEAD_PEER, "connect_timeout": connect_seconds},
         execution_options=options,
     )

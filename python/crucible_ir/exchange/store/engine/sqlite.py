@@ -70,7 +70,10 @@ class SqliteDriver(Driver):
         _create_private(path)
         self.writer = _engine(path, "BEGIN IMMEDIATE", pool=1)
         self.reader = _engine(path, "BEGIN", pool=READERS)
+        self.monitor = _engine(path, "BEGIN", pool=1)
         self.migrate()
+        self._path = path
+        self._file = _identity(path)
         self._checkpoints = _Checkpoints(path)
         self.connect_lookup = partial(_SqliteLookups, path)
         self.connect_sequence = partial(_SqliteSequenceReader, path)
@@ -93,6 +96,19 @@ class SqliteDriver(Driver):
                 if not busy or time.monotonic() - started > UPGRADE_SECONDS:
                     raise
                 _log.info("waiting for another process that changes or upgrades the store")
+
+    def check(self, connection: Connection) -> None:
+        """Check that the database works, and that its file is still the one that was opened.
+
+        Without its file SQLite goes on without an error, and what it writes is lost at the end.
+        """
+        super().check(connection)
+        try:
+            found = _identity(self._path)
+        except OSError as error:
+            raise StoreUnavailableError(f"no access to {self._path}: {error.strerror}") from error
+        if found != self._file:
+            raise StoreUnavailableError(f"another file has replaced {self._path}")
 
     def committed(self, weight: int) -> None:
         """Run a checkpoint now and then."""
@@ -202,6 +218,12 @@ def _failure(error: BaseException | None) -> StoreFailure | None:
         return StoreUnavailableError(str(error)) if cannot_open else None
     found = _FAILURES.get(code & 0xFF)
     return found[0](f"{found[1]} ({error})") if found is not None else None
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    """Return what identifies a file, whatever its name."""
+    status = path.stat()
+    return status.st_dev, status.st_ino
 
 
 def _create_private(path: Path) -> None:
