@@ -62,12 +62,12 @@ class Cluster:
         self._run("pg_ctl", "stop", "-w", "-D", self._data, "-m", mode)
 
     def _run(self, program: str, *arguments: object) -> None:
-        # The server refuses to run as root.
-        user = _unprivileged() if os.geteuid() == 0 else None
+        # The server refuses to run as root. Python would change the user in a fork of this process,
+        # in which gRPC's handlers of forks fail now and then.
+        user = ["runuser", "-u", _unprivileged(), "--"] if os.geteuid() == 0 else []
         subprocess.run(
-            [str(self._programs / program), *map(str, arguments)],
+            [*user, str(self._programs / program), *map(str, arguments)],
             check=True,
-            user=user,
             cwd=self._data.parent,
             stdout=subprocess.DEVNULL,
         )
