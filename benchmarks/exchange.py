@@ -31,9 +31,10 @@ import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from datetime import timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import grpc
 import grpc.aio
@@ -42,6 +43,9 @@ from crucible_ir import from_dict, v1
 from crucible_ir.exchange import AsyncExchangeClient, ExchangeClient
 from crucible_ir.exchange import v1 as exchange_v1
 from crucible_ir.exchange.content import field_values
+from crucible_ir.exchange.server.security.tokens import Role, TokenFile
+from crucible_ir.exchange.v1.exchange_service_pb2_grpc import ExchangeServiceStub
+from crucible_ir.exchange.v1.feedback_service_pb2_grpc import FeedbackServiceStub
 
 LISTENING: Final = "listening on "
 GET: Final = "/crucible_ir.exchange.v1.ExchangeService/Get"
@@ -59,6 +63,14 @@ CALLS_A_ROUND: Final = 1500
 CALLERS: Final = 8
 WATCHERS: Final = 1000
 CHANGES: Final = 20
+
+#: Heavy reads whose callers give up: how many at a time, and after how many seconds. Others are
+#: measured meanwhile, after a warm-up.
+ABANDONERS: Final = 8
+ABANDONED_SECONDS: Final = 0.1
+WARM_UP_SECONDS: Final = 2.0
+DISTURBED_SECONDS: Final = 5.0
+PREFIXES: Final = [exchange_v1.Filter(field="id", prefix="m" + "0" * zeros) for zeros in range(4)]
 
 LEAST_INGESTED: Final = 0.4
 LEAST_FETCHED: Final = 0.6
@@ -80,9 +92,9 @@ _rounds = itertools.count()
 
 
 @contextmanager
-def served(folder: Path, cores: Sequence[int] = _CORES) -> Iterator[tuple[str, int]]:
+def served(folder: Path, cores: Sequence[int] = _CORES, *options: str) -> Iterator[tuple[str, int]]:
     """Run a server on a store in a folder; yield its address and its process id."""
-    command = [sys.executable, "-m", "crucible_ir", "serve", "--listen", "127.0.0.1:0"]
+    command = [sys.executable, "-m", "crucible_ir", "serve", "--listen", "127.0.0.1:0", *options]
     with (
         open(folder / "server.log", "w") as log,
         subprocess.Popen(
@@ -308,6 +320,85 @@ async def measure_watchers(address: str) -> bool:
     return same
 
 
+async def measure_abandoned(address: str, tokens: Sequence[str]) -> float:
+    """Print and return how long others wait while heavy reads are abandoned ÷ the most they may.
+
+    Args:
+        address: The address of a server with many documents and events.
+        tokens: The tokens of the callers: of the one that is measured, and of those that give up.
+    """
+    token, *others = tokens
+
+    async def abandon(number: int, token: str) -> None:
+        async with grpc.aio.insecure_channel(address) as channel:
+            feedback: Any = FeedbackServiceStub(cast("Any", channel))
+            exchange: Any = ExchangeServiceStub(cast("Any", channel))
+            heavy = [
+                (feedback.Summarize, exchange_v1.SummarizeRequest(bucket=timedelta(seconds=1))),
+                (exchange.List, exchange_v1.ListRequest(type="ModelVersion", filters=PREFIXES)),
+            ]
+            call, request = heavy[number % len(heavy)]
+            while True:
+                with suppress(grpc.aio.AioRpcError):
+                    await call(
+                        request,
+                        timeout=ABANDONED_SECONDS,
+                        metadata=(("authorization", f"Bearer {token}"),),
+                    )
+
+    async def percentile(seconds: float) -> float:
+        async with AsyncExchangeClient(address, token=token) as client:
+            taken = []
+            until = time.perf_counter() + seconds
+            while (begun := time.perf_counter()) < until:
+                await client.get(v1.ModelVersion, VERSION.id)
+                middle = time.perf_counter()
+                await anext(aiter(client.list_documents(v1.ModelVersion, page_size=100)))
+                taken += [middle - begun, time.perf_counter() - middle]
+                await asyncio.sleep(0.005)
+        return sorted(taken)[len(taken) * 99 // 100]
+
+    await percentile(1)
+    undisturbed = await percentile(DISTURBED_SECONDS)
+    tasks = [asyncio.create_task(abandon(*each)) for each in enumerate(others)]
+    try:
+        await asyncio.sleep(WARM_UP_SECONDS)
+        disturbed = await percentile(DISTURBED_SECONDS)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    most = 3 * undisturbed + 0.02
+    print(
+        f"p99 of Get and List while {len(others)} callers abandon heavy reads:"
+        f" {disturbed * 1e3:.1f} ms, undisturbed {undisturbed * 1e3:.1f} ms"
+        f" (at most {most * 1e3:.1f} ms)"
+    )
+    return disturbed / most
+
+
+def measure_abandoned_reads(folder: Path, events_count: int) -> float:
+    """Ingest events into the store in a folder, and measure abandoned reads on it."""
+    with served(folder) as (address, _), ExchangeClient(address) as client:
+        client.ingest(
+            event
+            for start in range(0, events_count, EVENTS_A_ROUND)
+            for event in spread(events(min(EVENTS_A_ROUND, events_count - start)), start)
+        )
+    file = TokenFile(folder / "tokens.json")
+    tokens = [file.create(f"caller-{number}", Role.READER)[1] for number in range(1 + ABANDONERS)]
+    with served(folder, _CORES, "--tokens", "tokens.json") as (address, _):
+        return asyncio.run(measure_abandoned(address, tokens))
+
+
+def spread(sent: list[v1.FeedbackEvent], start: int) -> Iterator[v1.FeedbackEvent]:
+    """Yield events at times of their own, with different latencies."""
+    for number, event in enumerate(sent, start):
+        event.timestamp.FromSeconds(1_740_000_000 + 3 * number)
+        event.latency_ms = 50 + number * 7919 % 3000
+        yield event
+
+
 def soak(client: ExchangeClient, pid: int, seconds: float) -> float:
     """Publish for some time; print and return the server's memory at the end ÷ after a third."""
     samples = []
@@ -356,6 +447,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--soak", type=float, default=10.0, metavar="SECONDS")
     parser.add_argument("--records", type=int, default=100_000, metavar="N")
+    parser.add_argument("--events", type=int, default=300_000, metavar="N")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -379,6 +471,8 @@ def main() -> int:
                 slowdown = measure_pages(client, options.records, order, where)
                 good.append(slowdown <= MOST_SLOWDOWN)
             good.append(asyncio.run(measure_watchers(address)))
+        good.append(measure_abandoned_reads(folder, options.events) <= 1)
+        with served(folder) as (address, pid), ExchangeClient(address) as client:
             good.append(soak(client, pid, options.soak) <= MOST_GROWTH)
     return 0 if all(good) else 1
 

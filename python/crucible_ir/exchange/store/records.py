@@ -165,6 +165,12 @@ class ListQuery:
     readable_by: str | None = None
     scope: Scope = EVERYTHING
 
+    @property
+    def is_filtered(self) -> bool:
+        """Whether a page may have to pass over many documents."""
+        filters = (self.conditions, self.readable_by, self.scope.id_prefixes)
+        return any(each not in ((), None) for each in filters)
+
 
 @dataclass(frozen=True, slots=True)
 class Page:

@@ -112,7 +112,8 @@ class Store:
 
     async def list_documents(self, query: ListQuery) -> Page:
         """Return a page of the latest revisions of the documents of a type."""
-        return await self._database.read(documents.list_documents, query)
+        read = self._database.read_heavily if query.is_filtered else self._database.read
+        return await read(documents.list_documents, query)
 
     async def list_revisions(
         self,
@@ -154,7 +155,7 @@ class Store:
 
     async def last_change_before(self, time: Microseconds) -> int:
         """Return the last sequence number up to which all changes were made before a time."""
-        return await self._database.read(changes.last_change_before, time)
+        return await self._database.read_heavily(changes.last_change_before, time)
 
     async def compact(self, through: int) -> int:
         """Remove revisions that are not the latest, up to a sequence number.
@@ -178,7 +179,7 @@ class Store:
         Raises:
             DocumentNotFoundError: The start does not exist, and no document refers to it.
         """
-        return await self._database.read(lineage.trace, query)
+        return await self._database.read_heavily(lineage.trace, query)
 
     async def ingest(self, events: Sequence[EventRow]) -> list[int]:
         """Store events, and return the indices of duplicates."""
@@ -205,7 +206,7 @@ class Store:
 
         The result is shorter than the limit if there are no more events, or if they are large.
         """
-        return await self._database.read(feedback.export, query, after, through, limit)
+        return await self._database.read_heavily(feedback.export, query, after, through, limit)
 
     async def summarize(
         self, query: EventQuery, *, bucket: Microseconds | None, limit: int
@@ -215,7 +216,7 @@ class Store:
         Raises:
             ResultTooLargeError: There are more counts than the limit.
         """
-        return await self._database.read(feedback.summarize, query, bucket, limit)
+        return await self._database.read_heavily(feedback.summarize, query, bucket, limit)
 
     async def check(self) -> None:
         """Check that the database answers, apart from other work.

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Awaitable
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import grpc
 import grpc.aio
@@ -15,6 +16,8 @@ from crucible_ir.exchange.server.standard_services import OPEN_METHODS
 
 if TYPE_CHECKING:
     from crucible_ir.exchange.server.rpc.call_hooks import CallHook, Context, Handler
+
+T = TypeVar("T")
 
 #: The error for a call that arrives too late.
 _DRAINING: Final = unavailable("DRAINING", "the server is stopping; call another instance")
@@ -88,6 +91,23 @@ class Draining:
     async def wait(self) -> None:
         """Return when streams must end."""
         await self._begun.wait()
+
+    async def unless_begun(self, work: Awaitable[T]) -> T:
+        """Return the result of work, which is cancelled if streams must end before it is done.
+
+        Raises:
+            RpcError: Streams must end.
+        """
+        working = asyncio.ensure_future(work)
+        stopping = asyncio.ensure_future(self.wait())
+        try:
+            await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            if stopping.done():
+                raise self.error()
+            return working.result()
+        finally:
+            working.cancel()
+            stopping.cancel()
 
     def error(self) -> RpcError:
         """Return the error that ends a stream; its client can resume the stream elsewhere."""

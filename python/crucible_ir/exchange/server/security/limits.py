@@ -21,6 +21,7 @@ from crucible_ir.exchange.server.rpc.call_context import current_call, current_c
 from crucible_ir.exchange.server.rpc.call_hooks import behavior_of, on_done, with_behavior
 from crucible_ir.exchange.server.rpc.interceptor import Interceptor
 from crucible_ir.exchange.server.security.deadlines import DeadlineTimer
+from crucible_ir.exchange.store.engine.reads import READ_CALL, ReadCall
 
 if TYPE_CHECKING:
     from crucible_ir.exchange.server.rpc.call_hooks import CallHook, Context, Handler
@@ -269,6 +270,7 @@ class LimitsInterceptor(Interceptor):
                 f"caller:{caller}", f"too many concurrent calls: the limit is {most}"
             )
         self._calls[caller] = calls + 1
+        READ_CALL.set(ReadCall(caller, context.time_remaining))
         return caller
 
     def _leave(self, caller: str) -> None:

@@ -107,9 +107,9 @@ class FeedbackService(FeedbackServiceServicer):
         after = key if isinstance(key, int) else 0
         limit = request.batch_size if request.HasField("batch_size") else BATCH_SIZE
         through = await self._store.last_event()
-        while events := await self._store.export(query, after=after, through=through, limit=limit):
-            if self._draining.has_begun:
-                raise self._draining.error()
+        while events := await self._draining.unless_begun(
+            self._store.export(query, after=after, through=through, limit=limit)
+        ):
             after = events[-1].position
             response = v1.ExportResponse(
                 events=(ir_v1.FeedbackEvent.FromString(event.event) for event in events),

@@ -8,12 +8,12 @@ transaction.
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
-from functools import partial
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 from sqlalchemy import select
@@ -22,6 +22,7 @@ from sqlalchemy.pool import QueuePool
 
 from crucible_ir.exchange.store.engine.lookups import LookupConnection, LookupThreads
 from crucible_ir.exchange.store.engine.migrations import CURRENT_VERSION, MIGRATIONS
+from crucible_ir.exchange.store.engine.reads import ReadLane
 from crucible_ir.exchange.store.engine.upgrading import Upgrade, is_complete
 from crucible_ir.exchange.store.errors import StoreFailure, StoreRejection, StoreUnavailableError
 from crucible_ir.exchange.store.statements.changes import ChangeNotifier, taken_sequence
@@ -40,8 +41,13 @@ Work = Callable[["Connection"], Any]
 MAX_GROUP_WEIGHT = 256
 EVENTS_PER_WEIGHT = 16
 
-#: The number of reading threads.
+#: The number of threads for reads that take milliseconds.
 READERS = 4
+
+#: The number of threads for heavy reads, which leave processors to others, and how many of them one
+#: caller may use.
+HEAVY_READERS = min(4, max(2, (os.cpu_count() or 1) // 2))
+HEAVY_PER_CALLER = HEAVY_READERS // 2
 
 #: How long a change of another process may remain unnoticed, in seconds.
 STALENESS_SECONDS = 0.005
@@ -66,6 +72,7 @@ class Driver:
     Attributes:
         writer: Creates connections for writing.
         reader: Creates connections for reading; each transaction sees one snapshot.
+        heavy_reader: Creates connections for heavy reads.
         monitor: Creates the one connection for checks and measurements, which wait for no other
             work.
         connect_lookup: Creates connections for fast lookups of single rows; ``None`` if a lookup
@@ -77,6 +84,7 @@ class Driver:
 
     writer: Engine
     reader: Engine
+    heavy_reader: Engine
     monitor: Engine
     connect_lookup: Callable[[], LookupConnection] | None = None
     connect_sequence: Callable[[], SequenceReader] | None = None
@@ -95,7 +103,7 @@ class Driver:
                 is_current = is_complete(connection, CURRENT_VERSION)
             if not is_current:
                 Upgrade(self.begin_exclusive, MIGRATIONS).run()
-            for engine in (self.writer, self.reader, self.monitor):
+            for engine in self._engines():
                 _fill_pool(engine)
         except BaseException as error:
             self.dispose()
@@ -120,6 +128,13 @@ class Driver:
     def notify(self, connection: Connection, sequence: int) -> None:
         """Notify other processes of a change when the transaction is committed."""
 
+    def interrupt(self, connection: Any) -> bool:
+        """End the statement that runs on a connection, as described in `ReadDriver`."""
+        raise NotImplementedError
+
+    def limit(self, connection: Connection, seconds: float) -> None:
+        """Let the database end the statements of a transaction after some time, if it can."""
+
     def committed(self, weight: int) -> None:
         """Count committed work, in the unit of `MAX_GROUP_WEIGHT`; runs on the event loop."""
 
@@ -136,8 +151,11 @@ class Driver:
 
     def dispose(self) -> None:
         """Disconnect."""
-        for engine in (self.monitor, self.reader, self.writer):
+        for engine in self._engines():
             engine.dispose()
+
+    def _engines(self) -> Sequence[Engine]:
+        return (self.writer, self.reader, self.heavy_reader, self.monitor)
 
     async def listen(self, notifier: ChangeNotifier) -> None:
         """Pass on the notifications of other processes, if they send any, until cancelled."""
@@ -150,8 +168,11 @@ class Database:
     def __init__(self, driver: Driver) -> None:
         self._driver = driver
         self._writing = ThreadPoolExecutor(1, "exchange-writer")
-        self._reading = ThreadPoolExecutor(READERS, "exchange-reader")
         self._monitoring = ThreadPoolExecutor(1, "exchange-monitor")
+        self._reads = ReadLane("reader", driver, driver.reader, READERS)
+        self._heavy_reads = ReadLane(
+            "heavy", driver, driver.heavy_reader, HEAVY_READERS, HEAVY_PER_CALLER
+        )
         self._pending: deque[tuple[Work, int, asyncio.Future[Any]]] = deque()
         self._awake = asyncio.Event()
         self._closing = False
@@ -170,11 +191,35 @@ class Database:
     ) -> T:
         """Run read-only work, with a connection and these arguments, in its own transaction.
 
+        It takes milliseconds. If the caller is cancelled, the work ends.
+
         Raises:
             StoreFailure: The database failed.
         """
-        bound = partial(self._read, work, *arguments, **named)
-        return await asyncio.get_running_loop().run_in_executor(self._reading, bound)
+        return await self._read(
+            self._reads, lambda connection: work(connection, *arguments, **named)
+        )
+
+    async def read_heavily(
+        self, work: Callable[Concatenate[Connection, P], T], *arguments: P.args, **named: P.kwargs
+    ) -> T:
+        """Run read-only work that may take long, as `read` does, on threads of its own.
+
+        Each caller has at most `HEAVY_PER_CALLER` at a time; further ones wait, while their
+        deadlines keep running.
+
+        Raises:
+            StoreFailure: The database failed.
+        """
+        return await self._read(
+            self._heavy_reads, lambda connection: work(connection, *arguments, **named)
+        )
+
+    async def _read(self, lane: ReadLane, work: Callable[[Connection], T]) -> T:
+        try:
+            return await lane.run(work)
+        except DBAPIError as error:
+            raise self._translated(error) from error
 
     def sequence(self) -> int | None:
         """Return the sequence number of the latest change; ``None`` if that would take waiting.
@@ -243,7 +288,8 @@ class Database:
 
     def _shut_down(self) -> None:
         self._writing.shutdown()
-        self._reading.shutdown()
+        self._reads.close()
+        self._heavy_reads.close()
         self._monitoring.shutdown()
         if self._lookups is not None:
             self._lookups.close()
@@ -251,13 +297,6 @@ class Database:
             self._sequence_reader.close()
         self._driver.close()
         self._driver.dispose()
-
-    def _read(self, work: Callable[..., T], *arguments: Any, **named: Any) -> T:
-        try:
-            with self._driver.reader.begin() as connection:
-                return work(connection, *arguments, **named)
-        except DBAPIError as error:
-            raise self._translated(error) from error
 
     def _check(self) -> None:
         try:

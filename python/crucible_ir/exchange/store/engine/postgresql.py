@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import math
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -10,7 +12,7 @@ import psycopg
 from sqlalchemy import URL, Connection, Engine, create_engine, event, func, select
 from sqlalchemy.exc import DBAPIError
 
-from crucible_ir.exchange.store.engine.database import READERS, Driver
+from crucible_ir.exchange.store.engine.database import HEAVY_READERS, READERS, Driver
 from crucible_ir.exchange.store.errors import (
     StoreFailure,
     StoreFullError,
@@ -43,6 +45,12 @@ _DEAD_PEER: dict[str, int] = {
     "keepalives_count": 2,
 }
 
+#: How long it may take to end a statement, in seconds.
+CANCEL_SECONDS = 1.0
+
+#: How long a statement of a read that is not heavy may take, even if nobody can end it.
+STATEMENT_SECONDS = 60
+
 #: How long to wait before reconnecting to listen, in seconds.
 RECONNECT_SECONDS = 1.0
 
@@ -73,8 +81,10 @@ class PostgresqlDriver(Driver):
         event.listen(self.writer, "connect", _require_durable_commits)
         reading = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
         self.reader = _engine(url, READERS, reading)
+        event.listen(self.reader, "connect", _limit_statements(STATEMENT_SECONDS))
+        self.heavy_reader = _engine(url, HEAVY_READERS, reading)
         self.monitor = _engine(url, 1, reading, connect_seconds=MONITOR_CONNECT_SECONDS)
-        event.listen(self.monitor, "connect", _limit_statements)
+        event.listen(self.monitor, "connect", _limit_statements(MONITOR_STATEMENT_SECONDS))
         self.migrate()
 
     def lock(self, connection: Connection) -> None:
@@ -84,6 +94,20 @@ class PostgresqlDriver(Driver):
     def notify(self, connection: Connection, sequence: int) -> None:
         """Notify the channel, which takes effect when the transaction is committed."""
         connection.execute(select(func.pg_notify(CHANNEL, str(sequence))))
+
+    def interrupt(self, connection: Any) -> bool:
+        """End the statement that runs on a connection."""
+        try:
+            connection.cancel_safe(timeout=CANCEL_SECONDS)
+        except psycopg.Error:
+            return False
+        return True
+
+    def limit(self, connection: Connection, seconds: float) -> None:
+        """Let the database end the statements, even if this process cannot."""
+        connection.exec_driver_sql(
+            f"SET LOCAL statement_timeout = {max(1, math.ceil(seconds * 1000))}"
+        )
 
     async def listen(self, notifier: ChangeNotifier) -> None:
         """Pass on notifications; polling continues while the connection fails."""
@@ -125,10 +149,14 @@ def _require_durable_commits(connection: Any, _: object) -> None:
     connection.commit()
 
 
-def _limit_statements(connection: Any, _: object) -> None:
-    """Limit the time of statements, so that a check that hangs ends."""
-    connection.execute(f"SET statement_timeout = '{MONITOR_STATEMENT_SECONDS}s'")
-    connection.commit()
+def _limit_statements(seconds: int) -> Callable[[Any, object], None]:
+    """Return a listener that limits the time of the statements of a connection."""
+
+    def limit(connection: Any, _: object) -> None:
+        connection.execute(f"SET statement_timeout = '{seconds}s'")
+        connection.commit()
+
+    return limit
 
 
 def _engine(

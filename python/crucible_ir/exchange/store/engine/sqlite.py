@@ -18,7 +18,12 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import QueuePool
 
-from crucible_ir.exchange.store.engine.database import MAX_GROUP_WEIGHT, READERS, Driver
+from crucible_ir.exchange.store.engine.database import (
+    HEAVY_READERS,
+    MAX_GROUP_WEIGHT,
+    READERS,
+    Driver,
+)
 from crucible_ir.exchange.store.errors import (
     StoreFailure,
     StoreFullError,
@@ -51,6 +56,7 @@ _FAILURES: dict[int, tuple[type[StoreFailure], str]] = {
     sqlite3.SQLITE_PERM: (StoreReadOnlyError, "no permission to write the database"),
     sqlite3.SQLITE_BUSY: (StoreUnavailableError, "the database is busy with another process"),
     sqlite3.SQLITE_LOCKED: (StoreUnavailableError, "the database is locked"),
+    sqlite3.SQLITE_INTERRUPT: (StoreUnavailableError, "the store is closing"),
     sqlite3.SQLITE_IOERR: (StoreUnavailableError, "the database's disk failed"),
     sqlite3.SQLITE_CANTOPEN: (StoreUnavailableError, "the database cannot be opened"),
     sqlite3.SQLITE_CORRUPT: (StoreFailure, "the database file is damaged"),
@@ -71,6 +77,7 @@ class SqliteDriver(Driver):
         self.writer = _engine(path, "BEGIN IMMEDIATE", pool=1)
         self.reader = _engine(path, "BEGIN", pool=READERS)
         self.monitor = _engine(path, "BEGIN", pool=1)
+        self.heavy_reader = _engine(path, "BEGIN", pool=HEAVY_READERS)
         self.migrate()
         self._path = path
         self._file = _identity(path)
@@ -109,6 +116,11 @@ class SqliteDriver(Driver):
             raise StoreUnavailableError(f"no access to {self._path}: {error.strerror}") from error
         if found != self._file:
             raise StoreUnavailableError(f"another file has replaced {self._path}")
+
+    def interrupt(self, connection: Any) -> bool:
+        """End the statement that runs on a connection."""
+        connection.interrupt()
+        return True
 
     def committed(self, weight: int) -> None:
         """Run a checkpoint now and then."""
