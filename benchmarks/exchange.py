@@ -76,6 +76,9 @@ LEAST_INGESTED: Final = 0.4
 LEAST_FETCHED: Final = 0.6
 MOST_SLOWDOWN: Final = 2.0
 MOST_GROWTH: Final = 1.25
+STEPS: Final = 10_000
+MOST_SECONDS: Final = 5.0
+MOST_SPACE: Final = 1.1
 
 VERSION: Final = v1.ModelVersion(
     id="llama_mmlu_3",
@@ -399,6 +402,53 @@ def spread(sent: list[v1.FeedbackEvent], start: int) -> Iterator[v1.FeedbackEven
         yield event
 
 
+async def measure_appends(address: str, folder: Path) -> bool:
+    """Print how long runs take that grow step by step; return whether each is fast enough."""
+
+    def snapshots(first: int, count: int) -> list[v1.MetricsSnapshot]:
+        return [
+            v1.MetricsSnapshot(
+                step=step, values={"loss": 1 / (1 + step), "accuracy": step / STEPS, "lr": 1e-3}
+            )
+            for step in range(first, first + count)
+        ]
+
+    config = v1.TrainingConfig(
+        id="sft", model_ref=v1.ModelRef(id="llama"), dataset_ref=v1.DatasetRef(name="mmlu")
+    )
+    good = []
+    async with AsyncExchangeClient(address) as client:
+        for batch, callers in ((10, 1), (1, CALLERS)):
+            id_ = f"run-{batch}"
+            await client.publish(v1.TrainingRun(id=id_, config=config))
+            starts = iter(range(0, STEPS, batch))
+
+            async def append(id_: str, batch: int, starts: Iterator[int]) -> None:
+                for first in starts:
+                    await client.append_metrics(id_, snapshots(first, batch))
+
+            begun = time.perf_counter()
+            await asyncio.gather(*(append(id_, batch, starts) for _ in range(callers)))
+            seconds = time.perf_counter() - begun
+            good.append(seconds <= MOST_SECONDS)
+            print(
+                f"{STEPS:,} steps appended to a run, {batch} at a time, {callers} in flight:"
+                f" {seconds:.1f} s (at most {MOST_SECONDS})"
+            )
+        whole = (await client.get(v1.TrainingRun, "run-10")).document
+    assert whole is not None
+    with sqlite3.connect(folder / "exchange.db") as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        [stored] = connection.execute(
+            "SELECT sum(length(data)) FROM run_chunks WHERE id = CAST('run-10' AS BLOB)"
+        ).fetchone()
+    connection.close()
+    ratio = stored / whole.ByteSize()
+    good.append(ratio <= MOST_SPACE)
+    print(f"space of its snapshots ÷ the document: {ratio:.2f} (at most {MOST_SPACE})")
+    return all(good)
+
+
 def soak(client: ExchangeClient, pid: int, seconds: float) -> float:
     """Publish for some time; print and return the server's memory at the end ÷ after a third."""
     samples = []
@@ -473,6 +523,7 @@ def main() -> int:
             good.append(asyncio.run(measure_watchers(address)))
         good.append(measure_abandoned_reads(folder, options.events) <= 1)
         with served(folder) as (address, pid), ExchangeClient(address) as client:
+            good.append(asyncio.run(measure_appends(address, folder)))
             good.append(soak(client, pid, options.soak) <= MOST_GROWTH)
     return 0 if all(good) else 1
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -46,7 +47,8 @@ INTEGERS = (
     *(-(2**31), -1, 0, 1, 2, 99, 100, 101, 999, 1000, 1001, 9_999, 10_000, 10_001),
     *(3_599_999, 3_600_000, 3_600_001, 2**31 - 1),
 )
-ENUMS = (-1, 0, 1, 2, 3, 4, 5, 6, 2**31 - 1)
+DOUBLES = (-math.inf, -1.0, -0.0, 0.0, 0.5, 1e300, math.inf, math.nan)
+ENUMS = (-1, 0, 1, 2, 3, 4, 5, 6, 7, 8, 2**31 - 1)
 #: Mostly around the limits of short lists, because long ones take long to validate.
 COUNTS = (*(0, 1, 2, 16, 17, 64, 65) * 4, 10_000, 10_001)
 SIZES = (0, 3 * 1024 * 1024, 3 * 1024 * 1024 + 1)
@@ -65,6 +67,10 @@ def filled(type_: Any, random: Random, oddity: float) -> Any:
             continue
         count = random.choice(COUNTS) if is_odd else 1
         items = getattr(message, field.name)
+        if field.message_type is not None and field.message_type.GetOptions().map_entry:
+            # The only map has no rules.
+            items.update({str(number): random.choice(DOUBLES) for number in range(min(count, 3))})
+            continue
         for _ in range(count):
             if field.message_type is None:
                 items.append(scalar(field, random, is_odd))
@@ -102,6 +108,12 @@ def embedded(name: str, random: Random, oddity: float) -> Any:
             return ir_v1.Document() if is_odd and random.random() < 0.3 else document
         case "crucible_ir.v1.FeedbackEvent":
             return ir_v1.FeedbackEvent(id="" if is_odd else "e")
+        case "crucible_ir.v1.MetricsSnapshot":
+            snapshot = ir_v1.MetricsSnapshot(step=1, epoch=0.5, values={"loss": math.nan})
+            if is_odd:
+                snapshot.step = random.choice(INTEGERS)
+                snapshot.epoch = random.choice(DOUBLES)
+            return snapshot
     return filled(REQUESTS[name.rpartition(".")[2]], random, oddity)
 
 

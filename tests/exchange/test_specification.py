@@ -30,6 +30,7 @@ from crucible_ir.exchange.server.services.validation_service import MAX_LISTED
 from crucible_ir.exchange.store import errors as store_errors
 from crucible_ir.exchange.store import open_store
 from crucible_ir.exchange.store.records import Scope
+from crucible_ir.exchange.store.statements import metrics, runs
 from crucible_ir.exchange.v1 import (
     exchange_service_pb2,
     feedback_service_pb2,
@@ -95,7 +96,9 @@ def test_methods_that_may_be_repeated_say_so() -> None:
         # Repeating it removes nothing more, and an event is stored once.
         **dict.fromkeys(("Compact", "Ingest"), "IDEMPOTENT"),
         # They are repeated with a request id, which a client may leave out.
-        **dict.fromkeys(("Publish", "BatchPublish", "Delete"), "IDEMPOTENCY_UNKNOWN"),
+        **dict.fromkeys(
+            ("Publish", "BatchPublish", "Delete", "AppendMetrics"), "IDEMPOTENCY_UNKNOWN"
+        ),
     }
 
 
@@ -168,6 +171,10 @@ FAILURES: list[Exception] = [
     store_errors.DocumentNotFoundError("ModelRef", "m"),
     store_errors.StaleEtagError("ModelRef", "m", "a", "b"),
     store_errors.RequestIdReusedError("r"),
+    store_errors.AppendedToError("TrainingRun", "r", "a", snapshots=2),
+    store_errors.SnapshotCountError("r", 1, 2),
+    store_errors.RunFullError("r", "snapshots", 3),
+    store_errors.RunTooLongError("r", 3),
     store_errors.ResultTooLargeError("too much"),
     store_errors.StoreUnavailableError("x"),
     store_errors.StoreFullError("x"),
@@ -218,6 +225,8 @@ RULES: dict[str, list[Callable[[int], Any]]] = {
     "an id, an id prefix, a filter's value": [
         lambda n: v1.GetRequest(type="ModelRef", id=name(n)),
         lambda n: v1.DeleteRequest(type="ModelRef", id=name(n)),
+        lambda n: v1.AppendMetricsRequest(id=name(n)),
+        lambda n: v1.ReadMetricsRequest(id=name(n)),
         lambda n: v1.WatchRequest(id_prefix=name(n)),
         lambda n: v1.Filter(field="id", prefix=name(n)),
     ],
@@ -259,6 +268,22 @@ def test_limits_of_numbers_match_the_specification() -> None:
         True,
     ]
     assert usual == feedback_service.BATCH_SIZE
+    least, most, usual = numbers("points of a page")
+    assert [
+        broken(v1.ReadMetricsRequest(id="r", page_size=n)) for n in (0, least, most, most + 1)
+    ] == [True, False, False, True]
+    assert (least, usual) == (1, exchange_service.POINTS)
+    least, most = numbers("points of each metric, if limited")
+    assert [
+        broken(v1.ReadMetricsRequest(id="r", max_points=n))
+        for n in (least - 1, least, most, most + 1)
+    ] == [True, False, False, True]
+    snapshots, checkpoints = numbers("snapshots of an append; checkpoints of one")
+    for n in (0, 1):
+        history = [ir_v1.MetricsSnapshot()] * (snapshots + n)
+        assert broken(v1.AppendMetricsRequest(id="r", snapshots=history)) is bool(n)
+        uris = ["s3://c"] * (checkpoints + n)
+        assert broken(v1.AppendMetricsRequest(id="r", checkpoint_uris=uris)) is bool(n)
     depth, usual_depth, nodes, usual_nodes = numbers("a lineage")
     trace = v1.TraceLineageRequest(type="ModelRef", id="m", max_depth=depth, max_nodes=nodes)
     assert not broken(trace)
@@ -277,6 +302,11 @@ def test_limits_of_numbers_match_the_specification() -> None:
 
 def test_limits_of_a_server_match_its_defaults() -> None:
     limits = CallLimits()
+    assert numbers("snapshots of a run; checkpoints of one that is appended to") == [
+        runs.MAX_SNAPSHOTS,
+        runs.MAX_CHECKPOINTS,
+    ]
+    assert numbers("points of all metrics, if those of each are limited") == [metrics.MAX_POINTS]
     [mebibytes] = numbers("a message")
     assert mebibytes * 2**20 == limits.message_bytes
     [kibibytes] = numbers("metadata of a call")

@@ -30,19 +30,23 @@ if TYPE_CHECKING:
     from crucible_ir.exchange.client.errors import PreconditionError as PreconditionError
     from crucible_ir.exchange.client.errors import QuotaExceededError as QuotaExceededError
     from crucible_ir.exchange.client.errors import RequestReusedError as RequestReusedError
+    from crucible_ir.exchange.client.errors import SnapshotCountError as SnapshotCountError
     from crucible_ir.exchange.client.errors import TlsError as TlsError
     from crucible_ir.exchange.client.errors import UnauthenticatedError as UnauthenticatedError
     from crucible_ir.exchange.client.errors import UnavailableError as UnavailableError
     from crucible_ir.exchange.client.requests import EventFilter as EventFilter
     from crucible_ir.exchange.client.requests import Publication as Publication
+    from crucible_ir.exchange.client.results import Appended as Appended
     from crucible_ir.exchange.client.results import Change as Change
     from crucible_ir.exchange.client.results import ExportedEvent as ExportedEvent
     from crucible_ir.exchange.client.results import Gap as Gap
     from crucible_ir.exchange.client.results import IngestReport as IngestReport
     from crucible_ir.exchange.client.results import Lineage as Lineage
+    from crucible_ir.exchange.client.results import MetricsPoint as MetricsPoint
     from crucible_ir.exchange.client.results import Outcome as Outcome
     from crucible_ir.exchange.client.results import Published as Published
     from crucible_ir.exchange.client.results import Record as Record
+    from crucible_ir.exchange.client.results import RunMetrics as RunMetrics
     from crucible_ir.exchange.client.results import Stored as Stored
     from crucible_ir.exchange.client.results import Summary as Summary
     from crucible_ir.exchange.client.results import Verdict as Verdict
@@ -65,20 +69,24 @@ _NAMES = {
         "PreconditionError",
         "QuotaExceededError",
         "RequestReusedError",
+        "SnapshotCountError",
         "TlsError",
         "UnauthenticatedError",
         "UnavailableError",
     ),
     "requests": ("EventFilter", "Publication"),
     "results": (
+        "Appended",
         "Change",
         "ExportedEvent",
         "Gap",
         "IngestReport",
         "Lineage",
+        "MetricsPoint",
         "Outcome",
         "Published",
         "Record",
+        "RunMetrics",
         "Stored",
         "Summary",
         "Verdict",

@@ -1,15 +1,18 @@
-"""The fields of a document by which the exchange finds it."""
+"""The fields of a document by which the exchange finds it, and the hash that identifies it."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from crucible_ir import v1
+from crucible_ir.errors import EncodeError
 from crucible_ir.schema import vocabulary
 from crucible_ir.schema.fields import Field, Kind, fields_of
 from crucible_ir.schema.types import descriptor_of
+from crucible_ir.serialization.json.canonical import DIGEST_PREFIX, digest
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor
@@ -93,3 +96,26 @@ def value_text(field: Field, value: Any) -> str | None:
     if field.kind is Kind.BOOL:
         return "true" if value else "false"
     return str(value)
+
+
+def digest_of(content: Message) -> str | None:
+    """Return the digest of a content; ``None`` if it has none."""
+    try:
+        return digest(content)
+    except EncodeError:
+        return None
+
+
+def content_hash(content: Message, digest_: str | None) -> bytes:
+    """Return a hash by which contents are compared.
+
+    A content without a digest is compared by its serialized bytes: at worst, equal contents count
+    as different.
+
+    Args:
+        content: The content.
+        digest_: Its digest, if it has one.
+    """
+    if digest_ is not None:
+        return bytes.fromhex(digest_.removeprefix(DIGEST_PREFIX))
+    return hashlib.sha256(b"binary:" + content.SerializeToString(deterministic=True)).digest()

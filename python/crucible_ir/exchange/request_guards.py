@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from crucible_ir.exchange import v1
 
+INFINITY = float("inf")
 _GET_REQUEST_TYPE = re.compile(r"^[A-Z][A-Za-z0-9]*\Z").search
 _LIST_REQUEST_READABLE_BY = re.compile(
     r"^(0|[1-9][0-9]{0,2})\.(0|[1-9][0-9]{0,2})\.(0|[1-9][0-9]{0,2})\Z"
@@ -253,6 +254,100 @@ def guard_compact_request(m: v1.CompactRequest) -> bool:
     return True
 
 
+def guard_append_metrics_request(m: v1.AppendMetricsRequest) -> bool:
+    """Return whether a AppendMetricsRequest certainly satisfies every rule."""
+    # required, string.max_bytes
+    if not 0 < len(m.id) <= 128 and not _fits(m.id, 512):
+        return False
+    # repeated.max_items
+    snapshots = m.snapshots[:]
+    if len(snapshots) > 10000:
+        return False
+    for snapshots_item in snapshots:
+        # int32.gte
+        if snapshots_item.step < 0:
+            return False
+        # double.finite, double.gte
+        if not 0.0 <= snapshots_item.epoch < INFINITY:
+            return False
+        # timestamp.gte, timestamp.lte
+        if not -62135596797 <= snapshots_item.time.seconds <= 253402300797 and not _is_within(
+            snapshots_item.time, -62135596800, 253402300799
+        ):
+            return False
+    # repeated.items, repeated.max_items
+    checkpoint_uris = m.checkpoint_uris[:]
+    if len(checkpoint_uris) > 1000:
+        return False
+    for checkpoint_uris_item in checkpoint_uris:
+        if not len(checkpoint_uris_item) <= 1024 and not len(checkpoint_uris_item.encode()) <= 4096:
+            return False
+    # enum.defined_only
+    if not 0 <= m.status <= 7:
+        return False
+    # int64.gte
+    if m.expected_count < 0:
+        return False
+    # int32.gte
+    if m.current_epoch < 0:
+        return False
+    # int32.gte
+    if m.current_step < 0:
+        return False
+    # string.max_bytes
+    if not len(m.best_checkpoint_uri) <= 1024 and not len(m.best_checkpoint_uri.encode()) <= 4096:
+        return False
+    # string.max_bytes
+    if not len(m.final_model_version) <= 128 and not len(m.final_model_version.encode()) <= 512:
+        return False
+    # timestamp.gte, timestamp.lte
+    if not -62135596797 <= m.started_at.seconds <= 253402300797 and not _is_within(
+        m.started_at, -62135596800, 253402300799
+    ):
+        return False
+    # timestamp.gte, timestamp.lte
+    if not -62135596797 <= m.completed_at.seconds <= 253402300797 and not _is_within(
+        m.completed_at, -62135596800, 253402300799
+    ):
+        return False
+    # string.max_bytes
+    if not len(m.error_message) <= 16384 and not len(m.error_message.encode()) <= 65536:
+        return False
+    # string.max_bytes, string.min_len
+    if "etag" in m and not 0 < len(m.etag) <= 32 and not _fits(m.etag, 128):
+        return False
+    # string.max_bytes, string.min_len
+    return "request_id" not in m or 0 < len(m.request_id) <= 32 or _fits(m.request_id, 128)
+
+
+def guard_read_metrics_request(m: v1.ReadMetricsRequest) -> bool:
+    """Return whether a ReadMetricsRequest certainly satisfies every rule."""
+    # required, string.max_bytes
+    if not 0 < len(m.id) <= 128 and not _fits(m.id, 512):
+        return False
+    # int32.gte
+    if "revision" in m and m.revision < 1:
+        return False
+    # repeated.items, repeated.max_items
+    keys = m.keys[:]
+    if len(keys) > 256:
+        return False
+    for keys_item in keys:
+        if not 0 < len(keys_item) <= 128 and not _fits(keys_item, 512):
+            return False
+    # int64.gte
+    if m.first < 0:
+        return False
+    # int32.gte, int32.lte
+    if "max_points" in m and not 5 <= m.max_points <= 10000:
+        return False
+    # int32.gte, int32.lte
+    if "page_size" in m and not 1 <= m.page_size <= 10000:
+        return False
+    # string.max_bytes
+    return len(m.page_token) <= 1024 or len(m.page_token.encode()) <= 4096
+
+
 def guard_ingest_request(m: v1.IngestRequest) -> bool:
     """Return whether a IngestRequest certainly satisfies every rule."""
     # int64.gte
@@ -368,6 +463,8 @@ GUARDS: dict[str, Callable[[Any], bool]] = {
     "crucible_ir.exchange.v1.WatchRequest": guard_watch_request,
     "crucible_ir.exchange.v1.TraceLineageRequest": guard_trace_lineage_request,
     "crucible_ir.exchange.v1.CompactRequest": guard_compact_request,
+    "crucible_ir.exchange.v1.AppendMetricsRequest": guard_append_metrics_request,
+    "crucible_ir.exchange.v1.ReadMetricsRequest": guard_read_metrics_request,
     "crucible_ir.exchange.v1.IngestRequest": guard_ingest_request,
     "crucible_ir.exchange.v1.ExportRequest": guard_export_request,
     "crucible_ir.exchange.v1.SummarizeRequest": guard_summarize_request,

@@ -116,3 +116,12 @@ def test_the_guides_program_runs(shared: Served) -> None:
         assert list(client.export())
     assert isinstance(stored.content, v1.ModelVersion)
     assert stored.content.stage == v1.ModelStage.MODEL_STAGE_PRODUCTION
+
+
+def test_the_guides_run_grows(shared: Served, capsys: pytest.CaptureFixture[str]) -> None:
+    [block] = re.findall(r"```python\n(.*?)```", GUIDE, re.DOTALL)
+    code = block.replace('"127.0.0.1:7551"', repr(shared.address))
+    exec(compile(code, "docs/exchange.md", "exec"), {})
+    count, *points = capsys.readouterr().out.splitlines()
+    assert count == "10 1"
+    assert points == [f"{step} {step} {1 / (1 + step)}" for step in range(10)]

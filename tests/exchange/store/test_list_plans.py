@@ -61,7 +61,8 @@ def multiply(connection: Connection) -> None:
     columns = ", ".join(revisions.c.keys())
     for statement in (
         f"INSERT INTO revisions ({columns}) {numbers} SELECT n, type, {id_}, revision, etag, "
-        "digest, create_time, update_time, publisher, deleted, requires, content_hash, document "
+        "digest, create_time, update_time, publisher, deleted, requires, content_hash, document, "
+        "snapshot_count, appends "
         "FROM revisions, n",
         f"INSERT INTO documents {numbers} SELECT type, {id_}, revision, n, deleted "
         "FROM documents, n",

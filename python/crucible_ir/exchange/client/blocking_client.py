@@ -43,15 +43,18 @@ from crucible_ir.exchange.client.errors import ClosedError, ExchangeError, Unava
 from crucible_ir.exchange.client.outbox import MOST_OUTSTANDING, PublicationOutbox
 from crucible_ir.exchange.client.requests import EventFilter, Publication
 from crucible_ir.exchange.client.results import (
+    Appended,
     Change,
     ExportedEvent,
     Gap,
     IngestReport,
     Lineage,
+    MetricsPoint,
     Outcome,
     Published,
     Record,
     RefusedEvent,
+    RunMetrics,
     Stored,
     Summary,
     Verdict,
@@ -72,7 +75,7 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
 
     from crucible_ir.exchange.client.requests import TypeName
-    from crucible_ir.v1 import FeedbackEvent
+    from crucible_ir.v1 import FeedbackEvent, MetricsSnapshot, TrainingRun
 
     RequestT = TypeVar("RequestT", bound=Message)
     AnswerT = TypeVar("AnswerT", bound=Message)
@@ -454,6 +457,101 @@ class ExchangeClient:
         request = requests.trace(type, id, revision, direction, max_depth, max_nodes)
         answer = self._call(self._stubs.exchange.TraceLineage, request, timeout)
         return Lineage.of(answer)
+
+    def append_metrics(
+        self,
+        id: str,
+        snapshots: Iterable[MetricsSnapshot] = (),
+        *,
+        status: str | None = None,
+        checkpoint_uris: Iterable[str] = (),
+        changes: TrainingRun | None = None,
+        expected_count: int | None = None,
+        etag: str | None = None,
+        request_id: str | None = None,
+        validate_only: bool = False,
+        timeout: float | None = None,
+    ) -> Appended:
+        """Append snapshots and progress to a training run, which must be published.
+
+        An append is a change, but makes no revision. It takes as long for a long run as for a short
+        one.
+
+        Args:
+            id: The id of the run.
+            snapshots: The snapshots, at most 10,000.
+            status: The new state by its short name, such as ``completed``; ``None`` to leave it.
+            checkpoint_uris: The URIs of checkpoints to append.
+            changes: A run whose fields are set, such as ``completed_at`` or ``error_message``; its
+                ``best_metrics`` are added to those of the run. ``config``, ``options``, ``tags``,
+                ``experiment_id`` and ``metrics_history`` are only published.
+            expected_count: The number of snapshots that the run must have before. If it has these
+                ones at that place already, nothing is appended again.
+            etag: The etag that the run must have; ``None`` for no precondition.
+            request_id: An id that makes the request safe to repeat; ``None`` for a random one, or
+                none if there is an expected count.
+            validate_only: Whether to validate the request without storing anything.
+            timeout: The timeout in seconds; ``None`` for the client's.
+
+        Raises:
+            NotFoundError: The run does not exist.
+            SnapshotCountError: The run has another number of snapshots than expected.
+            EtagMismatchError: The run has a different etag.
+            InvalidDocumentError: A snapshot breaks rules.
+            ExchangeError: The call failed.
+        """
+        request = requests.append_metrics(
+            id,
+            snapshots,
+            status,
+            checkpoint_uris,
+            changes,
+            expected_count,
+            etag,
+            request_id,
+            validate_only,
+        )
+        answer = self._call(self._stubs.exchange.AppendMetrics, request, timeout)
+        return Appended.of(answer)
+
+    def read_metrics(
+        self,
+        id: str,
+        *,
+        keys: Iterable[str] = (),
+        max_points: int | None = None,
+        first: int = 0,
+        limit: int | None = None,
+        revision: int | None = None,
+        timeout: float | None = None,
+    ) -> RunMetrics:
+        """Return the snapshots of a training run, also of one that is too large for `get`.
+
+        Args:
+            id: The id of the run.
+            keys: The names of the metrics; empty for all.
+            max_points: The most points of each metric, 5 to 10,000; ``None`` for all. With a limit,
+                the exchange chooses the first and the last point, and the smallest and the largest
+                value and the first NaN of each bucket, and orders them by step.
+            first: The position of the first snapshot, counted from 0.
+            limit: The most points to fetch; ``None`` for all.
+            revision: The revision to read; ``None`` for the latest.
+            timeout: The timeout of each page in seconds; ``None`` for the client's.
+
+        Raises:
+            NotFoundError: The run does not exist.
+            InvalidDocumentError: There are too many points.
+            ExchangeError: The call failed.
+        """
+        request = requests.read_metrics(id, keys, max_points, first, revision)
+        points: list[MetricsPoint] = []
+        while True:
+            request.page_size = requests.points_of_page(limit, len(points))
+            page = self._call(self._stubs.exchange.ReadMetrics, request, timeout)
+            points += map(MetricsPoint.of, page.points)
+            if not page.next_page_token or (limit is not None and len(points) >= limit):
+                return RunMetrics.of(page, points)
+            request.page_token = page.next_page_token
 
     def compact(
         self,

@@ -80,6 +80,15 @@ class EtagMismatchError(PreconditionError):
         return self.metadata.get("latest", "")
 
 
+class SnapshotCountError(PreconditionError):
+    """A training run has another number of snapshots than the append expects."""
+
+    @property
+    def count(self) -> int:
+        """The number of snapshots that the run has."""
+        return int(self.metadata.get("count", "0"))
+
+
 class RequestReusedError(PreconditionError):
     """The request id was used for a different request."""
 

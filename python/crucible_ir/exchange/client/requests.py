@@ -6,16 +6,19 @@ import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from crucible_ir.errors import FieldError, near_miss
 from crucible_ir.exchange import v1
 from crucible_ir.schema import vocabulary
 from crucible_ir.schema.types import descriptor_of, document_of, message_type
+from crucible_ir.v1 import TrainingStatus
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import EnumDescriptor
     from google.protobuf.message import Message
+
+    from crucible_ir.v1 import MetricsSnapshot, TrainingRun
 
     #: A document type: its class, or its short or full name.
     TypeName = str | type[Message]
@@ -74,6 +77,69 @@ def delete(type_: TypeName, id_: str, etag: str | None, request_id: str | None) 
     return v1.DeleteRequest(
         type=name_of(type_), id=id_, etag=etag, request_id=request_id or new_request_id()
     )
+
+
+def append_metrics(
+    id_: str,
+    snapshots: Iterable[MetricsSnapshot],
+    status: str | None,
+    checkpoint_uris: Iterable[str],
+    changes: TrainingRun | None,
+    expected_count: int | None,
+    etag: str | None,
+    request_id: str | None,
+    validate_only: bool,
+) -> v1.AppendMetricsRequest:
+    """Return a request to append to a training run.
+
+    Raises:
+        FieldError: The state is unknown, or a field of the changes cannot be appended.
+
+    >>> from crucible_ir.v1 import TrainingRun
+    >>> run = TrainingRun(error_message="out of memory")
+    >>> append_metrics("r1", [], "failed", [], run, 7, None, None, False).error_message
+    'out of memory'
+    """
+    if request_id is None and expected_count is None:
+        request_id = new_request_id()
+    request = v1.AppendMetricsRequest(
+        id=id_,
+        snapshots=snapshots,
+        expected_count=expected_count,
+        etag=etag,
+        request_id=request_id,
+        validate_only=validate_only,
+    )
+    for field, value in [] if changes is None else changes.ListFields():
+        if field.name not in request.DESCRIPTOR.fields_by_name or field.name == "id":
+            raise FieldError("cannot be appended: publish the run", path=f"changes.{field.name}")
+        if isinstance(value, (int, float, str)):
+            setattr(request, field.name, value)
+        else:
+            getattr(request, field.name).MergeFrom(value)
+    request.checkpoint_uris.extend(checkpoint_uris)
+    if status is not None:
+        number = _number(TrainingStatus.DESCRIPTOR, status, "status")
+        request.status = cast("TrainingStatus", number)
+    return request
+
+
+#: The most points of a page.
+_POINTS: Final = 10_000
+
+
+def read_metrics(
+    id_: str, keys: Iterable[str], max_points: int | None, first: int, revision: int | None
+) -> v1.ReadMetricsRequest:
+    """Return a request for the snapshots of a training run."""
+    return v1.ReadMetricsRequest(
+        id=id_, keys=keys, max_points=max_points, first=first or None, revision=revision
+    )
+
+
+def points_of_page(limit: int | None, fetched: int) -> int:
+    """Return the number of points to request for the next page."""
+    return _POINTS if limit is None else max(1, min(limit - fetched, _POINTS))
 
 
 def compact(keep_after: int | None, keep_within: timedelta | None) -> v1.CompactRequest:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
     from google.protobuf.timestamp_pb2 import Timestamp
 
-    from crucible_ir.v1 import FeedbackEvent
+    from crucible_ir.v1 import FeedbackEvent, MetricsSnapshot, TrainingRun
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,8 @@ class Record:
         deleted: Whether the revision is the deletion of the document.
         requires: The oldest release whose readers of binary accept the document; ``None`` for a
             deletion, and if the server does not know it.
+        snapshot_count: The number of snapshots of a training run; ``None`` if nothing was appended
+            to this revision.
     """
 
     type: str
@@ -56,6 +58,7 @@ class Record:
     publisher: str | None
     deleted: bool
     requires: str | None = None
+    snapshot_count: int | None = None
 
     @classmethod
     def of(cls, record: v1.Record) -> Record:
@@ -72,6 +75,7 @@ class Record:
             record.publisher if record.HasField("publisher") else None,
             record.deleted,
             record.requires if record.HasField("requires") else None,
+            record.snapshot_count if record.HasField("snapshot_count") else None,
         )
 
     def is_readable_by(self, release: str) -> bool:
@@ -138,6 +142,66 @@ class Published:
     def of(cls, answer: v1.PublishResponse) -> Published:
         """Convert the message."""
         return cls(Record.of(answer.record), answer.created, answer.unchanged)
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """The result of an append to a training run.
+
+    Attributes:
+        record: The record of the run's latest revision.
+        count: The number of snapshots that the run has now.
+        unchanged: Whether the run had all of this already.
+    """
+
+    record: Record
+    count: int
+    unchanged: bool
+
+    @classmethod
+    def of(cls, answer: v1.AppendMetricsResponse) -> Appended:
+        """Convert the message."""
+        return cls(Record.of(answer.record), answer.count, answer.unchanged)
+
+
+@dataclass(frozen=True, slots=True)
+class MetricsPoint:
+    """A snapshot of a training run.
+
+    Attributes:
+        position: Its position in the metrics history, counted from 0.
+        snapshot: The snapshot, with the requested metrics.
+    """
+
+    position: int
+    snapshot: MetricsSnapshot
+
+    @classmethod
+    def of(cls, point: v1.MetricsPoint) -> MetricsPoint:
+        """Convert the message."""
+        return cls(point.position, point.snapshot)
+
+
+@dataclass(frozen=True, slots=True)
+class RunMetrics:
+    """The snapshots of a training run.
+
+    Attributes:
+        record: The record of the run.
+        run: The run without its metrics history.
+        count: The number of snapshots that the run has.
+        points: The snapshots that were requested.
+    """
+
+    record: Record
+    run: TrainingRun
+    count: int
+    points: list[MetricsPoint]
+
+    @classmethod
+    def of(cls, answer: v1.ReadMetricsResponse, points: list[MetricsPoint]) -> RunMetrics:
+        """Return the points of all pages, with the rest of the last one."""
+        return cls(Record.of(answer.record), answer.run, answer.count, points)
 
 
 @dataclass(frozen=True, slots=True)

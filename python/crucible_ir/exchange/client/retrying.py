@@ -37,6 +37,7 @@ _LOST_STREAM: Final = "Internal error from Core"
 
 #: The field that lets a server recognize a repeated request.
 _REQUEST_ID: Final = "request_id"
+_COUNT: Final = "expected_count"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +87,14 @@ def is_resumable(error: ExchangeError) -> bool:
 def is_idempotent(request: Message) -> bool:
     """Return whether a request is safe to repeat.
 
-    Requests that change a document are if they have a request id. All others are: they read, or
-    drop history that the first one has already dropped.
+    Requests that change a document are if they have a request id, or the number of snapshots that
+    a run must have. All others are: they read, or drop history that the first one has already
+    dropped.
     """
-    has_id = _REQUEST_ID in descriptor_of(request).fields_by_name
-    return not has_id or request.HasField(_REQUEST_ID)
+    fields = descriptor_of(request).fields_by_name
+    if _REQUEST_ID not in fields:
+        return True
+    return any(name in fields and request.HasField(name) for name in (_REQUEST_ID, _COUNT))
 
 
 @dataclass(slots=True)

@@ -20,6 +20,7 @@ from crucible_ir.exchange.client.errors import (
     PreconditionError,
     QuotaExceededError,
     RequestReusedError,
+    SnapshotCountError,
     UnauthenticatedError,
     UnavailableError,
 )
@@ -53,6 +54,7 @@ _ERROR_CLASSES: Final[dict[str, type[ExchangeError]]] = {
 _PRECONDITION_CLASSES: Final[dict[str, type[ExchangeError]]] = {
     "ETAG": EtagMismatchError,
     "REQUEST_ID": RequestReusedError,
+    "SNAPSHOT_COUNT": SnapshotCountError,
 }
 
 _CODE_NAMES: Final = {code.value[0]: code.name for code in grpc.StatusCode}

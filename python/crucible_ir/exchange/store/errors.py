@@ -49,6 +49,41 @@ class StaleEtagError(StoreRejection):
         self.latest = latest
 
 
+class AppendedToError(StaleEtagError):
+    """A publication would replace what was appended to a training run, and has no etag."""
+
+    def __init__(self, type_: str, id_: str, latest: str, *, snapshots: int) -> None:
+        super().__init__(type_, id_, "", latest)
+        self.args = (
+            f"{type_} {shorten(id_)} was appended to, and has {snapshots} snapshots that a"
+            f" publication replaces: give its etag {shorten(latest)}",
+        )
+
+
+class SnapshotCountError(StoreRejection):
+    """A training run does not have the number of snapshots that the caller expects.
+
+    Attributes:
+        id: The id of the run.
+        count: The number that it has.
+    """
+
+    def __init__(self, id_: str, expected: int, count: int) -> None:
+        super().__init__(
+            f"TrainingRun {shorten(id_)} has {count} snapshots, not {expected}; read them with"
+            f" ReadMetrics, and append what is missing"
+        )
+        self.id = id_
+        self.count = count
+
+
+class RunFullError(StoreRejection):
+    """A training run cannot have more snapshots or checkpoints."""
+
+    def __init__(self, id_: str, what: str, most: int) -> None:
+        super().__init__(f"TrainingRun {shorten(id_)} would have more than {most} {what}")
+
+
 class RequestIdReusedError(StoreRejection):
     """The request id was used for another request.
 
@@ -63,6 +98,16 @@ class RequestIdReusedError(StoreRejection):
 
 class ResultTooLargeError(StoreRejection):
     """The result would be larger than the caller allows."""
+
+
+class RunTooLongError(ResultTooLargeError):
+    """A training run is too large for a message."""
+
+    def __init__(self, id_: str, snapshots: int) -> None:
+        super().__init__(
+            f"TrainingRun {shorten(id_)} has {snapshots} snapshots, too many for one message: read"
+            " them with ReadMetrics"
+        )
 
 
 class StoreFailure(StoreError):

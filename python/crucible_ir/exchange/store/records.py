@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING, NamedTuple
 from crucible_ir.schema.references import DocumentKey as DocumentKey
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from crucible_ir.exchange.content import FieldValue
     from crucible_ir.schema.references import FieldReference
+    from crucible_ir.v1 import MetricsSnapshot, TrainingRun
 
 #: A time or a duration; a time counts from 1970-01-01T00:00:00Z.
 Microseconds = int
@@ -54,6 +57,7 @@ class StoredRecord:
     publisher: str | None
     deleted: bool
     requires: str | None = None
+    snapshot_count: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +125,80 @@ class DeleteCommand:
     publisher: str | None = None
     etag: str | None = None
     request: RequestKey | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AppendCommand:
+    """What to append to a training run.
+
+    Attributes:
+        id: The id of the run.
+        snapshots: The snapshots.
+        update: The fields of the run to set; what its lists and maps have is added.
+        expected_count: The number of snapshots that the run must have; ``None`` for no condition.
+        publisher: The name of the publisher, if it is known.
+        etag: The etag that the latest revision must have; ``None`` for no condition.
+        request: The key that makes the request safe to repeat, if there is one.
+    """
+
+    id: str
+    snapshots: Sequence[MetricsSnapshot]
+    update: TrainingRun
+    expected_count: int | None = None
+    publisher: str | None = None
+    etag: str | None = None
+    request: RequestKey | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AppendResult:
+    """The result of an append: the record, and the number of snapshots that the run has."""
+
+    record: StoredRecord
+    count: int
+    unchanged: bool
+
+
+@dataclass(frozen=True, slots=True)
+class MetricsQuery:
+    """A query for a page of the snapshots of a training run.
+
+    Attributes:
+        id: The id of the run.
+        revision: The revision; ``None`` for the latest.
+        keys: The names of the metrics; empty for all.
+        first: The position of the first snapshot.
+        max_points: The most points of each metric; ``None`` for all snapshots.
+        after: The key of the page, as in `MetricsPage.next`; ``None`` for the first page.
+        limit: The most points to return.
+    """
+
+    id: str
+    revision: int | None = None
+    keys: frozenset[str] = frozenset()
+    first: int = 0
+    max_points: int | None = None
+    after: str | None = None
+    limit: int = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class MetricsPage:
+    """A page of the snapshots of a training run.
+
+    Attributes:
+        record: The record of the run.
+        run: The run without its metrics history.
+        count: The number of snapshots that the run has.
+        points: The snapshots, with their positions.
+        next: The key of the next page, if there is one.
+    """
+
+    record: StoredRecord
+    run: TrainingRun
+    count: int
+    points: list[tuple[int, MetricsSnapshot]]
+    next: str | None
 
 
 class Comparison(Enum):

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Final
 
 from crucible_ir.exchange.store.engine.database import EVENTS_PER_WEIGHT, Database
 from crucible_ir.exchange.store.entry_cache import EntryCache
+from crucible_ir.exchange.store.errors import StoreRejection
 from crucible_ir.exchange.store.records import (
+    AppendCommand,
+    AppendResult,
     ChangePage,
     DeleteCommand,
     EventQuery,
@@ -18,6 +22,8 @@ from crucible_ir.exchange.store.records import (
     LineageGraph,
     LineageQuery,
     ListQuery,
+    MetricsPage,
+    MetricsQuery,
     Microseconds,
     Page,
     PublishCommand,
@@ -26,7 +32,15 @@ from crucible_ir.exchange.store.records import (
     StoredEvent,
     StoredRecord,
 )
-from crucible_ir.exchange.store.statements import changes, documents, feedback, lineage, requests
+from crucible_ir.exchange.store.statements import (
+    changes,
+    documents,
+    feedback,
+    lineage,
+    metrics,
+    requests,
+    runs,
+)
 from crucible_ir.exchange.store.statements.names import NO_NAME
 
 #: How many revisions one step of a compaction scans; other writers run between steps.
@@ -98,17 +112,70 @@ class Store:
 
         Raises:
             DocumentNotFoundError: The revision does not exist, or the latest is a deletion.
+            RunTooLongError: It is a training run that is too large for a message.
         """
         if revision is not None:
-            row = await self._database.find(documents.lookup(type_, id_, revision))
-            return documents.entry_of(row, type_, id_, revision)
+            return await self._find(type_, id_, revision)
         entry = self._cache.find(type_, id_)
         if entry is None:
             as_of = self._cache.as_of
-            row = await self._database.find(documents.lookup(type_, id_, None))
-            entry = documents.entry_of(row, type_, id_, None)
+            entry = await self._find(type_, id_, None)
             self._cache.add(entry, as_of)
         return entry
+
+    async def _find(self, type_: str, id_: str, revision: int | None) -> StoredEntry:
+        row = await self._database.find(documents.lookup(type_, id_, revision))
+        entry = documents.entry_of(row, type_, id_, revision)
+        if entry.record.snapshot_count is None:
+            return entry
+        # The row and the chunks of the run must be of one snapshot of the database.
+        return await self._database.read(documents.complete_entry, type_, id_, revision)
+
+    async def append(self, command: AppendCommand) -> AppendResult:
+        """Append to a training run.
+
+        Raises:
+            DocumentNotFoundError: The run does not exist.
+            SnapshotCountError: The run does not have the expected number of snapshots, and not the
+                snapshots of the command at that place.
+            StaleEtagError: The latest revision is not the expected one.
+            RunFullError: The run cannot have so many snapshots or checkpoints.
+            RequestIdReusedError: The request id was used for another request.
+        """
+        result = await self._database.write(
+            lambda connection: runs.append(connection, command, self._clock())
+        )
+        if result.unchanged or not runs.ends(command):
+            return result
+        # The digest takes too long for the thread that writes.
+        try:
+            entry = await self._find(runs.RUN, command.id, result.record.revision)
+        except StoreRejection:
+            return result
+        if entry.record.sequence == result.record.sequence:
+            await self._database.write(partial(runs.set_digest, completed=entry))
+            result = replace(result, record=entry.record)
+        return result
+
+    async def preview_append(self, command: AppendCommand) -> AppendResult:
+        """Return the result of `append` without a sequence number and an etag; store nothing.
+
+        Raises:
+            StoreRejection: As for `append`.
+        """
+        return await self._database.read(runs.preview, command, self._clock())
+
+    async def read_metrics(self, query: MetricsQuery) -> MetricsPage:
+        """Return a page of the snapshots of a training run.
+
+        Raises:
+            DocumentNotFoundError: The run or the revision does not exist.
+            ResultTooLargeError: There are too many points.
+        """
+        # Only a page of all snapshots costs no more than what it returns.
+        is_heavy = query.max_points is not None or query.keys
+        read = self._database.read_heavily if is_heavy else self._database.read
+        return await read(metrics.read, query)
 
     async def list_documents(self, query: ListQuery) -> Page:
         """Return a page of the latest revisions of the documents of a type."""

@@ -2,6 +2,8 @@
 """Every message and enum of the proto package `crucible_ir.exchange.v1`."""
 
 from crucible_ir.exchange.v1.exchange_service_pb2 import (
+    AppendMetricsRequest,
+    AppendMetricsResponse,
     BatchPublishRequest,
     BatchPublishResponse,
     Change,
@@ -24,8 +26,11 @@ from crucible_ir.exchange.v1.exchange_service_pb2 import (
     ListResponse,
     ListRevisionsRequest,
     ListRevisionsResponse,
+    MetricsPoint,
     PublishRequest,
     PublishResponse,
+    ReadMetricsRequest,
+    ReadMetricsResponse,
     TraceLineageRequest,
     TraceLineageResponse,
     WatchRequest,
@@ -62,6 +67,8 @@ from crucible_ir.exchange.v1.violation_pb2 import (
 )
 
 __all__ = [
+    "AppendMetricsRequest",
+    "AppendMetricsResponse",
     "BatchPublishRequest",
     "BatchPublishResponse",
     "Change",
@@ -97,9 +104,12 @@ __all__ = [
     "ListResponse",
     "ListRevisionsRequest",
     "ListRevisionsResponse",
+    "MetricsPoint",
     "PublishRequest",
     "PublishResponse",
     "ReadFailure",
+    "ReadMetricsRequest",
+    "ReadMetricsResponse",
     "Record",
     "RejectedEvent",
     "SummarizeRequest",

@@ -3,6 +3,7 @@ import datetime
 from crucible_ir.exchange.v1 import record_pb2 as _record_pb2
 from crucible_ir.exchange.v1 import violation_pb2 as _violation_pb2
 from crucible_ir.v1 import document_pb2 as _document_pb2
+from crucible_ir.v1 import training_pb2 as _training_pb2
 from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
@@ -310,3 +311,96 @@ class CompactResponse(_message.Message):
     OLDEST_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     oldest_sequence: int
     def __init__(self, oldest_sequence: _Optional[int] = ...) -> None: ...
+
+class AppendMetricsRequest(_message.Message):
+    __slots__ = ("id", "snapshots", "checkpoint_uris", "status", "expected_count", "current_epoch", "current_step", "best_metrics", "best_checkpoint_uri", "final_model_version", "started_at", "completed_at", "error_message", "etag", "request_id", "validate_only")
+    class BestMetricsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: float
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[float] = ...) -> None: ...
+    ID_FIELD_NUMBER: _ClassVar[int]
+    SNAPSHOTS_FIELD_NUMBER: _ClassVar[int]
+    CHECKPOINT_URIS_FIELD_NUMBER: _ClassVar[int]
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    EXPECTED_COUNT_FIELD_NUMBER: _ClassVar[int]
+    CURRENT_EPOCH_FIELD_NUMBER: _ClassVar[int]
+    CURRENT_STEP_FIELD_NUMBER: _ClassVar[int]
+    BEST_METRICS_FIELD_NUMBER: _ClassVar[int]
+    BEST_CHECKPOINT_URI_FIELD_NUMBER: _ClassVar[int]
+    FINAL_MODEL_VERSION_FIELD_NUMBER: _ClassVar[int]
+    STARTED_AT_FIELD_NUMBER: _ClassVar[int]
+    COMPLETED_AT_FIELD_NUMBER: _ClassVar[int]
+    ERROR_MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    ETAG_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    VALIDATE_ONLY_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    snapshots: _containers.RepeatedCompositeFieldContainer[_training_pb2.MetricsSnapshot]
+    checkpoint_uris: _containers.RepeatedScalarFieldContainer[str]
+    status: _training_pb2.TrainingStatus
+    expected_count: int
+    current_epoch: int
+    current_step: int
+    best_metrics: _containers.ScalarMap[str, float]
+    best_checkpoint_uri: str
+    final_model_version: str
+    started_at: _timestamp_pb2.Timestamp
+    completed_at: _timestamp_pb2.Timestamp
+    error_message: str
+    etag: str
+    request_id: str
+    validate_only: bool
+    def __init__(self, id: _Optional[str] = ..., snapshots: _Optional[_Iterable[_Union[_training_pb2.MetricsSnapshot, _Mapping]]] = ..., checkpoint_uris: _Optional[_Iterable[str]] = ..., status: _Optional[_Union[_training_pb2.TrainingStatus, str]] = ..., expected_count: _Optional[int] = ..., current_epoch: _Optional[int] = ..., current_step: _Optional[int] = ..., best_metrics: _Optional[_Mapping[str, float]] = ..., best_checkpoint_uri: _Optional[str] = ..., final_model_version: _Optional[str] = ..., started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., completed_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., error_message: _Optional[str] = ..., etag: _Optional[str] = ..., request_id: _Optional[str] = ..., validate_only: bool = ...) -> None: ...
+
+class AppendMetricsResponse(_message.Message):
+    __slots__ = ("record", "count", "unchanged")
+    RECORD_FIELD_NUMBER: _ClassVar[int]
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    UNCHANGED_FIELD_NUMBER: _ClassVar[int]
+    record: _record_pb2.Record
+    count: int
+    unchanged: bool
+    def __init__(self, record: _Optional[_Union[_record_pb2.Record, _Mapping]] = ..., count: _Optional[int] = ..., unchanged: bool = ...) -> None: ...
+
+class ReadMetricsRequest(_message.Message):
+    __slots__ = ("id", "revision", "keys", "first", "max_points", "page_size", "page_token")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    KEYS_FIELD_NUMBER: _ClassVar[int]
+    FIRST_FIELD_NUMBER: _ClassVar[int]
+    MAX_POINTS_FIELD_NUMBER: _ClassVar[int]
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    revision: int
+    keys: _containers.RepeatedScalarFieldContainer[str]
+    first: int
+    max_points: int
+    page_size: int
+    page_token: str
+    def __init__(self, id: _Optional[str] = ..., revision: _Optional[int] = ..., keys: _Optional[_Iterable[str]] = ..., first: _Optional[int] = ..., max_points: _Optional[int] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+
+class ReadMetricsResponse(_message.Message):
+    __slots__ = ("record", "run", "count", "points", "next_page_token")
+    RECORD_FIELD_NUMBER: _ClassVar[int]
+    RUN_FIELD_NUMBER: _ClassVar[int]
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    POINTS_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    record: _record_pb2.Record
+    run: _training_pb2.TrainingRun
+    count: int
+    points: _containers.RepeatedCompositeFieldContainer[MetricsPoint]
+    next_page_token: str
+    def __init__(self, record: _Optional[_Union[_record_pb2.Record, _Mapping]] = ..., run: _Optional[_Union[_training_pb2.TrainingRun, _Mapping]] = ..., count: _Optional[int] = ..., points: _Optional[_Iterable[_Union[MetricsPoint, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+
+class MetricsPoint(_message.Message):
+    __slots__ = ("position", "snapshot")
+    POSITION_FIELD_NUMBER: _ClassVar[int]
+    SNAPSHOT_FIELD_NUMBER: _ClassVar[int]
+    position: int
+    snapshot: _training_pb2.MetricsSnapshot
+    def __init__(self, position: _Optional[int] = ..., snapshot: _Optional[_Union[_training_pb2.MetricsSnapshot, _Mapping]] = ...) -> None: ...

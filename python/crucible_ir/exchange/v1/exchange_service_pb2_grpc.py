@@ -82,6 +82,16 @@ class ExchangeServiceStub(object):
                 request_serializer=crucible__ir_dot_exchange_dot_v1_dot_exchange__service__pb2.CompactRequest.SerializeToString,
                 response_deserializer=crucible__ir_dot_exchange_dot_v1_dot_exchange__service__pb2.CompactResponse.FromString,
                 _registered_method=True)
+        self.AppendMetrics = channel.unary_unary(
+                '/crucible_ir.exchange.v1.ExchangeService/AppendMetrics',
+                request_serializer=crucible__ir_dot_exchange_dot_v1_dot_exchange__service__pb2.AppendMetricsRequest.SerializeToString,
+                response_deserializer=crucible__ir_dot_exchange_dot_v1_dot_exchange__service__pb2.AppendMetricsResponse.FromString,
+                _registered_method=True)
+        self.ReadMetrics = channel.unary_unary(
+                '/crucible_ir.exchange.v1.ExchangeService/ReadMetrics',
+                request_serializer=crucible__ir_dot_exchange_dot_v1_dot_exchange__service__pb2.ReadMetricsRequest.SerializeToString,
+                response_deserializer=crucible__ir_dot_exchange_dot_v1_dot_exchange__service__pb2.ReadMetricsResponse.FromString,
+                _registered_method=True)
 
 
 class ExchangeServiceServicer(object):
@@ -140,7 +150,7 @@ class ExchangeServiceServicer(object):
 
     def Watch(self, request, context):
         """Streams every change after a sequence number exactly once and in order, and then future
-        changes. The stream ends only when the client or the server ends it; a client resumes from the
+        changes. Several appends to one training run may be sent as one change, the last. The stream ends only when the client or the server ends it; a client resumes from the
         last sequence number that it received.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -162,6 +172,25 @@ class ExchangeServiceServicer(object):
         document. Latest revisions stay, including deletions, and so do all feedback events. Repeating
         a compaction is not an error. Errors: PERMISSION_DENIED for a caller who may not see every
         document, OUT_OF_RANGE if no change has the sequence number yet.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AppendMetrics(self, request, context):
+        """Appends to a training run: snapshots, checkpoints, and its progress. An append is a change, with
+        a sequence number and a new etag, but no revision. Errors: NOT_FOUND if the run does not exist,
+        INVALID_ARGUMENT, FAILED_PRECONDITION if the run has a different number of snapshots than
+        expected or a different etag, or if the request id was used for another request,
+        RESOURCE_EXHAUSTED if the run would have too many snapshots or checkpoints.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReadMetrics(self, request, context):
+        """Returns the snapshots of a training run page by page: all of them, or so few that they fit into
+        a plot. Errors: NOT_FOUND if the run does not exist, OUT_OF_RANGE if the result is too large.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -214,6 +243,16 @@ def add_ExchangeServiceServicer_to_server(servicer, server):
                     servicer.Compact,
                     request_deserializer=crucible__ir_dot_exchange_dot_v1_dot_exchange__service__pb2.CompactRequest.FromString,
                     response_serializer=crucible__ir_dot_exchange_dot_v1_dot_exchange__service__pb2.CompactResponse.SerializeToString,
+            ),
+            'AppendMetrics': grpc.unary_unary_rpc_method_handler(
+                    servicer.AppendMetrics,
+                    request_deserializer=crucible__ir_dot_exchange_dot_v1_dot_exchange__service__pb2.AppendMetricsRequest.FromString,
+                    response_serializer=crucible__ir_dot_exchange_dot_v1_dot_exchange__service__pb2.AppendMetricsResponse.SerializeToString,
+            ),
+            'ReadMetrics': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReadMetrics,
+                    request_deserializer=crucible__ir_dot_exchange_dot_v1_dot_exchange__service__pb2.ReadMetricsRequest.FromString,
+                    response_serializer=crucible__ir_dot_exchange_dot_v1_dot_exchange__service__pb2.ReadMetricsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -462,6 +501,60 @@ class ExchangeService(object):
             '/crucible_ir.exchange.v1.ExchangeService/Compact',
             crucible__ir_dot_exchange_dot_v1_dot_exchange__service__pb2.CompactRequest.SerializeToString,
             crucible__ir_dot_exchange_dot_v1_dot_exchange__service__pb2.CompactResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AppendMetrics(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/crucible_ir.exchange.v1.ExchangeService/AppendMetrics',
+            crucible__ir_dot_exchange_dot_v1_dot_exchange__service__pb2.AppendMetricsRequest.SerializeToString,
+            crucible__ir_dot_exchange_dot_v1_dot_exchange__service__pb2.AppendMetricsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReadMetrics(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/crucible_ir.exchange.v1.ExchangeService/ReadMetrics',
+            crucible__ir_dot_exchange_dot_v1_dot_exchange__service__pb2.ReadMetricsRequest.SerializeToString,
+            crucible__ir_dot_exchange_dot_v1_dot_exchange__service__pb2.ReadMetricsResponse.FromString,
             options,
             channel_credentials,
             insecure,

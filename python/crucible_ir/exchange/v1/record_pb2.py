@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$crucible_ir/exchange/v1/record.proto\x12\x17\x63rucible_ir.exchange.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x93\x03\n\x06Record\x12\x12\n\x04type\x18\x01 \x01(\tR\x04type\x12\x0e\n\x02id\x18\x02 \x01(\tR\x02id\x12\x1a\n\x08revision\x18\x03 \x01(\x05R\x08revision\x12\x1a\n\x08sequence\x18\x04 \x01(\x03R\x08sequence\x12\x12\n\x04\x65tag\x18\x05 \x01(\tR\x04\x65tag\x12\x1b\n\x06\x64igest\x18\x06 \x01(\tH\x00R\x06\x64igest\x88\x01\x01\x12;\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\x12;\n\x0bupdate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nupdateTime\x12!\n\tpublisher\x18\t \x01(\tH\x01R\tpublisher\x88\x01\x01\x12\x18\n\x07\x64\x65leted\x18\n \x01(\x08R\x07\x64\x65leted\x12\x1f\n\x08requires\x18\x0b \x01(\tH\x02R\x08requires\x88\x01\x01\x42\t\n\x07_digestB\x0c\n\n_publisherB\x0b\n\t_requires\"7\n\x0b\x44ocumentKey\x12\x12\n\x04type\x18\x01 \x01(\tR\x04type\x12\x0e\n\x02id\x18\x02 \x01(\tR\x02idJ\x04\x08\x03\x10\x04\x42y\n\x1aorg.crucibleir.exchange.v1P\x01ZYgithub.com/north-shore-ai/crucible-ir/gen/go/crucible_ir/exchange/v1;crucibleirexchangev1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$crucible_ir/exchange/v1/record.proto\x12\x17\x63rucible_ir.exchange.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd2\x03\n\x06Record\x12\x12\n\x04type\x18\x01 \x01(\tR\x04type\x12\x0e\n\x02id\x18\x02 \x01(\tR\x02id\x12\x1a\n\x08revision\x18\x03 \x01(\x05R\x08revision\x12\x1a\n\x08sequence\x18\x04 \x01(\x03R\x08sequence\x12\x12\n\x04\x65tag\x18\x05 \x01(\tR\x04\x65tag\x12\x1b\n\x06\x64igest\x18\x06 \x01(\tH\x00R\x06\x64igest\x88\x01\x01\x12;\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\x12;\n\x0bupdate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nupdateTime\x12!\n\tpublisher\x18\t \x01(\tH\x01R\tpublisher\x88\x01\x01\x12\x18\n\x07\x64\x65leted\x18\n \x01(\x08R\x07\x64\x65leted\x12\x1f\n\x08requires\x18\x0b \x01(\tH\x02R\x08requires\x88\x01\x01\x12*\n\x0esnapshot_count\x18\x0c \x01(\x03H\x03R\rsnapshotCount\x88\x01\x01\x42\t\n\x07_digestB\x0c\n\n_publisherB\x0b\n\t_requiresB\x11\n\x0f_snapshot_count\"7\n\x0b\x44ocumentKey\x12\x12\n\x04type\x18\x01 \x01(\tR\x04type\x12\x0e\n\x02id\x18\x02 \x01(\tR\x02idJ\x04\x08\x03\x10\x04\x42y\n\x1aorg.crucibleir.exchange.v1P\x01ZYgithub.com/north-shore-ai/crucible-ir/gen/go/crucible_ir/exchange/v1;crucibleirexchangev1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,7 +34,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\032org.crucibleir.exchange.v1P\001ZYgithub.com/north-shore-ai/crucible-ir/gen/go/crucible_ir/exchange/v1;crucibleirexchangev1'
   _globals['_RECORD']._serialized_start=99
-  _globals['_RECORD']._serialized_end=502
-  _globals['_DOCUMENTKEY']._serialized_start=504
-  _globals['_DOCUMENTKEY']._serialized_end=559
+  _globals['_RECORD']._serialized_end=565
+  _globals['_DOCUMENTKEY']._serialized_start=567
+  _globals['_DOCUMENTKEY']._serialized_end=622
 # @@protoc_insertion_point(module_scope)

@@ -9,7 +9,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Record(_message.Message):
-    __slots__ = ("type", "id", "revision", "sequence", "etag", "digest", "create_time", "update_time", "publisher", "deleted", "requires")
+    __slots__ = ("type", "id", "revision", "sequence", "etag", "digest", "create_time", "update_time", "publisher", "deleted", "requires", "snapshot_count")
     TYPE_FIELD_NUMBER: _ClassVar[int]
     ID_FIELD_NUMBER: _ClassVar[int]
     REVISION_FIELD_NUMBER: _ClassVar[int]
@@ -21,6 +21,7 @@ class Record(_message.Message):
     PUBLISHER_FIELD_NUMBER: _ClassVar[int]
     DELETED_FIELD_NUMBER: _ClassVar[int]
     REQUIRES_FIELD_NUMBER: _ClassVar[int]
+    SNAPSHOT_COUNT_FIELD_NUMBER: _ClassVar[int]
     type: str
     id: str
     revision: int
@@ -32,7 +33,8 @@ class Record(_message.Message):
     publisher: str
     deleted: bool
     requires: str
-    def __init__(self, type: _Optional[str] = ..., id: _Optional[str] = ..., revision: _Optional[int] = ..., sequence: _Optional[int] = ..., etag: _Optional[str] = ..., digest: _Optional[str] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., publisher: _Optional[str] = ..., deleted: bool = ..., requires: _Optional[str] = ...) -> None: ...
+    snapshot_count: int
+    def __init__(self, type: _Optional[str] = ..., id: _Optional[str] = ..., revision: _Optional[int] = ..., sequence: _Optional[int] = ..., etag: _Optional[str] = ..., digest: _Optional[str] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., publisher: _Optional[str] = ..., deleted: bool = ..., requires: _Optional[str] = ..., snapshot_count: _Optional[int] = ...) -> None: ...
 
 class DocumentKey(_message.Message):
     __slots__ = ("type", "id")

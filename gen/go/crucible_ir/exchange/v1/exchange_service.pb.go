@@ -581,7 +581,8 @@ type GetResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The revision's record.
 	Record *Record `protobuf:"bytes,1,opt,name=record,proto3" json:"record,omitempty"`
-	// The document as it was published. Unset: the revision is a deletion.
+	// The document as it was published, with everything that was appended to it. Unset: the revision
+	// is a deletion.
 	Document      *v1.Document `protobuf:"bytes,2,opt,name=document,proto3" json:"document,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -903,7 +904,8 @@ type Entry struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The revision's record.
 	Record *Record `protobuf:"bytes,1,opt,name=record,proto3" json:"record,omitempty"`
-	// The document. Unset: it was not requested, or the revision is a deletion.
+	// The document. Unset: it was not requested, or the revision is a deletion, or a training run that
+	// is too large for a message: see ReadMetrics.
 	Document      *v1.Document `protobuf:"bytes,2,opt,name=document,proto3" json:"document,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1403,12 +1405,13 @@ func (*WatchResponse_Heartbeat) isWatchResponse_Event() {}
 
 func (*WatchResponse_Gap) isWatchResponse_Event() {}
 
-// One change: a publication or a deletion.
+// One change: a publication, a deletion, or one or more appends to a training run.
 type Change struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The revision that the change added.
+	// The revision that the change added, or appended to.
 	Record *Record `protobuf:"bytes,1,opt,name=record,proto3" json:"record,omitempty"`
-	// The document. Unset: it was not requested, or the change is a deletion.
+	// The document. Unset: it was not requested, or the change is a deletion, or a training run is too
+	// large for a message: see ReadMetrics.
 	Document      *v1.Document `protobuf:"bytes,2,opt,name=document,proto3" json:"document,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2018,11 +2021,507 @@ func (x *CompactResponse) GetOldestSequence() int64 {
 	return 0
 }
 
+// A request to append to a training run. A field that is not set leaves the run as it is.
+type AppendMetricsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The id of the run. Required. Range: 1 to 512 bytes.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// The snapshots to append to the metrics history, oldest first. Range: up to 10000.
+	Snapshots []*v1.MetricsSnapshot `protobuf:"bytes,2,rep,name=snapshots,proto3" json:"snapshots,omitempty"`
+	// The URIs of checkpoints to append. Range: up to 1000, each up to 4096 bytes.
+	CheckpointUris []string `protobuf:"bytes,3,rep,name=checkpoint_uris,json=checkpointUris,proto3" json:"checkpoint_uris,omitempty"`
+	// The new state of the run. Closed vocabulary. Every state but completed, failed and cancelled
+	// removes completed_at of an earlier end, and running its error_message too. Unset: the state stays.
+	Status v1.TrainingStatus `protobuf:"varint,4,opt,name=status,proto3,enum=crucible_ir.v1.TrainingStatus" json:"status,omitempty"`
+	// The number of snapshots that the run must have before the append. It makes the request safe to
+	// repeat: if the run has these snapshots at this place already, nothing changes. Range: 0 or more.
+	// Unset: no condition.
+	ExpectedCount *int64 `protobuf:"varint,5,opt,name=expected_count,json=expectedCount,proto3,oneof" json:"expected_count,omitempty"`
+	// The new current_epoch. Range: 0 or more. Unset: the whole part of the epoch of the last snapshot,
+	// if it has one.
+	CurrentEpoch *int32 `protobuf:"varint,6,opt,name=current_epoch,json=currentEpoch,proto3,oneof" json:"current_epoch,omitempty"`
+	// The new current_step. Range: 0 or more. Unset: the step of the last snapshot, if it has one.
+	CurrentStep *int32 `protobuf:"varint,7,opt,name=current_step,json=currentStep,proto3,oneof" json:"current_step,omitempty"`
+	// The best values of metrics to set, by name; others stay. NaN and infinities are legal.
+	BestMetrics map[string]float64 `protobuf:"bytes,8,rep,name=best_metrics,json=bestMetrics,proto3" json:"best_metrics,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"fixed64,2,opt,name=value"`
+	// The new best_checkpoint_uri. Range: up to 4096 bytes. Unset: it stays.
+	BestCheckpointUri *string `protobuf:"bytes,9,opt,name=best_checkpoint_uri,json=bestCheckpointUri,proto3,oneof" json:"best_checkpoint_uri,omitempty"`
+	// The new final_model_version. Range: up to 512 bytes. Unset: it stays.
+	FinalModelVersion *string `protobuf:"bytes,10,opt,name=final_model_version,json=finalModelVersion,proto3,oneof" json:"final_model_version,omitempty"`
+	// The new started_at. Range: years 1 to 9999. Unset: it stays.
+	StartedAt *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=started_at,json=startedAt,proto3" json:"started_at,omitempty"`
+	// The new completed_at. Range: years 1 to 9999. Unset: it stays, see status.
+	CompletedAt *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=completed_at,json=completedAt,proto3" json:"completed_at,omitempty"`
+	// The new error_message. Range: up to 65536 bytes. Unset: it stays, see status.
+	ErrorMessage *string `protobuf:"bytes,13,opt,name=error_message,json=errorMessage,proto3,oneof" json:"error_message,omitempty"`
+	// The etag that the run must have. Range: 1 to 128 bytes. Unset: no condition.
+	Etag *string `protobuf:"bytes,14,opt,name=etag,proto3,oneof" json:"etag,omitempty"`
+	// Makes the request safe to repeat, as in PublishRequest; not necessary with an expected_count.
+	// Range: 1 to 128 bytes. Unset: a repetition is a new request.
+	RequestId *string `protobuf:"bytes,15,opt,name=request_id,json=requestId,proto3,oneof" json:"request_id,omitempty"`
+	// Whether to check everything and store nothing. The response then has the record that would be
+	// stored, without a sequence and an etag.
+	ValidateOnly  bool `protobuf:"varint,16,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AppendMetricsRequest) Reset() {
+	*x = AppendMetricsRequest{}
+	mi := &file_crucible_ir_exchange_v1_exchange_service_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AppendMetricsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AppendMetricsRequest) ProtoMessage() {}
+
+func (x *AppendMetricsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_crucible_ir_exchange_v1_exchange_service_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AppendMetricsRequest.ProtoReflect.Descriptor instead.
+func (*AppendMetricsRequest) Descriptor() ([]byte, []int) {
+	return file_crucible_ir_exchange_v1_exchange_service_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *AppendMetricsRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *AppendMetricsRequest) GetSnapshots() []*v1.MetricsSnapshot {
+	if x != nil {
+		return x.Snapshots
+	}
+	return nil
+}
+
+func (x *AppendMetricsRequest) GetCheckpointUris() []string {
+	if x != nil {
+		return x.CheckpointUris
+	}
+	return nil
+}
+
+func (x *AppendMetricsRequest) GetStatus() v1.TrainingStatus {
+	if x != nil {
+		return x.Status
+	}
+	return v1.TrainingStatus(0)
+}
+
+func (x *AppendMetricsRequest) GetExpectedCount() int64 {
+	if x != nil && x.ExpectedCount != nil {
+		return *x.ExpectedCount
+	}
+	return 0
+}
+
+func (x *AppendMetricsRequest) GetCurrentEpoch() int32 {
+	if x != nil && x.CurrentEpoch != nil {
+		return *x.CurrentEpoch
+	}
+	return 0
+}
+
+func (x *AppendMetricsRequest) GetCurrentStep() int32 {
+	if x != nil && x.CurrentStep != nil {
+		return *x.CurrentStep
+	}
+	return 0
+}
+
+func (x *AppendMetricsRequest) GetBestMetrics() map[string]float64 {
+	if x != nil {
+		return x.BestMetrics
+	}
+	return nil
+}
+
+func (x *AppendMetricsRequest) GetBestCheckpointUri() string {
+	if x != nil && x.BestCheckpointUri != nil {
+		return *x.BestCheckpointUri
+	}
+	return ""
+}
+
+func (x *AppendMetricsRequest) GetFinalModelVersion() string {
+	if x != nil && x.FinalModelVersion != nil {
+		return *x.FinalModelVersion
+	}
+	return ""
+}
+
+func (x *AppendMetricsRequest) GetStartedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.StartedAt
+	}
+	return nil
+}
+
+func (x *AppendMetricsRequest) GetCompletedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CompletedAt
+	}
+	return nil
+}
+
+func (x *AppendMetricsRequest) GetErrorMessage() string {
+	if x != nil && x.ErrorMessage != nil {
+		return *x.ErrorMessage
+	}
+	return ""
+}
+
+func (x *AppendMetricsRequest) GetEtag() string {
+	if x != nil && x.Etag != nil {
+		return *x.Etag
+	}
+	return ""
+}
+
+func (x *AppendMetricsRequest) GetRequestId() string {
+	if x != nil && x.RequestId != nil {
+		return *x.RequestId
+	}
+	return ""
+}
+
+func (x *AppendMetricsRequest) GetValidateOnly() bool {
+	if x != nil {
+		return x.ValidateOnly
+	}
+	return false
+}
+
+// The result of an append.
+type AppendMetricsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The run's latest revision. It has a digest if the run is completed, failed or cancelled.
+	Record *Record `protobuf:"bytes,1,opt,name=record,proto3" json:"record,omitempty"`
+	// The number of snapshots that the run has now.
+	Count int64 `protobuf:"varint,2,opt,name=count,proto3" json:"count,omitempty"`
+	// Whether the run had all of this already, so that nothing was stored.
+	Unchanged     bool `protobuf:"varint,3,opt,name=unchanged,proto3" json:"unchanged,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AppendMetricsResponse) Reset() {
+	*x = AppendMetricsResponse{}
+	mi := &file_crucible_ir_exchange_v1_exchange_service_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AppendMetricsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AppendMetricsResponse) ProtoMessage() {}
+
+func (x *AppendMetricsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_crucible_ir_exchange_v1_exchange_service_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AppendMetricsResponse.ProtoReflect.Descriptor instead.
+func (*AppendMetricsResponse) Descriptor() ([]byte, []int) {
+	return file_crucible_ir_exchange_v1_exchange_service_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *AppendMetricsResponse) GetRecord() *Record {
+	if x != nil {
+		return x.Record
+	}
+	return nil
+}
+
+func (x *AppendMetricsResponse) GetCount() int64 {
+	if x != nil {
+		return x.Count
+	}
+	return 0
+}
+
+func (x *AppendMetricsResponse) GetUnchanged() bool {
+	if x != nil {
+		return x.Unchanged
+	}
+	return false
+}
+
+// A request for one page of the snapshots of a training run.
+type ReadMetricsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The id of the run. Required. Range: 1 to 512 bytes.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// The revision to read. Range: 1 or more. Unset: the latest.
+	Revision *int32 `protobuf:"varint,2,opt,name=revision,proto3,oneof" json:"revision,omitempty"`
+	// The names of the metrics to return; snapshots without any of them are left out. Range: up to 256
+	// names of 1 to 512 bytes. Empty: all metrics.
+	Keys []string `protobuf:"bytes,3,rep,name=keys,proto3" json:"keys,omitempty"`
+	// The position of the first snapshot to return. Counted from 0. Range: 0 or more. Unset: 0.
+	First *int64 `protobuf:"varint,4,opt,name=first,proto3,oneof" json:"first,omitempty"`
+	// Returns at most so many points of each metric: the first and the last one, and of each bucket of
+	// equally many snapshots those with the smallest and the largest value, infinities included, and
+	// the first NaN. The points are then ordered by step, time and position; a snapshot without a step
+	// or a time has that of the snapshot before it. Range: 5 to 10000. Unset: all snapshots are
+	// returned, by position.
+	MaxPoints *int32 `protobuf:"varint,5,opt,name=max_points,json=maxPoints,proto3,oneof" json:"max_points,omitempty"`
+	// The most points to return. A page of large snapshots may have fewer. Range: 1 to 10000. Unset:
+	// 1000.
+	PageSize *int32 `protobuf:"varint,6,opt,name=page_size,json=pageSize,proto3,oneof" json:"page_size,omitempty"`
+	// The next_page_token of the previous page. Apart from the page size, all other fields must be
+	// the same as in the request for that page. Range: up to 4096 bytes. Empty: the first page.
+	PageToken     string `protobuf:"bytes,7,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReadMetricsRequest) Reset() {
+	*x = ReadMetricsRequest{}
+	mi := &file_crucible_ir_exchange_v1_exchange_service_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReadMetricsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReadMetricsRequest) ProtoMessage() {}
+
+func (x *ReadMetricsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_crucible_ir_exchange_v1_exchange_service_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReadMetricsRequest.ProtoReflect.Descriptor instead.
+func (*ReadMetricsRequest) Descriptor() ([]byte, []int) {
+	return file_crucible_ir_exchange_v1_exchange_service_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *ReadMetricsRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *ReadMetricsRequest) GetRevision() int32 {
+	if x != nil && x.Revision != nil {
+		return *x.Revision
+	}
+	return 0
+}
+
+func (x *ReadMetricsRequest) GetKeys() []string {
+	if x != nil {
+		return x.Keys
+	}
+	return nil
+}
+
+func (x *ReadMetricsRequest) GetFirst() int64 {
+	if x != nil && x.First != nil {
+		return *x.First
+	}
+	return 0
+}
+
+func (x *ReadMetricsRequest) GetMaxPoints() int32 {
+	if x != nil && x.MaxPoints != nil {
+		return *x.MaxPoints
+	}
+	return 0
+}
+
+func (x *ReadMetricsRequest) GetPageSize() int32 {
+	if x != nil && x.PageSize != nil {
+		return *x.PageSize
+	}
+	return 0
+}
+
+func (x *ReadMetricsRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+// One page of the snapshots of a training run.
+type ReadMetricsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The record of the revision.
+	Record *Record `protobuf:"bytes,1,opt,name=record,proto3" json:"record,omitempty"`
+	// The run without its metrics history.
+	Run *v1.TrainingRun `protobuf:"bytes,2,opt,name=run,proto3" json:"run,omitempty"`
+	// The number of snapshots that the run has.
+	Count int64 `protobuf:"varint,3,opt,name=count,proto3" json:"count,omitempty"`
+	// The points of the page.
+	Points []*MetricsPoint `protobuf:"bytes,4,rep,name=points,proto3" json:"points,omitempty"`
+	// The page_token for the next page. Opaque. Empty: this is the last page.
+	NextPageToken string `protobuf:"bytes,5,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReadMetricsResponse) Reset() {
+	*x = ReadMetricsResponse{}
+	mi := &file_crucible_ir_exchange_v1_exchange_service_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReadMetricsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReadMetricsResponse) ProtoMessage() {}
+
+func (x *ReadMetricsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_crucible_ir_exchange_v1_exchange_service_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReadMetricsResponse.ProtoReflect.Descriptor instead.
+func (*ReadMetricsResponse) Descriptor() ([]byte, []int) {
+	return file_crucible_ir_exchange_v1_exchange_service_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *ReadMetricsResponse) GetRecord() *Record {
+	if x != nil {
+		return x.Record
+	}
+	return nil
+}
+
+func (x *ReadMetricsResponse) GetRun() *v1.TrainingRun {
+	if x != nil {
+		return x.Run
+	}
+	return nil
+}
+
+func (x *ReadMetricsResponse) GetCount() int64 {
+	if x != nil {
+		return x.Count
+	}
+	return 0
+}
+
+func (x *ReadMetricsResponse) GetPoints() []*MetricsPoint {
+	if x != nil {
+		return x.Points
+	}
+	return nil
+}
+
+func (x *ReadMetricsResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+// A snapshot of a training run, with its place.
+type MetricsPoint struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The position in the metrics history. Counted from 0.
+	Position int64 `protobuf:"varint,1,opt,name=position,proto3" json:"position,omitempty"`
+	// The snapshot, with the requested metrics only. With max_points it has those of its values that
+	// are points, and no values that are not numbers.
+	Snapshot      *v1.MetricsSnapshot `protobuf:"bytes,2,opt,name=snapshot,proto3" json:"snapshot,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MetricsPoint) Reset() {
+	*x = MetricsPoint{}
+	mi := &file_crucible_ir_exchange_v1_exchange_service_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MetricsPoint) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MetricsPoint) ProtoMessage() {}
+
+func (x *MetricsPoint) ProtoReflect() protoreflect.Message {
+	mi := &file_crucible_ir_exchange_v1_exchange_service_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MetricsPoint.ProtoReflect.Descriptor instead.
+func (*MetricsPoint) Descriptor() ([]byte, []int) {
+	return file_crucible_ir_exchange_v1_exchange_service_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *MetricsPoint) GetPosition() int64 {
+	if x != nil {
+		return x.Position
+	}
+	return 0
+}
+
+func (x *MetricsPoint) GetSnapshot() *v1.MetricsSnapshot {
+	if x != nil {
+		return x.Snapshot
+	}
+	return nil
+}
+
 var File_crucible_ir_exchange_v1_exchange_service_proto protoreflect.FileDescriptor
 
 const file_crucible_ir_exchange_v1_exchange_service_proto_rawDesc = "" +
 	"\n" +
-	".crucible_ir/exchange/v1/exchange_service.proto\x12\x17crucible_ir.exchange.v1\x1a\x1bbuf/validate/validate.proto\x1a$crucible_ir/exchange/v1/record.proto\x1a'crucible_ir/exchange/v1/violation.proto\x1a\x1dcrucible_ir/v1/document.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x86\x02\n" +
+	".crucible_ir/exchange/v1/exchange_service.proto\x12\x17crucible_ir.exchange.v1\x1a\x1bbuf/validate/validate.proto\x1a$crucible_ir/exchange/v1/record.proto\x1a'crucible_ir/exchange/v1/violation.proto\x1a\x1dcrucible_ir/v1/document.proto\x1a\x1dcrucible_ir/v1/training.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x86\x02\n" +
 	"\x0ePublishRequest\x12<\n" +
 	"\bdocument\x18\x01 \x01(\v2\x18.crucible_ir.v1.DocumentB\x06\xbaH\x03\xc8\x01\x01R\bdocument\x12\x1f\n" +
 	"\x02id\x18\x02 \x01(\tB\n" +
@@ -2166,7 +2665,71 @@ const file_crucible_ir_exchange_v1_exchange_service_proto_rawDesc = "" +
 	"\"\x06\b\x80\xe8\xef\xe3\v2\x00H\x00R\x06withinB\r\n" +
 	"\x04kept\x12\x05\xbaH\x02\b\x01\":\n" +
 	"\x0fCompactResponse\x12'\n" +
-	"\x0foldest_sequence\x18\x01 \x01(\x03R\x0eoldestSequence*Q\n" +
+	"\x0foldest_sequence\x18\x01 \x01(\x03R\x0eoldestSequence\"\xb5\t\n" +
+	"\x14AppendMetricsRequest\x12\x1b\n" +
+	"\x02id\x18\x01 \x01(\tB\v\xbaH\b\xc8\x01\x01r\x03(\x80\x04R\x02id\x12H\n" +
+	"\tsnapshots\x18\x02 \x03(\v2\x1f.crucible_ir.v1.MetricsSnapshotB\t\xbaH\x06\x92\x01\x03\x10\x90NR\tsnapshots\x129\n" +
+	"\x0fcheckpoint_uris\x18\x03 \x03(\tB\x10\xbaH\r\x92\x01\n" +
+	"\x10\xe8\a\"\x05r\x03(\x80 R\x0echeckpointUris\x12@\n" +
+	"\x06status\x18\x04 \x01(\x0e2\x1e.crucible_ir.v1.TrainingStatusB\b\xbaH\x05\x82\x01\x02\x10\x01R\x06status\x123\n" +
+	"\x0eexpected_count\x18\x05 \x01(\x03B\a\xbaH\x04\"\x02(\x00H\x00R\rexpectedCount\x88\x01\x01\x121\n" +
+	"\rcurrent_epoch\x18\x06 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00H\x01R\fcurrentEpoch\x88\x01\x01\x12/\n" +
+	"\fcurrent_step\x18\a \x01(\x05B\a\xbaH\x04\x1a\x02(\x00H\x02R\vcurrentStep\x88\x01\x01\x12a\n" +
+	"\fbest_metrics\x18\b \x03(\v2>.crucible_ir.exchange.v1.AppendMetricsRequest.BestMetricsEntryR\vbestMetrics\x12=\n" +
+	"\x13best_checkpoint_uri\x18\t \x01(\tB\b\xbaH\x05r\x03(\x80 H\x03R\x11bestCheckpointUri\x88\x01\x01\x12=\n" +
+	"\x13final_model_version\x18\n" +
+	" \x01(\tB\b\xbaH\x05r\x03(\x80\x04H\x04R\x11finalModelVersion\x88\x01\x01\x12]\n" +
+	"\n" +
+	"started_at\x18\v \x01(\v2\x1a.google.protobuf.TimestampB\"\xbaH\x1f\xb2\x01\x1c\"\r\b\xff\x82\xd1\xff\xaf\a\x10\xff\x93\xeb\xdc\x032\v\b\x80\x92\xb8Ø\xfe\xff\xff\xff\x01R\tstartedAt\x12a\n" +
+	"\fcompleted_at\x18\f \x01(\v2\x1a.google.protobuf.TimestampB\"\xbaH\x1f\xb2\x01\x1c\"\r\b\xff\x82\xd1\xff\xaf\a\x10\xff\x93\xeb\xdc\x032\v\b\x80\x92\xb8Ø\xfe\xff\xff\xff\x01R\vcompletedAt\x123\n" +
+	"\rerror_message\x18\r \x01(\tB\t\xbaH\x06r\x04(\x80\x80\x04H\x05R\ferrorMessage\x88\x01\x01\x12#\n" +
+	"\x04etag\x18\x0e \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01(\x80\x01H\x06R\x04etag\x88\x01\x01\x12.\n" +
+	"\n" +
+	"request_id\x18\x0f \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01(\x80\x01H\aR\trequestId\x88\x01\x01\x12#\n" +
+	"\rvalidate_only\x18\x10 \x01(\bR\fvalidateOnly\x1a>\n" +
+	"\x10BestMetricsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\x01R\x05value:\x028\x01B\x11\n" +
+	"\x0f_expected_countB\x10\n" +
+	"\x0e_current_epochB\x0f\n" +
+	"\r_current_stepB\x16\n" +
+	"\x14_best_checkpoint_uriB\x16\n" +
+	"\x14_final_model_versionB\x10\n" +
+	"\x0e_error_messageB\a\n" +
+	"\x05_etagB\r\n" +
+	"\v_request_id\"\x84\x01\n" +
+	"\x15AppendMetricsResponse\x127\n" +
+	"\x06record\x18\x01 \x01(\v2\x1f.crucible_ir.exchange.v1.RecordR\x06record\x12\x14\n" +
+	"\x05count\x18\x02 \x01(\x03R\x05count\x12\x1c\n" +
+	"\tunchanged\x18\x03 \x01(\bR\tunchanged\"\xe2\x02\n" +
+	"\x12ReadMetricsRequest\x12\x1b\n" +
+	"\x02id\x18\x01 \x01(\tB\v\xbaH\b\xc8\x01\x01r\x03(\x80\x04R\x02id\x12(\n" +
+	"\brevision\x18\x02 \x01(\x05B\a\xbaH\x04\x1a\x02(\x01H\x00R\brevision\x88\x01\x01\x12&\n" +
+	"\x04keys\x18\x03 \x03(\tB\x12\xbaH\x0f\x92\x01\f\x10\x80\x02\"\ar\x05\x10\x01(\x80\x04R\x04keys\x12\"\n" +
+	"\x05first\x18\x04 \x01(\x03B\a\xbaH\x04\"\x02(\x00H\x01R\x05first\x88\x01\x01\x12.\n" +
+	"\n" +
+	"max_points\x18\x05 \x01(\x05B\n" +
+	"\xbaH\a\x1a\x05\x18\x90N(\x05H\x02R\tmaxPoints\x88\x01\x01\x12,\n" +
+	"\tpage_size\x18\x06 \x01(\x05B\n" +
+	"\xbaH\a\x1a\x05\x18\x90N(\x01H\x03R\bpageSize\x88\x01\x01\x12'\n" +
+	"\n" +
+	"page_token\x18\a \x01(\tB\b\xbaH\x05r\x03(\x80 R\tpageTokenB\v\n" +
+	"\t_revisionB\b\n" +
+	"\x06_firstB\r\n" +
+	"\v_max_pointsB\f\n" +
+	"\n" +
+	"_page_size\"\xfa\x01\n" +
+	"\x13ReadMetricsResponse\x127\n" +
+	"\x06record\x18\x01 \x01(\v2\x1f.crucible_ir.exchange.v1.RecordR\x06record\x12-\n" +
+	"\x03run\x18\x02 \x01(\v2\x1b.crucible_ir.v1.TrainingRunR\x03run\x12\x14\n" +
+	"\x05count\x18\x03 \x01(\x03R\x05count\x12=\n" +
+	"\x06points\x18\x04 \x03(\v2%.crucible_ir.exchange.v1.MetricsPointR\x06points\x12&\n" +
+	"\x0fnext_page_token\x18\x05 \x01(\tR\rnextPageToken\"g\n" +
+	"\fMetricsPoint\x12\x1a\n" +
+	"\bposition\x18\x01 \x01(\x03R\bposition\x12;\n" +
+	"\bsnapshot\x18\x02 \x01(\v2\x1f.crucible_ir.v1.MetricsSnapshotR\bsnapshot*Q\n" +
 	"\tListOrder\x12\x1a\n" +
 	"\x16LIST_ORDER_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11LIST_ORDER_NEWEST\x10\x01\x12\x11\n" +
@@ -2183,7 +2746,7 @@ const file_crucible_ir_exchange_v1_exchange_service_proto_rawDesc = "" +
 	"\x1bLINEAGE_NODE_STATE_FEEDBACK\x10\x03\x12\x1e\n" +
 	"\x1aLINEAGE_NODE_STATE_DELETED\x10\x04\x12\x1e\n" +
 	"\x1aLINEAGE_NODE_STATE_MISSING\x10\x05\x12 \n" +
-	"\x1cLINEAGE_NODE_STATE_AMBIGUOUS\x10\x062\x95\a\n" +
+	"\x1cLINEAGE_NODE_STATE_AMBIGUOUS\x10\x062\xf4\b\n" +
 	"\x0fExchangeService\x12\\\n" +
 	"\aPublish\x12'.crucible_ir.exchange.v1.PublishRequest\x1a(.crucible_ir.exchange.v1.PublishResponse\x12o\n" +
 	"\fBatchPublish\x12,.crucible_ir.exchange.v1.BatchPublishRequest\x1a-.crucible_ir.exchange.v1.BatchPublishResponse(\x010\x01\x12U\n" +
@@ -2193,7 +2756,9 @@ const file_crucible_ir_exchange_v1_exchange_service_proto_rawDesc = "" +
 	"\x06Delete\x12&.crucible_ir.exchange.v1.DeleteRequest\x1a'.crucible_ir.exchange.v1.DeleteResponse\x12]\n" +
 	"\x05Watch\x12%.crucible_ir.exchange.v1.WatchRequest\x1a&.crucible_ir.exchange.v1.WatchResponse\"\x03\x90\x02\x010\x01\x12p\n" +
 	"\fTraceLineage\x12,.crucible_ir.exchange.v1.TraceLineageRequest\x1a-.crucible_ir.exchange.v1.TraceLineageResponse\"\x03\x90\x02\x01\x12a\n" +
-	"\aCompact\x12'.crucible_ir.exchange.v1.CompactRequest\x1a(.crucible_ir.exchange.v1.CompactResponse\"\x03\x90\x02\x02By\n" +
+	"\aCompact\x12'.crucible_ir.exchange.v1.CompactRequest\x1a(.crucible_ir.exchange.v1.CompactResponse\"\x03\x90\x02\x02\x12n\n" +
+	"\rAppendMetrics\x12-.crucible_ir.exchange.v1.AppendMetricsRequest\x1a..crucible_ir.exchange.v1.AppendMetricsResponse\x12m\n" +
+	"\vReadMetrics\x12+.crucible_ir.exchange.v1.ReadMetricsRequest\x1a,.crucible_ir.exchange.v1.ReadMetricsResponse\"\x03\x90\x02\x01By\n" +
 	"\x1aorg.crucibleir.exchange.v1P\x01ZYgithub.com/north-shore-ai/crucible-ir/gen/go/crucible_ir/exchange/v1;crucibleirexchangev1b\x06proto3"
 
 var (
@@ -2209,7 +2774,7 @@ func file_crucible_ir_exchange_v1_exchange_service_proto_rawDescGZIP() []byte {
 }
 
 var file_crucible_ir_exchange_v1_exchange_service_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_crucible_ir_exchange_v1_exchange_service_proto_msgTypes = make([]protoimpl.MessageInfo, 25)
+var file_crucible_ir_exchange_v1_exchange_service_proto_msgTypes = make([]protoimpl.MessageInfo, 31)
 var file_crucible_ir_exchange_v1_exchange_service_proto_goTypes = []any{
 	(ListOrder)(0),                // 0: crucible_ir.exchange.v1.ListOrder
 	(LineageDirection)(0),         // 1: crucible_ir.exchange.v1.LineageDirection
@@ -2239,68 +2804,91 @@ var file_crucible_ir_exchange_v1_exchange_service_proto_goTypes = []any{
 	(*LineageEdge)(nil),           // 25: crucible_ir.exchange.v1.LineageEdge
 	(*CompactRequest)(nil),        // 26: crucible_ir.exchange.v1.CompactRequest
 	(*CompactResponse)(nil),       // 27: crucible_ir.exchange.v1.CompactResponse
-	(*v1.Document)(nil),           // 28: crucible_ir.v1.Document
-	(*Record)(nil),                // 29: crucible_ir.exchange.v1.Record
-	(*ItemError)(nil),             // 30: crucible_ir.exchange.v1.ItemError
-	(*timestamppb.Timestamp)(nil), // 31: google.protobuf.Timestamp
-	(*DocumentKey)(nil),           // 32: crucible_ir.exchange.v1.DocumentKey
-	(*durationpb.Duration)(nil),   // 33: google.protobuf.Duration
+	(*AppendMetricsRequest)(nil),  // 28: crucible_ir.exchange.v1.AppendMetricsRequest
+	(*AppendMetricsResponse)(nil), // 29: crucible_ir.exchange.v1.AppendMetricsResponse
+	(*ReadMetricsRequest)(nil),    // 30: crucible_ir.exchange.v1.ReadMetricsRequest
+	(*ReadMetricsResponse)(nil),   // 31: crucible_ir.exchange.v1.ReadMetricsResponse
+	(*MetricsPoint)(nil),          // 32: crucible_ir.exchange.v1.MetricsPoint
+	nil,                           // 33: crucible_ir.exchange.v1.AppendMetricsRequest.BestMetricsEntry
+	(*v1.Document)(nil),           // 34: crucible_ir.v1.Document
+	(*Record)(nil),                // 35: crucible_ir.exchange.v1.Record
+	(*ItemError)(nil),             // 36: crucible_ir.exchange.v1.ItemError
+	(*timestamppb.Timestamp)(nil), // 37: google.protobuf.Timestamp
+	(*DocumentKey)(nil),           // 38: crucible_ir.exchange.v1.DocumentKey
+	(*durationpb.Duration)(nil),   // 39: google.protobuf.Duration
+	(*v1.MetricsSnapshot)(nil),    // 40: crucible_ir.v1.MetricsSnapshot
+	(v1.TrainingStatus)(0),        // 41: crucible_ir.v1.TrainingStatus
+	(*v1.TrainingRun)(nil),        // 42: crucible_ir.v1.TrainingRun
 }
 var file_crucible_ir_exchange_v1_exchange_service_proto_depIdxs = []int32{
-	28, // 0: crucible_ir.exchange.v1.PublishRequest.document:type_name -> crucible_ir.v1.Document
-	29, // 1: crucible_ir.exchange.v1.PublishResponse.record:type_name -> crucible_ir.exchange.v1.Record
+	34, // 0: crucible_ir.exchange.v1.PublishRequest.document:type_name -> crucible_ir.v1.Document
+	35, // 1: crucible_ir.exchange.v1.PublishResponse.record:type_name -> crucible_ir.exchange.v1.Record
 	3,  // 2: crucible_ir.exchange.v1.BatchPublishRequest.publish:type_name -> crucible_ir.exchange.v1.PublishRequest
 	4,  // 3: crucible_ir.exchange.v1.BatchPublishResponse.published:type_name -> crucible_ir.exchange.v1.PublishResponse
-	30, // 4: crucible_ir.exchange.v1.BatchPublishResponse.error:type_name -> crucible_ir.exchange.v1.ItemError
-	29, // 5: crucible_ir.exchange.v1.GetResponse.record:type_name -> crucible_ir.exchange.v1.Record
-	28, // 6: crucible_ir.exchange.v1.GetResponse.document:type_name -> crucible_ir.v1.Document
+	36, // 4: crucible_ir.exchange.v1.BatchPublishResponse.error:type_name -> crucible_ir.exchange.v1.ItemError
+	35, // 5: crucible_ir.exchange.v1.GetResponse.record:type_name -> crucible_ir.exchange.v1.Record
+	34, // 6: crucible_ir.exchange.v1.GetResponse.document:type_name -> crucible_ir.v1.Document
 	10, // 7: crucible_ir.exchange.v1.ListRequest.filters:type_name -> crucible_ir.exchange.v1.Filter
 	0,  // 8: crucible_ir.exchange.v1.ListRequest.order:type_name -> crucible_ir.exchange.v1.ListOrder
 	12, // 9: crucible_ir.exchange.v1.ListResponse.entries:type_name -> crucible_ir.exchange.v1.Entry
-	29, // 10: crucible_ir.exchange.v1.Entry.record:type_name -> crucible_ir.exchange.v1.Record
-	28, // 11: crucible_ir.exchange.v1.Entry.document:type_name -> crucible_ir.v1.Document
+	35, // 10: crucible_ir.exchange.v1.Entry.record:type_name -> crucible_ir.exchange.v1.Record
+	34, // 11: crucible_ir.exchange.v1.Entry.document:type_name -> crucible_ir.v1.Document
 	12, // 12: crucible_ir.exchange.v1.ListRevisionsResponse.entries:type_name -> crucible_ir.exchange.v1.Entry
-	29, // 13: crucible_ir.exchange.v1.DeleteResponse.record:type_name -> crucible_ir.exchange.v1.Record
+	35, // 13: crucible_ir.exchange.v1.DeleteResponse.record:type_name -> crucible_ir.exchange.v1.Record
 	19, // 14: crucible_ir.exchange.v1.WatchResponse.change:type_name -> crucible_ir.exchange.v1.Change
 	20, // 15: crucible_ir.exchange.v1.WatchResponse.heartbeat:type_name -> crucible_ir.exchange.v1.Heartbeat
 	21, // 16: crucible_ir.exchange.v1.WatchResponse.gap:type_name -> crucible_ir.exchange.v1.Gap
-	29, // 17: crucible_ir.exchange.v1.Change.record:type_name -> crucible_ir.exchange.v1.Record
-	28, // 18: crucible_ir.exchange.v1.Change.document:type_name -> crucible_ir.v1.Document
-	31, // 19: crucible_ir.exchange.v1.Heartbeat.time:type_name -> google.protobuf.Timestamp
+	35, // 17: crucible_ir.exchange.v1.Change.record:type_name -> crucible_ir.exchange.v1.Record
+	34, // 18: crucible_ir.exchange.v1.Change.document:type_name -> crucible_ir.v1.Document
+	37, // 19: crucible_ir.exchange.v1.Heartbeat.time:type_name -> google.protobuf.Timestamp
 	1,  // 20: crucible_ir.exchange.v1.TraceLineageRequest.direction:type_name -> crucible_ir.exchange.v1.LineageDirection
 	24, // 21: crucible_ir.exchange.v1.TraceLineageResponse.nodes:type_name -> crucible_ir.exchange.v1.LineageNode
 	25, // 22: crucible_ir.exchange.v1.TraceLineageResponse.edges:type_name -> crucible_ir.exchange.v1.LineageEdge
-	32, // 23: crucible_ir.exchange.v1.TraceLineageResponse.missing:type_name -> crucible_ir.exchange.v1.DocumentKey
-	32, // 24: crucible_ir.exchange.v1.LineageNode.reference:type_name -> crucible_ir.exchange.v1.DocumentKey
+	38, // 23: crucible_ir.exchange.v1.TraceLineageResponse.missing:type_name -> crucible_ir.exchange.v1.DocumentKey
+	38, // 24: crucible_ir.exchange.v1.LineageNode.reference:type_name -> crucible_ir.exchange.v1.DocumentKey
 	2,  // 25: crucible_ir.exchange.v1.LineageNode.state:type_name -> crucible_ir.exchange.v1.LineageNodeState
-	29, // 26: crucible_ir.exchange.v1.LineageNode.record:type_name -> crucible_ir.exchange.v1.Record
-	32, // 27: crucible_ir.exchange.v1.LineageNode.candidates:type_name -> crucible_ir.exchange.v1.DocumentKey
-	32, // 28: crucible_ir.exchange.v1.LineageEdge.source:type_name -> crucible_ir.exchange.v1.DocumentKey
-	32, // 29: crucible_ir.exchange.v1.LineageEdge.target:type_name -> crucible_ir.exchange.v1.DocumentKey
-	33, // 30: crucible_ir.exchange.v1.CompactRequest.within:type_name -> google.protobuf.Duration
-	3,  // 31: crucible_ir.exchange.v1.ExchangeService.Publish:input_type -> crucible_ir.exchange.v1.PublishRequest
-	5,  // 32: crucible_ir.exchange.v1.ExchangeService.BatchPublish:input_type -> crucible_ir.exchange.v1.BatchPublishRequest
-	7,  // 33: crucible_ir.exchange.v1.ExchangeService.Get:input_type -> crucible_ir.exchange.v1.GetRequest
-	9,  // 34: crucible_ir.exchange.v1.ExchangeService.List:input_type -> crucible_ir.exchange.v1.ListRequest
-	13, // 35: crucible_ir.exchange.v1.ExchangeService.ListRevisions:input_type -> crucible_ir.exchange.v1.ListRevisionsRequest
-	15, // 36: crucible_ir.exchange.v1.ExchangeService.Delete:input_type -> crucible_ir.exchange.v1.DeleteRequest
-	17, // 37: crucible_ir.exchange.v1.ExchangeService.Watch:input_type -> crucible_ir.exchange.v1.WatchRequest
-	22, // 38: crucible_ir.exchange.v1.ExchangeService.TraceLineage:input_type -> crucible_ir.exchange.v1.TraceLineageRequest
-	26, // 39: crucible_ir.exchange.v1.ExchangeService.Compact:input_type -> crucible_ir.exchange.v1.CompactRequest
-	4,  // 40: crucible_ir.exchange.v1.ExchangeService.Publish:output_type -> crucible_ir.exchange.v1.PublishResponse
-	6,  // 41: crucible_ir.exchange.v1.ExchangeService.BatchPublish:output_type -> crucible_ir.exchange.v1.BatchPublishResponse
-	8,  // 42: crucible_ir.exchange.v1.ExchangeService.Get:output_type -> crucible_ir.exchange.v1.GetResponse
-	11, // 43: crucible_ir.exchange.v1.ExchangeService.List:output_type -> crucible_ir.exchange.v1.ListResponse
-	14, // 44: crucible_ir.exchange.v1.ExchangeService.ListRevisions:output_type -> crucible_ir.exchange.v1.ListRevisionsResponse
-	16, // 45: crucible_ir.exchange.v1.ExchangeService.Delete:output_type -> crucible_ir.exchange.v1.DeleteResponse
-	18, // 46: crucible_ir.exchange.v1.ExchangeService.Watch:output_type -> crucible_ir.exchange.v1.WatchResponse
-	23, // 47: crucible_ir.exchange.v1.ExchangeService.TraceLineage:output_type -> crucible_ir.exchange.v1.TraceLineageResponse
-	27, // 48: crucible_ir.exchange.v1.ExchangeService.Compact:output_type -> crucible_ir.exchange.v1.CompactResponse
-	40, // [40:49] is the sub-list for method output_type
-	31, // [31:40] is the sub-list for method input_type
-	31, // [31:31] is the sub-list for extension type_name
-	31, // [31:31] is the sub-list for extension extendee
-	0,  // [0:31] is the sub-list for field type_name
+	35, // 26: crucible_ir.exchange.v1.LineageNode.record:type_name -> crucible_ir.exchange.v1.Record
+	38, // 27: crucible_ir.exchange.v1.LineageNode.candidates:type_name -> crucible_ir.exchange.v1.DocumentKey
+	38, // 28: crucible_ir.exchange.v1.LineageEdge.source:type_name -> crucible_ir.exchange.v1.DocumentKey
+	38, // 29: crucible_ir.exchange.v1.LineageEdge.target:type_name -> crucible_ir.exchange.v1.DocumentKey
+	39, // 30: crucible_ir.exchange.v1.CompactRequest.within:type_name -> google.protobuf.Duration
+	40, // 31: crucible_ir.exchange.v1.AppendMetricsRequest.snapshots:type_name -> crucible_ir.v1.MetricsSnapshot
+	41, // 32: crucible_ir.exchange.v1.AppendMetricsRequest.status:type_name -> crucible_ir.v1.TrainingStatus
+	33, // 33: crucible_ir.exchange.v1.AppendMetricsRequest.best_metrics:type_name -> crucible_ir.exchange.v1.AppendMetricsRequest.BestMetricsEntry
+	37, // 34: crucible_ir.exchange.v1.AppendMetricsRequest.started_at:type_name -> google.protobuf.Timestamp
+	37, // 35: crucible_ir.exchange.v1.AppendMetricsRequest.completed_at:type_name -> google.protobuf.Timestamp
+	35, // 36: crucible_ir.exchange.v1.AppendMetricsResponse.record:type_name -> crucible_ir.exchange.v1.Record
+	35, // 37: crucible_ir.exchange.v1.ReadMetricsResponse.record:type_name -> crucible_ir.exchange.v1.Record
+	42, // 38: crucible_ir.exchange.v1.ReadMetricsResponse.run:type_name -> crucible_ir.v1.TrainingRun
+	32, // 39: crucible_ir.exchange.v1.ReadMetricsResponse.points:type_name -> crucible_ir.exchange.v1.MetricsPoint
+	40, // 40: crucible_ir.exchange.v1.MetricsPoint.snapshot:type_name -> crucible_ir.v1.MetricsSnapshot
+	3,  // 41: crucible_ir.exchange.v1.ExchangeService.Publish:input_type -> crucible_ir.exchange.v1.PublishRequest
+	5,  // 42: crucible_ir.exchange.v1.ExchangeService.BatchPublish:input_type -> crucible_ir.exchange.v1.BatchPublishRequest
+	7,  // 43: crucible_ir.exchange.v1.ExchangeService.Get:input_type -> crucible_ir.exchange.v1.GetRequest
+	9,  // 44: crucible_ir.exchange.v1.ExchangeService.List:input_type -> crucible_ir.exchange.v1.ListRequest
+	13, // 45: crucible_ir.exchange.v1.ExchangeService.ListRevisions:input_type -> crucible_ir.exchange.v1.ListRevisionsRequest
+	15, // 46: crucible_ir.exchange.v1.ExchangeService.Delete:input_type -> crucible_ir.exchange.v1.DeleteRequest
+	17, // 47: crucible_ir.exchange.v1.ExchangeService.Watch:input_type -> crucible_ir.exchange.v1.WatchRequest
+	22, // 48: crucible_ir.exchange.v1.ExchangeService.TraceLineage:input_type -> crucible_ir.exchange.v1.TraceLineageRequest
+	26, // 49: crucible_ir.exchange.v1.ExchangeService.Compact:input_type -> crucible_ir.exchange.v1.CompactRequest
+	28, // 50: crucible_ir.exchange.v1.ExchangeService.AppendMetrics:input_type -> crucible_ir.exchange.v1.AppendMetricsRequest
+	30, // 51: crucible_ir.exchange.v1.ExchangeService.ReadMetrics:input_type -> crucible_ir.exchange.v1.ReadMetricsRequest
+	4,  // 52: crucible_ir.exchange.v1.ExchangeService.Publish:output_type -> crucible_ir.exchange.v1.PublishResponse
+	6,  // 53: crucible_ir.exchange.v1.ExchangeService.BatchPublish:output_type -> crucible_ir.exchange.v1.BatchPublishResponse
+	8,  // 54: crucible_ir.exchange.v1.ExchangeService.Get:output_type -> crucible_ir.exchange.v1.GetResponse
+	11, // 55: crucible_ir.exchange.v1.ExchangeService.List:output_type -> crucible_ir.exchange.v1.ListResponse
+	14, // 56: crucible_ir.exchange.v1.ExchangeService.ListRevisions:output_type -> crucible_ir.exchange.v1.ListRevisionsResponse
+	16, // 57: crucible_ir.exchange.v1.ExchangeService.Delete:output_type -> crucible_ir.exchange.v1.DeleteResponse
+	18, // 58: crucible_ir.exchange.v1.ExchangeService.Watch:output_type -> crucible_ir.exchange.v1.WatchResponse
+	23, // 59: crucible_ir.exchange.v1.ExchangeService.TraceLineage:output_type -> crucible_ir.exchange.v1.TraceLineageResponse
+	27, // 60: crucible_ir.exchange.v1.ExchangeService.Compact:output_type -> crucible_ir.exchange.v1.CompactResponse
+	29, // 61: crucible_ir.exchange.v1.ExchangeService.AppendMetrics:output_type -> crucible_ir.exchange.v1.AppendMetricsResponse
+	31, // 62: crucible_ir.exchange.v1.ExchangeService.ReadMetrics:output_type -> crucible_ir.exchange.v1.ReadMetricsResponse
+	52, // [52:63] is the sub-list for method output_type
+	41, // [41:52] is the sub-list for method input_type
+	41, // [41:41] is the sub-list for extension type_name
+	41, // [41:41] is the sub-list for extension extendee
+	0,  // [0:41] is the sub-list for field type_name
 }
 
 func init() { file_crucible_ir_exchange_v1_exchange_service_proto_init() }
@@ -2334,13 +2922,15 @@ func file_crucible_ir_exchange_v1_exchange_service_proto_init() {
 		(*CompactRequest_AfterSequence)(nil),
 		(*CompactRequest_Within)(nil),
 	}
+	file_crucible_ir_exchange_v1_exchange_service_proto_msgTypes[25].OneofWrappers = []any{}
+	file_crucible_ir_exchange_v1_exchange_service_proto_msgTypes[27].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_crucible_ir_exchange_v1_exchange_service_proto_rawDesc), len(file_crucible_ir_exchange_v1_exchange_service_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   25,
+			NumMessages:   31,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -30,6 +30,8 @@ const (
 	ExchangeService_Watch_FullMethodName         = "/crucible_ir.exchange.v1.ExchangeService/Watch"
 	ExchangeService_TraceLineage_FullMethodName  = "/crucible_ir.exchange.v1.ExchangeService/TraceLineage"
 	ExchangeService_Compact_FullMethodName       = "/crucible_ir.exchange.v1.ExchangeService/Compact"
+	ExchangeService_AppendMetrics_FullMethodName = "/crucible_ir.exchange.v1.ExchangeService/AppendMetrics"
+	ExchangeService_ReadMetrics_FullMethodName   = "/crucible_ir.exchange.v1.ExchangeService/ReadMetrics"
 )
 
 // ExchangeServiceClient is the client API for ExchangeService service.
@@ -59,7 +61,7 @@ type ExchangeServiceClient interface {
 	// NOT_FOUND, FAILED_PRECONDITION as for Publish.
 	Delete(ctx context.Context, in *DeleteRequest, opts ...grpc.CallOption) (*DeleteResponse, error)
 	// Streams every change after a sequence number exactly once and in order, and then future
-	// changes. The stream ends only when the client or the server ends it; a client resumes from the
+	// changes. Several appends to one training run may be sent as one change, the last. The stream ends only when the client or the server ends it; a client resumes from the
 	// last sequence number that it received.
 	Watch(ctx context.Context, in *WatchRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchResponse], error)
 	// Traces a document's lineage upstream or downstream: for example from a feedback event to its
@@ -72,6 +74,15 @@ type ExchangeServiceClient interface {
 	// a compaction is not an error. Errors: PERMISSION_DENIED for a caller who may not see every
 	// document, OUT_OF_RANGE if no change has the sequence number yet.
 	Compact(ctx context.Context, in *CompactRequest, opts ...grpc.CallOption) (*CompactResponse, error)
+	// Appends to a training run: snapshots, checkpoints, and its progress. An append is a change, with
+	// a sequence number and a new etag, but no revision. Errors: NOT_FOUND if the run does not exist,
+	// INVALID_ARGUMENT, FAILED_PRECONDITION if the run has a different number of snapshots than
+	// expected or a different etag, or if the request id was used for another request,
+	// RESOURCE_EXHAUSTED if the run would have too many snapshots or checkpoints.
+	AppendMetrics(ctx context.Context, in *AppendMetricsRequest, opts ...grpc.CallOption) (*AppendMetricsResponse, error)
+	// Returns the snapshots of a training run page by page: all of them, or so few that they fit into
+	// a plot. Errors: NOT_FOUND if the run does not exist, OUT_OF_RANGE if the result is too large.
+	ReadMetrics(ctx context.Context, in *ReadMetricsRequest, opts ...grpc.CallOption) (*ReadMetricsResponse, error)
 }
 
 type exchangeServiceClient struct {
@@ -184,6 +195,26 @@ func (c *exchangeServiceClient) Compact(ctx context.Context, in *CompactRequest,
 	return out, nil
 }
 
+func (c *exchangeServiceClient) AppendMetrics(ctx context.Context, in *AppendMetricsRequest, opts ...grpc.CallOption) (*AppendMetricsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(AppendMetricsResponse)
+	err := c.cc.Invoke(ctx, ExchangeService_AppendMetrics_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *exchangeServiceClient) ReadMetrics(ctx context.Context, in *ReadMetricsRequest, opts ...grpc.CallOption) (*ReadMetricsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ReadMetricsResponse)
+	err := c.cc.Invoke(ctx, ExchangeService_ReadMetrics_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // ExchangeServiceServer is the server API for ExchangeService service.
 // All implementations must embed UnimplementedExchangeServiceServer
 // for forward compatibility.
@@ -211,7 +242,7 @@ type ExchangeServiceServer interface {
 	// NOT_FOUND, FAILED_PRECONDITION as for Publish.
 	Delete(context.Context, *DeleteRequest) (*DeleteResponse, error)
 	// Streams every change after a sequence number exactly once and in order, and then future
-	// changes. The stream ends only when the client or the server ends it; a client resumes from the
+	// changes. Several appends to one training run may be sent as one change, the last. The stream ends only when the client or the server ends it; a client resumes from the
 	// last sequence number that it received.
 	Watch(*WatchRequest, grpc.ServerStreamingServer[WatchResponse]) error
 	// Traces a document's lineage upstream or downstream: for example from a feedback event to its
@@ -224,6 +255,15 @@ type ExchangeServiceServer interface {
 	// a compaction is not an error. Errors: PERMISSION_DENIED for a caller who may not see every
 	// document, OUT_OF_RANGE if no change has the sequence number yet.
 	Compact(context.Context, *CompactRequest) (*CompactResponse, error)
+	// Appends to a training run: snapshots, checkpoints, and its progress. An append is a change, with
+	// a sequence number and a new etag, but no revision. Errors: NOT_FOUND if the run does not exist,
+	// INVALID_ARGUMENT, FAILED_PRECONDITION if the run has a different number of snapshots than
+	// expected or a different etag, or if the request id was used for another request,
+	// RESOURCE_EXHAUSTED if the run would have too many snapshots or checkpoints.
+	AppendMetrics(context.Context, *AppendMetricsRequest) (*AppendMetricsResponse, error)
+	// Returns the snapshots of a training run page by page: all of them, or so few that they fit into
+	// a plot. Errors: NOT_FOUND if the run does not exist, OUT_OF_RANGE if the result is too large.
+	ReadMetrics(context.Context, *ReadMetricsRequest) (*ReadMetricsResponse, error)
 	mustEmbedUnimplementedExchangeServiceServer()
 }
 
@@ -260,6 +300,12 @@ func (UnimplementedExchangeServiceServer) TraceLineage(context.Context, *TraceLi
 }
 func (UnimplementedExchangeServiceServer) Compact(context.Context, *CompactRequest) (*CompactResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Compact not implemented")
+}
+func (UnimplementedExchangeServiceServer) AppendMetrics(context.Context, *AppendMetricsRequest) (*AppendMetricsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method AppendMetrics not implemented")
+}
+func (UnimplementedExchangeServiceServer) ReadMetrics(context.Context, *ReadMetricsRequest) (*ReadMetricsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ReadMetrics not implemented")
 }
 func (UnimplementedExchangeServiceServer) mustEmbedUnimplementedExchangeServiceServer() {}
 func (UnimplementedExchangeServiceServer) testEmbeddedByValue()                         {}
@@ -426,6 +472,42 @@ func _ExchangeService_Compact_Handler(srv interface{}, ctx context.Context, dec 
 	return interceptor(ctx, in, info, handler)
 }
 
+func _ExchangeService_AppendMetrics_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(AppendMetricsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ExchangeServiceServer).AppendMetrics(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ExchangeService_AppendMetrics_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ExchangeServiceServer).AppendMetrics(ctx, req.(*AppendMetricsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _ExchangeService_ReadMetrics_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ReadMetricsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ExchangeServiceServer).ReadMetrics(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ExchangeService_ReadMetrics_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ExchangeServiceServer).ReadMetrics(ctx, req.(*ReadMetricsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // ExchangeService_ServiceDesc is the grpc.ServiceDesc for ExchangeService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -460,6 +542,14 @@ var ExchangeService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Compact",
 			Handler:    _ExchangeService_Compact_Handler,
+		},
+		{
+			MethodName: "AppendMetrics",
+			Handler:    _ExchangeService_AppendMetrics_Handler,
+		},
+		{
+			MethodName: "ReadMetrics",
+			Handler:    _ExchangeService_ReadMetrics_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{

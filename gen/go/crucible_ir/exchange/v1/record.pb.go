@@ -36,19 +36,20 @@ type Record struct {
 	// adds 1, and numbers are never reused.
 	Revision int32 `protobuf:"varint,3,opt,name=revision,proto3" json:"revision,omitempty"`
 	// The position of this revision among all changes of the exchange. Range: 1 or more, without
-	// gaps.
+	// gaps. An append to a training run gives its revision a new one.
 	Sequence int64 `protobuf:"varint,4,opt,name=sequence,proto3" json:"sequence,omitempty"`
 	// An opaque token for this revision, to send as the precondition of a change.
 	Etag string `protobuf:"bytes,5,opt,name=etag,proto3" json:"etag,omitempty"`
 	// The digest of the document's content: sha256: and hexadecimal, as the specification defines it.
-	// Unset: the content has no digest, since ProtoJSON cannot write it, or the revision is a
-	// deletion.
+	// Unset: the content has no digest, since ProtoJSON cannot write it; or the revision is a
+	// deletion; or it is a training run that was appended to and has not ended, in a message without
+	// the document.
 	Digest *string `protobuf:"bytes,6,opt,name=digest,proto3,oneof" json:"digest,omitempty"`
 	// When the document was first published, or first published after its latest deletion.
 	CreateTime *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
-	// When this revision was added. Never before that of an earlier revision of the document.
+	// When this revision was added, or last appended to. Never before that of an earlier revision of the document.
 	UpdateTime *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
-	// The authenticated name of the caller who added this revision. Unset: the server does not
+	// The authenticated name of the caller who added this revision, or last appended to it. Unset: the server does not
 	// authenticate callers.
 	Publisher *string `protobuf:"bytes,9,opt,name=publisher,proto3,oneof" json:"publisher,omitempty"`
 	// Whether this revision is the deletion of the document: such a revision has no document.
@@ -56,7 +57,11 @@ type Record struct {
 	// The oldest release, such as 0.3.0, whose readers of binary accept the document; they keep newer
 	// fields as unknown fields. Set by the server. Unset: the revision is a deletion, or the server
 	// does not know the release.
-	Requires      *string `protobuf:"bytes,11,opt,name=requires,proto3,oneof" json:"requires,omitempty"`
+	Requires *string `protobuf:"bytes,11,opt,name=requires,proto3,oneof" json:"requires,omitempty"`
+	// The number of snapshots of a training run that was appended to; a reader that knows the number of
+	// an earlier record reads only the new ones with ReadMetrics. Unset: nothing was appended to this
+	// revision.
+	SnapshotCount *int64 `protobuf:"varint,12,opt,name=snapshot_count,json=snapshotCount,proto3,oneof" json:"snapshot_count,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -168,6 +173,13 @@ func (x *Record) GetRequires() string {
 	return ""
 }
 
+func (x *Record) GetSnapshotCount() int64 {
+	if x != nil && x.SnapshotCount != nil {
+		return *x.SnapshotCount
+	}
+	return 0
+}
+
 // The key of a document, which may not exist in the exchange.
 type DocumentKey struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -227,7 +239,7 @@ var File_crucible_ir_exchange_v1_record_proto protoreflect.FileDescriptor
 
 const file_crucible_ir_exchange_v1_record_proto_rawDesc = "" +
 	"\n" +
-	"$crucible_ir/exchange/v1/record.proto\x12\x17crucible_ir.exchange.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x93\x03\n" +
+	"$crucible_ir/exchange/v1/record.proto\x12\x17crucible_ir.exchange.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd2\x03\n" +
 	"\x06Record\x12\x12\n" +
 	"\x04type\x18\x01 \x01(\tR\x04type\x12\x0e\n" +
 	"\x02id\x18\x02 \x01(\tR\x02id\x12\x1a\n" +
@@ -242,11 +254,13 @@ const file_crucible_ir_exchange_v1_record_proto_rawDesc = "" +
 	"\tpublisher\x18\t \x01(\tH\x01R\tpublisher\x88\x01\x01\x12\x18\n" +
 	"\adeleted\x18\n" +
 	" \x01(\bR\adeleted\x12\x1f\n" +
-	"\brequires\x18\v \x01(\tH\x02R\brequires\x88\x01\x01B\t\n" +
+	"\brequires\x18\v \x01(\tH\x02R\brequires\x88\x01\x01\x12*\n" +
+	"\x0esnapshot_count\x18\f \x01(\x03H\x03R\rsnapshotCount\x88\x01\x01B\t\n" +
 	"\a_digestB\f\n" +
 	"\n" +
 	"_publisherB\v\n" +
-	"\t_requires\"7\n" +
+	"\t_requiresB\x11\n" +
+	"\x0f_snapshot_count\"7\n" +
 	"\vDocumentKey\x12\x12\n" +
 	"\x04type\x18\x01 \x01(\tR\x04type\x12\x0e\n" +
 	"\x02id\x18\x02 \x01(\tR\x02idJ\x04\b\x03\x10\x04By\n" +

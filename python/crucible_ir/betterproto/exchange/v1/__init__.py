@@ -4,6 +4,8 @@
 from crucible_ir.betterproto.exchange.sending import SendingStub
 from crucible_ir.betterproto.generated.crucible_ir.exchange import v1 as generated
 from crucible_ir.betterproto.generated.crucible_ir.exchange.v1 import (
+    AppendMetricsRequest,
+    AppendMetricsResponse,
     BatchPublishRequest,
     BatchPublishResponse,
     Change,
@@ -39,9 +41,12 @@ from crucible_ir.betterproto.generated.crucible_ir.exchange.v1 import (
     ListResponse,
     ListRevisionsRequest,
     ListRevisionsResponse,
+    MetricsPoint,
     PublishRequest,
     PublishResponse,
     ReadFailure,
+    ReadMetricsRequest,
+    ReadMetricsResponse,
     Record,
     RejectedEvent,
     SummarizeRequest,
@@ -56,6 +61,8 @@ from crucible_ir.betterproto.generated.crucible_ir.exchange.v1 import (
 )
 
 __all__ = [
+    "AppendMetricsRequest",
+    "AppendMetricsResponse",
     "BatchPublishRequest",
     "BatchPublishResponse",
     "Change",
@@ -93,9 +100,12 @@ __all__ = [
     "ListResponse",
     "ListRevisionsRequest",
     "ListRevisionsResponse",
+    "MetricsPoint",
     "PublishRequest",
     "PublishResponse",
     "ReadFailure",
+    "ReadMetricsRequest",
+    "ReadMetricsResponse",
     "Record",
     "RejectedEvent",
     "SummarizeRequest",

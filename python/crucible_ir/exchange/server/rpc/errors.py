@@ -18,6 +18,8 @@ from crucible_ir.exchange.store.errors import (
     DocumentNotFoundError,
     RequestIdReusedError,
     ResultTooLargeError,
+    RunFullError,
+    SnapshotCountError,
     StaleEtagError,
     StoreFailure,
     StoreFullError,
@@ -202,6 +204,12 @@ def translate(error: Exception) -> RpcError:
         case StaleEtagError():
             subject = f"{error.type}/{error.id}"
             return failed_precondition("ETAG", subject, str(error), {"latest": error.latest})
+        case SnapshotCountError():
+            subject = f"TrainingRun/{error.id}"
+            counted = {"count": str(error.count)}
+            return failed_precondition("SNAPSHOT_COUNT", subject, str(error), counted)
+        case RunFullError():
+            return quota("run", str(error))
         case RequestIdReusedError():
             return failed_precondition("REQUEST_ID", error.request_id, str(error))
         case ResultTooLargeError():

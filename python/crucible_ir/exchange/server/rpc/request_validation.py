@@ -15,7 +15,8 @@ PREFIX = "/crucible_ir.exchange.v1."
 
 #: The requests whose documents are stored, and are sent to implementations in other languages.
 _WITH_DOCUMENTS: Final = frozenset(
-    f"crucible_ir.exchange.v1.{name}" for name in ("PublishRequest", "BatchPublishRequest")
+    f"crucible_ir.exchange.v1.{name}"
+    for name in ("PublishRequest", "BatchPublishRequest", "AppendMetricsRequest")
 )
 
 if TYPE_CHECKING:

@@ -52,6 +52,8 @@ METHOD_ROLES: Final[dict[str, Role]] = {
     f"{_EXCHANGE}/Watch": Role.READER,
     f"{_EXCHANGE}/TraceLineage": Role.READER,
     f"{_EXCHANGE}/Compact": Role.ADMIN,
+    f"{_EXCHANGE}/AppendMetrics": Role.PUBLISHER,
+    f"{_EXCHANGE}/ReadMetrics": Role.READER,
     f"{_FEEDBACK}/Ingest": Role.PUBLISHER,
     f"{_FEEDBACK}/Export": Role.READER,
     f"{_FEEDBACK}/Summarize": Role.READER,

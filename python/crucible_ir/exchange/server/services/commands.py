@@ -1,16 +1,24 @@
-"""From publish and delete requests to the commands for a store."""
+"""From requests to publish, append and delete to the commands for a store."""
 
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+from google.protobuf.message import Message
 
 from crucible_ir import v1 as ir_v1
-from crucible_ir.errors import EncodeError, near_miss, shorten
+from crucible_ir.errors import near_miss, shorten
 from crucible_ir.exchange import v1
-from crucible_ir.exchange.content import field_values
+from crucible_ir.exchange.content import content_hash, digest_of, field_values
 from crucible_ir.exchange.server.rpc.errors import field_violation
-from crucible_ir.exchange.store.records import DeleteCommand, PublishCommand, RequestKey
+from crucible_ir.exchange.store.records import (
+    AppendCommand,
+    DeleteCommand,
+    PublishCommand,
+    RequestKey,
+)
+from crucible_ir.schema.fields import fields_of
 from crucible_ir.schema.references import (
     identity_field,
     identity_fields,
@@ -19,12 +27,22 @@ from crucible_ir.schema.references import (
 )
 from crucible_ir.schema.releases import requires
 from crucible_ir.schema.types import descriptor_of, document_members
-from crucible_ir.serialization.json.canonical import DIGEST_PREFIX, digest
 
 if TYPE_CHECKING:
-    from google.protobuf.message import Message
-
     from crucible_ir.exchange.server.rpc.call_context import Caller
+
+
+#: The type of the documents that can be appended to.
+RUN: Final = "TrainingRun"
+
+#: The fields with presence that a request to append and a run have in common.
+_SET_BY_APPEND: Final = tuple(
+    name
+    for name, field in fields_of(descriptor_of(v1.AppendMetricsRequest)).items()
+    if field.has_presence and name in fields_of(descriptor_of(ir_v1.TrainingRun))
+)
+
+_MAX_INT32: Final = 2**31 - 1
 
 
 def publish_command(request: v1.PublishRequest, caller: Caller) -> PublishCommand:
@@ -38,18 +56,18 @@ def publish_command(request: v1.PublishRequest, caller: Caller) -> PublishComman
     type_ = descriptor_of(content).name
     id_ = _id(request, content)
     caller.check(type_, id_)
-    digest_ = _digest(content)
-    content_hash = _content_hash(content, digest_)
+    digest = digest_of(content)
+    hashed = content_hash(content, digest)
     etag = request.etag if request.HasField("etag") else None
     return PublishCommand(
         type=type_,
         id=id_,
         document=request.document.SerializeToString(),
-        content_hash=content_hash,
-        digest=digest_,
+        content_hash=hashed,
+        digest=digest,
         publisher=caller.name,
         etag=etag,
-        request=_request_key(request, "publish", type_, id_, etag, content_hash),
+        request=_request_key(request, "publish", type_, id_, etag, hashed),
         fields=tuple(field_values(content)),
         references=tuple(references_of(content, id_)),
         requires=requires(request.document, binary=True),
@@ -72,6 +90,53 @@ def delete_command(request: v1.DeleteRequest, caller: Caller) -> DeleteCommand:
         etag=etag,
         request=_request_key(request, "delete", request.type, request.id, etag, b""),
     )
+
+
+def append_command(request: v1.AppendMetricsRequest, caller: Caller) -> AppendCommand:
+    """Return the command of a valid request to append to a training run.
+
+    Raises:
+        RpcError: The caller may not append to the run.
+    """
+    caller.check(RUN, request.id)
+    update = ir_v1.TrainingRun()
+    for name in _SET_BY_APPEND:
+        if request.HasField(name):
+            value = getattr(request, name)
+            if isinstance(value, Message):
+                getattr(update, name).CopyFrom(value)
+            else:
+                setattr(update, name, value)
+    update.status = request.status
+    update.checkpoint_uris.extend(request.checkpoint_uris)
+    update.best_metrics.update(request.best_metrics)
+    if request.snapshots:
+        last = request.snapshots[-1]
+        if last.HasField("step") and not request.HasField("current_step"):
+            update.current_step = last.step
+        if last.HasField("epoch") and not request.HasField("current_epoch"):
+            update.current_epoch = min(int(last.epoch), _MAX_INT32)
+    etag = request.etag if request.HasField("etag") else None
+    return AppendCommand(
+        id=request.id,
+        snapshots=request.snapshots,
+        update=update,
+        expected_count=request.expected_count if request.HasField("expected_count") else None,
+        publisher=caller.name,
+        etag=etag,
+        request=_request_key(request, "append", RUN, request.id, etag, _appended_hash(request)),
+    )
+
+
+def _appended_hash(request: v1.AppendMetricsRequest) -> bytes:
+    """Return a hash of what a request appends, if it is needed."""
+    if not request.HasField("request_id"):
+        return b""
+    appended = v1.AppendMetricsRequest()
+    appended.CopyFrom(request)
+    for name in ("request_id", "validate_only"):
+        appended.ClearField(name)
+    return hashlib.sha256(appended.SerializeToString(deterministic=True)).digest()
 
 
 def content_of(document: ir_v1.Document) -> Message:
@@ -113,36 +178,18 @@ def _id(request: v1.PublishRequest, content: Message) -> str:
     return request.id
 
 
-def _digest(content: Message) -> str | None:
-    try:
-        return digest(content)
-    except EncodeError:
-        return None
-
-
-def _content_hash(content: Message, digest_: str | None) -> bytes:
-    """Return a hash by which contents are compared.
-
-    A content without a digest is compared by its serialized bytes: at worst, equal contents count
-    as different.
-    """
-    if digest_ is not None:
-        return bytes.fromhex(digest_.removeprefix(DIGEST_PREFIX))
-    return hashlib.sha256(b"binary:" + content.SerializeToString(deterministic=True)).digest()
-
-
 def _request_key(
-    request: v1.PublishRequest | v1.DeleteRequest,
+    request: v1.PublishRequest | v1.DeleteRequest | v1.AppendMetricsRequest,
     verb: str,
     type_: str,
     id_: str,
     etag: str | None,
-    content_hash: bytes,
+    hashed_content: bytes,
 ) -> RequestKey | None:
     if not request.HasField("request_id"):
         return None
     parts = [verb, type_, id_, "" if etag is None else f"={etag}"]
-    hashed = hashlib.sha256(content_hash)
+    hashed = hashlib.sha256(hashed_content)
     for part in parts:
         encoded = part.encode()
         hashed.update(len(encoded).to_bytes(4, "big") + encoded)

@@ -59,6 +59,8 @@ def write_record(record: StoredRecord, message: v1.Record) -> None:
     message.deleted = record.deleted
     if record.requires is not None:
         message.requires = record.requires
+    if record.snapshot_count is not None:
+        message.snapshot_count = record.snapshot_count
 
 
 def document_message(document: bytes | None) -> ir_v1.Document | None:

@@ -24,6 +24,8 @@ from crucible_ir.exchange.server.rpc.errors import (
 from crucible_ir.exchange.server.rpc.request_validation import check_request
 from crucible_ir.exchange.server.services.change_broadcaster import ChangeBroadcaster
 from crucible_ir.exchange.server.services.commands import (
+    RUN,
+    append_command,
     check_type,
     content_of,
     delete_command,
@@ -49,6 +51,7 @@ from crucible_ir.exchange.store.records import (
     DocumentKey,
     LineageQuery,
     ListQuery,
+    MetricsQuery,
     NodeState,
     PublishResult,
     StoredEntry,
@@ -61,8 +64,9 @@ from crucible_ir.schema.types import descriptor_of, message_type
 if TYPE_CHECKING:
     from crucible_ir.exchange.server.rpc.call_hooks import Context
 
-#: The defaults of a request's page_size, max_depth and max_nodes.
+#: The defaults of a request's page_size, that of points, max_depth and max_nodes.
 PAGE_SIZE = 100
+POINTS = 1000
 MAX_DEPTH = 32
 MAX_NODES = 1000
 
@@ -214,7 +218,12 @@ class ExchangeService(ExchangeServiceServicer):
         after = request.after_sequence if request.HasField("after_sequence") else position
         _check_sequence(after, position)
         watch = WatchStream(
-            request, current_caller(), self._broadcaster, self._settings, self._draining
+            request,
+            current_caller(),
+            self._store,
+            self._broadcaster,
+            self._settings,
+            self._draining,
         )
         await watch.run(context, after)
 
@@ -275,6 +284,48 @@ class ExchangeService(ExchangeServiceServicer):
             truncated=lineage.truncated,
         )
 
+    async def AppendMetrics(
+        self, request: v1.AppendMetricsRequest, context: Context
+    ) -> v1.AppendMetricsResponse:
+        """Append to a training run."""
+        command = append_command(request, current_caller())
+        if request.validate_only:
+            result = await self._store.preview_append(command)
+        else:
+            result = await self._store.append(command)
+        return v1.AppendMetricsResponse(
+            record=record_message(result.record), count=result.count, unchanged=result.unchanged
+        )
+
+    async def ReadMetrics(
+        self, request: v1.ReadMetricsRequest, context: Context
+    ) -> v1.ReadMetricsResponse:
+        """Return one page of the snapshots of a training run."""
+        current_caller().check(RUN, request.id)
+        query = query_hash(request, "page_size", "page_token")
+        after = await self._page_tokens.read(query, request.page_token)
+        page = await self._store.read_metrics(
+            MetricsQuery(
+                id=request.id,
+                revision=_revision(request),
+                keys=frozenset(request.keys),
+                first=request.first,
+                max_points=request.max_points if request.HasField("max_points") else None,
+                after=None if after is None else str(after),
+                limit=request.page_size if request.HasField("page_size") else POINTS,
+            )
+        )
+        return v1.ReadMetricsResponse(
+            record=record_message(page.record),
+            run=page.run,
+            count=page.count,
+            points=(
+                v1.MetricsPoint(position=position, snapshot=snapshot)
+                for position, snapshot in page.points
+            ),
+            next_page_token=await self._page_tokens.write(query, page.next),
+        )
+
     async def _start(
         self, request: v1.TraceLineageRequest
     ) -> tuple[tuple[FieldReference, ...] | None, StoredRecord | None]:
@@ -307,7 +358,9 @@ def _publish_response(published: PublishResult) -> v1.PublishResponse:
     )
 
 
-def _revision(request: v1.GetRequest | v1.TraceLineageRequest) -> int | None:
+def _revision(
+    request: v1.GetRequest | v1.ReadMetricsRequest | v1.TraceLineageRequest,
+) -> int | None:
     return request.revision if request.HasField("revision") else None
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from crucible_ir.exchange import v1
+from crucible_ir.exchange.server.services.commands import RUN
 from crucible_ir.exchange.server.services.conversions import document_message, record_message
 from crucible_ir.exchange.server.services.streaming import send
+from crucible_ir.exchange.store.errors import DocumentNotFoundError, RunTooLongError
 
 if TYPE_CHECKING:
     from crucible_ir.exchange.server.options import Settings
@@ -17,7 +19,8 @@ if TYPE_CHECKING:
     from crucible_ir.exchange.server.rpc.call_hooks import Context
     from crucible_ir.exchange.server.rpc.drain import Draining
     from crucible_ir.exchange.server.services.change_broadcaster import ChangeBroadcaster
-    from crucible_ir.exchange.store.records import ChangePage, StoredRecord
+    from crucible_ir.exchange.store import Store
+    from crucible_ir.exchange.store.records import StoredEntry, StoredRecord
 
 
 class WatchStream:
@@ -26,6 +29,7 @@ class WatchStream:
     Args:
         request: Which changes to send.
         caller: The caller.
+        store: The store.
         broadcaster: The changes of the store.
         settings: The settings of the services.
         draining: Whether the server drains.
@@ -35,6 +39,7 @@ class WatchStream:
         self,
         request: v1.WatchRequest,
         caller: Caller,
+        store: Store,
         broadcaster: ChangeBroadcaster,
         settings: Settings,
         draining: Draining,
@@ -44,6 +49,7 @@ class WatchStream:
         self._include_documents = request.include_documents
         self._starts_now = not request.HasField("after_sequence")
         self._scope = caller.scope
+        self._store = store
         self._broadcaster = broadcaster
         self._draining = draining
         self._slow_consumer_seconds = settings.slow_consumer_seconds
@@ -69,9 +75,14 @@ class WatchStream:
         try:
             while not self._draining.has_begun:
                 changes = await self._broadcaster.since(after)
-                for response in self._responses(after, changes):
-                    await self._send(context, response)
+                if changes.gap_through:
+                    await self._send(context, _gap(after, changes.gap_through))
                     due = time.monotonic() + self._heartbeat_seconds
+                for entry in self._wanted(changes.entries):
+                    change = await self._change(entry)
+                    if change is not None:
+                        await self._send(context, change)
+                        due = time.monotonic() + self._heartbeat_seconds
                 after = changes.through
                 if changes.entries:
                     continue
@@ -93,18 +104,40 @@ class WatchStream:
     async def _send(self, context: Context, response: v1.WatchResponse) -> None:
         await send(context, response, within=self._slow_consumer_seconds, stream="watch")
 
-    def _responses(self, after: int, changes: ChangePage) -> Iterable[v1.WatchResponse]:
-        """Yield the messages about some changes."""
-        if changes.gap_through:
-            gap = v1.Gap(after_sequence=after, through_sequence=changes.gap_through)
-            yield v1.WatchResponse(gap=gap)
-        for entry in changes.entries:
-            if self._wants(entry.record):
-                document = entry.document if self._include_documents else None
-                change = v1.Change(
-                    record=record_message(entry.record), document=document_message(document)
-                )
-                yield v1.WatchResponse(change=change)
+    def _wanted(self, entries: Sequence[StoredEntry]) -> Iterator[StoredEntry]:
+        """Yield the changes to send; of several appends to one revision, the last."""
+        latest = {
+            (entry.record.id, entry.record.revision): entry.record.sequence
+            for entry in entries
+            if entry.record.snapshot_count is not None
+        }
+        for entry in entries:
+            record = entry.record
+            is_replaced = record.type == RUN and record.sequence < latest.get(
+                (record.id, record.revision), 0
+            )
+            if not is_replaced and self._wants(record):
+                yield entry
+
+    async def _change(self, entry: StoredEntry) -> v1.WatchResponse | None:
+        """Return the message about a change; ``None`` if a later append replaces it."""
+        record, document = entry.record, entry.document
+        if self._include_documents and record.snapshot_count is not None:
+            try:
+                current = await self._store.get(record.type, record.id, record.revision)
+            except DocumentNotFoundError:
+                # A compaction removed the revision, and the change with it.
+                return None
+            except RunTooLongError:
+                pass
+            else:
+                if current.record.sequence != record.sequence:
+                    return None
+                record, document = current.record, current.document
+        if not self._include_documents:
+            document = None
+        change = v1.Change(record=record_message(record), document=document_message(document))
+        return v1.WatchResponse(change=change)
 
     def _wants(self, record: StoredRecord) -> bool:
         return (
@@ -112,6 +145,10 @@ class WatchStream:
             and record.id.startswith(self._id_prefix)
             and self._scope.allows(record.type, record.id)
         )
+
+
+def _gap(after: int, through: int) -> v1.WatchResponse:
+    return v1.WatchResponse(gap=v1.Gap(after_sequence=after, through_sequence=through))
 
 
 def _heartbeat(sequence: int) -> v1.WatchResponse:

@@ -204,6 +204,19 @@ SELECT setval(pg_get_serial_sequence('feedback_events', 'position'), max(positio
 FROM feedback_events HAVING max(position) IS NOT NULL
 """
 
+_APPENDS = """
+ALTER TABLE revisions ADD COLUMN snapshot_count BIGINT;
+ALTER TABLE revisions ADD COLUMN appends INTEGER;
+ALTER TABLE requests ADD COLUMN snapshot_count BIGINT;
+CREATE TABLE run_chunks (
+    id {bytes} NOT NULL,
+    revision INTEGER NOT NULL,
+    first BIGINT NOT NULL,
+    data {bytes} NOT NULL,
+    PRIMARY KEY (id, revision, first)
+)
+"""
+
 _INSERT_SECRET = "INSERT INTO secrets (name, value) VALUES (:name, :value)"
 
 _LATEST_DOCUMENTS = """
@@ -422,6 +435,7 @@ MIGRATIONS: dict[int, Migration] = {
         script(_EVENT_INDEXES),
         _continue_positions,
     ),
+    8: script(_APPENDS),
 }
 
 #: The version that this release reads and writes.

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import delete, exists, null, select, update
+from sqlalchemy import bindparam, case, delete, exists, null, select, update
 
 from crucible_ir.exchange.store.records import ChangePage, Microseconds
+from crucible_ir.exchange.store.statements import chunks
 from crucible_ir.exchange.store.statements.rows import IS_LATEST, RECORD_COLUMNS, Lookup, page
 from crucible_ir.exchange.store.statements.tables import counters, revisions, secrets
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
+    from sqlalchemy import ColumnElement, Connection
 
 
 class ChangeNotifier:
@@ -49,15 +50,18 @@ class ChangeNotifier:
 _TAKEN = "crucible_ir.sequence"
 
 
+# Making a statement takes longer than executing it.
+_TAKE_SEQUENCE: Final = (
+    update(counters)
+    .where(counters.c.name == "sequence")
+    .values(value=counters.c.value + 1)
+    .returning(counters.c.value)
+)
+
+
 def next_sequence(connection: Connection) -> int:
     """Take the next sequence number; a rollback of the transaction returns it."""
-    taken = connection.execute(
-        update(counters)
-        .where(counters.c.name == "sequence")
-        .values(value=counters.c.value + 1)
-        .returning(counters.c.value)
-    )
-    sequence = int(taken.scalar_one())
+    sequence = int(connection.execute(_TAKE_SEQUENCE).scalar_one())
     connection.info[_TAKEN] = sequence
     return sequence
 
@@ -71,9 +75,12 @@ def taken_sequence(connection: Connection) -> int:
 SEQUENCE = Lookup(select(counters.c.value).where(counters.c.name == "sequence"), {})
 
 
+_COUNTER: Final = select(counters.c.value).where(counters.c.name == bindparam("name"))
+
+
 def counter(connection: Connection, name: str) -> int:
     """Return one of the store's counters."""
-    value = connection.execute(select(counters.c.value).where(counters.c.name == name))
+    value = connection.execute(_COUNTER, {"name": name})
     return int(value.scalar_one())
 
 
@@ -89,7 +96,10 @@ def changes(
     """Return changes in order, as described in `Store.changes`."""
     last = counter(connection, "sequence")
     compacted = counter(connection, "compacted")
-    document = revisions.c.document if include_documents else null()
+    document: ColumnElement[Any] = null()
+    if include_documents:
+        # A run that is appended to often would be read as a whole each time.
+        document = case((revisions.c.snapshot_count.is_(None), revisions.c.document))
     statement = (
         select(*RECORD_COLUMNS, document)
         .where(revisions.c.sequence > max(after, compacted))
@@ -140,13 +150,18 @@ def compact(connection: Connection, *, after: int, through: int, most: int) -> t
         scanned.order_by(revisions.c.sequence).offset(most - 1).limit(1)
     ).scalar_one_or_none()
     step = end if reached is None else int(reached)
-    connection.execute(
-        delete(revisions).where(
-            revisions.c.sequence > after,
-            revisions.c.sequence <= step,
-            ~exists().where(IS_LATEST).correlate(revisions),
-        )
+    removed = (
+        revisions.c.sequence > after,
+        revisions.c.sequence <= step,
+        ~exists().where(IS_LATEST).correlate(revisions),
     )
+    appended = select(revisions.c.id, revisions.c.revision).where(
+        *removed, revisions.c.snapshot_count.is_not(None)
+    )
+    chunks.remove(
+        connection, [(bytes(row.id), row.revision) for row in connection.execute(appended)]
+    )
+    connection.execute(delete(revisions).where(*removed))
     if step > counter(connection, "compacted"):
         connection.execute(
             update(counters).where(counters.c.name == "compacted").values(value=step)

@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import and_, bindparam, delete, insert, null, select, update
 
-from crucible_ir.exchange.store.errors import DocumentNotFoundError, StaleEtagError
+from crucible_ir import v1
+from crucible_ir.exchange.content import content_hash
+from crucible_ir.exchange.store.errors import (
+    AppendedToError,
+    DocumentNotFoundError,
+    StaleEtagError,
+)
 from crucible_ir.exchange.store.records import (
     DeleteCommand,
     ListQuery,
@@ -21,6 +27,7 @@ from crucible_ir.exchange.store.records import (
 )
 from crucible_ir.exchange.store.statements import requests
 from crucible_ir.exchange.store.statements.changes import next_sequence
+from crucible_ir.exchange.store.statements.chunks import complete, complete_if_it_fits
 from crucible_ir.exchange.store.statements.lists import list_statement
 from crucible_ir.exchange.store.statements.rows import (
     IS_LATEST,
@@ -39,7 +46,12 @@ from crucible_ir.exchange.store.statements.tables import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from sqlalchemy import Connection
+
+    from crucible_ir.exchange.content import FieldValue
+    from crucible_ir.schema.references import FieldReference
 
 _LATEST = (
     select(
@@ -113,8 +125,13 @@ def _result(
     latest = _latest(connection, command.type, command.id)
     _check_etag(command, latest)
     exists = latest is not None and not latest.deleted
-    if latest is not None and exists and bytes(latest.content_hash) == command.content_hash:
-        return PublishResult(record(latest), created=False, unchanged=True), latest
+    if latest is not None and exists:
+        if _content_hash(connection, latest) == command.content_hash:
+            return PublishResult(record(latest), created=False, unchanged=True), latest
+        if latest.snapshot_count is not None and command.etag is None:
+            raise AppendedToError(
+                command.type, command.id, latest.etag, snapshots=latest.snapshot_count
+            )
     update_time = now if latest is None else max(now, latest.update_time)
     new = StoredRecord(
         type=command.type,
@@ -132,6 +149,17 @@ def _result(
     return PublishResult(new, created=not exists, unchanged=False), latest
 
 
+def _content_hash(connection: Connection, latest: Any) -> bytes | None:
+    """Return the hash of the content of a revision; ``None`` if that is too large to publish."""
+    if latest.content_hash is not None:
+        return bytes(latest.content_hash)
+    completed = complete_if_it_fits(connection, entry(latest))
+    if completed.document is None:
+        return None
+    run = v1.Document.FromString(completed.document).training_run
+    return content_hash(run, completed.record.digest)
+
+
 def _check_etag(command: PublishCommand | DeleteCommand, latest: Any) -> None:
     current = "" if latest is None or latest.deleted else latest.etag
     if command.etag is not None and command.etag != current:
@@ -144,9 +172,13 @@ def _latest(connection: Connection, type_: str, id_: str) -> Any:
 
 def _numbered(result: PublishResult, sequence: int, document: bytes) -> PublishResult:
     """Give a new revision its sequence number and a unique etag."""
-    seed = f"{sequence}:{result.record.revision}:".encode() + document
-    etag = hashlib.sha256(seed).hexdigest()[:32]
+    etag = etag_of(sequence, result.record.revision, document)
     return replace(result, record=replace(result.record, sequence=sequence, etag=etag))
+
+
+def etag_of(sequence: int, revision: int, content: bytes) -> str:
+    """Return the etag of a change: its sequence number makes it unique."""
+    return hashlib.sha256(f"{sequence}:{revision}:".encode() + content).hexdigest()[:32]
 
 
 def _write_revision(
@@ -185,40 +217,57 @@ def _write_lookups(connection: Connection, command: PublishCommand, created: int
         created: The sequence number with which the document was created, or created again.
     """
     _drop_lookups(connection, command.type, command.id)
-    id_ = command.id.encode()
-    if command.fields:
-        connection.execute(
-            insert(field_values),
-            [
-                {
-                    "type": command.type,
-                    "id": id_,
-                    "field": field,
-                    "value": value.encode(),
-                    "created_sequence": created,
-                }
-                for field, value in dict.fromkeys(command.fields)
-            ],
-        )
-    if command.references:
-        connection.execute(
-            insert(document_references),
-            [
-                {
-                    "document_type": command.type,
-                    "document_id": id_,
-                    "holder_type": reference.holder_type,
-                    "holder_id": reference.holder_id.encode(),
-                    "field": reference.field,
-                    "target_type": reference.target_type,
-                    "target_id": reference.target_id.encode(),
-                    "embedded": reference.embedded,
-                    "resolution": reference.resolution and reference.resolution.name,
-                    "context": reference.context.encode() or None,
-                }
-                for reference in dict.fromkeys(command.references)
-            ],
-        )
+    insert_fields(connection, command.type, command.id, command.fields, created)
+    insert_references(connection, command.type, command.id, command.references)
+
+
+def insert_fields(
+    connection: Connection, type_: str, id_: str, fields: Iterable[FieldValue], created: int
+) -> None:
+    """Insert values by which a document is found.
+
+    Args:
+        connection: The connection.
+        type_: The type of the document.
+        id_: Its id.
+        fields: The values.
+        created: The sequence number with which the document was created, or created again.
+    """
+    rows = [
+        {
+            "type": type_,
+            "id": id_.encode(),
+            "field": field,
+            "value": value.encode(),
+            "created_sequence": created,
+        }
+        for field, value in dict.fromkeys(fields)
+    ]
+    if rows:
+        connection.execute(insert(field_values), rows)
+
+
+def insert_references(
+    connection: Connection, type_: str, id_: str, references: Iterable[FieldReference]
+) -> None:
+    """Insert the references of a document."""
+    rows = [
+        {
+            "document_type": type_,
+            "document_id": id_.encode(),
+            "holder_type": reference.holder_type,
+            "holder_id": reference.holder_id.encode(),
+            "field": reference.field,
+            "target_type": reference.target_type,
+            "target_id": reference.target_id.encode(),
+            "embedded": reference.embedded,
+            "resolution": reference.resolution and reference.resolution.name,
+            "context": reference.context.encode() or None,
+        }
+        for reference in dict.fromkeys(references)
+    ]
+    if rows:
+        connection.execute(insert(document_references), rows)
 
 
 def _drop_lookups(connection: Connection, type_: str, id_: str) -> None:
@@ -251,6 +300,15 @@ def entry_of(row: Any, type_: str, id_: str, revision: int | None) -> StoredEntr
     if revision is None and result.record.deleted:
         raise DocumentNotFoundError(type_, id_, f"was deleted by revision {result.record.revision}")
     return result
+
+
+def complete_entry(
+    connection: Connection, type_: str, id_: str, revision: int | None
+) -> StoredEntry:
+    """Return the entry of a training run that was appended to, as described in `Store.get`."""
+    found = lookup(type_, id_, revision)
+    row = connection.execute(found.statement, found.parameters).one_or_none()
+    return complete(connection, entry_of(row, type_, id_, revision))
 
 
 def list_documents(connection: Connection, query: ListQuery) -> Page:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import bindparam, delete, insert, select
 
 from crucible_ir.exchange.store.errors import RequestIdReusedError
 from crucible_ir.exchange.store.records import PublishResult
@@ -22,6 +22,15 @@ _RECORD_COLUMNS: Final = tuple(
     for column in RECORD_COLUMNS
 )
 
+# Making a statement takes longer than executing it.
+_FIND: Final = select(
+    *_RECORD_COLUMNS, requests.c.fingerprint, requests.c.created, requests.c.unchanged
+).where(
+    requests.c.publisher == bindparam("publisher"),
+    requests.c.request_id == bindparam("request_id"),
+)
+_ADD: Final = insert(requests)
+
 
 def find(
     connection: Connection, publisher: str | None, request: RequestKey | None
@@ -33,14 +42,11 @@ def find(
     """
     if request is None:
         return None
-    found = connection.execute(
-        select(
-            *_RECORD_COLUMNS, requests.c.fingerprint, requests.c.created, requests.c.unchanged
-        ).where(
-            requests.c.publisher == (publisher or "").encode(),
-            requests.c.request_id == request.request_id.encode(),
-        )
-    ).one_or_none()
+    key = {
+        "publisher": (publisher or "").encode(),
+        "request_id": request.request_id.encode(),
+    }
+    found = connection.execute(_FIND, key).one_or_none()
     if found is None:
         return None
     if bytes(found.fingerprint) != request.fingerprint:
@@ -61,16 +67,14 @@ def add(
     values = record_values(result.record)
     values["record_publisher"] = values["publisher"]
     values["publisher"] = (publisher or "").encode()
-    connection.execute(
-        insert(requests).values(
-            **values,
-            request_id=request.request_id.encode(),
-            fingerprint=request.fingerprint,
-            time=now,
-            created=result.created,
-            unchanged=result.unchanged,
-        )
-    )
+    values |= {
+        "request_id": request.request_id.encode(),
+        "fingerprint": request.fingerprint,
+        "time": now,
+        "created": result.created,
+        "unchanged": result.unchanged,
+    }
+    connection.execute(_ADD, values)
 
 
 def remove_before(connection: Connection, time: Microseconds) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, fields
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from sqlalchemy import and_, or_, true
 
 from crucible_ir.exchange.store.records import StoredEntry, StoredRecord
+from crucible_ir.exchange.store.statements.chunks import complete_if_it_fits
 from crucible_ir.exchange.store.statements.tables import documents, revisions
 
 if TYPE_CHECKING:
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
     from crucible_ir.exchange.store.records import Scope
 
 #: The columns of `revisions` for a `StoredRecord`, in the order of its fields.
-RECORD_COLUMNS = tuple(revisions.c[field.name] for field in fields(StoredRecord))
+_RECORD_FIELDS: Final = tuple(field.name for field in fields(StoredRecord))
+RECORD_COLUMNS = tuple(revisions.c[name] for name in _RECORD_FIELDS)
 
 #: The size of documents or events, in bytes, at which a page ends early: it still fits into one
 #: message.
@@ -33,9 +35,9 @@ IS_LATEST: Final = and_(
 
 def record(row: Any) -> StoredRecord:
     """Return the record of a row, from its first columns."""
-    type_, id_, *others, publisher, deleted, requires = row[: len(RECORD_COLUMNS)]
+    type_, id_, *others, publisher, deleted, requires, count = row[: len(RECORD_COLUMNS)]
     others += [None if publisher is None else bytes(publisher).decode(), bool(deleted)]
-    others.append(None if requires is None else _release(requires))
+    others += [None if requires is None else _release(requires), count]
     return StoredRecord(type_, bytes(id_).decode(), *others)
 
 
@@ -44,7 +46,7 @@ def record_values(record: StoredRecord) -> dict[str, Any]:
     publisher = None if record.publisher is None else record.publisher.encode()
     requires = None if record.requires is None else release_code(record.requires)
     return {
-        **asdict(record),
+        **{name: getattr(record, name) for name in _RECORD_FIELDS},
         "id": record.id.encode(),
         "publisher": publisher,
         "requires": requires,
@@ -95,7 +97,7 @@ def page(
         for row in rows:
             if len(entries) == limit or size >= PAGE_BYTES:
                 return entries, last
-            entries.append(entry(row))
+            entries.append(complete_if_it_fits(connection, entry(row)))
             size += len(entries[-1].document or b"")
             last = row
     return entries, None

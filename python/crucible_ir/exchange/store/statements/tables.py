@@ -57,7 +57,8 @@ documents = Table(
 )
 
 #: All revisions. The changes are the revisions in the order of ``sequence``. ``requires`` is the
-#: number from `rows.release_code`, which compares as releases do.
+#: number from `rows.release_code`, which compares as releases do. A training run that was appended
+#: to has the number of its snapshots, which are in `run_chunks`, and the number of appends.
 revisions = Table(
     "revisions",
     METADATA,
@@ -74,7 +75,20 @@ revisions = Table(
     Column("requires", Integer),
     Column("content_hash", LargeBinary),
     Column("document", LargeBinary),
+    Column("snapshot_count", BigInteger),
+    Column("appends", Integer),
     Index("revisions_by_document", "type", "id", "revision", unique=True),
+)
+
+#: The snapshots of the training runs that were appended to: see `chunks`. ``first`` is the position
+#: of the first snapshot.
+run_chunks = Table(
+    "run_chunks",
+    METADATA,
+    Column("id", LargeBinary, primary_key=True),
+    Column("revision", Integer, primary_key=True, autoincrement=False),
+    Column("first", BigInteger, primary_key=True, autoincrement=False),
+    Column("data", LargeBinary, nullable=False),
 )
 
 #: The values by which the latest revisions can be found. The ``created_sequence`` of the document
@@ -134,6 +148,7 @@ requests = Table(
     Column("requires", Integer),
     Column("created", Boolean, nullable=False),
     Column("unchanged", Boolean, nullable=False),
+    Column("snapshot_count", BigInteger),
     Index("requests_by_time", "time"),
 )
 

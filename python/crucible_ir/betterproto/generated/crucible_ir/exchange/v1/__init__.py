@@ -4,6 +4,8 @@
 # This file has been @generated
 
 __all__ = (
+    "AppendMetricsRequest",
+    "AppendMetricsResponse",
     "BatchPublishRequest",
     "BatchPublishResponse",
     "Change",
@@ -41,9 +43,12 @@ __all__ = (
     "ListResponse",
     "ListRevisionsRequest",
     "ListRevisionsResponse",
+    "MetricsPoint",
     "PublishRequest",
     "PublishResponse",
     "ReadFailure",
+    "ReadMetricsRequest",
+    "ReadMetricsResponse",
     "Record",
     "RejectedEvent",
     "SummarizeRequest",
@@ -322,6 +327,169 @@ class ListOrder(betterproto2.Enum):
 
 
 @dataclass(eq=False, repr=False)
+class AppendMetricsRequest(betterproto2.Message):
+    """
+    A request to append to a training run. A field that is not set leaves the run as it is.
+    """
+
+    id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+    """
+    The id of the run. Required. Range: 1 to 512 bytes.
+    """
+
+    snapshots: "list[__v1__.MetricsSnapshot]" = betterproto2.field(
+        2, betterproto2.TYPE_MESSAGE, repeated=True
+    )
+    """
+    The snapshots to append to the metrics history, oldest first. Range: up to 10000.
+    """
+
+    checkpoint_uris: "list[str]" = betterproto2.field(
+        3, betterproto2.TYPE_STRING, repeated=True
+    )
+    """
+    The URIs of checkpoints to append. Range: up to 1000, each up to 4096 bytes.
+    """
+
+    status: "__v1__.TrainingStatus" = betterproto2.field(
+        4, betterproto2.TYPE_ENUM, default_factory=lambda: __v1__.TrainingStatus(0)
+    )
+    """
+    The new state of the run. Closed vocabulary. Every state but completed, failed and cancelled
+    removes completed_at of an earlier end, and running its error_message too. Unset: the state stays.
+    """
+
+    expected_count: "int | None" = betterproto2.field(
+        5, betterproto2.TYPE_INT64, optional=True
+    )
+    """
+    The number of snapshots that the run must have before the append. It makes the request safe to
+    repeat: if the run has these snapshots at this place already, nothing changes. Range: 0 or more.
+    Unset: no condition.
+    """
+
+    current_epoch: "int | None" = betterproto2.field(
+        6, betterproto2.TYPE_INT32, optional=True
+    )
+    """
+    The new current_epoch. Range: 0 or more. Unset: the whole part of the epoch of the last snapshot,
+    if it has one.
+    """
+
+    current_step: "int | None" = betterproto2.field(
+        7, betterproto2.TYPE_INT32, optional=True
+    )
+    """
+    The new current_step. Range: 0 or more. Unset: the step of the last snapshot, if it has one.
+    """
+
+    best_metrics: "dict[str, float]" = betterproto2.field(
+        8,
+        betterproto2.TYPE_MAP,
+        map_meta=betterproto2.map_meta(
+            betterproto2.TYPE_STRING, betterproto2.TYPE_DOUBLE
+        ),
+    )
+    """
+    The best values of metrics to set, by name; others stay. NaN and infinities are legal.
+    """
+
+    best_checkpoint_uri: "str | None" = betterproto2.field(
+        9, betterproto2.TYPE_STRING, optional=True
+    )
+    """
+    The new best_checkpoint_uri. Range: up to 4096 bytes. Unset: it stays.
+    """
+
+    final_model_version: "str | None" = betterproto2.field(
+        10, betterproto2.TYPE_STRING, optional=True
+    )
+    """
+    The new final_model_version. Range: up to 512 bytes. Unset: it stays.
+    """
+
+    started_at: "datetime.datetime | None" = betterproto2.field(
+        11,
+        betterproto2.TYPE_MESSAGE,
+        unwrap=lambda: ___google__protobuf__.Timestamp,
+        optional=True,
+    )
+    """
+    The new started_at. Range: years 1 to 9999. Unset: it stays.
+    """
+
+    completed_at: "datetime.datetime | None" = betterproto2.field(
+        12,
+        betterproto2.TYPE_MESSAGE,
+        unwrap=lambda: ___google__protobuf__.Timestamp,
+        optional=True,
+    )
+    """
+    The new completed_at. Range: years 1 to 9999. Unset: it stays, see status.
+    """
+
+    error_message: "str | None" = betterproto2.field(
+        13, betterproto2.TYPE_STRING, optional=True
+    )
+    """
+    The new error_message. Range: up to 65536 bytes. Unset: it stays, see status.
+    """
+
+    etag: "str | None" = betterproto2.field(14, betterproto2.TYPE_STRING, optional=True)
+    """
+    The etag that the run must have. Range: 1 to 128 bytes. Unset: no condition.
+    """
+
+    request_id: "str | None" = betterproto2.field(
+        15, betterproto2.TYPE_STRING, optional=True
+    )
+    """
+    Makes the request safe to repeat, as in PublishRequest; not necessary with an expected_count.
+    Range: 1 to 128 bytes. Unset: a repetition is a new request.
+    """
+
+    validate_only: "bool" = betterproto2.field(16, betterproto2.TYPE_BOOL)
+    """
+    Whether to check everything and store nothing. The response then has the record that would be
+    stored, without a sequence and an etag.
+    """
+
+
+default_message_pool.register_message(
+    "crucible_ir.exchange.v1", "AppendMetricsRequest", AppendMetricsRequest
+)
+
+
+@dataclass(eq=False, repr=False)
+class AppendMetricsResponse(betterproto2.Message):
+    """
+    The result of an append.
+    """
+
+    record: "Record | None" = betterproto2.field(
+        1, betterproto2.TYPE_MESSAGE, optional=True
+    )
+    """
+    The run's latest revision. It has a digest if the run is completed, failed or cancelled.
+    """
+
+    count: "int" = betterproto2.field(2, betterproto2.TYPE_INT64)
+    """
+    The number of snapshots that the run has now.
+    """
+
+    unchanged: "bool" = betterproto2.field(3, betterproto2.TYPE_BOOL)
+    """
+    Whether the run had all of this already, so that nothing was stored.
+    """
+
+
+default_message_pool.register_message(
+    "crucible_ir.exchange.v1", "AppendMetricsResponse", AppendMetricsResponse
+)
+
+
+@dataclass(eq=False, repr=False)
 class BatchPublishRequest(betterproto2.Message):
     """
     One item to store.
@@ -382,21 +550,22 @@ default_message_pool.register_message(
 @dataclass(eq=False, repr=False)
 class Change(betterproto2.Message):
     """
-    One change: a publication or a deletion.
+    One change: a publication, a deletion, or one or more appends to a training run.
     """
 
     record: "Record | None" = betterproto2.field(
         1, betterproto2.TYPE_MESSAGE, optional=True
     )
     """
-    The revision that the change added.
+    The revision that the change added, or appended to.
     """
 
     document: "__v1__.Document | None" = betterproto2.field(
         2, betterproto2.TYPE_MESSAGE, optional=True
     )
     """
-    The document. Unset: it was not requested, or the change is a deletion.
+    The document. Unset: it was not requested, or the change is a deletion, or a training run is too
+    large for a message: see ReadMetrics.
     """
 
 
@@ -607,7 +776,8 @@ class Entry(betterproto2.Message):
         2, betterproto2.TYPE_MESSAGE, optional=True
     )
     """
-    The document. Unset: it was not requested, or the revision is a deletion.
+    The document. Unset: it was not requested, or the revision is a deletion, or a training run that
+    is too large for a message: see ReadMetrics.
     """
 
 
@@ -858,7 +1028,8 @@ class GetResponse(betterproto2.Message):
         2, betterproto2.TYPE_MESSAGE, optional=True
     )
     """
-    The document as it was published. Unset: the revision is a deletion.
+    The document as it was published, with everything that was appended to it. Unset: the revision
+    is a deletion.
     """
 
 
@@ -1308,6 +1479,31 @@ default_message_pool.register_message(
 
 
 @dataclass(eq=False, repr=False)
+class MetricsPoint(betterproto2.Message):
+    """
+    A snapshot of a training run, with its place.
+    """
+
+    position: "int" = betterproto2.field(1, betterproto2.TYPE_INT64)
+    """
+    The position in the metrics history. Counted from 0.
+    """
+
+    snapshot: "__v1__.MetricsSnapshot | None" = betterproto2.field(
+        2, betterproto2.TYPE_MESSAGE, optional=True
+    )
+    """
+    The snapshot, with the requested metrics only. With max_points it has those of its values that
+    are points, and no values that are not numbers.
+    """
+
+
+default_message_pool.register_message(
+    "crucible_ir.exchange.v1", "MetricsPoint", MetricsPoint
+)
+
+
+@dataclass(eq=False, repr=False)
 class PublishRequest(betterproto2.Message):
     """
     A request to store a document.
@@ -1417,6 +1613,109 @@ default_message_pool.register_message(
 
 
 @dataclass(eq=False, repr=False)
+class ReadMetricsRequest(betterproto2.Message):
+    """
+    A request for one page of the snapshots of a training run.
+    """
+
+    id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+    """
+    The id of the run. Required. Range: 1 to 512 bytes.
+    """
+
+    revision: "int | None" = betterproto2.field(
+        2, betterproto2.TYPE_INT32, optional=True
+    )
+    """
+    The revision to read. Range: 1 or more. Unset: the latest.
+    """
+
+    keys: "list[str]" = betterproto2.field(3, betterproto2.TYPE_STRING, repeated=True)
+    """
+    The names of the metrics to return; snapshots without any of them are left out. Range: up to 256
+    names of 1 to 512 bytes. Empty: all metrics.
+    """
+
+    first: "int | None" = betterproto2.field(4, betterproto2.TYPE_INT64, optional=True)
+    """
+    The position of the first snapshot to return. Counted from 0. Range: 0 or more. Unset: 0.
+    """
+
+    max_points: "int | None" = betterproto2.field(
+        5, betterproto2.TYPE_INT32, optional=True
+    )
+    """
+    Returns at most so many points of each metric: the first and the last one, and of each bucket of
+    equally many snapshots those with the smallest and the largest value, infinities included, and
+    the first NaN. The points are then ordered by step, time and position; a snapshot without a step
+    or a time has that of the snapshot before it. Range: 5 to 10000. Unset: all snapshots are
+    returned, by position.
+    """
+
+    page_size: "int | None" = betterproto2.field(
+        6, betterproto2.TYPE_INT32, optional=True
+    )
+    """
+    The most points to return. A page of large snapshots may have fewer. Range: 1 to 10000. Unset:
+    1000.
+    """
+
+    page_token: "str" = betterproto2.field(7, betterproto2.TYPE_STRING)
+    """
+    The next_page_token of the previous page. Apart from the page size, all other fields must be
+    the same as in the request for that page. Range: up to 4096 bytes. Empty: the first page.
+    """
+
+
+default_message_pool.register_message(
+    "crucible_ir.exchange.v1", "ReadMetricsRequest", ReadMetricsRequest
+)
+
+
+@dataclass(eq=False, repr=False)
+class ReadMetricsResponse(betterproto2.Message):
+    """
+    One page of the snapshots of a training run.
+    """
+
+    record: "Record | None" = betterproto2.field(
+        1, betterproto2.TYPE_MESSAGE, optional=True
+    )
+    """
+    The record of the revision.
+    """
+
+    run: "__v1__.TrainingRun | None" = betterproto2.field(
+        2, betterproto2.TYPE_MESSAGE, optional=True
+    )
+    """
+    The run without its metrics history.
+    """
+
+    count: "int" = betterproto2.field(3, betterproto2.TYPE_INT64)
+    """
+    The number of snapshots that the run has.
+    """
+
+    points: "list[MetricsPoint]" = betterproto2.field(
+        4, betterproto2.TYPE_MESSAGE, repeated=True
+    )
+    """
+    The points of the page.
+    """
+
+    next_page_token: "str" = betterproto2.field(5, betterproto2.TYPE_STRING)
+    """
+    The page_token for the next page. Opaque. Empty: this is the last page.
+    """
+
+
+default_message_pool.register_message(
+    "crucible_ir.exchange.v1", "ReadMetricsResponse", ReadMetricsResponse
+)
+
+
+@dataclass(eq=False, repr=False)
 class Record(betterproto2.Message):
     """
     The metadata of one revision of one document. A server sets every field unless its comment says
@@ -1442,7 +1741,7 @@ class Record(betterproto2.Message):
     sequence: "int" = betterproto2.field(4, betterproto2.TYPE_INT64)
     """
     The position of this revision among all changes of the exchange. Range: 1 or more, without
-    gaps.
+    gaps. An append to a training run gives its revision a new one.
     """
 
     etag: "str" = betterproto2.field(5, betterproto2.TYPE_STRING)
@@ -1455,8 +1754,9 @@ class Record(betterproto2.Message):
     )
     """
     The digest of the document's content: sha256: and hexadecimal, as the specification defines it.
-    Unset: the content has no digest, since ProtoJSON cannot write it, or the revision is a
-    deletion.
+    Unset: the content has no digest, since ProtoJSON cannot write it; or the revision is a
+    deletion; or it is a training run that was appended to and has not ended, in a message without
+    the document.
     """
 
     create_time: "datetime.datetime | None" = betterproto2.field(
@@ -1476,14 +1776,14 @@ class Record(betterproto2.Message):
         optional=True,
     )
     """
-    When this revision was added. Never before that of an earlier revision of the document.
+    When this revision was added, or last appended to. Never before that of an earlier revision of the document.
     """
 
     publisher: "str | None" = betterproto2.field(
         9, betterproto2.TYPE_STRING, optional=True
     )
     """
-    The authenticated name of the caller who added this revision. Unset: the server does not
+    The authenticated name of the caller who added this revision, or last appended to it. Unset: the server does not
     authenticate callers.
     """
 
@@ -1499,6 +1799,15 @@ class Record(betterproto2.Message):
     The oldest release, such as 0.3.0, whose readers of binary accept the document; they keep newer
     fields as unknown fields. Set by the server. Unset: the revision is a deletion, or the server
     does not know the release.
+    """
+
+    snapshot_count: "int | None" = betterproto2.field(
+        12, betterproto2.TYPE_INT64, optional=True
+    )
+    """
+    The number of snapshots of a training run that was appended to; a reader that knows the number of
+    an earlier record reads only the new ones with ReadMetrics. Unset: nothing was appended to this
+    revision.
     """
 
 
@@ -2059,7 +2368,7 @@ class ExchangeServiceStub(betterproto2_grpclib.ServiceStub):
     ) -> "AsyncIterator[WatchResponse]":
         """
         Streams every change after a sequence number exactly once and in order, and then future
-        changes. The stream ends only when the client or the server ends it; a client resumes from the
+        changes. Several appends to one training run may be sent as one change, the last. The stream ends only when the client or the server ends it; a client resumes from the
         last sequence number that it received.
         """
 
@@ -2116,6 +2425,53 @@ class ExchangeServiceStub(betterproto2_grpclib.ServiceStub):
             "/crucible_ir.exchange.v1.ExchangeService/Compact",
             message,
             CompactResponse,
+            timeout=timeout,
+            deadline=deadline,
+            metadata=metadata,
+        )
+
+    async def append_metrics(
+        self,
+        message: "AppendMetricsRequest",
+        *,
+        timeout: "float | None" = None,
+        deadline: "Deadline | None" = None,
+        metadata: "MetadataLike | None" = None,
+    ) -> "AppendMetricsResponse":
+        """
+        Appends to a training run: snapshots, checkpoints, and its progress. An append is a change, with
+        a sequence number and a new etag, but no revision. Errors: NOT_FOUND if the run does not exist,
+        INVALID_ARGUMENT, FAILED_PRECONDITION if the run has a different number of snapshots than
+        expected or a different etag, or if the request id was used for another request,
+        RESOURCE_EXHAUSTED if the run would have too many snapshots or checkpoints.
+        """
+
+        return await self._unary_unary(
+            "/crucible_ir.exchange.v1.ExchangeService/AppendMetrics",
+            message,
+            AppendMetricsResponse,
+            timeout=timeout,
+            deadline=deadline,
+            metadata=metadata,
+        )
+
+    async def read_metrics(
+        self,
+        message: "ReadMetricsRequest",
+        *,
+        timeout: "float | None" = None,
+        deadline: "Deadline | None" = None,
+        metadata: "MetadataLike | None" = None,
+    ) -> "ReadMetricsResponse":
+        """
+        Returns the snapshots of a training run page by page: all of them, or so few that they fit into
+        a plot. Errors: NOT_FOUND if the run does not exist, OUT_OF_RANGE if the result is too large.
+        """
+
+        return await self._unary_unary(
+            "/crucible_ir.exchange.v1.ExchangeService/ReadMetrics",
+            message,
+            ReadMetricsResponse,
             timeout=timeout,
             deadline=deadline,
             metadata=metadata,

@@ -1,0 +1,229 @@
+"""The statements that read the snapshots of a training run: page by page, or fewer for a plot."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import islice, takewhile
+from math import isnan
+from typing import TYPE_CHECKING, Final
+
+from crucible_ir import v1
+from crucible_ir.exchange.store.errors import ResultTooLargeError
+from crucible_ir.exchange.store.records import MetricsPage, MetricsQuery
+from crucible_ir.exchange.store.statements import chunks
+from crucible_ir.exchange.store.statements.documents import entry_of, lookup
+from crucible_ir.exchange.store.statements.rows import PAGE_BYTES
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+#: The most points of all metrics of a downsampled run.
+MAX_POINTS: Final = 200_000
+
+_Point = tuple[int, v1.MetricsSnapshot]
+
+#: The place of a snapshot in a downsampled run: its step, its time, and its position.
+_Place = tuple[int, int, int, int]
+
+
+def read(connection: Connection, query: MetricsQuery) -> MetricsPage:
+    """Return a page of snapshots, as described in `Store.read_metrics`."""
+    found = lookup(chunks.RUN, query.id, query.revision)
+    row = connection.execute(found.statement, found.parameters).one_or_none()
+    stored = entry_of(row, chunks.RUN, query.id, query.revision)
+    record, document = stored.record, stored.document or b""
+    run = v1.Document.FromString(document).training_run
+    count = record.snapshot_count
+    if count is None:
+        count = len(run.metrics_history)
+        del run.metrics_history[:]
+
+    def snapshots(start: int, end: int = count) -> Iterator[_Point]:
+        from_start = chunks.snapshots_from(connection, record, document, start)
+        return takewhile(lambda point: point[0] < end, from_start)
+
+    next_: str | None
+    if query.max_points is None:
+        start = query.first if query.after is None else int(query.after)
+        points, rest = _page(_selected(snapshots(start), query.keys), query.limit)
+        next_ = None if rest is None else str(rest[0])
+    else:
+        # Later pages are of the same snapshots as the first one.
+        counted, skipped = (count, 0) if query.after is None else map(int, query.after.split(":"))
+        reader = _Downsampler(lambda: snapshots(query.first, counted), query, counted)
+        points, rest = _page(islice(reader.points(), skipped, None), query.limit)
+        next_ = None if rest is None else f"{counted}:{skipped + len(points)}"
+    return MetricsPage(record, run, count, points, next_)
+
+
+def _page(points: Iterable[_Point], limit: int) -> tuple[list[_Point], _Point | None]:
+    """Return the points of a page, and the first point of the next one."""
+    page: list[_Point] = []
+    size = 0
+    for point in points:
+        if len(page) == limit or size >= PAGE_BYTES:
+            return page, point
+        page.append(point)
+        size += point[1].ByteSize()
+    return page, None
+
+
+def _selected(points: Iterable[_Point], keys: frozenset[str]) -> Iterator[_Point]:
+    """Yield the snapshots that have one of some metrics, with only those metrics."""
+    if not keys:
+        yield from points
+        return
+    for position, snapshot in points:
+        others = snapshot.other_values.fields
+        for values in (snapshot.values, others):
+            for key in [key for key in values if key not in keys]:
+                del values[key]
+        if not others:
+            snapshot.ClearField("other_values")
+        if snapshot.values or others:
+            yield position, snapshot
+
+
+@dataclass(slots=True)
+class _Bucket:
+    """The points of one metric in one bucket: of the smallest and the largest value, and NaN."""
+
+    low: tuple[float, int] | None = None
+    high: tuple[float, int] | None = None
+    nan: int | None = None
+
+    def add(self, value: float, position: int) -> None:
+        if isnan(value):
+            if self.nan is None:
+                self.nan = position
+            return
+        if self.low is None or value < self.low[0]:
+            self.low = (value, position)
+        if self.high is None or value > self.high[0]:
+            self.high = (value, position)
+
+    def positions(self) -> Iterator[int]:
+        for point in (self.low, self.high):
+            if point is not None:
+                yield point[1]
+        if self.nan is not None:
+            yield self.nan
+
+
+@dataclass(slots=True)
+class _Series:
+    """One metric: its first and last point, and its buckets by their number."""
+
+    first: tuple[int, int] | None = None
+    last: tuple[int, int] | None = None
+    buckets: dict[int, _Bucket] = field(default_factory=dict)
+
+
+class _Downsampler:
+    """Chooses the points of a run to draw.
+
+    Args:
+        snapshots: Reads the snapshots from the first one on.
+        query: The query.
+        count: The number of snapshots of the run.
+    """
+
+    def __init__(
+        self, snapshots: Callable[[], Iterator[_Point]], query: MetricsQuery, count: int
+    ) -> None:
+        self._snapshots = snapshots
+        self._first = query.first
+        self._keys = query.keys
+        self._count = max(0, count - query.first)
+        self._most = query.max_points or 0
+        # The first and the last point, and three of each bucket.
+        self._buckets = max(1, (self._most - 2) // 3)
+
+    def points(self) -> Iterator[_Point]:
+        """Yield the points, ordered by step, time and position.
+
+        Raises:
+            ResultTooLargeError: There are too many.
+        """
+        ranks = self._ranks()
+        chosen = self._chosen(ranks)
+        found: list[_Point] = []
+        for position, snapshot in self._snapshots():
+            keys = chosen.get(position)
+            if keys is None:
+                continue
+            point = v1.MetricsSnapshot()
+            point.CopyFrom(snapshot)
+            point.ClearField("other_values")
+            for key in [key for key in point.values if key not in keys]:
+                del point.values[key]
+            found.append((position, point))
+        if ranks is not None:
+            found.sort(key=lambda point: ranks[point[0] - self._first])
+        return iter(found)
+
+    def _chosen(self, ranks: list[int] | None) -> dict[int, set[str]]:
+        """Return the positions of the points, with the metrics of each."""
+        series: dict[str, _Series] = {}
+        for position, snapshot in self._snapshots():
+            rank = position - self._first
+            if ranks is not None:
+                rank = ranks[rank]
+            number = rank * self._buckets // self._count
+            for key, value in snapshot.values.items():
+                if self._keys and key not in self._keys:
+                    continue
+                line = series.get(key)
+                if line is None:
+                    self._check(len(series) + 1)
+                    line = series[key] = _Series()
+                if line.first is None or rank < line.first[0]:
+                    line.first = (rank, position)
+                if line.last is None or rank > line.last[0]:
+                    line.last = (rank, position)
+                bucket = line.buckets.get(number)
+                if bucket is None:
+                    bucket = line.buckets[number] = _Bucket()
+                bucket.add(value, position)
+        chosen: dict[int, set[str]] = {}
+        for key, line in series.items():
+            ends = [end[1] for end in (line.first, line.last) if end is not None]
+            for position in ends:
+                chosen.setdefault(position, set()).add(key)
+            for bucket in line.buckets.values():
+                for position in bucket.positions():
+                    chosen.setdefault(position, set()).add(key)
+        return chosen
+
+    def _check(self, metrics: int) -> None:
+        if metrics * min(self._most, self._count) > MAX_POINTS:
+            raise ResultTooLargeError(
+                f"more than {MAX_POINTS} points to return: choose fewer keys or max_points"
+            )
+
+    def _ranks(self) -> list[int] | None:
+        """Return the place of each snapshot in the order; ``None`` if that is their positions."""
+        previous: _Place = (-1, 0, 0, 0)
+        is_ordered = True
+        for place in self._places():
+            if place < previous:
+                is_ordered = False
+                break
+            previous = place
+        if is_ordered:
+            return None
+        ranks = [0] * self._count
+        for rank, place in enumerate(sorted(self._places())):
+            ranks[place[-1] - self._first] = rank
+        return ranks
+
+    def _places(self) -> Iterator[_Place]:
+        """Yield the place of each snapshot; it has the step or time before it if it has none."""
+        step, seconds, nanos = -1, -(2**62), 0
+        for position, snapshot in self._snapshots():
+            if snapshot.HasField("step"):
+                step = snapshot.step
+            if snapshot.HasField("time"):
+                seconds, nanos = snapshot.time.seconds, snapshot.time.nanos
+            yield step, seconds, nanos, position
