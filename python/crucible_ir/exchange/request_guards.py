@@ -211,7 +211,10 @@ def guard_watch_request(m: v1.WatchRequest) -> bool:
     if not len(m.id_prefix) <= 128 and not len(m.id_prefix.encode()) <= 512:
         return False
     # int32.gte, int32.lte
-    return "heartbeat_interval_ms" not in m or 100 <= m.heartbeat_interval_ms <= 3600000
+    if "heartbeat_interval_ms" in m and not 100 <= m.heartbeat_interval_ms <= 3600000:
+        return False
+    # string.max_bytes
+    return len(m.epoch) <= 16 or len(m.epoch.encode()) <= 64
 
 
 def guard_trace_lineage_request(m: v1.TraceLineageRequest) -> bool:

@@ -85,7 +85,8 @@ def test_the_command_prints_the_start_of_the_history_and_watch_prints_the_gap(
     assert lines[0].split("\t")[:2] == ["2-3", "gap"]
     assert lines[1].split("\t")[:5] == ["4", "published", "ModelRef", "m", "4"]
     gap = json.loads(run("watch", "--after", 1, "--count", 1, "--format", "json").out)
-    assert gap == {"gap": {"after_sequence": 1, "through_sequence": 3}}
+    expected = {"after_sequence": 1, "through_sequence": 3, "reason": "compacted"}
+    assert gap == {"gap": expected}
 
 
 @pytest.mark.parametrize(

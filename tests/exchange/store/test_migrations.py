@@ -86,7 +86,8 @@ async def test_only_the_owner_can_read_a_new_store(tmp_path: Path) -> None:
         await store.close()
     finally:
         os.umask(old)
-    assert modes == dict.fromkeys(("exchange.db", "exchange.db-wal", "exchange.db-shm"), 0o600)
+    files = ("exchange.db", "exchange.db-wal", "exchange.db-shm", "exchange.db.mark")
+    assert modes == dict.fromkeys(files, 0o600)
 
 
 async def test_migrations_produce_the_declared_tables(

@@ -385,11 +385,12 @@ class AsyncExchangeClient:
         include_documents: bool = False,
         heartbeat_ms: int | None = None,
         max_outage: float | None = MAX_OUTAGE,
+        epoch: str = "",
     ) -> AsyncWatch:
         """Watch for changes; each one is yielded exactly once, in order.
 
         A watch resumes after a broken connection. It yields a `Gap` for changes that the exchange
-        has dropped from its history.
+        has dropped from its history, or lost.
 
         Args:
             after: The sequence number after which to begin; 0 for the whole history; ``None`` for
@@ -400,12 +401,13 @@ class AsyncExchangeClient:
             heartbeat_ms: The interval at which the server sends a sign of life, in milliseconds.
                 After two missed heartbeats the connection counts as dead.
             max_outage: For how many seconds to try to reconnect; ``None`` for no limit.
+            epoch: The `AsyncWatch.epoch` that belongs to ``after``; empty if it is unknown.
 
         Raises:
             ExchangeError: The watch cannot begin.
         """
         self._ensure_open()
-        position = WatchPosition(after, types, id_prefix, include_documents, heartbeat_ms)
+        position = WatchPosition(after, types, id_prefix, include_documents, heartbeat_ms, epoch)
         stubs = self._stubs
 
         async def open_call(after_idle: bool) -> AsyncIdleTimeoutStream[v1.WatchResponse]:
@@ -863,6 +865,11 @@ class AsyncWatch(AsyncIterator[Change | Gap]):
     def sequence(self) -> int:
         """The sequence number up to which the watch is complete, and where another can resume."""
         return self._position.sequence or 0
+
+    @property
+    def epoch(self) -> str:
+        """The epoch that the sequence number belongs to; empty if it is unknown."""
+        return self._position.epoch
 
     async def __aenter__(self) -> Self:
         await self.begin()

@@ -380,11 +380,12 @@ class ExchangeClient:
         include_documents: bool = False,
         heartbeat_ms: int | None = None,
         max_outage: float | None = MAX_OUTAGE,
+        epoch: str = "",
     ) -> Watch:
         """Watch for changes; each one is yielded exactly once, in order.
 
         A watch resumes after a broken connection. It yields a `Gap` for changes that the exchange
-        has dropped from its history.
+        has dropped from its history, or lost.
 
         Args:
             after: The sequence number after which to begin; 0 for the whole history; ``None`` for
@@ -395,12 +396,13 @@ class ExchangeClient:
             heartbeat_ms: The interval at which the server sends a sign of life, in milliseconds.
                 After two missed heartbeats the connection counts as dead.
             max_outage: For how many seconds to try to reconnect; ``None`` for no limit.
+            epoch: The `Watch.epoch` that belongs to ``after``; empty if it is unknown.
 
         Raises:
             ExchangeError: The watch cannot begin.
         """
         self._ensure_open()
-        position = WatchPosition(after, types, id_prefix, include_documents, heartbeat_ms)
+        position = WatchPosition(after, types, id_prefix, include_documents, heartbeat_ms, epoch)
         stubs = self._stubs
 
         def open_call(after_idle: bool) -> IdleTimeoutStream[v1.WatchResponse]:
@@ -859,6 +861,11 @@ class Watch(Iterator[Change | Gap]):
     def sequence(self) -> int:
         """The sequence number up to which the watch is complete, and where another can resume."""
         return self._position.sequence or 0
+
+    @property
+    def epoch(self) -> str:
+        """The epoch that the sequence number belongs to; empty if it is unknown."""
+        return self._position.epoch
 
     def __enter__(self) -> Self:
         self.begin()

@@ -237,15 +237,28 @@ class Change(Stored):
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """Changes that a watch missed because the exchange dropped them from its history.
+    """Changes that a watch missed.
 
     Attributes:
-        after_sequence: The sequence number after which changes are missing.
+        after_sequence: The sequence number after which changes are missing. If the watch was
+            complete up to a greater one, the exchange lost changes that the watch had yielded.
         through_sequence: The sequence number of the last missing change.
+        reason: ``compacted`` if the exchange dropped them from its history; ``restored`` if it was
+            restored from a backup; ``damaged`` if it lost them with a part of its database;
+            ``unknown_epoch`` if it is not known which changes are missing; empty for an older
+            server, and a number for a reason of a newer one.
     """
 
     after_sequence: int
     through_sequence: int
+    reason: str = field(default="", compare=False)
+
+    @classmethod
+    def of(cls, gap: v1.Gap) -> Gap:
+        """Convert the message."""
+        reasons = vocabulary.names(v1.GapReason.DESCRIPTOR)
+        reason = reasons.get(gap.reason, str(int(gap.reason))) if gap.reason else ""
+        return cls(gap.after_sequence, gap.through_sequence, reason)
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -28,6 +28,7 @@ class WatchPosition:
         id_prefix: The prefix of the documents' ids.
         include_documents: Whether to send the documents.
         heartbeat_ms: The heartbeat interval in milliseconds; ``None`` for the server's default.
+        epoch: The epoch that the sequence number belongs to; empty if it is unknown.
     """
 
     def __init__(
@@ -37,8 +38,10 @@ class WatchPosition:
         id_prefix: str,
         include_documents: bool,
         heartbeat_ms: int | None,
+        epoch: str = "",
     ) -> None:
         self.sequence = after
+        self.epoch = epoch
         self._request = v1.WatchRequest(
             types=[name_of(type_) for type_ in types],
             id_prefix=id_prefix,
@@ -61,6 +64,7 @@ class WatchPosition:
         """Return the request to resume from the position."""
         request = v1.WatchRequest()
         request.CopyFrom(self._request)
+        request.epoch = self.epoch
         if self.sequence is not None:
             request.after_sequence = self.sequence
         return request
@@ -73,10 +77,15 @@ class WatchPosition:
                 event = Change.of(answer.change)
                 reached = event.record.sequence
             case "gap":
-                event = Gap(answer.gap.after_sequence, answer.gap.through_sequence)
+                event = Gap.of(answer.gap)
                 reached = event.through_sequence
+                if event.reason == "unknown_epoch":
+                    # The numbers of the two epochs cannot be compared.
+                    self.sequence = None
+                self.epoch = answer.gap.epoch
             case "heartbeat":
                 reached = answer.heartbeat.sequence
+                self.epoch = answer.heartbeat.epoch
             case _:  # an event of a newer server
                 return None
         known = -1 if self.sequence is None else self.sequence

@@ -126,5 +126,9 @@ class StoreReadOnlyError(StoreFailure):
     """The database is read-only."""
 
 
+class StoreDamagedError(StoreFailure):
+    """The database lost acknowledged changes."""
+
+
 class StoreVersionError(StoreFailure):
     """The database was created by a newer release than this one."""

@@ -12,7 +12,7 @@ from sqlalchemy.exc import ArgumentError
 
 from crucible_ir.errors import shorten
 from crucible_ir.exchange.store.engine.database import Database, Driver
-from crucible_ir.exchange.store.errors import StoreError, StoreFailure
+from crucible_ir.exchange.store.errors import StoreDamagedError, StoreError, StoreFailure
 from crucible_ir.exchange.store.sql_store import Clock, Store, system_clock
 
 #: SQLite keeps its log beside the file.
@@ -23,34 +23,39 @@ class StoreAddressError(StoreError, ValueError):
     """The address of a store is invalid or cannot be used."""
 
 
-async def open_store(address: str | os.PathLike[str], *, clock: Clock = system_clock) -> Store:
+async def open_store(
+    address: str | os.PathLike[str], *, clock: Clock = system_clock, accept_loss: bool = False
+) -> Store:
     """Open a store; create it if it does not exist, and migrate it if it is older.
 
     Args:
         address: The path of a SQLite file, or a URL: ``sqlite:///path`` or
             ``postgresql://user@host/database``.
         clock: Returns the current time.
+        accept_loss: Whether to go on with a SQLite database that has lost acknowledged changes.
 
     Raises:
         StoreAddressError: The address is invalid, or its driver is not installed.
         StoreFailure: The database cannot be opened, or was created by a newer release.
     """
-    driver = await asyncio.to_thread(_driver, os.fspath(address))
+    driver = await asyncio.to_thread(_driver, os.fspath(address), accept_loss)
     return Store(Database(driver), clock)
 
 
-def _driver(address: str) -> Driver:
+def _driver(address: str, accept_loss: bool = False) -> Driver:
     try:
-        return _open(address)
+        return _open(address, accept_loss)
+    except StoreDamagedError:
+        raise
     except StoreFailure as error:
         reason = _file_problem(address) or " ".join(str(error).split())
         message = f"cannot open the store {_without_password(address)}: {reason}"
         raise type(error)(message) from error
 
 
-def _open(address: str) -> Driver:
+def _open(address: str, accept_loss: bool) -> Driver:
     if "://" not in address:
-        return _sqlite(address)
+        return _sqlite(address, accept_loss)
     try:
         url = make_url(address)
     except (ArgumentError, ValueError):
@@ -59,7 +64,7 @@ def _open(address: str) -> Driver:
         ) from None
     kind = url.get_backend_name()
     if kind == "sqlite":
-        return _sqlite(url.database or "")
+        return _sqlite(url.database or "", accept_loss)
     if kind in ("postgresql", "postgres"):
         try:
             from crucible_ir.exchange.store.engine.postgresql import PostgresqlDriver
@@ -74,7 +79,7 @@ def _open(address: str) -> Driver:
     )
 
 
-def _sqlite(path: str) -> Driver:
+def _sqlite(path: str, accept_loss: bool) -> Driver:
     from crucible_ir.exchange.store.engine.sqlite import SqliteDriver
 
     if not path or path == ":memory:":
@@ -88,7 +93,7 @@ def _sqlite(path: str) -> Driver:
         raise StoreAddressError(f"cannot open the store {file}: it is a folder")
     if file.exists() and not file.is_file():
         raise StoreAddressError(f"cannot open the store {file}: it is not a regular file")
-    return SqliteDriver(file)
+    return SqliteDriver(file, accept_loss=accept_loss)
 
 
 def _file_problem(address: str) -> str | None:

@@ -258,20 +258,86 @@ class Page:
     next: str | int | None
 
 
+class GapReason(Enum):
+    """Why changes are missing."""
+
+    COMPACTED = "compacted"
+    RESTORED = "restored"
+    DAMAGED = "damaged"
+    UNKNOWN_EPOCH = "unknown_epoch"
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """A period in which a store lost no acknowledged change.
+
+    The sequence numbers of two epochs do not overlap: a new epoch begins with numbers that the
+    store has never used before, even if it forgot that it used some.
+
+    Attributes:
+        id: A random number.
+        reason: Why the previous epoch ended; ``None`` for the first epoch.
+        lost_after: The last sequence number of the previous epoch whose change is stored.
+        lost_through: The sequence number before the first one of this epoch.
+        last_event: The position of the last event that was stored before this epoch.
+    """
+
+    id: int
+    reason: GapReason | None
+    lost_after: int
+    lost_through: int
+    last_event: int
+
+    @property
+    def name(self) -> str:
+        """The epoch as clients see it."""
+        return epoch_name(self.id)
+
+
+def epoch_name(id_: int) -> str:
+    """Return an epoch as clients see it.
+
+    >>> epoch_name(255)
+    '00000000000000ff'
+    """
+    return f"{id_:016x}"
+
+
+@dataclass(frozen=True, slots=True)
+class MissingChanges:
+    """A range of sequence numbers whose changes are not stored.
+
+    Attributes:
+        after: The sequence number before the first missing one.
+        through: The last missing sequence number.
+        reason: Why they are missing.
+    """
+
+    after: int
+    through: int
+    reason: GapReason
+
+
 @dataclass(frozen=True, slots=True)
 class ChangePage:
     """A page of changes, in order.
 
     Attributes:
         entries: The revisions that the changes created.
-        gap_through: The last requested sequence number that is no longer stored; 0 if none is
-            missing.
+        gap: The changes that are missing before them; ``None`` if none is.
         through: The sequence number up to which these are all the changes.
+        epoch: The epoch of the store; empty if the page is not read from the store.
     """
 
     entries: list[StoredEntry]
-    gap_through: int
+    gap: MissingChanges | None
     through: int
+    epoch: str = ""
+
+    @property
+    def gap_through(self) -> int:
+        """The last sequence number of the gap; 0 if there is none."""
+        return 0 if self.gap is None else self.gap.through
 
 
 class NodeState(Enum):

@@ -16,8 +16,10 @@ from crucible_ir.exchange.store.records import (
     AppendResult,
     ChangePage,
     DeleteCommand,
+    Epoch,
     EventQuery,
     EventRow,
+    GapReason,
     LatencyCount,
     LineageGraph,
     LineageQuery,
@@ -35,6 +37,7 @@ from crucible_ir.exchange.store.records import (
 from crucible_ir.exchange.store.statements import (
     changes,
     documents,
+    epochs,
     feedback,
     lineage,
     metrics,
@@ -66,7 +69,7 @@ class Store:
 
     Each method is one transaction, and may raise `StoreFailure`. A method that changes something
     returns when the change is durable. The changes of a store are serialized, and their sequence
-    numbers have no gaps.
+    numbers have no gaps within an epoch.
     """
 
     def __init__(self, database: Database, clock: Clock = system_clock) -> None:
@@ -207,6 +210,16 @@ class Store:
     async def position(self) -> int:
         """Return the sequence number of the latest change; 0 if there is none."""
         return int((await self._database.find(changes.SEQUENCE))[0])
+
+    async def epochs(self) -> list[Epoch]:
+        """Return the epochs of the store, in order; the last one is the current one."""
+        return await self._database.read(epochs.read_epochs)
+
+    async def begin_epoch(self, reason: GapReason) -> Epoch:
+        """Begin a new epoch, after changes were lost that the store does not know of."""
+        return await self._database.write(
+            lambda connection: epochs.begin_epoch(connection, reason, self._clock())
+        )
 
     async def changes(
         self, after: int, *, limit: int = 500, include_documents: bool = True

@@ -21,6 +21,14 @@ class ListOrder(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     LIST_ORDER_NEWEST: _ClassVar[ListOrder]
     LIST_ORDER_ID: _ClassVar[ListOrder]
 
+class GapReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    GAP_REASON_UNSPECIFIED: _ClassVar[GapReason]
+    GAP_REASON_COMPACTED: _ClassVar[GapReason]
+    GAP_REASON_RESTORED: _ClassVar[GapReason]
+    GAP_REASON_DAMAGED: _ClassVar[GapReason]
+    GAP_REASON_UNKNOWN_EPOCH: _ClassVar[GapReason]
+
 class LineageDirection(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     LINEAGE_DIRECTION_UNSPECIFIED: _ClassVar[LineageDirection]
@@ -40,6 +48,11 @@ class LineageNodeState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
 LIST_ORDER_UNSPECIFIED: ListOrder
 LIST_ORDER_NEWEST: ListOrder
 LIST_ORDER_ID: ListOrder
+GAP_REASON_UNSPECIFIED: GapReason
+GAP_REASON_COMPACTED: GapReason
+GAP_REASON_RESTORED: GapReason
+GAP_REASON_DAMAGED: GapReason
+GAP_REASON_UNKNOWN_EPOCH: GapReason
 LINEAGE_DIRECTION_UNSPECIFIED: LineageDirection
 LINEAGE_DIRECTION_UPSTREAM: LineageDirection
 LINEAGE_DIRECTION_DOWNSTREAM: LineageDirection
@@ -67,14 +80,16 @@ class PublishRequest(_message.Message):
     def __init__(self, document: _Optional[_Union[_document_pb2.Document, _Mapping]] = ..., id: _Optional[str] = ..., etag: _Optional[str] = ..., request_id: _Optional[str] = ..., validate_only: bool = ...) -> None: ...
 
 class PublishResponse(_message.Message):
-    __slots__ = ("record", "created", "unchanged")
+    __slots__ = ("record", "created", "unchanged", "epoch")
     RECORD_FIELD_NUMBER: _ClassVar[int]
     CREATED_FIELD_NUMBER: _ClassVar[int]
     UNCHANGED_FIELD_NUMBER: _ClassVar[int]
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
     record: _record_pb2.Record
     created: bool
     unchanged: bool
-    def __init__(self, record: _Optional[_Union[_record_pb2.Record, _Mapping]] = ..., created: bool = ..., unchanged: bool = ...) -> None: ...
+    epoch: str
+    def __init__(self, record: _Optional[_Union[_record_pb2.Record, _Mapping]] = ..., created: bool = ..., unchanged: bool = ..., epoch: _Optional[str] = ...) -> None: ...
 
 class BatchPublishRequest(_message.Message):
     __slots__ = ("index", "publish")
@@ -143,12 +158,14 @@ class Filter(_message.Message):
     def __init__(self, field: _Optional[str] = ..., equals: _Optional[str] = ..., prefix: _Optional[str] = ...) -> None: ...
 
 class ListResponse(_message.Message):
-    __slots__ = ("entries", "next_page_token")
+    __slots__ = ("entries", "next_page_token", "epoch")
     ENTRIES_FIELD_NUMBER: _ClassVar[int]
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
     entries: _containers.RepeatedCompositeFieldContainer[Entry]
     next_page_token: str
-    def __init__(self, entries: _Optional[_Iterable[_Union[Entry, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+    epoch: str
+    def __init__(self, entries: _Optional[_Iterable[_Union[Entry, _Mapping]]] = ..., next_page_token: _Optional[str] = ..., epoch: _Optional[str] = ...) -> None: ...
 
 class Entry(_message.Message):
     __slots__ = ("record", "document")
@@ -199,18 +216,20 @@ class DeleteResponse(_message.Message):
     def __init__(self, record: _Optional[_Union[_record_pb2.Record, _Mapping]] = ...) -> None: ...
 
 class WatchRequest(_message.Message):
-    __slots__ = ("after_sequence", "types", "id_prefix", "include_documents", "heartbeat_interval_ms")
+    __slots__ = ("after_sequence", "types", "id_prefix", "include_documents", "heartbeat_interval_ms", "epoch")
     AFTER_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     TYPES_FIELD_NUMBER: _ClassVar[int]
     ID_PREFIX_FIELD_NUMBER: _ClassVar[int]
     INCLUDE_DOCUMENTS_FIELD_NUMBER: _ClassVar[int]
     HEARTBEAT_INTERVAL_MS_FIELD_NUMBER: _ClassVar[int]
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
     after_sequence: int
     types: _containers.RepeatedScalarFieldContainer[str]
     id_prefix: str
     include_documents: bool
     heartbeat_interval_ms: int
-    def __init__(self, after_sequence: _Optional[int] = ..., types: _Optional[_Iterable[str]] = ..., id_prefix: _Optional[str] = ..., include_documents: bool = ..., heartbeat_interval_ms: _Optional[int] = ...) -> None: ...
+    epoch: str
+    def __init__(self, after_sequence: _Optional[int] = ..., types: _Optional[_Iterable[str]] = ..., id_prefix: _Optional[str] = ..., include_documents: bool = ..., heartbeat_interval_ms: _Optional[int] = ..., epoch: _Optional[str] = ...) -> None: ...
 
 class WatchResponse(_message.Message):
     __slots__ = ("change", "heartbeat", "gap")
@@ -231,20 +250,26 @@ class Change(_message.Message):
     def __init__(self, record: _Optional[_Union[_record_pb2.Record, _Mapping]] = ..., document: _Optional[_Union[_document_pb2.Document, _Mapping]] = ...) -> None: ...
 
 class Heartbeat(_message.Message):
-    __slots__ = ("sequence", "time")
+    __slots__ = ("sequence", "time", "epoch")
     SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     TIME_FIELD_NUMBER: _ClassVar[int]
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
     sequence: int
     time: _timestamp_pb2.Timestamp
-    def __init__(self, sequence: _Optional[int] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    epoch: str
+    def __init__(self, sequence: _Optional[int] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., epoch: _Optional[str] = ...) -> None: ...
 
 class Gap(_message.Message):
-    __slots__ = ("after_sequence", "through_sequence")
+    __slots__ = ("after_sequence", "through_sequence", "reason", "epoch")
     AFTER_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     THROUGH_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
     after_sequence: int
     through_sequence: int
-    def __init__(self, after_sequence: _Optional[int] = ..., through_sequence: _Optional[int] = ...) -> None: ...
+    reason: GapReason
+    epoch: str
+    def __init__(self, after_sequence: _Optional[int] = ..., through_sequence: _Optional[int] = ..., reason: _Optional[_Union[GapReason, str]] = ..., epoch: _Optional[str] = ...) -> None: ...
 
 class TraceLineageRequest(_message.Message):
     __slots__ = ("type", "id", "revision", "direction", "max_depth", "max_nodes")

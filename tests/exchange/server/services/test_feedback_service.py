@@ -17,7 +17,7 @@ from crucible_ir.exchange import v1
 from crucible_ir.exchange.server.options import Settings
 from crucible_ir.exchange.server.rpc.call_context import Caller
 from crucible_ir.exchange.store import open_store
-from crucible_ir.exchange.store.records import EventRow
+from crucible_ir.exchange.store.records import Epoch, EventRow
 
 
 def feedback(id_: str, **fields: Any) -> ir_v1.FeedbackEvent:
@@ -140,6 +140,9 @@ class _Held:
 
     async def position(self) -> int:
         return 0
+
+    async def epochs(self) -> list[Epoch]:
+        return [Epoch(1, None, 0, 0, 0)]
 
     async def wait(self, after: int, timeout: float) -> None:
         await asyncio.sleep(timeout)

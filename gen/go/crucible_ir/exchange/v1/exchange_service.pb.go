@@ -80,6 +80,68 @@ func (ListOrder) EnumDescriptor() ([]byte, []int) {
 	return file_crucible_ir_exchange_v1_exchange_service_proto_rawDescGZIP(), []int{0}
 }
 
+// Reasons for which changes are missing from a watch. Open vocabulary: a reader accepts a number
+// that it does not know.
+type GapReason int32
+
+const (
+	// Unset.
+	GapReason_GAP_REASON_UNSPECIFIED GapReason = 0
+	// The exchange removed them from its history.
+	GapReason_GAP_REASON_COMPACTED GapReason = 1
+	// The exchange was restored from a backup that does not have them.
+	GapReason_GAP_REASON_RESTORED GapReason = 2
+	// The exchange lost them because its database was damaged.
+	GapReason_GAP_REASON_DAMAGED GapReason = 3
+	// The exchange does not know the epoch of the request: it is not known which changes are missing.
+	GapReason_GAP_REASON_UNKNOWN_EPOCH GapReason = 4
+)
+
+// Enum value maps for GapReason.
+var (
+	GapReason_name = map[int32]string{
+		0: "GAP_REASON_UNSPECIFIED",
+		1: "GAP_REASON_COMPACTED",
+		2: "GAP_REASON_RESTORED",
+		3: "GAP_REASON_DAMAGED",
+		4: "GAP_REASON_UNKNOWN_EPOCH",
+	}
+	GapReason_value = map[string]int32{
+		"GAP_REASON_UNSPECIFIED":   0,
+		"GAP_REASON_COMPACTED":     1,
+		"GAP_REASON_RESTORED":      2,
+		"GAP_REASON_DAMAGED":       3,
+		"GAP_REASON_UNKNOWN_EPOCH": 4,
+	}
+)
+
+func (x GapReason) Enum() *GapReason {
+	p := new(GapReason)
+	*p = x
+	return p
+}
+
+func (x GapReason) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (GapReason) Descriptor() protoreflect.EnumDescriptor {
+	return file_crucible_ir_exchange_v1_exchange_service_proto_enumTypes[1].Descriptor()
+}
+
+func (GapReason) Type() protoreflect.EnumType {
+	return &file_crucible_ir_exchange_v1_exchange_service_proto_enumTypes[1]
+}
+
+func (x GapReason) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use GapReason.Descriptor instead.
+func (GapReason) EnumDescriptor() ([]byte, []int) {
+	return file_crucible_ir_exchange_v1_exchange_service_proto_rawDescGZIP(), []int{1}
+}
+
 // Directions of a trace. Closed vocabulary: a number that is not listed is invalid.
 type LineageDirection int32
 
@@ -122,11 +184,11 @@ func (x LineageDirection) String() string {
 }
 
 func (LineageDirection) Descriptor() protoreflect.EnumDescriptor {
-	return file_crucible_ir_exchange_v1_exchange_service_proto_enumTypes[1].Descriptor()
+	return file_crucible_ir_exchange_v1_exchange_service_proto_enumTypes[2].Descriptor()
 }
 
 func (LineageDirection) Type() protoreflect.EnumType {
-	return &file_crucible_ir_exchange_v1_exchange_service_proto_enumTypes[1]
+	return &file_crucible_ir_exchange_v1_exchange_service_proto_enumTypes[2]
 }
 
 func (x LineageDirection) Number() protoreflect.EnumNumber {
@@ -135,7 +197,7 @@ func (x LineageDirection) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use LineageDirection.Descriptor instead.
 func (LineageDirection) EnumDescriptor() ([]byte, []int) {
-	return file_crucible_ir_exchange_v1_exchange_service_proto_rawDescGZIP(), []int{1}
+	return file_crucible_ir_exchange_v1_exchange_service_proto_rawDescGZIP(), []int{2}
 }
 
 // The states of a document in a lineage. Open vocabulary: a reader accepts a number that it does
@@ -193,11 +255,11 @@ func (x LineageNodeState) String() string {
 }
 
 func (LineageNodeState) Descriptor() protoreflect.EnumDescriptor {
-	return file_crucible_ir_exchange_v1_exchange_service_proto_enumTypes[2].Descriptor()
+	return file_crucible_ir_exchange_v1_exchange_service_proto_enumTypes[3].Descriptor()
 }
 
 func (LineageNodeState) Type() protoreflect.EnumType {
-	return &file_crucible_ir_exchange_v1_exchange_service_proto_enumTypes[2]
+	return &file_crucible_ir_exchange_v1_exchange_service_proto_enumTypes[3]
 }
 
 func (x LineageNodeState) Number() protoreflect.EnumNumber {
@@ -206,7 +268,7 @@ func (x LineageNodeState) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use LineageNodeState.Descriptor instead.
 func (LineageNodeState) EnumDescriptor() ([]byte, []int) {
-	return file_crucible_ir_exchange_v1_exchange_service_proto_rawDescGZIP(), []int{2}
+	return file_crucible_ir_exchange_v1_exchange_service_proto_rawDescGZIP(), []int{3}
 }
 
 // A request to store a document.
@@ -305,7 +367,9 @@ type PublishResponse struct {
 	// Whether the document did not exist before.
 	Created bool `protobuf:"varint,2,opt,name=created,proto3" json:"created,omitempty"`
 	// Whether the document equals the latest revision, so that no revision was added.
-	Unchanged     bool `protobuf:"varint,3,opt,name=unchanged,proto3" json:"unchanged,omitempty"`
+	Unchanged bool `protobuf:"varint,3,opt,name=unchanged,proto3" json:"unchanged,omitempty"`
+	// The epoch of the exchange, as in Heartbeat.
+	Epoch         string `protobuf:"bytes,4,opt,name=epoch,proto3" json:"epoch,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -359,6 +423,13 @@ func (x *PublishResponse) GetUnchanged() bool {
 		return x.Unchanged
 	}
 	return false
+}
+
+func (x *PublishResponse) GetEpoch() string {
+	if x != nil {
+		return x.Epoch
+	}
+	return ""
 }
 
 // One item to store.
@@ -851,6 +922,8 @@ type ListResponse struct {
 	Entries []*Entry `protobuf:"bytes,1,rep,name=entries,proto3" json:"entries,omitempty"`
 	// The page_token for the next page. Opaque. Empty: this is the last page.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	// The epoch of the exchange, as in Heartbeat.
+	Epoch         string `protobuf:"bytes,3,opt,name=epoch,proto3" json:"epoch,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -895,6 +968,13 @@ func (x *ListResponse) GetEntries() []*Entry {
 func (x *ListResponse) GetNextPageToken() string {
 	if x != nil {
 		return x.NextPageToken
+	}
+	return ""
+}
+
+func (x *ListResponse) GetEpoch() string {
+	if x != nil {
+		return x.Epoch
 	}
 	return ""
 }
@@ -1231,8 +1311,12 @@ type WatchRequest struct {
 	// The time without messages after which a heartbeat is sent, in milliseconds. Range: 100 to
 	// 3600000. Unset: 15000.
 	HeartbeatIntervalMs *int32 `protobuf:"varint,5,opt,name=heartbeat_interval_ms,json=heartbeatIntervalMs,proto3,oneof" json:"heartbeat_interval_ms,omitempty"`
-	unknownFields       protoimpl.UnknownFields
-	sizeCache           protoimpl.SizeCache
+	// The epoch in which the client received after_sequence; empty if it does not know the epoch. The
+	// watch then begins with a heartbeat, or with a gap if the exchange does not know the epoch.
+	// Range: up to 64 bytes. Unset: the watch begins with what is sent otherwise.
+	Epoch         *string `protobuf:"bytes,6,opt,name=epoch,proto3,oneof" json:"epoch,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *WatchRequest) Reset() {
@@ -1298,6 +1382,13 @@ func (x *WatchRequest) GetHeartbeatIntervalMs() int32 {
 		return *x.HeartbeatIntervalMs
 	}
 	return 0
+}
+
+func (x *WatchRequest) GetEpoch() string {
+	if x != nil && x.Epoch != nil {
+		return *x.Epoch
+	}
+	return ""
 }
 
 // One message of a watch.
@@ -1468,7 +1559,10 @@ type Heartbeat struct {
 	// types and ids. A watch can be resumed from here.
 	Sequence int64 `protobuf:"varint,1,opt,name=sequence,proto3" json:"sequence,omitempty"`
 	// The server's clock.
-	Time          *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=time,proto3" json:"time,omitempty"`
+	Time *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=time,proto3" json:"time,omitempty"`
+	// The epoch of the exchange. Opaque. It changes when the exchange loses acknowledged changes: when
+	// it is restored from a backup, or its database was damaged.
+	Epoch         string `protobuf:"bytes,3,opt,name=epoch,proto3" json:"epoch,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1517,16 +1611,29 @@ func (x *Heartbeat) GetTime() *timestamppb.Timestamp {
 	return nil
 }
 
-// Reports that changes are missing from the watch, because the exchange removed them from its
-// history. Lists still contain the latest revision of every document.
+func (x *Heartbeat) GetEpoch() string {
+	if x != nil {
+		return x.Epoch
+	}
+	return ""
+}
+
+// Reports that changes are missing from the watch. Lists still contain the latest revision of every
+// document that the exchange has.
 type Gap struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The sequence number after which changes are missing.
+	// The sequence number after which changes are missing. It may be less than the one after which
+	// the watch began: the exchange then lost changes that it had sent.
 	AfterSequence int64 `protobuf:"varint,1,opt,name=after_sequence,json=afterSequence,proto3" json:"after_sequence,omitempty"`
 	// The last sequence number that is missing; the watch continues after it.
 	ThroughSequence int64 `protobuf:"varint,2,opt,name=through_sequence,json=throughSequence,proto3" json:"through_sequence,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// Why the changes are missing. Open vocabulary. Unset: the server is older than this field, and
+	// removed them from its history.
+	Reason GapReason `protobuf:"varint,3,opt,name=reason,proto3,enum=crucible_ir.exchange.v1.GapReason" json:"reason,omitempty"`
+	// The epoch of the exchange, as in Heartbeat.
+	Epoch         string `protobuf:"bytes,4,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Gap) Reset() {
@@ -1571,6 +1678,20 @@ func (x *Gap) GetThroughSequence() int64 {
 		return x.ThroughSequence
 	}
 	return 0
+}
+
+func (x *Gap) GetReason() GapReason {
+	if x != nil {
+		return x.Reason
+	}
+	return GapReason_GAP_REASON_UNSPECIFIED
+}
+
+func (x *Gap) GetEpoch() string {
+	if x != nil {
+		return x.Epoch
+	}
+	return ""
 }
 
 // A request to trace the lineage of a document.
@@ -2533,11 +2654,12 @@ const file_crucible_ir_exchange_v1_exchange_service_proto_rawDesc = "" +
 	"\rvalidate_only\x18\x05 \x01(\bR\fvalidateOnlyB\x05\n" +
 	"\x03_idB\a\n" +
 	"\x05_etagB\r\n" +
-	"\v_request_id\"\x82\x01\n" +
+	"\v_request_id\"\x98\x01\n" +
 	"\x0fPublishResponse\x127\n" +
 	"\x06record\x18\x01 \x01(\v2\x1f.crucible_ir.exchange.v1.RecordR\x06record\x12\x18\n" +
 	"\acreated\x18\x02 \x01(\bR\acreated\x12\x1c\n" +
-	"\tunchanged\x18\x03 \x01(\bR\tunchanged\"\x7f\n" +
+	"\tunchanged\x18\x03 \x01(\bR\tunchanged\x12\x14\n" +
+	"\x05epoch\x18\x04 \x01(\tR\x05epoch\"\x7f\n" +
 	"\x13BatchPublishRequest\x12\x1d\n" +
 	"\x05index\x18\x01 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\x05index\x12I\n" +
 	"\apublish\x18\x02 \x01(\v2'.crucible_ir.exchange.v1.PublishRequestB\x06\xbaH\x03\xc8\x01\x01R\apublish\"\xbc\x01\n" +
@@ -2575,10 +2697,11 @@ const file_crucible_ir_exchange_v1_exchange_service_proto_rawDesc = "" +
 	"\xbaH\a\xc8\x01\x01r\x02(@R\x05field\x12\"\n" +
 	"\x06equals\x18\x02 \x01(\tB\b\xbaH\x05r\x03(\x80\x04H\x00R\x06equals\x12\"\n" +
 	"\x06prefix\x18\x03 \x01(\tB\b\xbaH\x05r\x03(\x80\x04H\x00R\x06prefixB\x12\n" +
-	"\tcondition\x12\x05\xbaH\x02\b\x01\"p\n" +
+	"\tcondition\x12\x05\xbaH\x02\b\x01\"\x86\x01\n" +
 	"\fListResponse\x128\n" +
 	"\aentries\x18\x01 \x03(\v2\x1e.crucible_ir.exchange.v1.EntryR\aentries\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"v\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12\x14\n" +
+	"\x05epoch\x18\x03 \x01(\tR\x05epoch\"v\n" +
 	"\x05Entry\x127\n" +
 	"\x06record\x18\x01 \x01(\v2\x1f.crucible_ir.exchange.v1.RecordR\x06record\x124\n" +
 	"\bdocument\x18\x02 \x01(\v2\x18.crucible_ir.v1.DocumentR\bdocument\"\xfa\x01\n" +
@@ -2606,15 +2729,17 @@ const file_crucible_ir_exchange_v1_exchange_service_proto_rawDesc = "" +
 	"\x05_etagB\r\n" +
 	"\v_request_id\"I\n" +
 	"\x0eDeleteResponse\x127\n" +
-	"\x06record\x18\x01 \x01(\v2\x1f.crucible_ir.exchange.v1.RecordR\x06record\"\xc6\x02\n" +
+	"\x06record\x18\x01 \x01(\v2\x1f.crucible_ir.exchange.v1.RecordR\x06record\"\xf4\x02\n" +
 	"\fWatchRequest\x123\n" +
 	"\x0eafter_sequence\x18\x01 \x01(\x03B\a\xbaH\x04\"\x02(\x00H\x00R\rafterSequence\x88\x01\x01\x129\n" +
 	"\x05types\x18\x02 \x03(\tB#\xbaH \x92\x01\x1d\x10@\"\x19r\x17(@2\x13^[A-Z][A-Za-z0-9]*$R\x05types\x12%\n" +
 	"\tid_prefix\x18\x03 \x01(\tB\b\xbaH\x05r\x03(\x80\x04R\bidPrefix\x12+\n" +
 	"\x11include_documents\x18\x04 \x01(\bR\x10includeDocuments\x12E\n" +
-	"\x15heartbeat_interval_ms\x18\x05 \x01(\x05B\f\xbaH\t\x1a\a\x18\x80\xdd\xdb\x01(dH\x01R\x13heartbeatIntervalMs\x88\x01\x01B\x11\n" +
+	"\x15heartbeat_interval_ms\x18\x05 \x01(\x05B\f\xbaH\t\x1a\a\x18\x80\xdd\xdb\x01(dH\x01R\x13heartbeatIntervalMs\x88\x01\x01\x12\"\n" +
+	"\x05epoch\x18\x06 \x01(\tB\a\xbaH\x04r\x02(@H\x02R\x05epoch\x88\x01\x01B\x11\n" +
 	"\x0f_after_sequenceB\x18\n" +
-	"\x16_heartbeat_interval_ms\"\xc9\x01\n" +
+	"\x16_heartbeat_interval_msB\b\n" +
+	"\x06_epoch\"\xc9\x01\n" +
 	"\rWatchResponse\x129\n" +
 	"\x06change\x18\x01 \x01(\v2\x1f.crucible_ir.exchange.v1.ChangeH\x00R\x06change\x12B\n" +
 	"\theartbeat\x18\x02 \x01(\v2\".crucible_ir.exchange.v1.HeartbeatH\x00R\theartbeat\x120\n" +
@@ -2622,13 +2747,16 @@ const file_crucible_ir_exchange_v1_exchange_service_proto_rawDesc = "" +
 	"\x05event\"w\n" +
 	"\x06Change\x127\n" +
 	"\x06record\x18\x01 \x01(\v2\x1f.crucible_ir.exchange.v1.RecordR\x06record\x124\n" +
-	"\bdocument\x18\x02 \x01(\v2\x18.crucible_ir.v1.DocumentR\bdocument\"W\n" +
+	"\bdocument\x18\x02 \x01(\v2\x18.crucible_ir.v1.DocumentR\bdocument\"m\n" +
 	"\tHeartbeat\x12\x1a\n" +
 	"\bsequence\x18\x01 \x01(\x03R\bsequence\x12.\n" +
-	"\x04time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\"W\n" +
+	"\x04time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x14\n" +
+	"\x05epoch\x18\x03 \x01(\tR\x05epoch\"\xa9\x01\n" +
 	"\x03Gap\x12%\n" +
 	"\x0eafter_sequence\x18\x01 \x01(\x03R\rafterSequence\x12)\n" +
-	"\x10through_sequence\x18\x02 \x01(\x03R\x0fthroughSequence\"\xe8\x02\n" +
+	"\x10through_sequence\x18\x02 \x01(\x03R\x0fthroughSequence\x12:\n" +
+	"\x06reason\x18\x03 \x01(\x0e2\".crucible_ir.exchange.v1.GapReasonR\x06reason\x12\x14\n" +
+	"\x05epoch\x18\x04 \x01(\tR\x05epoch\"\xe8\x02\n" +
 	"\x13TraceLineageRequest\x123\n" +
 	"\x04type\x18\x01 \x01(\tB\x1f\xbaH\x1c\xc8\x01\x01r\x17(@2\x13^[A-Z][A-Za-z0-9]*$R\x04type\x12\x1b\n" +
 	"\x02id\x18\x02 \x01(\tB\v\xbaH\b\xc8\x01\x01r\x03(\x80\x04R\x02id\x12(\n" +
@@ -2733,7 +2861,13 @@ const file_crucible_ir_exchange_v1_exchange_service_proto_rawDesc = "" +
 	"\tListOrder\x12\x1a\n" +
 	"\x16LIST_ORDER_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11LIST_ORDER_NEWEST\x10\x01\x12\x11\n" +
-	"\rLIST_ORDER_ID\x10\x02*\x93\x01\n" +
+	"\rLIST_ORDER_ID\x10\x02*\x90\x01\n" +
+	"\tGapReason\x12\x1a\n" +
+	"\x16GAP_REASON_UNSPECIFIED\x10\x00\x12\x18\n" +
+	"\x14GAP_REASON_COMPACTED\x10\x01\x12\x17\n" +
+	"\x13GAP_REASON_RESTORED\x10\x02\x12\x16\n" +
+	"\x12GAP_REASON_DAMAGED\x10\x03\x12\x1c\n" +
+	"\x18GAP_REASON_UNKNOWN_EPOCH\x10\x04*\x93\x01\n" +
 	"\x10LineageDirection\x12!\n" +
 	"\x1dLINEAGE_DIRECTION_UNSPECIFIED\x10\x00\x12\x1e\n" +
 	"\x1aLINEAGE_DIRECTION_UPSTREAM\x10\x01\x12 \n" +
@@ -2773,122 +2907,124 @@ func file_crucible_ir_exchange_v1_exchange_service_proto_rawDescGZIP() []byte {
 	return file_crucible_ir_exchange_v1_exchange_service_proto_rawDescData
 }
 
-var file_crucible_ir_exchange_v1_exchange_service_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
+var file_crucible_ir_exchange_v1_exchange_service_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
 var file_crucible_ir_exchange_v1_exchange_service_proto_msgTypes = make([]protoimpl.MessageInfo, 31)
 var file_crucible_ir_exchange_v1_exchange_service_proto_goTypes = []any{
 	(ListOrder)(0),                // 0: crucible_ir.exchange.v1.ListOrder
-	(LineageDirection)(0),         // 1: crucible_ir.exchange.v1.LineageDirection
-	(LineageNodeState)(0),         // 2: crucible_ir.exchange.v1.LineageNodeState
-	(*PublishRequest)(nil),        // 3: crucible_ir.exchange.v1.PublishRequest
-	(*PublishResponse)(nil),       // 4: crucible_ir.exchange.v1.PublishResponse
-	(*BatchPublishRequest)(nil),   // 5: crucible_ir.exchange.v1.BatchPublishRequest
-	(*BatchPublishResponse)(nil),  // 6: crucible_ir.exchange.v1.BatchPublishResponse
-	(*GetRequest)(nil),            // 7: crucible_ir.exchange.v1.GetRequest
-	(*GetResponse)(nil),           // 8: crucible_ir.exchange.v1.GetResponse
-	(*ListRequest)(nil),           // 9: crucible_ir.exchange.v1.ListRequest
-	(*Filter)(nil),                // 10: crucible_ir.exchange.v1.Filter
-	(*ListResponse)(nil),          // 11: crucible_ir.exchange.v1.ListResponse
-	(*Entry)(nil),                 // 12: crucible_ir.exchange.v1.Entry
-	(*ListRevisionsRequest)(nil),  // 13: crucible_ir.exchange.v1.ListRevisionsRequest
-	(*ListRevisionsResponse)(nil), // 14: crucible_ir.exchange.v1.ListRevisionsResponse
-	(*DeleteRequest)(nil),         // 15: crucible_ir.exchange.v1.DeleteRequest
-	(*DeleteResponse)(nil),        // 16: crucible_ir.exchange.v1.DeleteResponse
-	(*WatchRequest)(nil),          // 17: crucible_ir.exchange.v1.WatchRequest
-	(*WatchResponse)(nil),         // 18: crucible_ir.exchange.v1.WatchResponse
-	(*Change)(nil),                // 19: crucible_ir.exchange.v1.Change
-	(*Heartbeat)(nil),             // 20: crucible_ir.exchange.v1.Heartbeat
-	(*Gap)(nil),                   // 21: crucible_ir.exchange.v1.Gap
-	(*TraceLineageRequest)(nil),   // 22: crucible_ir.exchange.v1.TraceLineageRequest
-	(*TraceLineageResponse)(nil),  // 23: crucible_ir.exchange.v1.TraceLineageResponse
-	(*LineageNode)(nil),           // 24: crucible_ir.exchange.v1.LineageNode
-	(*LineageEdge)(nil),           // 25: crucible_ir.exchange.v1.LineageEdge
-	(*CompactRequest)(nil),        // 26: crucible_ir.exchange.v1.CompactRequest
-	(*CompactResponse)(nil),       // 27: crucible_ir.exchange.v1.CompactResponse
-	(*AppendMetricsRequest)(nil),  // 28: crucible_ir.exchange.v1.AppendMetricsRequest
-	(*AppendMetricsResponse)(nil), // 29: crucible_ir.exchange.v1.AppendMetricsResponse
-	(*ReadMetricsRequest)(nil),    // 30: crucible_ir.exchange.v1.ReadMetricsRequest
-	(*ReadMetricsResponse)(nil),   // 31: crucible_ir.exchange.v1.ReadMetricsResponse
-	(*MetricsPoint)(nil),          // 32: crucible_ir.exchange.v1.MetricsPoint
-	nil,                           // 33: crucible_ir.exchange.v1.AppendMetricsRequest.BestMetricsEntry
-	(*v1.Document)(nil),           // 34: crucible_ir.v1.Document
-	(*Record)(nil),                // 35: crucible_ir.exchange.v1.Record
-	(*ItemError)(nil),             // 36: crucible_ir.exchange.v1.ItemError
-	(*timestamppb.Timestamp)(nil), // 37: google.protobuf.Timestamp
-	(*DocumentKey)(nil),           // 38: crucible_ir.exchange.v1.DocumentKey
-	(*durationpb.Duration)(nil),   // 39: google.protobuf.Duration
-	(*v1.MetricsSnapshot)(nil),    // 40: crucible_ir.v1.MetricsSnapshot
-	(v1.TrainingStatus)(0),        // 41: crucible_ir.v1.TrainingStatus
-	(*v1.TrainingRun)(nil),        // 42: crucible_ir.v1.TrainingRun
+	(GapReason)(0),                // 1: crucible_ir.exchange.v1.GapReason
+	(LineageDirection)(0),         // 2: crucible_ir.exchange.v1.LineageDirection
+	(LineageNodeState)(0),         // 3: crucible_ir.exchange.v1.LineageNodeState
+	(*PublishRequest)(nil),        // 4: crucible_ir.exchange.v1.PublishRequest
+	(*PublishResponse)(nil),       // 5: crucible_ir.exchange.v1.PublishResponse
+	(*BatchPublishRequest)(nil),   // 6: crucible_ir.exchange.v1.BatchPublishRequest
+	(*BatchPublishResponse)(nil),  // 7: crucible_ir.exchange.v1.BatchPublishResponse
+	(*GetRequest)(nil),            // 8: crucible_ir.exchange.v1.GetRequest
+	(*GetResponse)(nil),           // 9: crucible_ir.exchange.v1.GetResponse
+	(*ListRequest)(nil),           // 10: crucible_ir.exchange.v1.ListRequest
+	(*Filter)(nil),                // 11: crucible_ir.exchange.v1.Filter
+	(*ListResponse)(nil),          // 12: crucible_ir.exchange.v1.ListResponse
+	(*Entry)(nil),                 // 13: crucible_ir.exchange.v1.Entry
+	(*ListRevisionsRequest)(nil),  // 14: crucible_ir.exchange.v1.ListRevisionsRequest
+	(*ListRevisionsResponse)(nil), // 15: crucible_ir.exchange.v1.ListRevisionsResponse
+	(*DeleteRequest)(nil),         // 16: crucible_ir.exchange.v1.DeleteRequest
+	(*DeleteResponse)(nil),        // 17: crucible_ir.exchange.v1.DeleteResponse
+	(*WatchRequest)(nil),          // 18: crucible_ir.exchange.v1.WatchRequest
+	(*WatchResponse)(nil),         // 19: crucible_ir.exchange.v1.WatchResponse
+	(*Change)(nil),                // 20: crucible_ir.exchange.v1.Change
+	(*Heartbeat)(nil),             // 21: crucible_ir.exchange.v1.Heartbeat
+	(*Gap)(nil),                   // 22: crucible_ir.exchange.v1.Gap
+	(*TraceLineageRequest)(nil),   // 23: crucible_ir.exchange.v1.TraceLineageRequest
+	(*TraceLineageResponse)(nil),  // 24: crucible_ir.exchange.v1.TraceLineageResponse
+	(*LineageNode)(nil),           // 25: crucible_ir.exchange.v1.LineageNode
+	(*LineageEdge)(nil),           // 26: crucible_ir.exchange.v1.LineageEdge
+	(*CompactRequest)(nil),        // 27: crucible_ir.exchange.v1.CompactRequest
+	(*CompactResponse)(nil),       // 28: crucible_ir.exchange.v1.CompactResponse
+	(*AppendMetricsRequest)(nil),  // 29: crucible_ir.exchange.v1.AppendMetricsRequest
+	(*AppendMetricsResponse)(nil), // 30: crucible_ir.exchange.v1.AppendMetricsResponse
+	(*ReadMetricsRequest)(nil),    // 31: crucible_ir.exchange.v1.ReadMetricsRequest
+	(*ReadMetricsResponse)(nil),   // 32: crucible_ir.exchange.v1.ReadMetricsResponse
+	(*MetricsPoint)(nil),          // 33: crucible_ir.exchange.v1.MetricsPoint
+	nil,                           // 34: crucible_ir.exchange.v1.AppendMetricsRequest.BestMetricsEntry
+	(*v1.Document)(nil),           // 35: crucible_ir.v1.Document
+	(*Record)(nil),                // 36: crucible_ir.exchange.v1.Record
+	(*ItemError)(nil),             // 37: crucible_ir.exchange.v1.ItemError
+	(*timestamppb.Timestamp)(nil), // 38: google.protobuf.Timestamp
+	(*DocumentKey)(nil),           // 39: crucible_ir.exchange.v1.DocumentKey
+	(*durationpb.Duration)(nil),   // 40: google.protobuf.Duration
+	(*v1.MetricsSnapshot)(nil),    // 41: crucible_ir.v1.MetricsSnapshot
+	(v1.TrainingStatus)(0),        // 42: crucible_ir.v1.TrainingStatus
+	(*v1.TrainingRun)(nil),        // 43: crucible_ir.v1.TrainingRun
 }
 var file_crucible_ir_exchange_v1_exchange_service_proto_depIdxs = []int32{
-	34, // 0: crucible_ir.exchange.v1.PublishRequest.document:type_name -> crucible_ir.v1.Document
-	35, // 1: crucible_ir.exchange.v1.PublishResponse.record:type_name -> crucible_ir.exchange.v1.Record
-	3,  // 2: crucible_ir.exchange.v1.BatchPublishRequest.publish:type_name -> crucible_ir.exchange.v1.PublishRequest
-	4,  // 3: crucible_ir.exchange.v1.BatchPublishResponse.published:type_name -> crucible_ir.exchange.v1.PublishResponse
-	36, // 4: crucible_ir.exchange.v1.BatchPublishResponse.error:type_name -> crucible_ir.exchange.v1.ItemError
-	35, // 5: crucible_ir.exchange.v1.GetResponse.record:type_name -> crucible_ir.exchange.v1.Record
-	34, // 6: crucible_ir.exchange.v1.GetResponse.document:type_name -> crucible_ir.v1.Document
-	10, // 7: crucible_ir.exchange.v1.ListRequest.filters:type_name -> crucible_ir.exchange.v1.Filter
+	35, // 0: crucible_ir.exchange.v1.PublishRequest.document:type_name -> crucible_ir.v1.Document
+	36, // 1: crucible_ir.exchange.v1.PublishResponse.record:type_name -> crucible_ir.exchange.v1.Record
+	4,  // 2: crucible_ir.exchange.v1.BatchPublishRequest.publish:type_name -> crucible_ir.exchange.v1.PublishRequest
+	5,  // 3: crucible_ir.exchange.v1.BatchPublishResponse.published:type_name -> crucible_ir.exchange.v1.PublishResponse
+	37, // 4: crucible_ir.exchange.v1.BatchPublishResponse.error:type_name -> crucible_ir.exchange.v1.ItemError
+	36, // 5: crucible_ir.exchange.v1.GetResponse.record:type_name -> crucible_ir.exchange.v1.Record
+	35, // 6: crucible_ir.exchange.v1.GetResponse.document:type_name -> crucible_ir.v1.Document
+	11, // 7: crucible_ir.exchange.v1.ListRequest.filters:type_name -> crucible_ir.exchange.v1.Filter
 	0,  // 8: crucible_ir.exchange.v1.ListRequest.order:type_name -> crucible_ir.exchange.v1.ListOrder
-	12, // 9: crucible_ir.exchange.v1.ListResponse.entries:type_name -> crucible_ir.exchange.v1.Entry
-	35, // 10: crucible_ir.exchange.v1.Entry.record:type_name -> crucible_ir.exchange.v1.Record
-	34, // 11: crucible_ir.exchange.v1.Entry.document:type_name -> crucible_ir.v1.Document
-	12, // 12: crucible_ir.exchange.v1.ListRevisionsResponse.entries:type_name -> crucible_ir.exchange.v1.Entry
-	35, // 13: crucible_ir.exchange.v1.DeleteResponse.record:type_name -> crucible_ir.exchange.v1.Record
-	19, // 14: crucible_ir.exchange.v1.WatchResponse.change:type_name -> crucible_ir.exchange.v1.Change
-	20, // 15: crucible_ir.exchange.v1.WatchResponse.heartbeat:type_name -> crucible_ir.exchange.v1.Heartbeat
-	21, // 16: crucible_ir.exchange.v1.WatchResponse.gap:type_name -> crucible_ir.exchange.v1.Gap
-	35, // 17: crucible_ir.exchange.v1.Change.record:type_name -> crucible_ir.exchange.v1.Record
-	34, // 18: crucible_ir.exchange.v1.Change.document:type_name -> crucible_ir.v1.Document
-	37, // 19: crucible_ir.exchange.v1.Heartbeat.time:type_name -> google.protobuf.Timestamp
-	1,  // 20: crucible_ir.exchange.v1.TraceLineageRequest.direction:type_name -> crucible_ir.exchange.v1.LineageDirection
-	24, // 21: crucible_ir.exchange.v1.TraceLineageResponse.nodes:type_name -> crucible_ir.exchange.v1.LineageNode
-	25, // 22: crucible_ir.exchange.v1.TraceLineageResponse.edges:type_name -> crucible_ir.exchange.v1.LineageEdge
-	38, // 23: crucible_ir.exchange.v1.TraceLineageResponse.missing:type_name -> crucible_ir.exchange.v1.DocumentKey
-	38, // 24: crucible_ir.exchange.v1.LineageNode.reference:type_name -> crucible_ir.exchange.v1.DocumentKey
-	2,  // 25: crucible_ir.exchange.v1.LineageNode.state:type_name -> crucible_ir.exchange.v1.LineageNodeState
-	35, // 26: crucible_ir.exchange.v1.LineageNode.record:type_name -> crucible_ir.exchange.v1.Record
-	38, // 27: crucible_ir.exchange.v1.LineageNode.candidates:type_name -> crucible_ir.exchange.v1.DocumentKey
-	38, // 28: crucible_ir.exchange.v1.LineageEdge.source:type_name -> crucible_ir.exchange.v1.DocumentKey
-	38, // 29: crucible_ir.exchange.v1.LineageEdge.target:type_name -> crucible_ir.exchange.v1.DocumentKey
-	39, // 30: crucible_ir.exchange.v1.CompactRequest.within:type_name -> google.protobuf.Duration
-	40, // 31: crucible_ir.exchange.v1.AppendMetricsRequest.snapshots:type_name -> crucible_ir.v1.MetricsSnapshot
-	41, // 32: crucible_ir.exchange.v1.AppendMetricsRequest.status:type_name -> crucible_ir.v1.TrainingStatus
-	33, // 33: crucible_ir.exchange.v1.AppendMetricsRequest.best_metrics:type_name -> crucible_ir.exchange.v1.AppendMetricsRequest.BestMetricsEntry
-	37, // 34: crucible_ir.exchange.v1.AppendMetricsRequest.started_at:type_name -> google.protobuf.Timestamp
-	37, // 35: crucible_ir.exchange.v1.AppendMetricsRequest.completed_at:type_name -> google.protobuf.Timestamp
-	35, // 36: crucible_ir.exchange.v1.AppendMetricsResponse.record:type_name -> crucible_ir.exchange.v1.Record
-	35, // 37: crucible_ir.exchange.v1.ReadMetricsResponse.record:type_name -> crucible_ir.exchange.v1.Record
-	42, // 38: crucible_ir.exchange.v1.ReadMetricsResponse.run:type_name -> crucible_ir.v1.TrainingRun
-	32, // 39: crucible_ir.exchange.v1.ReadMetricsResponse.points:type_name -> crucible_ir.exchange.v1.MetricsPoint
-	40, // 40: crucible_ir.exchange.v1.MetricsPoint.snapshot:type_name -> crucible_ir.v1.MetricsSnapshot
-	3,  // 41: crucible_ir.exchange.v1.ExchangeService.Publish:input_type -> crucible_ir.exchange.v1.PublishRequest
-	5,  // 42: crucible_ir.exchange.v1.ExchangeService.BatchPublish:input_type -> crucible_ir.exchange.v1.BatchPublishRequest
-	7,  // 43: crucible_ir.exchange.v1.ExchangeService.Get:input_type -> crucible_ir.exchange.v1.GetRequest
-	9,  // 44: crucible_ir.exchange.v1.ExchangeService.List:input_type -> crucible_ir.exchange.v1.ListRequest
-	13, // 45: crucible_ir.exchange.v1.ExchangeService.ListRevisions:input_type -> crucible_ir.exchange.v1.ListRevisionsRequest
-	15, // 46: crucible_ir.exchange.v1.ExchangeService.Delete:input_type -> crucible_ir.exchange.v1.DeleteRequest
-	17, // 47: crucible_ir.exchange.v1.ExchangeService.Watch:input_type -> crucible_ir.exchange.v1.WatchRequest
-	22, // 48: crucible_ir.exchange.v1.ExchangeService.TraceLineage:input_type -> crucible_ir.exchange.v1.TraceLineageRequest
-	26, // 49: crucible_ir.exchange.v1.ExchangeService.Compact:input_type -> crucible_ir.exchange.v1.CompactRequest
-	28, // 50: crucible_ir.exchange.v1.ExchangeService.AppendMetrics:input_type -> crucible_ir.exchange.v1.AppendMetricsRequest
-	30, // 51: crucible_ir.exchange.v1.ExchangeService.ReadMetrics:input_type -> crucible_ir.exchange.v1.ReadMetricsRequest
-	4,  // 52: crucible_ir.exchange.v1.ExchangeService.Publish:output_type -> crucible_ir.exchange.v1.PublishResponse
-	6,  // 53: crucible_ir.exchange.v1.ExchangeService.BatchPublish:output_type -> crucible_ir.exchange.v1.BatchPublishResponse
-	8,  // 54: crucible_ir.exchange.v1.ExchangeService.Get:output_type -> crucible_ir.exchange.v1.GetResponse
-	11, // 55: crucible_ir.exchange.v1.ExchangeService.List:output_type -> crucible_ir.exchange.v1.ListResponse
-	14, // 56: crucible_ir.exchange.v1.ExchangeService.ListRevisions:output_type -> crucible_ir.exchange.v1.ListRevisionsResponse
-	16, // 57: crucible_ir.exchange.v1.ExchangeService.Delete:output_type -> crucible_ir.exchange.v1.DeleteResponse
-	18, // 58: crucible_ir.exchange.v1.ExchangeService.Watch:output_type -> crucible_ir.exchange.v1.WatchResponse
-	23, // 59: crucible_ir.exchange.v1.ExchangeService.TraceLineage:output_type -> crucible_ir.exchange.v1.TraceLineageResponse
-	27, // 60: crucible_ir.exchange.v1.ExchangeService.Compact:output_type -> crucible_ir.exchange.v1.CompactResponse
-	29, // 61: crucible_ir.exchange.v1.ExchangeService.AppendMetrics:output_type -> crucible_ir.exchange.v1.AppendMetricsResponse
-	31, // 62: crucible_ir.exchange.v1.ExchangeService.ReadMetrics:output_type -> crucible_ir.exchange.v1.ReadMetricsResponse
-	52, // [52:63] is the sub-list for method output_type
-	41, // [41:52] is the sub-list for method input_type
-	41, // [41:41] is the sub-list for extension type_name
-	41, // [41:41] is the sub-list for extension extendee
-	0,  // [0:41] is the sub-list for field type_name
+	13, // 9: crucible_ir.exchange.v1.ListResponse.entries:type_name -> crucible_ir.exchange.v1.Entry
+	36, // 10: crucible_ir.exchange.v1.Entry.record:type_name -> crucible_ir.exchange.v1.Record
+	35, // 11: crucible_ir.exchange.v1.Entry.document:type_name -> crucible_ir.v1.Document
+	13, // 12: crucible_ir.exchange.v1.ListRevisionsResponse.entries:type_name -> crucible_ir.exchange.v1.Entry
+	36, // 13: crucible_ir.exchange.v1.DeleteResponse.record:type_name -> crucible_ir.exchange.v1.Record
+	20, // 14: crucible_ir.exchange.v1.WatchResponse.change:type_name -> crucible_ir.exchange.v1.Change
+	21, // 15: crucible_ir.exchange.v1.WatchResponse.heartbeat:type_name -> crucible_ir.exchange.v1.Heartbeat
+	22, // 16: crucible_ir.exchange.v1.WatchResponse.gap:type_name -> crucible_ir.exchange.v1.Gap
+	36, // 17: crucible_ir.exchange.v1.Change.record:type_name -> crucible_ir.exchange.v1.Record
+	35, // 18: crucible_ir.exchange.v1.Change.document:type_name -> crucible_ir.v1.Document
+	38, // 19: crucible_ir.exchange.v1.Heartbeat.time:type_name -> google.protobuf.Timestamp
+	1,  // 20: crucible_ir.exchange.v1.Gap.reason:type_name -> crucible_ir.exchange.v1.GapReason
+	2,  // 21: crucible_ir.exchange.v1.TraceLineageRequest.direction:type_name -> crucible_ir.exchange.v1.LineageDirection
+	25, // 22: crucible_ir.exchange.v1.TraceLineageResponse.nodes:type_name -> crucible_ir.exchange.v1.LineageNode
+	26, // 23: crucible_ir.exchange.v1.TraceLineageResponse.edges:type_name -> crucible_ir.exchange.v1.LineageEdge
+	39, // 24: crucible_ir.exchange.v1.TraceLineageResponse.missing:type_name -> crucible_ir.exchange.v1.DocumentKey
+	39, // 25: crucible_ir.exchange.v1.LineageNode.reference:type_name -> crucible_ir.exchange.v1.DocumentKey
+	3,  // 26: crucible_ir.exchange.v1.LineageNode.state:type_name -> crucible_ir.exchange.v1.LineageNodeState
+	36, // 27: crucible_ir.exchange.v1.LineageNode.record:type_name -> crucible_ir.exchange.v1.Record
+	39, // 28: crucible_ir.exchange.v1.LineageNode.candidates:type_name -> crucible_ir.exchange.v1.DocumentKey
+	39, // 29: crucible_ir.exchange.v1.LineageEdge.source:type_name -> crucible_ir.exchange.v1.DocumentKey
+	39, // 30: crucible_ir.exchange.v1.LineageEdge.target:type_name -> crucible_ir.exchange.v1.DocumentKey
+	40, // 31: crucible_ir.exchange.v1.CompactRequest.within:type_name -> google.protobuf.Duration
+	41, // 32: crucible_ir.exchange.v1.AppendMetricsRequest.snapshots:type_name -> crucible_ir.v1.MetricsSnapshot
+	42, // 33: crucible_ir.exchange.v1.AppendMetricsRequest.status:type_name -> crucible_ir.v1.TrainingStatus
+	34, // 34: crucible_ir.exchange.v1.AppendMetricsRequest.best_metrics:type_name -> crucible_ir.exchange.v1.AppendMetricsRequest.BestMetricsEntry
+	38, // 35: crucible_ir.exchange.v1.AppendMetricsRequest.started_at:type_name -> google.protobuf.Timestamp
+	38, // 36: crucible_ir.exchange.v1.AppendMetricsRequest.completed_at:type_name -> google.protobuf.Timestamp
+	36, // 37: crucible_ir.exchange.v1.AppendMetricsResponse.record:type_name -> crucible_ir.exchange.v1.Record
+	36, // 38: crucible_ir.exchange.v1.ReadMetricsResponse.record:type_name -> crucible_ir.exchange.v1.Record
+	43, // 39: crucible_ir.exchange.v1.ReadMetricsResponse.run:type_name -> crucible_ir.v1.TrainingRun
+	33, // 40: crucible_ir.exchange.v1.ReadMetricsResponse.points:type_name -> crucible_ir.exchange.v1.MetricsPoint
+	41, // 41: crucible_ir.exchange.v1.MetricsPoint.snapshot:type_name -> crucible_ir.v1.MetricsSnapshot
+	4,  // 42: crucible_ir.exchange.v1.ExchangeService.Publish:input_type -> crucible_ir.exchange.v1.PublishRequest
+	6,  // 43: crucible_ir.exchange.v1.ExchangeService.BatchPublish:input_type -> crucible_ir.exchange.v1.BatchPublishRequest
+	8,  // 44: crucible_ir.exchange.v1.ExchangeService.Get:input_type -> crucible_ir.exchange.v1.GetRequest
+	10, // 45: crucible_ir.exchange.v1.ExchangeService.List:input_type -> crucible_ir.exchange.v1.ListRequest
+	14, // 46: crucible_ir.exchange.v1.ExchangeService.ListRevisions:input_type -> crucible_ir.exchange.v1.ListRevisionsRequest
+	16, // 47: crucible_ir.exchange.v1.ExchangeService.Delete:input_type -> crucible_ir.exchange.v1.DeleteRequest
+	18, // 48: crucible_ir.exchange.v1.ExchangeService.Watch:input_type -> crucible_ir.exchange.v1.WatchRequest
+	23, // 49: crucible_ir.exchange.v1.ExchangeService.TraceLineage:input_type -> crucible_ir.exchange.v1.TraceLineageRequest
+	27, // 50: crucible_ir.exchange.v1.ExchangeService.Compact:input_type -> crucible_ir.exchange.v1.CompactRequest
+	29, // 51: crucible_ir.exchange.v1.ExchangeService.AppendMetrics:input_type -> crucible_ir.exchange.v1.AppendMetricsRequest
+	31, // 52: crucible_ir.exchange.v1.ExchangeService.ReadMetrics:input_type -> crucible_ir.exchange.v1.ReadMetricsRequest
+	5,  // 53: crucible_ir.exchange.v1.ExchangeService.Publish:output_type -> crucible_ir.exchange.v1.PublishResponse
+	7,  // 54: crucible_ir.exchange.v1.ExchangeService.BatchPublish:output_type -> crucible_ir.exchange.v1.BatchPublishResponse
+	9,  // 55: crucible_ir.exchange.v1.ExchangeService.Get:output_type -> crucible_ir.exchange.v1.GetResponse
+	12, // 56: crucible_ir.exchange.v1.ExchangeService.List:output_type -> crucible_ir.exchange.v1.ListResponse
+	15, // 57: crucible_ir.exchange.v1.ExchangeService.ListRevisions:output_type -> crucible_ir.exchange.v1.ListRevisionsResponse
+	17, // 58: crucible_ir.exchange.v1.ExchangeService.Delete:output_type -> crucible_ir.exchange.v1.DeleteResponse
+	19, // 59: crucible_ir.exchange.v1.ExchangeService.Watch:output_type -> crucible_ir.exchange.v1.WatchResponse
+	24, // 60: crucible_ir.exchange.v1.ExchangeService.TraceLineage:output_type -> crucible_ir.exchange.v1.TraceLineageResponse
+	28, // 61: crucible_ir.exchange.v1.ExchangeService.Compact:output_type -> crucible_ir.exchange.v1.CompactResponse
+	30, // 62: crucible_ir.exchange.v1.ExchangeService.AppendMetrics:output_type -> crucible_ir.exchange.v1.AppendMetricsResponse
+	32, // 63: crucible_ir.exchange.v1.ExchangeService.ReadMetrics:output_type -> crucible_ir.exchange.v1.ReadMetricsResponse
+	53, // [53:64] is the sub-list for method output_type
+	42, // [42:53] is the sub-list for method input_type
+	42, // [42:42] is the sub-list for extension type_name
+	42, // [42:42] is the sub-list for extension extendee
+	0,  // [0:42] is the sub-list for field type_name
 }
 
 func init() { file_crucible_ir_exchange_v1_exchange_service_proto_init() }
@@ -2929,7 +3065,7 @@ func file_crucible_ir_exchange_v1_exchange_service_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_crucible_ir_exchange_v1_exchange_service_proto_rawDesc), len(file_crucible_ir_exchange_v1_exchange_service_proto_rawDesc)),
-			NumEnums:      3,
+			NumEnums:      4,
 			NumMessages:   31,
 			NumExtensions: 0,
 			NumServices:   1,

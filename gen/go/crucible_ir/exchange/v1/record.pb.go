@@ -36,7 +36,7 @@ type Record struct {
 	// adds 1, and numbers are never reused.
 	Revision int32 `protobuf:"varint,3,opt,name=revision,proto3" json:"revision,omitempty"`
 	// The position of this revision among all changes of the exchange. Range: 1 or more, without
-	// gaps. An append to a training run gives its revision a new one.
+	// gaps within an epoch. An append to a training run gives its revision a new one.
 	Sequence int64 `protobuf:"varint,4,opt,name=sequence,proto3" json:"sequence,omitempty"`
 	// An opaque token for this revision, to send as the precondition of a change.
 	Etag string `protobuf:"bytes,5,opt,name=etag,proto3" json:"etag,omitempty"`

@@ -49,6 +49,11 @@ _OPTIONS = (
         metavar="STORE",
         help="A file, created on first use, or postgresql://...",
     ),
+    click.option(
+        "--accept-loss",
+        is_flag=True,
+        help="Go on with a SQLite file that has lost acknowledged changes.",
+    ),
     click.option("--tls-cert", type=_FILE, metavar="FILE", help="The certificate chain, in PEM."),
     click.option(
         "--tls-key", type=_FILE, metavar="FILE", help="The key of the certificate, in PEM."
@@ -195,7 +200,7 @@ def _with_options(command: Any) -> Any:
 
 @click.command(cls=Command, examples=_EXAMPLES)
 @_with_options
-def command(store: str, log_format: str, **given: Any) -> int:
+def command(store: str, accept_loss: bool, log_format: str, **given: Any) -> int:
     """Run an exchange: a gRPC server that stores documents and feedback.
 
     By default it listens on this machine only. Other addresses require TLS, and tokens or client
@@ -213,11 +218,13 @@ def command(store: str, log_format: str, **given: Any) -> int:
     from crucible_ir.exchange.server.observability.logs import log_to
 
     log_to(log_format=log_format)
-    asyncio.run(_serve(store, _options(given), _settings(given)))
+    asyncio.run(_serve(store, accept_loss, _options(given), _settings(given)))
     return GOOD
 
 
-async def _serve(store_name: str, options: ServerOptions, settings: Settings) -> None:
+async def _serve(
+    store_name: str, accept_loss: bool, options: ServerOptions, settings: Settings
+) -> None:
     from crucible_ir.exchange.server.descriptors import raise_descriptor_limit
     from crucible_ir.exchange.server.services.registration import Services, service_names
     from crucible_ir.exchange.server.serving import ExchangeServer, serve_until_signalled
@@ -225,7 +232,7 @@ async def _serve(store_name: str, options: ServerOptions, settings: Settings) ->
 
     raise_descriptor_limit()
     options.check()
-    store = await open_store(store_name)
+    store = await open_store(store_name, accept_loss=accept_loss)
     try:
         services = Services(store, settings)
         await serve_until_signalled(ExchangeServer(services, service_names(), options), _announce)

@@ -57,8 +57,8 @@ def command(
 
     Each change is printed exactly once and in order, until the watch is interrupted. The watch
     resumes when the connection is lost. A gap is printed for changes that the exchange no longer
-    has. In a pipe or a file, each change is a line of tab-separated values: sequence, published or
-    deleted, type, id, revision, time and publisher.
+    has, with the reason. In a pipe or a file, each change is a line of tab-separated values:
+    sequence, published or deleted, type, id, revision, time and publisher.
     """
     with (
         server.connect() as client,
@@ -80,6 +80,7 @@ def _json(event: Change | Gap) -> dict[str, object]:
             "gap": {
                 "after_sequence": event.after_sequence,
                 "through_sequence": event.through_sequence,
+                "reason": event.reason,
             }
         }
     return {"change": record_json(event.record)}
@@ -98,7 +99,8 @@ def _print_sentence(console: Console, event: Change | Gap) -> None:
 
     if isinstance(event, Gap):
         missing = f"{event.after_sequence + 1} to {event.through_sequence}"
-        console.print(f"the changes {missing} are no longer available", style="warn")
+        reason = f": {event.reason.replace('_', ' ')}" if event.reason else ""
+        console.print(f"the changes {missing} are no longer available{reason}", style="warn")
         return
     from crucible_ir.showing.widths import shortened_between
 

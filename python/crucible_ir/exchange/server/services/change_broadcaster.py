@@ -22,11 +22,16 @@ _log: Final = logging.getLogger("crucible_ir.exchange.server.feed")
 
 
 class ChangeBroadcaster:
-    """Follows the changes of a store, and keeps the recent ones in memory."""
+    """Follows the changes of a store, and keeps the recent ones in memory.
+
+    Attributes:
+        epoch: The epoch of the store, as of the latest change that was read.
+    """
 
     def __init__(self, store: Store, settings: Settings) -> None:
         self._store = store
         self._settings = settings
+        self.epoch = ""
         self._entries: list[StoredEntry] = []
         self._sequences: list[int] = []
         self._bytes = 0
@@ -39,6 +44,7 @@ class ChangeBroadcaster:
     async def start(self) -> None:
         """Follow the changes from now on."""
         self._after = self._through = await self._store.position()
+        self.epoch = (await self._store.epochs())[-1].name
         self._task = asyncio.create_task(self._follow())
 
     async def close(self) -> None:
@@ -57,7 +63,7 @@ class ChangeBroadcaster:
         if after < self._after:
             return await self._store.changes(after)
         first = bisect_right(self._sequences, after)
-        return ChangePage(self._entries[first:], gap_through=0, through=max(self._through, after))
+        return ChangePage(self._entries[first:], None, through=max(self._through, after))
 
     async def wait(self, after: int, timeout: float) -> None:
         """Return when there is a change after a sequence number, or after a timeout in seconds."""
@@ -72,10 +78,10 @@ class ChangeBroadcaster:
                 _log.warning("cannot read changes from the store, retrying: %s", error)
                 await asyncio.sleep(PAUSE_SECONDS)
                 continue
-            if changes.gap_through:
-                # A compaction removed changes before they were read: those in memory do not join.
+            if changes.gap is not None:
+                # Changes before these are missing: those in memory do not join.
                 self._drop(len(self._entries))
-                self._after = changes.gap_through
+                self._after = changes.gap.through
             self._keep(changes)
 
     def _keep(self, changes: ChangePage) -> None:
@@ -89,7 +95,8 @@ class ChangeBroadcaster:
             size -= len(self._entries[excess].document or b"")
             excess += 1
         self._drop(excess)
-        if changes.entries:
+        self.epoch = changes.epoch
+        if changes.entries or changes.gap is not None:
             self._notifier.notify(self._through)
 
     def _drop(self, count: int) -> None:

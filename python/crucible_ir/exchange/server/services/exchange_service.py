@@ -152,7 +152,7 @@ class ExchangeService(ExchangeServiceServicer):
             published = await self._store.preview(command)
         else:
             published = await self._store.publish(command)
-        return _publish_response(published)
+        return _publish_response(published, self._broadcaster.epoch)
 
     async def Get(self, request: v1.GetRequest, context: Context) -> v1.GetResponse:
         """Return one document."""
@@ -181,6 +181,7 @@ class ExchangeService(ExchangeServiceServicer):
             )
         )
         return v1.ListResponse(
+            epoch=self._broadcaster.epoch,
             entries=map(entry_message, page.entries),
             next_page_token=await self._page_tokens.write(query, page.next),
         )
@@ -215,7 +216,11 @@ class ExchangeService(ExchangeServiceServicer):
         for type_ in request.types:
             check_type(type_, "types")
         position = await self._store.position()
+        known = {epoch.name for epoch in await self._store.epochs()}
+        is_unknown = bool(request.epoch) and request.epoch not in known
         after = request.after_sequence if request.HasField("after_sequence") else position
+        if is_unknown:
+            after = position
         _check_sequence(after, position)
         watch = WatchStream(
             request,
@@ -224,6 +229,7 @@ class ExchangeService(ExchangeServiceServicer):
             self._broadcaster,
             self._settings,
             self._draining,
+            unknown_epoch=is_unknown,
         )
         await watch.run(context, after)
 
@@ -350,8 +356,9 @@ def _check_sequence(sequence: int, latest: int) -> None:
         )
 
 
-def _publish_response(published: PublishResult) -> v1.PublishResponse:
+def _publish_response(published: PublishResult, epoch: str) -> v1.PublishResponse:
     return v1.PublishResponse(
+        epoch=epoch,
         record=record_message(published.record),
         created=published.created,
         unchanged=published.unchanged,

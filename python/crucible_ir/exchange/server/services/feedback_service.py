@@ -103,8 +103,7 @@ class FeedbackService(FeedbackServiceServicer):
         """Send events in the order of their arrival."""
         query = _query(request, current_caller())
         hashed = query_hash(request, "batch_size", "cursor")
-        key = await self._page_tokens.read(hashed, request.cursor, "cursor")
-        after = key if isinstance(key, int) else 0
+        after = await self._page_tokens.read_position(hashed, request.cursor, "cursor")
         limit = request.batch_size if request.HasField("batch_size") else BATCH_SIZE
         through = await self._store.last_event()
         while events := await self._draining.unless_begun(

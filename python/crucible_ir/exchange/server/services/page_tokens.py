@@ -1,4 +1,4 @@
-"""Opaque page tokens: the key of the next page, signed together with the query it belongs to."""
+"""Opaque page tokens: the key of the next page, signed with the query and epoch it belongs to."""
 
 from __future__ import annotations
 
@@ -8,15 +8,20 @@ import hashlib
 import hmac
 from typing import TYPE_CHECKING
 
-from crucible_ir.exchange.server.rpc.errors import field_violation
+import grpc
+
+from crucible_ir.exchange.server.rpc.errors import RpcError, error_info, field_violation
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
+    from crucible_ir.exchange.server.services.change_broadcaster import ChangeBroadcaster
     from crucible_ir.exchange.store import Store
+    from crucible_ir.exchange.store.records import Epoch
 
 _HASH_BYTES = 12
 _SIGNATURE_BYTES = 16
+_EPOCH_BYTES = 8
 _NUMBER = b"n"
 _TEXT = b"t"
 
@@ -35,22 +40,27 @@ class PageTokens:
     """Writes and reads page tokens.
 
     They are signed with a key that is in the store, so each server of the store knows the tokens of
-    the others, and no client can make one.
+    the others, and no client can make one. After the store has lost changes, tokens from before
+    that are rejected: the keys in them may now mean something else.
 
     Args:
         store: The store.
+        broadcaster: The changes of the store.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, broadcaster: ChangeBroadcaster) -> None:
         self._store = store
+        self._broadcaster = broadcaster
         self._key: bytes | None = None
+        self._epochs: list[Epoch] = []
 
     async def write(self, query: bytes, key: str | int | None) -> str:
         """Return the token of the page after a key; empty for ``None``, the end of the list."""
         if key is None:
             return ""
         encoded = _NUMBER + str(key).encode() if isinstance(key, int) else _TEXT + key.encode()
-        content = query + encoded
+        epoch = (await self._known_epochs())[-1]
+        content = query + epoch.id.to_bytes(_EPOCH_BYTES) + encoded
         return base64.urlsafe_b64encode(await self._signature(content) + content).decode()
 
     async def read(self, query: bytes, token: str, field: str = "page_token") -> str | int | None:
@@ -62,8 +72,40 @@ class PageTokens:
             field: The field of the request that contains the token.
 
         Raises:
-            RpcError: The token was not made by a server of this store, or belongs to another
-                query.
+            RpcError: The token was not made by a server of this store, belongs to another query, or
+                is from before the store lost changes.
+        """
+        found = await self._read(query, token, field)
+        if found is None:
+            return None
+        key, events = found
+        if events is not None:
+            raise self._ended(field)
+        return key
+
+    async def read_position(self, query: bytes, token: str, field: str) -> int:
+        """Return the position of an event in a token; 0 for the empty one.
+
+        A position from before the store lost events is valid if the events up to it are not lost.
+
+        Raises:
+            RpcError: As for `read`.
+        """
+        found = await self._read(query, token, field)
+        if found is None:
+            return 0
+        key, events = found
+        position = key if isinstance(key, int) else 0
+        if events is not None and position > events:
+            raise self._ended(field)
+        return position
+
+    async def _read(
+        self, query: bytes, token: str, field: str
+    ) -> tuple[str | int, int | None] | None:
+        """Return the key of a token, and up to which position events were kept since.
+
+        The position is ``None`` if no epoch has begun since.
         """
         if not token:
             return None
@@ -80,8 +122,30 @@ class PageTokens:
                 f"{field}.same_query",
                 "belongs to another query; keep all other fields of the request the same",
             )
-        kind, text = content[_HASH_BYTES : _HASH_BYTES + 1], content[_HASH_BYTES + 1 :].decode()
-        return int(text) if kind == _NUMBER else text
+        content = content[_HASH_BYTES:]
+        epoch = int.from_bytes(content[:_EPOCH_BYTES])
+        kind, text = content[_EPOCH_BYTES : _EPOCH_BYTES + 1], content[_EPOCH_BYTES + 1 :].decode()
+        key = int(text) if kind == _NUMBER else text
+        epochs = await self._known_epochs()
+        if epoch == epochs[-1].id:
+            return key, None
+        ids = [each.id for each in epochs]
+        if epoch not in ids:
+            return key, -1
+        return key, min(each.last_event for each in epochs[ids.index(epoch) + 1 :])
+
+    async def _known_epochs(self) -> list[Epoch]:
+        if not self._epochs or self._epochs[-1].name != self._broadcaster.epoch:
+            self._epochs = await self._store.epochs()
+        return self._epochs
+
+    def _ended(self, field: str) -> RpcError:
+        return RpcError(
+            grpc.StatusCode.OUT_OF_RANGE,
+            f"the {field} is from before the exchange was restored or lost changes; start again"
+            " without it",
+            [error_info("EPOCH_ENDED", {"epoch": self._broadcaster.epoch})],
+        )
 
     async def _signature(self, content: bytes) -> bytes:
         if self._key is None:

@@ -111,7 +111,7 @@ class Services:
         self._broadcaster = ChangeBroadcaster(store, self._settings)
         self._retention = Retention(store, self._settings)
         self._workers = Workers(self._settings.validation_bytes)
-        self._page_tokens = PageTokens(store)
+        self._page_tokens = PageTokens(store, self._broadcaster)
 
     def register(self, server: grpc.aio.Server) -> None:
         """Add every service to a server, whose last interceptor must be `ValidationInterceptor`."""

@@ -12,6 +12,7 @@ from crucible_ir.exchange.server.services.commands import RUN
 from crucible_ir.exchange.server.services.conversions import document_message, record_message
 from crucible_ir.exchange.server.services.streaming import send
 from crucible_ir.exchange.store.errors import DocumentNotFoundError, RunTooLongError
+from crucible_ir.exchange.store.records import GapReason, MissingChanges
 
 if TYPE_CHECKING:
     from crucible_ir.exchange.server.options import Settings
@@ -33,6 +34,7 @@ class WatchStream:
         broadcaster: The changes of the store.
         settings: The settings of the services.
         draining: Whether the server drains.
+        unknown_epoch: Whether the store does not know the epoch of the request.
     """
 
     def __init__(
@@ -43,11 +45,14 @@ class WatchStream:
         broadcaster: ChangeBroadcaster,
         settings: Settings,
         draining: Draining,
+        *,
+        unknown_epoch: bool,
     ) -> None:
         self._types = frozenset(request.types)
         self._id_prefix = request.id_prefix
         self._include_documents = request.include_documents
-        self._starts_now = not request.HasField("after_sequence")
+        self._starts_now = request.HasField("epoch") or not request.HasField("after_sequence")
+        self._unknown_epoch = unknown_epoch
         self._scope = caller.scope
         self._store = store
         self._broadcaster = broadcaster
@@ -68,26 +73,29 @@ class WatchStream:
         """
         # Sent separately: a status cannot follow a first message that was sent only in part.
         await context.send_initial_metadata(())
-        if self._starts_now:
-            await self._send(context, _heartbeat(after))
+        if self._unknown_epoch:
+            gap = MissingChanges(0, after, GapReason.UNKNOWN_EPOCH)
+            await self._send(context, self._gap(gap))
+        elif self._starts_now:
+            await self._send(context, self._heartbeat(after))
         stopping = asyncio.create_task(self._draining.wait())
         due = time.monotonic() + self._heartbeat_seconds
         try:
             while not self._draining.has_begun:
                 changes = await self._broadcaster.since(after)
-                if changes.gap_through:
-                    await self._send(context, _gap(after, changes.gap_through))
+                if changes.gap is not None:
+                    await self._send(context, self._gap(changes.gap))
                     due = time.monotonic() + self._heartbeat_seconds
                 for entry in self._wanted(changes.entries):
                     change = await self._change(entry)
                     if change is not None:
                         await self._send(context, change)
                         due = time.monotonic() + self._heartbeat_seconds
-                after = changes.through
-                if changes.entries:
+                if changes.through > after:
+                    after = changes.through
                     continue
                 if time.monotonic() >= due:
-                    await self._send(context, _heartbeat(after))
+                    await self._send(context, self._heartbeat(after))
                     due = time.monotonic() + self._heartbeat_seconds
                 await self._wait(after, max(0.0, due - time.monotonic()), stopping)
         finally:
@@ -146,12 +154,17 @@ class WatchStream:
             and self._scope.allows(record.type, record.id)
         )
 
+    def _gap(self, gap: MissingChanges) -> v1.WatchResponse:
+        return v1.WatchResponse(
+            gap=v1.Gap(
+                after_sequence=gap.after,
+                through_sequence=gap.through,
+                reason=f"GAP_REASON_{gap.reason.name}",
+                epoch=self._broadcaster.epoch,
+            )
+        )
 
-def _gap(after: int, through: int) -> v1.WatchResponse:
-    return v1.WatchResponse(gap=v1.Gap(after_sequence=after, through_sequence=through))
-
-
-def _heartbeat(sequence: int) -> v1.WatchResponse:
-    heartbeat = v1.Heartbeat(sequence=sequence)
-    heartbeat.time.GetCurrentTime()
-    return v1.WatchResponse(heartbeat=heartbeat)
+    def _heartbeat(self, sequence: int) -> v1.WatchResponse:
+        heartbeat = v1.Heartbeat(sequence=sequence, epoch=self._broadcaster.epoch)
+        heartbeat.time.GetCurrentTime()
+        return v1.WatchResponse(heartbeat=heartbeat)

@@ -135,6 +135,20 @@ class Driver:
     def limit(self, connection: Connection, seconds: float) -> None:
         """Let the database end the statements of a transaction after some time, if it can."""
 
+    def count_commit(self, connection: Connection) -> int:
+        """Count the commit of a transaction that changed something, if commits are counted.
+
+        Returns:
+            The number of the commit; 0 if it is not counted.
+        """
+        return 0
+
+    def mark_commit(self, number: int, sequence: int) -> None:
+        """Note the number of a commit, and the last sequence number that it took or 0.
+
+        It is called after the commit, and before that is acknowledged.
+        """
+
     def committed(self, weight: int) -> None:
         """Count committed work, in the unit of `MAX_GROUP_WEIGHT`; runs on the event loop."""
 
@@ -365,10 +379,12 @@ class Database:
             sequence = taken_sequence(connection)
             if sequence:
                 self._driver.notify(connection, sequence)
+            number = self._driver.count_commit(connection)
             try:
                 transaction.commit()
             except Exception as error:
                 raise _CommitError(self._public_error(error)) from error
+            self._driver.mark_commit(number, sequence)
         return outcomes, sequence
 
     def _public_error(self, error: Exception) -> Exception:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -217,6 +218,26 @@ CREATE TABLE run_chunks (
 )
 """
 
+_EPOCHS = """
+CREATE TABLE epochs (
+    number INTEGER NOT NULL PRIMARY KEY,
+    id BIGINT NOT NULL,
+    time BIGINT NOT NULL,
+    reason VARCHAR(32),
+    lost_after BIGINT NOT NULL,
+    lost_through BIGINT NOT NULL,
+    last_event BIGINT NOT NULL
+);
+INSERT INTO counters (name, value) VALUES ('commits', 0)
+"""
+
+_INSERT_EPOCH = """
+INSERT INTO epochs (number, id, time, lost_after, lost_through, last_event)
+VALUES (1, :id, :time, 0, 0, 0)
+"""
+
+_INSERT_EPOCH_COUNTER = "INSERT INTO counters (name, value) VALUES ('epoch', :id)"
+
 _INSERT_SECRET = "INSERT INTO secrets (name, value) VALUES (:name, :value)"
 
 _LATEST_DOCUMENTS = """
@@ -412,6 +433,13 @@ def _make_page_token_key(connection: Connection) -> None:
     connection.execute(text(_INSERT_SECRET), key)
 
 
+def _make_first_epoch(connection: Connection) -> None:
+    """Begin the first epoch of a store."""
+    id_ = secrets.randbelow(2**63)
+    connection.execute(text(_INSERT_EPOCH), {"id": id_, "time": time.time_ns() // 1000})
+    connection.execute(text(_INSERT_EPOCH_COUNTER), {"id": id_})
+
+
 #: The migrations, by the version that they produce from the previous one.
 MIGRATIONS: dict[int, Migration] = {
     1: script(_DOCUMENTS),
@@ -436,6 +464,7 @@ MIGRATIONS: dict[int, Migration] = {
         _continue_positions,
     ),
     8: script(_APPENDS),
+    9: Migration(script(_EPOCHS), _make_first_epoch),
 }
 
 #: The version that this release reads and writes.

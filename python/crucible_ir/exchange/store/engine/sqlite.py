@@ -24,12 +24,16 @@ from crucible_ir.exchange.store.engine.database import (
     READERS,
     Driver,
 )
+from crucible_ir.exchange.store.engine.mark import Loss, Mark, Marked, contents_of, find_loss
 from crucible_ir.exchange.store.errors import (
+    StoreDamagedError,
     StoreFailure,
     StoreFullError,
     StoreReadOnlyError,
     StoreUnavailableError,
 )
+from crucible_ir.exchange.store.records import GapReason
+from crucible_ir.exchange.store.statements.epochs import begin_epoch
 from crucible_ir.exchange.store.statements.rows import Lookup
 
 if TYPE_CHECKING:
@@ -48,6 +52,14 @@ UPGRADE_SECONDS = 600
 #: number of pages in the log at which SQLite itself runs one during a commit: 64 MiB.
 CHECKPOINT_WEIGHT = 4 * MAX_GROUP_WEIGHT
 MAX_LOG_PAGES = 16_384
+
+#: Counts a commit.
+_COUNT_COMMIT: Final = (
+    "UPDATE counters SET value = value + 1 WHERE name = 'commits' RETURNING value"
+)
+
+#: The key of a connection's info for the number of its changes at the last commit.
+_CHANGES_SEEN: Final = "crucible_ir.changes"
 
 #: The errors for SQLite's primary result codes; all others are faults of the file or this program.
 _FAILURES: dict[int, tuple[type[StoreFailure], str]] = {
@@ -72,13 +84,20 @@ class SqliteDriver(Driver):
 
     poll_seconds = 0.5
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, accept_loss: bool = False) -> None:
+        loss = find_loss(path)
+        if loss is not None and not accept_loss:
+            raise StoreDamagedError(loss.message)
         _create_private(path)
         self.writer = _engine(path, "BEGIN IMMEDIATE", pool=1)
         self.reader = _engine(path, "BEGIN", pool=READERS)
         self.monitor = _engine(path, "BEGIN", pool=1)
         self.heavy_reader = _engine(path, "BEGIN", pool=HEAVY_READERS)
         self.migrate()
+        if loss is not None:
+            self._accept(loss)
+        self._mark = Mark(path)
+        self._epoch = self._mark_contents()
         self._path = path
         self._file = _identity(path)
         self._checkpoints = _Checkpoints(path)
@@ -127,8 +146,48 @@ class SqliteDriver(Driver):
         self._checkpoints.committed(weight)
 
     def close(self) -> None:
-        """Finish the checkpoint in progress."""
+        """Finish the checkpoint in progress, and close the mark."""
         self._checkpoints.close()
+        self._mark_contents()
+        self._mark.close()
+
+    def _accept(self, loss: Loss) -> None:
+        """Begin a new epoch after changes were lost."""
+        _log.warning("%s", loss.message)
+        with self.begin_exclusive() as connection:
+            check = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar_one()
+            if check != "ok":
+                raise StoreDamagedError(f"the database file is damaged ({check}); restore a backup")
+            now = time.time_ns() // 1000
+            epoch = begin_epoch(connection, GapReason.DAMAGED, now, known=loss.marked.sequence)
+        _log.warning(
+            "accepted the loss of changes after %d; the next change is %d, in the new epoch %s",
+            *(epoch.lost_after, epoch.lost_through + 1, epoch.name),
+        )
+
+    def _mark_contents(self) -> int:
+        """Raise the mark to what the database contains, and return the epoch."""
+        with self.reader.connect() as connection:
+            driver: Any = connection.connection.driver_connection
+            marked = contents_of(driver)
+        if marked is None:
+            raise StoreFailure("the database has no epoch: it is damaged")
+        self._mark.raise_to(marked)
+        return marked.epoch
+
+    def count_commit(self, connection: Connection) -> int:
+        """Count the commit of a transaction that changed something."""
+        driver: Any = connection.connection.driver_connection
+        if driver.total_changes == connection.info.get(_CHANGES_SEEN, 0):
+            return 0
+        [[number]] = driver.execute(_COUNT_COMMIT).fetchall()
+        connection.info[_CHANGES_SEEN] = driver.total_changes
+        return int(number)
+
+    def mark_commit(self, number: int, sequence: int) -> None:
+        """Note a commit in the mark of the database."""
+        if number:
+            self._mark.raise_to(Marked(self._epoch, number, sequence))
 
     def failure(self, error: DBAPIError) -> StoreFailure | None:
         """Translate an error of SQLite."""

@@ -7,10 +7,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import bindparam, case, delete, exists, null, select, update
 
-from crucible_ir.exchange.store.records import ChangePage, Microseconds
+from crucible_ir.exchange.store.records import (
+    ChangePage,
+    GapReason,
+    Microseconds,
+    MissingChanges,
+    epoch_name,
+)
 from crucible_ir.exchange.store.statements import chunks
 from crucible_ir.exchange.store.statements.rows import IS_LATEST, RECORD_COLUMNS, Lookup, page
-from crucible_ir.exchange.store.statements.tables import counters, revisions, secrets
+from crucible_ir.exchange.store.statements.tables import counters, epochs, revisions, secrets
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Connection
@@ -62,8 +68,13 @@ _TAKE_SEQUENCE: Final = (
 def next_sequence(connection: Connection) -> int:
     """Take the next sequence number; a rollback of the transaction returns it."""
     sequence = int(connection.execute(_TAKE_SEQUENCE).scalar_one())
-    connection.info[_TAKEN] = sequence
+    took_sequence(connection, sequence)
     return sequence
+
+
+def took_sequence(connection: Connection, sequence: int) -> None:
+    """Note that a sequence number was taken on a connection."""
+    connection.info[_TAKEN] = sequence
 
 
 def taken_sequence(connection: Connection) -> int:
@@ -100,17 +111,36 @@ def changes(
     if include_documents:
         # A run that is appended to often would be read as a whole each time.
         document = case((revisions.c.snapshot_count.is_(None), revisions.c.document))
+    losses = connection.execute(
+        select(epochs.c.id, epochs.c.reason, epochs.c.lost_after, epochs.c.lost_through).order_by(
+            epochs.c.number
+        )
+    ).all()
+    begin, end, gap = after, None, None
+    if after < compacted:
+        begin, gap = compacted, MissingChanges(after, compacted, GapReason.COMPACTED)
+    for _, reason, lost_after, lost_through in losses:
+        if begin >= lost_through or reason is None:
+            continue
+        if begin < lost_after:
+            # The next page begins with this gap.
+            end = lost_after
+            break
+        missing_after = lost_after if gap is None else gap.after
+        begin, gap = lost_through, MissingChanges(missing_after, lost_through, GapReason(reason))
     statement = (
         select(*RECORD_COLUMNS, document)
-        .where(revisions.c.sequence > max(after, compacted))
+        .where(revisions.c.sequence > begin)
         .order_by(revisions.c.sequence)
     )
-    entries, _ = page(connection, statement, limit)
-    return ChangePage(
-        entries,
-        gap_through=compacted if after < compacted else 0,
-        through=entries[-1].record.sequence if entries else max(last, after),
-    )
+    if end is not None:
+        statement = statement.where(revisions.c.sequence <= end)
+    entries, last_row = page(connection, statement, limit)
+    if end is not None and last_row is None:
+        through = end
+    else:
+        through = entries[-1].record.sequence if entries else max(last, begin)
+    return ChangePage(entries, gap, through, epoch=epoch_name(losses[-1].id))
 
 
 def last_change_before(connection: Connection, time: Microseconds) -> int:

@@ -28,7 +28,8 @@ _Position = BigInteger().with_variant(Integer(), "sqlite")
 #: The version of the schema, in one row.
 schema_version = Table("schema_version", METADATA, Column("version", Integer, nullable=False))
 
-#: Two counters: the sequence number of the latest change, and the one of the latest compaction.
+#: Counters: the sequence numbers of the latest change and of the latest compaction; the number of
+#: commits; and the id of the epoch, which is repeated here so that one page of the file has them.
 counters = Table(
     "counters",
     METADATA,
@@ -42,6 +43,20 @@ secrets = Table(
     METADATA,
     Column("name", String(32), primary_key=True),
     Column("value", LargeBinary, nullable=False),
+)
+
+#: The epochs, in order. Between two of them, the changes after ``lost_after`` were lost, up to
+#: ``lost_through``; ``last_event`` is the position of the last event before the epoch.
+epochs = Table(
+    "epochs",
+    METADATA,
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("id", BigInteger, nullable=False),
+    Column("time", BigInteger, nullable=False),
+    Column("reason", String(32)),
+    Column("lost_after", BigInteger, nullable=False),
+    Column("lost_through", BigInteger, nullable=False),
+    Column("last_event", BigInteger, nullable=False),
 )
 
 #: Each document with its latest revision. ``created_sequence`` is its latest creation.

@@ -25,6 +25,7 @@ __all__ = (
     "Filter",
     "Form",
     "Gap",
+    "GapReason",
     "GetRequest",
     "GetResponse",
     "Heartbeat",
@@ -136,6 +137,58 @@ class Form(betterproto2.Enum):
             "FORM_CRUCIBLE_JSON": 3,
             "FORM_YAML": 4,
             "FORM_TEXT": 5,
+        }
+
+
+class GapReason(betterproto2.Enum):
+    """
+    Reasons for which changes are missing from a watch. Open vocabulary: a reader accepts a number
+    that it does not know.
+    """
+
+    UNSPECIFIED = 0
+    """
+    Unset.
+    """
+
+    COMPACTED = 1
+    """
+    The exchange removed them from its history.
+    """
+
+    RESTORED = 2
+    """
+    The exchange was restored from a backup that does not have them.
+    """
+
+    DAMAGED = 3
+    """
+    The exchange lost them because its database was damaged.
+    """
+
+    UNKNOWN_EPOCH = 4
+    """
+    The exchange does not know the epoch of the request: it is not known which changes are missing.
+    """
+
+    @classmethod
+    def betterproto_value_to_renamed_proto_names(cls) -> dict[int, str]:
+        return {
+            0: "GAP_REASON_UNSPECIFIED",
+            1: "GAP_REASON_COMPACTED",
+            2: "GAP_REASON_RESTORED",
+            3: "GAP_REASON_DAMAGED",
+            4: "GAP_REASON_UNKNOWN_EPOCH",
+        }
+
+    @classmethod
+    def betterproto_renamed_proto_names_to_value(cls) -> dict[str, int]:
+        return {
+            "GAP_REASON_UNSPECIFIED": 0,
+            "GAP_REASON_COMPACTED": 1,
+            "GAP_REASON_RESTORED": 2,
+            "GAP_REASON_DAMAGED": 3,
+            "GAP_REASON_UNKNOWN_EPOCH": 4,
         }
 
 
@@ -964,18 +1017,32 @@ default_message_pool.register_message("crucible_ir.exchange.v1", "Filter", Filte
 @dataclass(eq=False, repr=False)
 class Gap(betterproto2.Message):
     """
-    Reports that changes are missing from the watch, because the exchange removed them from its
-    history. Lists still contain the latest revision of every document.
+    Reports that changes are missing from the watch. Lists still contain the latest revision of every
+    document that the exchange has.
     """
 
     after_sequence: "int" = betterproto2.field(1, betterproto2.TYPE_INT64)
     """
-    The sequence number after which changes are missing.
+    The sequence number after which changes are missing. It may be less than the one after which
+    the watch began: the exchange then lost changes that it had sent.
     """
 
     through_sequence: "int" = betterproto2.field(2, betterproto2.TYPE_INT64)
     """
     The last sequence number that is missing; the watch continues after it.
+    """
+
+    reason: "GapReason" = betterproto2.field(
+        3, betterproto2.TYPE_ENUM, default_factory=lambda: GapReason(0)
+    )
+    """
+    Why the changes are missing. Open vocabulary. Unset: the server is older than this field, and
+    removed them from its history.
+    """
+
+    epoch: "str" = betterproto2.field(4, betterproto2.TYPE_STRING)
+    """
+    The epoch of the exchange, as in Heartbeat.
     """
 
 
@@ -1058,6 +1125,12 @@ class Heartbeat(betterproto2.Message):
     )
     """
     The server's clock.
+    """
+
+    epoch: "str" = betterproto2.field(3, betterproto2.TYPE_STRING)
+    """
+    The epoch of the exchange. Opaque. It changes when the exchange loses acknowledged changes: when
+    it is restored from a backup, or its database was damaged.
     """
 
 
@@ -1407,6 +1480,11 @@ class ListResponse(betterproto2.Message):
     The page_token for the next page. Opaque. Empty: this is the last page.
     """
 
+    epoch: "str" = betterproto2.field(3, betterproto2.TYPE_STRING)
+    """
+    The epoch of the exchange, as in Heartbeat.
+    """
+
 
 default_message_pool.register_message(
     "crucible_ir.exchange.v1", "ListResponse", ListResponse
@@ -1571,6 +1649,11 @@ class PublishResponse(betterproto2.Message):
     unchanged: "bool" = betterproto2.field(3, betterproto2.TYPE_BOOL)
     """
     Whether the document equals the latest revision, so that no revision was added.
+    """
+
+    epoch: "str" = betterproto2.field(4, betterproto2.TYPE_STRING)
+    """
+    The epoch of the exchange, as in Heartbeat.
     """
 
 
@@ -1741,7 +1824,7 @@ class Record(betterproto2.Message):
     sequence: "int" = betterproto2.field(4, betterproto2.TYPE_INT64)
     """
     The position of this revision among all changes of the exchange. Range: 1 or more, without
-    gaps. An append to a training run gives its revision a new one.
+    gaps within an epoch. An append to a training run gives its revision a new one.
     """
 
     etag: "str" = betterproto2.field(5, betterproto2.TYPE_STRING)
@@ -2172,6 +2255,13 @@ class WatchRequest(betterproto2.Message):
     """
     The time without messages after which a heartbeat is sent, in milliseconds. Range: 100 to
     3600000. Unset: 15000.
+    """
+
+    epoch: "str | None" = betterproto2.field(6, betterproto2.TYPE_STRING, optional=True)
+    """
+    The epoch in which the client received after_sequence; empty if it does not know the epoch. The
+    watch then begins with a heartbeat, or with a gap if the exchange does not know the epoch.
+    Range: up to 64 bytes. Unset: the watch begins with what is sent otherwise.
     """
 
 
