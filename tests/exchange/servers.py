@@ -17,6 +17,7 @@ from google.rpc import error_details_pb2, status_pb2
 from crucible_ir import v1 as ir_v1
 from crucible_ir.exchange import v1
 from crucible_ir.exchange.server.listening import parse_address
+from crucible_ir.exchange.server.observability.measures import Measure
 from crucible_ir.exchange.server.options import ServerOptions, Settings
 from crucible_ir.exchange.server.services.registration import Services, service_names
 from crucible_ir.exchange.server.serving import ExchangeServer, ServiceSet
@@ -112,6 +113,12 @@ class StandIn:
 
     async def check(self) -> None:
         pass
+
+    async def measure(self) -> None:
+        pass
+
+    def measures(self) -> list[Measure]:
+        return []
 
     def drain(self) -> None:
         pass

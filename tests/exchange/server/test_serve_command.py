@@ -196,3 +196,11 @@ def test_missing_extra_says_what_to_install() -> None:
     assert result.stderr == (
         "crucible-ir: the module grpc is not installed; run: pip install 'crucible-ir[exchange]'\n"
     )
+
+
+def test_log_level_leaves_lines_out() -> None:
+    with served("--log-level", "warning") as (process, address):
+        assert publish(address, "m").created
+        process.send_signal(signal.SIGTERM)
+        assert process.communicate(timeout=20) == ("", "")
+    assert process.returncode == 0

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-import logging
 from collections import Counter
-from collections.abc import Awaitable, Callable, Collection
-from contextlib import suppress
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any, Final
 
 from crucible_ir.exchange.server.rpc import errors
@@ -18,8 +15,6 @@ if TYPE_CHECKING:
 
     from crucible_ir.exchange.server.rpc.call_hooks import Context
 
-_log: Final = logging.getLogger(__name__)
-
 #: The service whose health says whether the process answers at all.
 LIVENESS: Final = "liveness"
 
@@ -27,75 +22,10 @@ LIVENESS: Final = "liveness"
 #: one for a whole server.
 READINESS: Final = ("", "readiness")
 
-#: The time between two checks of the store, and the time that one may take, in seconds.
-CHECK_SECONDS: Final = 1.0
-CHECK_TIMEOUT_SECONDS: Final = 1.0
-
 #: Watches of the health need no token, and keep a connection open. So they may take only a part of
 #: the connections: one in so many in all, and for each address.
 _SHARE_OF_ALL: Final = 4
 _SHARE_OF_ADDRESS: Final = 16
-
-
-class StoreMonitor:
-    """Checks all the time whether the store answers.
-
-    Args:
-        check: Raises an exception if the store cannot be used.
-        report: Called at the start and after each change, with whether the store can be used.
-
-    Attributes:
-        is_up: Whether the store answered the last check.
-    """
-
-    def __init__(
-        self, check: Callable[[], Awaitable[None]], report: Callable[[bool], Awaitable[None]]
-    ) -> None:
-        self._check = check
-        self._report = report
-        self.is_up = True
-        self._task: asyncio.Task[None] | None = None
-
-    async def start(self) -> None:
-        """Check the store once, and then from time to time."""
-        await self._report(self.is_up)
-        started = asyncio.Event()
-        self._task = asyncio.create_task(self._run(started))
-        await started.wait()
-
-    async def close(self) -> None:
-        """Stop checking."""
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
-
-    async def _run(self, started: asyncio.Event) -> None:
-        while True:
-            checking = asyncio.ensure_future(self._check())
-            await asyncio.wait({checking}, timeout=CHECK_TIMEOUT_SECONDS)
-            if not checking.done():
-                await self._set(f"no answer in {CHECK_TIMEOUT_SECONDS:g} seconds")
-            started.set()
-            # A check that hangs is not followed by others, which would hang as well.
-            try:
-                await checking
-            except Exception as error:
-                await self._set(str(error) or type(error).__name__)
-            else:
-                await self._set(None)
-            await asyncio.sleep(CHECK_SECONDS)
-
-    async def _set(self, problem: str | None) -> None:
-        is_up = problem is None
-        if is_up == self.is_up:
-            return
-        self.is_up = is_up
-        if is_up:
-            _log.info("the store answers again")
-        else:
-            _log.error("the store cannot be used: %s", problem)
-        await self._report(is_up)
 
 
 class Health:

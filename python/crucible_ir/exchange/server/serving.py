@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Final, Protocol
 import grpc
 import grpc.aio
 
-from crucible_ir.exchange.server.health import Health, StoreMonitor
+from crucible_ir.exchange.server.health import Health
 from crucible_ir.exchange.server.listening import (
     Address,
     bind_problem,
     expiry_warnings,
 )
 from crucible_ir.exchange.server.observability.logs import CallLog
+from crucible_ir.exchange.server.observability.measures import Measure, connections_to
 from crucible_ir.exchange.server.observability.metrics import Metrics
 from crucible_ir.exchange.server.observability.observing import Observer, ObservingInterceptor
 from crucible_ir.exchange.server.observability.tracing import Tracing
@@ -37,6 +38,7 @@ from crucible_ir.exchange.server.security.limits import LimitsInterceptor
 from crucible_ir.exchange.server.security.open_streams import CHECK_SECONDS
 from crucible_ir.exchange.server.security.server_certificates import ServerCertificates
 from crucible_ir.exchange.server.standard_services import register_reflection
+from crucible_ir.exchange.server.store_monitor import StoreMonitor
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -84,6 +86,16 @@ class ServiceSet(Protocol):
             StoreFailure: It cannot be used.
         """
 
+    async def measure(self) -> None:
+        """Measure the store, for `measures`.
+
+        Raises:
+            StoreFailure: It cannot be measured.
+        """
+
+    def measures(self) -> Iterable[Measure]:
+        """Return what to show among the metrics."""
+
     def drain(self) -> None:
         """End streams gracefully: read no new requests, and answer those that were read."""
 
@@ -123,6 +135,7 @@ class ExchangeServer:
         self._metrics = None if options.metrics_port is None else Metrics()
         self._drain = DrainInterceptor()
         self._call_log = CallLog()
+        self._limits = LimitsInterceptor(options.limits)
         self._authentication = self._authenticator()
         self._checking: asyncio.Task[None] | None = None
         self._forced = asyncio.Event()
@@ -132,7 +145,12 @@ class ExchangeServer:
         if options.health:
             dependent = [name for name in names if name not in services.independent]
             self._health = Health(dependent, services.independent, options.most_connections)
-            self._monitor = StoreMonitor(services.check, self._health.report)
+        if self._health is not None or self._metrics is not None:
+            report = None if self._health is None else self._health.report
+            measure = None if self._metrics is None else services.measure
+            self._monitor = StoreMonitor(services.check, report, measure)
+            if self._metrics is not None:
+                self._metrics.add([*self._measures(self._monitor), *services.measures()])
         self._server = grpc.aio.server(
             interceptors=[InterceptorChain(self._interceptors())],
             options=channel_arguments(options),
@@ -262,8 +280,40 @@ class ExchangeServer:
             observing,
             self._drain,
             self._authentication,
-            LimitsInterceptor(options.limits),
+            self._limits,
             ValidationInterceptor(),
+        ]
+
+    def _measures(self, monitor: StoreMonitor) -> list[Measure]:
+        options = self._options
+        return [
+            Measure(
+                "connections",
+                "gauge",
+                "Open TCP connections of clients.",
+                lambda: connections_to(self.address),
+            ),
+            Measure(
+                "connections_limit",
+                "gauge",
+                "Limit on connections (--max-connections).",
+                lambda: options.most_connections,
+            ),
+            Measure(
+                "request_bytes",
+                "gauge",
+                "Bytes of requests in memory.",
+                lambda: self._limits.bytes_in_flight,
+            ),
+            Measure(
+                "request_bytes_limit",
+                "gauge",
+                "Limit on the bytes of requests (--max-bytes-in-flight).",
+                lambda: options.limits.bytes_in_flight,
+            ),
+            Measure(
+                "store_up", "gauge", "1 if the database answers, else 0.", lambda: monitor.is_up
+            ),
         ]
 
     def _bind(self) -> Address:

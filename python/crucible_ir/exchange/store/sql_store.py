@@ -9,6 +9,7 @@ from functools import partial
 from typing import Final
 
 from crucible_ir.exchange.store.engine.database import EVENTS_PER_WEIGHT, Database
+from crucible_ir.exchange.store.engine.statistics import Measurements, Statistics
 from crucible_ir.exchange.store.entry_cache import EntryCache
 from crucible_ir.exchange.store.errors import StoreRejection
 from crucible_ir.exchange.store.records import (
@@ -244,9 +245,12 @@ class Store:
             The sequence number up to which the history is removed, now or earlier.
         """
         reached, is_done = 0, False
+        begun = time.perf_counter()
         while not is_done:
             step = partial(changes.compact, after=reached, through=through, most=COMPACTION_STEP)
             reached, is_done = await self._database.write(step)
+        self.statistics.compactions += 1
+        self.statistics.compaction_seconds += time.perf_counter() - begun
         return await self._database.read(changes.counter, "compacted")
 
     async def forget_requests(self, before: Microseconds) -> None:
@@ -267,12 +271,18 @@ class Store:
         weight = 1 + len(events) // EVENTS_PER_WEIGHT
         if numbers.keys() >= feedback.names_in(events):
             prepared = feedback.PreparedEvents.of(events, now, numbers)
-            return await self._database.write(partial(feedback.ingest, prepared=prepared), weight)
-        work = partial(feedback.ingest_with_names, events=events, now=now, numbers=dict(numbers))
-        duplicates, added = await self._database.write(work, weight)
+            work = partial(feedback.ingest, prepared=prepared)
+            return self._counted(events, await self._database.write(work, weight))
+        naming = partial(feedback.ingest_with_names, events=events, now=now, numbers=dict(numbers))
+        duplicates, added = await self._database.write(naming, weight)
         if len(numbers) >= MAX_EVENT_NAMES:
             self._event_names = dict(NO_EVENT_NAMES)
         self._event_names.update(added)
+        return self._counted(events, duplicates)
+
+    def _counted(self, events: Sequence[EventRow], duplicates: list[int]) -> list[int]:
+        self.statistics.events_stored += len(events) - len(duplicates)
+        self.statistics.events_repeated += len(duplicates)
         return duplicates
 
     async def last_event(self) -> int:
@@ -305,6 +315,29 @@ class Store:
             StoreFailure: It cannot be used.
         """
         await self._database.check()
+
+    @property
+    def statistics(self) -> Statistics:
+        """What was done since the store was opened."""
+        return self._database.statistics
+
+    @property
+    def writes_waiting(self) -> int:
+        """How many writes wait for a transaction; another thread may ask."""
+        return self._database.writes_waiting
+
+    @property
+    def latest(self) -> int:
+        """The sequence number of the latest change that this process knows of; 0 at the start."""
+        return self._database.notifier.latest
+
+    async def measure(self) -> Measurements:
+        """Measure the store, apart from other work.
+
+        Raises:
+            StoreFailure: The database failed.
+        """
+        return await self._database.measure()
 
     async def close(self) -> None:
         """Finish the work in progress and disconnect from the database."""

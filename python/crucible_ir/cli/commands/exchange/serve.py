@@ -189,6 +189,14 @@ _OPTIONS = (
         show_default=True,
         help="Format of the log on standard error.",
     ),
+    click.option(
+        "--log-level",
+        type=click.Choice(["debug", "info", "warning", "error"]),
+        default="info",
+        show_default=True,
+        help="Least level of the log: debug adds transactions and checks of the health, warning"
+        " leaves out calls that succeed.",
+    ),
 )
 
 
@@ -200,7 +208,7 @@ def _with_options(command: Any) -> Any:
 
 @click.command(cls=Command, examples=_EXAMPLES)
 @_with_options
-def command(store: str, accept_loss: bool, log_format: str, **given: Any) -> int:
+def command(store: str, accept_loss: bool, log_format: str, log_level: str, **given: Any) -> int:
     """Run an exchange: a gRPC server that stores documents and feedback.
 
     By default it listens on this machine only. Other addresses require TLS, and tokens or client
@@ -217,7 +225,7 @@ def command(store: str, accept_loss: bool, log_format: str, **given: Any) -> int
         optional_module(module, "exchange")
     from crucible_ir.exchange.server.observability.logs import log_to
 
-    log_to(log_format=log_format)
+    log_to(log_format=log_format, level=log_level)
     asyncio.run(_serve(store, accept_loss, _options(given), _settings(given)))
     return GOOD
 

@@ -18,6 +18,7 @@ import grpc
 
 from crucible_ir.exchange.server.observability.observing import Observer
 from crucible_ir.exchange.server.rpc.call_context import CallInfo
+from crucible_ir.exchange.server.standard_services import OPEN_METHODS
 
 #: The parent of the loggers of all modules of the exchange.
 _ROOT: Final = "crucible_ir.exchange"
@@ -66,7 +67,7 @@ class CallLog(Observer):
         ended, self._ended = self._ended, []
         handler = _batching_handler()
         for timestamp, call in ended:
-            level = logging.WARNING if call.code in _SERVER_ERRORS else logging.INFO
+            level = _level_of(call)
             if not _calls.isEnabledFor(level):
                 continue
             fields = {
@@ -97,17 +98,26 @@ class CallLog(Observer):
         _calls.info("call", extra={LOG_FIELDS: fields})
 
 
-def log_to(stream: TextIO = sys.stderr, *, log_format: str = "text") -> None:
+def _level_of(call: CallInfo) -> int:
+    """Return the level of a call that ended; orchestrators check the health all the time."""
+    if call.code in _SERVER_ERRORS:
+        return logging.WARNING
+    is_check = call.method in OPEN_METHODS and call.code is grpc.StatusCode.OK
+    return logging.DEBUG if is_check else logging.INFO
+
+
+def log_to(stream: TextIO = sys.stderr, *, log_format: str = "text", level: str = "info") -> None:
     """Send the log of the exchange to a stream.
 
     Args:
         stream: The stream.
         log_format: ``json`` for an object on each line, ``text`` for people.
+        level: The least level of what is logged, ``debug``, ``info``, ``warning`` or ``error``.
     """
     handler = _BatchingHandler(stream, _json_line if log_format == "json" else _text_line)
     logger = logging.getLogger(_ROOT)
     logger.handlers[:] = [handler]
-    logger.setLevel(logging.INFO)
+    logger.setLevel(level.upper())
     logger.propagate = False
 
 

@@ -1,15 +1,20 @@
-"""Metrics for Prometheus: calls by method and code, their durations, and those in progress."""
+"""Metrics for Prometheus: calls by method and code, their durations, and measures of the server."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 import grpc
 
 from crucible_ir.errors import Error
+from crucible_ir.exchange.server.observability.measures import Measure
 from crucible_ir.exchange.server.observability.observing import Observer
 from crucible_ir.exchange.server.rpc.call_context import CallInfo
 from crucible_ir.extras import optional_module
+
+#: The beginning of the names of all metrics.
+_PREFIX: Final = "crucible_ir_exchange_"
 
 #: The upper bounds of the histogram of durations, in seconds.
 _BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60)
@@ -34,26 +39,26 @@ class Metrics(Observer):
         self.registry = prometheus.CollectorRegistry()
         self._served: Any = None
         self._calls = prometheus.Counter(
-            "crucible_ir_exchange_calls",
+            f"{_PREFIX}calls",
             "Calls that ended.",
             ["method", "code"],
             registry=self.registry,
         )
         self._seconds = prometheus.Histogram(
-            "crucible_ir_exchange_call_seconds",
+            f"{_PREFIX}call_seconds",
             "Duration of calls, streams included.",
             ["method"],
             buckets=_BUCKETS,
             registry=self.registry,
         )
         self._in_progress = prometheus.Gauge(
-            "crucible_ir_exchange_calls_in_progress",
+            f"{_PREFIX}calls_in_progress",
             "Calls in progress.",
             ["method"],
             registry=self.registry,
         )
         self._not_begun = prometheus.Counter(
-            "crucible_ir_exchange_calls_not_begun",
+            f"{_PREFIX}calls_not_begun",
             "Calls that gRPC rejected, or whose client gave up, before the request arrived.",
             ["method"],
             registry=self.registry,
@@ -78,6 +83,10 @@ class Metrics(Observer):
         """Count a call to a method that does not exist."""
         self._calls.labels(_UNKNOWN, grpc.StatusCode.UNIMPLEMENTED.name).inc()
 
+    def add(self, measures: Iterable[Measure]) -> None:
+        """Show measures, which are read whenever somebody asks for the metrics."""
+        self.registry.register(_MeasureCollector(list(measures)))
+
     def serve(self, host: str, port: int) -> int:
         """Serve the metrics over HTTP, and return the port.
 
@@ -101,3 +110,24 @@ class Metrics(Observer):
             server.server_close()
             thread.join()
             self._served = None
+
+
+class _MeasureCollector:
+    """Reads measures for a registry."""
+
+    def __init__(self, measures: list[Measure]) -> None:
+        self._measures = measures
+        core = optional_module("prometheus_client.core", "metrics")
+        self._families = {"gauge": core.GaugeMetricFamily, "counter": core.CounterMetricFamily}
+
+    def collect(self) -> Iterator[Any]:
+        """Yield the values that are known."""
+        for measure in self._measures:
+            value = measure.read()
+            if value is not None:
+                family = self._families[measure.kind]
+                yield family(f"{_PREFIX}{measure.name}", measure.summary, value=value)
+
+    def describe(self) -> list[Any]:
+        """Return nothing: otherwise the registry would read the values once at the start."""
+        return []

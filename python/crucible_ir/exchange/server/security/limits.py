@@ -136,6 +136,11 @@ class _ByteBudget:
         self._taken = 0
         self._waiting: list[asyncio.Future[None]] = []
 
+    @property
+    def taken(self) -> int:
+        """The bytes that are taken."""
+        return self._taken
+
     def take(self, size: int) -> bool:
         """Take bytes if enough are free; a first message always fits, whatever its size."""
         if self._taken and self._taken + size > self._size:
@@ -202,6 +207,11 @@ class LimitsInterceptor(Interceptor):
             if limits.calls_per_second is None
             else _RateLimiter(limits.calls_per_second, limits.burst, clock)
         )
+
+    @property
+    def bytes_in_flight(self) -> int:
+        """The bytes of requests in memory; another thread may ask."""
+        return 0 if self._budget is None else self._budget.taken
 
     def hook(self, handler: Handler, method: str) -> CallHook:
         """Apply the limits to the calls of a method before they begin."""

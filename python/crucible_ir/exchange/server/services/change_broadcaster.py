@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from bisect import bisect_right
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Final
 
 from crucible_ir.exchange.server.options import Settings
@@ -19,6 +20,17 @@ PAUSE_SECONDS = 1.0
 
 # Operators filter by this name, so it does not follow the module.
 _log: Final = logging.getLogger("crucible_ir.exchange.server.feed")
+
+
+class WatchPosition:
+    """How far a watch has come.
+
+    Attributes:
+        sequence: The sequence number up to which everything was sent.
+    """
+
+    def __init__(self, sequence: int) -> None:
+        self.sequence = sequence
 
 
 class ChangeBroadcaster:
@@ -39,6 +51,7 @@ class ChangeBroadcaster:
         self._after = 0
         self._through = 0
         self._notifier = ChangeNotifier()
+        self._watches: set[WatchPosition] = set()
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -64,6 +77,28 @@ class ChangeBroadcaster:
             return await self._store.changes(after)
         first = bisect_right(self._sequences, after)
         return ChangePage(self._entries[first:], None, through=max(self._through, after))
+
+    @contextmanager
+    def following(self, after: int) -> Iterator[WatchPosition]:
+        """Count a watch after a sequence number, for the metrics; the watch moves its position."""
+        position = WatchPosition(after)
+        self._watches.add(position)
+        try:
+            yield position
+        finally:
+            self._watches.discard(position)
+
+    @property
+    def watches(self) -> int:
+        """The number of watches; another thread may ask."""
+        return len(self._watches)
+
+    @property
+    def most_behind(self) -> int:
+        """How many changes the slowest watch is behind; another thread may ask."""
+        latest = max(self._through, self._store.latest)
+        # The copy is made in one step.
+        return max((latest - each.sequence for each in list(self._watches)), default=0)
 
     async def wait(self, after: int, timeout: float) -> None:
         """Return when there is a change after a sequence number, or after a timeout in seconds."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import grpc
@@ -16,6 +17,7 @@ from crucible_ir.exchange.server.services.change_broadcaster import ChangeBroadc
 from crucible_ir.exchange.server.services.exchange_service import ExchangeService
 from crucible_ir.exchange.server.services.feedback_service import FeedbackService
 from crucible_ir.exchange.server.services.ingest_batches import ReceivedBatch
+from crucible_ir.exchange.server.services.measures import service_measures
 from crucible_ir.exchange.server.services.page_tokens import PageTokens
 from crucible_ir.exchange.server.services.retention import Retention
 from crucible_ir.exchange.server.services.validation_service import ValidationService
@@ -31,7 +33,9 @@ from crucible_ir.exchange.v1 import (
 )
 
 if TYPE_CHECKING:
+    from crucible_ir.exchange.server.observability.measures import Measure
     from crucible_ir.exchange.server.rpc.call_hooks import Handler
+    from crucible_ir.exchange.store.engine.statistics import Measurements
 
 _FILES: tuple[FileDescriptor, ...] = (
     exchange_service_pb2.DESCRIPTOR,
@@ -112,6 +116,7 @@ class Services:
         self._retention = Retention(store, self._settings)
         self._workers = Workers(self._settings.validation_bytes)
         self._page_tokens = PageTokens(store, self._broadcaster)
+        self._measured: Measurements | None = None
 
     def register(self, server: grpc.aio.Server) -> None:
         """Add every service to a server, whose last interceptor must be `ValidationInterceptor`."""
@@ -144,7 +149,37 @@ class Services:
         Raises:
             StoreFailure: It cannot be used.
         """
-        await self._store.check()
+        with self._forgetting():
+            await self._store.check()
+
+    async def measure(self) -> None:
+        """Measure the store, for `measures`.
+
+        Raises:
+            StoreFailure: It cannot be measured.
+        """
+        with self._forgetting():
+            self._measured = await self._store.measure()
+
+    @contextmanager
+    def _forgetting(self) -> Iterator[None]:
+        """Forget the measurements of a store that fails."""
+        try:
+            yield
+        except BaseException:
+            self._measured = None
+            raise
+
+    def measures(self) -> list[Measure]:
+        """Return what to show among the metrics."""
+        return service_measures(
+            self._store,
+            lambda: self._measured,
+            self._broadcaster,
+            self._retention,
+            self._workers,
+            self._settings,
+        )
 
     def drain(self) -> None:
         """End streams gracefully: read no new requests, and answer those that were read."""

@@ -94,6 +94,9 @@ class Clock:
 class Retention:
     """Removes old changes and request ids periodically.
 
+    Attributes:
+        last_removal: When that was last done, in seconds since 1970; ``None`` for never.
+
     Args:
         store: The store.
         settings: The settings of the services.
@@ -107,6 +110,7 @@ class Retention:
         clock: Callable[[Microseconds | None], Clock] = Clock,
     ) -> None:
         self._store = store
+        self.last_removal: float | None = None
         self._new_clock = clock
         self._request_age = settings.request_days * _DAY
         self._history_seconds = settings.history_seconds
@@ -153,6 +157,7 @@ class Retention:
         if kept is not None:
             before = await self._store.last_change_before(now - round(kept * 1_000_000))
             await self._store.compact(before)
+        self.last_removal = time.time()
 
     async def _latest_change(self) -> Microseconds | None:
         position = await self._store.position()

@@ -19,7 +19,10 @@ if TYPE_CHECKING:
     from crucible_ir.exchange.server.rpc.call_context import Caller
     from crucible_ir.exchange.server.rpc.call_hooks import Context
     from crucible_ir.exchange.server.rpc.drain import Draining
-    from crucible_ir.exchange.server.services.change_broadcaster import ChangeBroadcaster
+    from crucible_ir.exchange.server.services.change_broadcaster import (
+        ChangeBroadcaster,
+        WatchPosition,
+    )
     from crucible_ir.exchange.store import Store
     from crucible_ir.exchange.store.records import StoredEntry, StoredRecord
 
@@ -71,6 +74,11 @@ class WatchStream:
             RpcError: The server drains, or the client is too slow.
             StoreFailure: The store failed.
         """
+        with self._broadcaster.following(after) as position:
+            await self._run(context, position)
+
+    async def _run(self, context: Context, position: WatchPosition) -> None:
+        after = position.sequence
         # Sent separately: a status cannot follow a first message that was sent only in part.
         await context.send_initial_metadata(())
         if self._unknown_epoch:
@@ -92,7 +100,7 @@ class WatchStream:
                         await self._send(context, change)
                         due = time.monotonic() + self._heartbeat_seconds
                 if changes.through > after:
-                    after = changes.through
+                    after = position.sequence = changes.through
                     continue
                 if time.monotonic() >= due:
                     await self._send(context, self._heartbeat(after))

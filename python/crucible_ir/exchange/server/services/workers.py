@@ -38,6 +38,16 @@ class MemoryBudget:
         self._free = size
         self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
 
+    @property
+    def free(self) -> int:
+        """The bytes that are free."""
+        return self._free
+
+    @property
+    def waiting(self) -> int:
+        """How many requests wait for bytes."""
+        return len(self._waiting)
+
     async def take(self, size: int) -> None:
         """Take bytes as soon as they are free and every earlier request has its own.
 
@@ -85,6 +95,16 @@ class Workers:
         self._budget = MemoryBudget(memory)
         self._light = ThreadPoolExecutor(_LIGHT_THREADS, "exchange-light")
         self._heavy = ThreadPoolExecutor(_HEAVY_THREADS, "exchange-heavy")
+
+    @property
+    def memory_taken(self) -> int:
+        """The memory in bytes that work takes at this time, light work aside."""
+        return self._memory - self._budget.free
+
+    @property
+    def waiting(self) -> int:
+        """How much work waits for memory."""
+        return self._budget.waiting
 
     async def run(
         self, function: Callable[[RequestT], ResponseT], request: RequestT, cost: int

@@ -8,26 +8,28 @@ transaction.
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, Protocol, TypeVar
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import QueuePool
 
 from crucible_ir.exchange.store.engine.lookups import LookupConnection, LookupThreads
 from crucible_ir.exchange.store.engine.migrations import CURRENT_VERSION, MIGRATIONS
 from crucible_ir.exchange.store.engine.reads import ReadLane
+from crucible_ir.exchange.store.engine.statistics import Measurements, Statistics
 from crucible_ir.exchange.store.engine.upgrading import Upgrade, is_complete
 from crucible_ir.exchange.store.errors import StoreFailure, StoreRejection, StoreUnavailableError
 from crucible_ir.exchange.store.statements.changes import ChangeNotifier, taken_sequence
 from crucible_ir.exchange.store.statements.rows import Lookup
-from crucible_ir.exchange.store.statements.tables import counters
+from crucible_ir.exchange.store.statements.tables import counters, feedback_events
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
@@ -35,6 +37,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 P = ParamSpec("P")
 Work = Callable[["Connection"], Any]
+
+_log: Final = logging.getLogger(__name__)
 
 #: The most work in one transaction: so many documents, or 16 times as many events. Larger groups
 #: would delay the acknowledgement of their first writes.
@@ -160,6 +164,13 @@ class Driver:
         """
         connection.execute(select(counters.c.value).limit(1)).all()
 
+    def sizes(self, connection: Connection) -> tuple[int, int | None]:
+        """Return the sizes of the database and of its write-ahead log in bytes.
+
+        The second is ``None`` if the log belongs to other databases as well.
+        """
+        raise NotImplementedError
+
     def close(self) -> None:
         """Finish background work."""
 
@@ -177,20 +188,26 @@ class Driver:
 
 
 class Database:
-    """An open database: its threads and its connections."""
+    """An open database: its threads and its connections.
+
+    Attributes:
+        notifier: Knows the latest change.
+        statistics: Counts the work.
+    """
 
     def __init__(self, driver: Driver) -> None:
         self._driver = driver
         self._writing = ThreadPoolExecutor(1, "exchange-writer")
-        self._monitoring = ThreadPoolExecutor(1, "exchange-monitor")
         self._reads = ReadLane("reader", driver, driver.reader, READERS)
         self._heavy_reads = ReadLane(
             "heavy", driver, driver.heavy_reader, HEAVY_READERS, HEAVY_PER_CALLER
         )
+        self._monitoring = ReadLane("monitor", driver, driver.monitor, 1)
         self._pending: deque[tuple[Work, int, asyncio.Future[Any]]] = deque()
         self._awake = asyncio.Event()
         self._closing = False
         self.notifier = ChangeNotifier()
+        self.statistics = Statistics()
         self._lookups = (
             LookupThreads(driver.connect_lookup, LOOKUP_THREADS) if driver.connect_lookup else None
         )
@@ -278,13 +295,26 @@ class Database:
         self._awake.set()
         return await future
 
+    @property
+    def writes_waiting(self) -> int:
+        """How many writes wait for a transaction; another thread may ask."""
+        return len(self._pending)
+
     async def check(self) -> None:
         """Check that the database answers.
 
         Raises:
             StoreFailure: It cannot be used.
         """
-        await asyncio.get_running_loop().run_in_executor(self._monitoring, self._check)
+        await self._read(self._monitoring, self._driver.check)
+
+    async def measure(self) -> Measurements:
+        """Measure the store; nothing that takes longer in a larger store is done for that.
+
+        Raises:
+            StoreFailure: The database failed.
+        """
+        return await self._read(self._monitoring, self._measure)
 
     async def wait(self, after: int, timeout: float) -> None:
         """Return when there may be a change after a sequence number."""
@@ -304,7 +334,7 @@ class Database:
         self._writing.shutdown()
         self._reads.close()
         self._heavy_reads.close()
-        self._monitoring.shutdown()
+        self._monitoring.close()
         if self._lookups is not None:
             self._lookups.close()
         if self._sequence_reader is not None:
@@ -312,12 +342,12 @@ class Database:
         self._driver.close()
         self._driver.dispose()
 
-    def _check(self) -> None:
-        try:
-            with self._driver.monitor.begin() as connection:
-                self._driver.check(connection)
-        except DBAPIError as error:
-            raise self._translated(error) from error
+    def _measure(self, connection: Connection) -> Measurements:
+        size, wal = self._driver.sizes(connection)
+        rows = connection.execute(select(counters.c.name, counters.c.value))
+        found = {name: int(value) for name, value in rows}
+        last_event = connection.execute(select(func.max(feedback_events.c.position))).scalar_one()
+        return Measurements(size, wal, found["sequence"], found["compacted"], last_event or 0)
 
     async def _write_groups(self) -> None:
         loop = asyncio.get_running_loop()
@@ -337,7 +367,12 @@ class Database:
                     total += weight
             if not works:
                 continue
+            begun = time.perf_counter()
             outcomes, sequence = await loop.run_in_executor(self._writing, self._run, works)
+            self.statistics.transactions += 1
+            seconds = time.perf_counter() - begun
+            self.statistics.transaction_seconds += seconds
+            _log.debug("transaction of %d writes in %.1f ms", len(works), seconds * 1000)
             for future, (result, error) in zip(futures, outcomes, strict=True):
                 if future.cancelled():
                     continue

@@ -109,6 +109,11 @@ class PostgresqlDriver(Driver):
             f"SET LOCAL statement_timeout = {max(1, math.ceil(seconds * 1000))}"
         )
 
+    def sizes(self, connection: Connection) -> tuple[int, int | None]:
+        """Return the size of the database; the log is that of the whole server."""
+        name = func.current_database()
+        return int(connection.execute(select(func.pg_database_size(name))).scalar_one()), None
+
     async def listen(self, notifier: ChangeNotifier) -> None:
         """Pass on notifications; polling continues while the connection fails."""
         while True:

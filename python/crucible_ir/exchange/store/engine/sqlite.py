@@ -141,6 +141,15 @@ class SqliteDriver(Driver):
         connection.interrupt()
         return True
 
+    def sizes(self, connection: Connection) -> tuple[int, int | None]:
+        """Return the sizes of the file and its log."""
+        try:
+            log = self._path.with_name(f"{self._path.name}-wal").stat().st_size
+        except OSError:
+            # Without a writer there is none.
+            log = 0
+        return self._path.stat().st_size, log
+
     def committed(self, weight: int) -> None:
         """Run a checkpoint now and then."""
         self._checkpoints.committed(weight)
