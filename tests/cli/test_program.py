@@ -111,7 +111,7 @@ def arguments_of(line: str) -> tuple[list[str], bytes]:
 #: Commands whose examples need a shell, or a server: tests/exchange runs those.
 ELSEWHERE = {
     "completion",
-    *("serve", "publish", "fetch", "list", "watch", "trace", "compact"),
+    *("serve", "publish", "fetch", "list", "watch", "trace", "compact", "audit"),
     *("ingest", "export", "tokens"),
 }
 

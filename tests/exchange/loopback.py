@@ -20,12 +20,14 @@ from crucible_ir.exchange.server.rpc.interceptor import InterceptorChain
 from crucible_ir.exchange.server.rpc.request_validation import ValidationInterceptor
 from crucible_ir.exchange.server.services.registration import Services
 from crucible_ir.exchange.store import Store
+from crucible_ir.exchange.v1.audit_service_pb2_grpc import AuditServiceStub
 from crucible_ir.exchange.v1.exchange_service_pb2_grpc import ExchangeServiceStub
 from crucible_ir.exchange.v1.feedback_service_pb2_grpc import FeedbackServiceStub
 from crucible_ir.exchange.v1.validation_service_pb2_grpc import ValidationServiceStub
 from crucible_ir.schema.types import document_members
 
 if TYPE_CHECKING:
+    from crucible_ir.exchange.v1.audit_service_pb2_grpc import AuditServiceAsyncStub
     from crucible_ir.exchange.v1.exchange_service_pb2_grpc import ExchangeServiceAsyncStub
     from crucible_ir.exchange.v1.feedback_service_pb2_grpc import FeedbackServiceAsyncStub
     from crucible_ir.exchange.v1.validation_service_pb2_grpc import ValidationServiceAsyncStub
@@ -55,6 +57,7 @@ class Loopback:
     exchange: ExchangeServiceAsyncStub
     feedback: FeedbackServiceAsyncStub
     validation: ValidationServiceAsyncStub
+    audit: AuditServiceAsyncStub
 
 
 class _SetCaller(Interceptor):
@@ -86,7 +89,8 @@ async def serving(
     await server.start()
     try:
         async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
-            yield Loopback(services, port, *stubs(channel))
+            audit = cast("AuditServiceAsyncStub", AuditServiceStub(cast("Any", channel)))
+            yield Loopback(services, port, *stubs(channel), audit)
     finally:
         services.drain()
         await server.stop(0.2)
@@ -97,7 +101,7 @@ async def serving(
 def stubs(
     channel: grpc.aio.Channel,
 ) -> tuple[ExchangeServiceAsyncStub, FeedbackServiceAsyncStub, ValidationServiceAsyncStub]:
-    """Return the stubs of every service on a channel."""
+    """Return the stubs of the services for documents and events on a channel."""
     untyped: Any = channel
     return (
         cast("ExchangeServiceAsyncStub", ExchangeServiceStub(untyped)),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Coroutine
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -124,6 +124,9 @@ class StandIn:
         pass
 
     async def close(self) -> None:
+        pass
+
+    def credentials_changed(self, counts: Mapping[str, int], details: Mapping[str, str]) -> None:
         pass
 
 

@@ -32,6 +32,7 @@ from crucible_ir.exchange.store import open_store
 from crucible_ir.exchange.store.records import Scope
 from crucible_ir.exchange.store.statements import metrics, runs
 from crucible_ir.exchange.v1 import (
+    audit_service_pb2,
     exchange_service_pb2,
     feedback_service_pb2,
     validation_service_pb2,
@@ -48,6 +49,7 @@ FILES: tuple[FileDescriptor, ...] = (
     exchange_service_pb2.DESCRIPTOR,
     feedback_service_pb2.DESCRIPTOR,
     validation_service_pb2.DESCRIPTOR,
+    audit_service_pb2.DESCRIPTOR,
 )
 
 
@@ -92,7 +94,7 @@ def test_methods_that_may_be_repeated_say_so() -> None:
                 levels[method.name] = MethodOptions.IdempotencyLevel.Name(level)
     readers = [row[1] for row in table("service") if row[3] == "reader"]
     assert levels == {
-        **dict.fromkeys(readers, "NO_SIDE_EFFECTS"),
+        **dict.fromkeys((*readers, "ListAuditEntries"), "NO_SIDE_EFFECTS"),
         # Repeating it removes nothing more, and an event is stored once.
         **dict.fromkeys(("Compact", "Ingest"), "IDEMPOTENT"),
         # They are repeated with a request id, which a client may leave out.

@@ -10,7 +10,10 @@ import pytest
 from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
 
 PACKAGE = "crucible_ir.exchange.v1"
-NOUNS = {"record", "violation", "exchange_service", "feedback_service", "validation_service"}
+NOUNS = {
+    *("record", "violation"),
+    *("audit_service", "exchange_service", "feedback_service", "validation_service"),
+}
 
 FILES: dict[str, FileDescriptorProto] = {
     file.name.removeprefix("crucible_ir/exchange/v1/").removesuffix(".proto"): file

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import fields
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Final
 
@@ -310,3 +310,17 @@ def add_check_options(command: Any) -> Any:
     for option in options:
         command = option(command)
     return add_read_options(command)
+
+
+def timestamp(
+    context: click.Context, parameter: click.Parameter, value: str | None
+) -> datetime | None:
+    """Parse the timestamp of an option, in ISO 8601; without a time zone it is in UTC."""
+    if value is None:
+        return None
+    try:
+        timestamp = datetime.fromisoformat(value.upper())
+    except ValueError:
+        reason = f'expected a timestamp such as 2025-12-26T12:00:00Z, got "{value}"'
+        raise click.BadParameter(reason, context, parameter) from None
+    return timestamp if timestamp.tzinfo is not None else timestamp.replace(tzinfo=UTC)

@@ -64,6 +64,7 @@ _GROUPS = {
             "list": "List the documents of an exchange.",
             "trace": "Trace a document's lineage upstream or downstream.",
             "compact": "Drop old revisions from an exchange, and keep the latest ones.",
+            "audit": "List who changed or exported what in an exchange, and when.",
             "tokens": "Create, list and revoke the tokens that a server requires.",
         },
     ),

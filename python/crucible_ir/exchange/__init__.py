@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from crucible_ir.exchange.client.async_client import AsyncExchangeClient as AsyncExchangeClient
     from crucible_ir.exchange.client.async_client import AsyncIngestion as AsyncIngestion
     from crucible_ir.exchange.client.async_client import AsyncWatch as AsyncWatch
+    from crucible_ir.exchange.client.audit import AuditEntry as AuditEntry
     from crucible_ir.exchange.client.blocking_client import ExchangeClient as ExchangeClient
     from crucible_ir.exchange.client.blocking_client import Ingestion as Ingestion
     from crucible_ir.exchange.client.blocking_client import Watch as Watch
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
 #: The public names of each module; a test compares them with the imports above.
 _NAMES = {
     "async_client": ("AsyncExchangeClient", "AsyncIngestion", "AsyncWatch"),
+    "audit": ("AuditEntry",),
     "blocking_client": ("ExchangeClient", "Ingestion", "Watch"),
     "errors": (
         "ClosedError",

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from crucible_ir.exchange import v1
 
 INFINITY = float("inf")
-_GET_REQUEST_TYPE = re.compile(r"^[A-Z][A-Za-z0-9]*\Z").search
+_LIST_AUDIT_ENTRIES_REQUEST_TYPE = re.compile(r"^[A-Z][A-Za-z0-9]*\Z").search
 _LIST_REQUEST_READABLE_BY = re.compile(
     r"^(0|[1-9][0-9]{0,2})\.(0|[1-9][0-9]{0,2})\.(0|[1-9][0-9]{0,2})\Z"
 ).search
@@ -34,6 +34,45 @@ def _fits(text: str, max_bytes: int) -> bool:
 def _is_within(timestamp: Timestamp, first: int, last: int) -> bool:
     """Return whether a Timestamp is between two seconds and has valid nanoseconds."""
     return first <= timestamp.seconds <= last and 0 <= timestamp.nanos <= 999999999
+
+
+def guard_list_audit_entries_request(m: v1.ListAuditEntriesRequest) -> bool:
+    """Return whether a ListAuditEntriesRequest certainly satisfies every rule."""
+    # timestamp.gte, timestamp.lte
+    if not -62135596797 <= m.start_time.seconds <= 253402300797 and not _is_within(
+        m.start_time, -62135596800, 253402300799
+    ):
+        return False
+    # timestamp.gte, timestamp.lte
+    if not -62135596797 <= m.end_time.seconds <= 253402300797 and not _is_within(
+        m.end_time, -62135596800, 253402300799
+    ):
+        return False
+    # string.max_bytes
+    if not len(m.caller) <= 128 and not len(m.caller.encode()) <= 512:
+        return False
+    # repeated.items, repeated.max_items
+    actions = m.actions[:]
+    if len(actions) > 32:
+        return False
+    for actions_item in actions:
+        if not 0 <= actions_item <= 13:
+            return False
+    # string.max_bytes, string.pattern
+    if "type" in m:
+        m_type = m.type
+        if len(m_type.encode()) > 64:
+            return False
+        if _LIST_AUDIT_ENTRIES_REQUEST_TYPE(m_type) is None:
+            return False
+    # string.max_bytes
+    if not len(m.id) <= 128 and not len(m.id.encode()) <= 512:
+        return False
+    # int32.gte, int32.lte
+    if "page_size" in m and not 1 <= m.page_size <= 1000:
+        return False
+    # string.max_bytes
+    return len(m.page_token) <= 1024 or len(m.page_token.encode()) <= 4096
 
 
 def guard_publish_request(m: v1.PublishRequest) -> bool:
@@ -81,7 +120,7 @@ def guard_get_request(m: v1.GetRequest) -> bool:
     m_type = m.type
     if len(m_type.encode()) > 64:
         return False
-    if _GET_REQUEST_TYPE(m_type) is None:
+    if _LIST_AUDIT_ENTRIES_REQUEST_TYPE(m_type) is None:
         return False
     # required, string.max_bytes
     if not 0 < len(m.id) <= 128 and not _fits(m.id, 512):
@@ -96,7 +135,7 @@ def guard_list_request(m: v1.ListRequest) -> bool:
     m_type = m.type
     if len(m_type.encode()) > 64:
         return False
-    if _GET_REQUEST_TYPE(m_type) is None:
+    if _LIST_AUDIT_ENTRIES_REQUEST_TYPE(m_type) is None:
         return False
     # repeated.max_items
     filters = m.filters[:]
@@ -163,7 +202,7 @@ def guard_list_revisions_request(m: v1.ListRevisionsRequest) -> bool:
     m_type = m.type
     if len(m_type.encode()) > 64:
         return False
-    if _GET_REQUEST_TYPE(m_type) is None:
+    if _LIST_AUDIT_ENTRIES_REQUEST_TYPE(m_type) is None:
         return False
     # required, string.max_bytes
     if not 0 < len(m.id) <= 128 and not _fits(m.id, 512):
@@ -181,7 +220,7 @@ def guard_delete_request(m: v1.DeleteRequest) -> bool:
     m_type = m.type
     if len(m_type.encode()) > 64:
         return False
-    if _GET_REQUEST_TYPE(m_type) is None:
+    if _LIST_AUDIT_ENTRIES_REQUEST_TYPE(m_type) is None:
         return False
     # required, string.max_bytes
     if not 0 < len(m.id) <= 128 and not _fits(m.id, 512):
@@ -205,7 +244,7 @@ def guard_watch_request(m: v1.WatchRequest) -> bool:
     for types_item in types:
         if len(types_item.encode()) > 64:
             return False
-        if _GET_REQUEST_TYPE(types_item) is None:
+        if _LIST_AUDIT_ENTRIES_REQUEST_TYPE(types_item) is None:
             return False
     # string.max_bytes
     if not len(m.id_prefix) <= 128 and not len(m.id_prefix.encode()) <= 512:
@@ -223,7 +262,7 @@ def guard_trace_lineage_request(m: v1.TraceLineageRequest) -> bool:
     m_type = m.type
     if len(m_type.encode()) > 64:
         return False
-    if _GET_REQUEST_TYPE(m_type) is None:
+    if _LIST_AUDIT_ENTRIES_REQUEST_TYPE(m_type) is None:
         return False
     # required, string.max_bytes
     if not 0 < len(m.id) <= 128 and not _fits(m.id, 512):
@@ -430,7 +469,7 @@ def guard_validate_request(m: v1.ValidateRequest) -> bool:
     m_type = m.type
     if len(m_type.encode()) > 64:
         return False
-    if _GET_REQUEST_TYPE(m_type) is None:
+    if _LIST_AUDIT_ENTRIES_REQUEST_TYPE(m_type) is None:
         return False
     # required, enum.defined_only
     return 0 < m.form <= 5
@@ -445,7 +484,7 @@ def guard_convert_request(m: v1.ConvertRequest) -> bool:
     m_type = m.type
     if len(m_type.encode()) > 64:
         return False
-    if _GET_REQUEST_TYPE(m_type) is None:
+    if _LIST_AUDIT_ENTRIES_REQUEST_TYPE(m_type) is None:
         return False
     # required, enum.defined_only
     if not 0 < m.source_form <= 5:
@@ -456,6 +495,7 @@ def guard_convert_request(m: v1.ConvertRequest) -> bool:
 
 #: The guard of each message, by the message's full name.
 GUARDS: dict[str, Callable[[Any], bool]] = {
+    "crucible_ir.exchange.v1.ListAuditEntriesRequest": guard_list_audit_entries_request,
     "crucible_ir.exchange.v1.PublishRequest": guard_publish_request,
     "crucible_ir.exchange.v1.BatchPublishRequest": guard_batch_publish_request,
     "crucible_ir.exchange.v1.GetRequest": guard_get_request,

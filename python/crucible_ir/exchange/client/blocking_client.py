@@ -13,7 +13,7 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self, TypeVar
@@ -21,8 +21,9 @@ from typing import TYPE_CHECKING, Final, Self, TypeVar
 import grpc
 
 from crucible_ir.exchange import v1
-from crucible_ir.exchange.client import requests
+from crucible_ir.exchange.client import audit, requests
 from crucible_ir.exchange.client.addresses import DEFAULT_TARGET
+from crucible_ir.exchange.client.audit import AuditEntry
 from crucible_ir.exchange.client.batches import (
     BATCH_BYTES,
     BATCH_EVENTS,
@@ -583,6 +584,50 @@ class ExchangeClient:
         request = requests.compact(keep_after, keep_within)
         answer = self._call(self._stubs.exchange.Compact, request, timeout)
         return answer.oldest_sequence
+
+    def list_audit_entries(
+        self,
+        *,
+        start_time: datetime | None = None,
+        end_time: datetime | None = None,
+        caller: str | None = None,
+        actions: Iterable[str] = (),
+        type: TypeName | None = None,
+        id: str | None = None,
+        page_size: int | None = None,
+        timeout: float | None = None,
+    ) -> Iterator[AuditEntry]:
+        """Yield who changed or exported what, newest first, fetching pages as needed.
+
+        Args:
+            start_time: The earliest time.
+            end_time: The time before which the actions were carried out.
+            caller: The name of the caller; ``None`` for all.
+            actions: The actions, such as ``published``; empty for all.
+            type: The class of the document's message, or the name of the class; ``None`` for all.
+            id: The id of the document, or of what else was acted on; ``None`` for all.
+            page_size: The number of entries to fetch at a time.
+            timeout: The timeout of each page in seconds; ``None`` for the client's.
+
+        Raises:
+            PermissionDeniedError: The caller is not an admin of all documents.
+            ExchangeError: A call failed.
+        """
+        request = audit.list_audit_entries(
+            start_time, end_time, caller, actions, type, id, page_size
+        )
+        return self._audit_entries(request, timeout)
+
+    def _audit_entries(
+        self, request: v1.ListAuditEntriesRequest, timeout: float | None
+    ) -> Iterator[AuditEntry]:
+        while True:
+            page = self._call(self._stubs.audit.ListAuditEntries, request, timeout)
+            for entry in page.entries:
+                yield AuditEntry.of(entry)
+            if not page.next_page_token:
+                return
+            request.page_token = page.next_page_token
 
     def ingestion(
         self,

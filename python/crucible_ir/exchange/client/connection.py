@@ -15,6 +15,7 @@ from crucible_ir.exchange.client.batches import INGEST, EventBatch
 from crucible_ir.exchange.client.errors import ExchangeError, InsecureChannelError
 from crucible_ir.exchange.client.explanations import explained
 from crucible_ir.exchange.client.tls import Tls
+from crucible_ir.exchange.v1.audit_service_pb2_grpc import AuditServiceStub
 from crucible_ir.exchange.v1.exchange_service_pb2_grpc import ExchangeServiceStub
 from crucible_ir.exchange.v1.feedback_service_pb2_grpc import FeedbackServiceStub
 from crucible_ir.exchange.v1.validation_service_pb2_grpc import ValidationServiceStub
@@ -23,6 +24,7 @@ from crucible_ir.version import VERSION
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from crucible_ir.exchange.v1.audit_service_pb2_grpc import AuditServiceAsyncStub
     from crucible_ir.exchange.v1.exchange_service_pb2_grpc import ExchangeServiceAsyncStub
     from crucible_ir.exchange.v1.feedback_service_pb2_grpc import FeedbackServiceAsyncStub
     from crucible_ir.exchange.v1.validation_service_pb2_grpc import ValidationServiceAsyncStub
@@ -140,6 +142,7 @@ class Stubs:
         self.exchange = ExchangeServiceStub(channel)
         self.feedback = FeedbackServiceStub(channel)
         self.validation = ValidationServiceStub(channel)
+        self.audit = AuditServiceStub(channel)
         # Sends batches as they are, without the messages of the generated stub.
         self.ingest = channel.stream_stream(INGEST, EventBatch.encode, v1.IngestResponse.FromString)
 
@@ -162,6 +165,7 @@ class AsyncStubs:
         self.exchange = cast("ExchangeServiceAsyncStub", ExchangeServiceStub(channel))
         self.feedback = cast("FeedbackServiceAsyncStub", FeedbackServiceStub(channel))
         self.validation = cast("ValidationServiceAsyncStub", ValidationServiceStub(channel))
+        self.audit = cast("AuditServiceAsyncStub", AuditServiceStub(channel))
         # Sends batches as they are, without the messages of the generated stub.
         self.ingest = self._channel.stream_stream(
             INGEST, EventBatch.encode, v1.IngestResponse.FromString

@@ -119,7 +119,7 @@ def append_metrics(
             getattr(request, field.name).MergeFrom(value)
     request.checkpoint_uris.extend(checkpoint_uris)
     if status is not None:
-        number = _number(TrainingStatus.DESCRIPTOR, status, "status")
+        number = number_in(TrainingStatus.DESCRIPTOR, status, "status")
         request.status = cast("TrainingStatus", number)
     return request
 
@@ -180,7 +180,7 @@ def list_documents(
     return v1.ListRequest(
         type=name_of(type_),
         filters=filters,
-        order=cast("v1.ListOrder", _number(v1.ListOrder.DESCRIPTOR, order, "order")),
+        order=cast("v1.ListOrder", number_in(v1.ListOrder.DESCRIPTOR, order, "order")),
         page_size=page_size,
         include_deleted=include_deleted,
         include_documents=include_documents,
@@ -203,7 +203,7 @@ def trace(
         revision=revision,
         direction=cast(
             "v1.LineageDirection",
-            _number(v1.LineageDirection.DESCRIPTOR, direction, "direction"),
+            number_in(v1.LineageDirection.DESCRIPTOR, direction, "direction"),
         ),
         max_depth=max_depth,
         max_nodes=max_nodes,
@@ -233,9 +233,7 @@ class EventFilter:
 
     def __post_init__(self) -> None:
         for name in ("start_time", "end_time"):
-            time = getattr(self, name)
-            if time is not None and time.tzinfo is None:
-                raise FieldError("the time needs a time zone, such as datetime.UTC", path=name)
+            utc(getattr(self, name), name)
 
     def export(self, batch_size: int | None, cursor: str) -> v1.ExportRequest:
         """Return a request to export the events.
@@ -247,8 +245,8 @@ class EventFilter:
             deployment_id=self.deployment_id,
             feedback_types=list(self.feedback_types),
             model_version=self.model_version,
-            start_time=_utc(self.start_time),
-            end_time=_utc(self.end_time),
+            start_time=utc(self.start_time, "start_time"),
+            end_time=utc(self.end_time, "end_time"),
             batch_size=batch_size,
             cursor=cursor,
         )
@@ -263,14 +261,23 @@ class EventFilter:
             deployment_id=self.deployment_id,
             feedback_types=list(self.feedback_types),
             model_version=self.model_version,
-            start_time=_utc(self.start_time),
-            end_time=_utc(self.end_time),
+            start_time=utc(self.start_time, "start_time"),
+            end_time=utc(self.end_time, "end_time"),
             bucket=bucket,
         )
 
 
-def _utc(time: datetime | None) -> datetime | None:
-    return None if time is None else time.astimezone(UTC)
+def utc(time: datetime | None, argument: str) -> datetime | None:
+    """Return a time in UTC.
+
+    Raises:
+        FieldError: The time has no time zone.
+    """
+    if time is None:
+        return None
+    if time.tzinfo is None:
+        raise FieldError("the time needs a time zone, such as datetime.UTC", path=argument)
+    return time.astimezone(UTC)
 
 
 def validate(
@@ -306,11 +313,16 @@ def _bytes_of(
 
 
 def _form(name: str) -> v1.Form:
-    number = _number(v1.Form.DESCRIPTOR, name.replace("-", "_"), "form")
+    number = number_in(v1.Form.DESCRIPTOR, name.replace("-", "_"), "form")
     return cast("v1.Form", number)
 
 
-def _number(enum: EnumDescriptor, name: str, argument: str) -> int:
+def number_in(enum: EnumDescriptor, name: str, argument: str) -> int:
+    """Return the number of a value of an enum by its short name.
+
+    Raises:
+        FieldError: The enum has no such value.
+    """
     numbers = vocabulary.numbers(enum)
     if name not in numbers:
         expected = ", ".join(numbers)

@@ -29,6 +29,7 @@ class Settings:
         recent_bytes: The most bytes of documents that are kept in memory for watches.
         history_seconds: How long changes are kept in the history, at least; ``None`` for ever.
             Latest revisions are always kept.
+        audit_seconds: How long entries are kept in the audit log; ``None`` for ever.
         request_days: For how many days request ids are kept, at least.
         summary_counts: The most distinct counts that one summary may combine.
         summaries: The most combinations of time bucket and type in one summary.
@@ -42,6 +43,7 @@ class Settings:
     recent_changes: int = 10_000
     recent_bytes: int = 16 * 1024 * 1024
     history_seconds: float | None = None
+    audit_seconds: float | None = None
     request_days: int = 7
     summary_counts: int = 1_000_000
     summaries: int = 10_000

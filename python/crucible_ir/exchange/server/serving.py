@@ -7,7 +7,7 @@ import gc
 import logging
 import signal
 import sys
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -42,6 +42,8 @@ from crucible_ir.exchange.server.store_monitor import StoreMonitor
 
 if TYPE_CHECKING:
     from types import TracebackType
+
+    from crucible_ir.exchange.server.security.tokens import Token
 
 _log: Final = logging.getLogger(__name__)
 
@@ -101,6 +103,9 @@ class ServiceSet(Protocol):
 
     async def close(self) -> None:
         """Stop background tasks."""
+
+    def credentials_changed(self, counts: Mapping[str, int], details: Mapping[str, str]) -> None:
+        """Record in the audit log that the server noticed other credentials."""
 
 
 class ExchangeServer:
@@ -253,10 +258,25 @@ class ExchangeServer:
 
     def _authenticator(self) -> AuthenticationInterceptor:
         options = self._options
-        tokens = None if options.tokens is None else TokenChecker(options.tokens)
+        tokens = (
+            None
+            if options.tokens is None
+            else TokenChecker(options.tokens, on_change=self._tokens_changed)
+        )
         role = options.certificate_role if options.requires_certificates else None
         certificates = self._certificates if options.requires_certificates else None
         return AuthenticationInterceptor(tokens, role, certificates)
+
+    def _tokens_changed(self, earlier: Mapping[str, Token], now: Mapping[str, Token]) -> None:
+        """Record which tokens were added, removed and changed, by their ids."""
+        changes = {
+            "added": now.keys() - earlier.keys(),
+            "removed": earlier.keys() - now.keys(),
+            "changed": {id_ for id_ in now.keys() & earlier.keys() if now[id_] != earlier[id_]},
+        }
+        counts = {name: len(ids) for name, ids in changes.items()}
+        details = {name: ", ".join(sorted(ids)[:20]) for name, ids in changes.items() if ids}
+        self._services.credentials_changed(counts, details)
 
     @property
     def has_credentials(self) -> bool:

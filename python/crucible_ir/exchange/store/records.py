@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 
+from crucible_ir.exchange.store.audit_records import UNKNOWN_ACTOR, Actor
 from crucible_ir.schema.references import DocumentKey as DocumentKey
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from crucible_ir.exchange.content import FieldValue
+    from crucible_ir.exchange.transitions import Transition
     from crucible_ir.schema.references import FieldReference
     from crucible_ir.v1 import MetricsSnapshot, TrainingRun
 
@@ -92,6 +95,9 @@ class PublishCommand:
         fields: The values by which the document can be found.
         references: The references that the document contains.
         requires: The release that a reader of the document needs, if it is known.
+        actor: Who publishes the document, for the audit log.
+        transition: Returns what the document changes in an earlier revision of it, from that
+            revision's document; ``None`` if nothing of its type matters.
     """
 
     type: str
@@ -105,6 +111,8 @@ class PublishCommand:
     fields: tuple[FieldValue, ...] = ()
     references: tuple[FieldReference, ...] = ()
     requires: str | None = None
+    actor: Actor = UNKNOWN_ACTOR
+    transition: Callable[[bytes], Transition] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +133,7 @@ class DeleteCommand:
     publisher: str | None = None
     etag: str | None = None
     request: RequestKey | None = None
+    actor: Actor = UNKNOWN_ACTOR
 
 
 @dataclass(frozen=True, slots=True)

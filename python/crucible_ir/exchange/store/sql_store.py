@@ -8,6 +8,14 @@ from dataclasses import replace
 from functools import partial
 from typing import Final
 
+from crucible_ir.exchange.store.audit_records import (
+    SERVER,
+    Actor,
+    AuditAction,
+    AuditEntry,
+    AuditPage,
+    AuditQuery,
+)
 from crucible_ir.exchange.store.engine.database import EVENTS_PER_WEIGHT, Database
 from crucible_ir.exchange.store.engine.statistics import Measurements, Statistics
 from crucible_ir.exchange.store.entry_cache import EntryCache
@@ -36,6 +44,7 @@ from crucible_ir.exchange.store.records import (
     StoredRecord,
 )
 from crucible_ir.exchange.store.statements import (
+    audit,
     changes,
     documents,
     epochs,
@@ -238,20 +247,75 @@ class Store:
         """Return the last sequence number up to which all changes were made before a time."""
         return await self._database.read_heavily(changes.last_change_before, time)
 
-    async def compact(self, through: int) -> int:
+    async def compact(self, through: int, actor: Actor = SERVER) -> int:
         """Remove revisions that are not the latest, up to a sequence number.
+
+        The compaction has one entry in the audit log, which each step updates. One by the server
+        itself has none if it removes nothing.
+
+        Args:
+            through: The sequence number.
+            actor: Who compacts.
 
         Returns:
             The sequence number up to which the history is removed, now or earlier.
         """
-        reached, is_done = 0, False
         begun = time.perf_counter()
-        while not is_done:
-            step = partial(changes.compact, after=reached, through=through, most=COMPACTION_STEP)
-            reached, is_done = await self._database.write(step)
+        progress = changes.CompactionProgress(actor is not SERVER)
+        entry = AuditEntry(
+            AuditAction.COMPACTED, actor, self._clock(), details={"through_sequence": str(through)}
+        )
+        while not progress.is_done:
+            progress = await self._database.write(
+                partial(
+                    changes.compact_audited,
+                    progress=progress,
+                    through=through,
+                    most=COMPACTION_STEP,
+                    entry=entry,
+                )
+            )
         self.statistics.compactions += 1
         self.statistics.compaction_seconds += time.perf_counter() - begun
         return await self._database.read(changes.counter, "compacted")
+
+    async def audit(
+        self,
+        action: AuditAction,
+        actor: Actor,
+        *,
+        id_: str | None = None,
+        counts: Mapping[str, int] | None = None,
+        details: Mapping[str, str] | None = None,
+    ) -> int:
+        """Add an entry about an action that changes nothing else to the audit log.
+
+        Changes of the store write theirs in their own transactions, with the functions of
+        `statements.audit`.
+
+        Returns:
+            The number of the entry, for `complete_audit`.
+        """
+        entry = AuditEntry(
+            action, actor, self._clock(), id=id_, counts=counts or {}, details=details or {}
+        )
+        return await self._database.write(partial(audit.write, entry=entry))
+
+    async def complete_audit(
+        self, number: int, counts: Mapping[str, int], details: Mapping[str, str]
+    ) -> None:
+        """Replace the counts of an entry of `audit`, and add details, when the action has ended."""
+        await self._database.write(
+            partial(audit.complete, number=number, counts=counts, details=details)
+        )
+
+    async def list_audit(self, query: AuditQuery) -> AuditPage:
+        """Return a page of the audit log, newest first; it may be short and not be the last."""
+        return await self._database.read(audit.entries, query)
+
+    async def forget_audit(self, before: Microseconds) -> None:
+        """Remove the entries of the audit log from before a time."""
+        await self._database.write(partial(audit.remove_before, time=before))
 
     async def forget_requests(self, before: Microseconds) -> None:
         """Remove the ids of requests that were made before a time."""

@@ -6,6 +6,9 @@ from crucible_ir.betterproto.generated.crucible_ir.exchange import v1 as generat
 from crucible_ir.betterproto.generated.crucible_ir.exchange.v1 import (
     AppendMetricsRequest,
     AppendMetricsResponse,
+    AuditAction,
+    AuditAuthentication,
+    AuditEntry,
     BatchPublishRequest,
     BatchPublishResponse,
     Change,
@@ -37,6 +40,8 @@ from crucible_ir.betterproto.generated.crucible_ir.exchange.v1 import (
     LineageNodeState,
     Lint,
     LintSeverity,
+    ListAuditEntriesRequest,
+    ListAuditEntriesResponse,
     ListOrder,
     ListRequest,
     ListResponse,
@@ -64,6 +69,10 @@ from crucible_ir.betterproto.generated.crucible_ir.exchange.v1 import (
 __all__ = [
     "AppendMetricsRequest",
     "AppendMetricsResponse",
+    "AuditAction",
+    "AuditAuthentication",
+    "AuditEntry",
+    "AuditServiceStub",
     "BatchPublishRequest",
     "BatchPublishResponse",
     "Change",
@@ -97,6 +106,8 @@ __all__ = [
     "LineageNodeState",
     "Lint",
     "LintSeverity",
+    "ListAuditEntriesRequest",
+    "ListAuditEntriesResponse",
     "ListOrder",
     "ListRequest",
     "ListResponse",
@@ -121,6 +132,10 @@ __all__ = [
     "WatchRequest",
     "WatchResponse",
 ]
+
+
+class AuditServiceStub(SendingStub, generated.AuditServiceStub):
+    __doc__ = generated.AuditServiceStub.__doc__
 
 
 class ExchangeServiceStub(SendingStub, generated.ExchangeServiceStub):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 
 import click
 
@@ -14,7 +14,7 @@ from crucible_ir.cli.files.outputs import (
     open_output,
     output_format,
 )
-from crucible_ir.cli.options import FORMAT_NAME, force_option
+from crucible_ir.cli.options import FORMAT_NAME, force_option, timestamp
 from crucible_ir.cli.program import Command
 from crucible_ir.cli.progress import StreamProgress
 from crucible_ir.cli.session import GOOD, Session
@@ -30,20 +30,6 @@ _EXAMPLES = (
         "The events of one deployment since a date.",
     ),
 )
-
-
-def _timestamp(
-    context: click.Context, parameter: click.Parameter, value: str | None
-) -> datetime | None:
-    """Parse a timestamp in ISO 8601; without a time zone it is in UTC."""
-    if value is None:
-        return None
-    try:
-        timestamp = datetime.fromisoformat(value.upper())
-    except ValueError:
-        reason = f'expected a timestamp such as 2025-12-26T12:00:00Z, got "{value}"'
-        raise click.BadParameter(reason, context, parameter) from None
-    return timestamp if timestamp.tzinfo is not None else timestamp.replace(tzinfo=UTC)
 
 
 @click.command(cls=Command, examples=_EXAMPLES)
@@ -71,9 +57,9 @@ def _timestamp(
 )
 @click.option("--model-version", metavar="ID", help="Only events of this model version.")
 @click.option(
-    "--since", callback=_timestamp, metavar="TIME", help="Only events at or after this time."
+    "--since", callback=timestamp, metavar="TIME", help="Only events at or after this time."
 )
-@click.option("--until", callback=_timestamp, metavar="TIME", help="Only events before this time.")
+@click.option("--until", callback=timestamp, metavar="TIME", help="Only events before this time.")
 @force_option()
 @server_options
 @click.pass_obj

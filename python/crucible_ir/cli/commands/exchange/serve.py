@@ -142,6 +142,12 @@ _OPTIONS = (
         help="Drop older revisions except the latest, such as 90d; by default keep all.",
     ),
     click.option(
+        "--keep-audit",
+        type=DURATION,
+        metavar="DURATION",
+        help="Drop older entries of the audit log, such as 365d; by default keep all.",
+    ),
+    click.option(
         "--heartbeat",
         type=click.FloatRange(0.1, 3600),
         metavar="S",
@@ -296,6 +302,7 @@ def _settings(given: dict[str, Any]) -> Settings:
     from crucible_ir.exchange.server.options import Settings
 
     history: timedelta | None = given["keep_history"]
+    audit: timedelta | None = given["keep_audit"]
     return Settings(
         **_set(
             {
@@ -303,6 +310,7 @@ def _settings(given: dict[str, Any]) -> Settings:
                 "slow_consumer_seconds": given["slow_consumer"],
                 "validation_bytes": given["max_validation_bytes"],
                 "history_seconds": None if history is None else history.total_seconds(),
+                "audit_seconds": None if audit is None else audit.total_seconds(),
             }
         )
     )

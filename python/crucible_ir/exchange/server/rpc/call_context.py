@@ -10,6 +10,7 @@ from typing import Any, Final
 import grpc
 
 from crucible_ir.exchange.server.rpc.errors import permission_denied
+from crucible_ir.exchange.store.audit_records import Actor, Authentication
 from crucible_ir.exchange.store.records import EVERYTHING, Scope
 
 
@@ -20,10 +21,12 @@ class Caller:
     Attributes:
         name: The authenticated name; ``None`` without authentication.
         scope: The documents that the caller may see and change.
+        authentication: How the caller was authenticated.
     """
 
     name: str | None = None
     scope: Scope = EVERYTHING
+    authentication: Authentication = Authentication.NONE
 
     def check(self, type_: str, id_: str) -> None:
         """Reject a call about a document outside the caller's scope.
@@ -81,3 +84,10 @@ CALL: Final[ContextVar[CallInfo | None]] = ContextVar("call", default=None)
 def current_call() -> CallInfo | None:
     """Return the call in progress, where calls are observed."""
     return CALL.get()
+
+
+def current_actor() -> Actor:
+    """Return the caller of the call in progress, as the audit log records it."""
+    caller, call = current_caller(), current_call()
+    request_id = None if call is None else call.request_id
+    return Actor(caller.name, caller.authentication, request_id)

@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import logging
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from functools import partial
@@ -27,6 +27,7 @@ from crucible_ir.exchange.server.security.tokens import (
     split_token,
 )
 from crucible_ir.exchange.server.standard_services import OPEN_METHODS
+from crucible_ir.exchange.store.audit_records import Authentication
 from crucible_ir.exchange.store.records import EVERYTHING
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ _log: Final = logging.getLogger("crucible_ir.exchange.server.authentication")
 
 _EXCHANGE: Final = "/crucible_ir.exchange.v1.ExchangeService"
 _FEEDBACK: Final = "/crucible_ir.exchange.v1.FeedbackService"
+_AUDIT: Final = "/crucible_ir.exchange.v1.AuditService"
 _VALIDATION: Final = "/crucible_ir.exchange.v1.ValidationService"
 
 #: The least role that each method requires. Calls to a method without a role are always rejected.
@@ -57,6 +59,7 @@ METHOD_ROLES: Final[dict[str, Role]] = {
     f"{_FEEDBACK}/Ingest": Role.PUBLISHER,
     f"{_FEEDBACK}/Export": Role.READER,
     f"{_FEEDBACK}/Summarize": Role.READER,
+    f"{_AUDIT}/ListAuditEntries": Role.ADMIN,
     f"{_VALIDATION}/Validate": Role.READER,
     f"{_VALIDATION}/Convert": Role.READER,
     "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo": Role.READER,
@@ -94,6 +97,7 @@ class TokenChecker:
     Args:
         file: The file of tokens.
         now: Returns the current time.
+        on_change: Called with the earlier and the new tokens when the file has changed.
 
     Raises:
         TokensError: Other users can read the file, or it is not a token file.
@@ -101,9 +105,14 @@ class TokenChecker:
     """
 
     def __init__(
-        self, file: TokenFile, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+        self,
+        file: TokenFile,
+        *,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        on_change: Callable[[Mapping[str, Token], Mapping[str, Token]], None] | None = None,
     ) -> None:
         self._file = file
+        self._on_change = on_change
         self._now = now
         self._stamp = file.stamp()
         self._tokens = file.read()
@@ -123,7 +132,7 @@ class TokenChecker:
             raise _unauthenticated("TOKEN_INVALID", "unknown token")
         if token.has_expired(self._now()):
             raise _unauthenticated("TOKEN_EXPIRED", "the token has expired")
-        return Identity(Caller(token.name, token.scope), token.role, token)
+        return Identity(Caller(token.name, token.scope, Authentication.TOKEN), token.role, token)
 
     def check(self, accepted: Token) -> None:
         """Check a token again that was accepted before.
@@ -170,9 +179,11 @@ class TokenChecker:
         try:
             stamp = self._file.stamp()
             if stamp != self._stamp:
-                self._tokens = self._file.read()
+                earlier, self._tokens = self._tokens, self._file.read()
                 self._checked.clear()
                 self._stamp = stamp
+                if self._on_change is not None and self._tokens != earlier:
+                    self._on_change(earlier, self._tokens)
         except (OSError, TokensError) as error:
             _log.error("cannot read the tokens: %s", error)
             raise errors.unavailable(
@@ -265,7 +276,8 @@ class AuthenticationInterceptor(Interceptor):
         def identify(request: Any, context: Context) -> Any:
             if certificates is not None:
                 certificates.check(context)
-            identity = Identity(Caller(certified_name(context), EVERYTHING), role)
+            caller = Caller(certified_name(context), EVERYTHING, Authentication.CERTIFICATE)
+            identity = Identity(caller, role)
             _check_role(identity, method)
             CALLER.set(identity.caller)
             return request

@@ -11,6 +11,7 @@ from crucible_ir import v1 as ir_v1
 from crucible_ir.errors import near_miss, shorten
 from crucible_ir.exchange import v1
 from crucible_ir.exchange.content import content_hash, digest_of, field_values
+from crucible_ir.exchange.server.rpc.call_context import current_actor
 from crucible_ir.exchange.server.rpc.errors import field_violation
 from crucible_ir.exchange.store.records import (
     AppendCommand,
@@ -18,6 +19,7 @@ from crucible_ir.exchange.store.records import (
     PublishCommand,
     RequestKey,
 )
+from crucible_ir.exchange.transitions import transition_to
 from crucible_ir.schema.fields import fields_of
 from crucible_ir.schema.references import (
     identity_field,
@@ -71,6 +73,8 @@ def publish_command(request: v1.PublishRequest, caller: Caller) -> PublishComman
         fields=tuple(field_values(content)),
         references=tuple(references_of(content, id_)),
         requires=requires(request.document, binary=True),
+        actor=current_actor(),
+        transition=transition_to(content),
     )
 
 
@@ -89,6 +93,7 @@ def delete_command(request: v1.DeleteRequest, caller: Caller) -> DeleteCommand:
         publisher=caller.name,
         etag=etag,
         request=_request_key(request, "delete", request.type, request.id, etag, b""),
+        actor=current_actor(),
     )
 
 

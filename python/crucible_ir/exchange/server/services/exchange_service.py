@@ -12,7 +12,11 @@ from crucible_ir.errors import near_miss, shorten
 from crucible_ir.exchange import v1
 from crucible_ir.exchange.content import indexed_fields
 from crucible_ir.exchange.server.options import Settings
-from crucible_ir.exchange.server.rpc.call_context import Caller, current_caller
+from crucible_ir.exchange.server.rpc.call_context import (
+    Caller,
+    current_actor,
+    current_caller,
+)
 from crucible_ir.exchange.server.rpc.drain import Draining
 from crucible_ir.exchange.server.rpc.errors import (
     RpcError,
@@ -238,10 +242,12 @@ class ExchangeService(ExchangeServiceServicer):
         if current_caller().scope != EVERYTHING:
             raise permission_denied("the credentials do not cover all documents")
         if request.HasField("within"):
-            compacted = await compact_history(self._store, request.within.ToMicroseconds())
+            compacted = await compact_history(
+                self._store, request.within.ToMicroseconds(), current_actor()
+            )
         else:
             _check_sequence(request.after_sequence, await self._store.position())
-            compacted = await self._store.compact(request.after_sequence)
+            compacted = await self._store.compact(request.after_sequence, current_actor())
         return v1.CompactResponse(oldest_sequence=compacted + 1)
 
     async def TraceLineage(

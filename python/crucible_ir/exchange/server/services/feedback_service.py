@@ -24,6 +24,7 @@ from crucible_ir.exchange.server.services.conversions import (
     microseconds_of,
     timestamp_message,
 )
+from crucible_ir.exchange.server.services.export_audit import ExportProgress, audited_export
 from crucible_ir.exchange.server.services.ingest_batches import ReceivedBatch
 from crucible_ir.exchange.server.services.page_tokens import PageTokens, query_hash
 from crucible_ir.exchange.server.services.streaming import answer_in_order, send
@@ -101,6 +102,12 @@ class FeedbackService(FeedbackServiceServicer):
 
     async def Export(self, request: v1.ExportRequest, context: Context) -> None:
         """Send events in the order of their arrival."""
+        async with audited_export(self._store, request) as progress:
+            await self._export(request, context, progress)
+
+    async def _export(
+        self, request: v1.ExportRequest, context: Context, progress: ExportProgress
+    ) -> None:
         query = _query(request, current_caller())
         hashed = query_hash(request, "batch_size", "cursor")
         after = await self._page_tokens.read_position(hashed, request.cursor, "cursor")
@@ -115,6 +122,7 @@ class FeedbackService(FeedbackServiceServicer):
                 cursor=await self._page_tokens.write(hashed, after),
                 publishers=(event.publisher or "" for event in events),
             )
+            progress.events += len(events)
             within = self._settings.slow_consumer_seconds
             await send(context, response, within=within, stream="export")
 

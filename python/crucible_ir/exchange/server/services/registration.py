@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import asyncio
+import logging
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -13,6 +15,7 @@ from google.protobuf.descriptor import FileDescriptor
 from crucible_ir.exchange.server.options import Settings
 from crucible_ir.exchange.server.rpc.call_hooks import behavior_of, with_behavior
 from crucible_ir.exchange.server.rpc.drain import Draining
+from crucible_ir.exchange.server.services.audit_service import AuditService
 from crucible_ir.exchange.server.services.change_broadcaster import ChangeBroadcaster
 from crucible_ir.exchange.server.services.exchange_service import ExchangeService
 from crucible_ir.exchange.server.services.feedback_service import FeedbackService
@@ -23,7 +26,11 @@ from crucible_ir.exchange.server.services.retention import Retention
 from crucible_ir.exchange.server.services.validation_service import ValidationService
 from crucible_ir.exchange.server.services.workers import Workers
 from crucible_ir.exchange.store import Store
+from crucible_ir.exchange.store.audit_records import SERVER, AuditAction
+from crucible_ir.exchange.store.errors import StoreFailure
 from crucible_ir.exchange.v1 import (
+    audit_service_pb2,
+    audit_service_pb2_grpc,
     exchange_service_pb2,
     exchange_service_pb2_grpc,
     feedback_service_pb2,
@@ -37,7 +44,10 @@ if TYPE_CHECKING:
     from crucible_ir.exchange.server.rpc.call_hooks import Handler
     from crucible_ir.exchange.store.engine.statistics import Measurements
 
+_log: Final = logging.getLogger(__name__)
+
 _FILES: tuple[FileDescriptor, ...] = (
+    audit_service_pb2.DESCRIPTOR,
     exchange_service_pb2.DESCRIPTOR,
     feedback_service_pb2.DESCRIPTOR,
     validation_service_pb2.DESCRIPTOR,
@@ -117,6 +127,7 @@ class Services:
         self._workers = Workers(self._settings.validation_bytes)
         self._page_tokens = PageTokens(store, self._broadcaster)
         self._measured: Measurements | None = None
+        self._audits: set[asyncio.Task[None]] = set()
 
     def register(self, server: grpc.aio.Server) -> None:
         """Add every service to a server, whose last interceptor must be `ValidationInterceptor`."""
@@ -133,6 +144,9 @@ class Services:
         )
         feedback_service_pb2_grpc.add_FeedbackServiceServicer_to_server(
             FeedbackService(self._store, self._settings, self._draining, self._page_tokens), server
+        )
+        audit_service_pb2_grpc.add_AuditServiceServicer_to_server(
+            AuditService(self._store, self._page_tokens), server
         )
         validation_service_pb2_grpc.add_ValidationServiceServicer_to_server(
             ValidationService(self._workers), server
@@ -185,8 +199,26 @@ class Services:
         """End streams gracefully: read no new requests, and answer those that were read."""
         self._draining.begin()
 
+    def credentials_changed(self, counts: Mapping[str, int], details: Mapping[str, str]) -> None:
+        """Record in the audit log that the server noticed other credentials."""
+        task = asyncio.create_task(self._audit_credentials(counts, details))
+        self._audits.add(task)
+        task.add_done_callback(self._audits.discard)
+
+    async def _audit_credentials(
+        self, counts: Mapping[str, int], details: Mapping[str, str]
+    ) -> None:
+        try:
+            await self._store.audit(
+                AuditAction.CREDENTIALS_CHANGED, SERVER, counts=counts, details=details
+            )
+        except StoreFailure as error:
+            _log.error("cannot write to the audit log that credentials have changed: %s", error)
+
     async def close(self) -> None:
         """Stop background tasks; call it after the server has stopped."""
+        if self._audits:
+            await asyncio.wait(self._audits)
         await self._retention.close()
         await self._broadcaster.close()
         self._workers.close()

@@ -14,6 +14,7 @@ from crucible_ir.exchange.store.errors import StoreFailure
 if TYPE_CHECKING:
     from crucible_ir.exchange.server.options import Settings
     from crucible_ir.exchange.store import Store
+    from crucible_ir.exchange.store.audit_records import Actor
     from crucible_ir.exchange.store.records import Microseconds
 
 #: The time between two removals, in seconds; less if changes are kept for less than ten times that.
@@ -25,12 +26,13 @@ _DAY: Final = 86_400_000_000
 _log: Final = logging.getLogger("crucible_ir.exchange.server.registration")
 
 
-async def compact_history(store: Store, kept: Microseconds) -> int:
+async def compact_history(store: Store, kept: Microseconds, actor: Actor) -> int:
     """Remove the changes before the first one that is younger than a given age.
 
     Args:
         store: The store.
         kept: The age, in microseconds.
+        actor: Who compacts.
 
     Returns:
         The sequence number up to which changes are removed.
@@ -38,7 +40,8 @@ async def compact_history(store: Store, kept: Microseconds) -> int:
     Raises:
         StoreFailure: The store failed.
     """
-    return await store.compact(await store.last_change_before(time.time_ns() // 1000 - kept))
+    before = await store.last_change_before(time.time_ns() // 1000 - kept)
+    return await store.compact(before, actor)
 
 
 #: The difference between two clocks beyond which one of them has jumped: a share of the time for
@@ -114,6 +117,7 @@ class Retention:
         self._new_clock = clock
         self._request_age = settings.request_days * _DAY
         self._history_seconds = settings.history_seconds
+        self._audit_seconds = settings.audit_seconds
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -127,8 +131,14 @@ class Retention:
             with suppress(asyncio.CancelledError):
                 await self._task
 
+    @property
+    def _shortest(self) -> float | None:
+        """The shortest time for which anything is kept, if it is not kept for ever."""
+        times = (self._history_seconds, self._audit_seconds)
+        return min((time for time in times if time is not None), default=None)
+
     async def _run(self) -> None:
-        kept = self._history_seconds
+        kept = self._shortest
         pause = REMOVAL_SECONDS if kept is None else min(REMOVAL_SECONDS, max(1.0, kept / 10))
         clock: Clock | None = None
         while True:
@@ -137,26 +147,30 @@ class Retention:
                     clock = self._new_clock(await self._latest_change())
                 await self._remove(clock)
             except StoreFailure as error:
-                _log.warning("cannot remove old request ids and changes, retrying later: %s", error)
+                _log.warning("cannot remove what is old, retrying later: %s", error)
             await asyncio.sleep(pause)
 
     async def _remove(self, clock: Clock) -> None:
-        """Remove the request ids and changes that are too old, unless the clock has jumped."""
-        kept = self._history_seconds
+        """Remove what is too old, unless the clock has jumped."""
+        kept = self._shortest
         share = _MOST_JUMP_SECONDS if kept is None else kept * _JUMP_SHARE
         jump = clock.jumped_seconds()
         if abs(jump) > max(_LEAST_JUMP_SECONDS, min(_MOST_JUMP_SECONDS, share)):
             _log.warning(
-                "the clock has jumped by %.0f seconds: no request ids and changes are removed;"
+                "the clock has jumped by %.0f seconds: nothing old is removed;"
                 " correct the clock, or restart the server to accept it",
                 jump,
             )
             return
         now = clock.time()
         await self._store.forget_requests(now - self._request_age)
-        if kept is not None:
-            before = await self._store.last_change_before(now - round(kept * 1_000_000))
+        if self._history_seconds is not None:
+            before = await self._store.last_change_before(
+                now - round(self._history_seconds * 1_000_000)
+            )
             await self._store.compact(before)
+        if self._audit_seconds is not None:
+            await self._store.forget_audit(now - round(self._audit_seconds * 1_000_000))
         self.last_removal = time.time()
 
     async def _latest_change(self) -> Microseconds | None:

@@ -27,6 +27,7 @@ from crucible_ir.exchange.store.engine.reads import ReadLane
 from crucible_ir.exchange.store.engine.statistics import Measurements, Statistics
 from crucible_ir.exchange.store.engine.upgrading import Upgrade, is_complete
 from crucible_ir.exchange.store.errors import StoreFailure, StoreRejection, StoreUnavailableError
+from crucible_ir.exchange.store.statements import audit
 from crucible_ir.exchange.store.statements.changes import ChangeNotifier, taken_sequence
 from crucible_ir.exchange.store.statements.rows import Lookup
 from crucible_ir.exchange.store.statements.tables import counters, feedback_events
@@ -406,11 +407,13 @@ class Database:
             transaction = connection.begin()
             self._driver.lock(connection)
             taken_sequence(connection)
+            audit.discard_waiting(connection)
             for work in works:
                 try:
                     outcomes.append((work(connection), None))
                 except StoreRejection as rejection:
                     outcomes.append((None, rejection))
+            audit.insert_waiting(connection)
             sequence = taken_sequence(connection)
             if sequence:
                 self._driver.notify(connection, sequence)

@@ -238,6 +238,23 @@ VALUES (1, :id, :time, 0, 0, 0)
 
 _INSERT_EPOCH_COUNTER = "INSERT INTO counters (name, value) VALUES ('epoch', :id)"
 
+_AUDIT = """
+CREATE TABLE audit_entries (
+    number {position} PRIMARY KEY,
+    time BIGINT NOT NULL,
+    action VARCHAR(32) NOT NULL,
+    caller {bytes},
+    authentication VARCHAR(32) NOT NULL,
+    type VARCHAR(64),
+    id {bytes},
+    revision INTEGER,
+    request_id {bytes},
+    content {bytes}
+);
+CREATE INDEX audit_entries_by_time ON audit_entries (time, number);
+CREATE INDEX audit_entries_by_document ON audit_entries (type, id, time, number)
+"""
+
 _INSERT_SECRET = "INSERT INTO secrets (name, value) VALUES (:name, :value)"
 
 _LATEST_DOCUMENTS = """
@@ -465,6 +482,7 @@ MIGRATIONS: dict[int, Migration] = {
     ),
     8: script(_APPENDS),
     9: Migration(script(_EPOCHS), _make_first_epoch),
+    10: script(_AUDIT),
 }
 
 #: The version that this release reads and writes.

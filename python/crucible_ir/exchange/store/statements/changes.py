@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from sqlalchemy import bindparam, case, delete, exists, null, select, update
 
@@ -14,12 +15,14 @@ from crucible_ir.exchange.store.records import (
     MissingChanges,
     epoch_name,
 )
-from crucible_ir.exchange.store.statements import chunks
+from crucible_ir.exchange.store.statements import audit, chunks
 from crucible_ir.exchange.store.statements.rows import IS_LATEST, RECORD_COLUMNS, Lookup, page
 from crucible_ir.exchange.store.statements.tables import counters, epochs, revisions, secrets
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Connection
+
+    from crucible_ir.exchange.store.audit_records import AuditEntry
 
 
 class ChangeNotifier:
@@ -157,7 +160,58 @@ def last_change_before(connection: Connection, time: Microseconds) -> int:
     return counter(connection, "sequence") if first_kept is None else int(first_kept) - 1
 
 
-def compact(connection: Connection, *, after: int, through: int, most: int) -> tuple[int, bool]:
+class CompactionStep(NamedTuple):
+    """The result of one step of a compaction.
+
+    Attributes:
+        reached: The sequence number that the step reached.
+        is_last: Whether it was the last step.
+        removed: How many revisions it removed.
+    """
+
+    reached: int
+    is_last: bool
+    removed: int
+
+
+class CompactionProgress(NamedTuple):
+    """The steps of a compaction so far.
+
+    Attributes:
+        always_audited: Whether the compaction has an entry even if it removes nothing.
+        reached: The sequence number that was reached.
+        removed: How many revisions were removed.
+        is_done: Whether no step remains.
+        number: The number of the entry in the audit log; 0 if there is none yet.
+    """
+
+    always_audited: bool
+    reached: int = 0
+    removed: int = 0
+    is_done: bool = False
+    number: int = 0
+
+
+def compact_audited(
+    connection: Connection,
+    *,
+    progress: CompactionProgress,
+    through: int,
+    most: int,
+    entry: AuditEntry,
+) -> CompactionProgress:
+    """Run one step of a compaction, and write or update its entry in the audit log."""
+    step = compact(connection, after=progress.reached, through=through, most=most)
+    removed, number = progress.removed + step.removed, progress.number
+    counts = {"revisions": removed}
+    if number:
+        audit.complete(connection, number, counts)
+    elif removed or (step.is_last and progress.always_audited):
+        number = audit.write(connection, replace(entry, counts=counts))
+    return CompactionProgress(progress.always_audited, step.reached, removed, step.is_last, number)
+
+
+def compact(connection: Connection, *, after: int, through: int, most: int) -> CompactionStep:
     """Remove revisions that are not the latest, in one step of a compaction.
 
     A step also scans rows from before an earlier compaction: a revision that was the latest then
@@ -168,9 +222,6 @@ def compact(connection: Connection, *, after: int, through: int, most: int) -> t
         after: The sequence number that the previous step reached; 0 for the first step.
         through: The sequence number to stop at.
         most: The most rows to scan.
-
-    Returns:
-        The sequence number that this step reached, and whether it was the last step.
     """
     end = min(through, counter(connection, "sequence"))
     scanned = select(revisions.c.sequence).where(
@@ -191,9 +242,9 @@ def compact(connection: Connection, *, after: int, through: int, most: int) -> t
     chunks.remove(
         connection, [(bytes(row.id), row.revision) for row in connection.execute(appended)]
     )
-    connection.execute(delete(revisions).where(*removed))
+    count = connection.execute(delete(revisions).where(*removed)).rowcount
     if step > counter(connection, "compacted"):
         connection.execute(
             update(counters).where(counters.c.name == "compacted").values(value=step)
         )
-    return step, step >= end
+    return CompactionStep(step, step >= end, count)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ from sqlalchemy import and_, bindparam, delete, insert, null, select, update
 
 from crucible_ir import v1
 from crucible_ir.exchange.content import content_hash
+from crucible_ir.exchange.store.audit_records import AuditAction, AuditEntry
 from crucible_ir.exchange.store.errors import (
     AppendedToError,
     DocumentNotFoundError,
@@ -25,7 +27,7 @@ from crucible_ir.exchange.store.records import (
     StoredEntry,
     StoredRecord,
 )
-from crucible_ir.exchange.store.statements import requests
+from crucible_ir.exchange.store.statements import audit, requests
 from crucible_ir.exchange.store.statements.changes import next_sequence
 from crucible_ir.exchange.store.statements.chunks import complete, complete_if_it_fits
 from crucible_ir.exchange.store.statements.lists import list_statement
@@ -82,6 +84,7 @@ def publish(connection: Connection, command: PublishCommand, now: Microseconds) 
         _write_revision(connection, result.record, latest, command)
         created = sequence if result.created else latest.created_sequence
         _write_lookups(connection, command, created)
+        _audit_publication(connection, command, result.record, latest, now)
     requests.add(connection, command.publisher, command.request, result, now)
     return result
 
@@ -114,8 +117,43 @@ def remove(connection: Connection, command: DeleteCommand, now: Microseconds) ->
     result = _numbered(PublishResult(unnumbered, False, False), next_sequence(connection), b"")
     _write_revision(connection, result.record, latest, None)
     _drop_lookups(connection, command.type, command.id)
+    audit.add(connection, _audit_entry(AuditAction.DELETED, command, result.record, now))
     requests.add(connection, command.publisher, command.request, result, now)
     return result.record
+
+
+def _audit_publication(
+    connection: Connection,
+    command: PublishCommand,
+    new: StoredRecord,
+    latest: Any,
+    now: Microseconds,
+) -> None:
+    action = AuditAction.PUBLISHED
+    details: Mapping[str, str] = {}
+    if command.transition is not None and latest is not None and latest.document is not None:
+        details = command.transition(bytes(latest.document)).promotion
+        if details:
+            action = AuditAction.PROMOTED
+    audit.add(connection, _audit_entry(action, command, new, now, details))
+
+
+def _audit_entry(
+    action: AuditAction,
+    command: PublishCommand | DeleteCommand,
+    new: StoredRecord,
+    now: Microseconds,
+    details: Mapping[str, str] | None = None,
+) -> AuditEntry:
+    return AuditEntry(
+        action=action,
+        actor=command.actor,
+        time=now,
+        type=new.type,
+        id=new.id,
+        revision=new.revision,
+        details=details or {},
+    )
 
 
 def _result(

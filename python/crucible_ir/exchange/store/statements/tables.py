@@ -142,6 +142,24 @@ document_references = Table(
     Index("references_by_target", "target_type", "target_id", "context"),
 )
 
+#: The audit log. ``content`` is a JSON list of the counts and the details, if there are any.
+audit_entries = Table(
+    "audit_entries",
+    METADATA,
+    Column("number", _Position, Identity(always=True), primary_key=True),
+    Column("time", BigInteger, nullable=False),
+    Column("action", String(32), nullable=False),
+    Column("caller", LargeBinary),
+    Column("authentication", String(32), nullable=False),
+    Column("type", String(64)),
+    Column("id", LargeBinary),
+    Column("revision", Integer),
+    Column("request_id", LargeBinary),
+    Column("content", LargeBinary),
+    Index("audit_entries_by_time", "time", "number"),
+    Index("audit_entries_by_document", "type", "id", "time", "number"),
+)
+
 #: The results of requests with an id.
 requests = Table(
     "requests",
