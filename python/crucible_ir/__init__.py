@@ -66,6 +66,11 @@ if TYPE_CHECKING:
     from crucible_ir.serialization.yaml import to_yaml as to_yaml
     from crucible_ir.showing import MessageView as MessageView
     from crucible_ir.showing import show as show
+    from crucible_ir.tracking import TrackingError as TrackingError
+    from crucible_ir.tracking import TrackingWarning as TrackingWarning
+    from crucible_ir.tracking import read_run as read_run
+    from crucible_ir.tracking import track as track
+    from crucible_ir.tracking import upload_run as upload_run
     from crucible_ir.validation.check import is_valid as is_valid
     from crucible_ir.validation.check import validate as validate
     from crucible_ir.validation.check import violations as violations
@@ -119,6 +124,13 @@ _MODULES = {
     "crucible_ir.serialization.text": ("from_text", "to_text"),
     "crucible_ir.serialization.yaml": ("from_yaml", "to_yaml"),
     "crucible_ir.showing": ("MessageView", "show"),
+    "crucible_ir.tracking": (
+        "TrackingError",
+        "TrackingWarning",
+        "read_run",
+        "track",
+        "upload_run",
+    ),
     "crucible_ir.validation.check": ("is_valid", "validate", "violations"),
 }
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}

@@ -50,6 +50,7 @@ ADDED = {
     *("Limits", "LimitError", "SpellingWarning"),
     *("show", "MessageView"),
     *("requires", "ReleaseError"),
+    *("track", "read_run", "upload_run", "TrackingError", "TrackingWarning"),
     "__version__",
 }
 

@@ -118,10 +118,14 @@ def test_the_guides_program_runs(shared: Served) -> None:
     assert stored.content.stage == v1.ModelStage.MODEL_STAGE_PRODUCTION
 
 
-def test_the_guides_run_grows(shared: Served, capsys: pytest.CaptureFixture[str]) -> None:
-    [block] = re.findall(r"```python\n(.*?)```", GUIDE, re.DOTALL)
-    code = block.replace('"127.0.0.1:7551"', repr(shared.address))
-    exec(compile(code, "docs/exchange.md", "exec"), {})
+def test_the_guides_runs_grow(shared: Served, capsys: pytest.CaptureFixture[str]) -> None:
+    blocks = re.findall(r"```python\n(.*?)```", GUIDE, re.DOTALL)
+    assert len(blocks) == 2
+    for block in blocks:
+        code = block.replace('"127.0.0.1:7551"', repr(shared.address))
+        exec(compile(code, "docs/exchange.md", "exec"), {})
     count, *points = capsys.readouterr().out.splitlines()
     assert count == "10 1"
     assert points == [f"{step} {step} {1 / (1 + step)}" for step in range(10)]
+    with ExchangeClient(shared.address) as client:
+        assert client.read_metrics("run_008").count == 100

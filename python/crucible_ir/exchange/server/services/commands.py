@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from google.protobuf.message import Message
 
 from crucible_ir import v1 as ir_v1
+from crucible_ir.building.run_progress import add_progress
 from crucible_ir.errors import near_miss, shorten
 from crucible_ir.exchange import v1
 from crucible_ir.exchange.content import content_hash, digest_of, field_values
@@ -43,8 +44,6 @@ _SET_BY_APPEND: Final = tuple(
     for name, field in fields_of(descriptor_of(v1.AppendMetricsRequest)).items()
     if field.has_presence and name in fields_of(descriptor_of(ir_v1.TrainingRun))
 )
-
-_MAX_INT32: Final = 2**31 - 1
 
 
 def publish_command(request: v1.PublishRequest, caller: Caller) -> PublishCommand:
@@ -115,12 +114,7 @@ def append_command(request: v1.AppendMetricsRequest, caller: Caller) -> AppendCo
     update.status = request.status
     update.checkpoint_uris.extend(request.checkpoint_uris)
     update.best_metrics.update(request.best_metrics)
-    if request.snapshots:
-        last = request.snapshots[-1]
-        if last.HasField("step") and not request.HasField("current_step"):
-            update.current_step = last.step
-        if last.HasField("epoch") and not request.HasField("current_epoch"):
-            update.current_epoch = min(int(last.epoch), _MAX_INT32)
+    add_progress(update, request.snapshots)
     etag = request.etag if request.HasField("etag") else None
     return AppendCommand(
         id=request.id,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import bindparam, delete, select, update
 
 from crucible_ir import v1
+from crucible_ir.building.run_progress import ENDED, merge_progress
 from crucible_ir.exchange.content import content_hash, field_values, indexed_fields
 from crucible_ir.exchange.store.errors import (
     DocumentNotFoundError,
@@ -55,15 +56,6 @@ RUN: Final = chunks.RUN
 #: The most snapshots and checkpoints of one run.
 MAX_SNAPSHOTS: Final = 1_000_000
 MAX_CHECKPOINTS: Final = 10_000
-
-#: The states in which a run has ended.
-ENDED: Final = frozenset(
-    {
-        v1.TrainingStatus.TRAINING_STATUS_COMPLETED,
-        v1.TrainingStatus.TRAINING_STATUS_FAILED,
-        v1.TrainingStatus.TRAINING_STATUS_CANCELLED,
-    }
-)
 
 _LATEST_RUN: Final = (
     select(*RECORD_COLUMNS, revisions.c.document, revisions.c.appends, documents.c.created_sequence)
@@ -184,7 +176,7 @@ def _plan(connection: Connection, command: AppendCommand, now: Microseconds) -> 
         raise SnapshotCountError(command.id, command.expected_count or 0, count)
     if command.etag is not None and command.etag != latest.etag:
         raise StaleEtagError(RUN, command.id, command.etag, latest.etag)
-    _merge(run, command.update)
+    merge_progress(run, command.update)
     if not command.snapshots and run == before:
         return unchanged
     total = count + len(command.snapshots)
@@ -217,21 +209,6 @@ def _has_already(
     found = chunks.snapshots_from(connection, stored.record, stored.document or b"", start)
     pairs = zip(command.snapshots, found, strict=False)
     return all(wanted == snapshot for wanted, (_, snapshot) in pairs)
-
-
-def _merge(run: v1.TrainingRun, changed: v1.TrainingRun) -> None:
-    """Set the fields of a run that are set in another, and add to its lists and maps."""
-    if changed.status:
-        if changed.status not in ENDED:
-            run.ClearField("completed_at")
-        if changed.status == v1.TrainingStatus.TRAINING_STATUS_RUNNING:
-            run.ClearField("error_message")
-    # Merging would keep the fraction of a second of the earlier time.
-    if changed.HasField("started_at"):
-        run.ClearField("started_at")
-    if changed.HasField("completed_at"):
-        run.ClearField("completed_at")
-    run.MergeFrom(changed)
 
 
 def _write(connection: Connection, command: AppendCommand, plan: _Plan) -> StoredRecord:
