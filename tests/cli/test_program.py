@@ -112,7 +112,7 @@ def arguments_of(line: str) -> tuple[list[str], bytes]:
 ELSEWHERE = {
     "completion",
     *("serve", "publish", "fetch", "list", "watch", "trace", "compact", "audit"),
-    *("ingest", "export", "tokens"),
+    *("ingest", "export", "feedback-config", "tokens"),
 }
 
 EVERY_EXAMPLE = [

@@ -65,6 +65,7 @@ _GROUPS = {
             "trace": "Trace a document's lineage upstream or downstream.",
             "compact": "Drop old revisions from an exchange, and keep the latest ones.",
             "audit": "List who changed or exported what in an exchange, and when.",
+            "feedback-config": "Set how an exchange redacts feedback, and how long it keeps it.",
             "tokens": "Create, list and revoke the tokens that a server requires.",
         },
     ),

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from crucible_ir.exchange.client.results import Appended as Appended
     from crucible_ir.exchange.client.results import Change as Change
     from crucible_ir.exchange.client.results import ExportedEvent as ExportedEvent
+    from crucible_ir.exchange.client.results import FeedbackPolicy as FeedbackPolicy
     from crucible_ir.exchange.client.results import Gap as Gap
     from crucible_ir.exchange.client.results import IngestReport as IngestReport
     from crucible_ir.exchange.client.results import Lineage as Lineage
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from crucible_ir.exchange.client.results import Record as Record
     from crucible_ir.exchange.client.results import RunMetrics as RunMetrics
     from crucible_ir.exchange.client.results import Stored as Stored
+    from crucible_ir.exchange.client.results import StoredFeedbackConfig as StoredFeedbackConfig
     from crucible_ir.exchange.client.results import Summary as Summary
     from crucible_ir.exchange.client.results import Verdict as Verdict
     from crucible_ir.exchange.client.retrying import RetryPolicy as RetryPolicy
@@ -81,6 +83,7 @@ _NAMES = {
         "Appended",
         "Change",
         "ExportedEvent",
+        "FeedbackPolicy",
         "Gap",
         "IngestReport",
         "Lineage",
@@ -90,6 +93,7 @@ _NAMES = {
         "Record",
         "RunMetrics",
         "Stored",
+        "StoredFeedbackConfig",
         "Summary",
         "Verdict",
     ),

@@ -460,6 +460,43 @@ def guard_summarize_request(m: v1.SummarizeRequest) -> bool:
     return "bucket" not in m
 
 
+def guard_set_feedback_config_request(m: v1.SetFeedbackConfigRequest) -> bool:
+    """Return whether a SetFeedbackConfigRequest certainly satisfies every rule."""
+    # string.max_bytes, string.min_len
+    if (
+        "deployment_id" in m
+        and not 0 < len(m.deployment_id) <= 128
+        and not _fits(m.deployment_id, 512)
+    ):
+        return False
+    if "config" in m:
+        config = m.config
+        # double.gte, double.lte
+        if not 0.0 <= config.sampling_rate <= 1.0:
+            return False
+        # int32.gt
+        if "retention_days" in config and config.retention_days <= 0:
+            return False
+    return True
+
+
+def guard_get_feedback_config_request(m: v1.GetFeedbackConfigRequest) -> bool:
+    """Return whether a GetFeedbackConfigRequest certainly satisfies every rule."""
+    # string.max_bytes, string.min_len
+    return (
+        "deployment_id" not in m or 0 < len(m.deployment_id) <= 128 or _fits(m.deployment_id, 512)
+    )
+
+
+def guard_list_feedback_configs_request(m: v1.ListFeedbackConfigsRequest) -> bool:
+    """Return whether a ListFeedbackConfigsRequest certainly satisfies every rule."""
+    # int32.gte, int32.lte
+    if "page_size" in m and not 1 <= m.page_size <= 1000:
+        return False
+    # string.max_bytes
+    return len(m.page_token) <= 1024 or len(m.page_token.encode()) <= 4096
+
+
 def guard_validate_request(m: v1.ValidateRequest) -> bool:
     """Return whether a ValidateRequest certainly satisfies every rule."""
     # bytes.max_len
@@ -511,6 +548,9 @@ GUARDS: dict[str, Callable[[Any], bool]] = {
     "crucible_ir.exchange.v1.IngestRequest": guard_ingest_request,
     "crucible_ir.exchange.v1.ExportRequest": guard_export_request,
     "crucible_ir.exchange.v1.SummarizeRequest": guard_summarize_request,
+    "crucible_ir.exchange.v1.SetFeedbackConfigRequest": guard_set_feedback_config_request,
+    "crucible_ir.exchange.v1.GetFeedbackConfigRequest": guard_get_feedback_config_request,
+    "crucible_ir.exchange.v1.ListFeedbackConfigsRequest": guard_list_feedback_configs_request,
     "crucible_ir.exchange.v1.ValidateRequest": guard_validate_request,
     "crucible_ir.exchange.v1.ConvertRequest": guard_convert_request,
 }

@@ -14,7 +14,7 @@ from crucible_ir.exchange.client.statuses import error_of_item, violations_of
 from crucible_ir.schema import vocabulary
 from crucible_ir.schema.releases import is_before
 from crucible_ir.schema.types import content_of
-from crucible_ir.v1 import Document
+from crucible_ir.v1 import Document, FeedbackConfig, FeedbackEvent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -398,6 +398,54 @@ class IngestReport:
 
 
 @dataclass(frozen=True, slots=True)
+class StoredFeedbackConfig:
+    """A configuration of feedback that is set in the exchange.
+
+    Attributes:
+        deployment_id: The deployment; ``None`` for all that have no configuration of their own.
+        config: The configuration.
+        update_time: When it was set.
+    """
+
+    deployment_id: str | None
+    config: FeedbackConfig
+    update_time: datetime
+
+    @classmethod
+    def of(cls, entry: v1.FeedbackConfigEntry) -> StoredFeedbackConfig:
+        """Convert the message."""
+        return cls(
+            entry.deployment_id if entry.HasField("deployment_id") else None,
+            entry.config,
+            _datetime(entry.update_time),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class FeedbackPolicy:
+    """What the exchange does with the feedback on a deployment.
+
+    Attributes:
+        redacts: Whether it redacts events before it stores them.
+        retention_days: For how many days it keeps them; ``None`` for ever.
+        stored: The configuration that says so; ``None`` if none is set.
+    """
+
+    redacts: bool
+    retention_days: int | None
+    stored: StoredFeedbackConfig | None
+
+    @classmethod
+    def of(cls, answer: v1.GetFeedbackConfigResponse) -> FeedbackPolicy:
+        """Convert the message."""
+        return cls(
+            answer.redacts,
+            answer.retention_days if answer.HasField("retention_days") else None,
+            StoredFeedbackConfig.of(answer.entry) if answer.HasField("entry") else None,
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Latency:
     """A summary of latencies in milliseconds, as the message ``LatencySummary``."""
 
@@ -412,21 +460,25 @@ class Latency:
 
 
 class ExportedEvent(NamedTuple):
-    """A feedback event, and who handed it in.
+    """A feedback event, who handed it in, and whether it was redacted.
 
     Attributes:
         event: The event.
         publisher: The name of the caller that handed it in; ``None`` if it is not known.
+        redacted: Whether it was redacted before it was stored.
     """
 
     event: FeedbackEvent
     publisher: str | None
+    redacted: bool = False
 
     @classmethod
     def all_of(cls, answer: v1.ExportResponse) -> Iterator[ExportedEvent]:
         """Yield the events of a message."""
-        for event, publisher in zip_longest(answer.events, answer.publishers):
-            yield cls(event, publisher or None)
+        redacted = frozenset(answer.redacted)
+        pairs = zip_longest(answer.events, answer.publishers)
+        for index, (event, publisher) in enumerate(pairs):
+            yield cls(event, publisher or None, index in redacted)
 
 
 @dataclass(frozen=True, slots=True)

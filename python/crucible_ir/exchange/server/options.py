@@ -35,6 +35,7 @@ class Settings:
         summaries: The most combinations of time bucket and type in one summary.
         validation_bytes: The most memory in bytes that calls to validate or convert may take at a
             time, by an estimate; further calls wait, and a call that takes more is rejected.
+        redact_patterns: Further patterns that redaction masks in texts, in the syntax of RE2.
     """
 
     heartbeat_seconds: float = 15.0
@@ -48,6 +49,7 @@ class Settings:
     summary_counts: int = 1_000_000
     summaries: int = 10_000
     validation_bytes: int = 512 * 1024 * 1024
+    redact_patterns: tuple[str, ...] = ()
 
 
 class ServingError(Error):

@@ -96,6 +96,10 @@ class RequestIdReusedError(StoreRejection):
         self.request_id = request_id
 
 
+class FeedbackConfigsChangedError(StoreRejection):
+    """The configurations of feedback are not the ones that the caller expects."""
+
+
 class ResultTooLargeError(StoreRejection):
     """The result would be larger than the caller allows."""
 

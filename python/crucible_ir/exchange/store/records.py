@@ -423,7 +423,10 @@ class LineageGraph:
 
 
 class EventRow(NamedTuple):
-    """A feedback event to store, with the values that it is found by; strings are in UTF-8."""
+    """A feedback event to store, with the values that it is found by; strings are in UTF-8.
+
+    ``redacted`` is 1 if the event was redacted, and otherwise 0.
+    """
 
     id: bytes
     deployment_id: bytes | None
@@ -436,6 +439,7 @@ class EventRow(NamedTuple):
     response_id: bytes | None = None
     supersedes: bytes | None = None
     publisher: bytes | None = None
+    redacted: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -460,11 +464,46 @@ class EventQuery:
 
 
 class StoredEvent(NamedTuple):
-    """A serialized feedback event, its position in the order of arrival, and who handed it in."""
+    """A serialized feedback event.
+
+    Attributes:
+        position: Its position in the order of arrival.
+        event: The bytes of the event.
+        publisher: Who handed it in, if that is known.
+        redacted: Whether it was redacted before it was stored.
+    """
 
     position: int
     event: bytes
     publisher: str | None = None
+    redacted: bool = False
+
+
+class EventTime(NamedTuple):
+    """The time of a feedback event, its position in the order of arrival, and its deployment."""
+
+    time: Microseconds
+    position: int
+    deployment_id: str | None
+
+
+class FeedbackConfigRow(NamedTuple):
+    """A serialized ``FeedbackConfig``, its deployment, and the time at which it was set.
+
+    The deployment is ``None`` for the configuration of all deployments.
+    """
+
+    deployment_id: str | None
+    config: bytes
+    update_time: Microseconds
+
+
+@dataclass(frozen=True, slots=True)
+class FeedbackConfigRows:
+    """All configurations of feedback, and the number of changes that led to them."""
+
+    version: int
+    rows: list[FeedbackConfigRow]
 
 
 class LatencyCount(NamedTuple):

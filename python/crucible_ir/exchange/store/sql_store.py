@@ -28,6 +28,9 @@ from crucible_ir.exchange.store.records import (
     Epoch,
     EventQuery,
     EventRow,
+    EventTime,
+    FeedbackConfigRow,
+    FeedbackConfigRows,
     GapReason,
     LatencyCount,
     LineageGraph,
@@ -53,6 +56,8 @@ from crucible_ir.exchange.store.statements import (
     metrics,
     requests,
     runs,
+    feedback_configs,
+    feedback_removal,
 )
 from crucible_ir.exchange.store.statements.names import NO_NAME
 
@@ -217,6 +222,10 @@ class Store:
         """Return the key that the servers of this store sign page tokens with."""
         return await self._database.read(changes.secret, "page_tokens")
 
+    async def redaction_key(self) -> bytes:
+        """Return the key that the servers of this store hash personal ids with."""
+        return await self._database.read(changes.secret, "redaction")
+
     async def position(self) -> int:
         """Return the sequence number of the latest change; 0 if there is none."""
         return int((await self._database.find(changes.SEQUENCE))[0])
@@ -329,15 +338,32 @@ class Store:
         """
         return await self._database.read_heavily(lineage.trace, query)
 
-    async def ingest(self, events: Sequence[EventRow]) -> list[int]:
-        """Store events, and return the indices of duplicates."""
+    async def ingest(
+        self, events: Sequence[EventRow], *, configs_version: int | None = None
+    ) -> list[int]:
+        """Store events, and return the indices of duplicates.
+
+        Args:
+            events: The events.
+            configs_version: The version of the configurations of feedback that were applied to the
+                events; ``None`` to not check it.
+
+        Raises:
+            FeedbackConfigsChangedError: The store has other configurations; nothing was stored.
+        """
         now, numbers = self._clock(), self._event_names
         weight = 1 + len(events) // EVENTS_PER_WEIGHT
         if numbers.keys() >= feedback.names_in(events):
             prepared = feedback.PreparedEvents.of(events, now, numbers)
-            work = partial(feedback.ingest, prepared=prepared)
+            work = partial(feedback.ingest, prepared=prepared, configs_version=configs_version)
             return self._counted(events, await self._database.write(work, weight))
-        naming = partial(feedback.ingest_with_names, events=events, now=now, numbers=dict(numbers))
+        naming = partial(
+            feedback.ingest_with_names,
+            events=events,
+            now=now,
+            numbers=dict(numbers),
+            configs_version=configs_version,
+        )
         duplicates, added = await self._database.write(naming, weight)
         if len(numbers) >= MAX_EVENT_NAMES:
             self._event_names = dict(NO_EVENT_NAMES)
@@ -348,6 +374,53 @@ class Store:
         self.statistics.events_stored += len(events) - len(duplicates)
         self.statistics.events_repeated += len(duplicates)
         return duplicates
+
+    async def set_feedback_config(self, deployment_id: str | None, config: bytes | None) -> bool:
+        """Set the configuration of feedback on a deployment; return whether that changed it.
+
+        Args:
+            deployment_id: The deployment; ``None`` for all that have no configuration of their own.
+            config: The serialized configuration; ``None`` to remove it.
+        """
+        return await self._database.write(
+            lambda connection: feedback_configs.put(
+                connection, deployment_id, config, self._clock()
+            )
+        )
+
+    async def feedback_configs(self) -> FeedbackConfigRows:
+        """Return all configurations of feedback."""
+        return await self._database.read(feedback_configs.every)
+
+    async def list_feedback_configs(
+        self, *, after: str | None = None, limit: int = 100
+    ) -> tuple[list[FeedbackConfigRow], str | None]:
+        """Return a page of the configurations of feedback, and the key of its end if more follow.
+
+        The one for all deployments is the first, with an empty key.
+        """
+        return await self._database.read(feedback_configs.page, after, limit)
+
+    async def latest_time(self) -> Microseconds | None:
+        """Return the time of the latest change or event that is not in the future, if any."""
+        return await self._database.read(feedback_removal.latest_time, self._clock())
+
+    async def events_before(
+        self, time: Microseconds, *, after: tuple[Microseconds, int] | None, limit: int
+    ) -> list[EventTime]:
+        """Return events from before a time, in the order of their times and positions.
+
+        Args:
+            time: The time.
+            after: The time and position after which to continue; ``None`` for the first.
+            limit: The most events.
+        """
+        return await self._database.read(feedback_removal.events_before, time, after, limit)
+
+    async def delete_events(self, positions: Sequence[int]) -> int:
+        """Delete feedback events by their positions, and return how many there were."""
+        work = partial(feedback_removal.delete_events, positions=positions)
+        return await self._database.write(work, 1 + len(positions) // EVENTS_PER_WEIGHT)
 
     async def last_event(self) -> int:
         """Return the position of the latest event; 0 if there is none."""

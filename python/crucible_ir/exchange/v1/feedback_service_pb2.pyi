@@ -59,14 +59,16 @@ class ExportRequest(_message.Message):
     def __init__(self, deployment_id: _Optional[str] = ..., feedback_types: _Optional[_Iterable[str]] = ..., model_version: _Optional[str] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., batch_size: _Optional[int] = ..., cursor: _Optional[str] = ...) -> None: ...
 
 class ExportResponse(_message.Message):
-    __slots__ = ("events", "cursor", "publishers")
+    __slots__ = ("events", "cursor", "publishers", "redacted")
     EVENTS_FIELD_NUMBER: _ClassVar[int]
     CURSOR_FIELD_NUMBER: _ClassVar[int]
     PUBLISHERS_FIELD_NUMBER: _ClassVar[int]
+    REDACTED_FIELD_NUMBER: _ClassVar[int]
     events: _containers.RepeatedCompositeFieldContainer[_feedback_pb2.FeedbackEvent]
     cursor: str
     publishers: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, events: _Optional[_Iterable[_Union[_feedback_pb2.FeedbackEvent, _Mapping]]] = ..., cursor: _Optional[str] = ..., publishers: _Optional[_Iterable[str]] = ...) -> None: ...
+    redacted: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, events: _Optional[_Iterable[_Union[_feedback_pb2.FeedbackEvent, _Mapping]]] = ..., cursor: _Optional[str] = ..., publishers: _Optional[_Iterable[str]] = ..., redacted: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class SummarizeRequest(_message.Message):
     __slots__ = ("deployment_id", "feedback_types", "model_version", "start_time", "end_time", "bucket")
@@ -121,3 +123,59 @@ class LatencySummary(_message.Message):
     p99_ms: int
     max_ms: int
     def __init__(self, count: _Optional[int] = ..., mean_ms: _Optional[float] = ..., min_ms: _Optional[int] = ..., p50_ms: _Optional[int] = ..., p90_ms: _Optional[int] = ..., p95_ms: _Optional[int] = ..., p99_ms: _Optional[int] = ..., max_ms: _Optional[int] = ...) -> None: ...
+
+class SetFeedbackConfigRequest(_message.Message):
+    __slots__ = ("deployment_id", "config")
+    DEPLOYMENT_ID_FIELD_NUMBER: _ClassVar[int]
+    CONFIG_FIELD_NUMBER: _ClassVar[int]
+    deployment_id: str
+    config: _feedback_pb2.FeedbackConfig
+    def __init__(self, deployment_id: _Optional[str] = ..., config: _Optional[_Union[_feedback_pb2.FeedbackConfig, _Mapping]] = ...) -> None: ...
+
+class SetFeedbackConfigResponse(_message.Message):
+    __slots__ = ("changed",)
+    CHANGED_FIELD_NUMBER: _ClassVar[int]
+    changed: bool
+    def __init__(self, changed: bool = ...) -> None: ...
+
+class GetFeedbackConfigRequest(_message.Message):
+    __slots__ = ("deployment_id",)
+    DEPLOYMENT_ID_FIELD_NUMBER: _ClassVar[int]
+    deployment_id: str
+    def __init__(self, deployment_id: _Optional[str] = ...) -> None: ...
+
+class GetFeedbackConfigResponse(_message.Message):
+    __slots__ = ("entry", "redacts", "retention_days")
+    ENTRY_FIELD_NUMBER: _ClassVar[int]
+    REDACTS_FIELD_NUMBER: _ClassVar[int]
+    RETENTION_DAYS_FIELD_NUMBER: _ClassVar[int]
+    entry: FeedbackConfigEntry
+    redacts: bool
+    retention_days: int
+    def __init__(self, entry: _Optional[_Union[FeedbackConfigEntry, _Mapping]] = ..., redacts: bool = ..., retention_days: _Optional[int] = ...) -> None: ...
+
+class FeedbackConfigEntry(_message.Message):
+    __slots__ = ("deployment_id", "config", "update_time")
+    DEPLOYMENT_ID_FIELD_NUMBER: _ClassVar[int]
+    CONFIG_FIELD_NUMBER: _ClassVar[int]
+    UPDATE_TIME_FIELD_NUMBER: _ClassVar[int]
+    deployment_id: str
+    config: _feedback_pb2.FeedbackConfig
+    update_time: _timestamp_pb2.Timestamp
+    def __init__(self, deployment_id: _Optional[str] = ..., config: _Optional[_Union[_feedback_pb2.FeedbackConfig, _Mapping]] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class ListFeedbackConfigsRequest(_message.Message):
+    __slots__ = ("page_size", "page_token")
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    page_size: int
+    page_token: str
+    def __init__(self, page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+
+class ListFeedbackConfigsResponse(_message.Message):
+    __slots__ = ("entries", "next_page_token")
+    ENTRIES_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    entries: _containers.RepeatedCompositeFieldContainer[FeedbackConfigEntry]
+    next_page_token: str
+    def __init__(self, entries: _Optional[_Iterable[_Union[FeedbackConfigEntry, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...

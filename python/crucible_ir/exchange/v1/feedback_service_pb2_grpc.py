@@ -51,6 +51,21 @@ class FeedbackServiceStub(object):
                 request_serializer=crucible__ir_dot_exchange_dot_v1_dot_feedback__service__pb2.SummarizeRequest.SerializeToString,
                 response_deserializer=crucible__ir_dot_exchange_dot_v1_dot_feedback__service__pb2.SummarizeResponse.FromString,
                 _registered_method=True)
+        self.SetFeedbackConfig = channel.unary_unary(
+                '/crucible_ir.exchange.v1.FeedbackService/SetFeedbackConfig',
+                request_serializer=crucible__ir_dot_exchange_dot_v1_dot_feedback__service__pb2.SetFeedbackConfigRequest.SerializeToString,
+                response_deserializer=crucible__ir_dot_exchange_dot_v1_dot_feedback__service__pb2.SetFeedbackConfigResponse.FromString,
+                _registered_method=True)
+        self.GetFeedbackConfig = channel.unary_unary(
+                '/crucible_ir.exchange.v1.FeedbackService/GetFeedbackConfig',
+                request_serializer=crucible__ir_dot_exchange_dot_v1_dot_feedback__service__pb2.GetFeedbackConfigRequest.SerializeToString,
+                response_deserializer=crucible__ir_dot_exchange_dot_v1_dot_feedback__service__pb2.GetFeedbackConfigResponse.FromString,
+                _registered_method=True)
+        self.ListFeedbackConfigs = channel.unary_unary(
+                '/crucible_ir.exchange.v1.FeedbackService/ListFeedbackConfigs',
+                request_serializer=crucible__ir_dot_exchange_dot_v1_dot_feedback__service__pb2.ListFeedbackConfigsRequest.SerializeToString,
+                response_deserializer=crucible__ir_dot_exchange_dot_v1_dot_feedback__service__pb2.ListFeedbackConfigsResponse.FromString,
+                _registered_method=True)
 
 
 class FeedbackServiceServicer(object):
@@ -80,6 +95,31 @@ class FeedbackServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SetFeedbackConfig(self, request, context):
+        """Sets or removes the configuration of the feedback on one deployment, or on all. An exchange
+        honours two of its fields: anonymize_pii redacts events before they are stored, and
+        retention_days deletes them after that time. Errors: PERMISSION_DENIED for a caller who may not
+        see every document.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetFeedbackConfig(self, request, context):
+        """Returns the configuration that applies to a deployment. Errors: as for SetFeedbackConfig.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListFeedbackConfigs(self, request, context):
+        """Lists the configurations that are set, page by page: the one for all deployments first, and
+        then by deployment. Errors: as for SetFeedbackConfig.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_FeedbackServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -97,6 +137,21 @@ def add_FeedbackServiceServicer_to_server(servicer, server):
                     servicer.Summarize,
                     request_deserializer=crucible__ir_dot_exchange_dot_v1_dot_feedback__service__pb2.SummarizeRequest.FromString,
                     response_serializer=crucible__ir_dot_exchange_dot_v1_dot_feedback__service__pb2.SummarizeResponse.SerializeToString,
+            ),
+            'SetFeedbackConfig': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetFeedbackConfig,
+                    request_deserializer=crucible__ir_dot_exchange_dot_v1_dot_feedback__service__pb2.SetFeedbackConfigRequest.FromString,
+                    response_serializer=crucible__ir_dot_exchange_dot_v1_dot_feedback__service__pb2.SetFeedbackConfigResponse.SerializeToString,
+            ),
+            'GetFeedbackConfig': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetFeedbackConfig,
+                    request_deserializer=crucible__ir_dot_exchange_dot_v1_dot_feedback__service__pb2.GetFeedbackConfigRequest.FromString,
+                    response_serializer=crucible__ir_dot_exchange_dot_v1_dot_feedback__service__pb2.GetFeedbackConfigResponse.SerializeToString,
+            ),
+            'ListFeedbackConfigs': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListFeedbackConfigs,
+                    request_deserializer=crucible__ir_dot_exchange_dot_v1_dot_feedback__service__pb2.ListFeedbackConfigsRequest.FromString,
+                    response_serializer=crucible__ir_dot_exchange_dot_v1_dot_feedback__service__pb2.ListFeedbackConfigsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -182,6 +237,87 @@ class FeedbackService(object):
             '/crucible_ir.exchange.v1.FeedbackService/Summarize',
             crucible__ir_dot_exchange_dot_v1_dot_feedback__service__pb2.SummarizeRequest.SerializeToString,
             crucible__ir_dot_exchange_dot_v1_dot_feedback__service__pb2.SummarizeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetFeedbackConfig(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/crucible_ir.exchange.v1.FeedbackService/SetFeedbackConfig',
+            crucible__ir_dot_exchange_dot_v1_dot_feedback__service__pb2.SetFeedbackConfigRequest.SerializeToString,
+            crucible__ir_dot_exchange_dot_v1_dot_feedback__service__pb2.SetFeedbackConfigResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetFeedbackConfig(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/crucible_ir.exchange.v1.FeedbackService/GetFeedbackConfig',
+            crucible__ir_dot_exchange_dot_v1_dot_feedback__service__pb2.GetFeedbackConfigRequest.SerializeToString,
+            crucible__ir_dot_exchange_dot_v1_dot_feedback__service__pb2.GetFeedbackConfigResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListFeedbackConfigs(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/crucible_ir.exchange.v1.FeedbackService/ListFeedbackConfigs',
+            crucible__ir_dot_exchange_dot_v1_dot_feedback__service__pb2.ListFeedbackConfigsRequest.SerializeToString,
+            crucible__ir_dot_exchange_dot_v1_dot_feedback__service__pb2.ListFeedbackConfigsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -16,6 +16,9 @@ class FeedbackServiceStub:
     Ingest: grpc.StreamStreamMultiCallable[crucible_ir.exchange.v1.feedback_service_pb2.IngestRequest, crucible_ir.exchange.v1.feedback_service_pb2.IngestResponse]
     Export: grpc.UnaryStreamMultiCallable[crucible_ir.exchange.v1.feedback_service_pb2.ExportRequest, crucible_ir.exchange.v1.feedback_service_pb2.ExportResponse]
     Summarize: grpc.UnaryUnaryMultiCallable[crucible_ir.exchange.v1.feedback_service_pb2.SummarizeRequest, crucible_ir.exchange.v1.feedback_service_pb2.SummarizeResponse]
+    SetFeedbackConfig: grpc.UnaryUnaryMultiCallable[crucible_ir.exchange.v1.feedback_service_pb2.SetFeedbackConfigRequest, crucible_ir.exchange.v1.feedback_service_pb2.SetFeedbackConfigResponse]
+    GetFeedbackConfig: grpc.UnaryUnaryMultiCallable[crucible_ir.exchange.v1.feedback_service_pb2.GetFeedbackConfigRequest, crucible_ir.exchange.v1.feedback_service_pb2.GetFeedbackConfigResponse]
+    ListFeedbackConfigs: grpc.UnaryUnaryMultiCallable[crucible_ir.exchange.v1.feedback_service_pb2.ListFeedbackConfigsRequest, crucible_ir.exchange.v1.feedback_service_pb2.ListFeedbackConfigsResponse]
 
 class FeedbackServiceAsyncStub:
     """FeedbackServiceStub over a grpc.aio channel; exists for type checkers only."""
@@ -23,6 +26,9 @@ class FeedbackServiceAsyncStub:
     Ingest: grpc.aio.StreamStreamMultiCallable[crucible_ir.exchange.v1.feedback_service_pb2.IngestRequest, crucible_ir.exchange.v1.feedback_service_pb2.IngestResponse]
     Export: grpc.aio.UnaryStreamMultiCallable[crucible_ir.exchange.v1.feedback_service_pb2.ExportRequest, crucible_ir.exchange.v1.feedback_service_pb2.ExportResponse]
     Summarize: grpc.aio.UnaryUnaryMultiCallable[crucible_ir.exchange.v1.feedback_service_pb2.SummarizeRequest, crucible_ir.exchange.v1.feedback_service_pb2.SummarizeResponse]
+    SetFeedbackConfig: grpc.aio.UnaryUnaryMultiCallable[crucible_ir.exchange.v1.feedback_service_pb2.SetFeedbackConfigRequest, crucible_ir.exchange.v1.feedback_service_pb2.SetFeedbackConfigResponse]
+    GetFeedbackConfig: grpc.aio.UnaryUnaryMultiCallable[crucible_ir.exchange.v1.feedback_service_pb2.GetFeedbackConfigRequest, crucible_ir.exchange.v1.feedback_service_pb2.GetFeedbackConfigResponse]
+    ListFeedbackConfigs: grpc.aio.UnaryUnaryMultiCallable[crucible_ir.exchange.v1.feedback_service_pb2.ListFeedbackConfigsRequest, crucible_ir.exchange.v1.feedback_service_pb2.ListFeedbackConfigsResponse]
 
 class FeedbackServiceServicer:
     """The interface that a grpc.aio server implements."""
@@ -30,5 +36,8 @@ class FeedbackServiceServicer:
     def Ingest(self, request_iterator: AsyncIterable[crucible_ir.exchange.v1.feedback_service_pb2.IngestRequest], context: grpc.aio.ServicerContext[crucible_ir.exchange.v1.feedback_service_pb2.IngestRequest, crucible_ir.exchange.v1.feedback_service_pb2.IngestResponse]) -> AsyncIterator[crucible_ir.exchange.v1.feedback_service_pb2.IngestResponse] | Awaitable[None]: ...
     def Export(self, request: crucible_ir.exchange.v1.feedback_service_pb2.ExportRequest, context: grpc.aio.ServicerContext[crucible_ir.exchange.v1.feedback_service_pb2.ExportRequest, crucible_ir.exchange.v1.feedback_service_pb2.ExportResponse]) -> AsyncIterator[crucible_ir.exchange.v1.feedback_service_pb2.ExportResponse] | Awaitable[None]: ...
     def Summarize(self, request: crucible_ir.exchange.v1.feedback_service_pb2.SummarizeRequest, context: grpc.aio.ServicerContext[crucible_ir.exchange.v1.feedback_service_pb2.SummarizeRequest, crucible_ir.exchange.v1.feedback_service_pb2.SummarizeResponse]) -> Awaitable[crucible_ir.exchange.v1.feedback_service_pb2.SummarizeResponse]: ...
+    def SetFeedbackConfig(self, request: crucible_ir.exchange.v1.feedback_service_pb2.SetFeedbackConfigRequest, context: grpc.aio.ServicerContext[crucible_ir.exchange.v1.feedback_service_pb2.SetFeedbackConfigRequest, crucible_ir.exchange.v1.feedback_service_pb2.SetFeedbackConfigResponse]) -> Awaitable[crucible_ir.exchange.v1.feedback_service_pb2.SetFeedbackConfigResponse]: ...
+    def GetFeedbackConfig(self, request: crucible_ir.exchange.v1.feedback_service_pb2.GetFeedbackConfigRequest, context: grpc.aio.ServicerContext[crucible_ir.exchange.v1.feedback_service_pb2.GetFeedbackConfigRequest, crucible_ir.exchange.v1.feedback_service_pb2.GetFeedbackConfigResponse]) -> Awaitable[crucible_ir.exchange.v1.feedback_service_pb2.GetFeedbackConfigResponse]: ...
+    def ListFeedbackConfigs(self, request: crucible_ir.exchange.v1.feedback_service_pb2.ListFeedbackConfigsRequest, context: grpc.aio.ServicerContext[crucible_ir.exchange.v1.feedback_service_pb2.ListFeedbackConfigsRequest, crucible_ir.exchange.v1.feedback_service_pb2.ListFeedbackConfigsResponse]) -> Awaitable[crucible_ir.exchange.v1.feedback_service_pb2.ListFeedbackConfigsResponse]: ...
 
 def add_FeedbackServiceServicer_to_server(servicer: FeedbackServiceServicer, server: grpc.aio.Server) -> None: ...

@@ -71,7 +71,7 @@ def test_exactly_the_methods_of_the_schema_have_roles() -> None:
 
 
 def test_readers_cannot_call_methods_that_change_something() -> None:
-    changing = {"Publish", "BatchPublish", "Delete", "Compact", "Ingest"}
+    changing = {"Publish", "BatchPublish", "Delete", "Compact", "Ingest", "SetFeedbackConfig"}
     for method, role in METHOD_ROLES.items():
         assert (role > Role.READER) == (method.rpartition("/")[2] in changing), method
 

@@ -18,7 +18,7 @@ from crucible_ir import v1 as ir_v1
 from crucible_ir.exchange import v1
 from crucible_ir.exchange.server.options import Settings
 from crucible_ir.exchange.server.rpc.call_context import Caller
-from crucible_ir.exchange.server.services.retention import Clock
+from crucible_ir.exchange.server.trusted_clock import Clock
 from crucible_ir.exchange.store import open_store
 from crucible_ir.exchange.store.records import Scope
 

@@ -17,7 +17,7 @@ from crucible_ir.exchange import v1
 from crucible_ir.exchange.server.options import Settings
 from crucible_ir.exchange.server.rpc.call_context import Caller
 from crucible_ir.exchange.store import open_store
-from crucible_ir.exchange.store.records import Epoch, EventRow
+from crucible_ir.exchange.store.records import Epoch, EventRow, FeedbackConfigRows
 
 
 def feedback(id_: str, **fields: Any) -> ir_v1.FeedbackEvent:
@@ -133,7 +133,7 @@ class _Held:
         self.begun = 0
         self.released = asyncio.Event()
 
-    async def ingest(self, events: Sequence[EventRow]) -> list[int]:
+    async def ingest(self, events: Sequence[EventRow], *, configs_version: int) -> list[int]:
         self.begun += 1
         await self.released.wait()
         return []
@@ -151,6 +151,12 @@ class _Held:
         raise AssertionError("nothing changes")
 
     async def forget_requests(self, before: int) -> None:
+        return None
+
+    async def feedback_configs(self) -> FeedbackConfigRows:
+        return FeedbackConfigRows(0, [])
+
+    async def latest_time(self) -> None:
         return None
 
     async def close(self) -> None:

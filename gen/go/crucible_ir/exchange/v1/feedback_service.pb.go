@@ -319,13 +319,16 @@ func (x *ExportRequest) GetCursor() string {
 // A part of the events.
 type ExportResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The events as they were received.
+	// The events as they were received, or redacted.
 	Events []*v1.FeedbackEvent `protobuf:"bytes,1,rep,name=events,proto3" json:"events,omitempty"`
 	// The cursor with which to resume the export after this message. Opaque.
 	Cursor string `protobuf:"bytes,2,opt,name=cursor,proto3" json:"cursor,omitempty"`
 	// For each event, at the same index, the name of the caller that handed it in. Empty: not known,
 	// because the server did not authenticate the caller, or is older and leaves the list empty.
-	Publishers    []string `protobuf:"bytes,3,rep,name=publishers,proto3" json:"publishers,omitempty"`
+	Publishers []string `protobuf:"bytes,3,rep,name=publishers,proto3" json:"publishers,omitempty"`
+	// The events that were redacted before they were stored, by their index from 0, in ascending
+	// order. Empty: none was.
+	Redacted      []int32 `protobuf:"varint,4,rep,packed,name=redacted,proto3" json:"redacted,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -377,6 +380,13 @@ func (x *ExportResponse) GetCursor() string {
 func (x *ExportResponse) GetPublishers() []string {
 	if x != nil {
 		return x.Publishers
+	}
+	return nil
+}
+
+func (x *ExportResponse) GetRedacted() []int32 {
+	if x != nil {
+		return x.Redacted
 	}
 	return nil
 }
@@ -704,6 +714,396 @@ func (x *LatencySummary) GetMaxMs() int32 {
 	return 0
 }
 
+// A request to set or remove a configuration.
+type SetFeedbackConfigRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The deployment whose feedback it is for. Range: 1 to 512 bytes. Unset: every deployment that
+	// has no configuration of its own, and events without a deployment.
+	DeploymentId *string `protobuf:"bytes,1,opt,name=deployment_id,json=deploymentId,proto3,oneof" json:"deployment_id,omitempty"`
+	// The configuration. It replaces the one before completely, and applies in place of the one for
+	// all deployments, not in addition to it. A field that is unset has its default from the schema:
+	// anonymize_pii is true. Unset: the configuration is removed.
+	Config        *v1.FeedbackConfig `protobuf:"bytes,2,opt,name=config,proto3" json:"config,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetFeedbackConfigRequest) Reset() {
+	*x = SetFeedbackConfigRequest{}
+	mi := &file_crucible_ir_exchange_v1_feedback_service_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetFeedbackConfigRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetFeedbackConfigRequest) ProtoMessage() {}
+
+func (x *SetFeedbackConfigRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_crucible_ir_exchange_v1_feedback_service_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetFeedbackConfigRequest.ProtoReflect.Descriptor instead.
+func (*SetFeedbackConfigRequest) Descriptor() ([]byte, []int) {
+	return file_crucible_ir_exchange_v1_feedback_service_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *SetFeedbackConfigRequest) GetDeploymentId() string {
+	if x != nil && x.DeploymentId != nil {
+		return *x.DeploymentId
+	}
+	return ""
+}
+
+func (x *SetFeedbackConfigRequest) GetConfig() *v1.FeedbackConfig {
+	if x != nil {
+		return x.Config
+	}
+	return nil
+}
+
+// The result of setting a configuration: it applies to every batch that is stored from now on.
+type SetFeedbackConfigResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Whether the configuration is new, or differs from the one before.
+	Changed       bool `protobuf:"varint,1,opt,name=changed,proto3" json:"changed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetFeedbackConfigResponse) Reset() {
+	*x = SetFeedbackConfigResponse{}
+	mi := &file_crucible_ir_exchange_v1_feedback_service_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetFeedbackConfigResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetFeedbackConfigResponse) ProtoMessage() {}
+
+func (x *SetFeedbackConfigResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_crucible_ir_exchange_v1_feedback_service_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetFeedbackConfigResponse.ProtoReflect.Descriptor instead.
+func (*SetFeedbackConfigResponse) Descriptor() ([]byte, []int) {
+	return file_crucible_ir_exchange_v1_feedback_service_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *SetFeedbackConfigResponse) GetChanged() bool {
+	if x != nil {
+		return x.Changed
+	}
+	return false
+}
+
+// A request for the configuration that applies to a deployment.
+type GetFeedbackConfigRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The deployment. Range: 1 to 512 bytes. Unset: deployments without a configuration of their own.
+	DeploymentId  *string `protobuf:"bytes,1,opt,name=deployment_id,json=deploymentId,proto3,oneof" json:"deployment_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetFeedbackConfigRequest) Reset() {
+	*x = GetFeedbackConfigRequest{}
+	mi := &file_crucible_ir_exchange_v1_feedback_service_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetFeedbackConfigRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetFeedbackConfigRequest) ProtoMessage() {}
+
+func (x *GetFeedbackConfigRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_crucible_ir_exchange_v1_feedback_service_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetFeedbackConfigRequest.ProtoReflect.Descriptor instead.
+func (*GetFeedbackConfigRequest) Descriptor() ([]byte, []int) {
+	return file_crucible_ir_exchange_v1_feedback_service_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *GetFeedbackConfigRequest) GetDeploymentId() string {
+	if x != nil && x.DeploymentId != nil {
+		return *x.DeploymentId
+	}
+	return ""
+}
+
+// The configuration that applies to a deployment, and its effect.
+type GetFeedbackConfigResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The configuration of the deployment, or else the one for all. Unset: none is set, and events
+	// are stored as they are received and kept forever.
+	Entry *FeedbackConfigEntry `protobuf:"bytes,1,opt,name=entry,proto3" json:"entry,omitempty"`
+	// Whether events are redacted before they are stored.
+	Redacts bool `protobuf:"varint,2,opt,name=redacts,proto3" json:"redacts,omitempty"`
+	// How long events are kept, in days. Range: greater than 0. Unset: forever.
+	RetentionDays *int32 `protobuf:"varint,3,opt,name=retention_days,json=retentionDays,proto3,oneof" json:"retention_days,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetFeedbackConfigResponse) Reset() {
+	*x = GetFeedbackConfigResponse{}
+	mi := &file_crucible_ir_exchange_v1_feedback_service_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetFeedbackConfigResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetFeedbackConfigResponse) ProtoMessage() {}
+
+func (x *GetFeedbackConfigResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_crucible_ir_exchange_v1_feedback_service_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetFeedbackConfigResponse.ProtoReflect.Descriptor instead.
+func (*GetFeedbackConfigResponse) Descriptor() ([]byte, []int) {
+	return file_crucible_ir_exchange_v1_feedback_service_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *GetFeedbackConfigResponse) GetEntry() *FeedbackConfigEntry {
+	if x != nil {
+		return x.Entry
+	}
+	return nil
+}
+
+func (x *GetFeedbackConfigResponse) GetRedacts() bool {
+	if x != nil {
+		return x.Redacts
+	}
+	return false
+}
+
+func (x *GetFeedbackConfigResponse) GetRetentionDays() int32 {
+	if x != nil && x.RetentionDays != nil {
+		return *x.RetentionDays
+	}
+	return 0
+}
+
+// A configuration that is set.
+type FeedbackConfigEntry struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The deployment whose feedback it is for. Unset: every deployment that has none of its own.
+	DeploymentId *string `protobuf:"bytes,1,opt,name=deployment_id,json=deploymentId,proto3,oneof" json:"deployment_id,omitempty"`
+	// The configuration as it was set.
+	Config *v1.FeedbackConfig `protobuf:"bytes,2,opt,name=config,proto3" json:"config,omitempty"`
+	// The time at which it was set.
+	UpdateTime    *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FeedbackConfigEntry) Reset() {
+	*x = FeedbackConfigEntry{}
+	mi := &file_crucible_ir_exchange_v1_feedback_service_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FeedbackConfigEntry) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FeedbackConfigEntry) ProtoMessage() {}
+
+func (x *FeedbackConfigEntry) ProtoReflect() protoreflect.Message {
+	mi := &file_crucible_ir_exchange_v1_feedback_service_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FeedbackConfigEntry.ProtoReflect.Descriptor instead.
+func (*FeedbackConfigEntry) Descriptor() ([]byte, []int) {
+	return file_crucible_ir_exchange_v1_feedback_service_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *FeedbackConfigEntry) GetDeploymentId() string {
+	if x != nil && x.DeploymentId != nil {
+		return *x.DeploymentId
+	}
+	return ""
+}
+
+func (x *FeedbackConfigEntry) GetConfig() *v1.FeedbackConfig {
+	if x != nil {
+		return x.Config
+	}
+	return nil
+}
+
+func (x *FeedbackConfigEntry) GetUpdateTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.UpdateTime
+	}
+	return nil
+}
+
+// A request for one page of the configurations.
+type ListFeedbackConfigsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The most entries to return. A page of large configurations may have fewer entries and still not
+	// be the last. Range: 1 to 1000. Unset: 100.
+	PageSize *int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3,oneof" json:"page_size,omitempty"`
+	// The next_page_token of the previous page. Range: up to 4096 bytes. Empty: the first page.
+	PageToken     string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListFeedbackConfigsRequest) Reset() {
+	*x = ListFeedbackConfigsRequest{}
+	mi := &file_crucible_ir_exchange_v1_feedback_service_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListFeedbackConfigsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListFeedbackConfigsRequest) ProtoMessage() {}
+
+func (x *ListFeedbackConfigsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_crucible_ir_exchange_v1_feedback_service_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListFeedbackConfigsRequest.ProtoReflect.Descriptor instead.
+func (*ListFeedbackConfigsRequest) Descriptor() ([]byte, []int) {
+	return file_crucible_ir_exchange_v1_feedback_service_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *ListFeedbackConfigsRequest) GetPageSize() int32 {
+	if x != nil && x.PageSize != nil {
+		return *x.PageSize
+	}
+	return 0
+}
+
+func (x *ListFeedbackConfigsRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+// One page of the configurations.
+type ListFeedbackConfigsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The configurations of the page.
+	Entries []*FeedbackConfigEntry `protobuf:"bytes,1,rep,name=entries,proto3" json:"entries,omitempty"`
+	// The page_token for the next page. Opaque. Empty: this is the last page.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListFeedbackConfigsResponse) Reset() {
+	*x = ListFeedbackConfigsResponse{}
+	mi := &file_crucible_ir_exchange_v1_feedback_service_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListFeedbackConfigsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListFeedbackConfigsResponse) ProtoMessage() {}
+
+func (x *ListFeedbackConfigsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_crucible_ir_exchange_v1_feedback_service_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListFeedbackConfigsResponse.ProtoReflect.Descriptor instead.
+func (*ListFeedbackConfigsResponse) Descriptor() ([]byte, []int) {
+	return file_crucible_ir_exchange_v1_feedback_service_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *ListFeedbackConfigsResponse) GetEntries() []*FeedbackConfigEntry {
+	if x != nil {
+		return x.Entries
+	}
+	return nil
+}
+
+func (x *ListFeedbackConfigsResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
 var File_crucible_ir_exchange_v1_feedback_service_proto protoreflect.FileDescriptor
 
 const file_crucible_ir_exchange_v1_feedback_service_proto_rawDesc = "" +
@@ -736,13 +1136,14 @@ const file_crucible_ir_exchange_v1_feedback_service_proto_rawDesc = "" +
 	"\x06cursor\x18\a \x01(\tB\b\xbaH\x05r\x03(\x80 R\x06cursorB\x10\n" +
 	"\x0e_deployment_idB\x10\n" +
 	"\x0e_model_versionB\r\n" +
-	"\v_batch_size\"\x7f\n" +
+	"\v_batch_size\"\x9b\x01\n" +
 	"\x0eExportResponse\x125\n" +
 	"\x06events\x18\x01 \x03(\v2\x1d.crucible_ir.v1.FeedbackEventR\x06events\x12\x16\n" +
 	"\x06cursor\x18\x02 \x01(\tR\x06cursor\x12\x1e\n" +
 	"\n" +
 	"publishers\x18\x03 \x03(\tR\n" +
-	"publishers\"\xd6\x03\n" +
+	"publishers\x12\x1a\n" +
+	"\bredacted\x18\x04 \x03(\x05R\bredacted\"\xd6\x03\n" +
 	"\x10SummarizeRequest\x122\n" +
 	"\rdeployment_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03(\x80\x04H\x00R\fdeploymentId\x88\x01\x01\x126\n" +
 	"\x0efeedback_types\x18\x02 \x03(\tB\x0f\xbaH\f\x92\x01\t\x10@\"\x05r\x03(\x80\x04R\rfeedbackTypes\x122\n" +
@@ -770,11 +1171,46 @@ const file_crucible_ir_exchange_v1_feedback_service_proto_rawDesc = "" +
 	"\x06p90_ms\x18\x05 \x01(\x05R\x05p90Ms\x12\x15\n" +
 	"\x06p95_ms\x18\x06 \x01(\x05R\x05p95Ms\x12\x15\n" +
 	"\x06p99_ms\x18\a \x01(\x05R\x05p99Ms\x12\x15\n" +
-	"\x06max_ms\x18\b \x01(\x05R\x05maxMs2\xc0\x02\n" +
+	"\x06max_ms\x18\b \x01(\x05R\x05maxMs\"\x9a\x01\n" +
+	"\x18SetFeedbackConfigRequest\x124\n" +
+	"\rdeployment_id\x18\x01 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01(\x80\x04H\x00R\fdeploymentId\x88\x01\x01\x126\n" +
+	"\x06config\x18\x02 \x01(\v2\x1e.crucible_ir.v1.FeedbackConfigR\x06configB\x10\n" +
+	"\x0e_deployment_id\"5\n" +
+	"\x19SetFeedbackConfigResponse\x12\x18\n" +
+	"\achanged\x18\x01 \x01(\bR\achanged\"b\n" +
+	"\x18GetFeedbackConfigRequest\x124\n" +
+	"\rdeployment_id\x18\x01 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01(\x80\x04H\x00R\fdeploymentId\x88\x01\x01B\x10\n" +
+	"\x0e_deployment_id\"\xb8\x01\n" +
+	"\x19GetFeedbackConfigResponse\x12B\n" +
+	"\x05entry\x18\x01 \x01(\v2,.crucible_ir.exchange.v1.FeedbackConfigEntryR\x05entry\x12\x18\n" +
+	"\aredacts\x18\x02 \x01(\bR\aredacts\x12*\n" +
+	"\x0eretention_days\x18\x03 \x01(\x05H\x00R\rretentionDays\x88\x01\x01B\x11\n" +
+	"\x0f_retention_days\"\xc6\x01\n" +
+	"\x13FeedbackConfigEntry\x12(\n" +
+	"\rdeployment_id\x18\x01 \x01(\tH\x00R\fdeploymentId\x88\x01\x01\x126\n" +
+	"\x06config\x18\x02 \x01(\v2\x1e.crucible_ir.v1.FeedbackConfigR\x06config\x12;\n" +
+	"\vupdate_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"updateTimeB\x10\n" +
+	"\x0e_deployment_id\"\x81\x01\n" +
+	"\x1aListFeedbackConfigsRequest\x12,\n" +
+	"\tpage_size\x18\x01 \x01(\x05B\n" +
+	"\xbaH\a\x1a\x05\x18\xe8\a(\x01H\x00R\bpageSize\x88\x01\x01\x12'\n" +
+	"\n" +
+	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03(\x80 R\tpageTokenB\f\n" +
+	"\n" +
+	"_page_size\"\x8d\x01\n" +
+	"\x1bListFeedbackConfigsResponse\x12F\n" +
+	"\aentries\x18\x01 \x03(\v2,.crucible_ir.exchange.v1.FeedbackConfigEntryR\aentries\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken2\xca\x05\n" +
 	"\x0fFeedbackService\x12b\n" +
 	"\x06Ingest\x12&.crucible_ir.exchange.v1.IngestRequest\x1a'.crucible_ir.exchange.v1.IngestResponse\"\x03\x90\x02\x02(\x010\x01\x12`\n" +
 	"\x06Export\x12&.crucible_ir.exchange.v1.ExportRequest\x1a'.crucible_ir.exchange.v1.ExportResponse\"\x03\x90\x02\x010\x01\x12g\n" +
-	"\tSummarize\x12).crucible_ir.exchange.v1.SummarizeRequest\x1a*.crucible_ir.exchange.v1.SummarizeResponse\"\x03\x90\x02\x01By\n" +
+	"\tSummarize\x12).crucible_ir.exchange.v1.SummarizeRequest\x1a*.crucible_ir.exchange.v1.SummarizeResponse\"\x03\x90\x02\x01\x12\x7f\n" +
+	"\x11SetFeedbackConfig\x121.crucible_ir.exchange.v1.SetFeedbackConfigRequest\x1a2.crucible_ir.exchange.v1.SetFeedbackConfigResponse\"\x03\x90\x02\x02\x12\x7f\n" +
+	"\x11GetFeedbackConfig\x121.crucible_ir.exchange.v1.GetFeedbackConfigRequest\x1a2.crucible_ir.exchange.v1.GetFeedbackConfigResponse\"\x03\x90\x02\x01\x12\x85\x01\n" +
+	"\x13ListFeedbackConfigs\x123.crucible_ir.exchange.v1.ListFeedbackConfigsRequest\x1a4.crucible_ir.exchange.v1.ListFeedbackConfigsResponse\"\x03\x90\x02\x01By\n" +
 	"\x1aorg.crucibleir.exchange.v1P\x01ZYgithub.com/north-shore-ai/crucible-ir/gen/go/crucible_ir/exchange/v1;crucibleirexchangev1b\x06proto3"
 
 var (
@@ -789,46 +1225,65 @@ func file_crucible_ir_exchange_v1_feedback_service_proto_rawDescGZIP() []byte {
 	return file_crucible_ir_exchange_v1_feedback_service_proto_rawDescData
 }
 
-var file_crucible_ir_exchange_v1_feedback_service_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
+var file_crucible_ir_exchange_v1_feedback_service_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
 var file_crucible_ir_exchange_v1_feedback_service_proto_goTypes = []any{
-	(*IngestRequest)(nil),         // 0: crucible_ir.exchange.v1.IngestRequest
-	(*IngestResponse)(nil),        // 1: crucible_ir.exchange.v1.IngestResponse
-	(*RejectedEvent)(nil),         // 2: crucible_ir.exchange.v1.RejectedEvent
-	(*ExportRequest)(nil),         // 3: crucible_ir.exchange.v1.ExportRequest
-	(*ExportResponse)(nil),        // 4: crucible_ir.exchange.v1.ExportResponse
-	(*SummarizeRequest)(nil),      // 5: crucible_ir.exchange.v1.SummarizeRequest
-	(*SummarizeResponse)(nil),     // 6: crucible_ir.exchange.v1.SummarizeResponse
-	(*FeedbackSummary)(nil),       // 7: crucible_ir.exchange.v1.FeedbackSummary
-	(*LatencySummary)(nil),        // 8: crucible_ir.exchange.v1.LatencySummary
-	(*v1.FeedbackEvent)(nil),      // 9: crucible_ir.v1.FeedbackEvent
-	(*ItemError)(nil),             // 10: crucible_ir.exchange.v1.ItemError
-	(*timestamppb.Timestamp)(nil), // 11: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 12: google.protobuf.Duration
+	(*IngestRequest)(nil),               // 0: crucible_ir.exchange.v1.IngestRequest
+	(*IngestResponse)(nil),              // 1: crucible_ir.exchange.v1.IngestResponse
+	(*RejectedEvent)(nil),               // 2: crucible_ir.exchange.v1.RejectedEvent
+	(*ExportRequest)(nil),               // 3: crucible_ir.exchange.v1.ExportRequest
+	(*ExportResponse)(nil),              // 4: crucible_ir.exchange.v1.ExportResponse
+	(*SummarizeRequest)(nil),            // 5: crucible_ir.exchange.v1.SummarizeRequest
+	(*SummarizeResponse)(nil),           // 6: crucible_ir.exchange.v1.SummarizeResponse
+	(*FeedbackSummary)(nil),             // 7: crucible_ir.exchange.v1.FeedbackSummary
+	(*LatencySummary)(nil),              // 8: crucible_ir.exchange.v1.LatencySummary
+	(*SetFeedbackConfigRequest)(nil),    // 9: crucible_ir.exchange.v1.SetFeedbackConfigRequest
+	(*SetFeedbackConfigResponse)(nil),   // 10: crucible_ir.exchange.v1.SetFeedbackConfigResponse
+	(*GetFeedbackConfigRequest)(nil),    // 11: crucible_ir.exchange.v1.GetFeedbackConfigRequest
+	(*GetFeedbackConfigResponse)(nil),   // 12: crucible_ir.exchange.v1.GetFeedbackConfigResponse
+	(*FeedbackConfigEntry)(nil),         // 13: crucible_ir.exchange.v1.FeedbackConfigEntry
+	(*ListFeedbackConfigsRequest)(nil),  // 14: crucible_ir.exchange.v1.ListFeedbackConfigsRequest
+	(*ListFeedbackConfigsResponse)(nil), // 15: crucible_ir.exchange.v1.ListFeedbackConfigsResponse
+	(*v1.FeedbackEvent)(nil),            // 16: crucible_ir.v1.FeedbackEvent
+	(*ItemError)(nil),                   // 17: crucible_ir.exchange.v1.ItemError
+	(*timestamppb.Timestamp)(nil),       // 18: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),         // 19: google.protobuf.Duration
+	(*v1.FeedbackConfig)(nil),           // 20: crucible_ir.v1.FeedbackConfig
 }
 var file_crucible_ir_exchange_v1_feedback_service_proto_depIdxs = []int32{
-	9,  // 0: crucible_ir.exchange.v1.IngestRequest.events:type_name -> crucible_ir.v1.FeedbackEvent
+	16, // 0: crucible_ir.exchange.v1.IngestRequest.events:type_name -> crucible_ir.v1.FeedbackEvent
 	2,  // 1: crucible_ir.exchange.v1.IngestResponse.rejected:type_name -> crucible_ir.exchange.v1.RejectedEvent
-	10, // 2: crucible_ir.exchange.v1.RejectedEvent.error:type_name -> crucible_ir.exchange.v1.ItemError
-	11, // 3: crucible_ir.exchange.v1.ExportRequest.start_time:type_name -> google.protobuf.Timestamp
-	11, // 4: crucible_ir.exchange.v1.ExportRequest.end_time:type_name -> google.protobuf.Timestamp
-	9,  // 5: crucible_ir.exchange.v1.ExportResponse.events:type_name -> crucible_ir.v1.FeedbackEvent
-	11, // 6: crucible_ir.exchange.v1.SummarizeRequest.start_time:type_name -> google.protobuf.Timestamp
-	11, // 7: crucible_ir.exchange.v1.SummarizeRequest.end_time:type_name -> google.protobuf.Timestamp
-	12, // 8: crucible_ir.exchange.v1.SummarizeRequest.bucket:type_name -> google.protobuf.Duration
+	17, // 2: crucible_ir.exchange.v1.RejectedEvent.error:type_name -> crucible_ir.exchange.v1.ItemError
+	18, // 3: crucible_ir.exchange.v1.ExportRequest.start_time:type_name -> google.protobuf.Timestamp
+	18, // 4: crucible_ir.exchange.v1.ExportRequest.end_time:type_name -> google.protobuf.Timestamp
+	16, // 5: crucible_ir.exchange.v1.ExportResponse.events:type_name -> crucible_ir.v1.FeedbackEvent
+	18, // 6: crucible_ir.exchange.v1.SummarizeRequest.start_time:type_name -> google.protobuf.Timestamp
+	18, // 7: crucible_ir.exchange.v1.SummarizeRequest.end_time:type_name -> google.protobuf.Timestamp
+	19, // 8: crucible_ir.exchange.v1.SummarizeRequest.bucket:type_name -> google.protobuf.Duration
 	7,  // 9: crucible_ir.exchange.v1.SummarizeResponse.summaries:type_name -> crucible_ir.exchange.v1.FeedbackSummary
-	11, // 10: crucible_ir.exchange.v1.FeedbackSummary.start_time:type_name -> google.protobuf.Timestamp
+	18, // 10: crucible_ir.exchange.v1.FeedbackSummary.start_time:type_name -> google.protobuf.Timestamp
 	8,  // 11: crucible_ir.exchange.v1.FeedbackSummary.latency:type_name -> crucible_ir.exchange.v1.LatencySummary
-	0,  // 12: crucible_ir.exchange.v1.FeedbackService.Ingest:input_type -> crucible_ir.exchange.v1.IngestRequest
-	3,  // 13: crucible_ir.exchange.v1.FeedbackService.Export:input_type -> crucible_ir.exchange.v1.ExportRequest
-	5,  // 14: crucible_ir.exchange.v1.FeedbackService.Summarize:input_type -> crucible_ir.exchange.v1.SummarizeRequest
-	1,  // 15: crucible_ir.exchange.v1.FeedbackService.Ingest:output_type -> crucible_ir.exchange.v1.IngestResponse
-	4,  // 16: crucible_ir.exchange.v1.FeedbackService.Export:output_type -> crucible_ir.exchange.v1.ExportResponse
-	6,  // 17: crucible_ir.exchange.v1.FeedbackService.Summarize:output_type -> crucible_ir.exchange.v1.SummarizeResponse
-	15, // [15:18] is the sub-list for method output_type
-	12, // [12:15] is the sub-list for method input_type
-	12, // [12:12] is the sub-list for extension type_name
-	12, // [12:12] is the sub-list for extension extendee
-	0,  // [0:12] is the sub-list for field type_name
+	20, // 12: crucible_ir.exchange.v1.SetFeedbackConfigRequest.config:type_name -> crucible_ir.v1.FeedbackConfig
+	13, // 13: crucible_ir.exchange.v1.GetFeedbackConfigResponse.entry:type_name -> crucible_ir.exchange.v1.FeedbackConfigEntry
+	20, // 14: crucible_ir.exchange.v1.FeedbackConfigEntry.config:type_name -> crucible_ir.v1.FeedbackConfig
+	18, // 15: crucible_ir.exchange.v1.FeedbackConfigEntry.update_time:type_name -> google.protobuf.Timestamp
+	13, // 16: crucible_ir.exchange.v1.ListFeedbackConfigsResponse.entries:type_name -> crucible_ir.exchange.v1.FeedbackConfigEntry
+	0,  // 17: crucible_ir.exchange.v1.FeedbackService.Ingest:input_type -> crucible_ir.exchange.v1.IngestRequest
+	3,  // 18: crucible_ir.exchange.v1.FeedbackService.Export:input_type -> crucible_ir.exchange.v1.ExportRequest
+	5,  // 19: crucible_ir.exchange.v1.FeedbackService.Summarize:input_type -> crucible_ir.exchange.v1.SummarizeRequest
+	9,  // 20: crucible_ir.exchange.v1.FeedbackService.SetFeedbackConfig:input_type -> crucible_ir.exchange.v1.SetFeedbackConfigRequest
+	11, // 21: crucible_ir.exchange.v1.FeedbackService.GetFeedbackConfig:input_type -> crucible_ir.exchange.v1.GetFeedbackConfigRequest
+	14, // 22: crucible_ir.exchange.v1.FeedbackService.ListFeedbackConfigs:input_type -> crucible_ir.exchange.v1.ListFeedbackConfigsRequest
+	1,  // 23: crucible_ir.exchange.v1.FeedbackService.Ingest:output_type -> crucible_ir.exchange.v1.IngestResponse
+	4,  // 24: crucible_ir.exchange.v1.FeedbackService.Export:output_type -> crucible_ir.exchange.v1.ExportResponse
+	6,  // 25: crucible_ir.exchange.v1.FeedbackService.Summarize:output_type -> crucible_ir.exchange.v1.SummarizeResponse
+	10, // 26: crucible_ir.exchange.v1.FeedbackService.SetFeedbackConfig:output_type -> crucible_ir.exchange.v1.SetFeedbackConfigResponse
+	12, // 27: crucible_ir.exchange.v1.FeedbackService.GetFeedbackConfig:output_type -> crucible_ir.exchange.v1.GetFeedbackConfigResponse
+	15, // 28: crucible_ir.exchange.v1.FeedbackService.ListFeedbackConfigs:output_type -> crucible_ir.exchange.v1.ListFeedbackConfigsResponse
+	23, // [23:29] is the sub-list for method output_type
+	17, // [17:23] is the sub-list for method input_type
+	17, // [17:17] is the sub-list for extension type_name
+	17, // [17:17] is the sub-list for extension extendee
+	0,  // [0:17] is the sub-list for field type_name
 }
 
 func init() { file_crucible_ir_exchange_v1_feedback_service_proto_init() }
@@ -840,13 +1295,18 @@ func file_crucible_ir_exchange_v1_feedback_service_proto_init() {
 	file_crucible_ir_exchange_v1_feedback_service_proto_msgTypes[3].OneofWrappers = []any{}
 	file_crucible_ir_exchange_v1_feedback_service_proto_msgTypes[5].OneofWrappers = []any{}
 	file_crucible_ir_exchange_v1_feedback_service_proto_msgTypes[7].OneofWrappers = []any{}
+	file_crucible_ir_exchange_v1_feedback_service_proto_msgTypes[9].OneofWrappers = []any{}
+	file_crucible_ir_exchange_v1_feedback_service_proto_msgTypes[11].OneofWrappers = []any{}
+	file_crucible_ir_exchange_v1_feedback_service_proto_msgTypes[12].OneofWrappers = []any{}
+	file_crucible_ir_exchange_v1_feedback_service_proto_msgTypes[13].OneofWrappers = []any{}
+	file_crucible_ir_exchange_v1_feedback_service_proto_msgTypes[14].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_crucible_ir_exchange_v1_feedback_service_proto_rawDesc), len(file_crucible_ir_exchange_v1_feedback_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   9,
+			NumMessages:   16,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -21,9 +21,12 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	FeedbackService_Ingest_FullMethodName    = "/crucible_ir.exchange.v1.FeedbackService/Ingest"
-	FeedbackService_Export_FullMethodName    = "/crucible_ir.exchange.v1.FeedbackService/Export"
-	FeedbackService_Summarize_FullMethodName = "/crucible_ir.exchange.v1.FeedbackService/Summarize"
+	FeedbackService_Ingest_FullMethodName              = "/crucible_ir.exchange.v1.FeedbackService/Ingest"
+	FeedbackService_Export_FullMethodName              = "/crucible_ir.exchange.v1.FeedbackService/Export"
+	FeedbackService_Summarize_FullMethodName           = "/crucible_ir.exchange.v1.FeedbackService/Summarize"
+	FeedbackService_SetFeedbackConfig_FullMethodName   = "/crucible_ir.exchange.v1.FeedbackService/SetFeedbackConfig"
+	FeedbackService_GetFeedbackConfig_FullMethodName   = "/crucible_ir.exchange.v1.FeedbackService/GetFeedbackConfig"
+	FeedbackService_ListFeedbackConfigs_FullMethodName = "/crucible_ir.exchange.v1.FeedbackService/ListFeedbackConfigs"
 )
 
 // FeedbackServiceClient is the client API for FeedbackService service.
@@ -40,6 +43,16 @@ type FeedbackServiceClient interface {
 	Export(ctx context.Context, in *ExportRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ExportResponse], error)
 	// Counts events and their latencies by type and time.
 	Summarize(ctx context.Context, in *SummarizeRequest, opts ...grpc.CallOption) (*SummarizeResponse, error)
+	// Sets or removes the configuration of the feedback on one deployment, or on all. An exchange
+	// honours two of its fields: anonymize_pii redacts events before they are stored, and
+	// retention_days deletes them after that time. Errors: PERMISSION_DENIED for a caller who may not
+	// see every document.
+	SetFeedbackConfig(ctx context.Context, in *SetFeedbackConfigRequest, opts ...grpc.CallOption) (*SetFeedbackConfigResponse, error)
+	// Returns the configuration that applies to a deployment. Errors: as for SetFeedbackConfig.
+	GetFeedbackConfig(ctx context.Context, in *GetFeedbackConfigRequest, opts ...grpc.CallOption) (*GetFeedbackConfigResponse, error)
+	// Lists the configurations that are set, page by page: the one for all deployments first, and
+	// then by deployment. Errors: as for SetFeedbackConfig.
+	ListFeedbackConfigs(ctx context.Context, in *ListFeedbackConfigsRequest, opts ...grpc.CallOption) (*ListFeedbackConfigsResponse, error)
 }
 
 type feedbackServiceClient struct {
@@ -92,6 +105,36 @@ func (c *feedbackServiceClient) Summarize(ctx context.Context, in *SummarizeRequ
 	return out, nil
 }
 
+func (c *feedbackServiceClient) SetFeedbackConfig(ctx context.Context, in *SetFeedbackConfigRequest, opts ...grpc.CallOption) (*SetFeedbackConfigResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(SetFeedbackConfigResponse)
+	err := c.cc.Invoke(ctx, FeedbackService_SetFeedbackConfig_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *feedbackServiceClient) GetFeedbackConfig(ctx context.Context, in *GetFeedbackConfigRequest, opts ...grpc.CallOption) (*GetFeedbackConfigResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetFeedbackConfigResponse)
+	err := c.cc.Invoke(ctx, FeedbackService_GetFeedbackConfig_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *feedbackServiceClient) ListFeedbackConfigs(ctx context.Context, in *ListFeedbackConfigsRequest, opts ...grpc.CallOption) (*ListFeedbackConfigsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListFeedbackConfigsResponse)
+	err := c.cc.Invoke(ctx, FeedbackService_ListFeedbackConfigs_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // FeedbackServiceServer is the server API for FeedbackService service.
 // All implementations must embed UnimplementedFeedbackServiceServer
 // for forward compatibility.
@@ -106,6 +149,16 @@ type FeedbackServiceServer interface {
 	Export(*ExportRequest, grpc.ServerStreamingServer[ExportResponse]) error
 	// Counts events and their latencies by type and time.
 	Summarize(context.Context, *SummarizeRequest) (*SummarizeResponse, error)
+	// Sets or removes the configuration of the feedback on one deployment, or on all. An exchange
+	// honours two of its fields: anonymize_pii redacts events before they are stored, and
+	// retention_days deletes them after that time. Errors: PERMISSION_DENIED for a caller who may not
+	// see every document.
+	SetFeedbackConfig(context.Context, *SetFeedbackConfigRequest) (*SetFeedbackConfigResponse, error)
+	// Returns the configuration that applies to a deployment. Errors: as for SetFeedbackConfig.
+	GetFeedbackConfig(context.Context, *GetFeedbackConfigRequest) (*GetFeedbackConfigResponse, error)
+	// Lists the configurations that are set, page by page: the one for all deployments first, and
+	// then by deployment. Errors: as for SetFeedbackConfig.
+	ListFeedbackConfigs(context.Context, *ListFeedbackConfigsRequest) (*ListFeedbackConfigsResponse, error)
 	mustEmbedUnimplementedFeedbackServiceServer()
 }
 
@@ -124,6 +177,15 @@ func (UnimplementedFeedbackServiceServer) Export(*ExportRequest, grpc.ServerStre
 }
 func (UnimplementedFeedbackServiceServer) Summarize(context.Context, *SummarizeRequest) (*SummarizeResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Summarize not implemented")
+}
+func (UnimplementedFeedbackServiceServer) SetFeedbackConfig(context.Context, *SetFeedbackConfigRequest) (*SetFeedbackConfigResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method SetFeedbackConfig not implemented")
+}
+func (UnimplementedFeedbackServiceServer) GetFeedbackConfig(context.Context, *GetFeedbackConfigRequest) (*GetFeedbackConfigResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetFeedbackConfig not implemented")
+}
+func (UnimplementedFeedbackServiceServer) ListFeedbackConfigs(context.Context, *ListFeedbackConfigsRequest) (*ListFeedbackConfigsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListFeedbackConfigs not implemented")
 }
 func (UnimplementedFeedbackServiceServer) mustEmbedUnimplementedFeedbackServiceServer() {}
 func (UnimplementedFeedbackServiceServer) testEmbeddedByValue()                         {}
@@ -182,6 +244,60 @@ func _FeedbackService_Summarize_Handler(srv interface{}, ctx context.Context, de
 	return interceptor(ctx, in, info, handler)
 }
 
+func _FeedbackService_SetFeedbackConfig_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SetFeedbackConfigRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(FeedbackServiceServer).SetFeedbackConfig(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: FeedbackService_SetFeedbackConfig_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(FeedbackServiceServer).SetFeedbackConfig(ctx, req.(*SetFeedbackConfigRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _FeedbackService_GetFeedbackConfig_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetFeedbackConfigRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(FeedbackServiceServer).GetFeedbackConfig(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: FeedbackService_GetFeedbackConfig_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(FeedbackServiceServer).GetFeedbackConfig(ctx, req.(*GetFeedbackConfigRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _FeedbackService_ListFeedbackConfigs_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListFeedbackConfigsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(FeedbackServiceServer).ListFeedbackConfigs(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: FeedbackService_ListFeedbackConfigs_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(FeedbackServiceServer).ListFeedbackConfigs(ctx, req.(*ListFeedbackConfigsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // FeedbackService_ServiceDesc is the grpc.ServiceDesc for FeedbackService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -192,6 +308,18 @@ var FeedbackService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Summarize",
 			Handler:    _FeedbackService_Summarize_Handler,
+		},
+		{
+			MethodName: "SetFeedbackConfig",
+			Handler:    _FeedbackService_SetFeedbackConfig_Handler,
+		},
+		{
+			MethodName: "GetFeedbackConfig",
+			Handler:    _FeedbackService_GetFeedbackConfig_Handler,
+		},
+		{
+			MethodName: "ListFeedbackConfigs",
+			Handler:    _FeedbackService_ListFeedbackConfigs_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{

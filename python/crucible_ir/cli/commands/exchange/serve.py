@@ -148,6 +148,12 @@ _OPTIONS = (
         help="Drop older entries of the audit log, such as 365d; by default keep all.",
     ),
     click.option(
+        "--redact-pattern",
+        multiple=True,
+        metavar="REGEX",
+        help="Mask this too where feedback is redacted, in RE2's syntax; repeatable.",
+    ),
+    click.option(
         "--heartbeat",
         type=click.FloatRange(0.1, 3600),
         metavar="S",
@@ -311,6 +317,7 @@ def _settings(given: dict[str, Any]) -> Settings:
                 "validation_bytes": given["max_validation_bytes"],
                 "history_seconds": None if history is None else history.total_seconds(),
                 "audit_seconds": None if audit is None else audit.total_seconds(),
+                "redact_patterns": given["redact_pattern"],
             }
         )
     )

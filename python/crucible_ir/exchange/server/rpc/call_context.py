@@ -37,6 +37,15 @@ class Caller:
         if not self.scope.allows(type_, id_):
             raise permission_denied("the credentials do not cover this type and id")
 
+    def check_everything(self) -> None:
+        """Reject a call about the whole store by a caller who does not see everything.
+
+        Raises:
+            RpcError: The caller has a scope.
+        """
+        if self.scope != EVERYTHING:
+            raise permission_denied("the credentials do not cover all documents")
+
 
 #: The caller on a server without authentication.
 ANYONE = Caller()

@@ -22,7 +22,6 @@ from crucible_ir.exchange.server.rpc.errors import (
     RpcError,
     error_info,
     field_violation,
-    permission_denied,
     translate,
 )
 from crucible_ir.exchange.server.rpc.request_validation import check_request
@@ -49,7 +48,6 @@ from crucible_ir.exchange.server.services.streaming import answer_in_order
 from crucible_ir.exchange.server.services.watch import WatchStream
 from crucible_ir.exchange.store import Store
 from crucible_ir.exchange.store.records import (
-    EVERYTHING,
     Comparison,
     Condition,
     DocumentKey,
@@ -239,8 +237,7 @@ class ExchangeService(ExchangeServiceServicer):
 
     async def Compact(self, request: v1.CompactRequest, context: Context) -> v1.CompactResponse:
         """Remove the beginning of the history."""
-        if current_caller().scope != EVERYTHING:
-            raise permission_denied("the credentials do not cover all documents")
+        current_caller().check_everything()
         if request.HasField("within"):
             compacted = await compact_history(
                 self._store, request.within.ToMicroseconds(), current_actor()

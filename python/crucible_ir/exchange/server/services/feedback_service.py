@@ -1,4 +1,4 @@
-"""The service for feedback events: ingest, export and summarize."""
+"""The service for feedback events: ingest, export, summarize and configure them."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from crucible_ir import v1 as ir_v1
 from crucible_ir.errors import DecodeError
 from crucible_ir.exchange import v1
 from crucible_ir.exchange.server.options import Settings
+from crucible_ir.exchange.server.personal_data.policies import Policies
 from crucible_ir.exchange.server.rpc.call_context import Caller, current_caller
 from crucible_ir.exchange.server.rpc.drain import Draining
 from crucible_ir.exchange.server.rpc.errors import RpcError, error_info, invalid_argument, translate
@@ -29,7 +30,14 @@ from crucible_ir.exchange.server.services.ingest_batches import ReceivedBatch
 from crucible_ir.exchange.server.services.page_tokens import PageTokens, query_hash
 from crucible_ir.exchange.server.services.streaming import answer_in_order, send
 from crucible_ir.exchange.store import Store
-from crucible_ir.exchange.store.records import EVERYTHING, EventQuery, EventRow, Microseconds
+from crucible_ir.exchange.store.errors import FeedbackConfigsChangedError
+from crucible_ir.exchange.store.records import (
+    EVERYTHING,
+    EventQuery,
+    EventRow,
+    FeedbackConfigRow,
+    Microseconds,
+)
 from crucible_ir.exchange.v1.feedback_service_pb2_grpc import FeedbackServiceServicer
 from crucible_ir.schema import vocabulary
 from crucible_ir.schema.unknown_fields import reject_unreadable
@@ -37,6 +45,7 @@ from crucible_ir.validation.check import violations
 from crucible_ir.validation.guards import guard_feedback_event
 
 if TYPE_CHECKING:
+    from crucible_ir.exchange.server.personal_data.handling import PersonalData
     from crucible_ir.exchange.server.rpc.call_hooks import Context
 
 #: The default of a request's batch_size.
@@ -44,6 +53,14 @@ BATCH_SIZE = 500
 
 #: How many events are checked before the event loop runs other calls.
 EVENTS_PER_TURN = 200
+
+#: How many bytes of events are redacted before the event loop runs other calls; an event counts as
+#: some bytes more than it has. A larger event is redacted on a thread.
+REDACTED_BYTES_PER_TURN = 128 * 1024
+_EVENT_COST = 1024
+
+#: The default of a request's page_size.
+CONFIGS_PAGE_SIZE = 100
 
 _TYPE_NAMES = {
     number: name.encode()
@@ -55,12 +72,18 @@ class FeedbackService(FeedbackServiceServicer):
     """Implements ``crucible_ir.exchange.v1.FeedbackService`` on a store."""
 
     def __init__(
-        self, store: Store, settings: Settings, draining: Draining, page_tokens: PageTokens
+        self,
+        store: Store,
+        settings: Settings,
+        draining: Draining,
+        page_tokens: PageTokens,
+        personal_data: PersonalData,
     ) -> None:
         self._store = store
         self._settings = settings
         self._draining = draining
         self._page_tokens = page_tokens
+        self._personal_data = personal_data
 
     async def Ingest(
         self, request_iterator: AsyncIterable[v1.IngestRequest], context: Context
@@ -92,13 +115,42 @@ class FeedbackService(FeedbackServiceServicer):
         count = len(batch.events)
         # Free the batch: the store needs only the rows.
         del batch
-        duplicates = await self._store.ingest(rows) if rows else []
+        duplicates = await self._stored(rows) if rows else []
         response.accepted = len(rows) - len(duplicates)
         if duplicates:
             rejected = {item.index for item in response.rejected}
             indices = [index for index in range(count) if index not in rejected]
             response.duplicates.extend(indices[duplicate] for duplicate in duplicates)
         return response
+
+    async def _stored(self, rows: list[EventRow]) -> list[int]:
+        """Store events, redacted if the configurations say so; return the indices of duplicates."""
+        policies = await self._personal_data.policies.current()
+        while True:
+            redacted = await self._redacted(rows, policies) if policies.redact else rows
+            try:
+                return await self._store.ingest(redacted, configs_version=policies.version)
+            except FeedbackConfigsChangedError:
+                policies = await self._personal_data.policies.read()
+
+    async def _redacted(self, rows: list[EventRow], policies: Policies) -> list[EventRow]:
+        redactor = await self._personal_data.redactor()
+        found = []
+        size = 0
+        for row in rows:
+            deployment_id = row.deployment_id
+            if policies.of(None if deployment_id is None else deployment_id.decode()).redacts:
+                if len(row.event) > REDACTED_BYTES_PER_TURN:
+                    event = await asyncio.to_thread(redactor.redacted, row.event)
+                else:
+                    event = redactor.redacted(row.event)
+                row = event_row(event, event.SerializeToString(), row.publisher, redacted=True)
+                size += _EVENT_COST + len(row.event)
+            found.append(row)
+            if size >= REDACTED_BYTES_PER_TURN:
+                size = 0
+                await asyncio.sleep(0)
+        return found
 
     async def Export(self, request: v1.ExportRequest, context: Context) -> None:
         """Send events in the order of their arrival."""
@@ -121,6 +173,7 @@ class FeedbackService(FeedbackServiceServicer):
                 events=(ir_v1.FeedbackEvent.FromString(event.event) for event in events),
                 cursor=await self._page_tokens.write(hashed, after),
                 publishers=(event.publisher or "" for event in events),
+                redacted=(index for index, event in enumerate(events) if event.redacted),
             )
             progress.events += len(events)
             within = self._settings.slow_consumer_seconds
@@ -157,6 +210,66 @@ class FeedbackService(FeedbackServiceServicer):
                 for (start, feedback_type), latencies in ordered
             )
         )
+
+    async def SetFeedbackConfig(
+        self, request: v1.SetFeedbackConfigRequest, context: Context
+    ) -> v1.SetFeedbackConfigResponse:
+        """Set or remove a configuration of feedback."""
+        current_caller().check_everything()
+        config = None
+        if request.HasField("config"):
+            config = request.config.SerializeToString(deterministic=True)
+        changed = await self._store.set_feedback_config(_deployment_id(request), config)
+        if changed:
+            await self._personal_data.policies.read()
+            self._personal_data.expiry.wake()
+        return v1.SetFeedbackConfigResponse(changed=changed)
+
+    async def GetFeedbackConfig(
+        self, request: v1.GetFeedbackConfigRequest, context: Context
+    ) -> v1.GetFeedbackConfigResponse:
+        """Return the configuration that applies to a deployment."""
+        current_caller().check_everything()
+        deployment_id = _deployment_id(request)
+        stored = await self._store.feedback_configs()
+        entries = {row.deployment_id: row for row in stored.rows}
+        row = entries.get(deployment_id) or entries.get(None)
+        policy = Policies.read(stored).of(deployment_id)
+        return v1.GetFeedbackConfigResponse(
+            entry=None if row is None else _config_entry(row),
+            redacts=policy.redacts,
+            retention_days=policy.retention_days,
+        )
+
+    async def ListFeedbackConfigs(
+        self, request: v1.ListFeedbackConfigsRequest, context: Context
+    ) -> v1.ListFeedbackConfigsResponse:
+        """Return one page of the configurations."""
+        current_caller().check_everything()
+        query = query_hash(request, "page_size", "page_token")
+        after = await self._page_tokens.read(query, request.page_token)
+        rows, last = await self._store.list_feedback_configs(
+            after=after if isinstance(after, str) else None,
+            limit=request.page_size if request.HasField("page_size") else CONFIGS_PAGE_SIZE,
+        )
+        return v1.ListFeedbackConfigsResponse(
+            entries=map(_config_entry, rows),
+            next_page_token=await self._page_tokens.write(query, last),
+        )
+
+
+def _deployment_id(
+    request: v1.SetFeedbackConfigRequest | v1.GetFeedbackConfigRequest,
+) -> str | None:
+    return request.deployment_id if request.HasField("deployment_id") else None
+
+
+def _config_entry(row: FeedbackConfigRow) -> v1.FeedbackConfigEntry:
+    return v1.FeedbackConfigEntry(
+        deployment_id=row.deployment_id,
+        config=ir_v1.FeedbackConfig.FromString(row.config),
+        update_time=timestamp_message(row.update_time),
+    )
 
 
 def _rows(
@@ -205,7 +318,11 @@ _new_row = partial(tuple.__new__, EventRow)
 
 
 def event_row(
-    event: ir_v1.FeedbackEvent, content: bytes, publisher: bytes | None = None
+    event: ir_v1.FeedbackEvent,
+    content: bytes,
+    publisher: bytes | None = None,
+    *,
+    redacted: bool = False,
 ) -> EventRow:
     """Return the row of a valid event.
 
@@ -213,6 +330,7 @@ def event_row(
         event: The event.
         content: Its serialized bytes.
         publisher: The name of the caller that hands it in.
+        redacted: Whether it was redacted.
     """
     number = event.feedback_type
     time = None
@@ -235,6 +353,7 @@ def event_row(
             event.response_id.encode() or None,
             event.supersedes.encode() or None,
             publisher,
+            1 if redacted else 0,
         )
     )
 

@@ -13,6 +13,7 @@ import grpc.aio
 from google.protobuf.descriptor import FileDescriptor
 
 from crucible_ir.exchange.server.options import Settings
+from crucible_ir.exchange.server.personal_data.handling import PersonalData
 from crucible_ir.exchange.server.rpc.call_hooks import behavior_of, with_behavior
 from crucible_ir.exchange.server.rpc.drain import Draining
 from crucible_ir.exchange.server.services.audit_service import AuditService
@@ -128,6 +129,7 @@ class Services:
         self._page_tokens = PageTokens(store, self._broadcaster)
         self._measured: Measurements | None = None
         self._audits: set[asyncio.Task[None]] = set()
+        self._personal_data = PersonalData(store, self._settings)
 
     def register(self, server: grpc.aio.Server) -> None:
         """Add every service to a server, whose last interceptor must be `ValidationInterceptor`."""
@@ -143,7 +145,14 @@ class Services:
             server,
         )
         feedback_service_pb2_grpc.add_FeedbackServiceServicer_to_server(
-            FeedbackService(self._store, self._settings, self._draining, self._page_tokens), server
+            FeedbackService(
+                self._store,
+                self._settings,
+                self._draining,
+                self._page_tokens,
+                self._personal_data,
+            ),
+            server,
         )
         audit_service_pb2_grpc.add_AuditServiceServicer_to_server(
             AuditService(self._store, self._page_tokens), server
@@ -156,6 +165,7 @@ class Services:
         """Start background tasks; call it before the server starts."""
         await self._broadcaster.start()
         self._retention.start()
+        self._personal_data.expiry.start()
 
     async def check(self) -> None:
         """Check that the store answers.
@@ -217,6 +227,7 @@ class Services:
 
     async def close(self) -> None:
         """Stop background tasks; call it after the server has stopped."""
+        await self._personal_data.expiry.close()
         if self._audits:
             await asyncio.wait(self._audits)
         await self._retention.close()

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from google.protobuf.message import DecodeError
@@ -255,6 +255,16 @@ CREATE INDEX audit_entries_by_time ON audit_entries (time, number);
 CREATE INDEX audit_entries_by_document ON audit_entries (type, id, time, number)
 """
 
+_FEEDBACK_CONFIGS = """
+CREATE TABLE feedback_configs (
+    deployment_id {bytes} NOT NULL PRIMARY KEY,
+    config {bytes} NOT NULL,
+    update_time BIGINT NOT NULL
+);
+INSERT INTO counters (name, value) VALUES ('feedback_configs', 0);
+ALTER TABLE feedback_events ADD COLUMN redacted SMALLINT DEFAULT 0 NOT NULL
+"""
+
 _INSERT_SECRET = "INSERT INTO secrets (name, value) VALUES (:name, :value)"
 
 _LATEST_DOCUMENTS = """
@@ -444,10 +454,14 @@ def _continue_positions(connection: Connection) -> None:
         connection.execute(text(_CONTINUE_POSITIONS))
 
 
-def _make_page_token_key(connection: Connection) -> None:
-    """Make the key that page tokens are signed with."""
-    key = {"name": "page_tokens", "value": secrets.token_bytes(32)}
-    connection.execute(text(_INSERT_SECRET), key)
+def _make_key(name: str) -> Callable[[Connection], None]:
+    """Return a step that makes a random key."""
+
+    def step(connection: Connection) -> None:
+        key = {"name": name, "value": secrets.token_bytes(32)}
+        connection.execute(text(_INSERT_SECRET), key)
+
+    return step
 
 
 def _make_first_epoch(connection: Connection) -> None:
@@ -473,7 +487,7 @@ MIGRATIONS: dict[int, Migration] = {
         Backfill("releases of revisions", _REVISIONS, _derive_requires),
         script(_UPDATE_REQUESTS),
     ),
-    6: Migration(script(_SECRETS), _make_page_token_key),
+    6: Migration(script(_SECRETS), _make_key("page_tokens")),
     7: Migration(
         script(_EVENT_NAMES),
         Backfill("feedback events", _NAMES_OF_EVENTS, _copy_events),
@@ -483,6 +497,7 @@ MIGRATIONS: dict[int, Migration] = {
     8: script(_APPENDS),
     9: Migration(script(_EPOCHS), _make_first_epoch),
     10: script(_AUDIT),
+    11: Migration(script(_FEEDBACK_CONFIGS), _make_key("redaction")),
 }
 
 #: The version that this release reads and writes.

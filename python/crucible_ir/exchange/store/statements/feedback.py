@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from sqlalchemy import func, null, select, true
 
 from crucible_ir import v1
-from crucible_ir.exchange.store.errors import ResultTooLargeError
+from crucible_ir.exchange.store.errors import FeedbackConfigsChangedError, ResultTooLargeError
 from crucible_ir.exchange.store.records import (
     EventQuery,
     EventRow,
@@ -41,6 +41,7 @@ _COLUMNS: Final = (
     "response_id",
     "supersedes",
     "publisher",
+    "redacted",
 )
 
 #: The tag of an event's id, the first byte of its field; its size takes at most two bytes.
@@ -136,6 +137,7 @@ def ingest_with_names(
     events: Sequence[EventRow],
     now: Microseconds,
     numbers: Mapping[bytes | None, int],
+    configs_version: int | None,
 ) -> tuple[list[int], dict[bytes | None, int]]:
     """Store events of which some have new names, as `ingest` does.
 
@@ -144,21 +146,37 @@ def ingest_with_names(
         events: The events.
         now: The current time.
         numbers: The numbers of names that are known.
+        configs_version: As for `Store.ingest`.
 
     Returns:
         The indices of duplicates, and the numbers of the other names.
     """
+    _check_configs(connection, configs_version)
     unknown = [name for name in names_in(events) if name is not None and name not in numbers]
     added = names.add(connection, unknown)
     prepared = PreparedEvents.of(events, now, {**numbers, **added})
-    return ingest(connection, prepared), added
+    return ingest(connection, prepared, None), added
 
 
-def ingest(connection: Connection, prepared: PreparedEvents) -> list[int]:
-    """Store events, and return the indices of duplicates.
+_CONFIGS_VERSION: Final = "SELECT value FROM counters WHERE name = 'feedback_configs'"
+
+
+def _check_configs(connection: Connection, version: int | None) -> None:
+    """Raise `FeedbackConfigsChangedError` if the configurations have another version."""
+    if version is not None:
+        current = connection.exec_driver_sql(_CONFIGS_VERSION).scalar_one()
+        if current != version:
+            raise FeedbackConfigsChangedError("the configurations of feedback have changed")
+
+
+def ingest(
+    connection: Connection, prepared: PreparedEvents, configs_version: int | None
+) -> list[int]:
+    """Store events, as described in `Store.ingest`, and return the indices of duplicates.
 
     The statements bypass SQLAlchemy's expression layer, because this path must be fast.
     """
+    _check_configs(connection, configs_version)
     events = prepared.events
     dialect = connection.dialect.name
     new_count = 0
@@ -185,8 +203,8 @@ def _values(rows: Sequence[EventRow], numbers: Mapping[bytes | None, int]) -> tu
 
     SQLite's driver searches for an adapter for each value of `bytes`, but not of `bytearray`.
     """
-    ids, deployments, types, versions, times, latencies, events, *others, publishers = zip(
-        *rows, strict=True
+    ids, deployments, types, versions, times, latencies, events, *others, publishers, redacted = (
+        zip(*rows, strict=True)
     )
     known = {value: bytearray(value) for column in others for value in column if value}
     known_or_null = {None: None, b"": bytearray(), **known}.__getitem__
@@ -201,6 +219,7 @@ def _values(rows: Sequence[EventRow], numbers: Mapping[bytes | None, int]) -> tu
         map(_without_id, ids, events),
         *(map(known_or_null, column) for column in others),
         map(number, publishers),
+        redacted,
     )
     return tuple(chain.from_iterable(zip(*columns, strict=True)))
 
@@ -216,7 +235,7 @@ def export(
     columns = feedback_events.c
     statement = _filtered(
         connection,
-        select(columns.position, columns.publisher, columns.id, columns.event),
+        select(columns.position, columns.publisher, columns.redacted, columns.id, columns.event),
         query,
     )
     statement = (
@@ -224,19 +243,19 @@ def export(
         .order_by(columns.position)
         .limit(limit)
     )
-    found: list[tuple[int, int, bytes]] = []
+    found: list[tuple[int, int, int, bytes]] = []
     size = 0
     options = {"stream_results": True, "max_row_buffer": 500}
     with connection.execute(statement, execution_options=options) as rows:
-        for position, publisher, id_, event in rows:
-            found.append((position, publisher, id_field(bytes(id_)) + bytes(event)))
-            size += len(found[-1][2])
+        for position, publisher, redacted, id_, event in rows:
+            found.append((position, publisher, redacted, id_field(bytes(id_)) + bytes(event)))
+            size += len(found[-1][3])
             if size >= PAGE_BYTES:
                 break
-    publishers = names.names_of(connection, {publisher for _, publisher, _ in found})
+    publishers = names.names_of(connection, {publisher for _, publisher, *_ in found})
     return [
-        StoredEvent(position, event, publishers.get(publisher))
-        for position, publisher, event in found
+        StoredEvent(position, event, publishers.get(publisher), bool(redacted))
+        for position, publisher, redacted, event in found
     ]
 
 

@@ -16,6 +16,7 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     MetaData,
+    SmallInteger,
     String,
     Table,
 )
@@ -28,8 +29,9 @@ _Position = BigInteger().with_variant(Integer(), "sqlite")
 #: The version of the schema, in one row.
 schema_version = Table("schema_version", METADATA, Column("version", Integer, nullable=False))
 
-#: Counters: the sequence numbers of the latest change and of the latest compaction; the number of
-#: commits; and the id of the epoch, which is repeated here so that one page of the file has them.
+#: Counters: the sequence numbers of the latest change and of the latest compaction; the numbers of
+#: commits, and of changes of `feedback_configs`; and the id of the epoch, which is repeated here so
+#: that one page of the file has them.
 counters = Table(
     "counters",
     METADATA,
@@ -197,9 +199,18 @@ feedback_names = Table(
     Index("feedback_names_by_hash", "hash", unique=True),
 )
 
+#: The configurations of feedback, by deployment; an empty one is for all deployments.
+feedback_configs = Table(
+    "feedback_configs",
+    METADATA,
+    Column("deployment_id", LargeBinary, primary_key=True),
+    Column("config", LargeBinary, nullable=False),
+    Column("update_time", BigInteger, nullable=False),
+)
+
 #: The feedback events, in the order of arrival; a position is never used again. The deployment, the
 #: model version, the type and the publisher are numbers of `feedback_names`; 0 if there is none.
-#: The id is not repeated in the event's bytes, see `feedback.id_field`.
+#: The id is not repeated in the event's bytes, see `feedback.id_field`. ``redacted`` is 0 or 1.
 feedback_events = Table(
     "feedback_events",
     METADATA,
@@ -215,6 +226,7 @@ feedback_events = Table(
     Column("request_id", LargeBinary),
     Column("response_id", LargeBinary),
     Column("supersedes", LargeBinary),
+    Column("redacted", SmallInteger, nullable=False, server_default="0"),
     Index("feedback_events_by_id", "id", unique=True),
     Index("feedback_events_by_time", "time"),
     Index("feedback_events_by_deployment", "deployment", "position"),
