@@ -48,7 +48,11 @@ def test_every_option_of_the_guides_commands_exists() -> None:
         if isinstance(command, Group):
             command = command.get_command(context, words[1])
         assert command is not None, line
-        known = {option for parameter in command.params for option in parameter.opts}
+        known = {
+            option
+            for parameter in command.params
+            for option in (*parameter.opts, *parameter.secondary_opts)
+        }
         assert {word for word in words if word.startswith("--")} <= known, line
 
 

@@ -111,7 +111,7 @@ class FlakyStore:
             publication,
         )
 
-    async def ingest(self, events: Any) -> Any:
+    async def ingest(self, events: Any, **named: Any) -> Any:
         id_ = events[0].id.decode()
         return await self._attempt(id_, id_, self._store.ingest, events)
 

@@ -47,6 +47,7 @@ from crucible_ir.exchange.client.results import (
     Appended,
     Change,
     ExportedEvent,
+    FeedbackPolicy,
     Gap,
     IngestReport,
     Lineage,
@@ -57,6 +58,7 @@ from crucible_ir.exchange.client.results import (
     RefusedEvent,
     RunMetrics,
     Stored,
+    StoredFeedbackConfig,
     Summary,
     Verdict,
 )
@@ -76,7 +78,7 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
 
     from crucible_ir.exchange.client.requests import TypeName
-    from crucible_ir.v1 import FeedbackEvent, MetricsSnapshot, TrainingRun
+    from crucible_ir.v1 import FeedbackConfig, FeedbackEvent, MetricsSnapshot, TrainingRun
 
     RequestT = TypeVar("RequestT", bound=Message)
     AnswerT = TypeVar("AnswerT", bound=Message)
@@ -715,7 +717,7 @@ class ExchangeClient:
     def export_with_publishers(
         self, events: EventFilter | None = None, *, batch_size: int | None = None, cursor: str = ""
     ) -> Iterator[ExportedEvent]:
-        """Yield feedback events as `export` does, with the caller that handed in each.
+        """Yield feedback events as `export` does, with what the exchange knows about each.
 
         Args:
             events: The events to export; ``None`` for all.
@@ -776,6 +778,72 @@ class ExchangeClient:
         request = (events or EventFilter()).summarize(bucket)
         answer = self._call(self._stubs.feedback.Summarize, request, timeout)
         return list(map(Summary.of, answer.summaries))
+
+    def set_feedback_config(
+        self,
+        config: FeedbackConfig | None,
+        deployment_id: str | None = None,
+        *,
+        timeout: float | None = None,
+    ) -> bool:
+        """Set how the exchange treats the feedback on a deployment.
+
+        It honours ``anonymize_pii``, whose default is true, and ``retention_days``. The
+        configuration applies to every event that is stored after the call, in place of the one for
+        all deployments.
+
+        Args:
+            config: The configuration; ``None`` to remove it.
+            deployment_id: The deployment; ``None`` for all that have no configuration of their own.
+            timeout: The timeout in seconds; ``None`` for the client's.
+
+        Returns:
+            Whether the call changed something.
+
+        Raises:
+            PermissionDeniedError: The caller is not an admin of all documents.
+            InvalidDocumentError: The configuration breaks rules.
+            ExchangeError: The call failed.
+        """
+        request = v1.SetFeedbackConfigRequest(deployment_id=deployment_id, config=config)
+        answer = self._call(self._stubs.feedback.SetFeedbackConfig, request, timeout)
+        return answer.changed
+
+    def feedback_policy(
+        self, deployment_id: str | None = None, *, timeout: float | None = None
+    ) -> FeedbackPolicy:
+        """Return how the exchange treats the feedback on a deployment.
+
+        Args:
+            deployment_id: The deployment; ``None`` for those without a configuration of their own.
+            timeout: The timeout in seconds; ``None`` for the client's.
+
+        Raises:
+            ExchangeError: The call failed.
+        """
+        request = v1.GetFeedbackConfigRequest(deployment_id=deployment_id)
+        answer = self._call(self._stubs.feedback.GetFeedbackConfig, request, timeout)
+        return FeedbackPolicy.of(answer)
+
+    def list_feedback_configs(
+        self, *, page_size: int | None = None, timeout: float | None = None
+    ) -> Iterator[StoredFeedbackConfig]:
+        """Yield the configurations of feedback, that of all deployments first, then by deployment.
+
+        Args:
+            page_size: The number of configurations to fetch at a time.
+            timeout: The timeout of each page in seconds; ``None`` for the client's.
+
+        Raises:
+            ExchangeError: A call failed.
+        """
+        request = v1.ListFeedbackConfigsRequest(page_size=page_size)
+        while True:
+            page = self._call(self._stubs.feedback.ListFeedbackConfigs, request, timeout)
+            yield from map(StoredFeedbackConfig.of, page.entries)
+            if not page.next_page_token:
+                return
+            request.page_token = page.next_page_token
 
     def validate(
         self,

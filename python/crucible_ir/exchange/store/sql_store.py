@@ -52,12 +52,12 @@ from crucible_ir.exchange.store.statements import (
     documents,
     epochs,
     feedback,
+    feedback_configs,
+    feedback_removal,
     lineage,
     metrics,
     requests,
     runs,
-    feedback_configs,
-    feedback_removal,
 )
 from crucible_ir.exchange.store.statements.names import NO_NAME
 

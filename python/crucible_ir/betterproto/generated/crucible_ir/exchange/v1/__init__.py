@@ -24,12 +24,15 @@ __all__ = (
     "ExchangeServiceStub",
     "ExportRequest",
     "ExportResponse",
+    "FeedbackConfigEntry",
     "FeedbackServiceStub",
     "FeedbackSummary",
     "Filter",
     "Form",
     "Gap",
     "GapReason",
+    "GetFeedbackConfigRequest",
+    "GetFeedbackConfigResponse",
     "GetRequest",
     "GetResponse",
     "Heartbeat",
@@ -45,6 +48,8 @@ __all__ = (
     "LintSeverity",
     "ListAuditEntriesRequest",
     "ListAuditEntriesResponse",
+    "ListFeedbackConfigsRequest",
+    "ListFeedbackConfigsResponse",
     "ListOrder",
     "ListRequest",
     "ListResponse",
@@ -58,6 +63,8 @@ __all__ = (
     "ReadMetricsResponse",
     "Record",
     "RejectedEvent",
+    "SetFeedbackConfigRequest",
+    "SetFeedbackConfigResponse",
     "SummarizeRequest",
     "SummarizeResponse",
     "TraceLineageRequest",
@@ -1196,7 +1203,7 @@ class ExportResponse(betterproto2.Message):
         1, betterproto2.TYPE_MESSAGE, repeated=True
     )
     """
-    The events as they were received.
+    The events as they were received, or redacted.
     """
 
     cursor: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
@@ -1212,9 +1219,53 @@ class ExportResponse(betterproto2.Message):
     because the server did not authenticate the caller, or is older and leaves the list empty.
     """
 
+    redacted: "list[int]" = betterproto2.field(
+        4, betterproto2.TYPE_INT32, repeated=True
+    )
+    """
+    The events that were redacted before they were stored, by their index from 0, in ascending
+    order. Empty: none was.
+    """
+
 
 default_message_pool.register_message(
     "crucible_ir.exchange.v1", "ExportResponse", ExportResponse
+)
+
+
+@dataclass(eq=False, repr=False)
+class FeedbackConfigEntry(betterproto2.Message):
+    """
+    A configuration that is set.
+    """
+
+    deployment_id: "str | None" = betterproto2.field(
+        1, betterproto2.TYPE_STRING, optional=True
+    )
+    """
+    The deployment whose feedback it is for. Unset: every deployment that has none of its own.
+    """
+
+    config: "__v1__.FeedbackConfig | None" = betterproto2.field(
+        2, betterproto2.TYPE_MESSAGE, optional=True
+    )
+    """
+    The configuration as it was set.
+    """
+
+    update_time: "datetime.datetime | None" = betterproto2.field(
+        3,
+        betterproto2.TYPE_MESSAGE,
+        unwrap=lambda: ___google__protobuf__.Timestamp,
+        optional=True,
+    )
+    """
+    The time at which it was set.
+    """
+
+
+default_message_pool.register_message(
+    "crucible_ir.exchange.v1", "FeedbackConfigEntry", FeedbackConfigEntry
 )
 
 
@@ -1327,6 +1378,57 @@ class Gap(betterproto2.Message):
 
 
 default_message_pool.register_message("crucible_ir.exchange.v1", "Gap", Gap)
+
+
+@dataclass(eq=False, repr=False)
+class GetFeedbackConfigRequest(betterproto2.Message):
+    """
+    A request for the configuration that applies to a deployment.
+    """
+
+    deployment_id: "str | None" = betterproto2.field(
+        1, betterproto2.TYPE_STRING, optional=True
+    )
+    """
+    The deployment. Range: 1 to 512 bytes. Unset: deployments without a configuration of their own.
+    """
+
+
+default_message_pool.register_message(
+    "crucible_ir.exchange.v1", "GetFeedbackConfigRequest", GetFeedbackConfigRequest
+)
+
+
+@dataclass(eq=False, repr=False)
+class GetFeedbackConfigResponse(betterproto2.Message):
+    """
+    The configuration that applies to a deployment, and its effect.
+    """
+
+    entry: "FeedbackConfigEntry | None" = betterproto2.field(
+        1, betterproto2.TYPE_MESSAGE, optional=True
+    )
+    """
+    The configuration of the deployment, or else the one for all. Unset: none is set, and events
+    are stored as they are received and kept forever.
+    """
+
+    redacts: "bool" = betterproto2.field(2, betterproto2.TYPE_BOOL)
+    """
+    Whether events are redacted before they are stored.
+    """
+
+    retention_days: "int | None" = betterproto2.field(
+        3, betterproto2.TYPE_INT32, optional=True
+    )
+    """
+    How long events are kept, in days. Range: greater than 0. Unset: forever.
+    """
+
+
+default_message_pool.register_message(
+    "crucible_ir.exchange.v1", "GetFeedbackConfigResponse", GetFeedbackConfigResponse
+)
 
 
 @dataclass(eq=False, repr=False)
@@ -1770,6 +1872,57 @@ class ListAuditEntriesResponse(betterproto2.Message):
 
 default_message_pool.register_message(
     "crucible_ir.exchange.v1", "ListAuditEntriesResponse", ListAuditEntriesResponse
+)
+
+
+@dataclass(eq=False, repr=False)
+class ListFeedbackConfigsRequest(betterproto2.Message):
+    """
+    A request for one page of the configurations.
+    """
+
+    page_size: "int | None" = betterproto2.field(
+        1, betterproto2.TYPE_INT32, optional=True
+    )
+    """
+    The most entries to return. A page of large configurations may have fewer entries and still not
+    be the last. Range: 1 to 1000. Unset: 100.
+    """
+
+    page_token: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
+    """
+    The next_page_token of the previous page. Range: up to 4096 bytes. Empty: the first page.
+    """
+
+
+default_message_pool.register_message(
+    "crucible_ir.exchange.v1", "ListFeedbackConfigsRequest", ListFeedbackConfigsRequest
+)
+
+
+@dataclass(eq=False, repr=False)
+class ListFeedbackConfigsResponse(betterproto2.Message):
+    """
+    One page of the configurations.
+    """
+
+    entries: "list[FeedbackConfigEntry]" = betterproto2.field(
+        1, betterproto2.TYPE_MESSAGE, repeated=True
+    )
+    """
+    The configurations of the page.
+    """
+
+    next_page_token: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
+    """
+    The page_token for the next page. Opaque. Empty: this is the last page.
+    """
+
+
+default_message_pool.register_message(
+    "crucible_ir.exchange.v1",
+    "ListFeedbackConfigsResponse",
+    ListFeedbackConfigsResponse,
 )
 
 
@@ -2293,6 +2446,52 @@ class RejectedEvent(betterproto2.Message):
 
 default_message_pool.register_message(
     "crucible_ir.exchange.v1", "RejectedEvent", RejectedEvent
+)
+
+
+@dataclass(eq=False, repr=False)
+class SetFeedbackConfigRequest(betterproto2.Message):
+    """
+    A request to set or remove a configuration.
+    """
+
+    deployment_id: "str | None" = betterproto2.field(
+        1, betterproto2.TYPE_STRING, optional=True
+    )
+    """
+    The deployment whose feedback it is for. Range: 1 to 512 bytes. Unset: every deployment that
+    has no configuration of its own, and events without a deployment.
+    """
+
+    config: "__v1__.FeedbackConfig | None" = betterproto2.field(
+        2, betterproto2.TYPE_MESSAGE, optional=True
+    )
+    """
+    The configuration. It replaces the one before completely, and applies in place of the one for
+    all deployments, not in addition to it. A field that is unset has its default from the schema:
+    anonymize_pii is true. Unset: the configuration is removed.
+    """
+
+
+default_message_pool.register_message(
+    "crucible_ir.exchange.v1", "SetFeedbackConfigRequest", SetFeedbackConfigRequest
+)
+
+
+@dataclass(eq=False, repr=False)
+class SetFeedbackConfigResponse(betterproto2.Message):
+    """
+    The result of setting a configuration: it applies to every batch that is stored from now on.
+    """
+
+    changed: "bool" = betterproto2.field(1, betterproto2.TYPE_BOOL)
+    """
+    Whether the configuration is new, or differs from the one before.
+    """
+
+
+default_message_pool.register_message(
+    "crucible_ir.exchange.v1", "SetFeedbackConfigResponse", SetFeedbackConfigResponse
 )
 
 
@@ -3039,6 +3238,73 @@ class FeedbackServiceStub(betterproto2_grpclib.ServiceStub):
             "/crucible_ir.exchange.v1.FeedbackService/Summarize",
             message,
             SummarizeResponse,
+            timeout=timeout,
+            deadline=deadline,
+            metadata=metadata,
+        )
+
+    async def set_feedback_config(
+        self,
+        message: "SetFeedbackConfigRequest",
+        *,
+        timeout: "float | None" = None,
+        deadline: "Deadline | None" = None,
+        metadata: "MetadataLike | None" = None,
+    ) -> "SetFeedbackConfigResponse":
+        """
+        Sets or removes the configuration of the feedback on one deployment, or on all. An exchange
+        honours two of its fields: anonymize_pii redacts events before they are stored, and
+        retention_days deletes them after that time. Errors: PERMISSION_DENIED for a caller who may not
+        see every document.
+        """
+
+        return await self._unary_unary(
+            "/crucible_ir.exchange.v1.FeedbackService/SetFeedbackConfig",
+            message,
+            SetFeedbackConfigResponse,
+            timeout=timeout,
+            deadline=deadline,
+            metadata=metadata,
+        )
+
+    async def get_feedback_config(
+        self,
+        message: "GetFeedbackConfigRequest",
+        *,
+        timeout: "float | None" = None,
+        deadline: "Deadline | None" = None,
+        metadata: "MetadataLike | None" = None,
+    ) -> "GetFeedbackConfigResponse":
+        """
+        Returns the configuration that applies to a deployment. Errors: as for SetFeedbackConfig.
+        """
+
+        return await self._unary_unary(
+            "/crucible_ir.exchange.v1.FeedbackService/GetFeedbackConfig",
+            message,
+            GetFeedbackConfigResponse,
+            timeout=timeout,
+            deadline=deadline,
+            metadata=metadata,
+        )
+
+    async def list_feedback_configs(
+        self,
+        message: "ListFeedbackConfigsRequest",
+        *,
+        timeout: "float | None" = None,
+        deadline: "Deadline | None" = None,
+        metadata: "MetadataLike | None" = None,
+    ) -> "ListFeedbackConfigsResponse":
+        """
+        Lists the configurations that are set, page by page: the one for all deployments first, and
+        then by deployment. Errors: as for SetFeedbackConfig.
+        """
+
+        return await self._unary_unary(
+            "/crucible_ir.exchange.v1.FeedbackService/ListFeedbackConfigs",
+            message,
+            ListFeedbackConfigsResponse,
             timeout=timeout,
             deadline=deadline,
             metadata=metadata,
