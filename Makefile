@@ -65,9 +65,10 @@ test-protobuf6: $(VENV_PROTOBUF6)/.installed ## Run the tests that depend on pro
 	$(VENV_PROTOBUF6)/bin/python $(PYTEST) --dist worksteal -m "not toolchain" \
 		$(PROTOBUF_TESTS) $(ARGS)
 
-lint: setup $(RULES_PROTO) ## Check the code with ruff, its layers, and the schema with buf
+lint: setup $(RULES_PROTO) ## Check the code with ruff, its layers, the Containerfile, and the schema with buf
 	$(BIN)/ruff check
 	$(BIN)/lint-imports --no-logo
+	$(BIN)/hadolint deploy/Containerfile
 	$(BIN)/buf lint
 
 format: setup ## Format the code and the schema in place

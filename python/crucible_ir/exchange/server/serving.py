@@ -37,6 +37,7 @@ from crucible_ir.exchange.server.security.authentication import (
 from crucible_ir.exchange.server.security.limits import LimitsInterceptor
 from crucible_ir.exchange.server.security.open_streams import CHECK_SECONDS
 from crucible_ir.exchange.server.security.server_certificates import ServerCertificates
+from crucible_ir.exchange.server.service_manager import is_managed, notify
 from crucible_ir.exchange.server.standard_services import register_reflection
 from crucible_ir.exchange.server.store_monitor import StoreMonitor
 
@@ -356,7 +357,8 @@ async def serve_until_signalled(
 ) -> None:
     """Serve until SIGINT or SIGTERM; a second signal ends the process without a grace period.
 
-    SIGHUP reads certificates and tokens again, if the server has any.
+    SIGHUP reads certificates and tokens again, if the server has any. A service manager such as
+    systemd gets a report when the server is ready and when it stops.
 
     Args:
         server: The server, not yet started.
@@ -376,12 +378,14 @@ async def serve_until_signalled(
 
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, on_signal)
-    if server.has_credentials:
+    if server.has_credentials or is_managed():
         loop.add_signal_handler(signal.SIGHUP, server.reload)
     try:
         await server.start()
         announce(server.address)
+        notify("READY=1")
         await signalled.wait()
+        notify("STOPPING=1")
         await server.stop()
     finally:
         sys.setswitchinterval(interval)

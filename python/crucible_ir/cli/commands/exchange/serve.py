@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from crucible_ir.cli.commands.exchange.connection import silence_grpc
+from crucible_ir.cli.configuration import config_option
 from crucible_ir.cli.options import DURATION
 from crucible_ir.cli.program import Command
 from crucible_ir.cli.session import GOOD
@@ -33,12 +34,20 @@ _EXAMPLES = (
         "crucible-ir serve --keep-history 90d",
         "Drop revisions older than ninety days, except the latest of each document.",
     ),
+    (
+        "CRUCIBLE_IR_SERVE_LOG_LEVEL=warning crucible-ir serve --config exchange.toml",
+        "With options from a file and from the environment.",
+    ),
 )
+
+#: The beginning of the names of the environment variables for options.
+ENVIRONMENT_PREFIX: Final = "CRUCIBLE_IR_SERVE_"
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
 
 #: The options, in the order of the help. The server has the defaults.
 _OPTIONS = (
+    config_option(ENVIRONMENT_PREFIX, "max-calls = 100"),
     click.option(
         "--listen", metavar="ADDRESS", help="HOST:PORT (port 0: any free port) or unix:PATH."
     ),
