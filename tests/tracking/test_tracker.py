@@ -282,9 +282,11 @@ def test_a_fork_does_not_log(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_destination_is_a_file_or_an_address(tmp_path: Path) -> None:
-    with pytest.raises(TrackingError, match="a run can be tracked in"):
+    with pytest.raises(TrackingError, match="is not a destination"):
         ir.track(new_run(), to=tmp_path / "run.yaml")
-    with pytest.raises(TrackingError, match="a run can be tracked in"):
+    with pytest.raises(TrackingError, match="is not a destination"):
         ir.track(new_run(), to=tmp_path / "run.jsonl.gz")
+    with pytest.raises(TrackingError, match=r"such as exchange\.example:7551"):
+        ir.track(new_run(), to="exchange.example")
     with pytest.raises(TrackingError, match="give the run, not its id"):
         ir.track("r1", to=str(tmp_path / "run.jsonl")).start()

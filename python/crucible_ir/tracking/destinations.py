@@ -13,7 +13,15 @@ if TYPE_CHECKING:
 
 
 class TrackingError(Error):
-    """A run cannot be tracked, or not completely."""
+    """A run cannot be tracked, or not completely.
+
+    >>> from crucible_ir import track
+    >>> try:
+    ...     track("run_007", to="run.yaml")
+    ... except TrackingError as error:
+    ...     print(str(error).split(":")[0])
+    "run.yaml" is not a destination
+    """
 
 
 class TemporaryTrackingError(TrackingError):

@@ -28,14 +28,15 @@ _TAIL: Final = 200
 
 
 def is_run_file(destination: str | os.PathLike[str]) -> bool:
-    """Return whether a destination is a file and not an address.
+    """Return whether a destination is a file and not an address, which has a colon.
 
     >>> is_run_file("run.crucible.jsonl"), is_run_file("exchange.example:7551")
     (True, False)
     """
     if not isinstance(destination, str):
         return True
-    return "://" not in destination and destination.lower().endswith(tuple(STREAM_EXTENSIONS))
+    has_extension = destination.lower().endswith(tuple(STREAM_EXTENSIONS))
+    return "://" not in destination and (has_extension or ":" not in destination)
 
 
 def read_run(path: str | os.PathLike[str]) -> TrainingRun:
@@ -50,6 +51,21 @@ def read_run(path: str | os.PathLike[str]) -> TrainingRun:
         TrackingError: The file has no run, or more than one.
         StreamError: A record is bad.
         OSError: The file cannot be read.
+
+    >>> import os, tempfile
+    >>> from crucible_ir import new_model_ref, new_training_config, new_training_run, track, v1
+    >>> run = new_training_run(
+    ...     id="run_007",
+    ...     config=new_training_config(
+    ...         id="sft", model_ref=new_model_ref(id="gpt2"), dataset_ref=v1.DatasetRef(name="mmlu")
+    ...     ),
+    ... )
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = os.path.join(folder, "run.jsonl")
+    ...     with track(run, to=path) as tracker:
+    ...         tracker.log(step=1, loss=0.5)
+    ...     read_run(path).metrics_history[0].values["loss"]
+    0.5
     """
     run: TrainingRun | None = None
     history: list[MetricsSnapshot] = []
@@ -123,13 +139,20 @@ def _record_size(data: bytes) -> float:
 def _format(path: str) -> StreamFormat:
     try:
         format_ = format_of(path)
-    except UnknownFormatError as error:
-        raise TrackingError(str(error)) from None
+    except UnknownFormatError:
+        raise _unusable(path) from None
     is_compressed = path.lower().endswith((".gz", ".zst"))
     if not isinstance(format_, StreamFormat) or is_compressed:
-        expected = ", ".join(STREAM_EXTENSIONS)
-        raise TrackingError(f'a run can be tracked in {expected}, not in "{path}"')
+        raise _unusable(path)
     return format_
+
+
+def _unusable(path: str) -> TrackingError:
+    expected = ", ".join(STREAM_EXTENSIONS)
+    return TrackingError(
+        f'"{path}" is not a destination: expected a file that ends in {expected}, or the address of'
+        " an exchange, such as exchange.example:7551"
+    )
 
 
 class RunFile:

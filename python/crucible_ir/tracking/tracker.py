@@ -46,7 +46,12 @@ _log: Final = logging.getLogger("crucible_ir.tracking")
 
 
 class TrackingWarning(UserWarning):
-    """Measurements of a run are not stored; training goes on."""
+    """Measurements of a run are not stored; training goes on.
+
+    >>> import warnings
+    >>> with warnings.catch_warnings():
+    ...     warnings.simplefilter("error", TrackingWarning)  # raises it
+    """
 
 
 def track(
@@ -86,6 +91,22 @@ def track(
     Raises:
         MissingExtraError: The destination is an exchange, and its extra is not installed.
         TrackingError: The file cannot have a run.
+
+    >>> import os, tempfile
+    >>> from crucible_ir import new_model_ref, new_training_config, new_training_run, read_run, v1
+    >>> run = new_training_run(
+    ...     id="run_007",
+    ...     config=new_training_config(
+    ...         id="sft", model_ref=new_model_ref(id="gpt2"), dataset_ref=v1.DatasetRef(name="mmlu")
+    ...     ),
+    ... )
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = os.path.join(folder, "run.jsonl")
+    ...     with track(run, to=path) as tracker:
+    ...         for step in range(3):
+    ...             tracker.log(step=step, loss=1 / (1 + step))
+    ...     len(read_run(path).metrics_history)
+    3
     """
     destination: Destination
     if isinstance(to, str | os.PathLike) and is_run_file(to):

@@ -45,6 +45,16 @@ def upload_run(
         TrackingError: The exchange has other snapshots of the run, or cannot be reached.
         StreamError: A record of the file is bad.
         OSError: The file cannot be read.
+
+    >>> import os, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = os.path.join(folder, "run.jsonl")
+    ...     open(path, "w").close()
+    ...     try:
+    ...         upload_run(path, to="127.0.0.1:7551")
+    ...     except TrackingError as error:
+    ...         print(str(error).replace(folder, ""))
+    /run.jsonl has no run
     """
     exchange_run = optional_module("crucible_ir.tracking.exchange_run", "exchange")
     destination = exchange_run.ExchangeRun(to, token, tls)
