@@ -19,7 +19,9 @@ from crucible_ir.exchange import (
     PermissionDeniedError,
 )
 from crucible_ir.exchange import v1 as exchange_v1
+from crucible_ir.exchange.client.results import RefusedEvent
 from crucible_ir.exchange.server.security.tokens import Role, TokenFile
+from crucible_ir.exchange.store.records import Scope
 
 
 def changed(client: ExchangeClient) -> None:
@@ -88,6 +90,37 @@ def test_the_command_prints_entries(served: Served, monkeypatch: pytest.MonkeyPa
     wrong = run("audit", "--action", "publish")
     assert wrong.status == 2
     assert "published" in wrong.err
+
+
+def test_a_token_with_the_role_ingest_hands_in_feedback_and_reads_nothing(tmp_path: Path) -> None:
+    tokens = TokenFile(tmp_path / "tokens.json")
+    _, text = tokens.create("gateway", Role.INGEST, scope=Scope(None, ("eu-",)))
+    served = Served(tmp_path, "--tokens", str(tokens.path))
+    try:
+        with ExchangeClient(served.address, token=text) as client:
+            events = [
+                v1.FeedbackEvent(
+                    id=id_, deployment_id="d", feedback_type=v1.FeedbackType.FEEDBACK_TYPE_THUMBS
+                )
+                for id_ in ("eu-1", "us-1")
+            ]
+            refused: list[RefusedEvent] = []
+            report = client.ingest(events, on_refused=refused.append)
+            assert (report.accepted, report.refused_count) == (1, 1)
+            assert isinstance(refused[0].error, PermissionDeniedError)
+            model = v1.ModelRef(id="eu-1", provider="MODEL_PROVIDER_HUGGINGFACE")
+            for call in (
+                lambda: client.get(v1.ModelRef, "eu-1"),
+                lambda: client.publish(model),
+                lambda: list(client.export()),
+                lambda: client.summarize(),
+                lambda: list(client.list_documents(v1.ModelRef)),
+                lambda: client.validate(model),
+            ):
+                with pytest.raises(PermissionDeniedError, match="the caller has the role ingest"):
+                    call()
+    finally:
+        served.stop()
 
 
 def test_only_an_admin_lists_entries_and_changes_of_tokens_are_among_them(tmp_path: Path) -> None:

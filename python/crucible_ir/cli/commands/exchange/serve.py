@@ -75,7 +75,7 @@ _OPTIONS = (
     ),
     click.option(
         "--certificate-role",
-        type=click.Choice(["reader", "publisher", "admin"]),
+        type=click.Choice(["ingest", "reader", "publisher", "admin"]),
         default="reader",
         show_default=True,
         help="The role of a client certificate, if tokens are not required.",

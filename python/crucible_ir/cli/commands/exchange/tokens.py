@@ -23,6 +23,10 @@ else:
 
 _EXAMPLES = (
     (
+        "crucible-ir tokens create gateway --role ingest --id-prefix eu-",
+        "For a service that only hands in feedback, with event ids that begin with eu-.",
+    ),
+    (
         "crucible-ir tokens create trainer --role publisher --type TrainingRun",
         "For a service that only publishes training runs.",
     ),
@@ -86,10 +90,11 @@ def command() -> None:
 @click.argument("name")
 @click.option(
     "--role",
-    type=click.Choice(["reader", "publisher", "admin"]),
+    type=click.Choice(["ingest", "reader", "publisher", "admin"]),
     default="reader",
     show_default=True,
-    help="reader may read; publisher may also publish and ingest; admin may do everything.",
+    help="reader may read; publisher may also publish and ingest; admin may do everything. ingest"
+    " may only ingest, and not read.",
 )
 @click.option(
     "--type",

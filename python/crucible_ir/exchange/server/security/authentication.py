@@ -43,7 +43,8 @@ _FEEDBACK: Final = "/crucible_ir.exchange.v1.FeedbackService"
 _AUDIT: Final = "/crucible_ir.exchange.v1.AuditService"
 _VALIDATION: Final = "/crucible_ir.exchange.v1.ValidationService"
 
-#: The least role that each method requires. Calls to a method without a role are always rejected.
+#: The least role that each method requires, of reader, publisher and admin. Calls to a method
+#: without a role are always rejected.
 METHOD_ROLES: Final[dict[str, Role]] = {
     f"{_EXCHANGE}/Publish": Role.PUBLISHER,
     f"{_EXCHANGE}/BatchPublish": Role.PUBLISHER,
@@ -67,6 +68,9 @@ METHOD_ROLES: Final[dict[str, Role]] = {
     f"{_VALIDATION}/Convert": Role.READER,
     "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo": Role.READER,
 }
+
+#: The methods of the role ingest, which may call no others.
+INGEST_METHODS: Final = frozenset({f"{_FEEDBACK}/Ingest"})
 
 _METADATA_KEY: Final = "authorization"
 _SCHEME: Final = "bearer"
@@ -320,10 +324,17 @@ def certified_name(context: Context) -> str | None:
     return None
 
 
+def may_call(role: Role, method: str) -> bool:
+    """Return whether a role may call a method that has one."""
+    if role is Role.INGEST:
+        return method in INGEST_METHODS
+    return role >= METHOD_ROLES[method]
+
+
 def _check_role(identity: Identity, method: str) -> None:
     """Raise `RpcError` unless the caller has the role that a method requires."""
     needed = METHOD_ROLES.get(method)
-    if needed is not None and identity.role >= needed:
+    if needed is not None and may_call(identity.role, method):
         return
     if needed is None:
         raise errors.RpcError(

@@ -35,8 +35,13 @@ _COST: Final = {"n": 1024, "r": 8, "p": 1}
 
 
 class Role(IntEnum):
-    """The permissions of a caller; each role includes those before it."""
+    """The permissions of a caller.
 
+    Reader, publisher and admin each include those before them. Ingest is outside of that order: it
+    may only hand in feedback, and not even read.
+    """
+
+    INGEST = 0
     READER = 1
     PUBLISHER = 2
     ADMIN = 3
