@@ -31,7 +31,7 @@ class Cluster:
     def __init__(self, folder: Path, programs: Path, port: int) -> None:
         self._data = folder / "data"
         self._log = folder / "log"
-        self._programs = programs
+        self.programs = programs
         self.port = port
         self._count = 0
 
@@ -66,7 +66,7 @@ class Cluster:
         # in which gRPC's handlers of forks fail now and then.
         user = ["runuser", "-u", _unprivileged(), "--"] if os.geteuid() == 0 else []
         subprocess.run(
-            [*user, str(self._programs / program), *map(str, arguments)],
+            [*user, str(self.programs / program), *map(str, arguments)],
             check=True,
             cwd=self._data.parent,
             stdout=subprocess.DEVNULL,

@@ -66,6 +66,8 @@ _GROUPS = {
             "compact": "Drop old revisions from an exchange, and keep the latest ones.",
             "audit": "List who changed or exported what in an exchange, and when.",
             "feedback-config": "Set how an exchange redacts feedback, and how long it keeps it.",
+            "backup": "Copy a store into a file, while its server runs.",
+            "restore": "Restore a store from a backup.",
             "tokens": "Create, list and revoke the tokens that a server requires.",
         },
     ),

@@ -66,6 +66,41 @@ def bar(done: int, total: int, seconds: float) -> str:
     return f"[{'#' * filled:{_WIDTH}}] {done}/{total}, {rate:.0f}/s"
 
 
+class PageProgress:
+    """A bar on the terminal for work on a known number of pages.
+
+    It is a context manager that removes the bar at the end.
+
+    Args:
+        is_wanted: Whether to show the bar, if standard error is a terminal.
+    """
+
+    def __init__(self, *, is_wanted: bool) -> None:
+        self.is_wanted = is_wanted and sys.stderr.isatty()
+        self.started = self.drawn = time.monotonic()
+        self.visible = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def show(self, done: int, total: int) -> None:
+        """Update the bar, unless it was updated within the last interval."""
+        now = time.monotonic()
+        is_due = now - self.started > _DELAY and now - self.drawn > _INTERVAL
+        if self.is_wanted and total and is_due:
+            _write(ERASE_LINE + bar(done, total, now - self.started))
+            self.visible, self.drawn = True, now
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self.visible:
+            _write(ERASE_LINE)
+
+
 class StreamProgress:
     """A line on the terminal with the progress through a stream, and the rate.
 

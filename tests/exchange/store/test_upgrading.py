@@ -50,6 +50,8 @@ def make_old_store(address: str, count: int = 9) -> None:
             values = {"id": event.id.encode(), "event": event.SerializeToString()}
             empty = {"deployment_id": None, "model_version": None}
             connection.execute(text(INSERT_EVENT), {**values, **empty})
+        latest = f"UPDATE counters SET value = {count} WHERE name = 'sequence'"
+        connection.execute(text(latest))
     engine.dispose()
 
 

@@ -7,13 +7,20 @@ import os
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy import make_url
+from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from crucible_ir.errors import shorten
 from crucible_ir.exchange.store.engine.database import Database, Driver
-from crucible_ir.exchange.store.errors import StoreDamagedError, StoreError, StoreFailure
+from crucible_ir.exchange.store.errors import (
+    StoreDamagedError,
+    StoreError,
+    StoreFailure,
+    StoreUnavailableError,
+)
+from crucible_ir.exchange.store.records import Epoch, GapReason
 from crucible_ir.exchange.store.sql_store import Clock, Store, system_clock
+from crucible_ir.exchange.store.statements.epochs import begin_epoch
 
 #: SQLite keeps its log beside the file.
 _NO_PERMISSION: Final = "no permission to create files in the folder {}"
@@ -42,6 +49,48 @@ async def open_store(
     return Store(Database(driver), clock)
 
 
+def begin_restored_epoch(address: str) -> Epoch:
+    """Begin a new epoch in a database of PostgreSQL that was restored, and that no server has open.
+
+    Raises:
+        StoreAddressError: The address is invalid, or its driver is not installed.
+        StoreFailure: The database cannot be opened, or servers have it open.
+    """
+    driver = _driver(address)
+    try:
+        servers = driver.listeners()
+        if servers:
+            raise StoreUnavailableError(
+                f"{servers} servers have the store open; stop them, and restore it again"
+            )
+        with driver.begin_exclusive() as connection:
+            return begin_epoch(connection, GapReason.RESTORED, system_clock())
+    finally:
+        driver.close()
+        driver.dispose()
+
+
+def file_of(address: str) -> Path | None:
+    """Return the path of a store in SQLite; ``None`` for a store in PostgreSQL.
+
+    Raises:
+        StoreAddressError: The address is invalid.
+    """
+    if "://" not in address:
+        return Path(address)
+    url = _url(address)
+    return Path(url.database or "") if url.get_backend_name() == "sqlite" else None
+
+
+def _url(address: str) -> URL:
+    try:
+        return make_url(address)
+    except (ArgumentError, ValueError):
+        raise StoreAddressError(
+            f"invalid store address {_redacted(address)}: it is not a URL"
+        ) from None
+
+
 def _driver(address: str, accept_loss: bool = False) -> Driver:
     try:
         return _open(address, accept_loss)
@@ -56,12 +105,7 @@ def _driver(address: str, accept_loss: bool = False) -> Driver:
 def _open(address: str, accept_loss: bool) -> Driver:
     if "://" not in address:
         return _sqlite(address, accept_loss)
-    try:
-        url = make_url(address)
-    except (ArgumentError, ValueError):
-        raise StoreAddressError(
-            f"invalid store address {_redacted(address)}: it is not a URL"
-        ) from None
+    url = _url(address)
     kind = url.get_backend_name()
     if kind == "sqlite":
         return _sqlite(url.database or "", accept_loss)

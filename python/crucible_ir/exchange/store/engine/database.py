@@ -140,6 +140,10 @@ class Driver:
     def limit(self, connection: Connection, seconds: float) -> None:
         """Let the database end the statements of a transaction after some time, if it can."""
 
+    def listeners(self) -> int:
+        """Return the number of servers that have the database open, as far as it knows."""
+        return 0
+
     def count_commit(self, connection: Connection) -> int:
         """Count the commit of a transaction that changed something, if commits are counted.
 

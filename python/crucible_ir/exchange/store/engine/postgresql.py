@@ -27,6 +27,12 @@ WRITER_LOCK = 0x63727563_69626C65
 #: The channel on which writers announce changes.
 CHANNEL = "crucible_ir_exchange"
 
+#: Counts the connections that wait for notifications: each server has one.
+_COUNT_LISTENERS = f"""
+SELECT count(*) FROM pg_stat_activity
+WHERE datname = current_database() AND query = 'LISTEN {CHANNEL}'
+"""
+
 #: The timeout for connecting, in seconds.
 CONNECT_SECONDS = 10
 
@@ -86,6 +92,11 @@ class PostgresqlDriver(Driver):
         self.monitor = _engine(url, 1, reading, connect_seconds=MONITOR_CONNECT_SECONDS)
         event.listen(self.monitor, "connect", _limit_statements(MONITOR_STATEMENT_SECONDS))
         self.migrate()
+
+    def listeners(self) -> int:
+        """Return the number of servers that have the database open."""
+        with self.reader.connect() as connection:
+            return int(connection.exec_driver_sql(_COUNT_LISTENERS).scalar_one())
 
     def lock(self, connection: Connection) -> None:
         """Take the lock of writers until the transaction ends."""
