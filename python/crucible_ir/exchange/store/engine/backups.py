@@ -8,6 +8,7 @@ access for its owner only, is synchronized with the disk, and is then moved ther
 from __future__ import annotations
 
 import os
+import pwd
 import sqlite3
 import tempfile
 import time
@@ -16,6 +17,7 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from crucible_ir.exchange.store.audit_records import SERVER, AuditAction, AuditEntry
 from crucible_ir.exchange.store.engine.mark import (
     SUFFIX,
     Marked,
@@ -29,6 +31,7 @@ from crucible_ir.exchange.store.engine.sqlite import SqliteDriver
 from crucible_ir.exchange.store.engine.upgrading import check_version
 from crucible_ir.exchange.store.errors import StoreDamagedError, StoreError
 from crucible_ir.exchange.store.records import Epoch, GapReason, epoch_name
+from crucible_ir.exchange.store.statements import audit
 from crucible_ir.exchange.store.statements.epochs import begin_epoch
 
 #: The number of pages that are copied at a time; in between, the progress is shown.
@@ -91,9 +94,40 @@ def back_up(database: Path, target: Path, progress: Progress) -> BackupReport:
             _check(copied, target, "PRAGMA quick_check")
             if _contents(copied, target) != contents:
                 raise BackupError(f"the copy {target} differs from the store")
+    _record(database, target)
     marked, sequence = contents
     epoch = "" if marked is None else epoch_name(marked.epoch)
     return BackupReport(target.stat().st_size, sequence, epoch)
+
+
+def _record(database: Path, target: Path) -> None:
+    """Record a backup in the audit log of the store, unless that is of an older release."""
+    with _reading(database, "mode=ro") as source:
+        if _version(source, database) < CURRENT_VERSION:
+            return
+    entry = AuditEntry(
+        AuditAction.BACKED_UP,
+        SERVER,
+        time.time_ns() // 1000,
+        counts={"bytes": target.stat().st_size},
+        details={"user": _user()},
+    )
+    driver = SqliteDriver(database)
+    try:
+        with driver.begin_exclusive() as connection:
+            audit.write(connection, entry)
+    finally:
+        driver.close()
+        driver.dispose()
+
+
+def _user() -> str:
+    """Return the user of the operating system who runs this program."""
+    number = os.getuid()
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return str(number)
 
 
 def restore(backup: Path, database: Path, progress: Progress) -> Epoch:

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import func, insert, select, update
 
+from crucible_ir.exchange.store.audit_records import SERVER, AuditAction, AuditEntry
 from crucible_ir.exchange.store.records import Epoch, GapReason, Microseconds
+from crucible_ir.exchange.store.statements import audit
 from crucible_ir.exchange.store.statements.changes import counter, took_sequence
 from crucible_ir.exchange.store.statements.tables import counters, epochs, feedback_events
 
@@ -68,4 +70,9 @@ def begin_epoch(
     for name, value in (("sequence", epoch.lost_through), ("epoch", epoch.id)):
         connection.execute(update(counters).where(counters.c.name == name).values(value=value))
     took_sequence(connection, epoch.lost_through)
+    counts = {"kept_sequence": epoch.lost_after, "next_sequence": epoch.lost_through + 1}
+    details = {"reason": reason.value, "epoch": epoch.name}
+    audit.write(
+        connection, AuditEntry(AuditAction.RESTORED, SERVER, now, counts=counts, details=details)
+    )
     return epoch
