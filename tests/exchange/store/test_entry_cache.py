@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import sqlite3
 import threading
 import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
+from exchange import postgresql
 from exchange.publications import publication
 
-from crucible_ir.exchange.store import open_store
+from crucible_ir.exchange.store import Store, open_store
 from crucible_ir.exchange.store.engine import database, sqlite
+from crucible_ir.exchange.store.engine import postgresql as engine
+from crucible_ir.exchange.store.engine.postgresql_lookups import PostgresqlLookups
 from crucible_ir.exchange.store.entry_cache import EntryCache
 from crucible_ir.exchange.store.errors import DocumentNotFoundError, StoreUnavailableError
 from crucible_ir.exchange.store.records import DeleteCommand, StoredEntry, StoredRecord
@@ -91,6 +99,130 @@ async def test_change_of_another_process_is_visible_within_milliseconds(address:
     assert (await other.get("ModelVersion", "m")).document == b"second"
     await one.close()
     await other.close()
+
+
+async def heard(store: Store) -> None:
+    """Return when a store hears of the changes of other servers."""
+    async with asyncio.timeout(10):
+        while store._database.version() is None:
+            await asyncio.sleep(0.01)
+
+
+async def test_servers_of_postgresql_cache_until_they_hear_of_a_change(
+    cluster: postgresql.Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = cluster.create_database()
+    one, other = await open_store(address), await open_store(address)
+    looked_up = count_lookups(monkeypatch)
+    await heard(other)
+    await one.publish(publication("m", "0"))
+    assert (await other.get("ModelVersion", "m")).document == b"0"
+    # Notifications of what the other store has read already may still arrive.
+    await asyncio.sleep(0.2)
+    await other.get("ModelVersion", "m")
+    before = len(looked_up)
+    for _ in range(50):
+        assert (await other.get("ModelVersion", "m")).document == b"0"
+    assert len(looked_up) == before
+    delays = []
+    for number in range(1, 20):
+        await one.publish(publication("m", str(number)))
+        begun = time.perf_counter()
+        while (await other.get("ModelVersion", "m")).document != str(number).encode():
+            await asyncio.sleep(0)
+        delays.append(time.perf_counter() - begun)
+    assert sorted(delays)[len(delays) // 2] < 0.1
+    await one.close()
+    await other.close()
+
+
+async def test_server_that_cannot_hear_of_changes_does_not_cache(
+    cluster: postgresql.Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "RECONNECT_SECONDS", 2.0)
+    address = cluster.create_database()
+    one, other = await open_store(address), await open_store(address)
+    await heard(other)
+    await one.publish(publication("m", "0"))
+    for cut in ("ended", "silent"):
+        await heard(other)
+        await asyncio.sleep(0.2)
+        await other.get("ModelVersion", "m")
+        with listening(address) as (connection, pids):
+            if cut == "ended":
+                for pid in pids:
+                    connection.execute("SELECT pg_terminate_backend(%s)", [pid])
+                await asyncio.sleep(0.2)
+            else:
+                for pid in pids:
+                    os.kill(pid, signal.SIGSTOP)
+                await asyncio.sleep(engine.SILENCE_SECONDS)
+            try:
+                assert other._database.version() is None
+                for number in range(5):
+                    await one.publish(publication("m", f"{cut} {number}"))
+                    read = await other.get("ModelVersion", "m")
+                    assert read.document == f"{cut} {number}".encode()
+            finally:
+                if cut == "silent":
+                    for pid in pids:
+                        os.kill(pid, signal.SIGCONT)
+        # What changed before it hears of changes again is not missed.
+        await heard(other)
+        assert (await other.get("ModelVersion", "m")).document == f"{cut} 4".encode()
+    await one.close()
+    await other.close()
+
+
+@contextmanager
+def listening(address: str) -> Iterator[tuple[psycopg.Connection[Any], list[int]]]:
+    """Yield a connection of its own, and the processes of the connections that listen."""
+    with psycopg.connect(address, autocommit=True) as connection:
+        found = connection.execute(
+            "SELECT pid FROM pg_stat_activity WHERE datname = current_database()"
+            " AND application_name = 'crucible-ir listener'"
+        )
+        yield connection, [row[0] for row in found]
+
+
+def count_lookups(monkeypatch: pytest.MonkeyPatch) -> list[Lookup]:
+    """Return a list that gets each lookup in PostgreSQL."""
+    looked_up: list[Lookup] = []
+    find_all = PostgresqlLookups.find_all
+
+    def record(self: PostgresqlLookups, lookups: Sequence[Lookup]) -> list[Any]:
+        looked_up.extend(lookups)
+        return find_all(self, lookups)
+
+    monkeypatch.setattr(PostgresqlLookups, "find_all", record)
+    return looked_up
+
+
+async def test_lookups_in_postgresql_share_a_statement(
+    cluster: postgresql.Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = await open_store(cluster.create_database())
+    ids = ["m", "m\0", "é", "%(id)s", "'", "m" * 500]
+    for id_ in ids:
+        await store.publish(publication(id_, f"body of {id_}"))
+        await store.publish(publication(id_, f"second body of {id_}"))
+    monkeypatch.setattr(store._database, "version", lambda: None)
+    wanted = [*ids, "none"] * 3
+    results = await asyncio.gather(
+        *(store.get("ModelVersion", id_) for id_ in wanted),
+        *(store.get("ModelVersion", id_, revision=1) for id_ in wanted),
+        *(store.position() for _ in range(5)),
+        return_exceptions=True,
+    )
+    assert results[-5:] == [2 * len(ids)] * 5
+    bodies = [f"{which}body of {id_}" for which in ("second ", "") for id_ in wanted]
+    for id_, body, result in zip(wanted * 2, bodies, results, strict=False):
+        if id_ == "none":
+            assert isinstance(result, DocumentNotFoundError)
+        else:
+            assert isinstance(result, StoredEntry)
+            assert (result.record.id, result.document) == (id_, body.encode())
+    await store.close()
 
 
 async def test_slow_disk_does_not_block_the_event_loop(

@@ -205,7 +205,7 @@ async def test_store_without_a_listening_connection_polls_for_changes(
     one, two = await open_store(address), await open_store(address)
     await until_listening(address, 2)
     ended = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-    set_option(address, f"{ended} WHERE query LIKE 'LISTEN%'")
+    set_option(address, f"{ended} WHERE application_name = 'crucible-ir listener'")
 
     async def follow() -> str:
         while not (changes := await one.changes(0)).entries:
@@ -223,7 +223,7 @@ async def until_listening(address: str, stores: int) -> None:
     """Return when a number of stores listen for notifications."""
     query = (
         "SELECT count(*) FROM pg_stat_activity"
-        " WHERE query LIKE 'LISTEN%' AND datname = current_database()"
+        " WHERE application_name = 'crucible-ir listener' AND datname = current_database()"
     )
     async with asyncio.timeout(30):
         with psycopg.connect(address, autocommit=True) as connection:

@@ -1,8 +1,7 @@
 """A cache of recently read latest revisions, which is valid as long as nothing changes.
 
-An entry is valid while the sequence number of the latest change stays the same. This process knows
-that number of its own changes; for those of other processes on the same database it asks the
-database.
+An entry is valid while the version of the store stays the same: a number that is another one after
+each change, by this process or by others on the same database.
 """
 
 from __future__ import annotations
@@ -25,13 +24,13 @@ class EntryCache:
     """Caches the most recently used entries, up to a size.
 
     Args:
-        sequence: Returns the sequence number of the latest change; ``None`` if that would take
-            waiting.
+        version: Returns the version of the store; ``None`` while it is unknown, so that nothing is
+            cached.
         max_bytes: The most bytes of documents to keep.
     """
 
-    def __init__(self, sequence: Callable[[], int | None], max_bytes: int = MAX_BYTES) -> None:
-        self._sequence = sequence
+    def __init__(self, version: Callable[[], int | None], max_bytes: int = MAX_BYTES) -> None:
+        self._version = version
         self._max_bytes = max_bytes
         self._entries: OrderedDict[tuple[str, str], StoredEntry] = OrderedDict()
         self._bytes = 0
@@ -39,11 +38,11 @@ class EntryCache:
 
     def find(self, type_: str, id_: str) -> StoredEntry | None:
         """Return the latest revision of a document, if it is cached."""
-        sequence = self._sequence()
-        if sequence != self._as_of:
+        version = self._version()
+        if version != self._as_of:
             self._entries.clear()
             self._bytes = 0
-            self._as_of = sequence
+            self._as_of = version
         key = (type_, id_)
         entry = self._entries.get(key)
         if entry is not None:
@@ -52,7 +51,7 @@ class EntryCache:
 
     @property
     def as_of(self) -> int | None:
-        """The sequence number as of the last `find`."""
+        """The version as of the last `find`."""
         return self._as_of
 
     def add(self, entry: StoredEntry, as_of: int | None) -> None:

@@ -90,7 +90,7 @@ class Store:
     def __init__(self, database: Database, clock: Clock = system_clock) -> None:
         self._database = database
         self._clock = clock
-        self._cache = EntryCache(database.sequence)
+        self._cache = EntryCache(database.version)
         self._event_names = dict(NO_EVENT_NAMES)
 
     async def publish(self, command: PublishCommand) -> PublishResult:

@@ -95,6 +95,11 @@ class Driver:
     connect_sequence: Callable[[], SequenceReader] | None = None
     poll_seconds: float
 
+    @property
+    def hears_changes(self) -> bool:
+        """Whether a notification of every change by any process arrives."""
+        return False
+
     def migrate(self) -> None:
         """Create or migrate the tables, and open all connections; disconnect if that fails.
 
@@ -257,12 +262,14 @@ class Database:
         except DBAPIError as error:
             raise self._translated(error) from error
 
-    def sequence(self) -> int | None:
-        """Return the sequence number of the latest change; ``None`` if that would take waiting.
+    def version(self) -> int | None:
+        """Return a number that is another one after each change; ``None`` if it is unknown.
 
-        The database is read every few milliseconds, for the changes of other processes. Changes by
-        this process are known before they are acknowledged.
+        Changes by this process are known before they are acknowledged. Those of other processes
+        arrive as notifications, or the database is read for them every few milliseconds.
         """
+        if self._driver.hears_changes:
+            return self.notifier.count
         if self._sequence_reader is None:
             return None
         now = time.monotonic()
@@ -385,7 +392,8 @@ class Database:
                     future.set_result(result)
                 else:
                     future.set_exception(error)
-            self.notifier.notify(sequence)
+            if sequence:
+                self.notifier.notify(sequence)
             self._driver.committed(total)
 
     def _run(self, works: list[Work]) -> tuple[list[tuple[Any, Exception | None]], int]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from queue import SimpleQueue
 from typing import Any, Final, Protocol
 
@@ -26,12 +26,8 @@ _STUCK_SECONDS: Final = 0.01
 class LookupConnection(Protocol):
     """A connection for lookups; each lookup is a transaction."""
 
-    def find(self, lookup: Lookup) -> Any:
-        """Return the row, if there is one.
-
-        Raises:
-            StoreFailure: The database failed.
-        """
+    def find_all(self, lookups: Sequence[Lookup]) -> Sequence[Any]:
+        """Return for each lookup the row, if there is one, or an error."""
 
     def close(self) -> None:
         """Disconnect."""
@@ -102,29 +98,30 @@ class _LookupThread:
         item = self.queue.get()
         while item is not None:
             self._begun = time.monotonic()
-            outcomes: list[tuple[asyncio.Future[Any], Any, Exception | None]] = []
-            while item is not None:
-                lookup, found = item
-                try:
-                    outcomes.append((found, self._connection.find(lookup), None))
-                except Exception as error:
-                    outcomes.append((found, None, error))
-                if len(outcomes) == _MAX_BATCH or self.queue.empty():
-                    break
+            items = [item]
+            while len(items) < _MAX_BATCH and not self.queue.empty():
                 item = self.queue.get()
+                if item is None:
+                    break
+                items.append(item)
+            outcomes: Sequence[Any]
+            try:
+                outcomes = self._connection.find_all([lookup for lookup, _ in items])
+            except Exception as error:
+                outcomes = [error] * len(items)
             self._begun = None
-            self._loop.call_soon_threadsafe(_deliver, outcomes)
+            self._loop.call_soon_threadsafe(_deliver, items, outcomes)
             if item is not None:
                 item = self.queue.get()
         self._connection.close()
 
 
-def _deliver(outcomes: list[tuple[asyncio.Future[Any], Any, Exception | None]]) -> None:
-    for found, row, error in outcomes:
+def _deliver(items: Sequence[tuple[Lookup, asyncio.Future[Any]]], outcomes: Sequence[Any]) -> None:
+    for (_, found), outcome in zip(items, outcomes, strict=True):
         if found.done():
             # The caller was cancelled.
             continue
-        if error is None:
-            found.set_result(row)
+        if isinstance(outcome, Exception):
+            found.set_exception(outcome)
         else:
-            found.set_exception(error)
+            found.set_result(outcome)

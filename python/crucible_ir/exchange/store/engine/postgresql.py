@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import math
+import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import psycopg
@@ -13,6 +15,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, func, sele
 from sqlalchemy.exc import DBAPIError
 
 from crucible_ir.exchange.store.engine.database import HEAVY_READERS, READERS, Driver
+from crucible_ir.exchange.store.engine.postgresql_lookups import PostgresqlLookups
 from crucible_ir.exchange.store.errors import (
     StoreFailure,
     StoreFullError,
@@ -44,7 +47,7 @@ MONITOR_STATEMENT_SECONDS = 5
 
 #: When the server's machine has disappeared, connections fail after some seconds, not after the 15
 #: minutes of Linux. These are libpq's parameters.
-_DEAD_PEER: dict[str, int] = {
+_DEAD_PEER: dict[str, Any] = {
     "tcp_user_timeout": 10_000,
     "keepalives_idle": 10,
     "keepalives_interval": 5,
@@ -56,6 +59,12 @@ CANCEL_SECONDS = 1.0
 
 #: How long a statement of a read that is not heavy may take, even if nobody can end it.
 STATEMENT_SECONDS = 60
+
+#: How long the listening connection may be silent until changes count as unheard, in seconds. It is
+#: checked twice as often.
+SILENCE_SECONDS = 1.0
+
+_SEQUENCE = b"SELECT value FROM counters WHERE name = 'sequence'"
 
 #: How long to wait before reconnecting to listen, in seconds.
 RECONNECT_SECONDS = 1.0
@@ -81,6 +90,7 @@ class PostgresqlDriver(Driver):
     poll_seconds = 2.0
 
     def __init__(self, url: URL) -> None:
+        self._hears_until = 0.0
         url = url.set(drivername="postgresql+psycopg")
         self._address = url.set(drivername="postgresql").render_as_string(hide_password=False)
         self.writer = _engine(url, 2, {"isolation_level": "READ COMMITTED"})
@@ -92,6 +102,9 @@ class PostgresqlDriver(Driver):
         self.monitor = _engine(url, 1, reading, connect_seconds=MONITOR_CONNECT_SECONDS)
         event.listen(self.monitor, "connect", _limit_statements(MONITOR_STATEMENT_SECONDS))
         self.migrate()
+        self.connect_lookup = partial(
+            PostgresqlLookups, self._connect_lookups, lambda error: _failure(error) or error
+        )
 
     def listeners(self) -> int:
         """Return the number of servers that have the database open."""
@@ -125,35 +138,74 @@ class PostgresqlDriver(Driver):
         name = func.current_database()
         return int(connection.execute(select(func.pg_database_size(name))).scalar_one()), None
 
+    @property
+    def hears_changes(self) -> bool:
+        """Whether a notification of every change by any process arrives."""
+        return time.monotonic() < self._hears_until
+
     async def listen(self, notifier: ChangeNotifier) -> None:
         """Pass on notifications; polling continues while the connection fails."""
         while True:
             try:
-                async with await psycopg.AsyncConnection.connect(
-                    self._address, autocommit=True
-                ) as connection:
-                    await connection.execute(f"LISTEN {CHANNEL}")
-                    async for notification in connection.notifies():
-                        # Every client of the database may send any text to the channel.
-                        with suppress(ValueError):
-                            notifier.notify(int(notification.payload))
+                await self._listen(notifier)
             except psycopg.Error:
+                self._hears_until = 0.0
                 await asyncio.sleep(RECONNECT_SECONDS)
+
+    async def _listen(self, notifier: ChangeNotifier) -> None:
+        async with await psycopg.AsyncConnection.connect(
+            self._address,
+            autocommit=True,
+            connect_timeout=CONNECT_SECONDS,
+            application_name="crucible-ir listener",
+            **_DEAD_PEER,
+        ) as connection:
+            await connection.execute(f"LISTEN {CHANNEL}")
+            is_first = True
+            while True:
+                asked = time.monotonic()
+                found = await connection.execute(_SEQUENCE)
+                row = await found.fetchone()
+                latest = 0 if row is None else row[0]
+                if is_first or latest != notifier.latest:
+                    # There was no notification of changes before the connection, and older releases
+                    # of psycopg lose those that arrive during a statement.
+                    notifier.notify(latest)
+                    is_first = False
+                # Without an answer for some time, notifications may be lost in silence.
+                self._hears_until = asked + SILENCE_SECONDS
+                async for notification in connection.notifies(timeout=SILENCE_SECONDS / 2):
+                    # Every client of the database may send any text to the channel.
+                    with suppress(ValueError):
+                        notifier.notify(int(notification.payload))
 
     def failure(self, error: DBAPIError) -> StoreFailure | None:
         """Translate an error of PostgreSQL."""
-        state = getattr(error.orig, "sqlstate", None)
-        if state is None:
-            is_lost = error.connection_invalidated or isinstance(
-                error.orig, psycopg.OperationalError
-            )
-            return (
-                StoreUnavailableError(f"cannot connect to the database: {error.orig}")
-                if is_lost
-                else None
-            )
-        found = _FAILURES.get(state) or _FAILURES.get(state[:2])
-        return found[0](f"{found[1]} ({error.orig})") if found is not None else None
+        return _failure(error.orig, is_lost=error.connection_invalidated)
+
+    def _connect_lookups(self) -> psycopg.Connection[Any]:
+        connection = psycopg.connect(
+            self._address,
+            autocommit=True,
+            prepare_threshold=0,
+            connect_timeout=CONNECT_SECONDS,
+            **_DEAD_PEER,
+        )
+        connection.execute("SET default_transaction_read_only = on")
+        connection.execute(f"SET statement_timeout = '{STATEMENT_SECONDS}s'")
+        return connection
+
+
+def _failure(error: BaseException | None, *, is_lost: bool = False) -> StoreFailure | None:
+    """Translate an error of the driver; ``None`` for an unexpected error."""
+    state = getattr(error, "sqlstate", None)
+    if state is None:
+        is_lost |= isinstance(error, psycopg.OperationalError)
+        return (
+            StoreUnavailableError(f"cannot connect to the database: {error}") if is_lost else None
+        )
+    found = _FAILURES.get(state) or _FAILURES.get(state[:2])
+    return found[0](f"{found[1]} ({error})") if found is not None else None
 
 
 def _require_durable_commits(connection: Any, _: object) -> None:

@@ -6,7 +6,7 @@ import logging
 import os
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -267,8 +267,22 @@ class _SqliteLookups:
         self._connection = _connect(path, is_writer=False)
         self._compiled: dict[Any, tuple[str, list[str], dict[str, Any]]] = {}
 
+    def find_all(self, lookups: Sequence[Lookup]) -> list[Any]:
+        """Return for each lookup the row, if there is one, or an error."""
+        found: list[Any] = []
+        for lookup in lookups:
+            try:
+                found.append(self.find(lookup))
+            except Exception as error:
+                found.append(error)
+        return found
+
     def find(self, lookup: Lookup) -> Any:
-        """Return the row, if there is one."""
+        """Return the row, if there is one.
+
+        Raises:
+            StoreFailure: The database failed.
+        """
         compiled = self._compiled.get(lookup.statement)
         if compiled is None:
             compiled = self._compiled[lookup.statement] = _compiled(lookup.statement)

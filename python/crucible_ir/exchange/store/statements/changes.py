@@ -30,6 +30,7 @@ class ChangeNotifier:
 
     def __init__(self) -> None:
         self._latest = 0
+        self._count = 0
         self._changed = asyncio.Event()
 
     @property
@@ -37,8 +38,14 @@ class ChangeNotifier:
         """The sequence number of the latest known change; 0 if none is known."""
         return self._latest
 
+    @property
+    def count(self) -> int:
+        """The number of notifications."""
+        return self._count
+
     def notify(self, sequence: int) -> None:
         """Wake all waiters; call it on the thread of the event loop."""
+        self._count += 1
         if sequence > self._latest:
             self._latest = sequence
             self._changed.set()
