@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from exchange import postgresql
 
 import crucible_ir as ir
 
@@ -61,6 +62,17 @@ with ExchangeClient(sys.argv[1]) as client:
     for type_, id_ in json.loads(sys.argv[2]):
         valid[id_] = not ir.violations(client.get(type_, id_).document)
     print(json.dumps(valid))
+"""
+
+#: Watches after a sequence number, and prints the first event: a gap or a change.
+WATCH = """
+import json, sys
+from crucible_ir.exchange import ExchangeClient, Gap
+
+with ExchangeClient(sys.argv[1]) as client, client.watch(int(sys.argv[2])) as watch:
+    first, second = next(watch), next(watch)
+    assert isinstance(first, Gap)
+    print(json.dumps([first.after_sequence, first.through_sequence, second.record.sequence]))
 """
 
 PROMPT = {"role": "MESSAGE_ROLE_USER", "text": "Is this a cat?"}
@@ -111,9 +123,10 @@ def environment(package: Path | None) -> dict[str, str]:
 
 
 @contextmanager
-def serving(folder: Path, package: Path | None) -> Iterator[str]:
+def serving(folder: Path, package: Path | None, store: str = "exchange.db") -> Iterator[str]:
     """Serve the exchange of a package, or of this version; yield the address."""
     command = [sys.executable, "-P", "-m", "crucible_ir", "serve", "--listen", "127.0.0.1:0"]
+    command += ["--store", store]
     with (folder / "server.log").open("w") as log:
         process = subprocess.Popen(
             command,
@@ -196,3 +209,62 @@ def test_the_client_of_this_version_uses_the_released_server(
             # That server ignores the condition.
             with pytest.raises(ExchangeError, match="does not say which release reads"):
                 list(client.list_documents("Prompt", readable_by=RELEASE))
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The address of a new store, in the folder of the server or in a database."""
+    if request.param == "sqlite":
+        yield "exchange.db"
+        return
+    programs = postgresql.binaries()
+    if programs is None:
+        pytest.skip("PostgreSQL's server is not installed: there is no initdb")
+    with postgresql.running_cluster(programs) as cluster:
+        yield cluster.create_database()
+
+
+def test_a_store_of_the_released_server_is_upgraded(
+    old_package: Path, tmp_path: Path, store: str
+) -> None:
+    from crucible_ir.exchange import ExchangeClient
+
+    with serving(tmp_path, old_package, store) as address:
+        assert calls(CALLS, old_package, address) == expected(RELEASE)
+    with serving(tmp_path, None, store) as address, ExchangeClient(address) as client:
+        assert [each.record.id for each in client.list_documents("ModelVersion")] == ["v"]
+        assert [event.id for event in client.export()] == ["e0", "e1", "e2"]
+        assert len(client.trace("ModelVersion", "v").nodes) == 2
+        assert client.get("ModelVersion", "v").record.requires == RELEASE
+        assert client.publish(ir.v1.ModelRef(id="m")).record.sequence == 2
+    # A server of the older release rejects the store, and says why.
+    with (
+        pytest.raises(AssertionError, match=r"supports versions up to 3; upgrade crucible-ir"),
+        serving(tmp_path, old_package, store),
+    ):
+        pass
+
+
+def test_a_released_client_learns_that_the_store_was_restored(
+    old_package: Path, tmp_path: Path
+) -> None:
+    from crucible_ir.exchange import ExchangeClient
+
+    def publish(address: str, *ids: str) -> int:
+        with ExchangeClient(address) as client:
+            return [client.publish(ir.v1.ModelRef(id=id_)).record.sequence for id_ in ids][-1]
+
+    with serving(tmp_path, None) as address:
+        publish(address, "a", "b")
+        command(tmp_path, "backup", "exchange.backup")
+        publish(address, "c", "d", "e")
+    command(tmp_path, "restore", "exchange.backup", "--force")
+    with serving(tmp_path, None) as address:
+        sequence = publish(address, "f")
+        assert calls(WATCH, old_package, address, "5") == [2, sequence - 1, sequence]
+
+
+def command(folder: Path, *arguments: str) -> None:
+    """Run a command of this version in a folder."""
+    program = [sys.executable, "-P", "-m", "crucible_ir", *arguments]
+    subprocess.run(program, cwd=folder, check=True, stdout=subprocess.DEVNULL)
