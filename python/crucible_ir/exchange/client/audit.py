@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 class AuditEntry:
     """One action that the exchange carried out.
 
+    >>> message = v1.AuditEntry(number=7, action=v1.AuditAction.AUDIT_ACTION_PUBLISHED, id="m1")
+    >>> entry = AuditEntry.of(message)
+    >>> entry.action, entry.id, entry.caller
+    ('published', 'm1', None)
+
     Attributes:
         number: Identifies the entry in its exchange; later entries have greater numbers.
         time: The time of the action.
@@ -48,7 +53,11 @@ class AuditEntry:
 
     @classmethod
     def of(cls, entry: v1.AuditEntry) -> AuditEntry:
-        """Convert the message."""
+        """Convert the message.
+
+        >>> AuditEntry.of(v1.AuditEntry(number=7, caller="trainer")).caller
+        'trainer'
+        """
         has = entry.HasField
         actions = vocabulary.names(v1.AuditAction.DESCRIPTOR)
         ways = vocabulary.names(v1.AuditAuthentication.DESCRIPTOR)

@@ -398,6 +398,7 @@ def test_reflection_lists_the_services_and_their_schema(tmp_path: Path) -> None:
 
     services, files = run(work())
     assert {service.name for service in services.list_services_response.service} == {
+        "crucible_ir.exchange.v1.AuditService",
         "crucible_ir.exchange.v1.ExchangeService",
         "crucible_ir.exchange.v1.FeedbackService",
         "crucible_ir.exchange.v1.ValidationService",
