@@ -32,6 +32,27 @@ def sequences(responses: list[Any]) -> list[int]:
     return [response.change.record.sequence for response in responses]
 
 
+async def test_heartbeats_tell_the_position_while_past_changes_are_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = await open_store(tmp_path / "exchange.db")
+    changes = store.changes
+
+    async def slow_changes(after: int, **_: Any) -> Any:
+        await asyncio.sleep(0.02)
+        return await changes(after, limit=1)
+
+    async with serving(store, Settings(recent_changes=1)) as server:
+        for n in range(30):
+            await server.exchange.Publish(publish_request(reference(f"{n}")))
+        monkeypatch.setattr(store, "changes", slow_changes)
+        request = v1.WatchRequest(after_sequence=0, types=["Prompt"], heartbeat_interval_ms=100)
+        async with asyncio.timeout(30):
+            first, second = await collected(server.exchange.Watch(request), 2)
+        assert 0 < first.heartbeat.sequence < second.heartbeat.sequence <= 30
+        assert first.heartbeat.sequence < 25
+
+
 async def test_watches_get_every_change_once_and_in_order(
     address: str,
 ) -> None:

@@ -99,12 +99,14 @@ class WatchStream:
                     if change is not None:
                         await self._send(context, change)
                         due = time.monotonic() + self._heartbeat_seconds
-                if changes.through > after:
-                    after = position.sequence = changes.through
-                    continue
+                has_advanced = changes.through > after
+                after = position.sequence = max(after, changes.through)
+                # Also while the changes of the past are passed over, which may take long.
                 if time.monotonic() >= due:
                     await self._send(context, self._heartbeat(after))
                     due = time.monotonic() + self._heartbeat_seconds
+                if has_advanced:
+                    continue
                 await self._wait(after, max(0.0, due - time.monotonic()), stopping)
         finally:
             stopping.cancel()
