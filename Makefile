@@ -112,7 +112,7 @@ bench: setup ## Measure and print the figures of the README
 fuzz: $(VENV_FUZZ)/.installed ## Fuzz every decoder (TIME=600 seconds each, ARGS=yaml for one)
 	$(VENV_FUZZ)/bin/python fuzz/run.py --time $(TIME) $(ARGS)
 
-bench-exchange: setup ## Measure the exchange against bare SQLite and bare gRPC (ARGS="--soak 600")
+bench-exchange: setup ## Measure the exchange against bare SQLite and bare gRPC (ARGS="--soak 600 --records 1000000")
 	$(BIN)/python benchmarks/exchange.py $(ARGS)
 
 clean: ## Remove everything that the other targets create

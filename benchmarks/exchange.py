@@ -76,6 +76,15 @@ LEAST_INGESTED: Final = 0.4
 LEAST_REDACTED: Final = 0.15
 LEAST_FETCHED: Final = 0.6
 MOST_SLOWDOWN: Final = 2.0
+MOST_CONDITIONS: Final = 3.0
+
+#: The number of pages whose median is taken, and the default number of entries of a page.
+PAGES: Final = 40
+PAGE: Final = 100
+ORDER_NAMES: Final = {
+    exchange_v1.ListOrder.LIST_ORDER_NEWEST: "newest first",
+    exchange_v1.ListOrder.LIST_ORDER_ID: "by id",
+}
 MOST_GROWTH: Final = 1.25
 STEPS: Final = 10_000
 MOST_SECONDS: Final = 5.0
@@ -292,6 +301,13 @@ def multiply(database: Path, count: int) -> None:
                 f" INSERT INTO {table} ({', '.join(columns)})"
                 f" SELECT {', '.join(chosen)} FROM {table}, numbers"
             )
+        # Two fields with two values each, which never have the same.
+        for field, remainder in (("stage", 0), ("created_by", 1)):
+            connection.execute(
+                "INSERT INTO field_values (type, field, value, id, created_sequence) SELECT type,"
+                f" '{field}', CAST(created_sequence % 2 = {remainder} AS BLOB), id,"
+                " created_sequence FROM documents"
+            )
         connection.execute("UPDATE counters SET value = ? WHERE name = 'sequence'", (count,))
     connection.close()
 
@@ -322,6 +338,73 @@ def measure_pages(
         f"{last * 1e3:.1f} ms the last; ratio {last / first:.2f} (at most {MOST_SLOWDOWN})"
     )
     return last / first
+
+
+def token_for(folder: Path, *prefixes: str) -> str:
+    """Create a token whose scope has prefixes of ids."""
+    command = [sys.executable, "-m", "crucible_ir", "tokens", "create", f"bench-{len(prefixes)}"]
+    command += [part for prefix in prefixes for part in ("--id-prefix", prefix)]
+    made = subprocess.run(command, cwd=folder, check=True, stdout=subprocess.PIPE, text=True)
+    return made.stdout.strip()
+
+
+def measure_conditions(folder: Path) -> bool:
+    """Print the cost of pages with conditions ÷ that without any; return whether all are low."""
+    filter_ = exchange_v1.Filter
+    some = [f"m{number:04}" for number in range(15)]
+    conditions: dict[str, tuple[str, dict[str, Any]]] = {
+        "a token with one prefix": (token_for(folder, *some[:1]), {}),
+        "a token with 15 prefixes": (token_for(folder, *some), {}),
+        "an id prefix": ("", {"filters": [filter_(field="id", prefix="m0000")]}),
+        "an id prefix of none": ("", {"filters": [filter_(field="id", prefix="n")]}),
+        "values that exclude each other": (
+            "",
+            {"filters": [filter_(field=name, equals="1") for name in ("stage", "created_by")]},
+        ),
+        "prefixes of values": (
+            "",
+            {"filters": [filter_(field=name, prefix="1") for name in ("stage", "created_by")]},
+        ),
+        "a release that reads none": ("", {"readable_by": "0.0.1"}),
+        "deleted documents too": ("", {"include_deleted": True}),
+    }
+    everything = token_for(folder)
+    is_low = True
+    with (
+        served(folder, _CORES, "--tokens", "tokens.json") as (address, _),
+        grpc.insecure_channel(address) as channel,
+    ):
+        stub = ExchangeServiceStub(channel)
+
+        def seconds(order: exchange_v1.ListOrder, token: str, **fields: Any) -> tuple[float, int]:
+            """Return the median time of pages, following their tokens, and the mean of entries."""
+            times, entries, page_token = [], 0, ""
+            for _ in range(PAGES):
+                request = exchange_v1.ListRequest(
+                    type="ModelVersion", order=order, page_token=page_token, **fields
+                )
+                begun = time.perf_counter()
+                page = stub.List(request, metadata=(("authorization", f"Bearer {token}"),))
+                times.append(time.perf_counter() - begun)
+                entries += len(page.entries)
+                page_token = page.next_page_token
+            return statistics.median(times), entries // PAGES
+
+        for order, (label, (token, fields)) in itertools.product(ORDER_NAMES, conditions.items()):
+            if token:
+                # Begin the index of the prefixes, and wait for it.
+                while "newest" in ORDER_NAMES[order] and seconds(order, token, **fields)[1] < PAGE:
+                    time.sleep(1)
+            measured, entries = seconds(order, token or everything, **fields)
+            bare, _ = seconds(order, everything)
+            ratio = measured / bare
+            is_low &= ratio <= MOST_CONDITIONS
+            print(
+                f"pages of {label}, {ORDER_NAMES[order]}: {measured * 1e3:.1f} ms with"
+                f" {entries} entries ÷ {bare * 1e3:.1f} ms without conditions; ratio {ratio:.2f}"
+                f" (at most {MOST_CONDITIONS})"
+            )
+    return is_low
 
 
 async def measure_watchers(address: str) -> bool:
@@ -518,7 +601,13 @@ def main() -> int:
     """Measure and print every figure; return 1 if a required one is missed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--soak", type=float, default=10.0, metavar="SECONDS")
-    parser.add_argument("--records", type=int, default=100_000, metavar="N")
+    parser.add_argument(
+        "--records",
+        type=int,
+        default=100_000,
+        metavar="N",
+        help="the number of listed documents (default: %(default)s; a million takes minutes)",
+    )
     parser.add_argument("--events", type=int, default=300_000, metavar="N")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
@@ -548,6 +637,8 @@ def main() -> int:
             for where, order in itertools.product((None, *filters), ORDERS):
                 slowdown = measure_pages(client, options.records, order, where)
                 good.append(slowdown <= MOST_SLOWDOWN)
+        good.append(measure_conditions(folder))
+        with served(folder) as (address, pid), ExchangeClient(address) as client:
             good.append(asyncio.run(measure_watchers(address)))
         good.append(measure_abandoned_reads(folder, options.events) <= 1)
         with served(folder) as (address, pid), ExchangeClient(address) as client:

@@ -16,5 +16,4 @@ async def all_pages(store: Store, query: ListQuery) -> list[StoredEntry]:
         entries += page.entries
         if page.next is None:
             return entries
-        assert page.entries
         query = replace(query, after=page.next)

@@ -180,7 +180,8 @@ async def test_heavy_queries_use_the_lane(address: str, monkeypatch: pytest.Monk
         await store.last_change_before(0)
         condition = Condition("id", Comparison.PREFIX, "m")
         await store.list_documents(ListQuery("ModelVersion", (condition,)))
-        assert heavy == ["export", "summarize", "last_change_before", "list_documents"]
+        # Every page of a list is cheap.
+    assert heavy == ["export", "summarize", "last_change_before"]
 
 
 async def test_closing_ends_reads(address: str) -> None:

@@ -10,6 +10,7 @@ from exchange.publications import event
 from crucible_ir.exchange.store import Store, open_store, sql_store
 from crucible_ir.exchange.store.errors import ResultTooLargeError
 from crucible_ir.exchange.store.records import EventQuery, LatencyCount, Scope
+from crucible_ir.exchange.store.statements import feedback
 from crucible_ir.v1 import FeedbackEvent
 
 EVERY_EVENT = EventQuery()
@@ -18,10 +19,12 @@ EVERY_EVENT = EventQuery()
 async def exported(store: Store, query: EventQuery = EVERY_EVENT, limit: int = 2) -> list[str]:
     found: list[str] = []
     after, through = 0, await store.last_event()
-    while events := await store.export(query, after=after, through=through, limit=limit):
-        assert len(events) <= limit
-        found += [FeedbackEvent.FromString(item.event).id for item in events]
-        after = events[-1].position
+    while after < through:
+        page = await store.export(query, after=after, through=through, limit=limit)
+        assert len(page.events) <= limit
+        assert after < page.through <= through
+        found += [FeedbackEvent.FromString(item.event).id for item in page.events]
+        after = page.through
     return found
 
 
@@ -95,7 +98,7 @@ async def test_events_keep_their_bytes_whatever_comes_first(address: str, size: 
     )
     store = await open_store(address)
     await store.ingest([event(id_)._replace(event=content), event(other)._replace(event=last)])
-    first, second = await store.export(EventQuery(), after=0, through=2, limit=9)
+    first, second = (await store.export(EventQuery(), after=0, through=2, limit=9)).events
     assert first.event == content
     assert FeedbackEvent.FromString(second.event) == FeedbackEvent(user_id="u", id=other)
     await store.close()
@@ -106,7 +109,7 @@ async def test_export_says_who_handed_in_each_event(address: str) -> None:
     await store.ingest([event("a", publisher="ann"), event("b"), event("c", publisher="zoë")])
     await store.ingest([event("a", publisher="bob"), event("d", publisher="bob")])
     found = await store.export(EventQuery(), after=0, through=await store.last_event(), limit=9)
-    assert [each.publisher for each in found] == ["ann", None, "zoë", "bob"]
+    assert [each.publisher for each in found.events] == ["ann", None, "zoë", "bob"]
     await store.close()
 
 
@@ -145,8 +148,26 @@ async def test_export_covers_the_events_at_its_start(address: str) -> None:
     await store.ingest([event("a"), event("b")])
     through = await store.last_event()
     await store.ingest([event("c")])
-    events = await store.export(EventQuery(), after=0, through=through, limit=10)
-    assert [item.position for item in events] == [1, 2]
+    page = await store.export(EventQuery(), after=0, through=through, limit=10)
+    assert [item.position for item in page.events] == [1, 2]
+    assert page.through == through
+    await store.close()
+
+
+async def test_export_examines_few_events_at_a_time(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feedback, "EXAMINED", 3)
+    store = await open_store(address)
+    await store.ingest(
+        [event(f"e{n:02}", type_="rare" if n in (0, 10, 19) else "thumbs") for n in range(20)]
+    )
+    rare = EventQuery(feedback_types=("rare",))
+    through = await store.last_event()
+    steps = await store.export(rare, after=1, through=through, limit=10)
+    assert (steps.events, steps.through) == ([], 4)
+    assert await exported(store, rare) == ["e00", "e10", "e19"]
+    assert await exported(store, EventQuery(deployment_id="none")) == []
     await store.close()
 
 

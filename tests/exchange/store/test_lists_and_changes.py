@@ -20,7 +20,7 @@ from crucible_ir.exchange.store.records import (
     Scope,
     StoredEntry,
 )
-from crucible_ir.exchange.store.statements import rows
+from crucible_ir.exchange.store.statements.lists import pages
 
 
 def ids(entries: list[StoredEntry]) -> list[str]:
@@ -166,7 +166,7 @@ async def test_pages_list_each_document_once_during_changes(
 async def test_page_of_large_documents_ends_early(
     address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rows, "PAGE_BYTES", 1500)
+    monkeypatch.setattr(pages, "PAGE_BYTES", 1500)
     store = await open_store(address)
     for n in range(5):
         await store.publish(publication(f"m{n}", f"{n}" * 1000))

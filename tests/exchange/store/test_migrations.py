@@ -44,6 +44,7 @@ from crucible_ir.schema.references import identity_of, reference_fields
 from crucible_ir.schema.types import descriptor_of, document_members
 
 #: A digest of the references of the schema, and the migration that derives them.
+INSERT_DOCUMENT = "INSERT INTO documents (type, id, revision, created_sequence, deleted) VALUES"
 DERIVED = ("4a6cc439718b0b7a", 4)
 
 
@@ -131,7 +132,7 @@ def insert_old_document(execute: object) -> None:
     assert callable(execute)
     key = {"id": b"old"}
     execute(text("UPDATE counters SET value = 1 WHERE name = 'sequence'"))
-    execute(text("INSERT INTO documents VALUES ('ModelVersion', :id, 1, 1, false)"), key)
+    execute(text(f"{INSERT_DOCUMENT} ('ModelVersion', :id, 1, 1, false)"), key)
     execute(
         text(
             "INSERT INTO revisions (sequence, type, id, revision, etag, create_time, update_time, "
@@ -253,7 +254,7 @@ async def test_events_of_an_older_store_keep_their_names_and_positions(
     store = await open_store(address)
     assert await store.ingest([event("e4"), event("e7", deployment="d1", type_="d1")]) == [0]
     query = EventQuery(deployment_id="d1", feedback_types=("d1",))
-    found = await store.export(query, after=0, through=99, limit=9)
+    found = (await store.export(query, after=0, through=99, limit=9)).events
     await store.close()
     assert [each.position for each in found[:2]] == [2, 5]
     assert found[2].position > 7
@@ -305,9 +306,7 @@ def insert_document(connection: Connection, sequence: int, content: Message) -> 
 
 def insert_revision(connection: Connection, values: dict[str, object]) -> None:
     """Insert a document's type, id, sequence number and bytes as version 1 stores it."""
-    connection.execute(
-        text("INSERT INTO documents VALUES (:type, :id, 1, :sequence, false)"), values
-    )
+    connection.execute(text(f"{INSERT_DOCUMENT} (:type, :id, 1, :sequence, false)"), values)
     connection.execute(
         text(
             "INSERT INTO revisions (sequence, type, id, revision, etag, create_time, update_time, "

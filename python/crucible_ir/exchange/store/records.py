@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from crucible_ir.schema.references import FieldReference
     from crucible_ir.v1 import MetricsSnapshot, TrainingRun
 
+#: A place in a list: a number that counts changes or revisions, or an id.
+PageKey = int | bytes
+
 #: A time or a duration; a time counts from 1970-01-01T00:00:00Z.
 Microseconds = int
 
@@ -226,6 +229,10 @@ class Condition:
     value: str
 
 
+#: What a document must satisfy.
+Predicate = Condition
+
+
 @dataclass(frozen=True, slots=True)
 class ListQuery:
     """A query for a page of documents.
@@ -234,7 +241,7 @@ class ListQuery:
         type: The short name of their message type.
         conditions: The conditions; a document must satisfy all of them.
         newest_first: Whether to order by creation, newest first; otherwise by id.
-        after: The key of the entry before the first, as in `Page.next`; ``None`` for the start.
+        after: The key before the first, as in `Page.next`; ``None`` for the start.
         limit: The most entries to return.
         include_deleted: Whether to include deleted documents.
         include_documents: Whether to return documents and not only records.
@@ -243,28 +250,25 @@ class ListQuery:
     """
 
     type: str
-    conditions: tuple[Condition, ...] = ()
+    conditions: tuple[Predicate, ...] = ()
     newest_first: bool = True
-    after: str | int | None = None
+    after: PageKey | None = None
     limit: int = 100
     include_deleted: bool = False
     include_documents: bool = False
     readable_by: str | None = None
     scope: Scope = EVERYTHING
 
-    @property
-    def is_filtered(self) -> bool:
-        """Whether a page may have to pass over many documents."""
-        filters = (self.conditions, self.readable_by, self.scope.id_prefixes)
-        return any(each not in ((), None) for each in filters)
-
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page of entries, and the key after which the next page begins, if there is one."""
+    """A page of entries, and the key after which the next page begins, if there is one.
+
+    A page may have few entries, or none, and still not be the last.
+    """
 
     entries: list[StoredEntry]
-    next: str | int | None
+    next: PageKey | None
 
 
 class GapReason(Enum):
@@ -504,6 +508,13 @@ class FeedbackConfigRows:
 
     version: int
     rows: list[FeedbackConfigRow]
+
+
+class EventPage(NamedTuple):
+    """Some events in the order of arrival, all that there are up to a position."""
+
+    events: list[StoredEvent]
+    through: int
 
 
 class LatencyCount(NamedTuple):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Final
@@ -20,12 +20,14 @@ from crucible_ir.exchange.store.engine.database import EVENTS_PER_WEIGHT, Databa
 from crucible_ir.exchange.store.engine.statistics import Measurements, Statistics
 from crucible_ir.exchange.store.entry_cache import EntryCache
 from crucible_ir.exchange.store.errors import StoreRejection
+from crucible_ir.exchange.store.prefix_index import PrefixIndex
 from crucible_ir.exchange.store.records import (
     AppendCommand,
     AppendResult,
     ChangePage,
     DeleteCommand,
     Epoch,
+    EventPage,
     EventQuery,
     EventRow,
     EventTime,
@@ -43,7 +45,6 @@ from crucible_ir.exchange.store.records import (
     PublishCommand,
     PublishResult,
     StoredEntry,
-    StoredEvent,
     StoredRecord,
 )
 from crucible_ir.exchange.store.statements import (
@@ -59,6 +60,7 @@ from crucible_ir.exchange.store.statements import (
     requests,
     runs,
 )
+from crucible_ir.exchange.store.statements.lists import pages
 from crucible_ir.exchange.store.statements.names import NO_NAME
 
 #: How many revisions one step of a compaction scans; other writers run between steps.
@@ -92,6 +94,7 @@ class Store:
         self._clock = clock
         self._cache = EntryCache(database.version)
         self._event_names = dict(NO_EVENT_NAMES)
+        self._prefixes = PrefixIndex(database)
 
     async def publish(self, command: PublishCommand) -> PublishResult:
         """Store a document.
@@ -196,9 +199,18 @@ class Store:
         return await read(metrics.read, query)
 
     async def list_documents(self, query: ListQuery) -> Page:
-        """Return a page of the latest revisions of the documents of a type."""
-        read = self._database.read_heavily if query.is_filtered else self._database.read
-        return await read(documents.list_documents, query)
+        """Return a page of the latest revisions of the documents of a type.
+
+        It may have few entries, or none, and still not be the last. The first lists in a scope with
+        prefixes of ids may have smaller pages, until an index of these prefixes is built.
+        """
+        prefixes = pages.indexable_prefixes(query)
+        is_indexed = bool(prefixes) and self._prefixes.has(prefixes)
+        return await self._database.read(pages.list_documents, query, has_prefix_index=is_indexed)
+
+    async def index_prefixes(self, prefixes: Iterable[str]) -> None:
+        """Build the index of the documents whose ids begin with the prefixes of a scope."""
+        await self._prefixes.build(prefixes)
 
     async def list_revisions(
         self,
@@ -426,12 +438,11 @@ class Store:
         """Return the position of the latest event; 0 if there is none."""
         return (await self._database.find(feedback.LAST_EVENT))[0] or 0
 
-    async def export(
-        self, query: EventQuery, *, after: int, through: int, limit: int
-    ) -> list[StoredEvent]:
+    async def export(self, query: EventQuery, *, after: int, through: int, limit: int) -> EventPage:
         """Return events between two positions, the first excluded, in the order of arrival.
 
-        The result is shorter than the limit if there are no more events, or if they are large.
+        There may be fewer than the limit, or none, before the last position: few events satisfy the
+        query, or they are large.
         """
         return await self._database.read_heavily(feedback.export, query, after, through, limit)
 
@@ -478,4 +489,5 @@ class Store:
 
     async def close(self) -> None:
         """Finish the work in progress and disconnect from the database."""
+        await self._prefixes.close()
         await self._database.close()

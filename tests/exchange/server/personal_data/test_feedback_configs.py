@@ -352,8 +352,8 @@ async def test_a_clock_that_is_ahead_at_the_start_deletes_nothing_recent(tmp_pat
     async with expiring(ahead, clock):
 
         async def left() -> set[str]:
-            events = await ahead.export(EventQuery(), after=0, through=10, limit=10)
-            return {ir_v1.FeedbackEvent.FromString(event.event).id for event in events}
+            page = await ahead.export(EventQuery(), after=0, through=10, limit=10)
+            return {ir_v1.FeedbackEvent.FromString(event.event).id for event in page.events}
 
         async def old_is_gone() -> bool:
             return await left() == {"recent", "now"}

@@ -24,10 +24,11 @@ from exchange.loopback import (
 
 import crucible_ir as ir
 from crucible_ir import v1 as ir_v1
-from crucible_ir.exchange import v1
+from crucible_ir.exchange import AsyncExchangeClient, ExchangeClient, v1
 from crucible_ir.exchange.server.rpc.call_context import Caller
 from crucible_ir.exchange.store import open_store
 from crucible_ir.exchange.store.records import Scope
+from crucible_ir.exchange.store.statements.lists import pages
 from crucible_ir.schema.types import document_members
 
 INVALID = grpc.StatusCode.INVALID_ARGUMENT
@@ -308,6 +309,33 @@ async def test_pages_list_each_document_once_during_publishing(
                 break
         assert len(seen) == len(set(seen))
         assert steady <= set(seen)
+
+
+async def test_clients_read_on_after_pages_without_entries(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pages, "EXAMINED", 4)
+    monkeypatch.setattr(pages, "FEW", 0)
+    async with serving(await open_store(address)) as server:
+        for n in range(30):
+            stage = "MODEL_STAGE_PRODUCTION" if n in (3, 17) else "MODEL_STAGE_STAGING"
+            await server.exchange.Publish(publish_request(version(f"m{n:02}", stage=stage)))
+        filters = [v1.Filter(field="stage", prefix="prod")]
+        page = await server.exchange.List(v1.ListRequest(type="ModelVersion", filters=filters))
+        assert not page.entries
+        assert page.next_page_token
+        where = {"stage": "prod"}
+        name = f"127.0.0.1:{server.port}"
+        async with AsyncExchangeClient(name) as client:
+            listed = client.list_documents("ModelVersion", where_prefix=where)
+            assert [entry.record.id async for entry in listed] == ["m17", "m03"]
+
+        def listed_by_id() -> list[str]:
+            with ExchangeClient(name) as client:
+                found = client.list_documents("ModelVersion", where_prefix=where, order="id")
+                return [entry.record.id for entry in found]
+
+        assert await asyncio.to_thread(listed_by_id) == ["m03", "m17"]
 
 
 def prompt(role: ir_v1.MessageRole) -> ir_v1.Prompt:

@@ -712,8 +712,8 @@ type ListRequest struct {
 	Filters []*Filter `protobuf:"bytes,2,rep,name=filters,proto3" json:"filters,omitempty"`
 	// The order. Closed vocabulary. Unset: newest first.
 	Order ListOrder `protobuf:"varint,3,opt,name=order,proto3,enum=crucible_ir.exchange.v1.ListOrder" json:"order,omitempty"`
-	// The most entries to return. A page of large documents may have fewer entries and still not be
-	// the last. Range: 1 to 1000. Unset: 100.
+	// The most entries to return. A page may have fewer entries, or none, and still not be the last:
+	// its documents are large, or few documents satisfy the conditions. Range: 1 to 1000. Unset: 100.
 	PageSize *int32 `protobuf:"varint,4,opt,name=page_size,json=pageSize,proto3,oneof" json:"page_size,omitempty"`
 	// The next_page_token of the previous page. Apart from the page size, all other fields must be
 	// the same as in the request for that page. Range: up to 4096 bytes. Empty: the first page.
@@ -918,7 +918,7 @@ func (*Filter_Prefix) isFilter_Condition() {}
 // One page of a list.
 type ListResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The documents of the page.
+	// The documents of the page. There may be none on a page that is not the last.
 	Entries []*Entry `protobuf:"bytes,1,rep,name=entries,proto3" json:"entries,omitempty"`
 	// The page_token for the next page. Opaque. Empty: this is the last page.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`

@@ -169,12 +169,13 @@ class ExchangeService(ExchangeServiceServicer):
         check_type(request.type)
         query = query_hash(request, "page_size", "page_token")
         newest_first = request.order != v1.ListOrder.LIST_ORDER_ID
+        after = await self._page_tokens.read(query, request.page_token)
         page = await self._store.list_documents(
             ListQuery(
                 type=request.type,
                 conditions=tuple(_conditions(request)),
                 newest_first=newest_first,
-                after=await self._page_tokens.read(query, request.page_token),
+                after=None if isinstance(after, str) else after,
                 limit=request.page_size if request.HasField("page_size") else PAGE_SIZE,
                 include_deleted=request.include_deleted,
                 include_documents=request.include_documents,

@@ -165,17 +165,20 @@ class FeedbackService(FeedbackServiceServicer):
         after = await self._page_tokens.read_position(hashed, request.cursor, "cursor")
         limit = request.batch_size if request.HasField("batch_size") else BATCH_SIZE
         through = await self._store.last_event()
-        while events := await self._draining.unless_begun(
-            self._store.export(query, after=after, through=through, limit=limit)
-        ):
-            after = events[-1].position
-            response = v1.ExportResponse(
-                events=(ir_v1.FeedbackEvent.FromString(event.event) for event in events),
-                cursor=await self._page_tokens.write(hashed, after),
-                publishers=(event.publisher or "" for event in events),
-                redacted=(index for index, event in enumerate(events) if event.redacted),
+        while after < through:
+            page = await self._draining.unless_begun(
+                self._store.export(query, after=after, through=through, limit=limit)
             )
-            progress.events += len(events)
+            after = page.through
+            if not page.events:
+                continue
+            response = v1.ExportResponse(
+                events=(ir_v1.FeedbackEvent.FromString(event.event) for event in page.events),
+                cursor=await self._page_tokens.write(hashed, after),
+                publishers=(event.publisher or "" for event in page.events),
+                redacted=(index for index, event in enumerate(page.events) if event.redacted),
+            )
+            progress.events += len(page.events)
             within = self._settings.slow_consumer_seconds
             await send(context, response, within=within, stream="export")
 

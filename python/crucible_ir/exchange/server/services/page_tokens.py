@@ -24,6 +24,10 @@ _SIGNATURE_BYTES = 16
 _EPOCH_BYTES = 8
 _NUMBER = b"n"
 _TEXT = b"t"
+_BYTES = b"b"
+
+#: A key that a token contains.
+Key = int | str | bytes
 
 
 def query_hash(request: Message, *paging: str) -> bytes:
@@ -54,16 +58,16 @@ class PageTokens:
         self._key: bytes | None = None
         self._epochs: list[Epoch] = []
 
-    async def write(self, query: bytes, key: str | int | None) -> str:
+    async def write(self, query: bytes, key: Key | None) -> str:
         """Return the token of the page after a key; empty for ``None``, the end of the list."""
         if key is None:
             return ""
-        encoded = _NUMBER + str(key).encode() if isinstance(key, int) else _TEXT + key.encode()
+        encoded = _encoded(key)
         epoch = (await self._known_epochs())[-1]
         content = query + epoch.id.to_bytes(_EPOCH_BYTES) + encoded
         return base64.urlsafe_b64encode(await self._signature(content) + content).decode()
 
-    async def read(self, query: bytes, token: str, field: str = "page_token") -> str | int | None:
+    async def read(self, query: bytes, token: str, field: str = "page_token") -> Key | None:
         """Return the key of a token; ``None`` for the empty one.
 
         Args:
@@ -100,9 +104,7 @@ class PageTokens:
             raise self._ended(field)
         return position
 
-    async def _read(
-        self, query: bytes, token: str, field: str
-    ) -> tuple[str | int, int | None] | None:
+    async def _read(self, query: bytes, token: str, field: str) -> tuple[Key, int | None] | None:
         """Return the key of a token, and up to which position events were kept since.
 
         The position is ``None`` if no epoch has begun since.
@@ -124,8 +126,7 @@ class PageTokens:
             )
         content = content[_HASH_BYTES:]
         epoch = int.from_bytes(content[:_EPOCH_BYTES])
-        kind, text = content[_EPOCH_BYTES : _EPOCH_BYTES + 1], content[_EPOCH_BYTES + 1 :].decode()
-        key = int(text) if kind == _NUMBER else text
+        key = _decoded(content[_EPOCH_BYTES:])
         epochs = await self._known_epochs()
         if epoch == epochs[-1].id:
             return key, None
@@ -151,3 +152,16 @@ class PageTokens:
         if self._key is None:
             self._key = await self._store.page_token_key()
         return hmac.digest(self._key, content, "sha256")[:_SIGNATURE_BYTES]
+
+
+def _encoded(key: Key) -> bytes:
+    if isinstance(key, int):
+        return _NUMBER + str(key).encode()
+    return _TEXT + key.encode() if isinstance(key, str) else _BYTES + key
+
+
+def _decoded(encoded: bytes) -> Key:
+    kind, value = encoded[:1], encoded[1:]
+    if kind == _NUMBER:
+        return int(value)
+    return value.decode() if kind == _TEXT else value

@@ -265,6 +265,20 @@ INSERT INTO counters (name, value) VALUES ('feedback_configs', 0);
 ALTER TABLE feedback_events ADD COLUMN redacted SMALLINT DEFAULT 0 NOT NULL
 """
 
+_COVERED_LISTS = """
+ALTER TABLE documents ADD COLUMN requires INTEGER;
+CREATE TABLE id_prefixes (prefix {bytes} NOT NULL PRIMARY KEY, complete BOOLEAN NOT NULL);
+INSERT INTO counters (name, value) VALUES ('prefixes', 0)
+"""
+
+_COVERING_INDEXES = """
+DROP INDEX documents_by_creation;
+CREATE INDEX documents_by_creation
+    ON documents (type, created_sequence, id, deleted, requires);
+DROP INDEX field_values_by_creation;
+CREATE INDEX field_values_by_creation ON field_values (type, field, value, created_sequence, id)
+"""
+
 _INSERT_SECRET = "INSERT INTO secrets (name, value) VALUES (:name, :value)"
 
 _LATEST_DOCUMENTS = """
@@ -289,6 +303,16 @@ UPDATE requests SET requires = (
     SELECT revisions.requires FROM revisions WHERE revisions.sequence = requests.sequence
 )
 """
+
+_RELEASES = """
+SELECT revisions.sequence, revisions.type, revisions.id, revisions.requires
+FROM documents JOIN revisions ON revisions.type = documents.type
+    AND revisions.id = documents.id AND revisions.revision = documents.revision
+WHERE revisions.requires IS NOT NULL AND revisions.sequence > :after
+ORDER BY revisions.sequence LIMIT :limit
+"""
+
+_UPDATE_RELEASE = "UPDATE documents SET requires = :requires WHERE type = :type AND id = :id"
 
 _INSERT_REFERENCE = """
 INSERT INTO document_references (document_type, document_id, holder_type, holder_id, field,
@@ -454,6 +478,12 @@ def _continue_positions(connection: Connection) -> None:
         connection.execute(text(_CONTINUE_POSITIONS))
 
 
+def _copy_releases(connection: Connection, rows: Sequence[Any]) -> None:
+    """Set the releases that the latest revisions of documents require."""
+    changed = [{"type": row[1], "id": bytes(row[2]), "requires": row[3]} for row in rows]
+    connection.execute(text(_UPDATE_RELEASE), changed)
+
+
 def _make_key(name: str) -> Callable[[Connection], None]:
     """Return a step that makes a random key."""
 
@@ -498,6 +528,11 @@ MIGRATIONS: dict[int, Migration] = {
     9: Migration(script(_EPOCHS), _make_first_epoch),
     10: script(_AUDIT),
     11: Migration(script(_FEEDBACK_CONFIGS), _make_key("redaction")),
+    12: Migration(
+        script(_COVERED_LISTS),
+        Backfill("releases of documents", _RELEASES, _copy_releases),
+        script(_COVERING_INDEXES),
+    ),
 }
 
 #: The version that this release reads and writes.

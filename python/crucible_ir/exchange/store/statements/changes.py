@@ -15,7 +15,7 @@ from crucible_ir.exchange.store.records import (
     MissingChanges,
     epoch_name,
 )
-from crucible_ir.exchange.store.statements import audit, chunks
+from crucible_ir.exchange.store.statements import audit, chunks, prefixes
 from crucible_ir.exchange.store.statements.rows import IS_LATEST, RECORD_COLUMNS, Lookup, page
 from crucible_ir.exchange.store.statements.tables import counters, epochs, revisions, secrets
 
@@ -71,15 +71,16 @@ _TAKE_SEQUENCE: Final = (
     update(counters)
     .where(counters.c.name == "sequence")
     .values(value=counters.c.value + 1)
-    .returning(counters.c.value)
+    .returning(counters.c.value, prefixes.VERSION)
 )
 
 
 def next_sequence(connection: Connection) -> int:
     """Take the next sequence number; a rollback of the transaction returns it."""
-    sequence = int(connection.execute(_TAKE_SEQUENCE).scalar_one())
-    took_sequence(connection, sequence)
-    return sequence
+    sequence, version = connection.execute(_TAKE_SEQUENCE).one()
+    took_sequence(connection, int(sequence))
+    prefixes.set_version(connection, version)
+    return int(sequence)
 
 
 def took_sequence(connection: Connection, sequence: int) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import and_, bindparam, delete, insert, null, select, update
 
 from crucible_ir import v1
-from crucible_ir.exchange.content import content_hash
+from crucible_ir.exchange.content import FieldValue, content_hash
 from crucible_ir.exchange.store.audit_records import AuditAction, AuditEntry
 from crucible_ir.exchange.store.errors import (
     AppendedToError,
@@ -19,7 +19,6 @@ from crucible_ir.exchange.store.errors import (
 )
 from crucible_ir.exchange.store.records import (
     DeleteCommand,
-    ListQuery,
     Microseconds,
     Page,
     PublishCommand,
@@ -27,10 +26,9 @@ from crucible_ir.exchange.store.records import (
     StoredEntry,
     StoredRecord,
 )
-from crucible_ir.exchange.store.statements import audit, requests
+from crucible_ir.exchange.store.statements import audit, prefixes, requests
 from crucible_ir.exchange.store.statements.changes import next_sequence
 from crucible_ir.exchange.store.statements.chunks import complete, complete_if_it_fits
-from crucible_ir.exchange.store.statements.lists import list_statement
 from crucible_ir.exchange.store.statements.rows import (
     IS_LATEST,
     RECORD_COLUMNS,
@@ -39,6 +37,7 @@ from crucible_ir.exchange.store.statements.rows import (
     page,
     record,
     record_values,
+    release_code,
 )
 from crucible_ir.exchange.store.statements.tables import (
     document_references,
@@ -52,7 +51,6 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from crucible_ir.exchange.content import FieldValue
     from crucible_ir.schema.references import FieldReference
 
 _LATEST = (
@@ -226,7 +224,12 @@ def _write_revision(
     command: PublishCommand | None,
 ) -> None:
     key = {"type": new.type, "id": new.id.encode()}
-    state: dict[str, Any] = {"revision": new.revision, "deleted": new.deleted}
+    requires = None if new.requires is None else release_code(new.requires)
+    state: dict[str, Any] = {
+        "revision": new.revision,
+        "deleted": new.deleted,
+        "requires": requires,
+    }
     if latest is None or (latest.deleted and not new.deleted):
         state["created_sequence"] = new.sequence
     if latest is None:
@@ -255,7 +258,9 @@ def _write_lookups(connection: Connection, command: PublishCommand, created: int
         created: The sequence number with which the document was created, or created again.
     """
     _drop_lookups(connection, command.type, command.id)
-    insert_fields(connection, command.type, command.id, command.fields, created)
+    found = prefixes.prefixes_of(connection, command.id.encode())
+    stored = (FieldValue(prefixes.FIELD, prefix.decode()) for prefix in found)
+    insert_fields(connection, command.type, command.id, [*command.fields, *stored], created)
     insert_references(connection, command.type, command.id, command.references)
 
 
@@ -347,16 +352,6 @@ def complete_entry(
     found = lookup(type_, id_, revision)
     row = connection.execute(found.statement, found.parameters).one_or_none()
     return complete(connection, entry_of(row, type_, id_, revision))
-
-
-def list_documents(connection: Connection, query: ListQuery) -> Page:
-    """Return a page of documents, as described in `Store.list_documents`."""
-    if query.scope.types is not None and query.type not in query.scope.types:
-        return Page([], None)
-    entries, last = page(connection, list_statement(connection, query), query.limit)
-    if last is None:
-        return Page(entries, None)
-    return Page(entries, last.created_sequence if query.newest_first else entries[-1].record.id)
 
 
 def list_revisions(

@@ -14,6 +14,7 @@ from sqlalchemy import func, null, select, true
 from crucible_ir import v1
 from crucible_ir.exchange.store.errors import FeedbackConfigsChangedError, ResultTooLargeError
 from crucible_ir.exchange.store.records import (
+    EventPage,
     EventQuery,
     EventRow,
     LatencyCount,
@@ -58,6 +59,10 @@ _PLACEHOLDERS = {"sqlite": "?", "postgresql": "%s"}
 #: The numbers of events that one statement inserts, the largest first. SQLite runs a statement in
 #: one call, during which other threads run. It accepts 32,766 values, and older versions 999.
 _INSERT_SIZES = (500, 100, 20, 1) if sqlite3.sqlite_version_info >= (3, 32) else (90, 20, 1)
+
+
+#: The most events that one step of an export examines.
+EXAMINED = 20_000
 
 
 @cache
@@ -230,8 +235,9 @@ LAST_EVENT = Lookup(select(func.max(feedback_events.c.position)), {})
 
 def export(
     connection: Connection, query: EventQuery, after: int, through: int, limit: int
-) -> list[StoredEvent]:
+) -> EventPage:
     """Return events in the order of arrival, as described in `Store.export`."""
+    end = min(through, after + EXAMINED)
     columns = feedback_events.c
     statement = _filtered(
         connection,
@@ -239,7 +245,7 @@ def export(
         query,
     )
     statement = (
-        statement.where(columns.position > after, columns.position <= through)
+        statement.where(columns.position > after, columns.position <= end)
         .order_by(columns.position)
         .limit(limit)
     )
@@ -253,10 +259,12 @@ def export(
             if size >= PAGE_BYTES:
                 break
     publishers = names.names_of(connection, {publisher for _, publisher, *_ in found})
-    return [
+    events = [
         StoredEvent(position, event, publishers.get(publisher), bool(redacted))
         for position, publisher, redacted, event in found
     ]
+    is_cut = len(found) == limit or size >= PAGE_BYTES
+    return EventPage(events, through=found[-1][0] if is_cut else end)
 
 
 def summarize(

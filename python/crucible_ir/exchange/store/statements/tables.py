@@ -30,8 +30,9 @@ _Position = BigInteger().with_variant(Integer(), "sqlite")
 schema_version = Table("schema_version", METADATA, Column("version", Integer, nullable=False))
 
 #: Counters: the sequence numbers of the latest change and of the latest compaction; the numbers of
-#: commits, and of changes of `feedback_configs`; and the id of the epoch, which is repeated here so
-#: that one page of the file has them.
+#: commits, and of changes of `feedback_configs`; the version of `id_prefixes`, a random number, or
+#: 0 if there are none; and the id of the epoch, which is repeated here so that one page of the file
+#: has them.
 counters = Table(
     "counters",
     METADATA,
@@ -61,7 +62,8 @@ epochs = Table(
     Column("last_event", BigInteger, nullable=False),
 )
 
-#: Each document with its latest revision. ``created_sequence`` is its latest creation.
+#: Each document with its latest revision. ``created_sequence`` is its latest creation, and
+#: ``requires`` is that of the revision. The index has all that a list checks.
 documents = Table(
     "documents",
     METADATA,
@@ -70,7 +72,8 @@ documents = Table(
     Column("revision", Integer, nullable=False),
     Column("created_sequence", BigInteger, nullable=False),
     Column("deleted", Boolean, nullable=False),
-    Index("documents_by_creation", "type", "created_sequence"),
+    Column("requires", Integer),
+    Index("documents_by_creation", "type", "created_sequence", "id", "deleted", "requires"),
 )
 
 #: All revisions. The changes are the revisions in the order of ``sequence``. ``requires`` is the
@@ -119,8 +122,17 @@ field_values = Table(
     Column("id", LargeBinary, primary_key=True),
     Column("created_sequence", BigInteger, nullable=False),
     ForeignKeyConstraint(["type", "id"], ["documents.type", "documents.id"]),
-    Index("field_values_by_creation", "type", "field", "value", "created_sequence"),
+    Index("field_values_by_creation", "type", "field", "value", "created_sequence", "id"),
     Index("field_values_by_document", "type", "id", "field", "value"),
+)
+
+#: The prefixes of ids by which documents can be found in the order of creation, as the field
+#: `prefixes.FIELD`. Those of a new prefix are added in steps; then it is complete.
+id_prefixes = Table(
+    "id_prefixes",
+    METADATA,
+    Column("prefix", LargeBinary, primary_key=True),
+    Column("complete", Boolean, nullable=False),
 )
 
 #: The references of the latest revisions; the holder is the document or an embedded copy. A

@@ -1955,8 +1955,8 @@ class ListRequest(betterproto2.Message):
         4, betterproto2.TYPE_INT32, optional=True
     )
     """
-    The most entries to return. A page of large documents may have fewer entries and still not be
-    the last. Range: 1 to 1000. Unset: 100.
+    The most entries to return. A page may have fewer entries, or none, and still not be the last:
+    its documents are large, or few documents satisfy the conditions. Range: 1 to 1000. Unset: 100.
     """
 
     page_token: "str" = betterproto2.field(5, betterproto2.TYPE_STRING)
@@ -2000,7 +2000,7 @@ class ListResponse(betterproto2.Message):
         1, betterproto2.TYPE_MESSAGE, repeated=True
     )
     """
-    The documents of the page.
+    The documents of the page. There may be none on a page that is not the last.
     """
 
     next_page_token: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)

@@ -1,0 +1,1 @@
+"""The statements that list documents, page by page."""

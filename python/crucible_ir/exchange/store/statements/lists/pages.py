@@ -1,0 +1,352 @@
+"""Pages of lists, at a cost that does not depend on the number of documents.
+
+A page is read from one source, which is an index in the order of the list; the other conditions are
+checked for one entry after another. A page examines a limited number of entries: if they do not
+fill it, the next page continues after them. Several conditions give several sources. The best is
+the one whose next entries reach furthest, since it contains the fewest documents there. If few
+documents satisfy a condition that has no index in the order of the list, they are found first and
+then sorted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy import null, select
+
+from crucible_ir.exchange.store.records import Comparison, ListQuery, Page, PageKey
+from crucible_ir.exchange.store.statements.chunks import complete_if_it_fits
+from crucible_ir.exchange.store.statements.lists.ranges import (
+    EVERY_ID,
+    after,
+    among,
+    id_ranges,
+    is_on_id,
+    without_longer,
+)
+from crucible_ir.exchange.store.statements.lists.sources import (
+    DOCUMENTS,
+    VALUES,
+    Check,
+    Order,
+    Source,
+    check,
+    check_state,
+    every_document,
+    has_value,
+    with_prefixes,
+    with_value,
+)
+from crucible_ir.exchange.store.statements.lists.sql import TRUE, Sql, all_of, joined, rows
+from crucible_ir.exchange.store.statements.rows import IS_LATEST, PAGE_BYTES, RECORD_COLUMNS, entry
+from crucible_ir.exchange.store.statements.tables import documents, revisions
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from crucible_ir.exchange.store.records import Predicate, StoredEntry
+
+#: The number of entries that a page examines if that takes no lookups; fewer if it does. The time
+#: is about that of reading a page of 100 documents.
+EXAMINED: Final = 3000
+
+#: The limit of few documents: finding and sorting so many takes about as long as reading a page.
+FEW: Final = 1000
+
+#: The most ranges of ids that one statement reads, and the most conditions that it counts.
+MAX_SEGMENTS: Final = 64
+MAX_COUNTED: Final = 8
+
+#: The cost of comparing an id with a range, in examined entries.
+COMPARED: Final = 0.05
+
+#: A key of the order of a list, and the id of the document.
+Key = tuple[PageKey, bytes]
+
+#: The numbers of entries that one statement reads, with and without their documents.
+_WITH_DOCUMENTS: Final = 50
+_WITHOUT_DOCUMENTS: Final = 500
+
+
+def list_documents(
+    connection: Connection, query: ListQuery, *, has_prefix_index: bool = False
+) -> Page:
+    """Return a page of documents, as described in `Store.list_documents`.
+
+    Args:
+        connection: The connection.
+        query: The query.
+        has_prefix_index: Whether the prefixes of the query's scope are indexed.
+    """
+    if query.scope.types is not None and query.type not in query.scope.types:
+        return Page([], None)
+    keys, following = _PageKeys(connection, query, has_prefix_index=has_prefix_index).find()
+    entries = list(_entries(connection, query, [id_ for _, id_ in keys]))
+    if len(entries) < len(keys):
+        following = keys[len(entries) - 1][0]
+    return Page(entries, following)
+
+
+def indexable_prefixes(query: ListQuery) -> list[str]:
+    """Return the prefixes of a query's scope whose index can be the source of its list."""
+    prefixes = without_longer(query.scope.id_prefixes or ())
+    # Deleted documents have no indexed values.
+    is_usable = query.newest_first and not query.include_deleted and len(prefixes) <= MAX_SEGMENTS
+    return prefixes if is_usable else []
+
+
+def _entries(
+    connection: Connection, query: ListQuery, ids: Sequence[bytes]
+) -> Iterator[StoredEntry]:
+    """Yield the entries of documents, in order, until their documents reach `PAGE_BYTES`."""
+    document = revisions.c.document if query.include_documents else null()
+    statement = select(*RECORD_COLUMNS, document).join_from(documents, revisions, IS_LATEST)
+    size = 0
+    at_a_time = _WITH_DOCUMENTS if query.include_documents else _WITHOUT_DOCUMENTS
+    for start in range(0, len(ids), at_a_time):
+        chosen = ids[start : start + at_a_time]
+        found = connection.execute(
+            statement.where(documents.c.type == query.type, documents.c.id.in_(chosen))
+        )
+        by_id = {bytes(row.id): row for row in found}
+        for id_ in chosen:
+            if size >= PAGE_BYTES:
+                return
+            read = complete_if_it_fits(connection, entry(by_id[id_]))
+            size += len(read.document or b"")
+            yield read
+
+
+@dataclass(frozen=True, slots=True)
+class _Scan:
+    """A source, and the checks of its entries."""
+
+    source: Source
+    checks: Sequence[Check]
+
+    @property
+    def cost(self) -> float:
+        """The cost of examining an entry."""
+        return 1 + sum(each.cost for each in self.checks)
+
+    def examined(self, limit: int) -> int:
+        """Return how many entries of each segment a page examines, for a limit of a page."""
+        whole = max(2, int(EXAMINED / self.cost))
+        share = max(2, whole // len(self.source.segments))
+        return max(share, limit + 1) if self.cost == 1 else share
+
+
+class _PageKeys:
+    """Finds the keys and ids of the documents of a page."""
+
+    def __init__(self, connection: Connection, query: ListQuery, *, has_prefix_index: bool) -> None:
+        self._connection = connection
+        self._query = query
+        self._order = Order(query.newest_first)
+        self._conditions = [each for each in query.conditions if not is_on_id(each)]
+        self._ranges = id_ranges(query.scope, query.conditions)
+        # The end of the ids of this page, if more ranges of ids belong to later pages.
+        self._end: bytes | None = None
+        if isinstance(query.after, bytes):
+            self._ranges = after(self._ranges, query.after)
+        if not query.newest_first and len(self._ranges) > MAX_SEGMENTS:
+            self._ranges = self._ranges[:MAX_SEGMENTS]
+            self._end = self._ranges[-1].end
+        self._has_prefix_index = has_prefix_index
+
+    def find(self) -> tuple[list[Key], PageKey | None]:
+        """Return keys with ids, and the key after which the next page begins, if there is one."""
+        if not self._ranges:
+            return [], None
+        found, last = self._few(), None
+        if found is None:
+            self._restrict_ranges()
+            scan, last = self._best()
+            found = self._found(scan, last)
+        limit = self._query.limit
+        if len(found) > limit:
+            return found[:limit], found[limit - 1][0]
+        return found, self._end if last is None else last
+
+    def _few(self) -> list[Key] | None:
+        """Return the matches of a condition that few documents satisfy; ``None`` if there is none.
+
+        Conditions whose matches have an index in the order of the list do not count.
+        """
+        unordered = (each for each in self._conditions if each.comparison is not Comparison.EQUALS)
+        choices: list[Predicate | None] = list(islice(unordered, MAX_COUNTED))
+        has_ranges = self._query.newest_first and self._are_ids_filtered
+        if has_ranges and len(self._ranges) <= MAX_SEGMENTS:
+            choices.append(None)
+        if not choices:
+            return None
+        counts = [
+            Sql(f"(SELECT count(*) FROM ({matches.text}) AS few)", matches.values)
+            for matches in map(self._matches, choices)
+        ]
+        text, values = joined(", ", counts)
+        [counted] = self._rows(Sql(f"SELECT {text}", values))
+        fewest, place = min(zip(counted, range(len(counted)), strict=True))
+        condition = choices[place]
+        columns = "entries.created_sequence AS created_sequence, entries.id AS id"
+        satisfied = () if condition is None else (condition,)
+        entries = _table(self._matches(condition, columns))
+        source = Source(entries, satisfied=satisfied, may_repeat=True)
+        scan = self._scan(source, checks_ids=condition is not None)
+        if fewest > min(FEW, EXAMINED / scan.cost):
+            return None
+        return self._found(scan, None)
+
+    def _matches(self, condition: Predicate | None, columns: str = "entries.id") -> Sql:
+        """Select the first documents that satisfy a condition, in the order of its index.
+
+        Args:
+            condition: The condition; ``None`` for the ranges of ids.
+            columns: The columns to select.
+        """
+        type_ = self._query.type
+        if condition is not None:
+            wanted = has_value("entries", type_, condition)
+            parts = [_select(columns, VALUES, wanted, "entries.value", FEW + 1)]
+        else:
+            of_type = Sql("entries.type = ?", (type_,))
+            parts = [
+                _select(columns, DOCUMENTS, all_of(of_type, ids.condition()), "entries.id", FEW + 1)
+                for ids in self._ranges
+            ]
+        return _union(parts, FEW + 1)
+
+    @property
+    def _are_ids_filtered(self) -> bool:
+        return tuple(self._ranges) != EVERY_ID
+
+    def _restrict_ranges(self) -> None:
+        """Read only the first range of ids of a list by id, if that can fill the page."""
+        if self._query.newest_first or len(self._ranges) == 1:
+            return
+        first = self._ranges[0]
+        wanted = all_of(Sql("entries.type = ?", (self._query.type,)), first.condition())
+        filling = _select("1", DOCUMENTS, wanted, "entries.id", 1, self._query.limit)
+        if self._rows(filling):
+            self._ranges, self._end = [first], first.end
+
+    def _best(self) -> tuple[_Scan, PageKey | None]:
+        """Return the best way to read the list in its order, and the last key to examine.
+
+        That is ``None`` if so few entries are left that the page examines all of them.
+        """
+        query, order = self._query, self._order
+        ranges = EVERY_ID if query.newest_first else self._ranges
+        sources = [every_document(query, ranges)]
+        sources += (
+            with_value(query, each, ranges)
+            for each in self._conditions[:MAX_COUNTED]
+            if each.comparison is Comparison.EQUALS
+        )
+        scans = [self._scan(source, checks_ids=query.newest_first) for source in sources]
+        if self._has_prefix_index:
+            in_scope = with_prefixes(query, indexable_prefixes(query))
+            checks_ids = any(map(is_on_id, query.conditions))
+            scans.append(self._scan(in_scope, checks_ids=checks_ids))
+        lasts: list[PageKey | None] = [None] * len(scans)
+        for place, key in self._rows(_union(self._lasts(scans))):
+            known = lasts[place]
+            lasts[place] = key if known is None else order.first((known, key))
+        # A source with a condition is better than all documents, if both have few entries left.
+        best = len(scans) - 1
+        for place in range(best):
+            key, furthest = lasts[place], lasts[best]
+            if furthest is not None and (key is None or order.is_before(furthest, key)):
+                best = place
+        return scans[best], lasts[best]
+
+    def _lasts(self, scans: Sequence[_Scan]) -> list[Sql]:
+        """Select the last key to examine of each segment that has more entries."""
+        order, query = self._order, self._query
+        key, beyond = f"entries.{order.key}", order.beyond(query.after)
+        return [
+            _select(
+                f"{place} AS place, {key}",
+                scan.source.table,
+                all_of(segment, beyond),
+                f"{key} {order.direction}",
+                1,
+                scan.examined(query.limit) - 1,
+            )
+            for place, scan in enumerate(scans)
+            for segment in scan.source.segments
+        ]
+
+    def _scan(self, source: Source, *, checks_ids: bool) -> _Scan:
+        """Return a scan of a source, with the checks that it needs."""
+        query, order = self._query, self._order
+        checks = [
+            check(query, order, each) for each in self._conditions if each not in source.satisfied
+        ]
+        state = check_state(query, order, source)
+        if state is not None:
+            checks.append(state)
+        if checks_ids and self._are_ids_filtered:
+            checks.append(Check(among(self._ranges), len(self._ranges) * COMPARED))
+        return _Scan(source, checks)
+
+    def _found(self, scan: _Scan, last: PageKey | None) -> list[Key]:
+        """Return the matches up to a key, or as many as show that the page is full."""
+        order, limit = self._order, self._query.limit + 1
+        key, source = f"entries.{order.key}", scan.source
+        conditions = (
+            order.beyond(self._query.after),
+            order.through(last),
+            *(each.condition for each in sorted(scan.checks, key=lambda each: each.cost)),
+        )
+        columns = f"{key} AS key, entries.id AS document"
+        if source.may_repeat:
+            columns = f"DISTINCT {columns}"
+        parts = [
+            _select(
+                columns,
+                source.table,
+                all_of(segment, *conditions),
+                f"{key} {order.direction}",
+                limit,
+            )
+            for segment in source.segments
+        ]
+        statement = parts[0]
+        if len(parts) > 1:
+            statement = _select(
+                "*", _table(_union(parts)), TRUE, f"entries.key {order.direction}", limit
+            )
+        found = self._rows(statement)
+        if self._query.newest_first:
+            return [(key, bytes(id_)) for key, id_ in found]
+        return [(bytes(key), bytes(id_)) for key, id_ in found]
+
+    def _rows(self, statement: Sql) -> Sequence[Any]:
+        return rows(self._connection, statement)
+
+
+def _select(columns: str, table: Sql, where: Sql, order: str, limit: int, offset: int = 0) -> Sql:
+    """Select columns of the entries of a table."""
+    text = (
+        f"SELECT {columns} FROM {table.text} AS entries WHERE {where.text} ORDER BY {order} LIMIT ?"
+    )
+    values = (*table.values, *where.values, limit)
+    return Sql(f"{text} OFFSET ?", (*values, offset)) if offset else Sql(text, values)
+
+
+def _union(statements: Sequence[Sql], limit: int | None = None) -> Sql:
+    """Return all rows of statements, each with an order and a limit of its own."""
+    if len(statements) == 1:
+        return statements[0]
+    parts = (Sql(f"SELECT * FROM ({each.text}) AS part", each.values) for each in statements)
+    united = joined(" UNION ALL ", parts)
+    return united if limit is None else Sql(f"{united.text} LIMIT ?", (*united.values, limit))
+
+
+def _table(statement: Sql) -> Sql:
+    """Return a statement as a table."""
+    return Sql(f"({statement.text})", statement.values)
