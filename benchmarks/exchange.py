@@ -535,10 +535,11 @@ async def measure_appends(address: str, folder: Path) -> bool:
             begun = time.perf_counter()
             await asyncio.gather(*(append(id_, batch, starts) for _ in range(callers)))
             seconds = time.perf_counter() - begun
-            good.append(seconds <= MOST_SECONDS)
+            required = f" (at most {MOST_SECONDS})" if batch > 1 else ""
+            good.append(not required or seconds <= MOST_SECONDS)
             print(
                 f"{STEPS:,} steps appended to a run, {batch} at a time, {callers} in flight:"
-                f" {seconds:.1f} s (at most {MOST_SECONDS})"
+                f" {seconds:.1f} s{required}"
             )
         whole = (await client.get(v1.TrainingRun, "run-10")).document
     assert whole is not None

@@ -111,7 +111,7 @@ def arguments_of(line: str) -> tuple[list[str], bytes]:
 #: Commands whose examples need a shell, or a server: tests/exchange runs those.
 ELSEWHERE = {
     "completion",
-    *("serve", "publish", "fetch", "list", "watch", "trace", "compact", "audit"),
+    *("serve", "publish", "fetch", "list", "watch", "trace", "metrics", "compact", "audit"),
     *("ingest", "export", "feedback-config", "tokens", "backup", "restore"),
 }
 

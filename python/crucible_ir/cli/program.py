@@ -63,6 +63,7 @@ _GROUPS = {
             "fetch": "Get a document from an exchange.",
             "list": "List the documents of an exchange.",
             "trace": "Trace a document's lineage upstream or downstream.",
+            "metrics": "Show the metrics of a training run.",
             "compact": "Drop old revisions from an exchange, and keep the latest ones.",
             "audit": "List who changed or exported what in an exchange, and when.",
             "feedback-config": "Set how an exchange redacts feedback, and how long it keeps it.",

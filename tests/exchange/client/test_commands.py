@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import uuid
 from pathlib import Path
 from typing import Any
@@ -344,3 +345,47 @@ def test_an_unreadable_token_file_is_named() -> None:
     result = run("list", "--token-file", "missing")
     assert (result.status, result.out) == (2, "")
     assert "missing: the token cannot be read: no such file" in result.err
+
+
+def tracked(client: ExchangeClient, count: int) -> str:
+    run_id = str(uuid.uuid4())
+    config = v1.TrainingConfig(
+        id="c1", model_ref=v1.ModelRef(id="gpt2"), dataset_ref=v1.DatasetRef(name="mmlu")
+    )
+    client.publish(v1.TrainingRun(id=run_id, config=config))
+    history = [v1.MetricsSnapshot(step=step, values={"loss": step / 4}) for step in range(count)]
+    history[2].values["val"] = math.nan
+    client.append_metrics(run_id, history, status="running")
+    return run_id
+
+
+def test_metrics_of_a_run(client: ExchangeClient) -> None:
+    run_id = tracked(client, 8)
+    text = run("metrics", run_id)
+    assert text.status == 0
+    assert [line.split("\t") for line in text.lines] == [
+        ["loss", "8", "1.75", "0", "1.75", "▁▂▃▄▅▆▇█"],
+        ["val", "1", "nan", "nan", "nan", "!"],
+    ]
+    assert text.err == f"{run_id}: 8 snapshots, step 7, running\n"
+    table = run("metrics", run_id, "--format", "csv", "--first", "2").lines
+    assert table[0] == "position,step,epoch,time,loss,val"
+    assert table[1:3] == ["2,2,,,0.5,nan", "3,3,,,0.75,"]
+    found = json.loads(run("metrics", run_id, "--keys", "loss", "--format", "json").out)
+    assert (found["count"], found["record"]["snapshot_count"]) == (8, 8)
+    assert found["run"]["status"] == "TRAINING_STATUS_RUNNING"
+    assert found["points"][2] == {"position": 2, "snapshot": {"step": 2, "values": {"loss": 0.5}}}
+    few = run("metrics", run_id, "--max-points", "5", "--format", "csv", "--keys", "loss").lines
+    assert [line.split(",")[0] for line in few[1:]] == ["0", "7"]
+
+
+def test_metrics_of_no_run(client: ExchangeClient) -> None:
+    missing = run("metrics", "no-such-run")
+    assert (missing.status, "was never published" in missing.err) == (1, True)
+    assert run("metrics", tracked(client, 3), "--keys", "other").status == 1
+
+
+def test_a_run_that_was_appended_to_is_fetched(client: ExchangeClient) -> None:
+    fetched = run("fetch", "TrainingRun", tracked(client, 3), "--to", "json")
+    message = from_json(fetched.out, v1.TrainingRun)
+    assert [each.step for each in message.metrics_history] == [0, 1, 2]

@@ -219,6 +219,7 @@ def record_json(record: Record) -> dict[str, object]:
         "publisher": record.publisher,
         "deleted": record.deleted,
         "requires": record.requires,
+        "snapshot_count": record.snapshot_count,
     }
 
 
