@@ -10,6 +10,7 @@ from typing import Any
 
 import grpc
 import psycopg
+import pytest
 from exchange import postgresql
 from exchange.servers import (
     GET,
@@ -25,6 +26,7 @@ from exchange.servers import (
 )
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from crucible_ir.exchange.server import store_monitor
 from crucible_ir.exchange.server.options import Keepalive, ServerOptions
 from crucible_ir.exchange.server.security.tokens import Role, TokenFile
 from crucible_ir.exchange.server.services.registration import Services, service_names
@@ -96,6 +98,14 @@ def test_readiness_follows_postgresql(cluster: postgresql.Cluster) -> None:
     run(check_down_and_up(address, lambda: cluster.stop("immediate"), cluster.start))
 
 
+@pytest.fixture
+def often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Check the store all the time."""
+    monkeypatch.setattr(store_monitor, "CHECK_SECONDS", 0.05)
+    monkeypatch.setattr(store_monitor, "CHECK_TIMEOUT_SECONDS", 0.5)
+
+
+@pytest.mark.usefixtures("often")
 def test_readiness_follows_a_database_that_hangs(cluster: postgresql.Cluster) -> None:
     address = cluster.create_database()
     with ExitStack() as locked:
@@ -107,6 +117,7 @@ def test_readiness_follows_a_database_that_hangs(cluster: postgresql.Cluster) ->
         run(check_down_and_up(address, lock, locked.close))
 
 
+@pytest.mark.usefixtures("often")
 def test_readiness_follows_the_file_of_sqlite(tmp_path: Path) -> None:
     path, aside = tmp_path / "exchange.db", tmp_path / "aside.db"
     run(check_down_and_up(path, lambda: path.rename(aside), lambda: aside.rename(path)))

@@ -66,18 +66,20 @@ class StoreMonitor:
     async def _run(self, started: asyncio.Event) -> None:
         while True:
             checking = asyncio.ensure_future(self._check())
-            await asyncio.wait({checking}, timeout=CHECK_TIMEOUT_SECONDS)
-            if not checking.done():
-                await self._set(f"no answer in {CHECK_TIMEOUT_SECONDS:g} seconds")
-                started.set()
-            # A check that hangs is not followed by others, which would hang as well.
             try:
+                await asyncio.wait({checking}, timeout=CHECK_TIMEOUT_SECONDS)
+                if not checking.done():
+                    await self._set(f"no answer in {CHECK_TIMEOUT_SECONDS:g} seconds")
+                    started.set()
+                # A check that hangs is not followed by others, which would hang as well.
                 await checking
             except Exception as error:
                 await self._set(str(error) or type(error).__name__)
             else:
                 await self._set(None)
                 await self._measure_if_due()
+            finally:
+                checking.cancel()
             started.set()
             await asyncio.sleep(CHECK_SECONDS)
 

@@ -84,7 +84,7 @@ def test_idle_connections_shut_out_neither_a_token_nor_the_store(
     tokens = TokenFile(tmp_path / "tokens.json")
     _, secret = tokens.create("trainer", Role.PUBLISHER)
     metadata = bearer(secret)
-    options = ("--tokens", str(tokens.path), "--max-idle", "1.5")
+    options = ("--tokens", str(tokens.path), "--max-idle", "0.75")
 
     def publish(channel: grpc.Channel, id_: str, timeout: float = SOON) -> int:
         request = v1.PublishRequest(document=model(id_))
@@ -114,7 +114,7 @@ def test_idle_connections_shut_out_neither_a_token_nor_the_store(
         for connection in connections:
             wait_until_closed(connection)
         # An open stream is not idle, however long it waits.
-        time.sleep(2)
+        time.sleep(1.6)
         assert publish(channel, "after") == 4
         assert [next(changes).sequence for _ in range(2)] == [3, 4]
         process.terminate()
