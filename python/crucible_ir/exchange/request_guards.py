@@ -457,7 +457,18 @@ def guard_summarize_request(m: v1.SummarizeRequest) -> bool:
     ):
         return False
     # duration.lte, duration.gte: left to protovalidate.
-    return "bucket" not in m
+    if "bucket" in m:
+        return False
+    # repeated.items, repeated.max_items
+    group_by = m.group_by[:]
+    if len(group_by) > 16:
+        return False
+    for group_by_item in group_by:
+        if not 0 <= group_by_item <= 3:
+            return False
+        if group_by_item in (0,):
+            return False
+    return True
 
 
 def guard_set_feedback_config_request(m: v1.SetFeedbackConfigRequest) -> bool:

@@ -318,6 +318,44 @@ def test_rejected_events_are_reported_and_the_others_stored() -> None:
     assert "events.jsonl:2:" in result.err
 
 
+def test_summaries_are_printed_as_a_table_or_json() -> None:
+    name = str(uuid.uuid4())
+    values = [("thumbs", "up"), ("thumbs", "down"), ("rating", 4), ("rating", 5), ("label", "rude")]
+    lines = [
+        json.dumps(
+            {
+                **{"id": f"{name}/{number}", "deployment_id": name, "feedback_type": type_},
+                **{"feedback_value": value, "latency_ms": 10 * number, "model_version": "v1"},
+                "timestamp": f"2025-12-0{1 + number % 2}T00:30:00Z",
+            }
+        )
+        for number, (type_, value) in enumerate(values)
+    ]
+    Path("events.crucible.jsonl").write_text("\n".join(lines))
+    assert run("ingest", "-q", "events.crucible.jsonl").status == 0
+    found = run("summarize", "--deployment", name)
+    assert (found.status, found.lines) == (
+        0,
+        [
+            "label\t1\t40\t40\t\t\t\trude 1",
+            "rating\t2\t20\t30\t\t4.5\t0.5\t",
+            "thumbs\t2\t0\t10\t50.0%\t\t\t",
+        ],
+    )
+    by = ("--bucket", "1d", "--by", "model_version", "--type", "thumbs")
+    first, second = run("summarize", "--deployment", name, *by).lines
+    assert first == "2025-12-01 00:00:00Z\tthumbs\tv1\t1\t0\t0\t100.0%\t\t\t"
+    assert second.startswith("2025-12-02 00:00:00Z\tthumbs\tv1\t1\t10\t10\t0.0%")
+    lines = run("summarize", "--deployment", name, "--format", "json", "--bucket", "7d").lines
+    label, rating, thumbs = map(json.loads, lines)
+    assert label["labels"] == [{"label": "rude", "count": 1}]
+    assert rating["numbers"]["histogram"] == [{"value": 4, "count": 1}, {"value": 5, "count": 1}]
+    assert thumbs["thumbs"] == {"up": 1, "down": 1, "share_up": 0.5}
+    assert thumbs["start_time"] == "2025-11-27T00:00:00Z"
+    refused = run("summarize", "--bucket", "400d")
+    assert (refused.status, "bucket" in refused.err) == (2, True)
+
+
 def test_export_writes_stream_formats_only() -> None:
     assert run("export", "-o", "events.json").status == 2
     assert run("export", "-o", "-").status == 2

@@ -171,6 +171,37 @@ def test_a_summary_counts_by_type_and_time_bucket(client: ExchangeClient) -> Non
     assert [event.id for event in client.export(later)] == [f"{name}/2", f"{name}/3"]
 
 
+def test_a_summary_has_values_and_groups(client: ExchangeClient) -> None:
+    name = str(uuid.uuid4())
+    sent = []
+    for number in range(12):
+        event = v1.FeedbackEvent(id=f"{name}/{number}", deployment_id=f"{name}-{number % 2}")
+        event.model_version = name
+        event.name = ("tone", "truth")[number % 3 == 0]
+        event.feedback_type = v1.FeedbackType.FEEDBACK_TYPE_RATING
+        event.feedback_value.number_value = number % 4
+        sent.append(event)
+    client.ingest(sent)
+    wanted = EventFilter(model_version=name)
+    [rating] = client.summarize(wanted)
+    assert rating.numbers is not None
+    assert rating.numbers.histogram == {0.0: 3, 1.0: 3, 2.0: 3, 3.0: 3}
+    assert (rating.count, rating.numbers.mean) == (12, 1.5)
+    assert rating.numbers.standard_deviation == pytest.approx(1.25**0.5)
+    assert (rating.deployment_id, rating.model_version, rating.name) == (None, None, None)
+    groups = client.summarize(wanted, group_by=["name", "deployment"])
+    assert [(each.deployment_id, each.name, each.count) for each in groups] == [
+        (f"{name}-0", "tone", 4),
+        (f"{name}-0", "truth", 2),
+        (f"{name}-1", "tone", 4),
+        (f"{name}-1", "truth", 2),
+    ]
+    [by_version] = client.summarize(wanted, group_by=["model_version"])
+    assert by_version.model_version == name
+    with pytest.raises(FieldError, match="model_version"):
+        client.summarize(wanted, group_by=["version"])
+
+
 def test_a_time_without_a_time_zone_is_rejected() -> None:
     with pytest.raises(FieldError, match="start_time: the time needs a time zone"):
         EventFilter(start_time=datetime(2026, 1, 1))

@@ -23,7 +23,13 @@ from crucible_ir.exchange.store.engine.database import (
 )
 from crucible_ir.exchange.store.engine.reads import READ_CALL, ReadCall
 from crucible_ir.exchange.store.errors import StoreUnavailableError
-from crucible_ir.exchange.store.records import Comparison, Condition, EventQuery, ListQuery
+from crucible_ir.exchange.store.records import (
+    Comparison,
+    Condition,
+    EventQuery,
+    ListQuery,
+    SummaryQuery,
+)
 
 #: How long a query may go on after its call, in seconds; a tenth of that where nothing else runs.
 WITHIN = 1.0
@@ -176,7 +182,7 @@ async def test_heavy_queries_use_the_lane(address: str, monkeypatch: pytest.Monk
         everything = EventQuery()
         await store.list_documents(ListQuery("ModelVersion"))
         await store.export(everything, after=0, through=9, limit=9)
-        await store.summarize(everything, bucket=None, limit=9)
+        await store.summarize(SummaryQuery(everything))
         await store.last_change_before(0)
         condition = Condition("id", Comparison.PREFIX, "m")
         await store.list_documents(ListQuery("ModelVersion", (condition,)))

@@ -8,8 +8,7 @@ import pytest
 from exchange.publications import event
 
 from crucible_ir.exchange.store import Store, open_store, sql_store
-from crucible_ir.exchange.store.errors import ResultTooLargeError
-from crucible_ir.exchange.store.records import EventQuery, LatencyCount, Scope
+from crucible_ir.exchange.store.records import EventQuery, Scope
 from crucible_ir.exchange.store.statements import feedback
 from crucible_ir.v1 import FeedbackEvent
 
@@ -168,39 +167,6 @@ async def test_export_examines_few_events_at_a_time(
     assert (steps.events, steps.through) == ([], 4)
     assert await exported(store, rare) == ["e00", "e10", "e19"]
     assert await exported(store, EventQuery(deployment_id="none")) == []
-    await store.close()
-
-
-async def test_events_are_counted_by_bucket_type_and_latency(address: str) -> None:
-    store = await open_store(address)
-    await store.ingest(
-        [
-            event("a", time=0, latency=5),
-            event("b", time=9, latency=5),
-            event("c", time=10, latency=5),
-            event("d", time=-1, latency=7),
-            event("e", time=-10, latency=None),
-            event("f", time=-11, type_=None),
-        ]
-    )
-    counts = await store.summarize(EventQuery(), bucket=10, limit=100)
-    assert set(counts) == {
-        LatencyCount(0, "thumbs", 5, 2),
-        LatencyCount(10, "thumbs", 5, 1),
-        LatencyCount(-10, "thumbs", 7, 1),
-        LatencyCount(-10, "thumbs", None, 1),
-        LatencyCount(-20, None, None, 1),
-    }
-    overall = await store.summarize(EventQuery(), bucket=None, limit=100)
-    assert set(overall) == {
-        LatencyCount(None, "thumbs", 5, 3),
-        LatencyCount(None, "thumbs", 7, 1),
-        LatencyCount(None, "thumbs", None, 1),
-        LatencyCount(None, None, None, 1),
-    }
-    assert len(await store.summarize(EventQuery(), bucket=10, limit=5)) == 5
-    with pytest.raises(ResultTooLargeError):
-        await store.summarize(EventQuery(), bucket=10, limit=4)
     await store.close()
 
 

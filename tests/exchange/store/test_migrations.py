@@ -38,6 +38,7 @@ from crucible_ir.exchange.store.records import (
     EventQuery,
     LineageQuery,
     ListQuery,
+    SummaryQuery,
 )
 from crucible_ir.exchange.store.statements.tables import METADATA
 from crucible_ir.schema.references import identity_of, reference_fields
@@ -179,7 +180,7 @@ async def test_lineage_of_an_older_store_is_derived_again(address: str, version:
     store = await open_store(address)
     start = DocumentKey("ModelVersion", "v")
     traced = await store.trace(LineageQuery(start, upstream=False, downstream=True))
-    summary = await store.summarize(EventQuery(), bucket=None, limit=10)
+    summary = await store.summarize(SummaryQuery(EventQuery()))
     await store.close()
     assert {(*edge.source, edge.field, *edge.target) for edge in traced.edges} == {
         ("ModelVersion", "v", "model_id", "ModelRef", "m"),
@@ -191,7 +192,7 @@ async def test_lineage_of_an_older_store_is_derived_again(address: str, version:
         ("FeedbackEvent", "e", "model_version", "ModelVersion", "v"),
         ("FeedbackEvent", "f", "supersedes", "FeedbackEvent", "e"),
     }
-    assert sum(count.events for count in summary) == 1
+    assert sum(group.tally.events for group in summary) == 1
 
 
 @pytest.mark.parametrize("version", range(2, 5))

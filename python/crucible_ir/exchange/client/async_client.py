@@ -767,19 +767,22 @@ class AsyncExchangeClient:
         events: EventFilter | None = None,
         *,
         bucket: timedelta | None = None,
+        group_by: Iterable[str] = (),
         timeout: float | None = None,
     ) -> list[Summary]:
-        """Count feedback events and summarize their latencies, by type and time.
+        """Summarize feedback events by type and time: their number, latencies and values.
 
         Args:
             events: The events to summarize; ``None`` for all.
-            bucket: The length of the time buckets; ``None`` for one bucket for all time.
+            bucket: The length of the time buckets; ``None`` for one bucket for all time. Whole
+                hours are fast with any number of events.
+            group_by: What else to group by: ``deployment``, ``model_version`` and ``name``.
             timeout: The timeout in seconds; ``None`` for the client's.
 
         Raises:
             ExchangeError: The call failed.
         """
-        request = (events or EventFilter()).summarize(bucket)
+        request = (events or EventFilter()).summarize(bucket, group_by)
         answer = await self._call(self._stubs.feedback.Summarize, request, timeout)
         return list(map(Summary.of, answer.summaries))
 

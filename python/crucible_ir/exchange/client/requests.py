@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from crucible_ir.errors import FieldError, near_miss
 from crucible_ir.exchange import v1
@@ -251,12 +251,16 @@ class EventFilter:
             cursor=cursor,
         )
 
-    def summarize(self, bucket: timedelta | None) -> v1.SummarizeRequest:
+    def summarize(
+        self, bucket: timedelta | None, group_by: Iterable[str] = ()
+    ) -> v1.SummarizeRequest:
         """Return a request to summarize the events.
 
         >>> EventFilter(deployment_id="prod").summarize(timedelta(hours=1)).bucket.seconds
         3600
         """
+        enum = v1.SummaryGrouping.DESCRIPTOR
+        groups: list[Any] = [number_in(enum, name, "group_by") for name in group_by]
         return v1.SummarizeRequest(
             deployment_id=self.deployment_id,
             feedback_types=list(self.feedback_types),
@@ -264,6 +268,7 @@ class EventFilter:
             start_time=utc(self.start_time, "start_time"),
             end_time=utc(self.end_time, "end_time"),
             bucket=bucket,
+            group_by=groups,
         )
 
 

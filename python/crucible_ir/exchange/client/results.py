@@ -482,6 +482,34 @@ class ExportedEvent(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class Thumbs:
+    """How many events are thumbs up or down, and the share of up, as the message ThumbsSummary."""
+
+    up: int
+    down: int
+    share_up: float
+
+
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """The values of events that are numbers, as the message ``NumberSummary``.
+
+    Attributes:
+        count: The number of values.
+        mean: The mean.
+        standard_deviation: The standard deviation, of the values as the whole population.
+        histogram: The number of values by value, rounded to two significant digits; ascending.
+        other: The number of values that the histogram leaves out.
+    """
+
+    count: int
+    mean: float
+    standard_deviation: float
+    histogram: dict[float, int]
+    other: int
+
+
+@dataclass(frozen=True, slots=True)
 class Summary:
     """A summary of the feedback events of one type in one time bucket.
 
@@ -490,12 +518,27 @@ class Summary:
         start_time: The start of the bucket; ``None`` if there is one bucket for all time.
         count: The number of events.
         latency: The latencies of the answers; ``None`` if no event has one.
+        deployment_id: The deployment that answered; ``None`` for events without one, and if the
+            summary is not grouped by it.
+        model_version: The model version that answered; ``None`` likewise.
+        name: The criterion of the feedback; ``None`` likewise.
+        thumbs: The thumbs; ``None`` if no event has one.
+        numbers: The values that are numbers, such as ratings; ``None`` if no event has one.
+        labels: The number of events by label, the most frequent first.
+        other_labels: The number of events with other labels.
     """
 
     feedback_type: str | None
     start_time: datetime | None
     count: int
     latency: Latency | None
+    deployment_id: str | None = None
+    model_version: str | None = None
+    name: str | None = None
+    thumbs: Thumbs | None = None
+    numbers: Numbers | None = None
+    labels: dict[str, int] = field(default_factory=dict)
+    other_labels: int = 0
 
     @classmethod
     def of(cls, summary: v1.FeedbackSummary) -> Summary:
@@ -517,7 +560,25 @@ class Summary:
             )
             if summary.HasField("latency")
             else None,
+            deployment_id=summary.deployment_id if summary.HasField("deployment_id") else None,
+            model_version=summary.model_version if summary.HasField("model_version") else None,
+            name=summary.name if summary.HasField("name") else None,
+            thumbs=_thumbs(summary.thumbs) if summary.HasField("thumbs") else None,
+            numbers=_numbers(summary.numbers) if summary.HasField("numbers") else None,
+            labels={each.label: each.count for each in summary.labels},
+            other_labels=summary.other_labels,
         )
+
+
+def _thumbs(thumbs: v1.ThumbsSummary) -> Thumbs:
+    return Thumbs(thumbs.up, thumbs.down, thumbs.share_up)
+
+
+def _numbers(numbers: v1.NumberSummary) -> Numbers:
+    histogram = {each.value: each.count for each in numbers.histogram}
+    return Numbers(
+        numbers.count, numbers.mean, numbers.standard_deviation, histogram, numbers.other
+    )
 
 
 @dataclass(frozen=True, slots=True)

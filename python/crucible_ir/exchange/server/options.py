@@ -13,6 +13,7 @@ from crucible_ir.exchange.server.descriptors import (
 from crucible_ir.exchange.server.listening import DEFAULT_ADDRESS, Address, TlsFiles, parse_address
 from crucible_ir.exchange.server.security.limits import CallLimits
 from crucible_ir.exchange.server.security.tokens import Role, TokenFile
+from crucible_ir.exchange.store.records import SummaryLimits
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +32,7 @@ class Settings:
             Latest revisions are always kept.
         audit_seconds: How long entries are kept in the audit log; ``None`` for ever.
         request_days: For how many days request ids are kept, at least.
-        summary_counts: The most distinct counts that one summary may combine.
-        summaries: The most combinations of time bucket and type in one summary.
+        summary_limits: The limits of one call that summarizes feedback.
         validation_bytes: The most memory in bytes that calls to validate or convert may take at a
             time, by an estimate; further calls wait, and a call that takes more is rejected.
         redact_patterns: Further patterns that redaction masks in texts, in the syntax of RE2.
@@ -46,8 +46,7 @@ class Settings:
     history_seconds: float | None = None
     audit_seconds: float | None = None
     request_days: int = 7
-    summary_counts: int = 1_000_000
-    summaries: int = 10_000
+    summary_limits: SummaryLimits = field(default_factory=SummaryLimits)
     validation_bytes: int = 512 * 1024 * 1024
     redact_patterns: tuple[str, ...] = ()
 

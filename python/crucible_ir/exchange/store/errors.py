@@ -122,6 +122,10 @@ class StoreUnavailableError(StoreFailure):
     """The database is unavailable; whether a change was made may be unknown."""
 
 
+class SummariesBehindError(StoreUnavailableError):
+    """Too many events have arrived since those that summaries count."""
+
+
 class StoreFullError(StoreFailure):
     """The database has no space left."""
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from crucible_ir.exchange.content import FieldValue
+    from crucible_ir.exchange.store.summaries.tally import Tally
     from crucible_ir.exchange.transitions import Transition
     from crucible_ir.schema.references import FieldReference
     from crucible_ir.v1 import MetricsSnapshot, TrainingRun
@@ -517,17 +518,59 @@ class EventPage(NamedTuple):
     through: int
 
 
-class LatencyCount(NamedTuple):
-    """The number of events of one type and one time bucket with one latency.
+class Grouping(Enum):
+    """What a summary can group events by, beside their type and time."""
+
+    DEPLOYMENT = "deployment"
+    MODEL_VERSION = "model_version"
+    NAME = "name"
+
+
+@dataclass(frozen=True, slots=True)
+class SummaryQuery:
+    """A query for summaries.
+
+    Attributes:
+        events: The events.
+        bucket: The length of the time buckets, which are aligned to 1970; ``None`` for one.
+        group_by: What to group by.
+    """
+
+    events: EventQuery
+    bucket: Microseconds | None = None
+    group_by: frozenset[Grouping] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class SummaryLimits:
+    """The limits of one query for summaries.
+
+    Attributes:
+        summaries: The most summaries.
+        events: The most single events that are read for parts of hours.
+        tail: The most events that may have arrived after the latest roll-up.
+    """
+
+    summaries: int = 10_000
+    events: int = 100_000
+    tail: int = 200_000
+
+
+class EventTally(NamedTuple):
+    """The counts of the events of one group.
 
     Attributes:
         bucket: The start of the bucket; ``None`` if there is one bucket for all time.
         feedback_type: The name of the type; ``None`` for events without one.
-        latency_ms: The latency; ``None`` for events without one.
-        events: The number of events.
+        deployment_id: The deployment; ``None`` for events without one, or if not grouped by it.
+        model_version: The model version; ``None`` for events without one, or if not grouped by it.
+        name: The criterion; ``None`` for events without one, or if not grouped by it.
+        tally: The counts.
     """
 
     bucket: Microseconds | None
     feedback_type: str | None
-    latency_ms: int | None
-    events: int
+    deployment_id: str | None
+    model_version: str | None
+    name: str | None
+    tally: Tally

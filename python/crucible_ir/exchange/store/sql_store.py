@@ -30,11 +30,11 @@ from crucible_ir.exchange.store.records import (
     EventPage,
     EventQuery,
     EventRow,
+    EventTally,
     EventTime,
     FeedbackConfigRow,
     FeedbackConfigRows,
     GapReason,
-    LatencyCount,
     LineageGraph,
     LineageQuery,
     ListQuery,
@@ -46,6 +46,8 @@ from crucible_ir.exchange.store.records import (
     PublishResult,
     StoredEntry,
     StoredRecord,
+    SummaryLimits,
+    SummaryQuery,
 )
 from crucible_ir.exchange.store.statements import (
     audit,
@@ -62,6 +64,7 @@ from crucible_ir.exchange.store.statements import (
 )
 from crucible_ir.exchange.store.statements.lists import pages
 from crucible_ir.exchange.store.statements.names import NO_NAME
+from crucible_ir.exchange.store.summaries import roll_ups, summarizing
 
 #: How many revisions one step of a compaction scans; other writers run between steps.
 COMPACTION_STEP = 5_000
@@ -71,6 +74,9 @@ MAX_EVENT_NAMES = 50_000
 
 #: The numbers that every store has: that of no name.
 NO_EVENT_NAMES: Final[Mapping[bytes | None, int]] = {None: NO_NAME}
+
+#: The limits of summaries without limits of their own.
+DEFAULT_SUMMARY_LIMITS: Final = SummaryLimits()
 
 #: Returns the current time.
 Clock = Callable[[], Microseconds]
@@ -430,8 +436,8 @@ class Store:
         return await self._database.read(feedback_removal.events_before, time, after, limit)
 
     async def delete_events(self, positions: Sequence[int]) -> int:
-        """Delete feedback events by their positions, and return how many there were."""
-        work = partial(feedback_removal.delete_events, positions=positions)
+        """Delete events by their positions, also from the roll-ups; return how many there were."""
+        work = partial(roll_ups.delete_events, positions=positions)
         return await self._database.write(work, 1 + len(positions) // EVENTS_PER_WEIGHT)
 
     async def last_event(self) -> int:
@@ -447,14 +453,27 @@ class Store:
         return await self._database.read_heavily(feedback.export, query, after, through, limit)
 
     async def summarize(
-        self, query: EventQuery, *, bucket: Microseconds | None, limit: int
-    ) -> list[LatencyCount]:
-        """Count events by time bucket, type and latency, in any order.
+        self, query: SummaryQuery, limits: SummaryLimits = DEFAULT_SUMMARY_LIMITS
+    ) -> list[EventTally]:
+        """Count the events that no other event supersedes, in groups in any order.
 
         Raises:
-            ResultTooLargeError: There are more counts than the limit.
+            ResultTooLargeError: The query exceeds a limit.
+            SummariesBehindError: More events arrived after the latest roll-up than the limit.
         """
-        return await self._database.read_heavily(feedback.summarize, query, bucket, limit)
+        return await self._database.read_heavily(summarizing.summarize, query, limits)
+
+    async def roll_up(self) -> bool | None:
+        """Add the next events to the roll-ups, from which summaries are computed.
+
+        Returns:
+            Whether this took place; ``False`` if another server did the same meanwhile, and
+            ``None`` if there are no more events.
+        """
+        prepared = await self._database.read(roll_ups.prepare)
+        if prepared is None:
+            return None
+        return await self._database.write(partial(roll_ups.apply, roll_up=prepared))
 
     async def check(self) -> None:
         """Check that the database answers, apart from other work.

@@ -5,12 +5,24 @@ from crucible_ir.v1 import feedback_pb2 as _feedback_pb2
 from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from collections.abc import Iterable as _Iterable, Mapping as _Mapping
 from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class SummaryGrouping(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    SUMMARY_GROUPING_UNSPECIFIED: _ClassVar[SummaryGrouping]
+    SUMMARY_GROUPING_DEPLOYMENT: _ClassVar[SummaryGrouping]
+    SUMMARY_GROUPING_MODEL_VERSION: _ClassVar[SummaryGrouping]
+    SUMMARY_GROUPING_NAME: _ClassVar[SummaryGrouping]
+SUMMARY_GROUPING_UNSPECIFIED: SummaryGrouping
+SUMMARY_GROUPING_DEPLOYMENT: SummaryGrouping
+SUMMARY_GROUPING_MODEL_VERSION: SummaryGrouping
+SUMMARY_GROUPING_NAME: SummaryGrouping
 
 class IngestRequest(_message.Message):
     __slots__ = ("batch_id", "events")
@@ -71,20 +83,22 @@ class ExportResponse(_message.Message):
     def __init__(self, events: _Optional[_Iterable[_Union[_feedback_pb2.FeedbackEvent, _Mapping]]] = ..., cursor: _Optional[str] = ..., publishers: _Optional[_Iterable[str]] = ..., redacted: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class SummarizeRequest(_message.Message):
-    __slots__ = ("deployment_id", "feedback_types", "model_version", "start_time", "end_time", "bucket")
+    __slots__ = ("deployment_id", "feedback_types", "model_version", "start_time", "end_time", "bucket", "group_by")
     DEPLOYMENT_ID_FIELD_NUMBER: _ClassVar[int]
     FEEDBACK_TYPES_FIELD_NUMBER: _ClassVar[int]
     MODEL_VERSION_FIELD_NUMBER: _ClassVar[int]
     START_TIME_FIELD_NUMBER: _ClassVar[int]
     END_TIME_FIELD_NUMBER: _ClassVar[int]
     BUCKET_FIELD_NUMBER: _ClassVar[int]
+    GROUP_BY_FIELD_NUMBER: _ClassVar[int]
     deployment_id: str
     feedback_types: _containers.RepeatedScalarFieldContainer[str]
     model_version: str
     start_time: _timestamp_pb2.Timestamp
     end_time: _timestamp_pb2.Timestamp
     bucket: _duration_pb2.Duration
-    def __init__(self, deployment_id: _Optional[str] = ..., feedback_types: _Optional[_Iterable[str]] = ..., model_version: _Optional[str] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., bucket: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
+    group_by: _containers.RepeatedScalarFieldContainer[SummaryGrouping]
+    def __init__(self, deployment_id: _Optional[str] = ..., feedback_types: _Optional[_Iterable[str]] = ..., model_version: _Optional[str] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., bucket: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., group_by: _Optional[_Iterable[_Union[SummaryGrouping, str]]] = ...) -> None: ...
 
 class SummarizeResponse(_message.Message):
     __slots__ = ("summaries",)
@@ -93,16 +107,70 @@ class SummarizeResponse(_message.Message):
     def __init__(self, summaries: _Optional[_Iterable[_Union[FeedbackSummary, _Mapping]]] = ...) -> None: ...
 
 class FeedbackSummary(_message.Message):
-    __slots__ = ("feedback_type", "start_time", "count", "latency")
+    __slots__ = ("feedback_type", "start_time", "count", "latency", "deployment_id", "model_version", "name", "thumbs", "numbers", "labels", "other_labels")
     FEEDBACK_TYPE_FIELD_NUMBER: _ClassVar[int]
     START_TIME_FIELD_NUMBER: _ClassVar[int]
     COUNT_FIELD_NUMBER: _ClassVar[int]
     LATENCY_FIELD_NUMBER: _ClassVar[int]
+    DEPLOYMENT_ID_FIELD_NUMBER: _ClassVar[int]
+    MODEL_VERSION_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    THUMBS_FIELD_NUMBER: _ClassVar[int]
+    NUMBERS_FIELD_NUMBER: _ClassVar[int]
+    LABELS_FIELD_NUMBER: _ClassVar[int]
+    OTHER_LABELS_FIELD_NUMBER: _ClassVar[int]
     feedback_type: str
     start_time: _timestamp_pb2.Timestamp
     count: int
     latency: LatencySummary
-    def __init__(self, feedback_type: _Optional[str] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., count: _Optional[int] = ..., latency: _Optional[_Union[LatencySummary, _Mapping]] = ...) -> None: ...
+    deployment_id: str
+    model_version: str
+    name: str
+    thumbs: ThumbsSummary
+    numbers: NumberSummary
+    labels: _containers.RepeatedCompositeFieldContainer[LabelCount]
+    other_labels: int
+    def __init__(self, feedback_type: _Optional[str] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., count: _Optional[int] = ..., latency: _Optional[_Union[LatencySummary, _Mapping]] = ..., deployment_id: _Optional[str] = ..., model_version: _Optional[str] = ..., name: _Optional[str] = ..., thumbs: _Optional[_Union[ThumbsSummary, _Mapping]] = ..., numbers: _Optional[_Union[NumberSummary, _Mapping]] = ..., labels: _Optional[_Iterable[_Union[LabelCount, _Mapping]]] = ..., other_labels: _Optional[int] = ...) -> None: ...
+
+class ThumbsSummary(_message.Message):
+    __slots__ = ("up", "down", "share_up")
+    UP_FIELD_NUMBER: _ClassVar[int]
+    DOWN_FIELD_NUMBER: _ClassVar[int]
+    SHARE_UP_FIELD_NUMBER: _ClassVar[int]
+    up: int
+    down: int
+    share_up: float
+    def __init__(self, up: _Optional[int] = ..., down: _Optional[int] = ..., share_up: _Optional[float] = ...) -> None: ...
+
+class NumberSummary(_message.Message):
+    __slots__ = ("count", "mean", "standard_deviation", "histogram", "other")
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    MEAN_FIELD_NUMBER: _ClassVar[int]
+    STANDARD_DEVIATION_FIELD_NUMBER: _ClassVar[int]
+    HISTOGRAM_FIELD_NUMBER: _ClassVar[int]
+    OTHER_FIELD_NUMBER: _ClassVar[int]
+    count: int
+    mean: float
+    standard_deviation: float
+    histogram: _containers.RepeatedCompositeFieldContainer[NumberCount]
+    other: int
+    def __init__(self, count: _Optional[int] = ..., mean: _Optional[float] = ..., standard_deviation: _Optional[float] = ..., histogram: _Optional[_Iterable[_Union[NumberCount, _Mapping]]] = ..., other: _Optional[int] = ...) -> None: ...
+
+class NumberCount(_message.Message):
+    __slots__ = ("value", "count")
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    value: float
+    count: int
+    def __init__(self, value: _Optional[float] = ..., count: _Optional[int] = ...) -> None: ...
+
+class LabelCount(_message.Message):
+    __slots__ = ("label", "count")
+    LABEL_FIELD_NUMBER: _ClassVar[int]
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    label: str
+    count: int
+    def __init__(self, label: _Optional[str] = ..., count: _Optional[int] = ...) -> None: ...
 
 class LatencySummary(_message.Message):
     __slots__ = ("count", "mean_ms", "min_ms", "p50_ms", "p90_ms", "p95_ms", "p99_ms", "max_ms")

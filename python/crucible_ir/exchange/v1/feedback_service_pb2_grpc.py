@@ -89,7 +89,7 @@ class FeedbackServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def Summarize(self, request, context):
-        """Counts events and their latencies by type and time.
+        """Summarizes events by type and time: their number, latencies and values.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -30,6 +30,7 @@ from crucible_ir.exchange.server.security.limits import CallLimits
 from crucible_ir.exchange.server.security.tokens import Role, TokenFile
 from crucible_ir.exchange.store.engine.database import HEAVY_PER_CALLER, HEAVY_READERS
 from crucible_ir.exchange.store.statements import changes, documents, feedback, lineage
+from crucible_ir.exchange.store.summaries import summarizing
 from crucible_ir.exchange.v1.feedback_service_pb2_grpc import FeedbackServiceStub
 
 #: How long a query may go on after its call, in seconds; a tenth of that where nothing else runs.
@@ -37,7 +38,7 @@ WITHIN = 1.0
 
 #: The methods that read much, with the functions that do it, here replaced by endless ones.
 METHODS: dict[str, tuple[Any, str, Callable[[Any], Any]]] = {
-    "Summarize": (feedback, "summarize", lambda channel: _feedback(channel).Summarize),
+    "Summarize": (summarizing, "summarize", lambda channel: _feedback(channel).Summarize),
     "Export": (feedback, "export", lambda channel: _feedback(channel).Export),
     "List": (documents, "list_documents", lambda channel: stub_on(channel).List),
     "ListRevisions": (documents, "list_revisions", lambda channel: stub_on(channel).ListRevisions),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,17 @@ from crucible_ir import v1 as ir_v1
 from crucible_ir.exchange import v1
 from crucible_ir.exchange.server.options import Settings
 from crucible_ir.exchange.server.rpc.call_context import Caller
+from crucible_ir.exchange.server.services import rolling_up
 from crucible_ir.exchange.store import open_store
-from crucible_ir.exchange.store.records import Epoch, EventRow, FeedbackConfigRows
+from crucible_ir.exchange.store.errors import SummariesBehindError
+from crucible_ir.exchange.store.records import (
+    Epoch,
+    EventQuery,
+    EventRow,
+    FeedbackConfigRows,
+    SummaryLimits,
+    SummaryQuery,
+)
 
 
 def feedback(id_: str, **fields: Any) -> ir_v1.FeedbackEvent:
@@ -144,6 +154,12 @@ class _Held:
     async def epochs(self) -> list[Epoch]:
         return [Epoch(1, None, 0, 0, 0)]
 
+    async def last_event(self) -> int:
+        return 0
+
+    async def roll_up(self) -> None:
+        return None
+
     async def wait(self, after: int, timeout: float) -> None:
         await asyncio.sleep(timeout)
 
@@ -265,6 +281,57 @@ async def test_summary_counts_by_type_and_bucket_with_nearest_rank_percentiles(
     assert star.start_time.ToJsonString() == "2026-01-01T01:00:00Z"
     assert not everything.HasField("start_time")
     assert everything.latency == latency_
+
+
+async def test_summaries_are_the_same_once_they_are_rolled_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rolling_up, "PAUSE_SECONDS", 0.05)
+    events = [
+        feedback(f"e{n}", feedback_type=1, feedback_value={"string_value": "up"}, latency_ms=n)
+        for n in range(50)
+    ]
+    store = await open_store(tmp_path / "x.db")
+    async with serving(store) as server:
+        await ingest(server, batch(1, *events))
+        before = await server.feedback.Summarize(v1.SummarizeRequest())
+        limits = SummaryLimits(tail=0)
+        async with asyncio.timeout(20):
+            while True:
+                with suppress(SummariesBehindError):
+                    await store.summarize(SummaryQuery(EventQuery()), limits)
+                    break
+                await asyncio.sleep(0.05)
+        assert await server.feedback.Summarize(v1.SummarizeRequest()) == before
+    assert (before.summaries[0].thumbs.up, before.summaries[0].thumbs.share_up) == (50, 1)
+
+
+async def test_a_summary_of_too_many_events_one_by_one_is_out_of_range(address: str) -> None:
+    settings = Settings(summary_limits=SummaryLimits(events=10))
+    async with serving(await open_store(address), settings) as server:
+        await ingest(server, batch(1, *(feedback(str(n)) for n in range(11))))
+        request = v1.SummarizeRequest()
+        request.bucket.FromSeconds(60)
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await server.feedback.Summarize(request)
+        assert caught.value.code() == grpc.StatusCode.OUT_OF_RANGE
+        assert details(caught.value)["ErrorInfo"].reason == "TOO_MUCH"
+
+
+async def test_only_the_most_frequent_labels_are_listed(address: str) -> None:
+    labels = [f"{n:03}" for n in range(120) for _ in range(1 + (n < 5))]
+    events = [
+        feedback(str(n), custom_feedback_type="tag", feedback_value={"string_value": label})
+        for n, label in enumerate(labels)
+    ]
+    async with serving(await open_store(address)) as server:
+        await ingest(server, batch(1, *events))
+        [summary] = (await server.feedback.Summarize(v1.SummarizeRequest())).summaries
+    assert [(each.label, each.count) for each in summary.labels[:6]] == [
+        *((f"{n:03}", 2) for n in range(5)),
+        ("005", 1),
+    ]
+    assert (len(summary.labels), summary.other_labels) == (100, 20)
 
 
 async def test_export_to_a_slow_client_ends_and_its_cursor_resumes_it(

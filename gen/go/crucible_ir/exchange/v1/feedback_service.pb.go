@@ -27,6 +27,63 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// What summaries can group events by. Closed vocabulary: a number that is not listed is invalid.
+type SummaryGrouping int32
+
+const (
+	// Invalid.
+	SummaryGrouping_SUMMARY_GROUPING_UNSPECIFIED SummaryGrouping = 0
+	// By the deployment that gave the answer.
+	SummaryGrouping_SUMMARY_GROUPING_DEPLOYMENT SummaryGrouping = 1
+	// By the model version that gave the answer.
+	SummaryGrouping_SUMMARY_GROUPING_MODEL_VERSION SummaryGrouping = 2
+	// By the criterion of the feedback, the name of the event.
+	SummaryGrouping_SUMMARY_GROUPING_NAME SummaryGrouping = 3
+)
+
+// Enum value maps for SummaryGrouping.
+var (
+	SummaryGrouping_name = map[int32]string{
+		0: "SUMMARY_GROUPING_UNSPECIFIED",
+		1: "SUMMARY_GROUPING_DEPLOYMENT",
+		2: "SUMMARY_GROUPING_MODEL_VERSION",
+		3: "SUMMARY_GROUPING_NAME",
+	}
+	SummaryGrouping_value = map[string]int32{
+		"SUMMARY_GROUPING_UNSPECIFIED":   0,
+		"SUMMARY_GROUPING_DEPLOYMENT":    1,
+		"SUMMARY_GROUPING_MODEL_VERSION": 2,
+		"SUMMARY_GROUPING_NAME":          3,
+	}
+)
+
+func (x SummaryGrouping) Enum() *SummaryGrouping {
+	p := new(SummaryGrouping)
+	*p = x
+	return p
+}
+
+func (x SummaryGrouping) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (SummaryGrouping) Descriptor() protoreflect.EnumDescriptor {
+	return file_crucible_ir_exchange_v1_feedback_service_proto_enumTypes[0].Descriptor()
+}
+
+func (SummaryGrouping) Type() protoreflect.EnumType {
+	return &file_crucible_ir_exchange_v1_feedback_service_proto_enumTypes[0]
+}
+
+func (x SummaryGrouping) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use SummaryGrouping.Descriptor instead.
+func (SummaryGrouping) EnumDescriptor() ([]byte, []int) {
+	return file_crucible_ir_exchange_v1_feedback_service_proto_rawDescGZIP(), []int{0}
+}
+
 // One batch of events.
 type IngestRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -408,7 +465,10 @@ type SummarizeRequest struct {
 	EndTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=end_time,json=endTime,proto3" json:"end_time,omitempty"`
 	// The length of the time buckets, which are aligned to 1970-01-01T00:00:00Z. Range: 1 second to
 	// 366 days. Unset: one bucket for all time.
-	Bucket        *durationpb.Duration `protobuf:"bytes,6,opt,name=bucket,proto3" json:"bucket,omitempty"`
+	Bucket *durationpb.Duration `protobuf:"bytes,6,opt,name=bucket,proto3" json:"bucket,omitempty"`
+	// What to group the events by, beside their type and time bucket. Duplicates are accepted. Range:
+	// up to 16. Empty: nothing else. An older server ignores the field.
+	GroupBy       []SummaryGrouping `protobuf:"varint,7,rep,packed,name=group_by,json=groupBy,proto3,enum=crucible_ir.exchange.v1.SummaryGrouping" json:"group_by,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -485,11 +545,18 @@ func (x *SummarizeRequest) GetBucket() *durationpb.Duration {
 	return nil
 }
 
-// The counts and latencies.
+func (x *SummarizeRequest) GetGroupBy() []SummaryGrouping {
+	if x != nil {
+		return x.GroupBy
+	}
+	return nil
+}
+
+// The summaries.
 type SummarizeResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// One summary for each time bucket and type with events, ordered by time and then by type. Range:
-	// up to 10000; a request that needs more is rejected with OUT_OF_RANGE.
+	// One summary for each group with events, ordered by time, type, deployment, model version and
+	// name. Range: up to 10000; a request that needs more is rejected with OUT_OF_RANGE.
 	Summaries     []*FeedbackSummary `protobuf:"bytes,1,rep,name=summaries,proto3" json:"summaries,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -542,7 +609,26 @@ type FeedbackSummary struct {
 	// The number of events.
 	Count int64 `protobuf:"varint,3,opt,name=count,proto3" json:"count,omitempty"`
 	// The latencies of the events that state one. Unset: no event states one.
-	Latency       *LatencySummary `protobuf:"bytes,4,opt,name=latency,proto3" json:"latency,omitempty"`
+	Latency *LatencySummary `protobuf:"bytes,4,opt,name=latency,proto3" json:"latency,omitempty"`
+	// The deployment that gave the answers. Unset: events without one, or the request does not group
+	// by it.
+	DeploymentId *string `protobuf:"bytes,5,opt,name=deployment_id,json=deploymentId,proto3,oneof" json:"deployment_id,omitempty"`
+	// The model version that gave the answers. Unset: events without one, or the request does not
+	// group by it.
+	ModelVersion *string `protobuf:"bytes,6,opt,name=model_version,json=modelVersion,proto3,oneof" json:"model_version,omitempty"`
+	// The criterion of the feedback. Unset: events without one, or the request does not group by it.
+	Name *string `protobuf:"bytes,7,opt,name=name,proto3,oneof" json:"name,omitempty"`
+	// The thumbs, of events of the type thumbs or without a type. Unset: no event has one.
+	Thumbs *ThumbsSummary `protobuf:"bytes,8,opt,name=thumbs,proto3" json:"thumbs,omitempty"`
+	// The values that are numbers, such as ratings, apart from those that are thumbs. Unset: no event
+	// has one.
+	Numbers *NumberSummary `protobuf:"bytes,9,opt,name=numbers,proto3" json:"numbers,omitempty"`
+	// The most frequent values that are texts or true or false, apart from thumbs and corrections, the
+	// most frequent first. Range: up to 100.
+	Labels []*LabelCount `protobuf:"bytes,10,rep,name=labels,proto3" json:"labels,omitempty"`
+	// The number of events with other texts: less frequent ones, and those of more than 128 bytes.
+	// Range: 0 or more.
+	OtherLabels   int64 `protobuf:"varint,11,opt,name=other_labels,json=otherLabels,proto3" json:"other_labels,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -605,7 +691,315 @@ func (x *FeedbackSummary) GetLatency() *LatencySummary {
 	return nil
 }
 
-// The latencies of answers.
+func (x *FeedbackSummary) GetDeploymentId() string {
+	if x != nil && x.DeploymentId != nil {
+		return *x.DeploymentId
+	}
+	return ""
+}
+
+func (x *FeedbackSummary) GetModelVersion() string {
+	if x != nil && x.ModelVersion != nil {
+		return *x.ModelVersion
+	}
+	return ""
+}
+
+func (x *FeedbackSummary) GetName() string {
+	if x != nil && x.Name != nil {
+		return *x.Name
+	}
+	return ""
+}
+
+func (x *FeedbackSummary) GetThumbs() *ThumbsSummary {
+	if x != nil {
+		return x.Thumbs
+	}
+	return nil
+}
+
+func (x *FeedbackSummary) GetNumbers() *NumberSummary {
+	if x != nil {
+		return x.Numbers
+	}
+	return nil
+}
+
+func (x *FeedbackSummary) GetLabels() []*LabelCount {
+	if x != nil {
+		return x.Labels
+	}
+	return nil
+}
+
+func (x *FeedbackSummary) GetOtherLabels() int64 {
+	if x != nil {
+		return x.OtherLabels
+	}
+	return 0
+}
+
+// The thumbs of events: up is the text up or thumbs_up, true, or a number above 0; down is the text
+// down or thumbs_down, false, or another number. Texts are compared without regard to case.
+type ThumbsSummary struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The number of events with a thumb up. Range: 0 or more.
+	Up int64 `protobuf:"varint,1,opt,name=up,proto3" json:"up,omitempty"`
+	// The number of events with a thumb down. Range: 0 or more.
+	Down int64 `protobuf:"varint,2,opt,name=down,proto3" json:"down,omitempty"`
+	// The share of up. Range: 0 to 1.
+	ShareUp       float64 `protobuf:"fixed64,3,opt,name=share_up,json=shareUp,proto3" json:"share_up,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ThumbsSummary) Reset() {
+	*x = ThumbsSummary{}
+	mi := &file_crucible_ir_exchange_v1_feedback_service_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ThumbsSummary) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ThumbsSummary) ProtoMessage() {}
+
+func (x *ThumbsSummary) ProtoReflect() protoreflect.Message {
+	mi := &file_crucible_ir_exchange_v1_feedback_service_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ThumbsSummary.ProtoReflect.Descriptor instead.
+func (*ThumbsSummary) Descriptor() ([]byte, []int) {
+	return file_crucible_ir_exchange_v1_feedback_service_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *ThumbsSummary) GetUp() int64 {
+	if x != nil {
+		return x.Up
+	}
+	return 0
+}
+
+func (x *ThumbsSummary) GetDown() int64 {
+	if x != nil {
+		return x.Down
+	}
+	return 0
+}
+
+func (x *ThumbsSummary) GetShareUp() float64 {
+	if x != nil {
+		return x.ShareUp
+	}
+	return 0
+}
+
+// The values of events that are numbers below 2^53 in magnitude.
+type NumberSummary struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The number of values. Range: 1 or more.
+	Count int64 `protobuf:"varint,1,opt,name=count,proto3" json:"count,omitempty"`
+	// The arithmetic mean, of values that are rounded to multiples of 2^-40.
+	Mean float64 `protobuf:"fixed64,2,opt,name=mean,proto3" json:"mean,omitempty"`
+	// The standard deviation, of the values as the whole population. Range: 0 or more.
+	StandardDeviation float64 `protobuf:"fixed64,3,opt,name=standard_deviation,json=standardDeviation,proto3" json:"standard_deviation,omitempty"`
+	// The values, rounded to two significant decimal digits, in ascending order. Range: up to 200.
+	Histogram []*NumberCount `protobuf:"bytes,4,rep,name=histogram,proto3" json:"histogram,omitempty"`
+	// The number of values that the histogram leaves out, because it has too many others. Range: 0 or
+	// more.
+	Other         int64 `protobuf:"varint,5,opt,name=other,proto3" json:"other,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *NumberSummary) Reset() {
+	*x = NumberSummary{}
+	mi := &file_crucible_ir_exchange_v1_feedback_service_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *NumberSummary) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*NumberSummary) ProtoMessage() {}
+
+func (x *NumberSummary) ProtoReflect() protoreflect.Message {
+	mi := &file_crucible_ir_exchange_v1_feedback_service_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use NumberSummary.ProtoReflect.Descriptor instead.
+func (*NumberSummary) Descriptor() ([]byte, []int) {
+	return file_crucible_ir_exchange_v1_feedback_service_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *NumberSummary) GetCount() int64 {
+	if x != nil {
+		return x.Count
+	}
+	return 0
+}
+
+func (x *NumberSummary) GetMean() float64 {
+	if x != nil {
+		return x.Mean
+	}
+	return 0
+}
+
+func (x *NumberSummary) GetStandardDeviation() float64 {
+	if x != nil {
+		return x.StandardDeviation
+	}
+	return 0
+}
+
+func (x *NumberSummary) GetHistogram() []*NumberCount {
+	if x != nil {
+		return x.Histogram
+	}
+	return nil
+}
+
+func (x *NumberSummary) GetOther() int64 {
+	if x != nil {
+		return x.Other
+	}
+	return 0
+}
+
+// How many values are about a number.
+type NumberCount struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The number, with two significant decimal digits.
+	Value float64 `protobuf:"fixed64,1,opt,name=value,proto3" json:"value,omitempty"`
+	// The number of values that are rounded to it. Range: 1 or more.
+	Count         int64 `protobuf:"varint,2,opt,name=count,proto3" json:"count,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *NumberCount) Reset() {
+	*x = NumberCount{}
+	mi := &file_crucible_ir_exchange_v1_feedback_service_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *NumberCount) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*NumberCount) ProtoMessage() {}
+
+func (x *NumberCount) ProtoReflect() protoreflect.Message {
+	mi := &file_crucible_ir_exchange_v1_feedback_service_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use NumberCount.ProtoReflect.Descriptor instead.
+func (*NumberCount) Descriptor() ([]byte, []int) {
+	return file_crucible_ir_exchange_v1_feedback_service_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *NumberCount) GetValue() float64 {
+	if x != nil {
+		return x.Value
+	}
+	return 0
+}
+
+func (x *NumberCount) GetCount() int64 {
+	if x != nil {
+		return x.Count
+	}
+	return 0
+}
+
+// How many events have a label.
+type LabelCount struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The label; true or false for a value that is a boolean.
+	Label string `protobuf:"bytes,1,opt,name=label,proto3" json:"label,omitempty"`
+	// The number of events. Range: 1 or more.
+	Count         int64 `protobuf:"varint,2,opt,name=count,proto3" json:"count,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LabelCount) Reset() {
+	*x = LabelCount{}
+	mi := &file_crucible_ir_exchange_v1_feedback_service_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LabelCount) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LabelCount) ProtoMessage() {}
+
+func (x *LabelCount) ProtoReflect() protoreflect.Message {
+	mi := &file_crucible_ir_exchange_v1_feedback_service_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LabelCount.ProtoReflect.Descriptor instead.
+func (*LabelCount) Descriptor() ([]byte, []int) {
+	return file_crucible_ir_exchange_v1_feedback_service_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *LabelCount) GetLabel() string {
+	if x != nil {
+		return x.Label
+	}
+	return ""
+}
+
+func (x *LabelCount) GetCount() int64 {
+	if x != nil {
+		return x.Count
+	}
+	return 0
+}
+
+// The latencies of answers. The shortest, the longest and the percentiles are exact below 2,048 ms,
+// and within 0.1 % above.
 type LatencySummary struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The number of events with a latency. Range: 1 or more.
@@ -614,7 +1008,7 @@ type LatencySummary struct {
 	MeanMs float64 `protobuf:"fixed64,2,opt,name=mean_ms,json=meanMs,proto3" json:"mean_ms,omitempty"`
 	// The shortest, in milliseconds.
 	MinMs int32 `protobuf:"varint,3,opt,name=min_ms,json=minMs,proto3" json:"min_ms,omitempty"`
-	// The median, in milliseconds. Percentiles are by nearest rank: each is a latency that occurred.
+	// The median, in milliseconds. Percentiles are by nearest rank.
 	P50Ms int32 `protobuf:"varint,4,opt,name=p50_ms,json=p50Ms,proto3" json:"p50_ms,omitempty"`
 	// The 90th percentile, in milliseconds.
 	P90Ms int32 `protobuf:"varint,5,opt,name=p90_ms,json=p90Ms,proto3" json:"p90_ms,omitempty"`
@@ -630,7 +1024,7 @@ type LatencySummary struct {
 
 func (x *LatencySummary) Reset() {
 	*x = LatencySummary{}
-	mi := &file_crucible_ir_exchange_v1_feedback_service_proto_msgTypes[8]
+	mi := &file_crucible_ir_exchange_v1_feedback_service_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -642,7 +1036,7 @@ func (x *LatencySummary) String() string {
 func (*LatencySummary) ProtoMessage() {}
 
 func (x *LatencySummary) ProtoReflect() protoreflect.Message {
-	mi := &file_crucible_ir_exchange_v1_feedback_service_proto_msgTypes[8]
+	mi := &file_crucible_ir_exchange_v1_feedback_service_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -655,7 +1049,7 @@ func (x *LatencySummary) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LatencySummary.ProtoReflect.Descriptor instead.
 func (*LatencySummary) Descriptor() ([]byte, []int) {
-	return file_crucible_ir_exchange_v1_feedback_service_proto_rawDescGZIP(), []int{8}
+	return file_crucible_ir_exchange_v1_feedback_service_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *LatencySummary) GetCount() int64 {
@@ -730,7 +1124,7 @@ type SetFeedbackConfigRequest struct {
 
 func (x *SetFeedbackConfigRequest) Reset() {
 	*x = SetFeedbackConfigRequest{}
-	mi := &file_crucible_ir_exchange_v1_feedback_service_proto_msgTypes[9]
+	mi := &file_crucible_ir_exchange_v1_feedback_service_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -742,7 +1136,7 @@ func (x *SetFeedbackConfigRequest) String() string {
 func (*SetFeedbackConfigRequest) ProtoMessage() {}
 
 func (x *SetFeedbackConfigRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_crucible_ir_exchange_v1_feedback_service_proto_msgTypes[9]
+	mi := &file_crucible_ir_exchange_v1_feedback_service_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -755,7 +1149,7 @@ func (x *SetFeedbackConfigRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetFeedbackConfigRequest.ProtoReflect.Descriptor instead.
 func (*SetFeedbackConfigRequest) Descriptor() ([]byte, []int) {
-	return file_crucible_ir_exchange_v1_feedback_service_proto_rawDescGZIP(), []int{9}
+	return file_crucible_ir_exchange_v1_feedback_service_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *SetFeedbackConfigRequest) GetDeploymentId() string {
@@ -783,7 +1177,7 @@ type SetFeedbackConfigResponse struct {
 
 func (x *SetFeedbackConfigResponse) Reset() {
 	*x = SetFeedbackConfigResponse{}
-	mi := &file_crucible_ir_exchange_v1_feedback_service_proto_msgTypes[10]
+	mi := &file_crucible_ir_exchange_v1_feedback_service_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -795,7 +1189,7 @@ func (x *SetFeedbackConfigResponse) String() string {
 func (*SetFeedbackConfigResponse) ProtoMessage() {}
 
 func (x *SetFeedbackConfigResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_crucible_ir_exchange_v1_feedback_service_proto_msgTypes[10]
+	mi := &file_crucible_ir_exchange_v1_feedback_service_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -808,7 +1202,7 @@ func (x *SetFeedbackConfigResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetFeedbackConfigResponse.ProtoReflect.Descriptor instead.
 func (*SetFeedbackConfigResponse) Descriptor() ([]byte, []int) {
-	return file_crucible_ir_exchange_v1_feedback_service_proto_rawDescGZIP(), []int{10}
+	return file_crucible_ir_exchange_v1_feedback_service_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *SetFeedbackConfigResponse) GetChanged() bool {
@@ -829,7 +1223,7 @@ type GetFeedbackConfigRequest struct {
 
 func (x *GetFeedbackConfigRequest) Reset() {
 	*x = GetFeedbackConfigRequest{}
-	mi := &file_crucible_ir_exchange_v1_feedback_service_proto_msgTypes[11]
+	mi := &file_crucible_ir_exchange_v1_feedback_service_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -841,7 +1235,7 @@ func (x *GetFeedbackConfigRequest) String() string {
 func (*GetFeedbackConfigRequest) ProtoMessage() {}
 
 func (x *GetFeedbackConfigRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_crucible_ir_exchange_v1_feedback_service_proto_msgTypes[11]
+	mi := &file_crucible_ir_exchange_v1_feedback_service_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -854,7 +1248,7 @@ func (x *GetFeedbackConfigRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetFeedbackConfigRequest.ProtoReflect.Descriptor instead.
 func (*GetFeedbackConfigRequest) Descriptor() ([]byte, []int) {
-	return file_crucible_ir_exchange_v1_feedback_service_proto_rawDescGZIP(), []int{11}
+	return file_crucible_ir_exchange_v1_feedback_service_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *GetFeedbackConfigRequest) GetDeploymentId() string {
@@ -880,7 +1274,7 @@ type GetFeedbackConfigResponse struct {
 
 func (x *GetFeedbackConfigResponse) Reset() {
 	*x = GetFeedbackConfigResponse{}
-	mi := &file_crucible_ir_exchange_v1_feedback_service_proto_msgTypes[12]
+	mi := &file_crucible_ir_exchange_v1_feedback_service_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -892,7 +1286,7 @@ func (x *GetFeedbackConfigResponse) String() string {
 func (*GetFeedbackConfigResponse) ProtoMessage() {}
 
 func (x *GetFeedbackConfigResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_crucible_ir_exchange_v1_feedback_service_proto_msgTypes[12]
+	mi := &file_crucible_ir_exchange_v1_feedback_service_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -905,7 +1299,7 @@ func (x *GetFeedbackConfigResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetFeedbackConfigResponse.ProtoReflect.Descriptor instead.
 func (*GetFeedbackConfigResponse) Descriptor() ([]byte, []int) {
-	return file_crucible_ir_exchange_v1_feedback_service_proto_rawDescGZIP(), []int{12}
+	return file_crucible_ir_exchange_v1_feedback_service_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *GetFeedbackConfigResponse) GetEntry() *FeedbackConfigEntry {
@@ -944,7 +1338,7 @@ type FeedbackConfigEntry struct {
 
 func (x *FeedbackConfigEntry) Reset() {
 	*x = FeedbackConfigEntry{}
-	mi := &file_crucible_ir_exchange_v1_feedback_service_proto_msgTypes[13]
+	mi := &file_crucible_ir_exchange_v1_feedback_service_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -956,7 +1350,7 @@ func (x *FeedbackConfigEntry) String() string {
 func (*FeedbackConfigEntry) ProtoMessage() {}
 
 func (x *FeedbackConfigEntry) ProtoReflect() protoreflect.Message {
-	mi := &file_crucible_ir_exchange_v1_feedback_service_proto_msgTypes[13]
+	mi := &file_crucible_ir_exchange_v1_feedback_service_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -969,7 +1363,7 @@ func (x *FeedbackConfigEntry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FeedbackConfigEntry.ProtoReflect.Descriptor instead.
 func (*FeedbackConfigEntry) Descriptor() ([]byte, []int) {
-	return file_crucible_ir_exchange_v1_feedback_service_proto_rawDescGZIP(), []int{13}
+	return file_crucible_ir_exchange_v1_feedback_service_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *FeedbackConfigEntry) GetDeploymentId() string {
@@ -1007,7 +1401,7 @@ type ListFeedbackConfigsRequest struct {
 
 func (x *ListFeedbackConfigsRequest) Reset() {
 	*x = ListFeedbackConfigsRequest{}
-	mi := &file_crucible_ir_exchange_v1_feedback_service_proto_msgTypes[14]
+	mi := &file_crucible_ir_exchange_v1_feedback_service_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1019,7 +1413,7 @@ func (x *ListFeedbackConfigsRequest) String() string {
 func (*ListFeedbackConfigsRequest) ProtoMessage() {}
 
 func (x *ListFeedbackConfigsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_crucible_ir_exchange_v1_feedback_service_proto_msgTypes[14]
+	mi := &file_crucible_ir_exchange_v1_feedback_service_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1032,7 +1426,7 @@ func (x *ListFeedbackConfigsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListFeedbackConfigsRequest.ProtoReflect.Descriptor instead.
 func (*ListFeedbackConfigsRequest) Descriptor() ([]byte, []int) {
-	return file_crucible_ir_exchange_v1_feedback_service_proto_rawDescGZIP(), []int{14}
+	return file_crucible_ir_exchange_v1_feedback_service_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ListFeedbackConfigsRequest) GetPageSize() int32 {
@@ -1062,7 +1456,7 @@ type ListFeedbackConfigsResponse struct {
 
 func (x *ListFeedbackConfigsResponse) Reset() {
 	*x = ListFeedbackConfigsResponse{}
-	mi := &file_crucible_ir_exchange_v1_feedback_service_proto_msgTypes[15]
+	mi := &file_crucible_ir_exchange_v1_feedback_service_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1074,7 +1468,7 @@ func (x *ListFeedbackConfigsResponse) String() string {
 func (*ListFeedbackConfigsResponse) ProtoMessage() {}
 
 func (x *ListFeedbackConfigsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_crucible_ir_exchange_v1_feedback_service_proto_msgTypes[15]
+	mi := &file_crucible_ir_exchange_v1_feedback_service_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1087,7 +1481,7 @@ func (x *ListFeedbackConfigsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListFeedbackConfigsResponse.ProtoReflect.Descriptor instead.
 func (*ListFeedbackConfigsResponse) Descriptor() ([]byte, []int) {
-	return file_crucible_ir_exchange_v1_feedback_service_proto_rawDescGZIP(), []int{15}
+	return file_crucible_ir_exchange_v1_feedback_service_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ListFeedbackConfigsResponse) GetEntries() []*FeedbackConfigEntry {
@@ -1143,7 +1537,7 @@ const file_crucible_ir_exchange_v1_feedback_service_proto_rawDesc = "" +
 	"\n" +
 	"publishers\x18\x03 \x03(\tR\n" +
 	"publishers\x12\x1a\n" +
-	"\bredacted\x18\x04 \x03(\x05R\bredacted\"\xd6\x03\n" +
+	"\bredacted\x18\x04 \x03(\x05R\bredacted\"\xae\x04\n" +
 	"\x10SummarizeRequest\x122\n" +
 	"\rdeployment_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03(\x80\x04H\x00R\fdeploymentId\x88\x01\x01\x126\n" +
 	"\x0efeedback_types\x18\x02 \x03(\tB\x0f\xbaH\f\x92\x01\t\x10@\"\x05r\x03(\x80\x04R\rfeedbackTypes\x122\n" +
@@ -1151,18 +1545,47 @@ const file_crucible_ir_exchange_v1_feedback_service_proto_rawDesc = "" +
 	"\n" +
 	"start_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampB\"\xbaH\x1f\xb2\x01\x1c\"\r\b\xff\x82\xd1\xff\xaf\a\x10\xff\x93\xeb\xdc\x032\v\b\x80\x92\xb8Ø\xfe\xff\xff\xff\x01R\tstartTime\x12Y\n" +
 	"\bend_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampB\"\xbaH\x1f\xb2\x01\x1c\"\r\b\xff\x82\xd1\xff\xaf\a\x10\xff\x93\xeb\xdc\x032\v\b\x80\x92\xb8Ø\xfe\xff\xff\xff\x01R\aendTime\x12D\n" +
-	"\x06bucket\x18\x06 \x01(\v2\x19.google.protobuf.DurationB\x11\xbaH\x0e\xaa\x01\v\"\x05\b\x80\x8a\x8a\x0f2\x02\b\x01R\x06bucketB\x10\n" +
+	"\x06bucket\x18\x06 \x01(\v2\x19.google.protobuf.DurationB\x11\xbaH\x0e\xaa\x01\v\"\x05\b\x80\x8a\x8a\x0f2\x02\b\x01R\x06bucket\x12V\n" +
+	"\bgroup_by\x18\a \x03(\x0e2(.crucible_ir.exchange.v1.SummaryGroupingB\x11\xbaH\x0e\x92\x01\v\x10\x10\"\a\x82\x01\x04\x10\x01 \x00R\agroupByB\x10\n" +
 	"\x0e_deployment_idB\x10\n" +
 	"\x0e_model_version\"[\n" +
 	"\x11SummarizeResponse\x12F\n" +
-	"\tsummaries\x18\x01 \x03(\v2(.crucible_ir.exchange.v1.FeedbackSummaryR\tsummaries\"\xe1\x01\n" +
+	"\tsummaries\x18\x01 \x03(\v2(.crucible_ir.exchange.v1.FeedbackSummaryR\tsummaries\"\xdd\x04\n" +
 	"\x0fFeedbackSummary\x12(\n" +
 	"\rfeedback_type\x18\x01 \x01(\tH\x00R\ffeedbackType\x88\x01\x01\x129\n" +
 	"\n" +
 	"start_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\x12\x14\n" +
 	"\x05count\x18\x03 \x01(\x03R\x05count\x12A\n" +
-	"\alatency\x18\x04 \x01(\v2'.crucible_ir.exchange.v1.LatencySummaryR\alatencyB\x10\n" +
-	"\x0e_feedback_type\"\xc9\x01\n" +
+	"\alatency\x18\x04 \x01(\v2'.crucible_ir.exchange.v1.LatencySummaryR\alatency\x12(\n" +
+	"\rdeployment_id\x18\x05 \x01(\tH\x01R\fdeploymentId\x88\x01\x01\x12(\n" +
+	"\rmodel_version\x18\x06 \x01(\tH\x02R\fmodelVersion\x88\x01\x01\x12\x17\n" +
+	"\x04name\x18\a \x01(\tH\x03R\x04name\x88\x01\x01\x12>\n" +
+	"\x06thumbs\x18\b \x01(\v2&.crucible_ir.exchange.v1.ThumbsSummaryR\x06thumbs\x12@\n" +
+	"\anumbers\x18\t \x01(\v2&.crucible_ir.exchange.v1.NumberSummaryR\anumbers\x12;\n" +
+	"\x06labels\x18\n" +
+	" \x03(\v2#.crucible_ir.exchange.v1.LabelCountR\x06labels\x12!\n" +
+	"\fother_labels\x18\v \x01(\x03R\votherLabelsB\x10\n" +
+	"\x0e_feedback_typeB\x10\n" +
+	"\x0e_deployment_idB\x10\n" +
+	"\x0e_model_versionB\a\n" +
+	"\x05_name\"N\n" +
+	"\rThumbsSummary\x12\x0e\n" +
+	"\x02up\x18\x01 \x01(\x03R\x02up\x12\x12\n" +
+	"\x04down\x18\x02 \x01(\x03R\x04down\x12\x19\n" +
+	"\bshare_up\x18\x03 \x01(\x01R\ashareUp\"\xc2\x01\n" +
+	"\rNumberSummary\x12\x14\n" +
+	"\x05count\x18\x01 \x01(\x03R\x05count\x12\x12\n" +
+	"\x04mean\x18\x02 \x01(\x01R\x04mean\x12-\n" +
+	"\x12standard_deviation\x18\x03 \x01(\x01R\x11standardDeviation\x12B\n" +
+	"\thistogram\x18\x04 \x03(\v2$.crucible_ir.exchange.v1.NumberCountR\thistogram\x12\x14\n" +
+	"\x05other\x18\x05 \x01(\x03R\x05other\"9\n" +
+	"\vNumberCount\x12\x14\n" +
+	"\x05value\x18\x01 \x01(\x01R\x05value\x12\x14\n" +
+	"\x05count\x18\x02 \x01(\x03R\x05count\"8\n" +
+	"\n" +
+	"LabelCount\x12\x14\n" +
+	"\x05label\x18\x01 \x01(\tR\x05label\x12\x14\n" +
+	"\x05count\x18\x02 \x01(\x03R\x05count\"\xc9\x01\n" +
 	"\x0eLatencySummary\x12\x14\n" +
 	"\x05count\x18\x01 \x01(\x03R\x05count\x12\x17\n" +
 	"\amean_ms\x18\x02 \x01(\x01R\x06meanMs\x12\x15\n" +
@@ -1203,7 +1626,12 @@ const file_crucible_ir_exchange_v1_feedback_service_proto_rawDesc = "" +
 	"_page_size\"\x8d\x01\n" +
 	"\x1bListFeedbackConfigsResponse\x12F\n" +
 	"\aentries\x18\x01 \x03(\v2,.crucible_ir.exchange.v1.FeedbackConfigEntryR\aentries\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken2\xca\x05\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken*\x93\x01\n" +
+	"\x0fSummaryGrouping\x12 \n" +
+	"\x1cSUMMARY_GROUPING_UNSPECIFIED\x10\x00\x12\x1f\n" +
+	"\x1bSUMMARY_GROUPING_DEPLOYMENT\x10\x01\x12\"\n" +
+	"\x1eSUMMARY_GROUPING_MODEL_VERSION\x10\x02\x12\x19\n" +
+	"\x15SUMMARY_GROUPING_NAME\x10\x032\xca\x05\n" +
 	"\x0fFeedbackService\x12b\n" +
 	"\x06Ingest\x12&.crucible_ir.exchange.v1.IngestRequest\x1a'.crucible_ir.exchange.v1.IngestResponse\"\x03\x90\x02\x02(\x010\x01\x12`\n" +
 	"\x06Export\x12&.crucible_ir.exchange.v1.ExportRequest\x1a'.crucible_ir.exchange.v1.ExportResponse\"\x03\x90\x02\x010\x01\x12g\n" +
@@ -1225,65 +1653,76 @@ func file_crucible_ir_exchange_v1_feedback_service_proto_rawDescGZIP() []byte {
 	return file_crucible_ir_exchange_v1_feedback_service_proto_rawDescData
 }
 
-var file_crucible_ir_exchange_v1_feedback_service_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
+var file_crucible_ir_exchange_v1_feedback_service_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
+var file_crucible_ir_exchange_v1_feedback_service_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
 var file_crucible_ir_exchange_v1_feedback_service_proto_goTypes = []any{
-	(*IngestRequest)(nil),               // 0: crucible_ir.exchange.v1.IngestRequest
-	(*IngestResponse)(nil),              // 1: crucible_ir.exchange.v1.IngestResponse
-	(*RejectedEvent)(nil),               // 2: crucible_ir.exchange.v1.RejectedEvent
-	(*ExportRequest)(nil),               // 3: crucible_ir.exchange.v1.ExportRequest
-	(*ExportResponse)(nil),              // 4: crucible_ir.exchange.v1.ExportResponse
-	(*SummarizeRequest)(nil),            // 5: crucible_ir.exchange.v1.SummarizeRequest
-	(*SummarizeResponse)(nil),           // 6: crucible_ir.exchange.v1.SummarizeResponse
-	(*FeedbackSummary)(nil),             // 7: crucible_ir.exchange.v1.FeedbackSummary
-	(*LatencySummary)(nil),              // 8: crucible_ir.exchange.v1.LatencySummary
-	(*SetFeedbackConfigRequest)(nil),    // 9: crucible_ir.exchange.v1.SetFeedbackConfigRequest
-	(*SetFeedbackConfigResponse)(nil),   // 10: crucible_ir.exchange.v1.SetFeedbackConfigResponse
-	(*GetFeedbackConfigRequest)(nil),    // 11: crucible_ir.exchange.v1.GetFeedbackConfigRequest
-	(*GetFeedbackConfigResponse)(nil),   // 12: crucible_ir.exchange.v1.GetFeedbackConfigResponse
-	(*FeedbackConfigEntry)(nil),         // 13: crucible_ir.exchange.v1.FeedbackConfigEntry
-	(*ListFeedbackConfigsRequest)(nil),  // 14: crucible_ir.exchange.v1.ListFeedbackConfigsRequest
-	(*ListFeedbackConfigsResponse)(nil), // 15: crucible_ir.exchange.v1.ListFeedbackConfigsResponse
-	(*v1.FeedbackEvent)(nil),            // 16: crucible_ir.v1.FeedbackEvent
-	(*ItemError)(nil),                   // 17: crucible_ir.exchange.v1.ItemError
-	(*timestamppb.Timestamp)(nil),       // 18: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),         // 19: google.protobuf.Duration
-	(*v1.FeedbackConfig)(nil),           // 20: crucible_ir.v1.FeedbackConfig
+	(SummaryGrouping)(0),                // 0: crucible_ir.exchange.v1.SummaryGrouping
+	(*IngestRequest)(nil),               // 1: crucible_ir.exchange.v1.IngestRequest
+	(*IngestResponse)(nil),              // 2: crucible_ir.exchange.v1.IngestResponse
+	(*RejectedEvent)(nil),               // 3: crucible_ir.exchange.v1.RejectedEvent
+	(*ExportRequest)(nil),               // 4: crucible_ir.exchange.v1.ExportRequest
+	(*ExportResponse)(nil),              // 5: crucible_ir.exchange.v1.ExportResponse
+	(*SummarizeRequest)(nil),            // 6: crucible_ir.exchange.v1.SummarizeRequest
+	(*SummarizeResponse)(nil),           // 7: crucible_ir.exchange.v1.SummarizeResponse
+	(*FeedbackSummary)(nil),             // 8: crucible_ir.exchange.v1.FeedbackSummary
+	(*ThumbsSummary)(nil),               // 9: crucible_ir.exchange.v1.ThumbsSummary
+	(*NumberSummary)(nil),               // 10: crucible_ir.exchange.v1.NumberSummary
+	(*NumberCount)(nil),                 // 11: crucible_ir.exchange.v1.NumberCount
+	(*LabelCount)(nil),                  // 12: crucible_ir.exchange.v1.LabelCount
+	(*LatencySummary)(nil),              // 13: crucible_ir.exchange.v1.LatencySummary
+	(*SetFeedbackConfigRequest)(nil),    // 14: crucible_ir.exchange.v1.SetFeedbackConfigRequest
+	(*SetFeedbackConfigResponse)(nil),   // 15: crucible_ir.exchange.v1.SetFeedbackConfigResponse
+	(*GetFeedbackConfigRequest)(nil),    // 16: crucible_ir.exchange.v1.GetFeedbackConfigRequest
+	(*GetFeedbackConfigResponse)(nil),   // 17: crucible_ir.exchange.v1.GetFeedbackConfigResponse
+	(*FeedbackConfigEntry)(nil),         // 18: crucible_ir.exchange.v1.FeedbackConfigEntry
+	(*ListFeedbackConfigsRequest)(nil),  // 19: crucible_ir.exchange.v1.ListFeedbackConfigsRequest
+	(*ListFeedbackConfigsResponse)(nil), // 20: crucible_ir.exchange.v1.ListFeedbackConfigsResponse
+	(*v1.FeedbackEvent)(nil),            // 21: crucible_ir.v1.FeedbackEvent
+	(*ItemError)(nil),                   // 22: crucible_ir.exchange.v1.ItemError
+	(*timestamppb.Timestamp)(nil),       // 23: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),         // 24: google.protobuf.Duration
+	(*v1.FeedbackConfig)(nil),           // 25: crucible_ir.v1.FeedbackConfig
 }
 var file_crucible_ir_exchange_v1_feedback_service_proto_depIdxs = []int32{
-	16, // 0: crucible_ir.exchange.v1.IngestRequest.events:type_name -> crucible_ir.v1.FeedbackEvent
-	2,  // 1: crucible_ir.exchange.v1.IngestResponse.rejected:type_name -> crucible_ir.exchange.v1.RejectedEvent
-	17, // 2: crucible_ir.exchange.v1.RejectedEvent.error:type_name -> crucible_ir.exchange.v1.ItemError
-	18, // 3: crucible_ir.exchange.v1.ExportRequest.start_time:type_name -> google.protobuf.Timestamp
-	18, // 4: crucible_ir.exchange.v1.ExportRequest.end_time:type_name -> google.protobuf.Timestamp
-	16, // 5: crucible_ir.exchange.v1.ExportResponse.events:type_name -> crucible_ir.v1.FeedbackEvent
-	18, // 6: crucible_ir.exchange.v1.SummarizeRequest.start_time:type_name -> google.protobuf.Timestamp
-	18, // 7: crucible_ir.exchange.v1.SummarizeRequest.end_time:type_name -> google.protobuf.Timestamp
-	19, // 8: crucible_ir.exchange.v1.SummarizeRequest.bucket:type_name -> google.protobuf.Duration
-	7,  // 9: crucible_ir.exchange.v1.SummarizeResponse.summaries:type_name -> crucible_ir.exchange.v1.FeedbackSummary
-	18, // 10: crucible_ir.exchange.v1.FeedbackSummary.start_time:type_name -> google.protobuf.Timestamp
-	8,  // 11: crucible_ir.exchange.v1.FeedbackSummary.latency:type_name -> crucible_ir.exchange.v1.LatencySummary
-	20, // 12: crucible_ir.exchange.v1.SetFeedbackConfigRequest.config:type_name -> crucible_ir.v1.FeedbackConfig
-	13, // 13: crucible_ir.exchange.v1.GetFeedbackConfigResponse.entry:type_name -> crucible_ir.exchange.v1.FeedbackConfigEntry
-	20, // 14: crucible_ir.exchange.v1.FeedbackConfigEntry.config:type_name -> crucible_ir.v1.FeedbackConfig
-	18, // 15: crucible_ir.exchange.v1.FeedbackConfigEntry.update_time:type_name -> google.protobuf.Timestamp
-	13, // 16: crucible_ir.exchange.v1.ListFeedbackConfigsResponse.entries:type_name -> crucible_ir.exchange.v1.FeedbackConfigEntry
-	0,  // 17: crucible_ir.exchange.v1.FeedbackService.Ingest:input_type -> crucible_ir.exchange.v1.IngestRequest
-	3,  // 18: crucible_ir.exchange.v1.FeedbackService.Export:input_type -> crucible_ir.exchange.v1.ExportRequest
-	5,  // 19: crucible_ir.exchange.v1.FeedbackService.Summarize:input_type -> crucible_ir.exchange.v1.SummarizeRequest
-	9,  // 20: crucible_ir.exchange.v1.FeedbackService.SetFeedbackConfig:input_type -> crucible_ir.exchange.v1.SetFeedbackConfigRequest
-	11, // 21: crucible_ir.exchange.v1.FeedbackService.GetFeedbackConfig:input_type -> crucible_ir.exchange.v1.GetFeedbackConfigRequest
-	14, // 22: crucible_ir.exchange.v1.FeedbackService.ListFeedbackConfigs:input_type -> crucible_ir.exchange.v1.ListFeedbackConfigsRequest
-	1,  // 23: crucible_ir.exchange.v1.FeedbackService.Ingest:output_type -> crucible_ir.exchange.v1.IngestResponse
-	4,  // 24: crucible_ir.exchange.v1.FeedbackService.Export:output_type -> crucible_ir.exchange.v1.ExportResponse
-	6,  // 25: crucible_ir.exchange.v1.FeedbackService.Summarize:output_type -> crucible_ir.exchange.v1.SummarizeResponse
-	10, // 26: crucible_ir.exchange.v1.FeedbackService.SetFeedbackConfig:output_type -> crucible_ir.exchange.v1.SetFeedbackConfigResponse
-	12, // 27: crucible_ir.exchange.v1.FeedbackService.GetFeedbackConfig:output_type -> crucible_ir.exchange.v1.GetFeedbackConfigResponse
-	15, // 28: crucible_ir.exchange.v1.FeedbackService.ListFeedbackConfigs:output_type -> crucible_ir.exchange.v1.ListFeedbackConfigsResponse
-	23, // [23:29] is the sub-list for method output_type
-	17, // [17:23] is the sub-list for method input_type
-	17, // [17:17] is the sub-list for extension type_name
-	17, // [17:17] is the sub-list for extension extendee
-	0,  // [0:17] is the sub-list for field type_name
+	21, // 0: crucible_ir.exchange.v1.IngestRequest.events:type_name -> crucible_ir.v1.FeedbackEvent
+	3,  // 1: crucible_ir.exchange.v1.IngestResponse.rejected:type_name -> crucible_ir.exchange.v1.RejectedEvent
+	22, // 2: crucible_ir.exchange.v1.RejectedEvent.error:type_name -> crucible_ir.exchange.v1.ItemError
+	23, // 3: crucible_ir.exchange.v1.ExportRequest.start_time:type_name -> google.protobuf.Timestamp
+	23, // 4: crucible_ir.exchange.v1.ExportRequest.end_time:type_name -> google.protobuf.Timestamp
+	21, // 5: crucible_ir.exchange.v1.ExportResponse.events:type_name -> crucible_ir.v1.FeedbackEvent
+	23, // 6: crucible_ir.exchange.v1.SummarizeRequest.start_time:type_name -> google.protobuf.Timestamp
+	23, // 7: crucible_ir.exchange.v1.SummarizeRequest.end_time:type_name -> google.protobuf.Timestamp
+	24, // 8: crucible_ir.exchange.v1.SummarizeRequest.bucket:type_name -> google.protobuf.Duration
+	0,  // 9: crucible_ir.exchange.v1.SummarizeRequest.group_by:type_name -> crucible_ir.exchange.v1.SummaryGrouping
+	8,  // 10: crucible_ir.exchange.v1.SummarizeResponse.summaries:type_name -> crucible_ir.exchange.v1.FeedbackSummary
+	23, // 11: crucible_ir.exchange.v1.FeedbackSummary.start_time:type_name -> google.protobuf.Timestamp
+	13, // 12: crucible_ir.exchange.v1.FeedbackSummary.latency:type_name -> crucible_ir.exchange.v1.LatencySummary
+	9,  // 13: crucible_ir.exchange.v1.FeedbackSummary.thumbs:type_name -> crucible_ir.exchange.v1.ThumbsSummary
+	10, // 14: crucible_ir.exchange.v1.FeedbackSummary.numbers:type_name -> crucible_ir.exchange.v1.NumberSummary
+	12, // 15: crucible_ir.exchange.v1.FeedbackSummary.labels:type_name -> crucible_ir.exchange.v1.LabelCount
+	11, // 16: crucible_ir.exchange.v1.NumberSummary.histogram:type_name -> crucible_ir.exchange.v1.NumberCount
+	25, // 17: crucible_ir.exchange.v1.SetFeedbackConfigRequest.config:type_name -> crucible_ir.v1.FeedbackConfig
+	18, // 18: crucible_ir.exchange.v1.GetFeedbackConfigResponse.entry:type_name -> crucible_ir.exchange.v1.FeedbackConfigEntry
+	25, // 19: crucible_ir.exchange.v1.FeedbackConfigEntry.config:type_name -> crucible_ir.v1.FeedbackConfig
+	23, // 20: crucible_ir.exchange.v1.FeedbackConfigEntry.update_time:type_name -> google.protobuf.Timestamp
+	18, // 21: crucible_ir.exchange.v1.ListFeedbackConfigsResponse.entries:type_name -> crucible_ir.exchange.v1.FeedbackConfigEntry
+	1,  // 22: crucible_ir.exchange.v1.FeedbackService.Ingest:input_type -> crucible_ir.exchange.v1.IngestRequest
+	4,  // 23: crucible_ir.exchange.v1.FeedbackService.Export:input_type -> crucible_ir.exchange.v1.ExportRequest
+	6,  // 24: crucible_ir.exchange.v1.FeedbackService.Summarize:input_type -> crucible_ir.exchange.v1.SummarizeRequest
+	14, // 25: crucible_ir.exchange.v1.FeedbackService.SetFeedbackConfig:input_type -> crucible_ir.exchange.v1.SetFeedbackConfigRequest
+	16, // 26: crucible_ir.exchange.v1.FeedbackService.GetFeedbackConfig:input_type -> crucible_ir.exchange.v1.GetFeedbackConfigRequest
+	19, // 27: crucible_ir.exchange.v1.FeedbackService.ListFeedbackConfigs:input_type -> crucible_ir.exchange.v1.ListFeedbackConfigsRequest
+	2,  // 28: crucible_ir.exchange.v1.FeedbackService.Ingest:output_type -> crucible_ir.exchange.v1.IngestResponse
+	5,  // 29: crucible_ir.exchange.v1.FeedbackService.Export:output_type -> crucible_ir.exchange.v1.ExportResponse
+	7,  // 30: crucible_ir.exchange.v1.FeedbackService.Summarize:output_type -> crucible_ir.exchange.v1.SummarizeResponse
+	15, // 31: crucible_ir.exchange.v1.FeedbackService.SetFeedbackConfig:output_type -> crucible_ir.exchange.v1.SetFeedbackConfigResponse
+	17, // 32: crucible_ir.exchange.v1.FeedbackService.GetFeedbackConfig:output_type -> crucible_ir.exchange.v1.GetFeedbackConfigResponse
+	20, // 33: crucible_ir.exchange.v1.FeedbackService.ListFeedbackConfigs:output_type -> crucible_ir.exchange.v1.ListFeedbackConfigsResponse
+	28, // [28:34] is the sub-list for method output_type
+	22, // [22:28] is the sub-list for method input_type
+	22, // [22:22] is the sub-list for extension type_name
+	22, // [22:22] is the sub-list for extension extendee
+	0,  // [0:22] is the sub-list for field type_name
 }
 
 func init() { file_crucible_ir_exchange_v1_feedback_service_proto_init() }
@@ -1295,23 +1734,24 @@ func file_crucible_ir_exchange_v1_feedback_service_proto_init() {
 	file_crucible_ir_exchange_v1_feedback_service_proto_msgTypes[3].OneofWrappers = []any{}
 	file_crucible_ir_exchange_v1_feedback_service_proto_msgTypes[5].OneofWrappers = []any{}
 	file_crucible_ir_exchange_v1_feedback_service_proto_msgTypes[7].OneofWrappers = []any{}
-	file_crucible_ir_exchange_v1_feedback_service_proto_msgTypes[9].OneofWrappers = []any{}
-	file_crucible_ir_exchange_v1_feedback_service_proto_msgTypes[11].OneofWrappers = []any{}
-	file_crucible_ir_exchange_v1_feedback_service_proto_msgTypes[12].OneofWrappers = []any{}
 	file_crucible_ir_exchange_v1_feedback_service_proto_msgTypes[13].OneofWrappers = []any{}
-	file_crucible_ir_exchange_v1_feedback_service_proto_msgTypes[14].OneofWrappers = []any{}
+	file_crucible_ir_exchange_v1_feedback_service_proto_msgTypes[15].OneofWrappers = []any{}
+	file_crucible_ir_exchange_v1_feedback_service_proto_msgTypes[16].OneofWrappers = []any{}
+	file_crucible_ir_exchange_v1_feedback_service_proto_msgTypes[17].OneofWrappers = []any{}
+	file_crucible_ir_exchange_v1_feedback_service_proto_msgTypes[18].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_crucible_ir_exchange_v1_feedback_service_proto_rawDesc), len(file_crucible_ir_exchange_v1_feedback_service_proto_rawDesc)),
-			NumEnums:      0,
-			NumMessages:   16,
+			NumEnums:      1,
+			NumMessages:   20,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
 		GoTypes:           file_crucible_ir_exchange_v1_feedback_service_proto_goTypes,
 		DependencyIndexes: file_crucible_ir_exchange_v1_feedback_service_proto_depIdxs,
+		EnumInfos:         file_crucible_ir_exchange_v1_feedback_service_proto_enumTypes,
 		MessageInfos:      file_crucible_ir_exchange_v1_feedback_service_proto_msgTypes,
 	}.Build()
 	File_crucible_ir_exchange_v1_feedback_service_proto = out.File

@@ -41,7 +41,7 @@ type FeedbackServiceClient interface {
 	Ingest(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[IngestRequest, IngestResponse], error)
 	// Returns the events that exist when the call begins, in the order in which they were stored.
 	Export(ctx context.Context, in *ExportRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ExportResponse], error)
-	// Counts events and their latencies by type and time.
+	// Summarizes events by type and time: their number, latencies and values.
 	Summarize(ctx context.Context, in *SummarizeRequest, opts ...grpc.CallOption) (*SummarizeResponse, error)
 	// Sets or removes the configuration of the feedback on one deployment, or on all. An exchange
 	// honours two of its fields: anonymize_pii redacts events before they are stored, and
@@ -147,7 +147,7 @@ type FeedbackServiceServer interface {
 	Ingest(grpc.BidiStreamingServer[IngestRequest, IngestResponse]) error
 	// Returns the events that exist when the call begins, in the order in which they were stored.
 	Export(*ExportRequest, grpc.ServerStreamingServer[ExportResponse]) error
-	// Counts events and their latencies by type and time.
+	// Summarizes events by type and time: their number, latencies and values.
 	Summarize(context.Context, *SummarizeRequest) (*SummarizeResponse, error)
 	// Sets or removes the configuration of the feedback on one deployment, or on all. An exchange
 	// honours two of its fields: anonymize_pii redacts events before they are stored, and

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import click
 
 from crucible_ir.cli.commands.exchange.connection import Server, server_options
+from crucible_ir.cli.commands.exchange.event_filter import event_filter_options
 from crucible_ir.cli.files.inputs import STANDARD
 from crucible_ir.cli.files.outputs import (
     check_overwriting,
@@ -14,7 +16,7 @@ from crucible_ir.cli.files.outputs import (
     open_output,
     output_format,
 )
-from crucible_ir.cli.options import FORMAT_NAME, force_option, timestamp
+from crucible_ir.cli.options import FORMAT_NAME, force_option
 from crucible_ir.cli.program import Command
 from crucible_ir.cli.progress import StreamProgress
 from crucible_ir.cli.session import GOOD, Session
@@ -22,6 +24,9 @@ from crucible_ir.errors import printable
 from crucible_ir.serialization.streams.compression import compressed
 from crucible_ir.serialization.streams.formats import STREAM_FORMATS
 from crucible_ir.serialization.streams.records import StreamCount
+
+if TYPE_CHECKING:
+    from crucible_ir.exchange import EventFilter
 
 _EXAMPLES = (
     ("crucible-ir export -o events.binpbs", "Every event."),
@@ -47,19 +52,7 @@ _EXAMPLES = (
     metavar="FORMAT",
     help=f"Format of the output: {', '.join(STREAM_FORMATS)}; by default inferred from FILE.",
 )
-@click.option("--deployment", metavar="ID", help="Only events of this deployment.")
-@click.option(
-    "--type",
-    "feedback_types",
-    multiple=True,
-    metavar="NAME",
-    help="Only this type of feedback; repeatable.",
-)
-@click.option("--model-version", metavar="ID", help="Only events of this model version.")
-@click.option(
-    "--since", callback=timestamp, metavar="TIME", help="Only events at or after this time."
-)
-@click.option("--until", callback=timestamp, metavar="TIME", help="Only events before this time.")
+@event_filter_options
 @force_option()
 @server_options
 @click.pass_obj
@@ -67,11 +60,7 @@ def command(
     session: Session,
     output: str,
     to_format: str | None,
-    deployment: str | None,
-    feedback_types: tuple[str, ...],
-    model_version: str | None,
-    since: datetime | None,
-    until: datetime | None,
+    events: Callable[[], EventFilter],
     force: bool,
     server: Server,
 ) -> int:
@@ -80,12 +69,10 @@ def command(
     The events are in the order in which the exchange received them. FILE appears only when the
     output is complete. It is compressed if its name ends in .gz or .zst.
     """
-    from crucible_ir.exchange import EventFilter
-
     format_ = output_format(output, to_format, STREAM_FORMATS)
     check_terminal(output, format_)
     check_overwriting([output], force=force)
-    wanted = EventFilter(deployment, feedback_types, model_version, since, until)
+    wanted = events()
     count = StreamCount()
     with (
         server.connect() as client,
@@ -100,6 +87,6 @@ def command(
             count.bytes += len(record)
             progress.show(count)
     if output != STANDARD and not server.quiet:
-        events = "event" if count.records == 1 else "events"
-        session.out().print(f"{printable(output)}: {count.records} {events}", style="good")
+        noun = "event" if count.records == 1 else "events"
+        session.out().print(f"{printable(output)}: {count.records} {noun}", style="good")
     return GOOD

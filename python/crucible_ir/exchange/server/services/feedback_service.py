@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable
 from contextlib import aclosing
 from functools import partial
 from typing import TYPE_CHECKING, cast
-
-import grpc
 
 from crucible_ir import v1 as ir_v1
 from crucible_ir.errors import DecodeError
@@ -18,7 +15,7 @@ from crucible_ir.exchange.server.options import Settings
 from crucible_ir.exchange.server.personal_data.policies import Policies
 from crucible_ir.exchange.server.rpc.call_context import Caller, current_caller
 from crucible_ir.exchange.server.rpc.drain import Draining
-from crucible_ir.exchange.server.rpc.errors import RpcError, error_info, invalid_argument, translate
+from crucible_ir.exchange.server.rpc.errors import RpcError, invalid_argument, translate
 from crucible_ir.exchange.server.rpc.request_validation import check_request
 from crucible_ir.exchange.server.services.conversions import (
     item_error,
@@ -29,6 +26,7 @@ from crucible_ir.exchange.server.services.export_audit import ExportProgress, au
 from crucible_ir.exchange.server.services.ingest_batches import ReceivedBatch
 from crucible_ir.exchange.server.services.page_tokens import PageTokens, query_hash
 from crucible_ir.exchange.server.services.streaming import answer_in_order, send
+from crucible_ir.exchange.server.services.summaries import groupings, summaries_of
 from crucible_ir.exchange.store import Store
 from crucible_ir.exchange.store.errors import FeedbackConfigsChangedError
 from crucible_ir.exchange.store.records import (
@@ -36,7 +34,7 @@ from crucible_ir.exchange.store.records import (
     EventQuery,
     EventRow,
     FeedbackConfigRow,
-    Microseconds,
+    SummaryQuery,
 )
 from crucible_ir.exchange.v1.feedback_service_pb2_grpc import FeedbackServiceServicer
 from crucible_ir.schema import vocabulary
@@ -185,34 +183,13 @@ class FeedbackService(FeedbackServiceServicer):
     async def Summarize(
         self, request: v1.SummarizeRequest, context: Context
     ) -> v1.SummarizeResponse:
-        """Count events and their latencies by type and time."""
-        bucket = request.bucket.ToMicroseconds() if request.HasField("bucket") else None
-        counts = await self._store.summarize(
-            _query(request, current_caller()), bucket=bucket, limit=self._settings.summary_counts
+        """Summarize events by type and time, and what else the request groups by."""
+        query = SummaryQuery(
+            _query(request, current_caller()),
+            request.bucket.ToMicroseconds() if request.HasField("bucket") else None,
+            groupings(request),
         )
-        groups: dict[tuple[Microseconds | None, str | None], dict[int | None, int]]
-        groups = defaultdict(dict)
-        for count in counts:
-            groups[count.bucket, count.feedback_type][count.latency_ms] = count.events
-        if len(groups) > self._settings.summaries:
-            raise RpcError(
-                grpc.StatusCode.OUT_OF_RANGE,
-                f"too many summaries: {len(groups)} time buckets and types, and the limit is"
-                f" {self._settings.summaries}; choose longer buckets or a shorter time",
-                [error_info("TOO_MUCH")],
-            )
-        ordered = sorted(groups.items(), key=lambda group: (group[0][0] or 0, group[0][1] or ""))
-        return v1.SummarizeResponse(
-            summaries=(
-                v1.FeedbackSummary(
-                    feedback_type=feedback_type,
-                    start_time=None if start is None else timestamp_message(start),
-                    count=sum(latencies.values()),
-                    latency=latency_summary(latencies),
-                )
-                for (start, feedback_type), latencies in ordered
-            )
-        )
+        return summaries_of(await self._store.summarize(query, self._settings.summary_limits))
 
     async def SetFeedbackConfig(
         self, request: v1.SetFeedbackConfigRequest, context: Context
@@ -371,39 +348,3 @@ def _query(request: v1.ExportRequest | v1.SummarizeRequest, caller: Caller) -> E
         end_time=microseconds_of(request.end_time) if has("end_time") else None,
         scope=caller.scope,
     )
-
-
-def latency_summary(counts: Mapping[int | None, int]) -> v1.LatencySummary | None:
-    """Summarize latencies.
-
-    Args:
-        counts: The number of events with each latency in milliseconds; ``None`` is no latency.
-
-    Returns:
-        The summary; ``None`` if no event has a latency.
-    """
-    known = sorted((latency, count) for latency, count in counts.items() if latency is not None)
-    total = sum(count for _, count in known)
-    if not total:
-        return None
-    return v1.LatencySummary(
-        count=total,
-        mean_ms=sum(latency * count for latency, count in known) / total,
-        min_ms=known[0][0],
-        p50_ms=_percentile(known, total, 50),
-        p90_ms=_percentile(known, total, 90),
-        p95_ms=_percentile(known, total, 95),
-        p99_ms=_percentile(known, total, 99),
-        max_ms=known[-1][0],
-    )
-
-
-def _percentile(counts: list[tuple[int, int]], total: int, percent: int) -> int:
-    """Return the percentile by nearest rank: the least value with that share at or below it."""
-    rank = -(-total * percent // 100)
-    seen = 0
-    for latency, count in counts:
-        seen += count
-        if seen >= rank:
-            return latency
-    return counts[-1][0]

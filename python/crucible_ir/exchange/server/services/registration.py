@@ -24,6 +24,7 @@ from crucible_ir.exchange.server.services.ingest_batches import ReceivedBatch
 from crucible_ir.exchange.server.services.measures import service_measures
 from crucible_ir.exchange.server.services.page_tokens import PageTokens
 from crucible_ir.exchange.server.services.retention import Retention
+from crucible_ir.exchange.server.services.rolling_up import RollingUp
 from crucible_ir.exchange.server.services.validation_service import ValidationService
 from crucible_ir.exchange.server.services.workers import Workers
 from crucible_ir.exchange.store import Store
@@ -125,6 +126,7 @@ class Services:
         self._draining = Draining()
         self._broadcaster = ChangeBroadcaster(store, self._settings)
         self._retention = Retention(store, self._settings)
+        self._rolling_up = RollingUp(store)
         self._workers = Workers(self._settings.validation_bytes)
         self._page_tokens = PageTokens(store, self._broadcaster)
         self._measured: Measurements | None = None
@@ -166,6 +168,7 @@ class Services:
         await self._broadcaster.start()
         self._retention.start()
         self._personal_data.expiry.start()
+        self._rolling_up.start()
 
     async def check(self) -> None:
         """Check that the store answers.
@@ -230,6 +233,7 @@ class Services:
         await self._personal_data.expiry.close()
         if self._audits:
             await asyncio.wait(self._audits)
+        await self._rolling_up.close()
         await self._retention.close()
         await self._broadcaster.close()
         self._workers.close()

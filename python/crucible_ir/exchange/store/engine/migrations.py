@@ -199,6 +199,21 @@ CREATE INDEX feedback_events_by_supersedes ON feedback_events (supersedes, posit
     WHERE supersedes IS NOT NULL
 """
 
+#: The server fills them in the background, from the first event on.
+_ROLL_UPS = """
+INSERT INTO counters (name, value) VALUES ('rolled', 0), ('roll_up_edits', 0);
+CREATE TABLE feedback_roll_ups (
+    span INTEGER NOT NULL,
+    start INTEGER NOT NULL,
+    deployment INTEGER NOT NULL,
+    version INTEGER NOT NULL,
+    type INTEGER NOT NULL,
+    name INTEGER NOT NULL,
+    tally {bytes} NOT NULL,
+    PRIMARY KEY (span, start, deployment, version, type, name)
+)
+"""
+
 #: Without this, new positions would begin with 1 again.
 _CONTINUE_POSITIONS = """
 SELECT setval(pg_get_serial_sequence('feedback_events', 'position'), max(position))
@@ -533,6 +548,7 @@ MIGRATIONS: dict[int, Migration] = {
         Backfill("releases of documents", _RELEASES, _copy_releases),
         script(_COVERING_INDEXES),
     ),
+    13: script(_ROLL_UPS),
 }
 
 #: The version that this release reads and writes.

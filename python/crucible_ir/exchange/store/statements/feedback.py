@@ -1,4 +1,4 @@
-"""The statements that store, export and count feedback events."""
+"""The statements that store and export feedback events."""
 
 from __future__ import annotations
 
@@ -9,15 +9,14 @@ from itertools import chain, count
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from sqlalchemy import func, null, select, true
+from sqlalchemy import func, select, true
 
 from crucible_ir import v1
-from crucible_ir.exchange.store.errors import FeedbackConfigsChangedError, ResultTooLargeError
+from crucible_ir.exchange.store.errors import FeedbackConfigsChangedError
 from crucible_ir.exchange.store.records import (
     EventPage,
     EventQuery,
     EventRow,
-    LatencyCount,
     Microseconds,
     StoredEvent,
 )
@@ -27,7 +26,7 @@ from crucible_ir.exchange.store.statements.tables import feedback_events
 from crucible_ir.schema.types import descriptor_of
 
 if TYPE_CHECKING:
-    from sqlalchemy import ColumnElement, Connection, Select
+    from sqlalchemy import Connection, Select
 
 #: The columns for the fields of `EventRow`, in their order.
 _COLUMNS: Final = (
@@ -265,42 +264,6 @@ def export(
     ]
     is_cut = len(found) == limit or size >= PAGE_BYTES
     return EventPage(events, through=found[-1][0] if is_cut else end)
-
-
-def summarize(
-    connection: Connection, query: EventQuery, bucket: Microseconds | None, limit: int
-) -> list[LatencyCount]:
-    """Count events that none supersedes, as described in `Store.summarize`."""
-    columns = feedback_events.c
-    start: ColumnElement[Any] = null()
-    if bucket is not None:
-        # The remainder of a time before 1970 is negative: adding the bucket makes it positive.
-        start = columns.time - (columns.time % bucket + bucket) % bucket
-    keys = [start.label("bucket"), columns.type, columns.latency_ms]
-    grouped: list[ColumnElement[Any]] = [columns.type, columns.latency_ms]
-    if bucket is not None:
-        grouped.append(keys[0])
-    superseding = feedback_events.alias()
-    superseded = select(superseding.c.supersedes).where(
-        superseding.c.supersedes.is_not(None), superseding.c.supersedes != superseding.c.id
-    )
-    statement = _filtered(connection, select(*keys, func.count().label("events")), query)
-    statement = statement.where(columns.id.not_in(superseded))
-    rows = connection.execute(statement.group_by(*grouped).limit(limit + 1)).all()
-    if len(rows) > limit:
-        raise ResultTooLargeError(
-            "too many distinct latencies to summarize; choose fewer types or a shorter time"
-        )
-    types = names.names_of(connection, {row[1] for row in rows})
-    return [
-        LatencyCount(
-            bucket=row[0],
-            feedback_type=types.get(row[1]),
-            latency_ms=row[2],
-            events=row[3],
-        )
-        for row in rows
-    ]
 
 
 def _filtered(connection: Connection, statement: Select[Any], query: EventQuery) -> Select[Any]:

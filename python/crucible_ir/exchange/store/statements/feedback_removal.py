@@ -1,11 +1,10 @@
-"""The statements that find and delete feedback events."""
+"""The statements that find the feedback events to delete."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from sqlalchemy import delete, func, select, tuple_
+from sqlalchemy import func, select, tuple_
 
 from crucible_ir.exchange.store.records import EventTime, Microseconds
 from crucible_ir.exchange.store.statements import names
@@ -41,10 +40,3 @@ def events_before(
     rows = connection.execute(statement).all()
     deployments = names.names_of(connection, {row.deployment for row in rows})
     return [EventTime(row.time, row.position, deployments.get(row.deployment)) for row in rows]
-
-
-def delete_events(connection: Connection, positions: Sequence[int]) -> int:
-    """Delete events by their positions, and return how many there were."""
-    return connection.execute(
-        delete(feedback_events).where(_columns.position.in_(positions))
-    ).rowcount

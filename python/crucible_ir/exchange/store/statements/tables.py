@@ -31,8 +31,9 @@ schema_version = Table("schema_version", METADATA, Column("version", Integer, nu
 
 #: Counters: the sequence numbers of the latest change and of the latest compaction; the numbers of
 #: commits, and of changes of `feedback_configs`; the version of `id_prefixes`, a random number, or
-#: 0 if there are none; and the id of the epoch, which is repeated here so that one page of the file
-#: has them.
+#: 0 if there are none; the id of the epoch, which is repeated here so that one page of the file has
+#: them; the last event that the roll-ups of feedback count, and how often they were edited
+#: otherwise.
 counters = Table(
     "counters",
     METADATA,
@@ -244,6 +245,20 @@ feedback_events = Table(
     Index("feedback_events_by_deployment", "deployment", "position"),
     Index("feedback_events_by_version", "version", "position"),
     sqlite_autoincrement=True,
+)
+
+#: Counts of events, see `summaries`: for a span in hours, the number of its start since 1970 in
+#: spans, and the numbers of names.
+feedback_roll_ups = Table(
+    "feedback_roll_ups",
+    METADATA,
+    Column("span", Integer, primary_key=True, autoincrement=False),
+    Column("start", Integer, primary_key=True, autoincrement=False),
+    Column("deployment", Integer, primary_key=True, autoincrement=False),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("type", Integer, primary_key=True, autoincrement=False),
+    Column("name", Integer, primary_key=True, autoincrement=False),
+    Column("tally", LargeBinary, nullable=False),
 )
 
 # Few events have these references: an index of only those costs the others nothing.

@@ -1,0 +1,1 @@
+"""Summaries of feedback events: counts that can be merged and subtracted, and roll-ups of them."""
