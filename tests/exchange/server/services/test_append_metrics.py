@@ -227,7 +227,8 @@ async def test_state_and_times_follow_the_appends(address: str) -> None:
         )
         failed = await exchange.Get(get())
         await exchange.AppendMetrics(append(status=PAUSED))
-        paused = (await exchange.Get(get())).document.training_run
+        stopped = await exchange.Get(get())
+        paused = stopped.document.training_run
         await exchange.AppendMetrics(append(1, status=RUNNING, started_at=at(6)))
         running = (await exchange.Get(get())).document.training_run
         done = await exchange.AppendMetrics(
@@ -253,7 +254,9 @@ async def test_state_and_times_follow_the_appends(address: str) -> None:
     assert done.record == completed.record == lists[0].entries[0].record
     assert done.record.digest == ir.digest(completed.document.training_run)
     assert [len(found.entries) for found in lists] == [1, 0, 0]
-    assert failed.record.requires == completed.record.requires == "0.2.0"
+    # Older readers do not know the state paused.
+    releases = [each.record.requires for each in (failed, stopped, completed)]
+    assert releases == ["0.2.0", "0.3.0", "0.2.0"]
     edges = {(edge.field, edge.target.type, edge.target.id) for edge in lineage.edges}
     assert ("final_model_version", "ModelVersion", "v1") in edges
     assert ("config", "TrainingConfig", "c1") in edges
@@ -419,6 +422,9 @@ async def test_a_run_beyond_a_message_is_read_page_by_page(address: str) -> None
             exchange.Watch(v1.WatchRequest(after_sequence=1, include_documents=True)), 1
         )
         unchanged = await exchange.AppendMetrics(append(0, 1, expected_count=0))
+        lineage = await exchange.TraceLineage(
+            v1.TraceLineageRequest(type="TrainingRun", id="r1", revision=1)
+        )
         replaced = await failure(exchange.Publish(publish_request(run_of(snapshots=1))))
         page = await exchange.ReadMetrics(v1.ReadMetricsRequest(id="r1", page_size=150))
         rest = await exchange.ReadMetrics(
@@ -433,6 +439,7 @@ async def test_a_run_beyond_a_message_is_read_page_by_page(address: str) -> None
     assert change.change.record.snapshot_count == entry.record.snapshot_count == 200
     assert unchanged.unchanged
     assert details(replaced)["ErrorInfo"].reason == "ETAG_MISMATCH"
+    assert "TrainingConfig" in {node.reference.type for node in lineage.nodes}
     points = [*page.points, *rest.points]
     assert [point.position for point in points] == list(range(200))
     assert (page.count, rest.next_page_token) == (200, "")

@@ -47,6 +47,7 @@ from crucible_ir.exchange.server.services.retention import compact_history
 from crucible_ir.exchange.server.services.streaming import answer_in_order
 from crucible_ir.exchange.server.services.watch import WatchStream
 from crucible_ir.exchange.store import Store
+from crucible_ir.exchange.store.errors import RunTooLongError
 from crucible_ir.exchange.store.records import (
     Comparison,
     Condition,
@@ -343,7 +344,12 @@ class ExchangeService(ExchangeServiceServicer):
         revision = _revision(request)
         if revision is None:
             return None, None
-        entry = await self._store.get(request.type, request.id, revision)
+        try:
+            entry = await self._store.get(request.type, request.id, revision)
+        except RunTooLongError:
+            # Its references are not in the metrics history.
+            page = await self._store.read_metrics(MetricsQuery(request.id, revision, limit=1))
+            return tuple(references_of(page.run, request.id)), page.record
         document = document_message(entry.document)
         if document is None:
             return (), entry.record

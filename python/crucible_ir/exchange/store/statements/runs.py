@@ -9,7 +9,7 @@ from sqlalchemy import bindparam, delete, select, update
 
 from crucible_ir import v1
 from crucible_ir.building.run_progress import ENDED, merge_progress
-from crucible_ir.exchange.content import content_hash, field_values, indexed_fields
+from crucible_ir.exchange.content import content_hash, field_values
 from crucible_ir.exchange.store.errors import (
     DocumentNotFoundError,
     RunFullError,
@@ -43,9 +43,8 @@ from crucible_ir.exchange.store.statements.tables import (
     revisions,
 )
 from crucible_ir.exchange.store.statements.tables import field_values as value_rows
-from crucible_ir.schema.references import reference_fields, references_of
+from crucible_ir.schema.references import references_of
 from crucible_ir.schema.releases import requires
-from crucible_ir.schema.types import descriptor_of
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -78,16 +77,6 @@ _UPDATE: Final = (
     update(revisions)
     .where(revisions.c.sequence == bindparam("old_sequence"))
     .values({name: bindparam(name) for name in (*_CHANGED, "appends", "content_hash", "document")})
-)
-
-#: The fields of a run by which it is found, and its references.
-_LOOKED_UP: Final = frozenset(
-    {
-        member.name
-        for members in indexed_fields(descriptor_of(v1.TrainingRun)).values()
-        for member in members
-    }
-    | reference_fields(descriptor_of(v1.TrainingRun)).keys()
 )
 
 
@@ -193,8 +182,8 @@ def _plan(connection: Connection, command: AppendCommand, now: Microseconds) -> 
         publisher=command.publisher,
         snapshot_count=total,
     )
-    if _may_be_found_differently(command):
-        # Readers of binary reject no snapshot, so those do not count.
+    if command.update.status:
+        # Readers of binary reject no other field of a run, and no snapshot.
         new = replace(new, requires=requires(document, binary=True))
     return _Plan(latest, before, document, base, AppendResult(new, total, False))
 
@@ -239,14 +228,9 @@ def _write(connection: Connection, command: AppendCommand, plan: _Plan) -> Store
             "old_sequence": plan.latest.sequence,
         },
     )
-    if _may_be_found_differently(command):
+    if plan.before != plan.after.training_run:
         _write_lookups(connection, plan, new)
     return new
-
-
-def _may_be_found_differently(command: AppendCommand) -> bool:
-    """Return whether an append sets fields by which documents are found, or such as clear them."""
-    return any(field.name in _LOOKED_UP for field, _ in command.update.ListFields())
 
 
 def _write_lookups(connection: Connection, plan: _Plan, new: StoredRecord) -> None:
