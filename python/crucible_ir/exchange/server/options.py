@@ -74,7 +74,7 @@ class Keepalive:
     ping_seconds: float = 60.0
     ping_timeout_seconds: float = 20.0
     least_client_ping_seconds: float = 10.0
-    idle_seconds: float | None = 25.0
+    idle_seconds: float | None = 20.0
     connection_seconds: float | None = None
 
 
