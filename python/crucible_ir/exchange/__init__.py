@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from crucible_ir.exchange.client.errors import DeadlineExceededError as DeadlineExceededError
     from crucible_ir.exchange.client.errors import EtagMismatchError as EtagMismatchError
     from crucible_ir.exchange.client.errors import ExchangeError as ExchangeError
+    from crucible_ir.exchange.client.errors import ImmutableFieldError as ImmutableFieldError
     from crucible_ir.exchange.client.errors import InsecureChannelError as InsecureChannelError
     from crucible_ir.exchange.client.errors import InvalidDocumentError as InvalidDocumentError
     from crucible_ir.exchange.client.errors import NotFoundError as NotFoundError
@@ -66,6 +67,7 @@ _NAMES = {
         "DeadlineExceededError",
         "EtagMismatchError",
         "ExchangeError",
+        "ImmutableFieldError",
         "InsecureChannelError",
         "InvalidDocumentError",
         "NotFoundError",

@@ -11,6 +11,7 @@ from google.protobuf.message import DecodeError
 
 from crucible_ir import v1
 from crucible_ir.exchange.content import indexed_fields, set_values, value_text
+from crucible_ir.schema.fields import fields_of
 from crucible_ir.schema.types import content_of, descriptor_of
 
 if TYPE_CHECKING:
@@ -30,9 +31,12 @@ class Transition:
     Attributes:
         promotion: The earlier and the new values of fields for a stage or a state, such as
             ``stage.from`` and ``stage.to``; empty for a value that is unset.
+        immutable: The fields with the option ``immutable`` that have another value, or are set in
+            only one of the two.
     """
 
     promotion: Mapping[str, str] = field(default_factory=dict)
+    immutable: tuple[str, ...] = ()
 
 
 def transition_to(content: Message) -> Callable[[bytes], Transition] | None:
@@ -49,10 +53,14 @@ def transition_to(content: Message) -> Callable[[bytes], Transition] | None:
     >>> earlier = v1.Document(model_version=staging).SerializeToString()
     >>> transition_to(production)(earlier).promotion
     {'stage.from': 'staging', 'stage.to': 'production'}
+    >>> other = v1.ModelVersion(id="m1", model_id="gpt2", training_run_id="run_1")
+    >>> transition_to(other)(earlier).immutable
+    ('model_id', 'training_run_id')
     >>> transition_to(v1.Prompt()) is None
     True
     """
-    if not _lifecycle_fields(descriptor_of(content)):
+    descriptor = descriptor_of(content)
+    if not _lifecycle_fields(descriptor) and not _immutable_fields(descriptor):
         return None
     return partial(_transition, content)
 
@@ -70,7 +78,26 @@ def _transition(content: Message, earlier: bytes) -> Transition:
         old, new = _text(before, members), _text(content, members)
         if old != new:
             promotion.update({f"{name}.from": old, f"{name}.to": new})
-    return Transition(promotion)
+    immutable = (
+        each.name
+        for each in _immutable_fields(descriptor)
+        if _only(before, each) != _only(content, each)
+    )
+    return Transition(promotion, tuple(immutable))
+
+
+@cache
+def _immutable_fields(descriptor: Descriptor) -> tuple[Field, ...]:
+    """Return the fields of a type that keep their values once a document is stored."""
+    return tuple(each for each in fields_of(descriptor).values() if each.immutable)
+
+
+def _only(message: Message, each: Field) -> Message:
+    """Return a message with one field of another, so that the comparison is that of messages."""
+    copy = type(message)()
+    if not each.has_presence or message.HasField(each.name):
+        copy = type(message)(**{each.name: getattr(message, each.name)})
+    return copy
 
 
 @cache

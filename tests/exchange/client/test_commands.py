@@ -40,7 +40,7 @@ def test_publish_prints_the_outcome_of_each_document() -> None:
         f"b.json: created ModelVersion {second}, revision 1",
         "2 documents: 2 stored, 0 unchanged, 0 rejected",
     ]
-    write_version("a.json", first, "1.0.1")
+    write_version("a.json", first, description="two")
     assert ": revised ModelVersion" in run("publish", "a.json").out
     assert ": unchanged ModelVersion" in run("publish", "a.json").out
 
@@ -136,7 +136,7 @@ def test_publish_validate_only_stores_nothing() -> None:
 def test_fetch_writes_a_document_in_any_format(client: ExchangeClient) -> None:
     message = v1.ModelVersion(id=str(uuid.uuid4()), model_id="gpt2", version="1.0.0")
     client.publish(message)
-    changed = v1.ModelVersion(id=message.id, model_id="gpt2", version="2.0.0")
+    changed = v1.ModelVersion(id=message.id, model_id="gpt2", version="1.0.0", description="two")
     client.publish(changed)
     assert from_yaml(run("fetch", "ModelVersion", message.id).out, v1.ModelVersion) == changed
     assert run("fetch", "ModelVersion", message.id, "--revision", "1", "-o", "v.json").status == 0

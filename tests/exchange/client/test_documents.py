@@ -112,7 +112,7 @@ def test_an_invalid_document_is_rejected_with_its_violations(client: ExchangeCli
 def test_an_outdated_etag_is_rejected_with_the_latest_one(client: ExchangeClient) -> None:
     message = version()
     first = client.publish(message, etag="").record
-    message.version = "1.0.1"
+    message.description = "two"
     second = client.publish(message, etag=first.etag).record
     assert second.revision == 2
     with pytest.raises(EtagMismatchError) as caught:

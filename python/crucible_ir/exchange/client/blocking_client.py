@@ -168,6 +168,7 @@ class ExchangeClient:
         etag: str | None = None,
         request_id: str | None = None,
         validate_only: bool = False,
+        override_immutable: bool = False,
         timeout: float | None = None,
     ) -> Published:
         """Create a document, or a new revision of it.
@@ -179,14 +180,17 @@ class ExchangeClient:
                 exist; ``None`` for no precondition.
             request_id: An id that makes the request safe to repeat; ``None`` for a random one.
             validate_only: Whether to validate the request without storing the document.
+            override_immutable: Whether to store the document although it changes fields that keep
+                their values, as an admin.
             timeout: The timeout in seconds; ``None`` for the client's.
 
         Raises:
             InvalidDocumentError: The document breaks rules.
             EtagMismatchError: The latest revision has a different etag.
+            ImmutableFieldError: The document changes fields that keep their values.
             ExchangeError: The call failed.
         """
-        publication = Publication(document, id, etag, request_id, validate_only)
+        publication = Publication(document, id, etag, request_id, validate_only, override_immutable)
         answer = self._call(self._stubs.exchange.Publish, publication.request(), timeout)
         return Published.of(answer)
 

@@ -89,6 +89,19 @@ class SnapshotCountError(PreconditionError):
         return int(self.metadata.get("count", "0"))
 
 
+class ImmutableFieldError(PreconditionError):
+    """The document changes fields that keep their values once it is stored.
+
+    Attributes:
+        paths: The fields, such as ``model_id``.
+    """
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """The fields, such as ``model_id``."""
+        return tuple(filter(None, self.metadata.get("paths", "").split(",")))
+
+
 class RequestReusedError(PreconditionError):
     """The request id was used for a different request."""
 

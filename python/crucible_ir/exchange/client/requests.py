@@ -35,6 +35,7 @@ class Publication:
             exist; ``None`` for no precondition.
         request_id: An id that makes the request safe to repeat; ``None`` for a random one.
         validate_only: Whether to validate the request without storing the document.
+        override_immutable: Whether to store it although it changes immutable fields, as an admin.
 
     >>> from crucible_ir import new_model_ref
     >>> publication = Publication(new_model_ref(id="gpt2"), validate_only=True)
@@ -47,6 +48,7 @@ class Publication:
     etag: str | None = None
     request_id: str | None = None
     validate_only: bool = False
+    override_immutable: bool = False
 
     def request(self) -> v1.PublishRequest:
         """Return the request.
@@ -64,6 +66,7 @@ class Publication:
             etag=self.etag,
             request_id=self.request_id or new_request_id(),
             validate_only=self.validate_only,
+            override_immutable=self.override_immutable,
         )
 
 

@@ -14,6 +14,7 @@ from crucible_ir.exchange.client.errors import (
     DeadlineExceededError,
     EtagMismatchError,
     ExchangeError,
+    ImmutableFieldError,
     InvalidDocumentError,
     NotFoundError,
     PermissionDeniedError,
@@ -54,6 +55,7 @@ _ERROR_CLASSES: Final[dict[str, type[ExchangeError]]] = {
 _PRECONDITION_CLASSES: Final[dict[str, type[ExchangeError]]] = {
     "ETAG": EtagMismatchError,
     "REQUEST_ID": RequestReusedError,
+    "IMMUTABLE": ImmutableFieldError,
     "SNAPSHOT_COUNT": SnapshotCountError,
 }
 
@@ -95,7 +97,13 @@ def error_of(
 def error_of_item(item: v1.ItemError) -> ExchangeError:
     """Return the error for an item of a stream that the server rejected."""
     name = _CODE_NAMES.get(item.code, "UNKNOWN")
-    error = _ERROR_CLASSES.get(name, ExchangeError)(item.message or name, code=name)
+    class_ = _ERROR_CLASSES.get(name, ExchangeError)
+    if class_ is PreconditionError:
+        # Older servers give no reason.
+        class_ = _PRECONDITION_CLASSES.get(item.reason.removesuffix("_MISMATCH"), class_)
+    error = class_(
+        item.message or name, code=name, reason=item.reason, metadata=dict(item.metadata)
+    )
     if not item.violations:
         return error
     return InvalidDocumentError.of(error, violations_of(item.violations))

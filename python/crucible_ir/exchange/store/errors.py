@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from crucible_ir.errors import Error, shorten
 
 
@@ -82,6 +84,26 @@ class RunFullError(StoreRejection):
 
     def __init__(self, id_: str, what: str, most: int) -> None:
         super().__init__(f"TrainingRun {shorten(id_)} would have more than {most} {what}")
+
+
+class ImmutableFieldsError(StoreRejection):
+    """A document would change fields that keep their values once it is stored.
+
+    Attributes:
+        type: The short name of the document's message.
+        id: The document's id.
+        paths: The fields.
+    """
+
+    def __init__(self, type_: str, id_: str, paths: Sequence[str]) -> None:
+        super().__init__(
+            f"{type_} {shorten(id_)} is stored with other values of immutable fields:"
+            f" {', '.join(paths)}; publish the document with another id, or have an admin override"
+            " this"
+        )
+        self.type = type_
+        self.id = id_
+        self.paths = tuple(paths)
 
 
 class RequestIdReusedError(StoreRejection):

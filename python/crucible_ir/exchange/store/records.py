@@ -102,6 +102,7 @@ class PublishCommand:
         actor: Who publishes the document, for the audit log.
         transition: Returns what the document changes in an earlier revision of it, from that
             revision's document; ``None`` if nothing of its type matters.
+        override_immutable: Whether the document may change immutable fields.
     """
 
     type: str
@@ -117,6 +118,7 @@ class PublishCommand:
     requires: str | None = None
     actor: Actor = UNKNOWN_ACTOR
     transition: Callable[[bytes], Transition] | None = None
+    override_immutable: bool = False
 
 
 @dataclass(frozen=True, slots=True)

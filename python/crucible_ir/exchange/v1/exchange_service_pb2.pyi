@@ -66,18 +66,20 @@ LINEAGE_NODE_STATE_MISSING: LineageNodeState
 LINEAGE_NODE_STATE_AMBIGUOUS: LineageNodeState
 
 class PublishRequest(_message.Message):
-    __slots__ = ("document", "id", "etag", "request_id", "validate_only")
+    __slots__ = ("document", "id", "etag", "request_id", "validate_only", "override_immutable")
     DOCUMENT_FIELD_NUMBER: _ClassVar[int]
     ID_FIELD_NUMBER: _ClassVar[int]
     ETAG_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     VALIDATE_ONLY_FIELD_NUMBER: _ClassVar[int]
+    OVERRIDE_IMMUTABLE_FIELD_NUMBER: _ClassVar[int]
     document: _document_pb2.Document
     id: str
     etag: str
     request_id: str
     validate_only: bool
-    def __init__(self, document: _Optional[_Union[_document_pb2.Document, _Mapping]] = ..., id: _Optional[str] = ..., etag: _Optional[str] = ..., request_id: _Optional[str] = ..., validate_only: bool = ...) -> None: ...
+    override_immutable: bool
+    def __init__(self, document: _Optional[_Union[_document_pb2.Document, _Mapping]] = ..., id: _Optional[str] = ..., etag: _Optional[str] = ..., request_id: _Optional[str] = ..., validate_only: bool = ..., override_immutable: bool = ...) -> None: ...
 
 class PublishResponse(_message.Message):
     __slots__ = ("record", "created", "unchanged", "epoch")

@@ -103,7 +103,8 @@ class ExchangeServiceServicer(object):
     def Publish(self, request, context):
         """Stores a document: creates it, or adds a revision to it. A document that equals the latest
         revision adds none. Errors: INVALID_ARGUMENT, FAILED_PRECONDITION if the etag is not that of
-        the latest revision or the request id was used for another request.
+        the latest revision, the request id was used for another request, or a field with the option
+        immutable differs from an earlier revision.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

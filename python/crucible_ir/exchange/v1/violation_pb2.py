@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'crucible_ir/exchange/v1/violation.proto\x12\x17\x63rucible_ir.exchange.v1\"\x9c\x01\n\tViolation\x12\x12\n\x04path\x18\x01 \x01(\tR\x04path\x12\x17\n\x07rule_id\x18\x02 \x01(\tR\x06ruleId\x12\x18\n\x07message\x18\x03 \x01(\tR\x07message\x12\x17\n\x04line\x18\x04 \x01(\x05H\x00R\x04line\x88\x01\x01\x12\x1b\n\x06\x63olumn\x18\x05 \x01(\x05H\x01R\x06\x63olumn\x88\x01\x01\x42\x07\n\x05_lineB\t\n\x07_column\"\x9b\x01\n\tItemError\x12\x12\n\x04\x63ode\x18\x01 \x01(\x05R\x04\x63ode\x12\x18\n\x07message\x18\x02 \x01(\tR\x07message\x12\x42\n\nviolations\x18\x03 \x03(\x0b\x32\".crucible_ir.exchange.v1.ViolationR\nviolations\x12\x1c\n\tretryable\x18\x04 \x01(\x08R\tretryableBy\n\x1aorg.crucibleir.exchange.v1P\x01ZYgithub.com/north-shore-ai/crucible-ir/gen/go/crucible_ir/exchange/v1;crucibleirexchangev1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'crucible_ir/exchange/v1/violation.proto\x12\x17\x63rucible_ir.exchange.v1\"\x9c\x01\n\tViolation\x12\x12\n\x04path\x18\x01 \x01(\tR\x04path\x12\x17\n\x07rule_id\x18\x02 \x01(\tR\x06ruleId\x12\x18\n\x07message\x18\x03 \x01(\tR\x07message\x12\x17\n\x04line\x18\x04 \x01(\x05H\x00R\x04line\x88\x01\x01\x12\x1b\n\x06\x63olumn\x18\x05 \x01(\x05H\x01R\x06\x63olumn\x88\x01\x01\x42\x07\n\x05_lineB\t\n\x07_column\"\xbe\x02\n\tItemError\x12\x12\n\x04\x63ode\x18\x01 \x01(\x05R\x04\x63ode\x12\x18\n\x07message\x18\x02 \x01(\tR\x07message\x12\x42\n\nviolations\x18\x03 \x03(\x0b\x32\".crucible_ir.exchange.v1.ViolationR\nviolations\x12\x1c\n\tretryable\x18\x04 \x01(\x08R\tretryable\x12\x16\n\x06reason\x18\x05 \x01(\tR\x06reason\x12L\n\x08metadata\x18\x06 \x03(\x0b\x32\x30.crucible_ir.exchange.v1.ItemError.MetadataEntryR\x08metadata\x1a;\n\rMetadataEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\x42y\n\x1aorg.crucibleir.exchange.v1P\x01ZYgithub.com/north-shore-ai/crucible-ir/gen/go/crucible_ir/exchange/v1;crucibleirexchangev1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,8 +32,12 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'crucible_ir.exchange.v1.vio
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\032org.crucibleir.exchange.v1P\001ZYgithub.com/north-shore-ai/crucible-ir/gen/go/crucible_ir/exchange/v1;crucibleirexchangev1'
+  _globals['_ITEMERROR_METADATAENTRY']._loaded_options = None
+  _globals['_ITEMERROR_METADATAENTRY']._serialized_options = b'8\001'
   _globals['_VIOLATION']._serialized_start=69
   _globals['_VIOLATION']._serialized_end=225
   _globals['_ITEMERROR']._serialized_start=228
-  _globals['_ITEMERROR']._serialized_end=383
+  _globals['_ITEMERROR']._serialized_end=546
+  _globals['_ITEMERROR_METADATAENTRY']._serialized_start=487
+  _globals['_ITEMERROR_METADATAENTRY']._serialized_end=546
 # @@protoc_insertion_point(module_scope)

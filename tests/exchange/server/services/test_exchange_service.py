@@ -490,7 +490,8 @@ async def test_lineage_leads_from_an_event_to_its_dataset(address: str) -> None:
 async def test_trace_can_start_from_an_earlier_revision(tmp_path: Path) -> None:
     async with serving(await open_store(tmp_path / "x.db")) as server:
         await server.exchange.Publish(publish_request(version(training_run_id="old")))
-        await server.exchange.Publish(publish_request(version(training_run_id="new")))
+        changed = publish_request(version(training_run_id="new"), override_immutable=True)
+        await server.exchange.Publish(changed)
         targets = []
         for revision in (1, 2):
             traced = await server.exchange.TraceLineage(

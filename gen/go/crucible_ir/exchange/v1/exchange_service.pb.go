@@ -289,9 +289,12 @@ type PublishRequest struct {
 	RequestId *string `protobuf:"bytes,4,opt,name=request_id,json=requestId,proto3,oneof" json:"request_id,omitempty"`
 	// Whether to check everything and store nothing. The response then has the record that would be
 	// stored, without a sequence and an etag.
-	ValidateOnly  bool `protobuf:"varint,5,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	ValidateOnly bool `protobuf:"varint,5,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
+	// Whether to store the document although it changes fields that must keep their values. Only an
+	// admin may set it; the audit log records the fields.
+	OverrideImmutable bool `protobuf:"varint,6,opt,name=override_immutable,json=overrideImmutable,proto3" json:"override_immutable,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
 }
 
 func (x *PublishRequest) Reset() {
@@ -355,6 +358,13 @@ func (x *PublishRequest) GetRequestId() string {
 func (x *PublishRequest) GetValidateOnly() bool {
 	if x != nil {
 		return x.ValidateOnly
+	}
+	return false
+}
+
+func (x *PublishRequest) GetOverrideImmutable() bool {
+	if x != nil {
+		return x.OverrideImmutable
 	}
 	return false
 }
@@ -2642,7 +2652,7 @@ var File_crucible_ir_exchange_v1_exchange_service_proto protoreflect.FileDescrip
 
 const file_crucible_ir_exchange_v1_exchange_service_proto_rawDesc = "" +
 	"\n" +
-	".crucible_ir/exchange/v1/exchange_service.proto\x12\x17crucible_ir.exchange.v1\x1a\x1bbuf/validate/validate.proto\x1a$crucible_ir/exchange/v1/record.proto\x1a'crucible_ir/exchange/v1/violation.proto\x1a\x1dcrucible_ir/v1/document.proto\x1a\x1dcrucible_ir/v1/training.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x86\x02\n" +
+	".crucible_ir/exchange/v1/exchange_service.proto\x12\x17crucible_ir.exchange.v1\x1a\x1bbuf/validate/validate.proto\x1a$crucible_ir/exchange/v1/record.proto\x1a'crucible_ir/exchange/v1/violation.proto\x1a\x1dcrucible_ir/v1/document.proto\x1a\x1dcrucible_ir/v1/training.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb5\x02\n" +
 	"\x0ePublishRequest\x12<\n" +
 	"\bdocument\x18\x01 \x01(\v2\x18.crucible_ir.v1.DocumentB\x06\xbaH\x03\xc8\x01\x01R\bdocument\x12\x1f\n" +
 	"\x02id\x18\x02 \x01(\tB\n" +
@@ -2651,7 +2661,8 @@ const file_crucible_ir_exchange_v1_exchange_service_proto_rawDesc = "" +
 	"\n" +
 	"request_id\x18\x04 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01(\x80\x01H\x02R\trequestId\x88\x01\x01\x12#\n" +
-	"\rvalidate_only\x18\x05 \x01(\bR\fvalidateOnlyB\x05\n" +
+	"\rvalidate_only\x18\x05 \x01(\bR\fvalidateOnly\x12-\n" +
+	"\x12override_immutable\x18\x06 \x01(\bR\x11overrideImmutableB\x05\n" +
 	"\x03_idB\a\n" +
 	"\x05_etagB\r\n" +
 	"\v_request_id\"\x98\x01\n" +

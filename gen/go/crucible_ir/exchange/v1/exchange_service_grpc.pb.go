@@ -44,7 +44,8 @@ const (
 type ExchangeServiceClient interface {
 	// Stores a document: creates it, or adds a revision to it. A document that equals the latest
 	// revision adds none. Errors: INVALID_ARGUMENT, FAILED_PRECONDITION if the etag is not that of
-	// the latest revision or the request id was used for another request.
+	// the latest revision, the request id was used for another request, or a field with the option
+	// immutable differs from an earlier revision.
 	Publish(ctx context.Context, in *PublishRequest, opts ...grpc.CallOption) (*PublishResponse, error)
 	// Stores many documents independently, in the order of the requests: the rejection of one does
 	// not affect the others. There is one result for each item, in order.
@@ -225,7 +226,8 @@ func (c *exchangeServiceClient) ReadMetrics(ctx context.Context, in *ReadMetrics
 type ExchangeServiceServer interface {
 	// Stores a document: creates it, or adds a revision to it. A document that equals the latest
 	// revision adds none. Errors: INVALID_ARGUMENT, FAILED_PRECONDITION if the etag is not that of
-	// the latest revision or the request id was used for another request.
+	// the latest revision, the request id was used for another request, or a field with the option
+	// immutable differs from an earlier revision.
 	Publish(context.Context, *PublishRequest) (*PublishResponse, error)
 	// Stores many documents independently, in the order of the requests: the rejection of one does
 	// not affect the others. There is one result for each item, in order.

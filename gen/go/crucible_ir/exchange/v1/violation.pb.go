@@ -117,7 +117,12 @@ type ItemError struct {
 	// The rules that the item breaks. Empty if it is rejected for another reason.
 	Violations []*Violation `protobuf:"bytes,3,rep,name=violations,proto3" json:"violations,omitempty"`
 	// Whether the same item may succeed if it is sent again unchanged.
-	Retryable     bool `protobuf:"varint,4,opt,name=retryable,proto3" json:"retryable,omitempty"`
+	Retryable bool `protobuf:"varint,4,opt,name=retryable,proto3" json:"retryable,omitempty"`
+	// The reason for programs, as a google.rpc.ErrorInfo has it, for example IMMUTABLE. Empty: the
+	// code identifies the reason.
+	Reason string `protobuf:"bytes,5,opt,name=reason,proto3" json:"reason,omitempty"`
+	// Values of the reason for programs, by name, as a google.rpc.ErrorInfo has them.
+	Metadata      map[string]string `protobuf:"bytes,6,rep,name=metadata,proto3" json:"metadata,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -180,6 +185,20 @@ func (x *ItemError) GetRetryable() bool {
 	return false
 }
 
+func (x *ItemError) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *ItemError) GetMetadata() map[string]string {
+	if x != nil {
+		return x.Metadata
+	}
+	return nil
+}
+
 var File_crucible_ir_exchange_v1_violation_proto protoreflect.FileDescriptor
 
 const file_crucible_ir_exchange_v1_violation_proto_rawDesc = "" +
@@ -192,14 +211,19 @@ const file_crucible_ir_exchange_v1_violation_proto_rawDesc = "" +
 	"\x04line\x18\x04 \x01(\x05H\x00R\x04line\x88\x01\x01\x12\x1b\n" +
 	"\x06column\x18\x05 \x01(\x05H\x01R\x06column\x88\x01\x01B\a\n" +
 	"\x05_lineB\t\n" +
-	"\a_column\"\x9b\x01\n" +
+	"\a_column\"\xbe\x02\n" +
 	"\tItemError\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\x05R\x04code\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\x12B\n" +
 	"\n" +
 	"violations\x18\x03 \x03(\v2\".crucible_ir.exchange.v1.ViolationR\n" +
 	"violations\x12\x1c\n" +
-	"\tretryable\x18\x04 \x01(\bR\tretryableBy\n" +
+	"\tretryable\x18\x04 \x01(\bR\tretryable\x12\x16\n" +
+	"\x06reason\x18\x05 \x01(\tR\x06reason\x12L\n" +
+	"\bmetadata\x18\x06 \x03(\v20.crucible_ir.exchange.v1.ItemError.MetadataEntryR\bmetadata\x1a;\n" +
+	"\rMetadataEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01By\n" +
 	"\x1aorg.crucibleir.exchange.v1P\x01ZYgithub.com/north-shore-ai/crucible-ir/gen/go/crucible_ir/exchange/v1;crucibleirexchangev1b\x06proto3"
 
 var (
@@ -214,18 +238,20 @@ func file_crucible_ir_exchange_v1_violation_proto_rawDescGZIP() []byte {
 	return file_crucible_ir_exchange_v1_violation_proto_rawDescData
 }
 
-var file_crucible_ir_exchange_v1_violation_proto_msgTypes = make([]protoimpl.MessageInfo, 2)
+var file_crucible_ir_exchange_v1_violation_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
 var file_crucible_ir_exchange_v1_violation_proto_goTypes = []any{
 	(*Violation)(nil), // 0: crucible_ir.exchange.v1.Violation
 	(*ItemError)(nil), // 1: crucible_ir.exchange.v1.ItemError
+	nil,               // 2: crucible_ir.exchange.v1.ItemError.MetadataEntry
 }
 var file_crucible_ir_exchange_v1_violation_proto_depIdxs = []int32{
 	0, // 0: crucible_ir.exchange.v1.ItemError.violations:type_name -> crucible_ir.exchange.v1.Violation
-	1, // [1:1] is the sub-list for method output_type
-	1, // [1:1] is the sub-list for method input_type
-	1, // [1:1] is the sub-list for extension type_name
-	1, // [1:1] is the sub-list for extension extendee
-	0, // [0:1] is the sub-list for field type_name
+	2, // 1: crucible_ir.exchange.v1.ItemError.metadata:type_name -> crucible_ir.exchange.v1.ItemError.MetadataEntry
+	2, // [2:2] is the sub-list for method output_type
+	2, // [2:2] is the sub-list for method input_type
+	2, // [2:2] is the sub-list for extension type_name
+	2, // [2:2] is the sub-list for extension extendee
+	0, // [0:2] is the sub-list for field type_name
 }
 
 func init() { file_crucible_ir_exchange_v1_violation_proto_init() }
@@ -240,7 +266,7 @@ func file_crucible_ir_exchange_v1_violation_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_crucible_ir_exchange_v1_violation_proto_rawDesc), len(file_crucible_ir_exchange_v1_violation_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   2,
+			NumMessages:   3,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from crucible_ir.exchange import ExchangeClient, Outcome, Publication, Published
     from crucible_ir.exchange.client.results import IngestReport, RefusedEvent
     from crucible_ir.interchange.bundle.limits import BundleLimits
-    from crucible_ir.v1 import FeedbackEvent
+    from crucible_ir.v1 import Document, FeedbackEvent
 
 _EXAMPLES = (
     (
@@ -75,6 +75,11 @@ _EXAMPLES = (
     help="Require this etag of the latest revision; empty: require that there is none.",
 )
 @click.option("--validate-only", is_flag=True, help="Validate on the server and store nothing.")
+@click.option(
+    "--override-immutable",
+    is_flag=True,
+    help="Store documents that change immutable fields; requires the role admin.",
+)
 @format_option("Format of the report.")
 @server_options
 @add_read_options
@@ -87,6 +92,7 @@ def command(
     id_from_name: bool,
     etag: str | None,
     validate_only: bool,
+    override_immutable: bool,
     output_format: str,
     server: Server,
     read_options: ReadOptions,
@@ -105,7 +111,9 @@ def command(
     is_single = len(found) == 1 and not is_bundle_name(found[0].name)
     if not is_single and (id_ is not None or etag is not None):
         raise click.UsageError("--id and --etag require a single document")
-    batch = _Batch(session, read_options, limits, id_, id_from_name, etag, validate_only)
+    batch = _Batch(
+        session, read_options, limits, id_, id_from_name, etag, validate_only, override_immutable
+    )
     report: list[dict[str, object]] = []
     with server.connect() as client:
         outcomes = client.publish_many(batch.publications(found))
@@ -148,6 +156,7 @@ class _Batch:
     id_from_name: bool
     etag: str | None
     validate_only: bool
+    override_immutable: bool
     names: list[str] = field(default_factory=list)
     status: int = GOOD
     counts: dict[str, int] = field(init=False)
@@ -183,18 +192,21 @@ class _Batch:
                 yield publication
 
     def _publication(self, source: InputFile) -> Publication:
-        from crucible_ir.exchange import Publication
-
         format_ = format_for(source, self.read_options)
         message = read_document(source, format_, self.read_options, validate=True)
         id_ = self.id
         if id_ is None and self.id_from_name and not _has_identity(message):
             id_ = stem_of(source.name)
-        return Publication(document_of(message), id_, self.etag, None, self.validate_only)
+        return self._options(document_of(message), id_, self.etag)
+
+    def _options(self, document: Document, id_: str | None, etag: str | None) -> Publication:
+        """Return a publication with the options that all documents have."""
+        from crucible_ir.exchange import Publication
+
+        return Publication(document, id_, etag, None, self.validate_only, self.override_immutable)
 
     def _of_bundle(self, name: str) -> Iterator[Publication]:
         """Yield the documents of a bundle, and keep its feedback events."""
-        from crucible_ir.exchange import Publication
         from crucible_ir.interchange.bundle import BundleError
         from crucible_ir.v1 import FeedbackEvent
 
@@ -206,7 +218,7 @@ class _Batch:
                         self.events.append(content)
                         continue
                     self.names.append(f"{name}:{entry.name}")
-                    yield Publication(document, entry.id, None, None, self.validate_only)
+                    yield self._options(document, entry.id, None)
         except CannotRunError as error:
             self._skip(COULD_NOT_RUN)
             self.session.print_error(f"{name}: {error}")

@@ -22,11 +22,13 @@ class Caller:
         name: The authenticated name; ``None`` without authentication.
         scope: The documents that the caller may see and change.
         authentication: How the caller was authenticated.
+        is_admin: Whether the caller has the role admin.
     """
 
     name: str | None = None
     scope: Scope = EVERYTHING
     authentication: Authentication = Authentication.NONE
+    is_admin: bool = False
 
     def check(self, type_: str, id_: str) -> None:
         """Reject a call about a document outside the caller's scope.
@@ -48,7 +50,7 @@ class Caller:
 
 
 #: The caller on a server without authentication.
-ANYONE = Caller()
+ANYONE = Caller(is_admin=True)
 
 #: The caller of the call in progress: set before its handler begins, in the same task.
 CALLER: ContextVar[Caller] = ContextVar("caller", default=ANYONE)

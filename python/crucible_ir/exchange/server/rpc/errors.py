@@ -16,6 +16,7 @@ from crucible_ir.errors import DecodeError, EncodeError, Error, ValidationError,
 from crucible_ir.exchange.server.rpc import trailers
 from crucible_ir.exchange.store.errors import (
     DocumentNotFoundError,
+    ImmutableFieldsError,
     RequestIdReusedError,
     ResultTooLargeError,
     RunFullError,
@@ -147,6 +148,21 @@ def failed_precondition(
     return RpcError(grpc.StatusCode.FAILED_PRECONDITION, description, [failure, info])
 
 
+def _immutable(error: ImmutableFieldsError) -> RpcError:
+    """Return the error for a document that changes immutable fields; its subjects are paths."""
+    failure = error_details_pb2.PreconditionFailure(
+        violations=[
+            error_details_pb2.PreconditionFailure.Violation(
+                type="IMMUTABLE", subject=path, description="the field keeps its value"
+            )
+            for path in error.paths
+        ]
+    )
+    metadata = {"type": error.type, "id": error.id, "paths": ",".join(error.paths)}
+    info = error_info("IMMUTABLE", metadata)
+    return RpcError(grpc.StatusCode.FAILED_PRECONDITION, str(error), [failure, info])
+
+
 def not_found(resource_type: str, resource_name: str, description: str) -> RpcError:
     """Return the error for a document or revision that does not exist."""
     detail = error_details_pb2.ResourceInfo(
@@ -210,6 +226,8 @@ def translate(error: Exception) -> RpcError:
             return failed_precondition("SNAPSHOT_COUNT", subject, str(error), counted)
         case RunFullError():
             return quota("run", str(error))
+        case ImmutableFieldsError():
+            return _immutable(error)
         case RequestIdReusedError():
             return failed_precondition("REQUEST_ID", error.request_id, str(error))
         case ResultTooLargeError():

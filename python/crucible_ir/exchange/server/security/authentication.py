@@ -139,7 +139,11 @@ class TokenChecker:
             raise _unauthenticated("TOKEN_INVALID", "unknown token")
         if token.has_expired(self._now()):
             raise _unauthenticated("TOKEN_EXPIRED", "the token has expired")
-        return Identity(Caller(token.name, token.scope, Authentication.TOKEN), token.role, token)
+        return Identity(
+            Caller(token.name, token.scope, Authentication.TOKEN, token.role is Role.ADMIN),
+            token.role,
+            token,
+        )
 
     def check(self, accepted: Token) -> None:
         """Check a token again that was accepted before.
@@ -283,7 +287,12 @@ class AuthenticationInterceptor(Interceptor):
         def identify(request: Any, context: Context) -> Any:
             if certificates is not None:
                 certificates.check(context)
-            caller = Caller(certified_name(context), EVERYTHING, Authentication.CERTIFICATE)
+            caller = Caller(
+                certified_name(context),
+                EVERYTHING,
+                Authentication.CERTIFICATE,
+                role is Role.ADMIN,
+            )
             identity = Identity(caller, role)
             _check_role(identity, method)
             CALLER.set(identity.caller)

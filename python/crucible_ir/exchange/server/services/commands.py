@@ -13,7 +13,7 @@ from crucible_ir.errors import near_miss, shorten
 from crucible_ir.exchange import v1
 from crucible_ir.exchange.content import content_hash, digest_of, field_values
 from crucible_ir.exchange.server.rpc.call_context import current_actor
-from crucible_ir.exchange.server.rpc.errors import field_violation
+from crucible_ir.exchange.server.rpc.errors import field_violation, permission_denied
 from crucible_ir.exchange.store.records import (
     AppendCommand,
     DeleteCommand,
@@ -57,6 +57,8 @@ def publish_command(request: v1.PublishRequest, caller: Caller) -> PublishComman
     type_ = descriptor_of(content).name
     id_ = _id(request, content)
     caller.check(type_, id_)
+    if request.override_immutable and not caller.is_admin:
+        raise permission_denied("only an admin may override immutable fields")
     digest = digest_of(content)
     hashed = content_hash(content, digest)
     etag = request.etag if request.HasField("etag") else None
@@ -74,6 +76,7 @@ def publish_command(request: v1.PublishRequest, caller: Caller) -> PublishComman
         requires=requires(request.document, binary=True),
         actor=current_actor(),
         transition=transition_to(content),
+        override_immutable=request.override_immutable,
     )
 
 

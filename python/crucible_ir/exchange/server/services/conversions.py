@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from google.protobuf.timestamp_pb2 import Timestamp
+from google.rpc import error_details_pb2
 
 from crucible_ir import v1 as ir_v1
 from crucible_ir.errors import Violation
@@ -105,9 +106,13 @@ def item_error(error: RpcError) -> v1.ItemError:
     """Return an error as the result for one item of a stream, as large as a status may be."""
     code = error.code.value[0]
     violations = violation_messages(error.violations)
+    infos = (each for each in error.details if isinstance(each, error_details_pb2.ErrorInfo))
+    info = next(infos, None)
     return v1.ItemError(
         code=code,
         message=error.message,
         violations=trailers.fitting(violations, trailers.MAX_BYTES),
         retryable=code in _RETRYABLE,
+        reason="" if info is None else info.reason,
+        metadata={} if info is None else info.metadata,
     )

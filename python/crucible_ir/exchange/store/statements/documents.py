@@ -15,6 +15,7 @@ from crucible_ir.exchange.store.audit_records import AuditAction, AuditEntry
 from crucible_ir.exchange.store.errors import (
     AppendedToError,
     DocumentNotFoundError,
+    ImmutableFieldsError,
     StaleEtagError,
 )
 from crucible_ir.exchange.store.records import (
@@ -45,6 +46,7 @@ from crucible_ir.exchange.store.statements.tables import (
     field_values,
     revisions,
 )
+from crucible_ir.exchange.transitions import Transition
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -63,6 +65,16 @@ _LATEST = (
     .join_from(documents, revisions, IS_LATEST)
     .where(documents.c.type == bindparam("type"), documents.c.id == bindparam("id"))
 )
+_LAST_DOCUMENT = (
+    select(revisions.c.document)
+    .where(
+        revisions.c.type == bindparam("type"),
+        revisions.c.id == bindparam("id"),
+        revisions.c.document.is_not(None),
+    )
+    .order_by(revisions.c.revision.desc())
+    .limit(1)
+)
 _REVISION = select(*RECORD_COLUMNS, revisions.c.document).where(
     revisions.c.type == bindparam("type"),
     revisions.c.id == bindparam("id"),
@@ -75,14 +87,15 @@ def publish(connection: Connection, command: PublishCommand, now: Microseconds) 
     earlier = requests.find(connection, command.publisher, command.request)
     if earlier is not None:
         return earlier
-    result, latest = _result(connection, command, now)
+    result, latest, transition = _result(connection, command, now)
     if not result.unchanged:
         sequence = next_sequence(connection)
         result = _numbered(result, sequence, command.document)
         _write_revision(connection, result.record, latest, command)
         created = sequence if result.created else latest.created_sequence
         _write_lookups(connection, command, created)
-        _audit_publication(connection, command, result.record, latest, now)
+        audited = _audit_entry(*_audited(transition), command, result.record, now)
+        audit.add(connection, audited)
     requests.add(connection, command.publisher, command.request, result, now)
     return result
 
@@ -115,33 +128,29 @@ def remove(connection: Connection, command: DeleteCommand, now: Microseconds) ->
     result = _numbered(PublishResult(unnumbered, False, False), next_sequence(connection), b"")
     _write_revision(connection, result.record, latest, None)
     _drop_lookups(connection, command.type, command.id)
-    audit.add(connection, _audit_entry(AuditAction.DELETED, command, result.record, now))
+    audit.add(connection, _audit_entry(AuditAction.DELETED, {}, command, result.record, now))
     requests.add(connection, command.publisher, command.request, result, now)
     return result.record
 
 
-def _audit_publication(
-    connection: Connection,
-    command: PublishCommand,
-    new: StoredRecord,
-    latest: Any,
-    now: Microseconds,
-) -> None:
-    action = AuditAction.PUBLISHED
-    details: Mapping[str, str] = {}
-    if command.transition is not None and latest is not None and latest.document is not None:
-        details = command.transition(bytes(latest.document)).promotion
-        if details:
-            action = AuditAction.PROMOTED
-    audit.add(connection, _audit_entry(action, command, new, now, details))
+def _audited(transition: Transition) -> tuple[AuditAction, Mapping[str, str]]:
+    """Return the action and the details of a publication."""
+    if transition.immutable:
+        return AuditAction.OVERRIDDEN, {
+            **transition.promotion,
+            "fields": ", ".join(transition.immutable),
+        }
+    if transition.promotion:
+        return AuditAction.PROMOTED, transition.promotion
+    return AuditAction.PUBLISHED, {}
 
 
 def _audit_entry(
     action: AuditAction,
+    details: Mapping[str, str],
     command: PublishCommand | DeleteCommand,
     new: StoredRecord,
     now: Microseconds,
-    details: Mapping[str, str] | None = None,
 ) -> AuditEntry:
     return AuditEntry(
         action=action,
@@ -150,24 +159,31 @@ def _audit_entry(
         type=new.type,
         id=new.id,
         revision=new.revision,
-        details=details or {},
+        details=details,
     )
 
 
 def _result(
     connection: Connection, command: PublishCommand, now: Microseconds
-) -> tuple[PublishResult, Any]:
-    """Return the result of publishing, without the sequence and the etag, and the latest row."""
+) -> tuple[PublishResult, Any, Transition]:
+    """Return the result of publishing, without the sequence and the etag, and what it is based on.
+
+    That is the latest row, and what the document changes in the earlier one.
+    """
     latest = _latest(connection, command.type, command.id)
     _check_etag(command, latest)
     exists = latest is not None and not latest.deleted
     if latest is not None and exists:
         if _content_hash(connection, latest) == command.content_hash:
-            return PublishResult(record(latest), created=False, unchanged=True), latest
+            unchanged = PublishResult(record(latest), created=False, unchanged=True)
+            return unchanged, latest, Transition()
         if latest.snapshot_count is not None and command.etag is None:
             raise AppendedToError(
                 command.type, command.id, latest.etag, snapshots=latest.snapshot_count
             )
+    transition = _transition(connection, command, latest)
+    if transition.immutable and not command.override_immutable:
+        raise ImmutableFieldsError(command.type, command.id, transition.immutable)
     update_time = now if latest is None else max(now, latest.update_time)
     new = StoredRecord(
         type=command.type,
@@ -182,7 +198,25 @@ def _result(
         deleted=False,
         requires=command.requires,
     )
-    return PublishResult(new, created=not exists, unchanged=False), latest
+    return PublishResult(new, created=not exists, unchanged=False), latest, transition
+
+
+def _transition(connection: Connection, command: PublishCommand, latest: Any) -> Transition:
+    """Return what a document changes in the latest revision that has one.
+
+    A deletion does not free the id for other values of immutable fields: references to it remain,
+    and so do its earlier revisions, until they are removed. It ends the stage of the document.
+    """
+    if command.transition is None or latest is None:
+        return Transition()
+    if latest.document is not None:
+        return command.transition(bytes(latest.document))
+    before = connection.execute(
+        _LAST_DOCUMENT, {"type": command.type, "id": command.id.encode()}
+    ).scalar_one_or_none()
+    if before is None:
+        return Transition()
+    return replace(command.transition(bytes(before)), promotion={})
 
 
 def _content_hash(connection: Connection, latest: Any) -> bytes | None:

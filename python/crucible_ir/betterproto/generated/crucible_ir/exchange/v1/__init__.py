@@ -1708,6 +1708,23 @@ class ItemError(betterproto2.Message):
     Whether the same item may succeed if it is sent again unchanged.
     """
 
+    reason: "str" = betterproto2.field(5, betterproto2.TYPE_STRING)
+    """
+    The reason for programs, as a google.rpc.ErrorInfo has it, for example IMMUTABLE. Empty: the
+    code identifies the reason.
+    """
+
+    metadata: "dict[str, str]" = betterproto2.field(
+        6,
+        betterproto2.TYPE_MAP,
+        map_meta=betterproto2.map_meta(
+            betterproto2.TYPE_STRING, betterproto2.TYPE_STRING
+        ),
+    )
+    """
+    Values of the reason for programs, by name, as a google.rpc.ErrorInfo has them.
+    """
+
 
 default_message_pool.register_message("crucible_ir.exchange.v1", "ItemError", ItemError)
 
@@ -2332,6 +2349,12 @@ class PublishRequest(betterproto2.Message):
     """
     Whether to check everything and store nothing. The response then has the record that would be
     stored, without a sequence and an etag.
+    """
+
+    override_immutable: "bool" = betterproto2.field(6, betterproto2.TYPE_BOOL)
+    """
+    Whether to store the document although it changes fields that must keep their values. Only an
+    admin may set it; the audit log records the fields.
     """
 
 
@@ -3147,7 +3170,8 @@ class ExchangeServiceStub(betterproto2_grpclib.ServiceStub):
         """
         Stores a document: creates it, or adds a revision to it. A document that equals the latest
         revision adds none. Errors: INVALID_ARGUMENT, FAILED_PRECONDITION if the etag is not that of
-        the latest revision or the request id was used for another request.
+        the latest revision, the request id was used for another request, or a field with the option
+        immutable differs from an earlier revision.
         """
 
         return await self._unary_unary(
