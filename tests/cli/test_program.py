@@ -112,7 +112,8 @@ def arguments_of(line: str) -> tuple[list[str], bytes]:
 ELSEWHERE = {
     "completion",
     *("serve", "publish", "fetch", "list", "watch", "trace", "metrics", "compact", "audit"),
-    *("ingest", "export", "summarize", "feedback-config", "tokens", "backup", "restore"),
+    *("ingest", "export", "summarize", "feedback-config", "erase-feedback", "tokens"),
+    *("backup", "restore"),
 }
 
 EVERY_EXAMPLE = [

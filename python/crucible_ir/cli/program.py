@@ -67,6 +67,7 @@ _GROUPS = {
             "metrics": "Show the metrics of a training run.",
             "compact": "Drop old revisions from an exchange, and keep the latest ones.",
             "audit": "List who changed or exported what in an exchange, and when.",
+            "erase-feedback": "Erase feedback events of a user, a session, a deployment or a time.",
             "feedback-config": "Set how an exchange redacts feedback, and how long it keeps it.",
             "backup": "Copy a store into a file, while its server runs.",
             "restore": "Restore a store from a backup.",

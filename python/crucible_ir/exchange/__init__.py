@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from crucible_ir.exchange.client.requests import Publication as Publication
     from crucible_ir.exchange.client.results import Appended as Appended
     from crucible_ir.exchange.client.results import Change as Change
+    from crucible_ir.exchange.client.results import ErasedFeedback as ErasedFeedback
     from crucible_ir.exchange.client.results import ExportedEvent as ExportedEvent
     from crucible_ir.exchange.client.results import FeedbackPolicy as FeedbackPolicy
     from crucible_ir.exchange.client.results import Gap as Gap
@@ -84,6 +85,7 @@ _NAMES = {
     "results": (
         "Appended",
         "Change",
+        "ErasedFeedback",
         "ExportedEvent",
         "FeedbackPolicy",
         "Gap",

@@ -508,6 +508,35 @@ def guard_list_feedback_configs_request(m: v1.ListFeedbackConfigsRequest) -> boo
     return len(m.page_token) <= 1024 or len(m.page_token.encode()) <= 4096
 
 
+def guard_erase_feedback_request(m: v1.EraseFeedbackRequest) -> bool:
+    """Return whether a EraseFeedbackRequest certainly satisfies every rule."""
+    # string.max_bytes, string.min_len
+    if "user_id" in m and not 0 < len(m.user_id) <= 1024 and not _fits(m.user_id, 4096):
+        return False
+    # string.max_bytes, string.min_len
+    if "session_id" in m and not 0 < len(m.session_id) <= 1024 and not _fits(m.session_id, 4096):
+        return False
+    # string.max_bytes, string.min_len
+    if (
+        "deployment_id" in m
+        and not 0 < len(m.deployment_id) <= 128
+        and not _fits(m.deployment_id, 512)
+    ):
+        return False
+    # timestamp.gte, timestamp.lte
+    if not -62135596797 <= m.start_time.seconds <= 253402300797 and not _is_within(
+        m.start_time, -62135596800, 253402300799
+    ):
+        return False
+    # timestamp.gte, timestamp.lte
+    if not -62135596797 <= m.end_time.seconds <= 253402300797 and not _is_within(
+        m.end_time, -62135596800, 253402300799
+    ):
+        return False
+    # string.max_bytes
+    return len(m.cursor) <= 1024 or len(m.cursor.encode()) <= 4096
+
+
 def guard_validate_request(m: v1.ValidateRequest) -> bool:
     """Return whether a ValidateRequest certainly satisfies every rule."""
     # bytes.max_len
@@ -562,6 +591,7 @@ GUARDS: dict[str, Callable[[Any], bool]] = {
     "crucible_ir.exchange.v1.SetFeedbackConfigRequest": guard_set_feedback_config_request,
     "crucible_ir.exchange.v1.GetFeedbackConfigRequest": guard_get_feedback_config_request,
     "crucible_ir.exchange.v1.ListFeedbackConfigsRequest": guard_list_feedback_configs_request,
+    "crucible_ir.exchange.v1.EraseFeedbackRequest": guard_erase_feedback_request,
     "crucible_ir.exchange.v1.ValidateRequest": guard_validate_request,
     "crucible_ir.exchange.v1.ConvertRequest": guard_convert_request,
 }

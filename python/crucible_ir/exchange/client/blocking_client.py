@@ -46,6 +46,7 @@ from crucible_ir.exchange.client.requests import EventFilter, Publication
 from crucible_ir.exchange.client.results import (
     Appended,
     Change,
+    ErasedFeedback,
     ExportedEvent,
     FeedbackPolicy,
     Gap,
@@ -785,6 +786,51 @@ class ExchangeClient:
         request = (events or EventFilter()).summarize(bucket, group_by)
         answer = self._call(self._stubs.feedback.Summarize, request, timeout)
         return list(map(Summary.of, answer.summaries))
+
+    def erase_feedback(
+        self,
+        *,
+        user_id: str | None = None,
+        session_id: str | None = None,
+        deployment_id: str | None = None,
+        start_time: datetime | None = None,
+        end_time: datetime | None = None,
+        validate_only: bool = False,
+        on_progress: Callable[[int], None] | None = None,
+        timeout: float | None = None,
+    ) -> ErasedFeedback:
+        """Erase the feedback events that satisfy all of the conditions, of which one is required.
+
+        Events that were redacted are found by the original ids too. Repeat a call whose result is
+        pending to learn whether everything is gone.
+
+        Args:
+            user_id: Who gave the feedback.
+            session_id: The session of the feedback.
+            deployment_id: The deployment that gave the answers.
+            start_time: The earliest time of an event.
+            end_time: The time before which the events occurred.
+            validate_only: Whether to count the events and erase nothing.
+            on_progress: Called with the number of events so far, about every five seconds.
+            timeout: The timeout of each part in seconds; ``None`` for the client's.
+
+        Raises:
+            PermissionDeniedError: The caller is not an admin of all documents.
+            InvalidDocumentError: No condition is given.
+            ExchangeError: The call failed.
+        """
+        request = requests.erase_feedback(
+            user_id, session_id, deployment_id, start_time, end_time, validate_only
+        )
+        events = 0
+        while True:
+            answer = self._call(self._stubs.feedback.EraseFeedback, request, timeout)
+            events += answer.events
+            if on_progress is not None:
+                on_progress(events)
+            if not answer.cursor:
+                return ErasedFeedback(events, answer.pending)
+            request.cursor = answer.cursor
 
     def set_feedback_config(
         self,

@@ -275,6 +275,29 @@ class EventFilter:
         )
 
 
+def erase_feedback(
+    user_id: str | None,
+    session_id: str | None,
+    deployment_id: str | None,
+    start_time: datetime | None,
+    end_time: datetime | None,
+    validate_only: bool,
+) -> v1.EraseFeedbackRequest:
+    """Return a request to erase events.
+
+    Raises:
+        FieldError: A time has no time zone.
+    """
+    return v1.EraseFeedbackRequest(
+        user_id=user_id,
+        session_id=session_id,
+        deployment_id=deployment_id,
+        start_time=utc(start_time, "start_time"),
+        end_time=utc(end_time, "end_time"),
+        validate_only=validate_only,
+    )
+
+
 def utc(time: datetime | None, argument: str) -> datetime | None:
     """Return a time in UTC.
 

@@ -446,6 +446,20 @@ class FeedbackPolicy:
 
 
 @dataclass(frozen=True, slots=True)
+class ErasedFeedback:
+    """The outcome of an erasure of feedback events.
+
+    Attributes:
+        events: The number of events that were erased, or found if they were only counted.
+        pending: Whether the database's own log still has copies of erased events, because a reader
+            uses it. The server goes on to remove them.
+    """
+
+    events: int
+    pending: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Latency:
     """A summary of latencies in milliseconds, as the message ``LatencySummary``."""
 

@@ -494,6 +494,40 @@ class EventTime(NamedTuple):
     deployment_id: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class EventSelection:
+    """Feedback events to erase; those that satisfy all conditions. ``None`` is no condition.
+
+    Attributes:
+        user_ids: The user ids, any of them.
+        session_ids: The session ids, any of them.
+        deployment_id: The deployment.
+        start_time: The earliest time.
+        end_time: The end of the time range, excluded.
+    """
+
+    user_ids: tuple[str, ...] | None = None
+    session_ids: tuple[str, ...] | None = None
+    deployment_id: str | None = None
+    start_time: Microseconds | None = None
+    end_time: Microseconds | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Erasure:
+    """The progress of an erasure.
+
+    Attributes:
+        events: The number of events that were found, and erased unless they are only counted.
+        reached: The position up to which all events were examined; ``None`` for the end.
+        pending: Whether the database still has copies of erased events.
+    """
+
+    events: int
+    reached: int | None
+    pending: bool
+
+
 class FeedbackConfigRow(NamedTuple):
     """A serialized ``FeedbackConfig``, its deployment, and the time at which it was set.
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import partial
 from typing import Final
 
+from crucible_ir.exchange.store import erasure
 from crucible_ir.exchange.store.audit_records import (
     SERVER,
     Actor,
@@ -27,9 +28,11 @@ from crucible_ir.exchange.store.records import (
     ChangePage,
     DeleteCommand,
     Epoch,
+    Erasure,
     EventPage,
     EventQuery,
     EventRow,
+    EventSelection,
     EventTally,
     EventTime,
     FeedbackConfigRow,
@@ -68,6 +71,12 @@ from crucible_ir.exchange.store.summaries import roll_ups, summarizing
 
 #: How many revisions one step of a compaction scans; other writers run between steps.
 COMPACTION_STEP = 5_000
+
+#: How many events one piece of an erasure examines, and how many one transaction erases; and the
+#: time in seconds after which an erasure is continued by another call.
+ERASE_EXAMINED = 20_000
+ERASE_DELETED = 500
+ERASE_SECONDS = 5.0
 
 #: The most names of events whose numbers are kept in memory.
 MAX_EVENT_NAMES = 50_000
@@ -393,16 +402,19 @@ class Store:
         self.statistics.events_repeated += len(duplicates)
         return duplicates
 
-    async def set_feedback_config(self, deployment_id: str | None, config: bytes | None) -> bool:
+    async def set_feedback_config(
+        self, deployment_id: str | None, config: bytes | None, actor: Actor = SERVER
+    ) -> bool:
         """Set the configuration of feedback on a deployment; return whether that changed it.
 
         Args:
             deployment_id: The deployment; ``None`` for all that have no configuration of their own.
             config: The serialized configuration; ``None`` to remove it.
+            actor: Who sets it.
         """
         return await self._database.write(
             lambda connection: feedback_configs.put(
-                connection, deployment_id, config, self._clock()
+                connection, deployment_id, config, self._clock(), actor
             )
         )
 
@@ -439,6 +451,56 @@ class Store:
         """Delete events by their positions, also from the roll-ups; return how many there were."""
         work = partial(roll_ups.delete_events, positions=positions)
         return await self._database.write(work, 1 + len(positions) // EVENTS_PER_WEIGHT)
+
+    async def erase_events(
+        self,
+        selection: EventSelection,
+        *,
+        after: int = 0,
+        actor: Actor,
+        count_only: bool = False,
+        seconds: float = ERASE_SECONDS,
+    ) -> Erasure:
+        """Erase the feedback events of a selection, or some of them.
+
+        Other writers run between the pieces. What is erased has one entry in the audit log.
+
+        Args:
+            selection: The events.
+            after: The position after which to continue.
+            actor: Who erases.
+            count_only: Whether to erase nothing.
+            seconds: After this time no further piece begins.
+        """
+        begun = time.monotonic()
+        by = [field.name for field in fields(selection) if getattr(selection, field.name)]
+        entry = AuditEntry(AuditAction.ERASED, actor, self._clock(), details={"by": ", ".join(by)})
+        through = await self.last_event()
+        count, number = 0, 0
+        reached = after
+        while reached < through and time.monotonic() - begun < seconds:
+            found = await self._database.read_heavily(
+                erasure.find, selection, reached, through, ERASE_EXAMINED
+            )
+            positions, reached = found.positions, found.reached
+            if count_only:
+                count += len(positions)
+                continue
+            for start in range(0, len(positions), ERASE_DELETED):
+                part = positions[start : start + ERASE_DELETED]
+                erasing = partial(
+                    erasure.erase, positions=part, entry=entry, number=number, erased=count
+                )
+                weight = 1 + len(part) // EVENTS_PER_WEIGHT
+                count, number = await self._database.write(erasing, weight)
+        if reached < through:
+            return Erasure(count, reached, pending=False)
+        if count_only:
+            return Erasure(count, None, pending=False)
+        if not number:
+            erasing = partial(erasure.erase, positions=(), entry=entry, number=0, erased=0)
+            await self._database.write(erasing)
+        return Erasure(count, None, pending=not await self._database.scrub())
 
     async def last_event(self) -> int:
         """Return the position of the latest event; 0 if there is none."""

@@ -45,6 +45,8 @@ from crucible_ir.exchange.v1.exchange_service_pb2 import (
     WatchResponse,
 )
 from crucible_ir.exchange.v1.feedback_service_pb2 import (
+    EraseFeedbackRequest,
+    EraseFeedbackResponse,
     ExportRequest,
     ExportResponse,
     FeedbackConfigEntry,
@@ -103,6 +105,8 @@ __all__ = [
     "DeleteResponse",
     "DocumentKey",
     "Entry",
+    "EraseFeedbackRequest",
+    "EraseFeedbackResponse",
     "ExportRequest",
     "ExportResponse",
     "FeedbackConfigEntry",

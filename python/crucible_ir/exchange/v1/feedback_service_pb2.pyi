@@ -247,3 +247,31 @@ class ListFeedbackConfigsResponse(_message.Message):
     entries: _containers.RepeatedCompositeFieldContainer[FeedbackConfigEntry]
     next_page_token: str
     def __init__(self, entries: _Optional[_Iterable[_Union[FeedbackConfigEntry, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+
+class EraseFeedbackRequest(_message.Message):
+    __slots__ = ("user_id", "session_id", "deployment_id", "start_time", "end_time", "validate_only", "cursor")
+    USER_ID_FIELD_NUMBER: _ClassVar[int]
+    SESSION_ID_FIELD_NUMBER: _ClassVar[int]
+    DEPLOYMENT_ID_FIELD_NUMBER: _ClassVar[int]
+    START_TIME_FIELD_NUMBER: _ClassVar[int]
+    END_TIME_FIELD_NUMBER: _ClassVar[int]
+    VALIDATE_ONLY_FIELD_NUMBER: _ClassVar[int]
+    CURSOR_FIELD_NUMBER: _ClassVar[int]
+    user_id: str
+    session_id: str
+    deployment_id: str
+    start_time: _timestamp_pb2.Timestamp
+    end_time: _timestamp_pb2.Timestamp
+    validate_only: bool
+    cursor: str
+    def __init__(self, user_id: _Optional[str] = ..., session_id: _Optional[str] = ..., deployment_id: _Optional[str] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., validate_only: bool = ..., cursor: _Optional[str] = ...) -> None: ...
+
+class EraseFeedbackResponse(_message.Message):
+    __slots__ = ("events", "cursor", "pending")
+    EVENTS_FIELD_NUMBER: _ClassVar[int]
+    CURSOR_FIELD_NUMBER: _ClassVar[int]
+    PENDING_FIELD_NUMBER: _ClassVar[int]
+    events: int
+    cursor: str
+    pending: bool
+    def __init__(self, events: _Optional[int] = ..., cursor: _Optional[str] = ..., pending: bool = ...) -> None: ...

@@ -66,6 +66,11 @@ class FeedbackServiceStub(object):
                 request_serializer=crucible__ir_dot_exchange_dot_v1_dot_feedback__service__pb2.ListFeedbackConfigsRequest.SerializeToString,
                 response_deserializer=crucible__ir_dot_exchange_dot_v1_dot_feedback__service__pb2.ListFeedbackConfigsResponse.FromString,
                 _registered_method=True)
+        self.EraseFeedback = channel.unary_unary(
+                '/crucible_ir.exchange.v1.FeedbackService/EraseFeedback',
+                request_serializer=crucible__ir_dot_exchange_dot_v1_dot_feedback__service__pb2.EraseFeedbackRequest.SerializeToString,
+                response_deserializer=crucible__ir_dot_exchange_dot_v1_dot_feedback__service__pb2.EraseFeedbackResponse.FromString,
+                _registered_method=True)
 
 
 class FeedbackServiceServicer(object):
@@ -120,6 +125,16 @@ class FeedbackServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def EraseFeedback(self, request, context):
+        """Erases the events that satisfy all of the conditions, for some seconds: a caller repeats the
+        call with the cursor until it is empty. Events are found by the ids of users and sessions also
+        where only hashes of them are stored. Errors: INVALID_ARGUMENT without a condition,
+        PERMISSION_DENIED for a caller who may not see every document.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_FeedbackServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -152,6 +167,11 @@ def add_FeedbackServiceServicer_to_server(servicer, server):
                     servicer.ListFeedbackConfigs,
                     request_deserializer=crucible__ir_dot_exchange_dot_v1_dot_feedback__service__pb2.ListFeedbackConfigsRequest.FromString,
                     response_serializer=crucible__ir_dot_exchange_dot_v1_dot_feedback__service__pb2.ListFeedbackConfigsResponse.SerializeToString,
+            ),
+            'EraseFeedback': grpc.unary_unary_rpc_method_handler(
+                    servicer.EraseFeedback,
+                    request_deserializer=crucible__ir_dot_exchange_dot_v1_dot_feedback__service__pb2.EraseFeedbackRequest.FromString,
+                    response_serializer=crucible__ir_dot_exchange_dot_v1_dot_feedback__service__pb2.EraseFeedbackResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -318,6 +338,33 @@ class FeedbackService(object):
             '/crucible_ir.exchange.v1.FeedbackService/ListFeedbackConfigs',
             crucible__ir_dot_exchange_dot_v1_dot_feedback__service__pb2.ListFeedbackConfigsRequest.SerializeToString,
             crucible__ir_dot_exchange_dot_v1_dot_feedback__service__pb2.ListFeedbackConfigsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EraseFeedback(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/crucible_ir.exchange.v1.FeedbackService/EraseFeedback',
+            crucible__ir_dot_exchange_dot_v1_dot_feedback__service__pb2.EraseFeedbackRequest.SerializeToString,
+            crucible__ir_dot_exchange_dot_v1_dot_feedback__service__pb2.EraseFeedbackResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -19,6 +19,7 @@ class FeedbackServiceStub:
     SetFeedbackConfig: grpc.UnaryUnaryMultiCallable[crucible_ir.exchange.v1.feedback_service_pb2.SetFeedbackConfigRequest, crucible_ir.exchange.v1.feedback_service_pb2.SetFeedbackConfigResponse]
     GetFeedbackConfig: grpc.UnaryUnaryMultiCallable[crucible_ir.exchange.v1.feedback_service_pb2.GetFeedbackConfigRequest, crucible_ir.exchange.v1.feedback_service_pb2.GetFeedbackConfigResponse]
     ListFeedbackConfigs: grpc.UnaryUnaryMultiCallable[crucible_ir.exchange.v1.feedback_service_pb2.ListFeedbackConfigsRequest, crucible_ir.exchange.v1.feedback_service_pb2.ListFeedbackConfigsResponse]
+    EraseFeedback: grpc.UnaryUnaryMultiCallable[crucible_ir.exchange.v1.feedback_service_pb2.EraseFeedbackRequest, crucible_ir.exchange.v1.feedback_service_pb2.EraseFeedbackResponse]
 
 class FeedbackServiceAsyncStub:
     """FeedbackServiceStub over a grpc.aio channel; exists for type checkers only."""
@@ -29,6 +30,7 @@ class FeedbackServiceAsyncStub:
     SetFeedbackConfig: grpc.aio.UnaryUnaryMultiCallable[crucible_ir.exchange.v1.feedback_service_pb2.SetFeedbackConfigRequest, crucible_ir.exchange.v1.feedback_service_pb2.SetFeedbackConfigResponse]
     GetFeedbackConfig: grpc.aio.UnaryUnaryMultiCallable[crucible_ir.exchange.v1.feedback_service_pb2.GetFeedbackConfigRequest, crucible_ir.exchange.v1.feedback_service_pb2.GetFeedbackConfigResponse]
     ListFeedbackConfigs: grpc.aio.UnaryUnaryMultiCallable[crucible_ir.exchange.v1.feedback_service_pb2.ListFeedbackConfigsRequest, crucible_ir.exchange.v1.feedback_service_pb2.ListFeedbackConfigsResponse]
+    EraseFeedback: grpc.aio.UnaryUnaryMultiCallable[crucible_ir.exchange.v1.feedback_service_pb2.EraseFeedbackRequest, crucible_ir.exchange.v1.feedback_service_pb2.EraseFeedbackResponse]
 
 class FeedbackServiceServicer:
     """The interface that a grpc.aio server implements."""
@@ -39,5 +41,6 @@ class FeedbackServiceServicer:
     def SetFeedbackConfig(self, request: crucible_ir.exchange.v1.feedback_service_pb2.SetFeedbackConfigRequest, context: grpc.aio.ServicerContext[crucible_ir.exchange.v1.feedback_service_pb2.SetFeedbackConfigRequest, crucible_ir.exchange.v1.feedback_service_pb2.SetFeedbackConfigResponse]) -> Awaitable[crucible_ir.exchange.v1.feedback_service_pb2.SetFeedbackConfigResponse]: ...
     def GetFeedbackConfig(self, request: crucible_ir.exchange.v1.feedback_service_pb2.GetFeedbackConfigRequest, context: grpc.aio.ServicerContext[crucible_ir.exchange.v1.feedback_service_pb2.GetFeedbackConfigRequest, crucible_ir.exchange.v1.feedback_service_pb2.GetFeedbackConfigResponse]) -> Awaitable[crucible_ir.exchange.v1.feedback_service_pb2.GetFeedbackConfigResponse]: ...
     def ListFeedbackConfigs(self, request: crucible_ir.exchange.v1.feedback_service_pb2.ListFeedbackConfigsRequest, context: grpc.aio.ServicerContext[crucible_ir.exchange.v1.feedback_service_pb2.ListFeedbackConfigsRequest, crucible_ir.exchange.v1.feedback_service_pb2.ListFeedbackConfigsResponse]) -> Awaitable[crucible_ir.exchange.v1.feedback_service_pb2.ListFeedbackConfigsResponse]: ...
+    def EraseFeedback(self, request: crucible_ir.exchange.v1.feedback_service_pb2.EraseFeedbackRequest, context: grpc.aio.ServicerContext[crucible_ir.exchange.v1.feedback_service_pb2.EraseFeedbackRequest, crucible_ir.exchange.v1.feedback_service_pb2.EraseFeedbackResponse]) -> Awaitable[crucible_ir.exchange.v1.feedback_service_pb2.EraseFeedbackResponse]: ...
 
 def add_FeedbackServiceServicer_to_server(servicer: FeedbackServiceServicer, server: grpc.aio.Server) -> None: ...

@@ -1498,6 +1498,172 @@ func (x *ListFeedbackConfigsResponse) GetNextPageToken() string {
 	return ""
 }
 
+// A request to erase events. At least one condition is set.
+type EraseFeedbackRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Who gave the feedback, as it was sent or as it is stored. Range: 1 to 4096 bytes. Unset: anyone.
+	UserId *string `protobuf:"bytes,1,opt,name=user_id,json=userId,proto3,oneof" json:"user_id,omitempty"`
+	// The session, as it was sent or as it is stored. Range: 1 to 4096 bytes. Unset: any session.
+	SessionId *string `protobuf:"bytes,2,opt,name=session_id,json=sessionId,proto3,oneof" json:"session_id,omitempty"`
+	// The deployment that gave the answers. Range: 1 to 512 bytes. Unset: every deployment.
+	DeploymentId *string `protobuf:"bytes,3,opt,name=deployment_id,json=deploymentId,proto3,oneof" json:"deployment_id,omitempty"`
+	// The earliest time of an event, as in ExportRequest. Range: years 1 to 9999. Unset: no bound.
+	StartTime *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
+	// The end of the time range, excluded. Range: years 1 to 9999. Unset: no bound.
+	EndTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=end_time,json=endTime,proto3" json:"end_time,omitempty"`
+	// Whether to count the events and erase nothing.
+	ValidateOnly bool `protobuf:"varint,6,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
+	// The cursor of the response after which to continue. All other fields must be the same as in the
+	// request that returned it. Range: up to 4096 bytes. Empty: from the first event.
+	Cursor        string `protobuf:"bytes,7,opt,name=cursor,proto3" json:"cursor,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EraseFeedbackRequest) Reset() {
+	*x = EraseFeedbackRequest{}
+	mi := &file_crucible_ir_exchange_v1_feedback_service_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EraseFeedbackRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EraseFeedbackRequest) ProtoMessage() {}
+
+func (x *EraseFeedbackRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_crucible_ir_exchange_v1_feedback_service_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EraseFeedbackRequest.ProtoReflect.Descriptor instead.
+func (*EraseFeedbackRequest) Descriptor() ([]byte, []int) {
+	return file_crucible_ir_exchange_v1_feedback_service_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *EraseFeedbackRequest) GetUserId() string {
+	if x != nil && x.UserId != nil {
+		return *x.UserId
+	}
+	return ""
+}
+
+func (x *EraseFeedbackRequest) GetSessionId() string {
+	if x != nil && x.SessionId != nil {
+		return *x.SessionId
+	}
+	return ""
+}
+
+func (x *EraseFeedbackRequest) GetDeploymentId() string {
+	if x != nil && x.DeploymentId != nil {
+		return *x.DeploymentId
+	}
+	return ""
+}
+
+func (x *EraseFeedbackRequest) GetStartTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.StartTime
+	}
+	return nil
+}
+
+func (x *EraseFeedbackRequest) GetEndTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.EndTime
+	}
+	return nil
+}
+
+func (x *EraseFeedbackRequest) GetValidateOnly() bool {
+	if x != nil {
+		return x.ValidateOnly
+	}
+	return false
+}
+
+func (x *EraseFeedbackRequest) GetCursor() string {
+	if x != nil {
+		return x.Cursor
+	}
+	return ""
+}
+
+// The progress of an erasure.
+type EraseFeedbackResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The number of events that this call erased, or found if it only counts.
+	Events int64 `protobuf:"varint,1,opt,name=events,proto3" json:"events,omitempty"`
+	// The cursor with which to continue. Opaque. Empty: all events were examined.
+	Cursor string `protobuf:"bytes,2,opt,name=cursor,proto3" json:"cursor,omitempty"`
+	// Whether the database's own log or its tables still contain copies of erased events, because
+	// a reader uses them. The server goes on to remove them; a repeated call says whether that is done.
+	Pending       bool `protobuf:"varint,3,opt,name=pending,proto3" json:"pending,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EraseFeedbackResponse) Reset() {
+	*x = EraseFeedbackResponse{}
+	mi := &file_crucible_ir_exchange_v1_feedback_service_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EraseFeedbackResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EraseFeedbackResponse) ProtoMessage() {}
+
+func (x *EraseFeedbackResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_crucible_ir_exchange_v1_feedback_service_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EraseFeedbackResponse.ProtoReflect.Descriptor instead.
+func (*EraseFeedbackResponse) Descriptor() ([]byte, []int) {
+	return file_crucible_ir_exchange_v1_feedback_service_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *EraseFeedbackResponse) GetEvents() int64 {
+	if x != nil {
+		return x.Events
+	}
+	return 0
+}
+
+func (x *EraseFeedbackResponse) GetCursor() string {
+	if x != nil {
+		return x.Cursor
+	}
+	return ""
+}
+
+func (x *EraseFeedbackResponse) GetPending() bool {
+	if x != nil {
+		return x.Pending
+	}
+	return false
+}
+
 var File_crucible_ir_exchange_v1_feedback_service_proto protoreflect.FileDescriptor
 
 const file_crucible_ir_exchange_v1_feedback_service_proto_rawDesc = "" +
@@ -1626,19 +1792,41 @@ const file_crucible_ir_exchange_v1_feedback_service_proto_rawDesc = "" +
 	"_page_size\"\x8d\x01\n" +
 	"\x1bListFeedbackConfigsResponse\x12F\n" +
 	"\aentries\x18\x01 \x03(\v2,.crucible_ir.exchange.v1.FeedbackConfigEntryR\aentries\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken*\x93\x01\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xd4\x03\n" +
+	"\x14EraseFeedbackRequest\x12(\n" +
+	"\auser_id\x18\x01 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01(\x80 H\x00R\x06userId\x88\x01\x01\x12.\n" +
+	"\n" +
+	"session_id\x18\x02 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01(\x80 H\x01R\tsessionId\x88\x01\x01\x124\n" +
+	"\rdeployment_id\x18\x03 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01(\x80\x04H\x02R\fdeploymentId\x88\x01\x01\x12]\n" +
+	"\n" +
+	"start_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampB\"\xbaH\x1f\xb2\x01\x1c\"\r\b\xff\x82\xd1\xff\xaf\a\x10\xff\x93\xeb\xdc\x032\v\b\x80\x92\xb8Ø\xfe\xff\xff\xff\x01R\tstartTime\x12Y\n" +
+	"\bend_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampB\"\xbaH\x1f\xb2\x01\x1c\"\r\b\xff\x82\xd1\xff\xaf\a\x10\xff\x93\xeb\xdc\x032\v\b\x80\x92\xb8Ø\xfe\xff\xff\xff\x01R\aendTime\x12#\n" +
+	"\rvalidate_only\x18\x06 \x01(\bR\fvalidateOnly\x12 \n" +
+	"\x06cursor\x18\a \x01(\tB\b\xbaH\x05r\x03(\x80 R\x06cursorB\n" +
+	"\n" +
+	"\b_user_idB\r\n" +
+	"\v_session_idB\x10\n" +
+	"\x0e_deployment_id\"a\n" +
+	"\x15EraseFeedbackResponse\x12\x16\n" +
+	"\x06events\x18\x01 \x01(\x03R\x06events\x12\x16\n" +
+	"\x06cursor\x18\x02 \x01(\tR\x06cursor\x12\x18\n" +
+	"\apending\x18\x03 \x01(\bR\apending*\x93\x01\n" +
 	"\x0fSummaryGrouping\x12 \n" +
 	"\x1cSUMMARY_GROUPING_UNSPECIFIED\x10\x00\x12\x1f\n" +
 	"\x1bSUMMARY_GROUPING_DEPLOYMENT\x10\x01\x12\"\n" +
 	"\x1eSUMMARY_GROUPING_MODEL_VERSION\x10\x02\x12\x19\n" +
-	"\x15SUMMARY_GROUPING_NAME\x10\x032\xca\x05\n" +
+	"\x15SUMMARY_GROUPING_NAME\x10\x032\xbf\x06\n" +
 	"\x0fFeedbackService\x12b\n" +
 	"\x06Ingest\x12&.crucible_ir.exchange.v1.IngestRequest\x1a'.crucible_ir.exchange.v1.IngestResponse\"\x03\x90\x02\x02(\x010\x01\x12`\n" +
 	"\x06Export\x12&.crucible_ir.exchange.v1.ExportRequest\x1a'.crucible_ir.exchange.v1.ExportResponse\"\x03\x90\x02\x010\x01\x12g\n" +
 	"\tSummarize\x12).crucible_ir.exchange.v1.SummarizeRequest\x1a*.crucible_ir.exchange.v1.SummarizeResponse\"\x03\x90\x02\x01\x12\x7f\n" +
 	"\x11SetFeedbackConfig\x121.crucible_ir.exchange.v1.SetFeedbackConfigRequest\x1a2.crucible_ir.exchange.v1.SetFeedbackConfigResponse\"\x03\x90\x02\x02\x12\x7f\n" +
 	"\x11GetFeedbackConfig\x121.crucible_ir.exchange.v1.GetFeedbackConfigRequest\x1a2.crucible_ir.exchange.v1.GetFeedbackConfigResponse\"\x03\x90\x02\x01\x12\x85\x01\n" +
-	"\x13ListFeedbackConfigs\x123.crucible_ir.exchange.v1.ListFeedbackConfigsRequest\x1a4.crucible_ir.exchange.v1.ListFeedbackConfigsResponse\"\x03\x90\x02\x01By\n" +
+	"\x13ListFeedbackConfigs\x123.crucible_ir.exchange.v1.ListFeedbackConfigsRequest\x1a4.crucible_ir.exchange.v1.ListFeedbackConfigsResponse\"\x03\x90\x02\x01\x12s\n" +
+	"\rEraseFeedback\x12-.crucible_ir.exchange.v1.EraseFeedbackRequest\x1a..crucible_ir.exchange.v1.EraseFeedbackResponse\"\x03\x90\x02\x02By\n" +
 	"\x1aorg.crucibleir.exchange.v1P\x01ZYgithub.com/north-shore-ai/crucible-ir/gen/go/crucible_ir/exchange/v1;crucibleirexchangev1b\x06proto3"
 
 var (
@@ -1654,7 +1842,7 @@ func file_crucible_ir_exchange_v1_feedback_service_proto_rawDescGZIP() []byte {
 }
 
 var file_crucible_ir_exchange_v1_feedback_service_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_crucible_ir_exchange_v1_feedback_service_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
+var file_crucible_ir_exchange_v1_feedback_service_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
 var file_crucible_ir_exchange_v1_feedback_service_proto_goTypes = []any{
 	(SummaryGrouping)(0),                // 0: crucible_ir.exchange.v1.SummaryGrouping
 	(*IngestRequest)(nil),               // 1: crucible_ir.exchange.v1.IngestRequest
@@ -1677,52 +1865,58 @@ var file_crucible_ir_exchange_v1_feedback_service_proto_goTypes = []any{
 	(*FeedbackConfigEntry)(nil),         // 18: crucible_ir.exchange.v1.FeedbackConfigEntry
 	(*ListFeedbackConfigsRequest)(nil),  // 19: crucible_ir.exchange.v1.ListFeedbackConfigsRequest
 	(*ListFeedbackConfigsResponse)(nil), // 20: crucible_ir.exchange.v1.ListFeedbackConfigsResponse
-	(*v1.FeedbackEvent)(nil),            // 21: crucible_ir.v1.FeedbackEvent
-	(*ItemError)(nil),                   // 22: crucible_ir.exchange.v1.ItemError
-	(*timestamppb.Timestamp)(nil),       // 23: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),         // 24: google.protobuf.Duration
-	(*v1.FeedbackConfig)(nil),           // 25: crucible_ir.v1.FeedbackConfig
+	(*EraseFeedbackRequest)(nil),        // 21: crucible_ir.exchange.v1.EraseFeedbackRequest
+	(*EraseFeedbackResponse)(nil),       // 22: crucible_ir.exchange.v1.EraseFeedbackResponse
+	(*v1.FeedbackEvent)(nil),            // 23: crucible_ir.v1.FeedbackEvent
+	(*ItemError)(nil),                   // 24: crucible_ir.exchange.v1.ItemError
+	(*timestamppb.Timestamp)(nil),       // 25: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),         // 26: google.protobuf.Duration
+	(*v1.FeedbackConfig)(nil),           // 27: crucible_ir.v1.FeedbackConfig
 }
 var file_crucible_ir_exchange_v1_feedback_service_proto_depIdxs = []int32{
-	21, // 0: crucible_ir.exchange.v1.IngestRequest.events:type_name -> crucible_ir.v1.FeedbackEvent
+	23, // 0: crucible_ir.exchange.v1.IngestRequest.events:type_name -> crucible_ir.v1.FeedbackEvent
 	3,  // 1: crucible_ir.exchange.v1.IngestResponse.rejected:type_name -> crucible_ir.exchange.v1.RejectedEvent
-	22, // 2: crucible_ir.exchange.v1.RejectedEvent.error:type_name -> crucible_ir.exchange.v1.ItemError
-	23, // 3: crucible_ir.exchange.v1.ExportRequest.start_time:type_name -> google.protobuf.Timestamp
-	23, // 4: crucible_ir.exchange.v1.ExportRequest.end_time:type_name -> google.protobuf.Timestamp
-	21, // 5: crucible_ir.exchange.v1.ExportResponse.events:type_name -> crucible_ir.v1.FeedbackEvent
-	23, // 6: crucible_ir.exchange.v1.SummarizeRequest.start_time:type_name -> google.protobuf.Timestamp
-	23, // 7: crucible_ir.exchange.v1.SummarizeRequest.end_time:type_name -> google.protobuf.Timestamp
-	24, // 8: crucible_ir.exchange.v1.SummarizeRequest.bucket:type_name -> google.protobuf.Duration
+	24, // 2: crucible_ir.exchange.v1.RejectedEvent.error:type_name -> crucible_ir.exchange.v1.ItemError
+	25, // 3: crucible_ir.exchange.v1.ExportRequest.start_time:type_name -> google.protobuf.Timestamp
+	25, // 4: crucible_ir.exchange.v1.ExportRequest.end_time:type_name -> google.protobuf.Timestamp
+	23, // 5: crucible_ir.exchange.v1.ExportResponse.events:type_name -> crucible_ir.v1.FeedbackEvent
+	25, // 6: crucible_ir.exchange.v1.SummarizeRequest.start_time:type_name -> google.protobuf.Timestamp
+	25, // 7: crucible_ir.exchange.v1.SummarizeRequest.end_time:type_name -> google.protobuf.Timestamp
+	26, // 8: crucible_ir.exchange.v1.SummarizeRequest.bucket:type_name -> google.protobuf.Duration
 	0,  // 9: crucible_ir.exchange.v1.SummarizeRequest.group_by:type_name -> crucible_ir.exchange.v1.SummaryGrouping
 	8,  // 10: crucible_ir.exchange.v1.SummarizeResponse.summaries:type_name -> crucible_ir.exchange.v1.FeedbackSummary
-	23, // 11: crucible_ir.exchange.v1.FeedbackSummary.start_time:type_name -> google.protobuf.Timestamp
+	25, // 11: crucible_ir.exchange.v1.FeedbackSummary.start_time:type_name -> google.protobuf.Timestamp
 	13, // 12: crucible_ir.exchange.v1.FeedbackSummary.latency:type_name -> crucible_ir.exchange.v1.LatencySummary
 	9,  // 13: crucible_ir.exchange.v1.FeedbackSummary.thumbs:type_name -> crucible_ir.exchange.v1.ThumbsSummary
 	10, // 14: crucible_ir.exchange.v1.FeedbackSummary.numbers:type_name -> crucible_ir.exchange.v1.NumberSummary
 	12, // 15: crucible_ir.exchange.v1.FeedbackSummary.labels:type_name -> crucible_ir.exchange.v1.LabelCount
 	11, // 16: crucible_ir.exchange.v1.NumberSummary.histogram:type_name -> crucible_ir.exchange.v1.NumberCount
-	25, // 17: crucible_ir.exchange.v1.SetFeedbackConfigRequest.config:type_name -> crucible_ir.v1.FeedbackConfig
+	27, // 17: crucible_ir.exchange.v1.SetFeedbackConfigRequest.config:type_name -> crucible_ir.v1.FeedbackConfig
 	18, // 18: crucible_ir.exchange.v1.GetFeedbackConfigResponse.entry:type_name -> crucible_ir.exchange.v1.FeedbackConfigEntry
-	25, // 19: crucible_ir.exchange.v1.FeedbackConfigEntry.config:type_name -> crucible_ir.v1.FeedbackConfig
-	23, // 20: crucible_ir.exchange.v1.FeedbackConfigEntry.update_time:type_name -> google.protobuf.Timestamp
+	27, // 19: crucible_ir.exchange.v1.FeedbackConfigEntry.config:type_name -> crucible_ir.v1.FeedbackConfig
+	25, // 20: crucible_ir.exchange.v1.FeedbackConfigEntry.update_time:type_name -> google.protobuf.Timestamp
 	18, // 21: crucible_ir.exchange.v1.ListFeedbackConfigsResponse.entries:type_name -> crucible_ir.exchange.v1.FeedbackConfigEntry
-	1,  // 22: crucible_ir.exchange.v1.FeedbackService.Ingest:input_type -> crucible_ir.exchange.v1.IngestRequest
-	4,  // 23: crucible_ir.exchange.v1.FeedbackService.Export:input_type -> crucible_ir.exchange.v1.ExportRequest
-	6,  // 24: crucible_ir.exchange.v1.FeedbackService.Summarize:input_type -> crucible_ir.exchange.v1.SummarizeRequest
-	14, // 25: crucible_ir.exchange.v1.FeedbackService.SetFeedbackConfig:input_type -> crucible_ir.exchange.v1.SetFeedbackConfigRequest
-	16, // 26: crucible_ir.exchange.v1.FeedbackService.GetFeedbackConfig:input_type -> crucible_ir.exchange.v1.GetFeedbackConfigRequest
-	19, // 27: crucible_ir.exchange.v1.FeedbackService.ListFeedbackConfigs:input_type -> crucible_ir.exchange.v1.ListFeedbackConfigsRequest
-	2,  // 28: crucible_ir.exchange.v1.FeedbackService.Ingest:output_type -> crucible_ir.exchange.v1.IngestResponse
-	5,  // 29: crucible_ir.exchange.v1.FeedbackService.Export:output_type -> crucible_ir.exchange.v1.ExportResponse
-	7,  // 30: crucible_ir.exchange.v1.FeedbackService.Summarize:output_type -> crucible_ir.exchange.v1.SummarizeResponse
-	15, // 31: crucible_ir.exchange.v1.FeedbackService.SetFeedbackConfig:output_type -> crucible_ir.exchange.v1.SetFeedbackConfigResponse
-	17, // 32: crucible_ir.exchange.v1.FeedbackService.GetFeedbackConfig:output_type -> crucible_ir.exchange.v1.GetFeedbackConfigResponse
-	20, // 33: crucible_ir.exchange.v1.FeedbackService.ListFeedbackConfigs:output_type -> crucible_ir.exchange.v1.ListFeedbackConfigsResponse
-	28, // [28:34] is the sub-list for method output_type
-	22, // [22:28] is the sub-list for method input_type
-	22, // [22:22] is the sub-list for extension type_name
-	22, // [22:22] is the sub-list for extension extendee
-	0,  // [0:22] is the sub-list for field type_name
+	25, // 22: crucible_ir.exchange.v1.EraseFeedbackRequest.start_time:type_name -> google.protobuf.Timestamp
+	25, // 23: crucible_ir.exchange.v1.EraseFeedbackRequest.end_time:type_name -> google.protobuf.Timestamp
+	1,  // 24: crucible_ir.exchange.v1.FeedbackService.Ingest:input_type -> crucible_ir.exchange.v1.IngestRequest
+	4,  // 25: crucible_ir.exchange.v1.FeedbackService.Export:input_type -> crucible_ir.exchange.v1.ExportRequest
+	6,  // 26: crucible_ir.exchange.v1.FeedbackService.Summarize:input_type -> crucible_ir.exchange.v1.SummarizeRequest
+	14, // 27: crucible_ir.exchange.v1.FeedbackService.SetFeedbackConfig:input_type -> crucible_ir.exchange.v1.SetFeedbackConfigRequest
+	16, // 28: crucible_ir.exchange.v1.FeedbackService.GetFeedbackConfig:input_type -> crucible_ir.exchange.v1.GetFeedbackConfigRequest
+	19, // 29: crucible_ir.exchange.v1.FeedbackService.ListFeedbackConfigs:input_type -> crucible_ir.exchange.v1.ListFeedbackConfigsRequest
+	21, // 30: crucible_ir.exchange.v1.FeedbackService.EraseFeedback:input_type -> crucible_ir.exchange.v1.EraseFeedbackRequest
+	2,  // 31: crucible_ir.exchange.v1.FeedbackService.Ingest:output_type -> crucible_ir.exchange.v1.IngestResponse
+	5,  // 32: crucible_ir.exchange.v1.FeedbackService.Export:output_type -> crucible_ir.exchange.v1.ExportResponse
+	7,  // 33: crucible_ir.exchange.v1.FeedbackService.Summarize:output_type -> crucible_ir.exchange.v1.SummarizeResponse
+	15, // 34: crucible_ir.exchange.v1.FeedbackService.SetFeedbackConfig:output_type -> crucible_ir.exchange.v1.SetFeedbackConfigResponse
+	17, // 35: crucible_ir.exchange.v1.FeedbackService.GetFeedbackConfig:output_type -> crucible_ir.exchange.v1.GetFeedbackConfigResponse
+	20, // 36: crucible_ir.exchange.v1.FeedbackService.ListFeedbackConfigs:output_type -> crucible_ir.exchange.v1.ListFeedbackConfigsResponse
+	22, // 37: crucible_ir.exchange.v1.FeedbackService.EraseFeedback:output_type -> crucible_ir.exchange.v1.EraseFeedbackResponse
+	31, // [31:38] is the sub-list for method output_type
+	24, // [24:31] is the sub-list for method input_type
+	24, // [24:24] is the sub-list for extension type_name
+	24, // [24:24] is the sub-list for extension extendee
+	0,  // [0:24] is the sub-list for field type_name
 }
 
 func init() { file_crucible_ir_exchange_v1_feedback_service_proto_init() }
@@ -1739,13 +1933,14 @@ func file_crucible_ir_exchange_v1_feedback_service_proto_init() {
 	file_crucible_ir_exchange_v1_feedback_service_proto_msgTypes[16].OneofWrappers = []any{}
 	file_crucible_ir_exchange_v1_feedback_service_proto_msgTypes[17].OneofWrappers = []any{}
 	file_crucible_ir_exchange_v1_feedback_service_proto_msgTypes[18].OneofWrappers = []any{}
+	file_crucible_ir_exchange_v1_feedback_service_proto_msgTypes[20].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_crucible_ir_exchange_v1_feedback_service_proto_rawDesc), len(file_crucible_ir_exchange_v1_feedback_service_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   20,
+			NumMessages:   22,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -27,6 +27,7 @@ const (
 	FeedbackService_SetFeedbackConfig_FullMethodName   = "/crucible_ir.exchange.v1.FeedbackService/SetFeedbackConfig"
 	FeedbackService_GetFeedbackConfig_FullMethodName   = "/crucible_ir.exchange.v1.FeedbackService/GetFeedbackConfig"
 	FeedbackService_ListFeedbackConfigs_FullMethodName = "/crucible_ir.exchange.v1.FeedbackService/ListFeedbackConfigs"
+	FeedbackService_EraseFeedback_FullMethodName       = "/crucible_ir.exchange.v1.FeedbackService/EraseFeedback"
 )
 
 // FeedbackServiceClient is the client API for FeedbackService service.
@@ -53,6 +54,11 @@ type FeedbackServiceClient interface {
 	// Lists the configurations that are set, page by page: the one for all deployments first, and
 	// then by deployment. Errors: as for SetFeedbackConfig.
 	ListFeedbackConfigs(ctx context.Context, in *ListFeedbackConfigsRequest, opts ...grpc.CallOption) (*ListFeedbackConfigsResponse, error)
+	// Erases the events that satisfy all of the conditions, for some seconds: a caller repeats the
+	// call with the cursor until it is empty. Events are found by the ids of users and sessions also
+	// where only hashes of them are stored. Errors: INVALID_ARGUMENT without a condition,
+	// PERMISSION_DENIED for a caller who may not see every document.
+	EraseFeedback(ctx context.Context, in *EraseFeedbackRequest, opts ...grpc.CallOption) (*EraseFeedbackResponse, error)
 }
 
 type feedbackServiceClient struct {
@@ -135,6 +141,16 @@ func (c *feedbackServiceClient) ListFeedbackConfigs(ctx context.Context, in *Lis
 	return out, nil
 }
 
+func (c *feedbackServiceClient) EraseFeedback(ctx context.Context, in *EraseFeedbackRequest, opts ...grpc.CallOption) (*EraseFeedbackResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(EraseFeedbackResponse)
+	err := c.cc.Invoke(ctx, FeedbackService_EraseFeedback_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // FeedbackServiceServer is the server API for FeedbackService service.
 // All implementations must embed UnimplementedFeedbackServiceServer
 // for forward compatibility.
@@ -159,6 +175,11 @@ type FeedbackServiceServer interface {
 	// Lists the configurations that are set, page by page: the one for all deployments first, and
 	// then by deployment. Errors: as for SetFeedbackConfig.
 	ListFeedbackConfigs(context.Context, *ListFeedbackConfigsRequest) (*ListFeedbackConfigsResponse, error)
+	// Erases the events that satisfy all of the conditions, for some seconds: a caller repeats the
+	// call with the cursor until it is empty. Events are found by the ids of users and sessions also
+	// where only hashes of them are stored. Errors: INVALID_ARGUMENT without a condition,
+	// PERMISSION_DENIED for a caller who may not see every document.
+	EraseFeedback(context.Context, *EraseFeedbackRequest) (*EraseFeedbackResponse, error)
 	mustEmbedUnimplementedFeedbackServiceServer()
 }
 
@@ -186,6 +207,9 @@ func (UnimplementedFeedbackServiceServer) GetFeedbackConfig(context.Context, *Ge
 }
 func (UnimplementedFeedbackServiceServer) ListFeedbackConfigs(context.Context, *ListFeedbackConfigsRequest) (*ListFeedbackConfigsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListFeedbackConfigs not implemented")
+}
+func (UnimplementedFeedbackServiceServer) EraseFeedback(context.Context, *EraseFeedbackRequest) (*EraseFeedbackResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method EraseFeedback not implemented")
 }
 func (UnimplementedFeedbackServiceServer) mustEmbedUnimplementedFeedbackServiceServer() {}
 func (UnimplementedFeedbackServiceServer) testEmbeddedByValue()                         {}
@@ -298,6 +322,24 @@ func _FeedbackService_ListFeedbackConfigs_Handler(srv interface{}, ctx context.C
 	return interceptor(ctx, in, info, handler)
 }
 
+func _FeedbackService_EraseFeedback_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(EraseFeedbackRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(FeedbackServiceServer).EraseFeedback(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: FeedbackService_EraseFeedback_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(FeedbackServiceServer).EraseFeedback(ctx, req.(*EraseFeedbackRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // FeedbackService_ServiceDesc is the grpc.ServiceDesc for FeedbackService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -320,6 +362,10 @@ var FeedbackService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListFeedbackConfigs",
 			Handler:    _FeedbackService_ListFeedbackConfigs_Handler,
+		},
+		{
+			MethodName: "EraseFeedback",
+			Handler:    _FeedbackService_EraseFeedback_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{

@@ -61,6 +61,7 @@ METHOD_ROLES: Final[dict[str, Role]] = {
     f"{_FEEDBACK}/Export": Role.READER,
     f"{_FEEDBACK}/Summarize": Role.READER,
     f"{_FEEDBACK}/SetFeedbackConfig": Role.ADMIN,
+    f"{_FEEDBACK}/EraseFeedback": Role.ADMIN,
     f"{_FEEDBACK}/GetFeedbackConfig": Role.READER,
     f"{_FEEDBACK}/ListFeedbackConfigs": Role.READER,
     f"{_AUDIT}/ListAuditEntries": Role.ADMIN,

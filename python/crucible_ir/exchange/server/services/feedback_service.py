@@ -13,9 +13,19 @@ from crucible_ir.errors import DecodeError
 from crucible_ir.exchange import v1
 from crucible_ir.exchange.server.options import Settings
 from crucible_ir.exchange.server.personal_data.policies import Policies
-from crucible_ir.exchange.server.rpc.call_context import Caller, current_caller
+from crucible_ir.exchange.server.personal_data.redaction import HASHED_FIELDS
+from crucible_ir.exchange.server.rpc.call_context import (
+    Caller,
+    current_actor,
+    current_caller,
+)
 from crucible_ir.exchange.server.rpc.drain import Draining
-from crucible_ir.exchange.server.rpc.errors import RpcError, invalid_argument, translate
+from crucible_ir.exchange.server.rpc.errors import (
+    RpcError,
+    field_violation,
+    invalid_argument,
+    translate,
+)
 from crucible_ir.exchange.server.rpc.request_validation import check_request
 from crucible_ir.exchange.server.services.conversions import (
     item_error,
@@ -33,6 +43,7 @@ from crucible_ir.exchange.store.records import (
     EVERYTHING,
     EventQuery,
     EventRow,
+    EventSelection,
     FeedbackConfigRow,
     SummaryQuery,
 )
@@ -191,6 +202,51 @@ class FeedbackService(FeedbackServiceServicer):
         )
         return summaries_of(await self._store.summarize(query, self._settings.summary_limits))
 
+    async def EraseFeedback(
+        self, request: v1.EraseFeedbackRequest, context: Context
+    ) -> v1.EraseFeedbackResponse:
+        """Erase events, for some seconds."""
+        current_caller().check_everything()
+        selection = await self._selection(request)
+        hashed = query_hash(request, "cursor")
+        after = await self._page_tokens.read(hashed, request.cursor, "cursor")
+        erasure = await self._store.erase_events(
+            selection,
+            after=after if isinstance(after, int) else 0,
+            actor=current_actor(),
+            count_only=request.validate_only,
+        )
+        return v1.EraseFeedbackResponse(
+            events=erasure.events,
+            cursor=await self._page_tokens.write(hashed, erasure.reached),
+            pending=erasure.pending,
+        )
+
+    async def _selection(self, request: v1.EraseFeedbackRequest) -> EventSelection:
+        """Return the events to erase.
+
+        Raises:
+            RpcError: The request has no condition.
+        """
+        has = request.HasField
+        redactor = await self._personal_data.redactor()
+        ids = {
+            name: (value, redactor.hashed(name, value))
+            for name in HASHED_FIELDS
+            if (value := getattr(request, name))
+        }
+        selection = EventSelection(
+            user_ids=ids.get("user_id"),
+            session_ids=ids.get("session_id"),
+            deployment_id=request.deployment_id if has("deployment_id") else None,
+            start_time=microseconds_of(request.start_time) if has("start_time") else None,
+            end_time=microseconds_of(request.end_time) if has("end_time") else None,
+        )
+        if selection == EventSelection():
+            reason = "at least one condition must be set"
+            raise field_violation("", "erase_feedback.condition_required", reason)
+        return selection
+
     async def SetFeedbackConfig(
         self, request: v1.SetFeedbackConfigRequest, context: Context
     ) -> v1.SetFeedbackConfigResponse:
@@ -199,7 +255,9 @@ class FeedbackService(FeedbackServiceServicer):
         config = None
         if request.HasField("config"):
             config = request.config.SerializeToString(deterministic=True)
-        changed = await self._store.set_feedback_config(_deployment_id(request), config)
+        changed = await self._store.set_feedback_config(
+            _deployment_id(request), config, current_actor()
+        )
         if changed:
             await self._personal_data.policies.read()
             self._personal_data.expiry.wake()

@@ -61,6 +61,10 @@ STALENESS_SECONDS = 0.005
 LOOKUP_THREADS = 4
 
 
+#: The time between two attempts to remove copies of deleted rows, in seconds.
+SCRUB_SECONDS = 1.0
+
+
 class SequenceReader(Protocol):
     """A connection that reads the latest sequence number."""
 
@@ -181,6 +185,14 @@ class Driver:
         """
         raise NotImplementedError
 
+    def scrub(self) -> bool:
+        """Remove what the database has of deleted rows outside of its tables.
+
+        Returns:
+            Whether it could; it cannot while a reader uses them.
+        """
+        raise NotImplementedError
+
     def close(self) -> None:
         """Finish background work."""
 
@@ -224,6 +236,7 @@ class Database:
         self._sequence_reader = driver.connect_sequence() if driver.connect_sequence else None
         self._last_read: int | None = None
         self._next_read = 0.0
+        self._scrubbing: asyncio.Task[None] | None = None
         self._writer = asyncio.create_task(self._write_groups())
         self._listener = asyncio.create_task(driver.listen(self.notifier))
 
@@ -277,6 +290,31 @@ class Database:
             self._last_read = self._sequence_reader()
             self._next_read = now + STALENESS_SECONDS
         return None if self._last_read is None else max(self._last_read, self.notifier.latest)
+
+    async def scrub(self) -> bool:
+        """Remove all copies of deleted rows from the files of the database, now or soon.
+
+        Returns:
+            Whether it is done. If not, it is tried again in the background until it is.
+        """
+        if await asyncio.to_thread(self._scrub):
+            return True
+        if self._scrubbing is None or self._scrubbing.done():
+            self._scrubbing = asyncio.create_task(self._scrub_later())
+        return False
+
+    async def _scrub_later(self) -> None:
+        done = False
+        while not done:
+            await asyncio.sleep(SCRUB_SECONDS)
+            with suppress(StoreFailure):
+                done = await asyncio.to_thread(self._scrub)
+
+    def _scrub(self) -> bool:
+        try:
+            return self._driver.scrub()
+        except DBAPIError as error:
+            raise self._translated(error) from error
 
     async def find(self, lookup: Lookup) -> Any:
         """Return the row of a lookup, if there is one; its types are those of the driver.
@@ -334,6 +372,10 @@ class Database:
 
     async def close(self) -> None:
         """Finish the pending work, and disconnect."""
+        if self._scrubbing is not None:
+            self._scrubbing.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._scrubbing
         self._closing = True
         self._awake.set()
         await self._writer

@@ -69,6 +69,16 @@ _SEQUENCE = b"SELECT value FROM counters WHERE name = 'sequence'"
 #: How long to wait before reconnecting to listen, in seconds.
 RECONNECT_SECONDS = 1.0
 
+#: The tables from which rows are erased or purged.
+_SCRUBBED = ("feedback_events",)
+
+#: Selects the number of snapshots that are older than a transaction.
+_OLDER_SNAPSHOTS = """
+SELECT count(*) FROM pg_stat_activity
+WHERE datname = current_database() AND pid <> pg_backend_pid()
+    AND backend_xmin IS NOT NULL AND age(backend_xmin) >= age(%(now)s::xid)
+"""
+
 #: The errors for SQLSTATE codes, by the code or its class.
 _FAILURES: dict[str, tuple[type[StoreFailure], str]] = {
     "53100": (StoreFullError, "the database has no space left"),
@@ -142,6 +152,20 @@ class PostgresqlDriver(Driver):
     def hears_changes(self) -> bool:
         """Whether a notification of every change by any process arrives."""
         return time.monotonic() < self._hears_until
+
+    def scrub(self) -> bool:
+        """Remove the deleted rows, unless a transaction that may see them is still in progress."""
+        try:
+            with psycopg.connect(
+                self._address, autocommit=True, connect_timeout=CONNECT_SECONDS
+            ) as connection:
+                [now] = connection.execute("SELECT pg_current_xact_id()::xid").fetchone() or ()
+                for table in _SCRUBBED:
+                    connection.execute(f"VACUUM {table}".encode())
+                [older] = connection.execute(_OLDER_SNAPSHOTS, {"now": now}).fetchone() or ()
+                return not older
+        except psycopg.Error as error:
+            raise StoreUnavailableError(f"cannot vacuum the database: {error}") from error
 
     async def listen(self, notifier: ChangeNotifier) -> None:
         """Pass on notifications; polling continues while the connection fails."""

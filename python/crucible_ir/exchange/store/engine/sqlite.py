@@ -61,6 +61,9 @@ _COUNT_COMMIT: Final = (
 #: The key of a connection's info for the number of its changes at the last commit.
 _CHANGES_SEEN: Final = "crucible_ir.changes"
 
+#: How long to wait for readers when the log is emptied, in milliseconds.
+TRUNCATION_MILLISECONDS = 100
+
 #: The errors for SQLite's primary result codes; all others are faults of the file or this program.
 _FAILURES: dict[int, tuple[type[StoreFailure], str]] = {
     sqlite3.SQLITE_FULL: (StoreFullError, "the database has no space left"),
@@ -154,6 +157,10 @@ class SqliteDriver(Driver):
         """Run a checkpoint now and then."""
         self._checkpoints.committed(weight)
 
+    def scrub(self) -> bool:
+        """Empty the log; the tables have no copies, because `secure_delete` overwrites them."""
+        return self._checkpoints.empty_log()
+
     def close(self) -> None:
         """Finish the checkpoint in progress, and close the mark."""
         self._checkpoints.close()
@@ -223,6 +230,25 @@ class _Checkpoints:
         if self._weight >= CHECKPOINT_WEIGHT and (self._running is None or self._running.done()):
             self._weight = 0
             self._running = self._thread.submit(self._run)
+
+    def empty_log(self) -> bool:
+        """Move everything from the log to the database file, and empty the log.
+
+        Returns:
+            Whether that was possible: a reader of an older state needs the log.
+        """
+        return self._thread.submit(self._truncate).result()
+
+    def _truncate(self) -> bool:
+        # Writers wait meanwhile, so it must not wait for long for a reader.
+        self._connection.execute(f"PRAGMA busy_timeout = {TRUNCATION_MILLISECONDS}")
+        try:
+            [result] = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        except sqlite3.Error as error:
+            raise _failure(error) or error from error
+        finally:
+            self._connection.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}")
+        return int(result[0]) == 0
 
     def close(self) -> None:
         """Wait for the checkpoint in progress, and disconnect."""
@@ -351,7 +377,10 @@ def _prepare(connection: Any, *, is_writer: bool) -> None:
     connection.execute("PRAGMA foreign_keys = ON")
     connection.execute("PRAGMA cache_size = -65536")
     connection.execute(f"PRAGMA wal_autocheckpoint = {MAX_LOG_PAGES}")
-    if not is_writer:
+    if is_writer:
+        # What is deleted is overwritten, so that nothing of it is left in the file.
+        connection.execute("PRAGMA secure_delete = ON")
+    else:
         connection.execute("PRAGMA query_only = ON")
 
 

@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import delete, insert, select, update
 
+from crucible_ir.exchange.store.audit_records import Actor, AuditAction, AuditEntry
 from crucible_ir.exchange.store.records import (
     FeedbackConfigRow,
     FeedbackConfigRows,
     Microseconds,
 )
+from crucible_ir.exchange.store.statements import audit
 from crucible_ir.exchange.store.statements.changes import counter
 from crucible_ir.exchange.store.statements.rows import PAGE_BYTES
 from crucible_ir.exchange.store.statements.tables import counters, feedback_configs
@@ -22,7 +24,11 @@ _COUNTER = "feedback_configs"
 
 
 def put(
-    connection: Connection, deployment_id: str | None, config: bytes | None, now: Microseconds
+    connection: Connection,
+    deployment_id: str | None,
+    config: bytes | None,
+    now: Microseconds,
+    actor: Actor,
 ) -> bool:
     """Set or remove a configuration, as described in `Store.set_feedback_config`."""
     key = (deployment_id or "").encode()
@@ -40,6 +46,9 @@ def put(
     connection.execute(
         update(counters).where(counters.c.name == _COUNTER).values(value=counters.c.value + 1)
     )
+    details = {"config": "feedback", "change": "removed" if config is None else "set"}
+    entry = AuditEntry(AuditAction.CONFIGURED, actor, now, id=deployment_id, details=details)
+    audit.add(connection, entry)
     return True
 
 

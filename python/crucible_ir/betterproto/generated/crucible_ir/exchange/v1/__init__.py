@@ -21,6 +21,8 @@ __all__ = (
     "DeleteResponse",
     "DocumentKey",
     "Entry",
+    "EraseFeedbackRequest",
+    "EraseFeedbackResponse",
     "ExchangeServiceStub",
     "ExportRequest",
     "ExportResponse",
@@ -1171,6 +1173,98 @@ class Entry(betterproto2.Message):
 
 
 default_message_pool.register_message("crucible_ir.exchange.v1", "Entry", Entry)
+
+
+@dataclass(eq=False, repr=False)
+class EraseFeedbackRequest(betterproto2.Message):
+    """
+    A request to erase events. At least one condition is set.
+    """
+
+    user_id: "str | None" = betterproto2.field(
+        1, betterproto2.TYPE_STRING, optional=True
+    )
+    """
+    Who gave the feedback, as it was sent or as it is stored. Range: 1 to 4096 bytes. Unset: anyone.
+    """
+
+    session_id: "str | None" = betterproto2.field(
+        2, betterproto2.TYPE_STRING, optional=True
+    )
+    """
+    The session, as it was sent or as it is stored. Range: 1 to 4096 bytes. Unset: any session.
+    """
+
+    deployment_id: "str | None" = betterproto2.field(
+        3, betterproto2.TYPE_STRING, optional=True
+    )
+    """
+    The deployment that gave the answers. Range: 1 to 512 bytes. Unset: every deployment.
+    """
+
+    start_time: "datetime.datetime | None" = betterproto2.field(
+        4,
+        betterproto2.TYPE_MESSAGE,
+        unwrap=lambda: ___google__protobuf__.Timestamp,
+        optional=True,
+    )
+    """
+    The earliest time of an event, as in ExportRequest. Range: years 1 to 9999. Unset: no bound.
+    """
+
+    end_time: "datetime.datetime | None" = betterproto2.field(
+        5,
+        betterproto2.TYPE_MESSAGE,
+        unwrap=lambda: ___google__protobuf__.Timestamp,
+        optional=True,
+    )
+    """
+    The end of the time range, excluded. Range: years 1 to 9999. Unset: no bound.
+    """
+
+    validate_only: "bool" = betterproto2.field(6, betterproto2.TYPE_BOOL)
+    """
+    Whether to count the events and erase nothing.
+    """
+
+    cursor: "str" = betterproto2.field(7, betterproto2.TYPE_STRING)
+    """
+    The cursor of the response after which to continue. All other fields must be the same as in the
+    request that returned it. Range: up to 4096 bytes. Empty: from the first event.
+    """
+
+
+default_message_pool.register_message(
+    "crucible_ir.exchange.v1", "EraseFeedbackRequest", EraseFeedbackRequest
+)
+
+
+@dataclass(eq=False, repr=False)
+class EraseFeedbackResponse(betterproto2.Message):
+    """
+    The progress of an erasure.
+    """
+
+    events: "int" = betterproto2.field(1, betterproto2.TYPE_INT64)
+    """
+    The number of events that this call erased, or found if it only counts.
+    """
+
+    cursor: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
+    """
+    The cursor with which to continue. Opaque. Empty: all events were examined.
+    """
+
+    pending: "bool" = betterproto2.field(3, betterproto2.TYPE_BOOL)
+    """
+    Whether the database's own log or its tables still contain copies of erased events, because
+    a reader uses them. The server goes on to remove them; a repeated call says whether that is done.
+    """
+
+
+default_message_pool.register_message(
+    "crucible_ir.exchange.v1", "EraseFeedbackResponse", EraseFeedbackResponse
+)
 
 
 @dataclass(eq=False, repr=False)
@@ -3549,6 +3643,30 @@ class FeedbackServiceStub(betterproto2_grpclib.ServiceStub):
             "/crucible_ir.exchange.v1.FeedbackService/ListFeedbackConfigs",
             message,
             ListFeedbackConfigsResponse,
+            timeout=timeout,
+            deadline=deadline,
+            metadata=metadata,
+        )
+
+    async def erase_feedback(
+        self,
+        message: "EraseFeedbackRequest",
+        *,
+        timeout: "float | None" = None,
+        deadline: "Deadline | None" = None,
+        metadata: "MetadataLike | None" = None,
+    ) -> "EraseFeedbackResponse":
+        """
+        Erases the events that satisfy all of the conditions, for some seconds: a caller repeats the
+        call with the cursor until it is empty. Events are found by the ids of users and sessions also
+        where only hashes of them are stored. Errors: INVALID_ARGUMENT without a condition,
+        PERMISSION_DENIED for a caller who may not see every document.
+        """
+
+        return await self._unary_unary(
+            "/crucible_ir.exchange.v1.FeedbackService/EraseFeedback",
+            message,
+            EraseFeedbackResponse,
             timeout=timeout,
             deadline=deadline,
             metadata=metadata,
