@@ -92,6 +92,10 @@ def _without_id(id_: bytes, event: bytes) -> bytearray:
     To read it, `id_field` is put before it. If the id is not the first field, it is there twice
     then, which means the same.
     """
+    size = len(id_)
+    # The usual case, without the cost of `id_field`.
+    if size < 0x80 and event.startswith(id_, 2) and event[0] == _ID_TAG and event[1] == size:
+        return bytearray(event[size + 2 :])
     field = id_field(id_)
     return bytearray(event[len(field) :] if event.startswith(field) else event)
 
