@@ -9,6 +9,7 @@
   and has no services, interceptors, logs or store. The same client calls both. It requests the same
   documents repeatedly, so that the server has them in its cache. The figure for other documents is
   printed too, and has no required ratio.
+- With ``--postgresql URL``, only `Get` and publications are measured, on an empty database.
 - Each ratio is the median of several rounds, in which the two subjects alternate.
 - For ingestion, the server runs on one half of the cores, and the client and bare SQLite on the
   other. Otherwise Linux may keep communicating processes on one core for tenths of a second while
@@ -61,6 +62,7 @@ EVENTS_A_ROUND: Final = 50_000
 BATCH: Final = 500
 CALLS_A_ROUND: Final = 1500
 CALLERS: Final = 8
+PUBLICATIONS: Final = 3000
 WATCHERS: Final = 1000
 CHANGES: Final = 20
 
@@ -75,6 +77,8 @@ PREFIXES: Final = [exchange_v1.Filter(field="id", prefix="m" + "0" * zeros) for 
 LEAST_INGESTED: Final = 0.4
 LEAST_REDACTED: Final = 0.15
 LEAST_FETCHED: Final = 0.6
+LEAST_FETCHED_REMOTELY: Final = 0.4
+LEAST_PUBLISHED: Final = 1000
 MOST_SLOWDOWN: Final = 2.0
 MOST_CONDITIONS: Final = 3.0
 
@@ -485,6 +489,40 @@ async def measure_abandoned(address: str, tokens: Sequence[str]) -> float:
     return disturbed / most
 
 
+def measure_publications(client: ExchangeClient) -> float:
+    """Print and return the documents published a second, with 16 in progress."""
+    rates = []
+    for round_ in range(ROUNDS):
+        documents = []
+        for number in range(PUBLICATIONS):
+            version = v1.ModelVersion()
+            version.CopyFrom(VERSION)
+            version.id = f"m{number:08}"
+            version.artifact_uri = f"s3://models/{round_}/{number}"
+            documents.append(version)
+        begun = time.perf_counter()
+        for published in client.publish_many(documents):
+            if published.error is not None:
+                sys.exit(f"not every document was published: {published.error}")
+        rates.append(PUBLICATIONS / (time.perf_counter() - begun))
+    rate = statistics.median(rates)
+    print(f"documents published in batches: {rate:,.0f} a second (at least {LEAST_PUBLISHED})")
+    return rate
+
+
+def measure_postgresql(folder: Path, url: str) -> list[bool]:
+    """Measure a server on a database of PostgreSQL; return whether each figure is reached."""
+    with served(folder, _CORES, "--store", url) as (address, _), ExchangeClient(address) as client:
+        client.publish(VERSION)
+        published = measure_publications(client)
+    with served(folder, _CORES, "--store", url) as (address, _):
+        same = itertools.repeat(VERSION.id)
+        gotten = asyncio.run(measure_get(address, same, "a document", LEAST_FETCHED_REMOTELY))
+        others = (f"m{number % PUBLICATIONS:08}" for number in itertools.count())
+        asyncio.run(measure_get(address, others, "many documents"))
+    return [published >= LEAST_PUBLISHED, gotten >= LEAST_FETCHED_REMOTELY]
+
+
 def measure_abandoned_reads(folder: Path, events_count: int) -> float:
     """Ingest events into the store in a folder, and measure abandoned reads on it."""
     with served(folder) as (address, _), ExchangeClient(address) as client:
@@ -610,7 +648,11 @@ def main() -> int:
         help="the number of listed documents (default: %(default)s; a million takes minutes)",
     )
     parser.add_argument("--events", type=int, default=300_000, metavar="N")
+    parser.add_argument("--postgresql", metavar="URL")
     options = parser.parse_args()
+    if options.postgresql is not None:
+        with tempfile.TemporaryDirectory() as name:
+            return 0 if all(measure_postgresql(Path(name), options.postgresql)) else 1
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         os.sched_setaffinity(0, CLIENTS_CORES)

@@ -27,7 +27,7 @@ from crucible_ir.exchange.store.engine.reads import ReadLane
 from crucible_ir.exchange.store.engine.statistics import Measurements, Statistics
 from crucible_ir.exchange.store.engine.upgrading import Upgrade, is_complete
 from crucible_ir.exchange.store.errors import StoreFailure, StoreRejection, StoreUnavailableError
-from crucible_ir.exchange.store.statements import audit
+from crucible_ir.exchange.store.statements import audit, deferred
 from crucible_ir.exchange.store.statements.changes import ChangeNotifier, taken_sequence
 from crucible_ir.exchange.store.statements.rows import Lookup
 from crucible_ir.exchange.store.statements.tables import counters, feedback_events
@@ -220,6 +220,7 @@ class Database:
     def __init__(self, driver: Driver) -> None:
         self._driver = driver
         self._writing = ThreadPoolExecutor(1, "exchange-writer")
+        deferred.install(driver.writer)
         self._reads = ReadLane("reader", driver, driver.reader, READERS)
         self._heavy_reads = ReadLane(
             "heavy", driver, driver.heavy_reader, HEAVY_READERS, HEAVY_PER_CALLER
@@ -462,11 +463,12 @@ class Database:
             self._driver.lock(connection)
             taken_sequence(connection)
             audit.discard_waiting(connection)
-            for work in works:
-                try:
-                    outcomes.append((work(connection), None))
-                except StoreRejection as rejection:
-                    outcomes.append((None, rejection))
+            with deferred.together(connection):
+                for work in works:
+                    try:
+                        outcomes.append((work(connection), None))
+                    except StoreRejection as rejection:
+                        outcomes.append((None, rejection))
             audit.insert_waiting(connection)
             sequence = taken_sequence(connection)
             if sequence:

@@ -15,7 +15,7 @@ from crucible_ir.exchange.store.records import (
     MissingChanges,
     epoch_name,
 )
-from crucible_ir.exchange.store.statements import audit, chunks, prefixes
+from crucible_ir.exchange.store.statements import audit, chunks, deferred, prefixes
 from crucible_ir.exchange.store.statements.rows import IS_LATEST, RECORD_COLUMNS, Lookup, page
 from crucible_ir.exchange.store.statements.tables import counters, epochs, revisions, secrets
 
@@ -77,10 +77,11 @@ _TAKE_SEQUENCE: Final = (
 
 def next_sequence(connection: Connection) -> int:
     """Take the next sequence number; a rollback of the transaction returns it."""
-    sequence, version = connection.execute(_TAKE_SEQUENCE).one()
-    took_sequence(connection, int(sequence))
-    prefixes.set_version(connection, version)
-    return int(sequence)
+    taken: Any = deferred.independently(connection, _TAKE_SEQUENCE, {}).one()
+    sequence = int(taken[0])
+    took_sequence(connection, sequence)
+    prefixes.set_version(connection, taken[1])
+    return sequence
 
 
 def took_sequence(connection: Connection, sequence: int) -> None:

@@ -27,7 +27,7 @@ from crucible_ir.exchange.store.records import (
     StoredEntry,
     StoredRecord,
 )
-from crucible_ir.exchange.store.statements import audit, prefixes, requests
+from crucible_ir.exchange.store.statements import audit, deferred, prefixes, requests
 from crucible_ir.exchange.store.statements.changes import next_sequence
 from crucible_ir.exchange.store.statements.chunks import complete, complete_if_it_fits
 from crucible_ir.exchange.store.statements.rows import (
@@ -51,7 +51,7 @@ from crucible_ir.exchange.transitions import Transition
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from sqlalchemy import Connection
+    from sqlalchemy import Connection, Executable
 
     from crucible_ir.schema.references import FieldReference
 
@@ -81,6 +81,29 @@ _REVISION = select(*RECORD_COLUMNS, revisions.c.document).where(
     revisions.c.revision == bindparam("revision"),
 )
 
+# Making a statement takes longer than executing it, and `deferred` needs the same ones.
+_INSERT_DOCUMENT = insert(documents)
+_UPDATE_DOCUMENT = (
+    update(documents)
+    .where(documents.c.type == bindparam("new_type"), documents.c.id == bindparam("new_id"))
+    .values(
+        revision=bindparam("new_revision"),
+        deleted=bindparam("new_deleted"),
+        requires=bindparam("new_requires"),
+    )
+)
+_RECREATE = _UPDATE_DOCUMENT.values(created_sequence=bindparam("new_created_sequence"))
+_INSERT_REVISION = insert(revisions)
+_DELETE_FIELDS = delete(field_values).where(
+    field_values.c.type == bindparam("old_type"), field_values.c.id == bindparam("old_id")
+)
+_DELETE_REFERENCES = delete(document_references).where(
+    document_references.c.document_type == bindparam("old_type"),
+    document_references.c.document_id == bindparam("old_id"),
+)
+_INSERT_FIELDS = insert(field_values)
+_INSERT_REFERENCES = insert(document_references)
+
 
 def publish(connection: Connection, command: PublishCommand, now: Microseconds) -> PublishResult:
     """Store a document, as described in `Store.publish`."""
@@ -93,7 +116,7 @@ def publish(connection: Connection, command: PublishCommand, now: Microseconds) 
         result = _numbered(result, sequence, command.document)
         _write_revision(connection, result.record, latest, command)
         created = sequence if result.created else latest.created_sequence
-        _write_lookups(connection, command, created)
+        _write_lookups(connection, command, created, is_first=latest is None)
         audited = _audit_entry(*_audited(transition), command, result.record, now)
         audit.add(connection, audited)
     requests.add(connection, command.publisher, command.request, result, now)
@@ -237,7 +260,8 @@ def _check_etag(command: PublishCommand | DeleteCommand, latest: Any) -> None:
 
 
 def _latest(connection: Connection, type_: str, id_: str) -> Any:
-    return connection.execute(_LATEST, {"type": type_, "id": id_.encode()}).one_or_none()
+    parameters = {"type": type_, "id": id_.encode()}
+    return deferred.find(connection, _LATEST, parameters, (type_, id_)).one_or_none()
 
 
 def _numbered(result: PublishResult, sequence: int, document: bytes) -> PublishResult:
@@ -257,6 +281,7 @@ def _write_revision(
     latest: Any,
     command: PublishCommand | None,
 ) -> None:
+    subject = new.type, new.id
     key = {"type": new.type, "id": new.id.encode()}
     requires = None if new.requires is None else release_code(new.requires)
     state: dict[str, Any] = {
@@ -264,34 +289,34 @@ def _write_revision(
         "deleted": new.deleted,
         "requires": requires,
     }
+    statement: Executable = _INSERT_DOCUMENT
     if latest is None or (latest.deleted and not new.deleted):
         state["created_sequence"] = new.sequence
     if latest is None:
-        connection.execute(insert(documents).values(**key, **state))
+        values = {**key, **state}
     else:
-        connection.execute(
-            update(documents)
-            .where(documents.c.type == key["type"], documents.c.id == key["id"])
-            .values(**state)
-        )
-    connection.execute(
-        insert(revisions).values(
-            **record_values(new),
-            content_hash=None if command is None else command.content_hash,
-            document=None if command is None else command.document,
-        )
-    )
+        statement = _RECREATE if "created_sequence" in state else _UPDATE_DOCUMENT
+        values = {f"new_{name}": value for name, value in (key | state).items()}
+    deferred.change(connection, statement, [values], subject)
+    content = {
+        "content_hash": None if command is None else command.content_hash,
+        "document": None if command is None else command.document,
+    }
+    deferred.change(connection, _INSERT_REVISION, [record_values(new) | content], subject)
 
 
-def _write_lookups(connection: Connection, command: PublishCommand, created: int) -> None:
+def _write_lookups(
+    connection: Connection, command: PublishCommand, created: int, *, is_first: bool
+) -> None:
     """Replace the values and references by which the document's previous revision was found.
 
     Args:
         connection: The connection.
         command: The command with the new revision.
         created: The sequence number with which the document was created, or created again.
+        is_first: Whether there is no previous revision.
     """
-    _drop_lookups(connection, command.type, command.id)
+    _drop_lookups(connection, command.type, command.id, is_empty=is_first)
     found = prefixes.prefixes_of(connection, command.id.encode())
     stored = (FieldValue(prefixes.FIELD, prefix.decode()) for prefix in found)
     insert_fields(connection, command.type, command.id, [*command.fields, *stored], created)
@@ -320,8 +345,7 @@ def insert_fields(
         }
         for field, value in dict.fromkeys(fields)
     ]
-    if rows:
-        connection.execute(insert(field_values), rows)
+    deferred.change(connection, _INSERT_FIELDS, rows, (type_, id_))
 
 
 def insert_references(
@@ -343,21 +367,14 @@ def insert_references(
         }
         for reference in dict.fromkeys(references)
     ]
-    if rows:
-        connection.execute(insert(document_references), rows)
+    deferred.change(connection, _INSERT_REFERENCES, rows, (type_, id_))
 
 
-def _drop_lookups(connection: Connection, type_: str, id_: str) -> None:
-    key = id_.encode()
-    connection.execute(
-        delete(field_values).where(field_values.c.type == type_, field_values.c.id == key)
-    )
-    connection.execute(
-        delete(document_references).where(
-            document_references.c.document_type == type_,
-            document_references.c.document_id == key,
-        )
-    )
+def _drop_lookups(connection: Connection, type_: str, id_: str, *, is_empty: bool = False) -> None:
+    # Even if there are none, others are dropped before any are inserted.
+    keys = [] if is_empty else [{"old_type": type_, "old_id": id_.encode()}]
+    for statement in (_DELETE_FIELDS, _DELETE_REFERENCES):
+        deferred.change(connection, statement, keys, (type_, id_))
 
 
 def lookup(type_: str, id_: str, revision: int | None) -> Lookup:

@@ -8,6 +8,7 @@ from sqlalchemy import bindparam, delete, insert, select
 
 from crucible_ir.exchange.store.errors import RequestIdReusedError
 from crucible_ir.exchange.store.records import PublishResult
+from crucible_ir.exchange.store.statements import deferred
 from crucible_ir.exchange.store.statements.rows import RECORD_COLUMNS, record, record_values
 from crucible_ir.exchange.store.statements.tables import requests
 
@@ -46,7 +47,7 @@ def find(
         "publisher": (publisher or "").encode(),
         "request_id": request.request_id.encode(),
     }
-    found = connection.execute(_FIND, key).one_or_none()
+    found = deferred.find(connection, _FIND, key, tuple(key.values())).one_or_none()
     if found is None:
         return None
     if bytes(found.fingerprint) != request.fingerprint:
@@ -74,7 +75,8 @@ def add(
         "created": result.created,
         "unchanged": result.unchanged,
     }
-    connection.execute(_ADD, values)
+    key = values["publisher"], values["request_id"]
+    deferred.change(connection, _ADD, [values], key)
 
 
 def remove_before(connection: Connection, time: Microseconds) -> None:
