@@ -13,12 +13,13 @@ from pathlib import Path
 
 import pytest
 from cli.command_line import EXAMPLES
-from click import Command, Context, Group
+from click import Command, Context, Group, Option
 from exchange.client.served import Served
 from exchange.ports import path_with_programs, serving_by_command
 
 import crucible_ir.exchange
 from crucible_ir import v1
+from crucible_ir.cli.commands.exchange import serve
 from crucible_ir.cli.program import program
 from crucible_ir.exchange import AsyncExchangeClient, ExchangeClient, Tls
 
@@ -54,6 +55,38 @@ def test_every_option_of_the_guides_commands_exists() -> None:
             for option in (*parameter.opts, *parameter.secondary_opts)
         }
         assert {word for word in words if word.startswith("--")} <= known, line
+
+
+def options_table() -> dict[str, tuple[str, str]]:
+    """Return the default and the meaning of each option in the guide's table."""
+    table = GUIDE.split("| option | default | meaning |\n|---|---|---|\n")[1].split("\n\n")[0]
+    rows = [row.strip("| ").split(" | ") for row in table.splitlines()]
+    return {name.strip("`"): (default.strip("` "), meaning) for name, default, meaning in rows}
+
+
+def test_the_guide_has_exactly_the_options_of_serve_with_their_help() -> None:
+    options = [each for each in serve_command().params if isinstance(each, Option)]
+    assert {name: meaning for name, (_, meaning) in options_table().items()} == {
+        option.opts[0]: option.help for option in options
+    }
+
+
+def test_the_defaults_of_the_guide_are_those_of_serve() -> None:
+    def settings(*words: str) -> list[object]:
+        given = dict(serve_command().make_context("serve", list(words)).params)
+        others = [given.get(name) for name in ("store", "log_format", "log_level")]
+        return [serve._options(given), serve._settings(given), *others]
+
+    defaults = {name: default for name, (default, _) in options_table().items() if default}
+    assert len(defaults) > 10
+    for name, default in defaults.items():
+        assert settings(name, default) == settings(), name
+
+
+def serve_command() -> Command:
+    command = program.get_command(Context(program), "serve")
+    assert command is not None
+    return command
 
 
 @pytest.mark.slow

@@ -29,7 +29,7 @@ Step = Callable[["Connection"], None]
 Transaction = Callable[[], AbstractContextManager["Connection"]]
 
 #: How long a transaction of an upgrade continues with further steps or pages, in seconds.
-TRANSACTION_SECONDS: Final = 0.5
+TRANSACTION_SECONDS: Final = 1.0
 
 #: How often the progress is logged, in seconds.
 REPORT_SECONDS: Final = 5.0
