@@ -30,10 +30,12 @@ WRITER_LOCK = 0x63727563_69626C65
 #: The channel on which writers announce changes.
 CHANNEL = "crucible_ir_exchange"
 
-#: Counts the connections that wait for notifications: each server has one.
+#: The name of the connection that waits for notifications, which each server has; and the number of
+#: these.
+LISTENER = "crucible-ir listener"
 _COUNT_LISTENERS = f"""
 SELECT count(*) FROM pg_stat_activity
-WHERE datname = current_database() AND query = 'LISTEN {CHANNEL}'
+WHERE datname = current_database() AND application_name = '{LISTENER}'
 """
 
 #: The timeout for connecting, in seconds.
@@ -181,7 +183,7 @@ class PostgresqlDriver(Driver):
             self._address,
             autocommit=True,
             connect_timeout=CONNECT_SECONDS,
-            application_name="crucible-ir listener",
+            application_name=LISTENER,
             **_DEAD_PEER,
         ) as connection:
             await connection.execute(f"LISTEN {CHANNEL}")
