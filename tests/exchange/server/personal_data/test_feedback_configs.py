@@ -23,6 +23,7 @@ from crucible_ir.exchange.server.personal_data.policies import KnownPolicies
 from crucible_ir.exchange.server.rpc.call_context import Caller
 from crucible_ir.exchange.server.trusted_clock import Clock
 from crucible_ir.exchange.store import Store, open_store
+from crucible_ir.exchange.store.audit_records import AuditAction, AuditQuery
 from crucible_ir.exchange.store.errors import FeedbackConfigsChangedError
 from crucible_ir.exchange.store.records import EventQuery, Scope
 
@@ -280,7 +281,8 @@ async def test_expired_events_are_deleted_at_once_when_a_configuration_says_so(
 ) -> None:
     monkeypatch.setattr(expiry, "EXAMINED", 3)
     monkeypatch.setattr(expiry, "DELETED", 2)
-    async with serving(await open_store(address)) as server:
+    store = await open_store(address)
+    async with serving(store) as server:
         old = [aged(f"old{number}", 10 + number) for number in range(8)]
         others = [aged("young", 5), aged("kept", 400, "keep"), aged("short", 2, "short")]
         await ingest(server, *old, *others, ir_v1.FeedbackEvent(id="now"))
@@ -301,6 +303,13 @@ async def test_expired_events_are_deleted_at_once_when_a_configuration_says_so(
             return await remaining() == {"young", "kept", "now"}
 
         await until(short_one_is_gone)
+        query = AuditQuery(actions=(AuditAction.EXPIRED,))
+
+        async def both_are_recorded() -> bool:
+            entries = (await store.list_audit(query)).entries
+            return [entry.counts for entry in entries] == [{"events": 1}, {"events": 8}]
+
+        await until(both_are_recorded)
         # The id of a deleted event may be used again.
         assert (await ingest(server, aged("old0", 0))).accepted == 1
 

@@ -9,6 +9,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from crucible_ir.exchange.server.trusted_clock import Clock
+from crucible_ir.exchange.store.audit_records import SERVER, AuditAction
 from crucible_ir.exchange.store.errors import StoreFailure
 
 if TYPE_CHECKING:
@@ -104,4 +105,6 @@ class EventExpiry:
             for start in range(0, len(expired), DELETED):
                 count += await self._store.delete_events(expired[start : start + DELETED])
         if count:
+            counts = {"events": count}
+            await self._store.audit(AuditAction.EXPIRED, SERVER, counts=counts)
             _log.info("deleted %d expired feedback events", count)
