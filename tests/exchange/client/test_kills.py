@@ -125,7 +125,8 @@ def test_kills_lose_and_double_nothing(address: str, tmp_path: Path) -> None:
     workload = Workload(f"127.0.0.1:{port}")
 
     def start() -> multiprocessing.process.BaseProcess:
-        process = _fork.Process(target=serve, args=(address, port, log))
+        # A daemon ends with this process, also if the test fails.
+        process = _fork.Process(target=serve, args=(address, port, log), daemon=True)
         process.start()
         return process
 
