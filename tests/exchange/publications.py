@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 
-from crucible_ir.exchange.content import FieldValue
+from crucible_ir.exchange.content import FieldValue, NumberValue
 from crucible_ir.exchange.store.records import (
     EventRow,
     PublishCommand,
@@ -26,6 +26,7 @@ def publication(
     fields: Sequence[tuple[str, str]] = (),
     references: Sequence[FieldReference] = (),
     requires: str | None = None,
+    numbers: Sequence[tuple[str, float]] = (),
 ) -> PublishCommand:
     """Return a publication whose document is arbitrary bytes, which a store does not parse."""
     request = None
@@ -43,6 +44,7 @@ def publication(
         fields=tuple(FieldValue(*pair) for pair in fields),
         references=tuple(references),
         requires=requires,
+        numbers=tuple(NumberValue(*pair) for pair in numbers),
     )
 
 

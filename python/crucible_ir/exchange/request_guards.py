@@ -173,7 +173,13 @@ def guard_list_request(m: v1.ListRequest) -> bool:
     if not len(m.page_token) <= 1024 and not len(m.page_token.encode()) <= 4096:
         return False
     # string.pattern
-    return "readable_by" not in m or _LIST_REQUEST_READABLE_BY(m.readable_by) is not None
+    if "readable_by" in m and _LIST_REQUEST_READABLE_BY(m.readable_by) is None:
+        return False
+    # string.max_bytes
+    if not len(m.filter) <= 1024 and not len(m.filter.encode()) <= 4096:
+        return False
+    # string.max_bytes
+    return len(m.order_by) <= 256 or len(m.order_by.encode()) <= 1024
 
 
 def guard_filter(m: v1.Filter) -> bool:

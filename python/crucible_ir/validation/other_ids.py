@@ -126,6 +126,20 @@ OTHER_IDS: Mapping[str, OtherId] = MappingProxyType(
         "filter.field_known": OtherId(
             _REQUEST, "Documents are filtered by id and by fields that the exchange indexes."
         ),
+        "filter.syntax": OtherId(_REQUEST, "A filter must be in the grammar of proto/README.md."),
+        "filter.limits": OtherId(
+            _REQUEST, "A filter has at most 64 comparisons, nested at most 16 deep."
+        ),
+        "filter.comparison": OtherId(
+            _REQUEST, "Texts and numbers have an order; enums, flags and lists have none."
+        ),
+        "filter.value_known": OtherId(
+            _REQUEST, "The value of a filter must be one that the field can have."
+        ),
+        "order_by.alone": OtherId(_REQUEST, "A list has one order: `order` or `order_by`."),
+        "order_by.known": OtherId(
+            _REQUEST, "A list is ordered by a number at the root, or one with a name."
+        ),
         "page_token.known": OtherId(
             _REQUEST, "The page token must be one that this exchange returned."
         ),

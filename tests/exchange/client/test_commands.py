@@ -166,6 +166,23 @@ def test_list_filters_by_fields() -> None:
     assert [json.loads(line)["revision"] for line in history.lines] == [1]
 
 
+def test_list_filters_by_a_condition_and_orders_by_a_number() -> None:
+    owner = uuid.uuid4().hex[:12]
+    for number in range(3):
+        metrics = {"accuracy": 0.7 + number / 10}
+        write_version(f"{number}.json", f"{owner}-{number}", createdBy=owner, metrics=metrics)
+    run("publish", "0.json", "1.json", "2.json")
+    condition = f"metrics.accuracy > 0.75 AND created_by = {owner}"
+    listing = ("list", "ModelVersion", "--where", condition, "--format", "json")
+    found = run(*listing, "--order-by", "metrics.accuracy desc")
+    assert [json.loads(line)["id"] for line in found.lines] == [f"{owner}-2", f"{owner}-1"]
+    wrong = run("list", "ModelVersion", "--where", "stage = prod AND")
+    assert wrong.status == 2
+    assert "column 17: found the end" in wrong.err
+    assert run("list", "--where", condition).status == 2
+    assert run(*listing, "--order", "id", "--order-by", "metrics.accuracy").status == 2
+
+
 def test_list_shows_the_documents_that_a_release_reads() -> None:
     owner = uuid.uuid4().hex[:12]
     for name, role in (("old", "user"), ("new", "developer")):

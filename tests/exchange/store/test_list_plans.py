@@ -151,13 +151,13 @@ def queries() -> list[ListQuery]:
     conditions = [
         Condition(field, comparison, value)
         for field in ("id", "stage", "tags")
-        for comparison in Comparison
+        for comparison in (Comparison.EQUALS, Comparison.PREFIX)
         for value in ("many", "few", "m000")
     ]
     pairs = [
         (Condition("stage", *first), Condition("model_id", *second))
         for first, second in itertools.product(
-            itertools.product(Comparison, ("many", "few")), repeat=2
+            itertools.product((Comparison.EQUALS, Comparison.PREFIX), ("many", "few")), repeat=2
         )
     ]
     alone = [(), *((condition,) for condition in conditions)]
@@ -229,7 +229,7 @@ async def test_pages_of_every_source_list_the_same_documents(
         conditions = tuple(
             Condition(
                 chosen.choice(("stage", "owner", "team", "id")),
-                chosen.choice(list(Comparison)),
+                chosen.choice((Comparison.EQUALS, Comparison.PREFIX)),
                 chosen.choice(("x", "xy", "y", "a", "b1", "")),
             )
             for _ in range(chosen.randrange(4))
@@ -245,14 +245,18 @@ async def test_pages_of_every_source_list_the_same_documents(
             scope=Scope(id_prefixes=prefixes),
         )
 
-        def wanted(id_: str, query: ListQuery = query) -> bool:
+        def wanted(
+            id_: str,
+            query: ListQuery = query,
+            conditions: tuple[Condition, ...] = conditions,
+        ) -> bool:
             if id_ in deleted and not query.include_deleted:
                 return False
             readable = id_ in deleted or releases[id_] == query.readable_by
             return (
                 (query.readable_by is None or readable)
                 and query.scope.allows("ModelVersion", id_)
-                and all(meets(values[id_], each) for each in query.conditions)
+                and all(meets(values[id_], each) for each in conditions)
             )
 
         found = [entry.record.id for entry in await all_pages(store, query)]

@@ -268,7 +268,9 @@ class ExchangeClient:
         *,
         where: Mapping[str, str] | None = None,
         where_prefix: Mapping[str, str] | None = None,
-        order: str = "newest",
+        filter: str | None = None,
+        order: str | None = None,
+        order_by: str | None = None,
         page_size: int | None = None,
         include_deleted: bool = False,
         include_documents: bool = False,
@@ -281,7 +283,12 @@ class ExchangeClient:
             type: The class of their message, or the name of the class.
             where: The required values of fields, by field name.
             where_prefix: The required prefixes of fields' values, by field name.
-            order: ``newest`` or ``id``.
+            filter: A condition in a subset of AIP-160, such as
+                ``metrics.accuracy > 0.9 AND stage = production``; it needs a server of release
+                0.4.0 or later.
+            order: ``newest``, which is the default, or ``id``.
+            order_by: The number to order by instead, with ``desc`` for the greatest first, such as
+                ``metrics.accuracy desc``; documents without it are not listed.
             page_size: The number of entries to fetch at a time.
             include_deleted: Whether to include deleted documents.
             include_documents: Whether to return documents besides records.
@@ -301,6 +308,8 @@ class ExchangeClient:
             include_deleted,
             include_documents,
             readable_by,
+            filter,
+            order_by,
         )
         return self._pages(self._stubs.exchange.List, request, timeout, readable_by)
 
@@ -343,6 +352,7 @@ class ExchangeClient:
     ) -> Iterator[Stored]:
         while True:
             page = self._call(method, request, timeout)
+            requests.check_applied(request, page)
             for entry in page.entries:
                 stored = Stored.of(entry)
                 # An older server ignores the condition.

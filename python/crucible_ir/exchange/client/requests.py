@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from crucible_ir.errors import FieldError, near_miss
 from crucible_ir.exchange import v1
+from crucible_ir.exchange.client.errors import ExchangeError
 from crucible_ir.schema import vocabulary
 from crucible_ir.schema.types import descriptor_of, document_of, message_type
 from crucible_ir.v1 import TrainingStatus
@@ -169,13 +170,23 @@ def list_documents(
     type_: TypeName,
     where: Mapping[str, str] | None,
     where_prefix: Mapping[str, str] | None,
-    order: str,
+    order: str | None,
     page_size: int | None,
     include_deleted: bool,
     include_documents: bool,
     readable_by: str | None,
+    filter_: str | None,
+    order_by: str | None,
 ) -> v1.ListRequest:
-    """Return a request for the first page of a list."""
+    """Return a request for the first page of a list.
+
+    Raises:
+        FieldError: Both orders are given, or the order is unknown.
+    """
+    if order is not None and order_by is not None:
+        raise FieldError("give order or order_by, not both")
+    if order is None and order_by is None:
+        order = "newest"
     filters = [v1.Filter(field=field, equals=value) for field, value in (where or {}).items()]
     filters += [
         v1.Filter(field=field, prefix=value) for field, value in (where_prefix or {}).items()
@@ -183,12 +194,26 @@ def list_documents(
     return v1.ListRequest(
         type=name_of(type_),
         filters=filters,
-        order=cast("v1.ListOrder", number_in(v1.ListOrder.DESCRIPTOR, order, "order")),
+        order=order and cast("v1.ListOrder", number_in(v1.ListOrder.DESCRIPTOR, order, "order")),
         page_size=page_size,
         include_deleted=include_deleted,
         include_documents=include_documents,
         readable_by=readable_by,
+        filter=filter_,
+        order_by=order_by,
     )
+
+
+def check_applied(request: Message, page: Message) -> None:
+    """Check that a server applied the filter and the order of a list.
+
+    Raises:
+        ExchangeError: It is too old.
+    """
+    if not isinstance(request, v1.ListRequest) or not isinstance(page, v1.ListResponse):
+        return
+    if (request.filter or request.order_by) and not page.filter_applied:
+        raise ExchangeError("the server is too old for filter and order_by: update it")
 
 
 def trace(

@@ -13,14 +13,14 @@ from crucible_ir.schema.references import DocumentKey as DocumentKey
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from crucible_ir.exchange.content import FieldValue
+    from crucible_ir.exchange.content import FieldValue, NumberValue
     from crucible_ir.exchange.store.summaries.tally import Tally
     from crucible_ir.exchange.transitions import Transition
     from crucible_ir.schema.references import FieldReference
     from crucible_ir.v1 import MetricsSnapshot, TrainingRun
 
-#: A place in a list: a number that counts changes or revisions, or an id.
-PageKey = int | bytes
+#: A place in a list: a number that counts changes or revisions, an id, or a number and an id.
+PageKey = int | bytes | tuple[float, bytes]
 
 #: A time or a duration; a time counts from 1970-01-01T00:00:00Z.
 Microseconds = int
@@ -116,6 +116,7 @@ class PublishCommand:
     fields: tuple[FieldValue, ...] = ()
     references: tuple[FieldReference, ...] = ()
     requires: str | None = None
+    numbers: tuple[NumberValue, ...] = ()
     actor: Actor = UNKNOWN_ACTOR
     transition: Callable[[bytes], Transition] | None = None
     override_immutable: bool = False
@@ -221,19 +222,67 @@ class Comparison(Enum):
 
     EQUALS = "equals"
     PREFIX = "prefix"
+    LESS = "<"
+    AT_MOST = "<="
+    GREATER = ">"
+    AT_LEAST = ">="
 
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """A condition on a field of listed documents; the field ``id`` is the document's id."""
+    """A condition on a field of listed documents; the field ``id`` is the document's id.
+
+    A field that is not set satisfies none. Of a list, any value may satisfy it.
+    """
 
     field: str
     comparison: Comparison
     value: str
 
 
+@dataclass(frozen=True, slots=True)
+class NumberCondition:
+    """A condition on a number of listed documents, which is not a prefix."""
+
+    field: str
+    comparison: Comparison
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class AllOf:
+    """The condition that all of several conditions are satisfied."""
+
+    parts: tuple[Predicate, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AnyOf:
+    """The condition that one of several conditions is satisfied."""
+
+    parts: tuple[Predicate, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    """The condition that another one is not satisfied."""
+
+    part: Predicate
+
+
 #: What a document must satisfy.
-Predicate = Condition
+Predicate = Condition | NumberCondition | AllOf | AnyOf | Not
+
+
+@dataclass(frozen=True, slots=True)
+class NumberOrder:
+    """The order by a number; documents without it are not listed.
+
+    Documents with the same number are in the order of their ids, in the same direction.
+    """
+
+    field: str
+    descending: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,6 +293,7 @@ class ListQuery:
         type: The short name of their message type.
         conditions: The conditions; a document must satisfy all of them.
         newest_first: Whether to order by creation, newest first; otherwise by id.
+        by_number: The number to order by instead, if there is one.
         after: The key before the first, as in `Page.next`; ``None`` for the start.
         limit: The most entries to return.
         include_deleted: Whether to include deleted documents.
@@ -255,6 +305,7 @@ class ListQuery:
     type: str
     conditions: tuple[Predicate, ...] = ()
     newest_first: bool = True
+    by_number: NumberOrder | None = None
     after: PageKey | None = None
     limit: int = 100
     include_deleted: bool = False

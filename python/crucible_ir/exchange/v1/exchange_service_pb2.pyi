@@ -130,7 +130,7 @@ class GetResponse(_message.Message):
     def __init__(self, record: _Optional[_Union[_record_pb2.Record, _Mapping]] = ..., document: _Optional[_Union[_document_pb2.Document, _Mapping]] = ...) -> None: ...
 
 class ListRequest(_message.Message):
-    __slots__ = ("type", "filters", "order", "page_size", "page_token", "include_deleted", "include_documents", "readable_by")
+    __slots__ = ("type", "filters", "order", "page_size", "page_token", "include_deleted", "include_documents", "readable_by", "filter", "order_by")
     TYPE_FIELD_NUMBER: _ClassVar[int]
     FILTERS_FIELD_NUMBER: _ClassVar[int]
     ORDER_FIELD_NUMBER: _ClassVar[int]
@@ -139,6 +139,8 @@ class ListRequest(_message.Message):
     INCLUDE_DELETED_FIELD_NUMBER: _ClassVar[int]
     INCLUDE_DOCUMENTS_FIELD_NUMBER: _ClassVar[int]
     READABLE_BY_FIELD_NUMBER: _ClassVar[int]
+    FILTER_FIELD_NUMBER: _ClassVar[int]
+    ORDER_BY_FIELD_NUMBER: _ClassVar[int]
     type: str
     filters: _containers.RepeatedCompositeFieldContainer[Filter]
     order: ListOrder
@@ -147,7 +149,9 @@ class ListRequest(_message.Message):
     include_deleted: bool
     include_documents: bool
     readable_by: str
-    def __init__(self, type: _Optional[str] = ..., filters: _Optional[_Iterable[_Union[Filter, _Mapping]]] = ..., order: _Optional[_Union[ListOrder, str]] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., include_deleted: bool = ..., include_documents: bool = ..., readable_by: _Optional[str] = ...) -> None: ...
+    filter: str
+    order_by: str
+    def __init__(self, type: _Optional[str] = ..., filters: _Optional[_Iterable[_Union[Filter, _Mapping]]] = ..., order: _Optional[_Union[ListOrder, str]] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., include_deleted: bool = ..., include_documents: bool = ..., readable_by: _Optional[str] = ..., filter: _Optional[str] = ..., order_by: _Optional[str] = ...) -> None: ...
 
 class Filter(_message.Message):
     __slots__ = ("field", "equals", "prefix")
@@ -160,14 +164,16 @@ class Filter(_message.Message):
     def __init__(self, field: _Optional[str] = ..., equals: _Optional[str] = ..., prefix: _Optional[str] = ...) -> None: ...
 
 class ListResponse(_message.Message):
-    __slots__ = ("entries", "next_page_token", "epoch")
+    __slots__ = ("entries", "next_page_token", "epoch", "filter_applied")
     ENTRIES_FIELD_NUMBER: _ClassVar[int]
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     EPOCH_FIELD_NUMBER: _ClassVar[int]
+    FILTER_APPLIED_FIELD_NUMBER: _ClassVar[int]
     entries: _containers.RepeatedCompositeFieldContainer[Entry]
     next_page_token: str
     epoch: str
-    def __init__(self, entries: _Optional[_Iterable[_Union[Entry, _Mapping]]] = ..., next_page_token: _Optional[str] = ..., epoch: _Optional[str] = ...) -> None: ...
+    filter_applied: bool
+    def __init__(self, entries: _Optional[_Iterable[_Union[Entry, _Mapping]]] = ..., next_page_token: _Optional[str] = ..., epoch: _Optional[str] = ..., filter_applied: bool = ...) -> None: ...
 
 class Entry(_message.Message):
     __slots__ = ("record", "document")

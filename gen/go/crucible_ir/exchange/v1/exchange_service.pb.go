@@ -735,7 +735,16 @@ type ListRequest struct {
 	// Only documents whose record requires this release, such as 0.2.0, or an older one. Deleted
 	// documents satisfy it, those whose record has no release do not. Range: three numbers up to 999.
 	// Unset: all documents.
-	ReadableBy    *string `protobuf:"bytes,8,opt,name=readable_by,json=readableBy,proto3,oneof" json:"readable_by,omitempty"`
+	ReadableBy *string `protobuf:"bytes,8,opt,name=readable_by,json=readableBy,proto3,oneof" json:"readable_by,omitempty"`
+	// A condition beside those of `filters`, in the grammar of proto/README.md, a subset of AIP-160:
+	// metrics.accuracy > 0.9 AND stage = production. Range: up to 4096 bytes, 64 comparisons. Empty:
+	// no further condition.
+	Filter string `protobuf:"bytes,9,opt,name=filter,proto3" json:"filter,omitempty"`
+	// The number to order by, and desc for the greatest first: metrics.accuracy desc. Documents
+	// without it are not listed; those with the same number are in the order of their ids. A
+	// document whose number changes between two pages may be missing or listed twice. Range: up to
+	// 1024 bytes. Empty: the order of `order`, which must be unset otherwise.
+	OrderBy       string `protobuf:"bytes,10,opt,name=order_by,json=orderBy,proto3" json:"order_by,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -822,6 +831,20 @@ func (x *ListRequest) GetIncludeDocuments() bool {
 func (x *ListRequest) GetReadableBy() string {
 	if x != nil && x.ReadableBy != nil {
 		return *x.ReadableBy
+	}
+	return ""
+}
+
+func (x *ListRequest) GetFilter() string {
+	if x != nil {
+		return x.Filter
+	}
+	return ""
+}
+
+func (x *ListRequest) GetOrderBy() string {
+	if x != nil {
+		return x.OrderBy
 	}
 	return ""
 }
@@ -933,7 +956,10 @@ type ListResponse struct {
 	// The page_token for the next page. Opaque. Empty: this is the last page.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
 	// The epoch of the exchange, as in Heartbeat.
-	Epoch         string `protobuf:"bytes,3,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	Epoch string `protobuf:"bytes,3,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	// Whether the filter and order_by of the request were applied. An older server ignores them, and
+	// leaves this unset.
+	FilterApplied bool `protobuf:"varint,4,opt,name=filter_applied,json=filterApplied,proto3" json:"filter_applied,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -987,6 +1013,13 @@ func (x *ListResponse) GetEpoch() string {
 		return x.Epoch
 	}
 	return ""
+}
+
+func (x *ListResponse) GetFilterApplied() bool {
+	if x != nil {
+		return x.FilterApplied
+	}
+	return false
 }
 
 // A record with its document, if it was requested.
@@ -2687,7 +2720,7 @@ const file_crucible_ir_exchange_v1_exchange_service_proto_rawDesc = "" +
 	"\t_revision\"|\n" +
 	"\vGetResponse\x127\n" +
 	"\x06record\x18\x01 \x01(\v2\x1f.crucible_ir.exchange.v1.RecordR\x06record\x124\n" +
-	"\bdocument\x18\x02 \x01(\v2\x18.crucible_ir.v1.DocumentR\bdocument\"\x84\x04\n" +
+	"\bdocument\x18\x02 \x01(\v2\x18.crucible_ir.v1.DocumentR\bdocument\"\xcb\x04\n" +
 	"\vListRequest\x123\n" +
 	"\x04type\x18\x01 \x01(\tB\x1f\xbaH\x1c\xc8\x01\x01r\x17(@2\x13^[A-Z][A-Za-z0-9]*$R\x04type\x12C\n" +
 	"\afilters\x18\x02 \x03(\v2\x1f.crucible_ir.exchange.v1.FilterB\b\xbaH\x05\x92\x01\x02\x10\x10R\afilters\x12B\n" +
@@ -2699,7 +2732,10 @@ const file_crucible_ir_exchange_v1_exchange_service_proto_rawDesc = "" +
 	"\x0finclude_deleted\x18\x06 \x01(\bR\x0eincludeDeleted\x12+\n" +
 	"\x11include_documents\x18\a \x01(\bR\x10includeDocuments\x12l\n" +
 	"\vreadable_by\x18\b \x01(\tBF\xbaHCrA2?^(0|[1-9][0-9]{0,2})\\.(0|[1-9][0-9]{0,2})\\.(0|[1-9][0-9]{0,2})$H\x01R\n" +
-	"readableBy\x88\x01\x01B\f\n" +
+	"readableBy\x88\x01\x01\x12 \n" +
+	"\x06filter\x18\t \x01(\tB\b\xbaH\x05r\x03(\x80 R\x06filter\x12#\n" +
+	"\border_by\x18\n" +
+	" \x01(\tB\b\xbaH\x05r\x03(\x80\bR\aorderByB\f\n" +
 	"\n" +
 	"_page_sizeB\x0e\n" +
 	"\f_readable_by\"\x86\x01\n" +
@@ -2708,11 +2744,12 @@ const file_crucible_ir_exchange_v1_exchange_service_proto_rawDesc = "" +
 	"\xbaH\a\xc8\x01\x01r\x02(@R\x05field\x12\"\n" +
 	"\x06equals\x18\x02 \x01(\tB\b\xbaH\x05r\x03(\x80\x04H\x00R\x06equals\x12\"\n" +
 	"\x06prefix\x18\x03 \x01(\tB\b\xbaH\x05r\x03(\x80\x04H\x00R\x06prefixB\x12\n" +
-	"\tcondition\x12\x05\xbaH\x02\b\x01\"\x86\x01\n" +
+	"\tcondition\x12\x05\xbaH\x02\b\x01\"\xad\x01\n" +
 	"\fListResponse\x128\n" +
 	"\aentries\x18\x01 \x03(\v2\x1e.crucible_ir.exchange.v1.EntryR\aentries\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12\x14\n" +
-	"\x05epoch\x18\x03 \x01(\tR\x05epoch\"v\n" +
+	"\x05epoch\x18\x03 \x01(\tR\x05epoch\x12%\n" +
+	"\x0efilter_applied\x18\x04 \x01(\bR\rfilterApplied\"v\n" +
 	"\x05Entry\x127\n" +
 	"\x06record\x18\x01 \x01(\v2\x1f.crucible_ir.exchange.v1.RecordR\x06record\x124\n" +
 	"\bdocument\x18\x02 \x01(\v2\x18.crucible_ir.v1.DocumentR\bdocument\"\xfa\x01\n" +

@@ -27,6 +27,11 @@ _EXAMPLES = (
         "crucible-ir list ModelVersion --filter stage=production",
         "The documents of one type with this value of a field.",
     ),
+    (
+        "crucible-ir list ModelVersion --where 'metrics.accuracy > 0.9 AND stage = production'"
+        " --order-by 'metrics.accuracy desc'",
+        "The documents that satisfy a condition, the best first.",
+    ),
     ("crucible-ir list ModelVersion --revisions-of llama_mmlu_3", "The revisions of one document."),
     ("crucible-ir list Prompt --for 0.2.0", "The documents that an older release reads."),
 )
@@ -42,11 +47,20 @@ _EXAMPLES = (
     help="Only documents with this value of a field; FIELD=VALUE* matches a prefix; repeatable.",
 )
 @click.option(
+    "--where",
+    metavar="CONDITION",
+    help="Only documents that satisfy a condition in a subset of AIP-160: comparisons of fields and"
+    " of numbers such as metrics.accuracy, with AND, OR, NOT and parentheses.",
+)
+@click.option(
     "--order",
     type=click.Choice(["newest", "id"]),
-    default="newest",
-    show_default=True,
-    help="Order by creation time, newest first, or by id.",
+    help="Order by creation time, newest first, which is the default, or by id.",
+)
+@click.option(
+    "--order-by",
+    metavar="NUMBER [desc]",
+    help="Order by a number, such as metrics.accuracy; documents without it are not listed.",
 )
 @click.option("--deleted", is_flag=True, help="Include deleted documents.")
 @click.option("--revisions-of", "revised", metavar="ID", help="List the revisions of one document.")
@@ -59,7 +73,9 @@ def command(
     session: Session,
     type_name: str | None,
     filters: tuple[str, ...],
-    order: str,
+    where: str | None,
+    order: str | None,
+    order_by: str | None,
     deleted: bool,
     revised: str | None,
     release: str | None,
@@ -78,9 +94,12 @@ def command(
     from crucible_ir.exchange import InvalidDocumentError, NotFoundError
     from crucible_ir.schema.types import document_members
 
-    if type_name is None and (filters or revised is not None):
-        raise click.UsageError("--filter and --revisions-of require TYPE")
-    where, where_prefix = _conditions(filters)
+    narrowing = (filters, revised, where, order_by)
+    if type_name is None and any(each not in ((), None) for each in narrowing):
+        raise click.UsageError("--filter, --where, --order-by and --revisions-of require TYPE")
+    if order is not None and order_by is not None:
+        raise click.UsageError("give --order or --order-by, not both")
+    equal, prefixes = _conditions(filters)
     with server.connect() as client:
 
         def entries() -> Iterator[Stored]:
@@ -92,9 +111,11 @@ def command(
             for name in [type_name] if type_name else document_members():
                 yield from client.list_documents(
                     name,
-                    where=where,
-                    where_prefix=where_prefix,
+                    where=equal,
+                    where_prefix=prefixes,
+                    filter=where,
                     order=order,
+                    order_by=order_by,
                     page_size=500,
                     include_deleted=deleted,
                     readable_by=release,

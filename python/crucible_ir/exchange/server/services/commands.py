@@ -11,7 +11,7 @@ from crucible_ir import v1 as ir_v1
 from crucible_ir.building.run_progress import add_progress
 from crucible_ir.errors import near_miss, shorten
 from crucible_ir.exchange import v1
-from crucible_ir.exchange.content import content_hash, digest_of, field_values
+from crucible_ir.exchange.content import content_hash, digest_of, field_values, number_values
 from crucible_ir.exchange.server.rpc.call_context import current_actor
 from crucible_ir.exchange.server.rpc.errors import field_violation, permission_denied
 from crucible_ir.exchange.store.records import (
@@ -72,6 +72,7 @@ def publish_command(request: v1.PublishRequest, caller: Caller) -> PublishComman
         etag=etag,
         request=_request_key(request, "publish", type_, id_, etag, hashed),
         fields=tuple(field_values(content)),
+        numbers=tuple(number_values(content)),
         references=tuple(references_of(content, id_)),
         requires=requires(request.document, binary=True),
         actor=current_actor(),

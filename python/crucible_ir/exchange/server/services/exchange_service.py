@@ -44,6 +44,7 @@ from crucible_ir.exchange.server.services.conversions import (
 )
 from crucible_ir.exchange.server.services.page_tokens import PageTokens, query_hash
 from crucible_ir.exchange.server.services.retention import compact_history
+from crucible_ir.exchange.server.services.search.compiling import order_of, predicate_of
 from crucible_ir.exchange.server.services.streaming import answer_in_order
 from crucible_ir.exchange.server.services.watch import WatchStream
 from crucible_ir.exchange.store import Store
@@ -56,6 +57,8 @@ from crucible_ir.exchange.store.records import (
     ListQuery,
     MetricsQuery,
     NodeState,
+    NumberOrder,
+    Predicate,
     PublishResult,
     StoredEntry,
     StoredRecord,
@@ -174,7 +177,8 @@ class ExchangeService(ExchangeServiceServicer):
         page = await self._store.list_documents(
             ListQuery(
                 type=request.type,
-                conditions=tuple(_conditions(request)),
+                conditions=(*_conditions(request), *_filter(request)),
+                by_number=_by_number(request),
                 newest_first=newest_first,
                 after=None if isinstance(after, str) else after,
                 limit=request.page_size if request.HasField("page_size") else PAGE_SIZE,
@@ -188,6 +192,7 @@ class ExchangeService(ExchangeServiceServicer):
             epoch=self._broadcaster.epoch,
             entries=map(entry_message, page.entries),
             next_page_token=await self._page_tokens.write(query, page.next),
+            filter_applied=bool(request.filter or request.order_by),
         )
 
     async def ListRevisions(
@@ -379,6 +384,29 @@ def _revision(
     request: v1.GetRequest | v1.ReadMetricsRequest | v1.TraceLineageRequest,
 ) -> int | None:
     return request.revision if request.HasField("revision") else None
+
+
+def _filter(request: v1.ListRequest) -> Iterable[Predicate]:
+    """Yield the condition of the filter of a list request, if there is one.
+
+    Raises:
+        RpcError: The filter is invalid.
+    """
+    if request.filter.strip():
+        yield predicate_of(request.filter, request.type)
+
+
+def _by_number(request: v1.ListRequest) -> NumberOrder | None:
+    """Return the number to order by, if there is one.
+
+    Raises:
+        RpcError: It is unknown, or the request has another order too.
+    """
+    if not request.order_by.strip():
+        return None
+    if request.order:
+        raise field_violation("order_by", "order_by.alone", "must not be set beside order")
+    return order_of(request.order_by, request.type)
 
 
 def _conditions(request: v1.ListRequest) -> Iterable[Condition]:

@@ -6,6 +6,7 @@ import base64
 import binascii
 import hashlib
 import hmac
+import struct
 from typing import TYPE_CHECKING
 
 import grpc
@@ -25,9 +26,10 @@ _EPOCH_BYTES = 8
 _NUMBER = b"n"
 _TEXT = b"t"
 _BYTES = b"b"
+_PAIR = b"p"
 
 #: A key that a token contains.
-Key = int | str | bytes
+Key = int | str | bytes | tuple[float, bytes]
 
 
 def query_hash(request: Message, *paging: str) -> bytes:
@@ -157,6 +159,8 @@ class PageTokens:
 def _encoded(key: Key) -> bytes:
     if isinstance(key, int):
         return _NUMBER + str(key).encode()
+    if isinstance(key, tuple):
+        return _PAIR + struct.pack(">d", key[0]) + key[1]
     return _TEXT + key.encode() if isinstance(key, str) else _BYTES + key
 
 
@@ -164,4 +168,6 @@ def _decoded(encoded: bytes) -> Key:
     kind, value = encoded[:1], encoded[1:]
     if kind == _NUMBER:
         return int(value)
+    if kind == _PAIR:
+        return struct.unpack(">d", value[:8])[0], value[8:]
     return value.decode() if kind == _TEXT else value

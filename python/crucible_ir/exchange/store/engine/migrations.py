@@ -18,7 +18,7 @@ from google.protobuf.message import DecodeError
 from sqlalchemy import text
 
 from crucible_ir import v1
-from crucible_ir.exchange.content import field_values
+from crucible_ir.exchange.content import field_values, number_values
 from crucible_ir.exchange.store.engine.upgrading import (
     Backfill,
     Migration,
@@ -306,6 +306,29 @@ DROP INDEX field_values_by_creation;
 CREATE INDEX field_values_by_creation ON field_values (type, field, value, created_sequence, id)
 """
 
+_NUMBERS = """
+CREATE TABLE number_values (
+    type VARCHAR(64) NOT NULL,
+    field {bytes} NOT NULL,
+    value FLOAT NOT NULL,
+    id {bytes} NOT NULL,
+    created_sequence BIGINT NOT NULL,
+    PRIMARY KEY (type, field, value, id),
+    FOREIGN KEY (type, id) REFERENCES documents (type, id)
+)
+"""
+
+_NUMBER_INDEXES = """
+CREATE INDEX number_values_by_creation
+    ON number_values (type, field, created_sequence, value, id);
+CREATE INDEX number_values_by_document ON number_values (type, id, field, value)
+"""
+
+_INSERT_NUMBER = """
+INSERT INTO number_values (type, field, value, id, created_sequence)
+VALUES (:type, :field, :value, :id, :created_sequence)
+"""
+
 _INSERT_SECRET = "INSERT INTO secrets (name, value) VALUES (:name, :value)"
 
 _LATEST_DOCUMENTS = """
@@ -505,6 +528,25 @@ def _continue_positions(connection: Connection) -> None:
         connection.execute(text(_CONTINUE_POSITIONS))
 
 
+def _derive_numbers(connection: Connection, rows: Sequence[Any]) -> None:
+    """Derive the indexed numbers of stored documents."""
+    numbers = [
+        {
+            "type": type_,
+            "field": field.encode(),
+            "value": value,
+            "id": bytes(id_),
+            "created_sequence": created,
+        }
+        for _, type_, id_, document, created in rows
+        for content in (_content(bytes(document)),)
+        if content is not None
+        for field, value in number_values(content)
+    ]
+    if numbers:
+        connection.execute(text(_INSERT_NUMBER), numbers)
+
+
 def _copy_releases(connection: Connection, rows: Sequence[Any]) -> None:
     """Set the releases that the latest revisions of documents require."""
     changed = [{"type": row[1], "id": bytes(row[2]), "requires": row[3]} for row in rows]
@@ -562,6 +604,11 @@ MIGRATIONS: dict[int, Migration] = {
         script(_COVERING_INDEXES),
     ),
     13: script(_ROLL_UPS),
+    14: Migration(
+        script(_NUMBERS),
+        Backfill("numbers of documents", _LATEST_DOCUMENTS, _derive_numbers),
+        script(_NUMBER_INDEXES),
+    ),
 }
 
 #: The version that this release reads and writes.

@@ -11,7 +11,7 @@ from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import Boolean, Insert, Integer, LargeBinary, String, event
+from sqlalchemy import Boolean, Float, Insert, Integer, LargeBinary, String, event
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, CursorResult, Engine, Executable
@@ -29,6 +29,7 @@ _ELEMENT_TYPES: Final = {
     LargeBinary: "bytea",
     Boolean: "boolean",
     Integer: "bigint",
+    Float: "double precision",
 }
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import and_, bindparam, delete, insert, null, select, update
 
 from crucible_ir import v1
-from crucible_ir.exchange.content import FieldValue, content_hash
+from crucible_ir.exchange.content import FieldValue, NumberValue, content_hash
 from crucible_ir.exchange.store.audit_records import AuditAction, AuditEntry
 from crucible_ir.exchange.store.errors import (
     AppendedToError,
@@ -44,6 +44,7 @@ from crucible_ir.exchange.store.statements.tables import (
     document_references,
     documents,
     field_values,
+    number_values,
     revisions,
 )
 from crucible_ir.exchange.transitions import Transition
@@ -97,11 +98,15 @@ _INSERT_REVISION = insert(revisions)
 _DELETE_FIELDS = delete(field_values).where(
     field_values.c.type == bindparam("old_type"), field_values.c.id == bindparam("old_id")
 )
+_DELETE_NUMBERS = delete(number_values).where(
+    number_values.c.type == bindparam("old_type"), number_values.c.id == bindparam("old_id")
+)
 _DELETE_REFERENCES = delete(document_references).where(
     document_references.c.document_type == bindparam("old_type"),
     document_references.c.document_id == bindparam("old_id"),
 )
 _INSERT_FIELDS = insert(field_values)
+_INSERT_NUMBERS = insert(number_values)
 _INSERT_REFERENCES = insert(document_references)
 
 
@@ -320,6 +325,7 @@ def _write_lookups(
     found = prefixes.prefixes_of(connection, command.id.encode())
     stored = (FieldValue(prefixes.FIELD, prefix.decode()) for prefix in found)
     insert_fields(connection, command.type, command.id, [*command.fields, *stored], created)
+    insert_numbers(connection, command.type, command.id, command.numbers, created)
     insert_references(connection, command.type, command.id, command.references)
 
 
@@ -348,6 +354,29 @@ def insert_fields(
     deferred.change(connection, _INSERT_FIELDS, rows, (type_, id_))
 
 
+def insert_numbers(
+    connection: Connection, type_: str, id_: str, numbers: Iterable[NumberValue], created: int
+) -> None:
+    """Insert numbers by which a document is found; for the arguments, see `insert_fields`."""
+    rows = [
+        {
+            "type": type_,
+            "id": id_.encode(),
+            "field": field.encode(),
+            "value": value,
+            "created_sequence": created,
+        }
+        for field, value in numbers
+    ]
+    deferred.change(connection, _INSERT_NUMBERS, rows, (type_, id_))
+
+
+def drop_numbers(connection: Connection, type_: str, id_: str) -> None:
+    """Remove the numbers by which a document was found."""
+    keys = [{"old_type": type_, "old_id": id_.encode()}]
+    deferred.change(connection, _DELETE_NUMBERS, keys, (type_, id_))
+
+
 def insert_references(
     connection: Connection, type_: str, id_: str, references: Iterable[FieldReference]
 ) -> None:
@@ -373,7 +402,7 @@ def insert_references(
 def _drop_lookups(connection: Connection, type_: str, id_: str, *, is_empty: bool = False) -> None:
     # Even if there are none, others are dropped before any are inserted.
     keys = [] if is_empty else [{"old_type": type_, "old_id": id_.encode()}]
-    for statement in (_DELETE_FIELDS, _DELETE_REFERENCES):
+    for statement in (_DELETE_FIELDS, _DELETE_NUMBERS, _DELETE_REFERENCES):
         deferred.change(connection, statement, keys, (type_, id_))
 
 

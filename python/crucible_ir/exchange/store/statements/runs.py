@@ -9,7 +9,7 @@ from sqlalchemy import bindparam, delete, select, update
 
 from crucible_ir import v1
 from crucible_ir.building.run_progress import ENDED, merge_progress
-from crucible_ir.exchange.content import content_hash, field_values
+from crucible_ir.exchange.content import content_hash, field_values, number_values
 from crucible_ir.exchange.store.errors import (
     DocumentNotFoundError,
     RunFullError,
@@ -27,8 +27,10 @@ from crucible_ir.exchange.store.records import (
 from crucible_ir.exchange.store.statements import chunks, requests
 from crucible_ir.exchange.store.statements.changes import next_sequence
 from crucible_ir.exchange.store.statements.documents import (
+    drop_numbers,
     etag_of,
     insert_fields,
+    insert_numbers,
     insert_references,
 )
 from crucible_ir.exchange.store.statements.rows import (
@@ -250,6 +252,10 @@ def _write_lookups(connection: Connection, plan: _Plan, new: StoredRecord) -> No
         )
     added = [each for each in new_values if each not in old_values]
     insert_fields(connection, new.type, new.id, added, plan.latest.created_sequence)
+    numbers = number_values(after)
+    if numbers != number_values(before):
+        drop_numbers(connection, new.type, new.id)
+        insert_numbers(connection, new.type, new.id, numbers, plan.latest.created_sequence)
     old_references = list(references_of(before, new.id))
     new_references = list(references_of(after, new.id))
     if old_references != new_references:

@@ -10,6 +10,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Float,
     ForeignKeyConstraint,
     Identity,
     Index,
@@ -125,6 +126,21 @@ field_values = Table(
     ForeignKeyConstraint(["type", "id"], ["documents.type", "documents.id"]),
     Index("field_values_by_creation", "type", "field", "value", "created_sequence", "id"),
     Index("field_values_by_document", "type", "id", "field", "value"),
+)
+
+#: The numbers by which the latest revisions can be found and ordered. The indexes have all that a
+#: list checks.
+number_values = Table(
+    "number_values",
+    METADATA,
+    Column("type", String(64), primary_key=True),
+    Column("field", LargeBinary, primary_key=True),
+    Column("value", Float, primary_key=True),
+    Column("id", LargeBinary, primary_key=True),
+    Column("created_sequence", BigInteger, nullable=False),
+    ForeignKeyConstraint(["type", "id"], ["documents.type", "documents.id"]),
+    Index("number_values_by_creation", "type", "field", "created_sequence", "value", "id"),
+    Index("number_values_by_document", "type", "id", "field", "value"),
 )
 
 #: The prefixes of ids by which documents can be found in the order of creation, as the field

@@ -10,17 +10,27 @@ then sorted.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import null, select
 
-from crucible_ir.exchange.store.records import Comparison, ListQuery, Page, PageKey
+from crucible_ir.exchange.store.records import (
+    AllOf,
+    Comparison,
+    Condition,
+    ListQuery,
+    NumberCondition,
+    NumberOrder,
+    Page,
+    PageKey,
+)
 from crucible_ir.exchange.store.statements.chunks import complete_if_it_fits
 from crucible_ir.exchange.store.statements.lists.ranges import (
     EVERY_ID,
+    ID,
     after,
     among,
     id_ranges,
@@ -29,14 +39,19 @@ from crucible_ir.exchange.store.statements.lists.ranges import (
 )
 from crucible_ir.exchange.store.statements.lists.sources import (
     DOCUMENTS,
+    NUMBERS,
     VALUES,
     Check,
     Order,
     Source,
+    by_number,
     check,
     check_state,
+    compared_number,
     every_document,
     has_value,
+    of_number,
+    with_number,
     with_prefixes,
     with_value,
 )
@@ -62,6 +77,9 @@ MAX_COUNTED: Final = 8
 
 #: The cost of comparing an id with a range, in examined entries.
 COMPARED: Final = 0.05
+
+#: A condition whose matches an index has, so that they can be counted.
+_Countable = Condition | NumberCondition
 
 #: A key of the order of a list, and the id of the document.
 Key = tuple[PageKey, bytes]
@@ -94,7 +112,12 @@ def indexable_prefixes(query: ListQuery) -> list[str]:
     """Return the prefixes of a query's scope whose index can be the source of its list."""
     prefixes = without_longer(query.scope.id_prefixes or ())
     # Deleted documents have no indexed values.
-    is_usable = query.newest_first and not query.include_deleted and len(prefixes) <= MAX_SEGMENTS
+    is_usable = (
+        query.newest_first
+        and query.by_number is None
+        and not query.include_deleted
+        and len(prefixes) <= MAX_SEGMENTS
+    )
     return prefixes if is_usable else []
 
 
@@ -145,14 +168,17 @@ class _PageKeys:
     def __init__(self, connection: Connection, query: ListQuery, *, has_prefix_index: bool) -> None:
         self._connection = connection
         self._query = query
-        self._order = Order(query.newest_first)
-        self._conditions = [each for each in query.conditions if not is_on_id(each)]
-        self._ranges = id_ranges(query.scope, query.conditions)
+        self._order = Order.of(query)
+        self._is_by_id = self._order.columns == ("id",)
+        conditions = list(conjuncts(query.conditions))
+        self._conditions = [each for each in conditions if not is_on_id(each)]
+        self._has_id_conditions = len(self._conditions) < len(conditions)
+        self._ranges = id_ranges(query.scope, conditions)
         # The end of the ids of this page, if more ranges of ids belong to later pages.
         self._end: bytes | None = None
         if isinstance(query.after, bytes):
             self._ranges = after(self._ranges, query.after)
-        if not query.newest_first and len(self._ranges) > MAX_SEGMENTS:
+        if self._is_by_id and len(self._ranges) > MAX_SEGMENTS:
             self._ranges = self._ranges[:MAX_SEGMENTS]
             self._end = self._ranges[-1].end
         self._has_prefix_index = has_prefix_index
@@ -176,9 +202,8 @@ class _PageKeys:
 
         Conditions whose matches have an index in the order of the list do not count.
         """
-        unordered = (each for each in self._conditions if each.comparison is not Comparison.EQUALS)
-        choices: list[Predicate | None] = list(islice(unordered, MAX_COUNTED))
-        has_ranges = self._query.newest_first and self._are_ids_filtered
+        choices: list[_Countable | None] = list(islice(self._unordered(), MAX_COUNTED))
+        has_ranges = not self._is_by_id and self._are_ids_filtered
         if has_ranges and len(self._ranges) <= MAX_SEGMENTS:
             choices.append(None)
         if not choices:
@@ -194,13 +219,39 @@ class _PageKeys:
         columns = "entries.created_sequence AS created_sequence, entries.id AS id"
         satisfied = () if condition is None else (condition,)
         entries = _table(self._matches(condition, columns))
-        source = Source(entries, satisfied=satisfied, may_repeat=True)
+        by_number = self._query.by_number
+        if by_number is not None:
+            entries = self._with_numbers(entries, by_number)
+        number = None if by_number is None else by_number.field
+        source = Source(entries, satisfied=satisfied, may_repeat=True, number=number)
         scan = self._scan(source, checks_ids=condition is not None)
         if fewest > min(FEW, EXAMINED / scan.cost):
             return None
         return self._found(scan, None)
 
-    def _matches(self, condition: Predicate | None, columns: str = "entries.id") -> Sql:
+    def _unordered(self) -> Iterator[_Countable]:
+        """Yield the conditions whose matches have no index in the order of the list."""
+        by_number = self._query.by_number
+        for each in self._conditions:
+            if isinstance(each, Condition) and each.field != ID:
+                if by_number is not None or each.comparison is not Comparison.EQUALS:
+                    yield each
+            elif isinstance(each, NumberCondition) and (
+                by_number is None or each.field != by_number.field
+            ):
+                yield each
+
+    def _with_numbers(self, entries: Sql, by_number: NumberOrder) -> Sql:
+        """Return entries with the number that the list is ordered by."""
+        found = of_number("numbers", self._query.type, by_number.field)
+        text = (
+            "(SELECT entries.created_sequence AS created_sequence, entries.id AS id,"
+            f" numbers.value AS value FROM {entries.text} AS entries JOIN number_values AS numbers"
+            f" ON {found.text} AND numbers.id = entries.id)"
+        )
+        return Sql(text, (*entries.values, *found.values))
+
+    def _matches(self, condition: _Countable | None, columns: str = "entries.id") -> Sql:
         """Select the first documents that satisfy a condition, in the order of its index.
 
         Args:
@@ -208,7 +259,13 @@ class _PageKeys:
             columns: The columns to select.
         """
         type_ = self._query.type
-        if condition is not None:
+        if isinstance(condition, NumberCondition):
+            wanted = all_of(
+                of_number("entries", type_, condition.field),
+                compared_number("entries.value", condition),
+            )
+            parts = [_select(columns, NUMBERS, wanted, "entries.value", FEW + 1)]
+        elif condition is not None:
             wanted = has_value("entries", type_, condition)
             parts = [_select(columns, VALUES, wanted, "entries.value", FEW + 1)]
         else:
@@ -225,7 +282,7 @@ class _PageKeys:
 
     def _restrict_ranges(self) -> None:
         """Read only the first range of ids of a list by id, if that can fill the page."""
-        if self._query.newest_first or len(self._ranges) == 1:
+        if not self._is_by_id or len(self._ranges) == 1:
             return
         first = self._ranges[0]
         wanted = all_of(Sql("entries.type = ?", (self._query.type,)), first.condition())
@@ -239,22 +296,14 @@ class _PageKeys:
         That is ``None`` if so few entries are left that the page examines all of them.
         """
         query, order = self._query, self._order
-        ranges = EVERY_ID if query.newest_first else self._ranges
-        sources = [every_document(query, ranges)]
-        sources += (
-            with_value(query, each, ranges)
-            for each in self._conditions[:MAX_COUNTED]
-            if each.comparison is Comparison.EQUALS
-        )
-        scans = [self._scan(source, checks_ids=query.newest_first) for source in sources]
-        if self._has_prefix_index:
+        scans = [self._scan(each, checks_ids=not self._is_by_id) for each in self._sources()]
+        if self._has_prefix_index and order.is_by_creation:
             in_scope = with_prefixes(query, indexable_prefixes(query))
-            checks_ids = any(map(is_on_id, query.conditions))
-            scans.append(self._scan(in_scope, checks_ids=checks_ids))
+            scans.append(self._scan(in_scope, checks_ids=self._has_id_conditions))
         lasts: list[PageKey | None] = [None] * len(scans)
-        for place, key in self._rows(_union(self._lasts(scans))):
-            known = lasts[place]
-            lasts[place] = key if known is None else order.first((known, key))
+        for place, *columns in self._rows(_union(self._lasts(scans))):
+            found, known = _key(columns), lasts[place]
+            lasts[place] = found if known is None else order.first((known, found))
         # A source with a condition is better than all documents, if both have few entries left.
         best = len(scans) - 1
         for place in range(best):
@@ -263,16 +312,31 @@ class _PageKeys:
                 best = place
         return scans[best], lasts[best]
 
+    def _sources(self) -> Iterator[Source]:
+        """Yield the indexes in the order of the list, first that of all documents."""
+        query = self._query
+        if query.by_number is not None:
+            yield by_number(query, query.by_number, self._conditions)
+            return
+        ranges = self._ranges if self._is_by_id else EVERY_ID
+        yield every_document(query, ranges)
+        for each in self._conditions[:MAX_COUNTED]:
+            if isinstance(each, Condition) and each.comparison is Comparison.EQUALS:
+                if each.field != ID:
+                    yield with_value(query, each, ranges)
+            elif isinstance(each, NumberCondition) and not self._is_by_id:
+                yield with_number(query, each)
+
     def _lasts(self, scans: Sequence[_Scan]) -> list[Sql]:
         """Select the last key to examine of each segment that has more entries."""
         order, query = self._order, self._query
-        key, beyond = f"entries.{order.key}", order.beyond(query.after)
+        beyond = order.beyond(query.after)
         return [
             _select(
-                f"{place} AS place, {key}",
+                f"{place} AS place, {order.select()}",
                 scan.source.table,
                 all_of(segment, beyond),
-                f"{key} {order.direction}",
+                order.by(),
                 1,
                 scan.examined(query.limit) - 1,
             )
@@ -284,7 +348,9 @@ class _PageKeys:
         """Return a scan of a source, with the checks that it needs."""
         query, order = self._query, self._order
         checks = [
-            check(query, order, each) for each in self._conditions if each not in source.satisfied
+            check(query, order, each, source)
+            for each in self._conditions
+            if each not in source.satisfied
         ]
         state = check_state(query, order, source)
         if state is not None:
@@ -296,37 +362,45 @@ class _PageKeys:
     def _found(self, scan: _Scan, last: PageKey | None) -> list[Key]:
         """Return the matches up to a key, or as many as show that the page is full."""
         order, limit = self._order, self._query.limit + 1
-        key, source = f"entries.{order.key}", scan.source
+        source = scan.source
         conditions = (
             order.beyond(self._query.after),
             order.through(last),
             *(each.condition for each in sorted(scan.checks, key=lambda each: each.cost)),
         )
-        columns = f"{key} AS key, entries.id AS document"
+        names = dict.fromkeys((*order.columns, "id"))
+        columns = ", ".join(f"entries.{name} AS {name}" for name in names)
         if source.may_repeat:
             columns = f"DISTINCT {columns}"
         parts = [
-            _select(
-                columns,
-                source.table,
-                all_of(segment, *conditions),
-                f"{key} {order.direction}",
-                limit,
-            )
+            _select(columns, source.table, all_of(segment, *conditions), order.by(), limit)
             for segment in source.segments
         ]
         statement = parts[0]
         if len(parts) > 1:
-            statement = _select(
-                "*", _table(_union(parts)), TRUE, f"entries.key {order.direction}", limit
-            )
+            statement = _select("*", _table(_union(parts)), TRUE, order.by(), limit)
         found = self._rows(statement)
-        if self._query.newest_first:
-            return [(key, bytes(id_)) for key, id_ in found]
-        return [(bytes(key), bytes(id_)) for key, id_ in found]
+        return [(_key(row[: len(order.columns)]), bytes(row[-1])) for row in found]
 
     def _rows(self, statement: Sql) -> Sequence[Any]:
         return rows(self._connection, statement)
+
+
+def conjuncts(predicates: Iterable[Predicate]) -> Iterator[Predicate]:
+    """Yield conditions that must all be satisfied, without those that join others."""
+    for each in predicates:
+        if isinstance(each, AllOf):
+            yield from conjuncts(each.parts)
+        else:
+            yield each
+
+
+def _key(columns: Sequence[Any]) -> PageKey:
+    """Return the key in the columns of an order."""
+    if len(columns) == 2:
+        return float(columns[0]), bytes(columns[1])
+    key = columns[0]
+    return int(key) if isinstance(key, int) else bytes(key)
 
 
 def _select(columns: str, table: Sql, where: Sql, order: str, limit: int, offset: int = 0) -> Sql:

@@ -63,7 +63,11 @@ def without_longer(prefixes: Iterable[str]) -> list[str]:
 
 def is_on_id(predicate: Predicate) -> bool:
     """Return whether a predicate only restricts ids to a range."""
-    return isinstance(predicate, Condition) and predicate.field == ID
+    return (
+        isinstance(predicate, Condition)
+        and predicate.field == ID
+        and predicate.comparison in (Comparison.EQUALS, Comparison.PREFIX)
+    )
 
 
 def among(ranges: Iterable[IdRange]) -> Sql:

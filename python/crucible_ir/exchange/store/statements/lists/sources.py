@@ -6,17 +6,25 @@ from few entries that are then sorted. In every statement, its entries are calle
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from crucible_ir.exchange.store.records import Comparison, Condition
-from crucible_ir.exchange.store.statements.lists.sql import TRUE, Sql, all_of
+from crucible_ir.exchange.store.records import (
+    AllOf,
+    AnyOf,
+    Comparison,
+    Condition,
+    Not,
+    NumberCondition,
+)
+from crucible_ir.exchange.store.statements.lists.ranges import ID
+from crucible_ir.exchange.store.statements.lists.sql import TRUE, Sql, all_of, any_of
 from crucible_ir.exchange.store.statements.prefixes import FIELD as PREFIX_FIELD
 from crucible_ir.exchange.store.statements.rows import release_code, successor
 
 if TYPE_CHECKING:
-    from crucible_ir.exchange.store.records import ListQuery, PageKey, Predicate
+    from crucible_ir.exchange.store.records import ListQuery, NumberOrder, PageKey, Predicate
     from crucible_ir.exchange.store.statements.lists.ranges import IdRange
 
 #: The cost of checks, in entries that are read in the order of an index: a lookup in an index that
@@ -27,37 +35,59 @@ FAR: Final = 3.0
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """The order of a list: by creation, newest first, or by id."""
+    """The order of a list.
 
-    newest_first: bool
+    Attributes:
+        columns: The columns of the order, in each table that is read in it.
+        is_descending: Whether the greatest key comes first.
+    """
+
+    columns: tuple[str, ...]
+    is_descending: bool
+
+    @classmethod
+    def of(cls, query: ListQuery) -> Order:
+        """Return the order of a query's list."""
+        if query.by_number is not None:
+            return cls(("value", "id"), query.by_number.descending)
+        return cls(("created_sequence",), True) if query.newest_first else cls(("id",), False)
 
     @property
-    def key(self) -> str:
-        """The column of the order, in each table."""
-        return "created_sequence" if self.newest_first else "id"
+    def is_by_creation(self) -> bool:
+        """Whether the order is that of creation."""
+        return self.columns == ("created_sequence",)
 
-    @property
-    def direction(self) -> str:
-        """The direction of the order, as in a statement."""
-        return "DESC" if self.newest_first else "ASC"
+    def select(self) -> str:
+        """Return the columns of the key of an entry."""
+        return ", ".join(f"entries.{column}" for column in self.columns)
+
+    def by(self) -> str:
+        """Return the order of entries, as in a statement."""
+        direction = "DESC" if self.is_descending else "ASC"
+        return ", ".join(f"entries.{column} {direction}" for column in self.columns)
 
     def beyond(self, after: PageKey | None) -> Sql:
         """Return the condition that an entry comes after a key."""
-        sign = "<" if self.newest_first else ">"
-        return TRUE if after is None else Sql(f"entries.{self.key} {sign} ?", (after,))
+        return self._compared("<" if self.is_descending else ">", after)
 
     def through(self, last: PageKey | None) -> Sql:
         """Return the condition that an entry comes before a key or has it."""
-        sign = ">=" if self.newest_first else "<="
-        return TRUE if last is None else Sql(f"entries.{self.key} {sign} ?", (last,))
+        return self._compared(">=" if self.is_descending else "<=", last)
 
     def first(self, keys: Iterable[Any]) -> Any:
         """Return the key that comes first."""
-        return max(keys) if self.newest_first else min(keys)
+        return max(keys) if self.is_descending else min(keys)
 
     def is_before(self, key: Any, other: Any) -> bool:
         """Return whether a key comes before another."""
-        return bool(key > other if self.newest_first else key < other)
+        return bool(key > other if self.is_descending else key < other)
+
+    def _compared(self, sign: str, key: PageKey | None) -> Sql:
+        if key is None:
+            return TRUE
+        if isinstance(key, tuple):
+            return Sql(f"(entries.value, entries.id) {sign} (?, ?)", key)
+        return Sql(f"entries.{self.columns[0]} {sign} ?", (key,))
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +101,7 @@ class Source:
         satisfied: The conditions of the query that every entry satisfies.
         is_live: Whether every entry is of a document that is not deleted.
         may_repeat: Whether a document may be in several entries, with several values of a list.
+        number: The field whose numbers the entries have as ``value``.
     """
 
     table: Sql
@@ -78,6 +109,7 @@ class Source:
     satisfied: tuple[Predicate, ...] = ()
     is_live: bool = False
     may_repeat: bool = False
+    number: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +120,10 @@ class Check:
     cost: float
 
 
+_SIGNS: Final = {each: "=" if each is Comparison.EQUALS else each.value for each in Comparison}
+
 #: The tables that sources read.
+NUMBERS: Final = Sql("number_values")
 DOCUMENTS: Final = Sql("documents")
 VALUES: Final = Sql("field_values")
 
@@ -115,21 +150,72 @@ def with_prefixes(query: ListQuery, prefixes: Iterable[str]) -> Source:
     return Source(VALUES, tuple(segments), is_live=True)
 
 
+def by_number(query: ListQuery, order: NumberOrder, conditions: Sequence[Predicate]) -> Source:
+    """Return the source of the documents with a number, in its order.
+
+    Args:
+        query: The query.
+        order: The number.
+        conditions: The conditions; those on the number restrict the source.
+    """
+    same = tuple(
+        each
+        for each in conditions
+        if isinstance(each, NumberCondition) and each.field == order.field
+    )
+    found = all_of(
+        of_number("entries", query.type, order.field),
+        *(compared_number("entries.value", each) for each in same),
+    )
+    return Source(NUMBERS, (found,), same, is_live=True, number=order.field)
+
+
+def with_number(query: ListQuery, condition: NumberCondition) -> Source:
+    """Return the source of the documents that have a number, whatever it is, by creation."""
+    found = of_number("entries", query.type, condition.field)
+    return Source(NUMBERS, (found,), is_live=True, number=condition.field)
+
+
 def has_value(values: str, type_: str, condition: Condition) -> Sql:
     """Return the condition that a row of `field_values`, by its name, satisfies a condition."""
     of_field = Sql(f"{values}.type = ? AND {values}.field = ?", (type_, condition.field))
     return all_of(of_field, compared(f"{values}.value", condition))
 
 
-def check(query: ListQuery, order: Order, predicate: Predicate) -> Check:
-    """Return the check of a predicate on a field."""
+def of_number(numbers: str, type_: str, field: str) -> Sql:
+    """Return the condition that a row of `number_values`, by its name, is of a field."""
+    return Sql(f"{numbers}.type = ? AND {numbers}.field = ?", (type_, field.encode()))
+
+
+def check(query: ListQuery, order: Order, predicate: Predicate, source: Source) -> Check:
+    """Return the check of a predicate for the entries of a source."""
+    if isinstance(predicate, Not):
+        inner = check(query, order, predicate.part, source)
+        return Check(Sql(f"NOT ({inner.condition.text})", inner.condition.values), inner.cost)
+    if isinstance(predicate, AllOf | AnyOf):
+        parts = [check(query, order, each, source) for each in predicate.parts]
+        conditions = [each.condition for each in parts]
+        found = any_of(conditions) if isinstance(predicate, AnyOf) else all_of(*conditions)
+        return Check(Sql(f"({found.text})", found.values), sum(each.cost for each in parts))
+    if isinstance(predicate, NumberCondition):
+        if predicate.field == source.number:
+            return Check(compared_number("entries.value", predicate), 0.0)
+        same, cost = ("created_sequence", NEAR) if order.is_by_creation else ("id", FAR)
+        found = all_of(
+            of_number("v", query.type, predicate.field),
+            compared_number("v.value", predicate),
+            Sql(f"v.{same} = entries.{same}"),
+        )
+        return Check(is_found("number_values AS v", found), cost)
+    if predicate.field == ID:
+        return Check(compared("entries.id", predicate), 0.0)
     found = has_value("v", query.type, predicate)
     is_equality = predicate.comparison is Comparison.EQUALS
     # Each creation has its own number, and the index by creation has the order of the list.
-    by_creation = order.newest_first and is_equality
-    same = "created_sequence" if by_creation else "id"
+    same = "created_sequence" if order.is_by_creation and is_equality else "id"
     condition = is_found("field_values AS v", all_of(found, Sql(f"v.{same} = entries.{same}")))
-    return Check(condition, NEAR if is_equality else FAR)
+    is_near = is_equality and order.columns != ("value", "id")
+    return Check(condition, NEAR if is_near else FAR)
 
 
 def check_state(query: ListQuery, order: Order, source: Source) -> Check | None:
@@ -146,10 +232,11 @@ def check_state(query: ListQuery, order: Order, source: Source) -> Check | None:
         return all_of(live, readable)
 
     if source.table == DOCUMENTS:
-        return Check(state("entries"), 0.0 if order.newest_first else NEAR)
-    same = Sql(f"d.type = ? AND d.{order.key} = entries.{order.key}", (query.type,))
-    condition = is_found("documents AS d", all_of(same, state("d")))
-    return Check(condition, NEAR if order.newest_first else FAR)
+        return Check(state("entries"), 0.0 if order.is_by_creation else NEAR)
+    same = "created_sequence" if order.is_by_creation else "id"
+    is_same = Sql(f"d.type = ? AND d.{same} = entries.{same}", (query.type,))
+    condition = is_found("documents AS d", all_of(is_same, state("d")))
+    return Check(condition, NEAR if order.is_by_creation else FAR)
 
 
 def is_found(table: str, condition: Sql) -> Sql:
@@ -165,9 +252,14 @@ def is_found(table: str, condition: Sql) -> Sql:
 def compared(column: str, condition: Condition) -> Sql:
     """Return the condition that a column satisfies a condition."""
     wanted = condition.value.encode()
-    if condition.comparison is Comparison.EQUALS:
-        return Sql(f"{column} = ?", (wanted,))
-    return begins_with(column, wanted)
+    if condition.comparison is Comparison.PREFIX:
+        return begins_with(column, wanted)
+    return Sql(f"{column} {_SIGNS[condition.comparison]} ?", (wanted,))
+
+
+def compared_number(column: str, condition: NumberCondition) -> Sql:
+    """Return the condition that a column satisfies a condition on a number."""
+    return Sql(f"{column} {_SIGNS[condition.comparison]} ?", (condition.value,))
 
 
 def begins_with(column: str, prefix: bytes) -> Sql:

@@ -2217,6 +2217,21 @@ class ListRequest(betterproto2.Message):
     Unset: all documents.
     """
 
+    filter: "str" = betterproto2.field(9, betterproto2.TYPE_STRING)
+    """
+    A condition beside those of `filters`, in the grammar of proto/README.md, a subset of AIP-160:
+    metrics.accuracy > 0.9 AND stage = production. Range: up to 4096 bytes, 64 comparisons. Empty:
+    no further condition.
+    """
+
+    order_by: "str" = betterproto2.field(10, betterproto2.TYPE_STRING)
+    """
+    The number to order by, and desc for the greatest first: metrics.accuracy desc. Documents
+    without it are not listed; those with the same number are in the order of their ids. A
+    document whose number changes between two pages may be missing or listed twice. Range: up to
+    1024 bytes. Empty: the order of `order`, which must be unset otherwise.
+    """
+
 
 default_message_pool.register_message(
     "crucible_ir.exchange.v1", "ListRequest", ListRequest
@@ -2244,6 +2259,12 @@ class ListResponse(betterproto2.Message):
     epoch: "str" = betterproto2.field(3, betterproto2.TYPE_STRING)
     """
     The epoch of the exchange, as in Heartbeat.
+    """
+
+    filter_applied: "bool" = betterproto2.field(4, betterproto2.TYPE_BOOL)
+    """
+    Whether the filter and order_by of the request were applied. An older server ignores them, and
+    leaves this unset.
     """
 
 
