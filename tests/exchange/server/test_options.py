@@ -60,9 +60,13 @@ def test_invalid_address_is_rejected_with_an_example(text: str) -> None:
 @pytest.mark.parametrize(
     ("given", "missing"),
     [
-        ({}, "TLS (--tls-cert and --tls-key) and authentication (--tokens or --client-ca)"),
+        (
+            {},
+            "TLS (--tls-cert and --tls-key)"
+            " and authentication (--tokens, --jwt-keys or --client-ca)",
+        ),
         ({"tokens": TOKENS}, "TLS (--tls-cert and --tls-key)"),
-        ({"tls": TLS}, "authentication (--tokens or --client-ca)"),
+        ({"tls": TLS}, "authentication (--tokens, --jwt-keys or --client-ca)"),
         ({"tls": TLS, "tokens": TOKENS}, ""),
         ({"tls": MUTUAL}, ""),
         ({"insecure": True}, ""),

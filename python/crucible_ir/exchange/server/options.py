@@ -11,6 +11,7 @@ from crucible_ir.exchange.server.descriptors import (
     descriptor_limit,
 )
 from crucible_ir.exchange.server.listening import DEFAULT_ADDRESS, Address, TlsFiles, parse_address
+from crucible_ir.exchange.server.security.jwt_tokens import JwtOptions
 from crucible_ir.exchange.server.security.limits import CallLimits
 from crucible_ir.exchange.server.security.tokens import Role, TokenFile
 from crucible_ir.exchange.store.records import SummaryLimits
@@ -85,7 +86,8 @@ class ServerOptions:
     Attributes:
         address: The address to listen on.
         tls: The certificates; ``None`` for no encryption.
-        tokens: The token file; ``None`` to require no tokens.
+        tokens: The token file; ``None`` for none.
+        jwt: The JSON Web Tokens to accept; ``None`` for none. Without both, no token is required.
         certificate_role: The role of callers with a client certificate, if no tokens are required.
         insecure: Whether to listen beyond this machine without encryption or authentication.
         limits: The limits on calls.
@@ -102,6 +104,7 @@ class ServerOptions:
     address: Address = field(default_factory=lambda: parse_address(DEFAULT_ADDRESS))
     tls: TlsFiles | None = None
     tokens: TokenFile | None = None
+    jwt: JwtOptions | None = None
     certificate_role: Role = Role.READER
     insecure: bool = False
     limits: CallLimits = field(default_factory=CallLimits)
@@ -147,8 +150,8 @@ class ServerOptions:
         missing = []
         if self.tls is None:
             missing.append("TLS (--tls-cert and --tls-key)")
-        if self.tokens is None and not self.requires_certificates:
-            missing.append("authentication (--tokens or --client-ca)")
+        if self.tokens is None and self.jwt is None and not self.requires_certificates:
+            missing.append("authentication (--tokens, --jwt-keys or --client-ca)")
         if missing:
             raise ServingError(
                 f"{self.address} is reachable from other machines: add {' and '.join(missing)}, or"

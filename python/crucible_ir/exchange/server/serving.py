@@ -31,9 +31,11 @@ from crucible_ir.exchange.server.rpc.interceptor import Interceptor, Interceptor
 from crucible_ir.exchange.server.rpc.request_validation import ValidationInterceptor
 from crucible_ir.exchange.server.security.authentication import (
     AuthenticationInterceptor,
+    BearerChecker,
     TokenChecker,
     certified_name,
 )
+from crucible_ir.exchange.server.security.jwt_tokens import BearerTokens, JwtChecker
 from crucible_ir.exchange.server.security.limits import LimitsInterceptor
 from crucible_ir.exchange.server.security.open_streams import CHECK_SECONDS
 from crucible_ir.exchange.server.security.server_certificates import ServerCertificates
@@ -125,6 +127,7 @@ class ExchangeServer:
         ServingError: The options are not safe, and `insecure` is not set.
         MissingExtraError: The options require an extra that is not installed.
         TokensError: The token file cannot be used.
+        JwtKeysError: The keys of JSON Web Tokens cannot be used.
         CertificateError: The certificates cannot be used.
         OSError: A file cannot be read.
     """
@@ -266,7 +269,14 @@ class ExchangeServer:
         )
         role = options.certificate_role if options.requires_certificates else None
         certificates = self._certificates if options.requires_certificates else None
-        return AuthenticationInterceptor(tokens, role, certificates)
+        checker: BearerChecker | None = tokens
+        if options.jwt is not None:
+            checker = BearerTokens(tokens, JwtChecker(options.jwt, on_change=self._keys_changed))
+        return AuthenticationInterceptor(checker, role, certificates)
+
+    def _keys_changed(self) -> None:
+        """Record that the issuer of JSON Web Tokens has other keys."""
+        self._services.credentials_changed({}, {"jwt_keys": "changed"})
 
     def _tokens_changed(self, earlier: Mapping[str, Token], now: Mapping[str, Token]) -> None:
         """Record which tokens were added, removed and changed, by their ids."""
@@ -292,7 +302,8 @@ class ExchangeServer:
             observers.append(self._metrics)
         if options.tracing:
             observers.append(Tracing())
-        if options.tokens is None and options.requires_certificates:
+        requires_token = options.tokens is not None or options.jwt is not None
+        if not requires_token and options.requires_certificates:
             # Observers run before the hook that authenticates the caller by the certificate.
             observing = ObservingInterceptor(observers, certified_name)
         else:

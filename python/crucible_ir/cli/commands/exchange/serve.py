@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from crucible_ir.exchange.server.listening import Address
     from crucible_ir.exchange.server.options import ServerOptions, Settings
+    from crucible_ir.exchange.server.security.jwt_tokens import JwtOptions
 
 _EXAMPLES = (
     ("crucible-ir serve", "On this machine only, with the store exchange.db in this folder."),
@@ -85,6 +86,39 @@ _OPTIONS = (
         type=_FILE,
         metavar="FILE",
         help="Require a token of this file (see `crucible-ir tokens`).",
+    ),
+    click.option(
+        "--jwt-keys",
+        metavar="FILE|URL",
+        help="Accept JSON Web Tokens that are signed with these keys (a JWKS document).",
+    ),
+    click.option("--jwt-issuer", metavar="ISSUER", help="Their issuer (iss)."),
+    click.option("--jwt-audience", metavar="AUDIENCE", help="Their audience (aud)."),
+    click.option(
+        "--jwt-algorithm",
+        "jwt_algorithms",
+        multiple=True,
+        metavar="ALGORITHM",
+        help="Accept this algorithm; repeatable; by default RS256 and ES256.",
+    ),
+    click.option(
+        "--jwt-leeway",
+        type=click.FloatRange(0, 600),
+        metavar="S",
+        help="Tolerate this difference between clocks, in seconds; by default 30.",
+    ),
+    click.option(
+        "--jwt-role-claim", metavar="CLAIM", help="The claim with the role; by default role."
+    ),
+    click.option(
+        "--jwt-types-claim",
+        metavar="CLAIM",
+        help="The claim with the document types of the scope; by default types.",
+    ),
+    click.option(
+        "--jwt-prefixes-claim",
+        metavar="CLAIM",
+        help="The claim with the id prefixes of the scope; by default id_prefixes.",
     ),
     click.option(
         "--insecure",
@@ -301,6 +335,7 @@ def _options(given: dict[str, Any]) -> ServerOptions:
         address=parse_address(given["listen"] or DEFAULT_ADDRESS),
         tls=None if certificate is None else TlsFiles(certificate, key, client_ca),
         tokens=None if given["tokens"] is None else TokenFile(given["tokens"]),
+        jwt=_jwt(given),
         certificate_role=Role[given["certificate_role"].upper()],
         insecure=given["insecure"],
         limits=CallLimits(**_set(limits)),
@@ -330,6 +365,30 @@ def _settings(given: dict[str, Any]) -> Settings:
             }
         )
     )
+
+
+def _jwt(given: dict[str, Any]) -> JwtOptions | None:
+    from crucible_ir.exchange.server.security.jwt_tokens import ALGORITHMS, JwtOptions
+
+    required = {name: given[f"jwt_{name}"] for name in ("issuer", "audience", "keys")}
+    others = {
+        name: given[f"jwt_{name}"]
+        for name in ("leeway", "role_claim", "types_claim", "prefixes_claim")
+    }
+    algorithms = tuple(given["jwt_algorithms"] or ())
+    if not any(required.values()):
+        if algorithms or any(value is not None for value in others.values()):
+            raise click.UsageError("the options of JSON Web Tokens require --jwt-keys")
+        return None
+    if not all(required.values()):
+        raise click.UsageError("--jwt-keys, --jwt-issuer and --jwt-audience require each other")
+    for algorithm in algorithms:
+        if algorithm not in ALGORITHMS:
+            raise click.UsageError(
+                f"--jwt-algorithm: expected one of {', '.join(ALGORITHMS)}, got {algorithm}"
+            )
+    others["leeway_seconds"] = others.pop("leeway")
+    return JwtOptions(**required, **_set({**others, "algorithms": algorithms or None}))
 
 
 def _set(options: dict[str, Any]) -> dict[str, Any]:

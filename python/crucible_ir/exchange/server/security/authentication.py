@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 import grpc
 import grpc.aio
@@ -82,21 +82,34 @@ class Identity(NamedTuple):
 
     caller: Caller
     role: Role
-    token: Token | None = None
+    token: Any = None
 
 
 #: The identity of every caller on a server without authentication.
 _ANYONE: Final = Identity(ANYONE, Role.ADMIN)
 
 #: The token of a call with a stream, until the call begins: it is checked again later.
-_TOKEN: Final[ContextVar[Token]] = ContextVar("token")
+_TOKEN: Final[ContextVar[Any]] = ContextVar("token")
 
 
-def _unauthenticated(reason: str, description: str) -> errors.RpcError:
+def unauthenticated(reason: str, description: str) -> errors.RpcError:
     """Return the error for a caller without valid credentials."""
     return errors.RpcError(
         grpc.StatusCode.UNAUTHENTICATED, description, [errors.error_info(reason)]
     )
+
+
+class BearerChecker(Protocol):
+    """Checks the bearer tokens of callers."""
+
+    async def identify(self, text: str) -> Identity:
+        """Return the identity of a token's owner; raise `RpcError` if it has none."""
+
+    def check(self, accepted: Any) -> None:
+        """Check an accepted token again; raise `RpcError` if it is no longer valid."""
+
+    def refresh(self) -> None:
+        """Read files again if they changed; raise `RpcError` if that fails."""
 
 
 class TokenChecker:
@@ -137,9 +150,9 @@ class TokenChecker:
         self.refresh()
         token = await self._token(text)
         if token is None:
-            raise _unauthenticated("TOKEN_INVALID", "unknown token")
+            raise unauthenticated("TOKEN_INVALID", "unknown token")
         if token.has_expired(self._now()):
-            raise _unauthenticated("TOKEN_EXPIRED", "the token has expired")
+            raise unauthenticated("TOKEN_EXPIRED", "the token has expired")
         return Identity(
             Caller(token.name, token.scope, Authentication.TOKEN, token.role is Role.ADMIN),
             token.role,
@@ -154,11 +167,11 @@ class TokenChecker:
         """
         token = self._tokens.get(accepted.id)
         if token is None or (token.salt, token.hash) != (accepted.salt, accepted.hash):
-            raise _unauthenticated("TOKEN_INVALID", "the token was revoked")
+            raise unauthenticated("TOKEN_INVALID", "the token was revoked")
         if token.has_expired(self._now()):
-            raise _unauthenticated("TOKEN_EXPIRED", "the token has expired")
+            raise unauthenticated("TOKEN_EXPIRED", "the token has expired")
         if (token.name, token.role, token.scope) != (accepted.name, accepted.role, accepted.scope):
-            raise _unauthenticated(
+            raise unauthenticated(
                 "TOKEN_CHANGED", "the name, role or scope of the token has changed; call again"
             )
 
@@ -215,7 +228,7 @@ class AuthenticationInterceptor(Interceptor):
 
     def __init__(
         self,
-        tokens: TokenChecker | None,
+        tokens: BearerChecker | None,
         certificate_role: Role | None = None,
         certificates: ServerCertificates | None = None,
     ) -> None:
@@ -243,7 +256,7 @@ class AuthenticationInterceptor(Interceptor):
         _check_role(_ANYONE, details.method)
         return None
 
-    async def _admit(self, tokens: TokenChecker, details: grpc.HandlerCallDetails) -> None:
+    async def _admit(self, tokens: BearerChecker, details: grpc.HandlerCallDetails) -> None:
         identity = await tokens.identify(_bearer_token(details))
         _check_role(identity, details.method)
         CALLER.set(identity.caller)
@@ -312,13 +325,13 @@ def _bearer_token(details: grpc.HandlerCallDetails) -> str:
         value for key, value in details.invocation_metadata or () if key.lower() == _METADATA_KEY
     ]
     if not values:
-        raise _unauthenticated(
+        raise unauthenticated(
             "TOKEN_MISSING",
             "a token is required: send the metadata `authorization: Bearer TOKEN`",
         )
     scheme, _, token = values[0].partition(" ") if isinstance(values[0], str) else ("", "", "")
     if len(values) > 1 or scheme.lower() != _SCHEME:
-        raise _unauthenticated(
+        raise unauthenticated(
             "TOKEN_MISSING", "invalid metadata `authorization`: expected one `Bearer TOKEN`"
         )
     return token.strip()
