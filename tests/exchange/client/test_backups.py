@@ -26,6 +26,7 @@ from crucible_ir.exchange import (
     ExchangeClient,
     Gap,
     RetryPolicy,
+    UnavailableError,
 )
 from crucible_ir.exchange import v1 as exchange_v1
 from crucible_ir.exchange.client.connection import Connection
@@ -85,6 +86,44 @@ def test_a_backup_is_consistent_while_others_write(served: Served) -> None:
         entries = list(client.list_audit_entries(actions=["backed_up"]))
     assert len(entries) == 3
     assert entries[0].details["user"]
+
+
+def test_a_backup_replaces_no_store(served: Served, tmp_path: Path) -> None:
+    store = store_of(served)
+    other = tmp_path / "other.db"
+
+    async def make() -> None:
+        await (await open_store(other)).close()
+
+    asyncio.run(make())
+    with ExchangeClient(served.address) as client:
+        publish(client, 1)
+        marked = store.with_name("exchange.db.mark").read_bytes()
+        targets = [store, *(store.with_name(f"exchange.db{end}") for end in ("-wal", ".mark"))]
+        for target in (*targets, other):
+            ran = run("backup", target, "--store", store, "--force")
+            assert (ran.status, "belongs to a store: give" in ran.err) == (2, True), ran.err
+        assert store.with_name("exchange.db.mark").read_bytes() == marked
+        publish(client, 2)
+        served.kill()
+        served.start()
+        assert [entry.record.id for entry in client.list_documents(v1.ModelRef)] == ["m2", "m1"]
+
+
+def test_nothing_is_acknowledged_without_the_file(served: Served) -> None:
+    store = store_of(served)
+    with ExchangeClient(served.address, timeout=2, retry=QUICK) as client:
+        publish(client, 1)
+        away = store.rename(store.with_name("away.db"))
+        with pytest.raises(UnavailableError, match="store is unavailable"):
+            publish(client, 2)
+        store.write_bytes(b"")
+        with pytest.raises(UnavailableError, match="store is unavailable"):
+            client.ingest([v1.FeedbackEvent(id="e2")])
+        away.replace(store)
+        publish(client, 3)
+        assert {entry.record.id for entry in client.list_documents(v1.ModelRef)} == {"m1", "m3"}
+        assert list(client.export()) == []
 
 
 def test_no_watch_misses_what_a_restore_undid(served: Served) -> None:

@@ -78,11 +78,13 @@ def back_up(database: Path, target: Path, progress: Progress) -> BackupReport:
         progress: Gets the progress.
 
     Raises:
-        BackupError: The copy cannot be made, or is damaged.
+        BackupError: The copy cannot be made, is damaged, or would replace a store.
         StoreDamagedError: The database has lost changes.
+        StoreInUseError: A program has the target open.
     """
     if not database.is_file():
         raise BackupError(f"there is no store {database}")
+    _check_target(database, target)
     loss = find_loss(database)
     if loss is not None:
         raise StoreDamagedError(loss.message)
@@ -98,6 +100,19 @@ def back_up(database: Path, target: Path, progress: Progress) -> BackupReport:
     marked, sequence = contents
     epoch = "" if marked is None else epoch_name(marked.epoch)
     return BackupReport(target.stat().st_size, sequence, epoch)
+
+
+def _check_target(database: Path, target: Path) -> None:
+    """Check that a backup replaces neither a store nor a file that belongs to one."""
+    own = (database, *(_beside(database, suffix) for suffix in (*_LOG_SUFFIXES, SUFFIX)))
+    is_own = target.resolve() in {path.resolve() for path in own}
+    # Backups have no mark, but every store that a server has opened.
+    if is_own or _beside(target, SUFFIX).exists():
+        raise BackupError(
+            f"{target} belongs to a store: give the backup another name"
+            f" (crucible-ir restore replaces a store)"
+        )
+    check_unused(target)
 
 
 def _record(database: Path, target: Path) -> None:

@@ -127,11 +127,15 @@ class SqliteDriver(Driver):
                 _log.info("waiting for another process that changes or upgrades the store")
 
     def check(self, connection: Connection) -> None:
-        """Check that the database works, and that its file is still the one that was opened.
+        """Check that the database works, and that its file is still the one that was opened."""
+        super().check(connection)
+        self._check_file()
+
+    def _check_file(self) -> None:
+        """Check that the file is still the one that was opened.
 
         Without its file SQLite goes on without an error, and what it writes is lost at the end.
         """
-        super().check(connection)
         try:
             found = _identity(self._path)
         except OSError as error:
@@ -192,10 +196,15 @@ class SqliteDriver(Driver):
         return marked.epoch
 
     def count_commit(self, connection: Connection) -> int:
-        """Count the commit of a transaction that changed something."""
+        """Count the commit of a transaction that changed something.
+
+        Raises:
+            StoreUnavailableError: The file was removed or replaced.
+        """
         driver: Any = connection.connection.driver_connection
         if driver.total_changes == connection.info.get(_CHANGES_SEEN, 0):
             return 0
+        self._check_file()
         [[number]] = driver.execute(_COUNT_COMMIT).fetchall()
         connection.info[_CHANGES_SEEN] = driver.total_changes
         return int(number)
