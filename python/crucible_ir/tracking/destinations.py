@@ -28,6 +28,20 @@ class TemporaryTrackingError(TrackingError):
     """The destination cannot be reached at present; the same write may succeed later."""
 
 
+class OtherSnapshotsError(TrackingError):
+    """The destination has other snapshots than those that are to be stored.
+
+    Attributes:
+        first: The number of snapshots that were to be before them.
+        count: The number of snapshots that the destination has.
+    """
+
+    def __init__(self, message: str, first: int, count: int) -> None:
+        super().__init__(message)
+        self.first = first
+        self.count = count
+
+
 @dataclass(slots=True)
 class Opened:
     """A run that was opened.

@@ -14,7 +14,12 @@ from crucible_ir.exchange import (
     SnapshotCountError,
     UnavailableError,
 )
-from crucible_ir.tracking.destinations import Opened, TemporaryTrackingError, TrackingError
+from crucible_ir.tracking.destinations import (
+    Opened,
+    OtherSnapshotsError,
+    TemporaryTrackingError,
+    TrackingError,
+)
 from crucible_ir.v1 import MetricsSnapshot, TrainingRun
 
 if TYPE_CHECKING:
@@ -88,7 +93,7 @@ class ExchangeRun:
         except SnapshotCountError as error:
             known = error.count - first
             if not 0 < known < len(snapshots):
-                raise TrackingError(str(error)) from error
+                raise OtherSnapshotsError(str(error), first, error.count) from error
             # The exchange has the first of them: an earlier append ended elsewhere.
             self.append(first, snapshots[:known], TrainingRun())
             self.append(error.count, snapshots[known:], changes)

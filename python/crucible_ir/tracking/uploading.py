@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from crucible_ir.building.run_progress import merge_progress
 from crucible_ir.extras import optional_module
-from crucible_ir.tracking.destinations import TrackingError
+from crucible_ir.tracking.destinations import OtherSnapshotsError, TrackingError
 from crucible_ir.tracking.run_file import parts_of
 from crucible_ir.v1 import MetricsSnapshot, TrainingRun
 
@@ -60,13 +60,13 @@ def upload_run(
     destination = exchange_run.ExchangeRun(to, token, tls)
     try:
         first = 0
+        head = TrainingRun()
         latest: TrainingRun | None = None
         known: set[str] = set()
         checkpoints: list[str] = []
         for part in parts_of(path):
             history: list[MetricsSnapshot] = list(part.metrics_history)
             if latest is None:
-                head = TrainingRun()
                 head.CopyFrom(part)
                 del head.metrics_history[:], head.checkpoint_uris[:]
                 known = set(destination.open(head, part.id).run.checkpoint_uris)
@@ -85,6 +85,21 @@ def upload_run(
         del changes.checkpoint_uris[:]
         changes.checkpoint_uris.extend(checkpoints)
         destination.append(first, [], changes)
+    except OtherSnapshotsError as error:
+        raise TrackingError(_difference(os.fspath(path), head.id, error)) from error
     finally:
         destination.close()
     return first
+
+
+def _difference(path: str, id_: str, error: OtherSnapshotsError) -> str:
+    """Describe how the run in an exchange differs from that of a file."""
+    count = f"{error.count} snapshot{'' if error.count == 1 else 's'}"
+    if error.count > error.first:
+        how = f"its snapshots from position {error.first} on differ from those of {path}"
+    else:
+        how = f"{path} has more, which were stored before: somebody published the run again"
+    return (
+        f'the run "{id_}" in the exchange is not the one of {path}: it has {count}, and {how};'
+        f" nothing of it was replaced. To keep both, give the run of the file another id"
+    )

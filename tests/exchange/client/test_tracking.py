@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -158,8 +159,12 @@ def test_a_file_is_stored_in_an_exchange_afterwards(
     client.publish(new_run(third := id_()))
     client.append_metrics(third, [v1.MetricsSnapshot(step=7)])
     path.write_text(text.replace(other.id, third))
-    with pytest.raises(ir.TrackingError, match="has 1 snapshots, not 0"):
+    different = (
+        rf'"{third}" in the exchange is not the one of {re.escape(str(path))}: it has 1 snap'
+    )
+    with pytest.raises(ir.TrackingError, match=different):
         ir.upload_run(path, to=client)
+    assert [snapshot.step for snapshot in content(client, third).metrics_history] == [7]
 
 
 def test_a_server_that_is_down_delays_and_loses_nothing(served: Served) -> None:
