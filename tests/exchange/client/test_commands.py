@@ -437,7 +437,8 @@ def test_metrics_of_a_run(client: ExchangeClient) -> None:
 def test_metrics_of_no_run(client: ExchangeClient) -> None:
     missing = run("metrics", "no-such-run")
     assert (missing.status, "was never published" in missing.err) == (1, True)
-    assert run("metrics", tracked(client, 3), "--keys", "other").status == 1
+    other = run("metrics", tracked(client, 3), "--keys", "other")
+    assert (other.status, 'has no metric "other"; without --keys' in other.err) == (1, True)
 
 
 def test_a_run_that_was_appended_to_is_fetched(client: ExchangeClient) -> None:

@@ -117,7 +117,19 @@ def command(
         _print(session.out(), metrics)
         if not server.quiet:
             _print_summary(session, metrics)
-    return GOOD if metrics.points else INVALID
+    if metrics.points:
+        return GOOD
+    session.print_error(_nothing(id_, keys, first))
+    return INVALID
+
+
+def _nothing(id_: str, keys: Sequence[str], first: int) -> str:
+    """Say why there are no points, and what would show which there are."""
+    where = f" from position {first} on" if first else ""
+    if not keys:
+        return f"TrainingRun {id_!r} has no snapshots{where}"
+    names = ", ".join(f'"{key}"' for key in keys)
+    return f"TrainingRun {id_!r} has no metric {names}{where}; without --keys, all are shown"
 
 
 def _json(metrics: RunMetrics) -> dict[str, object]:
