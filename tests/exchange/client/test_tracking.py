@@ -162,7 +162,7 @@ def test_a_file_is_stored_in_an_exchange_afterwards(
     different = (
         rf'"{third}" in the exchange is not the one of {re.escape(str(path))}: it has 1 snap'
     )
-    with pytest.raises(ir.TrackingError, match=different):
+    with pytest.raises(ir.TrackingError, match=re.escape(different)):
         ir.upload_run(path, to=client)
     assert [snapshot.step for snapshot in content(client, third).metrics_history] == [7]
 
