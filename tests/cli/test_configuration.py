@@ -220,3 +220,11 @@ def test_the_help_teaches_both() -> None:
     assert "`max-calls = 100`" in text
     assert "CRUCIBLE_IR_SERVE_MAX_CALLS" in text
     assert "serve --config exchange.toml" in text
+
+
+@pytest.mark.parametrize("number", ["nan", "inf"])
+def test_numbers_are_finite(number: str) -> None:
+    ran = run("serve", "--max-idle", number)
+    assert (ran.status, f"expected a finite number, got '{number}'" in ran.err) == (2, True)
+    ran = serve(f"max-idle = {number}\n")
+    assert (ran.status, "max-idle: expected a finite number" in ran.err) == (2, True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import fields
 from datetime import UTC, datetime, timedelta
@@ -41,6 +42,16 @@ else:
 
 _DURATION: Final = re.compile(r"([1-9][0-9]{0,5})([smhdw])")
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+class FiniteRange(click.FloatRange):
+    """A number in a range, and neither NaN, which every range contains, nor infinite."""
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> float:  # noqa: D102  # as inherited
+        number: float = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"expected a finite number, got {value!r}", param, ctx)
+        return number
 
 
 class _TypeName(TextParameter):

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from crucible_ir.cli.options import FiniteRange
 from crucible_ir.cli.progress import ERASE_LINE
 from crucible_ir.cli.session import CannotRunError, reason_of
 from crucible_ir.errors import printable
@@ -171,7 +172,7 @@ def server_options(command: Any) -> Any:
         ),
         click.option(
             "--timeout",
-            type=click.FloatRange(min=0.001),
+            type=FiniteRange(min=0.001),
             default=30.0,
             show_default=True,
             metavar="SECONDS",

@@ -9,7 +9,7 @@ import click
 
 from crucible_ir.cli.commands.exchange.connection import silence_grpc
 from crucible_ir.cli.configuration import config_option
-from crucible_ir.cli.options import DURATION
+from crucible_ir.cli.options import DURATION, FiniteRange
 from crucible_ir.cli.program import Command
 from crucible_ir.cli.session import GOOD
 
@@ -157,19 +157,19 @@ _OPTIONS = (
     ),
     click.option(
         "--max-idle",
-        type=click.FloatRange(0, min_open=True),
+        type=FiniteRange(0, min_open=True),
         metavar="S",
         help="Close a connection after this many seconds without a call.",
     ),
     click.option(
         "--max-rate",
-        type=click.FloatRange(0, min_open=True),
+        type=FiniteRange(0, min_open=True),
         metavar="N",
         help="The most calls per second of one caller; by default unlimited.",
     ),
     click.option(
         "--max-seconds",
-        type=click.FloatRange(0, min_open=True),
+        type=FiniteRange(0, min_open=True),
         metavar="S",
         help="The longest time for a unary call, in seconds.",
     ),
@@ -198,25 +198,25 @@ _OPTIONS = (
     ),
     click.option(
         "--heartbeat",
-        type=click.FloatRange(0.1, 3600),
+        type=FiniteRange(0.1, 3600),
         metavar="S",
         help="Send a heartbeat on a watch after this many seconds without a change.",
     ),
     click.option(
         "--slow-consumer",
-        type=click.FloatRange(0, min_open=True),
+        type=FiniteRange(0, min_open=True),
         metavar="S",
         help="End a watch or an export whose client takes longer for one message.",
     ),
     click.option(
         "--ping",
-        type=click.FloatRange(1),
+        type=FiniteRange(1),
         metavar="S",
         help="Send a keepalive ping to a client after this many seconds without traffic.",
     ),
     click.option(
         "--grace",
-        type=click.FloatRange(0),
+        type=FiniteRange(0),
         metavar="S",
         help="The seconds that running calls get to finish when the server stops.",
     ),

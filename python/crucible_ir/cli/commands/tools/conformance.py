@@ -11,7 +11,7 @@ from click.shell_completion import CompletionItem
 
 from crucible_ir.cli.files.inputs import STANDARD
 from crucible_ir.cli.files.outputs import check_overwriting, write_output
-from crucible_ir.cli.options import force_option
+from crucible_ir.cli.options import FiniteRange, force_option
 from crucible_ir.cli.program import Command, CommandGroup
 from crucible_ir.cli.progress import with_progress
 from crucible_ir.cli.session import COULD_NOT_RUN, GOOD, INVALID, Session
@@ -95,7 +95,7 @@ def _selecting_options(decorated: Any) -> Any:
 
 _timeout_option = click.option(
     "--timeout",
-    type=click.FloatRange(min=0, min_open=True),
+    type=FiniteRange(min=0, min_open=True),
     default=10.0,
     show_default=True,
     metavar="SECONDS",
