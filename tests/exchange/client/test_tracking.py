@@ -159,9 +159,7 @@ def test_a_file_is_stored_in_an_exchange_afterwards(
     client.publish(new_run(third := id_()))
     client.append_metrics(third, [v1.MetricsSnapshot(step=7)])
     path.write_text(text.replace(other.id, third))
-    different = (
-        rf'"{third}" in the exchange is not the one of {re.escape(str(path))}: it has 1 snap'
-    )
+    different = f'"{third}" in the exchange is not the one of {path}: it has 1 snapshot'
     with pytest.raises(ir.TrackingError, match=re.escape(different)):
         ir.upload_run(path, to=client)
     assert [snapshot.step for snapshot in content(client, third).metrics_history] == [7]
