@@ -72,6 +72,43 @@ def test_a_damaged_end_is_cut_off(tmp_path: Path, name: str) -> None:
         assert steps_of(ir.read_run(path)) == list(range(8))
 
 
+@pytest.mark.parametrize("name", FORMATS)
+def test_the_first_record_may_be_cut_off(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    run = new_run()
+    file = RunFile(path)
+    file.open(run, run.id)
+    file.close()
+    first = path.read_bytes()
+    for end in (1, len(first) // 2, len(first) - 2):
+        path.write_bytes(first[:end])
+        tracked(path, range(3), run)
+        assert steps_of(ir.read_run(path)) == [0, 1, 2]
+
+
+@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("content", [b'{"text":"of others"}', b"hello", b"\xff" * 4000])
+def test_a_file_of_others_is_not_changed(tmp_path: Path, name: str, content: bytes) -> None:
+    path = tmp_path / name
+    path.write_bytes(content)
+    for run in (new_run(), new_run().id):
+        with (
+            pytest.raises(ir.Error, match=r"is not a file of a run|record 0"),
+            ir.track(run, to=path),
+        ):
+            pass
+        assert path.read_bytes() == content
+
+
+def test_only_a_valid_run_is_tracked(tmp_path: Path) -> None:
+    path = tmp_path / "run.jsonl"
+    with pytest.raises(ir.ValidationError, match="id: must not be empty"):
+        ir.track(v1.TrainingRun(), to=path).start()
+    with pytest.raises(TypeError, match="expected a TrainingRun or the id of one, got dict"):
+        ir.track({"id": "run_007"}, to=path)  # type: ignore[arg-type]
+    assert not path.exists()
+
+
 def test_damage_inside_a_file_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / "run.crucible.jsonl"
     tracked(path, range(8))

@@ -185,6 +185,8 @@ class RunFile:
                 checkpoints += part.checkpoint_uris
             if latest is not None and latest.id != id_:
                 raise TrackingError(f'{self._path} has the run "{latest.id}", not "{id_}"')
+            if latest is None:
+                self._check_cut_off(file, run)
             file.truncate(read.bytes)
             file.seek(0, os.SEEK_END)
             if read.bytes and self._format.name != "delimited":
@@ -211,6 +213,19 @@ class RunFile:
         opened.checkpoint_uris.extend(checkpoints)
         return Opened(opened, self._count, tail, is_new=latest is None)
 
+    def _check_cut_off(self, file: BinaryIO, run: TrainingRun | None) -> None:
+        """Check that a file without a record is empty, or has the start of the first record.
+
+        Anything else is not what a tracker wrote, and must not be removed.
+        """
+        file.seek(0)
+        content = file.read().rstrip(b"\0")
+        if content and (run is None or not self._encoded(run).startswith(content)):
+            raise TrackingError(
+                f"{self._path} is not a file of a run: it has {len(content):,} bytes, and no record"
+                " of a TrainingRun. Give another file, or remove this one"
+            )
+
     def append(
         self, first: int, snapshots: Sequence[MetricsSnapshot], changes: TrainingRun
     ) -> None:
@@ -228,10 +243,7 @@ class RunFile:
 
     def _write(self, record: TrainingRun) -> None:
         file: Any = self._file
-        try:
-            encoded = self._format.encode(record)
-        except EncodeError as error:
-            raise TrackingError(str(error)) from error
+        encoded = self._encoded(record)
         start = file.seek(0, os.SEEK_END)
         try:
             file.write(encoded)
@@ -243,6 +255,12 @@ class RunFile:
                 file.truncate(start)
             finally:
                 raise TrackingError(f"cannot write {self._path}: {error.strerror}") from error
+
+    def _encoded(self, record: TrainingRun) -> bytes:
+        try:
+            return self._format.encode(record)
+        except EncodeError as error:
+            raise TrackingError(str(error)) from error
 
     def close(self) -> None:
         """Close the file."""

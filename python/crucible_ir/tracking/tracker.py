@@ -25,6 +25,7 @@ from crucible_ir.tracking.destinations import (
 from crucible_ir.tracking.run_file import RunFile, is_run_file
 from crucible_ir.tracking.snapshots import snapshot_of
 from crucible_ir.v1 import MetricsSnapshot, TrainingRun, TrainingStatus
+from crucible_ir.validation.check import validate
 
 if TYPE_CHECKING:
     from crucible_ir.exchange import ExchangeClient, Tls
@@ -91,6 +92,7 @@ def track(
     Raises:
         MissingExtraError: The destination is an exchange, and its extra is not installed.
         TrackingError: The file cannot have a run.
+        TypeError: The run is neither a run nor an id.
 
     >>> import os, tempfile
     >>> from crucible_ir import new_model_ref, new_training_config, new_training_run, read_run, v1
@@ -108,6 +110,8 @@ def track(
     ...     len(read_run(path).metrics_history)
     3
     """
+    if not isinstance(run, str | TrainingRun):
+        raise TypeError(f"expected a TrainingRun or the id of one, got {type(run).__name__}")
     destination: Destination
     if isinstance(to, str | os.PathLike) and is_run_file(to):
         destination = RunFile(to)
@@ -185,9 +189,12 @@ class Tracker:
 
         Raises:
             TrackingError: The run cannot be opened, or `resume` excludes it.
+            ValidationError: The run is not valid.
         """
         name = f'the run "{self._id}"'
         try:
+            if self._given is not None:
+                validate(self._given)
             opened = self._destination.open(self._given, self._id)
             if opened.is_new and self._options.resume:
                 raise TrackingError(f"{name} does not exist: there is nothing to resume")
