@@ -115,10 +115,10 @@ def test_nothing_is_acknowledged_without_the_file(served: Served) -> None:
     with ExchangeClient(served.address, timeout=2, retry=QUICK) as client:
         publish(client, 1)
         away = store.rename(store.with_name("away.db"))
-        with pytest.raises(UnavailableError, match="store is unavailable"):
+        with pytest.raises(UnavailableError):
             publish(client, 2)
         store.write_bytes(b"")
-        with pytest.raises(UnavailableError, match="store is unavailable"):
+        with pytest.raises(UnavailableError):
             client.ingest([v1.FeedbackEvent(id="e2")])
         away.replace(store)
         publish(client, 3)
