@@ -33,7 +33,7 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -70,9 +70,14 @@ CHANGES: Final = 20
 #: measured meanwhile, after a warm-up.
 ABANDONERS: Final = 8
 ABANDONED_SECONDS: Final = 0.1
+
+#: The time of the first event, the seconds between two events, and the number of single events that
+#: a summary reads.
+FIRST_SECOND: Final = 1_740_000_000
+SECONDS_AN_EVENT: Final = 3
+SINGLE_EVENTS: Final = 90_000
 WARM_UP_SECONDS: Final = 2.0
 DISTURBED_SECONDS: Final = 5.0
-PREFIXES: Final = [exchange_v1.Filter(field="id", prefix="m" + "0" * zeros) for zeros in range(4)]
 
 LEAST_INGESTED: Final = 0.4
 LEAST_REDACTED: Final = 0.15
@@ -444,16 +449,24 @@ async def measure_abandoned(address: str, tokens: Sequence[str]) -> float:
     async def abandon(number: int, token: str) -> None:
         async with grpc.aio.insecure_channel(address) as channel:
             feedback: Any = FeedbackServiceStub(cast("Any", channel))
-            exchange: Any = ExchangeServiceStub(cast("Any", channel))
-            heavy = [
-                (feedback.Summarize, exchange_v1.SummarizeRequest(bucket=timedelta(seconds=1))),
-                (exchange.List, exchange_v1.ListRequest(type="ModelVersion", filters=PREFIXES)),
-            ]
-            call, request = heavy[number % len(heavy)]
+            # Buckets of less than an hour are counted from the single events.
+            start = datetime.fromtimestamp(FIRST_SECOND, UTC)
+            end = start + timedelta(seconds=SECONDS_AN_EVENT * SINGLE_EVENTS)
+            summary = exchange_v1.SummarizeRequest(
+                bucket=timedelta(minutes=1), start_time=start, end_time=end
+            )
+
+            async def summarize(**options: Any) -> None:
+                await feedback.Summarize(summary, **options)
+
+            async def export(**options: Any) -> None:
+                async for _ in feedback.Export(exchange_v1.ExportRequest(), **options):
+                    pass
+
+            heavy = (summarize, export)[number % 2]
             while True:
                 with suppress(grpc.aio.AioRpcError):
-                    await call(
-                        request,
+                    await heavy(
                         timeout=ABANDONED_SECONDS,
                         metadata=(("authorization", f"Bearer {token}"),),
                     )
@@ -540,7 +553,7 @@ def measure_abandoned_reads(folder: Path, events_count: int) -> float:
 def spread(sent: list[v1.FeedbackEvent], start: int) -> Iterator[v1.FeedbackEvent]:
     """Yield events at times of their own, with different latencies."""
     for number, event in enumerate(sent, start):
-        event.timestamp.FromSeconds(1_740_000_000 + 3 * number)
+        event.timestamp.FromSeconds(FIRST_SECOND + SECONDS_AN_EVENT * number)
         event.latency_ms = 50 + number * 7919 % 3000
         yield event
 
