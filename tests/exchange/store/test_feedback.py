@@ -8,7 +8,7 @@ import pytest
 from exchange.publications import event
 
 from crucible_ir.exchange.store import Store, open_store, sql_store
-from crucible_ir.exchange.store.records import EventQuery, Scope
+from crucible_ir.exchange.store.records import EventQuery, Scope, SummaryQuery
 from crucible_ir.exchange.store.statements import feedback
 from crucible_ir.v1 import FeedbackEvent
 
@@ -74,6 +74,21 @@ async def test_events_are_filtered_by_each_condition_and_by_all(address: str) ->
         (EventQuery(scope=Scope(types=frozenset({"FeedbackEvent"}))), "abcd"),
     ]:
         assert "".join(await exported(store, query)) == expected
+    await store.close()
+
+
+async def test_a_scope_may_have_thousands_of_prefixes(address: str) -> None:
+    prefixes = tuple(f"p{number:04}" for number in range(2000))
+    scope = Scope(id_prefixes=(*prefixes, "p", "é", "q\U0010ffff"))
+    store = await open_store(address)
+    ids = ("p0000", "p1999-1", "p2000", "q", "q\U0010ffff1", "é", "a")
+    await store.ingest([event(id_) for id_ in ids])
+    inside = [id_ for id_ in ids if scope.allows("FeedbackEvent", id_)]
+    assert await exported(store, EventQuery(scope=scope), 9) == inside
+    scope = Scope(id_prefixes=prefixes)
+    assert await exported(store, EventQuery(scope=scope), 9) == ["p0000", "p1999-1"]
+    [group] = await store.summarize(SummaryQuery(EventQuery(scope=scope)))
+    assert group.tally.events == 2
     await store.close()
 
 

@@ -6,14 +6,16 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from sqlalchemy import and_, or_, true
+from sqlalchemy import Boolean, ColumnElement, and_, or_, true
+from sqlalchemy.ext.compiler import compiles
 
 from crucible_ir.exchange.store.records import StoredEntry, StoredRecord
 from crucible_ir.exchange.store.statements.chunks import complete_if_it_fits
 from crucible_ir.exchange.store.statements.tables import documents, revisions
 
 if TYPE_CHECKING:
-    from sqlalchemy import ColumnElement, Connection, Select
+    from sqlalchemy import Connection, Select
+    from sqlalchemy.sql.compiler import SQLCompiler
 
     from crucible_ir.exchange.store.records import Scope
 
@@ -24,6 +26,9 @@ RECORD_COLUMNS = tuple(revisions.c[name] for name in _RECORD_FIELDS)
 #: The size of documents or events, in bytes, at which a page ends early: it still fits into one
 #: message.
 PAGE_BYTES = 1024 * 1024
+
+#: The most prefixes that a condition only lists.
+_MAX_ALTERNATIVES: Final = 16
 
 #: Joins a document with its latest revision.
 IS_LATEST: Final = and_(
@@ -126,8 +131,49 @@ def within(scope: Scope, column: ColumnElement[bytes]) -> ColumnElement[bool]:
     """Return the condition that an id is in a scope; the caller checks the scope's types."""
     if scope.id_prefixes is None:
         return true()
-    prefixes = [begins_with(column, prefix.encode()) for prefix in scope.id_prefixes]
-    return or_(*prefixes) if prefixes else ~true()
+    prefixes: list[bytes] = []
+    for prefix in sorted(each.encode() for each in scope.id_prefixes):
+        # One that begins with another one adds nothing.
+        if not prefixes or not prefix.startswith(prefixes[-1]):
+            prefixes.append(prefix)
+    if len(prefixes) > _MAX_ALTERNATIVES:
+        return _BeginsWithOne(column, prefixes)
+    return or_(*(begins_with(column, prefix) for prefix in prefixes)) if prefixes else ~true()
+
+
+class _BeginsWithOne(ColumnElement[bool]):
+    """The condition that a column begins with one of many prefixes, sorted and disjoint.
+
+    It is a search tree with a few comparisons for each value, since SQLite limits the depth of an
+    expression. Expression objects for all of it would take seconds.
+    """
+
+    # The text of a statement with it is too long to be kept.
+    inherit_cache = False
+    type = Boolean()
+
+    def __init__(self, column: ColumnElement[bytes], prefixes: list[bytes]) -> None:
+        self.column = column
+        self.prefixes = prefixes
+
+
+@compiles(_BeginsWithOne)
+def _write_search(element: _BeginsWithOne, compiler: SQLCompiler, **options: Any) -> str:
+    column = compiler.process(element.column, **options)
+    literal = "decode('{}', 'hex')" if compiler.dialect.name == "postgresql" else "X'{}'"
+
+    def written(prefixes: list[bytes]) -> str:
+        if len(prefixes) > 1:
+            middle = len(prefixes) // 2
+            lower, upper = written(prefixes[:middle]), written(prefixes[middle:])
+            bound = literal.format(prefixes[middle].hex())
+            return f"CASE WHEN {column} < {bound} THEN {lower} ELSE {upper} END"
+        [prefix] = prefixes
+        after = successor(prefix)
+        low = f"{column} >= {literal.format(prefix.hex())}"
+        return low if after is None else f"{low} AND {column} < {literal.format(after.hex())}"
+
+    return f"({written(element.prefixes)})"
 
 
 class Lookup(NamedTuple):
