@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 from pathlib import Path
 from typing import cast
@@ -38,6 +39,8 @@ from crucible_ir.exchange.store.records import (
     EventQuery,
     LineageQuery,
     ListQuery,
+    NumberCondition,
+    NumberOrder,
     SummaryQuery,
 )
 from crucible_ir.exchange.store.statements.tables import METADATA
@@ -233,6 +236,39 @@ async def test_release_of_each_older_revision_is_derived(address: str, version: 
     with engine.connect() as connection:
         assert connection.execute(text("SELECT requires FROM requests")).scalar_one() == 3000
     engine.dispose()
+
+
+@pytest.mark.parametrize("version", [3, 13])
+async def test_numbers_of_an_older_store_are_derived(
+    address: str, version: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The migration to version 14 derives them.
+    monkeypatch.setattr(upgrading, "_ROWS_AT_A_TIME", 2)
+    numbers = {"a": 0.5, "b": 0.95, "c": None, "d": -1.0, "e": math.nan}
+    engine = engine_of(address)
+    with engine.begin() as connection:
+        migrate(connection, through=version)
+        for sequence, (id_, number) in enumerate(numbers.items(), 1):
+            content = ir.new("ModelVersion", id=id_, model_id="m", version="1.0.0")
+            content.created_at.FromMicroseconds(sequence)
+            if number is not None:
+                content.metrics["accuracy"] = number
+            insert_document(connection, sequence, content)
+        unreadable = {"type": "ModelVersion", "id": b"f", "sequence": len(numbers) + 1}
+        insert_revision(connection, {**unreadable, "document": b"doc"})
+    engine.dispose()
+    store = await open_store(address)
+
+    async def listed(query: ListQuery) -> list[str]:
+        return [entry.record.id for entry in (await store.list_documents(query)).entries]
+
+    high = NumberCondition("metrics.accuracy", Comparison.GREATER, 0)
+    early = NumberCondition("created_at", Comparison.LESS, 3)
+    accuracy = NumberOrder("metrics.accuracy", descending=True)
+    assert await listed(ListQuery("ModelVersion", (high,))) == ["b", "a"]
+    assert await listed(ListQuery("ModelVersion", (early,), newest_first=False)) == ["a", "b"]
+    assert await listed(ListQuery("ModelVersion", by_number=accuracy)) == ["b", "a", "d"]
+    await store.close()
 
 
 @pytest.mark.parametrize("version", [2, 6])
