@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import textwrap
@@ -12,7 +14,7 @@ import uuid
 from pathlib import Path
 
 import pytest
-from cli.command_line import EXAMPLES
+from cli.command_line import EXAMPLES, run
 from click import Command, Context, Group, Option
 from exchange.client.served import Served
 from exchange.ports import path_with_programs, serving_by_command
@@ -166,3 +168,66 @@ def test_the_guides_runs_grow(shared: Served, capsys: pytest.CaptureFixture[str]
     assert points == [f"{step} {step} {1 / (1 + step)}" for step in range(10)]
     with ExchangeClient(shared.address) as client:
         assert client.read_metrics("run_008").count == 100
+
+
+def test_the_guides_searches_find_what_they_say(shared: Served) -> None:
+    section = GUIDE.split("## Search")[1].split("\n## ")[0]
+    name = f"searched-{uuid.uuid4()}"
+    # Each condition is on one of these, and the other satisfies its opposite.
+    matching = v1.ModelVersion(
+        id=f"{name}/1",
+        model_id="m",
+        version="1.2.1",
+        stage=v1.ModelStage.MODEL_STAGE_PRODUCTION,
+        created_by="ann.lee",
+        tags=["nightly"],
+        metrics={"accuracy": 0.95, "eval/loss": 1},
+    )
+    matching.created_at.FromJsonString("2025-02-01T00:00:00Z")
+    other = v1.ModelVersion(
+        id=f"{name}/2",
+        model_id="m",
+        version="1.1.0",
+        stage=v1.ModelStage.MODEL_STAGE_ARCHIVED,
+        created_by="bob",
+        metrics={"eval/loss": 3},
+    )
+    other.created_at.FromJsonString("2024-01-01T00:00:00Z")
+    staged = v1.ModelVersion(
+        id=f"{name}/3",
+        model_id="m",
+        version="1.0.0",
+        stage=v1.ModelStage.MODEL_STAGE_STAGING,
+        metrics={"accuracy": 0.85},
+    )
+    first_column = [row.split(" | ")[0] for row in section.splitlines() if row.startswith("| `")]
+    conditions = [each for cell in first_column for each in re.findall(r"`([^`]+)`", cell)]
+    conditions = [each for each in conditions if re.search(r"[=<>:]", each)]
+    assert len(conditions) >= 10
+    with ExchangeClient(shared.address) as client:
+        for message in (matching, other, staged):
+            client.publish(message)
+
+        def found(condition: str) -> set[str]:
+            whole = f'id = "{name}/*" AND ({condition})'
+            listed = client.list_documents(v1.ModelVersion, filter=whole)
+            return {each.record.id.rpartition("/")[2] for each in listed}
+
+        for condition in conditions:
+            wanted = {"1", "3"} if "staging" in condition or "accuracy" in condition else {"1"}
+            if condition.startswith("metrics.accuracy > 0.9"):
+                wanted = {"1"}
+            if "!=" in condition:
+                wanted = {"2", "3"}
+            assert found(condition) == wanted, condition
+        # In the order of the guide: a AND b OR c means a AND (b OR c).
+        assert found("stage = archived AND version = 1.1.0 OR version = 1.2.1") == {"2"}
+        [call] = re.findall(r"`(client\.list_documents\(.*\))`", section)
+        in_python = [each.record.id for each in eval(call, {"client": client, "v1": v1})]
+    [line] = re.findall(r"^crucible-ir (.*)$", section, re.MULTILINE)
+    printed = run(*shlex.split(line), "--server", shared.address, "--format", "json")
+    assert printed.status == 0, printed.err
+    in_json = json.loads(printed.out)
+    assert f"{name}/3" in json.dumps(in_json)
+    assert f"{name}/1" not in json.dumps(in_json)
+    assert [id_ for id_ in in_python if id_.startswith(name)] == [f"{name}/1", f"{name}/3"]
