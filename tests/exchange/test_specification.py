@@ -145,7 +145,7 @@ def test_the_paragraph_on_identities_matches_the_schema() -> None:
 
 def reasons_in_code() -> set[str]:
     """Return the reasons in every call of the server that makes an error."""
-    makers = {"error_info", "unavailable", "_unauthenticated", "failed_precondition"}
+    makers = {"error_info", "unavailable", "unauthenticated", "failed_precondition"}
     found = set()
     folder = Path(inspect.getfile(server)).parent
     for file in folder.rglob("*.py"):
@@ -154,7 +154,7 @@ def reasons_in_code() -> set[str]:
                 continue
             name = getattr(node.func, "attr", getattr(node.func, "id", ""))
             first = node.args[0]
-            if name in makers and isinstance(first, ast.Constant):
+            if name.lstrip("_") in makers and isinstance(first, ast.Constant):
                 found.add(str(first.value))
     assert len(found) > 10
     # The reason for an etag is derived from the type of its precondition.
