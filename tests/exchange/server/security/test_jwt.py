@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import json
-import threading
 import time
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +14,20 @@ import grpc.aio
 import jwt
 import pytest
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from exchange.issuers import (
+    AUDIENCE,
+    EC_KEY,
+    ISSUER,
+    KEY,
+    OTHER_KEY,
+    Issuer,
+    by_hand,
+    claims,
+    encoded,
+    public,
+    serving_keys,
+    signed,
+)
 from exchange.servers import (
     LOOPBACK,
     bearer,
@@ -32,93 +42,16 @@ from exchange.servers import (
 
 from crucible_ir.exchange import v1
 from crucible_ir.exchange.server.options import ServerOptions
+from crucible_ir.exchange.server.rpc.errors import RpcError
 from crucible_ir.exchange.server.security import jwt_keys
-from crucible_ir.exchange.server.security.jwt_keys import JwtKeys, JwtKeysError
-from crucible_ir.exchange.server.security.jwt_tokens import JwtOptions
+from crucible_ir.exchange.server.security.jwt_tokens import JwtChecker, JwtOptions
 from crucible_ir.exchange.server.security.tokens import Role, TokenFile
-
-ISSUER, AUDIENCE = "https://issuer.test", "exchange"
-
-KEY = rsa.generate_private_key(65537, 2048)
-OTHER_KEY = rsa.generate_private_key(65537, 2048)
-EC_KEY = ec.generate_private_key(ec.SECP256R1())
-
-
-def public(key: Any, kid: str, algorithm: str) -> dict[str, Any]:
-    """Return a public key as the issuer publishes it."""
-    class_: Any = jwt.algorithms.get_default_algorithms()[algorithm]
-    fields = class_.to_jwk(key.public_key(), as_dict=True)
-    return {**fields, "kid": kid, "use": "sig", "alg": algorithm}
-
-
-class Issuer:
-    """Serves keys over HTTP, and counts the requests."""
-
-    def __init__(self) -> None:
-        self.keys = [public(KEY, "k1", "RS256"), public(EC_KEY, "e1", "ES256")]
-        self.requests = 0
-        issuer = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                issuer.requests += 1
-                content = json.dumps({"keys": issuer.keys}).encode()
-                self.send_response(200)
-                self.send_header("content-length", str(len(content)))
-                self.end_headers()
-                self.wfile.write(content)
-
-            def log_message(self, *_: Any) -> None:
-                pass
-
-        self._server = HTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_port}/jwks"
-        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
-        self._thread.start()
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
 
 
 @pytest.fixture
 def issuer() -> Iterator[Issuer]:
-    issuer = Issuer()
-    yield issuer
-    issuer.close()
-
-
-def claims(**changed: Any) -> dict[str, Any]:
-    now = int(time.time())
-    found = {
-        "iss": ISSUER,
-        "aud": AUDIENCE,
-        "sub": "trainer",
-        "role": "publisher",
-        "exp": now + 60,
-        "nbf": now,
-        **changed,
-    }
-    return {name: value for name, value in found.items() if value is not None}
-
-
-def signed(key: Any = KEY, algorithm: str = "RS256", kid: str = "k1", **changed: Any) -> str:
-    return jwt.encode(claims(**changed), key, algorithm, headers={"kid": kid})
-
-
-def by_hand(header: str, payload: str, key: Any = KEY) -> str:
-    """Sign a header and a payload that a library would not write."""
-    from cryptography.hazmat.primitives import hashes
-    from cryptography.hazmat.primitives.asymmetric import padding
-
-    content = ".".join(encoded(part.encode()) for part in (header, payload))
-    signature = key.sign(content.encode(), padding.PKCS1v15(), hashes.SHA256())
-    return f"{content}.{encoded(signature)}"
-
-
-def encoded(content: bytes) -> str:
-    return base64.urlsafe_b64encode(content).decode().rstrip("=")
+    with serving_keys() as issuer:
+        yield issuer
 
 
 def accepting(issuer: Issuer, **others: Any) -> ServerOptions:
@@ -140,9 +73,11 @@ def publish(text: str, id_: str = "m") -> Callable[[Any], Any]:
         lambda: signed(),
         lambda: signed(EC_KEY, "ES256", "e1"),
         lambda: signed(aud=["another", AUDIENCE]),
+        lambda: signed(nbf=None),
+        lambda: signed(iat=int(time.time())),
         lambda: signed(role="admin", id_prefixes=["m"], types=["ModelRef"]),
     ],
-    ids=["RS256", "ES256", "audiences", "scope"],
+    ids=["RS256", "ES256", "audiences", "no nbf", "iat", "scope"],
 )
 def test_tokens_of_the_issuer_are_accepted(
     tmp_path: Path, issuer: Issuer, sign: Callable[[], str]
@@ -203,8 +138,16 @@ ATTACKS: dict[str, Callable[[], str]] = {
     "exp as NaN": lambda: by_hand(
         '{"alg":"RS256","kid":"k1"}', json.dumps(claims(exp=float("nan")))
     ),
-    "no nbf": lambda: signed(nbf=None),
+    "audiences without this one": lambda: signed(aud=["another", f"{AUDIENCE}2"]),
+    "no audiences": lambda: signed(aud=[]),
+    "audience as an object": lambda: signed(aud={AUDIENCE: AUDIENCE}),
     "not yet": lambda: signed(nbf=int(time.time()) + 30),
+    "nbf as text": lambda: by_hand('{"alg":"RS256","kid":"k1"}', json.dumps(claims(nbf="0"))),
+    "nbf as null": lambda: by_hand(
+        '{"alg":"RS256","kid":"k1"}', json.dumps({**claims(), "nbf": None})
+    ),
+    "issued in the future": lambda: signed(nbf=None, iat=int(time.time()) + 30),
+    "iat as text": lambda: by_hand('{"alg":"RS256","kid":"k1"}', json.dumps(claims(iat="0"))),
     "no name": lambda: signed(sub=None),
     "name with a newline": lambda: signed(sub="a\nb"),
     "no role": lambda: signed(role=None),
@@ -310,27 +253,31 @@ def test_new_keys_are_fetched_and_removed_ones_end_streams(
     assert (error.code(), reason_of(error)) == (grpc.StatusCode.UNAUTHENTICATED, "TOKEN_INVALID")
 
 
-def test_keys_that_cannot_be_used_are_an_error_at_the_start(tmp_path: Path, issuer: Issuer) -> None:
-    file = tmp_path / "jwks.json"
-    small = public(rsa.generate_private_key(65537, 1024), "k1", "RS256")
-    secret = {"kty": "oct", "k": "AAAA", "kid": "k1"}
-    for keys, reason in (
-        ([], "no public key"),
-        ([secret], "no public key"),
-        ([small], "2048 bits"),
-        ([issuer.keys[0]] * 2, "not unique"),
-    ):
-        file.write_text(json.dumps({"keys": keys}))
-        with pytest.raises(JwtKeysError, match=reason):
-            JwtKeys(str(file))
-    for content in ("{", "[]", '{"keys": [1]}', '{"keys": [], "keys": []}', "x" * 300_000):
-        file.write_text(content)
-        with pytest.raises(JwtKeysError):
-            JwtKeys(str(file))
-    file.write_text(json.dumps({"keys": issuer.keys}))
-    assert JwtKeys(str(file)).find("k1") is not None
-    with pytest.raises(JwtKeysError, match="https"):
-        JwtKeys("http://issuer.test/jwks")
-    issuer.close()
-    with pytest.raises(JwtKeysError, match="cannot be read"):
-        JwtKeys(issuer.url)
+def test_the_leeway_applies_to_every_time(issuer: Issuer) -> None:
+    now = 1_000_000.0
+    options = JwtOptions(ISSUER, AUDIENCE, issuer.url, leeway_seconds=30)
+    checker = JwtChecker(options, now=lambda: now)
+
+    async def is_accepted(**times: float) -> bool:
+        given: dict[str, Any] = {"nbf": None, "exp": now + 60, **times}
+        try:
+            await checker.identify(signed(**given))
+        except RpcError:
+            return False
+        return True
+
+    async def work() -> list[bool]:
+        return [
+            await is_accepted(**{name: now + difference})
+            for name, difference in (
+                ("exp", -29),
+                ("nbf", 29),
+                ("iat", 29),
+                ("iat", -1e6),
+                ("exp", -31),
+                ("nbf", 31),
+                ("iat", 31),
+            )
+        ]
+
+    assert run(work()) == [True] * 4 + [False] * 3

@@ -79,7 +79,7 @@ class JwtToken:
         caller: The caller.
         role: The caller's role.
         expires: The time of expiry, in seconds of the system's clock, with the leeway.
-        begins: The time from which it is valid, with the leeway.
+        begins: The time from which it is valid, with the leeway; minus infinity if it has none.
         generation: The generation of the keys that it was checked with.
         text: The token.
     """
@@ -248,11 +248,14 @@ class JwtChecker:
             None if types is None else frozenset(types), _strings(claims, options.prefixes_claim)
         )
         admin = roles[role] is Role.ADMIN
+        # A time of issue in the future comes from a wrong clock, and would shift the others too.
+        starts = [_time(claims, claim) for claim in ("nbf", "iat") if claim in claims]
+        begins = max(starts, default=-math.inf)
         return JwtToken(
             Caller(name, scope, Authentication.JWT, admin),
             roles[role],
             _time(claims, "exp") + options.leeway_seconds,
-            _time(claims, "nbf") - options.leeway_seconds,
+            begins - options.leeway_seconds,
             self._keys.generation,
             text,
         )
