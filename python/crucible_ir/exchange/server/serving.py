@@ -145,6 +145,9 @@ class ExchangeServer:
         self._drain = DrainInterceptor()
         self._call_log = CallLog()
         self._limits = LimitsInterceptor(options.limits)
+        self._jwt = (
+            None if options.jwt is None else JwtChecker(options.jwt, on_change=self._keys_changed)
+        )
         self._authentication = self._authenticator()
         self._checking: asyncio.Task[None] | None = None
         self._forced = asyncio.Event()
@@ -244,9 +247,11 @@ class ExchangeServer:
         self._forced.set()
 
     def reload(self) -> None:
-        """Read the certificates and the tokens again, and check the streams in progress."""
+        """Read the certificates, tokens and keys again, and check the streams in progress."""
         if self._certificates is not None:
             self._certificates.reload()
+        if self._jwt is not None:
+            self._jwt.reload()
         self._authentication.check_streams()
 
     async def _check_credentials(self) -> None:
@@ -256,6 +261,8 @@ class ExchangeServer:
             try:
                 if self._certificates is not None:
                     self._certificates.refresh()
+                if self._jwt is not None:
+                    self._jwt.refresh()
                 self._authentication.check_streams()
             except Exception:
                 _log.exception("cannot check credentials, retrying")
@@ -270,8 +277,8 @@ class ExchangeServer:
         role = options.certificate_role if options.requires_certificates else None
         certificates = self._certificates if options.requires_certificates else None
         checker: BearerChecker | None = tokens
-        if options.jwt is not None:
-            checker = BearerTokens(tokens, JwtChecker(options.jwt, on_change=self._keys_changed))
+        if self._jwt is not None:
+            checker = BearerTokens(tokens, self._jwt)
         return AuthenticationInterceptor(checker, role, certificates)
 
     def _keys_changed(self) -> None:
@@ -291,8 +298,9 @@ class ExchangeServer:
 
     @property
     def has_credentials(self) -> bool:
-        """Whether the server has files of certificates or tokens."""
-        return self._options.tls is not None or self._options.tokens is not None
+        """Whether the server has certificates, tokens or keys that it can read again."""
+        options = self._options
+        return any(each is not None for each in (options.tls, options.tokens, options.jwt))
 
     def _interceptors(self) -> list[Interceptor]:
         """Return the interceptors, the outermost first."""

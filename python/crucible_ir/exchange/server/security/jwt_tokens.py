@@ -15,12 +15,18 @@ from typing import Any, Final
 
 from crucible_ir.errors import shorten
 from crucible_ir.exchange.server.rpc.call_context import Caller
+from crucible_ir.exchange.server.rpc.errors import unavailable
 from crucible_ir.exchange.server.security.authentication import (
     Identity,
     TokenChecker,
     unauthenticated,
 )
-from crucible_ir.exchange.server.security.jwt_keys import JwtKeys, JwtKeysError, unique_pairs
+from crucible_ir.exchange.server.security.jwt_keys import (
+    STALE_SECONDS,
+    JwtKeys,
+    JwtKeysError,
+    unique_pairs,
+)
 from crucible_ir.exchange.server.security.tokens import Role, Token
 from crucible_ir.exchange.store.audit_records import Authentication
 from crucible_ir.exchange.store.records import Scope
@@ -103,6 +109,7 @@ class JwtChecker:
         options: The options.
         on_change: Called when the keys have changed.
         now: Returns the system's time in seconds.
+        clock: Returns a time in seconds that never goes back.
 
     Raises:
         JwtKeysError: The keys cannot be read or used.
@@ -115,12 +122,14 @@ class JwtChecker:
         *,
         on_change: Callable[[], None] | None = None,
         now: Callable[[], float] = time.time,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._jws = optional_module("joserfc.jws", "jwt")
         self._options = options
         self._on_change = on_change
         self._now = now
-        self._keys = JwtKeys(options.keys)
+        self._keys = JwtKeys(options.keys, clock=clock)
+        self._are_stale = False
         self._registry = self._jws.JWSRegistry(
             algorithms=list(options.algorithms), strict_check_header=False
         )
@@ -131,9 +140,10 @@ class JwtChecker:
         """Return the identity of a token's owner.
 
         Raises:
-            RpcError: The token is not acceptable.
+            RpcError: The token is not acceptable, or the keys cannot be read for too long.
         """
         self.refresh()
+        self._check_keys()
         digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
         token = self._checked.get(digest)
         if token is None or token.generation != self._keys.generation:
@@ -149,9 +159,11 @@ class JwtChecker:
         """Check a token again that was accepted before.
 
         Raises:
-            RpcError: The token has expired, or its key was removed.
+            RpcError: The token has expired, its key was removed, or the keys cannot be read for too
+                long.
         """
         self._check_time(accepted)
+        self._check_keys()
         if accepted.generation == self._keys.generation:
             return
         digest = hashlib.sha256(accepted.text.encode()).digest()
@@ -164,11 +176,22 @@ class JwtChecker:
 
     def refresh(self) -> None:
         """Begin to read the keys again if they may have changed."""
-        try:
-            if self._keys.is_due() and self._reloading is None:
-                self._begin_reload()
-        except JwtKeysError as error:
-            _log.error("cannot read the keys of JSON Web Tokens: %s", error)
+        if self._keys.is_due():
+            self._begin_reload()
+        are_stale = self._keys.stale_in() <= 0
+        if are_stale and not self._are_stale:
+            _log.error(
+                "the keys of JSON Web Tokens cannot be read for %.0f minutes; these tokens are"
+                " rejected until they can",
+                STALE_SECONDS / 60,
+            )
+        elif self._are_stale and not are_stale:
+            _log.info("the keys of JSON Web Tokens can be read again")
+        self._are_stale = are_stale
+
+    def reload(self) -> None:
+        """Begin to read the keys again."""
+        self._begin_reload()
 
     def _begin_reload(self) -> asyncio.Task[None]:
         if self._reloading is None:
@@ -177,12 +200,25 @@ class JwtChecker:
 
     async def _reload(self) -> None:
         try:
-            if await asyncio.to_thread(self._keys.reload) and self._on_change is not None:
-                self._on_change()
+            if await asyncio.to_thread(self._keys.reload):
+                _log.info("the keys of JSON Web Tokens have changed")
+                if self._on_change is not None:
+                    self._on_change()
         except JwtKeysError as error:
-            _log.error("cannot read the keys of JSON Web Tokens: %s", error)
+            _log.error(
+                "cannot read the keys of JSON Web Tokens; the earlier ones stay in use for"
+                " %.0f more minutes: %s",
+                max(0.0, self._keys.stale_in() / 60),
+                error,
+            )
         finally:
             self._reloading = None
+
+    def _check_keys(self) -> None:
+        if self._keys.stale_in() <= 0:
+            raise unavailable(
+                "KEYS_UNREADABLE", "the server cannot read the keys of the tokens' issuer"
+            )
 
     async def _verified(self, text: str) -> JwtToken:
         try:
