@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from crucible_ir.cli.commands.exchange.connection import silence_grpc
-from crucible_ir.cli.configuration import config_option
+from crucible_ir.cli.configuration import ConfigurationError, config_option
 from crucible_ir.cli.options import DURATION, FiniteRange
 from crucible_ir.cli.program import Command
 from crucible_ir.cli.session import GOOD
@@ -103,9 +103,14 @@ _OPTIONS = (
     ),
     click.option(
         "--jwt-leeway",
-        type=click.FloatRange(0, 600),
+        type=FiniteRange(0, 600),
         metavar="S",
         help="Tolerate this difference between clocks, in seconds; by default 30.",
+    ),
+    click.option(
+        "--jwt-name-claim",
+        metavar="CLAIM",
+        help="The claim with the name of the caller; by default sub.",
     ),
     click.option(
         "--jwt-role-claim", metavar="CLAIM", help="The claim with the role; by default role."
@@ -368,27 +373,41 @@ def _settings(given: dict[str, Any]) -> Settings:
 
 
 def _jwt(given: dict[str, Any]) -> JwtOptions | None:
+    from dataclasses import fields
+
     from crucible_ir.exchange.server.security.jwt_tokens import ALGORITHMS, JwtOptions
 
-    required = {name: given[f"jwt_{name}"] for name in ("issuer", "audience", "keys")}
-    others = {
-        name: given[f"jwt_{name}"]
-        for name in ("leeway", "role_claim", "types_claim", "prefixes_claim")
-    }
-    algorithms = tuple(given["jwt_algorithms"] or ())
-    if not any(required.values()):
-        if algorithms or any(value is not None for value in others.values()):
-            raise click.UsageError("the options of JSON Web Tokens require --jwt-keys")
+    values = {name: value for name, value in given.items() if name.startswith("jwt_")}
+    values["jwt_algorithms"] = values["jwt_algorithms"] or None
+    values = _set(values)
+    if not values:
         return None
-    if not all(required.values()):
-        raise click.UsageError("--jwt-keys, --jwt-issuer and --jwt-audience require each other")
-    for algorithm in algorithms:
-        if algorithm not in ALGORITHMS:
-            raise click.UsageError(
-                f"--jwt-algorithm: expected one of {', '.join(ALGORITHMS)}, got {algorithm}"
-            )
-    others["leeway_seconds"] = others.pop("leeway")
-    return JwtOptions(**required, **_set({**others, "algorithms": algorithms or None}))
+    mistakes = [
+        f"the options of JSON Web Tokens require {option}"
+        for option in ("--jwt-keys", "--jwt-issuer", "--jwt-audience")
+        if not values.get(option[2:].replace("-", "_"))
+    ]
+    mistakes += [
+        f"--jwt-algorithm: expected one of {', '.join(ALGORITHMS)}, got {algorithm}"
+        for algorithm in values.get("jwt_algorithms", ())
+        if algorithm not in ALGORITHMS
+    ]
+    claims: dict[str, str] = {}
+    for field in fields(JwtOptions):
+        if not field.name.endswith("_claim"):
+            continue
+        option = f"--jwt-{field.name.replace('_', '-')}"
+        claim = values.get(f"jwt_{field.name}", field.default)
+        if not claim:
+            mistakes.append(f"{option}: expected the name of a claim")
+        elif claim in claims:
+            mistakes.append(f"{claims[claim]} and {option} are both the claim {claim}")
+        claims[claim] = option
+    if mistakes:
+        raise ConfigurationError(mistakes)
+    if "jwt_leeway" in values:
+        values["jwt_leeway_seconds"] = values.pop("jwt_leeway")
+    return JwtOptions(**{name.removeprefix("jwt_"): value for name, value in values.items()})
 
 
 def _set(options: dict[str, Any]) -> dict[str, Any]:
