@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -69,6 +72,63 @@ async def test_a_read_only_database_is_reported_and_can_be_read(tmp_path: Path) 
             assert (await client.get(v1.ModelVersion, "m1")).record == kept
         with pragma("query_only = OFF"):
             assert (await client.publish(version(2))).record.sequence == 2
+
+
+@pytest.mark.parametrize("is_replaced", [False, True])
+def test_nothing_is_read_from_a_file_that_is_gone_until_it_is_back(
+    tmp_path: Path, is_replaced: bool
+) -> None:
+    served = Served(tmp_path, "--store", "x.db")
+    try:
+        with ExchangeClient(served.address, timeout=0.5, retry=QUICK) as client:
+            client.publish(version(0), timeout=30)
+            client.ingest([v1.FeedbackEvent(id="e")])
+            assert client.get(v1.ModelVersion, "m0").record.sequence == 1
+            names = ("x.db", "x.db-wal", "x.db-shm")
+            for name in names:
+                (tmp_path / name).rename(tmp_path / f"kept-{name}")
+            if is_replaced:
+                with closing(sqlite3.connect(tmp_path / "x.db")) as other:
+                    other.execute("CREATE TABLE something (x)")
+            reads: list[Callable[[], object]] = [
+                lambda: client.get(v1.ModelVersion, "m0"),
+                lambda: client.get(v1.ModelVersion, "m0", revision=1),
+                lambda: list(client.list_documents(v1.ModelVersion)),
+                lambda: client.summarize(),
+                lambda: list(client.export()),
+            ]
+            until(reads[0], fails=True)
+            for read in reads:
+                with pytest.raises(UnavailableError):
+                    read()
+            # Long enough for several attempts to roll up events.
+            time.sleep(2)
+            (tmp_path / "x.db").unlink(missing_ok=True)
+            for name in names:
+                (tmp_path / f"kept-{name}").rename(tmp_path / name)
+            until(reads[0], fails=False)
+            for read in reads:
+                until(read, fails=False)
+    finally:
+        served.kill()
+    log = (tmp_path / "server.log").read_text()
+    assert "Traceback" not in log
+    assert log.count("cannot roll up") <= 1
+    assert "the store answers again" in log
+
+
+def until(read: Callable[[], object], *, fails: bool) -> None:
+    """Wait until a read fails, or works."""
+    for _ in range(100):
+        try:
+            read()
+            failed = False
+        except UnavailableError:
+            failed = True
+        if failed == fails:
+            return
+        time.sleep(0.1)
+    raise AssertionError(f"the read {'works' if fails else 'fails'}")
 
 
 @pytest.fixture

@@ -153,16 +153,14 @@ class ExchangeServer:
         self._forced = asyncio.Event()
         names = list(service_names)
         self._health: Health | None = None
-        self._monitor: StoreMonitor | None = None
         if options.health:
             dependent = [name for name in names if name not in services.independent]
             self._health = Health(dependent, services.independent, options.most_connections)
-        if self._health is not None or self._metrics is not None:
-            report = None if self._health is None else self._health.report
-            measure = None if self._metrics is None else services.measure
-            self._monitor = StoreMonitor(services.check, report, measure)
-            if self._metrics is not None:
-                self._metrics.add([*self._measures(self._monitor), *services.measures()])
+        report = None if self._health is None else self._health.report
+        measure = None if self._metrics is None else services.measure
+        self._monitor = StoreMonitor(services.check, report, measure)
+        if self._metrics is not None:
+            self._metrics.add([*self._measures(self._monitor), *services.measures()])
         self._server = grpc.aio.server(
             interceptors=[InterceptorChain(self._interceptors())],
             options=channel_arguments(options),
@@ -202,8 +200,7 @@ class ExchangeServer:
         await self._services.start()
         if self._health is not None:
             await self._health.start()
-        if self._monitor is not None:
-            await self._monitor.start()
+        await self._monitor.start()
         await self._server.start()
         self._checking = asyncio.create_task(self._check_credentials())
         _log.info("listening on %s", self.address)
@@ -234,8 +231,7 @@ class ExchangeServer:
         await self._drain.wait_until_idle(_CANCELLED_SECONDS)
         if self._checking is not None:
             self._checking.cancel()
-        if self._monitor is not None:
-            await self._monitor.close()
+        await self._monitor.close()
         await self._services.close()
         if self._metrics is not None:
             await asyncio.to_thread(self._metrics.close)

@@ -50,6 +50,7 @@ class RollingUp:
 
     async def _run(self) -> None:
         last, rolled, rolled_at = 0, 0, time.monotonic()
+        problem: str | None = None
         while True:
             pause = PAUSE_SECONDS
             try:
@@ -63,10 +64,17 @@ class RollingUp:
                     if not await self._catch_up():
                         pause = YIELD_SECONDS
                     rolled, rolled_at = last, time.monotonic()
-            except StoreFailure as error:
-                _log.warning("cannot roll up feedback events, retrying later: %s", error)
-            except Exception:
-                _log.exception("cannot roll up feedback events, retrying later")
+                problem = None
+            except Exception as error:
+                # The same problem is logged once, however often it is tried again.
+                if str(error) != problem:
+                    problem = str(error)
+                    is_expected = isinstance(error, StoreFailure)
+                    _log.warning(
+                        "cannot roll up feedback events, retrying: %s",
+                        problem,
+                        exc_info=None if is_expected else error,
+                    )
             await asyncio.sleep(pause)
 
     async def _catch_up(self) -> bool:

@@ -89,6 +89,7 @@ class Driver:
         connect_sequence: Creates connections that read the latest sequence number fast enough for
             the event loop; ``None`` if that is not possible.
         poll_seconds: How often to check for changes by other processes.
+        lost: The reason why what is read may not be the store any more; ``None`` otherwise.
     """
 
     writer: Engine
@@ -98,6 +99,7 @@ class Driver:
     connect_lookup: Callable[[], LookupConnection] | None = None
     connect_sequence: Callable[[], SequenceReader] | None = None
     poll_seconds: float
+    lost: StoreUnavailableError | None = None
 
     @property
     def hears_changes(self) -> bool:
@@ -135,6 +137,13 @@ class Driver:
     def failure(self, error: DBAPIError) -> StoreFailure | None:
         """Translate an error of the driver; ``None`` for an unexpected error."""
         raise NotImplementedError
+
+    def check_lost(self) -> None:
+        """Check that what is open is still the store, and set `lost`.
+
+        Raises:
+            StoreUnavailableError: It is not.
+        """
 
     def lock(self, connection: Connection) -> None:
         """Lock out all other writers until the transaction ends, unless it began with that."""
@@ -176,6 +185,7 @@ class Driver:
         Raises:
             StoreFailure: It cannot be used.
         """
+        self.check_lost()
         connection.execute(select(counters.c.value).limit(1)).all()
 
     def sizes(self, connection: Connection) -> tuple[int, int | None]:
@@ -271,10 +281,17 @@ class Database:
         )
 
     async def _read(self, lane: ReadLane, work: Callable[[Connection], T]) -> T:
+        if lane is not self._monitoring:
+            self._check_lost()
         try:
             return await lane.run(work)
         except DBAPIError as error:
             raise self._translated(error) from error
+
+    def _check_lost(self) -> None:
+        # A new one each time, because raising an error adds a traceback to it.
+        if self._driver.lost is not None:
+            raise StoreUnavailableError(str(self._driver.lost))
 
     def version(self) -> int | None:
         """Return a number that is another one after each change; ``None`` if it is unknown.
@@ -282,6 +299,8 @@ class Database:
         Changes by this process are known before they are acknowledged. Those of other processes
         arrive as notifications, or the database is read for them every few milliseconds.
         """
+        if self._driver.lost is not None:
+            return None
         if self._driver.hears_changes:
             return self.notifier.count
         if self._sequence_reader is None:
@@ -324,7 +343,11 @@ class Database:
             StoreFailure: The database failed.
         """
         if self._lookups is not None:
-            return await self._lookups.find(lookup)
+            self._check_lost()
+            try:
+                return await self._lookups.find(lookup)
+            except StoreFailure as error:
+                raise self._cause(error) from error
         return await self.read(
             lambda connection: connection.execute(lookup.statement, lookup.parameters).one_or_none()
         )
@@ -485,7 +508,15 @@ class Database:
         return self._translated(error) if isinstance(error, DBAPIError) else error
 
     def _translated(self, error: DBAPIError) -> Exception:
-        return self._driver.failure(error) or error
+        return self._cause(self._driver.failure(error) or error)
+
+    def _cause(self, error: Exception) -> Exception:
+        """Return why the database failed: without its file it has many kinds of errors."""
+        try:
+            self._driver.check_lost()
+        except StoreUnavailableError as lost:
+            return lost
+        return error
 
 
 def _fill_pool(engine: Engine) -> None:

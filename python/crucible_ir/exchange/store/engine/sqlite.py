@@ -126,22 +126,23 @@ class SqliteDriver(Driver):
                     raise
                 _log.info("waiting for another process that changes or upgrades the store")
 
-    def check(self, connection: Connection) -> None:
-        """Check that the database works, and that its file is still the one that was opened."""
-        super().check(connection)
-        self._check_file()
-
-    def _check_file(self) -> None:
+    def check_lost(self) -> None:
         """Check that the file is still the one that was opened.
 
         Without its file SQLite goes on without an error, and what it writes is lost at the end.
+
+        Raises:
+            StoreUnavailableError: The file was removed or replaced.
         """
+        lost: StoreUnavailableError | None = None
         try:
-            found = _identity(self._path)
+            if _identity(self._path) != self._file:
+                lost = StoreUnavailableError(f"another file has replaced {self._path}")
         except OSError as error:
-            raise StoreUnavailableError(f"no access to {self._path}: {error.strerror}") from error
-        if found != self._file:
-            raise StoreUnavailableError(f"another file has replaced {self._path}")
+            lost = StoreUnavailableError(f"no access to {self._path}: {error.strerror}")
+        self.lost = lost
+        if lost is not None:
+            raise lost
 
     def interrupt(self, connection: Any) -> bool:
         """End the statement that runs on a connection."""
@@ -202,9 +203,9 @@ class SqliteDriver(Driver):
             StoreUnavailableError: The file was removed or replaced.
         """
         driver: Any = connection.connection.driver_connection
+        self.check_lost()
         if driver.total_changes == connection.info.get(_CHANGES_SEEN, 0):
             return 0
-        self._check_file()
         [[number]] = driver.execute(_COUNT_COMMIT).fetchall()
         connection.info[_CHANGES_SEEN] = driver.total_changes
         return int(number)
