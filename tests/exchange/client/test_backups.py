@@ -306,3 +306,17 @@ async def test_the_guides_commands_back_up_and_restore_postgresql(
     assert gap.reason.value == "restored"
     assert (await store.publish(publication("new"))).record.sequence == gap.through + 1
     await store.close()
+
+
+def test_a_new_epoch_is_begun_only_in_a_store_that_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    store = tmp_path / "exchange.db"
+    Served(tmp_path).stop()
+    before = store.read_bytes()
+    bare = run("restore")
+    assert (bare.status, store.read_bytes()) == (2, before)
+    assert "--store" in bare.err
+    named = run("restore", "--store", "exchange.db")
+    assert named.status == 0, named.err

@@ -31,10 +31,8 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 @click.argument("file", type=_FILE, required=False)
 @click.option(
     "--store",
-    default="exchange.db",
-    show_default=True,
     metavar="STORE",
-    help="The file of the store, or postgresql://...",
+    help="The file of the store, or postgresql://...; exchange.db if FILE is given.",
 )
 @force_option()
 @click.option("--quiet", is_flag=True, help="Print no summary and no progress.")
@@ -43,7 +41,7 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 def command(
     session: Session,
     file: Path | None,
-    store: str,
+    store: str | None,
     force: bool,
     quiet: bool,
     output_format: str,
@@ -53,8 +51,15 @@ def command(
     Stop the servers of the store first. The backup is checked, and upgraded if it is of an older
     release. The store then begins a new epoch: watches and page tokens from before the restore get
     a gap or an error, since the backup may not have the changes that they saw. Without FILE, only
-    that is done, for a database that another program restored.
+    that is done, for a database that another program restored and that --store names.
     """
+    if store is None:
+        if file is None:
+            raise click.UsageError(
+                "give the FILE to restore; or --store, to begin a new epoch in a store that another"
+                " program restored"
+            )
+        store = "exchange.db"
     optional_module("sqlalchemy", "exchange")
     from crucible_ir.exchange.server.observability.logs import log_to
     from crucible_ir.exchange.store.engine import backups
