@@ -170,3 +170,16 @@ def test_a_full_disk_leaves_a_complete_file(
         destination.append(0, [v1.MetricsSnapshot(step=1)], v1.TrainingRun())
     destination.close()
     assert path.read_bytes() == before
+
+
+def test_a_file_that_cannot_be_opened_is_an_error_of_tracking(tmp_path: Path) -> None:
+    path = tmp_path / "missing" / "run.jsonl"
+    with pytest.raises(TrackingError, match=r"cannot open .*run\.jsonl: No such file"):
+        ir.track(new_run(), to=path).start()
+
+
+def test_the_id_of_a_run_that_does_not_exist_creates_no_file(tmp_path: Path) -> None:
+    path = tmp_path / "run.jsonl"
+    with pytest.raises(TrackingError, match="give the run, not its id"):
+        ir.track("run_007", to=path).start()
+    assert not path.exists()

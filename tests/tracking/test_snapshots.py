@@ -88,7 +88,7 @@ def test_everything_else_is_an_other_value() -> None:
             "none": None,
             "flag": True,
             "many": Tensor(1, 2.5, math.nan),
-            "nested": {1: ("a", None), "big": 2**60 + 1, "object": object},
+            "nested": {1: ("a", None), "big": 2**60 + 1},
             "huge": 10**400,
             "lone": "\ud800",
             "deep": deep,
@@ -98,12 +98,21 @@ def test_everything_else_is_an_other_value() -> None:
     assert not snapshot.values
     assert (others["text"], others["none"], others["flag"]) == ("warm", None, True)
     assert others["many"] == [1.0, 2.5, "nan"]
-    nested = {"1": ["a", None], "big": str(2**60 + 1), "object": str(object)}
+    nested = {"1": ["a", None], "big": str(2**60 + 1)}
     assert others["nested"] == nested
     assert others["huge"] == str(10**400)
     assert others["lone"] == "?"
     assert ir.is_valid(snapshot)
     assert type(snapshot).FromString(snapshot.SerializeToString()) == snapshot
+
+
+@pytest.mark.parametrize(
+    "value",
+    [object(), 1j, Tensor(2j), {"a": [object]}, b"x", {1, 2}, datetime(2026, 3, 1, tzinfo=UTC)],
+)
+def test_a_value_that_json_does_not_have_is_an_error(value: object) -> None:
+    with pytest.raises(TypeError, match="loss: expected a number, text or another JSON value, got"):
+        snapshot_of({"loss": value})
 
 
 def test_step_epoch_and_time() -> None:

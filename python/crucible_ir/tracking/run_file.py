@@ -174,7 +174,12 @@ class RunFile:
         tail: list[MetricsSnapshot] = []
         checkpoints: list[str] = []
         latest: TrainingRun | None = None
-        file = open(self._path, "a+b")  # noqa: SIM115  # it stays open
+        if run is None and not self._path.exists():
+            raise self._missing(id_)
+        try:
+            file = open(self._path, "a+b")  # noqa: SIM115  # it stays open
+        except OSError as error:
+            raise TrackingError(f"cannot open {self._path}: {error.strerror}") from error
         try:
             file.seek(0)
             read = StreamCount()
@@ -199,7 +204,7 @@ class RunFile:
         self._file = file
         if latest is None:
             if run is None:
-                raise TrackingError(f'{self._path} has no run "{id_}": give the run, not its id')
+                raise self._missing(id_)
             self._run.CopyFrom(run)
             self._write(self._run)
             self._count = len(run.metrics_history)
@@ -212,6 +217,9 @@ class RunFile:
         opened.CopyFrom(self._run)
         opened.checkpoint_uris.extend(checkpoints)
         return Opened(opened, self._count, tail, is_new=latest is None)
+
+    def _missing(self, id_: str) -> TrackingError:
+        return TrackingError(f'{self._path} has no run "{id_}": give the run, not its id')
 
     def _check_cut_off(self, file: BinaryIO, run: TrainingRun | None) -> None:
         """Check that a file without a record is empty, or has the start of the first record.

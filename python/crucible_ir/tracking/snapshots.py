@@ -37,6 +37,7 @@ def snapshot_of(
 
     Raises:
         FieldError: The step, the epoch or the time is not valid.
+        TypeError: JSON has no such value.
 
     >>> snapshot = snapshot_of({"loss": 0.5, "note": "warm"}, step=3, epoch=0.25)
     >>> snapshot.step, snapshot.epoch, dict(snapshot.values), dict(snapshot.other_values)
@@ -47,7 +48,7 @@ def snapshot_of(
     for key, value in values.items():
         number = number_of(value)
         if number is None:
-            others[_text(str(key))] = _json_of(value)
+            others[_text(str(key))] = _json_of(value, str(key))
         else:
             snapshot.values[_text(str(key))] = number
     if others:
@@ -100,8 +101,12 @@ def _step(value: object) -> int:
     return int(number)
 
 
-def _json_of(value: Any, depth: int = 0) -> Any:
-    """Return a value as JSON has it; what JSON has not becomes text."""
+def _json_of(value: Any, key: str, depth: int = 0) -> Any:
+    """Return a value as JSON has it; numbers that are not exact there, or NaN, become text.
+
+    Raises:
+        TypeError: JSON has no such value.
+    """
     plain = _plain(value)
     if plain is None or isinstance(plain, bool):
         return plain
@@ -114,10 +119,16 @@ def _json_of(value: Any, depth: int = 0) -> Any:
         plain = plain.tolist()
     if depth < _MAX_DEPTH:
         if isinstance(plain, Mapping):
-            return {_text(str(key)): _json_of(each, depth + 1) for key, each in plain.items()}
+            return {
+                _text(str(name)): _json_of(each, key, depth + 1) for name, each in plain.items()
+            }
         if isinstance(plain, list | tuple):
-            return [_json_of(each, depth + 1) for each in plain]
-    return _text(str(plain))
+            return [_json_of(each, key, depth + 1) for each in plain]
+    if isinstance(plain, Real | Decimal | Mapping | list | tuple):
+        return _text(str(plain))
+    raise TypeError(
+        f"{key}: expected a number, text or another JSON value, got {type(plain).__name__}"
+    )
 
 
 def _text(text: str) -> str:

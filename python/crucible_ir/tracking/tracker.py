@@ -245,6 +245,7 @@ class Tracker:
 
         Raises:
             FieldError: The step, the epoch or the time is not valid.
+            TypeError: A value is neither a number nor another JSON value.
             TrackingError: Measurements cannot be stored, and the tracker is to raise that.
         """
         snapshot = snapshot_of({**(values or {}), **metrics}, step, epoch, time)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from exchange.client.served import Served
 
+import crucible_ir as ir
 import crucible_ir.exchange
 from crucible_ir import v1
 from crucible_ir.cli.commands.exchange.list import command as list_command
@@ -24,6 +25,13 @@ from crucible_ir.exchange import (
 from crucible_ir.exchange.client.addresses import DEFAULT_TARGET, is_loopback
 from crucible_ir.exchange.client.connection import Connection
 from crucible_ir.exchange.server.listening import DEFAULT_ADDRESS, parse_address
+
+
+@pytest.mark.parametrize("scheme", ["http://", "HTTPS://"])
+def test_an_address_of_the_web_is_an_error(scheme: str) -> None:
+    for connect in (ExchangeClient, lambda target: ir.track("run_007", to=target)):
+        with pytest.raises(ExchangeError, match=f'expected HOST:PORT, remove "{scheme}"'):
+            connect(f"{scheme}127.0.0.1:7551")
 
 
 @pytest.mark.parametrize(

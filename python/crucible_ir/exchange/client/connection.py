@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, cast
 import grpc
 import grpc.aio
 
+from crucible_ir.errors import printable
 from crucible_ir.exchange import v1
 from crucible_ir.exchange.client.addresses import DEFAULT_TARGET, is_loopback
 from crucible_ir.exchange.client.batches import INGEST, EventBatch
@@ -45,6 +46,9 @@ MAX_RECEIVED_BYTES: Final = 16 * 1024 * 1024
 #: The syntax of a bearer token in RFC 6750, which an HTTP header can carry.
 _TOKEN: Final = re.compile(r"[A-Za-z0-9\-._~+/]+=*")
 
+#: The beginning of an address of the web, which gRPC would look up as the name of a host.
+_WEB_SCHEME: Final = re.compile(r"https?://", re.IGNORECASE)
+
 
 @dataclass(frozen=True, slots=True)
 class Connection:
@@ -57,7 +61,8 @@ class Connection:
 
     Raises:
         InsecureChannelError: The token would be sent to another machine in plain text.
-        ExchangeError: The token has an invalid character or is empty.
+        ExchangeError: The address begins with ``http://`` or ``https://``, or the token has an
+            invalid character or is empty.
     """
 
     target: str = DEFAULT_TARGET
@@ -65,6 +70,12 @@ class Connection:
     tls: Tls | None = None
 
     def __post_init__(self) -> None:
+        scheme = _WEB_SCHEME.match(self.target)
+        if scheme is not None:
+            raise ExchangeError(
+                f'invalid address "{printable(self.target)}": expected HOST:PORT,'
+                f' remove "{scheme[0]}"'
+            )
         if self.token is None:
             return
         if not _TOKEN.fullmatch(self.token):
