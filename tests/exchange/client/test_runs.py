@@ -114,6 +114,26 @@ def _later(wire: Wire) -> threading.Timer:
     return timer
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"limit": 0}, "limit: expected at least 1, or None for all, got 0"),
+        ({"first": 2**63}, f"first: expected 0 to {2**63 - 1}, got {2**63}"),
+        ({"first": -1}, "first: expected 0 to"),
+    ],
+)
+async def test_bounds_of_metrics_are_checked(
+    shared: Served, arguments: dict[str, int], message: str
+) -> None:
+    with ExchangeClient(shared.address) as client, pytest.raises(FieldError, match=message):
+        client.read_metrics("r", first=arguments.get("first", 0), limit=arguments.get("limit"))
+    async with AsyncExchangeClient(shared.address) as other:
+        with pytest.raises(FieldError, match=message):
+            await other.read_metrics(
+                "r", first=arguments.get("first", 0), limit=arguments.get("limit")
+            )
+
+
 async def test_the_asyncio_client_does_the_same(shared: Served) -> None:
     run = run_of()
     async with AsyncExchangeClient(shared.address) as client:

@@ -559,11 +559,12 @@ class ExchangeClient:
             timeout: The timeout of each page in seconds; ``None`` for the client's.
 
         Raises:
+            FieldError: The first position or the limit is out of range.
             NotFoundError: The run does not exist.
             InvalidDocumentError: There are too many points.
             ExchangeError: The call failed.
         """
-        request = requests.read_metrics(id, keys, max_points, first, revision)
+        request = requests.read_metrics(id, keys, max_points, first, limit, revision)
         points: list[MetricsPoint] = []
         while True:
             request.page_size = requests.points_of_page(limit, len(points))

@@ -131,11 +131,27 @@ def append_metrics(
 #: The most points of a page.
 _POINTS: Final = 10_000
 
+#: The last position that a request can have.
+_LAST_POSITION: Final = 2**63 - 1
+
 
 def read_metrics(
-    id_: str, keys: Iterable[str], max_points: int | None, first: int, revision: int | None
+    id_: str,
+    keys: Iterable[str],
+    max_points: int | None,
+    first: int,
+    limit: int | None,
+    revision: int | None,
 ) -> v1.ReadMetricsRequest:
-    """Return a request for the snapshots of a training run."""
+    """Return a request for the snapshots of a training run.
+
+    Raises:
+        FieldError: The first position or the limit is out of range.
+    """
+    if not 0 <= first <= _LAST_POSITION:
+        raise FieldError(f"expected 0 to {_LAST_POSITION}, got {first}", path="first")
+    if limit is not None and limit < 1:
+        raise FieldError(f"expected at least 1, or None for all, got {limit}", path="limit")
     return v1.ReadMetricsRequest(
         id=id_, keys=keys, max_points=max_points, first=first or None, revision=revision
     )
@@ -143,7 +159,7 @@ def read_metrics(
 
 def points_of_page(limit: int | None, fetched: int) -> int:
     """Return the number of points to request for the next page."""
-    return _POINTS if limit is None else max(1, min(limit - fetched, _POINTS))
+    return _POINTS if limit is None else min(limit - fetched, _POINTS)
 
 
 def compact(keep_after: int | None, keep_within: timedelta | None) -> v1.CompactRequest:
