@@ -381,6 +381,15 @@ def _escape_unsafe(character: str) -> str:
     return character.encode("unicode_escape").decode("ascii")
 
 
+def plural(count: int, noun: str) -> str:
+    """Return a number with its noun.
+
+    >>> plural(1, "snapshot"), plural(0, "snapshot")
+    ('1 snapshot', '0 snapshots')
+    """
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
 def shorten_name(name: str) -> str:
     """Truncate a name from the input for an error."""
     return name if len(name) <= _SHOWN_NAME_LENGTH else f"{name[:_SHOWN_NAME_LENGTH]}…"

@@ -99,6 +99,7 @@ def test_all_mistakes_are_reported_at_once_with_their_places(
 ) -> None:
     monkeypatch.setenv("CRUCIBLE_IR_SERVE_GRACE", "soon")
     monkeypatch.setenv("CRUCIBLE_IR_SERVE_TRACING", "maybe")
+    monkeypatch.setenv("CRUCIBLE_IR_SERVE_MAX_CALLS", "x")
     result = serve(
         """# A comment: max-idle = "x"
 listen = 7551
@@ -107,6 +108,7 @@ max_calls = 3
 "max-idle" = "12"
 max-rate = 0
 keep-history = "90 days"
+keep-audit = 90
 max-calls = 1.5
 health = 1
 max-connections = true
@@ -121,7 +123,7 @@ max-seconds = 3
     )
     assert (result.status, result.out) == (2, "")
     lines = [line.removeprefix("crucible-ir: ") for line in result.err.splitlines()]
-    assert lines[:-2] == [
+    assert lines[:-3] == [
         "exchange.toml:2: listen: expected a string, got an integer",
         'exchange.toml:3: unknown option "max-cals"; did you mean "max-calls"?',
         'exchange.toml:4: unknown option "max_calls"; did you mean "max-calls"?',
@@ -129,17 +131,21 @@ max-seconds = 3
         "exchange.toml:6: max-rate: 0.0 is not in the range x>0",
         'exchange.toml:7: keep-history: invalid duration "90 days": expected a number and a unit'
         " (s, m, h, d, w), such as 90d",
-        "exchange.toml:8: max-calls: expected an integer, got a number",
-        "exchange.toml:9: health: expected a boolean, got an integer",
-        "exchange.toml:10: max-connections: expected an integer, got a boolean",
-        "exchange.toml:11: log-level: 'loud' is not one of 'debug', 'info', 'warning', 'error'",
-        "exchange.toml:12: tls-key: expected a string, got a date or time",
-        "exchange.toml:13: tokens: expected a string, got a list",
-        "exchange.toml:14: ping: expected a number, got a table",
-        'exchange.toml:16: unknown table "limits"; options are not in tables',
+        "exchange.toml:8: keep-audit: expected a string, got an integer: put a number and a unit in"
+        ' quotes, such as "90d"',
+        "exchange.toml:9: max-calls: expected an integer, got a number",
+        "exchange.toml:10: health: expected a boolean, got an integer",
+        "exchange.toml:11: max-connections: expected an integer, got a boolean",
+        "exchange.toml:12: log-level: 'loud' is not one of 'debug', 'info', 'warning', 'error'",
+        "exchange.toml:13: tls-key: expected a string, got a date or time",
+        "exchange.toml:14: tokens: expected a string, got a list",
+        "exchange.toml:15: ping: expected a number, got a table",
+        'exchange.toml:17: unknown table "limits"; options are not in tables',
     ]
-    assert sorted(line.partition(":")[0] for line in lines[-2:]) == [
+    assert "CRUCIBLE_IR_SERVE_MAX_CALLS: expected an integer, got 'x'" in lines
+    assert sorted(line.partition(":")[0] for line in lines[-3:]) == [
         "CRUCIBLE_IR_SERVE_GRACE",
+        "CRUCIBLE_IR_SERVE_MAX_CALLS",
         "CRUCIBLE_IR_SERVE_TRACING",
     ]
 

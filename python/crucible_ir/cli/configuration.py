@@ -16,8 +16,9 @@ from urllib.parse import urlsplit
 import click
 from click.types import BoolParamType, FloatParamType, IntParamType
 
+from crucible_ir.cli.options import DURATION
 from crucible_ir.cli.session import COULD_NOT_RUN, print_error, reason_of
-from crucible_ir.errors import near_miss
+from crucible_ir.errors import near_miss, shorten
 
 #: The permissions with which a file that contains a password is readable by other users.
 _OTHERS: Final = 0o077
@@ -163,19 +164,25 @@ def _type_problem(option: click.Option, value: Any) -> str | None:
 
     Click would accept texts for numbers, cut fractions off, and take booleans for numbers.
     """
-    expected: type = str
-    if option.is_flag or isinstance(option.type, BoolParamType):
-        expected = bool
-    elif isinstance(option.type, IntParamType):
-        expected = int
-    elif isinstance(option.type, FloatParamType):
-        expected = float
+    expected = _type_of(option)
     if option.multiple and not isinstance(value, list):
         return f"expected a list, got {_type_name(value)}"
     for item in value if option.multiple else [value]:
         if type(item) is not expected and not (expected is float and type(item) is int):
-            return f"expected {_TYPE_NAMES[expected]}, got {_type_name(item)}"
+            problem = f"expected {_TYPE_NAMES[expected]}, got {_type_name(item)}"
+            if option.type is DURATION and type(item) is int:
+                return f'{problem}: put a number and a unit in quotes, such as "90d"'
+            return problem
     return None
+
+
+def _type_of(option: click.Option) -> type:
+    """Return the type in TOML of the values of an option."""
+    if option.is_flag or isinstance(option.type, BoolParamType):
+        return bool
+    if isinstance(option.type, IntParamType):
+        return int
+    return float if isinstance(option.type, FloatParamType) else str
 
 
 def _type_name(value: Any) -> str:
@@ -212,6 +219,13 @@ def _environment(prefix: str, options: Mapping[str, click.Option]) -> Iterator[_
 
 def _conversion_problem(context: click.Context, option: click.Option, entry: _Entry) -> str | None:
     """Return why an option does not accept a value; ``None`` if it does."""
+    expected = _type_of(option)
+    if expected in (int, float) and isinstance(entry.value, str):
+        # Click calls the types "integer range" and "float range".
+        try:
+            expected(entry.value)
+        except ValueError:
+            return f"expected {_TYPE_NAMES[expected]}, got {shorten(entry.value)}"
     try:
         option.type_cast_value(context, entry.value)
     except click.BadParameter as error:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, cast
 
 from crucible_ir.building.run_progress import merge_progress
-from crucible_ir.errors import EncodeError
+from crucible_ir.errors import EncodeError, plural
 from crucible_ir.serialization.formats import UnknownFormatError
 from crucible_ir.serialization.limits import Limits
 from crucible_ir.serialization.streams.formats import STREAM_EXTENSIONS, StreamFormat, format_of
@@ -239,7 +239,7 @@ class RunFile:
     ) -> None:
         """Append a record, and wait until it is on the disk."""
         if first != self._count:
-            raise TrackingError(f"{self._path} has {self._count} snapshots, not {first}")
+            raise TrackingError(f"{self._path} has {plural(self._count, 'snapshot')}, not {first}")
         new = TrainingRun()
         new.CopyFrom(self._run)
         merge_progress(new, changes)

@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING, Final
 
 from crucible_ir.building.run_progress import merge_progress
+from crucible_ir.errors import plural
 from crucible_ir.extras import optional_module
 from crucible_ir.tracking.destinations import OtherSnapshotsError, TrackingError
 from crucible_ir.tracking.run_file import parts_of
@@ -94,7 +95,7 @@ def upload_run(
 
 def _difference(path: str, id_: str, error: OtherSnapshotsError) -> str:
     """Describe how the run in an exchange differs from that of a file."""
-    count = f"{error.count} snapshot{'' if error.count == 1 else 's'}"
+    count = plural(error.count, "snapshot")
     if error.count > error.first:
         how = f"its snapshots from position {error.first} on differ from those of {path}"
     else:

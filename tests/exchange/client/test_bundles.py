@@ -172,7 +172,7 @@ def test_create_from_an_exchange_and_publish_to_it(client: ExchangeClient, m: st
     published = run("publish", "a.crucible.zip")
     assert published.status == 0
     assert published.lines[-2:] == [
-        "feedback events: 0 accepted, 1 duplicates",
+        "feedback events: 0 accepted, 1 duplicate",
         "4 documents: 0 stored, 4 unchanged, 0 rejected",
     ]
     client.delete("Prompt", m + "p")

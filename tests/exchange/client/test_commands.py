@@ -277,9 +277,7 @@ def test_events_in_crucible_json_lines_are_ingested_and_exported() -> None:
     rejected = run("ingest", "log.jsonl")
     assert rejected.status == 1
     assert "log.jsonl: 1 record has short names of enum values" in rejected.err
-    assert (
-        run("ingest", "--from", "crucible-jsonl", "log.jsonl").out == "0 accepted, 1 duplicates\n"
-    )
+    assert run("ingest", "--from", "crucible-jsonl", "log.jsonl").out == "0 accepted, 1 duplicate\n"
     assert run("export", "--deployment", name, "-o", "all.crucible.jsonl").status == 0
     [exported] = read_jsonl("all.crucible.jsonl", v1.FeedbackEvent, dialect="crucible")
     assert exported == from_crucible_json(json.dumps(event), v1.FeedbackEvent)

@@ -76,7 +76,7 @@ def test_errors_say_what_to_do(client: ExchangeClient) -> None:
         client.append_metrics(run.id, snapshots(1))
     client.publish(run)
     client.append_metrics(run.id, snapshots(1))
-    with pytest.raises(SnapshotCountError, match="has 1 snapshots, not 0") as caught:
+    with pytest.raises(SnapshotCountError, match="has 1 snapshot, not 0") as caught:
         client.append_metrics(run.id, snapshots(2), expected_count=0)
     assert caught.value.count == 1
     with pytest.raises(EtagMismatchError, match="a publication replaces: give its etag"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from crucible_ir.errors import Error, shorten
+from crucible_ir.errors import Error, plural, shorten
 
 
 class StoreError(Error):
@@ -57,8 +57,8 @@ class AppendedToError(StaleEtagError):
     def __init__(self, type_: str, id_: str, latest: str, *, snapshots: int) -> None:
         super().__init__(type_, id_, "", latest)
         self.args = (
-            f"{type_} {shorten(id_)} was appended to, and has {snapshots} snapshots that a"
-            f" publication replaces: give its etag {shorten(latest)}",
+            f"{type_} {shorten(id_)} was appended to, and has {plural(snapshots, 'snapshot')} that"
+            f" a publication replaces: give its etag {shorten(latest)}",
         )
 
 
@@ -72,8 +72,8 @@ class SnapshotCountError(StoreRejection):
 
     def __init__(self, id_: str, expected: int, count: int) -> None:
         super().__init__(
-            f"TrainingRun {shorten(id_)} has {count} snapshots, not {expected}; read them with"
-            f" ReadMetrics, and append what is missing"
+            f"TrainingRun {shorten(id_)} has {plural(count, 'snapshot')}, not {expected}; read them"
+            f" with ReadMetrics, and append what is missing"
         )
         self.id = id_
         self.count = count
@@ -131,8 +131,8 @@ class RunTooLongError(ResultTooLargeError):
 
     def __init__(self, id_: str, snapshots: int) -> None:
         super().__init__(
-            f"TrainingRun {shorten(id_)} has {snapshots} snapshots, too many for one message: read"
-            " them with ReadMetrics"
+            f"TrainingRun {shorten(id_)} has {plural(snapshots, 'snapshot')}, too many for one"
+            " message: read them with ReadMetrics"
         )
 
 

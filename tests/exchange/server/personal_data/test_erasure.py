@@ -152,6 +152,16 @@ async def test_at_least_one_condition_is_required(tmp_path: Path) -> None:
             assert broken_rules(caught.value) == {("", "erase_feedback.condition_required")}
 
 
+async def test_a_time_range_that_ends_before_its_start_is_rejected(tmp_path: Path) -> None:
+    request = v1.EraseFeedbackRequest(validate_only=True)
+    request.start_time.FromSeconds(2)
+    request.end_time.FromSeconds(1)
+    async with serving(await open_store(tmp_path / "x.db")) as server:
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await server.feedback.EraseFeedback(request)
+        assert broken_rules(caught.value) == {("end_time", "erase_feedback.time_order")}
+
+
 async def test_callers_with_a_scope_cannot_erase(tmp_path: Path) -> None:
     caller = Caller("ann", Scope(id_prefixes=("a",)))
     async with serving(await open_store(tmp_path / "x.db"), caller=caller) as server:

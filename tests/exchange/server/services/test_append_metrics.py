@@ -206,7 +206,7 @@ async def test_etags_change_with_each_append(address: str) -> None:
     for error in stale:
         info = details(error)["ErrorInfo"]
         assert (info.reason, dict(info.metadata)) == ("ETAG_MISMATCH", {"latest": new})
-    assert "has 1 snapshots that a publication replaces" in (stale[3].details() or "")
+    assert "has 1 snapshot that a publication replaces" in (stale[3].details() or "")
     assert unchanged.unchanged
     assert (replaced.record.revision, again.record.revision) == (2, 3)
     assert not replaced.record.HasField("snapshot_count")

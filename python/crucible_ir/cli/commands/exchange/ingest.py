@@ -28,7 +28,7 @@ from crucible_ir.cli.session import (
     CannotRunError,
     Session,
 )
-from crucible_ir.errors import DecodeError
+from crucible_ir.errors import DecodeError, plural
 from crucible_ir.serialization.streams.formats import StreamFormat
 from crucible_ir.serialization.streams.records import StreamError
 
@@ -143,8 +143,9 @@ class _Inputs:
 
 def _summary(report: IngestReport) -> str:
     rejected = f", {report.refused_count} rejected" if report.refused_count else ""
-    resent = f" ({report.resent} batches resent)" if report.resent else ""
-    return f"{report.accepted} accepted, {report.duplicates} duplicates{rejected}{resent}"
+    batches = "batch" if report.resent == 1 else "batches"
+    resent = f" ({report.resent} {batches} resent)" if report.resent else ""
+    return f"{report.accepted} accepted, {plural(report.duplicates, 'duplicate')}{rejected}{resent}"
 
 
 def _json(report: IngestReport, unreadable: int) -> dict[str, object]:

@@ -32,7 +32,7 @@ from crucible_ir.cli.session import (
     CannotRunError,
     Session,
 )
-from crucible_ir.errors import DecodeError, FieldError, ValidationError, printable
+from crucible_ir.errors import DecodeError, FieldError, ValidationError, plural, printable
 from crucible_ir.interchange.bundle.documents import content_of
 from crucible_ir.interchange.bundle.names import is_bundle_name
 from crucible_ir.schema.types import document_of
@@ -278,7 +278,8 @@ def _json(outcome: Outcome) -> dict[str, object]:
 
 def _events_text(report: IngestReport) -> str:
     rejected = f", {report.refused_count} rejected" if report.refused_count else ""
-    return f"feedback events: {report.accepted} accepted, {report.duplicates} duplicates{rejected}"
+    duplicates = plural(report.duplicates, "duplicate")
+    return f"feedback events: {report.accepted} accepted, {duplicates}{rejected}"
 
 
 def _events_json(report: IngestReport) -> dict[str, object]:

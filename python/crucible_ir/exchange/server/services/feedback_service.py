@@ -245,6 +245,10 @@ class FeedbackService(FeedbackServiceServicer):
         if selection == EventSelection():
             reason = "at least one condition must be set"
             raise field_violation("", "erase_feedback.condition_required", reason)
+        start, end = selection.start_time, selection.end_time
+        if start is not None and end is not None and start > end:
+            reason = "must not be before start_time"
+            raise field_violation("end_time", "erase_feedback.time_order", reason)
         return selection
 
     async def SetFeedbackConfig(
