@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import json
 import re
 import sqlite3
 import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -320,3 +322,28 @@ def test_a_new_epoch_is_begun_only_in_a_store_that_is_named(
     assert "--store" in bare.err
     named = run("restore", "--store", "exchange.db")
     assert named.status == 0, named.err
+
+
+def test_what_a_killed_backup_left_is_removed_by_the_next_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Served(tmp_path).stop()
+    killed = "from crucible_ir.exchange.store.engine import backups as b; from pathlib import Path"
+    killed += (
+        "; import os; b.back_up(Path('exchange.db'), Path('x.backup'), lambda *_: os._exit(9))"
+    )
+    for _ in range(2):
+        assert subprocess.run([sys.executable, "-c", killed], check=False).returncode == 9
+        assert len(list(tmp_path.glob(".x.backup.partial-*"))) >= 1
+    # Of another file, one that is being written, and not of a backup.
+    kept = [tmp_path / f".{name}" for name in ("y.backup.partial-abcdefgh", "x.backup.20261130")]
+    writing = tmp_path / ".x.backup.partial-12345678"
+    for path in (*kept, writing):
+        path.touch()
+    with writing.open() as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        assert run("backup", "x.backup").status == 0
+    assert {path.name for path in tmp_path.glob(".*")} == {path.name for path in (*kept, writing)}
+    assert run("backup", "x.backup", "--force").status == 0
+    assert not writing.exists()

@@ -7,6 +7,8 @@ access for its owner only, is synchronized with the disk, and is then moved ther
 
 from __future__ import annotations
 
+import fcntl
+import glob
 import os
 import pwd
 import sqlite3
@@ -248,12 +250,18 @@ def _reading(database: Path, options: str) -> Iterator[sqlite3.Connection]:
 
 @contextmanager
 def _new_file(target: Path) -> Iterator[Path]:
-    """Yield the path of an empty file, which is moved to its place if there was no error."""
+    """Yield the path of an empty file, which is moved to its place if there was no error.
+
+    What killed programs left of the same file is removed: it may have everything of a store.
+    """
+    prefix = f".{target.name}.partial-"
     try:
-        number, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+        for left in target.parent.glob(f"{glob.escape(prefix)}????????"):
+            _remove_unlocked(left)
+        number, name = tempfile.mkstemp(prefix=prefix, dir=target.parent)
+        fcntl.flock(number, fcntl.LOCK_EX)
     except OSError as error:
         raise BackupError(f"cannot write {target}: {error.strerror}") from error
-    os.close(number)
     path = Path(name)
     try:
         yield path
@@ -263,8 +271,26 @@ def _new_file(target: Path) -> Iterator[Path]:
     except OSError as error:
         raise BackupError(f"cannot write {target}: {error.strerror or error}") from error
     finally:
-        for suffix in ("", *_LOG_SUFFIXES, SUFFIX):
-            _beside(path, suffix).unlink(missing_ok=True)
+        _remove(path)
+        os.close(number)
+
+
+def _remove_unlocked(path: Path) -> None:
+    """Remove a file that no program is writing."""
+    number = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+    try:
+        fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _remove(path)
+    except BlockingIOError:
+        # Another program is writing it.
+        return
+    finally:
+        os.close(number)
+
+
+def _remove(path: Path) -> None:
+    for suffix in ("", *_LOG_SUFFIXES, SUFFIX):
+        _beside(path, suffix).unlink(missing_ok=True)
 
 
 def _copy(source: sqlite3.Connection, copy: Path, progress: Progress) -> None:
