@@ -6,7 +6,7 @@ import asyncio
 import itertools
 import random
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -112,8 +112,14 @@ def recorded(connection: Connection) -> Iterator[list[tuple[str, Any]]]:
 
 def plans(connection: Connection, query: ListQuery) -> list[str]:
     """Return a database's plans of the statements of a page."""
+    return plans_of(connection, lambda: pages.list_documents(connection, query))
+
+
+def plans_of(connection: Connection, read: Callable[[], object]) -> list[str]:
+    """Return a database's plans of the statements of what reads from a store."""
     with recorded(connection) as statements:
-        pages.list_documents(connection, query)
+        read()
+    statements = [each for each in statements if each[0].startswith(("SELECT", "WITH"))]
     if connection.dialect.name == "sqlite":
         return [
             "\n".join(
@@ -129,17 +135,24 @@ def plans(connection: Connection, query: ListQuery) -> list[str]:
 
 def work(connection: Connection, query: ListQuery) -> int:
     """Return the work of a page: SQLite's steps, or the blocks that PostgreSQL reads."""
+    return work_of(connection, lambda: pages.list_documents(connection, query))
+
+
+def work_of(connection: Connection, read: Callable[[], object]) -> int:
+    """Return the work of what reads from a store, as `work` does."""
     if connection.dialect.name == "sqlite":
         steps = itertools.count()
         driver: Any = connection.connection.driver_connection
         driver.set_progress_handler(lambda: next(steps) < 0, 100)
-        pages.list_documents(connection, query)
+        read()
         driver.set_progress_handler(None, 0)
         return next(steps) * 100
     with recorded(connection) as statements:
-        pages.list_documents(connection, query)
+        read()
     blocks = 0
     for sql, values in statements:
+        if not sql.startswith(("SELECT", "WITH")):
+            continue
         said = connection.exec_driver_sql(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {sql}", values)
         [plan] = said.scalar_one()
         blocks += plan["Plan"]["Shared Hit Blocks"] + plan["Plan"]["Shared Read Blocks"]

@@ -324,6 +324,20 @@ CREATE INDEX number_values_by_creation
 CREATE INDEX number_values_by_document ON number_values (type, id, field, value)
 """
 
+#: A document may have a million references to it, of which a trace reads the first.
+_ORDERED_REFERENCES = """
+DROP INDEX references_by_document;
+CREATE INDEX references_by_document ON document_references (document_type, document_id, number);
+DROP INDEX references_by_holder;
+CREATE INDEX references_by_holder ON document_references (holder_type, holder_id, number);
+DROP INDEX references_by_target;
+CREATE INDEX references_by_target
+    ON document_references (target_type, target_id, holder_type, number);
+CREATE INDEX references_by_context ON document_references (target_type, target_id, context)
+    WHERE context IS NOT NULL;
+CREATE INDEX references_to_copies ON document_references (target_type, target_id) WHERE embedded
+"""
+
 _INSERT_NUMBER = """
 INSERT INTO number_values (type, field, value, id, created_sequence)
 VALUES (:type, :field, :value, :id, :created_sequence)
@@ -609,6 +623,7 @@ MIGRATIONS: dict[int, Migration] = {
         Backfill("numbers of documents", _LATEST_DOCUMENTS, _derive_numbers),
         script(_NUMBER_INDEXES),
     ),
+    15: script(_ORDERED_REFERENCES),
 }
 
 #: The version that this release reads and writes.

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import and_, or_, select
+from sqlalchemy import and_, or_, select, text
 
 from crucible_ir import v1
 from crucible_ir.exchange.content import VERSION_OF_MODEL, version_of_model
@@ -67,9 +67,16 @@ _VERSION = "ModelVersion"
 #: The most documents that a node lists as candidates.
 MAX_CANDIDATES = 10
 
+#: The most references that a trace reads at a time, and in all. A document may have many more.
+MAX_REFERENCES = 10_000
+MAX_ALL_REFERENCES = 100_000
+
 
 def trace(connection: Connection, query: LineageQuery) -> LineageGraph:
     """Trace lineage, as described in `Store.trace`."""
+    if connection.dialect.name == "postgresql":
+        # It would read and sort all references to a document if it expects fewer than there are.
+        connection.exec_driver_sql("SET LOCAL enable_sort = off")
     walk = _Walk(connection, query)
     if query.upstream:
         walk.follow(upstream=True)
@@ -105,9 +112,11 @@ class _Walk:
         self.nodes: dict[DocumentKey, Node] = {}
         self.edges: dict[Edge, None] = {}
         self.truncated = False
+        self.unread = MAX_ALL_REFERENCES
         self.states: dict[DocumentKey, tuple[NodeState, StoredRecord | None]] = {}
         self.models: dict[str, list[str]] = {}
         self.versions: dict[tuple[str, str], list[str]] = {}
+        self.deployments: dict[bytes, list[bytes]] = {}
         self._add(query.start, 0)
 
     def follow(self, *, upstream: bool) -> None:
@@ -193,7 +202,8 @@ class _Walk:
             .where(
                 columns.target_type == reference.type, columns.target_id == reference.id.encode()
             )
-            .where(columns.embedded.is_(True))
+            # As text, since SQLite only uses the index of copies for the condition as it is.
+            .where(text("document_references.embedded"))
             .limit(1)
         )
         return found.first() is not None
@@ -216,25 +226,28 @@ class _Walk:
                 if (reference.holder_type, reference.holder_id) == source:
                     yield reference
         else:
-            columns = document_references.c
-            statement = (
+            # A document's own references, or those of all copies, which may be many.
+            own = state is NodeState.STORED
+            key = _OF_DOCUMENT if own else _OF_HOLDER
+            rows = self._read(
                 select(*_REFERENCE_COLUMNS)
-                .distinct()
-                .where(columns.holder_type == source.type, columns.holder_id == source.id.encode())
-                .order_by(columns.field, columns.target_type, columns.target_id)
+                .where(key[0] == source.type, key[1] == source.id.encode())
+                .order_by(document_references.c.number)
             )
-            if state is NodeState.STORED:
-                statement = statement.where(
-                    columns.document_type == source.type, columns.document_id == source.id.encode()
-                )
-            yield from map(_reference, self.connection.execute(statement).all())
+            found = dict.fromkeys(map(_reference, rows))
+            yield from sorted(
+                (each for each in found if (each.holder_type, each.holder_id) == source),
+                key=lambda each: (each.field, each.target_type, each.target_id.encode()),
+            )
 
     def _referring(self, target: DocumentKey) -> Iterator[FieldReference]:
         """Yield references that may lead to a document, as many as there can be nodes."""
         columns = document_references.c
         key = target.id.encode()
         yield from self._limited(
-            _referring(columns.target_type == target.type, columns.target_id == key)
+            select(columns.number)
+            .where(columns.target_type == target.type, columns.target_id == key)
+            .order_by(columns.holder_type, columns.number)
         )
         for field in FEEDBACK_REFERENCES:
             if field.reference == target.type:
@@ -248,14 +261,17 @@ class _Walk:
         if model is None or version is None or version == target.id.encode():
             return
         columns = document_references.c
-        deployments = _deployments_of(model)
-        named = and_(columns.target_type == _VERSION, columns.target_id == version)
-        ways: tuple[tuple[Resolution, ColumnElement[bool]], ...] = (
-            (Resolution.BY_VERSION_OF_MODEL, columns.context == model),
-            (Resolution.BY_VERSION_OF_DEPLOYMENT, columns.context.in_(deployments)),
-        )
-        for way, is_of_model in ways:
-            yield from self._limited(_referring(named, columns.resolution == way.name, is_of_model))
+        deployments = self._deployments_of(model)
+        for way, contexts in (
+            (Resolution.BY_VERSION_OF_MODEL, [model]),
+            (Resolution.BY_VERSION_OF_DEPLOYMENT, deployments),
+        ):
+            statement = select(columns.number).where(
+                columns.target_type == _VERSION,
+                columns.target_id == version,
+                columns.context.in_(contexts),
+            )
+            yield from (each for each in self._limited(statement) if each.resolution is way)
         for field in FEEDBACK_REFERENCES:
             if resolution_by_version(field) is Resolution.BY_VERSION_OF_DEPLOYMENT:
                 numbers = select(feedback_names.c.number).where(
@@ -266,21 +282,61 @@ class _Walk:
                 )
                 yield from self._events(condition, field.name)
 
-    def _limited(self, statement: Select[Any]) -> Iterator[FieldReference]:
-        """Yield the references of rows of `_REFERENCE_COLUMNS`, as many as there can be nodes."""
-        return map(_reference, self._limited_rows(statement))
+    def _deployments_of(self, model: bytes) -> list[bytes]:
+        """Return the deployments of the versions of a model, also those that only copies say."""
+        known = self.deployments.get(model)
+        if known is None:
+            versions = self._holders(_VERSION, "model_id", "ModelRef", [model])
+            known = self.deployments[model] = self._holders(
+                "DeploymentConfig", "model_version_id", _VERSION, versions
+            )
+        return known
+
+    def _holders(
+        self, type_: str, field: str, target_type: str, targets: Sequence[bytes]
+    ) -> list[bytes]:
+        """Return the documents of a type with a field that refers to one of some documents."""
+        columns = document_references.c
+        rows = self._read(
+            select(columns.holder_id, columns.field).where(
+                columns.target_type == target_type,
+                columns.target_id.in_(targets),
+                columns.holder_type == type_,
+            )
+        )
+        return list(dict.fromkeys(bytes(id_) for id_, name in rows if name == field))
+
+    def _limited(self, numbers: Select[Any]) -> Iterator[FieldReference]:
+        """Yield the references with some numbers, as many as there can be nodes.
+
+        Those in copies of a document that is stored itself do not count: the stored document may
+        differ.
+        """
+        columns = document_references.c
+        chosen = [number for (number,) in self._read(numbers)]
+        found: dict[FieldReference, None] = {}
+        for start in range(0, len(chosen), _AT_A_TIME):
+            some = columns.number.in_(chosen[start : start + _AT_A_TIME])
+            found |= dict.fromkeys(map(_reference, self.connection.execute(_REFERRING.where(some))))
+        self.truncated |= len(found) > self.query.max_nodes
+        in_order = sorted(
+            found, key=lambda each: (each.holder_type, each.holder_id.encode(), each.field)
+        )
+        yield from in_order[: self.query.max_nodes + 1]
+
+    def _read(self, statement: Select[Any], most: int | None = None) -> Sequence[Any]:
+        """Return the first rows of a statement: as many as a trace may still read."""
+        limit = min(most or MAX_REFERENCES, self.unread)
+        rows = self.connection.execute(statement.limit(limit + 1)).all()
+        self.truncated |= len(rows) > limit
+        self.unread -= min(len(rows), limit)
+        return rows[:limit]
 
     def _events(self, condition: ColumnElement[bool], field: str) -> Iterator[FieldReference]:
         """Yield one reference of each event that satisfies a condition."""
         statement = select(*_EVENT_COLUMNS).where(condition).order_by(feedback_events.c.position)
-        for row in self._limited_rows(statement):
+        for row in self._read(statement, self.query.max_nodes):
             yield from (found for found in _references_of_event(row) if found.field == field)
-
-    def _limited_rows(self, statement: Select[Any]) -> Sequence[Any]:
-        limit = self.query.max_nodes + 1
-        rows = self.connection.execute(statement.limit(limit)).all()
-        self.truncated |= len(rows) == limit
-        return rows
 
     def _event_references(self, event: DocumentKey) -> list[FieldReference] | None:
         """Return the references of a feedback event; ``None`` if the event does not exist."""
@@ -371,6 +427,33 @@ class _Walk:
 
 _REFERENCE_COLUMNS = tuple(document_references.c[name] for name in FieldReference._fields)
 
+_OF_DOCUMENT = (document_references.c.document_type, document_references.c.document_id)
+_OF_HOLDER = (document_references.c.holder_type, document_references.c.holder_id)
+
+#: Selects references that are in stored documents, or in copies of others.
+_REFERRING = (
+    select(*_REFERENCE_COLUMNS)
+    .select_from(
+        document_references.outerjoin(
+            documents,
+            and_(
+                documents.c.type == document_references.c.holder_type,
+                documents.c.id == document_references.c.holder_id,
+                documents.c.deleted.is_(False),
+            ),
+        )
+    )
+    .where(
+        or_(
+            and_(*(one == other for one, other in zip(_OF_DOCUMENT, _OF_HOLDER, strict=True))),
+            documents.c.id.is_(None),
+        )
+    )
+)
+
+#: The number of references whose rows one statement reads.
+_AT_A_TIME = 500
+
 _EVENT_COLUMNS = (
     feedback_events.c.id,
     *(
@@ -419,45 +502,3 @@ def _references_of_event(row: Any) -> Iterator[FieldReference]:
                 resolution=way,
                 context="" if way is None else values[CONTEXT_FIELDS[way]],
             )
-
-
-def _deployments_of(model: bytes) -> Select[bytes]:
-    """Select the deployments of the versions of a model, also those that only copies say."""
-    of_version, of_deployment = document_references.alias().c, document_references.alias().c
-    versions = select(of_version.holder_id).where(
-        of_version.target_type == "ModelRef",
-        of_version.target_id == model,
-        of_version.holder_type == _VERSION,
-        of_version.field == "model_id",
-    )
-    return select(of_deployment.holder_id).where(
-        of_deployment.target_type == _VERSION,
-        of_deployment.target_id.in_(versions),
-        of_deployment.holder_type == "DeploymentConfig",
-        of_deployment.field == "model_version_id",
-    )
-
-
-def _referring(*conditions: ColumnElement[bool]) -> Select[Any]:
-    """Select references that satisfy conditions: in stored documents, and in copies of others.
-
-    References in a copy of a document that is stored itself do not count: the stored document may
-    differ.
-    """
-    columns = document_references.c
-    is_own = and_(
-        columns.document_type == columns.holder_type, columns.document_id == columns.holder_id
-    )
-    holder = and_(
-        documents.c.type == columns.holder_type,
-        documents.c.id == columns.holder_id,
-        documents.c.deleted.is_(False),
-    )
-    return (
-        select(*_REFERENCE_COLUMNS)
-        .distinct()
-        .select_from(document_references.outerjoin(documents, holder))
-        .where(*conditions)
-        .where(or_(is_own, documents.c.id.is_(None)))
-        .order_by(columns.holder_type, columns.holder_id, columns.field)
-    )

@@ -168,10 +168,26 @@ document_references = Table(
     Column("embedded", Boolean, nullable=False),
     Column("resolution", String(64)),
     Column("context", LargeBinary),
-    Index("references_by_document", "document_type", "document_id"),
-    Index("references_by_holder", "holder_type", "holder_id"),
-    Index("references_by_target", "target_type", "target_id", "context"),
+    Index("references_by_document", "document_type", "document_id", "number"),
+    Index("references_by_holder", "holder_type", "holder_id", "number"),
+    Index("references_by_target", "target_type", "target_id", "holder_type", "number"),
 )
+
+# Few references may name a version, or are to a copy.
+for _name, _columns, _condition in (
+    (
+        "references_by_context",
+        ("target_type", "target_id", "context"),
+        document_references.c.context.is_not(None),
+    ),
+    ("references_to_copies", ("target_type", "target_id"), document_references.c.embedded),
+):
+    Index(
+        _name,
+        *(document_references.c[_column] for _column in _columns),
+        sqlite_where=_condition,
+        postgresql_where=_condition,
+    )
 
 #: The audit log. ``content`` is a JSON list of the counts and the details, if there are any.
 audit_entries = Table(
