@@ -8,6 +8,7 @@ import random
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -18,12 +19,15 @@ from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
 
 from crucible_ir import v1
 from crucible_ir.exchange.content import indexed_fields
+from crucible_ir.exchange.server.services.search.compiling import predicate_of
 from crucible_ir.exchange.store import open_store
 from crucible_ir.exchange.store.records import (
     Comparison,
     Condition,
     DeleteCommand,
     ListQuery,
+    NumberOrder,
+    Page,
     Scope,
 )
 from crucible_ir.exchange.store.statements.lists import pages
@@ -34,6 +38,11 @@ MANY = 20_000
 
 #: The most work of a page, as `work` measures it. A walk over all documents is several times that.
 MOST_WORK = {"sqlite": 250_000, "postgresql": 8_000}
+
+NUMBERS = ("metrics.accuracy", "metrics.loss", "metrics.same")
+
+#: The most work of a page of a search, which has fewer sources.
+MOST_SEARCHED = {"sqlite": 100_000, "postgresql": 8_000}
 
 FIELDS = sorted(indexed_fields(v1.ModelVersion.DESCRIPTOR))
 
@@ -52,7 +61,8 @@ def full(
     async def begin() -> None:
         store = await open_store(address)
         fields = [(field, "many") for field in FIELDS if field != "id"]
-        await store.publish(publication("m", fields=fields))
+        numbers = [(name, 0.0) for name in NUMBERS]
+        await store.publish(publication("m", fields=fields, numbers=numbers))
         await store.close()
 
     asyncio.run(begin())
@@ -78,6 +88,8 @@ def multiply(connection: Connection) -> None:
         else "convert_to('m' || lpad(n::text, 8, '0'), 'UTF8')"
     )
     few = "CAST('few' AS BLOB)" if is_sqlite else "convert_to('few', 'UTF8')"
+    accuracy, loss = (few.replace("few", name) for name in NUMBERS[:2])
+    spread = f"(n * 7919 % {MANY}) * 1.0 / {MANY}"
     columns = ", ".join(revisions.c.keys())
     for statement in (
         f"INSERT INTO revisions ({columns}) {numbers} SELECT n, type, {id_}, revision, etag, "
@@ -90,6 +102,9 @@ def multiply(connection: Connection) -> None:
         "FROM field_values, n",
         f"INSERT INTO field_values {numbers} SELECT type, field, {few}, {id_}, n "
         "FROM field_values, n WHERE created_sequence = 1 AND n - n / 1000 * 1000 = 0",
+        # A document with a high accuracy has a low loss.
+        f"INSERT INTO number_values {numbers} SELECT type, field, CASE field WHEN {accuracy} "
+        f"THEN {spread} WHEN {loss} THEN 1 - {spread} ELSE 0 END, {id_}, n FROM number_values, n",
         f"UPDATE counters SET value = {MANY} WHERE name = 'sequence'",
     ):
         connection.execute(text(statement))
@@ -182,6 +197,38 @@ def queries() -> list[ListQuery]:
     ]
 
 
+FILTERS = (
+    "metrics.accuracy > 0.9 AND stage = many",
+    "metrics.accuracy > 0.9 AND stage = few",
+    "metrics.accuracy > 0.5 AND metrics.loss > 0.6",
+    "metrics.accuracy > 0.9 OR stage = few",
+    "(metrics.accuracy > 0.99 OR metrics.loss > 0.99) AND created_by = few",
+    "metrics.accuracy = 2 OR metrics.loss = 2 OR stage = production",
+    "NOT metrics.accuracy > 0.1",
+    "NOT (metrics.accuracy >= 0 OR stage = production) AND stage = many",
+    "metrics.accuracy:* AND NOT stage = many",
+    "metrics.same = 0 AND NOT stage = many",
+    'id = "m0*" AND NOT stage = many',
+    'id > "m" AND id < "n" AND NOT stage = many',
+)
+
+
+def searches() -> list[ListQuery]:
+    """Return queries with conditions on numbers, in every order."""
+    orders: list[dict[str, Any]] = [
+        {"newest_first": True},
+        {"newest_first": False},
+        {"by_number": NumberOrder("metrics.accuracy")},
+        {"by_number": NumberOrder("metrics.accuracy", descending=True)},
+        {"by_number": NumberOrder("metrics.same")},
+    ]
+    return [
+        ListQuery("ModelVersion", (predicate_of(text_, "ModelVersion"),), **order)
+        for text_ in FILTERS
+        for order in orders
+    ]
+
+
 #: A table that is read from its beginning to its end.
 _WALKED = re.compile(
     r"Seq Scan|SCAN (documents|field_values|revisions)\b(?!.* USING (COVERING )?INDEX)"
@@ -199,6 +246,24 @@ def test_work_of_a_page_is_limited(full: Engine) -> None:
     with full.connect() as connection:
         for query in queries():
             assert work(connection, query) <= MOST_WORK[connection.dialect.name], query
+
+
+def test_work_of_a_page_of_a_search_is_limited(full: Engine) -> None:
+    with full.connect() as connection:
+        for query in searches():
+            spent, page = measured(connection, query)
+            assert spent <= MOST_SEARCHED[connection.dialect.name], query
+            if page.next is not None:
+                later = replace(query, after=page.next)
+                spent, _ = measured(connection, later)
+                assert spent <= MOST_SEARCHED[connection.dialect.name], later
+
+
+def measured(connection: Connection, query: ListQuery) -> tuple[int, Page]:
+    """Return the work of a page, and the page."""
+    found: list[Page] = []
+    spent = work_of(connection, lambda: found.append(pages.list_documents(connection, query)))
+    return spent, found[0]
 
 
 def test_matches_of_one_value_need_no_sorting(full: Engine) -> None:

@@ -35,6 +35,7 @@ from crucible_ir.exchange.store.statements.lists.ranges import (
     among,
     id_ranges,
     is_on_id,
+    through,
     without_longer,
 )
 from crucible_ir.exchange.store.statements.lists.sources import (
@@ -310,7 +311,11 @@ class _PageKeys:
             key, furthest = lasts[place], lasts[best]
             if furthest is not None and (key is None or order.is_before(furthest, key)):
                 best = place
-        return scans[best], lasts[best]
+        last = lasts[best]
+        if isinstance(last, bytes):
+            self._ranges = through(self._ranges, last)
+            return self._scan(list(self._sources())[best], checks_ids=False), last
+        return scans[best], last
 
     def _sources(self) -> Iterator[Source]:
         """Yield the indexes in the order of the list, first that of all documents."""
@@ -330,12 +335,11 @@ class _PageKeys:
     def _lasts(self, scans: Sequence[_Scan]) -> list[Sql]:
         """Select the last key to examine of each segment that has more entries."""
         order, query = self._order, self._query
-        beyond = order.beyond(query.after)
         return [
             _select(
                 f"{place} AS place, {order.select()}",
                 scan.source.table,
-                all_of(segment, beyond),
+                all_of(segment, self._beginning(scan.source), scan.source.ends),
                 order.by(),
                 1,
                 scan.examined(query.limit) - 1,
@@ -343,6 +347,11 @@ class _PageKeys:
             for place, scan in enumerate(scans)
             for segment in scan.source.segments
         ]
+
+    def _beginning(self, source: Source) -> Sql:
+        """Return the condition that an entry of a source comes after the last page."""
+        after = self._query.after
+        return source.begins if after is None else self._order.beyond(after)
 
     def _scan(self, source: Source, *, checks_ids: bool) -> _Scan:
         """Return a scan of a source, with the checks that it needs."""
@@ -363,9 +372,10 @@ class _PageKeys:
         """Return the matches up to a key, or as many as show that the page is full."""
         order, limit = self._order, self._query.limit + 1
         source = scan.source
+        # A second limit on one side might be what the database seeks. Ranges end at a last id.
         conditions = (
-            order.beyond(self._query.after),
-            order.through(last),
+            self._beginning(source),
+            source.ends if last is None or isinstance(last, bytes) else order.through(last),
             *(each.condition for each in sorted(scan.checks, key=lambda each: each.cost)),
         )
         names = dict.fromkeys((*order.columns, "id"))

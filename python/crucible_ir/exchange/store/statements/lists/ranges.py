@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from crucible_ir.exchange.store.records import Comparison, Condition, Scope
-from crucible_ir.exchange.store.statements.lists.sql import TRUE, Sql, all_of, any_of
+from crucible_ir.exchange.store.statements.lists.sql import TRUE, Sql, all_of, any_of, unsought
 from crucible_ir.exchange.store.statements.rows import successor
 
 if TYPE_CHECKING:
@@ -22,10 +22,10 @@ class IdRange(NamedTuple):
     first: bytes
     end: bytes | None
 
-    def condition(self) -> Sql:
-        """Return the condition that the id of an entry is in the range."""
-        low = Sql("entries.id >= ?", (self.first,)) if self.first else TRUE
-        return low if self.end is None else all_of(low, Sql("entries.id < ?", (self.end,)))
+    def condition(self, id_: str = "entries.id") -> Sql:
+        """Return the condition that an id, by default that of an entry, is in the range."""
+        low = Sql(f"{id_} >= ?", (self.first,)) if self.first else TRUE
+        return low if self.end is None else all_of(low, Sql(f"{id_} < ?", (self.end,)))
 
 
 #: Every id.
@@ -71,8 +71,8 @@ def is_on_id(predicate: Predicate) -> bool:
 
 
 def among(ranges: Iterable[IdRange]) -> Sql:
-    """Return the condition that the id of an entry is in one of the ranges."""
-    return any_of(each.condition() for each in ranges)
+    """Return the condition that the id of an entry is in one of the ranges, without a seek."""
+    return any_of(each.condition(unsought("entries.id")) for each in ranges)
 
 
 def after(ranges: Iterable[IdRange], id_: bytes) -> list[IdRange]:
@@ -82,6 +82,16 @@ def after(ranges: Iterable[IdRange], id_: bytes) -> list[IdRange]:
         IdRange(max(each.first, first), each.end)
         for each in ranges
         if each.end is None or each.end > first
+    ]
+
+
+def through(ranges: Iterable[IdRange], id_: bytes) -> list[IdRange]:
+    """Return what the ranges contain up to an id, included."""
+    end = id_ + b"\0"
+    return [
+        IdRange(each.first, end if each.end is None else min(each.end, end))
+        for each in ranges
+        if each.first <= id_
     ]
 
 

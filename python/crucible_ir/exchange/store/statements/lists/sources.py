@@ -19,7 +19,7 @@ from crucible_ir.exchange.store.records import (
     NumberCondition,
 )
 from crucible_ir.exchange.store.statements.lists.ranges import ID
-from crucible_ir.exchange.store.statements.lists.sql import TRUE, Sql, all_of, any_of
+from crucible_ir.exchange.store.statements.lists.sql import TRUE, Sql, all_of, any_of, unsought
 from crucible_ir.exchange.store.statements.prefixes import FIELD as PREFIX_FIELD
 from crucible_ir.exchange.store.statements.rows import release_code, successor
 
@@ -102,6 +102,8 @@ class Source:
         is_live: Whether every entry is of a document that is not deleted.
         may_repeat: Whether a document may be in several entries, with several values of a list.
         number: The field whose numbers the entries have as ``value``.
+        begins: Where the segments begin, which all entries after one of them satisfy.
+        ends: Where they end, which all entries before one of them satisfy.
     """
 
     table: Sql
@@ -110,6 +112,8 @@ class Source:
     is_live: bool = False
     may_repeat: bool = False
     number: str | None = None
+    begins: Sql = TRUE
+    ends: Sql = TRUE
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,11 +167,35 @@ def by_number(query: ListQuery, order: NumberOrder, conditions: Sequence[Predica
         for each in conditions
         if isinstance(each, NumberCondition) and each.field == order.field
     )
-    found = all_of(
-        of_number("entries", query.type, order.field),
-        *(compared_number("entries.value", each) for each in same),
+    least, most = _tightest(same, is_least=True), _tightest(same, is_least=False)
+    return Source(
+        NUMBERS,
+        (of_number("entries", query.type, order.field),),
+        same,
+        is_live=True,
+        number=order.field,
+        begins=most if order.descending else least,
+        ends=least if order.descending else most,
     )
-    return Source(NUMBERS, (found,), same, is_live=True, number=order.field)
+
+
+def _tightest(conditions: Iterable[NumberCondition], *, is_least: bool) -> Sql:
+    """Return the tightest limit that conditions set to a number: SQLite seeks only one."""
+    inclusive, strict = (
+        (Comparison.AT_LEAST, Comparison.GREATER)
+        if is_least
+        else (Comparison.AT_MOST, Comparison.LESS)
+    )
+    limits = [
+        (each.value if is_least else -each.value, each.comparison is strict)
+        for each in conditions
+        if each.comparison in (inclusive, strict, Comparison.EQUALS)
+    ]
+    if not limits:
+        return TRUE
+    value, is_strict = max(limits)
+    sign = _SIGNS[strict if is_strict else inclusive]
+    return Sql(f"entries.value {sign} ?", (value if is_least else -value,))
 
 
 def with_number(query: ListQuery, condition: NumberCondition) -> Source:
@@ -199,7 +227,7 @@ def check(query: ListQuery, order: Order, predicate: Predicate, source: Source) 
         return Check(Sql(f"({found.text})", found.values), sum(each.cost for each in parts))
     if isinstance(predicate, NumberCondition):
         if predicate.field == source.number:
-            return Check(compared_number("entries.value", predicate), 0.0)
+            return Check(compared_number(unsought("entries.value"), predicate), 0.0)
         same, cost = ("created_sequence", NEAR) if order.is_by_creation else ("id", FAR)
         found = all_of(
             of_number("v", query.type, predicate.field),
@@ -208,7 +236,7 @@ def check(query: ListQuery, order: Order, predicate: Predicate, source: Source) 
         )
         return Check(is_found("number_values AS v", found), cost)
     if predicate.field == ID:
-        return Check(compared("entries.id", predicate), 0.0)
+        return Check(compared(unsought("entries.id"), predicate), 0.0)
     found = has_value("v", query.type, predicate)
     is_equality = predicate.comparison is Comparison.EQUALS
     # Each creation has its own number, and the index by creation has the order of the list.

@@ -20,6 +20,9 @@ class Sql(NamedTuple):
     values: tuple[Any, ...] = ()
 
 
+#: The sign of a column whose index SQLite does not use.
+_UNSOUGHT: Final = "+"
+
 #: The condition that is always satisfied.
 TRUE: Final = Sql("TRUE")
 
@@ -56,9 +59,18 @@ def any_of(conditions: Iterable[Sql]) -> Sql:
     return Sql(f"({inner.text})", inner.values)
 
 
+def unsought(column: str) -> str:
+    """Return a column whose condition is only checked: SQLite would seek and then sort.
+
+    >>> unsought("entries.id")
+    '+entries.id'
+    """
+    return f"{_UNSOUGHT}{column}"
+
+
 def rows(connection: Connection, statement: Sql) -> Sequence[Any]:
     """Return the rows of a statement; the types of the values are those of the driver."""
     text = statement.text
     if connection.dialect.name == "postgresql":
-        text = text.replace("?", "%s")
+        text = text.replace("?", "%s").replace(f"{_UNSOUGHT}entries.", "entries.")
     return connection.exec_driver_sql(text, statement.values).all()
