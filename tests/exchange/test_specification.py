@@ -30,7 +30,7 @@ from crucible_ir.exchange.server.services.validation_service import MAX_LISTED
 from crucible_ir.exchange.store import errors as store_errors
 from crucible_ir.exchange.store import open_store
 from crucible_ir.exchange.store.records import Scope
-from crucible_ir.exchange.store.statements import metrics, runs
+from crucible_ir.exchange.store.statements import lineage, metrics, runs
 from crucible_ir.exchange.v1 import (
     audit_service_pb2,
     exchange_service_pb2,
@@ -275,6 +275,10 @@ def test_limits_of_numbers_match_the_specification() -> None:
         broken(v1.ReadMetricsRequest(id="r", page_size=n)) for n in (0, least, most, most + 1)
     ] == [True, False, False, True]
     assert (least, usual) == (1, exchange_service.POINTS)
+    assert numbers("references that a lineage reads: to each document; in all") == [
+        lineage.MAX_REFERENCES,
+        lineage.MAX_ALL_REFERENCES,
+    ]
     least, most = numbers("points of each metric, if limited")
     assert [
         broken(v1.ReadMetricsRequest(id="r", max_points=n))
