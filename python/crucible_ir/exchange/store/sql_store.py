@@ -253,6 +253,16 @@ class Store:
         """Return the key that the servers of this store hash personal ids with."""
         return await self._database.read(changes.secret, "redaction")
 
+    async def redaction_patterns(self) -> bytes | None:
+        """Return the hash of the patterns that were set last, if any."""
+        return await self._database.read(changes.find_secret, "redaction_patterns")
+
+    async def set_redaction_patterns(self, hashed: bytes) -> None:
+        """Set the hash of the patterns that a server masks."""
+        await self._database.write(
+            lambda connection: changes.replace_secret(connection, "redaction_patterns", hashed)
+        )
+
     async def position(self) -> int:
         """Return the sequence number of the latest change; 0 if there is none."""
         return int((await self._database.find(changes.SEQUENCE))[0])

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import ipaddress
+import logging
 import string
 import sys
 import time
+from pathlib import Path
 
 import pytest
+from exchange import postgresql
+from exchange.loopback import serving
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crucible_ir.exchange.server.options import ServingError
+from crucible_ir.exchange.server.options import ServingError, Settings
 from crucible_ir.exchange.server.personal_data.patterns import (
     mask_addresses,
     may_match,
     operator_masks,
 )
+from crucible_ir.exchange.store import open_store
 from crucible_ir.extras import MissingExtraError
 
 MASKED = [
@@ -141,3 +146,21 @@ def test_patterns_need_an_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     assert operator_masks([]) == []
     with pytest.raises(MissingExtraError, match=r"crucible-ir\[redaction\]"):
         operator_masks(["a"])
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+async def test_a_server_warns_when_the_last_one_masked_other_patterns(
+    tmp_path: Path,
+    cluster: postgresql.Cluster,
+    caplog: pytest.LogCaptureFixture,
+    kind: str,
+) -> None:
+    address = cluster.create_database() if kind == "postgresql" else tmp_path / "x.db"
+    starts = [((), 0), (("a", "b"), 0), (("b", "a"), 0), (("a",), 1), (("a",), 0), ((), 1), ((), 0)]
+    for patterns, warnings in starts:
+        caplog.clear()
+        with caplog.at_level(logging.WARNING):
+            settings = Settings(redact_patterns=patterns)
+            async with serving(await open_store(address), settings):
+                pass
+        assert caplog.text.count("other --redact-pattern") == warnings, patterns

@@ -167,7 +167,7 @@ class Services:
         """Start background tasks; call it before the server starts."""
         await self._broadcaster.start()
         self._retention.start()
-        self._personal_data.expiry.start()
+        await self._personal_data.start()
         self._rolling_up.start()
 
     async def check(self) -> None:

@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from sqlalchemy import bindparam, case, delete, exists, null, select, update
+from sqlalchemy import bindparam, case, delete, exists, insert, null, select, update
 
 from crucible_ir.exchange.store.records import (
     ChangePage,
@@ -111,6 +111,19 @@ def secret(connection: Connection, name: str) -> bytes:
     """Return one of the store's keys."""
     value = connection.execute(select(secrets.c.value).where(secrets.c.name == name))
     return bytes(value.scalar_one())
+
+
+def find_secret(connection: Connection, name: str) -> bytes | None:
+    """Return one of the store's keys, if there is one."""
+    value = connection.execute(select(secrets.c.value).where(secrets.c.name == name))
+    found = value.scalar_one_or_none()
+    return None if found is None else bytes(found)
+
+
+def replace_secret(connection: Connection, name: str, value: bytes) -> None:
+    """Set one of the store's keys."""
+    connection.execute(delete(secrets).where(secrets.c.name == name))
+    connection.execute(insert(secrets).values(name=name, value=value))
 
 
 def changes(

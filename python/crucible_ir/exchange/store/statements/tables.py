@@ -42,7 +42,8 @@ counters = Table(
     Column("value", BigInteger, nullable=False),
 )
 
-#: Random keys, which only the servers of the store know.
+#: Random keys, which only the servers of the store know; and a keyed hash of the patterns that the
+#: last server masks.
 secrets = Table(
     "secrets",
     METADATA,
