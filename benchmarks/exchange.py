@@ -105,6 +105,7 @@ VERSION: Final = v1.ModelVersion(
     version="1.2.0",
     training_run_id="run_001",
     artifact_uri="s3://models/llama-mmlu/1.2.0",
+    metrics={"accuracy": 0.5},
 )
 
 ORDERS: Final = ("id", "newest")
@@ -293,6 +294,7 @@ def multiply(database: Path, count: int) -> None:
             ("revisions", ("sequence",)),
             ("documents", ("created_sequence",)),
             ("field_values", ("created_sequence",)),
+            ("number_values", ("created_sequence",)),
         ):
             columns = [row[1] for row in connection.execute(f"PRAGMA table_info({table})")]
             chosen = [
@@ -304,6 +306,8 @@ def multiply(database: Path, count: int) -> None:
                 place = columns.index("value")
                 id_ = chosen[columns.index("id")]
                 chosen[place] = f"CASE field WHEN 'id' THEN {id_} ELSE value END"
+            elif table == "number_values":
+                chosen[columns.index("value")] = f"(n * 7919 % {count}) * 1.0 / {count}"
             connection.execute(
                 "WITH RECURSIVE numbers(n) AS "
                 f"(SELECT 2 UNION ALL SELECT n + 1 FROM numbers WHERE n < {count})"
@@ -374,6 +378,8 @@ def measure_conditions(folder: Path) -> bool:
             "",
             {"filters": [filter_(field=name, prefix="1") for name in ("stage", "created_by")]},
         ),
+        "a search": ("", {"filter": "metrics.accuracy > 0.9 AND stage = 1"}),
+        "a search of none": ("", {"filter": "metrics.accuracy > 0.1 AND created_by > 2"}),
         "a release that reads none": ("", {"readable_by": "0.0.1"}),
         "deleted documents too": ("", {"include_deleted": True}),
     }
