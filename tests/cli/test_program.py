@@ -113,6 +113,7 @@ ELSEWHERE = {
     "completion",
     *("serve", "publish", "fetch", "list", "watch", "trace", "metrics", "compact", "audit"),
     *("ingest", "export", "summarize", "feedback-config", "erase-feedback", "tokens"),
+    "purge",
     *("backup", "restore"),
 }
 

@@ -96,7 +96,8 @@ def test_methods_that_may_be_repeated_say_so() -> None:
     assert levels == {
         **dict.fromkeys((*readers, "ListAuditEntries"), "NO_SIDE_EFFECTS"),
         # Repeating it removes nothing more, and an event is stored once.
-        **dict.fromkeys(("Compact", "Ingest", "SetFeedbackConfig", "EraseFeedback"), "IDEMPOTENT"),
+        **dict.fromkeys(("Compact", "Purge", "Ingest", "SetFeedbackConfig"), "IDEMPOTENT"),
+        "EraseFeedback": "IDEMPOTENT",
         # They are repeated with a request id, which a client may leave out.
         **dict.fromkeys(
             ("Publish", "BatchPublish", "Delete", "AppendMetrics"), "IDEMPOTENCY_UNKNOWN"

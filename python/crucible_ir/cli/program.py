@@ -66,6 +66,7 @@ _GROUPS = {
             "trace": "Trace a document's lineage upstream or downstream.",
             "metrics": "Show the metrics of a training run.",
             "compact": "Drop old revisions from an exchange, and keep the latest ones.",
+            "purge": "Remove a deleted document from an exchange for ever, with all its revisions.",
             "audit": "List who changed or exported what in an exchange, and when.",
             "erase-feedback": "Erase feedback events of a user, a session, a deployment or a time.",
             "feedback-config": "Set how an exchange redacts feedback, and how long it keeps it.",

@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from crucible_ir.exchange.client.results import MetricsPoint as MetricsPoint
     from crucible_ir.exchange.client.results import Outcome as Outcome
     from crucible_ir.exchange.client.results import Published as Published
+    from crucible_ir.exchange.client.results import Purged as Purged
     from crucible_ir.exchange.client.results import Record as Record
     from crucible_ir.exchange.client.results import RunMetrics as RunMetrics
     from crucible_ir.exchange.client.results import Stored as Stored
@@ -94,6 +95,7 @@ _NAMES = {
         "MetricsPoint",
         "Outcome",
         "Published",
+        "Purged",
         "Record",
         "RunMetrics",
         "Stored",

@@ -302,6 +302,18 @@ def guard_compact_request(m: v1.CompactRequest) -> bool:
     return True
 
 
+def guard_purge_request(m: v1.PurgeRequest) -> bool:
+    """Return whether a PurgeRequest certainly satisfies every rule."""
+    # required, string.max_bytes, string.pattern
+    m_type = m.type
+    if len(m_type.encode()) > 64:
+        return False
+    if _LIST_AUDIT_ENTRIES_REQUEST_TYPE(m_type) is None:
+        return False
+    # required, string.max_bytes
+    return 0 < len(m.id) <= 128 or _fits(m.id, 512)
+
+
 def guard_append_metrics_request(m: v1.AppendMetricsRequest) -> bool:
     """Return whether a AppendMetricsRequest certainly satisfies every rule."""
     # required, string.max_bytes
@@ -589,6 +601,7 @@ GUARDS: dict[str, Callable[[Any], bool]] = {
     "crucible_ir.exchange.v1.WatchRequest": guard_watch_request,
     "crucible_ir.exchange.v1.TraceLineageRequest": guard_trace_lineage_request,
     "crucible_ir.exchange.v1.CompactRequest": guard_compact_request,
+    "crucible_ir.exchange.v1.PurgeRequest": guard_purge_request,
     "crucible_ir.exchange.v1.AppendMetricsRequest": guard_append_metrics_request,
     "crucible_ir.exchange.v1.ReadMetricsRequest": guard_read_metrics_request,
     "crucible_ir.exchange.v1.IngestRequest": guard_ingest_request,

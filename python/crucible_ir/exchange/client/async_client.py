@@ -58,6 +58,7 @@ from crucible_ir.exchange.client.results import (
     MetricsPoint,
     Outcome,
     Published,
+    Purged,
     Record,
     RefusedEvent,
     RunMetrics,
@@ -605,6 +606,35 @@ class AsyncExchangeClient:
         request = requests.compact(keep_after, keep_within)
         answer = await self._call(self._stubs.exchange.Compact, request, timeout)
         return answer.oldest_sequence
+
+    async def purge(
+        self,
+        type: TypeName,
+        id: str,
+        *,
+        validate_only: bool = False,
+        timeout: float | None = None,
+    ) -> Purged:
+        """Remove a deleted document for ever, with all its revisions.
+
+        Only the audit log still names it. A watch that resumes from before yields a `Gap` in place
+        of its changes.
+
+        Args:
+            type: The class of the document's message, or the name of the class.
+            id: The document's id.
+            validate_only: Whether to count the revisions and remove nothing.
+            timeout: The timeout in seconds; ``None`` for the client's.
+
+        Raises:
+            NotFoundError: The exchange has nothing of the document: it may be purged already.
+            PreconditionError: The document is not deleted.
+            PermissionDeniedError: The caller is not an admin, or may not see the document.
+            ExchangeError: The call failed.
+        """
+        request = requests.purge(type, id, validate_only)
+        answer = await self._call(self._stubs.exchange.Purge, request, timeout)
+        return Purged(answer.revisions, answer.pending)
 
     def list_audit_entries(
         self,

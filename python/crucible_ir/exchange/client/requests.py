@@ -173,6 +173,11 @@ def compact(keep_after: int | None, keep_within: timedelta | None) -> v1.Compact
     return v1.CompactRequest(after_sequence=keep_after, within=keep_within)
 
 
+def purge(type_: TypeName, id_: str, validate_only: bool) -> v1.PurgeRequest:
+    """Return a request to remove a deleted document."""
+    return v1.PurgeRequest(type=name_of(type_), id=id_, validate_only=validate_only)
+
+
 def name_of(type_: TypeName) -> str:
     """Return the short name of a message type.
 

@@ -245,8 +245,9 @@ class Gap:
         through_sequence: The sequence number of the last missing change.
         reason: ``compacted`` if the exchange dropped them from its history; ``restored`` if it was
             restored from a backup; ``damaged`` if it lost them with a part of its database;
-            ``unknown_epoch`` if it is not known which changes are missing; empty for an older
-            server, and a number for a reason of a newer one.
+            ``purged`` if it removed deleted documents with their history; ``unknown_epoch`` if it
+            is not known which changes are missing; empty for an older server, and a number for a
+            reason of a newer one.
     """
 
     after_sequence: int
@@ -443,6 +444,20 @@ class FeedbackPolicy:
             answer.retention_days if answer.HasField("retention_days") else None,
             StoredFeedbackConfig.of(answer.entry) if answer.HasField("entry") else None,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Purged:
+    """The outcome of a purge of a deleted document.
+
+    Attributes:
+        revisions: The number of revisions that were removed, or found if they were only counted.
+        pending: Whether the database's own log still has copies of them, because a reader uses it.
+            The server goes on to remove them.
+    """
+
+    revisions: int
+    pending: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,14 +40,19 @@ class EntryCache:
         """Return the latest revision of a document, if it is cached."""
         version = self._version()
         if version != self._as_of:
-            self._entries.clear()
-            self._bytes = 0
+            self.clear()
             self._as_of = version
         key = (type_, id_)
         entry = self._entries.get(key)
         if entry is not None:
             self._entries.move_to_end(key)
         return entry
+
+    def clear(self) -> None:
+        """Forget all entries, and those that are being read."""
+        self._entries.clear()
+        self._bytes = 0
+        self._as_of = None
 
     @property
     def as_of(self) -> int | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from sqlalchemy import func, literal, or_, select
 
@@ -17,6 +17,9 @@ from crucible_ir.exchange.store.summaries.roll_ups import delete_events
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Connection
+
+#: The tables from which an erasure deletes rows with contents of events.
+TABLES: Final = (feedback_events.name,)
 
 _columns = feedback_events.c
 

@@ -29,6 +29,20 @@ class DocumentNotFoundError(StoreRejection, LookupError):
         self.id = id_
 
 
+class NotDeletedError(StoreRejection):
+    """Only a deleted document can be purged, and this one is not deleted.
+
+    Attributes:
+        type: The short name of the document's message.
+        id: The document's id.
+    """
+
+    def __init__(self, type_: str, id_: str) -> None:
+        super().__init__(f"{type_} {shorten(id_)} is not deleted: delete it first, then purge it")
+        self.type = type_
+        self.id = id_
+
+
 class StaleEtagError(StoreRejection):
     """The latest revision is not the one that the caller expects.
 

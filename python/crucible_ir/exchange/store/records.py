@@ -332,6 +332,7 @@ class GapReason(Enum):
     RESTORED = "restored"
     DAMAGED = "damaged"
     UNKNOWN_EPOCH = "unknown_epoch"
+    PURGED = "purged"
 
 
 @dataclass(frozen=True, slots=True)
@@ -394,17 +395,32 @@ class ChangePage:
         gap: The changes that are missing before them; ``None`` if none is.
         through: The sequence number up to which these are all the changes.
         epoch: The epoch of the store; empty if the page is not read from the store.
+        purges: How many documents were purged until then; 0 if the page is not read from the store.
     """
 
     entries: list[StoredEntry]
     gap: MissingChanges | None
     through: int
     epoch: str = ""
+    purges: int = 0
 
     @property
     def gap_through(self) -> int:
         """The last sequence number of the gap; 0 if there is none."""
         return 0 if self.gap is None else self.gap.through
+
+
+@dataclass(frozen=True, slots=True)
+class Purge:
+    """The result of a purge.
+
+    Attributes:
+        revisions: The number of revisions that were removed, or found if they are only counted.
+        pending: Whether the database still has copies of removed rows.
+    """
+
+    revisions: int
+    pending: bool
 
 
 class NodeState(Enum):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields, replace
@@ -20,7 +21,7 @@ from crucible_ir.exchange.store.audit_records import (
 from crucible_ir.exchange.store.engine.database import EVENTS_PER_WEIGHT, Database
 from crucible_ir.exchange.store.engine.statistics import Measurements, Statistics
 from crucible_ir.exchange.store.entry_cache import EntryCache
-from crucible_ir.exchange.store.errors import StoreRejection
+from crucible_ir.exchange.store.errors import StoreFailure, StoreRejection
 from crucible_ir.exchange.store.prefix_index import PrefixIndex
 from crucible_ir.exchange.store.records import (
     AppendCommand,
@@ -47,6 +48,7 @@ from crucible_ir.exchange.store.records import (
     Page,
     PublishCommand,
     PublishResult,
+    Purge,
     StoredEntry,
     StoredRecord,
     SummaryLimits,
@@ -62,6 +64,7 @@ from crucible_ir.exchange.store.statements import (
     feedback_removal,
     lineage,
     metrics,
+    purges,
     requests,
     runs,
 )
@@ -325,6 +328,45 @@ class Store:
         self.statistics.compaction_seconds += time.perf_counter() - begun
         return await self._database.read(changes.counter, "compacted")
 
+    async def purge(self, type_: str, id_: str, actor: Actor, *, count_only: bool = False) -> Purge:
+        """Remove all of a deleted document but the entries of the audit log about it.
+
+        Args:
+            type_: The type of the document.
+            id_: Its id.
+            actor: Who purges.
+            count_only: Whether to remove nothing.
+
+        Raises:
+            DocumentNotFoundError: The store has nothing of the document.
+            NotDeletedError: The document is not deleted.
+        """
+        if count_only:
+            revisions = await self._database.read(purges.count, type_, id_)
+            return Purge(revisions, pending=False)
+        try:
+            revisions = await self._database.write(
+                lambda connection: purges.purge(connection, type_, id_, actor, self._clock())
+            )
+            self.forget_cached()
+            return Purge(revisions, pending=not await self._scrubbed())
+        except asyncio.CancelledError:
+            # The purge may take place nevertheless, and cannot be repeated.
+            self._database.scrub_later(purges.TABLES)
+            raise
+
+    async def _scrubbed(self) -> bool:
+        try:
+            return await self._database.scrub(purges.TABLES)
+        except StoreFailure:
+            # What was asked for is done: this goes on in the background.
+            self._database.scrub_later(purges.TABLES)
+            return False
+
+    def forget_cached(self) -> None:
+        """Forget the documents in memory: one of them was purged, by this server or another."""
+        self._cache.clear()
+
     async def audit(
         self,
         action: AuditAction,
@@ -510,7 +552,7 @@ class Store:
         if not number:
             erasing = partial(erasure.erase, positions=(), entry=entry, number=0, erased=0)
             await self._database.write(erasing)
-        return Erasure(count, None, pending=not await self._database.scrub())
+        return Erasure(count, None, pending=not await self._database.scrub(erasure.TABLES))
 
     async def last_event(self) -> int:
         """Return the position of the latest event; 0 if there is none."""

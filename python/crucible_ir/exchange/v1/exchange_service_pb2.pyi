@@ -28,6 +28,7 @@ class GapReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     GAP_REASON_RESTORED: _ClassVar[GapReason]
     GAP_REASON_DAMAGED: _ClassVar[GapReason]
     GAP_REASON_UNKNOWN_EPOCH: _ClassVar[GapReason]
+    GAP_REASON_PURGED: _ClassVar[GapReason]
 
 class LineageDirection(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -53,6 +54,7 @@ GAP_REASON_COMPACTED: GapReason
 GAP_REASON_RESTORED: GapReason
 GAP_REASON_DAMAGED: GapReason
 GAP_REASON_UNKNOWN_EPOCH: GapReason
+GAP_REASON_PURGED: GapReason
 LINEAGE_DIRECTION_UNSPECIFIED: LineageDirection
 LINEAGE_DIRECTION_UPSTREAM: LineageDirection
 LINEAGE_DIRECTION_DOWNSTREAM: LineageDirection
@@ -344,6 +346,24 @@ class CompactResponse(_message.Message):
     OLDEST_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     oldest_sequence: int
     def __init__(self, oldest_sequence: _Optional[int] = ...) -> None: ...
+
+class PurgeRequest(_message.Message):
+    __slots__ = ("type", "id", "validate_only")
+    TYPE_FIELD_NUMBER: _ClassVar[int]
+    ID_FIELD_NUMBER: _ClassVar[int]
+    VALIDATE_ONLY_FIELD_NUMBER: _ClassVar[int]
+    type: str
+    id: str
+    validate_only: bool
+    def __init__(self, type: _Optional[str] = ..., id: _Optional[str] = ..., validate_only: bool = ...) -> None: ...
+
+class PurgeResponse(_message.Message):
+    __slots__ = ("revisions", "pending")
+    REVISIONS_FIELD_NUMBER: _ClassVar[int]
+    PENDING_FIELD_NUMBER: _ClassVar[int]
+    revisions: int
+    pending: bool
+    def __init__(self, revisions: _Optional[int] = ..., pending: bool = ...) -> None: ...
 
 class AppendMetricsRequest(_message.Message):
     __slots__ = ("id", "snapshots", "checkpoint_uris", "status", "expected_count", "current_epoch", "current_step", "best_metrics", "best_checkpoint_uri", "final_model_version", "started_at", "completed_at", "error_message", "etag", "request_id", "validate_only")

@@ -82,6 +82,11 @@ class ExchangeServiceStub(object):
                 request_serializer=crucible__ir_dot_exchange_dot_v1_dot_exchange__service__pb2.CompactRequest.SerializeToString,
                 response_deserializer=crucible__ir_dot_exchange_dot_v1_dot_exchange__service__pb2.CompactResponse.FromString,
                 _registered_method=True)
+        self.Purge = channel.unary_unary(
+                '/crucible_ir.exchange.v1.ExchangeService/Purge',
+                request_serializer=crucible__ir_dot_exchange_dot_v1_dot_exchange__service__pb2.PurgeRequest.SerializeToString,
+                response_deserializer=crucible__ir_dot_exchange_dot_v1_dot_exchange__service__pb2.PurgeResponse.FromString,
+                _registered_method=True)
         self.AppendMetrics = channel.unary_unary(
                 '/crucible_ir.exchange.v1.ExchangeService/AppendMetrics',
                 request_serializer=crucible__ir_dot_exchange_dot_v1_dot_exchange__service__pb2.AppendMetricsRequest.SerializeToString,
@@ -178,6 +183,17 @@ class ExchangeServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Purge(self, request, context):
+        """Removes a deleted document with all its revisions, remembered requests and other traces, and keeps
+        no content of it: only entries of the audit log still name it. A watch from before gets a gap in
+        place of its changes; a later publication with the id begins at revision 1. Errors: NOT_FOUND if
+        the exchange has nothing of it, also after an earlier purge, FAILED_PRECONDITION if its latest
+        revision is not a deletion, PERMISSION_DENIED.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def AppendMetrics(self, request, context):
         """Appends to a training run: snapshots, checkpoints, and its progress. An append is a change, with
         a sequence number and a new etag, but no revision. Errors: NOT_FOUND if the run does not exist,
@@ -244,6 +260,11 @@ def add_ExchangeServiceServicer_to_server(servicer, server):
                     servicer.Compact,
                     request_deserializer=crucible__ir_dot_exchange_dot_v1_dot_exchange__service__pb2.CompactRequest.FromString,
                     response_serializer=crucible__ir_dot_exchange_dot_v1_dot_exchange__service__pb2.CompactResponse.SerializeToString,
+            ),
+            'Purge': grpc.unary_unary_rpc_method_handler(
+                    servicer.Purge,
+                    request_deserializer=crucible__ir_dot_exchange_dot_v1_dot_exchange__service__pb2.PurgeRequest.FromString,
+                    response_serializer=crucible__ir_dot_exchange_dot_v1_dot_exchange__service__pb2.PurgeResponse.SerializeToString,
             ),
             'AppendMetrics': grpc.unary_unary_rpc_method_handler(
                     servicer.AppendMetrics,
@@ -502,6 +523,33 @@ class ExchangeService(object):
             '/crucible_ir.exchange.v1.ExchangeService/Compact',
             crucible__ir_dot_exchange_dot_v1_dot_exchange__service__pb2.CompactRequest.SerializeToString,
             crucible__ir_dot_exchange_dot_v1_dot_exchange__service__pb2.CompactResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Purge(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/crucible_ir.exchange.v1.ExchangeService/Purge',
+            crucible__ir_dot_exchange_dot_v1_dot_exchange__service__pb2.PurgeRequest.SerializeToString,
+            crucible__ir_dot_exchange_dot_v1_dot_exchange__service__pb2.PurgeResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -22,6 +22,7 @@ class ExchangeServiceStub:
     Watch: grpc.UnaryStreamMultiCallable[crucible_ir.exchange.v1.exchange_service_pb2.WatchRequest, crucible_ir.exchange.v1.exchange_service_pb2.WatchResponse]
     TraceLineage: grpc.UnaryUnaryMultiCallable[crucible_ir.exchange.v1.exchange_service_pb2.TraceLineageRequest, crucible_ir.exchange.v1.exchange_service_pb2.TraceLineageResponse]
     Compact: grpc.UnaryUnaryMultiCallable[crucible_ir.exchange.v1.exchange_service_pb2.CompactRequest, crucible_ir.exchange.v1.exchange_service_pb2.CompactResponse]
+    Purge: grpc.UnaryUnaryMultiCallable[crucible_ir.exchange.v1.exchange_service_pb2.PurgeRequest, crucible_ir.exchange.v1.exchange_service_pb2.PurgeResponse]
     AppendMetrics: grpc.UnaryUnaryMultiCallable[crucible_ir.exchange.v1.exchange_service_pb2.AppendMetricsRequest, crucible_ir.exchange.v1.exchange_service_pb2.AppendMetricsResponse]
     ReadMetrics: grpc.UnaryUnaryMultiCallable[crucible_ir.exchange.v1.exchange_service_pb2.ReadMetricsRequest, crucible_ir.exchange.v1.exchange_service_pb2.ReadMetricsResponse]
 
@@ -37,6 +38,7 @@ class ExchangeServiceAsyncStub:
     Watch: grpc.aio.UnaryStreamMultiCallable[crucible_ir.exchange.v1.exchange_service_pb2.WatchRequest, crucible_ir.exchange.v1.exchange_service_pb2.WatchResponse]
     TraceLineage: grpc.aio.UnaryUnaryMultiCallable[crucible_ir.exchange.v1.exchange_service_pb2.TraceLineageRequest, crucible_ir.exchange.v1.exchange_service_pb2.TraceLineageResponse]
     Compact: grpc.aio.UnaryUnaryMultiCallable[crucible_ir.exchange.v1.exchange_service_pb2.CompactRequest, crucible_ir.exchange.v1.exchange_service_pb2.CompactResponse]
+    Purge: grpc.aio.UnaryUnaryMultiCallable[crucible_ir.exchange.v1.exchange_service_pb2.PurgeRequest, crucible_ir.exchange.v1.exchange_service_pb2.PurgeResponse]
     AppendMetrics: grpc.aio.UnaryUnaryMultiCallable[crucible_ir.exchange.v1.exchange_service_pb2.AppendMetricsRequest, crucible_ir.exchange.v1.exchange_service_pb2.AppendMetricsResponse]
     ReadMetrics: grpc.aio.UnaryUnaryMultiCallable[crucible_ir.exchange.v1.exchange_service_pb2.ReadMetricsRequest, crucible_ir.exchange.v1.exchange_service_pb2.ReadMetricsResponse]
 
@@ -52,6 +54,7 @@ class ExchangeServiceServicer:
     def Watch(self, request: crucible_ir.exchange.v1.exchange_service_pb2.WatchRequest, context: grpc.aio.ServicerContext[crucible_ir.exchange.v1.exchange_service_pb2.WatchRequest, crucible_ir.exchange.v1.exchange_service_pb2.WatchResponse]) -> AsyncIterator[crucible_ir.exchange.v1.exchange_service_pb2.WatchResponse] | Awaitable[None]: ...
     def TraceLineage(self, request: crucible_ir.exchange.v1.exchange_service_pb2.TraceLineageRequest, context: grpc.aio.ServicerContext[crucible_ir.exchange.v1.exchange_service_pb2.TraceLineageRequest, crucible_ir.exchange.v1.exchange_service_pb2.TraceLineageResponse]) -> Awaitable[crucible_ir.exchange.v1.exchange_service_pb2.TraceLineageResponse]: ...
     def Compact(self, request: crucible_ir.exchange.v1.exchange_service_pb2.CompactRequest, context: grpc.aio.ServicerContext[crucible_ir.exchange.v1.exchange_service_pb2.CompactRequest, crucible_ir.exchange.v1.exchange_service_pb2.CompactResponse]) -> Awaitable[crucible_ir.exchange.v1.exchange_service_pb2.CompactResponse]: ...
+    def Purge(self, request: crucible_ir.exchange.v1.exchange_service_pb2.PurgeRequest, context: grpc.aio.ServicerContext[crucible_ir.exchange.v1.exchange_service_pb2.PurgeRequest, crucible_ir.exchange.v1.exchange_service_pb2.PurgeResponse]) -> Awaitable[crucible_ir.exchange.v1.exchange_service_pb2.PurgeResponse]: ...
     def AppendMetrics(self, request: crucible_ir.exchange.v1.exchange_service_pb2.AppendMetricsRequest, context: grpc.aio.ServicerContext[crucible_ir.exchange.v1.exchange_service_pb2.AppendMetricsRequest, crucible_ir.exchange.v1.exchange_service_pb2.AppendMetricsResponse]) -> Awaitable[crucible_ir.exchange.v1.exchange_service_pb2.AppendMetricsResponse]: ...
     def ReadMetrics(self, request: crucible_ir.exchange.v1.exchange_service_pb2.ReadMetricsRequest, context: grpc.aio.ServicerContext[crucible_ir.exchange.v1.exchange_service_pb2.ReadMetricsRequest, crucible_ir.exchange.v1.exchange_service_pb2.ReadMetricsResponse]) -> Awaitable[crucible_ir.exchange.v1.exchange_service_pb2.ReadMetricsResponse]: ...
 

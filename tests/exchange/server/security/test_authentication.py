@@ -77,7 +77,7 @@ def test_exactly_the_methods_of_the_schema_have_roles() -> None:
 def test_readers_cannot_call_methods_that_change_something() -> None:
     changing = {
         *("Publish", "BatchPublish", "AppendMetrics", "Delete", "Compact", "Ingest"),
-        *("SetFeedbackConfig", "EraseFeedback"),
+        *("SetFeedbackConfig", "EraseFeedback", "Purge"),
     }
     # They show what others did.
     watching = {"ListAuditEntries"}

@@ -95,6 +95,8 @@ const (
 	GapReason_GAP_REASON_DAMAGED GapReason = 3
 	// The exchange does not know the epoch of the request: it is not known which changes are missing.
 	GapReason_GAP_REASON_UNKNOWN_EPOCH GapReason = 4
+	// The exchange removed a deleted document with its history.
+	GapReason_GAP_REASON_PURGED GapReason = 5
 )
 
 // Enum value maps for GapReason.
@@ -105,6 +107,7 @@ var (
 		2: "GAP_REASON_RESTORED",
 		3: "GAP_REASON_DAMAGED",
 		4: "GAP_REASON_UNKNOWN_EPOCH",
+		5: "GAP_REASON_PURGED",
 	}
 	GapReason_value = map[string]int32{
 		"GAP_REASON_UNSPECIFIED":   0,
@@ -112,6 +115,7 @@ var (
 		"GAP_REASON_RESTORED":      2,
 		"GAP_REASON_DAMAGED":       3,
 		"GAP_REASON_UNKNOWN_EPOCH": 4,
+		"GAP_REASON_PURGED":        5,
 	}
 )
 
@@ -2185,6 +2189,127 @@ func (x *CompactResponse) GetOldestSequence() int64 {
 	return 0
 }
 
+// A request to remove a deleted document with its history.
+type PurgeRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The short name of the document's message type. Required. Range: 1 to 64 letters and digits.
+	Type string `protobuf:"bytes,1,opt,name=type,proto3" json:"type,omitempty"`
+	// The document's id. Required. Range: 1 to 512 bytes.
+	Id string `protobuf:"bytes,2,opt,name=id,proto3" json:"id,omitempty"`
+	// Whether to check everything, count the revisions and remove nothing.
+	ValidateOnly  bool `protobuf:"varint,3,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PurgeRequest) Reset() {
+	*x = PurgeRequest{}
+	mi := &file_crucible_ir_exchange_v1_exchange_service_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PurgeRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PurgeRequest) ProtoMessage() {}
+
+func (x *PurgeRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_crucible_ir_exchange_v1_exchange_service_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PurgeRequest.ProtoReflect.Descriptor instead.
+func (*PurgeRequest) Descriptor() ([]byte, []int) {
+	return file_crucible_ir_exchange_v1_exchange_service_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *PurgeRequest) GetType() string {
+	if x != nil {
+		return x.Type
+	}
+	return ""
+}
+
+func (x *PurgeRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *PurgeRequest) GetValidateOnly() bool {
+	if x != nil {
+		return x.ValidateOnly
+	}
+	return false
+}
+
+// The result of a purge.
+type PurgeResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The number of revisions that were removed, or found if they are only counted. Revisions that an
+	// earlier compaction removed do not count.
+	Revisions int64 `protobuf:"varint,1,opt,name=revisions,proto3" json:"revisions,omitempty"`
+	// Whether the database's own log or its tables still contain copies of removed rows, because a
+	// reader uses them. The server goes on to remove them.
+	Pending       bool `protobuf:"varint,2,opt,name=pending,proto3" json:"pending,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PurgeResponse) Reset() {
+	*x = PurgeResponse{}
+	mi := &file_crucible_ir_exchange_v1_exchange_service_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PurgeResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PurgeResponse) ProtoMessage() {}
+
+func (x *PurgeResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_crucible_ir_exchange_v1_exchange_service_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PurgeResponse.ProtoReflect.Descriptor instead.
+func (*PurgeResponse) Descriptor() ([]byte, []int) {
+	return file_crucible_ir_exchange_v1_exchange_service_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *PurgeResponse) GetRevisions() int64 {
+	if x != nil {
+		return x.Revisions
+	}
+	return 0
+}
+
+func (x *PurgeResponse) GetPending() bool {
+	if x != nil {
+		return x.Pending
+	}
+	return false
+}
+
 // A request to append to a training run. A field that is not set leaves the run as it is.
 type AppendMetricsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2232,7 +2357,7 @@ type AppendMetricsRequest struct {
 
 func (x *AppendMetricsRequest) Reset() {
 	*x = AppendMetricsRequest{}
-	mi := &file_crucible_ir_exchange_v1_exchange_service_proto_msgTypes[25]
+	mi := &file_crucible_ir_exchange_v1_exchange_service_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2244,7 +2369,7 @@ func (x *AppendMetricsRequest) String() string {
 func (*AppendMetricsRequest) ProtoMessage() {}
 
 func (x *AppendMetricsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_crucible_ir_exchange_v1_exchange_service_proto_msgTypes[25]
+	mi := &file_crucible_ir_exchange_v1_exchange_service_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2257,7 +2382,7 @@ func (x *AppendMetricsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AppendMetricsRequest.ProtoReflect.Descriptor instead.
 func (*AppendMetricsRequest) Descriptor() ([]byte, []int) {
-	return file_crucible_ir_exchange_v1_exchange_service_proto_rawDescGZIP(), []int{25}
+	return file_crucible_ir_exchange_v1_exchange_service_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *AppendMetricsRequest) GetId() string {
@@ -2387,7 +2512,7 @@ type AppendMetricsResponse struct {
 
 func (x *AppendMetricsResponse) Reset() {
 	*x = AppendMetricsResponse{}
-	mi := &file_crucible_ir_exchange_v1_exchange_service_proto_msgTypes[26]
+	mi := &file_crucible_ir_exchange_v1_exchange_service_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2399,7 +2524,7 @@ func (x *AppendMetricsResponse) String() string {
 func (*AppendMetricsResponse) ProtoMessage() {}
 
 func (x *AppendMetricsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_crucible_ir_exchange_v1_exchange_service_proto_msgTypes[26]
+	mi := &file_crucible_ir_exchange_v1_exchange_service_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2412,7 +2537,7 @@ func (x *AppendMetricsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AppendMetricsResponse.ProtoReflect.Descriptor instead.
 func (*AppendMetricsResponse) Descriptor() ([]byte, []int) {
-	return file_crucible_ir_exchange_v1_exchange_service_proto_rawDescGZIP(), []int{26}
+	return file_crucible_ir_exchange_v1_exchange_service_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *AppendMetricsResponse) GetRecord() *Record {
@@ -2466,7 +2591,7 @@ type ReadMetricsRequest struct {
 
 func (x *ReadMetricsRequest) Reset() {
 	*x = ReadMetricsRequest{}
-	mi := &file_crucible_ir_exchange_v1_exchange_service_proto_msgTypes[27]
+	mi := &file_crucible_ir_exchange_v1_exchange_service_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2478,7 +2603,7 @@ func (x *ReadMetricsRequest) String() string {
 func (*ReadMetricsRequest) ProtoMessage() {}
 
 func (x *ReadMetricsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_crucible_ir_exchange_v1_exchange_service_proto_msgTypes[27]
+	mi := &file_crucible_ir_exchange_v1_exchange_service_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2491,7 +2616,7 @@ func (x *ReadMetricsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadMetricsRequest.ProtoReflect.Descriptor instead.
 func (*ReadMetricsRequest) Descriptor() ([]byte, []int) {
-	return file_crucible_ir_exchange_v1_exchange_service_proto_rawDescGZIP(), []int{27}
+	return file_crucible_ir_exchange_v1_exchange_service_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *ReadMetricsRequest) GetId() string {
@@ -2562,7 +2687,7 @@ type ReadMetricsResponse struct {
 
 func (x *ReadMetricsResponse) Reset() {
 	*x = ReadMetricsResponse{}
-	mi := &file_crucible_ir_exchange_v1_exchange_service_proto_msgTypes[28]
+	mi := &file_crucible_ir_exchange_v1_exchange_service_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2574,7 +2699,7 @@ func (x *ReadMetricsResponse) String() string {
 func (*ReadMetricsResponse) ProtoMessage() {}
 
 func (x *ReadMetricsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_crucible_ir_exchange_v1_exchange_service_proto_msgTypes[28]
+	mi := &file_crucible_ir_exchange_v1_exchange_service_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2587,7 +2712,7 @@ func (x *ReadMetricsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadMetricsResponse.ProtoReflect.Descriptor instead.
 func (*ReadMetricsResponse) Descriptor() ([]byte, []int) {
-	return file_crucible_ir_exchange_v1_exchange_service_proto_rawDescGZIP(), []int{28}
+	return file_crucible_ir_exchange_v1_exchange_service_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *ReadMetricsResponse) GetRecord() *Record {
@@ -2639,7 +2764,7 @@ type MetricsPoint struct {
 
 func (x *MetricsPoint) Reset() {
 	*x = MetricsPoint{}
-	mi := &file_crucible_ir_exchange_v1_exchange_service_proto_msgTypes[29]
+	mi := &file_crucible_ir_exchange_v1_exchange_service_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2651,7 +2776,7 @@ func (x *MetricsPoint) String() string {
 func (*MetricsPoint) ProtoMessage() {}
 
 func (x *MetricsPoint) ProtoReflect() protoreflect.Message {
-	mi := &file_crucible_ir_exchange_v1_exchange_service_proto_msgTypes[29]
+	mi := &file_crucible_ir_exchange_v1_exchange_service_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2664,7 +2789,7 @@ func (x *MetricsPoint) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MetricsPoint.ProtoReflect.Descriptor instead.
 func (*MetricsPoint) Descriptor() ([]byte, []int) {
-	return file_crucible_ir_exchange_v1_exchange_service_proto_rawDescGZIP(), []int{29}
+	return file_crucible_ir_exchange_v1_exchange_service_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *MetricsPoint) GetPosition() int64 {
@@ -2841,7 +2966,14 @@ const file_crucible_ir_exchange_v1_exchange_service_proto_rawDesc = "" +
 	"\"\x06\b\x80\xe8\xef\xe3\v2\x00H\x00R\x06withinB\r\n" +
 	"\x04kept\x12\x05\xbaH\x02\b\x01\":\n" +
 	"\x0fCompactResponse\x12'\n" +
-	"\x0foldest_sequence\x18\x01 \x01(\x03R\x0eoldestSequence\"\xb5\t\n" +
+	"\x0foldest_sequence\x18\x01 \x01(\x03R\x0eoldestSequence\"\x85\x01\n" +
+	"\fPurgeRequest\x123\n" +
+	"\x04type\x18\x01 \x01(\tB\x1f\xbaH\x1c\xc8\x01\x01r\x17(@2\x13^[A-Z][A-Za-z0-9]*$R\x04type\x12\x1b\n" +
+	"\x02id\x18\x02 \x01(\tB\v\xbaH\b\xc8\x01\x01r\x03(\x80\x04R\x02id\x12#\n" +
+	"\rvalidate_only\x18\x03 \x01(\bR\fvalidateOnly\"G\n" +
+	"\rPurgeResponse\x12\x1c\n" +
+	"\trevisions\x18\x01 \x01(\x03R\trevisions\x12\x18\n" +
+	"\apending\x18\x02 \x01(\bR\apending\"\xb5\t\n" +
 	"\x14AppendMetricsRequest\x12\x1b\n" +
 	"\x02id\x18\x01 \x01(\tB\v\xbaH\b\xc8\x01\x01r\x03(\x80\x04R\x02id\x12H\n" +
 	"\tsnapshots\x18\x02 \x03(\v2\x1f.crucible_ir.v1.MetricsSnapshotB\t\xbaH\x06\x92\x01\x03\x10\x90NR\tsnapshots\x129\n" +
@@ -2909,13 +3041,14 @@ const file_crucible_ir_exchange_v1_exchange_service_proto_rawDesc = "" +
 	"\tListOrder\x12\x1a\n" +
 	"\x16LIST_ORDER_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11LIST_ORDER_NEWEST\x10\x01\x12\x11\n" +
-	"\rLIST_ORDER_ID\x10\x02*\x90\x01\n" +
+	"\rLIST_ORDER_ID\x10\x02*\xa7\x01\n" +
 	"\tGapReason\x12\x1a\n" +
 	"\x16GAP_REASON_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14GAP_REASON_COMPACTED\x10\x01\x12\x17\n" +
 	"\x13GAP_REASON_RESTORED\x10\x02\x12\x16\n" +
 	"\x12GAP_REASON_DAMAGED\x10\x03\x12\x1c\n" +
-	"\x18GAP_REASON_UNKNOWN_EPOCH\x10\x04*\x93\x01\n" +
+	"\x18GAP_REASON_UNKNOWN_EPOCH\x10\x04\x12\x15\n" +
+	"\x11GAP_REASON_PURGED\x10\x05*\x93\x01\n" +
 	"\x10LineageDirection\x12!\n" +
 	"\x1dLINEAGE_DIRECTION_UNSPECIFIED\x10\x00\x12\x1e\n" +
 	"\x1aLINEAGE_DIRECTION_UPSTREAM\x10\x01\x12 \n" +
@@ -2928,7 +3061,7 @@ const file_crucible_ir_exchange_v1_exchange_service_proto_rawDesc = "" +
 	"\x1bLINEAGE_NODE_STATE_FEEDBACK\x10\x03\x12\x1e\n" +
 	"\x1aLINEAGE_NODE_STATE_DELETED\x10\x04\x12\x1e\n" +
 	"\x1aLINEAGE_NODE_STATE_MISSING\x10\x05\x12 \n" +
-	"\x1cLINEAGE_NODE_STATE_AMBIGUOUS\x10\x062\xf4\b\n" +
+	"\x1cLINEAGE_NODE_STATE_AMBIGUOUS\x10\x062\xd1\t\n" +
 	"\x0fExchangeService\x12\\\n" +
 	"\aPublish\x12'.crucible_ir.exchange.v1.PublishRequest\x1a(.crucible_ir.exchange.v1.PublishResponse\x12o\n" +
 	"\fBatchPublish\x12,.crucible_ir.exchange.v1.BatchPublishRequest\x1a-.crucible_ir.exchange.v1.BatchPublishResponse(\x010\x01\x12U\n" +
@@ -2938,7 +3071,8 @@ const file_crucible_ir_exchange_v1_exchange_service_proto_rawDesc = "" +
 	"\x06Delete\x12&.crucible_ir.exchange.v1.DeleteRequest\x1a'.crucible_ir.exchange.v1.DeleteResponse\x12]\n" +
 	"\x05Watch\x12%.crucible_ir.exchange.v1.WatchRequest\x1a&.crucible_ir.exchange.v1.WatchResponse\"\x03\x90\x02\x010\x01\x12p\n" +
 	"\fTraceLineage\x12,.crucible_ir.exchange.v1.TraceLineageRequest\x1a-.crucible_ir.exchange.v1.TraceLineageResponse\"\x03\x90\x02\x01\x12a\n" +
-	"\aCompact\x12'.crucible_ir.exchange.v1.CompactRequest\x1a(.crucible_ir.exchange.v1.CompactResponse\"\x03\x90\x02\x02\x12n\n" +
+	"\aCompact\x12'.crucible_ir.exchange.v1.CompactRequest\x1a(.crucible_ir.exchange.v1.CompactResponse\"\x03\x90\x02\x02\x12[\n" +
+	"\x05Purge\x12%.crucible_ir.exchange.v1.PurgeRequest\x1a&.crucible_ir.exchange.v1.PurgeResponse\"\x03\x90\x02\x02\x12n\n" +
 	"\rAppendMetrics\x12-.crucible_ir.exchange.v1.AppendMetricsRequest\x1a..crucible_ir.exchange.v1.AppendMetricsResponse\x12m\n" +
 	"\vReadMetrics\x12+.crucible_ir.exchange.v1.ReadMetricsRequest\x1a,.crucible_ir.exchange.v1.ReadMetricsResponse\"\x03\x90\x02\x01By\n" +
 	"\x1aorg.crucibleir.exchange.v1P\x01ZYgithub.com/north-shore-ai/crucible-ir/gen/go/crucible_ir/exchange/v1;crucibleirexchangev1b\x06proto3"
@@ -2956,7 +3090,7 @@ func file_crucible_ir_exchange_v1_exchange_service_proto_rawDescGZIP() []byte {
 }
 
 var file_crucible_ir_exchange_v1_exchange_service_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_crucible_ir_exchange_v1_exchange_service_proto_msgTypes = make([]protoimpl.MessageInfo, 31)
+var file_crucible_ir_exchange_v1_exchange_service_proto_msgTypes = make([]protoimpl.MessageInfo, 33)
 var file_crucible_ir_exchange_v1_exchange_service_proto_goTypes = []any{
 	(ListOrder)(0),                // 0: crucible_ir.exchange.v1.ListOrder
 	(GapReason)(0),                // 1: crucible_ir.exchange.v1.GapReason
@@ -2987,65 +3121,67 @@ var file_crucible_ir_exchange_v1_exchange_service_proto_goTypes = []any{
 	(*LineageEdge)(nil),           // 26: crucible_ir.exchange.v1.LineageEdge
 	(*CompactRequest)(nil),        // 27: crucible_ir.exchange.v1.CompactRequest
 	(*CompactResponse)(nil),       // 28: crucible_ir.exchange.v1.CompactResponse
-	(*AppendMetricsRequest)(nil),  // 29: crucible_ir.exchange.v1.AppendMetricsRequest
-	(*AppendMetricsResponse)(nil), // 30: crucible_ir.exchange.v1.AppendMetricsResponse
-	(*ReadMetricsRequest)(nil),    // 31: crucible_ir.exchange.v1.ReadMetricsRequest
-	(*ReadMetricsResponse)(nil),   // 32: crucible_ir.exchange.v1.ReadMetricsResponse
-	(*MetricsPoint)(nil),          // 33: crucible_ir.exchange.v1.MetricsPoint
-	nil,                           // 34: crucible_ir.exchange.v1.AppendMetricsRequest.BestMetricsEntry
-	(*v1.Document)(nil),           // 35: crucible_ir.v1.Document
-	(*Record)(nil),                // 36: crucible_ir.exchange.v1.Record
-	(*ItemError)(nil),             // 37: crucible_ir.exchange.v1.ItemError
-	(*timestamppb.Timestamp)(nil), // 38: google.protobuf.Timestamp
-	(*DocumentKey)(nil),           // 39: crucible_ir.exchange.v1.DocumentKey
-	(*durationpb.Duration)(nil),   // 40: google.protobuf.Duration
-	(*v1.MetricsSnapshot)(nil),    // 41: crucible_ir.v1.MetricsSnapshot
-	(v1.TrainingStatus)(0),        // 42: crucible_ir.v1.TrainingStatus
-	(*v1.TrainingRun)(nil),        // 43: crucible_ir.v1.TrainingRun
+	(*PurgeRequest)(nil),          // 29: crucible_ir.exchange.v1.PurgeRequest
+	(*PurgeResponse)(nil),         // 30: crucible_ir.exchange.v1.PurgeResponse
+	(*AppendMetricsRequest)(nil),  // 31: crucible_ir.exchange.v1.AppendMetricsRequest
+	(*AppendMetricsResponse)(nil), // 32: crucible_ir.exchange.v1.AppendMetricsResponse
+	(*ReadMetricsRequest)(nil),    // 33: crucible_ir.exchange.v1.ReadMetricsRequest
+	(*ReadMetricsResponse)(nil),   // 34: crucible_ir.exchange.v1.ReadMetricsResponse
+	(*MetricsPoint)(nil),          // 35: crucible_ir.exchange.v1.MetricsPoint
+	nil,                           // 36: crucible_ir.exchange.v1.AppendMetricsRequest.BestMetricsEntry
+	(*v1.Document)(nil),           // 37: crucible_ir.v1.Document
+	(*Record)(nil),                // 38: crucible_ir.exchange.v1.Record
+	(*ItemError)(nil),             // 39: crucible_ir.exchange.v1.ItemError
+	(*timestamppb.Timestamp)(nil), // 40: google.protobuf.Timestamp
+	(*DocumentKey)(nil),           // 41: crucible_ir.exchange.v1.DocumentKey
+	(*durationpb.Duration)(nil),   // 42: google.protobuf.Duration
+	(*v1.MetricsSnapshot)(nil),    // 43: crucible_ir.v1.MetricsSnapshot
+	(v1.TrainingStatus)(0),        // 44: crucible_ir.v1.TrainingStatus
+	(*v1.TrainingRun)(nil),        // 45: crucible_ir.v1.TrainingRun
 }
 var file_crucible_ir_exchange_v1_exchange_service_proto_depIdxs = []int32{
-	35, // 0: crucible_ir.exchange.v1.PublishRequest.document:type_name -> crucible_ir.v1.Document
-	36, // 1: crucible_ir.exchange.v1.PublishResponse.record:type_name -> crucible_ir.exchange.v1.Record
+	37, // 0: crucible_ir.exchange.v1.PublishRequest.document:type_name -> crucible_ir.v1.Document
+	38, // 1: crucible_ir.exchange.v1.PublishResponse.record:type_name -> crucible_ir.exchange.v1.Record
 	4,  // 2: crucible_ir.exchange.v1.BatchPublishRequest.publish:type_name -> crucible_ir.exchange.v1.PublishRequest
 	5,  // 3: crucible_ir.exchange.v1.BatchPublishResponse.published:type_name -> crucible_ir.exchange.v1.PublishResponse
-	37, // 4: crucible_ir.exchange.v1.BatchPublishResponse.error:type_name -> crucible_ir.exchange.v1.ItemError
-	36, // 5: crucible_ir.exchange.v1.GetResponse.record:type_name -> crucible_ir.exchange.v1.Record
-	35, // 6: crucible_ir.exchange.v1.GetResponse.document:type_name -> crucible_ir.v1.Document
+	39, // 4: crucible_ir.exchange.v1.BatchPublishResponse.error:type_name -> crucible_ir.exchange.v1.ItemError
+	38, // 5: crucible_ir.exchange.v1.GetResponse.record:type_name -> crucible_ir.exchange.v1.Record
+	37, // 6: crucible_ir.exchange.v1.GetResponse.document:type_name -> crucible_ir.v1.Document
 	11, // 7: crucible_ir.exchange.v1.ListRequest.filters:type_name -> crucible_ir.exchange.v1.Filter
 	0,  // 8: crucible_ir.exchange.v1.ListRequest.order:type_name -> crucible_ir.exchange.v1.ListOrder
 	13, // 9: crucible_ir.exchange.v1.ListResponse.entries:type_name -> crucible_ir.exchange.v1.Entry
-	36, // 10: crucible_ir.exchange.v1.Entry.record:type_name -> crucible_ir.exchange.v1.Record
-	35, // 11: crucible_ir.exchange.v1.Entry.document:type_name -> crucible_ir.v1.Document
+	38, // 10: crucible_ir.exchange.v1.Entry.record:type_name -> crucible_ir.exchange.v1.Record
+	37, // 11: crucible_ir.exchange.v1.Entry.document:type_name -> crucible_ir.v1.Document
 	13, // 12: crucible_ir.exchange.v1.ListRevisionsResponse.entries:type_name -> crucible_ir.exchange.v1.Entry
-	36, // 13: crucible_ir.exchange.v1.DeleteResponse.record:type_name -> crucible_ir.exchange.v1.Record
+	38, // 13: crucible_ir.exchange.v1.DeleteResponse.record:type_name -> crucible_ir.exchange.v1.Record
 	20, // 14: crucible_ir.exchange.v1.WatchResponse.change:type_name -> crucible_ir.exchange.v1.Change
 	21, // 15: crucible_ir.exchange.v1.WatchResponse.heartbeat:type_name -> crucible_ir.exchange.v1.Heartbeat
 	22, // 16: crucible_ir.exchange.v1.WatchResponse.gap:type_name -> crucible_ir.exchange.v1.Gap
-	36, // 17: crucible_ir.exchange.v1.Change.record:type_name -> crucible_ir.exchange.v1.Record
-	35, // 18: crucible_ir.exchange.v1.Change.document:type_name -> crucible_ir.v1.Document
-	38, // 19: crucible_ir.exchange.v1.Heartbeat.time:type_name -> google.protobuf.Timestamp
+	38, // 17: crucible_ir.exchange.v1.Change.record:type_name -> crucible_ir.exchange.v1.Record
+	37, // 18: crucible_ir.exchange.v1.Change.document:type_name -> crucible_ir.v1.Document
+	40, // 19: crucible_ir.exchange.v1.Heartbeat.time:type_name -> google.protobuf.Timestamp
 	1,  // 20: crucible_ir.exchange.v1.Gap.reason:type_name -> crucible_ir.exchange.v1.GapReason
 	2,  // 21: crucible_ir.exchange.v1.TraceLineageRequest.direction:type_name -> crucible_ir.exchange.v1.LineageDirection
 	25, // 22: crucible_ir.exchange.v1.TraceLineageResponse.nodes:type_name -> crucible_ir.exchange.v1.LineageNode
 	26, // 23: crucible_ir.exchange.v1.TraceLineageResponse.edges:type_name -> crucible_ir.exchange.v1.LineageEdge
-	39, // 24: crucible_ir.exchange.v1.TraceLineageResponse.missing:type_name -> crucible_ir.exchange.v1.DocumentKey
-	39, // 25: crucible_ir.exchange.v1.LineageNode.reference:type_name -> crucible_ir.exchange.v1.DocumentKey
+	41, // 24: crucible_ir.exchange.v1.TraceLineageResponse.missing:type_name -> crucible_ir.exchange.v1.DocumentKey
+	41, // 25: crucible_ir.exchange.v1.LineageNode.reference:type_name -> crucible_ir.exchange.v1.DocumentKey
 	3,  // 26: crucible_ir.exchange.v1.LineageNode.state:type_name -> crucible_ir.exchange.v1.LineageNodeState
-	36, // 27: crucible_ir.exchange.v1.LineageNode.record:type_name -> crucible_ir.exchange.v1.Record
-	39, // 28: crucible_ir.exchange.v1.LineageNode.candidates:type_name -> crucible_ir.exchange.v1.DocumentKey
-	39, // 29: crucible_ir.exchange.v1.LineageEdge.source:type_name -> crucible_ir.exchange.v1.DocumentKey
-	39, // 30: crucible_ir.exchange.v1.LineageEdge.target:type_name -> crucible_ir.exchange.v1.DocumentKey
-	40, // 31: crucible_ir.exchange.v1.CompactRequest.within:type_name -> google.protobuf.Duration
-	41, // 32: crucible_ir.exchange.v1.AppendMetricsRequest.snapshots:type_name -> crucible_ir.v1.MetricsSnapshot
-	42, // 33: crucible_ir.exchange.v1.AppendMetricsRequest.status:type_name -> crucible_ir.v1.TrainingStatus
-	34, // 34: crucible_ir.exchange.v1.AppendMetricsRequest.best_metrics:type_name -> crucible_ir.exchange.v1.AppendMetricsRequest.BestMetricsEntry
-	38, // 35: crucible_ir.exchange.v1.AppendMetricsRequest.started_at:type_name -> google.protobuf.Timestamp
-	38, // 36: crucible_ir.exchange.v1.AppendMetricsRequest.completed_at:type_name -> google.protobuf.Timestamp
-	36, // 37: crucible_ir.exchange.v1.AppendMetricsResponse.record:type_name -> crucible_ir.exchange.v1.Record
-	36, // 38: crucible_ir.exchange.v1.ReadMetricsResponse.record:type_name -> crucible_ir.exchange.v1.Record
-	43, // 39: crucible_ir.exchange.v1.ReadMetricsResponse.run:type_name -> crucible_ir.v1.TrainingRun
-	33, // 40: crucible_ir.exchange.v1.ReadMetricsResponse.points:type_name -> crucible_ir.exchange.v1.MetricsPoint
-	41, // 41: crucible_ir.exchange.v1.MetricsPoint.snapshot:type_name -> crucible_ir.v1.MetricsSnapshot
+	38, // 27: crucible_ir.exchange.v1.LineageNode.record:type_name -> crucible_ir.exchange.v1.Record
+	41, // 28: crucible_ir.exchange.v1.LineageNode.candidates:type_name -> crucible_ir.exchange.v1.DocumentKey
+	41, // 29: crucible_ir.exchange.v1.LineageEdge.source:type_name -> crucible_ir.exchange.v1.DocumentKey
+	41, // 30: crucible_ir.exchange.v1.LineageEdge.target:type_name -> crucible_ir.exchange.v1.DocumentKey
+	42, // 31: crucible_ir.exchange.v1.CompactRequest.within:type_name -> google.protobuf.Duration
+	43, // 32: crucible_ir.exchange.v1.AppendMetricsRequest.snapshots:type_name -> crucible_ir.v1.MetricsSnapshot
+	44, // 33: crucible_ir.exchange.v1.AppendMetricsRequest.status:type_name -> crucible_ir.v1.TrainingStatus
+	36, // 34: crucible_ir.exchange.v1.AppendMetricsRequest.best_metrics:type_name -> crucible_ir.exchange.v1.AppendMetricsRequest.BestMetricsEntry
+	40, // 35: crucible_ir.exchange.v1.AppendMetricsRequest.started_at:type_name -> google.protobuf.Timestamp
+	40, // 36: crucible_ir.exchange.v1.AppendMetricsRequest.completed_at:type_name -> google.protobuf.Timestamp
+	38, // 37: crucible_ir.exchange.v1.AppendMetricsResponse.record:type_name -> crucible_ir.exchange.v1.Record
+	38, // 38: crucible_ir.exchange.v1.ReadMetricsResponse.record:type_name -> crucible_ir.exchange.v1.Record
+	45, // 39: crucible_ir.exchange.v1.ReadMetricsResponse.run:type_name -> crucible_ir.v1.TrainingRun
+	35, // 40: crucible_ir.exchange.v1.ReadMetricsResponse.points:type_name -> crucible_ir.exchange.v1.MetricsPoint
+	43, // 41: crucible_ir.exchange.v1.MetricsPoint.snapshot:type_name -> crucible_ir.v1.MetricsSnapshot
 	4,  // 42: crucible_ir.exchange.v1.ExchangeService.Publish:input_type -> crucible_ir.exchange.v1.PublishRequest
 	6,  // 43: crucible_ir.exchange.v1.ExchangeService.BatchPublish:input_type -> crucible_ir.exchange.v1.BatchPublishRequest
 	8,  // 44: crucible_ir.exchange.v1.ExchangeService.Get:input_type -> crucible_ir.exchange.v1.GetRequest
@@ -3055,21 +3191,23 @@ var file_crucible_ir_exchange_v1_exchange_service_proto_depIdxs = []int32{
 	18, // 48: crucible_ir.exchange.v1.ExchangeService.Watch:input_type -> crucible_ir.exchange.v1.WatchRequest
 	23, // 49: crucible_ir.exchange.v1.ExchangeService.TraceLineage:input_type -> crucible_ir.exchange.v1.TraceLineageRequest
 	27, // 50: crucible_ir.exchange.v1.ExchangeService.Compact:input_type -> crucible_ir.exchange.v1.CompactRequest
-	29, // 51: crucible_ir.exchange.v1.ExchangeService.AppendMetrics:input_type -> crucible_ir.exchange.v1.AppendMetricsRequest
-	31, // 52: crucible_ir.exchange.v1.ExchangeService.ReadMetrics:input_type -> crucible_ir.exchange.v1.ReadMetricsRequest
-	5,  // 53: crucible_ir.exchange.v1.ExchangeService.Publish:output_type -> crucible_ir.exchange.v1.PublishResponse
-	7,  // 54: crucible_ir.exchange.v1.ExchangeService.BatchPublish:output_type -> crucible_ir.exchange.v1.BatchPublishResponse
-	9,  // 55: crucible_ir.exchange.v1.ExchangeService.Get:output_type -> crucible_ir.exchange.v1.GetResponse
-	12, // 56: crucible_ir.exchange.v1.ExchangeService.List:output_type -> crucible_ir.exchange.v1.ListResponse
-	15, // 57: crucible_ir.exchange.v1.ExchangeService.ListRevisions:output_type -> crucible_ir.exchange.v1.ListRevisionsResponse
-	17, // 58: crucible_ir.exchange.v1.ExchangeService.Delete:output_type -> crucible_ir.exchange.v1.DeleteResponse
-	19, // 59: crucible_ir.exchange.v1.ExchangeService.Watch:output_type -> crucible_ir.exchange.v1.WatchResponse
-	24, // 60: crucible_ir.exchange.v1.ExchangeService.TraceLineage:output_type -> crucible_ir.exchange.v1.TraceLineageResponse
-	28, // 61: crucible_ir.exchange.v1.ExchangeService.Compact:output_type -> crucible_ir.exchange.v1.CompactResponse
-	30, // 62: crucible_ir.exchange.v1.ExchangeService.AppendMetrics:output_type -> crucible_ir.exchange.v1.AppendMetricsResponse
-	32, // 63: crucible_ir.exchange.v1.ExchangeService.ReadMetrics:output_type -> crucible_ir.exchange.v1.ReadMetricsResponse
-	53, // [53:64] is the sub-list for method output_type
-	42, // [42:53] is the sub-list for method input_type
+	29, // 51: crucible_ir.exchange.v1.ExchangeService.Purge:input_type -> crucible_ir.exchange.v1.PurgeRequest
+	31, // 52: crucible_ir.exchange.v1.ExchangeService.AppendMetrics:input_type -> crucible_ir.exchange.v1.AppendMetricsRequest
+	33, // 53: crucible_ir.exchange.v1.ExchangeService.ReadMetrics:input_type -> crucible_ir.exchange.v1.ReadMetricsRequest
+	5,  // 54: crucible_ir.exchange.v1.ExchangeService.Publish:output_type -> crucible_ir.exchange.v1.PublishResponse
+	7,  // 55: crucible_ir.exchange.v1.ExchangeService.BatchPublish:output_type -> crucible_ir.exchange.v1.BatchPublishResponse
+	9,  // 56: crucible_ir.exchange.v1.ExchangeService.Get:output_type -> crucible_ir.exchange.v1.GetResponse
+	12, // 57: crucible_ir.exchange.v1.ExchangeService.List:output_type -> crucible_ir.exchange.v1.ListResponse
+	15, // 58: crucible_ir.exchange.v1.ExchangeService.ListRevisions:output_type -> crucible_ir.exchange.v1.ListRevisionsResponse
+	17, // 59: crucible_ir.exchange.v1.ExchangeService.Delete:output_type -> crucible_ir.exchange.v1.DeleteResponse
+	19, // 60: crucible_ir.exchange.v1.ExchangeService.Watch:output_type -> crucible_ir.exchange.v1.WatchResponse
+	24, // 61: crucible_ir.exchange.v1.ExchangeService.TraceLineage:output_type -> crucible_ir.exchange.v1.TraceLineageResponse
+	28, // 62: crucible_ir.exchange.v1.ExchangeService.Compact:output_type -> crucible_ir.exchange.v1.CompactResponse
+	30, // 63: crucible_ir.exchange.v1.ExchangeService.Purge:output_type -> crucible_ir.exchange.v1.PurgeResponse
+	32, // 64: crucible_ir.exchange.v1.ExchangeService.AppendMetrics:output_type -> crucible_ir.exchange.v1.AppendMetricsResponse
+	34, // 65: crucible_ir.exchange.v1.ExchangeService.ReadMetrics:output_type -> crucible_ir.exchange.v1.ReadMetricsResponse
+	54, // [54:66] is the sub-list for method output_type
+	42, // [42:54] is the sub-list for method input_type
 	42, // [42:42] is the sub-list for extension type_name
 	42, // [42:42] is the sub-list for extension extendee
 	0,  // [0:42] is the sub-list for field type_name
@@ -3106,15 +3244,15 @@ func file_crucible_ir_exchange_v1_exchange_service_proto_init() {
 		(*CompactRequest_AfterSequence)(nil),
 		(*CompactRequest_Within)(nil),
 	}
-	file_crucible_ir_exchange_v1_exchange_service_proto_msgTypes[25].OneofWrappers = []any{}
 	file_crucible_ir_exchange_v1_exchange_service_proto_msgTypes[27].OneofWrappers = []any{}
+	file_crucible_ir_exchange_v1_exchange_service_proto_msgTypes[29].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_crucible_ir_exchange_v1_exchange_service_proto_rawDesc), len(file_crucible_ir_exchange_v1_exchange_service_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   31,
+			NumMessages:   33,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -30,6 +30,7 @@ const (
 	ExchangeService_Watch_FullMethodName         = "/crucible_ir.exchange.v1.ExchangeService/Watch"
 	ExchangeService_TraceLineage_FullMethodName  = "/crucible_ir.exchange.v1.ExchangeService/TraceLineage"
 	ExchangeService_Compact_FullMethodName       = "/crucible_ir.exchange.v1.ExchangeService/Compact"
+	ExchangeService_Purge_FullMethodName         = "/crucible_ir.exchange.v1.ExchangeService/Purge"
 	ExchangeService_AppendMetrics_FullMethodName = "/crucible_ir.exchange.v1.ExchangeService/AppendMetrics"
 	ExchangeService_ReadMetrics_FullMethodName   = "/crucible_ir.exchange.v1.ExchangeService/ReadMetrics"
 )
@@ -75,6 +76,12 @@ type ExchangeServiceClient interface {
 	// a compaction is not an error. Errors: PERMISSION_DENIED for a caller who may not see every
 	// document, OUT_OF_RANGE if no change has the sequence number yet.
 	Compact(ctx context.Context, in *CompactRequest, opts ...grpc.CallOption) (*CompactResponse, error)
+	// Removes a deleted document with all its revisions, remembered requests and other traces, and keeps
+	// no content of it: only entries of the audit log still name it. A watch from before gets a gap in
+	// place of its changes; a later publication with the id begins at revision 1. Errors: NOT_FOUND if
+	// the exchange has nothing of it, also after an earlier purge, FAILED_PRECONDITION if its latest
+	// revision is not a deletion, PERMISSION_DENIED.
+	Purge(ctx context.Context, in *PurgeRequest, opts ...grpc.CallOption) (*PurgeResponse, error)
 	// Appends to a training run: snapshots, checkpoints, and its progress. An append is a change, with
 	// a sequence number and a new etag, but no revision. Errors: NOT_FOUND if the run does not exist,
 	// INVALID_ARGUMENT, FAILED_PRECONDITION if the run has a different number of snapshots than
@@ -196,6 +203,16 @@ func (c *exchangeServiceClient) Compact(ctx context.Context, in *CompactRequest,
 	return out, nil
 }
 
+func (c *exchangeServiceClient) Purge(ctx context.Context, in *PurgeRequest, opts ...grpc.CallOption) (*PurgeResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(PurgeResponse)
+	err := c.cc.Invoke(ctx, ExchangeService_Purge_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *exchangeServiceClient) AppendMetrics(ctx context.Context, in *AppendMetricsRequest, opts ...grpc.CallOption) (*AppendMetricsResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(AppendMetricsResponse)
@@ -257,6 +274,12 @@ type ExchangeServiceServer interface {
 	// a compaction is not an error. Errors: PERMISSION_DENIED for a caller who may not see every
 	// document, OUT_OF_RANGE if no change has the sequence number yet.
 	Compact(context.Context, *CompactRequest) (*CompactResponse, error)
+	// Removes a deleted document with all its revisions, remembered requests and other traces, and keeps
+	// no content of it: only entries of the audit log still name it. A watch from before gets a gap in
+	// place of its changes; a later publication with the id begins at revision 1. Errors: NOT_FOUND if
+	// the exchange has nothing of it, also after an earlier purge, FAILED_PRECONDITION if its latest
+	// revision is not a deletion, PERMISSION_DENIED.
+	Purge(context.Context, *PurgeRequest) (*PurgeResponse, error)
 	// Appends to a training run: snapshots, checkpoints, and its progress. An append is a change, with
 	// a sequence number and a new etag, but no revision. Errors: NOT_FOUND if the run does not exist,
 	// INVALID_ARGUMENT, FAILED_PRECONDITION if the run has a different number of snapshots than
@@ -302,6 +325,9 @@ func (UnimplementedExchangeServiceServer) TraceLineage(context.Context, *TraceLi
 }
 func (UnimplementedExchangeServiceServer) Compact(context.Context, *CompactRequest) (*CompactResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Compact not implemented")
+}
+func (UnimplementedExchangeServiceServer) Purge(context.Context, *PurgeRequest) (*PurgeResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Purge not implemented")
 }
 func (UnimplementedExchangeServiceServer) AppendMetrics(context.Context, *AppendMetricsRequest) (*AppendMetricsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method AppendMetrics not implemented")
@@ -474,6 +500,24 @@ func _ExchangeService_Compact_Handler(srv interface{}, ctx context.Context, dec 
 	return interceptor(ctx, in, info, handler)
 }
 
+func _ExchangeService_Purge_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(PurgeRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ExchangeServiceServer).Purge(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ExchangeService_Purge_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ExchangeServiceServer).Purge(ctx, req.(*PurgeRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _ExchangeService_AppendMetrics_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(AppendMetricsRequest)
 	if err := dec(in); err != nil {
@@ -544,6 +588,10 @@ var ExchangeService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Compact",
 			Handler:    _ExchangeService_Compact_Handler,
+		},
+		{
+			MethodName: "Purge",
+			Handler:    _ExchangeService_Purge_Handler,
 		},
 		{
 			MethodName: "AppendMetrics",

@@ -17,6 +17,7 @@ from crucible_ir.exchange.server.rpc import trailers
 from crucible_ir.exchange.store.errors import (
     DocumentNotFoundError,
     ImmutableFieldsError,
+    NotDeletedError,
     RequestIdReusedError,
     ResultTooLargeError,
     RunFullError,
@@ -217,6 +218,8 @@ def translate(error: Exception) -> RpcError:
             return field_violation(error.path, "readable", error.reason)
         case DocumentNotFoundError():
             return not_found(error.type, error.id, str(error))
+        case NotDeletedError():
+            return failed_precondition("NOT_DELETED", f"{error.type}/{error.id}", str(error))
         case StaleEtagError():
             subject = f"{error.type}/{error.id}"
             return failed_precondition("ETAG", subject, str(error), {"latest": error.latest})

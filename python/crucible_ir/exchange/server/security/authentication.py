@@ -55,6 +55,7 @@ METHOD_ROLES: Final[dict[str, Role]] = {
     f"{_EXCHANGE}/Watch": Role.READER,
     f"{_EXCHANGE}/TraceLineage": Role.READER,
     f"{_EXCHANGE}/Compact": Role.ADMIN,
+    f"{_EXCHANGE}/Purge": Role.ADMIN,
     f"{_EXCHANGE}/AppendMetrics": Role.PUBLISHER,
     f"{_EXCHANGE}/ReadMetrics": Role.READER,
     f"{_FEEDBACK}/Ingest": Role.PUBLISHER,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Final
 
@@ -38,12 +38,14 @@ class ChangeBroadcaster:
 
     Attributes:
         epoch: The epoch of the store, as of the latest change that was read.
+        times_forgotten: How often the changes in memory were forgotten.
     """
 
     def __init__(self, store: Store, settings: Settings) -> None:
         self._store = store
         self._settings = settings
         self.epoch = ""
+        self.times_forgotten = 0
         self._entries: list[StoredEntry] = []
         self._sequences: list[int] = []
         self._bytes = 0
@@ -52,6 +54,8 @@ class ChangeBroadcaster:
         self._through = 0
         self._notifier = ChangeNotifier()
         self._watches: set[WatchPosition] = set()
+        self._purges: int | None = None
+        self._forgetting: list[Callable[[], None]] = [store.forget_cached]
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -77,6 +81,18 @@ class ChangeBroadcaster:
             return await self._store.changes(after)
         first = bisect_right(self._sequences, after)
         return ChangePage(self._entries[first:], None, through=max(self._through, after))
+
+    def on_forget(self, action: Callable[[], None]) -> None:
+        """Call a function whenever what is in memory of documents must be forgotten."""
+        self._forgetting.append(action)
+
+    def forget(self) -> None:
+        """Forget what is in memory: a document was purged, by this server or another."""
+        self.times_forgotten += 1
+        self._drop(len(self._entries))
+        self._after = self._through
+        for action in self._forgetting:
+            action()
 
     @contextmanager
     def following(self, after: int) -> Iterator[WatchPosition]:
@@ -113,6 +129,9 @@ class ChangeBroadcaster:
                 _log.warning("cannot read changes from the store, retrying: %s", error)
                 await asyncio.sleep(PAUSE_SECONDS)
                 continue
+            if self._purges is not None and changes.purges != self._purges:
+                self.forget()
+            self._purges = changes.purges
             if changes.gap is not None:
                 # Changes before these are missing: those in memory do not join.
                 self._drop(len(self._entries))

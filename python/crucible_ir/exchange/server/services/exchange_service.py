@@ -106,6 +106,10 @@ class ResponseCache:
             self._responses[sequence] = response
         return response
 
+    def clear(self) -> None:
+        """Forget all responses."""
+        self._responses.clear()
+
 
 class ExchangeService(ExchangeServiceServicer):
     """Implements ``crucible_ir.exchange.v1.ExchangeService`` on a store."""
@@ -123,6 +127,7 @@ class ExchangeService(ExchangeServiceServicer):
         self._settings = settings
         self._draining = draining
         self._responses = ResponseCache()
+        broadcaster.on_forget(self._responses.clear)
         self._page_tokens = page_tokens
 
     async def Publish(self, request: v1.PublishRequest, context: Context) -> v1.PublishResponse:
@@ -253,6 +258,17 @@ class ExchangeService(ExchangeServiceServicer):
             _check_sequence(request.after_sequence, await self._store.position())
             compacted = await self._store.compact(request.after_sequence, current_actor())
         return v1.CompactResponse(oldest_sequence=compacted + 1)
+
+    async def Purge(self, request: v1.PurgeRequest, context: Context) -> v1.PurgeResponse:
+        """Remove a deleted document with its history."""
+        check_type(request.type)
+        current_caller().check(request.type, request.id)
+        purge = await self._store.purge(
+            request.type, request.id, current_actor(), count_only=request.validate_only
+        )
+        if not request.validate_only:
+            self._broadcaster.forget()
+        return v1.PurgeResponse(revisions=purge.revisions, pending=purge.pending)
 
     async def TraceLineage(
         self, request: v1.TraceLineageRequest, context: Context

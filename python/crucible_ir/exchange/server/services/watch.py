@@ -90,17 +90,23 @@ class WatchStream:
         due = time.monotonic() + self._heartbeat_seconds
         try:
             while not self._draining.has_begun:
+                known = self._broadcaster.times_forgotten
                 changes = await self._broadcaster.since(after)
+                through = changes.through
                 if changes.gap is not None:
                     await self._send(context, self._gap(changes.gap))
                     due = time.monotonic() + self._heartbeat_seconds
                 for entry in self._wanted(changes.entries):
                     change = await self._change(entry)
+                    if self._broadcaster.times_forgotten != known:
+                        # This one may be purged: the rest is read again.
+                        through = entry.record.sequence - 1
+                        break
                     if change is not None:
                         await self._send(context, change)
                         due = time.monotonic() + self._heartbeat_seconds
                 has_advanced = changes.through > after
-                after = position.sequence = max(after, changes.through)
+                after = position.sequence = max(after, through)
                 # Also while the changes of the past are passed over, which may take long.
                 if time.monotonic() >= due:
                     await self._send(context, self._heartbeat(after))

@@ -12,7 +12,7 @@ import logging
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, Protocol, TypeVar
@@ -195,8 +195,8 @@ class Driver:
         """
         raise NotImplementedError
 
-    def scrub(self) -> bool:
-        """Remove what the database has of deleted rows outside of its tables.
+    def scrub(self, tables: Iterable[str]) -> bool:
+        """Remove what the database has of deleted rows of some tables outside of these.
 
         Returns:
             Whether it could; it cannot while a reader uses them.
@@ -248,6 +248,7 @@ class Database:
         self._last_read: int | None = None
         self._next_read = 0.0
         self._scrubbing: asyncio.Task[None] | None = None
+        self._unscrubbed: frozenset[str] = frozenset()
         self._writer = asyncio.create_task(self._write_groups())
         self._listener = asyncio.create_task(driver.listen(self.notifier))
 
@@ -311,28 +312,36 @@ class Database:
             self._next_read = now + STALENESS_SECONDS
         return None if self._last_read is None else max(self._last_read, self.notifier.latest)
 
-    async def scrub(self) -> bool:
-        """Remove all copies of deleted rows from the files of the database, now or soon.
+    async def scrub(self, tables: Iterable[str]) -> bool:
+        """Remove all copies of deleted rows of some tables from the database, now or soon.
 
         Returns:
             Whether it is done. If not, it is tried again in the background until it is.
         """
-        if await asyncio.to_thread(self._scrub):
+        if await asyncio.to_thread(self._scrub, tables):
             return True
-        if self._scrubbing is None or self._scrubbing.done():
-            self._scrubbing = asyncio.create_task(self._scrub_later())
+        self.scrub_later(tables)
         return False
 
-    async def _scrub_later(self) -> None:
-        done = False
-        while not done:
-            await asyncio.sleep(SCRUB_SECONDS)
-            with suppress(StoreFailure):
-                done = await asyncio.to_thread(self._scrub)
+    def scrub_later(self, tables: Iterable[str]) -> None:
+        """Do in the background what `scrub` does, until it is done."""
+        self._unscrubbed |= frozenset(tables)
+        if self._scrubbing is None or self._scrubbing.done():
+            self._scrubbing = asyncio.create_task(self._scrub_until_done())
 
-    def _scrub(self) -> bool:
+    async def _scrub_until_done(self) -> None:
+        while self._unscrubbed:
+            await asyncio.sleep(SCRUB_SECONDS)
+            tables, self._unscrubbed = self._unscrubbed, frozenset()
+            done = False
+            with suppress(StoreFailure):
+                done = await asyncio.to_thread(self._scrub, tables)
+            if not done:
+                self._unscrubbed |= tables
+
+    def _scrub(self, tables: Iterable[str]) -> bool:
         try:
-            return self._driver.scrub()
+            return self._driver.scrub(tables)
         except DBAPIError as error:
             raise self._translated(error) from error
 

@@ -338,6 +338,14 @@ CREATE INDEX references_by_context ON document_references (target_type, target_i
 CREATE INDEX references_to_copies ON document_references (target_type, target_id) WHERE embedded
 """
 
+_PURGES = """
+CREATE TABLE purged_changes (
+    missing_through BIGINT NOT NULL PRIMARY KEY,
+    missing_after BIGINT NOT NULL
+);
+INSERT INTO counters (name, value) VALUES ('purges', 0)
+"""
+
 _INSERT_NUMBER = """
 INSERT INTO number_values (type, field, value, id, created_sequence)
 VALUES (:type, :field, :value, :id, :created_sequence)
@@ -624,6 +632,7 @@ MIGRATIONS: dict[int, Migration] = {
         script(_NUMBER_INDEXES),
     ),
     15: script(_ORDERED_REFERENCES),
+    16: script(_PURGES),
 }
 
 #: The version that this release reads and writes.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -70,9 +70,6 @@ _SEQUENCE = b"SELECT value FROM counters WHERE name = 'sequence'"
 
 #: How long to wait before reconnecting to listen, in seconds.
 RECONNECT_SECONDS = 1.0
-
-#: The tables from which rows are erased or purged.
-_SCRUBBED = ("feedback_events",)
 
 #: Selects the number of snapshots that are older than a transaction.
 _OLDER_SNAPSHOTS = """
@@ -155,14 +152,14 @@ class PostgresqlDriver(Driver):
         """Whether a notification of every change by any process arrives."""
         return time.monotonic() < self._hears_until
 
-    def scrub(self) -> bool:
+    def scrub(self, tables: Iterable[str]) -> bool:
         """Remove the deleted rows, unless a transaction that may see them is still in progress."""
         try:
             with psycopg.connect(
                 self._address, autocommit=True, connect_timeout=CONNECT_SECONDS
             ) as connection:
                 [now] = connection.execute("SELECT pg_current_xact_id()::xid").fetchone() or ()
-                for table in _SCRUBBED:
+                for table in tables:
                     connection.execute(f"VACUUM {table}".encode())
                 [older] = connection.execute(_OLDER_SNAPSHOTS, {"now": now}).fetchone() or ()
                 return not older

@@ -6,7 +6,7 @@ import logging
 import os
 import sqlite3
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -162,7 +162,7 @@ class SqliteDriver(Driver):
         """Run a checkpoint now and then."""
         self._checkpoints.committed(weight)
 
-    def scrub(self) -> bool:
+    def scrub(self, tables: Iterable[str]) -> bool:
         """Empty the log; the tables have no copies, because `secure_delete` overwrites them."""
         return self._checkpoints.empty_log()
 

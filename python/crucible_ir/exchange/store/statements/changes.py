@@ -17,9 +17,17 @@ from crucible_ir.exchange.store.records import (
 )
 from crucible_ir.exchange.store.statements import audit, chunks, deferred, prefixes
 from crucible_ir.exchange.store.statements.rows import IS_LATEST, RECORD_COLUMNS, Lookup, page
-from crucible_ir.exchange.store.statements.tables import counters, epochs, revisions, secrets
+from crucible_ir.exchange.store.statements.tables import (
+    counters,
+    epochs,
+    purged_changes,
+    revisions,
+    secrets,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from sqlalchemy import ColumnElement, Connection
 
     from crucible_ir.exchange.store.audit_records import AuditEntry
@@ -98,6 +106,15 @@ def taken_sequence(connection: Connection) -> int:
 SEQUENCE = Lookup(select(counters.c.value).where(counters.c.name == "sequence"), {})
 
 
+_PROGRESS: Final = select(counters.c.name, counters.c.value).where(
+    counters.c.name.in_(["sequence", "compacted", "purges"])
+)
+_NEXT_PURGED: Final = (
+    select(purged_changes)
+    .where(purged_changes.c.missing_through > bindparam("after"))
+    .order_by(purged_changes.c.missing_through)
+    .limit(1)
+)
 _COUNTER: Final = select(counters.c.value).where(counters.c.name == bindparam("name"))
 
 
@@ -130,8 +147,8 @@ def changes(
     connection: Connection, after: int, limit: int, *, include_documents: bool
 ) -> ChangePage:
     """Return changes in order, as described in `Store.changes`."""
-    last = counter(connection, "sequence")
-    compacted = counter(connection, "compacted")
+    counted = {name: int(value) for name, value in connection.execute(_PROGRESS)}
+    last, compacted = counted["sequence"], counted["compacted"]
     document: ColumnElement[Any] = null()
     if include_documents:
         # A run that is appended to often would be read as a whole each time.
@@ -144,15 +161,27 @@ def changes(
     begin, end, gap = after, None, None
     if after < compacted:
         begin, gap = compacted, MissingChanges(after, compacted, GapReason.COMPACTED)
-    for _, reason, lost_after, lost_through in losses:
-        if begin >= lost_through or reason is None:
-            continue
-        if begin < lost_after:
+    lost = [
+        MissingChanges(lost_after, lost_through, GapReason(reason))
+        for _, reason, lost_after, lost_through in losses
+        if reason is not None
+    ]
+    while (missing := _missing_after(connection, begin, lost)) is not None:
+        if begin < missing.after:
             # The next page begins with this gap.
-            end = lost_after
+            end = missing.after
             break
-        missing_after = lost_after if gap is None else gap.after
-        begin, gap = lost_through, MissingChanges(missing_after, lost_through, GapReason(reason))
+        is_purged = missing.reason is GapReason.PURGED
+        if gap is not None:
+            # The reason of a part that is not purged says more.
+            reason = gap.reason if is_purged else missing.reason
+            gap = MissingChanges(gap.after, missing.through, reason)
+        elif is_purged:
+            # What the client has of the range is not missing.
+            gap = replace(missing, after=begin)
+        else:
+            gap = missing
+        begin = missing.through
     statement = (
         select(*RECORD_COLUMNS, document)
         .where(revisions.c.sequence > begin)
@@ -165,7 +194,26 @@ def changes(
         through = end
     else:
         through = entries[-1].record.sequence if entries else max(last, begin)
-    return ChangePage(entries, gap, through, epoch=epoch_name(losses[-1].id))
+    return ChangePage(
+        entries, gap, through, epoch=epoch_name(losses[-1].id), purges=counted["purges"]
+    )
+
+
+def _missing_after(
+    connection: Connection, after: int, lost: Iterable[MissingChanges]
+) -> MissingChanges | None:
+    """Return the first missing changes after a sequence number; they may begin before it.
+
+    Args:
+        connection: The connection.
+        after: The sequence number.
+        lost: The changes that were lost between epochs.
+    """
+    row = connection.execute(_NEXT_PURGED, {"after": after}).one_or_none()
+    found = [missing for missing in lost if missing.through > after]
+    if row is not None:
+        found.append(MissingChanges(row.missing_after, row.missing_through, GapReason.PURGED))
+    return min(found, key=lambda missing: missing.after, default=None)
 
 
 def last_change_before(connection: Connection, time: Microseconds) -> int:
@@ -269,4 +317,5 @@ def compact(connection: Connection, *, after: int, through: int, most: int) -> C
         connection.execute(
             update(counters).where(counters.c.name == "compacted").values(value=step)
         )
+        connection.execute(delete(purged_changes).where(purged_changes.c.missing_through <= step))
     return CompactionStep(step, step >= end, count)

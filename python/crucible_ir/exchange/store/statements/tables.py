@@ -31,10 +31,10 @@ _Position = BigInteger().with_variant(Integer(), "sqlite")
 schema_version = Table("schema_version", METADATA, Column("version", Integer, nullable=False))
 
 #: Counters: the sequence numbers of the latest change and of the latest compaction; the numbers of
-#: commits, and of changes of `feedback_configs`; the version of `id_prefixes`, a random number, or
-#: 0 if there are none; the id of the epoch, which is repeated here so that one page of the file has
-#: them; the last event that the roll-ups of feedback count, and how often they were edited
-#: otherwise.
+#: commits, of purges, and of changes of `feedback_configs`; the version of `id_prefixes`, a random
+#: number, or 0 if there are none; the id of the epoch, which is repeated here so that one page of
+#: the file has them; the last event that the roll-ups of feedback count, and how often they were
+#: edited otherwise.
 counters = Table(
     "counters",
     METADATA,
@@ -63,6 +63,15 @@ epochs = Table(
     Column("lost_after", BigInteger, nullable=False),
     Column("lost_through", BigInteger, nullable=False),
     Column("last_event", BigInteger, nullable=False),
+)
+
+#: The sequence numbers of purged changes, in ranges that do not touch: those after
+#: ``missing_after``, up to ``missing_through``. Ranges within the compacted history are removed.
+purged_changes = Table(
+    "purged_changes",
+    METADATA,
+    Column("missing_through", BigInteger, primary_key=True, autoincrement=False),
+    Column("missing_after", BigInteger, nullable=False),
 )
 
 #: Each document with its latest revision. ``created_sequence`` is its latest creation, and

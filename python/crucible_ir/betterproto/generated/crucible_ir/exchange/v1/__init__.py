@@ -63,6 +63,8 @@ __all__ = (
     "NumberSummary",
     "PublishRequest",
     "PublishResponse",
+    "PurgeRequest",
+    "PurgeResponse",
     "ReadFailure",
     "ReadMetricsRequest",
     "ReadMetricsResponse",
@@ -368,6 +370,11 @@ class GapReason(betterproto2.Enum):
     The exchange does not know the epoch of the request: it is not known which changes are missing.
     """
 
+    PURGED = 5
+    """
+    The exchange removed a deleted document with its history.
+    """
+
     @classmethod
     def betterproto_value_to_renamed_proto_names(cls) -> dict[int, str]:
         return {
@@ -376,6 +383,7 @@ class GapReason(betterproto2.Enum):
             2: "GAP_REASON_RESTORED",
             3: "GAP_REASON_DAMAGED",
             4: "GAP_REASON_UNKNOWN_EPOCH",
+            5: "GAP_REASON_PURGED",
         }
 
     @classmethod
@@ -386,6 +394,7 @@ class GapReason(betterproto2.Enum):
             "GAP_REASON_RESTORED": 2,
             "GAP_REASON_DAMAGED": 3,
             "GAP_REASON_UNKNOWN_EPOCH": 4,
+            "GAP_REASON_PURGED": 5,
         }
 
 
@@ -2513,6 +2522,57 @@ default_message_pool.register_message(
 
 
 @dataclass(eq=False, repr=False)
+class PurgeRequest(betterproto2.Message):
+    """
+    A request to remove a deleted document with its history.
+    """
+
+    type: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+    """
+    The short name of the document's message type. Required. Range: 1 to 64 letters and digits.
+    """
+
+    id: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
+    """
+    The document's id. Required. Range: 1 to 512 bytes.
+    """
+
+    validate_only: "bool" = betterproto2.field(3, betterproto2.TYPE_BOOL)
+    """
+    Whether to check everything, count the revisions and remove nothing.
+    """
+
+
+default_message_pool.register_message(
+    "crucible_ir.exchange.v1", "PurgeRequest", PurgeRequest
+)
+
+
+@dataclass(eq=False, repr=False)
+class PurgeResponse(betterproto2.Message):
+    """
+    The result of a purge.
+    """
+
+    revisions: "int" = betterproto2.field(1, betterproto2.TYPE_INT64)
+    """
+    The number of revisions that were removed, or found if they are only counted. Revisions that an
+    earlier compaction removed do not count.
+    """
+
+    pending: "bool" = betterproto2.field(2, betterproto2.TYPE_BOOL)
+    """
+    Whether the database's own log or its tables still contain copies of removed rows, because a
+    reader uses them. The server goes on to remove them.
+    """
+
+
+default_message_pool.register_message(
+    "crucible_ir.exchange.v1", "PurgeResponse", PurgeResponse
+)
+
+
+@dataclass(eq=False, repr=False)
 class ReadFailure(betterproto2.Message):
     """
     Why bytes could not be read as a message.
@@ -3476,6 +3536,31 @@ class ExchangeServiceStub(betterproto2_grpclib.ServiceStub):
             "/crucible_ir.exchange.v1.ExchangeService/Compact",
             message,
             CompactResponse,
+            timeout=timeout,
+            deadline=deadline,
+            metadata=metadata,
+        )
+
+    async def purge(
+        self,
+        message: "PurgeRequest",
+        *,
+        timeout: "float | None" = None,
+        deadline: "Deadline | None" = None,
+        metadata: "MetadataLike | None" = None,
+    ) -> "PurgeResponse":
+        """
+        Removes a deleted document with all its revisions, remembered requests and other traces, and keeps
+        no content of it: only entries of the audit log still name it. A watch from before gets a gap in
+        place of its changes; a later publication with the id begins at revision 1. Errors: NOT_FOUND if
+        the exchange has nothing of it, also after an earlier purge, FAILED_PRECONDITION if its latest
+        revision is not a deletion, PERMISSION_DENIED.
+        """
+
+        return await self._unary_unary(
+            "/crucible_ir.exchange.v1.ExchangeService/Purge",
+            message,
+            PurgeResponse,
             timeout=timeout,
             deadline=deadline,
             metadata=metadata,
