@@ -216,6 +216,8 @@ async def test_invalid_orders_are_rejected(tmp_path: Any, order: str) -> None:
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await listed(server, order_by=order)
         assert broken_rules(caught.value) == {("order_by", "order_by.known")}
+        details = caught.value.details() or ""
+        assert ("metrics needs the name of a number" in details) == (order == "metrics")
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await listed(server, order_by="metrics.a", order="LIST_ORDER_ID")
         assert broken_rules(caught.value) == {("order_by", "order_by.alone")}

@@ -81,8 +81,10 @@ def order_of(text: str, type_: str) -> NumberOrder:
         raise field_violation("order_by", "order_by.known", reason)
     compiler = _Compiler(type_)
     if compiler.number_form(field) is None:
-        guess = near_miss(field, compiler.number_names())
-        reason = f"{type_} cannot be ordered by {shorten(field)}{guess}; expected a number"
+        reason = compiler.needed_name(field)
+        if reason is None:
+            guess = near_miss(field, compiler.number_names())
+            reason = f"{type_} cannot be ordered by {shorten(field)}{guess}; expected a number"
         raise field_violation("order_by", "order_by.known", reason)
     return NumberOrder(field, direction == "desc")
 
@@ -109,6 +111,13 @@ class _Compiler:
         needs_name = form in (NumberForm.MAP, NumberForm.NAMED)
         return form if needs_name == bool(dot and name) else None
 
+    def needed_name(self, field: str) -> str | None:
+        """Return what a field lacks that contains several numbers; ``None`` for other fields."""
+        root = field.partition(".")[0]
+        if self._numbers.get(root) not in (NumberForm.MAP, NumberForm.NAMED):
+            return None
+        return f"{root} needs the name of a number, such as {root}.accuracy"
+
     def compile(self, tree: Tree) -> Predicate:
         """Return the predicate of a tree."""
         if isinstance(tree, Negated):
@@ -127,16 +136,14 @@ class _Compiler:
         form = self.number_form(tree.field)
         if form is not None:
             return self._number(tree, value, form)
-        root = tree.field.partition(".")[0]
-        if self._numbers.get(root) in (NumberForm.MAP, NumberForm.NAMED):
+        needed = self.needed_name(tree.field)
+        if needed is not None:
             if tree.sign == ":" and not value.is_prefix:
+                root = tree.field.partition(".")[0]
                 return self._number(
                     Comparing(f"{root}.{value.text}", tree.column, ":", ()), None, NumberForm.MAP
                 )
-            raise FilterError(
-                f"column {tree.column}: {root} needs the name of a number, such as {root}.accuracy",
-                "filter.field_known",
-            )
+            raise FilterError(f"column {tree.column}: {needed}", "filter.field_known")
         guess = near_miss(tree.field, [*self._names, *self._numbers, "id"])
         raise FilterError(
             f"column {tree.column}: {self._type} cannot be filtered by"
