@@ -81,11 +81,10 @@ def order_of(text: str, type_: str) -> NumberOrder:
         raise field_violation("order_by", "order_by.known", reason)
     compiler = _Compiler(type_)
     if compiler.number_form(field) is None:
-        reason = compiler.needed_name(field)
-        if reason is None:
-            guess = near_miss(field, compiler.number_names())
-            reason = f"{type_} cannot be ordered by {shorten(field)}{guess}; expected a number"
-        raise field_violation("order_by", "order_by.known", reason)
+        needed = compiler.needed_name(field)
+        guess = near_miss(field, compiler.number_names())
+        unknown = f"{type_} cannot be ordered by {shorten(field)}{guess}; expected a number"
+        raise field_violation("order_by", "order_by.known", needed or unknown)
     return NumberOrder(field, direction == "desc")
 
 
