@@ -123,6 +123,12 @@ OTHER_IDS: Mapping[str, OtherId] = MappingProxyType(
         "cursor.same_query": OtherId(
             _REQUEST, "A cursor belongs to one query: the other fields must not change."
         ),
+        "erase_feedback.condition_required": OtherId(
+            _REQUEST, "An erasure of feedback must have at least one condition."
+        ),
+        "erase_feedback.time_order": OtherId(
+            _REQUEST, "The time range of an erasure must not end before it starts."
+        ),
         "filter.field_known": OtherId(
             _REQUEST, "Documents are filtered by id and by fields that the exchange indexes."
         ),

@@ -83,7 +83,9 @@ def test_buf_curl_publishes_gets_lists_and_watches(curl: Curl) -> None:
     assert got == {"record": record, **publication(id_)}
 
     request = {"type": "ModelVersion", "filters": [{"field": "id", "equals": id_}]}
-    assert curl.answer("List", request) == {"entries": [{"record": record}]}
+    listed = curl.answer("List", request)
+    assert listed["entries"] == [{"record": record}]
+    assert listed["epoch"]
 
     watching = subprocess.Popen(
         curl.command("Watch", {"afterSequence": int(record["sequence"]) - 1}),

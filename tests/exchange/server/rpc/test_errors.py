@@ -129,9 +129,10 @@ def test_error_with_many_violations_fits_in_a_trailer() -> None:
 
 def test_method_names_are_those_on_the_wire() -> None:
     assert service_names() == [
+        "crucible_ir.exchange.v1.AuditService",
         "crucible_ir.exchange.v1.ExchangeService",
         "crucible_ir.exchange.v1.FeedbackService",
         "crucible_ir.exchange.v1.ValidationService",
     ]
-    assert len(method_names()) == 14
+    assert len(method_names()) == 22
     assert "/crucible_ir.exchange.v1.FeedbackService/Ingest" in method_names()

@@ -30,6 +30,7 @@ from crucible_ir.exchange.server.security.limits import CallLimits
 from crucible_ir.exchange.server.security.tokens import Role, TokenFile
 from crucible_ir.exchange.store.engine.database import HEAVY_PER_CALLER, HEAVY_READERS
 from crucible_ir.exchange.store.statements import changes, documents, feedback, lineage
+from crucible_ir.exchange.store.statements.lists import pages
 from crucible_ir.exchange.store.summaries import summarizing
 from crucible_ir.exchange.v1.feedback_service_pb2_grpc import FeedbackServiceStub
 
@@ -40,7 +41,7 @@ WITHIN = 1.0
 METHODS: dict[str, tuple[Any, str, Callable[[Any], Any]]] = {
     "Summarize": (summarizing, "summarize", lambda channel: _feedback(channel).Summarize),
     "Export": (feedback, "export", lambda channel: _feedback(channel).Export),
-    "List": (documents, "list_documents", lambda channel: stub_on(channel).List),
+    "List": (pages, "list_documents", lambda channel: stub_on(channel).List),
     "ListRevisions": (documents, "list_revisions", lambda channel: stub_on(channel).ListRevisions),
     "TraceLineage": (lineage, "trace", lambda channel: stub_on(channel).TraceLineage),
     "Compact": (changes, "last_change_before", lambda channel: stub_on(channel).Compact),

@@ -151,6 +151,9 @@ class _Held:
     async def position(self) -> int:
         return 0
 
+    def forget_cached(self) -> None:
+        """Nothing is cached."""
+
     async def epochs(self) -> list[Epoch]:
         return [Epoch(1, None, 0, 0, 0)]
 
