@@ -18,13 +18,11 @@ from crucible_ir.exchange import v1
 from crucible_ir.exchange.server.options import Settings
 from crucible_ir.exchange.server.rpc.call_context import Caller
 from crucible_ir.exchange.server.services import rolling_up
-from crucible_ir.exchange.store import open_store
+from crucible_ir.exchange.store import Store, open_store
 from crucible_ir.exchange.store.errors import SummariesBehindError
 from crucible_ir.exchange.store.records import (
-    Epoch,
     EventQuery,
     EventRow,
-    FeedbackConfigRows,
     SummaryLimits,
     SummaryQuery,
 )
@@ -139,51 +137,22 @@ def opened(server: Loopback) -> Any:
 class _Held:
     """A store whose events become durable only when a test allows it."""
 
-    def __init__(self) -> None:
+    def __init__(self, store: Store) -> None:
+        self._store = store
         self.begun = 0
         self.released = asyncio.Event()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
 
     async def ingest(self, events: Sequence[EventRow], *, configs_version: int) -> list[int]:
         self.begun += 1
         await self.released.wait()
         return []
 
-    async def position(self) -> int:
-        return 0
-
-    def forget_cached(self) -> None:
-        """Nothing is cached."""
-
-    async def epochs(self) -> list[Epoch]:
-        return [Epoch(1, None, 0, 0, 0)]
-
-    async def last_event(self) -> int:
-        return 0
-
-    async def roll_up(self) -> None:
-        return None
-
-    async def wait(self, after: int, timeout: float) -> None:
-        await asyncio.sleep(timeout)
-
-    async def changes(self, after: int) -> Any:
-        raise AssertionError("nothing changes")
-
-    async def forget_requests(self, before: int) -> None:
-        return None
-
-    async def feedback_configs(self) -> FeedbackConfigRows:
-        return FeedbackConfigRows(0, [])
-
-    async def latest_time(self) -> None:
-        return None
-
-    async def close(self) -> None:
-        return None
-
 
 async def test_no_more_batches_are_read_than_allowed_in_flight(tmp_path: Path) -> None:
-    held: Any = _Held()
+    held: Any = _Held(await open_store(tmp_path / "exchange.db"))
     sent = 0
 
     async def requests() -> AsyncIterator[v1.IngestRequest]:
