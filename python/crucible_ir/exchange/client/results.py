@@ -452,7 +452,7 @@ class Purged:
 
     Attributes:
         revisions: The number of revisions that were removed, or found if they were only counted.
-        pending: Whether the database's own log still has copies of them, because a reader uses it.
+        pending: Whether the database's files may still have copies of them.
             The server goes on to remove them.
     """
 
@@ -466,8 +466,8 @@ class ErasedFeedback:
 
     Attributes:
         events: The number of events that were erased, or found if they were only counted.
-        pending: Whether the database's own log still has copies of erased events, because a reader
-            uses it. The server goes on to remove them.
+        pending: Whether the database's files may still have copies of erased events. The
+            server goes on to remove them.
     """
 
     events: int

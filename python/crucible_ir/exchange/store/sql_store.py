@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 from functools import partial
-from typing import Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from crucible_ir.exchange.store import erasure
 from crucible_ir.exchange.store.audit_records import (
@@ -21,7 +21,7 @@ from crucible_ir.exchange.store.audit_records import (
 from crucible_ir.exchange.store.engine.database import EVENTS_PER_WEIGHT, Database
 from crucible_ir.exchange.store.engine.statistics import Measurements, Statistics
 from crucible_ir.exchange.store.entry_cache import EntryCache
-from crucible_ir.exchange.store.errors import StoreFailure, StoreRejection
+from crucible_ir.exchange.store.errors import StoreRejection
 from crucible_ir.exchange.store.prefix_index import PrefixIndex
 from crucible_ir.exchange.store.records import (
     AppendCommand,
@@ -71,6 +71,11 @@ from crucible_ir.exchange.store.statements import (
 from crucible_ir.exchange.store.statements.lists import pages
 from crucible_ir.exchange.store.statements.names import NO_NAME
 from crucible_ir.exchange.store.summaries import roll_ups, summarizing
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+T = TypeVar("T")
 
 #: How many revisions one step of a compaction scans; other writers run between steps.
 COMPACTION_STEP = 5_000
@@ -345,23 +350,16 @@ class Store:
             revisions = await self._database.read(purges.count, type_, id_)
             return Purge(revisions, pending=False)
         try:
-            revisions = await self._database.write(
+            purging = self._noted(
                 lambda connection: purges.purge(connection, type_, id_, actor, self._clock())
             )
+            revisions = await self._database.write(purging)
             self.forget_cached()
-            return Purge(revisions, pending=not await self._scrubbed())
+            return Purge(revisions, pending=not await self._database.scrub(purges.TABLES))
         except asyncio.CancelledError:
             # The purge may take place nevertheless, and cannot be repeated.
             self._database.scrub_later(purges.TABLES)
             raise
-
-    async def _scrubbed(self) -> bool:
-        try:
-            return await self._database.scrub(purges.TABLES)
-        except StoreFailure:
-            # What was asked for is done: this goes on in the background.
-            self._database.scrub_later(purges.TABLES)
-            return False
 
     def forget_cached(self) -> None:
         """Forget the documents in memory: one of them was purged, by this server or another."""
@@ -544,7 +542,7 @@ class Store:
                     erasure.erase, positions=part, entry=entry, number=number, erased=count
                 )
                 weight = 1 + len(part) // EVENTS_PER_WEIGHT
-                count, number = await self._database.write(erasing, weight)
+                count, number = await self._database.write(self._noted(erasing), weight)
         if reached < through:
             return Erasure(count, reached, pending=False)
         if count_only:
@@ -552,7 +550,20 @@ class Store:
         if not number:
             erasing = partial(erasure.erase, positions=(), entry=entry, number=0, erased=0)
             await self._database.write(erasing)
+        if after:
+            # An earlier call for this erasure, perhaps to another server, may have deleted events.
+            self._database.note_deletion()
         return Erasure(count, None, pending=not await self._database.scrub(erasure.TABLES))
+
+    def _noted(self, delete: Callable[[Connection], T]) -> Callable[[Connection], T]:
+        """Return work that deletes rows, and notes that."""
+
+        def work(connection: Connection) -> T:
+            deleted = delete(connection)
+            self._database.note_deletion()
+            return deleted
+
+        return work
 
     async def last_event(self) -> int:
         """Return the position of the latest event; 0 if there is none."""

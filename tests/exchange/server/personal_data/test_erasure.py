@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import sqlite3
+import time
 import uuid
 from collections.abc import Iterable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import grpc
@@ -22,7 +25,8 @@ from crucible_ir.exchange import v1
 from crucible_ir.exchange.server.rpc.call_context import Caller
 from crucible_ir.exchange.store import open_store, sql_store
 from crucible_ir.exchange.store.audit_records import AuditAction, AuditQuery
-from crucible_ir.exchange.store.engine import database
+from crucible_ir.exchange.store.engine import database, sqlite
+from crucible_ir.exchange.store.engine.sqlite import SqliteDriver
 from crucible_ir.exchange.store.records import Scope
 
 
@@ -189,6 +193,9 @@ async def test_the_audit_log_has_the_erasure_without_the_ids(address: str) -> No
         assert "the-user-ann" not in repr(page)
 
 
+#: The code of an authorizer for ATTACH, with which every VACUUM begins.
+VACUUMS = sqlite3.SQLITE_ATTACH
+
 #: Texts of an event to erase, of many sizes, so that some have pages of their own.
 SIZES = (10, 200, 1500, 9000)
 
@@ -250,6 +257,124 @@ async def test_an_erasure_is_pending_while_a_reader_uses_the_log(
             while traces(tmp_path.iterdir()):
                 await asyncio.sleep(0.02)
         assert await erase(server, user_id="secret-user") == (0, False)
+
+
+@pytest.fixture
+def rewrites(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Count the rewrites of databases."""
+    begun: list[float] = []
+    rewrite = SqliteDriver.rewrite
+
+    def counted(driver: SqliteDriver) -> None:
+        begun.append(time.monotonic())
+        rewrite(driver)
+
+    monkeypatch.setattr(SqliteDriver, "rewrite", counted)
+    return begun
+
+
+async def test_a_database_is_rewritten_once_after_an_erasure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rewrites: list[float]
+) -> None:
+    monkeypatch.setattr(sql_store, "ERASE_DELETED", 10)
+    for _ in range(2):
+        async with serving(await open_store(tmp_path / "exchange.db")) as server:
+            await ingest(server, secret_events(50))
+            assert not rewrites
+            assert await erase(server, user_id="nobody") == (0, False)
+            # An erasure by an earlier process may not have ended.
+            assert len(rewrites) == 1
+            assert await erase(server, user_id="secret-user") == (33, False)
+            assert len(rewrites) == 2
+            assert await erase(server, user_id="secret-user") == (0, False)
+            await ingest(server, [feedback("later", "bob")])
+            assert await erase(server, user_id="nobody") == (0, False)
+            assert len(rewrites) == 2
+            assert await erase(server, user_id="bob") == (18, False)
+        rewrites.clear()
+        assert traces(tmp_path.iterdir()) == 0
+
+
+async def test_an_erasure_is_pending_without_space_to_rewrite(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(database, "SCRUB_SECONDS", 0.02)
+    path = tmp_path / "exchange.db"
+    async with serving(await open_store(path)) as server:
+        await ingest(server, secret_events(50))
+        with monkeypatch.context() as full:
+            full.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=4096))
+            assert await erase(server, user_id="secret-user") == (33, True)
+            await ingest(server, [feedback("later", "bob")])
+            await asyncio.sleep(0.1)
+            assert await erase(server, user_id="secret-user") == (0, True)
+            [warning] = [each for each in caplog.messages if "copies of deleted rows" in each]
+            assert "bytes of free space" in warning
+        async with asyncio.timeout(20):
+            while (await erase(server, user_id="secret-user"))[1]:
+                await asyncio.sleep(0.02)
+        assert traces(tmp_path.iterdir()) == 0
+        assert len(await stored(server)) == 18
+
+
+async def test_writers_of_two_servers_go_on_beside_rewrites(
+    tmp_path: Path, rewrites: list[float]
+) -> None:
+    path = tmp_path / "exchange.db"
+    async with (
+        serving(await open_store(path)) as first,
+        serving(await open_store(path)) as second,
+    ):
+        writing = True
+
+        async def write(server: Loopback, name: str) -> int:
+            count = 0
+            while writing:
+                await ingest(server, [feedback(f"{name}{count}", "bob")])
+                count += 1
+            return count
+
+        writers = [asyncio.create_task(write(first, "a")), asyncio.create_task(write(second, "b"))]
+        for erasing in (first, second, first):
+            await ingest(erasing, secret_events(50))
+            await erase(erasing, user_id="secret-user")
+        writing = False
+        counts = await asyncio.gather(*writers)
+        assert len(await stored(second)) == sum(counts) + 3 * 17
+    assert len(rewrites) >= 3
+    assert traces(tmp_path.iterdir()) == 0
+    # The mark agrees with the database.
+    store = await open_store(path)
+    await store.close()
+
+
+async def test_closing_interrupts_a_rewrite(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(database, "SCRUB_PATIENCE", 0.1)
+    prepare = sqlite._prepare
+
+    def slowly(connection: Any, *, is_writer: bool) -> None:
+        prepare(connection, is_writer=is_writer)
+        # Each step of a rewrite takes so long that it would not end.
+        connection.set_authorizer(lambda action, *_: slow() if action == VACUUMS else 0)
+
+        def slow() -> int:
+            connection.set_progress_handler(lambda: time.sleep(0.02), 1)
+            return 0
+
+    monkeypatch.setattr(sqlite, "_prepare", slowly)
+    path = tmp_path / "exchange.db"
+    async with serving(await open_store(path)) as server:
+        await ingest(server, secret_events(50))
+        assert await erase(server, user_id="secret-user") == (33, True)
+        begun = time.monotonic()
+    assert time.monotonic() - begun < 5
+    assert any("the store is closing" in each for each in caplog.messages)
+    monkeypatch.undo()
+    async with serving(await open_store(path)) as server:
+        assert await erase(server, user_id="secret-user") == (0, False)
+    assert traces(tmp_path.iterdir()) == 0
 
 
 async def test_postgresql_has_no_row_of_erased_events(request: pytest.FixtureRequest) -> None:

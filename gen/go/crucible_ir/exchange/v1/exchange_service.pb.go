@@ -2259,8 +2259,9 @@ type PurgeResponse struct {
 	// The number of revisions that were removed, or found if they are only counted. Revisions that an
 	// earlier compaction removed do not count.
 	Revisions int64 `protobuf:"varint,1,opt,name=revisions,proto3" json:"revisions,omitempty"`
-	// Whether the database's own log or its tables still contain copies of removed rows, because a
-	// reader uses them. The server goes on to remove them.
+	// Whether the database's own log or its tables may still contain copies of removed rows, because
+	// a reader uses them, or removing them takes long or more space than there is. The server goes on
+	// to remove them.
 	Pending       bool `protobuf:"varint,2,opt,name=pending,proto3" json:"pending,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -1606,8 +1606,9 @@ type EraseFeedbackResponse struct {
 	Events int64 `protobuf:"varint,1,opt,name=events,proto3" json:"events,omitempty"`
 	// The cursor with which to continue. Opaque. Empty: all events were examined.
 	Cursor string `protobuf:"bytes,2,opt,name=cursor,proto3" json:"cursor,omitempty"`
-	// Whether the database's own log or its tables still contain copies of erased events, because
-	// a reader uses them. The server goes on to remove them; a repeated call says whether that is done.
+	// Whether the database's own log or its tables may still contain copies of erased events, because
+	// a reader uses them, or removing them takes long or more space than there is. The server goes on
+	// to remove them; a repeated call says whether that is done.
 	Pending       bool `protobuf:"varint,3,opt,name=pending,proto3" json:"pending,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

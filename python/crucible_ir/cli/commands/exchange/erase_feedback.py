@@ -78,7 +78,7 @@ def command(
         print(json_text({"command": "erase-feedback", **report}))
     elif not server.quiet:
         verb = "found" if dry_run else "erased"
-        rest = ", pending: a reader still uses the database's log" if erased.pending else ""
+        rest = ", pending: copies are still in the database's files" if erased.pending else ""
         style = "warn" if erased.pending else "good"
         session.out().print(f"{verb} {_events(erased.events)}{rest}", style=style)
     return GOOD

@@ -62,7 +62,7 @@ def command(
         print(json_text({"command": "purge", "type": type_name, "id": id_, **report}))
     elif not server.quiet:
         verb = "found" if dry_run else "purged"
-        rest = ", pending: a reader still uses the database's log" if purged.pending else ""
+        rest = ", pending: copies are still in the database's files" if purged.pending else ""
         style = "warn" if purged.pending else "good"
         session.out().print(f"{verb} {_revisions(purged.revisions)}{rest}", style=style)
     return GOOD

@@ -61,8 +61,13 @@ STALENESS_SECONDS = 0.005
 LOOKUP_THREADS = 4
 
 
-#: The time between two attempts to remove copies of deleted rows, in seconds.
+#: The time between two attempts to remove copies of deleted rows, in seconds; and at most, after
+#: failures.
 SCRUB_SECONDS = 1.0
+MAX_SCRUB_SECONDS = 60.0
+
+#: How long a caller waits for the first attempt, in seconds.
+SCRUB_PATIENCE = 10.0
 
 
 class SequenceReader(Protocol):
@@ -195,6 +200,18 @@ class Driver:
         """
         raise NotImplementedError
 
+    def rewrite(self) -> None:
+        """Write the tables anew if deleted rows may have left something in them.
+
+        It runs on the thread of the writer, so no write of this process runs meanwhile.
+
+        Raises:
+            StoreFailure: It could not.
+        """
+
+    def stop_rewriting(self) -> None:
+        """End `rewrite`, which runs on another thread, and let no further one begin."""
+
     def scrub(self, tables: Iterable[str]) -> bool:
         """Remove what the database has of deleted rows of some tables outside of these.
 
@@ -249,6 +266,10 @@ class Database:
         self._next_read = 0.0
         self._scrubbing: asyncio.Task[None] | None = None
         self._unscrubbed: frozenset[str] = frozenset()
+        self._attempts: set[asyncio.Task[bool]] = set()
+        # An earlier process may have ended before it rewrote the database.
+        self._has_remains = True
+        self._has_failed_to_scrub = False
         self._writer = asyncio.create_task(self._write_groups())
         self._listener = asyncio.create_task(driver.listen(self.notifier))
 
@@ -312,16 +333,27 @@ class Database:
             self._next_read = now + STALENESS_SECONDS
         return None if self._last_read is None else max(self._last_read, self.notifier.latest)
 
+    def note_deletion(self) -> None:
+        """Let the next `scrub` rewrite the database; work that deletes rows calls it."""
+        self._has_remains = True
+
     async def scrub(self, tables: Iterable[str]) -> bool:
         """Remove all copies of deleted rows of some tables from the database, now or soon.
 
         Returns:
-            Whether it is done. If not, it is tried again in the background until it is.
+            Whether it is done. If not, it goes on in the background until it is.
         """
-        if await asyncio.to_thread(self._scrub, tables):
-            return True
-        self.scrub_later(tables)
-        return False
+        attempt = asyncio.create_task(self._scrub(tables))
+        self._attempts.add(attempt)
+        attempt.add_done_callback(self._attempts.discard)
+        done = False
+        try:
+            finished, _ = await asyncio.wait({attempt}, timeout=SCRUB_PATIENCE)
+            done = bool(finished) and attempt.result()
+        finally:
+            if not done:
+                self.scrub_later(tables)
+        return done
 
     def scrub_later(self, tables: Iterable[str]) -> None:
         """Do in the background what `scrub` does, until it is done."""
@@ -330,20 +362,42 @@ class Database:
             self._scrubbing = asyncio.create_task(self._scrub_until_done())
 
     async def _scrub_until_done(self) -> None:
+        delay = SCRUB_SECONDS
         while self._unscrubbed:
-            await asyncio.sleep(SCRUB_SECONDS)
+            await asyncio.sleep(delay)
             tables, self._unscrubbed = self._unscrubbed, frozenset()
-            done = False
-            with suppress(StoreFailure):
-                done = await asyncio.to_thread(self._scrub, tables)
-            if not done:
+            if not await self._scrub(tables):
                 self._unscrubbed |= tables
+            # A rewrite stops the writers, so one that fails must not be repeated all the time.
+            delay = min(2 * delay, MAX_SCRUB_SECONDS) if self._has_remains else SCRUB_SECONDS
 
-    def _scrub(self, tables: Iterable[str]) -> bool:
+    async def _scrub(self, tables: Iterable[str]) -> bool:
         try:
-            return self._driver.scrub(tables)
-        except DBAPIError as error:
-            raise self._translated(error) from error
+            if self._has_remains:
+                loop = asyncio.get_running_loop()
+                await loop.run_in_executor(self._writing, self._rewrite)
+            done = await asyncio.to_thread(self._driver.scrub, tables)
+        except (DBAPIError, StoreFailure) as error:
+            cause = self._translated(error) if isinstance(error, DBAPIError) else error
+            if not self._has_failed_to_scrub:
+                _log.warning(
+                    "copies of deleted rows are still in the files of the database: %s; trying"
+                    " again until they are removed",
+                    cause,
+                )
+            self._has_failed_to_scrub = True
+            return False
+        if done and self._has_failed_to_scrub:
+            _log.info("removed the copies of deleted rows from the files of the database")
+            self._has_failed_to_scrub = False
+        return done
+
+    def _rewrite(self) -> None:
+        # Work that deletes runs on this thread too, so none comes between these lines. Several
+        # callers share a rewrite.
+        if self._has_remains:
+            self._driver.rewrite()
+            self._has_remains = False
 
     async def find(self, lookup: Lookup) -> Any:
         """Return the row of a lookup, if there is one; its types are those of the driver.
@@ -405,10 +459,13 @@ class Database:
 
     async def close(self) -> None:
         """Finish the pending work, and disconnect."""
+        self._driver.stop_rewriting()
         if self._scrubbing is not None:
             self._scrubbing.cancel()
             with suppress(asyncio.CancelledError):
                 await self._scrubbing
+        if self._attempts:
+            await asyncio.wait(self._attempts)
         self._closing = True
         self._awake.set()
         await self._writer

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -60,6 +61,12 @@ _COUNT_COMMIT: Final = (
 
 #: The key of a connection's info for the number of its changes at the last commit.
 _CHANGES_SEEN: Final = "crucible_ir.changes"
+
+#: The size of the pages that are in use.
+_USED_BYTES: Final = (
+    "SELECT (page_count - freelist_count) * page_size"
+    " FROM pragma_page_count, pragma_freelist_count, pragma_page_size"
+)
 
 #: How long to wait for readers when the log is emptied, in milliseconds.
 TRUNCATION_MILLISECONDS = 100
@@ -162,9 +169,21 @@ class SqliteDriver(Driver):
         """Run a checkpoint now and then."""
         self._checkpoints.committed(weight)
 
+    def rewrite(self) -> None:
+        """Write the whole database anew, into its log.
+
+        `secure_delete` overwrites deleted rows, but when SQLite moves rows between pages, copies
+        stay in the unused parts of the pages that they came from.
+        """
+        self._checkpoints.rewrite()
+
     def scrub(self, tables: Iterable[str]) -> bool:
-        """Empty the log; the tables have no copies, because `secure_delete` overwrites them."""
+        """Empty the log."""
         return self._checkpoints.empty_log()
+
+    def stop_rewriting(self) -> None:
+        """Interrupt a rewrite, which changes nothing then."""
+        self._checkpoints.interrupt()
 
     def close(self) -> None:
         """Finish the checkpoint in progress, and close the mark."""
@@ -228,11 +247,13 @@ class _Checkpoints:
     """
 
     def __init__(self, path: Path) -> None:
+        self._path = path
         # Used on the thread only.
         self._connection = _connect(path, is_writer=True)
         self._weight = 0
         self._thread = ThreadPoolExecutor(1, "exchange-checkpoints")
         self._running: Future[None] | None = None
+        self._is_closing = False
 
     def committed(self, weight: int) -> None:
         """Start a checkpoint if enough was committed since the last one, and that has finished."""
@@ -240,6 +261,31 @@ class _Checkpoints:
         if self._weight >= CHECKPOINT_WEIGHT and (self._running is None or self._running.done()):
             self._weight = 0
             self._running = self._thread.submit(self._run)
+
+    def rewrite(self) -> None:
+        """Write the whole database anew, into its log; no writer may run meanwhile.
+
+        Raises:
+            StoreFailure: There is not enough space, or the database failed.
+        """
+        self._thread.submit(self._vacuum).result()
+
+    def _vacuum(self) -> None:
+        if self._is_closing:
+            raise StoreUnavailableError("the store is closing")
+        try:
+            [[size]] = self._connection.execute(_USED_BYTES).fetchall()
+            # A disk that is filled would stop other programs, and only after a long time this one.
+            if shutil.disk_usage(self._path.parent).free < size:
+                raise StoreFullError(f"to rewrite the database takes {size:,} bytes of free space")
+            self._connection.execute("VACUUM")
+        except sqlite3.Error as error:
+            raise _failure(error) or error from error
+
+    def interrupt(self) -> None:
+        """Begin no further rewrite, and interrupt the one in progress."""
+        self._is_closing = True
+        self._connection.interrupt()
 
     def empty_log(self) -> bool:
         """Move everything from the log to the database file, and empty the log.
@@ -250,7 +296,9 @@ class _Checkpoints:
         return self._thread.submit(self._truncate).result()
 
     def _truncate(self) -> bool:
-        # Writers wait meanwhile, so it must not wait for long for a reader.
+        # Writers wait meanwhile, so most of the work is done before, and it must not wait for long
+        # for a reader.
+        self._run()
         self._connection.execute(f"PRAGMA busy_timeout = {TRUNCATION_MILLISECONDS}")
         try:
             [result] = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
@@ -388,7 +436,8 @@ def _prepare(connection: Any, *, is_writer: bool) -> None:
     connection.execute("PRAGMA cache_size = -65536")
     connection.execute(f"PRAGMA wal_autocheckpoint = {MAX_LOG_PAGES}")
     if is_writer:
-        # What is deleted is overwritten, so that nothing of it is left in the file.
+        # What is deleted is overwritten, so that nearly nothing of it is left in the file, also
+        # when that is not rewritten.
         connection.execute("PRAGMA secure_delete = ON")
     else:
         connection.execute("PRAGMA query_only = ON")
