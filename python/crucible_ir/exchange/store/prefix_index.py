@@ -6,10 +6,10 @@ import asyncio
 import logging
 import time
 from collections.abc import Iterable
-from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from crucible_ir.exchange.background import BackgroundTask
 from crucible_ir.exchange.store.errors import StoreFailure
 from crucible_ir.exchange.store.statements import prefixes
 
@@ -36,7 +36,7 @@ class PrefixIndex:
         self._database = database
         self._complete: set[str] = set()
         self._wanted: dict[str, None] = {}
-        self._task: asyncio.Task[None] | None = None
+        self._task = BackgroundTask(self._run)
         self._rests_until = 0.0
         self._is_full = False
 
@@ -45,8 +45,7 @@ class PrefixIndex:
         missing = [prefix for prefix in wanted if prefix not in self._complete]
         if missing and not self._is_full and time.monotonic() >= self._rests_until:
             self._wanted.update(dict.fromkeys(missing))
-            if self._task is None or self._task.done():
-                self._task = asyncio.create_task(self._run())
+            self._task.start()
         return not missing
 
     async def build(self, wanted: Iterable[str]) -> None:
@@ -77,10 +76,7 @@ class PrefixIndex:
 
     async def close(self) -> None:
         """Stop the work in the background."""
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+        await self._task.close()
 
     async def _run(self) -> None:
         while self._wanted:

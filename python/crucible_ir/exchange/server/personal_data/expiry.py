@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
+from crucible_ir.exchange.background import BackgroundTask
 from crucible_ir.exchange.server.trusted_clock import Clock
 from crucible_ir.exchange.store.audit_records import SERVER, AuditAction
 from crucible_ir.exchange.store.errors import StoreFailure
@@ -48,11 +49,11 @@ class EventExpiry:
         self._policies = policies
         self._new_clock = clock
         self._awake = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
+        self._task = BackgroundTask(self._run)
 
     def start(self) -> None:
         """Start the background task."""
-        self._task = asyncio.create_task(self._run())
+        self._task.start()
 
     def wake(self) -> None:
         """Delete the expired events soon: a configuration changed."""
@@ -60,10 +61,7 @@ class EventExpiry:
 
     async def close(self) -> None:
         """Stop the background task."""
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+        await self._task.close()
 
     async def _run(self) -> None:
         clock: Clock | None = None
@@ -75,8 +73,13 @@ class EventExpiry:
                 policies = await self._policies.read()
                 if policies.least_days is not None:
                     await self._delete(policies, clock)
-            except StoreFailure as error:
-                _log.warning("cannot delete expired feedback, retrying later: %s", error)
+            except Exception as error:
+                is_expected = isinstance(error, StoreFailure)
+                _log.warning(
+                    "cannot delete expired feedback, retrying later: %s",
+                    error,
+                    exc_info=None if is_expected else error,
+                )
             with suppress(TimeoutError):
                 async with asyncio.timeout(EXPIRY_SECONDS):
                     await self._awake.wait()

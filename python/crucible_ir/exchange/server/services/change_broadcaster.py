@@ -6,9 +6,10 @@ import asyncio
 import logging
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Final
 
+from crucible_ir.exchange.background import BackgroundTask
 from crucible_ir.exchange.server.options import Settings
 from crucible_ir.exchange.store import Store
 from crucible_ir.exchange.store.errors import StoreFailure
@@ -56,20 +57,17 @@ class ChangeBroadcaster:
         self._watches: set[WatchPosition] = set()
         self._purges: int | None = None
         self._forgetting: list[Callable[[], None]] = [store.forget_cached]
-        self._task: asyncio.Task[None] | None = None
+        self._task = BackgroundTask(self._follow)
 
     async def start(self) -> None:
         """Follow the changes from now on."""
         self._after = self._through = await self._store.position()
         self.epoch = (await self._store.epochs())[-1].name
-        self._task = asyncio.create_task(self._follow())
+        self._task.start()
 
     async def close(self) -> None:
         """Stop following."""
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+        await self._task.close()
 
     async def since(self, after: int) -> ChangePage:
         """Return changes after a sequence number: from memory, or older ones from the store.

@@ -6,9 +6,9 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
+from crucible_ir.exchange.background import BackgroundTask
 from crucible_ir.exchange.server.trusted_clock import Clock
 from crucible_ir.exchange.store.errors import StoreFailure
 
@@ -69,18 +69,15 @@ class Retention:
         self._request_age = settings.request_days * _DAY
         self._history_seconds = settings.history_seconds
         self._audit_seconds = settings.audit_seconds
-        self._task: asyncio.Task[None] | None = None
+        self._task = BackgroundTask(self._run)
 
     def start(self) -> None:
         """Start the background task."""
-        self._task = asyncio.create_task(self._run())
+        self._task.start()
 
     async def close(self) -> None:
         """Stop the background task."""
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+        await self._task.close()
 
     @property
     def _shortest(self) -> float | None:
@@ -97,8 +94,13 @@ class Retention:
                 if clock is None:
                     clock = self._new_clock(await self._latest_change())
                 await self._remove(clock)
-            except StoreFailure as error:
-                _log.warning("cannot remove what is old, retrying later: %s", error)
+            except Exception as error:
+                is_expected = isinstance(error, StoreFailure)
+                _log.warning(
+                    "cannot remove what is old, retrying later: %s",
+                    error,
+                    exc_info=None if is_expected else error,
+                )
             await asyncio.sleep(pause)
 
     async def _remove(self, clock: Clock) -> None:
