@@ -6,8 +6,9 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from typing import Final
+
+from crucible_ir.exchange.background import BackgroundTask
 
 _log: Final = logging.getLogger(__name__)
 
@@ -47,30 +48,27 @@ class StoreMonitor:
         self._measure = measure
         self._next_measurement = 0.0
         self.is_up = True
-        self._task: asyncio.Task[None] | None = None
+        self._started = asyncio.Event()
+        self._task = BackgroundTask(self._run)
 
     async def start(self) -> None:
         """Check the store once, and then from time to time."""
         await self._report(self.is_up)
-        started = asyncio.Event()
-        self._task = asyncio.create_task(self._run(started))
-        await started.wait()
+        self._task.start()
+        await self._started.wait()
 
     async def close(self) -> None:
         """Stop checking."""
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+        await self._task.close()
 
-    async def _run(self, started: asyncio.Event) -> None:
+    async def _run(self) -> None:
         while True:
             checking = asyncio.ensure_future(self._check())
             try:
                 await asyncio.wait({checking}, timeout=CHECK_TIMEOUT_SECONDS)
                 if not checking.done():
                     await self._set(f"no answer in {CHECK_TIMEOUT_SECONDS:g} seconds")
-                    started.set()
+                    self._started.set()
                 # A check that hangs is not followed by others, which would hang as well.
                 await checking
             except Exception as error:
@@ -80,7 +78,7 @@ class StoreMonitor:
                 await self._measure_if_due()
             finally:
                 checking.cancel()
-            started.set()
+            self._started.set()
             await asyncio.sleep(CHECK_SECONDS)
 
     async def _measure_if_due(self) -> None:
