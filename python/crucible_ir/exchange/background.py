@@ -1,4 +1,4 @@
-"""Work that goes on in the background until it is closed."""
+"""Work that continues in the background until it is closed."""
 
 from __future__ import annotations
 

@@ -453,7 +453,7 @@ class Purged:
     Attributes:
         revisions: The number of revisions that were removed, or found if they were only counted.
         pending: Whether the database's files may still have copies of them.
-            The server goes on to remove them.
+            The server continues to remove them.
     """
 
     revisions: int
@@ -467,7 +467,7 @@ class ErasedFeedback:
     Attributes:
         events: The number of events that were erased, or found if they were only counted.
         pending: Whether the database's files may still have copies of erased events. The
-            server goes on to remove them.
+            server continues to remove them.
     """
 
     events: int

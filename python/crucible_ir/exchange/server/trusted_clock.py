@@ -25,8 +25,8 @@ def elapsed_seconds() -> float:
 class Clock:
     """The time, as far as it can be trusted to remove what is old.
 
-    Nobody can tell a clock that jumped ahead while the server was off from a server that was off
-    for long. So time passes only while the server runs, from that of the latest change on.
+    A server cannot distinguish a clock that jumped ahead while it was off from being off for long.
+    So time passes only while the server runs, from that of the latest change on.
 
     Args:
         latest: The time of the latest change in the store; ``None`` if there is none.

@@ -2260,8 +2260,8 @@ type PurgeResponse struct {
 	// earlier compaction removed do not count.
 	Revisions int64 `protobuf:"varint,1,opt,name=revisions,proto3" json:"revisions,omitempty"`
 	// Whether the database's own log or its tables may still contain copies of removed rows, because
-	// a reader uses them, or removing them takes long or more space than there is. The server goes on
-	// to remove them.
+	// a reader uses them, or removing them takes long or more space than there is. The server
+	// continues to remove them.
 	Pending       bool `protobuf:"varint,2,opt,name=pending,proto3" json:"pending,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

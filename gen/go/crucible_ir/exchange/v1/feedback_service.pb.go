@@ -1607,8 +1607,8 @@ type EraseFeedbackResponse struct {
 	// The cursor with which to continue. Opaque. Empty: all events were examined.
 	Cursor string `protobuf:"bytes,2,opt,name=cursor,proto3" json:"cursor,omitempty"`
 	// Whether the database's own log or its tables may still contain copies of erased events, because
-	// a reader uses them, or removing them takes long or more space than there is. The server goes on
-	// to remove them; a repeated call says whether that is done.
+	// a reader uses them, or removing them takes long or more space than there is. The server
+	// continues to remove them; a repeated call says whether that is done.
 	Pending       bool `protobuf:"varint,3,opt,name=pending,proto3" json:"pending,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _EXAMPLES = (
     ("crucible-ir audit", "Everything that the exchange recorded, newest first."),
     ("crucible-ir audit --action deleted --since 2026-01-01", "The deletions since a date."),
-    ("crucible-ir audit --type ModelVersion --id llama_mmlu_3", "What was done to one document."),
+    ("crucible-ir audit --type ModelVersion --id llama_mmlu_3", "The entries of one document."),
 )
 
 

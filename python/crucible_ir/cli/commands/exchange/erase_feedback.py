@@ -52,8 +52,8 @@ def command(
 
     Events are erased that satisfy all of the conditions, of which one is required. Redacted events
     are found by the original ids. "Pending" means that a reader keeps the database from removing
-    the last copies: the server goes on, and the same command says when it is done. This requires
-    the role admin. Backups are yours to erase.
+    the last copies: the server continues, and the same command says when it is done. This requires
+    the role admin. Erase backups yourself.
     """
     if not any((user, session_id, deployment, since, until)):
         raise click.UsageError("give --user, --session, --deployment, --since or --until")

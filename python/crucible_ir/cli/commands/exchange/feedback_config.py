@@ -32,7 +32,7 @@ _EXAMPLES = (
         "Store the feedback on one deployment as it is.",
     ),
     ("crucible-ir feedback-config unset --deployment staging", "Remove that again."),
-    ("crucible-ir feedback-config list", "What is set."),
+    ("crucible-ir feedback-config list", "All configurations."),
 )
 
 _deployment_option = click.option(

@@ -36,8 +36,8 @@ def command(
     """Remove a deleted document from an exchange for ever, with all its revisions.
 
     Only the audit log still names it. "Pending" means that a reader keeps the database from
-    removing the last copies: the server goes on. A watch that resumes from before reports a gap in
-    place of its changes. This requires the role admin. Backups are yours to erase. The exit status
+    removing the last copies: the server continues. A watch that resumes from before reports a gap
+    in place of its changes. This requires the role admin. Erase backups yourself. The exit status
     is 1 if the exchange has nothing of the document, or if it is not deleted.
     """
     from crucible_ir.exchange import NotFoundError, PreconditionError

@@ -62,7 +62,7 @@ _OPTIONS = (
     click.option(
         "--accept-loss",
         is_flag=True,
-        help="Go on with a SQLite file that has lost acknowledged changes.",
+        help="Start with a SQLite file that has lost acknowledged changes.",
     ),
     click.option("--tls-cert", type=_FILE, metavar="FILE", help="The certificate chain, in PEM."),
     click.option(

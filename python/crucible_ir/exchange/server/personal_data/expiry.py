@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 #: The time between two deletions, in seconds.
 EXPIRY_SECONDS: Final = 3600
 
-#: The most events to examine, and to delete, at a time: ingestion goes on between them.
+#: The most events to examine, and to delete, at a time: ingestion continues between them.
 EXAMINED: Final = 5_000
 DELETED: Final = 500
 

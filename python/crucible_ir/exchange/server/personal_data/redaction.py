@@ -69,7 +69,7 @@ class Redactor:
     def redacted(self, content: bytes) -> ir_v1.FeedbackEvent:
         """Return the redacted event of its serialized bytes, without its unknown fields."""
         event = ir_v1.FeedbackEvent.FromString(content)
-        # Nobody can say whether their texts are personal.
+        # Their texts may be personal.
         event.DiscardUnknownFields()
         for name in HASHED_FIELDS:
             value = getattr(event, name)

@@ -244,7 +244,7 @@ def _keys_of(content: bytes, source: str) -> dict[str, tuple[bytes, Any]]:
                 raise ValueError(f"the key id {shorten(str(kid))} is not unique")
             if _PRIVATE & fields.keys():
                 raise ValueError(
-                    f"the key {shorten(kid)} is private: whoever can read it can sign tokens"
+                    f"the key {shorten(kid)} is private: anyone who can read it can sign tokens"
                 )
             # The library would only warn.
             if fields["kty"] == "RSA" and len(urlsafe_b64decode(fields["n"] + "==")) < 256:

@@ -97,7 +97,7 @@ class Retention:
             except Exception as error:
                 is_expected = isinstance(error, StoreFailure)
                 _log.warning(
-                    "cannot remove what is old, retrying later: %s",
+                    "cannot remove old changes, retrying later: %s",
                     error,
                     exc_info=None if is_expected else error,
                 )

@@ -1,7 +1,7 @@
 """Backups of SQLite databases: copies of a database in use, and restoring them.
 
 A copy is made with SQLite's own backup interface, inside a read transaction: it contains the
-commits up to its start, while servers go on. Every file is written beside its final place, with
+commits up to its start, while servers run. Every file is written beside its final place, with
 access for its owner only, is synchronized with the disk, and is then moved there.
 """
 

@@ -341,7 +341,7 @@ class Database:
         """Remove all copies of deleted rows of some tables from the database, now or soon.
 
         Returns:
-            Whether it is done. If not, it goes on in the background until it is.
+            Whether it is done. If not, it continues in the background until it is.
         """
         attempt = asyncio.create_task(self._scrub(tables))
         self._attempts.add(attempt)

@@ -202,7 +202,9 @@ class _Builder(Transformer[Token, Any]):
             text = text[:-1]
         parts = text.split("\\*")
         if any("*" in part for part in parts):
-            raise FilterError(f"column {column}: a * stands only at the end of a text, or after \\")
+            raise FilterError(
+                f"column {column}: a * is allowed only at the end of a text, or after \\"
+            )
         text = "*".join(parts)
         return Value(_unescaped(text) if is_quoted else text, column, is_quoted, is_prefix)
 

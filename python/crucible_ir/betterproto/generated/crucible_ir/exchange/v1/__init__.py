@@ -1267,8 +1267,8 @@ class EraseFeedbackResponse(betterproto2.Message):
     pending: "bool" = betterproto2.field(3, betterproto2.TYPE_BOOL)
     """
     Whether the database's own log or its tables may still contain copies of erased events, because
-    a reader uses them, or removing them takes long or more space than there is. The server goes on
-    to remove them; a repeated call says whether that is done.
+    a reader uses them, or removing them takes long or more space than there is. The server
+    continues to remove them; a repeated call says whether that is done.
     """
 
 
@@ -2564,8 +2564,8 @@ class PurgeResponse(betterproto2.Message):
     pending: "bool" = betterproto2.field(2, betterproto2.TYPE_BOOL)
     """
     Whether the database's own log or its tables may still contain copies of removed rows, because
-    a reader uses them, or removing them takes long or more space than there is. The server goes on
-    to remove them.
+    a reader uses them, or removing them takes long or more space than there is. The server
+    continues to remove them.
     """
 
 
