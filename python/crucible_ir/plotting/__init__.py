@@ -1,0 +1,1 @@
+"""Charts and graphs as SVG, for the console and `crucible-ir plot`."""
