@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from crucible_ir.exchange import background
 from crucible_ir.exchange.background import BackgroundTask
 from crucible_ir.exchange.server.options import Settings
 from crucible_ir.exchange.server.personal_data.expiry import EventExpiry
@@ -37,17 +38,43 @@ async def test_work_runs_once_until_it_is_closed() -> None:
     assert log == ["begun", "ended"]
 
 
-async def test_a_failure_of_the_work_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+async def test_work_that_failed_is_logged_and_starts_again(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(background, "RESTART_SECONDS", 0.01)
+    starts = 0
+    works = asyncio.Event()
+
     async def work() -> None:
-        raise ValueError("broken")
+        nonlocal starts
+        starts += 1
+        if starts < 3:
+            raise ValueError("broken")
+        works.set()
+        await asyncio.Event().wait()
 
     task = BackgroundTask(work)
     task.start()
-    await asyncio.sleep(0)
+    async with asyncio.timeout(10):
+        await works.wait()
     await task.close()
-    [record] = caplog.records
-    assert record.levelno == logging.ERROR
+    assert [record.levelno for record in caplog.records] == [logging.ERROR] * 2
     assert "broken" in caplog.text
+
+
+async def test_work_that_is_done_can_start_again() -> None:
+    starts = 0
+
+    async def work() -> None:
+        nonlocal starts
+        starts += 1
+
+    task = BackgroundTask(work)
+    for _ in range(2):
+        task.start()
+        await asyncio.sleep(0.01)
+    await task.close()
+    assert starts == 2
 
 
 @pytest.mark.parametrize("kind", ["retention", "expiry"])

@@ -8,11 +8,18 @@ from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any, Final
 
+#: The first and the longest pause before work that failed starts again, in seconds.
+RESTART_SECONDS = 1.0
+_MAX_RESTART_SECONDS: Final = 60.0
+
 _log: Final = logging.getLogger(__name__)
 
 
 class BackgroundTask:
-    """A task that runs until it is closed. If it fails, the log has the error.
+    """A task that runs until it is closed or its work is done.
+
+    If the work fails, the log has the error and the work starts again after a pause: what depends
+    on it, such as watches, must not stop without notice.
 
     Args:
         work: Makes the work, which ends when it is cancelled.
@@ -35,7 +42,11 @@ class BackgroundTask:
                 await self._task
 
     async def _run(self) -> None:
-        try:
-            await self._work()
-        except Exception:
-            _log.exception("work in the background has failed")
+        pause = RESTART_SECONDS
+        while True:
+            try:
+                return await self._work()
+            except Exception:
+                _log.exception("work in the background has failed, starting it again")
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, _MAX_RESTART_SECONDS)

@@ -105,6 +105,27 @@ async def test_lost_connection_is_reported_and_recovers(cluster: postgresql.Clus
     await store.close()
 
 
+def _lose(connection: Connection, *_: object, **__: object) -> None:
+    """Lose the connection within a transaction, as when the server of the database stops."""
+    connection.exec_driver_sql("SELECT pg_terminate_backend(pg_backend_pid())")
+
+
+async def test_a_connection_lost_during_a_transaction_is_reported(
+    cluster: postgresql.Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = await open_store(cluster.create_database())
+    with monkeypatch.context() as patch:
+        patch.setattr("crucible_ir.exchange.store.sql_store.changes.changes", _lose)
+        with pytest.raises(StoreUnavailableError):
+            await store.changes(0)
+    with monkeypatch.context() as patch:
+        patch.setattr("crucible_ir.exchange.store.statements.documents.publish", _lose)
+        with pytest.raises(StoreUnavailableError):
+            await store.publish(publication("m1"))
+    assert (await store.publish(publication("m1"))).record.sequence == 1
+    await store.close()
+
+
 async def test_read_only_postgresql_is_reported_and_stays_readable(
     cluster: postgresql.Cluster,
 ) -> None:

@@ -15,12 +15,14 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, Protocol, TypeVar
 
 from sqlalchemy import func, select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import QueuePool
 
+from crucible_ir.exchange.background import BackgroundTask
 from crucible_ir.exchange.store.engine.lookups import LookupConnection, LookupThreads
 from crucible_ir.exchange.store.engine.migrations import CURRENT_VERSION, MIGRATIONS
 from crucible_ir.exchange.store.engine.reads import ReadLane
@@ -271,7 +273,8 @@ class Database:
         self._has_remains = True
         self._has_failed_to_scrub = False
         self._writer = asyncio.create_task(self._write_groups())
-        self._listener = asyncio.create_task(driver.listen(self.notifier))
+        self._listener = BackgroundTask(partial(driver.listen, self.notifier))
+        self._listener.start()
 
     async def read(
         self, work: Callable[Concatenate[Connection, P], T], *arguments: P.args, **named: P.kwargs
@@ -469,9 +472,7 @@ class Database:
         self._closing = True
         self._awake.set()
         await self._writer
-        self._listener.cancel()
-        with suppress(asyncio.CancelledError):
-            await self._listener
+        await self._listener.close()
         await asyncio.to_thread(self._shut_down)
 
     def _shut_down(self) -> None:

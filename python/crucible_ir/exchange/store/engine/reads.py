@@ -182,11 +182,13 @@ class _Read(Generic[T]):
                     self._driver.limit(connection, self._seconds)
                 with self._lock:
                     self._connection = connection.connection.driver_connection
-                connection.info[_READ] = self
+                # A connection that was lost during the work has no `info` any more.
+                info = connection.info
+                info[_READ] = self
                 try:
                     return self._work(connection)
                 finally:
-                    del connection.info[_READ]
+                    info.pop(_READ, None)
                     with self._lock:
                         self._connection = None
                     if not self._is_interrupted:

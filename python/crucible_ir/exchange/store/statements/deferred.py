@@ -54,12 +54,14 @@ def install(engine: Engine) -> None:
 @contextmanager
 def together(connection: Connection) -> Iterator[None]:
     """Let the changes of a transaction wait, and make them at the end."""
-    waiting = connection.info[_WAITING] = _Waiting()
+    # A connection that was lost during the work has no `info` any more.
+    info = connection.info
+    waiting = info[_WAITING] = _Waiting()
     try:
         yield
         _make(connection, waiting)
     finally:
-        del connection.info[_WAITING]
+        info.pop(_WAITING, None)
 
 
 def change(
