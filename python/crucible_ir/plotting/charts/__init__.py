@@ -1,0 +1,1 @@
+"""The charts: each takes a dataclass and returns a figure."""
