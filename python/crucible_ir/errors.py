@@ -26,6 +26,9 @@ MAX_TEXT_LENGTH = 2_000
 #: Control characters and surrogates.
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
+#: The clause of `near_miss` at the end of an error.
+_NEAR_MISS = re.compile(r'; did you mean "([^"]*)"\?$')
+
 #: The Unicode categories of control, directional and separator characters, and of surrogates.
 _UNSAFE_CATEGORIES = ("Cc", "Cf", "Cs", "Zl", "Zp")
 
@@ -408,3 +411,13 @@ def near_miss(name: str, known: Iterable[str]) -> str:
     folded = {candidate.lower(): candidate for candidate in known}
     close = difflib.get_close_matches(name.lower()[:128], folded, n=1, cutoff=0.6)
     return f'; did you mean "{folded[close[0]]}"?' if close else ""
+
+
+def near_miss_in(text: str) -> str | None:
+    """Return the name that `near_miss` suggests at the end of an error, if it does.
+
+    >>> near_miss_in('no field "epoch"' + near_miss("epoch", ["epochs"]))
+    'epochs'
+    """
+    found = _NEAR_MISS.search(text)
+    return found[1] if found else None

@@ -54,6 +54,7 @@ _GROUPS = {
         {
             "schema": "List messages, export the schema, or compare two versions of it.",
             "explain": "Explain a rule or a lint.",
+            "openapi": "Write the OpenAPI document of an exchange's HTTP API.",
         },
     ),
     "Exchange": (

@@ -1,4 +1,4 @@
-"""The comments of the schema's messages, fields, oneofs, enums and enum values."""
+"""The comments of the schema's declarations: messages, fields, enums, services and others."""
 
 from __future__ import annotations
 
@@ -16,12 +16,20 @@ if TYPE_CHECKING:
         Descriptor,
         EnumDescriptor,
         FieldDescriptor,
+        MethodDescriptor,
         OneofDescriptor,
+        ServiceDescriptor,
     )
 
     #: A declaration that can have a comment.
     Commented: TypeAlias = (
-        Descriptor | FieldDescriptor | OneofDescriptor | EnumDescriptor | EnumValueDescriptor
+        Descriptor
+        | FieldDescriptor
+        | OneofDescriptor
+        | EnumDescriptor
+        | EnumValueDescriptor
+        | ServiceDescriptor
+        | MethodDescriptor
     )
 
 #: The end of a comment's first sentence.

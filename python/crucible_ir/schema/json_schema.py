@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from itertools import combinations
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from crucible_ir.schema import vocabulary
 from crucible_ir.schema.comments import comment
@@ -38,6 +38,7 @@ _TIMESTAMP_PATTERN = (
 )
 #: YAML also takes a space for the ``T``, and the letters in lower case.
 _YAML_TIMESTAMP_PATTERN = _TIMESTAMP_PATTERN.replace("T(", "[Tt ](").replace("(Z|", "([Zz]|")
+_DURATION_PATTERN = r"^-?(0|[1-9][0-9]*)(\.[0-9]{1,9})?s$"
 _BASE64_PATTERN = r"^([A-Za-z0-9+/_-]{4})*([A-Za-z0-9+/_-]{2}(==)?|[A-Za-z0-9+/_-]{3}=?)?$"
 _NUMBER = r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?"
 #: A number with an exponent may have a fraction and still be an integer.
@@ -74,6 +75,7 @@ _WELL_KNOWN: dict[str, Schema] = {
     "google.protobuf.Struct": {"type": "object"},
     "google.protobuf.ListValue": {"type": "array"},
     "google.protobuf.Value": {},
+    "google.protobuf.Duration": {"type": "string", "pattern": _DURATION_PATTERN},
     "google.protobuf.Timestamp": {
         "type": "string",
         "format": "date-time",
@@ -95,25 +97,56 @@ def json_schema(type_: type[Message], *, yaml: bool = False) -> Schema:
     ['name']
     """
     root = descriptor_of(type_)
-    inside = sorted(reachable_types(root), key=lambda message: message.full_name)
-    messages = [message for message in inside if message.full_name not in _WELL_KNOWN]
+    target = _Target(yaml=yaml)
     return {
         "$schema": _DIALECT,
         "$comment": f"{root.full_name} in {'YAML' if yaml else 'ProtoJSON'}, Crucible IR {VERSION}",
         "title": root.name,
-        "$ref": _reference(root, yaml)["$ref"],
-        "$defs": {message.name: _message_schema(message, yaml) for message in messages},
+        "$ref": _reference(root, target)["$ref"],
+        "$defs": _definitions([root], target),
     }
 
 
-def _reference(message: Descriptor, yaml: bool) -> Schema:
+def message_schemas(roots: Iterable[Descriptor], folder: str) -> Schema:
+    """Return the JSON Schemas of the ProtoJSON of messages and of all messages inside, by name.
+
+    Args:
+        roots: The messages.
+        folder: The place of the schemas in their document, such as ``#/components/schemas/``.
+
+    >>> from crucible_ir import v1
+    >>> schemas = message_schemas([v1.TrainingRun.DESCRIPTOR], "#/components/schemas/")
+    >>> schemas["TrainingRun"]["properties"]["config"]["$ref"]
+    '#/components/schemas/TrainingConfig'
+    """
+    return _definitions(roots, _Target(folder))
+
+
+class _Target(NamedTuple):
+    """The place of the schemas in their document, and whether they describe YAML."""
+
+    folder: str = "#/$defs/"
+    yaml: bool = False
+
+
+def _definitions(roots: Iterable[Descriptor], target: _Target) -> Schema:
+    inside = {message for root in roots for message in reachable_types(root)}
+    messages = sorted(inside, key=lambda message: message.full_name)
+    return {
+        message.name: _message_schema(message, target)
+        for message in messages
+        if message.full_name not in _WELL_KNOWN
+    }
+
+
+def _reference(message: Descriptor, target: _Target) -> Schema:
     known = _WELL_KNOWN.get(message.full_name)
-    if known is not None and yaml and "pattern" in known:
+    if known is not None and target.yaml and known.get("pattern") == _TIMESTAMP_PATTERN:
         return {**known, "pattern": _YAML_TIMESTAMP_PATTERN}
-    return dict(known) if known is not None else {"$ref": f"#/$defs/{message.name}"}
+    return dict(known) if known is not None else {"$ref": target.folder + message.name}
 
 
-def _message_schema(message: Descriptor, yaml: bool) -> Schema:
+def _message_schema(message: Descriptor, target: _Target) -> Schema:
     rules: dict[str, list[Rule]] = {}
     for rule in rules_of(message):
         rules.setdefault(rule.field_path, []).append(rule)
@@ -124,10 +157,10 @@ def _message_schema(message: Descriptor, yaml: bool) -> Schema:
     fields = fields_of(message)
     for name, field in fields.items():
         # Editors suggest the first name before its alias.
-        key, alias = (name, field.json_name) if yaml else (field.json_name, name)
-        properties[key] = _field_schema(field, rules, yaml)
+        key, alias = (name, field.json_name) if target.yaml else (field.json_name, name)
+        properties[key] = _field_schema(field, rules, target)
         if alias != key:
-            properties[alias] = {"$ref": f"#/$defs/{message.name}/properties/{key}"}
+            properties[alias] = {"$ref": f"{target.folder}{message.name}/properties/{key}"}
             aliases[key] = {"properties": {alias: False}}
         if _is_required(rules.get(name, [])):
             if name == field.json_name:
@@ -183,28 +216,28 @@ def _is_required(rules: list[Rule]) -> bool:
     )
 
 
-def _field_schema(field: Field, rules: dict[str, list[Rule]], yaml: bool) -> Schema:
+def _field_schema(field: Field, rules: dict[str, list[Rule]], target: _Target) -> Schema:
     own = rules.get(field.name, [])
     if field.is_map:
         schema: Schema = {
             "type": "object",
             "additionalProperties": _item_schema(
-                field, rules.get(f"{field.name}{{value}}", []), yaml
+                field, rules.get(f"{field.name}{{value}}", []), target
             ),
             **_key_schema(field.key, rules.get(f"{field.name}{{key}}", [])),
             **_sizes(own),
         }
     elif field.is_list:
-        items = _item_schema(field, rules.get(f"{field.name}[]", []), yaml)
+        items = _item_schema(field, rules.get(f"{field.name}[]", []), target)
         schema = {"type": "array", "items": items, **_sizes(own)}
     else:
-        schema = _item_schema(field, own, yaml)
+        schema = _item_schema(field, own, target)
     if not _is_required(own):
         schema = _or_null(schema)
     made = {"description": comment(field.descriptor), **schema}
     if field.default is not None:
         default = json.loads(field.default)
-        made["default"] = short_names(field, default) if yaml else default
+        made["default"] = short_names(field, default) if target.yaml else default
     remaining = _remaining(own)
     return {**made, "$comment": remaining} if remaining else made
 
@@ -230,12 +263,12 @@ def _key_schema(kind: Kind | None, rules: list[Rule]) -> Schema:
     return {"propertyNames": {"pattern": _INTEGER_PATTERN}}
 
 
-def _item_schema(field: Field, rules: list[Rule], yaml: bool) -> Schema:
+def _item_schema(field: Field, rules: list[Rule], target: _Target) -> Schema:
     """Return the schema of one value of a field."""
     if field.message is not None:
-        return _reference(field.message, yaml)
+        return _reference(field.message, target)
     if field.enum is not None:
-        return _enum_schema(field, field.enum, rules, yaml)
+        return _enum_schema(field, field.enum, rules, target.yaml)
     match field.kind:
         case Kind.BOOL:
             return {"type": "boolean"}
@@ -247,7 +280,7 @@ def _item_schema(field: Field, rules: list[Rule], yaml: bool) -> Schema:
                 sizes["minLength"] = max(1, sizes.get("minLength", 0))
             return {"type": "string", **sizes}
         case Kind.FLOAT | Kind.DOUBLE:
-            return _float_schema(rules, yaml)
+            return _float_schema(rules, target.yaml)
     pattern = _INTEGER_PATTERN
     if _bounds(rules).get("minimum", -1) >= 0:
         pattern = pattern.replace("-?", _SIGN_OF_ZERO, 1)

@@ -1,0 +1,1 @@
+"""The HTTP API: the Connect protocol, feedback for web backends, and the OpenAPI document."""

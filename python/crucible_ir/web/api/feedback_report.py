@@ -1,0 +1,188 @@
+"""The report on the feedback of a web backend, with the errors of each line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from crucible_ir.errors import DecodeError, ValidationError, near_miss_in, shorten
+
+if TYPE_CHECKING:
+    from crucible_ir.errors import Position
+    from crucible_ir.exchange.v1 import ItemError
+    from crucible_ir.schema.json_schema import Schema
+
+    #: An error of an event, as a JSON value without the line.
+    EventError = dict[str, Any]
+
+#: The most errors that a report lists.
+MAX_ERRORS: Final = 100
+
+#: The id of an error of an event that cannot be read, as other reports of this package have it.
+_DECODE: Final = "decode"
+
+#: The id of an error of an event that the exchange rejects for another reason than a rule.
+_REJECTED: Final = "rejected"
+
+_COUNT: Final = {"type": "integer", "minimum": 0}
+
+#: The JSON Schemas of a report.
+REPORT_SCHEMAS: Final[dict[str, Schema]] = {
+    "FeedbackReport": {
+        "type": "object",
+        "description": "What became of the events of a request. What is accepted is durable.",
+        "properties": {
+            "accepted": {"description": "How many events were stored.", **_COUNT},
+            "duplicates": {
+                "description": "How many events the exchange had already, by their id, or occur"
+                " earlier in the request. Nothing was changed for them.",
+                **_COUNT,
+            },
+            "rejected": {"description": "How many events were not stored.", **_COUNT},
+            "errors": {
+                "description": "Why events were rejected, in the order of the lines; at most"
+                f" {MAX_ERRORS} errors.",
+                "type": "array",
+                "maxItems": MAX_ERRORS,
+                "items": {"$ref": "#/components/schemas/FeedbackError"},
+            },
+            "omitted": {
+                "description": "How many rejected events have no error in the list.",
+                **_COUNT,
+            },
+        },
+        "required": ["accepted", "duplicates", "rejected", "errors", "omitted"],
+        "additionalProperties": False,
+    },
+    "FeedbackError": {
+        "type": "object",
+        "description": "One reason why an event was rejected.",
+        "properties": {
+            "line": {
+                "description": "The line of the request, from 1.",
+                "type": "integer",
+                "minimum": 1,
+            },
+            "column": {
+                "description": "The column of the line in characters, from 1; null if not known.",
+                "type": ["integer", "null"],
+                "minimum": 1,
+            },
+            "path": {
+                "description": "The path of the field; empty if the error is about the event.",
+                "type": "string",
+            },
+            "rule": {
+                "description": "The id of the rule, `decode` for an event that cannot be read, or"
+                " `rejected`. `crucible-ir explain` explains rules.",
+                "type": "string",
+            },
+            "message": {"description": "The error, for people.", "type": "string"},
+            "value": {
+                "description": "The invalid value, shortened; null if there is none to show.",
+                "type": ["string", "null"],
+            },
+            "suggestion": {
+                "description": "The known name that was probably meant; null if there is none.",
+                "type": ["string", "null"],
+            },
+        },
+        "required": ["line", "column", "path", "rule", "message", "value", "suggestion"],
+        "additionalProperties": False,
+    },
+}
+
+
+@dataclass(slots=True)
+class FeedbackReport:
+    """What became of the events of a request.
+
+    Attributes:
+        accepted: The number of events that were stored.
+        duplicates: The number of events that were stored before.
+        rejected: The number of events that were not stored.
+        errors: The first errors, as JSON values.
+        omitted: The number of rejected events without an error in the list.
+    """
+
+    accepted: int = 0
+    duplicates: int = 0
+    rejected: int = 0
+    errors: list[EventError] = field(default_factory=list)
+    omitted: int = 0
+
+    def reject(self, line: int, listed: Callable[[], list[EventError]]) -> None:
+        """Count a rejected event.
+
+        Args:
+            line: Its line.
+            listed: Returns its errors without the line; it takes time, so it is called only if they
+                are listed.
+        """
+        self.rejected += 1
+        room = MAX_ERRORS - len(self.errors)
+        if room:
+            self.errors += [{"line": line, **error} for error in listed()[:room]]
+        else:
+            self.omitted += 1
+
+    def json(self) -> dict[str, Any]:
+        """Return the report as a JSON value."""
+        return {
+            "accepted": self.accepted,
+            "duplicates": self.duplicates,
+            "rejected": self.rejected,
+            "errors": sorted(self.errors, key=lambda error: cast("int", error["line"])),
+            "omitted": self.omitted,
+        }
+
+
+def read_errors(error: DecodeError | ValidationError) -> list[EventError]:
+    """Return the errors of an event that cannot be read or breaks rules.
+
+    >>> read_errors(DecodeError('no field "ide"; did you mean "id"?'))[0]["suggestion"]
+    'id'
+    """
+    if isinstance(error, DecodeError):
+        return [
+            _error(
+                _DECODE, each.path, each.reason, each.position, suggestion=near_miss_in(each.reason)
+            )
+            for each in error.errors
+        ]
+    return [
+        _error(
+            violation.rule_id,
+            violation.path,
+            violation.message,
+            violation.position,
+            value=None if violation.value is None else shorten(violation.value),
+        )
+        for violation in error.violations
+    ]
+
+
+def rejection_errors(error: ItemError) -> list[EventError]:
+    """Return the errors of an event that the exchange rejected."""
+    broken = [_error(each.rule_id, each.path, each.message) for each in error.violations]
+    return broken or [_error(_REJECTED, "", error.message)]
+
+
+def _error(
+    rule: str,
+    path: str,
+    message: str,
+    position: Position | None = None,
+    *,
+    value: str | None = None,
+    suggestion: str | None = None,
+) -> EventError:
+    return {
+        "column": None if position is None else position.column,
+        "path": path,
+        "rule": rule,
+        "message": message,
+        "value": value,
+        "suggestion": suggestion,
+    }
