@@ -122,6 +122,11 @@ class ServerOptions:
         return self.tls is not None and self.tls.client_ca is not None
 
     @property
+    def requires_credentials(self) -> bool:
+        """Whether callers must authenticate themselves."""
+        return self.tokens is not None or self.jwt is not None or self.requires_certificates
+
+    @property
     def most_connections(self) -> int:
         """The most connections."""
         return self.connections or default_connections(descriptor_limit())
@@ -145,16 +150,24 @@ class ServerOptions:
                 f" descriptors, and the limit is {descriptors}: raise it with ulimit -n, or lower"
                 " --max-connections"
             )
-        if self.address.is_local or self.insecure:
+        self.check_reach(self.address)
+
+    def check_reach(self, address: Address) -> None:
+        """Check that an address which others can reach has encryption and authentication.
+
+        Raises:
+            ServingError: It does not, and `insecure` is not set.
+        """
+        if address.is_local or self.insecure:
             return
         missing = []
         if self.tls is None:
             missing.append("TLS (--tls-cert and --tls-key)")
-        if self.tokens is None and self.jwt is None and not self.requires_certificates:
+        if not self.requires_credentials:
             missing.append("authentication (--tokens, --jwt-keys or --client-ca)")
         if missing:
             raise ServingError(
-                f"{self.address} is reachable from other machines: add {' and '.join(missing)}, or"
+                f"{address} is reachable from other machines: add {' and '.join(missing)}, or"
                 " disable this check with --insecure"
             )
 

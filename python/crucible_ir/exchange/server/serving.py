@@ -9,7 +9,7 @@ import signal
 import sys
 from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol, cast
 
 import grpc
 import grpc.aio
@@ -27,6 +27,7 @@ from crucible_ir.exchange.server.observability.observing import Observer, Observ
 from crucible_ir.exchange.server.observability.tracing import Tracing
 from crucible_ir.exchange.server.options import ServerOptions, ServingError, channel_arguments
 from crucible_ir.exchange.server.rpc.drain import DrainInterceptor
+from crucible_ir.exchange.server.rpc.in_process import InProcessCalls
 from crucible_ir.exchange.server.rpc.interceptor import Interceptor, InterceptorChain
 from crucible_ir.exchange.server.rpc.request_validation import ValidationInterceptor
 from crucible_ir.exchange.server.security.authentication import (
@@ -111,6 +112,26 @@ class ServiceSet(Protocol):
         """Record in the audit log that the server noticed other credentials."""
 
 
+class Frontend(Protocol):
+    """Another listener of a server, such as for HTTP, which starts and stops with it."""
+
+    async def start(self) -> None:
+        """Start to listen.
+
+        Raises:
+            ServingError: It cannot listen on its address.
+        """
+
+    def drain(self) -> None:
+        """End what lasts for long, such as streams that are not calls of the server."""
+
+    async def stop(self) -> None:
+        """Stop to listen, and close the connections."""
+
+    def reload(self) -> None:
+        """Read the certificates again."""
+
+
 class ExchangeServer:
     """A server of services. Use it as an asynchronous context manager, or start and stop it.
 
@@ -122,6 +143,7 @@ class ExchangeServer:
     Attributes:
         address: The address, with the actual port once the server has started.
         metrics_port: The port of the metrics, once the server has started.
+        calls: Calls the services from this process.
 
     Raises:
         ServingError: The options are not safe, and `insecure` is not set.
@@ -151,6 +173,8 @@ class ExchangeServer:
         self._authentication = self._authenticator()
         self._checking: asyncio.Task[None] | None = None
         self._forced = asyncio.Event()
+        self._frontends: list[Frontend] = []
+        self._is_started = False
         names = list(service_names)
         self._health: Health | None = None
         if options.health:
@@ -161,12 +185,14 @@ class ExchangeServer:
         self._monitor = StoreMonitor(services.check, report, measure)
         if self._metrics is not None:
             self._metrics.add([*self._measures(self._monitor), *services.measures()])
+        chain = InterceptorChain(self._interceptors())
         self._server = grpc.aio.server(
-            interceptors=[InterceptorChain(self._interceptors())],
+            interceptors=[chain],
             options=channel_arguments(options),
             maximum_concurrent_rpcs=options.limits.calls,
         )
-        services.register(self._server)
+        self.calls = InProcessCalls(self._server, chain)
+        services.register(cast("grpc.aio.Server", self.calls))
         if self._health is not None:
             self._health.register(self._server)
         if options.reflection:
@@ -183,6 +209,15 @@ class ExchangeServer:
         traceback: TracebackType | None,
     ) -> None:
         await self.stop()
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the server answers calls: it has started, is not stopping, and has its store."""
+        return self._is_started and self._monitor.is_up
+
+    def add(self, frontend: Frontend) -> None:
+        """Add another listener, before the server starts."""
+        self._frontends.append(frontend)
 
     async def start(self) -> None:
         """Start to listen.
@@ -204,6 +239,9 @@ class ExchangeServer:
         await self._server.start()
         self._checking = asyncio.create_task(self._check_credentials())
         _log.info("listening on %s", self.address)
+        for frontend in self._frontends:
+            await frontend.start()
+        self._is_started = True
 
     async def stop(self, grace_seconds: float | None = None) -> None:
         """Stop gracefully: reject new calls, end streams, and wait for calls in progress.
@@ -214,10 +252,13 @@ class ExchangeServer:
         """
         grace = self._options.grace_seconds if grace_seconds is None else grace_seconds
         _log.info("stopping")
+        self._is_started = False
         if self._health is not None:
             await self._health.stop()
         self._drain.begin()
         self._services.drain()
+        for frontend in self._frontends:
+            frontend.drain()
         forced = asyncio.ensure_future(self._forced.wait())
         idle = asyncio.ensure_future(self._drain.wait_until_idle(grace))
         await asyncio.wait([forced, idle], return_when=asyncio.FIRST_COMPLETED)
@@ -226,6 +267,8 @@ class ExchangeServer:
         await asyncio.wait([forced], timeout=_REJECT_SECONDS)
         forced.cancel()
         idle.cancel()
+        for frontend in self._frontends:
+            await frontend.stop()
         # The last errors are still in transit, and health watches end only with the server.
         await self._server.stop(None if self._forced.is_set() else _FLUSH_SECONDS)
         await self._drain.wait_until_idle(_CANCELLED_SECONDS)
@@ -248,6 +291,8 @@ class ExchangeServer:
             self._certificates.reload()
         if self._jwt is not None:
             self._jwt.reload()
+        for frontend in self._frontends:
+            frontend.reload()
         self._authentication.check_streams()
 
     async def _check_credentials(self) -> None:

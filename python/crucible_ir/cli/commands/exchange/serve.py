@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     from crucible_ir.exchange.server.listening import Address
     from crucible_ir.exchange.server.options import ServerOptions, Settings
     from crucible_ir.exchange.server.security.jwt_tokens import JwtOptions
+    from crucible_ir.web.frontend import FrontendOptions
+    from crucible_ir.web.serving import WebServer
 
 _EXAMPLES = (
     ("crucible-ir serve", "On this machine only, with the store exchange.db in this folder."),
@@ -44,6 +48,9 @@ _EXAMPLES = (
 #: The beginning of the names of the environment variables for options.
 ENVIRONMENT_PREFIX: Final = "CRUCIBLE_IR_SERVE_"
 
+#: A path under which a proxy offers the web application.
+_PREFIX: Final = re.compile(r"(/[A-Za-z0-9._~-]+)+")
+
 _FILE = click.Path(dir_okay=False, path_type=Path)
 
 #: The options, in the order of the help. The server has the defaults.
@@ -51,6 +58,23 @@ _OPTIONS = (
     config_option(ENVIRONMENT_PREFIX, "max-calls = 100"),
     click.option(
         "--listen", metavar="ADDRESS", help="HOST:PORT (port 0: any free port) or unix:PATH."
+    ),
+    click.option(
+        "--http",
+        metavar="ADDRESS",
+        help="Serve the HTTP API and the console too, on this HOST:PORT.",
+    ),
+    click.option(
+        "--http-prefix",
+        metavar="PATH",
+        help="The path under which a proxy offers them, such as /exchange.",
+    ),
+    click.option(
+        "--http-host",
+        "http_hosts",
+        multiple=True,
+        metavar="NAME",
+        help="Accept this name in the header Host; repeatable.",
     ),
     click.option(
         "--store",
@@ -286,12 +310,16 @@ def command(store: str, accept_loss: bool, log_format: str, log_level: str, **gi
     from crucible_ir.exchange.server.observability.logs import log_to
 
     log_to(log_format=log_format, level=log_level)
-    asyncio.run(_serve(store, accept_loss, _options(given), _settings(given)))
+    asyncio.run(_serve(store, accept_loss, _options(given), _settings(given), _http(given)))
     return GOOD
 
 
 async def _serve(
-    store_name: str, accept_loss: bool, options: ServerOptions, settings: Settings
+    store_name: str,
+    accept_loss: bool,
+    options: ServerOptions,
+    settings: Settings,
+    http: FrontendOptions | None,
 ) -> None:
     from crucible_ir.exchange.server.descriptors import raise_descriptor_limit
     from crucible_ir.exchange.server.services.registration import Services, service_names
@@ -300,16 +328,51 @@ async def _serve(
 
     raise_descriptor_limit()
     options.check()
+    if http is not None:
+        options.check_reach(http.address)
     store = await open_store(store_name, accept_loss=accept_loss)
     try:
         services = Services(store, settings)
-        await serve_until_signalled(ExchangeServer(services, service_names(), options), _announce)
+        server = ExchangeServer(services, service_names(), options)
+        web = None
+        if http is not None:
+            from crucible_ir.web.frontend import add_http
+
+            web = add_http(server, http, options, settings)
+        await serve_until_signalled(server, partial(_announce, web=web))
     finally:
         await store.close()
 
 
-def _announce(address: Address) -> None:
+def _announce(address: Address, web: WebServer | None) -> None:
     print(f"listening on {address}", flush=True)
+    if web is not None:
+        print(f"serving HTTP on {web.url}", flush=True)
+
+
+def _http(given: dict[str, Any]) -> FrontendOptions | None:
+    from crucible_ir.exchange.server.listening import parse_address
+    from crucible_ir.extras import optional_module
+
+    if given["http"] is None:
+        for option in ("http_prefix", "http_hosts"):
+            if given[option]:
+                raise click.UsageError(f"--{option.replace('_', '-').rstrip('s')} requires --http")
+        return None
+    for module in ("jinja2", "starlette", "uvicorn"):
+        optional_module(module, "web")
+    from crucible_ir.web.frontend import FrontendOptions
+
+    address = parse_address(given["http"])
+    if address.port is None:
+        raise click.BadParameter("expected HOST:PORT", param_hint="--http")
+    prefix = given["http_prefix"] or ""
+    if prefix and not _PREFIX.fullmatch(prefix):
+        raise click.BadParameter(
+            "expected a path such as /exchange, without a slash at the end",
+            param_hint="--http-prefix",
+        )
+    return FrontendOptions(address, prefix, given["http_hosts"])
 
 
 def _options(given: dict[str, Any]) -> ServerOptions:

@@ -110,6 +110,8 @@ class _Received(NamedTuple):
             RpcError: It is too large or cannot be parsed.
         """
         message = self.message
+        if isinstance(message, errors.RpcError):
+            raise message
         if isinstance(message, _TooLarge):
             fields: dict[str, object] = {"bytes": message.size, "limit": message.most}
             if call := current_call():
@@ -327,6 +329,26 @@ def host_of(peer: str) -> str:
     ('ipv4:127.0.0.1', 'ipv6:%5B::1%5D', 'unix')
     """
     return peer.rpartition(":")[0]
+
+
+def unreadable_request(size: int, error: errors.RpcError) -> Any:
+    """Return a deserialized request whose call ends with an error when the limits have counted it.
+
+    Args:
+        size: The size of what was received, in bytes.
+        error: The error.
+    """
+    return _Received(size, error)
+
+
+def too_large_request(size: int, most: int) -> Any:
+    """Return a deserialized request whose call ends because it is too large.
+
+    Args:
+        size: The size of the message as far as it is known, in bytes.
+        most: The limit.
+    """
+    return _Received(0, _TooLarge(size, most))
 
 
 def _measuring(handler: Handler, most: int) -> Callable[[bytes], _Received]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 import grpc
 import grpc.aio
-from google.protobuf.descriptor import FileDescriptor
+from google.protobuf.descriptor import FileDescriptor, ServiceDescriptor
 
 from crucible_ir.exchange.server.options import Settings
 from crucible_ir.exchange.server.personal_data.handling import PersonalData
@@ -56,17 +56,21 @@ _FILES: tuple[FileDescriptor, ...] = (
 )
 
 
+def service_descriptors() -> list[ServiceDescriptor]:
+    """Return every service."""
+    return [service for file in _FILES for service in file.services_by_name.values()]
+
+
 def service_names() -> list[str]:
     """Return the full name of every service."""
-    return [service.full_name for file in _FILES for service in file.services_by_name.values()]
+    return [service.full_name for service in service_descriptors()]
 
 
 def method_names() -> list[str]:
     """Return the full name of every method, ``/package.Service/Method``."""
     return [
         f"/{service.full_name}/{method.name}"
-        for file in _FILES
-        for service in file.services_by_name.values()
+        for service in service_descriptors()
         for method in service.methods
     ]
 

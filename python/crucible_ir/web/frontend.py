@@ -1,0 +1,67 @@
+"""HTTP beside an exchange: the API and the console of a server in this process."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from crucible_ir.web.api.routes import api_routes
+from crucible_ir.web.serving import HttpOptions, WebServer, web_application
+
+if TYPE_CHECKING:
+    from crucible_ir.exchange.server.listening import Address
+    from crucible_ir.exchange.server.options import ServerOptions, Settings
+    from crucible_ir.exchange.server.serving import ExchangeServer
+
+
+@dataclass(frozen=True, slots=True)
+class FrontendOptions:
+    """The options of HTTP beside an exchange.
+
+    Attributes:
+        address: The address to listen on.
+        prefix: The path under which a proxy offers the application.
+        hosts: The names by which clients may address the server, besides IP addresses and
+            ``localhost``. They are checked if names are given, or the server requires no
+            credentials.
+    """
+
+    address: Address
+    prefix: str = ""
+    hosts: tuple[str, ...] = ()
+
+
+def add_http(
+    server: ExchangeServer, http: FrontendOptions, options: ServerOptions, settings: Settings
+) -> WebServer:
+    """Serve HTTP beside an exchange, which starts and stops it.
+
+    Args:
+        server: The exchange, not yet started.
+        http: The options of HTTP.
+        options: The options of the exchange.
+        settings: The settings of its services.
+
+    Raises:
+        ServingError: The address can be reached by others, and the options do not permit that.
+    """
+    options.check_reach(http.address)
+    is_checked = bool(http.hosts) or not options.requires_credentials
+    application = web_application(
+        api_routes(server.calls, options.limits, write_seconds=settings.slow_consumer_seconds),
+        is_ready=lambda: server.is_ready,
+        prefix=http.prefix,
+        hosts=http.hosts if is_checked else None,
+    )
+    web_options = HttpOptions(
+        http.address,
+        http.prefix,
+        tls=options.tls,
+        connections=options.most_connections,
+        idle_seconds=options.keepalive.idle_seconds or 3600.0,
+        write_seconds=settings.slow_consumer_seconds,
+        header_bytes=options.limits.metadata_bytes,
+    )
+    found = WebServer(application, web_options)
+    server.add(found)
+    return found
