@@ -113,7 +113,7 @@ ELSEWHERE = {
     "completion",
     *("serve", "publish", "fetch", "list", "watch", "trace", "metrics", "compact", "audit"),
     *("ingest", "export", "summarize", "feedback-config", "erase-feedback", "tokens"),
-    "purge",
+    *("purge", "console"),
     *("backup", "restore"),
 }
 

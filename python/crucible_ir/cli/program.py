@@ -61,6 +61,7 @@ _GROUPS = {
         "exchange",
         {
             "serve": "Run an exchange: a gRPC server that stores documents and feedback.",
+            "console": "Show an exchange in a browser.",
             "publish": "Store documents in an exchange.",
             "fetch": "Get a document from an exchange.",
             "list": "List the documents of an exchange.",

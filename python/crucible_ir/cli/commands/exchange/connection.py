@@ -20,7 +20,7 @@ from crucible_ir.cli.session import CannotRunError, reason_of
 from crucible_ir.errors import printable
 
 if TYPE_CHECKING:
-    from crucible_ir.exchange import ExchangeError
+    from crucible_ir.exchange import AsyncExchangeClient, ExchangeError
     from crucible_ir.exchange.client.blocking_client import ExchangeClient
     from crucible_ir.exchange.client.results import Record
 
@@ -80,7 +80,7 @@ class Server:
         try:
             with ExchangeClient(
                 self.target,
-                token=self._token(),
+                token=self.token(),
                 tls=self._tls(),
                 timeout=self.timeout,
                 wait_for_server=False,
@@ -106,7 +106,29 @@ class Server:
         source = TOKEN_VARIABLE if self.token_file is None else f"--token-file {self.token_file}"
         return f"{self.target} rejects the token of {source}: {error}"
 
-    def _token(self) -> str | None:
+    def client(self, token: str | None) -> AsyncExchangeClient:
+        """Return a client on the running event loop; without a token, it has that of the options.
+
+        Raises:
+            CannotRunError: The token cannot be read.
+            InsecureChannelError: The token would be sent to another machine in plain text.
+        """
+        from crucible_ir.exchange import AsyncExchangeClient
+
+        return AsyncExchangeClient(
+            self.target,
+            token=self.token() if token is None else token,
+            tls=self._tls(),
+            timeout=self.timeout,
+            wait_for_server=False,
+        )
+
+    def token(self) -> str | None:
+        """Return the token of the options or the environment; ``None`` if there is none.
+
+        Raises:
+            CannotRunError: It cannot be read.
+        """
         if self.token_file is None:
             return os.environ.get(TOKEN_VARIABLE) or None
         try:

@@ -1,0 +1,119 @@
+"""``crucible-ir console``: show an exchange in a browser."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from crucible_ir.cli.commands.exchange.connection import Server, server_options, silence_grpc
+from crucible_ir.cli.program import Command
+from crucible_ir.cli.session import GOOD, CannotRunError, Session
+
+if TYPE_CHECKING:
+    from crucible_ir.exchange.server.listening import Address
+
+_EXAMPLES = (
+    ("crucible-ir console", "Show the exchange on this machine at http://127.0.0.1:8080/."),
+    (
+        "crucible-ir console --server exchange.example.org:7551 --ca ca.pem",
+        "Show an exchange on another machine; readers sign in with their tokens.",
+    ),
+)
+
+#: The seconds that open pages get when the console stops.
+_GRACE_SECONDS: Final = 2
+
+
+@click.command(cls=Command, examples=_EXAMPLES)
+@click.option(
+    "--http",
+    "address",
+    default="127.0.0.1:8080",
+    show_default=True,
+    metavar="ADDRESS",
+    help="Serve the console at HOST:PORT (port 0: any free port).",
+)
+@click.option(
+    "--http-host",
+    "hosts",
+    multiple=True,
+    metavar="NAME",
+    help="A host name at which browsers reach the console; repeatable; by default this machine's.",
+)
+@click.option(
+    "--http-prefix",
+    "prefix",
+    default="",
+    metavar="PATH",
+    help="The path below which a proxy serves the console, such as /console.",
+)
+@click.option(
+    "--insecure",
+    is_flag=True,
+    help="Serve other machines without TLS, which a proxy in front of the console should add.",
+)
+@server_options
+@click.pass_obj
+def command(
+    session: Session,
+    address: str,
+    hosts: tuple[str, ...],
+    prefix: str,
+    insecure: bool,
+    server: Server,
+) -> int:
+    """Show an exchange in a browser.
+
+    Readers sign in with their own tokens if the exchange requires one. With --token-file or
+    CRUCIBLE_IR_TOKEN the console uses that token for readers who are not signed in, and serves this
+    machine only. The console runs until it is interrupted.
+    """
+    silence_grpc()
+    from crucible_ir.exchange.server.listening import parse_address
+    from crucible_ir.extras import optional_module
+    from crucible_ir.web.prefix import Prefixed
+
+    listening = parse_address(address)
+    _check(listening, hosts, insecure, has_token=server.token() is not None)
+    uvicorn = optional_module("uvicorn", "web")
+    web = optional_module("crucible_ir.web.console", "web")
+    app = web.application(server.client, hosts=hosts, name=server.target)
+    config = uvicorn.Config(
+        Prefixed(app, prefix),
+        host=listening.host,
+        port=listening.port,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=_GRACE_SECONDS,
+    )
+    sockets = [config.bind_socket()]
+    # From now on connections wait until the server accepts them.
+    sockets[0].listen()
+    host, port = sockets[0].getsockname()[:2]
+    session.out().print(f"console at http://{f'[{host}]' if ':' in host else host}:{port}{prefix}/")
+    uvicorn.Server(config).run(sockets)
+    return GOOD
+
+
+def _check(listening: Address, hosts: tuple[str, ...], insecure: bool, *, has_token: bool) -> None:
+    """Check the address.
+
+    Raises:
+        CannotRunError: It would expose a token.
+    """
+    if listening.is_local:
+        return
+    if has_token:
+        raise CannotRunError(
+            f"{listening}: with a token of its own the console serves this machine only; leave the"
+            " token out, so that readers sign in"
+        )
+    if not insecure:
+        raise CannotRunError(
+            f"{listening}: tokens would travel without TLS; serve 127.0.0.1 behind a proxy with"
+            " TLS, or add --insecure"
+        )
+    if not hosts:
+        raise CannotRunError(f"{listening}: name the host that browsers use with --http-host")

@@ -1,0 +1,8 @@
+"""The pages, one module for each; `MODULES` lists them in the order of the index."""
+
+from __future__ import annotations
+
+from crucible_ir.web.console.pages import home, sign_in
+
+#: Each has `PAGES` and `ACTIONS`.
+MODULES = (home, sign_in)

@@ -1,0 +1,195 @@
+"""A view as HTML or as JSON, from the same data."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass
+from datetime import UTC, datetime
+from enum import Enum
+from functools import cache, partial
+from importlib import resources
+from typing import TYPE_CHECKING, Any, Final
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from crucible_ir.errors import Error
+from crucible_ir.schema.references import identity_fields
+from crucible_ir.schema.types import document_members, message_type
+from crucible_ir.version import VERSION
+from crucible_ir.web.console.times import full_time, short_time
+
+if TYPE_CHECKING:
+    from crucible_ir.web.console.page import Page, View, Visit
+
+#: The files of `static/`, with their media types.
+STATIC_TYPES: Final = {
+    "css": "text/css; charset=utf-8",
+    "js": "text/javascript; charset=utf-8",
+    "svg": "image/svg+xml",
+}
+
+_THEMES: Final = ("auto", "light", "dark")
+
+
+class CannotShowError(Error):
+    """A view has something that no page can show."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """The body of a response, with its type and entity tag."""
+
+    body: bytes
+    media_type: str
+
+    @property
+    def etag(self) -> str:
+        """The tag, which is weak because a proxy may compress the body."""
+        return f'W/"{hashlib.sha256(self.body).hexdigest()[:32]}"'
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An entry of the index at the left."""
+
+    text: str
+    url: str
+    key: str
+    is_current: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """What all pages of a console share.
+
+    Attributes:
+        name: The name of the exchange.
+        pages: The pages with a label, which the index lists.
+    """
+
+    name: str
+    pages: Sequence[Page]
+
+    def entries(self, visit: Visit) -> list[Entry]:
+        """Return the pages of the index."""
+        here = visit.path.partition("?")[0]
+        return [
+            Entry(page.label, url, page.key, here == url)
+            for page in self.pages
+            if page.label
+            for url in [visit.prefix + page.path]
+        ]
+
+    def types(self, visit: Visit) -> list[Entry]:
+        """Return the document types of the index: those that have an id of their own."""
+        here = visit.path.partition("?")[0]
+        listed = [visit.url("documents", name) for name in identified_types()]
+        return [
+            Entry(name, url, "", here == url or here.startswith(f"{url}/"))
+            for name, url in zip(identified_types(), listed, strict=True)
+        ]
+
+
+@cache
+def identified_types() -> tuple[str, ...]:
+    """Return the document types whose messages have an id, in the order of the schema."""
+    return tuple(
+        name for name in document_members() if identity_fields(message_type(name).DESCRIPTOR)
+    )
+
+
+def render(visit: Visit, view: View, template: str, site: Site) -> Rendered:
+    """Draw a view as the request wants it."""
+    if visit.wants_json:
+        text = json.dumps(json_value(view.data), ensure_ascii=False, indent=1)
+        body = text.encode(errors="surrogatepass")
+        return Rendered(body + b"\n", "application/json")
+    theme = visit.cookie("theme")
+    html = environment().get_template(template).render(
+        view=view,
+        data=view.data,
+        visit=visit,
+        site=site,
+        url=visit.url,
+        document_url=visit.document_url,
+        static=partial(static_url, visit),
+        theme=theme if theme in _THEMES else _THEMES[0],
+        themes=_THEMES,
+        version=VERSION,
+        now=datetime.now(UTC),
+    )  # fmt: skip
+    # Jinja keeps what HTML cannot have; a lone surrogate cannot be written at all.
+    return Rendered(html.encode(errors="replace"), "text/html; charset=utf-8")
+
+
+@cache
+def environment() -> Environment:
+    """Return the environment of the templates: all values are escaped, none may be missing."""
+    made = Environment(
+        loader=PackageLoader("crucible_ir.web.console"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters["full_time"] = full_time
+    made.filters["short_time"] = short_time
+    made.filters["grouped"] = "{:,}".format
+    made.filters["iso"] = datetime.isoformat
+    return made
+
+
+def json_value(value: Any) -> Any:
+    """Return the JSON value of a view's data: of dataclasses, lists, maps, times and numbers.
+
+    Numbers that JSON does not have are strings, as in ProtoJSON.
+
+    >>> json_value([datetime(2026, 1, 2, tzinfo=UTC), float("nan")])
+    ['2026-01-02T00:00:00+00:00', 'NaN']
+    """
+    if value is None or isinstance(value, bool | int):
+        return value
+    if isinstance(value, Enum):
+        return json_value(value.value)
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, float):
+        if math.isfinite(value):
+            return value
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if is_dataclass(value):
+        shown = (each for each in fields(value) if each.metadata.get("json", True))
+        return {each.name: json_value(getattr(value, each.name)) for each in shown}
+    if isinstance(value, Mapping):
+        return {str(key): json_value(item) for key, item in value.items()}
+    if isinstance(value, Sequence | frozenset | set):
+        return [json_value(item) for item in value]
+    raise CannotShowError(f"a page cannot show a {type(value).__name__} as JSON")
+
+
+@cache
+def static_file(name: str) -> bytes | None:
+    """Return a file of `static/`; ``None`` if there is none of the name."""
+    folder = resources.files("crucible_ir.web.console").joinpath("static")
+    names = {entry.name for entry in folder.iterdir()}
+    if name not in names or name.rpartition(".")[2] not in STATIC_TYPES:
+        return None
+    return folder.joinpath(name).read_bytes()
+
+
+@cache
+def _version_of(name: str) -> str:
+    content = static_file(name)
+    if content is None:
+        raise CannotShowError(f"there is no file {name}")
+    return hashlib.sha256(content).hexdigest()[:12]
+
+
+def static_url(visit: Visit, name: str) -> str:
+    """Return the address of a file, which changes with its content."""
+    return visit.url("static", name, v=_version_of(name))

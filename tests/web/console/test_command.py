@@ -1,0 +1,50 @@
+"""`crucible-ir console`."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+import pytest
+from web.console.browsing import Exchange
+
+CONSOLE = [sys.executable, "-m", "crucible_ir", "console"]
+
+
+def test_console_runs_until_it_is_interrupted(exchange: Exchange) -> None:
+    options = ["--server", exchange.address, "--http", "127.0.0.1:0", "--http-prefix", "/x"]
+    process = subprocess.Popen([*CONSOLE, *options], stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        line = process.stdout.readline().strip()
+        address = line.removeprefix("console at ")
+        assert address.startswith("http://127.0.0.1:") and address.endswith("/x/")
+        with urllib.request.urlopen(f"{address}index.json", timeout=20) as answer:
+            assert answer.headers["content-type"] == "application/json"
+        process.send_signal(signal.SIGINT)
+        process.wait(20)
+    finally:
+        process.kill()
+        process.communicate()
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (["--http", "0.0.0.0:0"], "--insecure"),
+        (["--http", "0.0.0.0:0", "--insecure"], "--http-host"),
+        (["--http", "0.0.0.0:0", "--token-file", "token"], "this machine only"),
+        (["--http", "here"], "expected HOST:PORT"),
+    ],
+)
+def test_address_that_would_expose_tokens_is_rejected(
+    options: list[str], reason: str, tmp_path: Path
+) -> None:
+    (tmp_path / "token").write_text("secret")
+    done = subprocess.run(
+        [*CONSOLE, *options], cwd=tmp_path, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 2 and reason in done.stderr and "Traceback" not in done.stderr
