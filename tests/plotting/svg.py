@@ -14,6 +14,9 @@ ELEMENTS = {
     *("text", "a", "figure", "figcaption", "b", "span", "defs", "marker", "tspan"),
 }
 
+#: A name that tries to end its attribute or element, and to confuse readers.
+HOSTILE = '"><script>alert(1)</script><!-- \x00\x1b[31m\u202e ]]> & \ud800'
+
 
 def parse(figure: Figure) -> ElementTree.Element:
     """Return the figure's elements; fail if it is not well-formed, or may run a script."""

@@ -8,11 +8,9 @@ import sys
 import time
 
 import pytest
-from plotting.svg import by_class, label_boxes, parse, points
+from plotting.svg import HOSTILE, by_class, label_boxes, parse, points
 
 from crucible_ir.plotting import AxisKind, Best, Curve, CurveChart, Level, Mark, Size, draw_curves
-
-HOSTILE = '"><script>alert(1)</script><!-- \x00\x1b[31m‮ ]]> & \ud800'
 
 
 def chart(*curves: Curve, **options: object) -> CurveChart:

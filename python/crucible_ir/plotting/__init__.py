@@ -8,6 +8,7 @@ colours come from `stylesheet()`.
 True
 """
 
+from crucible_ir.plotting.charts.bars import BarChart, draw_bars
 from crucible_ir.plotting.charts.curves import (
     Best,
     Curve,
@@ -18,23 +19,46 @@ from crucible_ir.plotting.charts.curves import (
     line_class,
     slot_of,
 )
-from crucible_ir.plotting.figure import Figure, Size
+from crucible_ir.plotting.charts.evaluations import Result, ResultChart, draw_results
+from crucible_ir.plotting.charts.parallel import ParallelChart, ParallelRun, draw_parallel
+from crucible_ir.plotting.charts.percentiles import Percentile, percentile_chart
+from crucible_ir.plotting.charts.rates import Rate, RateChart, RateSeries, draw_rates
+from crucible_ir.plotting.charts.sparkline import sparkline
+from crucible_ir.plotting.figure import Figure, Size, Space
+from crucible_ir.plotting.geometry.intervals import wilson
 from crucible_ir.plotting.geometry.scales import AxisKind, Scale, value_scale
 from crucible_ir.plotting.styles import stylesheet
 
 __all__ = [
     "AxisKind",
+    "BarChart",
     "Best",
     "Curve",
     "CurveChart",
     "Figure",
     "Level",
     "Mark",
+    "ParallelChart",
+    "ParallelRun",
+    "Percentile",
+    "Rate",
+    "RateChart",
+    "RateSeries",
+    "Result",
+    "ResultChart",
     "Scale",
     "Size",
+    "Space",
+    "draw_bars",
     "draw_curves",
+    "draw_parallel",
+    "draw_rates",
+    "draw_results",
     "line_class",
+    "percentile_chart",
     "slot_of",
+    "sparkline",
     "stylesheet",
     "value_scale",
+    "wilson",
 ]

@@ -38,6 +38,16 @@ class Size(Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class Space:
+    """The space around a plot, in pixels."""
+
+    left: float = 40
+    right: float = 8
+    top: float = 8
+    bottom: float = 26
+
+
+@dataclass(frozen=True, slots=True)
 class Figure:
     """A drawn chart with its caption.
 
@@ -45,17 +55,15 @@ class Figure:
         title: What is shown, for example the name of a metric.
         notes: What the caption adds, for example "log scale".
         svg: The chart as an element of SVG. Its width is that of its container.
-        size: The height of the plot.
-        margin: The space to the right of the plot, in pixels.
-        lane: Whether there is a lane for NaN below the plot.
+        height: The height of the plot, in pixels.
+        space: The space around the plot for labels, as the style sheet has it.
     """
 
     title: str
     notes: tuple[str, ...]
     svg: str
-    size: Size = Size.MEDIUM
-    margin: int = 8
-    lane: bool = False
+    height: float
+    space: Space
 
     def __html__(self) -> str:
         """Return the figure as HTML; templates that escape by themselves insert it as it is."""
@@ -120,8 +128,15 @@ class Canvas:
                 (margin for margin, _ in _MARGINS if width + 18 <= margin), _MARGINS[-1][0]
             )
 
-    def svg(self, name: str, description: str, **data: str | float) -> str:
-        """Return the chart as an element with a name and a description for screen readers."""
+    def figure(
+        self, title: str, notes: Iterable[str], description: str, **data: str | float
+    ) -> Figure:
+        """Return the figure, with a name and a description for screen readers."""
+        space = Space(right=self.margin, bottom=26 + (LANE if self.lane else 0))
+        svg = self._svg(title, description, data)
+        return Figure(title, tuple(notes), svg, self.size.pixels, space)
+
+    def _svg(self, name: str, description: str, data: dict[str, str | float]) -> str:
         classes = ["chart", self.size.value[0]]
         classes += [label for margin, label in _MARGINS if margin == self.margin]
         classes += ["lane"] if self.lane else []

@@ -195,8 +195,7 @@ def draw_curves(chart: CurveChart) -> Figure:
     elif not any(line.pieces for line in lines):
         canvas.say_empty("no finite value")
     notes = (*chart.notes, *_notes(chart, y, lines))
-    svg = canvas.svg(chart.title, _description(chart, y, lines), chart="curves")
-    return Figure(chart.title, notes, svg, chart.size, canvas.margin, canvas.lane)
+    return canvas.figure(chart.title, notes, _description(chart, y, lines), chart="curves")
 
 
 def _numbered(chart: CurveChart) -> Iterator[tuple[int, Curve]]:

@@ -13,7 +13,7 @@ from crucible_ir.showing.widths import shorten_middle
 #: The width of an average character of 11 px in a sans-serif font, rounded up.
 CHARACTER: Final = 6.3
 #: Where a common beginning may be cut.
-_SEPARATORS: Final = "-_./: "
+_SEPARATORS: Final = "-_/: "
 
 
 def text_width(text: str) -> float:

@@ -17,7 +17,7 @@ _STEPS: Final = (
     *(1.0, 2.0, 5.0, 10.0, 15.0, 30.0),
     *(_MINUTE * count for count in (1, 2, 5, 10, 15, 30)),
     *(_HOUR * count for count in (1, 2, 3, 6, 12)),
-    *(_DAY * count for count in (1, 2, 7, 14)),
+    *(_DAY * count for count in (1, 2, 3, 7, 14)),
 )
 #: The steps that follow the calendar, in months.
 _MONTHS: Final = (1, 3, 6, 12, 24, 60, 120, 240, 600, 1200, 2400, 6000, 12000, 24000)
@@ -65,7 +65,8 @@ def _calendar_ticks(low: float, high: float, most: int) -> list[float]:
             if start <= time <= end:
                 ticks.append((time - _EPOCH).total_seconds())
         index += step
-    return ticks
+    # A range outside of the years 1 to 9999 has none.
+    return [tick for tick in ticks if low <= tick <= high]
 
 
 def time_labels(ticks: list[float]) -> list[str]:
