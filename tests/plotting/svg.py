@@ -11,7 +11,7 @@ from crucible_ir.plotting import Figure
 #: Elements that a chart may have. None of them can load or run anything.
 ELEMENTS = {
     *("svg", "g", "title", "desc", "line", "path", "polyline", "polygon", "rect", "circle"),
-    *("text", "a", "figure", "figcaption", "b", "span", "defs", "marker", "tspan"),
+    *("text", "a", "figure", "figcaption", "b", "span", "div"),
 }
 
 #: A name that tries to end its attribute or element, and to confuse readers.

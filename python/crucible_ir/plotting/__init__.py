@@ -27,6 +27,8 @@ from crucible_ir.plotting.charts.sparkline import sparkline
 from crucible_ir.plotting.figure import Figure, Size, Space
 from crucible_ir.plotting.geometry.intervals import wilson
 from crucible_ir.plotting.geometry.scales import AxisKind, Scale, value_scale
+from crucible_ir.plotting.lineage.drawing import draw_lineage
+from crucible_ir.plotting.lineage.graph import LineageEdge, LineageGraph, LineageNode, NodeState
 from crucible_ir.plotting.styles import stylesheet
 
 __all__ = [
@@ -37,7 +39,11 @@ __all__ = [
     "CurveChart",
     "Figure",
     "Level",
+    "LineageEdge",
+    "LineageGraph",
+    "LineageNode",
     "Mark",
+    "NodeState",
     "ParallelChart",
     "ParallelRun",
     "Percentile",
@@ -51,6 +57,7 @@ __all__ = [
     "Space",
     "draw_bars",
     "draw_curves",
+    "draw_lineage",
     "draw_parallel",
     "draw_rates",
     "draw_results",

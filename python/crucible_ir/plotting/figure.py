@@ -54,9 +54,10 @@ class Figure:
     Attributes:
         title: What is shown, for example the name of a metric.
         notes: What the caption adds, for example "log scale".
-        svg: The chart as an element of SVG. Its width is that of its container.
+        svg: The chart as an element of SVG.
         height: The height of the plot, in pixels.
         space: The space around the plot for labels, as the style sheet has it.
+        width: The width, in pixels. None: that of its container.
     """
 
     title: str
@@ -64,12 +65,18 @@ class Figure:
     svg: str
     height: float
     space: Space
+    width: float | None = None
 
     def __html__(self) -> str:
         """Return the figure as HTML; templates that escape by themselves insert it as it is."""
+        svg = self.svg
+        if self.width is not None:
+            svg = element(
+                "div", svg, class_="graph", tabindex="0", role="region", aria_label=self.title
+            )
         notes = f"<span>{escape('; '.join(self.notes))}</span>" if self.notes else ""
         caption = f"<figcaption><b>{escape(self.title)}</b>{notes}</figcaption>"
-        return f'<figure class="fig">{caption}{self.svg}</figure>'
+        return f'<figure class="fig">{caption}{svg}</figure>'
 
 
 @dataclass(slots=True)

@@ -1,0 +1,1 @@
+"""Graphs of documents and the references between them."""
