@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -22,15 +23,20 @@ class ConversionError(Exception):
 
     Public functions raise a `DecodeError` or an `EncodeError` instead.
 
+    Args:
+        reason: The error, or a function that returns it: to find the name that was probably meant
+            takes time.
+        parts: The path so far, from the outside.
+        at_key: As the attribute.
+
     Attributes:
-        reason: The error, including the expected value.
         at_key: Whether the error is about the key of the last step instead of its value.
         others: The errors after this one in the same document.
     """
 
-    def __init__(self, reason: str, *parts: Part, at_key: bool = False) -> None:
+    def __init__(self, reason: str | Callable[[], str], *parts: Part, at_key: bool = False) -> None:
         super().__init__(reason)
-        self.reason = reason
+        self._reason = reason
         self.at_key = at_key
         self.reversed_parts: list[Part] = list(reversed(parts))
         self.others: list[ConversionError] = []
@@ -40,6 +46,11 @@ class ConversionError(Exception):
         for each in (self, *self.others):
             each.reversed_parts.append(part)
         return self
+
+    @property
+    def reason(self) -> str:
+        """The error, including the expected value."""
+        return self._reason if isinstance(self._reason, str) else self._reason()
 
     @property
     def parts(self) -> tuple[Part, ...]:
@@ -53,7 +64,8 @@ class ConversionError(Exception):
             positions: Finds the positions of the errors; ``None`` if the document has no lines.
         """
         if len(self.others) + 1 == MAX_ERRORS:
-            self.others[-1].reason += f"; reading stopped here, after {MAX_ERRORS} errors"
+            last = self.others[-1]
+            last._reason = f"{last.reason}; reading stopped here, after {MAX_ERRORS} errors"
         first, *others = (each._decode_error(positions) for each in (self, *self.others))
         first.add(others)
         return first
@@ -63,11 +75,11 @@ class ConversionError(Exception):
         if positions is not None:
             steps = [[part] for part in self.parts]
             find = partial(positions.find, steps, key=self.at_key)
-        return DecodeError(self.reason, path=format_path(self.parts), position=find)
+        return DecodeError(self._reason, path=format_path(self.parts), position=find)
 
     def encode_error(self) -> EncodeError:
         """Return the error that a writer raises."""
-        return EncodeError(self.reason, path=format_path(self.parts))
+        return EncodeError(self._reason, path=format_path(self.parts))
 
 
 def add_error(first: ConversionError | None, error: ConversionError) -> ConversionError:

@@ -587,6 +587,8 @@ def unknown_key(key: object, owner: str, known: Mapping[str, object]) -> Convers
     """Return the error for a key that is not a field; the caller adds the key to the path."""
     if not isinstance(key, str):
         return invalid_key(key)
-    return ConversionError(
-        f'{owner} has no field "{shorten_name(key)}"{near_miss(key, known)}', at_key=True
-    )
+
+    def reason() -> str:
+        return f'{owner} has no field "{shorten_name(key)}"{near_miss(key, known)}'
+
+    return ConversionError(reason, at_key=True)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -819,7 +820,7 @@ def _enum_reader(enum: EnumDescriptor) -> scalars.ScalarReader:
     def read(value: object) -> int:
         name = _name(value)
         if name not in numbers:
-            raise ConversionError(unknown_short_name(name, enum))
+            raise ConversionError(partial(unknown_short_name, name, enum))
         return numbers[name]
 
     return read

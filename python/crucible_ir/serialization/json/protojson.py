@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from google.protobuf import descriptor_pool, message_factory
@@ -250,7 +251,7 @@ class ProtoJson(Dialect):
             if type(value) is str:
                 number: object = numbers.get(value)
                 if number is None:
-                    raise ConversionError(self.unknown_enum_name(value, field, enum))
+                    raise ConversionError(partial(self.unknown_enum_name, value, field, enum))
                 return number
             if value is None and reads_null:
                 return 0
