@@ -26,8 +26,8 @@ MAX_TEXT_LENGTH = 2_000
 #: Control characters and surrogates.
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
-#: The clause of `near_miss` at the end of an error.
-_NEAR_MISS = re.compile(r'; did you mean "([^"]*)"\?$')
+#: The clause of `near_miss` in an error.
+_NEAR_MISS = re.compile(r'; did you mean "([^"]*)"\?')
 
 #: The Unicode categories of control, directional and separator characters, and of surrogates.
 _UNSAFE_CATEGORIES = ("Cc", "Cf", "Cs", "Zl", "Zp")
@@ -414,10 +414,11 @@ def near_miss(name: str, known: Iterable[str]) -> str:
 
 
 def near_miss_in(text: str) -> str | None:
-    """Return the name that `near_miss` suggests at the end of an error, if it does.
+    """Return the name that `near_miss` suggests in an error; ``None`` if it suggests none.
 
     >>> near_miss_in('no field "epoch"' + near_miss("epoch", ["epochs"]))
     'epochs'
     """
-    found = _NEAR_MISS.search(text)
-    return found[1] if found else None
+    # The name that the error is about, which comes first, may be anything.
+    found = _NEAR_MISS.findall(text)
+    return found[-1] if found else None

@@ -5,10 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from crucible_ir.web.api.origins import with_origins
+from crucible_ir.web.api.rates import RateMiddleware, Rates
 from crucible_ir.web.api.routes import api_routes
 from crucible_ir.web.serving import HttpOptions, WebServer, web_application
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from starlette.types import ASGIApp
+
     from crucible_ir.exchange.server.listening import Address
     from crucible_ir.exchange.server.options import ServerOptions, Settings
     from crucible_ir.exchange.server.serving import ExchangeServer
@@ -24,11 +30,18 @@ class FrontendOptions:
         hosts: The names by which clients may address the server, besides IP addresses and
             ``localhost``. They are checked if names are given, or the server requires no
             credentials.
+        origins: The origins whose pages may call the API (CORS).
+        requests_per_second: The most requests to the API of one caller in a second; ``None`` for
+            any number.
+        burst: The most requests of one caller at once, if there is a rate.
     """
 
     address: Address
     prefix: str = ""
     hosts: tuple[str, ...] = ()
+    origins: tuple[str, ...] = ()
+    requests_per_second: float | None = None
+    burst: int = 100
 
 
 def add_http(
@@ -48,7 +61,13 @@ def add_http(
     options.check_reach(http.address)
     is_checked = bool(http.hosts) or not options.requires_credentials
     application = web_application(
-        api_routes(server.calls, options.limits, write_seconds=settings.slow_consumer_seconds),
+        api_routes(
+            server.calls,
+            options.limits,
+            write_seconds=settings.slow_consumer_seconds,
+            requires_token=options.requires_token,
+            guard=_guard(http),
+        ),
         is_ready=lambda: server.is_ready,
         prefix=http.prefix,
         hosts=http.hosts if is_checked else None,
@@ -65,3 +84,17 @@ def add_http(
     found = WebServer(application, web_options)
     server.add(found)
     return found
+
+
+def _guard(http: FrontendOptions) -> Callable[[ASGIApp], ASGIApp]:
+    """Return a function that adds the rate and the origins to an application of the API."""
+    rate = http.requests_per_second
+    rates = None if rate is None else Rates(rate, http.burst)
+
+    def guard(app: ASGIApp) -> ASGIApp:
+        if rates is not None:
+            app = RateMiddleware(app, rates)
+        # A page must be able to read the rejections of the rate too.
+        return with_origins(app, http.origins) if http.origins else app
+
+    return guard

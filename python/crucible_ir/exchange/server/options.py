@@ -122,9 +122,14 @@ class ServerOptions:
         return self.tls is not None and self.tls.client_ca is not None
 
     @property
+    def requires_token(self) -> bool:
+        """Whether clients must send a token."""
+        return self.tokens is not None or self.jwt is not None
+
+    @property
     def requires_credentials(self) -> bool:
         """Whether callers must authenticate themselves."""
-        return self.tokens is not None or self.jwt is not None or self.requires_certificates
+        return self.requires_token or self.requires_certificates
 
     @property
     def most_connections(self) -> int:

@@ -351,8 +351,7 @@ class ExchangeServer:
             observers.append(self._metrics)
         if options.tracing:
             observers.append(Tracing())
-        requires_token = options.tokens is not None or options.jwt is not None
-        if not requires_token and options.requires_certificates:
+        if not options.requires_token and options.requires_certificates:
             # Observers run before the hook that authenticates the caller by the certificate.
             observing = ObservingInterceptor(observers, certified_name)
         else:

@@ -108,7 +108,7 @@ class Call:
         return self.codec.write(response)
 
 
-class _Response(ABC):
+class CallResponse(ABC):
     """The response to a call."""
 
     def __init__(self, call: Call) -> None:
@@ -175,7 +175,7 @@ class _Response(ABC):
         ]
 
 
-class UnaryResponse(_Response):
+class UnaryResponse(CallResponse):
     """The response to a unary call."""
 
     _body = b""
@@ -226,7 +226,7 @@ class UnaryResponse(_Response):
         except RpcError as error:
             return unreadable_request(0, error), seconds
         except TimeoutError:
-            return unreadable_request(0, _late()), seconds
+            return unreadable_request(0, late()), seconds
 
     async def _begin(self) -> None:
         """Do nothing: the headers depend on whether the call succeeds."""
@@ -236,7 +236,7 @@ class UnaryResponse(_Response):
         self._body = await self._call.write(response)
 
 
-class StreamResponse(_Response):
+class StreamResponse(CallResponse):
     """The response to a call with a stream of requests, of responses, or of both."""
 
     async def answer(self, *, has_requests: bool) -> None:
@@ -261,7 +261,7 @@ class StreamResponse(_Response):
                 except RpcError as error:
                     request = unreadable_request(0, error)
                 except TimeoutError:
-                    request = unreadable_request(0, _late())
+                    request = unreadable_request(0, late())
                 if has_requests and request is not requests:
                     request = _single(request)
             await self._run(request, seconds)
@@ -333,7 +333,8 @@ async def _single(request: Any) -> AsyncIterator[Any]:
     yield request
 
 
-def _late() -> RpcError:
+def late() -> RpcError:
+    """Return the error for a request that has not arrived in time."""
     return RpcError(grpc.StatusCode.DEADLINE_EXCEEDED, "the request has not arrived in time")
 
 

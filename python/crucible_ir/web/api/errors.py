@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import grpc
 from google.protobuf import json_format, symbol_database
+from google.rpc.error_details_pb2 import QuotaFailure
 
 if TYPE_CHECKING:
     from google.protobuf.any_pb2 import Any as AnyMessage
@@ -36,6 +37,12 @@ HTTP_STATUSES: Final = {
 #: The codes by their numbers.
 CODES: Final = {code.value[0]: code for code in grpc.StatusCode}
 
+#: The limits that are free again soon: those of the caller and of the whole server.
+_SHORT_LIMITS: Final = ("caller:", "server")
+
+#: The seconds after which a rejected call may succeed.
+_RETRY_SECONDS: Final = 1
+
 _SPELLINGS: Final = {grpc.StatusCode.CANCELLED: "canceled"}
 
 
@@ -60,6 +67,25 @@ def error_values(status: Status) -> dict[str, Any]:
     if status.details:
         values["details"] = list(map(_detail_values, status.details))
     return values
+
+
+def retry_seconds(status: Status) -> int | None:
+    """Return when a call may succeed that was rejected now; ``None`` if waiting does not help.
+
+    Args:
+        status: The status of the call.
+    """
+    code = CODES[status.code]
+    if code is grpc.StatusCode.UNAVAILABLE:
+        return _RETRY_SECONDS
+    if code is grpc.StatusCode.RESOURCE_EXHAUSTED:
+        for detail in status.details:
+            failure = QuotaFailure()
+            if detail.Unpack(failure) and any(
+                violation.subject.startswith(_SHORT_LIMITS) for violation in failure.violations
+            ):
+                return _RETRY_SECONDS
+    return None
 
 
 def error_body(status: Status) -> bytes:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from crucible_ir.errors import DecodeError, ValidationError, near_miss_in, shorten
+from crucible_ir.errors import DecodeError, Position, ValidationError, near_miss_in, shorten
 
 if TYPE_CHECKING:
-    from crucible_ir.errors import Position
     from crucible_ir.exchange.v1 import ItemError
     from crucible_ir.schema.json_schema import Schema
 
-    #: An error of an event, as a JSON value without the line.
+    #: An error of an event, as a JSON value.
     EventError = dict[str, Any]
 
 #: The most errors that a report lists.
@@ -24,6 +24,9 @@ _DECODE: Final = "decode"
 
 #: The id of an error of an event that the exchange rejects for another reason than a rule.
 _REJECTED: Final = "rejected"
+
+#: The advice of errors for Python about what reads a value.
+_ADVICE: Final = re.compile(r'read with (from_crucible_json|dialect="crucible")')
 
 _COUNT: Final = {"type": "integer", "minimum": 0}
 
@@ -112,18 +115,16 @@ class FeedbackReport:
     errors: list[EventError] = field(default_factory=list)
     omitted: int = 0
 
-    def reject(self, line: int, listed: Callable[[], list[EventError]]) -> None:
+    def reject(self, errors: Callable[[], list[EventError]]) -> None:
         """Count a rejected event.
 
         Args:
-            line: Its line.
-            listed: Returns its errors without the line; it takes time, so it is called only if they
-                are listed.
+            errors: Returns its errors. It takes time, so it is called only if they are listed.
         """
         self.rejected += 1
         room = MAX_ERRORS - len(self.errors)
         if room:
-            self.errors += [{"line": line, **error} for error in listed()[:room]]
+            self.errors += errors()[:room]
         else:
             self.omitted += 1
 
@@ -138,51 +139,57 @@ class FeedbackReport:
         }
 
 
-def read_errors(error: DecodeError | ValidationError) -> list[EventError]:
+def read_errors(error: DecodeError | ValidationError, line: int | None = None) -> list[EventError]:
     """Return the errors of an event that cannot be read or breaks rules.
 
-    >>> read_errors(DecodeError('no field "ide"; did you mean "id"?'))[0]["suggestion"]
-    'id'
+    Args:
+        error: The error.
+        line: The line of the event, if there is one on each line.
+
+    >>> error = DecodeError('no field "ide"; did you mean "id"?', position=Position(1, 2))
+    >>> [found] = read_errors(error, 7)
+    >>> found["line"], found["column"], found["suggestion"]
+    (7, 2, 'id')
     """
     if isinstance(error, DecodeError):
         return [
-            _error(
-                _DECODE, each.path, each.reason, each.position, suggestion=near_miss_in(each.reason)
-            )
+            _error(_DECODE, each.path, _for_http(each.reason), _place(each.position, line))
+            | {"suggestion": near_miss_in(each.reason)}
             for each in error.errors
         ]
     return [
-        _error(
-            violation.rule_id,
-            violation.path,
-            violation.message,
-            violation.position,
-            value=None if violation.value is None else shorten(violation.value),
-        )
-        for violation in error.violations
+        _error(each.rule_id, each.path, each.message, _place(each.position, line))
+        | {"value": None if each.value is None else shorten(each.value)}
+        for each in error.violations
     ]
 
 
-def rejection_errors(error: ItemError) -> list[EventError]:
+def rejection_errors(error: ItemError, line: int) -> list[EventError]:
     """Return the errors of an event that the exchange rejected."""
-    broken = [_error(each.rule_id, each.path, each.message) for each in error.violations]
-    return broken or [_error(_REJECTED, "", error.message)]
+    place = (line, None)
+    broken = [_error(each.rule_id, each.path, each.message, place) for each in error.violations]
+    return broken or [_error(_REJECTED, "", error.message, place)]
 
 
-def _error(
-    rule: str,
-    path: str,
-    message: str,
-    position: Position | None = None,
-    *,
-    value: str | None = None,
-    suggestion: str | None = None,
-) -> EventError:
+def _for_http(reason: str) -> str:
+    return _ADVICE.sub("read with Content-Type: application/crucible-json, or -jsonl", reason)
+
+
+def _place(position: Position | None, line: int | None) -> tuple[int, int | None]:
+    """Return the line and the column of an error."""
+    if position is None:
+        return line or 1, None
+    return line or position.line, position.column
+
+
+def _error(rule: str, path: str, message: str, place: tuple[int, int | None]) -> EventError:
+    line, column = place
     return {
-        "column": None if position is None else position.column,
+        "line": line,
+        "column": column,
         "path": path,
         "rule": rule,
         "message": message,
-        "value": value,
-        "suggestion": suggestion,
+        "value": None,
+        "suggestion": None,
     }

@@ -37,9 +37,10 @@ _SCHEMAS: Final = "#/components/schemas/"
 _NO_SIDE_EFFECTS: Final = 1
 
 _DESCRIPTION: Final = """\
-The exchange of Crucible IR over HTTP. Every method of its services whose request is not a stream is
-a path of the [Connect protocol](https://connectrpc.com/docs/protocol): POST the request and get the
-response. Methods without side effects can be called with GET too.
+The exchange of Crucible IR over HTTP. Every method of its services is a path of the
+[Connect protocol](https://connectrpc.com/docs/protocol): POST the request and get the response.
+Methods without side effects can be called with GET too. The messages of streams are in envelopes,
+whose content OpenAPI cannot describe.
 
 The schemas accept what the readers accept: both names of a field, `null` for an unset field,
 numbers in quotes and enum values by number. A reader rejects more than JSON Schema can express:
@@ -140,9 +141,7 @@ def openapi(*, url: str = "/", requires_token: bool = True) -> Schema:
     ['get', 'post']
     """
     services = _services()
-    methods = [
-        method for service in services for method in service.methods if not method.client_streaming
-    ]
+    methods = [method for service in services for method in service.methods]
     return {
         "openapi": "3.1.0",
         "info": {
@@ -194,7 +193,8 @@ def _message_schemas(methods: Iterable[MethodDescriptor]) -> Schema:
 
 def _path_item(method: MethodDescriptor) -> Schema:
     name = f"{method.containing_service.name}_{method.name}"
-    contents = _streamed if method.server_streaming else _unary
+    is_stream = method.client_streaming or method.server_streaming
+    contents = _streamed if is_stream else _unary
     described = {
         "summary": summary(method),
         "description": f"{comment(method)}\nRequired role: {METHOD_ROLES[method_path(method)]}.",
@@ -211,7 +211,7 @@ def _path_item(method: MethodDescriptor) -> Schema:
         "requestBody": {"required": True, **_content(contents(method.input_type))},
         "responses": responses,
     }
-    if method.server_streaming or method.GetOptions().idempotency_level != _NO_SIDE_EFFECTS:
+    if is_stream or method.GetOptions().idempotency_level != _NO_SIDE_EFFECTS:
         return {"post": post}
     message = {
         "name": "message",

@@ -10,7 +10,7 @@ from google.rpc.status_pb2 import Status
 
 from crucible_ir.exchange.server.rpc.errors import RpcError, status_of
 from crucible_ir.web.api.bodies import DisconnectedError
-from crucible_ir.web.api.errors import CODES, HTTP_STATUSES, error_body
+from crucible_ir.web.api.errors import CODES, HTTP_STATUSES, error_body, retry_seconds
 
 if TYPE_CHECKING:
     from starlette.types import Scope, Send
@@ -87,6 +87,9 @@ class Sender:
         code = CODES[error.code]
         if code is grpc.StatusCode.UNAUTHENTICATED:
             headers = [*headers, (b"www-authenticate", b"Bearer")]
+        seconds = retry_seconds(error)
+        if seconds is not None:
+            headers = [*headers, (b"retry-after", str(seconds).encode())]
         headers = [*headers, (b"content-type", b"application/json")]
         await self.whole(status or HTTP_STATUSES[code], headers, error_body(error))
 

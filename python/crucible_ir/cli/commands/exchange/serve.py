@@ -77,6 +77,27 @@ _OPTIONS = (
         help="Accept this name in the header Host; repeatable.",
     ),
     click.option(
+        "--http-cors-origin",
+        "http_cors_origins",
+        multiple=True,
+        metavar="ORIGIN",
+        help="Let pages of this origin call the HTTP API, such as https://app.example.com;"
+        " repeatable; * for every origin.",
+    ),
+    click.option(
+        "--http-max-rate",
+        type=FiniteRange(0, min_open=True),
+        metavar="N",
+        help="The most requests per second to the HTTP API of one caller, or of one address without"
+        " a valid token; by default unlimited.",
+    ),
+    click.option(
+        "--http-burst",
+        type=click.IntRange(1),
+        metavar="N",
+        help="The most of these requests at once; by default 100.",
+    ),
+    click.option(
         "--store",
         default="exchange.db",
         show_default=True,
@@ -355,12 +376,13 @@ def _http(given: dict[str, Any]) -> FrontendOptions | None:
     from crucible_ir.extras import optional_module
 
     if given["http"] is None:
-        for option in ("http_prefix", "http_hosts"):
-            if given[option]:
+        for option, value in given.items():
+            if option.startswith("http_") and value:
                 raise click.UsageError(f"--{option.replace('_', '-').rstrip('s')} requires --http")
         return None
     for module in ("jinja2", "starlette", "uvicorn"):
         optional_module(module, "web")
+    from crucible_ir.web.api.origins import is_origin
     from crucible_ir.web.frontend import FrontendOptions
 
     address = parse_address(given["http"])
@@ -372,7 +394,17 @@ def _http(given: dict[str, Any]) -> FrontendOptions | None:
             "expected a path such as /exchange, without a slash at the end",
             param_hint="--http-prefix",
         )
-    return FrontendOptions(address, prefix, given["http_hosts"])
+    origins = given["http_cors_origins"]
+    for origin in origins:
+        if not is_origin(origin):
+            raise click.BadParameter(
+                f"expected an origin such as https://app.example.com, or *, got {origin}",
+                param_hint="--http-cors-origin",
+            )
+    if given["http_burst"] is not None and given["http_max_rate"] is None:
+        raise click.UsageError("--http-burst requires --http-max-rate")
+    rate = {"requests_per_second": given["http_max_rate"], "burst": given["http_burst"]}
+    return FrontendOptions(address, prefix, given["http_hosts"], origins, **_set(rate))
 
 
 def _options(given: dict[str, Any]) -> ServerOptions:

@@ -37,7 +37,7 @@ _LEAST_MARGIN: Final = 1024 * 1024
 _END_SECONDS: Final = 0.01
 
 #: The most callers whose rates are tracked; the least recent callers are dropped first.
-_REMEMBERED_CALLERS: Final = 10_000
+REMEMBERED_CALLERS: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,8 +168,14 @@ class _ByteBudget:
                 freed.set_result(None)
 
 
-class _RateLimiter:
-    """The rate of calls of each caller: a token bucket for each."""
+class RateLimiter:
+    """The rate of calls of each caller: a token bucket for each.
+
+    Args:
+        per_second: The most calls in a second.
+        burst: The most calls at once.
+        clock: Returns the time in seconds.
+    """
 
     def __init__(self, per_second: float, burst: int, clock: Callable[[], float]) -> None:
         self._per_second = per_second
@@ -185,9 +191,14 @@ class _RateLimiter:
         left = min(self._burst, left + (now - then) * self._per_second)
         allowed = left >= 1
         self._left[caller] = (left - 1 if allowed else left, now)
-        if len(self._left) > _REMEMBERED_CALLERS:
+        if len(self._left) > REMEMBERED_CALLERS:
             self._left.popitem(last=False)
         return allowed
+
+    def seconds_until_free(self, caller: str) -> float:
+        """Return the seconds until a caller that may not begin a call may begin one."""
+        left, _ = self._left.get(caller, (1.0, 0.0))
+        return max(0.0, (1 - left) / self._per_second)
 
 
 class LimitsInterceptor(Interceptor):
@@ -207,7 +218,7 @@ class LimitsInterceptor(Interceptor):
         self._rates = (
             None
             if limits.calls_per_second is None
-            else _RateLimiter(limits.calls_per_second, limits.burst, clock)
+            else RateLimiter(limits.calls_per_second, limits.burst, clock)
         )
 
     @property
