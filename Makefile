@@ -28,7 +28,7 @@ RULES_PROTO := third_party/buf/validate/validate.proto
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup run check test interop test-interchange witness test-protobuf6 lint format \
+.PHONY: help setup run demo check test interop test-interchange witness test-protobuf6 lint format \
 	check-format types generate check-generated breaking release-image check-package bench \
 	bench-exchange fuzz clean
 
@@ -41,6 +41,9 @@ setup: $(VENV)/.installed ## Make the environment .venv with the package and eve
 
 run: setup ## Tour the examples: validate, show and convert them, and send them through an exchange
 	$(BIN)/python examples/tour.py $(ARGS)
+
+demo: setup ## Show the console with example data (ARGS="--data DIR" keeps the data)
+	$(BIN)/crucible-ir demo $(ARGS)
 
 check: lint check-format types ## Check style, layers and types, and run the quick tests
 	$(BIN)/python $(PYTEST) --dist worksteal -m "not slow and not toolchain" \

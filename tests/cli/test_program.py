@@ -68,7 +68,7 @@ def test_help_groups_the_commands() -> None:
     ]
     assert [name for names in groups.values() for name in names] == list(COMMANDS)
     assert groups["Documents"][:3] == ["validate", "lint", "convert"]
-    assert groups["Tools"] == ["conformance", "completion"]
+    assert groups["Tools"] == ["demo", "conformance", "completion"]
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def arguments_of(line: str) -> tuple[list[str], bytes]:
 
 #: Commands whose examples need a shell, or a server: tests/exchange runs those.
 ELSEWHERE = {
-    "completion",
+    *("completion", "demo"),
     *("serve", "publish", "fetch", "list", "watch", "trace", "metrics", "compact", "audit"),
     *("ingest", "export", "summarize", "feedback-config", "erase-feedback", "tokens"),
     *("purge", "console"),

@@ -88,6 +88,7 @@ _GROUPS = {
     "Tools": (
         "tools",
         {
+            "demo": "Show the console with example data.",
             "conformance": "Certify an implementation of the IR in any language.",
             "completion": "Print the completion script for a shell.",
         },

@@ -6,39 +6,27 @@ import asyncio
 import math
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
-import pytest
 from exchange.servers import serving
 from google.protobuf.message import Message
 
 import crucible_ir as ir
 from crucible_ir.exchange.client.async_client import AsyncExchangeClient
 from crucible_ir.schema.types import document_members
-from crucible_ir.web.demo.filling import fill
-from crucible_ir.web.demo.steps import Append, Ingest, Publish
+from crucible_ir.web.demo.steps import Append, Ingest, Publish, Step
 from crucible_ir.web.demo.story import story
 
 T = TypeVar("T")
-
-NOW = datetime.now(UTC)
-STEPS = story(NOW)
 
 #: The mistakes that are in the data for the console to show: the id of a document and of a lint.
 INTENDED_LINTS = {("router-staging/status", "deployment_status.fractional_traffic")}
 
 #: The types of documents.
 TYPES = list(document_members())
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("demo")
-    asyncio.run(asyncio.wait_for(fill(folder, STEPS), 60))
-    return folder
 
 
 def ask(folder: Path, question: Callable[[AsyncExchangeClient], Awaitable[T]]) -> T:
@@ -55,23 +43,23 @@ def ask(folder: Path, question: Callable[[AsyncExchangeClient], Awaitable[T]]) -
     return asyncio.run(answer())
 
 
-def test_every_type_of_document_is_there() -> None:
-    published = {type(step.document).__name__ for step in STEPS if isinstance(step, Publish)}
+def test_every_type_of_document_is_there(steps: list[Step]) -> None:
+    published = {type(step.document).__name__ for step in steps if isinstance(step, Publish)}
     assert published | {"FeedbackEvent"} == set(TYPES)
 
 
-def test_only_intended_lints_are_found() -> None:
+def test_only_intended_lints_are_found(steps: list[Step]) -> None:
     found = {
         (getattr(step.document, "id", step.id), finding.id)
-        for step in STEPS
+        for step in steps
         if isinstance(step, Publish)
         for finding in ir.lint(ir.validate(step.document))
     }
     assert found == INTENDED_LINTS
 
 
-def test_the_same_time_and_seed_give_the_same_story() -> None:
-    later = NOW.replace(microsecond=0) + timedelta(seconds=1)
+def test_the_same_time_and_seed_give_the_same_story(now: datetime) -> None:
+    later = now + timedelta(hours=1)
     assert contents(later, 5) == contents(later, 5)
     assert contents(later, 5) != contents(later, 6)
 
@@ -90,9 +78,9 @@ def contents(now: datetime, seed: int) -> list[bytes]:
     return [message.SerializeToString(deterministic=True) for message in messages]
 
 
-def test_feedback_differs_visibly_between_two_versions() -> None:
+def test_feedback_differs_visibly_between_two_versions(steps: list[Step]) -> None:
     thumbs: dict[str, Counter[str]] = {}
-    for step in STEPS:
+    for step in steps:
         for event in step.events if isinstance(step, Ingest) else ():
             if event.feedback_type == ir.v1.FeedbackType.FEEDBACK_TYPE_THUMBS:
                 value = event.feedback_value.string_value
@@ -107,11 +95,13 @@ def test_feedback_differs_visibly_between_two_versions() -> None:
     assert shares[0] + errors[0] < shares[1] - errors[1]
 
 
-def test_all_references_lead_somewhere_but_one_missing_and_one_ambiguous(folder: Path) -> None:
+def test_all_references_lead_somewhere_but_one_missing_and_one_ambiguous(
+    folder: Path, steps: list[Step]
+) -> None:
     async def unresolved(client: AsyncExchangeClient) -> set[tuple[str, str]]:
         found = set()
         starts = [
-            ("FeedbackEvent", step.events[0].id) for step in STEPS if isinstance(step, Ingest)
+            ("FeedbackEvent", step.events[0].id) for step in steps if isinstance(step, Ingest)
         ]
         for name in TYPES:
             async for stored in client.list_documents(name):
@@ -131,10 +121,12 @@ def test_all_references_lead_somewhere_but_one_missing_and_one_ambiguous(folder:
     }
 
 
-def test_the_ledger_spreads_over_weeks_and_names_its_publishers(folder: Path) -> None:
+def test_the_ledger_spreads_over_weeks_and_names_its_publishers(
+    folder: Path, now: datetime
+) -> None:
     async def revisions(client: AsyncExchangeClient) -> list[tuple[str | None, timedelta]]:
         return [
-            (stored.record.publisher, NOW - stored.record.update_time)
+            (stored.record.publisher, now - stored.record.update_time)
             async for stored in client.list_revisions("ModelVersion", "ticket-router-1.3.0")
         ]
 

@@ -6,7 +6,7 @@ client. Only its clock is set: it shows the time of each step.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import AsyncExitStack
 from datetime import datetime
 from itertools import groupby
@@ -28,6 +28,10 @@ from crucible_ir.web.demo.story import CALLERS
 #: The files of an exchange with example data, in its folder.
 STORE_FILE: Final = "exchange.db"
 TOKENS_FILE: Final = "tokens.json"
+
+#: The file that marks a folder whose exchange has all the example data, and nothing of value.
+_MARK_FILE: Final = "EXAMPLE-DATA"
+_MARK: Final = "The exchange in this folder has the example data of `crucible-ir demo`.\n"
 
 _ADDRESS: Final = "127.0.0.1:0"
 
@@ -51,6 +55,35 @@ class StoryClock:
         self._time = round(time.timestamp() * 1_000_000)
 
 
+def new_tokens(folder: Path) -> dict[str, str]:
+    """Return a new token for each caller by name; earlier ones no longer work."""
+    path = folder / TOKENS_FILE
+    path.unlink(missing_ok=True)
+    file = TokenFile(path)
+    return {name: file.create(name, Role[role.upper()])[1] for name, role in CALLERS.items()}
+
+
+async def prepare(folder: Path, steps: Callable[[], Iterable[Step]]) -> dict[str, str]:
+    """Fill the exchange in a folder unless that was done before, and return new tokens.
+
+    Args:
+        folder: The folder, which exists.
+        steps: Returns the steps, the earliest first.
+
+    Raises:
+        FillingError: The folder has other files, or the exchange rejects a step.
+        ExchangeError: A call failed.
+    """
+    mark = folder / _MARK_FILE
+    if mark.exists():
+        return new_tokens(folder)
+    if any(folder.iterdir()):
+        raise FillingError(f"{folder} has other files than example data: name an empty folder")
+    tokens = await fill(folder, steps())
+    mark.write_text(_MARK, encoding="utf-8")
+    return tokens
+
+
 async def fill(folder: Path, steps: Iterable[Step]) -> dict[str, str]:
     """Publish steps into a new exchange in a folder.
 
@@ -65,13 +98,14 @@ async def fill(folder: Path, steps: Iterable[Step]) -> dict[str, str]:
         FillingError: The exchange rejects a step.
         ExchangeError: A call failed.
     """
-    file = TokenFile(folder / TOKENS_FILE)
-    tokens = {name: file.create(name, Role[role.upper()])[1] for name, role in CALLERS.items()}
+    tokens = new_tokens(folder)
     clock = StoryClock()
     async with AsyncExitStack() as stack:
         store = await open_store(folder / STORE_FILE, clock=clock)
         stack.push_async_callback(store.close)
-        options = ServerOptions(address=parse_address(_ADDRESS), tokens=file, grace_seconds=1)
+        options = ServerOptions(
+            address=parse_address(_ADDRESS), tokens=TokenFile(folder / TOKENS_FILE), grace_seconds=1
+        )
         server = ExchangeServer(Services(store), service_names(), options)
         await stack.enter_async_context(server)
         clients = {

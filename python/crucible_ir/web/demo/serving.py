@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any, Final
 
+from crucible_ir import v1
 from crucible_ir.building.constructors import new_deployment_config, new_deployment_status
 from crucible_ir.web.demo.registry import DRAFTER, NEW_ROUTER, OLD_ROUTER
 from crucible_ir.web.demo.steps import Publish, Step, Timeline
@@ -39,23 +41,13 @@ def _router(times: Timeline) -> Iterator[Step]:
     }
     created = times.ago(days=19)
     yield Publish(created, "priya", new_deployment_config(**config))
-    status: dict[str, Any] = {
-        "id": f"{ROUTER}/status",
-        "deployment_id": ROUTER,
-        "endpoint_url": "https://models.lantern.example/v1/route",
-        "total_replicas": 4,
-        "created_at": created,
-    }
+    status = _router_status(created)
     start: Any = ((0, "pending", 0), (0.1, "deploying", 1), (0.3, "active", 4))
     for hours, state, ready in start:
         at = times.ago(days=19, hours=-hours)
         observed = new_deployment_status(**status, state=state, ready_replicas=ready, updated_at=at)
         yield Publish(at, "rollout", observed)
     for days, share in ROLLOUT:
-        traffic: Any = [
-            {"model_version_id": OLD_ROUTER, "percent": 100 - share, "ready_replicas": 4},
-            {"model_version_id": NEW_ROUTER, "percent": share, "ready_replicas": 4},
-        ]
         if share == 90:
             config |= {"model_version_id": NEW_ROUTER}
         plan: Any = {"metadata": {"canary": NEW_ROUTER, "percent": share}}
@@ -67,26 +59,55 @@ def _router(times: Timeline) -> Iterator[Step]:
             state="canary" if share < 90 else "promoting",
             health="healthy",
             ready_replicas=8,
-            traffic=traffic,
+            traffic=_traffic(share),
             traffic_percent=100,
             metrics={"p99_ms": 188 + 1.9 * share, "requests_per_second": 41.5},
             last_health_check=at,
             updated_at=at,
         )
         yield Publish(at, "rollout", observed)
-    at = times.ago(hours=0.4)
-    slow = new_deployment_status(
-        **{**status, "total_replicas": 8},
-        state="promoting",
-        health="degraded",
-        ready_replicas=7,
-        traffic=traffic,
-        traffic_percent=100,
-        metrics={"p99_ms": 412.0, "requests_per_second": 47.2},
-        last_health_check=at,
-        updated_at=at,
+    last = v1.DeploymentStatus()
+    last.CopyFrom(observed)
+    observe_again(last, times.ago(hours=0.4), ready=7, slowest=412.0)
+    yield Publish(times.ago(hours=0.4), "rollout", last)
+
+
+def observe_again(status: v1.DeploymentStatus, at: datetime, *, ready: int, slowest: float) -> None:
+    """Change a status of the router to a later observation.
+
+    Args:
+        status: The status.
+        at: The time.
+        ready: How many replicas are ready.
+        slowest: The 99th percentile of the latency in milliseconds.
+    """
+    healths = v1.DeploymentHealth
+    all_ready = ready == status.total_replicas
+    status.health = (
+        healths.DEPLOYMENT_HEALTH_HEALTHY if all_ready else healths.DEPLOYMENT_HEALTH_DEGRADED
     )
-    yield Publish(at, "rollout", slow)
+    status.ready_replicas = ready
+    status.metrics["p99_ms"] = slowest
+    status.last_health_check.FromDatetime(at)
+    status.updated_at.FromDatetime(at)
+
+
+def _router_status(created: datetime) -> dict[str, Any]:
+    return {
+        "id": f"{ROUTER}/status",
+        "deployment_id": ROUTER,
+        "endpoint_url": "https://models.lantern.example/v1/route",
+        "total_replicas": 4,
+        "created_at": created,
+    }
+
+
+def _traffic(share: int) -> Any:
+    """Return the traffic of both versions of the router, given the share of the new one."""
+    return [
+        {"model_version_id": OLD_ROUTER, "percent": 100 - share, "ready_replicas": 4},
+        {"model_version_id": NEW_ROUTER, "percent": share, "ready_replicas": 4},
+    ]
 
 
 def _drafts(times: Timeline) -> Iterator[Step]:

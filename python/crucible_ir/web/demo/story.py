@@ -23,6 +23,7 @@ CALLERS: Final = {
     "trainer": "publisher",
     "rollout": "publisher",
     "app-eu": "publisher",
+    "guest": "reader",
 }
 
 
