@@ -16,6 +16,9 @@ from typing import TYPE_CHECKING, Any, Final
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from crucible_ir.errors import Error
+from crucible_ir.plotting import stylesheet
+from crucible_ir.plotting.geometry.ticks import value_text
+from crucible_ir.plotting.geometry.times import duration_text
 from crucible_ir.schema.references import identity_fields
 from crucible_ir.schema.types import document_members, message_type
 from crucible_ir.version import VERSION
@@ -139,6 +142,9 @@ def environment() -> Environment:
     made.filters["short_time"] = short_time
     made.filters["grouped"] = "{:,}".format
     made.filters["iso"] = datetime.isoformat
+    made.filters["value"] = value_text
+    made.filters["duration"] = duration_text
+    made.filters["tojson_text"] = partial(json.dumps, ensure_ascii=False)
     return made
 
 
@@ -179,7 +185,9 @@ def static_file(name: str) -> bytes | None:
     names = {entry.name for entry in folder.iterdir()}
     if name not in names or name.rpartition(".")[2] not in STATIC_TYPES:
         return None
-    return folder.joinpath(name).read_bytes()
+    content = folder.joinpath(name).read_bytes()
+    # One request for both: the rules of charts belong to the renderer.
+    return content + stylesheet(tokens=False).encode() if name == "style.css" else content
 
 
 @cache

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from crucible_ir.web.console.pages import home, sign_in
+from crucible_ir.web.console.pages import home, run, run_comparison, runs, sign_in
 
 #: Each has `PAGES` and `ACTIONS`.
-MODULES = (home, sign_in)
+MODULES = (home, runs, run_comparison, run, sign_in)
