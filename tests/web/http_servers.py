@@ -92,8 +92,9 @@ def http_exchange(
             raise failed[0]
         yield found[0]
     finally:
-        for end in ending:
-            end()
+        if not failed:
+            for end in ending:
+                end()
         thread.join(TIMEOUT)
         assert not thread.is_alive(), "the server has not stopped"
     if failed:

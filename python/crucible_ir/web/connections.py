@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 import time
 from typing import Any, ClassVar, Final, cast
 
@@ -13,10 +14,43 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 HEADER_SECONDS: Final = 20.0
 
 
+def certificate_of(connection: ssl.SSLObject | None) -> dict[str, list[bytes]]:
+    """Return the properties of the client's certificate, with the names that gRPC has for them.
+
+    Args:
+        connection: The TLS connection; ``None`` for plain text.
+    """
+    found: dict[str, list[bytes]] = {}
+    leaf = None if connection is None else connection.getpeercert(binary_form=True)
+    if connection is None or not leaf:
+        return found
+    found["x509_pem_cert"] = [ssl.DER_cert_to_PEM_cert(leaf).encode()]
+    chain = "".join(map(ssl.DER_cert_to_PEM_cert, _chain_of(connection)))
+    found["x509_pem_cert_chain"] = [chain.encode()]
+    values: Any = connection.getpeercert() or {}
+    for part in values.get("subject", ()):
+        for key, value in part:
+            if key == "commonName":
+                found.setdefault("x509_common_name", []).append(value.encode())
+    for _, value in values.get("subjectAltName", ()):
+        found.setdefault("x509_subject_alternative_name", []).append(str(value).encode())
+    return found
+
+
+def _chain_of(connection: Any) -> list[bytes]:
+    """Return the certificates that the client sent, its own first."""
+    if hasattr(connection, "get_unverified_chain"):
+        return list(connection.get_unverified_chain())
+    # Python 3.11 and 3.12 have it, but not under a public name.
+    der = 2
+    return [each.public_bytes(der) for each in connection._sslobj.get_unverified_chain()]
+
+
 class LimitedConnection(H11Protocol):
     """A connection whose client sends headers and receives responses within time limits.
 
-    The state of each request has `abort`, which closes the connection at once.
+    The state of each request has `abort`, which closes the connection at once, and `certificate`,
+    the properties of the client's certificate.
     """
 
     #: How long a client may take to receive the rest of a response, in seconds.
@@ -28,7 +62,11 @@ class LimitedConnection(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin."""
         super().connection_made(transport)
-        self.app_state = {**self.app_state, "abort": transport.abort}
+        self.app_state = {
+            **self.app_state,
+            "abort": transport.abort,
+            "certificate": certificate_of(transport.get_extra_info("ssl_object")),
+        }
         self._limit_headers()
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -71,6 +71,7 @@ def add_http(
         is_ready=lambda: server.is_ready,
         prefix=http.prefix,
         hosts=http.hosts if is_checked else None,
+        header_bytes=options.limits.metadata_bytes,
     )
     web_options = HttpOptions(
         http.address,
@@ -81,6 +82,7 @@ def add_http(
         write_seconds=settings.slow_consumer_seconds,
         header_bytes=options.limits.metadata_bytes,
     )
+    server.listen_privately()
     found = WebServer(application, web_options)
     server.add(found)
     return found

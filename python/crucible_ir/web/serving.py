@@ -32,6 +32,13 @@ _log: Final = logging.getLogger("crucible_ir.exchange.http")
 #: The connections that wait to be accepted.
 _BACKLOG: Final = 1024
 
+#: The most bytes of the headers of a request by default.
+HEADER_BYTES: Final = 16 * 1024
+
+#: The most bytes of the path and the query of a request, roughly: a GET request has the message of
+#: a call there.
+_TARGET_BYTES: Final = 64 * 1024
+
 #: How long open responses such as live pages may take to end, in seconds.
 _STOP_SECONDS: Final = 2
 
@@ -59,7 +66,7 @@ class HttpOptions:
     connections: int = 10_000
     idle_seconds: float = 20.0
     write_seconds: float = 60.0
-    header_bytes: int = 16 * 1024
+    header_bytes: int = HEADER_BYTES
 
 
 def web_application(
@@ -69,6 +76,7 @@ def web_application(
     is_ready: Callable[[], bool] = lambda: True,
     prefix: str = "",
     hosts: Collection[str] | None = None,
+    header_bytes: int = HEADER_BYTES,
 ) -> ASGIApp:
     """Return one application of the API and the console.
 
@@ -79,6 +87,7 @@ def web_application(
         prefix: The path under which a proxy offers the application. The proxy may remove it or not.
         hosts: The names that the header Host may have, besides IP addresses and ``localhost``;
             ``None`` for any.
+        header_bytes: The most bytes of the headers of a request.
     """
 
     async def healthz(request: Request) -> PlainTextResponse:
@@ -93,7 +102,7 @@ def web_application(
     if console is not None:
         all_routes.append(Mount("/", console))
     application = Starlette(routes=all_routes)
-    return _Composition(application, console, prefix, hosts)
+    return _Composition(application, console, prefix, hosts, header_bytes)
 
 
 class _Composition:
@@ -105,7 +114,9 @@ class _Composition:
         console: ASGIApp | None,
         prefix: str,
         hosts: Collection[str] | None,
+        header_bytes: int,
     ) -> None:
+        self._header_bytes = header_bytes
         self._application = application
         self._console = console
         self._prefix = prefix
@@ -115,6 +126,10 @@ class _Composition:
         if scope["type"] == "lifespan":
             # Mounted applications do not get it.
             await (self._console or self._application)(scope, receive, send)
+            return
+        if sum(len(name) + len(value) for name, value in scope["headers"]) > self._header_bytes:
+            text = f"the headers have more than {self._header_bytes} bytes\n"
+            await PlainTextResponse(text, 431, {"connection": "close"})(scope, receive, send)
             return
         if not self._is_permitted(Headers(scope=scope).get("host", "")):
             # Otherwise a page of another site could reach the server under a name of its own.
@@ -201,7 +216,7 @@ class WebServer:
             limit_concurrency=options.connections,
             timeout_keep_alive=max(1, round(options.idle_seconds)),
             timeout_graceful_shutdown=_STOP_SECONDS,
-            h11_max_incomplete_event_size=options.header_bytes,
+            h11_max_incomplete_event_size=_TARGET_BYTES + options.header_bytes,
         )
         config.load()
         config.ssl = self._ssl = self._context()

@@ -9,6 +9,7 @@ import signal
 import sys
 from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import UTC, datetime
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final, Protocol, cast
 
 import grpc
@@ -129,7 +130,7 @@ class Frontend(Protocol):
         """Stop to listen, and close the connections."""
 
     def reload(self) -> None:
-        """Read the certificates again."""
+        """Read the certificates again, which can be used."""
 
 
 class ExchangeServer:
@@ -162,7 +163,11 @@ class ExchangeServer:
         self._options = options
         self.address = options.address
         self.metrics_port: int | None = None
-        self._certificates = None if options.tls is None else ServerCertificates(options.tls)
+        self._certificates = (
+            None
+            if options.tls is None
+            else ServerCertificates(options.tls, on_reload=self._certificates_reloaded)
+        )
         self._metrics = None if options.metrics_port is None else Metrics()
         self._drain = DrainInterceptor()
         self._call_log = CallLog()
@@ -175,6 +180,7 @@ class ExchangeServer:
         self._forced = asyncio.Event()
         self._frontends: list[Frontend] = []
         self._is_started = False
+        self._folder: TemporaryDirectory[str] | None = None
         names = list(service_names)
         self._health: Health | None = None
         if options.health:
@@ -218,6 +224,23 @@ class ExchangeServer:
     def add(self, frontend: Frontend) -> None:
         """Add another listener, before the server starts."""
         self._frontends.append(frontend)
+
+    def listen_privately(self) -> None:
+        """Let clients in this process connect without TLS, before the server starts.
+
+        They use `private_target`. It is the server's own address if that is in plain text and on
+        this machine, or else a socket in a directory that other users cannot enter.
+        """
+        if self._options.tls is None and self.address.is_local:
+            return
+        self._folder = TemporaryDirectory(prefix="crucible-ir-")
+        self._server.add_insecure_port(f"unix:{self._folder.name}/socket")
+        self._authentication.permit_private()
+
+    @property
+    def private_target(self) -> str:
+        """The address for clients in this process, after `listen_privately` and the start."""
+        return str(self.address) if self._folder is None else f"unix:{self._folder.name}/socket"
 
     async def start(self) -> None:
         """Start to listen.
@@ -278,6 +301,8 @@ class ExchangeServer:
         await self._services.close()
         if self._metrics is not None:
             await asyncio.to_thread(self._metrics.close)
+        if self._folder is not None:
+            self._folder.cleanup()
         self._call_log.flush()
         _log.info("stopped")
 
@@ -291,9 +316,11 @@ class ExchangeServer:
             self._certificates.reload()
         if self._jwt is not None:
             self._jwt.reload()
+        self._authentication.check_streams()
+
+    def _certificates_reloaded(self) -> None:
         for frontend in self._frontends:
             frontend.reload()
-        self._authentication.check_streams()
 
     async def _check_credentials(self) -> None:
         """Check from time to time whether files changed, and the callers of streams."""

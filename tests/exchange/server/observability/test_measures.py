@@ -107,7 +107,7 @@ def test_the_guide_lists_exactly_the_metrics_that_exist(tmp_path: Path) -> None:
             rows.add((*row, family.documentation.removesuffix(".")))
     # Without a call that did not begin, this one has no sample and no label.
     rows = {
-        (name, kind, "`method`" if name.endswith("_not_begun_total") else labels, text)
+        (name, kind, "`method`, `protocol`" if name.endswith("_not_begun_total") else labels, text)
         for name, kind, labels, text in rows
     }
     table = GUIDE.split("### Metrics and logs")[1].split("\n## ")[0]

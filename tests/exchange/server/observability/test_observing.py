@@ -187,9 +187,11 @@ def test_metrics_count_calls_by_method_and_code_and_unknown_methods_together(
         (f"{service}/Watch", "CANCELLED", 1),
         ("unknown", "UNIMPLEMENTED", 2),
     ]:
-        assert samples[f'{name}_calls_total{{code="{code}",method="{method}"}}'] == count
-    assert samples[f'{name}_call_seconds_count{{method="{service}/Get"}}'] == 2
-    assert samples[f'{name}_calls_in_progress{{method="{service}/Watch"}}'] == 0
+        assert (
+            samples[f'{name}_calls_total{{code="{code}",method="{method}",protocol=""}}'] == count
+        )
+    assert samples[f'{name}_call_seconds_count{{method="{service}/Get",protocol=""}}'] == 2
+    assert samples[f'{name}_calls_in_progress{{method="{service}/Watch",protocol=""}}'] == 0
 
 
 def page_of(port: int | None) -> str:
@@ -248,8 +250,8 @@ def test_message_that_is_too_large_is_logged_and_counted(
     ):
         assert (line["bytes"], line["limit"]) == (request.ByteSize(), 10_000)
     for method in (PUBLISH, BATCH_PUBLISH):
-        count = f'crucible_ir_exchange_calls_total{{code="RESOURCE_EXHAUSTED",method="{method}"}}'
-        assert f"{count} 1.0" in text
+        labels = f'code="RESOURCE_EXHAUSTED",method="{method}",protocol=""'
+        assert f"crucible_ir_exchange_calls_total{{{labels}}} 1.0" in text
 
 
 def test_call_that_grpc_rejects_is_logged_and_counted(tmp_path: Path) -> None:
@@ -281,7 +283,9 @@ def test_call_that_grpc_rejects_is_logged_and_counted(tmp_path: Path) -> None:
     assert [line["message"] for line in lines] == ["call not begun"] * 3 + ["call"]
     assert [line["method"] for line in lines[:3]] == [PUBLISH] * 3
     assert lines[0]["request_id"] == "mine/1"
-    assert f'crucible_ir_exchange_calls_not_begun_total{{method="{PUBLISH}"}} 3.0' in text
+    assert (
+        f'crucible_ir_exchange_calls_not_begun_total{{method="{PUBLISH}",protocol=""}} 3.0' in text
+    )
     assert "n" * 100 not in written.getvalue()
 
 
@@ -325,7 +329,9 @@ def test_metrics_count_calls_in_progress() -> None:
             return samples_of(page)
 
     method = "/crucible_ir.exchange.v1.ExchangeService/Get"
-    assert run(work())[f'crucible_ir_exchange_calls_in_progress{{method="{method}"}}'] == 1
+    assert (
+        run(work())[f'crucible_ir_exchange_calls_in_progress{{method="{method}",protocol=""}}'] == 1
+    )
 
 
 def test_port_in_use_is_named() -> None:

@@ -78,6 +78,8 @@ class CallLog(Observer):
                 "peer": call.peer,
                 "caller": call.caller,
             }
+            if call.protocol:
+                fields["protocol"] = call.protocol
             if handler is not None:
                 handler.write(handler.line(timestamp, level, _calls.name, "call", fields))
                 continue
@@ -91,10 +93,12 @@ class CallLog(Observer):
         fields = {"method": call.method, "request_id": call.request_id}
         _calls.info("call not begun", extra={LOG_FIELDS: fields})
 
-    def unknown_method(self, method: str) -> None:
+    def unknown_method(self, method: str, protocol: str) -> None:
         """Log a call to a method that does not exist."""
         self.flush()
         fields = {"method": method[:200], "code": grpc.StatusCode.UNIMPLEMENTED.name}
+        if protocol:
+            fields["protocol"] = protocol
         _calls.info("call", extra={LOG_FIELDS: fields})
 
 

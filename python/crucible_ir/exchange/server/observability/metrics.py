@@ -19,6 +19,10 @@ _PREFIX: Final = "crucible_ir_exchange_"
 #: The upper bounds of the histogram of durations, in seconds.
 _BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60)
 
+#: The name of the label with the protocol. It is empty for gRPC: Prometheus takes a label without a
+#: value for a missing one, so that the series are the same as before there were other protocols.
+_PROTOCOL: Final = "protocol"
+
 #: The label for methods that do not exist: callers can invent any number of names.
 _UNKNOWN: Final = "unknown"
 
@@ -41,47 +45,47 @@ class Metrics(Observer):
         self._calls = prometheus.Counter(
             f"{_PREFIX}calls",
             "Calls that ended.",
-            ["method", "code"],
+            ["method", "code", _PROTOCOL],
             registry=self.registry,
         )
         self._seconds = prometheus.Histogram(
             f"{_PREFIX}call_seconds",
             "Duration of calls, streams included.",
-            ["method"],
+            ["method", _PROTOCOL],
             buckets=_BUCKETS,
             registry=self.registry,
         )
         self._in_progress = prometheus.Gauge(
             f"{_PREFIX}calls_in_progress",
             "Calls in progress.",
-            ["method"],
+            ["method", _PROTOCOL],
             registry=self.registry,
         )
         self._not_begun = prometheus.Counter(
             f"{_PREFIX}calls_not_begun",
             "Calls that gRPC rejected, or whose client gave up, before the request arrived.",
-            ["method"],
+            ["method", _PROTOCOL],
             registry=self.registry,
         )
         prometheus.ProcessCollector(registry=self.registry)
 
     def begin(self, call: CallInfo) -> None:
         """Count the start of a call."""
-        self._in_progress.labels(call.method).inc()
+        self._in_progress.labels(call.method, call.protocol).inc()
 
     def end(self, call: CallInfo) -> None:
         """Count the end of a call."""
-        self._in_progress.labels(call.method).dec()
-        self._calls.labels(call.method, call.code.name).inc()
-        self._seconds.labels(call.method).observe(call.seconds)
+        self._in_progress.labels(call.method, call.protocol).dec()
+        self._calls.labels(call.method, call.code.name, call.protocol).inc()
+        self._seconds.labels(call.method, call.protocol).observe(call.seconds)
 
     def not_begun(self, call: CallInfo) -> None:
         """Count a call that gRPC ended before it began."""
-        self._not_begun.labels(call.method).inc()
+        self._not_begun.labels(call.method, call.protocol).inc()
 
-    def unknown_method(self, method: str) -> None:
+    def unknown_method(self, method: str, protocol: str) -> None:
         """Count a call to a method that does not exist."""
-        self._calls.labels(_UNKNOWN, grpc.StatusCode.UNIMPLEMENTED.name).inc()
+        self._calls.labels(_UNKNOWN, grpc.StatusCode.UNIMPLEMENTED.name, protocol).inc()
 
     def add(self, measures: Iterable[Measure]) -> None:
         """Show measures, which are read whenever somebody asks for the metrics."""

@@ -49,7 +49,7 @@ class Observer:
         not report which.
         """
 
-    def unknown_method(self, method: str) -> None:
+    def unknown_method(self, method: str, protocol: str) -> None:
         """Observe a call to a method that does not exist."""
 
 
@@ -72,7 +72,13 @@ class ObservingInterceptor(Interceptor):
     def admit(self, details: grpc.HandlerCallDetails) -> None:
         """Give a call its id."""
         metadata: Any = details.invocation_metadata or ()
-        call = CallInfo(details.method, request_id_of(metadata), metadata, time.perf_counter())
+        call = CallInfo(
+            details.method,
+            request_id_of(metadata),
+            metadata,
+            time.perf_counter(),
+            _protocol_of(details),
+        )
         CALL.set(call)
         task = asyncio.current_task()
         if task is not None:
@@ -87,7 +93,7 @@ class ObservingInterceptor(Interceptor):
     def unknown_method(self, details: grpc.HandlerCallDetails) -> None:
         """Report a call to a method that does not exist."""
         for observer in self._observers:
-            observer.unknown_method(details.method)
+            observer.unknown_method(details.method, _protocol_of(details))
 
     def _report_not_begun(self, call: CallInfo) -> None:
         if not call.has_begun:
@@ -111,6 +117,11 @@ class ObservingInterceptor(Interceptor):
         call.code = _code_of(context)
         for observer in self._observers:
             observer.end(call)
+
+
+def _protocol_of(details: grpc.HandlerCallDetails) -> str:
+    """Return the protocol of a call; empty for gRPC, whose details have none."""
+    return getattr(details, "protocol", "")
 
 
 def request_id_of(metadata: Sequence[tuple[str, Any]]) -> str:

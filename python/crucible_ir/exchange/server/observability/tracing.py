@@ -22,6 +22,9 @@ _SERVER_ERRORS: Final = frozenset(
     }
 )
 
+#: OpenTelemetry's names of the protocols.
+_SYSTEMS: Final = {"": "grpc", "connect": "connect_rpc"}
+
 
 class Tracing(Observer):
     """Creates a span for each call that began, with the tracer that the process has configured.
@@ -50,7 +53,7 @@ class Tracing(Observer):
             context=self._propagate.extract(carrier),
             kind=self._trace.SpanKind.SERVER,
             attributes={
-                "rpc.system": "grpc",
+                "rpc.system": _SYSTEMS.get(call.protocol, call.protocol),
                 "rpc.service": service,
                 "rpc.method": method,
                 "crucible_ir.request_id": call.request_id,

@@ -70,6 +70,7 @@ class CallInfo:
         request_id: Identifies the call in logs: the client's own id, or a generated one.
         metadata: The call's metadata, which may contain secrets.
         started: The start, in seconds of a monotonic clock.
+        protocol: The protocol of the call; empty for gRPC.
         peer: The client's address.
         caller: The name of the caller; ``None`` if it is unknown.
         has_begun: Whether the request has arrived, or the stream of requests was opened.
@@ -81,6 +82,7 @@ class CallInfo:
     request_id: str
     metadata: Sequence[tuple[str, Any]] = field(repr=False)
     started: float
+    protocol: str = ""
     peer: str = ""
     caller: str | None = None
     has_begun: bool = False

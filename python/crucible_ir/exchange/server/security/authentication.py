@@ -235,12 +235,21 @@ class AuthenticationInterceptor(Interceptor):
     ) -> None:
         self._tokens = tokens
         self._certificates = certificates
+        self._permits_private = False
         # The certificate is available only when the call has begun.
         self._role_of_certified = certificate_role if tokens is None else None
         is_required = tokens is not None or certificates is not None
         self._streams = OpenStreams(self._refresh) if is_required else None
         # The methods with streams, as soon as one was called.
         self._streaming: set[str] = set()
+
+    def permit_private(self) -> None:
+        """Accept tokens without a certificate from a socket that only this process can open."""
+        self._permits_private = True
+
+    def _is_private(self, context: Context) -> bool:
+        is_certified = "x509_pem_cert" in context.auth_context()
+        return self._permits_private and context.peer().startswith("unix:") and not is_certified
 
     def check_streams(self) -> None:
         """End the streams in progress whose callers are no longer authenticated."""
@@ -282,7 +291,7 @@ class AuthenticationInterceptor(Interceptor):
         checks: list[Check] = []
         if self._tokens is not None:
             checks.append(partial(self._tokens.check, _TOKEN.get()))
-        if self._certificates is not None:
+        if self._certificates is not None and not self._is_private(context):
             checks.append(partial(self._certificates.check, context))
 
         def check() -> None:
@@ -292,14 +301,17 @@ class AuthenticationInterceptor(Interceptor):
         return check
 
     def hook(self, handler: Handler, method: str) -> CallHook | None:
-        """Identify callers by their client certificate, if the server requires one and no token."""
+        """Check client certificates; callers without tokens are identified by them."""
         role = self._role_of_certified
-        if role is None or method in OPEN_METHODS:
+        certificates = self._certificates
+        if method in OPEN_METHODS or (role is None and certificates is None):
             return None
 
-        certificates = self._certificates
-
         def identify(request: Any, context: Context) -> Any:
+            if role is None:
+                if certificates is not None and not self._is_private(context):
+                    certificates.check(context)
+                return request
             if certificates is not None:
                 certificates.check(context)
             caller = Caller(

@@ -33,6 +33,7 @@ class ServerCertificates:
     Args:
         files: The files.
         now: Returns the current time.
+        on_reload: Called when other certificates are in use.
 
     Raises:
         CertificateError: The files cannot be used.
@@ -40,9 +41,14 @@ class ServerCertificates:
     """
 
     def __init__(
-        self, files: TlsFiles, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+        self,
+        files: TlsFiles,
+        *,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        on_reload: Callable[[], None] = lambda: None,
     ) -> None:
         self._files = files
+        self._on_reload = on_reload
         self._now = now
         # The certificates of clients that were checked, by what they presented.
         self._checked: dict[bytes, Certificate] = {}
@@ -76,6 +82,7 @@ class ServerCertificates:
             _log.error("cannot reload the certificates; the earlier ones stay in use: %s", error)
             return
         self._is_in_use = False
+        self._on_reload()
         _log.info("the certificates are reloaded")
         for warning in expiry_warnings(self._files, self._now()):
             _log.warning(warning)
