@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from crucible_ir.exchange.client.async_client import AsyncExchangeClient
 from crucible_ir.web.api.origins import with_origins
 from crucible_ir.web.api.rates import RateMiddleware, Rates
 from crucible_ir.web.api.routes import api_routes
+from crucible_ir.web.console import application as console
+from crucible_ir.web.console.security import ANY_HOST
 from crucible_ir.web.serving import HttpOptions, WebServer, web_application
 
 if TYPE_CHECKING:
@@ -60,6 +63,13 @@ def add_http(
     """
     options.check_reach(http.address)
     is_checked = bool(http.hosts) or not options.requires_credentials
+
+    def connect(token: str | None) -> AsyncExchangeClient:
+        return AsyncExchangeClient(server.private_target, token=token)
+
+    server.listen_privately()
+    # Readers cannot sign in without tokens, and the console has no certificate of theirs.
+    has_console = options.requires_token or not options.requires_credentials
     application = web_application(
         api_routes(
             server.calls,
@@ -68,6 +78,8 @@ def add_http(
             requires_token=options.requires_token,
             guard=_guard(http),
         ),
+        # The hosts are checked already.
+        console(connect, hosts=(ANY_HOST,)) if has_console else None,
         is_ready=lambda: server.is_ready,
         prefix=http.prefix,
         hosts=http.hosts if is_checked else None,
@@ -82,7 +94,6 @@ def add_http(
         write_seconds=settings.slow_consumer_seconds,
         header_bytes=options.limits.metadata_bytes,
     )
-    server.listen_privately()
     found = WebServer(application, web_options)
     server.add(found)
     return found

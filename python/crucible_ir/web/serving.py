@@ -22,6 +22,7 @@ from starlette.routing import BaseRoute, Mount, Route
 from crucible_ir.exchange.server.listening import Address, TlsFiles, bind_problem
 from crucible_ir.exchange.server.options import ServingError
 from crucible_ir.web.connections import LimitedConnection
+from crucible_ir.web.prefix import Prefixed
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -71,13 +72,13 @@ class HttpOptions:
 
 def web_application(
     routes: Sequence[BaseRoute],
-    console: ASGIApp | None = None,
+    console: Starlette | None = None,
     *,
     is_ready: Callable[[], bool] = lambda: True,
     prefix: str = "",
     hosts: Collection[str] | None = None,
     header_bytes: int = HEADER_BYTES,
-) -> ASGIApp:
+) -> WebApplication:
     """Return one application of the API and the console.
 
     Args:
@@ -102,27 +103,26 @@ def web_application(
     if console is not None:
         all_routes.append(Mount("/", console))
     application = Starlette(routes=all_routes)
-    return _Composition(application, console, prefix, hosts, header_bytes)
+    return WebApplication(Prefixed(application, prefix), console, hosts, header_bytes)
 
 
-class _Composition:
-    """Checks the host of each request, and says under which prefix the application is."""
+class WebApplication:
+    """The API and the console; it checks the host and the size of the headers of each request."""
 
     def __init__(
         self,
         application: ASGIApp,
-        console: ASGIApp | None,
-        prefix: str,
+        console: Starlette | None,
         hosts: Collection[str] | None,
         header_bytes: int,
     ) -> None:
         self._header_bytes = header_bytes
         self._application = application
         self._console = console
-        self._prefix = prefix
         self._hosts = None if hosts is None else {host.lower() for host in hosts}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
         if scope["type"] == "lifespan":
             # Mounted applications do not get it.
             await (self._console or self._application)(scope, receive, send)
@@ -136,12 +136,12 @@ class _Composition:
             text = "unknown host; name it with --http-host\n"
             await PlainTextResponse(text, 421)(scope, receive, send)
             return
-        if self._prefix:
-            path = scope["path"]
-            if path == self._prefix:
-                path += "/"
-            scope = {**scope, "root_path": self._prefix, "path": path}
         await self._application(scope, receive, send)
+
+    def drain(self) -> None:
+        """End the live pages of the console."""
+        if self._console is not None:
+            self._console.state.drain()
 
     def _is_permitted(self, host: str) -> bool:
         if self._hosts is None:
@@ -180,7 +180,7 @@ class WebServer:
         address: The address, with the actual port once the server has started.
     """
 
-    def __init__(self, application: ASGIApp, options: HttpOptions) -> None:
+    def __init__(self, application: WebApplication, options: HttpOptions) -> None:
         self._application = application
         self._options = options
         self.address = options.address
@@ -230,7 +230,8 @@ class WebServer:
         _log.info("serving HTTP on %s", self.url)
 
     def drain(self) -> None:
-        """Do nothing: calls end by themselves."""
+        """End the live pages of the console; calls end by themselves."""
+        self._application.drain()
 
     async def stop(self) -> None:
         """Stop to listen, and close the connections."""

@@ -182,7 +182,7 @@ def test_large_headers_are_rejected(exchange: RunningExchange) -> None:
 
 
 def test_headers_that_are_no_text_are_no_request_id(client: httpx.Client) -> None:
-    headers = [("x-request-id", b"\xff\xfe"), ("content-type", b"application/json")]
+    headers = [(b"x-request-id", b"\xff\xfe"), (b"content-type", b"application/json")]
     response = client.post(GET, content=b"{}", headers=headers)
     assert response.headers["x-request-id"].isascii()
 

@@ -145,11 +145,11 @@ def test_messages_of_streams_are_compressed_one_by_one(client: httpx.Client) -> 
     response = client.post(f"{FEEDBACK}/Ingest", content=body, headers=headers)
     *answers, _ = frames(response.content)
     assert [json.loads(answer)["batchId"] for _, answer in answers] == ["1", "2"]
-    answers, end = stream(
+    exported, end = stream(
         client, f"{FEEDBACK}/Export", [{"batchSize": 1000}], connect_accept_encoding="gzip"
     )
     assert end == {}
-    assert sum(event["id"].startswith("packed") for event in answers[0]["events"]) == 500
+    assert sum(event["id"].startswith("packed") for event in exported[0]["events"]) == 500
 
 
 @pytest.mark.parametrize("count", [0, 2])

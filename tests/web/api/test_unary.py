@@ -53,7 +53,9 @@ def test_a_document_is_published_and_read_in_the_binary_format(client: httpx.Cli
 
 def test_a_document_is_published_and_read_as_crucible_json(client: httpx.Client) -> None:
     headers = {"content-type": "application/crucible-json; charset=utf-8"}
-    request = {"document": {"ir_version": "1", "dataset_ref": {"name": "d", "provider": "local"}}}
+    request: Any = {
+        "document": {"ir_version": "1", "dataset_ref": {"name": "d", "provider": "local"}}
+    }
     response = client.post(f"{EXCHANGE}/Publish", json=request, headers=headers)
     assert response.status_code == 200, response.text
     assert response.headers["content-type"] == "application/crucible-json"
@@ -171,7 +173,7 @@ def test_the_timeout_of_the_client_ends_the_call(client: httpx.Client) -> None:
     response = post(client, GET, {"type": "ModelRef", "id": "x"}, connect_timeout_ms="0")
     assert error_of(response) == (504, "deadline_exceeded")
     for text in ("1e3", "12345678901", "-1", "\uff11"):
-        response = client.post(GET, json={}, headers=[("connect-timeout-ms", text.encode())])
+        response = client.post(GET, json={}, headers=[(b"connect-timeout-ms", text.encode())])
         assert error_of(response) == (400, "invalid_argument"), text
 
 
@@ -213,7 +215,7 @@ def test_summaries_are_the_same_as_over_grpc(
         import grpc.aio
 
         async with grpc.aio.insecure_channel(str(exchange.server.address)) as channel:
-            call = channel.unary_unary(f"{FEEDBACK}/Summarize")
+            call: Any = channel.unary_unary(f"{FEEDBACK}/Summarize")
             response: bytes = await call(b"", timeout=10)
             return response
 

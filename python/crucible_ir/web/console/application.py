@@ -42,7 +42,7 @@ def application(
         name: The name of the exchange, which the pages show.
     """
     console = _Console(connect, name)
-    return Starlette(
+    found = Starlette(
         routes=list(console.routes()),
         middleware=[
             Middleware(Security, hosts=hosts),
@@ -51,6 +51,9 @@ def application(
         exception_handlers={404: console.not_found, 405: console.not_found, 500: console.failed},
         lifespan=console.lifespan,
     )
+    # For a server that stops: it would wait for the streams.
+    found.state.drain = console.streams.close
+    return found
 
 
 class _Console:

@@ -77,7 +77,7 @@ class ObservingInterceptor(Interceptor):
             request_id_of(metadata),
             metadata,
             time.perf_counter(),
-            _protocol_of(details),
+            protocol=_protocol_of(details),
         )
         CALL.set(call)
         task = asyncio.current_task()

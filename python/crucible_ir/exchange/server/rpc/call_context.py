@@ -70,24 +70,24 @@ class CallInfo:
         request_id: Identifies the call in logs: the client's own id, or a generated one.
         metadata: The call's metadata, which may contain secrets.
         started: The start, in seconds of a monotonic clock.
-        protocol: The protocol of the call; empty for gRPC.
         peer: The client's address.
         caller: The name of the caller; ``None`` if it is unknown.
         has_begun: Whether the request has arrived, or the stream of requests was opened.
         code: The final status code.
         seconds: The duration.
+        protocol: The protocol of the call; empty for gRPC.
     """
 
     method: str
     request_id: str
     metadata: Sequence[tuple[str, Any]] = field(repr=False)
     started: float
-    protocol: str = ""
     peer: str = ""
     caller: str | None = None
     has_begun: bool = False
     code: grpc.StatusCode = grpc.StatusCode.OK
     seconds: float = 0.0
+    protocol: str = ""
 
 
 #: The call in progress: set before its request is read, in the same task.
