@@ -23,7 +23,7 @@ def exchange(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningExchan
     """An exchange without tokens."""
     options = ServerOptions(
         address=LOOPBACK,
-        limits=CallLimits(message_bytes=MESSAGE_BYTES, seconds=2.0),
+        limits=CallLimits(message_bytes=MESSAGE_BYTES, seconds=1.0),
         metrics_port=0,
         grace_seconds=2.0,
     )

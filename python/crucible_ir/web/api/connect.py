@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 import grpc
 from google.protobuf import message_factory
 
+from crucible_ir.exchange import v1
 from crucible_ir.exchange.server.rpc.errors import RpcError
 from crucible_ir.exchange.server.rpc.in_process import InProcessCalls
 from crucible_ir.exchange.server.security.limits import CallLimits
@@ -30,6 +31,10 @@ if TYPE_CHECKING:
 
 #: The name of the protocol in logs and metrics.
 PROTOCOL: Final = "connect"
+
+
+#: The package of the services.
+PACKAGE: Final = v1.GetRequest.DESCRIPTOR.file.package
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,10 +106,7 @@ class ConnectService:
         name = scope["path_params"]["method"]
         method = self._methods.get(name)
         if method is None:
-            path = f"/{self._service}/{name}"
-            await self._calls.admit(path, headers.metadata, protocol=PROTOCOL)
-            error = RpcError(grpc.StatusCode.UNIMPLEMENTED, "there is no such method")
-            await sender.error(error, [], 404)
+            await _unknown(self._calls, f"/{self._service}/{name}", headers, sender)
             return
         verbs = ("GET", "POST") if method.takes_get else ("POST",)
         if scope["method"] not in verbs:
@@ -141,3 +143,30 @@ class ConnectService:
             await StreamResponse(call).answer(has_requests=method.has_requests)
         else:
             await UnaryResponse(call).answer(query)
+
+
+class UnknownMethods:
+    """Answers calls to methods that do not exist, as an ASGI application.
+
+    Args:
+        calls: The handlers, which report the calls.
+        write_seconds: How long a client may take to receive a message.
+    """
+
+    def __init__(self, calls: InProcessCalls, write_seconds: float) -> None:
+        self._calls = calls
+        self._write_seconds = write_seconds
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        path = f"/{PACKAGE}.{scope['path_params']['method']}"
+        sender = Sender(scope, send, self._write_seconds)
+        with suppress(DisconnectedError):
+            await _unknown(self._calls, path, Headers(scope), sender)
+
+
+async def _unknown(calls: InProcessCalls, path: str, headers: Headers, sender: Sender) -> None:
+    """Answer a call to a method that does not exist."""
+    await calls.admit(path, headers.metadata, protocol=PROTOCOL)
+    error = RpcError(grpc.StatusCode.UNIMPLEMENTED, "there is no such method")
+    await sender.error(error, [], 404)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from starlette.routing import BaseRoute, Route
 
 from crucible_ir.exchange.server.services.registration import service_descriptors
-from crucible_ir.web.api.connect import ConnectService
+from crucible_ir.web.api.connect import PACKAGE, ConnectService, UnknownMethods
 from crucible_ir.web.api.description import OpenApiEndpoint
 from crucible_ir.web.api.feedback import FeedbackEndpoint
 from crucible_ir.web.api.openapi import FEEDBACK_PATH, OPENAPI_PATH
@@ -42,6 +42,7 @@ def api_routes(
         for service in service_descriptors()
     }
     others: dict[str, ASGIApp] = {
+        f"/{PACKAGE}.{{method:path}}": UnknownMethods(calls, write_seconds),
         FEEDBACK_PATH: FeedbackEndpoint(calls, limits, write_seconds),
         OPENAPI_PATH: OpenApiEndpoint(requires_token=requires_token, write_seconds=write_seconds),
     }
