@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from crucible_ir.exchange.client.results import Gap as Gap
     from crucible_ir.exchange.client.results import IngestReport as IngestReport
     from crucible_ir.exchange.client.results import Lineage as Lineage
+    from crucible_ir.exchange.client.results import ListPage as ListPage
     from crucible_ir.exchange.client.results import MetricsPoint as MetricsPoint
     from crucible_ir.exchange.client.results import Outcome as Outcome
     from crucible_ir.exchange.client.results import Published as Published

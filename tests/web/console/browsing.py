@@ -59,8 +59,8 @@ class Element:
         if name and self.name != name:
             return False
         for key, value in attributes.items():
-            has = self.attributes.get(key.rstrip("_").replace("_", "-"), "")
-            if value not in has.split() if key == "class_" else value != has:
+            has = self.attributes.get(key.rstrip("_").replace("_", "-"))
+            if has is None or (value not in has.split() if key == "class_" else value != has):
                 return False
         return True
 

@@ -8,14 +8,14 @@ import pytest
 from web.console.browsing import Browser, Exchange, running_exchange
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def exchange(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exchange]:
-    """An exchange without tokens."""
+    """An exchange without tokens, of the tests of one module."""
     with running_exchange(tmp_path_factory.mktemp("exchange")) as running:
         yield running
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exchange]:
     """An exchange that requires tokens."""
     with running_exchange(tmp_path_factory.mktemp("guarded"), with_tokens=True) as running:

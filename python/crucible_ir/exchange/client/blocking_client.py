@@ -52,6 +52,7 @@ from crucible_ir.exchange.client.results import (
     Gap,
     IngestReport,
     Lineage,
+    ListPage,
     MetricsPoint,
     Outcome,
     Published,
@@ -313,6 +314,54 @@ class ExchangeClient:
             order_by,
         )
         return self._pages(self._stubs.exchange.List, request, timeout, readable_by)
+
+    def list_page(
+        self,
+        type: TypeName,
+        *,
+        page_token: str = "",
+        filter: str | None = None,
+        order: str | None = None,
+        order_by: str | None = None,
+        page_size: int | None = None,
+        include_deleted: bool = False,
+        include_documents: bool = False,
+        timeout: float | None = None,
+    ) -> ListPage:
+        """Return one page of the documents of a type, as a program shows them to people.
+
+        Args:
+            type: The class of their message, or the name of the class.
+            page_token: The ``next_page_token`` of the page before; empty for the first page. All
+                other arguments but the page size must be those of that page.
+            filter: A condition, as for `list_documents`.
+            order: ``newest``, which is the default, or ``id``.
+            order_by: The number to order by instead, as for `list_documents`.
+            page_size: The most entries; a page may have fewer, or none, and still not be the last.
+            include_deleted: Whether to include deleted documents.
+            include_documents: Whether to return documents besides records.
+            timeout: The timeout in seconds; ``None`` for the client's.
+
+        Raises:
+            InvalidDocumentError: The condition, the order or the token is invalid.
+            ExchangeError: The call failed.
+        """
+        request = requests.list_documents(
+            type,
+            None,
+            None,
+            order,
+            page_size,
+            include_deleted,
+            include_documents,
+            None,
+            filter,
+            order_by,
+        )
+        request.page_token = page_token
+        page = self._call(self._stubs.exchange.List, request, timeout)
+        requests.check_applied(request, page)
+        return ListPage(list(map(Stored.of, page.entries)), page.next_page_token)
 
     def list_revisions(
         self,

@@ -125,6 +125,19 @@ class Stored:
 
 
 @dataclass(frozen=True, slots=True)
+class ListPage:
+    """One page of a list.
+
+    Attributes:
+        entries: The documents; there may be none on a page that is not the last.
+        next_page_token: The token of the next page; empty if this is the last one.
+    """
+
+    entries: list[Stored]
+    next_page_token: str
+
+
+@dataclass(frozen=True, slots=True)
 class Published:
     """The result of a publication.
 

@@ -8,10 +8,12 @@ and the twin of the page, at the same path with ``.json``, is the same data as J
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
 from typing import TYPE_CHECKING, Final
+from urllib.parse import parse_qsl, quote
 
 from starlette.responses import RedirectResponse, Response
 
@@ -90,6 +92,23 @@ class Goto:
 
 
 @dataclass(frozen=True, slots=True)
+class Download:
+    """A file for the reader to keep: never shown as a page of the console.
+
+    Attributes:
+        body: The content.
+        name: The name of the file.
+    """
+
+    body: bytes
+    name: str
+
+
+#: What the function of a page or a form returns.
+Result = View | Goto | Download
+
+
+@dataclass(frozen=True, slots=True)
 class Page:
     """A page.
 
@@ -102,7 +121,7 @@ class Page:
     """
 
     path: str
-    show: Callable[[Visit], Awaitable[View | Goto]]
+    show: Callable[[Visit], Awaitable[Result]]
     template: str
     label: str = ""
     key: str = ""
@@ -116,7 +135,7 @@ class Action:
     """
 
     path: str
-    run: Callable[[Visit], Awaitable[View | Goto]]
+    run: Callable[[Visit], Awaitable[Result]]
     template: str = ""
 
 
@@ -242,6 +261,8 @@ async def respond(visit: Visit, page: Page | Action, site: Site) -> Response:
         return _drawn(visit, view, "error.html", site)
     if isinstance(result, Goto):
         return redirect(visit, result)
+    if isinstance(result, Download):
+        return _file(result)
     return _drawn(visit, result, result.template or page.template, site)
 
 
@@ -265,6 +286,15 @@ def _response(visit: Visit, status: int, rendered: Rendered) -> Response:
     if status == 200 and visit.request.headers.get("if-none-match") == rendered.etag:
         return Response(status_code=304, headers=headers)
     return Response(rendered.body, status, headers, rendered.media_type)
+
+
+def _file(download: Download) -> Response:
+    """Answer with a file."""
+    plain = re.sub(r"[^A-Za-z0-9._-]", "_", download.name)[-100:]
+    encoded = quote(download.name, safe="")
+    disposition = f"attachment; filename=\"{plain}\"; filename*=UTF-8''{encoded}"
+    headers = {"content-disposition": disposition, "cache-control": "private, no-store"}
+    return Response(download.body, 200, headers, "application/octet-stream")
 
 
 def redirect(visit: Visit, goto: Goto) -> Response:
@@ -296,8 +326,6 @@ async def _form(request: Request) -> dict[str, str]:
     Raises:
         ProblemError: It is too large, or not a form.
     """
-    from urllib.parse import parse_qsl
-
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind not in ("", "application/x-www-form-urlencoded"):
         raise ProblemError(Problem.bad_request(f"expected a form, got {kind}"))

@@ -7,7 +7,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from enum import Enum
 from functools import cache, partial
 from importlib import resources
@@ -20,9 +20,10 @@ from crucible_ir.plotting import stylesheet
 from crucible_ir.plotting.geometry.ticks import value_text
 from crucible_ir.plotting.geometry.times import duration_text
 from crucible_ir.schema.references import identity_fields
-from crucible_ir.schema.types import document_members, message_type
+from crucible_ir.schema.types import descriptor_of, document_members, message_type
 from crucible_ir.version import VERSION
-from crucible_ir.web.console.times import full_time, short_time
+from crucible_ir.web.console.columns import glyph_of
+from crucible_ir.web.console.times import clock_time, day_name, full_time, short_time
 
 if TYPE_CHECKING:
     from crucible_ir.web.console.page import Page, View, Visit
@@ -33,6 +34,8 @@ STATIC_TYPES: Final = {
     "js": "text/javascript; charset=utf-8",
     "svg": "image/svg+xml",
 }
+
+_STYLES: Final = "style.css"
 
 _THEMES: Final = ("auto", "light", "dark")
 
@@ -76,6 +79,10 @@ class Site:
     name: str
     pages: Sequence[Page]
 
+    def has(self, path: str) -> bool:
+        """Return whether the console has a page with a path such as ``/runs/{id}``."""
+        return any(page.path == path for page in self.pages)
+
     def entries(self, visit: Visit) -> list[Entry]:
         """Return the pages of the index."""
         here = visit.path.partition("?")[0]
@@ -100,7 +107,7 @@ class Site:
 def identified_types() -> tuple[str, ...]:
     """Return the document types whose messages have an id, in the order of the schema."""
     return tuple(
-        name for name in document_members() if identity_fields(message_type(name).DESCRIPTOR)
+        name for name in document_members() if identity_fields(descriptor_of(message_type(name)))
     )
 
 
@@ -140,12 +147,37 @@ def environment() -> Environment:
     )
     made.filters["full_time"] = full_time
     made.filters["short_time"] = short_time
+    made.filters["clock_time"] = clock_time
+    made.filters["day_name"] = day_name
+    made.filters["decimal"] = decimal
+    made.filters["glyph"] = glyph_of
     made.filters["grouped"] = "{:,}".format
+    made.filters["middle"] = middle
     made.filters["iso"] = datetime.isoformat
     made.filters["value"] = value_text
     made.filters["duration"] = duration_text
     made.filters["tojson_text"] = partial(json.dumps, ensure_ascii=False)
     return made
+
+
+def middle(text: str) -> str:
+    """Return the beginning and the end of a digest.
+
+    >>> middle("sha256:3aaa0546f2c4d5e6a7b8c9d0e1f2a3b4c5d6e7f8a9b0c1d2e3f4a5b6c7d53fff")
+    'sha256:3aaa0546…d53fff'
+    """
+    return text if len(text) <= 24 else f"{text[:15]}…{text[-6:]}"
+
+
+def decimal(value: float) -> str:
+    """Return a number with as many digits as people compare.
+
+    >>> decimal(0.92041837), decimal(50.0), decimal(2e-05), decimal(float("nan"))
+    ('0.9204', '50', '2e-05', 'NaN')
+    """
+    if math.isnan(value):
+        return "NaN"
+    return f"{value:.4g}" if abs(value) < 1e6 else f"{value:.6g}"
 
 
 def json_value(value: Any) -> Any:
@@ -166,7 +198,7 @@ def json_value(value: Any) -> Any:
         if math.isfinite(value):
             return value
         return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
-    if isinstance(value, datetime):
+    if isinstance(value, date):
         return value.isoformat()
     if is_dataclass(value):
         shown = (each for each in fields(value) if each.metadata.get("json", True))
@@ -186,8 +218,8 @@ def static_file(name: str) -> bytes | None:
     if name not in names or name.rpartition(".")[2] not in STATIC_TYPES:
         return None
     content = folder.joinpath(name).read_bytes()
-    # One request for both: the rules of charts belong to the renderer.
-    return content + stylesheet(tokens=False).encode() if name == "style.css" else content
+    # One style sheet: the colours and the charts are those of `crucible-ir plot` too.
+    return stylesheet().encode() + content if name == _STYLES else content
 
 
 @cache

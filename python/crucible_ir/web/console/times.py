@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -41,6 +41,15 @@ def short_time(time: datetime, zone: tzinfo, now: datetime) -> str:
     return f"{day(local)} {local:%Y}"
 
 
+def clock_time(time: datetime, zone: tzinfo) -> str:
+    """Return the time of the day, where a heading says the day.
+
+    >>> clock_time(datetime(2026, 11, 29, 14, 32, tzinfo=UTC), UTC)
+    '14:32'
+    """
+    return f"{time.astimezone(zone):%H:%M}"
+
+
 def full_time(time: datetime) -> str:
     """Return a time to the second, in UTC.
 
@@ -51,6 +60,20 @@ def full_time(time: datetime) -> str:
     return f"{day(utc)} {utc:%Y %H:%M:%S} UTC"
 
 
-def day(time: datetime) -> str:
+def day_name(day_: date, zone: tzinfo, now: datetime) -> str:
+    """Return a day in words if it is today or yesterday.
+
+    >>> day_name(date(2026, 11, 28), UTC, datetime(2026, 11, 29, tzinfo=UTC))
+    'Yesterday'
+    """
+    today = now.astimezone(zone).date()
+    if today - day_ == timedelta():
+        return "Today"
+    if today - day_ == timedelta(days=1):
+        return "Yesterday"
+    return f"{day_:%A}, {day(day_)}" + ("" if day_.year == today.year else f" {day_:%Y}")
+
+
+def day(time: date) -> str:
     """Return the day and the month."""
     return f"{time.day} {time:%b}"

@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from crucible_ir.web.console.pages import home, run, run_comparison, runs, sign_in
+from crucible_ir.web.console.pages import (
+    document,
+    documents,
+    find,
+    history,
+    home,
+    run,
+    run_comparison,
+    runs,
+    sign_in,
+)
 
 #: Each has `PAGES` and `ACTIONS`.
-MODULES = (home, runs, run_comparison, run, sign_in)
+MODULES = (home, runs, run_comparison, run, documents, document, history, find, sign_in)
