@@ -107,6 +107,7 @@ class Workload:
         with self.client() as client, client.watch(0) as watch:
             reading = threading.Thread(target=self._read, args=(watch,))
             reading.start()
+            self.stop.wait()
             self.all_published.wait(60)
             deadline = time.monotonic() + 30
             while len(self.watched) < len(self.published) and time.monotonic() < deadline:
