@@ -28,7 +28,8 @@ RULES_PROTO := third_party/buf/validate/validate.proto
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup run demo check test interop test-interchange witness test-protobuf6 lint format \
+.PHONY: help setup run demo check test nightly interop test-interchange witness test-protobuf6 \
+	lint format \
 	check-format types generate check-generated breaking release-image check-package bench \
 	bench-exchange fuzz clean
 
@@ -52,6 +53,10 @@ check: lint check-format types ## Check style, layers and types, and run the qui
 test: setup $(VENV_GENERATE)/.installed $(RULES_PROTO) ## Run every test of Python, and the doctests (ARGS="-k name")
 	$(BIN)/python $(PYTEST) --dist worksteal -m "not toolchain" $(ARGS)
 
+nightly: setup $(VENV_GENERATE)/.installed $(RULES_PROTO) ## Run the tests for hours: ten times the examples, and 1,000 kills
+	CRUCIBLE_IR_EXAMPLES=10 CRUCIBLE_IR_KILLS=1000 $(BIN)/python $(PYTEST) --dist worksteal \
+		-m "not toolchain" -o timeout=0 $(ARGS)
+
 # The tests of one language share its build, so one process runs them.
 interop: setup ## Run the tests of the other languages whose tools are installed
 	$(BIN)/python $(PYTEST) --dist loadfile -m toolchain tests/interop $(ARGS)
@@ -63,9 +68,10 @@ test-interchange: $(VENV_INTERCHANGE)/.installed ## Run the tests against the SD
 witness: setup ## Run the conformance tests of protobuf and of protovalidate (needs Node.js and Go)
 	$(BIN)/python tests/witness/run.py
 
+# With the few examples of a developer's run: what differs between majors does not need many.
 test-protobuf6: $(VENV_PROTOBUF6)/.installed ## Run the tests that depend on protobuf, on its oldest major
 	$(VENV_PROTOBUF6)/bin/python -c 'import google.protobuf as p; print("protobuf", p.__version__)'
-	$(VENV_PROTOBUF6)/bin/python $(PYTEST) --dist worksteal -m "not toolchain" \
+	CRUCIBLE_IR_EXAMPLES=0.2 $(VENV_PROTOBUF6)/bin/python $(PYTEST) --dist worksteal -m "not toolchain" \
 		$(PROTOBUF_TESTS) $(ARGS)
 
 lint: setup $(RULES_PROTO) ## Check the code with ruff, its layers, the Containerfile, and the schema with buf

@@ -10,7 +10,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from effort import examples
+from effort import sample_size
 from hypothesis import given
 from hypothesis import strategies as st
 from json_documents import base_documents, changed_documents, documents, findings
@@ -84,7 +84,7 @@ def check(name: str, text: str) -> None:
 @pytest.mark.parametrize("name", ir.MESSAGE_TYPES)
 def test_every_value_in_every_field_gets_the_same_verdict(name: str) -> None:
     every = list(documents(name))
-    for text in Random(name).sample(every, examples(len(every))):
+    for text in Random(name).sample(every, sample_size(len(every))):
         check(name, text)
 
 
@@ -144,7 +144,7 @@ def is_json(text: str) -> bool:
 @pytest.mark.parametrize("name", ir.MESSAGE_TYPES)
 def test_every_value_in_every_field_gets_the_same_verdict_in_yaml(name: str) -> None:
     every = [text for text in documents(name) if is_json(text)]
-    for text in Random(name).sample(every, examples(len(every))):
+    for text in Random(name).sample(every, sample_size(len(every))):
         check_yaml(name, text)
 
 

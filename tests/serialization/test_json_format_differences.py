@@ -11,7 +11,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from effort import examples
+from effort import sample_size
 from google.protobuf import json_format, text_format
 from google.protobuf.message import Message
 from hypothesis import given
@@ -90,7 +90,7 @@ def check(name: str, text: str) -> None:
 @every_type
 def test_every_value_in_every_field_is_read_alike(name: str) -> None:
     every = list(documents(name))
-    for text in Random(name).sample(every, examples(len(every))):
+    for text in Random(name).sample(every, sample_size(len(every))):
         check(name, text)
 
 

@@ -309,7 +309,7 @@ def with_awkward_names(draw: st.DrawFn, type_: type[Message]) -> Message:
 @pytest.mark.parametrize("type_", TYPES)
 def test_every_message_is_read_back(type_: type[Message]) -> None:
     @settings(
-        max_examples=examples(400),
+        max_examples=examples(40),
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
         deadline=None,
     )
