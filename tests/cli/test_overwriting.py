@@ -65,6 +65,8 @@ WRITERS: dict[str, tuple[tuple[str, ...], str]] = {
         ("bundle", "open", "in.crucible.zip", "-o", "out.jsonl"),
         "out.jsonl",
     ),
+    "plot": (("plot", "run.json", "-o", "out.html"), "out.html"),
+    "plot to a folder": (("plot", "run.json", "-o", "d/"), "d/loss.svg"),
     # Nothing listens on port 1: only the check of the file comes before the call.
     "fetch": (("fetch", "StageDef", "s", "--server", "127.0.0.1:1", "-o", "out.yaml"), "out.yaml"),
     "export": (("export", "--server", "127.0.0.1:1", "-o", "out.jsonl"), "out.jsonl"),

@@ -122,7 +122,7 @@ EVERY_EXAMPLE = [
     for name in COMMANDS
     if name not in ELSEWHERE
     for line, _ in command_of(name).examples
-    if "--publish" not in line
+    if "--publish" not in line and "--server" not in line
 ]
 
 

@@ -28,18 +28,23 @@ def test_points_lie_where_the_scales_say() -> None:
 
 
 def test_smoothed_values_lie_on_the_raw_ones() -> None:
-    figure = draw_curves(chart(Curve("run", [0, 1, 2], [0.0, 10.0, 0.0]), smoothing=0.5))
+    # The axis has 300 units, so that the values are one apart.
+    places = [0, 150, 300]
+    weight = 0.5 ** (1 / 150)
+    figure = draw_curves(chart(Curve("run", places, [0.0, 10.0, 0.0]), smoothing=weight))
     root = parse(figure)
     (raw,), (line,) = by_class(root, "raw"), by_class(root, "ln")
     assert points(raw) == [(0, 1000), (500, 0), (1000, 1000)]
     # (0 + 10/2 + 0/4) / 1.75 and 10 / 2.
     assert points(line) == [(0, 714.3), (500, 500), (1000, 714.3)]
     assert list(root.iter()).index(raw) < list(root.iter()).index(line)
-    assert figure.notes == ("smoothed by 0.5, raw values behind",)
+    assert figure.notes == ("smoothed by 0.995, raw values behind",)
 
 
 def test_a_logarithmic_axis_smooths_what_is_seen() -> None:
-    figure = draw_curves(chart(Curve("run", [0, 1, 2], [1.0, 1e4, 1.0]), smoothing=0.5))
+    figure = draw_curves(
+        chart(Curve("run", [0, 1, 2], [1.0, 1e4, 1.0]), smoothing=0.5 ** (1 / 150))
+    )
     (raw,), (line,) = by_class(parse(figure), "raw"), by_class(parse(figure), "ln")
     (_, low), (_, high), _ = points(raw)
     assert points(line)[1][1] == pytest.approx((low + high) / 2, abs=0.1)

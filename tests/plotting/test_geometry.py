@@ -52,13 +52,16 @@ def test_a_share_must_be_a_proportion(successes: int, count: int) -> None:
 
 def test_smoothing_is_a_centred_mean() -> None:
     # By hand, for a weight of one half: (2 + 4/2 + 8/4) / (1 + 1/2 + 1/4), and so on.
-    assert smooth([2, 4, 8], 0.5) == pytest.approx(
+    assert smooth([0, 1, 2], [2, 4, 8], 0.5) == pytest.approx(
         [6 / 1.75, (1 + 4 + 4) / 2, (0.5 + 2 + 8) / 1.75]
     )
-    assert smooth([1, 9], 0) == [1, 9]
+    assert smooth([0, 1], [1, 9], 0) == [1, 9]
+    # Twice as far counts a quarter; in units of 2 it is half again.
+    assert smooth([0, 2], [1, 9], 0.5) == pytest.approx([(1 + 9 / 4) / 1.25, (9 + 1 / 4) / 1.25])
+    assert smooth([0, 2], [1, 9], 0.5, 2) == pytest.approx([(1 + 9 / 2) / 1.5, (9 + 1 / 2) / 1.5])
     # A rise in the middle stays in the middle: a one-sided mean would lag.
     step = [0.0] * 50 + [1.0] * 50
-    smoothed = smooth(step, 0.9)
+    smoothed = smooth(range(100), step, 0.9)
     assert smoothed[49] + smoothed[50] == pytest.approx(1, abs=1e-4)
 
 

@@ -35,6 +35,7 @@ _GROUPS = {
             "lint": "Find values that the rules allow but that look like mistakes.",
             "convert": "Write a document in another format.",
             "show": "Draw a document as a tree.",
+            "plot": "Draw training curves, feedback and evaluations as SVG or HTML.",
             "digest": "Print the digests of documents, or check them against a list.",
             "diff": "Compare two documents, or merge two changed copies of a third.",
             "new": "Write a commented document to start from.",

@@ -202,11 +202,10 @@ class Canvas:
 
     def _level_ticks(self) -> Iterable[Tick]:
         """Yield the ticks of the level axis that leave its name room."""
-        taken = 1.0
-        if self.x_label:
-            taken -= (text_width(self.x_label) + 24) / LEAST_WIDTH / 2
+        taken = text_width(self.x_label) + 8 if self.x_label else -LEAST_WIDTH
         for tick in self.x.ticks(self.x_ticks):
-            if self.x.place(tick.value) <= taken:
+            end = self.x.place(tick.value) * LEAST_WIDTH + text_width(tick.label) / 2
+            if end <= LEAST_WIDTH - taken:
                 yield tick
 
     def _level_label(self, tick: Tick, bottom: float, less: bool) -> str:

@@ -35,7 +35,7 @@ def number(value: float, digits: int = 2) -> str:
     return "0" if text == "-0" else text
 
 
-def element(name: str, *content: str, **attributes: str | float | None) -> str:
+def element(name: str, /, *content: str, **attributes: str | float | None) -> str:
     """Return an element. The content is markup; attributes are escaped, and None leaves one out.
 
     An underscore in the name of an attribute is written as a hyphen.

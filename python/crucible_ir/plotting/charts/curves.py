@@ -16,7 +16,7 @@ from crucible_ir.plotting.geometry.scales import AxisKind, Scale, position_scale
 from crucible_ir.plotting.geometry.smoothing import smooth
 from crucible_ir.plotting.geometry.ticks import value_text
 from crucible_ir.plotting.geometry.times import duration_text, utc
-from crucible_ir.plotting.markup import element, escape, number
+from crucible_ir.plotting.markup import element, escape
 
 #: The number of colours. The curves after them are grey.
 COLOURS: Final = 8
@@ -24,6 +24,8 @@ COLOURS: Final = 8
 _DASHES: Final = 4
 #: The most crosses and triangles of one curve: more would lie on each other.
 _MOST_MARKS: Final = 150
+#: The number of units of smoothing across a chart.
+_UNITS: Final = 300.0
 #: The most curves whose first infinity has a label.
 _INFINITY_LABELS: Final = 3
 
@@ -84,7 +86,9 @@ class CurveChart:
         x_label: The name at its end.
         scale: The kind of the upright axis. None: logarithmic from two decades on.
         y_scale: The upright axis, where charts share one. It overrides `scale`.
-        smoothing: The weight of neighbours, from 0 (none) to 0.99. The raw values are then behind.
+        x_scale: The level axis, where charts share one.
+        smoothing: The weight of values at a distance of 1/300 of the level axis, from 0 (none) to
+            0.99. The raw values are then behind.
         best: Marks the best value of each curve.
         marks: Vertical lines.
         levels: Level lines.
@@ -99,6 +103,7 @@ class CurveChart:
     x_label: str = "step"
     scale: AxisKind | None = None
     y_scale: Scale | None = None
+    x_scale: Scale | None = None
     smoothing: float = 0.0
     best: Best | None = None
     marks: Sequence[Mark] = ()
@@ -164,14 +169,17 @@ def draw_curves(chart: CurveChart) -> Figure:
         ],
         chart.scale,
     )
-    x = position_scale(
+    x = chart.x_scale or position_scale(
         [
             *(value for curve in chart.curves for value in curve.xs),
             *(mark.x for mark in chart.marks),
         ],
         chart.x_kind,
     )
-    lines = [_line(curve, index, y.kind, chart.smoothing) for index, curve in _numbered(chart)]
+    unit = (x.high / 2 - x.low / 2) / (_UNITS / 2)
+    lines = [
+        _line(curve, index, y.kind, chart.smoothing, unit) for index, curve in _numbered(chart)
+    ]
     canvas = Canvas(
         x=x,
         y=y,
@@ -207,7 +215,7 @@ def _numbered(chart: CurveChart) -> Iterator[tuple[int, Curve]]:
         yield index, curve
 
 
-def _line(curve: Curve, index: int, kind: AxisKind, weight: float) -> _Line:
+def _line(curve: Curve, index: int, kind: AxisKind, weight: float, unit: float) -> _Line:
     slot = slot_of(index) if curve.slot is None else curve.slot
     line = _Line(curve, index, slot, [], [], [], [], 0)
     log = kind is AxisKind.LOG
@@ -232,21 +240,24 @@ def _line(curve: Curve, index: int, kind: AxisKind, weight: float) -> _Line:
     if xs:
         line.pieces.append((xs, ys))
     if weight > 0:
-        line.smoothed = [_smoothed(ys, weight, log) for _, ys in line.pieces]
+        line.smoothed = [_smoothed(xs, ys, weight, unit, log) for xs, ys in line.pieces]
     return line
 
 
-def _smoothed(ys: list[float], weight: float, log: bool) -> list[float]:
+def _smoothed(
+    xs: list[float], ys: list[float], weight: float, unit: float, log: bool
+) -> list[float]:
     """Smooth what is seen: on a logarithmic axis, the logarithms."""
     if not log:
         # Halves: the sum of large numbers may be infinite.
         greatest = max(map(abs, ys))
         if greatest > 1e300:
-            return [value * 1e10 for value in smooth([value / 1e10 for value in ys], weight)]
-        return smooth(ys, weight)
+            small = smooth(xs, [value / 1e10 for value in ys], weight, unit)
+            return [value * 1e10 for value in small]
+        return smooth(xs, ys, weight, unit)
     # Limited, because the power may round to zero or to infinity.
     low, high = min(ys), max(ys)
-    smoothed = smooth([math.log10(value) for value in ys], weight)
+    smoothed = smooth(xs, [math.log10(value) for value in ys], weight, unit)
     return [min(max(10 ** min(value, 308.2), low), high) for value in smoothed]
 
 
@@ -410,7 +421,7 @@ def _notes(chart: CurveChart, y: Scale, lines: Sequence[_Line]) -> Iterator[str]
     if y.kind is AxisKind.LOG:
         yield "log scale"
     if chart.smoothing > 0:
-        yield f"smoothed by {number(chart.smoothing)}, raw values behind"
+        yield f"smoothed by {chart.smoothing:.3g}, raw values behind"
     if not_shown := sum(line.not_shown for line in lines):
         verb = "is" if not_shown == 1 else "are"
         yield f"{plural(not_shown, 'value')} not above 0 {verb} not drawn"

@@ -33,6 +33,7 @@ def percentile_chart(
     unit: str = "ms",
     marks: Sequence[Mark] = (),
     y_scale: Scale | None = None,
+    x_scale: Scale | None = None,
     size: Size = Size.SMALL,
     x_label: str = "",
 ) -> CurveChart:
@@ -53,6 +54,7 @@ def percentile_chart(
         x_kind=AxisKind.TIME,
         x_label=x_label,
         y_scale=y_scale,
+        x_scale=x_scale,
         marks=marks,
         size=size,
     )

@@ -88,7 +88,7 @@ class Scale:
             return values, [times.duration_text(value) for value in values]
         values = ticks.linear_ticks(self.low, self.high, most)
         if self.kind is AxisKind.COUNT:
-            values = [value for value in values if value.is_integer()]
+            values = [value for value in values if value.is_integer() and value >= 0]
             return values, ticks.linear_labels(values, 1e12)
         if self.kind is AxisKind.PERCENT:
             labels = ticks.linear_labels([float(f"{value * 100:.12g}") for value in values])

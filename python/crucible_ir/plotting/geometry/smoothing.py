@@ -3,34 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import accumulate, pairwise
 
 
-def smooth(values: Sequence[float], weight: float) -> list[float]:
-    """Return a weighted mean around each value; a value that is `d` places away counts `weight**d`.
+def smooth(
+    xs: Sequence[float], ys: Sequence[float], weight: float, unit: float = 1.0
+) -> list[float]:
+    """Return a weighted mean around each value; one at a distance of `d` units counts `weight**d`.
 
-    A weight of 0 changes nothing; towards 1 it approaches the mean of all values.
+    So it does not matter how many points of a curve are stored. A weight of 0 changes nothing;
+    towards 1 the result approaches the mean of all values.
 
-    >>> smooth([0.0, 1.0, 0.0], 0.5)
+    Args:
+        xs: The places, ascending.
+        ys: The values.
+        weight: The weight of a value one unit away, from 0 to below 1.
+        unit: The unit of distances.
+
+    >>> smooth([0, 1, 2], [0.0, 1.0, 0.0], 0.5)
     [0.2857142857142857, 0.5, 0.2857142857142857]
     """
-    if weight <= 0 or len(values) < 3:
-        return list(values)
-    after = _sums(values[::-1], weight)[::-1]
-    before = _sums(values, weight)
-    ones = _sums([1.0] * len(values), weight)
+    if weight <= 0 or len(ys) < 2:
+        return list(ys)
+    factors = [weight ** ((right - left) / unit) for left, right in pairwise(xs)]
+    before = _sums(ys, factors)
+    after = _sums(ys[::-1], factors[::-1])[::-1]
+    ones_before = _sums([1.0] * len(ys), factors)
+    ones_after = _sums([1.0] * len(ys), factors[::-1])[::-1]
     return [
         (left + right - value) / (one + other - 1.0)
         for left, right, value, one, other in zip(
-            before, after, values, ones, reversed(ones), strict=True
+            before, after, ys, ones_before, ones_after, strict=True
         )
     ]
 
 
-def _sums(values: Sequence[float], weight: float) -> list[float]:
+def _sums(values: Sequence[float], factors: Sequence[float]) -> list[float]:
     """Return for each value the weighted sum of it and all before it."""
-    total = 0.0
-    sums = []
-    for value in values:
-        total = value + weight * total
-        sums.append(total)
-    return sums
+    rest = zip(values[1:], factors, strict=True)
+    return list(accumulate(rest, lambda total, item: item[0] + item[1] * total, initial=values[0]))

@@ -7,14 +7,14 @@ leaves exactly what there would be without it.
 from __future__ import annotations
 
 import json
-import math
 import sys
 from array import array
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, Final, Self, TypeVar
+from typing import Final, Self, TypeVar
 
 from crucible_ir import v1
+from crucible_ir.building.thumbs import thumb_of
 from crucible_ir.schema import vocabulary
 
 KeyT = TypeVar("KeyT", int, str)
@@ -37,9 +37,6 @@ _NUMBER_LIMIT: Final = 2.0**53
 #: one by one. The others are counted together.
 LABEL_BYTES: Final = 128
 MAX_COUNTS: Final = 200
-
-#: The texts of thumbs.
-_THUMBS: Final = {"up": 1, "thumbs_up": 1, "down": -1, "thumbs_down": -1}
 
 
 def latency_bucket(latency: int) -> int:
@@ -119,7 +116,7 @@ class Tally:
         value = event.feedback_value
         kind = value.WhichOneof("kind")
         if type_ is None or type_ == THUMBS:
-            thumb = _thumb(value, kind)
+            thumb = thumb_of(value)
             if thumb > 0:
                 self.up += sign
             elif thumb < 0:
@@ -237,17 +234,6 @@ def _add(counts: dict[KeyT, int], others: dict[KeyT, int]) -> None:
     """Add counts to others."""
     for key, count in others.items():
         counts[key] = counts.get(key, 0) + count
-
-
-def _thumb(value: Any, kind: str | None) -> int:
-    """Return 1 for a thumb up, -1 for one down, and 0 for any other value."""
-    if kind == "string_value":
-        return _THUMBS.get(value.string_value.lower(), 0)
-    if kind == "bool_value":
-        return 1 if value.bool_value else -1
-    if kind == "number_value" and not math.isnan(value.number_value):
-        return 1 if value.number_value > 0 else -1
-    return 0
 
 
 def _bounded(counts: dict[str, int]) -> tuple[dict[str, int], int]:

@@ -1,0 +1,1 @@
+"""From documents of the schema to charts."""
