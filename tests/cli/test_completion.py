@@ -21,7 +21,7 @@ from cli.command_line import run
 #: The words before the cursor, and what they can be completed to.
 CASES = [
     ("crucible-ir va", {"validate"}),
-    ("crucible-ir con", {"convert", "conformance"}),
+    ("crucible-ir con", {"convert", "conformance", "console"}),
     ("crucible-ir validate --type Train", {"TrainingConfig", "TrainingRun"}),
     ("crucible-ir validate --max-i", {"--max-items"}),
     ("crucible-ir convert --to ya", {"yaml"}),
