@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from interop.toolchains import (
     CPP,
+    ELIXIR,
     GO,
     JAVA,
     NODE,
@@ -26,6 +27,7 @@ ANSWERS = {
     "c++ --version": "c++ (Debian 12.2.0-14+deb12u1) 12.2.0\nCopyright (C) 2022 Free Software",
     "cmake --version": "cmake version 3.25.1\n\nCMake suite maintained by Kitware",
     "protoc --version": "libprotoc 3.21.12",
+    "elixir --short-version": "1.14.0",
     "go version": "go version go1.26.8 linux/amd64",
     "node --version": "v20.20.2",
     "npm --version": "11.19.1",
@@ -48,8 +50,11 @@ def install(folder: Path, name: str, script: str) -> None:
     (folder / name).chmod(0o755)
 
 
-#: The test of a compiler that finds the header of a library.
-FINDING = '[ "$*" = "-fsyntax-only -include google/protobuf/util/json_util.h -x c++ /dev/null" ]'
+#: The tests of programs that find the header of a library, and a module.
+FINDING = {
+    "c++": '[ "$*" = "-fsyntax-only -include google/protobuf/util/json_util.h -x c++ /dev/null" ]',
+    "elixir": '[ "$*" = "-e {:module, _} = Code.ensure_loaded(:jiffy)" ]',
+}
 
 
 def install_answering(folder: Path, question: str, answer: str, otherwise: str = "exit 9") -> None:
@@ -64,6 +69,7 @@ def install_answering(folder: Path, question: str, answer: str, otherwise: str =
     ("toolchain", "expected"),
     [
         (CPP, {"c++": "12.2.0", "cmake": "3.25.1", "protoc": "3.21.12"}),
+        (ELIXIR, {"elixir": "1.14.0"}),
         (GO, {"go": "1.26.8"}),
         (NODE, {"node": "20.20.2", "npm": "11.19.1"}),
         (JAVA, {"java": "21", "javac": "17.0.15", "mvn": "3.8.7"}),
@@ -75,7 +81,8 @@ def test_the_versions_are_read_from_the_output_of_the_programs(
     path: Path, toolchain: Toolchain, expected: dict[str, str]
 ) -> None:
     for question, answer in ANSWERS.items():
-        install_answering(path, question, answer, FINDING if "c++" in question else "exit 9")
+        finding = FINDING.get(question.split()[0], "exit 9")
+        install_answering(path, question, answer, finding)
     assert versions(toolchain) == expected
     assert require(toolchain) == expected
 
@@ -117,17 +124,21 @@ def test_a_test_without_its_toolchain_is_skipped_by_name_and_fails_on_ci(
         require(TOOLS)
 
 
-def test_a_library_without_its_header_is_absent(
-    path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("toolchain", "reason"),
+    [
+        (CPP, r"C\+\+ is not installed: c\+\+ does not find google/protobuf/util/json_util\.h"),
+        (ELIXIR, "Elixir is not installed: elixir does not find jiffy"),
+    ],
+)
+def test_a_library_that_its_program_does_not_find_is_absent(
+    path: Path, monkeypatch: pytest.MonkeyPatch, toolchain: Toolchain, reason: str
 ) -> None:
     for question, answer in ANSWERS.items():
         install_answering(path, question, answer)
     monkeypatch.setenv("CI", "true")
-    with pytest.raises(
-        pytest.fail.Exception,
-        match=r"C\+\+ is not installed: c\+\+ does not find google/protobuf/util/json_util\.h",
-    ):
-        require(CPP)
+    with pytest.raises(pytest.fail.Exception, match=reason):
+        require(toolchain)
 
 
 def test_the_programs_of_the_python_environment_are_no_tools_of_the_system(

@@ -41,6 +41,8 @@ class Toolchain:
     programs: tuple[Program, ...]
     #: The C++ headers that the first program must find.
     headers: tuple[str, ...] = ()
+    #: The modules of Erlang that the first program must find.
+    erlang_modules: tuple[str, ...] = ()
 
 
 CPP = Toolchain(
@@ -48,11 +50,14 @@ CPP = Toolchain(
     (Program("c++", "9"), Program("cmake", "3.16"), Program("protoc", "3.21", too_new="3.22")),
     headers=("google/protobuf/util/json_util.h",),
 )
+ELIXIR = Toolchain(
+    "Elixir", (Program("elixir", "1.14", "--short-version"),), erlang_modules=("jiffy",)
+)
 GO = Toolchain("Go", (Program("go", "1.26", "version"),))
 NODE = Toolchain("Node.js", (Program("node", "20"), Program("npm", "10")))
 JAVA = Toolchain("Java", (Program("java", "17"), Program("javac", "17"), Program("mvn", "3.8")))
 RUST = Toolchain("Rust", (Program("cargo", "1.89"),))
-TOOLCHAINS = (CPP, GO, JAVA, NODE, RUST)
+TOOLCHAINS = (CPP, ELIXIR, GO, JAVA, NODE, RUST)
 
 
 class AbsentError(Exception):
@@ -64,11 +69,13 @@ def versions(toolchain: Toolchain) -> dict[str, str]:
 
     Raises:
         AbsentError: A program is not on the path, prints no version, or is too old or too new; or
-            a header is missing.
+            a header or a module is missing.
     """
     found = {program.name: _version(toolchain, program) for program in toolchain.programs}
     for header in toolchain.headers:
-        _find(toolchain, header)
+        _find(toolchain, header, "-fsyntax-only", "-include", header, "-x", "c++", os.devnull)
+    for module in toolchain.erlang_modules:
+        _find(toolchain, module, "-e", f"{{:module, _}} = Code.ensure_loaded(:{module})")
     return found
 
 
@@ -119,14 +126,14 @@ def system_path() -> str:
     return os.pathsep.join(folder for folder in folders if folder != own)
 
 
-def _find(toolchain: Toolchain, header: str) -> None:
-    compiler = toolchain.programs[0].name
-    question = [compiler, "-fsyntax-only", "-include", header, "-x", "c++", os.devnull]
+def _find(toolchain: Toolchain, sought: str, *question: str) -> None:
+    """Ask the first program of a toolchain whether it finds a header or a module."""
+    program = toolchain.programs[0].name
     try:
-        subprocess.run(question, capture_output=True, check=True, timeout=TIMEOUT)
+        subprocess.run([program, *question], capture_output=True, check=True, timeout=TIMEOUT)
     except (OSError, subprocess.SubprocessError) as error:
         raise AbsentError(
-            f"{toolchain.name} is not installed: {compiler} does not find {header}"
+            f"{toolchain.name} is not installed: {program} does not find {sought}"
         ) from error
 
 

@@ -49,6 +49,7 @@ from crucible_ir.serialization.json.opaque import (
     write_number,
 )
 from crucible_ir.serialization.json.parsing import JsonPositions, parse
+from crucible_ir.serialization.json.protojson import read_duration, write_as_text
 from crucible_ir.serialization.limits import MAX_DEPTH
 
 if TYPE_CHECKING:
@@ -221,6 +222,8 @@ class CrucibleJson(Dialect):
         self._write_struct = opaque.struct
         self._read_struct = _empty_list_as_object(read.struct)
         self.writers = {
+            # The exchange has durations, and the IR has none.
+            "google.protobuf.Duration": write_as_text,
             "google.protobuf.ListValue": opaque.list,
             "google.protobuf.Struct": opaque.struct,
             "google.protobuf.Timestamp": timestamps.write_shortest_timestamp,
@@ -231,6 +234,7 @@ class CrucibleJson(Dialect):
             _TOOL_CHOICE: _write_tool_choice,
         }
         self.readers = {
+            "google.protobuf.Duration": read_duration,
             "google.protobuf.ListValue": read.list,
             "google.protobuf.Struct": self._read_struct,
             "google.protobuf.Timestamp": timestamps.read_timestamp,

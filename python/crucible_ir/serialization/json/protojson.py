@@ -179,8 +179,8 @@ class ProtoJson(Dialect):
         read = opaque_readers(consumes=consumes)
         self.writers = {
             "google.protobuf.Any": self._write_any,
-            "google.protobuf.Duration": _write_as_text,
-            "google.protobuf.FieldMask": _write_as_text,
+            "google.protobuf.Duration": write_as_text,
+            "google.protobuf.FieldMask": write_as_text,
             "google.protobuf.ListValue": opaque.list,
             "google.protobuf.Struct": opaque.struct,
             "google.protobuf.Timestamp": timestamps.write_timestamp,
@@ -189,7 +189,7 @@ class ProtoJson(Dialect):
         }
         self.readers = {
             "google.protobuf.Any": self._read_any,
-            "google.protobuf.Duration": _read_duration,
+            "google.protobuf.Duration": read_duration,
             "google.protobuf.FieldMask": _read_field_mask,
             "google.protobuf.ListValue": read.list,
             "google.protobuf.Struct": read.struct,
@@ -369,7 +369,7 @@ def _any_message(url: str) -> Message:
     return message
 
 
-def _write_as_text(message: Any, depth: int) -> object:
+def write_as_text(message: Any, depth: int) -> object:
     """Write a Duration or FieldMask with google's library."""
     try:
         return message.ToJsonString()
@@ -377,7 +377,8 @@ def _write_as_text(message: Any, depth: int) -> object:
         raise ConversionError(str(error)) from None
 
 
-def _read_duration(value: object, message: Any, depth: int) -> None:
+def read_duration(value: object, message: Any, depth: int) -> None:
+    """Read a Duration, such as ``"1.5s"``."""
     match = _DURATION.fullmatch(value) if type(value) is str else None
     if match is None:
         raise ConversionError(
