@@ -161,6 +161,21 @@ def _has_port(host: str) -> bool:
     return host.rpartition(":")[2].isdigit() and not host.endswith("]") and host.count(":") >= 1
 
 
+class _Forwarding(logging.Handler):
+    """Sends what uvicorn logs to the log of the exchange; only its errors matter to operators."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        is_error = record.levelno >= logging.ERROR
+        level = record.levelno if is_error else logging.DEBUG
+        _log.log(level, "%s", record.getMessage().strip(), exc_info=record.exc_info)
+
+
+def _forward_log() -> None:
+    found = logging.getLogger("uvicorn.error")
+    found.propagate = False
+    found.handlers[:] = [_Forwarding()]
+
+
 class _Uvicorn(uvicorn.Server):
     """A server that leaves signals to the exchange."""
 
@@ -184,6 +199,7 @@ class WebServer:
         self._application = application
         self._options = options
         self.address = options.address
+        self._listening: socket.socket | None = None
         self._ssl: ssl.SSLContext | None = None
         self._server: _Uvicorn | None = None
         self._task: asyncio.Task[None] | None = None
@@ -195,13 +211,15 @@ class WebServer:
         return f"{scheme}://{self.address}{self._options.prefix}"
 
     async def start(self) -> None:
-        """Start to listen.
+        """Start to answer requests.
 
         Raises:
             ServingError: It cannot listen on its address.
         """
         options = self._options
-        listening = self._bind()
+        if self._listening is None:
+            self.bind()
+        assert self._listening is not None
         config = uvicorn.Config(
             self._application,
             http=LimitedConnection,
@@ -219,9 +237,10 @@ class WebServer:
             h11_max_incomplete_event_size=_TARGET_BYTES + options.header_bytes,
         )
         config.load()
+        _forward_log()
         config.ssl = self._ssl = self._context()
         self._server = _Uvicorn(config)
-        self._task = asyncio.create_task(self._server.serve(sockets=[listening]))
+        self._task = asyncio.create_task(self._server.serve(sockets=[self._listening]))
         while not self._server.started:
             if self._task.done():
                 self._task.result()
@@ -245,7 +264,12 @@ class WebServer:
         if self._ssl is not None and self._options.tls is not None:
             _load(self._ssl, self._options.tls)
 
-    def _bind(self) -> socket.socket:
+    def bind(self) -> None:
+        """Take the address.
+
+        Raises:
+            ServingError: It cannot listen on its address.
+        """
         address = self._options.address
         if address.port is None:
             raise ServingError(f"cannot serve HTTP on {address}: expected HOST:PORT")
@@ -258,7 +282,7 @@ class WebServer:
         found.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         found.setblocking(False)
         self.address = Address(address.host, found.getsockname()[1])
-        return found
+        self._listening = found
 
     def _context(self) -> ssl.SSLContext | None:
         tls = self._options.tls

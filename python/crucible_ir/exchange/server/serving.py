@@ -116,12 +116,15 @@ class ServiceSet(Protocol):
 class Frontend(Protocol):
     """Another listener of a server, such as for HTTP, which starts and stops with it."""
 
-    async def start(self) -> None:
-        """Start to listen.
+    def bind(self) -> None:
+        """Take the address.
 
         Raises:
             ServingError: It cannot listen on its address.
         """
+
+    async def start(self) -> None:
+        """Start to answer."""
 
     def drain(self) -> None:
         """End what lasts for long, such as streams that are not calls of the server."""
@@ -246,13 +249,15 @@ class ExchangeServer:
         """Start to listen.
 
         Raises:
-            ServingError: The server cannot listen on its address.
+            ServingError: The server cannot listen on one of its addresses.
             MetricsError: The server cannot listen on the port of the metrics.
         """
         if self._options.tls is not None:
             for warning in expiry_warnings(self._options.tls, datetime.now(UTC)):
                 _log.warning(warning)
         self.address = self._bind()
+        for frontend in self._frontends:
+            frontend.bind()
         if self._metrics is not None:
             self.metrics_port = self._metrics.serve(_METRICS_HOST, self._options.metrics_port or 0)
         await self._services.start()

@@ -53,6 +53,9 @@ class Living:
         self._events = 0
         self._task: asyncio.Task[None] | None = None
 
+    def bind(self) -> None:
+        """Do nothing: it has no address."""
+
     async def start(self) -> None:
         """Begin to continue the story."""
         self._task = asyncio.create_task(self._continue())
