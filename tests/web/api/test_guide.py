@@ -16,7 +16,7 @@ def test_the_commands_print_what_the_page_shows(tmp_path: Path) -> None:
     with http_exchange(tmp_path) as running:
         page = PAGE.replace(ADDRESS, running.url)
         assert page != PAGE
-        assert check_commands(page, tmp_path, {"curl", "printf", "crucible-ir"}) == 6
+        assert check_commands(page, tmp_path, {"curl", "printf", "crucible-ir"}) == 8
 
 
 def test_every_link_to_a_file_has_a_target() -> None:
