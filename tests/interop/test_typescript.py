@@ -17,6 +17,7 @@ from interop.toolchains import NODE, require
 from interop.typescript import project
 from interop.typescript.project import PROJECT, run_npm
 from pages import blocks, files
+from web.http_servers import http_exchange
 
 import crucible_ir as ir
 from crucible_ir.exchange import ExchangeClient, Record, v1
@@ -44,10 +45,19 @@ def test_every_known_failure_has_a_link_to_its_reason() -> None:
     assert [entry for entry in entries if "https://" not in entry.reason] == []
 
 
+@pytest.mark.parametrize("protocol", ["grpc", "connect-json", "connect-proto"])
 def test_a_client_sends_documents_and_feedback_through_the_exchange(
-    programs: Path, served: Served
+    programs: Path, tmp_path: Path, protocol: str
 ) -> None:
-    report = json.loads(run_npm(f"node build/src/exchange_client.js {served.address}", PROJECT))
+    with http_exchange(tmp_path) as running:
+        address = str(running.server.address)
+        url = f"http://{address}" if protocol == "grpc" else running.url
+        command = f"node build/src/exchange_client.js {url} {protocol}"
+        check_report(json.loads(run_npm(command, PROJECT)), address)
+
+
+def check_report(report: dict[str, Any], address: str) -> None:
+    """Check what a client reports, and what the exchange at an address has of it."""
 
     version = ir.v1.ModelVersion(id="llama_mmlu_3", model_id="llama", version="1.0.0")
     staging = ir.v1.Document(ir_version="0.3.0", model_version=version)
@@ -61,7 +71,7 @@ def test_a_client_sends_documents_and_feedback_through_the_exchange(
     e2 = ir.v1.FeedbackEvent(id="e2")
     e2.feedback_value.number_value = 4.5
 
-    with ExchangeClient(served.address) as client:
+    with ExchangeClient(address) as client:
         first, second = (
             client.get(ir.v1.ModelVersion, version.id, revision=number) for number in (1, 2)
         )

@@ -62,6 +62,11 @@ class LimitedConnection(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin."""
         super().connection_made(transport)
+        most = self.limit_concurrency
+        if most is not None and len(self.connections) >= most:
+            # uvicorn answers such requests with an error, and would keep idle connections.
+            transport.abort()
+            return
         self.app_state = {
             **self.app_state,
             "abort": transport.abort,

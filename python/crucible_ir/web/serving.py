@@ -231,7 +231,8 @@ class WebServer:
             server_header=False,
             proxy_headers=False,
             backlog=_BACKLOG,
-            limit_concurrency=options.connections,
+            # It rejects requests from this number on.
+            limit_concurrency=options.connections + 1,
             timeout_keep_alive=max(1, round(options.idle_seconds)),
             timeout_graceful_shutdown=_STOP_SECONDS,
             h11_max_incomplete_event_size=_TARGET_BYTES + options.header_bytes,

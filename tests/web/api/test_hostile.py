@@ -8,7 +8,8 @@ import logging
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
@@ -24,8 +25,9 @@ from web.api.connect_client import (
     frames,
     post,
 )
-from web.http_servers import TIMEOUT, RunningExchange
+from web.http_servers import LOOPBACK, TIMEOUT, RunningExchange, http_exchange
 
+from crucible_ir.exchange.server.options import ServerOptions
 from crucible_ir.web import connections
 
 GET = f"{EXCHANGE}/Get"
@@ -158,18 +160,14 @@ def test_headers_that_do_not_end_are_cut_off(
     for start in (b"", b"POST / HTTP/1.1\r\nhost: localhost\r\nx: "):
         with connection_to(exchange) as connection:
             connection.sendall(start)
-            with pytest.raises(ConnectionResetError):
-                if connection.recv(4096) == b"":
-                    raise ConnectionResetError
+            assert is_closed(connection)
     with connection_to(exchange) as connection:
         # After a request too.
         request = head_of(GET, "content-length: 0")
         connection.sendall(request)
         assert b" 415 " in connection.recv(4096)
         connection.sendall(request[:20])
-        with pytest.raises(ConnectionResetError):
-            if connection.recv(4096) == b"":
-                raise ConnectionResetError
+        assert is_closed(connection)
 
 
 def test_large_headers_are_rejected(exchange: RunningExchange) -> None:
@@ -196,3 +194,32 @@ def test_pages_of_other_sites_cannot_use_a_server_without_tokens(client: httpx.C
         assert post(client, GET, request, host=host).status_code == 404, host
     # What a page may send without asking is not accepted, and nothing permits to ask.
     assert client.options(GET, headers={"origin": "https://evil.example"}).status_code == 405
+
+
+def test_connections_beyond_the_limit_are_closed(tmp_path: Path) -> None:
+    options = ServerOptions(address=LOOPBACK, connections=3)
+    with http_exchange(tmp_path, options) as running, ExitStack() as stack:
+        for _ in range(3):
+            stack.enter_context(connection_to(running))
+        with connection_to(running) as further:
+            assert is_closed(further)
+        stack.close()
+        until = time.monotonic() + TIMEOUT
+        while not is_healthy(running.url):
+            assert time.monotonic() < until
+
+
+def is_healthy(url: str) -> bool:
+    """Return whether a server answers on a new connection."""
+    try:
+        return httpx.get(f"{url}/healthz", timeout=TIMEOUT).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def is_closed(connection: socket.socket) -> bool:
+    """Return whether the server closes a connection without an answer."""
+    try:
+        return connection.recv(4096) == b""
+    except ConnectionResetError:
+        return True

@@ -1,8 +1,8 @@
-// Sends a model version and feedback events through an exchange, given its address, and prints the
-// response to each step as one JSON object.
+// Sends a model version and feedback events through an exchange, given its URL and a protocol, and
+// prints the response to each step as one JSON object.
 import { create, toJson, type MessageInitShape } from "@bufbuild/protobuf";
 import { Code, ConnectError, createClient } from "@connectrpc/connect";
-import { createGrpcTransport } from "@connectrpc/connect-node";
+import { createConnectTransport, createGrpcTransport } from "@connectrpc/connect-node";
 import {
   ChangeSchema,
   ExchangeService,
@@ -25,11 +25,19 @@ import {
   ResourceInfoSchema,
 } from "../gen/google/rpc/error_details_pb.js";
 
-const [address] = process.argv.slice(2);
-if (address === undefined) {
-  throw new Error("usage: exchange_client.js HOST:PORT");
+const [baseUrl, protocol] = process.argv.slice(2);
+if (baseUrl === undefined || protocol === undefined) {
+  throw new Error("usage: exchange_client.js URL grpc|connect-json|connect-proto");
 }
-const transport = createGrpcTransport({ baseUrl: `http://${address}` });
+const transport =
+  protocol === "grpc"
+    ? createGrpcTransport({ baseUrl })
+    : createConnectTransport({
+        baseUrl,
+        httpVersion: "1.1",
+        useBinaryFormat: protocol === "connect-proto",
+        useHttpGet: true,
+      });
 const exchange = createClient(ExchangeService, transport);
 const feedback = createClient(FeedbackService, transport);
 

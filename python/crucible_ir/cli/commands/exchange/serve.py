@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -351,6 +352,9 @@ async def _serve(
     options.check()
     if http is not None:
         options.check_reach(http.address)
+        if options.connections is None:
+            # Both kinds of connections need file descriptors.
+            options = replace(options, connections=options.most_connections // 2)
     store = await open_store(store_name, accept_loss=accept_loss)
     try:
         services = Services(store, settings)

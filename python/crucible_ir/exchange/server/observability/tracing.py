@@ -66,7 +66,10 @@ class Tracing(Observer):
     def end(self, call: CallInfo) -> None:
         """End the span of a call."""
         span = self._spans.pop(id(call))
-        span.set_attribute("rpc.grpc.status_code", call.code.value[0])
+        if not call.protocol:
+            span.set_attribute("rpc.grpc.status_code", call.code.value[0])
+        elif call.code is not grpc.StatusCode.OK:
+            span.set_attribute("rpc.connect_rpc.error_code", call.code.name.lower())
         if call.code in _SERVER_ERRORS:
             span.set_status(self._trace.Status(self._trace.StatusCode.ERROR, call.code.name))
         span.end()
