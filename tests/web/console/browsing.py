@@ -149,9 +149,7 @@ class Exchange:
 
         root_path = options.pop("root_path", "")
         app = application(connect, name="test", **options)
-        with TestClient(
-            app, base_url=BASE, root_path=root_path, raise_server_exceptions=False
-        ) as client:
+        with TestClient(app, base_url=BASE, root_path=root_path) as client:
             yield Browser(client)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
     from crucible_ir.web.console.sessions import Connect
 
+_logger = logging.getLogger(__name__)
+
 _YEAR: Final = 365 * 86400
 
 
@@ -48,7 +51,7 @@ def application(
             Middleware(Security, hosts=hosts),
             Middleware(GZipMiddleware, minimum_size=1000, compresslevel=6),
         ],
-        exception_handlers={404: console.not_found, 405: console.not_found, 500: console.failed},
+        exception_handlers={404: console.not_found, 405: console.not_found},
         lifespan=console.lifespan,
     )
     # For a server that stops: it would wait for the streams.
@@ -91,7 +94,11 @@ class _Console:
     ) -> Callable[[Request], Awaitable[Response]]:
         async def handle(request: Request) -> Response:
             request.scope["crucible_json"] = as_json
-            return await respond(await self.visit(request), page, self.site)
+            try:
+                return await respond(await self.visit(request), page, self.site)
+            except Exception:
+                _logger.exception("a page failed: %s", page.path)
+                return await self._failed(request)
 
         return handle
 
@@ -120,8 +127,8 @@ class _Console:
         advice = "Look at the address, or choose a page at the left."
         return await self._problem(request, Problem(404, "No such page", reason, advice))
 
-    async def failed(self, request: Request, error: Exception) -> Response:
-        """Answer a request that failed by a bug; the server logs the traceback."""
+    async def _failed(self, request: Request) -> Response:
+        """Answer a request that failed by a bug."""
         advice = "Load the page again. If this lasts, report it with the log of the console."
         problem = Problem(500, "The console failed", "this is a bug of the console", advice)
         return await self._problem(request, problem)

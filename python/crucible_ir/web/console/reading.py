@@ -14,7 +14,7 @@ from crucible_ir.v1 import TrainingRun
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
-    from crucible_ir.exchange import AsyncExchangeClient
+    from crucible_ir.exchange import AsyncExchangeClient, Record
 
 #: The most calls of one page at a time.
 _CONCURRENT: Final = 12
@@ -75,3 +75,15 @@ async def read_contents(
         raise errors.exceptions[0] from None
     found = (task.result() for task in tasks)
     return {key: content for key, content in found if content is not None}
+
+
+async def latest_record(client: AsyncExchangeClient, type_: str, id_: str) -> Record:
+    """Return the record of the latest revision, which may be a deletion.
+
+    Raises:
+        NotFoundError: The document was never published.
+        ExchangeError: The call failed.
+    """
+    async for entry in client.list_revisions(type_, id_, page_size=1):
+        return entry.record
+    raise NotFoundError(f"{type_} {id_} does not exist", code="NOT_FOUND")

@@ -10,9 +10,9 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from crucible_ir.diffing import Change, ChangeKind, ComparisonError, diff
 from crucible_ir.errors import EncodeError
-from crucible_ir.schema import vocabulary
 from crucible_ir.schema.fields import Kind, fields_of
 from crucible_ir.schema.types import descriptor_of
+from crucible_ir.web.console.columns import glyph_of, state_field, state_text
 from crucible_ir.web.console.reading import Revision
 from crucible_ir.web.console.values import cut, field_at, shown
 
@@ -117,11 +117,7 @@ def _words(message: Message) -> str:
             text = " ".join(str(getattr(message, name)).split())
             if text:
                 return cut(text, _DESCRIPTION)
-    states = [
-        f"{field.name} {vocabulary.names(field.enum)[getattr(message, field.name)]}"
-        for field in fields.values()
-        if field.enum is not None
-        and not field.is_list
-        and getattr(message, field.name) in vocabulary.names(field.enum)
-    ]
-    return ", ".join(states[:_NAMED])
+    field = state_field(descriptor_of(message))
+    state = "" if field is None else state_text(message, field)
+    # Only a word that says how far something is: not which optimizer it has.
+    return f"{field.name} {state}" if field is not None and glyph_of(state) else ""

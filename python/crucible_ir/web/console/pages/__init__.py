@@ -5,9 +5,11 @@ from __future__ import annotations
 from crucible_ir.web.console.pages import (
     document,
     documents,
+    edit,
     find,
     history,
     home,
+    promote,
     run,
     run_comparison,
     runs,
@@ -15,4 +17,16 @@ from crucible_ir.web.console.pages import (
 )
 
 #: Each has `PAGES` and `ACTIONS`.
-MODULES = (home, runs, run_comparison, run, documents, document, history, find, sign_in)
+MODULES = (
+    home,
+    runs,
+    run_comparison,
+    run,
+    documents,
+    document,
+    edit,
+    promote,
+    history,
+    find,
+    sign_in,
+)

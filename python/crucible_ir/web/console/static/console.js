@@ -261,7 +261,11 @@ let checking = 0;
 
 for (const form of all("form[data-check]")) {
   let wait = null;
+  let isChanged = false;
+  addEventListener("beforeunload", (event) => isChanged && event.preventDefault());
+  form.addEventListener("submit", () => { isChanged = false; });
   form.addEventListener("input", () => {
+    isChanged = true;
     clearTimeout(wait);
     wait = setTimeout(() => check(form), CHECK_MS);
   });
