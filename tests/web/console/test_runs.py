@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -30,7 +28,7 @@ def run(id_: str, *, status: str = "completed", **config: Any) -> v1.TrainingRun
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _runs(exchange: Exchange) -> Iterator[None]:
+def _runs(exchange: Exchange) -> None:
     diverged = run("hot", status="failed", learning_rate=0.5, options={"teacher": "big"})
     diverged.error_message = "it <b>diverged</b>"
     for snapshot in diverged.metrics_history[30:35]:
@@ -44,10 +42,6 @@ def _runs(exchange: Exchange) -> Iterator[None]:
     with exchange.client() as client:
         for document in (plain, diverged, bare):
             client.publish(document)
-    yield
-    with exchange.client() as client, ExitStack() as stack:
-        for id_ in ("plain", "hot", "bare/1", "growing"):
-            stack.callback(client.delete, v1.TrainingRun, id_)
 
 
 def test_list_has_state_and_last_value(browser: Browser) -> None:
