@@ -87,7 +87,7 @@ def test_wide_intervals_end_at_the_edge() -> None:
 
 def test_words_of_marks_do_not_overlap() -> None:
     rates = [Rate(index * HOUR, 80, 100) for index in range(11)]
-    marks = [Mark(index * HOUR, f"version {index}") for index in (0, 5, 5.1, 5.2, 10)]
+    marks = [Mark(index * HOUR, f"v{index}") for index in (0, 5, 5.1, 5.2, 10)]
     root = parse(draw_rates(RateChart("Thumbs", [RateSeries("a", rates)], marks=marks)))
     words = by_class(root, "mkl")
     rows = [(part.get("x"), part.get("y")) for part in words]
@@ -118,7 +118,7 @@ def test_bars_are_stacked_in_order() -> None:
         (part.get("class"), float(part.get("y", "")), float(part.get("height", "")))
         for part in parse(figure).iter("rect")
     ]
-    assert bars == [("bar f1", 29, 87), ("bar f2", 0, 29), ("bar f2", 58, 58)]
+    assert bars == [("br f1", 29, 87), ("br f2", 0, 29), ("br f2", 58, 58)]
     titles = [part.text for part in parse(figure).iter("title")]
     assert titles[1:] == ["1970-01-01 00:00 UTC: thumbs 3, flag 1", "1970-01-02 00:00 UTC: flag 2"]
     assert "no events" in texts(draw_bars(BarChart("Events", [], 60, [])))

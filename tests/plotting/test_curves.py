@@ -6,11 +6,22 @@ import math
 import random
 import sys
 import time
+from itertools import pairwise
 
 import pytest
 from plotting.svg import HOSTILE, by_class, label_boxes, parse, points
 
-from crucible_ir.plotting import AxisKind, Best, Curve, CurveChart, Level, Mark, Size, draw_curves
+from crucible_ir.plotting import (
+    AxisKind,
+    Best,
+    Curve,
+    CurveChart,
+    Figure,
+    Level,
+    Mark,
+    Size,
+    draw_curves,
+)
 
 
 def chart(*curves: Curve, **options: object) -> CurveChart:
@@ -210,3 +221,39 @@ def test_two_thousand_points_are_drawn_at_once() -> None:
         took.append(time.process_time() - start)
     # The budget is 30 ms; this is 10 to 18 on a slow machine, and the machines of CI are shared.
     assert min(took) < 0.1
+
+
+def level_boxes(figure: Figure, width: int) -> list[tuple[float, float]]:
+    """Return the level labels that a figure of a width shows, as about their left and right."""
+    plot = width - figure.space.left - figure.space.right
+    boxes = []
+    for part in parse(figure).iter("text"):
+        hidden = part.get("class") or "q0"
+        is_level = float(part.get("y", "0").removesuffix("%")) == figure.height + 17
+        if not is_level or not hidden.startswith("q") or width < int(hidden[1:]):
+            continue
+        size = 6 * len(part.text or "")
+        part_left = {"start": 0, "middle": 0.5, "end": 1}[part.get("text-anchor", "")]
+        left = float(part.get("x", "")[:-1]) / 100 * plot - size * part_left
+        boxes.append((left, left + size))
+    return sorted(boxes)
+
+
+@pytest.mark.parametrize("kind", [AxisKind.COUNT, AxisKind.TIME, AxisKind.DURATION])
+def test_level_labels_do_not_overlap_at_any_width(kind: AxisKind) -> None:
+    source = random.Random(5)
+    for _ in range(25):
+        start = 1_790_000_000 if kind is AxisKind.TIME else 0
+        end = start + source.choice([3, 40, 5000, 86_400, 1_200_000, 40_000_000])
+        curves = [
+            Curve(name, [start, start + source.uniform(0.5, 1) * (end - start)], [0.0, 1.0])
+            for name in ("first-run", "second-run")[: source.randrange(1, 3)]
+        ]
+        label = source.choice(["", "step", "UTC"])
+        figure = draw_curves(chart(*curves, x_kind=kind, x_label=label))
+        counts = []
+        for width in (280, 330, 400, 560, 700, 1400):
+            boxes = level_boxes(figure, width)
+            assert all(right < left for (_, right), (left, _) in pairwise(boxes))
+            counts.append(len(boxes))
+        assert counts == sorted(counts) and counts[-1] >= 2

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from itertools import pairwise
 from typing import Final
 
 from crucible_ir.plotting.geometry.names import text_width
@@ -15,11 +16,15 @@ from crucible_ir.plotting.markup import element, escape, number
 UNITS: Final = 1000.0
 #: The least width of a chart's plot that labels are placed for. What does not overlap there does
 #: not overlap where it is wider.
-LEAST_WIDTH: Final = 300.0
+LEAST_WIDTH: Final = 230.0
 #: The space between the lines of labels.
 LINE: Final = 13.0
 #: The space to the right of the plot for labels, with the class that makes it.
 _MARGINS: Final = ((44, "lab"), (84, "lab lab2"), (140, "lab lab3"))
+#: The least space between labels of the level axis.
+_APART: Final = 7.0
+#: The widths of figures, in pixels, below which classes of the style sheet hide labels.
+_WIDTHS: Final = (240, 300, 360, 420, 500, 600, 720, 900)
 #: The height of the lane for NaN below the plot.
 LANE: Final = 20
 
@@ -184,8 +189,8 @@ class Canvas:
             yield element("line", class_="grid", x2="100%", y1=top, y2=top)
             yield element("text", escape(tick.label), x=-7.0, y=top, dy=".34em", text_anchor="end")
         bottom = float(self.size.pixels)
-        for index, tick in enumerate(self._level_ticks()):
-            yield self._level_label(tick, bottom, index % 2 == 1)
+        for tick, hidden in self._level_ticks():
+            yield self._level_label(tick, bottom, hidden)
         if self.x_label:
             yield element(
                 "text",
@@ -200,21 +205,29 @@ class Canvas:
             yield element("line", class_="grid", x2="100%", y1=middle, y2=middle)
             yield element("text", "NaN", x=-7.0, y=middle, dy=".34em", text_anchor="end")
 
-    def _level_ticks(self) -> Iterable[Tick]:
-        """Yield the ticks of the level axis that leave its name room."""
-        taken = text_width(self.x_label) + 8 if self.x_label else -LEAST_WIDTH
-        for tick in self.x.ticks(self.x_ticks):
-            end = self.x.place(tick.value) * LEAST_WIDTH + text_width(tick.label) / 2
-            if end <= LEAST_WIDTH - taken:
-                yield tick
+    def _level_ticks(self) -> Iterable[tuple[Tick, str | None]]:
+        """Yield the ticks of the level axis, with the class that hides each where it has no room.
 
-    def _level_label(self, tick: Tick, bottom: float, less: bool) -> str:
-        place = self.x.place(tick.value)
-        anchor = "start" if place < 0.03 else "end" if place > 0.985 else "middle"
+        The narrower the figure, the fewer remain: every second one, every fourth and so on.
+        """
+        ticks = self.x.ticks(self.x_ticks)
+        boxes = [(self.x.place(tick.value), text_width(tick.label)) for tick in ticks]
+        for index, (tick, (place, width)) in enumerate(zip(ticks, boxes, strict=True)):
+            level = (index & -index) if index else len(ticks)
+            needed = _width_for(boxes[::level])
+            if self.x_label:
+                room = text_width(self.x_label) + _APART + width * (1 - _anchored(place))
+                needed = max(needed, room / max(1 - place, 1e-9))
+            hidden = _hiding_class(needed + Space().left + self.margin)
+            if hidden is not None:
+                yield tick, hidden or None
+
+    def _level_label(self, tick: Tick, bottom: float, hidden: str | None) -> str:
+        anchor = {0.0: "start", 0.5: "middle", 1.0: "end"}[_anchored(self.x.place(tick.value))]
         return element(
             "text",
             escape(tick.label),
-            class_="lo" if less else None,
+            class_=hidden,
             x=self.left(tick.value),
             y=self._label_top(bottom),
             text_anchor=anchor,
@@ -223,6 +236,31 @@ class Canvas:
 
     def _label_top(self, bottom: float) -> float:
         return bottom + 17 + (LANE if self.lane else 0)
+
+
+def _anchored(place: float) -> float:
+    """Return which part of a label is left of its place: the first and the last stay inside."""
+    return 0.0 if place < 0.03 else 1.0 if place > 0.985 else 0.5
+
+
+def _width_for(boxes: Sequence[tuple[float, float]]) -> float:
+    """Return the width of the plot from which labels, with their places, do not overlap."""
+    needed = 0.0
+    for (place, width), (after, next_width) in pairwise(boxes):
+        between = width * (1 - _anchored(place)) + next_width * _anchored(after) + _APART
+        needed = max(needed, between / max(after - place, 1e-9))
+    return needed
+
+
+def _hiding_class(needed: float) -> str | None:
+    """Return the class that hides a label below a width of the figure; None: it is never shown.
+
+    >>> _hiding_class(200), _hiding_class(310), _hiding_class(5000)
+    ('', 'q360', None)
+    """
+    if needed <= _WIDTHS[0]:
+        return ""
+    return next((f"q{width}" for width in _WIDTHS if needed <= width), None)
 
 
 def mark_at(left: str, top: float, *content: str, **attributes: str | None) -> str:

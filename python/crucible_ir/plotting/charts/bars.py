@@ -72,7 +72,7 @@ def draw_bars(chart: BarChart) -> Figure:
             parts.append(
                 element(
                     "rect",
-                    class_=f"bar f{slot_of(index)}",
+                    class_=f"br f{slot_of(index)}",
                     x=canvas.left(start + chart.step * (1 - _FILLED) / 2),
                     width=f"{number(width)}%",
                     y=top,
