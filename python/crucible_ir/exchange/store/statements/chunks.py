@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from itertools import islice
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Final
 
@@ -167,7 +168,8 @@ def snapshots_from(
     for first, data in found:
         history = v1.Document.FromString(data).training_run.metrics_history
         skipped = max(0, start - first)
-        yield from enumerate(history[skipped:], first + skipped)
+        # A slice would be a copy.
+        yield from enumerate(islice(history, skipped, None), first + skipped)
 
 
 def _stream(connection: Connection, key: dict[str, Any]) -> Iterator[tuple[int, bytes]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from itertools import islice, takewhile
+from itertools import islice
 from math import isnan
 from typing import TYPE_CHECKING, Final
 
@@ -41,7 +41,7 @@ def read(connection: Connection, query: MetricsQuery) -> MetricsPage:
 
     def snapshots(start: int, end: int = count) -> Iterator[_Point]:
         from_start = chunks.snapshots_from(connection, record, document, start)
-        return takewhile(lambda point: point[0] < end, from_start)
+        return islice(from_start, max(0, end - start))
 
     next_: str | None
     if query.max_points is None:
@@ -120,6 +120,57 @@ class _Series:
     buckets: dict[int, _Bucket] = field(default_factory=dict)
 
 
+class _Order:
+    """Checks that snapshots are ordered by step and time.
+
+    Attributes:
+        step: The last step.
+        timed: The last snapshot with a time.
+    """
+
+    __slots__ = ("step", "timed")
+
+    def __init__(self) -> None:
+        self.step = -1
+        self.timed: v1.MetricsSnapshot | None = None
+
+    def follows(self, snapshot: v1.MetricsSnapshot) -> bool:
+        """Return whether a snapshot whose step is not greater than the last may follow."""
+        if snapshot.HasField("step") and snapshot.step != self.step:
+            # A first step 0 is greater than none.
+            is_after = snapshot.step > self.step
+            self.step = max(self.step, snapshot.step)
+            return is_after
+        if self.timed is None or not snapshot.HasField("time"):
+            return True
+        return _seconds(snapshot) >= _seconds(self.timed)
+
+
+def _seconds(snapshot: v1.MetricsSnapshot) -> tuple[int, int]:
+    return snapshot.time.seconds, snapshot.time.nanos
+
+
+def _extremes(values: list[float]) -> list[int]:
+    """Return the indexes of the smallest and the largest value, and of the first NaN."""
+    if not isnan(sum(values)):
+        return [values.index(min(values)), values.index(max(values))]
+    # There is a NaN, or there are infinities of both signs.
+    bucket = _Bucket()
+    for index, value in enumerate(values):
+        bucket.add(value, index)
+    return list(bucket.positions())
+
+
+def _with(snapshot: v1.MetricsSnapshot, keys: set[str]) -> v1.MetricsSnapshot:
+    """Return a copy of a snapshot with some of its metrics only."""
+    point = v1.MetricsSnapshot()
+    point.CopyFrom(snapshot)
+    point.ClearField("other_values")
+    for key in [key for key in point.values if key not in keys]:
+        del point.values[key]
+    return point
+
+
 class _Downsampler:
     """Chooses the points of a run to draw.
 
@@ -146,6 +197,9 @@ class _Downsampler:
         Raises:
             ResultTooLargeError: There are too many.
         """
+        in_order = self._points_in_order()
+        if in_order is not None:
+            return iter(in_order)
         ranks = self._ranks()
         chosen = self._chosen(ranks)
         found: list[_Point] = []
@@ -153,23 +207,70 @@ class _Downsampler:
             keys = chosen.get(position)
             if keys is None:
                 continue
-            point = v1.MetricsSnapshot()
-            point.CopyFrom(snapshot)
-            point.ClearField("other_values")
-            for key in [key for key in point.values if key not in keys]:
-                del point.values[key]
-            found.append((position, point))
-        if ranks is not None:
-            found.sort(key=lambda point: ranks[point[0] - self._first])
+            found.append((position, _with(snapshot, keys)))
+        found.sort(key=lambda point: ranks[point[0] - self._first])
         return iter(found)
 
-    def _chosen(self, ranks: list[int] | None) -> dict[int, set[str]]:
+    def _points_in_order(self) -> list[_Point] | None:
+        """Return the points of a run whose snapshots are in order, in one pass over it.
+
+        Returns:
+            The points; ``None`` if the snapshots are not in order.
+        """
+        found: list[_Point] = []
+        last: dict[str, _Point] = {}
+        order = _Order()
+        keys = self._keys
+        snapshots = self._snapshots()
+        start = 0
+        for number in range(1, self._buckets + 1):
+            end = -(-number * self._count // self._buckets)
+            bucket: dict[str, tuple[list[float], list[_Point]]] = {}
+            for point in islice(snapshots, end - start):
+                snapshot = point[1]
+                # Of a greater step the time does not matter.
+                if (step := snapshot.step) > order.step and step:
+                    order.step = step
+                elif not order.follows(snapshot):
+                    return None
+                if snapshot.HasField("time"):
+                    order.timed = snapshot
+                values = snapshot.values
+                # Faster than the items of a map of protobuf.
+                for key in keys or values:
+                    if keys and key not in values:
+                        continue
+                    column = bucket.get(key)
+                    if column is None:
+                        column = bucket[key] = ([], [])
+                    column[0].append(values[key])
+                    column[1].append(point)
+            start = end
+            chosen: dict[int, tuple[v1.MetricsSnapshot, set[str]]] = {}
+            for key, (column_values, points) in bucket.items():
+                indexes = _extremes(column_values)
+                if key not in last:
+                    self._check(len(last) + 1)
+                    indexes.append(0)
+                last[key] = points[-1]
+                for index in indexes:
+                    position, snapshot = points[index]
+                    chosen.setdefault(position, (snapshot, set()))[1].add(key)
+            found += [(position, _with(*chosen[position])) for position in sorted(chosen)]
+        by_position = dict(found)
+        for key, (position, snapshot) in last.items():
+            # Copies, so that the snapshot of another metric stays as it is.
+            if position in by_position:
+                by_position[position].values[key] = snapshot.values[key]
+            else:
+                by_position[position] = _with(snapshot, {key})
+        return sorted(by_position.items())
+
+    def _chosen(self, ranks: list[int]) -> dict[int, set[str]]:
         """Return the positions of the points, with the metrics of each."""
         series: dict[str, _Series] = {}
         for position, snapshot in self._snapshots():
-            rank = position - self._first
-            if ranks is not None:
-                rank = ranks[rank]
+            rank = ranks[position - self._first]
             number = rank * self._buckets // self._count
             for key, value in snapshot.values.items():
                 if self._keys and key not in self._keys:
@@ -202,17 +303,8 @@ class _Downsampler:
                 f"more than {MAX_POINTS} points to return: choose fewer keys or max_points"
             )
 
-    def _ranks(self) -> list[int] | None:
-        """Return the place of each snapshot in the order; ``None`` if that is their positions."""
-        previous: _Place = (-1, 0, 0, 0)
-        is_ordered = True
-        for place in self._places():
-            if place < previous:
-                is_ordered = False
-                break
-            previous = place
-        if is_ordered:
-            return None
+    def _ranks(self) -> list[int]:
+        """Return the place of each snapshot in the order."""
         ranks = [0] * self._count
         for rank, place in enumerate(sorted(self._places())):
             ranks[place[-1] - self._first] = rank
