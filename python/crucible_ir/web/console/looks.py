@@ -11,8 +11,8 @@ from crucible_ir.plotting import AxisKind, Curve, CurveChart, Figure, Size, draw
 from crucible_ir.web.console.errors import Problem, ProblemError
 
 if TYPE_CHECKING:
+    from crucible_ir.web.console.measurements.training import Series
     from crucible_ir.web.console.page import Visit
-    from crucible_ir.web.console.training import Series
 
 #: The level axes: what each shows.
 _STEP, _EPOCH, _TIME, _ELAPSED = "step", "epoch", "time", "elapsed"

@@ -23,6 +23,7 @@ from crucible_ir.schema.references import identity_fields
 from crucible_ir.schema.types import descriptor_of, document_members, message_type
 from crucible_ir.version import VERSION
 from crucible_ir.web.console.columns import glyph_of
+from crucible_ir.web.console.measurements.findings import points
 from crucible_ir.web.console.times import clock_time, day_name, full_time, short_time
 
 if TYPE_CHECKING:
@@ -154,6 +155,8 @@ def environment() -> Environment:
     made.filters["grouped"] = "{:,}".format
     made.filters["middle"] = middle
     made.filters["iso"] = datetime.isoformat
+    made.filters["points"] = points
+    made.filters["signed"] = signed_text
     made.filters["value"] = value_text
     made.filters["duration"] = duration_text
     made.filters["tojson_text"] = partial(json.dumps, ensure_ascii=False)
@@ -178,6 +181,15 @@ def decimal(value: float) -> str:
     if math.isnan(value):
         return "NaN"
     return f"{value:.4g}" if abs(value) < 1e6 else f"{value:.6g}"
+
+
+def signed_text(value: float) -> str:
+    """Return a difference with its sign.
+
+    >>> signed_text(0.0251), signed_text(-3.0), signed_text(0.0)
+    ('+0.0251', '−3', '0')
+    """
+    return f"+{value_text(value)}" if value > 0 else value_text(value)
 
 
 def json_value(value: Any) -> Any:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from crucible_ir.web.console.pages import (
+    deployment,
+    deployments,
     document,
     documents,
     edit,
+    evaluations,
+    feedback,
     find,
     history,
     home,
@@ -22,6 +26,10 @@ MODULES = (
     runs,
     run_comparison,
     run,
+    evaluations,
+    deployments,
+    deployment,
+    feedback,
     documents,
     document,
     edit,

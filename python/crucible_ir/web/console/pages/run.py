@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Final
 from crucible_ir.plotting import Size
 from crucible_ir.v1 import TrainingRun, TrainingStatus
 from crucible_ir.web.console.looks import Choices, Look, with_query
+from crucible_ir.web.console.measurements.training import RunCurves, Series, ended_at, reader_of
 from crucible_ir.web.console.page import Link, Live, Page, View, Visit
 from crucible_ir.web.console.pages.runs import Status, model_of, seconds_of, status_of
-from crucible_ir.web.console.training import RunCurves, Series, ended_at, reader_of
 
 if TYPE_CHECKING:
     from crucible_ir.plotting import Figure

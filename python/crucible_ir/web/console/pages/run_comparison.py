@@ -19,12 +19,12 @@ from crucible_ir.plotting import (
     slot_of,
 )
 from crucible_ir.v1 import TrainingRun
-from crucible_ir.web.console.differences import Difference, differences
 from crucible_ir.web.console.errors import Problem, ProblemError
 from crucible_ir.web.console.looks import Choice, Choices, Look, with_query
+from crucible_ir.web.console.measurements.differences import Difference, differences
+from crucible_ir.web.console.measurements.training import RunCurves, Series, reader_of
 from crucible_ir.web.console.page import Link, Live, Page, View, Visit
 from crucible_ir.web.console.pages.runs import Status, condition_of, status_of
-from crucible_ir.web.console.training import RunCurves, Series, reader_of
 
 if TYPE_CHECKING:
     from crucible_ir.plotting import Figure

@@ -14,8 +14,13 @@ from crucible_ir.plotting import AxisKind, sparkline, value_scale
 from crucible_ir.schema import vocabulary
 from crucible_ir.v1 import TrainingRun, TrainingStatus
 from crucible_ir.web.console.looks import Choice
+from crucible_ir.web.console.measurements.training import (
+    RunCurves,
+    default_metrics,
+    ended_at,
+    reader_of,
+)
 from crucible_ir.web.console.page import Link, Live, Page, View, Visit, now
-from crucible_ir.web.console.training import RunCurves, default_metrics, ended_at, reader_of
 
 if TYPE_CHECKING:
     from crucible_ir.exchange import Record

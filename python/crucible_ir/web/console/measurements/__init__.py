@@ -1,0 +1,1 @@
+"""What pages measure and compare: training runs, feedback, deployments and their differences."""
