@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -238,6 +239,27 @@ async def test_batches_during_changes_are_stored_under_one_of_the_configurations
             assert (user == "ann") == (comment == "to ann@example.com") == (not redacted)
             batches.setdefault(id_.rpartition("-")[0], set()).add(redacted)
         assert all(len(kinds) == 1 for kinds in batches.values())
+
+
+async def test_callers_get_the_configurations_in_the_order_of_their_calls(tmp_path: Path) -> None:
+    store = await open_store(tmp_path / "exchange.db")
+    policies = KnownPolicies(store)
+    order = []
+
+    async def call(number: int) -> None:
+        await policies.current()
+        order.append(number)
+
+    async with asyncio.timeout(20), asyncio.TaskGroup() as tasks:
+        reading = tasks.create_task(policies.read())
+        # One more in each turn of the event loop, until after the configurations were read.
+        for number in itertools.count():
+            tasks.create_task(call(number))
+            await asyncio.sleep(0)
+            if reading.done() and order:
+                break
+    assert order == list(range(number + 1))
+    await store.close()
 
 
 async def test_large_events_are_redacted_beside_other_calls(tmp_path: Path) -> None:

@@ -95,11 +95,19 @@ class KnownPolicies:
         self._lock = asyncio.Lock()
 
     async def current(self) -> Policies:
-        """Return the policies, from the store if they were never read."""
-        return self._known or await self.read()
+        """Return the policies, from the store if they were never read.
+
+        Callers continue in the order in which they called, also after another one has read them:
+        batches of a stream must not overtake each other.
+        """
+        async with self._lock:
+            return self._known or await self._read()
 
     async def read(self) -> Policies:
         """Read the policies from the store."""
         async with self._lock:
-            self._known = Policies.read(await self._store.feedback_configs())
-            return self._known
+            return await self._read()
+
+    async def _read(self) -> Policies:
+        self._known = Policies.read(await self._store.feedback_configs())
+        return self._known
