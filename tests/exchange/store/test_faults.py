@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import subprocess
+from contextlib import closing
 from pathlib import Path
 
 import psycopg
@@ -22,6 +24,8 @@ from crucible_ir.exchange.store.errors import (
     StoreReadOnlyError,
     StoreUnavailableError,
 )
+from crucible_ir.exchange.store.records import EventQuery
+from crucible_ir.v1 import FeedbackEvent
 
 
 async def test_full_disk_is_reported_and_loses_nothing(tmp_path: Path) -> None:
@@ -65,6 +69,26 @@ async def test_failed_write_does_not_affect_others_in_its_group(tmp_path: Path) 
     assert isinstance(results[1], OverflowError)
     assert await store.position() == 2
     assert await store.ingest([given.event("a"), given.event("b")]) == [1]
+    await store.close()
+
+
+async def test_statement_that_fails_in_the_middle_stores_nothing(tmp_path: Path) -> None:
+    store = await open_store(tmp_path / "exchange.db")
+    with closing(sqlite3.connect(tmp_path / "exchange.db")) as connection:
+        connection.execute(
+            "CREATE TRIGGER stop BEFORE INSERT ON feedback_events WHEN NEW.id = CAST('7' AS BLOB)"
+            " BEGIN SELECT RAISE(FAIL, 'stopped'); END"
+        )
+    results = await asyncio.gather(
+        # So many events are one statement.
+        store.ingest([given.event(f"{number}") for number in range(20)]),
+        store.ingest([given.event("a")]),
+        return_exceptions=True,
+    )
+    assert isinstance(results[0], DBAPIError)
+    assert results[1] == []
+    page = await store.export(EventQuery(), after=0, through=100, limit=100)
+    assert [FeedbackEvent.FromString(found.event).id for found in page.events] == ["a"]
     await store.close()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import fields, replace
 from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar
@@ -430,8 +431,11 @@ class Store:
         """
         now, numbers = self._clock(), self._event_names
         weight = 1 + len(events) // EVENTS_PER_WEIGHT
-        if numbers.keys() >= feedback.names_in(events):
+        prepared: feedback.PreparedEvents | None = None
+        # The number of a name may be unknown.
+        with suppress(KeyError):
             prepared = feedback.PreparedEvents.of(events, now, numbers)
+        if prepared is not None:
             work = partial(feedback.ingest, prepared=prepared, configs_version=configs_version)
             return self._counted(events, await self._database.write(work, weight))
         naming = partial(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from itertools import chain, count
 from operator import attrgetter
@@ -28,21 +28,8 @@ from crucible_ir.schema.types import descriptor_of
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Select
 
-#: The columns for the fields of `EventRow`, in their order.
-_COLUMNS: Final = (
-    "id",
-    "deployment",
-    "type",
-    "version",
-    "time",
-    "latency_ms",
-    "event",
-    "request_id",
-    "response_id",
-    "supersedes",
-    "publisher",
-    "redacted",
-)
+#: The columns of the references of an `EventRow`, in their order.
+_REFERENCES: Final = ("request_id", "response_id", "supersedes")
 
 #: The tag of an event's id, the first byte of its field; its size takes at most two bytes.
 _ID_TAG: Final = descriptor_of(v1.FeedbackEvent).fields_by_name["id"].number << 3 | 2
@@ -52,8 +39,10 @@ _NAMES: Final = tuple(
     attrgetter(name) for name in ("deployment_id", "feedback_type", "model_version", "publisher")
 )
 
-#: The placeholder of a value for a database's driver.
-_PLACEHOLDERS = {"sqlite": "?", "postgresql": "%s"}
+#: How a database's driver inserts, and its placeholder of a value. A statement that may be undone
+#: alone costs SQLite a copy of each page that it changes. With FAIL it is not: an error ends the
+#: transaction anyway.
+_DIALECTS: Final = {"sqlite": ("INSERT OR FAIL", "?"), "postgresql": ("INSERT", "%s")}
 
 #: The numbers of events that one statement inserts, the largest first. SQLite runs a statement in
 #: one call, during which other threads run. It accepts 32,766 values, and older versions 999.
@@ -65,11 +54,12 @@ EXAMINED = 20_000
 
 
 @cache
-def _insert(dialect: str, events: int) -> str:
-    """Return the statement that inserts a number of events."""
-    row = f"({', '.join([_PLACEHOLDERS[dialect]] * len(_COLUMNS))})"
+def _insert(dialect: str, columns: tuple[str, ...], events: int) -> str:
+    """Return the statement that inserts some columns of a number of events."""
+    insert, placeholder = _DIALECTS[dialect]
+    row = f"({', '.join([placeholder] * len(columns))})"
     return (
-        f"INSERT INTO feedback_events ({', '.join(_COLUMNS)}) "
+        f"{insert} INTO feedback_events ({', '.join(columns)}) "
         f"VALUES {', '.join([row] * events)} ON CONFLICT (id) DO NOTHING"
     )
 
@@ -100,19 +90,27 @@ def _without_id(id_: bytes, event: bytes) -> bytearray:
     return bytearray(event[len(field) :] if event.startswith(field) else event)
 
 
+class _Insertion(NamedTuple):
+    """One statement: its columns, its number of events, and their values, event by event."""
+
+    columns: tuple[str, ...]
+    events: int
+    values: tuple[Any, ...]
+
+
 class PreparedEvents(NamedTuple):
-    """Events to store, and the parameters of the statements that insert them.
+    """Events to store, and the statements that insert them.
 
     They are prepared before the transaction, so that the writing thread runs little Python between
     statements.
 
     Attributes:
         events: The events.
-        values: For each statement, its number of events and their values.
+        insertions: The statements.
     """
 
     events: Sequence[EventRow]
-    values: list[tuple[int, tuple[Any, ...]]]
+    insertions: list[_Insertion]
 
     @classmethod
     def of(
@@ -124,15 +122,18 @@ class PreparedEvents(NamedTuple):
             events: The events.
             now: The current time.
             numbers: The numbers of their names.
+
+        Raises:
+            KeyError: The number of a name is missing.
         """
         rows = [event if event.time is not None else event._replace(time=now) for event in events]
-        values = []
+        insertions = []
         done = 0
         for size in _INSERT_SIZES:
             while len(rows) - done >= size:
-                values.append((size, _values(rows[done : done + size], numbers)))
+                insertions.append(_insertion(rows[done : done + size], numbers))
                 done += size
-        return cls(events, values)
+        return cls(events, insertions)
 
 
 def names_in(events: Sequence[EventRow]) -> set[bytes | None]:
@@ -188,8 +189,8 @@ def ingest(
     events = prepared.events
     dialect = connection.dialect.name
     new_count = 0
-    for size, values in prepared.values:
-        new_count += connection.exec_driver_sql(_insert(dialect, size), values).rowcount
+    for columns, size, values in prepared.insertions:
+        new_count += connection.exec_driver_sql(_insert(dialect, columns, size), values).rowcount
     if new_count == len(events):
         return []
     # The new events have the last positions: no other writer runs at the same time.
@@ -206,30 +207,32 @@ def ingest(
     return duplicates
 
 
-def _values(rows: Sequence[EventRow], numbers: Mapping[bytes | None, int]) -> tuple[Any, ...]:
-    """Return the values of rows, one row after another, in the fastest types for a driver.
+def _insertion(rows: Sequence[EventRow], numbers: Mapping[bytes | None, int]) -> _Insertion:
+    """Return the statement that inserts rows, with values in the fastest types for a driver.
 
-    SQLite's driver searches for an adapter for each value of `bytes`, but not of `bytearray`.
+    SQLite's driver searches for an adapter for each value of `bytes`, but not of `bytearray`. It
+    does so for each ``None`` as well, so columns without values are left out.
     """
-    ids, deployments, types, versions, times, latencies, events, *others, publishers, redacted = (
-        zip(*rows, strict=True)
-    )
-    known = {value: bytearray(value) for column in others for value in column if value}
-    known_or_null = {None: None, b"": bytearray(), **known}.__getitem__
+    ids, deployments, types, versions, times, latencies, events, *others = zip(*rows, strict=True)
+    *references, publishers, redacted = others
     number = numbers.__getitem__
-    columns = (
-        map(bytearray, ids),
-        map(number, deployments),
-        map(number, types),
-        map(number, versions),
-        times,
-        latencies,
-        map(_without_id, ids, events),
-        *(map(known_or_null, column) for column in others),
-        map(number, publishers),
-        redacted,
-    )
-    return tuple(chain.from_iterable(zip(*columns, strict=True)))
+    columns: dict[str, Iterable[Any]] = {
+        "id": map(bytearray, ids),
+        "deployment": map(number, deployments),
+        "type": map(number, types),
+        "version": map(number, versions),
+        "publisher": map(number, publishers),
+        "time": times,
+        "event": map(_without_id, ids, events),
+        "redacted": redacted,
+    }
+    if latencies.count(None) < len(rows):
+        columns["latency_ms"] = latencies
+    for name, values in zip(_REFERENCES, references, strict=True):
+        if values.count(None) < len(rows):
+            columns[name] = [None if value is None else bytearray(value) for value in values]
+    values = tuple(chain.from_iterable(zip(*columns.values(), strict=True)))
+    return _Insertion(tuple(columns), len(rows), values)
 
 
 #: Selects the position of the latest event; null if there is none.
