@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections import Counter, defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,11 +21,12 @@ from exchange.publications import event
 from sqlalchemy import create_engine, make_url
 
 from crucible_ir import v1
-from crucible_ir.exchange.server.services.feedback_service import event_row
+from crucible_ir.exchange.server.services.event_rows import event_rows
 from crucible_ir.exchange.store import open_store
 from crucible_ir.exchange.store.errors import ResultTooLargeError, SummariesBehindError
 from crucible_ir.exchange.store.records import (
     EventQuery,
+    EventRow,
     EventTally,
     Grouping,
     Scope,
@@ -102,6 +104,11 @@ class Event:
             case _:
                 value.number_value = self.value
         return message
+
+
+def rows_of(events: Iterable[v1.FeedbackEvent]) -> list[EventRow]:
+    messages = list(events)
+    return event_rows(messages, [message.SerializeToString() for message in messages])
 
 
 def made_up(chance: random.Random, number: int) -> Event:
@@ -256,9 +263,7 @@ async def test_summaries_equal_a_recount_of_all_events(
                 batch = [made_up(chance, number + n) for n in range(chance.randrange(1, 30))]
                 number += len(batch)
                 after = await store.last_event()
-                await store.ingest(
-                    [event_row(m, m.SerializeToString()) for m in map(Event.message, batch)]
-                )
+                await store.ingest(rows_of(map(Event.message, batch)))
                 stored = await store.export(EventQuery(), after=after, through=2**40, limit=99)
                 first = {each.id: each for each in reversed(batch)}
                 for row in stored.events:
@@ -312,7 +317,7 @@ async def test_roll_ups_survive_two_processes_that_are_killed(address: str) -> N
     chance = random.Random(address.count("/"))
     events = [replace(made_up(chance, n), id=f"e{n}") for n in range(1000)]
     store = await open_store(address)
-    await store.ingest([event_row(m, m.SerializeToString()) for m in map(Event.message, events)])
+    await store.ingest(rows_of(map(Event.message, events)))
     command = [sys.executable, "-c", ROLLING, address]
     for _ in range(2):
         processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
@@ -415,7 +420,7 @@ async def test_labels_beyond_the_limit_are_counted_together(address: str) -> Non
     ]
     for start in (0, len(labels) // 3):
         part = messages[start : len(labels) // 3 if start == 0 else None]
-        rows = [event_row(m, m.SerializeToString())._replace(time=0) for m in part]
+        rows = [row._replace(time=0) for row in rows_of(part)]
         await store.ingest(rows)
         await store.roll_up()
     [group] = await store.summarize(SummaryQuery(EventQuery()))

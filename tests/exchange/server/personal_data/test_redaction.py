@@ -11,6 +11,7 @@ from google.protobuf.json_format import MessageToDict
 from crucible_ir import v1
 from crucible_ir.exchange.server.personal_data.patterns import operator_masks
 from crucible_ir.exchange.server.personal_data.redaction import Redactor, text_fields
+from crucible_ir.exchange.server.services.event_rows import event_rows, redacted_row
 from crucible_ir.schema.fields import Kind, fields_of
 
 MAIL = "ann@example.com"
@@ -65,6 +66,19 @@ def test_every_text_is_masked_except_ids_and_references() -> None:
     assert opaque <= {field.name for field in text_fields()}
     # The redactor does not know lists and maps of texts: no event has them yet.
     assert all(field.cardinality.value == "singular" for field in text_fields())
+
+
+def test_row_of_a_redacted_event_has_its_values() -> None:
+    for name, field in fields_of(v1.FeedbackEvent.DESCRIPTOR).items():
+        if field.kind is not Kind.STRING:
+            continue
+        event = v1.FeedbackEvent(id="e", latency_ms=7)
+        setattr(event, name, MAIL)
+        after = redacted(event)
+        before, expected = (
+            event_rows([each], [each.SerializeToString()], b"ann")[0] for each in (event, after)
+        )
+        assert redacted_row(before, after) == expected._replace(redacted=1), name
 
 
 def test_opaque_json_is_masked_in_depth_with_its_keys() -> None:

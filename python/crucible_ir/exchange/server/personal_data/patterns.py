@@ -34,8 +34,13 @@ _EMAIL: Final = re.compile(
     rf"(?<!{_LOCAL}){_LOCAL}++@(?:[\w-]++(?:\.[\w-]++)++|\[[^\]\s]{{1,64}}\])"
 )
 
-_OCTET = r"(?:25[0-5]|2[0-4][0-9]|[01]?[0-9]?[0-9])"
-_IPV4: Final = re.compile(rf"(?<![0-9])(?<![0-9]\.)(?:{_OCTET}\.){{3}}{_OCTET}(?![0-9]|\.[0-9])")
+# A search for a digit is fast, so the lookbehinds follow the first one.
+_FIRST_DIGIT = r"[0-9](?<![0-9][0-9])(?<![0-9]\.[0-9])"
+_AT_MOST_255 = r"(?<!25[6-9])(?<!2[6-9][0-9])(?<![3-9][0-9][0-9])"
+_IPV4: Final = re.compile(
+    rf"{_FIRST_DIGIT}[0-9]{{0,2}}+{_AT_MOST_255}"
+    rf"(?:\.[0-9]{{1,3}}+{_AT_MOST_255}){{3}}(?![0-9]|\.[0-9])"
+)
 
 # It begins after something else than a letter, a digit or a colon; or after a label and a colon.
 _IPV6: Final = re.compile(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Iterable
 from contextlib import aclosing
 from functools import partial
 from typing import TYPE_CHECKING, cast
@@ -32,6 +32,7 @@ from crucible_ir.exchange.server.services.conversions import (
     microseconds_of,
     timestamp_message,
 )
+from crucible_ir.exchange.server.services.event_rows import event_rows, redacted_row
 from crucible_ir.exchange.server.services.export_audit import ExportProgress, audited_export
 from crucible_ir.exchange.server.services.ingest_batches import ReceivedBatch
 from crucible_ir.exchange.server.services.page_tokens import PageTokens, query_hash
@@ -48,7 +49,6 @@ from crucible_ir.exchange.store.records import (
     SummaryQuery,
 )
 from crucible_ir.exchange.v1.feedback_service_pb2_grpc import FeedbackServiceServicer
-from crucible_ir.schema import vocabulary
 from crucible_ir.schema.unknown_fields import reject_unreadable
 from crucible_ir.validation.check import violations
 from crucible_ir.validation.guards import guard_feedback_event
@@ -70,11 +70,6 @@ _EVENT_COST = 1024
 
 #: The default of a request's page_size.
 CONFIGS_PAGE_SIZE = 100
-
-_TYPE_NAMES = {
-    number: name.encode()
-    for number, name in vocabulary.names(ir_v1.FeedbackType.DESCRIPTOR).items()
-}
 
 
 class FeedbackService(FeedbackServiceServicer):
@@ -121,10 +116,12 @@ class FeedbackService(FeedbackServiceServicer):
             if start:
                 await asyncio.sleep(0)
             rows += _rows(batch, start, caller, response)
-        count = len(batch.events)
+        count, has_unknown_fields = len(batch.events), batch.has_unknown_fields
         # Free the batch: the store needs only the rows.
         del batch
-        duplicates = await self._stored(rows) if rows else []
+        duplicates = []
+        if rows:
+            duplicates = await self._stored(rows, has_unknown_fields=has_unknown_fields)
         response.accepted = len(rows) - len(duplicates)
         if duplicates:
             rejected = {item.index for item in response.rejected}
@@ -132,28 +129,35 @@ class FeedbackService(FeedbackServiceServicer):
             response.duplicates.extend(indices[duplicate] for duplicate in duplicates)
         return response
 
-    async def _stored(self, rows: list[EventRow]) -> list[int]:
+    async def _stored(self, rows: list[EventRow], *, has_unknown_fields: bool) -> list[int]:
         """Store events, redacted if the configurations say so; return the indices of duplicates."""
         policies = await self._personal_data.policies.current()
         while True:
-            redacted = await self._redacted(rows, policies) if policies.redact else rows
+            redacted = rows
+            if policies.redact:
+                redacted = await self._redacted(
+                    rows, policies, has_unknown_fields=has_unknown_fields
+                )
             try:
                 return await self._store.ingest(redacted, configs_version=policies.version)
             except FeedbackConfigsChangedError:
                 policies = await self._personal_data.policies.read()
 
-    async def _redacted(self, rows: list[EventRow], policies: Policies) -> list[EventRow]:
+    async def _redacted(
+        self, rows: list[EventRow], policies: Policies, *, has_unknown_fields: bool
+    ) -> list[EventRow]:
         redactor = await self._personal_data.redactor()
+        redact = partial(redactor.redacted, has_unknown_fields=has_unknown_fields)
         found = []
         size = 0
         for row in rows:
             deployment_id = row.deployment_id
             if policies.of(None if deployment_id is None else deployment_id.decode()).redacts:
                 if len(row.event) > REDACTED_BYTES_PER_TURN:
-                    event = await asyncio.to_thread(redactor.redacted, row.event)
+                    event = await asyncio.to_thread(redact, row.event)
                 else:
-                    event = redactor.redacted(row.event)
-                row = event_row(event, event.SerializeToString(), row.publisher, redacted=True)
+                    event = redact(row.event)
+                row = redacted_row(row, event)
                 size += _EVENT_COST + len(row.event)
             found.append(row)
             if size >= REDACTED_BYTES_PER_TURN:
@@ -318,26 +322,29 @@ def _rows(
     batch: ReceivedBatch, start: int, caller: Caller, response: v1.IngestResponse
 ) -> list[EventRow]:
     """Return the rows of some events of a batch, and add the rejected ones to the response."""
-    rows = []
     some = slice(start, start + EVENTS_PER_TURN)
-    pairs = zip(batch.events[some], batch.contents[some], strict=True)
-    publisher = None if caller.name is None else caller.name.encode()
+    events, contents = batch.events[some], batch.contents[some]
     # An event that is certainly valid needs no other check.
     is_enough = caller.scope is EVERYTHING and not batch.has_unknown_fields
-    for index, (event, content) in enumerate(pairs, start):
-        if not (is_enough and _certainly_valid(event)):
-            error = _rejection(event, caller)
-            if error is not None:
-                response.rejected.add(index=index, error=item_error(error))
-                continue
-        rows.append(event_row(event, content, publisher))
-    return rows
+    if not (is_enough and _certainly_valid(events)):
+        accepted = []
+        for index, event in enumerate(events):
+            is_certain = is_enough and _certainly_valid([event])
+            error = None if is_certain else _rejection(event, caller)
+            if error is None:
+                accepted.append(index)
+            else:
+                response.rejected.add(index=start + index, error=item_error(error))
+        events = [events[index] for index in accepted]
+        contents = [contents[index] for index in accepted]
+    publisher = None if caller.name is None else caller.name.encode()
+    return event_rows(events, contents, publisher)
 
 
-def _certainly_valid(event: ir_v1.FeedbackEvent) -> bool:
-    """Return whether an event's guard is certain."""
+def _certainly_valid(events: Iterable[ir_v1.FeedbackEvent]) -> bool:
+    """Return whether the guards of all events are certain."""
     try:
-        return guard_feedback_event(event)
+        return all(map(guard_feedback_event, events))
     except Exception:
         return False
 
@@ -353,51 +360,6 @@ def _rejection(event: ir_v1.FeedbackEvent, caller: Caller) -> RpcError | None:
     except (DecodeError, RpcError) as error:
         return translate(error)
     return None
-
-
-#: Creates a row from its values, without the cost of the Python function of its class.
-_new_row = partial(tuple.__new__, EventRow)
-
-
-def event_row(
-    event: ir_v1.FeedbackEvent,
-    content: bytes,
-    publisher: bytes | None = None,
-    *,
-    redacted: bool = False,
-) -> EventRow:
-    """Return the row of a valid event.
-
-    Args:
-        event: The event.
-        content: Its serialized bytes.
-        publisher: The name of the caller that hands it in.
-        redacted: Whether it was redacted.
-    """
-    number = event.feedback_type
-    time = None
-    if event.HasField("timestamp"):
-        timestamp = event.timestamp
-        time = timestamp.seconds * 1_000_000 + timestamp.nanos // 1000
-    latency = event.latency_ms
-    return _new_row(
-        (
-            event.id.encode(),
-            event.deployment_id.encode() or None,
-            (_TYPE_NAMES.get(number) or str(number).encode())
-            if number
-            else (event.custom_feedback_type.encode() or None),
-            event.model_version.encode() or None,
-            time,
-            latency if latency or event.HasField("latency_ms") else None,
-            content,
-            event.request_id.encode() or None,
-            event.response_id.encode() or None,
-            event.supersedes.encode() or None,
-            publisher,
-            1 if redacted else 0,
-        )
-    )
 
 
 def _query(request: v1.ExportRequest | v1.SummarizeRequest, caller: Caller) -> EventQuery:

@@ -6,22 +6,15 @@ other work of the server for it.
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from functools import cache
+from typing import Any, NamedTuple
+
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
 from crucible_ir import v1 as ir_v1
 from crucible_ir.exchange import v1
 from crucible_ir.schema.types import descriptor_of
 from crucible_ir.schema.unknown_fields import reject_own_unreadable
-
-_VARINT, _LENGTH = 0, 2
-
-
-def _tag(field: str, wire_type: int) -> int:
-    return descriptor_of(v1.IngestRequest).fields_by_name[field].number << 3 | wire_type
-
-
-_BATCH_ID: Final = _tag("batch_id", _VARINT)
-_EVENT: Final = _tag("events", _LENGTH)
 
 
 class ReceivedBatch(NamedTuple):
@@ -49,51 +42,42 @@ class ReceivedBatch(NamedTuple):
         """
         request = v1.IngestRequest.FromString(data)
         contents = event_contents(data)
-        if contents is not None and len(contents) == len(request.events):
-            # To discard unknown fields of all events takes less time than to look for one's own.
-            request.DiscardUnknownFields()
-            if request.ByteSize() == len(data):
-                return cls(request, request.events[:], contents, has_unknown_fields=False)
-            request = v1.IngestRequest.FromString(data)
+        # To discard unknown fields of all events takes less time than to look for one's own.
+        request.DiscardUnknownFields()
+        if request.ByteSize() == len(data):
+            return cls(request, request.events[:], contents, has_unknown_fields=False)
+        request = v1.IngestRequest.FromString(data)
         reject_own_unreadable(request)
-        events = request.events[:]
-        if contents is None or len(contents) != len(events):
-            contents = [event.SerializeToString() for event in events]
-        return cls(request, events, contents, has_unknown_fields=True)
+        return cls(request, request.events[:], contents, has_unknown_fields=True)
 
 
-def event_contents(data: bytes) -> list[bytes] | None:
-    r"""Return the bytes of each event in an ``IngestRequest`` that protobuf can parse.
+def event_contents(data: bytes) -> list[bytes]:
+    r"""Return the bytes of each event in an ``IngestRequest``.
 
-    Returns:
-        The bytes; ``None`` for a request with unknown fields.
+    Raises:
+        google.protobuf.message.DecodeError: The data is not one.
 
     >>> event_contents(bytes.fromhex("0805" "1203 0a0161" "1203 0a0162"))
     [b'\n\x01a', b'\n\x01b']
     """
-    found = []
-    at, end = 0, len(data)
-    while at < end:
-        tag = data[at]
-        if tag == _EVENT:
-            size = data[at + 1]
-            at += 2
-            shift = 7
-            if size > 0x7F:
-                size &= 0x7F
-                while data[at] > 0x7F:
-                    size |= (data[at] & 0x7F) << shift
-                    shift += 7
-                    at += 1
-                size |= data[at] << shift
-                at += 1
-            found.append(data[at : at + size])
-            at += size
-        elif tag == _BATCH_ID:
-            at += 1
-            while data[at] > 0x7F:
-                at += 1
-            at += 1
-        else:
-            return None
-    return found
+    contents: list[bytes] = _request_of_bytes().FromString(data).events[:]
+    return contents
+
+
+@cache
+def _request_of_bytes() -> Any:
+    """Return a class of ``IngestRequest`` whose events are bytes."""
+    message = descriptor_pb2.DescriptorProto()
+    descriptor_of(v1.IngestRequest).CopyToProto(message)
+    for field in message.field:
+        # The schema's own options are unknown here.
+        field.ClearField("options")
+        if field.name == "events":
+            field.type = descriptor_pb2.FieldDescriptorProto.TYPE_BYTES
+            field.ClearField("type_name")
+    file = descriptor_pb2.FileDescriptorProto(
+        name="ingest_request_of_bytes.proto", syntax="proto3", message_type=[message]
+    )
+    pool = descriptor_pool.DescriptorPool()
+    pool.AddSerializedFile(file.SerializeToString())
+    return message_factory.GetMessageClass(pool.FindMessageTypeByName(message.name))
