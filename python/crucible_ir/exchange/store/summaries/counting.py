@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from google.protobuf.message import DecodeError
-from sqlalchemy import exists, select
+from sqlalchemy import exists, func, select
 
 from crucible_ir import v1
 from crucible_ir.exchange.store.records import Microseconds
@@ -15,24 +15,25 @@ from crucible_ir.exchange.store.statements.tables import feedback_events
 from crucible_ir.exchange.store.summaries.tally import CORRECTION, THUMBS, Tally
 
 if TYPE_CHECKING:
-    from sqlalchemy import ColumnElement, Connection
+    from sqlalchemy import ColumnElement, Connection, Executable
 
 #: An hour, in microseconds.
 HOUR: Final = 3_600_000_000
 
 _columns = feedback_events.c
 
+#: How many rows are in memory at a time.
+ROWS_AT_A_TIME: Final = 500
+
 #: What is read of an event to count it.
 COUNTED_COLUMNS: Final = (
-    _columns.position,
-    _columns.id,
     _columns.deployment,
     _columns.version,
     _columns.type,
     _columns.time,
     _columns.latency_ms,
     _columns.event,
-    _columns.supersedes,
+    func.nullif(_columns.supersedes, _columns.id),
 )
 
 
@@ -77,7 +78,7 @@ class Counter:
 
     def count(self, row: Any, sign: int = 1) -> None:
         """Count an event, or with the sign -1 subtract it."""
-        _, _, deployment, version, type_, time, latency, content, _ = row[:9]
+        deployment, version, type_, time, latency, content, *_ = row
         event: v1.FeedbackEvent | None
         try:
             event = v1.FeedbackEvent.FromString(bytes(content))
@@ -85,10 +86,11 @@ class Counter:
             event = None
         name = b"" if event is None else event.name.encode()
         period = 0 if self._period is None else time // self._period
-        key = Key(period, deployment, version, type_, name)
+        # It equals a `Key`, which takes longer to create.
+        key: Any = (period, deployment, version, type_, name)
         tally = self.tallies.get(key)
         if tally is None:
-            tally = self.tallies[key] = Tally()
+            tally = self.tallies[Key(*key)] = Tally()
         tally.count(latency, event, self._types.get(type_, ""), sign)
 
 
@@ -105,7 +107,7 @@ def is_superseded(through: int | None = None) -> ColumnElement[bool]:
 
 def superseded_by(rows: Iterable[Any]) -> set[bytes]:
     """Return the ids of the other events that rows of `COUNTED_COLUMNS` supersede."""
-    return {bytes(row[8]) for row in rows if row[8] and row[8] != row[1]}
+    return {bytes(row[6]) for row in rows if row[6]}
 
 
 def count_between(connection: Connection, after: int, through: int) -> Counter:
@@ -125,12 +127,11 @@ def count_between(connection: Connection, after: int, through: int) -> Counter:
         .where(_columns.position > after, _columns.position <= through)
         .order_by(_columns.position)
     )
-    with connection.execute(statement, execution_options=STREAMING) as rows:
-        for row in rows:
-            if not row[9]:
-                counter.count(row)
-            if row[8]:
-                superseded |= superseded_by([row])
+    for row in streamed(connection, statement):
+        if not row[7]:
+            counter.count(row)
+        if row[6]:
+            superseded |= superseded_by([row])
     for row in counted(connection, superseded, after):
         counter.count(row, -1)
     return counter
@@ -146,5 +147,10 @@ def counted(connection: Connection, ids: Iterable[bytes], through: int) -> Itera
         )
 
 
-#: Fetch a few rows at a time.
-STREAMING: Final[Mapping[str, Any]] = {"stream_results": True, "max_row_buffer": 500}
+def streamed(connection: Connection, statement: Executable) -> Iterator[Any]:
+    """Yield the rows of a statement, of which only some are in memory at a time."""
+    options = {"yield_per": ROWS_AT_A_TIME}
+    with connection.execute(statement, execution_options=options) as rows:
+        # A result yields parts faster than single rows.
+        for part in rows.partitions():
+            yield from part

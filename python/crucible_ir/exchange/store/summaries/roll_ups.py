@@ -148,7 +148,7 @@ def delete_events(connection: Connection, positions: Sequence[int]) -> int:
         )
         for row in rows.all():
             superseded |= superseded_by([row])
-            if not row[9]:
+            if not row[7]:
                 counter.count(row, -1)
     for part in names.parts(positions):
         count += connection.execute(

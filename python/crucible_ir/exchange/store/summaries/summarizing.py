@@ -25,11 +25,11 @@ from crucible_ir.exchange.store.statements.tables import feedback_events, feedba
 from crucible_ir.exchange.store.summaries.counting import (
     COUNTED_COLUMNS,
     HOUR,
-    STREAMING,
     Counter,
     Key,
     count_between,
     is_superseded,
+    streamed,
 )
 from crucible_ir.exchange.store.summaries.roll_ups import HOURS_OF_DAY, state_of
 from crucible_ir.exchange.store.summaries.tally import Tally
@@ -117,10 +117,10 @@ class _Summary:
             ).where(_roll_ups.span == span, *_in_range(_roll_ups.start, (start, end)))
             for column, numbers in chosen.items():
                 statement = statement.where(_roll_ups[column].in_(numbers))
-            with self._connection.execute(statement, execution_options=STREAMING) as rows:
-                for number, deployment, version, type_, name, content in rows:
-                    time, tally = number * span * HOUR, Tally.decode(bytes(content))
-                    self._add(time, deployment, version, type_, name, tally)
+            rows = streamed(self._connection, statement)
+            for number, deployment, version, type_, name, content in rows:
+                time, tally = number * span * HOUR, Tally.decode(bytes(content))
+                self._add(time, deployment, version, type_, name, tally)
 
     def _add_events_after_roll_ups(self, hours: Range, chosen: Mapping[str, list[int]]) -> None:
         rolled = state_of(self._connection).rolled
@@ -147,9 +147,8 @@ class _Summary:
         )
         bucket = self._query.bucket
         counter = Counter(self._connection, bucket)
-        with self._connection.execute(statement, execution_options=STREAMING) as rows:
-            for row in rows:
-                counter.count(row)
+        for row in streamed(self._connection, statement):
+            counter.count(row)
         for key, tally in counter.tallies.items():
             self._add_counted(key, tally, {}, key.period * (bucket or 0))
 

@@ -11,6 +11,7 @@ import sys
 from array import array
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final, Self, TypeVar
 
 from crucible_ir import v1
@@ -134,12 +135,10 @@ class Tally:
         # False for NaN.
         if not abs(number) < _NUMBER_LIMIT:
             return
-        units = round(number * _FRACTION)
+        units, square, text = _number_terms(number)
         self.numbers += sign
         self.number_sum += sign * units
-        self.square_sum += sign * units * units
-        # Without the sign of a negative zero.
-        text = f"{number + 0.0:.2g}"
+        self.square_sum += sign * square
         self.number_counts[text] = self.number_counts.get(text, 0) + sign
 
     def _count_label(self, label: str, sign: int) -> None:
@@ -228,6 +227,15 @@ _COUNTERS: Final = (
     "other_numbers",
     "other_labels",
 )
+
+
+# Ratings have few values.
+@lru_cache(maxsize=1024)
+def _number_terms(number: float) -> tuple[int, int, str]:
+    """Return what a number adds to the sums, and the text that it is counted by."""
+    units = round(number * _FRACTION)
+    # Without the sign of a negative zero.
+    return units, units * units, f"{number + 0.0:.2g}"
 
 
 def _add(counts: dict[KeyT, int], others: dict[KeyT, int]) -> None:
