@@ -293,6 +293,142 @@ document.addEventListener("click", (event) => {
   area.scrollTop = (link.dataset.line - 4) * parseFloat(getComputedStyle(area).lineHeight);
 });
 
+// ---------- charts: values under the pointer, one curve lit, zoom by dragging ----------
+
+const points = new WeakMap();
+
+/** Return the points of a curve in the plot's units, 0 to 1000; a gap begins with a move. */
+function pointsOf(path) {
+  if (!points.has(path)) {
+    points.set(path, [...path.getAttribute("d").matchAll(/[ML]?\s*(-?[\d.]+)[ ,](-?[\d.]+)/g)].map((each) => [+each[1], +each[2]]));
+  }
+  return points.get(path);
+}
+
+function nearest(list, x) {
+  let low = 0;
+  let high = list.length - 1;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (list[middle][0] < x) low = middle + 1;
+    else high = middle;
+  }
+  return low && x - list[low - 1][0] < list[low][0] - x ? list[low - 1] : list[low];
+}
+
+/** Return the value at a place of an axis. */
+function valueAt(svg, axis, share) {
+  const [start, end] = [+svg.dataset[`${axis}0`], +svg.dataset[`${axis}1`]];
+  if (axis === "y" && svg.dataset.scale === "log") return start * (end / start) ** share;
+  return start + (end - start) * share;
+}
+
+function textAt(svg, value, axis) {
+  const kind = axis === "x" ? svg.dataset.xkind : svg.dataset.scale;
+  if (kind === "time") return new Date(value * 1000).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" });
+  if (kind === "count") return Math.round(value).toLocaleString("en-US");
+  if (kind === "duration") return `${Math.floor(value / 3600)} h ${Math.floor((value % 3600) / 60)} min`;
+  if (kind === "percent") return `${(value * 100).toPrecision(4)} %`;
+  return Math.abs(value) >= 1e6 ? value.toExponential(3) : String(+value.toPrecision(4));
+}
+
+function place(svg, event) {
+  const box = svg.getBoundingClientRect();
+  return [(event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height];
+}
+
+let tip = null;
+let brush = null;
+
+function hideTip(svg) {
+  tip?.remove();
+  tip = null;
+  svg?.classList.remove("faded");
+  for (const each of all(".se.lit, .endl.lit", svg ?? document)) each.classList.remove("lit");
+}
+
+function showTip(svg, event) {
+  const [left, top] = place(svg, event);
+  hideTip(svg);
+  if (left < -0.02 || left > 1.02 || top < -0.1 || top > 1.1) return;
+  const found = [];
+  for (const group of all(".plot .se", svg)) {
+    const path = group.querySelector(".raw") ?? group.querySelector(".ln");
+    const list = path ? pointsOf(path) : [];
+    const point = list.length && nearest(list, left * 1000);
+    if (point) found.push({ group, point, far: Math.abs(point[1] - top * 1000) });
+  }
+  if (!found.length) return;
+  // The browser's own tooltip would cover the table; the label of the chart stays.
+  for (const each of all("title", svg)) each.remove();
+  const lit = found.reduce((best, each) => (each.far < best.far ? each : best));
+  if (found.length > 1) {
+    svg.classList.add("faded");
+    for (const each of all(`[data-i="${lit.group.dataset.i}"]`, svg)) each.classList.add("lit");
+  }
+  tip = document.createElement("div");
+  tip.className = "charttip";
+  const head = document.createElement("b");
+  head.textContent = textAt(svg, valueAt(svg, "x", lit.point[0] / 1000), "x");
+  tip.append(head);
+  const rows = found.sort((one, other) => one.point[1] - other.point[1]);
+  const at = rows.indexOf(lit);
+  for (const each of rows.slice(Math.max(0, at - 4), at + 5)) {
+    const row = document.createElement("div");
+    row.className = each === lit ? "lit" : "";
+    const value = document.createElement("span");
+    value.textContent = textAt(svg, valueAt(svg, "y", 1 - each.point[1] / 1000), "y");
+    row.append(each.group.dataset.name, value);
+    tip.append(row);
+  }
+  document.body.append(tip);
+  const width = tip.offsetWidth;
+  tip.style.left = `${Math.max(4, event.clientX + 16 + width > innerWidth ? event.clientX - width - 16 : event.clientX + 16)}px`;
+  tip.style.top = `${Math.max(4, Math.min(event.clientY + 12, innerHeight - tip.offsetHeight - 8))}px`;
+}
+
+function showBrush(svg, event) {
+  const box = svg.getBoundingClientRect();
+  const [from, to] = [brush.start, place(svg, event)[0]].map((each) => Math.min(1, Math.max(0, each))).sort((a, b) => a - b);
+  brush.mark.style.left = `${box.left + from * box.width}px`;
+  brush.mark.style.width = `${(to - from) * box.width}px`;
+  brush.mark.style.top = `${box.top}px`;
+  brush.mark.style.height = `${box.height}px`;
+  return [from, to];
+}
+
+document.addEventListener("pointermove", (event) => {
+  const svg = event.target.closest?.("svg.chart[data-chart]");
+  if (brush) showBrush(brush.svg, event);
+  else if (svg) showTip(svg, event);
+  else if (tip) hideTip();
+  if (!svg) for (const each of all("svg.faded")) hideTip(each);
+});
+
+document.addEventListener("pointerdown", (event) => {
+  const svg = event.target.closest?.("[data-zoom] svg.chart[data-chart]");
+  if (!svg || event.button || event.pointerType === "touch") return;
+  event.preventDefault();
+  const mark = document.createElement("div");
+  mark.className = "brush";
+  document.body.append(mark);
+  brush = { svg, mark, start: place(svg, event)[0] };
+});
+
+// The page draws the part that was chosen: its address has the ends, so that it can be shared.
+document.addEventListener("pointerup", (event) => {
+  if (!brush) return;
+  const [from, to] = showBrush(brush.svg, event);
+  const { svg, mark } = brush;
+  brush = null;
+  mark.remove();
+  if (to - from < 0.02) return;
+  const address = new URL(location.href);
+  address.searchParams.set("low", String(+valueAt(svg, "x", from).toPrecision(9)));
+  address.searchParams.set("high", String(+valueAt(svg, "x", to).toPrecision(9)));
+  location.assign(address);
+});
+
 // ---------- selects that apply at once, and boxes that select rows ----------
 
 document.addEventListener("change", (event) => {
