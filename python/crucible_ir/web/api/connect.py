@@ -16,7 +16,7 @@ from google.protobuf import message_factory
 
 from crucible_ir.exchange import v1
 from crucible_ir.exchange.server.rpc.errors import RpcError
-from crucible_ir.exchange.server.rpc.in_process import InProcessCalls
+from crucible_ir.exchange.server.rpc.in_process import Calls
 from crucible_ir.exchange.server.security.limits import CallLimits
 from crucible_ir.web.api.bodies import DisconnectedError
 from crucible_ir.web.api.calls import Call, StreamResponse, UnaryResponse
@@ -84,7 +84,7 @@ class ConnectService:
 
     def __init__(
         self,
-        calls: InProcessCalls,
+        calls: Calls,
         service: ServiceDescriptor,
         limits: CallLimits,
         write_seconds: float,
@@ -153,7 +153,7 @@ class UnknownMethods:
         write_seconds: How long a client may take to receive a message.
     """
 
-    def __init__(self, calls: InProcessCalls, write_seconds: float) -> None:
+    def __init__(self, calls: Calls, write_seconds: float) -> None:
         self._calls = calls
         self._write_seconds = write_seconds
 
@@ -165,7 +165,7 @@ class UnknownMethods:
             await _unknown(self._calls, path, Headers(scope), sender)
 
 
-async def _unknown(calls: InProcessCalls, path: str, headers: Headers, sender: Sender) -> None:
+async def _unknown(calls: Calls, path: str, headers: Headers, sender: Sender) -> None:
     """Answer a call to a method that does not exist."""
     await calls.admit(path, headers.metadata, protocol=PROTOCOL)
     error = RpcError(grpc.StatusCode.UNIMPLEMENTED, "there is no such method")

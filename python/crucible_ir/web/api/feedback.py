@@ -17,7 +17,7 @@ import orjson
 
 from crucible_ir.exchange import v1
 from crucible_ir.exchange.server.rpc.errors import RpcError, quota
-from crucible_ir.exchange.server.rpc.in_process import InProcessCalls, is_rejected, no_requests
+from crucible_ir.exchange.server.rpc.in_process import Calls, is_rejected, no_requests
 from crucible_ir.exchange.server.security.limits import (
     CallLimits,
     too_large_request,
@@ -60,7 +60,7 @@ class FeedbackEndpoint:
         write_seconds: How long a client may take to receive the response.
     """
 
-    def __init__(self, calls: InProcessCalls, limits: CallLimits, write_seconds: float) -> None:
+    def __init__(self, calls: Calls, limits: CallLimits, write_seconds: float) -> None:
         self._calls = calls
         self._limits = limits
         self._write_seconds = write_seconds

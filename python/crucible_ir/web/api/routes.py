@@ -16,12 +16,12 @@ from crucible_ir.web.api.openapi import FEEDBACK_PATH, OPENAPI_PATH
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
-    from crucible_ir.exchange.server.rpc.in_process import InProcessCalls
+    from crucible_ir.exchange.server.rpc.in_process import Calls
     from crucible_ir.exchange.server.security.limits import CallLimits
 
 
 def api_routes(
-    calls: InProcessCalls,
+    calls: Calls,
     limits: CallLimits,
     *,
     write_seconds: float,

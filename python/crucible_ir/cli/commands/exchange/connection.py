@@ -22,6 +22,7 @@ from crucible_ir.errors import printable
 if TYPE_CHECKING:
     from crucible_ir.exchange import AsyncExchangeClient, ExchangeError
     from crucible_ir.exchange.client.blocking_client import ExchangeClient
+    from crucible_ir.exchange.client.connection import Connection
     from crucible_ir.exchange.client.results import Record
 
 #: The environment variables that have the effect of options.
@@ -122,6 +123,12 @@ class Server:
             timeout=self.timeout,
             wait_for_server=False,
         )
+
+    def connection(self) -> Connection:
+        """Return the address and the certificates, without a token."""
+        from crucible_ir.exchange.client.connection import Connection
+
+        return Connection(self.target, tls=self._tls())
 
     def token(self) -> str | None:
         """Return the token of the options or the environment; ``None`` if there is none.

@@ -11,6 +11,9 @@ from crucible_ir.cli.program import Command
 from crucible_ir.cli.session import GOOD, CannotRunError, Session
 
 if TYPE_CHECKING:
+    from starlette.applications import Starlette
+    from starlette.types import ASGIApp
+
     from crucible_ir.exchange.server.listening import Address
 
 _EXAMPLES = (
@@ -20,6 +23,9 @@ _EXAMPLES = (
         "Show an exchange on another machine; readers sign in with their tokens.",
     ),
 )
+
+#: The seconds that a client of the HTTP API may take to receive a part of a response.
+_WRITE_SECONDS: Final = 60.0
 
 #: The seconds that open pages get when the console stops.
 _GRACE_SECONDS: Final = 2
@@ -63,7 +69,7 @@ def command(
     insecure: bool,
     server: Server,
 ) -> int:
-    """Show an exchange in a browser.
+    """Show an exchange in a browser, and offer its HTTP API.
 
     Readers sign in with their own tokens if the exchange requires one. With --token-file or
     CRUCIBLE_IR_TOKEN the console uses that token for readers who are not signed in, and serves this
@@ -72,15 +78,14 @@ def command(
     silence_grpc()
     from crucible_ir.exchange.server.listening import parse_address
     from crucible_ir.extras import optional_module
-    from crucible_ir.web.prefix import Prefixed
 
     listening = parse_address(address)
     _check(listening, hosts, insecure, has_token=server.token() is not None)
     uvicorn = optional_module("uvicorn", "web")
     web = optional_module("crucible_ir.web.console", "web")
-    app = web.application(server.client, hosts=hosts, name=server.target)
+    console = web.application(server.client, hosts=hosts, name=server.target)
     config = uvicorn.Config(
-        Prefixed(app, prefix),
+        _with_api(console, server, prefix, hosts),
         host=listening.host,
         port=listening.port,
         log_level="warning",
@@ -95,6 +100,28 @@ def command(
     session.out().print(f"console at http://{f'[{host}]' if ':' in host else host}:{port}{prefix}/")
     uvicorn.Server(config).run(sockets)
     return GOOD
+
+
+def _with_api(console: Starlette, server: Server, prefix: str, hosts: tuple[str, ...]) -> ASGIApp:
+    """Return the console and the HTTP API, whose calls are forwarded to the exchange."""
+    from crucible_ir.exchange.client.addresses import is_loopback
+    from crucible_ir.exchange.server.security.limits import CallLimits
+    from crucible_ir.web.api.remote import RemoteCalls
+    from crucible_ir.web.api.routes import api_routes
+    from crucible_ir.web.console.security import ANY_HOST
+    from crucible_ir.web.serving import web_application
+
+    connection = server.connection()
+    calls = RemoteCalls(
+        connection.open_async,
+        is_private=connection.tls is not None or is_loopback(connection.target),
+        token=server.token(),
+        seconds=server.timeout,
+    )
+    routes = api_routes(calls, CallLimits(), write_seconds=_WRITE_SECONDS, requires_token=False)
+    return web_application(
+        routes, console, prefix=prefix, hosts=None if ANY_HOST in hosts else hosts
+    )
 
 
 def _check(listening: Address, hosts: tuple[str, ...], insecure: bool, *, has_token: bool) -> None:

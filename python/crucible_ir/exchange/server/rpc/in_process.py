@@ -11,7 +11,7 @@ import inspect
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn, Protocol
 
 import grpc
 import grpc.aio
@@ -135,6 +135,15 @@ class InProcessContext:
         callbacks, self._callbacks = self._callbacks, []
         for callback in callbacks:
             callback(self)
+
+
+class Calls(Protocol):
+    """The handlers of an exchange."""
+
+    async def admit(
+        self, method: str, metadata: Sequence[tuple[str, str]], *, protocol: str
+    ) -> Handler | None:
+        """Return the handler of a call; `InProcessCalls` says more."""
 
 
 class InProcessCalls:
