@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 import time
 from typing import Any, ClassVar, Final, cast
@@ -67,6 +68,11 @@ class LimitedConnection(H11Protocol):
             # uvicorn answers such requests with an error, and would keep idle connections.
             transport.abort()
             return
+        connection = transport.get_extra_info("socket")
+        if connection.family != getattr(socket, "AF_UNIX", None):
+            # asyncio sets this for sockets with an explicit protocol only. Without it a response
+            # of headers and a body takes 40 ms: the client delays its acknowledgement.
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.app_state = {
             **self.app_state,
             "abort": transport.abort,

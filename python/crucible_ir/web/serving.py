@@ -229,7 +229,6 @@ class WebServer:
             log_config=None,
             access_log=False,
             server_header=False,
-            proxy_headers=False,
             backlog=_BACKLOG,
             # It rejects requests from this number on.
             limit_concurrency=options.connections + 1,

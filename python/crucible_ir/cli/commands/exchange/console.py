@@ -83,9 +83,13 @@ def command(
     _check(listening, hosts, insecure, has_token=server.token() is not None)
     uvicorn = optional_module("uvicorn", "web")
     web = optional_module("crucible_ir.web.console", "web")
+    from crucible_ir.web.connections import LimitedConnection
+
     console = web.application(server.client, hosts=hosts, name=server.target)
     config = uvicorn.Config(
         _with_api(console, server, prefix, hosts),
+        http=LimitedConnection,
+        ws="none",
         host=listening.host,
         port=listening.port,
         log_level="warning",
