@@ -13,6 +13,7 @@ VENV_GENERATE := .venv-generate
 VENV_PROTOBUF6 := .venv-protobuf6
 VENV_FUZZ := .venv-fuzz
 VENV_INTERCHANGE := .venv-interchange
+VENV_WEB := .venv-web
 BIN := $(VENV)/bin
 
 PYTEST := -m pytest -n $(JOBS)
@@ -28,8 +29,8 @@ RULES_PROTO := third_party/buf/validate/validate.proto
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup run demo check test nightly interop test-interchange witness test-protobuf6 \
-	lint format \
+.PHONY: help setup run demo check test nightly interop test-interchange test-web witness \
+	test-protobuf6 lint format \
 	check-format types generate check-generated breaking release-image check-package bench \
 	bench-exchange fuzz clean
 
@@ -64,6 +65,10 @@ interop: setup ## Run the tests of the other languages whose tools are installed
 # The servers of others start slowly, so one process runs all tests of a file.
 test-interchange: $(VENV_INTERCHANGE)/.installed ## Run the tests against the SDKs and servers of others
 	$(VENV_INTERCHANGE)/bin/python $(PYTEST) --dist loadfile -m judge tests/interchange/judges $(ARGS)
+
+# The tests of a file share a server, so one process runs them.
+test-web: $(VENV_WEB)/.installed ## Run the tests of the HTTP API that need tools of others
+	$(VENV_WEB)/bin/python $(PYTEST) --dist loadfile -m web tests/web/judges $(ARGS)
 
 witness: setup ## Run the conformance tests of protobuf and of protovalidate (needs Node.js and Go)
 	$(BIN)/python tests/witness/run.py
@@ -125,7 +130,8 @@ bench-exchange: setup ## Measure the exchange against bare SQLite and bare gRPC 
 	$(BIN)/python benchmarks/exchange.py $(ARGS)
 
 clean: ## Remove everything that the other targets create
-	rm -rf $(VENV) $(VENV_GENERATE) $(VENV_PROTOBUF6) $(VENV_FUZZ) $(VENV_INTERCHANGE) third_party dist build \
+	rm -rf $(VENV) $(VENV_GENERATE) $(VENV_PROTOBUF6) $(VENV_FUZZ) $(VENV_INTERCHANGE) $(VENV_WEB) \
+		third_party dist build \
 		.coverage .fuzz .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache \
 		tests/interop/*/build tests/interop/*/.*.lock tests/interop/*/gen tests/interop/*/node_modules
 	find . -name .git -prune -o -name __pycache__ -prune -exec rm -rf {} +
@@ -157,6 +163,11 @@ $(VENV_FUZZ)/.installed: pyproject.toml $(VERSION)
 $(VENV_INTERCHANGE)/.installed: pyproject.toml $(VERSION)
 	$(make-venv)
 	$(@D)/bin/python -m pip install --quiet --editable . --group interchange
+	@touch $@
+
+$(VENV_WEB)/.installed: pyproject.toml $(VERSION)
+	$(make-venv)
+	$(@D)/bin/python -m pip install --quiet --editable '.[web]' --group web
 	@touch $@
 
 $(VENV_GENERATE)/.installed: pyproject.toml

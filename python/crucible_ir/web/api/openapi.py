@@ -204,7 +204,11 @@ def _path_item(method: MethodDescriptor) -> Schema:
         "description": comment(method.output_type),
         **_content(contents(method.output_type)),
     }
-    responses = {"200": response, **_error_responses(_ERRORS)}
+    responses = {
+        "200": response,
+        "415": {"description": "The format is not supported. There is no body."},
+        **_error_responses(_ERRORS),
+    }
     post = {
         "operationId": name,
         **described,
