@@ -9,6 +9,7 @@ import pytest
 from web.console.browsing import Browser, Exchange
 
 from crucible_ir import v1
+from crucible_ir.web.console.pages import runs
 
 STEPS = 50
 
@@ -53,9 +54,23 @@ def test_list_has_state_and_last_value(browser: Browser) -> None:
     page = browser.page("/runs")
     assert len(page.one(id="runs").all("svg", class_="spark")) == 2
     assert page.all("a", href="/runs/bare~2F1")
+    wrong = browser.page("/runs?filter=status+is+bad", 400)
+    assert wrong.one("div", role="alert").text.startswith("Not a condition")
     failed = browser.json("/runs.json?status=failed&filter=id%3Dhot")
     assert [row["id"] for row in failed["runs"]] == ["hot"]
     assert browser.page("/runs?status=failed&filter=id%3Dplain").all("div", class_="void")
+
+
+def test_list_has_pages(browser: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
+    everything = [row["id"] for row in browser.json("/runs.json")["runs"]]
+    monkeypatch.setattr(runs, "_PAGE", 2)
+    found, path = [], "/runs.json"
+    while path:
+        page = browser.json(path)
+        found += [row["id"] for row in page["runs"]]
+        path = page["later"].replace("/runs?", "/runs.json?")
+    assert len(everything) > 2
+    assert found == everything
 
 
 def test_run_shows_its_curve_and_values(browser: Browser) -> None:
@@ -81,6 +96,30 @@ def test_run_marks_values_that_are_not_finite(browser: Browser) -> None:
     assert "Failed: it <b>diverged</b>. NaN: loss from step 36." in page.one(id="head").text
     [chart] = page.all("svg", class_="chart")
     assert chart.all("path", class_="xm")
+
+
+def test_part_of_a_run_has_more_points(exchange: Exchange, browser: Browser) -> None:
+    [metric] = browser.json("/runs/plain.json?low=10&high=20")["metrics"]
+    # One more on each side; the picture has those between.
+    assert metric["points"]["steps"] == list(range(9, 22))
+    assert (metric["last"], metric["step"]) == (1 / STEPS, STEPS)
+    page = browser.page("/runs/plain?low=10&high=20&smooth=0.9")
+    chart = page.one("svg", data_chart="curves").attributes
+    assert (chart["data-x0"], chart["data-x1"]) == ("10.0", "20.0")
+    assert page.all("a", href="/runs/plain?smooth=0.9")
+    long = run("long")
+    for step in range(STEPS + 1, 8_001):
+        long.metrics_history.add(step=step, values={"loss": step % 7})
+    with exchange.client() as client:
+        client.publish(long)
+    [coarse] = browser.json("/runs/long.json")["metrics"]
+    [fine] = browser.json("/runs/long.json?low=1000&high=5000")["metrics"]
+    inside = [step for step in coarse["points"]["steps"] if 1000 <= step <= 5000]
+    assert len(fine["points"]["steps"]) > 1.5 * len(inside)
+    assert min(fine["points"]["steps"]) > 900
+    assert max(fine["points"]["steps"]) < 5100
+    for query in ("low=x", "high=inf", "low=5&high=5"):
+        assert browser.page(f"/runs/plain?{query}", 400)
 
 
 def test_run_without_values_says_so(browser: Browser) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlencode
 
 from crucible_ir.plotting import AxisKind, Curve, CurveChart, Figure, Size, draw_curves
 from crucible_ir.web.console.errors import Problem, ProblemError
@@ -53,11 +54,15 @@ class Look:
         x: The level axis.
         scale: The upright axis; empty if the values decide.
         smoothing: The weight of smoothing, 0 for none.
+        low: The low end of the part of the level axis that is drawn; ``None`` for its start.
+        high: The high end; ``None`` for its end.
     """
 
     x: str = _STEP
     scale: str = ""
     smoothing: float = 0.0
+    low: float | None = None
+    high: float | None = None
 
     @classmethod
     def of(cls, visit: Visit, axes: Sequence[str]) -> Look:
@@ -72,7 +77,34 @@ class Look:
         """
         x = _one_of(visit, "x", axes)
         scale = _one_of(visit, "scale", tuple(_SCALES))
-        return cls(x, scale, _weight(visit.query("smooth")))
+        low, high = _number(visit, "low"), _number(visit, "high")
+        if low is not None and high is not None and low >= high:
+            raise ProblemError(Problem.bad_request("low must be less than high"))
+        return cls(x, scale, _weight(visit.query("smooth")), low, high)
+
+    @property
+    def is_part(self) -> bool:
+        """Whether a part of the level axis is drawn."""
+        return self.low is not None or self.high is not None
+
+    def positions(self, all_series: Iterable[Series], count: int) -> tuple[int, int]:
+        """Return the positions of the snapshots that are drawn: of the first, and after the last.
+
+        Args:
+            all_series: The points of all metrics of a run.
+            count: The number of its snapshots.
+        """
+        first, last = 0, count - 1
+        for series in all_series:
+            for x, position in zip(self._places(series, None), series.positions, strict=True):
+                if x is None:
+                    continue
+                if self.low is not None and x < self.low:
+                    first = max(first, position)
+                elif self.high is not None and x > self.high:
+                    last = min(last, position)
+        # A run that is not in order has its part in several places.
+        return (first, last + 1) if first <= last else (0, count)
 
     def draw(
         self,
@@ -107,34 +139,42 @@ class Look:
             smoothing=self.smoothing,
             size=size,
         )
-        return draw_curves(chart)
+        figure = draw_curves(chart)
+        # The page says it once.
+        notes = tuple(note for note in figure.notes if not note.startswith("smoothed"))
+        return replace(figure, notes=notes)
 
     def _points(self, series: Series, start: float | None) -> tuple[list[float], list[float]]:
-        places: Sequence[float | None]
-        if self.x == _EPOCH:
-            places = series.epochs
-        elif self.x == _TIME:
-            places = series.times
-        elif self.x == _ELAPSED:
-            known = [time for time in series.times if time is not None]
-            begun = start if start is not None else min(known, default=0.0)
-            places = [None if time is None else time - begun for time in series.times]
-        else:
-            # A run that states no steps is drawn by position.
-            both = zip(series.steps, series.positions, strict=True)
-            places = [position if step is None else step for step, position in both]
-        pairs = zip(places, series.values, strict=True)
-        placed = [(float(x), y) for x, y in pairs if x is not None]
+        low = -math.inf if self.low is None else self.low
+        high = math.inf if self.high is None else self.high
+        pairs = zip(self._places(series, start), series.values, strict=True)
+        placed = [(float(x), y) for x, y in pairs if x is not None and low <= x <= high]
         # Points of equal places stay in their order.
         placed.sort(key=lambda point: point[0])
         return [x for x, _ in placed], [y for _, y in placed]
+
+    def _places(self, series: Series, start: float | None) -> Sequence[float | None]:
+        if self.x == _EPOCH:
+            return series.epochs
+        if self.x == _TIME:
+            return series.times
+        if self.x == _ELAPSED:
+            known = [time for time in series.times if time is not None]
+            begun = start if start is not None else min(known, default=0.0)
+            return [None if time is None else time - begun for time in series.times]
+        # A run that states no steps is drawn by position.
+        both = zip(series.steps, series.positions, strict=True)
+        return [position if step is None else step for step, position in both]
 
     def choices(self, visit: Visit, axes: Sequence[str]) -> list[Choices]:
         """Return links to the same page with another look."""
         weight = f"{self.smoothing:g}" if self.smoothing else ""
         return [
             _choices(visit, "Scale", "scale", self.scale, dict.fromkeys(_SCALES), auto="auto"),
-            _choices(visit, "By", "x", self.x, dict.fromkeys(axes), default=axes[0]),
+            # The ends of a part are values of one axis.
+            _choices(
+                visit, "By", "x", self.x, dict.fromkeys(axes), default=axes[0], drop=("low", "high")
+            ),
             _choices(visit, "Smoothing", "smooth", weight, dict.fromkeys(_WEIGHTS), auto="none"),
         ]
 
@@ -148,13 +188,14 @@ def _choices(
     *,
     auto: str = "",
     default: str = "",
+    drop: Sequence[str] = (),
 ) -> Choices:
     return Choices(
         title,
         [
             Choice(
                 value or auto,
-                with_query(visit, parameter, "" if value == default else value),
+                with_query(visit, parameter, "" if value == default else value, drop),
                 value == chosen,
             )
             for value in values
@@ -162,14 +203,38 @@ def _choices(
     )
 
 
-def with_query(visit: Visit, name: str, value: str) -> str:
-    """Return the address of this page with another value of a parameter; empty removes it."""
-    from urllib.parse import urlencode
+def with_query(visit: Visit, name: str, value: str, drop: Sequence[str] = ()) -> str:
+    """Return the address of this page with another value of a parameter; empty removes it.
 
-    pairs = [pair for pair in visit.request.query_params.multi_items() if pair[0] != name]
+    Args:
+        visit: The visit.
+        name: The parameter.
+        value: Its value.
+        drop: Other parameters to remove.
+    """
+    gone = {name, *drop}
+    pairs = [pair for pair in visit.request.query_params.multi_items() if pair[0] not in gone]
     pairs += [(name, value)] if value else []
     path = visit.path.partition("?")[0]
     return f"{path}?{urlencode(pairs)}" if pairs else path
+
+
+def whole_axis(visit: Visit) -> str:
+    """Return the address of this page with all of the level axis."""
+    return with_query(visit, "low", "", ("high",))
+
+
+def _number(visit: Visit, name: str) -> float | None:
+    text = visit.query(name)
+    if not text:
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise ProblemError(Problem.bad_request(f"{name} must be a number, got {text[:40]!r}"))
+    return value
 
 
 def _one_of(visit: Visit, name: str, choices: Sequence[str]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from datetime import UTC, date, datetime
 from enum import Enum
@@ -156,6 +156,7 @@ def environment() -> Environment:
     made.filters["middle"] = middle
     made.filters["iso"] = datetime.isoformat
     made.filters["points"] = points
+    made.filters["aligned"] = aligned_texts
     made.filters["signed"] = signed_text
     made.filters["value"] = value_text
     made.filters["duration"] = duration_text
@@ -181,6 +182,21 @@ def decimal(value: float) -> str:
     if math.isnan(value):
         return "NaN"
     return f"{value:.4g}" if abs(value) < 1e6 else f"{value:.6g}"
+
+
+def aligned_texts(values: Iterable[float | None]) -> list[str]:
+    """Return the values of a column with equally many decimals where that makes them comparable.
+
+    >>> aligned_texts([0.301, 0.3464, float("nan"), 32951.0])
+    ['0.3010', '0.3464', 'NaN', '32,951']
+    """
+    texts = ["\N{EN DASH}" if value is None else value_text(value) for value in values]
+    digits = [text.partition(".")[2] for text in texts]
+    most = max((len(part) for part in digits if part.isdecimal()), default=0)
+    return [
+        f"{text}{'0' * (most - len(part))}" if part.isdecimal() else text
+        for text, part in zip(texts, digits, strict=True)
+    ]
 
 
 def signed_text(value: float) -> str:

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 
 #: The most points that one reading returns.
 MOST_POINTS: Final = 10_000
+#: The most snapshots of a part of a run that are all drawn.
+_ALL_POINTS: Final = 3_000
+#: The most points of all metrics that the exchange draws.
+_POINTS_OF_ALL: Final = 200_000
 #: The number of points of all remembered runs of one reader.
 _REMEMBERED: Final = 300_000
 
@@ -89,7 +93,7 @@ class RunReader:
         return RunCurves(found.record, found.run, found.count, series_of(found.run, found.points))
 
     async def curves(
-        self, record: Record, keys: Iterable[str] = (), *, max_points: int
+        self, record: Record, keys: Iterable[str] = (), *, max_points: int, first: int = 0
     ) -> RunCurves:
         """Return the points of a run to draw.
 
@@ -97,12 +101,14 @@ class RunReader:
             record: The record of the run.
             keys: The names of the metrics; empty for all.
             max_points: The most points of each metric.
+            first: The position of the first snapshot.
 
         Raises:
             ExchangeError: The call failed.
         """
         names = tuple(sorted(set(keys)))
-        key = (record.id, record.revision, record.sequence, names, max_points)
+        rest = (names, max_points, first)
+        key = (record.id, record.revision, record.sequence, *rest)
         known = self._known.get(key)
         if known is not None:
             self._known.move_to_end(key)
@@ -111,13 +117,56 @@ class RunReader:
             record.id,
             keys=names,
             max_points=max_points,
+            first=first,
             limit=MOST_POINTS,
             revision=record.revision,
         )
         read = RunCurves(found.record, found.run, found.count, series_of(found.run, found.points))
         # The run may have changed since its record was read.
-        self._remember((record.id, record.revision, read.record.sequence, names, max_points), read)
+        self._remember((record.id, record.revision, read.record.sequence, *rest), read)
         return read
+
+    async def part(
+        self, read: RunCurves, keys: Iterable[str], first: int, end: int, *, max_points: int
+    ) -> RunCurves:
+        """Return the points of a part of a run: all of them, if they are few.
+
+        Args:
+            read: The run.
+            keys: The names of the metrics; empty for all.
+            first: The position of the first snapshot of the part.
+            end: The position after the last one.
+            max_points: About how many points of each metric to draw.
+
+        Raises:
+            ExchangeError: The call failed.
+        """
+        if end - first <= _ALL_POINTS:
+            found = await self._client.read_metrics(
+                read.record.id,
+                keys=tuple(keys),
+                first=first,
+                limit=end - first,
+                revision=read.record.revision,
+            )
+            points = found.points
+        else:
+            # The exchange draws to the end of a run: its points must be so close together that
+            # enough of them are in the part.
+            closeness = (read.count - first) / (end - first)
+            most = min(MOST_POINTS, _POINTS_OF_ALL // max(1, len(read.series)))
+            wanted = max(5, min(most, round(max_points * closeness)))
+            found = await self._client.read_metrics(
+                read.record.id,
+                keys=tuple(keys),
+                max_points=wanted,
+                first=first,
+                limit=MOST_POINTS,
+                revision=read.record.revision,
+            )
+            points = found.points
+        inside = [point for point in points if first <= point.position < end]
+        return RunCurves(found.record, found.run, found.count, series_of(found.run, inside))
 
     async def many(
         self, records: Iterable[Record], keys: Iterable[str], *, max_points: int, seconds: float

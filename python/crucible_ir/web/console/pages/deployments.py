@@ -226,5 +226,5 @@ def _news(observed: Observed) -> str:
     return ", ".join(words)
 
 
-PAGES = (Page("/deployments", show, "deployments.html", label="Deployments", key="d"),)
+PAGES = (Page("/deployments", show, "deployments.html", label="Deployments", key="p"),)
 ACTIONS = ()

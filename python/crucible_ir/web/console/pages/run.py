@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from crucible_ir.plotting import Size
 from crucible_ir.v1 import TrainingRun, TrainingStatus
-from crucible_ir.web.console.looks import Choices, Look, with_query
+from crucible_ir.web.console.looks import Choices, Look, whole_axis, with_query
 from crucible_ir.web.console.measurements.training import RunCurves, Series, ended_at, reader_of
 from crucible_ir.web.console.page import Link, Live, Page, View, Visit
 from crucible_ir.web.console.pages.runs import Status, model_of, seconds_of, status_of
@@ -82,6 +82,7 @@ class Run:
         snapshots: The number of its snapshots.
         metrics: Its metrics.
         drawn: How many points of how many snapshots are drawn; empty for all.
+        whole: The page with all of the level axis; empty if that is this one.
         looks: The choices of how curves are drawn.
         only: The metric that is shown alone, with the page of all; ``None`` if all are shown.
         checkpoints: The URIs of its checkpoints, the latest first.
@@ -108,6 +109,7 @@ class Run:
     snapshots: int
     metrics: Sequence[Metric]
     drawn: str
+    whole: str
     looks: Sequence[Choices]
     only: Link | None
     checkpoints: Sequence[str]
@@ -122,13 +124,15 @@ async def show(visit: Visit) -> View:
     id_, only = visit.param("id"), visit.query("metric")
     reader = reader_of(visit.client)
     head = await reader.head(id_, visit.number("revision"))
-    read = await reader.curves(
-        head.record, (only,) if only else (), max_points=_POINTS_OF_ONE if only else _POINTS
-    )
+    keys = (only,) if only else ()
+    most = _POINTS_OF_ONE if only else _POINTS
+    read = drawn = await reader.curves(head.record, keys, max_points=most)
+    if look.is_part:
+        part = look.positions(read.series.values(), read.count)
+        drawn = await reader.part(read, keys, *part, max_points=most)
     run = read.run
     metrics = [
-        _metric(visit, look, run, name, read.series.get(name), read, index)
-        for index, name in enumerate(_names(read))
+        _metric(visit, look, read, drawn, name, index) for index, name in enumerate(_names(read))
     ]
     data = Run(
         id_,
@@ -148,7 +152,8 @@ async def show(visit: Visit) -> View:
         list(run.tags),
         read.count,
         metrics,
-        _drawn(read),
+        _drawn(drawn) if not look.is_part else "",
+        whole_axis(visit) if look.is_part else "",
         look.choices(visit, _AXES),
         Link(only, with_query(visit, "metric", "")) if only else None,
         list(reversed(run.checkpoint_uris)),
@@ -173,20 +178,16 @@ def _drawn(read: RunCurves) -> str:
 
 
 def _metric(
-    visit: Visit,
-    look: Look,
-    run: TrainingRun,
-    name: str,
-    series: Series | None,
-    read: RunCurves,
-    index: int,
+    visit: Visit, look: Look, read: RunCurves, drawn: RunCurves, name: str, index: int
 ) -> Metric:
+    series = read.series.get(name)
+    points = drawn.series.get(name)
     values = series.values if series is not None else []
     finite = [value for value in values if math.isfinite(value)]
     chart = None
-    if series is not None and index < _MOST_CHARTS:
+    if points is not None and index < _MOST_CHARTS:
         size = Size.LARGE if index == 0 else Size.SMALL
-        chart = look.draw(name, [(read.record.id, series, None)], size=size)
+        chart = look.draw(name, [(read.record.id, points, None)], size=size)
     return Metric(
         name,
         with_query(visit, "metric", name),
@@ -194,10 +195,10 @@ def _metric(
         series.steps[-1] if series is not None and series.steps else None,
         min(finite, default=None),
         max(finite, default=None),
-        run.best_metrics.get(name),
+        read.run.best_metrics.get(name),
         _first(series, math.isnan),
         _first(series, math.isinf),
-        series,
+        points,
         chart,
     )
 

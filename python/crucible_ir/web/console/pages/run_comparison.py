@@ -20,7 +20,7 @@ from crucible_ir.plotting import (
 )
 from crucible_ir.v1 import TrainingRun
 from crucible_ir.web.console.errors import Problem, ProblemError
-from crucible_ir.web.console.looks import Choice, Choices, Look, with_query
+from crucible_ir.web.console.looks import Choice, Choices, Look, whole_axis, with_query
 from crucible_ir.web.console.measurements.differences import Difference, differences
 from crucible_ir.web.console.measurements.training import RunCurves, Series, reader_of
 from crucible_ir.web.console.page import Link, Live, Page, View, Visit
@@ -83,6 +83,7 @@ class Comparison:
         missing: The ids of runs that were not read, because there are none or it took too long.
         metric: The metric of the curves.
         metrics: The metrics to choose from.
+        whole: The page with all of the level axis; empty if that is this one.
         looks: The choices of how curves are drawn.
         fields: The fields in which the configurations differ.
         reference: The index of the run that the others are compared with.
@@ -96,6 +97,7 @@ class Comparison:
     missing: Sequence[str]
     metric: str
     metrics: Sequence[Choice]
+    whole: str
     looks: Sequence[Choices]
     fields: Sequence[Difference]
     reference: int
@@ -131,6 +133,7 @@ async def show(visit: Visit) -> View:
         [id_ for id_ in ids if id_ not in read],
         metric,
         [Choice(name, with_query(visit, "metric", name), name == metric) for name in names],
+        whole_axis(visit) if look.is_part else "",
         look.choices(visit, _AXES),
         found_fields.different,
         lit or 0,
@@ -152,9 +155,8 @@ async def _ids(visit: Visit) -> list[str]:
     """
     ids = list(dict.fromkeys(visit.request.query_params.getlist("id")))
     if not ids:
-        where, condition = condition_of(visit)
         listed = visit.client.list_documents(
-            TrainingRun, where=where, filter=condition or None, page_size=MOST_RUNS
+            TrainingRun, filter=condition_of(visit) or None, page_size=MOST_RUNS
         )
         async for stored in listed:
             ids.append(stored.record.id)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from markupsafe import Markup
 
+from crucible_ir.exchange.client.errors import InvalidDocumentError
 from crucible_ir.plotting import AxisKind, sparkline, value_scale
 from crucible_ir.schema import vocabulary
 from crucible_ir.v1 import TrainingRun, TrainingStatus
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 #: The number of runs on a page.
 _PAGE: Final = 50
+#: The most calls that find them.
+_CALLS: Final = 8
 #: The most points of the small curve of a run.
 _SPARK_POINTS: Final = 60
 #: How long the page waits for the small curves, in seconds.
@@ -102,7 +105,9 @@ class Runs:
         statuses: The states to choose from.
         metric: The metric of the curves, if it is the same one; else empty.
         filter: The condition that the reader wrote.
-        has_more: Whether there are more runs.
+        problem: What is wrong with it; empty if nothing is.
+        later: The page of the runs before these; empty if there are none.
+        first: The page of the newest runs; empty if this is it.
         not_read: The number of runs that were not read in time.
         compare_all: The page that compares the runs of this one.
     """
@@ -111,28 +116,26 @@ class Runs:
     statuses: Sequence[Choice]
     metric: str
     filter: str
-    has_more: bool
+    problem: str
+    later: str
+    first: str
     not_read: int
     compare_all: str
 
 
 async def show(visit: Visit) -> View:
     """Show the newest runs."""
-    where, condition = condition_of(visit)
-    status = visit.query("status")
-    listed = visit.client.list_documents(
-        TrainingRun, where=where, filter=condition or None, page_size=_PAGE + 1
-    )
-    records = []
-    async for stored in listed:
-        records.append(stored.record)
-        if len(records) > _PAGE:
-            break
-    shown = records[:_PAGE]
+    status, condition = visit.query("status"), visit.query("filter")
+    problem, token = "", ""
+    records: list[Record] = []
+    try:
+        records, token = await _page(visit)
+    except InvalidDocumentError as error:
+        problem = error.message
     read = await reader_of(visit.client).many(
-        shown, default_metrics(), max_points=_SPARK_POINTS, seconds=_SPARK_SECONDS
+        records, default_metrics(), max_points=_SPARK_POINTS, seconds=_SPARK_SECONDS
     )
-    rows = [_row(visit, record, read.get(record.id)) for record in shown]
+    rows = [_row(visit, record, read.get(record.id)) for record in records]
     choices = [
         Choice(name or "all", visit.url("runs", status=name, filter=condition), name == status)
         for name in ("", *vocabulary.numbers(TrainingStatus.DESCRIPTOR))
@@ -141,16 +144,45 @@ async def show(visit: Visit) -> View:
     not_read = sum(row.status is None for row in rows)
     metrics = {row.metric for row in rows if row.metric}
     metric = metrics.pop() if len(metrics) == 1 else ""
-    data = Runs(rows, choices, metric, condition, len(records) > _PAGE, not_read, compare_all)
+    later = visit.url("runs", status=status, filter=condition, page=token) if token else ""
+    first = visit.url("runs", status=status, filter=condition) if visit.query("page") else ""
+    data = Runs(rows, choices, metric, condition, problem, later, first, not_read, compare_all)
     here = Link("training runs", visit.url("runs"))
-    return View("Training runs", data, (here,), Live(("TrainingRun",)))
+    live = None if visit.query("page") else Live(("TrainingRun",))
+    return View("Training runs", data, (here,), live, 400 if problem else 200)
 
 
-def condition_of(visit: Visit) -> tuple[dict[str, str] | None, str]:
-    """Return the conditions on runs in the address: on their state, and what the reader wrote."""
-    status = visit.query("status")
-    known = vocabulary.numbers(TrainingStatus.DESCRIPTOR)
-    return {"status": status} if status in known else None, visit.query("filter")
+def condition_of(visit: Visit) -> str:
+    """Return the condition on runs in the address: on their state, and what the reader wrote."""
+    status, written = visit.query("status"), visit.query("filter")
+    parts = [f"({written})"] if written else []
+    if status in vocabulary.numbers(TrainingStatus.DESCRIPTOR):
+        parts.append(f"status = {status}")
+    return " AND ".join(parts)
+
+
+async def _page(visit: Visit) -> tuple[list[Record], str]:
+    """Return the runs of the page, and the token of the next one.
+
+    Raises:
+        InvalidDocumentError: The condition is invalid.
+    """
+    condition = condition_of(visit)
+    records: list[Record] = []
+    token = visit.query("page")
+    # Pages may be short where few runs satisfy a condition.
+    for _ in range(_CALLS):
+        page = await visit.client.list_page(
+            TrainingRun,
+            page_token=token,
+            filter=condition or None,
+            page_size=_PAGE - len(records),
+        )
+        records += [entry.record for entry in page.entries]
+        token = page.next_page_token
+        if not token or len(records) >= _PAGE:
+            break
+    return records, token
 
 
 def _row(visit: Visit, record: Record, read: RunCurves | None) -> RunRow:
