@@ -11,6 +11,8 @@ from typing import Any
 
 import httpx
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from web.http_servers import LOOPBACK, http_exchange
 
 import crucible_ir as ir
@@ -18,6 +20,8 @@ from crucible_ir.exchange import ExchangeClient
 from crucible_ir.exchange.server.options import ServerOptions
 from crucible_ir.exchange.server.security.tokens import Role, TokenFile
 from crucible_ir.exchange.store.records import Scope
+from crucible_ir.web.api.feedback_events import read_feedback
+from crucible_ir.web.api.media_types import FEEDBACK_FORMATS
 
 JSON, LINES = "application/json", "application/jsonl"
 CRUCIBLE, CRUCIBLE_LINES = "application/crucible-json", "application/crucible-jsonl"
@@ -215,3 +219,26 @@ def test_the_server_describes_itself(site: Site, tmp_path: Path) -> None:
     assert "/v1/feedback" in document["paths"]
     assert answer.headers["content-encoding"] == "gzip"
     assert site.http.post("/openapi.json").status_code == 405
+
+
+#: Valid lines, blank ones, and anything.
+LINE = st.one_of(
+    st.sampled_from(
+        [b'{"id": "h"}', b"", b" \t\r", b'{"id": 1}', b'{"latency": [1, {}]}', b"null"]
+    ),
+    st.binary(max_size=40),
+)
+
+
+@given(lines=st.lists(LINE, max_size=8), media_type=st.sampled_from([LINES, CRUCIBLE_LINES]))
+def test_every_line_that_is_not_blank_is_an_event_or_an_error(
+    lines: list[bytes], media_type: str
+) -> None:
+    body = b"\n".join(lines)
+    numbers = [number for number, line in enumerate(body.split(b"\n"), 1) if line.strip()]
+    feedback = read_feedback(body, FEEDBACK_FORMATS[media_type])
+    report = feedback.report.json()
+    assert len(feedback.events) + report["rejected"] == len(numbers)
+    wrong = {error["line"] for error in report["errors"]}
+    assert sorted([*feedback.lines, *wrong]) == numbers
+    json.dumps(report)

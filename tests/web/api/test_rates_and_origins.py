@@ -41,7 +41,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     file = TokenFile(folder / "tokens.json")
     tokens = [file.create(name, Role.READER)[1] for name in ("ann", "bob")]
     # So slow that no request becomes free during the tests.
-    http = FrontendOptions(LOOPBACK, origins=(PAGE,), requests_per_second=1e-4, burst=BURST)
+    http = FrontendOptions(LOOPBACK, "/x", origins=(PAGE,), requests_per_second=1e-4, burst=BURST)
     options = ServerOptions(address=LOOPBACK, tokens=file)
     with (
         http_exchange(folder, options, http=http) as running,
@@ -84,6 +84,13 @@ def test_only_pages_of_the_origin_may_call(site: Site) -> None:
         assert other.status_code == 400
         assert "access-control-allow-origin" not in other.headers
     assert "access-control-allow-origin" not in site.call(site.tokens[1], "null").headers
+
+
+def test_the_document_begins_its_paths_with_the_prefix(site: Site) -> None:
+    authorization = {"authorization": f"Bearer {site.tokens[1]}"}
+    answer = site.http.get("/openapi.json", headers=authorization)
+    assert answer.request.url.path == "/x/openapi.json"
+    assert answer.json()["servers"] == [{"url": "/x"}]
 
 
 def test_a_rate_is_free_again_after_a_while() -> None:

@@ -45,6 +45,9 @@ if TYPE_CHECKING:
 #: The name of the protocol in logs and metrics.
 PROTOCOL: Final = "http"
 
+#: How many requests are parsed at a time. Tokens are checked on threads of the same pool.
+_PARSED_AT_A_TIME: Final = 2
+
 _OK: Final = 200
 _TOO_LARGE: Final = 413
 _UNSUPPORTED: Final = 415
@@ -64,6 +67,7 @@ class FeedbackEndpoint:
         self._calls = calls
         self._limits = limits
         self._write_seconds = write_seconds
+        self._parsing = asyncio.Semaphore(_PARSED_AT_A_TIME)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
@@ -97,15 +101,16 @@ class FeedbackEndpoint:
             response=v1.IngestResponse,
             limits=self._limits,
         )
-        await _FeedbackResponse(call, format_).answer()
+        await _FeedbackResponse(call, format_, self._parsing).answer()
 
 
 class _FeedbackResponse(CallResponse):
     """The response to a request with feedback."""
 
-    def __init__(self, call: Call, format_: FeedbackFormat) -> None:
+    def __init__(self, call: Call, format_: FeedbackFormat, parsing: asyncio.Semaphore) -> None:
         super().__init__(call)
         self._format = format_
+        self._parsing = parsing
         self._feedback = Feedback()
         self._error_status: int | None = None
 
@@ -158,7 +163,8 @@ class _FeedbackResponse(CallResponse):
         self._body_read.set()
         data = decompress(body, call.headers.get("content-encoding"), most)
         # Many lines take long, and hostile ones longer.
-        feedback = await asyncio.to_thread(read_feedback, data, self._format)
+        async with self._parsing:
+            feedback = await asyncio.to_thread(read_feedback, data, self._format)
         if not feedback.events and not feedback.report.rejected:
             raise unreadable("the request has no events")
         return feedback
