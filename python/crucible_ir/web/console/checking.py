@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 #: The formats that people write, in the order of a choice.
 TEXT_FORMATS: Final = tuple(name for name, format_ in FORMATS.items() if format_.is_text)
+#: The largest text in characters that a page checks: it does so at every pause of the reader.
+MAX_TEXT: Final = 1_000_000
 #: The most issues of a verdict.
 _MAX_ISSUES: Final = 200
 
@@ -67,6 +69,9 @@ class TextVerdict:
 
 async def check_text(text: str, type_: str, format_: str) -> tuple[Message | None, TextVerdict]:
     """Return the message that a text describes, if it is valid, and the verdict on the text."""
+    if len(text) > MAX_TEXT:
+        reason = f"the text has {len(text):,} characters, more than {MAX_TEXT:,}"
+        return None, verdict_of([Issue("error", None, None, "", reason)])
     return await asyncio.to_thread(_check, text, type_, format_)
 
 

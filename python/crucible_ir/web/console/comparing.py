@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 #: The most differences of a page, and the longest text whose words are compared.
 MAX_ROWS: Final = 1000
 _MAX_COMPARED: Final = 2000
+#: The most characters of a page whose words are compared, since it takes the square of the time.
+_MAX_CHARACTERS: Final = 40_000
 #: From which share of equal words on the others are marked.
 _SIMILAR: Final = 0.3
 _WORDS: Final = re.compile(r"\w+|\s+|[^\w\s]")
@@ -82,11 +84,14 @@ def differences(old: Message, new: Message) -> Differences:
     changes = diff(old, new, allow_unknown_fields=True)
     rows: list[Difference] = []
     last = None
+    left = _MAX_CHARACTERS
     for change in changes[:MAX_ROWS]:
         root = _root(old, change.path)
         number = None if root is None or root is last else root.descriptor.number
         last = root
-        rows.append(_row(old, change, number))
+        row = _row(old, change, number, has_words=left > 0)
+        left -= sum(len(part.text) for part in (*(row.old or ()), *(row.new or ())))
+        rows.append(row)
     changed = {root.name for change in changes if (root := _root(old, change.path)) is not None}
     equal = [
         field.name
@@ -108,7 +113,7 @@ def _root(message: Message, path: str) -> Field | None:
     return field
 
 
-def _row(message: Message, change: Change, number: int | None) -> Difference:
+def _row(message: Message, change: Change, number: int | None, *, has_words: bool) -> Difference:
     field = field_at(descriptor_of(message), change.path)
     old, new = (shown(value, field, CELL, quoted=True) for value in (change.old, change.new))
     olds: list[Part] | None = [Part(old)]
@@ -117,7 +122,7 @@ def _row(message: Message, change: Change, number: int | None) -> Difference:
         olds = None
     elif change.kind is ChangeKind.REMOVED:
         news = None
-    elif change.kind is ChangeKind.CHANGED:
+    elif change.kind is ChangeKind.CHANGED and has_words:
         olds, news = words(old, new)
     return Difference(number, change.path, change.kind.value, olds, news, _delta(change))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 _KEEP_ALIVE: Final = 15.0
 #: The most streams of one console, each of which is a watch of the exchange.
 _MAX_STREAMS: Final = 500
+#: The most streams of one signed-in reader.
+_MAX_READER_STREAMS: Final = 50
 _RETRY_MS: Final = 5000
 
 
@@ -29,7 +32,7 @@ class LiveStreams:
     """The open streams of a console."""
 
     def __init__(self) -> None:
-        self._open = 0
+        self._open: Counter[str] = Counter()
         self._closing = asyncio.Event()
 
     def close(self) -> None:
@@ -43,10 +46,12 @@ class LiveStreams:
 
     async def _events(self, visit: Visit) -> AsyncIterator[str]:
         yield f"retry: {_RETRY_MS}\n\n"
-        if self._open >= _MAX_STREAMS:
+        reader = "" if visit.session is None else visit.session.id
+        is_full = self._open.total() >= _MAX_STREAMS
+        if is_full or (reader and self._open[reader] >= _MAX_READER_STREAMS):
             yield _event("failed", {"reason": "too many open pages"})
             return
-        self._open += 1
+        self._open[reader] += 1
         types = [name for name in visit.query("types").split(",") if name in document_members()]
         watch = visit.client.watch(
             types=types, id_prefix=visit.query("prefix"), heartbeat_ms=15_000, max_outage=10
@@ -59,7 +64,9 @@ class LiveStreams:
         except ExchangeError as error:
             yield _event("failed", {"reason": str(error)})
         finally:
-            self._open -= 1
+            self._open[reader] -= 1
+            # Counts of zero go, so that ended sessions leave nothing.
+            self._open += Counter()
 
     async def _changes(self, watch: AsyncWatch) -> AsyncIterator[str]:
         closing = asyncio.ensure_future(self._closing.wait())

@@ -258,17 +258,18 @@ async def respond(visit: Visit, page: Page | Action, site: Site) -> Response:
             back = visit.path if isinstance(page, Page) else None
             return redirect(visit, Goto(visit.url("sign-in", next=back)))
         view = View(problem.headline, problem, status=problem.status, template="error.html")
-        return _drawn(visit, view, "error.html", site)
+        return await _drawn(visit, view, "error.html", site)
     if isinstance(result, Goto):
         return redirect(visit, result)
     if isinstance(result, Download):
         return _file(result)
-    return _drawn(visit, result, result.template or page.template, site)
+    return await _drawn(visit, result, result.template or page.template, site)
 
 
-def _drawn(visit: Visit, view: View, template: str, site: Site) -> Response:
+async def _drawn(visit: Visit, view: View, template: str, site: Site) -> Response:
     try:
-        rendered = render(visit, view, template, site)
+        # A large page takes a while, and the event loop may be that of the exchange too.
+        rendered = await asyncio.to_thread(render, visit, view, template, site)
     except CannotShowError as error:
         problem = Problem.bad_request(str(error))
         view = View(problem.headline, problem, status=problem.status, template="error.html")

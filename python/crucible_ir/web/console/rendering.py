@@ -238,16 +238,23 @@ def json_value(value: Any) -> Any:
     raise CannotShowError(f"a page cannot show a {type(value).__name__} as JSON")
 
 
-@cache
 def static_file(name: str) -> bytes | None:
     """Return a file of `static/`; ``None`` if there is none of the name."""
+    return _static_files().get(name)
+
+
+@cache
+def _static_files() -> dict[str, bytes]:
+    """Return the files of `static/` by name."""
     folder = resources.files("crucible_ir.web.console").joinpath("static")
-    names = {entry.name for entry in folder.iterdir()}
-    if name not in names or name.rpartition(".")[2] not in STATIC_TYPES:
-        return None
-    content = folder.joinpath(name).read_bytes()
+    files = {
+        entry.name: entry.read_bytes()
+        for entry in folder.iterdir()
+        if entry.name.rpartition(".")[2] in STATIC_TYPES
+    }
     # One style sheet: the colours and the charts are those of `crucible-ir plot` too.
-    return stylesheet().encode() + content if name == _STYLES else content
+    files[_STYLES] = stylesheet().encode() + files[_STYLES]
+    return files
 
 
 @cache

@@ -119,7 +119,7 @@ async def show(visit: Visit) -> View:
         _latest(visit, record, revision), _referrers(visit, type_, id_)
     )
     source = await _source(visit, record, content, format_) if format_ in _SHOWN else None
-    findings = lint(content)
+    findings, tree = await asyncio.to_thread(_inspect, content, has_tree=source is None)
     state_of = state_field(descriptor_of(content))
     state = "" if state_of is None else state_text(content, state_of)
     data = DocumentPage(
@@ -128,7 +128,7 @@ async def show(visit: Visit) -> View:
         state,
         "" if state_of is None else state_of.name,
         glyph_of(state),
-        tree_of(content, _by_path(findings)) if source is None else (),
+        tree,
         source,
         _SHOWN,
         findings,
@@ -200,6 +200,12 @@ async def _source(visit: Visit, record: Record, content: Message, format_: str) 
     text = (await asyncio.to_thread(FORMATS[format_].write, content, 2)).decode()
     lines = text.split("\n", _MAX_LINES)
     return Source(format_, "\n".join(lines[:_MAX_LINES]), len(lines) > _MAX_LINES)
+
+
+def _inspect(content: Message, *, has_tree: bool) -> tuple[list[LintFinding], list[TreeRow]]:
+    """Return the lint findings on a message, and its rows."""
+    findings = lint(content)
+    return findings, tree_of(content, _by_path(findings)) if has_tree else []
 
 
 def _by_path(findings: Sequence[LintFinding]) -> dict[str, list[str]]:

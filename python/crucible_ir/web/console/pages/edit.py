@@ -18,6 +18,7 @@ from crucible_ir.schema.rules import rules_of
 from crucible_ir.schema.types import descriptor_of, message_type
 from crucible_ir.serialization.formats import FORMATS
 from crucible_ir.web.console.checking import (
+    MAX_TEXT,
     TEXT_FORMATS,
     Issue,
     TextVerdict,
@@ -34,8 +35,6 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
 
 _FIRST_FORMAT: Final = "yaml"
-#: The largest text in characters that a page edits.
-_MAX_TEXT: Final = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +103,7 @@ async def _write(message: Message, format_: str) -> str:
         ProblemError: It is too large.
     """
     text = (await asyncio.to_thread(FORMATS[format_].write, message, 2)).decode()
-    if len(text) > _MAX_TEXT:
+    if len(text) > MAX_TEXT:
         reason = f"the document has {len(text):,} characters, too many for a page"
         raise ProblemError(Problem.bad_request(reason, 413))
     return text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -87,11 +88,17 @@ async def show(visit: Visit) -> View:
     wanted = {start, to, *(record.revision for record in records[: _IN_WORDS + 1])}
     keys = [(type_, id_, each) for each in wanted if not _is_deletion(by_number, each)]
     contents = await read_contents(visit.client, keys)
-    rows = {
-        number: _row(visit, record, contents if record in records[:_IN_WORDS] else None)
-        for number, record in by_number.items()
-    }
-    found, problem = _compare(contents.get((type_, id_, start)), contents.get((type_, id_, to)))
+    in_words = set(records[:_IN_WORDS])
+
+    def make_rows() -> dict[int, RevisionRow]:
+        return {
+            number: _row(visit, record, contents if record in in_words else None)
+            for number, record in by_number.items()
+        }
+
+    rows = await asyncio.to_thread(make_rows)
+    pair = contents.get((type_, id_, start)), contents.get((type_, id_, to))
+    found, problem = await asyncio.to_thread(_compare, *pair)
     data = History(
         type_,
         id_,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -102,7 +103,11 @@ async def show(visit: Visit) -> View:
     seen = _seen(visit)
     unseen = [record for record in found.records if record.sequence > seen] if seen else []
     contents = await read_contents(visit.client, _revisions(records))
-    rows = [_row(visit, record, contents, seen) for record in records]
+
+    def make_rows() -> list[ChangeRow]:
+        return [_row(visit, record, contents, seen) for record in records]
+
+    rows = await asyncio.to_thread(make_rows)
     # The next page begins below the last row, or below the span if it has fewer rows.
     is_cut = len(found.records) > len(records)
     end = records[-1].sequence if is_cut else found.after + 1
