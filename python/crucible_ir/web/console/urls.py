@@ -36,14 +36,14 @@ def text_of(segment: str) -> str:
 
 
 def path_of(*segments: str, query: Mapping[str, object] | None = None) -> str:
-    """Return a path with a query; parameters that are empty or ``None`` are left out.
+    """Return a path with a query: empty parameters are left out, and lists give several.
 
     >>> path_of("documents", "ModelRef", query={"q": "a b", "page": None})
     '/documents/ModelRef?q=a+b'
     """
     path = "/" + "/".join(map(segment, segments))
     given = {name: value for name, value in (query or {}).items() if value not in (None, "")}
-    return f"{path}?{urlencode(given)}" if given else path
+    return f"{path}?{urlencode(given, doseq=True)}" if given else path
 
 
 def own_path(text: str, prefix: str = "") -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from crucible_ir.web.console.pages import (
+    audit,
     deployment,
     deployments,
     document,
@@ -13,6 +14,8 @@ from crucible_ir.web.console.pages import (
     find,
     history,
     home,
+    lineage,
+    playground,
     promote,
     run,
     run_comparison,
@@ -35,6 +38,9 @@ MODULES = (
     edit,
     promote,
     history,
+    lineage,
+    playground,
+    audit,
     find,
     sign_in,
 )
