@@ -106,6 +106,11 @@ def test_other_documents_are_reported_and_the_rest_is_drawn(folder: Path) -> Non
     only = run("plot", EXAMPLES / "model.yaml", "-o", "other.svg")
     assert (only.status, only.out) == (1, "")
     assert not (folder / "other.svg").exists()
+    (folder / "run.yaml").write_text("id: r\nconfig: {id: c}\n")
+    assert (
+        'TrainingRun "r" has no metrics that are numbers'
+        in run("plot", "run.yaml", "--type", "TrainingRun").err
+    )
     (folder / "empty.jsonl").write_bytes(b"")
     nothing = run("plot", "empty.jsonl")
     assert (nothing.status, nothing.err) == (1, "crucible-ir: nothing to draw in empty.jsonl\n")

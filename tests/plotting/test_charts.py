@@ -116,7 +116,7 @@ def test_bars_are_stacked_in_order() -> None:
     # The axis is 0 to 4 on 116 pixels: 29 a unit.
     bars = [
         (part.get("class"), float(part.get("y", "")), float(part.get("height", "")))
-        for part in parse(figure).iter("rect")
+        for part in by_class(parse(figure), "br")
     ]
     assert bars == [("br f1", 29, 87), ("br f2", 0, 29), ("br f2", 58, 58)]
     titles = [part.text for part in parse(figure).iter("title")]

@@ -63,6 +63,7 @@ class Figure:
         height: The height of the plot, in pixels.
         space: The space around the plot for labels, as the style sheet has it.
         width: The width, in pixels. None: that of its container.
+        keys: The names of areas with their colours, which the caption shows.
     """
 
     title: str
@@ -71,6 +72,7 @@ class Figure:
     height: float
     space: Space
     width: float | None = None
+    keys: tuple[tuple[str, int], ...] = ()
 
     def __html__(self) -> str:
         """Return the figure as HTML; templates that escape by themselves insert it as it is."""
@@ -80,8 +82,17 @@ class Figure:
                 "div", svg, class_="graph", tabindex="0", role="region", aria_label=self.title
             )
         notes = f"<span>{escape('; '.join(self.notes))}</span>" if self.notes else ""
-        caption = f"<figcaption><b>{escape(self.title)}</b>{notes}</figcaption>"
+        keys = "".join(map(_key, self.keys))
+        caption = f"<figcaption><b>{escape(self.title)}</b>{notes}{keys}</figcaption>"
         return f'<figure class="fig">{caption}{svg}</figure>'
+
+
+def _key(key: tuple[str, int]) -> str:
+    """Return the name of an area with its colour."""
+    name, slot = key
+    square = element("rect", class_=f"f{slot}", width="9", height="9")
+    drawn = element("svg", square, class_="sq", viewBox="0 0 9 9", aria_hidden="true")
+    return element("span", drawn, escape(f" {name}"))
 
 
 @dataclass(slots=True)
@@ -141,12 +152,17 @@ class Canvas:
             )
 
     def figure(
-        self, title: str, notes: Iterable[str], description: str, **data: str | float
+        self,
+        title: str,
+        notes: Iterable[str],
+        description: str,
+        keys: Iterable[tuple[str, int]] = (),
+        **data: str | float,
     ) -> Figure:
         """Return the figure, with a name and a description for screen readers."""
         space = Space(right=self.margin, bottom=26 + (LANE if self.lane else 0))
         svg = self._svg(title, description, data)
-        return Figure(title, tuple(notes), svg, self.size.pixels, space)
+        return Figure(title, tuple(notes), svg, self.size.pixels, space, keys=tuple(keys))
 
     def _svg(self, name: str, description: str, data: dict[str, str | float]) -> str:
         classes = ["chart", self.size.value[0]]

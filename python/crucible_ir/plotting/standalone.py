@@ -162,9 +162,16 @@ def _caption(figure: Figure, top: float) -> str:
         "text",
         element("tspan", escape(figure.title), class_="name"),
         element("tspan", escape(notes), class_="note", dx=12.0) if notes else "",
+        *(part for key in figure.keys for part in _area_key(*key)),
         x=_EDGE,
         y=top,
     )
+
+
+def _area_key(name: str, slot: int) -> tuple[str, str]:
+    """Return a square of a colour, and the name that it stands for."""
+    square = element("tspan", "\N{BLACK SQUARE}", class_=f"square f{slot}", dx=14.0)
+    return square, element("tspan", escape(name), class_="note", dx=4.0)
 
 
 def _placed(figure: Figure, width: float, top: float) -> str:

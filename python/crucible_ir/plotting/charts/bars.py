@@ -82,10 +82,12 @@ def draw_bars(chart: BarChart) -> Figure:
             below += count
         if below:
             canvas.placed.append(element("g", *parts))
-    kinds = ", ".join(f"{sum(counts):,} {name}" for name, counts in chart.stacks)
-    return canvas.figure(
-        chart.title, chart.notes, f"{chart.title}: {kinds or 'none'}", chart="bars"
-    )
+    keys = [
+        (f"{sum(counts):,} {name}", slot_of(index))
+        for index, (name, counts) in enumerate(chart.stacks)
+    ]
+    words = f"{chart.title}: {', '.join(name for name, _ in keys) or 'none'}"
+    return canvas.figure(chart.title, chart.notes, words, keys, chart="bars")
 
 
 def _words(chart: BarChart, span: int) -> str:

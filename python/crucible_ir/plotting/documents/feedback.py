@@ -13,7 +13,7 @@ from crucible_ir.plotting.charts.bars import BarChart, draw_bars
 from crucible_ir.plotting.charts.curves import COLOURS, Mark, draw_curves, slot_of
 from crucible_ir.plotting.charts.percentiles import Percentile, percentile_chart
 from crucible_ir.plotting.charts.rates import Rate, RateChart, RateSeries, draw_rates
-from crucible_ir.plotting.figure import Figure, Size
+from crucible_ir.plotting.figure import Figure
 from crucible_ir.plotting.geometry.scales import AxisKind, position_scale, value_scale
 from crucible_ir.plotting.geometry.times import duration_text
 from crucible_ir.schema import vocabulary
@@ -264,7 +264,5 @@ def _bars(counts: Sequence[FeedbackCounts], step: int) -> BarChart:
         starts,
         step,
         stacks,
-        [", ".join(f"{totals[name]:,} {name}" for name in names)],
-        Size.SMALL,
-        "UTC",
+        x_label="UTC",
     )

@@ -127,6 +127,9 @@ class Plotted:
             raise CannotRunError(f'there is no file "{self._unanswered}", and {error}') from None
         for id_, snapshots in self._histories.items():
             self.runs[id_] = RunHistory(id_, snapshots)
+        for run in self.runs.values():
+            if not any(snapshot.values for snapshot in run.snapshots):
+                self._problem(f'{_RUN} "{run.id}" has no metrics that are numbers')
         if self._tally.count:
             step, counts = self._tally.counts()
             self._check_spans(counts, step)
