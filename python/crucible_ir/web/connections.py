@@ -8,11 +8,22 @@ import ssl
 import time
 from typing import Any, ClassVar, Final, cast
 
-import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 #: How long the headers of a request may take, from the connection or their first byte, in seconds.
 HEADER_SECONDS: Final = 20.0
+
+#: The options of TCP connections, as far as the system has them. The first one sends a body without
+#: waiting for the acknowledgement of its headers, which clients delay by 40 ms; asyncio sets it for
+#: some sockets only. The others detect a client that vanished, as the pings of gRPC do: from 60
+#: seconds without traffic on, or if it does not acknowledge what was sent.
+_TCP_OPTIONS: Final = {
+    "TCP_NODELAY": 1,
+    "TCP_KEEPIDLE": 60,
+    "TCP_KEEPINTVL": 10,
+    "TCP_KEEPCNT": 3,
+    "TCP_USER_TIMEOUT": 60_000,
+}
 
 
 def certificate_of(connection: ssl.SSLObject | None) -> dict[str, list[bytes]]:
@@ -70,9 +81,9 @@ class LimitedConnection(H11Protocol):
             return
         connection = transport.get_extra_info("socket")
         if connection.family != getattr(socket, "AF_UNIX", None):
-            # asyncio sets this for sockets with an explicit protocol only. Without it a response
-            # of headers and a body takes 40 ms: the client delays its acknowledgement.
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            for name, value in _TCP_OPTIONS.items():
+                if hasattr(socket, name):
+                    connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
         self.app_state = {
             **self.app_state,
             "abort": transport.abort,
@@ -88,8 +99,9 @@ class LimitedConnection(H11Protocol):
     def data_received(self, data: bytes) -> None:
         """Receive a part of a request."""
         super().data_received(data)
-        # While a request is read or answered, its application limits the time.
-        if self._is_idle and self.conn.their_state is h11.IDLE:
+        # While a request is read or answered, its application limits the time. After the response
+        # the rest of a body may come, as slowly as headers.
+        if self._is_idle:
             self._limit_headers()
         else:
             self._unlimit_headers()

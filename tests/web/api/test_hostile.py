@@ -223,3 +223,17 @@ def is_closed(connection: socket.socket) -> bool:
         return connection.recv(4096) == b""
     except ConnectionResetError:
         return True
+
+
+def test_a_rejected_body_that_never_ends_is_cut_off(
+    exchange: RunningExchange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "HEADER_SECONDS", 0.3)
+    with connection_to(exchange) as connection:
+        connection.sendall(head_of(GET, "content-length: 1000000"))
+        assert b" 415 " in connection.recv(4096)
+        until = time.monotonic() + TIMEOUT
+        with pytest.raises(OSError):
+            while time.monotonic() < until:
+                connection.sendall(b"x")
+                time.sleep(0.05)

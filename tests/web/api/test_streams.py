@@ -8,6 +8,7 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -23,11 +24,13 @@ from web.api.connect_client import (
     frames,
     model,
     publish,
+    reason_of,
     stream,
 )
-from web.http_servers import TIMEOUT, RunningExchange
+from web.http_servers import LOOPBACK, TIMEOUT, RunningExchange, http_exchange
 
 from crucible_ir.exchange import v1
+from crucible_ir.exchange.server.options import ServerOptions
 from crucible_ir.exchange.store import Store
 from crucible_ir.exchange.store.statements import feedback
 from crucible_ir.exchange.store.statements.lists import pages
@@ -230,3 +233,21 @@ def test_a_slow_client_is_disconnected(client: httpx.Client, exchange: RunningEx
                 size += len(chunk)
             raise ConnectionResetError
     assert size < 6_000_000
+
+
+def test_a_server_that_stops_ends_streams_and_rejects_calls(tmp_path: Path) -> None:
+    options = ServerOptions(address=LOOPBACK, grace_seconds=5)
+    with http_exchange(tmp_path, options) as running:
+        with (
+            httpx.Client(base_url=running.url, timeout=TIMEOUT) as client,
+            watching(client, {}) as messages,
+        ):
+            assert next(messages)[0] == 0
+            stopping = running.start(running.server.stop())
+            *_, (flags, end) = messages
+            stopping.result(TIMEOUT)
+        with pytest.raises(httpx.TransportError):
+            httpx.get(f"{running.url}/healthz")
+    assert flags == 2
+    assert end["error"]["code"] == "unavailable"
+    assert reason_of(end["error"]) == "DRAINING"

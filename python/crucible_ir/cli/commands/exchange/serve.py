@@ -37,6 +37,10 @@ _EXAMPLES = (
         "With PostgreSQL, a health service and metrics.",
     ),
     (
+        "crucible-ir serve --http 127.0.0.1:8080",
+        "With the HTTP API and the console at http://127.0.0.1:8080/.",
+    ),
+    (
         "crucible-ir serve --keep-history 90d",
         "Drop revisions older than ninety days, except the latest of each document.",
     ),
@@ -318,9 +322,9 @@ def command(store: str, accept_loss: bool, log_format: str, log_level: str, **gi
     """Run an exchange: a gRPC server that stores documents and feedback.
 
     By default it listens on this machine only. Other addresses require TLS, and tokens or client
-    certificates. When it is ready it prints "listening on ADDRESS". SIGTERM or SIGINT stops it:
-    streams are ended, and everything that was received is acknowledged. A second signal stops it at
-    once.
+    certificates. When it is ready it prints "listening on ADDRESS", and then "serving HTTP on URL"
+    if it does. SIGTERM or SIGINT stops it: streams are ended, and everything that was received is
+    acknowledged. A second signal stops it at once.
     """
     import asyncio
 
