@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from crucible_ir.exchange import v1
-from crucible_ir.exchange.server.security.authentication import METHOD_ROLES
+from crucible_ir.exchange.server.security.authentication import INGEST_METHODS, METHOD_ROLES
 from crucible_ir.schema.comments import comment, summary
 from crucible_ir.schema.json_schema import Schema, message_schemas
 from crucible_ir.schema.types import descriptor_of
@@ -197,7 +197,7 @@ def _path_item(method: MethodDescriptor) -> Schema:
     contents = _streamed if is_stream else _unary
     described = {
         "summary": summary(method),
-        "description": f"{comment(method)}\nRequired role: {METHOD_ROLES[method_path(method)]}.",
+        "description": f"{comment(method)}\n{_role(method_path(method))}",
         "tags": [method.containing_service.name],
     }
     response = {
@@ -236,6 +236,12 @@ def _path_item(method: MethodDescriptor) -> Schema:
     return {"get": get, "post": post}
 
 
+def _role(method: str) -> str:
+    """Return a sentence about the role that a method requires."""
+    ingest = "ingest, or at least " if method in INGEST_METHODS else ""
+    return f"Required role: {ingest}{METHOD_ROLES[method]}."
+
+
 def _unary(message: Descriptor) -> dict[str, Schema]:
     """Return the media types of a message that is not streamed, with their schemas."""
     return {JSON: _ref(message.name), CRUCIBLE_JSON: {}, PROTO: {}}
@@ -263,7 +269,7 @@ def _feedback() -> Schema:
         "description": "Stores one event, or an event on each line; blank lines are skipped. The"
         " answer comes when they are durable. An event is stored once, by its id, so that a request"
         " can be repeated. The body may be compressed with gzip."
-        f"\nRequired role: ingest, or {METHOD_ROLES[INGEST]}.",
+        f"\n{_role(INGEST)}",
         "tags": ["HTTP"],
         "requestBody": {"required": True, **_content(schemas)},
         "responses": {
