@@ -66,17 +66,29 @@ def test_the_feedback_on_a_deployment_has_marks_at_new_versions(
             id=str(uuid.uuid4()),
             deployment_id=deployment.id,
             model_version="version-one",
+            feedback_type=v1.FeedbackType.FEEDBACK_TYPE_THUMBS,
             latency_ms=index,
         )
         event.feedback_value.string_value = "up" if index % 4 else "down"
         event.timestamp.FromJsonString(f"2026-01-01T0{index % 3}:00:00Z")
         events.append(event)
+    # Percentiles of two types cannot be added up: those of the most frequent one are drawn.
+    rating = v1.FeedbackEvent(
+        id=str(uuid.uuid4()),
+        deployment_id=deployment.id,
+        model_version="version-one",
+        latency_ms=9000,
+        feedback_type=v1.FeedbackType.FEEDBACK_TYPE_RATING,
+    )
+    rating.timestamp.FromJsonString("2026-01-01T01:00:00Z")
+    events.append(rating)
     client.ingest(events)
     result = run("plot", f"DeploymentConfig/{deployment.id}", "-o", "out/")
     assert (result.status, result.err) == (0, "")
     text = (tmp_path / "out" / "Thumbs-up.svg").read_text()
     assert "windows of 1 h" in text and "version-two" in text
-    assert (tmp_path / "out" / "Latency-of-version-one.svg").exists()
+    latency = (tmp_path / "out" / "Latency-of-version-one.svg").read_text()
+    assert "ms, of thumbs" in latency and "9,000" not in latency
     bucket = run("plot", f"DeploymentConfig/{deployment.id}", "--bucket", "1d", "-o", "b.svg")
     assert bucket.status == 0 and "windows of 1 d" in (tmp_path / "b.svg").read_text()
 

@@ -28,7 +28,7 @@ _DAY: Final = 24 * _HOUR
 MOST_SPANS: Final = 2000
 _PERCENTILES: Final = (50, 90, 99)
 #: The name of events without a version or a type.
-_NONE: Final = "none"
+NO_NAME: Final = "none"
 _OTHERS: Final = "other"
 _TYPES: Final = vocabulary.names(FeedbackType.DESCRIPTOR)
 _THUMBS: Final = _TYPES[FeedbackType.FEEDBACK_TYPE_THUMBS]
@@ -90,7 +90,7 @@ class FeedbackTally:
         key = event.timestamp.seconds // self._fine, version
         span = self._spans.setdefault(key, _Span())
         type_ = _type_of(event)
-        span.types[type_ or _NONE] += 1
+        span.types[type_ or NO_NAME] += 1
         if type_ in (None, _THUMBS) and (thumb := thumb_of(event.feedback_value)):
             span.up += thumb > 0
             span.down += thumb < 0
@@ -160,7 +160,10 @@ def _type_of(event: FeedbackEvent) -> str | None:
 
 
 def feedback_figures(
-    counts: Sequence[FeedbackCounts], step: int, marks: Sequence[Mark] = ()
+    counts: Sequence[FeedbackCounts],
+    step: int,
+    marks: Sequence[Mark] = (),
+    latency_type: str | None = None,
 ) -> list[Figure]:
     """Draw the share of thumbs up and the latencies by version, and the events by type.
 
@@ -168,6 +171,7 @@ def feedback_figures(
         counts: The counts of spans and versions.
         step: The length of spans, in seconds.
         marks: Vertical lines, such as deployments.
+        latency_type: The type of the events whose latencies these are. None: all.
     """
     sizes: Counter[str | None] = Counter()
     for count in counts:
@@ -179,7 +183,7 @@ def feedback_figures(
     if any(count.up + count.down for count in counts):
         series = [
             RateSeries(
-                version or _NONE,
+                version or NO_NAME,
                 [
                     Rate(start, found.up, found.up + found.down)
                     for start in spans
@@ -193,7 +197,8 @@ def feedback_figures(
         figures.append(
             draw_rates(RateChart("Thumbs up", series, [windows], step, marks, x_label="UTC"))
         )
-    figures += _latencies(versions, by_place, spans, step, marks)
+    unit = "ms" if latency_type is None else f"ms, of {latency_type}"
+    figures += _latencies(versions, by_place, spans, step, marks, unit)
     if counts:
         figures.append(draw_bars(_bars(counts, step)))
     return figures
@@ -205,6 +210,7 @@ def _latencies(
     spans: Sequence[float],
     step: int,
     marks: Sequence[Mark],
+    unit: str,
 ) -> Iterable[Figure]:
     """Draw the latencies of each version, all on one scale."""
     values = [value for count in by_place.values() for value in count.percentiles.values()]
@@ -230,9 +236,10 @@ def _latencies(
         if any(p.ys for p in percentiles):
             yield draw_curves(
                 percentile_chart(
-                    f"Latency of {version or _NONE}",
+                    f"Latency of {version or NO_NAME}",
                     percentiles,
                     slot=slot_of(index),
+                    unit=unit,
                     marks=marks,
                     y_scale=scale,
                     x_scale=x_scale,

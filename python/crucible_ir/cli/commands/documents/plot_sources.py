@@ -22,6 +22,7 @@ from crucible_ir.plotting import AxisKind, Figure, Mark, Size, draw_curves, draw
 from crucible_ir.plotting.documents.evaluations import result_charts
 from crucible_ir.plotting.documents.feedback import (
     MOST_SPANS,
+    NO_NAME,
     FeedbackCounts,
     FeedbackTally,
     feedback_figures,
@@ -68,6 +69,8 @@ class _Feedback:
     step: int
     counts: list[FeedbackCounts]
     marks: list[Mark] = field(default_factory=list)
+    #: The type of the events whose latencies these are. None: all.
+    latency_type: str | None = None
 
 
 class Plotted:
@@ -232,7 +235,8 @@ class Plotted:
             if usual != step:
                 step = usual
                 summaries = self._summaries(client, events, step)
-        counts = _counts(summaries)
+        latency_type = _latency_type(summaries)
+        counts = _counts(summaries, latency_type)
         self._check_spans(counts, step)
         revisions = []
         for place, stored in enumerate(
@@ -251,7 +255,7 @@ class Plotted:
                 time = stored.record.update_time.timestamp()
                 if time >= first:
                     marks.append(Mark(time, version))
-        return _Feedback(f"feedback on {id_}", step, counts, marks)
+        return _Feedback(f"feedback on {id_}", step, counts, marks, latency_type)
 
     def _summaries(self, client: ExchangeClient, events: Any, step: int) -> list[Summary]:
         from crucible_ir.exchange import InvalidDocumentError
@@ -299,21 +303,31 @@ def _seconds(summary: Summary) -> float:
     return summary.start_time.timestamp()
 
 
-def _counts(summaries: Iterable[Summary]) -> list[FeedbackCounts]:
+def _latency_type(summaries: Iterable[Summary]) -> str | None:
+    """Return the type of most latencies, if several have some.
+
+    Percentiles of several types cannot be added up.
+    """
+    latencies: Counter[str] = Counter()
+    for summary in summaries:
+        if summary.latency is not None:
+            latencies[summary.feedback_type or NO_NAME] += summary.latency.count
+    return latencies.most_common(1)[0][0] if len(latencies) > 1 else None
+
+
+def _counts(summaries: Iterable[Summary], latency_type: str | None) -> list[FeedbackCounts]:
     """Return the counts of each time and version, from the summaries of each type."""
     counts: dict[tuple[float, str | None], FeedbackCounts] = {}
-    most: dict[tuple[float, str | None], int] = {}
     for summary in summaries:
         key = _seconds(summary), summary.model_version
         count = counts.setdefault(key, FeedbackCounts(*key))
-        count.types[summary.feedback_type or "none"] += summary.count
+        type_ = summary.feedback_type or NO_NAME
+        count.types[type_] += summary.count
         if summary.thumbs is not None:
             count.up += summary.thumbs.up
             count.down += summary.thumbs.down
         latency = summary.latency
-        # Percentiles of several types cannot be added: those of the most frequent type stand.
-        if latency is not None and latency.count > most.get(key, 0):
-            most[key] = latency.count
+        if latency is not None and latency_type in (None, type_):
             count.percentiles = {50: latency.p50_ms, 90: latency.p90_ms, 99: latency.p99_ms}
     return list(counts.values())
 
@@ -339,7 +353,9 @@ class Drawing:
         results = result_charts(plotted.evaluations, self.metrics, self.baseline)
         others = [*map(draw_results, results)]
         for feedback in plotted.feedback:
-            others += feedback_figures(feedback.counts, feedback.step, feedback.marks)
+            others += feedback_figures(
+                feedback.counts, feedback.step, feedback.marks, feedback.latency_type
+            )
         legend = [LegendEntry(id_, slot_of(index)) for index, id_ in enumerate(plotted.runs)]
         curves = [*self._runs(list(plotted.runs.values()))]
         return curves, others, legend[:_MANY] if len(legend) > 1 else []
