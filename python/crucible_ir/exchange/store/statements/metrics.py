@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from math import isnan
-from typing import TYPE_CHECKING, Final
+from operator import lt
+from typing import TYPE_CHECKING, Final, cast
 
 from crucible_ir import v1
 from crucible_ir.exchange.store.errors import ResultTooLargeError
@@ -121,29 +122,34 @@ class _Series:
 
 
 class _Order:
-    """Checks that snapshots are ordered by step and time.
-
-    Attributes:
-        step: The last step.
-        timed: The last snapshot with a time.
-    """
-
-    __slots__ = ("step", "timed")
+    """Checks that snapshots are ordered by step and time."""
 
     def __init__(self) -> None:
-        self.step = -1
-        self.timed: v1.MetricsSnapshot | None = None
+        self._step = -1
+        self._timed: v1.MetricsSnapshot | None = None
 
-    def follows(self, snapshot: v1.MetricsSnapshot) -> bool:
-        """Return whether a snapshot whose step is not greater than the last may follow."""
-        if snapshot.HasField("step") and snapshot.step != self.step:
-            # A first step 0 is greater than none.
-            is_after = snapshot.step > self.step
-            self.step = max(self.step, snapshot.step)
-            return is_after
-        if self.timed is None or not snapshot.HasField("time"):
+    def continues(self, snapshots: Sequence[v1.MetricsSnapshot]) -> bool:
+        """Return whether the next snapshots are in order, and after those before."""
+        steps = [snapshot.step for snapshot in snapshots]
+        # Of greater steps the times do not matter. A step that is not set reads as 0.
+        if steps and steps[0] > max(self._step, 0) and all(map(lt, steps, islice(steps, 1, None))):
+            self._step = steps[-1]
+            timed = (each for each in reversed(snapshots) if each.HasField("time"))
+            self._timed = next(timed, self._timed)
             return True
-        return _seconds(snapshot) >= _seconds(self.timed)
+        return all(map(self._follows, snapshots))
+
+    def _follows(self, snapshot: v1.MetricsSnapshot) -> bool:
+        timed = self._timed
+        if snapshot.HasField("time"):
+            self._timed = snapshot
+        if snapshot.HasField("step") and snapshot.step != self._step:
+            is_after = snapshot.step > self._step
+            self._step = snapshot.step
+            return is_after
+        if timed is None or not snapshot.HasField("time"):
+            return True
+        return _seconds(snapshot) >= _seconds(timed)
 
 
 def _seconds(snapshot: v1.MetricsSnapshot) -> tuple[int, int]:
@@ -220,43 +226,26 @@ class _Downsampler:
         found: list[_Point] = []
         last: dict[str, _Point] = {}
         order = _Order()
-        keys = self._keys
         snapshots = self._snapshots()
         start = 0
         for number in range(1, self._buckets + 1):
             end = -(-number * self._count // self._buckets)
-            bucket: dict[str, tuple[list[float], list[_Point]]] = {}
-            for point in islice(snapshots, end - start):
-                snapshot = point[1]
-                # Of a greater step the time does not matter.
-                if (step := snapshot.step) > order.step and step:
-                    order.step = step
-                elif not order.follows(snapshot):
-                    return None
-                if snapshot.HasField("time"):
-                    order.timed = snapshot
-                values = snapshot.values
-                # Faster than the items of a map of protobuf.
-                for key in keys or values:
-                    if keys and key not in values:
-                        continue
-                    column = bucket.get(key)
-                    if column is None:
-                        column = bucket[key] = ([], [])
-                    column[0].append(values[key])
-                    column[1].append(point)
+            bucket = list(islice(snapshots, end - start))
             start = end
-            chosen: dict[int, tuple[v1.MetricsSnapshot, set[str]]] = {}
-            for key, (column_values, points) in bucket.items():
-                indexes = _extremes(column_values)
+            if not order.continues([snapshot for _, snapshot in bucket]):
+                return None
+            chosen: dict[int, set[str]] = {}
+            for key, indexes, values in self._columns(bucket, list(last)):
+                extremes = _extremes(values)
                 if key not in last:
                     self._check(len(last) + 1)
-                    indexes.append(0)
-                last[key] = points[-1]
-                for index in indexes:
-                    position, snapshot = points[index]
-                    chosen.setdefault(position, (snapshot, set()))[1].add(key)
-            found += [(position, _with(*chosen[position])) for position in sorted(chosen)]
+                    extremes.append(0)
+                last[key] = bucket[indexes[-1]]
+                for index in extremes:
+                    chosen.setdefault(indexes[index], set()).add(key)
+            for index in sorted(chosen):
+                position, snapshot = bucket[index]
+                found.append((position, _with(snapshot, chosen[index])))
         by_position = dict(found)
         for key, (position, snapshot) in last.items():
             # Copies, so that the snapshot of another metric stays as it is.
@@ -265,6 +254,33 @@ class _Downsampler:
             else:
                 by_position[position] = _with(snapshot, {key})
         return sorted(by_position.items())
+
+    def _columns(
+        self, bucket: Sequence[_Point], known: Sequence[str]
+    ) -> Iterator[tuple[str, Sequence[int], list[float]]]:
+        """Yield the metrics of a bucket: the indexes of snapshots that have one, and its values.
+
+        Args:
+            bucket: The snapshots.
+            known: The names of the metrics of the buckets before.
+        """
+        # Asking each for the names that are likely is faster than the items of a map of protobuf.
+        maps = [snapshot.values for _, snapshot in bucket]
+        names: Iterable[str] = self._keys or known
+        missed = 0 if self._keys else sum(map(len, maps))
+        while True:
+            for key in names:
+                column = [values.get(key) for values in maps]
+                indexes: Sequence[int] = range(len(column))
+                if None in column:
+                    indexes = [index for index in indexes if column[index] is not None]
+                    column = [column[index] for index in indexes]
+                missed -= len(indexes)
+                if indexes:
+                    yield key, indexes, cast("list[float]", column)
+            if missed <= 0:
+                return
+            names = set().union(*maps).difference(known)
 
     def _chosen(self, ranks: list[int]) -> dict[int, set[str]]:
         """Return the positions of the points, with the metrics of each."""
