@@ -183,6 +183,9 @@ async def show(visit: Visit) -> View:
     ][:_MOST_VERSIONS]
     shares = summaries.shares_by_version(found.by_version)
     start = span.start(time)
+    pictures = await asyncio.to_thread(
+        _draw, found, versions, types, chosen or None, span, marks, start
+    )
     examples = None
     if visit.query("examples"):
         examples = await _examples(visit, deployment, chosen, found)
@@ -218,15 +221,30 @@ async def show(visit: Visit) -> View:
         chosen or summaries.NOT_STATED,
         examples,
         with_query(visit, "examples", "yes"),
-        summaries.draw_shares(found.by_time, versions, span, marks),
-        summaries.draw_latencies(found.by_time, versions[:3], chosen or None, span),
-        summaries.draw_counts(found.by_time, types, span, start) if types else None,
+        *pictures,
     )
     trail = [Link("feedback", visit.url("feedback"))]
     if deployment:
         trail.append(Link(deployment, visit.url("feedback", deployment=deployment)))
     title = f"Feedback on {deployment}" if deployment else "Feedback"
     return View(title, data, tuple(trail), Live(("DeploymentStatus", "DeploymentConfig")))
+
+
+def _draw(
+    found: Summaries,
+    versions: Sequence[str],
+    types: Sequence[str],
+    feedback_type: str | None,
+    span: Span,
+    marks: Sequence[Mark],
+    start: datetime,
+) -> tuple[Figure | None, list[Figure], Figure | None]:
+    """Draw the shares, the latencies and the numbers of events over time."""
+    return (
+        summaries.draw_shares(found.by_time, versions, span, marks),
+        summaries.draw_latencies(found.by_time, versions[:3], feedback_type, span),
+        summaries.draw_counts(found.by_time, types, span, start) if types else None,
+    )
 
 
 async def _marks(visit: Visit, deployment: str, span: Span, time: datetime) -> list[Mark]:

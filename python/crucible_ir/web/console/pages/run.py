@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -130,12 +131,18 @@ async def show(visit: Visit) -> View:
     if look.is_part:
         part = look.positions(read.series.values(), read.count)
         drawn = await reader.part(read, keys, *part, max_points=most)
+    data = await asyncio.to_thread(_run, visit, look, read, drawn, only)
+    trail = (Link("training runs", visit.url("runs")), Link(id_, visit.url("runs", id_)))
+    return View(id_, data, trail, Live(("TrainingRun",), id_))
+
+
+def _run(visit: Visit, look: Look, read: RunCurves, drawn: RunCurves, only: str) -> Run:
     run = read.run
     metrics = [
         _metric(visit, look, read, drawn, name, index) for index, name in enumerate(_names(read))
     ]
-    data = Run(
-        id_,
+    return Run(
+        read.record.id,
         read.record.revision,
         status_of(run),
         list(_sentences(run, metrics)),
@@ -159,10 +166,8 @@ async def show(visit: Visit) -> View:
         list(reversed(run.checkpoint_uris)),
         run.best_checkpoint_uri,
         read.record.update_time,
-        visit.document_url("TrainingRun", id_),
+        visit.document_url("TrainingRun", read.record.id),
     )
-    trail = (Link("training runs", visit.url("runs")), Link(id_, visit.url("runs", id_)))
-    return View(id_, data, trail, Live(("TrainingRun",), id_))
 
 
 def _names(read: RunCurves) -> list[str]:

@@ -123,14 +123,30 @@ async def show(visit: Visit) -> View:
     records = [head.record for head in found]
     read = await reader.many(records, [metric], max_points=most, seconds=_SECONDS)
     curves = [read[record.id] for record in records if record.id in read]
+    missing = [id_ for id_ in ids if id_ not in read]
+    # Drawing hundreds of curves takes a while.
+    data = await asyncio.to_thread(_comparison, visit, look, metric, names, curves, missing)
+    here = Link("comparison", visit.path)
+    trail = (Link("training runs", visit.url("runs")), here)
+    return View("Training runs compared", data, trail, Live(("TrainingRun",)))
+
+
+def _comparison(
+    visit: Visit,
+    look: Look,
+    metric: str,
+    names: Sequence[str],
+    curves: Sequence[RunCurves],
+    missing: Sequence[str],
+) -> Comparison:
     lit = _lit(visit, curves)
     compared = [
         _compared(visit, each, metric, index, lit, len(curves)) for index, each in enumerate(curves)
     ]
     found_fields = differences([each.run.config for each in curves])
-    data = Comparison(
+    return Comparison(
         compared,
-        [id_ for id_ in ids if id_ not in read],
+        missing,
         metric,
         [Choice(name, with_query(visit, "metric", name), name == metric) for name in names],
         whole_axis(visit) if look.is_part else "",
@@ -142,9 +158,6 @@ async def show(visit: Visit) -> View:
         _draw(look, metric, curves, lit),
         _draw_parallel(metric, compared, found_fields.different, lit),
     )
-    here = Link("comparison", visit.path)
-    trail = (Link("training runs", visit.url("runs")), here)
-    return View("Training runs compared", data, trail, Live(("TrainingRun",)))
 
 
 async def _ids(visit: Visit) -> list[str]:
