@@ -6,7 +6,7 @@ import asyncio
 import logging
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Final
 
 from crucible_ir.exchange.background import BackgroundTask
@@ -18,6 +18,10 @@ from crucible_ir.exchange.store.statements.changes import ChangeNotifier
 
 #: How long to wait for changes at a time, and after a failure of the store, in seconds.
 PAUSE_SECONDS = 1.0
+
+#: How long to let changes gather before they are read, in seconds, while there is no watch. To read
+#: them after each of many transactions would cost about as much as to publish them.
+GATHER_SECONDS = 0.1
 
 # Operators filter by this name, so it does not follow the module.
 _log: Final = logging.getLogger("crucible_ir.exchange.server.feed")
@@ -55,6 +59,7 @@ class ChangeBroadcaster:
         self._through = 0
         self._notifier = ChangeNotifier()
         self._watches: set[WatchPosition] = set()
+        self._watched = asyncio.Event()
         self._purges: int | None = None
         self._forgetting: list[Callable[[], None]] = [store.forget_cached]
         self._task = BackgroundTask(self._follow)
@@ -97,10 +102,13 @@ class ChangeBroadcaster:
         """Count a watch after a sequence number, for the metrics; the watch moves its position."""
         position = WatchPosition(after)
         self._watches.add(position)
+        self._watched.set()
         try:
             yield position
         finally:
             self._watches.discard(position)
+            if not self._watches:
+                self._watched.clear()
 
     @property
     def watches(self) -> int:
@@ -135,6 +143,9 @@ class ChangeBroadcaster:
                 self._drop(len(self._entries))
                 self._after = changes.gap.through
             self._keep(changes)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(GATHER_SECONDS):
+                    await self._watched.wait()
 
     def _keep(self, changes: ChangePage) -> None:
         self._entries += changes.entries
