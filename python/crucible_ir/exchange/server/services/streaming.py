@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable
-from contextlib import aclosing
 from typing import TYPE_CHECKING, TypeVar
 
 from crucible_ir.exchange.server.rpc.drain import Draining
@@ -71,52 +70,40 @@ async def answer_in_order(
     running: set[asyncio.Task[ResponseT]] = set()
 
     async def read() -> None:
+        reading = aiter(requests)
         try:
-            async with aclosing(_until_draining(requests, draining)) as reading:
-                async for request in reading:
-                    await slots.acquire()
-                    task = asyncio.ensure_future(answer(request))
-                    running.add(task)
-                    tasks.put_nowait(task)
+            while True:
+                # Before a request is read, so that all that are read are answered.
+                await slots.acquire()
+                try:
+                    request = await anext(reading)
+                except StopAsyncIteration:
+                    return
+                task = asyncio.ensure_future(answer(request))
+                running.add(task)
+                tasks.put_nowait(task)
         finally:
             tasks.put_nowait(None)
 
+    async def stop() -> None:
+        await draining.wait()
+        reader.cancel()
+
     reader = asyncio.create_task(read())
+    stopping = asyncio.create_task(stop())
     try:
         while (task := await tasks.get()) is not None:
             response = await task
             running.discard(task)
             slots.release()
             yield response
-        await reader
+        await asyncio.wait({reader})
         if draining.has_begun:
             raise draining.error()
+        await reader
     finally:
+        stopping.cancel()
         reader.cancel()
         for task in running:
             task.cancel()
-        await asyncio.gather(reader, *running, return_exceptions=True)
-
-
-async def _until_draining(
-    requests: AsyncIterable[RequestT], draining: Draining
-) -> AsyncGenerator[RequestT]:
-    """Yield requests until the end of the stream, or until the server drains."""
-    iterator = aiter(requests)
-    stopping = asyncio.create_task(draining.wait())
-    reading: asyncio.Future[RequestT] | None = None
-    try:
-        while True:
-            reading = asyncio.ensure_future(anext(iterator))
-            await asyncio.wait({reading, stopping}, return_when=asyncio.FIRST_COMPLETED)
-            if not reading.done():
-                return
-            try:
-                request = reading.result()
-            except StopAsyncIteration:
-                return
-            yield request
-    finally:
-        stopping.cancel()
-        if reading is not None:
-            reading.cancel()
+        await asyncio.gather(stopping, reader, *running, return_exceptions=True)
