@@ -19,7 +19,7 @@ from exchange import postgresql
 from exchange.publications import publication
 
 from crucible_ir.exchange.store import Store, open_store
-from crucible_ir.exchange.store.engine import database, sqlite
+from crucible_ir.exchange.store.engine import database, sqlite, sqlite_statements
 from crucible_ir.exchange.store.engine import postgresql as engine
 from crucible_ir.exchange.store.engine.postgresql_lookups import PostgresqlLookups
 from crucible_ir.exchange.store.entry_cache import EntryCache
@@ -229,7 +229,7 @@ async def test_slow_disk_does_not_block_the_event_loop(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = threading.Event()
-    find = sqlite._SqliteLookups.find
+    find = sqlite_statements.SqliteStatements.find
 
     def find_slowly(finder: Any, lookup: Lookup) -> Any:
         asked.set()
@@ -238,7 +238,7 @@ async def test_slow_disk_does_not_block_the_event_loop(
 
     store = await open_store(tmp_path / "exchange.db")
     await store.publish(publication("m"))
-    monkeypatch.setattr(sqlite._SqliteLookups, "find", find_slowly)
+    monkeypatch.setattr(sqlite_statements.SqliteStatements, "find", find_slowly)
     reading = asyncio.create_task(store.get("ModelVersion", "m"))
     longest = 0.0
     while not reading.done():
@@ -254,7 +254,7 @@ async def test_slow_disk_does_not_block_the_event_loop(
 async def test_slow_lookup_does_not_block_other_lookups(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    find = sqlite._SqliteLookups.find
+    find = sqlite_statements.SqliteStatements.find
 
     def find_some_slowly(finder: Any, lookup: Lookup) -> Any:
         if lookup.parameters["id"] == b"slow":
@@ -264,7 +264,7 @@ async def test_slow_lookup_does_not_block_other_lookups(
     store = await open_store(tmp_path / "exchange.db")
     for id_ in ("slow", "quick"):
         await store.publish(publication(id_))
-    monkeypatch.setattr(sqlite._SqliteLookups, "find", find_some_slowly)
+    monkeypatch.setattr(sqlite_statements.SqliteStatements, "find", find_some_slowly)
     slow = asyncio.create_task(store.get("ModelVersion", "slow", revision=1))
     await asyncio.sleep(0.05)
     for _ in range(20):
@@ -297,14 +297,14 @@ async def test_slow_writer_does_not_block_readers(tmp_path: Path) -> None:
 async def test_cancelled_or_failed_lookups_do_not_affect_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    find = sqlite._SqliteLookups.find
+    find = sqlite_statements.SqliteStatements.find
 
     def fail_for_some(finder: Any, lookup: Lookup) -> Any:
-        if lookup.parameters["id"] == b"bad":
+        if lookup.parameters.get("id") == b"bad":
             raise StoreUnavailableError("not now")
         return find(finder, lookup)
 
-    monkeypatch.setattr(sqlite._SqliteLookups, "find", fail_for_some)
+    monkeypatch.setattr(sqlite_statements.SqliteStatements, "find", fail_for_some)
     store = await open_store(tmp_path / "exchange.db")
     await store.publish(publication("m"))
     tasks = [

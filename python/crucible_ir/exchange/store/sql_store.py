@@ -128,7 +128,8 @@ class Store:
             RequestIdReusedError: The request id was used for another request.
         """
         return await self._database.write(
-            lambda connection: documents.publish(connection, command, self._clock())
+            lambda connection: documents.publish(connection, command, self._clock()),
+            lookups=documents.lookups(command),
         )
 
     async def preview(self, command: PublishCommand) -> PublishResult:
@@ -149,7 +150,8 @@ class Store:
             RequestIdReusedError: The request id was used for another request.
         """
         return await self._database.write(
-            lambda connection: documents.remove(connection, command, self._clock())
+            lambda connection: documents.remove(connection, command, self._clock()),
+            lookups=documents.lookups(command),
         )
 
     async def get(self, type_: str, id_: str, revision: int | None = None) -> StoredEntry:
@@ -188,7 +190,8 @@ class Store:
             RequestIdReusedError: The request id was used for another request.
         """
         result = await self._database.write(
-            lambda connection: runs.append(connection, command, self._clock())
+            lambda connection: runs.append(connection, command, self._clock()),
+            lookups=runs.lookups(command),
         )
         if result.unchanged or not runs.ends(command):
             return result

@@ -16,7 +16,16 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, Protocol, TypeVar
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Concatenate,
+    Final,
+    NamedTuple,
+    ParamSpec,
+    Protocol,
+    TypeVar,
+)
 
 from sqlalchemy import func, select
 from sqlalchemy.exc import DBAPIError
@@ -29,7 +38,7 @@ from crucible_ir.exchange.store.engine.reads import ReadLane
 from crucible_ir.exchange.store.engine.statistics import Measurements, Statistics
 from crucible_ir.exchange.store.engine.upgrading import Upgrade, is_complete
 from crucible_ir.exchange.store.errors import StoreFailure, StoreRejection, StoreUnavailableError
-from crucible_ir.exchange.store.statements import audit, deferred
+from crucible_ir.exchange.store.statements import deferred
 from crucible_ir.exchange.store.statements.changes import ChangeNotifier, taken_sequence
 from crucible_ir.exchange.store.statements.rows import Lookup
 from crucible_ir.exchange.store.statements.tables import counters, feedback_events
@@ -47,6 +56,10 @@ _log: Final = logging.getLogger(__name__)
 #: would delay the acknowledgement of their first writes.
 MAX_GROUP_WEIGHT = 256
 EVENTS_PER_WEIGHT = 16
+
+#: The longest time to wait for others before a transaction begins, in seconds. It is also at most
+#: twice as long as the last transaction took.
+MAX_GATHER_SECONDS = 0.01
 
 #: The number of threads for reads that take milliseconds.
 READERS = 4
@@ -70,6 +83,15 @@ MAX_SCRUB_SECONDS = 60.0
 
 #: How long a caller waits for the first attempt, in seconds.
 SCRUB_PATIENCE = 10.0
+
+
+class _Write(NamedTuple):
+    """Work that waits for a transaction; see `Database.write`."""
+
+    work: Work
+    weight: int
+    lookups: Sequence[Lookup]
+    future: asyncio.Future[Any]
 
 
 class SequenceReader(Protocol):
@@ -154,6 +176,14 @@ class Driver:
 
     def lock(self, connection: Connection) -> None:
         """Lock out all other writers until the transaction ends, unless it began with that."""
+
+    def find_all(self, connection: Connection, lookups: Sequence[Lookup]) -> Sequence[Any]:
+        """Return for each lookup the row, as described in `deferred.Executor`."""
+        raise NotImplementedError
+
+    def change_all(self, connection: Connection, changes: Sequence[deferred.Change]) -> None:
+        """Execute statements with their rows, as described in `deferred.Executor`."""
+        raise NotImplementedError
 
     def notify(self, connection: Connection, sequence: int) -> None:
         """Notify other processes of a change when the transaction is committed."""
@@ -255,8 +285,10 @@ class Database:
             "heavy", driver, driver.heavy_reader, HEAVY_READERS, HEAVY_PER_CALLER
         )
         self._monitoring = ReadLane("monitor", driver, driver.monitor, 1)
-        self._pending: deque[tuple[Work, int, asyncio.Future[Any]]] = deque()
+        self._pending: deque[_Write] = deque()
         self._awake = asyncio.Event()
+        self._expected = 0
+        self._gathered = asyncio.Event()
         self._closing = False
         self.notifier = ChangeNotifier()
         self.statistics = Statistics()
@@ -418,12 +450,15 @@ class Database:
             lambda connection: connection.execute(lookup.statement, lookup.parameters).one_or_none()
         )
 
-    async def write(self, work: Callable[[Connection], T], weight: int = 1) -> T:
+    async def write(
+        self, work: Callable[[Connection], T], weight: int = 1, lookups: Sequence[Lookup] = ()
+    ) -> T:
         """Run work in a transaction, after all earlier work; return when it is durable.
 
         Args:
             work: The work.
             weight: The amount of work, in the unit of `MAX_GROUP_WEIGHT`.
+            lookups: What the work is known to look up: it is read with that of others.
 
         Raises:
             StoreFailure: The database failed.
@@ -431,8 +466,10 @@ class Database:
         if self._closing:
             raise StoreUnavailableError("the store is closing")
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._pending.append((work, weight, future))
+        self._pending.append(_Write(work, weight, lookups, future))
         self._awake.set()
+        if len(self._pending) >= self._expected:
+            self._gathered.set()
         return await future
 
     @property
@@ -471,6 +508,7 @@ class Database:
             await asyncio.wait(self._attempts)
         self._closing = True
         self._awake.set()
+        self._gathered.set()
         await self._writer
         await self._listener.close()
         await asyncio.to_thread(self._shut_down)
@@ -496,73 +534,90 @@ class Database:
 
     async def _write_groups(self) -> None:
         loop = asyncio.get_running_loop()
+        seconds = 0.0
         while self._pending or not self._closing:
             if not self._pending:
                 self._awake.clear()
                 await self._awake.wait()
                 continue
-            works: list[Work] = []
-            futures: list[asyncio.Future[Any]] = []
+            await self._gather(2 * seconds)
+            writes: list[_Write] = []
             total = 0
-            while self._pending and (not works or total + self._pending[0][1] <= MAX_GROUP_WEIGHT):
-                work, weight, future = self._pending.popleft()
-                if not future.cancelled():
-                    works.append(work)
-                    futures.append(future)
-                    total += weight
-            if not works:
+            while self._pending and (
+                not writes or total + self._pending[0].weight <= MAX_GROUP_WEIGHT
+            ):
+                write = self._pending.popleft()
+                if not write.future.cancelled():
+                    writes.append(write)
+                    total += write.weight
+            if not writes:
                 continue
             begun = time.perf_counter()
-            outcomes, sequence = await loop.run_in_executor(self._writing, self._run, works)
+            outcomes, sequence = await loop.run_in_executor(self._writing, self._run, writes)
             self.statistics.transactions += 1
             seconds = time.perf_counter() - begun
             self.statistics.transaction_seconds += seconds
-            _log.debug("transaction of %d writes in %.1f ms", len(works), seconds * 1000)
-            for future, (result, error) in zip(futures, outcomes, strict=True):
-                if future.cancelled():
+            _log.debug("transaction of %d writes in %.1f ms", len(writes), seconds * 1000)
+            for write, (result, error) in zip(writes, outcomes, strict=True):
+                if write.future.cancelled():
                     continue
                 if error is None:
-                    future.set_result(result)
+                    write.future.set_result(result)
                 else:
-                    future.set_exception(error)
+                    write.future.set_exception(error)
             if sequence:
                 self.notifier.notify(sequence)
             self._driver.committed(total)
+            # Heavier work is not delayed: it gains nothing from company.
+            is_light = total == len(writes)
+            self._expected = len(writes) + len(self._pending) if is_light else 0
 
-    def _run(self, works: list[Work]) -> tuple[list[tuple[Any, Exception | None]], int]:
+    async def _gather(self, seconds: float) -> None:
+        """Wait a moment for as many writes as there were at the end of the last transaction.
+
+        Callers who were answered together often write again. If the first of them did not wait for
+        the others, they would share one transaction, and those who came later another one.
+        """
+        if len(self._pending) >= self._expected or self._closing:
+            return
+        self._gathered.clear()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(min(seconds, MAX_GATHER_SECONDS)):
+                await self._gathered.wait()
+
+    def _run(self, writes: list[_Write]) -> tuple[list[tuple[Any, Exception | None]], int]:
         """Run works in one transaction, or if that fails before the commit, each in its own."""
         try:
-            return self._run_together(works)
+            return self._run_together(writes)
         except _CommitError as error:
-            return [(None, error.reason)] * len(works), 0
+            return [(None, error.reason)] * len(writes), 0
         except Exception as error:
-            if len(works) == 1:
+            if len(writes) == 1:
                 return [(None, self._public_error(error))], 0
         outcomes = []
         latest = 0
-        for work in works:
-            [outcome], sequence = self._run([work])
+        for write in writes:
+            [outcome], sequence = self._run([write])
             outcomes.append(outcome)
             latest = max(latest, sequence)
         return outcomes, latest
 
-    def _run_together(self, works: list[Work]) -> tuple[list[tuple[Any, Exception | None]], int]:
+    def _run_together(self, writes: list[_Write]) -> tuple[list[tuple[Any, Exception | None]], int]:
         outcomes: list[tuple[Any, Exception | None]] = []
+        lookups = [lookup for write in writes for lookup in write.lookups]
         with self._driver.writer.connect() as connection:
             transaction = connection.begin()
             self._driver.lock(connection)
             taken_sequence(connection)
-            audit.discard_waiting(connection)
-            with deferred.together(connection):
-                for work in works:
+            with deferred.together(connection, self._driver, lookups):
+                for write in writes:
                     try:
-                        outcomes.append((work(connection), None))
+                        outcomes.append((write.work(connection), None))
                     except StoreRejection as rejection:
                         outcomes.append((None, rejection))
-            audit.insert_waiting(connection)
-            sequence = taken_sequence(connection)
-            if sequence:
-                self._driver.notify(connection, sequence)
+                sequence = taken_sequence(connection)
+                if sequence:
+                    self._driver.notify(connection, sequence)
             number = self._driver.count_commit(connection)
             try:
                 transaction.commit()
@@ -572,7 +627,9 @@ class Database:
         return outcomes, sequence
 
     def _public_error(self, error: Exception) -> Exception:
-        return self._translated(error) if isinstance(error, DBAPIError) else error
+        if isinstance(error, DBAPIError):
+            return self._translated(error)
+        return self._cause(error) if isinstance(error, StoreFailure) else error
 
     def _translated(self, error: DBAPIError) -> Exception:
         return self._cause(self._driver.failure(error) or error)

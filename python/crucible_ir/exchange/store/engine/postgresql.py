@@ -5,15 +5,26 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from functools import partial
-from typing import Any
+from typing import Any, Final, cast
 
 import psycopg
-from sqlalchemy import URL, Connection, Engine, create_engine, event, func, select
+from sqlalchemy import (
+    URL,
+    Connection,
+    Engine,
+    String,
+    bindparam,
+    create_engine,
+    event,
+    func,
+    select,
+)
 from sqlalchemy.exc import DBAPIError
 
+from crucible_ir.exchange.store.engine import postgresql_changes
 from crucible_ir.exchange.store.engine.database import HEAVY_READERS, READERS, Driver
 from crucible_ir.exchange.store.engine.postgresql_lookups import PostgresqlLookups
 from crucible_ir.exchange.store.errors import (
@@ -22,10 +33,14 @@ from crucible_ir.exchange.store.errors import (
     StoreReadOnlyError,
     StoreUnavailableError,
 )
+from crucible_ir.exchange.store.statements import deferred
 from crucible_ir.exchange.store.statements.changes import ChangeNotifier
+from crucible_ir.exchange.store.statements.rows import Lookup
 
 #: The advisory lock of writers: any number that is the same on every server.
 WRITER_LOCK = 0x63727563_69626C65
+
+_LOCK: Final = f"SELECT pg_advisory_xact_lock({WRITER_LOCK})"
 
 #: The channel on which writers announce changes.
 CHANNEL = "crucible_ir_exchange"
@@ -93,6 +108,10 @@ _FAILURES: dict[str, tuple[type[StoreFailure], str]] = {
 }
 
 
+#: Notifies the channel of a sequence number.
+_NOTIFY: Final = select(func.pg_notify(CHANNEL, bindparam("sequence", type_=String)))
+
+
 class PostgresqlDriver(Driver):
     """A database on a PostgreSQL server; a lock serializes the writers of all processes."""
 
@@ -122,11 +141,21 @@ class PostgresqlDriver(Driver):
 
     def lock(self, connection: Connection) -> None:
         """Take the lock of writers until the transaction ends."""
-        connection.execute(select(func.pg_advisory_xact_lock(WRITER_LOCK)))
+        connection.exec_driver_sql(_LOCK)
+
+    def find_all(self, connection: Connection, lookups: Sequence[Lookup]) -> Sequence[Any]:
+        """Return for each lookup the row, as described in `deferred.Executor`."""
+        with _translating():
+            return postgresql_changes.find_all(_driver_of(connection), lookups)
+
+    def change_all(self, connection: Connection, changes: Sequence[deferred.Change]) -> None:
+        """Execute statements with their rows, as described in `deferred.Executor`."""
+        with _translating():
+            postgresql_changes.change_all(_driver_of(connection), changes)
 
     def notify(self, connection: Connection, sequence: int) -> None:
         """Notify the channel, which takes effect when the transaction is committed."""
-        connection.execute(select(func.pg_notify(CHANNEL, str(sequence))))
+        deferred.change(connection, _NOTIFY, [{"sequence": str(sequence)}], None)
 
     def interrupt(self, connection: Any) -> bool:
         """End the statement that runs on a connection."""
@@ -229,6 +258,20 @@ def _failure(error: BaseException | None, *, is_lost: bool = False) -> StoreFail
         )
     found = _FAILURES.get(state) or _FAILURES.get(state[:2])
     return found[0](f"{found[1]} ({error})") if found is not None else None
+
+
+@contextmanager
+def _translating() -> Iterator[None]:
+    """Translate errors of the driver."""
+    try:
+        yield
+    except psycopg.Error as error:
+        raise _failure(error) or error from error
+
+
+def _driver_of(connection: Connection) -> psycopg.Connection[Any]:
+    driver: Any = connection.connection.driver_connection
+    return cast("psycopg.Connection[Any]", driver)
 
 
 def _require_durable_commits(connection: Any, _: object) -> None:

@@ -7,6 +7,7 @@ by itself, and lookups that wait together share it: the keys of all of them are 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import psycopg
@@ -38,7 +39,6 @@ class PostgresqlLookups:
     ) -> None:
         self._new_connection = connect
         self._failure = failure
-        self._compiled: dict[Any, _Compiled] = {}
         try:
             self._connection = connect()
         except psycopg.Error as error:
@@ -46,11 +46,8 @@ class PostgresqlLookups:
 
     def find_all(self, lookups: Sequence[Lookup]) -> list[Any]:
         """Return for each lookup the row, if there is one, or an error."""
-        groups: dict[Any, list[int]] = {}
-        for index, lookup in enumerate(lookups):
-            groups.setdefault(lookup.statement, []).append(index)
         found: list[Any] = [None] * len(lookups)
-        for indices in groups.values():
+        for indices in group_by_statement(lookups):
             rows: Sequence[Any]
             try:
                 rows = self._find([lookups[index] for index in indices])
@@ -64,7 +61,7 @@ class PostgresqlLookups:
         """Disconnect."""
         self._connection.close()
 
-    def _find(self, lookups: Sequence[Lookup]) -> list[Any]:
+    def _find(self, lookups: Sequence[Lookup]) -> Sequence[Any]:
         """Return the rows of lookups that have the same statement."""
         if not self._connection.closed:
             try:
@@ -76,21 +73,38 @@ class PostgresqlLookups:
         self._connection = self._new_connection()
         return self._run(lookups)
 
-    def _run(self, lookups: Sequence[Lookup]) -> list[Any]:
-        statement, parameters = lookups[0]
-        compiled = self._compiled.get(statement)
-        if compiled is None:
-            compiled = self._compiled[statement] = _Compiled.of(statement, parameters)
+    def _run(self, lookups: Sequence[Lookup]) -> Sequence[Any]:
         with self._connection.cursor(binary=True) as cursor:
-            if len(lookups) == 1 or not parameters:
-                cursor.execute(compiled.one, {**compiled.constants, **parameters})
-                return [cursor.fetchone()] * len(lookups)
-            keys = {name: [each.parameters[name] for each in lookups] for name in parameters}
-            cursor.execute(compiled.several, {**compiled.constants, **keys})
-            rows: list[Any] = [None] * len(lookups)
-            for number, *row in cursor:
-                rows[number - 1] = row
-            return rows
+            cursor.execute(*statement_of(lookups))
+            return rows_of(lookups, cursor)
+
+
+def group_by_statement(lookups: Sequence[Lookup]) -> list[list[int]]:
+    """Return the positions of lookups, in groups that have the same statement."""
+    groups: dict[Any, list[int]] = {}
+    for index, lookup in enumerate(lookups):
+        groups.setdefault(lookup.statement, []).append(index)
+    return list(groups.values())
+
+
+def statement_of(lookups: Sequence[Lookup]) -> tuple[bytes, Mapping[str, Any]]:
+    """Return the statement and its parameters for lookups that have the same statement."""
+    statement, parameters = lookups[0]
+    compiled = _Compiled.of(statement, tuple((name, type(parameters[name])) for name in parameters))
+    if len(lookups) == 1 or not parameters:
+        return compiled.one, {**compiled.constants, **parameters}
+    keys = {name: [each.parameters[name] for each in lookups] for name in parameters}
+    return compiled.several, {**compiled.constants, **keys}
+
+
+def rows_of(lookups: Sequence[Lookup], cursor: psycopg.Cursor[Any]) -> list[Any]:
+    """Return for each lookup the row, if there is one, from the result of `statement_of`."""
+    if len(lookups) == 1 or not lookups[0].parameters:
+        return [cursor.fetchone()] * len(lookups)
+    found: list[Any] = [None] * len(lookups)
+    for number, *row in cursor:
+        found[number - 1] = row
+    return found
 
 
 class _Compiled(NamedTuple):
@@ -108,21 +122,25 @@ class _Compiled(NamedTuple):
     constants: Mapping[str, Any]
 
     @classmethod
-    def of(cls, statement: Select[Any], parameters: Mapping[str, Any]) -> _Compiled:
+    @lru_cache(maxsize=64)
+    def of(cls, statement: Select[Any], parameters: tuple[tuple[str, type], ...]) -> _Compiled:
         """Compile a statement.
 
         Args:
             statement: The statement.
-            parameters: The parameters of one lookup.
+            parameters: The names and types of the parameters of one lookup.
         """
         compiled = statement.compile(dialect=_DIALECT)
-        constants = {name: compiled.params[name] for name in compiled.params.keys() - parameters}
+        names = [name for name, _ in parameters]
+        constants = {name: compiled.params[name] for name in compiled.params.keys() - set(names)}
         one = inner = str(compiled)
-        for name in parameters:
+        for name in names:
             inner = inner.replace(f"%({name})s", f"keys.{name}")
-        arrays = (f"%({name})s::{_ARRAYS[type(value)]}" for name, value in parameters.items())
+        arrays = (f"%({name})s::{_ARRAYS[type_]}" for name, type_ in parameters)
+        # With an offset each key is looked up by itself, in an index: a plan for all of them may be
+        # a scan of the table, made when that was small.
         several = (
             f"SELECT keys.number, found.* FROM unnest({', '.join(arrays)}) WITH ORDINALITY"
-            f" AS keys({', '.join([*parameters, 'number'])}), LATERAL ({inner}) AS found"
+            f" AS keys({', '.join([*names, 'number'])}), LATERAL ({inner} OFFSET 0) AS found"
         )
         return cls(one.encode(), several.encode(), constants)

@@ -14,8 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import Connection, Engine, Select, create_engine, event
-from sqlalchemy.dialects import sqlite
+from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import QueuePool
 
@@ -26,6 +25,7 @@ from crucible_ir.exchange.store.engine.database import (
     Driver,
 )
 from crucible_ir.exchange.store.engine.mark import Loss, Mark, Marked, contents_of, find_loss
+from crucible_ir.exchange.store.engine.sqlite_statements import SqliteStatements
 from crucible_ir.exchange.store.errors import (
     StoreDamagedError,
     StoreFailure,
@@ -34,6 +34,7 @@ from crucible_ir.exchange.store.errors import (
     StoreUnavailableError,
 )
 from crucible_ir.exchange.store.records import GapReason
+from crucible_ir.exchange.store.statements.deferred import Change
 from crucible_ir.exchange.store.statements.epochs import begin_epoch
 from crucible_ir.exchange.store.statements.rows import Lookup
 
@@ -61,6 +62,9 @@ _COUNT_COMMIT: Final = (
 
 #: The key of a connection's info for the number of its changes at the last commit.
 _CHANGES_SEEN: Final = "crucible_ir.changes"
+
+#: The key of a connection's info for its `SqliteStatements`.
+_STATEMENTS: Final = "crucible_ir.statements"
 
 #: The size of the pages that are in use.
 _USED_BYTES: Final = (
@@ -111,7 +115,7 @@ class SqliteDriver(Driver):
         self._path = path
         self._file = _identity(path)
         self._checkpoints = _Checkpoints(path)
-        self.connect_lookup = partial(_SqliteLookups, path)
+        self.connect_lookup = lambda: self._statements(_connect(path, is_writer=False))
         self.connect_sequence = partial(_SqliteSequenceReader, path)
 
     @contextmanager
@@ -150,6 +154,26 @@ class SqliteDriver(Driver):
         self.lost = lost
         if lost is not None:
             raise lost
+
+    def find_all(self, connection: Connection, lookups: Sequence[Lookup]) -> Sequence[Any]:
+        """Return for each lookup the row, as described in `deferred.Executor`."""
+        return list(map(self._of(connection).find, lookups))
+
+    def change_all(self, connection: Connection, changes: Sequence[Change]) -> None:
+        """Execute statements with their rows, as described in `deferred.Executor`."""
+        statements = self._of(connection)
+        for statement, rows in changes:
+            statements.change(statement, rows)
+
+    def _of(self, connection: Connection) -> SqliteStatements:
+        found: SqliteStatements | None = connection.info.get(_STATEMENTS)
+        if found is None:
+            driver: Any = connection.connection.driver_connection
+            found = connection.info[_STATEMENTS] = self._statements(driver)
+        return found
+
+    def _statements(self, connection: sqlite3.Connection) -> SqliteStatements:
+        return SqliteStatements(connection, lambda error: _failure(error) or error)
 
     def interrupt(self, connection: Any) -> bool:
         """End the statement that runs on a connection."""
@@ -342,50 +366,6 @@ class _SqliteSequenceReader:
     def close(self) -> None:
         """Disconnect."""
         self._connection.close()
-
-
-class _SqliteLookups:
-    """A connection that compiles each lookup once, and runs it directly with the driver."""
-
-    def __init__(self, path: Path) -> None:
-        self._connection = _connect(path, is_writer=False)
-        self._compiled: dict[Any, tuple[str, list[str], dict[str, Any]]] = {}
-
-    def find_all(self, lookups: Sequence[Lookup]) -> list[Any]:
-        """Return for each lookup the row, if there is one, or an error."""
-        found: list[Any] = []
-        for lookup in lookups:
-            try:
-                found.append(self.find(lookup))
-            except Exception as error:
-                found.append(error)
-        return found
-
-    def find(self, lookup: Lookup) -> Any:
-        """Return the row, if there is one.
-
-        Raises:
-            StoreFailure: The database failed.
-        """
-        compiled = self._compiled.get(lookup.statement)
-        if compiled is None:
-            compiled = self._compiled[lookup.statement] = _compiled(lookup.statement)
-        sql, names, constants = compiled
-        values = {**constants, **lookup.parameters}
-        try:
-            return self._connection.execute(sql, [values[name] for name in names]).fetchone()
-        except sqlite3.Error as error:
-            raise _failure(error) or error from error
-
-    def close(self) -> None:
-        """Disconnect."""
-        self._connection.close()
-
-
-def _compiled(statement: Select[Any]) -> tuple[str, list[str], dict[str, Any]]:
-    """Return a statement's SQL, the names of its parameters in order, and its constants."""
-    compiled = statement.compile(dialect=sqlite.dialect())
-    return str(compiled), list(compiled.positiontup or ()), dict(compiled.params)
 
 
 def _failure(error: BaseException | None) -> StoreFailure | None:

@@ -16,6 +16,7 @@ from crucible_ir.exchange.store.audit_records import (
     AuditQuery,
     Authentication,
 )
+from crucible_ir.exchange.store.statements import deferred
 from crucible_ir.exchange.store.statements.tables import audit_entries
 
 if TYPE_CHECKING:
@@ -27,10 +28,10 @@ if TYPE_CHECKING:
 #: the list.
 MAX_EXAMINED: Final = 3_000
 
-#: The key of a connection's info for the entries that are not yet inserted.
-_WAITING: Final = "crucible_ir.audit"
-
 _columns = audit_entries.c
+
+# Making a statement takes longer than executing it.
+_INSERT: Final = insert(audit_entries)
 
 
 def add(connection: Connection, entry: AuditEntry) -> None:
@@ -39,19 +40,7 @@ def add(connection: Connection, entry: AuditEntry) -> None:
     The entries of a transaction are inserted together before it is committed, which costs each of
     many publications little.
     """
-    connection.info.setdefault(_WAITING, []).append(entry)
-
-
-def discard_waiting(connection: Connection) -> None:
-    """Forget the entries of an earlier transaction that failed."""
-    connection.info.pop(_WAITING, None)
-
-
-def insert_waiting(connection: Connection) -> None:
-    """Insert the entries that were added to the transaction in progress."""
-    waiting: list[AuditEntry] | None = connection.info.pop(_WAITING, None)
-    if waiting:
-        connection.execute(insert(audit_entries), list(map(_values, waiting)))
+    deferred.change(connection, _INSERT, [_values(entry)], None)
 
 
 def write(connection: Connection, entry: AuditEntry) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from sqlalchemy import bindparam, case, delete, exists, insert, null, select, update
@@ -74,22 +74,42 @@ class ChangeNotifier:
 _TAKEN = "crucible_ir.sequence"
 
 
+#: Selects what `next_sequence` reads.
+COUNTER: Final = Lookup(
+    select(counters.c.value, prefixes.VERSION).where(counters.c.name == "sequence"), {}
+)
+
 # Making a statement takes longer than executing it.
-_TAKE_SEQUENCE: Final = (
-    update(counters)
-    .where(counters.c.name == "sequence")
-    .values(value=counters.c.value + 1)
-    .returning(counters.c.value, prefixes.VERSION)
+_SET_SEQUENCE: Final = (
+    update(counters).where(counters.c.name == "sequence").values(value=bindparam("new_value"))
 )
 
 
+@dataclass(slots=True)
+class _Counter:
+    """The sequence number of the latest change, while it is not written yet."""
+
+    value: int
+
+    def write(self, connection: Connection) -> None:
+        """Write it."""
+        deferred.change(connection, _SET_SEQUENCE, [{"new_value": self.value}], COUNTER.key)
+
+
 def next_sequence(connection: Connection) -> int:
-    """Take the next sequence number; a rollback of the transaction returns it."""
-    taken: Any = deferred.independently(connection, _TAKE_SEQUENCE, {}).one()
-    sequence = int(taken[0])
-    took_sequence(connection, sequence)
-    prefixes.set_version(connection, taken[1])
-    return sequence
+    """Take the next sequence number; a rollback of the transaction returns it.
+
+    Writers exclude each other, so the number is counted here, and written once.
+    """
+    taken = deferred.pending(connection, COUNTER.key)
+    if not isinstance(taken, _Counter):
+        value, version = deferred.find(connection, COUNTER, COUNTER.key)
+        prefixes.set_version(connection, version)
+        taken = _Counter(int(value))
+    taken.value += 1
+    deferred.write_later(connection, COUNTER.key, taken)
+    took_sequence(connection, taken.value)
+    return taken.value
 
 
 def took_sequence(connection: Connection, sequence: int) -> None:

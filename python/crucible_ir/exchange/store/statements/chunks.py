@@ -20,6 +20,7 @@ from sqlalchemy import bindparam, delete, func, insert, select
 from crucible_ir import v1
 from crucible_ir.exchange.content import digest_of
 from crucible_ir.exchange.store.errors import RunTooLongError
+from crucible_ir.exchange.store.statements import deferred
 from crucible_ir.exchange.store.statements.tables import run_chunks
 
 if TYPE_CHECKING:
@@ -34,9 +35,10 @@ RUN: Final = "TrainingRun"
 MAX_DOCUMENT_BYTES: Final = 4 * 1024 * 1024 - 64 * 1024
 
 #: So many chunks that are smaller than one of these sizes, in bytes, are merged into one. Whether
-#: there are so many is checked after each so many appends.
+#: there are so many is checked after each so many transactions.
 MERGED: Final = 16
-_SIZES: Final = (4 * 1024, 64 * 1024)
+FULL: Final = 64 * 1024
+_SIZES: Final = (4 * 1024, FULL)
 
 #: The most chunks at the end of a run that may be smaller than the largest size.
 _TAIL: Final = MERGED * (len(_SIZES) + 1)
@@ -83,7 +85,7 @@ def add(connection: Connection, id_: bytes, revision: int, first: int, data: byt
         data: The chunk.
     """
     values = {"id": id_, "revision": revision, "first": first, "data": data}
-    connection.execute(_INSERT, values)
+    deferred.change(connection, _INSERT, [values], (RUN, id_.decode()))
 
 
 def merge_small(connection: Connection, id_: bytes, revision: int) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from sqlalchemy import and_, bindparam, delete, insert, null, select, update
+from sqlalchemy import and_, bindparam, case, delete, func, insert, null, select, update
 
 from crucible_ir import v1
 from crucible_ir.exchange.content import FieldValue, NumberValue, content_hash
@@ -28,7 +28,7 @@ from crucible_ir.exchange.store.records import (
     StoredRecord,
 )
 from crucible_ir.exchange.store.statements import audit, deferred, prefixes, requests
-from crucible_ir.exchange.store.statements.changes import next_sequence
+from crucible_ir.exchange.store.statements.changes import COUNTER, next_sequence
 from crucible_ir.exchange.store.statements.chunks import complete, complete_if_it_fits
 from crucible_ir.exchange.store.statements.rows import (
     IS_LATEST,
@@ -57,15 +57,28 @@ if TYPE_CHECKING:
     from crucible_ir.schema.references import FieldReference
 
 _LATEST = (
+    select(*RECORD_COLUMNS, revisions.c.document)
+    .join_from(documents, revisions, IS_LATEST)
+    .where(documents.c.type == bindparam("type"), documents.c.id == bindparam("id"))
+)
+
+#: The largest document that is read with those of other works, in bytes. Few works need it.
+_MAX_SHARED: Final = 64 * 1024
+
+_is_large = func.length(revisions.c.document) > _MAX_SHARED
+_BASIS = (
     select(
         *RECORD_COLUMNS,
-        revisions.c.document,
+        case((_is_large, null()), else_=revisions.c.document).label("document"),
+        _is_large.label("is_large"),
         revisions.c.content_hash,
+        revisions.c.appends,
         documents.c.created_sequence,
     )
     .join_from(documents, revisions, IS_LATEST)
     .where(documents.c.type == bindparam("type"), documents.c.id == bindparam("id"))
 )
+_DOCUMENT = select(revisions.c.document).where(revisions.c.sequence == bindparam("sequence"))
 _LAST_DOCUMENT = (
     select(revisions.c.document)
     .where(
@@ -110,6 +123,56 @@ _INSERT_NUMBERS = insert(number_values)
 _INSERT_REFERENCES = insert(document_references)
 
 
+class Basis(NamedTuple):
+    """The latest revision of a document, on which a change is based.
+
+    Attributes:
+        record: The record.
+        small_document: The document, unless it is large or deleted.
+        is_large: Whether the document is large.
+        content_hash: The hash of its content, unless it was appended to.
+        appends: How many transactions appended to it.
+        created_sequence: The sequence number with which it was created, or created again.
+    """
+
+    record: StoredRecord
+    small_document: bytes | None
+    is_large: bool
+    content_hash: bytes | None
+    appends: int
+    created_sequence: int
+
+    @classmethod
+    def find(cls, connection: Connection, type_: str, id_: str) -> Basis | None:
+        """Return the latest revision of a document, if there is one."""
+        row = deferred.find(connection, basis_lookup(type_, id_), (type_, id_))
+        if row is None:
+            return None
+        document, is_large, hashed, appends, created = row[len(RECORD_COLUMNS) :]
+        return cls(record(row), document, bool(is_large), hashed, appends or 0, created)
+
+    def document(self, connection: Connection) -> bytes | None:
+        """Return the document, unless it is deleted."""
+        if not self.is_large:
+            return self.small_document
+        parameters = {"sequence": self.record.sequence}
+        [document] = deferred.find(connection, Lookup(_DOCUMENT, parameters), None)
+        return bytes(document)
+
+
+def basis_lookup(type_: str, id_: str) -> Lookup:
+    """Return the lookup that `Basis.find` needs."""
+    return Lookup(_BASIS, {"type": type_, "id": id_.encode()})
+
+
+def lookups(command: PublishCommand | DeleteCommand) -> list[Lookup]:
+    """Return what publishing or deleting a document looks up."""
+    found = [COUNTER, basis_lookup(command.type, command.id)]
+    if command.request is not None:
+        found.append(requests.lookup(command.publisher, command.request))
+    return found
+
+
 def publish(connection: Connection, command: PublishCommand, now: Microseconds) -> PublishResult:
     """Store a document, as described in `Store.publish`."""
     earlier = requests.find(connection, command.publisher, command.request)
@@ -120,7 +183,7 @@ def publish(connection: Connection, command: PublishCommand, now: Microseconds) 
         sequence = next_sequence(connection)
         result = _numbered(result, sequence, command.document)
         _write_revision(connection, result.record, latest, command)
-        created = sequence if result.created else latest.created_sequence
+        created = sequence if latest is None or result.created else latest.created_sequence
         _write_lookups(connection, command, created, is_first=latest is None)
         audited = _audit_entry(*_audited(transition), command, result.record, now)
         audit.add(connection, audited)
@@ -139,16 +202,16 @@ def remove(connection: Connection, command: DeleteCommand, now: Microseconds) ->
     earlier = requests.find(connection, command.publisher, command.request)
     if earlier is not None:
         return earlier.record
-    latest = _latest(connection, command.type, command.id)
-    if latest is None or latest.deleted:
+    latest = Basis.find(connection, command.type, command.id)
+    if latest is None or latest.record.deleted:
         reason = "was never published" if latest is None else "was already deleted"
         raise DocumentNotFoundError(command.type, command.id, reason)
     _check_etag(command, latest)
     unnumbered = replace(
-        record(latest),
-        revision=latest.revision + 1,
+        latest.record,
+        revision=latest.record.revision + 1,
         digest=None,
-        update_time=max(now, latest.update_time),
+        update_time=max(now, latest.record.update_time),
         publisher=command.publisher,
         deleted=True,
         requires=None,
@@ -193,43 +256,46 @@ def _audit_entry(
 
 def _result(
     connection: Connection, command: PublishCommand, now: Microseconds
-) -> tuple[PublishResult, Any, Transition]:
+) -> tuple[PublishResult, Basis | None, Transition]:
     """Return the result of publishing, without the sequence and the etag, and what it is based on.
 
-    That is the latest row, and what the document changes in the earlier one.
+    That is the latest revision, and what the document changes in the earlier one.
     """
-    latest = _latest(connection, command.type, command.id)
+    latest = Basis.find(connection, command.type, command.id)
     _check_etag(command, latest)
-    exists = latest is not None and not latest.deleted
-    if latest is not None and exists:
+    before = None if latest is None else latest.record
+    if latest is not None and before is not None and not before.deleted:
         if _content_hash(connection, latest) == command.content_hash:
-            unchanged = PublishResult(record(latest), created=False, unchanged=True)
+            unchanged = PublishResult(before, created=False, unchanged=True)
             return unchanged, latest, Transition()
-        if latest.snapshot_count is not None and command.etag is None:
+        if before.snapshot_count is not None and command.etag is None:
             raise AppendedToError(
-                command.type, command.id, latest.etag, snapshots=latest.snapshot_count
+                command.type, command.id, before.etag, snapshots=before.snapshot_count
             )
     transition = _transition(connection, command, latest)
     if transition.immutable and not command.override_immutable:
         raise ImmutableFieldsError(command.type, command.id, transition.immutable)
-    update_time = now if latest is None else max(now, latest.update_time)
+    created = before is None or before.deleted
+    update_time = now if before is None else max(now, before.update_time)
     new = StoredRecord(
         type=command.type,
         id=command.id,
-        revision=1 if latest is None else latest.revision + 1,
+        revision=1 if before is None else before.revision + 1,
         sequence=0,
         etag="",
         digest=command.digest,
-        create_time=latest.create_time if latest is not None and exists else update_time,
+        create_time=update_time if before is None or before.deleted else before.create_time,
         update_time=update_time,
         publisher=command.publisher,
         deleted=False,
         requires=command.requires,
     )
-    return PublishResult(new, created=not exists, unchanged=False), latest, transition
+    return PublishResult(new, created=created, unchanged=False), latest, transition
 
 
-def _transition(connection: Connection, command: PublishCommand, latest: Any) -> Transition:
+def _transition(
+    connection: Connection, command: PublishCommand, latest: Basis | None
+) -> Transition:
     """Return what a document changes in the latest revision that has one.
 
     A deletion does not free the id for other values of immutable fields: references to it remain,
@@ -237,8 +303,9 @@ def _transition(connection: Connection, command: PublishCommand, latest: Any) ->
     """
     if command.transition is None or latest is None:
         return Transition()
-    if latest.document is not None:
-        return command.transition(bytes(latest.document))
+    document = latest.document(connection)
+    if document is not None:
+        return command.transition(document)
     before = connection.execute(
         _LAST_DOCUMENT, {"type": command.type, "id": command.id.encode()}
     ).scalar_one_or_none()
@@ -247,26 +314,22 @@ def _transition(connection: Connection, command: PublishCommand, latest: Any) ->
     return replace(command.transition(bytes(before)), promotion={})
 
 
-def _content_hash(connection: Connection, latest: Any) -> bytes | None:
+def _content_hash(connection: Connection, latest: Basis) -> bytes | None:
     """Return the hash of the content of a revision; ``None`` if that is too large to publish."""
     if latest.content_hash is not None:
         return bytes(latest.content_hash)
-    completed = complete_if_it_fits(connection, entry(latest))
+    stored = StoredEntry(latest.record, latest.document(connection))
+    completed = complete_if_it_fits(connection, stored)
     if completed.document is None:
         return None
     run = v1.Document.FromString(completed.document).training_run
     return content_hash(run, completed.record.digest)
 
 
-def _check_etag(command: PublishCommand | DeleteCommand, latest: Any) -> None:
-    current = "" if latest is None or latest.deleted else latest.etag
+def _check_etag(command: PublishCommand | DeleteCommand, latest: Basis | None) -> None:
+    current = "" if latest is None or latest.record.deleted else latest.record.etag
     if command.etag is not None and command.etag != current:
         raise StaleEtagError(command.type, command.id, command.etag, current)
-
-
-def _latest(connection: Connection, type_: str, id_: str) -> Any:
-    parameters = {"type": type_, "id": id_.encode()}
-    return deferred.find(connection, _LATEST, parameters, (type_, id_)).one_or_none()
 
 
 def _numbered(result: PublishResult, sequence: int, document: bytes) -> PublishResult:
@@ -283,7 +346,7 @@ def etag_of(sequence: int, revision: int, content: bytes) -> str:
 def _write_revision(
     connection: Connection,
     new: StoredRecord,
-    latest: Any,
+    latest: Basis | None,
     command: PublishCommand | None,
 ) -> None:
     subject = new.type, new.id
@@ -295,7 +358,7 @@ def _write_revision(
         "requires": requires,
     }
     statement: Executable = _INSERT_DOCUMENT
-    if latest is None or (latest.deleted and not new.deleted):
+    if latest is None or (latest.record.deleted and not new.deleted):
         state["created_sequence"] = new.sequence
     if latest is None:
         values = {**key, **state}
@@ -375,6 +438,12 @@ def drop_numbers(connection: Connection, type_: str, id_: str) -> None:
     """Remove the numbers by which a document was found."""
     keys = [{"old_type": type_, "old_id": id_.encode()}]
     deferred.change(connection, _DELETE_NUMBERS, keys, (type_, id_))
+
+
+def drop_references(connection: Connection, type_: str, id_: str) -> None:
+    """Remove the references of a document."""
+    keys = [{"old_type": type_, "old_id": id_.encode()}]
+    deferred.change(connection, _DELETE_REFERENCES, keys, (type_, id_))
 
 
 def insert_references(

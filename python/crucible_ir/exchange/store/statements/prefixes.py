@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from sqlalchemy import func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from crucible_ir.exchange.store.statements import deferred
 from crucible_ir.exchange.store.statements.rows import begins_with
 from crucible_ir.exchange.store.statements.tables import (
     counters,
@@ -61,6 +62,7 @@ def add(connection: Connection, prefix: bytes) -> bool | None:
     # A random version differs from that of an addition that was rolled back.
     version = secrets.randbits(62)
     connection.execute(update(counters).where(counters.c.name == "prefixes").values(value=version))
+    set_version(connection, version)
     return False
 
 
@@ -107,7 +109,8 @@ def prefixes_of(connection: Connection, id_: bytes) -> list[bytes]:
     version = connection.info[_VERSION]
     known_version, known = connection.info.get(_KNOWN, (None, ()))
     if version != known_version:
-        known = tuple(map(bytes, connection.execute(select(id_prefixes.c.prefix)).scalars()))
+        found = deferred.independently(connection, select(id_prefixes.c.prefix))
+        known = tuple(map(bytes, found.scalars()))
         connection.info[_KNOWN] = (version, known)
     return [prefix for prefix in known if id_.startswith(prefix)]
 

@@ -9,7 +9,12 @@ from sqlalchemy import bindparam, delete, insert, select
 from crucible_ir.exchange.store.errors import RequestIdReusedError
 from crucible_ir.exchange.store.records import PublishResult
 from crucible_ir.exchange.store.statements import deferred
-from crucible_ir.exchange.store.statements.rows import RECORD_COLUMNS, record, record_values
+from crucible_ir.exchange.store.statements.rows import (
+    RECORD_COLUMNS,
+    Lookup,
+    record,
+    record_values,
+)
 from crucible_ir.exchange.store.statements.tables import requests
 
 if TYPE_CHECKING:
@@ -43,16 +48,23 @@ def find(
     """
     if request is None:
         return None
-    key = {
+    wanted = lookup(publisher, request)
+    found = deferred.find(connection, wanted, wanted.key)
+    if found is None:
+        return None
+    fingerprint, created, unchanged = found[len(_RECORD_COLUMNS) :]
+    if bytes(fingerprint) != request.fingerprint:
+        raise RequestIdReusedError(request.request_id)
+    return PublishResult(record(found), bool(created), bool(unchanged))
+
+
+def lookup(publisher: str | None, request: RequestKey) -> Lookup:
+    """Return the lookup that `find` needs."""
+    parameters = {
         "publisher": (publisher or "").encode(),
         "request_id": request.request_id.encode(),
     }
-    found = deferred.find(connection, _FIND, key, tuple(key.values())).one_or_none()
-    if found is None:
-        return None
-    if bytes(found.fingerprint) != request.fingerprint:
-        raise RequestIdReusedError(request.request_id)
-    return PublishResult(record(found), found.created, found.unchanged)
+    return Lookup(_FIND, parameters)
 
 
 def add(
@@ -75,8 +87,7 @@ def add(
         "created": result.created,
         "unchanged": result.unchanged,
     }
-    key = values["publisher"], values["request_id"]
-    deferred.change(connection, _ADD, [values], key)
+    deferred.change(connection, _ADD, [values], lookup(publisher, request).key)
 
 
 def remove_before(connection: Connection, time: Microseconds) -> None:

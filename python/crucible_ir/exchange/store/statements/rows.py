@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -181,3 +181,8 @@ class Lookup(NamedTuple):
 
     statement: Select[Any]
     parameters: Mapping[str, Any]
+
+    @property
+    def key(self) -> Hashable:
+        """A key that is the same for the same lookup."""
+        return (self.statement, *self.parameters.values())

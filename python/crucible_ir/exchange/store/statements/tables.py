@@ -90,7 +90,8 @@ documents = Table(
 
 #: All revisions. The changes are the revisions in the order of ``sequence``. ``requires`` is the
 #: number from `rows.release_code`, which compares as releases do. A training run that was appended
-#: to has the number of its snapshots, which are in `run_chunks`, and the number of appends.
+#: to has the number of its snapshots, which are in `run_chunks`, and that of the transactions that
+#: appended to it.
 revisions = Table(
     "revisions",
     METADATA,
