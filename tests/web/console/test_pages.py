@@ -166,6 +166,18 @@ def test_history_compares_any_two_revisions(reader: Browser) -> None:
     reader.get("/documents/ModelVersion/v-07/history?from=9", 404)
 
 
+def test_feedback_event_says_what_it_refers_to(filled: Exchange, reader: Browser) -> None:
+    with filled.client() as client:
+        client.publish(v1.DeploymentConfig(id="d", model_version_id="v-07"))
+        event = v1.FeedbackEvent(id="event", deployment_id="d")
+        event.feedback_type = v1.FeedbackType.FEEDBACK_TYPE_THUMBS
+        client.ingest([event])
+    data = reader.json("/documents/FeedbackEvent/event.json", 404)
+    assert [(each["type"], each["id"]) for each in data["refers_to"]] == [("DeploymentConfig", "d")]
+    assert "feedback event" in reader.page("/documents/FeedbackEvent/event", 404).text
+    reader.get("/documents/FeedbackEvent/none", 404)
+
+
 def test_missing_documents_say_what_to_do(reader: Browser) -> None:
     assert "was deleted" in reader.page("/documents/ModelRef/gone", 404).one("h1").text
     near = reader.json("/documents/ModelVersion/v-077.json", 404)["near"]

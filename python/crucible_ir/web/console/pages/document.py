@@ -12,6 +12,7 @@ from crucible_ir.exchange.client.errors import ExchangeError, NotFoundError
 from crucible_ir.linting import LintFinding, lint
 from crucible_ir.schema.types import descriptor_of
 from crucible_ir.serialization.formats import FORMATS
+from crucible_ir.v1 import FeedbackEvent
 from crucible_ir.web.console.columns import glyph_of, state_field, state_text
 from crucible_ir.web.console.page import Download, Link, Live, Page, View, Visit
 from crucible_ir.web.console.reading import has_history
@@ -31,6 +32,8 @@ _MAX_LINES: Final = 3000
 _REFERRERS: Final = 20
 _MAX_NODES: Final = 200
 _FEEDBACK: Final = "feedback"
+#: The type of feedback events.
+_EVENT: Final = FeedbackEvent.DESCRIPTOR.name
 _NEAR: Final = 5
 
 
@@ -96,12 +99,23 @@ class DocumentPage:
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """A document that does not exist: the ids near it, and the record of its deletion."""
+    """A document that does not exist.
+
+    Attributes:
+        type: The type.
+        id: The id.
+        near: The documents whose ids are near.
+        deleted: The record of its deletion; ``None`` if it was not deleted.
+        is_feedback: Whether it is a feedback event, which the exchange keeps apart from documents.
+        refers_to: The documents that the feedback event refers to.
+    """
 
     type: str
     id: str
     near: Sequence[Link]
     deleted: Record | None
+    is_feedback: bool
+    refers_to: Sequence[Referrer]
 
 
 async def show(visit: Visit) -> View:
@@ -224,9 +238,28 @@ async def _missing(visit: Visit, type_: str, id_: str, trail: tuple[Link, ...]) 
             break
     except NotFoundError:
         pass
-    near = [] if deleted else await _near(visit, type_, id_)
-    data = Missing(type_, id_, near, deleted)
+    event = None if deleted or type_ != _EVENT else await _event(visit, id_)
+    near = [] if deleted or event is not None else await _near(visit, type_, id_)
+    data = Missing(type_, id_, near, deleted, event is not None, event or [])
     return View(id_, data, trail, Live((type_,), id_), 404, "missing.html")
+
+
+async def _event(visit: Visit, id_: str) -> list[Referrer] | None:
+    """Return what a feedback event refers to; ``None`` if there is no such event."""
+    try:
+        lineage = await visit.client.trace(_EVENT, id_, max_depth=1, max_nodes=_MAX_NODES)
+    except ExchangeError:
+        return None
+    states = {node.reference: node.state for node in lineage.nodes}
+    start = lineage.nodes[0].reference
+    if states[start] != _FEEDBACK:
+        return None
+    return [
+        Referrer(key.type, key.id, visit.document_url(key.type, key.id), edge.field, states[key])
+        for edge in lineage.edges
+        for key in [edge.target]
+        if edge.source == start and key in states
+    ]
 
 
 async def _near(visit: Visit, type_: str, id_: str) -> list[Link]:

@@ -96,5 +96,5 @@ async def _hits(visit: Visit, type_: str, text: str) -> tuple[list[Hit], bool]:
     return hits, bool(page.next_page_token)
 
 
-PAGES = (Page("/find", show, "find.html", label="Find", key="f"),)
+PAGES = (Page("/find", show, "find.html", label="Find", key="s"),)
 ACTIONS = ()
