@@ -62,7 +62,7 @@ _GROUPS = {
         "exchange",
         {
             "serve": "Run an exchange: a gRPC server that stores documents and feedback.",
-            "console": "Show an exchange in a browser.",
+            "console": "Show an exchange in a browser, and offer its HTTP API.",
             "publish": "Store documents in an exchange.",
             "fetch": "Get a document from an exchange.",
             "list": "List the documents of an exchange.",
