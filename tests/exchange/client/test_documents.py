@@ -186,6 +186,25 @@ def test_a_batch_ends_when_its_iteration_ends(client: ExchangeClient) -> None:
     assert client.get(v1.ModelVersion, first.record.id).record.revision == 1
 
 
+def test_a_page_of_a_list_says_where_the_next_one_begins(client: ExchangeClient) -> None:
+    owner = str(uuid.uuid4())
+    for number in range(5):
+        client.publish(v1.ModelRef(id=f"{owner}/{number}"))
+    condition = f'id = "{owner}/*"'
+    first = client.list_page("ModelRef", filter=condition, order="id", page_size=3)
+    assert [each.record.id for each in first.entries] == [f"{owner}/{i}" for i in range(3)]
+    second = client.list_page(
+        v1.ModelRef,
+        page_token=first.next_page_token,
+        filter=condition,
+        order="id",
+    )
+    assert [each.record.id for each in second.entries] == [f"{owner}/3", f"{owner}/4"]
+    assert second.next_page_token == ""
+    with pytest.raises(InvalidDocumentError):
+        client.list_page("ModelRef", page_token=first.next_page_token, filter="id = x")
+
+
 def test_a_lineage_lists_missing_documents(client: ExchangeClient) -> None:
     message = version(model_id=f"model-{uuid.uuid4()}")
     client.publish(message)
