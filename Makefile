@@ -32,7 +32,7 @@ RULES_PROTO := third_party/buf/validate/validate.proto
 .PHONY: help setup run demo check test nightly interop test-interchange test-web witness \
 	test-protobuf6 lint format \
 	check-format types generate check-generated breaking release-image check-package bench \
-	bench-exchange fuzz clean
+	bench-exchange bench-web fuzz clean
 
 help: ## Show this list
 	@echo "Usage: make TARGET [ARGS=...] [PYTHON=python3.12]"
@@ -67,8 +67,8 @@ test-interchange: $(VENV_INTERCHANGE)/.installed ## Run the tests against the SD
 	$(VENV_INTERCHANGE)/bin/python $(PYTEST) --dist loadfile -m judge tests/interchange/judges $(ARGS)
 
 # The tests of a file share a server, so one process runs them.
-test-web: $(VENV_WEB)/.installed ## Run the tests of the HTTP API that need tools of others
-	$(VENV_WEB)/bin/python $(PYTEST) --dist loadfile -m web tests/web/judges $(ARGS)
+test-web: $(VENV_WEB)/.installed ## Test the console in a browser, and the HTTP API with tools of others
+	$(VENV_WEB)/bin/python $(PYTEST) --dist loadfile -m web tests/web/judges tests/web/browser $(ARGS)
 
 witness: setup ## Run the conformance tests of protobuf and of protovalidate (needs Node.js and Go)
 	$(BIN)/python tests/witness/run.py
@@ -128,6 +128,9 @@ fuzz: $(VENV_FUZZ)/.installed ## Fuzz every decoder (TIME=600 seconds each, ARGS
 
 bench-exchange: setup ## Measure the exchange against bare SQLite and bare gRPC (ARGS="--soak 600 --records 1000000")
 	$(BIN)/python benchmarks/exchange.py $(ARGS)
+
+bench-web: $(VENV_WEB)/.installed ## Measure the console in a browser, with 100,000 documents and records
+	PYTHONPATH=tests $(VENV_WEB)/bin/python -m benchmarks.web $(ARGS)
 
 clean: ## Remove everything that the other targets create
 	rm -rf $(VENV) $(VENV_GENERATE) $(VENV_PROTOBUF6) $(VENV_FUZZ) $(VENV_INTERCHANGE) $(VENV_WEB) \
