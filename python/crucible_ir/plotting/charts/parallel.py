@@ -195,6 +195,7 @@ def _draw_axis(axis: _Axis, height: int, unset: bool, count: int) -> Iterator[st
         text_anchor=anchor,
     )
     for text, place in _axis_labels(axis):
+        # Above the lines that leave from the value.
         yield element(
             "text",
             escape(shorten_middle(printable(text), _LABEL)),
@@ -202,7 +203,7 @@ def _draw_axis(axis: _Axis, height: int, unset: bool, count: int) -> Iterator[st
             x=left,
             dx="5",
             y=(1 - place) * height,
-            dy=".34em",
+            dy="-4",
         )
     if unset:
         yield element("circle", class_="hol c0", cx=left, cy=height * _UNSET / UNITS, r=2.0)
