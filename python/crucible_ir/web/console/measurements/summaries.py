@@ -9,28 +9,13 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from crucible_ir.exchange.client.requests import EventFilter
-from crucible_ir.plotting import (
-    BarChart,
-    Figure,
-    Mark,
-    Percentile,
-    Rate,
-    RateChart,
-    RateSeries,
-    Scale,
-    Size,
-    draw_bars,
-    draw_curves,
-    draw_rates,
-    percentile_chart,
-    value_scale,
-)
-from crucible_ir.plotting.geometry.names import short_names
+from crucible_ir.plotting.documents.feedback import FeedbackCounts, feedback_figures
 from crucible_ir.web.console.measurements.findings import Share
 
 if TYPE_CHECKING:
     from crucible_ir.exchange import AsyncExchangeClient, Summary
     from crucible_ir.exchange.client.results import Latency
+    from crucible_ir.plotting import Figure, Mark
 
 #: The name of events without a version or a type.
 NOT_STATED: Final = "not stated"
@@ -162,101 +147,36 @@ def version_of(summary: Summary) -> str:
     return summary.model_version or NOT_STATED
 
 
-def draw_shares(
-    summaries: Sequence[Summary], versions: Sequence[str], span: Span, marks: Sequence[Mark]
-) -> Figure | None:
-    """Draw the share of thumbs up by version over time."""
-    found: dict[str, dict[float, tuple[int, int]]] = {}
-    for summary in summaries:
-        if summary.thumbs is None or summary.start_time is None:
-            continue
-        rates = found.setdefault(version_of(summary), {})
-        x = _middle(summary, span)
-        up, count = rates.get(x, (0, 0))
-        thumbs = summary.thumbs
-        rates[x] = (up + thumbs.up, count + thumbs.up + thumbs.down)
-    series = [
-        RateSeries(version, [Rate(x, *counts) for x, counts in sorted(found[version].items())])
-        for version in versions
-        if version in found
-    ]
-    if not series:
-        return None
-    chart = RateChart(
-        "Thumbs up",
-        series,
-        notes=[f"share by version, windows of {span.bucket // _HOUR} h"],
-        step=span.bucket.total_seconds(),
-        marks=marks,
-        x_label="UTC",
-    )
-    return draw_rates(chart)
-
-
-def draw_latencies(
-    summaries: Sequence[Summary],
-    versions: Sequence[str],
-    feedback_type: str | None,
+def draw(
+    summaries: Iterable[Summary],
+    names: Mapping[str, str],
+    latency_type: str | None,
     span: Span,
+    marks: Sequence[Mark],
 ) -> list[Figure]:
-    """Draw the percentiles of latency over time, a chart for each version, on one scale."""
-    found: dict[str, list[tuple[float, Latency]]] = {}
-    for summary in summaries:
-        latency = summary.latency
-        if latency is not None and summary.feedback_type == feedback_type:
-            found.setdefault(version_of(summary), []).append((_middle(summary, span), latency))
-    values = [
-        float(value)
-        for version in versions
-        for _, each in found.get(version, [])
-        for value in (each.p50_ms, each.p99_ms)
-    ]
-    scale = value_scale(values)
-    return [
-        _draw_latency(name, found[version], slot, scale)
-        for slot, (version, name) in enumerate(zip(versions, short_names(versions), strict=True), 1)
-        if version in found
-    ]
+    """Draw the share of thumbs up and the latencies by version, and the events by type, over time.
 
-
-def _draw_latency(
-    name: str, points: Sequence[tuple[float, Latency]], slot: int, scale: Scale
-) -> Figure:
-    xs = [x for x, _ in points]
-    percentiles = [
-        Percentile("p50", xs, [float(each.p50_ms) for _, each in points]),
-        Percentile("p90", xs, [float(each.p90_ms) for _, each in points]),
-        Percentile("p99", xs, [float(each.p99_ms) for _, each in points]),
-    ]
-    return draw_curves(
-        percentile_chart(f"Latency of {name}", percentiles, slot=slot, y_scale=scale)
-    )
-
-
-def draw_counts(
-    summaries: Sequence[Summary], types: Sequence[str], span: Span, start: datetime
-) -> Figure:
-    """Draw the number of events by type over time."""
-    step = span.bucket.total_seconds()
-    first = start.timestamp()
-    counts: Mapping[str, dict[float, int]] = {name: {} for name in types}
-    last = first
+    Args:
+        summaries: The summaries, by bucket and version.
+        names: The names of versions in the pictures.
+        latency_type: The type whose latencies are drawn; ``None`` for events without one.
+        span: The range of time.
+        marks: When the traffic changed.
+    """
+    found: dict[tuple[float, str], FeedbackCounts] = {}
     for summary in summaries:
         if summary.start_time is None:
             continue
-        x = summary.start_time.timestamp()
-        last = max(last, x)
-        of_type = counts.get(summary.feedback_type or "")
-        if of_type is not None:
-            of_type[x] = of_type.get(x, 0) + summary.count
-    starts = [first + index * step for index in range(round((last - first) / step) + 1)]
-    stacks = [(name or NOT_STATED, [counts[name].get(x, 0) for x in starts]) for name in types]
-    hours = span.bucket // _HOUR
-    title = {1: "Events an hour", 24: "Events a day"}.get(hours, f"Events in {hours} h")
-    return draw_bars(BarChart(title, starts, step, stacks, size=Size.SMALL))
-
-
-def _middle(summary: Summary, span: Span) -> float:
-    """Return the middle of the bucket of a summary."""
-    assert summary.start_time is not None
-    return summary.start_time.timestamp() + span.bucket.total_seconds() / 2
+        start, version = summary.start_time.timestamp(), version_of(summary)
+        key = (start, names.get(version, version))
+        counts = found.setdefault(key, FeedbackCounts(*key))
+        counts.types[summary.feedback_type or NOT_STATED] += summary.count
+        if summary.thumbs is not None:
+            counts.up += summary.thumbs.up
+            counts.down += summary.thumbs.down
+        if summary.latency is not None and summary.feedback_type == latency_type:
+            latency = summary.latency
+            counts.percentiles = {50: latency.p50_ms, 90: latency.p90_ms, 99: latency.p99_ms}
+    ordered = [found[key] for key in sorted(found)]
+    step = round(span.bucket.total_seconds())
+    return feedback_figures(ordered, step, marks, latency_type or NOT_STATED)

@@ -139,9 +139,8 @@ class Feedback:
         type: The type whose latencies are shown.
         examples: The latest events of the type; ``None`` if they were not asked for.
         with_examples: The page with examples.
-        thumbs: The shares over time as a picture.
-        latencies: The latencies over time as pictures.
-        counts: The number of events over time as a picture.
+        charts: Shares, latencies and numbers of events over time as pictures; first the shares, if
+            there are thumbs.
     """
 
     deployment: str
@@ -158,9 +157,7 @@ class Feedback:
     type: str
     examples: Sequence[Example] | None
     with_examples: str
-    thumbs: Figure | None = field(default=None, metadata={"json": False})
-    latencies: Sequence[Figure] = field(default=(), metadata={"json": False})
-    counts: Figure | None = field(default=None, metadata={"json": False})
+    charts: Sequence[Figure] = field(default=(), metadata={"json": False})
 
 
 async def show(visit: Visit) -> View:
@@ -183,8 +180,9 @@ async def show(visit: Visit) -> View:
     ][:_MOST_VERSIONS]
     shares = summaries.shares_by_version(found.by_version)
     start = span.start(time)
+    names = dict(zip(versions, short_names(versions), strict=True))
     pictures = await asyncio.to_thread(
-        _draw, found, versions, types, chosen or None, span, marks, start
+        summaries.draw, found.by_time, names, chosen or None, span, marks
     )
     examples = None
     if visit.query("examples"):
@@ -221,30 +219,13 @@ async def show(visit: Visit) -> View:
         chosen or summaries.NOT_STATED,
         examples,
         with_query(visit, "examples", "yes"),
-        *pictures,
+        pictures,
     )
     trail = [Link("feedback", visit.url("feedback"))]
     if deployment:
         trail.append(Link(deployment, visit.url("feedback", deployment=deployment)))
     title = f"Feedback on {deployment}" if deployment else "Feedback"
     return View(title, data, tuple(trail), Live(("DeploymentStatus", "DeploymentConfig")))
-
-
-def _draw(
-    found: Summaries,
-    versions: Sequence[str],
-    types: Sequence[str],
-    feedback_type: str | None,
-    span: Span,
-    marks: Sequence[Mark],
-    start: datetime,
-) -> tuple[Figure | None, list[Figure], Figure | None]:
-    """Draw the shares, the latencies and the numbers of events over time."""
-    return (
-        summaries.draw_shares(found.by_time, versions, span, marks),
-        summaries.draw_latencies(found.by_time, versions[:3], feedback_type, span),
-        summaries.draw_counts(found.by_time, types, span, start) if types else None,
-    )
 
 
 async def _marks(visit: Visit, deployment: str, span: Span, time: datetime) -> list[Mark]:
