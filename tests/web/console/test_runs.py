@@ -73,6 +73,17 @@ def test_list_has_pages(browser: Browser, monkeypatch: pytest.MonkeyPatch) -> No
     assert found == everything
 
 
+def test_list_does_not_wait_for_a_slow_exchange(
+    browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(runs, "_SPARK_SECONDS", 0.0)
+        data = browser.json("/runs.json")
+        assert data["not_read"] == len(data["runs"]) > 2
+    monkeypatch.setattr(runs, "_SPARK_SECONDS", 20.0)
+    assert browser.json("/runs.json")["not_read"] == 0
+
+
 def test_run_shows_its_curve_and_values(browser: Browser) -> None:
     data = browser.json("/runs/plain.json")
     [metric] = data["metrics"]
@@ -156,6 +167,10 @@ def test_comparison_shows_only_what_differs(browser: Browser) -> None:
         "options.teacher": [None, "big"],
     }
     assert {"model_ref.name", "dataset_ref.name"} <= set(data["equal"])
+    # NaN is not the least.
+    ranked = browser.json("/runs/compare.json?id=hot&id=plain&sort=last")
+    assert ranked["ranking"] == [1, 0]
+    assert [each["direction"] for each in ranked["orders"]] == ["", "ascending", "", ""]
     page = browser.page("/runs/compare?id=plain&id=hot&x=elapsed")
     assert page.one("svg", data_xkind="duration").attributes["data-x0"] == "60.0"
     assert [each.text for each in page.all("td", class_="ch")] == ["not set", "0.5", "big"]
@@ -173,5 +188,7 @@ def test_comparison_lights_one_of_many(exchange: Exchange, browser: Browser) -> 
     assert len(chart.all("path", class_="c0")) == 9
     assert page.one("svg", data_chart="parallel").one("path", class_="lit")
     assert "many-3" in page.one("tr", aria_selected="true").text
+    ranked = browser.json(f"/runs/compare.json?{ids}&sort=-step")
+    assert sorted(ranked["ranking"]) == list(range(10))
     too_many = "&".join(f"id={number}" for number in range(201))
     assert "201 runs" in browser.page(f"/runs/compare?{too_many}", 400).text

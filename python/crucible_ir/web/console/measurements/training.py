@@ -6,6 +6,7 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final
 from weakref import WeakKeyDictionary
 
@@ -27,7 +28,9 @@ _ALL_POINTS: Final = 3_000
 #: The most points of all metrics that the exchange draws.
 _POINTS_OF_ALL: Final = 200_000
 #: The number of points of all remembered runs of one reader.
-_REMEMBERED: Final = 300_000
+_REMEMBERED: Final = 60_000
+#: The most runs that are read at a time for one reader.
+_MOST_AT_ONCE: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +84,7 @@ class RunReader:
         self._client = client
         self._known: OrderedDict[tuple[object, ...], RunCurves] = OrderedDict()
         self._size = 0
-        self._reading: set[asyncio.Task[RunCurves]] = set()
+        self._reading: dict[tuple[object, ...], asyncio.Task[RunCurves]] = {}
 
     async def head(self, id_: str, revision: int | None = None) -> RunCurves:
         """Return a run with its first snapshots only.
@@ -177,15 +180,18 @@ class RunReader:
         when it is loaded again.
         """
         names = tuple(keys)
-        tasks = {
-            record.id: asyncio.ensure_future(self.curves(record, names, max_points=max_points))
-            for record in records
-        }
+        tasks: dict[str, asyncio.Task[RunCurves]] = {}
+        for record in records:
+            key = (record.id, record.sequence, names, max_points)
+            task = self._reading.get(key)
+            if task is None and len(self._reading) < _MOST_AT_ONCE:
+                reading = self.curves(record, names, max_points=max_points)
+                task = self._reading[key] = asyncio.create_task(reading)
+                task.add_done_callback(partial(self._finished, key))
+            if task is not None:
+                tasks[record.id] = task
         if not tasks:
             return {}
-        for task in tasks.values():
-            self._reading.add(task)
-            task.add_done_callback(self._finished)
         await asyncio.wait(tasks.values(), timeout=seconds)
         return {
             id_: task.result()
@@ -193,10 +199,10 @@ class RunReader:
             if task.done() and not task.cancelled() and task.exception() is None
         }
 
-    def _finished(self, task: asyncio.Task[RunCurves]) -> None:
-        self._reading.discard(task)
+    def _finished(self, key: tuple[object, ...], task: asyncio.Task[RunCurves]) -> None:
+        self._reading.pop(key, None)
         if not task.cancelled():
-            # A run that cannot be read is left out; an error that is not asked for is logged.
+            # A run that cannot be read is left out; any other error is logged.
             error = task.exception()
             if error is not None and not isinstance(error, ExchangeError):
                 raise error

@@ -41,6 +41,8 @@ _MOST_AXES: Final = 7
 #: How long the page waits for curves, in seconds.
 _SECONDS: Final = 12.0
 _AXES: Final = ("step", "epoch", "elapsed")
+#: The numbers that the list of runs is ordered by.
+_ORDERS: Final = ("step", "last", "least", "greatest")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +77,28 @@ class Compared:
 
 
 @dataclass(frozen=True, slots=True)
+class Order:
+    """An order of the list.
+
+    Attributes:
+        text: The name of the column.
+        url: The page in this order, or in the opposite one if it is in this order.
+        direction: ``ascending`` or ``descending`` if the list is in this order; else empty.
+    """
+
+    text: str
+    url: str
+    direction: str
+
+
+@dataclass(frozen=True, slots=True)
 class Comparison:
     """The page.
 
     Attributes:
         runs: The runs.
+        ranking: The indexes of the runs in the order of the list.
+        orders: The orders to choose from: the numbers of the list, ascending or descending.
         missing: The ids of runs that were not read, because there are none or it took too long.
         metric: The metric of the curves.
         metrics: The metrics to choose from.
@@ -94,6 +113,8 @@ class Comparison:
     """
 
     runs: Sequence[Compared]
+    ranking: Sequence[int]
+    orders: Sequence[Order]
     missing: Sequence[str]
     metric: str
     metrics: Sequence[Choice]
@@ -146,6 +167,8 @@ def _comparison(
     found_fields = differences([each.run.config for each in curves])
     return Comparison(
         compared,
+        _ranking(visit, compared),
+        [_order(visit, name) for name in _ORDERS],
         missing,
         metric,
         [Choice(name, with_query(visit, "metric", name), name == metric) for name in names],
@@ -179,6 +202,30 @@ async def _ids(visit: Visit) -> list[str]:
         reason = f"{len(ids)} runs to compare; at most {MOST_RUNS} fit on a page"
         raise ProblemError(Problem.bad_request(reason))
     return ids
+
+
+def _ranking(visit: Visit, compared: Sequence[Compared]) -> list[int]:
+    """Return the indexes of runs in the order that the address names; without values last."""
+    name = visit.query("sort").removeprefix("-")
+    indexes = range(len(compared))
+    if name not in _ORDERS:
+        return list(indexes)
+    numbers = [getattr(each, name) for each in compared]
+    known = [
+        index
+        for index in indexes
+        if numbers[index] is not None and numbers[index] == numbers[index]
+    ]
+    known.sort(key=lambda index: numbers[index], reverse=visit.query("sort").startswith("-"))
+    return [*known, *(index for index in indexes if index not in set(known))]
+
+
+def _order(visit: Visit, name: str) -> Order:
+    chosen = visit.query("sort")
+    is_chosen = chosen.removeprefix("-") == name
+    direction = "descending" if chosen.startswith("-") else "ascending"
+    other = f"-{name}" if is_chosen and direction == "ascending" else name
+    return Order(name, with_query(visit, "sort", other), direction if is_chosen else "")
 
 
 def _metrics_of(head: RunCurves) -> list[str]:
