@@ -56,6 +56,8 @@ def test_custom_names_numbers_and_times() -> None:
     output.formats.append(v1.OutputFormat.OUTPUT_FORMAT_JSON)
     assert rows_of(output)["formats"].value == '[json, "odt"]'
     run = v1.TrainingRun(id="r")
+    run.config.id = "c"
+    assert rows_of(run)["config"].refers_to == ("TrainingConfig", "c")
     run.started_at.FromDatetime(NOON)
     run.completed_at.seconds = 10**15
     rows = rows_of(run)

@@ -97,9 +97,30 @@ def _share(contents: Sequence[Message], field: Field) -> float:
 
 
 def state_field(message: Descriptor) -> Field | None:
-    """Return the first stage, status or state of a type."""
-    fields = (field for field in fields_of(message).values() if _is_column(field))
-    return next((field for field in fields if field.kind is Kind.ENUM), None)
+    """Return the first stage, status or state of a type: most of its names have a glyph.
+
+    >>> from crucible_ir import v1
+    >>> state_field(v1.ModelVersion.DESCRIPTOR).name
+    'stage'
+    >>> state_field(v1.TrainingConfig.DESCRIPTOR) is None
+    True
+    """
+    return next(filter(_is_state, _enums(message)), None)
+
+
+def choice_field(message: Descriptor) -> Field | None:
+    """Return the field whose values narrow a list: the state, or else the first enum."""
+    return state_field(message) or next(_enums(message), None)
+
+
+def _enums(message: Descriptor) -> Iterator[Field]:
+    fields = fields_of(message).values()
+    return (field for field in fields if field.kind is Kind.ENUM and _is_column(field))
+
+
+def _is_state(field: Field) -> bool:
+    names = field.short_names
+    return 2 * sum(name in _GLYPHS for name in names) > len(names)
 
 
 def _is_column(field: Field) -> bool:

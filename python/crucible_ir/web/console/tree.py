@@ -19,6 +19,7 @@ from crucible_ir.schema import vocabulary
 from crucible_ir.schema.comments import comment
 from crucible_ir.schema.defaults import defaults
 from crucible_ir.schema.fields import Field, fields_of
+from crucible_ir.schema.references import identity_of
 from crucible_ir.schema.rules import rules_of
 from crucible_ir.schema.types import descriptor_of
 from crucible_ir.web.console.values import cut
@@ -197,7 +198,12 @@ class _Tree:
             yield from self.opaque(self.row(each, path, depth, "", "count"), _json(value), path)
         else:
             fields = len(value.ListFields())
-            yield self.row(each, path, depth, _count(fields, "field", "fields"), "count")
+            row = self.row(each, path, depth, _count(fields, "field", "fields"), "count")
+            id_ = identity_of(value) if each.reference is not None else None
+            if each.reference is not None and id_ is not None:
+                # A copy of another document.
+                row = replace(row, refers_to=(each.reference, id_))
+            yield row
             yield from self.message(value, path, depth + 1)
 
     def opaque(self, row: TreeRow, value: object, path: _Path) -> Iterator[TreeRow]:

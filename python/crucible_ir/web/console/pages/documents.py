@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from crucible_ir.exchange.client.errors import InvalidDocumentError
 from crucible_ir.schema.comments import summary
 from crucible_ir.schema.types import descriptor_of, document_members, message_type
-from crucible_ir.web.console.columns import Cell, Column, cell_of, columns_of, state_field
+from crucible_ir.web.console.columns import Cell, Column, cell_of, choice_field, columns_of
 from crucible_ir.web.console.page import Link, Live, Page, View, Visit
 from crucible_ir.web.console.reading import has_history, read_contents
 from crucible_ir.web.console.rendering import identified_types
@@ -113,7 +113,7 @@ async def show(visit: Visit) -> View:
     where, chosen, sort = visit.query("where").strip(), visit.query("state"), visit.query("sort")
     first = visit.number("first", 1) or 1
     descriptor = descriptor_of(message_type(type_))
-    field = state_field(descriptor)
+    field = choice_field(descriptor)
     state = "" if field is None else field.name
     choices = []
     if field is not None:
