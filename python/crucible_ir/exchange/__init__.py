@@ -93,6 +93,7 @@ _NAMES = {
         "Gap",
         "IngestReport",
         "Lineage",
+        "ListPage",
         "MetricsPoint",
         "Outcome",
         "Published",
