@@ -32,7 +32,7 @@ RULES_PROTO := third_party/buf/validate/validate.proto
 .PHONY: help setup run demo check test nightly interop test-interchange test-web witness \
 	test-protobuf6 lint format \
 	check-format types generate check-generated breaking release-image check-package bench \
-	bench-exchange bench-web fuzz clean
+	bench-exchange screenshots bench-web fuzz clean
 
 help: ## Show this list
 	@echo "Usage: make TARGET [ARGS=...] [PYTHON=python3.12]"
@@ -128,6 +128,9 @@ fuzz: $(VENV_FUZZ)/.installed ## Fuzz every decoder (TIME=600 seconds each, ARGS
 
 bench-exchange: setup ## Measure the exchange against bare SQLite and bare gRPC (ARGS="--soak 600 --records 1000000")
 	$(BIN)/python benchmarks/exchange.py $(ARGS)
+
+screenshots: $(VENV_WEB)/.installed ## Take the screenshots of the guide to the console (needs chromium)
+	PYTHONPATH=tests $(VENV_WEB)/bin/python tools/screenshots.py
 
 bench-web: $(VENV_WEB)/.installed ## Measure the console in a browser, with 100,000 documents and records
 	PYTHONPATH=tests $(VENV_WEB)/bin/python -m benchmarks.web $(ARGS)

@@ -161,10 +161,18 @@ def test_the_two_commands_are_at_the_top() -> None:
 
 
 def test_the_picture_is_well_formed() -> None:
-    [picture] = re.findall(r"!\[.*\]\((.*)\)", README)
+    [picture] = re.findall(r"!\[.*\]\((.*\.svg)\)", README)
     text = (ROOT / picture).read_text(encoding="utf-8")
     assert text.startswith("<svg ")
     assert "prefers-color-scheme: dark" in text
+
+
+def test_screenshots_are_used_and_small() -> None:
+    pages = README + (ROOT / "docs" / "console.md").read_text(encoding="utf-8")
+    for image in (ROOT / "docs" / "images").iterdir():
+        assert f"images/{image.name})" in pages
+        assert image.read_bytes().startswith(b"\x89PNG")
+        assert image.stat().st_size < 150_000
 
 
 def test_the_changelog_has_an_entry_for_this_version() -> None:

@@ -50,7 +50,7 @@ def _router(times: Timeline) -> Iterator[Step]:
     for days, share in ROLLOUT:
         if share == 90:
             config |= {"model_version_id": NEW_ROUTER}
-        plan: Any = {"metadata": {"canary": NEW_ROUTER, "percent": share}}
+        plan: Any = {"traffic": _shares(share)}
         at = times.ago(days=days, hours=0.1)
         yield Publish(at, "priya", new_deployment_config(**config, **plan))
         at = times.ago(days=days)
@@ -61,7 +61,7 @@ def _router(times: Timeline) -> Iterator[Step]:
             ready_replicas=8,
             traffic=_traffic(share),
             traffic_percent=100,
-            metrics={"p99_ms": 188 + 1.9 * share, "requests_per_second": 41.5},
+            metrics={"p99_ms": 188 + 1.9 * share, "requests_per_second": 36.2 + 0.09 * share},
             last_health_check=at,
             updated_at=at,
         )
@@ -102,12 +102,17 @@ def _router_status(created: datetime) -> dict[str, Any]:
     }
 
 
-def _traffic(share: int) -> Any:
-    """Return the traffic of both versions of the router, given the share of the new one."""
+def _shares(share: int) -> list[dict[str, Any]]:
+    """Return the planned traffic of both versions of the router, given that of the new one."""
     return [
-        {"model_version_id": OLD_ROUTER, "percent": 100 - share, "ready_replicas": 4},
-        {"model_version_id": NEW_ROUTER, "percent": share, "ready_replicas": 4},
+        {"model_version_id": OLD_ROUTER, "percent": 100 - share},
+        {"model_version_id": NEW_ROUTER, "percent": share},
     ]
+
+
+def _traffic(share: int) -> Any:
+    """Return the observed traffic of both versions, given that of the new one."""
+    return [{**each, "ready_replicas": 4} for each in _shares(share)]
 
 
 def _drafts(times: Timeline) -> Iterator[Step]:
