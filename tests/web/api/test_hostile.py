@@ -76,8 +76,9 @@ def bomb(size: int) -> bytes:
         (b"{}", JSON | {"content-encoding": "gzip, gzip"}, 501),
         (b" " * (MESSAGE_BYTES + 1), JSON, 429),
         (bomb(100_000_000), PACKED, 429),
+        (gzip.compress(b"") * 10_000, PACKED, 400),
     ],
-    ids=range(22),
+    ids=range(23),
 )
 def test_bad_bodies_get_an_error(
     client: httpx.Client, body: bytes, headers: dict[str, str], status: int

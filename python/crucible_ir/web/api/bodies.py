@@ -28,6 +28,10 @@ _LEVEL: Final = 4
 #: zlib's window for data in gzip's format.
 _GZIP_WINDOW: Final = 31
 
+#: The most members of gzip data. zlib copies what follows a member, so that many small ones would
+#: cost the square of their number.
+_MOST_MEMBERS: Final = 100
+
 #: The flags of an enveloped message.
 COMPRESSED_FLAG: Final = 0x01
 END_FLAG: Final = 0x02
@@ -91,20 +95,25 @@ def decompress(data: bytes, name: str, most: int) -> bytes:
         return data
     if name != GZIP:
         raise unsupported_compression(name)
-    result = b""
+    result = bytearray()
+    rest = memoryview(data)
+    members = 0
     try:
         # A file of gzip may have several members.
-        while data:
+        while rest:
+            members += 1
+            if members > _MOST_MEMBERS:
+                raise unreadable(f"the gzip data has more than {_MOST_MEMBERS} members")
             decompressor = zlib.decompressobj(_GZIP_WINDOW)
-            result += decompressor.decompress(data, most + 1 - len(result))
+            result += decompressor.decompress(rest, most + 1 - len(result))
             if len(result) > most:
                 raise TooLargeError(len(result))
             if not decompressor.eof:
                 raise unreadable("the gzip data is truncated")
-            data = decompressor.unused_data
+            rest = rest[len(rest) - len(decompressor.unused_data) :]
     except zlib.error:
         raise unreadable("it is not gzip data") from None
-    return result
+    return bytes(result)
 
 
 async def chunks_of(receive: Receive) -> AsyncGenerator[bytes]:
