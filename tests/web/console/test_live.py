@@ -15,6 +15,7 @@ from crucible_ir import v1
 from crucible_ir.exchange import AsyncExchangeClient
 from crucible_ir.exchange.client import errors
 from crucible_ir.web.console import application
+from crucible_ir.web.console import page as console_page
 from crucible_ir.web.console.errors import problem_of
 
 
@@ -139,3 +140,22 @@ def test_large_and_strange_forms_are_rejected(exchange: Exchange) -> None:
         headers["content-type"] = "text/plain"
         assert browser.client.post("/theme", content=b"a=b", headers=headers).status_code == 400
         assert browser.client.get("/theme").status_code == 404
+
+
+def test_form_that_does_not_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(console_page, "FORM_SECONDS", 0.1)
+    app = application(lambda token: AsyncExchangeClient("127.0.0.1:1", token=token))
+    statuses = []
+
+    async def receive() -> dict[str, Any]:
+        await asyncio.sleep(0.03)
+        return {"type": "http.request", "body": b"x", "more_body": True}
+
+    async def send(message: Any) -> None:
+        statuses.append(message.get("status"))
+
+    headers = [(b"host", b"localhost"), (b"origin", b"http://localhost")]
+    scope = {"type": "http", "method": "POST", "path": "/theme", "raw_path": b"/theme"}
+    scope |= {"query_string": b"", "headers": headers, "scheme": "http", "server": ("a", 80)}
+    asyncio.run(asyncio.wait_for(app(scope, receive, send), 10))
+    assert statuses[0] == 504

@@ -136,6 +136,13 @@ def test_redirect_leads_to_no_other_site(browser: Browser, to: str) -> None:
     assert own_path(to, "/console") == "/console/"
 
 
+@pytest.mark.parametrize("theme", ["日本", "x" * 100_000, "a\r\nset-cookie: b=c", ""])
+def test_unknown_theme_is_not_kept(browser: Browser, theme: str) -> None:
+    response = browser.post("/theme", theme=theme)
+    assert response.status_code == 303
+    assert response.cookies["theme"] == "auto"
+
+
 def test_every_answer_has_the_headers(browser: Browser) -> None:
     for path, status in (("/", 200), ("/none", 404), ("/static/style.css", 200)):
         headers = browser.get(path, status).headers

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 #: The longest time in seconds for what one page asks of the exchange.
 PAGE_SECONDS: Final = 20.0
+#: How long a browser may take to send a form, in seconds.
+FORM_SECONDS: Final = 60.0
 #: The most bytes of a form.
 MAX_FORM_BYTES: Final = 8 * 1024 * 1024
 
@@ -246,7 +248,8 @@ async def respond(visit: Visit, page: Page | Action, site: Site) -> Response:
     function = page.show if isinstance(page, Page) else page.run
     try:
         if isinstance(page, Action):
-            visit.form = await _form(visit.request)
+            async with asyncio.timeout(FORM_SECONDS):
+                visit.form = await _form(visit.request)
         async with asyncio.timeout(PAGE_SECONDS):
             result = await function(visit)
     except (Exception, asyncio.CancelledError) as error:

@@ -38,7 +38,8 @@ STATIC_TYPES: Final = {
 
 _STYLES: Final = "style.css"
 
-_THEMES: Final = ("auto", "light", "dark")
+#: The themes, the default first.
+THEMES: Final = ("auto", "light", "dark")
 
 
 class CannotShowError(Error):
@@ -127,8 +128,8 @@ def render(visit: Visit, view: View, template: str, site: Site) -> Rendered:
         url=visit.url,
         document_url=visit.document_url,
         static=partial(static_url, visit),
-        theme=theme if theme in _THEMES else _THEMES[0],
-        themes=_THEMES,
+        theme=theme if theme in THEMES else THEMES[0],
+        themes=THEMES,
         version=VERSION,
         now=datetime.now(UTC),
     )  # fmt: skip

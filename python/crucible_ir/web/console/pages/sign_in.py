@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from crucible_ir.exchange.client.errors import PermissionDeniedError, UnauthenticatedError
 from crucible_ir.schema.types import document_members
 from crucible_ir.web.console.page import Action, Goto, Page, View, Visit
+from crucible_ir.web.console.rendering import THEMES
 from crucible_ir.web.console.sessions import session_cookie
 
 if TYPE_CHECKING:
@@ -83,7 +84,8 @@ async def sign_out(visit: Visit) -> Goto:
 
 async def set_theme(visit: Visit) -> Goto:
     """Remember the theme."""
-    return Goto(visit.next_path, {"theme": visit.form.get("theme", "auto")})
+    chosen = visit.form.get("theme", "")
+    return Goto(visit.next_path, {"theme": chosen if chosen in THEMES else THEMES[0]})
 
 
 PAGES = (Page("/sign-in", show, "sign_in.html"),)
