@@ -51,7 +51,7 @@ def _version(number: int, stage: v1.ModelStage | None = None) -> v1.ModelVersion
         version=f"1.{number}.0",
         stage=STAGES[number % 3] if stage is None else stage,
         artifact_uri="s3://models/a b",
-        metrics={"accuracy": number / 100},
+        metrics={"accuracy": number / 100, "words per second": number},
         description="the second pass",
     )
     version.options.update({"key": HOSTILE, HOSTILE: [1, {"a": None}]})
@@ -102,6 +102,9 @@ def test_list_has_pages_filters_and_orders(reader: Browser) -> None:
     assert len(rows(second)) == 10 and "51 to 60" in second.text
     columns = {column["name"] for column in first["columns"]}
     assert {"stage", "metrics.accuracy", "model_id", "version"} <= columns
+    # The exchange cannot order by every name.
+    ordered = {each["name"]: each["url"] for each in first["columns"] if each["kind"] == "number"}
+    assert ordered["metrics.accuracy"] and ordered["metrics.words per second"] == ""
     best = reader.json("/documents/ModelVersion.json?sort=metrics.accuracy+desc&state=production")
     assert [row["id"] for row in best["rows"]][:3] == ["v-59", "v-56", "v-53"]
     query = quote("metrics.accuracy > 0.5 AND stage = staging")

@@ -6,7 +6,7 @@ import asyncio
 import logging
 
 import pytest
-from web.console.browsing import BASE, Browser, Exchange
+from web.console.browsing import BASE, Browser, Exchange, parse
 
 from crucible_ir.web.console.sessions import IDLE_SECONDS, Sessions
 from crucible_ir.web.console.urls import own_path
@@ -141,6 +141,19 @@ def test_unknown_theme_is_not_kept(browser: Browser, theme: str) -> None:
     response = browser.post("/theme", theme=theme)
     assert response.status_code == 303
     assert response.cookies["theme"] == "auto"
+
+
+def test_no_page_links_to_another_site(browser: Browser) -> None:
+    for path in ("//evil.example/x", "///evil.example/"):
+        page = parse(browser.client.get(f"{BASE}{path}").text)
+        links = [
+            element.attributes[name]
+            for name in ("href", "src", "action")
+            for element in page.all()
+            if name in element.attributes
+        ]
+        assert len(links) > 20
+        assert [each for each in links if each.startswith("//")] == []
 
 
 def test_every_answer_has_the_headers(browser: Browser) -> None:

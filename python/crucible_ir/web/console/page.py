@@ -171,7 +171,8 @@ class Visit:
     def path(self) -> str:
         """The address of this page, with its query and without ``.json``."""
         url = self.request.url
-        path = url.path
+        # A link to a path with two slashes at its start would lead to another server.
+        path = f"/{url.path.lstrip('/')}"
         if self.wants_json:
             path = path.removesuffix(JSON)
             path = path.removesuffix("index") if path == f"{self.prefix}/index" else path

@@ -28,6 +28,9 @@ _CALLS: Final = 8
 #: A search that is the beginning of an id, and not a condition.
 _ID: Final = re.compile(r"[^\s=<>:!()\"']+")
 
+#: A number that the exchange can order by: its `order_by` ends at a space.
+_ORDERED: Final = re.compile(r"[^\s]+")
+
 
 @dataclass(frozen=True, slots=True)
 class Heading:
@@ -198,7 +201,7 @@ async def _contents(visit: Visit, type_: str, entries: list[Stored]) -> dict[str
 
 
 def _heading(visit: Visit, column: Column, sort: str) -> Heading:
-    if column.kind != "number":
+    if column.kind != "number" or not _ORDERED.fullmatch(column.name):
         return Heading(column.name, column.kind, "", "")
     orders = {column.name: "ascending", f"{column.name} desc": "descending"}
     # The greatest first, then the least.
