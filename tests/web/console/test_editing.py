@@ -76,6 +76,8 @@ def test_check_reports_line_and_column_and_stores_nothing(browser: Browser) -> N
     answer = browser.post("/new/ModelVersion/check", text=text, format="yaml", etag="", base="0")
     assert answer.status_code == 200
     link = parse(answer.text).one(data_line="4")
+    # The theme leads back to a page, not to where the form was sent.
+    assert parse(answer.text).one("input", name_="next").attributes["value"] == "/new/ModelVersion"
     assert link.text == "4:1" and "did you mean" in parse(answer.text).one(id="verdict").text
     text = text.replace("stagee", "stage")
     verdict = parse(browser.post("/new/ModelVersion/check", text=text).text).one(id="verdict")
