@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
+import signal
 from typing import TYPE_CHECKING, Final
 
 import click
 
 from crucible_ir.cli.commands.exchange.connection import Server, server_options, silence_grpc
+from crucible_ir.cli.commands.exchange.http_options import check_prefix
 from crucible_ir.cli.program import Command
 from crucible_ir.cli.session import GOOD, CannotRunError, Session
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from starlette.applications import Starlette
-    from starlette.types import ASGIApp
 
     from crucible_ir.exchange.server.listening import Address
+    from crucible_ir.web.serving import WebApplication, WebServer
 
 _EXAMPLES = (
     ("crucible-ir console", "Show the exchange on this machine at http://127.0.0.1:8080/."),
@@ -26,9 +31,6 @@ _EXAMPLES = (
 
 #: The seconds that a client of the HTTP API may take to receive a part of a response.
 _WRITE_SECONDS: Final = 60.0
-
-#: The seconds that open pages get when the console stops.
-_GRACE_SECONDS: Final = 2
 
 
 @click.command(cls=Command, examples=_EXAMPLES)
@@ -80,33 +82,41 @@ def command(
     from crucible_ir.extras import optional_module
 
     listening = parse_address(address)
+    if listening.port is None:
+        raise click.BadParameter("expected HOST:PORT", param_hint="--http")
+    check_prefix(prefix)
     _check(listening, hosts, insecure, has_token=server.token() is not None)
-    uvicorn = optional_module("uvicorn", "web")
-    web = optional_module("crucible_ir.web.console", "web")
-    from crucible_ir.web.connections import LimitedConnection
+    for module in ("jinja2", "starlette", "uvicorn"):
+        optional_module(module, "web")
+    from crucible_ir.web.console import application
+    from crucible_ir.web.serving import HttpOptions, WebServer
 
-    console = web.application(server.client, hosts=hosts, name=server.target)
-    config = uvicorn.Config(
-        _with_api(console, server, prefix, hosts),
-        http=LimitedConnection,
-        ws="none",
-        host=listening.host,
-        port=listening.port,
-        log_level="warning",
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=_GRACE_SECONDS,
-    )
-    sockets = [config.bind_socket()]
-    # From now on connections wait until the server accepts them.
-    sockets[0].listen()
-    host, port = sockets[0].getsockname()[:2]
-    session.out().print(f"console at http://{f'[{host}]' if ':' in host else host}:{port}{prefix}/")
-    uvicorn.Server(config).run(sockets)
+    console = application(server.client, hosts=hosts, name=server.target)
+    options = HttpOptions(listening, prefix, write_seconds=_WRITE_SECONDS)
+    web = WebServer(_with_api(console, server, prefix, hosts), options)
+    asyncio.run(_serve(web, lambda: session.out().print(f"console at {web.url}/")))
     return GOOD
 
 
-def _with_api(console: Starlette, server: Server, prefix: str, hosts: tuple[str, ...]) -> ASGIApp:
+async def _serve(web: WebServer, announce: Callable[[], None]) -> None:
+    """Serve until SIGINT or SIGTERM.
+
+    Raises:
+        ServingError: The address cannot be used.
+    """
+    stopped = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    await web.start()
+    announce()
+    await stopped.wait()
+    web.drain()
+    await web.stop()
+
+
+def _with_api(
+    console: Starlette, server: Server, prefix: str, hosts: tuple[str, ...]
+) -> WebApplication:
     """Return the console and the HTTP API, whose calls are forwarded to the exchange."""
     from crucible_ir.exchange.client.addresses import is_loopback
     from crucible_ir.exchange.server.security.limits import CallLimits

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from crucible_ir.cli.commands.exchange.connection import silence_grpc
+from crucible_ir.cli.commands.exchange.http_options import check_prefix
 from crucible_ir.cli.configuration import ConfigurationError, config_option
 from crucible_ir.cli.options import DURATION, FiniteRange
 from crucible_ir.cli.program import Command
@@ -52,9 +52,6 @@ _EXAMPLES = (
 
 #: The beginning of the names of the environment variables for options.
 ENVIRONMENT_PREFIX: Final = "CRUCIBLE_IR_SERVE_"
-
-#: A path under which a proxy offers the web application.
-_PREFIX: Final = re.compile(r"(/[A-Za-z0-9._~-]+)+")
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
 
@@ -397,11 +394,7 @@ def _http(given: dict[str, Any]) -> FrontendOptions | None:
     if address.port is None:
         raise click.BadParameter("expected HOST:PORT", param_hint="--http")
     prefix = given["http_prefix"] or ""
-    if prefix and not _PREFIX.fullmatch(prefix):
-        raise click.BadParameter(
-            "expected a path such as /exchange, without a slash at the end",
-            param_hint="--http-prefix",
-        )
+    check_prefix(prefix)
     origins = given["http_cors_origins"]
     for origin in origins:
         if not is_origin(origin):
