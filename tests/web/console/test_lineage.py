@@ -65,3 +65,22 @@ def test_the_page_has_the_graph_and_where_it_ends_too_early(browser: Browser) ->
     assert "run/<u>1" in page.one(id="hops").text
     urls = [link.attributes["href"] for link in page.one(id="graph").all("a")]
     assert RUN_PAGE in urls
+
+
+def test_many_documents_with_the_same_references_are_one_node(
+    exchange: Exchange, browser: Browser
+) -> None:
+    with exchange.client() as client:
+        client.publish(v1.DeploymentConfig(id="shop", model_version_id="v2"))
+        report = client.ingest(
+            v1.FeedbackEvent(id=f"f{number}", deployment_id="shop", model_version="v2")
+            for number in range(20)
+        )
+        assert report.total == 20
+    path = path_of("documents", "DeploymentConfig", "shop", "lineage")
+    data = browser.json(f"{path}.json?direction=downstream")
+    [events] = [node for node in data["nodes"] if node["type"] == "FeedbackEvent"]
+    assert events["id"] == "20 documents"
+    assert sorted(events["members"]) == sorted(f"f{number}" for number in range(20))
+    assert data["counts"]["feedback"] == 20
+    assert len(data["nodes"]) == 2

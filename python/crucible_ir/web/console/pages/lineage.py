@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from crucible_ir import plotting
+from crucible_ir.exchange.client.results import LineageEdge, Reference
 from crucible_ir.plotting import Figure, LineageGraph, NodeState, draw_lineage
 from crucible_ir.web.console.errors import Problem, ProblemError
 from crucible_ir.web.console.page import Link, Live, Page, View, Visit
 
 if TYPE_CHECKING:
-    from crucible_ir.exchange.client.results import Lineage, LineageEdge, LineageNode, Reference
+    from crucible_ir.exchange.client.results import Lineage, LineageNode
 
 _DIRECTIONS: Final = ("both", "upstream", "downstream")
 #: The references from the start that a page follows, by default and at most.
@@ -23,6 +24,8 @@ _MAX_DEPTH: Final = 10
 #: The most documents of one trace, and the most documents whose references the reader opens.
 _MAX_NODES: Final = 150
 _MAX_OPEN: Final = 20
+#: The most documents of one type with the same references that are shown one by one.
+_MAX_ALIKE: Final = 5
 #: The states of the documents at which a trace ends too early.
 _ENDS: Final = ("missing", "ambiguous", "deleted")
 
@@ -46,11 +49,12 @@ class Naming:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A document of the lineage.
+    """A document of the lineage, or several of one type with the same references.
 
     Attributes:
         type: Its type.
-        id: Its id.
+        id: Its id, or how many these are.
+        members: The ids, if it is several.
         url: Its page; empty if the exchange has no such document.
         state: The state in the exchange, such as ``stored`` or ``missing``.
         hidden: The number of documents behind it that are not shown.
@@ -61,6 +65,7 @@ class Node:
 
     type: str
     id: str
+    members: Sequence[str]
     url: str
     state: str
     hidden: int
@@ -107,6 +112,11 @@ class Traced:
     depth: int
     deeper_url: str
     figure: Figure = field(metadata={"json": False})
+
+    @property
+    def count(self) -> int:
+        """The number of documents."""
+        return sum(len(node.members) or 1 for node in self.nodes)
 
     @property
     def ends(self) -> Sequence[Node]:
@@ -217,29 +227,63 @@ def _traced(visit: Visit, traces: _Traces, address: _Address) -> Traced:
     for edge in traces.edges:
         url = _url(visit, traces.nodes.get(edge.source))
         namings[edge.target].append(Naming(edge.source.id, url, edge.field))
-    nodes = [
-        _node(visit, node, hidden.get(reference, 0), namings[reference], address)
-        for reference, node in traces.nodes.items()
-        if reference in traces.shown
-    ]
     edges = [
         edge for edge in traces.edges if edge.source in traces.shown and edge.target in traces.shown
     ]
-    states = [node.state for node in nodes]
-    counts = {state: states.count(state) for state in dict.fromkeys(states)}
+    start = next(iter(traces.nodes))
+    alike = _alike([each for each in traces.nodes if each in traces.shown], edges)
+    names = {
+        member: Reference(member.type, f"{len(members):,} documents")
+        for members in alike
+        for member in members
+        if len(members) > _MAX_ALIKE and member != start
+    }
+    nodes: dict[Reference, Node] = {}
+    counts: Counter[str] = Counter()
+    for reference, node in traces.nodes.items():
+        if reference not in traces.shown:
+            continue
+        counts[node.state] += 1
+        shown = names.get(reference, reference)
+        if shown not in nodes:
+            members = [each.id for each, name in names.items() if name == shown]
+            behind = hidden.get(reference, 0)
+            nodes[shown] = _node(visit, node, shown, members, behind, namings[reference], address)
+    edges = list(
+        dict.fromkeys(
+            LineageEdge(
+                names.get(edge.source, edge.source), names.get(edge.target, edge.target), edge.field
+            )
+            for edge in edges
+        )
+    )
     return Traced(
         address.type,
         address.id,
         address.direction,
         [Choice(name, address.of(direction=name)) for name in _DIRECTIONS],
-        nodes,
+        list(nodes.values()),
         [Edge(_text(edge.source), _text(edge.target), edge.field) for edge in edges],
         counts,
         traces.truncated,
         address.depth,
         address.of(depth=address.depth + 1) if hidden and address.depth < _MAX_DEPTH else "",
-        _draw(nodes, edges, address),
+        _draw(list(nodes.values()), edges, address),
     )
+
+
+def _alike(
+    shown: Iterable[Reference], edges: Iterable[LineageEdge]
+) -> Iterable[Sequence[Reference]]:
+    """Return the documents in groups of one type that have the same references."""
+    ends: defaultdict[Reference, set[tuple[str, bool, Reference]]] = defaultdict(set)
+    for edge in edges:
+        ends[edge.source].add((edge.field, True, edge.target))
+        ends[edge.target].add((edge.field, False, edge.source))
+    groups: defaultdict[object, list[Reference]] = defaultdict(list)
+    for reference in shown:
+        groups[reference.type, frozenset(ends[reference])].append(reference)
+    return groups.values()
 
 
 def _text(reference: Reference) -> str:
@@ -253,13 +297,20 @@ def _url(visit: Visit, node: LineageNode | None) -> str:
 
 
 def _node(
-    visit: Visit, node: LineageNode, hidden: int, named_by: Sequence[Naming], address: _Address
+    visit: Visit,
+    node: LineageNode,
+    shown: Reference,
+    members: Sequence[str],
+    hidden: int,
+    named_by: Sequence[Naming],
+    address: _Address,
 ) -> Node:
     reference = node.reference
     return Node(
-        reference.type,
-        reference.id,
-        _url(visit, node),
+        shown.type,
+        shown.id,
+        members,
+        "" if members else _url(visit, node),
         node.state,
         hidden,
         address.of(more=_text(reference)) if hidden and len(address.opened) < _MAX_OPEN else "",
@@ -275,6 +326,7 @@ def _draw(nodes: Sequence[Node], edges: Iterable[LineageEdge], address: _Address
             node.id,
             NodeState.__members__.get(node.state.upper(), NodeState.STORED),
             node.url or None,
+            count=len(node.members) or 1,
             more=node.hidden,
             more_href=node.open_url or None,
         )
