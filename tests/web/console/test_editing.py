@@ -9,6 +9,7 @@ from web.console.browsing import Browser, Element, Exchange, parse
 
 from crucible_ir import v1
 from crucible_ir.exchange import PermissionDeniedError
+from crucible_ir.web.console import checking
 
 _numbers = count()
 
@@ -197,6 +198,23 @@ def test_stage_is_promoted_unless_another_publisher_was_faster(
     etag = browser.page(path).one("input", name_="etag").attributes["value"]
     assert browser.post(path, to="custom", custom="shadow", etag=etag).status_code == 303
     assert stored(exchange, id_).custom_stage == "shadow"
+
+
+def test_texts_of_strangers_are_not_read(
+    guarded: Exchange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    id_ = published(guarded)
+
+    def fail(*arguments: object) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr(checking, "_check", fail)
+    with guarded.browser() as browser:
+        for path in ("/playground", "/new/ModelRef/check", f"/documents/ModelVersion/{id_}/merge"):
+            answer = browser.post(path, text="id: a", mine="id: a", type="ModelRef")
+            assert answer.headers["location"].endswith("/sign-in"), path
+        answer = browser.post("/new/ModelRef", text="id: kept")
+        assert answer.status_code == 401 and "id: kept" in answer.text
 
 
 def test_reader_without_the_role_keeps_the_text(guarded: Exchange) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from functools import partial
+from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
 
 from crucible_ir.errors import DecodeError, Position, ValidationError
 from crucible_ir.linting import lint
@@ -18,10 +20,16 @@ if TYPE_CHECKING:
 
     from crucible_ir.serialization.formats import ParsedDocument
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
 #: The formats that people write, in the order of a choice.
 TEXT_FORMATS: Final = tuple(name for name, format_ in FORMATS.items() if format_.is_text)
 #: The largest text in characters that a page checks: it does so at every pause of the reader.
 MAX_TEXT: Final = 1_000_000
+#: The threads that read texts. The exchange may check tokens on the threads that asyncio has, and a
+#: hostile text takes seconds.
+_WORKERS: Final = ThreadPoolExecutor(2, "crucible-ir-texts")
 #: The most issues of a verdict.
 _MAX_ISSUES: Final = 200
 
@@ -72,7 +80,13 @@ async def check_text(text: str, type_: str, format_: str) -> tuple[Message | Non
     if len(text) > MAX_TEXT:
         reason = f"the text has {len(text):,} characters, more than {MAX_TEXT:,}"
         return None, verdict_of([Issue("error", None, None, "", reason)])
-    return await asyncio.to_thread(_check, text, type_, format_)
+    return await on_worker(_check, text, type_, format_)
+
+
+async def on_worker(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Run a function that reads or writes a text of a reader on one of few threads."""
+    work = partial(function, *args, **kwargs)
+    return await asyncio.get_running_loop().run_in_executor(_WORKERS, work)
 
 
 def _check(text: str, type_: str, format_: str) -> tuple[Message | None, TextVerdict]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
 from typing import TYPE_CHECKING, Final
@@ -17,6 +18,7 @@ from urllib.parse import parse_qsl, quote
 
 from starlette.responses import RedirectResponse, Response
 
+from crucible_ir.exchange.client.errors import PermissionDeniedError, UnavailableError
 from crucible_ir.schema.types import document_members
 from crucible_ir.web.console.errors import Problem, ProblemError, problem_of
 from crucible_ir.web.console.rendering import CannotShowError, Rendered, Site, render
@@ -141,6 +143,18 @@ class Action:
     template: str = ""
 
 
+async def recognize(client: AsyncExchangeClient) -> None:
+    """Make a call that any valid token may make, or by which it is at least recognized.
+
+    Raises:
+        UnauthenticatedError: The exchange requires another token.
+        ExchangeError: The call failed.
+    """
+    # The exchange knows a caller who may do something else.
+    with suppress(PermissionDeniedError):
+        await client.list_page(next(iter(document_members())), page_size=1)
+
+
 class Visit:
     """A request for a page, with the exchange as its reader may see it.
 
@@ -161,6 +175,16 @@ class Visit:
     def client(self) -> AsyncExchangeClient:
         """The client that calls the exchange with the reader's token."""
         return self.sessions.anonymous if self.session is None else self.session.client
+
+    async def check_reader(self) -> None:
+        """Check that the exchange knows the reader, before work that a stranger must not cause.
+
+        Raises:
+            UnauthenticatedError: It requires a token, and the reader is not signed in.
+        """
+        if self.session is None:
+            with suppress(UnavailableError):
+                await recognize(self.client)
 
     @property
     def prefix(self) -> str:

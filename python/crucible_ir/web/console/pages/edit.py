@@ -12,6 +12,7 @@ from crucible_ir.exchange.client.errors import (
     ExchangeError,
     ImmutableFieldError,
     InvalidDocumentError,
+    UnauthenticatedError,
 )
 from crucible_ir.schema.comments import summary
 from crucible_ir.schema.rules import rules_of
@@ -163,6 +164,7 @@ class _Sent:
 
 async def check(visit: Visit) -> View:
     """Check a text and store nothing."""
+    await visit.check_reader()
     sent = _Sent.of(visit)
     return await _again(visit, sent)
 
@@ -193,6 +195,12 @@ async def _again(
 async def publish(visit: Visit) -> View | Goto:
     """Store a text as a document; if that is not possible, show the text again with the reason."""
     sent = _Sent.of(visit)
+    try:
+        await visit.check_reader()
+    except UnauthenticatedError as error:
+        return await _again(
+            visit, sent, verdict=verdict_of([]), problem=problem_of(error), status=401
+        )
     message, verdict = await check_text(sent.text, sent.type, sent.format)
     if message is None:
         return await _again(visit, sent, verdict=verdict, status=400)
@@ -229,6 +237,7 @@ def _exists(error: EtagMismatchError) -> Problem:
 
 async def take_theirs(visit: Visit) -> View:
     """Merge again, with the values of the other publisher where both changed one."""
+    await visit.check_reader()
     sent = _Sent.of(visit)
     mine = visit.form.get("mine", "").replace("\r\n", "\n")
     base = visit.form.get("edited", "0")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -18,6 +17,7 @@ from crucible_ir.web.console.checking import (
     TextVerdict,
     check_text,
     issue,
+    on_worker,
     verdict_of,
 )
 from crucible_ir.web.console.page import Action, Link, Page, View, Visit
@@ -74,6 +74,7 @@ async def show(visit: Visit) -> View:
 
 async def check(visit: Visit) -> View:
     """Check and convert a text; nothing is stored."""
+    await visit.check_reader()
     # Browsers send the lines of a text with CR LF.
     text = visit.form.get("text", "").replace("\r\n", "\n")
     format_ = visit.form.get("format", "")
@@ -83,15 +84,13 @@ async def check(visit: Visit) -> View:
     start = Playground(text, format_, TEXT_FORMATS, chosen, _types())
     if not text.strip():
         return _view(visit, start)
-    type_: str | Issue = chosen or await asyncio.to_thread(_detect, text, format_)
+    type_: str | Issue = chosen or await on_worker(_detect, text, format_)
     if isinstance(type_, Issue):
         message, verdict, name = None, verdict_of([type_]), ""
     else:
         message, verdict = await check_text(text, type_, format_)
         name = type_
-    more = (
-        ("", 0, ()) if message is None else await asyncio.to_thread(_conversions, message, format_)
-    )
+    more = ("", 0, ()) if message is None else await on_worker(_conversions, message, format_)
     return _view(
         visit,
         Playground(text, format_, TEXT_FORMATS, chosen, _types(), name, verdict, *more),

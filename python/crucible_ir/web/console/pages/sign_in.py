@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
-from crucible_ir.exchange.client.errors import PermissionDeniedError, UnauthenticatedError
-from crucible_ir.schema.types import document_members
-from crucible_ir.web.console.page import Action, Goto, Page, View, Visit
+from crucible_ir.exchange.client.errors import UnauthenticatedError
+from crucible_ir.web.console.page import Action, Goto, Page, View, Visit, recognize
 from crucible_ir.web.console.rendering import THEMES
 from crucible_ir.web.console.sessions import session_cookie
-
-if TYPE_CHECKING:
-    from crucible_ir.exchange import AsyncExchangeClient
 
 #: The most characters of a token: a JSON Web Token may have some thousands.
 _MAX_TOKEN = 64 * 1024
@@ -50,7 +45,7 @@ async def sign_in(visit: Visit) -> View | Goto:
         return _view(visit, "Paste the token as `crucible-ir tokens create` printed it.")
     client = visit.sessions.connect(token)
     try:
-        await _check(client)
+        await recognize(client)
     except UnauthenticatedError as error:
         await client.close()
         return _view(visit, f"The exchange rejects this token: {error}")
@@ -62,17 +57,6 @@ async def sign_in(visit: Visit) -> View | Goto:
         await visit.sessions.end(visit.session.id)
     session = await visit.sessions.begin(client)
     return Goto(visit.next_path, {session_cookie(visit.request): session.id})
-
-
-async def _check(client: AsyncExchangeClient) -> None:
-    """Make a call that any valid token may make, or by which it is at least recognized."""
-    first = next(iter(document_members()))
-    try:
-        async for _ in client.list_documents(first, page_size=1):
-            break
-    except PermissionDeniedError:
-        # The exchange knows the caller, who may do something else.
-        return
 
 
 async def sign_out(visit: Visit) -> Goto:
