@@ -142,14 +142,17 @@ def test_large_and_strange_forms_are_rejected(exchange: Exchange) -> None:
         assert browser.client.get("/theme").status_code == 404
 
 
-def test_form_that_does_not_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("kind", "status"), [("http.request", 504), ("http.disconnect", 400)])
+def test_form_that_does_not_end_is_given_up(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, kind: str, status: int
+) -> None:
     monkeypatch.setattr(console_page, "FORM_SECONDS", 0.1)
     app = application(lambda token: AsyncExchangeClient("127.0.0.1:1", token=token))
     statuses = []
 
     async def receive() -> dict[str, Any]:
         await asyncio.sleep(0.03)
-        return {"type": "http.request", "body": b"x", "more_body": True}
+        return {"type": kind, "body": b"x", "more_body": True}
 
     async def send(message: Any) -> None:
         statuses.append(message.get("status"))
@@ -158,4 +161,5 @@ def test_form_that_does_not_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> 
     scope = {"type": "http", "method": "POST", "path": "/theme", "raw_path": b"/theme"}
     scope |= {"query_string": b"", "headers": headers, "scheme": "http", "server": ("a", 80)}
     asyncio.run(asyncio.wait_for(app(scope, receive, send), 10))
-    assert statuses[0] == 504
+    assert statuses[0] == status
+    assert caplog.messages == []

@@ -26,7 +26,10 @@ def test_reader_signs_in_and_out(guarded: Exchange) -> None:
         assert browser.json("/index.json", 401)["code"] == "UNAUTHENTICATED"
         response = browser.post("/sign-in", token="wrong.token", next="/")
         assert response.status_code == 401 and "rejects this token" in response.text
-        response = browser.post("/sign-in", token=guarded.tokens["reader"], next="/sign-in")
+        response = browser.post("/sign-in", token="two words", next="/")
+        assert response.status_code == 401 and "Paste the token" in response.text
+        token = f" Bearer {guarded.tokens['reader']}\n"
+        response = browser.post("/sign-in", token=token, next="/sign-in")
         assert response.headers["location"] == "/sign-in"
         cookie = response.headers["set-cookie"].lower()
         assert "httponly" in cookie and "samesite=strict" in cookie and "path=/" in cookie

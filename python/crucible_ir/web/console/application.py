@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
+from starlette.requests import ClientDisconnect
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
@@ -96,6 +97,9 @@ class _Console:
             request.scope["crucible_json"] = as_json
             try:
                 return await respond(await self.visit(request), page, self.site)
+            except ClientDisconnect:
+                # Nobody reads the answer.
+                return Response(status_code=400)
             except Exception:
                 _logger.exception("a page failed: %s", page.path)
                 return await self._failed(request)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
+from typing import Final
 
 from crucible_ir.exchange.client.errors import UnauthenticatedError
 from crucible_ir.web.console.page import Action, Goto, Page, View, Visit, recognize
@@ -10,7 +12,8 @@ from crucible_ir.web.console.rendering import THEMES
 from crucible_ir.web.console.sessions import session_cookie
 
 #: The most characters of a token: a JSON Web Token may have some thousands.
-_MAX_TOKEN = 64 * 1024
+_MAX_TOKEN: Final = 64 * 1024
+_TOKEN: Final = re.compile(r"[!-~]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +43,9 @@ def _view(visit: Visit, problem: str) -> View:
 
 async def sign_in(visit: Visit) -> View | Goto:
     """Check a token with a call to the exchange, and begin a session with it."""
-    token = visit.form.get("token", "").strip()
-    if not token or len(token) > _MAX_TOKEN or not token.isascii() or not token.isprintable():
+    # As a header has it, too.
+    token = visit.form.get("token", "").strip().removeprefix("Bearer ")
+    if len(token) > _MAX_TOKEN or not _TOKEN.fullmatch(token):
         return _view(visit, "Paste the token as `crucible-ir tokens create` printed it.")
     client = visit.sessions.connect(token)
     try:
