@@ -35,7 +35,16 @@ EXPECTED = (
     r"documents/[A-Za-z]+",
     r"documents/ModelVersion/[^/?]+",
     r"documents/[A-Za-z]+/[^/?]+/history.*",
+    r"documents/[A-Za-z]+/[^/?]+/(edit|lineage|promote)",
+    r"new/[A-Za-z]+",
     r"runs",
+    r"runs/[^/?]+",
+    r"runs/compare.*",
+    r"(evaluations|feedback).*",
+    r"deployments",
+    r"deployments/[^/?]+",
+    r"playground",
+    r"audit",
 )
 
 
@@ -66,8 +75,9 @@ def kind_of(url: str) -> str:
     path = re.sub(r"/documents/[^/]+/[^/]+", "/documents/T/ID", parts.path)
     path = re.sub(r"/(documents|new)/(?!T/ID)[^/]+", r"/\1/T", path)
     path = re.sub(r"/(runs|evaluations|deployments|feedback|lineage)/[^/]+", r"/\1/ID", path)
-    names = sorted({name for name, _ in parse_qsl(parts.query)})
-    return f"{path}?{'&'.join(names)}"
+    # Combinations of options show nothing that each option alone does not.
+    names = sorted(name for name, _ in parse_qsl(parts.query))
+    return f"{path}?{names[0] if names else ''}"
 
 
 def links_of(page: Any, site: Site) -> list[str]:
@@ -91,16 +101,17 @@ def found(chromium: Browser, demo: Site) -> Found:
     page = chromium.page()
     while waiting and len(result.pages) < MOST_PAGES:
         url, came_from = waiting.popleft()
-        is_start = url[len(demo.url) :] in STARTS
-        if kind_of(url) in seen and not is_start:
+        is_missing = url[len(demo.url) :] in MISSING
+        if not is_missing and kind_of(url) in seen:
             continue
-        seen.add(kind_of(url))
         page.set_viewport_size({"width": 1440, "height": 900})
         status = page.goto(url).status
-        if status != (404 if url[len(demo.url) :] in MISSING else 200):
+        if status != (404 if is_missing else 200):
             result.dead.append(f"{url}, linked from {came_from}: {status}")
             continue
-        path = urlsplit(kind_of(url)).path
+        if not is_missing:
+            seen.add(kind_of(url))
+        path = url if is_missing else urlsplit(kind_of(url)).path
         is_new = path not in seen
         seen.add(path)
         result.pages.append(url)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urljoin, urlsplit
 
 import pytest
 from web.browser.browsing import Browser
@@ -64,7 +65,6 @@ def other_site(html: str) -> Iterator[str]:
 
 
 def test_hostile_texts_are_only_shown(browser: Browser, demo: Site) -> None:
-    paths = []
     with ExchangeClient(demo.address, timeout=20) as client:
         for number, text in enumerate(HOSTILE):
             version = ir.new_model_version(
@@ -81,7 +81,6 @@ def test_hostile_texts_are_only_shown(browser: Browser, demo: Site) -> None:
             client.publish(version)
             version.description = f"{text} again"
             client.publish(version)
-            paths.append(f"documents/ModelVersion/{quote(version.id, safe='')}")
         config = ir.new_training_config(
             id="config", model_ref={"id": HOSTILE[0]}, dataset_ref={"name": HOSTILE[1]}
         )
@@ -89,18 +88,27 @@ def test_hostile_texts_are_only_shown(browser: Browser, demo: Site) -> None:
         run.metrics_history.add(values={HOSTILE[1]: 1.0, "loss": 2.0}, step=1)
         run.metrics_history.add(values={HOSTILE[1]: 2.0, "loss": 1.0}, step=2)
         client.publish(run)
-        paths.append(f"documents/TrainingRun/{quote(run.id, safe='')}")
     page = browser.page()
-    for path in paths:
+    lists = {"documents/ModelVersion": len(HOSTILE), "documents/TrainingRun": 1, "runs": 1}
+    for path, count in lists.items():
         page.goto(demo.url + path)
-        assert page.locator("h1").count() == 1
-        for link in page.eval_on_selector_all(
-            "main a[href]", "all => all.map(a => a.getAttribute('href'))"
-        ):
-            assert urlsplit(link).scheme in ("", "http", "https"), link
-        for tab in ("/history", "/lineage"):
-            page.goto(demo.url + path + tab)
-    for path in ("", "documents/ModelVersion", "documents/TrainingRun", "runs"):
+        links = {}
+        for row in page.locator("[data-row]").all()[:count]:
+            # The first link is that of the document; in the list of runs a box precedes it.
+            link = row.locator("a").first
+            links[link.inner_text()] = urljoin(page.url, link.get_attribute("href"))
+        assert len(links) == count
+        for text, url in links.items():
+            assert page.goto(url).status == 200
+            assert text in page.locator("h1").inner_text()
+            for href in page.eval_on_selector_all(
+                "main a[href]", "all => all.map(a => a.getAttribute('href'))"
+            ):
+                assert urlsplit(href).scheme in ("", "http", "https"), href
+            if path.startswith("documents"):
+                assert page.goto(f"{url}/history").status == 200
+                assert page.goto(f"{url}/lineage").status == 200
+    for path in ("", "audit", "evaluations", "deployments", "feedback"):
         page.goto(demo.url + path)
     for text in HOSTILE:
         page.goto(f"{demo.url}find?q={quote(text)}")
@@ -110,6 +118,19 @@ def test_hostile_texts_are_only_shown(browser: Browser, demo: Site) -> None:
     browser.problems = [
         text for text in browser.problems if not re.search(r"status of 4\d\d", text)
     ]
+
+
+def test_hostile_yaml_is_only_shown(browser: Browser, demo: Site) -> None:
+    page = browser.page()
+    for text in HOSTILE:
+        page.goto(f"{demo.url}playground")
+        yaml = f"id: {json.dumps(text)}\nname: {json.dumps(text)}\n{json.dumps(text)}: 1\n"
+        page.locator("#format").select_option("yaml")
+        page.locator("#text").fill(yaml)
+        with page.expect_navigation():
+            page.get_by_role("button", name="Check", exact=True).click()
+        assert page.locator("#text").input_value().splitlines() == yaml.splitlines()
+        assert "Not a valid" in page.locator("main").inner_text()
 
 
 def test_another_site_cannot_sign_in_or_post(
