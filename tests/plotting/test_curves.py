@@ -82,6 +82,9 @@ def test_nan_and_infinities_break_the_line_and_have_their_places() -> None:
     ]
     texts = [part.text for part in root.iter("text")]
     assert "NaN" in texts and "+∞ at 5" in texts
+    # Labels do not leave the figure at its right edge.
+    label = next(part for part in root.iter("text") if part.text == "+∞ at 5")
+    assert (label.get("x"), label.get("text-anchor")) == ("-9", "end")
 
 
 def test_what_a_logarithmic_axis_cannot_show_is_counted() -> None:

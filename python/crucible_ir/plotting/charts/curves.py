@@ -339,7 +339,16 @@ def _label_infinities(canvas: Canvas, lines: Sequence[_Line], chart: CurveChart)
         if place <= end:
             continue
         text = f"{'+' if positive else '−'}∞ at {place_text(x, chart.x_kind)}"
-        words = element("text", escape(text), class_="hot", x=9.0, y=3.0)
+        # A label leaves the figure at its right edge, so it is left of a mark that is near it.
+        side = 1 if place < 0.6 else -1
+        words = element(
+            "text",
+            escape(text),
+            class_="hot",
+            x=9.0 * side,
+            y=3.0,
+            text_anchor=None if side > 0 else "end",
+        )
         canvas.placed.append(mark_at(canvas.left(x), 0 if positive else canvas.size.pixels, words))
         end = place + 0.35
 
