@@ -36,6 +36,8 @@ VALID: dict[int, Any] = {
     FieldDescriptor.TYPE_INT32: 100,
     FieldDescriptor.TYPE_INT64: 100,
 }
+#: A valid value of a field that names a release.
+VERSION = "0.2.0"
 STRINGS = (
     *("", "A", "a", "1", "Ab1", "A b", "A\n", "AÄ", "Modelref\x00", "é", "id"),
     *("A" * size for size in (16, 17, 32, 33, 63, 64, 65, 127, 128, 129, 511, 512, 513)),
@@ -121,7 +123,7 @@ def embedded(name: str, random: Random, oddity: float) -> Any:
 
 def scalar(field: FieldDescriptor, random: Random, is_odd: bool) -> Any:
     if not is_odd:
-        return VALID[field.type]
+        return VERSION if field.name == "readable_by" else VALID[field.type]
     match field.type:
         case FieldDescriptor.TYPE_STRING:
             return random.choice(STRINGS)
