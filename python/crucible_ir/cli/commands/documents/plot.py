@@ -111,7 +111,11 @@ _SHOWN: Final = 8
     metavar="DURATION",
     help="The length of feedback's time windows, such as 1h or 1d; by default by its time span.",
 )
-@click.option("--title", metavar="TEXT", help="The title; by default what is drawn.")
+@click.option(
+    "--title",
+    metavar="TEXT",
+    help="The title. Default: the names or the number of the documents drawn.",
+)
 @click.option(
     "--theme",
     type=click.Choice(["auto", "light", "dark"]),

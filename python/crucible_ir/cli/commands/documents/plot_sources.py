@@ -144,7 +144,7 @@ class Plotted:
                 )
 
     def title(self) -> str:
-        """Return what is drawn, in words."""
+        """Describe the documents drawn."""
         parts = []
         if self.runs:
             only = next(iter(self.runs))

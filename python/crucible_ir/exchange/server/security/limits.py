@@ -346,7 +346,7 @@ def unreadable_request(size: int, error: errors.RpcError) -> Any:
     """Return a deserialized request whose call ends with an error when the limits have counted it.
 
     Args:
-        size: The size of what was received, in bytes.
+        size: The number of received bytes.
         error: The error.
     """
     return _Received(size, error)

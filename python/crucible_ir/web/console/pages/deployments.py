@@ -1,4 +1,4 @@
-"""The deployments: what should run, and what was observed last."""
+"""The deployments: their configurations and last observed statuses."""
 
 from __future__ import annotations
 
