@@ -6,7 +6,7 @@ It runs in the environment of the package, after `generate.py` has written its c
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import generate_conformance_cases
 import generate_constructors
@@ -14,18 +14,20 @@ import generate_digest_vectors
 import generate_field_table
 import generate_interchange_docs
 import generate_lint_docs
+import generate_native_tables
 import generated_files
 from conformance_cases.partial_cases import ContradictionError
 
-#: The generators, which may read the files of those before them. Each returns the text of its files
-#: by their paths in the repository.
-GENERATORS: tuple[Callable[[], dict[str, str]], ...] = (
+#: The generators, which may read the files of those before them. Each returns the content of its
+#: files by their paths in the repository.
+GENERATORS: tuple[Callable[[], Mapping[str, str | bytes]], ...] = (
     generate_constructors.files,
     generate_field_table.files,
     generate_digest_vectors.files,
     generate_conformance_cases.files,
     generate_lint_docs.files,
     generate_interchange_docs.files,
+    generate_native_tables.files,
 )
 
 
@@ -35,7 +37,7 @@ def main() -> int:
     problems: list[str] = []
     for files in GENERATORS:
         try:
-            fresh = {path: text.encode() for path, text in files().items()}
+            fresh = {path: encoded(content) for path, content in files().items()}
         except ContradictionError as error:
             print(f"generate_data: {error}", file=sys.stderr)
             return 1
@@ -45,6 +47,11 @@ def main() -> int:
             for change in generated_files.update(fresh):
                 print(change)
     return generated_files.report(problems) if check else 0
+
+
+def encoded(content: str | bytes) -> bytes:
+    """Return the content of a file as bytes."""
+    return content.encode() if isinstance(content, str) else content
 
 
 if __name__ == "__main__":

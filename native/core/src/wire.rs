@@ -1,0 +1,216 @@
+//! protobuf's wire format: a reader of fields that gives up at the first irregularity.
+
+use crate::unsure::{R, Unsure};
+
+/// The most levels of nested messages that the core handles. protobuf's parsers handle 100, and
+/// those of Python count differently in each format, so that the core is unsure before the limit.
+pub const MAX_DEPTH: u32 = 90;
+
+/// The largest field number.
+const MAX_FIELD_NUMBER: u32 = (1 << 29) - 1;
+
+/// How a value is encoded.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub enum WireType {
+    Varint = 0,
+    Fixed64 = 1,
+    Bytes = 2,
+    Fixed32 = 5,
+}
+
+/// Reads the fields of one message in their order.
+#[derive(Clone, Copy)]
+pub struct Reader<'a> {
+    data: &'a [u8],
+}
+
+impl<'a> Reader<'a> {
+    pub fn new(data: &'a [u8]) -> Self {
+        Self { data }
+    }
+
+    /// The bytes that have not been read.
+    #[inline(always)]
+    pub fn rest(&self) -> &'a [u8] {
+        self.data
+    }
+
+    #[inline(always)]
+    pub fn is_empty(&self) -> bool {
+        self.data.is_empty()
+    }
+
+    /// Reads the number and the wire type of a field. Groups are unsure, and so is a field number
+    /// that protobuf does not have.
+    #[inline(always)]
+    pub fn tag(&mut self) -> R<(u32, WireType)> {
+        let tag = match self.data {
+            [byte, rest @ ..] if *byte < 0x80 => {
+                self.data = rest;
+                u32::from(*byte)
+            }
+            _ => u32::try_from(self.long_varint()?).map_err(|_| Unsure)?,
+        };
+        let number = tag >> 3;
+        if number == 0 || number > MAX_FIELD_NUMBER {
+            return Err(Unsure);
+        }
+        let wire_type = match tag & 7 {
+            0 => WireType::Varint,
+            1 => WireType::Fixed64,
+            2 => WireType::Bytes,
+            5 => WireType::Fixed32,
+            _ => return Err(Unsure),
+        };
+        Ok((number, wire_type))
+    }
+
+    #[inline(always)]
+    pub fn varint(&mut self) -> R<u64> {
+        match self.data {
+            [byte, rest @ ..] if *byte < 0x80 => {
+                self.data = rest;
+                Ok(u64::from(*byte))
+            }
+            _ => self.long_varint(),
+        }
+    }
+
+    #[inline(never)]
+    fn long_varint(&mut self) -> R<u64> {
+        let mut value = 0;
+        for (index, byte) in self.data.iter().take(10).enumerate() {
+            // The tenth byte has the last of 64 bits.
+            if index == 9 && *byte > 1 {
+                return Err(Unsure);
+            }
+            value |= u64::from(byte & 0x7f) << (7 * index);
+            if *byte < 0x80 {
+                self.data = &self.data[index + 1..];
+                return Ok(value);
+            }
+        }
+        Err(Unsure)
+    }
+
+    /// Reads a length and as many bytes.
+    #[inline(always)]
+    pub fn bytes(&mut self) -> R<&'a [u8]> {
+        let size = self.varint()?;
+        if size > self.data.len() as u64 {
+            return Err(Unsure);
+        }
+        let (taken, rest) = self.data.split_at(size as usize);
+        self.data = rest;
+        Ok(taken)
+    }
+
+    #[inline(always)]
+    pub fn fixed64(&mut self) -> R<u64> {
+        let (value, rest) = self.data.split_first_chunk().ok_or(Unsure)?;
+        self.data = rest;
+        Ok(u64::from_le_bytes(*value))
+    }
+
+    #[inline(always)]
+    pub fn fixed32(&mut self) -> R<u32> {
+        let (value, rest) = self.data.split_first_chunk().ok_or(Unsure)?;
+        self.data = rest;
+        Ok(u32::from_le_bytes(*value))
+    }
+
+    /// Skips the value of an unknown field.
+    #[inline]
+    pub fn skip(&mut self, wire_type: WireType) -> R<()> {
+        match wire_type {
+            WireType::Varint => self.varint().map(drop),
+            WireType::Fixed64 => self.fixed64().map(drop),
+            WireType::Bytes => self.bytes().map(drop),
+            WireType::Fixed32 => self.fixed32().map(drop),
+        }
+    }
+}
+
+/// Appends a varint.
+#[inline]
+pub fn put_varint(out: &mut Vec<u8>, mut value: u64) {
+    while value >= 0x80 {
+        out.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    out.push(value as u8);
+}
+
+/// Checks that bytes are UTF-8.
+#[inline]
+pub fn utf8(data: &[u8]) -> R<&str> {
+    simdutf8::basic::from_utf8(data).map_err(|_| Unsure)
+}
+
+/// The seconds and nanoseconds of a Timestamp or Duration.
+pub fn seconds_and_nanos(data: &[u8]) -> R<(i64, i32)> {
+    let (mut seconds, mut nanos) = (None, None);
+    let mut reader = Reader::new(data);
+    while !reader.is_empty() {
+        match reader.tag()? {
+            (1, WireType::Varint) if seconds.is_none() => seconds = Some(reader.varint()? as i64),
+            (2, WireType::Varint) if nanos.is_none() => nanos = Some(reader.varint()? as i32),
+            _ => return Err(Unsure),
+        }
+    }
+    Ok((seconds.unwrap_or(0), nanos.unwrap_or(0)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn varints_of_every_length_are_read_back() {
+        for shift in 0..64 {
+            for value in [1u64 << shift, (1u64 << shift) - 1, u64::MAX >> shift] {
+                let mut out = Vec::new();
+                put_varint(&mut out, value);
+                let mut reader = Reader::new(&out);
+                assert_eq!(reader.varint(), Ok(value));
+                assert!(reader.is_empty());
+            }
+        }
+    }
+
+    #[test]
+    fn malformed_varints_are_unsure() {
+        // Truncated, longer than ten bytes, and more than 64 bits.
+        for data in [
+            &b"\x80"[..],
+            &[0x80; 11],
+            b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\x02",
+        ] {
+            assert_eq!(Reader::new(data).varint(), Err(Unsure));
+        }
+    }
+
+    #[test]
+    fn groups_and_invalid_field_numbers_are_unsure() {
+        // Field 0, start group, end group, wire type 6, a tag beyond 32 bits.
+        for data in [
+            &b"\x00"[..],
+            b"\x0b",
+            b"\x0c",
+            b"\x0e",
+            b"\xff\xff\xff\xff\x7f",
+        ] {
+            assert_eq!(Reader::new(data).tag(), Err(Unsure));
+        }
+    }
+
+    #[test]
+    fn a_length_beyond_the_end_is_unsure() {
+        assert_eq!(Reader::new(b"\x02a").bytes(), Err(Unsure));
+        assert_eq!(
+            Reader::new(b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01").bytes(),
+            Err(Unsure)
+        );
+    }
+}

@@ -1,0 +1,1 @@
+"""Builds the tables of the native core from the descriptors and rules of the schema."""
