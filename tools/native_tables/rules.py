@@ -73,7 +73,8 @@ def _add_list_rules(field: FieldDescriptor, rules: Any, target: Any) -> None:
     if items is not None:
         _reject_unknown(items)
         if items.ignore == IGNORE_ALWAYS and field.message_type is not None:
-            target.unchecked = True
+            # The core checks the messages inside all the same: it is unsure about more.
+            pass
         elif items.cel or items.cel_expression or items.ignore:
             raise UnsupportedRuleError(f"items of {field.name}")
         kind = items.WhichOneof("type")

@@ -5,6 +5,7 @@
 //! valid or not, and another implementation must decide.
 #![forbid(unsafe_code)]
 
+mod project;
 mod rules;
 mod tables;
 mod unsure;
@@ -12,6 +13,7 @@ mod wire;
 
 use std::sync::{Arc, LazyLock};
 
+pub use project::{Parts, Projection, Value};
 pub use rules::Trust;
 pub use tables::{BUILT_IN, TablesError};
 pub use unsure::Unsure;
@@ -81,6 +83,67 @@ impl MessageType {
     /// ```
     pub fn check(&self, data: &[u8], trust: Trust) -> Result<(), Unsure> {
         rules::check(&self.tables, self.message(), data, trust)
+    }
+
+    /// Returns the projection on fields by their names in the schema; `None` if there is no such
+    /// field, or one that has more than one value.
+    pub fn projection(&self, names: &[&str]) -> Option<Projection> {
+        Projection::new(self.message(), names)
+    }
+
+    /// Reads the values of a projection from a message that `check` or `split` has accepted.
+    ///
+    /// # Errors
+    ///
+    /// The core is unsure.
+    ///
+    /// ```
+    /// use crucible_ir_core::{Schema, Value};
+    ///
+    /// let stage = Schema::built_in().message_type("crucible_ir.v1.StageDef").unwrap();
+    /// let projection = stage.projection(&["module", "name"]).unwrap();
+    /// let mut row = Vec::new();
+    /// stage.project(&projection, b"\x0a\x05embed", &mut row).unwrap();
+    /// assert_eq!(row, [Value::Unset, Value::Bytes(b"embed")]);
+    /// ```
+    pub fn project<'a>(
+        &self,
+        projection: &Projection,
+        data: &'a [u8],
+        row: &mut Vec<Value<'a>>,
+    ) -> Result<(), Unsure> {
+        projection.row(&self.tables, self.message(), data, row)
+    }
+
+    /// Splits a message into the messages of a list and the other fields, if it is certainly valid
+    /// and has no unknown fields, the messages inside included.
+    ///
+    /// # Errors
+    ///
+    /// The core is unsure, or there is no such list of messages.
+    pub fn split<'a>(&self, list: &str, data: &'a [u8]) -> Result<Parts<'a>, Unsure> {
+        let message = self.message();
+        let field = message
+            .fields
+            .iter()
+            .find(|field| *field.name == *list.as_bytes());
+        let field = field.filter(|field| {
+            field.kind == tables::Kind::Message && field.cardinality == tables::Cardinality::List
+        });
+        project::split(&self.tables, message, field.ok_or(Unsure)?, data)
+    }
+
+    /// Returns the type of the messages of a field by the field's name; `None` for other fields.
+    pub fn message_type_of(&self, field: &str) -> Option<Self> {
+        let field = self
+            .message()
+            .fields
+            .iter()
+            .find(|each| *each.name == *field.as_bytes())?;
+        (field.kind == tables::Kind::Message).then(|| Self {
+            tables: Arc::clone(&self.tables),
+            index: field.message,
+        })
     }
 
     fn message(&self) -> &tables::Message {

@@ -18,13 +18,27 @@ pub fn check(tables: &Tables, message: &Message, data: &[u8], trust: Trust) -> R
     let checker = Checker {
         tables,
         deep: trust == Trust::Unparsed,
+        skip_unknown: true,
+    };
+    checker.message(message, data, 0)
+}
+
+/// Does what `check` does for bytes that are not parsed, and is unsure if they have unknown fields.
+pub fn check_known(tables: &Tables, message: &Message, data: &[u8]) -> R<()> {
+    let checker = Checker {
+        tables,
+        deep: true,
+        skip_unknown: false,
     };
     checker.message(message, data, 0)
 }
 
 struct Checker<'a> {
     tables: &'a Tables,
+    /// Whether strings and opaque JSON are checked too.
     deep: bool,
+    /// Whether unknown fields are skipped.
+    skip_unknown: bool,
 }
 
 impl Checker<'_> {
@@ -55,6 +69,9 @@ impl Checker<'_> {
         while !reader.is_empty() {
             let (number, wire_type) = reader.tag()?;
             let Some(field) = message.field(number) else {
+                if !self.skip_unknown {
+                    return Err(Unsure);
+                }
                 reader.skip(wire_type)?;
                 continue;
             };
@@ -119,9 +136,8 @@ impl Checker<'_> {
                 let inside = self.tables.message_of(field);
                 if field.checked {
                     check_time(&field.rules, data)?;
-                } else if field.unchecked {
-                    return Err(Unsure);
                 } else {
+                    // Messages whose rules do not apply are checked as well: that is stricter.
                     self.message(inside, data, depth + 1)?;
                 }
             }

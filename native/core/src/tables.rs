@@ -4,7 +4,7 @@ use std::fmt;
 
 use regex::bytes::Regex;
 
-use crate::unsure::{R, Unsure};
+use crate::unsure::Unsure;
 use crate::wire::{Reader, WireType, put_varint, utf8};
 
 /// The version of the format that this core reads.
@@ -134,8 +134,6 @@ pub struct Field {
     pub checked: bool,
     /// Whether a zero in a field without presence, which counts as unset, is unsure.
     pub nonzero: bool,
-    /// Whether the rules of the messages inside do not apply.
-    pub unchecked: bool,
     pub name: Box<[u8]>,
     pub json_name: Box<[u8]>,
     /// The encoded tag of one value.
@@ -276,6 +274,9 @@ impl From<Unsure> for TablesError {
 
 type Loaded<T> = Result<T, TablesError>;
 
+/// A newer generator may have written a rule that this core does not know.
+const UNKNOWN_FIELD: TablesError = TablesError("an unknown field");
+
 /// The value of a field of the tables.
 enum Value<'a> {
     Number(u64),
@@ -352,7 +353,7 @@ impl Tables {
                 1 => version = value.number()?,
                 2 => messages.push(load_message(value.bytes()?)?),
                 3 => enums.push(load_enum(value.bytes()?)?),
-                _ => {}
+                _ => return Err(UNKNOWN_FIELD),
             }
             Ok(())
         })?;
@@ -419,7 +420,7 @@ fn load_message(data: &[u8]) -> Loaded<Message> {
             }
             3 => unsure = value.flag()?,
             4 => tests.push(load_tests(value.bytes()?)?),
-            _ => {}
+            _ => return Err(UNKNOWN_FIELD),
         }
         Ok(())
     })?;
@@ -509,19 +510,20 @@ type Test = (usize, u64, i64);
 fn load_tests(data: &[u8]) -> Loaded<Vec<Test>> {
     let mut tests = Vec::new();
     each_field(data, |number, value| {
-        if number == 1 {
-            let mut test = (0, 0, 0);
-            each_field(value.bytes()?, |number, value| {
-                match number {
-                    1 => test.0 = value.index()?,
-                    2 => test.1 = value.number()?,
-                    3 => test.2 = value.signed()?,
-                    _ => {}
-                }
-                Ok(())
-            })?;
-            tests.push(test);
+        if number != 1 {
+            return Err(UNKNOWN_FIELD);
         }
+        let mut test = (0, 0, 0);
+        each_field(value.bytes()?, |number, value| {
+            match number {
+                1 => test.0 = value.index()?,
+                2 => test.1 = value.number()?,
+                3 => test.2 = value.signed()?,
+                _ => return Err(UNKNOWN_FIELD),
+            }
+            Ok(())
+        })?;
+        tests.push(test);
         Ok(())
     })?;
     Ok(tests)
@@ -571,7 +573,6 @@ fn load_field(data: &[u8], index: usize) -> Loaded<(Field, u64)> {
         packed: false,
         checked: false,
         nonzero: false,
-        unchecked: false,
         name: Box::default(),
         json_name: Box::default(),
         tag: Box::default(),
@@ -611,8 +612,7 @@ fn load_field(data: &[u8], index: usize) -> Loaded<(Field, u64)> {
             12 => (field.rules, field.checked) = load_rules(value.bytes()?)?,
             13 => field.min_items = value.number()?.min(u64::from(u32::MAX)) as u32,
             14 => field.max_items = value.number()?.min(u64::from(u32::MAX)) as u32,
-            15 => field.unchecked = value.flag()?,
-            _ => {}
+            _ => return Err(UNKNOWN_FIELD),
         }
         Ok(())
     })?;
@@ -666,7 +666,7 @@ fn load_rules(data: &[u8]) -> Loaded<(Rules, bool)> {
             12 => (rules.min_seconds, rules.has_time) = (value.signed()?, true),
             13 => (rules.max_seconds, rules.has_time) = (value.signed()?, true),
             14 => rules.max_nanos = value.number()?.min(i32::MAX as u64) as i32,
-            _ => {}
+            _ => return Err(UNKNOWN_FIELD),
         }
         Ok(())
     })?;
@@ -686,7 +686,7 @@ fn load_enum(data: &[u8]) -> Loaded<Enum> {
         match number {
             1 => name = value.text()?,
             2 => values.push(load_enum_value(value.bytes()?)?),
-            _ => {}
+            _ => return Err(UNKNOWN_FIELD),
         }
         Ok(())
     })?;
@@ -722,7 +722,7 @@ fn load_enum_value(data: &[u8]) -> Loaded<EnumValue> {
                     .map_err(|_| TablesError("the number of an enum value is too large"))?;
             }
             2 => loaded.name = value.bytes()?.into(),
-            _ => {}
+            _ => return Err(UNKNOWN_FIELD),
         }
         Ok(())
     })?;
@@ -731,13 +731,3 @@ fn load_enum_value(data: &[u8]) -> Loaded<EnumValue> {
 
 /// The tables of the schema that this crate was built with.
 pub static BUILT_IN: &[u8] = include_bytes!("../tables.binpb");
-
-/// Returns the index of a field of a message by the name in the schema.
-#[cfg(test)]
-pub fn field_named<'a>(message: &'a Message, name: &str) -> R<&'a Field> {
-    message
-        .fields
-        .iter()
-        .find(|field| *field.name == *name.as_bytes())
-        .ok_or(Unsure)
-}
