@@ -262,6 +262,27 @@ async def test_callers_get_the_configurations_in_the_order_of_their_calls(tmp_pa
     await store.close()
 
 
+@pytest.mark.parametrize("redacts", [False, True])
+async def test_batches_of_one_stream_are_stored_in_their_order(
+    redacts: bool, tmp_path: Path
+) -> None:
+    # Large and small ones in turn: a small one takes less time to check and to redact.
+    sizes = [401, 1, 1, 601, 2, 1, 401, 1]
+    batches, ids = [], []
+    for number, size in enumerate(sizes):
+        sent = [feedback(f"{number}-{index}") for index in range(size)]
+        batches.append(v1.IngestRequest(batch_id=number, events=sent))
+        ids += [event.id for event in sent]
+    async with serving(await open_store(tmp_path / "exchange.db")) as server:
+        if redacts:
+            await set_config(server, ir_v1.FeedbackConfig())
+        answered = [each.batch_id async for each in server.feedback.Ingest(items(batches))]
+        assert answered == list(range(len(sizes)))
+        found = await exported(server)
+    assert list(found) == ids
+    assert {redacted for _, _, redacted in found.values()} == {redacts}
+
+
 async def test_large_events_are_redacted_beside_other_calls(tmp_path: Path) -> None:
     async with serving(await open_store(tmp_path / "x.db")) as server:
         await set_config(server, ir_v1.FeedbackConfig())

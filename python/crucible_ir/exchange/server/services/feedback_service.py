@@ -92,15 +92,16 @@ class FeedbackService(FeedbackServiceServicer):
     async def Ingest(
         self, request_iterator: AsyncIterable[v1.IngestRequest], context: Context
     ) -> AsyncIterator[v1.IngestResponse]:
-        """Store batches of events, and acknowledge each batch when it is durable.
+        """Store batches of events in their order, and acknowledge each batch when it is durable.
 
         The requests are parsed by `ReceivedBatch.parse`: see `registration`.
         """
         caller = current_caller()
         batches = cast("AsyncIterable[ReceivedBatch]", request_iterator)
+        preparing = asyncio.Lock()
 
         def answer(batch: ReceivedBatch) -> Awaitable[v1.IngestResponse]:
-            return self._ingest(batch, caller)
+            return self._ingest(batch, caller, preparing)
 
         in_flight = self._settings.batches_in_flight
         responses = answer_in_order(batches, answer, in_flight=in_flight, draining=self._draining)
@@ -108,20 +109,42 @@ class FeedbackService(FeedbackServiceServicer):
             async for response in responses:
                 yield response
 
-    async def _ingest(self, batch: ReceivedBatch, caller: Caller) -> v1.IngestResponse:
+    async def _ingest(
+        self, batch: ReceivedBatch, caller: Caller, preparing: asyncio.Lock
+    ) -> v1.IngestResponse:
+        """Check, redact and store a batch.
+
+        Args:
+            batch: The batch.
+            caller: The caller.
+            preparing: Held by the batch of a stream that is being prepared, so that no later batch
+                of the stream reaches the store before it. The lock is fair.
+        """
         check_request(batch.request)
         response = v1.IngestResponse(batch_id=batch.request.batch_id)
         rows: list[EventRow] = []
-        for start in range(0, len(batch.events), EVENTS_PER_TURN):
-            if start:
-                await asyncio.sleep(0)
-            rows += _rows(batch, start, caller, response)
-        count, has_unknown_fields = len(batch.events), batch.has_unknown_fields
-        # Free the batch: the store needs only the rows.
-        del batch
-        duplicates = []
-        if rows:
-            duplicates = await self._stored(rows, has_unknown_fields=has_unknown_fields)
+        async with preparing:
+            for start in range(0, len(batch.events), EVENTS_PER_TURN):
+                if start:
+                    await asyncio.sleep(0)
+                rows += _rows(batch, start, caller, response)
+            count, has_unknown_fields = len(batch.events), batch.has_unknown_fields
+            # Free the batch: the store needs only the rows.
+            del batch
+            policies = await self._personal_data.policies.current()
+            prepared = await self._prepared(rows, policies, has_unknown_fields=has_unknown_fields)
+        duplicates: list[int] = []
+        while prepared:
+            # Nothing is awaited between the end of the preparation and the queue of the store.
+            try:
+                duplicates = await self._store.ingest(prepared, configs_version=policies.version)
+                break
+            except FeedbackConfigsChangedError:
+                policies = await self._personal_data.policies.read()
+            async with preparing:
+                prepared = await self._prepared(
+                    rows, policies, has_unknown_fields=has_unknown_fields
+                )
         response.accepted = len(rows) - len(duplicates)
         if duplicates:
             rejected = {item.index for item in response.rejected}
@@ -129,19 +152,13 @@ class FeedbackService(FeedbackServiceServicer):
             response.duplicates.extend(indices[duplicate] for duplicate in duplicates)
         return response
 
-    async def _stored(self, rows: list[EventRow], *, has_unknown_fields: bool) -> list[int]:
-        """Store events, redacted if the configurations say so; return the indices of duplicates."""
-        policies = await self._personal_data.policies.current()
-        while True:
-            redacted = rows
-            if policies.redact:
-                redacted = await self._redacted(
-                    rows, policies, has_unknown_fields=has_unknown_fields
-                )
-            try:
-                return await self._store.ingest(redacted, configs_version=policies.version)
-            except FeedbackConfigsChangedError:
-                policies = await self._personal_data.policies.read()
+    async def _prepared(
+        self, rows: list[EventRow], policies: Policies, *, has_unknown_fields: bool
+    ) -> list[EventRow]:
+        """Return what is stored of events: redacted if the configurations say so."""
+        if not policies.redact:
+            return rows
+        return await self._redacted(rows, policies, has_unknown_fields=has_unknown_fields)
 
     async def _redacted(
         self, rows: list[EventRow], policies: Policies, *, has_unknown_fields: bool
