@@ -44,7 +44,7 @@ import grpc.aio
 from crucible_ir import from_dict, v1
 from crucible_ir.exchange import AsyncExchangeClient, ExchangeClient
 from crucible_ir.exchange import v1 as exchange_v1
-from crucible_ir.exchange.content import field_values
+from crucible_ir.exchange.content import VERSION_OF_MODEL, field_values
 from crucible_ir.exchange.server.security.tokens import Role, TokenFile
 from crucible_ir.exchange.v1.exchange_service_pb2_grpc import ExchangeServiceStub
 from crucible_ir.exchange.v1.feedback_service_pb2_grpc import FeedbackServiceStub
@@ -381,6 +381,13 @@ def measure_conditions(folder: Path) -> bool:
             {"filters": [filter_(field=name, prefix="1") for name in ("stage", "created_by")]},
         ),
         "a search": ("", {"filter": "metrics.accuracy > 0.9 AND stage = 1"}),
+        "a search by its number": (
+            "",
+            {
+                "filter": "metrics.accuracy > 0.9 AND stage = 1",
+                "order_by": "metrics.accuracy desc",
+            },
+        ),
         "a search of none": ("", {"filter": "metrics.accuracy > 0.1 AND created_by > 2"}),
         "a release that reads none": ("", {"readable_by": "0.0.1"}),
         "deleted documents too": ("", {"include_deleted": True}),
@@ -396,6 +403,8 @@ def measure_conditions(folder: Path) -> bool:
         def seconds(order: exchange_v1.ListOrder, token: str, **fields: Any) -> tuple[float, int]:
             """Return the median time of pages, following their tokens, and the mean of entries."""
             times, entries, page_token = [], 0, ""
+            if "order_by" in fields:
+                order = exchange_v1.ListOrder.LIST_ORDER_UNSPECIFIED
             for _ in range(PAGES):
                 request = exchange_v1.ListRequest(
                     type="ModelVersion", order=order, page_token=page_token, **fields
@@ -422,6 +431,34 @@ def measure_conditions(folder: Path) -> bool:
                 f" (at most {MOST_CONDITIONS})"
             )
     return is_low
+
+
+def measure_loops(folder: Path) -> None:
+    """Print how long lists by a prefix of the id take, from their first page to the last."""
+    with (
+        served(folder) as (address, _),
+        grpc.insecure_channel(address) as channel,
+    ):
+        stub = ExchangeServiceStub(channel)
+        for order, prefix in itertools.product(ORDER_NAMES, ("m0", "m0000", "n")):
+            begun, pages, entries, page_token = time.perf_counter(), 0, 0, ""
+            while pages == 0 or page_token:
+                page = stub.List(
+                    exchange_v1.ListRequest(
+                        type="ModelVersion",
+                        order=order,
+                        page_size=1000,
+                        page_token=page_token,
+                        filters=[exchange_v1.Filter(field="id", prefix=prefix)],
+                    )
+                )
+                pages += 1
+                entries += len(page.entries)
+                page_token = page.next_page_token
+            print(
+                f"the whole list of ids from {prefix}, {ORDER_NAMES[order]}:"
+                f" {time.perf_counter() - begun:.2f} s, {pages:,} pages, {entries:,} entries"
+            )
 
 
 async def measure_watchers(address: str) -> bool:
@@ -744,11 +781,16 @@ def main() -> int:
             if options.records > CALLS_A_ROUND * ROUNDS + 2:
                 asyncio.run(measure_get(address, others, "documents that are not cached"))
             # Filter by each indexed field; all documents have the same values.
-            filters = [{field: value} for field, value in field_values(VERSION) if field != "id"]
+            filters = [
+                {field: value}
+                for field, value in field_values(VERSION)
+                if field not in ("id", VERSION_OF_MODEL)
+            ]
             for where, order in itertools.product((None, *filters), ORDERS):
                 slowdown = measure_pages(client, options.records, order, where)
                 good.append(slowdown <= MOST_SLOWDOWN)
         good.append(measure_conditions(folder))
+        measure_loops(folder)
         with served(folder) as (address, pid), ExchangeClient(address) as client:
             good.append(asyncio.run(measure_watchers(address)))
         good.append(measure_abandoned_reads(folder, options.events) <= 1)
