@@ -54,6 +54,10 @@ if TYPE_CHECKING:
     from crucible_ir.serialization.json.protojson import to_json as to_json
     from crucible_ir.serialization.limits import LimitError as LimitError
     from crucible_ir.serialization.limits import Limits as Limits
+    from crucible_ir.serialization.streams.bulk import StreamValidation as StreamValidation
+    from crucible_ir.serialization.streams.bulk import bulk_records as bulk_records
+    from crucible_ir.serialization.streams.bulk import validate_many as validate_many
+    from crucible_ir.serialization.streams.chunks import RecordChunk as RecordChunk
     from crucible_ir.serialization.streams.delimited import read_delimited as read_delimited
     from crucible_ir.serialization.streams.delimited import write_delimited as write_delimited
     from crucible_ir.serialization.streams.lines import read_jsonl as read_jsonl
@@ -62,6 +66,7 @@ if TYPE_CHECKING:
     from crucible_ir.serialization.streams.records import StreamError as StreamError
     from crucible_ir.serialization.text import from_text as from_text
     from crucible_ir.serialization.text import to_text as to_text
+    from crucible_ir.serialization.transcoding import transcode as transcode
     from crucible_ir.serialization.yaml import from_yaml as from_yaml
     from crucible_ir.serialization.yaml import to_yaml as to_yaml
     from crucible_ir.showing import MessageView as MessageView
@@ -118,10 +123,17 @@ _MODULES = {
     "crucible_ir.serialization.json.crucible": ("from_crucible_json", "to_crucible_json"),
     "crucible_ir.serialization.limits": ("LimitError", "Limits"),
     "crucible_ir.serialization.json.protojson": ("from_dict", "from_json", "to_dict", "to_json"),
+    "crucible_ir.serialization.streams.bulk": (
+        "StreamValidation",
+        "bulk_records",
+        "validate_many",
+    ),
+    "crucible_ir.serialization.streams.chunks": ("RecordChunk",),
     "crucible_ir.serialization.streams.delimited": ("read_delimited", "write_delimited"),
     "crucible_ir.serialization.streams.lines": ("read_jsonl", "write_jsonl"),
     "crucible_ir.serialization.streams.records": ("StreamCount", "StreamError"),
     "crucible_ir.serialization.text": ("from_text", "to_text"),
+    "crucible_ir.serialization.transcoding": ("transcode",),
     "crucible_ir.serialization.yaml": ("from_yaml", "to_yaml"),
     "crucible_ir.showing": ("MessageView", "show"),
     "crucible_ir.tracking": (

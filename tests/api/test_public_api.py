@@ -47,6 +47,7 @@ ADDED = {
     *("Severity", "Selection", "SelectionError", "load_settings"),
     *("explain", "Explanation", "UnknownRuleError", "rule_ids"),
     *("ChangeKind", "StreamError", "StreamCount", "read_jsonl", "write_jsonl"),
+    *("transcode", "validate_many", "StreamValidation", "bulk_records", "RecordChunk"),
     *("Limits", "LimitError", "SpellingWarning"),
     *("show", "MessageView"),
     *("requires", "ReleaseError"),

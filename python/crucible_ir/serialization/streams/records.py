@@ -230,13 +230,20 @@ def decode_batches(
     reader: RecordReader,
     on_bad: OnBad | None,
     count: StreamCount | None,
+    before: int = 0,
 ) -> Iterator[Message]:
-    """Yield the messages of a stream; arguments and errors as in `read_delimited`.
+    """Yield the messages of a stream; other arguments and errors as in `read_delimited`.
 
     This is the hot loop: offsets and record numbers are computed only for bad records and counts.
+
+    Args:
+        batches: The records.
+        reader: Reads the message of a record.
+        on_bad: As in `read_delimited`.
+        count: As in `read_delimited`.
+        before: The number of the first record.
     """
     parse = reader.parse
-    before = 0
     for batch in batches:
         # A record with a problem has no bytes, so it parses as an empty message.
         guard = _never if batch.problem else reader.guard
