@@ -5,6 +5,7 @@
 //! valid or not, and another implementation must decide.
 #![forbid(unsafe_code)]
 
+mod json;
 mod project;
 mod rules;
 mod tables;

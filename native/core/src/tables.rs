@@ -4,6 +4,7 @@ use std::fmt;
 
 use regex::bytes::Regex;
 
+use crate::json::keys::KeyIndex;
 use crate::unsure::Unsure;
 use crate::wire::{Reader, WireType, put_varint, utf8};
 
@@ -175,6 +176,8 @@ pub struct Message {
     pub fields: Vec<Field>,
     /// The index of each field by its number; `NO_FIELD` for other numbers.
     by_number: Vec<u8>,
+    /// The index of each field by both of its names in ProtoJSON.
+    by_key: KeyIndex,
     /// Whether no message of the type is certainly valid.
     pub unsure: bool,
     /// The fields that must be set.
@@ -195,6 +198,12 @@ impl Message {
         self.fields.get(usize::from(index))
     }
 
+    /// Returns the field of a key in ProtoJSON.
+    #[inline]
+    pub(crate) fn field_of_key(&self, key: &[u8]) -> Option<&Field> {
+        self.fields.get(usize::from(self.by_key.get(key)?))
+    }
+
     /// Returns the fields of the entries of a map: the key and the value.
     pub fn entry(&self) -> Option<(&Field, &Field)> {
         match &self.fields[..] {
@@ -212,6 +221,8 @@ pub struct Enum {
     pub values: Vec<EnumValue>,
     /// The index of each value by its number, sorted.
     by_number: Vec<(i32, u16)>,
+    /// The index of each value by its name.
+    by_name: KeyIndex,
     /// Whether the numbers are 0, 1, 2 and so on in the order of the schema.
     dense: bool,
 }
@@ -240,10 +251,8 @@ impl Enum {
     /// Returns the number of a name.
     #[inline]
     pub fn number(&self, name: &[u8]) -> Option<i32> {
-        self.values
-            .iter()
-            .find(|value| *value.name == *name)
-            .map(|value| value.number)
+        let index = self.by_name.get(name)?;
+        Some(self.values.get(usize::from(index))?.number)
     }
 }
 
@@ -474,11 +483,20 @@ fn load_message(data: &[u8]) -> Loaded<Message> {
         }
         _ => WellKnown::None,
     };
+    // If a name of one field is the other name of another, the JSON name counts.
+    let json_names = fields
+        .iter()
+        .map(|field| (&*field.json_name, u16::from(field.index)));
+    let names = fields
+        .iter()
+        .map(|field| (&*field.name, u16::from(field.index)));
+    let by_key = KeyIndex::new(json_names.chain(names));
     Ok(Message {
         name,
         well_known,
         fields,
         by_number,
+        by_key,
         unsure,
         required,
         clauses,
@@ -702,10 +720,12 @@ fn load_enum(data: &[u8]) -> Loaded<Enum> {
         .iter()
         .enumerate()
         .all(|(at, value)| i32::try_from(at) == Ok(value.number));
+    let by_name = KeyIndex::new(values.iter().map(|value| &*value.name).zip(0..));
     Ok(Enum {
         name,
         values,
         by_number,
+        by_name,
         dense,
     })
 }
