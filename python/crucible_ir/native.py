@@ -1,0 +1,204 @@
+"""The native engine: a compiled module that validates and converts messages faster than Python.
+
+The package is complete without it. If the distribution ``crucible-ir-native`` is installed, its
+module answers whenever it is certain of the answer of this package's own code. In every other case,
+such as input with an error, that code decides and words the error. So the results are the same with
+and without the module.
+
+The environment variable ``CRUCIBLE_IR_NATIVE`` decides whether the module is used:
+
+- unset, empty or ``auto``: if it is installed and fits this version of the package
+- ``0``: never
+- ``1``: always; without it, the first call that would use it raises `NativeEngineError`
+
+`status` reports which engine is used and why. The variable is read once, at the first use.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from functools import cache
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeVar
+
+from crucible_ir.errors import Error, shorten
+
+if TYPE_CHECKING:
+    from google.protobuf.message import Message
+
+    MessageT = TypeVar("MessageT", bound=Message)
+
+#: The name of the compiled module.
+MODULE = "crucible_ir_native"
+
+#: The version of the module's interface that this package uses.
+ABI = 1
+
+#: The environment variable that decides whether the module is used.
+VARIABLE = "CRUCIBLE_IR_NATIVE"
+
+#: The schema as tables, which the module reads. They belong to this package, so that the module
+#: need not be built anew when the schema changes.
+_TABLES = os.path.join(os.path.dirname(__file__), "schema", "tables.binpb")
+
+
+class NativeEngineError(Error, ImportError):
+    """``CRUCIBLE_IR_NATIVE`` requires the native engine, which cannot be used, or is no setting."""
+
+
+class Status(NamedTuple):
+    """The engine that is used, and why.
+
+    Attributes:
+        engine: ``native``, or ``python`` for the package's own code alone.
+        reason: Why the native engine is not used; empty if it is.
+        version: The version of the native engine; ``None`` if its module cannot be imported.
+        panics: How many times the native engine failed and Python answered instead. Each one is a
+            bug to report; the answers are right.
+
+    >>> print(Status("python", "crucible_ir_native is not installed", None, 0))
+    python (crucible_ir_native is not installed)
+    >>> print(Status("native", "", "0.3.0", 0))
+    native 0.3.0
+    """
+
+    engine: Literal["native", "python"]
+    reason: str
+    version: str | None
+    panics: int
+
+    def __str__(self) -> str:
+        return f"python ({self.reason})" if self.reason else f"native {self.version}"
+
+
+def status() -> Status:
+    """Return which engine is used and why; never raises an error.
+
+    >>> status().engine in ("native", "python")
+    True
+    """
+    found = _engine()
+    panics = found.module.panics() if found.core is not None else 0
+    return Status("python" if found.reason else "native", found.reason, found.version, panics)
+
+
+class MessageType(Protocol):
+    """The functions of the native engine for one message type.
+
+    Each returns ``None``, or ``False``, where the engine is not certain. Only exact ``bytes`` and
+    ``str`` are read.
+    """
+
+    def check(self, data: bytes, parsed: bool, /) -> bool:
+        """Return whether a message certainly satisfies every rule of the schema.
+
+        Args:
+            data: The message.
+            parsed: Whether protobuf's library has read the same bytes. If not, the answer also
+                means that it can, and that other implementations can.
+        """
+
+    def decoder(
+        self, parse: Callable[[bytes], MessageT], fallback: Callable[[bytes], MessageT], /
+    ) -> Callable[[bytes], MessageT]:
+        """Return a function that parses a message and calls a fallback unless it is valid."""
+
+
+class _Engine(NamedTuple):
+    """The result of looking for the module.
+
+    Attributes:
+        module: The module; ``None`` if it cannot be imported.
+        core: The schema in the module; ``None`` if it is not used.
+        version: The version of the module.
+        reason: Why it is not used; empty if it is.
+        required: Whether ``CRUCIBLE_IR_NATIVE`` requires it, or is no setting.
+    """
+
+    module: Any
+    core: Any
+    version: str | None
+    reason: str
+    required: bool = False
+
+
+@cache
+def _engine() -> _Engine:
+    setting = os.environ.get(VARIABLE, "") or "auto"
+    if setting == "0":
+        return _Engine(None, None, None, f"{VARIABLE} is 0")
+    if setting not in ("1", "auto"):
+        reason = f'{VARIABLE} is {shorten(setting)}; expected "0", "1" or "auto"'
+        return _Engine(None, None, None, reason, required=True)
+    required = setting == "1"
+    try:
+        module: Any = import_module(MODULE)
+    except ModuleNotFoundError:
+        return _Engine(None, None, None, f"{MODULE} is not installed", required)
+    except Exception as error:
+        reason = f"{MODULE} cannot be imported: {error}"
+        return _Engine(None, None, None, " ".join(reason.split()), required)
+    version: str = getattr(module, "VERSION", "")
+    abi = getattr(module, "ABI", None)
+    if abi != ABI:
+        reason = f"{MODULE} {version} has the interface {abi}, and this package needs {ABI}"
+        return _Engine(module, None, version, reason, required)
+    try:
+        with open(_TABLES, "rb") as file:
+            core = module.Core(file.read())
+    except (OSError, ValueError) as error:
+        reason = f"{MODULE} {version} cannot read the tables of the schema: {error}"
+        return _Engine(module, None, version, reason, required)
+    return _Engine(module, core, version, "")
+
+
+class _MessageTypes(dict[Any, "MessageType | None"]):
+    """The message types by class; ``None`` for classes that the native engine does not know."""
+
+    def __missing__(self, class_: Any) -> MessageType | None:
+        found = self[class_] = _find(class_)
+        return found
+
+
+def _find(class_: Any) -> MessageType | None:
+    engine = _engine()
+    if engine.core is None:
+        if engine.required:
+            raise NativeEngineError(f"the native engine cannot be used: {engine.reason}")
+        return None
+    descriptor = getattr(class_, "DESCRIPTOR", None)
+    package, _, name = getattr(descriptor, "full_name", "").rpartition(".")
+    # A class of another descriptor pool can have other fields and rules under the same name.
+    if getattr(sys.modules.get(package), name, None) is not class_:
+        return None
+    found: MessageType | None = engine.core.message(f"{package}.{name}")
+    return found
+
+
+_TYPES = _MessageTypes()
+
+
+# Each function returns None where the native engine is not used or not certain: its caller does
+# the same in Python then. Where CRUCIBLE_IR_NATIVE requires an engine that is not usable, each one
+# raises NativeEngineError.
+
+
+def decoder(
+    class_: type[MessageT], decode: Callable[[bytes], MessageT]
+) -> Callable[[bytes], MessageT]:
+    """Return a faster function than ``decode`` with the same results; itself if there is none."""
+    native = _TYPES[class_]
+    return decode if native is None else native.decoder(class_.FromString, decode)
+
+
+def from_binary(data: bytes, class_: type[MessageT]) -> MessageT | None:
+    """Return the message of some bytes if it is certainly valid, as `crucible_ir.from_binary`."""
+    native = _TYPES[class_]
+    if native is None or type(data) is not bytes or not native.check(data, False):
+        return None
+    try:
+        return class_.FromString(data)
+    except Exception:
+        return None
