@@ -17,6 +17,7 @@ from crucible_ir.version import VERSION
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
+    from crucible_ir import native as native
     from crucible_ir import v1 as v1
     from crucible_ir.building.constructors import *  # noqa: F403  # its __all__ has a constructor for each message
     from crucible_ir.building.experiment import ExperimentBuilder as ExperimentBuilder
@@ -172,8 +173,8 @@ if not TYPE_CHECKING:
 
 
 def _find(name: str) -> object:
-    if name == "v1":
-        return import_module("crucible_ir.v1")
+    if name in ("native", "v1"):
+        return import_module(f"crucible_ir.{name}")
     if name == "MESSAGE_TYPES":
         return import_module("crucible_ir.schema.types").message_types()
     module = _MODULE_OF.get(name)
@@ -186,4 +187,5 @@ def __dir__() -> list[str]:
     """List the public names, including those not yet imported."""
     from crucible_ir.building import constructors
 
-    return sorted({*_MODULE_OF, *constructors.__all__, "MESSAGE_TYPES", "__version__", "v1"})
+    others = ("MESSAGE_TYPES", "__version__", "native", "v1")
+    return sorted({*_MODULE_OF, *constructors.__all__, *others})

@@ -52,7 +52,7 @@ ADDED = {
     *("show", "MessageView"),
     *("requires", "ReleaseError"),
     *("track", "read_run", "upload_run", "TrackingError", "TrackingWarning"),
-    "__version__",
+    *("__version__", "native"),
 }
 
 #: Modules that take longer to import than the messages, or that few callers need.
@@ -111,7 +111,7 @@ def test_a_name_is_the_object_of_its_home_module() -> None:
 def test_type_checkers_see_the_names_that_are_imported_lazily() -> None:
     seen = type_checked_imports()
     assert seen.pop("crucible_ir.building.constructors") == {"*"}
-    assert seen.pop("crucible_ir") == {"v1"}
+    assert seen.pop("crucible_ir") == {"native", "v1"}
     lazy = {module: set(names) for module, names in vars(ir)["_MODULES"].items()}
     assert seen == lazy
 

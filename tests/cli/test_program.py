@@ -17,7 +17,7 @@ import click
 import pytest
 from cli.command_line import EXAMPLES, on_a_terminal, run
 
-from crucible_ir import Limits, __version__
+from crucible_ir import Limits, __version__, native
 from crucible_ir.cli import progress
 from crucible_ir.cli.program import COMMANDS, Command, program
 from crucible_ir.interchange.bundle.limits import BundleLimits
@@ -171,7 +171,8 @@ def test_every_example_of_the_help_runs(
 
 
 def test_the_version_is_that_of_the_package() -> None:
-    assert run("--version").out == f"crucible-ir, version {__version__}\n"
+    engine = f"engine: {native.status()}"
+    assert run("--version").out == f"crucible-ir, version {__version__}\n{engine}\n"
 
 
 def test_a_misspelt_command_suggests_the_nearest() -> None:

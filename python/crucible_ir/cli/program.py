@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 
 import click
 
+from crucible_ir import native
 from crucible_ir.cli.session import (
     COULD_NOT_RUN,
     DEBUG_VARIABLE,
@@ -290,6 +291,12 @@ def _discard_buffer(stream: Any) -> None:
         return
 
 
+def _print_version(context: click.Context, parameter: click.Parameter, value: bool) -> None:
+    if value and not context.resilient_parsing:
+        click.echo(f"crucible-ir, version {VERSION}\nengine: {native.status()}")
+        context.exit()
+
+
 @click.command(
     cls=Program,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -298,7 +305,14 @@ def _discard_buffer(stream: Any) -> None:
     " standard input. Exit status: 0 success, 1 invalid input, 2 could not run."
     " `crucible-ir COMMAND --help` has examples.",
 )
-@click.version_option(VERSION, prog_name="crucible-ir")
+@click.option(
+    "--version",
+    is_flag=True,
+    expose_value=False,
+    is_eager=True,
+    help="Show the version and the engine, and exit.",
+    callback=_print_version,
+)
 def program() -> None:
     """Validate, convert, show and write Crucible IR documents.
 

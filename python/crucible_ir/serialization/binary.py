@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 from google.protobuf import message as google_message
 from google.protobuf.unknown_fields import UnknownFieldSet
 
+from crucible_ir import native
 from crucible_ir.errors import DecodeError, EncodeError
 from crucible_ir.schema.types import descriptor_of, message_type
 from crucible_ir.schema.unknown_fields import reject_own_unreadable, reject_unreadable
@@ -74,8 +75,10 @@ def from_binary(
     name: "embed"
     <BLANKLINE>
     """
-    read = decoder(message_type(type), validate=validate, limits=limits)
-    message = read(data)
+    class_ = message_type(type)
+    if validate and limits is None and (valid := native.from_binary(data, class_)) is not None:
+        return valid
+    message = decoder(class_, validate=validate, limits=limits)(data)
     try:
         reject_unreadable(message)
     except DecodeError as error:
@@ -129,7 +132,7 @@ def decoder(
         except DecodeError as error:
             raise diagnose(data, descriptor_of(cls), error) from None
 
-    return decode
+    return native.decoder(cls, decode) if validate else decode
 
 
 def ensure_reads_back(message: Message, data: bytes | None = None) -> None:
