@@ -13,10 +13,11 @@ from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescript
 
 from crucible_ir import v1
 from crucible_ir.exchange import v1 as exchange_v1
+from crucible_ir.schema import vocabulary
 from generate_guards import protovalidate_file
 from guard_generator.module import optional_fields
 from guard_generator.rules import RuleReader, UnsupportedRuleError, set_rules
-from native_tables import cel, rules
+from native_tables import cel, crucible, rules
 from native_tables.format import VERSION, message_classes
 
 #: The tables for the crate, and the same bytes for the Python package.
@@ -71,6 +72,8 @@ class TableWriter:
             table = self._tables.enums.add(name=enum.full_name)
             for value in enum.values:
                 table.values.add(number=value.number, name=value.name)
+            for name, number in vocabulary.numbers(enum).items():
+                table.short_names.add(number=number, name=name)
         return self._enums[enum.full_name]
 
     def _write_message(self, message: Descriptor) -> None:
@@ -82,6 +85,7 @@ class TableWriter:
             self._write_field(field, table.fields.add(), is_optional=field.name in optional)
         if not message.full_name.startswith(OWN_PREFIX):
             return
+        self._write_crucible(message, indexes, table)
         try:
             for field in fields:
                 target = table.fields[indexes[field.name]]
@@ -94,6 +98,19 @@ class TableWriter:
             table.unsure = True
             print(
                 f"native tables: left to protovalidate: {message.full_name}: {error}",
+                file=sys.stderr,
+            )
+
+    def _write_crucible(self, message: Descriptor, indexes: dict[str, int], table: Any) -> None:
+        if message.full_name not in crucible.described_types():
+            return
+        try:
+            crucible.describe(message, indexes, table.crucible)
+            table.crucible.SetInParent()
+        except crucible.UnsupportedError as error:
+            table.ClearField("crucible")
+            print(
+                f"native tables: Crucible JSON left to Python: {message.full_name}: {error}",
                 file=sys.stderr,
             )
 

@@ -4,6 +4,7 @@ use std::fmt;
 
 use regex::bytes::Regex;
 
+use crate::json::crucible_tables::{CrucibleJson, ShortNames};
 use crate::json::keys::KeyIndex;
 use crate::unsure::Unsure;
 use crate::wire::{Reader, WireType, put_varint, utf8};
@@ -12,7 +13,7 @@ use crate::wire::{Reader, WireType, put_varint, utf8};
 const VERSION: u64 = 1;
 
 /// The most fields of a message type: the fields that are set are bits of a `u64`.
-const MAX_FIELDS: usize = 64;
+pub const MAX_FIELDS: usize = 64;
 
 /// The most fields of a message type whose items are counted, or whose values clauses compare.
 pub const MAX_SLOTS: usize = 4;
@@ -185,6 +186,8 @@ pub struct Message {
     pub clauses: Vec<Clause>,
     /// Whether items are counted.
     pub counts: bool,
+    /// The type in Crucible JSON, if the core writes and reads it.
+    pub(crate) crucible: Option<CrucibleJson>,
 }
 
 const NO_FIELD: u8 = u8::MAX;
@@ -223,6 +226,8 @@ pub struct Enum {
     by_number: Vec<(i32, u16)>,
     /// The index of each value by its name.
     by_name: KeyIndex,
+    /// The names in Crucible JSON.
+    pub(crate) short_names: ShortNames,
     /// Whether the numbers are 0, 1, 2 and so on in the order of the schema.
     dense: bool,
 }
@@ -265,7 +270,7 @@ pub struct Tables {
 
 /// The tables cannot be read.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct TablesError(&'static str);
+pub struct TablesError(pub(crate) &'static str);
 
 impl fmt::Display for TablesError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -281,61 +286,61 @@ impl From<Unsure> for TablesError {
     }
 }
 
-type Loaded<T> = Result<T, TablesError>;
+pub(crate) type Loaded<T> = Result<T, TablesError>;
 
 /// A newer generator may have written a rule that this core does not know.
 const UNKNOWN_FIELD: TablesError = TablesError("an unknown field");
 
 /// The value of a field of the tables.
-enum Value<'a> {
+pub(crate) enum Value<'a> {
     Number(u64),
     Bits(u64),
     Bytes(&'a [u8]),
 }
 
 impl<'a> Value<'a> {
-    fn number(&self) -> Loaded<u64> {
+    pub(crate) fn number(&self) -> Loaded<u64> {
         match self {
             Self::Number(number) => Ok(*number),
             _ => Err(TablesError("expected a number")),
         }
     }
 
-    fn flag(&self) -> Loaded<bool> {
+    pub(crate) fn flag(&self) -> Loaded<bool> {
         Ok(self.number()? != 0)
     }
 
     /// A `sint64`.
-    fn signed(&self) -> Loaded<i64> {
+    pub(crate) fn signed(&self) -> Loaded<i64> {
         let number = self.number()?;
         Ok((number >> 1) as i64 ^ -((number & 1) as i64))
     }
 
-    fn double(&self) -> Loaded<f64> {
+    pub(crate) fn double(&self) -> Loaded<f64> {
         match self {
             Self::Bits(bits) => Ok(f64::from_bits(*bits)),
             _ => Err(TablesError("expected a double")),
         }
     }
 
-    fn bytes(&self) -> Loaded<&'a [u8]> {
+    pub(crate) fn bytes(&self) -> Loaded<&'a [u8]> {
         match self {
             Self::Bytes(bytes) => Ok(bytes),
             _ => Err(TablesError("expected bytes")),
         }
     }
 
-    fn text(&self) -> Loaded<Box<str>> {
+    pub(crate) fn text(&self) -> Loaded<Box<str>> {
         Ok(utf8(self.bytes()?)?.into())
     }
 
-    fn index(&self) -> Loaded<usize> {
+    pub(crate) fn index(&self) -> Loaded<usize> {
         usize::try_from(self.number()?).map_err(|_| TablesError("an index is too large"))
     }
 }
 
 /// Calls a function with the number and value of each field of a message.
-fn each_field<'a>(
+pub(crate) fn each_field<'a>(
     data: &'a [u8],
     mut read: impl FnMut(u32, Value<'a>) -> Loaded<()>,
 ) -> Loaded<()> {
@@ -392,6 +397,11 @@ impl Tables {
                 return Err(TablesError("the entries of a map have no key and value"));
             }
         }
+        for message in &self.messages {
+            if let Some(crucible) = &message.crucible {
+                crucible.check(message, self)?;
+            }
+        }
         Ok(())
     }
 
@@ -408,6 +418,15 @@ impl Tables {
         &self.messages[field.message]
     }
 
+    /// Returns the key and the value of the entries of a field, if it is a map.
+    #[inline(always)]
+    pub fn entry_of(&self, field: &Field) -> Option<(&Field, &Field)> {
+        match field.cardinality {
+            Cardinality::Map => self.message_of(field).entry(),
+            _ => None,
+        }
+    }
+
     /// Returns the enum type of a field's values.
     #[inline(always)]
     pub fn enum_of(&self, field: &Field) -> &Enum {
@@ -418,7 +437,7 @@ impl Tables {
 fn load_message(data: &[u8]) -> Loaded<Message> {
     let mut name = Box::default();
     let (mut fields, mut oneofs, mut tests) = (Vec::new(), Vec::new(), Vec::new());
-    let mut unsure = false;
+    let (mut unsure, mut crucible) = (false, None);
     each_field(data, |number, value| {
         match number {
             1 => name = value.text()?,
@@ -429,6 +448,7 @@ fn load_message(data: &[u8]) -> Loaded<Message> {
             }
             3 => unsure = value.flag()?,
             4 => tests.push(load_tests(value.bytes()?)?),
+            5 => crucible = Some(value.bytes()?),
             _ => return Err(UNKNOWN_FIELD),
         }
         Ok(())
@@ -491,6 +511,10 @@ fn load_message(data: &[u8]) -> Loaded<Message> {
         .iter()
         .map(|field| (&*field.name, u16::from(field.index)));
     let by_key = KeyIndex::new(json_names.chain(names));
+    let crucible = match crucible {
+        Some(table) => Some(CrucibleJson::load(table, &fields)?),
+        None => None,
+    };
     Ok(Message {
         name,
         well_known,
@@ -501,6 +525,7 @@ fn load_message(data: &[u8]) -> Loaded<Message> {
         required,
         clauses,
         counts,
+        crucible,
     })
 }
 
@@ -699,11 +724,12 @@ fn load_pattern(pattern: &str) -> Loaded<Regex> {
 }
 
 fn load_enum(data: &[u8]) -> Loaded<Enum> {
-    let (mut name, mut values) = (Box::default(), Vec::new());
+    let (mut name, mut values, mut short_names) = (Box::default(), Vec::new(), Vec::new());
     each_field(data, |number, value| {
         match number {
             1 => name = value.text()?,
             2 => values.push(load_enum_value(value.bytes()?)?),
+            3 => short_names.push(load_enum_value(value.bytes()?)?),
             _ => return Err(UNKNOWN_FIELD),
         }
         Ok(())
@@ -726,6 +752,7 @@ fn load_enum(data: &[u8]) -> Loaded<Enum> {
         values,
         by_number,
         by_name,
+        short_names: ShortNames::new(&short_names),
         dense,
     })
 }

@@ -103,6 +103,12 @@ impl<'a> Number<'a> {
         })
     }
 
+    /// Returns whether the number has neither a point nor an exponent.
+    #[inline(always)]
+    pub(crate) fn is_whole(&self) -> bool {
+        self.whole
+    }
+
     /// Returns the text of the number.
     #[inline(always)]
     pub(crate) fn text(&self) -> &'a [u8] {

@@ -15,6 +15,7 @@ const HIGH_BITS: u64 = ONES << 7;
 ///
 /// Bytes outside strings are compared one by one. Strings are checked as UTF-8 while they are read,
 /// so that the text need not be checked before.
+#[derive(Clone, Copy)]
 pub(crate) struct Scanner<'a> {
     input: &'a [u8],
     at: usize,
