@@ -259,10 +259,7 @@ impl<'a, 'o> Input<'a, 'o> {
             let entry = open(self.out);
             let key_length = self.map_key()?;
             let key_end = self.out.len();
-            self.out.push(SECOND);
-            let value = open(self.out);
-            self.opaque_value(depth + 2)?;
-            close(self.out, value);
+            self.opaque_field(SECOND, depth + 2)?;
             let key_end = key_end + close(self.out, entry);
             entries.add(self.out, key_end - key_length..key_end);
             if !self.scan.more(b'}')? {
@@ -280,14 +277,61 @@ impl<'a, 'o> Input<'a, 'o> {
             return Err(Unsure);
         }
         loop {
-            self.out.push(FIRST);
-            let value = open(self.out);
-            self.opaque_value(depth + 1)?;
-            close(self.out, value);
+            self.opaque_field(FIRST, depth + 1)?;
             if !self.scan.more(b']')? {
                 return Ok(());
             }
         }
+    }
+
+    /// Reads a google.protobuf.Value and writes it as a field of a message, given the tag of one
+    /// byte and its depth below the root.
+    #[inline(always)]
+    fn opaque_field(&mut self, tag: u8, depth: u32) -> R<()> {
+        match self.scan.peek() {
+            b'"' => match self.scan.plain_string()? {
+                Some(text) if text.len() < 0x7e => {
+                    let length = text.len() as u8;
+                    self.out
+                        .extend_from_slice(&[tag, length + 2, STRING, length]);
+                    self.out.extend_from_slice(text);
+                }
+                Some(text) => {
+                    self.out.push(tag);
+                    let start = open(self.out);
+                    self.out.push(STRING);
+                    put_bytes(self.out, text);
+                    close(self.out, start);
+                }
+                None => {
+                    self.out.push(tag);
+                    let start = open(self.out);
+                    self.out.push(STRING);
+                    self.long_string()?;
+                    close(self.out, start);
+                }
+            },
+            b'{' | b'[' => {
+                self.out.push(tag);
+                let start = open(self.out);
+                self.opaque_value(depth)?;
+                close(self.out, start);
+            }
+            b't' | b'f' => {
+                let value = self.boolean()?;
+                self.out.extend_from_slice(&[tag, 2, BOOL, u8::from(value)]);
+            }
+            b'n' => {
+                self.scan.literal(b"null")?;
+                self.out.extend_from_slice(&[tag, 2, NULL, 0]);
+            }
+            _ => {
+                let mut field = [tag, 9, NUMBER, 0, 0, 0, 0, 0, 0, 0, 0];
+                field[3..].copy_from_slice(&self.scan.number()?.opaque()?.to_le_bytes());
+                self.out.extend_from_slice(&field);
+            }
+        }
+        Ok(())
     }
 
     /// Reads a google.protobuf.Value and writes its field, given its depth below the root.

@@ -4,7 +4,7 @@
 //! Whatever that package rejects is unsure.
 
 use super::input::{Input, Quoted};
-use super::sink::{Entries, close, open};
+use super::sink::{Entries, close, open, put_tag};
 use super::times::Spelling;
 use crate::MessageType;
 use crate::tables::{Cardinality, Field, Kind, Message, Tables, WellKnown};
@@ -42,6 +42,7 @@ impl MessageType {
 /// Reads a message from its ProtoJSON and appends its bytes.
 pub(crate) fn read(tables: &Tables, message: &Message, text: &[u8], out: &mut Vec<u8>) -> R<()> {
     let start = out.len();
+    out.reserve(text.len());
     let mut reader = Reader {
         tables,
         input: Input::new(text, out),
@@ -123,11 +124,13 @@ impl<'t> Reader<'t, '_, '_> {
     /// Reads a key and the colon after it, and returns its field; the expected one is tried first.
     #[inline(always)]
     fn field(&mut self, message: &'t Message, expected: usize) -> R<&'t Field> {
+        if let Some(field) = message.fields.get(expected)
+            && self.input.scan.eat_key(&field.json_name)
+        {
+            return Ok(field);
+        }
         let key = self.input.scan.string(&mut self.input.buffer)?;
-        let field = match message.fields.get(expected) {
-            Some(field) if *field.json_name == *key => field,
-            _ => message.field_of_key(key).ok_or(Unsure)?,
-        };
+        let field = message.field_of_key(key).ok_or(Unsure)?;
         self.input.scan.colon()?;
         Ok(field)
     }
@@ -151,7 +154,7 @@ impl<'t> Reader<'t, '_, '_> {
     #[inline(always)]
     fn singular(&mut self, field: &'t Field, depth: u32) -> R<()> {
         let start = self.input.out.len();
-        self.input.out.extend_from_slice(&field.tag);
+        put_tag(self.input.out, &field.tag);
         let is_zero = self.value(field, depth + 1)?;
         if is_zero && !field.presence {
             self.input.out.truncate(start);
@@ -208,7 +211,7 @@ impl<'t> Reader<'t, '_, '_> {
             return Ok(());
         }
         loop {
-            self.input.out.extend_from_slice(&field.tag);
+            put_tag(self.input.out, &field.tag);
             self.value(field, depth + 1)?;
             if !self.input.scan.more(b']')? {
                 return Ok(());
@@ -226,11 +229,11 @@ impl<'t> Reader<'t, '_, '_> {
         }
         let mut entries = Entries::new(self.input.out);
         loop {
-            self.input.out.extend_from_slice(&field.tag);
+            put_tag(self.input.out, &field.tag);
             let start = open(self.input.out);
             let key_length = self.input.map_key()?;
             let key_end = self.input.out.len();
-            self.input.out.extend_from_slice(&value.tag);
+            put_tag(self.input.out, &value.tag);
             // The entry of a map is a message, and counts as a level.
             self.value(value, depth + 2)?;
             let key_end = key_end + close(self.input.out, start);

@@ -119,6 +119,21 @@ impl<'a> Scanner<'a> {
         Ok(())
     }
 
+    /// Reads a key without escapes, the colon after it and white space, if that is what comes next.
+    #[inline(always)]
+    pub(crate) fn eat_key(&mut self, name: &[u8]) -> bool {
+        let start = self.at + 1;
+        let end = start + name.len();
+        let found = self.peek() == b'"'
+            && self.input.get(start..end) == Some(name)
+            && self.input.get(end..end + 2) == Some(b"\":");
+        if found {
+            self.at = end + 2;
+            self.space();
+        }
+        found
+    }
+
     /// Reads white space up to the end of the text.
     pub(crate) fn end(&mut self) -> R<()> {
         self.space();
@@ -246,7 +261,7 @@ impl<'a> Scanner<'a> {
 }
 
 /// Returns the position of the first byte from a position that ends a run of plain characters (a
-/// quote, a backslash, a control character or the end), and whether the run is ASCII.
+/// quote, a backslash, a control character or the end), and whether it is certainly ASCII.
 #[inline(always)]
 fn plain_end(input: &[u8], start: usize) -> (usize, bool) {
     let mut at = start;
@@ -261,12 +276,11 @@ fn plain_end(input: &[u8], start: usize) -> (usize, bool) {
             | (backslash.wrapping_sub(ONES) & !backslash)
             | (word.wrapping_sub(ONES * b' ' as u64) & !word))
             & HIGH_BITS;
+        seen |= word;
         if ends != 0 {
             let count = ends.trailing_zeros() / 8;
-            seen |= word & !(u64::MAX << (8 * count));
             return (at + count as usize, seen & HIGH_BITS == 0);
         }
-        seen |= word;
         at += 8;
     }
     while let Some(&byte) = input.get(at) {

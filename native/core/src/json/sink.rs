@@ -59,6 +59,15 @@ fn close_long(out: &mut Vec<u8>, start: usize, length: usize) -> usize {
     size
 }
 
+/// Writes a tag.
+#[inline(always)]
+pub(crate) fn put_tag(out: &mut Vec<u8>, tag: &[u8]) {
+    match *tag {
+        [tag] => out.push(tag),
+        _ => out.extend_from_slice(tag),
+    }
+}
+
 /// Writes a length and as many bytes.
 #[inline(always)]
 pub(crate) fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
@@ -73,6 +82,12 @@ pub(crate) fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
 /// The order of map keys: by their bytes, but a key comes after those that begin with it.
 #[inline(always)]
 pub(crate) fn key_order(left: &[u8], right: &[u8]) -> Ordering {
+    // Most keys differ in their first byte.
+    if let ([left, ..], [right, ..]) = (left, right)
+        && left != right
+    {
+        return left.cmp(right);
+    }
     let shared = left.len().min(right.len());
     left[..shared]
         .cmp(&right[..shared])
