@@ -14,6 +14,7 @@ VENV_PROTOBUF6 := .venv-protobuf6
 VENV_FUZZ := .venv-fuzz
 VENV_INTERCHANGE := .venv-interchange
 VENV_WEB := .venv-web
+VENV_NATIVE := .venv-native
 BIN := $(VENV)/bin
 
 PYTEST := -m pytest -n $(JOBS)
@@ -24,13 +25,21 @@ PROTOBUF_TESTS := tests/betterproto tests/building tests/conformance tests/diffi
 	tests/interop/test_betterproto.py tests/interop/test_protobuf.py tests/interop/test_python.py \
 	--deselect tests/conformance/test_vectors.py::test_every_file_of_cases_is_up_to_date
 
+# The tests whose code calls the native core. With the few examples of a developer's run: the tests
+# of the core itself have more of their own.
+NATIVE_TESTS := tests/cli tests/conformance tests/digest tests/exchange tests/serialization \
+	tests/validation tests/interop/test_python.py \
+	--deselect tests/conformance/test_vectors.py::test_every_file_of_cases_is_up_to_date
+NATIVE_SOURCES := $(shell find native -name target -prune -o -name '*.rs' -print -o -name '*.toml' -print \
+	-o -name Cargo.lock -print)
+
 VERSION := python/crucible_ir/version.py
 RULES_PROTO := third_party/buf/validate/validate.proto
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help setup run demo check test nightly interop test-interchange test-web witness \
-	test-protobuf6 lint format \
+	test-protobuf6 native lint-native test-native fuzz-native lint format \
 	check-format types generate check-generated breaking release-image check-package bench \
 	bench-exchange screenshots bench-web fuzz clean
 
@@ -79,6 +88,24 @@ test-protobuf6: $(VENV_PROTOBUF6)/.installed ## Run the tests that depend on pro
 	CRUCIBLE_IR_EXAMPLES=0.2 $(VENV_PROTOBUF6)/bin/python $(PYTEST) --dist worksteal -m "not toolchain" \
 		$(PROTOBUF_TESTS) $(ARGS)
 
+native: setup ## Build the native core and install it into .venv (needs Rust)
+	$(need-cargo)
+	$(BIN)/python -m pip install --quiet ./native/python
+	$(BIN)/crucible-ir --version
+
+lint-native: ## Check the format and the code of the native core (needs Rust)
+	$(need-cargo)
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --locked --quiet -- --deny warnings
+
+# The package must use the core here. Without it, `make test` runs the same tests.
+test-native: $(VENV_NATIVE)/.core ## Test the native core, and the package with it (needs Rust)
+	$(CARGO) test --workspace --locked --quiet
+	CRUCIBLE_IR_EXAMPLES=0.2 $(VENV_NATIVE)/bin/python $(PYTEST) --dist worksteal -m native \
+		tests/native $(ARGS)
+	CRUCIBLE_IR_EXAMPLES=0.2 CRUCIBLE_IR_NATIVE=1 $(VENV_NATIVE)/bin/python $(PYTEST) \
+		--dist worksteal -m "not toolchain" $(NATIVE_TESTS) $(ARGS)
+
 lint: setup $(RULES_PROTO) ## Check the code with ruff, its layers, the Containerfile, and the schema with buf
 	$(BIN)/ruff check
 	$(BIN)/lint-imports --no-logo
@@ -126,6 +153,10 @@ bench: setup ## Measure and print the figures of the README
 fuzz: $(VENV_FUZZ)/.installed ## Fuzz every decoder (TIME=600 seconds each, ARGS=yaml for one)
 	$(VENV_FUZZ)/bin/python fuzz/run.py --time $(TIME) $(ARGS)
 
+fuzz-native: setup ## Fuzz every entry point of the native core (TIME=600 seconds each, ARGS=check for one)
+	$(need-cargo)
+	PYTHONPATH=tools $(BIN)/python fuzz/native.py --time $(TIME) $(ARGS)
+
 bench-exchange: setup ## Measure the exchange against bare SQLite and bare gRPC (ARGS="--soak 600 --records 1000000")
 	$(BIN)/python benchmarks/exchange.py $(ARGS)
 
@@ -137,7 +168,7 @@ bench-web: $(VENV_WEB)/.installed ## Measure the console in a browser, with 100,
 
 clean: ## Remove everything that the other targets create
 	rm -rf $(VENV) $(VENV_GENERATE) $(VENV_PROTOBUF6) $(VENV_FUZZ) $(VENV_INTERCHANGE) $(VENV_WEB) \
-		third_party dist build \
+		$(VENV_NATIVE) native/target third_party dist build \
 		.coverage .fuzz .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache \
 		tests/interop/*/build tests/interop/*/.*.lock tests/interop/*/gen tests/interop/*/node_modules
 	find . -name .git -prune -o -name __pycache__ -prune -exec rm -rf {} +
@@ -149,6 +180,12 @@ define make-venv
 	{ echo "Python 3.11 or later is needed; name one, as in: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1; }
 $(PYTHON) -m venv --clear $(@D)
 $(@D)/bin/python -m pip install --quiet --upgrade pip
+endef
+
+CARGO := cd native && nice cargo
+define need-cargo
+@command -v cargo >/dev/null || { echo "The native core is built with Rust, which is not installed: there is \
+no cargo. The package works without the core."; exit 1; }
 endef
 
 $(VENV)/.installed: pyproject.toml $(VERSION)
@@ -174,6 +211,16 @@ $(VENV_INTERCHANGE)/.installed: pyproject.toml $(VERSION)
 $(VENV_WEB)/.installed: pyproject.toml $(VERSION)
 	$(make-venv)
 	$(@D)/bin/python -m pip install --quiet --editable '.[web]' --group web
+	@touch $@
+
+$(VENV_NATIVE)/.installed: pyproject.toml $(VERSION)
+	$(make-venv)
+	$(@D)/bin/python -m pip install --quiet --editable . --group dev
+	@touch $@
+
+$(VENV_NATIVE)/.core: $(VENV_NATIVE)/.installed $(NATIVE_SOURCES)
+	$(need-cargo)
+	$(@D)/bin/python -m pip install --quiet ./native/python
 	@touch $@
 
 $(VENV_GENERATE)/.installed: pyproject.toml

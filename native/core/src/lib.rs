@@ -46,6 +46,14 @@ impl Schema {
         &SCHEMA
     }
 
+    /// Returns every message type of the schema.
+    pub fn message_types(&self) -> impl Iterator<Item = MessageType> + Clone {
+        (0..self.tables.messages.len()).map(|index| MessageType {
+            tables: Arc::clone(&self.tables),
+            index,
+        })
+    }
+
     /// Returns the message type of a full name, such as `crucible_ir.v1.FeedbackEvent`.
     pub fn message_type(&self, name: &str) -> Option<MessageType> {
         let index = self.tables.message(name)?;
