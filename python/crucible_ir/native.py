@@ -105,6 +105,31 @@ class MessageType(Protocol):
     ) -> Callable[[bytes], MessageT]:
         """Return a function that parses a message and calls a fallback unless it is valid."""
 
+    def splitter(self, list_: str, fields: tuple[str, ...], /) -> NativeSplitter | None:
+        """Return a splitter of messages; ``None`` if there is no such list or field."""
+
+
+class NativeSplitter(Protocol):
+    """Splits messages of one type."""
+
+    def split(self, data: bytes, /) -> tuple[bytes, list[bytes], list[list[Any]]] | None:
+        """Return the parts of a `Split`."""
+
+
+class Split(NamedTuple):
+    """A message, split into the messages of one of its lists and the rest.
+
+    Attributes:
+        rest: The other fields, encoded.
+        items: The messages of the list, encoded.
+        values: The values of each field, each with one value for each message: ``None`` for an
+            unset field, texts as UTF-8, and timestamps in microseconds since 1970.
+    """
+
+    rest: bytes
+    items: list[bytes]
+    values: list[list[Any]]
+
 
 class _Engine(NamedTuple):
     """The result of looking for the module.
@@ -202,3 +227,29 @@ def from_binary(data: bytes, class_: type[MessageT]) -> MessageT | None:
         return class_.FromString(data)
     except Exception:
         return None
+
+
+def splitter(
+    class_: type[Message], list_: str, fields: tuple[str, ...]
+) -> Callable[[bytes], Split | None]:
+    """Return a function that splits a message into the messages of a list and the rest.
+
+    The function returns ``None`` unless the message is certainly valid and has no unknown fields,
+    the messages inside included, even if the schema does not require them to be valid.
+
+    Args:
+        class_: The class of the message.
+        list_: The name of the list.
+        fields: The fields of the messages in the list whose values are returned.
+    """
+    native = _TYPES[class_]
+    found = None if native is None else native.splitter(list_, fields)
+    if found is None:
+        return lambda data: None
+    split = found.split
+
+    def parts(data: bytes) -> Split | None:
+        result = split(data)
+        return None if result is None else Split(*result)
+
+    return parts

@@ -9,6 +9,7 @@
 mod decoder;
 mod guarded;
 mod message;
+mod splitter;
 
 use pyo3::prelude::*;
 
@@ -24,6 +25,9 @@ mod module {
 
     #[pymodule_export]
     use crate::message::{Core, MessageType};
+
+    #[pymodule_export]
+    use crate::splitter::Splitter;
 
     #[pymodule_export]
     use crate::guarded::{last_panic, panics};

@@ -7,6 +7,7 @@ use pyo3::types::PyBytes;
 
 use crate::decoder::Decoder;
 use crate::guarded::{guarded, guarded_detached};
+use crate::splitter::Splitter;
 
 /// A schema.
 #[pyclass(frozen)]
@@ -66,6 +67,12 @@ impl MessageType {
             let data = data.as_bytes();
             guarded_detached(py, data.len(), || self.core.check(data, trust).ok()).is_some()
         })
+    }
+
+    /// Return a splitter of messages; `None` if there is no such list, or no such fields in it.
+    #[pyo3(signature = (list, fields, /))]
+    fn splitter(&self, list: &str, fields: Vec<String>) -> Option<Splitter> {
+        Splitter::new(&self.core, list, &fields)
     }
 
     /// Return a function that parses a message, and calls a fallback unless it is valid.

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
 from hypothesis import given
 from hypothesis import strategies as st
+from message_strategies import messages
 
 from crucible_ir import v1 as ir_v1
 from crucible_ir.exchange import v1
 from crucible_ir.exchange.client.batches import EventBatch
+from crucible_ir.exchange.server.services.event_rows import VALUES, event_rows, rows_of_values
 from crucible_ir.exchange.server.services.ingest_batches import ReceivedBatch, event_contents
 
 EVENTS = st.lists(
@@ -88,3 +91,20 @@ def test_events_with_unknown_fields_are_marked(extra: str) -> None:
     batch = ReceivedBatch.parse(bytes([0x12, len(event)]) + event)
     assert batch.has_unknown_fields
     assert batch.events[0].SerializeToString() == event
+
+
+def value_of(event: ir_v1.FeedbackEvent, name: str) -> object:
+    """Return the value of a field as the native engine does."""
+    value = getattr(event, name)
+    if event.DESCRIPTOR.fields_by_name[name].has_presence and not event.HasField(name):
+        return None
+    if isinstance(value, Timestamp):
+        return value.ToNanoseconds() // 1000
+    return value.encode() if isinstance(value, str) else value
+
+
+@given(st.lists(messages(ir_v1.FeedbackEvent), max_size=4))
+def test_rows_of_values_equal_the_rows_of_events(events: list[ir_v1.FeedbackEvent]) -> None:
+    contents = [event.SerializeToString() for event in events]
+    values = [[value_of(event, name) for event in events] for name in VALUES]
+    assert rows_of_values(values, contents, b"ann") == event_rows(events, contents, b"ann")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Final
+from itertools import repeat
+from typing import Any, Final
 
 from crucible_ir import v1
 from crucible_ir.exchange.store.records import EventRow, Microseconds
@@ -13,6 +14,20 @@ from crucible_ir.schema import vocabulary
 _TYPE_NAMES: Final = {
     number: name.encode() for number, name in vocabulary.names(v1.FeedbackType.DESCRIPTOR).items()
 }
+
+#: The fields of events whose values the native engine reads for rows.
+VALUES: Final = (
+    "id",
+    "deployment_id",
+    "feedback_type",
+    "custom_feedback_type",
+    "model_version",
+    "timestamp",
+    "latency_ms",
+    "request_id",
+    "response_id",
+    "supersedes",
+)
 
 #: Creates a row from its values, without the cost of the Python function of its class.
 _new_row: Final = partial(tuple.__new__, EventRow)
@@ -38,7 +53,7 @@ def event_rows(
     columns = (
         [event.id.encode() for event in events],
         [event.deployment_id.encode() or None for event in events],
-        list(map(_type_name, events)),
+        [_type_name(event.feedback_type, event.custom_feedback_type.encode()) for event in events],
         [event.model_version.encode() or None for event in events],
         list(map(_time, events)),
         [
@@ -49,10 +64,44 @@ def event_rows(
         [event.request_id.encode() or None for event in events],
         [event.response_id.encode() or None for event in events],
         [event.supersedes.encode() or None for event in events],
-        [publisher] * len(events),
-        [0] * len(events),
     )
-    return list(map(_new_row, zip(*columns, strict=True)))
+    return _rows(columns, publisher)
+
+
+def rows_of_values(
+    values: Sequence[Sequence[Any]], contents: Sequence[bytes], publisher: bytes | None = None
+) -> list[EventRow]:
+    """Return the rows of valid events, as `event_rows` does.
+
+    Args:
+        values: The values of the fields in `VALUES`, each with one value for each event; ``None``
+            for an unset field. Texts are in UTF-8, and times in microseconds since 1970.
+        contents: The serialized bytes of the events.
+        publisher: The name of the caller that hands them in.
+
+    >>> values = [[b"e"], [None], [1], [None], [None], [5], [None], [None], [None], [None]]
+    >>> rows_of_values(values, [b""]) == [
+    ...     EventRow(b"e", None, b"thumbs", None, 5, None, b"", None, None, None, None, 0)
+    ... ]
+    True
+    """
+    ids, deployments, types, custom_types, versions, times, latencies, *references = values
+    columns = (
+        ids,
+        [deployment or None for deployment in deployments],
+        list(map(_type_name, types, custom_types)),
+        [version or None for version in versions],
+        times,
+        latencies,
+        contents,
+        *([reference or None for reference in each] for each in references),
+    )
+    return _rows(columns, publisher)
+
+
+def _rows(columns: Sequence[Sequence[Any]], publisher: bytes | None) -> list[EventRow]:
+    """Return rows, given the columns before the publisher."""
+    return list(map(_new_row, zip(*columns, repeat(publisher), repeat(0))))
 
 
 def redacted_row(row: EventRow, event: v1.FeedbackEvent) -> EventRow:
@@ -65,18 +114,17 @@ def redacted_row(row: EventRow, event: v1.FeedbackEvent) -> EventRow:
     # Redaction masks no ids and references, so the other values are the same.
     id_, deployment, _, version, time, latency, _, *references, publisher, _ = row
     content = event.SerializeToString()
-    type_ = _type_name(event)
+    type_ = _type_name(event.feedback_type, event.custom_feedback_type.encode())
     return _new_row(
         (id_, deployment, type_, version, time, latency, content, *references, publisher, 1)
     )
 
 
-def _type_name(event: v1.FeedbackEvent) -> bytes | None:
+def _type_name(number: int | None, custom: bytes | None) -> bytes | None:
     """Return the short or custom name of an event's type, if it has one."""
-    number = event.feedback_type
     if number:
         return _TYPE_NAMES.get(number) or str(number).encode()
-    return event.custom_feedback_type.encode() or None
+    return custom or None
 
 
 def _time(event: v1.FeedbackEvent) -> Microseconds | None:

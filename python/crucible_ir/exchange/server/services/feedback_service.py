@@ -32,7 +32,7 @@ from crucible_ir.exchange.server.services.conversions import (
     microseconds_of,
     timestamp_message,
 )
-from crucible_ir.exchange.server.services.event_rows import event_rows, redacted_row
+from crucible_ir.exchange.server.services.event_rows import event_rows, redacted_row, rows_of_values
 from crucible_ir.exchange.server.services.export_audit import ExportProgress, audited_export
 from crucible_ir.exchange.server.services.ingest_batches import ReceivedBatch
 from crucible_ir.exchange.server.services.page_tokens import PageTokens, query_hash
@@ -120,15 +120,16 @@ class FeedbackService(FeedbackServiceServicer):
             preparing: Held by the batch of a stream that is being prepared, so that no later batch
                 of the stream reaches the store before it. The lock is fair.
         """
-        check_request(batch.request)
+        if batch.values is None:
+            check_request(batch.request)
         response = v1.IngestResponse(batch_id=batch.request.batch_id)
         rows: list[EventRow] = []
         async with preparing:
-            for start in range(0, len(batch.events), EVENTS_PER_TURN):
+            for start in range(0, len(batch.contents), EVENTS_PER_TURN):
                 if start:
                     await asyncio.sleep(0)
                 rows += _rows(batch, start, caller, response)
-            count, has_unknown_fields = len(batch.events), batch.has_unknown_fields
+            count, has_unknown_fields = len(batch.contents), batch.has_unknown_fields
             # Free the batch: the store needs only the rows.
             del batch
             policies = await self._personal_data.policies.current()
@@ -340,7 +341,11 @@ def _rows(
 ) -> list[EventRow]:
     """Return the rows of some events of a batch, and add the rejected ones to the response."""
     some = slice(start, start + EVENTS_PER_TURN)
-    events, contents = batch.events[some], batch.contents[some]
+    contents = batch.contents[some]
+    publisher = None if caller.name is None else caller.name.encode()
+    if batch.values is not None and caller.scope is EVERYTHING:
+        return rows_of_values([values[some] for values in batch.values], contents, publisher)
+    events = batch.events[some]
     # An event that is certainly valid needs no other check.
     is_enough = caller.scope is EVERYTHING and not batch.has_unknown_fields
     if not (is_enough and _certainly_valid(events)):
@@ -354,7 +359,6 @@ def _rows(
                 response.rejected.add(index=start + index, error=item_error(error))
         events = [events[index] for index in accepted]
         contents = [contents[index] for index in accepted]
-    publisher = None if caller.name is None else caller.name.encode()
     return event_rows(events, contents, publisher)
 
 

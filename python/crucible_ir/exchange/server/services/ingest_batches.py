@@ -6,49 +6,82 @@ other work of the server for it.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any, Self
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
+from crucible_ir import native
 from crucible_ir import v1 as ir_v1
 from crucible_ir.exchange import v1
+from crucible_ir.exchange.server.services.event_rows import VALUES
 from crucible_ir.schema.types import descriptor_of
 from crucible_ir.schema.unknown_fields import reject_own_unreadable
 
 
-class ReceivedBatch(NamedTuple):
+class ReceivedBatch:
     """A batch of events, and the bytes of each event.
 
     Attributes:
-        request: The request.
-        events: Its events.
+        request: The request; without the events if `values` is set.
         contents: The bytes of each event.
+        values: The values of each field in `VALUES`, event by event, if the native engine is
+            certain that all events are valid; else ``None``.
         has_unknown_fields: Whether an event may have unknown fields, itself or in a message inside.
     """
 
-    request: v1.IngestRequest
-    events: list[ir_v1.FeedbackEvent]
-    contents: list[bytes]
-    has_unknown_fields: bool
+    __slots__ = ("_events", "contents", "has_unknown_fields", "request", "values")
+
+    def __init__(
+        self,
+        request: v1.IngestRequest,
+        contents: list[bytes],
+        *,
+        values: list[list[Any]] | None = None,
+        has_unknown_fields: bool = False,
+    ) -> None:
+        self.request = request
+        self.contents = contents
+        self.values = values
+        self.has_unknown_fields = has_unknown_fields
+        self._events: list[ir_v1.FeedbackEvent] | None = None
 
     @classmethod
-    def parse(cls, data: bytes) -> ReceivedBatch:
+    def parse(cls, data: bytes) -> Self:
         """Parse an ``IngestRequest``.
 
         Raises:
             google.protobuf.message.DecodeError: The data is not one.
             DecodeError: It has an unknown field that other implementations cannot read.
         """
+        split = _splitter()(data)
+        if split is not None:
+            return cls(v1.IngestRequest.FromString(split.rest), split.items, values=split.values)
         request = v1.IngestRequest.FromString(data)
         contents = event_contents(data)
         # To discard unknown fields of all events takes less time than to look for one's own.
         request.DiscardUnknownFields()
         if request.ByteSize() == len(data):
-            return cls(request, request.events[:], contents, has_unknown_fields=False)
+            return cls(request, contents)
         request = v1.IngestRequest.FromString(data)
         reject_own_unreadable(request)
-        return cls(request, request.events[:], contents, has_unknown_fields=True)
+        return cls(request, contents, has_unknown_fields=True)
+
+    @property
+    def events(self) -> list[ir_v1.FeedbackEvent]:
+        """The events."""
+        if self._events is None:
+            if self.values is None:
+                self._events = self.request.events[:]
+            else:
+                self._events = list(map(ir_v1.FeedbackEvent.FromString, self.contents))
+        return self._events
+
+
+@cache
+def _splitter() -> Callable[[bytes], native.Split | None]:
+    return native.splitter(v1.IngestRequest, "events", VALUES)
 
 
 def event_contents(data: bytes) -> list[bytes]:
