@@ -66,11 +66,22 @@ impl Projection {
         let mut reader = Reader::new(data);
         while !reader.is_empty() {
             let (number, wire_type) = reader.tag()?;
-            let column = message
-                .field(number)
-                .and_then(|field| Some((field, self.column_of[usize::from(field.index)]?)));
-            match column {
-                Some((field, column)) if wire_type == field.kind.wire_type() => {
+            let Some(field) = message.field(number) else {
+                reader.skip(wire_type)?;
+                continue;
+            };
+            if field.siblings != 0 {
+                // The last member of a oneof counts.
+                for (index, column) in self.column_of.iter().enumerate() {
+                    if let Some(column) = column
+                        && field.siblings & 1 << index != 0
+                    {
+                        row[*column] = Value::Unset;
+                    }
+                }
+            }
+            match self.column_of[usize::from(field.index)] {
+                Some(column) if wire_type == field.kind.wire_type() => {
                     let value = read(tables, field, &mut reader)?;
                     row[column] = if is_unset(field, value) {
                         Value::Unset
@@ -183,6 +194,19 @@ mod tests {
             .project(&projection, parts.items[0], &mut row)
             .unwrap();
         assert_eq!(row, [Value::Bytes(b"a"), Value::Integer(1), Value::Unset]);
+    }
+
+    #[test]
+    fn the_last_value_and_the_last_member_of_a_oneof_count() {
+        let events = Schema::built_in()
+            .message_type("crucible_ir.v1.FeedbackEvent")
+            .unwrap();
+        let names = ["id", "feedback_type", "custom_feedback_type"];
+        let projection = events.projection(&names).unwrap();
+        let mut row = Vec::new();
+        let data = b"\x0a\x01a\x30\x01\x3a\x01x\x0a\x01b";
+        events.project(&projection, data, &mut row).unwrap();
+        assert_eq!(row, [Value::Bytes(b"b"), Value::Unset, Value::Bytes(b"x")]);
     }
 
     #[test]

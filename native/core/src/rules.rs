@@ -63,6 +63,8 @@ impl Checker<'_> {
         // The fields that are set. A zero in a field without presence counts as set here: where
         // that matters, the field is marked `nonzero`.
         let mut seen = 0u64;
+        // The fields that have occurred, those included whose oneof has another member now.
+        let mut ever = 0u64;
         let mut counts = [0u32; MAX_SLOTS];
         let mut values = [0i64; MAX_SLOTS];
         let mut reader = Reader::new(data);
@@ -76,11 +78,16 @@ impl Checker<'_> {
                 continue;
             };
             if field.cardinality == Cardinality::Singular
-                && seen & (field.bit | field.siblings) != 0
+                && ever & (field.bit | field.siblings) != 0
             {
-                // The last value counts, or both are merged.
-                return Err(Unsure);
+                // The last scalar counts, and the last member of a oneof. Messages are merged.
+                if field.kind == Kind::Message && ever & field.bit != 0 {
+                    return Err(Unsure);
+                }
+                seen &= !field.siblings;
+                forget(message, field.siblings, &mut values);
             }
+            ever |= field.bit;
             seen |= field.bit;
             if wire_type != field.kind.wire_type() {
                 if wire_type != WireType::Bytes || field.cardinality != Cardinality::List {
@@ -209,6 +216,20 @@ impl Checker<'_> {
             return Err(Unsure);
         }
         Ok(())
+    }
+}
+
+/// Resets the compared values of the fields of a oneof whose member has changed.
+#[cold]
+fn forget(message: &Message, siblings: u64, values: &mut [i64; MAX_SLOTS]) {
+    for field in message
+        .fields
+        .iter()
+        .filter(|field| siblings & field.bit != 0)
+    {
+        if let Some(slot) = field.value_slot {
+            values[usize::from(slot)] = 0;
+        }
     }
 }
 
@@ -348,4 +369,49 @@ fn opaque(kind: WellKnown, data: &[u8], depth: u32) -> R<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Schema;
+
+    /// Returns whether a message of the IR is certainly valid.
+    fn is_valid(name: &str, data: &[u8]) -> bool {
+        let name = format!("crucible_ir.v1.{name}");
+        let type_ = Schema::built_in().message_type(&name).unwrap();
+        type_.check(data, Trust::Unparsed).is_ok()
+    }
+
+    #[test]
+    fn a_required_text_must_not_be_empty_or_too_long() {
+        assert!(is_valid("StageDef", b"\x0a\x01a"));
+        assert!(!is_valid("StageDef", b""));
+        assert!(!is_valid("StageDef", b"\x0a\x00"));
+        // 512 bytes are allowed.
+        let mut data = b"\x0a\x80\x04".to_vec();
+        data.resize(3 + 512, b'a');
+        assert!(is_valid("StageDef", &data));
+        data[1] = 0x81;
+        data.push(b'a');
+        assert!(!is_valid("StageDef", &data));
+    }
+
+    #[test]
+    fn texts_must_be_utf8() {
+        assert!(!is_valid("StageDef", b"\x0a\x01\xff"));
+    }
+
+    #[test]
+    fn the_last_scalar_counts() {
+        assert!(is_valid("StageDef", b"\x0a\x01a\x0a\x01b"));
+        assert!(!is_valid("StageDef", b"\x0a\x01a\x0a\x00"));
+    }
+
+    #[test]
+    fn the_last_member_of_a_oneof_counts() {
+        // A tool choice by mode and then by name, and the other way around.
+        assert!(is_valid("ToolChoice", b"\x08\x01\x12\x01f"));
+        assert!(is_valid("ToolChoice", b"\x12\x01f\x08\x01"));
+    }
 }

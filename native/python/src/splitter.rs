@@ -1,10 +1,13 @@
 //! Splitting of a message into the values of the messages in a list, for rows of a database.
 
-use crucible_ir_core::{MessageType as CoreType, Projection, Value};
+use crucible_ir_core::{MessageType as CoreType, Parts, Projection, Value};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyTuple};
 
 use crate::guarded::guarded;
+
+/// The values of each field, message by message.
+type Columns<'a> = Vec<Vec<Value<'a>>>;
 
 /// Splits messages of one type; see `crucible_ir.native.splitter`.
 #[pyclass(frozen)]
@@ -29,10 +32,10 @@ impl Splitter {
         })
     }
 
-    /// Returns the encoded messages of the list, the other fields, and the values of each message.
-    fn parts<'a>(&self, data: &'a [u8]) -> Option<(Vec<&'a [u8]>, Vec<u8>, Vec<Vec<Value<'a>>>)> {
+    /// Returns the parts of a message, and the values of each field in the messages of the list.
+    fn parts<'a>(&self, data: &'a [u8]) -> Option<(Parts<'a>, Columns<'a>)> {
         let parts = self.core.split(&self.list, data).ok()?;
-        let mut columns: Vec<Vec<Value<'a>>> = (0..self.projection.columns())
+        let mut columns: Columns<'a> = (0..self.projection.columns())
             .map(|_| Vec::with_capacity(parts.items.len()))
             .collect();
         let mut row = Vec::new();
@@ -42,7 +45,7 @@ impl Splitter {
                 column.push(*value);
             }
         }
-        Some((parts.items, parts.rest, columns))
+        Some((parts, columns))
     }
 }
 
@@ -58,7 +61,7 @@ impl Splitter {
         let Ok(data) = data.cast_exact::<PyBytes>() else {
             return Ok(None);
         };
-        let Some((items, rest, columns)) = guarded(|| self.parts(data.as_bytes())) else {
+        let Some((Parts { items, rest }, columns)) = guarded(|| self.parts(data.as_bytes())) else {
             return Ok(None);
         };
         let items = PyList::new(py, items.into_iter().map(|item| PyBytes::new(py, item)))?;
