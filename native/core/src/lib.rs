@@ -14,6 +14,8 @@ mod wire;
 
 use std::sync::{Arc, LazyLock};
 
+pub use json::protojson_out::Names;
+pub use json::text::Exponents;
 pub use project::{Parts, Projection, Value};
 pub use rules::Trust;
 pub use tables::{BUILT_IN, TablesError};
@@ -34,15 +36,29 @@ impl Schema {
     ///
     /// They are not tables, or those of another version of the format.
     pub fn new(tables: &[u8]) -> Result<Self, TablesError> {
+        Self::with_exponents(tables, Exponents::default())
+    }
+
+    /// Reads the tables of a schema, and sets how numbers of 1e16 and more are written in JSON.
+    ///
+    /// # Errors
+    ///
+    /// As those of `new`.
+    pub fn with_exponents(tables: &[u8], exponents: Exponents) -> Result<Self, TablesError> {
+        let mut tables = Tables::load(tables)?;
+        tables.exponents = exponents;
         Ok(Self {
-            tables: Arc::new(Tables::load(tables)?),
+            tables: Arc::new(tables),
         })
     }
 
-    /// Returns the schema that this crate was built with.
+    /// Returns the schema that this crate was built with. It writes large numbers with
+    /// signed exponents.
     pub fn built_in() -> &'static Self {
-        static SCHEMA: LazyLock<Schema> =
-            LazyLock::new(|| Schema::new(BUILT_IN).expect("the tables of this crate are valid"));
+        static SCHEMA: LazyLock<Schema> = LazyLock::new(|| {
+            Schema::with_exponents(BUILT_IN, Exponents::Signed)
+                .expect("the tables of this crate are valid")
+        });
         &SCHEMA
     }
 

@@ -4,8 +4,10 @@ use std::fmt;
 
 use regex::bytes::Regex;
 
+use crate::json::canonical::utf16_order;
 use crate::json::crucible_tables::{CrucibleJson, ShortNames};
 use crate::json::keys::KeyIndex;
+use crate::json::text::{Exponents, put_string};
 use crate::unsure::Unsure;
 use crate::wire::{Reader, WireType, put_varint, utf8};
 
@@ -138,6 +140,12 @@ pub struct Field {
     pub nonzero: bool,
     pub name: Box<[u8]>,
     pub json_name: Box<[u8]>,
+    /// Its key in ProtoJSON, as text with a comma before and a colon after it: `,"jsonName":`.
+    pub json_key: Box<[u8]>,
+    /// The same with the name in the schema.
+    pub name_key: Box<[u8]>,
+    /// The position among the fields of the message, sorted by name in ProtoJSON.
+    pub rank: u8,
     /// The encoded tag of one value.
     pub tag: Box<[u8]>,
     /// The index of the message type; for a map, that of its entries.
@@ -230,6 +238,8 @@ pub struct Enum {
     pub(crate) short_names: ShortNames,
     /// Whether the numbers are 0, 1, 2 and so on in the order of the schema.
     dense: bool,
+    /// Whether it is google.protobuf.NullValue, whose values are `null` in JSON.
+    pub is_null: bool,
 }
 
 /// A value of an enum.
@@ -237,6 +247,8 @@ pub struct Enum {
 pub struct EnumValue {
     pub number: i32,
     pub name: Box<[u8]>,
+    /// The name in quotes.
+    pub quoted: Box<[u8]>,
 }
 
 impl Enum {
@@ -264,6 +276,8 @@ impl Enum {
 /// The tables of a schema.
 #[derive(Debug)]
 pub struct Tables {
+    /// How large numbers are written in JSON.
+    pub exponents: Exponents,
     pub messages: Vec<Message>,
     pub enums: Vec<Enum>,
 }
@@ -374,7 +388,11 @@ impl Tables {
         if version != VERSION {
             return Err(TablesError("they have another format than this core reads"));
         }
-        let tables = Self { messages, enums };
+        let tables = Self {
+            exponents: Exponents::default(),
+            messages,
+            enums,
+        };
         tables.check()?;
         Ok(tables)
     }
@@ -463,6 +481,7 @@ fn load_message(data: &[u8]) -> Loaded<Message> {
             .filter(|(other, each)| *each == oneof && *other != index);
         fields[index].siblings = members.map(|(other, _)| 1 << other).sum();
     }
+    rank(&mut fields);
     let mut by_number = Vec::new();
     let mut last = 0;
     for field in &fields {
@@ -527,6 +546,16 @@ fn load_message(data: &[u8]) -> Loaded<Message> {
         counts,
         crucible,
     })
+}
+
+/// Gives each field its position in canonical JSON, which sorts names by UTF-16 code unit.
+fn rank(fields: &mut [Field]) {
+    let mut order: Vec<usize> = (0..fields.len()).collect();
+    order.sort_by(|one, other| utf16_order(&fields[*one].json_name, &fields[*other].json_name));
+    for (rank, index) in order.into_iter().enumerate() {
+        // There are at most `MAX_FIELDS`.
+        fields[index].rank = rank as u8;
+    }
 }
 
 /// Gives each field whose items are counted a slot.
@@ -618,6 +647,9 @@ fn load_field(data: &[u8], index: usize) -> Loaded<(Field, u64)> {
         nonzero: false,
         name: Box::default(),
         json_name: Box::default(),
+        json_key: Box::default(),
+        name_key: Box::default(),
+        rank: 0,
         tag: Box::default(),
         message: 0,
         enumeration: 0,
@@ -660,6 +692,8 @@ fn load_field(data: &[u8], index: usize) -> Loaded<(Field, u64)> {
         Ok(())
     })?;
     field.kind = kind.ok_or(TablesError("a field has an unknown type"))?;
+    field.json_key = quoted(b",", &field.json_name, b":")?;
+    field.name_key = quoted(b",", &field.name, b":")?;
     let mut tag = Vec::new();
     put_varint(
         &mut tag,
@@ -748,6 +782,7 @@ fn load_enum(data: &[u8]) -> Loaded<Enum> {
         .all(|(at, value)| i32::try_from(at) == Ok(value.number));
     let by_name = KeyIndex::new(values.iter().map(|value| &*value.name).zip(0..));
     Ok(Enum {
+        is_null: &*name == "google.protobuf.NullValue",
         name,
         values,
         by_number,
@@ -761,6 +796,7 @@ fn load_enum_value(data: &[u8]) -> Loaded<EnumValue> {
     let mut loaded = EnumValue {
         number: 0,
         name: Box::default(),
+        quoted: Box::default(),
     };
     each_field(data, |number, value| {
         match number {
@@ -773,7 +809,16 @@ fn load_enum_value(data: &[u8]) -> Loaded<EnumValue> {
         }
         Ok(())
     })?;
+    loaded.quoted = quoted(b"", &loaded.name, b"")?;
     Ok(loaded)
+}
+
+/// Returns a name as JSON text, with other text before and after it.
+fn quoted(before: &[u8], name: &[u8], after: &[u8]) -> Loaded<Box<[u8]>> {
+    let mut text = before.to_vec();
+    put_string(&mut text, name)?;
+    text.extend_from_slice(after);
+    Ok(text.into())
 }
 
 /// The tables of the schema that this crate was built with.
