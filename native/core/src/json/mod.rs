@@ -3,7 +3,7 @@
 mod base64;
 pub(crate) mod canonical;
 pub(crate) mod crucible_in;
-#[allow(dead_code, reason = "the writer of Crucible JSON will use the rest")]
+pub(crate) mod crucible_out;
 pub(crate) mod crucible_tables;
 mod crucible_words;
 mod entries;
