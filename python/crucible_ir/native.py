@@ -21,7 +21,7 @@ import sys
 from collections.abc import Callable
 from functools import cache
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeAlias, TypeVar
 
 from crucible_ir.errors import Error, shorten
 
@@ -29,12 +29,13 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
 
     MessageT = TypeVar("MessageT", bound=Message)
+    ResultT = TypeVar("ResultT")
 
 #: The name of the compiled module.
 MODULE = "crucible_ir_native"
 
 #: The version of the module's interface that this package uses.
-ABI = 1
+ABI = 2
 
 #: The environment variable that decides whether the module is used.
 VARIABLE = "CRUCIBLE_IR_NATIVE"
@@ -101,9 +102,28 @@ class MessageType(Protocol):
         """
 
     def decoder(
-        self, parse: Callable[[bytes], MessageT], fallback: Callable[[bytes], MessageT], /
-    ) -> Callable[[bytes], MessageT]:
+        self, parse: Callable[[bytes], MessageT], fallback: Callable[[bytes], ResultT], /
+    ) -> Callable[[bytes], MessageT | ResultT]:
         """Return a function that parses a message and calls a fallback unless it is valid."""
+
+    def to_json(self, data: bytes, original_names: bool, /) -> str | None:
+        """Return the ProtoJSON of a message on one line."""
+
+    def to_crucible_json(self, data: bytes, /) -> str | None:
+        """Return the Crucible JSON of a message on one line."""
+
+    def digest(self, data: bytes, /) -> str | None:
+        """Return the digest of a message without unknown fields."""
+
+    def from_json(
+        self, text: str | bytes, validate: bool, parse: Callable[[bytes], MessageT], /
+    ) -> MessageT | None:
+        """Return the message of a ProtoJSON text; with ``validate`` it is certainly valid."""
+
+    def from_crucible_json(
+        self, text: str | bytes, validate: bool, parse: Callable[[bytes], MessageT], /
+    ) -> MessageT | None:
+        """Return the message of a Crucible JSON text; with ``validate`` it is certainly valid."""
 
     def splitter(self, list_: str, fields: tuple[str, ...], /) -> NativeSplitter | None:
         """Return a splitter of messages; ``None`` if there is no such list or field."""
@@ -171,9 +191,12 @@ def _engine() -> _Engine:
         reason = f"{MODULE} {version} has the interface {abi}, and this package needs {ABI}"
         return _Engine(module, None, version, reason, required)
     try:
+        # Imported here since without the module nothing needs it yet.
+        import orjson
+
         with open(_TABLES, "rb") as file:
-            core = module.Core(file.read())
-    except (OSError, ValueError) as error:
+            core = module.Core(file.read(), orjson.dumps(1e16))
+    except Exception as error:
         reason = f"{MODULE} {version} cannot read the tables of the schema: {error}"
         return _Engine(module, None, version, reason, required)
     return _Engine(module, core, version, "")
@@ -253,3 +276,98 @@ def splitter(
         return None if result is None else Split(*result)
 
     return parts
+
+
+def to_json(message: Message, original_names: bool) -> str | None:
+    """Return the ProtoJSON of a message, as `crucible_ir.to_json` writes it on one line."""
+    native = _TYPES[type(message)]
+    if native is None:
+        return None
+    try:
+        return native.to_json(message.SerializeToString(), original_names)
+    except Exception:
+        # The message is too large or nested too deeply.
+        return None
+
+
+def to_crucible_json(message: Message) -> str | None:
+    """Return the Crucible JSON of a message, as `crucible_ir.to_crucible_json` on one line."""
+    native = _TYPES[type(message)]
+    if native is None:
+        return None
+    try:
+        return native.to_crucible_json(message.SerializeToString())
+    except Exception:
+        return None
+
+
+def digest(message: Message) -> str | None:
+    """Return the digest of a message, as `crucible_ir.digest`."""
+    native = _TYPES[type(message)]
+    if native is None:
+        return None
+    try:
+        return native.digest(message.SerializeToString())
+    except Exception:
+        return None
+
+
+def guard(class_: type[Message], guard: Callable[[Message], bool]) -> Callable[[Message], bool]:
+    """Return a function that returns whether a message certainly satisfies every rule.
+
+    It is faster than a generated guard for messages that contain others, and slower for those that
+    do not.
+    """
+    native = _TYPES[class_]
+    if native is None:
+        return guard
+    check = native.check
+
+    def is_certain(message: Message) -> bool:
+        try:
+            if check(message.SerializeToString(), True):
+                return True
+        except Exception:
+            # A message that cannot be written can be valid: guards do not look into opaque JSON.
+            pass
+        return guard(message)
+
+    return is_certain
+
+
+def from_json(
+    data: str | bytes | bytearray | memoryview, class_: type[MessageT], validate: bool
+) -> MessageT | None:
+    """Return the message of a ProtoJSON text, as `crucible_ir.from_json`."""
+    native = _TYPES[class_]
+    if native is None:
+        return None
+    if isinstance(data, (bytearray, memoryview)):
+        data = bytes(data)
+    return native.from_json(data, validate, class_.FromString)
+
+
+def from_crucible_json(
+    data: str | bytes | bytearray | memoryview, class_: type[MessageT], validate: bool
+) -> MessageT | None:
+    """Return the message of a Crucible JSON text, as `crucible_ir.from_crucible_json`."""
+    native = _TYPES[class_]
+    if native is None:
+        return None
+    if isinstance(data, (bytearray, memoryview)):
+        data = bytes(data)
+    return native.from_crucible_json(data, validate, class_.FromString)
+
+
+#: Returns a message that is certainly valid.
+Certain: TypeAlias = "Callable[[bytes], Message | None]"
+
+
+def binary_reader(class_: type[Message]) -> Certain | None:
+    """Return a function that does what `from_binary` does, but as `crucible_ir.decoder`."""
+    native = _TYPES[class_]
+    return None if native is None else native.decoder(class_.FromString, _nothing)
+
+
+def _nothing(_: bytes) -> None:
+    return None

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import sys
 import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
@@ -18,21 +19,35 @@ from crucible_ir import native, v1
 CARGO = Path(__file__).parents[2] / "native" / "Cargo.toml"
 STAGE = ir.to_binary(v1.StageDef(name="embed"))
 
+Decode = Callable[[bytes], Any]
+
 
 class FakeType:
-    """A message type that is certain that every message is valid."""
+    """The functions of a message type, which are certain about one message only, `STAGE`.
+
+    Its text is one that Python neither writes nor reads.
+    """
 
     def check(self, data: bytes, parsed: bool) -> bool:
-        return True
+        return data == STAGE
 
-    def decoder(self, parse: Any, fallback: Any) -> Callable[[bytes], Any]:
-        return lambda data: ("certain", parse(data))
+    def decoder(self, parse: Decode, fallback: Decode) -> Decode:
+        return lambda data: ("certain", parse(data)) if data == STAGE else fallback(data)
+
+    def write(self, data: bytes, original_names: bool = False) -> str | None:
+        return "certain" if data == STAGE else None
+
+    def read(self, text: str | bytes, validate: bool, parse: Decode) -> object:
+        return parse(STAGE) if text in ("certain", b"certain") else None
+
+    to_json = to_crucible_json = digest = write
+    from_json = from_crucible_json = read
 
 
 class FakeCore:
     """A core that has one message type, and rejects tables that begin with a zero byte."""
 
-    def __init__(self, tables: bytes) -> None:
+    def __init__(self, tables: bytes, large_number: bytes = b"") -> None:
         if tables.startswith(b"\0"):
             raise ValueError("not tables")
 
@@ -65,6 +80,48 @@ def test_the_module_is_used_if_it_is_installed(module: SimpleNamespace) -> None:
     assert ir.decoder(v1.BackendRef)(b"\x0a\x01a") == v1.BackendRef(id="a")
 
 
+def test_python_answers_where_the_engine_is_not_certain(module: SimpleNamespace) -> None:
+    sure, other = v1.StageDef(name="embed"), v1.StageDef(name="score")
+    assert (ir.to_json(sure), ir.to_json(other)) == ("certain", '{"name":"score"}')
+    assert ir.to_json(sure, indent=1) == '{\n "name": "embed"\n}'
+    assert ir.to_crucible_json(sure) == "certain"
+    assert ir.to_crucible_json(other).startswith('{"name":"score",')
+    assert ir.digest(sure) == "certain"
+    assert ir.digest(other).startswith("sha256:")
+    for text in ("certain", b"certain", bytearray(b"certain"), memoryview(b"certain")):
+        assert ir.from_json(text, "StageDef") == sure  # type: ignore[arg-type]
+    assert ir.from_json('{"name": "score"}', v1.StageDef) == other
+    assert ir.from_crucible_json(b"certain", v1.StageDef) == sure
+    assert ir.from_crucible_json('{"name": "score", "enabled": null}', v1.StageDef) == other
+    with pytest.raises(ir.LimitError, match="max_string_bytes"):
+        ir.from_json("certain", v1.StageDef, limits=ir.Limits(max_string_bytes=2))
+    with pytest.raises(ir.LimitError, match="max_string_bytes"):
+        ir.from_crucible_json("certain", v1.StageDef, limits=ir.Limits(max_string_bytes=2))
+    assert ir.from_binary(STAGE, v1.StageDef) == sure
+    assert ir.from_binary(ir.to_binary(other), v1.StageDef) == other
+    with pytest.raises(ir.ValidationError, match="name: must not be empty"):
+        ir.decoder(v1.StageDef)(b"")
+
+
+def test_streams_use_it_for_the_records_that_it_is_certain_of(module: SimpleNamespace) -> None:
+    errors: list[ir.StreamError] = []
+    lines = io.BytesIO(b'certain\n{"name":"score"}\n{"name":""}\ncertain\n')
+    dialects: list[Literal["protojson", "crucible"]] = ["protojson", "crucible"]
+    for dialect in dialects:
+        lines.seek(0)
+        read = ir.read_jsonl(lines, v1.StageDef, on_bad=errors.append, dialect=dialect)
+        assert [stage.name for stage in read] == ["embed", "score", "embed"]
+        assert str(errors.pop()) == "record 2 at line 3: name: must not be empty [required]"
+        assert not errors
+    delimited = io.BytesIO()
+    ir.write_delimited(delimited, [v1.StageDef(name=name) for name in ("embed", "", "score")])
+    delimited.seek(0)
+    count = ir.StreamCount()
+    found = list(ir.read_delimited(delimited, v1.StageDef, on_bad=errors.append, count=count))
+    assert found == [("certain", v1.StageDef(name="embed")), v1.StageDef(name="score")]
+    assert (count.records, count.skipped, errors[0].record) == (2, 1, 1)
+
+
 def test_the_variable_turns_it_off(
     module: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -82,10 +139,10 @@ def test_without_a_module_that_fits_python_answers_or_an_error_says_why(
         (None, "crucible_ir_native is not installed"),
         (
             SimpleNamespace(ABI=0, VERSION="1.0"),
-            "crucible_ir_native 1.0 has the interface 0, and this package needs 1",
+            "crucible_ir_native 1.0 has the interface 0, and this package needs 2",
         ),
         (
-            SimpleNamespace(ABI=native.ABI, VERSION="1.0", Core=lambda _: FakeCore(b"\0")),
+            SimpleNamespace(ABI=native.ABI, VERSION="1.0", Core=lambda *_: FakeCore(b"\0")),
             "crucible_ir_native 1.0 cannot read the tables of the schema: not tables",
         ),
     ]
@@ -119,8 +176,8 @@ def test_a_class_of_another_pool_with_the_same_name_is_not_of_the_schema(
     file.message_type.add(name="StageDef")
     pool.Add(file)
     class_ = message_factory.GetMessageClass(pool.FindMessageTypeByName("crucible_ir.v1.StageDef"))
-    assert native.from_binary(b"", v1.StageDef) == v1.StageDef()
-    assert native.from_binary(b"", class_) is None
+    assert native.from_binary(STAGE, v1.StageDef) == v1.StageDef(name="embed")
+    assert native.from_binary(STAGE, class_) is None
     assert ir.decoder(class_, validate=False)(b"") == class_()
 
 

@@ -25,20 +25,28 @@ impl Decoder {
         let py = data.py();
         // A subclass of bytes may have other bytes for the fallback than for protobuf's library.
         if let Ok(bytes) = data.cast_exact::<PyBytes>() {
-            match call(self.parse.bind(py), data) {
-                Ok(message) => {
-                    let bytes = bytes.as_bytes();
-                    let check = || self.core.check(bytes, Trust::Parsed).ok();
-                    if guarded_detached(py, bytes.len(), check).is_some() {
-                        return Ok(message);
-                    }
+            // For an error, the fallback raises the one that describes it.
+            if let Some(message) = call_or_none(self.parse.bind(py), data)? {
+                let bytes = bytes.as_bytes();
+                let check = || self.core.check(bytes, Trust::Parsed).ok();
+                if guarded_detached(py, bytes.len(), check).is_some() {
+                    return Ok(message);
                 }
-                // The fallback raises the error that describes it.
-                Err(error) if error.is_instance_of::<PyException>(py) => {}
-                Err(error) => return Err(error),
             }
         }
         self.fallback.bind(py).call1((data,))
+    }
+}
+
+/// Calls a Python function with one argument; `None` is an error, but for those that end programs.
+pub fn call_or_none<'py>(
+    function: &Bound<'py, PyAny>,
+    argument: &Bound<'py, PyAny>,
+) -> PyResult<Option<Bound<'py, PyAny>>> {
+    match call(function, argument) {
+        Ok(result) => Ok(Some(result)),
+        Err(error) if error.is_instance_of::<PyException>(function.py()) => Ok(None),
+        Err(error) => Err(error),
     }
 }
 

@@ -1,11 +1,12 @@
 //! The message types of a schema, and what the core does with messages of each.
 
-use crucible_ir_core::{MessageType as CoreType, Schema, Trust};
+use crucible_ir_core::{Exponents, MessageType as CoreType, Names, Schema, Trust, Unsure};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use pyo3::types::PyBytes;
+use pyo3::types::{PyBytes, PyString};
 
-use crate::decoder::Decoder;
+use crate::buffer::with_buffer;
+use crate::decoder::{Decoder, call_or_none};
 use crate::guarded::{guarded, guarded_detached};
 use crate::splitter::Splitter;
 
@@ -18,10 +19,18 @@ pub struct Core {
 #[pymethods]
 impl Core {
     /// Load a schema from the bytes of tables.binpb; a `ValueError` says why they do not load.
+    ///
+    /// `large_number` is 1e16 as orjson writes it, which differs between its versions. The core is
+    /// not certain about larger numbers if it knows no such version.
     #[new]
-    #[pyo3(signature = (tables, /))]
-    fn new(tables: &[u8]) -> PyResult<Self> {
-        let loaded = guarded(|| Some(Schema::new(tables)))
+    #[pyo3(signature = (tables, large_number = None, /))]
+    fn new(tables: &[u8], large_number: Option<&[u8]>) -> PyResult<Self> {
+        let exponents = match large_number {
+            Some(b"1e16") => Exponents::Bare,
+            Some(b"1e+16") => Exponents::Signed,
+            _ => Exponents::Unsure,
+        };
+        let loaded = guarded(|| Some(Schema::with_exponents(tables, exponents)))
             .ok_or_else(|| PyValueError::new_err("the core failed"))?;
         let schema = loaded.map_err(|error| PyValueError::new_err(error.to_string()))?;
         Ok(Self { schema })
@@ -90,5 +99,112 @@ impl MessageType {
         };
         // A method is called faster than an object: its arguments are in no tuple.
         Bound::new(py, decoder)?.into_any().getattr("decode")
+    }
+
+    /// Return the ProtoJSON of a message.
+    #[pyo3(signature = (data, original_names, /))]
+    fn to_json<'py>(
+        &self,
+        data: &Bound<'py, PyAny>,
+        original_names: bool,
+    ) -> Option<Bound<'py, PyString>> {
+        let convert: Convert = if original_names {
+            |core, data, out| core.to_protojson(data, Names::Original, out)
+        } else {
+            |core, data, out| core.to_protojson(data, Names::Json, out)
+        };
+        self.write(convert, data)
+    }
+
+    /// Return the Crucible JSON of a message.
+    #[pyo3(signature = (data, /))]
+    fn to_crucible_json<'py>(&self, data: &Bound<'py, PyAny>) -> Option<Bound<'py, PyString>> {
+        self.write(CoreType::to_crucible_json, data)
+    }
+
+    /// Return the digest of a message that certainly has no unknown fields.
+    #[pyo3(signature = (data, /))]
+    fn digest(&self, data: &Bound<'_, PyAny>) -> Option<String> {
+        let py = data.py();
+        let data = data.cast_exact::<PyBytes>().ok()?.as_bytes();
+        guarded_detached(py, data.len(), || self.core.digest(data).ok())
+    }
+
+    /// Return the bytes of the message of a ProtoJSON text, or what `parse` returns for them.
+    ///
+    /// With `validate` the message is certainly valid.
+    #[pyo3(signature = (text, validate, parse = None, /))]
+    fn from_json<'py>(
+        &self,
+        text: &Bound<'py, PyAny>,
+        validate: bool,
+        parse: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        self.read(CoreType::from_protojson, text, validate, parse)
+    }
+
+    /// Return for a Crucible JSON text what `from_json` returns for a ProtoJSON text.
+    #[pyo3(signature = (text, validate, parse = None, /))]
+    fn from_crucible_json<'py>(
+        &self,
+        text: &Bound<'py, PyAny>,
+        validate: bool,
+        parse: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        self.read(CoreType::from_crucible_json, text, validate, parse)
+    }
+}
+
+/// A function of the core that appends its result to a buffer.
+type Convert = fn(&CoreType, &[u8], &mut Vec<u8>) -> Result<(), Unsure>;
+
+impl MessageType {
+    /// Returns the text of a message.
+    fn write<'py>(
+        &self,
+        convert: Convert,
+        data: &Bound<'py, PyAny>,
+    ) -> Option<Bound<'py, PyString>> {
+        let py = data.py();
+        let data = data.cast_exact::<PyBytes>().ok()?.as_bytes();
+        let fill = |out: &mut Vec<u8>| convert(&self.core, data, out).ok();
+        let make = |out: &[u8]| str::from_utf8(out).ok().map(|text| PyString::new(py, text));
+        with_buffer(py, 2 * data.len(), fill, make)?
+    }
+
+    /// Returns the message of a text.
+    fn read<'py>(
+        &self,
+        convert: Convert,
+        text: &Bound<'py, PyAny>,
+        validate: bool,
+        parse: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let py = text.py();
+        let data = if let Ok(text) = text.cast_exact::<PyString>() {
+            // A string with an unpaired surrogate has no UTF-8.
+            text.to_str().ok().map(str::as_bytes)
+        } else {
+            text.cast_exact::<PyBytes>()
+                .ok()
+                .map(|data| data.as_bytes())
+        };
+        let Some(data) = data else { return Ok(None) };
+        let message = with_buffer(
+            py,
+            data.len(),
+            |out| {
+                convert(&self.core, data, out).ok()?;
+                if validate {
+                    self.core.check(out, Trust::Parsed).ok()?;
+                }
+                Some(())
+            },
+            |out| PyBytes::new(py, out).into_any(),
+        );
+        match (message, parse) {
+            (Some(message), Some(parse)) => call_or_none(parse, &message),
+            (message, _) => Ok(message),
+        }
     }
 }

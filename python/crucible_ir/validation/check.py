@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from google.protobuf.message import Message
 
+from crucible_ir import native
 from crucible_ir.errors import DecodeError, Error, ValidationError, Violation, shorten
 from crucible_ir.paths import MapKey, Part, format_path
 from crucible_ir.schema.fields import fields_of
@@ -137,7 +138,11 @@ def guard_of(type_: Any) -> Callable[[Message], bool]:
 
     name = descriptor_of(type_).full_name
     own = message_types().get(name.rpartition(".")[2])
-    return GUARDS[name] if own is type_ and name in GUARDS else _never_certain
+    if own is None or own is not type_ or name not in GUARDS:
+        return _never_certain
+    fields = fields_of(own.DESCRIPTOR).values()
+    contains_others = any(f.message is not None and f.message.full_name in GUARDS for f in fields)
+    return native.guard(own, GUARDS[name]) if contains_others else GUARDS[name]
 
 
 def _never_certain(_: object) -> bool:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 import rfc8785
 
+from crucible_ir import native
 from crucible_ir.schema.unknown_fields import reject_unknown_fields
 from crucible_ir.serialization.conversion_error import ConversionError
 from crucible_ir.serialization.json import scalars
@@ -55,6 +56,8 @@ def digest(message: Message, *, allow_unknown_fields: bool = False) -> str:
     >>> digest(v1.BackendRef(id="gpt4", profile="default", options={"temperature": 0}))
     'sha256:84c640a093fa860f391457038b85cf2e3c01d99d1c2bc1f43ba366756f13b803'
     """
+    if (known := native.digest(message)) is not None:
+        return known
     canonical = canonical_json(message, allow_unknown_fields=allow_unknown_fields)
     return DIGEST_PREFIX + hashlib.sha256(canonical).hexdigest()
 

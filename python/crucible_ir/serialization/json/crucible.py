@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from crucible_ir import v1
+from crucible_ir import native, v1
 from crucible_ir.errors import shorten_name
 from crucible_ir.paths import MapKey, Part
 from crucible_ir.schema import vocabulary
@@ -151,6 +151,8 @@ def to_crucible_json(message: Message, *, indent: int | None = None) -> str:
     >>> to_crucible_json(v1.StageDef(name="embed", enabled=True))
     '{"name":"embed","module":null,"options":null,"enabled":true}'
     """
+    if indent is None and (text := native.to_crucible_json(message)) is not None:
+        return text
     return write_message(message, CRUCIBLE, _IN_PIECES, indent)
 
 
@@ -194,7 +196,13 @@ def from_crucible_json(
     """
     if limits is not None:
         limits.check_size(data)
-    return parse_crucible_json(data).read(message_type(type), validate=validate, limits=limits)
+    class_ = message_type(type)
+    message = native.from_crucible_json(data, class_, validate)
+    if message is None:
+        return parse_crucible_json(data).read(class_, validate=validate, limits=limits)
+    if limits is not None:
+        limits.check(message)
+    return message
 
 
 def parse_crucible_json(data: str | bytes) -> ParsedValues:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from google.protobuf import descriptor_pool, message_factory
 
+from crucible_ir import native
 from crucible_ir.schema.fields import Field, Kind, describe_field, fields_of
 from crucible_ir.schema.types import descriptor_of, message_type
 from crucible_ir.serialization.conversion_error import ConversionError, describe, too_deep
@@ -66,6 +67,8 @@ def to_json(message: Message, *, indent: int | None = None, original_names: bool
     >>> to_json(v1.BackendRef(id="gpt4", model_version="2025-01"))
     '{"id":"gpt4","modelVersion":"2025-01"}'
     """
+    if indent is None and (text := native.to_json(message, original_names)) is not None:
+        return text
     return write_message(message, _DIALECTS[original_names], _IN_PIECES[original_names], indent)
 
 
@@ -121,7 +124,13 @@ def from_json(
     """
     if limits is not None:
         limits.check_size(data)
-    return parse_json(data).read(message_type(type), validate=validate, limits=limits)
+    class_ = message_type(type)
+    message = native.from_json(data, class_, validate)
+    if message is None:
+        return parse_json(data).read(class_, validate=validate, limits=limits)
+    if limits is not None:
+        limits.check(message)
+    return message
 
 
 def parse_json(data: str | bytes) -> ParsedValues:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
+from crucible_ir import native
 from crucible_ir.errors import DecodeError, ValidationError
 from crucible_ir.schema.types import descriptor_of, message_type
 from crucible_ir.serialization.binary import decoder, to_binary
@@ -142,7 +143,8 @@ def binary_reader(type_: Any, *, validate: bool) -> RecordReader:
 
     guard = guard_of(type_) if validate else always
     decode = decoder(type_, validate=validate)
-    return RecordReader(type_.FromString, guard, check, decode, is_final=False)
+    certain = native.binary_reader(type_) if validate else None
+    return RecordReader(type_.FromString, guard, check, decode, is_final=False, certain=certain)
 
 
 def delimited_record(message: Message) -> bytes:

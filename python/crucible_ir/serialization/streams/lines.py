@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, overload
 
 import orjson
 
+from crucible_ir import native
 from crucible_ir.schema.types import message_type
 from crucible_ir.serialization.json.document import ParsedValues
 from crucible_ir.serialization.json.enum_names import SHORT_NAMES_ADVICE
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
 
     from crucible_ir.errors import Position, ValidationError
+    from crucible_ir.native import Certain
     from crucible_ir.paths import Part
     from crucible_ir.schema.fields import Field
     from crucible_ir.serialization.streams.compression import Source, StreamFile
@@ -151,18 +153,23 @@ def _dialect(
 
 def json_reader(type_: Any, validate: bool) -> RecordReader:
     """Return the reader of records with the ProtoJSON of messages of a class."""
-    return _line_reader(_parse_json, type_, validate)
+    certain = partial(native.from_json, class_=type_, validate=validate)
+    return _line_reader(_parse_json, certain, type_, validate)
 
 
 def crucible_reader(type_: Any, validate: bool) -> RecordReader:
     """Return the reader of records with the Crucible JSON of messages of a class."""
     from crucible_ir.serialization.json.crucible import parse_crucible_json
 
-    return _line_reader(parse_crucible_json, type_, validate)
+    certain = partial(native.from_crucible_json, class_=type_, validate=validate)
+    return _line_reader(parse_crucible_json, certain, type_, validate)
 
 
 def _line_reader(
-    parse_record: Callable[[bytes], ParsedValues], type_: Any, validate: bool
+    parse_record: Callable[[bytes], ParsedValues],
+    certain: Certain,
+    type_: Any,
+    validate: bool,
 ) -> RecordReader:
     def read(data: bytes, *, validate: bool = False) -> Message:
         message: Message = parse_record(data).read(type_, validate=validate)
@@ -175,7 +182,7 @@ def _line_reader(
         return error_by_rules(message, find)
 
     guard = guard_of(type_) if validate else always
-    return RecordReader(read, guard, check, partial(read, validate=validate))
+    return RecordReader(read, guard, check, partial(read, validate=validate), certain=certain)
 
 
 def _parse_json(data: bytes) -> ParsedValues:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
 
     from crucible_ir.errors import FindPosition
+    from crucible_ir.native import Certain
     from crucible_ir.serialization.streams.compression import Source, StreamFile
 
 #: The most bytes that are read from a file at a time.
@@ -173,6 +174,8 @@ class RecordReader:
             rules.
         decode: Reads a message with all checks, or raises an error of this package.
         is_final: Whether the errors of this package that ``parse`` raises are those of ``decode``.
+        certain: Returns the message of a record that is certainly good, or ``None`` for any other;
+            ``None`` if the native engine is not used.
     """
 
     parse: Callable[[bytes], Message]
@@ -180,6 +183,7 @@ class RecordReader:
     check: Callable[[Message, bytes], DecodeError | ValidationError | None]
     decode: Callable[[bytes], Message]
     is_final: bool = True
+    certain: Certain | None = None
 
 
 def always(_: object) -> bool:
@@ -247,17 +251,21 @@ def decode_batches(
     for batch in batches:
         # A record with a problem has no bytes, so it parses as an empty message.
         guard = _never if batch.problem else reader.guard
+        certain = None if batch.problem else reader.certain
         records = iter(batch.records)
         ends: list[int] = []
         for data in records:
-            parsed: Message | Exception
-            try:
-                parsed = message = parse(data)
-                good = guard(message)
-                if UnknownFieldSet(message):
-                    reject_own_unreadable(message)
-            except Exception as error:
-                good, parsed = False, error
+            if certain is not None and (valid := certain(data)) is not None:
+                message, good = valid, True
+            else:
+                parsed: Message | Exception
+                try:
+                    parsed = message = parse(data)
+                    good = guard(message)
+                    if UnknownFieldSet(message):
+                        reject_own_unreadable(message)
+                except Exception as error:
+                    good, parsed = False, error
             if good and count is None:
                 yield message
                 continue
