@@ -15,7 +15,11 @@ VENV_FUZZ := .venv-fuzz
 VENV_INTERCHANGE := .venv-interchange
 VENV_WEB := .venv-web
 VENV_NATIVE := .venv-native
+VENV_WHEELS := .venv-wheels
 BIN := $(VENV)/bin
+
+# The targets of Rust that `make native-wheels` builds for.
+WHEEL_TARGETS ?= x86_64-unknown-linux-gnu aarch64-unknown-linux-gnu
 
 PYTEST := -m pytest -n $(JOBS)
 # The tests that depend on Python's protobuf: they also run on its oldest major.
@@ -39,7 +43,8 @@ RULES_PROTO := third_party/buf/validate/validate.proto
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help setup run demo check test nightly interop test-interchange test-web witness \
-	test-protobuf6 native lint-native test-native fuzz-native lint format \
+	test-protobuf6 native lint-native test-native fuzz-native native-wheels \
+	lint format \
 	check-format types generate check-generated breaking release-image check-package bench \
 	bench-exchange screenshots bench-web fuzz clean
 
@@ -106,10 +111,13 @@ test-native: $(VENV_NATIVE)/.core ## Test the native core, and the package with 
 	CRUCIBLE_IR_EXAMPLES=0.2 CRUCIBLE_IR_NATIVE=1 $(VENV_NATIVE)/bin/python $(PYTEST) \
 		--dist worksteal -m "not toolchain" $(NATIVE_TESTS) $(ARGS)
 
-lint: setup $(RULES_PROTO) ## Check the code with ruff, its layers, the Containerfile, and the schema with buf
+lint: setup $(RULES_PROTO) ## Check the code with ruff, its layers, the schema, the Containerfile and the workflows
 	$(BIN)/ruff check
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/hadolint deploy/Containerfile
+	@if command -v go >/dev/null; then cd tools/workflows && GOWORK=off go tool actionlint \
+		../../.github/workflows/*.yml; \
+		else echo "Go is not installed: .github/workflows is not checked."; fi
 	$(BIN)/buf lint
 
 format: setup ## Format the code and the schema in place
@@ -153,6 +161,15 @@ bench: setup ## Measure and print the figures of the README
 fuzz: $(VENV_FUZZ)/.installed ## Fuzz every decoder (TIME=600 seconds each, ARGS=yaml for one)
 	$(VENV_FUZZ)/bin/python fuzz/run.py --time $(TIME) $(ARGS)
 
+native-wheels: setup $(VENV_WHEELS)/.installed ## Build the wheels of the native core into dist/ and try them (needs Rust)
+	$(need-cargo)
+	rm -f dist/crucible_ir_native-*
+	$(VENV_WHEELS)/bin/maturin sdist --manifest-path native/python/Cargo.toml --out dist
+	for target in $(WHEEL_TARGETS); do PATH="$$PWD/$(VENV_WHEELS)/bin:$$PATH" maturin build --release \
+		--locked --zig --compatibility manylinux2014 --target $$target \
+		--manifest-path native/python/Cargo.toml --out dist || exit 1; done
+	$(BIN)/python tools/check_native_wheels.py
+
 fuzz-native: setup ## Fuzz every entry point of the native core (TIME=600 seconds each, ARGS=check for one)
 	$(need-cargo)
 	PYTHONPATH=tools $(BIN)/python fuzz/native.py --time $(TIME) $(ARGS)
@@ -168,7 +185,7 @@ bench-web: $(VENV_WEB)/.installed ## Measure the console in a browser, with 100,
 
 clean: ## Remove everything that the other targets create
 	rm -rf $(VENV) $(VENV_GENERATE) $(VENV_PROTOBUF6) $(VENV_FUZZ) $(VENV_INTERCHANGE) $(VENV_WEB) \
-		$(VENV_NATIVE) native/target third_party dist build \
+		$(VENV_NATIVE) $(VENV_WHEELS) native/target third_party dist build \
 		.coverage .fuzz .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache \
 		tests/interop/*/build tests/interop/*/.*.lock tests/interop/*/gen tests/interop/*/node_modules
 	find . -name .git -prune -o -name __pycache__ -prune -exec rm -rf {} +
@@ -221,6 +238,11 @@ $(VENV_NATIVE)/.installed: pyproject.toml $(VERSION)
 $(VENV_NATIVE)/.core: $(VENV_NATIVE)/.installed $(NATIVE_SOURCES)
 	$(need-cargo)
 	$(@D)/bin/python -m pip install --quiet ./native/python
+	@touch $@
+
+$(VENV_WHEELS)/.installed: pyproject.toml
+	$(make-venv)
+	$(@D)/bin/python -m pip install --quiet --group wheels
 	@touch $@
 
 $(VENV_GENERATE)/.installed: pyproject.toml
