@@ -172,7 +172,7 @@ native-wheels: setup $(VENV_WHEELS)/.installed ## Build the wheels of the native
 
 fuzz-native: setup ## Fuzz every entry point of the native core (TIME=600 seconds each, ARGS=check for one)
 	$(need-cargo)
-	PYTHONPATH=tools $(BIN)/python fuzz/native.py --time $(TIME) $(ARGS)
+	PYTHONPATH=tools $(BIN)/python fuzz/native_core.py --time $(TIME) $(ARGS)
 
 bench-exchange: setup ## Measure the exchange against bare SQLite and bare gRPC (ARGS="--soak 600 --records 1000000")
 	$(BIN)/python benchmarks/exchange.py $(ARGS)

@@ -10,6 +10,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
 import tomllib
 import zipfile
@@ -24,6 +25,10 @@ SHIPPED = {
     "proto": "crucible_ir/proto",
     "tests/vectors/conformance": "crucible_ir/conformance/suites",
 }
+
+#: The tables of the native core. The package has them, and nothing compiled.
+TABLES = "python/crucible_ir/schema/tables.binpb"
+COMPILED = re.compile(r"\.(so|pyd|dll|dylib|a|o|rlib|exe)$")
 
 PIP_COMMAND = re.compile(r"^pip install '?crucible-ir.*$", re.MULTILINE)
 PYTHON_BLOCK = re.compile(r"^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
@@ -92,6 +97,7 @@ def main() -> int:
         folder = Path(name)
         try:
             wheel = build(folder)
+            check_sdist(next(folder.glob("*.tar.gz")))
             check_contents(wheel)
             for version in supported_versions():
                 if (interpreter := find_python(version)) is None:
@@ -116,6 +122,20 @@ def build(folder: Path) -> Path:
     return next(folder.glob("*.whl"))
 
 
+def check_sdist(sdist: Path) -> None:
+    """Check that the sdist has the tables of the native core, and nothing compiled.
+
+    Raises:
+        PackageError: It has not.
+    """
+    with tarfile.open(sdist) as archive:
+        names = [name.partition("/")[2] for name in archive.getnames()]
+    problems = [f"{TABLES} is missing"] if TABLES not in names else []
+    problems += [f"{name} is compiled" for name in names if COMPILED.search(name)]
+    if problems:
+        raise PackageError(f"{sdist.name}: " + "; ".join(problems))
+
+
 def check_contents(wheel: Path) -> None:
     """Compare the wheel's files with the repository's, both ways.
 
@@ -136,6 +156,9 @@ def check_contents(wheel: Path) -> None:
     problems += [
         f"{name} differs" for name in expected.keys() & found if found[name] != expected[name]
     ]
+    problems += [f"{name} is compiled" for name in found if COMPILED.search(name)]
+    if not wheel.name.endswith("-py3-none-any.whl"):
+        problems.append("it is not for every platform")
     if not any(name.endswith("/licenses/LICENSE") for name in metadata):
         problems.append("the licence is missing")
     if problems:

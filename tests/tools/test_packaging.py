@@ -8,18 +8,22 @@ import re
 import subprocess
 import sys
 import tarfile
+import tomllib
+import zipfile
 from pathlib import Path
 
 import pytest
 from google.protobuf import descriptor_pool
 from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
 
+import check_native_wheels
 import check_package
 import fetch_third_party
 import generate
 import generate_go
 import generated_files
 import schema_image
+from crucible_ir.version import VERSION
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "python" / "crucible_ir"
@@ -212,3 +216,55 @@ def test_the_wheel_is_tried_on_every_supported_python_that_is_found() -> None:
     assert f"{sys.version_info.major}.{sys.version_info.minor}" in versions
     assert check_package.find_python(".".join(map(str, sys.version_info[:2]))) == sys.executable
     assert check_package.find_python("3.99") is None
+
+
+def test_the_crates_have_the_version_and_the_licence_of_the_package() -> None:
+    workspace = tomllib.loads((ROOT / "native" / "Cargo.toml").read_text(encoding="utf-8"))
+    lock = tomllib.loads((ROOT / "native" / "Cargo.lock").read_text(encoding="utf-8"))
+    versions = {
+        package["name"]: package["version"]
+        for package in lock["package"]
+        if package["name"].startswith("crucible-ir-")
+    }
+    assert workspace["workspace"]["package"]["version"] == VERSION
+    assert versions == dict.fromkeys(
+        ("crucible-ir-core", "crucible-ir-fuzz", "crucible-ir-native"), VERSION
+    )
+    for crate in ("core", "python"):
+        licence = ROOT / "native" / crate / "LICENSE"
+        assert licence.read_bytes() == (ROOT / "LICENSE").read_bytes()
+
+
+def test_the_crate_contains_the_tables_of_the_package() -> None:
+    crate = tomllib.loads((ROOT / "native" / "core" / "Cargo.toml").read_text(encoding="utf-8"))
+    assert "/tables.binpb" in crate["package"]["include"]
+    tables = (ROOT / "native" / "core" / "tables.binpb").read_bytes()
+    assert (ROOT / check_package.TABLES).read_bytes() == tables
+
+
+@pytest.mark.parametrize(
+    ("name", "file", "problem"),
+    [
+        ("cp311-abi3-linux_x86_64", check_native_wheels.CODE[1], "not for abi3 and manylinux2014"),
+        ("cp311-abi3-manylinux2014_x86_64.manylinux_2_17_x86_64", "a.py", "contains .*a.py"),
+        ("cp311-abi3-manylinux2014_x86_64.manylinux_2_17_x86_64", "", "the licence is missing"),
+    ],
+)
+def test_a_wheel_of_the_native_core_that_is_not_as_expected_is_rejected(
+    tmp_path: Path, name: str, file: str, problem: str
+) -> None:
+    wheel = tmp_path / f"crucible_ir_native-{VERSION}-{name}.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        for each in {*check_native_wheels.CODE, file} - {""}:
+            archive.writestr(each, "")
+    with pytest.raises(check_package.PackageError, match=problem):
+        check_native_wheels.check_wheel(wheel)
+
+
+def test_a_compiled_file_in_the_sdist_is_rejected(tmp_path: Path) -> None:
+    sdist = tmp_path / "crucible_ir.tar.gz"
+    with tarfile.open(sdist, "w:gz") as archive:
+        for name in (check_package.TABLES, "native/target/release/libcrucible_ir_native.so"):
+            archive.addfile(tarfile.TarInfo(f"crucible_ir/{name}"))
+    with pytest.raises(check_package.PackageError, match=r"native\.so is compiled"):
+        check_package.check_sdist(sdist)

@@ -1,14 +1,11 @@
-//! Validates and converts messages of Crucible IR on their bytes, without message objects.
-//!
-//! The core is table-driven: it reads the schema and its rules from tables that are generated from
-//! the descriptors. It answers if it is certain, and else returns [`Unsure`]: the input may be
-//! valid or not, and another implementation must decide.
+#![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
 mod json;
 mod project;
 mod rules;
 mod tables;
+mod transcoding;
 mod unsure;
 mod wire;
 
@@ -19,6 +16,7 @@ pub use json::text::Exponents;
 pub use project::{Parts, Projection, Value};
 pub use rules::Trust;
 pub use tables::{BUILT_IN, TablesError};
+pub use transcoding::Format;
 pub use unsure::Unsure;
 
 use tables::Tables;

@@ -5,7 +5,11 @@
 //!
 //! The first byte of an input selects the message type, and the rest is the document.
 
-use crucible_ir_core::{MessageType, Schema, Trust, Unsure};
+use std::sync::LazyLock;
+
+use crucible_ir_core::{BUILT_IN, Exponents, MessageType, Names, Schema, Trust, Unsure};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
 
 /// Defines the program of a fuzz target, which calls a function with each input.
 #[macro_export]
@@ -29,9 +33,74 @@ pub fn check(input: &[u8]) {
     }
 }
 
+/// ProtoJSON is read back as the same message.
+pub fn to_protojson(input: &[u8]) {
+    let Some((message_type, data)) = split(input) else {
+        return;
+    };
+    let Some(read) = written_and_read(message_type, data, &PROTOJSON) else {
+        return;
+    };
+    let mut original_names = Vec::new();
+    message_type
+        .to_protojson(data, Names::Original, &mut original_names)
+        .expect("names do not matter");
+    assert_eq!(
+        result(message_type, &original_names, PROTOJSON.read),
+        Some(read)
+    );
+}
+
+/// Crucible JSON is read back as the same message, and it is that of what ProtoJSON is read as.
+pub fn to_crucible_json(input: &[u8]) {
+    let Some((message_type, data)) = split(input) else {
+        return;
+    };
+    written_and_read(message_type, data, &CRUCIBLE_JSON);
+    if let Some(read) = written_and_read(message_type, data, &PROTOJSON) {
+        // The bytes may differ: Crucible JSON writes an unspecified enum value as unset.
+        let [before, after] = [data, &read]
+            .map(|each| result(message_type, each, CRUCIBLE_JSON.write))
+            .map(|text| text.map(|text| String::from_utf8_lossy(&text).into_owned()));
+        if before.is_some() {
+            assert_eq!(before, after);
+        }
+    }
+}
+
+/// Canonical JSON is what another implementation makes of ProtoJSON, and the digest is its hash.
+pub fn digest(input: &[u8]) {
+    let Some((message_type, data)) = split(input) else {
+        return;
+    };
+    let canonical = result(message_type, data, MessageType::to_canonical_json);
+    let digest = message_type.digest(data).ok();
+    let hash = |text: &Vec<u8>| {
+        let hash = Sha256::digest(text);
+        let digits: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+        format!("sha256:{digits}")
+    };
+    assert_eq!(digest, canonical.as_ref().map(hash));
+    let Some(canonical) = canonical else {
+        return;
+    };
+    if let Some(text) = result(message_type, data, PROTOJSON.write) {
+        let expected = serde_json_canonicalizer::to_vec(&parsed(&text)).expect("it is JSON");
+        assert_eq!(
+            String::from_utf8_lossy(&canonical),
+            String::from_utf8_lossy(&expected)
+        );
+    }
+}
+
 /// What is certainly ProtoJSON is JSON, and its message is one that a parser of protobuf accepts.
 pub fn from_protojson(input: &[u8]) {
-    read(input, MessageType::from_protojson);
+    read(input, &PROTOJSON);
+}
+
+/// As `from_protojson`, for Crucible JSON.
+pub fn from_crucible_json(input: &[u8]) {
+    read(input, &CRUCIBLE_JSON);
 }
 
 /// Tables that load can be used: whatever they say, the core does not panic.
@@ -41,43 +110,96 @@ pub fn tables(input: &[u8]) {
     };
     let mut out = Vec::new();
     for message_type in schema.message_types() {
-        for data in [&b""[..], b"\x0a\x05embed", b"\x08\x01"] {
+        for data in [
+            &b""[..],
+            b"\x0a\x05embed",
+            b"\x08\x01",
+            b"\x12\x02\x0a\x00\x22\x00",
+        ] {
             let _ = message_type.check(data, Trust::Unparsed);
+            for format in [&PROTOJSON, &CRUCIBLE_JSON] {
+                let _ = (format.write)(&message_type, data, &mut out);
+            }
+            let _ = message_type.digest(data);
         }
         for text in [&br#"{"name": "embed", "id": 1}"#[..], b"{}"] {
-            let _ = message_type.from_protojson(text, &mut out);
+            for format in [&PROTOJSON, &CRUCIBLE_JSON] {
+                let _ = (format.read)(&message_type, text, &mut out);
+            }
         }
+        out.clear();
     }
 }
 
 /// A function of the core that converts a document and appends the result.
 type Convert = fn(&MessageType, &[u8], &mut Vec<u8>) -> Result<(), Unsure>;
 
-fn read(input: &[u8], from_json: Convert) {
+/// A text format.
+struct Format {
+    write: Convert,
+    read: Convert,
+}
+
+const PROTOJSON: Format = Format {
+    write: |message_type, data, out| message_type.to_protojson(data, Names::Json, out),
+    read: MessageType::from_protojson,
+};
+
+const CRUCIBLE_JSON: Format = Format {
+    write: MessageType::to_crucible_json,
+    read: MessageType::from_crucible_json,
+};
+
+fn result(message_type: &MessageType, input: &[u8], convert: Convert) -> Option<Vec<u8>> {
+    let mut out = Vec::new();
+    convert(message_type, input, &mut out).ok().map(|()| out)
+}
+
+fn parsed(text: &[u8]) -> Value {
+    match serde_json::from_slice(text) {
+        Ok(value) => value,
+        Err(error) => panic!("{error}: {}", String::from_utf8_lossy(text)),
+    }
+}
+
+/// Writes a message as text, and returns the bytes that the core reads from it.
+fn written_and_read(message_type: &MessageType, data: &[u8], format: &Format) -> Option<Vec<u8>> {
+    let text = result(message_type, data, format.write)?;
+    parsed(&text);
+    let read = result(message_type, &text, format.read)
+        .unwrap_or_else(|| panic!("unsure about {}", String::from_utf8_lossy(&text)));
+    assert_eq!(result(message_type, &read, format.write), Some(text));
+    if message_type.check(data, Trust::Parsed).is_ok() {
+        assert_eq!(message_type.check(&read, Trust::Parsed), Ok(()));
+    }
+    Some(read)
+}
+
+fn read(input: &[u8], format: &Format) {
     let Some((message_type, text)) = split(input) else {
         return;
     };
-    let mut binary = Vec::new();
-    if from_json(&message_type, text, &mut binary).is_err() {
+    let Some(binary) = result(message_type, text, format.read) else {
         return;
-    }
+    };
     // A byte order mark may come first.
-    let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
-    let value = serde_json::from_slice::<serde_json::Value>(text);
-    assert!(value.is_ok(), "{value:?}");
+    parsed(text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text));
     assert_eq!(
         message_type.check(&binary, Trust::Unparsed),
         message_type.check(&binary, Trust::Parsed),
-        "what the core writes is parsed"
+        "protobuf parses what the core writes"
     );
+    if let Some(read) = written_and_read(message_type, &binary, format) {
+        assert_eq!(read, binary);
+    }
 }
 
 /// Returns the message type and the document of an input.
-fn split(input: &[u8]) -> Option<(MessageType, &[u8])> {
+fn split(input: &[u8]) -> Option<(&'static MessageType, &[u8])> {
+    static TYPES: LazyLock<Vec<MessageType>> =
+        LazyLock::new(|| Schema::built_in().message_types().collect());
     let (first, data) = input.split_first()?;
-    let types = Schema::built_in().message_types();
-    let message_type = types.cycle().nth(usize::from(*first))?;
-    Some((message_type, data))
+    Some((&TYPES[usize::from(*first) % TYPES.len()], data))
 }
 
 #[cfg(test)]
@@ -87,9 +209,15 @@ mod tests {
     /// Documents of every message type with a name, cut and with one byte changed.
     #[test]
     fn the_properties_are_true_of_changed_documents() {
-        let documents: [(fn(&[u8]), &[u8]); 2] = [
-            (check, b"\x0a\x05embed\x12\x03abc\x20\x01"),
-            (from_protojson, br#"{"name": "\u00e9mb", "id": "a"}"#),
+        let binary = b"\x0a\x05embed\x12\x03abc\x20\x01";
+        let json = br#"{"name": "\u00e9mb", "id": "a"}"#;
+        let documents: [(fn(&[u8]), &[u8]); 6] = [
+            (check, binary),
+            (to_protojson, binary),
+            (to_crucible_json, binary),
+            (digest, binary),
+            (from_protojson, json),
+            (from_crucible_json, json),
         ];
         let types = Schema::built_in().message_types().count();
         for (property, document) in documents {
@@ -110,6 +238,6 @@ mod tests {
 
     #[test]
     fn the_tables_of_the_schema_load() {
-        tables(crucible_ir_core::BUILT_IN);
+        tables(BUILT_IN);
     }
 }

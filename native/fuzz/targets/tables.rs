@@ -1,4 +1,4 @@
-//! Fuzzes the loader of tables.
+//! Fuzzes `Schema::new`.
 #![cfg_attr(fuzzing, no_main)]
 
 crucible_ir_fuzz::target!(crucible_ir_fuzz::tables);
