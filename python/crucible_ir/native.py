@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 MODULE = "crucible_ir_native"
 
 #: The version of the module's interface that this package uses.
-ABI = 2
+ABI = 3
 
 #: The environment variable that decides whether the module is used.
 VARIABLE = "CRUCIBLE_IR_NATIVE"
@@ -124,6 +124,11 @@ class MessageType(Protocol):
         self, text: str | bytes, validate: bool, parse: Callable[[bytes], MessageT], /
     ) -> MessageT | None:
         """Return the message of a Crucible JSON text; with ``validate`` it is certainly valid."""
+
+    def transcode(
+        self, data: str | bytes, source: str, target: str, validate: bool, /
+    ) -> bytes | None:
+        """Return a document in another format; with ``validate`` it is certainly valid."""
 
     def splitter(self, list_: str, fields: tuple[str, ...], /) -> NativeSplitter | None:
         """Return a splitter of messages; ``None`` if there is no such list or field."""
@@ -357,6 +362,14 @@ def from_crucible_json(
     if isinstance(data, (bytearray, memoryview)):
         data = bytes(data)
     return native.from_crucible_json(data, validate, class_.FromString)
+
+
+def transcode(
+    data: str | bytes, class_: type[Message], source: str, target: str, validate: bool
+) -> bytes | None:
+    """Return a document in another format, as `crucible_ir.transcode`."""
+    native = _TYPES[class_]
+    return None if native is None else native.transcode(data, source, target, validate)
 
 
 #: Returns a message that is certainly valid.

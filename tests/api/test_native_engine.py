@@ -6,6 +6,7 @@ import io
 import sys
 import tomllib
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Literal
@@ -39,6 +40,9 @@ class FakeType:
 
     def read(self, text: str | bytes, validate: bool, parse: Decode) -> object:
         return parse(STAGE) if text in ("certain", b"certain") else None
+
+    def transcode(self, data: object, source: str, target: str, validate: bool) -> bytes | None:
+        return b"certain" if data == STAGE else None
 
     to_json = to_crucible_json = digest = write
     from_json = from_crucible_json = read
@@ -98,6 +102,10 @@ def test_python_answers_where_the_engine_is_not_certain(module: SimpleNamespace)
     with pytest.raises(ir.LimitError, match="max_string_bytes"):
         ir.from_crucible_json("certain", v1.StageDef, limits=ir.Limits(max_string_bytes=2))
     assert ir.from_binary(STAGE, v1.StageDef) == sure
+    for limits in (None, ir.Limits()):
+        to_json = partial(ir.transcode, type="StageDef", from_="binary", to="json", limits=limits)
+        assert to_json(STAGE) == b"certain"
+        assert to_json(ir.to_binary(other)) == b'{"name":"score"}'
     assert ir.from_binary(ir.to_binary(other), v1.StageDef) == other
     with pytest.raises(ir.ValidationError, match="name: must not be empty"):
         ir.decoder(v1.StageDef)(b"")
@@ -139,7 +147,7 @@ def test_without_a_module_that_fits_python_answers_or_an_error_says_why(
         (None, "crucible_ir_native is not installed"),
         (
             SimpleNamespace(ABI=0, VERSION="1.0"),
-            "crucible_ir_native 1.0 has the interface 0, and this package needs 2",
+            "crucible_ir_native 1.0 has the interface 0, and this package needs 3",
         ),
         (
             SimpleNamespace(ABI=native.ABI, VERSION="1.0", Core=lambda *_: FakeCore(b"\0")),

@@ -111,7 +111,7 @@ impl MessageType {
         let convert: Convert = if original_names {
             |core, data, out| core.to_protojson(data, Names::Original, out)
         } else {
-            |core, data, out| core.to_protojson(data, Names::Json, out)
+            write_json
         };
         self.write(convert, data)
     }
@@ -153,6 +153,53 @@ impl MessageType {
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
         self.read(CoreType::from_crucible_json, text, validate, parse)
     }
+
+    /// Return a document in another format; with `validate` only if it is certainly valid.
+    ///
+    /// The formats are those of `crucible_ir.transcode`. To write binary again is not certain.
+    #[pyo3(signature = (data, source, target, validate, /))]
+    fn transcode<'py>(
+        &self,
+        data: &Bound<'py, PyAny>,
+        source: &str,
+        target: &str,
+        validate: bool,
+    ) -> Option<Bound<'py, PyBytes>> {
+        let py = data.py();
+        let data = if source == "binary" {
+            data.cast_exact::<PyBytes>().ok()?.as_bytes()
+        } else {
+            content(data)?
+        };
+        let reader: Option<Convert> = match source {
+            "binary" => None,
+            "json" => Some(CoreType::from_protojson),
+            "crucible-json" => Some(CoreType::from_crucible_json),
+            _ => return None,
+        };
+        let writer: Option<Convert> = match target {
+            "binary" => None,
+            "json" => Some(write_json),
+            "crucible-json" => Some(CoreType::to_crucible_json),
+            _ => return None,
+        };
+        let fill = |out: &mut Vec<u8>| match (reader, writer) {
+            (None, None) => None,
+            (None, Some(write)) => {
+                if validate {
+                    self.core.check(data, Trust::Unparsed).ok()?;
+                }
+                write(&self.core, data, out).ok()
+            }
+            (Some(read), None) => self.fill(read, data, validate, out),
+            (Some(read), Some(write)) => {
+                let mut message = Vec::with_capacity(data.len());
+                self.fill(read, data, validate, &mut message)?;
+                write(&self.core, &message, out).ok()
+            }
+        };
+        with_buffer(py, 2 * data.len(), fill, |out| PyBytes::new(py, out))
+    }
 }
 
 /// A function of the core that appends its result to a buffer.
@@ -181,30 +228,40 @@ impl MessageType {
         parse: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
         let py = text.py();
-        let data = if let Ok(text) = text.cast_exact::<PyString>() {
-            // A string with an unpaired surrogate has no UTF-8.
-            text.to_str().ok().map(str::as_bytes)
-        } else {
-            text.cast_exact::<PyBytes>()
-                .ok()
-                .map(|data| data.as_bytes())
+        let Some(data) = content(text) else {
+            return Ok(None);
         };
-        let Some(data) = data else { return Ok(None) };
-        let message = with_buffer(
-            py,
-            data.len(),
-            |out| {
-                convert(&self.core, data, out).ok()?;
-                if validate {
-                    self.core.check(out, Trust::Parsed).ok()?;
-                }
-                Some(())
-            },
-            |out| PyBytes::new(py, out).into_any(),
-        );
+        let fill = |out: &mut Vec<u8>| self.fill(convert, data, validate, out);
+        let make = |out: &[u8]| PyBytes::new(py, out).into_any();
+        let message = with_buffer(py, data.len(), fill, make);
         match (message, parse) {
             (Some(message), Some(parse)) => call_or_none(parse, &message),
             (message, _) => Ok(message),
         }
+    }
+
+    /// Appends the bytes of the message of a text.
+    fn fill(&self, convert: Convert, data: &[u8], validate: bool, out: &mut Vec<u8>) -> Option<()> {
+        convert(&self.core, data, out).ok()?;
+        if validate {
+            self.core.check(out, Trust::Parsed).ok()?;
+        }
+        Some(())
+    }
+}
+
+fn write_json(core: &CoreType, data: &[u8], out: &mut Vec<u8>) -> Result<(), Unsure> {
+    core.to_protojson(data, Names::Json, out)
+}
+
+/// Returns the bytes of a Python string or bytes object, but of no subclass and of no other type.
+fn content<'a>(data: &'a Bound<'_, PyAny>) -> Option<&'a [u8]> {
+    if let Ok(text) = data.cast_exact::<PyString>() {
+        // A string with an unpaired surrogate has no UTF-8.
+        text.to_str().ok().map(str::as_bytes)
+    } else {
+        data.cast_exact::<PyBytes>()
+            .ok()
+            .map(|data| data.as_bytes())
     }
 }

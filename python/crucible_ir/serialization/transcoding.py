@@ -6,7 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+from crucible_ir import native
 from crucible_ir.errors import near_miss
+from crucible_ir.schema.types import message_type
 from crucible_ir.serialization.binary import from_binary, to_binary
 from crucible_ir.serialization.formats import UnknownFormatError
 from crucible_ir.serialization.json.crucible import from_crucible_json, to_crucible_json
@@ -70,6 +72,12 @@ def transcode(
     >>> transcode(bytes.fromhex("0a05656d626564"), "StageDef", from_="binary", to="json")
     b'{"name":"embed"}'
     """
+    if limits is None or not limits.limit_content:
+        if limits is not None:
+            limits.check_size(data)
+        converted = native.transcode(data, message_type(type), from_, to, validate)
+        if converted is not None:
+            return converted
     source, target = _codec(from_), _codec(to)
     return target.write(source.read(data, type, validate=validate, limits=limits))
 
