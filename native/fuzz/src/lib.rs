@@ -7,7 +7,7 @@
 
 use std::sync::LazyLock;
 
-use crucible_ir_core::{BUILT_IN, Exponents, MessageType, Names, Schema, Trust, Unsure};
+use crucible_ir_core::{MessageType, Names, Schema, Trust, Unsure};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
@@ -204,14 +204,18 @@ fn split(input: &[u8]) -> Option<(&'static MessageType, &[u8])> {
 
 #[cfg(test)]
 mod tests {
+    use crucible_ir_core::BUILT_IN;
+
     use super::*;
+
+    type Property = fn(&[u8]);
 
     /// Documents of every message type with a name, cut and with one byte changed.
     #[test]
     fn the_properties_are_true_of_changed_documents() {
         let binary = b"\x0a\x05embed\x12\x03abc\x20\x01";
         let json = br#"{"name": "\u00e9mb", "id": "a"}"#;
-        let documents: [(fn(&[u8]), &[u8]); 6] = [
+        let documents: [(Property, &[u8]); 6] = [
             (check, binary),
             (to_protojson, binary),
             (to_crucible_json, binary),
