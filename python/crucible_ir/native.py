@@ -340,6 +340,21 @@ def guard(class_: type[Message], guard: Callable[[Message], bool]) -> Callable[[
     return is_certain
 
 
+def is_valid(message: Message) -> bool:
+    """Return whether a message is certainly valid, and readable by other implementations.
+
+    Unlike a `guard`, it checks the unknown fields inside as well.
+    """
+    native = _TYPES[type(message)]
+    if native is None:
+        return False
+    try:
+        return native.check(message.SerializeToString(), False)
+    except Exception:
+        # The message is too large or nested too deeply.
+        return False
+
+
 def from_json(
     data: str | bytes | bytearray | memoryview, class_: type[MessageT], validate: bool
 ) -> MessageT | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from crucible_ir import native
 from crucible_ir.exchange.request_guards import GUARDS
 from crucible_ir.exchange.server.rpc.errors import MAX_VIOLATIONS, invalid_argument, translate
 from crucible_ir.exchange.server.rpc.interceptor import Interceptor
@@ -57,12 +58,15 @@ def check_request(request: Any) -> None:
         RpcError: The request is invalid; the error lists the first violations.
         DecodeError: protobuf, or an implementation of it in another language, cannot read it.
     """
+    has_document = request.DESCRIPTOR.full_name in _WITH_DOCUMENTS
+    if has_document and native.is_valid(request):
+        return
     if not _certainly_valid(request):
         # The request is checked on the event loop, so no more are listed than the error has.
         broken, omitted = first_violations(request, MAX_VIOLATIONS)
         if broken:
             raise invalid_argument("invalid request", broken, omitted)
-    elif request.DESCRIPTOR.full_name in _WITH_DOCUMENTS:
+    elif has_document:
         reject_unreadable(request)
     else:
         reject_own_unreadable(request)
