@@ -3,6 +3,7 @@
 
 mod json;
 mod project;
+mod records;
 mod rules;
 mod tables;
 mod transcoding;
@@ -14,6 +15,7 @@ use std::sync::{Arc, LazyLock};
 pub use json::protojson_out::Names;
 pub use json::text::Exponents;
 pub use project::{Parts, Projection, Value};
+pub use records::{RecordFormat, RecordTask, Records, Stop, UnsureRecord};
 pub use rules::Trust;
 pub use tables::{BUILT_IN, TablesError};
 pub use transcoding::Format;
