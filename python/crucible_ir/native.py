@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 MODULE = "crucible_ir_native"
 
 #: The version of the module's interface that this package uses.
-ABI = 3
+ABI = 4
 
 #: The environment variable that decides whether the module is used.
 VARIABLE = "CRUCIBLE_IR_NATIVE"
@@ -399,3 +399,9 @@ def binary_reader(class_: type[Message]) -> Certain | None:
 
 def _nothing(_: bytes) -> None:
     return None
+
+
+def record_reader(class_: type[Message], *arguments: object) -> Any:
+    """Return the module's reader of the records of streams, whose arguments follow the type."""
+    native = _TYPES[class_]
+    return None if native is None else _engine().module.RecordReader(native, *arguments)

@@ -147,7 +147,7 @@ def test_without_a_module_that_fits_python_answers_or_an_error_says_why(
         (None, "crucible_ir_native is not installed"),
         (
             SimpleNamespace(ABI=0, VERSION="1.0"),
-            "crucible_ir_native 1.0 has the interface 0, and this package needs 3",
+            f"crucible_ir_native 1.0 has the interface 0, and this package needs {native.ABI}",
         ),
         (
             SimpleNamespace(ABI=native.ABI, VERSION="1.0", Core=lambda *_: FakeCore(b"\0")),

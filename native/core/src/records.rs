@@ -9,10 +9,10 @@ use std::ops::Range;
 use std::panic::resume_unwind;
 use std::thread;
 
-use crate::MessageType;
-use crate::rules::Trust;
+use crate::rules::{self, Trust};
 use crate::unsure::{R, Unsure};
 use crate::wire::put_varint;
+use crate::{MessageType, Names};
 use split::Span;
 
 /// The fewest bytes of records that are worth a thread.
@@ -41,6 +41,8 @@ pub struct RecordTask {
     pub to: Option<RecordFormat>,
     /// Whether messages must satisfy the rules of the schema.
     pub validate: bool,
+    /// Whether the core leaves binary messages with unknown fields, which lines cannot represent.
+    pub leave_unknown: bool,
     /// The number of threads.
     pub threads: usize,
     /// The most bytes of a record.
@@ -105,6 +107,7 @@ impl MessageType {
     ///     from: RecordFormat::JsonLines,
     ///     to: Some(RecordFormat::Delimited),
     ///     validate: true,
+    ///     leave_unknown: false,
     ///     threads: 1,
     ///     max_bytes: 1000,
     ///     max_empty: 1000,
@@ -190,12 +193,17 @@ impl MessageType {
         scratch: &mut Vec<u8>,
     ) -> R<()> {
         if task.from == RecordFormat::Delimited {
-            // Whether it is a message at all is checked without the rules as well.
-            self.check(message, Trust::Unparsed)?;
-            return match task.to {
-                None => Ok(()),
-                Some(to) => self.write_record(to, message, output),
+            let Some(to) = task.to else {
+                // Whether it is a message at all is checked without the rules as well.
+                return self.check(message, Trust::Unparsed);
             };
+            if task.leave_unknown {
+                rules::check_known(&self.tables, self.message(), message)?;
+            } else if task.validate {
+                // The writers check the rest, such as that strings are UTF-8.
+                self.check(message, Trust::Parsed)?;
+            }
+            return self.write_record(to, message, output);
         }
         if task.to == Some(RecordFormat::Delimited) {
             let start = output.len();
@@ -219,7 +227,8 @@ impl MessageType {
         let start = out.len();
         match task.from {
             RecordFormat::JsonLines => self.from_protojson(line, out)?,
-            RecordFormat::CrucibleJsonLines | RecordFormat::Delimited => return Err(Unsure),
+            RecordFormat::CrucibleJsonLines => self.from_crucible_json(line, out)?,
+            RecordFormat::Delimited => return Err(Unsure),
         }
         if task.validate {
             self.check(&out[start..], Trust::Parsed)?;
@@ -227,9 +236,17 @@ impl MessageType {
         Ok(())
     }
 
-    /// Appends a message in another format.
-    fn write_record(&self, _to: RecordFormat, _message: &[u8], _out: &mut Vec<u8>) -> R<()> {
-        Err(Unsure)
+    /// Appends a message as a line.
+    #[inline]
+    fn write_record(&self, to: RecordFormat, message: &[u8], out: &mut Vec<u8>) -> R<()> {
+        match to {
+            RecordFormat::JsonLines => self.to_protojson(message, Names::Json, out)?,
+            RecordFormat::CrucibleJsonLines => self.to_crucible_json(message, out)?,
+            // The message may be in another order than the one that is written.
+            RecordFormat::Delimited => return Err(Unsure),
+        }
+        out.push(b'\n');
+        Ok(())
     }
 }
 
@@ -258,10 +275,7 @@ fn on_threads(threads: usize, spans: &[Span], work: impl Fn(&[Span]) -> Part + S
         return Vec::new();
     };
     let bytes = last.message.end - first.start;
-    let threads = threads
-        .min(bytes / BYTES_PER_THREAD)
-        .min(MAX_THREADS)
-        .max(1);
+    let threads = threads.min(bytes / BYTES_PER_THREAD).clamp(1, MAX_THREADS);
     let mut shares = spans.chunks(spans.len().div_ceil(threads));
     let own = shares.next().unwrap_or_default();
     thread::scope(|scope| {
@@ -293,6 +307,7 @@ mod tests {
         from: RecordFormat::Delimited,
         to: None,
         validate: true,
+        leave_unknown: false,
         threads: 1,
         max_bytes: 300,
         max_empty: 2,
@@ -367,6 +382,30 @@ mod tests {
         assert_eq!(stages(lines, b"\n\n\n{}\n").stop, Stop::Empty);
         let long = [&[b' '; 301][..], b"\n"].concat();
         assert_eq!(stages(lines, &long).stop, Stop::Odd);
+    }
+
+    #[test]
+    fn binary_messages_become_lines_and_those_with_unknown_fields_can_be_left() {
+        let task = RecordTask {
+            to: Some(RecordFormat::JsonLines),
+            ..TASK
+        };
+        // The second message has an unknown field 127.
+        let data = b"\x03\x0a\x01a\x06\x0a\x01b\xf8\x07\x01";
+        let found = stages(task, data);
+        assert_eq!(
+            found.output.concat(),
+            b"{\"name\":\"a\"}\n{\"name\":\"b\"}\n"
+        );
+        let found = stages(
+            RecordTask {
+                leave_unknown: true,
+                ..task
+            },
+            data,
+        );
+        assert_eq!(found.output.concat(), b"{\"name\":\"a\"}\n");
+        assert_eq!(unsure(&found), [(1, 5..11, 0, 13)]);
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod buffer;
 mod decoder;
 mod guarded;
 mod message;
+mod records;
 mod splitter;
 
 use pyo3::prelude::*;
@@ -17,7 +18,7 @@ use pyo3::prelude::*;
 /// The version of the interface between this module and `crucible_ir.native`.
 ///
 /// It changes whenever a function of the module changes its arguments or results.
-const ABI: u32 = 3;
+const ABI: u32 = 4;
 
 /// The native core of crucible-ir; import `crucible_ir` instead.
 #[pymodule(name = "crucible_ir_native")]
@@ -29,6 +30,9 @@ mod module {
 
     #[pymodule_export]
     use crate::splitter::Splitter;
+
+    #[pymodule_export]
+    use crate::records::RecordReader;
 
     #[pymodule_export]
     use crate::guarded::{last_panic, panics};

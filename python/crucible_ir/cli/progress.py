@@ -122,10 +122,11 @@ class StreamProgress:
     def __enter__(self) -> Self:
         return self
 
-    def show(self, count: StreamCount) -> None:
-        """Update the line, unless it was updated within the last interval."""
-        self.records += 1
-        if not self.wanted or self.records % _RECORDS_PER_CHECK:
+    def show(self, count: StreamCount, records: int = 1) -> None:
+        """Update the line after some records, unless it was updated within the last interval."""
+        before = self.records // _RECORDS_PER_CHECK
+        self.records += records
+        if not self.wanted or self.records // _RECORDS_PER_CHECK == before:
             return
         now = time.monotonic()
         if now - self.started > _DELAY and now - self.drawn > _INTERVAL:

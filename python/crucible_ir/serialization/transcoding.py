@@ -50,7 +50,7 @@ def transcode(
     """Convert a document to another format.
 
     The result is the one of reading a message and writing it, such as with `from_json` and
-    `to_binary`. It is shorter to write, and the native core does it without the message.
+    `to_binary`. It is shorter to write, and the native engine does it without the message.
 
     Args:
         data: The document; text or its UTF-8 bytes in the JSON formats.

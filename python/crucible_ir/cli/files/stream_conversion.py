@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 from crucible_ir.cli.files.inputs import read_document
 from crucible_ir.cli.files.lossy_fields import lossy_fields, lossy_unknown_fields
 from crucible_ir.cli.files.older_readers import reject_newer
 from crucible_ir.cli.files.outputs import open_output
-from crucible_ir.cli.files.stream_reader import error_lines, open_records
+from crucible_ir.cli.files.stream_reader import RecordStream, error_lines, open_records
 from crucible_ir.cli.progress import StreamProgress
 from crucible_ir.cli.session import GOOD, INVALID, CannotRunError
 from crucible_ir.errors import EncodeError, Error
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from crucible_ir.cli.session import Session
     from crucible_ir.serialization.formats import Format
     from crucible_ir.serialization.streams.compression import Target
+
+ItemT = TypeVar("ItemT")
 
 #: The most lossy records that are printed; the others are counted.
 _MAX_PRINTED: Final = 5
@@ -109,15 +111,10 @@ class StreamConversion:
         """
         self.name = source.name
         try:
-            with (
-                self._messages(source, source_format) as messages,
-                open_output(target, force=self.options.force) as raw,
-            ):
-                if isinstance(target_format, StreamFormat):
-                    with compressed(raw, target) as output:
-                        self._write_stream(messages, target_format, output)
-                else:
-                    raw.write(self._write_document(messages, target_format))
+            if isinstance(source_format, StreamFormat) and isinstance(target_format, StreamFormat):
+                self._convert_stream(source, source_format, target, target_format)
+            else:
+                self._convert_single(source, source_format, target, target_format)
         except StreamError as error:
             if not isinstance(source_format, StreamFormat):
                 raise
@@ -130,18 +127,64 @@ class StreamConversion:
             raise CannotRunError(str(error)) from None
         return self._print_summary()
 
+    def _convert_stream(
+        self, source: InputFile, source_format: StreamFormat, target: str, format_: StreamFormat
+    ) -> None:
+        """Convert a stream into another."""
+        options = self.options
+
+        def encode(message: Message, number: int, offset: int) -> bytes:
+            self.unseen = reject_newer(message, options.release, format_.record)
+            record = format_.encode(message)
+            self._check_loss(message, record, format_.record, number)
+            return record
+
+        # Only Python finds fields that are new or lost.
+        to = format_ if options.release is None and not options.strict else None
+        with (
+            self._records(source, source_format) as records,
+            open_output(target, force=options.force) as raw,
+            compressed(raw, target) as output,
+        ):
+            on_bad = self.skipped.add if options.skip_bad else None
+            chunks = records.chunks(validate=options.validate, on_bad=on_bad, to=to, encode=encode)
+            for chunk in self._until_end(chunks):
+                output.write(chunk.data)
+
+    def _convert_single(
+        self,
+        source: InputFile,
+        source_format: Format | StreamFormat,
+        target: str,
+        target_format: Format | StreamFormat,
+    ) -> None:
+        """Convert a document into a stream of one record, or such a stream into a document."""
+        with (
+            self._messages(source, source_format) as messages,
+            open_output(target, force=self.options.force) as raw,
+        ):
+            if isinstance(target_format, StreamFormat):
+                with compressed(raw, target) as output:
+                    self._write_stream(messages, target_format, output)
+            else:
+                raw.write(self._write_document(messages, target_format))
+
+    @contextmanager
+    def _records(self, source: InputFile, format_: StreamFormat) -> Iterator[RecordStream]:
+        with open_records(source, format_, self.options.read_options) as records:
+            self.count, self.progress = records.count, records.progress
+            self.progress.wanted = self.progress.wanted and not self.options.quiet
+            yield records
+
     @contextmanager
     def _messages(
         self, source: InputFile, format_: Format | StreamFormat
     ) -> Iterator[Iterator[Message]]:
         if isinstance(format_, StreamFormat):
-            with open_records(source, format_, self.options.read_options) as records:
-                self.count, self.progress = records.count, records.progress
-                self.progress.wanted = self.progress.wanted and not self.options.quiet
+            with self._records(source, format_) as records:
                 on_bad = self._skip if self.options.skip_bad else None
-                yield self._until_end(
-                    records.messages(validate=self.options.validate, on_bad=on_bad)
-                )
+                messages = records.messages(validate=self.options.validate, on_bad=on_bad)
+                yield self._until_end(messages)
         else:
             message = read_document(
                 source, format_, self.options.read_options, validate=self.options.validate
@@ -153,11 +196,11 @@ class StreamConversion:
         self.record_start = self.count.bytes
         self.skipped.add(bad)
 
-    def _until_end(self, messages: Iterator[Message]) -> Iterator[Message]:
-        """Yield messages; with ``--skip-bad``, an error that ends the stream early is kept."""
+    def _until_end(self, items: Iterator[ItemT]) -> Iterator[ItemT]:
+        """Yield items; with ``--skip-bad``, an error that ends the stream early is kept."""
         try:
-            for message in messages:
-                yield message
+            for item in items:
+                yield item
                 self.record_start = self.count.bytes
         except StreamError as error:
             if not self.options.skip_bad:
@@ -171,7 +214,7 @@ class StreamConversion:
         for message in messages:
             record = self._encode(message, format_.encode, format_.record)
             if record is not None:
-                self._check_loss(message, record, format_.record)
+                self._check_loss(message, record, format_.record, self._number())
                 output.write(record)
 
     def _encode(
@@ -200,7 +243,7 @@ class StreamConversion:
     def _number(self) -> int:
         return self.count.records + self.count.skipped - 1
 
-    def _check_loss(self, message: Message, record: bytes, format_: Format) -> None:
+    def _check_loss(self, message: Message, record: bytes, format_: Format, number: int) -> None:
         """Print the fields that a text format loses, or that old readers of binary do not see.
 
         Raises:
@@ -213,7 +256,7 @@ class StreamConversion:
             lost = lossy_unknown_fields(message)
         if not lost:
             return
-        lines = [f"{self.name}:record {self._number()}: {line}" for line in lost]
+        lines = [f"{self.name}:record {number}: {line}" for line in lost]
         if self.options.strict:
             reason = "--strict is given" if self.unseen else f"{format_.name} would lose it"
             raise _LossError(f"{lines[0]}; not written, since {reason}")
@@ -236,7 +279,7 @@ class StreamConversion:
                 "has more than one record, and a document is a single message: give an output with"
                 f" the extension {extensions}"
             )
-        self._check_loss(message, written, format_)
+        self._check_loss(message, written, format_, self._number())
         return written
 
     def _print(self, lines: list[str]) -> None:

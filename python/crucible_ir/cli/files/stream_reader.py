@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from itertools import chain
+from functools import partial
 from typing import IO, TYPE_CHECKING, Final
 
 from crucible_ir.cli.files.inputs import (
@@ -33,8 +33,10 @@ from crucible_ir.cli.session import (
 from crucible_ir.errors import DecodeError, EncodeError, Error, ValidationError, Violation
 from crucible_ir.extras import MissingExtraError
 from crucible_ir.schema.types import message_type
+from crucible_ir.serialization.streams.chunk_reader import ChunkReader
 from crucible_ir.serialization.streams.compression import decompressed
 from crucible_ir.serialization.streams.formats import StreamFormat
+from crucible_ir.serialization.streams.native_chunks import ResumedSource, read_available
 from crucible_ir.serialization.streams.records import (
     StreamCount,
     StreamError,
@@ -46,8 +48,8 @@ from crucible_ir.serialization.streams.records import frames as frames_of
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
+    from crucible_ir.serialization.streams.chunks import Encode, RecordChunk
     from crucible_ir.serialization.streams.compression import Source as Bytes
-    from crucible_ir.serialization.streams.records import Batch
 
 #: The stream format with short names of enum values.
 _SHORT_NAMES_FORMAT: Final = "crucible-jsonl"
@@ -62,7 +64,8 @@ class RecordStream:
         format_: The format.
         read_options: How to read the records.
         type_: The class of the messages; ``None`` for an empty stream without ``--type``.
-        batches: The records as bytes.
+        source: The uncompressed bytes.
+        is_live: Whether the bytes may arrive slowly, as from a pipe.
         progress: The progress on the terminal.
         count: The records read so far.
         short_names: The number of records with short names of enum values, which the format does
@@ -73,7 +76,8 @@ class RecordStream:
     format_: StreamFormat
     read_options: ReadOptions
     type_: type[Message] | None
-    batches: Iterator[Batch]
+    source: Bytes
+    is_live: bool
     progress: StreamProgress
     count: StreamCount = field(default_factory=StreamCount)
     short_names: int = 0
@@ -92,17 +96,57 @@ class RecordStream:
         """
         if self.type_ is None:
             return
-        read = within_limits(self.format_.reading(self.type_, validate), self.read_options.limits)
+        limits = self.read_options.limits
+        read = within_limits(self.format_.reading(self.type_, validate), limits)
+        batches = self.format_.split(self.source, limits)
+        for message in decode_batches(batches, read, self._noting(on_bad), self.count):
+            yield message
+            self.progress.show(self.count)
 
+    def chunks(
+        self,
+        *,
+        validate: bool,
+        on_bad: Callable[[StreamError], None] | None,
+        to: StreamFormat | None = None,
+        encode: Encode | None = None,
+    ) -> Iterator[RecordChunk]:
+        """Yield the records in chunks, each record within the limits.
+
+        Args:
+            validate: Whether a record that breaks a rule of the schema is bad.
+            on_bad: As in `messages`.
+            to: The format in which the native engine may write the records.
+            encode: Writes the messages of the other records.
+
+        Raises:
+            StreamError: As `messages` raises.
+        """
+        if self.type_ is None:
+            return
+        reader = ChunkReader(
+            self.format_,
+            self.type_,
+            self.read_options.limits,
+            validate=validate,
+            to=to,
+            encode=encode,
+            is_live=self.is_live,
+        )
+        for chunk in reader.chunks(self.source, self._noting(on_bad), self.count):
+            yield chunk
+            self.progress.show(self.count, len(chunk.offsets))
+
+    def _noting(
+        self, on_bad: Callable[[StreamError], None] | None
+    ) -> Callable[[StreamError], None]:
         def note_bad(bad: StreamError) -> None:
             self._note_short_names(bad)
             if on_bad is None:
                 raise bad
             on_bad(bad)
 
-        for message in decode_batches(self.batches, read, note_bad, self.count):
-            yield message
-            self.progress.show(self.count)
+        return note_bad
 
     def _note_short_names(self, bad: StreamError) -> None:
         if isinstance(bad.error, DecodeError):
@@ -137,10 +181,13 @@ def open_records(
         raise CannotRunError(unreadable(source.name, error)) from None
     try:
         with decompressed(raw, source.name, read_options.limits.max_expansion) as plain:
-            split = _split(source.name, format_, plain, read_options)
-            type_, batches = _typed(split, format_, read_options)
-            progress = StreamProgress(_size(raw), raw.tell if _size(raw) else None)
-            records = RecordStream(source.name, format_, read_options, type_, batches, progress)
+            readable = _ReadableSource(source.name, plain)
+            type_, bytes_ = _typed(readable, format_, read_options)
+            size = _size(raw)
+            progress = StreamProgress(size, raw.tell if size else None)
+            records = RecordStream(
+                source.name, format_, read_options, type_, bytes_, not size, progress
+            )
             try:
                 with progress:
                     yield records
@@ -153,13 +200,39 @@ def open_records(
             raw.close()
 
 
-def _split(
-    name: str, format_: StreamFormat, plain: Bytes, read_options: ReadOptions
-) -> Iterator[Batch]:
-    try:
-        yield from format_.split(plain, read_options.limits)
-    except OSError as error:
-        raise CannotRunError(unreadable(name, error)) from None
+class _ReadableSource:
+    """The bytes of a stream, whose errors name the stream.
+
+    Args:
+        name: The name in reports.
+        source: The bytes.
+
+    Attributes:
+        recorded: What was read, if it is a list.
+    """
+
+    def __init__(self, name: str, source: Bytes) -> None:
+        self.recorded: list[bytes] | None = None
+        self._name = name
+        self._source = source
+
+    def read(self, size: int, /) -> bytes:
+        return self._try(self._source.read, size)
+
+    def read1(self, size: int, /) -> bytes:
+        return self._try(partial(read_available, self._source), size)
+
+    def readline(self, size: int, /) -> bytes:
+        return self._try(self._source.readline, size)
+
+    def _try(self, read: Callable[[int], bytes], size: int) -> bytes:
+        try:
+            data = read(size)
+        except OSError as error:
+            raise CannotRunError(unreadable(self._name, error)) from None
+        if self.recorded is not None:
+            self.recorded.append(data)
+        return data
 
 
 def _size(raw: IO[bytes]) -> int:
@@ -172,15 +245,17 @@ def _size(raw: IO[bytes]) -> int:
 
 
 def _typed(
-    batches: Iterator[Batch], format_: StreamFormat, read_options: ReadOptions
-) -> tuple[type[Message] | None, Iterator[Batch]]:
+    source: _ReadableSource, format_: StreamFormat, read_options: ReadOptions
+) -> tuple[type[Message] | None, Bytes]:
     """Return the type of a stream's messages, detected on its first record without ``--type``."""
     if read_options.type_name is not None:
-        return message_type(read_options.type_name), batches
+        return message_type(read_options.type_name), source
+    recorded: list[bytes] = []
+    source.recorded = recorded
     try:
-        first = next(batches, None)
+        first = next(format_.split(source, read_options.limits), None)
         if first is None:
-            return None, batches
+            return None, source
         frame = next(frames_of([first]))
         if frame.problem:
             raise DecodeError(frame.problem)
@@ -190,7 +265,8 @@ def _typed(
             "the message type cannot be detected from the first record"
             f" ({with_options(str(error), in_stream=True)}); give --type"
         ) from None
-    return type_, chain([first], batches)
+    source.recorded = None
+    return type_, ResumedSource(b"".join(recorded), source)
 
 
 def read_messages(source: InputFile, read_options: ReadOptions) -> Iterator[tuple[str, Message]]:

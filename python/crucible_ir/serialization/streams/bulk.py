@@ -12,7 +12,7 @@ from crucible_ir.errors import near_miss
 from crucible_ir.schema.types import message_type
 from crucible_ir.serialization.formats import UnknownFormatError
 from crucible_ir.serialization.limits import Limits
-from crucible_ir.serialization.streams.chunks import ChunkReader, RecordChunk
+from crucible_ir.serialization.streams.chunk_reader import ChunkReader
 from crucible_ir.serialization.streams.compression import open_source
 from crucible_ir.serialization.streams.formats import STREAM_FORMATS, StreamFormat, format_of
 from crucible_ir.serialization.streams.records import StreamCount, StreamError
@@ -20,6 +20,7 @@ from crucible_ir.serialization.streams.records import StreamCount, StreamError
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
+    from crucible_ir.serialization.streams.chunks import RecordChunk
     from crucible_ir.serialization.streams.compression import StreamFile
     from crucible_ir.serialization.streams.records import OnBad
 
@@ -74,7 +75,7 @@ def validate_many(
         source: A path, an open binary file, or the bytes of the stream. A path that ends in ``.gz``
             or ``.zst`` is decompressed.
         type: The class of the messages or its name.
-        threads: The number of threads of the native core. The Python engine uses one.
+        threads: The number of threads of the native engine. The Python engine uses one.
         format: The format of the stream; by default that of the path's extension.
         limits: The limits on records, their messages and compression.
         max_errors: The most errors to return; further bad records are only counted.
@@ -136,7 +137,7 @@ def bulk_records(
             or ``.zst`` is decompressed.
         type: The class of the messages or its name.
         to: The format in which the chunks contain the good records; ``None`` for none.
-        threads: The number of threads of the native core. The Python engine uses one.
+        threads: The number of threads of the native engine. The Python engine uses one.
         format: The format of the stream; by default that of the path's extension.
         validate: Whether each message must satisfy the rules of the schema.
         limits: The limits on records, their messages and compression.

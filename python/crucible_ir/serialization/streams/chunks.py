@@ -1,31 +1,19 @@
-"""The records of a stream in chunks: verdicts, offsets, and the records in another format."""
+"""Chunks of records: their verdicts, their offsets, and the records in another format."""
 
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from crucible_ir.errors import EncodeError
-from crucible_ir.serialization.streams.records import (
-    StreamCount,
-    StreamError,
-    decode_batches,
-    within_limits,
-)
+from crucible_ir.serialization.streams.records import StreamError, decode_batches
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
-    from crucible_ir.serialization.limits import Limits
-    from crucible_ir.serialization.streams.compression import Source
-    from crucible_ir.serialization.streams.formats import StreamFormat
     from crucible_ir.serialization.streams.records import Batch, OnBad, RecordReader
-
-#: A chunk ends with the first record after so many records, or so many bytes of the stream.
-_CHUNK_RECORDS = 1000
-_CHUNK_BYTES = 1024 * 1024
 
 #: Writes the message of a record, given its number and its offset in the stream.
 Encode = Callable[["Message", int, int], bytes]
@@ -65,95 +53,19 @@ class RecordChunk(NamedTuple):
         return len(self.offsets) - len(self.bad)
 
 
-@dataclass(frozen=True, slots=True)
-class ChunkReader:
-    """Reads the records of a stream in chunks.
-
-    Attributes:
-        format_: The format of the stream.
-        type_: The class of the messages.
-        limits: The limits on records, their messages and compression.
-        validate: Whether a record that breaks a rule of the schema is bad.
-        to: The format of the chunks' data; ``None`` for none. A message that it cannot represent
-            makes a bad record.
-        encode: Writes messages in place of ``to``. With ``to``, it is not called for records that
-            the native core writes, which certainly have no unknown fields.
-        threads: The number of threads of the native core.
-    """
-
-    format_: StreamFormat
-    type_: type[Message]
-    limits: Limits
-    validate: bool = True
-    to: StreamFormat | None = None
-    encode: Encode | None = None
-    threads: int = 1
-
-    def chunks(
-        self, source: Source, on_bad: OnBad | None, count: StreamCount | None = None
-    ) -> Iterator[RecordChunk]:
-        """Yield the records of a stream.
-
-        Args:
-            source: The stream.
-            on_bad: Called with the error of each bad record that can be skipped, before the chunk
-                with that record; ``None`` to raise the first one.
-            count: Updated before each chunk.
-
-        Raises:
-            StreamError: As `read_delimited` raises, after the chunk with the records before it.
-        """
-        reader = within_limits(self.format_.reading(self.type_, self.validate), self.limits)
-        batches = self.format_.split(source, self.limits)
-        first = 0
-        for group in _grouped(batches):
-            chunk = _OpenChunk(first, group, self._encode(), on_bad)
-            error = chunk.fill(reader)
-            if chunk.added:
-                yield chunk.take(count)
-            if error is not None:
-                raise error
-            first += chunk.added
-
-    def _encode(self) -> Encode | None:
-        if self.encode is not None or self.to is None:
-            return self.encode
-        encode = self.to.encode
-        return lambda message, number, offset: encode(message)
-
-
-def _grouped(batches: Iterable[Batch]) -> Iterator[list[Batch]]:
-    """Yield the batches of each chunk; an error is raised after the batches before it."""
-    group: list[Batch] = []
-    records = 0
-    try:
-        for batch in batches:
-            group.append(batch)
-            records += len(batch.records)
-            size = batch.base + batch.end - group[0].base - group[0].start
-            if records >= _CHUNK_RECORDS or size >= _CHUNK_BYTES:
-                yield group
-                group, records = [], 0
-    except Exception:
-        if group:
-            yield group
-        raise
-    if group:
-        yield group
-
-
 @dataclass(slots=True)
-class _OpenChunk:
+class OpenChunk:
     """A chunk whose records are read.
 
     Attributes:
         first: The number of the first record.
         batches: The records.
-        encode: As in `ChunkReader`.
-        on_bad: As in `ChunkReader.chunks`.
+        encode: Writes each message; ``None`` to write nothing. A message that it cannot write makes
+            a bad record.
+        on_bad: Called with the error of each bad record; ``None`` to stop at the first one.
         good: The number of good records so far.
         bad: The numbers of the bad records so far.
-        data: What the messages are written as.
+        data: The messages in the other format.
     """
 
     first: int
@@ -185,7 +97,7 @@ class _OpenChunk:
     def _write(self, messages: Iterator[Message], encode: Encode) -> None:
         offsets = self._offsets()
         for message in messages:
-            index = self.good + len(self.bad)
+            index = self.added
             number, offset = self.first + index, offsets[index]
             try:
                 self.data.append(encode(message, number, offset))
@@ -217,12 +129,7 @@ class _OpenChunk:
             added -= len(batch.records)
         raise AssertionError("more records than there are")
 
-    def take(self, count: StreamCount | None) -> RecordChunk:
-        """Return the records that were read, and count them."""
+    def close(self) -> RecordChunk:
+        """Return the records that were read; there must be one."""
         offsets = self._offsets()[: self.added]
-        chunk = RecordChunk(self.first, offsets, self._end(), tuple(self.bad), b"".join(self.data))
-        if count is not None:
-            count.records += self.good
-            count.skipped += len(self.bad)
-            count.bytes = chunk.end
-        return chunk
+        return RecordChunk(self.first, offsets, self._end(), tuple(self.bad), b"".join(self.data))

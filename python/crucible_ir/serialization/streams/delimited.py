@@ -184,7 +184,7 @@ def _split(source: Source, limits: Limits) -> Iterator[Batch]:
             yield Batch(base, at, buffer, records, end)
             record += len(records)
             at = end
-        head = _size(buffer, at)
+        head = size_at(buffer, at)
         if head is not None:
             body, size = head
             missing = body + size - len(buffer)
@@ -247,7 +247,7 @@ def _complete_records(buffer: bytes, at: int, max_frame_bytes: int) -> tuple[lis
     return records, at
 
 
-def _size(buffer: bytes, at: int) -> tuple[int, int] | None:
+def size_at(buffer: bytes, at: int) -> tuple[int, int] | None:
     """Return the offset after a varint, and its value; ``None`` if it is incomplete or too long."""
     size = 0
     for index, byte in enumerate(buffer[at : at + _MAX_VARINT_BYTES]):
