@@ -28,17 +28,23 @@ from crucible_ir.errors import Error, shorten
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
-    MessageT = TypeVar("MessageT", bound=Message)
-    ResultT = TypeVar("ResultT")
+    #: A JSON text, or its UTF-8 bytes.
+    Text: TypeAlias = str | bytes | bytearray | memoryview
+
+MessageT = TypeVar("MessageT", bound="Message")
+ResultT = TypeVar("ResultT")
 
 #: The name of the compiled module.
 MODULE = "crucible_ir_native"
 
 #: The version of the module's interface that this package uses.
-ABI = 4
+ABI = 5
 
 #: The environment variable that decides whether the module is used.
 VARIABLE = "CRUCIBLE_IR_NATIVE"
+
+#: The package of the message types that may be named without it.
+_PACKAGE = "crucible_ir.v1"
 
 #: The schema as tables, which the module reads. They belong to this package, so that the module
 #: need not be built anew when the schema changes.
@@ -85,7 +91,7 @@ def status() -> Status:
     return Status("python" if found.reason else "native", found.reason, found.version, panics)
 
 
-class MessageType(Protocol):
+class MessageType(Protocol[MessageT]):
     """The functions of the native engine for one message type.
 
     Each returns ``None``, or ``False``, where the engine is not certain. Only exact ``bytes`` and
@@ -115,14 +121,13 @@ class MessageType(Protocol):
     def digest(self, data: bytes, /) -> str | None:
         """Return the digest of a message without unknown fields."""
 
-    def from_json(
-        self, text: str | bytes, validate: bool, parse: Callable[[bytes], MessageT], /
-    ) -> MessageT | None:
+    def from_binary(self, data: bytes, /) -> MessageT | None:
+        """Return a message that is certainly valid, as `check` reports of bytes not yet parsed."""
+
+    def from_json(self, text: Text, validate: bool, /) -> MessageT | None:
         """Return the message of a ProtoJSON text; with ``validate`` it is certainly valid."""
 
-    def from_crucible_json(
-        self, text: str | bytes, validate: bool, parse: Callable[[bytes], MessageT], /
-    ) -> MessageT | None:
+    def from_crucible_json(self, text: Text, validate: bool, /) -> MessageT | None:
         """Return the message of a Crucible JSON text; with ``validate`` it is certainly valid."""
 
     def transcode(
@@ -207,15 +212,21 @@ def _engine() -> _Engine:
     return _Engine(module, core, version, "")
 
 
-class _MessageTypes(dict[Any, "MessageType | None"]):
-    """The message types by class; ``None`` for classes that the native engine does not know."""
+class _MessageTypes(dict[Any, "MessageType[Any] | None"]):
+    """The message types by class and by name; ``None`` for other classes and names."""
 
-    def __missing__(self, class_: Any) -> MessageType | None:
-        found = self[class_] = _find(class_)
+    def __missing__(self, type_: Any) -> MessageType[Any] | None:
+        if isinstance(type_, str):
+            class_ = getattr(sys.modules.get(_PACKAGE), type_.removeprefix(f"{_PACKAGE}."), None)
+        else:
+            class_ = type_
+        found = _find(class_)
+        if found is not None or isinstance(type_, type):
+            self[type_] = found
         return found
 
 
-def _find(class_: Any) -> MessageType | None:
+def _find(class_: Any) -> MessageType[Any] | None:
     engine = _engine()
     if engine.core is None:
         if engine.required:
@@ -224,9 +235,10 @@ def _find(class_: Any) -> MessageType | None:
     descriptor = getattr(class_, "DESCRIPTOR", None)
     package, _, name = getattr(descriptor, "full_name", "").rpartition(".")
     # A class of another descriptor pool can have other fields and rules under the same name.
-    if getattr(sys.modules.get(package), name, None) is not class_:
+    own: Any = getattr(sys.modules.get(package), name, None)
+    if own is not class_:
         return None
-    found: MessageType | None = engine.core.message(f"{package}.{name}")
+    found: MessageType[Any] | None = engine.core.message(f"{package}.{name}", own.FromString)
     return found
 
 
@@ -246,15 +258,13 @@ def decoder(
     return decode if native is None else native.decoder(class_.FromString, decode)
 
 
-def from_binary(data: bytes, class_: type[MessageT]) -> MessageT | None:
+def from_binary(data: bytes, type_: type[MessageT] | str) -> MessageT | None:
     """Return the message of some bytes if it is certainly valid, as `crucible_ir.from_binary`."""
-    native = _TYPES[class_]
-    if native is None or type(data) is not bytes or not native.check(data, False):
-        return None
     try:
-        return class_.FromString(data)
-    except Exception:
+        native: MessageType[MessageT] | None = _TYPES[type_]
+    except TypeError:
         return None
+    return None if native is None else native.from_binary(data)
 
 
 def splitter(
@@ -355,35 +365,48 @@ def is_valid(message: Message) -> bool:
         return False
 
 
-def from_json(
-    data: str | bytes | bytearray | memoryview, class_: type[MessageT], validate: bool
-) -> MessageT | None:
+def from_json(data: Text, type_: type[MessageT] | str, validate: bool) -> MessageT | None:
     """Return the message of a ProtoJSON text, as `crucible_ir.from_json`."""
-    native = _TYPES[class_]
+    try:
+        native: MessageType[MessageT] | None = _TYPES[type_]
+    except TypeError:
+        # It is no class and no name, and cannot be hashed.
+        return None
     if native is None:
         return None
-    if isinstance(data, (bytearray, memoryview)):
-        data = bytes(data)
-    return native.from_json(data, validate, class_.FromString)
+    message = native.from_json(data, validate)
+    return message if message is not None else _from_copy(native.from_json, data, validate)
 
 
-def from_crucible_json(
-    data: str | bytes | bytearray | memoryview, class_: type[MessageT], validate: bool
-) -> MessageT | None:
+def from_crucible_json(data: Text, type_: type[MessageT] | str, validate: bool) -> MessageT | None:
     """Return the message of a Crucible JSON text, as `crucible_ir.from_crucible_json`."""
-    native = _TYPES[class_]
+    try:
+        native: MessageType[MessageT] | None = _TYPES[type_]
+    except TypeError:
+        return None
     if native is None:
         return None
+    message = native.from_crucible_json(data, validate)
+    return message if message is not None else _from_copy(native.from_crucible_json, data, validate)
+
+
+def _from_copy(
+    read: Callable[[bytes, bool], MessageT | None], data: Text, validate: bool
+) -> MessageT | None:
+    """Read a text that could change while the engine reads it."""
     if isinstance(data, (bytearray, memoryview)):
-        data = bytes(data)
-    return native.from_crucible_json(data, validate, class_.FromString)
+        return read(bytes(data), validate)
+    return None
 
 
 def transcode(
-    data: str | bytes, class_: type[Message], source: str, target: str, validate: bool
+    data: str | bytes, type_: type[Message] | str, source: str, target: str, validate: bool
 ) -> bytes | None:
     """Return a document in another format, as `crucible_ir.transcode`."""
-    native = _TYPES[class_]
+    try:
+        native: MessageType[Any] | None = _TYPES[type_]
+    except TypeError:
+        return None
     return None if native is None else native.transcode(data, source, target, validate)
 
 

@@ -38,8 +38,12 @@ class FakeType:
     def write(self, data: bytes, original_names: bool = False) -> str | None:
         return "certain" if data == STAGE else None
 
-    def read(self, text: str | bytes, validate: bool, parse: Decode) -> object:
-        return parse(STAGE) if text in ("certain", b"certain") else None
+    def from_binary(self, data: bytes) -> v1.StageDef | None:
+        return v1.StageDef.FromString(data) if data == STAGE else None
+
+    def read(self, text: object, validate: bool) -> v1.StageDef | None:
+        is_certain = type(text) in (str, bytes) and text in ("certain", b"certain")
+        return v1.StageDef.FromString(STAGE) if is_certain else None
 
     def transcode(self, data: object, source: str, target: str, validate: bool) -> bytes | None:
         return b"certain" if data == STAGE else None
@@ -55,7 +59,7 @@ class FakeCore:
         if tables.startswith(b"\0"):
             raise ValueError("not tables")
 
-    def message(self, name: str) -> FakeType | None:
+    def message(self, name: str, parse: Decode) -> FakeType | None:
         return FakeType() if name == "crucible_ir.v1.StageDef" else None
 
 

@@ -37,10 +37,12 @@ impl Core {
     }
 
     /// Return a message type by its full name; `None` if the schema does not have it.
-    #[pyo3(signature = (name, /))]
-    fn message(&self, name: &str) -> Option<MessageType> {
+    ///
+    /// Its readers return what `parse` returns for the bytes of a message, or else the bytes.
+    #[pyo3(signature = (name, parse = None, /))]
+    fn message(&self, name: &str, parse: Option<Py<PyAny>>) -> Option<MessageType> {
         let core = self.schema.message_type(name)?;
-        Some(MessageType { core })
+        Some(MessageType { core, parse })
     }
 }
 
@@ -50,6 +52,7 @@ impl Core {
 #[pyclass(frozen)]
 pub struct MessageType {
     pub(crate) core: CoreType,
+    parse: Option<Py<PyAny>>,
 }
 
 #[pymethods]
@@ -130,28 +133,34 @@ impl MessageType {
         guarded_detached(py, data.len(), || self.core.digest(data).ok())
     }
 
-    /// Return the bytes of the message of a ProtoJSON text, or what `parse` returns for them.
-    ///
-    /// With `validate` the message is certainly valid.
-    #[pyo3(signature = (text, validate, parse = None, /))]
+    /// Return the message of bytes that nobody has parsed, which certainly satisfies every rule.
+    #[pyo3(signature = (data, /))]
+    fn from_binary<'py>(&self, data: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        if self.check(data, false) {
+            self.parsed(data.clone())
+        } else {
+            Ok(None)
+        }
+    }
+
+    /// Return the message of a ProtoJSON text; with `validate` only if it is certainly valid.
+    #[pyo3(signature = (text, validate, /))]
     fn from_json<'py>(
         &self,
         text: &Bound<'py, PyAny>,
         validate: bool,
-        parse: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
-        self.read(CoreType::from_protojson, text, validate, parse)
+        self.read(CoreType::from_protojson, text, validate)
     }
 
     /// Return for a Crucible JSON text what `from_json` returns for a ProtoJSON text.
-    #[pyo3(signature = (text, validate, parse = None, /))]
+    #[pyo3(signature = (text, validate, /))]
     fn from_crucible_json<'py>(
         &self,
         text: &Bound<'py, PyAny>,
         validate: bool,
-        parse: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
-        self.read(CoreType::from_crucible_json, text, validate, parse)
+        self.read(CoreType::from_crucible_json, text, validate)
     }
 
     /// Return a document in another format; with `validate` only if it is certainly valid.
@@ -225,7 +234,6 @@ impl MessageType {
         convert: Convert,
         text: &Bound<'py, PyAny>,
         validate: bool,
-        parse: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
         let py = text.py();
         let Some(data) = content(text) else {
@@ -233,10 +241,17 @@ impl MessageType {
         };
         let fill = |out: &mut Vec<u8>| self.fill(convert, data, validate, out);
         let make = |out: &[u8]| PyBytes::new(py, out).into_any();
-        let message = with_buffer(py, data.len(), fill, make);
-        match (message, parse) {
-            (Some(message), Some(parse)) => call_or_none(parse, &message),
-            (message, _) => Ok(message),
+        match with_buffer(py, data.len(), fill, make) {
+            Some(message) => self.parsed(message),
+            None => Ok(None),
+        }
+    }
+
+    /// Returns what the function for parsing returns for the bytes of a message.
+    fn parsed<'py>(&self, message: Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        match &self.parse {
+            Some(parse) => call_or_none(parse.bind(message.py()), &message),
+            None => Ok(Some(message)),
         }
     }
 

@@ -75,10 +75,9 @@ def from_binary(
     name: "embed"
     <BLANKLINE>
     """
-    class_ = message_type(type)
-    if validate and limits is None and (valid := native.from_binary(data, class_)) is not None:
+    if validate and limits is None and (valid := native.from_binary(data, type)) is not None:
         return valid
-    message = decoder(class_, validate=validate, limits=limits)(data)
+    message = decoder(message_type(type), validate=validate, limits=limits)(data)
     try:
         reject_unreadable(message)
     except DecodeError as error:

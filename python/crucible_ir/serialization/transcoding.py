@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from crucible_ir import native
 from crucible_ir.errors import near_miss
-from crucible_ir.schema.types import message_type
 from crucible_ir.serialization.binary import from_binary, to_binary
 from crucible_ir.serialization.formats import UnknownFormatError
 from crucible_ir.serialization.json.crucible import from_crucible_json, to_crucible_json
@@ -75,7 +74,7 @@ def transcode(
     if limits is None or not limits.limit_content:
         if limits is not None:
             limits.check_size(data)
-        converted = native.transcode(data, message_type(type), from_, to, validate)
+        converted = native.transcode(data, type, from_, to, validate)
         if converted is not None:
             return converted
     source, target = _codec(from_), _codec(to)

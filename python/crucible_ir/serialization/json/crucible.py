@@ -196,10 +196,9 @@ def from_crucible_json(
     """
     if limits is not None:
         limits.check_size(data)
-    class_ = message_type(type)
-    message = native.from_crucible_json(data, class_, validate)
+    message = native.from_crucible_json(data, type, validate)
     if message is None:
-        return parse_crucible_json(data).read(class_, validate=validate, limits=limits)
+        return parse_crucible_json(data).read(message_type(type), validate=validate, limits=limits)
     if limits is not None:
         limits.check(message)
     return message

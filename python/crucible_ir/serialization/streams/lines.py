@@ -153,7 +153,7 @@ def _dialect(
 
 def json_reader(type_: Any, validate: bool) -> RecordReader:
     """Return the reader of records with the ProtoJSON of messages of a class."""
-    certain = partial(native.from_json, class_=type_, validate=validate)
+    certain = partial(native.from_json, type_=type_, validate=validate)
     return _line_reader(_parse_json, certain, type_, validate)
 
 
@@ -161,7 +161,7 @@ def crucible_reader(type_: Any, validate: bool) -> RecordReader:
     """Return the reader of records with the Crucible JSON of messages of a class."""
     from crucible_ir.serialization.json.crucible import parse_crucible_json
 
-    certain = partial(native.from_crucible_json, class_=type_, validate=validate)
+    certain = partial(native.from_crucible_json, type_=type_, validate=validate)
     return _line_reader(parse_crucible_json, certain, type_, validate)
 
 
