@@ -21,6 +21,9 @@ pub(crate) struct Entries<'a> {
     stack: Vec<Entry<'a>>,
 }
 
+/// The tag of a string key.
+const KEY_TAG: u8 = 1 << 3 | WireType::Bytes as u8;
+
 /// The value of an entry without one: a zero of each wire type.
 const ZERO: &[u8] = &[0; 8];
 
@@ -35,6 +38,31 @@ impl<'a> Entries<'a> {
     /// is unsure.
     #[inline]
     pub fn add(&mut self, data: &'a [u8], wire_type: WireType) -> R<()> {
+        let value_tag = 2 << 3 | wire_type as u8;
+        let mut reader = Reader::new(data);
+        // A key and a value in their order, as all libraries write them.
+        if data.first() == Some(&KEY_TAG) {
+            reader.tag()?;
+            let key = reader.bytes()?;
+            if reader.rest().first() == Some(&value_tag) {
+                reader.tag()?;
+                let value = reader.rest();
+                reader.skip(wire_type)?;
+                if reader.is_empty() {
+                    self.stack.push(Entry {
+                        key,
+                        value,
+                        has_unknown: false,
+                    });
+                    return Ok(());
+                }
+            }
+        }
+        self.add_irregular(data, wire_type)
+    }
+
+    #[cold]
+    fn add_irregular(&mut self, data: &'a [u8], wire_type: WireType) -> R<()> {
         let (mut key, mut value) = (None, None);
         let mut has_unknown = false;
         let mut reader = Reader::new(data);
@@ -65,12 +93,19 @@ impl<'a> Entries<'a> {
     /// Sorts the entries from a position on. Equal keys are unsure: protobuf parses the values that
     /// do not count as well, and Python adds the entries with unknown fields after all others.
     #[inline]
-    pub fn sort(&mut self, start: usize, order: fn(&[u8], &[u8]) -> Ordering) -> R<()> {
+    pub fn sort(&mut self, start: usize, order: impl Fn(&[u8], &[u8]) -> Ordering) -> R<()> {
+        let order = |one: &Entry<'_>, other: &Entry<'_>| {
+            // Most keys differ in the first byte.
+            match (one.key.first(), other.key.first()) {
+                (Some(a), Some(b)) if a != b && (a | b) < 0x80 => a.cmp(b),
+                _ => order(one.key, other.key),
+            }
+        };
+        let ascend = |one: &Entry<'_>, other: &Entry<'_>| order(one, other).is_lt();
         let entries = &mut self.stack[start..];
-        let ascends = |one: &Entry<'_>, other: &Entry<'_>| order(one.key, other.key).is_lt();
-        if !entries.is_sorted_by(ascends) {
-            entries.sort_unstable_by(|one, other| order(one.key, other.key));
-            if !entries.is_sorted_by(ascends) {
+        if !entries.is_sorted_by(ascend) {
+            entries.sort_unstable_by(order);
+            if !entries.is_sorted_by(ascend) {
                 return Err(Unsure);
             }
         }

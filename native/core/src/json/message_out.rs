@@ -6,7 +6,8 @@ use super::opaque_out::{
 };
 use super::parts::{Part, Parts, has_wire_type, same_field};
 use super::text::{
-    Fraction, put_base64, put_duration, put_integer, put_quoted_integer, put_string, put_timestamp,
+    Fraction, put_base64, put_duration, put_integer, put_member, put_quoted_integer, put_string,
+    put_timestamp,
 };
 use crate::rules::integer;
 use crate::tables::{Cardinality, Field, Kind, Message, Tables, WellKnown};
@@ -206,9 +207,7 @@ impl<'a, 'o, F: Form> Writer<'a, 'o, F> {
         sort_entries::<F>(&mut self.entries, first)?;
         let mut index = first;
         while let Some(entry) = self.entries.get(index) {
-            self.out.push(b',');
-            put_string(self.out, entry.key)?;
-            self.out.push(b':');
+            put_member(self.out, entry.key)?;
             // The entry is a message, and counts as a level.
             self.value(value, &mut Reader::new(entry.value), depth + 1)?;
             index += 1;

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 
 use super::entries::Entries;
-use super::text::{Exponents, put_opaque_number, put_string};
+use super::text::{Exponents, put_member, put_opaque_number, put_string};
 use crate::unsure::{R, Unsure};
 use crate::wire::{MAX_DEPTH, Reader, WireType};
 
@@ -81,9 +81,7 @@ pub(crate) fn write_struct<'a, S: Style>(
     let start = out.len();
     let mut index = first;
     while let Some(entry) = entries.get(index) {
-        out.push(b',');
-        put_string(out, entry.key)?;
-        out.push(b':');
+        put_member(out, entry.key)?;
         let value = Reader::new(entry.value).bytes()?;
         write_value(style, out, entries, value, depth + 2)?;
         index += 1;
@@ -127,8 +125,8 @@ pub(crate) fn write_value<'a, S: Style>(
     if depth > MAX_DEPTH {
         return Err(Unsure);
     }
-    let start = out.len();
     let mut reader = Reader::new(data);
+    let start = out.len();
     while !reader.is_empty() {
         let tag = reader.tag()?;
         if out.len() != start && tag.0 <= 6 {

@@ -30,93 +30,95 @@ pub enum Exponents {
 /// Appends a string in quotes. Bytes that are not UTF-8 are unsure.
 #[inline]
 pub(crate) fn put_string(out: &mut Vec<u8>, text: &[u8]) -> R<()> {
-    let (escaped, high) = scan(text);
-    if high {
+    out.push(b'"');
+    put_content(out, text)?;
+    out.push(b'"');
+    Ok(())
+}
+
+/// Appends a string as the key of another member of an object, with a comma before it and a colon
+/// after it.
+#[inline]
+pub(crate) fn put_member(out: &mut Vec<u8>, key: &[u8]) -> R<()> {
+    out.extend_from_slice(b",\"");
+    put_content(out, key)?;
+    out.extend_from_slice(b"\":");
+    Ok(())
+}
+
+#[inline(always)]
+fn put_content(out: &mut Vec<u8>, text: &[u8]) -> R<()> {
+    let (is_special, is_high) = scan(text);
+    if is_high {
         utf8(text)?;
     }
-    out.reserve(text.len() + 2);
-    out.push(b'"');
-    if escaped {
+    if is_special {
         put_escaped(out, text);
     } else {
         put_plain(out, text);
     }
-    out.push(b'"');
     Ok(())
 }
 
 /// Returns whether a string has bytes to escape, and whether it has bytes beyond ASCII.
 ///
-/// The loops have no branches, so that the compiler uses vector instructions. The last step reads
-/// some bytes again instead of handling each of the rest alone.
+/// The last step reads some bytes again, instead of the rest byte by byte.
 #[inline(always)]
 fn scan(text: &[u8]) -> (bool, bool) {
-    if let Some(last) = text.last_chunk::<16>() {
-        let (mut special, mut all) = scan_chunk(last);
-        for chunk in text.as_chunks::<16>().0 {
-            let (in_chunk, bytes) = scan_chunk(chunk);
-            special |= in_chunk;
-            all |= bytes;
-        }
-        return (special, all & HIGH_BITS != 0);
-    }
     let word = |bytes: &[u8; 8]| u64::from_le_bytes(*bytes);
     let half = |bytes: &[u8; 4]| u64::from(u32::from_le_bytes(*bytes));
-    let (first, last) = if let (Some(first), Some(last)) = (text.first_chunk(), text.last_chunk()) {
-        (word(first), word(last))
-    } else if let (Some(first), Some(last)) = (text.first_chunk(), text.last_chunk()) {
-        // Spaces in the unused half need no escapes.
-        (half(first) | SPACES << 32, half(last) | SPACES << 32)
-    } else {
-        let mut word = SPACES;
-        for byte in text {
-            word = word << 8 | u64::from(*byte);
+    if let Some(last) = text.last_chunk() {
+        let (mut special, mut all) = (special_bits(word(last)), word(last));
+        for chunk in text.as_chunks().0 {
+            special |= special_bits(word(chunk));
+            all |= word(chunk);
         }
-        (word, word)
+        return (special & HIGH_BITS != 0, all & HIGH_BITS != 0);
+    }
+    let word = if let (Some(first), Some(last)) = (text.first_chunk(), text.last_chunk()) {
+        half(first) | half(last) << 32
+    } else {
+        // Spaces need no escapes.
+        text.iter()
+            .fold(SPACES, |word, byte| word << 8 | u64::from(*byte))
     };
-    (
-        has_special(first) | has_special(last),
-        (first | last) & HIGH_BITS != 0,
-    )
+    (special_bits(word) & HIGH_BITS != 0, word & HIGH_BITS != 0)
 }
 
 const HIGH_BITS: u64 = 0x8080_8080_8080_8080;
 const ONES: u64 = 0x0101_0101_0101_0101;
 const SPACES: u64 = 0x2020_2020_2020_2020;
 
-/// Returns whether a chunk has bytes to escape, and a word with every bit of its bytes.
+/// Sets the high bit of a byte that must be escaped, in a word of eight bytes. A borrow between
+/// bytes can only set that of a byte above one whose bit is set.
 #[inline(always)]
-fn scan_chunk(chunk: &[u8; 16]) -> (bool, u64) {
-    let special = chunk
-        .iter()
-        .fold(0u8, |found, byte| found | u8::from(is_special(*byte)));
-    let (words, _) = chunk.as_chunks::<8>();
-    (
-        special != 0,
-        u64::from_le_bytes(words[0]) | u64::from_le_bytes(words[1]),
-    )
+fn special_bits(word: u64) -> u64 {
+    let below_space = word.wrapping_sub(SPACES);
+    let quote = (word ^ (ONES * b'"' as u64)).wrapping_sub(ONES);
+    let backslash = (word ^ (ONES * b'\\' as u64)).wrapping_sub(ONES);
+    (below_space | quote | backslash) & !word
 }
 
+/// Appends bytes. Short ones are copied in two chunks that overlap: copies of a known size need no
+/// call.
 #[inline(always)]
-fn is_special(byte: u8) -> bool {
-    (byte < b' ') | (byte == b'"') | (byte == b'\\')
-}
-
-/// Returns whether one of eight bytes must be escaped. A borrow between bytes can only mark the
-/// byte above one that is marked itself.
-#[inline(always)]
-fn has_special(word: u64) -> bool {
-    let below_space = word.wrapping_sub(SPACES) & !word;
-    let is_zero = |word: u64| word.wrapping_sub(ONES) & !word;
-    let quote = is_zero(word ^ (ONES * b'"' as u64));
-    let backslash = is_zero(word ^ (ONES * b'\\' as u64));
-    (below_space | quote | backslash) & HIGH_BITS != 0
-}
-
-/// Appends bytes. Short ones are copied in chunks of a fixed size, without a call.
-#[inline(always)]
-pub(crate) fn put_plain(out: &mut Vec<u8>, text: &[u8]) {
-    out.extend_from_slice(text);
+fn put_plain(out: &mut Vec<u8>, text: &[u8]) {
+    let end = out.len() + text.len();
+    if text.len() > 32 {
+        out.extend_from_slice(text);
+    } else if let (Some(first), Some(last)) = (text.first_chunk::<16>(), text.last_chunk::<16>()) {
+        out.extend_from_slice(first);
+        out.truncate(end - 16);
+        out.extend_from_slice(last);
+    } else if let (Some(first), Some(last)) = (text.first_chunk::<8>(), text.last_chunk::<8>()) {
+        out.extend_from_slice(first);
+        out.truncate(end - 8);
+        out.extend_from_slice(last);
+    } else {
+        for byte in text {
+            out.push(*byte);
+        }
+    }
 }
 
 #[inline(never)]
