@@ -48,6 +48,7 @@ ADDED = {
     *("explain", "Explanation", "UnknownRuleError", "rule_ids"),
     *("ChangeKind", "StreamError", "StreamCount", "read_jsonl", "write_jsonl"),
     *("transcode", "validate_many", "StreamValidation", "bulk_records", "RecordChunk"),
+    *("arrow_schema", "to_arrow", "from_arrow"),
     *("Limits", "LimitError", "SpellingWarning"),
     *("show", "MessageView"),
     *("requires", "ReleaseError"),

@@ -1,0 +1,1 @@
+"""Messages in bulk: Arrow tables of messages."""
