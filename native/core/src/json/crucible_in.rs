@@ -3,15 +3,17 @@
 //! The result is the deterministic serialization of the message that the Python package reads.
 //! Whatever that package rejects is unsure.
 
+mod keys;
 mod maps;
 mod parts;
 mod vocabularies;
 
+use keys::Expected;
 use parts::Beside;
 
 use super::crucible_tables::{CrucibleJson, Form, Key, Shape};
 use super::input::{Input, Quoted};
-use super::sink::{close, open};
+use super::sink::{close, open, put_tag};
 use super::times::Spelling;
 use crate::MessageType;
 use crate::tables::{Cardinality, Field, Kind, Message, Tables, WellKnown};
@@ -161,17 +163,35 @@ impl<'t, 'a> Reader<'t, 'a, '_> {
         if !self.input.scan.open(b'{', b'}')? {
             let mut expected = 0;
             loop {
-                let name = self.input.scan.string(&mut self.input.buffer)?;
-                let Some(position) = table.position(name, expected) else {
-                    let beside = beside.as_deref_mut().ok_or(Unsure)?;
-                    let position = beside.position(name)?;
-                    self.leave(beside, position, depth)?;
-                    if !self.input.scan.more(b'}')? {
-                        break;
+                let position = match self.expected_key(table, expected) {
+                    Expected::Key => expected,
+                    Expected::Unset(end) => {
+                        let bits = u64::MAX >> (64 - (end - expected)) << expected;
+                        if given & bits != 0 {
+                            return Err(Unsure);
+                        }
+                        given |= bits;
+                        expected = end;
+                        if !self.input.scan.more(b'}')? {
+                            break;
+                        }
+                        continue;
                     }
-                    continue;
+                    Expected::No => {
+                        let name = self.input.scan.string(&mut self.input.buffer)?;
+                        let Some(position) = table.position(name) else {
+                            let beside = beside.as_deref_mut().ok_or(Unsure)?;
+                            let position = beside.position(name)?;
+                            self.leave(beside, position, depth)?;
+                            if !self.input.scan.more(b'}')? {
+                                break;
+                            }
+                            continue;
+                        };
+                        self.input.scan.colon()?;
+                        position
+                    }
                 };
-                self.input.scan.colon()?;
                 expected = position + 1;
                 let key = table.keys.get(position).ok_or(Unsure)?;
                 let bit = 1 << position;
@@ -220,7 +240,7 @@ impl<'t, 'a> Reader<'t, 'a, '_> {
     }
 
     /// Reads the value of a key, which is not `null`.
-    #[inline]
+    #[inline(always)]
     fn value(&mut self, message: &'t Message, key: &Key, depth: u32) -> R<()> {
         let field = field_of(message, key.field)?;
         match key.form {
@@ -261,7 +281,7 @@ impl<'t, 'a> Reader<'t, 'a, '_> {
     #[inline(always)]
     fn singular(&mut self, field: &'t Field, depth: u32) -> R<()> {
         let start = self.input.out.len();
-        self.input.out.extend_from_slice(&field.tag);
+        put_tag(self.input.out, &field.tag);
         let is_zero = self.single(field, depth)?;
         if is_zero && !field.presence {
             self.input.out.truncate(start);
@@ -302,7 +322,7 @@ impl<'t, 'a> Reader<'t, 'a, '_> {
         let packed = field.packed.then(|| self.open_packed(field));
         loop {
             if packed.is_none() {
-                self.input.out.extend_from_slice(&field.tag);
+                put_tag(self.input.out, &field.tag);
             }
             // `null` is no item of a list, even of opaque values.
             if self.input.scan.peek() == b'n' {
@@ -327,47 +347,6 @@ impl<'t, 'a> Reader<'t, 'a, '_> {
             u64::from(field.number) << 3 | WireType::Bytes as u64,
         );
         open(self.input.out)
-    }
-
-    /// Skips a value of JSON.
-    fn skip_value(&mut self, depth: u32) -> R<()> {
-        if depth > MAX_DEPTH {
-            return Err(Unsure);
-        }
-        match self.input.scan.peek() {
-            b'"' => {
-                self.input.scan.string(&mut self.input.buffer)?;
-            }
-            b'{' => {
-                if !self.input.scan.open(b'{', b'}')? {
-                    loop {
-                        self.input.scan.string(&mut self.input.buffer)?;
-                        self.input.scan.colon()?;
-                        self.skip_value(depth + 1)?;
-                        if !self.input.scan.more(b'}')? {
-                            break;
-                        }
-                    }
-                }
-            }
-            b'[' => {
-                if !self.input.scan.open(b'[', b']')? {
-                    loop {
-                        self.skip_value(depth + 1)?;
-                        if !self.input.scan.more(b']')? {
-                            break;
-                        }
-                    }
-                }
-            }
-            b't' => self.input.scan.literal(b"true")?,
-            b'f' => self.input.scan.literal(b"false")?,
-            b'n' => self.input.scan.literal(b"null")?,
-            _ => {
-                self.input.scan.number()?;
-            }
-        }
-        Ok(())
     }
 }
 

@@ -3,20 +3,18 @@
 mod found;
 mod maps;
 mod parts;
+mod values;
 
 use found::{Found, Values, find};
 
 use super::crucible_tables::{CrucibleJson, Form, Key, Shape};
 use super::entries::Entries;
-use super::opaque_out::{
-    Plain, enclose, put_bool, sort_entries, write_list, write_struct, write_value,
-};
-use super::text::{Fraction, put_base64, put_double, put_integer, put_string, put_timestamp};
+use super::opaque_out::{Plain, enclose, write_list, write_struct, write_value};
+use super::parts::has_wire_type;
 use crate::MessageType;
-use crate::rules::integer;
-use crate::tables::{Cardinality, Field, Kind, Message, Tables, WellKnown};
+use crate::tables::{Cardinality, Field, MAX_FIELDS, Message, Tables, WellKnown};
 use crate::unsure::{R, Unsure};
-use crate::wire::{MAX_DEPTH, Reader, seconds_and_nanos};
+use crate::wire::{MAX_DEPTH, Reader};
 
 impl MessageType {
     /// Appends the Crucible JSON of a message, on one line: the text that the Python package writes.
@@ -50,6 +48,7 @@ fn write(tables: &Tables, message: &Message, data: &[u8], out: &mut Vec<u8>) -> 
         out,
         entries,
         style,
+        gathers: false,
     }
     .message(message, data, 0)
 }
@@ -59,6 +58,9 @@ struct Writer<'a, 'o> {
     out: &'o mut Vec<u8>,
     entries: Entries<'a>,
     style: Plain,
+    /// Whether fields are found before they are written, since some were not in order. A message
+    /// that is written twice for each level above it would take too long.
+    gathers: bool,
 }
 
 impl<'a> Writer<'a, '_> {
@@ -83,26 +85,15 @@ impl<'a> Writer<'a, '_> {
             return Err(Unsure);
         }
         let start = self.out.len();
-        let found = find(message, table, data)?;
         match table.shape {
-            Shape::Object => self.members(message, table, &found, data, depth)?,
-            Shape::List => {
-                let [key] = &table.keys[..] else {
-                    return Err(Unsure);
-                };
-                return self.list(field_of(message, key.field)?, &found, data, depth);
-            }
-            Shape::Choice => return self.choice(message, table, &found, data),
-            Shape::Part => return self.part(message, table, &found, data, depth),
-            Shape::Snapshot => self.snapshot(message, table, &found, data, depth)?,
+            Shape::Object => self.members(message, table, data, depth)?,
+            Shape::Snapshot => self.snapshot(message, table, data, depth)?,
+            Shape::Part => return self.part(message, table, data, depth),
+            Shape::List => return self.only_list(message, table, data, depth),
+            Shape::Choice => return self.choice(message, table, data),
         }
         enclose(self.out, start, b'{', b'}');
         Ok(())
-    }
-
-    fn timestamp(&mut self, data: &[u8]) -> R<()> {
-        let (seconds, nanos) = seconds_and_nanos(data)?;
-        put_timestamp(self.out, seconds, nanos, Fraction::Shortest)
     }
 
     /// Appends the members of an object, each with a comma before it.
@@ -110,203 +101,218 @@ impl<'a> Writer<'a, '_> {
         &mut self,
         message: &'a Message,
         table: &'a CrucibleJson,
-        found: &Found,
         data: &'a [u8],
         depth: u32,
     ) -> R<()> {
+        let start = self.out.len();
+        if self.gathers || !self.in_order(message, table, data, depth)? {
+            self.gathers = true;
+            self.out.truncate(start);
+            self.gathered(message, table, data, depth)?;
+        }
+        Ok(())
+    }
+
+    /// Appends the members of an object if the fields of the message are in the order of their keys
+    /// and each has one place; returns if they are.
+    fn in_order(
+        &mut self,
+        message: &'a Message,
+        table: &'a CrucibleJson,
+        data: &'a [u8],
+        depth: u32,
+    ) -> R<bool> {
         let template = &table.template[..];
-        let mut copied = 0;
-        let mut keys = found.keys;
-        while keys != 0 {
-            let key = table
-                .keys
-                .get(keys.trailing_zeros() as usize)
-                .ok_or(Unsure)?;
-            keys &= keys - 1;
-            let unset = match key.unset {
-                Some((start, end)) => {
-                    let text = template.get(start as usize..end as usize).ok_or(Unsure)?;
-                    self.out
-                        .extend_from_slice(&template[copied..start as usize]);
-                    copied = end as usize;
-                    text
+        let (mut copied, mut next, mut seen) = (0, 0, 0);
+        let mut reader = Reader::new(data);
+        while !reader.is_empty() {
+            let from = reader;
+            let (number, wire_type) = reader.tag()?;
+            let field = message.field(number);
+            let Some(field) = field.filter(|field| has_wire_type(field, wire_type)) else {
+                reader.skip(wire_type)?;
+                continue;
+            };
+            let position = table.position_of(field);
+            if position < next || seen & field.siblings != 0 {
+                return Ok(false);
+            }
+            next = position + 1;
+            seen |= field.bit;
+            let key = table.keys.get(position).ok_or(Unsure)?;
+            let start = self.out.len();
+            let end = self.label(template, copied, key)?;
+            let is_unset = match (key.form, field.cardinality) {
+                (Form::Pair, _) => {
+                    let values = self.out.len();
+                    let (numbers, mut others) = (field_of(message, key.field)?, None);
+                    let first = self.entries.start();
+                    if field.index == key.field {
+                        let mut entries = Values::new(field, from);
+                        self.add_entries(field, &mut entries)?;
+                        reader = entries.reader;
+                    } else {
+                        others = Some(reader.bytes()?);
+                    }
+                    self.pair(numbers, first, others, depth)?;
+                    self.finish(values, b'{', b'}')
                 }
-                None => {
-                    self.out.extend_from_slice(&template[copied..]);
-                    copied = template.len();
-                    self.out.extend_from_slice(&key.label);
-                    &[]
+                (Form::VocabularyList, _) => {
+                    let values = self.out.len();
+                    let mut names = Values::new(field, from);
+                    self.names(field, &mut names)?;
+                    if field.index != key.second {
+                        let second = field_of(message, key.second)?;
+                        names = Values::new(second, names.reader);
+                        self.names(second, &mut names)?;
+                    }
+                    reader = names.reader;
+                    self.finish(values, b'[', b']')
+                }
+                (_, Cardinality::Singular) => {
+                    let is_zero = self.single(field, &mut reader, depth)?;
+                    is_zero && table.zero_is_unset(field)
+                }
+                (_, Cardinality::List) => {
+                    let mut items = Values::new(field, from);
+                    let is_empty = self.list(field, &mut items, depth)?;
+                    reader = items.reader;
+                    is_empty
+                }
+                (_, Cardinality::Map) => {
+                    let mut entries = Values::new(field, from);
+                    self.map(field, &mut entries, depth)?;
+                    reader = entries.reader;
+                    false
                 }
             };
+            if is_unset {
+                self.out.truncate(start);
+            } else {
+                copied = end;
+            }
+        }
+        self.out.extend_from_slice(&template[copied..]);
+        Ok(true)
+    }
+
+    /// Appends the members of a template from a position up to the value of a key, or all of them
+    /// and the key; returns the position after the value.
+    #[inline(always)]
+    fn label(&mut self, template: &[u8], copied: usize, key: &Key) -> R<usize> {
+        match key.unset {
+            Some((start, end)) => {
+                let text = template.get(copied..start as usize).ok_or(Unsure)?;
+                self.out.extend_from_slice(text);
+                Ok(end as usize)
+            }
+            None => {
+                self.out
+                    .extend_from_slice(template.get(copied..).ok_or(Unsure)?);
+                self.out.extend_from_slice(&key.label);
+                Ok(template.len())
+            }
+        }
+    }
+
+    /// Appends the members of an object, whatever the order of the fields.
+    #[inline(never)]
+    fn gathered(
+        &mut self,
+        message: &'a Message,
+        table: &'a CrucibleJson,
+        data: &'a [u8],
+        depth: u32,
+    ) -> R<()> {
+        let found = find::<MAX_FIELDS>(message, table, data)?;
+        let template = &table.template[..];
+        let mut copied = 0;
+        for (position, key) in table.keys.iter().enumerate() {
+            if found.keys & 1 << position == 0 {
+                continue;
+            }
             let start = self.out.len();
-            self.value(message, key, found, data, depth)?;
-            if self.out.len() == start {
-                self.out.extend_from_slice(unset);
+            let end = self.label(template, copied, key)?;
+            if self.found_value(message, key, &found, depth)? {
+                self.out.truncate(start);
+            } else {
+                copied = end;
             }
         }
         self.out.extend_from_slice(&template[copied..]);
         Ok(())
     }
 
-    /// Appends the value of a key, or nothing if it is written like that of unset fields.
-    #[inline]
-    fn value(
+    /// Appends the value of a key; returns whether it is written like that of unset fields.
+    fn found_value(
         &mut self,
         message: &'a Message,
         key: &Key,
-        found: &Found,
+        found: &Found<'a, MAX_FIELDS>,
+        depth: u32,
+    ) -> R<bool> {
+        let (field, second) = (
+            field_of(message, key.field)?,
+            field_of(message, key.second)?,
+        );
+        let start = self.out.len();
+        match (key.form, field.cardinality) {
+            (Form::Pair, _) => {
+                let first = self.entries.start();
+                if found.has(field) {
+                    self.add_entries(field, &mut found.values(field)?)?;
+                }
+                let others = match found.has(second) {
+                    true => Some(found.reader(second)?.bytes()?),
+                    false => None,
+                };
+                self.pair(field, first, others, depth)?;
+                return Ok(self.finish(start, b'{', b'}'));
+            }
+            (Form::VocabularyList, _) => {
+                for field in [field, second] {
+                    if found.has(field) {
+                        self.names(field, &mut found.values(field)?)?;
+                    }
+                }
+                return Ok(self.finish(start, b'[', b']'));
+            }
+            (_, Cardinality::Singular) => {
+                let set = if found.has(field) { field } else { second };
+                self.single(set, &mut found.reader(set)?, depth)?;
+            }
+            (_, Cardinality::List) => {
+                self.list(field, &mut found.values(field)?, depth)?;
+            }
+            (_, Cardinality::Map) => self.map(field, &mut found.values(field)?, depth)?,
+        }
+        Ok(false)
+    }
+
+    /// Encloses what was appended from a position on; returns whether it was nothing.
+    #[inline(always)]
+    fn finish(&mut self, start: usize, open: u8, close: u8) -> bool {
+        let is_empty = self.out.len() == start;
+        if !is_empty {
+            enclose(self.out, start, open, close);
+        }
+        is_empty
+    }
+
+    /// Appends a message that is written as the list in its only field.
+    fn only_list(
+        &mut self,
+        message: &'a Message,
+        table: &CrucibleJson,
         data: &'a [u8],
         depth: u32,
     ) -> R<()> {
-        let field = field_of(message, key.field)?;
-        match key.form {
-            Form::Value => {}
-            Form::Vocabulary | Form::StringOr => {
-                let second = field_of(message, key.second)?;
-                let set = if found.has(field) { field } else { second };
-                return self.single(set, &mut found.reader(set, data)?, depth);
-            }
-            Form::VocabularyList => return self.vocabulary_list(message, key, found, data),
-            Form::Pair => {
-                let start = self.out.len();
-                self.pair(message, key, found, data, depth)?;
-                if self.out.len() > start {
-                    enclose(self.out, start, b'{', b'}');
-                }
-                return Ok(());
-            }
-        }
-        match field.cardinality {
-            Cardinality::Singular => self.single(field, &mut found.reader(field, data)?, depth),
-            Cardinality::List => self.list(field, found, data, depth),
-            Cardinality::Map => {
-                let start = self.out.len();
-                let first = self.map_entries(field, found, data)?;
-                self.write_entries(field, first, depth)?;
-                enclose(self.out, start, b'{', b'}');
-                Ok(())
-            }
-        }
-    }
-
-    /// Appends one value.
-    #[inline]
-    fn single(&mut self, field: &'a Field, reader: &mut Reader<'a>, depth: u32) -> R<()> {
-        match field.kind {
-            Kind::String => put_string(self.out, reader.bytes()?)?,
-            Kind::Message => {
-                let message = self.tables.message_of(field);
-                self.message(message, reader.bytes()?, depth + 1)?;
-            }
-            Kind::Bytes => put_base64(self.out, reader.bytes()?),
-            Kind::Double => put_double(self.out, f64::from_bits(reader.fixed64()?), self.style.0)?,
-            // Python does not write 32-bit floats in this format as their shortest text.
-            Kind::Float => return Err(Unsure),
-            Kind::Fixed64 => put_integer(self.out, reader.fixed64()?),
-            Kind::Sfixed64 => put_integer(self.out, reader.fixed64()? as i64),
-            Kind::Fixed32 => put_integer(self.out, reader.fixed32()?),
-            Kind::Sfixed32 => put_integer(self.out, reader.fixed32()? as i32),
-            Kind::Uint64 => put_integer(self.out, reader.varint()?),
-            kind => {
-                let value = integer(kind, reader.varint()?);
-                match kind {
-                    Kind::Bool => put_bool(self.out, value != 0),
-                    Kind::Enum => self.put_enum(field, value as i32)?,
-                    _ => put_integer(self.out, value),
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Appends the short name of an enum value, and `null` for UNSPECIFIED.
-    #[inline]
-    fn put_enum(&mut self, field: &Field, number: i32) -> R<()> {
-        match self.tables.enum_of(field).short_names.quoted(number) {
-            Some(name) => self.out.extend_from_slice(name),
-            None if number == 0 => self.out.extend_from_slice(b"null"),
-            None => return Err(Unsure),
-        }
-        Ok(())
-    }
-
-    /// Appends a list.
-    fn list(&mut self, field: &'a Field, found: &Found, data: &'a [u8], depth: u32) -> R<()> {
-        let start = self.out.len();
-        if found.has(field) {
-            let mut values = Values::new(field, found, data)?;
-            while let Some(reader) = values.next()? {
-                self.out.push(b',');
-                self.single(field, reader, depth)?;
-            }
-        }
-        enclose(self.out, start, b'[', b']');
-        Ok(())
-    }
-
-    /// Appends the names of both lists of an open vocabulary, or nothing if there are none.
-    fn vocabulary_list(
-        &mut self,
-        message: &'a Message,
-        key: &Key,
-        found: &Found,
-        data: &'a [u8],
-    ) -> R<()> {
-        let start = self.out.len();
-        for index in [key.field, key.second] {
-            let field = field_of(message, index)?;
-            if !found.has(field) {
-                continue;
-            }
-            let mut values = Values::new(field, found, data)?;
-            while let Some(reader) = values.next()? {
-                if field.kind == Kind::String {
-                    self.out.push(b',');
-                    put_string(self.out, reader.bytes()?)?;
-                    continue;
-                }
-                let number = reader.varint()? as i32;
-                // UNSPECIFIED is left out of lists.
-                if number != 0 {
-                    self.out.push(b',');
-                    self.put_enum(field, number)?;
-                }
-            }
-        }
-        if self.out.len() > start {
-            enclose(self.out, start, b'[', b']');
-        }
-        Ok(())
-    }
-
-    /// Collects the entries of a map in the order of their keys; returns the position of the first.
-    fn map_entries(&mut self, field: &'a Field, found: &Found, data: &'a [u8]) -> R<usize> {
-        let (key, value) = self.tables.entry_of(field).ok_or(Unsure)?;
-        if key.kind != Kind::String || value.kind == Kind::Message {
+        let [key] = &table.keys[..] else {
             return Err(Unsure);
-        }
-        let first = self.entries.start();
-        let mut values = Values::new(field, found, data)?;
-        while let Some(reader) = values.next()? {
-            self.entries.add(reader.bytes()?, value.kind.wire_type())?;
-        }
-        sort_entries::<Plain>(&mut self.entries, first)?;
-        Ok(first)
-    }
-
-    /// Appends the collected entries of a map, each with a comma before it.
-    fn write_entries(&mut self, field: &'a Field, first: usize, depth: u32) -> R<()> {
-        let (_, value) = self.tables.entry_of(field).ok_or(Unsure)?;
-        let mut index = first;
-        while let Some(entry) = self.entries.get(index) {
-            self.out.push(b',');
-            put_string(self.out, entry.key)?;
-            self.out.push(b':');
-            self.single(value, &mut Reader::new(entry.value), depth + 1)?;
-            index += 1;
-        }
-        self.entries.finish(first);
-        Ok(())
+        };
+        let field = field_of(message, key.field)?;
+        let mut items = Values::all(field, data);
+        self.list(field, &mut items, depth).map(drop)
     }
 }
 

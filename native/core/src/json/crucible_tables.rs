@@ -154,13 +154,23 @@ impl CrucibleJson {
         Ok(table)
     }
 
-    /// Returns the position of a key; the expected one is tried first.
+    /// Returns the position of a key.
     #[inline(always)]
-    pub(crate) fn position(&self, name: &[u8], expected: usize) -> Option<usize> {
-        match self.keys.get(expected) {
-            Some(key) if *key.name == *name => Some(expected),
-            _ => self.by_name.get(name).map(usize::from),
-        }
+    pub(crate) fn position(&self, name: &[u8]) -> Option<usize> {
+        self.by_name.get(name).map(usize::from)
+    }
+
+    /// Returns the position of the key of a field.
+    #[inline(always)]
+    pub(crate) fn position_of(&self, field: &Field) -> usize {
+        let bits = self.bits.get(usize::from(field.index));
+        bits.map_or(self.keys.len(), |bits| bits.trailing_zeros() as usize)
+    }
+
+    /// Returns whether a field is unset if it is zero.
+    #[inline(always)]
+    pub(crate) fn zero_is_unset(&self, field: &Field) -> bool {
+        !field.presence || self.vocabularies & field.bit != 0
     }
 
     /// Checks that the fields have the types that the table expects.

@@ -43,6 +43,12 @@ impl<'a> Scanner<'a> {
         self.input.get(self.at).copied().unwrap_or(0)
     }
 
+    /// Returns the byte after the next one.
+    #[inline(always)]
+    pub(crate) fn peek_second(&self) -> u8 {
+        self.input.get(self.at + 1).copied().unwrap_or(0)
+    }
+
     /// Skips white space.
     #[inline(always)]
     pub(crate) fn space(&mut self) {
@@ -137,6 +143,44 @@ impl<'a> Scanner<'a> {
             self.space();
         }
         found
+    }
+
+    /// Returns the number of bytes that come next and equal those of another text.
+    #[inline(always)]
+    pub(crate) fn equal_bytes(&self, text: &[u8]) -> usize {
+        let rest = self.input.get(self.at..).unwrap_or_default();
+        let mut count = 0;
+        while let (Some(ours), Some(theirs)) = (word(rest, count), word(text, count)) {
+            let different = ours ^ theirs;
+            if different != 0 {
+                return count + different.trailing_zeros() as usize / 8;
+            }
+            count += 8;
+        }
+        while rest
+            .get(count)
+            .is_some_and(|byte| text.get(count) == Some(byte))
+        {
+            count += 1;
+        }
+        count
+    }
+
+    /// Reads some bytes that were compared, if a member ends there.
+    #[inline(always)]
+    pub(crate) fn eat_member(&mut self, length: usize) -> bool {
+        let ends = matches!(self.input.get(self.at + length), Some(b',' | b'}'));
+        if ends {
+            self.at += length;
+        }
+        ends
+    }
+
+    /// Reads some bytes that were compared, and white space.
+    #[inline(always)]
+    pub(crate) fn eat_bytes(&mut self, length: usize) {
+        self.at += length;
+        self.space();
     }
 
     /// Reads white space up to the end of the text.
@@ -263,6 +307,13 @@ impl<'a> Scanner<'a> {
         }
         Ok(value)
     }
+}
+
+/// Returns the eight bytes at a position.
+#[inline(always)]
+fn word(text: &[u8], at: usize) -> Option<u64> {
+    let bytes = text.get(at..at + 8)?;
+    Some(u64::from_le_bytes(bytes.try_into().ok()?))
 }
 
 /// Returns the position of the first byte from a position that ends a run of plain characters (a

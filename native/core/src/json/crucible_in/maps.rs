@@ -7,7 +7,7 @@ use crate::json::crucible_tables::{CrucibleJson, Key};
 use crate::json::crucible_words::{is_not_finite, may_be_time};
 use crate::json::input::Quoted;
 use crate::json::scan::Scanner;
-use crate::json::sink::{Entries, FIRST, SECOND, close, open};
+use crate::json::sink::{Entries, FIRST, SECOND, close, open, put_tag};
 use crate::json::times::{Spelling, timestamp};
 use crate::tables::{Field, Kind, Message};
 use crate::unsure::{R, Unsure};
@@ -54,7 +54,7 @@ impl<'t, 'a> Reader<'t, 'a, '_> {
         loop {
             let entry = self.open_entry(&field.tag);
             let key = self.entry_key()?;
-            self.input.out.extend_from_slice(&value.tag);
+            put_tag(self.input.out, &value.tag);
             self.input.scalar(value.kind, Quoted::No)?;
             self.close_entry(&mut entries, entry, key);
             if !self.input.scan.more(b'}')? {
@@ -65,7 +65,7 @@ impl<'t, 'a> Reader<'t, 'a, '_> {
 
     #[inline(always)]
     fn open_entry(&mut self, tag: &[u8]) -> usize {
-        self.input.out.extend_from_slice(tag);
+        put_tag(self.input.out, tag);
         open(self.input.out)
     }
 
@@ -171,7 +171,7 @@ impl<'t, 'a> Reader<'t, 'a, '_> {
         if depth + 3 > MAX_DEPTH {
             return Err(Unsure);
         }
-        self.input.out.extend_from_slice(&field.tag);
+        put_tag(self.input.out, &field.tag);
         let start = open(self.input.out);
         self.input.scan.open(b'{', b'}')?;
         let mut entries = Entries::new(self.input.out);
@@ -259,6 +259,12 @@ impl<'t, 'a> Reader<'t, 'a, '_> {
     #[inline]
     fn snapshot_field(&mut self, snapshot: &mut Snapshot<'t>) -> R<bool> {
         let mut ahead = self.input.scan;
+        // Most members are metrics, whose keys begin with other letters.
+        let first = ahead.peek_second();
+        let may_be_own = |key: &Key| key.name.first() == Some(&first);
+        if first != b'\\' && !snapshot.own.iter().any(may_be_own) {
+            return Ok(false);
+        }
         let name = ahead.string(&mut self.input.buffer)?;
         let Some(position) = snapshot.own.iter().position(|key| *key.name == *name) else {
             return Ok(false);

@@ -4,7 +4,7 @@ use super::{Order, Reader, field_of};
 use crate::json::crucible_tables::{CrucibleJson, Key, MAX_BESIDE, Shape};
 use crate::json::crucible_words::is_other_kind;
 use crate::json::scan::Scanner;
-use crate::json::sink::{close, open};
+use crate::json::sink::{close, open, put_tag};
 use crate::tables::{Kind, Message};
 use crate::unsure::{R, Unsure};
 use crate::wire::MAX_DEPTH;
@@ -22,7 +22,7 @@ impl Beside<'_, '_> {
         if name == b"type" {
             return Ok(MAX_BESIDE);
         }
-        self.table.position(name, usize::MAX).ok_or(Unsure)
+        self.table.position(name).ok_or(Unsure)
     }
 }
 
@@ -63,7 +63,7 @@ impl<'t, 'a> Reader<'t, 'a, '_> {
         self.input.scan = again;
         let Some(position) = position else {
             let field = field_of(message, table.other)?;
-            self.input.out.extend_from_slice(&field.tag);
+            put_tag(self.input.out, &field.tag);
             let start = open(self.input.out);
             if depth + 1 > MAX_DEPTH {
                 return Err(Unsure);
@@ -80,7 +80,7 @@ impl<'t, 'a> Reader<'t, 'a, '_> {
             table,
             values: [None; MAX_BESIDE + 1],
         };
-        self.input.out.extend_from_slice(&field.tag);
+        put_tag(self.input.out, &field.tag);
         if field.kind == Kind::Message {
             let inside = self.tables.message_of(field);
             let content = inside.crucible.as_ref().ok_or(Unsure)?;

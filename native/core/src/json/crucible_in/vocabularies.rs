@@ -2,7 +2,7 @@
 
 use super::{Reader, field_of};
 use crate::json::crucible_tables::Key;
-use crate::json::sink::{close, put_bytes};
+use crate::json::sink::{close, put_bytes, put_tag};
 use crate::tables::{Field, Message};
 use crate::unsure::{R, Unsure};
 use crate::wire::put_varint;
@@ -14,13 +14,11 @@ impl<'t> Reader<'t, '_, '_> {
         let name = self.input.scan.string(&mut self.input.buffer)?;
         match self.tables.enum_of(field).short_names.number(name) {
             Some(number) => {
-                self.input.out.extend_from_slice(&field.tag);
+                put_tag(self.input.out, &field.tag);
                 put_varint(self.input.out, i64::from(number) as u64);
             }
             None => {
-                self.input
-                    .out
-                    .extend_from_slice(&field_of(message, key.second)?.tag);
+                put_tag(self.input.out, &field_of(message, key.second)?.tag);
                 put_bytes(self.input.out, name);
             }
         }

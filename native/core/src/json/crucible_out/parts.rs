@@ -1,6 +1,6 @@
 //! Content parts, whose type is the name of a kind, and the choice of a tool.
 
-use super::found::{Found, find};
+use super::found::{FEW, find};
 use super::maps::{OpaqueKind, opaque_kind};
 use super::{Writer, field_of};
 use crate::json::crucible_tables::{CrucibleJson, Shape};
@@ -17,9 +17,9 @@ impl<'a> Writer<'a, '_> {
         &mut self,
         message: &'a Message,
         table: &CrucibleJson,
-        found: &Found,
         data: &'a [u8],
     ) -> R<()> {
+        let found = find::<FEW>(message, table, data)?;
         let [mode, name] = &table.keys[..] else {
             return Err(Unsure);
         };
@@ -30,10 +30,10 @@ impl<'a> Writer<'a, '_> {
         if found.has(name_field) {
             let start = self.out.len();
             self.out.extend_from_slice(&name.label);
-            put_string(self.out, found.reader(name_field, data)?.bytes()?)?;
+            put_string(self.out, found.reader(name_field)?.bytes()?)?;
             enclose(self.out, start, b'{', b'}');
         } else if found.has(mode_field) {
-            let number = found.reader(mode_field, data)?.varint()? as i32;
+            let number = found.reader(mode_field)?.varint()? as i32;
             self.put_enum(mode_field, number)?;
         } else {
             self.out.extend_from_slice(b"null");
@@ -46,17 +46,17 @@ impl<'a> Writer<'a, '_> {
         &mut self,
         message: &'a Message,
         table: &'a CrucibleJson,
-        found: &Found,
         data: &'a [u8],
         depth: u32,
     ) -> R<()> {
+        let found = find::<FEW>(message, table, data)?;
         let other = field_of(message, table.other)?;
         if found.has(other) {
             // Such a part contains its signature and metadata.
             if found.fields != other.bit {
                 return Err(Unsure);
             }
-            let content = found.reader(other, data)?.bytes()?;
+            let content = found.reader(other)?.bytes()?;
             let first = self.struct_entries(content)?;
             let mut kinds = (first..)
                 .map_while(|index| self.entries.get(index))
@@ -89,7 +89,7 @@ impl<'a> Writer<'a, '_> {
         self.out.extend_from_slice(b"{\"type\":\"");
         self.out.extend_from_slice(&key.name);
         self.out.push(b'"');
-        let mut reader = found.reader(field, data)?;
+        let mut reader = found.reader(field)?;
         if field.kind == Kind::Message {
             let inside = self.tables.message_of(field);
             let table = inside.crucible.as_ref().ok_or(Unsure)?;
@@ -97,8 +97,7 @@ impl<'a> Writer<'a, '_> {
             if table.shape != Shape::Object || depth + 1 > MAX_DEPTH {
                 return Err(Unsure);
             }
-            let found = find(inside, table, content)?;
-            self.members(inside, table, &found, content, depth + 1)?;
+            self.members(inside, table, content, depth + 1)?;
         } else {
             self.out.extend_from_slice(&key.label);
             self.single(field, &mut reader, depth)?;
@@ -107,7 +106,7 @@ impl<'a> Writer<'a, '_> {
             let field = field_of(message, key.field)?;
             if found.has(field) {
                 self.out.extend_from_slice(&key.label);
-                self.single(field, &mut found.reader(field, data)?, depth)?;
+                self.single(field, &mut found.reader(field)?, depth)?;
             }
         }
         self.out.push(b'}');
