@@ -14,6 +14,9 @@ pub(crate) const FIRST: u8 = 1 << 3 | WireType::Bytes as u8;
 /// The tag of the second field, if it has a length: that of a map's messages.
 pub(crate) const SECOND: u8 = 2 << 3 | WireType::Bytes as u8;
 
+/// The fields or entries for which there is memory from the start.
+const FEW: usize = 16;
+
 /// The memory for putting fields in order, which is used again.
 #[derive(Default)]
 pub(crate) struct Sorter {
@@ -136,15 +139,22 @@ impl Entries {
 }
 
 impl Sorter {
+    fn copy_end(&mut self, out: &[u8], start: usize) {
+        self.copy.clear();
+        // The messages around this one need more, if they are sorted as well.
+        self.copy.reserve(out.len());
+        self.copy.extend_from_slice(&out[start..]);
+    }
+
     /// Sorts the entries of one map, which begin at a position and end with the output.
     #[inline(never)]
     fn sort_entries(&mut self, out: &mut Vec<u8>, start: usize) -> R<()> {
-        self.copy.clear();
-        self.copy.extend_from_slice(&out[start..]);
+        self.copy_end(out, start);
         let data = &self.copy[..];
         let mut reader = Reader::new(data);
         let position = |reader: &Reader<'_>| data.len() - reader.rest().len();
         self.entries.clear();
+        self.entries.reserve(FEW);
         while !reader.is_empty() {
             let from = position(&reader);
             reader.tag()?;
@@ -176,12 +186,12 @@ impl Sorter {
     /// Sorts the fields of one message, which begin at a position and end with the output.
     #[inline(never)]
     pub(crate) fn sort_fields(&mut self, out: &mut Vec<u8>, start: usize) -> R<()> {
-        self.copy.clear();
-        self.copy.extend_from_slice(&out[start..]);
+        self.copy_end(out, start);
         let data = &self.copy[..];
         let mut reader = Reader::new(data);
         let position = |reader: &Reader<'_>| data.len() - reader.rest().len();
         self.fields.clear();
+        self.fields.reserve(FEW);
         while !reader.is_empty() {
             let from = position(&reader);
             let (number, wire_type) = reader.tag()?;
