@@ -9,6 +9,9 @@ pub const MAX_DEPTH: u32 = 90;
 /// The largest field number.
 const MAX_FIELD_NUMBER: u32 = (1 << 29) - 1;
 
+/// The most bytes of a tag or a length.
+const MAX_SIZE_BYTES: usize = 5;
+
 /// How a value is encoded.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
@@ -50,7 +53,7 @@ impl<'a> Reader<'a> {
                 self.data = rest;
                 u32::from(*byte)
             }
-            _ => u32::try_from(self.long_varint()?).map_err(|_| Unsure)?,
+            _ => self.long_size()?,
         };
         let number = tag >> 3;
         if number == 0 || number > MAX_FIELD_NUMBER {
@@ -94,14 +97,32 @@ impl<'a> Reader<'a> {
         Err(Unsure)
     }
 
+    /// Reads a tag or a length of more than one byte. protobuf's C library rejects those of more
+    /// than five bytes, even if the last ones are zero.
+    #[inline(never)]
+    fn long_size(&mut self) -> R<u32> {
+        let before = self.data.len();
+        let size = self.long_varint()?;
+        if before - self.data.len() > MAX_SIZE_BYTES {
+            return Err(Unsure);
+        }
+        u32::try_from(size).map_err(|_| Unsure)
+    }
+
     /// Reads a length and as many bytes.
     #[inline(always)]
     pub fn bytes(&mut self) -> R<&'a [u8]> {
-        let size = self.varint()?;
-        if size > self.data.len() as u64 {
+        let size = match self.data {
+            [byte, rest @ ..] if *byte < 0x80 => {
+                self.data = rest;
+                usize::from(*byte)
+            }
+            _ => usize::try_from(self.long_size()?).map_err(|_| Unsure)?,
+        };
+        if size > self.data.len() {
             return Err(Unsure);
         }
-        let (taken, rest) = self.data.split_at(size as usize);
+        let (taken, rest) = self.data.split_at(size);
         self.data = rest;
         Ok(taken)
     }
@@ -203,6 +224,17 @@ mod tests {
         ] {
             assert_eq!(Reader::new(data).tag(), Err(Unsure));
         }
+    }
+
+    #[test]
+    fn tags_and_lengths_of_more_than_five_bytes_are_unsure() {
+        let mut reader = Reader::new(b"\x8a\x80\x80\x80\x00\x81\x80\x80\x80\x00a");
+        assert_eq!(reader.tag(), Ok((1, WireType::Bytes)));
+        assert_eq!(reader.bytes(), Ok(&b"a"[..]));
+        let tag = b"\x8a\x80\x80\x80\x80\x00";
+        assert_eq!(Reader::new(tag).tag(), Err(Unsure));
+        let length = b"\x81\x80\x80\x80\x80\x00a";
+        assert_eq!(Reader::new(length).bytes(), Err(Unsure));
     }
 
     #[test]
