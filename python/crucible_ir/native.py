@@ -236,7 +236,7 @@ def _find(class_: Any) -> MessageType[Any] | None:
     package, _, name = getattr(descriptor, "full_name", "").rpartition(".")
     # A class of another descriptor pool can have other fields and rules under the same name.
     own: Any = getattr(sys.modules.get(package), name, None)
-    if own is not class_:
+    if own is None or own is not class_:
         return None
     found: MessageType[Any] | None = engine.core.message(f"{package}.{name}", own.FromString)
     return found

@@ -115,6 +115,23 @@ def test_python_answers_where_the_engine_is_not_certain(module: SimpleNamespace)
         ir.decoder(v1.StageDef)(b"")
 
 
+def test_types_that_do_not_exist_are_errors_of_python(module: SimpleNamespace) -> None:
+    types: tuple[Any, ...] = ("Nope", "__doc__", "", None, [], int, ir)
+    for type_ in types:
+        for read, data in (
+            (ir.from_binary, STAGE),
+            (ir.decoder, type_),
+            (ir.from_json, '{"name": "embed"}'),
+            (ir.from_crucible_json, '{"name": "embed"}'),
+            (partial(ir.transcode, from_="json", to="binary"), '{"name": "embed"}'),
+        ):
+            arguments: tuple[Any, ...] = (data,) if read is ir.decoder else (data, type_)
+            with pytest.raises(ir.UnknownTypeError):
+                read(*arguments)
+    for message in (None, 5, "text", v1.StageDef, ir):
+        assert native.to_json(message, False) is None  # type: ignore[arg-type]
+
+
 def test_streams_use_it_for_the_records_that_it_is_certain_of(module: SimpleNamespace) -> None:
     errors: list[ir.StreamError] = []
     lines = io.BytesIO(b'certain\n{"name":"score"}\n{"name":""}\ncertain\n')
