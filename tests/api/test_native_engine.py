@@ -16,6 +16,7 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
 import crucible_ir as ir
 from crucible_ir import native, v1
+from crucible_ir.validation.check import guard_of
 
 CARGO = Path(__file__).parents[2] / "native" / "Cargo.toml"
 STAGE = ir.to_binary(v1.StageDef(name="embed"))
@@ -78,6 +79,7 @@ def module(monkeypatch: pytest.MonkeyPatch) -> Iterator[SimpleNamespace]:
 def forget() -> None:
     vars(native)["_engine"].cache_clear()
     vars(native)["_TYPES"].clear()
+    guard_of.cache_clear()
 
 
 def test_the_module_is_used_if_it_is_installed(module: SimpleNamespace) -> None:
@@ -195,6 +197,8 @@ def test_another_setting_is_an_error(
     assert native.status() == ("python", reason, None, 0)
     with pytest.raises(native.NativeEngineError, match="CRUCIBLE_IR_NATIVE is 'yes'"):
         ir.from_binary(STAGE, v1.StageDef)
+    with pytest.raises(native.NativeEngineError):
+        ir.is_valid(v1.Experiment(id="e"))
 
 
 def test_a_class_of_another_pool_with_the_same_name_is_not_of_the_schema(

@@ -154,6 +154,8 @@ def certainly_valid(message: Message) -> bool:
     try:
         class_: Any = type(message)
         return guard_of(class_)(message)
+    except native.NativeEngineError:
+        raise
     except Exception:
         return False
 
