@@ -31,8 +31,11 @@ PROTOBUF_TESTS := tests/betterproto tests/building tests/conformance tests/diffi
 
 # The tests whose code calls the native core. With the few examples of a developer's run: the tests
 # of the core itself have more of their own.
-NATIVE_TESTS := tests/cli tests/conformance tests/digest tests/exchange tests/serialization \
-	tests/validation tests/interop/test_python.py \
+NATIVE_TESTS := tests/api/test_native_engine.py tests/conformance tests/digest tests/serialization \
+	tests/validation tests/interop/test_python.py tests/exchange/test_content.py \
+	tests/exchange/test_request_guards.py tests/exchange/client/test_bundles.py \
+	tests/exchange/client/test_documents.py tests/exchange/client/test_feedback.py \
+	tests/exchange/store/test_documents.py tests/exchange/store/test_feedback.py \
 	--deselect tests/conformance/test_vectors.py::test_every_file_of_cases_is_up_to_date
 NATIVE_SOURCES := $(shell find native -name target -prune -o -name '*.rs' -print -o -name '*.toml' -print \
 	-o -name Cargo.lock -print)
@@ -109,7 +112,7 @@ test-native: $(VENV_NATIVE)/.core ## Test the native core, and the package with 
 	CRUCIBLE_IR_EXAMPLES=0.2 $(VENV_NATIVE)/bin/python $(PYTEST) --dist worksteal -m native \
 		tests/native $(ARGS)
 	CRUCIBLE_IR_EXAMPLES=0.2 CRUCIBLE_IR_NATIVE=1 $(VENV_NATIVE)/bin/python $(PYTEST) \
-		--dist worksteal -m "not toolchain" $(NATIVE_TESTS) $(ARGS)
+		--dist worksteal -m "not slow and not toolchain" $(NATIVE_TESTS) $(ARGS)
 
 lint: setup $(RULES_PROTO) ## Check the code with ruff, its layers, the schema, the Containerfile and the workflows
 	$(BIN)/ruff check

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import io
 import os
 import re
 import subprocess
@@ -21,6 +22,7 @@ from typing import Any, NamedTuple
 import crucible_ir as ir
 from crucible_ir.conformance.suites import select_cases, suite_folder
 from crucible_ir.schema.types import message_types
+from crucible_ir.serialization.streams.lines import JsonDialect
 from native_tables.format import message_classes
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -40,18 +42,22 @@ MEMORY = 2_048
 
 
 class Seeds(NamedTuple):
-    """Inputs to start from: a byte with the index of the message type, and a document."""
+    """Inputs to start from: a byte with the index of the message type, and a document.
+
+    Before records there is another byte, which selects their formats.
+    """
 
     binary: set[bytes]
     json: set[bytes]
     crucible_json: set[bytes]
+    records: set[bytes]
     tables: set[bytes]
 
 
 def seeds(tables: Any) -> Seeds:
     """Return the cases of the conformance tests, in each format that has them."""
     indexes = {table.name: index for index, table in enumerate(tables.messages)}
-    found = Seeds(set(), set(), set(), {TABLES.read_bytes()})
+    found = Seeds(set(), set(), set(), set(), {TABLES.read_bytes()})
     for named in select_cases(suite_folder()):
         request = named.case.request
         short_name = request.message_type.removeprefix("crucible_ir.v1.")
@@ -72,6 +78,16 @@ def seeds(tables: Any) -> Seeds:
             found.json.add(prefix + ir.to_json(message).encode())
         except ir.Error:
             continue
+        for mode in range(3):
+            stream = io.BytesIO()
+            if mode == 0:
+                ir.write_delimited(stream, [message, message])
+            else:
+                dialect: JsonDialect = "protojson" if mode == 1 else "crucible"
+                ir.write_jsonl(stream, [message, message], dialect=dialect)
+            # Each of the formats to write, in turn.
+            formats = mode + 3 * (len(found.records) % 4)
+            found.records.add(prefix + bytes([formats]) + stream.getvalue())
     return found
 
 
@@ -113,8 +129,8 @@ def prepare() -> None:
 
 def input_of(target: str) -> str:
     """Return the input of a target, as an attribute of `Seeds`."""
-    if target == "tables":
-        return "tables"
+    if target in ("tables", "records"):
+        return target
     if target.startswith("from_"):
         return "json" if target == "from_protojson" else "crucible_json"
     return "binary"
