@@ -21,18 +21,16 @@ import sys
 from collections.abc import Callable
 from functools import cache
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, TypeVar
 
 from crucible_ir.errors import Error, shorten
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
-    #: A JSON text, or its UTF-8 bytes.
-    Text: TypeAlias = str | bytes | bytearray | memoryview
+    from crucible_ir.native_module import MessageType, Text
 
 MessageT = TypeVar("MessageT", bound="Message")
-ResultT = TypeVar("ResultT")
 
 #: The name of the compiled module.
 MODULE = "crucible_ir_native"
@@ -89,61 +87,6 @@ def status() -> Status:
     found = _engine()
     panics = found.module.panics() if found.core is not None else 0
     return Status("python" if found.reason else "native", found.reason, found.version, panics)
-
-
-class MessageType(Protocol[MessageT]):
-    """The functions of the native engine for one message type.
-
-    Each returns ``None``, or ``False``, where the engine is not certain. Only exact ``bytes`` and
-    ``str`` are read.
-    """
-
-    def check(self, data: bytes, parsed: bool, /) -> bool:
-        """Return whether a message certainly satisfies every rule of the schema.
-
-        Args:
-            data: The message.
-            parsed: Whether protobuf's library has read the same bytes. If not, the answer also
-                means that it can, and that other implementations can.
-        """
-
-    def decoder(
-        self, parse: Callable[[bytes], MessageT], fallback: Callable[[bytes], ResultT], /
-    ) -> Callable[[bytes], MessageT | ResultT]:
-        """Return a function that parses a message and calls a fallback unless it is valid."""
-
-    def to_json(self, data: bytes, original_names: bool, /) -> str | None:
-        """Return the ProtoJSON of a message on one line."""
-
-    def to_crucible_json(self, data: bytes, /) -> str | None:
-        """Return the Crucible JSON of a message on one line."""
-
-    def digest(self, data: bytes, /) -> str | None:
-        """Return the digest of a message without unknown fields."""
-
-    def from_binary(self, data: bytes, /) -> MessageT | None:
-        """Return a message that is certainly valid, as `check` reports of bytes not yet parsed."""
-
-    def from_json(self, text: Text, validate: bool, /) -> MessageT | None:
-        """Return the message of a ProtoJSON text; with ``validate`` it is certainly valid."""
-
-    def from_crucible_json(self, text: Text, validate: bool, /) -> MessageT | None:
-        """Return the message of a Crucible JSON text; with ``validate`` it is certainly valid."""
-
-    def transcode(
-        self, data: str | bytes, source: str, target: str, validate: bool, /
-    ) -> bytes | None:
-        """Return a document in another format; with ``validate`` it is certainly valid."""
-
-    def splitter(self, list_: str, fields: tuple[str, ...], /) -> NativeSplitter | None:
-        """Return a splitter of messages; ``None`` if there is no such list or field."""
-
-
-class NativeSplitter(Protocol):
-    """Splits messages of one type."""
-
-    def split(self, data: bytes, /) -> tuple[bytes, list[bytes], list[list[Any]]] | None:
-        """Return the parts of a `Split`."""
 
 
 class Split(NamedTuple):
