@@ -143,3 +143,72 @@ pub(super) fn same_field(field: &Field, reader: &mut Reader<'_>) -> R<Option<Wir
     *reader = ahead;
     Ok(Some(wire_type))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::thread;
+    use std::time::Duration;
+
+    use crate::wire::put_varint;
+    use crate::{Names, Schema, Unsure};
+
+    /// Returns the ProtoJSON of a message, unless it takes too long.
+    fn json(name: &'static str, data: Vec<u8>) -> Result<String, Unsure> {
+        let (sender, receiver) = mpsc::channel();
+        thread::spawn(move || {
+            let type_ = Schema::built_in().message_type(name).unwrap();
+            let mut out = Vec::new();
+            let result = type_.to_protojson(&data, Names::Json, &mut out);
+            let text = result.map(|()| String::from_utf8(out).unwrap());
+            // Nobody listens after the timeout.
+            let _ = sender.send(text);
+        });
+        receiver.recv_timeout(Duration::from_secs(10)).unwrap()
+    }
+
+    #[test]
+    fn messages_out_of_order_at_every_level_are_not_written_twice_for_each_level() {
+        // BackendRef: fallback = 7 before id = 1.
+        let (mut data, mut expected) = (Vec::new(), "{}".to_owned());
+        for _ in 0..60 {
+            let mut outer = vec![0x3a];
+            put_varint(&mut outer, data.len() as u64);
+            outer.append(&mut data);
+            outer.extend_from_slice(b"\x0a\x01b");
+            data = outer;
+            expected = format!(r#"{{"id":"b","fallback":{expected}}}"#);
+        }
+        assert_eq!(json("crucible_ir.v1.BackendRef", data), Ok(expected));
+    }
+
+    #[test]
+    fn a_oneof_may_change_often() {
+        // ToolChoice: mode = 1, name = 2.
+        let data = b"\x08\x01\x12\x01f".repeat(100_000);
+        let expected = Ok(r#"{"name":"f"}"#.to_owned());
+        assert_eq!(json("crucible_ir.v1.ToolChoice", data), expected);
+    }
+
+    #[test]
+    fn the_parts_of_a_list_keep_their_order() {
+        // Tags between the values of the id, which is field 1.
+        let type_ = Schema::built_in()
+            .message_type("crucible_ir.v1.Experiment")
+            .unwrap();
+        let tags = type_
+            .message()
+            .fields
+            .iter()
+            .find(|field| &*field.name == b"tags")
+            .unwrap();
+        let mut data = Vec::new();
+        for text in [b"\x01b", b"\x01a", b"\x01c"] {
+            data.extend_from_slice(&tags.tag);
+            data.extend_from_slice(text);
+            data.extend_from_slice(b"\x0a\x01x");
+        }
+        let expected = Ok(r#"{"id":"x","tags":["b","a","c"]}"#.to_owned());
+        assert_eq!(json("crucible_ir.v1.Experiment", data), expected);
+    }
+}
