@@ -60,6 +60,8 @@ RECORDS = {
         *map(delimited, (NEWER, NUMBER_ZERO, b"", b"\x0a\x01\xff", b"\x0a\x05a", b"\x07")),
         # The value of opaque JSON has no kind, and a name has two values.
         *map(delimited, (b"\x0a\x01a\x2a\x07\x0a\x05\x0a\x01a\x12\x00", b"\x0a\x01a\x0a\x01b")),
+        # A later value replaces one that is not UTF-8.
+        delimited(b"\x0a\x01\xff\x0a\x01b"),
         delimited(b"\x0a\xe0\x2e" + b"x" * 6000),
         b"\x83\x80\x00\x0a\x01a",
     ],

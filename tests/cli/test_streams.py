@@ -255,6 +255,10 @@ def test_listed_issues_beyond_the_limit_are_counted_only(folder: Path) -> None:
 def test_several_processes_check_streams_but_not_standard_input(folder: Path) -> None:
     result = run("validate", "--jobs", "2", "--type", "FeedbackEvent", "good.binpbs", "bad.binpbs")
     assert result.lines[0] == "good.binpbs: valid FeedbackEvent, 5 records"
+    one, many = (
+        run("validate", "--jobs", n, "--type", "FeedbackEvent", "bad.binpbs") for n in "14"
+    )
+    assert (one.status, one.out) == (many.status, many.out)
     (folder / "a.jsonl").write_text('{"id":"a"}\n')
     arguments = ("validate", "--jobs", "2", "--type", "FeedbackEvent", "--from", "jsonl")
     result = run(*arguments, "-", "a.jsonl", stdin=b"{}\n")

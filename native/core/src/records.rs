@@ -200,8 +200,7 @@ impl MessageType {
             if task.leave_unknown {
                 rules::check_known(&self.tables, self.message(), message)?;
             } else if task.validate {
-                // The writers check the rest, such as that strings are UTF-8.
-                self.check(message, Trust::Parsed)?;
+                self.check(message, Trust::Unparsed)?;
             }
             return self.write_record(to, message, output);
         }

@@ -307,7 +307,8 @@ def add_check_options(command: Any) -> Any:
             default=1,
             show_default=True,
             metavar="N",
-            help="The number of processes; 0 uses one process for each CPU.",
+            help="The number of processes; 0 uses one process for each CPU. With fewer files,"
+            " `validate` uses threads of the native engine for streams.",
         ),
         click.option(
             "--format",

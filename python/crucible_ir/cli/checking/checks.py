@@ -52,12 +52,14 @@ class Check:
         selections: The selected lints for each file, by its name; ``None`` to validate.
         listed_issues: The most issues of a stream that are listed one by one; 0 for groups.
         release: The release of which ``lint`` reports what it does not read; ``None`` for none.
+        threads: The number of threads of the native engine for each stream to validate.
     """
 
     read_options: ReadOptions
     selections: dict[str, Selection] | None = None
     listed_issues: int = 0
     release: str | None = None
+    threads: int = 1
 
     @property
     def validates(self) -> bool:

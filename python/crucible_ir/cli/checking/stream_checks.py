@@ -52,7 +52,7 @@ def _check_records(
 ) -> int:
     """Check the records, and return the number of those that the lints fail."""
     if check.selections is None:
-        for _ in records.chunks(validate=True, on_bad=found.add_error):
+        for _ in records.chunks(validate=True, on_bad=found.add_error, threads=check.threads):
             pass
         return 0
     failed = 0

@@ -110,6 +110,7 @@ class RecordStream:
         on_bad: Callable[[StreamError], None] | None,
         to: StreamFormat | None = None,
         encode: Encode | None = None,
+        threads: int = 1,
     ) -> Iterator[RecordChunk]:
         """Yield the records in chunks, each record within the limits.
 
@@ -118,6 +119,7 @@ class RecordStream:
             on_bad: As in `messages`.
             to: The format in which the native engine may write the records.
             encode: Writes the messages of the other records.
+            threads: The number of threads of the native engine.
 
         Raises:
             StreamError: As `messages` raises.
@@ -131,6 +133,7 @@ class RecordStream:
             validate=validate,
             to=to,
             encode=encode,
+            threads=threads,
             is_live=self.is_live,
         )
         for chunk in reader.chunks(self.source, self._noting(on_bad), self.count):

@@ -45,8 +45,10 @@ def command(
     invalid, and 2 if a file cannot be read.
     """
     found = list(input_files(documents, read_options))
+    # What is left of the jobs when each file has its process are threads of the native engine.
+    threads = max(1, jobs // len(found)) if found else 1
     reports = check_all(
-        Check(read_options, listed_issues=list_issues),
+        Check(read_options, listed_issues=list_issues, threads=threads),
         found,
         jobs=min(jobs, len(found)) if jobs else 0,
     )
