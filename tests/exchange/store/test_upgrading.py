@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from exchange.store.test_migrations import INSERT_EVENT, engine_of, insert_document
-from sqlalchemy import Connection, make_url, text
+from sqlalchemy import Connection, Engine, event, make_url, text
 
 import crucible_ir as ir
 from crucible_ir import v1
@@ -26,7 +28,14 @@ from crucible_ir.exchange.store.errors import StoreVersionError
 RELEASED = 3
 
 #: The tables whose contents an upgrade derives, with their keys.
-DERIVED = ("document_references", "field_values", "revisions", "feedback_events")
+DERIVED = (
+    "documents",
+    "document_references",
+    "field_values",
+    "number_values",
+    "revisions",
+    "feedback_events",
+)
 
 
 def open_driver(address: str) -> Driver:
@@ -45,9 +54,10 @@ def make_old_store(address: str, count: int = 9) -> None:
         migrate(connection, through=RELEASED)
         for number in range(1, count + 1):
             content = ir.new("ModelVersion", id=f"v{number}", model_id="m", version="1.0.0")
+            content.metrics["accuracy"] = number / 8
             insert_document(connection, number, content)
-            event = v1.FeedbackEvent(id=f"e{number}", request_id=f"r{number}")
-            values = {"id": event.id.encode(), "event": event.SerializeToString()}
+            feedback = v1.FeedbackEvent(id=f"e{number}", request_id=f"r{number}")
+            values = {"id": feedback.id.encode(), "event": feedback.SerializeToString()}
             empty = {"deployment_id": None, "model_version": None}
             connection.execute(text(INSERT_EVENT), {**values, **empty})
         latest = f"UPDATE counters SET value = {count} WHERE name = 'sequence'"
@@ -59,8 +69,12 @@ def contents(connection: Connection) -> dict[str, list[Any]]:
     found = {}
     for table in DERIVED:
         rows = connection.execute(text(f"SELECT * FROM {table}")).mappings()
-        # A number says only in which order rows were inserted.
-        found[table] = sorted(repr({**row, "number": 0}) for row in rows)
+        # A number says only in which order rows were inserted. SQLite has no flags.
+        flags = ("deleted", "embedded")
+        found[table] = sorted(
+            repr({**row, "number": 0, **{flag: bool(row.get(flag)) for flag in flags}})
+            for row in rows
+        )
     return found
 
 
@@ -115,14 +129,52 @@ def test_an_upgrade_continues_after_it_was_stopped_in_any_transaction(
     with driver.reader.connect() as connection, expected.reader.connect() as correct:
         assert is_complete(connection, CURRENT_VERSION)
         found, wanted = contents(connection), contents(correct)
-    assert {name: len(rows) for name, rows in found.items()} == {
-        name: len(rows) for name, rows in wanted.items()
-    }
-    if "://" not in address:
-        assert found == wanted
+    assert found == wanted
     assert stops > (15 if "://" not in address else 2)
     close(driver)
     close(expected)
+
+
+def test_a_backfill_takes_a_statement_for_each_table_and_page(
+    address: str, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    page = 20
+    monkeypatch.setattr(upgrading, "_ROWS_AT_A_TIME", page)
+    monkeypatch.setattr(upgrading, "TRANSACTION_SECONDS", 600)
+    counts = {}
+    for count in (2, page, 3 * page):
+        if "://" in address:
+            address = request.getfixturevalue("cluster").create_database()
+        else:
+            address = str(tmp_path / f"{count}.db")
+        make_old_store(address, count)
+        with counted_statements() as statements:
+            driver = open_driver(address)
+        close(driver)
+        counts[count] = len(statements)
+    assert counts[2] == counts[page]
+    # Each of six backfills reads its rows. They write references and values of documents,
+    # references of events, releases of revisions, events, releases of documents, and numbers.
+    assert counts[3 * page] - counts[page] == 2 * (6 + 7)
+
+
+@contextmanager
+def counted_statements() -> Iterator[list[str]]:
+    """Yield the statements that are sent to a database until the end."""
+    sent: list[str] = []
+
+    def count(
+        _connection: object, cursor: object, sql: str, parameters: Any, _context: object, many: bool
+    ) -> None:
+        # The driver of PostgreSQL sends a statement for each row of parameters.
+        is_remote = isinstance(cursor, psycopg.Cursor)
+        sent.extend([sql] * (len(parameters) if many and is_remote else 1))
+
+    event.listen(Engine, "before_cursor_execute", count)
+    try:
+        yield sent
+    finally:
+        event.remove(Engine, "before_cursor_execute", count)
 
 
 @pytest.mark.usefixtures("small_pages")
@@ -139,7 +191,7 @@ def test_two_servers_upgrade_a_store_at_once(address: str) -> None:
         assert is_complete(connection, CURRENT_VERSION)
         found = contents(connection)
     assert len(found["document_references"]) == 60
-    assert sum("r7" in event for event in found["feedback_events"]) == 1
+    assert sum("r7" in each for each in found["feedback_events"]) == 1
     for driver in drivers:
         close(driver)
 

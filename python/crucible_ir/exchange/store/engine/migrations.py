@@ -19,6 +19,7 @@ from sqlalchemy import text
 
 from crucible_ir import v1
 from crucible_ir.exchange.content import field_values, number_values
+from crucible_ir.exchange.store.engine.row_statements import RowStatement
 from crucible_ir.exchange.store.engine.upgrading import (
     Backfill,
     Migration,
@@ -346,10 +347,17 @@ CREATE TABLE purged_changes (
 INSERT INTO counters (name, value) VALUES ('purges', 0)
 """
 
-_INSERT_NUMBER = """
-INSERT INTO number_values (type, field, value, id, created_sequence)
-VALUES (:type, :field, :value, :id, :created_sequence)
-"""
+_INSERT_NUMBERS = RowStatement(
+    """
+    INSERT INTO number_values (type, field, value, id, created_sequence)
+    SELECT type, field, value, id, created_sequence FROM {rows}
+    """,
+    type="text",
+    field="bytea",
+    value="double precision",
+    id="bytea",
+    created_sequence="bigint",
+)
 
 _INSERT_SECRET = "INSERT INTO secrets (name, value) VALUES (:name, :value)"
 
@@ -368,7 +376,14 @@ WHERE document IS NOT NULL AND sequence > :after
 ORDER BY sequence LIMIT :limit
 """
 
-_UPDATE_REVISION = "UPDATE revisions SET requires = :requires WHERE sequence = :sequence"
+_UPDATE_REVISIONS = RowStatement(
+    """
+    UPDATE revisions SET requires = rows.requires FROM {rows}
+    WHERE revisions.sequence = rows.sequence
+    """,
+    sequence="bigint",
+    requires="integer",
+)
 
 _UPDATE_REQUESTS = """
 UPDATE requests SET requires = (
@@ -384,19 +399,48 @@ WHERE revisions.requires IS NOT NULL AND revisions.sequence > :after
 ORDER BY revisions.sequence LIMIT :limit
 """
 
-_UPDATE_RELEASE = "UPDATE documents SET requires = :requires WHERE type = :type AND id = :id"
+_UPDATE_RELEASES = RowStatement(
+    """
+    UPDATE documents SET requires = rows.requires FROM {rows}
+    WHERE documents.type = rows.type AND documents.id = rows.id
+    """,
+    type="text",
+    id="bytea",
+    requires="integer",
+)
 
-_INSERT_REFERENCE = """
-INSERT INTO document_references (document_type, document_id, holder_type, holder_id, field,
-    target_type, target_id, embedded, resolution, context)
-VALUES (:document_type, :document_id, :holder_type, :holder_id, :field,
-    :target_type, :target_id, :embedded, :resolution, :context)
-"""
+_INSERT_REFERENCES = RowStatement(
+    """
+    INSERT INTO document_references (document_type, document_id, holder_type, holder_id, field,
+        target_type, target_id, embedded, resolution, context)
+    SELECT document_type, document_id, holder_type, holder_id, field,
+        target_type, target_id, embedded, resolution, context
+    FROM {rows}
+    """,
+    document_type="text",
+    document_id="bytea",
+    holder_type="text",
+    holder_id="bytea",
+    field="text",
+    target_type="text",
+    target_id="bytea",
+    embedded="boolean",
+    resolution="text",
+    context="bytea",
+)
 
-_INSERT_VALUE = """
-INSERT INTO field_values (type, field, value, id, created_sequence)
-VALUES (:type, :field, :value, :id, :created_sequence) ON CONFLICT DO NOTHING
-"""
+# Without WHERE, SQLite would read ON CONFLICT as the condition of a join.
+_INSERT_VALUES = RowStatement(
+    """
+    INSERT INTO field_values (type, field, value, id, created_sequence)
+    SELECT type, field, value, id, created_sequence FROM {rows} WHERE true ON CONFLICT DO NOTHING
+    """,
+    type="text",
+    field="text",
+    value="bytea",
+    id="bytea",
+    created_sequence="bigint",
+)
 
 _EVENTS = """
 SELECT position, event FROM feedback_events WHERE position > :after
@@ -408,9 +452,14 @@ SELECT position, deployment_id, model_version, feedback_type FROM old_feedback_e
 WHERE position > :after ORDER BY position LIMIT :limit
 """
 
-_INSERT_NAME = """
-INSERT INTO feedback_names (hash, name) VALUES (:hash, :name) ON CONFLICT DO NOTHING
-"""
+_INSERT_NAMES = RowStatement(
+    """
+    INSERT INTO feedback_names (hash, name)
+    SELECT hash, name FROM {rows} WHERE true ON CONFLICT DO NOTHING
+    """,
+    hash="bytea",
+    name="bytea",
+)
 
 _COPY_EVENTS = """
 INSERT INTO feedback_events (position, id, deployment, version, type, publisher, time, latency_ms,
@@ -442,11 +491,17 @@ _COPYING = {
     },
 }
 
-_UPDATE_EVENT = """
-UPDATE feedback_events
-SET request_id = :request_id, response_id = :response_id, supersedes = :supersedes
-WHERE position = :position
-"""
+_UPDATE_EVENTS = RowStatement(
+    """
+    UPDATE feedback_events SET request_id = rows.request_id, response_id = rows.response_id,
+        supersedes = rows.supersedes
+    FROM {rows} WHERE feedback_events.position = rows.position
+    """,
+    position="bigint",
+    request_id="bytea",
+    response_id="bytea",
+    supersedes="bytea",
+)
 
 
 def _derive_lookups(connection: Connection, rows: Sequence[Any]) -> None:
@@ -483,10 +538,8 @@ def _derive_lookups(connection: Connection, rows: Sequence[Any]) -> None:
             }
             for field, value in dict.fromkeys(field_values(content))
         ]
-    if references:
-        connection.execute(text(_INSERT_REFERENCE), references)
-    if values:
-        connection.execute(text(_INSERT_VALUE), values)
+    _INSERT_REFERENCES.execute(connection, references)
+    _INSERT_VALUES.execute(connection, values)
 
 
 def _content(document: bytes) -> Message | None:
@@ -512,8 +565,7 @@ def _derive_requires(connection: Connection, rows: Sequence[Any]) -> None:
         if document is not None and document.WhichOneof("content") is not None:
             code = release_code(requires(document, binary=True))
             changed.append({"sequence": sequence, "requires": code})
-    if changed:
-        connection.execute(text(_UPDATE_REVISION), changed)
+    _UPDATE_REVISIONS.execute(connection, changed)
 
 
 def _derive_event_references(connection: Connection, rows: Sequence[Any]) -> None:
@@ -528,16 +580,14 @@ def _derive_event_references(connection: Connection, rows: Sequence[Any]) -> Non
         values = {name: getattr(event, name).encode() or None for name in names}
         if any(values.values()):
             changed.append({"position": position, **values})
-    if changed:
-        connection.execute(text(_UPDATE_EVENT), changed)
+    _UPDATE_EVENTS.execute(connection, changed)
 
 
 def _copy_events(connection: Connection, rows: Sequence[Any]) -> None:
     """Copy events to the table with numbers for names."""
     names = {bytes(name) for _, *names in rows for name in names if name is not None}
-    if names:
-        hashes = [{"hash": hashlib.sha256(name).digest(), "name": name} for name in names]
-        connection.execute(text(_INSERT_NAME), hashes)
+    hashes = [{"hash": hashlib.sha256(name).digest(), "name": name} for name in names]
+    _INSERT_NAMES.execute(connection, hashes)
     statement = _COPY_EVENTS
     for placeholder, expression in _COPYING[connection.dialect.name].items():
         statement = statement.replace(placeholder, expression)
@@ -565,14 +615,13 @@ def _derive_numbers(connection: Connection, rows: Sequence[Any]) -> None:
         if content is not None
         for field, value in number_values(content)
     ]
-    if numbers:
-        connection.execute(text(_INSERT_NUMBER), numbers)
+    _INSERT_NUMBERS.execute(connection, numbers)
 
 
 def _copy_releases(connection: Connection, rows: Sequence[Any]) -> None:
     """Set the releases that the latest revisions of documents require."""
     changed = [{"type": row[1], "id": bytes(row[2]), "requires": row[3]} for row in rows]
-    connection.execute(text(_UPDATE_RELEASE), changed)
+    _UPDATE_RELEASES.execute(connection, changed)
 
 
 def _make_key(name: str) -> Callable[[Connection], None]:

@@ -19,6 +19,7 @@ from crucible_ir.exchange.store.engine.postgresql_lookups import (
     rows_of,
     statement_of,
 )
+from crucible_ir.exchange.store.engine.row_statements import array
 
 if TYPE_CHECKING:
     from sqlalchemy import Dialect
@@ -80,10 +81,7 @@ def _insert_arrays(table: Any, columns: Mapping[str, Sequence[Any]]) -> bytes:
     A driver sends a row after another nearly as slowly as a statement after another.
     """
     arrays = (
-        # An array without a value has no type in binary.
-        f"%({name}){'s' if all(value is None for value in values) else 'b'}"
-        f"::{_element_type(table.c[name].type)}[]"
-        for name, values in columns.items()
+        array(name, _element_type(table.c[name].type), values) for name, values in columns.items()
     )
     return (
         f"INSERT INTO {table.name} ({', '.join(columns)}) SELECT * FROM unnest({', '.join(arrays)})"

@@ -61,6 +61,9 @@ _PROGRESS_TABLE: Final = "upgrade_progress"
 _CREATE_PROGRESS: Final = "CREATE TABLE upgrade_progress (step INTEGER, position BIGINT)"
 _INSERT_PROGRESS: Final = "INSERT INTO upgrade_progress VALUES (:step, :position)"
 
+#: PostgreSQL would start processes for each page of a backfill, which takes longer than to read it.
+_NO_PARALLEL_READS: Final = "SET LOCAL max_parallel_workers_per_gather = 0"
+
 # Operators filter by this name, so it does not follow the module.
 _log: Final = logging.getLogger("crucible_ir.exchange.server.store")
 
@@ -205,6 +208,8 @@ class Upgrade:
     def _advance(self, connection: Connection) -> bool:
         """Run steps in one transaction, until its time is over; return whether all are done."""
         check_version(version_of(connection), self._last)
+        if connection.dialect.name == "postgresql":
+            connection.execute(text(_NO_PARALLEL_READS))
         state = _next_step(connection)
         started = now = time.monotonic()
         while state.version <= self._last:
