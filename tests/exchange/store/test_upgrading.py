@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -227,7 +228,7 @@ def test_the_log_says_how_far_an_upgrade_is(
     lines = [record.getMessage() for record in caplog.records]
     assert any(
         line.startswith("upgrading the store to version 4 of ")
-        and "references of documents 44%, about 0 s left" in line
+        and re.search(r"references of documents 44%, about \d+ s left$", line)
         for line in lines
     ), lines
     assert lines[-1].startswith(f"upgraded the store to version {CURRENT_VERSION} in ")
