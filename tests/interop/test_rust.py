@@ -10,6 +10,7 @@ import pytest
 from exchange.client.served import Served
 from interop import executors
 from interop.guides import follow, version_of_the_guides
+from interop.programs import ROOT
 from interop.rust import project
 from interop.rust.project import GUIDE, LOCK, run
 from interop.toolchains import RUST
@@ -31,7 +32,7 @@ def build() -> Path:
 
 def test_rust_conforms_except_for_known_failures(build: Path) -> None:
     implementation = executors.check_conformance("rust").implementation
-    for library in ("prost", "prost-reflect", "prost-protovalidate", "serde_json_canonicalizer"):
+    for library in ("crucible-ir-core", "prost", "prost-reflect", "prost-protovalidate"):
         assert f"{library} " in implementation
 
 
@@ -83,9 +84,8 @@ def test_the_guide_works_from_an_empty_folder(build: Path, tmp_path: Path, serve
     # The only file that the reader does not have: other versions are not tested.
     shutil.copy(LOCK, tmp_path)
 
-    follow(
-        GUIDE, tmp_path, lambda command: run(command, tmp_path), {"127.0.0.1:7551": served.address}
-    )
+    actual = {"127.0.0.1:7551": served.address, project.CLONE: str(ROOT)}
+    follow(GUIDE, tmp_path, lambda command: run(command, tmp_path), actual)
 
     programs = [path.stem for path in (tmp_path / "src" / "bin").iterdir()]
     assert len(files(GUIDE)) == len(blocks(GUIDE, "rust")) + 1

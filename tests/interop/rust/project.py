@@ -15,6 +15,9 @@ PROJECT = ROOT / "tests" / "interop" / "rust"
 BUILD = PROJECT / "build"
 LOCK = PROJECT / "Cargo.lock"
 GUIDE = (ROOT / "docs" / "rust.md").read_text(encoding="utf-8")
+#: The clone of this repository, as the guide names it.
+CLONE = "../crucible-ir"
+CORE = ROOT / "native" / "core"
 
 
 def run(command: str, folder: Path = BUILD) -> str:
@@ -38,12 +41,19 @@ def build() -> Path:
         shutil.copy(LOCK, BUILD)
         shutil.copytree(PROJECT / "src", BUILD / "src")
         for name, text in package.items():
-            (BUILD / name).write_text(text, encoding="utf-8")
+            (BUILD / name).write_text(text.replace(CLONE, str(ROOT)), encoding="utf-8")
         run(steps)
 
     kept_build(
         BUILD,
-        [LOCK, *PROJECT.glob("src/**/*.rs"), SCHEMA],
+        [
+            LOCK,
+            *PROJECT.glob("src/**/*.rs"),
+            *CORE.glob("src/**/*.rs"),
+            CORE / "Cargo.toml",
+            CORE / "tables.binpb",
+            SCHEMA,
+        ],
         make,
         tools=[*tools.values(), steps, *package.values()],
     )

@@ -39,10 +39,10 @@ fn answer(evaluator: &Evaluator, request: &[u8]) -> Result<response::Response, S
 
 fn describe() -> DescribeResponse {
     let libraries = [
+        "crucible-ir-core",
         "prost",
         "prost-reflect",
         "prost-protovalidate",
-        "serde_json_canonicalizer",
     ];
     DescribeResponse {
         implementation: libraries.map(library).join(", "),
