@@ -36,7 +36,7 @@ MessageT = TypeVar("MessageT", bound="Message")
 MODULE = "crucible_ir_native"
 
 #: The version of the module's interface that this package uses.
-ABI = 5
+ABI = 6
 
 #: The environment variable that decides whether the module is used.
 VARIABLE = "CRUCIBLE_IR_NATIVE"
@@ -193,10 +193,13 @@ _TYPES = _MessageTypes()
 # raises NativeEngineError.
 
 
-def decoder(
-    class_: type[MessageT], decode: Callable[[bytes], MessageT]
-) -> Callable[[bytes], MessageT]:
-    """Return a faster function than ``decode`` with the same results; itself if there is none."""
+def decoder(class_: type[MessageT], decode: Callable[..., MessageT]) -> Callable[[bytes], MessageT]:
+    """Return a faster function than ``decode`` with the same results; itself if there is none.
+
+    Args:
+        class_: The class of the messages.
+        decode: Decodes bytes; its second argument is their message if it has already been parsed.
+    """
     native = _TYPES[class_]
     return decode if native is None else native.decoder(class_.FromString, decode)
 
@@ -363,7 +366,7 @@ def binary_reader(class_: type[Message]) -> Certain | None:
     return None if native is None else native.decoder(class_.FromString, _nothing)
 
 
-def _nothing(_: bytes) -> None:
+def _nothing(data: bytes, parsed: object = None) -> None:
     return None
 
 

@@ -32,9 +32,12 @@ class MessageType(Protocol[MessageT]):
         """
 
     def decoder(
-        self, parse: Callable[[bytes], MessageT], fallback: Callable[[bytes], ResultT], /
+        self, parse: Callable[[bytes], MessageT], fallback: Callable[..., ResultT], /
     ) -> Callable[[bytes], MessageT | ResultT]:
-        """Return a function that parses a message and calls a fallback unless it is valid."""
+        """Return a function that parses a message and calls a fallback unless it is valid.
+
+        The fallback gets the bytes, and their message if they could be parsed.
+        """
 
     def to_json(self, data: bytes, original_names: bool, /) -> str | None:
         """Return the ProtoJSON of a message on one line."""

@@ -20,7 +20,8 @@ pub struct Decoder {
 
 #[pymethods]
 impl Decoder {
-    /// Return the message of some bytes if it is certainly valid, or else what the fallback does.
+    /// Return the message of some bytes if it is certainly valid, or else what the fallback returns
+    /// for the bytes and their message, or for the bytes alone if they were not parsed.
     fn decode<'py>(&self, data: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
         let py = data.py();
         // A subclass of bytes may have other bytes for the fallback than for protobuf's library.
@@ -32,6 +33,7 @@ impl Decoder {
                 if guarded_detached(py, bytes.len(), check).is_some() {
                     return Ok(message);
                 }
+                return self.fallback.bind(py).call1((data, message));
             }
         }
         self.fallback.bind(py).call1((data,))

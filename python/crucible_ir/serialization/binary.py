@@ -113,9 +113,9 @@ def decoder(
     parse: Callable[[bytes], Message] = cls.FromString
     guard = guard_of(cls) if validate else None
 
-    def decode(data: bytes) -> Message:
+    def decode(data: bytes, parsed: Message | None = None) -> Message:
         try:
-            message = parse(data)
+            message = parse(data) if parsed is None else parsed
             if UnknownFieldSet(message):
                 reject_own_unreadable(message)
         except Exception as error:
