@@ -37,9 +37,11 @@ FIELD = """
 #: The files that generation changes, besides conformance cases and, where Go is installed, Go's.
 GENERATED_GO = "gen/go/crucible_ir/v1/experiment.pb.go"
 GENERATED = {
+    "native/core/tables.binpb",
     "python/crucible_ir/betterproto/generated/crucible_ir/v1/__init__.py",
     "python/crucible_ir/building/constructors.py",
     "python/crucible_ir/schema/descriptors.binpb",
+    "python/crucible_ir/schema/tables.binpb",
     "python/crucible_ir/v1/experiment_pb2.py",
     "python/crucible_ir/v1/experiment_pb2.pyi",
     "python/crucible_ir/validation/guards.py",
