@@ -188,7 +188,7 @@ bench-web: $(VENV_WEB)/.installed ## Measure the console in a browser, with 100,
 
 clean: ## Remove everything that the other targets create
 	rm -rf $(VENV) $(VENV_GENERATE) $(VENV_PROTOBUF6) $(VENV_FUZZ) $(VENV_INTERCHANGE) $(VENV_WEB) \
-		$(VENV_NATIVE) $(VENV_WHEELS) native/target third_party dist build \
+		$(VENV_NATIVE) $(VENV_WHEELS) native/target native/fuzz/artifacts third_party dist build \
 		.coverage .fuzz .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache \
 		tests/interop/*/build tests/interop/*/.*.lock tests/interop/*/gen tests/interop/*/node_modules
 	find . -name .git -prune -o -name __pycache__ -prune -exec rm -rf {} +
