@@ -7,12 +7,14 @@ import sys
 import tomllib
 from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import product
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Literal
 
 import pytest
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+from google.protobuf.struct_pb2 import Struct
 
 import crucible_ir as ir
 from crucible_ir import native, v1
@@ -212,6 +214,118 @@ def test_a_class_of_another_pool_with_the_same_name_is_not_of_the_schema(
     assert native.from_binary(STAGE, v1.StageDef) == v1.StageDef(name="embed")
     assert native.from_binary(STAGE, class_) is None
     assert ir.decoder(class_, validate=False)(b"") == class_()
+
+
+class OddBytes(bytes):
+    """Bytes whose conversion to bytes gives other ones."""
+
+    def __bytes__(self) -> bytes:
+        return b'{"name":"other"}'
+
+
+class OddText(str):
+    """A subclass of str."""
+
+
+def odd_calls() -> Iterator[Callable[[], object]]:
+    """Yield calls of the functions that the engine serves, with arguments that few programs give.
+
+    Where the engine is installed, as in `make test-native`, it is the real one.
+    """
+    text = '{"name":"embed"}'
+    raw = text.encode()
+    texts: list[Any] = [
+        text,
+        OddText(text),
+        raw,
+        OddBytes(raw),
+        bytearray(raw),
+        memoryview(raw),
+        None,
+        5,
+        [],
+    ]
+    texts += [
+        memoryview(bytes(40))[::2],
+        "\ufeff" + text,
+        '{"name":"\ud800"}',
+        text.encode("utf-16"),
+    ]
+    texts += [b'{"name":"\xff"}', "", b"", text + " x", '{"name":"a","name":"b"}', "[" * 200, STAGE]
+    binaries: list[Any] = [
+        STAGE,
+        OddBytes(STAGE),
+        bytearray(STAGE),
+        memoryview(STAGE),
+        "x",
+        None,
+        5,
+        b"",
+        b"\xff",
+    ]
+    # The field number 0 in an unknown group.
+    binaries += [STAGE + bytes.fromhex("a306 0001 a406"), memoryview(bytes(40))[::2]]
+    types: list[Any] = [v1.StageDef, "StageDef", "crucible_ir.v1.StageDef", "Nope", None, [], int]
+    for type_, validate in product(types, (True, False)):
+        for data in texts:
+            yield partial(ir.from_json, data, type_, validate=validate)
+            yield partial(ir.from_crucible_json, data, type_, validate=validate)
+        for data in binaries:
+            yield partial(ir.from_binary, data, type_, validate=validate)
+            yield partial(decoded, data, type_, validate=validate)
+    formats: list[Any] = ["binary", "json", "crucible-json", "yaml"]
+    for data, from_, to in product([*texts, *binaries], formats, formats):
+        yield partial(ir.transcode, data, "StageDef", from_=from_, to=to)
+    deep = v1.StageDef(name="deep")
+    value = deep.options.fields["a"]
+    for _ in range(98):
+        value = value.list_value.values.add()
+    numbers = {"a": float("nan"), "b": float("inf"), "c": 1e16, "d": -0.0, "e": 1e-7}
+    messages: list[Any] = [
+        deep,
+        v1.StageDef(),
+        v1.Experiment(id="e"),
+        Struct(),
+        None,
+        5,
+        v1.StageDef,
+    ]
+    for message in [*messages, v1.ModelVersion(id="m", metrics=numbers)]:
+        functions: tuple[Any, ...] = (
+            ir.to_json,
+            ir.to_crucible_json,
+            ir.digest,
+            ir.is_valid,
+            ir.violations,
+        )
+        for function in functions:
+            yield partial(function, message)
+        yield partial(ir.to_json, message, original_names=True)
+
+
+def decoded(data: Any, type_: Any, *, validate: bool) -> object:
+    decode: Any = ir.decoder(type_, validate=validate)
+    return decode(data)
+
+
+def outcome(call: Callable[[], object]) -> object:
+    try:
+        return call()
+    except Exception as error:
+        return type(error), str(error)
+
+
+def test_odd_arguments_give_the_same_with_the_engine_and_without(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    calls = list(odd_calls())
+    found = [outcome(call) for call in calls]
+    monkeypatch.setenv(native.VARIABLE, "0")
+    forget()
+    for call, wanted in zip(calls, found, strict=True):
+        assert outcome(call) == wanted, call
+    monkeypatch.undo()
+    forget()
 
 
 def test_the_module_has_the_version_of_the_package() -> None:
