@@ -193,7 +193,7 @@ impl Checker<'_> {
                         reject_checked(field)?;
                     }
                 }
-                WireType::Bytes => return Err(Unsure),
+                WireType::Bytes | WireType::Group => return Err(Unsure),
             }
             items += 1;
         }

@@ -12,6 +12,13 @@ const MAX_FIELD_NUMBER: u32 = (1 << 29) - 1;
 /// The most bytes of a tag or a length.
 const MAX_SIZE_BYTES: usize = 5;
 
+/// The most levels of groups inside each other. With those of messages they stay below the limit of
+/// protobuf's parsers.
+const MAX_GROUPS: usize = 8;
+
+/// The wire type of the end of a group.
+const END_GROUP: u32 = 4;
+
 /// How a value is encoded.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
@@ -20,6 +27,8 @@ pub enum WireType {
     Fixed64 = 1,
     Bytes = 2,
     Fixed32 = 5,
+    /// A group, which the reader has skipped. No field of the schema is one.
+    Group = 3,
 }
 
 /// Reads the fields of one message in their order.
@@ -44,8 +53,8 @@ impl<'a> Reader<'a> {
         self.data.is_empty()
     }
 
-    /// Reads the number and the wire type of a field. Groups are unsure, and so is a field number
-    /// that protobuf does not have.
+    /// Reads the number and the wire type of a field. A field number that protobuf does not have is
+    /// unsure.
     #[inline(always)]
     pub fn tag(&mut self) -> R<(u32, WireType)> {
         let tag = match self.data {
@@ -64,9 +73,36 @@ impl<'a> Reader<'a> {
             1 => WireType::Fixed64,
             2 => WireType::Bytes,
             5 => WireType::Fixed32,
+            3 => {
+                self.skip_group(number)?;
+                WireType::Group
+            }
             _ => return Err(Unsure),
         };
         Ok((number, wire_type))
+    }
+
+    /// Skips a group after its first tag.
+    #[inline(never)]
+    fn skip_group(&mut self, number: u32) -> R<()> {
+        let mut open = vec![number];
+        while let Some(number) = open.last().copied() {
+            let tag = self.long_size()?;
+            let inner = tag >> 3;
+            if inner == 0 || inner > MAX_FIELD_NUMBER {
+                return Err(Unsure);
+            }
+            match tag & 7 {
+                0 => drop(self.varint()?),
+                1 => drop(self.fixed64()?),
+                2 => drop(self.bytes()?),
+                5 => drop(self.fixed32()?),
+                3 if open.len() < MAX_GROUPS => open.push(inner),
+                END_GROUP if inner == number => drop(open.pop()),
+                _ => return Err(Unsure),
+            }
+        }
+        Ok(())
     }
 
     #[inline(always)]
@@ -149,6 +185,7 @@ impl<'a> Reader<'a> {
             WireType::Fixed64 => self.fixed64().map(drop),
             WireType::Bytes => self.bytes().map(drop),
             WireType::Fixed32 => self.fixed32().map(drop),
+            WireType::Group => Ok(()),
         }
     }
 }
@@ -213,7 +250,23 @@ mod tests {
     }
 
     #[test]
-    fn groups_and_invalid_field_numbers_are_unsure() {
+    fn a_group_is_skipped_with_the_groups_inside() {
+        // A varint, four bytes and an empty group, in a group of field 1; then field 2.
+        let mut reader = Reader::new(b"\x0b\x08\x01\x0d\x00\x00\x00\x00\x13\x14\x0c\x10\x05");
+        assert_eq!(reader.tag(), Ok((1, WireType::Group)));
+        assert_eq!(reader.skip(WireType::Group), Ok(()));
+        assert_eq!(reader.tag(), Ok((2, WireType::Varint)));
+        // Another end, field 0, and too many groups.
+        for data in [&b"\x0b\x14"[..], b"\x0b\x00\x00\x0c"] {
+            assert_eq!(Reader::new(data).tag(), Err(Unsure));
+        }
+        let nested = |count| [[0x0b].repeat(count), [0x0c].repeat(count)].concat();
+        assert!(Reader::new(&nested(MAX_GROUPS)).tag().is_ok());
+        assert_eq!(Reader::new(&nested(MAX_GROUPS + 1)).tag(), Err(Unsure));
+    }
+
+    #[test]
+    fn open_groups_and_invalid_field_numbers_are_unsure() {
         // Field 0, start group, end group, wire type 6, a tag beyond 32 bits.
         for data in [
             &b"\x00"[..],

@@ -88,7 +88,9 @@ pub(crate) fn each_field<'a>(
             WireType::Varint => Value::Number(reader.varint()?),
             WireType::Fixed64 => Value::Bits(reader.fixed64()?),
             WireType::Bytes => Value::Bytes(reader.bytes()?),
-            WireType::Fixed32 => return Err(TablesError("an unexpected wire type")),
+            WireType::Fixed32 | WireType::Group => {
+                return Err(TablesError("an unexpected wire type"));
+            }
         };
         read(number, value)?;
     }

@@ -156,6 +156,7 @@ fn skip_value(reader: &mut Reader<'_>, kind: Kind) -> R<bool> {
         WireType::Fixed64 => reader.fixed64()? == 0,
         WireType::Fixed32 => reader.fixed32()? == 0,
         WireType::Bytes => reader.bytes()?.is_empty() && kind != Kind::Message,
+        WireType::Group => return Err(Unsure),
     })
 }
 
