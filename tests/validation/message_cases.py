@@ -284,8 +284,10 @@ def fill(message: Any, choice: int, inside: tuple[str, ...]) -> None:
         value = getattr(message, field.name)
         if is_map(field):
             entry = value_of_map(field)
-            is_number = entry.type == FieldDescriptor.TYPE_DOUBLE
-            value.update({"loss": valid_scalar(entry), "": math.nan if is_number else ""})
+            valid = valid_scalar(entry)
+            value.update(
+                {"loss": valid, "": math.nan if isinstance(valid, float) else type(valid)()}
+            )
         elif field.is_repeated and field.message_type:
             for _ in range(2):
                 fill_nested(value.add(), deeper, inside)
