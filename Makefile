@@ -109,8 +109,8 @@ lint-native: ## Check the format and the code of the native core (needs Rust)
 # The package must use the core here. Without it, `make test` runs the same tests.
 test-native: $(VENV_NATIVE)/.core ## Test the native core, and the package with it (needs Rust)
 	$(CARGO) test --workspace --locked --quiet
-	CRUCIBLE_IR_EXAMPLES=0.2 $(VENV_NATIVE)/bin/python $(PYTEST) --dist worksteal -m native \
-		tests/native $(ARGS)
+	CRUCIBLE_IR_EXAMPLES=$${CRUCIBLE_IR_EXAMPLES:-1} $(VENV_NATIVE)/bin/python $(PYTEST) \
+		--dist worksteal -m native tests/native $(ARGS)
 	CRUCIBLE_IR_EXAMPLES=0.2 CRUCIBLE_IR_NATIVE=1 $(VENV_NATIVE)/bin/python $(PYTEST) \
 		--dist worksteal -m "not slow and not toolchain" $(NATIVE_TESTS) $(ARGS)
 
@@ -153,10 +153,13 @@ release-image: setup check-generated ## Save this version's schema, lints and do
 check-package: setup ## Build the sdist and the wheel, and use the wheel in new environments
 	$(BIN)/python tools/check_package.py
 
-bench: setup ## Measure and print the figures of the README
+# The Python engine first; `benchmarks.engines` compares the native engine, if `make native` has
+# installed it.
+bench: setup ## Measure and print the figures of the README and of docs/performance.md
 	$(BIN)/python benchmarks/import_time.py
-	$(BIN)/python benchmarks/validation.py $(ARGS)
-	$(BIN)/python -m benchmarks.serialization $(ARGS)
+	CRUCIBLE_IR_NATIVE=0 $(BIN)/python benchmarks/validation.py $(ARGS)
+	CRUCIBLE_IR_NATIVE=0 $(BIN)/python -m benchmarks.serialization $(ARGS)
+	$(BIN)/python -m benchmarks.engines $(ARGS)
 	$(BIN)/python -m benchmarks.bad_records $(ARGS)
 	$(BIN)/python -m benchmarks.betterproto $(ARGS)
 	$(BIN)/python -m benchmarks.interchange
