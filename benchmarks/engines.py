@@ -25,9 +25,9 @@ from benchmarks.validation import EVENT, Ratio, event_message
 import crucible_ir
 from crucible_ir import v1
 
-ROUNDS, STREAM_ROUNDS = 51, 11
+ROUNDS, STREAM_ROUNDS = 51, 7
 #: The events of the file that is read and converted.
-RECORDS = 20_000
+RECORDS = 50_000
 
 ENGINES = {"python": "0", "native": "1"}
 
