@@ -117,7 +117,7 @@ impl MessageType {
     /// assert_eq!(records.output.concat(), b"\x03\x0a\x01a");
     /// // The rules reject the second record, and the third is not complete.
     /// assert_eq!(records.unsure[0].index, 1);
-    /// assert_eq!((records.offsets.len(), records.end), (2, 24));
+    /// assert_eq!((records.offsets.len(), records.end), (2, 25));
     /// ```
     pub fn records(&self, task: &RecordTask, piece: &[u8]) -> Records {
         let split = match task.from {

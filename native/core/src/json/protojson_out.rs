@@ -231,14 +231,16 @@ mod tests {
     }
 
     #[test]
-    fn unknown_fields_are_left_out_and_groups_are_unsure() {
+    fn unknown_fields_and_groups_are_left_out() {
         assert_eq!(
             json("StageDef", b"\xf8\x07\x01\x0a\x01s\xfa\x07\x01x").unwrap(),
             r#"{"name":"s"}"#
         );
         // The number of a string with a varint.
         assert_eq!(json("StageDef", b"\x08\x01").unwrap(), "{}");
-        assert_eq!(json("StageDef", b"\xfb\x07\xfc\x07"), Err(Unsure));
+        assert_eq!(json("StageDef", b"\xfb\x07\xfc\x07").unwrap(), "{}");
+        // A group without its end.
+        assert_eq!(json("StageDef", b"\xfb\x07"), Err(Unsure));
     }
 
     #[test]
