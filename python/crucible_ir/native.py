@@ -133,9 +133,9 @@ def _engine() -> _Engine:
     required = setting == "1"
     try:
         module: Any = import_module(MODULE)
-    except ModuleNotFoundError:
-        return _Engine(None, None, None, f"{MODULE} is not installed", required)
     except Exception as error:
+        if isinstance(error, ModuleNotFoundError) and error.name == MODULE:
+            return _Engine(None, None, None, f"{MODULE} is not installed", required)
         reason = f"{MODULE} cannot be imported: {error}"
         return _Engine(None, None, None, " ".join(reason.split()), required)
     version: str = getattr(module, "VERSION", "")

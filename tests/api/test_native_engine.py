@@ -191,6 +191,17 @@ def test_without_a_module_that_fits_python_answers_or_an_error_says_why(
         assert str(caught.value) == f"the native engine cannot be used: {reason}"
 
 
+def test_a_module_that_lacks_another_module_is_not_called_absent(
+    module: SimpleNamespace, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv(native.VARIABLE, raising=False)
+    monkeypatch.delitem(sys.modules, native.MODULE)
+    (tmp_path / f"{native.MODULE}.py").write_text("import no_such_module")
+    monkeypatch.syspath_prepend(tmp_path)
+    reason = "crucible_ir_native cannot be imported: No module named 'no_such_module'"
+    assert native.status()[:2] == ("python", reason)
+
+
 def test_another_setting_is_an_error(
     module: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -37,6 +37,9 @@ READERS = pytest.mark.parametrize(
         ("1.000", 1),
         ("-0.0", 0),
         ("0e400", 0),
+        # Exponents that Python's Decimal does not read.
+        ("0e99999999999999999999", 0),
+        ("-0.00E-99999999999999999999", 0),
     ],
 )
 def test_whole_numbers_are_exact(
@@ -58,6 +61,9 @@ def test_whole_numbers_are_exact(
         ("9.223372036854775807999e18", "expected an integer"),
         ("1e400", "1e400 is out of range"),
         ("1e999999999999", "1e999999999999 is out of range"),
+        ("-1e1000000000000000000", "-1e1000000000000000000 is out of range"),
+        ("1.5E+99999999999999999999", "1.5E+99999999999999999999 is out of range"),
+        ("1e-99999999999999999999", "expected an integer, got the number 1e-99999999999999999999"),
     ],
 )
 def test_other_numbers_are_rejected_with_their_text(

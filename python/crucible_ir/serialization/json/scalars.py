@@ -58,9 +58,15 @@ def integer_reader(kind: Kind, *, quoted: bool = True) -> ScalarReader:
 def _parse_integer(text: str) -> int:
     """Return the integer of a number in text; a double would lose digits."""
     # Imported here: few integers are written with a point or an exponent.
-    from decimal import Decimal
+    from decimal import Decimal, InvalidOperation
 
-    number = Decimal(text)
+    try:
+        number = Decimal(text)
+    except InvalidOperation:
+        # Its exponent has more digits than Decimal reads, so it decides unless the digits are zero.
+        digits, _, exponent = text.lower().partition("e")
+        is_small = exponent.startswith("-")
+        number = Decimal(0 if not digits.strip("-0.") else "1e-1" if is_small else "1e20")
     if not number.is_finite() or number != number.to_integral_value():
         raise ConversionError(f"expected an integer, got the number {text[:40]}")
     # The largest integer type ends below 10^20, and a large exponent would fill the memory.
