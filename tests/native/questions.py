@@ -138,12 +138,17 @@ def _edited(name: str, originals: list[bytes]) -> Iterator[bytes]:
             message = type_.FromString(small[-1])
             _assign(message, field, value.number)
             yield _encode(message)
+            for other in type_.DESCRIPTOR.fields:
+                without = type_.FromString(_encode(message))
+                without.ClearField(other.name)
+                yield _encode(without)
+    valid = [data for data in originals if len(data) <= SMALL and core().type(name).is_valid(data)]
     for field in type_.DESCRIPTOR.fields:
         if not field.is_repeated and not field.has_presence:
             # A zero that other libraries do not write.
             zero = varint(field.number << 3 | _WIRE_TYPES.get(field.type, VARINT))
-            yield small[-1] + zero + bytes(8 if field.type == FieldDescriptor.TYPE_DOUBLE else 1)
-    valid = [data for data in originals if len(data) <= SMALL and core().type(name).is_valid(data)]
+            zero += bytes(8 if field.type == FieldDescriptor.TYPE_DOUBLE else 1)
+            yield from (data + zero for data in small[-1:] + valid[-1:] + valid[:1])
     for table in messages()[name].fields:
         for change in _at_bounds(table):
             for data in valid[:1] + valid[-1:]:
@@ -186,6 +191,11 @@ def _at_bounds(table: Any) -> Iterator[Callable[[Any], None]]:
                 for nanos in (0, 1, rules.max_nanos, rules.max_nanos + 1):
                     at = getattr(rules, field) + seconds
                     yield partial(_assign_time, name, at, min(nanos, 999_999_999))
+    for field in ("min_integer", "max_integer"):
+        if rules.HasField(field):
+            for number in (-1, 0, 1):
+                at = min(getattr(rules, field) + number, 2**31 - 1)
+                yield partial(_assign_value, name, [at] if table.cardinality else at)
     for bound in {table.min_items, table.max_items} - {0}:
         for count in (bound, bound + 1):
             yield partial(_resize, name, count)
@@ -205,6 +215,9 @@ def _assign_time(name: str, seconds: int, nanos: int, message: Any) -> None:
 
 def _resize(name: str, count: int, message: Any) -> None:
     items = getattr(message, name)
+    if not items and isinstance(message.DESCRIPTOR.fields_by_name[name].default_value, list):
+        field = message.DESCRIPTOR.fields_by_name[name]
+        items.extend([] if field.message_type else [valid_scalar(field)])
     if items:
         first = items[0]
         del items[:]

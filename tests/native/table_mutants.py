@@ -130,12 +130,23 @@ def _means_nothing(table: Any, name: str, path: str) -> bool:
         case "Test", "value":
             return bool(table.kind in (table.KIND_SET, table.KIND_UNSET))
         case "CrucibleKey", "name":
-            # The enum value of a choice is written without a key.
-            return path.endswith("ToolChoice.crucible.keys[mode]")
+            # The enum value of a choice is written without a key, and so is a list.
+            return path.endswith(
+                ("ToolChoice.crucible.keys[mode]", "ContentParts.crucible.keys[parts]")
+            )
         case "CrucibleJson", "other":
             return bool(table.shape != table.SHAPE_PART)
         case "CrucibleKey", "empty_is_unset":
             return not is_set
+        case "Rules", "max_nanos":
+            # More nanoseconds than this are rejected in any case.
+            return bool(table.max_nanos in (0, 999_999_999))
+        case "Field", "required":
+            # A list with a least number of items is required.
+            return bool(table.min_items > 0)
+        case "Field", "message" if table.cardinality == table.CARDINALITY_MAP:
+            # The tables of the entries of other maps are often the same.
+            return True
         case "Rules", _:
             return not is_set
         case "Field", "message":
