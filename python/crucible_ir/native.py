@@ -315,25 +315,27 @@ def from_json(data: Text, type_: type[MessageT] | str, validate: bool) -> Messag
     """Return the message of a ProtoJSON text, as `crucible_ir.from_json`."""
     try:
         native: MessageType[MessageT] | None = _TYPES[type_]
+        if native is None:
+            return None
+        message = native.from_json(data, validate)
+        return message if message is not None else _from_copy(native.from_json, data, validate)
     except TypeError:
-        # It is no class and no name, and cannot be hashed.
+        # The type cannot be hashed, or an argument has another type than the module accepts.
         return None
-    if native is None:
-        return None
-    message = native.from_json(data, validate)
-    return message if message is not None else _from_copy(native.from_json, data, validate)
 
 
 def from_crucible_json(data: Text, type_: type[MessageT] | str, validate: bool) -> MessageT | None:
     """Return the message of a Crucible JSON text, as `crucible_ir.from_crucible_json`."""
     try:
         native: MessageType[MessageT] | None = _TYPES[type_]
+        if native is None:
+            return None
+        read = native.from_crucible_json
+        message = read(data, validate)
+        return message if message is not None else _from_copy(read, data, validate)
     except TypeError:
+        # The type cannot be hashed, or an argument has another type than the module accepts.
         return None
-    if native is None:
-        return None
-    message = native.from_crucible_json(data, validate)
-    return message if message is not None else _from_copy(native.from_crucible_json, data, validate)
 
 
 def _from_copy(
@@ -351,9 +353,9 @@ def transcode(
     """Return a document in another format, as `crucible_ir.transcode`."""
     try:
         native: MessageType[Any] | None = _TYPES[type_]
+        return None if native is None else native.transcode(data, source, target, validate)
     except TypeError:
         return None
-    return None if native is None else native.transcode(data, source, target, validate)
 
 
 #: Returns a message that is certainly valid.

@@ -277,16 +277,18 @@ def odd_calls() -> Iterator[Callable[[], object]]:
     # The field number 0 in an unknown group.
     binaries += [STAGE + bytes.fromhex("a306 0001 a406"), memoryview(bytes(40))[::2]]
     types: list[Any] = [v1.StageDef, "StageDef", "crucible_ir.v1.StageDef", "Nope", None, [], int]
-    for type_, validate in product(types, (True, False)):
+    truths: list[Any] = [True, False, 1, None]
+    for type_, validate in product(types, truths):
         for data in texts:
             yield partial(ir.from_json, data, type_, validate=validate)
             yield partial(ir.from_crucible_json, data, type_, validate=validate)
         for data in binaries:
             yield partial(ir.from_binary, data, type_, validate=validate)
             yield partial(decoded, data, type_, validate=validate)
-    formats: list[Any] = ["binary", "json", "crucible-json", "yaml"]
+    formats: list[Any] = ["binary", "json", "crucible-json", "yaml", None]
     for data, from_, to in product([*texts, *binaries], formats, formats):
         yield partial(ir.transcode, data, "StageDef", from_=from_, to=to)
+    yield partial(ir.transcode, text, "StageDef", from_="json", to="binary", validate=truths[2])
     deep = v1.StageDef(name="deep")
     value = deep.options.fields["a"]
     for _ in range(98):

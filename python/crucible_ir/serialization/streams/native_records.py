@@ -80,5 +80,5 @@ def record_reader(
     """
     options = [threads, max_bytes, max_empty]
     numbers = (min(number, sys.maxsize) for number in options)
-    reader = native.record_reader(class_, from_, to, validate, leave_unknown, *numbers)
+    reader = native.record_reader(class_, from_, to, bool(validate), leave_unknown, *numbers)
     return None if reader is None else RecordReader(reader)
