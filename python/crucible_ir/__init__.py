@@ -71,6 +71,7 @@ if TYPE_CHECKING:
     from crucible_ir.serialization.text import from_text as from_text
     from crucible_ir.serialization.text import to_text as to_text
     from crucible_ir.serialization.transcoding import transcode as transcode
+    from crucible_ir.serialization.transcoding import transcoder as transcoder
     from crucible_ir.serialization.yaml import from_yaml as from_yaml
     from crucible_ir.serialization.yaml import to_yaml as to_yaml
     from crucible_ir.showing import MessageView as MessageView
@@ -138,7 +139,7 @@ _MODULES = {
     "crucible_ir.serialization.streams.lines": ("read_jsonl", "write_jsonl"),
     "crucible_ir.serialization.streams.records": ("StreamCount", "StreamError"),
     "crucible_ir.serialization.text": ("from_text", "to_text"),
-    "crucible_ir.serialization.transcoding": ("transcode",),
+    "crucible_ir.serialization.transcoding": ("transcode", "transcoder"),
     "crucible_ir.serialization.yaml": ("from_yaml", "to_yaml"),
     "crucible_ir.showing": ("MessageView", "show"),
     "crucible_ir.tracking": (

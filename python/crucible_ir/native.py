@@ -36,7 +36,7 @@ MessageT = TypeVar("MessageT", bound="Message")
 MODULE = "crucible_ir_native"
 
 #: The version of the module's interface that this package uses.
-ABI = 6
+ABI = 7
 
 #: The environment variable that decides whether the module is used.
 VARIABLE = "CRUCIBLE_IR_NATIVE"
@@ -356,6 +356,19 @@ def transcode(
         return None if native is None else native.transcode(data, source, target, validate)
     except TypeError:
         return None
+
+
+def transcoder(
+    type_: type[Message] | str,
+    source: str,
+    target: str,
+    validate: bool,
+    convert: Callable[[str | bytes], bytes],
+) -> Callable[[str | bytes], bytes]:
+    """Return a faster function than ``convert`` with the same results; itself if there is none."""
+    native: MessageType[Any] | None = _TYPES[type_]
+    found = None if native is None else native.transcoder(source, target, validate, convert)
+    return convert if found is None else found
 
 
 #: Returns a message that is certainly valid.

@@ -62,6 +62,19 @@ class MessageType(Protocol[MessageT]):
     ) -> bytes | None:
         """Return a document in another format; with ``validate`` it is certainly valid."""
 
+    def transcoder(
+        self,
+        source: str,
+        target: str,
+        validate: bool,
+        fallback: Callable[[str | bytes], bytes],
+        /,
+    ) -> Callable[[str | bytes], bytes] | None:
+        """Return a function that does what `transcode` does, or else calls the fallback.
+
+        It is ``None`` if the engine does not convert between these formats.
+        """
+
     def splitter(self, list_: str, fields: tuple[str, ...], /) -> NativeSplitter | None:
         """Return a splitter of messages; ``None`` if there is no such list or field."""
 

@@ -49,6 +49,7 @@ def test_the_result_is_that_of_reading_and_writing(source: str, target: str) -> 
         data = WRITERS[source](message)
         wanted = WRITERS[target](READERS[source](data, type_))
         assert ir.transcode(data, type_, **options) == wanted
+        assert ir.transcoder(type_, **options)(data) == wanted
         assert ir.transcode(data, type_.DESCRIPTOR.name, validate=False, **options) == wanted
         if source != "binary":
             indented = json.dumps(json.loads(data), indent=1)
@@ -92,11 +93,12 @@ def test_bad_documents_have_the_errors_of_the_readers(
         else:
             assert not validate
             continue
+        every: Any = {"from_": source, "to": "json", "validate": validate, **options}
         with pytest.raises(type(wanted)) as caught:
-            ir.transcode(
-                *(data, v1.FeedbackEvent),
-                **{"from_": source, "to": "json", "validate": validate, **options},
-            )
+            ir.transcode(data, v1.FeedbackEvent, **every)
+        assert str(caught.value) == str(wanted)
+        with pytest.raises(type(wanted)) as caught:
+            ir.transcoder(v1.FeedbackEvent, **every)(data)
         assert str(caught.value) == str(wanted)
 
 
@@ -126,3 +128,5 @@ def test_an_unknown_format_is_an_error_that_names_the_formats(name: Any) -> None
     for options in ({"from_": name, "to": "json"}, {"from_": "json", "to": name}):
         with pytest.raises(UnknownFormatError, match="expected one of binary, json, crucible-json"):
             ir.transcode("{}", "StageDef", **options)
+        with pytest.raises(UnknownFormatError, match="expected one of binary, json, crucible-json"):
+            ir.transcoder("StageDef", **options)

@@ -12,13 +12,14 @@ mod guarded;
 mod message;
 mod records;
 mod splitter;
+mod transcoding;
 
 use pyo3::prelude::*;
 
 /// The version of the interface between this module and `crucible_ir.native`.
 ///
 /// It changes whenever a function of the module changes its arguments or results.
-const ABI: u32 = 6;
+const ABI: u32 = 7;
 
 /// The native core of crucible-ir; import `crucible_ir` instead.
 #[pymodule(name = "crucible_ir_native")]

@@ -9,6 +9,7 @@ use crate::buffer::with_buffer;
 use crate::decoder::{Decoder, call_or_none};
 use crate::guarded::{guarded, guarded_detached};
 use crate::splitter::Splitter;
+use crate::transcoding::{Conversion, Transcoder};
 
 /// A schema.
 #[pyclass(frozen)]
@@ -174,45 +175,36 @@ impl MessageType {
         target: &str,
         validate: bool,
     ) -> Option<Bound<'py, PyBytes>> {
-        let py = data.py();
-        let data = if source == "binary" {
-            data.cast_exact::<PyBytes>().ok()?.as_bytes()
-        } else {
-            content(data)?
+        Conversion::new(&self.core, source, target, validate)?.convert(data)
+    }
+
+    /// Return a function that does what `transcode` does, and calls a fallback if that is `None`.
+    #[pyo3(signature = (source, target, validate, fallback, /))]
+    fn transcoder<'py>(
+        &self,
+        py: Python<'py>,
+        source: &str,
+        target: &str,
+        validate: bool,
+        fallback: Py<PyAny>,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let Some(conversion) = Conversion::new(&self.core, source, target, validate) else {
+            return Ok(None);
         };
-        let reader: Option<Convert> = match source {
-            "binary" => None,
-            "json" => Some(CoreType::from_protojson),
-            "crucible-json" => Some(CoreType::from_crucible_json),
-            _ => return None,
+        let transcoder = Transcoder {
+            conversion,
+            fallback,
         };
-        let writer: Option<Convert> = match target {
-            "binary" => None,
-            "json" => Some(write_json),
-            "crucible-json" => Some(CoreType::to_crucible_json),
-            _ => return None,
-        };
-        let fill = |out: &mut Vec<u8>| match (reader, writer) {
-            (None, None) => None,
-            (None, Some(write)) => {
-                if validate {
-                    self.core.check(data, Trust::Unparsed).ok()?;
-                }
-                write(&self.core, data, out).ok()
-            }
-            (Some(read), None) => self.fill(read, data, validate, out),
-            (Some(read), Some(write)) => {
-                let mut message = Vec::with_capacity(data.len());
-                self.fill(read, data, validate, &mut message)?;
-                write(&self.core, &message, out).ok()
-            }
-        };
-        with_buffer(py, 2 * data.len(), fill, |out| PyBytes::new(py, out))
+        // A method is called faster than an object: its arguments are in no tuple.
+        let method = Bound::new(py, transcoder)?
+            .into_any()
+            .getattr("transcode")?;
+        Ok(Some(method))
     }
 }
 
 /// A function of the core that appends its result to a buffer.
-type Convert = fn(&CoreType, &[u8], &mut Vec<u8>) -> Result<(), Unsure>;
+pub(crate) type Convert = fn(&CoreType, &[u8], &mut Vec<u8>) -> Result<(), Unsure>;
 
 impl MessageType {
     /// Returns the text of a message.
@@ -239,7 +231,7 @@ impl MessageType {
         let Some(data) = content(text) else {
             return Ok(None);
         };
-        let fill = |out: &mut Vec<u8>| self.fill(convert, data, validate, out);
+        let fill = |out: &mut Vec<u8>| fill(&self.core, convert, data, validate, out);
         let make = |out: &[u8]| PyBytes::new(py, out).into_any();
         match with_buffer(py, data.len(), fill, make) {
             Some(message) => self.parsed(message),
@@ -254,23 +246,29 @@ impl MessageType {
             None => Ok(Some(message)),
         }
     }
-
-    /// Appends the bytes of the message of a text.
-    fn fill(&self, convert: Convert, data: &[u8], validate: bool, out: &mut Vec<u8>) -> Option<()> {
-        convert(&self.core, data, out).ok()?;
-        if validate {
-            self.core.check(out, Trust::Parsed).ok()?;
-        }
-        Some(())
-    }
 }
 
-fn write_json(core: &CoreType, data: &[u8], out: &mut Vec<u8>) -> Result<(), Unsure> {
+/// Appends the bytes of the message of a text.
+pub(crate) fn fill(
+    core: &CoreType,
+    read: Convert,
+    data: &[u8],
+    validate: bool,
+    out: &mut Vec<u8>,
+) -> Option<()> {
+    read(core, data, out).ok()?;
+    if validate {
+        core.check(out, Trust::Parsed).ok()?;
+    }
+    Some(())
+}
+
+pub(crate) fn write_json(core: &CoreType, data: &[u8], out: &mut Vec<u8>) -> Result<(), Unsure> {
     core.to_protojson(data, Names::Json, out)
 }
 
 /// Returns the bytes of a Python string or bytes object, but of no subclass and of no other type.
-fn content<'a>(data: &'a Bound<'_, PyAny>) -> Option<&'a [u8]> {
+pub(crate) fn content<'a>(data: &'a Bound<'_, PyAny>) -> Option<&'a [u8]> {
     if let Ok(text) = data.cast_exact::<PyString>() {
         // A string with an unpaired surrogate has no UTF-8.
         text.to_str().ok().map(str::as_bytes)

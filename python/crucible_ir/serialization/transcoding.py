@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from crucible_ir import native
 from crucible_ir.errors import near_miss
+from crucible_ir.schema.types import message_type
 from crucible_ir.serialization.binary import from_binary, to_binary
 from crucible_ir.serialization.formats import UnknownFormatError
 from crucible_ir.serialization.json.crucible import from_crucible_json, to_crucible_json
@@ -79,6 +80,35 @@ def transcode(
             return converted
     source, target = _codec(from_), _codec(to)
     return target.write(source.read(data, type, validate=validate, limits=limits))
+
+
+def transcoder(
+    type: str | type[Message],
+    *,
+    to: TranscodedFormat,
+    from_: TranscodedFormat,
+    validate: bool = True,
+    limits: Limits | None = None,
+) -> Callable[[str | bytes], bytes]:
+    """Return a faster `transcode` for one message type and two formats, for hot loops.
+
+    The arguments are those of `transcode`, and the errors of the function too.
+
+    Raises:
+        UnknownFormatError: It does not convert a format of this name.
+        UnknownTypeError: There is no such message type.
+
+    >>> convert = transcoder("StageDef", from_="json", to="binary")
+    >>> [convert(text).hex() for text in ('{"name": "a"}', '{"name": "b"}')]
+    ['0a0161', '0a0162']
+    """
+    class_ = message_type(type)
+    read, write = _codec(from_).read, _codec(to).write
+
+    def convert(data: str | bytes) -> bytes:
+        return write(read(data, class_, validate=validate, limits=limits))
+
+    return convert if limits else native.transcoder(class_, from_, to, validate, convert)
 
 
 def _codec(name: str) -> _Codec:
