@@ -87,9 +87,8 @@ def document_statements() -> dict[str, str]:
             f"{name} digest": f"digest({name})",
         }
     return statements | {
-        "event transcode out": "transcode(event_data, event_class, from_='binary', to='json',"
-        " validate=False)",
-        "event transcode in": "transcode(event_json, event_class, from_='json', to='binary')",
+        "event transcode out": "event_out(event_data)",
+        "event transcode in": "event_in(event_json)",
         "event out, pydantic": "pydantic_event.model_dump_json(exclude_none=True)",
         "event in, pydantic": "PydanticEvent.model_validate_json(plain_event)",
         "event out, msgspec": "encode_msgspec(msgspec_event)",
@@ -108,7 +107,10 @@ def document_names() -> dict[str, Any]:
         "from_json": crucible_ir.from_json,
         "to_crucible_json": crucible_ir.to_crucible_json,
         "from_crucible_json": crucible_ir.from_crucible_json,
-        "transcode": crucible_ir.transcode,
+        "event_out": crucible_ir.transcoder(
+            "FeedbackEvent", from_="binary", to="json", validate=False
+        ),
+        "event_in": crucible_ir.transcoder("FeedbackEvent", from_="json", to="binary"),
         "digest": crucible_ir.digest,
         "error_of": error_of,
         "parse_and_validate": parse_and_validate,

@@ -92,10 +92,10 @@ def rows() -> Iterator[Row]:
     yield Row("pydantic / ours, event out", "event out, pydantic", "event out", ">= 1.6")
     yield Row("pydantic / ours, event in validated", "event in, pydantic", "event in", ">= 1.8")
     yield Row(
-        "msgspec / transcode, event out", "event out, msgspec", "event transcode out", ">= 0.9"
+        "msgspec / transcoder, event out", "event out, msgspec", "event transcode out", ">= 0.9"
     )
     yield Row(
-        "msgspec / transcode, event in validated",
+        "msgspec / transcoder, event in validated",
         "event in, msgspec",
         "event transcode in",
         ">= 1.8",
