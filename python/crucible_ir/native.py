@@ -367,7 +367,7 @@ def transcoder(
 ) -> Callable[[str | bytes], bytes]:
     """Return a faster function than ``convert`` with the same results; itself if there is none."""
     native: MessageType[Any] | None = _TYPES[type_]
-    found = None if native is None else native.transcoder(source, target, validate, convert)
+    found = None if native is None else native.transcoder(source, target, bool(validate), convert)
     return convert if found is None else found
 
 

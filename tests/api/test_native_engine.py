@@ -238,6 +238,11 @@ class OddText(str):
     """A subclass of str."""
 
 
+def transcoded(data: Any, type_: Any, **options: Any) -> object:
+    """Return what the function for the documents of a type returns."""
+    return ir.transcoder(type_, **options)(data)
+
+
 def odd_calls() -> Iterator[Callable[[], object]]:
     """Yield calls of the functions that the engine serves, with arguments that few programs give.
 
@@ -288,7 +293,10 @@ def odd_calls() -> Iterator[Callable[[], object]]:
     formats: list[Any] = ["binary", "json", "crucible-json", "yaml", None]
     for data, from_, to in product([*texts, *binaries], formats, formats):
         yield partial(ir.transcode, data, "StageDef", from_=from_, to=to)
+        yield partial(transcoded, data, "StageDef", from_=from_, to=to)
     yield partial(ir.transcode, text, "StageDef", from_="json", to="binary", validate=truths[2])
+    for type_, validate in product(types, truths):
+        yield partial(transcoded, text, type_, from_="json", to="binary", validate=validate)
     deep = v1.StageDef(name="deep")
     value = deep.options.fields["a"]
     for _ in range(98):
