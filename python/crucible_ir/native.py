@@ -173,7 +173,9 @@ def _find(class_: Any) -> MessageType[Any] | None:
     engine = _engine()
     if engine.core is None:
         if engine.required:
-            raise NativeEngineError(f"the native engine cannot be used: {engine.reason}")
+            raise NativeEngineError(
+                f"the native engine cannot be used, which {VARIABLE} requires: {engine.reason}"
+            )
         return None
     descriptor = getattr(class_, "DESCRIPTOR", None)
     package, _, name = getattr(descriptor, "full_name", "").rpartition(".")

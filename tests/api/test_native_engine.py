@@ -188,7 +188,9 @@ def test_without_a_module_that_fits_python_answers_or_an_error_says_why(
             continue
         with pytest.raises(native.NativeEngineError) as caught:
             ir.decoder(v1.StageDef)
-        assert str(caught.value) == f"the native engine cannot be used: {reason}"
+        assert str(caught.value) == (
+            f"the native engine cannot be used, which CRUCIBLE_IR_NATIVE requires: {reason}"
+        )
 
 
 def test_a_module_that_lacks_another_module_is_not_called_absent(

@@ -176,3 +176,9 @@ def test_wrong_arguments_are_errors_at_once() -> None:
         ir.bulk_records(b"", "StageDef", format="jsonl", to="jsnl")  # type: ignore[arg-type]
     with pytest.raises(FileNotFoundError):
         ir.validate_many("missing.jsonl", "StageDef")
+
+
+@pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
+def test_streams_in_memory_can_be_of_any_kind_of_bytes(kind: Any) -> None:
+    found = ir.validate_many(kind(b'{"name": "a"}\n{}'), "StageDef", format="jsonl")
+    assert (found.records, found.bad_records) == (2, 1)

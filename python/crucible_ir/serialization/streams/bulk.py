@@ -172,8 +172,9 @@ def bulk_records(
 def _read(
     source: StreamFile | bytes, reader: ChunkReader, on_bad: OnBad | None, count: StreamCount | None
 ) -> Iterator[RecordChunk]:
-    file = io.BytesIO(source) if isinstance(source, bytes) else source
-    with open_source(file, reader.limits.max_expansion) as opened:
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        source = io.BytesIO(source)
+    with open_source(source, reader.limits.max_expansion) as opened:
         yield from reader.chunks(opened, on_bad, count)
 
 
