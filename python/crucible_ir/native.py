@@ -241,38 +241,36 @@ def splitter(
     return parts
 
 
+def _written(message: Message) -> bytes | None:
+    """Return the bytes of a message; ``None`` if it is too large or nested too deeply.
+
+    The Python code raises the error of such a message.
+    """
+    try:
+        return message.SerializeToString()
+    except Exception:
+        return None
+
+
 def to_json(message: Message, original_names: bool) -> str | None:
     """Return the ProtoJSON of a message, as `crucible_ir.to_json` writes it on one line."""
     native = _TYPES[type(message)]
-    if native is None:
-        return None
-    try:
-        return native.to_json(message.SerializeToString(), original_names)
-    except Exception:
-        # The message is too large or nested too deeply.
-        return None
+    data = _written(message) if native is not None else None
+    return None if native is None or data is None else native.to_json(data, original_names)
 
 
 def to_crucible_json(message: Message) -> str | None:
     """Return the Crucible JSON of a message, as `crucible_ir.to_crucible_json` on one line."""
     native = _TYPES[type(message)]
-    if native is None:
-        return None
-    try:
-        return native.to_crucible_json(message.SerializeToString())
-    except Exception:
-        return None
+    data = _written(message) if native is not None else None
+    return None if native is None or data is None else native.to_crucible_json(data)
 
 
 def digest(message: Message) -> str | None:
     """Return the digest of a message, as `crucible_ir.digest`."""
     native = _TYPES[type(message)]
-    if native is None:
-        return None
-    try:
-        return native.digest(message.SerializeToString())
-    except Exception:
-        return None
+    data = _written(message) if native is not None else None
+    return None if native is None or data is None else native.digest(data)
 
 
 def guard(class_: type[Message], guard: Callable[[Message], bool]) -> Callable[[Message], bool]:
@@ -287,13 +285,9 @@ def guard(class_: type[Message], guard: Callable[[Message], bool]) -> Callable[[
     check = native.check
 
     def is_certain(message: Message) -> bool:
-        try:
-            if check(message.SerializeToString(), True):
-                return True
-        except Exception:
-            # A message that cannot be written can be valid: guards do not look into opaque JSON.
-            pass
-        return guard(message)
+        data = _written(message)
+        # A message that cannot be written can be valid: guards do not look into opaque JSON.
+        return (data is not None and check(data, True)) or guard(message)
 
     return is_certain
 
@@ -304,13 +298,8 @@ def is_valid(message: Message) -> bool:
     Unlike a `guard`, it checks the unknown fields inside as well.
     """
     native = _TYPES[type(message)]
-    if native is None:
-        return False
-    try:
-        return native.check(message.SerializeToString(), False)
-    except Exception:
-        # The message is too large or nested too deeply.
-        return False
+    data = _written(message) if native is not None else None
+    return native is not None and data is not None and native.check(data, False)
 
 
 def from_json(data: Text, type_: type[MessageT] | str, validate: bool) -> MessageT | None:

@@ -301,7 +301,7 @@ def plain(array: Any) -> list[Any]:
     if isinstance(array, pa.ExtensionArray):
         return plain(array.storage)
     if pa.types.is_timestamp(type_):
-        return array.cast(pa.timestamp("us", tz=type_.tz)).view(pa.int64()).to_pylist()  # type: ignore[no-any-return]
+        array = array.cast(pa.timestamp("us", tz=type_.tz)).view(pa.int64())
     if pa.types.is_struct(type_):
         children = [plain(each) for each in array.flatten()]
         names = [field.name for field in type_]
@@ -316,7 +316,8 @@ def plain(array: Any) -> list[Any]:
         return _split(array, items)
     if pa.types.is_list(type_) or pa.types.is_large_list(type_):
         return _split(array, plain(array.values))
-    return array.to_pylist()  # type: ignore[no-any-return]
+    values: list[Any] = array.to_pylist()
+    return values
 
 
 def _split(array: Any, items: list[Any]) -> list[Any]:

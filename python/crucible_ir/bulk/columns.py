@@ -28,11 +28,12 @@ from crucible_ir.bulk.contents import (
     SCALARS,
     STRINGS,
     Cells,
-    Content,
     EnumContent,
     JsonContent,
+    MessageContent,
     ScalarContent,
     TimestampContent,
+    ValueContent,
     Values,
     pa,
 )
@@ -46,10 +47,8 @@ if TYPE_CHECKING:
 _TIMESTAMP: Final = "google.protobuf.Timestamp"
 
 
-class StructContent(Content):
+class StructContent(MessageContent):
     """Messages, as structs."""
-
-    is_message = True
 
     def __init__(self, message: Descriptor, outer: tuple[Descriptor, ...]) -> None:
         self.columns = columns_of(message, (*outer, message))
@@ -83,7 +82,7 @@ class Column(ABC):
     """
 
     source: Field
-    content: Content
+    content: ValueContent | MessageContent
 
     @property
     def name(self) -> str:
@@ -127,7 +126,7 @@ class Column(ABC):
         """Set the field of a message from its cell and those beside it; not all of them are null.
 
         Raises:
-            ConversionError: The cells have no such value.
+            ConversionError: The cells do not contain a value of the field.
         """
 
 
@@ -152,7 +151,7 @@ class SingularColumn(Column):
     def read(self, cell: Any, beside: Mapping[str, Any], message: Any) -> None:
         """Set the field of a message."""
         name = self.source.name
-        if self.content.is_message:
+        if isinstance(self.content, MessageContent):
             inside = getattr(message, name)
             inside.SetInParent()
             self.content.fill(cell, beside, inside)
@@ -239,7 +238,7 @@ class ListColumn(Column):
             try:
                 others = _parallel(beside, index)
                 _require_cell(item, others)
-                if content.is_message:
+                if isinstance(content, MessageContent):
                     content.fill(item, others, target.add())
                 else:
                     target.append(content.read(item, others))
@@ -341,7 +340,7 @@ class MapColumn(Column):
             try:
                 others = {name: each[1] for name, each in _parallel(beside, index).items()}
                 _require_cell(item, others)
-                if content.is_message:
+                if isinstance(content, MessageContent):
                     target[key].SetInParent()
                     content.fill(item, others, target[key])
                 else:
@@ -417,7 +416,7 @@ def columns_of(message: Descriptor, outer: tuple[Descriptor, ...] = ()) -> tuple
     return tuple(columns)
 
 
-def _content(field: Field, outer: tuple[Descriptor, ...]) -> Content:
+def _content(field: Field, outer: tuple[Descriptor, ...]) -> ValueContent | MessageContent:
     if field.enum is not None:
         return EnumContent(field)
     if field.message is None:

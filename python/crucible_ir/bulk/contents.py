@@ -69,27 +69,32 @@ class Content(ABC):
             ConversionError: A value has no cell; its path begins with its index.
         """
 
-    #: Whether its values are messages.
-    is_message = False
 
+class ValueContent(Content):
+    """Values that are no messages."""
+
+    @abstractmethod
     def read(self, cell: Any, beside: Mapping[str, Any]) -> Any:
-        """Return the value of a cell that is no message.
+        """Return the value of a cell.
 
         Args:
             cell: The cell; null only if there is a cell beside it.
             beside: The cells beside it by the patterns of their names; null for none.
 
         Raises:
-            ConversionError: The cells have no such value.
+            ConversionError: The cells do not contain a value of the type.
         """
-        return cell
 
+
+class MessageContent(Content):
+    """Values that are messages."""
+
+    @abstractmethod
     def fill(self, cell: Any, beside: Mapping[str, Any], message: Any) -> None:
-        """Fill a message from a cell; the arguments and errors are those of `read`."""
-        raise NotImplementedError
+        """Fill a message from a cell; the arguments and errors are those of `ValueContent.read`."""
 
 
-class ScalarContent(Content):
+class ScalarContent(ValueContent):
     """Values that Arrow has a type for."""
 
     def __init__(self, kind: Kind) -> None:
@@ -99,8 +104,12 @@ class ScalarContent(Content):
         """Return the cells of values."""
         return Cells(pa.array(values, self.type), {})
 
+    def read(self, cell: Any, beside: Mapping[str, Any]) -> Any:
+        """Return the value of a cell."""
+        return cell
 
-class EnumContent(Content):
+
+class EnumContent(ValueContent):
     """Enum values, as their short names."""
 
     type = STRINGS
@@ -138,12 +147,11 @@ class EnumContent(Content):
         return self.numbers[cell]
 
 
-class TimestampContent(Content):
+class TimestampContent(MessageContent):
     """Timestamps in microseconds and UTC."""
 
     type = pa.timestamp("us", tz="UTC")
     patterns = (NANOS,)
-    is_message = True
 
     def cells(self, values: Values) -> Cells:
         """Return the cells of values."""
@@ -172,11 +180,10 @@ class TimestampContent(Content):
         message.nanos = micros * 1000 + (beside.get(NANOS) or 0)
 
 
-class JsonContent(Content):
+class JsonContent(MessageContent):
     """Opaque JSON, and messages inside a message of the same type, as ProtoJSON."""
 
     type = pa.json_(pa.string())
-    is_message = True
 
     def __init__(self, message: Descriptor) -> None:
         self._write = PROTOJSON.writer(message)

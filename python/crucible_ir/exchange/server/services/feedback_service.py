@@ -156,7 +156,7 @@ class FeedbackService(FeedbackServiceServicer):
     async def _prepared(
         self, rows: list[EventRow], policies: Policies, *, has_unknown_fields: bool
     ) -> list[EventRow]:
-        """Return what is stored of events: redacted if the configurations say so."""
+        """Return the rows to store: redacted if the configurations require it."""
         if not policies.redact:
             return rows
         return await self._redacted(rows, policies, has_unknown_fields=has_unknown_fields)
